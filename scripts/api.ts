@@ -1,0 +1,82 @@
+// Writes down the public API of every entry point in packages/*/api, so that a change to it is seen and reviewed.
+// Everything public that can be named, called or constructed needs a sentence of documentation; a property may leave it
+// to its name and type. `npm run api` brings the reports up to date.
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { Extractor, ExtractorConfig, ExtractorLogLevel, type ExtractorMessage } from "@microsoft/api-extractor";
+import { conclude, publishedPackages, root, scratchFolder } from "./workspace.ts";
+
+const update = process.argv.includes("--update");
+const temporary = scratchFolder("api");
+const problems: string[] = [];
+let reports = 0;
+
+function isProperty({ sourceFilePath, sourceFileLine = 0 }: ExtractorMessage): boolean {
+  const line = sourceFilePath === undefined ? "" : readFileSync(sourceFilePath, "utf8").split("\n")[sourceFileLine - 1];
+  return /^\s+(?:(?:readonly|override|declare|static) )*(?:\w+|"[^"]+")\??:/.test(line ?? "");
+}
+
+for (const { folder, name, manifest } of publishedPackages()) {
+  const project = path.join(root, folder);
+  mkdirSync(path.join(project, "api"), { recursive: true });
+  for (const [subpath, target] of Object.entries(manifest.exports ?? {})) {
+    if (typeof target === "string") continue;
+    if (!existsSync(path.join(project, target.types))) {
+      problems.push(`${folder}/package.json: entry point "${subpath}" has no "${target.types}"`);
+      continue;
+    }
+    const report = `${path.posix.join(name, subpath).replace("@", "").replaceAll("/", "-")}.api.md`;
+    const config = ExtractorConfig.prepare({
+      packageJsonFullPath: path.join(project, "package.json"),
+      configObjectFullPath: undefined,
+      configObject: {
+        projectFolder: project,
+        mainEntryPointFilePath: path.join(project, target.types),
+        compiler: {
+          // The extractor brings a TypeScript of its own; the files it reads are already compiled.
+          overrideTsconfig: {
+            compilerOptions: { target: "ES2023", module: "NodeNext", types: ["node"], skipLibCheck: true },
+            files: [path.join(project, target.types)],
+          },
+        },
+        apiReport: {
+          enabled: true,
+          reportFileName: report,
+          reportFolder: path.join(project, "api"),
+          reportTempFolder: temporary,
+        },
+        docModel: { enabled: false },
+        dtsRollup: { enabled: false },
+        newlineKind: "lf",
+        messages: {
+          compilerMessageReporting: { default: { logLevel: ExtractorLogLevel.Error } },
+          extractorMessageReporting: {
+            default: { logLevel: ExtractorLogLevel.Error },
+            "ae-missing-release-tag": { logLevel: ExtractorLogLevel.None },
+          },
+          tsdocMessageReporting: { default: { logLevel: ExtractorLogLevel.Error } },
+        },
+      },
+    });
+    reports += 1;
+    const result = Extractor.invoke(config, {
+      localBuild: update,
+      messageCallback: (message) => {
+        message.handled = true;
+        if (message.logLevel !== ExtractorLogLevel.Error) return;
+        if (message.messageId === "ae-undocumented" && isProperty(message)) return;
+        const place = message.sourceFilePath
+          ? `${path.relative(root, message.sourceFilePath)}:${message.sourceFileLine ?? 1} `
+          : "";
+        problems.push(`${place}${message.text} (${message.messageId})`);
+      },
+    });
+    if (result.apiReportChanged && !update) {
+      problems.push(
+        `Report "${folder}/api/${report}" is out of date: run "npm run api", review the difference, commit it`,
+      );
+    }
+  }
+}
+
+conclude(problems, `${reports} reports ${update ? "written" : "up to date"}`);

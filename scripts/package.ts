@@ -1,0 +1,93 @@
+// What a user gets: packs every published package as npm would, has publint and attw judge it, installs it into an
+// empty folder, imports every entry point with plain Node and compiles a program against its types.
+import { existsSync, writeFileSync } from "node:fs";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { bin, conclude, publishedPackages, root, run } from "./workspace.ts";
+
+/** What `npm pack --json` says of an archive. */
+interface Packed {
+  readonly filename: string;
+  readonly size: number;
+  readonly files: ReadonlyArray<{ readonly path: string }>;
+}
+
+/** Types as a browser project sees them: nothing of Node, and no error in a declaration goes unseen. */
+const consumerConfig = {
+  compilerOptions: {
+    noEmit: true,
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    skipLibCheck: false,
+    module: "NodeNext",
+    target: "ES2024",
+    lib: ["ES2024", "ESNext.Disposable", "DOM"],
+    types: [],
+  },
+  files: ["consumer.ts"],
+};
+
+const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+const problems: string[] = [];
+const summary: string[] = [];
+// Outside the repository, where nothing but the package itself can be found.
+const desk = await mkdtemp(path.join(os.tmpdir(), "penguiflow-package-"));
+
+async function must(what: string, command: string, ...args: string[]): Promise<string> {
+  const { status, output } = await run(command, args, { cwd: desk });
+  if (status !== 0) problems.push(`${what} fails:\n${output.trimEnd()}`);
+  return output;
+}
+
+function writeOnDesk(file: string, content: unknown): void {
+  writeFileSync(path.join(desk, file), typeof content === "string" ? content : JSON.stringify(content));
+}
+
+/** Removes what was built from a source that is gone; the compiler leaves it behind. */
+async function removeOrphans(project: string): Promise<void> {
+  const dist = path.join(project, "dist");
+  for (const entry of await readdir(dist, { recursive: true, withFileTypes: true })) {
+    const file = path.join(entry.parentPath, entry.name);
+    const source = path.join(project, "src", path.relative(dist, file).replace(/(\.d)?\.[jt]s(\.map)?$/, ".ts"));
+    if (entry.isFile() && entry.name !== ".tsbuildinfo" && !existsSync(source)) await rm(file);
+  }
+}
+
+for (const { folder, name, manifest } of publishedPackages()) {
+  const project = path.join(root, folder);
+  await removeOrphans(project);
+  const { messages, pkg } = await publint({ pkgDir: project, strict: true });
+  for (const message of messages) problems.push(`${folder}/package.json: ${formatMessage(message, pkg)}`);
+
+  const packing = await must(`Packing "${name}"`, "npm", "pack", project, "--json", ...quiet);
+  const [packed] = JSON.parse(/^\[.*^\]/ms.exec(packing)?.[0] ?? "[]") as Packed[];
+  if (packed === undefined) continue;
+  for (const { path: file } of packed.files) {
+    if (/\.test\.|(^|\/)\./.test(file)) problems.push(`Package "${name}" must not ship "${file}"`);
+  }
+  const archive = path.join(desk, packed.filename);
+  await must(`attw on "${name}"`, bin("attw"), archive, "--profile", "esm-only", "--no-emoji", "--no-color");
+
+  writeOnDesk("package.json", { private: true, type: "module" });
+  await must(`Installing "${name}"`, "npm", "install", "--offline", ...quiet, archive);
+  const entries = Object.entries(manifest.exports ?? {})
+    .filter(([, target]) => typeof target !== "string")
+    .map(([subpath]) => path.posix.join(name, subpath));
+  const imports = entries.map(
+    (entry, index) => `import * as entry${index} from "${entry}";\nconsole.log(entry${index});`,
+  );
+  writeOnDesk("consumer.ts", imports.join("\n"));
+  const exported = await must(`Importing "${name}" in an empty folder`, process.execPath, "consumer.ts");
+  if (/^\[Module: null prototype\] \{\s*\}$/m.test(exported))
+    problems.push(`An entry point of "${name}" exports nothing`);
+  writeOnDesk("tsconfig.json", consumerConfig);
+  await must(`Compiling against the types of "${name}"`, bin("tsc"), "--project", desk);
+  const kilobytes = (packed.size / 1000).toFixed(0);
+  summary.push(`${name}: ${packed.files.length} files, ${kilobytes} kB packed, imports as ${entries.join(" and ")}`);
+}
+
+await rm(desk, { recursive: true });
+conclude(problems, summary.join("\n"));

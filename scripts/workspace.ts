@@ -1,0 +1,95 @@
+import { spawn } from "node:child_process";
+import { globSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import path from "node:path";
+
+/** The folder of the repository. */
+export const root: string = path.resolve(import.meta.dirname, "..");
+
+/** Folders that hold nothing written by hand. */
+const generated = new Set([".git", ".scratch", "coverage", "dist", "node_modules", "results"]);
+
+/** The files that match a glob, relative to the root and sorted, without what is generated. */
+export function files(pattern: string): string[] {
+  return globSync(pattern, { cwd: root, exclude: (name) => generated.has(path.basename(name)) }).sort();
+}
+
+/** The text of a file, named relative to the root. */
+export function read(file: string): string {
+  return readFileSync(path.join(root, file), "utf8");
+}
+
+/** A package that is published. */
+export interface Package {
+  /** Its folder, relative to the root. */
+  readonly folder: string;
+  readonly name: string;
+  readonly manifest: Manifest;
+}
+
+/** The parts of a package.json that the scripts read. */
+export interface Manifest {
+  readonly name: string;
+  readonly private?: boolean;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly exports?: Readonly<Record<string, string | { readonly types: string }>>;
+}
+
+/** The packages of the workspace that are published. */
+export function publishedPackages(): Package[] {
+  return files("packages/*/package.json")
+    .map((file) => {
+      const manifest = JSON.parse(read(file)) as Manifest;
+      return { folder: path.dirname(file), name: manifest.name, manifest };
+    })
+    .filter((item) => item.manifest.private !== true);
+}
+
+/** An empty folder for generated files inside the repository, where packages resolve as they do for its code. */
+export function scratchFolder(name: string): string {
+  const folder = path.join(root, ".scratch", name);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+/** How a program ended, and all it wrote. */
+export interface Run {
+  readonly status: number;
+  readonly output: string;
+}
+
+/** A program's path in the workspace's own `node_modules/.bin`. */
+export function bin(name: string): string {
+  return path.join(root, "node_modules", ".bin", process.platform === "win32" ? `${name}.cmd` : name);
+}
+
+/** Runs a program to its end; a program that takes longer than `timeoutMs` is killed and has failed. */
+export async function run(
+  command: string,
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly timeoutMs?: number } = {},
+): Promise<Run> {
+  const { promise, resolve } = Promise.withResolvers<Run>();
+  const limit = options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs };
+  const child = spawn(command, args, {
+    cwd: options.cwd ?? root,
+    stdio: ["ignore", "pipe", "pipe"],
+    shell: command.endsWith(".cmd"),
+    ...limit,
+  });
+  let output = "";
+  const collect = (text: Buffer): void => void (output += text.toString());
+  child.stdout.on("data", collect);
+  child.stderr.on("data", collect);
+  child.on("error", (error) => resolve({ status: 1, output: `${output}${error.message}\n` }));
+  child.on("close", (status, signal) => {
+    resolve(status === null ? { status: 1, output: `${output}Ended by ${signal}\n` } : { status, output });
+  });
+  return await promise;
+}
+
+/** Ends the script with its findings: one line each and a failing status, or the line that says all is well. */
+export function conclude(problems: readonly string[], good: string): void {
+  process.stdout.write(`${problems.length === 0 ? good : problems.join("\n")}\n`);
+  process.exitCode = problems.length === 0 ? 0 : 1;
+}

@@ -1,0 +1,204 @@
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { files, read } from "../scripts/workspace.ts";
+
+/** The folders of the core. Each may import those above it, and itself. */
+const layers = [
+  "foundation",
+  "message",
+  "events",
+  "ports",
+  "graph",
+  "queue",
+  "attempt",
+  "trace",
+  "runtime",
+  "patterns",
+  "memory",
+  "testing",
+];
+
+/** Files of the core that may use Node's own modules, and why. The core runs in browsers. */
+const nodeModulesAllowed: Readonly<Record<string, string>> = {
+  "packages/core/src/patterns/routing-policy.ts": "reads a policy from a file, and loads the module only then",
+};
+
+const forbiddenNames = new Set(["utils", "helpers", "common", "types", "manager"]);
+
+interface SourceFile {
+  /** Relative to the root of the repository. */
+  readonly file: string;
+  readonly text: string;
+}
+
+/** A rule: what it finds wrong with a set of files, one line each. */
+type Rule = (sources: readonly SourceFile[]) => string[];
+
+const load = (pattern: string): SourceFile[] => files(pattern).map((file) => ({ file, text: read(file) }));
+
+/** What a file imports, as written. The formatter keeps every import in this shape. */
+function importsOf({ text }: SourceFile): string[] {
+  const statements = text.matchAll(/^(?:import|export)\s(?:[^"';]*?\sfrom\s)?"([^"]+)"/gm);
+  const calls = text.matchAll(/^(?!\s*(?:\*|\/\/)).*\bimport\("([^"]+)"\)/gm);
+  return [...statements, ...calls].map(([, specifier = ""]) => specifier);
+}
+
+const resolve = (source: SourceFile, specifier: string): string =>
+  path.posix.join(path.posix.dirname(source.file), specifier);
+
+const each =
+  (find: (source: SourceFile) => string[]): Rule =>
+  (sources) =>
+    sources.flatMap((source) => find(source).map((problem) => `${source.file}: ${problem}`));
+
+const layerOf = (file: string): string => file.split("/")[3] ?? "";
+
+const keepsToItsLayer = each((source) => {
+  const own = layers.indexOf(layerOf(source.file));
+  // index.ts at the top gathers the public API. What is only for tests stays out of it.
+  const highest = source.file === "packages/core/src/index.ts" ? layers.indexOf("testing") - 1 : own;
+  if (highest === -1) return [`Folder "${layerOf(source.file)}" has no place among the layers`];
+  return importsOf(source)
+    .filter((specifier) => specifier.startsWith("."))
+    .filter((specifier) => {
+      const wanted = layers.indexOf(layerOf(resolve(source, specifier)));
+      return wanted === -1 || wanted > highest;
+    })
+    .map((specifier) => `Cannot import "${specifier}": it is not above "${layers[highest]}"`);
+});
+
+const standsAlone = each((source) =>
+  importsOf(source)
+    .filter((specifier) => !specifier.startsWith("."))
+    .filter((specifier) => !(specifier.startsWith("node:") && source.file in nodeModulesAllowed))
+    .map((specifier) => `Cannot import "${specifier}": the core has no dependencies and runs in browsers`),
+);
+
+/** Looks at what is left at run time: records that point at each other need each other's types. */
+const hasNoCycles: Rule = (sources) => {
+  const graph = new Map(
+    sources.map(({ file, text }) => {
+      const source = { file, text: text.replaceAll(/^(?:import|export) type\b/gm, "") };
+      return [file, importsOf(source).map((specifier) => resolve(source, specifier))];
+    }),
+  );
+  const finished = new Set<string>();
+  const cycles: string[] = [];
+  const visit = (file: string, trail: readonly string[]): void => {
+    if (trail.includes(file)) cycles.push([...trail.slice(trail.indexOf(file)), file].join(" → "));
+    else if (!finished.has(file)) for (const next of graph.get(file) ?? []) visit(next, [...trail, file]);
+    finished.add(file);
+  };
+  for (const file of graph.keys()) visit(file, []);
+  return cycles;
+};
+
+const isWellNamed = each(({ file }) => {
+  const name = path.posix.basename(file).split(".")[0] ?? "";
+  if (forbiddenNames.has(name)) return ["Name says nothing: name the file after its main export"];
+  return /^[a-z0-9]+(-[a-z0-9]+)*$/.test(name) ? [] : [`Name must be kebab-case: got "${name}"`];
+});
+
+const dependsOnNothing = each(({ text }) =>
+  Object.keys(JSON.parse(text) as object)
+    .filter((key) => /^(?!dev).*dependencies/i.test(key))
+    .map((key) => `Remove "${key}": the core has no dependencies`),
+);
+
+const namesNoPlace = each(({ text }) =>
+  [
+    ...text.matchAll(
+      /(?<![\w.])\/(?:work|home|root|Users)\/[\w.-]+|registry\.[a-z0-9-]+\.[a-z]+|"resolved": "https?:[^"]*"/g,
+    ),
+  ].map(([found]) => `Cannot name "${found}": it exists on one machine only, or is not ours to choose`),
+);
+
+const runsEveryTest = each(({ text }) =>
+  [
+    ...text.matchAll(
+      /\b(?:describe|it|test|suite)(?:\.\w+)*\.(?:skip|only|todo|fails|(?:skip|run)If(?!\(process\.platform\b))\b/g,
+    ),
+  ].map(([found]) => `Cannot keep "${found}": every test runs`),
+);
+
+const itself = "test/architecture.test.ts";
+const core = load("packages/core/src/**/*.ts");
+const tests = load("{test,packages/*/test,examples/*/test}/**/*.ts").filter(({ file }) => file !== itself);
+const own = "packages/core/src/queue/channel.ts";
+
+/** Each rule with what it is applied to, and with an offence that proves it is awake. */
+const rules: ReadonlyArray<
+  readonly [sentence: string, rule: Rule, sources: readonly SourceFile[], offence: readonly SourceFile[]]
+> = [
+  [
+    "a folder of the core imports only folders above it",
+    keepsToItsLayer,
+    core,
+    [{ file: own, text: 'import type { Trace } from "../trace/trace.ts";' }],
+  ],
+  [
+    "a folder of the core is one of the layers",
+    keepsToItsLayer,
+    core,
+    [{ file: "packages/core/src/misc/thing.ts", text: "" }],
+  ],
+  [
+    "the core does not publish its test kit with the runtime",
+    keepsToItsLayer,
+    core,
+    [{ file: "packages/core/src/index.ts", text: 'export { runOne } from "./testing/run-one.ts";' }],
+  ],
+  [
+    "the core imports neither packages nor Node's modules",
+    standsAlone,
+    core,
+    [{ file: own, text: 'export const load = () =>\n  import("node:fs");' }],
+  ],
+  [
+    "no files import each other in a circle",
+    hasNoCycles,
+    load("packages/*/src/**/*.ts"),
+    [
+      { file: "packages/core/src/queue/a.ts", text: 'import {\n  b,\n} from "./b.ts";' },
+      { file: "packages/core/src/queue/b.ts", text: 'export { a } from "./a.ts";' },
+    ],
+  ],
+  [
+    "a file is named after what it holds",
+    isWellNamed,
+    load("{scripts,test,packages/*/src,packages/*/test,examples/*/src,examples/*/test}/**/*.{ts,mjs}"),
+    [{ file: "packages/core/src/queue/utils.ts", text: "" }],
+  ],
+  ["a file name is kebab-case", isWellNamed, [], [{ file: "packages/core/src/queue/fairQueue.ts", text: "" }]],
+  [
+    "the core depends on nothing",
+    dependsOnNothing,
+    load("packages/core/package.json"),
+    [{ file: "packages/core/package.json", text: '{ "peerDependencies": { "zod": "4" } }' }],
+  ],
+  [
+    "no file names a machine's folder or a package registry",
+    namesNoPlace,
+    load("{**/*.{ts,mjs,js,json,md,yml,yaml,txt},.*.json,.ci/*,.changeset/*}").filter(({ file }) => file !== itself),
+    [{ file: "docs/learn/start.md", text: "Open /home/ada/penguiflow" }],
+  ],
+  [
+    "no test is skipped, focused or left for later, unless a platform lacks what it is about",
+    runsEveryTest,
+    tests,
+    [{ file: "packages/core/test/flow.test.ts", text: 'test.skip("later", () => {});' }],
+  ],
+];
+
+describe("the architecture", () => {
+  test.for(rules)("%s", ([, rule, sources, offence]) => {
+    expect(rule(offence), "the rule must notice an offence").not.toEqual([]);
+    expect(rule(sources)).toEqual([]);
+  });
+
+  test("is looked at, not past", () => {
+    expect(core.length).toBeGreaterThan(20);
+    expect(tests.length).toBeGreaterThan(0);
+    expect(core.flatMap(importsOf).length).toBeGreaterThan(core.length);
+  });
+});

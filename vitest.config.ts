@@ -1,0 +1,20 @@
+import { defineConfig } from "vitest/config";
+
+const source = "@penguiflow/source";
+
+export default defineConfig({
+  // Tests run from TypeScript source: nothing has to be built first.
+  resolve: { conditions: [source] },
+  ssr: { resolve: { conditions: [source, "node", "module", "import", "default"] } },
+  test: {
+    include: ["{test,packages/*/test,examples/*/test}/**/*.test.ts"],
+    execArgv: [`--conditions=${source}`],
+    coverage: {
+      provider: "v8",
+      include: ["packages/*/src/**/*.ts"],
+      reporter: ["text-summary", "json-summary"],
+      reportOnFailure: true,
+      thresholds: { lines: 90, branches: 85 },
+    },
+  },
+});
