@@ -1,0 +1,59 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+
+const here = import.meta.dirname;
+
+interface Lock {
+  readonly packages: Readonly<Record<string, { readonly version?: string; readonly optional?: boolean }>>;
+}
+
+function readLock(file: string): Lock["packages"] {
+  return (JSON.parse(readFileSync(path.join(here, file), "utf8")) as Lock).packages;
+}
+
+function isInstalled(): boolean {
+  if (!existsSync(path.join(here, "node_modules/.package-lock.json"))) return false;
+  const installed = readLock("node_modules/.package-lock.json");
+  return Object.entries(readLock("package-lock.json")).every(
+    ([place, wanted]) => place === "" || wanted.optional === true || installed[place]?.version === wanted.version,
+  );
+}
+
+/**
+ * Installs the peers that bench/package-lock.json asks for, unless they are there.
+ *
+ * @throws Error when npm fails.
+ */
+export function installPeers(): void {
+  if (isInstalled()) return;
+  console.log("Installing the peers of the benchmark (half a minute, once)");
+  const npm = process.env["npm_execpath"];
+  const viaNode = npm !== undefined && npm.endsWith(".js");
+  const [command, ...first] = viaNode ? [process.execPath, npm] : ["npm"];
+  const { status, stdout, error } = spawnSync(
+    command!,
+    [...first, "ci", "--no-audit", "--no-fund", "--loglevel=error"],
+    {
+      cwd: here,
+      encoding: "utf8",
+      shell: !viaNode && process.platform === "win32",
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
+  if (status === 0) return;
+  process.stdout.write(stdout ?? "");
+  throw new Error(`Cannot install the peers: "npm ci" in "${here}" failed`, { cause: error });
+}
+
+/** Builds packages/core. False when the workspace has no compiler or the build fails, and its source is measured. */
+export function buildCore(): boolean {
+  const compiler = path.join(here, "../node_modules/typescript/bin/tsc");
+  if (!existsSync(compiler)) return false;
+  const { status, stdout } = spawnSync(process.execPath, [compiler, "-b", path.join(here, "../packages/core")], {
+    encoding: "utf8",
+  });
+  if (status === 0) return true;
+  console.log(`${stdout.trim()}\n\npackages/core does not build, as shown above: its source is measured instead`);
+  return false;
+}

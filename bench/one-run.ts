@@ -1,0 +1,20 @@
+// One (subject, workload) run in a process of its own: `one-run.ts <subject> <workload> <timing as JSON>`.
+import type { Closable, Reply, Timing } from "./contract.ts";
+import { installedVersion, loadSubject, loadWorkloads } from "./registry.ts";
+
+async function run(subjectName: string, workloadName: string, timing: Timing): Promise<Reply> {
+  const workload = (await loadWorkloads()).find(({ name }) => name === workloadName);
+  if (workload === undefined) throw new Error(`There is no workload "${workloadName}"`);
+  const subject = await loadSubject(subjectName);
+  const version = subject.library === undefined ? undefined : installedVersion(subject.library);
+  const build = subject[workload.family];
+  if (typeof build !== "function") return { version, measurement: undefined };
+  const rig = (await build(workload.setup)) as Closable;
+  const measurement = await workload.measure(rig, timing);
+  await rig.close();
+  return { version, measurement };
+}
+
+const [subjectName, workloadName, timing] = process.argv.slice(2) as [string, string, string];
+// Ends the process itself: what a library leaves running is not waited for.
+process.send!(await run(subjectName, workloadName, JSON.parse(timing) as Timing), () => process.exit());

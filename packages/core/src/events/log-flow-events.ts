@@ -1,0 +1,73 @@
+import type { FlowEvent, FlowEventType, Middleware } from "./flow-event.ts";
+import { defaultLogger, type Logger, type LogLevel } from "./logger.ts";
+
+/** What {@link logFlowEvents} can be told. */
+export interface LogFlowEventsOptions {
+  /** Only events of these types. @defaultValue all */
+  readonly types?: readonly FlowEventType[];
+  /** Changes or withholds a line's fields before it is written. Return `undefined` to leave the line out. */
+  readonly redact?: (
+    fields: Readonly<Record<string, unknown>>,
+    event: FlowEvent,
+  ) => Readonly<Record<string, unknown>> | undefined;
+  /** Called with the latency of each finished attempt, in milliseconds. */
+  readonly onLatency?: (event: FlowEvent, latencyMs: number) => void;
+}
+
+/** A middleware that writes one structured line per event. Payloads are never part of it. */
+export function logFlowEvents(logger: Logger = defaultLogger, options: LogFlowEventsOptions = {}): Middleware {
+  const types = options.types === undefined ? undefined : new Set(options.types);
+  return (event) => {
+    if (types !== undefined && !types.has(event.type)) return;
+    if ("latencyMs" in event) options.onLatency?.(event, event.latencyMs);
+    const { type, ...rest } = event;
+    const fields = options.redact === undefined ? rest : options.redact(rest, event);
+    if (fields !== undefined) logger[levelOf(event)](type, fields);
+  };
+}
+
+/** An event as one readable line. */
+export function formatFlowEvent(event: FlowEvent): string {
+  const { type, at, traceId, ...rest } = event;
+  const details = Object.entries(rest)
+    .filter(([key, value]) => value !== undefined && key !== "flow" && key !== "tenant" && key !== "node")
+    .map(([key, value]) => `${key}=${detail(value)}`);
+  const place = "node" in event ? ` ${event.node}` : "";
+  return `${new Date(at).toISOString()} ${event.flow}${place} ${type} trace=${traceId} ${details.join(" ")}`.trimEnd();
+}
+
+function levelOf(event: FlowEvent): LogLevel {
+  switch (event.type) {
+    case "node_failed":
+    case "deadlock":
+      return "error";
+    case "node_error":
+    case "node_timeout":
+    case "node_retry":
+    case "node_zombie":
+    case "node_late":
+    case "deadline_skip":
+    case "result_drop":
+      return "warn";
+    case "trace_end":
+      return event.status === "failed" ? "error" : "info";
+    case "trace_start":
+    case "node_start":
+    case "node_success":
+    case "node_cancelled":
+    case "message_drop":
+    case "route_drop":
+    case "join_wait":
+    case "trace_cancel_start":
+    case "trace_cancel_finish":
+      return "info";
+  }
+}
+
+function detail(value: unknown): string {
+  if (typeof value === "number") return Number.isInteger(value) ? String(value) : value.toFixed(2);
+  if (typeof value === "object" && value !== null && "message" in value && "name" in value) {
+    return JSON.stringify(`${String(value.name)}: ${String(value.message)}`);
+  }
+  return JSON.stringify(value) ?? String(value);
+}

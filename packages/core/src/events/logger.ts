@@ -1,0 +1,80 @@
+/** Where log lines go. `console` is one. */
+export interface Logger {
+  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+/** How serious a line is. */
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** What {@link configureLogging} sets. */
+export interface LoggingOptions {
+  /** One JSON object per line instead of text. @defaultValue false */
+  readonly structured?: boolean;
+  /** Lines below this level are left out. @defaultValue `"info"` */
+  readonly level?: LogLevel;
+  /** Receives each finished line. @defaultValue `console`: warnings and errors to its error output */
+  readonly write?: (line: string, level: LogLevel) => void;
+}
+
+const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
+
+let structured = false;
+let lowest = LEVELS.indexOf("info");
+let write = writeToConsole;
+
+/** Sets how {@link defaultLogger} writes, for the whole process. Options left out get their defaults. */
+export function configureLogging(options: LoggingOptions = {}): void {
+  const level = options.level ?? "info";
+  if (!LEVELS.includes(level))
+    throw new TypeError(
+      `Option "level" of configureLogging must be one of ${LEVELS.join(", ")}: got ${JSON.stringify(level)}`,
+    );
+  structured = options.structured ?? false;
+  lowest = LEVELS.indexOf(level);
+  write = options.write ?? writeToConsole;
+}
+
+/** The logger that is used where none was given. Set it up with {@link configureLogging}. */
+export const defaultLogger: Logger = {
+  debug: (message, fields) => log("debug", message, fields),
+  info: (message, fields) => log("info", message, fields),
+  warn: (message, fields) => log("warn", message, fields),
+  error: (message, fields) => log("error", message, fields),
+};
+
+function log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
+  if (LEVELS.indexOf(level) < lowest) return;
+  write(structured ? jsonLine(level, message, fields) : textLine(level, message, fields), level);
+}
+
+function jsonLine(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): string {
+  try {
+    return JSON.stringify({ time: new Date().toISOString(), level, message, ...fields });
+  } catch {
+    return JSON.stringify({ time: new Date().toISOString(), level, message, fields: "not serialisable" });
+  }
+}
+
+function textLine(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): string {
+  const parts = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}=${plain(value)}`);
+  return [`${level.toUpperCase().padEnd(5)} ${message}`, ...parts].join(" ");
+}
+
+function plain(value: unknown): string {
+  if (typeof value === "string") return /[\s"=]/.test(value) ? JSON.stringify(value) : value;
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return "[not serialisable]";
+  }
+}
+
+function writeToConsole(line: string, level: LogLevel): void {
+  if (level === "warn" || level === "error") console.error(line);
+  else console.log(line);
+}

@@ -1,0 +1,192 @@
+/**
+ * Why something failed while a flow was running. Codes are stable: switch on them.
+ * `docs/reference/errors.md` says for each one when it happens and what to do.
+ */
+export const FlowErrorCode = {
+  /** A handler threw, or rejected, and no retry was left. */
+  NODE_EXCEPTION: "NODE_EXCEPTION",
+  /** An attempt took longer than the node's `timeoutMs`. */
+  NODE_TIMEOUT: "NODE_TIMEOUT",
+  /** A payload did not pass the schema of the node it was sent to. */
+  INPUT_INVALID: "INPUT_INVALID",
+  /** A handler's value did not pass the node's output schema. */
+  OUTPUT_INVALID: "OUTPUT_INVALID",
+  /** A value was to go to a node that the sender has no edge to. */
+  ROUTE_UNKNOWN: "ROUTE_UNKNOWN",
+  /** A join waited longer than its `timeoutMs` for its messages. */
+  JOIN_TIMEOUT: "JOIN_TIMEOUT",
+  /** Nodes of a cycle wait for one another and no edge of it has room left. */
+  DEADLOCK: "DEADLOCK",
+  /** The trace was cancelled by a caller, by its signal, or with its parent. */
+  TRACE_CANCELLED: "TRACE_CANCELLED",
+  /** A cancelled trace of that id still has handlers that have not returned. */
+  TRACE_UNWINDING: "TRACE_UNWINDING",
+  /** No trace of that id runs or has unread results. */
+  TRACE_UNKNOWN: "TRACE_UNKNOWN",
+  /** Several tenants use that trace id and the call did not say which one is meant. */
+  TENANT_REQUIRED: "TENANT_REQUIRED",
+  /** The deadline of the trace passed. */
+  DEADLINE_EXCEEDED: "DEADLINE_EXCEEDED",
+  /** A controller loop used up its hops. */
+  HOP_BUDGET_EXHAUSTED: "HOP_BUDGET_EXHAUSTED",
+  /** A controller loop used up its tokens. */
+  TOKEN_BUDGET_EXHAUSTED: "TOKEN_BUDGET_EXHAUSTED",
+  /** The work of the trace ran out and nothing reached the Rookery. */
+  NO_RESULT: "NO_RESULT",
+  /** An edge had no room and the sender did not want to wait. */
+  QUEUE_FULL: "QUEUE_FULL",
+  /** A handler with retries emitted more messages than can be held back. */
+  HELD_LIMIT: "HELD_LIMIT",
+  /** A wait ended because its `timeoutMs` passed. */
+  WAIT_TIMEOUT: "WAIT_TIMEOUT",
+  /** A wait ended because its signal was aborted. */
+  WAIT_ABORTED: "WAIT_ABORTED",
+  /** A handler waited for a further message and none can come any more. */
+  FETCH_STARVED: "FETCH_STARVED",
+  /** A stream already has a writer, or was ended for good. */
+  STREAM_BUSY: "STREAM_BUSY",
+  /** A handler used its context after its attempt was over. */
+  ATTEMPT_OVER: "ATTEMPT_OVER",
+  /** The flow has not been started. */
+  FLOW_NOT_RUNNING: "FLOW_NOT_RUNNING",
+  /** The flow is stopping or was stopped. */
+  FLOW_STOPPED: "FLOW_STOPPED",
+} as const;
+
+/** One of the stable codes of a {@link FlowError}. */
+export type FlowErrorCode = (typeof FlowErrorCode)[keyof typeof FlowErrorCode];
+
+/** What a {@link FlowError} is made from. */
+export interface FlowErrorInit {
+  readonly code: FlowErrorCode;
+  readonly message: string;
+  readonly traceId?: string | undefined;
+  readonly tenant?: string | undefined;
+  readonly node?: string | undefined;
+  /** 1 for the first try. */
+  readonly attempt?: number | undefined;
+  /** Milliseconds from the start of the attempt to the failure. */
+  readonly latencyMs?: number | undefined;
+  readonly retryable?: boolean | undefined;
+  readonly cause?: unknown;
+  /** The message that was being handled. Never part of the serialised form. */
+  readonly failedMessage?: unknown;
+  /** JSON-safe details, such as the issues of a failed validation. */
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** An error as plain data, as it appears in events and logs. */
+export interface ErrorPayload {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: string;
+  readonly stack?: string;
+  readonly cause?: ErrorPayload;
+  readonly traceId?: string;
+  readonly tenant?: string;
+  readonly node?: string;
+  readonly attempt?: number;
+  readonly latencyMs?: number;
+  readonly retryable?: boolean;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** A failure while a flow was running: which trace, node and attempt, why, and whether a retry may help. */
+export class FlowError extends Error {
+  override readonly name: string = "FlowError";
+  readonly code: FlowErrorCode;
+  readonly traceId: string | undefined;
+  readonly tenant: string | undefined;
+  readonly node: string | undefined;
+  /** 1 for the first try. */
+  readonly attempt: number | undefined;
+  /** Milliseconds from the start of the attempt to the failure. */
+  readonly latencyMs: number | undefined;
+  /** Whether the same work may succeed later. */
+  readonly retryable: boolean;
+  /** JSON-safe details, such as the issues of a failed validation. */
+  readonly details: Readonly<Record<string, unknown>> | undefined;
+  /** The message that was being handled, for cleaning up. Not enumerable and never serialised. */
+  declare readonly failedMessage: unknown;
+
+  constructor(init: FlowErrorInit) {
+    super(init.message, init.cause === undefined ? undefined : { cause: init.cause });
+    this.code = init.code;
+    this.traceId = init.traceId;
+    this.tenant = init.tenant;
+    this.node = init.node;
+    this.attempt = init.attempt;
+    this.latencyMs = init.latencyMs;
+    this.retryable = init.retryable ?? false;
+    this.details = init.details;
+    Object.defineProperty(this, "failedMessage", { value: init.failedMessage, enumerable: false });
+  }
+
+  /** The error as plain, JSON-safe data: stack and causes included, the failed message left out. */
+  toPayload(): ErrorPayload {
+    return errorPayload(this);
+  }
+
+  /** The error that user code threw, or this error itself when it has no cause. */
+  unwrap(): unknown {
+    return this.cause ?? this;
+  }
+
+  /** Lets `JSON.stringify` print {@link FlowError.toPayload}. */
+  toJSON(): ErrorPayload {
+    return this.toPayload();
+  }
+}
+
+/** The reason with which `ctx.signal` aborts, and waits on `ctx` reject, when a trace is cancelled. */
+export class TraceCancelled extends FlowError {
+  override readonly name: string = "TraceCancelled";
+
+  constructor(init: Omit<FlowErrorInit, "code" | "message"> & { readonly message?: string }) {
+    super({
+      ...init,
+      code: FlowErrorCode.TRACE_CANCELLED,
+      message: init.message ?? `Trace "${init.traceId}" was cancelled`,
+    });
+  }
+}
+
+const MAX_CAUSES = 8;
+
+/**
+ * Any thrown value as plain, JSON-safe data with its class, message, stack and up to eight causes.
+ */
+export function errorPayload(error: unknown, depth = 0): ErrorPayload {
+  if (!(error instanceof Error)) return { name: typeof error, message: describeThrown(error) };
+  const code = (error as { code?: unknown }).code;
+  const payload: { -readonly [Key in keyof ErrorPayload]: ErrorPayload[Key] } = {
+    name: error.name === "Error" ? error.constructor.name : error.name,
+    message: error.message,
+  };
+  if (typeof code === "string") payload.code = code;
+  if (error.stack !== undefined) payload.stack = error.stack;
+  if (error instanceof FlowError) {
+    if (error.traceId !== undefined) payload.traceId = error.traceId;
+    if (error.tenant !== undefined) payload.tenant = error.tenant;
+    if (error.node !== undefined) payload.node = error.node;
+    if (error.attempt !== undefined) payload.attempt = error.attempt;
+    if (error.latencyMs !== undefined) payload.latencyMs = error.latencyMs;
+    payload.retryable = error.retryable;
+    if (error.details !== undefined) payload.details = error.details;
+  }
+  if (error.cause !== undefined && depth < MAX_CAUSES) {
+    payload.cause = errorPayload(error.cause, depth + 1);
+  }
+  return payload;
+}
+
+/** A thrown value as text, whatever it is. */
+export function describeThrown(value: unknown): string {
+  if (value instanceof Error) return value.message;
+  if (typeof value === "string") return value;
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}

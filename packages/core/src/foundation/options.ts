@@ -1,0 +1,29 @@
+/**
+ * Checks numbers that users configure. Each error names the option, what is wanted and what was given.
+ */
+export function requireInteger(name: string, value: number, least: number): void {
+  if (Number.isInteger(value) && value >= least) return;
+  throw wrongNumber(name, `a whole number of ${least} or more`, value);
+}
+
+/** Throws unless `value` is a finite number of `least` or more. */
+export function requireNumber(name: string, value: number, least: number): void {
+  if (typeof value === "number" && Number.isFinite(value) && value >= least) return;
+  throw wrongNumber(name, `a number of ${least} or more`, value);
+}
+
+/** Throws unless every key of `options` is among `known`. Misspelt options must not pass silently. */
+export function requireKnownKeys(what: string, options: object, known: readonly string[]): void {
+  for (const key of Object.keys(options)) {
+    if (!known.includes(key)) {
+      throw new TypeError(
+        `Unknown option "${key}" of ${what}: known are ${known.map((name) => `"${name}"`).join(", ")}`,
+      );
+    }
+  }
+}
+
+function wrongNumber(name: string, wanted: string, value: unknown): Error {
+  const text = `Option "${name}" must be ${wanted}: got ${typeof value === "number" ? value : JSON.stringify(value)}`;
+  return typeof value === "number" ? new RangeError(text) : new TypeError(text);
+}

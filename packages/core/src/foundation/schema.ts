@@ -1,0 +1,66 @@
+/**
+ * The part of Standard Schema 1 (https://standardschema.dev) that the runtime uses. Schemas of
+ * zod, valibot, arktype and others are of this type as they are.
+ */
+export interface Schema<Input = unknown, Output = Input> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
+  };
+}
+
+/** What a schema says of a value. */
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
+
+/** One thing that is wrong with a value, and where in it. */
+export interface SchemaIssue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+/** What may be passed to a schema. */
+export type SchemaInput<S> = S extends Schema<infer Input, unknown> ? Input : never;
+
+/** What a schema makes of it. */
+export type SchemaOutput<S> = S extends {
+  readonly "~standard": { readonly types?: { readonly output: infer Output } | undefined };
+}
+  ? Output
+  : never;
+
+/**
+ * A schema that checks nothing and only carries a type, for payloads that need none at run time.
+ *
+ * @example `joinK("merge", 3, { input: shape<Found>() })`
+ */
+export function shape<Type>(): Schema<Type> {
+  return {
+    "~standard": { version: 1, vendor: "penguiflow", validate: (value) => ({ value: value as Type }) },
+  };
+}
+
+/** Whether a value is a Standard Schema. Schemas may be objects or functions (arktype). */
+export function isSchema(value: unknown): value is Schema {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
+  const standard = (value as { readonly "~standard"?: { readonly validate?: unknown } })["~standard"];
+  return typeof standard?.validate === "function";
+}
+
+/** The issues of a failed validation as one line: `path: message; path: message`. */
+export function formatIssues(issues: readonly SchemaIssue[]): string {
+  return issues.map((issue) => `${issuePath(issue)}: ${issue.message}`).join("; ");
+}
+
+/** Where in the value an issue is, as `payload.items[2].name`. */
+export function issuePath(issue: SchemaIssue): string {
+  let path = "payload";
+  for (const step of issue.path ?? []) {
+    const key = typeof step === "object" ? step.key : step;
+    path += typeof key === "number" ? `[${key}]` : `.${String(key)}`;
+  }
+  return path;
+}

@@ -1,0 +1,120 @@
+import type { Clock } from "./clock.ts";
+import { type HeapEntry, MinHeap } from "./min-heap.ts";
+
+/** A pending call of a {@link TimerWheel}. */
+export interface Timer {
+  /** Takes the call back. Harmless when it already happened. */
+  cancel(): void;
+}
+
+/**
+ * All waits of a flow behind a single timer of the clock. Calls that are due in the same
+ * millisecond share a slot: setting and cancelling cost the same at any number of timers.
+ * Calls run in the order of their instants, then in the order they were set.
+ */
+export class TimerWheel {
+  readonly #clock: Clock;
+  readonly #slots = new Map<number, Slot>();
+  readonly #order = new MinHeap<Slot>();
+  #armedFor = Number.POSITIVE_INFINITY;
+  #disarm: (() => void) | undefined;
+  #size = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** How many calls are pending. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Calls `callback` when the clock's `now()` has reached `dueAt`, rounded up to a millisecond. */
+  at(dueAt: number, callback: () => void): Timer {
+    const due = Math.ceil(dueAt);
+    let slot = this.#slots.get(due);
+    if (slot === undefined) {
+      slot = { key: due, order: 0, calls: new Set() };
+      this.#slots.set(due, slot);
+      this.#order.push(slot);
+    }
+    const call = new Call(this, slot, callback);
+    slot.calls.add(call);
+    this.#size += 1;
+    if (due < this.#armedFor) this.#arm();
+    return call;
+  }
+
+  /** Calls `callback` in `delayMs` milliseconds. */
+  after(delayMs: number, callback: () => void): Timer {
+    return this.at(this.#clock.now() + delayMs, callback);
+  }
+
+  /** Takes all calls back. */
+  clear(): void {
+    this.#slots.clear();
+    while (this.#order.pop() !== undefined);
+    this.#size = 0;
+    this.#arm();
+  }
+
+  /** For {@link Call.cancel}. */
+  forget(call: Call, slot: Slot): void {
+    if (!slot.calls.delete(call)) return;
+    this.#size -= 1;
+    // the process must be able to end as soon as nothing is awaited any more
+    if (this.#size === 0) this.clear();
+  }
+
+  #arm(): void {
+    this.#disarm?.();
+    this.#disarm = undefined;
+    let next = this.#order.peek();
+    while (next !== undefined && next.calls.size === 0) {
+      this.#order.pop();
+      this.#slots.delete(next.key);
+      next = this.#order.peek();
+    }
+    this.#armedFor = next === undefined ? Number.POSITIVE_INFINITY : next.key;
+    if (next === undefined) return;
+    this.#disarm = this.#clock.setTimer(() => this.#fire(), next.key - this.#clock.now());
+  }
+
+  #fire(): void {
+    this.#disarm = undefined;
+    const now = this.#clock.now();
+    for (;;) {
+      const slot = this.#order.peek();
+      if (slot === undefined || slot.key > now) break;
+      this.#order.pop();
+      this.#slots.delete(slot.key);
+      for (const call of slot.calls) {
+        // a call may cancel a later one of its own slot
+        slot.calls.delete(call);
+        this.#size -= 1;
+        call.run();
+      }
+    }
+    this.#arm();
+  }
+}
+
+interface Slot extends HeapEntry {
+  readonly calls: Set<Call>;
+}
+
+class Call implements Timer {
+  readonly #wheel: TimerWheel;
+  readonly #slot: Slot;
+  readonly run: () => void;
+
+  constructor(wheel: TimerWheel, slot: Slot, run: () => void) {
+    this.#wheel = wheel;
+    this.#slot = slot;
+    this.run = run;
+  }
+
+  cancel(): void {
+    this.#wheel.forget(this, this.#slot);
+  }
+}

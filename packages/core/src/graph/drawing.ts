@@ -1,0 +1,121 @@
+import { OPEN_SEA, ROOKERY } from "./endpoints.ts";
+import { type EdgeJson, graphToJson, type GraphJson, type HasGraph, type NodeJson } from "./graph-json.ts";
+import type { NodeKind } from "./node.ts";
+
+/** What is in the picture of a flow, before it is written in a drawing language. */
+export interface Drawing {
+  readonly shapes: readonly Shape[];
+  /** Those inside subflows too. */
+  readonly edges: readonly Line[];
+}
+
+/** A node or an endpoint in a picture. */
+export interface Shape {
+  /** Made of letters, digits and `_`, whatever the node is called. */
+  readonly id: string;
+  /** Lines of text that can be shown; still to be escaped. */
+  readonly label: string;
+  readonly kind: NodeKind | "endpoint";
+  /** Which of {@link COLOURS} it gets. */
+  readonly role: Role;
+  /** What a subflow consists of: its shape is a frame around these. */
+  readonly inside: readonly Shape[] | undefined;
+}
+
+/** An edge in a picture: `from` and `to` are ids of shapes without inside. */
+export interface Line {
+  readonly from: string;
+  readonly to: string;
+  readonly kind: EdgeJson["kind"];
+}
+
+/** What a shape is drawn as. */
+export type Role = Shape["kind"] | "controller";
+
+/** Fill, border and text of each role. All three are given, so that they suit light and dark backgrounds alike. */
+export const COLOURS: Readonly<
+  Record<Role, { readonly fill: string; readonly stroke: string; readonly text: string }>
+> = {
+  endpoint: { fill: "#dbeafe", stroke: "#3b82f6", text: "#1e3a8a" },
+  node: { fill: "#f1f5f9", stroke: "#64748b", text: "#0f172a" },
+  controller: { fill: "#ffedd5", stroke: "#ea580c", text: "#7c2d12" },
+  router: { fill: "#fef9c3", stroke: "#ca8a04", text: "#713f12" },
+  join: { fill: "#ede9fe", stroke: "#8b5cf6", text: "#4c1d95" },
+  subflow: { fill: "#dcfce7", stroke: "#16a34a", text: "#14532d" },
+  remote: { fill: "#fce7f3", stroke: "#db2777", text: "#831843" },
+};
+
+/** The colour of edges that lead back: loops and cycles. */
+export const BACK_COLOUR = COLOURS.controller.stroke;
+
+/** Lays out what the picture of a flow consists of, subflows included. */
+export function drawFlow(flow: HasGraph): Drawing {
+  const edges: Line[] = [];
+  return { shapes: drawGraph(graphToJson(flow), "", edges), edges };
+}
+
+/** `prefix` keeps the ids of several graphs in one picture apart. */
+function drawGraph(graph: GraphJson, prefix: string, edges: Line[]): Shape[] {
+  const ids = new Map(graph.nodes.map((node, index) => [node.name, { node, id: `${prefix}n${index}` }]));
+  // Edges of a subflow with a known inside go to and come from the endpoints in it.
+  const end = (name: string, endpointInside: string): string => {
+    const known = ids.get(name);
+    if (known === undefined) return prefix + name;
+    return known.node.inner === undefined ? known.id : `${known.id}_${endpointInside}`;
+  };
+  for (const { from, to, kind } of graph.edges) edges.push({ from: end(from, ROOKERY), to: end(to, OPEN_SEA), kind });
+  return [
+    endpoint(OPEN_SEA, prefix),
+    ...[...ids.values()].map(({ node, id }): Shape => ({
+      id,
+      label: labelOf(node),
+      kind: node.kind,
+      role: node.isController ? "controller" : node.kind,
+      inside: node.inner && drawGraph(node.inner, `${id}_`, edges),
+    })),
+    endpoint(ROOKERY, prefix),
+  ];
+}
+
+function endpoint(name: string, prefix: string): Shape {
+  return { id: prefix + name, label: name, kind: "endpoint", role: "endpoint", inside: undefined };
+}
+
+function labelOf({ name, policy, gathering, note }: NodeJson): string {
+  const remarks = [
+    gathering && (gathering.count === "dynamic" ? "joins a group" : `joins ${gathering.count}`),
+    policy.maxRetries === undefined ? undefined : `retries ${policy.maxRetries}`,
+    policy.timeoutMs === undefined ? undefined : `timeout ${policy.timeoutMs} ms`,
+    policy.concurrency === undefined ? undefined : `concurrency ${policy.concurrency}`,
+    note,
+  ].filter((remark) => remark !== undefined && remark.trim() !== "");
+  return showable([name, ...remarks].join("\n"));
+}
+
+/**
+ * Replaces what cannot be shown, or written in XML: control characters by their pictures (U+2400 …),
+ * lone surrogates and code points that are no characters by U+FFFD. A newline stays.
+ */
+function showable(text: string): string {
+  return text.toWellFormed().replace(/[\p{Cc}\p{Noncharacter_Code_Point}]/gu, (character) => {
+    const code = character.charCodeAt(0);
+    if (character === "\n") return character;
+    if (code < 0x20) return String.fromCharCode(0x2400 + code);
+    return code === 0x7f ? "\u2421" : "\ufffd";
+  });
+}
+
+/**
+ * The value of an option that has few.
+ *
+ * @throws TypeError when it has another
+ */
+export function requireDirection<Direction extends string>(
+  option: string,
+  value: Direction,
+  allowed: readonly Direction[],
+): Direction {
+  if (allowed.includes(value)) return value;
+  const wanted = allowed.map((direction) => `"${direction}"`).join(", ");
+  throw new TypeError(`Option "${option}" must be one of ${wanted}: got ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,133 @@
+import { OPEN_SEA, ROOKERY } from "./endpoints.ts";
+import type { Graph, Vertex } from "./graph.ts";
+import type { Gathering, NodeKind } from "./node.ts";
+import { type NodePolicy, type ResolvedPolicy, resolvePolicy } from "./node-policy.ts";
+
+/** Anything that has a graph: a flow, running or not. */
+export interface HasGraph {
+  readonly graph: Graph;
+}
+
+/** A graph as plain JSON, from {@link graphToJson}. */
+export interface GraphJson {
+  /** In the order in which `create` met them, without the two endpoints. */
+  readonly nodes: readonly NodeJson[];
+  /** In declared order, with those that leave `"OpenSea"` and those that lead to `"Rookery"`. */
+  readonly edges: readonly EdgeJson[];
+  /** Groups of nodes that can reach one another, by name. */
+  readonly rings: readonly (readonly string[])[];
+}
+
+/** A node of {@link GraphJson}. */
+export interface NodeJson {
+  readonly name: string;
+  readonly kind: NodeKind;
+  /** Whether it takes what is emitted into the flow. */
+  readonly isIngress: boolean;
+  /** Whether what it sends goes to the Rookery. */
+  readonly isEgress: boolean;
+  /** Whether it has an edge to itself. */
+  readonly isController: boolean;
+  readonly policy: PolicyJson;
+  /** What a join waits for. */
+  readonly gathering?: GatheringJson;
+  readonly note?: string;
+  /** The graph inside a subflow, where it is known. */
+  readonly inner?: GraphJson;
+}
+
+/** The options of a node's policy that differ from their defaults. */
+export interface PolicyJson extends Omit<NodePolicy, "concurrency" | "retryIf"> {
+  readonly concurrency?: number | "unbounded";
+  readonly retryIf?: "custom";
+}
+
+/** A join in {@link NodeJson}. */
+export interface GatheringJson {
+  /** `"dynamic"` when each group's first message decides. */
+  readonly count: number | "dynamic";
+  readonly timeoutMs?: number;
+  readonly whenShort: Gathering["whenShort"];
+}
+
+/** An edge of {@link GraphJson}. */
+export interface EdgeJson {
+  readonly from: string;
+  readonly to: string;
+  /** `"loop"`: from a node to itself. `"cycle"`: part of another way back to where it starts. */
+  readonly kind: "forward" | "loop" | "cycle";
+}
+
+/**
+ * Describes the graph of a flow as plain data that survives `JSON.stringify`: for user interfaces,
+ * snapshots and tools that draw for themselves.
+ *
+ * @example
+ * ```ts
+ * const { nodes, edges } = graphToJson(flow);
+ * ```
+ */
+export function graphToJson(flow: HasGraph): GraphJson {
+  const { vertices, rings } = flow.graph;
+  const nameOf = (index: number): string => (vertices[index] as Vertex).node.name;
+  return {
+    nodes: vertices.map(nodeJson),
+    edges: [
+      ...vertices.filter((vertex) => vertex.isIngress).map((vertex) => forward(OPEN_SEA, vertex.node.name)),
+      ...vertices.flatMap((vertex) => [
+        ...vertex.successors.map((to) => edgeJson(vertex, vertices[to] as Vertex)),
+        ...(vertex.isEgress ? [forward(vertex.node.name, ROOKERY)] : []),
+      ]),
+    ],
+    rings: rings.map((ring) => ring.map(nameOf)),
+  };
+}
+
+function nodeJson({ node, index, successors, isIngress, isEgress }: Vertex): NodeJson {
+  return {
+    name: node.name,
+    kind: node.kind,
+    isIngress,
+    isEgress,
+    isController: successors.includes(index),
+    policy: policyJson(node.policy),
+    ...(node.gathering && { gathering: gatheringJson(node.gathering) }),
+    ...(node.note !== undefined && { note: node.note }),
+    ...(node.kind === "subflow" && isGraph(node.inner) && { inner: graphToJson({ graph: node.inner }) }),
+  };
+}
+
+function edgeJson(from: Vertex, to: Vertex): EdgeJson {
+  if (from === to) return { from: from.node.name, to: to.node.name, kind: "loop" };
+  const inRing = from.ring !== undefined && from.ring === to.ring;
+  return { from: from.node.name, to: to.node.name, kind: inRing ? "cycle" : "forward" };
+}
+
+function forward(from: string, to: string): EdgeJson {
+  return { from, to, kind: "forward" };
+}
+
+const DEFAULTS = Object.entries(resolvePolicy("defaults"));
+
+function policyJson(policy: ResolvedPolicy): PolicyJson {
+  const own = policy as unknown as Readonly<Record<string, unknown>>;
+  const changed = DEFAULTS.filter(([option, value]) => own[option] !== value);
+  return Object.fromEntries(changed.map(([option]) => [option, jsonValue(own[option])]));
+}
+
+function jsonValue(value: unknown): unknown {
+  if (typeof value === "function") return "custom";
+  return value === Number.POSITIVE_INFINITY ? "unbounded" : value;
+}
+
+function gatheringJson({ count, timeoutMs, whenShort }: Gathering): GatheringJson {
+  return {
+    count: typeof count === "number" ? count : "dynamic",
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    whenShort,
+  };
+}
+
+function isGraph(inner: unknown): inner is Graph {
+  return typeof inner === "object" && inner !== null && "vertices" in inner && "rings" in inner;
+}

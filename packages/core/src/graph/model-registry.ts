@@ -1,0 +1,43 @@
+import { isSchema, type Schema } from "../foundation/schema.ts";
+
+/** Schemas of a node. */
+export interface RegisteredModels {
+  readonly input: Schema<never, unknown>;
+  readonly output: Schema<never, unknown>;
+}
+
+/**
+ * Schemas by node name, for those who keep them apart from the nodes. Schemas on a node itself win.
+ * Any Standard Schema will do.
+ */
+export class ModelRegistry {
+  readonly #models = new Map<string, RegisteredModels>();
+
+  /**
+   * Says what a node takes and sends.
+   *
+   * @throws TypeError when the name is registered already or a model is not a Standard Schema
+   */
+  register(name: string, input: Schema<never, unknown>, output: Schema<never, unknown>): this {
+    if (this.#models.has(name)) throw new TypeError(`Cannot register node "${name}" twice`);
+    for (const [side, model] of [
+      ["input", input],
+      ["output", output],
+    ] as const) {
+      if (!isSchema(model))
+        throw new TypeError(`Cannot register node "${name}": its ${side} model is not a Standard Schema`);
+    }
+    this.#models.set(name, { input, output });
+    return this;
+  }
+
+  /** The schemas registered for a node. */
+  get(name: string): RegisteredModels | undefined {
+    return this.#models.get(name);
+  }
+
+  /** The names that have been registered. */
+  names(): readonly string[] {
+    return [...this.#models.keys()];
+  }
+}

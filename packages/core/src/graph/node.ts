@@ -1,0 +1,291 @@
+import { isSchema, type Schema, type SchemaInput, type SchemaOutput } from "../foundation/schema.ts";
+import { requireKnownKeys } from "../foundation/options.ts";
+import type { Message } from "../message/message.ts";
+import type { NodeTypes, Onward, PayloadOf, Targets } from "./edge-typing.ts";
+import { connect, Edges, type EdgesFrom } from "./edges.ts";
+import type { Context, HandlerResult, MessageHandler, PayloadHandler } from "./handler.ts";
+import { type NodePolicy, type ResolvedPolicy, resolvePolicy } from "./node-policy.ts";
+
+/** What a node is to those who draw or check a graph. */
+export type NodeKind = "node" | "router" | "join" | "subflow" | "remote";
+
+/** How a node gathers several messages of a trace into one. Set by `joinK`. */
+export interface Gathering {
+  /** How many messages make a group, or how to tell from the group's first message. */
+  readonly count: number | ((first: Message) => number);
+  /** Milliseconds from the first message of a group. @defaultValue no limit */
+  readonly timeoutMs: number | undefined;
+  /** What becomes of a group that stays short. */
+  readonly whenShort: "fail" | "emit";
+}
+
+/** What {@link FlowNode} is made from; users call `node`, `payloadNode` or a pattern. */
+export interface NodeInit {
+  readonly name: string;
+  readonly style: "message" | "payload";
+  readonly handler: MessageHandler | PayloadHandler;
+  readonly input?: Schema<never, unknown> | undefined;
+  readonly output?: Schema<never, unknown> | undefined;
+  readonly policy?: NodePolicy | undefined;
+  readonly allowCycle?: boolean | undefined;
+  readonly kind?: NodeKind | undefined;
+  readonly gathering?: Gathering | undefined;
+  /** The graph inside, for drawings of subflows. */
+  readonly inner?: unknown;
+  /** What to write beside the node in drawings. */
+  readonly note?: string | undefined;
+}
+
+/**
+ * A named async function with its schemas and policy: the vertex of a graph. Made by {@link node} and
+ * {@link payloadNode}; a definition only, it holds no state and may be used in several flows.
+ */
+export class FlowNode<
+  out Name extends string,
+  in Input,
+  out Output,
+  in Resources = unknown,
+  Loops extends boolean = false,
+> {
+  declare readonly "~node"?: NodeTypes<Input, Onward<Output, Loops>, Resources> | undefined;
+  readonly name: Name;
+  readonly kind: NodeKind;
+  /** Whether the handler is given the message or its payload. */
+  readonly style: "message" | "payload";
+  readonly handler: MessageHandler | PayloadHandler;
+  readonly input: Schema<never, unknown> | undefined;
+  readonly output: Schema<never, unknown> | undefined;
+  readonly policy: ResolvedPolicy;
+  /** Whether the node may have an edge to itself. */
+  readonly allowCycle: boolean;
+  readonly gathering: Gathering | undefined;
+  readonly inner: unknown;
+  readonly note: string | undefined;
+
+  constructor(init: NodeInit & { readonly name: Name }) {
+    if (typeof init.name !== "string" || init.name.trim() === "") {
+      throw new TypeError(
+        `Option "name" of a node must be a string that is not empty: got ${JSON.stringify(init.name)}`,
+      );
+    }
+    if (typeof init.handler !== "function") {
+      throw new TypeError(`Node "${init.name}" needs a handler function (message, ctx): got ${typeof init.handler}`);
+    }
+    if (init.handler.length > 2) {
+      throw new TypeError(
+        `The handler of node "${init.name}" must take (message, ctx): it takes ${init.handler.length} parameters`,
+      );
+    }
+    for (const side of ["input", "output"] as const) {
+      if (init[side] !== undefined && !isSchema(init[side])) {
+        throw new TypeError(
+          `Option "${side}" of node "${init.name}" must be a Standard Schema (zod, valibot, arktype, …): got ${typeof init[side]}`,
+        );
+      }
+    }
+    this.name = init.name;
+    this.kind = init.kind ?? "node";
+    this.style = init.style;
+    this.handler = init.handler;
+    this.input = init.input;
+    this.output = init.output;
+    this.policy = resolvePolicy(init.name, init.policy);
+    this.allowCycle = init.allowCycle ?? false;
+    this.gathering = init.gathering;
+    this.inner = init.inner;
+    this.note = init.note;
+    Object.freeze(this);
+  }
+
+  /**
+   * Connects this node with its successors. They get what it returns in the order they stand here. A
+   * node without successors sends to the Rookery.
+   */
+  to<const Next extends readonly Targets<Name, Output, Loops>[]>(...targets: Next): EdgesFrom<this, Next> {
+    const nodes = targets as unknown as readonly FlowNode<string, never, unknown, never>[];
+    return new Edges(connect(this, nodes), nodes) as unknown as EdgesFrom<this, Next>;
+  }
+}
+
+/** Wraps a handler: is given what it would be called with and how to call it. */
+export type HandlerWrap = (input: unknown, ctx: Context, call: () => unknown) => unknown;
+
+const wraps = new WeakMap<object, HandlerWrap>();
+
+/** For the test kit: has a node's handler called through `wrap` in every flow that is run from now on. */
+export function wrapHandler(node: object, wrap: HandlerWrap): () => void {
+  wraps.set(node, wrap);
+  return () => wraps.delete(node);
+}
+
+/** The handler of a node as it is to be called. */
+export function handlerOf(node: {
+  readonly handler: MessageHandler | PayloadHandler;
+}): (input: unknown, ctx: unknown) => unknown {
+  const handler = node.handler as (input: unknown, ctx: unknown) => unknown;
+  const wrap = wraps.get(node);
+  return wrap === undefined ? handler : (input, ctx) => wrap(input, ctx as Context, () => handler(input, ctx));
+}
+
+/** Options of a node beside its handler. */
+export interface NodeOptions<Name extends string, Loops extends boolean = boolean> {
+  /** Unique in a flow. */
+  readonly name: Name;
+  readonly policy?: NodePolicy;
+  /** Allows an edge to itself: a controller loop. @defaultValue false */
+  readonly allowCycle?: Loops;
+}
+
+/** A schema for what a node takes. */
+export interface WithInput<Input extends Schema<never, unknown>> {
+  readonly input: Input;
+}
+
+/** A schema for what a node sends. */
+export interface WithOutput<Output extends Schema<never, unknown>> {
+  readonly output: Output;
+}
+
+/**
+ * Makes a node whose handler is given the message with its envelope. It may return a payload (the
+ * envelope is kept), a message made by `message.with`, or nothing.
+ *
+ * @example
+ * ```ts
+ * const greet = node("greet", async (message: Message<string>) => `Hello ${message.payload}`);
+ * ```
+ * @throws TypeError, RangeError when name, handler, schema or policy are unusable
+ */
+export function node<const Name extends string, Input, Returned, Resources = unknown>(
+  name: Name,
+  handler: (message: Message<Input>, ctx: Context<Resources>) => Returned,
+): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources>;
+export function node<
+  const Name extends string,
+  Input extends Schema<never, unknown>,
+  Output extends Schema<never, unknown>,
+  Resources = unknown,
+  const Loops extends boolean = false,
+>(
+  options: NodeOptions<Name, Loops> & WithInput<Input> & WithOutput<Output>,
+  handler: (
+    message: Message<SchemaOutput<Input>>,
+    ctx: Context<Resources, SchemaInput<Output>>,
+  ) => HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>,
+): FlowNode<Name, SchemaInput<Input>, SchemaOutput<Output>, Resources, Loops>;
+export function node<
+  const Name extends string,
+  Input extends Schema<never, unknown>,
+  Returned,
+  Resources = unknown,
+  const Loops extends boolean = false,
+>(
+  options: NodeOptions<Name, Loops> & WithInput<Input> & { readonly output?: undefined },
+  handler: (message: Message<SchemaOutput<Input>>, ctx: Context<Resources>) => Returned,
+): FlowNode<Name, SchemaInput<Input>, PayloadOf<Awaited<Returned>>, Resources, Loops>;
+export function node<
+  const Name extends string,
+  Input,
+  Output extends Schema<never, unknown>,
+  Resources = unknown,
+  const Loops extends boolean = false,
+>(
+  options: NodeOptions<Name, Loops> & WithOutput<Output> & { readonly input?: undefined },
+  handler: (
+    message: Message<Input>,
+    ctx: Context<Resources, SchemaInput<Output>>,
+  ) => HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>,
+): FlowNode<Name, Input, SchemaOutput<Output>, Resources, Loops>;
+export function node<
+  const Name extends string,
+  Input,
+  Returned,
+  Resources = unknown,
+  const Loops extends boolean = false,
+>(
+  options: NodeOptions<Name, Loops> & { readonly input?: undefined; readonly output?: undefined },
+  handler: (message: Message<Input>, ctx: Context<Resources>) => Returned,
+): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources, Loops>;
+export function node(options: string | AnyNodeOptions, handler: MessageHandler): unknown {
+  return new FlowNode({ ...optionsOf(options), style: "message", handler });
+}
+
+/**
+ * Makes a node whose handler is given the payload alone. The runtime carries the envelope, so trace,
+ * tenant, deadline and meta are kept; nodes of both kinds mix freely.
+ *
+ * @example
+ * ```ts
+ * const double = payloadNode("double", (count: number) => count * 2);
+ * ```
+ * @throws TypeError, RangeError when name, handler, schema or policy are unusable
+ */
+export function payloadNode<const Name extends string, Input, Returned, Resources = unknown>(
+  name: Name,
+  handler: (payload: Input, ctx: Context<Resources>) => Returned,
+): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources>;
+export function payloadNode<
+  const Name extends string,
+  Input extends Schema<never, unknown>,
+  Output extends Schema<never, unknown>,
+  Resources = unknown,
+  const Loops extends boolean = false,
+>(
+  options: NodeOptions<Name, Loops> & WithInput<Input> & WithOutput<Output>,
+  handler: (
+    payload: SchemaOutput<Input>,
+    ctx: Context<Resources, SchemaInput<Output>>,
+  ) => HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>,
+): FlowNode<Name, SchemaInput<Input>, SchemaOutput<Output>, Resources, Loops>;
+export function payloadNode<
+  const Name extends string,
+  Input extends Schema<never, unknown>,
+  Returned,
+  Resources = unknown,
+  const Loops extends boolean = false,
+>(
+  options: NodeOptions<Name, Loops> & WithInput<Input> & { readonly output?: undefined },
+  handler: (payload: SchemaOutput<Input>, ctx: Context<Resources>) => Returned,
+): FlowNode<Name, SchemaInput<Input>, PayloadOf<Awaited<Returned>>, Resources, Loops>;
+export function payloadNode<
+  const Name extends string,
+  Input,
+  Output extends Schema<never, unknown>,
+  Resources = unknown,
+  const Loops extends boolean = false,
+>(
+  options: NodeOptions<Name, Loops> & WithOutput<Output> & { readonly input?: undefined },
+  handler: (
+    payload: Input,
+    ctx: Context<Resources, SchemaInput<Output>>,
+  ) => HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>,
+): FlowNode<Name, Input, SchemaOutput<Output>, Resources, Loops>;
+export function payloadNode<
+  const Name extends string,
+  Input,
+  Returned,
+  Resources = unknown,
+  const Loops extends boolean = false,
+>(
+  options: NodeOptions<Name, Loops> & { readonly input?: undefined; readonly output?: undefined },
+  handler: (payload: Input, ctx: Context<Resources>) => Returned,
+): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources, Loops>;
+export function payloadNode(options: string | AnyNodeOptions, handler: PayloadHandler): unknown {
+  return new FlowNode({ ...optionsOf(options), style: "payload", handler });
+}
+
+interface AnyNodeOptions extends NodeOptions<string> {
+  readonly input?: Schema<never, unknown> | undefined;
+  readonly output?: Schema<never, unknown> | undefined;
+}
+
+function optionsOf(options: string | AnyNodeOptions): AnyNodeOptions {
+  if (typeof options === "string") return { name: options };
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `A node needs a name or options { name, input?, output?, policy?, allowCycle? }: got ${String(options)}`,
+    );
+  }
+  requireKnownKeys(`node "${options.name}"`, options, ["name", "input", "output", "policy", "allowCycle"]);
+  return options;
+}

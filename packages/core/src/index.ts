@@ -1,0 +1,133 @@
+export type { Clock } from "./foundation/clock.ts";
+export { systemClock } from "./foundation/clock.ts";
+export type { ErrorPayload, FlowErrorInit } from "./foundation/flow-error.ts";
+export { errorPayload, FlowError, FlowErrorCode, TraceCancelled } from "./foundation/flow-error.ts";
+export type { Random } from "./foundation/random.ts";
+export { seededRandom } from "./foundation/random.ts";
+export type { Schema, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult } from "./foundation/schema.ts";
+export { shape } from "./foundation/schema.ts";
+export type { Scheduler } from "./foundation/scheduler.ts";
+export { systemScheduler } from "./foundation/scheduler.ts";
+
+export type { FinalAnswerInit, PlanStep, Thought, WMInit } from "./message/controller.ts";
+export { FinalAnswer, WM } from "./message/controller.ts";
+export type { MessageChange, MessageHeaders, MessageInit } from "./message/message.ts";
+export { DEFAULT_TENANT, Message } from "./message/message.ts";
+export type { Meta } from "./message/meta.ts";
+export type {
+  CancelledOutcome,
+  CompletedOutcome,
+  EmptyOutcome,
+  ExhaustedOutcome,
+  FailedOutcome,
+  Outcome,
+  OutcomeStatus,
+  StoppedOutcome,
+} from "./message/outcome.ts";
+export type { SseOptions, StreamChunk, StreamEnd } from "./message/stream-chunk.ts";
+export { chunkId, chunkToWsJson, formatSseEvent } from "./message/stream-chunk.ts";
+
+export type * from "./events/flow-event.ts";
+export type { LogFlowEventsOptions } from "./events/log-flow-events.ts";
+export { formatFlowEvent, logFlowEvents } from "./events/log-flow-events.ts";
+export type { Logger, LoggingOptions, LogLevel } from "./events/logger.ts";
+export { configureLogging, defaultLogger } from "./events/logger.ts";
+export type { MetricSample } from "./events/metrics.ts";
+export { labels, metricSamples } from "./events/metrics.ts";
+
+export type { BusEnvelope, MessageBus } from "./ports/message-bus.ts";
+export type {
+  RemoteCallRequest,
+  RemoteCallResult,
+  RemoteStreamEvent,
+  RemoteTransport,
+} from "./ports/remote-transport.ts";
+export type {
+  HistoryPage,
+  HistoryQuery,
+  RemoteBinding,
+  StateStore,
+  StoredEvent,
+  TraceKey,
+} from "./ports/state-store.ts";
+export type { RecordedOutput, RecordPlace, TraceRecord, TraceRecorder } from "./ports/trace-recorder.ts";
+
+export { OPEN_SEA, ROOKERY } from "./graph/endpoints.ts";
+export type { AnyEdges, AnyNode, NodeAccepting, NodeRef } from "./graph/edge-typing.ts";
+export { Edges } from "./graph/edges.ts";
+export type { Graph, SomeNode, Vertex } from "./graph/graph.ts";
+export { CycleError } from "./graph/graph.ts";
+export type {
+  ChunkInit,
+  Context,
+  EmitTarget,
+  HandlerResult,
+  NodeOrName,
+  Playbook,
+  PlaybookFlow,
+  WaitOptions,
+} from "./graph/handler.ts";
+export type { RegisteredModels } from "./graph/model-registry.ts";
+export { ModelRegistry } from "./graph/model-registry.ts";
+export type { Gathering, NodeKind, NodeOptions } from "./graph/node.ts";
+export { FlowNode, node, payloadNode } from "./graph/node.ts";
+export type { NodePolicy, ResolvedPolicy, RetryQuestion } from "./graph/node-policy.ts";
+
+export type { StreamItem } from "./trace/stream-sink.ts";
+
+export { create, type FlowOf } from "./runtime/create.ts";
+export type { CancelReport } from "./runtime/ending.ts";
+export type { StopReport } from "./runtime/engine.ts";
+export type {
+  EmitOptions,
+  ExternalTask,
+  FetchOptions,
+  RunOptions,
+  StreamOptions,
+  TraceOptions,
+} from "./runtime/flow.ts";
+export { Flow } from "./runtime/flow.ts";
+export type { FlowOptions } from "./runtime/flow-options.ts";
+export type { EdgeStats, FlowStats, NodeStats } from "./runtime/flow-stats.ts";
+export type { ObserverCount, ObserverStats } from "./runtime/reporter.ts";
+
+export type { Group, JoinOptions } from "./patterns/join-k.ts";
+export { joinK } from "./patterns/join-k.ts";
+export type { MapConcurrentOptions } from "./patterns/map-concurrent.ts";
+export { mapConcurrent } from "./patterns/map-concurrent.ts";
+export type {
+  ChosenNames,
+  MissingTargets,
+  PredicateRouter,
+  RouteChoice,
+  RouterOptions,
+} from "./patterns/predicate-router.ts";
+export { predicateRouter } from "./patterns/predicate-router.ts";
+export type {
+  DictRoutingOptions,
+  RoutingDecision,
+  RoutingMapping,
+  RoutingPolicy,
+  RoutingRequest,
+} from "./patterns/routing-policy.ts";
+export { DictRoutingPolicy } from "./patterns/routing-policy.ts";
+export type { EmitStreamEventsOptions, StreamFlowOptions } from "./patterns/streaming.ts";
+export { emitStreamEvents, streamFlow } from "./patterns/streaming.ts";
+export type { FlowNodeOptions } from "./patterns/subflow.ts";
+export { callPlaybook, flowNode } from "./patterns/subflow.ts";
+export type { UnionRouter } from "./patterns/union-router.ts";
+export { unionRouter } from "./patterns/union-router.ts";
+
+export type { LoopbackAgent } from "./memory/loopback-transport.ts";
+export { LoopbackTransport } from "./memory/loopback-transport.ts";
+export type { BusFilter } from "./memory/memory-message-bus.ts";
+export { MemoryMessageBus } from "./memory/memory-message-bus.ts";
+export type { MemoryStateStoreOptions } from "./memory/memory-state-store.ts";
+export { MemoryStateStore } from "./memory/memory-state-store.ts";
+
+export type { EdgeJson, GatheringJson, GraphJson, HasGraph, NodeJson, PolicyJson } from "./graph/graph-json.ts";
+export { graphToJson } from "./graph/graph-json.ts";
+export type { DotOptions } from "./graph/render-dot.ts";
+export { flowToDot } from "./graph/render-dot.ts";
+export type { MermaidOptions } from "./graph/render-mermaid.ts";
+export { flowToMermaid } from "./graph/render-mermaid.ts";

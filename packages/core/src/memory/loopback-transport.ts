@@ -1,0 +1,87 @@
+import { FlowError } from "../foundation/flow-error.ts";
+import { newId } from "../foundation/ids.ts";
+import type {
+  RemoteCallRequest,
+  RemoteCallResult,
+  RemoteStreamEvent,
+  RemoteTransport,
+} from "../ports/remote-transport.ts";
+import type { StreamItem } from "../trace/stream-sink.ts";
+
+/** The part of a flow that the transport calls: any running `Flow`. */
+export interface LoopbackAgent {
+  stream(
+    input: never,
+    options: {
+      readonly tenant: string;
+      readonly traceId: string;
+      readonly deadlineAt?: number | undefined;
+      readonly signal: AbortSignal;
+    },
+  ): AsyncIterable<StreamItem<unknown>>;
+}
+
+/**
+ * A remote transport that stays in this process: skills are running flows. For tests, and for services
+ * that are split up later.
+ */
+export class LoopbackTransport implements RemoteTransport {
+  readonly #skills: Readonly<Record<string, LoopbackAgent>>;
+  readonly #tasks = new Map<string, AbortController>();
+
+  constructor(skills: Readonly<Record<string, LoopbackAgent>>) {
+    this.#skills = skills;
+  }
+
+  /** How many tasks are under way. */
+  get openTasks(): number {
+    return this.#tasks.size;
+  }
+
+  async send(request: RemoteCallRequest): Promise<RemoteCallResult> {
+    let last: RemoteStreamEvent | undefined;
+    for await (const event of this.stream(request)) last = event;
+    return { result: last?.result, taskId: last?.taskId, contextId: last?.contextId };
+  }
+
+  async *stream(request: RemoteCallRequest): AsyncGenerator<RemoteStreamEvent, void, undefined> {
+    const { message, skill, agentUrl, signal } = request;
+    const agent = Object.hasOwn(this.#skills, skill) ? this.#skills[skill] : undefined;
+    if (agent === undefined) {
+      throw new TypeError(
+        `Agent "${agentUrl}" has no skill "${skill}": it has ${
+          Object.keys(this.#skills)
+            .map((name) => `"${name}"`)
+            .join(", ") || "none"
+        }`,
+      );
+    }
+    const taskId = newId();
+    const ids = { taskId, contextId: message.traceId };
+    const task = new AbortController();
+    this.#tasks.set(taskId, task);
+    try {
+      yield { ...ids, done: false };
+      let result: unknown;
+      const items = agent.stream(message.payload as never, {
+        tenant: message.headers.tenant,
+        traceId: taskId,
+        deadlineAt: message.deadlineAt,
+        signal: AbortSignal.any([signal, task.signal]),
+      });
+      for await (const item of items) {
+        if (item.type === "result") result ??= item.result;
+        else if (item.chunk.text !== "") yield { ...ids, text: item.chunk.text, done: false };
+      }
+      yield { ...ids, result, done: true };
+    } finally {
+      this.#tasks.delete(taskId);
+    }
+  }
+
+  async cancel(task: { readonly agentUrl: string; readonly taskId: string }): Promise<void> {
+    this.#tasks
+      .get(task.taskId)
+      ?.abort(new FlowError({ code: "TRACE_CANCELLED", message: `Task "${task.taskId}" was cancelled by its caller` }));
+  }
+}

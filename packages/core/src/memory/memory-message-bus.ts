@@ -1,0 +1,35 @@
+import type { BusEnvelope, MessageBus } from "../ports/message-bus.ts";
+
+/** Whose envelopes a subscriber wants. */
+export interface BusFilter {
+  readonly tenant: string;
+  /** `source->target`. @defaultValue every edge */
+  readonly edge?: string;
+}
+
+/** A message bus in this process. A subscriber is called for each envelope of its tenant, in order. */
+export class MemoryMessageBus implements MessageBus {
+  readonly #subscribers = new Set<{ readonly filter: BusFilter; readonly receive: (envelope: BusEnvelope) => void }>();
+
+  async publish(batch: readonly BusEnvelope[]): Promise<void> {
+    const failures: unknown[] = [];
+    for (const envelope of batch) {
+      for (const { filter, receive } of this.#subscribers) {
+        if (envelope.tenant !== filter.tenant || (filter.edge !== undefined && filter.edge !== envelope.edge)) continue;
+        try {
+          receive(envelope);
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, `${failures.length} deliveries to subscribers failed`);
+  }
+
+  /** Has `receive` called for each envelope that fits, from now on; returns how to end that. */
+  subscribe(filter: BusFilter, receive: (envelope: BusEnvelope) => void): () => void {
+    const subscriber = { filter, receive };
+    this.#subscribers.add(subscriber);
+    return () => this.#subscribers.delete(subscriber);
+  }
+}

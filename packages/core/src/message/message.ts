@@ -1,0 +1,160 @@
+import { newId } from "../foundation/ids.ts";
+import { EMPTY_META, freezeMeta, type Meta } from "./meta.ts";
+
+/** Whose message it is and how it is to be treated. Set once where the trace begins. */
+export interface MessageHeaders {
+  /** The tenant boundary: fairness, stores, buses and remote calls go by it. */
+  readonly tenant: string;
+  /** What the message is about, for logs and policies. */
+  readonly topic?: string | undefined;
+  /**
+   * A whole number; higher is served sooner.
+   *
+   * @defaultValue 0
+   */
+  readonly priority?: number | undefined;
+}
+
+/** The tenant of messages that name none. */
+export const DEFAULT_TENANT = "default";
+
+/** What a {@link Message} is made from. */
+export interface MessageInit<Payload> {
+  readonly payload: Payload;
+  /** @defaultValue the tenant `"default"` */
+  readonly headers?: MessageHeaders | undefined;
+  /** @defaultValue a new unique id */
+  readonly traceId?: string | undefined;
+  /** Epoch milliseconds. @defaultValue now */
+  readonly createdAt?: number | undefined;
+  /** Epoch milliseconds after which the trace is given up. @defaultValue none */
+  readonly deadlineAt?: number | undefined;
+  readonly meta?: Meta | undefined;
+}
+
+/** What {@link Message.with} may change. Trace, tenant, priority and deadline belong to the trace. */
+export interface MessageChange<Payload> {
+  readonly payload?: Payload;
+  readonly topic?: string | undefined;
+  readonly meta?: Meta;
+}
+
+/**
+ * A payload in its envelope. Immutable: `message.with({ payload })` makes the next one. Plain objects
+ * and arrays in `meta` are copied and frozen, so branches never see each other's changes.
+ */
+export class Message<out Payload = unknown> {
+  readonly payload: Payload;
+  readonly headers: MessageHeaders;
+  /** Which request the message belongs to. */
+  readonly traceId: string;
+  /** Epoch milliseconds at which the trace's first message was made. */
+  readonly createdAt: number;
+  /** Epoch milliseconds after which the trace is given up, if it has a deadline. */
+  readonly deadlineAt: number | undefined;
+  readonly meta: Meta;
+
+  /**
+   * @param vouched - internal: the runtime's word that the parts come from another message
+   * @throws TypeError when the payload is missing or a part is of the wrong kind
+   */
+  constructor(init: MessageInit<Payload>, vouched?: typeof FROM_MESSAGE) {
+    if (vouched === FROM_MESSAGE) {
+      const parts = init as Message<Payload>;
+      this.payload = parts.payload;
+      this.headers = parts.headers;
+      this.traceId = parts.traceId;
+      this.createdAt = parts.createdAt;
+      this.deadlineAt = parts.deadlineAt;
+      this.meta = parts.meta;
+      Object.freeze(this);
+      return;
+    }
+    if (typeof init !== "object" || init === null || !("payload" in init)) {
+      throw new TypeError(
+        "Cannot make a Message without a payload: pass { payload, headers?, traceId?, deadlineAt?, meta? }",
+      );
+    }
+    this.payload = init.payload;
+    this.headers = init.headers === undefined ? DEFAULT_HEADERS : checkedHeaders(init.headers);
+    this.traceId = init.traceId ?? newId();
+    this.createdAt = init.createdAt ?? Date.now();
+    this.deadlineAt = init.deadlineAt;
+    this.meta = init.meta === undefined ? EMPTY_META : freezeMeta(init.meta);
+    if (typeof this.traceId !== "string" || this.traceId === "") {
+      throw new TypeError(
+        `Option "traceId" of Message must be a string that is not empty: got ${JSON.stringify(init.traceId)}`,
+      );
+    }
+    if (this.deadlineAt !== undefined && !Number.isFinite(this.deadlineAt)) {
+      throw new TypeError(`Option "deadlineAt" of Message must be epoch milliseconds: got ${String(init.deadlineAt)}`);
+    }
+    Object.freeze(this);
+  }
+
+  /** The message with some parts replaced; trace, tenant, priority and deadline stay. */
+  with<Next = Payload>(change: MessageChange<Next>): Message<Next> {
+    return new Message<Next>(
+      {
+        payload: "payload" in change ? (change.payload as Next) : (this.payload as unknown as Next),
+        headers: "topic" in change ? checkedHeaders({ ...this.headers, topic: change.topic }) : this.headers,
+        traceId: this.traceId,
+        createdAt: this.createdAt,
+        deadlineAt: this.deadlineAt,
+        meta: change.meta === undefined ? this.meta : freezeMeta(change.meta),
+      },
+      FROM_MESSAGE,
+    );
+  }
+}
+
+/** Marks parts that were checked and frozen when another message was made. Internal. */
+export const FROM_MESSAGE: unique symbol = Symbol("from message");
+
+/** The message with another payload, as the runtime makes it for a handler's bare return value. */
+export function carry<Payload>(parent: Message, payload: Payload): Message<Payload> {
+  return new Message<Payload>(
+    {
+      payload,
+      headers: parent.headers,
+      traceId: parent.traceId,
+      createdAt: parent.createdAt,
+      deadlineAt: parent.deadlineAt,
+      meta: parent.meta,
+    },
+    FROM_MESSAGE,
+  );
+}
+
+/** Headers that were checked, so that those of another message need not be checked again. */
+class CheckedHeaders implements MessageHeaders {
+  readonly tenant: string;
+  declare readonly topic?: string | undefined;
+  declare readonly priority?: number | undefined;
+
+  constructor(headers: MessageHeaders) {
+    this.tenant = headers.tenant;
+    if (headers.topic !== undefined) this.topic = headers.topic;
+    if (headers.priority !== undefined) this.priority = headers.priority;
+    Object.freeze(this);
+  }
+}
+
+/** The headers of messages that were given none. */
+export const DEFAULT_HEADERS: MessageHeaders = new CheckedHeaders({ tenant: DEFAULT_TENANT });
+
+/**
+ * A frozen copy of headers; headers of a message are returned as they are.
+ *
+ * @throws TypeError when the tenant is empty or the priority is not a whole number
+ */
+export function checkedHeaders(headers: MessageHeaders): MessageHeaders {
+  if (headers instanceof CheckedHeaders) return headers;
+  if (typeof headers !== "object" || headers === null || typeof headers.tenant !== "string" || headers.tenant === "") {
+    throw new TypeError(`Header "tenant" must be a string that is not empty: got ${JSON.stringify(headers?.tenant)}`);
+  }
+  if (headers.priority !== undefined && !Number.isInteger(headers.priority)) {
+    throw new TypeError(`Header "priority" must be a whole number: got ${JSON.stringify(headers.priority)}`);
+  }
+  return new CheckedHeaders(headers);
+}

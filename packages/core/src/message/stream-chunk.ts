@@ -1,0 +1,80 @@
+import type { Meta } from "./meta.ts";
+
+/** Why a stream ended: its writer was done, failed, was cancelled, or starts again with the next attempt. */
+export type StreamEnd = "done" | "error" | "cancelled" | "retry";
+
+/** One piece of a stream that a node sends while it works. */
+export interface StreamChunk {
+  /** Which stream of the trace the chunk belongs to. */
+  readonly streamId: string;
+  /** Counts from 0 within one run of the stream. */
+  readonly seq: number;
+  readonly text: string;
+  /** Whether this is the last chunk. Every stream gets exactly one. */
+  readonly done: boolean;
+  /** Why the stream ended, on its last chunk. */
+  readonly end?: StreamEnd;
+  /** Which attempt of the node wrote it: 1 for the first. 0 for chunks from outside of a node. */
+  readonly attempt: number;
+  /** Counts how often a stream of this id was begun: 0, then one more for each retry or reuse. */
+  readonly run: number;
+  /** The node that wrote it, none for chunks from outside. */
+  readonly node?: string;
+  readonly traceId: string;
+  readonly tenant: string;
+  /** A copy of the parent message's meta with the chunk's own on top. */
+  readonly meta: Meta;
+}
+
+/** A chunk's id, unique across streams and retries: `streamId.run.seq`. */
+export function chunkId(chunk: StreamChunk): string {
+  return `${chunk.streamId}.${chunk.run}.${chunk.seq}`;
+}
+
+/** What {@link formatSseEvent} adds to a chunk. */
+export interface SseOptions {
+  /** The event's type. @defaultValue `"chunk"`, and `"done"` for the last chunk */
+  readonly event?: string;
+  /** Milliseconds after which a client that lost its connection comes back. */
+  readonly retryMs?: number;
+}
+
+/**
+ * A chunk as one server-sent event, ready to be written to the response. Its data is the JSON text of
+ * {@link chunkToWsJson}, in which line breaks and control characters are escaped, so that any text
+ * survives; its id lets a client resume with `Last-Event-ID`.
+ *
+ * Source of the format: WHATWG HTML, section 9.2 "Server-sent events".
+ */
+export function formatSseEvent(chunk: StreamChunk, options: SseOptions = {}): string {
+  const event = options.event ?? (chunk.done ? "done" : "chunk");
+  const retry = options.retryMs === undefined ? "" : `retry: ${Math.round(options.retryMs)}\n`;
+  return `id: ${fieldText(chunkId(chunk))}\nevent: ${fieldText(event)}\n${retry}data: ${chunkToWsJson(chunk)}\n\n`;
+}
+
+/**
+ * A chunk as one JSON text for a WebSocket. Keys of `extra` are added; those of the chunk win.
+ */
+export function chunkToWsJson(chunk: StreamChunk, extra: Readonly<Record<string, unknown>> = {}): string {
+  const core = {
+    id: chunkId(chunk),
+    streamId: chunk.streamId,
+    seq: chunk.seq,
+    text: chunk.text,
+    done: chunk.done,
+    end: chunk.end,
+    attempt: chunk.attempt,
+    run: chunk.run,
+    node: chunk.node,
+    traceId: chunk.traceId,
+    meta: chunk.meta,
+  };
+  const own: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(extra)) if (!(key in core)) own[key] = value;
+  return JSON.stringify({ ...own, ...core });
+}
+
+// a line break would end the field, and U+0000 in an id makes clients ignore it
+function fieldText(text: string): string {
+  return text.replace(/[\r\n\0]/g, " ");
+}

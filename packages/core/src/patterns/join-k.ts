@@ -1,0 +1,104 @@
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { requireInteger, requireKnownKeys, requireNumber } from "../foundation/options.ts";
+import { formatIssues, type Schema, type SchemaIssue, type SchemaOutput } from "../foundation/schema.ts";
+import { FlowNode } from "../graph/node.ts";
+import type { NodePolicy } from "../graph/node-policy.ts";
+import type { Message } from "../message/message.ts";
+
+/** How {@link joinK} gathers. */
+export interface JoinOptions<Input extends Schema<never, unknown>> {
+  /** The type of the gathered payloads; `shape<Found>()` where nothing is to be checked. */
+  readonly input?: Input;
+  /** Milliseconds from the first message of a group. @defaultValue no limit */
+  readonly timeoutMs?: number;
+  /**
+   * What becomes of a group that stays short because time has passed or no message can come any more:
+   * the trace fails (`JOIN_TIMEOUT`) or ends empty, or the group is sent on as it is.
+   *
+   * @defaultValue `"fail"`
+   */
+  readonly whenShort?: "fail" | "emit";
+  readonly policy?: NodePolicy;
+}
+
+/** `Count` times `Item`; an array where the count is not known to the compiler. */
+export type Group<Item, Count extends number, Items extends Item[] = []> = number extends Count
+  ? Item[]
+  : Items["length"] extends Count
+    ? Items
+    : Group<Item, Count, [...Items, Item]>;
+
+/**
+ * A node that gathers `count` messages of a trace and sends their payloads on as one array, in order of
+ * arrival. The messages wait outside of edges and worker slots, are released with their trace, and keep
+ * it alive. Metas are merged; where they differ, later arrivals win.
+ *
+ * @param count - how many messages make a group, or how to tell from its first message
+ * @throws RangeError when the count is not a whole number of 1 or more
+ */
+export function joinK<const Name extends string, Item, const Count extends number = number>(
+  name: Name,
+  count: Count,
+  options?: JoinOptions<Schema<never, unknown>> & { readonly input?: undefined; readonly whenShort?: "fail" },
+): FlowNode<Name, Item, Group<Item, Count>>;
+export function joinK<const Name extends string, Input extends Schema<never, unknown>, const Count extends number>(
+  name: Name,
+  count: Count,
+  options: JoinOptions<Input> & { readonly input: Input; readonly whenShort?: "fail" },
+): FlowNode<Name, SchemaOutput<Input>, Group<SchemaOutput<Input>, Count>>;
+export function joinK<const Name extends string, Input extends Schema<never, unknown>>(
+  name: Name,
+  count: number | ((first: Message<SchemaOutput<Input>>) => number),
+  options: JoinOptions<Input> & { readonly input: Input },
+): FlowNode<Name, SchemaOutput<Input>, SchemaOutput<Input>[]>;
+export function joinK(
+  name: string,
+  count: number | ((first: Message<never>) => number),
+  options: JoinOptions<Schema<never, unknown>> = {},
+): unknown {
+  requireKnownKeys(`join "${name}"`, options, ["input", "timeoutMs", "whenShort", "policy"]);
+  if (typeof count !== "function") requireInteger(`count" of join "${name}`, count, 1);
+  if (options.timeoutMs !== undefined) requireNumber(`timeoutMs" of join "${name}`, options.timeoutMs, 1);
+  const check = options.input?.["~standard"].validate;
+  return new FlowNode({
+    name,
+    kind: "join",
+    style: "message",
+    // the payloads are checked here, one by one: the node's own schema would be that of the group
+    handler:
+      check === undefined
+        ? (message: Message<never>) => message
+        : (message: Message<never>) => checkEach(message, name, check),
+    policy: { ...options.policy, validate: "none" },
+    gathering: {
+      count: count as number | ((first: Message) => number),
+      timeoutMs: options.timeoutMs,
+      whenShort: options.whenShort ?? "fail",
+    },
+    note: typeof count === "number" ? `join ${count}` : "join",
+  });
+}
+
+async function checkEach(
+  message: Message<readonly unknown[]>,
+  name: string,
+  validate: Schema["~standard"]["validate"],
+): Promise<Message> {
+  const parsed: unknown[] = [];
+  for (const [index, payload] of message.payload.entries()) {
+    const result = await validate(payload);
+    if (result.issues !== undefined) throw invalidMember(name, index, result.issues);
+    parsed.push(result.value);
+  }
+  return parsed.every((payload, index) => payload === message.payload[index])
+    ? message
+    : message.with({ payload: parsed });
+}
+
+function invalidMember(name: string, index: number, issues: readonly SchemaIssue[]): FlowError {
+  return new FlowError({
+    code: FlowErrorCode.INPUT_INVALID,
+    message: `Message ${index + 1} of join "${name}" does not fit its schema: ${formatIssues(issues)}`,
+    node: name,
+  });
+}

@@ -1,0 +1,75 @@
+import { requireInteger } from "../foundation/options.ts";
+
+/** How {@link mapConcurrent} works through its items. */
+export interface MapConcurrentOptions {
+  /** How many items are worked on at once. @defaultValue 8 */
+  readonly maxConcurrency?: number;
+  /** Ends the whole when it aborts: no further item is started. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Works through items, several at once, and resolves with the results in the order of the items. Items
+ * are taken lazily, so a generator is never further ahead than the limit. The first failure aborts the
+ * signal given to the other workers, starts no further item and is the rejection.
+ *
+ * @throws whatever a worker throws, or the signal's reason
+ */
+export async function mapConcurrent<Item, Result>(
+  items: Iterable<Item> | AsyncIterable<Item>,
+  worker: (item: Item, index: number, signal: AbortSignal) => Result | Promise<Result>,
+  options: MapConcurrentOptions = {},
+): Promise<Result[]> {
+  const { maxConcurrency = 8, signal } = options;
+  if (maxConcurrency !== Number.POSITIVE_INFINITY) requireInteger("maxConcurrency", maxConcurrency, 1);
+  if (typeof worker !== "function")
+    throw new TypeError(`mapConcurrent needs a worker function (item, index, signal): got ${typeof worker}`);
+  signal?.throwIfAborted();
+  const failure = new AbortController();
+  const combined = signal === undefined ? failure.signal : AbortSignal.any([failure.signal, signal]);
+  const results: Result[] = [];
+  const iterator = iteratorOf(items);
+  let taken = 0;
+  let isDone = false;
+  let taking: Promise<unknown> = Promise.resolve();
+
+  const take = (): Promise<{ item: Item; index: number } | undefined> => {
+    const next = taking.then(async () => {
+      if (isDone || combined.aborted) return undefined;
+      const step = await iterator.next();
+      if (step.done !== true) return { item: step.value, index: taken++ };
+      isDone = true;
+      return undefined;
+    });
+    taking = next.catch(() => {});
+    return next;
+  };
+  const work = async (): Promise<void> => {
+    for (let next = await take(); next !== undefined; next = await take()) {
+      results[next.index] = await worker(next.item, next.index, combined);
+      combined.throwIfAborted();
+    }
+  };
+  const known = Array.isArray(items) ? items.length : Number.POSITIVE_INFINITY;
+  const workers = Array.from({ length: Math.min(maxConcurrency, known, MOST_WORKERS) }, work);
+  try {
+    await Promise.all(workers);
+  } catch (error) {
+    failure.abort(error);
+    await Promise.allSettled(workers);
+    throw error;
+  } finally {
+    if (!isDone) await iterator.return?.();
+  }
+  signal?.throwIfAborted();
+  return results;
+}
+
+// an endless iterable with an endless limit
+const MOST_WORKERS = 10_000;
+
+function iteratorOf<Item>(items: Iterable<Item> | AsyncIterable<Item>): Iterator<Item> | AsyncIterator<Item> {
+  if (Symbol.asyncIterator in items) return items[Symbol.asyncIterator]();
+  if (typeof items === "object" && items !== null && Symbol.iterator in items) return items[Symbol.iterator]();
+  throw new TypeError(`mapConcurrent needs an iterable of items: got ${typeof items}`);
+}

@@ -1,0 +1,111 @@
+import type { Edges } from "../graph/edges.ts";
+import type { AnyNode, NodeAccepting, OtherNames, SourceName } from "../graph/edge-typing.ts";
+import type { Context, NodeOrName } from "../graph/handler.ts";
+import { FlowNode } from "../graph/node.ts";
+import type { Message } from "../message/message.ts";
+import type { RoutingPolicy } from "./routing-policy.ts";
+
+/** What a predicate may choose: a successor, several, or none, by node or name. */
+export type RouteChoice = NodeOrName | readonly NodeOrName[] | null | undefined;
+
+/** What routers can be told. */
+export interface RouterOptions {
+  /** May change every choice. @defaultValue none */
+  readonly policy?: RoutingPolicy;
+}
+
+/** The names a choice can be; `string` where the compiler cannot tell. */
+export type ChosenNames<Choice> = Choice extends null | undefined | void
+  ? never
+  : Choice extends readonly (infer One)[]
+    ? ChosenNames<One>
+    : Choice extends { readonly name: infer Name }
+      ? Name
+      : Choice;
+
+/** Says which targets of a router are missing in its `to`. */
+export interface MissingTargets<Names> {
+  readonly "this router chooses targets that it is not connected to": Names;
+}
+
+type Unconnected<Chosen, Connected> = string extends Chosen ? never : Exclude<Chosen, Connected>;
+
+/** A router made by {@link predicateRouter}: its `to` must name every target that the predicate can choose. */
+export interface PredicateRouter<Name extends string, Payload, Chosen> extends Omit<
+  FlowNode<Name, Payload, Payload>,
+  "to"
+> {
+  to<const Next extends readonly NodeAccepting<Payload, Name>[]>(
+    ...targets: Next
+  ): [Unconnected<Chosen, Next[number]["name"]>] extends [never]
+    ? Edges<
+        FlowNode<Name, Payload, Payload> | Next[number],
+        Next[number],
+        SourceName<Name, OtherNames<Name, Next[number]>>,
+        OtherNames<Name, Next[number]>
+      >
+    : MissingTargets<Unconnected<Chosen, Next[number]["name"]>>;
+}
+
+/**
+ * A node that passes each message on to the successors its predicate chooses: one, several or none, by
+ * node or name. A choice of none is reported as a `route_drop` event.
+ *
+ * @throws FlowError `ROUTE_UNKNOWN`, which fails the trace, when a chosen node is no successor
+ */
+export function predicateRouter<const Name extends string, Payload, const Choice extends RouteChoice | void>(
+  name: Name,
+  predicate: (message: Message<Payload>, ctx: Context) => Choice | Promise<Choice>,
+  options: RouterOptions = {},
+): PredicateRouter<Name, Payload, ChosenNames<Choice>> {
+  const handler = async (message: Message<never>, ctx: Context<never>): Promise<void> => {
+    const context = ctx as unknown as Context;
+    const chosen = (await predicate(message, context)) as RouteChoice;
+    await sendRouted(context, message, chosen, options.policy);
+  };
+  return new FlowNode({
+    name,
+    kind: "router",
+    style: "message",
+    handler,
+    policy: ROUTER_POLICY,
+    note: noteOf(options),
+  }) as unknown as PredicateRouter<Name, Payload, ChosenNames<Choice>>;
+}
+
+/** Routers check nothing: their targets do. */
+export const ROUTER_POLICY = { validate: "none" } as const;
+
+/** Sends a message where a router wants it, after asking its policy. */
+export async function sendRouted(
+  ctx: Context,
+  message: Message,
+  chosen: RouteChoice,
+  policy: RoutingPolicy | undefined,
+): Promise<void> {
+  let names = namesOf(chosen);
+  if (policy !== undefined) {
+    const { successors } = ctx;
+    const decided = await policy.select({
+      message,
+      traceId: ctx.traceId,
+      tenant: ctx.tenant,
+      node: ctx.node,
+      proposed: names,
+      successors,
+    });
+    if (decided !== undefined) names = namesOf(decided);
+  }
+  if (names.length > 0) await ctx.emit(message, { to: names });
+}
+
+/** What to write beside a router in drawings. */
+export function noteOf(options: RouterOptions): string | undefined {
+  return options.policy === undefined ? undefined : `policy: ${options.policy.constructor.name}`;
+}
+
+function namesOf(choice: RouteChoice): readonly string[] {
+  if (choice === null || choice === undefined) return [];
+  const list = (Array.isArray(choice) ? choice : [choice]) as readonly (AnyNode | string)[];
+  return list.map((one) => (typeof one === "string" ? one : one.name));
+}

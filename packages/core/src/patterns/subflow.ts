@@ -1,0 +1,43 @@
+import type { Context, Playbook, PlaybookFlow } from "../graph/handler.ts";
+import { FlowNode } from "../graph/node.ts";
+import type { NodePolicy } from "../graph/node-policy.ts";
+import type { Message } from "../message/message.ts";
+
+/** What {@link flowNode} can be told. */
+export interface FlowNodeOptions {
+  readonly policy?: NodePolicy;
+}
+
+/**
+ * A whole flow as one node of another. Trace id, headers, deadline, budgets, cancellation and observers
+ * are passed on; its first result is what the node sends, its failure the node's.
+ */
+export function flowNode<const Name extends string, Input, Result>(
+  name: Name,
+  flow: PlaybookFlow<Input, Result>,
+  options: FlowNodeOptions = {},
+): FlowNode<Name, Input, Result> {
+  const handler = (message: Message<never>, ctx: Context<never>): Promise<unknown> => ctx.callPlaybook(flow, message);
+  return new FlowNode({
+    name,
+    kind: "subflow",
+    style: "message",
+    handler,
+    policy: { validate: "none", ...options.policy },
+    inner: (flow as { graph?: unknown }).graph,
+  });
+}
+
+/**
+ * Runs another flow from within a handler; the same as `ctx.callPlaybook(playbook, message, options)`.
+ *
+ * @throws FlowError the error the playbook ended with
+ */
+export function callPlaybook<Input, Result>(
+  ctx: Pick<Context<never>, "callPlaybook">,
+  playbook: Playbook<Input, Result>,
+  message?: Input | Message<Input>,
+  options?: { readonly timeoutMs?: number },
+): Promise<Result> {
+  return ctx.callPlaybook(playbook, message, options);
+}

@@ -1,0 +1,72 @@
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import type { Schema, SchemaOutput } from "../foundation/schema.ts";
+import type { Edges } from "../graph/edges.ts";
+import type { NodeTypes, OtherNames, SourceName } from "../graph/edge-typing.ts";
+import type { Context } from "../graph/handler.ts";
+import { FlowNode } from "../graph/node.ts";
+import type { Message } from "../message/message.ts";
+import { type MissingTargets, noteOf, type RouterOptions, sendRouted } from "./predicate-router.ts";
+
+/** A node that takes one variant of a union and is named after it. */
+type VariantNode<Union, Key extends keyof Union> = Union extends unknown
+  ? { readonly name: Union[Key]; readonly "~node"?: Pick<NodeTypes<Union, unknown, never>, "input"> | undefined }
+  : never;
+
+/** A router made by {@link unionRouter}: its `to` must take a node for every variant, named after it. */
+export interface UnionRouter<Name extends string, Union, Key extends keyof Union> extends Omit<
+  FlowNode<Name, Union, Union>,
+  "to"
+> {
+  to<const Next extends readonly VariantNode<Union, Key>[]>(
+    ...targets: Next
+  ): [Exclude<Union[Key], Next[number]["name"]>] extends [never]
+    ? Edges<
+        FlowNode<Name, Union, Union> | Next[number],
+        Next[number],
+        SourceName<Name, OtherNames<Name, NamedNode<Next[number]>>>,
+        OtherNames<Name, NamedNode<Next[number]>>
+      >
+    : MissingTargets<Exclude<Union[Key], Next[number]["name"]>>;
+}
+
+type NamedNode<Node> = Node & { readonly name: string };
+
+/**
+ * A node that sends each variant of a discriminated union to the node that is named after it. The
+ * compiler checks that no variant is forgotten and that each node takes its variant; the schema checks
+ * the payload at run time.
+ *
+ * @param options - `discriminator` is the property that tells the variants apart; @defaultValue `"kind"`
+ */
+export function unionRouter<
+  const Name extends string,
+  Union extends Schema<never, unknown>,
+  const Key extends keyof SchemaOutput<Union> = "kind" & keyof SchemaOutput<Union>,
+>(
+  name: Name,
+  union: Union,
+  options: RouterOptions & { readonly discriminator?: Key } = {},
+): UnionRouter<Name, SchemaOutput<Union>, Key> {
+  const discriminator = (options.discriminator ?? "kind") as string;
+  const handler = async (message: Message<never>, ctx: Context<never>): Promise<void> => {
+    const payload: unknown = message.payload;
+    const variant =
+      typeof payload === "object" && payload !== null ? (payload as Record<string, unknown>)[discriminator] : undefined;
+    if (typeof variant !== "string") {
+      throw new FlowError({
+        code: FlowErrorCode.ROUTE_UNKNOWN,
+        message: `Cannot route at "${name}": payload.${discriminator} must be the name of a variant, got ${JSON.stringify(variant)}`,
+      });
+    }
+    await sendRouted(ctx as unknown as Context, message, variant, options.policy);
+  };
+  return new FlowNode({
+    name,
+    kind: "router",
+    style: "message",
+    handler,
+    input: union,
+    policy: { validate: "in" },
+    note: noteOf(options),
+  }) as unknown as UnionRouter<Name, SchemaOutput<Union>, Key>;
+}

@@ -1,0 +1,289 @@
+import { type HeapEntry, MinHeap } from "../foundation/min-heap.ts";
+
+/** Something that waits in a {@link FairQueue}; the queue links items through `nextInLane`. */
+export interface QueueItem {
+  nextInLane: this | null;
+}
+
+/** Whose items wait: a trace. */
+export interface LaneOwner {
+  readonly tenant: string;
+  readonly priority: number;
+  /** The owner's lanes in all queues. Kept by the queues. */
+  lanes: Lane | null;
+}
+
+/** How many earlier arrivals one level of priority overtakes. Later ones it overtakes anyway. */
+export const PLACES_PER_PRIORITY = 100;
+
+/**
+ * A waiting line that is fair between tenants and between the owners of one tenant.
+ *
+ * - Tenants are served in proportion to their weights (stride scheduling: Waldspurger 1995; a tenant
+ *   that comes back is not given credit for its absence).
+ * - Owners of one tenant take turns: after an item has been taken, the owner goes to the end of the line.
+ * - A level of priority is worth {@link PLACES_PER_PRIORITY} places in that line, so a low priority
+ *   waits longer but is never starved.
+ * - Items of one owner keep their order. In an exclusive queue the owner's next item is not given out
+ *   before the one taken last was {@link FairQueue.release}d.
+ *
+ * States of a lane: idle (no items or busy, in no line) ⇄ ready (has items, stands in its tenant's line).
+ * All operations cost the same at any length, but for a logarithm of the number of waiting tenants.
+ */
+export class FairQueue<Item extends QueueItem> {
+  /** How many items wait. */
+  size = 0;
+  /** How many owners have an item that may be taken now. */
+  ready = 0;
+  readonly #exclusive: boolean;
+  readonly #weightOf: (tenant: string) => number;
+  readonly #tenants = new Map<string, TenantLine>();
+  readonly #line = new MinHeap<TenantLine>();
+  #arrivals = 0;
+  #virtualTime = 0;
+
+  constructor(exclusive: boolean, weightOf: (tenant: string) => number) {
+    this.#exclusive = exclusive;
+    this.#weightOf = weightOf;
+  }
+
+  /** Adds an item at the end of its owner's lane. `busy` says whether the owner's last item is still out. */
+  push(owner: LaneOwner, item: Item, busy: boolean): void {
+    const lane = this.#laneFor(owner, busy);
+    if (lane.tail === null) lane.head = item;
+    else lane.tail.nextInLane = item;
+    lane.tail = item;
+    item.nextInLane = null;
+    this.size += 1;
+    if (!lane.busy && !lane.isReady) this.#makeReady(lane);
+  }
+
+  /** Adds an item at the head of its owner's lane: it was out already and comes back. */
+  pushFront(owner: LaneOwner, item: Item, busy: boolean): void {
+    const lane = this.#laneFor(owner, busy);
+    item.nextInLane = lane.head as Item | null;
+    lane.head = item;
+    lane.tail ??= item;
+    this.size += 1;
+    if (!lane.busy && !lane.isReady) this.#makeReady(lane);
+  }
+
+  /** Takes the item whose turn it is; `null` when none may be taken now. */
+  pop(): Item | null {
+    const tenant = this.#line.peek();
+    if (tenant === undefined) return null;
+    const lane = tenant.takeFirst();
+    this.ready -= 1;
+    lane.isReady = false;
+    this.#virtualTime = tenant.key;
+    tenant.key += tenant.stride;
+    if (tenant.isIdle) this.#line.pop();
+    else this.#line.topChanged();
+    const item = this.#shift(lane);
+    if (this.#exclusive) lane.busy = true;
+    else if (lane.head !== null) this.#makeReady(lane);
+    else this.#drop(lane);
+    return item;
+  }
+
+  /** Takes the first item of one owner, whether or not it is the owner's turn. */
+  popOf(owner: LaneOwner): Item | null {
+    const lane = this.laneOf(owner);
+    if (lane === null || lane.head === null) return null;
+    const item = this.#shift(lane);
+    if (lane.head === null) {
+      if (lane.isReady) this.#unready(lane);
+      if (!lane.busy) this.#drop(lane);
+    }
+    return item;
+  }
+
+  /** The owner's first item, left where it is. */
+  peekOf(owner: LaneOwner): Item | null {
+    return (this.laneOf(owner)?.head as Item | null | undefined) ?? null;
+  }
+
+  /** Lets the owner's next item be taken. Harmless when nothing of the owner waits. */
+  release(owner: LaneOwner): void {
+    const lane = this.laneOf(owner);
+    if (lane === null) return;
+    lane.busy = false;
+    if (lane.head === null) this.#drop(lane);
+    else if (!lane.isReady) this.#makeReady(lane);
+  }
+
+  /** Keeps the owner's next item from being taken: one of its items is out, taken by another way. */
+  hold(owner: LaneOwner): void {
+    const lane = this.laneOf(owner);
+    if (lane === null || lane.busy) return;
+    lane.busy = true;
+    if (lane.isReady) this.#unready(lane);
+  }
+
+  /** Takes everything of one owner out. Cost is that of the owner's own items. */
+  drain(owner: LaneOwner): Item[] {
+    const lane = this.laneOf(owner);
+    if (lane === null) return [];
+    const items: Item[] = [];
+    while (lane.head !== null) items.push(this.#shift(lane));
+    if (lane.isReady) this.#unready(lane);
+    this.#drop(lane);
+    return items;
+  }
+
+  /** The owner's lane in this queue, if it has one. */
+  laneOf(owner: LaneOwner): Lane | null {
+    let lane = owner.lanes;
+    while (lane !== null && lane.queue !== this) lane = lane.nextOfOwner;
+    return lane;
+  }
+
+  #shift(lane: Lane): Item {
+    const item = lane.head as Item;
+    lane.head = item.nextInLane;
+    if (lane.head === null) lane.tail = null;
+    item.nextInLane = null;
+    this.size -= 1;
+    return item;
+  }
+
+  #laneFor(owner: LaneOwner, busy: boolean): Lane {
+    const known = this.laneOf(owner);
+    if (known !== null) return known;
+    let tenant = this.#tenants.get(owner.tenant);
+    if (tenant === undefined) {
+      tenant = new TenantLine(owner.tenant, 1 / this.#weightOf(owner.tenant));
+      this.#tenants.set(owner.tenant, tenant);
+    }
+    tenant.lanes += 1;
+    const lane: Lane = {
+      queue: this,
+      owner,
+      tenant,
+      head: null,
+      tail: null,
+      busy: busy && this.#exclusive,
+      isReady: false,
+      key: 0,
+      nextReady: null,
+      prevReady: null,
+      nextOfOwner: owner.lanes,
+    };
+    owner.lanes = lane;
+    return lane;
+  }
+
+  #makeReady(lane: Lane): void {
+    const arrival = this.#arrivals++;
+    lane.isReady = true;
+    lane.key = arrival - lane.owner.priority * PLACES_PER_PRIORITY;
+    const tenant = lane.tenant;
+    if (tenant.isIdle) {
+      tenant.key = Math.max(tenant.key, this.#virtualTime);
+      tenant.order = arrival;
+      tenant.append(lane);
+      this.#line.push(tenant);
+    } else {
+      tenant.append(lane);
+    }
+    this.ready += 1;
+  }
+
+  #unready(lane: Lane): void {
+    lane.isReady = false;
+    this.ready -= 1;
+    lane.tenant.unlink(lane);
+    if (lane.tenant.isIdle) this.#line.remove(lane.tenant);
+  }
+
+  #drop(lane: Lane): void {
+    const owner = lane.owner;
+    if (owner.lanes === lane) {
+      owner.lanes = lane.nextOfOwner;
+    } else {
+      let before = owner.lanes;
+      while (before !== null && before.nextOfOwner !== lane) before = before.nextOfOwner;
+      if (before !== null) before.nextOfOwner = lane.nextOfOwner;
+    }
+    lane.tenant.lanes -= 1;
+    if (lane.tenant.lanes === 0) this.#tenants.delete(lane.tenant.name);
+  }
+}
+
+/** The items of one owner in one queue. */
+export interface Lane {
+  readonly queue: unknown;
+  readonly owner: LaneOwner;
+  readonly tenant: TenantLine;
+  head: QueueItem | null;
+  tail: QueueItem | null;
+  /** An item of the lane is out and the queue is exclusive. */
+  busy: boolean;
+  isReady: boolean;
+  key: number;
+  nextReady: Lane | null;
+  prevReady: Lane | null;
+  nextOfOwner: Lane | null;
+}
+
+interface PriorityClass {
+  readonly priority: number;
+  head: Lane | null;
+  tail: Lane | null;
+}
+
+/** The ready lanes of one tenant, one list for each priority in use. */
+class TenantLine implements HeapEntry {
+  readonly name: string;
+  readonly stride: number;
+  key = 0;
+  order = 0;
+  /** Lanes of the tenant in the queue, ready or not. */
+  lanes = 0;
+  readonly #classes: PriorityClass[] = [];
+
+  constructor(name: string, stride: number) {
+    this.name = name;
+    this.stride = stride;
+  }
+
+  get isIdle(): boolean {
+    return this.#classes.length === 0;
+  }
+
+  append(lane: Lane): void {
+    const list = this.#classOf(lane.owner.priority);
+    lane.nextReady = null;
+    lane.prevReady = list.tail;
+    if (list.tail === null) list.head = lane;
+    else list.tail.nextReady = lane;
+    list.tail = lane;
+  }
+
+  takeFirst(): Lane {
+    let first = (this.#classes[0] as PriorityClass).head as Lane;
+    for (let index = 1; index < this.#classes.length; index += 1) {
+      const head = (this.#classes[index] as PriorityClass).head as Lane;
+      if (head.key < first.key) first = head;
+    }
+    this.unlink(first);
+    return first;
+  }
+
+  unlink(lane: Lane): void {
+    const list = this.#classOf(lane.owner.priority);
+    if (lane.prevReady === null) list.head = lane.nextReady;
+    else lane.prevReady.nextReady = lane.nextReady;
+    if (lane.nextReady === null) list.tail = lane.prevReady;
+    else lane.nextReady.prevReady = lane.prevReady;
+    lane.nextReady = lane.prevReady = null;
+    if (list.head === null) this.#classes.splice(this.#classes.indexOf(list), 1);
+  }
+
+  #classOf(priority: number): PriorityClass {
+    for (const list of this.#classes) if (list.priority === priority) return list;
+    const list: PriorityClass = { priority, head: null, tail: null };
+    this.#classes.push(list);
+    return list;
+  }
+}

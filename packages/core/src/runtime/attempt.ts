@@ -1,0 +1,282 @@
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { onAbort } from "../foundation/abort.ts";
+import { lineageText } from "../foundation/lineage.ts";
+import type { Timer } from "../foundation/timer-wheel.ts";
+import type { ChunkInit, Context, EmitTarget, NodeOrName, Playbook, WaitOptions } from "../graph/handler.ts";
+import type { Message, MessageHeaders } from "../message/message.ts";
+import type { StreamChunk } from "../message/stream-chunk.ts";
+import type { QueueItem } from "../queue/fair-queue.ts";
+import type { StreamWriter } from "../trace/stream-table.ts";
+import type { Trace, TraceMember } from "../trace/trace.ts";
+import type { Send } from "./send.ts";
+import type { Edge, Worker } from "./worker.ts";
+
+/** Where an {@link Attempt} is in its life. Over is final: what its handler does then is fenced off. */
+export const State = { QUEUED: 0, RUNNING: 1, SENDING: 2, PARKED: 3, OVER: 4 } as const;
+/** One of the states of an {@link Attempt}. */
+export type State = (typeof State)[keyof typeof State];
+
+/** Whether an attempt counts against its node's concurrency. */
+export const Slot = { NONE: 0, HELD: 1, LENT: 2 } as const;
+/** One of the ways to hold a slot. */
+export type Slot = (typeof Slot)[keyof typeof Slot];
+
+/** A message that waits for the success of its attempt. */
+export interface HeldEmit {
+  readonly message: Message;
+  readonly edges: readonly Edge[];
+}
+
+/** What only some attempts have. */
+export class AttemptExtras {
+  /** Readings of the clock; 0 while nobody watches. */
+  queuedAt = 0;
+  startedAt = 0;
+  returnedAt = 0;
+  timer: Timer | undefined;
+  controller: AbortController | undefined;
+  /** Why the attempt is over, for its signal. */
+  reason: unknown;
+  /** The message before its payload was parsed, for a retry. */
+  original: Message | undefined;
+  readonly outbox: Send[] = [];
+  held: HeldEmit[] | undefined;
+  /** Messages the handler took with `fetch`. */
+  fetched: Message[] | undefined;
+  /** Messages an earlier attempt took, to be taken again. */
+  refetch: Message[] | undefined;
+  wantsMessage: ((message: Message) => void) | undefined;
+  wantsFrom: ReadonlySet<string> | undefined;
+  /** Rejects the waits of the handler. */
+  waits: Set<(reason: unknown) => void> | undefined;
+  writesStreams = false;
+  isZombie = false;
+  /** Whether the end of its trace waits for its handler. */
+  unwinds = false;
+  graceTimer: Timer | undefined;
+}
+
+/**
+ * One try of one message at one node, and what its handler sees as `ctx`. Born when the message is
+ * sent to the node.
+ *
+ * States: queued (on an edge, or waiting for room on it) → running (its handler was called) → sending
+ * (the handler has returned, what it sends waits for room) → over. A try that failed is over, and the
+ * next one is born parked → queued or running. Whatever ends the trace makes every attempt of it over.
+ */
+export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
+  readonly worker: Worker;
+  readonly trace: Trace;
+  message: Message;
+  /** The edge on which it has a place while it is queued. */
+  edge: Edge | null;
+  /** Whether it is counted in its ring's population. */
+  inRing = false;
+  /** The send that waits for a place for it. */
+  send: Send | null = null;
+  readonly attempt: number;
+  readonly high: number;
+  readonly low: number;
+  state: State = State.QUEUED;
+  slot: Slot = Slot.NONE;
+  /** How many messages it has sent so far. */
+  outputs = 0;
+  extras: AttemptExtras | null = null;
+  nextInLane: this | null = null;
+  nextOfTrace: TraceMember | null = null;
+  prevOfTrace: TraceMember | null = null;
+
+  constructor(
+    worker: Worker,
+    trace: Trace,
+    message: Message,
+    edge: Edge | null,
+    high: number,
+    low: number,
+    attempt: number,
+  ) {
+    this.worker = worker;
+    this.trace = trace;
+    this.message = message;
+    this.edge = edge;
+    this.high = high;
+    this.low = low;
+    this.attempt = attempt;
+  }
+
+  get more(): AttemptExtras {
+    this.extras ??= new AttemptExtras();
+    return this.extras;
+  }
+
+  get node(): string {
+    return this.worker.name;
+  }
+
+  get successors(): readonly string[] {
+    return [...this.worker.edgeTo.keys()];
+  }
+
+  get traceId(): string {
+    return this.trace.id;
+  }
+
+  get tenant(): string {
+    return this.trace.tenant;
+  }
+
+  get headers(): MessageHeaders {
+    return this.trace.headers;
+  }
+
+  get deadlineAt(): number | undefined {
+    return this.trace.deadlineAt;
+  }
+
+  get resources(): unknown {
+    return this.worker.engine.resources;
+  }
+
+  get idempotencyKey(): string {
+    return `${this.worker.engine.runId}-${this.trace.run.toString(36)}-${lineageText(this.high, this.low)}`;
+  }
+
+  get signal(): AbortSignal {
+    const more = this.more;
+    if (more.controller === undefined) {
+      more.controller = new AbortController();
+      if (this.state === State.OVER) more.controller.abort(more.reason ?? this.#overError("use the signal"));
+    }
+    return more.controller.signal;
+  }
+
+  emit(value: unknown, target?: EmitTarget): Promise<void> {
+    return this.#guarded("emit", () => this.worker.engine.emitting.emit(this, value, target?.to));
+  }
+
+  emitNowait(value: unknown, target?: EmitTarget): void {
+    if (this.state !== State.RUNNING) throw this.#overError("emit");
+    this.worker.engine.emitting.emitNowait(this, value, target?.to);
+  }
+
+  emitChunk(chunk: ChunkInit): Promise<StreamChunk> {
+    return this.#guarded("emit a chunk", () => this.worker.engine.emitting.emitChunk(this, chunk));
+  }
+
+  fetch(options: WaitOptions & { readonly from?: NodeOrName | readonly NodeOrName[] } = {}): Promise<Message> {
+    return this.#guarded("fetch", () => this.worker.engine.fetching.fetch(this, options));
+  }
+
+  fetchAny(options: WaitOptions & { readonly from?: NodeOrName | readonly NodeOrName[] } = {}): Promise<Message> {
+    return this.fetch(options);
+  }
+
+  callPlaybook<Input, Result>(
+    playbook: Playbook<Input, Result>,
+    message?: Input | Message<Input>,
+    options?: { readonly timeoutMs?: number },
+  ): Promise<Result> {
+    return this.#guarded("call a playbook", () =>
+      this.worker.engine.playbooks.call(
+        this,
+        playbook,
+        message === undefined ? this.message : message,
+        options?.timeoutMs,
+      ),
+    ) as Promise<Result>;
+  }
+
+  sleep(delayMs: number): Promise<void> {
+    return this.#guarded("sleep", () =>
+      this.wait((resolve) => {
+        const timer = this.worker.engine.timers.after(delayMs, () => resolve(undefined));
+        return () => timer.cancel();
+      }),
+    );
+  }
+
+  /**
+   * A wait of the handler that ends with the attempt: it is rejected with the reason when the attempt
+   * is over first. `begin` starts it and returns how to take it back.
+   */
+  wait<Value>(
+    begin: (resolve: (value: Value) => void, reject: (reason: unknown) => void) => (() => void) | undefined,
+    options: WaitOptions = {},
+  ): Promise<Value> {
+    return new Promise<Value>((resolve, reject) => {
+      const more = this.more;
+      const waits = (more.waits ??= new Set());
+      const undo: ((() => void) | undefined)[] = [];
+      let isSettled = false;
+      const settle = (finish: () => void): void => {
+        if (isSettled) return;
+        isSettled = true;
+        waits.delete(giveUp);
+        for (const step of undo) step?.();
+        finish();
+      };
+      const giveUp = (reason: unknown): void => settle(() => reject(reason));
+      waits.add(giveUp);
+      undo.push(begin((value) => settle(() => resolve(value)), giveUp));
+      if (options.timeoutMs !== undefined) {
+        const timeoutMs = options.timeoutMs;
+        const timer = this.worker.engine.timers.after(timeoutMs, () =>
+          giveUp(this.#waitError(FlowErrorCode.WAIT_TIMEOUT, `waited ${timeoutMs} ms`)),
+        );
+        undo.push(() => timer.cancel());
+      }
+      if (options.signal !== undefined) {
+        undo.push(
+          onAbort(options.signal, (reason) =>
+            giveUp(this.#waitError(FlowErrorCode.WAIT_ABORTED, "its signal was aborted", reason)),
+          ),
+        );
+      }
+      // settled while it was being set up
+      if (isSettled) for (const step of undo) step?.();
+    });
+  }
+
+  /** Ends the attempt from outside: its signal aborts and its waits reject with `reason`. */
+  abort(reason: unknown): void {
+    this.state = State.OVER;
+    const extras = this.more;
+    extras.reason = reason;
+    extras.timer?.cancel();
+    if (extras.waits !== undefined) for (const giveUp of [...extras.waits]) giveUp(reason);
+    extras.controller?.abort(reason);
+  }
+
+  #guarded<Value>(what: string, act: () => Promise<Value>): Promise<Value> {
+    if (this.state !== State.RUNNING) return Promise.reject(this.extras?.reason ?? this.#overError(what));
+    try {
+      return act();
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  #overError(what: string): FlowError {
+    return new FlowError({
+      code: FlowErrorCode.ATTEMPT_OVER,
+      message: `Cannot ${what} at node "${this.worker.name}": the attempt is over`,
+      traceId: this.trace.id,
+      tenant: this.trace.tenant,
+      node: this.worker.name,
+      attempt: this.attempt,
+    });
+  }
+
+  #waitError(code: FlowErrorCode, why: string, cause?: unknown): FlowError {
+    return new FlowError({
+      code,
+      message: `Gave up waiting at node "${this.worker.name}": ${why}`,
+      traceId: this.trace.id,
+      tenant: this.trace.tenant,
+      node: this.worker.name,
+      attempt: this.attempt,
+      retryable: true,
+      cause,
+    });
+  }
+}

@@ -1,0 +1,38 @@
+import type { AnyEdges, AnyNode, GraphOf, InputOf, OutputOf, ResourcesOf } from "../graph/edge-typing.ts";
+import { type EdgePair, Edges, type NameOf } from "../graph/edges.ts";
+import { buildGraph } from "../graph/graph.ts";
+import { Flow } from "./flow.ts";
+import { type FlowOptions, resolveOptions } from "./flow-options.ts";
+
+/** The flow that `create` makes of these edges: what it takes, what it yields, what it needs. */
+export type FlowOf<Args extends readonly unknown[]> = Flow<
+  InputOf<GraphOf<Args>["ingress"]>,
+  OutputOf<GraphOf<Args>["egress"]>,
+  ResourcesOf<GraphOf<Args>["nodes"]>,
+  NameOf<GraphOf<Args>["ingress"]>
+>;
+
+/**
+ * Builds a flow from edges, with options last: `create(a.to(b), b.to(c), { queueMaxSize: 16 })`.
+ * Payloads along every edge, the input of `call` and its result are checked by the compiler.
+ *
+ * @throws TypeError for an empty graph, duplicate names, an unknown option; CycleError for a cycle that
+ * was not allowed
+ */
+export function create<const Args extends readonly (AnyEdges | FlowOptions)[]>(...args: Args): FlowOf<Args> {
+  const last = args.at(-1);
+  const options = last === undefined || last instanceof Edges ? {} : (last as FlowOptions);
+  const edges = (options === last ? args.slice(0, -1) : args) as readonly AnyEdges[];
+  for (const [index, entry] of edges.entries()) {
+    if (!(entry instanceof Edges)) {
+      throw new TypeError(
+        `Argument ${index + 1} of create must be edges such as a.to(b): got ${JSON.stringify(entry) ?? String(entry)}; options come last`,
+      );
+    }
+  }
+  const resolved = resolveOptions(options);
+  const pairs = edges.flatMap(
+    (entry) => (entry as unknown as Edges<AnyNode, AnyNode, string, string>).pairs as readonly EdgePair[],
+  );
+  return new Flow(buildGraph(pairs, resolved.allowCycles), resolved) as unknown as FlowOf<Args>;
+}

@@ -1,0 +1,390 @@
+import { mixHigh, mixLow } from "../foundation/lineage.ts";
+import { WM } from "../message/controller.ts";
+import { carry, Message } from "../message/message.ts";
+import { nextLoopStep } from "../trace/budget.ts";
+import type { Trace } from "../trace/trace.ts";
+import { Attempt, Slot, State } from "./attempt.ts";
+import type { Engine } from "./engine.ts";
+import type { Send } from "./send.ts";
+import type { Edge, Worker } from "./worker.ts";
+
+/** After so many handler calls in a row, timers and I/O get their turn. */
+const CALLS_PER_TURN = 1024;
+
+/**
+ * Brings messages to handlers: who may start, what runs next, and what becomes of a handler's value.
+ *
+ * A message goes through the graph in one `drive`: when a handler has returned and the next node is
+ * free, its handler is called in the same turn, and only otherwise is the message put on an edge.
+ */
+export class Dispatch {
+  readonly #engine: Engine;
+  #ready: Attempt[] = [];
+  #woken: Worker[] = [];
+  #suspects: Send[] = [];
+  #isFlushing = false;
+  #isFlushDue = false;
+  #callsLeft = CALLS_PER_TURN;
+  #turn: Promise<void> | undefined;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Whether a message may be handled at once; `isInner` if it comes from within the node's ring. */
+  mayStart(worker: Worker, trace: Trace, isInner: boolean): boolean {
+    if (worker.running >= worker.concurrency || worker.inbox.ready !== 0 || worker.returning.length !== 0) return false;
+    if (worker.outer !== undefined && !isInner && (worker.outer.ready !== 0 || !worker.mayEnterRing)) return false;
+    return !worker.isOrdered || trace.live <= 1 || !this.occupies(trace, worker);
+  }
+
+  /** Whether a message of the trace is being handled at the node, or waits for it. */
+  occupies(trace: Trace, worker: Worker): boolean {
+    for (
+      let member = trace.firstMember as Attempt | null;
+      member !== null;
+      member = member.nextOfTrace as Attempt | null
+    ) {
+      if (member.worker === worker) return true;
+    }
+    return worker.inbox.peekOf(trace) !== null || (worker.outer !== undefined && worker.outer.peekOf(trace) !== null);
+  }
+
+  /** Gives a message the slot it may have and runs it soon. */
+  launch(attempt: Attempt): void {
+    this.#takeSlot(attempt);
+    this.#ready.push(attempt);
+    this.#flushSoon();
+  }
+
+  /** Puts a message in its node's waiting line. */
+  enqueue(attempt: Attempt): void {
+    const { worker, trace } = attempt;
+    if (this.#engine.isWatched) attempt.more.queuedAt = this.#engine.clock.now();
+    if (worker.ring !== undefined && attempt.edge?.isInner === true) this.#enterRing(attempt, worker);
+    const queue = worker.queueOf(attempt.edge);
+    const isBusy = worker.isOrdered && this.#isAtWork(trace, worker);
+    queue.push(trace, attempt, isBusy);
+    if (!isBusy) this.wake(worker);
+  }
+
+  /** Puts a message that was handled before back at the head of its trace's line. */
+  enqueueFirst(attempt: Attempt): void {
+    const { worker, trace } = attempt;
+    if (this.#engine.isWatched) attempt.more.queuedAt = this.#engine.clock.now();
+    if (worker.ring !== undefined) this.#enterRing(attempt, worker);
+    worker.inbox.pushFront(trace, attempt, worker.isOrdered && this.#isAtWork(trace, worker));
+    worker.inbox.release(trace);
+    this.wake(worker);
+  }
+
+  /** Looks soon whether the node can take more work. */
+  wake(worker: Worker): void {
+    if (worker.isWoken) return;
+    worker.isWoken = true;
+    this.#woken.push(worker);
+    this.#flushSoon();
+  }
+
+  /** Looks, when nothing else is left to run, whether a send that waits for room in a cycle waits for ever. */
+  suspect(send: Send): void {
+    this.#suspects.push(send);
+    this.#flushSoon();
+  }
+
+  /** The attempt no longer works: its slot and its trace's turn at the node go to others. */
+  leave(attempt: Attempt): void {
+    const { worker, trace } = attempt;
+    trace.unlink(attempt);
+    this.letNextGo(worker, trace);
+    this.leaveRing(attempt);
+    this.freeSlot(attempt);
+  }
+
+  /** Lets the trace's next message at the node be taken. */
+  letNextGo(worker: Worker, trace: Trace): void {
+    if (trace.lanes === null || !worker.isOrdered) return;
+    worker.inbox.release(trace);
+    worker.outer?.release(trace);
+    if (worker.queued > 0) this.wake(worker);
+  }
+
+  leaveRing(attempt: Attempt): void {
+    if (!attempt.inRing) return;
+    attempt.inRing = false;
+    const { ring } = attempt.worker;
+    if (ring === undefined) return;
+    ring.population -= 1;
+    for (const worker of ring.workers) if (worker.outer !== undefined && worker.outer.size > 0) this.wake(worker);
+  }
+
+  freeSlot(attempt: Attempt): void {
+    if (attempt.slot === Slot.HELD) this.#giveSlotOn(attempt.worker);
+    attempt.slot = Slot.NONE;
+  }
+
+  /** While a handler waits for others it does not count against the node's concurrency. */
+  lendSlot(attempt: Attempt): void {
+    if (attempt.slot !== Slot.HELD) return;
+    attempt.slot = Slot.LENT;
+    this.#giveSlotOn(attempt.worker);
+  }
+
+  /** Calls `resume` as soon as the attempt has its slot again, at once if it never lent it. */
+  reclaimSlot(attempt: Attempt, resume: () => void): void {
+    const { worker } = attempt;
+    if (attempt.slot !== Slot.LENT || attempt.state === State.OVER) {
+      resume();
+      return;
+    }
+    const take = (): void => {
+      if (attempt.state === State.OVER) {
+        this.wake(worker);
+      } else {
+        worker.running += 1;
+        attempt.slot = Slot.HELD;
+      }
+      resume();
+    };
+    if (worker.running < worker.concurrency) {
+      take();
+      return;
+    }
+    worker.returning.push(take);
+  }
+
+  /** Runs what is ready, until nothing is. */
+  flush(): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    this.#isFlushDue = false;
+    const { scheduler } = this.#engine;
+    try {
+      while (this.#woken.length > 0 || this.#ready.length > 0 || this.#suspects.length > 0) {
+        const suspect = this.#woken.length + this.#ready.length === 0 ? this.#suspects.pop() : undefined;
+        if (suspect !== undefined) this.#engine.sending.drainOrFail(suspect);
+        const woken = this.#woken;
+        if (woken.length > 0) {
+          this.#woken = [];
+          for (const worker of woken) this.#pump(worker);
+        }
+        const ready = this.#ready;
+        if (ready.length === 0) continue;
+        this.#ready = [];
+        for (const attempt of ready) {
+          if (scheduler.ready === undefined) void this.#drive(attempt);
+          else scheduler.ready(() => void this.#drive(attempt));
+        }
+      }
+    } finally {
+      this.#isFlushing = false;
+    }
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushing || this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    queueMicrotask(() => this.flush());
+  }
+
+  /** Gives free slots to those who wait: first to those who lent theirs, then by turns. */
+  #pump(worker: Worker): void {
+    worker.isWoken = false;
+    while (worker.running < worker.concurrency) {
+      const resume = worker.returning.shift();
+      if (resume !== undefined) {
+        resume();
+        continue;
+      }
+      const attempt = worker.takeNext();
+      if (attempt === null) return;
+      if (attempt.send !== null) this.#engine.sending.startedWithoutPlace(attempt.send);
+      else if (attempt.edge !== null) this.#engine.sending.leftEdge(attempt.edge);
+      if (worker.outer !== undefined && worker.isOrdered) {
+        worker.inbox.hold(attempt.trace);
+        worker.outer.hold(attempt.trace);
+      }
+      this.#takeSlot(attempt);
+      this.#ready.push(attempt);
+    }
+  }
+
+  #takeSlot(attempt: Attempt): void {
+    const { worker, trace } = attempt;
+    worker.running += 1;
+    attempt.slot = Slot.HELD;
+    attempt.state = State.RUNNING;
+    attempt.edge = null;
+    if (worker.ring !== undefined && !attempt.inRing) this.#enterRing(attempt, worker);
+    trace.link(attempt);
+  }
+
+  #enterRing(attempt: Attempt, worker: Worker): void {
+    if (worker.ring === undefined) return;
+    attempt.inRing = true;
+    worker.ring.population += 1;
+  }
+
+  #giveSlotOn(worker: Worker): void {
+    worker.running -= 1;
+    if (worker.inbox.ready > 0 || worker.returning.length > 0 || (worker.outer !== undefined && worker.outer.ready > 0))
+      this.wake(worker);
+  }
+
+  #isAtWork(trace: Trace, worker: Worker): boolean {
+    for (
+      let member = trace.firstMember as Attempt | null;
+      member !== null;
+      member = member.nextOfTrace as Attempt | null
+    ) {
+      if (member.worker === worker) return true;
+    }
+    return false;
+  }
+
+  /** Takes one message from handler to handler as far as it goes without waiting for anything but handlers. */
+  async #drive(first: Attempt): Promise<void> {
+    const engine = this.#engine;
+    let attempt = first;
+    for (;;) {
+      if (--this.#callsLeft <= 0) await this.#nextTurn();
+      const { worker } = attempt;
+      if (attempt.state !== State.RUNNING) {
+        engine.ending.returned(attempt, undefined, false);
+        break;
+      }
+      let value: unknown;
+      try {
+        if (engine.isWatched) engine.started(attempt);
+        if (worker.timeoutMs !== undefined) engine.failing.armTimeout(attempt, worker.timeoutMs);
+        if (worker.checkInput !== undefined) {
+          let checked = worker.checkInput(attempt.message);
+          if (checked instanceof Promise) checked = await checked;
+          if (checked !== attempt.message) {
+            attempt.more.original = attempt.message;
+            attempt.message = checked;
+          }
+        }
+        if (attempt.state === State.RUNNING) {
+          value = worker.call(attempt.message, attempt);
+          if (value instanceof Promise || isThenable(value)) value = await value;
+          if (worker.checkOutput !== undefined && attempt.state === State.RUNNING) {
+            value = worker.checkOutput(value);
+            if (value instanceof Promise) value = await value;
+          }
+        }
+      } catch (error) {
+        if (attempt.state === State.RUNNING) engine.failing.threw(attempt, error);
+        else engine.ending.returned(attempt, undefined, false);
+        break;
+      }
+      if (attempt.state !== State.RUNNING) {
+        engine.ending.returned(attempt, value, true);
+        break;
+      }
+      const next = this.#commit(attempt, value);
+      if (next === null) break;
+      attempt = next;
+    }
+    this.flush();
+  }
+
+  /** What a handler returned goes on its way. Answers with the next attempt if that may run at once. */
+  #commit(attempt: Attempt, value: unknown): Attempt | null {
+    const engine = this.#engine;
+    const { worker, trace } = attempt;
+    let message: Message | null;
+    if (value === attempt.message) message = attempt.message;
+    else if (value === undefined) message = null;
+    else if (value instanceof Message) message = engine.sealed(trace, value);
+    else message = carry(attempt.message, value);
+
+    if (message !== null && attempt.extras === null && !engine.isWatched && engine.scheduler.ready === undefined) {
+      const next = this.#handOn(attempt, worker, trace, message);
+      if (next !== null) return next;
+      // the budget of the loop was used up
+      if ((attempt.state as State) === State.OVER) return null;
+    }
+    engine.finish(attempt, message);
+    return null;
+  }
+
+  /** The short way: one message in, one out, and the next node is free. Answers `null` when it is not. */
+  #handOn(attempt: Attempt, worker: Worker, trace: Trace, message: Message): Attempt | null {
+    const { loop, onward } = worker;
+    let sent = message;
+    let edge: Edge | undefined;
+    if (loop !== undefined && message.payload instanceof WM) {
+      // others wait for the slot: the next round of the loop stands in line with them
+      if (worker.inbox.ready !== 0 || worker.returning.length !== 0 || trace.live > 1) return null;
+      if (worker.outer !== undefined && worker.outer.ready !== 0 && worker.mayEnterRing) return null;
+      const step = nextLoopStep(attempt.message.payload, message.payload);
+      if ("exhausted" in step) {
+        this.#engine.ending.exhaust(trace, step.exhausted, attempt);
+        return null;
+      }
+      sent = step.next === message.payload ? message : carry(message, step.next);
+      edge = loop;
+    } else {
+      if (onward.length !== 1) return null;
+      edge = onward[0] as Edge;
+      const target = edge.target;
+      if (
+        target.node.gathering !== undefined ||
+        trace.fetching > 0 ||
+        target.ring !== undefined ||
+        !this.mayStart(target, trace, false)
+      )
+        return null;
+    }
+    const { target } = edge;
+    const output = attempt.outputs;
+    const next = new Attempt(
+      target,
+      trace,
+      sent,
+      null,
+      mixHigh(attempt.high, attempt.low, edge.index, output),
+      mixLow(attempt.high, attempt.low, edge.index, output),
+      1,
+    );
+    attempt.state = State.OVER;
+    attempt.slot = Slot.NONE;
+    next.state = State.RUNNING;
+    next.slot = Slot.HELD;
+    if (target === worker) {
+      next.inRing = attempt.inRing;
+      attempt.inRing = false;
+      trace.unlink(attempt);
+      trace.link(next);
+      return next;
+    }
+    trace.unlink(attempt);
+    trace.link(next);
+    target.running += 1;
+    if (trace.lanes !== null) this.letNextGo(worker, trace);
+    if (attempt.inRing) this.leaveRing(attempt);
+    this.#giveSlotOn(worker);
+    return next;
+  }
+
+  #nextTurn(): Promise<void> {
+    this.#turn ??= new Promise((resolve) => {
+      this.#engine.scheduler.nextTurn(() => {
+        this.#callsLeft = CALLS_PER_TURN;
+        this.#turn = undefined;
+        resolve();
+      });
+    });
+    return this.#turn;
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !(value instanceof Message) &&
+    typeof (value as { then?: unknown }).then === "function"
+  );
+}

@@ -1,0 +1,206 @@
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { ROOKERY } from "../graph/endpoints.ts";
+import type { ChunkInit, NodeOrName } from "../graph/handler.ts";
+import { WM } from "../message/controller.ts";
+import { carry, Message } from "../message/message.ts";
+import type { StreamChunk } from "../message/stream-chunk.ts";
+import { nextLoopStep } from "../trace/budget.ts";
+import { StreamTable, type StreamWriter } from "../trace/stream-table.ts";
+import type { Trace } from "../trace/trace.ts";
+import { type Attempt, Slot, State } from "./attempt.ts";
+import type { Engine } from "./engine.ts";
+import { queueFull } from "./sending.ts";
+import type { Edge, Worker } from "./worker.ts";
+
+/** Where a message of a node goes. */
+export type Target = NodeOrName | readonly NodeOrName[] | undefined;
+
+const ACCEPTED = Promise.resolve();
+
+/** What handlers send while they work: messages and chunks. */
+export class Emitting {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  async emit(attempt: Attempt, value: unknown, to: Target): Promise<void> {
+    const { worker } = attempt;
+    const checked = worker.checkOutput === undefined ? value : worker.checkOutput(value);
+    await this.#emitChecked(attempt, checked instanceof Promise ? await checked : checked, to);
+  }
+
+  emitNowait(attempt: Attempt, value: unknown, to: Target): void {
+    const { worker, trace } = attempt;
+    const checked = worker.checkOutput === undefined ? value : worker.checkOutput(value);
+    if (checked instanceof Promise) {
+      throw new TypeError(
+        `Cannot emit from "${worker.name}" without waiting: its output schema is asynchronous; use emit`,
+      );
+    }
+    const step = this.#step(attempt, checked, to);
+    if (step === undefined) return;
+    if (!worker.holdsEmits && !this.#engine.sending.hasRoom(trace, attempt, step.edges))
+      throw queueFull(worker.name, trace.id, trace.tenant, step.edges);
+    void this.#sendOrHold(attempt, step.message, step.edges);
+  }
+
+  /** The edges on which a node's message leaves; none for the Rookery. */
+  route(worker: Worker, message: Message, to: Target, trace: Trace): readonly Edge[] {
+    if (to === undefined) {
+      if (worker.loop !== undefined && message.payload instanceof WM) return [worker.loop];
+      return worker.onward;
+    }
+    const named = (Array.isArray(to) ? to : [to]) as readonly NodeOrName[];
+    const names = named.map((target) => (typeof target === "string" ? target : target.name));
+    if (names.length === 1 && names[0] === ROOKERY) return [];
+    const edges = names.map((name) => worker.edgeTo.get(name));
+    const unknown = names.find((_, index) => edges[index] === undefined);
+    if (unknown === undefined) return inDeclaredOrder(edges as Edge[]);
+    throw new FlowError({
+      code: FlowErrorCode.ROUTE_UNKNOWN,
+      message: `Cannot deliver to "${unknown}": node "${worker.name}" has no edge to it; it has edges to ${[...worker.edgeTo.keys()].map((name) => `"${name}"`).join(", ") || "none"}`,
+      traceId: trace.id,
+      tenant: trace.tenant,
+      node: worker.name,
+    });
+  }
+
+  /** Sends a chunk of an attempt; resolves when its reader has room. */
+  async emitChunk(attempt: Attempt, init: ChunkInit): Promise<StreamChunk> {
+    const parent = init.parent ?? attempt.message;
+    const chunk = this.#nextChunk(attempt.trace, attempt, init, parent);
+    attempt.more.writesStreams = true;
+    if (init.to !== undefined) {
+      const edges = this.route(attempt.worker, parent, init.to, attempt.trace);
+      await this.#sendOrHold(attempt, carry(parent, chunk), edges);
+      return chunk;
+    }
+    const { trace } = attempt;
+    if ((trace.unread === null || trace.unread.length === 0) && trace.sink.chunk(chunk)) return chunk;
+    await attempt.wait<undefined>((resolve) => {
+      let isWanted = true;
+      this.#engine.dispatch.lendSlot(attempt);
+      this.#engine.sending.whenRoom(trace, () => {
+        if (!isWanted) return true;
+        if (!trace.sink.chunk(chunk)) return false;
+        this.#engine.dispatch.reclaimSlot(attempt, () => resolve(undefined));
+        return true;
+      });
+      return () => {
+        isWanted = false;
+      };
+    });
+    return chunk;
+  }
+
+  /** Sends a chunk for someone outside of the flow's nodes. */
+  emitOutside(
+    trace: Trace,
+    writer: StreamWriter,
+    init: ChunkInit,
+    signal: AbortSignal | undefined,
+  ): Promise<StreamChunk> {
+    const chunk = this.#nextChunk(trace, writer, init, init.parent);
+    if ((trace.unread === null || trace.unread.length === 0) && trace.sink.chunk(chunk)) return Promise.resolve(chunk);
+    return new Promise((resolve, reject) => {
+      const undo: (() => void)[] = [];
+      let isWanted = true;
+      const settle = (finish: () => void) => {
+        isWanted = false;
+        for (const step of undo) step();
+        finish();
+      };
+      undo.push(trace.onEnd((reason) => settle(() => reject(reason as Error))));
+      const onAbort = () => settle(() => reject(signal?.reason as Error));
+      signal?.addEventListener("abort", onAbort, { once: true });
+      undo.push(() => signal?.removeEventListener("abort", onAbort));
+      this.#engine.sending.whenRoom(trace, () => {
+        if (!isWanted) return true;
+        if (!trace.sink.chunk(chunk)) return false;
+        settle(() => resolve(chunk));
+        return true;
+      });
+    });
+  }
+
+  /** Sends what an attempt with retries has held back until its success. */
+  release(attempt: Attempt): void {
+    const held = attempt.extras?.held;
+    if (held === undefined) return;
+    (attempt.extras as { held: undefined }).held = undefined;
+    for (const { message, edges } of held) this.#engine.sending.send(attempt.trace, attempt, message, edges, null);
+  }
+
+  async #emitChecked(attempt: Attempt, value: unknown, to: Target): Promise<void> {
+    if (attempt.state !== State.RUNNING) throw attempt.extras?.reason;
+    const step = this.#step(attempt, value, to);
+    if (step === undefined) return;
+    await this.#sendOrHold(attempt, step.message, step.edges);
+  }
+
+  /** What is sent where. In a loop it counts a hop and ends the trace when a budget is used up. */
+  #step(attempt: Attempt, value: unknown, to: Target): { message: Message; edges: readonly Edge[] } | undefined {
+    const { worker, trace } = attempt;
+    const message = value instanceof Message ? this.#engine.sealed(trace, value) : carry(attempt.message, value);
+    if (Array.isArray(to) && to.length === 0) return undefined;
+    const edges = this.route(worker, message, to, trace);
+    if (worker.loop === undefined || !(message.payload instanceof WM) || !edges.includes(worker.loop))
+      return { message, edges };
+    const step = nextLoopStep(attempt.message.payload, message.payload);
+    if ("next" in step) return { message: step.next === message.payload ? message : carry(message, step.next), edges };
+    this.#engine.ending.exhaust(trace, step.exhausted);
+    throw attempt.extras?.reason;
+  }
+
+  #sendOrHold(attempt: Attempt, message: Message, edges: readonly Edge[]): Promise<void> {
+    const { worker, trace } = attempt;
+    const engine = this.#engine;
+    if (worker.holdsEmits) {
+      const held = (attempt.more.held ??= []);
+      if (held.length >= engine.options.maxHeldEmits) {
+        throw new FlowError({
+          code: FlowErrorCode.HELD_LIMIT,
+          message: `Cannot emit from "${worker.name}": it has retries and already holds ${held.length} messages back until its attempt succeeds; raise maxHeldEmits or emit from a node without retries`,
+          traceId: trace.id,
+          tenant: trace.tenant,
+          node: worker.name,
+        });
+      }
+      held.push({ message, edges });
+      return ACCEPTED;
+    }
+    attempt.more;
+    let accept: (() => void) | undefined;
+    const isAccepted = engine.sending.send(trace, attempt, message, edges, (failure) => {
+      if (failure === undefined) accept?.();
+    });
+    if (isAccepted) return ACCEPTED;
+    return attempt.wait<undefined>((resolve) => {
+      accept = () => {
+        if (attempt.slot === Slot.LENT) engine.dispatch.reclaimSlot(attempt, () => resolve(undefined));
+        else resolve(undefined);
+      };
+      return undefined;
+    });
+  }
+
+  #nextChunk(trace: Trace, writer: StreamWriter, init: ChunkInit, parent: Message | undefined): StreamChunk {
+    if (typeof init.text !== "string")
+      throw new TypeError(`Option "text" of emitChunk must be a string: got ${typeof init.text}`);
+    trace.streams ??= new StreamTable(trace.id, trace.tenant);
+    return trace.streams.next(writer, {
+      text: init.text,
+      streamId: init.streamId,
+      seq: init.seq,
+      done: init.done ?? false,
+      parentMeta: parent?.meta ?? {},
+      meta: init.meta,
+    });
+  }
+}
+
+function inDeclaredOrder(edges: Edge[]): Edge[] {
+  return [...new Set(edges)].sort((a, b) => a.index - b.index);
+}

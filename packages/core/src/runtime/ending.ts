@@ -1,0 +1,375 @@
+import { errorPayload, FlowError, FlowErrorCode, TraceCancelled } from "../foundation/flow-error.ts";
+import { FinalAnswer } from "../message/controller.ts";
+import type { Message } from "../message/message.ts";
+import type { Outcome } from "../message/outcome.ts";
+import type { StreamEnd } from "../message/stream-chunk.ts";
+import { EXHAUSTION_TEXT, type ExhaustionCode } from "../trace/budget.ts";
+import type { Trace } from "../trace/trace.ts";
+import { type Attempt, State } from "./attempt.ts";
+import type { Engine } from "./engine.ts";
+import { reasonText } from "./reporter.ts";
+import type { Send } from "./send.ts";
+
+/** What `cancel` found and did. */
+export interface CancelReport {
+  /** Whether a trace of that id was open. */
+  readonly found: boolean;
+  /** Messages that were waiting and are gone. */
+  readonly dropped: number;
+  /** Handlers that were told to stop. */
+  readonly aborted: number;
+  /** Those of them that had not returned within the flow's grace period. */
+  readonly zombies: number;
+}
+
+/** Ends traces: exactly once each, whatever for, and with nothing of them left behind. */
+export class Ending {
+  readonly #engine: Engine;
+  readonly #cancelling = new Map<Trace, CancelState>();
+  readonly counts: Record<Outcome["status"], number> = {
+    completed: 0,
+    failed: 0,
+    cancelled: 0,
+    exhausted: 0,
+    empty: 0,
+    stopped: 0,
+  };
+  /** Handlers that returned when nobody waited for them any more. */
+  late = 0;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** The trace's work has run out. */
+  finish(trace: Trace): void {
+    if (trace.resultCount > 0) {
+      this.#end(trace, "completed", undefined, undefined);
+      return;
+    }
+    const reason = trace.lastReason || "its last message was not sent on";
+    const error = this.#error(
+      trace,
+      FlowErrorCode.NO_RESULT,
+      `Trace "${trace.id}" ended without a result: ${reason}`,
+      trace.lastNode,
+    );
+    this.#end(trace, "empty", error, undefined);
+  }
+
+  /** If all that is left of a trace waits for messages that cannot come, lets it go on or end. */
+  checkStarved(trace: Trace): void {
+    if (!trace.isOpen || trace.isOpenEnded || trace.live !== trace.joined + trace.fetching || trace.live === 0) return;
+    const engine = this.#engine;
+    if (engine.joining.sendShort(trace)) return;
+    if (trace.fetching > 0) {
+      engine.fetching.starve(trace);
+      return;
+    }
+    trace.lastReason = `${engine.joining.describe(trace) ?? "a join"} and no other can come`;
+    trace.lastNode = undefined;
+    this.finish(trace);
+  }
+
+  fail(trace: Trace, error: FlowError, attempt?: Attempt): void {
+    if (!trace.isOpen) return;
+    if (attempt !== undefined && this.#engine.reporter.hasListeners) {
+      this.#engine.reporter.node(attempt, { type: "node_failed", error: errorPayload(error) });
+    }
+    this.#end(trace, "failed", error, undefined);
+  }
+
+  deadlock(send: Send, cycle: readonly string[]): void {
+    const { trace } = send;
+    if (!trace.isOpen) return;
+    if (this.#engine.reporter.hasListeners) this.#engine.reporter.trace(trace, { type: "deadlock", cycle });
+    const path = cycle.map((name) => `"${name}"`).join(" → ");
+    const message = `Trace "${trace.id}" cannot go on: the nodes of the cycle ${path} wait for one another and its edges are full; send less per message or raise queueMaxSize`;
+    this.fail(
+      trace,
+      new FlowError({
+        code: FlowErrorCode.DEADLOCK,
+        message,
+        traceId: trace.id,
+        tenant: trace.tenant,
+        node: send.from?.worker.name,
+        details: { cycle },
+      }),
+    );
+  }
+
+  /** A deadline passed or a budget was used up. `attempt` is the one that used it up, if it is about to return. */
+  exhaust(trace: Trace, code: ExhaustionCode, attempt?: Attempt): void {
+    if (!trace.isOpen) return;
+    const error = this.#error(
+      trace,
+      code,
+      `Trace "${trace.id}" was given up: ${EXHAUSTION_TEXT[code].toLowerCase()}`,
+      attempt?.worker.name,
+    );
+    this.#end(trace, "exhausted", error, undefined, attempt);
+  }
+
+  /** Cancels a trace and resolves when its handlers have returned or were given up. */
+  async cancel(trace: Trace, reason: unknown): Promise<CancelReport> {
+    if (!trace.isOpen) return { found: false, dropped: 0, aborted: 0, zombies: 0 };
+    const engine = this.#engine;
+    const error = new TraceCancelled({ traceId: trace.id, tenant: trace.tenant, cause: reason });
+    if (engine.reporter.hasListeners)
+      engine.reporter.trace(trace, { type: "trace_cancel_start", reason: String(describeReason(reason)) });
+    const report = this.#end(trace, "cancelled", error, reason);
+    engine.dispatch.flush();
+    await report.done;
+    const { dropped, aborted, zombies } = report;
+    return { found: true, dropped, aborted, zombies };
+  }
+
+  /** Ends every trace because the flow stops; resolves with the number of handlers given up. */
+  async stopAll(): Promise<{ cancelled: number; abandoned: number }> {
+    const reports = this.#engine.traces
+      .all()
+      .filter((trace) => trace.isOpen)
+      .map((trace) =>
+        this.#end(
+          trace,
+          "stopped",
+          this.#error(trace, FlowErrorCode.FLOW_STOPPED, `Trace "${trace.id}" was ended because the flow was stopped`),
+          undefined,
+        ),
+      );
+    this.#engine.dispatch.flush();
+    await Promise.all([...reports, ...this.#cancelling.values()].map((report) => report.done));
+    return { cancelled: reports.length, abandoned: reports.reduce((sum, report) => sum + report.zombies, 0) };
+  }
+
+  /** A handler whose attempt is over is given time to return. */
+  linger(attempt: Attempt): void {
+    attempt.worker.lingering += 1;
+    attempt.more.graceTimer = this.#engine.timers.after(this.#engine.options.graceMs, () => this.#giveUp(attempt));
+  }
+
+  /** A handler has returned after its attempt was over. */
+  returned(attempt: Attempt, value: unknown, didReturn: boolean): void {
+    const { worker, trace } = attempt;
+    const extras = attempt.more;
+    worker.lingering -= 1;
+    extras.graceTimer?.cancel();
+    if (extras.isZombie) worker.zombies -= 1;
+    if (didReturn && value !== undefined) {
+      this.late += 1;
+      if (this.#engine.reporter.hasListeners) this.#engine.reporter.node(attempt, { type: "node_late" });
+    }
+    this.#engine.dispatch.freeSlot(attempt);
+    if (!extras.isZombie) this.#unwound(trace, attempt, false);
+  }
+
+  #giveUp(attempt: Attempt): void {
+    const { worker, trace } = attempt;
+    attempt.more.isZombie = true;
+    worker.zombies += 1;
+    this.#engine.zombies += 1;
+    if (this.#engine.reporter.hasListeners) this.#engine.reporter.node(attempt, { type: "node_zombie" });
+    this.#engine.dispatch.freeSlot(attempt);
+    this.#unwound(trace, attempt, true);
+    this.#engine.dispatch.flush();
+  }
+
+  #unwound(trace: Trace, attempt: Attempt, isZombie: boolean): void {
+    if (!attempt.more.unwinds) return;
+    const report = this.#cancelling.get(trace);
+    if (report !== undefined && isZombie) report.zombies += 1;
+    trace.unwinding -= 1;
+    if (trace.unwinding === 0) this.#close(trace);
+  }
+
+  #end(
+    trace: Trace,
+    status: Outcome["status"],
+    error: FlowError | undefined,
+    reason: unknown,
+    last?: Attempt,
+  ): CancelState {
+    const engine = this.#engine;
+    const text = reasonText(error, status);
+    const outcome = this.#outcome(trace, status, error, reason);
+    const running: Attempt[] = [];
+    let dropped = trace.joined;
+    trace.isOpen = false;
+    this.counts[status] += 1;
+    const waiting = takeWaiting(trace);
+    const sends = new Set<Send>((trace.entrySends ?? []) as Iterable<Send>);
+    for (const item of waiting) if (item.send !== null) sends.add(item.send);
+    for (const attempt of attemptsOf(trace)) {
+      trace.unlink(attempt);
+      for (const send of attempt.extras?.outbox.splice(0) ?? []) sends.add(send);
+      attempt.extras?.timer?.cancel();
+      engine.dispatch.leaveRing(attempt);
+      if (attempt.state === State.RUNNING && attempt !== last) {
+        running.push(attempt);
+        continue;
+      }
+      if (attempt.state === State.PARKED) {
+        dropped += 1;
+        engine.ledger.dropped(attempt);
+      }
+      attempt.state = State.OVER;
+      engine.dispatch.freeSlot(attempt);
+    }
+    for (const send of sends) engine.sending.abandon(send, error as Error);
+    for (const item of waiting) {
+      dropped += 1;
+      this.#drop(item, text, error);
+    }
+    for (const group of trace.gathered ?? []) group.timer?.cancel();
+    trace.gathered = null;
+    trace.deadlineTimer?.cancel();
+    trace.unread = null;
+    trace.entrySends = null;
+    engine.ledger.ended(trace, outcome);
+    const state = cancelState(dropped, running.length);
+    if (running.length > 0) this.#cancelling.set(trace, state);
+    trace.unwinding = running.length;
+    for (const attempt of running) {
+      attempt.more.unwinds = true;
+      this.linger(attempt);
+    }
+    this.#settle(trace, outcome, status, error);
+    // user code runs from here on: listeners of signals, and whoever waited
+    for (const attempt of running) {
+      if (engine.reporter.hasListeners) engine.reporter.node(attempt, { type: "node_cancelled", reason: text });
+      attempt.abort(error);
+    }
+    if (trace.releases !== null) {
+      const releases = [...trace.releases];
+      trace.releases = null;
+      for (const release of releases) release(error ?? outcome);
+    }
+    if (running.length === 0) this.#close(trace);
+    return state;
+  }
+
+  #drop(item: Attempt, reason: string, error: FlowError | undefined): void {
+    const engine = this.#engine;
+    const wasPlaced = item.send === null;
+    item.state = State.OVER;
+    item.send = null;
+    engine.dispatch.leaveRing(item);
+    if (wasPlaced && item.edge !== null) engine.sending.leftEdge(item.edge);
+    if (wasPlaced) engine.ledger.dropped(item);
+    if (!engine.reporter.hasListeners) return;
+    if (error?.code === FlowErrorCode.DEADLINE_EXCEEDED) engine.reporter.node(item, { type: "deadline_skip" });
+    else engine.reporter.node(item, { type: "message_drop", reason });
+  }
+
+  #close(trace: Trace): void {
+    const engine = this.#engine;
+    engine.traces.remove(trace);
+    const state = this.#cancelling.get(trace);
+    this.#cancelling.delete(trace);
+    state?.resolve();
+    engine.traceClosed();
+  }
+
+  #settle(trace: Trace, outcome: Outcome, status: Outcome["status"], error: FlowError | undefined): void {
+    const engine = this.#engine;
+    if (trace.streams !== null) {
+      for (const chunk of trace.streams.endTrace(streamEnd(status))) trace.sink.chunk(chunk);
+      trace.streams = null;
+    }
+    trace.sink.ended(outcome);
+    if (!engine.reporter.hasListeners) return;
+    engine.reporter.trace(trace, {
+      type: "trace_end",
+      status,
+      durationMs: outcome.durationMs,
+      results: trace.resultCount,
+      ...(error === undefined ? {} : { error: errorPayload(error) }),
+    });
+  }
+
+  #outcome(trace: Trace, status: Outcome["status"], error: FlowError | undefined, reason: unknown): Outcome {
+    const outcome = new Ended(trace, status, this.#engine.clock.now() - trace.startedAt);
+    if (error === undefined) return outcome as unknown as Outcome;
+    if (status === "empty")
+      return Object.assign(outcome, {
+        error,
+        lastNode: trace.lastNode,
+        reason: trace.lastReason,
+      }) as unknown as Outcome;
+    if (status === "cancelled") return Object.assign(outcome, { error, reason }) as unknown as Outcome;
+    if (status !== "exhausted") return Object.assign(outcome, { error }) as unknown as Outcome;
+    const text = EXHAUSTION_TEXT[error.code as ExhaustionCode];
+    return Object.assign(outcome, { error, finalAnswer: new FinalAnswer({ text }) }) as unknown as Outcome;
+  }
+
+  #error(trace: Trace, code: FlowErrorCode, message: string, node?: string): FlowError {
+    return new FlowError({ code, message, traceId: trace.id, tenant: trace.tenant, node });
+  }
+}
+
+const NO_MESSAGES: readonly Message[] = Object.freeze([]);
+
+/** What every outcome is made of. A class, since one is made for every trace. */
+class Ended {
+  readonly status: Outcome["status"];
+  readonly traceId: string;
+  readonly tenant: string;
+  readonly messages: readonly Message[];
+  readonly droppedResults: number;
+  readonly durationMs: number;
+
+  constructor(trace: Trace, status: Outcome["status"], durationMs: number) {
+    this.status = status;
+    this.traceId = trace.id;
+    this.tenant = trace.tenant;
+    this.messages = trace.results ?? NO_MESSAGES;
+    this.droppedResults = trace.sink.keepResults === 0 ? 0 : Math.max(0, trace.resultCount - this.messages.length);
+    this.durationMs = durationMs;
+  }
+
+  get results(): readonly unknown[] {
+    return this.messages.map((message) => message.payload);
+  }
+
+  get result(): unknown {
+    return this.messages[0]?.payload;
+  }
+}
+
+interface CancelState {
+  dropped: number;
+  aborted: number;
+  zombies: number;
+  resolve: () => void;
+  done: Promise<void>;
+}
+
+function cancelState(dropped: number, aborted: number): CancelState {
+  let resolve = (): void => {};
+  const done = aborted === 0 ? Promise.resolve() : new Promise<void>((settle) => (resolve = settle));
+  return { dropped, aborted, zombies: 0, resolve, done };
+}
+
+/** Takes what waits of a trace out of every line. Cost is that of the trace's own messages. */
+function takeWaiting(trace: Trace): Attempt[] {
+  const items: Attempt[] = [];
+  while (trace.lanes !== null) items.push(...(trace.lanes.queue as Attempt["worker"]["inbox"]).drain(trace));
+  return items;
+}
+
+function* attemptsOf(trace: Trace): Generator<Attempt> {
+  for (let member = trace.firstMember as Attempt | null; member !== null;) {
+    const next = member.nextOfTrace as Attempt | null;
+    yield member;
+    member = next;
+  }
+}
+
+function streamEnd(status: Outcome["status"]): StreamEnd {
+  if (status === "completed" || status === "empty") return "done";
+  return status === "failed" || status === "exhausted" ? "error" : "cancelled";
+}
+
+function describeReason(reason: unknown): unknown {
+  return reason instanceof Error ? reason.message : (reason ?? "cancelled");
+}

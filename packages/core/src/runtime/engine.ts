@@ -1,0 +1,361 @@
+import type { Clock } from "../foundation/clock.ts";
+import { onAbort } from "../foundation/abort.ts";
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { createIdSource } from "../foundation/ids.ts";
+import type { Scheduler } from "../foundation/scheduler.ts";
+import { TimerWheel } from "../foundation/timer-wheel.ts";
+import type { Middleware } from "../events/flow-event.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { ModelRegistry } from "../graph/model-registry.ts";
+import { WM } from "../message/controller.ts";
+import { carry, checkedHeaders, FROM_MESSAGE, Message, type MessageHeaders } from "../message/message.ts";
+import { nextLoopStep } from "../trace/budget.ts";
+import type { TraceSink } from "../trace/sink.ts";
+import { Trace } from "../trace/trace.ts";
+import { TraceTable } from "../trace/trace-table.ts";
+import { type Attempt, State } from "./attempt.ts";
+import { Dispatch } from "./dispatch.ts";
+import { Emitting } from "./emitting.ts";
+import { Ending } from "./ending.ts";
+import { Failing } from "./failing.ts";
+import { Fetching } from "./fetching.ts";
+import { type ResolvedOptions, weightOf } from "./flow-options.ts";
+import { Joining } from "./joining.ts";
+import { Ledger } from "./ledger.ts";
+import { Playbooks } from "./playbooks.ts";
+import { Reporter } from "./reporter.ts";
+import { Rookery } from "./rookery.ts";
+import { queueFull, Sending } from "./sending.ts";
+import { compileGraph, type Edge, type Workshop } from "./worker.ts";
+
+/** For how many tenants headers are kept. */
+const KNOWN_TENANTS = 1000;
+
+/** What a trace is opened with. */
+export interface Opening {
+  readonly message: Message;
+  readonly edges: readonly Edge[];
+  readonly sink: TraceSink;
+  readonly signal: AbortSignal | undefined;
+  /** Whether messages may still come from outside. */
+  readonly isOpenEnded: boolean;
+}
+
+/** What `stop` did. */
+export interface StopReport {
+  /** Traces that completed while the flow was stopping. */
+  readonly completed: number;
+  /** Traces that were ended before they completed. */
+  readonly cancelled: number;
+  /** Handlers that had not returned within the grace period. */
+  readonly abandoned: number;
+}
+
+/**
+ * One run of a flow, from `run` to `stop`: the compiled graph, the traces under way, and those who do
+ * the work, each in a file of its own. They call one another through here.
+ */
+export class Engine {
+  readonly options: ResolvedOptions;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly timers: TimerWheel;
+  readonly middlewares: readonly Middleware[];
+  readonly resources: unknown;
+  /** Tells this run's idempotency keys from those of others. */
+  readonly runId: string;
+  readonly lineageSeed: number;
+  readonly newId: () => string;
+  readonly workshop: Workshop;
+  readonly traces = new TraceTable();
+  readonly reporter: Reporter;
+  readonly ledger: Ledger;
+  readonly dispatch: Dispatch;
+  readonly sending: Sending;
+  readonly emitting: Emitting;
+  readonly fetching: Fetching;
+  readonly joining: Joining;
+  readonly failing: Failing;
+  readonly ending: Ending;
+  readonly rookery: Rookery;
+  readonly playbooks: Playbooks;
+  /** Whether times are read and the ledger is told of every hop, since somebody watches. */
+  readonly isWatched: boolean;
+  zombies = 0;
+  accepted = 0;
+  droppedResults = 0;
+  /** Set by `stop`: called when the last trace is gone. */
+  onIdle: (() => void) | undefined;
+  isStopping = false;
+  #runs = 0;
+  readonly #tenantHeaders = new Map<string, MessageHeaders>();
+
+  constructor(
+    graph: Graph,
+    options: ResolvedOptions,
+    middlewares: readonly Middleware[],
+    registry: ModelRegistry | undefined,
+    resources: unknown,
+  ) {
+    this.options = options;
+    this.clock = options.clock;
+    this.scheduler = options.scheduler;
+    this.timers = new TimerWheel(options.clock);
+    this.middlewares = middlewares;
+    this.resources = resources;
+    this.newId = createIdSource(options.random);
+    this.runId = this.newId();
+    this.lineageSeed = Math.floor(options.random() * 4_294_967_296) | 0;
+    this.workshop = compileGraph(this, graph, registry, options.queueMaxSize);
+    this.reporter = new Reporter(options, middlewares);
+    this.ledger = new Ledger(options.recorder);
+    this.dispatch = new Dispatch(this);
+    this.sending = new Sending(this);
+    this.emitting = new Emitting(this);
+    this.fetching = new Fetching(this);
+    this.joining = new Joining(this);
+    this.failing = new Failing(this);
+    this.ending = new Ending(this);
+    this.rookery = new Rookery(this);
+    this.playbooks = new Playbooks(this);
+    this.isWatched = this.reporter.hasListeners || this.reporter.hasBus || this.ledger.isWatched;
+  }
+
+  /**
+   * Begins a trace with its first message.
+   *
+   * @throws FlowError `FLOW_STOPPED`, `TRACE_UNWINDING`
+   */
+  open(opening: Opening): Trace {
+    const { message, sink, signal } = opening;
+    this.#requireAcceptance(message);
+    const trace = new Trace(
+      this.#runs++,
+      message.traceId,
+      message.headers,
+      sink,
+      opening.isOpenEnded,
+      this.clock.now(),
+    );
+    this.traces.add(trace);
+    this.accepted += 1;
+    if (this.reporter.hasListeners) this.reporter.trace(trace, { type: "trace_start", topic: message.headers.topic });
+    if (message.deadlineAt !== undefined) this.#setDeadline(trace, message.deadlineAt);
+    if (signal !== undefined) trace.onEnd(onAbort(signal, (reason) => void this.ending.cancel(trace, reason)));
+    return trace;
+  }
+
+  /** Sends a message of the outside into a trace. Resolves when it was accepted; `undefined` when it was at once. */
+  enter(trace: Trace, message: Message, edges: readonly Edge[]): Promise<void> | undefined {
+    if (!trace.isOpen) return undefined;
+    let settle: ((failure: Error | undefined) => void) | null = null;
+    const accepted = trace.isOpenEnded
+      ? new Promise<void>((resolve, reject) => {
+          settle = (failure) => (failure === undefined ? resolve() : reject(failure));
+        })
+      : undefined;
+    const isAccepted = this.sending.send(trace, null, message, edges, settle);
+    return isAccepted ? undefined : accepted;
+  }
+
+  /**
+   * Throws unless the entry nodes could take a message at once.
+   *
+   * @throws FlowError `QUEUE_FULL`
+   */
+  requireRoom(message: Message, edges: readonly Edge[]): void {
+    const isFree = (edge: Edge): boolean =>
+      edge.hasRoom || edge.target.node.gathering !== undefined || (edge.target.hasFreeSlot && edge.target.mayEnterRing);
+    if (!edges.every(isFree)) throw queueFull("OpenSea", message.traceId, message.headers.tenant, edges);
+  }
+
+  /** The open trace of that id into which `emit` sends further messages. */
+  openEndedTrace(message: Message): Trace | undefined {
+    this.#requireAcceptance(message);
+    if (!this.traces.has(message.traceId)) return undefined;
+    return this.traces.find(message.traceId, message.headers.tenant).find((trace) => trace.isOpen && trace.isOpenEnded);
+  }
+
+  weightOf(tenant: string): number {
+    return weightOf(this.options, tenant);
+  }
+
+  /** Headers, the same object for the same tenant where there is nothing else in them. */
+  headersOf(tenant: string, topic: string | undefined, priority: number | undefined): MessageHeaders {
+    if (topic !== undefined || priority !== undefined) return checkedHeaders({ tenant, topic, priority });
+    let headers = this.#tenantHeaders.get(tenant);
+    if (headers === undefined) {
+      headers = checkedHeaders({ tenant });
+      if (this.#tenantHeaders.size >= KNOWN_TENANTS) this.#tenantHeaders.clear();
+      this.#tenantHeaders.set(tenant, headers);
+    }
+    return headers;
+  }
+
+  /** A handler is about to be called. */
+  started(attempt: Attempt): void {
+    const { more } = attempt;
+    more.startedAt = this.clock.now();
+    this.ledger.started(attempt);
+    if (!this.reporter.hasListeners) return;
+    this.reporter.node(attempt, {
+      type: "node_start",
+      queueMs: more.queuedAt === 0 ? 0 : more.startedAt - more.queuedAt,
+    });
+  }
+
+  /** A handler has returned: what it sends goes on its way, and when all is accepted the attempt is committed. */
+  finish(attempt: Attempt, message: Message | null): void {
+    const { worker, trace } = attempt;
+    attempt.extras?.timer?.cancel();
+    if (this.isWatched) attempt.more.returnedAt = this.clock.now();
+    let edges: readonly Edge[] = worker.onward;
+    let sent = message;
+    if (message !== null && worker.loop !== undefined && message.payload instanceof WM) {
+      const step = nextLoopStep(attempt.message.payload, message.payload);
+      if ("exhausted" in step) {
+        this.ending.exhaust(trace, step.exhausted, attempt);
+        return;
+      }
+      sent = step.next === message.payload ? message : carry(message, step.next);
+      edges = [worker.loop];
+    }
+    attempt.state = State.SENDING;
+    if (attempt.extras?.writesStreams) {
+      for (const chunk of trace.streams?.endAll(attempt, "done") ?? []) trace.sink.chunk(chunk);
+    }
+    this.emitting.release(attempt);
+    if (sent !== null) this.sending.send(trace, attempt, sent, edges, null);
+    // the trace may have ended meanwhile
+    if ((attempt.extras?.outbox.length ?? 0) === 0 && (attempt.state as State) === State.SENDING) this.commit(attempt);
+  }
+
+  /** Everything an attempt sent has been accepted: its message is done. */
+  commit(attempt: Attempt): void {
+    const { worker, trace } = attempt;
+    attempt.state = State.OVER;
+    if (!trace.isOpen) return;
+    if (this.reporter.hasListeners) this.#reportSuccess(attempt);
+    this.ledger.committed(attempt);
+    this.dispatch.leave(attempt);
+    if (attempt.outputs === 0) {
+      trace.lastNode = worker.name;
+      trace.lastReason =
+        worker.node.kind === "router"
+          ? `router "${worker.name}" sent its message nowhere`
+          : `node "${worker.name}" returned nothing`;
+    }
+    if (trace.live === 0) this.ending.finish(trace);
+    else if (trace.joined > 0 || trace.fetching > 0) this.ending.checkStarved(trace);
+  }
+
+  /** A message from a handler with the trace's own id, tenant and deadline, whatever the handler made of them. */
+  sealed(trace: Trace, message: Message): Message {
+    const { headers, traceId, deadlineAt } = message;
+    if (
+      traceId === trace.id &&
+      headers.tenant === trace.tenant &&
+      headers.priority === trace.headers.priority &&
+      deadlineAt === trace.deadlineAt
+    )
+      return message;
+    return new Message(
+      {
+        payload: message.payload,
+        headers:
+          headers.topic === trace.headers.topic
+            ? trace.headers
+            : checkedHeaders({ ...trace.headers, topic: headers.topic }),
+        traceId: trace.id,
+        createdAt: message.createdAt,
+        deadlineAt: trace.deadlineAt,
+        meta: message.meta,
+      },
+      FROM_MESSAGE,
+    );
+  }
+
+  resultDropped(trace: Trace, node: string, reason: string): void {
+    this.droppedResults += 1;
+    if (this.reporter.hasListeners) this.reporter.trace(trace, { type: "result_drop", node, reason });
+  }
+
+  /**
+   * Takes no more work, lets what was accepted finish within `drainMs`, then ends the rest. Resolves when
+   * every handler has returned or was given up.
+   */
+  async close(drainMs = 0): Promise<StopReport> {
+    this.isStopping = true;
+    const before = this.ending.counts.completed;
+    if (drainMs > 0 && this.traces.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = this.timers.after(drainMs, resolve);
+        this.onIdle = () => {
+          timer.cancel();
+          resolve();
+        };
+      });
+      this.onIdle = undefined;
+    }
+    const { cancelled, abandoned } = await this.ending.stopAll();
+    await this.playbooks.stop();
+    this.rookery.close(
+      new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up fetching: the flow was stopped" }),
+    );
+    await this.reporter.flush();
+    this.timers.clear();
+    return { completed: this.ending.counts.completed - before, cancelled, abandoned };
+  }
+
+  /** A trace and all its handlers are gone. */
+  traceClosed(): void {
+    if (this.traces.size === 0) this.onIdle?.();
+  }
+
+  #reportSuccess(attempt: Attempt): void {
+    const { worker, more } = attempt;
+    const { queuedAt, startedAt, returnedAt } = more;
+    const now = this.clock.now();
+    if (worker.node.kind === "router" && attempt.outputs === 0) {
+      this.reporter.node(attempt, { type: "route_drop", reason: "the router chose no successor" });
+    }
+    this.reporter.node(attempt, {
+      type: "node_success",
+      queueMs: queuedAt === 0 ? 0 : startedAt - queuedAt,
+      runMs: returnedAt - startedAt,
+      emitMs: now - returnedAt,
+      latencyMs: now - startedAt,
+    });
+  }
+
+  #requireAcceptance(message: Message): void {
+    const { traceId, headers } = message;
+    if (this.isStopping) {
+      throw new FlowError({
+        code: FlowErrorCode.FLOW_STOPPED,
+        message: `Cannot accept trace "${traceId}": the flow is stopping`,
+        traceId,
+        tenant: headers.tenant,
+      });
+    }
+    if (!this.traces.has(traceId)) return;
+    const unwinding = this.traces.find(traceId, headers.tenant).find((trace) => !trace.isOpen);
+    if (unwinding === undefined) return;
+    throw new FlowError({
+      code: FlowErrorCode.TRACE_UNWINDING,
+      message: `Cannot accept trace "${traceId}": an earlier trace of that id has ended and ${unwinding.unwinding} of its handlers have not returned yet`,
+      traceId,
+      tenant: headers.tenant,
+      retryable: true,
+    });
+  }
+
+  #setDeadline(trace: Trace, deadlineAt: number): void {
+    const leftMs = deadlineAt - this.clock.epochNow();
+    trace.deadlineAt = deadlineAt;
+    trace.deadlineTimer = this.timers.after(Math.max(0, leftMs), () => {
+      this.ending.exhaust(trace, FlowErrorCode.DEADLINE_EXCEEDED);
+      this.dispatch.flush();
+    });
+  }
+}

@@ -1,0 +1,155 @@
+import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { retryDelay } from "../attempt/retry.ts";
+import { Attempt, State } from "./attempt.ts";
+import type { Engine } from "./engine.ts";
+
+const OWN_CODES: ReadonlySet<FlowErrorCode> = new Set([
+  FlowErrorCode.INPUT_INVALID,
+  FlowErrorCode.OUTPUT_INVALID,
+  FlowErrorCode.ROUTE_UNKNOWN,
+  FlowErrorCode.HELD_LIMIT,
+  FlowErrorCode.FETCH_STARVED,
+  FlowErrorCode.STREAM_BUSY,
+]);
+
+/** What becomes of an attempt that threw or took too long: another one after a while, or the end of its trace. */
+export class Failing {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Starts the clock of an attempt. */
+  armTimeout(attempt: Attempt, timeoutMs: number): void {
+    const startedAt = this.#engine.clock.now();
+    attempt.more.startedAt = startedAt;
+    attempt.more.timer = this.#engine.timers.at(startedAt + timeoutMs, () => this.#timedOut(attempt, timeoutMs));
+  }
+
+  /** A handler threw, or a payload was invalid. */
+  threw(attempt: Attempt, thrown: unknown): void {
+    const { worker } = attempt;
+    attempt.extras?.timer?.cancel();
+    const error =
+      thrown instanceof FlowError && OWN_CODES.has(thrown.code)
+        ? this.#error(attempt, thrown.code, thrown.message, thrown.cause, thrown.details)
+        : this.#error(
+            attempt,
+            FlowErrorCode.NODE_EXCEPTION,
+            `Node "${worker.name}" failed: ${describeThrown(thrown)}`,
+            thrown,
+          );
+    if (this.#engine.reporter.hasListeners) {
+      this.#engine.reporter.node(attempt, {
+        type: "node_error",
+        latencyMs: error.latencyMs ?? 0,
+        error: errorPayload(error),
+      });
+    }
+    const delayMs = this.#delay(attempt, error);
+    this.#engine.dispatch.leave(attempt);
+    attempt.state = State.OVER;
+    this.#goOn(attempt, error, delayMs);
+  }
+
+  /** Ends the trace of an attempt that was not even begun. */
+  failTrace(attempt: Attempt, thrown: unknown): void {
+    const message = `Node "${attempt.worker.name}" failed: ${describeThrown(thrown)}`;
+    this.#engine.ending.fail(attempt.trace, this.#error(attempt, FlowErrorCode.NODE_EXCEPTION, message, thrown));
+  }
+
+  #timedOut(attempt: Attempt, timeoutMs: number): void {
+    if (attempt.state !== State.RUNNING) return;
+    const engine = this.#engine;
+    const { worker, trace } = attempt;
+    const error = this.#error(
+      attempt,
+      FlowErrorCode.NODE_TIMEOUT,
+      `Node "${worker.name}" took longer than ${timeoutMs} ms`,
+    );
+    if (engine.reporter.hasListeners) {
+      engine.reporter.node(attempt, {
+        type: "node_timeout",
+        latencyMs: error.latencyMs ?? timeoutMs,
+        error: errorPayload(error),
+      });
+    }
+    const delayMs = this.#delay(attempt, error);
+    // the trace goes on at once, the slot stays taken until the handler has returned or its grace is over
+    trace.unlink(attempt);
+    engine.dispatch.leaveRing(attempt);
+    engine.ending.linger(attempt);
+    attempt.abort(error);
+    this.#goOn(attempt, error, delayMs);
+    engine.dispatch.flush();
+  }
+
+  #delay(attempt: Attempt, error: FlowError): number | undefined {
+    try {
+      return retryDelay(attempt.worker.node.policy, error, attempt.attempt, this.#engine.options.random);
+    } catch (fault) {
+      this.#engine.options.logger.error("retry_if_failed", { node: attempt.worker.name, error: errorPayload(fault) });
+      return undefined;
+    }
+  }
+
+  #goOn(attempt: Attempt, error: FlowError, delayMs: number | undefined): void {
+    const engine = this.#engine;
+    const { trace, worker, extras } = attempt;
+    if (extras?.writesStreams) {
+      for (const chunk of trace.streams?.endAll(attempt, delayMs === undefined ? "error" : "retry") ?? [])
+        trace.sink.chunk(chunk);
+    }
+    if (delayMs === undefined) {
+      engine.ending.fail(trace, error, attempt);
+      return;
+    }
+    const original = extras?.original ?? attempt.message;
+    const next = new Attempt(worker, trace, original, null, attempt.high, attempt.low, attempt.attempt + 1);
+    const taken = [...(extras?.fetched ?? []), ...(extras?.refetch ?? [])];
+    if (taken.length > 0) next.more.refetch = taken;
+    trace.streams?.inherit(attempt, next);
+    next.state = State.PARKED;
+    trace.link(next);
+    engine.ledger.parked(next, "backoff");
+    if (engine.reporter.hasListeners) engine.reporter.node(attempt, { type: "node_retry", delayMs });
+    next.more.timer = engine.timers.after(delayMs, () => this.#resume(next));
+  }
+
+  #resume(attempt: Attempt): void {
+    if (attempt.state !== State.PARKED) return;
+    const engine = this.#engine;
+    attempt.state = State.QUEUED;
+    if (attempt.extras?.refetch === undefined) attempt.extras = null;
+    attempt.trace.unlink(attempt);
+    engine.ledger.resumed(attempt);
+    engine.dispatch.enqueueFirst(attempt);
+    engine.dispatch.flush();
+  }
+
+  #error(
+    attempt: Attempt,
+    code: FlowErrorCode,
+    message: string,
+    cause?: unknown,
+    details?: FlowError["details"],
+  ): FlowError {
+    const { worker, trace } = attempt;
+    const startedAt = attempt.extras?.startedAt ?? 0;
+    const error = new FlowError({
+      code,
+      message,
+      traceId: trace.id,
+      tenant: trace.tenant,
+      node: worker.name,
+      attempt: attempt.attempt,
+      latencyMs: startedAt === 0 ? undefined : this.#engine.clock.now() - startedAt,
+      retryable: code === FlowErrorCode.NODE_TIMEOUT || code === FlowErrorCode.NODE_EXCEPTION,
+      cause,
+      failedMessage: attempt.message,
+      details,
+    });
+    return error;
+  }
+}

@@ -1,0 +1,151 @@
+import { type Clock, systemClock } from "../foundation/clock.ts";
+import { requireInteger, requireKnownKeys, requireNumber } from "../foundation/options.ts";
+import type { Random } from "../foundation/random.ts";
+import { type Scheduler, systemScheduler } from "../foundation/scheduler.ts";
+import type { Middleware } from "../events/flow-event.ts";
+import { defaultLogger, type Logger } from "../events/logger.ts";
+import type { MessageBus } from "../ports/message-bus.ts";
+import type { StateStore } from "../ports/state-store.ts";
+import type { TraceRecorder } from "../ports/trace-recorder.ts";
+
+/** How a flow is run. */
+export interface FlowOptions {
+  /** The flow's name in events and logs. @defaultValue `"flow"` */
+  readonly name?: string;
+  /**
+   * How many messages one edge holds; 0 for no bound. A full edge makes its senders wait.
+   *
+   * @defaultValue 64
+   */
+  readonly queueMaxSize?: number;
+  /** Allows cycles between several nodes. @defaultValue false */
+  readonly allowCycles?: boolean;
+  /** See every event, in order. @defaultValue none */
+  readonly middlewares?: readonly Middleware[];
+  /** Makes the error of a failed trace an item that `fetch` returns. @defaultValue false */
+  readonly emitErrorsToRookery?: boolean;
+  /** Keeps the events of the flow and its remote bindings. @defaultValue none */
+  readonly stateStore?: StateStore;
+  /** Is told of every message that goes over an edge. @defaultValue none */
+  readonly messageBus?: MessageBus;
+  /**
+   * Each tenant's share of a node's work in relation to the others'.
+   *
+   * @defaultValue 1 for every tenant
+   */
+  readonly tenantWeights?: Readonly<Record<string, number>> | ((tenant: string) => number);
+  /**
+   * Milliseconds that a handler which was told to stop has to return. After that its slot is given to
+   * others and it is counted as a zombie.
+   *
+   * @defaultValue 1000
+   */
+  readonly graceMs?: number;
+  /** How many unread items a stream's reader may be behind before its producers wait. @defaultValue 64 */
+  readonly streamWindow?: number;
+  /** How many results `outcome` keeps; further ones are dropped with an event. @defaultValue 1000 */
+  readonly maxResults?: number;
+  /** How many results of `emit`ted messages wait for `fetch` before their senders wait. @defaultValue 1024 */
+  readonly rookeryMaxSize?: number;
+  /** How many messages an attempt of a node with retries may hold back. @defaultValue 1000 */
+  readonly maxHeldEmits?: number;
+  /** How many events each middleware, the store and the bus may be behind before events are dropped for it. @defaultValue 10000 */
+  readonly observerBuffer?: number;
+  /** Where the flow reports trouble with observers, stores and buses. @defaultValue the default logger */
+  readonly logger?: Logger;
+  /** Is told of every change of a trace's state, for journals and simulations. @defaultValue none */
+  readonly recorder?: TraceRecorder;
+  /** @defaultValue the machine's time */
+  readonly clock?: Clock;
+  /** @defaultValue `Math.random` */
+  readonly random?: Random;
+  /** @defaultValue ready work runs at once */
+  readonly scheduler?: Scheduler;
+}
+
+/** {@link FlowOptions} with every default filled in. */
+export interface ResolvedOptions {
+  readonly name: string;
+  readonly queueMaxSize: number;
+  readonly allowCycles: boolean;
+  readonly middlewares: readonly Middleware[];
+  readonly emitErrorsToRookery: boolean;
+  readonly stateStore: StateStore | undefined;
+  readonly messageBus: MessageBus | undefined;
+  readonly tenantWeights: Readonly<Record<string, number>> | ((tenant: string) => number);
+  readonly graceMs: number;
+  readonly streamWindow: number;
+  readonly maxResults: number;
+  readonly rookeryMaxSize: number;
+  readonly maxHeldEmits: number;
+  readonly observerBuffer: number;
+  readonly logger: Logger;
+  readonly recorder: TraceRecorder | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly scheduler: Scheduler;
+}
+
+/**
+ * Fills in the defaults.
+ *
+ * @throws TypeError, RangeError when an option is unknown or out of range
+ */
+export function resolveOptions(options: FlowOptions): ResolvedOptions {
+  const resolved: ResolvedOptions = {
+    name: options.name ?? "flow",
+    queueMaxSize: options.queueMaxSize ?? 64,
+    allowCycles: options.allowCycles ?? false,
+    middlewares: options.middlewares ?? [],
+    emitErrorsToRookery: options.emitErrorsToRookery ?? false,
+    stateStore: options.stateStore,
+    messageBus: options.messageBus,
+    tenantWeights: options.tenantWeights ?? {},
+    graceMs: options.graceMs ?? 1000,
+    streamWindow: options.streamWindow ?? 64,
+    maxResults: options.maxResults ?? 1000,
+    rookeryMaxSize: options.rookeryMaxSize ?? 1024,
+    maxHeldEmits: options.maxHeldEmits ?? 1000,
+    observerBuffer: options.observerBuffer ?? 10_000,
+    logger: options.logger ?? defaultLogger,
+    recorder: options.recorder,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? Math.random,
+    scheduler: options.scheduler ?? systemScheduler,
+  };
+  requireKnownKeys("create", options, Object.keys(resolved));
+  requireInteger("queueMaxSize", resolved.queueMaxSize, 0);
+  requireNumber("graceMs", resolved.graceMs, 0);
+  for (const name of ["streamWindow", "maxResults", "rookeryMaxSize", "maxHeldEmits", "observerBuffer"] as const) {
+    requireInteger(name, resolved[name], 1);
+  }
+  for (const middleware of resolved.middlewares) requireMiddleware(middleware);
+  if (typeof resolved.tenantWeights === "object") {
+    for (const [tenant, weight] of Object.entries(resolved.tenantWeights)) requireWeight(tenant, weight);
+  }
+  return resolved;
+}
+
+/** Throws unless `middleware` can be called. */
+export function requireMiddleware(middleware: unknown): void {
+  if (typeof middleware !== "function")
+    throw new TypeError(`A middleware must be a function (event): got ${typeof middleware}`);
+}
+
+/** The weight of a tenant, checked. */
+export function weightOf(options: ResolvedOptions, tenant: string): number {
+  const { tenantWeights } = options;
+  const weight =
+    typeof tenantWeights === "function"
+      ? tenantWeights(tenant)
+      : Object.hasOwn(tenantWeights, tenant)
+        ? (tenantWeights[tenant] ?? 1)
+        : 1;
+  requireWeight(tenant, weight);
+  return weight;
+}
+
+function requireWeight(tenant: string, weight: number): void {
+  if (typeof weight === "number" && Number.isFinite(weight) && weight > 0) return;
+  throw new RangeError(`The weight of tenant "${tenant}" must be a number above 0: got ${String(weight)}`);
+}

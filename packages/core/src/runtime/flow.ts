@@ -1,0 +1,523 @@
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { requireKnownKeys, requireNumber } from "../foundation/options.ts";
+import { onAbort } from "../foundation/abort.ts";
+import type { Middleware } from "../events/flow-event.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { ChunkInit, NodeOrName, PlaybookFlow } from "../graph/handler.ts";
+import type { ModelRegistry } from "../graph/model-registry.ts";
+import { DEFAULT_HEADERS, Message } from "../message/message.ts";
+import type { Meta } from "../message/meta.ts";
+import type { Outcome } from "../message/outcome.ts";
+import type { StreamChunk } from "../message/stream-chunk.ts";
+import type { HistoryPage, RemoteBinding } from "../ports/state-store.ts";
+import { PromiseSink, type TraceSink } from "../trace/sink.ts";
+import { type StreamItem, StreamSink } from "../trace/stream-sink.ts";
+import type { StreamWriter } from "../trace/stream-table.ts";
+import type { Trace } from "../trace/trace.ts";
+import type { CancelReport } from "./ending.ts";
+import { Engine, type StopReport } from "./engine.ts";
+import { requireMiddleware, type ResolvedOptions } from "./flow-options.ts";
+import { type FlowStats, statsOf } from "./flow-stats.ts";
+import type { FetchWish, RookeryItem } from "./rookery.ts";
+import type { Edge } from "./worker.ts";
+
+/** How a message is sent into a flow. Each option left out is taken from the message, if one is given. */
+export interface EmitOptions<Names extends string = string> {
+  /** @defaultValue `"default"` */
+  readonly tenant?: string | undefined;
+  readonly topic?: string | undefined;
+  /** A whole number; higher is served sooner. @defaultValue 0 */
+  readonly priority?: number | undefined;
+  /** @defaultValue a new unique id */
+  readonly traceId?: string | undefined;
+  /** Epoch milliseconds after which the trace is given up. @defaultValue none */
+  readonly deadlineAt?: number | undefined;
+  /** Milliseconds after which the trace is given up. The sooner of this and `deadlineAt` counts. @defaultValue none */
+  readonly timeoutMs?: number | undefined;
+  readonly meta?: Meta | undefined;
+  /** Cancels the trace when it aborts. */
+  readonly signal?: AbortSignal | undefined;
+  /** One of the entry nodes. @defaultValue all entry nodes */
+  readonly to?: Names | { readonly name: Names } | undefined;
+}
+
+/** How a trace is streamed. */
+export interface StreamOptions<Names extends string = string> extends EmitOptions<Names> {
+  /** What leaving the loop early does with the trace. @defaultValue `"cancel"` */
+  readonly onLeave?: "cancel" | "detach";
+}
+
+/** Which result is fetched and how long that may take. */
+export interface FetchOptions {
+  /** Only results of that trace. @defaultValue the next of any trace */
+  readonly traceId?: string | undefined;
+  /** Needed when several tenants use the trace id. */
+  readonly tenant?: string | undefined;
+  /** Only results of these exit nodes. */
+  readonly from?: NodeOrName | readonly NodeOrName[] | undefined;
+  /** Milliseconds after which the wait is given up. @defaultValue none */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Which trace is meant. */
+export interface TraceOptions {
+  /** Needed when several tenants use the trace id. */
+  readonly tenant?: string | undefined;
+}
+
+/** What runs outside of the flow for a trace and has to be stopped with it. */
+export interface ExternalTask {
+  /** Called once when the trace ends before the task was taken back. */
+  cancel(reason: unknown): unknown;
+}
+
+/** Options of `run`; `resources` are required when a handler needs any. */
+export type RunOptions<Resources> = {
+  /** Schemas by node name, for nodes that have none of their own. */
+  readonly registry?: ModelRegistry;
+} & (unknown extends Resources ? { readonly resources?: unknown } : { readonly resources: Resources });
+
+type RunArguments<Resources> = unknown extends Resources
+  ? [options?: RunOptions<Resources>]
+  : [options: RunOptions<Resources>];
+
+/**
+ * A typed graph of async functions that can be run. Made by `create`.
+ *
+ * States: idle → running (`run`) → stopping → idle (`stop`); a stopped flow can be run again and starts
+ * empty. Disposable: `await using flow = create(…)` stops it at the end of the block.
+ */
+export class Flow<in Input, out Result, Resources = unknown, out Entries extends string = string>
+  implements AsyncDisposable, PlaybookFlow<Input, Result>
+{
+  declare readonly "~flow"?: { readonly input: (input: Input) => void; readonly result: Result };
+  declare readonly "~resources"?: (resources: Resources) => void;
+  declare readonly "~entries"?: Entries;
+  /** What is connected to what. */
+  readonly graph: Graph;
+  readonly name: string;
+  readonly #options: ResolvedOptions;
+  readonly #middlewares: Middleware[];
+  #engine: Engine | undefined;
+  #stopping: Promise<StopReport> | undefined;
+
+  /** Internal: call `create`. */
+  constructor(graph: Graph, options: ResolvedOptions) {
+    this.graph = graph;
+    this.name = options.name;
+    this.#options = options;
+    this.#middlewares = [...options.middlewares];
+  }
+
+  /** Whether the flow accepts messages. */
+  get isRunning(): boolean {
+    return this.#engine !== undefined && !this.#engine.isStopping;
+  }
+
+  /**
+   * Adds an observer of all events.
+   *
+   * @throws TypeError when the flow runs: the list is fixed then
+   */
+  addMiddleware(middleware: Middleware): this {
+    requireMiddleware(middleware);
+    if (this.#engine !== undefined)
+      throw new TypeError(`Cannot add a middleware to flow "${this.name}": it is running; add it before run`);
+    this.#middlewares.push(middleware);
+    return this;
+  }
+
+  /**
+   * Starts the flow.
+   *
+   * @throws TypeError when it runs already, or when a registry is given and nodes that validate have
+   * neither schemas of their own nor an entry in it; lists them
+   */
+  run(...[options = {} as RunOptions<Resources>]: RunArguments<Resources>): this {
+    requireKnownKeys("run", options, ["registry", "resources"]);
+    if (this.#engine !== undefined) throw new TypeError(`Cannot run flow "${this.name}" twice: stop it first`);
+    const { registry, resources } = options as { registry?: ModelRegistry; resources?: unknown };
+    if (registry !== undefined) this.#requireModels(registry);
+    this.#engine = new Engine(this.graph, this.#options, this.#middlewares, registry, resources);
+    return this;
+  }
+
+  /**
+   * Stops the flow: takes no more work, lets what was accepted finish within `drainMs` milliseconds, ends
+   * the rest with the outcome `stopped`, and resolves when every handler has returned or was given up.
+   * Whoever waits is released. Stopping a flow that does not run does nothing.
+   */
+  stop(options: { readonly drainMs?: number } = {}): Promise<StopReport> {
+    requireKnownKeys("stop", options, ["drainMs"]);
+    const { drainMs = 0 } = options;
+    requireNumber("drainMs", drainMs, 0);
+    const engine = this.#engine;
+    if (engine === undefined) return Promise.resolve({ completed: 0, cancelled: 0, abandoned: 0 });
+    this.#stopping ??= engine.close(drainMs).finally(() => {
+      this.#engine = undefined;
+      this.#stopping = undefined;
+    });
+    return this.#stopping;
+  }
+
+  /** Stops the flow without draining. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  /**
+   * Sends a message and resolves with its first result when the trace has ended.
+   *
+   * @throws FlowError the reason when the trace did not complete; its `code` says which
+   */
+  call(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const sink = new PromiseSink(1, (outcome) => {
+        if (outcome.status === "completed") resolve(outcome.result as Result);
+        else reject(outcome.error);
+      });
+      this.#begin(input, options, sink);
+    });
+  }
+
+  /**
+   * Sends a message and resolves with how its trace ended. Failures are outcomes, not rejections.
+   *
+   * @throws FlowError when the message cannot be accepted: `FLOW_NOT_RUNNING`, `FLOW_STOPPED`, `TRACE_UNWINDING`
+   */
+  outcome(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<Outcome<Result>> {
+    return new Promise((resolve) => {
+      this.#begin(
+        input,
+        options,
+        new PromiseSink(this.#options.maxResults, (outcome) => resolve(outcome as Outcome<Result>)),
+      );
+    });
+  }
+
+  /**
+   * Sends a message and yields the chunks and results of its trace as they come. When the reader falls
+   * more than `streamWindow` items behind, the trace's producers wait. Leaving the loop cancels the trace.
+   *
+   * @throws FlowError at the end of the iteration when the trace did not complete
+   */
+  async *stream(
+    input: Input | Message<Input>,
+    options: StreamOptions<Entries> = {},
+  ): AsyncGenerator<StreamItem<Result>, void, undefined> {
+    const sink = new StreamSink(this.#options.streamWindow);
+    const { onLeave = "cancel", ...emitOptions } = options;
+    const trace = this.#begin(input, emitOptions, sink);
+    const engine = this.#running();
+    let hasEnded = false;
+    try {
+      for (;;) {
+        const item = await sink.next().catch((error: unknown) => {
+          hasEnded = true;
+          throw error;
+        });
+        if (item === undefined) {
+          hasEnded = true;
+          return;
+        }
+        yield item as StreamItem<Result>;
+      }
+    } finally {
+      if (!hasEnded && onLeave === "cancel") await engine.ending.cancel(trace, "the reader of its stream has left");
+      else if (!hasEnded) sink.detach();
+    }
+  }
+
+  /**
+   * Sends a message whose results are to be fetched, and resolves with its trace id when the entry nodes'
+   * edges have accepted it. A message with the id of a trace that is under way joins that trace.
+   *
+   * @throws FlowError `FLOW_NOT_RUNNING`, `FLOW_STOPPED`, `TRACE_UNWINDING`; the trace's error when it ends first
+   */
+  async emit(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<string> {
+    const engine = this.#running();
+    const { message, edges } = this.#prepare(engine, input, options);
+    const known = engine.openEndedTrace(message);
+    const trace = known ?? this.#openEnded(engine, message, edges, options.signal);
+    await engine.enter(trace, message, edges);
+    return message.traceId;
+  }
+
+  /**
+   * Sends a message if there is room at once and returns its trace id.
+   *
+   * @throws FlowError `QUEUE_FULL` when an edge has no room; nothing is left of the message then
+   */
+  emitNowait(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): string {
+    const engine = this.#running();
+    const { message, edges } = this.#prepare(engine, input, options);
+    engine.requireRoom(message, edges);
+    const trace = engine.openEndedTrace(message) ?? this.#openEnded(engine, message, edges, options.signal);
+    void engine.enter(trace, message, edges);
+    return message.traceId;
+  }
+
+  /**
+   * Takes the next result of `emit`ted messages: of one trace with `{ traceId }`, of any without, for
+   * consumers that are alone. A trace that was exhausted yields its closing `FinalAnswer`, and with
+   * `emitErrorsToRookery` a failed one its `FlowError`. Many callers at once are better served by `call`.
+   *
+   * @throws FlowError the trace's error when it ended without a result; `TRACE_UNKNOWN`, `WAIT_TIMEOUT`,
+   * `WAIT_ABORTED`, `FLOW_STOPPED`
+   */
+  async fetch(options: FetchOptions = {}): Promise<RookeryItem & (Message<Result> | FlowError)> {
+    const engine = this.#running();
+    requireKnownKeys("fetch", options, ["traceId", "tenant", "from", "timeoutMs", "signal"]);
+    return (await engine.rookery.fetch(this.#wish(options))) as RookeryItem & (Message<Result> | FlowError);
+  }
+
+  /** {@link Flow.fetch} from whichever of the given exit nodes has a result first. */
+  fetchAny(options: FetchOptions = {}): Promise<RookeryItem & (Message<Result> | FlowError)> {
+    return this.fetch(options);
+  }
+
+  /**
+   * Sends a piece of a stream from outside of the flow's nodes. Resolves when the stream's reader has room.
+   * Calls with the same `writer` continue one another.
+   *
+   * @throws FlowError `TRACE_UNKNOWN` when no trace of that id runs, `STREAM_BUSY`
+   */
+  async emitChunk(
+    chunk: ChunkInit & { readonly traceId?: string; readonly tenant?: string; readonly signal?: AbortSignal },
+  ): Promise<StreamChunk> {
+    const engine = this.#running();
+    const traceId = chunk.traceId ?? chunk.parent?.traceId;
+    if (traceId === undefined) throw new TypeError('Cannot emit a chunk: pass "traceId" or "parent"');
+    if (chunk.to !== undefined) throw new TypeError('Cannot emit a chunk to a node from outside: "to" is for handlers');
+    const trace = this.#openTrace(engine, traceId, chunk.tenant ?? chunk.parent?.headers.tenant);
+    return engine.emitting.emitOutside(
+      trace,
+      OUTSIDE,
+      { ...chunk, streamId: chunk.streamId ?? `${traceId}~outside` },
+      chunk.signal,
+    );
+  }
+
+  /**
+   * Cancels the traces of that id: what waits is dropped, handlers are told to stop, whoever waits gets the
+   * outcome `cancelled`. Resolves when the handlers have returned or were given up after `graceMs`. Safe to
+   * repeat; results that were there before stay available.
+   *
+   * @throws FlowError `TENANT_REQUIRED` when several tenants use the id and none is named
+   */
+  async cancel(traceId: string, options: TraceOptions & { readonly reason?: unknown } = {}): Promise<CancelReport> {
+    const engine = this.#running();
+    const traces = engine.traces.find(traceId, options.tenant);
+    const reports = await Promise.all(traces.map((trace) => engine.ending.cancel(trace, options.reason)));
+    return reports.reduce(
+      (sum, report) => ({
+        found: sum.found || report.found,
+        dropped: sum.dropped + report.dropped,
+        aborted: sum.aborted + report.aborted,
+        zombies: sum.zombies + report.zombies,
+      }),
+      { found: false, dropped: 0, aborted: 0, zombies: 0 },
+    );
+  }
+
+  /** A signal that aborts when the trace ends before it completed. Of an unknown trace it has aborted already. */
+  ensureTraceSignal(traceId: string, options: TraceOptions = {}): AbortSignal {
+    const engine = this.#running();
+    const controller = new AbortController();
+    const trace = engine.traces.find(traceId, options.tenant).find((candidate) => candidate.isOpen);
+    if (trace === undefined) controller.abort(this.#unknown(traceId, options.tenant));
+    else
+      trace.onEnd((reason) => {
+        if (reason instanceof Error) controller.abort(reason);
+      });
+    return controller.signal;
+  }
+
+  /**
+   * Has `task.cancel` called when the trace ends before it completed, at once if it has ended already.
+   *
+   * @returns a function that takes the task back, to be called when it is done
+   */
+  registerExternalTask(traceId: string, task: ExternalTask, options: TraceOptions = {}): () => void {
+    return onAbort(this.ensureTraceSignal(traceId, options), (reason) => {
+      Promise.resolve(reason)
+        .then((why) => task.cancel(why))
+        .catch((error: unknown) =>
+          this.#options.logger.warn("external_task_cancel_failed", { traceId, error: String(error) }),
+        );
+    });
+  }
+
+  /**
+   * What the state store has of a trace, in the order of occurrence.
+   *
+   * @throws TypeError when the flow has no state store
+   */
+  async loadHistory(
+    traceId: string,
+    options: TraceOptions & { readonly cursor?: string; readonly limit?: number } = {},
+  ): Promise<HistoryPage> {
+    await this.#engine?.reporter.flush();
+    const { tenant = DEFAULT_HEADERS.tenant, ...rest } = options;
+    return this.#store("load a history").loadHistory({ ...rest, tenant, traceId });
+  }
+
+  /** Keeps which remote task works for a trace. @throws TypeError when the flow has no state store */
+  async saveRemoteBinding(binding: RemoteBinding): Promise<void> {
+    await this.#store("save a remote binding").saveRemoteBinding(binding);
+  }
+
+  /** Resolves when middlewares, state store and bus have been told of everything so far. */
+  async flush(): Promise<void> {
+    await this.#engine?.reporter.flush();
+  }
+
+  /** Figures of the running flow: what every node and edge holds, and what became of the traces. */
+  stats(): FlowStats {
+    return statsOf(this.#running());
+  }
+
+  /** Internal: starts the flow as part of another. */
+  startWithin(parent: Engine, registry: ModelRegistry | undefined): Engine {
+    if (registry !== undefined) this.#requireModels(registry);
+    const { name, clock, random, scheduler, stateStore, messageBus, logger, recorder } = parent.options;
+    const options = {
+      ...this.#options,
+      name: `${name}/${this.name}`,
+      clock,
+      random,
+      scheduler,
+      stateStore,
+      messageBus,
+      logger,
+      recorder,
+    };
+    return new Engine(this.graph, options, [...parent.middlewares, ...this.#middlewares], registry, parent.resources);
+  }
+
+  #begin(input: unknown, options: EmitOptions, sink: TraceSink): Trace {
+    const engine = this.#running();
+    const { message, edges } = this.#prepare(engine, input, options);
+    const trace = engine.open({ message, edges, sink, signal: options.signal, isOpenEnded: false });
+    void engine.enter(trace, message, edges);
+    return trace;
+  }
+
+  #openEnded(engine: Engine, message: Message, edges: readonly Edge[], signal: AbortSignal | undefined): Trace {
+    const sink = engine.rookery.sinkFor();
+    sink.emitsErrors = this.#options.emitErrorsToRookery;
+    const trace = engine.open({ message, edges, sink, signal, isOpenEnded: true });
+    sink.trace = trace;
+    return trace;
+  }
+
+  #prepare(engine: Engine, input: unknown, options: EmitOptions): { message: Message; edges: readonly Edge[] } {
+    const base = input instanceof Message ? input : undefined;
+    let deadlineAt = options.deadlineAt ?? base?.deadlineAt;
+    if (options.timeoutMs !== undefined) {
+      requireNumber("timeoutMs", options.timeoutMs, 0);
+      deadlineAt = Math.min(deadlineAt ?? Number.POSITIVE_INFINITY, engine.clock.epochNow() + options.timeoutMs);
+    }
+    const { tenant, topic, priority, traceId, meta } = options;
+    const isRelabelled = tenant !== undefined || topic !== undefined || priority !== undefined;
+    const old = base?.headers ?? DEFAULT_HEADERS;
+    const headers = isRelabelled
+      ? engine.headersOf(tenant ?? old.tenant, topic ?? old.topic, priority ?? old.priority)
+      : old;
+    if (
+      base !== undefined &&
+      !isRelabelled &&
+      traceId === undefined &&
+      meta === undefined &&
+      deadlineAt === base.deadlineAt
+    ) {
+      return { message: base, edges: this.#entries(engine, options.to) };
+    }
+    const message = new Message({
+      payload: base === undefined ? input : base.payload,
+      headers,
+      traceId: traceId ?? base?.traceId ?? engine.newId(),
+      createdAt: base?.createdAt ?? engine.clock.epochNow(),
+      deadlineAt,
+      meta: meta === undefined ? base?.meta : { ...base?.meta, ...meta },
+    });
+    return { message, edges: this.#entries(engine, options.to) };
+  }
+
+  #entries(engine: Engine, to: EmitOptions["to"]): readonly Edge[] {
+    const { entries } = engine.workshop;
+    if (to === undefined) return entries;
+    const name = typeof to === "string" ? to : to.name;
+    const edge = entries.find((candidate) => candidate.target.name === name);
+    if (edge !== undefined) return [edge];
+    throw new FlowError({
+      code: FlowErrorCode.ROUTE_UNKNOWN,
+      message: `Cannot deliver to "${name}": it is not an entry node of flow "${this.name}"; entry nodes are ${entries.map((entry) => `"${entry.target.name}"`).join(", ")}`,
+    });
+  }
+
+  #wish(options: FetchOptions): FetchWish {
+    if (options.timeoutMs !== undefined) requireNumber("timeoutMs", options.timeoutMs, 0);
+    const { from, ...rest } = options;
+    if (from === undefined) return rest;
+    const names = ((Array.isArray(from) ? from : [from]) as readonly NodeOrName[]).map((node) =>
+      typeof node === "string" ? node : node.name,
+    );
+    for (const name of names) {
+      const index = this.graph.byName.get(name);
+      if (index !== undefined && this.graph.vertices[index]?.isEgress) continue;
+      throw new TypeError(`Cannot fetch from "${name}": it is not an exit node of flow "${this.name}"`);
+    }
+    return { ...rest, from: new Set(names) };
+  }
+
+  #running(): Engine {
+    if (this.#engine !== undefined) return this.#engine;
+    throw new FlowError({
+      code: FlowErrorCode.FLOW_NOT_RUNNING,
+      message: `Flow "${this.name}" is not running: call run() first`,
+    });
+  }
+
+  #openTrace(engine: Engine, traceId: string, tenant: string | undefined): Trace {
+    const trace = engine.traces.find(traceId, tenant).find((candidate) => candidate.isOpen);
+    if (trace === undefined) throw this.#unknown(traceId, tenant);
+    return trace;
+  }
+
+  #unknown(traceId: string, tenant: string | undefined): FlowError {
+    return new FlowError({
+      code: FlowErrorCode.TRACE_UNKNOWN,
+      message: `No trace "${traceId}" runs in flow "${this.name}"`,
+      traceId,
+      tenant,
+    });
+  }
+
+  #store(what: string) {
+    const { stateStore } = this.#options;
+    if (stateStore === undefined) throw new TypeError(`Cannot ${what}: flow "${this.name}" has no stateStore`);
+    return stateStore;
+  }
+
+  #requireModels(registry: ModelRegistry): void {
+    const missing = this.graph.vertices
+      .map(({ node }) => node)
+      .filter(
+        (node) =>
+          node.policy.validate !== "none" &&
+          node.input === undefined &&
+          node.output === undefined &&
+          registry.get(node.name) === undefined,
+      )
+      .map((node) => node.name)
+      .sort();
+    if (missing.length === 0) return;
+    throw new TypeError(
+      `Cannot run flow "${this.name}": these nodes validate but have no schemas and no entry in the registry: ${missing.map((name) => `"${name}"`).join(", ")}`,
+    );
+  }
+}
+
+const OUTSIDE: StreamWriter = { node: undefined, attempt: 0 };

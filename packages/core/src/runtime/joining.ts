@@ -1,0 +1,135 @@
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { mixHigh, mixLow } from "../foundation/lineage.ts";
+import { carry, Message } from "../message/message.ts";
+import type { Meta } from "../message/meta.ts";
+import type { Gathered, Trace } from "../trace/trace.ts";
+import { Attempt } from "./attempt.ts";
+import type { Engine } from "./engine.ts";
+import type { Worker } from "./worker.ts";
+
+/** Gathers messages of one trace until there are enough of them for the node. They wait outside of edges and slots. */
+export class Joining {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** A message has come to a node that gathers. */
+  arrive(item: Attempt): void {
+    const { trace, worker } = item;
+    const engine = this.#engine;
+    const groups = (trace.gathered ??= []);
+    let group = groups.find((candidate) => candidate.place === worker);
+    if (group === undefined) {
+      const want = this.#wanted(item);
+      if (want === undefined) return;
+      group = { place: worker, messages: [], want, timer: undefined, high: item.high, low: item.low };
+      groups.push(group);
+      const { timeoutMs } = worker.node.gathering as { timeoutMs: number | undefined };
+      const opened = group;
+      if (timeoutMs !== undefined)
+        group.timer = engine.timers.after(timeoutMs, () => this.#timedOut(trace, opened, timeoutMs));
+    }
+    group.messages.push(item.message);
+    engine.ledger.parked(item, "join");
+    if (engine.reporter.hasListeners) {
+      engine.reporter.trace(trace, {
+        type: "join_wait",
+        node: worker.name,
+        have: group.messages.length,
+        want: group.want,
+      });
+    }
+    if (group.messages.length >= group.want) this.#send(trace, group);
+    else engine.ending.checkStarved(trace);
+  }
+
+  /** Nothing more can come. Sends groups that may stay short on; answers whether there was one. */
+  sendShort(trace: Trace): boolean {
+    const short = trace.gathered?.filter((group) => (group.place as Worker).node.gathering?.whenShort === "emit") ?? [];
+    for (const group of short) this.#send(trace, group);
+    return short.length > 0;
+  }
+
+  /** What the trace's joins wait for, in words; none if they wait for nothing. */
+  describe(trace: Trace): string | undefined {
+    if (trace.gathered === null || trace.gathered.length === 0) return undefined;
+    return trace.gathered
+      .map((group) => `join "${(group.place as Worker).name}" has ${group.messages.length} of ${group.want} messages`)
+      .join(", ");
+  }
+
+  #send(trace: Trace, group: Gathered): void {
+    const engine = this.#engine;
+    const worker = group.place as Worker;
+    group.timer?.cancel();
+    trace.gathered = (trace.gathered as Gathered[]).filter((other) => other !== group);
+    const { high, low, messages } = group;
+    const attempt = new Attempt(
+      worker,
+      trace,
+      together(messages),
+      null,
+      mixHigh(high, low, worker.index, messages.length),
+      mixLow(high, low, worker.index, messages.length),
+      1,
+    );
+    engine.ledger.joined(attempt, messages.length);
+    if (engine.dispatch.mayStart(worker, trace, true)) engine.dispatch.launch(attempt);
+    else engine.dispatch.enqueue(attempt);
+  }
+
+  /** How many messages make a group; fails the trace when the node's own count function is at fault. */
+  #wanted(item: Attempt): number | undefined {
+    const { worker } = item;
+    const { count } = worker.node.gathering as { count: number | ((first: Message) => number) };
+    if (typeof count === "number") return count;
+    let problem: unknown;
+    try {
+      const want = count(item.message);
+      if (Number.isInteger(want) && want >= 1) return want;
+      problem = new RangeError(
+        `The count of join "${worker.name}" must be a whole number of 1 or more: got ${String(want)}`,
+      );
+    } catch (error) {
+      problem = error;
+    }
+    this.#engine.failing.failTrace(item, problem);
+    return undefined;
+  }
+
+  #timedOut(trace: Trace, group: Gathered, timeoutMs: number): void {
+    const worker = group.place as Worker;
+    if (worker.node.gathering?.whenShort === "emit") {
+      this.#send(trace, group);
+    } else {
+      this.#engine.ending.fail(
+        trace,
+        new FlowError({
+          code: FlowErrorCode.JOIN_TIMEOUT,
+          message: `Join "${worker.name}" waited ${timeoutMs} ms and has ${group.messages.length} of ${group.want} messages`,
+          traceId: trace.id,
+          tenant: trace.tenant,
+          node: worker.name,
+          latencyMs: timeoutMs,
+          retryable: true,
+          failedMessage: group.messages[0],
+        }),
+      );
+    }
+    this.#engine.dispatch.flush();
+  }
+}
+
+/** One message with all payloads, in order of arrival; where metas differ, later ones win. */
+function together(messages: readonly Message[]): Message {
+  const first = messages[0] as Message;
+  const gathered = carry(
+    first,
+    messages.map((message) => message.payload),
+  );
+  if (messages.every((message) => message.meta === first.meta)) return gathered;
+  const meta: Meta = Object.assign({}, ...messages.map((message) => message.meta));
+  return gathered.with({ meta });
+}

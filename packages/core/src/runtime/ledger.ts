@@ -1,0 +1,110 @@
+import type { Message } from "../message/message.ts";
+import type { Outcome } from "../message/outcome.ts";
+import type { RecordedOutput, TraceRecorder } from "../ports/trace-recorder.ts";
+import type { Trace } from "../trace/trace.ts";
+import { type Attempt, State } from "./attempt.ts";
+import { outputTo, placeOf, resultOutput, runOf } from "./reporter.ts";
+
+/**
+ * The one place through which the state of a trace changes: how many of its messages are somewhere,
+ * and where. Whoever keeps a journal, or checks the laws, watches here.
+ */
+export class Ledger {
+  readonly #record: TraceRecorder | undefined;
+  /** What attempts that are sending have sent, kept only while somebody watches. */
+  readonly #outputs = new WeakMap<Attempt, RecordedOutput[]>();
+
+  constructor(recorder: TraceRecorder | undefined) {
+    this.#record = recorder;
+  }
+
+  get isWatched(): boolean {
+    return this.#record !== undefined;
+  }
+
+  /** A message is on its way to be accepted. */
+  expected(trace: Trace): void {
+    trace.live += 1;
+  }
+
+  /** A message that was expected never came to be. */
+  withdrawn(trace: Trace): void {
+    trace.live -= 1;
+  }
+
+  /** A node accepted a message, from outside or from `from`. */
+  accepted(target: Attempt, from: Attempt | null): void {
+    if (this.#record === undefined) return;
+    if (from === null) this.#record({ type: "accepted", ...placeOf(target), message: target.message });
+    else this.#output(from, outputTo(target));
+  }
+
+  /** The Rookery accepted a result. */
+  delivered(message: Message, from: Attempt, high: number, low: number): void {
+    if (this.#record !== undefined) this.#output(from, resultOutput(message, high, low));
+  }
+
+  started(attempt: Attempt): void {
+    this.#record?.({ type: "started", ...placeOf(attempt), attempt: attempt.attempt });
+  }
+
+  /** A message is done; what it sent on the way takes its place. */
+  committed(attempt: Attempt): void {
+    attempt.trace.live -= 1;
+    if (this.#record === undefined) return;
+    this.#record({
+      type: "committed",
+      ...placeOf(attempt),
+      attempt: attempt.attempt,
+      outputs: this.#outputs.get(attempt) ?? [],
+    });
+    this.#outputs.delete(attempt);
+  }
+
+  /** A message waits outside of edge and attempt. */
+  parked(attempt: Attempt, why: "backoff" | "join"): void {
+    if (why === "join") attempt.trace.joined += 1;
+    this.#record?.({ type: "parked", ...placeOf(attempt), why });
+  }
+
+  /** A message goes on after a backoff. */
+  resumed(attempt: Attempt): void {
+    this.#record?.({ type: "resumed", ...placeOf(attempt), why: "backoff" });
+  }
+
+  /** `count` messages of a join have become the one that `group` carries. */
+  joined(group: Attempt, count: number): void {
+    group.trace.joined -= count;
+    group.trace.live -= count - 1;
+    this.#record?.({ type: "resumed", ...placeOf(group), why: "join" });
+  }
+
+  /** A running attempt took a message that was on its way to the same node. */
+  fetched(taken: Attempt): void {
+    taken.trace.live -= 1;
+    this.#record?.({ type: "fetched", ...placeOf(taken) });
+  }
+
+  /** A message is given up because its trace has ended. */
+  dropped(attempt: Attempt): void {
+    this.#record?.({ type: "dropped", ...placeOf(attempt) });
+  }
+
+  ended(trace: Trace, outcome: Outcome): void {
+    trace.isOpen = false;
+    trace.live = 0;
+    trace.joined = 0;
+    trace.fetching = 0;
+    this.#record?.({ type: "ended", ...runOf(trace), outcome });
+  }
+
+  #output(from: Attempt, output: RecordedOutput): void {
+    if (from.state === State.RUNNING) {
+      this.#record?.({ type: "emitted", ...placeOf(from), attempt: from.attempt, outputs: [output] });
+      return;
+    }
+    const outputs = this.#outputs.get(from);
+    if (outputs === undefined) this.#outputs.set(from, [output]);
+    else outputs.push(output);
+  }
+}

@@ -1,0 +1,164 @@
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Playbook } from "../graph/handler.ts";
+import type { ModelRegistry } from "../graph/model-registry.ts";
+import { Message } from "../message/message.ts";
+import type { Outcome } from "../message/outcome.ts";
+import type { StreamChunk } from "../message/stream-chunk.ts";
+import { shrinkBudget } from "../trace/budget.ts";
+import type { TraceSink } from "../trace/sink.ts";
+import { StreamTable, type StreamWriter } from "../trace/stream-table.ts";
+import type { Attempt } from "./attempt.ts";
+import type { Engine } from "./engine.ts";
+
+/** What is needed of a flow to run it as part of another. */
+export interface Definition {
+  readonly graph: Graph;
+  /** Starts an engine of the flow with the parent's observers, resources and ports. */
+  startWithin(parent: Engine, registry: ModelRegistry | undefined): Engine;
+}
+
+/**
+ * The flows that a flow's handlers call. Each playbook is built and started once, at its first call,
+ * and stopped with the flow; a thousand calls cost a thousand runs and not a thousand builds.
+ */
+export class Playbooks {
+  readonly #engine: Engine;
+  readonly #running = new Map<unknown, Engine>();
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Runs a message of `parent` through another flow and resolves with its first result. */
+  call<Input, Result>(
+    parent: Attempt,
+    playbook: Playbook<Input, Result>,
+    input: unknown,
+    timeoutMs: number | undefined,
+  ): Promise<unknown> {
+    const child = this.#engineOf(playbook);
+    const given =
+      input instanceof Message ? this.#engine.sealed(parent.trace, input) : parent.message.with({ payload: input });
+    const payload = shrinkBudget(parent.message.payload, given.payload);
+    const message = new Message({
+      payload,
+      headers: parent.trace.headers,
+      traceId: parent.traceId,
+      createdAt: given.createdAt,
+      deadlineAt: this.#deadline(parent, timeoutMs),
+      meta: given.meta,
+    });
+    return new Promise((resolve, reject) => {
+      const sink = new ParentSink(this.#engine, parent, (outcome) => {
+        if (outcome.status === "completed") resolve(outcome.result);
+        else reject(outcome.error);
+      });
+      const trace = child.open({
+        message,
+        edges: child.workshop.entries,
+        sink,
+        signal: parent.signal,
+        isOpenEnded: false,
+      });
+      void child.enter(trace, message, child.workshop.entries);
+    });
+  }
+
+  /** Stops every playbook; resolves when the last handler has returned or was given up. */
+  async stop(): Promise<void> {
+    const engines = [...this.#running.values()];
+    this.#running.clear();
+    await Promise.all(engines.map((engine) => engine.close()));
+  }
+
+  get engines(): readonly Engine[] {
+    return [...this.#running.values()];
+  }
+
+  #deadline(parent: Attempt, timeoutMs: number | undefined): number | undefined {
+    if (timeoutMs === undefined) return parent.deadlineAt;
+    const own = this.#engine.clock.epochNow() + timeoutMs;
+    return parent.deadlineAt === undefined ? own : Math.min(own, parent.deadlineAt);
+  }
+
+  #engineOf(playbook: Playbook<never>): Engine {
+    const known = this.#running.get(playbook);
+    if (known !== undefined) return known;
+    if (this.#engine.isStopping) {
+      throw new FlowError({
+        code: FlowErrorCode.FLOW_STOPPED,
+        message: "Cannot start a playbook: the flow is stopping",
+      });
+    }
+    const made: unknown = typeof playbook === "function" ? playbook() : playbook;
+    const [flow, registry] = Array.isArray(made) ? (made as unknown[]) : [made];
+    if (typeof (flow as Partial<Definition> | undefined)?.startWithin !== "function") {
+      throw new TypeError("A playbook must be a flow, or a function that returns a flow or [flow, registry]");
+    }
+    const engine = (flow as Definition).startWithin(this.#engine, registry as ModelRegistry | undefined);
+    this.#running.set(playbook, engine);
+    return engine;
+  }
+}
+
+/** Where what a playbook's trace produces goes: its result to the caller, its chunks into the parent's stream. */
+class ParentSink implements TraceSink {
+  readonly keepResults = 1;
+  onRoom: (() => void) | null = null;
+  readonly #engine: Engine;
+  readonly #parent: Attempt;
+  readonly #settle: (outcome: Outcome) => void;
+  readonly #writers = new Map<string, StreamWriter>();
+  #refused: { readonly from: StreamChunk; readonly as: StreamChunk } | undefined;
+
+  constructor(engine: Engine, parent: Attempt, settle: (outcome: Outcome) => void) {
+    this.#engine = engine;
+    this.#parent = parent;
+    this.#settle = settle;
+  }
+
+  result(): boolean {
+    return true;
+  }
+
+  chunk(chunk: StreamChunk): boolean {
+    const { trace } = this.#parent;
+    if (!trace.isOpen) return true;
+    const own = this.#refused?.from === chunk ? this.#refused.as : this.#asParents(chunk);
+    this.#refused = undefined;
+    if (own === undefined || trace.sink.chunk(own)) return true;
+    this.#refused = { from: chunk, as: own };
+    this.#engine.sending.whenRoom(trace, () => {
+      this.onRoom?.();
+      return true;
+    });
+    return false;
+  }
+
+  ended(outcome: Outcome): void {
+    this.#settle(outcome);
+  }
+
+  #asParents(chunk: StreamChunk): StreamChunk | undefined {
+    const { trace } = this.#parent;
+    trace.streams ??= new StreamTable(trace.id, trace.tenant);
+    let writer = this.#writers.get(chunk.streamId);
+    if (writer === undefined) {
+      writer = { node: `${this.#parent.node}/${chunk.node ?? ""}`, attempt: this.#parent.attempt };
+      this.#writers.set(chunk.streamId, writer);
+    }
+    if (chunk.end !== undefined) {
+      this.#writers.delete(chunk.streamId);
+      if (chunk.end !== "done" && chunk.text === "") return trace.streams.endAll(writer, chunk.end)[0];
+    }
+    return trace.streams.next(writer, {
+      text: chunk.text,
+      streamId: undefined,
+      seq: undefined,
+      done: chunk.done,
+      parentMeta: chunk.meta,
+      meta: undefined,
+    });
+  }
+}

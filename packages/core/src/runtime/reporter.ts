@@ -1,0 +1,206 @@
+import { errorPayload, type FlowError } from "../foundation/flow-error.ts";
+import { lineageText } from "../foundation/lineage.ts";
+import { Outlet } from "../events/outlet.ts";
+import type { FlowEvent, Middleware } from "../events/flow-event.ts";
+import { ROOKERY } from "../graph/endpoints.ts";
+import type { Message } from "../message/message.ts";
+import type { BusEnvelope } from "../ports/message-bus.ts";
+import type { StoredEvent } from "../ports/state-store.ts";
+import type { RecordedOutput, RecordPlace } from "../ports/trace-recorder.ts";
+import type { Trace } from "../trace/trace.ts";
+import type { Attempt } from "./attempt.ts";
+import type { ResolvedOptions } from "./flow-options.ts";
+
+type EventDetails<Event> = Event extends FlowEvent ? Omit<Event, "at" | "flow" | "traceId" | "tenant"> : never;
+type NodeDetails<Event> = Event extends { readonly node: string; readonly attempt: number }
+  ? Omit<Event, "at" | "flow" | "traceId" | "tenant" | "node" | "attempt" | "queueDepth" | "inflight">
+  : never;
+
+/** Tells middlewares, the state store and the message bus what happens. Builds nothing when nobody listens. */
+export class Reporter {
+  /** Whether anybody wants events. */
+  readonly hasListeners: boolean;
+  readonly #options: ResolvedOptions;
+  readonly #outlets: Outlet<FlowEvent>[];
+  readonly #store: Outlet<StoredEvent> | undefined;
+  readonly #bus: Outlet<BusEnvelope> | undefined;
+
+  constructor(options: ResolvedOptions, middlewares: readonly Middleware[]) {
+    this.#options = options;
+    const { logger, observerBuffer, stateStore, messageBus } = options;
+    this.#outlets = middlewares.map((middleware) => {
+      const outlet: Outlet<FlowEvent> = new Outlet(
+        observerBuffer,
+        (batch) =>
+          deliverEach(batch, middleware, (error, event) => {
+            outlet.failed += 1;
+            logger.warn("middleware_failed", { event: event.type, flow: event.flow, error: errorPayload(error) });
+          }),
+        () => {},
+      );
+      return outlet;
+    });
+    if (stateStore !== undefined) {
+      this.#store = new Outlet(
+        observerBuffer,
+        (batch) => stateStore.saveEvents(batch),
+        (error, batch) =>
+          logger.error("state_store_save_failed", {
+            events: batch.map((event) => event.kind),
+            error: errorPayload(error),
+          }),
+      );
+    }
+    if (messageBus !== undefined) {
+      this.#bus = new Outlet(
+        observerBuffer,
+        (batch) => messageBus.publish(batch),
+        (error, batch) =>
+          logger.error("message_bus_publish_failed", {
+            edges: batch.map((envelope) => envelope.edge),
+            error: errorPayload(error),
+          }),
+      );
+    }
+    this.hasListeners = middlewares.length > 0 || stateStore !== undefined;
+  }
+
+  get hasBus(): boolean {
+    return this.#bus !== undefined;
+  }
+
+  /** An event of a trace. Call it only when {@link Reporter.hasListeners}. */
+  trace(trace: Trace, details: EventDetails<FlowEvent>): void {
+    this.#send(
+      Object.freeze({
+        ...details,
+        at: this.#options.clock.epochNow(),
+        flow: this.#options.name,
+        traceId: trace.id,
+        tenant: trace.tenant,
+      }) as FlowEvent,
+    );
+  }
+
+  /** An event of an attempt. Call it only when {@link Reporter.hasListeners}. */
+  node(attempt: Attempt, details: NodeDetails<FlowEvent>): void {
+    const { worker, trace } = attempt;
+    this.#send(
+      Object.freeze({
+        ...details,
+        at: this.#options.clock.epochNow(),
+        flow: this.#options.name,
+        traceId: trace.id,
+        tenant: trace.tenant,
+        node: worker.name,
+        attempt: attempt.attempt,
+        queueDepth: worker.queued,
+        inflight: worker.running,
+      }) as FlowEvent,
+    );
+  }
+
+  /** Tells the bus that an edge has accepted a message. */
+  publish(trace: Trace, source: string, target: string, message: Message): void {
+    this.#bus?.push({
+      version: 1,
+      edge: `${source}->${target}`,
+      source,
+      target,
+      flow: this.#options.name,
+      traceId: trace.id,
+      tenant: trace.tenant,
+      headers: message.headers,
+      payload: message.payload,
+      meta: message.meta,
+      at: this.#options.clock.epochNow(),
+    });
+  }
+
+  /** Resolves when everything told so far has been delivered or has failed. */
+  async flush(): Promise<void> {
+    await Promise.all([...this.#outlets, this.#store, this.#bus].map((outlet) => outlet?.flush()));
+  }
+
+  get stats(): ObserverStats {
+    const count = (outlet: Pick<Outlet<unknown>, "dropped" | "failed" | "pending"> | undefined) => ({
+      dropped: outlet?.dropped ?? 0,
+      failed: outlet?.failed ?? 0,
+      pending: outlet?.pending ?? 0,
+    });
+    return {
+      middlewares: this.#outlets.map(count),
+      stateStore: count(this.#store),
+      messageBus: count(this.#bus),
+    };
+  }
+
+  #send(event: FlowEvent): void {
+    for (const outlet of this.#outlets) outlet.push(event);
+    this.#store?.push({
+      tenant: event.tenant,
+      traceId: event.traceId,
+      kind: event.type,
+      at: event.at,
+      node: "node" in event ? event.node : undefined,
+      payload: event as unknown as Readonly<Record<string, unknown>>,
+    });
+  }
+}
+
+/** How far one observer is behind. */
+export interface ObserverCount {
+  /** Items that found the buffer full. */
+  readonly dropped: number;
+  /** Deliveries that failed. */
+  readonly failed: number;
+  readonly pending: number;
+}
+
+/** How far the observers of a flow are behind. */
+export interface ObserverStats {
+  /** In the order in which they were added. */
+  readonly middlewares: readonly ObserverCount[];
+  readonly stateStore: ObserverCount;
+  readonly messageBus: ObserverCount;
+}
+
+async function deliverEach(
+  batch: readonly FlowEvent[],
+  middleware: Middleware,
+  onFailure: (error: unknown, event: FlowEvent) => void,
+): Promise<void> {
+  for (const event of batch) {
+    try {
+      const done = middleware(event);
+      if (done instanceof Promise) await done;
+    } catch (error) {
+      onFailure(error, event);
+    }
+  }
+}
+
+/** Where a record's message is. */
+export function placeOf(attempt: Attempt): RecordPlace {
+  return { ...runOf(attempt.trace), node: attempt.worker.name, lineage: lineageText(attempt.high, attempt.low) };
+}
+
+/** Which trace a record is about. */
+export function runOf(trace: Trace): { readonly run: string; readonly traceId: string; readonly tenant: string } {
+  return { run: trace.run.toString(36), traceId: trace.id, tenant: trace.tenant };
+}
+
+/** An output as it is recorded. */
+export function outputTo(target: Attempt): RecordedOutput {
+  return { node: target.worker.name, lineage: lineageText(target.high, target.low), message: target.message };
+}
+
+/** A result as it is recorded. */
+export function resultOutput(message: Message, high: number, low: number): RecordedOutput {
+  return { node: ROOKERY, lineage: lineageText(high, low), message };
+}
+
+/** Why a trace ended, for events. */
+export function reasonText(error: FlowError | undefined, status: string): string {
+  return error === undefined ? status : error.message;
+}

@@ -1,0 +1,312 @@
+import { onAbort } from "../foundation/abort.ts";
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { carry, Message } from "../message/message.ts";
+import type { Outcome } from "../message/outcome.ts";
+import type { TraceSink } from "../trace/sink.ts";
+import type { Trace } from "../trace/trace.ts";
+import type { Engine } from "./engine.ts";
+
+/** What `fetch` returns: a result, or the error of a trace with `emitErrorsToRookery`. */
+export type RookeryItem = Message | FlowError;
+
+/** Which item is wanted. */
+export interface FetchWish {
+  readonly traceId?: string | undefined;
+  readonly tenant?: string | undefined;
+  /** Names of exit nodes. */
+  readonly from?: ReadonlySet<string> | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Unread {
+  readonly item: RookeryItem;
+  readonly node: string | undefined;
+  readonly sink: RookerySink;
+}
+
+interface Fetcher {
+  readonly wish: FetchWish;
+  readonly resolve: (item: RookeryItem) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Where the results of `emit`ted messages wait for `fetch`: in order of arrival, bounded, and with a
+ * bound for each trace, so that a trace nobody reads delays no other. When it is full, what is left of
+ * traces that have ended and that somebody has read from goes first; otherwise senders wait.
+ */
+export class Rookery {
+  readonly #engine: Engine;
+  readonly #unread = new Set<Unread>();
+  /** Fetchers of any trace, by trace id those of one; in order of arrival. */
+  readonly #anyTrace = new Set<Fetcher>();
+  readonly #oneTrace = new Map<string, Set<Fetcher>>();
+  /** Errors of ended traces that left nothing to read, oldest first, for those who fetch by trace. */
+  readonly #endings = new Map<string, { tenant: string; error: FlowError }[]>();
+  #endingCount = 0;
+  readonly #waiting = new Set<RookerySink>();
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  get size(): number {
+    return this.#unread.size;
+  }
+
+  get fetchers(): number {
+    return [...this.#oneTrace.values()].reduce((sum, fetchers) => sum + fetchers.size, this.#anyTrace.size);
+  }
+
+  sinkFor(): RookerySink {
+    return new RookerySink(this);
+  }
+
+  /** The next item that fits the wish, once there is one. */
+  fetch(wish: FetchWish): Promise<RookeryItem> {
+    return new Promise((resolve, reject) => {
+      const waiting = this.#take(wish);
+      if (waiting !== undefined) {
+        resolve(waiting);
+        return;
+      }
+      const refusal = this.#refusal(wish);
+      if (refusal !== undefined) {
+        reject(refusal);
+        return;
+      }
+      const undo: (() => void)[] = [];
+      const finish = (): void => {
+        const fetchers = this.#fetchersOf(wish.traceId);
+        fetchers.delete(fetcher);
+        if (wish.traceId !== undefined && fetchers.size === 0) this.#oneTrace.delete(wish.traceId);
+        for (const step of undo) step();
+      };
+      const fetcher: Fetcher = {
+        wish,
+        resolve: (item) => {
+          finish();
+          resolve(item);
+        },
+        reject: (error) => {
+          finish();
+          reject(error as Error);
+        },
+      };
+      this.#fetchersOf(wish.traceId).add(fetcher);
+      const { timeoutMs, signal } = wish;
+      if (timeoutMs !== undefined) {
+        const timer = this.#engine.timers.after(timeoutMs, () =>
+          fetcher.reject(waitError(FlowErrorCode.WAIT_TIMEOUT, `nothing came within ${timeoutMs} ms`, wish)),
+        );
+        undo.push(() => timer.cancel());
+      }
+      if (signal !== undefined) {
+        undo.push(
+          onAbort(signal, (reason) =>
+            fetcher.reject(waitError(FlowErrorCode.WAIT_ABORTED, "its signal was aborted", wish, reason)),
+          ),
+        );
+        if (signal.aborted) finish();
+      }
+    });
+  }
+
+  /** Takes an item for a fetcher that waits, or keeps it if there is room. */
+  offer(unread: Unread, isLast: boolean): boolean {
+    const trace = unread.sink.trace as Trace;
+    for (const fetcher of [...(this.#oneTrace.get(trace.id) ?? []), ...this.#anyTrace]) {
+      if (!fits(fetcher.wish, unread)) continue;
+      unread.sink.wasReadById ||= fetcher.wish.traceId !== undefined;
+      fetcher.resolve(unread.item);
+      return true;
+    }
+    const { rookeryMaxSize, queueMaxSize } = this.#engine.options;
+    const perTrace = queueMaxSize === 0 ? rookeryMaxSize : queueMaxSize;
+    if (!isLast && unread.sink.unread >= perTrace) return false;
+    if (this.#unread.size >= rookeryMaxSize && !this.#evict()) {
+      if (!isLast) {
+        this.#waiting.add(unread.sink);
+        return false;
+      }
+      // errors and closing texts have room of their own
+      if (this.#unread.size >= 2 * rookeryMaxSize) {
+        this.#engine.resultDropped(trace, unread.node ?? "", "the Rookery is full");
+        return true;
+      }
+    }
+    this.#unread.add(unread);
+    unread.sink.unread += 1;
+    return true;
+  }
+
+  /** A trace has ended: those who fetch from it and will get nothing are told. */
+  ended(sink: RookerySink, outcome: Outcome): void {
+    const { traceId, tenant } = outcome;
+    this.#waiting.delete(sink);
+    const error =
+      outcome.status === "completed"
+        ? waitError(FlowErrorCode.NO_RESULT, "the trace has ended and all its results were read", { traceId, tenant })
+        : outcome.error;
+    if (sink.unread > 0) return;
+    const told = [...(this.#oneTrace.get(traceId) ?? [])].filter(
+      ({ wish }) => (wish.tenant === undefined || wish.tenant === tenant) && !this.#isRunning(traceId, wish.tenant),
+    );
+    for (const fetcher of told) fetcher.reject(error);
+    if (told.length > 0 || outcome.status === "completed" || outcome.status === "stopped") return;
+    const list = this.#endings.get(traceId) ?? [];
+    list.push({ tenant, error });
+    this.#endings.set(traceId, list);
+    this.#endingCount += 1;
+    if (this.#endingCount <= this.#engine.options.rookeryMaxSize) return;
+    const [oldest] = this.#endings.keys();
+    this.#endingCount -= this.#endings.get(oldest as string)?.length ?? 0;
+    this.#endings.delete(oldest as string);
+  }
+
+  /** Releases everyone, since the flow stops. */
+  close(error: FlowError): void {
+    for (const fetchers of [this.#anyTrace, ...this.#oneTrace.values()])
+      for (const fetcher of [...fetchers]) fetcher.reject(error);
+    this.#unread.clear();
+    this.#endings.clear();
+    this.#waiting.clear();
+  }
+
+  #fetchersOf(traceId: string | undefined): Set<Fetcher> {
+    if (traceId === undefined) return this.#anyTrace;
+    let fetchers = this.#oneTrace.get(traceId);
+    if (fetchers === undefined) {
+      fetchers = new Set();
+      this.#oneTrace.set(traceId, fetchers);
+    }
+    return fetchers;
+  }
+
+  #take(wish: FetchWish): RookeryItem | undefined {
+    if (wish.traceId !== undefined && wish.tenant === undefined) this.#requireOneTenant(wish.traceId);
+    for (const unread of this.#unread) {
+      if (!fits(wish, unread)) continue;
+      unread.sink.wasReadById ||= wish.traceId !== undefined;
+      this.#remove(unread);
+      return unread.item;
+    }
+    return undefined;
+  }
+
+  #remove(unread: Unread): void {
+    this.#unread.delete(unread);
+    unread.sink.unread -= 1;
+    unread.sink.onRoom?.();
+    for (const sink of this.#waiting) {
+      if (this.#unread.size >= this.#engine.options.rookeryMaxSize) return;
+      this.#waiting.delete(sink);
+      sink.onRoom?.();
+    }
+  }
+
+  #evict(): boolean {
+    for (const unread of this.#unread) {
+      if (!unread.sink.hasEnded || !unread.sink.wasReadById) continue;
+      this.#unread.delete(unread);
+      unread.sink.unread -= 1;
+      this.#engine.resultDropped(
+        unread.sink.trace as Trace,
+        unread.node ?? "",
+        "its trace has ended and other results need the room",
+      );
+      return true;
+    }
+    return false;
+  }
+
+  #refusal(wish: FetchWish): FlowError | undefined {
+    const { traceId, tenant } = wish;
+    if (traceId === undefined || this.#isRunning(traceId, tenant)) return undefined;
+    const endings = this.#endings.get(traceId) ?? [];
+    const index = endings.findIndex((ending) => tenant === undefined || ending.tenant === tenant);
+    const [ending] = index === -1 ? [] : endings.splice(index, 1);
+    if (ending !== undefined) {
+      this.#endingCount -= 1;
+      if (endings.length === 0) this.#endings.delete(traceId);
+      return ending.error;
+    }
+    return new FlowError({
+      code: FlowErrorCode.TRACE_UNKNOWN,
+      message: `Cannot fetch from trace "${traceId}": no trace of that id runs or has unread results; emit first, then fetch`,
+      traceId,
+      tenant,
+    });
+  }
+
+  #isRunning(traceId: string, tenant: string | undefined): boolean {
+    return this.#engine.traces.find(traceId, tenant).some((trace) => trace.isOpen && trace.isOpenEnded);
+  }
+
+  #requireOneTenant(traceId: string): void {
+    const tenants = new Set<string>();
+    for (const unread of this.#unread) if (unread.sink.trace?.id === traceId) tenants.add(unread.sink.trace.tenant);
+    for (const trace of this.#engine.traces.find(traceId, undefined)) tenants.add(trace.tenant);
+    if (tenants.size <= 1) return;
+    throw new FlowError({
+      code: FlowErrorCode.TENANT_REQUIRED,
+      message: `Cannot tell which trace "${traceId}" is meant: several tenants use the id; pass { tenant }`,
+      traceId,
+    });
+  }
+}
+
+/** For `emit`: results go to the flow's Rookery; chunks are read by nobody. */
+export class RookerySink implements TraceSink {
+  readonly keepResults = 0;
+  onRoom: (() => void) | null = null;
+  trace: Trace | undefined;
+  unread = 0;
+  hasEnded = false;
+  wasReadById = false;
+  emitsErrors = false;
+  readonly #rookery: Rookery;
+
+  constructor(rookery: Rookery) {
+    this.#rookery = rookery;
+  }
+
+  result(message: Message, node?: string): boolean {
+    return this.#rookery.offer({ item: message, node, sink: this }, false);
+  }
+
+  chunk(): boolean {
+    return true;
+  }
+
+  ended(outcome: Outcome): void {
+    const trace = this.trace as Trace;
+    const envelope = new Message({ payload: undefined, headers: trace.headers, traceId: trace.id });
+    if (outcome.status === "exhausted")
+      this.#rookery.offer({ item: carry(envelope, outcome.finalAnswer), node: undefined, sink: this }, true);
+    else if (outcome.status === "failed" && this.emitsErrors)
+      this.#rookery.offer({ item: outcome.error, node: undefined, sink: this }, true);
+    this.hasEnded = true;
+    this.#rookery.ended(this, outcome);
+  }
+}
+
+function fits(wish: FetchWish, unread: Unread): boolean {
+  const trace = unread.sink.trace as Trace;
+  if (wish.traceId !== undefined && wish.traceId !== trace.id) return false;
+  if (wish.tenant !== undefined && wish.tenant !== trace.tenant) return false;
+  return wish.from === undefined || unread.node === undefined || wish.from.has(unread.node);
+}
+
+function waitError(code: FlowErrorCode, why: string, wish: FetchWish, cause?: unknown): FlowError {
+  const place = wish.traceId === undefined ? "the Rookery" : `trace "${wish.traceId}"`;
+  return new FlowError({
+    code,
+    message: `Gave up fetching from ${place}: ${why}`,
+    traceId: wish.traceId,
+    tenant: wish.tenant,
+    retryable: true,
+    cause,
+  });
+}

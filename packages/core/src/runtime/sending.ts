@@ -1,0 +1,340 @@
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { mixHigh, mixLow } from "../foundation/lineage.ts";
+import { ROOKERY } from "../graph/endpoints.ts";
+import type { Message } from "../message/message.ts";
+import type { Trace } from "../trace/trace.ts";
+import { Attempt, State } from "./attempt.ts";
+import type { Engine } from "./engine.ts";
+import { Send } from "./send.ts";
+import type { Edge, Worker } from "./worker.ts";
+
+/** By how many messages an edge of a cycle may exceed its capacity to let a blocked cycle drain. */
+const DRAIN_ALLOWANCE = 64;
+
+const ROOKERY_INDEX = -1;
+
+/** Gets messages accepted: by one edge, by several at once, or by the Rookery; and lets senders wait. */
+export class Sending {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /**
+   * Sends a message. Answers whether it was accepted at once; otherwise `settle` is called when it is.
+   * What one attempt sends is accepted in the order in which it was sent.
+   */
+  send(
+    trace: Trace,
+    from: Attempt | null,
+    message: Message,
+    edges: readonly Edge[],
+    settle: ((failure: Error | undefined) => void) | null,
+  ): boolean {
+    const send = new Send(trace, from, message, edges, from === null ? trace.outputs++ : from.outputs++, settle);
+    if (from === null) this.#engine.ledger.expected(trace);
+    const outbox = from?.extras?.outbox;
+    if (outbox !== undefined && outbox.length > 0) {
+      outbox.push(send);
+      return false;
+    }
+    if (this.#offer(send)) return true;
+    if (from !== null) from.more.outbox.push(send);
+    else if (send.item === null) (trace.entrySends ??= new Set()).add(send);
+    return false;
+  }
+
+  /** Whether {@link Sending.send} would be accepted at once. */
+  hasRoom(trace: Trace, from: Attempt | null, edges: readonly Edge[]): boolean {
+    if ((from?.extras?.outbox.length ?? 0) > 0) return false;
+    return edges.every((edge) => this.#takes(edge, trace));
+  }
+
+  /** A message has left its place on an edge. */
+  leftEdge(edge: Edge): void {
+    edge.size -= 1;
+    this.#giveRoom(edge);
+  }
+
+  /** A message that waited for a place has been started without one. */
+  startedWithoutPlace(send: Send): void {
+    const edge = send.edges[0] as Edge;
+    edge.waiting.remove(send);
+    this.#itemAccepted(send, send.item as Attempt, edge);
+  }
+
+  /** Gives up a send whose trace has ended. */
+  abandon(send: Send, reason: Error): void {
+    send.list?.remove(send);
+    send.from?.worker.blocked.delete(send);
+    for (const edge of send.edges.slice(0, send.places)) {
+      edge.reserved -= 1;
+      this.#giveRoom(edge);
+    }
+    const { settle } = send;
+    send.settle = null;
+    settle?.(reason);
+  }
+
+  /** Lets those who wait for room where the trace's results and chunks are read try again, in order. */
+  roomFor(trace: Trace): void {
+    const line = trace.unread;
+    while (line !== null && line.length > 0 && line[0]?.() === true) line.shift();
+    this.#engine.dispatch.flush();
+  }
+
+  /** Waits for room where the trace's results and chunks are read. `attempt` answers whether it got in. */
+  whenRoom(trace: Trace, attempt: () => boolean): void {
+    (trace.unread ??= []).push(attempt);
+    trace.sink.onRoom ??= () => this.roomFor(trace);
+  }
+
+  #offer(send: Send): boolean {
+    const { edges, trace } = send;
+    if (edges.length === 0) return this.#deliver(send);
+    const only = edges[0] as Edge;
+    if (edges.length === 1) {
+      if (this.#takes(only, trace)) {
+        this.#put(send, only);
+        return true;
+      }
+      const item = this.#target(send, only);
+      item.send = send;
+      send.item = item;
+      only.waiting.push(send);
+      if (send.from !== null) this.#engine.ledger.expected(trace);
+      this.#engine.dispatch.enqueue(item);
+      this.#blocked(send, only);
+      return false;
+    }
+    if (edges.every((edge) => this.#takes(edge, trace))) {
+      for (const edge of edges) this.#put(send, edge);
+      if (send.from === null) this.#engine.ledger.withdrawn(trace);
+      return true;
+    }
+    return this.#reserve(send);
+  }
+
+  /** Goes on reserving places, in declared order; sends when all are had. */
+  #reserve(send: Send): boolean {
+    for (;;) {
+      const edge = send.awaited;
+      if (edge === undefined) break;
+      if (edge.target.node.gathering === undefined && !edge.hasRoom) {
+        edge.waiting.push(send);
+        this.#blocked(send, edge);
+        return false;
+      }
+      edge.reserved += 1;
+      send.places += 1;
+    }
+    for (const edge of send.edges) {
+      edge.reserved -= 1;
+      this.#put(send, edge);
+    }
+    if (send.from === null) this.#engine.ledger.withdrawn(send.trace);
+    return true;
+  }
+
+  #takes(edge: Edge, trace: Trace): boolean {
+    return (
+      edge.hasRoom ||
+      edge.target.node.gathering !== undefined ||
+      this.#engine.dispatch.mayStart(edge.target, trace, edge.isInner)
+    );
+  }
+
+  /** Hands an accepted message to its node. */
+  #put(send: Send, edge: Edge): void {
+    const engine = this.#engine;
+    const { trace, from } = send;
+    const item = this.#target(send, edge);
+    if (from !== null || send.edges.length > 1) engine.ledger.expected(trace);
+    engine.ledger.accepted(item, from);
+    this.#published(send, edge);
+    if (edge.target.node.gathering !== undefined) {
+      engine.joining.arrive(item);
+    } else if (trace.fetching > 0 && engine.fetching.give(item, edge)) {
+      return;
+    } else if (engine.dispatch.mayStart(edge.target, trace, edge.isInner)) {
+      item.edge = null;
+      engine.dispatch.launch(item);
+    } else {
+      edge.size += 1;
+      engine.dispatch.enqueue(item);
+    }
+  }
+
+  #target(send: Send, edge: Edge): Attempt {
+    const { trace, from, output } = send;
+    const high = from === null ? engineSeed(this.#engine, trace) : from.high;
+    const low = from === null ? trace.run | 0 : from.low;
+    return new Attempt(
+      edge.target,
+      trace,
+      send.message,
+      edge,
+      mixHigh(high, low, edge.index, output),
+      mixLow(high, low, edge.index, output),
+      1,
+    );
+  }
+
+  #deliver(send: Send, isWaiting = false): boolean {
+    const engine = this.#engine;
+    const { trace, message } = send;
+    const from = send.from as Attempt;
+    if (
+      (trace.unread !== null && trace.unread.length > 0 && !isWaiting) ||
+      !trace.sink.result(message, from.worker.name)
+    ) {
+      if (isWaiting) return false;
+      // whoever does not read what a trace produces delays that trace alone
+      engine.dispatch.lendSlot(from);
+      this.whenRoom(trace, () => {
+        if (!this.#deliver(send, true)) return false;
+        this.#accepted(send);
+        return true;
+      });
+      return false;
+    }
+    engine.ledger.delivered(
+      message,
+      from,
+      mixHigh(from.high, from.low, ROOKERY_INDEX, send.output),
+      mixLow(from.high, from.low, ROOKERY_INDEX, send.output),
+    );
+    if (engine.reporter.hasBus) engine.reporter.publish(trace, from.worker.name, ROOKERY, message);
+    trace.resultCount += 1;
+    if (trace.resultCount <= trace.sink.keepResults) (trace.results ??= []).push(message);
+    else if (trace.sink.keepResults > 0)
+      engine.resultDropped(trace, from.worker.name, "the caller keeps no more results");
+    return true;
+  }
+
+  #giveRoom(edge: Edge): void {
+    while (edge.waiting.head !== null && (edge.capacity === 0 || edge.size + edge.reserved < edge.capacity)) {
+      const send = edge.waiting.shift() as Send;
+      if (send.trace.isOpen) this.#place(send, edge);
+    }
+  }
+
+  #place(send: Send, edge: Edge): void {
+    if (send.item !== null) {
+      edge.size += 1;
+      this.#itemAccepted(send, send.item, edge);
+      return;
+    }
+    send.from?.worker.blocked.delete(send);
+    edge.reserved += 1;
+    send.places += 1;
+    if (this.#reserve(send)) this.#accepted(send);
+  }
+
+  #itemAccepted(send: Send, item: Attempt, edge: Edge): void {
+    item.send = null;
+    this.#published(send, edge);
+    this.#engine.ledger.accepted(item, send.from);
+    this.#accepted(send);
+  }
+
+  /** A send that waited has been accepted: its sender goes on. */
+  #accepted(send: Send): void {
+    const { from, settle } = send;
+    send.settle = null;
+    settle?.(undefined);
+    if (from === null) {
+      send.trace.entrySends?.delete(send);
+      return;
+    }
+    from.worker.blocked.delete(send);
+    const outbox = from.more.outbox;
+    outbox.shift();
+    let next = outbox[0];
+    while (next !== undefined && this.#offer(next)) {
+      next.settle?.(undefined);
+      outbox.shift();
+      next = outbox[0];
+    }
+    if (next === undefined && from.state === State.SENDING) this.#engine.commit(from);
+  }
+
+  #published(send: Send, edge: Edge): void {
+    if (this.#engine.reporter.hasBus)
+      this.#engine.reporter.publish(send.trace, edge.source, edge.target.name, send.message);
+  }
+
+  #blocked(send: Send, edge: Edge): void {
+    if (send.from === null) return;
+    send.from.worker.blocked.add(send);
+    if (edge.isInner) this.#engine.dispatch.suspect(send);
+  }
+
+  /** If nobody in the cycle of a waiting send can move, lets the cycle drain over its bound, or fails the trace. */
+  drainOrFail(send: Send): void {
+    const edge = send.awaited;
+    if (edge === undefined || send.list === null) return;
+    const stuck = stuckWorkers(edge.target);
+    if (stuck === undefined) return;
+    const waiting = [...stuck].flatMap((worker) => [...worker.blocked]);
+    const drain = waiting.find((candidate) => candidate.list !== null && mayExceed(candidate.awaited));
+    if (drain === undefined) {
+      this.#engine.ending.deadlock(send, cycleFrom(edge.source, edge.target));
+    } else {
+      const awaited = drain.awaited as Edge;
+      awaited.waiting.remove(drain);
+      this.#place(drain, awaited);
+    }
+    for (const other of waiting) if (other.list !== null) this.#engine.dispatch.suspect(other);
+  }
+}
+
+function mayExceed(edge: Edge | undefined): boolean {
+  return edge !== undefined && edge.size < edge.capacity + Math.max(edge.capacity, DRAIN_ALLOWANCE);
+}
+
+/** The nodes behind `first` that wait for one another; none when one of them can still move. */
+function stuckWorkers(first: Worker): Set<Worker> | undefined {
+  const seen = new Set([first]);
+  for (const worker of seen) {
+    if (worker.running === 0 || worker.blocked.size < worker.running) return undefined;
+    for (const send of worker.blocked) {
+      const target = send.awaited?.target;
+      if (target !== undefined) seen.add(target);
+    }
+  }
+  return seen;
+}
+
+/** The names of the nodes that wait for one another, beginning and ending with the same. */
+function cycleFrom(source: string, first: Worker): string[] {
+  const path = [source];
+  let worker: Worker | undefined = first;
+  while (worker !== undefined && !path.includes(worker.name)) {
+    path.push(worker.name);
+    const [send]: Send[] = [...worker.blocked];
+    worker = send?.awaited?.target;
+  }
+  const repeated = worker?.name ?? source;
+  return [...path.slice(Math.max(path.indexOf(repeated), 0)), repeated];
+}
+
+function engineSeed(engine: Engine, trace: Trace): number {
+  return (engine.lineageSeed ^ Math.floor(trace.run / 4_294_967_296)) | 0;
+}
+
+/** The error of a message for which an edge has no room and whose sender does not wait. */
+export function queueFull(node: string, traceId: string, tenant: string, edges: readonly Edge[]): FlowError {
+  const full = edges
+    .filter((edge) => !edge.hasRoom)
+    .map((edge) => `"${edge.source}" → "${edge.target.name}" (${edge.size} of ${edge.capacity})`);
+  return new FlowError({
+    code: FlowErrorCode.QUEUE_FULL,
+    message: `Cannot emit from "${node}" without waiting: no room on ${full.join(", ") || "the way of an earlier message"}`,
+    traceId,
+    tenant,
+    node,
+    retryable: true,
+  });
+}

@@ -1,0 +1,200 @@
+import type { ModelRegistry } from "../graph/model-registry.ts";
+import type { Graph, SomeNode, Vertex } from "../graph/graph.ts";
+import { handlerOf } from "../graph/node.ts";
+import { OPEN_SEA } from "../graph/endpoints.ts";
+import { FlowErrorCode } from "../foundation/flow-error.ts";
+import type { Schema } from "../foundation/schema.ts";
+import { type CheckMessage, type CheckValue, messageCheck, valueCheck } from "../attempt/validation.ts";
+import type { Message } from "../message/message.ts";
+import { FairQueue } from "../queue/fair-queue.ts";
+import { WaitingList } from "../queue/waiting-list.ts";
+import type { Attempt } from "./attempt.ts";
+import type { Engine } from "./engine.ts";
+import type { Send } from "./send.ts";
+
+/** Room for messages between two nodes. `size` counts those that wait on it, `reserved` the places kept for a broadcast. */
+export class Edge {
+  readonly index: number;
+  /** The name of the node it comes from, or `OpenSea`. */
+  readonly source: string;
+  readonly target: Worker;
+  /** 0 for no bound. */
+  readonly capacity: number;
+  /** Whether it lies within a ring of the graph. */
+  readonly isInner: boolean;
+  size = 0;
+  reserved = 0;
+  readonly waiting = new WaitingList<Send>();
+
+  constructor(index: number, source: string, target: Worker, capacity: number, isInner: boolean) {
+    this.index = index;
+    this.source = source;
+    this.target = target;
+    this.capacity = capacity;
+    this.isInner = isInner;
+  }
+
+  get hasRoom(): boolean {
+    return this.capacity === 0 || (this.size + this.reserved < this.capacity && this.waiting.size === 0);
+  }
+}
+
+/**
+ * The nodes of a cycle and how many messages are on their way in it. Messages from outside are let in
+ * only while those inside are fewer than the smallest edge holds, so that a cycle can always drain.
+ */
+export class Ring {
+  population = 0;
+  readonly limit: number;
+  readonly workers: Worker[] = [];
+
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+}
+
+/** A node of a running flow: its waiting line, its slots, and its handler with only the layers its policy asks for. */
+export class Worker {
+  readonly engine: Engine;
+  readonly index: number;
+  readonly name: string;
+  readonly node: SomeNode;
+  readonly vertex: Vertex;
+  readonly concurrency: number;
+  readonly isOrdered: boolean;
+  readonly timeoutMs: number | undefined;
+  readonly holdsEmits: boolean;
+  readonly checkInput: CheckMessage | undefined;
+  readonly checkOutput: CheckValue | undefined;
+  readonly call: (message: Message, attempt: Attempt) => unknown;
+  readonly ring: Ring | undefined;
+  /** What waits for a slot; in a ring only what comes from inside it. */
+  readonly inbox: FairQueue<Attempt>;
+  /** What waits to enter the ring. */
+  readonly outer: FairQueue<Attempt> | undefined;
+  /** Edges to other nodes, in declared order. */
+  readonly onward: Edge[] = [];
+  /** The edge to itself. */
+  loop: Edge | undefined;
+  readonly into: Edge[] = [];
+  readonly edgeTo = new Map<string, Edge>();
+  /** Slots in use. */
+  running = 0;
+  /** Attempts that have lent their slot and want it back, in order. */
+  readonly returning: (() => void)[] = [];
+  /** Sends of this node's attempts that wait for room. */
+  readonly blocked = new Set<Send>();
+  /** Attempts that are over while their handler has not returned. */
+  lingering = 0;
+  zombies = 0;
+  isWoken = false;
+  #outerTurn = false;
+
+  constructor(engine: Engine, vertex: Vertex, ring: Ring | undefined, models: Models) {
+    const weightOf = (tenant: string) => engine.weightOf(tenant);
+    this.engine = engine;
+    const { node } = vertex;
+    this.index = vertex.index;
+    this.name = node.name;
+    this.node = node;
+    this.vertex = vertex;
+    this.ring = ring;
+    this.concurrency = node.policy.concurrency;
+    this.isOrdered = node.policy.ordering === "trace";
+    this.timeoutMs = node.policy.timeoutMs;
+    this.holdsEmits = node.policy.maxRetries > 0;
+    this.inbox = new FairQueue(this.isOrdered, weightOf);
+    this.outer = ring === undefined ? undefined : new FairQueue(this.isOrdered, weightOf);
+    const { validate } = node.policy;
+    if (models.input !== undefined && (validate === "both" || validate === "in")) {
+      this.checkInput = messageCheck(node.name, FlowErrorCode.INPUT_INVALID, models.input);
+    }
+    if (models.output !== undefined && (validate === "both" || validate === "out")) {
+      this.checkOutput = valueCheck(node.name, models.output);
+    }
+    const handler = handlerOf(node);
+    this.call = node.style === "message" ? handler : (message, attempt) => handler(message.payload, attempt);
+  }
+
+  get queued(): number {
+    return this.inbox.size + (this.outer?.size ?? 0);
+  }
+
+  /** Whether a slot is free and nobody else is entitled to it. */
+  get hasFreeSlot(): boolean {
+    return (
+      this.running < this.concurrency &&
+      this.inbox.ready === 0 &&
+      this.returning.length === 0 &&
+      (this.outer === undefined || this.outer.ready === 0)
+    );
+  }
+
+  /** Where a message that came over `edge` waits. */
+  queueOf(edge: Edge | null): FairQueue<Attempt> {
+    return this.outer === undefined || edge === null || edge.isInner ? this.inbox : this.outer;
+  }
+
+  get mayEnterRing(): boolean {
+    return this.ring === undefined || this.ring.population < this.ring.limit;
+  }
+
+  /** The next message to work on, if any may be taken now. In a ring, those inside and outside take turns. */
+  takeNext(): Attempt | null {
+    if (this.outer === undefined) return this.inbox.pop();
+    if (!this.mayEnterRing) return this.inbox.pop();
+    this.#outerTurn = !this.#outerTurn;
+    return this.#outerTurn ? (this.outer.pop() ?? this.inbox.pop()) : (this.inbox.pop() ?? this.outer.pop());
+  }
+}
+
+/** Schemas of a node, its own or the registry's. */
+export interface Models {
+  readonly input: Schema<never, unknown> | undefined;
+  readonly output: Schema<never, unknown> | undefined;
+}
+
+/** The compiled graph: workers in the order of its vertices, and the edges from outside. */
+export interface Workshop {
+  readonly workers: readonly Worker[];
+  readonly byName: ReadonlyMap<string, Worker>;
+  /** Edges from OpenSea to the entry nodes. */
+  readonly entries: readonly Edge[];
+  readonly edges: readonly Edge[];
+}
+
+/** Compiles a graph. Done once per run. */
+export function compileGraph(
+  engine: Engine,
+  graph: Graph,
+  registry: ModelRegistry | undefined,
+  queueMaxSize: number,
+): Workshop {
+  const rings = graph.rings.map(() => new Ring(queueMaxSize === 0 ? Number.POSITIVE_INFINITY : queueMaxSize));
+  const workers = graph.vertices.map((vertex) => {
+    const registered = registry?.get(vertex.node.name);
+    const models = { input: vertex.node.input ?? registered?.input, output: vertex.node.output ?? registered?.output };
+    const ring = vertex.ring === undefined ? undefined : rings[vertex.ring];
+    const worker = new Worker(engine, vertex, ring, models);
+    ring?.workers.push(worker);
+    return worker;
+  });
+  const edges: Edge[] = [];
+  const connect = (source: string, target: Worker, isInner: boolean): Edge => {
+    const edge = new Edge(edges.length, source, target, queueMaxSize, isInner);
+    edges.push(edge);
+    target.into.push(edge);
+    return edge;
+  };
+  for (const worker of workers) {
+    for (const index of worker.vertex.successors) {
+      const target = workers[index] as Worker;
+      const edge = connect(worker.name, target, target.ring !== undefined && target.ring === worker.ring);
+      worker.edgeTo.set(target.name, edge);
+      if (target === worker) worker.loop = edge;
+      else worker.onward.push(edge);
+    }
+  }
+  const entries = workers.filter((worker) => worker.vertex.isIngress).map((worker) => connect(OPEN_SEA, worker, false));
+  return { workers, byName: new Map(workers.map((worker) => [worker.name, worker])), entries, edges };
+}

@@ -1,0 +1,70 @@
+import type { FlowEvent, Middleware } from "../events/flow-event.ts";
+
+const TRACES_KEPT = 1000;
+
+const recorded = new Map<string, FlowEvent[]>();
+
+/** A middleware that keeps the events of the last 1000 traces for {@link getRecordedEvents}. `runOne` adds it by itself. */
+export const recordFlowEvents: Middleware = (event) => {
+  const events = recorded.get(event.traceId);
+  if (events !== undefined) {
+    events.push(event);
+    return;
+  }
+  recorded.set(event.traceId, [event]);
+  if (recorded.size <= TRACES_KEPT) return;
+  const [oldest] = recorded.keys();
+  recorded.delete(oldest as string);
+};
+
+/** The events of a trace in order, as recorded by `runOne` or {@link recordFlowEvents}; those of playbooks included. */
+export function getRecordedEvents(traceId: string): readonly FlowEvent[] {
+  return recorded.get(traceId) ?? [];
+}
+
+/** What {@link assertNodeSequence} compares. */
+export interface SequenceOptions {
+  /**
+   * `"exact"`: every attempt counts. `"collapseRetries"`: the attempts of one message count once.
+   * Names in an inner array may come in any order in either mode.
+   *
+   * @defaultValue `"exact"`
+   */
+  readonly mode?: "exact" | "collapseRetries";
+}
+
+/**
+ * Asserts in which order the nodes of a trace were run: `assertNodeSequence(id, ["split", ["a", "b"], "join"])`.
+ *
+ * @throws Error that shows both sequences when they differ or nothing was recorded
+ */
+export function assertNodeSequence(
+  traceId: string,
+  expected: readonly (string | readonly string[])[],
+  options: SequenceOptions = {},
+): void {
+  const events = getRecordedEvents(traceId);
+  if (events.length === 0)
+    throw new Error(
+      `No events of trace "${traceId}" were recorded: run it with runOne, or add the middleware recordFlowEvents`,
+    );
+  const starts = events.filter((event) => event.type === "node_start");
+  const counted = options.mode === "collapseRetries" ? starts.filter((event) => event.attempt === 1) : starts;
+  const actual = counted.map((event) => event.node);
+  if (matches(actual, expected)) return;
+  const shown = expected.map((step) => (typeof step === "string" ? step : `{${step.join(", ")}}`));
+  throw new Error(
+    `Trace "${traceId}" ran other nodes than expected\n  expected: ${shown.join(" → ")}\n  actual:   ${actual.join(" → ") || "none"}`,
+  );
+}
+
+function matches(actual: readonly string[], expected: readonly (string | readonly string[])[]): boolean {
+  let index = 0;
+  for (const step of expected) {
+    const group = typeof step === "string" ? [step] : step;
+    const found = actual.slice(index, index + group.length);
+    if ([...found].sort().join("\0") !== [...group].sort().join("\0")) return false;
+    index += group.length;
+  }
+  return index === actual.length;
+}

@@ -1,0 +1,78 @@
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { requireInteger } from "../foundation/options.ts";
+import type { AnyNode } from "../graph/edge-typing.ts";
+import type { Context } from "../graph/handler.ts";
+import { wrapHandler } from "../graph/node.ts";
+import type { Message } from "../message/message.ts";
+
+/** How the handler made by {@link simulateError} behaves. */
+export interface SimulatedHandler<Result> {
+  /** How many attempts fail before one succeeds. @defaultValue 1 */
+  readonly failTimes?: number;
+  /** What the successful attempts return. @defaultValue the message they are given */
+  readonly result?: Result;
+  /** Whether failures are counted for each trace apart. @defaultValue false: over all traces */
+  readonly perTrace?: boolean;
+}
+
+/** When a node fails that {@link simulateError} was given. */
+export interface SimulatedFault {
+  /** What is thrown. */
+  readonly error: unknown;
+  /** Which attempt of a message fails: 1 for the first, or all of a list. @defaultValue 1 */
+  readonly onAttempt?: number | readonly number[];
+  /** Only for this trace. @defaultValue every trace */
+  readonly traceId?: string;
+}
+
+/**
+ * Models failures. Given a name and a code, makes a handler that fails at first and then succeeds. Given
+ * a node, makes that node fail at chosen attempts in every flow run from now on, and returns how to end
+ * that.
+ *
+ * @example
+ * ```ts
+ * const flaky = node({ name: "flaky", policy: { maxRetries: 3 } }, simulateError("flaky", "NODE_EXCEPTION", { failTimes: 2, result: "ok" }));
+ * const mend = simulateError(embed, { error: new Error("busy"), onAttempt: 1 });
+ * ```
+ */
+export function simulateError<Result = Message>(
+  name: string,
+  code: FlowErrorCode,
+  options?: SimulatedHandler<Result>,
+): (message: Message, ctx: Context) => Promise<Result>;
+export function simulateError(node: AnyNode, fault: SimulatedFault): () => void;
+export function simulateError(
+  target: string | AnyNode,
+  second: FlowErrorCode | SimulatedFault,
+  options: SimulatedHandler<unknown> = {},
+): unknown {
+  if (typeof target === "string") return failingHandler(target, second as FlowErrorCode, options);
+  const { error, onAttempt = 1, traceId } = second as SimulatedFault;
+  const attempts = typeof onAttempt === "number" ? [onAttempt] : onAttempt;
+  for (const attempt of attempts) requireInteger("onAttempt", attempt, 1);
+  return wrapHandler(target, (_input, ctx, call) => {
+    if (attempts.includes(ctx.attempt) && (traceId === undefined || traceId === ctx.traceId)) throw error;
+    return call();
+  });
+}
+
+function failingHandler(name: string, code: FlowErrorCode, options: SimulatedHandler<unknown>) {
+  const { failTimes = 1, perTrace = false } = options;
+  requireInteger("failTimes", failTimes, 0);
+  const failures = new Map<string, number>();
+  return async (message: Message, ctx: Context): Promise<unknown> => {
+    const key = perTrace ? `${ctx.tenant}\0${ctx.traceId}` : "";
+    const failed = failures.get(key) ?? 0;
+    if (failed < failTimes) {
+      failures.set(key, failed + 1);
+      throw new FlowError({
+        code,
+        message: `Simulated failure ${failed + 1} of ${failTimes} at "${name}"`,
+        retryable: true,
+      });
+    }
+    if (perTrace) failures.delete(key);
+    return "result" in options ? options.result : message;
+  };
+}

@@ -1,0 +1,77 @@
+import type { Clock } from "../foundation/clock.ts";
+
+interface Pending {
+  readonly dueAt: number;
+  readonly order: number;
+  readonly callback: () => void;
+}
+
+/**
+ * A clock that stands still until it is told to advance. Pass it to `create(…, { clock })`, then
+ * `await clock.advance(1_000)` runs everything that is due within that second, in order, and lets
+ * handlers go on in between.
+ */
+export class TestClock implements Clock {
+  #now = 0;
+  #count = 0;
+  readonly #epoch: number;
+  readonly #pending = new Set<Pending>();
+
+  /** @param epochMs - what `epochNow` is at the start; @defaultValue 2026-01-01T00:00:00Z */
+  constructor(epochMs: number = Date.UTC(2026, 0, 1)) {
+    this.#epoch = epochMs;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  epochNow(): number {
+    return this.#epoch + this.#now;
+  }
+
+  setTimer(callback: () => void, delayMs: number): () => void {
+    const pending: Pending = { dueAt: this.#now + Math.max(0, delayMs), order: this.#count++, callback };
+    this.#pending.add(pending);
+    return () => this.#pending.delete(pending);
+  }
+
+  /** How many timers wait. A flow has one for all its waits. */
+  get timers(): number {
+    return this.#pending.size;
+  }
+
+  /** Moves time on by `ms` milliseconds, timer by timer. Resolves when everything that became due has run. */
+  async advance(ms: number): Promise<void> {
+    const until = this.#now + ms;
+    await settle();
+    for (;;) {
+      const next = this.#next();
+      if (next === undefined || next.dueAt > until) break;
+      this.#pending.delete(next);
+      this.#now = Math.max(this.#now, next.dueAt);
+      next.callback();
+      await settle();
+    }
+    this.#now = until;
+    await settle();
+  }
+
+  #next(): Pending | undefined {
+    let next: Pending | undefined;
+    for (const pending of this.#pending) {
+      if (
+        next === undefined ||
+        pending.dueAt < next.dueAt ||
+        (pending.dueAt === next.dueAt && pending.order < next.order)
+      )
+        next = pending;
+    }
+    return next;
+  }
+}
+
+/** Resolves when handlers that wait for nothing but promises have gone on as far as they can. */
+export function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

@@ -1,0 +1,52 @@
+import { FlowErrorCode } from "../foundation/flow-error.ts";
+import { WM } from "../message/controller.ts";
+
+/** Why a trace is exhausted. */
+export type ExhaustionCode =
+  | typeof FlowErrorCode.DEADLINE_EXCEEDED
+  | typeof FlowErrorCode.HOP_BUDGET_EXHAUSTED
+  | typeof FlowErrorCode.TOKEN_BUDGET_EXHAUSTED;
+
+/** The documented closing texts. */
+export const EXHAUSTION_TEXT: Readonly<Record<ExhaustionCode, string>> = {
+  DEADLINE_EXCEEDED: "Deadline exceeded",
+  HOP_BUDGET_EXHAUSTED: "Hop budget exhausted",
+  TOKEN_BUDGET_EXHAUSTED: "Token budget exhausted",
+};
+
+/** What becomes of the working memory that a controller sent to itself. */
+export type LoopStep = { readonly next: WM } | { readonly exhausted: ExhaustionCode };
+
+/**
+ * Counts a hop of a controller loop, unless the controller did so itself, and checks the budgets: the
+ * loop is over when the hops have reached `budgetHops` or the tokens `budgetTokens`.
+ */
+export function nextLoopStep(before: unknown, returned: WM): LoopStep {
+  const hopsBefore = before instanceof WM ? before.hops : 0;
+  const hops = returned.hops > hopsBefore ? returned.hops : returned.hops + 1;
+  if (returned.budgetHops !== null && hops >= returned.budgetHops)
+    return { exhausted: FlowErrorCode.HOP_BUDGET_EXHAUSTED };
+  if (returned.budgetTokens !== null && returned.tokensUsed >= returned.budgetTokens) {
+    return { exhausted: FlowErrorCode.TOKEN_BUDGET_EXHAUSTED };
+  }
+  return { next: hops === returned.hops ? returned : returned.with({ hops }) };
+}
+
+/** The child's working memory with budgets no larger than what the parent has left. */
+export function shrinkBudget(parent: unknown, child: unknown): unknown {
+  if (!(parent instanceof WM) || !(child instanceof WM)) return child;
+  const budgetHops = lesser(left(parent.budgetHops, parent.hops), child.budgetHops, child.hops);
+  const budgetTokens = lesser(left(parent.budgetTokens, parent.tokensUsed), child.budgetTokens, child.tokensUsed);
+  if (budgetHops === child.budgetHops && budgetTokens === child.budgetTokens) return child;
+  return child.with({ budgetHops, budgetTokens });
+}
+
+function left(budget: number | null, used: number): number | null {
+  return budget === null ? null : Math.max(0, budget - used);
+}
+
+function lesser(parentLeft: number | null, childBudget: number | null, childUsed: number): number | null {
+  if (parentLeft === null) return childBudget;
+  const allowed = childUsed + parentLeft;
+  return childBudget === null ? allowed : Math.min(childBudget, allowed);
+}

@@ -1,0 +1,101 @@
+import type { Message } from "../message/message.ts";
+import type { Outcome } from "../message/outcome.ts";
+import type { StreamChunk } from "../message/stream-chunk.ts";
+import type { TraceSink } from "./sink.ts";
+
+/** What `flow.stream` yields: pieces of streams while the trace runs, and its results. */
+export type StreamItem<Result> =
+  | { readonly type: "chunk"; readonly chunk: StreamChunk }
+  | { readonly type: "result"; readonly result: Result; readonly message: Message<Result> };
+
+/**
+ * For `stream`: a window of unread items between the trace and one reader. When the window is full the
+ * trace's producers wait, and nobody else.
+ *
+ * States: open → ended (items left to read) → drained.
+ */
+export class StreamSink implements TraceSink {
+  // results are handed to the reader, so none are kept beside
+  readonly keepResults = 0;
+  onRoom: (() => void) | null = null;
+  #items: (StreamItem<unknown> | undefined)[] = [];
+  #first = 0;
+  #outcome: Outcome | undefined;
+  #reader: { resolve: (item: StreamItem<unknown> | undefined) => void; reject: (error: unknown) => void } | undefined;
+  #isDetached = false;
+  readonly #window: number;
+
+  constructor(window: number) {
+    this.#window = window;
+  }
+
+  get unread(): number {
+    return this.#items.length - this.#first;
+  }
+
+  result(message: Message): boolean {
+    return this.#offer({ type: "result", result: message.payload, message }, false);
+  }
+
+  chunk(chunk: StreamChunk): boolean {
+    return this.#offer({ type: "chunk", chunk }, chunk.done);
+  }
+
+  ended(outcome: Outcome): void {
+    this.#outcome = outcome;
+    const reader = this.#reader;
+    if (reader === undefined) return;
+    this.#reader = undefined;
+    this.#close(reader.resolve, reader.reject);
+  }
+
+  /** The next item; `undefined` after the last. Rejects with the error of a trace that did not complete. */
+  next(): Promise<StreamItem<unknown> | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.unread > 0) {
+        const item = this.#items[this.#first] as StreamItem<unknown>;
+        this.#items[this.#first] = undefined;
+        this.#first += 1;
+        if (this.#first === this.#items.length) {
+          this.#items = [];
+          this.#first = 0;
+        } else if (this.#first >= 1024) {
+          this.#items = this.#items.slice(this.#first);
+          this.#first = 0;
+        }
+        resolve(item);
+        this.onRoom?.();
+      } else if (this.#outcome !== undefined) {
+        this.#close(resolve, reject);
+      } else {
+        this.#reader = { resolve, reject };
+      }
+    });
+  }
+
+  /** The reader has left and the trace goes on: from now on everything is taken and nothing kept. */
+  detach(): void {
+    this.#isDetached = true;
+    this.#items = [];
+    this.#first = 0;
+    this.onRoom?.();
+  }
+
+  #offer(item: StreamItem<unknown>, always: boolean): boolean {
+    if (this.#isDetached) return true;
+    const reader = this.#reader;
+    if (reader !== undefined) {
+      this.#reader = undefined;
+      reader.resolve(item);
+      return true;
+    }
+    if (this.unread >= this.#window && !always) return false;
+    this.#items.push(item);
+    return true;
+  }
+
+  #close(resolve: (item: undefined) => void, reject: (error: unknown) => void): void {
+    if (this.#outcome === undefined || this.#outcome.status === "completed") resolve(undefined);
+    else reject(this.#outcome.error);
+  }
+}

@@ -1,0 +1,145 @@
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { EMPTY_META, freezeMeta, type Meta } from "../message/meta.ts";
+import type { StreamChunk, StreamEnd } from "../message/stream-chunk.ts";
+
+/** Who writes a stream: an attempt, or someone outside of the flow's nodes. */
+export interface StreamWriter {
+  readonly node: string | undefined;
+  readonly attempt: number;
+}
+
+/** What a writer wants to send. */
+export interface ChunkDraft {
+  readonly text: string;
+  readonly streamId: string | undefined;
+  readonly seq: number | undefined;
+  readonly done: boolean;
+  readonly parentMeta: Meta;
+  readonly meta: Meta | undefined;
+}
+
+interface OpenStream {
+  nextSeq: number;
+  run: number;
+  writer: StreamWriter | undefined;
+}
+
+/**
+ * The streams of one trace: numbers their chunks, keeps each to one writer at a time and sees to it that
+ * each run of a stream ends with exactly one last chunk.
+ *
+ * States of a stream: open (has a writer) ⇄ closed (its last chunk was sent; the next chunk opens it again as its next run).
+ */
+export class StreamTable {
+  readonly #traceId: string;
+  readonly #tenant: string;
+  readonly #streams = new Map<string, OpenStream>();
+  readonly #ownIds = new Map<StreamWriter, string>();
+  #unnamed = 0;
+
+  constructor(traceId: string, tenant: string) {
+    this.#traceId = traceId;
+    this.#tenant = tenant;
+  }
+
+  /**
+   * Makes the next chunk of a stream.
+   *
+   * @throws FlowError `STREAM_BUSY` when another writer has not ended the stream
+   */
+  next(writer: StreamWriter, draft: ChunkDraft): StreamChunk {
+    const streamId = draft.streamId ?? this.#ownIdOf(writer);
+    let stream = this.#streams.get(streamId);
+    if (stream === undefined) {
+      stream = { nextSeq: 0, run: 0, writer };
+      this.#streams.set(streamId, stream);
+    } else if (stream.writer === undefined) {
+      stream.writer = writer;
+      stream.nextSeq = 0;
+      stream.run += 1;
+    } else if (stream.writer !== writer) {
+      throw new FlowError({
+        code: FlowErrorCode.STREAM_BUSY,
+        message: `Cannot write to stream "${streamId}": ${nameOf(stream.writer)} has not ended it; end it or use another streamId`,
+        traceId: this.#traceId,
+        tenant: this.#tenant,
+        node: writer.node,
+      });
+    }
+    const seq = draft.seq ?? stream.nextSeq;
+    if (!Number.isInteger(seq) || seq < stream.nextSeq) {
+      throw new RangeError(
+        `Option "seq" of stream "${streamId}" must be a whole number of ${stream.nextSeq} or more: got ${seq}`,
+      );
+    }
+    stream.nextSeq = seq + 1;
+    return this.#chunk(streamId, stream, writer, { ...draft, seq }, draft.done ? "done" : undefined);
+  }
+
+  /** Ends all streams that `writer` has open and returns their last chunks. */
+  endAll(writer: StreamWriter, end: StreamEnd): StreamChunk[] {
+    const last: StreamChunk[] = [];
+    for (const [streamId, stream] of this.#streams) {
+      if (stream.writer === writer) last.push(this.#lastChunk(streamId, stream, writer, end));
+    }
+    this.#ownIds.delete(writer);
+    return last;
+  }
+
+  /** Ends every open stream of the trace and returns their last chunks. */
+  endTrace(end: StreamEnd): StreamChunk[] {
+    const last: StreamChunk[] = [];
+    for (const [streamId, stream] of this.#streams) {
+      if (stream.writer !== undefined) last.push(this.#lastChunk(streamId, stream, stream.writer, end));
+    }
+    return last;
+  }
+
+  /** Lets the writer of a retry go on with the stream ids of the attempt before. */
+  inherit(from: StreamWriter, to: StreamWriter): void {
+    const streamId = this.#ownIds.get(from);
+    if (streamId !== undefined) this.#ownIds.set(to, streamId);
+  }
+
+  #lastChunk(streamId: string, stream: OpenStream, writer: StreamWriter, end: StreamEnd): StreamChunk {
+    const draft = { text: "", streamId, seq: stream.nextSeq, done: true, parentMeta: EMPTY_META, meta: undefined };
+    return this.#chunk(streamId, stream, writer, draft, end);
+  }
+
+  #chunk(
+    streamId: string,
+    stream: OpenStream,
+    writer: StreamWriter,
+    draft: ChunkDraft & { readonly seq: number },
+    end: StreamEnd | undefined,
+  ): StreamChunk {
+    if (end !== undefined) stream.writer = undefined;
+    return Object.freeze({
+      streamId,
+      seq: draft.seq,
+      text: draft.text,
+      done: end !== undefined,
+      ...(end === undefined ? {} : { end }),
+      attempt: writer.attempt,
+      run: stream.run,
+      ...(writer.node === undefined ? {} : { node: writer.node }),
+      traceId: this.#traceId,
+      tenant: this.#tenant,
+      meta: draft.meta === undefined ? draft.parentMeta : freezeMeta({ ...draft.parentMeta, ...draft.meta }),
+    });
+  }
+
+  #ownIdOf(writer: StreamWriter): string {
+    let streamId = this.#ownIds.get(writer);
+    if (streamId === undefined) {
+      this.#unnamed += 1;
+      streamId = this.#unnamed === 1 ? this.#traceId : `${this.#traceId}~${this.#unnamed}`;
+      this.#ownIds.set(writer, streamId);
+    }
+    return streamId;
+  }
+}
+
+function nameOf(writer: StreamWriter): string {
+  return writer.node === undefined ? "a caller outside of the flow" : `node "${writer.node}"`;
+}

@@ -1,0 +1,119 @@
+import { type Timer } from "../foundation/timer-wheel.ts";
+import type { Message, MessageHeaders } from "../message/message.ts";
+import type { Lane, LaneOwner } from "../queue/fair-queue.ts";
+import type { TraceSink } from "./sink.ts";
+import type { StreamTable } from "./stream-table.ts";
+
+/** One of a trace's attempts, linked by the trace. */
+export interface TraceMember {
+  nextOfTrace: TraceMember | null;
+  prevOfTrace: TraceMember | null;
+}
+
+/** Messages of a trace that wait in a join for others. */
+export interface Gathered {
+  readonly place: unknown;
+  readonly messages: Message[];
+  readonly want: number;
+  timer: Timer | undefined;
+  high: number;
+  low: number;
+}
+
+/**
+ * One request on its way through a flow, and sole owner of everything that exists because of it. What
+ * hangs on a trace is released with it.
+ *
+ * States: open → ended, and unwinding as long as handlers that were told to stop have not returned.
+ * `live` counts its messages that are somewhere: waiting to be accepted, on an edge, in an attempt, parked.
+ * When it falls to zero the work has run out and the trace ends.
+ */
+export class Trace implements LaneOwner {
+  /** Tells apart traces that share a business id. */
+  readonly run: number;
+  readonly id: string;
+  readonly headers: MessageHeaders;
+  readonly sink: TraceSink;
+  /** Whether messages may still come from outside: opened by `emit`. */
+  readonly isOpenEnded: boolean;
+  /** The clock's `now()` at the start. */
+  readonly startedAt: number;
+  isOpen = true;
+  live = 0;
+  /** Those of `live` that wait in joins. */
+  joined = 0;
+  /** Attempts that wait for a further message. */
+  fetching = 0;
+  /** Handlers that were told to stop and have not returned. */
+  unwinding = 0;
+  lanes: Lane | null = null;
+  firstMember: TraceMember | null = null;
+  gathered: Gathered[] | null = null;
+  streams: StreamTable | null = null;
+  /** What to undo at the end: listeners, subflows, remote tasks. */
+  releases: Set<(reason: unknown) => void> | null = null;
+  deadlineTimer: Timer | undefined;
+  /** Epoch milliseconds. */
+  deadlineAt: number | undefined;
+  results: Message[] | null = null;
+  resultCount = 0;
+  lastNode: string | undefined;
+  lastReason = "";
+  outputs = 0;
+  /** Messages from outside that wait for room on several edges. */
+  entrySends: Set<object> | null = null;
+  /** Those who wait until results or chunks have been read, in order; each answers whether it got in. */
+  unread: (() => boolean)[] | null = null;
+  /** The next trace of the same chain of the table. */
+  nextInTable: Trace | null = null;
+
+  constructor(
+    run: number,
+    id: string,
+    headers: MessageHeaders,
+    sink: TraceSink,
+    isOpenEnded: boolean,
+    startedAt: number,
+  ) {
+    this.run = run;
+    this.id = id;
+    this.headers = headers;
+    this.sink = sink;
+    this.isOpenEnded = isOpenEnded;
+    this.startedAt = startedAt;
+  }
+
+  get tenant(): string {
+    return this.headers.tenant;
+  }
+
+  get priority(): number {
+    return this.headers.priority ?? 0;
+  }
+
+  link(member: TraceMember): void {
+    const first = this.firstMember;
+    member.nextOfTrace = first;
+    member.prevOfTrace = null;
+    if (first !== null) first.prevOfTrace = member;
+    this.firstMember = member;
+  }
+
+  unlink(member: TraceMember): void {
+    if (member.prevOfTrace === null) {
+      if (this.firstMember !== member) return;
+      this.firstMember = member.nextOfTrace;
+    } else {
+      member.prevOfTrace.nextOfTrace = member.nextOfTrace;
+    }
+    if (member.nextOfTrace !== null) member.nextOfTrace.prevOfTrace = member.prevOfTrace;
+    member.nextOfTrace = member.prevOfTrace = null;
+  }
+
+  /** Registers what is to be undone when the trace ends and returns a function that takes it back. */
+  onEnd(release: (reason: unknown) => void): () => void {
+    this.releases ??= new Set();
+    this.releases.add(release);
+    return () => this.releases?.delete(release);
+  }
+}
