@@ -78,7 +78,7 @@ export interface AnyEdges {
 }
 
 type TypesOf<Args extends readonly unknown[]> = Args[number] extends infer Arg
-  ? Arg extends { readonly "~edges"?: infer Types }
+  ? Arg extends { readonly "~edges"?: (infer Types) | undefined }
     ? NonNullable<Types>
     : never
   : never;
@@ -105,7 +105,9 @@ export type InputOf<Node> = [Node] extends [AnyNode]
   : never;
 
 /** What any of these nodes sends. */
-export type OutputOf<Node> = Node extends { readonly "~node"?: NodeTypes<never, infer Output, never> } ? Output : never;
+export type OutputOf<Node> = Node extends { readonly "~node"?: NodeTypes<never, infer Output, never> | undefined }
+  ? Output
+  : never;
 
 /** The resources that all of these nodes need together. */
 export type ResourcesOf<Node> = [Node] extends [AnyNode]

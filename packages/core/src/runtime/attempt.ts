@@ -65,7 +65,7 @@ export class AttemptExtras {
  * next one is born parked → queued or running. Whatever ends the trace makes every attempt of it over.
  */
 export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
-  readonly worker: Worker;
+  worker: Worker;
   readonly trace: Trace;
   message: Message;
   /** The edge on which it has a place while it is queued. */
@@ -74,9 +74,9 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   inRing = false;
   /** The send that waits for a place for it. */
   send: Send | null = null;
-  readonly attempt: number;
-  readonly high: number;
-  readonly low: number;
+  attempt: number;
+  high: number;
+  low: number;
   state: State = State.QUEUED;
   slot: Slot = Slot.NONE;
   /** How many messages it has sent so far. */
@@ -102,6 +102,16 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
     this.high = high;
     this.low = low;
     this.attempt = attempt;
+  }
+
+  /** Becomes the first attempt of the next message, where nobody outside the runtime has seen it. */
+  goOn(worker: Worker, message: Message, high: number, low: number): void {
+    this.worker = worker;
+    this.message = message;
+    this.high = high;
+    this.low = low;
+    this.attempt = 1;
+    this.outputs = 0;
   }
 
   get more(): AttemptExtras {

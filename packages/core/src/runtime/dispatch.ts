@@ -52,9 +52,14 @@ export class Dispatch {
 
   /** Gives a message the slot it may have and runs it soon. */
   launch(attempt: Attempt): void {
+    this.launchNow(attempt);
+    this.#flushSoon();
+  }
+
+  /** Gives a message the slot it may have; the caller flushes. */
+  launchNow(attempt: Attempt): void {
     this.#takeSlot(attempt);
     this.#ready.push(attempt);
-    this.#flushSoon();
   }
 
   /** Puts a message in its node's waiting line. */
@@ -300,6 +305,7 @@ export class Dispatch {
     else message = carry(attempt.message, value);
 
     if (message !== null && attempt.extras === null && !engine.isWatched && engine.scheduler.ready === undefined) {
+      if (worker.onward.length === 0 && trace.live === 1 && this.#answer(attempt, trace, message)) return null;
       const next = this.#handOn(attempt, worker, trace, message);
       if (next !== null) return next;
       // the budget of the loop was used up
@@ -338,34 +344,43 @@ export class Dispatch {
         return null;
     }
     const { target } = edge;
-    const output = attempt.outputs;
-    const next = new Attempt(
-      target,
-      trace,
-      sent,
-      null,
-      mixHigh(attempt.high, attempt.low, edge.index, output),
-      mixLow(attempt.high, attempt.low, edge.index, output),
-      1,
-    );
-    attempt.state = State.OVER;
-    attempt.slot = Slot.NONE;
+    const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
+    const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
+    if (target !== worker) {
+      target.running += 1;
+      if (trace.lanes !== null) this.letNextGo(worker, trace);
+      if (attempt.inRing) this.leaveRing(attempt);
+      this.#giveSlotOn(worker);
+    }
+    if (!worker.takesContext) {
+      // nobody but the runtime has seen this attempt: it can go on as the next
+      attempt.goOn(target, sent, high, low);
+      return attempt;
+    }
+    const next = new Attempt(target, trace, sent, null, high, low, 1);
     next.state = State.RUNNING;
     next.slot = Slot.HELD;
-    if (target === worker) {
-      next.inRing = attempt.inRing;
-      attempt.inRing = false;
-      trace.unlink(attempt);
-      trace.link(next);
-      return next;
-    }
-    trace.unlink(attempt);
-    trace.link(next);
-    target.running += 1;
-    if (trace.lanes !== null) this.letNextGo(worker, trace);
-    if (attempt.inRing) this.leaveRing(attempt);
-    this.#giveSlotOn(worker);
+    next.inRing = attempt.inRing;
+    attempt.state = State.OVER;
+    attempt.slot = Slot.NONE;
+    attempt.inRing = false;
+    trace.replace(attempt, next);
     return next;
+  }
+
+  /** The short way out: the only result of a call, with nothing of the trace left. Answers whether it was that. */
+  #answer(attempt: Attempt, trace: Trace, message: Message): boolean {
+    if (
+      trace.sink.completed === undefined ||
+      trace.resultCount > 0 ||
+      (attempt.worker.loop !== undefined && message.payload instanceof WM)
+    )
+      return false;
+    attempt.state = State.OVER;
+    trace.resultCount = 1;
+    this.leave(attempt);
+    this.#engine.ending.answered(trace, message);
+    return true;
   }
 
   #nextTurn(): Promise<void> {

@@ -43,6 +43,10 @@ export class Ending {
 
   /** The trace's work has run out. */
   finish(trace: Trace): void {
+    if (trace.resultCount > 0 && trace.joined === 0) {
+      this.#complete(trace);
+      return;
+    }
     if (trace.resultCount > 0) {
       this.#end(trace, "completed", undefined, undefined);
       return;
@@ -163,6 +167,35 @@ export class Ending {
     if (!extras.isZombie) this.#unwound(trace, attempt, false);
   }
 
+  /** The one result of a call is there and nothing else is left of its trace. */
+  answered(trace: Trace, result: Message): void {
+    trace.isOpen = false;
+    trace.live = 0;
+    this.counts.completed += 1;
+    trace.deadlineTimer?.cancel();
+    trace.sink.completed?.(result);
+    if (trace.releases !== null) this.#release(trace, undefined);
+    this.#close(trace);
+  }
+
+  /** Nothing of the trace waits or works any more, and there are results. */
+  #complete(trace: Trace): void {
+    const outcome = this.#outcome(trace, "completed", undefined, undefined);
+    trace.isOpen = false;
+    this.counts.completed += 1;
+    trace.deadlineTimer?.cancel();
+    this.#engine.ledger.ended(trace, outcome);
+    this.#settle(trace, outcome, "completed", undefined);
+    if (trace.releases !== null) this.#release(trace, outcome);
+    this.#close(trace);
+  }
+
+  #release(trace: Trace, reason: unknown): void {
+    const releases = [...(trace.releases ?? [])];
+    trace.releases = null;
+    for (const release of releases) release(reason);
+  }
+
   #giveUp(attempt: Attempt): void {
     const { worker, trace } = attempt;
     attempt.more.isZombie = true;
@@ -239,11 +272,7 @@ export class Ending {
       if (engine.reporter.hasListeners) engine.reporter.node(attempt, { type: "node_cancelled", reason: text });
       attempt.abort(error);
     }
-    if (trace.releases !== null) {
-      const releases = [...trace.releases];
-      trace.releases = null;
-      for (const release of releases) release(error ?? outcome);
-    }
+    if (trace.releases !== null) this.#release(trace, error ?? outcome);
     if (running.length === 0) this.#close(trace);
     return state;
   }

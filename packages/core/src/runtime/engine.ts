@@ -34,7 +34,8 @@ const KNOWN_TENANTS = 1000;
 /** What a trace is opened with. */
 export interface Opening {
   readonly message: Message;
-  readonly edges: readonly Edge[];
+  /** Whether the trace id was made just now, so that no other trace can have it. */
+  readonly isNew: boolean;
   readonly sink: TraceSink;
   readonly signal: AbortSignal | undefined;
   /** Whether messages may still come from outside. */
@@ -88,6 +89,7 @@ export class Engine {
   onIdle: (() => void) | undefined;
   isStopping = false;
   #runs = 0;
+  readonly #hasWeights: boolean;
   readonly #tenantHeaders = new Map<string, MessageHeaders>();
 
   constructor(
@@ -103,6 +105,7 @@ export class Engine {
     this.timers = new TimerWheel(options.clock);
     this.middlewares = middlewares;
     this.resources = resources;
+    this.#hasWeights = typeof options.tenantWeights === "function" || Object.keys(options.tenantWeights).length > 0;
     this.newId = createIdSource(options.random);
     this.runId = this.newId();
     this.lineageSeed = Math.floor(options.random() * 4_294_967_296) | 0;
@@ -127,16 +130,12 @@ export class Engine {
    * @throws FlowError `FLOW_STOPPED`, `TRACE_UNWINDING`
    */
   open(opening: Opening): Trace {
-    const { message, sink, signal } = opening;
-    this.#requireAcceptance(message);
-    const trace = new Trace(
-      this.#runs++,
-      message.traceId,
-      message.headers,
-      sink,
-      opening.isOpenEnded,
-      this.clock.now(),
-    );
+    const { message, sink, signal, isNew } = opening;
+    this.#requireAcceptance(message, isNew);
+    if (this.#hasWeights) this.weightOf(message.headers.tenant);
+    // a call wants its result alone: how long it took is read only when somebody watches
+    const startedAt = this.isWatched || sink.completed === undefined ? this.clock.now() : 0;
+    const trace = new Trace(this.#runs++, message.traceId, message.headers, sink, opening.isOpenEnded, startedAt);
     this.traces.add(trace);
     this.accepted += 1;
     if (this.reporter.hasListeners) this.reporter.trace(trace, { type: "trace_start", topic: message.headers.topic });
@@ -148,6 +147,8 @@ export class Engine {
   /** Sends a message of the outside into a trace. Resolves when it was accepted; `undefined` when it was at once. */
   enter(trace: Trace, message: Message, edges: readonly Edge[]): Promise<void> | undefined {
     if (!trace.isOpen) return undefined;
+    if (edges.length === 1 && !this.isWatched && this.sending.startAtOnce(trace, message, edges[0] as Edge))
+      return undefined;
     let settle: ((failure: Error | undefined) => void) | null = null;
     const accepted = trace.isOpenEnded
       ? new Promise<void>((resolve, reject) => {
@@ -171,13 +172,13 @@ export class Engine {
 
   /** The open trace of that id into which `emit` sends further messages. */
   openEndedTrace(message: Message): Trace | undefined {
-    this.#requireAcceptance(message);
+    this.#requireAcceptance(message, false);
     if (!this.traces.has(message.traceId)) return undefined;
     return this.traces.find(message.traceId, message.headers.tenant).find((trace) => trace.isOpen && trace.isOpenEnded);
   }
 
   weightOf(tenant: string): number {
-    return weightOf(this.options, tenant);
+    return this.#hasWeights ? weightOf(this.options, tenant) : 1;
   }
 
   /** Headers, the same object for the same tenant where there is nothing else in them. */
@@ -328,7 +329,7 @@ export class Engine {
     });
   }
 
-  #requireAcceptance(message: Message): void {
+  #requireAcceptance(message: Message, isNew: boolean): void {
     const { traceId, headers } = message;
     if (this.isStopping) {
       throw new FlowError({
@@ -338,7 +339,7 @@ export class Engine {
         tenant: headers.tenant,
       });
     }
-    if (!this.traces.has(traceId)) return;
+    if (isNew || !this.traces.has(traceId)) return;
     const unwinding = this.traces.find(traceId, headers.tenant).find((trace) => !trace.isOpen);
     if (unwinding === undefined) return;
     throw new FlowError({

@@ -5,12 +5,12 @@ import type { Middleware } from "../events/flow-event.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { ChunkInit, NodeOrName, PlaybookFlow } from "../graph/handler.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
-import { DEFAULT_HEADERS, Message } from "../message/message.ts";
-import type { Meta } from "../message/meta.ts";
+import { DEFAULT_HEADERS, FROM_MESSAGE, Message, type MessageHeaders } from "../message/message.ts";
+import { EMPTY_META, type Meta } from "../message/meta.ts";
 import type { Outcome } from "../message/outcome.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
 import type { HistoryPage, RemoteBinding } from "../ports/state-store.ts";
-import { PromiseSink, type TraceSink } from "../trace/sink.ts";
+import { CallSink, OutcomeSink, type TraceSink } from "../trace/sink.ts";
 import { type StreamItem, StreamSink } from "../trace/stream-sink.ts";
 import type { StreamWriter } from "../trace/stream-table.ts";
 import type { Trace } from "../trace/trace.ts";
@@ -173,11 +173,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    */
   call(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<Result> {
     return new Promise((resolve, reject) => {
-      const sink = new PromiseSink(1, (outcome) => {
-        if (outcome.status === "completed") resolve(outcome.result as Result);
-        else reject(outcome.error);
-      });
-      this.#begin(input, options, sink);
+      this.#begin(input, options, new CallSink(resolve, reject));
     });
   }
 
@@ -188,11 +184,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    */
   outcome(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<Outcome<Result>> {
     return new Promise((resolve) => {
-      this.#begin(
-        input,
-        options,
-        new PromiseSink(this.#options.maxResults, (outcome) => resolve(outcome as Outcome<Result>)),
-      );
+      this.#begin(input, options, new OutcomeSink(this.#options.maxResults, resolve as (outcome: Outcome) => void));
     });
   }
 
@@ -239,7 +231,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const engine = this.#running();
     const { message, edges } = this.#prepare(engine, input, options);
     const known = engine.openEndedTrace(message);
-    const trace = known ?? this.#openEnded(engine, message, edges, options.signal);
+    const trace = known ?? this.#openEnded(engine, message, options.signal);
     await engine.enter(trace, message, edges);
     return message.traceId;
   }
@@ -253,7 +245,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const engine = this.#running();
     const { message, edges } = this.#prepare(engine, input, options);
     engine.requireRoom(message, edges);
-    const trace = engine.openEndedTrace(message) ?? this.#openEnded(engine, message, edges, options.signal);
+    const trace = engine.openEndedTrace(message) ?? this.#openEnded(engine, message, options.signal);
     void engine.enter(trace, message, edges);
     return message.traceId;
   }
@@ -398,21 +390,26 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
 
   #begin(input: unknown, options: EmitOptions, sink: TraceSink): Trace {
     const engine = this.#running();
-    const { message, edges } = this.#prepare(engine, input, options);
-    const trace = engine.open({ message, edges, sink, signal: options.signal, isOpenEnded: false });
+    const { message, edges, isNew } = this.#prepare(engine, input, options);
+    const trace = engine.open({ message, isNew, sink, signal: options.signal, isOpenEnded: false });
     void engine.enter(trace, message, edges);
     return trace;
   }
 
-  #openEnded(engine: Engine, message: Message, edges: readonly Edge[], signal: AbortSignal | undefined): Trace {
+  #openEnded(engine: Engine, message: Message, signal: AbortSignal | undefined): Trace {
     const sink = engine.rookery.sinkFor();
     sink.emitsErrors = this.#options.emitErrorsToRookery;
-    const trace = engine.open({ message, edges, sink, signal, isOpenEnded: true });
+    const trace = engine.open({ message, isNew: false, sink, signal, isOpenEnded: true });
     sink.trace = trace;
     return trace;
   }
 
-  #prepare(engine: Engine, input: unknown, options: EmitOptions): { message: Message; edges: readonly Edge[] } {
+  #prepare(
+    engine: Engine,
+    input: unknown,
+    options: EmitOptions,
+  ): { message: Message; edges: readonly Edge[]; isNew: boolean } {
+    const edges = this.#entries(engine, options.to);
     const base = input instanceof Message ? input : undefined;
     let deadlineAt = options.deadlineAt ?? base?.deadlineAt;
     if (options.timeoutMs !== undefined) {
@@ -432,7 +429,15 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       meta === undefined &&
       deadlineAt === base.deadlineAt
     ) {
-      return { message: base, edges: this.#entries(engine, options.to) };
+      return { message: base, edges, isNew: false };
+    }
+    if (
+      base === undefined &&
+      traceId === undefined &&
+      meta === undefined &&
+      (deadlineAt === undefined || Number.isFinite(deadlineAt))
+    ) {
+      return { message: carriedFrom(engine, input, headers, deadlineAt), edges, isNew: true };
     }
     const message = new Message({
       payload: base === undefined ? input : base.payload,
@@ -442,7 +447,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       deadlineAt,
       meta: meta === undefined ? base?.meta : { ...base?.meta, ...meta },
     });
-    return { message, edges: this.#entries(engine, options.to) };
+    return { message, edges, isNew: false };
   }
 
   #entries(engine: Engine, to: EmitOptions["to"]): readonly Edge[] {
@@ -518,6 +523,20 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       `Cannot run flow "${this.name}": these nodes validate but have no schemas and no entry in the registry: ${missing.map((name) => `"${name}"`).join(", ")}`,
     );
   }
+}
+
+/** A message of a new trace, from parts that need no check. */
+function carriedFrom(
+  engine: Engine,
+  payload: unknown,
+  headers: MessageHeaders,
+  deadlineAt: number | undefined,
+): Message {
+  const createdAt = engine.clock.epochNow();
+  return new Message(
+    { payload, headers, traceId: engine.newId(), createdAt, deadlineAt, meta: EMPTY_META },
+    FROM_MESSAGE,
+  );
 }
 
 const OUTSIDE: StreamWriter = { node: undefined, attempt: 0 };

@@ -56,7 +56,7 @@ export class Playbooks {
       });
       const trace = child.open({
         message,
-        edges: child.workshop.entries,
+        isNew: false,
         sink,
         signal: parent.signal,
         isOpenEnded: false,

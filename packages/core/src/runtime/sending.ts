@@ -45,6 +45,25 @@ export class Sending {
     return false;
   }
 
+  /** Starts a message from outside in this very turn, if its node is free. */
+  startAtOnce(trace: Trace, message: Message, edge: Edge): boolean {
+    const worker = edge.target;
+    if (
+      worker.node.gathering !== undefined ||
+      trace.fetching > 0 ||
+      !this.#engine.dispatch.mayStart(worker, trace, false)
+    )
+      return false;
+    const output = trace.outputs++;
+    const { lineageSeed } = this.#engine;
+    const high = mixHigh(lineageSeed, trace.run | 0, edge.index, output);
+    const low = mixLow(lineageSeed, trace.run | 0, edge.index, output);
+    this.#engine.ledger.expected(trace);
+    this.#engine.dispatch.launchNow(new Attempt(worker, trace, message, null, high, low, 1));
+    this.#engine.dispatch.flush();
+    return true;
+  }
+
   /** Whether {@link Sending.send} would be accepted at once. */
   hasRoom(trace: Trace, from: Attempt | null, edges: readonly Edge[]): boolean {
     if ((from?.extras?.outbox.length ?? 0) > 0) return false;
@@ -168,7 +187,7 @@ export class Sending {
 
   #target(send: Send, edge: Edge): Attempt {
     const { trace, from, output } = send;
-    const high = from === null ? engineSeed(this.#engine, trace) : from.high;
+    const high = from === null ? this.#engine.lineageSeed : from.high;
     const low = from === null ? trace.run | 0 : from.low;
     return new Attempt(
       edge.target,
@@ -318,10 +337,6 @@ function cycleFrom(source: string, first: Worker): string[] {
   }
   const repeated = worker?.name ?? source;
   return [...path.slice(Math.max(path.indexOf(repeated), 0)), repeated];
-}
-
-function engineSeed(engine: Engine, trace: Trace): number {
-  return (engine.lineageSeed ^ Math.floor(trace.run / 4_294_967_296)) | 0;
 }
 
 /** The error of a message for which an edge has no room and whose sender does not wait. */

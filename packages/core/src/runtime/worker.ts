@@ -66,6 +66,8 @@ export class Worker {
   readonly holdsEmits: boolean;
   readonly checkInput: CheckMessage | undefined;
   readonly checkOutput: CheckValue | undefined;
+  /** Whether the handler may look at its context. */
+  readonly takesContext: boolean;
   readonly call: (message: Message, attempt: Attempt) => unknown;
   readonly ring: Ring | undefined;
   /** What waits for a slot; in a ring only what comes from inside it. */
@@ -113,6 +115,7 @@ export class Worker {
       this.checkOutput = valueCheck(node.name, models.output);
     }
     const handler = handlerOf(node);
+    this.takesContext = takesContext(handler);
     this.call = node.style === "message" ? handler : (message, attempt) => handler(message.payload, attempt);
   }
 
@@ -146,6 +149,20 @@ export class Worker {
     this.#outerTurn = !this.#outerTurn;
     return this.#outerTurn ? (this.outer.pop() ?? this.inbox.pop()) : (this.inbox.pop() ?? this.outer.pop());
   }
+}
+
+/** Whether a function may look at its second argument. When in doubt it does. */
+function takesContext(handler: (...args: never[]) => unknown): boolean {
+  if (handler.length !== 1) return true;
+  const source = Function.prototype.toString.call(handler);
+  // a rest or default parameter does not count in `length`, and `arguments` has everything
+  const parameters = source.slice(0, source.includes("=>") ? source.indexOf("=>") : source.indexOf("{"));
+  return (
+    parameters.includes(",") ||
+    parameters.includes("=") ||
+    source.includes("arguments") ||
+    source.includes("[native code]")
+  );
 }
 
 /** Schemas of a node, its own or the registry's. */

@@ -7,7 +7,7 @@ import type { StreamChunk } from "../message/stream-chunk.ts";
  * calls it; a sink without room answers `false` and calls `onRoom` when that changes.
  */
 export interface TraceSink {
-  /** Whether the first result is enough and further ones may be dropped. */
+  /** How many results are kept for the outcome; 0 where they are handed on as they come. */
   readonly keepResults: number;
   /** Set by the engine while somebody waits for room. */
   onRoom: (() => void) | null;
@@ -15,19 +15,51 @@ export interface TraceSink {
   result(message: Message, node: string): boolean;
   /** Takes a chunk, or answers `false` and takes nothing. Last chunks are always taken. */
   chunk(chunk: StreamChunk): boolean;
+  /** Settles whoever waits for the first result alone. Called instead of `ended` when nobody else watches. */
+  completed?(first: Message): void;
   /** Settles whoever waits. Called once, last. */
   ended(outcome: Outcome): void;
 }
 
-/** For `call` and `outcome`: one promise for the whole trace. Chunks are not read by anyone. */
-export class PromiseSink implements TraceSink {
+/** For `call`: the first result is all that is wanted, and no outcome is made where there is one. */
+export class CallSink implements TraceSink {
+  readonly keepResults = 1;
+  onRoom: (() => void) | null = null;
+  readonly #resolve: (result: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(resolve: (result: never) => void, reject: (error: unknown) => void) {
+    this.#resolve = resolve as (result: unknown) => void;
+    this.#reject = reject;
+  }
+
+  result(): boolean {
+    return true;
+  }
+
+  chunk(): boolean {
+    return true;
+  }
+
+  completed(first: Message): void {
+    this.#resolve(first.payload);
+  }
+
+  ended(outcome: Outcome): void {
+    if (outcome.status === "completed") this.#resolve(outcome.result);
+    else this.#reject(outcome.error);
+  }
+}
+
+/** For `outcome`: one promise for the whole trace. Chunks are read by nobody. */
+export class OutcomeSink implements TraceSink {
   readonly keepResults: number;
   onRoom: (() => void) | null = null;
-  readonly #settle: (outcome: Outcome) => void;
+  readonly #resolve: (outcome: Outcome) => void;
 
-  constructor(keepResults: number, settle: (outcome: Outcome) => void) {
+  constructor(keepResults: number, resolve: (outcome: Outcome) => void) {
     this.keepResults = keepResults;
-    this.#settle = settle;
+    this.#resolve = resolve;
   }
 
   result(): boolean {
@@ -39,6 +71,6 @@ export class PromiseSink implements TraceSink {
   }
 
   ended(outcome: Outcome): void {
-    this.#settle(outcome);
+    this.#resolve(outcome);
   }
 }

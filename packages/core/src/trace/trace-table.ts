@@ -15,12 +15,13 @@ export class TraceTable {
 
   add(trace: Trace): void {
     if (this.size >= this.#chains.length) this.#grow();
+    trace.hash = hash(trace.id);
     this.#insert(trace);
     this.size += 1;
   }
 
   remove(trace: Trace): void {
-    const index = this.#indexOf(trace.id);
+    const index = trace.hash & (this.#chains.length - 1);
     let before: Trace | null = null;
     let found = this.#chains[index] ?? null;
     while (found !== null && found !== trace) {
@@ -69,11 +70,11 @@ export class TraceTable {
   }
 
   #first(id: string): Trace | null {
-    return this.#chains[this.#indexOf(id)] ?? null;
+    return this.#chains[hash(id) & (this.#chains.length - 1)] ?? null;
   }
 
   #insert(trace: Trace): void {
-    const index = this.#indexOf(trace.id);
+    const index = trace.hash & (this.#chains.length - 1);
     trace.nextInTable = this.#chains[index] ?? null;
     this.#chains[index] = trace;
   }
@@ -82,10 +83,6 @@ export class TraceTable {
     const traces = this.all().reverse();
     this.#chains = new Array<Trace | null>(this.#chains.length * 4).fill(null);
     for (const trace of traces) this.#insert(trace);
-  }
-
-  #indexOf(id: string): number {
-    return hash(id) & (this.#chains.length - 1);
   }
 }
 

@@ -64,6 +64,8 @@ export class Trace implements LaneOwner {
   entrySends: Set<object> | null = null;
   /** Those who wait until results or chunks have been read, in order; each answers whether it got in. */
   unread: (() => boolean)[] | null = null;
+  /** Of the id; set by the table. */
+  hash = 0;
   /** The next trace of the same chain of the table. */
   nextInTable: Trace | null = null;
 
@@ -108,6 +110,16 @@ export class Trace implements LaneOwner {
     }
     if (member.nextOfTrace !== null) member.nextOfTrace.prevOfTrace = member.prevOfTrace;
     member.nextOfTrace = member.prevOfTrace = null;
+  }
+
+  /** Puts one member in the place of another. */
+  replace(member: TraceMember, next: TraceMember): void {
+    if (this.firstMember === member && member.nextOfTrace === null) {
+      this.firstMember = next;
+      return;
+    }
+    this.unlink(member);
+    this.link(next);
   }
 
   /** Registers what is to be undone when the trace ends and returns a function that takes it back. */
