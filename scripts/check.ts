@@ -48,6 +48,9 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+// Some tools colour what they write into a pipe; a log file is no place for that.
+if (!process.stdout.isTTY) process.env["NO_COLOR"] = "1";
+
 const failed: string[] = [];
 for (const [name, commands] of Object.entries(steps)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;

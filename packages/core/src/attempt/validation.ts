@@ -12,7 +12,7 @@ export type CheckValue = (value: unknown) => unknown;
  * A check of payloads against a schema. A payload that does not pass throws a FlowError with `code`
  * that names the node, the place and the problem; its `details.issues` lists them all.
  */
-export function messageCheck(node: string, code: FlowErrorCode, schema: Schema<never, unknown>): CheckMessage {
+export function messageCheck(node: string, code: FlowErrorCode, schema: Schema<unknown, unknown>): CheckMessage {
   const parse = payloadCheck(node, code, schema);
   return (message) => {
     const parsed = parse(message.payload);
@@ -22,7 +22,7 @@ export function messageCheck(node: string, code: FlowErrorCode, schema: Schema<n
 }
 
 /** {@link messageCheck} for a handler's return value. Nothing, which sends nothing, passes. */
-export function valueCheck(node: string, schema: Schema<never, unknown>): CheckValue {
+export function valueCheck(node: string, schema: Schema<unknown, unknown>): CheckValue {
   const parse = payloadCheck(node, FlowErrorCode.OUTPUT_INVALID, schema);
   const checkMessage = messageCheck(node, FlowErrorCode.OUTPUT_INVALID, schema);
   return (value) => {
@@ -34,7 +34,7 @@ export function valueCheck(node: string, schema: Schema<never, unknown>): CheckV
 function payloadCheck(
   node: string,
   code: FlowErrorCode,
-  schema: Schema<never, unknown>,
+  schema: Schema<unknown, unknown>,
 ): (payload: unknown) => unknown {
   const { validate } = schema["~standard"];
   const side = code === FlowErrorCode.INPUT_INVALID ? "input" : "output";

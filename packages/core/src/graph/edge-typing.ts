@@ -49,69 +49,97 @@ export type Onward<Output, Loops extends boolean> = Loops extends true ? Exclude
 export type PayloadOf<Returned> =
   Returned extends Message<infer Payload> ? Payload : Returned extends undefined | void ? never : Returned;
 
-/** The names among `Names` that are not `Own`: an edge to oneself makes no predecessor. */
-export type OtherNames<Own extends string, Node extends { readonly name: string }> = Exclude<Node["name"], Own>;
-
-/** `Name` if it has a successor that is not itself. */
-export type SourceName<Name extends string, Others> = [Others] extends [never] ? never : Name;
-
-/** Nodes that are not among `Names`. */
-type NodesBeside<Node, Names extends string> = string extends Names
-  ? Node
-  : Node extends { readonly name: Names }
-    ? never
-    : Node;
-
-/** What {@link Edges} carries for the type checker. */
-export interface EdgesTypes<out Nodes, out Sources extends string, out Sinks extends string> {
-  readonly nodes: Nodes;
-  /** Names of nodes with a successor. */
-  readonly sources: Sources;
-  /** Names of nodes with a predecessor. */
-  readonly sinks: Sinks;
+/**
+ * A node and its successors, in types. It has what `create` needs as properties of its own, since looking
+ * them up over many connections costs the compiler next to nothing, and comparing types a great deal.
+ */
+export interface Connection<out Source extends string, out From, out Targets extends string, out To, in Resources> {
+  readonly source: Source;
+  readonly from: From;
+  /** Names of the successors that are not the node itself. */
+  readonly targets: Targets;
+  readonly to: To;
+  /** The name of the node, since it has a successor that is not itself. */
+  readonly sender: Source;
+  readonly needs: (resources: Resources) => void;
 }
+
+/** A node that has no successor but itself. */
+export interface Lone<out Source extends string, out From, in Resources> {
+  readonly source: Source;
+  readonly from: From;
+  readonly targets: never;
+  readonly to: From;
+  readonly sender: never;
+  readonly needs: (resources: Resources) => void;
+}
+
+/** Any connection. */
+export interface AnyConnection {
+  readonly source: string;
+  readonly from: unknown;
+  readonly targets: string;
+  readonly to: unknown;
+  readonly sender: string;
+  readonly needs: (resources: never) => void;
+}
+
+/** A node and its successors, or the node alone when `Targets` is empty. */
+export type ConnectionOf<Source extends string, From, Targets extends string, To, Resources> = [Targets] extends [never]
+  ? Lone<Source, From, Resources>
+  : Connection<Source, From, Targets, To, Resources>;
+
+/** The names without the node's own: an edge to oneself makes no predecessor. */
+export type OtherNames<Names extends string, Own extends string, Loops extends boolean> = Loops extends true
+  ? Exclude<Names, Own>
+  : Names;
 
 /** Any edges. */
 export interface AnyEdges {
-  readonly "~edges"?: EdgesTypes<unknown, string, string> | undefined;
+  readonly "~edges": AnyConnection;
   readonly pairs: readonly unknown[];
 }
 
-type TypesOf<Args extends readonly unknown[]> = Args[number] extends infer Arg
-  ? Arg extends { readonly "~edges"?: (infer Types) | undefined }
-    ? NonNullable<Types>
-    : never
-  : never;
+/** The name of a node. */
+export type NameOf<Node> = Node extends { readonly name: infer Name extends string } ? Name : never;
 
-type FlowTypes<All> =
-  All extends EdgesTypes<unknown, string, string>
-    ? {
-        ingress: NodesBeside<All["nodes"], All["sinks"]>;
-        egress: NodesBeside<All["nodes"], All["sources"]>;
-        nodes: All["nodes"];
-      }
-    : never;
+/** The nodes whose name is not among `Taken`; all of them where the compiler does not know the names. */
+type Beside<Node, Names extends string, Taken extends string> = string extends Taken
+  ? Node
+  : Extract<Node, { readonly name: Exclude<Names, Taken> }>;
 
-type Merged<All extends EdgesTypes<unknown, string, string>> = EdgesTypes<All["nodes"], All["sources"], All["sinks"]>;
+/** Entry nodes and exit nodes of connections, and what the others need. */
+interface Ends<Edge extends AnyConnection> {
+  /** A node without predecessor can only be where connections come from. */
+  readonly ingress: Beside<Edge["from"], Edge["source"], Edge["targets"]>;
+  /** A node without successor can only be where connections lead to, itself if it is alone. */
+  readonly egress: Beside<Edge["to"], Edge["source"] | Edge["targets"], Edge["sender"]>;
+  readonly needs: Edge["needs"];
+}
 
-/** Entry nodes, exit nodes and all nodes of the edges given to `create`. */
-export type GraphOf<Args extends readonly unknown[]> = FlowTypes<Merged<TypesOf<Args>>>;
+/** Entry nodes and exit nodes of the edges given to `create`, and what the others need. */
+export type GraphOf<Args extends readonly AnyEdges[]> = Ends<Args[number]["~edges"]>;
+
+interface Typed {
+  readonly "~node"?: unknown;
+}
 
 /** What all of these nodes accept. */
-export type InputOf<Node> = [Node] extends [AnyNode]
-  ? NonNullable<Node["~node"]>["input"] extends (input: infer Input) => void
-    ? Input
-    : never
-  : never;
+export type InputOf<Node> =
+  NonNullable<(Node & Typed)["~node"]> extends { readonly input: (input: infer Input) => void } ? Input : never;
 
 /** What any of these nodes sends. */
-export type OutputOf<Node> = Node extends { readonly "~node"?: NodeTypes<never, infer Output, never> | undefined }
+export type OutputOf<Node> = Node extends { readonly "~node"?: { readonly output: infer Output } | undefined }
   ? Output
   : never;
 
-/** The resources that all of these nodes need together. */
-export type ResourcesOf<Node> = [Node] extends [AnyNode]
-  ? NonNullable<Node["~node"]>["resources"] extends (resources: infer Resources) => void
+/** The resources that all nodes of a graph need together. */
+export type ResourcesOf<Graph extends { readonly needs: unknown; readonly egress: unknown }> =
+  | Graph["needs"]
+  | NonNullable<(Graph["egress"] & Typed)["~node"]> extends infer Needs
+  ? (Needs extends { readonly resources: infer Function } ? Function : Needs) extends (
+      resources: infer Resources,
+    ) => void
     ? Resources
     : never
-  : unknown;
+  : never;

@@ -1,15 +1,15 @@
-import type { AnyNode, EdgesTypes, NodeAccepting, NodeRef, OtherNames, OutputOf, SourceName } from "./edge-typing.ts";
+import type { AnyConnection, AnyNode, ConnectionOf, NameOf, NodeAccepting, NodeRef, OutputOf } from "./edge-typing.ts";
 
 /** A node and one of its successors; no successor for a node that only belongs to the graph. */
 export type EdgePair = readonly [from: AnyNode, to: AnyNode | undefined];
 
 /** Connections between nodes, as `a.to(b)` makes them and `create` takes them. */
-export class Edges<out Nodes, Last, out Sources extends string, out Sinks extends string> {
-  declare readonly "~edges"?: EdgesTypes<Nodes, Sources, Sinks> | undefined;
+export class Edges<out Made extends AnyConnection, out Last> {
+  declare readonly "~edges": Made;
+  declare readonly "~last"?: Last;
   readonly pairs: readonly EdgePair[];
   /** The nodes that a further `.to` goes on from. */
   readonly last: readonly AnyNode[];
-  declare readonly "~last"?: Last;
 
   constructor(pairs: readonly EdgePair[], last: readonly AnyNode[]) {
     this.pairs = pairs;
@@ -19,20 +19,12 @@ export class Edges<out Nodes, Last, out Sources extends string, out Sinks extend
   /** Connects the last nodes of the chain with further ones: `a.to(b).to(c)` is a → b → c. */
   to<const Next extends readonly NodeAccepting<OutputOf<Last>, NameOf<Last>>[]>(
     ...targets: Next
-  ): Edges<
-    Nodes | Next[number],
-    Next[number],
-    Sources | SourceName<NameOf<Last>, OtherNames<NameOf<Last>, Next[number]>>,
-    Sinks | OtherNames<NameOf<Last>, Next[number]>
-  > {
+  ): Edges<Made | ConnectionsFrom<Last, Next[number]>, Next[number]> {
     const nodes = targets as unknown as readonly AnyNode[];
     const next = this.last.flatMap((from) => connect(from, nodes));
     return new Edges([...this.pairs, ...next], nodes);
   }
 }
-
-/** The name of a node, in types. */
-export type NameOf<Node> = Node extends { readonly name: infer Name extends string } ? Name : never;
 
 /** Pairs `from` with each target. Without targets the node merely belongs to the graph. */
 export function connect(from: AnyNode, targets: readonly AnyNode[]): EdgePair[] {
@@ -46,13 +38,8 @@ export function connect(from: AnyNode, targets: readonly AnyNode[]): EdgePair[] 
   return targets.length === 0 ? [[from, undefined]] : targets.map((to) => [from, to] as const);
 }
 
-/** What {@link Edges} a node's `to` makes. */
-export type EdgesFrom<
-  Node extends NodeRef<string, never, unknown, never>,
-  Next extends readonly { readonly name: string }[],
-> = Edges<
-  Node | Next[number],
-  Next[number],
-  SourceName<Node["name"], OtherNames<Node["name"], Next[number]>>,
-  OtherNames<Node["name"], Next[number]>
->;
+/** The connections from each of several nodes to all of others. */
+type ConnectionsFrom<From, To extends { readonly name: string }> =
+  From extends NodeRef<infer Name, never, unknown, infer Resources>
+    ? ConnectionOf<Name, From, Exclude<To["name"], Name>, To, Resources>
+    : never;

@@ -2,8 +2,8 @@ import { isSchema, type Schema } from "../foundation/schema.ts";
 
 /** Schemas of a node. */
 export interface RegisteredModels {
-  readonly input: Schema<never, unknown>;
-  readonly output: Schema<never, unknown>;
+  readonly input: Schema<unknown, unknown>;
+  readonly output: Schema<unknown, unknown>;
 }
 
 /**
@@ -18,7 +18,7 @@ export class ModelRegistry {
    *
    * @throws TypeError when the name is registered already or a model is not a Standard Schema
    */
-  register(name: string, input: Schema<never, unknown>, output: Schema<never, unknown>): this {
+  register(name: string, input: Schema<unknown, unknown>, output: Schema<unknown, unknown>): this {
     if (this.#models.has(name)) throw new TypeError(`Cannot register node "${name}" twice`);
     for (const [side, model] of [
       ["input", input],

@@ -1,8 +1,17 @@
 import { isSchema, type Schema, type SchemaInput, type SchemaOutput } from "../foundation/schema.ts";
 import { requireKnownKeys } from "../foundation/options.ts";
 import type { Message } from "../message/message.ts";
-import type { NodeTypes, Onward, PayloadOf, Targets } from "./edge-typing.ts";
-import { connect, Edges, type EdgesFrom } from "./edges.ts";
+import type {
+  AnyNode,
+  ConnectionOf,
+  NodeRef,
+  NodeTypes,
+  Onward,
+  OtherNames,
+  PayloadOf,
+  Targets,
+} from "./edge-typing.ts";
+import { connect, Edges } from "./edges.ts";
 import type { Context, HandlerResult, MessageHandler, PayloadHandler } from "./handler.ts";
 import { type NodePolicy, type ResolvedPolicy, resolvePolicy } from "./node-policy.ts";
 
@@ -24,8 +33,8 @@ export interface NodeInit {
   readonly name: string;
   readonly style: "message" | "payload";
   readonly handler: MessageHandler | PayloadHandler;
-  readonly input?: Schema<never, unknown> | undefined;
-  readonly output?: Schema<never, unknown> | undefined;
+  readonly input?: Schema<unknown, unknown> | undefined;
+  readonly output?: Schema<unknown, unknown> | undefined;
   readonly policy?: NodePolicy | undefined;
   readonly allowCycle?: boolean | undefined;
   readonly kind?: NodeKind | undefined;
@@ -53,8 +62,8 @@ export class FlowNode<
   /** Whether the handler is given the message or its payload. */
   readonly style: "message" | "payload";
   readonly handler: MessageHandler | PayloadHandler;
-  readonly input: Schema<never, unknown> | undefined;
-  readonly output: Schema<never, unknown> | undefined;
+  readonly input: Schema<unknown, unknown> | undefined;
+  readonly output: Schema<unknown, unknown> | undefined;
   readonly policy: ResolvedPolicy;
   /** Whether the node may have an edge to itself. */
   readonly allowCycle: boolean;
@@ -101,9 +110,20 @@ export class FlowNode<
    * Connects this node with its successors. They get what it returns in the order they stand here. A
    * node without successors sends to the Rookery.
    */
-  to<const Next extends readonly Targets<Name, Output, Loops>[]>(...targets: Next): EdgesFrom<this, Next> {
-    const nodes = targets as unknown as readonly FlowNode<string, never, unknown, never>[];
-    return new Edges(connect(this, nodes), nodes) as unknown as EdgesFrom<this, Next>;
+  to<const Next extends readonly Targets<Name, Output, Loops>[]>(
+    ...targets: Next
+  ): Edges<
+    ConnectionOf<
+      Name,
+      NodeRef<Name, Input, Onward<Output, Loops>, Resources>,
+      OtherNames<Next[number]["name"], Name, Loops>,
+      Next[number],
+      Resources
+    >,
+    Next[number]
+  > {
+    const nodes = targets as unknown as readonly AnyNode[];
+    return new Edges(connect(this, nodes), nodes);
   }
 }
 
@@ -137,12 +157,12 @@ export interface NodeOptions<Name extends string, Loops extends boolean = boolea
 }
 
 /** A schema for what a node takes. */
-export interface WithInput<Input extends Schema<never, unknown>> {
+export interface WithInput<Input extends Schema<unknown, unknown>> {
   readonly input: Input;
 }
 
 /** A schema for what a node sends. */
-export interface WithOutput<Output extends Schema<never, unknown>> {
+export interface WithOutput<Output extends Schema<unknown, unknown>> {
   readonly output: Output;
 }
 
@@ -162,8 +182,8 @@ export function node<const Name extends string, Input, Returned, Resources = unk
 ): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources>;
 export function node<
   const Name extends string,
-  Input extends Schema<never, unknown>,
-  Output extends Schema<never, unknown>,
+  Input extends Schema<unknown, unknown>,
+  Output extends Schema<unknown, unknown>,
   Resources = unknown,
   const Loops extends boolean = false,
 >(
@@ -175,7 +195,7 @@ export function node<
 ): FlowNode<Name, SchemaInput<Input>, SchemaOutput<Output>, Resources, Loops>;
 export function node<
   const Name extends string,
-  Input extends Schema<never, unknown>,
+  Input extends Schema<unknown, unknown>,
   Returned,
   Resources = unknown,
   const Loops extends boolean = false,
@@ -186,7 +206,7 @@ export function node<
 export function node<
   const Name extends string,
   Input,
-  Output extends Schema<never, unknown>,
+  Output extends Schema<unknown, unknown>,
   Resources = unknown,
   const Loops extends boolean = false,
 >(
@@ -226,8 +246,8 @@ export function payloadNode<const Name extends string, Input, Returned, Resource
 ): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources>;
 export function payloadNode<
   const Name extends string,
-  Input extends Schema<never, unknown>,
-  Output extends Schema<never, unknown>,
+  Input extends Schema<unknown, unknown>,
+  Output extends Schema<unknown, unknown>,
   Resources = unknown,
   const Loops extends boolean = false,
 >(
@@ -239,7 +259,7 @@ export function payloadNode<
 ): FlowNode<Name, SchemaInput<Input>, SchemaOutput<Output>, Resources, Loops>;
 export function payloadNode<
   const Name extends string,
-  Input extends Schema<never, unknown>,
+  Input extends Schema<unknown, unknown>,
   Returned,
   Resources = unknown,
   const Loops extends boolean = false,
@@ -250,7 +270,7 @@ export function payloadNode<
 export function payloadNode<
   const Name extends string,
   Input,
-  Output extends Schema<never, unknown>,
+  Output extends Schema<unknown, unknown>,
   Resources = unknown,
   const Loops extends boolean = false,
 >(
@@ -275,8 +295,8 @@ export function payloadNode(options: string | AnyNodeOptions, handler: PayloadHa
 }
 
 interface AnyNodeOptions extends NodeOptions<string> {
-  readonly input?: Schema<never, unknown> | undefined;
-  readonly output?: Schema<never, unknown> | undefined;
+  readonly input?: Schema<unknown, unknown> | undefined;
+  readonly output?: Schema<unknown, unknown> | undefined;
 }
 
 function optionsOf(options: string | AnyNodeOptions): AnyNodeOptions {

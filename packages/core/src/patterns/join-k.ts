@@ -6,7 +6,7 @@ import type { NodePolicy } from "../graph/node-policy.ts";
 import type { Message } from "../message/message.ts";
 
 /** How {@link joinK} gathers. */
-export interface JoinOptions<Input extends Schema<never, unknown>> {
+export interface JoinOptions<Input extends Schema<unknown, unknown>> {
   /** The type of the gathered payloads; `shape<Found>()` where nothing is to be checked. */
   readonly input?: Input;
   /** Milliseconds from the first message of a group. @defaultValue no limit */
@@ -39,14 +39,14 @@ export type Group<Item, Count extends number, Items extends Item[] = []> = numbe
 export function joinK<const Name extends string, Item, const Count extends number = number>(
   name: Name,
   count: Count,
-  options?: JoinOptions<Schema<never, unknown>> & { readonly input?: undefined; readonly whenShort?: "fail" },
+  options?: JoinOptions<Schema<unknown, unknown>> & { readonly input?: undefined; readonly whenShort?: "fail" },
 ): FlowNode<Name, Item, Group<Item, Count>>;
-export function joinK<const Name extends string, Input extends Schema<never, unknown>, const Count extends number>(
+export function joinK<const Name extends string, Input extends Schema<unknown, unknown>, const Count extends number>(
   name: Name,
   count: Count,
   options: JoinOptions<Input> & { readonly input: Input; readonly whenShort?: "fail" },
 ): FlowNode<Name, SchemaOutput<Input>, Group<SchemaOutput<Input>, Count>>;
-export function joinK<const Name extends string, Input extends Schema<never, unknown>>(
+export function joinK<const Name extends string, Input extends Schema<unknown, unknown>>(
   name: Name,
   count: number | ((first: Message<SchemaOutput<Input>>) => number),
   options: JoinOptions<Input> & { readonly input: Input },
@@ -54,7 +54,7 @@ export function joinK<const Name extends string, Input extends Schema<never, unk
 export function joinK(
   name: string,
   count: number | ((first: Message<never>) => number),
-  options: JoinOptions<Schema<never, unknown>> = {},
+  options: JoinOptions<Schema<unknown, unknown>> = {},
 ): unknown {
   requireKnownKeys(`join "${name}"`, options, ["input", "timeoutMs", "whenShort", "policy"]);
   if (typeof count !== "function") requireInteger(`count" of join "${name}`, count, 1);

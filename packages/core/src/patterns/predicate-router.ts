@@ -1,5 +1,5 @@
 import type { Edges } from "../graph/edges.ts";
-import type { AnyNode, NodeAccepting, OtherNames, SourceName } from "../graph/edge-typing.ts";
+import type { AnyNode, ConnectionOf, NodeAccepting, NodeRef } from "../graph/edge-typing.ts";
 import type { Context, NodeOrName } from "../graph/handler.ts";
 import { FlowNode } from "../graph/node.ts";
 import type { Message } from "../message/message.ts";
@@ -39,10 +39,14 @@ export interface PredicateRouter<Name extends string, Payload, Chosen> extends O
     ...targets: Next
   ): [Unconnected<Chosen, Next[number]["name"]>] extends [never]
     ? Edges<
-        FlowNode<Name, Payload, Payload> | Next[number],
-        Next[number],
-        SourceName<Name, OtherNames<Name, Next[number]>>,
-        OtherNames<Name, Next[number]>
+        ConnectionOf<
+          Name,
+          NodeRef<Name, Payload, Payload, unknown>,
+          Next[number]["name"] & string,
+          Next[number],
+          unknown
+        >,
+        Next[number]
       >
     : MissingTargets<Unconnected<Chosen, Next[number]["name"]>>;
 }

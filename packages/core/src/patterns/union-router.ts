@@ -1,7 +1,7 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import type { Schema, SchemaOutput } from "../foundation/schema.ts";
 import type { Edges } from "../graph/edges.ts";
-import type { NodeTypes, OtherNames, SourceName } from "../graph/edge-typing.ts";
+import type { ConnectionOf, NodeRef, NodeTypes } from "../graph/edge-typing.ts";
 import type { Context } from "../graph/handler.ts";
 import { FlowNode } from "../graph/node.ts";
 import type { Message } from "../message/message.ts";
@@ -21,15 +21,11 @@ export interface UnionRouter<Name extends string, Union, Key extends keyof Union
     ...targets: Next
   ): [Exclude<Union[Key], Next[number]["name"]>] extends [never]
     ? Edges<
-        FlowNode<Name, Union, Union> | Next[number],
-        Next[number],
-        SourceName<Name, OtherNames<Name, NamedNode<Next[number]>>>,
-        OtherNames<Name, NamedNode<Next[number]>>
+        ConnectionOf<Name, NodeRef<Name, Union, Union, unknown>, Next[number]["name"] & string, Next[number], unknown>,
+        Next[number]
       >
     : MissingTargets<Exclude<Union[Key], Next[number]["name"]>>;
 }
-
-type NamedNode<Node> = Node & { readonly name: string };
 
 /**
  * A node that sends each variant of a discriminated union to the node that is named after it. The
@@ -40,7 +36,7 @@ type NamedNode<Node> = Node & { readonly name: string };
  */
 export function unionRouter<
   const Name extends string,
-  Union extends Schema<never, unknown>,
+  Union extends Schema<unknown, unknown>,
   const Key extends keyof SchemaOutput<Union> = "kind" & keyof SchemaOutput<Union>,
 >(
   name: Name,

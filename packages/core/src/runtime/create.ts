@@ -1,15 +1,24 @@
-import type { AnyEdges, AnyNode, GraphOf, InputOf, OutputOf, ResourcesOf } from "../graph/edge-typing.ts";
-import { type EdgePair, Edges, type NameOf } from "../graph/edges.ts";
+import type {
+  AnyConnection,
+  AnyEdges,
+  AnyNode,
+  GraphOf,
+  InputOf,
+  NameOf,
+  OutputOf,
+  ResourcesOf,
+} from "../graph/edge-typing.ts";
+import { type EdgePair, Edges } from "../graph/edges.ts";
 import { buildGraph } from "../graph/graph.ts";
 import { Flow } from "./flow.ts";
 import { type FlowOptions, resolveOptions } from "./flow-options.ts";
 
 /** The flow that `create` makes of these edges: what it takes, what it yields, what it needs. */
-export type FlowOf<Args extends readonly unknown[]> = Flow<
-  InputOf<GraphOf<Args>["ingress"]>,
-  OutputOf<GraphOf<Args>["egress"]>,
-  ResourcesOf<GraphOf<Args>["nodes"]>,
-  NameOf<GraphOf<Args>["ingress"]>
+export type FlowOf<Edge extends readonly AnyEdges[]> = Flow<
+  InputOf<GraphOf<Edge>["ingress"]>,
+  OutputOf<GraphOf<Edge>["egress"]>,
+  ResourcesOf<GraphOf<Edge>>,
+  NameOf<GraphOf<Edge>["ingress"]>
 >;
 
 /**
@@ -19,7 +28,10 @@ export type FlowOf<Args extends readonly unknown[]> = Flow<
  * @throws TypeError for an empty graph, duplicate names, an unknown option; CycleError for a cycle that
  * was not allowed
  */
-export function create<const Args extends readonly (AnyEdges | FlowOptions)[]>(...args: Args): FlowOf<Args> {
+export function create<const Made extends readonly AnyEdges[]>(...edges: Made): FlowOf<Made>;
+/** Builds a flow from edges, with options last. */
+export function create<const Made extends readonly AnyEdges[]>(...args: readonly [...Made, FlowOptions]): FlowOf<Made>;
+export function create(...args: readonly (AnyEdges | FlowOptions)[]): unknown {
   const last = args.at(-1);
   const options = last === undefined || last instanceof Edges ? {} : (last as FlowOptions);
   const edges = (options === last ? args.slice(0, -1) : args) as readonly AnyEdges[];
@@ -32,7 +44,7 @@ export function create<const Args extends readonly (AnyEdges | FlowOptions)[]>(.
   }
   const resolved = resolveOptions(options);
   const pairs = edges.flatMap(
-    (entry) => (entry as unknown as Edges<AnyNode, AnyNode, string, string>).pairs as readonly EdgePair[],
+    (entry) => (entry as unknown as Edges<AnyConnection, AnyNode>).pairs as readonly EdgePair[],
   );
-  return new Flow(buildGraph(pairs, resolved.allowCycles), resolved) as unknown as FlowOf<Args>;
+  return new Flow(buildGraph(pairs, resolved.allowCycles), resolved);
 }

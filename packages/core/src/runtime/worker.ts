@@ -167,8 +167,8 @@ function takesContext(handler: (...args: never[]) => unknown): boolean {
 
 /** Schemas of a node, its own or the registry's. */
 export interface Models {
-  readonly input: Schema<never, unknown> | undefined;
-  readonly output: Schema<never, unknown> | undefined;
+  readonly input: Schema<unknown, unknown> | undefined;
+  readonly output: Schema<unknown, unknown> | undefined;
 }
 
 /** The compiled graph: workers in the order of its vertices, and the edges from outside. */
