@@ -21,7 +21,7 @@ export function retryDelay(
   random: Random,
 ): number | undefined {
   if (attempt > policy.maxRetries) return undefined;
-  const retryable = isRetryable(error);
+  const { retryable } = error;
   const wanted =
     policy.retryIf === undefined
       ? retryable
@@ -30,16 +30,9 @@ export function retryDelay(
 }
 
 /** Whether an error is worth a retry when the policy does not say: most are. */
-export function isRetryable(error: FlowError): boolean {
-  if (NEVER_BY_DEFAULT.has(error.code)) return false;
-  const cause = error.unwrap();
-  return !(
-    typeof cause === "object" &&
-    cause !== null &&
-    "retryable" in cause &&
-    cause !== error &&
-    cause.retryable === false
-  );
+export function isRetryable(code: FlowErrorCode, cause: unknown): boolean {
+  if (NEVER_BY_DEFAULT.has(code)) return false;
+  return !(typeof cause === "object" && cause !== null && "retryable" in cause && cause.retryable === false);
 }
 
 /**

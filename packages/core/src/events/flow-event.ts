@@ -28,7 +28,7 @@ export interface TraceStartEvent extends EventBase {
   readonly topic?: string | undefined;
 }
 
-/** A trace ended; the last of its events. */
+/** A trace ended. Only what its handlers still do may follow: `node_zombie`, `node_late`, `trace_cancel_finish`. */
 export interface TraceEndEvent extends EventBase {
   readonly type: "trace_end";
   readonly status: OutcomeStatus;

@@ -23,6 +23,25 @@ export function requireKnownKeys(what: string, options: object, known: readonly 
   }
 }
 
+/** Throws unless `value` is one of `allowed`. */
+export function requireOneOf(name: string, value: unknown, allowed: readonly string[]): void {
+  if (typeof value === "string" && allowed.includes(value)) return;
+  const wanted = allowed.map((item) => `"${item}"`).join(", ");
+  throw new TypeError(`Option "${name}" must be one of ${wanted}: got ${shown(value)}`);
+}
+
+/** Throws unless `value` can be called. */
+export function requireFunction(name: string, value: unknown): void {
+  if (typeof value !== "function") throw new TypeError(`Option "${name}" must be a function: got ${shown(value)}`);
+}
+
+/** A value in an error message. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
+  return String(value);
+}
+
 function wrongNumber(name: string, wanted: string, value: unknown): Error {
   const text = `Option "${name}" must be ${wanted}: got ${typeof value === "number" ? value : JSON.stringify(value)}`;
   return typeof value === "number" ? new RangeError(text) : new TypeError(text);

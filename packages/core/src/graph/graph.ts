@@ -89,9 +89,10 @@ export function buildGraph(pairs: readonly EdgePair[], allowCycles: boolean): Gr
       throw new CycleError([name(index), name(index)], `pass allowCycle: true to node "${name(index)}"`);
     }
   }
+  const others = successors.map((targets, index) => targets.filter((target) => target !== index));
   for (const ring of rings) {
     if (ring.length === 1 || allowCycles) continue;
-    const path = findCycleThrough(successors, ring[0] as number) as number[];
+    const path = findCycleThrough(others, ring[0] as number) as number[];
     throw new CycleError(path.map(name), "pass allowCycles: true to create, or remove an edge");
   }
 

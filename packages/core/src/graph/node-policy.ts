@@ -1,4 +1,10 @@
-import { requireInteger, requireKnownKeys, requireNumber } from "../foundation/options.ts";
+import {
+  requireFunction,
+  requireInteger,
+  requireKnownKeys,
+  requireNumber,
+  requireOneOf,
+} from "../foundation/options.ts";
 
 /** What {@link NodePolicy.retryIf} is told about a failed attempt. */
 export interface RetryQuestion {
@@ -122,14 +128,8 @@ export function resolvePolicy(node: string, policy: NodePolicy = {}): ResolvedPo
   requireNumber(of("jitter"), resolved.jitter, 0);
   if (resolved.jitter > 1) throw new RangeError(`Option "${of("jitter")}" must be from 0 to 1: got ${resolved.jitter}`);
   if (resolved.concurrency !== Number.POSITIVE_INFINITY) requireInteger(of("concurrency"), resolved.concurrency, 1);
+  if (resolved.retryIf !== undefined) requireFunction(of("retryIf"), resolved.retryIf);
   requireOneOf(of("validate"), resolved.validate, VALIDATE_MODES);
   requireOneOf(of("ordering"), resolved.ordering, ORDERINGS);
   return Object.freeze(resolved);
-}
-
-function requireOneOf(option: string, value: string, allowed: readonly string[]): void {
-  if (allowed.includes(value)) return;
-  throw new TypeError(
-    `Option "${option}" must be one of ${allowed.map((item) => `"${item}"`).join(", ")}: got ${JSON.stringify(value)}`,
-  );
 }

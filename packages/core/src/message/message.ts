@@ -86,6 +86,13 @@ export class Message<out Payload = unknown> {
         `Option "traceId" of Message must be a string that is not empty: got ${JSON.stringify(init.traceId)}`,
       );
     }
+    if (!Number.isFinite(this.createdAt)) {
+      throw new TypeError(`Option "createdAt" of Message must be epoch milliseconds: got ${String(init.createdAt)}`);
+    }
+    if (typeof init.meta !== "object" && init.meta !== undefined) {
+      throw new TypeError(`Option "meta" of Message must be an object: got ${JSON.stringify(init.meta)}`);
+    }
+    if (Array.isArray(init.meta)) throw new TypeError('Option "meta" of Message must be an object: got an array');
     if (this.deadlineAt !== undefined && !Number.isFinite(this.deadlineAt)) {
       throw new TypeError(`Option "deadlineAt" of Message must be epoch milliseconds: got ${String(init.deadlineAt)}`);
     }

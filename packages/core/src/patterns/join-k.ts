@@ -1,5 +1,5 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { requireInteger, requireKnownKeys, requireNumber } from "../foundation/options.ts";
+import { requireInteger, requireKnownKeys, requireNumber, requireOneOf } from "../foundation/options.ts";
 import { formatIssues, type Schema, type SchemaIssue, type SchemaOutput } from "../foundation/schema.ts";
 import { FlowNode } from "../graph/node.ts";
 import type { NodePolicy } from "../graph/node-policy.ts";
@@ -59,6 +59,7 @@ export function joinK(
   requireKnownKeys(`join "${name}"`, options, ["input", "timeoutMs", "whenShort", "policy"]);
   if (typeof count !== "function") requireInteger(`count" of join "${name}`, count, 1);
   if (options.timeoutMs !== undefined) requireNumber(`timeoutMs" of join "${name}`, options.timeoutMs, 1);
+  requireOneOf(`whenShort" of join "${name}`, options.whenShort ?? "fail", ["fail", "emit"]);
   const check = options.input?.["~standard"].validate;
   return new FlowNode({
     name,

@@ -1,4 +1,4 @@
-import { requireInteger } from "../foundation/options.ts";
+import { requireInteger, shown } from "../foundation/options.ts";
 
 /** How {@link mapConcurrent} works through its items. */
 export interface MapConcurrentOptions {
@@ -36,7 +36,14 @@ export async function mapConcurrent<Item, Result>(
   const take = (): Promise<{ item: Item; index: number } | undefined> => {
     const next = taking.then(async () => {
       if (isDone || combined.aborted) return undefined;
-      const step = await iterator.next();
+      let step: IteratorResult<Item>;
+      try {
+        step = await iterator.next();
+      } catch (error) {
+        // a source that failed is neither asked again nor closed
+        isDone = true;
+        throw error;
+      }
       if (step.done !== true) return { item: step.value, index: taken++ };
       isDone = true;
       return undefined;
@@ -69,7 +76,10 @@ export async function mapConcurrent<Item, Result>(
 const MOST_WORKERS = 10_000;
 
 function iteratorOf<Item>(items: Iterable<Item> | AsyncIterable<Item>): Iterator<Item> | AsyncIterator<Item> {
-  if (Symbol.asyncIterator in items) return items[Symbol.asyncIterator]();
-  if (typeof items === "object" && items !== null && Symbol.iterator in items) return items[Symbol.iterator]();
-  throw new TypeError(`mapConcurrent needs an iterable of items: got ${typeof items}`);
+  const source = items as Partial<Iterable<Item> & AsyncIterable<Item>> | null | undefined;
+  const makeAsync = source?.[Symbol.asyncIterator];
+  if (typeof makeAsync === "function") return makeAsync.call(source);
+  const make = source?.[Symbol.iterator];
+  if (typeof make === "function") return make.call(source);
+  throw new TypeError(`mapConcurrent needs an iterable of items: got ${shown(items)}`);
 }

@@ -1,6 +1,7 @@
 import type { Edges } from "../graph/edges.ts";
 import type { AnyNode, ConnectionOf, NodeAccepting, NodeRef } from "../graph/edge-typing.ts";
 import type { Context, NodeOrName } from "../graph/handler.ts";
+import { requireFunction, requireKnownKeys } from "../foundation/options.ts";
 import { FlowNode } from "../graph/node.ts";
 import type { Message } from "../message/message.ts";
 import type { RoutingPolicy } from "./routing-policy.ts";
@@ -62,6 +63,8 @@ export function predicateRouter<const Name extends string, Payload, const Choice
   predicate: (message: Message<Payload>, ctx: Context) => Choice | Promise<Choice>,
   options: RouterOptions = {},
 ): PredicateRouter<Name, Payload, ChosenNames<Choice>> {
+  requireFunction(`predicate" of router "${name}`, predicate);
+  requireRouterOptions(name, options, ["policy"]);
   const handler = async (message: Message<never>, ctx: Context<never>): Promise<void> => {
     const context = ctx as unknown as Context;
     const chosen = (await predicate(message, context)) as RouteChoice;
@@ -75,6 +78,13 @@ export function predicateRouter<const Name extends string, Payload, const Choice
     policy: ROUTER_POLICY,
     note: noteOf(options),
   }) as unknown as PredicateRouter<Name, Payload, ChosenNames<Choice>>;
+}
+
+/** Throws unless a router's options are known and its policy can be asked. */
+export function requireRouterOptions(name: string, options: RouterOptions, known: readonly string[]): void {
+  requireKnownKeys(`router "${name}"`, options, known);
+  if (options.policy !== undefined)
+    requireFunction(`policy.select" of router "${name}`, (options.policy as Partial<RoutingPolicy>).select);
 }
 
 /** Routers check nothing: their targets do. */

@@ -1,3 +1,4 @@
+import { shown } from "../foundation/options.ts";
 import type { Message } from "../message/message.ts";
 
 /** What a routing policy is asked. */
@@ -46,7 +47,7 @@ export class DictRoutingPolicy implements RoutingPolicy {
   /** @throws TypeError when an entry is neither a name, names nor null; names the entry */
   constructor(mapping: RoutingMapping, options: DictRoutingOptions = {}) {
     this.#mapping = checkedMapping(mapping, "the mapping");
-    this.#default = options.default;
+    this.#default = checkedDefault(options.default);
     this.#key = options.key ?? ((request) => request.traceId);
   }
 
@@ -84,7 +85,7 @@ export class DictRoutingPolicy implements RoutingPolicy {
 
   /** Replaces what is used for keys without an entry; `undefined` leaves the choice to the router. */
   setDefault(decision: RoutingDecision): void {
-    this.#default = decision;
+    this.#default = checkedDefault(decision);
   }
 }
 
@@ -97,11 +98,6 @@ function parseMapping(text: string, source: string): RoutingMapping {
       cause: error,
     });
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(
-      `Cannot read routes from ${source}: wanted an object of names, got ${Array.isArray(value) ? "an array" : JSON.stringify(value)}`,
-    );
-  }
   checkedMapping(value as RoutingMapping, source);
   return value as RoutingMapping;
 }
@@ -110,15 +106,33 @@ function checkedMapping(
   mapping: RoutingMapping,
   source: string,
 ): ReadonlyMap<string, string | readonly string[] | null> {
-  for (const [key, entry] of Object.entries(mapping)) {
-    const isRoute =
-      entry === null ||
-      typeof entry === "string" ||
-      (Array.isArray(entry) && entry.every((name) => typeof name === "string"));
-    if (!isRoute)
-      throw new TypeError(
-        `The route of "${key}" in ${source} must be a name, an array of names or null: got ${JSON.stringify(entry)}`,
-      );
+  if (typeof mapping !== "object" || mapping === null || Array.isArray(mapping)) {
+    throw new TypeError(`Cannot read routes from ${source}: wanted an object of names, got ${shown(mapping)}`);
   }
-  return new Map(Object.entries(mapping));
+  return new Map(
+    Object.entries(mapping).map(([key, entry]) => {
+      if (!isRoute(entry)) {
+        throw new TypeError(
+          `The route of "${key}" in ${source} must be a name, an array of names or null: got ${JSON.stringify(entry)}`,
+        );
+      }
+      // later changes of the caller's array are not ours
+      return [key, Array.isArray(entry) ? Object.freeze([...(entry as readonly string[])]) : entry];
+    }),
+  );
+}
+
+function checkedDefault(decision: RoutingDecision): RoutingDecision {
+  if (decision === undefined || isRoute(decision)) return decision;
+  throw new TypeError(
+    `The default route must be a name, an array of names, null or undefined: got ${JSON.stringify(decision)}`,
+  );
+}
+
+function isRoute(entry: unknown): entry is string | readonly string[] | null {
+  return (
+    entry === null ||
+    typeof entry === "string" ||
+    (Array.isArray(entry) && entry.every((name) => typeof name === "string"))
+  );
 }

@@ -5,7 +5,13 @@ import type { ConnectionOf, NodeRef, NodeTypes } from "../graph/edge-typing.ts";
 import type { Context } from "../graph/handler.ts";
 import { FlowNode } from "../graph/node.ts";
 import type { Message } from "../message/message.ts";
-import { type MissingTargets, noteOf, type RouterOptions, sendRouted } from "./predicate-router.ts";
+import {
+  type MissingTargets,
+  noteOf,
+  type RouterOptions,
+  requireRouterOptions,
+  sendRouted,
+} from "./predicate-router.ts";
 
 /** A node that takes one variant of a union and is named after it. */
 type VariantNode<Union, Key extends keyof Union> = Union extends unknown
@@ -43,6 +49,7 @@ export function unionRouter<
   union: Union,
   options: RouterOptions & { readonly discriminator?: Key } = {},
 ): UnionRouter<Name, SchemaOutput<Union>, Key> {
+  requireRouterOptions(name, options, ["policy", "discriminator"]);
   const discriminator = (options.discriminator ?? "kind") as string;
   const handler = async (message: Message<never>, ctx: Context<never>): Promise<void> => {
     const payload: unknown = message.payload;

@@ -28,8 +28,8 @@ export type TraceRecord =
     })
   /** A message waits outside of edge and attempt. */
   | (RecordPlace & { readonly type: "parked"; readonly why: "backoff" | "join" })
-  /** A message that waited goes on: with its next attempt, or as part of a group. */
-  | (RecordPlace & { readonly type: "resumed"; readonly why: "backoff" | "join" })
+  /** A message that waited goes on: with its next attempt, as part of a group, or in line again after a fetch. */
+  | (RecordPlace & { readonly type: "resumed"; readonly why: "backoff" | "join" | "fetch" })
   /** A running attempt took a message that waited for its node. */
   | (RecordPlace & { readonly type: "fetched" })
   /** A message was given up because its trace ended. */

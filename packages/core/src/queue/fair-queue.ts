@@ -86,11 +86,22 @@ export class FairQueue<Item extends QueueItem> {
     return item;
   }
 
-  /** Takes the first item of one owner, whether or not it is the owner's turn. */
-  popOf(owner: LaneOwner): Item | null {
+  /** Takes the first item of one owner that fits, whether or not it is the owner's turn. */
+  popOf(owner: LaneOwner, fits: (item: Item) => boolean): Item | null {
     const lane = this.laneOf(owner);
-    if (lane === null || lane.head === null) return null;
-    const item = this.#shift(lane);
+    if (lane === null) return null;
+    let before: Item | null = null;
+    let item = lane.head as Item | null;
+    while (item !== null && !fits(item)) {
+      before = item;
+      item = item.nextInLane;
+    }
+    if (item === null) return null;
+    if (before === null) lane.head = item.nextInLane;
+    else before.nextInLane = item.nextInLane;
+    if (lane.tail === item) lane.tail = before;
+    item.nextInLane = null;
+    this.size -= 1;
     if (lane.head === null) {
       if (lane.isReady) this.#unready(lane);
       if (!lane.busy) this.#drop(lane);

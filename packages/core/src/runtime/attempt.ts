@@ -1,5 +1,6 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { onAbort } from "../foundation/abort.ts";
+import { requireNumber } from "../foundation/options.ts";
 import { lineageText } from "../foundation/lineage.ts";
 import type { Timer } from "../foundation/timer-wheel.ts";
 import type { ChunkInit, Context, EmitTarget, NodeOrName, Playbook, WaitOptions } from "../graph/handler.ts";
@@ -12,7 +13,7 @@ import type { Send } from "./send.ts";
 import type { Edge, Worker } from "./worker.ts";
 
 /** Where an {@link Attempt} is in its life. Over is final: what its handler does then is fenced off. */
-export const State = { QUEUED: 0, RUNNING: 1, SENDING: 2, PARKED: 3, OVER: 4 } as const;
+export const State = { QUEUED: 0, LAUNCHED: 1, RUNNING: 2, SENDING: 3, PARKED: 4, OVER: 5 } as const;
 /** One of the states of an {@link Attempt}. */
 export type State = (typeof State)[keyof typeof State];
 
@@ -27,12 +28,26 @@ export interface HeldEmit {
   readonly edges: readonly Edge[];
 }
 
+/** A handler that waits for a further message. */
+export interface FetchWait {
+  readonly resolve: (message: Message) => void;
+  readonly reject: (reason: unknown) => void;
+  /** Names of predecessors; `undefined` for any. */
+  readonly from: ReadonlySet<string> | undefined;
+}
+
+/** Something a handler waits for. */
+export interface HandlerWait {
+  readonly reject: (reason: unknown) => void;
+  /** Whether it goes on when the handler returns: what it sent is still sent. */
+  readonly outlivesHandler: boolean;
+}
+
 /** What only some attempts have. */
 export class AttemptExtras {
-  /** Readings of the clock; 0 while nobody watches. */
-  queuedAt = 0;
-  startedAt = 0;
-  returnedAt = 0;
+  /** Readings of the clock, made only while somebody watches. */
+  queuedAt: number | undefined;
+  returnedAt: number | undefined;
   timer: Timer | undefined;
   controller: AbortController | undefined;
   /** Why the attempt is over, for its signal. */
@@ -42,13 +57,19 @@ export class AttemptExtras {
   readonly outbox: Send[] = [];
   held: HeldEmit[] | undefined;
   /** Messages the handler took with `fetch`. */
-  fetched: Message[] | undefined;
+  fetched: Attempt[] | undefined;
   /** Messages an earlier attempt took, to be taken again. */
-  refetch: Message[] | undefined;
-  wantsMessage: ((message: Message) => void) | undefined;
-  wantsFrom: ReadonlySet<string> | undefined;
-  /** Rejects the waits of the handler. */
-  waits: Set<(reason: unknown) => void> | undefined;
+  refetch: Attempt[] | undefined;
+  /** The fetch that waits for a message. */
+  fetch: FetchWait | undefined;
+  /** Waits of the handler. */
+  waits: Set<HandlerWait> | undefined;
+  /** Chunks for which the reader of the stream has no room yet. */
+  unsentChunks = 0;
+  /** Called when there are none left. */
+  onChunksSent: (() => void) | undefined;
+  /** Called with the slot that was lent. */
+  resumes: (() => void)[] | undefined;
   writesStreams = false;
   isZombie = false;
   /** Whether the end of its trace waits for its handler. */
@@ -60,7 +81,7 @@ export class AttemptExtras {
  * One try of one message at one node, and what its handler sees as `ctx`. Born when the message is
  * sent to the node.
  *
- * States: queued (on an edge, or waiting for room on it) → running (its handler was called) → sending
+ * States: queued (on an edge, or waiting for room on it) → launched (it has a slot) → running (its handler was called) → sending
  * (the handler has returned, what it sends waits for room) → over. A try that failed is over, and the
  * next one is born parked → queued or running. Whatever ends the trace makes every attempt of it over.
  */
@@ -81,6 +102,8 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   slot: Slot = Slot.NONE;
   /** How many messages it has sent so far. */
   outputs = 0;
+  /** The clock's `now()` when the handler was called, to within a turn unless somebody watches. */
+  startedAt: number | undefined;
   extras: AttemptExtras | null = null;
   nextInLane: this | null = null;
   nextOfTrace: TraceMember | null = null;
@@ -112,6 +135,7 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
     this.low = low;
     this.attempt = 1;
     this.outputs = 0;
+    this.state = State.LAUNCHED;
   }
 
   get more(): AttemptExtras {
@@ -197,47 +221,52 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   }
 
   sleep(delayMs: number): Promise<void> {
-    return this.#guarded("sleep", () =>
-      this.wait((resolve) => {
+    return this.#guarded("sleep", () => {
+      requireNumber("delayMs", delayMs, 0);
+      return this.wait((resolve) => {
         const timer = this.worker.engine.timers.after(delayMs, () => resolve(undefined));
         return () => timer.cancel();
-      }),
-    );
+      });
+    });
   }
 
   /**
    * A wait of the handler that ends with the attempt: it is rejected with the reason when the attempt
-   * is over first. `begin` starts it and returns how to take it back.
+   * is over first. `begin` starts it and returns how to take it back. A handler that has lent its slot
+   * goes on when it has it again.
    */
   wait<Value>(
     begin: (resolve: (value: Value) => void, reject: (reason: unknown) => void) => (() => void) | undefined,
-    options: WaitOptions = {},
+    options: WaitOptions & { readonly outlivesHandler?: boolean } = {},
   ): Promise<Value> {
-    return new Promise<Value>((resolve, reject) => {
-      const more = this.more;
-      const waits = (more.waits ??= new Set());
+    const { timeoutMs, signal, outlivesHandler = false } = options;
+    if (timeoutMs !== undefined) requireNumber("timeoutMs", timeoutMs, 0);
+    const { engine } = this.worker;
+    const promise = new Promise<Value>((resolve, reject) => {
+      const waits = (this.more.waits ??= new Set());
       const undo: ((() => void) | undefined)[] = [];
       let isSettled = false;
       const settle = (finish: () => void): void => {
         if (isSettled) return;
         isSettled = true;
-        waits.delete(giveUp);
+        waits.delete(wait);
         for (const step of undo) step?.();
-        finish();
+        engine.dispatch.reclaimSlot(this, finish);
       };
-      const giveUp = (reason: unknown): void => settle(() => reject(reason));
-      waits.add(giveUp);
+      const giveUp = (reason: unknown): void => settle(() => reject(reason as Error));
+      const wait: HandlerWait = { reject: giveUp, outlivesHandler };
+      waits.add(wait);
       undo.push(begin((value) => settle(() => resolve(value)), giveUp));
-      if (options.timeoutMs !== undefined) {
-        const timeoutMs = options.timeoutMs;
-        const timer = this.worker.engine.timers.after(timeoutMs, () =>
-          giveUp(this.#waitError(FlowErrorCode.WAIT_TIMEOUT, `waited ${timeoutMs} ms`)),
-        );
+      if (timeoutMs !== undefined && !isSettled) {
+        const timer = engine.timers.after(timeoutMs, () => {
+          giveUp(this.#waitError(FlowErrorCode.WAIT_TIMEOUT, `waited ${timeoutMs} ms`));
+          engine.dispatch.flush();
+        });
         undo.push(() => timer.cancel());
       }
-      if (options.signal !== undefined) {
+      if (signal !== undefined && !isSettled) {
         undo.push(
-          onAbort(options.signal, (reason) =>
+          onAbort(signal, (reason) =>
             giveUp(this.#waitError(FlowErrorCode.WAIT_ABORTED, "its signal was aborted", reason)),
           ),
         );
@@ -245,6 +274,17 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
       // settled while it was being set up
       if (isSettled) for (const step of undo) step?.();
     });
+    // a wait that nobody awaits must not end the process
+    promise.catch(() => {});
+    return promise;
+  }
+
+  /** The handler has returned: what it still waits for is given up, but for what it has sent. */
+  endWaits(): void {
+    const waits = this.extras?.waits;
+    if (waits === undefined || waits.size === 0) return;
+    const reason = this.#overError("wait");
+    for (const wait of [...waits]) if (!wait.outlivesHandler) wait.reject(reason);
   }
 
   /** Ends the attempt from outside: its signal aborts and its waits reject with `reason`. */
@@ -253,7 +293,7 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
     const extras = this.more;
     extras.reason = reason;
     extras.timer?.cancel();
-    if (extras.waits !== undefined) for (const giveUp of [...extras.waits]) giveUp(reason);
+    if (extras.waits !== undefined) for (const wait of [...extras.waits]) wait.reject(reason);
     extras.controller?.abort(reason);
   }
 

@@ -32,10 +32,10 @@ export class Dispatch {
   }
 
   /** Whether a message may be handled at once; `isInner` if it comes from within the node's ring. */
-  mayStart(worker: Worker, trace: Trace, isInner: boolean): boolean {
+  mayStart(worker: Worker, trace: Trace | undefined, isInner: boolean): boolean {
     if (worker.running >= worker.concurrency || worker.inbox.ready !== 0 || worker.returning.length !== 0) return false;
     if (worker.outer !== undefined && !isInner && (worker.outer.ready !== 0 || !worker.mayEnterRing)) return false;
-    return !worker.isOrdered || trace.live <= 1 || !this.occupies(trace, worker);
+    return trace === undefined || !worker.isOrdered || !this.occupies(trace, worker);
   }
 
   /** Whether a message of the trace is being handled at the node, or waits for it. */
@@ -47,6 +47,7 @@ export class Dispatch {
     ) {
       if (member.worker === worker) return true;
     }
+    if (trace.lanes === null) return false;
     return worker.inbox.peekOf(trace) !== null || (worker.outer !== undefined && worker.outer.peekOf(trace) !== null);
   }
 
@@ -97,11 +98,14 @@ export class Dispatch {
     this.#flushSoon();
   }
 
-  /** The attempt no longer works: its slot and its trace's turn at the node go to others. */
-  leave(attempt: Attempt): void {
+  /**
+   * The attempt no longer works: its slot goes to others, and its trace's turn at the node goes to the
+   * trace's next message, unless another attempt at this one is to follow.
+   */
+  leave(attempt: Attempt, isDone = true): void {
     const { worker, trace } = attempt;
     trace.unlink(attempt);
-    this.letNextGo(worker, trace);
+    if (isDone) this.letNextGo(worker, trace);
     this.leaveRing(attempt);
     this.freeSlot(attempt);
   }
@@ -135,27 +139,27 @@ export class Dispatch {
     this.#giveSlotOn(attempt.worker);
   }
 
-  /** Calls `resume` as soon as the attempt has its slot again, at once if it never lent it. */
+  /** Calls `resume` as soon as the attempt has its slot again, at once if it has not lent it. */
   reclaimSlot(attempt: Attempt, resume: () => void): void {
     const { worker } = attempt;
-    if (attempt.slot !== Slot.LENT || attempt.state === State.OVER) {
+    if (attempt.slot !== Slot.LENT || attempt.state !== State.RUNNING) {
       resume();
       return;
     }
+    // several waits of one handler may end before it has its slot again: one slot serves them all
+    const resumes = (attempt.more.resumes ??= []);
+    resumes.push(resume);
+    if (resumes.length > 1) return;
     const take = (): void => {
-      if (attempt.state === State.OVER) {
-        this.wake(worker);
-      } else {
+      attempt.more.resumes = undefined;
+      if (attempt.state === State.RUNNING) {
         worker.running += 1;
         attempt.slot = Slot.HELD;
       }
-      resume();
+      for (const each of resumes) each();
     };
-    if (worker.running < worker.concurrency) {
-      take();
-      return;
-    }
-    worker.returning.push(take);
+    if (worker.running < worker.concurrency) take();
+    else worker.returning.push(take);
   }
 
   /** Runs what is ready, until nothing is. */
@@ -203,14 +207,16 @@ export class Dispatch {
       }
       const attempt = worker.takeNext();
       if (attempt === null) return;
-      if (attempt.send !== null) this.#engine.sending.startedWithoutPlace(attempt.send);
-      else if (attempt.edge !== null) this.#engine.sending.leftEdge(attempt.edge);
+      const { send, edge } = attempt;
       if (worker.outer !== undefined && worker.isOrdered) {
         worker.inbox.hold(attempt.trace);
         worker.outer.hold(attempt.trace);
       }
       this.#takeSlot(attempt);
       this.#ready.push(attempt);
+      // only now: the room it leaves may bring another message to this very node
+      if (send !== null) this.#engine.sending.startedWithoutPlace(send);
+      else if (edge !== null) this.#engine.sending.leftEdge(edge);
     }
   }
 
@@ -218,7 +224,7 @@ export class Dispatch {
     const { worker, trace } = attempt;
     worker.running += 1;
     attempt.slot = Slot.HELD;
-    attempt.state = State.RUNNING;
+    attempt.state = State.LAUNCHED;
     attempt.edge = null;
     if (worker.ring !== undefined && !attempt.inRing) this.#enterRing(attempt, worker);
     trace.link(attempt);
@@ -232,6 +238,10 @@ export class Dispatch {
 
   #giveSlotOn(worker: Worker): void {
     worker.running -= 1;
+    // its handler may have been the last of a cycle that could move
+    if (worker.ring !== undefined && worker.ring.blocked > 0) {
+      for (const member of worker.ring.workers) for (const send of member.blocked) this.suspect(send);
+    }
     if (worker.inbox.ready > 0 || worker.returning.length > 0 || (worker.outer !== undefined && worker.outer.ready > 0))
       this.wake(worker);
   }
@@ -254,13 +264,13 @@ export class Dispatch {
     for (;;) {
       if (--this.#callsLeft <= 0) await this.#nextTurn();
       const { worker } = attempt;
-      if (attempt.state !== State.RUNNING) {
-        engine.ending.returned(attempt, undefined, false);
-        break;
-      }
+      // its trace may have ended before its handler was called
+      if (attempt.state !== State.LAUNCHED) break;
+      attempt.state = State.RUNNING;
       let value: unknown;
       try {
         if (engine.isWatched) engine.started(attempt);
+        else attempt.startedAt = engine.turnTime;
         if (worker.timeoutMs !== undefined) engine.failing.armTimeout(attempt, worker.timeoutMs);
         if (worker.checkInput !== undefined) {
           let checked = worker.checkInput(attempt.message);
@@ -270,20 +280,20 @@ export class Dispatch {
             attempt.message = checked;
           }
         }
-        if (attempt.state === State.RUNNING) {
+        if (isRunning(attempt)) {
           value = worker.call(attempt.message, attempt);
           if (value instanceof Promise || isThenable(value)) value = await value;
-          if (worker.checkOutput !== undefined && attempt.state === State.RUNNING) {
+          if (worker.checkOutput !== undefined && isRunning(attempt)) {
             value = worker.checkOutput(value);
             if (value instanceof Promise) value = await value;
           }
         }
       } catch (error) {
-        if (attempt.state === State.RUNNING) engine.failing.threw(attempt, error);
+        if (isRunning(attempt)) engine.failing.threw(attempt, error);
         else engine.ending.returned(attempt, undefined, false);
         break;
       }
-      if (attempt.state !== State.RUNNING) {
+      if (!isRunning(attempt)) {
         engine.ending.returned(attempt, value, true);
         break;
       }
@@ -358,7 +368,7 @@ export class Dispatch {
       return attempt;
     }
     const next = new Attempt(target, trace, sent, null, high, low, 1);
-    next.state = State.RUNNING;
+    next.state = State.LAUNCHED;
     next.slot = Slot.HELD;
     next.inRing = attempt.inRing;
     attempt.state = State.OVER;
@@ -393,6 +403,10 @@ export class Dispatch {
     });
     return this.#turn;
   }
+}
+
+function isRunning(attempt: Attempt): boolean {
+  return attempt.state === State.RUNNING;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -7,7 +7,7 @@ import type { StreamChunk } from "../message/stream-chunk.ts";
 import { nextLoopStep } from "../trace/budget.ts";
 import { StreamTable, type StreamWriter } from "../trace/stream-table.ts";
 import type { Trace } from "../trace/trace.ts";
-import { type Attempt, Slot, State } from "./attempt.ts";
+import { type Attempt, State } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
 import { queueFull } from "./sending.ts";
 import type { Edge, Worker } from "./worker.ts";
@@ -77,21 +77,27 @@ export class Emitting {
       await this.#sendOrHold(attempt, carry(parent, chunk), edges);
       return chunk;
     }
-    const { trace } = attempt;
-    if ((trace.unread === null || trace.unread.length === 0) && trace.sink.chunk(chunk)) return chunk;
-    await attempt.wait<undefined>((resolve) => {
-      let isWanted = true;
-      this.#engine.dispatch.lendSlot(attempt);
-      this.#engine.sending.whenRoom(trace, () => {
-        if (!isWanted) return true;
-        if (!trace.sink.chunk(chunk)) return false;
-        this.#engine.dispatch.reclaimSlot(attempt, () => resolve(undefined));
-        return true;
-      });
-      return () => {
-        isWanted = false;
-      };
-    });
+    const { trace, more } = attempt;
+    if ((trace.unread === null || trace.unread.length === 0) && trace.sink.chunk(chunk, false)) return chunk;
+    more.unsentChunks += 1;
+    await attempt.wait<undefined>(
+      (resolve) => {
+        let isWanted = true;
+        this.#engine.dispatch.lendSlot(attempt);
+        this.#engine.sending.whenRoom(trace, () => {
+          if (!isWanted) return true;
+          if (!trace.sink.chunk(chunk, false)) return false;
+          resolve(undefined);
+          more.unsentChunks -= 1;
+          if (more.unsentChunks === 0) more.onChunksSent?.();
+          return true;
+        });
+        return () => {
+          isWanted = false;
+        };
+      },
+      { outlivesHandler: true },
+    );
     return chunk;
   }
 
@@ -103,7 +109,8 @@ export class Emitting {
     signal: AbortSignal | undefined,
   ): Promise<StreamChunk> {
     const chunk = this.#nextChunk(trace, writer, init, init.parent);
-    if ((trace.unread === null || trace.unread.length === 0) && trace.sink.chunk(chunk)) return Promise.resolve(chunk);
+    if ((trace.unread === null || trace.unread.length === 0) && trace.sink.chunk(chunk, false))
+      return Promise.resolve(chunk);
     return new Promise((resolve, reject) => {
       const undo: (() => void)[] = [];
       let isWanted = true;
@@ -118,7 +125,7 @@ export class Emitting {
       undo.push(() => signal?.removeEventListener("abort", onAbort));
       this.#engine.sending.whenRoom(trace, () => {
         if (!isWanted) return true;
-        if (!trace.sink.chunk(chunk)) return false;
+        if (!trace.sink.chunk(chunk, false)) return false;
         settle(() => resolve(chunk));
         return true;
       });
@@ -171,19 +178,18 @@ export class Emitting {
       held.push({ message, edges });
       return ACCEPTED;
     }
-    attempt.more;
     let accept: (() => void) | undefined;
     const isAccepted = engine.sending.send(trace, attempt, message, edges, (failure) => {
       if (failure === undefined) accept?.();
     });
     if (isAccepted) return ACCEPTED;
-    return attempt.wait<undefined>((resolve) => {
-      accept = () => {
-        if (attempt.slot === Slot.LENT) engine.dispatch.reclaimSlot(attempt, () => resolve(undefined));
-        else resolve(undefined);
-      };
-      return undefined;
-    });
+    return attempt.wait<undefined>(
+      (resolve) => {
+        accept = () => resolve(undefined);
+        return undefined;
+      },
+      { outlivesHandler: true },
+    );
   }
 
   #nextChunk(trace: Trace, writer: StreamWriter, init: ChunkInit, parent: Message | undefined): StreamChunk {

@@ -7,7 +7,6 @@ import { EXHAUSTION_TEXT, type ExhaustionCode } from "../trace/budget.ts";
 import type { Trace } from "../trace/trace.ts";
 import { type Attempt, State } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
-import { reasonText } from "./reporter.ts";
 import type { Send } from "./send.ts";
 
 /** What `cancel` found and did. */
@@ -34,6 +33,9 @@ export class Ending {
     empty: 0,
     stopped: 0,
   };
+  /** Handlers that were told to stop and have neither returned nor been given up. */
+  #lingering = 0;
+  #onAllGone: (() => void) | undefined;
   /** Handlers that returned when nobody waited for them any more. */
   late = 0;
 
@@ -125,30 +127,31 @@ export class Ending {
     engine.dispatch.flush();
     await report.done;
     const { dropped, aborted, zombies } = report;
+    if (engine.reporter.hasListeners)
+      engine.reporter.trace(trace, { type: "trace_cancel_finish", dropped, aborted, zombies });
     return { found: true, dropped, aborted, zombies };
   }
 
-  /** Ends every trace because the flow stops; resolves with the number of handlers given up. */
+  /** Ends every trace because the flow stops; resolves when all handlers have returned or were given up. */
   async stopAll(): Promise<{ cancelled: number; abandoned: number }> {
-    const reports = this.#engine.traces
-      .all()
-      .filter((trace) => trace.isOpen)
-      .map((trace) =>
-        this.#end(
-          trace,
-          "stopped",
-          this.#error(trace, FlowErrorCode.FLOW_STOPPED, `Trace "${trace.id}" was ended because the flow was stopped`),
-          undefined,
-        ),
-      );
-    this.#engine.dispatch.flush();
-    await Promise.all([...reports, ...this.#cancelling.values()].map((report) => report.done));
-    return { cancelled: reports.length, abandoned: reports.reduce((sum, report) => sum + report.zombies, 0) };
+    const engine = this.#engine;
+    const zombiesBefore = engine.zombies;
+    let cancelled = 0;
+    for (const trace of engine.traces.all()) {
+      if (!trace.isOpen) continue;
+      const message = `Trace "${trace.id}" was ended because the flow was stopped`;
+      this.#end(trace, "stopped", this.#error(trace, FlowErrorCode.FLOW_STOPPED, message), undefined);
+      cancelled += 1;
+    }
+    engine.dispatch.flush();
+    if (this.#lingering > 0) await new Promise<void>((resolve) => (this.#onAllGone = resolve));
+    return { cancelled, abandoned: engine.zombies - zombiesBefore };
   }
 
   /** A handler whose attempt is over is given time to return. */
   linger(attempt: Attempt): void {
     attempt.worker.lingering += 1;
+    this.#lingering += 1;
     attempt.more.graceTimer = this.#engine.timers.after(this.#engine.options.graceMs, () => this.#giveUp(attempt));
   }
 
@@ -159,6 +162,7 @@ export class Ending {
     worker.lingering -= 1;
     extras.graceTimer?.cancel();
     if (extras.isZombie) worker.zombies -= 1;
+    else this.#gone();
     if (didReturn && value !== undefined) {
       this.late += 1;
       if (this.#engine.reporter.hasListeners) this.#engine.reporter.node(attempt, { type: "node_late" });
@@ -201,10 +205,17 @@ export class Ending {
     attempt.more.isZombie = true;
     worker.zombies += 1;
     this.#engine.zombies += 1;
+    this.#gone();
     if (this.#engine.reporter.hasListeners) this.#engine.reporter.node(attempt, { type: "node_zombie" });
     this.#engine.dispatch.freeSlot(attempt);
     this.#unwound(trace, attempt, true);
     this.#engine.dispatch.flush();
+  }
+
+  /** A handler that was waited for has returned or was given up. */
+  #gone(): void {
+    this.#lingering -= 1;
+    if (this.#lingering === 0) this.#onAllGone?.();
   }
 
   #unwound(trace: Trace, attempt: Attempt, isZombie: boolean): void {
@@ -223,10 +234,10 @@ export class Ending {
     last?: Attempt,
   ): CancelState {
     const engine = this.#engine;
-    const text = reasonText(error, status);
+    const text = error?.message ?? `its trace ${status} without it`;
     const outcome = this.#outcome(trace, status, error, reason);
     const running: Attempt[] = [];
-    let dropped = trace.joined;
+    let dropped = 0;
     trace.isOpen = false;
     this.counts[status] += 1;
     const waiting = takeWaiting(trace);
@@ -241,20 +252,21 @@ export class Ending {
         running.push(attempt);
         continue;
       }
-      if (attempt.state === State.PARKED) {
-        dropped += 1;
-        engine.ledger.dropped(attempt);
-      }
+      // its handler has not been called: not yet, or not again
+      if (attempt.state === State.LAUNCHED || attempt.state === State.PARKED) waiting.push(attempt);
       attempt.state = State.OVER;
       engine.dispatch.freeSlot(attempt);
     }
+    for (const group of trace.gathered ?? []) {
+      group.timer?.cancel();
+      waiting.push(...(group.members as unknown as readonly Attempt[]));
+    }
+    trace.gathered = null;
     for (const send of sends) engine.sending.abandon(send, error as Error);
     for (const item of waiting) {
       dropped += 1;
       this.#drop(item, text, error);
     }
-    for (const group of trace.gathered ?? []) group.timer?.cancel();
-    trace.gathered = null;
     trace.deadlineTimer?.cancel();
     trace.unread = null;
     trace.entrySends = null;
@@ -266,12 +278,12 @@ export class Ending {
       attempt.more.unwinds = true;
       this.linger(attempt);
     }
+    if (engine.reporter.hasListeners) {
+      for (const attempt of running) engine.reporter.node(attempt, { type: "node_cancelled", reason: text });
+    }
     this.#settle(trace, outcome, status, error);
     // user code runs from here on: listeners of signals, and whoever waited
-    for (const attempt of running) {
-      if (engine.reporter.hasListeners) engine.reporter.node(attempt, { type: "node_cancelled", reason: text });
-      attempt.abort(error);
-    }
+    for (const attempt of running) attempt.abort(error);
     if (trace.releases !== null) this.#release(trace, error ?? outcome);
     if (running.length === 0) this.#close(trace);
     return state;
@@ -302,7 +314,7 @@ export class Ending {
   #settle(trace: Trace, outcome: Outcome, status: Outcome["status"], error: FlowError | undefined): void {
     const engine = this.#engine;
     if (trace.streams !== null) {
-      for (const chunk of trace.streams.endTrace(streamEnd(status))) trace.sink.chunk(chunk);
+      for (const chunk of trace.streams.endTrace(streamEnd(status))) trace.sink.chunk(chunk, true);
       trace.streams = null;
     }
     trace.sink.ended(outcome);

@@ -88,7 +88,10 @@ export class Engine {
   /** Set by `stop`: called when the last trace is gone. */
   onIdle: (() => void) | undefined;
   isStopping = false;
+  /** While everything is ended, room that becomes free goes to nobody. */
+  isEnding = false;
   #runs = 0;
+  #turnTime: number | undefined;
   readonly #hasWeights: boolean;
   readonly #tenantHeaders = new Map<string, MessageHeaders>();
 
@@ -136,6 +139,7 @@ export class Engine {
     // a call wants its result alone: how long it took is read only when somebody watches
     const startedAt = this.isWatched || sink.completed === undefined ? this.clock.now() : 0;
     const trace = new Trace(this.#runs++, message.traceId, message.headers, sink, opening.isOpenEnded, startedAt);
+    sink.opened?.(trace);
     this.traces.add(trace);
     this.accepted += 1;
     if (this.reporter.hasListeners) this.reporter.trace(trace, { type: "trace_start", topic: message.headers.topic });
@@ -149,25 +153,25 @@ export class Engine {
     if (!trace.isOpen) return undefined;
     if (edges.length === 1 && !this.isWatched && this.sending.startAtOnce(trace, message, edges[0] as Edge))
       return undefined;
-    let settle: ((failure: Error | undefined) => void) | null = null;
-    const accepted = trace.isOpenEnded
-      ? new Promise<void>((resolve, reject) => {
-          settle = (failure) => (failure === undefined ? resolve() : reject(failure));
-        })
-      : undefined;
-    const isAccepted = this.sending.send(trace, null, message, edges, settle);
-    return isAccepted ? undefined : accepted;
+    if (!trace.isOpenEnded) {
+      this.sending.send(trace, null, message, edges, null);
+      return undefined;
+    }
+    return new Promise<void>((resolve, reject) => {
+      const settle = (failure: Error | undefined): void => (failure === undefined ? resolve() : reject(failure));
+      if (this.rookery.isFull) this.rookery.holdBack(this.sending.hold(trace, message, edges, settle));
+      else if (this.sending.send(trace, null, message, edges, settle)) resolve();
+    });
   }
 
   /**
-   * Throws unless the entry nodes could take a message at once.
+   * Throws unless the entry nodes could take a message of the trace, or of a new one, at once.
    *
    * @throws FlowError `QUEUE_FULL`
    */
-  requireRoom(message: Message, edges: readonly Edge[]): void {
-    const isFree = (edge: Edge): boolean =>
-      edge.hasRoom || edge.target.node.gathering !== undefined || (edge.target.hasFreeSlot && edge.target.mayEnterRing);
-    if (!edges.every(isFree)) throw queueFull("OpenSea", message.traceId, message.headers.tenant, edges);
+  requireRoom(trace: Trace | undefined, message: Message, edges: readonly Edge[]): void {
+    if (!this.rookery.isFull && edges.every((edge) => this.sending.takes(edge, trace))) return;
+    throw queueFull("OpenSea", message.traceId, message.headers.tenant, edges);
   }
 
   /** The open trace of that id into which `emit` sends further messages. */
@@ -193,15 +197,26 @@ export class Engine {
     return headers;
   }
 
+  /** The clock's `now()` at the first look in this turn of the event loop: good enough for latencies of errors. */
+  get turnTime(): number {
+    if (this.#turnTime === undefined) {
+      this.#turnTime = this.clock.now();
+      this.scheduler.nextTurn(() => {
+        this.#turnTime = undefined;
+      });
+    }
+    return this.#turnTime;
+  }
+
   /** A handler is about to be called. */
   started(attempt: Attempt): void {
-    const { more } = attempt;
-    more.startedAt = this.clock.now();
+    const { queuedAt } = attempt.more;
+    attempt.startedAt = this.clock.now();
     this.ledger.started(attempt);
     if (!this.reporter.hasListeners) return;
     this.reporter.node(attempt, {
       type: "node_start",
-      queueMs: more.queuedAt === 0 ? 0 : more.startedAt - more.queuedAt,
+      queueMs: queuedAt === undefined ? 0 : attempt.startedAt - queuedAt,
     });
   }
 
@@ -222,13 +237,26 @@ export class Engine {
       edges = [worker.loop];
     }
     attempt.state = State.SENDING;
+    attempt.endWaits();
+    const { extras } = attempt;
+    if (extras !== null && extras.unsentChunks > 0) {
+      // what it has streamed comes before what it returns
+      extras.onChunksSent = () => this.#sendOn(attempt, sent, edges);
+      return;
+    }
+    this.#sendOn(attempt, sent, edges);
+  }
+
+  #sendOn(attempt: Attempt, sent: Message | null, edges: readonly Edge[]): void {
+    const { trace } = attempt;
+    if (attempt.state !== State.SENDING) return;
     if (attempt.extras?.writesStreams) {
-      for (const chunk of trace.streams?.endAll(attempt, "done") ?? []) trace.sink.chunk(chunk);
+      for (const chunk of trace.streams?.endAll(attempt, "done") ?? []) trace.sink.chunk(chunk, true);
     }
     this.emitting.release(attempt);
     if (sent !== null) this.sending.send(trace, attempt, sent, edges, null);
     // the trace may have ended meanwhile
-    if ((attempt.extras?.outbox.length ?? 0) === 0 && (attempt.state as State) === State.SENDING) this.commit(attempt);
+    if ((attempt.extras?.outbox.length ?? 0) === 0 && isSending(attempt)) this.commit(attempt);
   }
 
   /** Everything an attempt sent has been accepted: its message is done. */
@@ -237,6 +265,7 @@ export class Engine {
     attempt.state = State.OVER;
     if (!trace.isOpen) return;
     if (this.reporter.hasListeners) this.#reportSuccess(attempt);
+    if (attempt.extras?.refetch !== undefined) this.fetching.giveBack(attempt);
     this.ledger.committed(attempt);
     this.dispatch.leave(attempt);
     if (attempt.outputs === 0) {
@@ -298,12 +327,13 @@ export class Engine {
       });
       this.onIdle = undefined;
     }
+    this.isEnding = true;
     const { cancelled, abandoned } = await this.ending.stopAll();
     await this.playbooks.stop();
     this.rookery.close(
       new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up fetching: the flow was stopped" }),
     );
-    await this.reporter.flush();
+    await this.#flushObservers();
     this.timers.clear();
     return { completed: this.ending.counts.completed - before, cancelled, abandoned };
   }
@@ -313,16 +343,31 @@ export class Engine {
     if (this.traces.size === 0) this.onIdle?.();
   }
 
+  /** An observer that hangs does not hold up the end: it is given as long as a handler is. */
+  async #flushObservers(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = this.timers.after(this.options.graceMs, () => {
+        this.options.logger.warn("observers_given_up", { flow: this.options.name, observers: this.reporter.stats });
+        resolve();
+      });
+      void this.reporter.flush().then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
   #reportSuccess(attempt: Attempt): void {
     const { worker, more } = attempt;
-    const { queuedAt, startedAt, returnedAt } = more;
     const now = this.clock.now();
+    const { queuedAt, returnedAt = now } = more;
+    const { startedAt = now } = attempt;
     if (worker.node.kind === "router" && attempt.outputs === 0) {
       this.reporter.node(attempt, { type: "route_drop", reason: "the router chose no successor" });
     }
     this.reporter.node(attempt, {
       type: "node_success",
-      queueMs: queuedAt === 0 ? 0 : startedAt - queuedAt,
+      queueMs: queuedAt === undefined ? 0 : startedAt - queuedAt,
       runMs: returnedAt - startedAt,
       emitMs: now - returnedAt,
       latencyMs: now - startedAt,
@@ -359,4 +404,8 @@ export class Engine {
       this.dispatch.flush();
     });
   }
+}
+
+function isSending(attempt: Attempt): boolean {
+  return attempt.state === State.SENDING;
 }

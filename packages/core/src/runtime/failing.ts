@@ -1,5 +1,5 @@
 import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { retryDelay } from "../attempt/retry.ts";
+import { isRetryable, retryDelay } from "../attempt/retry.ts";
 import { Attempt, State } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
 
@@ -23,7 +23,7 @@ export class Failing {
   /** Starts the clock of an attempt. */
   armTimeout(attempt: Attempt, timeoutMs: number): void {
     const startedAt = this.#engine.clock.now();
-    attempt.more.startedAt = startedAt;
+    attempt.startedAt = startedAt;
     attempt.more.timer = this.#engine.timers.at(startedAt + timeoutMs, () => this.#timedOut(attempt, timeoutMs));
   }
 
@@ -31,6 +31,7 @@ export class Failing {
   threw(attempt: Attempt, thrown: unknown): void {
     const { worker } = attempt;
     attempt.extras?.timer?.cancel();
+    attempt.endWaits();
     const error =
       thrown instanceof FlowError && OWN_CODES.has(thrown.code)
         ? this.#error(attempt, thrown.code, thrown.message, thrown.cause, thrown.details)
@@ -48,7 +49,7 @@ export class Failing {
       });
     }
     const delayMs = this.#delay(attempt, error);
-    this.#engine.dispatch.leave(attempt);
+    this.#engine.dispatch.leave(attempt, delayMs === undefined);
     attempt.state = State.OVER;
     this.#goOn(attempt, error, delayMs);
   }
@@ -99,9 +100,10 @@ export class Failing {
     const { trace, worker, extras } = attempt;
     if (extras?.writesStreams) {
       for (const chunk of trace.streams?.endAll(attempt, delayMs === undefined ? "error" : "retry") ?? [])
-        trace.sink.chunk(chunk);
+        trace.sink.chunk(chunk, true);
     }
     if (delayMs === undefined) {
+      for (const send of extras?.outbox.splice(0) ?? []) engine.sending.abandon(send, error);
       engine.ending.fail(trace, error, attempt);
       return;
     }
@@ -136,7 +138,7 @@ export class Failing {
     details?: FlowError["details"],
   ): FlowError {
     const { worker, trace } = attempt;
-    const startedAt = attempt.extras?.startedAt ?? 0;
+    const { startedAt } = attempt;
     const error = new FlowError({
       code,
       message,
@@ -144,8 +146,8 @@ export class Failing {
       tenant: trace.tenant,
       node: worker.name,
       attempt: attempt.attempt,
-      latencyMs: startedAt === 0 ? undefined : this.#engine.clock.now() - startedAt,
-      retryable: code === FlowErrorCode.NODE_TIMEOUT || code === FlowErrorCode.NODE_EXCEPTION,
+      latencyMs: startedAt === undefined ? undefined : Math.max(0, this.#engine.clock.now() - startedAt),
+      retryable: isRetryable(code, cause),
       cause,
       failedMessage: attempt.message,
       details,

@@ -1,10 +1,9 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import type { NodeOrName, WaitOptions } from "../graph/handler.ts";
 import type { Message } from "../message/message.ts";
-import { type Attempt, State } from "./attempt.ts";
+import { Attempt, State } from "./attempt.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { Engine } from "./engine.ts";
-import type { Edge } from "./worker.ts";
 
 /** Lets a handler take further messages of its trace that are on their way to its node. */
 export class Fetching {
@@ -20,68 +19,76 @@ export class Fetching {
   ): Promise<Message> {
     const more = attempt.more;
     const sources = this.#sources(attempt, options.from);
-    const again = more.refetch?.shift();
+    const index = more.refetch?.findIndex((item) => fits(item, sources)) ?? -1;
+    const [again] = index === -1 ? [] : (more.refetch as Attempt[]).splice(index, 1);
     if (again !== undefined) {
       (more.fetched ??= []).push(again);
-      return Promise.resolve(again);
+      return Promise.resolve(again.message);
     }
-    if (more.wantsMessage !== undefined) {
+    if (more.fetch !== undefined) {
       throw new TypeError(`Cannot fetch twice at once at node "${attempt.node}": await the first fetch`);
     }
     const waiting = this.#takeWaiting(attempt, sources);
     if (waiting !== undefined) return Promise.resolve(waiting);
     const { trace } = attempt;
     const engine = this.#engine;
-    return attempt.wait<Message>((resolve) => {
-      more.wantsFrom = sources;
-      more.wantsMessage = (message) => engine.dispatch.reclaimSlot(attempt, () => resolve(message));
+    return attempt.wait<Message>((resolve, reject) => {
+      more.fetch = { resolve, reject, from: sources };
       trace.fetching += 1;
       engine.dispatch.lendSlot(attempt);
       engine.ending.checkStarved(trace);
       return () => {
-        if (more.wantsMessage === undefined) return;
-        more.wantsMessage = undefined;
-        trace.fetching -= 1;
-        if (attempt.state === State.RUNNING) engine.dispatch.reclaimSlot(attempt, () => {});
+        if (more.fetch === undefined) return;
+        more.fetch = undefined;
+        if (trace.isOpen) trace.fetching -= 1;
       };
     }, options);
   }
 
   /** Gives a message to a running handler that waits for one. Answers whether one did. */
-  give(item: Attempt, edge: Edge): boolean {
+  give(item: Attempt): boolean {
     for (
       let member = item.trace.firstMember as Attempt | null;
       member !== null;
       member = member.nextOfTrace as Attempt | null
     ) {
-      const extras = member.extras;
-      if (member.worker !== item.worker || extras?.wantsMessage === undefined) continue;
-      if (extras.wantsFrom !== undefined && !extras.wantsFrom.has(edge.source)) continue;
-      const { wantsMessage } = extras;
-      extras.wantsMessage = undefined;
+      const wait = member.extras?.fetch;
+      if (member.worker !== item.worker || wait === undefined || !fits(item, wait.from)) continue;
+      member.more.fetch = undefined;
       item.trace.fetching -= 1;
       this.#taken(member, item);
-      wantsMessage(item.message);
+      wait.resolve(item.message);
       return true;
     }
     return false;
+  }
+
+  /** Puts messages that an attempt took and its successor did not ask for back in line, where they were. */
+  giveBack(attempt: Attempt): void {
+    const left = attempt.extras?.refetch;
+    if (left === undefined) return;
+    attempt.more.refetch = undefined;
+    for (const item of left.reverse()) {
+      const again = new Attempt(item.worker, item.trace, item.message, null, item.high, item.low, 1);
+      this.#engine.ledger.givenBack(again);
+      this.#engine.dispatch.enqueueFirst(again);
+    }
   }
 
   /** Rejects the waits of all handlers of a trace to which no message can come any more. */
   starve(trace: Trace): void {
     for (let member = trace.firstMember as Attempt | null; member !== null;) {
       const next: Attempt | null = member.nextOfTrace as Attempt | null;
-      if (member.extras?.wantsMessage !== undefined) {
-        const error = new FlowError({
+      member.extras?.fetch?.reject(
+        new FlowError({
           code: FlowErrorCode.FETCH_STARVED,
           message: `Cannot fetch at node "${member.node}": no message of trace "${trace.id}" is on its way to it any more`,
           traceId: trace.id,
           tenant: trace.tenant,
           node: member.node,
           attempt: member.attempt,
-        });
-        for (const giveUp of [...(member.extras.waits ?? [])]) giveUp(error);
-      }
+        }),
+      );
       member = next;
     }
   }
@@ -89,9 +96,8 @@ export class Fetching {
   #takeWaiting(attempt: Attempt, sources: ReadonlySet<string> | undefined): Message | undefined {
     const { worker, trace } = attempt;
     for (const queue of worker.outer === undefined ? [worker.inbox] : [worker.inbox, worker.outer]) {
-      const head = queue.peekOf(trace);
-      if (head === null || (sources !== undefined && head.edge !== null && !sources.has(head.edge.source))) continue;
-      const item = queue.popOf(trace) as Attempt;
+      const item = queue.popOf(trace, (candidate) => fits(candidate, sources));
+      if (item === null) continue;
       if (item.send !== null) this.#engine.sending.startedWithoutPlace(item.send);
       else if (item.edge !== null) this.#engine.sending.leftEdge(item.edge);
       this.#engine.dispatch.leaveRing(item);
@@ -103,7 +109,7 @@ export class Fetching {
 
   #taken(attempt: Attempt, item: Attempt): void {
     item.state = State.OVER;
-    (attempt.more.fetched ??= []).push(item.message);
+    (attempt.more.fetched ??= []).push(item);
     this.#engine.ledger.fetched(item);
   }
 
@@ -117,4 +123,8 @@ export class Fetching {
       throw new TypeError(`Cannot fetch from "${unknown}" at node "${attempt.node}": it has no edge to the node`);
     return new Set(names);
   }
+}
+
+function fits(item: Attempt, sources: ReadonlySet<string> | undefined): boolean {
+  return sources === undefined || item.edge === null || sources.has(item.edge.source);
 }

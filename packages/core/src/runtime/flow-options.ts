@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "../foundation/clock.ts";
-import { requireInteger, requireKnownKeys, requireNumber } from "../foundation/options.ts";
+import { requireInteger, requireKnownKeys, requireNumber, shown } from "../foundation/options.ts";
 import type { Random } from "../foundation/random.ts";
 import { type Scheduler, systemScheduler } from "../foundation/scheduler.ts";
 import type { Middleware } from "../events/flow-event.ts";
@@ -119,6 +119,8 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
   for (const name of ["streamWindow", "maxResults", "rookeryMaxSize", "maxHeldEmits", "observerBuffer"] as const) {
     requireInteger(name, resolved[name], 1);
   }
+  if (!Array.isArray(resolved.middlewares))
+    throw new TypeError(`Option "middlewares" must be an array of functions: got ${shown(resolved.middlewares)}`);
   for (const middleware of resolved.middlewares) requireMiddleware(middleware);
   if (typeof resolved.tenantWeights === "object") {
     for (const [tenant, weight] of Object.entries(resolved.tenantWeights)) requireWeight(tenant, weight);

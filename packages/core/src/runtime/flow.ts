@@ -1,10 +1,10 @@
-import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { requireKnownKeys, requireNumber } from "../foundation/options.ts";
+import { FlowError, FlowErrorCode, TraceCancelled } from "../foundation/flow-error.ts";
+import { requireKnownKeys, requireNumber, requireOneOf, shown } from "../foundation/options.ts";
 import { onAbort } from "../foundation/abort.ts";
 import type { Middleware } from "../events/flow-event.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { ChunkInit, NodeOrName, PlaybookFlow } from "../graph/handler.ts";
-import type { ModelRegistry } from "../graph/model-registry.ts";
+import { ModelRegistry } from "../graph/model-registry.ts";
 import { DEFAULT_HEADERS, FROM_MESSAGE, Message, type MessageHeaders } from "../message/message.ts";
 import { EMPTY_META, type Meta } from "../message/meta.ts";
 import type { Outcome } from "../message/outcome.ts";
@@ -138,6 +138,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     requireKnownKeys("run", options, ["registry", "resources"]);
     if (this.#engine !== undefined) throw new TypeError(`Cannot run flow "${this.name}" twice: stop it first`);
     const { registry, resources } = options as { registry?: ModelRegistry; resources?: unknown };
+    if (registry !== undefined && !(registry instanceof ModelRegistry))
+      throw new TypeError(`Option "registry" of run must be a ModelRegistry: got ${shown(registry)}`);
     if (registry !== undefined) this.#requireModels(registry);
     this.#engine = new Engine(this.graph, this.#options, this.#middlewares, registry, resources);
     return this;
@@ -200,6 +202,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   ): AsyncGenerator<StreamItem<Result>, void, undefined> {
     const sink = new StreamSink(this.#options.streamWindow);
     const { onLeave = "cancel", ...emitOptions } = options;
+    requireOneOf("onLeave", onLeave, ["cancel", "detach"]);
     const trace = this.#begin(input, emitOptions, sink);
     const engine = this.#running();
     let hasEnded = false;
@@ -223,7 +226,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
 
   /**
    * Sends a message whose results are to be fetched, and resolves with its trace id when the entry nodes'
-   * edges have accepted it. A message with the id of a trace that is under way joins that trace.
+   * edges have accepted it. A message with the id of a trace that is under way joins that trace: deadline,
+   * priority and signal are those the trace was begun with.
    *
    * @throws FlowError `FLOW_NOT_RUNNING`, `FLOW_STOPPED`, `TRACE_UNWINDING`; the trace's error when it ends first
    */
@@ -232,7 +236,9 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const { message, edges } = this.#prepare(engine, input, options);
     const known = engine.openEndedTrace(message);
     const trace = known ?? this.#openEnded(engine, message, options.signal);
-    await engine.enter(trace, message, edges);
+    if (!trace.isOpen)
+      throw new TraceCancelled({ traceId: trace.id, tenant: trace.tenant, cause: options.signal?.reason });
+    await engine.enter(trace, engine.sealed(trace, message), edges);
     return message.traceId;
   }
 
@@ -244,9 +250,12 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   emitNowait(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): string {
     const engine = this.#running();
     const { message, edges } = this.#prepare(engine, input, options);
-    engine.requireRoom(message, edges);
-    const trace = engine.openEndedTrace(message) ?? this.#openEnded(engine, message, options.signal);
-    void engine.enter(trace, message, edges);
+    const known = engine.openEndedTrace(message);
+    engine.requireRoom(known, message, edges);
+    const trace = known ?? this.#openEnded(engine, message, options.signal);
+    if (!trace.isOpen)
+      throw new TraceCancelled({ traceId: trace.id, tenant: trace.tenant, cause: options.signal?.reason });
+    void engine.enter(trace, engine.sealed(trace, message), edges);
     return message.traceId;
   }
 
@@ -299,6 +308,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    * @throws FlowError `TENANT_REQUIRED` when several tenants use the id and none is named
    */
   async cancel(traceId: string, options: TraceOptions & { readonly reason?: unknown } = {}): Promise<CancelReport> {
+    requireKnownKeys("cancel", options, ["tenant", "reason"]);
     const engine = this.#running();
     const traces = engine.traces.find(traceId, options.tenant);
     const reports = await Promise.all(traces.map((trace) => engine.ending.cancel(trace, options.reason)));
@@ -399,9 +409,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   #openEnded(engine: Engine, message: Message, signal: AbortSignal | undefined): Trace {
     const sink = engine.rookery.sinkFor();
     sink.emitsErrors = this.#options.emitErrorsToRookery;
-    const trace = engine.open({ message, isNew: false, sink, signal, isOpenEnded: true });
-    sink.trace = trace;
-    return trace;
+    return engine.open({ message, isNew: false, sink, signal, isOpenEnded: true });
   }
 
   #prepare(
@@ -409,6 +417,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     input: unknown,
     options: EmitOptions,
   ): { message: Message; edges: readonly Edge[]; isNew: boolean } {
+    for (const key in options) if (!EMIT_OPTIONS.has(key)) requireKnownKeys("a call", options, [...EMIT_OPTIONS]);
     const edges = this.#entries(engine, options.to);
     const base = input instanceof Message ? input : undefined;
     let deadlineAt = options.deadlineAt ?? base?.deadlineAt;
@@ -524,6 +533,18 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     );
   }
 }
+
+const EMIT_OPTIONS: ReadonlySet<string> = new Set([
+  "tenant",
+  "topic",
+  "priority",
+  "traceId",
+  "deadlineAt",
+  "timeoutMs",
+  "meta",
+  "signal",
+  "to",
+]);
 
 /** A message of a new trace, from parts that need no check. */
 function carriedFrom(

@@ -24,24 +24,25 @@ export class Joining {
     if (group === undefined) {
       const want = this.#wanted(item);
       if (want === undefined) return;
-      group = { place: worker, messages: [], want, timer: undefined, high: item.high, low: item.low };
+      group = { place: worker, members: [], want, timer: undefined, high: item.high, low: item.low };
       groups.push(group);
       const { timeoutMs } = worker.node.gathering as { timeoutMs: number | undefined };
       const opened = group;
       if (timeoutMs !== undefined)
         group.timer = engine.timers.after(timeoutMs, () => this.#timedOut(trace, opened, timeoutMs));
     }
-    group.messages.push(item.message);
+    item.edge = null;
+    group.members.push(item);
     engine.ledger.parked(item, "join");
     if (engine.reporter.hasListeners) {
       engine.reporter.trace(trace, {
         type: "join_wait",
         node: worker.name,
-        have: group.messages.length,
+        have: group.members.length,
         want: group.want,
       });
     }
-    if (group.messages.length >= group.want) this.#send(trace, group);
+    if (group.members.length >= group.want) this.#send(trace, group);
     else engine.ending.checkStarved(trace);
   }
 
@@ -56,7 +57,7 @@ export class Joining {
   describe(trace: Trace): string | undefined {
     if (trace.gathered === null || trace.gathered.length === 0) return undefined;
     return trace.gathered
-      .map((group) => `join "${(group.place as Worker).name}" has ${group.messages.length} of ${group.want} messages`)
+      .map((group) => `join "${(group.place as Worker).name}" has ${group.members.length} of ${group.want} messages`)
       .join(", ");
   }
 
@@ -65,7 +66,8 @@ export class Joining {
     const worker = group.place as Worker;
     group.timer?.cancel();
     trace.gathered = (trace.gathered as Gathered[]).filter((other) => other !== group);
-    const { high, low, messages } = group;
+    const { high, low, members } = group;
+    const messages = members.map((member) => member.message);
     const attempt = new Attempt(
       worker,
       trace,
@@ -108,13 +110,13 @@ export class Joining {
         trace,
         new FlowError({
           code: FlowErrorCode.JOIN_TIMEOUT,
-          message: `Join "${worker.name}" waited ${timeoutMs} ms and has ${group.messages.length} of ${group.want} messages`,
+          message: `Join "${worker.name}" waited ${timeoutMs} ms and has ${group.members.length} of ${group.want} messages`,
           traceId: trace.id,
           tenant: trace.tenant,
           node: worker.name,
           latencyMs: timeoutMs,
           retryable: true,
-          failedMessage: group.messages[0],
+          failedMessage: group.members[0]?.message,
         }),
       );
     }

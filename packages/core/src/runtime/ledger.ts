@@ -85,6 +85,12 @@ export class Ledger {
     this.#record?.({ type: "fetched", ...placeOf(taken) });
   }
 
+  /** A message that an attempt took goes back in line: its successor did not ask for it. */
+  givenBack(attempt: Attempt): void {
+    attempt.trace.live += 1;
+    this.#record?.({ type: "resumed", ...placeOf(attempt), why: "fetch" });
+  }
+
   /** A message is given up because its trace has ended. */
   dropped(attempt: Attempt): void {
     this.#record?.({ type: "dropped", ...placeOf(attempt) });

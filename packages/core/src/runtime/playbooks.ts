@@ -18,6 +18,9 @@ export interface Definition {
   startWithin(parent: Engine, registry: ModelRegistry | undefined): Engine;
 }
 
+/** A function declared in a handler is a new playbook at every call: better an error than a flow for each. */
+const MOST_PLAYBOOKS = 100;
+
 /**
  * The flows that a flow's handlers call. Each playbook is built and started once, at its first call,
  * and stopped with the flow; a thousand calls cost a thousand runs and not a thousand builds.
@@ -49,19 +52,15 @@ export class Playbooks {
       deadlineAt: this.#deadline(parent, timeoutMs),
       meta: given.meta,
     });
-    return new Promise((resolve, reject) => {
+    return parent.wait<unknown>((resolve, reject) => {
       const sink = new ParentSink(this.#engine, parent, (outcome) => {
         if (outcome.status === "completed") resolve(outcome.result);
         else reject(outcome.error);
       });
-      const trace = child.open({
-        message,
-        isNew: false,
-        sink,
-        signal: parent.signal,
-        isOpenEnded: false,
-      });
+      const trace = child.open({ message, isNew: false, sink, signal: undefined, isOpenEnded: false });
       void child.enter(trace, message, child.workshop.entries);
+      // does nothing to a trace that has ended by itself
+      return () => void child.ending.cancel(trace, parent.extras?.reason ?? "its parent no longer waits for it");
     });
   }
 
@@ -90,6 +89,11 @@ export class Playbooks {
         code: FlowErrorCode.FLOW_STOPPED,
         message: "Cannot start a playbook: the flow is stopping",
       });
+    }
+    if (this.#running.size >= MOST_PLAYBOOKS) {
+      throw new TypeError(
+        `Cannot start another playbook in flow "${this.#engine.options.name}": it runs ${MOST_PLAYBOOKS} already; declare a playbook once, outside of the handler that calls it`,
+      );
     }
     const made: unknown = typeof playbook === "function" ? playbook() : playbook;
     const [flow, registry] = Array.isArray(made) ? (made as unknown[]) : [made];
@@ -122,12 +126,12 @@ class ParentSink implements TraceSink {
     return true;
   }
 
-  chunk(chunk: StreamChunk): boolean {
+  chunk(chunk: StreamChunk, isForced: boolean): boolean {
     const { trace } = this.#parent;
     if (!trace.isOpen) return true;
     const own = this.#refused?.from === chunk ? this.#refused.as : this.#asParents(chunk);
     this.#refused = undefined;
-    if (own === undefined || trace.sink.chunk(own)) return true;
+    if (own === undefined || trace.sink.chunk(own, isForced)) return true;
     this.#refused = { from: chunk, as: own };
     this.#engine.sending.whenRoom(trace, () => {
       this.onRoom?.();

@@ -1,4 +1,4 @@
-import { errorPayload, type FlowError } from "../foundation/flow-error.ts";
+import { errorPayload } from "../foundation/flow-error.ts";
 import { lineageText } from "../foundation/lineage.ts";
 import { Outlet } from "../events/outlet.ts";
 import type { FlowEvent, Middleware } from "../events/flow-event.ts";
@@ -198,9 +198,4 @@ export function outputTo(target: Attempt): RecordedOutput {
 /** A result as it is recorded. */
 export function resultOutput(message: Message, high: number, low: number): RecordedOutput {
   return { node: ROOKERY, lineage: lineageText(high, low), message };
-}
-
-/** Why a trace ended, for events. */
-export function reasonText(error: FlowError | undefined, status: string): string {
-  return error === undefined ? status : error.message;
 }

@@ -5,6 +5,7 @@ import type { Outcome } from "../message/outcome.ts";
 import type { TraceSink } from "../trace/sink.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { Engine } from "./engine.ts";
+import type { Send } from "./send.ts";
 
 /** What `fetch` returns: a result, or the error of a trace with `emitErrorsToRookery`. */
 export type RookeryItem = Message | FlowError;
@@ -46,6 +47,9 @@ export class Rookery {
   readonly #endings = new Map<string, { tenant: string; error: FlowError }[]>();
   #endingCount = 0;
   readonly #waiting = new Set<RookerySink>();
+  /** Messages from outside that wait until results have been fetched. */
+  readonly #heldBack: Send[] = [];
+  #closed: FlowError | undefined;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -59,12 +63,23 @@ export class Rookery {
     return [...this.#oneTrace.values()].reduce((sum, fetchers) => sum + fetchers.size, this.#anyTrace.size);
   }
 
+  /** Whether `emit` waits until results have been fetched. */
+  get isFull(): boolean {
+    return this.#heldBack.length > 0 || this.#unread.size >= this.#engine.options.rookeryMaxSize;
+  }
+
   sinkFor(): RookerySink {
-    return new RookerySink(this);
+    return new RookerySink(this, this.#engine);
+  }
+
+  /** Sends a message from outside as soon as there is room for its results. */
+  holdBack(send: Send): void {
+    this.#heldBack.push(send);
   }
 
   /** The next item that fits the wish, once there is one. */
   fetch(wish: FetchWish): Promise<RookeryItem> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
     return new Promise((resolve, reject) => {
       const waiting = this.#take(wish);
       if (waiting !== undefined) {
@@ -149,12 +164,15 @@ export class Rookery {
       outcome.status === "completed"
         ? waitError(FlowErrorCode.NO_RESULT, "the trace has ended and all its results were read", { traceId, tenant })
         : outcome.error;
-    if (sink.unread > 0) return;
+    const left = sink.unread === 0 ? [] : [...this.#unread].filter((unread) => unread.sink === sink);
     const told = [...(this.#oneTrace.get(traceId) ?? [])].filter(
-      ({ wish }) => (wish.tenant === undefined || wish.tenant === tenant) && !this.#isRunning(traceId, wish.tenant),
+      ({ wish }) =>
+        (wish.tenant === undefined || wish.tenant === tenant) &&
+        !this.#isRunning(traceId, wish.tenant) &&
+        !left.some((unread) => fits(wish, unread)),
     );
     for (const fetcher of told) fetcher.reject(error);
-    if (told.length > 0 || outcome.status === "completed" || outcome.status === "stopped") return;
+    if (told.length > 0 || left.length > 0 || outcome.status === "completed" || outcome.status === "stopped") return;
     const list = this.#endings.get(traceId) ?? [];
     list.push({ tenant, error });
     this.#endings.set(traceId, list);
@@ -167,6 +185,8 @@ export class Rookery {
 
   /** Releases everyone, since the flow stops. */
   close(error: FlowError): void {
+    this.#closed = error;
+    this.#heldBack.length = 0;
     for (const fetchers of [this.#anyTrace, ...this.#oneTrace.values()])
       for (const fetcher of [...fetchers]) fetcher.reject(error);
     this.#unread.clear();
@@ -199,11 +219,16 @@ export class Rookery {
     this.#unread.delete(unread);
     unread.sink.unread -= 1;
     unread.sink.onRoom?.();
+    const { rookeryMaxSize } = this.#engine.options;
     for (const sink of this.#waiting) {
-      if (this.#unread.size >= this.#engine.options.rookeryMaxSize) return;
+      if (this.#unread.size >= rookeryMaxSize) return;
       this.#waiting.delete(sink);
       sink.onRoom?.();
     }
+    while (this.#heldBack.length > 0 && this.#unread.size < rookeryMaxSize) {
+      this.#engine.sending.offerHeld(this.#heldBack.shift() as Send);
+    }
+    this.#engine.dispatch.flush();
   }
 
   #evict(): boolean {
@@ -267,9 +292,15 @@ export class RookerySink implements TraceSink {
   wasReadById = false;
   emitsErrors = false;
   readonly #rookery: Rookery;
+  readonly #engine: Engine;
 
-  constructor(rookery: Rookery) {
+  constructor(rookery: Rookery, engine: Engine) {
     this.#rookery = rookery;
+    this.#engine = engine;
+  }
+
+  opened(trace: Trace): void {
+    this.trace = trace;
   }
 
   result(message: Message, node?: string): boolean {
@@ -281,8 +312,9 @@ export class RookerySink implements TraceSink {
   }
 
   ended(outcome: Outcome): void {
-    const trace = this.trace as Trace;
-    const envelope = new Message({ payload: undefined, headers: trace.headers, traceId: trace.id });
+    const { id, headers, deadlineAt } = this.trace as Trace;
+    const createdAt = this.#engine.clock.epochNow();
+    const envelope = new Message({ payload: undefined, headers, traceId: id, deadlineAt, createdAt });
     if (outcome.status === "exhausted")
       this.#rookery.offer({ item: carry(envelope, outcome.finalAnswer), node: undefined, sink: this }, true);
     else if (outcome.status === "failed" && this.emitsErrors)

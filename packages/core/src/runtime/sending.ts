@@ -48,11 +48,7 @@ export class Sending {
   /** Starts a message from outside in this very turn, if its node is free. */
   startAtOnce(trace: Trace, message: Message, edge: Edge): boolean {
     const worker = edge.target;
-    if (
-      worker.node.gathering !== undefined ||
-      trace.fetching > 0 ||
-      !this.#engine.dispatch.mayStart(worker, trace, false)
-    )
+    if (worker.node.gathering !== undefined || trace.live > 0 || !this.#engine.dispatch.mayStart(worker, trace, false))
       return false;
     const output = trace.outputs++;
     const { lineageSeed } = this.#engine;
@@ -64,10 +60,29 @@ export class Sending {
     return true;
   }
 
+  /** A message from outside that has to wait before it may even stand in line. {@link Sending.offerHeld} sends it. */
+  hold(trace: Trace, message: Message, edges: readonly Edge[], settle: (failure: Error | undefined) => void): Send {
+    const send = new Send(trace, null, message, edges, trace.outputs++, settle);
+    this.#engine.ledger.expected(trace);
+    (trace.entrySends ??= new Set()).add(send);
+    return send;
+  }
+
+  offerHeld(send: Send): void {
+    const { trace, settle } = send;
+    if (!trace.isOpen || trace.entrySends?.delete(send) !== true) return;
+    if (!this.#offer(send)) {
+      if (send.item === null) trace.entrySends.add(send);
+      return;
+    }
+    send.settle = null;
+    settle?.(undefined);
+  }
+
   /** Whether {@link Sending.send} would be accepted at once. */
   hasRoom(trace: Trace, from: Attempt | null, edges: readonly Edge[]): boolean {
     if ((from?.extras?.outbox.length ?? 0) > 0) return false;
-    return edges.every((edge) => this.#takes(edge, trace));
+    return edges.every((edge) => this.takes(edge, trace));
   }
 
   /** A message has left its place on an edge. */
@@ -86,7 +101,7 @@ export class Sending {
   /** Gives up a send whose trace has ended. */
   abandon(send: Send, reason: Error): void {
     send.list?.remove(send);
-    send.from?.worker.blocked.delete(send);
+    send.from?.worker.unblock(send);
     for (const edge of send.edges.slice(0, send.places)) {
       edge.reserved -= 1;
       this.#giveRoom(edge);
@@ -114,7 +129,7 @@ export class Sending {
     if (edges.length === 0) return this.#deliver(send);
     const only = edges[0] as Edge;
     if (edges.length === 1) {
-      if (this.#takes(only, trace)) {
+      if (this.takes(only, trace)) {
         this.#put(send, only);
         return true;
       }
@@ -127,7 +142,7 @@ export class Sending {
       this.#blocked(send, only);
       return false;
     }
-    if (edges.every((edge) => this.#takes(edge, trace))) {
+    if (edges.every((edge) => this.takes(edge, trace))) {
       for (const edge of edges) this.#put(send, edge);
       if (send.from === null) this.#engine.ledger.withdrawn(trace);
       return true;
@@ -152,11 +167,14 @@ export class Sending {
       edge.reserved -= 1;
       this.#put(send, edge);
     }
+    // a message that was started, joined or taken at once has not used the place that was kept for it
+    for (const edge of send.edges) this.#giveRoom(edge);
     if (send.from === null) this.#engine.ledger.withdrawn(send.trace);
     return true;
   }
 
-  #takes(edge: Edge, trace: Trace): boolean {
+  /** Whether an edge takes a message of the trace, or of a new one, at once. */
+  takes(edge: Edge, trace: Trace | undefined): boolean {
     return (
       edge.hasRoom ||
       edge.target.node.gathering !== undefined ||
@@ -174,7 +192,7 @@ export class Sending {
     this.#published(send, edge);
     if (edge.target.node.gathering !== undefined) {
       engine.joining.arrive(item);
-    } else if (trace.fetching > 0 && engine.fetching.give(item, edge)) {
+    } else if (trace.fetching > 0 && engine.fetching.give(item)) {
       return;
     } else if (engine.dispatch.mayStart(edge.target, trace, edge.isInner)) {
       item.edge = null;
@@ -233,6 +251,7 @@ export class Sending {
   }
 
   #giveRoom(edge: Edge): void {
+    if (this.#engine.isEnding) return;
     while (edge.waiting.head !== null && (edge.capacity === 0 || edge.size + edge.reserved < edge.capacity)) {
       const send = edge.waiting.shift() as Send;
       if (send.trace.isOpen) this.#place(send, edge);
@@ -245,7 +264,7 @@ export class Sending {
       this.#itemAccepted(send, send.item, edge);
       return;
     }
-    send.from?.worker.blocked.delete(send);
+    send.from?.worker.unblock(send);
     edge.reserved += 1;
     send.places += 1;
     if (this.#reserve(send)) this.#accepted(send);
@@ -267,7 +286,7 @@ export class Sending {
       send.trace.entrySends?.delete(send);
       return;
     }
-    from.worker.blocked.delete(send);
+    from.worker.unblock(send);
     const outbox = from.more.outbox;
     outbox.shift();
     let next = outbox[0];
@@ -286,7 +305,7 @@ export class Sending {
 
   #blocked(send: Send, edge: Edge): void {
     if (send.from === null) return;
-    send.from.worker.blocked.add(send);
+    send.from.worker.block(send);
     if (edge.isInner) this.#engine.dispatch.suspect(send);
   }
 

@@ -45,6 +45,8 @@ export class Edge {
  */
 export class Ring {
   population = 0;
+  /** Sends of its nodes that wait for room. */
+  blocked = 0;
   readonly limit: number;
   readonly workers: Worker[] = [];
 
@@ -119,18 +121,20 @@ export class Worker {
     this.call = node.style === "message" ? handler : (message, attempt) => handler(message.payload, attempt);
   }
 
-  get queued(): number {
-    return this.inbox.size + (this.outer?.size ?? 0);
+  /** A send of one of its attempts waits for room. */
+  block(send: Send): void {
+    if (this.blocked.has(send)) return;
+    this.blocked.add(send);
+    if (this.ring !== undefined) this.ring.blocked += 1;
   }
 
-  /** Whether a slot is free and nobody else is entitled to it. */
-  get hasFreeSlot(): boolean {
-    return (
-      this.running < this.concurrency &&
-      this.inbox.ready === 0 &&
-      this.returning.length === 0 &&
-      (this.outer === undefined || this.outer.ready === 0)
-    );
+  /** A send waits no longer. Harmless when it did not. */
+  unblock(send: Send): void {
+    if (this.blocked.delete(send) && this.ring !== undefined) this.ring.blocked -= 1;
+  }
+
+  get queued(): number {
+    return this.inbox.size + (this.outer?.size ?? 0);
   }
 
   /** Where a message that came over `edge` waits. */
@@ -156,6 +160,8 @@ function takesContext(handler: (...args: never[]) => unknown): boolean {
   if (handler.length !== 1) return true;
   const source = Function.prototype.toString.call(handler);
   // a rest or default parameter does not count in `length`, and `arguments` has everything
+  const isPattern = !source.includes("=>") && /^[^(]*\(\s*[{[]/.test(source);
+  if (isPattern) return true;
   const parameters = source.slice(0, source.includes("=>") ? source.indexOf("=>") : source.indexOf("{"));
   return (
     parameters.includes(",") ||

@@ -1,6 +1,7 @@
 import type { Message } from "../message/message.ts";
 import type { Outcome } from "../message/outcome.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
+import type { Trace } from "./trace.ts";
 
 /**
  * Where what a trace produces goes: one implementation for each way of waiting for a trace. The engine
@@ -9,12 +10,14 @@ import type { StreamChunk } from "../message/stream-chunk.ts";
 export interface TraceSink {
   /** How many results are kept for the outcome; 0 where they are handed on as they come. */
   readonly keepResults: number;
+  /** Told of its trace before anything else. */
+  opened?(trace: Trace): void;
   /** Set by the engine while somebody waits for room. */
   onRoom: (() => void) | null;
   /** Takes a result of an exit node, or answers `false` and takes nothing. */
   result(message: Message, node: string): boolean;
-  /** Takes a chunk, or answers `false` and takes nothing. Last chunks are always taken. */
-  chunk(chunk: StreamChunk): boolean;
+  /** Takes a chunk, or answers `false` and takes nothing. `isForced` for last chunks that the runtime makes: they are taken. */
+  chunk(chunk: StreamChunk, isForced: boolean): boolean;
   /** Settles whoever waits for the first result alone. Called instead of `ended` when nobody else watches. */
   completed?(first: Message): void;
   /** Settles whoever waits. Called once, last. */

@@ -37,8 +37,8 @@ export class StreamSink implements TraceSink {
     return this.#offer({ type: "result", result: message.payload, message }, false);
   }
 
-  chunk(chunk: StreamChunk): boolean {
-    return this.#offer({ type: "chunk", chunk }, chunk.done);
+  chunk(chunk: StreamChunk, isForced: boolean): boolean {
+    return this.#offer({ type: "chunk", chunk }, isForced);
   }
 
   ended(outcome: Outcome): void {

@@ -10,10 +10,15 @@ export interface TraceMember {
   prevOfTrace: TraceMember | null;
 }
 
+/** A message that waits in a join. */
+export interface GatheredMember {
+  readonly message: Message;
+}
+
 /** Messages of a trace that wait in a join for others. */
 export interface Gathered {
   readonly place: unknown;
-  readonly messages: Message[];
+  readonly members: GatheredMember[];
   readonly want: number;
   timer: Timer | undefined;
   high: number;
