@@ -32,7 +32,12 @@ export function retryDelay(
 /** Whether an error is worth a retry when the policy does not say: most are. */
 export function isRetryable(code: FlowErrorCode, cause: unknown): boolean {
   if (NEVER_BY_DEFAULT.has(code)) return false;
-  return !(typeof cause === "object" && cause !== null && "retryable" in cause && cause.retryable === false);
+  try {
+    return !(typeof cause === "object" && cause !== null && "retryable" in cause && cause.retryable === false);
+  } catch {
+    // it cannot be read
+    return true;
+  }
 }
 
 /**
@@ -42,6 +47,8 @@ export function isRetryable(code: FlowErrorCode, cause: unknown): boolean {
  * Full jitter: Brooker 2015, "Exponential Backoff And Jitter", AWS Architecture Blog.
  */
 export function backoffDelay(policy: ResolvedPolicy, attempt: number, random: Random): number {
-  const full = Math.min(policy.backoffBaseMs * policy.backoffMult ** (attempt - 1), policy.maxBackoffMs);
+  // 0 times an endless multiple would be no number
+  const grown = policy.backoffBaseMs === 0 ? 0 : policy.backoffBaseMs * policy.backoffMult ** (attempt - 1);
+  const full = Math.min(grown, policy.maxBackoffMs);
   return policy.jitter === 0 ? full : full * (1 - policy.jitter) + full * policy.jitter * random();
 }

@@ -21,14 +21,11 @@ export function messageCheck(node: string, code: FlowErrorCode, schema: Schema<u
   };
 }
 
-/** {@link messageCheck} for a handler's return value. Nothing, which sends nothing, passes. */
+/** {@link messageCheck} for a value that a handler sends, be it a payload or a message. */
 export function valueCheck(node: string, schema: Schema<unknown, unknown>): CheckValue {
   const parse = payloadCheck(node, FlowErrorCode.OUTPUT_INVALID, schema);
   const checkMessage = messageCheck(node, FlowErrorCode.OUTPUT_INVALID, schema);
-  return (value) => {
-    if (value === undefined) return undefined;
-    return value instanceof Message ? checkMessage(value) : parse(value);
-  };
+  return (value) => (value instanceof Message ? checkMessage(value) : parse(value));
 }
 
 function payloadCheck(

@@ -129,7 +129,7 @@ export class FlowError extends Error {
 
   /** The error that user code threw, or this error itself when it has no cause. */
   unwrap(): unknown {
-    return this.cause ?? this;
+    return "cause" in this ? this.cause : this;
   }
 
   /** Lets `JSON.stringify` print {@link FlowError.toPayload}. */
@@ -154,10 +154,18 @@ export class TraceCancelled extends FlowError {
 const MAX_CAUSES = 8;
 
 /**
- * Any thrown value as plain, JSON-safe data with its class, message, stack and up to eight causes.
+ * Any thrown value as plain, JSON-safe data with its class, message, stack and up to eight causes. A value
+ * that cannot be read is described as such.
  */
 export function errorPayload(error: unknown, depth = 0): ErrorPayload {
-  if (!(error instanceof Error)) return { name: typeof error, message: describeThrown(error) };
+  try {
+    return error instanceof Error ? payloadOf(error, depth) : { name: typeof error, message: describeThrown(error) };
+  } catch {
+    return { name: "unknown", message: UNREADABLE };
+  }
+}
+
+function payloadOf(error: Error, depth: number): ErrorPayload {
   const code = (error as { code?: unknown }).code;
   const payload: { -readonly [Key in keyof ErrorPayload]: ErrorPayload[Key] } = {
     name: error.name === "Error" ? error.constructor.name : error.name,
@@ -174,19 +182,27 @@ export function errorPayload(error: unknown, depth = 0): ErrorPayload {
     payload.retryable = error.retryable;
     if (error.details !== undefined) payload.details = error.details;
   }
-  if (error.cause !== undefined && depth < MAX_CAUSES) {
-    payload.cause = errorPayload(error.cause, depth + 1);
-  }
+  if (error.cause !== undefined && depth < MAX_CAUSES) payload.cause = errorPayload(error.cause, depth + 1);
   return payload;
 }
 
+const UNREADABLE = "a value that cannot be read";
+
 /** A thrown value as text, whatever it is. */
 export function describeThrown(value: unknown): string {
-  if (value instanceof Error) return value.message;
-  if (typeof value === "string") return value;
   try {
-    return JSON.stringify(value) ?? String(value);
+    if (value instanceof Error) return String(value.message);
+    if (typeof value !== "object" || value === null) return String(value);
+    return JSON.stringify(value) ?? Object.prototype.toString.call(value);
   } catch {
+    return describeClass(value);
+  }
+}
+
+function describeClass(value: unknown): string {
+  try {
     return Object.prototype.toString.call(value);
+  } catch {
+    return UNREADABLE;
   }
 }

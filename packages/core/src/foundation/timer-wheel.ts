@@ -31,6 +31,7 @@ export class TimerWheel {
 
   /** Calls `callback` when the clock's `now()` has reached `dueAt`, rounded up to a millisecond. */
   at(dueAt: number, callback: () => void): Timer {
+    if (Number.isNaN(dueAt)) throw new RangeError("Cannot set a timer for an instant that is not a number");
     const due = Math.ceil(dueAt);
     let slot = this.#slots.get(due);
     if (slot === undefined) {

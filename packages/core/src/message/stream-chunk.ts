@@ -26,9 +26,16 @@ export interface StreamChunk {
   readonly meta: Meta;
 }
 
-/** A chunk's id, unique across streams and retries: `streamId.run.seq`. */
+/**
+ * A chunk's id, unique across streams and retries: `streamId.run.seq`. What a server-sent event cannot
+ * carry in an id (line breaks, NUL, lone surrogates) is written as `%` and its code, `%` itself as `%25`.
+ */
 export function chunkId(chunk: StreamChunk): string {
-  return `${chunk.streamId}.${chunk.run}.${chunk.seq}`;
+  const streamId = chunk.streamId.replace(
+    /[%\r\n\0]|\p{Surrogate}/gu,
+    (character) => `%${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+  return `${streamId}.${chunk.run}.${chunk.seq}`;
 }
 
 /** What {@link formatSseEvent} adds to a chunk. */
@@ -49,7 +56,7 @@ export interface SseOptions {
 export function formatSseEvent(chunk: StreamChunk, options: SseOptions = {}): string {
   const event = options.event ?? (chunk.done ? "done" : "chunk");
   const retry = options.retryMs === undefined ? "" : `retry: ${Math.round(options.retryMs)}\n`;
-  return `id: ${fieldText(chunkId(chunk))}\nevent: ${fieldText(event)}\n${retry}data: ${chunkToWsJson(chunk)}\n\n`;
+  return `id: ${chunkId(chunk)}\nevent: ${fieldText(event)}\n${retry}data: ${chunkToWsJson(chunk)}\n\n`;
 }
 
 /**
@@ -74,7 +81,7 @@ export function chunkToWsJson(chunk: StreamChunk, extra: Readonly<Record<string,
   return JSON.stringify({ ...own, ...core });
 }
 
-// a line break would end the field, and U+0000 in an id makes clients ignore it
+// a line break would end the field
 function fieldText(text: string): string {
   return text.replace(/[\r\n\0]/g, " ");
 }

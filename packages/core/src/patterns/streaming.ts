@@ -2,6 +2,7 @@ import type { Context } from "../graph/handler.ts";
 import type { Message } from "../message/message.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
 import type { EmitOptions, Flow } from "../runtime/flow.ts";
+import { TraceReader } from "../runtime/trace-reader.ts";
 
 /** What {@link streamFlow} yields and sends. */
 export interface StreamFlowOptions<Entries extends string> extends EmitOptions<Entries> {
@@ -15,16 +16,26 @@ export interface StreamFlowOptions<Entries extends string> extends EmitOptions<E
  *
  * @throws FlowError at the end of the iteration when the trace did not complete
  */
-export async function* streamFlow<Input, Result, Resources, Entries extends string>(
+export function streamFlow<Input, Result, Resources, Entries extends string>(
   flow: Flow<Input, Result, Resources, Entries>,
   input: Input | Message<Input>,
   options: StreamFlowOptions<Entries> = {},
 ): AsyncGenerator<StreamChunk | Result, void, undefined> {
   const { includeFinal = true, ...emitOptions } = options;
-  for await (const item of flow.stream(input, emitOptions)) {
-    if (item.type === "chunk") yield item.chunk;
-    else if (includeFinal) yield item.result;
-  }
+  return new TraceReader<StreamChunk | Result>(() => {
+    const items = flow.stream(input, emitOptions);
+    return {
+      async next() {
+        for (;;) {
+          const step = await items.next();
+          if (step.done === true) return undefined;
+          if (step.value.type === "chunk") return step.value.chunk;
+          if (includeFinal) return step.value.result;
+        }
+      },
+      leave: () => items.return(),
+    };
+  });
 }
 
 /** How {@link emitStreamEvents} writes. */

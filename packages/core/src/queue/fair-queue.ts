@@ -190,7 +190,8 @@ export class FairQueue<Item extends QueueItem> {
     lane.key = arrival - lane.owner.priority * PLACES_PER_PRIORITY;
     const tenant = lane.tenant;
     if (tenant.isIdle) {
-      tenant.key = Math.max(tenant.key, this.#virtualTime);
+      // a newcomer begins at the end of the round, or one whose items come singly would always be first
+      tenant.key = Math.max(tenant.key, this.#virtualTime + tenant.stride);
       tenant.order = arrival;
       tenant.append(lane);
       this.#line.push(tenant);

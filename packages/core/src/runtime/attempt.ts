@@ -189,7 +189,7 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   }
 
   emitNowait(value: unknown, target?: EmitTarget): void {
-    if (this.state !== State.RUNNING) throw this.#overError("emit");
+    if (this.state !== State.RUNNING) throw this.extras?.reason ?? this.#overError("emit");
     this.worker.engine.emitting.emitNowait(this, value, target?.to);
   }
 
@@ -294,6 +294,9 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
     extras.reason = reason;
     extras.timer?.cancel();
     if (extras.waits !== undefined) for (const wait of [...extras.waits]) wait.reject(reason);
+    const { resumes } = extras;
+    extras.resumes = undefined;
+    if (resumes !== undefined) for (const resume of resumes) resume();
     extras.controller?.abort(reason);
   }
 

@@ -151,6 +151,11 @@ export class Dispatch {
     resumes.push(resume);
     if (resumes.length > 1) return;
     const take = (): void => {
+      // the attempt may be over, and those who waited have been told
+      if (attempt.more.resumes !== resumes) {
+        this.wake(worker);
+        return;
+      }
       attempt.more.resumes = undefined;
       if (attempt.state === State.RUNNING) {
         worker.running += 1;
@@ -283,8 +288,8 @@ export class Dispatch {
         if (isRunning(attempt)) {
           value = worker.call(attempt.message, attempt);
           if (value instanceof Promise || isThenable(value)) value = await value;
-          if (worker.checkOutput !== undefined && isRunning(attempt)) {
-            value = worker.checkOutput(value);
+          if (worker.checkEmitted !== undefined && value !== undefined && isRunning(attempt)) {
+            value = worker.checkEmitted(value);
             if (value instanceof Promise) value = await value;
           }
         }

@@ -1,8 +1,11 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { onAbort } from "../foundation/abort.ts";
+import { shown } from "../foundation/options.ts";
 import { ROOKERY } from "../graph/endpoints.ts";
 import type { ChunkInit, NodeOrName } from "../graph/handler.ts";
 import { WM } from "../message/controller.ts";
 import { carry, Message } from "../message/message.ts";
+import { EMPTY_META } from "../message/meta.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
 import { nextLoopStep } from "../trace/budget.ts";
 import { StreamTable, type StreamWriter } from "../trace/stream-table.ts";
@@ -26,23 +29,26 @@ export class Emitting {
   }
 
   async emit(attempt: Attempt, value: unknown, to: Target): Promise<void> {
-    const { worker } = attempt;
-    const checked = worker.checkOutput === undefined ? value : worker.checkOutput(value);
-    await this.#emitChecked(attempt, checked instanceof Promise ? await checked : checked, to);
+    const checked = await this.#checked(attempt, value);
+    if (attempt.state !== State.RUNNING) throw attempt.extras?.reason;
+    const step = this.#step(attempt, checked, to);
+    if (step !== undefined) await this.#sendOrHold(attempt, step.message, step.edges);
   }
 
   emitNowait(attempt: Attempt, value: unknown, to: Target): void {
     const { worker, trace } = attempt;
-    const checked = worker.checkOutput === undefined ? value : worker.checkOutput(value);
+    const checked = this.#checked(attempt, value);
     if (checked instanceof Promise) {
+      checked.catch(() => {});
       throw new TypeError(
         `Cannot emit from "${worker.name}" without waiting: its output schema is asynchronous; use emit`,
       );
     }
     const step = this.#step(attempt, checked, to);
     if (step === undefined) return;
-    if (!worker.holdsEmits && !this.#engine.sending.hasRoom(trace, attempt, step.edges))
+    if (!worker.holdsEmits && !this.#engine.sending.hasRoom(trace, attempt, step.edges)) {
       throw queueFull(worker.name, trace.id, trace.tenant, step.edges);
+    }
     void this.#sendOrHold(attempt, step.message, step.edges);
   }
 
@@ -69,36 +75,34 @@ export class Emitting {
 
   /** Sends a chunk of an attempt; resolves when its reader has room. */
   async emitChunk(attempt: Attempt, init: ChunkInit): Promise<StreamChunk> {
+    const { trace, more } = attempt;
     const parent = init.parent ?? attempt.message;
-    const chunk = this.#nextChunk(attempt.trace, attempt, init, parent);
-    attempt.more.writesStreams = true;
+    const make = this.#chunkMaker(trace, attempt, init, parent);
+    more.writesStreams = true;
     if (init.to !== undefined) {
-      const edges = this.route(attempt.worker, parent, init.to, attempt.trace);
+      const edges = this.route(attempt.worker, parent, init.to, trace);
+      const chunk = make();
       await this.#sendOrHold(attempt, carry(parent, chunk), edges);
       return chunk;
     }
-    const { trace, more } = attempt;
-    if ((trace.unread === null || trace.unread.length === 0) && trace.sink.chunk(chunk, false)) return chunk;
+    if (!isCrowded(trace)) return this.#take(trace, make);
     more.unsentChunks += 1;
-    await attempt.wait<undefined>(
-      (resolve) => {
-        let isWanted = true;
+    return attempt.wait<StreamChunk>(
+      (resolve, reject) => {
         this.#engine.dispatch.lendSlot(attempt);
-        this.#engine.sending.whenRoom(trace, () => {
-          if (!isWanted) return true;
-          if (!trace.sink.chunk(chunk, false)) return false;
-          resolve(undefined);
-          more.unsentChunks -= 1;
-          if (more.unsentChunks === 0) more.onChunksSent?.();
-          return true;
-        });
-        return () => {
-          isWanted = false;
-        };
+        return this.#takeWhenRoom(
+          trace,
+          make,
+          (chunk) => {
+            resolve(chunk);
+            more.unsentChunks -= 1;
+            if (more.unsentChunks === 0) more.onChunksSent?.();
+          },
+          reject,
+        );
       },
       { outlivesHandler: true },
     );
-    return chunk;
   }
 
   /** Sends a chunk for someone outside of the flow's nodes. */
@@ -108,27 +112,31 @@ export class Emitting {
     init: ChunkInit,
     signal: AbortSignal | undefined,
   ): Promise<StreamChunk> {
-    const chunk = this.#nextChunk(trace, writer, init, init.parent);
-    if ((trace.unread === null || trace.unread.length === 0) && trace.sink.chunk(chunk, false))
-      return Promise.resolve(chunk);
+    const make = this.#chunkMaker(trace, writer, init, init.parent);
+    const error = (code: FlowErrorCode, why: string, cause?: unknown): FlowError =>
+      new FlowError({ code, message: `Cannot emit a chunk: ${why}`, traceId: trace.id, tenant: trace.tenant, cause });
+    if (signal?.aborted)
+      return Promise.reject(error(FlowErrorCode.WAIT_ABORTED, "its signal was aborted", signal.reason));
+    if (!isCrowded(trace)) return Promise.resolve(this.#take(trace, make));
     return new Promise((resolve, reject) => {
       const undo: (() => void)[] = [];
-      let isWanted = true;
       const settle = (finish: () => void) => {
-        isWanted = false;
         for (const step of undo) step();
         finish();
       };
-      undo.push(trace.onEnd((reason) => settle(() => reject(reason as Error))));
-      const onAbort = () => settle(() => reject(signal?.reason as Error));
-      signal?.addEventListener("abort", onAbort, { once: true });
-      undo.push(() => signal?.removeEventListener("abort", onAbort));
-      this.#engine.sending.whenRoom(trace, () => {
-        if (!isWanted) return true;
-        if (!trace.sink.chunk(chunk, false)) return false;
-        settle(() => resolve(chunk));
-        return true;
-      });
+      const refuse = (reason: unknown): void => settle(() => reject(reason as Error));
+      undo.push(this.#takeWhenRoom(trace, make, (chunk) => settle(() => resolve(chunk)), refuse));
+      undo.push(
+        trace.onEnd((reason) =>
+          refuse(
+            reason instanceof Error ? reason : error(FlowErrorCode.TRACE_UNKNOWN, `trace "${trace.id}" has ended`),
+          ),
+        ),
+      );
+      if (signal !== undefined)
+        undo.push(
+          onAbort(signal, (reason) => refuse(error(FlowErrorCode.WAIT_ABORTED, "its signal was aborted", reason))),
+        );
     });
   }
 
@@ -140,11 +148,19 @@ export class Emitting {
     for (const { message, edges } of held) this.#engine.sending.send(attempt.trace, attempt, message, edges, null);
   }
 
-  async #emitChecked(attempt: Attempt, value: unknown, to: Target): Promise<void> {
-    if (attempt.state !== State.RUNNING) throw attempt.extras?.reason;
-    const step = this.#step(attempt, value, to);
-    if (step === undefined) return;
-    await this.#sendOrHold(attempt, step.message, step.edges);
+  /** An emitted value, checked as a returned one is, with the whole story in its error. */
+  #checked(attempt: Attempt, value: unknown): unknown {
+    const { checkEmitted } = attempt.worker;
+    if (checkEmitted === undefined) return value;
+    const explain = (error: unknown): never => {
+      throw this.#engine.failing.explain(attempt, error);
+    };
+    try {
+      const checked = checkEmitted(value);
+      return checked instanceof Promise ? checked.catch(explain) : checked;
+    } catch (error) {
+      return explain(error);
+    }
   }
 
   /** What is sent where. In a loop it counts a hop and ends the trace when a budget is used up. */
@@ -192,19 +208,50 @@ export class Emitting {
     );
   }
 
-  #nextChunk(trace: Trace, writer: StreamWriter, init: ChunkInit, parent: Message | undefined): StreamChunk {
+  /** Opens the chunk's stream now; its number is that of the moment it is taken. */
+  #chunkMaker(trace: Trace, writer: StreamWriter, init: ChunkInit, parent: Message | undefined): () => StreamChunk {
     if (typeof init.text !== "string")
-      throw new TypeError(`Option "text" of emitChunk must be a string: got ${typeof init.text}`);
-    trace.streams ??= new StreamTable(trace.id, trace.tenant);
-    return trace.streams.next(writer, {
-      text: init.text,
-      streamId: init.streamId,
-      seq: init.seq,
-      done: init.done ?? false,
-      parentMeta: parent?.meta ?? {},
-      meta: init.meta,
-    });
+      throw new TypeError(`Option "text" of emitChunk must be a string: got ${shown(init.text)}`);
+    const streams = (trace.streams ??= new StreamTable(trace.id, trace.tenant));
+    const { text, seq, done = false, meta } = init;
+    const streamId = streams.open(writer, init.streamId);
+    return () => streams.next(writer, { text, streamId, seq, done, parentMeta: parent?.meta ?? EMPTY_META, meta });
   }
+
+  #take(trace: Trace, make: () => StreamChunk): StreamChunk {
+    const chunk = make();
+    trace.sink.chunk(chunk);
+    return chunk;
+  }
+
+  /** Has a chunk made and taken when the reader has room, behind those who wait already; returns how to take it back. */
+  #takeWhenRoom(
+    trace: Trace,
+    make: () => StreamChunk,
+    taken: (chunk: StreamChunk) => void,
+    refused: (error: unknown) => void,
+  ): () => void {
+    let isWanted = true;
+    this.#engine.sending.whenRoom(trace, () => {
+      if (!isWanted) return true;
+      if (!trace.sink.hasRoom()) return false;
+      isWanted = false;
+      try {
+        taken(this.#take(trace, make));
+      } catch (error) {
+        refused(error);
+      }
+      return true;
+    });
+    return () => {
+      isWanted = false;
+    };
+  }
+}
+
+/** Whether a chunk has to wait. */
+function isCrowded(trace: Trace): boolean {
+  return (trace.unread !== null && trace.unread.length > 0) || !trace.sink.hasRoom();
 }
 
 function inDeclaredOrder(edges: Edge[]): Edge[] {

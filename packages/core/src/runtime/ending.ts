@@ -126,10 +126,20 @@ export class Ending {
     const report = this.#end(trace, "cancelled", error, reason);
     engine.dispatch.flush();
     await report.done;
-    const { dropped, aborted, zombies } = report;
+    let { dropped, aborted, zombies } = report;
+    for (const inner of await Promise.all(report.inner)) {
+      dropped += inner.dropped;
+      aborted += inner.aborted;
+      zombies += inner.zombies;
+    }
     if (engine.reporter.hasListeners)
       engine.reporter.trace(trace, { type: "trace_cancel_finish", dropped, aborted, zombies });
     return { found: true, dropped, aborted, zombies };
+  }
+
+  /** Whoever cancels the trace waits for this, too: the end of a playbook's trace. */
+  alsoAwait(trace: Trace, cancelled: Promise<CancelReport>): void {
+    this.#cancelling.get(trace)?.inner.push(cancelled);
   }
 
   /** Ends every trace because the flow stops; resolves when all handlers have returned or were given up. */
@@ -239,7 +249,9 @@ export class Ending {
     const running: Attempt[] = [];
     let dropped = 0;
     trace.isOpen = false;
+    trace.error = error;
     this.counts[status] += 1;
+    dropped += trace.entrySends?.size ?? 0;
     const waiting = takeWaiting(trace);
     const sends = new Set<Send>((trace.entrySends ?? []) as Iterable<Send>);
     for (const item of waiting) if (item.send !== null) sends.add(item.send);
@@ -314,7 +326,7 @@ export class Ending {
   #settle(trace: Trace, outcome: Outcome, status: Outcome["status"], error: FlowError | undefined): void {
     const engine = this.#engine;
     if (trace.streams !== null) {
-      for (const chunk of trace.streams.endTrace(streamEnd(status))) trace.sink.chunk(chunk, true);
+      for (const chunk of trace.streams.endTrace(streamEnd(status))) trace.sink.chunk(chunk);
       trace.streams = null;
     }
     trace.sink.ended(outcome);
@@ -329,51 +341,27 @@ export class Ending {
   }
 
   #outcome(trace: Trace, status: Outcome["status"], error: FlowError | undefined, reason: unknown): Outcome {
-    const outcome = new Ended(trace, status, this.#engine.clock.now() - trace.startedAt);
-    if (error === undefined) return outcome as unknown as Outcome;
+    const messages = Object.freeze([...(trace.results ?? [])]);
+    const base = {
+      traceId: trace.id,
+      tenant: trace.tenant,
+      messages,
+      results: Object.freeze(messages.map((message) => message.payload)),
+      droppedResults: trace.sink.keepResults === 0 ? 0 : Math.max(0, trace.resultCount - messages.length),
+      durationMs: this.#engine.clock.now() - trace.startedAt,
+    };
+    if (status === "completed") return Object.freeze({ status, ...base, result: messages[0]?.payload });
+    const failure = { ...base, error: error as FlowError };
     if (status === "empty")
-      return Object.assign(outcome, {
-        error,
-        lastNode: trace.lastNode,
-        reason: trace.lastReason,
-      }) as unknown as Outcome;
-    if (status === "cancelled") return Object.assign(outcome, { error, reason }) as unknown as Outcome;
-    if (status !== "exhausted") return Object.assign(outcome, { error }) as unknown as Outcome;
-    const text = EXHAUSTION_TEXT[error.code as ExhaustionCode];
-    return Object.assign(outcome, { error, finalAnswer: new FinalAnswer({ text }) }) as unknown as Outcome;
+      return Object.freeze({ status, ...failure, lastNode: trace.lastNode, reason: trace.lastReason });
+    if (status === "cancelled") return Object.freeze({ status, ...failure, reason });
+    if (status !== "exhausted") return Object.freeze({ status, ...failure });
+    const text = EXHAUSTION_TEXT[failure.error.code as ExhaustionCode];
+    return Object.freeze({ status, ...failure, finalAnswer: new FinalAnswer({ text }) });
   }
 
   #error(trace: Trace, code: FlowErrorCode, message: string, node?: string): FlowError {
     return new FlowError({ code, message, traceId: trace.id, tenant: trace.tenant, node });
-  }
-}
-
-const NO_MESSAGES: readonly Message[] = Object.freeze([]);
-
-/** What every outcome is made of. A class, since one is made for every trace. */
-class Ended {
-  readonly status: Outcome["status"];
-  readonly traceId: string;
-  readonly tenant: string;
-  readonly messages: readonly Message[];
-  readonly droppedResults: number;
-  readonly durationMs: number;
-
-  constructor(trace: Trace, status: Outcome["status"], durationMs: number) {
-    this.status = status;
-    this.traceId = trace.id;
-    this.tenant = trace.tenant;
-    this.messages = trace.results ?? NO_MESSAGES;
-    this.droppedResults = trace.sink.keepResults === 0 ? 0 : Math.max(0, trace.resultCount - this.messages.length);
-    this.durationMs = durationMs;
-  }
-
-  get results(): readonly unknown[] {
-    return this.messages.map((message) => message.payload);
-  }
-
-  get result(): unknown {
-    return this.messages[0]?.payload;
   }
 }
 
@@ -383,12 +371,14 @@ interface CancelState {
   zombies: number;
   resolve: () => void;
   done: Promise<void>;
+  /** Reports of playbooks. */
+  inner: Promise<CancelReport>[];
 }
 
 function cancelState(dropped: number, aborted: number): CancelState {
   let resolve = (): void => {};
   const done = aborted === 0 ? Promise.resolve() : new Promise<void>((settle) => (resolve = settle));
-  return { dropped, aborted, zombies: 0, resolve, done };
+  return { dropped, aborted, zombies: 0, resolve, done, inner: [] };
 }
 
 /** Takes what waits of a trace out of every line. Cost is that of the trace's own messages. */

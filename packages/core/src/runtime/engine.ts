@@ -34,7 +34,7 @@ const KNOWN_TENANTS = 1000;
 /** What a trace is opened with. */
 export interface Opening {
   readonly message: Message;
-  /** Whether the trace id was made just now, so that no other trace can have it. */
+  /** Whether the trace cannot be confused with another of its id: the id is new, or its parent tells it apart. */
   readonly isNew: boolean;
   readonly sink: TraceSink;
   readonly signal: AbortSignal | undefined;
@@ -61,7 +61,6 @@ export class Engine {
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly timers: TimerWheel;
-  readonly middlewares: readonly Middleware[];
   readonly resources: unknown;
   /** Tells this run's idempotency keys from those of others. */
   readonly runId: string;
@@ -101,19 +100,19 @@ export class Engine {
     middlewares: readonly Middleware[],
     registry: ModelRegistry | undefined,
     resources: unknown,
+    parent?: Engine,
   ) {
     this.options = options;
     this.clock = options.clock;
     this.scheduler = options.scheduler;
     this.timers = new TimerWheel(options.clock);
-    this.middlewares = middlewares;
     this.resources = resources;
     this.#hasWeights = typeof options.tenantWeights === "function" || Object.keys(options.tenantWeights).length > 0;
     this.newId = createIdSource(options.random);
     this.runId = this.newId();
     this.lineageSeed = Math.floor(options.random() * 4_294_967_296) | 0;
     this.workshop = compileGraph(this, graph, registry, options.queueMaxSize);
-    this.reporter = new Reporter(options, middlewares);
+    this.reporter = new Reporter(options, middlewares, parent?.reporter);
     this.ledger = new Ledger(options.recorder);
     this.dispatch = new Dispatch(this);
     this.sending = new Sending(this);
@@ -144,7 +143,8 @@ export class Engine {
     this.accepted += 1;
     if (this.reporter.hasListeners) this.reporter.trace(trace, { type: "trace_start", topic: message.headers.topic });
     if (message.deadlineAt !== undefined) this.#setDeadline(trace, message.deadlineAt);
-    if (signal !== undefined) trace.onEnd(onAbort(signal, (reason) => void this.ending.cancel(trace, reason)));
+    if (signal !== undefined && trace.isOpen)
+      trace.onEnd(onAbort(signal, (reason) => void this.ending.cancel(trace, reason)));
     return trace;
   }
 
@@ -251,10 +251,12 @@ export class Engine {
     const { trace } = attempt;
     if (attempt.state !== State.SENDING) return;
     if (attempt.extras?.writesStreams) {
-      for (const chunk of trace.streams?.endAll(attempt, "done") ?? []) trace.sink.chunk(chunk, true);
+      for (const chunk of trace.streams?.endAll(attempt, "done") ?? []) trace.sink.chunk(chunk);
     }
+    this.ledger.finishing = attempt;
     this.emitting.release(attempt);
     if (sent !== null) this.sending.send(trace, attempt, sent, edges, null);
+    this.ledger.finishing = undefined;
     // the trace may have ended meanwhile
     if ((attempt.extras?.outbox.length ?? 0) === 0 && isSending(attempt)) this.commit(attempt);
   }
@@ -399,7 +401,11 @@ export class Engine {
   #setDeadline(trace: Trace, deadlineAt: number): void {
     const leftMs = deadlineAt - this.clock.epochNow();
     trace.deadlineAt = deadlineAt;
-    trace.deadlineTimer = this.timers.after(Math.max(0, leftMs), () => {
+    if (leftMs <= 0) {
+      this.ending.exhaust(trace, FlowErrorCode.DEADLINE_EXCEEDED);
+      return;
+    }
+    trace.deadlineTimer = this.timers.after(leftMs, () => {
       this.ending.exhaust(trace, FlowErrorCode.DEADLINE_EXCEEDED);
       this.dispatch.flush();
     });

@@ -29,18 +29,9 @@ export class Failing {
 
   /** A handler threw, or a payload was invalid. */
   threw(attempt: Attempt, thrown: unknown): void {
-    const { worker } = attempt;
     attempt.extras?.timer?.cancel();
     attempt.endWaits();
-    const error =
-      thrown instanceof FlowError && OWN_CODES.has(thrown.code)
-        ? this.#error(attempt, thrown.code, thrown.message, thrown.cause, thrown.details)
-        : this.#error(
-            attempt,
-            FlowErrorCode.NODE_EXCEPTION,
-            `Node "${worker.name}" failed: ${describeThrown(thrown)}`,
-            thrown,
-          );
+    const error = this.explain(attempt, thrown);
     if (this.#engine.reporter.hasListeners) {
       this.#engine.reporter.node(attempt, {
         type: "node_error",
@@ -52,6 +43,14 @@ export class Failing {
     this.#engine.dispatch.leave(attempt, delayMs === undefined);
     attempt.state = State.OVER;
     this.#goOn(attempt, error, delayMs);
+  }
+
+  /** What was thrown, with the whole story: the runtime's own errors keep their code, others become the cause. */
+  explain(attempt: Attempt, thrown: unknown): FlowError {
+    if (isOwnError(attempt, thrown))
+      return this.#error(attempt, thrown.code, thrown.message, thrown.cause, thrown.details);
+    const message = `Node "${attempt.worker.name}" failed: ${describeThrown(thrown)}`;
+    return this.#error(attempt, FlowErrorCode.NODE_EXCEPTION, message, thrown);
   }
 
   /** Ends the trace of an attempt that was not even begun. */
@@ -98,11 +97,13 @@ export class Failing {
   #goOn(attempt: Attempt, error: FlowError, delayMs: number | undefined): void {
     const engine = this.#engine;
     const { trace, worker, extras } = attempt;
-    if (extras?.writesStreams) {
+    const endStreams = (): void => {
+      if (!extras?.writesStreams) return;
       for (const chunk of trace.streams?.endAll(attempt, delayMs === undefined ? "error" : "retry") ?? [])
-        trace.sink.chunk(chunk, true);
-    }
+        trace.sink.chunk(chunk);
+    };
     if (delayMs === undefined) {
+      endStreams();
       for (const send of extras?.outbox.splice(0) ?? []) engine.sending.abandon(send, error);
       engine.ending.fail(trace, error, attempt);
       return;
@@ -112,6 +113,7 @@ export class Failing {
     const taken = [...(extras?.fetched ?? []), ...(extras?.refetch ?? [])];
     if (taken.length > 0) next.more.refetch = taken;
     trace.streams?.inherit(attempt, next);
+    endStreams();
     next.state = State.PARKED;
     trace.link(next);
     engine.ledger.parked(next, "backoff");
@@ -153,5 +155,17 @@ export class Failing {
       details,
     });
     return error;
+  }
+}
+
+/** Whether the runtime itself made an error for this attempt. Those of other flows are causes like any other. */
+function isOwnError(attempt: Attempt, thrown: unknown): thrown is FlowError {
+  try {
+    if (!(thrown instanceof FlowError) || !OWN_CODES.has(thrown.code) || thrown.node !== attempt.worker.name)
+      return false;
+    return thrown.traceId === undefined || thrown.traceId === attempt.trace.id;
+  } catch {
+    // a revoked proxy
+    return false;
   }
 }

@@ -4,6 +4,7 @@ import type { Message } from "../message/message.ts";
 import { Attempt, State } from "./attempt.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { Engine } from "./engine.ts";
+import type { Edge } from "./worker.ts";
 
 /** Lets a handler take further messages of its trace that are on their way to its node. */
 export class Fetching {
@@ -59,6 +60,24 @@ export class Fetching {
       this.#taken(member, item);
       wait.resolve(item.message);
       return true;
+    }
+    return false;
+  }
+
+  /** Whether a running handler waits for a message that comes over `edge`. */
+  wants(trace: Trace, edge: Edge): boolean {
+    for (
+      let member = trace.firstMember as Attempt | null;
+      member !== null;
+      member = member.nextOfTrace as Attempt | null
+    ) {
+      const wait = member.extras?.fetch;
+      if (
+        member.worker === edge.target &&
+        wait !== undefined &&
+        (wait.from === undefined || wait.from.has(edge.source))
+      )
+        return true;
     }
     return false;
   }

@@ -1,4 +1,4 @@
-import { FlowError, FlowErrorCode, TraceCancelled } from "../foundation/flow-error.ts";
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { requireKnownKeys, requireNumber, requireOneOf, shown } from "../foundation/options.ts";
 import { onAbort } from "../foundation/abort.ts";
 import type { Middleware } from "../events/flow-event.ts";
@@ -19,6 +19,7 @@ import { Engine, type StopReport } from "./engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "./flow-options.ts";
 import { type FlowStats, statsOf } from "./flow-stats.ts";
 import type { FetchWish, RookeryItem } from "./rookery.ts";
+import { TraceReader } from "./trace-reader.ts";
 import type { Edge } from "./worker.ts";
 
 /** How a message is sent into a flow. Each option left out is taken from the message, if one is given. */
@@ -196,32 +197,24 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    *
    * @throws FlowError at the end of the iteration when the trace did not complete
    */
-  async *stream(
+  stream(
     input: Input | Message<Input>,
     options: StreamOptions<Entries> = {},
   ): AsyncGenerator<StreamItem<Result>, void, undefined> {
-    const sink = new StreamSink(this.#options.streamWindow);
     const { onLeave = "cancel", ...emitOptions } = options;
     requireOneOf("onLeave", onLeave, ["cancel", "detach"]);
-    const trace = this.#begin(input, emitOptions, sink);
-    const engine = this.#running();
-    let hasEnded = false;
-    try {
-      for (;;) {
-        const item = await sink.next().catch((error: unknown) => {
-          hasEnded = true;
-          throw error;
-        });
-        if (item === undefined) {
-          hasEnded = true;
-          return;
-        }
-        yield item as StreamItem<Result>;
-      }
-    } finally {
-      if (!hasEnded && onLeave === "cancel") await engine.ending.cancel(trace, "the reader of its stream has left");
-      else if (!hasEnded) sink.detach();
-    }
+    return new TraceReader<StreamItem<Result>>(() => {
+      const sink = new StreamSink(this.#options.streamWindow);
+      const trace = this.#begin(input, emitOptions, sink);
+      const engine = this.#running();
+      return {
+        next: () => sink.next() as Promise<StreamItem<Result> | undefined>,
+        leave: async () => {
+          sink.detach();
+          if (onLeave === "cancel") await engine.ending.cancel(trace, "the reader of its stream has left");
+        },
+      };
+    });
   }
 
   /**
@@ -236,8 +229,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const { message, edges } = this.#prepare(engine, input, options);
     const known = engine.openEndedTrace(message);
     const trace = known ?? this.#openEnded(engine, message, options.signal);
-    if (!trace.isOpen)
-      throw new TraceCancelled({ traceId: trace.id, tenant: trace.tenant, cause: options.signal?.reason });
+    if (!trace.isOpen) throw trace.error;
     await engine.enter(trace, engine.sealed(trace, message), edges);
     return message.traceId;
   }
@@ -253,8 +245,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const known = engine.openEndedTrace(message);
     engine.requireRoom(known, message, edges);
     const trace = known ?? this.#openEnded(engine, message, options.signal);
-    if (!trace.isOpen)
-      throw new TraceCancelled({ traceId: trace.id, tenant: trace.tenant, cause: options.signal?.reason });
+    if (!trace.isOpen) throw trace.error;
     void engine.enter(trace, engine.sealed(trace, message), edges);
     return message.traceId;
   }
@@ -383,19 +374,9 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   /** Internal: starts the flow as part of another. */
   startWithin(parent: Engine, registry: ModelRegistry | undefined): Engine {
     if (registry !== undefined) this.#requireModels(registry);
-    const { name, clock, random, scheduler, stateStore, messageBus, logger, recorder } = parent.options;
-    const options = {
-      ...this.#options,
-      name: `${name}/${this.name}`,
-      clock,
-      random,
-      scheduler,
-      stateStore,
-      messageBus,
-      logger,
-      recorder,
-    };
-    return new Engine(this.graph, options, [...parent.middlewares, ...this.#middlewares], registry, parent.resources);
+    const { name, clock, random, scheduler, logger, recorder = this.#options.recorder } = parent.options;
+    const options = { ...this.#options, name: `${name}/${this.name}`, clock, random, scheduler, logger, recorder };
+    return new Engine(this.graph, options, this.#middlewares, registry, parent.resources, parent);
   }
 
   #begin(input: unknown, options: EmitOptions, sink: TraceSink): Trace {

@@ -14,6 +14,9 @@ export class Ledger {
   /** What attempts that are sending have sent, kept only while somebody watches. */
   readonly #outputs = new WeakMap<Attempt, RecordedOutput[]>();
 
+  /** The attempt whose last messages are being sent: what is accepted at once becomes part of its commit. */
+  finishing: Attempt | undefined;
+
   constructor(recorder: TraceRecorder | undefined) {
     this.#record = recorder;
   }
@@ -105,7 +108,7 @@ export class Ledger {
   }
 
   #output(from: Attempt, output: RecordedOutput): void {
-    if (from.state === State.RUNNING) {
+    if (from.state === State.RUNNING || from !== this.finishing) {
       this.#record?.({ type: "emitted", ...placeOf(from), attempt: from.attempt, outputs: [output] });
       return;
     }

@@ -28,6 +28,7 @@ const MOST_PLAYBOOKS = 100;
 export class Playbooks {
   readonly #engine: Engine;
   readonly #running = new Map<unknown, Engine>();
+  #isStopped = false;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -57,22 +58,22 @@ export class Playbooks {
         if (outcome.status === "completed") resolve(outcome.result);
         else reject(outcome.error);
       });
-      const trace = child.open({ message, isNew: false, sink, signal: undefined, isOpenEnded: false });
+      const trace = child.open({ message, isNew: true, sink, signal: undefined, isOpenEnded: false });
       void child.enter(trace, message, child.workshop.entries);
-      // does nothing to a trace that has ended by itself
-      return () => void child.ending.cancel(trace, parent.extras?.reason ?? "its parent no longer waits for it");
+      return () => {
+        if (!trace.isOpen) return;
+        const reason = parent.extras?.reason ?? "its parent no longer waits for it";
+        this.#engine.ending.alsoAwait(parent.trace, child.ending.cancel(trace, reason));
+      };
     });
   }
 
   /** Stops every playbook; resolves when the last handler has returned or was given up. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     const engines = [...this.#running.values()];
     this.#running.clear();
     await Promise.all(engines.map((engine) => engine.close()));
-  }
-
-  get engines(): readonly Engine[] {
-    return [...this.#running.values()];
   }
 
   #deadline(parent: Attempt, timeoutMs: number | undefined): number | undefined {
@@ -84,7 +85,7 @@ export class Playbooks {
   #engineOf(playbook: Playbook<never>): Engine {
     const known = this.#running.get(playbook);
     if (known !== undefined) return known;
-    if (this.#engine.isStopping) {
+    if (this.#isStopped) {
       throw new FlowError({
         code: FlowErrorCode.FLOW_STOPPED,
         message: "Cannot start a playbook: the flow is stopping",
@@ -114,7 +115,8 @@ class ParentSink implements TraceSink {
   readonly #parent: Attempt;
   readonly #settle: (outcome: Outcome) => void;
   readonly #writers = new Map<string, StreamWriter>();
-  #refused: { readonly from: StreamChunk; readonly as: StreamChunk } | undefined;
+  #isInLine = false;
+  #isAdmitted = false;
 
   constructor(engine: Engine, parent: Attempt, settle: (outcome: Outcome) => void) {
     this.#engine = engine;
@@ -122,22 +124,38 @@ class ParentSink implements TraceSink {
     this.#settle = settle;
   }
 
+  hasRoomForResult(): boolean {
+    return true;
+  }
+
   result(): boolean {
     return true;
   }
 
-  chunk(chunk: StreamChunk, isForced: boolean): boolean {
+  /** Its writers stand in the parent's line, once for all of them. */
+  hasRoom(): boolean {
     const { trace } = this.#parent;
     if (!trace.isOpen) return true;
-    const own = this.#refused?.from === chunk ? this.#refused.as : this.#asParents(chunk);
-    this.#refused = undefined;
-    if (own === undefined || trace.sink.chunk(own, isForced)) return true;
-    this.#refused = { from: chunk, as: own };
+    const mayTry = this.#isAdmitted || trace.unread === null || trace.unread.length === 0;
+    if (mayTry && trace.sink.hasRoom()) return true;
+    if (this.#isInLine) return false;
+    this.#isInLine = true;
     this.#engine.sending.whenRoom(trace, () => {
+      if (!trace.sink.hasRoom()) return false;
+      this.#isInLine = false;
+      this.#isAdmitted = true;
       this.onRoom?.();
+      this.#isAdmitted = false;
       return true;
     });
     return false;
+  }
+
+  chunk(chunk: StreamChunk): void {
+    const { trace } = this.#parent;
+    if (!trace.isOpen) return;
+    const own = this.#asParents(chunk);
+    if (own !== undefined) trace.sink.chunk(own);
   }
 
   ended(outcome: Outcome): void {

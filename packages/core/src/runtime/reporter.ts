@@ -21,14 +21,18 @@ export class Reporter {
   /** Whether anybody wants events. */
   readonly hasListeners: boolean;
   readonly #options: ResolvedOptions;
-  readonly #outlets: Outlet<FlowEvent>[];
+  /** By middleware, in the order in which they were added. */
+  readonly #outlets: Map<Middleware, Outlet<FlowEvent>>;
   readonly #store: Outlet<StoredEvent> | undefined;
   readonly #bus: Outlet<BusEnvelope> | undefined;
 
-  constructor(options: ResolvedOptions, middlewares: readonly Middleware[]) {
+  /** @param parent - of a playbook: the observers are told of both in one line, so that they see everything in order */
+  constructor(options: ResolvedOptions, middlewares: readonly Middleware[], parent?: Reporter) {
     this.#options = options;
     const { logger, observerBuffer, stateStore, messageBus } = options;
-    this.#outlets = middlewares.map((middleware) => {
+    this.#outlets = new Map(parent === undefined ? [] : parent.#outlets);
+    for (const middleware of middlewares) {
+      if (this.#outlets.has(middleware)) continue;
       const outlet: Outlet<FlowEvent> = new Outlet(
         observerBuffer,
         (batch) =>
@@ -38,9 +42,11 @@ export class Reporter {
           }),
         () => {},
       );
-      return outlet;
-    });
-    if (stateStore !== undefined) {
+      this.#outlets.set(middleware, outlet);
+    }
+    this.#store = parent === undefined ? undefined : parent.#store;
+    this.#bus = parent === undefined ? undefined : parent.#bus;
+    if (this.#store === undefined && stateStore !== undefined) {
       this.#store = new Outlet(
         observerBuffer,
         (batch) => stateStore.saveEvents(batch),
@@ -51,7 +57,7 @@ export class Reporter {
           }),
       );
     }
-    if (messageBus !== undefined) {
+    if (this.#bus === undefined && messageBus !== undefined) {
       this.#bus = new Outlet(
         observerBuffer,
         (batch) => messageBus.publish(batch),
@@ -62,7 +68,7 @@ export class Reporter {
           }),
       );
     }
-    this.hasListeners = middlewares.length > 0 || stateStore !== undefined;
+    this.hasListeners = this.#outlets.size > 0 || this.#store !== undefined;
   }
 
   get hasBus(): boolean {
@@ -119,7 +125,7 @@ export class Reporter {
 
   /** Resolves when everything told so far has been delivered or has failed. */
   async flush(): Promise<void> {
-    await Promise.all([...this.#outlets, this.#store, this.#bus].map((outlet) => outlet?.flush()));
+    await Promise.all([...this.#outlets.values(), this.#store, this.#bus].map((outlet) => outlet?.flush()));
   }
 
   get stats(): ObserverStats {
@@ -129,14 +135,14 @@ export class Reporter {
       pending: outlet?.pending ?? 0,
     });
     return {
-      middlewares: this.#outlets.map(count),
+      middlewares: [...this.#outlets.values()].map(count),
       stateStore: count(this.#store),
       messageBus: count(this.#bus),
     };
   }
 
   #send(event: FlowEvent): void {
-    for (const outlet of this.#outlets) outlet.push(event);
+    for (const outlet of this.#outlets.values()) outlet.push(event);
     this.#store?.push({
       tenant: event.tenant,
       traceId: event.traceId,

@@ -72,15 +72,22 @@ export class Rookery {
     return new RookerySink(this, this.#engine);
   }
 
+  /** Whether a result of the sink's trace would be kept. */
+  hasRoomFor(sink: RookerySink): boolean {
+    const { rookeryMaxSize, queueMaxSize } = this.#engine.options;
+    return this.#unread.size < rookeryMaxSize && sink.unread < (queueMaxSize === 0 ? rookeryMaxSize : queueMaxSize);
+  }
+
   /** Sends a message from outside as soon as there is room for its results. */
   holdBack(send: Send): void {
     this.#heldBack.push(send);
   }
 
   /** The next item that fits the wish, once there is one. */
-  fetch(wish: FetchWish): Promise<RookeryItem> {
+  fetch(asked: FetchWish): Promise<RookeryItem> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     return new Promise((resolve, reject) => {
+      const wish = this.#pinned(asked);
       const waiting = this.#take(wish);
       if (waiting !== undefined) {
         resolve(waiting);
@@ -139,9 +146,14 @@ export class Rookery {
     }
     const { rookeryMaxSize, queueMaxSize } = this.#engine.options;
     const perTrace = queueMaxSize === 0 ? rookeryMaxSize : queueMaxSize;
-    if (!isLast && unread.sink.unread >= perTrace) return false;
+    if (!isLast && unread.sink.unread >= perTrace) {
+      unread.sink.lendsSlot = true;
+      return false;
+    }
     if (this.#unread.size >= rookeryMaxSize && !this.#evict()) {
       if (!isLast) {
+        // the bound of all traces together holds the node up in the end, that of one trace never does
+        unread.sink.lendsSlot = this.#waiting.size < rookeryMaxSize;
         this.#waiting.add(unread.sink);
         return false;
       }
@@ -205,7 +217,6 @@ export class Rookery {
   }
 
   #take(wish: FetchWish): RookeryItem | undefined {
-    if (wish.traceId !== undefined && wish.tenant === undefined) this.#requireOneTenant(wish.traceId);
     for (const unread of this.#unread) {
       if (!fits(wish, unread)) continue;
       unread.sink.wasReadById ||= wish.traceId !== undefined;
@@ -269,11 +280,15 @@ export class Rookery {
     return this.#engine.traces.find(traceId, tenant).some((trace) => trace.isOpen && trace.isOpenEnded);
   }
 
-  #requireOneTenant(traceId: string): void {
+  /** The wish with the one tenant that uses its trace id: a tenant that comes later must not be taken for it. */
+  #pinned(wish: FetchWish): FetchWish {
+    const { traceId } = wish;
+    if (traceId === undefined || wish.tenant !== undefined) return wish;
     const tenants = new Set<string>();
     for (const unread of this.#unread) if (unread.sink.trace?.id === traceId) tenants.add(unread.sink.trace.tenant);
     for (const trace of this.#engine.traces.find(traceId, undefined)) tenants.add(trace.tenant);
-    if (tenants.size <= 1) return;
+    for (const ending of this.#endings.get(traceId) ?? []) tenants.add(ending.tenant);
+    if (tenants.size <= 1) return { ...wish, tenant: [...tenants][0] };
     throw new FlowError({
       code: FlowErrorCode.TENANT_REQUIRED,
       message: `Cannot tell which trace "${traceId}" is meant: several tenants use the id; pass { tenant }`,
@@ -290,6 +305,7 @@ export class RookerySink implements TraceSink {
   unread = 0;
   hasEnded = false;
   wasReadById = false;
+  lendsSlot = true;
   emitsErrors = false;
   readonly #rookery: Rookery;
   readonly #engine: Engine;
@@ -303,13 +319,19 @@ export class RookerySink implements TraceSink {
     this.trace = trace;
   }
 
+  hasRoomForResult(): boolean {
+    return this.#rookery.hasRoomFor(this);
+  }
+
   result(message: Message, node?: string): boolean {
     return this.#rookery.offer({ item: message, node, sink: this }, false);
   }
 
-  chunk(): boolean {
+  hasRoom(): boolean {
     return true;
   }
+
+  chunk(): void {}
 
   ended(outcome: Outcome): void {
     const { id, headers, deadlineAt } = this.trace as Trace;

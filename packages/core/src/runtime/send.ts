@@ -45,6 +45,10 @@ export class Send implements Waiting {
     this.settle = settle;
   }
 
+  get tenant(): string {
+    return this.trace.tenant;
+  }
+
   /** The edge whose room it waits for. */
   get awaited(): Edge | undefined {
     return this.edges[this.places];

@@ -82,6 +82,8 @@ export class Sending {
   /** Whether {@link Sending.send} would be accepted at once. */
   hasRoom(trace: Trace, from: Attempt | null, edges: readonly Edge[]): boolean {
     if ((from?.extras?.outbox.length ?? 0) > 0) return false;
+    if (edges.length === 0)
+      return (trace.unread === null || trace.unread.length === 0) && trace.sink.hasRoomForResult();
     return edges.every((edge) => this.takes(edge, trace));
   }
 
@@ -100,7 +102,7 @@ export class Sending {
 
   /** Gives up a send whose trace has ended. */
   abandon(send: Send, reason: Error): void {
-    send.list?.remove(send);
+    send.awaited?.waiting.remove(send);
     send.from?.worker.unblock(send);
     for (const edge of send.edges.slice(0, send.places)) {
       edge.reserved -= 1;
@@ -143,8 +145,8 @@ export class Sending {
       return false;
     }
     if (edges.every((edge) => this.takes(edge, trace))) {
-      for (const edge of edges) this.#put(send, edge);
-      if (send.from === null) this.#engine.ledger.withdrawn(trace);
+      for (const edge of edges) if (trace.isOpen) this.#put(send, edge);
+      if (send.from === null && trace.isOpen) this.#engine.ledger.withdrawn(trace);
       return true;
     }
     return this.#reserve(send);
@@ -165,21 +167,19 @@ export class Sending {
     }
     for (const edge of send.edges) {
       edge.reserved -= 1;
-      this.#put(send, edge);
+      if (send.trace.isOpen) this.#put(send, edge);
     }
     // a message that was started, joined or taken at once has not used the place that was kept for it
     for (const edge of send.edges) this.#giveRoom(edge);
-    if (send.from === null) this.#engine.ledger.withdrawn(send.trace);
+    if (send.from === null && send.trace.isOpen) this.#engine.ledger.withdrawn(send.trace);
     return true;
   }
 
   /** Whether an edge takes a message of the trace, or of a new one, at once. */
   takes(edge: Edge, trace: Trace | undefined): boolean {
-    return (
-      edge.hasRoom ||
-      edge.target.node.gathering !== undefined ||
-      this.#engine.dispatch.mayStart(edge.target, trace, edge.isInner)
-    );
+    if (edge.hasRoom || edge.target.node.gathering !== undefined) return true;
+    if (this.#engine.dispatch.mayStart(edge.target, trace, edge.isInner)) return true;
+    return trace !== undefined && trace.fetching > 0 && this.#engine.fetching.wants(trace, edge);
   }
 
   /** Hands an accepted message to its node. */
@@ -228,7 +228,7 @@ export class Sending {
     ) {
       if (isWaiting) return false;
       // whoever does not read what a trace produces delays that trace alone
-      engine.dispatch.lendSlot(from);
+      if (trace.sink.lendsSlot !== false) engine.dispatch.lendSlot(from);
       this.whenRoom(trace, () => {
         if (!this.#deliver(send, true)) return false;
         this.#accepted(send);
@@ -252,7 +252,7 @@ export class Sending {
 
   #giveRoom(edge: Edge): void {
     if (this.#engine.isEnding) return;
-    while (edge.waiting.head !== null && (edge.capacity === 0 || edge.size + edge.reserved < edge.capacity)) {
+    while (edge.waiting.size > 0 && (edge.capacity === 0 || edge.size + edge.reserved < edge.capacity)) {
       const send = edge.waiting.shift() as Send;
       if (send.trace.isOpen) this.#place(send, edge);
     }

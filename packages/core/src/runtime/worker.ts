@@ -7,7 +7,7 @@ import type { Schema } from "../foundation/schema.ts";
 import { type CheckMessage, type CheckValue, messageCheck, valueCheck } from "../attempt/validation.ts";
 import type { Message } from "../message/message.ts";
 import { FairQueue } from "../queue/fair-queue.ts";
-import { WaitingList } from "../queue/waiting-list.ts";
+import { FairWaitingList } from "../queue/fair-waiting-list.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
 import type { Send } from "./send.ts";
@@ -24,7 +24,7 @@ export class Edge {
   readonly isInner: boolean;
   size = 0;
   reserved = 0;
-  readonly waiting = new WaitingList<Send>();
+  readonly waiting = new FairWaitingList<Send>();
 
   constructor(index: number, source: string, target: Worker, capacity: number, isInner: boolean) {
     this.index = index;
@@ -41,17 +41,27 @@ export class Edge {
 
 /**
  * The nodes of a cycle and how many messages are on their way in it. Messages from outside are let in
- * only while those inside are fewer than the smallest edge holds, so that a cycle can always drain.
+ * only while those inside fit on the smallest edge and the slots behind it, so that a cycle can always
+ * drain.
  */
 export class Ring {
   population = 0;
   /** Sends of its nodes that wait for room. */
   blocked = 0;
-  readonly limit: number;
+  readonly capacity: number;
+  limit = Number.POSITIVE_INFINITY;
   readonly workers: Worker[] = [];
 
-  constructor(limit: number) {
-    this.limit = limit;
+  /** @param capacity - of each edge; 0 for no bound */
+  constructor(capacity: number) {
+    this.capacity = capacity;
+  }
+
+  add(worker: Worker): void {
+    this.workers.push(worker);
+    if (this.capacity === 0) return;
+    // where a line forms all slots are in use: so many messages are never on the edge
+    this.limit = Math.min(this.limit, this.capacity + worker.concurrency - 1);
   }
 }
 
@@ -67,7 +77,7 @@ export class Worker {
   readonly timeoutMs: number | undefined;
   readonly holdsEmits: boolean;
   readonly checkInput: CheckMessage | undefined;
-  readonly checkOutput: CheckValue | undefined;
+  readonly checkEmitted: CheckValue | undefined;
   /** Whether the handler may look at its context. */
   readonly takesContext: boolean;
   readonly call: (message: Message, attempt: Attempt) => unknown;
@@ -114,7 +124,7 @@ export class Worker {
       this.checkInput = messageCheck(node.name, FlowErrorCode.INPUT_INVALID, models.input);
     }
     if (models.output !== undefined && (validate === "both" || validate === "out")) {
-      this.checkOutput = valueCheck(node.name, models.output);
+      this.checkEmitted = valueCheck(node.name, models.output);
     }
     const handler = handlerOf(node);
     this.takesContext = takesContext(handler);
@@ -193,13 +203,13 @@ export function compileGraph(
   registry: ModelRegistry | undefined,
   queueMaxSize: number,
 ): Workshop {
-  const rings = graph.rings.map(() => new Ring(queueMaxSize === 0 ? Number.POSITIVE_INFINITY : queueMaxSize));
+  const rings = graph.rings.map(() => new Ring(queueMaxSize));
   const workers = graph.vertices.map((vertex) => {
     const registered = registry?.get(vertex.node.name);
     const models = { input: vertex.node.input ?? registered?.input, output: vertex.node.output ?? registered?.output };
     const ring = vertex.ring === undefined ? undefined : rings[vertex.ring];
     const worker = new Worker(engine, vertex, ring, models);
-    ring?.workers.push(worker);
+    ring?.add(worker);
     return worker;
   });
   const edges: Edge[] = [];

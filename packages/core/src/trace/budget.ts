@@ -23,7 +23,7 @@ export type LoopStep = { readonly next: WM } | { readonly exhausted: ExhaustionC
  */
 export function nextLoopStep(before: unknown, returned: WM): LoopStep {
   const hopsBefore = before instanceof WM ? before.hops : 0;
-  const hops = returned.hops > hopsBefore ? returned.hops : returned.hops + 1;
+  const hops = Math.max(returned.hops, hopsBefore + 1);
   if (returned.budgetHops !== null && hops >= returned.budgetHops)
     return { exhausted: FlowErrorCode.HOP_BUDGET_EXHAUSTED };
   if (returned.budgetTokens !== null && returned.tokensUsed >= returned.budgetTokens) {

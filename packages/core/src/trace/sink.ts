@@ -10,14 +10,20 @@ import type { Trace } from "./trace.ts";
 export interface TraceSink {
   /** How many results are kept for the outcome; 0 where they are handed on as they come. */
   readonly keepResults: number;
+  /** Whether an attempt whose result was refused gives its slot to others while it waits. @defaultValue true */
+  readonly lendsSlot?: boolean;
   /** Told of its trace before anything else. */
   opened?(trace: Trace): void;
   /** Set by the engine while somebody waits for room. */
   onRoom: (() => void) | null;
+  /** Whether it would take a result. */
+  hasRoomForResult(): boolean;
   /** Takes a result of an exit node, or answers `false` and takes nothing. */
   result(message: Message, node: string): boolean;
-  /** Takes a chunk, or answers `false` and takes nothing. `isForced` for last chunks that the runtime makes: they are taken. */
-  chunk(chunk: StreamChunk, isForced: boolean): boolean;
+  /** Whether it wants another chunk. The runtime sees to it that a stream's last chunk is taken in any case. */
+  hasRoom(): boolean;
+  /** Takes a chunk. */
+  chunk(chunk: StreamChunk): void;
   /** Settles whoever waits for the first result alone. Called instead of `ended` when nobody else watches. */
   completed?(first: Message): void;
   /** Settles whoever waits. Called once, last. */
@@ -36,13 +42,19 @@ export class CallSink implements TraceSink {
     this.#reject = reject;
   }
 
+  hasRoomForResult(): boolean {
+    return true;
+  }
+
   result(): boolean {
     return true;
   }
 
-  chunk(): boolean {
+  hasRoom(): boolean {
     return true;
   }
+
+  chunk(): void {}
 
   completed(first: Message): void {
     this.#resolve(first.payload);
@@ -65,13 +77,19 @@ export class OutcomeSink implements TraceSink {
     this.#resolve = resolve;
   }
 
+  hasRoomForResult(): boolean {
+    return true;
+  }
+
   result(): boolean {
     return true;
   }
 
-  chunk(): boolean {
+  hasRoom(): boolean {
     return true;
   }
+
+  chunk(): void {}
 
   ended(outcome: Outcome): void {
     this.#resolve(outcome);

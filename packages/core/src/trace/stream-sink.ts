@@ -33,12 +33,22 @@ export class StreamSink implements TraceSink {
     return this.#items.length - this.#first;
   }
 
-  result(message: Message): boolean {
-    return this.#offer({ type: "result", result: message.payload, message }, false);
+  hasRoomForResult(): boolean {
+    return this.hasRoom();
   }
 
-  chunk(chunk: StreamChunk, isForced: boolean): boolean {
-    return this.#offer({ type: "chunk", chunk }, isForced);
+  result(message: Message): boolean {
+    if (!this.hasRoom()) return false;
+    this.#take({ type: "result", result: message.payload, message });
+    return true;
+  }
+
+  hasRoom(): boolean {
+    return this.#isDetached || this.#reader !== undefined || this.unread < this.#window;
+  }
+
+  chunk(chunk: StreamChunk): void {
+    this.#take({ type: "chunk", chunk });
   }
 
   ended(outcome: Outcome): void {
@@ -76,22 +86,22 @@ export class StreamSink implements TraceSink {
   /** The reader has left and the trace goes on: from now on everything is taken and nothing kept. */
   detach(): void {
     this.#isDetached = true;
+    this.#reader?.resolve(undefined);
+    this.#reader = undefined;
     this.#items = [];
     this.#first = 0;
     this.onRoom?.();
   }
 
-  #offer(item: StreamItem<unknown>, always: boolean): boolean {
-    if (this.#isDetached) return true;
+  #take(item: StreamItem<unknown>): void {
     const reader = this.#reader;
-    if (reader !== undefined) {
+    if (this.#isDetached) return;
+    if (reader === undefined) {
+      this.#items.push(item);
+    } else {
       this.#reader = undefined;
       reader.resolve(item);
-      return true;
     }
-    if (this.unread >= this.#window && !always) return false;
-    this.#items.push(item);
-    return true;
   }
 
   #close(resolve: (item: undefined) => void, reject: (error: unknown) => void): void {

@@ -43,16 +43,15 @@ export class StreamTable {
   }
 
   /**
-   * Makes the next chunk of a stream.
+   * Opens a stream for a writer, unless the writer has it open already, and returns its id.
    *
    * @throws FlowError `STREAM_BUSY` when another writer has not ended the stream
    */
-  next(writer: StreamWriter, draft: ChunkDraft): StreamChunk {
-    const streamId = draft.streamId ?? this.#ownIdOf(writer);
-    let stream = this.#streams.get(streamId);
+  open(writer: StreamWriter, wanted: string | undefined): string {
+    const streamId = wanted ?? this.#ownIdOf(writer);
+    const stream = this.#streams.get(streamId);
     if (stream === undefined) {
-      stream = { nextSeq: 0, run: 0, writer };
-      this.#streams.set(streamId, stream);
+      this.#streams.set(streamId, { nextSeq: 0, run: 0, writer });
     } else if (stream.writer === undefined) {
       stream.writer = writer;
       stream.nextSeq = 0;
@@ -66,6 +65,18 @@ export class StreamTable {
         node: writer.node,
       });
     }
+    return streamId;
+  }
+
+  /**
+   * Makes the next chunk of a stream. Called when the chunk is taken, so that those which were never taken
+   * leave no gap in the numbers.
+   *
+   * @throws FlowError `STREAM_BUSY`; RangeError when a number is given that does not go on
+   */
+  next(writer: StreamWriter, draft: ChunkDraft): StreamChunk {
+    const streamId = this.open(writer, draft.streamId);
+    const stream = this.#streams.get(streamId) as OpenStream;
     const seq = draft.seq ?? stream.nextSeq;
     if (!Number.isInteger(seq) || seq < stream.nextSeq) {
       throw new RangeError(

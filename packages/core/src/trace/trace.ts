@@ -1,4 +1,5 @@
-import { type Timer } from "../foundation/timer-wheel.ts";
+import type { FlowError } from "../foundation/flow-error.ts";
+import type { Timer } from "../foundation/timer-wheel.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
 import type { Lane, LaneOwner } from "../queue/fair-queue.ts";
 import type { TraceSink } from "./sink.ts";
@@ -44,6 +45,8 @@ export class Trace implements LaneOwner {
   /** The clock's `now()` at the start. */
   readonly startedAt: number;
   isOpen = true;
+  /** Why it ended, unless it completed. */
+  error: FlowError | undefined;
   live = 0;
   /** Those of `live` that wait in joins. */
   joined = 0;

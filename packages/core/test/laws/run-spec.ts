@@ -1,0 +1,154 @@
+import fc from "fast-check";
+
+/** What a node of a random graph is and how it is run. */
+export interface NodeSpec {
+  readonly kind: "plain" | "bare" | "router" | "join" | "loop" | "fetcher" | "playbook";
+  /** Which of the nodes before it lead to it, each taken modulo its own place; none makes it an entry. */
+  readonly parents: readonly number[];
+  /** With cycles: which node before it it leads back to. */
+  readonly back: number | undefined;
+  readonly concurrency: number;
+  readonly ordering: "trace" | "none";
+  readonly maxRetries: number;
+  readonly backoffBaseMs: number;
+  readonly timeoutMs: number | undefined;
+  /** Percentages of its messages of which the handler does such a thing. */
+  readonly slow: number;
+  readonly failing: number;
+  readonly emitting: number;
+  readonly silent: number;
+  readonly gather: {
+    readonly count: number;
+    readonly timeoutMs: number | undefined;
+    readonly whenShort: "fail" | "emit";
+  };
+}
+
+/** What a caller does. */
+export interface TraceSpec {
+  readonly by: "call" | "outcome" | "stream" | "emit";
+  readonly tenant: string;
+  /** Traces may share an id. */
+  readonly traceId: string | undefined;
+  readonly priority: number;
+  readonly fuel: number;
+  readonly timeoutMs: number | undefined;
+  /** How many messages are emitted into the trace, and how many results are fetched by its id. */
+  readonly messages: number;
+  readonly fetches: number;
+  /** What the caller does before the end. */
+  readonly change: "nothing" | "cancel" | "signal" | "leave" | "detach" | "abort first";
+}
+
+/** One run of a random flow. */
+export interface RunSpec {
+  readonly seed: number;
+  readonly nodes: readonly NodeSpec[];
+  readonly allowCycles: boolean;
+  readonly queueMaxSize: number;
+  readonly streamWindow: number;
+  readonly rookeryMaxSize: number;
+  readonly emitErrorsToRookery: boolean;
+  readonly traces: readonly TraceSpec[];
+  readonly stop: { readonly drainMs: number } | undefined;
+}
+
+const share = fc.constantFrom(0, 0, 20, 60);
+
+const nodeSpec: fc.Arbitrary<NodeSpec> = fc.record({
+  kind: fc.constantFrom<NodeSpec["kind"][]>("plain", "bare", "plain", "router", "loop", "join", "fetcher", "playbook"),
+  parents: fc.array(fc.nat(9), { maxLength: 3 }),
+  back: fc.option(fc.nat(9), { nil: undefined, freq: 2 }),
+  concurrency: fc.integer({ min: 1, max: 4 }),
+  ordering: fc.constantFrom<NodeSpec["ordering"][]>("trace", "trace", "none"),
+  maxRetries: fc.integer({ min: 0, max: 2 }),
+  backoffBaseMs: fc.constantFrom(0, 5, 20),
+  timeoutMs: fc.option(fc.constantFrom(10, 40), { nil: undefined, freq: 2 }),
+  slow: share,
+  failing: fc.constantFrom(0, 0, 0, 5, 15),
+  emitting: share,
+  silent: fc.constantFrom(0, 0, 10),
+  gather: fc.record({
+    count: fc.integer({ min: 1, max: 3 }),
+    timeoutMs: fc.option(fc.constant(20), { nil: undefined, freq: 2 }),
+    whenShort: fc.constantFrom<("fail" | "emit")[]>("fail", "emit"),
+  }),
+});
+
+const traceSpec: fc.Arbitrary<TraceSpec> = fc.record({
+  by: fc.constantFrom<TraceSpec["by"][]>("outcome", "call", "stream", "emit"),
+  tenant: fc.constantFrom("ada", "bob", "cy"),
+  traceId: fc.option(fc.constantFrom("shared-1", "shared-2"), { nil: undefined, freq: 3 }),
+  priority: fc.integer({ min: 0, max: 2 }),
+  fuel: fc.integer({ min: 0, max: 14 }),
+  timeoutMs: fc.option(fc.constantFrom(0, 6, 30, 100), { nil: undefined, freq: 4 }),
+  messages: fc.integer({ min: 1, max: 4 }),
+  fetches: fc.integer({ min: 0, max: 3 }),
+  change: fc.constantFrom<TraceSpec["change"][]>(
+    "nothing",
+    "nothing",
+    "nothing",
+    "cancel",
+    "signal",
+    "leave",
+    "detach",
+    "abort first",
+  ),
+});
+
+/** Random graphs, callers and seeds for the schedule. */
+export const runSpec: fc.Arbitrary<RunSpec> = fc.record({
+  seed: fc.integer({ min: 0, max: 0x7fffffff }),
+  nodes: fc.array(nodeSpec, { minLength: 2, maxLength: 10 }),
+  allowCycles: fc.boolean(),
+  queueMaxSize: fc.integer({ min: 1, max: 4 }),
+  streamWindow: fc.integer({ min: 1, max: 3 }),
+  rookeryMaxSize: fc.integer({ min: 1, max: 4 }),
+  emitErrorsToRookery: fc.boolean(),
+  traces: fc.array(traceSpec, { minLength: 1, maxLength: 8 }),
+  stop: fc.option(fc.record({ drainMs: fc.constantFrom(0, 10, 1000) }), { nil: undefined, freq: 5 }),
+});
+
+/** A graph as it comes out of a {@link RunSpec}: nodes by place, with the places they lead to. */
+export interface Shape {
+  readonly seed: number;
+  readonly nodes: readonly NodeSpec[];
+  /** Successors other than the node itself, in declared order. */
+  readonly onward: readonly (readonly number[])[];
+  readonly entries: readonly number[];
+  readonly hasRings: boolean;
+  /** Whether what a trace does depends on nothing but the graph and its first message. */
+  readonly isExact: boolean;
+}
+
+/** Routers and joins have policies of their own. */
+function asItIsRun(node: NodeSpec): NodeSpec {
+  if (node.kind === "router") return { ...node, maxRetries: 0, timeoutMs: undefined, ordering: "trace" };
+  return node.kind === "join" ? { ...node, maxRetries: 0, timeoutMs: undefined } : node;
+}
+
+/** Connects the nodes of a spec. */
+export function shapeOf(spec: RunSpec): Shape {
+  const { allowCycles, seed } = spec;
+  const nodes = spec.nodes.map(asItIsRun);
+  const onward: number[][] = nodes.map(() => []);
+  const connect = (from: number, to: number): void => {
+    if (!onward[from]?.includes(to)) onward[from]?.push(to);
+  };
+  for (const [place, { parents, back }] of nodes.entries()) {
+    if (place === 0) continue;
+    for (const parent of parents) connect(parent % place, place);
+    if (parents.length === 0 && allowCycles) connect(0, place);
+    if (back !== undefined && allowCycles && place > 1) connect(place, 1 + (back % (place - 1)));
+  }
+  const entries = [...nodes.keys()].filter((place) => onward.every((targets) => !targets.includes(place)));
+  return {
+    seed,
+    nodes,
+    onward,
+    entries,
+    hasRings:
+      nodes.some(({ kind }) => kind === "loop") || nodes.some((_, place) => onward[place]?.some((to) => to < place)),
+    isExact: nodes.every(({ kind }) => kind !== "join" && kind !== "fetcher"),
+  };
+}

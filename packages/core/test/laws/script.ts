@@ -1,0 +1,179 @@
+import { seededRandom } from "penguiflow";
+import type { NodeSpec, Shape } from "./run-spec.ts";
+
+/** The payload of every message: where it comes from, and how much may still be made of it. */
+export interface Parcel {
+  readonly id: string;
+  readonly fuel: number;
+}
+
+/** A message that a handler sends. */
+export interface Output {
+  readonly parcel: Parcel;
+  /** Goes round its own loop once more. */
+  readonly again: boolean;
+  /** `undefined` for all successors, none of them for the Rookery. */
+  readonly to: readonly number[] | undefined;
+}
+
+/** One thing that a handler does before it returns. */
+export type Act =
+  | { readonly act: "tick" }
+  | { readonly act: "sleep" | "ignore signal"; readonly ms: number }
+  | { readonly act: "chunk"; readonly text: string }
+  | { readonly act: "fetch" }
+  | { readonly act: "emit"; readonly output: Output; readonly waits: boolean };
+
+/** All that a handler does with one message. */
+export interface Deed {
+  readonly acts: readonly Act[];
+  /** How many attempts fail, how, and before which act. */
+  readonly failures: number;
+  readonly failsBy: "throw" | "stall";
+  readonly failsAt: number;
+  readonly returns: Output | undefined;
+}
+
+export const BUDGET_HOPS = 4;
+/** Longer than any timeout of a node. */
+export const STALL_MS = 71;
+
+/**
+ * What the handler of a node does with a message. Depends on nothing but the graph, its seed and the
+ * message, so that what a trace does can be told beforehand, whatever the schedule.
+ */
+export function deedOf(shape: Shape, place: number, parcel: Parcel, hops: number): Deed {
+  const node = shape.nodes[place] as NodeSpec;
+  const random = seededRandom(hashOf(`${shape.seed}|${place}|${parcel.id}|${hops}`));
+  const isLikely = (percent: number): boolean => random() * 100 < percent;
+  const oneOf = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)] as Item;
+  const onward = shape.onward[place] as readonly number[];
+
+  const plans: { again: boolean; to: readonly number[] | undefined; waits: boolean }[] = [];
+  const mayMultiply = parcel.fuel > 0 && node.kind !== "bare" && node.kind !== "router";
+  if (mayMultiply && isLikely(node.emitting)) {
+    for (let count = Math.ceil(random() * 2); count > 0; count -= 1) {
+      plans.push({
+        again: node.kind === "loop" && isLikely(30),
+        to: isLikely(10) ? [] : isLikely(50) && onward.length > 0 ? [oneOf(onward)] : undefined,
+        waits: isLikely(70),
+      });
+    }
+  }
+  let returned: { again: boolean; to: readonly number[] | undefined } | undefined;
+  if (node.kind === "router") {
+    const chosen = onward.filter(() => isLikely(60));
+    const to = parcel.fuel > 0 ? chosen : chosen.slice(0, 1).filter((target) => target > place);
+    if (to.length > 0) plans.push({ again: false, to, waits: true });
+  } else if (isLikely(node.silent)) {
+    returned = undefined;
+  } else if (parcel.fuel > 0 || onward.length === 0 || (onward.length === 1 && (onward[0] as number) > place)) {
+    returned = { again: node.kind === "loop" && isLikely(60), to: undefined };
+  } else {
+    // no fuel left: on towards the end, and to one node alone
+    const ahead = onward.find((target) => target > place);
+    if (ahead !== undefined && node.kind !== "bare") plans.push({ again: false, to: [ahead], waits: true });
+  }
+
+  const receivers = [...plans, ...(returned === undefined ? [] : [returned])]
+    .map(({ again, to }) => (again ? 1 : (to ?? onward).length))
+    .reduce((sum, count) => sum + Math.max(count, 1), 0);
+  const fuel = Math.max(0, Math.floor((parcel.fuel - 1) / Math.max(1, receivers)));
+  // a router sends on what it was given
+  const child = (output: number): Parcel =>
+    node.kind === "router" ? parcel : { id: `${parcel.id}/${place}.${hops}.${output}`, fuel };
+
+  const acts: Act[] = [];
+  if (node.kind === "fetcher" && isLikely(70)) acts.push({ act: "fetch" });
+  for (const [index, { again, to, waits }] of plans.entries())
+    acts.push({ act: "emit", output: { parcel: child(index), again, to }, waits });
+  const insert = (act: Act): void => void acts.splice(Math.floor(random() * (acts.length + 1)), 0, act);
+  if (isLikely(50)) insert({ act: "tick" });
+  // odd, so that a sleep never ends at the very instant of a timeout
+  if (isLikely(node.slow)) insert({ act: isLikely(25) ? "ignore signal" : "sleep", ms: oneOf([1, 3, 7, 29]) });
+  if (node.kind !== "bare" && isLikely(20))
+    for (let count = 0; count < 3; count += 1) insert({ act: "chunk", text: `${count}` });
+  const isFailing = isLikely(node.failing);
+  const failures = Math.ceil(random() * (node.maxRetries + 1));
+  return {
+    acts,
+    // a bare handler cannot tell one attempt from another
+    failures: !isFailing ? 0 : node.kind === "bare" ? Number.POSITIVE_INFINITY : failures,
+    failsBy: node.timeoutMs !== undefined && isLikely(50) ? "stall" : "throw",
+    failsAt: Math.floor(random() * (acts.length + 1)),
+    returns: returned === undefined ? undefined : { parcel: child(plans.length), ...returned },
+  };
+}
+
+/** What must have happened in a trace that ran to its end. */
+export interface Expectation {
+  /** How often each message was handled, by {@link keyOf}. */
+  readonly handled: ReadonlyMap<string, number>;
+  /** How often each result came, by the parcel's id. */
+  readonly results: ReadonlyMap<string, number>;
+  /** What ends the trace before its work is done, if anything does. */
+  readonly endings: ReadonlySet<"failed" | "exhausted">;
+  /** Whether an attempt may take longer than its node allows because it has to wait for others. */
+  readonly mayStretch: boolean;
+}
+
+/** Names a message at a node. */
+export function keyOf(place: number, id: string, hops: number): string {
+  return `${place}|${id}|${hops}`;
+}
+
+/** Works out what becomes of first messages, without a runtime. */
+export function expectationOf(
+  shape: Shape,
+  first: readonly { readonly place: number; readonly parcel: Parcel }[],
+): Expectation {
+  const handled = new Map<string, number>();
+  const results = new Map<string, number>();
+  const endings = new Set<"failed" | "exhausted">();
+  let mayStretch = false;
+  const work = first.map((message) => ({ ...message, hops: 0 }));
+  for (const { place, parcel, hops } of work) {
+    if (work.length > 20_000) throw new Error("The script makes too many messages");
+    const node = shape.nodes[place] as NodeSpec;
+    const deed = deedOf(shape, place, parcel, hops);
+    count(handled, keyOf(place, parcel.id, hops));
+    mayStretch ||=
+      node.timeoutMs !== undefined &&
+      (node.kind === "playbook" || deed.acts.some(({ act }) => act === "emit" || act === "chunk"));
+    if (deed.failures > node.maxRetries) {
+      endings.add("failed");
+      continue;
+    }
+    if (node.timeoutMs !== undefined && durationOf(deed) > node.timeoutMs) endings.add("failed");
+    const emitted = deed.acts.flatMap((act) => (act.act === "emit" ? [act.output] : []));
+    for (const { parcel: sent, again, to } of [...emitted, ...(deed.returns === undefined ? [] : [deed.returns])]) {
+      const targets = to ?? (shape.onward[place] as readonly number[]);
+      if (again && to === undefined) {
+        if (hops + 1 >= BUDGET_HOPS) endings.add("exhausted");
+        else work.push({ place, parcel: sent, hops: hops + 1 });
+      } else if (targets.length === 0) {
+        count(results, sent.id);
+      } else {
+        for (const target of targets) work.push({ place: target, parcel: sent, hops: 0 });
+      }
+    }
+  }
+  return { handled, results, endings, mayStretch };
+}
+
+/** Milliseconds a handler takes when it waits for nobody. */
+function durationOf(deed: Deed): number {
+  return deed.acts.reduce((sum, act) => sum + ("ms" in act ? act.ms : 0), 0);
+}
+
+/** Counts one more of a key. */
+export function count(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+/** FNV-1a (Fowler, Noll, Vo). */
+export function hashOf(text: string): number {
+  let state = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1) state = Math.imul(state ^ text.charCodeAt(index), 0x01000193);
+  return state >>> 0;
+}

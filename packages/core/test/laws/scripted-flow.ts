@@ -1,0 +1,271 @@
+import {
+  type AnyEdges,
+  type Clock,
+  type Context,
+  create,
+  type Flow,
+  type FlowNode,
+  type FlowOptions,
+  joinK,
+  Message,
+  node,
+  payloadNode,
+  predicateRouter,
+  ROOKERY,
+  shape as typed,
+  WM,
+} from "penguiflow";
+import type { NodeSpec, Shape } from "./run-spec.ts";
+import {
+  type Act,
+  BUDGET_HOPS,
+  count,
+  type Deed,
+  deedOf,
+  hashOf,
+  keyOf,
+  type Output,
+  type Parcel,
+  STALL_MS,
+} from "./script.ts";
+
+type AnyFlow = Flow<unknown, unknown>;
+type ScriptNode = FlowNode<string, unknown, unknown>;
+
+/** What the handlers of a scripted flow have done. */
+export interface HandlerLog {
+  /** How often a message was handled to its end, by `keyOf`. */
+  readonly returned: Map<string, number>;
+  /** Handlers at work, by place; those that wait for others are not. */
+  readonly active: number[];
+  readonly problems: string[];
+}
+
+/** The node's name in a scripted flow. */
+export const nameOf = (place: number): string => `n${place}`;
+
+/** A parcel in whatever a node is given. */
+export function parcelOf(payload: unknown): { readonly parcel: Parcel; readonly hops: number } {
+  if (payload instanceof WM) return { parcel: payload.facts[0] as Parcel, hops: payload.hops };
+  if (!Array.isArray(payload)) return { parcel: payload as Parcel, hops: 0 };
+  const members = payload.map((member) => parcelOf(member).parcel);
+  return {
+    parcel: {
+      id: `[${hashOf(members.map(({ id }) => id).join()).toString(36)}]`,
+      fuel: Math.min(...members.map(({ fuel }) => fuel)),
+    },
+    hops: 0,
+  };
+}
+
+/** Builds a flow whose handlers do what the script says. */
+export function scriptedFlow(shape: Shape, clock: Clock, options: FlowOptions): { flow: AnyFlow; log: HandlerLog } {
+  const log: HandlerLog = { returned: new Map(), active: shape.nodes.map(() => 0), problems: [] };
+  const inner = innerFlow();
+  const nodes = shape.nodes.map((spec, place) => scriptedNode(shape, spec, place, clock, log, inner));
+  const edges = nodes.map((from, place) => {
+    const targets = (shape.onward[place] as readonly number[]).map((target) => nodes[target]);
+    if (shape.nodes[place]?.kind === "loop") targets.unshift(from);
+    return (from as unknown as { to(...targets: unknown[]): AnyEdges }).to(...targets);
+  });
+  const flow = (create as (...args: unknown[]) => AnyFlow)(...edges, { ...options, clock });
+  return { flow, log };
+}
+
+/** The playbook of all nodes that call one. */
+function innerFlow(): AnyFlow {
+  const through = payloadNode({ name: "through", policy: { concurrency: 2 } }, (parcel: Parcel) => parcel);
+  const dawdle = payloadNode({ name: "dawdle", policy: { concurrency: 2 } }, async (parcel: Parcel, ctx) => {
+    if (hashOf(parcel.id) % 3 === 0) await ctx.sleep(1);
+    return parcel;
+  });
+  return create(through.to(dawdle), { name: "inner", queueMaxSize: 1 }) as unknown as AnyFlow;
+}
+
+function scriptedNode(
+  shape: Shape,
+  spec: NodeSpec,
+  place: number,
+  clock: Clock,
+  log: HandlerLog,
+  inner: AnyFlow,
+): ScriptNode {
+  const { concurrency, ordering, maxRetries, backoffBaseMs, timeoutMs, kind, gather } = spec;
+  const name = nameOf(place);
+  const policy = {
+    concurrency,
+    ordering,
+    maxRetries,
+    backoffBaseMs,
+    jitter: 0,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  };
+  const sleepOnClock = (ms: number): Promise<void> => new Promise((resolve) => clock.setTimer(() => resolve(), ms));
+
+  const entered = <Value>(work: () => Value | Promise<Value>): Value | Promise<Value> => {
+    log.active[place]! += 1;
+    const left = (): void => void (log.active[place]! -= 1);
+    try {
+      const value = work();
+      if (!(value instanceof Promise)) {
+        left();
+        return value;
+      }
+      return value.finally(left);
+    } catch (error) {
+      left();
+      throw error;
+    }
+  };
+  const failing = (deed: Deed, attempt: number, sleep: (ms: number) => Promise<void>): Promise<void> | undefined => {
+    if (attempt > deed.failures) return undefined;
+    if (deed.failsBy === "throw") throw new Error(`Attempt ${attempt} of "${name}" fails as planned`);
+    return sleep(STALL_MS);
+  };
+
+  if (kind === "join") {
+    return joinK(name, gather.count, {
+      input: typed<unknown>(),
+      whenShort: gather.whenShort,
+      ...(gather.timeoutMs === undefined ? {} : { timeoutMs: gather.timeoutMs }),
+      policy: { concurrency, ordering },
+    }) as unknown as ScriptNode;
+  }
+  if (kind === "router") {
+    return predicateRouter(name, (message: Message, ctx) => {
+      const { parcel } = parcelOf(message.payload);
+      const deed = deedOf(shape, place, parcel, 0);
+      return entered(async () => {
+        for (const [index, act] of deed.acts.entries()) {
+          if (index === deed.failsAt) await failing(deed, ctx.attempt, (ms) => ctx.sleep(ms));
+          if (act.act !== "emit") await perform(act, ctx);
+        }
+        if (deed.failsAt >= deed.acts.length) await failing(deed, ctx.attempt, (ms) => ctx.sleep(ms));
+        count(log.returned, keyOf(place, parcel.id, 0));
+        const [output] = deed.acts.flatMap((act) => (act.act === "emit" ? [act.output] : []));
+        return output?.to?.map(nameOf);
+      });
+    }) as unknown as ScriptNode;
+  }
+  if (kind === "bare") {
+    return node({ name, policy }, (message: Message) => {
+      const { parcel } = parcelOf(message.payload);
+      const deed = deedOf(shape, place, parcel, 0);
+      return entered(() => {
+        const isQuick = deed.acts.length === 0 && deed.failures === 0;
+        const value = valueOf(deed.returns, message);
+        if (!isQuick) return inTime();
+        count(log.returned, keyOf(place, parcel.id, 0));
+        return value;
+
+        async function inTime(): Promise<unknown> {
+          for (const act of deed.acts) await ("ms" in act ? sleepOnClock(act.ms) : undefined);
+          await failing(deed, 1, sleepOnClock);
+          count(log.returned, keyOf(place, parcel.id, 0));
+          return value;
+        }
+      });
+    }) as unknown as ScriptNode;
+  }
+  const handler = (message: Message, ctx: Context): unknown => {
+    const { parcel, hops } = parcelOf(message.payload);
+    const deed = deedOf(shape, place, parcel, hops);
+    const value = valueOf(deed.returns, message);
+    if (Array.isArray(message.payload)) checkGroup(message.payload as Parcel[]);
+    return entered(() => {
+      const isQuick = deed.acts.length === 0 && ctx.attempt > deed.failures && kind !== "playbook";
+      if (!isQuick) return inTime();
+      count(log.returned, keyOf(place, parcel.id, hops));
+      return value;
+
+      async function inTime(): Promise<unknown> {
+        for (const [index, act] of deed.acts.entries()) {
+          if (index === deed.failsAt) await failing(deed, ctx.attempt, (ms) => ctx.sleep(ms));
+          await perform(act, ctx);
+        }
+        if (deed.failsAt >= deed.acts.length) await failing(deed, ctx.attempt, (ms) => ctx.sleep(ms));
+        if (kind === "playbook") {
+          const back = await ctx.callPlaybook(inner, parcel);
+          if ((back as Parcel).id !== parcel.id) log.problems.push(`${name}: the playbook answered another caller`);
+        }
+        count(log.returned, keyOf(place, parcel.id, hops));
+        return value;
+      }
+    });
+  };
+  const loops = kind === "loop" ? { allowCycle: true } : {};
+  return node({ name, policy, ...loops }, handler) as unknown as ScriptNode;
+
+  async function perform(act: Act, ctx: Context): Promise<void> {
+    switch (act.act) {
+      case "tick":
+        await undefined;
+        return;
+      case "sleep":
+        await ctx.sleep(act.ms);
+        return;
+      case "ignore signal":
+        await sleepOnClock(act.ms);
+        return;
+      case "chunk":
+        await aside(ctx.emitChunk({ text: act.text }));
+        return;
+      case "fetch":
+        await aside(ctx.fetch({ timeoutMs: 13 }).catch(onlyWhenNothingComes));
+        return;
+      case "emit":
+        await send(act.output, act.waits, ctx);
+    }
+  }
+
+  async function send(output: Output, waits: boolean, ctx: Context): Promise<void> {
+    const to =
+      output.to === undefined
+        ? {}
+        : { to: output.to.length === 0 ? ROOKERY : output.to.map((target) => nameOf(target)) };
+    const value = valueOf(output, ctx.message);
+    if (!waits) {
+      try {
+        ctx.emitNowait(value, to);
+        return;
+      } catch (error) {
+        if ((error as { code?: unknown }).code !== "QUEUE_FULL") throw error;
+      }
+    }
+    await aside(ctx.emit(value, to));
+  }
+
+  /** While a handler waits for others, its slot may be theirs. */
+  async function aside<Value>(wait: Promise<Value>): Promise<Value> {
+    log.active[place]! -= 1;
+    try {
+      return await wait;
+    } finally {
+      log.active[place]! += 1;
+    }
+  }
+
+  function checkGroup(members: readonly Parcel[]): void {
+    const from = shape.onward.flatMap((targets, source) => (targets.includes(place) ? [shape.nodes[source]] : []));
+    const fits = from.some(
+      (source) =>
+        source?.kind === "join" && (members.length === source.gather.count || source.gather.whenShort === "emit"),
+    );
+    if (!fits && shape.nodes.every(({ kind }) => kind !== "router"))
+      log.problems.push(`${name}: got a group of ${members.length} that no join before it makes`);
+  }
+}
+
+function onlyWhenNothingComes(error: unknown): void {
+  const { code } = error as { code?: unknown };
+  if (code !== "WAIT_TIMEOUT" && code !== "FETCH_STARVED") throw error;
+}
+
+/** What a handler sends for an output: a message now and then, otherwise a bare payload. */
+function valueOf(output: Output | undefined, message: Message): unknown {
+  if (output === undefined) return undefined;
+  const { parcel, again, to } = output;
+  if (!again || to !== undefined) return parcel.id.length % 2 === 0 ? parcel : message.with({ payload: parcel });
+  const hops = message.payload instanceof WM ? message.payload.hops : 0;
+  return new WM({ query: parcel.id, facts: [parcel], hops, budgetHops: BUDGET_HOPS });
+}

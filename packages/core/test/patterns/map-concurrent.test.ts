@@ -1,0 +1,238 @@
+import { setImmediate as turn } from "node:timers/promises";
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import { create, mapConcurrent, payloadNode } from "penguiflow";
+import { TestClock } from "penguiflow/testing";
+import { rejection, tidy, within } from "../fixtures/watched-flow.ts";
+
+/** Counts how many run at once. */
+function gauge() {
+  let running = 0;
+  let most = 0;
+  return {
+    most: () => most,
+    async during<Value>(work: () => Promise<Value>): Promise<Value> {
+      running += 1;
+      most = Math.max(most, running);
+      try {
+        return await work();
+      } finally {
+        running -= 1;
+      }
+    },
+  };
+}
+
+test("results come in the order of the items and never more than the limit run at once", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 40 }),
+      fc.integer({ min: 1, max: 12 }),
+      fc.constantFrom("array", "generator", "async generator"),
+      async (items, maxConcurrency, kind) => {
+        const { during, most } = gauge();
+        const source = {
+          array: () => items,
+          generator: function* () {
+            yield* items;
+          },
+          "async generator": async function* () {
+            for (const item of items) {
+              if (item === 0) await turn();
+              yield item;
+            }
+          },
+        }[kind]();
+        const result = await mapConcurrent(
+          source,
+          (item, index) =>
+            during(async () => {
+              for (let waits = 0; waits < item; waits += 1) await turn();
+              return [index, item];
+            }),
+          { maxConcurrency },
+        );
+        expect(result).toEqual(items.map((item, index) => [index, item]));
+        expect(most()).toBeLessThanOrEqual(maxConcurrency);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test("the limit is used in full and is 8 when none is given", async () => {
+  const { during, most } = gauge();
+  await mapConcurrent(Array.from({ length: 50 }), () => during(() => turn()));
+  expect(most()).toBe(8);
+});
+
+test("items are taken lazily: a source is never further ahead than the limit", async () => {
+  let taken = 0;
+  let done = 0;
+  function* endless() {
+    for (;;) yield taken++;
+  }
+  const error = await rejection(
+    mapConcurrent(
+      endless(),
+      async (item) => {
+        expect(taken - done).toBeLessThanOrEqual(3);
+        await turn();
+        done += 1;
+        if (item === 30) throw new Error("enough");
+      },
+      { maxConcurrency: 3 },
+    ),
+  );
+  expect(error).toEqual(new Error("enough"));
+  expect(taken).toBeLessThanOrEqual(34);
+});
+
+test("the first failure aborts the other workers with it, starts no further item and closes the source", async () => {
+  const seen: number[] = [];
+  const reasons: unknown[] = [];
+  let closed = false;
+  async function* source() {
+    try {
+      for (let item = 0; item < 100; item += 1) yield item;
+    } finally {
+      closed = true;
+    }
+  }
+  const boom = new Error("boom");
+  const error = await rejection(
+    mapConcurrent(
+      source(),
+      async (item, _index, signal) => {
+        seen.push(item);
+        if (item === 2) throw boom;
+        await new Promise<void>((resolve) =>
+          signal.addEventListener("abort", () => {
+            reasons.push(signal.reason);
+            resolve();
+          }),
+        );
+      },
+      { maxConcurrency: 3 },
+    ),
+  );
+  expect(error).toBe(boom);
+  expect(seen).toEqual([0, 1, 2]);
+  expect(reasons).toEqual([boom, boom]);
+  expect(closed).toBe(true);
+});
+
+test("it settles only when every worker has returned, so that nothing goes on behind the caller's back", async () => {
+  let late = false;
+  await rejection(
+    mapConcurrent([0, 1], async (item) => {
+      if (item === 0) throw new Error("first");
+      await turn();
+      await turn();
+      late = true;
+    }),
+  );
+  expect(late).toBe(true);
+});
+
+test("a worker that throws at once, or is not asynchronous, is one like any other", async () => {
+  expect(await mapConcurrent([1, 2, 3], (item) => item * 2)).toEqual([2, 4, 6]);
+  const error = await rejection(
+    mapConcurrent([1], () => {
+      throw new Error("at once");
+    }),
+  );
+  expect(error).toEqual(new Error("at once"));
+});
+
+test("a failing source is the rejection, and it is not asked again", async () => {
+  let asked = 0;
+  const source: AsyncIterable<number> = {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => {
+        asked += 1;
+        if (asked === 2) throw new Error("source broke");
+        return { done: false, value: asked };
+      },
+    }),
+  };
+  const error = await within(1_000, rejection(mapConcurrent(source, () => turn(), { maxConcurrency: 4 })));
+  expect(error).toEqual(new Error("source broke"));
+  expect(asked).toBe(2);
+});
+
+test("an aborted signal ends the whole with its reason and starts nothing more", async () => {
+  const controller = new AbortController();
+  let begun = 0;
+  const all = mapConcurrent(
+    Array.from({ length: 10 }, (_, index) => index),
+    async (_item, _index, signal) => {
+      begun += 1;
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+    },
+    { maxConcurrency: 2, signal: controller.signal },
+  );
+  const failed = rejection(all);
+  await turn();
+  controller.abort(new Error("no more"));
+  expect(await within(1_000, failed)).toEqual(new Error("no more"));
+  expect(begun).toBe(2);
+});
+
+test("a signal that was aborted before takes no item", async () => {
+  let taken = 0;
+  function* source() {
+    taken += 1;
+    yield 1;
+  }
+  const error = await rejection(mapConcurrent(source(), () => 1, { signal: AbortSignal.abort(new Error("over")) }));
+  expect(error).toEqual(new Error("over"));
+  expect(taken).toBe(0);
+});
+
+test("no items give no results", async () => {
+  expect(await mapConcurrent([], () => 1)).toEqual([]);
+  expect(await mapConcurrent((function* () {})(), () => 1)).toEqual([]);
+});
+
+test("any iterable will do: a set, a map, a text", async () => {
+  expect(await mapConcurrent(new Set([1, 2]), (item) => item)).toEqual([1, 2]);
+  expect(await mapConcurrent(new Map([["a", 1]]), ([key, value]) => `${key}${value}`)).toEqual(["a1"]);
+  expect(await mapConcurrent("abc", (letter) => letter.toUpperCase())).toEqual(["A", "B", "C"]);
+});
+
+test.each([0, -1, 1.5, Number.NaN])("a limit of %s is refused, naming the option", async (maxConcurrency) => {
+  expect(await rejection(mapConcurrent([1], () => 1, { maxConcurrency }))).toMatchObject({
+    name: "RangeError",
+    message: expect.stringContaining("maxConcurrency") as string,
+  });
+});
+
+test("what is not iterable, or no function, is refused", async () => {
+  expect(await rejection(mapConcurrent(5 as never, () => 1))).toBeInstanceOf(TypeError);
+  expect(await rejection(mapConcurrent(null as never, () => 1))).toBeInstanceOf(TypeError);
+  expect(await rejection(mapConcurrent([1], "work" as never))).toBeInstanceOf(TypeError);
+});
+
+test("inside a node it is ended by cancel through ctx.signal", async () => {
+  const clock = new TestClock();
+  let begun = 0;
+  const work = payloadNode("work", (items: readonly number[], ctx) =>
+    mapConcurrent(
+      items,
+      async (item) => {
+        begun += 1;
+        await ctx.sleep(100);
+        return item;
+      },
+      { maxConcurrency: 2, signal: ctx.signal },
+    ),
+  );
+  const flow = tidy(create(work.to(), { clock }).run());
+  const outcome = flow.outcome([1, 2, 3, 4, 5, 6], { traceId: "t" });
+  await clock.advance(150);
+  const report = await within(1_000, flow.cancel("t"));
+  expect(report).toMatchObject({ found: true, aborted: 1, zombies: 0 });
+  expect((await outcome).status).toBe("cancelled");
+  expect(begun).toBe(4);
+});

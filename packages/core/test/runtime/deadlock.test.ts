@@ -1,0 +1,208 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { create, type FlowError, FlowErrorCode, type Outcome, payloadNode } from "penguiflow";
+import { settle, TestClock } from "penguiflow/testing";
+import { expectEmpty, gate, range, running } from "../fixtures/quiet-flow.ts";
+import { recorder, within } from "../fixtures/watched-flow.ts";
+
+interface Step {
+  readonly left: number;
+}
+
+/** Two nodes that send each message on twice until it has been sent on `left` times. */
+function doubling(concurrency: number) {
+  let count = 0;
+  const twice = async (step: Step, ctx: { emit(value: Step): Promise<void> }) => {
+    count += 1;
+    if (step.left === 0) return;
+    await ctx.emit({ left: step.left - 1 });
+    await ctx.emit({ left: step.left - 1 });
+  };
+  const start = payloadNode("start", (step: Step) => step);
+  const a = payloadNode({ name: "a", policy: { concurrency } }, twice as (step: Step, ctx: never) => Promise<Step>);
+  const b = payloadNode({ name: "b", policy: { concurrency } }, twice as (step: Step, ctx: never) => Promise<Step>);
+  return { edges: [start.to(a), a.to(b), b.to(a)] as const, handled: () => count };
+}
+
+describe("a cycle in which each message causes two, with edges of capacity 2", () => {
+  test.each([1, 2, 64])("drains when the messages end some time, at concurrency %i", async (concurrency) => {
+    const { edges, handled } = doubling(concurrency);
+    const flow = running(create(...edges, { allowCycles: true, queueMaxSize: 2 }));
+    const outcome = await within(2_000, flow.outcome({ left: 5 }));
+    // nothing leads out of the cycle
+    expect(outcome).toMatchObject({ status: "empty" });
+    expect(handled()).toBe(2 ** 6 - 1);
+  });
+
+  test("fails the trace and names the cycle when they never end", async () => {
+    const seen = recorder();
+    const { edges } = doubling(1);
+    const flow = running(create(...edges, { allowCycles: true, queueMaxSize: 2, middlewares: [seen.middleware] }));
+    const outcome = await within(4_000, flow.outcome({ left: Number.POSITIVE_INFINITY }));
+    expect(outcome).toMatchObject({ status: "failed", error: { code: FlowErrorCode.DEADLOCK } });
+    const { error } = outcome as { error: FlowError };
+    const cycle = error.details?.["cycle"] as string[];
+    expect(cycle[0]).toBe(cycle.at(-1));
+    expect(new Set(cycle)).toEqual(new Set(["a", "b"]));
+    for (const name of cycle) expect(error.message).toContain(`"${name}"`);
+    await flow.flush();
+    expect(seen.of("deadlock")).toMatchObject([{ cycle }]);
+    expectEmpty(flow);
+  });
+
+  test("leaves the flow usable: the trace after a deadlock passes", async () => {
+    const { edges } = doubling(1);
+    const flow = running(create(...edges, { allowCycles: true, queueMaxSize: 2 }));
+    await within(4_000, flow.outcome({ left: Number.POSITIVE_INFINITY }));
+    expect(await within(2_000, flow.outcome({ left: 3 }))).toMatchObject({ status: "empty" });
+  });
+
+  test("spares a trace that passes the cycle at the same time", async () => {
+    const leave = payloadNode("leave", (step: Step) => step.left);
+    const a = payloadNode("a", async (step: Step, ctx) => {
+      if (step.left === 0) return ctx.emit(step, { to: "leave" });
+      await ctx.emit({ left: step.left - 1 }, { to: "b" });
+      if (step.left === Number.POSITIVE_INFINITY) await ctx.emit({ left: step.left }, { to: "b" });
+    });
+    const b = payloadNode("b", async (step: Step, ctx) => {
+      await ctx.emit(step);
+      if (step.left === Number.POSITIVE_INFINITY) await ctx.emit(step);
+    });
+    const start = payloadNode("start", (step: Step) => step);
+    const flow = running(
+      create(
+        start.to(a as never),
+        (a as never as typeof start).to(b as never, leave),
+        (b as never as typeof start).to(a as never),
+        {
+          allowCycles: true,
+          queueMaxSize: 2,
+        },
+      ),
+    );
+    const outcomes = (await within(
+      4_000,
+      Promise.all([
+        flow.outcome({ left: 6 } as never),
+        flow.outcome({ left: Number.POSITIVE_INFINITY } as never),
+        flow.outcome({ left: 6 } as never),
+      ]),
+    )) as Outcome[];
+    expect(outcomes.map(({ status }) => status)).toEqual(["completed", "failed", "completed"]);
+  });
+});
+
+test("a cycle that is freed by the end of another trace's handler goes on", async () => {
+  const door = gate();
+  const start = payloadNode("start", (step: Step) => step);
+  const handle = async (step: Step, ctx: { emit(value: Step): Promise<void> }) => {
+    if (step.left < 0) return door.passed as Promise<never>;
+    if (step.left === 0) return;
+    await ctx.emit({ left: step.left - 1 });
+    await ctx.emit({ left: step.left - 1 });
+  };
+  const a = payloadNode("a", handle as (step: Step, ctx: never) => Promise<Step>);
+  const b = payloadNode("b", handle as (step: Step, ctx: never) => Promise<Step>);
+  const flow = running(create(start.to(a), a.to(b), b.to(a), { allowCycles: true, queueMaxSize: 1 }));
+  // its handler at "a" works while the other trace fills both edges
+  const idler = flow.outcome({ left: -1 });
+  await settle();
+  const worker = flow.outcome({ left: 6 });
+  await settle();
+  door.open();
+  expect(await within(1_000, idler)).toMatchObject({ status: "empty" });
+  expect(await within(1_000, worker)).toMatchObject({ status: "empty" });
+});
+
+test("a cycle blocked beside a handler that works for long is freed when that handler returns", async () => {
+  const door = gate();
+  const handle = async (step: Step, ctx: { emit(value: Step): Promise<void> }) => {
+    if (step.left < 0) return door.passed as Promise<never>;
+    if (step.left === 0) return;
+    await Promise.all([ctx.emit({ left: step.left - 1 }), ctx.emit({ left: step.left - 1 })]);
+  };
+  const start = payloadNode("start", (step: Step) => step);
+  const policy = { concurrency: 2 };
+  const a = payloadNode({ name: "a", policy }, handle as (step: Step, ctx: never) => Promise<Step>);
+  const b = payloadNode({ name: "b", policy }, handle as (step: Step, ctx: never) => Promise<Step>);
+  const c = payloadNode({ name: "c", policy }, handle as (step: Step, ctx: never) => Promise<Step>);
+  const flow = running(create(start.to(a), a.to(b), b.to(c), c.to(a), { allowCycles: true, queueMaxSize: 2 }));
+  const idler = flow.outcome({ left: -1 });
+  const workers = range(3).map(() => flow.outcome({ left: 6 }));
+  await settle();
+  await settle();
+  door.open();
+  await within(1_000, idler);
+  expect((await within(1_500, Promise.all(workers))).map(({ status }) => status)).toEqual(["empty", "empty", "empty"]);
+});
+
+test("a pause in a handler of the cycle does not make a deadlock of it", async () => {
+  const clock = new TestClock();
+  const start = payloadNode("start", (step: Step) => step);
+  const handle = async (step: Step, ctx: { emit(value: Step): Promise<void>; sleep(ms: number): Promise<void> }) => {
+    await ctx.sleep(5);
+    if (step.left === 0) return;
+    await ctx.emit({ left: step.left - 1 });
+    await ctx.emit({ left: step.left - 1 });
+  };
+  const a = payloadNode({ name: "a", policy: { concurrency: 1 } }, handle as (step: Step, ctx: never) => Promise<Step>);
+  const b = payloadNode({ name: "b", policy: { concurrency: 1 } }, handle as (step: Step, ctx: never) => Promise<Step>);
+  const flow = running(create(start.to(a), a.to(b), b.to(a), { allowCycles: true, queueMaxSize: 1, clock }), clock);
+  const outcome = flow.outcome({ left: 4 });
+  await clock.advance(1_000);
+  expect(await within(500, outcome)).toMatchObject({ status: "empty" });
+});
+
+test("whatever the cycles, capacities and numbers of messages, every trace settles and leaves nothing behind", async () => {
+  const shape = fc.record({
+    size: fc.integer({ min: 2, max: 4 }),
+    extra: fc.array(fc.tuple(fc.nat(3), fc.nat(3)), { maxLength: 4 }),
+    queueMaxSize: fc.integer({ min: 1, max: 3 }),
+    concurrency: fc.integer({ min: 1, max: 3 }),
+    depth: fc.integer({ min: 0, max: 4 }),
+    copies: fc.integer({ min: 1, max: 2 }),
+    traces: fc.integer({ min: 1, max: 4 }),
+    pauses: fc.array(fc.nat(3), { minLength: 4, maxLength: 4 }),
+    together: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(
+      shape,
+      async ({ size, extra, queueMaxSize, concurrency, depth, copies, traces, pauses, together }) => {
+        const clock = new TestClock();
+        const nodes = range(size).map((index) =>
+          payloadNode(
+            { name: `n${index}`, policy: { concurrency } },
+            async (step: Step, ctx): Promise<Step | undefined> => {
+              const pause = pauses[index] ?? 0;
+              if (pause > 0) await ctx.sleep(pause);
+              if (step.left === 0) return;
+              const sends = range(copies);
+              if (together) await Promise.all(sends.map(() => ctx.emit({ left: step.left - 1 })));
+              else for (const _ of sends) await ctx.emit({ left: step.left - 1 });
+            },
+          ),
+        ) as ReturnType<typeof payloadNode<string, Step, Step>>[];
+        const start = payloadNode("start", (step: Step) => step);
+        const at = (index: number) => nodes[index % size] as (typeof nodes)[number];
+        const flow = create(
+          start.to(at(0)),
+          ...range(size).map((index) => at(index).to(at(index + 1))),
+          ...extra.filter(([from, to]) => from % size !== to % size).map(([from, to]) => at(from).to(at(to))),
+          { allowCycles: true, queueMaxSize, clock },
+        );
+        flow.run();
+        const outcomes = Promise.all(range(traces).map(() => flow.outcome({ left: depth })));
+        for (let steps = 0; steps < 600 && flow.stats().traces > 0; steps += 1) await clock.advance(4);
+        for (const outcome of await within(500, outcomes, "the traces")) {
+          expect(["empty", "failed"]).toContain(outcome.status);
+          if (outcome.status === "failed") expect(outcome.error.code).toBe(FlowErrorCode.DEADLOCK);
+        }
+        await settle();
+        expectEmpty(flow);
+        await flow.stop();
+      },
+    ),
+    { numRuns: 60 },
+  );
+}, 60_000);

@@ -1,0 +1,195 @@
+/** What the compiler must accept and refuse of calls. `tsc -b` checks it; it is never run. */
+import {
+  type Context,
+  create,
+  FinalAnswer,
+  FlowError,
+  Message,
+  node,
+  payloadNode,
+  type StreamChunk,
+  WM,
+} from "penguiflow";
+import { runOne } from "penguiflow/testing";
+import { same } from "./same.ts";
+
+interface Question {
+  readonly text: string;
+}
+interface Found {
+  readonly hits: readonly number[];
+}
+const search = payloadNode("search", async (question: Question): Promise<Found> => ({ hits: [question.text.length] }));
+const answer = node("answer", (message: Message<Found>) => message.payload.hits.join());
+const flow = create(search.to(answer)).run();
+
+export async function input(): Promise<void> {
+  await flow.call({ text: "a" });
+  await flow.call(new Message({ payload: { text: "a" } }));
+  // @ts-expect-error text is missing
+  await flow.call({});
+  // @ts-expect-error text is a string
+  await flow.call({ text: 5 });
+  // @ts-expect-error text is a string, in an envelope too
+  await flow.call(new Message({ payload: { text: 5 } }));
+  // @ts-expect-error no input
+  await flow.call();
+  // @ts-expect-error the same for emit
+  await flow.emit({ text: 5 });
+  // @ts-expect-error and emitNowait
+  flow.emitNowait("a");
+  // @ts-expect-error and outcome
+  await flow.outcome({ question: "a" });
+  // @ts-expect-error and stream
+  flow.stream(5);
+  // @ts-expect-error and runOne
+  await runOne(flow, 5);
+  // @ts-expect-error an unknown option
+  await flow.call({ text: "a" }, { tennant: "acme" });
+}
+
+export async function results(): Promise<void> {
+  const result = await flow.call({ text: "a" });
+  same<typeof result, string>();
+
+  const outcome = await flow.outcome({ text: "a" });
+  same<typeof outcome.results, readonly string[]>();
+  // @ts-expect-error only a completed trace has a result
+  void outcome.result;
+  switch (outcome.status) {
+    case "completed":
+      same<typeof outcome.result, string>();
+      // @ts-expect-error a completed trace has no error
+      void outcome.error;
+      break;
+    case "exhausted":
+      same<typeof outcome.finalAnswer, FinalAnswer>();
+      same<typeof outcome.error, FlowError>();
+      break;
+    case "empty":
+      same<typeof outcome.lastNode, string | undefined>();
+      break;
+    case "failed":
+    case "cancelled":
+    case "stopped":
+      same<typeof outcome.error, FlowError>();
+      break;
+    default:
+      same<typeof outcome, never>();
+  }
+
+  for await (const item of flow.stream({ text: "a" })) {
+    if (item.type === "chunk") same<typeof item.chunk, StreamChunk>();
+    else {
+      same<typeof item.result, string>();
+      same<typeof item.message, Message<string>>();
+    }
+  }
+
+  const fetched = await flow.fetch();
+  if (fetched instanceof FlowError) same<typeof fetched.code extends string ? true : false, true>();
+  else same<typeof fetched.payload, string>();
+
+  const one = await runOne(flow, { text: "a" });
+  same<typeof one.payload, string>();
+}
+
+// several entries: a message goes to all of them, so it must suit all
+const left = payloadNode("left", (value: { left: number }) => value.left);
+const right = payloadNode("right", (value: { right: string }) => value.right);
+const sum = payloadNode("sum", (value: number | string) => String(value));
+const entries = create(left.to(sum), right.to(sum)).run();
+
+export async function severalEntries(): Promise<void> {
+  await entries.call({ left: 1, right: "r" });
+  // @ts-expect-error right is missing
+  await entries.call({ left: 1 });
+  // @ts-expect-error left is missing
+  await entries.call({ right: "r" });
+  await entries.call({ left: 1, right: "r" }, { to: "left" });
+  await entries.call({ left: 1, right: "r" }, { to: left });
+  // @ts-expect-error there is no such node
+  await entries.call({ left: 1, right: "r" }, { to: "middle" });
+  // @ts-expect-error sum is no entry
+  await entries.call({ left: 1, right: "r" }, { to: "sum" });
+  // @ts-expect-error sum is no entry
+  await entries.emit({ left: 1, right: "r" }, { to: sum });
+}
+
+// resources: all that the nodes need together
+interface Database {
+  readonly db: { find(id: number): string };
+}
+interface Cache {
+  readonly cache: ReadonlyMap<number, string>;
+}
+const load = node("load", (message: Message<number>, ctx: Context<Database>) => {
+  same<typeof ctx.resources, Database>();
+  return ctx.resources.db.find(message.payload);
+});
+const keep = payloadNode("keep", (value: string, ctx: Context<Cache>) => ctx.resources.cache.size + value.length);
+const db = { find: String };
+const cache = new Map<number, string>();
+
+const needy = create(load.to(keep));
+needy.run({ resources: { db, cache } });
+// @ts-expect-error resources are needed
+needy.run();
+// @ts-expect-error resources are needed
+needy.run({});
+// @ts-expect-error the cache is missing
+needy.run({ resources: { db } });
+// @ts-expect-error the database is another
+needy.run({ resources: { db: 5, cache } });
+create(keep.to()).run({ resources: { cache } });
+create(search.to(answer)).run();
+create(search.to(answer)).run({});
+
+// a node that needs none gets them as unknown
+node("careful", (message: Message<number>, ctx) => {
+  same<typeof ctx.resources, unknown>();
+  return message.payload;
+});
+
+// controller loops: working memory goes back to the controller, the rest goes on
+const controller = node({ name: "controller", allowCycle: true }, (message: Message<WM<string>>) =>
+  message.payload.hops > 2 ? new FinalAnswer({ text: "done" }) : message.payload.with({ facts: ["fact"] }),
+);
+const print = payloadNode("print", (final: FinalAnswer) => final.text);
+const loop = create(controller.to(controller, print)).run();
+const bare = create(controller.to(controller)).run();
+
+export async function loops(): Promise<void> {
+  const printed = await loop.call(new WM({ query: "q", facts: ["f"] }));
+  same<typeof printed, string>();
+  const final = await bare.call(new WM<string>({ query: "q" }));
+  same<typeof final, FinalAnswer>();
+  // @ts-expect-error it begins with working memory
+  await loop.call("q");
+}
+
+const wantsMemory = payloadNode("wantsMemory", (wm: WM<string>) => wm.query);
+// @ts-expect-error what leaves the loop is the final answer, not the working memory
+controller.to(controller, wantsMemory);
+const once = node("once", (message: Message<WM<string>>) =>
+  message.payload.hops > 2 ? new FinalAnswer({ text: "done" }) : message.payload,
+);
+// @ts-expect-error without allowCycle it may not go back to itself
+once.to(once);
+
+// payload and message nodes: what they return is what they send
+const returnsMessage = node("returnsMessage", (message: Message<number>) =>
+  message.with({ payload: [message.payload] }),
+);
+const maybe = payloadNode("maybe", (value: number) => (value > 0 ? value : undefined));
+const asynchronous = payloadNode("asynchronous", async (value: number) => ({ value }));
+const taken = {
+  message: create(returnsMessage.to()),
+  maybe: create(maybe.to()),
+  asynchronous: create(asynchronous.to()),
+};
+same<Awaited<ReturnType<typeof taken.message.call>>, number[]>();
+same<Awaited<ReturnType<typeof taken.maybe.call>>, number>();
+same<Awaited<ReturnType<typeof taken.asynchronous.call>>, { value: number }>();
+// @ts-expect-error a handler takes two parameters
+payloadNode("three", (value: number, _ctx: Context, extra: string) => value + extra);
