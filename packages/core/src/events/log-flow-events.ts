@@ -26,15 +26,22 @@ export function logFlowEvents(logger: Logger = defaultLogger, options: LogFlowEv
   };
 }
 
-/** An event as one readable line. */
+/** An event as one readable line, whatever names and texts are in it. */
 export function formatFlowEvent(event: FlowEvent): string {
   const { type, at, traceId, ...rest } = event;
   const details = Object.entries(rest)
     .filter(([key, value]) => value !== undefined && key !== "flow" && key !== "tenant" && key !== "node")
     .map(([key, value]) => `${key}=${detail(value)}`);
   const place = "node" in event ? ` ${event.node}` : "";
-  return `${new Date(at).toISOString()} ${event.flow}${place} ${type} trace=${traceId} ${details.join(" ")}`.trimEnd();
+  const line = `${new Date(at).toISOString()} ${event.flow}${place} ${type} trace=${traceId} ${details.join(" ")}`;
+  return line
+    .replace(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)
+    .trimEnd();
 }
+
+// control characters and line breaks of any kind would break the line or the terminal
+// oxlint-disable-next-line no-control-regex
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
 
 function levelOf(event: FlowEvent): LogLevel {
   switch (event.type) {

@@ -1,3 +1,5 @@
+import { requireKnownKeys } from "../foundation/options.ts";
+
 /** Where log lines go. `console` is one. */
 export interface Logger {
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
@@ -27,6 +29,7 @@ let write = writeToConsole;
 
 /** Sets how {@link defaultLogger} writes, for the whole process. Options left out get their defaults. */
 export function configureLogging(options: LoggingOptions = {}): void {
+  requireKnownKeys("configureLogging", options, ["structured", "level", "write"]);
   const level = options.level ?? "info";
   if (!LEVELS.includes(level))
     throw new TypeError(
@@ -51,10 +54,11 @@ function log(level: LogLevel, message: string, fields: Readonly<Record<string, u
 }
 
 function jsonLine(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): string {
+  const head = { time: new Date().toISOString(), level, message };
   try {
-    return JSON.stringify({ time: new Date().toISOString(), level, message, ...fields });
+    return JSON.stringify({ ...head, ...fields, ...head });
   } catch {
-    return JSON.stringify({ time: new Date().toISOString(), level, message, fields: "not serialisable" });
+    return JSON.stringify({ ...head, fields: "not serialisable" });
   }
 }
 

@@ -11,10 +11,22 @@ export interface Scheduler {
 
 declare const setImmediate: ((task: () => void) => unknown) | undefined;
 
+let turns = 0;
+
+/** For the test kit: how many tasks wait for the next turn of {@link systemScheduler}. */
+export function outstandingTurns(): number {
+  return turns;
+}
+
 /** Runs ready work at once, and yields to timers and I/O through `setImmediate` or what is nearest to it. */
 export const systemScheduler: Scheduler = {
   nextTurn(task) {
-    if (typeof setImmediate === "function") setImmediate(task);
-    else setTimeout(task, 0);
+    turns += 1;
+    const run = (): void => {
+      turns -= 1;
+      task();
+    };
+    if (typeof setImmediate === "function") setImmediate(run);
+    else setTimeout(run, 0);
   },
 };

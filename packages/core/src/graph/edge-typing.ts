@@ -103,10 +103,16 @@ export interface AnyEdges {
 /** The name of a node. */
 export type NameOf<Node> = Node extends { readonly name: infer Name extends string } ? Name : never;
 
+/** Whether names are a pattern that the compiler cannot enumerate: `string`, or a template such as `step${number}`. */
+type IsOpen<Names extends string> = [Names] extends [never]
+  ? false
+  : {} extends { [Name in Names]: unknown }
+    ? true
+    : false;
+
 /** The nodes whose name is not among `Taken`; all of them where the compiler does not know the names. */
-type Beside<Node, Names extends string, Taken extends string> = string extends Taken
-  ? Node
-  : Extract<Node, { readonly name: Exclude<Names, Taken> }>;
+type Beside<Node, Names extends string, Taken extends string> =
+  IsOpen<Taken> extends true ? Node : Extract<Node, { readonly name: Exclude<Names, Taken> }>;
 
 /** Entry nodes and exit nodes of connections, and what the others need. */
 interface Ends<Edge extends AnyConnection> {

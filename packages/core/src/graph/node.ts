@@ -130,12 +130,16 @@ export class FlowNode<
 /** Wraps a handler: is given what it would be called with and how to call it. */
 export type HandlerWrap = (input: unknown, ctx: Context, call: () => unknown) => unknown;
 
-const wraps = new WeakMap<object, HandlerWrap>();
+const wraps = new WeakMap<object, Set<HandlerWrap>>();
 
-/** For the test kit: has a node's handler called through `wrap` in every flow that is run from now on. */
+/**
+ * For the test kit: has a node's handler called through `wrap` in every flow that is run from now on, inside
+ * of earlier wraps, until the function that is returned is called.
+ */
 export function wrapHandler(node: object, wrap: HandlerWrap): () => void {
-  wraps.set(node, wrap);
-  return () => wraps.delete(node);
+  const known = wraps.get(node) ?? new Set();
+  wraps.set(node, known.add(wrap));
+  return () => known.delete(wrap);
 }
 
 /** The handler of a node as it is to be called. */
@@ -143,8 +147,15 @@ export function handlerOf(node: {
   readonly handler: MessageHandler | PayloadHandler;
 }): (input: unknown, ctx: unknown) => unknown {
   const handler = node.handler as (input: unknown, ctx: unknown) => unknown;
-  const wrap = wraps.get(node);
-  return wrap === undefined ? handler : (input, ctx) => wrap(input, ctx as Context, () => handler(input, ctx));
+  const known = wraps.get(node);
+  if (known === undefined || known.size === 0) return handler;
+  return (input, ctx) => {
+    const outermost = [...known].reduceRight<() => unknown>(
+      (call, wrap) => () => wrap(input, ctx as Context, call),
+      () => handler(input, ctx),
+    );
+    return outermost();
+  };
 }
 
 /** Options of a node beside its handler. */

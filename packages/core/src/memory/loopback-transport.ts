@@ -6,19 +6,12 @@ import type {
   RemoteStreamEvent,
   RemoteTransport,
 } from "../ports/remote-transport.ts";
+import type { EmitOptions } from "../runtime/flow.ts";
 import type { StreamItem } from "../trace/stream-sink.ts";
 
 /** The part of a flow that the transport calls: any running `Flow`. */
 export interface LoopbackAgent {
-  stream(
-    input: never,
-    options: {
-      readonly tenant: string;
-      readonly traceId: string;
-      readonly deadlineAt?: number | undefined;
-      readonly signal: AbortSignal;
-    },
-  ): AsyncIterable<StreamItem<unknown>>;
+  stream(input: never, options: EmitOptions<never>): AsyncIterable<StreamItem<unknown>>;
 }
 
 /**
@@ -63,15 +56,22 @@ export class LoopbackTransport implements RemoteTransport {
     try {
       yield { ...ids, done: false };
       let result: unknown;
+      let hasResult = false;
       const items = agent.stream(message.payload as never, {
-        tenant: message.headers.tenant,
+        ...message.headers,
+        meta: message.meta,
         traceId: taskId,
         deadlineAt: message.deadlineAt,
         signal: AbortSignal.any([signal, task.signal]),
       });
       for await (const item of items) {
-        if (item.type === "result") result ??= item.result;
-        else if (item.chunk.text !== "") yield { ...ids, text: item.chunk.text, done: false };
+        if (item.type === "result") {
+          // the first one counts
+          if (!hasResult) result = item.result;
+          hasResult = true;
+        } else if (item.chunk.text !== "") {
+          yield { ...ids, text: item.chunk.text, done: false };
+        }
       }
       yield { ...ids, result, done: true };
     } finally {

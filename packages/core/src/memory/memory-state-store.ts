@@ -50,7 +50,7 @@ export class MemoryStateStore implements StateStore {
     const { cursor, limit = 1000 } = query;
     requireInteger("limit", limit, 1);
     const from = cursor === undefined ? 0 : Number(cursor);
-    if (!Number.isInteger(from) || from < 0)
+    if (cursor !== undefined && !/^\d+$/.test(cursor))
       throw new TypeError(`Cannot go on from cursor "${cursor}": it is not one this store gave`);
     const kept = this.#traces.get(keyOf(query));
     if (kept === undefined) return { events: [], cursor: undefined };

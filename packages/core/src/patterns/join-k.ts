@@ -1,6 +1,12 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { requireInteger, requireKnownKeys, requireNumber, requireOneOf } from "../foundation/options.ts";
-import { formatIssues, type Schema, type SchemaIssue, type SchemaOutput } from "../foundation/schema.ts";
+import {
+  formatIssues,
+  type Schema,
+  type SchemaInput,
+  type SchemaIssue,
+  type SchemaOutput,
+} from "../foundation/schema.ts";
 import { FlowNode } from "../graph/node.ts";
 import type { NodePolicy } from "../graph/node-policy.ts";
 import type { Message } from "../message/message.ts";
@@ -45,12 +51,12 @@ export function joinK<const Name extends string, Input extends Schema<unknown, u
   name: Name,
   count: Count,
   options: JoinOptions<Input> & { readonly input: Input; readonly whenShort?: "fail" },
-): FlowNode<Name, SchemaOutput<Input>, Group<SchemaOutput<Input>, Count>>;
+): FlowNode<Name, SchemaInput<Input>, Group<SchemaOutput<Input>, Count>>;
 export function joinK<const Name extends string, Input extends Schema<unknown, unknown>>(
   name: Name,
-  count: number | ((first: Message<SchemaOutput<Input>>) => number),
+  count: number | ((first: Message<SchemaInput<Input>>) => number),
   options: JoinOptions<Input> & { readonly input: Input },
-): FlowNode<Name, SchemaOutput<Input>, SchemaOutput<Input>[]>;
+): FlowNode<Name, SchemaInput<Input>, SchemaOutput<Input>[]>;
 export function joinK(
   name: string,
   count: number | ((first: Message<never>) => number),

@@ -1,5 +1,5 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import type { Schema, SchemaOutput } from "../foundation/schema.ts";
+import type { Schema, SchemaInput, SchemaOutput } from "../foundation/schema.ts";
 import type { Edges } from "../graph/edges.ts";
 import type { ConnectionOf, NodeRef, NodeTypes } from "../graph/edge-typing.ts";
 import type { Context } from "../graph/handler.ts";
@@ -19,15 +19,15 @@ type VariantNode<Union, Key extends keyof Union> = Union extends unknown
   : never;
 
 /** A router made by {@link unionRouter}: its `to` must take a node for every variant, named after it. */
-export interface UnionRouter<Name extends string, Union, Key extends keyof Union> extends Omit<
-  FlowNode<Name, Union, Union>,
+export interface UnionRouter<Name extends string, Input, Union, Key extends keyof Union> extends Omit<
+  FlowNode<Name, Input, Union>,
   "to"
 > {
   to<const Next extends readonly VariantNode<Union, Key>[]>(
     ...targets: Next
   ): [Exclude<Union[Key], Next[number]["name"]>] extends [never]
     ? Edges<
-        ConnectionOf<Name, NodeRef<Name, Union, Union, unknown>, Next[number]["name"] & string, Next[number], unknown>,
+        ConnectionOf<Name, NodeRef<Name, Input, Union, unknown>, Next[number]["name"] & string, Next[number], unknown>,
         Next[number]
       >
     : MissingTargets<Exclude<Union[Key], Next[number]["name"]>>;
@@ -48,7 +48,7 @@ export function unionRouter<
   name: Name,
   union: Union,
   options: RouterOptions & { readonly discriminator?: Key } = {},
-): UnionRouter<Name, SchemaOutput<Union>, Key> {
+): UnionRouter<Name, SchemaInput<Union>, SchemaOutput<Union>, Key> {
   requireRouterOptions(name, options, ["policy", "discriminator"]);
   const discriminator = (options.discriminator ?? "kind") as string;
   const handler = async (message: Message<never>, ctx: Context<never>): Promise<void> => {
@@ -58,6 +58,7 @@ export function unionRouter<
     if (typeof variant !== "string") {
       throw new FlowError({
         code: FlowErrorCode.ROUTE_UNKNOWN,
+        node: name,
         message: `Cannot route at "${name}": payload.${discriminator} must be the name of a variant, got ${JSON.stringify(variant)}`,
       });
     }
@@ -71,5 +72,5 @@ export function unionRouter<
     input: union,
     policy: { validate: "in" },
     note: noteOf(options),
-  }) as unknown as UnionRouter<Name, SchemaOutput<Union>, Key>;
+  }) as unknown as UnionRouter<Name, SchemaInput<Union>, SchemaOutput<Union>, Key>;
 }

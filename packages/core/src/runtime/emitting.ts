@@ -28,11 +28,18 @@ export class Emitting {
     this.#engine = engine;
   }
 
-  async emit(attempt: Attempt, value: unknown, to: Target): Promise<void> {
-    const checked = await this.#checked(attempt, value);
+  emit(attempt: Attempt, value: unknown, to: Target): Promise<void> {
+    const checked = this.#checked(attempt, value);
+    // sent at once where nothing has to be awaited: what a handler sends keeps its order, awaited or not
+    return checked instanceof Promise
+      ? checked.then((parsed) => this.#emitChecked(attempt, parsed, to))
+      : this.#emitChecked(attempt, checked, to);
+  }
+
+  #emitChecked(attempt: Attempt, value: unknown, to: Target): Promise<void> {
     if (attempt.state !== State.RUNNING) throw attempt.extras?.reason;
-    const step = this.#step(attempt, checked, to);
-    if (step !== undefined) await this.#sendOrHold(attempt, step.message, step.edges);
+    const step = this.#step(attempt, value, to);
+    return step === undefined ? ACCEPTED : this.#sendOrHold(attempt, step.message, step.edges);
   }
 
   emitNowait(attempt: Attempt, value: unknown, to: Target): void {

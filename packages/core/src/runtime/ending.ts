@@ -73,7 +73,7 @@ export class Ending {
       return;
     }
     trace.lastReason = `${engine.joining.describe(trace) ?? "a join"} and no other can come`;
-    trace.lastNode = undefined;
+    trace.lastNode = engine.joining.firstOf(trace) ?? trace.lastNode;
     this.finish(trace);
   }
 
@@ -266,11 +266,13 @@ export class Ending {
       }
       // its handler has not been called: not yet, or not again
       if (attempt.state === State.LAUNCHED || attempt.state === State.PARKED) waiting.push(attempt);
+      if (attempt.state === State.PARKED) attempt.worker.parked -= 1;
       attempt.state = State.OVER;
       engine.dispatch.freeSlot(attempt);
     }
     for (const group of trace.gathered ?? []) {
       group.timer?.cancel();
+      (group.place as Attempt["worker"]).groups.delete(group);
       waiting.push(...(group.members as unknown as readonly Attempt[]));
     }
     trace.gathered = null;

@@ -115,6 +115,7 @@ export class Failing {
     trace.streams?.inherit(attempt, next);
     endStreams();
     next.state = State.PARKED;
+    worker.parked += 1;
     trace.link(next);
     engine.ledger.parked(next, "backoff");
     if (engine.reporter.hasListeners) engine.reporter.node(attempt, { type: "node_retry", delayMs });
@@ -125,6 +126,7 @@ export class Failing {
     if (attempt.state !== State.PARKED) return;
     const engine = this.#engine;
     attempt.state = State.QUEUED;
+    attempt.worker.parked -= 1;
     if (attempt.extras?.refetch === undefined) attempt.extras = null;
     attempt.trace.unlink(attempt);
     engine.ledger.resumed(attempt);

@@ -12,6 +12,10 @@ export interface NodeStats {
   readonly concurrency: number;
   /** Attempts that wait until what they send is accepted. */
   readonly blocked: number;
+  /** Messages that wait for their next attempt. */
+  readonly parked: number;
+  /** Groups that wait for further messages, if it is a join. */
+  readonly groups: readonly { readonly have: number; readonly want: number }[];
   /** Handlers that have not returned though their attempt is over. */
   readonly lingering: number;
   /** Those of them whose grace period is over. */
@@ -66,6 +70,8 @@ export function statsOf(engine: Engine): FlowStats {
       running: worker.running,
       concurrency: worker.concurrency,
       blocked: worker.blocked.size,
+      parked: worker.parked,
+      groups: [...worker.groups].map((group) => ({ have: group.members.length, want: group.want })),
       lingering: worker.lingering,
       zombies: worker.zombies,
     })),

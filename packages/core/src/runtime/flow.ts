@@ -117,7 +117,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   }
 
   /**
-   * Adds an observer of all events.
+   * Adds an observer of all events, once.
    *
    * @throws TypeError when the flow runs: the list is fixed then
    */
@@ -125,7 +125,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     requireMiddleware(middleware);
     if (this.#engine !== undefined)
       throw new TypeError(`Cannot add a middleware to flow "${this.name}": it is running; add it before run`);
-    this.#middlewares.push(middleware);
+    if (!this.#middlewares.includes(middleware)) this.#middlewares.push(middleware);
     return this;
   }
 

@@ -26,6 +26,7 @@ export class Joining {
       if (want === undefined) return;
       group = { place: worker, members: [], want, timer: undefined, high: item.high, low: item.low };
       groups.push(group);
+      worker.groups.add(group);
       const { timeoutMs } = worker.node.gathering as { timeoutMs: number | undefined };
       const opened = group;
       if (timeoutMs !== undefined)
@@ -53,6 +54,11 @@ export class Joining {
     return short.length > 0;
   }
 
+  /** The name of a join that waits. */
+  firstOf(trace: Trace): string | undefined {
+    return (trace.gathered?.[0]?.place as Worker | undefined)?.name;
+  }
+
   /** What the trace's joins wait for, in words; none if they wait for nothing. */
   describe(trace: Trace): string | undefined {
     if (trace.gathered === null || trace.gathered.length === 0) return undefined;
@@ -65,6 +71,7 @@ export class Joining {
     const engine = this.#engine;
     const worker = group.place as Worker;
     group.timer?.cancel();
+    worker.groups.delete(group);
     trace.gathered = (trace.gathered as Gathered[]).filter((other) => other !== group);
     const { high, low, members } = group;
     const messages = members.map((member) => member.message);

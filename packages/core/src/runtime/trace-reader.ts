@@ -23,6 +23,12 @@ export class TraceReader<Item> implements AsyncGenerator<Item, void, undefined> 
   }
 
   next(): Promise<IteratorResult<Item, void>> {
+    try {
+      if (!this.#isDone) this.#source ??= this.#begin();
+    } catch (error) {
+      this.#isDone = true;
+      return Promise.reject(error as Error);
+    }
     // reads that are asked for at once are answered in order
     const read = this.#last.then(() => this.#read());
     this.#last = read.catch(() => {});
@@ -51,9 +57,8 @@ export class TraceReader<Item> implements AsyncGenerator<Item, void, undefined> 
   }
 
   async #read(): Promise<IteratorResult<Item, void>> {
-    if (this.#isDone) return DONE;
+    if (this.#isDone || this.#source === undefined) return DONE;
     try {
-      this.#source ??= this.#begin();
       const item = await this.#source.next();
       if (item !== undefined && !this.#isDone) return { done: false, value: item };
       this.#isDone = true;

@@ -8,6 +8,7 @@ import { type CheckMessage, type CheckValue, messageCheck, valueCheck } from "..
 import type { Message } from "../message/message.ts";
 import { FairQueue } from "../queue/fair-queue.ts";
 import { FairWaitingList } from "../queue/fair-waiting-list.ts";
+import type { Gathered } from "../trace/trace.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
 import type { Send } from "./send.ts";
@@ -98,6 +99,10 @@ export class Worker {
   readonly returning: (() => void)[] = [];
   /** Sends of this node's attempts that wait for room. */
   readonly blocked = new Set<Send>();
+  /** Messages that wait for their next attempt. */
+  parked = 0;
+  /** Groups that wait for further messages, if it gathers. */
+  readonly groups = new Set<Gathered>();
   /** Attempts that are over while their handler has not returned. */
   lingering = 0;
   zombies = 0;

@@ -33,15 +33,39 @@ export async function assertPreservesMessageEnvelope<Input, Output, Resources>(
     const result = await runOne(flow, message, { resources });
     const own = returned instanceof Message ? returned : result;
     for (const part of ["traceId", "headers", "deadlineAt", "meta"] as const) {
-      const before = JSON.stringify(message[part]);
-      const after = JSON.stringify(own[part]);
-      if (before === after) continue;
+      if (isSame(message[part], own[part])) continue;
       throw new Error(
-        `Node "${node.name}" does not preserve the envelope: ${part} was ${before} and became ${after}; use message.with({ … }) or return a bare payload`,
+        `Node "${node.name}" does not preserve the envelope: ${part} was ${show(message[part])} and became ${show(own[part])}; use message.with({ … }) or return a bare payload`,
       );
     }
     return result;
   } finally {
     restore();
+  }
+}
+
+/** Whether two values have the same entries, however deep; instances of classes must be the very same. */
+function isSame(before: unknown, after: unknown, seen = new Set<unknown>()): boolean {
+  if (Object.is(before, after) || seen.has(before)) return true;
+  if (!isPlain(before) || !isPlain(after) || Array.isArray(before) !== Array.isArray(after)) return false;
+  seen.add(before);
+  const keys = Object.keys(before);
+  return (
+    keys.length === Object.keys(after).length &&
+    keys.every((key) => Object.hasOwn(after, key) && isSame(before[key], after[key], seen))
+  );
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const name = Object.getPrototypeOf(value)?.constructor?.name as string | undefined;
+  return name === undefined || name === "Object" || name === "Array" || name === "CheckedHeaders";
+}
+
+function show(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return "a value that JSON cannot hold";
   }
 }

@@ -1,25 +1,38 @@
+import { requireOneOf } from "../foundation/options.ts";
 import type { FlowEvent, Middleware } from "../events/flow-event.ts";
 
 const TRACES_KEPT = 1000;
 
-const recorded = new Map<string, FlowEvent[]>();
+interface Recorded {
+  events: FlowEvent[];
+  /** Traces of the id that have begun and not ended: several, where playbooks work for one. */
+  open: number;
+}
+
+const recorded = new Map<string, Recorded>();
 
 /** A middleware that keeps the events of the last 1000 traces for {@link getRecordedEvents}. `runOne` adds it by itself. */
 export const recordFlowEvents: Middleware = (event) => {
-  const events = recorded.get(event.traceId);
-  if (events !== undefined) {
-    events.push(event);
-    return;
+  let known = recorded.get(event.traceId);
+  if (known === undefined) {
+    known = { events: [], open: 0 };
+    recorded.set(event.traceId, known);
+    const [oldest] = recorded.keys();
+    if (recorded.size > TRACES_KEPT) recorded.delete(oldest as string);
   }
-  recorded.set(event.traceId, [event]);
-  if (recorded.size <= TRACES_KEPT) return;
-  const [oldest] = recorded.keys();
-  recorded.delete(oldest as string);
+  if (event.type === "trace_start") {
+    // an id that is used again, in another test
+    if (known.open === 0) known.events = [];
+    known.open += 1;
+  } else if (event.type === "trace_end") {
+    known.open -= 1;
+  }
+  known.events.push(event);
 };
 
 /** The events of a trace in order, as recorded by `runOne` or {@link recordFlowEvents}; those of playbooks included. */
 export function getRecordedEvents(traceId: string): readonly FlowEvent[] {
-  return recorded.get(traceId) ?? [];
+  return recorded.get(traceId)?.events ?? [];
 }
 
 /** What {@link assertNodeSequence} compares. */
@@ -43,6 +56,7 @@ export function assertNodeSequence(
   expected: readonly (string | readonly string[])[],
   options: SequenceOptions = {},
 ): void {
+  requireOneOf("mode", options.mode ?? "exact", ["exact", "collapseRetries"]);
   const events = getRecordedEvents(traceId);
   if (events.length === 0)
     throw new Error(

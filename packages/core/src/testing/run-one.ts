@@ -2,7 +2,7 @@ import type { FlowError } from "../foundation/flow-error.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
 import { Message } from "../message/message.ts";
 import type { CompletedOutcome } from "../message/outcome.ts";
-import type { EmitOptions, Flow, RunOptions } from "../runtime/flow.ts";
+import type { EmitOptions, Flow } from "../runtime/flow.ts";
 import type { FlowStats } from "../runtime/flow-stats.ts";
 import { recordFlowEvents } from "./recorded-events.ts";
 
@@ -13,8 +13,6 @@ export interface RunOneOptions<Entries extends string = string> extends Omit<Emi
   /** Milliseconds of real time after which the run is given up. @defaultValue 5000 */
   readonly timeoutMs?: number;
 }
-
-const recordedFlows = new WeakSet<object>();
 
 /**
  * Runs one message through a flow and resolves with its first result: starts the flow if it does not
@@ -28,44 +26,56 @@ export async function runOne<Input, Result, Resources, Entries extends string>(
   input: Input | Message<Input>,
   options: RunOneOptions<Entries> = {},
 ): Promise<Message<Result>> {
-  const { registry, resources, timeoutMs = 5000, ...emitOptions } = options;
+  const { registry, resources, timeoutMs = 5000, signal, ...emitOptions } = options;
   const wasRunning = flow.isRunning;
   if (!wasRunning) {
-    if (!recordedFlows.has(flow)) flow.addMiddleware(recordFlowEvents);
-    recordedFlows.add(flow);
-    flow.run({ ...(registry === undefined ? {} : { registry }), resources } as RunOptions<Resources> &
-      RunOptions<unknown> as never);
+    flow.addMiddleware(recordFlowEvents);
+    flow.run({ ...(registry === undefined ? {} : { registry }), resources } as never);
   }
+  const gaveUp = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
+  const timedOut = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`runOne gave up after ${timeoutMs} ms\n${describeStats(flow.stats())}`));
+      gaveUp.abort();
+    }, timeoutMs);
+  });
   try {
-    const timedOut = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new Error(`runOne gave up after ${timeoutMs} ms\n${describeStats(flow.stats())}`)),
-        timeoutMs,
-      );
-    });
-    const outcome = await Promise.race([flow.outcome(input, emitOptions as EmitOptions<Entries>), timedOut]);
+    const until = signal === undefined ? gaveUp.signal : AbortSignal.any([signal, gaveUp.signal]);
+    const running = flow.outcome(input, { ...emitOptions, signal: until } as EmitOptions<Entries>);
+    const outcome = await Promise.race([running, timedOut]);
     await flow.flush();
     if (outcome.status !== "completed") throw outcome.error satisfies FlowError;
     return (outcome as CompletedOutcome<Result>).messages[0] as Message<Result>;
   } finally {
     clearTimeout(timer);
-    if (!wasRunning) await flow.stop();
+    // a flow whose clock stands still cannot end its grace period: that must not hold up the diagnosis
+    const stopped = wasRunning ? undefined : flow.stop();
+    if (!gaveUp.signal.aborted) await stopped;
   }
 }
 
 /** What every node and edge of a flow holds, in lines; those that hold nothing are left out. */
 export function describeStats(stats: FlowStats): string {
-  const nodes = stats.nodes
-    .filter((node) => node.queued + node.running + node.blocked + node.lingering > 0)
-    .map(
-      (node) =>
-        `  node "${node.name}": ${node.running} of ${node.concurrency} running, ${node.queued} queued, ${node.blocked} blocked, ${node.lingering} lingering`,
-    );
+  const nodes = stats.nodes.flatMap((node) => {
+    const parts = [
+      count(node.running, `of ${node.concurrency} running`),
+      count(node.queued, "queued"),
+      count(node.blocked, "blocked"),
+      count(node.parked, "waiting for the next attempt"),
+      ...node.groups.map((group) => `a group of ${group.have} of ${group.want} messages`),
+      count(node.lingering, "lingering"),
+    ].filter((part) => part !== "");
+    return parts.length === 0 ? [] : [`  node "${node.name}": ${parts.join(", ")}`];
+  });
   const edges = stats.edges
     .filter((edge) => edge.size + edge.waiting > 0)
     .map(
       (edge) => `  edge "${edge.source}" → "${edge.target}": ${edge.size} of ${edge.capacity}, ${edge.waiting} waiting`,
     );
-  return [`${stats.traces} traces under way, ${stats.timers} timers set`, ...nodes, ...edges].join("\n");
+  return [`traces under way: ${stats.traces}, timers set: ${stats.timers}`, ...nodes, ...edges].join("\n");
+}
+
+function count(number: number, what: string): string {
+  return number === 0 ? "" : `${number} ${what}`;
 }

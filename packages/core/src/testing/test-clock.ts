@@ -1,3 +1,5 @@
+import { requireNumber } from "../foundation/options.ts";
+import { outstandingTurns } from "../foundation/scheduler.ts";
 import type { Clock } from "../foundation/clock.ts";
 
 interface Pending {
@@ -43,6 +45,7 @@ export class TestClock implements Clock {
 
   /** Moves time on by `ms` milliseconds, timer by timer. Resolves when everything that became due has run. */
   async advance(ms: number): Promise<void> {
+    requireNumber("ms", ms, 0);
     const until = this.#now + ms;
     await settle();
     for (;;) {
@@ -72,6 +75,8 @@ export class TestClock implements Clock {
 }
 
 /** Resolves when handlers that wait for nothing but promises have gone on as far as they can. */
-export function settle(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+export async function settle(): Promise<void> {
+  do {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  } while (outstandingTurns() > 0);
 }

@@ -55,15 +55,11 @@ describe("every event", () => {
       expect(Object.isFrozen(event)).toBe(true);
     }
     const starts = events.filter((event) => event.type === "node_start");
-    expect(
-      starts.map(({ traceId, attempt, queueDepth, inflight }) => [traceId, attempt, queueDepth, inflight]),
-    ).toEqual(
-      [
-        ["t1", 1, 1, 2],
-        ["t2", 1, 1, 2],
-        ["t3", 1, 0, 2],
-      ].map((row) => [row[0], row[1], expect.any(Number), expect.any(Number)]),
-    );
+    expect(starts.map(({ traceId, attempt }) => [traceId, attempt])).toEqual([
+      ["t1", 1],
+      ["t2", 1],
+      ["t3", 1],
+    ]);
     expect(starts[2]).toMatchObject({ queueDepth: 0, at: START + 15 });
     for (const { inflight, queueDepth } of starts) {
       expect(inflight).toBeGreaterThanOrEqual(1);
@@ -460,7 +456,7 @@ const ways: Record<FlowEventType, (options: FlowOptions, clock: TestClock) => Pr
         queueMaxSize: 1,
       }).run(),
     );
-    const outcome = flow.outcome({ hops: 0 } as never);
+    const outcome = flow.outcome({ hops: 0 });
     await clock.advance(10);
     expect(await within(2_000, outcome)).toMatchObject({ status: "failed", error: { code: "DEADLOCK" } });
     await flow.flush();

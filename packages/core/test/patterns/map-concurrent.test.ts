@@ -11,7 +11,7 @@ function gauge() {
   let most = 0;
   return {
     most: () => most,
-    async during<Value>(work: () => Promise<Value>): Promise<Value> {
+    during: async <Value>(work: () => Promise<Value>): Promise<Value> => {
       running += 1;
       most = Math.max(most, running);
       try {

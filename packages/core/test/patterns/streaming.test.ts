@@ -36,7 +36,7 @@ describe("streamFlow", () => {
     const seen: string[] = [];
     const error = await rejection(
       (async () => {
-        for await (const item of streamFlow(flow, "a")) seen.push(String(bare(item as StreamChunk)));
+        for await (const item of streamFlow(flow, "a")) seen.push(String(bare(item)));
       })(),
     );
     expect(seen).toEqual(["a", "[error]"]);
@@ -47,7 +47,7 @@ describe("streamFlow", () => {
     const clock = new TestClock();
     let reason: unknown;
     const endless = payloadNode("endless", async (_: string, ctx) => {
-      ctx.signal.addEventListener("abort", () => (reason = ctx.signal.reason));
+      ctx.signal.addEventListener("abort", () => void (reason = ctx.signal.reason));
       for (;;) await ctx.emitChunk({ text: ctx.tenant });
     });
     const flow = tidy(create(endless.to(), { clock }).run());

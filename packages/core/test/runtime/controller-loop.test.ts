@@ -12,12 +12,9 @@ function loop(decide: (wm: WM, run: number) => WM | FinalAnswer, isAsync = true)
     runs.push(message.payload);
     return decide(message.payload, runs.length);
   };
-  const controller = isAsync
-    ? node({ name: "controller", allowCycle: true }, async (message: Message<WM>) => {
-        await Promise.resolve();
-        return handler(message);
-      })
-    : node({ name: "controller", allowCycle: true }, handler as (message: Message<WM>) => Promise<WM | FinalAnswer>);
+  const controller = node({ name: "controller", allowCycle: true }, (message: Message<WM>) =>
+    isAsync ? Promise.resolve().then(() => handler(message)) : handler(message),
+  );
   return { controller, runs };
 }
 

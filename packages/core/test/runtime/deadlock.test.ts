@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { create, type FlowError, FlowErrorCode, type Outcome, payloadNode } from "penguiflow";
+import { type Context, create, type FlowError, FlowErrorCode, type Outcome, payloadNode } from "penguiflow";
 import { settle, TestClock } from "penguiflow/testing";
 import { expectEmpty, gate, range, running } from "../fixtures/quiet-flow.ts";
 import { recorder, within } from "../fixtures/watched-flow.ts";
@@ -9,18 +9,28 @@ interface Step {
   readonly left: number;
 }
 
-/** Two nodes that send each message on twice until it has been sent on `left` times. */
+type Handle = (step: Step, ctx: Context) => Promise<Step | undefined>;
+
+const stepNode = <const Name extends string>(name: Name, handle: Handle, concurrency = 64) =>
+  payloadNode({ name, policy: { concurrency } }, handle);
+const start = payloadNode("start", (step: Step) => step);
+
+/** Sends each message on twice until it has been sent on `left` times. */
+const twice: Handle = async (step, ctx) => {
+  if (step.left === 0) return undefined;
+  await ctx.emit({ left: step.left - 1 });
+  await ctx.emit({ left: step.left - 1 });
+  return undefined;
+};
+
+/** Two nodes that send each message on twice, to one another. */
 function doubling(concurrency: number) {
   let count = 0;
-  const twice = async (step: Step, ctx: { emit(value: Step): Promise<void> }) => {
+  const handle: Handle = (step, ctx) => {
     count += 1;
-    if (step.left === 0) return;
-    await ctx.emit({ left: step.left - 1 });
-    await ctx.emit({ left: step.left - 1 });
+    return twice(step, ctx);
   };
-  const start = payloadNode("start", (step: Step) => step);
-  const a = payloadNode({ name: "a", policy: { concurrency } }, twice as (step: Step, ctx: never) => Promise<Step>);
-  const b = payloadNode({ name: "b", policy: { concurrency } }, twice as (step: Step, ctx: never) => Promise<Step>);
+  const [a, b] = [stepNode("a", handle, concurrency), stepNode("b", handle, concurrency)];
   return { edges: [start.to(a), a.to(b), b.to(a)] as const, handled: () => count };
 }
 
@@ -59,33 +69,25 @@ describe("a cycle in which each message causes two, with edges of capacity 2", (
 
   test("spares a trace that passes the cycle at the same time", async () => {
     const leave = payloadNode("leave", (step: Step) => step.left);
-    const a = payloadNode("a", async (step: Step, ctx) => {
-      if (step.left === 0) return ctx.emit(step, { to: "leave" });
-      await ctx.emit({ left: step.left - 1 }, { to: "b" });
-      if (step.left === Number.POSITIVE_INFINITY) await ctx.emit({ left: step.left }, { to: "b" });
+    const isEndless = (step: Step): boolean => step.left === Number.POSITIVE_INFINITY;
+    const a = stepNode("a", async (step, ctx) => {
+      if (step.left === 0) await ctx.emit(step, { to: leave });
+      else await ctx.emit({ left: step.left - 1 }, { to: "b" });
+      if (isEndless(step)) await ctx.emit(step, { to: "b" });
+      return undefined;
     });
-    const b = payloadNode("b", async (step: Step, ctx) => {
+    const b = stepNode("b", async (step, ctx) => {
       await ctx.emit(step);
-      if (step.left === Number.POSITIVE_INFINITY) await ctx.emit(step);
+      if (isEndless(step)) await ctx.emit(step);
+      return undefined;
     });
-    const start = payloadNode("start", (step: Step) => step);
-    const flow = running(
-      create(
-        start.to(a as never),
-        (a as never as typeof start).to(b as never, leave),
-        (b as never as typeof start).to(a as never),
-        {
-          allowCycles: true,
-          queueMaxSize: 2,
-        },
-      ),
-    );
+    const flow = running(create(start.to(a), a.to(b, leave), b.to(a), { allowCycles: true, queueMaxSize: 2 }));
     const outcomes = (await within(
       4_000,
       Promise.all([
-        flow.outcome({ left: 6 } as never),
-        flow.outcome({ left: Number.POSITIVE_INFINITY } as never),
-        flow.outcome({ left: 6 } as never),
+        flow.outcome({ left: 6 }),
+        flow.outcome({ left: Number.POSITIVE_INFINITY }),
+        flow.outcome({ left: 6 }),
       ]),
     )) as Outcome[];
     expect(outcomes.map(({ status }) => status)).toEqual(["completed", "failed", "completed"]);
@@ -94,15 +96,12 @@ describe("a cycle in which each message causes two, with edges of capacity 2", (
 
 test("a cycle that is freed by the end of another trace's handler goes on", async () => {
   const door = gate();
-  const start = payloadNode("start", (step: Step) => step);
-  const handle = async (step: Step, ctx: { emit(value: Step): Promise<void> }) => {
-    if (step.left < 0) return door.passed as Promise<never>;
-    if (step.left === 0) return;
-    await ctx.emit({ left: step.left - 1 });
-    await ctx.emit({ left: step.left - 1 });
+  const handle: Handle = async (step, ctx) => {
+    if (step.left >= 0) return twice(step, ctx);
+    await door.passed;
+    return undefined;
   };
-  const a = payloadNode("a", handle as (step: Step, ctx: never) => Promise<Step>);
-  const b = payloadNode("b", handle as (step: Step, ctx: never) => Promise<Step>);
+  const [a, b] = [stepNode("a", handle), stepNode("b", handle)];
   const flow = running(create(start.to(a), a.to(b), b.to(a), { allowCycles: true, queueMaxSize: 1 }));
   // its handler at "a" works while the other trace fills both edges
   const idler = flow.outcome({ left: -1 });
@@ -116,16 +115,12 @@ test("a cycle that is freed by the end of another trace's handler goes on", asyn
 
 test("a cycle blocked beside a handler that works for long is freed when that handler returns", async () => {
   const door = gate();
-  const handle = async (step: Step, ctx: { emit(value: Step): Promise<void> }) => {
-    if (step.left < 0) return door.passed as Promise<never>;
-    if (step.left === 0) return;
-    await Promise.all([ctx.emit({ left: step.left - 1 }), ctx.emit({ left: step.left - 1 })]);
+  const handle: Handle = async (step, ctx) => {
+    if (step.left < 0) await door.passed;
+    if (step.left > 0) await Promise.all([ctx.emit({ left: step.left - 1 }), ctx.emit({ left: step.left - 1 })]);
+    return undefined;
   };
-  const start = payloadNode("start", (step: Step) => step);
-  const policy = { concurrency: 2 };
-  const a = payloadNode({ name: "a", policy }, handle as (step: Step, ctx: never) => Promise<Step>);
-  const b = payloadNode({ name: "b", policy }, handle as (step: Step, ctx: never) => Promise<Step>);
-  const c = payloadNode({ name: "c", policy }, handle as (step: Step, ctx: never) => Promise<Step>);
+  const [a, b, c] = [stepNode("a", handle, 2), stepNode("b", handle, 2), stepNode("c", handle, 2)];
   const flow = running(create(start.to(a), a.to(b), b.to(c), c.to(a), { allowCycles: true, queueMaxSize: 2 }));
   const idler = flow.outcome({ left: -1 });
   const workers = range(3).map(() => flow.outcome({ left: 6 }));
@@ -138,15 +133,11 @@ test("a cycle blocked beside a handler that works for long is freed when that ha
 
 test("a pause in a handler of the cycle does not make a deadlock of it", async () => {
   const clock = new TestClock();
-  const start = payloadNode("start", (step: Step) => step);
-  const handle = async (step: Step, ctx: { emit(value: Step): Promise<void>; sleep(ms: number): Promise<void> }) => {
+  const handle: Handle = async (step, ctx) => {
     await ctx.sleep(5);
-    if (step.left === 0) return;
-    await ctx.emit({ left: step.left - 1 });
-    await ctx.emit({ left: step.left - 1 });
+    return twice(step, ctx);
   };
-  const a = payloadNode({ name: "a", policy: { concurrency: 1 } }, handle as (step: Step, ctx: never) => Promise<Step>);
-  const b = payloadNode({ name: "b", policy: { concurrency: 1 } }, handle as (step: Step, ctx: never) => Promise<Step>);
+  const [a, b] = [stepNode("a", handle, 1), stepNode("b", handle, 1)];
   const flow = running(create(start.to(a), a.to(b), b.to(a), { allowCycles: true, queueMaxSize: 1, clock }), clock);
   const outcome = flow.outcome({ left: 4 });
   await clock.advance(1_000);
@@ -154,7 +145,7 @@ test("a pause in a handler of the cycle does not make a deadlock of it", async (
 });
 
 test("whatever the cycles, capacities and numbers of messages, every trace settles and leaves nothing behind", async () => {
-  const shape = fc.record({
+  const plan = fc.record({
     size: fc.integer({ min: 2, max: 4 }),
     extra: fc.array(fc.tuple(fc.nat(3), fc.nat(3)), { maxLength: 4 }),
     queueMaxSize: fc.integer({ min: 1, max: 3 }),
@@ -167,23 +158,24 @@ test("whatever the cycles, capacities and numbers of messages, every trace settl
   });
   await fc.assert(
     fc.asyncProperty(
-      shape,
+      plan,
       async ({ size, extra, queueMaxSize, concurrency, depth, copies, traces, pauses, together }) => {
         const clock = new TestClock();
         const nodes = range(size).map((index) =>
-          payloadNode(
-            { name: `n${index}`, policy: { concurrency } },
-            async (step: Step, ctx): Promise<Step | undefined> => {
+          stepNode(
+            `n${index}`,
+            async (step, ctx) => {
               const pause = pauses[index] ?? 0;
               if (pause > 0) await ctx.sleep(pause);
-              if (step.left === 0) return;
-              const sends = range(copies);
-              if (together) await Promise.all(sends.map(() => ctx.emit({ left: step.left - 1 })));
-              else for (const _ of sends) await ctx.emit({ left: step.left - 1 });
+              if (step.left === 0) return undefined;
+              const next = { left: step.left - 1 };
+              if (together) await Promise.all(range(copies).map(() => ctx.emit(next)));
+              else for (const _ of range(copies)) await ctx.emit(next);
+              return undefined;
             },
+            concurrency,
           ),
-        ) as ReturnType<typeof payloadNode<string, Step, Step>>[];
-        const start = payloadNode("start", (step: Step) => step);
+        );
         const at = (index: number) => nodes[index % size] as (typeof nodes)[number];
         const flow = create(
           start.to(at(0)),

@@ -175,7 +175,7 @@ test("along every edge the messages of a trace arrive in the order they were sen
           const outcomes = Promise.all(items.map((list) => flow.outcome(list)));
           for (let steps = 0; steps < 400 && flow.stats().traces > 0; steps += 1) await clock.advance(3);
           for (const [trace, outcome] of (await within(500, outcomes, "the outcomes")).entries()) {
-            arrived[trace]?.push(...(outcome.results as Item[]).map((item) => item.index));
+            arrived[trace]?.push(...(outcome.results as readonly Item[]).map((item) => item.index));
           }
           expectEmpty(flow);
           await flow.stop();

@@ -39,7 +39,7 @@ const playbookOf = <Output>(work: (text: string, ctx: Context) => Output, option
   create(payloadNode("inner", work).to(), { name: "child", ...options });
 
 const outcomeText = async (call: PromiseLike<unknown>): Promise<string> =>
-  call.then(String, (error: FlowError) => `${error.code}: ${error.message}`);
+  call.then(String, (error: unknown) => `${(error as FlowError).code}: ${(error as FlowError).message}`);
 
 describe("a playbook", () => {
   test("may be a flow, a function that makes one, or one that gives a flow and its registry", async () => {
@@ -234,7 +234,8 @@ describe("a playbook inherits", () => {
     const caller = parent((text, ctx) => ctx.callPlaybook(playbook, text), { clock });
     const outcome = caller.outcome("x", { traceId: "t" });
     await clock.advance(10);
-    expect(await within(1_000, caller.cancel("t"))).toMatchObject({ found: true, aborted: 1, zombies: 0 });
+    // the caller and the one inside
+    expect(await within(1_000, caller.cancel("t"))).toMatchObject({ found: true, aborted: 2, zombies: 0 });
     expect((await outcome).status).toBe("cancelled");
     await clock.advance(0);
     expect(reasons).toMatchObject([{ name: "TraceCancelled", traceId: "t" }]);
@@ -260,7 +261,7 @@ describe("a playbook inherits", () => {
     const clock = new TestClock();
     let reason: unknown;
     const playbook = playbookOf(async (_, ctx) => {
-      ctx.signal.addEventListener("abort", () => (reason = ctx.signal.reason));
+      ctx.signal.addEventListener("abort", () => void (reason = ctx.signal.reason));
       await ctx.sleep(60_000);
     });
     const caller = parent((text, ctx) => ctx.callPlaybook(playbook, text), { clock });
@@ -285,8 +286,8 @@ describe("a playbook inherits", () => {
     });
     await caller.call("x", { traceId: "t" });
     await caller.flush();
-    const names = (event: { type: string; flow?: unknown; node?: unknown }) =>
-      `${String(event.flow)} ${event.type}${event.node === undefined ? "" : ` ${String(event.node)}`}`;
+    const names = (event: { type: string; flow?: string; node?: string }) =>
+      `${event.flow} ${event.type}${event.node === undefined ? "" : ` ${event.node}`}`;
     const expected = [
       "parent trace_start",
       "parent node_start caller",
@@ -436,7 +437,7 @@ describe("the result of a playbook", () => {
     const flow = tidy(
       create(payloadNode("caller", (query: string, ctx) => ctx.callPlaybook(playbook, new WM({ query }))).to()).run(),
     );
-    expect(((await flow.call("q")) as FinalAnswer).text).toBe("after 2");
+    expect((await flow.call("q")).text).toBe("after 2");
   });
 
   test("keeps an idempotency key apart for each of the parent's calls", async () => {
@@ -631,7 +632,7 @@ describe("stats and nesting", () => {
       },
       { name: "c" },
     );
-    const middle = playbookOf((text, ctx) => ctx.callPlaybook(inmost, `${text}`), { name: "b" });
+    const middle = playbookOf((text, ctx) => ctx.callPlaybook(inmost, text), { name: "b" });
     const watch = recorder();
     const caller = parent((text, ctx) => ctx.callPlaybook(middle, text), { middlewares: [watch.middleware] });
     expect(await caller.call("ok")).toBe("ok.");
@@ -657,6 +658,92 @@ describe("stats and nesting", () => {
     const caller = parent((text, ctx) => ctx.callPlaybook(playbook, text));
     const calls = Array.from({ length: 300 }, (_, index) => caller.call(String(index)));
     expect(await within(3_000, Promise.all(calls))).toEqual(calls.map((_, index) => String(index)));
+  });
+});
+
+describe("a playbook and the end of what called it", () => {
+  test("is called for the first time while the flow drains, since accepted work may finish", async () => {
+    const clock = new TestClock();
+    const caller = parent(
+      async (text, ctx) => {
+        await ctx.sleep(50);
+        return ctx.callPlaybook(shout, text);
+      },
+      { clock },
+    );
+    const call = outcomeText(caller.call("x"));
+    await clock.advance(10);
+    const stopped = caller.stop({ drainMs: 1_000 });
+    await clock.advance(100);
+    expect(await within(1_000, call)).toBe("X!");
+    expect(await within(1_000, stopped)).toMatchObject({ completed: 1, cancelled: 0, abandoned: 0 });
+  });
+
+  test("calls itself as deep as its input says", async () => {
+    const down = payloadNode("down", async (depth: number, ctx): Promise<number> =>
+      depth === 0 ? 0 : 1 + (await ctx.callPlaybook<number, number>(self, depth - 1)),
+    );
+    const self = create(down.to(), { name: "self" });
+    const flow = tidy(create(payloadNode("caller", (depth: number, ctx) => ctx.callPlaybook(self, depth)).to()).run());
+    expect(await within(3_000, flow.call(20))).toBe(20);
+  });
+
+  test("is stopped when its caller returned without waiting for it, and that breaks nothing", async () => {
+    const clock = new TestClock();
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown): void => void unhandled.push(reason);
+    process.on("unhandledRejection", note);
+    try {
+      let aborted = 0;
+      const slow = playbookOf(async (_, ctx) => {
+        ctx.signal.addEventListener("abort", () => void (aborted += 1));
+        await ctx.sleep(10_000);
+      });
+      const caller = parent(
+        (text, ctx) => {
+          void ctx.callPlaybook(slow, text);
+          return "gone";
+        },
+        { clock },
+      );
+      expect(await caller.call("x")).toBe("gone");
+      await clock.advance(10);
+      expect(aborted).toBe(1);
+      await clock.advance(0);
+      expect(clock.timers).toBe(0);
+      expect(unhandled).toEqual([]);
+    } finally {
+      process.off("unhandledRejection", note);
+    }
+  });
+
+  test("that will not stop is counted and waited for by cancel", async () => {
+    const clock = new TestClock();
+    const deaf = playbookOf(async () => {
+      await new Promise<void>((resolve) => clock.setTimer(resolve, 5_000));
+    });
+    const caller = parent((text, ctx) => ctx.callPlaybook(deaf, text), { clock, graceMs: 100 });
+    const outcome = caller.outcome("x", { traceId: "t" });
+    await clock.advance(10);
+    const report = caller.cancel("t");
+    await clock.advance(2_000);
+    expect(await within(1_000, report)).toMatchObject({ found: true, zombies: 1 });
+    expect((await outcome).status).toBe("cancelled");
+    await clock.advance(5_000);
+  });
+
+  test("that will not stop does not hold up stop for longer than the grace period", async () => {
+    const clock = new TestClock();
+    const deaf = playbookOf(async () => {
+      await new Promise<void>((resolve) => clock.setTimer(resolve, 60_000));
+    });
+    const caller = parent((text, ctx) => ctx.callPlaybook(deaf, text), { clock, graceMs: 100 });
+    const outcome = caller.outcome("x");
+    await clock.advance(10);
+    const stopped = caller.stop();
+    await clock.advance(2_500);
+    expect(await within(1_000, stopped)).toMatchObject({ cancelled: 1, abandoned: 1 });
+    expect((await outcome).status).toBe("stopped");
   });
 });
 

@@ -153,8 +153,8 @@ describe("registerExternalTask", () => {
     const { flow } = sleeping();
     const outcome = flow.outcome(100, { traceId: "t" });
     flow.registerExternalTask("t", { cancel: () => new Promise(() => {}) });
-    await within(1_000, flow.cancel("t"));
-    await outcome;
+    expect(await within(1_000, flow.cancel("t"))).toMatchObject({ found: true });
+    expect((await outcome).status).toBe("cancelled");
     await within(1_000, flow.stop());
   });
 

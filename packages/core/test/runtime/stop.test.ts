@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { create, FlowErrorCode, joinK, type Message, node, payloadNode, shape, WM } from "penguiflow";
+import { type Context, create, FlowErrorCode, joinK, type Message, node, payloadNode, shape, WM } from "penguiflow";
 import { settle, TestClock } from "penguiflow/testing";
 import { expectEmpty, gate, isPending, passing, range, running } from "../fixtures/quiet-flow.ts";
 import { recorder, rejection, within } from "../fixtures/watched-flow.ts";
@@ -65,6 +65,7 @@ describe("stop releases whoever waits with FLOW_STOPPED:", () => {
     const flow = running(create(talker.to(), { clock, streamWindow: 2 }), clock);
     const full = flow.stream(10, { traceId: "full" });
     await full.next();
+    await settle();
     const empty = flow.stream(0, { traceId: "empty" });
     const reader = code(empty.next());
     const outside = code(flow.emitChunk({ traceId: "full", text: "from outside" }));
@@ -97,10 +98,7 @@ describe("stop releases whoever waits with FLOW_STOPPED:", () => {
         new Promise((_, reject) => {
           ctx.signal.addEventListener("abort", () => reject(ctx.signal.reason as Error));
         }),
-    } satisfies Record<
-      string,
-      (ctx: Parameters<Parameters<typeof payloadNode<"x", number, number>>[1]>[1]) => Promise<unknown>
-    >;
+    } satisfies Record<string, (ctx: Context) => Promise<unknown>>;
     const waiters = Object.entries(waits).map(([name, wait]) =>
       payloadNode(name, async (_: number, ctx) => {
         codes.push(await code(wait(ctx)));

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  type Context,
   create,
   FinalAnswer,
   FlowErrorCode,
@@ -240,10 +241,7 @@ test("whatever handlers do and whoever gives up when, every trace settles exactl
           }).to(),
           { queueMaxSize: 1 },
         );
-        const act = async (
-          payload: number,
-          ctx: Parameters<Parameters<typeof payloadNode<"x", number, unknown>>[1]>[1],
-        ) => {
+        const act = async (payload: number, ctx: Context): Promise<number | undefined> => {
           const behaviour = behaviours[calls++ % behaviours.length];
           if (behaviour === 1) await ctx.sleep(2);
           if (behaviour === 2) throw new Error("broken");
@@ -270,7 +268,7 @@ test("whatever handlers do and whoever gives up when, every trace settles exactl
                   ...(index === 2 ? { timeoutMs: 20 } : {}),
                 },
               },
-              act as (payload: number, ctx: never) => Promise<number | undefined>,
+              act,
             ),
           ),
         );

@@ -14,7 +14,7 @@ describe("simulateError makes a handler that", () => {
       { name: "flaky", policy: retries },
       simulateError("flaky", "NODE_TIMEOUT", { failTimes: 2, result: "ok" }),
     );
-    const { payload, traceId } = await runOne(create(flaky.to()), 1 as never);
+    const { payload, traceId } = await runOne(create(flaky.to()), 1);
     expect(payload).toBe("ok");
     expect(nodesOf(traceId)).toEqual(["flaky", "flaky", "flaky"]);
   });
@@ -24,20 +24,20 @@ describe("simulateError makes a handler that", () => {
       { name: "flaky", policy: { maxRetries: 1, backoffBaseMs: 0 } },
       simulateError("flaky", "NODE_TIMEOUT", { failTimes: 5 }),
     );
-    const error = (await rejection(runOne(create(flaky.to()), 1 as never))) as FlowError;
+    const error = (await rejection(runOne(create(flaky.to()), 1))) as FlowError;
     expect(error).toMatchObject({ node: "flaky", attempt: 2 });
     expect(error.unwrap()).toMatchObject({ code: "NODE_TIMEOUT", message: expect.stringContaining("flaky") as string });
   });
 
   test("fails once by default and then passes its message on", async () => {
     const flaky = node({ name: "flaky", policy: retries }, simulateError("flaky", "NODE_EXCEPTION"));
-    const result = await runOne(create(flaky.to()), 7 as never, { meta: { a: 1 } });
+    const result = await runOne(create(flaky.to()), 7, { meta: { a: 1 } });
     expect(result).toMatchObject({ payload: 7, meta: { a: 1 } });
   });
 
   test("does not fail with failTimes: 0", async () => {
     const fine = node("fine", simulateError("fine", "NODE_EXCEPTION", { failTimes: 0, result: 1 }));
-    expect((await runOne(create(fine.to()), 1 as never)).payload).toBe(1);
+    expect((await runOne(create(fine.to()), 1)).payload).toBe(1);
   });
 
   test("counts over all traces, or for each trace apart", async () => {
@@ -45,7 +45,7 @@ describe("simulateError makes a handler that", () => {
       const handler = simulateError("flaky", "NODE_EXCEPTION", { failTimes: 1, result: 1, perTrace });
       const flow = tidy(create(node("flaky", handler).to()).run());
       const statuses = [];
-      for (const traceId of ["a", "b", "a", "b"]) statuses.push((await flow.outcome(1 as never, { traceId })).status);
+      for (const traceId of ["a", "b", "a", "b"]) statuses.push((await flow.outcome(1, { traceId })).status);
       return statuses;
     };
     expect(await failures(false)).toEqual(["failed", "completed", "completed", "completed"]);
@@ -56,8 +56,7 @@ describe("simulateError makes a handler that", () => {
     const handler = simulateError("flaky", "NODE_EXCEPTION", { perTrace: true, result: 1 });
     const flow = tidy(create(node("flaky", handler).to()).run());
     const statuses = [];
-    for (const tenant of ["a", "b", "a"])
-      statuses.push((await flow.outcome(1 as never, { traceId: "t", tenant })).status);
+    for (const tenant of ["a", "b", "a"]) statuses.push((await flow.outcome(1, { traceId: "t", tenant })).status);
     expect(statuses).toEqual(["failed", "failed", "completed"]);
   });
 
