@@ -1,4 +1,4 @@
-import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { type FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import type { Random } from "../foundation/random.ts";
 import type { ResolvedPolicy } from "../graph/node-policy.ts";
 

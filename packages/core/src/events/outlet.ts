@@ -46,7 +46,7 @@ export class Outlet<Item> {
 
   async #run(): Promise<void> {
     // the flow's own turn comes first
-    await undefined;
+    await Promise.resolve();
     while (this.#buffer.length > 0) {
       const batch = this.#buffer;
       this.#buffer = [];

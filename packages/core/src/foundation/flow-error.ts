@@ -191,7 +191,7 @@ const UNREADABLE = "a value that cannot be read";
 /** A thrown value as text, whatever it is. */
 export function describeThrown(value: unknown): string {
   try {
-    if (value instanceof Error) return String(value.message);
+    if (value instanceof Error) return value.message;
     if (typeof value !== "object" || value === null) return String(value);
     return JSON.stringify(value) ?? Object.prototype.toString.call(value);
   } catch {

@@ -53,11 +53,11 @@ export type PayloadOf<Returned> =
  * A node and its successors, in types. It has what `create` needs as properties of its own, since looking
  * them up over many connections costs the compiler next to nothing, and comparing types a great deal.
  */
-export interface Connection<out Source extends string, out From, out Targets extends string, out To, in Resources> {
+export interface Connection<out Source extends string, out From, out Others extends string, out To, in Resources> {
   readonly source: Source;
   readonly from: From;
   /** Names of the successors that are not the node itself. */
-  readonly targets: Targets;
+  readonly targets: Others;
   readonly to: To;
   /** The name of the node, since it has a successor that is not itself. */
   readonly sender: Source;
@@ -84,10 +84,10 @@ export interface AnyConnection {
   readonly needs: (resources: never) => void;
 }
 
-/** A node and its successors, or the node alone when `Targets` is empty. */
-export type ConnectionOf<Source extends string, From, Targets extends string, To, Resources> = [Targets] extends [never]
+/** A node and its successors, or the node alone when `Others` is empty. */
+export type ConnectionOf<Source extends string, From, Others extends string, To, Resources> = [Others] extends [never]
   ? Lone<Source, From, Resources>
-  : Connection<Source, From, Targets, To, Resources>;
+  : Connection<Source, From, Others, To, Resources>;
 
 /** The names without the node's own: an edge to oneself makes no predecessor. */
 export type OtherNames<Names extends string, Own extends string, Loops extends boolean> = Loops extends true
@@ -106,7 +106,8 @@ export type NameOf<Node> = Node extends { readonly name: infer Name extends stri
 /** Whether names are a pattern that the compiler cannot enumerate: `string`, or a template such as `step${number}`. */
 type IsOpen<Names extends string> = [Names] extends [never]
   ? false
-  : {} extends { [Name in Names]: unknown }
+  : // oxlint-disable-next-line typescript/no-generated-empty-object-type -- what a type without known keys accepts
+    Record<never, never> extends { [Name in Names]: unknown }
     ? true
     : false;
 

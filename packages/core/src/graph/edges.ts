@@ -1,3 +1,4 @@
+import { shown } from "../foundation/options.ts";
 import type { AnyConnection, AnyNode, ConnectionOf, NameOf, NodeAccepting, NodeRef, OutputOf } from "./edge-typing.ts";
 
 /** A node and one of its successors; no successor for a node that only belongs to the graph. */
@@ -30,9 +31,7 @@ export class Edges<out Made extends AnyConnection, out Last> {
 export function connect(from: AnyNode, targets: readonly AnyNode[]): EdgePair[] {
   for (const target of targets) {
     if (typeof target !== "object" || target === null || typeof target.name !== "string") {
-      throw new TypeError(
-        `Cannot connect "${from.name}" to ${JSON.stringify(target) ?? String(target)}: it is not a node`,
-      );
+      throw new TypeError(`Cannot connect "${from.name}" to ${shown(target)}: it is not a node`);
     }
   }
   return targets.length === 0 ? [[from, undefined]] : targets.map((to) => [from, to] as const);

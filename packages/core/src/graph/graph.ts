@@ -1,3 +1,4 @@
+import { shown } from "../foundation/options.ts";
 import { findCycleThrough, findRings } from "./cycles.ts";
 import type { EdgePair } from "./edges.ts";
 import { OPEN_SEA, ROOKERY } from "./endpoints.ts";
@@ -53,8 +54,7 @@ export function buildGraph(pairs: readonly EdgePair[], allowCycles: boolean): Gr
   const add = (value: unknown): number => {
     const known = indexes.get(value);
     if (known !== undefined) return known;
-    if (!(value instanceof FlowNode))
-      throw new TypeError(`Cannot build a flow from ${JSON.stringify(value) ?? String(value)}: it is not a node`);
+    if (!(value instanceof FlowNode)) throw new TypeError(`Cannot build a flow from ${shown(value)}: it is not a node`);
     const added = value as unknown as SomeNode;
     if (byName.has(added.name))
       throw new TypeError(`Cannot build a flow with two nodes named "${added.name}": names must be unique`);
@@ -89,10 +89,10 @@ export function buildGraph(pairs: readonly EdgePair[], allowCycles: boolean): Gr
       throw new CycleError([name(index), name(index)], `pass allowCycle: true to node "${name(index)}"`);
     }
   }
-  const others = successors.map((targets, index) => targets.filter((target) => target !== index));
+  const onward = successors.map((targets, index) => targets.filter((target) => target !== index));
   for (const ring of rings) {
     if (ring.length === 1 || allowCycles) continue;
-    const path = findCycleThrough(others, ring[0] as number) as number[];
+    const path = findCycleThrough(onward, ring[0] as number) as number[];
     throw new CycleError(path.map(name), "pass allowCycles: true to create, or remove an edge");
   }
 

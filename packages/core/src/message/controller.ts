@@ -46,7 +46,8 @@ export class WM<out Fact = unknown> {
 
   /** The working memory with some parts replaced. */
   with<Next = Fact>(change: Partial<WMInit<Fact | Next>>): WM<Fact | Next> {
-    return new WM<Fact | Next>({ ...this, ...change });
+    const { query, facts, hops, budgetHops, tokensUsed, budgetTokens, confidence } = this;
+    return new WM<Fact | Next>({ query, facts, hops, budgetHops, tokensUsed, budgetTokens, confidence, ...change });
   }
 }
 

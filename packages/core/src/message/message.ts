@@ -103,7 +103,7 @@ export class Message<out Payload = unknown> {
   with<Next = Payload>(change: MessageChange<Next>): Message<Next> {
     return new Message<Next>(
       {
-        payload: "payload" in change ? (change.payload as Next) : (this.payload as unknown as Next),
+        payload: "payload" in change ? change.payload : (this.payload as unknown as Next),
         headers: "topic" in change ? checkedHeaders({ ...this.headers, topic: change.topic }) : this.headers,
         traceId: this.traceId,
         createdAt: this.createdAt,

@@ -62,7 +62,7 @@ export function unionRouter<
         message: `Cannot route at "${name}": payload.${discriminator} must be the name of a variant, got ${JSON.stringify(variant)}`,
       });
     }
-    await sendRouted(ctx as unknown as Context, message, variant, options.policy);
+    await sendRouted(ctx, message, variant, options.policy);
   };
   return new FlowNode({
     name,

@@ -51,7 +51,7 @@ export class AttemptExtras {
   timer: Timer | undefined;
   controller: AbortController | undefined;
   /** Why the attempt is over, for its signal. */
-  reason: unknown;
+  reason: Error | undefined;
   /** The message before its payload was parsed, for a retry. */
   original: Message | undefined;
   readonly outbox: Send[] = [];
@@ -211,12 +211,7 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
     options?: { readonly timeoutMs?: number },
   ): Promise<Result> {
     return this.#guarded("call a playbook", () =>
-      this.worker.engine.playbooks.call(
-        this,
-        playbook,
-        message === undefined ? this.message : message,
-        options?.timeoutMs,
-      ),
+      this.worker.engine.playbooks.call(this, playbook, message ?? this.message, options?.timeoutMs),
     ) as Promise<Result>;
   }
 
@@ -253,7 +248,7 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
         for (const step of undo) step?.();
         engine.dispatch.reclaimSlot(this, finish);
       };
-      const giveUp = (reason: unknown): void => settle(() => reject(reason as Error));
+      const giveUp = (reason: unknown): void => settle(() => reject(reason));
       const wait: HandlerWait = { reject: giveUp, outlivesHandler };
       waits.add(wait);
       undo.push(begin((value) => settle(() => resolve(value)), giveUp));
@@ -288,7 +283,7 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   }
 
   /** Ends the attempt from outside: its signal aborts and its waits reject with `reason`. */
-  abort(reason: unknown): void {
+  abort(reason: Error): void {
     this.state = State.OVER;
     const extras = this.more;
     extras.reason = reason;
@@ -305,7 +300,7 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
     try {
       return act();
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 

@@ -1,3 +1,4 @@
+import { shown } from "../foundation/options.ts";
 import type {
   AnyConnection,
   AnyEdges,
@@ -8,7 +9,7 @@ import type {
   OutputOf,
   ResourcesOf,
 } from "../graph/edge-typing.ts";
-import { type EdgePair, Edges } from "../graph/edges.ts";
+import { Edges } from "../graph/edges.ts";
 import { buildGraph } from "../graph/graph.ts";
 import { Flow } from "./flow.ts";
 import { type FlowOptions, resolveOptions } from "./flow-options.ts";
@@ -38,13 +39,11 @@ export function create(...args: readonly (AnyEdges | FlowOptions)[]): unknown {
   for (const [index, entry] of edges.entries()) {
     if (!(entry instanceof Edges)) {
       throw new TypeError(
-        `Argument ${index + 1} of create must be edges such as a.to(b): got ${JSON.stringify(entry) ?? String(entry)}; options come last`,
+        `Argument ${index + 1} of create must be edges such as a.to(b): got ${shown(entry)}; options come last`,
       );
     }
   }
   const resolved = resolveOptions(options);
-  const pairs = edges.flatMap(
-    (entry) => (entry as unknown as Edges<AnyConnection, AnyNode>).pairs as readonly EdgePair[],
-  );
+  const pairs = edges.flatMap((entry) => (entry as unknown as Edges<AnyConnection, AnyNode>).pairs);
   return new Flow(buildGraph(pairs, resolved.allowCycles), resolved);
 }

@@ -324,7 +324,7 @@ export class Dispatch {
       const next = this.#handOn(attempt, worker, trace, message);
       if (next !== null) return next;
       // the budget of the loop was used up
-      if ((attempt.state as State) === State.OVER) return null;
+      if (attempt.state === State.OVER) return null;
     }
     engine.finish(attempt, message);
     return null;

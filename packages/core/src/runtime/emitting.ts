@@ -131,7 +131,7 @@ export class Emitting {
         for (const step of undo) step();
         finish();
       };
-      const refuse = (reason: unknown): void => settle(() => reject(reason as Error));
+      const refuse = (reason: unknown): void => settle(() => reject(reason));
       undo.push(this.#takeWhenRoom(trace, make, (chunk) => settle(() => resolve(chunk)), refuse));
       undo.push(
         trace.onEnd((reason) =>

@@ -297,7 +297,7 @@ export class Ending {
     }
     this.#settle(trace, outcome, status, error);
     // user code runs from here on: listeners of signals, and whoever waited
-    for (const attempt of running) attempt.abort(error);
+    for (const attempt of running) attempt.abort(error as FlowError);
     if (trace.releases !== null) this.#release(trace, error ?? outcome);
     if (running.length === 0) this.#close(trace);
     return state;

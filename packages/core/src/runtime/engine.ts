@@ -3,7 +3,7 @@ import { onAbort } from "../foundation/abort.ts";
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { createIdSource } from "../foundation/ids.ts";
 import type { Scheduler } from "../foundation/scheduler.ts";
-import { TimerWheel } from "../foundation/timer-wheel.ts";
+import { type Timer, TimerWheel } from "../foundation/timer-wheel.ts";
 import type { Middleware } from "../events/flow-event.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
@@ -331,13 +331,13 @@ export class Engine {
     }
     this.isEnding = true;
     const { cancelled, abandoned } = await this.ending.stopAll();
-    await this.playbooks.stop();
+    const abandonedInside = await this.playbooks.stop();
     this.rookery.close(
       new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up fetching: the flow was stopped" }),
     );
     await this.#flushObservers();
     this.timers.clear();
-    return { completed: this.ending.counts.completed - before, cancelled, abandoned };
+    return { completed: this.ending.counts.completed - before, cancelled, abandoned: abandoned + abandonedInside };
   }
 
   /** A trace and all its handlers are gone. */
@@ -347,16 +347,15 @@ export class Engine {
 
   /** An observer that hangs does not hold up the end: it is given as long as a handler is. */
   async #flushObservers(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = this.timers.after(this.options.graceMs, () => {
+    let giveUp: Timer | undefined;
+    const patience = new Promise<void>((resolve) => {
+      giveUp = this.timers.after(this.options.graceMs, () => {
         this.options.logger.warn("observers_given_up", { flow: this.options.name, observers: this.reporter.stats });
         resolve();
       });
-      void this.reporter.flush().then(() => {
-        timer.cancel();
-        resolve();
-      });
     });
+    await Promise.race([this.reporter.flush(), patience]);
+    giveUp?.cancel();
   }
 
   #reportSuccess(attempt: Attempt): void {

@@ -229,7 +229,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const { message, edges } = this.#prepare(engine, input, options);
     const known = engine.openEndedTrace(message);
     const trace = known ?? this.#openEnded(engine, message, options.signal);
-    if (!trace.isOpen) throw trace.error;
+    if (!trace.isOpen) throw trace.error as FlowError;
     await engine.enter(trace, engine.sealed(trace, message), edges);
     return message.traceId;
   }
@@ -245,7 +245,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const known = engine.openEndedTrace(message);
     engine.requireRoom(known, message, edges);
     const trace = known ?? this.#openEnded(engine, message, options.signal);
-    if (!trace.isOpen) throw trace.error;
+    if (!trace.isOpen) throw trace.error as FlowError;
     void engine.enter(trace, engine.sealed(trace, message), edges);
     return message.traceId;
   }
@@ -400,7 +400,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   ): { message: Message; edges: readonly Edge[]; isNew: boolean } {
     for (const key in options) if (!EMIT_OPTIONS.has(key)) requireKnownKeys("a call", options, [...EMIT_OPTIONS]);
     const edges = this.#entries(engine, options.to);
-    const base = input instanceof Message ? input : undefined;
+    const base = input instanceof Message ? (input as Message) : undefined;
     let deadlineAt = options.deadlineAt ?? base?.deadlineAt;
     if (options.timeoutMs !== undefined) {
       requireNumber("timeoutMs", options.timeoutMs, 0);

@@ -1,7 +1,6 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { mixHigh, mixLow } from "../foundation/lineage.ts";
-import { carry, Message } from "../message/message.ts";
-import type { Meta } from "../message/meta.ts";
+import { carry, type Message } from "../message/message.ts";
 import type { Gathered, Trace } from "../trace/trace.ts";
 import { Attempt } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
@@ -139,6 +138,7 @@ function together(messages: readonly Message[]): Message {
     messages.map((message) => message.payload),
   );
   if (messages.every((message) => message.meta === first.meta)) return gathered;
-  const meta: Meta = Object.assign({}, ...messages.map((message) => message.meta));
+  const meta: Record<string, unknown> = {};
+  for (const message of messages) Object.assign(meta, message.meta);
   return gathered.with({ meta });
 }

@@ -68,12 +68,13 @@ export class Playbooks {
     });
   }
 
-  /** Stops every playbook; resolves when the last handler has returned or was given up. */
-  async stop(): Promise<void> {
+  /** Stops every playbook; resolves with the number of handlers given up, when the last has returned or was. */
+  async stop(): Promise<number> {
     this.#isStopped = true;
     const engines = [...this.#running.values()];
     this.#running.clear();
-    await Promise.all(engines.map((engine) => engine.close()));
+    const reports = await Promise.all(engines.map((engine) => engine.close()));
+    return reports.reduce((sum, report) => sum + report.abandoned, 0);
   }
 
   #deadline(parent: Attempt, timeoutMs: number | undefined): number | undefined {
@@ -82,7 +83,7 @@ export class Playbooks {
     return parent.deadlineAt === undefined ? own : Math.min(own, parent.deadlineAt);
   }
 
-  #engineOf(playbook: Playbook<never>): Engine {
+  #engineOf(playbook: Playbook): Engine {
     const known = this.#running.get(playbook);
     if (known !== undefined) return known;
     if (this.#isStopped) {

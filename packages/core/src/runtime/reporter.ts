@@ -84,7 +84,7 @@ export class Reporter {
         flow: this.#options.name,
         traceId: trace.id,
         tenant: trace.tenant,
-      }) as FlowEvent,
+      }),
     );
   }
 
@@ -102,7 +102,7 @@ export class Reporter {
         attempt: attempt.attempt,
         queueDepth: worker.queued,
         inflight: worker.running,
-      }) as FlowEvent,
+      }),
     );
   }
 
@@ -125,7 +125,8 @@ export class Reporter {
 
   /** Resolves when everything told so far has been delivered or has failed. */
   async flush(): Promise<void> {
-    await Promise.all([...this.#outlets.values(), this.#store, this.#bus].map((outlet) => outlet?.flush()));
+    const all = [...this.#outlets.values(), this.#store, this.#bus];
+    await Promise.all(all.flatMap((outlet) => (outlet === undefined ? [] : [outlet.flush()])));
   }
 
   get stats(): ObserverStats {

@@ -113,7 +113,7 @@ export class Rookery {
         },
         reject: (error) => {
           finish();
-          reject(error as Error);
+          reject(error);
         },
       };
       this.#fetchersOf(wish.traceId).add(fetcher);

@@ -115,8 +115,12 @@ export class Sending {
 
   /** Lets those who wait for room where the trace's results and chunks are read try again, in order. */
   roomFor(trace: Trace): void {
-    const line = trace.unread;
-    while (line !== null && line.length > 0 && line[0]?.() === true) line.shift();
+    const line = trace.unread ?? [];
+    let next = line[0];
+    while (next?.() === true) {
+      line.shift();
+      next = line[0];
+    }
     this.#engine.dispatch.flush();
   }
 
@@ -337,9 +341,10 @@ function stuckWorkers(first: Worker): Set<Worker> | undefined {
   const seen = new Set([first]);
   for (const worker of seen) {
     if (worker.running === 0 || worker.blocked.size < worker.running) return undefined;
-    for (const send of worker.blocked) {
-      const target = send.awaited?.target;
-      if (target !== undefined) seen.add(target);
+    for (const { awaited } of worker.blocked) {
+      if (awaited === undefined) continue;
+      // where nothing stands on the edge, its room is kept for another send of this very node
+      seen.add(awaited.size === 0 ? worker : awaited.target);
     }
   }
   return seen;

@@ -27,7 +27,7 @@ export class TraceReader<Item> implements AsyncGenerator<Item, void, undefined> 
       if (!this.#isDone) this.#source ??= this.#begin();
     } catch (error) {
       this.#isDone = true;
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
     // reads that are asked for at once are answered in order
     const read = this.#last.then(() => this.#read());

@@ -177,13 +177,8 @@ function takesContext(handler: (...args: never[]) => unknown): boolean {
   // a rest or default parameter does not count in `length`, and `arguments` has everything
   const isPattern = !source.includes("=>") && /^[^(]*\(\s*[{[]/.test(source);
   if (isPattern) return true;
-  const parameters = source.slice(0, source.includes("=>") ? source.indexOf("=>") : source.indexOf("{"));
-  return (
-    parameters.includes(",") ||
-    parameters.includes("=") ||
-    source.includes("arguments") ||
-    source.includes("[native code]")
-  );
+  const parameters = new Set(source.slice(0, source.includes("=>") ? source.indexOf("=>") : source.indexOf("{")));
+  return parameters.has(",") || parameters.has("=") || source.includes("arguments") || source.includes("[native code]");
 }
 
 /** Schemas of a node, its own or the registry's. */

@@ -58,7 +58,8 @@ function isSame(before: unknown, after: unknown, seen = new Set<unknown>()): boo
 
 function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
-  const name = Object.getPrototypeOf(value)?.constructor?.name as string | undefined;
+  const prototype = Object.getPrototypeOf(value) as { readonly constructor?: { readonly name?: string } } | null;
+  const name = prototype?.constructor?.name;
   return name === undefined || name === "Object" || name === "Array" || name === "CheckedHeaders";
 }
 

@@ -1,7 +1,6 @@
 import type { FlowError } from "../foundation/flow-error.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
-import { Message } from "../message/message.ts";
-import type { CompletedOutcome } from "../message/outcome.ts";
+import type { Message } from "../message/message.ts";
 import type { EmitOptions, Flow } from "../runtime/flow.ts";
 import type { FlowStats } from "../runtime/flow-stats.ts";
 import { recordFlowEvents } from "./recorded-events.ts";
@@ -42,11 +41,11 @@ export async function runOne<Input, Result, Resources, Entries extends string>(
   });
   try {
     const until = signal === undefined ? gaveUp.signal : AbortSignal.any([signal, gaveUp.signal]);
-    const running = flow.outcome(input, { ...emitOptions, signal: until } as EmitOptions<Entries>);
+    const running = flow.outcome(input, { ...emitOptions, signal: until });
     const outcome = await Promise.race([running, timedOut]);
     await flow.flush();
     if (outcome.status !== "completed") throw outcome.error satisfies FlowError;
-    return (outcome as CompletedOutcome<Result>).messages[0] as Message<Result>;
+    return outcome.messages[0] as Message<Result>;
   } finally {
     clearTimeout(timer);
     // a flow whose clock stands still cannot end its grace period: that must not hold up the diagnosis

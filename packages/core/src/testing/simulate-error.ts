@@ -1,4 +1,4 @@
-import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { FlowError, type FlowErrorCode } from "../foundation/flow-error.ts";
 import { requireInteger } from "../foundation/options.ts";
 import type { AnyNode } from "../graph/edge-typing.ts";
 import type { Context } from "../graph/handler.ts";
