@@ -37,7 +37,7 @@ export class Emitting {
   }
 
   #emitChecked(attempt: Attempt, value: unknown, to: Target): Promise<void> {
-    if (attempt.state !== State.RUNNING) throw attempt.extras?.reason;
+    if (attempt.state !== State.RUNNING) throw attempt.extras?.reason as Error;
     const step = this.#step(attempt, value, to);
     return step === undefined ? ACCEPTED : this.#sendOrHold(attempt, step.message, step.edges);
   }
@@ -181,7 +181,7 @@ export class Emitting {
     const step = nextLoopStep(attempt.message.payload, message.payload);
     if ("next" in step) return { message: step.next === message.payload ? message : carry(message, step.next), edges };
     this.#engine.ending.exhaust(trace, step.exhausted);
-    throw attempt.extras?.reason;
+    throw attempt.extras?.reason as Error;
   }
 
   #sendOrHold(attempt: Attempt, message: Message, edges: readonly Edge[]): Promise<void> {

@@ -19,6 +19,7 @@ import { Engine, type StopReport } from "./engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "./flow-options.ts";
 import { type FlowStats, statsOf } from "./flow-stats.ts";
 import type { FetchWish, RookeryItem } from "./rookery.ts";
+import { registerPlaybook } from "./playbooks.ts";
 import { TraceReader } from "./trace-reader.ts";
 import type { Edge } from "./worker.ts";
 
@@ -109,6 +110,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     this.name = options.name;
     this.#options = options;
     this.#middlewares = [...options.middlewares];
+    registerPlaybook(this, (parent, registry) => this.#startWithin(parent, registry));
   }
 
   /** Whether the flow accepts messages. */
@@ -371,8 +373,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     return statsOf(this.#running());
   }
 
-  /** Internal: starts the flow as part of another. */
-  startWithin(parent: Engine, registry: ModelRegistry | undefined): Engine {
+  #startWithin(parent: Engine, registry: ModelRegistry | undefined): Engine {
     if (registry !== undefined) this.#requireModels(registry);
     const { name, clock, random, scheduler, logger, recorder = this.#options.recorder } = parent.options;
     const options = { ...this.#options, name: `${name}/${this.name}`, clock, random, scheduler, logger, recorder };

@@ -1,5 +1,4 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import type { Graph } from "../graph/graph.ts";
 import type { Playbook } from "../graph/handler.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
 import { Message } from "../message/message.ts";
@@ -11,11 +10,14 @@ import { StreamTable, type StreamWriter } from "../trace/stream-table.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
 
-/** What is needed of a flow to run it as part of another. */
-export interface Definition {
-  readonly graph: Graph;
-  /** Starts an engine of the flow with the parent's observers, resources and ports. */
-  startWithin(parent: Engine, registry: ModelRegistry | undefined): Engine;
+/** Starts an engine of a flow with the parent's observers, resources and ports. */
+export type StartWithin = (parent: Engine, registry: ModelRegistry | undefined) => Engine;
+
+const starters = new WeakMap<object, StartWithin>();
+
+/** Makes a flow known as a playbook: how it is started as part of another is nobody else's business. */
+export function registerPlaybook(flow: object, start: StartWithin): void {
+  starters.set(flow, start);
 }
 
 /** A function declared in a handler is a new playbook at every call: better an error than a flow for each. */
@@ -99,10 +101,11 @@ export class Playbooks {
     }
     const made: unknown = typeof playbook === "function" ? playbook() : playbook;
     const [flow, registry] = Array.isArray(made) ? (made as unknown[]) : [made];
-    if (typeof (flow as Partial<Definition> | undefined)?.startWithin !== "function") {
+    const start = typeof flow === "object" && flow !== null ? starters.get(flow) : undefined;
+    if (start === undefined) {
       throw new TypeError("A playbook must be a flow, or a function that returns a flow or [flow, registry]");
     }
-    const engine = (flow as Definition).startWithin(this.#engine, registry as ModelRegistry | undefined);
+    const engine = start(this.#engine, registry as ModelRegistry | undefined);
     this.#running.set(playbook, engine);
     return engine;
   }
