@@ -3,7 +3,7 @@ import { mixHigh, mixLow } from "../foundation/lineage.ts";
 import { ROOKERY } from "../graph/endpoints.ts";
 import type { Message } from "../message/message.ts";
 import type { Trace } from "../trace/trace.ts";
-import { Attempt, State } from "./attempt.ts";
+import { Attempt, Slot, State } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
 import { Send } from "./send.ts";
 import type { Edge, Worker } from "./worker.ts";
@@ -340,7 +340,7 @@ function mayExceed(edge: Edge | undefined): boolean {
 function stuckWorkers(first: Worker): Set<Worker> | undefined {
   const seen = new Set([first]);
   for (const worker of seen) {
-    if (worker.running === 0 || worker.blocked.size < worker.running) return undefined;
+    if (canMove(worker)) return undefined;
     for (const { awaited } of worker.blocked) {
       if (awaited === undefined) continue;
       // where nothing stands on the edge, its room is kept for another send of this very node
@@ -348,6 +348,16 @@ function stuckWorkers(first: Worker): Set<Worker> | undefined {
     }
   }
   return seen;
+}
+
+/** Whether something at a node goes on by itself: a handler at work, a retry to come, or a message that may start. */
+function canMove(worker: Worker): boolean {
+  let working = worker.running;
+  for (const { from } of worker.blocked) if (from?.slot === Slot.HELD) working -= 1;
+  if (working > 0 || worker.blocked.size === 0 || worker.parked > 0) return true;
+  if (worker.running >= worker.concurrency) return false;
+  const mayEnter = worker.outer !== undefined && worker.outer.ready > 0 && worker.mayEnterRing;
+  return worker.inbox.ready > 0 || worker.returning.length > 0 || mayEnter;
 }
 
 /** The names of the nodes that wait for one another, beginning and ending with the same. */
