@@ -89,7 +89,8 @@ export class Engine {
   isStopping = false;
   /** While everything is ended, room that becomes free goes to nobody. */
   isEnding = false;
-  #runs = 0;
+  /** Numbers the traces; shared with playbooks, so that records tell them apart. */
+  readonly runs: { next: number };
   #turnTime: number | undefined;
   readonly #hasWeights: boolean;
   readonly #tenantHeaders = new Map<string, MessageHeaders>();
@@ -107,6 +108,7 @@ export class Engine {
     this.scheduler = options.scheduler;
     this.timers = new TimerWheel(options.clock);
     this.resources = resources;
+    this.runs = parent?.runs ?? { next: 0 };
     this.#hasWeights = typeof options.tenantWeights === "function" || Object.keys(options.tenantWeights).length > 0;
     this.newId = createIdSource(options.random);
     this.runId = this.newId();
@@ -137,7 +139,7 @@ export class Engine {
     if (this.#hasWeights) this.weightOf(message.headers.tenant);
     // a call wants its result alone: how long it took is read only when somebody watches
     const startedAt = this.isWatched || sink.completed === undefined ? this.clock.now() : 0;
-    const trace = new Trace(this.#runs++, message.traceId, message.headers, sink, opening.isOpenEnded, startedAt);
+    const trace = new Trace(this.runs.next++, message.traceId, message.headers, sink, opening.isOpenEnded, startedAt);
     sink.opened?.(trace);
     this.traces.add(trace);
     this.accepted += 1;

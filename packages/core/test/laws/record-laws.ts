@@ -190,12 +190,9 @@ function end(run: Run, shape: LawShape, complain: Complain): void {
 export function lineOf(record: TraceRecord): string {
   const trace = `${record.type} run ${record.run} "${record.traceId}" of ${record.tenant}`;
   if (record.type === "ended") {
-    const { status, results, error } = record.outcome as {
-      status: string;
-      results: unknown[];
-      error?: { code: string; message: string };
-    };
-    return `${trace}: ${status} ${error === undefined ? "" : `${error.code} (${error.message}) `}${JSON.stringify(results)}`;
+    const { outcome } = record;
+    const why = "error" in outcome ? `${outcome.error.code} (${outcome.error.message}) ` : "";
+    return `${trace}: ${outcome.status} ${why}${JSON.stringify(outcome.results)}`;
   }
   const place = `${trace}: ${record.lineage} at ${record.node}`;
   switch (record.type) {

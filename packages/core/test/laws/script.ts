@@ -52,7 +52,7 @@ export function deedOf(shape: Shape, place: number, parcel: Parcel, hops: number
   const plans: { again: boolean; to: readonly number[] | undefined; waits: boolean }[] = [];
   const mayMultiply = parcel.fuel > 0 && node.kind !== "bare" && node.kind !== "router";
   if (mayMultiply && isLikely(node.emitting)) {
-    for (let count = Math.ceil(random() * 2); count > 0; count -= 1) {
+    for (let left = Math.ceil(random() * 2); left > 0; left -= 1) {
       plans.push({
         again: node.kind === "loop" && isLikely(30),
         to: isLikely(10) ? [] : isLikely(50) && onward.length > 0 ? [oneOf(onward)] : undefined,
@@ -78,7 +78,7 @@ export function deedOf(shape: Shape, place: number, parcel: Parcel, hops: number
 
   const receivers = [...plans, ...(returned === undefined ? [] : [returned])]
     .map(({ again, to }) => (again ? 1 : (to ?? onward).length))
-    .reduce((sum, count) => sum + Math.max(count, 1), 0);
+    .reduce((sum, reached) => sum + Math.max(reached, 1), 0);
   const fuel = Math.max(0, Math.floor((parcel.fuel - 1) / Math.max(1, receivers)));
   // a router sends on what it was given
   const child = (output: number): Parcel =>
@@ -93,7 +93,7 @@ export function deedOf(shape: Shape, place: number, parcel: Parcel, hops: number
   // odd, so that a sleep never ends at the very instant of a timeout
   if (isLikely(node.slow)) insert({ act: isLikely(25) ? "ignore signal" : "sleep", ms: oneOf([1, 3, 7, 29]) });
   if (node.kind !== "bare" && isLikely(20))
-    for (let count = 0; count < 3; count += 1) insert({ act: "chunk", text: `${count}` });
+    for (let chunk = 0; chunk < 3; chunk += 1) insert({ act: "chunk", text: `${chunk}` });
   const isFailing = isLikely(node.failing);
   const failures = Math.ceil(random() * (node.maxRetries + 1));
   return {
@@ -136,6 +136,7 @@ export function expectationOf(
   for (const { place, parcel, hops } of work) {
     if (work.length > 20_000) throw new Error("The script makes too many messages");
     const node = shape.nodes[place] as NodeSpec;
+    const onward = shape.onward[place] as readonly number[];
     const deed = deedOf(shape, place, parcel, hops);
     count(handled, keyOf(place, parcel.id, hops));
     mayStretch ||=
@@ -148,7 +149,7 @@ export function expectationOf(
     if (node.timeoutMs !== undefined && durationOf(deed) > node.timeoutMs) endings.add("failed");
     const emitted = deed.acts.flatMap((act) => (act.act === "emit" ? [act.output] : []));
     for (const { parcel: sent, again, to } of [...emitted, ...(deed.returns === undefined ? [] : [deed.returns])]) {
-      const targets = to ?? (shape.onward[place] as readonly number[]);
+      const targets = to ?? onward;
       if (again && to === undefined) {
         if (hops + 1 >= BUDGET_HOPS) endings.add("exhausted");
         else work.push({ place, parcel: sent, hops: hops + 1 });

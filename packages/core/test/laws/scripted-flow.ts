@@ -7,7 +7,7 @@ import {
   type FlowNode,
   type FlowOptions,
   joinK,
-  Message,
+  type Message,
   node,
   payloadNode,
   predicateRouter,
@@ -68,7 +68,7 @@ export function scriptedFlow(shape: Shape, clock: Clock, options: FlowOptions): 
     if (shape.nodes[place]?.kind === "loop") targets.unshift(from);
     return (from as unknown as { to(...targets: unknown[]): AnyEdges }).to(...targets);
   });
-  const flow = (create as (...args: unknown[]) => AnyFlow)(...edges, { ...options, clock });
+  const flow = create(...edges, { ...options, clock }) as unknown as AnyFlow;
   return { flow, log };
 }
 
@@ -129,7 +129,7 @@ function scriptedNode(
       whenShort: gather.whenShort,
       ...(gather.timeoutMs === undefined ? {} : { timeoutMs: gather.timeoutMs }),
       policy: { concurrency, ordering },
-    }) as unknown as ScriptNode;
+    });
   }
   if (kind === "router") {
     return predicateRouter(name, (message: Message, ctx) => {
@@ -145,7 +145,7 @@ function scriptedNode(
         const [output] = deed.acts.flatMap((act) => (act.act === "emit" ? [act.output] : []));
         return output?.to?.map(nameOf);
       });
-    }) as unknown as ScriptNode;
+    });
   }
   if (kind === "bare") {
     return node({ name, policy }, (message: Message) => {
@@ -165,7 +165,7 @@ function scriptedNode(
           return value;
         }
       });
-    }) as unknown as ScriptNode;
+    });
   }
   const handler = (message: Message, ctx: Context): unknown => {
     const { parcel, hops } = parcelOf(message.payload);
@@ -194,12 +194,12 @@ function scriptedNode(
     });
   };
   const loops = kind === "loop" ? { allowCycle: true } : {};
-  return node({ name, policy, ...loops }, handler) as unknown as ScriptNode;
+  return node({ name, policy, ...loops }, handler);
 
   async function perform(act: Act, ctx: Context): Promise<void> {
     switch (act.act) {
       case "tick":
-        await undefined;
+        await Promise.resolve();
         return;
       case "sleep":
         await ctx.sleep(act.ms);
@@ -251,7 +251,7 @@ function scriptedNode(
       (source) =>
         source?.kind === "join" && (members.length === source.gather.count || source.gather.whenShort === "emit"),
     );
-    if (!fits && shape.nodes.every(({ kind }) => kind !== "router"))
+    if (!fits && shape.nodes.every((other) => other.kind !== "router"))
       log.problems.push(`${name}: got a group of ${members.length} that no join before it makes`);
   }
 }

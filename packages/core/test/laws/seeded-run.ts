@@ -4,7 +4,7 @@ import {
   FlowError,
   type FlowEvent,
   type FlowStats,
-  Message,
+  type Message,
   type Outcome,
   ROOKERY,
   seededRandom,
@@ -97,7 +97,7 @@ class SeededRun {
     if (!this.#isStopped) {
       await this.#readRest();
       await this.#closeOpenEnded();
-      await this.#watch("flush", this.#flow.flush());
+      this.#watch("flush", this.#flow.flush());
       this.#checkEmpty(this.#flow.stats());
       this.#stop(0);
       await this.#playOn();

@@ -1,4 +1,5 @@
 import * as fc from "fast-check";
+import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { describe, expect, test } from "vitest";
 import { FairQueue, type LaneOwner, PLACES_PER_PRIORITY, type QueueItem } from "../../src/queue/fair-queue.ts";
 import { range } from "../fixtures/quiet-flow.ts";
@@ -228,11 +229,11 @@ test("whatever is done to it, a fair queue loses nothing, keeps each owner's ord
         } else if (step.kind === "pop") {
           const ready = model.ready();
           const popped = queue.pop();
-          if (ready.length === 0) expect(popped).toBeNull();
-          else {
-            expect(ready).toContain(popped?.owner);
-            expect(model.itemsOf(popped?.owner as Owner).shift()).toBe(popped);
-            if (exclusive) model.busy.add(popped?.owner as Owner);
+          strictEqual(popped === null, ready.length === 0);
+          if (popped !== null) {
+            ok(ready.includes(popped.owner));
+            strictEqual(model.itemsOf(popped.owner).shift(), popped);
+            if (exclusive) model.busy.add(popped.owner);
           }
         } else if (step.kind === "release") {
           queue.release(one);
@@ -244,15 +245,15 @@ test("whatever is done to it, a fair queue loses nothing, keeps each owner's ord
             model.busy.add(one);
           }
         } else if (step.kind === "drain") {
-          expect(queue.drain(one)).toEqual(items.splice(0));
+          deepStrictEqual(queue.drain(one), items.splice(0));
           model.busy.delete(one);
         } else if (step.kind === "popOf") {
           // takes the first that fits, from wherever it stands
           const fits = ({ index }: Item): boolean => index % 3 !== 0;
           const wanted = items.findIndex(fits);
-          expect(queue.popOf(one, fits)).toBe(wanted === -1 ? null : items.splice(wanted, 1)[0]);
+          strictEqual(queue.popOf(one, fits), wanted === -1 ? null : items.splice(wanted, 1)[0]);
         } else {
-          expect(queue.peekOf(one)).toBe(items[0] ?? null);
+          strictEqual(queue.peekOf(one), items[0] ?? null);
         }
         expect([queue.size, queue.ready]).toEqual([model.size, model.ready().length]);
       }

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { create, FlowErrorCode, type Message, node, payloadNode } from "penguiflow";
 import { settle, TestClock } from "penguiflow/testing";
-import { expectEmpty, gate, isPending, range, running } from "../fixtures/quiet-flow.ts";
+import { expectEmpty, gate, isPending, range, readAll, running } from "../fixtures/quiet-flow.ts";
 import { rejection, within } from "../fixtures/watched-flow.ts";
 
 const one = { concurrency: 1 } as const;
@@ -243,7 +243,7 @@ describe("a stream that is not read", () => {
     for await (const item of flow.stream("read")) if (item.type === "chunk") texts.push(item.chunk.text);
     expect(texts).toEqual([...range(20).map(String), ""]);
     expect(sent).toEqual({ unread: 5, read: 20 });
-    for await (const _ of unread);
+    await readAll(unread);
     expect(sent["unread"]).toBe(20);
   });
 
@@ -261,7 +261,7 @@ describe("a stream that is not read", () => {
     await stream.next();
     await settle();
     const ahead = sent;
-    for await (const _ of stream);
+    await readAll(stream);
     expect(sent).toBe(100);
     expect(ahead).toBeLessThanOrEqual(6);
   });
@@ -303,10 +303,7 @@ describe("a stream that is not read", () => {
     expect(flow.stats().nodes[0]).toMatchObject({ running: 1, queued: 0 });
     for (let left = 4; left > 0; left -= 1) await stream.next();
     door.open();
-    const rest = (async () => {
-      for await (const _ of stream);
-    })();
-    await within(500, rest, "the stream");
+    await within(500, readAll(stream), "the stream");
     expect(await slow).toBe("slow");
     await settle();
     expect(flow.stats().nodes[0]).toMatchObject({ running: 0 });

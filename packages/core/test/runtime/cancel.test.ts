@@ -11,7 +11,7 @@ import {
   TraceCancelled,
 } from "penguiflow";
 import { settle, TestClock } from "penguiflow/testing";
-import { expectEmpty, gate, isPending, passing, range, running } from "../fixtures/quiet-flow.ts";
+import { expectEmpty, gate, isPending, passing, range, readAll, readOne, running } from "../fixtures/quiet-flow.ts";
 import { recorder, rejection, within } from "../fixtures/watched-flow.ts";
 
 const one = { concurrency: 1 } as const;
@@ -171,12 +171,7 @@ describe("cancel", () => {
     });
     expect(innerTold).toEqual([cancelled]);
     expectEmpty(flow);
-    const error = await rejection(
-      (async () => {
-        for await (const _ of stream);
-      })(),
-    );
-    expect(error).toMatchObject({ code: cancelled });
+    expect(await rejection(readAll(stream))).toMatchObject({ code: cancelled });
   });
 
   test("of an unknown or finished trace finds nothing, and results that were there stay available", async () => {
@@ -429,7 +424,7 @@ describe("what cancels a trace beside flow.cancel", () => {
     expect(await within(500, outcome)).toMatchObject({ status: "cancelled", reason: why });
     let calls = 0;
     const counting = running(create(payloadNode("count", () => (calls += 1)).to()));
-    expect(await within(500, counting.outcome(1 as never, { signal: AbortSignal.abort(why) }))).toMatchObject({
+    expect(await within(500, counting.outcome(1, { signal: AbortSignal.abort(why) }))).toMatchObject({
       status: "cancelled",
       reason: why,
     });
@@ -457,10 +452,10 @@ describe("what cancels a trace beside flow.cancel", () => {
       return count;
     });
     const flow = running(create(talker.to(), { clock, streamWindow: 2 }), clock);
-    for await (const _ of flow.stream(50)) break;
+    await readOne(flow.stream(50));
     expect(ends).toEqual(["aborted"]);
     expectEmpty(flow);
-    for await (const _ of flow.stream(50, { onLeave: "detach" })) break;
+    await readOne(flow.stream(50, { onLeave: "detach" }));
     await settle();
     expect(ends).toEqual(["aborted", "finished"]);
     expect(flow.stats().outcomes).toMatchObject({ cancelled: 1, completed: 1 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { create, payloadNode } from "penguiflow";
 import { settle, TestClock } from "penguiflow/testing";
-import { gate, passing, range, running } from "../fixtures/quiet-flow.ts";
+import { gate, passing, range, readAll, running } from "../fixtures/quiet-flow.ts";
 import { within } from "../fixtures/watched-flow.ts";
 
 const one = { concurrency: 1 } as const;
@@ -67,12 +67,12 @@ describe("tenants at one node", () => {
       const { node: worker, log } = counter({ concurrency: 1, ordering });
       const flow = running(create(worker.to(), { clock }), clock);
       const backlog = range(100).map((payload) => flow.call(payload, { tenant: "backlog" }));
-      let isOver = false;
+      const state = { isOver: false };
       const clients = range(2).map(async () => {
-        while (!isOver) await flow.call(1, { tenant: "clients" });
+        while (!state.isOver) await flow.call(1, { tenant: "clients" });
       });
       await clock.advance(60);
-      isOver = true;
+      state.isOver = true;
       const served = countOf(log.slice(0, 60), "backlog");
       await passing(clock, Promise.all([...backlog, ...clients]), 100);
       expect(served).toBeGreaterThanOrEqual(28);
@@ -192,7 +192,7 @@ describe("traces of one tenant", () => {
       expect(await within(500, Promise.all(quick), "the quick ones")).toEqual(range(20).map(() => "quick"));
       await clock.advance(20_000);
       await first;
-      for await (const _ of stream);
+      await readAll(stream);
     },
   );
 });

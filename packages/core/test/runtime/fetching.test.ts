@@ -173,7 +173,7 @@ describe("ctx.fetch", () => {
       { name: "three", policy: { maxRetries: 2, backoffBaseMs: 5, jitter: 0 } },
       async (first: number, ctx) => {
         const rest: unknown[] = [];
-        for (const _ of range(ctx.attempt === 2 ? 1 : 2)) rest.push((await ctx.fetch()).payload);
+        for (let left = ctx.attempt === 2 ? 1 : 2; left > 0; left -= 1) rest.push((await ctx.fetch()).payload);
         taken.push([first, ...rest].join(" "));
         if (ctx.attempt < 3) throw new Error("again");
         return [first, ...rest];

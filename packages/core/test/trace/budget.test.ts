@@ -14,13 +14,13 @@ test("a step of a loop adds at least one hop and never takes one back, and stops
     fc.property(memory, memory, (before, returned) => {
       const step = nextLoopStep(before, returned);
       const hops = Math.max(returned.hops, before.hops + 1);
-      if (returned.budgetHops !== null && hops >= returned.budgetHops) {
-        expect(step).toEqual({ exhausted: FlowErrorCode.HOP_BUDGET_EXHAUSTED });
-      } else if (returned.budgetTokens !== null && returned.tokensUsed >= returned.budgetTokens) {
-        expect(step).toEqual({ exhausted: FlowErrorCode.TOKEN_BUDGET_EXHAUSTED });
-      } else {
-        expect(step).toEqual({ next: returned.with({ hops }) });
-      }
+      const isReached = (used: number, limit: number | null): boolean => limit !== null && used >= limit;
+      const code = isReached(hops, returned.budgetHops)
+        ? FlowErrorCode.HOP_BUDGET_EXHAUSTED
+        : isReached(returned.tokensUsed, returned.budgetTokens)
+          ? FlowErrorCode.TOKEN_BUDGET_EXHAUSTED
+          : undefined;
+      expect(step).toEqual(code === undefined ? { next: returned.with({ hops }) } : { exhausted: code });
     }),
   );
 });
