@@ -21,6 +21,7 @@ export type {
   ExhaustedOutcome,
   FailedOutcome,
   Outcome,
+  OutcomeBase,
   OutcomeStatus,
   StoppedOutcome,
 } from "./message/outcome.ts";
@@ -53,7 +54,6 @@ export type {
 export type { RecordedOutput, RecordPlace, TraceRecord, TraceRecorder } from "./ports/trace-recorder.ts";
 
 export { OPEN_SEA, ROOKERY } from "./graph/endpoints.ts";
-export type { AnyEdges, AnyNode, NodeAccepting, NodeRef } from "./graph/edge-typing.ts";
 export { Edges } from "./graph/edges.ts";
 export type { Graph, SomeNode, Vertex } from "./graph/graph.ts";
 export { CycleError } from "./graph/graph.ts";
@@ -62,14 +62,16 @@ export type {
   Context,
   EmitTarget,
   HandlerResult,
+  MessageHandler,
   NodeOrName,
+  PayloadHandler,
   Playbook,
   PlaybookFlow,
   WaitOptions,
 } from "./graph/handler.ts";
 export type { RegisteredModels } from "./graph/model-registry.ts";
 export { ModelRegistry } from "./graph/model-registry.ts";
-export type { Gathering, NodeKind, NodeOptions } from "./graph/node.ts";
+export type { Gathering, NodeInit, NodeKind, NodeOptions } from "./graph/node.ts";
 export { FlowNode, node, payloadNode } from "./graph/node.ts";
 export type { NodePolicy, ResolvedPolicy, RetryQuestion } from "./graph/node-policy.ts";
 
@@ -87,7 +89,7 @@ export type {
   TraceOptions,
 } from "./runtime/flow.ts";
 export { Flow } from "./runtime/flow.ts";
-export type { FlowOptions } from "./runtime/flow-options.ts";
+export type { FlowOptions, ResolvedOptions } from "./runtime/flow-options.ts";
 export type { EdgeStats, FlowStats, NodeStats } from "./runtime/flow-stats.ts";
 export type { ObserverCount, ObserverStats } from "./runtime/reporter.ts";
 
@@ -131,3 +133,35 @@ export type { DotOptions } from "./graph/render-dot.ts";
 export { flowToDot } from "./graph/render-dot.ts";
 export type { MermaidOptions } from "./graph/render-mermaid.ts";
 export { flowToMermaid } from "./graph/render-mermaid.ts";
+
+// The types by which the compiler checks a graph, for those who write functions over nodes and flows
+export type {
+  AnyConnection,
+  AnyEdges,
+  AnyNode,
+  Beside,
+  Connection,
+  ConnectionOf,
+  Ends,
+  GraphOf,
+  InputOf,
+  IsOpen,
+  Itself,
+  Lone,
+  NameOf,
+  NodeAccepting,
+  NodeRef,
+  NodeTypes,
+  Onward,
+  OtherNames,
+  OutputOf,
+  PayloadOf,
+  ResourcesOf,
+  Targets,
+  Typed,
+} from "./graph/edge-typing.ts";
+export type { ConnectionsFrom, EdgePair } from "./graph/edges.ts";
+export type { WithInput, WithOutput } from "./graph/node.ts";
+export type { Unconnected } from "./patterns/predicate-router.ts";
+export type { VariantNode } from "./patterns/union-router.ts";
+export type { RookeryItem } from "./runtime/rookery.ts";

@@ -46,7 +46,7 @@ export function isRetryable(code: FlowErrorCode, cause: unknown): boolean {
  *
  * Full jitter: Brooker 2015, "Exponential Backoff And Jitter", AWS Architecture Blog.
  */
-export function backoffDelay(policy: ResolvedPolicy, attempt: number, random: Random): number {
+function backoffDelay(policy: ResolvedPolicy, attempt: number, random: Random): number {
   // 0 times an endless multiple would be no number
   const grown = policy.backoffBaseMs === 0 ? 0 : policy.backoffBaseMs * policy.backoffMult ** (attempt - 1);
   const full = Math.min(grown, policy.maxBackoffMs);

@@ -2,9 +2,13 @@ import { requireKnownKeys } from "../foundation/options.ts";
 
 /** Where log lines go. `console` is one. */
 export interface Logger {
+  /** Writes a line for those who look for a fault. The runtime writes none. */
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** Writes a line on what goes as it should, such as the start of an attempt or a trace that completed. */
   info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** Writes a line on trouble that the work may survive, such as an attempt that failed. */
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** Writes a line on something that is lost, such as a trace that failed or events that were not stored. */
   error(message: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 

@@ -12,6 +12,19 @@ export interface Clock {
   setTimer(callback: () => void, delayMs: number): () => void;
 }
 
+/** A reading of the clock. An object, since storing a number for every attempt would allocate one. */
+export class Moment {
+  /** The clock's `now()`. */
+  readonly now: number;
+  /** The clock's `epochNow()`. */
+  readonly epoch: number;
+
+  constructor(now: number, epoch: number) {
+    this.now = now;
+    this.epoch = epoch;
+  }
+}
+
 // setTimeout fires at once for delays above 2^31 - 1
 const LONGEST_DELAY_MS = 2_147_483_647;
 

@@ -104,7 +104,7 @@ export interface AnyEdges {
 export type NameOf<Node> = Node extends { readonly name: infer Name extends string } ? Name : never;
 
 /** Whether names are a pattern that the compiler cannot enumerate: `string`, or a template such as `step${number}`. */
-type IsOpen<Names extends string> = [Names] extends [never]
+export type IsOpen<Names extends string> = [Names] extends [never]
   ? false
   : // oxlint-disable-next-line typescript/no-generated-empty-object-type -- what a type without known keys accepts
     Record<never, never> extends { [Name in Names]: unknown }
@@ -112,11 +112,11 @@ type IsOpen<Names extends string> = [Names] extends [never]
     : false;
 
 /** The nodes whose name is not among `Taken`; all of them where the compiler does not know the names. */
-type Beside<Node, Names extends string, Taken extends string> =
+export type Beside<Node, Names extends string, Taken extends string> =
   IsOpen<Taken> extends true ? Node : Extract<Node, { readonly name: Exclude<Names, Taken> }>;
 
 /** Entry nodes and exit nodes of connections, and what the others need. */
-interface Ends<Edge extends AnyConnection> {
+export interface Ends<Edge extends AnyConnection> {
   /** A node without predecessor can only be where connections come from. */
   readonly ingress: Beside<Edge["from"], Edge["source"], Edge["targets"]>;
   /** A node without successor can only be where connections lead to, itself if it is alone. */
@@ -127,7 +127,8 @@ interface Ends<Edge extends AnyConnection> {
 /** Entry nodes and exit nodes of the edges given to `create`, and what the others need. */
 export type GraphOf<Args extends readonly AnyEdges[]> = Ends<Args[number]["~edges"]>;
 
-interface Typed {
+/** A node of which nothing is known but that it has phantom types. */
+export interface Typed {
   readonly "~node"?: unknown;
 }
 

@@ -38,7 +38,7 @@ export function connect(from: AnyNode, targets: readonly AnyNode[]): EdgePair[] 
 }
 
 /** The connections from each of several nodes to all of others. */
-type ConnectionsFrom<From, To extends { readonly name: string }> =
+export type ConnectionsFrom<From, To extends { readonly name: string }> =
   From extends NodeRef<infer Name, never, unknown, infer Resources>
     ? ConnectionOf<Name, From, Exclude<To["name"], Name>, To, Resources>
     : never;

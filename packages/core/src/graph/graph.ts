@@ -9,6 +9,7 @@ export type SomeNode = FlowNode<string, never, unknown, never, boolean>;
 
 /** A cycle that was not allowed. `path` shows it: first and last are the same node. */
 export class CycleError extends TypeError {
+  /** Tells the error apart in logs. */
   override readonly name = "CycleError";
   readonly path: readonly string[];
 

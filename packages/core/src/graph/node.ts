@@ -46,8 +46,8 @@ export interface NodeInit {
 }
 
 /**
- * A named async function with its schemas and policy: the vertex of a graph. Made by {@link node} and
- * {@link payloadNode}; a definition only, it holds no state and may be used in several flows.
+ * A named async function with its schemas and policy: the vertex of a graph. Made by `node` and
+ * `payloadNode`; a definition only, it holds no state and may be used in several flows.
  */
 export class FlowNode<
   out Name extends string,
@@ -191,6 +191,12 @@ export function node<const Name extends string, Input, Returned, Resources = unk
   name: Name,
   handler: (message: Message<Input>, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources>;
+/**
+ * Makes a node whose input and output schemas say what it takes and sends. Its handler is given the message
+ * as the input schema returned it.
+ *
+ * @throws TypeError, RangeError when name, handler, schema or policy are unusable
+ */
 export function node<
   const Name extends string,
   Input extends Schema<unknown, unknown>,
@@ -204,6 +210,11 @@ export function node<
     ctx: Context<Resources, SchemaInput<Output>>,
   ) => HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>,
 ): FlowNode<Name, SchemaInput<Input>, SchemaOutput<Output>, Resources, Loops>;
+/**
+ * Makes a node whose input schema says what it takes; what it sends is what its handler returns.
+ *
+ * @throws TypeError, RangeError when name, handler, schema or policy are unusable
+ */
 export function node<
   const Name extends string,
   Input extends Schema<unknown, unknown>,
@@ -214,6 +225,11 @@ export function node<
   options: NodeOptions<Name, Loops> & WithInput<Input> & { readonly output?: undefined },
   handler: (message: Message<SchemaOutput<Input>>, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, SchemaInput<Input>, PayloadOf<Awaited<Returned>>, Resources, Loops>;
+/**
+ * Makes a node whose output schema says what it sends; what it takes is what its handler declares.
+ *
+ * @throws TypeError, RangeError when name, handler, schema or policy are unusable
+ */
 export function node<
   const Name extends string,
   Input,
@@ -227,6 +243,11 @@ export function node<
     ctx: Context<Resources, SchemaInput<Output>>,
   ) => HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>,
 ): FlowNode<Name, Input, SchemaOutput<Output>, Resources, Loops>;
+/**
+ * Makes a node with a policy or a loop and no schemas: what it takes and sends is what its handler declares.
+ *
+ * @throws TypeError, RangeError when name, handler or policy are unusable
+ */
 export function node<
   const Name extends string,
   Input,
@@ -255,6 +276,12 @@ export function payloadNode<const Name extends string, Input, Returned, Resource
   name: Name,
   handler: (payload: Input, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources>;
+/**
+ * Makes a node whose input and output schemas say what it takes and sends. Its handler is given the payload
+ * as the input schema returned it.
+ *
+ * @throws TypeError, RangeError when name, handler, schema or policy are unusable
+ */
 export function payloadNode<
   const Name extends string,
   Input extends Schema<unknown, unknown>,
@@ -268,6 +295,11 @@ export function payloadNode<
     ctx: Context<Resources, SchemaInput<Output>>,
   ) => HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>,
 ): FlowNode<Name, SchemaInput<Input>, SchemaOutput<Output>, Resources, Loops>;
+/**
+ * Makes a node whose input schema says what it takes; what it sends is what its handler returns.
+ *
+ * @throws TypeError, RangeError when name, handler, schema or policy are unusable
+ */
 export function payloadNode<
   const Name extends string,
   Input extends Schema<unknown, unknown>,
@@ -278,6 +310,11 @@ export function payloadNode<
   options: NodeOptions<Name, Loops> & WithInput<Input> & { readonly output?: undefined },
   handler: (payload: SchemaOutput<Input>, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, SchemaInput<Input>, PayloadOf<Awaited<Returned>>, Resources, Loops>;
+/**
+ * Makes a node whose output schema says what it sends; what it takes is what its handler declares.
+ *
+ * @throws TypeError, RangeError when name, handler, schema or policy are unusable
+ */
 export function payloadNode<
   const Name extends string,
   Input,
@@ -291,6 +328,11 @@ export function payloadNode<
     ctx: Context<Resources, SchemaInput<Output>>,
   ) => HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>,
 ): FlowNode<Name, Input, SchemaOutput<Output>, Resources, Loops>;
+/**
+ * Makes a node with a policy or a loop and no schemas: what it takes and sends is what its handler declares.
+ *
+ * @throws TypeError, RangeError when name, handler or policy are unusable
+ */
 export function payloadNode<
   const Name extends string,
   Input,

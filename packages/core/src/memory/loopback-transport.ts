@@ -11,6 +11,7 @@ import type { StreamItem } from "../trace/stream-sink.ts";
 
 /** The part of a flow that the transport calls: any running `Flow`. */
 export interface LoopbackAgent {
+  /** Runs the skill on a payload and yields chunks and results as they come, as `Flow.stream` does. */
   stream(input: never, options: EmitOptions<never>): AsyncIterable<StreamItem<unknown>>;
 }
 
@@ -31,12 +32,24 @@ export class LoopbackTransport implements RemoteTransport {
     return this.#tasks.size;
   }
 
+  /**
+   * Calls a skill and resolves with its first result when its trace has ended.
+   *
+   * @throws TypeError when there is no such skill
+   * @throws FlowError the reason when the skill's trace did not complete
+   */
   async send(request: RemoteCallRequest): Promise<RemoteCallResult> {
     let last: RemoteStreamEvent | undefined;
     for await (const event of this.stream(request)) last = event;
     return { result: last?.result, taskId: last?.taskId, contextId: last?.contextId };
   }
 
+  /**
+   * Calls a skill and yields the ids of its task, the texts of its chunks, and last its first result.
+   *
+   * @throws TypeError when there is no such skill
+   * @throws FlowError the reason when the skill's trace did not complete
+   */
   async *stream(request: RemoteCallRequest): AsyncGenerator<RemoteStreamEvent, void, undefined> {
     const { message, skill, agentUrl, signal } = request;
     const agent = Object.hasOwn(this.#skills, skill) ? this.#skills[skill] : undefined;
@@ -79,6 +92,7 @@ export class LoopbackTransport implements RemoteTransport {
     }
   }
 
+  /** Cancels the trace that works for a task; a task that is over or unknown is left alone. */
   async cancel(task: { readonly agentUrl: string; readonly taskId: string }): Promise<void> {
     this.#tasks
       .get(task.taskId)

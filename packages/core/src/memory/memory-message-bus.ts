@@ -11,6 +11,11 @@ export interface BusFilter {
 export class MemoryMessageBus implements MessageBus {
   readonly #subscribers = new Set<{ readonly filter: BusFilter; readonly receive: (envelope: BusEnvelope) => void }>();
 
+  /**
+   * Calls the subscribers for each envelope in turn, in the order in which they subscribed.
+   *
+   * @throws AggregateError of what subscribers threw, after all have been called
+   */
   async publish(batch: readonly BusEnvelope[]): Promise<void> {
     const failures: unknown[] = [];
     for (const envelope of batch) {

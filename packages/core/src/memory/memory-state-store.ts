@@ -36,6 +36,7 @@ export class MemoryStateStore implements StateStore {
     requireInteger("maxEventsPerTrace", this.#maxEventsPerTrace, 1);
   }
 
+  /** Keeps events in the given order; beyond the limits the oldest go. */
   async saveEvents(batch: readonly StoredEvent[]): Promise<void> {
     for (const event of batch) {
       const kept = this.#touch(event);
@@ -46,6 +47,12 @@ export class MemoryStateStore implements StateStore {
     }
   }
 
+  /**
+   * A page of a trace's events, oldest first; an empty one for a trace that is not known.
+   *
+   * @throws TypeError when the cursor is not one of this store
+   * @throws TypeError, RangeError when the limit is not a whole number of 1 or more
+   */
   async loadHistory(query: HistoryQuery): Promise<HistoryPage> {
     const { cursor, limit = 1000 } = query;
     requireInteger("limit", limit, 1);
@@ -60,10 +67,12 @@ export class MemoryStateStore implements StateStore {
     return { events, cursor: isLast ? undefined : String(kept.dropped + start + events.length) };
   }
 
+  /** Keeps a binding; one of the same trace, node, agent and task is replaced. */
   async saveRemoteBinding(binding: RemoteBinding): Promise<void> {
     this.#touch(binding).bindings.set(JSON.stringify([binding.node, binding.agentUrl, binding.taskId]), binding);
   }
 
+  /** The bindings of a trace in the order in which they were first kept; none for a trace that is not known. */
   async findRemoteBindings(key: TraceKey): Promise<readonly RemoteBinding[]> {
     return [...(this.#traces.get(keyOf(key))?.bindings.values() ?? [])];
   }

@@ -2,7 +2,8 @@ import type { FlowError } from "../foundation/flow-error.ts";
 import type { FinalAnswer } from "./controller.ts";
 import type { Message } from "./message.ts";
 
-interface OutcomeBase<Result> {
+/** What every outcome tells. */
+export interface OutcomeBase<Result> {
   readonly traceId: string;
   readonly tenant: string;
   /** What reached the Rookery before the end, in order of arrival. */

@@ -11,7 +11,7 @@ import { FlowNode } from "../graph/node.ts";
 import type { NodePolicy } from "../graph/node-policy.ts";
 import type { Message } from "../message/message.ts";
 
-/** How {@link joinK} gathers. */
+/** How `joinK` gathers. */
 export interface JoinOptions<Input extends Schema<unknown, unknown>> {
   /** The type of the gathered payloads; `shape<Found>()` where nothing is to be checked. */
   readonly input?: Input;
@@ -47,11 +47,22 @@ export function joinK<const Name extends string, Item, const Count extends numbe
   count: Count,
   options?: JoinOptions<Schema<unknown, unknown>> & { readonly input?: undefined; readonly whenShort?: "fail" },
 ): FlowNode<Name, Item, Group<Item, Count>>;
+/**
+ * Gathers payloads that a schema checks, one by one; the type of the array knows its length.
+ *
+ * @throws TypeError, RangeError when count or options are unusable
+ */
 export function joinK<const Name extends string, Input extends Schema<unknown, unknown>, const Count extends number>(
   name: Name,
   count: Count,
   options: JoinOptions<Input> & { readonly input: Input; readonly whenShort?: "fail" },
 ): FlowNode<Name, SchemaInput<Input>, Group<SchemaOutput<Input>, Count>>;
+/**
+ * Gathers groups whose length differs: the count comes from a group's first message, or a group that stays
+ * short is sent on.
+ *
+ * @throws TypeError, RangeError when count or options are unusable
+ */
 export function joinK<const Name extends string, Input extends Schema<unknown, unknown>>(
   name: Name,
   count: number | ((first: Message<SchemaInput<Input>>) => number),

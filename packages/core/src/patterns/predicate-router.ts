@@ -29,13 +29,18 @@ export interface MissingTargets<Names> {
   readonly "this router chooses targets that it is not connected to": Names;
 }
 
-type Unconnected<Chosen, Connected> = string extends Chosen ? never : Exclude<Chosen, Connected>;
+/** What a router can choose and is not connected to; never where the compiler cannot tell. */
+export type Unconnected<Chosen, Connected> = string extends Chosen ? never : Exclude<Chosen, Connected>;
 
 /** A router made by {@link predicateRouter}: its `to` must name every target that the predicate can choose. */
 export interface PredicateRouter<Name extends string, Payload, Chosen> extends Omit<
   FlowNode<Name, Payload, Payload>,
   "to"
 > {
+  /**
+   * Connects the router with its successors, in declared order. Where the predicate can choose a node that is
+   * not among them, the result names it and `create` does not accept it.
+   */
   to<const Next extends readonly NodeAccepting<Payload, Name>[]>(
     ...targets: Next
   ): [Unconnected<Chosen, Next[number]["name"]>] extends [never]
@@ -88,7 +93,7 @@ export function requireRouterOptions(name: string, options: RouterOptions, known
 }
 
 /** Routers check nothing: their targets do. */
-export const ROUTER_POLICY = { validate: "none" } as const;
+const ROUTER_POLICY = { validate: "none" } as const;
 
 /** Sends a message where a router wants it, after asking its policy. */
 export async function sendRouted(

@@ -21,6 +21,7 @@ export type RoutingDecision = string | readonly string[] | null | undefined;
  * Changes what routers decide, without changing the graph: it may narrow, replace or drop (`null`, `[]`).
  */
 export interface RoutingPolicy {
+  /** Decides where one message goes, before it is sent. What it throws fails the router's attempt. */
   select(request: RoutingRequest): RoutingDecision | Promise<RoutingDecision>;
 }
 
@@ -72,6 +73,7 @@ export class DictRoutingPolicy implements RoutingPolicy {
     return new DictRoutingPolicy(parseMapping(text, `environment variable "${variable}"`), options);
   }
 
+  /** The entry of the message's key, the default where there is none. */
   select(request: RoutingRequest): RoutingDecision {
     const key = this.#key(request);
     const entry = key === undefined ? undefined : this.#mapping.get(key);

@@ -14,7 +14,7 @@ import {
 } from "./predicate-router.ts";
 
 /** A node that takes one variant of a union and is named after it. */
-type VariantNode<Union, Key extends keyof Union> = Union extends unknown
+export type VariantNode<Union, Key extends keyof Union> = Union extends unknown
   ? { readonly name: Union[Key]; readonly "~node"?: Pick<NodeTypes<Union, unknown, never>, "input"> | undefined }
   : never;
 
@@ -23,6 +23,10 @@ export interface UnionRouter<Name extends string, Input, Union, Key extends keyo
   FlowNode<Name, Input, Union>,
   "to"
 > {
+  /**
+   * Connects the router with a node for each variant. Where a variant has none, the result names it and
+   * `create` does not accept it.
+   */
   to<const Next extends readonly VariantNode<Union, Key>[]>(
     ...targets: Next
   ): [Exclude<Union[Key], Next[number]["name"]>] extends [never]

@@ -24,5 +24,6 @@ export interface BusEnvelope {
  * time, after acceptance; a call that fails is logged and never stops the flow.
  */
 export interface MessageBus {
+  /** Publishes envelopes in the given order. A batch that was rejected is not repeated. */
   publish(batch: readonly BusEnvelope[]): Promise<void>;
 }

@@ -51,8 +51,10 @@ export interface HistoryPage {
 export interface StateStore {
   /** Keeps events in the given order. */
   saveEvents(batch: readonly StoredEvent[]): Promise<void>;
+  /** A page of a trace's events, oldest first; an empty one for a trace that is not known. */
   loadHistory(query: HistoryQuery): Promise<HistoryPage>;
   /** Keeps a binding; one of the same trace, node and task is replaced. */
   saveRemoteBinding(binding: RemoteBinding): Promise<void>;
+  /** The bindings kept for a trace; none for a trace that is not known. */
   findRemoteBindings(key: TraceKey): Promise<readonly RemoteBinding[]>;
 }

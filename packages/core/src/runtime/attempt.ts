@@ -1,3 +1,4 @@
+import type { Moment } from "../foundation/clock.ts";
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { onAbort } from "../foundation/abort.ts";
 import { requireNumber } from "../foundation/options.ts";
@@ -102,8 +103,8 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   slot: Slot = Slot.NONE;
   /** How many messages it has sent so far. */
   outputs = 0;
-  /** The clock's `now()` when the handler was called, to within a turn unless somebody watches. */
-  startedAt: number | undefined;
+  /** When the handler was called, to within a turn unless somebody watches. */
+  started: Moment | undefined;
   extras: AttemptExtras | null = null;
   nextInLane: this | null = null;
   nextOfTrace: TraceMember | null = null;

@@ -33,8 +33,7 @@ export class Dispatch {
 
   /** Whether a message may be handled at once; `isInner` if it comes from within the node's ring. */
   mayStart(worker: Worker, trace: Trace | undefined, isInner: boolean): boolean {
-    if (worker.running >= worker.concurrency || worker.inbox.ready !== 0 || worker.returning.length !== 0) return false;
-    if (worker.outer !== undefined && !isInner && (worker.outer.ready !== 0 || !worker.mayEnterRing)) return false;
+    if (!worker.hasSlot(isInner)) return false;
     return trace === undefined || !worker.isOrdered || !this.occupies(trace, worker);
   }
 
@@ -53,14 +52,23 @@ export class Dispatch {
 
   /** Gives a message the slot it may have and runs it soon. */
   launch(attempt: Attempt): void {
-    this.launchNow(attempt);
+    this.#takeSlot(attempt);
+    this.#ready.push(attempt);
     this.#flushSoon();
   }
 
-  /** Gives a message the slot it may have; the caller flushes. */
-  launchNow(attempt: Attempt): void {
+  /** Gives a message the slot it may have and runs it now, unless others are being run. */
+  runNow(attempt: Attempt): void {
     this.#takeSlot(attempt);
-    this.#ready.push(attempt);
+    if (this.#isFlushing || this.#engine.scheduler.ready !== undefined) {
+      this.#ready.push(attempt);
+      this.flush();
+      return;
+    }
+    this.#isFlushing = true;
+    void this.#drive(attempt);
+    this.#isFlushing = false;
+    this.flush();
   }
 
   /** Puts a message in its node's waiting line. */
@@ -275,7 +283,7 @@ export class Dispatch {
       let value: unknown;
       try {
         if (engine.isWatched) engine.started(attempt);
-        else attempt.startedAt = engine.turnTime;
+        else attempt.started = engine.turn;
         if (worker.timeoutMs !== undefined) engine.failing.armTimeout(attempt, worker.timeoutMs);
         if (worker.checkInput !== undefined) {
           let checked = worker.checkInput(attempt.message);
@@ -354,7 +362,8 @@ export class Dispatch {
         target.node.gathering !== undefined ||
         trace.fetching > 0 ||
         target.ring !== undefined ||
-        !this.mayStart(target, trace, false)
+        // of a trace with a single message nothing can be at the other node
+        !(trace.live === 1 ? target.hasSlot(false) : this.mayStart(target, trace, false))
       )
         return null;
     }

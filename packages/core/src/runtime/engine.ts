@@ -1,4 +1,4 @@
-import type { Clock } from "../foundation/clock.ts";
+import { type Clock, Moment } from "../foundation/clock.ts";
 import { onAbort } from "../foundation/abort.ts";
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { createIdSource } from "../foundation/ids.ts";
@@ -91,7 +91,7 @@ export class Engine {
   isEnding = false;
   /** Numbers the traces; shared with playbooks, so that records tell them apart. */
   readonly runs: { next: number };
-  #turnTime: number | undefined;
+  #turn: Moment | undefined;
   readonly #hasWeights: boolean;
   readonly #tenantHeaders = new Map<string, MessageHeaders>();
 
@@ -199,26 +199,29 @@ export class Engine {
     return headers;
   }
 
-  /** The clock's `now()` at the first look in this turn of the event loop: good enough for latencies of errors. */
-  get turnTime(): number {
-    if (this.#turnTime === undefined) {
-      this.#turnTime = this.clock.now();
-      this.scheduler.nextTurn(() => {
-        this.#turnTime = undefined;
-      });
-    }
-    return this.#turnTime;
+  /** The moment of the first look at the clock in this turn of the event loop: good enough for most purposes. */
+  get turn(): Moment {
+    return this.#turn ?? this.#beginTurn();
+  }
+
+  #beginTurn(): Moment {
+    const moment = new Moment(this.clock.now(), this.clock.epochNow());
+    this.#turn = moment;
+    this.scheduler.nextTurn(() => {
+      this.#turn = undefined;
+    });
+    return moment;
   }
 
   /** A handler is about to be called. */
   started(attempt: Attempt): void {
     const { queuedAt } = attempt.more;
-    attempt.startedAt = this.clock.now();
+    attempt.started = new Moment(this.clock.now(), 0);
     this.ledger.started(attempt);
     if (!this.reporter.hasListeners) return;
     this.reporter.node(attempt, {
       type: "node_start",
-      queueMs: queuedAt === undefined ? 0 : attempt.startedAt - queuedAt,
+      queueMs: queuedAt === undefined ? 0 : attempt.started.now - queuedAt,
     });
   }
 
@@ -364,7 +367,7 @@ export class Engine {
     const { worker, more } = attempt;
     const now = this.clock.now();
     const { queuedAt, returnedAt = now } = more;
-    const { startedAt = now } = attempt;
+    const startedAt = attempt.started?.now ?? now;
     if (worker.node.kind === "router" && attempt.outputs === 0) {
       this.reporter.node(attempt, { type: "route_drop", reason: "the router chose no successor" });
     }

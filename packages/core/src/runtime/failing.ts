@@ -1,4 +1,5 @@
 import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { Moment } from "../foundation/clock.ts";
 import { isRetryable, retryDelay } from "../attempt/retry.ts";
 import { Attempt, State } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
@@ -23,7 +24,7 @@ export class Failing {
   /** Starts the clock of an attempt. */
   armTimeout(attempt: Attempt, timeoutMs: number): void {
     const startedAt = this.#engine.clock.now();
-    attempt.startedAt = startedAt;
+    attempt.started = new Moment(startedAt, 0);
     attempt.more.timer = this.#engine.timers.at(startedAt + timeoutMs, () => this.#timedOut(attempt, timeoutMs));
   }
 
@@ -142,7 +143,7 @@ export class Failing {
     details?: FlowError["details"],
   ): FlowError {
     const { worker, trace } = attempt;
-    const { startedAt } = attempt;
+    const startedAt = attempt.started?.now;
     const error = new FlowError({
       code,
       message,

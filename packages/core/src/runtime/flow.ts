@@ -434,7 +434,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       payload: base === undefined ? input : base.payload,
       headers,
       traceId: traceId ?? base?.traceId ?? engine.newId(),
-      createdAt: base?.createdAt ?? engine.clock.epochNow(),
+      createdAt: base?.createdAt ?? engine.turn.epoch,
       deadlineAt,
       meta: meta === undefined ? base?.meta : { ...base?.meta, ...meta },
     });
@@ -535,7 +535,7 @@ function carriedFrom(
   headers: MessageHeaders,
   deadlineAt: number | undefined,
 ): Message {
-  const createdAt = engine.clock.epochNow();
+  const createdAt = engine.turn.epoch;
   return new Message(
     { payload, headers, traceId: engine.newId(), createdAt, deadlineAt, meta: EMPTY_META },
     FROM_MESSAGE,

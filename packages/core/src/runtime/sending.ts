@@ -55,8 +55,7 @@ export class Sending {
     const high = mixHigh(lineageSeed, trace.run | 0, edge.index, output);
     const low = mixLow(lineageSeed, trace.run | 0, edge.index, output);
     this.#engine.ledger.expected(trace);
-    this.#engine.dispatch.launchNow(new Attempt(worker, trace, message, null, high, low, 1));
-    this.#engine.dispatch.flush();
+    this.#engine.dispatch.runNow(new Attempt(worker, trace, message, null, high, low, 1));
     return true;
   }
 

@@ -152,6 +152,12 @@ export class Worker {
     return this.inbox.size + (this.outer?.size ?? 0);
   }
 
+  /** Whether a slot is free and nobody else is entitled to it; `isInner` for a message from within its ring. */
+  hasSlot(isInner: boolean): boolean {
+    if (this.running >= this.concurrency || this.inbox.ready !== 0 || this.returning.length !== 0) return false;
+    return this.outer === undefined || isInner || (this.outer.ready === 0 && this.mayEnterRing);
+  }
+
   /** Where a message that came over `edge` waits. */
   queueOf(edge: Edge | null): FairQueue<Attempt> {
     return this.outer === undefined || edge === null || edge.isInner ? this.inbox : this.outer;

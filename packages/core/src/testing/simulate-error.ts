@@ -5,7 +5,7 @@ import type { Context } from "../graph/handler.ts";
 import { wrapHandler } from "../graph/node.ts";
 import type { Message } from "../message/message.ts";
 
-/** How the handler made by {@link simulateError} behaves. */
+/** How the handler made by `simulateError` behaves. */
 export interface SimulatedHandler<Result> {
   /** How many attempts fail before one succeeds. @defaultValue 1 */
   readonly failTimes?: number;
@@ -15,7 +15,7 @@ export interface SimulatedHandler<Result> {
   readonly perTrace?: boolean;
 }
 
-/** When a node fails that {@link simulateError} was given. */
+/** When a node fails that `simulateError` was given. */
 export interface SimulatedFault {
   /** What is thrown. */
   readonly error: unknown;
@@ -26,14 +26,11 @@ export interface SimulatedFault {
 }
 
 /**
- * Models failures. Given a name and a code, makes a handler that fails at first and then succeeds. Given
- * a node, makes that node fail at chosen attempts in every flow run from now on, and returns how to end
- * that.
+ * Models failures. Given a name and a code, makes a handler that fails at first and then succeeds.
  *
  * @example
  * ```ts
  * const flaky = node({ name: "flaky", policy: { maxRetries: 3 } }, simulateError("flaky", "NODE_EXCEPTION", { failTimes: 2, result: "ok" }));
- * const mend = simulateError(embed, { error: new Error("busy"), onAttempt: 1 });
  * ```
  */
 export function simulateError<Result = Message>(
@@ -41,6 +38,16 @@ export function simulateError<Result = Message>(
   code: FlowErrorCode,
   options?: SimulatedHandler<Result>,
 ): (message: Message, ctx: Context) => Promise<Result>;
+/**
+ * Makes a node fail at chosen attempts, in every flow that runs it from now on.
+ *
+ * @example
+ * ```ts
+ * const mend = simulateError(embed, { error: new Error("busy"), onAttempt: 1 });
+ * ```
+ * @returns a function that ends that
+ * @throws TypeError, RangeError when an attempt is not a whole number of 1 or more
+ */
 export function simulateError(node: AnyNode, fault: SimulatedFault): () => void;
 export function simulateError(
   target: string | AnyNode,

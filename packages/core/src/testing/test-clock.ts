@@ -24,14 +24,22 @@ export class TestClock implements Clock {
     this.#epoch = epochMs;
   }
 
+  /** Milliseconds by which the clock has been advanced, from 0. */
   now(): number {
     return this.#now;
   }
 
+  /** Milliseconds since the Unix epoch: the start plus what the clock has been advanced by. */
   epochNow(): number {
     return this.#epoch + this.#now;
   }
 
+  /**
+   * Has `callback` called once by the `advance` that reaches `delayMs` from now; timers due at the same time in
+   * the order in which they were set.
+   *
+   * @returns a function that takes the call back
+   */
   setTimer(callback: () => void, delayMs: number): () => void {
     const pending: Pending = { dueAt: this.#now + Math.max(0, delayMs), order: this.#count++, callback };
     this.#pending.add(pending);

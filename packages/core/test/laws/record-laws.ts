@@ -2,8 +2,8 @@ import { type Message, OPEN_SEA, type RecordedOutput, ROOKERY, type TraceRecord 
 
 /** What the laws need to know of a graph. */
 export interface LawShape {
-  /** The nodes that get every message from outside. */
-  readonly entries: readonly string[];
+  /** The nodes that get a message from outside together with `entry`. */
+  entriesWith(entry: string): readonly string[];
   isOrdered(node: string): boolean;
   /** How many messages a join must gather; none where it may stay short. */
   groupSize(node: string): number | undefined;
@@ -33,7 +33,7 @@ class Run {
   /** What each message that was sent has reached, by its sender. */
   readonly sendings = new Map<string, Map<Message, string[]>>();
   readonly results = new Set<string>();
-  /** Parked in a join by the very act that sent it, of which the sender's record tells later. */
+  /** Taken by a join or a fetch in the very act that sent it, of which the sender's record tells next. */
   readonly foretold = new Map<string, Item>();
   hasEnded = false;
 }
@@ -74,12 +74,15 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
     }
     return undefined;
   };
+  const foretell = (where: Where): void =>
+    void run.foretold.set(lineage, { node, source: "", parent: "", message: undefined, where, attempt: 0 });
 
   switch (record.type) {
     case "accepted":
       accept(run, OPEN_SEA, "", { node, lineage, message: record.message }, complain);
       return;
     case "started": {
+      for (const foretold of run.foretold.keys()) complain("L1", `no record tells where message ${foretold} came from`);
       const started = move(["on its edge"], "in an attempt");
       if (started === undefined) return;
       if (record.attempt !== started.attempt + 1) complain("L1", `attempt ${started.attempt + 1} was due`);
@@ -100,7 +103,7 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
       if (record.why === "backoff") {
         move(["in an attempt"], "in backoff");
       } else if (item === undefined) {
-        run.foretold.set(lineage, { node, source: "", parent: "", message: undefined, where: "in a join", attempt: 0 });
+        foretell("in a join");
       } else {
         move(["on its edge"], "in a join");
       }
@@ -110,7 +113,8 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
       else gather(run, node, lineage, shape, complain);
       return;
     case "fetched":
-      move(["on its edge"], "over");
+      if (item === undefined) foretell("over");
+      else move(["on its edge"], "over");
       return;
     case "dropped":
       move(["on its edge", "in backoff", "in a join"], "over");
@@ -176,7 +180,10 @@ function end(run: Run, shape: LawShape, complain: Complain): void {
   for (const [parent, sent] of run.sendings) {
     const sender = run.items.get(parent);
     for (const [message, reached] of sent) {
-      const wanted = parent === "" ? shape.entries : shape.targets(sender?.node ?? "", sender?.message, message);
+      const wanted =
+        parent === ""
+          ? shape.entriesWith(reached[0] ?? "")
+          : shape.targets(sender?.node ?? "", sender?.message, message);
       if (wanted !== undefined && [...wanted].sort().join() !== [...reached].sort().join())
         complain(
           "L5",

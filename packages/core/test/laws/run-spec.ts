@@ -45,6 +45,8 @@ export interface RunSpec {
   readonly seed: number;
   readonly nodes: readonly NodeSpec[];
   readonly allowCycles: boolean;
+  /** Without nodes that take several messages together, what a trace does is known beforehand. */
+  readonly isExact: boolean;
   readonly queueMaxSize: number;
   readonly streamWindow: number;
   readonly rookeryMaxSize: number;
@@ -57,17 +59,20 @@ const share = fc.constantFrom(0, 0, 20, 60);
 
 const nodeSpec: fc.Arbitrary<NodeSpec> = fc.record({
   kind: fc.constantFrom<NodeSpec["kind"][]>("plain", "bare", "plain", "router", "loop", "join", "fetcher", "playbook"),
-  parents: fc.array(fc.nat(9), { maxLength: 3 }),
+  parents: fc.oneof(
+    { weight: 6, arbitrary: fc.array(fc.nat(9), { minLength: 1, maxLength: 3 }) },
+    { weight: 1, arbitrary: fc.constant([]) },
+  ),
   back: fc.option(fc.nat(9), { nil: undefined, freq: 2 }),
   concurrency: fc.integer({ min: 1, max: 4 }),
   ordering: fc.constantFrom<NodeSpec["ordering"][]>("trace", "trace", "none"),
   maxRetries: fc.integer({ min: 0, max: 2 }),
   backoffBaseMs: fc.constantFrom(0, 5, 20),
-  timeoutMs: fc.option(fc.constantFrom(10, 40), { nil: undefined, freq: 2 }),
+  timeoutMs: fc.constantFrom(undefined, undefined, undefined, 10, 40),
   slow: share,
-  failing: fc.constantFrom(0, 0, 0, 5, 15),
+  failing: fc.constantFrom(0, 0, 0, 0, 3, 12),
   emitting: share,
-  silent: fc.constantFrom(0, 0, 10),
+  silent: fc.constantFrom(0, 0, 0, 10),
   gather: fc.record({
     count: fc.integer({ min: 1, max: 3 }),
     timeoutMs: fc.option(fc.constant(20), { nil: undefined, freq: 2 }),
@@ -80,33 +85,37 @@ const traceSpec: fc.Arbitrary<TraceSpec> = fc.record({
   tenant: fc.constantFrom("ada", "bob", "cy"),
   traceId: fc.option(fc.constantFrom("shared-1", "shared-2"), { nil: undefined, freq: 3 }),
   priority: fc.integer({ min: 0, max: 2 }),
-  fuel: fc.integer({ min: 0, max: 14 }),
-  timeoutMs: fc.option(fc.constantFrom(0, 6, 30, 100), { nil: undefined, freq: 4 }),
+  fuel: fc.integer({ min: 0, max: 80 }),
+  timeoutMs: fc.oneof(
+    { weight: 7, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: fc.constantFrom(0, 6, 30, 100) },
+  ),
   messages: fc.integer({ min: 1, max: 4 }),
   fetches: fc.integer({ min: 0, max: 3 }),
-  change: fc.constantFrom<TraceSpec["change"][]>(
-    "nothing",
-    "nothing",
-    "nothing",
-    "cancel",
-    "signal",
-    "leave",
-    "detach",
-    "abort first",
+  change: fc.oneof(
+    { weight: 5, arbitrary: fc.constant<TraceSpec["change"]>("nothing") },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom<TraceSpec["change"][]>("cancel", "signal", "leave", "detach", "abort first"),
+    },
   ),
 });
 
 /** Random graphs, callers and seeds for the schedule. */
 export const runSpec: fc.Arbitrary<RunSpec> = fc.record({
-  seed: fc.integer({ min: 0, max: 0x7fffffff }),
+  seed: fc.nat(),
   nodes: fc.array(nodeSpec, { minLength: 2, maxLength: 10 }),
   allowCycles: fc.boolean(),
+  isExact: fc.boolean(),
   queueMaxSize: fc.integer({ min: 1, max: 4 }),
   streamWindow: fc.integer({ min: 1, max: 3 }),
   rookeryMaxSize: fc.integer({ min: 1, max: 4 }),
   emitErrorsToRookery: fc.boolean(),
-  traces: fc.array(traceSpec, { minLength: 1, maxLength: 8 }),
-  stop: fc.option(fc.record({ drainMs: fc.constantFrom(0, 10, 1000) }), { nil: undefined, freq: 5 }),
+  traces: fc.array(traceSpec, { minLength: 2, maxLength: 8 }),
+  stop: fc.oneof(
+    { weight: 7, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: fc.record({ drainMs: fc.constantFrom(0, 10, 1000) }) },
+  ),
 });
 
 /** A graph as it comes out of a {@link RunSpec}: nodes by place, with the places they lead to. */
@@ -122,7 +131,8 @@ export interface Shape {
 }
 
 /** Routers and joins have policies of their own. */
-function asItIsRun(node: NodeSpec): NodeSpec {
+function asItIsRun(node: NodeSpec, isExact: boolean): NodeSpec {
+  if (isExact && (node.kind === "join" || node.kind === "fetcher")) return { ...node, kind: "plain" };
   if (node.kind === "router") return { ...node, maxRetries: 0, timeoutMs: undefined, ordering: "trace" };
   return node.kind === "join" ? { ...node, maxRetries: 0, timeoutMs: undefined } : node;
 }
@@ -130,7 +140,7 @@ function asItIsRun(node: NodeSpec): NodeSpec {
 /** Connects the nodes of a spec. */
 export function shapeOf(spec: RunSpec): Shape {
   const { allowCycles, seed } = spec;
-  const nodes = spec.nodes.map(asItIsRun);
+  const nodes = spec.nodes.map((node) => asItIsRun(node, spec.isExact));
   const onward: number[][] = nodes.map(() => []);
   const connect = (from: number, to: number): void => {
     if (!onward[from]?.includes(to)) onward[from]?.push(to);

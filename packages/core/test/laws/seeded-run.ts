@@ -327,7 +327,8 @@ class SeededRun {
   #checkRun(records: readonly TraceRecord[]): void {
     const last = records.at(-1);
     const first = records.flatMap((record) => (record.type === "accepted" ? [record] : []));
-    if (last?.type !== "ended" || first.some(({ node }) => !node.startsWith("n"))) return;
+    // a playbook's own traces, and those of which nothing was accepted, have no script
+    if (last?.type !== "ended" || first.length === 0 || first.some(({ node }) => !node.startsWith("n"))) return;
     const { status } = last.outcome;
     count(this.#statuses, status);
     if (!this.#shape.isExact) return;
@@ -410,7 +411,7 @@ function lawShapeOf(shape: Shape): LawShape {
   const nodeOf = (name: string): NodeSpec | undefined =>
     name.startsWith("n") ? shape.nodes[placeOf(name)] : undefined;
   return {
-    entries: shape.entries.map(nameOf),
+    entriesWith: (entry) => (nodeOf(entry) === undefined ? [entry] : shape.entries.map(nameOf)),
     isOrdered: (name) => nodeOf(name)?.ordering !== "none",
     groupSize(name) {
       const node = nodeOf(name);
