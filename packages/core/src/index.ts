@@ -84,6 +84,7 @@ export type {
   EmitOptions,
   ExternalTask,
   FetchOptions,
+  RunArguments,
   RunOptions,
   StreamOptions,
   TraceOptions,
@@ -164,4 +165,3 @@ export type { ConnectionsFrom, EdgePair } from "./graph/edges.ts";
 export type { WithInput, WithOutput } from "./graph/node.ts";
 export type { Unconnected } from "./patterns/predicate-router.ts";
 export type { VariantNode } from "./patterns/union-router.ts";
-export type { RookeryItem } from "./runtime/rookery.ts";

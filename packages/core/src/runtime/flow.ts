@@ -18,7 +18,7 @@ import type { CancelReport } from "./ending.ts";
 import { Engine, type StopReport } from "./engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "./flow-options.ts";
 import { type FlowStats, statsOf } from "./flow-stats.ts";
-import type { FetchWish, RookeryItem } from "./rookery.ts";
+import type { FetchWish } from "./rookery.ts";
 import { registerPlaybook } from "./playbooks.ts";
 import { TraceReader } from "./trace-reader.ts";
 import type { Edge } from "./worker.ts";
@@ -80,7 +80,8 @@ export type RunOptions<Resources> = {
   readonly registry?: ModelRegistry;
 } & (unknown extends Resources ? { readonly resources?: unknown } : { readonly resources: Resources });
 
-type RunArguments<Resources> = unknown extends Resources
+/** The arguments of `run`: its options may be left out when no handler needs resources. */
+export type RunArguments<Resources> = unknown extends Resources
   ? [options?: RunOptions<Resources>]
   : [options: RunOptions<Resources>];
 
@@ -260,14 +261,14 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    * @throws FlowError the trace's error when it ended without a result; `TRACE_UNKNOWN`, `WAIT_TIMEOUT`,
    * `WAIT_ABORTED`, `FLOW_STOPPED`
    */
-  async fetch(options: FetchOptions = {}): Promise<RookeryItem & (Message<Result> | FlowError)> {
+  async fetch(options: FetchOptions = {}): Promise<Message<Result> | FlowError> {
     const engine = this.#running();
     requireKnownKeys("fetch", options, ["traceId", "tenant", "from", "timeoutMs", "signal"]);
-    return (await engine.rookery.fetch(this.#wish(options))) as RookeryItem & (Message<Result> | FlowError);
+    return (await engine.rookery.fetch(this.#wish(options))) as Message<Result> | FlowError;
   }
 
   /** {@link Flow.fetch} from whichever of the given exit nodes has a result first. */
-  fetchAny(options: FetchOptions = {}): Promise<RookeryItem & (Message<Result> | FlowError)> {
+  fetchAny(options: FetchOptions = {}): Promise<Message<Result> | FlowError> {
     return this.fetch(options);
   }
 

@@ -316,7 +316,8 @@ export class Sending {
   drainOrFail(send: Send): void {
     const edge = send.awaited;
     if (edge === undefined || send.list === null) return;
-    const stuck = stuckWorkers(edge.target);
+    // from the sender on: its edge's target may be idle, where the room is kept for another send of the same node
+    const stuck = stuckWorkers((send.from as Attempt).worker);
     if (stuck === undefined) return;
     const waiting = [...stuck].flatMap((worker) => [...worker.blocked]);
     const drain = waiting.find((candidate) => candidate.list !== null && mayExceed(candidate.awaited));
