@@ -350,14 +350,14 @@ function stuckWorkers(first: Worker): Set<Worker> | undefined {
   return seen;
 }
 
-/** Whether something at a node goes on by itself: a handler at work, a retry to come, or a message that may start. */
+/** Whether something at a node goes on by itself: a handler at work, or a slot for a message or a retry to come. */
 function canMove(worker: Worker): boolean {
   let working = worker.running;
   for (const { from } of worker.blocked) if (from?.slot === Slot.HELD) working -= 1;
-  if (working > 0 || worker.blocked.size === 0 || worker.parked > 0) return true;
+  if (working > 0 || worker.blocked.size === 0) return true;
   if (worker.running >= worker.concurrency) return false;
   const mayEnter = worker.outer !== undefined && worker.outer.ready > 0 && worker.mayEnterRing;
-  return worker.inbox.ready > 0 || worker.returning.length > 0 || mayEnter;
+  return worker.inbox.ready > 0 || worker.returning.length > 0 || worker.parked > 0 || mayEnter;
 }
 
 /** The names of the nodes that wait for one another, beginning and ending with the same. */
