@@ -263,7 +263,9 @@ export class Engine {
     if (sent !== null) this.sending.send(trace, attempt, sent, edges, null);
     this.ledger.finishing = undefined;
     // the trace may have ended meanwhile
-    if ((attempt.extras?.outbox.length ?? 0) === 0 && isSending(attempt)) this.commit(attempt);
+    if (!isSending(attempt)) return;
+    if ((attempt.extras?.outbox.length ?? 0) === 0) this.commit(attempt);
+    else this.ledger.commitWaits(attempt);
   }
 
   /** Everything an attempt sent has been accepted: its message is done. */

@@ -64,6 +64,14 @@ export class Ledger {
     this.#outputs.delete(attempt);
   }
 
+  /** What an attempt has sent so far is told now, since the rest has to wait for room and its commit with it. */
+  commitWaits(attempt: Attempt): void {
+    const outputs = this.#outputs.get(attempt);
+    if (outputs === undefined) return;
+    this.#outputs.delete(attempt);
+    this.#record?.({ type: "emitted", ...placeOf(attempt), attempt: attempt.attempt, outputs });
+  }
+
   /** A message waits outside of edge and attempt. */
   parked(attempt: Attempt, why: "backoff" | "join"): void {
     if (why === "join") attempt.trace.joined += 1;

@@ -125,6 +125,8 @@ export interface Shape {
   /** Successors other than the node itself, in declared order. */
   readonly onward: readonly (readonly number[])[];
   readonly entries: readonly number[];
+  readonly hasCycles: boolean;
+  /** Cycles, or loops of one node. */
   readonly hasRings: boolean;
   /** Whether what a trace does depends on nothing but the graph and its first message. */
   readonly isExact: boolean;
@@ -153,13 +155,14 @@ export function shapeOf(spec: RunSpec): Shape {
     if (back !== undefined && allowCycles && place > 1 && kind !== "join") connect(place, 1 + (back % (place - 1)));
   }
   const entries = [...nodes.keys()].filter((place) => onward.every((targets) => !targets.includes(place)));
+  const hasCycles = onward.some((targets, from) => targets.some((to) => to < from));
   return {
     seed,
     nodes,
     onward,
     entries,
-    hasRings:
-      nodes.some(({ kind }) => kind === "loop") || nodes.some((_, place) => onward[place]?.some((to) => to < place)),
+    hasCycles,
+    hasRings: hasCycles || nodes.some(({ kind }) => kind === "loop"),
     isExact: nodes.every(({ kind }) => kind !== "join" && kind !== "fetcher"),
   };
 }

@@ -62,9 +62,9 @@ export function deedOf(shape: Shape, place: number, parcel: Parcel, hops: number
   }
   let returned: { again: boolean; to: readonly number[] | undefined } | undefined;
   if (node.kind === "router") {
-    // a router spends no fuel, so it may not lead back
+    // a router spends no fuel, so in a cycle it must not multiply
     const chosen = onward.filter((target) => isLikely(60) && target > place);
-    const to = parcel.fuel > 0 ? chosen : chosen.slice(0, 1);
+    const to = parcel.fuel > 0 && !shape.hasCycles ? chosen : chosen.slice(0, 1);
     if (to.length > 0) plans.push({ again: false, to, waits: true });
   } else if (isLikely(node.silent)) {
     returned = undefined;
