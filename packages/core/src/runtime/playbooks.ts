@@ -57,8 +57,14 @@ export class Playbooks {
     });
     return parent.wait<unknown>((resolve, reject) => {
       const sink = new ParentSink(this.#engine, parent, (outcome) => {
-        if (outcome.status === "completed") resolve(outcome.result);
-        else reject(outcome.error);
+        if (outcome.status === "completed") {
+          resolve(outcome.result);
+        } else if (outcome.error.code === FlowErrorCode.DEADLINE_EXCEEDED && message.deadlineAt === parent.deadlineAt) {
+          // it was the parent's deadline: the parent's trace is exhausted, no node of it has failed
+          this.#engine.ending.exhaust(parent.trace, FlowErrorCode.DEADLINE_EXCEEDED);
+        } else {
+          reject(outcome.error);
+        }
       });
       const trace = child.open({ message, isNew: true, sink, signal: undefined, isOpenEnded: false });
       void child.enter(trace, message, child.workshop.entries);

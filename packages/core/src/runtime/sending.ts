@@ -149,10 +149,17 @@ export class Sending {
     }
     if (edges.every((edge) => this.takes(edge, trace))) {
       for (const edge of edges) if (trace.isOpen) this.#put(send, edge);
-      if (send.from === null && trace.isOpen) this.#engine.ledger.withdrawn(trace);
+      if (send.from === null) this.#entered(trace);
       return true;
     }
     return this.#reserve(send);
+  }
+
+  /** A message from outside has become one at each of its nodes. */
+  #entered(trace: Trace): void {
+    if (!trace.isOpen) return;
+    this.#engine.ledger.withdrawn(trace);
+    this.#engine.ending.checkStarved(trace);
   }
 
   /** Goes on reserving places, in declared order; sends when all are had. */
@@ -174,7 +181,7 @@ export class Sending {
     }
     // a message that was started, joined or taken at once has not used the place that was kept for it
     for (const edge of send.edges) this.#giveRoom(edge);
-    if (send.from === null && send.trace.isOpen) this.#engine.ledger.withdrawn(send.trace);
+    if (send.from === null) this.#entered(send.trace);
     return true;
   }
 

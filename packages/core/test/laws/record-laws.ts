@@ -13,8 +13,8 @@ export interface LawShape {
 
 type RunRecord = Exclude<TraceRecord, { readonly type: "ended" }>;
 
-/** Where a message is. Over is final. */
-type Where = "on its edge" | "in an attempt" | "in backoff" | "in a join" | "over";
+/** Where a message is. Over is final; what a handler has taken may come back when it is retried. */
+type Where = "on its edge" | "in an attempt" | "in backoff" | "in a join" | "taken" | "over";
 
 interface Item {
   readonly node: string;
@@ -110,11 +110,12 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
       return;
     case "resumed":
       if (record.why === "backoff") move(["in backoff"], "on its edge");
+      else if (record.why === "fetch") move(["taken"], "on its edge");
       else gather(run, node, lineage, shape, complain);
       return;
     case "fetched":
-      if (item === undefined) foretell("over");
-      else move(["on its edge"], "over");
+      if (item === undefined) foretell("taken");
+      else move(["on its edge"], "taken");
       return;
     case "dropped":
       move(["on its edge", "in backoff", "in a join"], "over");
@@ -174,7 +175,7 @@ function gather(run: Run, node: string, lineage: string, shape: LawShape, compla
 function end(run: Run, shape: LawShape, complain: Complain): void {
   run.hasEnded = true;
   for (const [lineage, { node, where }] of [...run.items, ...run.foretold])
-    if (where !== "over" && where !== "in an attempt")
+    if (where !== "over" && where !== "taken" && where !== "in an attempt")
       complain("L1", `message ${lineage} at "${node}" is ${where} and nothing tells what became of it`);
   for (const lineage of run.foretold.keys()) complain("L1", `no record tells where message ${lineage} came from`);
   for (const [parent, sent] of run.sendings) {

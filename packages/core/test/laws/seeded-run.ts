@@ -47,6 +47,8 @@ class SeededRun {
   readonly #log: HandlerLog;
   readonly #isWatched: boolean;
   readonly #tasks: (() => void)[] = [];
+  /** What is to run in the next turn: before time moves on. */
+  readonly #turns: (() => void)[] = [];
   /** What callers may do next. */
   readonly #moves: (() => void)[] = [];
   readonly #records: TraceRecord[] = [];
@@ -80,7 +82,7 @@ class SeededRun {
       random: seededRandom(spec.seed ^ 0x5bd1e995),
       scheduler: {
         ...(isWatched ? { ready: (task: () => void) => void this.#tasks.push(task) } : {}),
-        nextTurn: (task) => void this.#tasks.push(task),
+        nextTurn: (task) => void this.#turns.push(task),
       },
       ...(isWatched ? watching : {}),
     });
@@ -119,7 +121,8 @@ class SeededRun {
       const kinds = [
         { weight: this.#tasks.length > 0 ? 6 : 0, act: () => this.#takeOne(this.#tasks)() },
         { weight: this.#moves.length > 0 ? 2 : 0, act: () => this.#takeOne(this.#moves)() },
-        { weight: this.#clock.timers > 0 ? 1 : 0, act: () => this.#clock.step() },
+        { weight: this.#turns.length > 0 ? 2 : 0, act: () => this.#nextTurn() },
+        { weight: this.#clock.timers > 0 ? 1 : 0, act: () => this.#step() },
       ];
       let choice = this.#random() * kinds.reduce((sum, { weight }) => sum + weight, 0);
       const chosen = kinds.find(({ weight }) => (choice -= weight) < 0);
@@ -132,6 +135,15 @@ class SeededRun {
       // sometimes several things happen before anyone notices
       if (this.#tasks.length > 0 && this.#random() < 0.3) this.#takeOne(this.#tasks)();
     }
+  }
+
+  #nextTurn(): void {
+    for (const task of this.#turns.splice(0)) task();
+  }
+
+  #step(): void {
+    this.#nextTurn();
+    this.#clock.step();
   }
 
   #takeOne(from: (() => void)[]): () => void {
