@@ -153,16 +153,23 @@ export class Engine {
   /** Sends a message of the outside into a trace. Resolves when it was accepted; `undefined` when it was at once. */
   enter(trace: Trace, message: Message, edges: readonly Edge[]): Promise<void> | undefined {
     if (!trace.isOpen) return undefined;
-    if (edges.length === 1 && !this.isWatched && this.sending.startAtOnce(trace, message, edges[0] as Edge))
-      return undefined;
+    const mayStart = edges.length === 1 && !this.isWatched && !(trace.isOpenEnded && this.rookery.isFull());
+    if (mayStart && this.sending.startAtOnce(trace, message, edges[0] as Edge)) return undefined;
     if (!trace.isOpenEnded) {
       this.sending.send(trace, null, message, edges, null);
       return undefined;
     }
     return new Promise<void>((resolve, reject) => {
-      const settle = (failure: Error | undefined): void => (failure === undefined ? resolve() : reject(failure));
-      if (this.rookery.isFull) this.rookery.holdBack(this.sending.hold(trace, message, edges, settle));
-      else if (this.sending.send(trace, null, message, edges, settle)) resolve();
+      const settle = (failure: Error | undefined): void => {
+        if (failure !== undefined) {
+          reject(failure);
+          return;
+        }
+        trace.wasEntered = true;
+        resolve();
+      };
+      if (this.rookery.isFull()) this.rookery.holdBack(this.sending.hold(trace, message, edges, settle));
+      else if (this.sending.send(trace, null, message, edges, settle)) settle(undefined);
     });
   }
 
@@ -172,7 +179,7 @@ export class Engine {
    * @throws FlowError `QUEUE_FULL`
    */
   requireRoom(trace: Trace | undefined, message: Message, edges: readonly Edge[]): void {
-    if (!this.rookery.isFull && edges.every((edge) => this.sending.takes(edge, trace))) return;
+    if (!this.rookery.isFull() && edges.every((edge) => this.sending.takes(edge, trace))) return;
     throw queueFull("OpenSea", message.traceId, message.headers.tenant, edges);
   }
 

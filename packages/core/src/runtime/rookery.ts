@@ -63,9 +63,9 @@ export class Rookery {
     return [...this.#oneTrace.values()].reduce((sum, fetchers) => sum + fetchers.size, this.#anyTrace.size);
   }
 
-  /** Whether `emit` waits until results have been fetched. */
-  get isFull(): boolean {
-    return this.#heldBack.length > 0 || this.#unread.size >= this.#engine.options.rookeryMaxSize;
+  /** Whether `emit` has to wait until results have been fetched. What nobody will come back for makes room first. */
+  isFull(): boolean {
+    return this.#heldBack.length > 0 || !this.#hasRoom();
   }
 
   sinkFor(): RookerySink {
@@ -150,7 +150,7 @@ export class Rookery {
       unread.sink.lendsSlot = true;
       return false;
     }
-    if (this.#unread.size >= rookeryMaxSize && !this.#evict()) {
+    if (!this.#hasRoom()) {
       if (!isLast) {
         // the bound of all traces together holds the node up in the end, that of one trace never does
         unread.sink.lendsSlot = this.#waiting.size < rookeryMaxSize;
@@ -172,6 +172,7 @@ export class Rookery {
   ended(sink: RookerySink, outcome: Outcome): void {
     const { traceId, tenant } = outcome;
     this.#waiting.delete(sink);
+    if (sink.wasReadById && sink.unread > 0) this.#goOn();
     const error =
       outcome.status === "completed"
         ? waitError(FlowErrorCode.NO_RESULT, "the trace has ended and all its results were read", { traceId, tenant })
@@ -230,16 +231,24 @@ export class Rookery {
     this.#unread.delete(unread);
     unread.sink.unread -= 1;
     unread.sink.onRoom?.();
-    const { rookeryMaxSize } = this.#engine.options;
+    this.#goOn();
+  }
+
+  /** Lets those who wait for room in the Rookery try again: senders of results first, then messages from outside. */
+  #goOn(): void {
     for (const sink of this.#waiting) {
-      if (this.#unread.size >= rookeryMaxSize) return;
+      if (!this.#hasRoom()) return;
       this.#waiting.delete(sink);
       sink.onRoom?.();
     }
-    while (this.#heldBack.length > 0 && this.#unread.size < rookeryMaxSize) {
+    while (this.#heldBack.length > 0 && this.#hasRoom()) {
       this.#engine.sending.offerHeld(this.#heldBack.shift() as Send);
     }
     this.#engine.dispatch.flush();
+  }
+
+  #hasRoom(): boolean {
+    return this.#unread.size < this.#engine.options.rookeryMaxSize || this.#evict();
   }
 
   #evict(): boolean {
@@ -334,13 +343,15 @@ export class RookerySink implements TraceSink {
   chunk(): void {}
 
   ended(outcome: Outcome): void {
-    const { id, headers, deadlineAt } = this.trace as Trace;
+    const { id, headers, deadlineAt, wasEntered } = this.trace as Trace;
     const createdAt = this.#engine.clock.epochNow();
     const envelope = new Message({ payload: undefined, headers, traceId: id, deadlineAt, createdAt });
-    if (outcome.status === "exhausted")
+    // whoever's emit was rejected with the error fetches nothing
+    if (wasEntered && outcome.status === "exhausted") {
       this.#rookery.offer({ item: carry(envelope, outcome.finalAnswer), node: undefined, sink: this }, true);
-    else if (outcome.status === "failed" && this.emitsErrors)
+    } else if (wasEntered && outcome.status === "failed" && this.emitsErrors) {
       this.#rookery.offer({ item: outcome.error, node: undefined, sink: this }, true);
+    }
     this.hasEnded = true;
     this.#rookery.ended(this, outcome);
   }

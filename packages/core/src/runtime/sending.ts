@@ -54,6 +54,7 @@ export class Sending {
     const { lineageSeed } = this.#engine;
     const high = mixHigh(lineageSeed, trace.run | 0, edge.index, output);
     const low = mixLow(lineageSeed, trace.run | 0, edge.index, output);
+    trace.wasEntered = true;
     this.#engine.ledger.expected(trace);
     this.#engine.dispatch.runNow(new Attempt(worker, trace, message, null, high, low, 1));
     return true;

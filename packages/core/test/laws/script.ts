@@ -144,13 +144,17 @@ export function expectationOf(
       (node.kind === "playbook" || deed.acts.some(({ act }) => act === "emit" || act === "chunk"));
     if (deed.failures > node.maxRetries) {
       endings.add("failed");
+      // what it emitted before it failed may have been too much
+      const early = deed.acts.slice(0, deed.failsAt);
+      if (hops + 1 >= BUDGET_HOPS && early.some((act) => act.act === "emit" && goesRound(act.output)))
+        endings.add("exhausted");
       continue;
     }
     if (node.timeoutMs !== undefined && durationOf(deed) > node.timeoutMs) endings.add("failed");
     const emitted = deed.acts.flatMap((act) => (act.act === "emit" ? [act.output] : []));
     for (const { parcel: sent, again, to } of [...emitted, ...(deed.returns === undefined ? [] : [deed.returns])]) {
       const targets = to ?? onward;
-      if (again && to === undefined) {
+      if (goesRound({ again, to })) {
         if (hops + 1 >= BUDGET_HOPS) endings.add("exhausted");
         else work.push({ place, parcel: sent, hops: hops + 1 });
       } else if (targets.length === 0) {
@@ -161,6 +165,11 @@ export function expectationOf(
     }
   }
   return { handled, results, endings, mayStretch };
+}
+
+/** Whether an output goes back to the node it comes from. */
+export function goesRound({ again, to }: Pick<Output, "again" | "to">): boolean {
+  return again && to === undefined;
 }
 
 /** Milliseconds a handler takes when it waits for nobody. */

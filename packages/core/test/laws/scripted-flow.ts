@@ -22,6 +22,7 @@ import {
   count,
   type Deed,
   deedOf,
+  goesRound,
   hashOf,
   keyOf,
   type Output,
@@ -102,9 +103,19 @@ function scriptedNode(
   };
   const sleepOnClock = (ms: number): Promise<void> => new Promise((resolve) => clock.setTimer(() => resolve(), ms));
 
-  const entered = <Value>(work: () => Value | Promise<Value>): Value | Promise<Value> => {
+  const atWork = new Set<string>();
+  /** Calls a handler's work and keeps count of it; at an ordered node a trace may be at work only once. */
+  const entered = <Value>({ id }: Parcel, work: () => Value | Promise<Value>): Value | Promise<Value> => {
+    const trace = /^t\d+/.exec(id)?.[0];
+    // a handler that was timed out may be at work beside its retry
+    const isOrdered = trace !== undefined && ordering === "trace" && timeoutMs === undefined;
+    if (isOrdered && atWork.has(trace)) log.problems.push(`L4: ${name} handles two messages of ${trace} at once`);
+    if (isOrdered) atWork.add(trace);
     log.active[place]! += 1;
-    const left = (): void => void (log.active[place]! -= 1);
+    const left = (): void => {
+      log.active[place]! -= 1;
+      if (isOrdered) atWork.delete(trace);
+    };
     try {
       const value = work();
       if (!(value instanceof Promise)) {
@@ -124,7 +135,11 @@ function scriptedNode(
   };
 
   if (kind === "join") {
-    return joinK(name, gather.count, {
+    const countOf = (first: Message): number => {
+      if (gather.isFaulty && hashOf(parcelOf(first.payload).parcel.id) % 4 === 0) throw new Error("Cannot count");
+      return gather.count;
+    };
+    return joinK(name, countOf, {
       input: typed<unknown>(),
       whenShort: gather.whenShort,
       ...(gather.timeoutMs === undefined ? {} : { timeoutMs: gather.timeoutMs }),
@@ -135,7 +150,7 @@ function scriptedNode(
     return predicateRouter(name, (message: Message, ctx) => {
       const { parcel } = parcelOf(message.payload);
       const deed = deedOf(shape, place, parcel, 0);
-      return entered(async () => {
+      return entered(parcel, async () => {
         for (const [index, act] of deed.acts.entries()) {
           if (index === deed.failsAt) await failing(deed, ctx.attempt, (ms) => ctx.sleep(ms));
           if (act.act !== "emit") await perform(act, ctx);
@@ -151,7 +166,7 @@ function scriptedNode(
     return node({ name, policy }, (message: Message) => {
       const { parcel } = parcelOf(message.payload);
       const deed = deedOf(shape, place, parcel, 0);
-      return entered(() => {
+      return entered(parcel, () => {
         const isQuick = deed.acts.length === 0 && deed.failures === 0;
         const value = valueOf(deed.returns, message);
         if (!isQuick) return inTime();
@@ -172,7 +187,7 @@ function scriptedNode(
     const deed = deedOf(shape, place, parcel, hops);
     const value = valueOf(deed.returns, message);
     if (Array.isArray(message.payload)) checkGroup(message.payload as Parcel[]);
-    return entered(() => {
+    return entered(parcel, () => {
       const isQuick = deed.acts.length === 0 && ctx.attempt > deed.failures && kind !== "playbook";
       if (!isQuick) return inTime();
       count(log.returned, keyOf(place, parcel.id, hops));
@@ -264,8 +279,8 @@ function onlyWhenNothingComes(error: unknown): void {
 /** What a handler sends for an output: a message now and then, otherwise a bare payload. */
 function valueOf(output: Output | undefined, message: Message): unknown {
   if (output === undefined) return undefined;
-  const { parcel, again, to } = output;
-  if (!again || to !== undefined) return parcel.id.length % 2 === 0 ? parcel : message.with({ payload: parcel });
+  const { parcel } = output;
+  if (!goesRound(output)) return parcel.id.length % 2 === 0 ? parcel : message.with({ payload: parcel });
   const hops = message.payload instanceof WM ? message.payload.hops : 0;
   return new WM({ query: parcel.id, facts: [parcel], hops, budgetHops: BUDGET_HOPS });
 }

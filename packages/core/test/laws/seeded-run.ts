@@ -12,7 +12,7 @@ import {
 } from "penguiflow";
 import { brokenLaws, type LawShape, lineOf } from "./record-laws.ts";
 import { type NodeSpec, type RunSpec, type Shape, shapeOf, type TraceSpec } from "./run-spec.ts";
-import { count, deedOf, expectationOf, keyOf, type Parcel } from "./script.ts";
+import { count, deedOf, expectationOf, goesRound, keyOf, type Parcel } from "./script.ts";
 import { type HandlerLog, nameOf, parcelOf, scriptedFlow } from "./scripted-flow.ts";
 import { SteppedClock } from "./stepped-clock.ts";
 
@@ -92,6 +92,8 @@ class SeededRun {
 
   async play(): Promise<RunReport> {
     const { traces, stop } = this.#spec;
+    const notice = (error: unknown): void => void this.#broken.push(`a promise floats: ${describe(error)}`);
+    process.on("unhandledRejection", notice);
     this.#flow.run();
     for (const [index, trace] of traces.entries()) this.#moves.push(() => this.#begin(trace, index));
     if (stop !== undefined) this.#moves.push(() => this.#stop(stop.drainMs));
@@ -107,6 +109,7 @@ class SeededRun {
     for (const what of this.#unsettled.values()) this.#broken.push(`L2: ${what} has not settled`);
     if (this.#clock.timers > 0)
       this.#broken.push(`L3: ${this.#clock.timers} timers are set after the flow was stopped`);
+    process.off("unhandledRejection", notice);
     this.#broken.push(...this.#log.problems);
     if (this.#isWatched) this.#checkRecords();
     else this.#checkOutcomes();
@@ -265,8 +268,7 @@ class SeededRun {
   }
 
   #expectFlowError(what: string, error: unknown): void {
-    if (!(error instanceof FlowError))
-      this.#broken.push(`${what} failed with ${String((error as Error).stack ?? error)}`);
+    if (!(error instanceof FlowError)) this.#broken.push(`${what} failed with ${describe(error)}`);
   }
 
   #mayEnd({ tenant }: TraceSpec, traceId: string, status: string): void {
@@ -444,10 +446,12 @@ function lawShapeOf(shape: Shape): LawShape {
       const outputs = acts.flatMap((act) => (act.act === "emit" ? [act.output] : []));
       const found = [...outputs, ...(returns === undefined ? [] : [returns])].find((one) => one.parcel.id === sent);
       if (found === undefined) return ["nowhere, since the script knows no such output"];
-      return found.again && found.to === undefined ? [from] : namesOf(found.to ?? onward);
+      return goesRound(found) ? [from] : namesOf(found.to ?? onward);
     },
   };
 }
+
+const describe = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
 /** Resolves when all promises that could settle have settled. */
 function turn(): Promise<void> {

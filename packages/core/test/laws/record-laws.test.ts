@@ -1,0 +1,204 @@
+import { Message, type RecordedOutput, ROOKERY, type TraceRecord } from "penguiflow";
+import { describe, expect, test } from "vitest";
+import { brokenLaws, type LawShape, lineOf } from "./record-laws.ts";
+
+/** split → left and right → join of two → end; every node is ordered but `right`. */
+const shape: LawShape = {
+  entriesWith: () => ["split"],
+  isOrdered: (node) => node !== "right",
+  groupSize: (node) => (node === "join" ? 2 : undefined),
+  targets: (from) => ({ split: ["left", "right"], left: ["join"], right: ["join"], join: [ROOKERY] })[from],
+};
+
+const run = { run: "0", traceId: "t", tenant: "ada" };
+const at = (node: string, lineage: string) => ({ ...run, node, lineage });
+const message = (payload: string): Message => new Message({ payload, traceId: "t", headers: { tenant: "ada" } });
+const output = (node: string, lineage: string, sent: Message): RecordedOutput => ({ node, lineage, message: sent });
+const ended: TraceRecord = {
+  type: "ended",
+  ...run,
+  outcome: {
+    status: "completed",
+    traceId: "t",
+    tenant: "ada",
+    messages: [],
+    results: [],
+    result: undefined,
+    droppedResults: 0,
+    durationMs: 0,
+  },
+};
+
+const [first, second, third] = [message("first"), message("second"), message("third")];
+const [fromLeft, fromRight, group] = [message("from left"), message("from right"), message("group")];
+
+const accepted = (lineage: string, sent: Message): TraceRecord => ({
+  type: "accepted",
+  ...at("split", lineage),
+  message: sent,
+});
+const started = (node: string, lineage: string, attempt = 1): TraceRecord => ({
+  type: "started",
+  ...at(node, lineage),
+  attempt,
+});
+const committed = (node: string, lineage: string, outputs: RecordedOutput[], attempt = 1): TraceRecord => ({
+  type: "committed",
+  ...at(node, lineage),
+  attempt,
+  outputs,
+});
+const parked = (node: string, lineage: string, why: "backoff" | "join"): TraceRecord => ({
+  type: "parked",
+  ...at(node, lineage),
+  why,
+});
+const resumed = (node: string, lineage: string, why: "backoff" | "join"): TraceRecord => ({
+  type: "resumed",
+  ...at(node, lineage),
+  why,
+});
+const dropped = (node: string, lineage: string): TraceRecord => ({ type: "dropped", ...at(node, lineage) });
+
+/** Three messages of one trace: a retry, a group, a fetch, one that is never begun, and all that belongs to it. */
+const good: readonly TraceRecord[] = [
+  accepted("1", first),
+  accepted("2", second),
+  accepted("3", third),
+  started("split", "1"),
+  committed("split", "1", [output("left", "1l", first), output("right", "1r", first)]),
+  started("left", "1l"),
+  parked("left", "1l", "backoff"),
+  started("split", "2"),
+  committed("split", "2", [output("left", "2l", second), output("right", "2r", second)]),
+  started("right", "2r"),
+  started("right", "1r"),
+  parked("join", "2rj", "join"),
+  committed("right", "2r", [output("join", "2rj", fromRight)]),
+  resumed("left", "1l", "backoff"),
+  started("left", "1l", 2),
+  { type: "fetched", ...at("left", "2l") },
+  parked("join", "1lj", "join"),
+  resumed("join", "g", "join"),
+  committed("left", "1l", [output("join", "1lj", fromLeft)], 2),
+  started("join", "g"),
+  committed("join", "g", [output(ROOKERY, "result", group)]),
+  dropped("split", "3"),
+  ended,
+];
+
+const placeOf = (line: RegExp): number => good.findIndex((record) => line.test(lineOf(record)));
+const without = (line: RegExp): TraceRecord[] => good.filter((_, index) => index !== placeOf(line));
+const before = (line: RegExp, record: TraceRecord): TraceRecord[] => good.toSpliced(placeOf(line), 0, record);
+const instead = (line: RegExp, record: TraceRecord): TraceRecord[] => good.with(placeOf(line), record);
+const swapped = (one: RegExp, other: RegExp): TraceRecord[] =>
+  good.with(placeOf(one), good[placeOf(other)] as TraceRecord).with(placeOf(other), good[placeOf(one)] as TraceRecord);
+
+/** What is wrong, what the checkers say of it, and records in which it is so. */
+const doctored: readonly (readonly [what: string, says: RegExp, records: readonly TraceRecord[]])[] = [
+  ["a message is handled twice", /^L1 .*is over/, before(/^ended/, started("left", "1l", 3))],
+  ["a message is handled that nobody sent", /^L1 .*no record tells/, before(/^ended/, started("left", "?"))],
+  [
+    "a message is handled at another node than it was sent to",
+    /^L1 .*accepted by "right"/,
+    instead(/^started.* 1r at/, started("left", "1r")),
+  ],
+  ["a message is accepted twice", /^L1 .*accepted twice/, before(/^ended/, accepted("1", first))],
+  [
+    "a result is delivered twice",
+    /^L1 .*delivered twice/,
+    instead(
+      /^committed.* g at/,
+      committed("join", "g", [output(ROOKERY, "result", group), output(ROOKERY, "result", group)]),
+    ),
+  ],
+  ["a message vanishes from its edge", /^L1 .*is on its edge and nothing tells/, without(/^dropped/)],
+  [
+    "a message vanishes in a backoff",
+    /^L1 .*is in backoff and nothing tells/,
+    good.slice(0, placeOf(/^resumed.* 1l at/)).concat(ended),
+  ],
+  [
+    "a message vanishes in a join",
+    /^L1 .*is in a join and nothing tells/,
+    good.slice(0, placeOf(/^resumed.* 1l at/)).concat(ended),
+  ],
+  [
+    "attempts are not counted one by one",
+    /^L1 .*attempt 2 was due/,
+    instead(/^started.* attempt 2/, started("left", "1l", 3)),
+  ],
+  ["a retry starts while the message is parked", /^L1 .*is in backoff/, without(/^resumed.* 1l at/)],
+  ["an attempt commits that was not started", /^L1 .*is on its edge/, without(/^started.* 2r at/)],
+  [
+    "an attempt commits that is not the last one",
+    /^L1 .*not the attempt that was started last/,
+    instead(/^committed.* 1l at/, committed("left", "1l", [output("join", "1lj", fromLeft)], 1)),
+  ],
+  ["a group is sent on before it is full", /^L1 .*a group of 1 .* 2 wanted/, without(/^parked.* 2rj at/)],
+  [
+    "a message that a join took comes from nowhere",
+    /^L1 .*where message \? came from/,
+    before(/^ended/, parked("join", "?", "join")),
+  ],
+  ["a message that was fetched is handled", /^L1 .*is taken/, before(/^started.* g at/, started("left", "2l"))],
+  ["a message is dropped after it was done", /^L1 .*is over/, before(/^ended/, dropped("left", "1l"))],
+  ["a trace ends twice", /^L2 .*has ended already/, [...good, ended]],
+  ["a trace does not end", /^L2: .*has not ended/, good.slice(0, -1)],
+  ["the second of two messages starts first", /^L4 .*came before it/, swapped(/^started.* 1 at/, /^started.* 2 at/)],
+  [
+    "two messages of a trace are at work at once at an ordered node",
+    /^L4 .*still in an attempt/,
+    before(/^committed.* 1 at/, started("split", "2")),
+  ],
+  [
+    "a message overtakes one in backoff at an ordered node",
+    /^L4 .*still in backoff/,
+    before(/^resumed.* 1l at/, started("left", "2l")),
+  ],
+  [
+    "a broadcast reaches one of two nodes",
+    /^L5 .*was to reach left,right and reached left/,
+    instead(/^committed.* 2 at/, committed("split", "2", [output("left", "2l", second)])),
+  ],
+  [
+    "a message from outside does not reach the entry",
+    /^L5 .*was to reach split and reached left/,
+    instead(/^accepted.* 3 at/, { type: "accepted", ...at("left", "3"), message: third }),
+  ],
+  ["a handler starts after the end", /^L7 .*has ended already/, [...good, started("split", "3")]],
+  ["an attempt commits after the end", /^L7 .*has ended already/, swapped(/^ended/, /^committed.* g at/)],
+  [
+    "an attempt emits after it is over",
+    /^L7 .*no attempt of the message is under way/,
+    before(/^ended/, { type: "emitted", ...at("left", "1l"), attempt: 2, outputs: [output("join", "late", first)] }),
+  ],
+];
+
+describe("the checkers of the laws", () => {
+  test("find nothing in records that keep the laws", () => {
+    expect(brokenLaws(good, shape)).toEqual([]);
+  });
+
+  test.for(doctored)("notice when %s", ([, says, records]) => {
+    expect(brokenLaws(records, shape).join("\n")).toMatch(new RegExp(says.source, "m"));
+  });
+
+  test("let messages overtake one another where no order is asked for, and only there", () => {
+    expect(placeOf(/^started.* 2r at/)).toBeLessThan(placeOf(/^started.* 1r at/));
+    expect(brokenLaws(good, { ...shape, isOrdered: () => true }).join("\n")).toMatch(/^L4 .*came before it/m);
+  });
+
+  test("keep apart traces that share an id", () => {
+    const both = good.flatMap((record) => [record, { ...record, run: "1" }]);
+    expect(brokenLaws(both, shape)).toEqual([]);
+  });
+
+  test("write lines that tell records apart by all that they say", () => {
+    const lines = good.map(lineOf);
+    expect(new Set(lines).size).toBe(good.length);
+    expect(lines).not.toContain(lineOf(accepted("1", second)));
+    expect(lines).not.toContain(lineOf(committed("left", "1l", [output("join", "1lj", fromLeft)], 1)));
+    expect(lines).not.toContain(lineOf({ ...ended, tenant: "bob" }));
+  });
+});
