@@ -22,6 +22,7 @@ export class Dispatch {
   #ready: Attempt[] = [];
   #woken: Worker[] = [];
   #suspects: Send[] = [];
+  #first: (() => void)[] = [];
   #isFlushing = false;
   #isFlushDue = false;
   #callsLeft = CALLS_PER_TURN;
@@ -97,6 +98,12 @@ export class Dispatch {
     if (worker.isWoken) return;
     worker.isWoken = true;
     this.#woken.push(worker);
+    this.#flushSoon();
+  }
+
+  /** Does something when the present step is complete, before any further handler is called. */
+  beforeRunning(task: () => void): void {
+    this.#first.push(task);
     this.#flushSoon();
   }
 
@@ -182,7 +189,8 @@ export class Dispatch {
     this.#isFlushDue = false;
     const { scheduler } = this.#engine;
     try {
-      while (this.#woken.length > 0 || this.#ready.length > 0 || this.#suspects.length > 0) {
+      while (this.#first.length + this.#woken.length + this.#ready.length + this.#suspects.length > 0) {
+        for (const task of this.#first.splice(0)) task();
         const suspect = this.#woken.length + this.#ready.length === 0 ? this.#suspects.pop() : undefined;
         if (suspect !== undefined) this.#engine.sending.drainOrFail(suspect);
         const woken = this.#woken;

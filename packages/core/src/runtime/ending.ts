@@ -65,7 +65,14 @@ export class Ending {
 
   /** If all that is left of a trace waits for messages that cannot come, lets it go on or end. */
   checkStarved(trace: Trace): void {
-    if (!trace.isOpen || trace.isOpenEnded || trace.live !== trace.joined + trace.fetching || trace.live === 0) return;
+    if (
+      !trace.isOpen ||
+      trace.isDoomed ||
+      trace.isOpenEnded ||
+      trace.live !== trace.joined + trace.fetching ||
+      trace.live === 0
+    )
+      return;
     const engine = this.#engine;
     if (engine.joining.sendShort(trace)) return;
     if (trace.fetching > 0) {

@@ -22,7 +22,6 @@ export class Joining {
     let group = groups.find((candidate) => candidate.place === worker);
     if (group === undefined) {
       const want = this.#wanted(item);
-      if (want === undefined) return;
       group = { place: worker, members: [], want, timer: undefined, high: item.high, low: item.low };
       groups.push(group);
       worker.groups.add(group);
@@ -88,9 +87,9 @@ export class Joining {
     else engine.dispatch.enqueue(attempt);
   }
 
-  /** How many messages make a group; fails the trace when the node's own count function is at fault. */
-  #wanted(item: Attempt): number | undefined {
-    const { worker } = item;
+  /** How many messages make a group. Where the node's own count function is at fault, the trace is about to fail. */
+  #wanted(item: Attempt): number {
+    const { worker, trace } = item;
     const { count } = worker.node.gathering as { count: number | ((first: Message) => number) };
     if (typeof count === "number") return count;
     let problem: unknown;
@@ -103,8 +102,10 @@ export class Joining {
     } catch (error) {
       problem = error;
     }
-    this.#engine.failing.failTrace(item, problem);
-    return undefined;
+    // only after the message has reached the other nodes it goes to: all of them get it or none
+    trace.isDoomed = true;
+    this.#engine.dispatch.beforeRunning(() => this.#engine.failing.failTrace(item, problem));
+    return Number.POSITIVE_INFINITY;
   }
 
   #timedOut(trace: Trace, group: Gathered, timeoutMs: number): void {

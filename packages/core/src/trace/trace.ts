@@ -45,6 +45,8 @@ export class Trace implements LaneOwner {
   /** The clock's `now()` at the start. */
   readonly startedAt: number;
   isOpen = true;
+  /** Whether it is about to fail. */
+  isDoomed = false;
   /** Whether an `emit` into it has been accepted: whoever's was refused fetches nothing. */
   wasEntered = false;
   /** Why it ended, unless it completed. */
