@@ -1,7 +1,9 @@
 import * as fc from "fast-check";
+import { create, type Message, node } from "penguiflow";
 import { describe, expect, test } from "vitest";
 import { type RunSpec, runSpec, shapeOf } from "./run-spec.ts";
-import { seededRun } from "./seeded-run.ts";
+import { seededRun, turn } from "./seeded-run.ts";
+import { SteppedClock } from "./stepped-clock.ts";
 
 /** `LAWS_RUNS=20000 LAWS_SEED=7 npx vitest run …/laws.test.ts` looks longer, and elsewhere. */
 const numRuns = Number(process.env["LAWS_RUNS"] ?? 300);
@@ -52,6 +54,54 @@ describe("the laws on random graphs under random schedules", () => {
         expect(broken, story(spec, broken, [])).toEqual([]);
       }),
       { numRuns, ...seed },
+    );
+  });
+
+  test("hold for tenants that flood a node: they are served in proportion to their weights (L6)", async () => {
+    const flood = fc.record({
+      concurrency: fc.integer({ min: 1, max: 4 }),
+      ordering: fc.constantFrom("trace" as const, "none" as const),
+      queueMaxSize: fc.integer({ min: 0, max: 4 }),
+      weights: fc.record({ ada: fc.integer({ min: 1, max: 4 }), bob: fc.integer({ min: 1, max: 4 }) }),
+      late: fc.nat(9),
+    });
+    await fc.assert(
+      fc.asyncProperty(flood, async ({ concurrency, ordering, queueMaxSize, weights, late }) => {
+        const clock = new SteppedClock();
+        const starts: string[] = [];
+        const work = node(
+          { name: "work", policy: { concurrency, ordering } },
+          async (message: Message<number>, ctx) => {
+            starts.push(message.headers.tenant);
+            await ctx.sleep(1);
+            return message;
+          },
+        );
+        await using flow = create(work.to(), { clock, queueMaxSize, tenantWeights: weights });
+        flow.run();
+        const calls = Array.from({ length: 60 }, (_, index) => flow.call(index, { tenant: "ada" }));
+        for (let step = 0; step < late; step += 1) {
+          await turn();
+          clock.step();
+        }
+        await turn();
+        const alone = starts.length;
+        calls.push(...Array.from({ length: 60 }, (_, index) => flow.call(index, { tenant: "bob" })));
+        for (await turn(); clock.timers > 0; await turn()) clock.step();
+        await Promise.all(calls);
+
+        // while both wait, neither is ahead of its share by more than one message
+        const contested = starts.slice(alone);
+        const lastOf = { ada: contested.lastIndexOf("ada"), bob: contested.lastIndexOf("bob") };
+        const served = { ada: 0, bob: 0 };
+        for (const tenant of contested.slice(0, Math.min(lastOf.ada, lastOf.bob))) {
+          served[tenant as "ada" | "bob"] += 1;
+          const lead = Math.abs(served.ada / weights.ada - served.bob / weights.bob);
+          expect(lead, contested.join(" ")).toBeLessThanOrEqual(1 / weights.ada + 1 / weights.bob + 1e-9);
+        }
+        expect(starts).toHaveLength(120);
+      }),
+      { numRuns: Math.min(numRuns, 1_000), ...seed },
     );
   });
 });

@@ -454,6 +454,6 @@ function lawShapeOf(shape: Shape): LawShape {
 const describe = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
 /** Resolves when all promises that could settle have settled. */
-function turn(): Promise<void> {
+export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
