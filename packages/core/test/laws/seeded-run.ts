@@ -102,7 +102,7 @@ class SeededRun {
       await this.#readRest();
       await this.#closeOpenEnded();
       this.#watch("flush", this.#flow.flush());
-      this.#checkEmpty(this.#flow.stats());
+      this.#checkEnd(this.#flow.stats());
       this.#stop(0);
       await this.#playOn();
     }
@@ -277,7 +277,8 @@ class SeededRun {
   }
 
   /** L3: no edge holds more than it may, no node does more at once than it may. */
-  #checkBounds({ edges, nodes }: FlowStats): void {
+  #checkBounds(stats: FlowStats): void {
+    const { traces, fetchers, edges, nodes } = stats;
     for (const { source, target, size, capacity } of edges) {
       const isInner = this.#shape.hasRings && source !== "OpenSea";
       // a cycle that is stuck drains over its bound
@@ -293,23 +294,31 @@ class SeededRun {
       if (active > concurrency + lingering)
         this.#broken.push(`L3: ${active} handlers of ${name} work at once, ${concurrency} may and ${lingering} linger`);
     }
+    const isIdle = traces + fetchers === 0 && nodes.every(({ lingering, zombies }) => lingering + zombies === 0);
+    if (isIdle) this.#checkTables(stats);
   }
 
-  #checkEmpty(stats: FlowStats): void {
-    const { traces, timers, unreadResults, fetchers, nodes, edges } = stats;
-    const held = { traces, timers, unreadResults, fetchers };
-    for (const [table, size] of Object.entries(held))
-      if (size !== 0) this.#broken.push(`${table === "traces" ? "L2" : "L3"}: ${size} ${table} are left`);
-    for (const { name, queued, running, blocked, lingering, zombies } of nodes)
-      if (queued + running + blocked + lingering + zombies !== 0)
-        this.#broken.push(
-          `L3: node ${name} is left with ${queued} queued, ${running} running, ${blocked} blocked, ${lingering} lingering`,
-        );
+  /** L3: what belongs to a trace is gone with it. */
+  #checkTables({ timers, nodes, edges }: FlowStats): void {
+    if (timers !== 0) this.#broken.push(`L3: ${timers} timers are left`);
+    for (const { name, queued, running, blocked, parked, lingering, zombies } of nodes) {
+      const held = { queued, running, blocked, parked, lingering, zombies };
+      for (const [what, number] of Object.entries(held))
+        if (number !== 0) this.#broken.push(`L3: node ${name} is left with ${number} ${what}`);
+    }
     for (const { source, target, size, waiting } of edges)
       if (size + waiting !== 0)
         this.#broken.push(`L3: edge ${source} → ${target} is left with ${size} and ${waiting} waiting`);
-    const ended = Object.values(stats.outcomes).reduce((sum, number) => sum + number, 0);
-    if (ended !== stats.accepted) this.#broken.push(`L2: ${stats.accepted} traces began and ${ended} ended`);
+  }
+
+  #checkEnd(stats: FlowStats): void {
+    this.#checkTables(stats);
+    const { traces, unreadResults, fetchers, outcomes, accepted } = stats;
+    if (traces !== 0) this.#broken.push(`L2: ${traces} traces are left`);
+    if (unreadResults + fetchers !== 0)
+      this.#broken.push(`L3: ${unreadResults} results are left unread, ${fetchers} fetchers wait`);
+    const ended = Object.values(outcomes).reduce((sum, number) => sum + number, 0);
+    if (ended !== accepted) this.#broken.push(`L2: ${accepted} traces began and ${ended} ended`);
   }
 
   #checkRecords(): void {
