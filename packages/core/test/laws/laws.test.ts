@@ -7,7 +7,8 @@ import { SteppedClock } from "./stepped-clock.ts";
 
 /** `LAWS_RUNS=20000 LAWS_SEED=7 npx vitest run …/laws.test.ts` looks longer, and elsewhere. */
 const numRuns = Number(process.env["LAWS_RUNS"] ?? 300);
-const seed = process.env["LAWS_SEED"] === undefined ? {} : { seed: Number(process.env["LAWS_SEED"]) };
+// the suite looks at the same graphs every time, so that a landing does not depend on luck
+const seed = { seed: Number(process.env["LAWS_SEED"] ?? 7) };
 const timeoutMs = 20_000 + numRuns * 200;
 
 /** Says all that is needed to look into a run that went wrong. */
