@@ -1,7 +1,8 @@
-// The pages of the documentation: every link and the heading it points to exists, every page keeps to its length, and
-// every error code and event is explained somewhere in docs/reference.
+// The pages of the documentation: every link and the heading it points to exists, every page keeps to its length, the
+// reference names what the code has and nothing else, and both indexes lead to every page.
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { anchorsOf, codeIn, linksOf, rowsOf } from "./markdown.ts";
 import { conclude, files, read, root } from "./workspace.ts";
 
 const maximumLines: ReadonlyArray<readonly [page: string, lines: number]> = [
@@ -12,21 +13,10 @@ const maximumLines: ReadonlyArray<readonly [page: string, lines: number]> = [
 ];
 
 const problems: string[] = [];
-const pages = files("**/*.md").filter((page) => !/(^|\/)(api\/[^/]+\.api|CHANGELOG)\.md$|^\.changeset\//.test(page));
-
-/** The lines of a page with the inside of its code blocks blanked, so that line numbers stay. */
-function proseOf(page: string): string[] {
-  let fence: string | undefined;
-  return read(page)
-    .split("\n")
-    .map((line) => {
-      const mark = /^\s*(`{3,}|~{3,})/.exec(line)?.[1];
-      if (fence === undefined && mark === undefined) return line;
-      if (fence === undefined) fence = mark;
-      else if (mark?.startsWith(fence)) fence = undefined;
-      return "";
-    });
-}
+const pages = [...files("**/*.md"), ...files("**/llms.txt")].filter(
+  (page) =>
+    !/(^|\/)(api\/[^/]+\.api|CHANGELOG)\.md$|^\.changeset\/|(^|\/)fixtures\/|^packages\/core\/(docs\/|llms)/.test(page),
+);
 
 for (const [pattern, lines] of maximumLines) {
   for (const page of files(pattern)) {
@@ -35,57 +25,110 @@ for (const [pattern, lines] of maximumLines) {
   }
 }
 
-/** The anchors of a page's headings, as GitHub makes them. */
-function anchorsOf(page: string): Set<string> {
-  const seen = new Map<string, number>();
-  const anchors = new Set<string>();
-  for (const line of proseOf(page)) {
-    const heading = /^#{1,6}\s+(.*?)\s*#*$/.exec(line)?.[1];
-    if (heading === undefined) continue;
-    const slug = heading
-      .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1")
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}\p{M}\- _]/gu, "")
-      .replaceAll(" ", "-");
-    const count = seen.get(slug) ?? 0;
-    seen.set(slug, count + 1);
-    anchors.add(count === 0 ? slug : `${slug}-${count}`);
-  }
-  return anchors;
-}
-
 let links = 0;
 for (const page of pages) {
-  for (const [index, line] of proseOf(page).entries()) {
-    const prose = line.replaceAll(/`[^`]*`/g, "");
-    const targets = [
-      ...prose.matchAll(/\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)/g),
-      ...prose.matchAll(/^\[[^\]]+\]:\s+(\S+)/g),
-    ];
-    for (const [, target = ""] of targets) {
-      if (/^[a-z][a-z+.-]*:/i.test(target)) continue;
-      links += 1;
-      const [file = "", anchor] = decodeURI(target).split("#");
-      const found = file === "" ? page : path.posix.join(path.posix.dirname(page), file);
-      if (!existsSync(path.join(root, found))) {
-        problems.push(`${page}:${index + 1} Link leads nowhere: "${target}"`);
-      } else if (anchor !== undefined && found.endsWith(".md") && !anchorsOf(found).has(anchor)) {
-        problems.push(`${page}:${index + 1} Link leads to no heading of "${found}": "#${anchor}"`);
+  for (const { line, target, file, heading } of linksOf(page)) {
+    links += 1;
+    if (!existsSync(path.join(root, file))) {
+      problems.push(`${page}:${line} Link leads nowhere: "${target}"`);
+    } else if (heading !== undefined && file.endsWith(".md") && !anchorsOf(file).has(heading)) {
+      problems.push(`${page}:${line} Link leads to no heading of "${file}": "#${heading}"`);
+    }
+  }
+}
+
+for (const index of ["docs/README.md", "llms.txt"]) {
+  const listed = new Set([index, ...linksOf(index).map((link) => link.file)]);
+  for (const page of files("docs/**/*.md")) {
+    if (page !== "docs/README.md" && !listed.has(page)) problems.push(`${index} does not list "${page}"`);
+  }
+}
+
+const reports = files("packages/*/api/*.api.md").map(read).join("\n");
+const events = read("packages/core/src/events/flow-event.ts");
+let facts = 0;
+
+/** Holds that a page names what the code has: all of it once, and nothing else. */
+function compare(place: string, documented: readonly string[], inCode: Iterable<string>): void {
+  const known = new Set(inCode);
+  facts += known.size;
+  if (known.size === 0) problems.push(`${place} is compared with nothing in the code`);
+  for (const name of known) if (!documented.includes(name)) problems.push(`${place} does not explain "${name}"`);
+  for (const [index, name] of documented.entries()) {
+    if (!known.has(name)) problems.push(`${place} explains "${name}", which the code does not have`);
+    else if (documented.indexOf(name) !== index) problems.push(`${place} explains "${name}" twice`);
+  }
+}
+
+/** What the first cells of a page's tables name. */
+const named = (page: string, under: string | undefined, shape: RegExp): string[] =>
+  rowsOf(page, under).flatMap(([first = ""]) => codeIn(first).filter((name) => shape.test(name)));
+
+const matches = (text: string, shape: RegExp): string[] => Array.from(text.matchAll(shape), ([, name = ""]) => name);
+
+/** The properties of a public interface. */
+const membersOf = (name: string): string[] => {
+  const body = new RegExp(`^export interface ${name}\\b[^\\n]*\\{\\n(.*?)^\\}`, "ms").exec(reports)?.[1] ?? "";
+  return matches(body, /^ {4}readonly (\w+)\??:/gm);
+};
+
+compare(
+  "docs/reference/errors.md",
+  named("docs/reference/errors.md", undefined, /^[A-Z_]{4,}$/),
+  matches(read("packages/core/src/foundation/flow-error.ts"), /^ {2}([A-Z_]+): "\1",$/gm),
+);
+
+for (const [heading, base] of [
+  ["Of a trace", "EventBase"],
+  ["Of a node", "NodeEventBase"],
+] as const) {
+  const page = "docs/reference/events.md";
+  const rows = new Map(rowsOf(page, heading).map(([type = "", , fields = ""]) => [codeIn(type)[0] ?? "", fields]));
+  const inCode = Array.from(events.matchAll(/ extends (\w+) \{\n(.*?)^\}/gms))
+    .filter(([, extended]) => extended === base)
+    .map(([, , body = ""]) => ({
+      type: /type: "([a-z_]+)"/.exec(body)?.[1],
+      fields: matches(body, /readonly (\w+)\??:/g).filter((field) => field !== "type"),
+    }));
+  const types = inCode.flatMap(({ type }) => type ?? []);
+  compare(`${page}, "${heading}",`, [...rows.keys()], types);
+  for (const { type, fields } of inCode) {
+    if (type === undefined || fields.length === 0) continue;
+    const documented = codeIn(rows.get(type) ?? "").map((field) => field.replace("?", ""));
+    compare(`${page}, "${type}",`, documented, fields);
+  }
+}
+
+compare(
+  "docs/reference/events.md",
+  named("docs/reference/events.md", "Metrics", /^penguiflow\./),
+  matches(read("packages/core/src/events/metrics.ts"), /"(penguiflow\.[\w.]+)"/g),
+);
+
+for (const [heading, name] of [
+  ["`create(…edges, options)`", "FlowOptions"],
+  ["`policy`", "NodePolicy"],
+  ["`flow.fetch(options)`, `ctx.fetch(options)`", "FetchOptions"],
+] as const) {
+  compare(
+    `docs/reference/options.md, ${heading},`,
+    named("docs/reference/options.md", heading, /^\w+$/),
+    membersOf(name),
+  );
+}
+
+// What the tables for those who come from Python call TypeScript must be in the reports of the public API.
+const page = "docs/coming-from-python.md";
+const oursNot = new Set(["input"]);
+for (const [python = "", typescript = ""] of rowsOf(page, "Names")) {
+  for (const code of codeIn(typescript === "the same" ? python : typescript)) {
+    for (const [name] of code.replaceAll(/"[^"]*"|penguiflow\/\w+/g, "").matchAll(/\b[A-Za-z]\w{3,}\b/g)) {
+      facts += 1;
+      if (!oursNot.has(name) && !new RegExp(`\\b${name}\\b`).test(reports)) {
+        problems.push(`${page} has "${name}" for ${python}: the public API does not`);
       }
     }
   }
 }
 
-const matches = (pattern: string, shape: RegExp): string[] =>
-  files(pattern).flatMap((file) => [...read(file).matchAll(shape)].map(([, word = ""]) => word));
-
-const reference = files("docs/reference/**/*.md").map(read).join("\n");
-const vocabulary = new Set([
-  ...matches("packages/core/src/foundation/flow-error.ts", /^ {2}([A-Z_]+): "\1",$/gm),
-  ...matches("packages/core/src/events/flow-event.ts", /\btype: "([a-z_]+)"/g),
-]);
-for (const word of reference === "" ? [] : vocabulary) {
-  if (!new RegExp(`\\b${word}\\b`).test(reference)) problems.push(`docs/reference does not explain "${word}"`);
-}
-
-conclude(problems, `${pages.length} pages, ${links} links, ${reference === "" ? 0 : vocabulary.size} codes and events`);
+conclude(problems, `${pages.length} pages, ${links} links, ${facts} names compared with the code`);
