@@ -7,7 +7,7 @@ export default defineConfig({
   resolve: { conditions: [source] },
   ssr: { resolve: { conditions: [source, "node", "module", "import", "default"] } },
   test: {
-    include: ["{test,packages/*/test,examples/*/test}/**/*.test.ts"],
+    include: ["{test,packages/*/test,examples/test,examples/*/test}/**/*.test.ts"],
     execArgv: [`--conditions=${source}`],
     coverage: {
       provider: "v8",

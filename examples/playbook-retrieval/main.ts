@@ -1,0 +1,90 @@
+// A controller that calls a playbook: a flow of its own that finds passages. While what it finds is not good
+// enough, the controller asks again and is content with less.
+//
+//   npm run example examples/playbook-retrieval/main.ts
+import { glob, readFile } from "node:fs/promises";
+import { type Context, create, FinalAnswer, type Message, node, payloadNode, WM } from "penguiflow";
+
+const REPOSITORY = new URL("../../", import.meta.url);
+
+interface Passage {
+  readonly file: string;
+  readonly text: string;
+  readonly words: ReadonlySet<string>;
+}
+interface Resources {
+  readonly passages: readonly Passage[];
+}
+interface Wanted {
+  readonly question: string;
+  /** The share of the question's words that a passage must have. */
+  readonly share: number;
+}
+interface Found {
+  readonly passage: Passage;
+  readonly score: number;
+}
+
+const wordsOf = (text: string) => new Set(text.toLowerCase().match(/\p{L}{4,}/gu));
+
+const score = payloadNode("score", ({ question, share }: Wanted, ctx: Context<Resources>) => {
+  const asked = wordsOf(question);
+  const found = ctx.resources.passages.map((passage): Found => {
+    const met = asked.intersection(passage.words).size;
+    return { passage, score: met / asked.size - passage.words.size / 1_000 }; // the shorter of two is better
+  });
+  return found.filter((item) => item.score >= share - 0.1);
+});
+
+const rank = payloadNode("rank", (found: Found[]) => found.toSorted((a, b) => b.score - a.score).slice(0, 3));
+
+/** Declared once: it is built at the first call and lives as long as the flow that calls it. */
+export function createRetrieval() {
+  return create(score.to(rank), { name: "retrieval" });
+}
+
+const SHARES = [1, 0.75, 0.5];
+
+const ask = payloadNode("ask", (question: string) => new WM({ query: question, budgetHops: SHARES.length + 1 }));
+
+const answer = node(
+  { name: "answer", allowCycle: true, policy: { timeoutMs: 10_000 } },
+  async ({ payload: memory }: Message<WM>, ctx: Context<Resources>) => {
+    const share = SHARES[memory.hops];
+    if (share === undefined) return new FinalAnswer({ text: "Nothing is said about that." });
+    // trace, tenant, deadline, resources and cancellation go along
+    const found = await ctx.callPlaybook(createRetrieval, { question: memory.query, share }, { timeoutMs: 2_000 });
+    await ctx.emitChunk({ text: `${share * 100} % of the words: ${found.length} passages` });
+    const [best] = found;
+    if (best === undefined) return memory;
+    return new FinalAnswer({ text: best.passage.text, citations: found.map(({ passage }) => passage.file) });
+  },
+);
+
+export function createFlow() {
+  return create(ask.to(answer), answer.to(answer), { name: "playbook-retrieval" });
+}
+
+export async function main(question = "What happens to messages when a trace is cancelled by its tenant?") {
+  const passages: Passage[] = [];
+  for await (const file of glob("docs/{guides,explain}/*.md", { cwd: REPOSITORY })) {
+    const paragraphs = (await readFile(new URL(file, REPOSITORY), "utf8")).split(/\n{2,}/);
+    for (const text of paragraphs) passages.push({ file, text, words: wordsOf(text) });
+  }
+
+  await using flow = createFlow();
+  flow.run({ resources: { passages } });
+
+  const searches: string[] = [];
+  for await (const item of flow.stream(question, { tenant: "acme", timeoutMs: 30_000 })) {
+    if (item.type === "chunk") {
+      if (item.chunk.text !== "") searches.push(item.chunk.text);
+      continue;
+    }
+    console.log(`${question}\n\n${searches.join("\n")}\n\n${item.result.text}\n\n${item.result.citations.join("\n")}`);
+    return { searches, answer: item.result };
+  }
+  throw new Error("The flow ended without an answer");
+}
+
+if (import.meta.main) await main();

@@ -1,0 +1,93 @@
+// Tells its reader first what it is going to do, then where it is, then what it found. Status goes on the
+// stream, as chunks with the details in `meta`; the result stays one thing.
+//
+//   npm run example examples/status-updates/main.ts
+import { globSync } from "node:fs";
+import { access, readFile } from "node:fs/promises";
+import { type Context, create, FinalAnswer, mapConcurrent, payloadNode } from "penguiflow";
+
+const REPOSITORY = new URL("../../", import.meta.url);
+const STEPS = ["read", "collect", "check"] as const;
+
+interface Page {
+  readonly file: string;
+  readonly text: string;
+}
+interface Link {
+  readonly file: string;
+  readonly target: string;
+  readonly isBroken?: boolean;
+}
+
+/** A node that says when it begins and when it is done. */
+function step<const Name extends (typeof STEPS)[number], Input, Output>(
+  name: Name,
+  work: (input: Input, signal: AbortSignal) => Promise<Output>,
+) {
+  return payloadNode({ name, policy: { timeoutMs: 20_000 } }, async (input: Input, ctx: Context) => {
+    await ctx.emitChunk({ text: "", meta: { step: name, state: "begun" } });
+    const output = await work(input, ctx.signal);
+    await ctx.emitChunk({ text: "", meta: { step: name, state: "done" } });
+    return output;
+  });
+}
+
+const plan = payloadNode("plan", async (folder: string, ctx) => {
+  for (const name of STEPS) await ctx.emitChunk({ text: "", meta: { step: name, state: "planned" } });
+  return folder;
+});
+
+const read = step("read", async (folder: string, signal) => {
+  const files = globSync(`${folder}/**/*.md`, { cwd: REPOSITORY });
+  const load = (file: string) => readFile(new URL(file, REPOSITORY), { encoding: "utf8", signal });
+  return mapConcurrent(files.toSorted(), async (file) => ({ file, text: await load(file) }), { signal });
+});
+
+const collect = step("collect", async (pages: Page[]): Promise<Link[]> =>
+  pages.flatMap(({ file, text }) =>
+    Array.from(text.matchAll(/\]\((?!\w+:|#)([^)\s#]+)/g), ([, target = ""]) => ({ file, target })),
+  ),
+);
+
+const check = step("check", (links: Link[], signal): Promise<Link[]> => {
+  const isThere = (link: Link) => access(new URL(link.target, new URL(link.file, REPOSITORY)));
+  return mapConcurrent(
+    links,
+    (link) =>
+      isThere(link).then(
+        () => link,
+        () => ({ ...link, isBroken: true }),
+      ),
+    { signal },
+  );
+});
+
+const report = payloadNode("report", async (links: Link[], ctx) => {
+  const broken = links.filter((link) => link.isBroken).map(({ file, target }) => `${file} → ${target}`);
+  const lines = [`${links.length} links, ${broken.length} of them broken`, ...broken];
+  for (const line of lines) await ctx.emitChunk({ text: line });
+  return new FinalAnswer({ text: lines.join("\n"), citations: broken });
+});
+
+export function createFlow() {
+  return create(plan.to(read), read.to(collect), collect.to(check), check.to(report), { name: "status-updates" });
+}
+
+export async function main(folder = "docs") {
+  await using flow = createFlow();
+  flow.run();
+
+  const told: string[] = [];
+  for await (const item of flow.stream(folder, { tenant: "acme", timeoutMs: 30_000 })) {
+    if (item.type === "result") return { told, answer: item.result };
+    const { text, meta } = item.chunk as { text: string; meta: { step?: string; state?: string } };
+    // the runtime ends each stream with a chunk that has neither
+    const line = meta.step === undefined ? text : `${meta.state?.padEnd(8)}${meta.step}`;
+    if (line === "") continue;
+    told.push(line);
+    console.log(line);
+  }
+  throw new Error("The flow ended without an answer");
+}
+
+if (import.meta.main) await main();

@@ -1,0 +1,87 @@
+// The two ways to a browser: server-sent events and a WebSocket. Both wait for a slow client, and both cancel
+// the request, up to the model, when the client goes away.
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { chunkToWsJson, FlowError, formatSseEvent } from "penguiflow";
+import { type WebSocket, WebSocketServer } from "ws";
+import type { createFlow } from "./flow.ts";
+
+type AnsweringFlow = ReturnType<typeof createFlow>;
+
+const MOST_BYTES_BEHIND = 64_000;
+
+/** Serves `GET /answer?question=…` as server-sent events, and `/answer` as a WebSocket that takes questions. */
+export async function serve(flow: AnsweringFlow) {
+  const server = createServer((request, response) => void respond(flow, request, response));
+  const sockets = new WebSocketServer({ server, path: "/answer", maxPayload: 10_000 });
+  sockets.on("connection", (socket) => {
+    // questions of one socket are answered one after the other
+    let earlier = Promise.resolve();
+    socket.on("message", (data: Buffer) => {
+      earlier = earlier.then(() => converse(flow, socket, data.toString()));
+    });
+    socket.on("error", () => socket.terminate());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/answer`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets.clients) socket.terminate();
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+async function respond(flow: AnsweringFlow, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
+  const question = searchParams.get("question");
+  if (pathname !== "/answer") return void response.writeHead(404).end();
+  if (question === null) return void response.writeHead(400).end(`Cannot answer without "question"\n`);
+
+  const left = new AbortController();
+  response.on("close", () => left.abort("The client went away"));
+  response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+  const write = async (text: string) => {
+    if (!response.write(text)) await once(response, "drain", { signal: left.signal });
+  };
+  try {
+    for await (const item of flow.stream(question, { tenant: "acme", signal: left.signal })) {
+      if (item.type === "chunk") await write(formatSseEvent(item.chunk, { event: "chunk" }));
+      else await write(`event: result\ndata: ${JSON.stringify(item.result)}\n\n`);
+    }
+  } catch (error) {
+    if (!left.signal.aborted) response.write(`event: failed\ndata: ${JSON.stringify({ code: codeOf(error) })}\n\n`);
+  }
+  response.end();
+}
+
+async function converse(flow: AnsweringFlow, socket: WebSocket, question: string): Promise<void> {
+  if (socket.readyState !== socket.OPEN) return;
+  const left = new AbortController();
+  const leave = () => left.abort("The client went away");
+  socket.once("close", leave);
+  try {
+    for await (const item of flow.stream(question, { tenant: "acme", signal: left.signal })) {
+      // a socket does not say when it has room again
+      while (socket.bufferedAmount > MOST_BYTES_BEHIND) await delay(20, undefined, { signal: left.signal });
+      socket.send(
+        item.type === "chunk"
+          ? chunkToWsJson(item.chunk, { type: "chunk" })
+          : JSON.stringify({ type: "result", text: item.result.text }),
+      );
+    }
+  } catch (error) {
+    if (!left.signal.aborted) socket.send(JSON.stringify({ type: "failed", code: codeOf(error) }));
+  }
+  socket.off("close", leave);
+}
+
+/** What a stranger may know of a failure: neither message nor stack. */
+function codeOf(error: unknown): string {
+  return error instanceof FlowError ? error.code : "NODE_EXCEPTION";
+}

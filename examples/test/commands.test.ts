@@ -1,0 +1,62 @@
+import { globSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { runExample } from "./run-example.ts";
+
+const EXAMPLES = path.resolve(import.meta.dirname, "..");
+
+/** The line by which each example, run as a command, shows that it came to its end. */
+const LAST_WORDS: Readonly<Record<string, RegExp>> = {
+  quickstart: /^INPUT_INVALID: .*must end with "\.md"$/m,
+  "routing-predicate": /^LICENSE: router "sort" sent its message nowhere$/m,
+  "routing-union": /^ 194\.35 € {2}in all$/m,
+  "fanout-join": /gzipped: \d+/,
+  "map-concurrent": /^\d+ files, at most 4 at once$/m,
+  "controller-multihop": /^ {2}docs\/learn\/1-first-flow\.md → .*\.md$/m,
+  "reliability-middleware": /^27 × gentoo$/m,
+  "playbook-retrieval": /^docs\/\w+\/[\w-]+\.md$/m,
+  "metadata-propagation": /^boston .*\$1,348\.50/m,
+  "routing-policy": /^stranger {2}fast: \d+ bytes$/m,
+  visualizer: /^flowchart LR$/m,
+  "traceable-errors": /^too new: NODE_EXCEPTION at node "raise", attempt 2$/m,
+  "streaming-llm": /\(WebSocket\)\n {2}\w/,
+  "status-updates": /^\d+ links, \d+ of them broken$/m,
+  "cancel-and-deadlines": /^undisturbed: completed, 99991$/m,
+  testing: /^ok {2}nothing is left behind$/m,
+  orchestrator: /^Cannot take the note "": /m,
+  "history-and-bus": /^on the bus: o-1 ice axe, 8900 cents$/m,
+  "tenant-fairness": /^noisy .* number 363 of 363$/m,
+};
+
+describe("examples as commands", { timeout: 60_000 }, () => {
+  const names = globSync("*/main.ts", { cwd: EXAMPLES }).map((file) => path.dirname(file));
+
+  test("each has its last words here", () => {
+    expect(names.toSorted()).toEqual(Object.keys(LAST_WORDS).toSorted());
+  });
+
+  test.for(Object.entries(LAST_WORDS))("%s", async ([name, lastWords]) => {
+    const { status, stdout, stderr } = await runExample(name);
+    expect(status, stderr).toBe(0);
+    expect(stdout).toMatch(lastWords);
+    // only what an example logs, no warnings of Node
+    expect(stderr.replaceAll(/^WARN .*\n/gm, "")).toBe("");
+  });
+
+  test("an example says what is wrong with its arguments", async () => {
+    const { status, stderr } = await runExample("visualizer", "png");
+    expect(status).toBe(1);
+    expect(stderr).toContain(`Cannot draw as "png": the formats are mermaid, dot, json`);
+  });
+});
+
+test("the table has every example, and each says in its first lines how to run it", async () => {
+  const table = await readFile(path.join(EXAMPLES, "README.md"), "utf8");
+  for (const file of globSync("*/{main.ts,package.json}", { cwd: EXAMPLES })) {
+    expect(table).toContain(`](${path.dirname(file)}`);
+    if (!file.endsWith("main.ts")) continue;
+    const text = await readFile(path.join(EXAMPLES, file), "utf8");
+    expect(text.split("import ")[0]).toContain(`npm run example examples/${file}`);
+  }
+});

@@ -1,0 +1,15 @@
+import process from "node:process";
+import { vi } from "vitest";
+
+/** Runs what prints, without printing: an example's `main` whose result is looked at. */
+export async function quietly<Result>(main: () => Result | Promise<Result>): Promise<Result> {
+  const spies = [
+    vi.spyOn(console, "log").mockImplementation(() => {}),
+    vi.spyOn(process.stdout, "write").mockImplementation(() => true),
+  ];
+  try {
+    return await main();
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}

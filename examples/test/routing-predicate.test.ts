@@ -1,0 +1,15 @@
+import { readFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+import { main } from "../routing-predicate/main.ts";
+import { quietly } from "./quietly.ts";
+
+test("sends each file where it belongs: to one node, to two, or nowhere", async () => {
+  const manifest = await readFile(new URL("../../package.json", import.meta.url), "utf8");
+  const found = await quietly(main);
+  expect(found).toEqual({
+    "README.md": [expect.stringMatching(/^[1-9]\d* headings$/)],
+    "package.json": [`${Object.keys(JSON.parse(manifest) as object).length} keys`],
+    "vitest.config.ts": [expect.stringMatching(/comments$/), expect.stringMatching(/imports$/)],
+    LICENSE: [],
+  });
+});

@@ -1,0 +1,30 @@
+import { Graphviz } from "@hpcc-js/wasm-graphviz";
+import { expect, test } from "vitest";
+import { main } from "../visualizer/main.ts";
+import { quietly } from "./quietly.ts";
+
+const NODES = ["guard", "refuse", "documents", "tokenise", "look", "tickets", "gather", "begin", "plan"];
+
+test("Graphviz draws the DOT with every node, also those of the flow inside", async () => {
+  const svg = (await Graphviz.load()).dot(await quietly(() => main("dot")));
+  for (const name of NODES) expect(svg).toContain(`>${name}`);
+});
+
+test("the Mermaid text marks the loop and frames the flow inside", async () => {
+  const drawing = await quietly(() => main());
+  expect(drawing).toMatch(/^flowchart LR\n/);
+  expect(drawing).toContain("-. loop .->");
+  expect(drawing).toMatch(/subgraph \w+ \["documents/);
+});
+
+test("the JSON can be read back", async () => {
+  const graph = JSON.parse(await quietly(() => main("json"))) as { nodes: { name: string; inner?: unknown }[] };
+  expect(graph.nodes.map(({ name }) => name).toSorted()).toEqual(
+    NODES.filter((name) => name !== "tokenise" && name !== "look").toSorted(),
+  );
+  expect(graph.nodes.find(({ name }) => name === "documents")?.inner).toBeDefined();
+});
+
+test("another format is refused by name", () => {
+  expect(() => main("png")).toThrow(`Cannot draw as "png": the formats are mermaid, dot, json`);
+});
