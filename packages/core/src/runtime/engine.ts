@@ -1,14 +1,21 @@
 import { type Clock, Moment } from "../foundation/clock.ts";
 import { onAbort } from "../foundation/abort.ts";
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { createIdSource } from "../foundation/ids.ts";
+import { IdSource } from "../foundation/ids.ts";
 import type { Scheduler } from "../foundation/scheduler.ts";
 import { type Timer, TimerWheel } from "../foundation/timer-wheel.ts";
 import type { Middleware } from "../events/flow-event.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
 import { WM } from "../message/controller.ts";
-import { carry, checkedHeaders, FROM_MESSAGE, Message, type MessageHeaders } from "../message/message.ts";
+import {
+  carry,
+  checkedHeaders,
+  DEFAULT_HEADERS,
+  FROM_MESSAGE,
+  Message,
+  type MessageHeaders,
+} from "../message/message.ts";
 import { nextLoopStep } from "../trace/budget.ts";
 import type { TraceSink } from "../trace/sink.ts";
 import { Trace } from "../trace/trace.ts";
@@ -65,9 +72,9 @@ export class Engine {
   /** Tells this run's idempotency keys from those of others. */
   readonly runId: string;
   readonly lineageSeed: number;
-  readonly newId: () => string;
+  readonly ids: IdSource;
   readonly workshop: Workshop;
-  readonly traces = new TraceTable();
+  readonly traces: TraceTable;
   readonly reporter: Reporter;
   readonly ledger: Ledger;
   readonly dispatch: Dispatch;
@@ -92,6 +99,7 @@ export class Engine {
   /** Numbers the traces; shared with playbooks, so that records tell them apart. */
   readonly runs: { next: number };
   #turn: Moment | undefined;
+  #lastHeaders: MessageHeaders = DEFAULT_HEADERS;
   readonly #hasWeights: boolean;
   readonly #tenantHeaders = new Map<string, MessageHeaders>();
 
@@ -110,8 +118,9 @@ export class Engine {
     this.resources = resources;
     this.runs = parent?.runs ?? { next: 0 };
     this.#hasWeights = typeof options.tenantWeights === "function" || Object.keys(options.tenantWeights).length > 0;
-    this.newId = createIdSource(options.random);
-    this.runId = this.newId();
+    this.ids = new IdSource(options.random);
+    this.runId = this.ids.next();
+    this.traces = new TraceTable(this.ids);
     this.lineageSeed = Math.floor(options.random() * 4_294_967_296) | 0;
     this.workshop = compileGraph(this, graph, registry, options.queueMaxSize);
     this.reporter = new Reporter(options, middlewares, parent?.reporter);
@@ -135,13 +144,15 @@ export class Engine {
    */
   open(opening: Opening): Trace {
     const { message, sink, signal, isNew } = opening;
+    // read before user code can make another
+    const idNumber = isNew ? this.ids.last : undefined;
     this.#requireAcceptance(message, isNew);
     if (this.#hasWeights) this.weightOf(message.headers.tenant);
     // a call wants its result alone: how long it took is read only when somebody watches
     const startedAt = this.isWatched || sink.completed === undefined ? this.clock.now() : 0;
     const trace = new Trace(this.runs.next++, message.traceId, message.headers, sink, opening.isOpenEnded, startedAt);
     sink.opened?.(trace);
-    this.traces.add(trace);
+    this.traces.add(trace, idNumber);
     this.accepted += 1;
     if (this.reporter.hasListeners) this.reporter.trace(trace, { type: "trace_start", topic: message.headers.topic });
     if (message.deadlineAt !== undefined) this.#setDeadline(trace, message.deadlineAt);
@@ -197,12 +208,15 @@ export class Engine {
   /** Headers, the same object for the same tenant where there is nothing else in them. */
   headersOf(tenant: string, topic: string | undefined, priority: number | undefined): MessageHeaders {
     if (topic !== undefined || priority !== undefined) return checkedHeaders({ tenant, topic, priority });
+    // often the same tenant calls again
+    if (this.#lastHeaders.tenant === tenant) return this.#lastHeaders;
     let headers = this.#tenantHeaders.get(tenant);
     if (headers === undefined) {
       headers = checkedHeaders({ tenant });
       if (this.#tenantHeaders.size >= KNOWN_TENANTS) this.#tenantHeaders.clear();
       this.#tenantHeaders.set(tenant, headers);
     }
+    this.#lastHeaders = headers;
     return headers;
   }
 

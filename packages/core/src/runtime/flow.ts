@@ -400,7 +400,9 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     input: unknown,
     options: EmitOptions,
   ): { message: Message; edges: readonly Edge[]; isNew: boolean } {
-    for (const key in options) if (!EMIT_OPTIONS.has(key)) requireKnownKeys("a call", options, [...EMIT_OPTIONS]);
+    for (const key in options)
+      if (key !== "tenant" && key !== "signal" && !EMIT_OPTIONS.has(key))
+        requireKnownKeys("a call", options, [...EMIT_OPTIONS]);
     const edges = this.#entries(engine, options.to);
     const base = input instanceof Message ? (input as Message) : undefined;
     let deadlineAt = options.deadlineAt ?? base?.deadlineAt;
@@ -434,7 +436,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const message = new Message({
       payload: base === undefined ? input : base.payload,
       headers,
-      traceId: traceId ?? base?.traceId ?? engine.newId(),
+      traceId: traceId ?? base?.traceId ?? engine.ids.next(),
       createdAt: base?.createdAt ?? engine.turn.epoch,
       deadlineAt,
       meta: meta === undefined ? base?.meta : { ...base?.meta, ...meta },
@@ -538,7 +540,7 @@ function carriedFrom(
 ): Message {
   const createdAt = engine.turn.epoch;
   return new Message(
-    { payload, headers, traceId: engine.newId(), createdAt, deadlineAt, meta: EMPTY_META },
+    { payload, headers, traceId: engine.ids.next(), createdAt, deadlineAt, meta: EMPTY_META },
     FROM_MESSAGE,
   );
 }

@@ -1,4 +1,5 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import type { IdSource } from "../foundation/ids.ts";
 import type { Trace } from "./trace.ts";
 
 /**
@@ -9,13 +10,20 @@ import type { Trace } from "./trace.ts";
  * traces alive until the next full garbage collection, at half the throughput of the whole runtime.
  */
 export class TraceTable {
+  readonly #ids: IdSource;
   #chains: (Trace | null)[] = new Array<Trace | null>(256).fill(null);
   /** Traces that are open or unwinding. */
   size = 0;
 
-  add(trace: Trace): void {
+  /** @param ids - gives the ids of most traces; these are told apart by their numbers */
+  constructor(ids: IdSource) {
+    this.#ids = ids;
+  }
+
+  /** @param idNumber - the number of the trace's id, where it is known */
+  add(trace: Trace, idNumber?: number): void {
     if (this.size >= this.#chains.length) this.#grow();
-    trace.hash = hash(trace.id);
+    trace.hash = idNumber ?? this.#hash(trace.id);
     this.#insert(trace);
     this.size += 1;
   }
@@ -70,7 +78,11 @@ export class TraceTable {
   }
 
   #first(id: string): Trace | null {
-    return this.#chains[hash(id) & (this.#chains.length - 1)] ?? null;
+    return this.#chains[this.#hash(id) & (this.#chains.length - 1)] ?? null;
+  }
+
+  #hash(id: string): number {
+    return this.#ids.numberOf(id) ?? fnv(id);
   }
 
   #insert(trace: Trace): void {
@@ -86,18 +98,9 @@ export class TraceTable {
   }
 }
 
-const HEAD = 8;
-const TAIL = 16;
-
-/** FNV-1a (Fowler, Noll, Vo) over the characters of an id; of a long one over its beginning and end, where ids differ. */
-function hash(id: string): number {
-  let state = 0x811c9dc5 ^ id.length;
-  const { length } = id;
-  const isLong = length > HEAD + TAIL;
-  const headEnd = isLong ? HEAD : length;
-  for (let index = 0; index < headEnd; index += 1) state = Math.imul(state ^ id.charCodeAt(index), 0x01000193);
-  if (isLong)
-    for (let index = length - TAIL; index < length; index += 1)
-      state = Math.imul(state ^ id.charCodeAt(index), 0x01000193);
-  return (state ^ (state >>> 15)) >>> 0;
+/** FNV-1a (Fowler, Noll, Vo) over the characters of an id. */
+function fnv(id: string): number {
+  let state = 0x811c9dc5;
+  for (let index = 0; index < id.length; index += 1) state = Math.imul(state ^ id.charCodeAt(index), 0x01000193);
+  return state ^ (state >>> 15);
 }

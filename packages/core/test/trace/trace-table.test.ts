@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import { type FlowError, FlowErrorCode, Message } from "penguiflow";
 import { OutcomeSink } from "../../src/trace/sink.ts";
 import { Trace } from "../../src/trace/trace.ts";
+import { IdSource } from "../../src/foundation/ids.ts";
+import { seededRandom } from "../../src/foundation/random.ts";
 import { TraceTable } from "../../src/trace/trace-table.ts";
 import { range } from "../fixtures/quiet-flow.ts";
 
@@ -13,7 +15,7 @@ const trace = (id: string, tenant = "acme"): Trace => {
 };
 
 test("a table finds, of all traces put in and taken out, exactly those that are in it", () => {
-  // ids that differ only in the middle, where the table does not look, and ids that differ nowhere
+  // ids that differ only in the middle, and ids that differ nowhere
   const id = fc.oneof(
     fc.constantFrom("", "a", "b", "same"),
     fc.nat(9).map((digit) => `begin-----${digit}-----and-the-end-of-a-long-id`),
@@ -22,7 +24,7 @@ test("a table finds, of all traces put in and taken out, exactly those that are 
   const step = fc.record({ adds: fc.boolean(), id, tenant: fc.constantFrom("acme", "other"), which: fc.nat() });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
-      const table = new TraceTable();
+      const table = new TraceTable(new IdSource(Math.random));
       const model: Trace[] = [];
       for (const { adds, id: wanted, tenant, which } of steps) {
         if (adds || model.length === 0) {
@@ -55,7 +57,7 @@ test("a table finds, of all traces put in and taken out, exactly those that are 
 });
 
 test("a table of fifty thousand finds each as fast as a small one, and the newest of an id first", () => {
-  const table = new TraceTable();
+  const table = new TraceTable(new IdSource(Math.random));
   const traces = range(50_000).map((index) => trace(`3f8a9c0d-${index}-7e21`));
   for (const one of traces) table.add(one);
   const startedAt = performance.now();
@@ -68,3 +70,17 @@ test("a table of fifty thousand finds each as fast as a small one, and the newes
   for (const one of twins) table.add(one);
   expect(table.find("twin", undefined)).toEqual(twins.toReversed());
 }, 20_000);
+
+test("a trace is found by the id that was made for it, whether its number was told or not", () => {
+  const ids = new IdSource(seededRandom(1));
+  const table = new TraceTable(ids);
+  const traces = range(3_000).map(() => {
+    const made = trace(ids.next());
+    table.add(made, made.run % 2 === 0 ? ids.last : undefined);
+    return made;
+  });
+  for (const made of traces) expect(table.find(made.id, "acme")).toEqual([made]);
+  for (const text of ["", "!", "0", "-1"]) expect(table.has(`${traces[0]?.id.slice(0, 13)}${text}`)).toBe(false);
+  for (const made of traces) table.remove(made);
+  expect(table.all()).toEqual([]);
+});
