@@ -1,3 +1,4 @@
+import type { Moment } from "../foundation/clock.ts";
 import { mixHigh, mixLow } from "../foundation/lineage.ts";
 import { WM } from "../message/controller.ts";
 import { carry, Message } from "../message/message.ts";
@@ -8,8 +9,12 @@ import type { Engine } from "./engine.ts";
 import type { Send } from "./send.ts";
 import type { Edge, Worker } from "./worker.ts";
 
-/** After so many handler calls in a row, timers and I/O get their turn. */
-const CALLS_PER_TURN = 1024;
+/** After so many milliseconds of handler calls in a row, timers and I/O get their turn. */
+const TURN_MS = 2;
+/** It is looked at most after so many handler calls whether that time has passed; sooner when they take long. */
+const CALLS_PER_LOOK = 256;
+/** After so many handler calls the turn ends in any case: the clock may stand still. */
+const CALLS_PER_TURN = 16_384;
 
 /**
  * Brings messages to handlers: who may start, what runs next, and what becomes of a handler's value.
@@ -25,8 +30,14 @@ export class Dispatch {
   #first: (() => void)[] = [];
   #isFlushing = false;
   #isFlushDue = false;
-  #callsLeft = CALLS_PER_TURN;
-  #turn: Promise<void> | undefined;
+  /** Handler calls from look to look at the clock, and those left until the next. */
+  #stride = 1;
+  #callsLeft = 1;
+  /** Handler calls since the turn began. */
+  #calls = 0;
+  /** The turn of the last look. */
+  #lookedIn: Moment | undefined;
+  #nextTurn: Promise<void> | undefined;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -227,7 +238,7 @@ export class Dispatch {
         continue;
       }
       const attempt = worker.takeNext();
-      if (attempt === null) return;
+      if (attempt === null) break;
       const { send, edge } = attempt;
       if (worker.outer !== undefined && worker.isOrdered) {
         worker.inbox.hold(attempt.trace);
@@ -239,6 +250,9 @@ export class Dispatch {
       if (send !== null) this.#engine.sending.startedWithoutPlace(send);
       else if (edge !== null) this.#engine.sending.leftEdge(edge);
     }
+    // what has left the node may have been the last in its cycle that could move
+    if (worker.ring === undefined || worker.ring.blocked === 0) return;
+    for (const member of worker.ring.workers) for (const send of member.blocked) this.suspect(send);
   }
 
   #takeSlot(attempt: Attempt): void {
@@ -259,11 +273,12 @@ export class Dispatch {
 
   #giveSlotOn(worker: Worker): void {
     worker.running -= 1;
-    // its handler may have been the last of a cycle that could move
-    if (worker.ring !== undefined && worker.ring.blocked > 0) {
-      for (const member of worker.ring.workers) for (const send of member.blocked) this.suspect(send);
-    }
-    if (worker.inbox.ready > 0 || worker.returning.length > 0 || (worker.outer !== undefined && worker.outer.ready > 0))
+    if (
+      worker.inbox.ready > 0 ||
+      worker.returning.length > 0 ||
+      (worker.outer !== undefined && worker.outer.ready > 0) ||
+      (worker.ring !== undefined && worker.ring.blocked > 0)
+    )
       this.wake(worker);
   }
 
@@ -283,7 +298,7 @@ export class Dispatch {
     const engine = this.#engine;
     let attempt = first;
     for (;;) {
-      if (--this.#callsLeft <= 0) await this.#nextTurn();
+      while (--this.#callsLeft <= 0 && this.#isTurnOver()) await this.#nextTurn;
       const { worker } = attempt;
       // its trace may have ended before its handler was called
       if (attempt.state !== State.LAUNCHED) break;
@@ -415,15 +430,29 @@ export class Dispatch {
     return true;
   }
 
-  #nextTurn(): Promise<void> {
-    this.#turn ??= new Promise((resolve) => {
-      this.#engine.scheduler.nextTurn(() => {
-        this.#callsLeft = CALLS_PER_TURN;
-        this.#turn = undefined;
+  /** Whether timers and I/O are to have their turn before another handler is called. */
+  #isTurnOver(): boolean {
+    if (this.#nextTurn !== undefined) return true;
+    const { turn, clock, scheduler } = this.#engine;
+    if (this.#lookedIn !== turn) this.#calls = 0;
+    this.#lookedIn = turn;
+    this.#calls += this.#stride;
+    const elapsedMs = clock.now() - turn.now;
+    if (elapsedMs < TURN_MS) this.#stride = Math.min(this.#stride * 2, CALLS_PER_LOOK);
+    else if (elapsedMs > 2 * TURN_MS) this.#stride = Math.ceil(this.#stride / 2);
+    if (elapsedMs < TURN_MS && this.#calls < CALLS_PER_TURN) {
+      this.#callsLeft = this.#stride;
+      return false;
+    }
+    this.#nextTurn = new Promise((resolve) => {
+      scheduler.nextTurn(() => {
+        this.#callsLeft = this.#stride;
+        this.#calls = 0;
+        this.#nextTurn = undefined;
         resolve();
       });
     });
-    return this.#turn;
+    return true;
   }
 }
 

@@ -318,6 +318,7 @@ export class Ending {
     engine.dispatch.leaveRing(item);
     if (wasPlaced && item.edge !== null) engine.sending.leftEdge(item.edge);
     if (wasPlaced) engine.ledger.dropped(item);
+    if (item.worker.ring !== undefined) engine.dispatch.wake(item.worker);
     if (!engine.reporter.hasListeners) return;
     if (error?.code === FlowErrorCode.DEADLINE_EXCEEDED) engine.reporter.node(item, { type: "deadline_skip" });
     else engine.reporter.node(item, { type: "message_drop", reason });

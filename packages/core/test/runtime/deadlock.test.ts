@@ -205,3 +205,24 @@ test("whatever the cycles, capacities and numbers of messages, every trace settl
     { numRuns: 60, examples: BLOCKED_ONCE.map((found) => [{ ...found, copies: 2, traces: 2, together: false }]) },
   );
 }, 60_000);
+
+test("a cycle blocked beside a message that waits for its retry is freed when that message's trace ends", async () => {
+  const clock = new TestClock();
+  const again = payloadNode(
+    { name: "again", policy: { concurrency: 2, maxRetries: 1, backoffBaseMs: 1_000, jitter: 0 } },
+    async (step: Step, ctx): Promise<Step | undefined> => {
+      if (step.left < 0) throw new Error("to be tried again");
+      return twice(step, ctx);
+    },
+  );
+  const back = stepNode("back", twice, 2);
+  const edges = [start.to(again), again.to(back), back.to(again)] as const;
+  const flow = running(create(...edges, { allowCycles: true, queueMaxSize: 1, clock }), clock);
+  const parked = flow.outcome({ left: -1 }, { timeoutMs: 10 });
+  await settle();
+  const blocked = flow.outcome({ left: 6 });
+  await clock.advance(20);
+  expect(await within(1_000, parked)).toMatchObject({ status: "exhausted" });
+  expect(await within(1_000, blocked)).toMatchObject({ status: "empty" });
+  expectEmpty(flow);
+});
