@@ -16,12 +16,20 @@ const layers = [
   "patterns",
   "memory",
   "testing",
+  "threads",
 ];
+
+/** The layers with entry points of their own: what the main one publishes comes before them. */
+const apart = ["testing", "threads"];
+/** A layer for Node alone. */
+const forNode = "threads";
 
 /** Files of the core that may use Node's own modules, and why. The core runs in browsers. */
 const nodeModulesAllowed: Readonly<Record<string, string>> = {
   "packages/core/src/patterns/routing-policy.ts": "reads a policy from a file, and loads the module only then",
 };
+
+const mayUseNode = (file: string): boolean => layerOf(file) === forNode || file in nodeModulesAllowed;
 
 const forbiddenNames = new Set(["utils", "helpers", "common", "types", "manager"]);
 
@@ -56,13 +64,13 @@ const layerOf = (file: string): string => file.split("/")[3] ?? "";
 const keepsToItsLayer = each((source) => {
   const own = layers.indexOf(layerOf(source.file));
   // index.ts at the top gathers the public API. What is only for tests stays out of it.
-  const highest = source.file === "packages/core/src/index.ts" ? layers.indexOf("testing") - 1 : own;
+  const highest = source.file === "packages/core/src/index.ts" ? layers.indexOf(apart[0] ?? "") - 1 : own;
   if (highest === -1) return [`Folder "${layerOf(source.file)}" has no place among the layers`];
   return importsOf(source)
     .filter((specifier) => specifier.startsWith("."))
     .filter((specifier) => {
       const wanted = layers.indexOf(layerOf(resolve(source, specifier)));
-      return wanted === -1 || wanted > highest;
+      return wanted === -1 || wanted > highest || (wanted < own && apart.includes(layers[wanted] ?? ""));
     })
     .map((specifier) => `Cannot import "${specifier}": it is not above "${layers[highest]}"`);
 });
@@ -70,7 +78,7 @@ const keepsToItsLayer = each((source) => {
 const standsAlone = each((source) =>
   importsOf(source)
     .filter((specifier) => !specifier.startsWith("."))
-    .filter((specifier) => !(specifier.startsWith("node:") && source.file in nodeModulesAllowed))
+    .filter((specifier) => !(specifier.startsWith("node:") && mayUseNode(source.file)))
     .map((specifier) => `Cannot import "${specifier}": the core has no dependencies and runs in browsers`),
 );
 
@@ -147,6 +155,18 @@ const rules: ReadonlyArray<
     keepsToItsLayer,
     core,
     [{ file: "packages/core/src/index.ts", text: 'export { runOne } from "./testing/run-one.ts";' }],
+  ],
+  [
+    "the core does not publish what only Node can run with the runtime",
+    keepsToItsLayer,
+    core,
+    [{ file: "packages/core/src/index.ts", text: 'export { threadNode } from "./threads/thread-node.ts";' }],
+  ],
+  [
+    "what is published apart does not import what else is",
+    keepsToItsLayer,
+    core,
+    [{ file: "packages/core/src/threads/a.ts", text: 'import { TestClock } from "../testing/test-clock.ts";' }],
   ],
   [
     "the core imports neither packages nor Node's modules",

@@ -47,6 +47,12 @@ export const FlowErrorCode = {
   STREAM_BUSY: "STREAM_BUSY",
   /** A handler used its context after its attempt was over. */
   ATTEMPT_OVER: "ATTEMPT_OVER",
+  /** The thread that ran a node's function ended before it answered. */
+  THREAD_CRASHED: "THREAD_CRASHED",
+  /** A function cannot be called in a thread: its module, the function or the pool is not there. */
+  THREAD_UNAVAILABLE: "THREAD_UNAVAILABLE",
+  /** A value cannot be sent to another thread, or from it. */
+  NOT_CLONEABLE: "NOT_CLONEABLE",
   /** The flow has not been started. */
   FLOW_NOT_RUNNING: "FLOW_NOT_RUNNING",
   /** The flow is stopping or was stopped. */

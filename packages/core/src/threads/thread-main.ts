@@ -1,0 +1,83 @@
+// What runs in a worker thread: takes one call at a time, imports the module and answers what its function returned.
+import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { findUncloneable } from "./find-uncloneable.ts";
+import { packThrown, unpackThrown } from "./packed-thrown.ts";
+import type { ThreadContext } from "./thread-context.ts";
+import type { TaskAnswer, TaskCall, TaskStop } from "./thread-messages.ts";
+
+const port = workerData as MessagePort;
+/** Stops the call under way. */
+let stopping: AbortController | undefined;
+
+port.on("message", (message: TaskCall | TaskStop) => {
+  if (message.kind === "stop") stop(message);
+  else void perform(message);
+});
+
+const stop = ({ reason }: TaskStop): void => stopping?.abort(unpackThrown(reason));
+
+async function perform(call: TaskCall): Promise<void> {
+  stopping = new AbortController();
+  const parts: object[] = [];
+  const context: ThreadContext = {
+    ...call.facts,
+    signal: watchful(stopping),
+    transfer: (...more) => void parts.push(...more),
+  };
+  const outcome = await outcomeOf(call, context);
+  stopping = undefined;
+  answer(outcome, parts);
+}
+
+/** The signal of a call. A loop that never waits is told nothing, so whoever asks it looks for messages first. */
+function watchful(controller: AbortController): AbortSignal {
+  const { signal } = controller;
+  const isAborted = () => Reflect.get(AbortSignal.prototype, "aborted", signal);
+  const look = () => {
+    // while a call is under way nothing comes but the order to stop it
+    const news = stopping === controller && !isAborted() ? receiveMessageOnPort(port) : undefined;
+    if (news !== undefined) stop(news.message as TaskStop);
+    return isAborted();
+  };
+  return Object.defineProperties(signal, {
+    aborted: { get: look },
+    throwIfAborted: {
+      value: () => {
+        if (look()) throw signal.reason;
+      },
+    },
+  });
+}
+
+async function outcomeOf(call: TaskCall, context: ThreadContext): Promise<TaskAnswer> {
+  let exported: Record<string, unknown>;
+  try {
+    exported = (await import(call.module)) as Record<string, unknown>;
+  } catch (error) {
+    return { kind: "unavailable", problem: `"${call.module}" cannot be imported`, thrown: packThrown(error) };
+  }
+  const run = exported[call.run];
+  if (!isFunction(run)) {
+    const known = Object.keys(exported).filter((name) => isFunction(exported[name]));
+    const list = known.map((name) => `"${name}"`).join(", ") || "none";
+    return { kind: "unavailable", problem: `"${call.module}" has no function of that name; its functions are ${list}` };
+  }
+  try {
+    return { kind: "returned", value: await run(call.payload, context) };
+  } catch (error) {
+    return { kind: "threw", thrown: packThrown(error) };
+  }
+}
+
+const isFunction = (value: unknown): value is (payload: unknown, thread: ThreadContext) => unknown =>
+  typeof value === "function";
+
+function answer(message: TaskAnswer, parts: readonly object[]): void {
+  try {
+    port.postMessage(message, message.kind === "returned" ? (parts as ArrayBuffer[]) : []);
+  } catch {
+    const value = message.kind === "returned" ? message.value : undefined;
+    const part = findUncloneable(value, "result");
+    port.postMessage({ kind: "unsendable", part } satisfies TaskAnswer);
+  }
+}
