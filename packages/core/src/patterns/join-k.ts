@@ -93,7 +93,6 @@ export function joinK(
       timeoutMs: options.timeoutMs,
       whenShort: options.whenShort ?? "fail",
     },
-    note: typeof count === "number" ? `join ${count}` : "join",
   });
 }
 

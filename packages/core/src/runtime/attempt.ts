@@ -71,6 +71,8 @@ export class AttemptExtras {
   onChunksSent: (() => void) | undefined;
   /** Called with the slot that was lent. */
   resumes: (() => void)[] | undefined;
+  /** How many playbooks it has called. */
+  playbookCalls = 0;
   writesStreams = false;
   isZombie = false;
   /** Whether the end of its trace waits for its handler. */
@@ -173,7 +175,8 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   }
 
   get idempotencyKey(): string {
-    return `${this.worker.engine.runId}-${this.trace.run.toString(36)}-${lineageText(this.high, this.low)}`;
+    const run = this.trace.origin?.run ?? this.trace.run;
+    return `${this.worker.engine.runId}-${run.toString(36)}-${lineageText(this.high, this.low)}`;
   }
 
   get signal(): AbortSignal {

@@ -18,7 +18,7 @@ import {
 } from "../message/message.ts";
 import { nextLoopStep } from "../trace/budget.ts";
 import type { TraceSink } from "../trace/sink.ts";
-import { Trace } from "../trace/trace.ts";
+import { type Origin, Trace } from "../trace/trace.ts";
 import { TraceTable } from "../trace/trace-table.ts";
 import { type Attempt, State } from "./attempt.ts";
 import { Dispatch } from "./dispatch.ts";
@@ -41,8 +41,10 @@ const KNOWN_TENANTS = 1000;
 /** What a trace is opened with. */
 export interface Opening {
   readonly message: Message;
-  /** Whether the trace cannot be confused with another of its id: the id is new, or its parent tells it apart. */
-  readonly isNew: boolean;
+  /** The number of its id, if that was just made: no other trace has it. */
+  readonly idNumber: number | undefined;
+  /** Of a playbook's trace, which its parent tells apart from others of its id. */
+  readonly origin: Origin | null;
   readonly sink: TraceSink;
   readonly signal: AbortSignal | undefined;
   /** Whether messages may still come from outside. */
@@ -143,14 +145,13 @@ export class Engine {
    * @throws FlowError `FLOW_STOPPED`, `TRACE_UNWINDING`
    */
   open(opening: Opening): Trace {
-    const { message, sink, signal, isNew } = opening;
-    // read before user code can make another
-    const idNumber = isNew ? this.ids.last : undefined;
-    this.#requireAcceptance(message, isNew);
+    const { message, sink, signal, idNumber, origin } = opening;
+    this.#requireAcceptance(message, idNumber !== undefined || origin !== null);
     if (this.#hasWeights) this.weightOf(message.headers.tenant);
     // a call wants its result alone: how long it took is read only when somebody watches
     const startedAt = this.isWatched || sink.completed === undefined ? this.clock.now() : 0;
     const trace = new Trace(this.runs.next++, message.traceId, message.headers, sink, opening.isOpenEnded, startedAt);
+    trace.origin = origin;
     sink.opened?.(trace);
     this.traces.add(trace, idNumber);
     this.accepted += 1;

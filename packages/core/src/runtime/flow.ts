@@ -383,8 +383,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
 
   #begin(input: unknown, options: EmitOptions, sink: TraceSink): Trace {
     const engine = this.#running();
-    const { message, edges, isNew } = this.#prepare(engine, input, options);
-    const trace = engine.open({ message, isNew, sink, signal: options.signal, isOpenEnded: false });
+    const { message, edges, idNumber } = this.#prepare(engine, input, options);
+    const trace = engine.open({ message, idNumber, origin: null, sink, signal: options.signal, isOpenEnded: false });
     void engine.enter(trace, message, edges);
     return trace;
   }
@@ -392,14 +392,14 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   #openEnded(engine: Engine, message: Message, signal: AbortSignal | undefined): Trace {
     const sink = engine.rookery.sinkFor();
     sink.emitsErrors = this.#options.emitErrorsToRookery;
-    return engine.open({ message, isNew: false, sink, signal, isOpenEnded: true });
+    return engine.open({ message, idNumber: undefined, origin: null, sink, signal, isOpenEnded: true });
   }
 
   #prepare(
     engine: Engine,
     input: unknown,
     options: EmitOptions,
-  ): { message: Message; edges: readonly Edge[]; isNew: boolean } {
+  ): { message: Message; edges: readonly Edge[]; idNumber: number | undefined } {
     for (const key in options)
       if (key !== "tenant" && key !== "signal" && !EMIT_OPTIONS.has(key))
         requireKnownKeys("a call", options, [...EMIT_OPTIONS]);
@@ -423,7 +423,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       meta === undefined &&
       deadlineAt === base.deadlineAt
     ) {
-      return { message: base, edges, isNew: false };
+      return { message: base, edges, idNumber: undefined };
     }
     if (
       base === undefined &&
@@ -431,7 +431,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       meta === undefined &&
       (deadlineAt === undefined || Number.isFinite(deadlineAt))
     ) {
-      return { message: carriedFrom(engine, input, headers, deadlineAt), edges, isNew: true };
+      const message = carriedFrom(engine, input, headers, deadlineAt);
+      return { message, edges, idNumber: engine.ids.last };
     }
     const message = new Message({
       payload: base === undefined ? input : base.payload,
@@ -441,7 +442,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       deadlineAt,
       meta: meta === undefined ? base?.meta : { ...base?.meta, ...meta },
     });
-    return { message, edges, isNew: false };
+    return { message, edges, idNumber: undefined };
   }
 
   #entries(engine: Engine, to: EmitOptions["to"]): readonly Edge[] {

@@ -1,4 +1,5 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { mixHigh, mixLow } from "../foundation/lineage.ts";
 import type { Playbook } from "../graph/handler.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
 import { Message } from "../message/message.ts";
@@ -7,6 +8,7 @@ import type { StreamChunk } from "../message/stream-chunk.ts";
 import { shrinkBudget } from "../trace/budget.ts";
 import type { TraceSink } from "../trace/sink.ts";
 import { StreamTable, type StreamWriter } from "../trace/stream-table.ts";
+import type { Origin } from "../trace/trace.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
 
@@ -19,6 +21,9 @@ const starters = new WeakMap<object, StartWithin>();
 export function registerPlaybook(flow: object, start: StartWithin): void {
   starters.set(flow, start);
 }
+
+/** Stands for an edge in the lineage of a playbook's messages. */
+const PLAYBOOK_INDEX = -2;
 
 /** A function declared in a handler is a new playbook at every call: better an error than a flow for each. */
 const MOST_PLAYBOOKS = 100;
@@ -55,6 +60,7 @@ export class Playbooks {
       deadlineAt: this.#deadline(parent, timeoutMs),
       meta: given.meta,
     });
+    const origin = originOf(parent);
     return parent.wait<unknown>((resolve, reject) => {
       const sink = new ParentSink(this.#engine, parent, (outcome) => {
         if (outcome.status === "completed") {
@@ -66,7 +72,7 @@ export class Playbooks {
           reject(outcome.error);
         }
       });
-      const trace = child.open({ message, isNew: true, sink, signal: undefined, isOpenEnded: false });
+      const trace = child.open({ message, idNumber: undefined, origin, sink, signal: undefined, isOpenEnded: false });
       void child.enter(trace, message, child.workshop.entries);
       return () => {
         if (!trace.isOpen) return;
@@ -115,6 +121,13 @@ export class Playbooks {
     this.#running.set(playbook, engine);
     return engine;
   }
+}
+
+function originOf(parent: Attempt): Origin {
+  const { trace, high, low } = parent;
+  const call = parent.more.playbookCalls++;
+  const run = trace.origin?.run ?? trace.run;
+  return { run, high: mixHigh(high, low, PLAYBOOK_INDEX, call), low: mixLow(high, low, PLAYBOOK_INDEX, call) };
 }
 
 /** Where what a playbook's trace produces goes: its result to the caller, its chunks into the parent's stream. */

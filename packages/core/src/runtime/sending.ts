@@ -51,9 +51,10 @@ export class Sending {
     if (worker.node.gathering !== undefined || trace.live > 0 || !this.#engine.dispatch.mayStart(worker, trace, false))
       return false;
     const output = trace.outputs++;
-    const { lineageSeed } = this.#engine;
-    const high = mixHigh(lineageSeed, trace.run | 0, edge.index, output);
-    const low = mixLow(lineageSeed, trace.run | 0, edge.index, output);
+    const seedHigh = trace.origin?.high ?? this.#engine.lineageSeed;
+    const seedLow = trace.origin?.low ?? trace.run | 0;
+    const high = mixHigh(seedHigh, seedLow, edge.index, output);
+    const low = mixLow(seedHigh, seedLow, edge.index, output);
     trace.wasEntered = true;
     this.#engine.ledger.expected(trace);
     this.#engine.dispatch.runNow(new Attempt(worker, trace, message, null, high, low, 1));
@@ -216,8 +217,9 @@ export class Sending {
 
   #target(send: Send, edge: Edge): Attempt {
     const { trace, from, output } = send;
-    const high = from === null ? this.#engine.lineageSeed : from.high;
-    const low = from === null ? trace.run | 0 : from.low;
+    const source = from ?? trace.origin;
+    const high = source?.high ?? this.#engine.lineageSeed;
+    const low = source?.low ?? trace.run | 0;
     return new Attempt(
       edge.target,
       trace,

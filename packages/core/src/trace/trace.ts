@@ -26,6 +26,14 @@ export interface Gathered {
   low: number;
 }
 
+/** From which call of which attempt a playbook's trace comes: the same when the attempt is made again. */
+export interface Origin {
+  /** The run of the outermost trace. */
+  readonly run: number;
+  readonly high: number;
+  readonly low: number;
+}
+
 /**
  * One request on its way through a flow, and sole owner of everything that exists because of it. What
  * hangs on a trace is released with it.
@@ -44,6 +52,7 @@ export class Trace implements LaneOwner {
   readonly isOpenEnded: boolean;
   /** The clock's `now()` at the start. */
   readonly startedAt: number;
+  origin: Origin | null = null;
   isOpen = true;
   /** Whether it is about to fail. */
   isDoomed = false;

@@ -453,6 +453,30 @@ describe("the result of a playbook", () => {
 });
 
 describe("a retry of the node that calls a playbook", () => {
+  test("gives the playbook's handlers, however deep, the idempotency keys they had before", async () => {
+    const clock = new TestClock();
+    const keys: string[][] = [];
+    const deep = playbookOf((_, ctx) => ctx.idempotencyKey);
+    const middle = playbookOf(async (text, ctx) => [ctx.idempotencyKey, await ctx.callPlaybook(deep, text)].join());
+    const caller = parent(
+      async (text, ctx) => {
+        keys.push([await ctx.callPlaybook(middle, text), await ctx.callPlaybook(middle, text)].map(String));
+        if (ctx.attempt < 3) throw new Error("to be tried again");
+        return keys.length;
+      },
+      { clock },
+      { maxRetries: 2, backoffBaseMs: 10, jitter: 0 },
+    );
+    const calls = [caller.call("x"), caller.call("x")];
+    await clock.advance(100);
+    await Promise.all(calls);
+    expect(keys).toHaveLength(6);
+    // two calls of two traces, and each attempt has those of the one before
+    expect(new Set(keys.flat()).size).toBe(4);
+    expect(new Set(keys.map((each) => each.join(" "))).size).toBe(2);
+    expect(new Set(keys.flat().flatMap((each) => each.split(","))).size).toBe(8);
+  });
+
   test("calls it again, although a handler of the first call has not returned yet", async () => {
     const clock = new TestClock();
     let calls = 0;
