@@ -24,8 +24,6 @@ const follow = node(
   async (message: Message<WM<Visit>>, ctx) => {
     const { query: phrase, facts: visits, hops } = message.payload;
     const due = visits.filter((visit) => visit.hop === hops);
-    await ctx.emitChunk({ text: `Hop ${hops + 1}: ${due.length} pages` });
-
     const texts = await mapConcurrent(due, ({ page }, _index, signal) => readPage(page, signal), {
       signal: ctx.signal,
     });

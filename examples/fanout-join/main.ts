@@ -43,8 +43,9 @@ const report = payloadNode("report", (findings: [Finding, Finding, Finding]) => 
 });
 
 export function createFlow() {
-  const branches = [size.to(gather), words.to(gather), hash.to(gather)] as const;
-  return create(read.to(size, words, hash), ...branches, gather.to(report), { name: "fanout-join" });
+  return create(read.to(size, words, hash), size.to(gather), words.to(gather), hash.to(gather), gather.to(report), {
+    name: "fanout-join",
+  });
 }
 
 export async function main(file = "LICENSE") {

@@ -22,25 +22,27 @@ interface Wanted {
 }
 interface Found {
   readonly passage: Passage;
-  readonly score: number;
+  readonly share: number;
 }
 
 const wordsOf = (text: string) => new Set(text.toLowerCase().match(/\p{L}{4,}/gu));
 
-const score = payloadNode("score", ({ question, share }: Wanted, ctx: Context<Resources>) => {
+const match = payloadNode("match", ({ question, share }: Wanted, ctx: Context<Resources>) => {
   const asked = wordsOf(question);
   const found = ctx.resources.passages.map((passage): Found => {
-    const met = asked.intersection(passage.words).size;
-    return { passage, score: met / asked.size - passage.words.size / 1_000 }; // the shorter of two is better
+    return { passage, share: asked.intersection(passage.words).size / asked.size };
   });
-  return found.filter((item) => item.score >= share - 0.1);
+  return found.filter((item) => item.share >= share);
 });
 
-const rank = payloadNode("rank", (found: Found[]) => found.toSorted((a, b) => b.score - a.score).slice(0, 3));
+// the most words first, and of two that are alike the shorter
+const rank = payloadNode("rank", (found: Found[]) =>
+  found.toSorted((a, b) => b.share - a.share || a.passage.text.length - b.passage.text.length).slice(0, 3),
+);
 
 /** Declared once: it is built at the first call and lives as long as the flow that calls it. */
 export function createRetrieval() {
-  return create(score.to(rank), { name: "retrieval" });
+  return create(match.to(rank), { name: "retrieval" });
 }
 
 const SHARES = [1, 0.75, 0.5];
@@ -76,15 +78,13 @@ export async function main(question = "What happens to messages when a trace is 
   flow.run({ resources: { passages } });
 
   const searches: string[] = [];
+  let found: FinalAnswer | undefined;
   for await (const item of flow.stream(question, { tenant: "acme", timeoutMs: 30_000 })) {
-    if (item.type === "chunk") {
-      if (item.chunk.text !== "") searches.push(item.chunk.text);
-      continue;
-    }
-    console.log(`${question}\n\n${searches.join("\n")}\n\n${item.result.text}\n\n${item.result.citations.join("\n")}`);
-    return { searches, answer: item.result };
+    if (item.type === "result") found = item.result;
+    else if (item.chunk.text !== "") searches.push(item.chunk.text);
   }
-  throw new Error("The flow ended without an answer");
+  console.log([question, searches.join("\n"), found?.text, found?.citations.join("\n")].join("\n\n"));
+  return { searches, answer: found };
 }
 
 if (import.meta.main) await main();

@@ -78,8 +78,12 @@ export async function main(folder = "docs") {
   flow.run();
 
   const told: string[] = [];
+  let answer: FinalAnswer | undefined;
   for await (const item of flow.stream(folder, { tenant: "acme", timeoutMs: 30_000 })) {
-    if (item.type === "result") return { told, answer: item.result };
+    if (item.type === "result") {
+      answer = item.result;
+      continue;
+    }
     const { text, meta } = item.chunk as { text: string; meta: { step?: string; state?: string } };
     // the runtime ends each stream with a chunk that has neither
     const line = meta.step === undefined ? text : `${meta.state?.padEnd(8)}${meta.step}`;
@@ -87,7 +91,7 @@ export async function main(folder = "docs") {
     told.push(line);
     console.log(line);
   }
-  throw new Error("The flow ended without an answer");
+  return { told, answer };
 }
 
 if (import.meta.main) await main();

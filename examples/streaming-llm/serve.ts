@@ -11,6 +11,7 @@ import type { createFlow } from "./flow.ts";
 type AnsweringFlow = ReturnType<typeof createFlow>;
 
 const MOST_BYTES_BEHIND = 64_000;
+const MOST_QUESTIONS_OPEN = 8;
 
 /** Serves `GET /answer?question=…` as server-sent events, and `/answer` as a WebSocket that takes questions. */
 export async function serve(flow: AnsweringFlow) {
@@ -19,8 +20,11 @@ export async function serve(flow: AnsweringFlow) {
   sockets.on("connection", (socket) => {
     // questions of one socket are answered one after the other
     let earlier = Promise.resolve();
+    let open = 0;
     socket.on("message", (data: Buffer) => {
-      earlier = earlier.then(() => converse(flow, socket, data.toString()));
+      if (open === MOST_QUESTIONS_OPEN) return socket.close(1008, "Too many questions at once");
+      open += 1;
+      earlier = earlier.then(() => converse(flow, socket, data.toString())).finally(() => (open -= 1));
     });
     socket.on("error", () => socket.terminate());
   });
@@ -38,9 +42,9 @@ export async function serve(flow: AnsweringFlow) {
 }
 
 async function respond(flow: AnsweringFlow, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
-  const question = searchParams.get("question");
-  if (pathname !== "/answer") return void response.writeHead(404).end();
+  const url = URL.parse(request.url ?? "/", "http://localhost");
+  if (url?.pathname !== "/answer") return void response.writeHead(404).end();
+  const question = url.searchParams.get("question");
   if (question === null) return void response.writeHead(400).end(`Cannot answer without "question"\n`);
 
   const left = new AbortController();

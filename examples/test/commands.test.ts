@@ -26,6 +26,7 @@ const LAST_WORDS: Readonly<Record<string, RegExp>> = {
   testing: /^ok {2}nothing is left behind$/m,
   orchestrator: /^Cannot take the note "": /m,
   "history-and-bus": /^on the bus: o-1 ice axe, 8900 cents$/m,
+  "remote-agent": /^the agent: 1 completed, 1 cancelled, 0 open$/m,
   "tenant-fairness": /^noisy .* number 363 of 363$/m,
 };
 

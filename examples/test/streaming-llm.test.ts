@@ -1,4 +1,6 @@
 import { once } from "node:events";
+import { connect } from "node:net";
+import { text as textOf } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { EventSource } from "eventsource";
 import { describe, expect, test } from "vitest";
@@ -162,6 +164,20 @@ describe("streaming-llm", { timeout: 30_000 }, () => {
     await stopped;
   });
 
+  test("a client that asks too much at once is sent away", async () => {
+    const { model, stopped } = endlessModel();
+    await using server = await startServer(model);
+    const socket = new WebSocket(server.url.replace("http", "ws"));
+    await once(socket, "open");
+    socket.send("x");
+    await once(socket, "message");
+    for (let index = 0; index < 8; index += 1) socket.send("x");
+    const [code] = (await once(socket, "close")) as [number];
+    expect(code).toBe(1008);
+    await stopped;
+    await expect.poll(() => server.flow.stats().traces).toBe(0);
+  });
+
   test("a model that fails is told by its code alone", async () => {
     const failing: LanguageModel = {
       // oxlint-disable-next-line require-yield
@@ -170,15 +186,18 @@ describe("streaming-llm", { timeout: 30_000 }, () => {
       },
     };
     await using server = await startServer(failing);
-    const text = await (await fetch(`${server.url}?question=x`)).text();
-    expect(text).toContain(`event: failed\ndata: {"code":"NODE_EXCEPTION"}\n\n`);
-    expect(text).not.toContain("12345");
+    const events = await (await fetch(`${server.url}?question=x`)).text();
+    expect(events).toContain(`event: failed\ndata: {"code":"NODE_EXCEPTION"}\n\n`);
+    expect(events).not.toContain("12345");
   });
 
   test("what is no question is refused", async () => {
     await using server = await startServer();
     expect((await fetch(server.url)).status).toBe(400);
     expect((await fetch(new URL("/elsewhere", server.url))).status).toBe(404);
+    const { port } = new URL(server.url);
+    const strange = connect(Number(port), "127.0.0.1").end("GET // HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    expect(await textOf(strange)).toMatch(/^HTTP\/1\.1 404 /);
   });
 
   test("main asks both ways", async () => {

@@ -1,6 +1,6 @@
 import { Graphviz } from "@hpcc-js/wasm-graphviz";
 import { expect, test } from "vitest";
-import { main } from "../visualizer/main.ts";
+import { createFlow, main } from "../visualizer/main.ts";
 import { quietly } from "./quietly.ts";
 
 const NODES = ["guard", "refuse", "documents", "tokenise", "look", "tickets", "gather", "begin", "plan"];
@@ -23,6 +23,15 @@ test("the JSON can be read back", async () => {
     NODES.filter((name) => name !== "tokenise" && name !== "look").toSorted(),
   );
   expect(graph.nodes.find(({ name }) => name === "documents")?.inner).toBeDefined();
+});
+
+test("what is drawn also runs", async () => {
+  await using flow = createFlow();
+  flow.run();
+  const outcome = await flow.outcome("Where do penguins swim? And why?");
+  if (outcome.status !== "completed" || typeof outcome.result === "string") throw new Error(outcome.status);
+  expect(outcome.result.text).toMatch(/^(7 \+ 3|3 \+ 7) hits$/);
+  expect(await flow.call("x".repeat(201))).toBe("Too long: 201 letters");
 });
 
 test("another format is refused by name", () => {

@@ -6,12 +6,13 @@ import { create, FlowError, Message, payloadNode } from "penguiflow";
 import { z } from "zod";
 
 const Manifest = z.object({ name: z.string(), version: z.string().regex(/^\d+\.\d+\.\d+$/) });
+type Manifest = z.infer<typeof Manifest>;
 
-const parse = payloadNode({ name: "parse", output: Manifest }, (text: string) => JSON.parse(text) as never);
+const parse = payloadNode({ name: "parse", output: Manifest }, (text: string) => JSON.parse(text) as Manifest);
 
 const raise = payloadNode(
   { name: "raise", policy: { maxRetries: 1, backoffBaseMs: 1 } },
-  ({ name, version }: z.infer<typeof Manifest>) => {
+  ({ name, version }: Manifest) => {
     const [major = 0, minor = 0] = version.split(".").map(Number);
     if (major > 99) throw new RangeError(`Version ${major} of "${name}" is beyond 99`);
     return `${name} ${major}.${minor + 1}.0`;

@@ -33,7 +33,10 @@ const tickets = payloadNode(
   (question: string) => question.split("?").length,
 );
 const gather = joinK("gather", 2, { input: shape<number>(), timeoutMs: 3_000, whenShort: "emit" });
-const begin = payloadNode("begin", (counts: number[]) => new WM<number>({ query: "", facts: counts, budgetHops: 4 }));
+const begin = payloadNode(
+  "begin",
+  (counts: number[]) => new WM<number>({ query: "hits", facts: counts, budgetHops: 4 }),
+);
 const plan = node({ name: "plan", allowCycle: true }, ({ payload: memory }: Message<WM<number>>) => {
   if (memory.hops < 2) return memory.with({ confidence: memory.confidence + 0.5 });
   return new FinalAnswer({ text: `${memory.facts.join(" + ")} hits` });

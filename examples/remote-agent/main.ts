@@ -1,0 +1,81 @@
+// A node whose work another agent does: its words go on as they come, what it answers is checked, and it is
+// stopped when the request here is. The agent is a flow of this process; a transport over the network takes the
+// place of the loopback without a change in the node.
+//
+//   npm run example examples/remote-agent/main.ts
+import { globSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { create, LoopbackTransport, type Message, node, payloadNode, type RemoteTransport } from "penguiflow";
+import { z } from "zod";
+
+const REPOSITORY = new URL("../../", import.meta.url);
+const Found = z.object({ word: z.string(), files: z.int(), times: z.int() });
+
+// the agent: counts a word in the guides, and says each file in which it stands
+const count = payloadNode({ name: "count", policy: { timeoutMs: 10_000 } }, async (word: string, ctx) => {
+  let files = 0;
+  let times = 0;
+  for (const file of globSync("docs/guides/*.md", { cwd: REPOSITORY }).toSorted()) {
+    const text = await readFile(new URL(file, REPOSITORY), { encoding: "utf8", signal: ctx.signal });
+    const here = text.split(word).length - 1;
+    if (here === 0) continue;
+    files += 1;
+    times += here;
+    await ctx.emitChunk({ text: `${file}: ${here}` });
+  }
+  return { word, files, times };
+});
+
+export function createAgent() {
+  return create(count.to(), { name: "librarian" });
+}
+
+/** A node that calls the skill of an agent. */
+function remoteNode(transport: RemoteTransport, agentUrl: string, skill: string) {
+  return node({ name: skill, output: Found, policy: { timeoutMs: 10_000 } }, async (message: Message<string>, ctx) => {
+    const { idempotencyKey, signal } = ctx;
+    let taskId: string | undefined;
+    try {
+      for await (const event of transport.stream({ message, skill, agentUrl, idempotencyKey, signal })) {
+        taskId = event.taskId;
+        if (event.text !== undefined) await ctx.emitChunk({ text: event.text });
+        // it comes from outside: the schema says whether it is what it should be
+        if (event.done) return event.result as z.input<typeof Found>;
+      }
+      throw new Error(`The agent "${agentUrl}" ended without a result`);
+    } finally {
+      if (signal.aborted && taskId !== undefined) await transport.cancel({ agentUrl, taskId });
+    }
+  });
+}
+
+export function createFlow(transport: RemoteTransport) {
+  const describe = payloadNode("describe", ({ word, files, times }: z.infer<typeof Found>) => {
+    return `"${word}" stands ${times} times in ${files} guides`;
+  });
+  return create(remoteNode(transport, "local://librarian", "count").to(describe), { name: "remote-agent" });
+}
+
+export async function main() {
+  await using agent = createAgent();
+  agent.run();
+  const transport = new LoopbackTransport({ count: agent });
+  await using flow = createFlow(transport);
+  flow.run();
+
+  const told: string[] = [];
+  for await (const item of flow.stream("tenant", { tenant: "acme", timeoutMs: 20_000 })) {
+    const line = item.type === "chunk" ? item.chunk.text : item.result;
+    if (line === "") continue;
+    told.push(line);
+    console.log(line);
+  }
+
+  // who leaves after the first line stops the agent too
+  for await (const item of flow.stream("the", { tenant: "acme" })) if (item.type === "chunk") break;
+  const { completed, cancelled } = agent.stats().outcomes;
+  console.log(`the agent: ${completed} completed, ${cancelled} cancelled, ${transport.openTasks} open`);
+  return { told, completed, cancelled, open: transport.openTasks };
+}
+
+if (import.meta.main) await main();
