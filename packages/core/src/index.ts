@@ -36,6 +36,7 @@ export { configureLogging, defaultLogger } from "./events/logger.ts";
 export type { MetricSample } from "./events/metrics.ts";
 export { labels, metricSamples } from "./events/metrics.ts";
 
+export type { Instrument, InstrumentedRun, Probe, ProbedAttempt, ProbedTrace, RunFigures } from "./ports/instrument.ts";
 export type { BusEnvelope, MessageBus } from "./ports/message-bus.ts";
 export type {
   RemoteCallRequest,

@@ -27,11 +27,13 @@ import { Ending } from "./ending.ts";
 import { Failing } from "./failing.ts";
 import { Fetching } from "./fetching.ts";
 import { type ResolvedOptions, weightOf } from "./flow-options.ts";
+import { statsOf } from "./flow-stats.ts";
 import { Joining } from "./joining.ts";
 import { Ledger } from "./ledger.ts";
 import { Playbooks } from "./playbooks.ts";
 import { Reporter } from "./reporter.ts";
 import { Rookery } from "./rookery.ts";
+import { probeFor, type SafeProbe } from "./safe-probe.ts";
 import { queueFull, Sending } from "./sending.ts";
 import { compileGraph, type Edge, type Workshop } from "./worker.ts";
 
@@ -78,6 +80,8 @@ export class Engine {
   readonly workshop: Workshop;
   readonly traces: TraceTable;
   readonly reporter: Reporter;
+  /** Follows this run from inside, if somebody wants to. */
+  readonly probe: SafeProbe | undefined;
   readonly ledger: Ledger;
   readonly dispatch: Dispatch;
   readonly sending: Sending;
@@ -124,8 +128,9 @@ export class Engine {
     this.runId = this.ids.next();
     this.traces = new TraceTable(this.ids);
     this.lineageSeed = Math.floor(options.random() * 4_294_967_296) | 0;
+    this.probe = probeFor(options, () => statsOf(this));
     this.workshop = compileGraph(this, graph, registry, options.queueMaxSize);
-    this.reporter = new Reporter(options, middlewares, parent?.reporter);
+    this.reporter = new Reporter(options, middlewares, this.probe, parent?.reporter);
     this.ledger = new Ledger(options.recorder);
     this.dispatch = new Dispatch(this);
     this.sending = new Sending(this);
@@ -155,6 +160,7 @@ export class Engine {
     sink.opened?.(trace);
     this.traces.add(trace, idNumber);
     this.accepted += 1;
+    this.probe?.begin(trace, message);
     if (this.reporter.hasListeners) this.reporter.trace(trace, { type: "trace_start", topic: message.headers.topic });
     if (message.deadlineAt !== undefined) this.#setDeadline(trace, message.deadlineAt);
     if (signal !== undefined && trace.isOpen)
@@ -163,8 +169,9 @@ export class Engine {
   }
 
   /** Sends a message of the outside into a trace. Resolves when it was accepted; `undefined` when it was at once. */
-  enter(trace: Trace, message: Message, edges: readonly Edge[]): Promise<void> | undefined {
+  enter(trace: Trace, sent: Message, edges: readonly Edge[]): Promise<void> | undefined {
     if (!trace.isOpen) return undefined;
+    const message = this.probe === undefined ? sent : this.probe.enter(trace, sent);
     const mayStart = edges.length === 1 && !this.isWatched && !(trace.isOpenEnded && this.rookery.isFull());
     if (mayStart && this.sending.startAtOnce(trace, message, edges[0] as Edge)) return undefined;
     if (!trace.isOpenEnded) {
@@ -366,6 +373,7 @@ export class Engine {
     );
     await this.#flushObservers();
     this.timers.clear();
+    this.probe?.stop();
     return { completed: this.ending.counts.completed - before, cancelled, abandoned: abandoned + abandonedInside };
   }
 

@@ -24,6 +24,7 @@ export class Fetching {
     const [again] = index === -1 ? [] : (more.refetch as Attempt[]).splice(index, 1);
     if (again !== undefined) {
       (more.fetched ??= []).push(again);
+      this.#engine.probe?.fetched(attempt, again.message);
       return Promise.resolve(again.message);
     }
     if (more.fetch !== undefined) {
@@ -130,6 +131,7 @@ export class Fetching {
     item.state = State.OVER;
     (attempt.more.fetched ??= []).push(item);
     this.#engine.ledger.fetched(item);
+    this.#engine.probe?.fetched(attempt, item.message);
   }
 
   #sources(attempt: Attempt, from: NodeOrName | readonly NodeOrName[] | undefined): ReadonlySet<string> | undefined {

@@ -4,6 +4,7 @@ import type { Random } from "../foundation/random.ts";
 import { type Scheduler, systemScheduler } from "../foundation/scheduler.ts";
 import type { Middleware } from "../events/flow-event.ts";
 import { defaultLogger, type Logger } from "../events/logger.ts";
+import type { Instrument } from "../ports/instrument.ts";
 import type { MessageBus } from "../ports/message-bus.ts";
 import type { StateStore } from "../ports/state-store.ts";
 import type { TraceRecorder } from "../ports/trace-recorder.ts";
@@ -55,6 +56,8 @@ export interface FlowOptions {
   readonly logger?: Logger;
   /** Is told of every change of a trace's state, for journals and simulations. @defaultValue none */
   readonly recorder?: TraceRecorder;
+  /** Follows every run from inside, for tracing; shared with playbooks. @defaultValue none */
+  readonly instrument?: Instrument;
   /** @defaultValue the machine's time */
   readonly clock?: Clock;
   /** @defaultValue `Math.random` */
@@ -81,6 +84,7 @@ export interface ResolvedOptions {
   readonly observerBuffer: number;
   readonly logger: Logger;
   readonly recorder: TraceRecorder | undefined;
+  readonly instrument: Instrument | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly scheduler: Scheduler;
@@ -109,6 +113,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
     observerBuffer: options.observerBuffer ?? 10_000,
     logger: options.logger ?? defaultLogger,
     recorder: options.recorder,
+    instrument: options.instrument,
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
     scheduler: options.scheduler ?? systemScheduler,
@@ -122,6 +127,8 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
   if (!Array.isArray(resolved.middlewares))
     throw new TypeError(`Option "middlewares" must be an array of functions: got ${shown(resolved.middlewares)}`);
   for (const middleware of resolved.middlewares) requireMiddleware(middleware);
+  if (resolved.instrument !== undefined && typeof resolved.instrument !== "function")
+    throw new TypeError(`Option "instrument" must be a function (run): got ${shown(resolved.instrument)}`);
   if (typeof resolved.tenantWeights === "object") {
     for (const [tenant, weight] of Object.entries(resolved.tenantWeights)) requireWeight(tenant, weight);
   }

@@ -1,6 +1,7 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { requireKnownKeys, requireNumber, requireOneOf, shown } from "../foundation/options.ts";
 import { onAbort } from "../foundation/abort.ts";
+import { withChannels } from "../events/diagnostics-channels.ts";
 import type { Middleware } from "../events/flow-event.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { ChunkInit, NodeOrName, PlaybookFlow } from "../graph/handler.ts";
@@ -145,7 +146,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     if (registry !== undefined && !(registry instanceof ModelRegistry))
       throw new TypeError(`Option "registry" of run must be a ModelRegistry: got ${shown(registry)}`);
     if (registry !== undefined) this.#requireModels(registry);
-    this.#engine = new Engine(this.graph, this.#options, this.#middlewares, registry, resources);
+    this.#engine = new Engine(this.graph, this.#options, withChannels(this.#middlewares), registry, resources);
     return this;
   }
 
@@ -376,8 +377,10 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
 
   #startWithin(parent: Engine, registry: ModelRegistry | undefined): Engine {
     if (registry !== undefined) this.#requireModels(registry);
-    const { name, clock, random, scheduler, logger, recorder = this.#options.recorder } = parent.options;
-    const options = { ...this.#options, name: `${name}/${this.name}`, clock, random, scheduler, logger, recorder };
+    const { name, clock, random, scheduler, logger } = parent.options;
+    const { recorder = this.#options.recorder, instrument = this.#options.instrument } = parent.options;
+    const ports = { clock, random, scheduler, logger, recorder, instrument };
+    const options = { ...this.#options, name: `${name}/${this.name}`, ...ports };
     return new Engine(this.graph, options, this.#middlewares, registry, parent.resources, parent);
   }
 

@@ -73,10 +73,11 @@ export class Joining {
     trace.gathered = (trace.gathered as Gathered[]).filter((other) => other !== group);
     const { high, low, members } = group;
     const messages = members.map((member) => member.message);
+    const joined = together(messages);
     const attempt = new Attempt(
       worker,
       trace,
-      together(messages),
+      engine.probe === undefined ? joined : engine.probe.gather(joined, messages),
       null,
       mixHigh(high, low, worker.index, messages.length),
       mixLow(high, low, worker.index, messages.length),

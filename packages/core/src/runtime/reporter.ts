@@ -10,6 +10,7 @@ import type { RecordedOutput, RecordPlace } from "../ports/trace-recorder.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { Attempt } from "./attempt.ts";
 import type { ResolvedOptions } from "./flow-options.ts";
+import type { SafeProbe } from "./safe-probe.ts";
 
 type EventDetails<Event> = Event extends FlowEvent ? Omit<Event, "at" | "flow" | "traceId" | "tenant"> : never;
 type NodeDetails<Event> = Event extends { readonly node: string; readonly attempt: number }
@@ -25,10 +26,17 @@ export class Reporter {
   readonly #outlets: Map<Middleware, Outlet<FlowEvent>>;
   readonly #store: Outlet<StoredEvent> | undefined;
   readonly #bus: Outlet<BusEnvelope> | undefined;
+  readonly #probe: SafeProbe | undefined;
 
   /** @param parent - of a playbook: the observers are told of both in one line, so that they see everything in order */
-  constructor(options: ResolvedOptions, middlewares: readonly Middleware[], parent?: Reporter) {
+  constructor(
+    options: ResolvedOptions,
+    middlewares: readonly Middleware[],
+    probe: SafeProbe | undefined,
+    parent?: Reporter,
+  ) {
     this.#options = options;
+    this.#probe = probe;
     const { logger, observerBuffer, stateStore, messageBus } = options;
     this.#outlets = new Map(parent === undefined ? [] : parent.#outlets);
     for (const middleware of middlewares) {
@@ -68,7 +76,7 @@ export class Reporter {
           }),
       );
     }
-    this.hasListeners = this.#outlets.size > 0 || this.#store !== undefined;
+    this.hasListeners = this.#outlets.size > 0 || this.#store !== undefined || probe !== undefined;
   }
 
   get hasBus(): boolean {
@@ -85,6 +93,7 @@ export class Reporter {
         traceId: trace.id,
         tenant: trace.tenant,
       }),
+      trace,
     );
   }
 
@@ -103,6 +112,8 @@ export class Reporter {
         queueDepth: worker.queued,
         inflight: worker.running,
       }),
+      trace,
+      attempt,
     );
   }
 
@@ -142,7 +153,8 @@ export class Reporter {
     };
   }
 
-  #send(event: FlowEvent): void {
+  #send(event: FlowEvent, trace: Trace, attempt?: Attempt): void {
+    this.#probe?.event(event, trace, attempt);
     for (const outlet of this.#outlets.values()) outlet.push(event);
     this.#store?.push({
       tenant: event.tenant,

@@ -11,6 +11,7 @@ import { FairWaitingList } from "../queue/fair-waiting-list.ts";
 import type { Gathered } from "../trace/trace.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
+import type { SafeProbe } from "./safe-probe.ts";
 import type { Send } from "./send.ts";
 
 /** Room for messages between two nodes. `size` counts those that wait on it, `reserved` the places kept for a broadcast. */
@@ -133,7 +134,9 @@ export class Worker {
     }
     const handler = handlerOf(node);
     this.takesContext = takesContext(handler);
-    this.call = node.style === "message" ? handler : (message, attempt) => handler(message.payload, attempt);
+    const call: Worker["call"] =
+      node.style === "message" ? handler : (message, attempt) => handler(message.payload, attempt);
+    this.call = engine.probe === undefined ? call : probed(engine.probe, call);
   }
 
   /** A send of one of its attempts waits for room. */
@@ -174,6 +177,18 @@ export class Worker {
     this.#outerTurn = !this.#outerTurn;
     return this.#outerTurn ? (this.outer.pop() ?? this.inbox.pop()) : (this.inbox.pop() ?? this.outer.pop());
   }
+}
+
+/** The same call with a probe around it. */
+function probed(probe: SafeProbe, call: Worker["call"]): Worker["call"] {
+  return (message, attempt) =>
+    probe.handle(attempt, (own) => {
+      if (own !== message) {
+        attempt.more.original ??= message;
+        attempt.message = own;
+      }
+      return call(own, attempt);
+    });
 }
 
 /** Whether a function may look at its second argument. When in doubt it does. */
