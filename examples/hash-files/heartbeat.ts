@@ -1,0 +1,39 @@
+/** How well a timer of 10 ms was kept. */
+export interface Pulse {
+  readonly durationMs: number;
+  readonly beats: number;
+  /** How many there are when nothing is late. */
+  readonly beatsWanted: number;
+  readonly medianLateMs: number;
+  readonly worstLateMs: number;
+}
+
+const BEAT_MS = 10;
+
+/** Beats every 10 ms, as everything else in a process that waits for its turn: timers, requests, other nodes. */
+export function startHeartbeat(): { stop(): Pulse } {
+  const startedAt = performance.now();
+  const lateness: number[] = [];
+  let last = startedAt;
+  const beat = (): void => {
+    const now = performance.now();
+    lateness.push(Math.max(0, now - last - BEAT_MS));
+    last = now;
+  };
+  const timer = setInterval(beat, BEAT_MS);
+  return {
+    stop() {
+      clearInterval(timer);
+      beat(); // a beat that is overdue counts, it would have come late
+      const durationMs = last - startedAt;
+      lateness.sort((a, b) => a - b);
+      return {
+        durationMs,
+        beats: lateness.length,
+        beatsWanted: Math.floor(durationMs / BEAT_MS),
+        medianLateMs: lateness[Math.floor(lateness.length / 2)] ?? 0,
+        worstLateMs: lateness.at(-1) ?? 0,
+      };
+    },
+  };
+}
