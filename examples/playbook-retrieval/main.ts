@@ -27,6 +27,10 @@ interface Found {
 
 const wordsOf = (text: string) => new Set(text.toLowerCase().match(/\p{L}{4,}/gu));
 
+export function passagesOf(file: string, text: string): Passage[] {
+  return text.split(/\n{2,}/).map((paragraph) => ({ file, text: paragraph, words: wordsOf(paragraph) }));
+}
+
 const match = payloadNode("match", ({ question, share }: Wanted, ctx: Context<Resources>) => {
   const asked = wordsOf(question);
   const found = ctx.resources.passages.map((passage): Found => {
@@ -70,8 +74,7 @@ export function createFlow() {
 export async function main(question = "What happens to messages when a trace is cancelled by its tenant?") {
   const passages: Passage[] = [];
   for await (const file of glob("docs/{guides,explain}/*.md", { cwd: REPOSITORY })) {
-    const paragraphs = (await readFile(new URL(file, REPOSITORY), "utf8")).split(/\n{2,}/);
-    for (const text of paragraphs) passages.push({ file, text, words: wordsOf(text) });
+    passages.push(...passagesOf(file, await readFile(new URL(file, REPOSITORY), "utf8")));
   }
 
   await using flow = createFlow();

@@ -21,7 +21,7 @@ const ask = payloadNode(
   {
     name: "ask",
     policy: {
-      timeoutMs: 300,
+      timeoutMs: 1_000,
       maxRetries: 3,
       backoffBaseMs: 20,
       maxBackoffMs: 200,
