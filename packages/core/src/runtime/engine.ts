@@ -198,7 +198,7 @@ export class Engine {
    * @throws FlowError `QUEUE_FULL`
    */
   requireRoom(trace: Trace | undefined, message: Message, edges: readonly Edge[]): void {
-    if (!this.rookery.isFull() && edges.every((edge) => this.sending.takes(edge, trace))) return;
+    if (!this.rookery.isFull() && this.sending.takesAll(edges, trace)) return;
     throw queueFull("OpenSea", message.traceId, message.headers.tenant, edges);
   }
 

@@ -85,7 +85,7 @@ export class Sending {
     if ((from?.extras?.outbox.length ?? 0) > 0) return false;
     if (edges.length === 0)
       return (trace.unread === null || trace.unread.length === 0) && trace.sink.hasRoomForResult();
-    return edges.every((edge) => this.takes(edge, trace));
+    return this.takesAll(edges, trace);
   }
 
   /** A message has left its place on an edge. */
@@ -149,7 +149,7 @@ export class Sending {
       this.#blocked(send, only);
       return false;
     }
-    if (edges.every((edge) => this.takes(edge, trace))) {
+    if (this.takesAll(edges, trace)) {
       for (const edge of edges) if (trace.isOpen) this.#put(send, edge);
       if (send.from === null) this.#entered(trace);
       return true;
@@ -185,6 +185,11 @@ export class Sending {
     for (const edge of send.edges) this.#giveRoom(edge);
     if (send.from === null) this.#entered(send.trace);
     return true;
+  }
+
+  /** Whether all edges take a message of the trace, or of a new one, at once. */
+  takesAll(edges: readonly Edge[], trace: Trace | undefined): boolean {
+    return edges.every((edge) => this.takes(edge, trace) && (edge.hasRoom || entersAlone(edge, edges)));
   }
 
   /** Whether an edge takes a message of the trace, or of a new one, at once. */
@@ -340,6 +345,12 @@ export class Sending {
     }
     for (const other of waiting) if (other.list !== null) this.#engine.dispatch.suspect(other);
   }
+}
+
+/** Whether no other of the edges leads into the same ring: what enters there first may leave no room for a second. */
+function entersAlone(edge: Edge, edges: readonly Edge[]): boolean {
+  const { ring } = edge.target;
+  return ring === undefined || edge.isInner || edges.every((other) => other === edge || other.target.ring !== ring);
 }
 
 function mayExceed(edge: Edge | undefined): boolean {

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { create, FlowErrorCode, type Message, node, payloadNode } from "penguiflow";
+import { type Context, create, FlowErrorCode, type Message, node, payloadNode } from "penguiflow";
 import { settle, TestClock } from "penguiflow/testing";
 import { expectEmpty, gate, isPending, range, readAll, running } from "../fixtures/quiet-flow.ts";
 import { rejection, within } from "../fixtures/watched-flow.ts";
@@ -309,4 +309,33 @@ describe("a stream that is not read", () => {
     expect(flow.stats().nodes[0]).toMatchObject({ running: 0 });
     expect(await within(500, flow.call("after"))).toBe("after");
   });
+});
+
+test("a broadcast into two nodes of one cycle puts no more on an edge than it holds", async () => {
+  const clock = new TestClock();
+  const leave = async (message: Message<string>, ctx: Context) => {
+    if (message.payload === "first" && ctx.node === "b" && ctx.attempt === 1) throw new Error("later");
+    await ctx.sleep(10);
+    return ctx.emit(message, { to: "Rookery" });
+  };
+  const source = node("source", (message: Message<string>) => message);
+  const a = node({ name: "a", policy: { concurrency: 1 } }, leave);
+  const b = node({ name: "b", policy: { concurrency: 1, maxRetries: 1, backoffBaseMs: 1_000, jitter: 0 } }, leave);
+  const edges = [source.to(a, b), a.to(b), b.to(a)] as const;
+  const flow = running(create(...edges, { allowCycles: true, queueMaxSize: 1, clock }), clock);
+  const sizes = () => flow.stats().edges.map(({ size, capacity }) => size - capacity);
+  const results: Promise<unknown>[] = [];
+  for (const [payload, traceId] of [
+    ["first", "x"],
+    ["behind it", "x"],
+    ["another's", "y"],
+  ] as const) {
+    results.push(flow.fetch(), flow.fetch());
+    void flow.emit(payload, { traceId });
+    await clock.advance(1);
+    expect(Math.max(...sizes())).toBeLessThanOrEqual(0);
+    await clock.advance(50);
+  }
+  await clock.advance(5_000);
+  await Promise.all(results);
 });
