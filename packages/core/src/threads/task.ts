@@ -10,7 +10,7 @@ export class Task implements Waiting {
   readonly signal: AbortSignal;
   /** Settles when no thread works on it any more. */
   readonly promise: Promise<unknown>;
-  /** The thread that works on it. */
+  /** The thread that works on it; none before and after. */
   thread: Thread | undefined;
   nextWaiting: this | null = null;
   prevWaiting: this | null = null;

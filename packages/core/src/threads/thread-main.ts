@@ -1,6 +1,7 @@
 // What runs in a worker thread: takes one call at a time, imports the module and answers what its function returned.
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { findUncloneable } from "./find-uncloneable.ts";
+import { describeThrown } from "../foundation/flow-error.ts";
+import { findUncloneable, isCloneable } from "./find-uncloneable.ts";
 import { packThrown, unpackThrown } from "./packed-thrown.ts";
 import type { ThreadContext } from "./thread-context.ts";
 import type { TaskAnswer, TaskCall, TaskStop } from "./thread-messages.ts";
@@ -13,6 +14,7 @@ port.on("message", (message: TaskCall | TaskStop) => {
   if (message.kind === "stop") stop(message);
   else void perform(message);
 });
+port.on("messageerror", (error) => answer({ kind: "threw", thrown: packThrown(error) }, []));
 
 const stop = ({ reason }: TaskStop): void => stopping?.abort(unpackThrown(reason));
 
@@ -75,9 +77,11 @@ const isFunction = (value: unknown): value is (payload: unknown, thread: ThreadC
 function answer(message: TaskAnswer, parts: readonly object[]): void {
   try {
     port.postMessage(message, message.kind === "returned" ? (parts as ArrayBuffer[]) : []);
-  } catch {
+  } catch (error) {
     const value = message.kind === "returned" ? message.value : undefined;
-    const part = findUncloneable(value, "result");
+    const part = isCloneable(value)
+      ? { path: "thread.transfer", found: `given what cannot be moved: ${describeThrown(error)}` }
+      : findUncloneable(value, "result");
     port.postMessage({ kind: "unsendable", part } satisfies TaskAnswer);
   }
 }

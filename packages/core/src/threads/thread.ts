@@ -52,6 +52,7 @@ export class Thread {
     });
     this.#worker.once("exit", (exitCode) => this.#end(exitCode));
     port1.on("message", (answer: TaskAnswer) => this.#answered(answer));
+    port1.on("messageerror", (error) => this.#answered({ kind: "threw", thrown: packThrown(error) }));
     port1.unref();
   }
 
@@ -90,6 +91,7 @@ export class Thread {
 
   /** Calls back when it was idle for so long. */
   afterIdle(idleMs: number, callback: () => void): void {
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(callback, idleMs);
     this.#timer.unref();
   }
@@ -108,6 +110,7 @@ export class Thread {
     if (task === undefined) return;
     clearTimeout(this.#timer);
     this.#task = undefined;
+    task.thread = undefined;
     switch (answer.kind) {
       case "returned":
         task.resolve(answer.value);

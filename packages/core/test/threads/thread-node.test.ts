@@ -301,7 +301,10 @@ describe("values that cannot cross", () => {
         'The thread of node "bad" cannot send a value that structured clone refuses: "result.deep[1].done" is of class Promise',
     });
     const moved = threadNode({ name: "moved", module: tasks, run: "transfersWrongly", pool: threads });
-    expect(threadError(await tidy(create(moved.to()).run()).outcome(1))).toMatchObject({ code: "NOT_CLONEABLE" });
+    expect(threadError(await tidy(create(moved.to()).run()).outcome(1))).toMatchObject({
+      code: "NOT_CLONEABLE",
+      details: { path: "thread.transfer" },
+    });
     expect(threads.stats()).toMatchObject({ started: 1, crashed: 0, idle: 1 });
   });
 

@@ -66,6 +66,18 @@ describe("a pool of threads", () => {
     expect(threads.stats().crashed).toBe(0);
   });
 
+  test("keeps a thread whose last call could not be sent for as long as any other", async () => {
+    const threads = pool({ size: 1, idleMs: 100 });
+    const echo = threadNode({ name: "echo", module: tasks, run: "echo", pool: threads });
+    const burn = threadNode({ name: "burn", module: tasks, run: "burn", pool: threads });
+    const echoing = tidy(create(echo.to()).run());
+    await echoing.call(1);
+    await echoing.outcome(() => 1);
+    // had the first idle time gone on, it would end the thread now
+    await tidy(create(burn.to()).run()).call(300);
+    expect(threads.stats()).toMatchObject({ started: 1, threads: 1 });
+  });
+
   test("is closed at the end of its block: what runs and what waits fails, no thread is left", async () => {
     const closed = await (async () => {
       await using threads = new ThreadPool({ size: 1, graceMs: 10 });
