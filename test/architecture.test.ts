@@ -15,12 +15,13 @@ const layers = [
   "runtime",
   "patterns",
   "memory",
+  "lint",
   "testing",
   "threads",
 ];
 
 /** The layers with entry points of their own: what the main one publishes comes before them. */
-const apart = ["testing", "threads"];
+const apart = ["lint", "testing", "threads"];
 /** A layer for Node alone. */
 const forNode = "threads";
 

@@ -72,7 +72,7 @@ export type {
 } from "./graph/handler.ts";
 export type { RegisteredModels } from "./graph/model-registry.ts";
 export { ModelRegistry } from "./graph/model-registry.ts";
-export type { Gathering, NodeInit, NodeKind, NodeOptions } from "./graph/node.ts";
+export type { Effects, Gathering, NodeClaims, NodeInit, NodeKind, NodeOptions } from "./graph/node.ts";
 export { FlowNode, node, payloadNode } from "./graph/node.ts";
 export type { NodePolicy, ResolvedPolicy, RetryQuestion } from "./graph/node-policy.ts";
 

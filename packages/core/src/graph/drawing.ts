@@ -81,9 +81,10 @@ function endpoint(name: string, prefix: string): Shape {
   return { id: prefix + name, label: name, kind: "endpoint", role: "endpoint", inside: undefined };
 }
 
-function labelOf({ name, policy, gathering, note }: NodeJson): string {
+function labelOf({ name, policy, effects, gathering, note }: NodeJson): string {
   const remarks = [
     gathering && (gathering.count === "dynamic" ? "joins a group" : `joins ${gathering.count}`),
+    effects === "none" ? undefined : effects,
     policy.maxRetries === undefined ? undefined : `retries ${policy.maxRetries}`,
     policy.timeoutMs === undefined ? undefined : `timeout ${policy.timeoutMs} ms`,
     policy.concurrency === undefined ? undefined : `concurrency ${policy.concurrency}`,

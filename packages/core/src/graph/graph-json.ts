@@ -1,6 +1,6 @@
 import { OPEN_SEA, ROOKERY } from "./endpoints.ts";
 import type { Graph, Vertex } from "./graph.ts";
-import type { Gathering, NodeKind } from "./node.ts";
+import type { Effects, Gathering, NodeKind } from "./node.ts";
 import { type NodePolicy, type ResolvedPolicy, resolvePolicy } from "./node-policy.ts";
 
 /** Anything that has a graph: a flow, running or not. */
@@ -29,6 +29,8 @@ export interface NodeJson {
   /** Whether it has an edge to itself. */
   readonly isController: boolean;
   readonly policy: PolicyJson;
+  /** What its handler does to the world outside, where the node says it. */
+  readonly effects?: Effects;
   /** What a join waits for. */
   readonly gathering?: GatheringJson;
   readonly note?: string;
@@ -91,6 +93,7 @@ function nodeJson({ node, index, successors, isIngress, isEgress }: Vertex): Nod
     isEgress,
     isController: successors.includes(index),
     policy: policyJson(node.policy),
+    ...(node.effects !== undefined && { effects: node.effects }),
     ...(node.gathering && { gathering: gatheringJson(node.gathering) }),
     ...(node.note !== undefined && { note: node.note }),
     ...(node.kind === "subflow" && isGraph(node.inner) && { inner: graphToJson({ graph: node.inner }) }),
@@ -128,6 +131,7 @@ function gatheringJson({ count, timeoutMs, whenShort }: Gathering): GatheringJso
   };
 }
 
-function isGraph(inner: unknown): inner is Graph {
+/** Whether this is a graph, of a subflow for example. */
+export function isGraph(inner: unknown): inner is Graph {
   return typeof inner === "object" && inner !== null && "vertices" in inner && "rings" in inner;
 }

@@ -1,5 +1,5 @@
 import { isSchema, type Schema, type SchemaInput, type SchemaOutput } from "../foundation/schema.ts";
-import { requireKnownKeys } from "../foundation/options.ts";
+import { requireKnownKeys, requireOneOf, shown } from "../foundation/options.ts";
 import type { Message } from "../message/message.ts";
 import type {
   AnyNode,
@@ -12,11 +12,19 @@ import type {
   Targets,
 } from "./edge-typing.ts";
 import { connect, Edges } from "./edges.ts";
-import type { Context, HandlerResult, MessageHandler, PayloadHandler } from "./handler.ts";
+import type { Context, HandlerResult, MessageHandler, PayloadHandler, Playbook } from "./handler.ts";
 import { type NodePolicy, type ResolvedPolicy, resolvePolicy } from "./node-policy.ts";
 
 /** What a node is to those who draw or check a graph. */
 export type NodeKind = "node" | "router" | "join" | "subflow" | "remote";
+
+/**
+ * What a handler does to the world outside: nothing; it looks; it changes something each time it runs; it
+ * changes something, and doing that again changes nothing more, since it passes an idempotency key on.
+ */
+export type Effects = "none" | "reads" | "writes" | "idempotent";
+
+const EFFECTS: readonly Effects[] = ["none", "reads", "writes", "idempotent"];
 
 /** How a node gathers several messages of a trace into one. Set by `joinK`. */
 export interface Gathering {
@@ -28,8 +36,23 @@ export interface Gathering {
   readonly whenShort: "fail" | "emit";
 }
 
+/** What a node says about its handler. The runtime does not ask: linters and drawings do. */
+export interface NodeClaims {
+  /** What the handler does to the world outside. @defaultValue not said */
+  readonly effects?: Effects | undefined;
+  /** The playbooks the handler calls. @defaultValue not said */
+  readonly calls?: readonly Playbook[] | undefined;
+  /**
+   * Whether the handler sees to it that no message goes round the cycle of several nodes it is in for ever:
+   * it counts the rounds, or looks at a budget.
+   *
+   * @defaultValue false
+   */
+  readonly boundsLoop?: boolean | undefined;
+}
+
 /** What {@link FlowNode} is made from; users call `node`, `payloadNode` or a pattern. */
-export interface NodeInit {
+export interface NodeInit extends NodeClaims {
   readonly name: string;
   readonly style: "message" | "payload";
   readonly handler: MessageHandler | PayloadHandler;
@@ -43,6 +66,8 @@ export interface NodeInit {
   readonly inner?: unknown;
   /** What to write beside the node in drawings. */
   readonly note?: string | undefined;
+  /** Whether each message goes to one successor alone, as that of a router without policy does. */
+  readonly choosesOne?: boolean | undefined;
 }
 
 /**
@@ -70,6 +95,10 @@ export class FlowNode<
   readonly gathering: Gathering | undefined;
   readonly inner: unknown;
   readonly note: string | undefined;
+  readonly choosesOne: boolean;
+  readonly effects: Effects | undefined;
+  readonly calls: readonly Playbook[];
+  readonly boundsLoop: boolean;
 
   constructor(init: NodeInit & { readonly name: Name }) {
     if (typeof init.name !== "string" || init.name.trim() === "") {
@@ -92,6 +121,7 @@ export class FlowNode<
         );
       }
     }
+    requireClaims(init);
     this.name = init.name;
     this.kind = init.kind ?? "node";
     this.style = init.style;
@@ -103,6 +133,10 @@ export class FlowNode<
     this.gathering = init.gathering;
     this.inner = init.inner;
     this.note = init.note;
+    this.choosesOne = init.choosesOne ?? false;
+    this.effects = init.effects;
+    this.calls = Object.freeze([...(init.calls ?? [])]);
+    this.boundsLoop = init.boundsLoop ?? false;
     Object.freeze(this);
   }
 
@@ -125,6 +159,22 @@ export class FlowNode<
     const nodes = targets as unknown as readonly AnyNode[];
     return new Edges(connect(this, nodes), nodes);
   }
+}
+
+function requireClaims({ name, effects, calls, boundsLoop }: NodeInit): void {
+  if (effects !== undefined) requireOneOf(`effects" of node "${name}`, effects, EFFECTS);
+  if (calls !== undefined && !(Array.isArray(calls) && calls.every(mayBePlaybook))) {
+    const given = Array.isArray(calls) ? `[${calls.map(shown).join(", ")}]` : shown(calls);
+    throw new TypeError(
+      `Option "calls" of node "${name}" must be a list of playbooks, each a flow or a function that makes one: got ${given}`,
+    );
+  }
+  if (boundsLoop !== undefined && typeof boundsLoop !== "boolean")
+    throw new TypeError(`Option "boundsLoop" of node "${name}" must be true or false: got ${shown(boundsLoop)}`);
+}
+
+function mayBePlaybook(value: unknown): boolean {
+  return typeof value === "function" || (typeof value === "object" && value !== null && "graph" in value);
 }
 
 /** Wraps a handler: is given what it would be called with and how to call it. */
@@ -159,7 +209,7 @@ export function handlerOf(node: {
 }
 
 /** Options of a node beside its handler. */
-export interface NodeOptions<Name extends string, Loops extends boolean = boolean> {
+export interface NodeOptions<Name extends string, Loops extends boolean = boolean> extends NodeClaims {
   /** Unique in a flow. */
   readonly name: Name;
   readonly policy?: NodePolicy;
@@ -352,13 +402,15 @@ interface AnyNodeOptions extends NodeOptions<string> {
   readonly output?: Schema<unknown, unknown> | undefined;
 }
 
+const OPTIONS = ["name", "input", "output", "policy", "allowCycle", "effects", "calls", "boundsLoop"];
+
 function optionsOf(options: string | AnyNodeOptions): AnyNodeOptions {
   if (typeof options === "string") return { name: options };
   if (typeof options !== "object" || options === null) {
     throw new TypeError(
-      `A node needs a name or options { name, input?, output?, policy?, allowCycle? }: got ${String(options)}`,
+      `A node needs a name or options { name, input?, output?, policy?, allowCycle?, effects?, calls?, boundsLoop? }: got ${String(options)}`,
     );
   }
-  requireKnownKeys(`node "${options.name}"`, options, ["name", "input", "output", "policy", "allowCycle"]);
+  requireKnownKeys(`node "${options.name}"`, options, OPTIONS);
   return options;
 }

@@ -76,5 +76,6 @@ export function unionRouter<
     input: union,
     policy: { validate: "in" },
     note: noteOf(options),
+    choosesOne: options.policy === undefined,
   }) as unknown as UnionRouter<Name, SchemaInput<Union>, SchemaOutput<Union>, Key>;
 }

@@ -44,6 +44,22 @@ describe("a node that cannot be used is refused where it is made", () => {
   });
 });
 
+describe("what a node says about its handler", () => {
+  test("is nothing where it is left out", () => {
+    expect(payloadNode("a", () => 1)).toMatchObject({ effects: undefined, calls: [], boundsLoop: false });
+  });
+
+  test("is refused where it means nothing", () => {
+    const claiming = (claims: object) => () => payloadNode(any({ name: "a", ...claims }), () => 1);
+    expect(claiming({ effects: "write" })).toThrow(
+      'Option "effects" of node "a" must be one of "none", "reads", "writes", "idempotent": got "write"',
+    );
+    expect(claiming({ calls: create })).toThrow(/"calls" of node "a" must be a list of playbooks.*: got/);
+    expect(claiming({ calls: ["retrieval", {}] })).toThrow('got ["retrieval", an object]');
+    expect(claiming({ boundsLoop: 8 })).toThrow('Option "boundsLoop" of node "a" must be true or false: got 8');
+  });
+});
+
 describe("a policy", () => {
   test("has the documented defaults", () => {
     expect(payloadNode("a", () => 1).policy).toEqual({

@@ -285,6 +285,13 @@ describe("the direction of a drawing", () => {
 });
 
 describe("graphToJson", () => {
+  test("and drawings say what a handler does to the world outside, where it does something", () => {
+    const flow = flowOf(special({ name: "r", effects: "reads" }).to(special({ name: "n", effects: "none" }), a));
+    expect(graphToJson(flow).nodes.map(({ effects }) => effects)).toEqual(["reads", "none", undefined]);
+    expect(flowToMermaid(flow)).toContain('["r<br/>reads"]');
+    expect(flowToMermaid(flow)).toContain('["n"]');
+  });
+
   test("describes nodes, edges and rings", () => {
     const worker = payloadNode(
       { name: "worker", policy: { timeoutMs: 10, retryIf: () => true, concurrency: Infinity } },

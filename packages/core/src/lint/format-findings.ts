@@ -1,0 +1,12 @@
+import { type Finding, quoted } from "./finding.ts";
+
+/** Findings as lines to print: what, where, why, and what to do. */
+export function formatFindings(findings: readonly Finding[]): string {
+  if (findings.length === 0) return "No findings\n";
+  return findings
+    .map(
+      ({ rule, severity, nodes, reason, fix }) =>
+        `${severity} ${rule} at ${quoted(nodes)}\n  ${reason}.\n  Fix: ${fix}.\n`,
+    )
+    .join("");
+}

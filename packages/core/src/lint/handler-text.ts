@@ -1,0 +1,168 @@
+import { partnersOf, tokensOf } from "./tokens.ts";
+
+/** What can be seen in the text of a handler. Where it cannot be known, the answer is the one that finds nothing. */
+export interface HandlerFacts {
+  /** Whether it may send messages beside what it returns. */
+  readonly mayEmit: boolean;
+  /** How many messages it sends to all successors for each it is given, at least; 1 when it cannot be seen. */
+  readonly sendsAtLeast: number;
+  /** Whether it emits to all successors and then returns a value too, whatever comes. */
+  readonly returnsAndEmits: boolean;
+  /** Whether it names the Rookery, so that results may leave there. */
+  readonly namesRookery: boolean;
+}
+
+const UNKNOWN: HandlerFacts = { mayEmit: true, sendsAtLeast: 1, returnsAndEmits: false, namesRookery: true };
+
+/** Reads the text of a handler. It sees no further than the function itself: code that is given `ctx` may do anything. */
+export function factsOf(handler: (...args: never[]) => unknown): HandlerFacts {
+  const source = Function.prototype.toString.call(handler);
+  const tokens = tokensOf(source);
+  if (source.includes("[native code]") || tokens.includes("arguments")) return UNKNOWN;
+  const partners = partnersOf(tokens);
+  const signature = signatureOf(tokens, partners);
+  if (signature === undefined) return UNKNOWN;
+  const namesRookery = /rookery/i.test(source);
+  const { context, bodyAt } = signature;
+  if (context.length === 0) return { mayEmit: false, sendsAtLeast: 1, returnsAndEmits: false, namesRookery };
+  const [name = "", ...rest] = context;
+  if (name === "{") {
+    const mayEmit = context.some((token) => token === "..." || token === "[" || token.startsWith("emit"));
+    return { mayEmit, sendsAtLeast: 1, returnsAndEmits: false, namesRookery };
+  }
+  if (rest.length > 0) return UNKNOWN;
+  const body = new Body(tokens, partners, bodyAt, name);
+  const { emits, returnsValue } = body.certain();
+  return {
+    mayEmit: body.mayEmit(),
+    sendsAtLeast: Math.max(1, emits + (returnsValue ? 1 : 0)),
+    returnsAndEmits: emits > 0 && returnsValue,
+    namesRookery,
+  };
+}
+
+/** The tokens of the second parameter, none if there is none, and where the body begins. */
+function signatureOf(
+  tokens: readonly string[],
+  partners: ReadonlyMap<number, number>,
+): { context: string[]; bodyAt: number } | undefined {
+  // a method with a computed name
+  if (tokens[0] === "[" || tokens[1] === "[") return undefined;
+  const arrow = tokens.indexOf("=>");
+  const open = tokens.indexOf("(");
+  // `message => …`
+  if (arrow !== -1 && (open === -1 || arrow < open)) return { context: [], bodyAt: arrow + 1 };
+  const close = partners.get(open);
+  if (close === undefined) return undefined;
+  const parameters: string[][] = [[]];
+  for (let at = open + 1; at < close; at += 1) {
+    const partner = partners.get(at);
+    if (tokens[at] === ",") parameters.push([]);
+    else if (partner === undefined) parameters.at(-1)?.push(tokens[at] as string);
+    else {
+      parameters.at(-1)?.push(...tokens.slice(at, partner + 1));
+      at = partner;
+    }
+  }
+  if (parameters.some(([first]) => first === "...")) return undefined;
+  return { context: parameters[1] ?? [], bodyAt: tokens[close + 1] === "=>" ? close + 2 : close + 1 };
+}
+
+/** The body of a handler whose context has a name. */
+class Body {
+  readonly #tokens: readonly string[];
+  readonly #partners: ReadonlyMap<number, number>;
+  readonly #from: number;
+  readonly #context: string;
+
+  constructor(tokens: readonly string[], partners: ReadonlyMap<number, number>, from: number, context: string) {
+    this.#tokens = tokens;
+    this.#partners = partners;
+    this.#from = from;
+    this.#context = context;
+  }
+
+  /** Whether the context is asked to emit, or handed on to where it may be. */
+  mayEmit(): boolean {
+    for (let at = this.#from; at < this.#tokens.length; at += 1) {
+      if (!this.#isContext(at)) continue;
+      const member = this.#memberAt(at);
+      if (member === undefined || member.startsWith("emit")) return true;
+    }
+    return false;
+  }
+
+  /** What happens in every run that does not throw: emits to all successors, and the return of a value behind them. */
+  certain(): { emits: number; returnsValue: boolean } {
+    if (this.#tokens[this.#from] !== "{") return { emits: 0, returnsValue: false };
+    let emits = 0;
+    let loopEnd = this.#from;
+    const end = this.#partners.get(this.#from) ?? this.#tokens.length;
+    for (let at = this.#from + 1; at < end; at += 1) {
+      if (this.#tokens[at] === "return" && at > loopEnd && this.#beginsStatement(at, false))
+        return { emits, returnsValue: this.#isValue(at + 1) };
+      if (this.#isContext(at) && this.#isEmitToAll(at)) emits += 1;
+      const partner = this.#partners.get(at);
+      if (partner === undefined || partner < at) continue;
+      if (this.#isLoopBody(at)) loopEnd = Math.max(loopEnd, partner);
+      else if (!this.#isPlainBlock(at)) at = partner;
+    }
+    return { emits, returnsValue: false };
+  }
+
+  #isContext(at: number): boolean {
+    const before = this.#tokens[at - 1];
+    return this.#tokens[at] === this.#context && before !== "." && before !== "?.";
+  }
+
+  #memberAt(at: number): string | undefined {
+    const dot = this.#tokens[at + 1];
+    return dot === "." || dot === "?." ? this.#tokens[at + 2] : undefined;
+  }
+
+  /** `ctx.emit(one)` as a statement of its own, or what a loop without braces repeats. */
+  #isEmitToAll(at: number): boolean {
+    const member = this.#memberAt(at);
+    if ((member !== "emit" && member !== "emitNowait") || this.#tokens[at + 3] !== "(") return false;
+    const hasKeyword = this.#tokens[at - 1] === "await" || this.#tokens[at - 1] === "void";
+    if (!this.#beginsStatement(hasKeyword ? at - 1 : at, true)) return false;
+    const close = this.#partners.get(at + 3);
+    for (let inside = at + 4; inside < (close ?? 0); inside += 1) {
+      const token = this.#tokens[inside];
+      if (token === "..." || (token === "," && inside + 1 !== close)) return false;
+      inside = Math.max(inside, this.#partners.get(inside) ?? inside);
+    }
+    return close !== undefined;
+  }
+
+  #beginsStatement(at: number, mayRepeat: boolean): boolean {
+    const before = this.#tokens[at - 1];
+    if (before === ";" || before === "{" || before === "}") return true;
+    return mayRepeat && before === ")" && this.#isLoop(this.#partners.get(at - 1));
+  }
+
+  #isLoopBody(at: number): boolean {
+    if (this.#tokens[at] !== "{") return false;
+    const before = this.#tokens[at - 1];
+    return before === "do" || (before === ")" && this.#isLoop(this.#partners.get(at - 1)));
+  }
+
+  /** Whether what the bracket holds runs whenever the code around it does. */
+  #isPlainBlock(at: number): boolean {
+    const before = this.#tokens[at - 1] ?? "";
+    return this.#tokens[at] === "{" && ["try", "finally", ";"].includes(before);
+  }
+
+  #isLoop(open: number | undefined): boolean {
+    if (open === undefined) return false;
+    const word = this.#tokens[open - 1];
+    return word === "for" || word === "while" || (word === "await" && this.#tokens[open - 2] === "for");
+  }
+
+  #isValue(at: number): boolean {
+    const first = this.#tokens[at] ?? "}";
+    if ([";", "}", "undefined", "void"].includes(first)) return false;
+    const called = first === "await" ? at + 1 : at;
+    return !(this.#isContext(called) && this.#memberAt(called)?.startsWith("emit") === true);
+  }
+}

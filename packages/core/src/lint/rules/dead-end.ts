@@ -1,0 +1,34 @@
+import { quoted } from "../finding.ts";
+import { factsAbout, namesOf, type Rule, vertexAt } from "../place.ts";
+
+/** What comes to a node cannot get any further: a router without choice, a cycle without way out. */
+export const deadEnd: Rule = (place) => {
+  const { graph } = place;
+  const routers = graph.vertices.filter(({ node, isEgress }) => node.kind === "router" && isEgress);
+  const cycles = graph.rings.filter(
+    (ring) =>
+      ring.length > 1 &&
+      ring.every((index) => {
+        const { node, successors } = vertexAt(graph, index);
+        return successors.every((to) => ring.includes(to)) && !factsAbout(node).namesRookery;
+      }),
+  );
+  return [
+    ...routers.map(({ index }) => {
+      const nodes = namesOf(place, [index]);
+      return {
+        nodes,
+        reason: `Router ${quoted(nodes)} has no other node to choose, so a message that comes there goes no further or fails with ROUTE_UNKNOWN`,
+        fix: "Connect it with the nodes it chooses",
+      };
+    }),
+    ...cycles.map((ring) => {
+      const nodes = namesOf(place, ring);
+      return {
+        nodes,
+        reason: `No edge leads out of the cycle of ${quoted(nodes)}, so no result leaves the flow`,
+        fix: "Connect a node of the cycle with one outside, or emit the result to ROOKERY",
+      };
+    }),
+  ];
+};

@@ -1,0 +1,28 @@
+import { findRings } from "../../graph/cycles.ts";
+import { quoted } from "../finding.ts";
+import { factsAbout, namesOf, type Rule, vertexAt } from "../place.ts";
+
+/** Messages become more with every round of a cycle, until its edges are full. */
+export const deadlockProneCycle: Rule = (place) => {
+  const { graph } = place;
+  // a join makes one of several: only cycles without one are sure to grow
+  const successors = graph.vertices.map(({ node, successors: all }) =>
+    node.gathering === undefined ? all.filter((to) => vertexAt(graph, to).node.gathering === undefined) : [],
+  );
+  return findRings(successors).flatMap((ring) => {
+    const growing = ring.filter((index) => {
+      const { node } = vertexAt(graph, index);
+      const copies = (successors[index] ?? []).filter((to) => to !== index && ring.includes(to)).length;
+      return node.kind !== "router" && copies * factsAbout(node).sendsAtLeast > 1;
+    });
+    if (growing.length === 0) return [];
+    const nodes = namesOf(place, ring);
+    return [
+      {
+        nodes,
+        reason: `In the cycle of ${quoted(nodes)} ${quoted(namesOf(place, growing))} makes several messages of each: they become more with every round, until the edges are full and a trace fails with DEADLOCK`,
+        fix: "Bring the branches together with joinK before they lead back, or send one message on per round",
+      },
+    ];
+  });
+};

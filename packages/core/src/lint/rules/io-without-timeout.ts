@@ -1,0 +1,19 @@
+import { quoted } from "../finding.ts";
+import { namesOf, type Rule } from "../place.ts";
+
+/** A node waits for the world outside, and nothing limits how long. */
+export const ioWithoutTimeout: Rule = (place) => {
+  if (place.isTimed) return [];
+  return place.graph.vertices.flatMap(({ index, node }) => {
+    const isOutside = node.kind === "remote" || (node.effects ?? "none") !== "none";
+    if (!isOutside || node.policy.timeoutMs !== undefined) return [];
+    const nodes = namesOf(place, [index]);
+    return [
+      {
+        nodes,
+        reason: `Node ${quoted(nodes)} ${node.kind === "remote" ? "calls another agent" : `${node.effects === "reads" ? "reads from" : "writes to"} the outside`} and has no timeout: when no answer comes it keeps its slot and its trace until a deadline, if there is one`,
+        fix: "Set policy.timeoutMs, and pass ctx.signal on",
+      },
+    ];
+  });
+};

@@ -1,0 +1,21 @@
+import { quoted } from "../finding.ts";
+import { namesOf, type Rule, vertexAt } from "../place.ts";
+import { starvingJoins } from "./starving-joins.ts";
+
+/** A join waits for more messages than a call can bring it. */
+export const joinNeverFills: Rule = (place) =>
+  [...starvingJoins(place.graph)]
+    .sort(([one], [other]) => one - other)
+    .flatMap(([index, most]) => {
+      // a join that nothing comes to is unreachable
+      if (most === 0) return [];
+      const { gathering } = vertexAt(place.graph, index).node;
+      const nodes = namesOf(place, [index]);
+      return [
+        {
+          nodes,
+          reason: `One call brings join ${quoted(nodes)} at most ${most} of the ${String(gathering?.count)} messages it waits for, so what waits there is never sent on`,
+          fix: `Let it wait for ${most}, connect the branches it lacks, or send short groups on with whenShort: "emit"`,
+        },
+      ];
+    });

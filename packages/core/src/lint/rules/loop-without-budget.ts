@@ -1,0 +1,19 @@
+import { quoted } from "../finding.ts";
+import { namesOf, type Rule, vertexAt } from "../place.ts";
+
+/** Nothing counts the rounds of a cycle. A controller is no such cycle: its working memory has a budget. */
+export const loopWithoutBudget: Rule = (place) => {
+  const { graph } = place;
+  const unbounded = graph.rings.filter((ring) => {
+    const nodes = ring.map((index) => vertexAt(graph, index).node);
+    return (nodes.length > 1 || nodes[0]?.kind === "router") && !nodes.some(({ boundsLoop }) => boundsLoop);
+  });
+  return unbounded.map((ring) => {
+    const nodes = namesOf(place, ring);
+    return {
+      nodes,
+      reason: `Nothing bounds how often a message goes round the cycle of ${quoted(nodes)}: budgets of working memory count in a node's own loop alone`,
+      fix: "Count the rounds in the payload and leave after the last; say so with boundsLoop: true at the node that counts",
+    };
+  });
+};

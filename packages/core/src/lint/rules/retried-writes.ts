@@ -1,0 +1,20 @@
+import { quoted } from "../finding.ts";
+import { namesOf, type Rule } from "../place.ts";
+
+/** An attempt that failed may have written already; the next writes again. */
+export const retriedWrites: Rule = (place) =>
+  place.graph.vertices.flatMap(({ index, node }) => {
+    const repeater = node.policy.maxRetries > 0 ? place.prefix + node.name : place.repeatedBy;
+    if (node.effects !== "writes" || repeater === undefined) return [];
+    const nodes = namesOf(place, [index]);
+    const isOwn = repeater === nodes[0];
+    return [
+      {
+        nodes: isOwn ? nodes : [repeater, ...nodes],
+        reason: isOwn
+          ? `Node ${quoted(nodes)} writes and has retries: an attempt that wrote and then failed is followed by one that writes again`
+          : `Node ${quoted(nodes)} writes, and ${quoted([repeater])} has retries: each runs it again, also when it had succeeded`,
+        fix: `Pass ctx.idempotencyKey on to what is written to and say effects: "idempotent", or set maxRetries: 0 at ${quoted([repeater])}`,
+      },
+    ];
+  });

@@ -1,0 +1,17 @@
+import { quoted } from "../finding.ts";
+import { factsAbout, namesOf, type Rule } from "../place.ts";
+
+/** A handler emits to all successors and returns a value: they get both. */
+export const returnsAndEmits: Rule = (place) =>
+  place.graph.vertices.flatMap(({ index, node, successors, isEgress }) => {
+    // a controller may emit to others and return its memory to itself
+    if (node.kind !== "node" || successors.includes(index) || !factsAbout(node).returnsAndEmits) return [];
+    const nodes = namesOf(place, [index]);
+    return [
+      {
+        nodes,
+        reason: `Node ${quoted(nodes)} emits and returns a value: ${isEgress ? "the caller" : "each successor"} gets both, first what was emitted`,
+        fix: "Return nothing, or emit the last message too; where both are meant, say with { to } who gets what is emitted",
+      },
+    ];
+  });

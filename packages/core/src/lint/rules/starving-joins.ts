@@ -1,0 +1,80 @@
+import type { Graph, Vertex } from "../../graph/graph.ts";
+import { factsAbout, vertexAt } from "../place.ts";
+
+/** A sum of thirds may fall short of 1. */
+const ROUNDING = 1e-9;
+
+/**
+ * Joins that wait for more messages than one message that enters the flow can bring them, and how many it
+ * can bring at most. A join that never fills sends nothing, so others may starve of it.
+ */
+export function starvingJoins(graph: Graph): Map<number, number> {
+  const starving = new Map<number, number>();
+  const joins = graph.vertices.flatMap(({ index, node: { gathering } }) =>
+    typeof gathering?.count === "number" && gathering.whenShort === "fail" ? [{ index, count: gathering.count }] : [],
+  );
+  let before: number;
+  do {
+    before = starving.size;
+    for (const { index, count } of joins) {
+      if (starving.has(index)) continue;
+      const most = mostArrivals(graph, index, starving);
+      if (most < count) starving.set(index, most);
+    }
+  } while (starving.size > before);
+  return starving;
+}
+
+/**
+ * How many messages can come to a node because of one that enters the flow, before the node itself sends
+ * any. From the node backwards: a message is worth what its copies are worth. What lies on a cycle is never
+ * finished with, so its worth is unlimited.
+ */
+function mostArrivals(graph: Graph, target: number, silent: ReadonlyMap<number, number>): number {
+  const behind = new Set([target]);
+  const sendersTo = (index: number): number[] =>
+    vertexAt(graph, index).predecessors.filter((from) => from !== target && from !== index && !silent.has(from));
+  for (const index of behind) for (const from of sendersTo(index)) behind.add(from);
+
+  const worth = new Map([[target, 1]]);
+  const unfinished = new Map(
+    Array.from(behind, (index) => [index, onwardOf(vertexAt(graph, index)).filter((to) => behind.has(to)).length]),
+  );
+  const finished = [target];
+  for (const index of finished) {
+    for (const from of sendersTo(index)) {
+      const left = (unfinished.get(from) as number) - 1;
+      unfinished.set(from, left);
+      if (left > 0) continue;
+      const vertex = vertexAt(graph, from);
+      const copies = onwardOf(vertex).map((to) => worth.get(to) ?? 0);
+      const sum = vertex.node.choosesOne ? Math.max(...copies) : copies.reduce((total, copy) => total + copy, 0);
+      worth.set(from, sum * messagesSentFor(vertex));
+      finished.push(from);
+    }
+  }
+  let most = 0;
+  for (const index of behind)
+    if (vertexAt(graph, index).isIngress) most += worth.get(index) ?? Number.POSITIVE_INFINITY;
+  return Math.floor(most + ROUNDING);
+}
+
+/** How many messages a node sends, at most, for each it is given. */
+function messagesSentFor({ node }: Vertex): number {
+  if (node.gathering !== undefined) {
+    const { count, whenShort } = node.gathering;
+    return typeof count === "number" && whenShort === "fail" ? 1 / count : 1;
+  }
+  if (node.kind === "router" || node.kind === "subflow") return 1;
+  return factsAbout(node).mayEmit ? Number.POSITIVE_INFINITY : 1;
+}
+
+/** Whether a message that goes back to the node may come with one that goes on. */
+function sendsToItself({ node }: Vertex): boolean {
+  return node.kind !== "node" || factsAbout(node).mayEmit;
+}
+
+/** The successors among which a message counts. A controller's goes back or goes on. */
+function onwardOf(vertex: Vertex): readonly number[] {
+  return sendsToItself(vertex) ? vertex.successors : vertex.successors.filter((to) => to !== vertex.index);
+}

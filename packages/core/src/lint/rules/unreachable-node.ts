@@ -1,0 +1,27 @@
+import { quoted } from "../finding.ts";
+import { namesOf, type Rule, vertexAt } from "../place.ts";
+import { starvingJoins } from "./starving-joins.ts";
+
+/** No message can come to a node, since all ways to it lead through joins that never fill. */
+export const unreachableNode: Rule = (place) => {
+  const { graph } = place;
+  const starving = starvingJoins(graph);
+  const reached = new Set(graph.vertices.filter(({ isIngress }) => isIngress).map(({ index }) => index));
+  const blocking = new Set<number>();
+  for (const index of reached) {
+    const { successors } = vertexAt(graph, index);
+    if (starving.has(index)) blocking.add(index);
+    else for (const to of successors) reached.add(to);
+  }
+  const unreached = graph.vertices.map(({ index }) => index).filter((index) => !reached.has(index));
+  if (unreached.length === 0) return [];
+  const nodes = namesOf(place, unreached);
+  const joins = quoted(namesOf(place, blocking));
+  return [
+    {
+      nodes,
+      reason: `No message comes to ${quoted(nodes)}: every way there leads through ${blocking.size === 1 ? `join ${joins}, which never fills` : `joins that never fill, ${joins}`}`,
+      fix: `Mend the join${blocking.size === 1 ? "" : "s"} before, or lead another edge there`,
+    },
+  ];
+};
