@@ -31,8 +31,8 @@ export class Dispatch {
   #isFlushing = false;
   #isFlushDue = false;
   /** Handler calls from look to look at the clock, and those left until the next. */
-  #stride = 1;
-  #callsLeft = 1;
+  #stride = 16;
+  #callsLeft = 16;
   /** Handler calls since the turn began. */
   #calls = 0;
   /** The turn of the last look. */

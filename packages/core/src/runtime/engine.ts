@@ -168,16 +168,22 @@ export class Engine {
     return trace;
   }
 
-  /** Sends a message of the outside into a trace. Resolves when it was accepted; `undefined` when it was at once. */
-  enter(trace: Trace, sent: Message, edges: readonly Edge[]): Promise<void> | undefined {
-    if (!trace.isOpen) return undefined;
+  /** Sends a message of the outside into a trace. `settle` is called if it has to wait; answers whether it has not. */
+  enter(
+    trace: Trace,
+    sent: Message,
+    edges: readonly Edge[],
+    settle: ((failure: Error | undefined) => void) | null,
+  ): boolean {
+    if (!trace.isOpen) return true;
     const message = this.probe === undefined ? sent : this.probe.enter(trace, sent);
-    const mayStart = edges.length === 1 && !this.isWatched && !(trace.isOpenEnded && this.rookery.isFull());
-    if (mayStart && this.sending.startAtOnce(trace, message, edges[0] as Edge)) return undefined;
-    if (!trace.isOpenEnded) {
-      this.sending.send(trace, null, message, edges, null);
-      return undefined;
-    }
+    if (edges.length === 1 && !this.isWatched && this.sending.startAtOnce(trace, message, edges[0] as Edge))
+      return true;
+    return this.sending.send(trace, null, message, edges, settle);
+  }
+
+  /** The same for a message whose results are to be fetched. Resolves when it was accepted. */
+  enterOpenEnded(trace: Trace, message: Message, edges: readonly Edge[]): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       const settle = (failure: Error | undefined): void => {
         if (failure !== undefined) {
@@ -187,8 +193,10 @@ export class Engine {
         trace.wasEntered = true;
         resolve();
       };
-      if (this.rookery.isFull()) this.rookery.holdBack(this.sending.hold(trace, message, edges, settle));
-      else if (this.sending.send(trace, null, message, edges, settle)) settle(undefined);
+      if (this.rookery.isFull()) {
+        const own = this.probe === undefined ? message : this.probe.enter(trace, message);
+        this.rookery.holdBack(this.sending.hold(trace, own, edges, settle));
+      } else if (this.enter(trace, message, edges, settle)) settle(undefined);
     });
   }
 

@@ -234,7 +234,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const known = engine.openEndedTrace(message);
     const trace = known ?? this.#openEnded(engine, message, options.signal);
     if (!trace.isOpen) throw trace.error as FlowError;
-    await engine.enter(trace, engine.sealed(trace, message), edges);
+    await engine.enterOpenEnded(trace, engine.sealed(trace, message), edges);
     return message.traceId;
   }
 
@@ -250,7 +250,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     engine.requireRoom(known, message, edges);
     const trace = known ?? this.#openEnded(engine, message, options.signal);
     if (!trace.isOpen) throw trace.error as FlowError;
-    void engine.enter(trace, engine.sealed(trace, message), edges);
+    trace.wasEntered = true;
+    engine.enter(trace, engine.sealed(trace, message), edges, null);
     return message.traceId;
   }
 
@@ -388,7 +389,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const engine = this.#running();
     const { message, edges, idNumber } = this.#prepare(engine, input, options);
     const trace = engine.open({ message, idNumber, origin: null, sink, signal: options.signal, isOpenEnded: false });
-    void engine.enter(trace, message, edges);
+    engine.enter(trace, message, edges, null);
     return trace;
   }
 

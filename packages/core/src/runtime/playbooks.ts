@@ -73,7 +73,7 @@ export class Playbooks {
         }
       });
       const trace = child.open({ message, idNumber: undefined, origin, sink, signal: undefined, isOpenEnded: false });
-      void child.enter(trace, message, child.workshop.entries);
+      child.enter(trace, message, child.workshop.entries, null);
       return () => {
         if (!trace.isOpen) return;
         const reason = parent.extras?.reason ?? "its parent no longer waits for it";

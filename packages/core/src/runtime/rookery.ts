@@ -248,7 +248,10 @@ export class Rookery {
   }
 
   #hasRoom(): boolean {
-    return this.#unread.size < this.#engine.options.rookeryMaxSize || this.#evict();
+    const { rookeryMaxSize } = this.#engine.options;
+    // the ends of traces may have made it hold more
+    while (this.#unread.size >= rookeryMaxSize) if (!this.#evict()) return false;
+    return true;
   }
 
   #evict(): boolean {

@@ -226,6 +226,26 @@ describe("a value that goes to a join and to others", () => {
 });
 
 describe("emitNowait", () => {
+  test("is refused while the Rookery holds its bound or more, also when a surplus result made way", async () => {
+    const work = payloadNode("work", async (kind: "surplus" | "fails", ctx) => {
+      if (kind === "fails") throw new Error("as planned");
+      await ctx.emit("first");
+      await ctx.emit("surplus");
+      return undefined;
+    });
+    const flow = tidy(create(work.to(), { rookeryMaxSize: 1, emitErrorsToRookery: true }).run());
+    const first = flow.fetch({ traceId: "surplus" }).catch(() => flow.fetch({ traceId: "surplus" }));
+    await flow.emit("surplus", { traceId: "surplus" });
+    expect((await first) as Message).toMatchObject({ payload: "first" });
+    await settle();
+    // the error of a trace has room of its own: now there are two
+    flow.emitNowait("fails", { traceId: "fails" });
+    await settle();
+    expect(() => flow.emitNowait("surplus", { traceId: "next" })).toThrow(FlowError);
+    expect(flow.stats().droppedResults).toBe(1);
+    expect(await flow.fetch()).toMatchObject({ message: expect.stringContaining("as planned") });
+  });
+
   test("on a full edge throws QUEUE_FULL and leaves no trace of itself anywhere", async () => {
     const held = gate("gate", 1);
     const seen = recorder();
