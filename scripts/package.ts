@@ -71,8 +71,12 @@ for (const { folder, name, manifest } of publishedPackages()) {
   const archive = path.join(desk, packed.filename);
   await must(`attw on "${name}"`, bin("attw"), archive, "--profile", "esm-only", "--no-emoji", "--no-color");
 
+  // what it stands beside comes from here, too: nothing is asked of a registry
+  const peers = Object.keys(manifest.peerDependencies ?? {}).map((peer) => path.join(root, "node_modules", peer));
+  const packedPeers = peers.length === 0 ? "" : await must("Packing its peers", "npm", "pack", ...peers, ...quiet);
+  const archives = [archive, ...packedPeers.split("\n").filter((line) => line.endsWith(".tgz"))];
   writeOnDesk("package.json", { private: true, type: "module" });
-  await must(`Installing "${name}"`, "npm", "install", "--offline", ...quiet, archive);
+  await must(`Installing "${name}"`, "npm", "install", "--offline", ...quiet, ...archives);
   const entries = Object.entries(manifest.exports ?? {})
     .filter(([, target]) => typeof target !== "string")
     .map(([subpath]) => path.posix.join(name, subpath));

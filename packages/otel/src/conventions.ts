@@ -1,0 +1,85 @@
+/**
+ * Every name that this package writes into telemetry. The `gen_ai` and `messaging` conventions are in
+ * development: they may rename, and then this file alone changes.
+ *
+ * Read in November 2026: semantic conventions 1.45.0 for `messaging` and `error`; for `gen_ai`, which 1.45.0
+ * has moved into a repository without releases, open-telemetry/semantic-conventions-genai at e8fc575.
+ */
+
+/** Names this package to the SDK. */
+export const SCOPE = "@penguiflow/otel";
+
+/** Where the revision of the conventions is published. */
+export const SCHEMA_URL = "https://opentelemetry.io/schemas/1.45.0";
+
+/** Attributes of the general conventions. */
+export const ERROR_TYPE = "error.type";
+
+/** The conventions of messaging: an attempt is the processing of a message by the consumer that the node is. */
+export const Messaging = {
+  SYSTEM: "messaging.system.name",
+  SYSTEM_VALUE: "penguiflow",
+  OPERATION_NAME: "messaging.operation.name",
+  OPERATION_TYPE: "messaging.operation.type",
+  PROCESS: "process",
+  DESTINATION: "messaging.destination.name",
+  MESSAGE_ID: "messaging.message.id",
+  CONVERSATION_ID: "messaging.message.conversation_id",
+  BATCH_SIZE: "messaging.batch.message_count",
+  PROCESS_DURATION: "messaging.process.duration",
+} as const;
+
+/** The conventions of GenAI: a trace is the run of a workflow. Model and tool calls in handlers have spans of their own. */
+export const GenAi = {
+  OPERATION_NAME: "gen_ai.operation.name",
+  INVOKE_WORKFLOW: "invoke_workflow",
+  WORKFLOW_NAME: "gen_ai.workflow.name",
+} as const;
+
+/** What no convention has a name for. */
+export const Own = {
+  FLOW: "penguiflow.flow",
+  NODE: "penguiflow.node",
+  TENANT: "penguiflow.tenant",
+  TOPIC: "penguiflow.topic",
+  TRACE_ID: "penguiflow.trace.id",
+  /** 1 for the first try. */
+  ATTEMPT: "penguiflow.attempt",
+  /** Of an attempt: one of {@link AttemptOutcome}. Of a trace: its outcome's status. */
+  OUTCOME: "penguiflow.outcome",
+  /** How many results a trace had. */
+  RESULTS: "penguiflow.results",
+  QUEUE_MS: "penguiflow.queue_ms",
+  RUN_MS: "penguiflow.run_ms",
+  EMIT_MS: "penguiflow.emit_ms",
+  /** What a handler was given and what it returned, when contents are wanted. */
+  INPUT: "penguiflow.input",
+  OUTPUT: "penguiflow.output",
+  /** Why something was dropped: the type of the event. */
+  REASON: "penguiflow.reason",
+} as const;
+
+/** How an attempt can end. */
+export type AttemptOutcome = "success" | "error" | "timeout" | "cancelled" | "abandoned";
+
+/** Metrics that no convention has a name for. Durations are in seconds, as the conventions want them. */
+export const Metric = {
+  QUEUE_DURATION: "penguiflow.node.queue.duration",
+  RUN_DURATION: "penguiflow.node.run.duration",
+  EMIT_DURATION: "penguiflow.node.emit.duration",
+  QUEUE_DEPTH: "penguiflow.node.queue.depth",
+  NODE_IN_FLIGHT: "penguiflow.node.in_flight",
+  TRACE_IN_FLIGHT: "penguiflow.trace.in_flight",
+  TRACE_DURATION: "penguiflow.trace.duration",
+  TRACE_OUTCOMES: "penguiflow.trace.outcomes",
+  RETRIES: "penguiflow.node.retries",
+  DROPS: "penguiflow.drops",
+} as const;
+
+/** Keys of a message's meta. `traceparent` and `tracestate` are those of W3C Trace Context. */
+export const MetaKey = {
+  TRACEPARENT: "traceparent",
+  TRACESTATE: "tracestate",
+  /** The `traceparent` of every message that a join has gathered into one. */
+  TRACELINKS: "tracelinks",
+} as const;

@@ -1,0 +1,2 @@
+export { openTelemetry, type OpenTelemetryOptions } from "./open-telemetry.ts";
+export type { Contents } from "./span-writer.ts";

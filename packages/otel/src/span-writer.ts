@@ -1,0 +1,232 @@
+import {
+  type Attributes,
+  type Context,
+  context as contexts,
+  diag,
+  isSpanContextValid,
+  type Link,
+  ROOT_CONTEXT,
+  type Span,
+  type SpanContext,
+  SpanKind,
+  SpanStatusCode,
+  trace as traces,
+  type Tracer,
+} from "@opentelemetry/api";
+import {
+  type ErrorPayload,
+  type FlowEvent,
+  Message,
+  type NodeSuccessEvent,
+  type ProbedAttempt,
+  type ProbedTrace,
+  type TraceEndEvent,
+} from "penguiflow";
+import { type AttemptOutcome, ERROR_TYPE, GenAi, Messaging, Own } from "./conventions.ts";
+import { carriedBy, carrying, producersOf } from "./trace-context.ts";
+
+/** What becomes of a payload before it is written; `undefined` withholds it. */
+export type Contents = (
+  payload: unknown,
+  place: { readonly flow: string; readonly node: string; readonly side: "input" | "output" },
+) => unknown;
+
+/** Texts of payloads are cut here: no backend shows more, and a batch of spans must stay small. */
+const LONGEST_TEXT = 8192;
+
+interface OpenAttempt {
+  readonly span: Span;
+  /** What is active while the handler runs. */
+  readonly context: Context;
+}
+
+interface OpenTrace {
+  readonly span: Span;
+  /** What is active but for the span: the caller's baggage, for one. */
+  readonly context: Context;
+  readonly parentId: string | undefined;
+  readonly attempts: Set<OpenAttempt>;
+}
+
+/**
+ * Writes the spans of one run: one for each trace, and under it one for each attempt. Parent of an attempt
+ * is its trace; the attempt that sent it its message is a link, as the messaging conventions have it.
+ *
+ * What is open hangs on the traces and attempts themselves, so that nothing is left when they are gone.
+ */
+export class SpanWriter {
+  readonly #tracer: Tracer;
+  readonly #flow: string;
+  readonly #contents: Contents | undefined;
+  readonly #traces = new WeakMap<ProbedTrace, OpenTrace>();
+  readonly #attempts = new WeakMap<ProbedAttempt, OpenAttempt>();
+
+  constructor(tracer: Tracer, flow: string, contents: Contents | undefined) {
+    this.#tracer = tracer;
+    this.#flow = flow;
+    this.#contents = contents;
+  }
+
+  /** A trace's span begins. Its parent is what the caller has active, and else what the message carries. */
+  begin(trace: ProbedTrace, message: Message): void {
+    const active = contexts.active();
+    const carried = traces.getSpan(active) === undefined ? carriedBy(message) : undefined;
+    const parent = carried === undefined ? active : traces.setSpanContext(active, carried);
+    const attributes: Attributes = {
+      [GenAi.OPERATION_NAME]: GenAi.INVOKE_WORKFLOW,
+      [GenAi.WORKFLOW_NAME]: this.#flow,
+      [Own.FLOW]: this.#flow,
+      [Own.TRACE_ID]: trace.id,
+      [Own.TENANT]: trace.tenant,
+    };
+    if (message.headers.topic !== undefined) attributes[Own.TOPIC] = message.headers.topic;
+    const name = `${GenAi.INVOKE_WORKFLOW} ${this.#flow}`;
+    const span = this.#tracer.startSpan(name, { kind: SpanKind.INTERNAL, attributes }, parent);
+    this.#traces.set(trace, {
+      span,
+      context: traces.setSpan(parent, span),
+      parentId: traces.getSpanContext(parent)?.spanId,
+      attempts: new Set(),
+    });
+  }
+
+  /** A message that enters carries its trace's span on. Whoever else sent it is a link. */
+  enter(trace: ProbedTrace, message: Message): Message {
+    const open = this.#traces.get(trace);
+    if (open === undefined || !isSpanContextValid(open.span.spanContext())) return message;
+    for (const sender of [traces.getSpanContext(contexts.active()), carriedBy(message)]) {
+      if (sender !== undefined && isSpanContextValid(sender) && sender.spanId !== open.parentId)
+        open.span.addLink({ context: sender });
+    }
+    return carrying(message, open.span.spanContext());
+  }
+
+  /** Calls a handler with its attempt's span active and in the meta of its message. */
+  handle(attempt: ProbedAttempt, handler: (message: Message) => unknown): void {
+    const open = this.#attempts.get(attempt);
+    if (open === undefined) {
+      handler(attempt.message);
+      return;
+    }
+    const { span, context } = open;
+    const own = span.spanContext();
+    const message = isSpanContextValid(own) ? carrying(attempt.message, own) : attempt.message;
+    const returned = contexts.with(context, () => handler(message));
+    if (this.#contents === undefined || !span.isRecording()) return;
+    this.#write(span, attempt, "input", message);
+    if (returned instanceof Promise)
+      returned.then(
+        (value: unknown) => this.#write(span, attempt, "output", value),
+        () => {},
+      );
+    else this.#write(span, attempt, "output", returned);
+  }
+
+  fetched(attempt: ProbedAttempt, message: Message): void {
+    const span = this.#attempts.get(attempt)?.span;
+    for (const producer of producersOf(message)) span?.addLink({ context: producer });
+  }
+
+  event(event: FlowEvent, trace: ProbedTrace, attempt: ProbedAttempt | undefined): void {
+    if (event.type === "trace_end") {
+      this.#endTrace(event, trace);
+    } else if (attempt !== undefined) {
+      if (event.type === "node_start") this.#start(trace, attempt, event.queueMs);
+      else if (event.type === "node_success") this.#end(trace, attempt, "success", undefined, timesOf(event));
+      else if (event.type === "node_error") this.#end(trace, attempt, "error", event.error);
+      else if (event.type === "node_timeout") this.#end(trace, attempt, "timeout", event.error);
+      else if (event.type === "node_cancelled") this.#end(trace, attempt, "cancelled");
+    }
+  }
+
+  #start(trace: ProbedTrace, attempt: ProbedAttempt, queueMs: number): void {
+    const { message, node } = attempt;
+    const open = this.#traces.get(trace);
+    const producers = producersOf(message);
+    const rootId = open?.span.spanContext().spanId;
+    const links: Link[] = producers.filter(({ spanId }) => spanId !== rootId).map((context) => ({ context }));
+    const parent = open?.context ?? remote(producers[0]);
+    const destination = `${this.#flow}/${node}`;
+    const attributes: Attributes = {
+      [Messaging.SYSTEM]: Messaging.SYSTEM_VALUE,
+      [Messaging.OPERATION_NAME]: Messaging.PROCESS,
+      [Messaging.OPERATION_TYPE]: Messaging.PROCESS,
+      [Messaging.DESTINATION]: destination,
+      [Messaging.MESSAGE_ID]: attempt.idempotencyKey,
+      [Messaging.CONVERSATION_ID]: trace.id,
+      [Own.FLOW]: this.#flow,
+      [Own.NODE]: node,
+      [Own.TENANT]: trace.tenant,
+      [Own.ATTEMPT]: attempt.attempt,
+      [Own.QUEUE_MS]: queueMs,
+    };
+    if (producers.length > 1) attributes[Messaging.BATCH_SIZE] = producers.length;
+    const name = `${Messaging.PROCESS} ${destination}`;
+    const span = this.#tracer.startSpan(name, { kind: SpanKind.CONSUMER, attributes, links }, parent);
+    const opened = { span, context: traces.setSpan(parent, span) };
+    this.#attempts.set(attempt, opened);
+    open?.attempts.add(opened);
+  }
+
+  #end(
+    trace: ProbedTrace,
+    attempt: ProbedAttempt,
+    outcome: AttemptOutcome,
+    error?: ErrorPayload,
+    attributes?: Attributes,
+  ): void {
+    const open = this.#attempts.get(attempt);
+    if (open === undefined) return;
+    this.#traces.get(trace)?.attempts.delete(open);
+    finish(open.span, outcome, error, attributes);
+  }
+
+  #endTrace(event: TraceEndEvent, trace: ProbedTrace): void {
+    const open = this.#traces.get(trace);
+    if (open === undefined) return;
+    this.#traces.delete(trace);
+    // what waited to be sent when the trace ended
+    for (const { span } of open.attempts) finish(span, "abandoned");
+    open.attempts.clear();
+    const error = isFailure(event.status) ? event.error : undefined;
+    finish(open.span, event.status, error, { [Own.RESULTS]: event.results });
+  }
+
+  /** What payloads hold and the user's own function do is not known: neither may go further than here. */
+  #write(span: Span, { node }: ProbedAttempt, side: "input" | "output", value: unknown): void {
+    try {
+      const payload: unknown = value instanceof Message ? value.payload : value;
+      const shown = this.#contents?.(payload, { flow: this.#flow, node, side });
+      const text = typeof shown === "string" ? shown : JSON.stringify(shown);
+      if (text !== undefined) span.setAttribute(side === "input" ? Own.INPUT : Own.OUTPUT, text.slice(0, LONGEST_TEXT));
+    } catch (error) {
+      diag.error("penguiflow: contents cannot be written", error);
+    }
+  }
+}
+
+function timesOf({ queueMs, runMs, emitMs }: NodeSuccessEvent): Attributes {
+  return { [Own.QUEUE_MS]: queueMs, [Own.RUN_MS]: runMs, [Own.EMIT_MS]: emitMs };
+}
+
+/** Whether an outcome is an error to those who watch: a trace that somebody gave up on purpose is none. */
+export function isFailure(status: string): boolean {
+  return status === "failed" || status === "exhausted" || status === "empty";
+}
+
+function finish(span: Span, outcome: string, error?: ErrorPayload, attributes?: Attributes): void {
+  span.setAttribute(Own.OUTCOME, outcome);
+  if (attributes !== undefined) span.setAttributes(attributes);
+  if (error !== undefined) {
+    const { name, message, stack } = error.cause ?? error;
+    span.setAttribute(ERROR_TYPE, error.code ?? error.name);
+    span.recordException({ name, message, ...(stack === undefined ? {} : { stack }) });
+    span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
+  }
+  span.end();
+}
+
+/** Of a trace that this process has not seen begin. */
+function remote(parent: SpanContext | undefined): Context {
+  return parent === undefined ? ROOT_CONTEXT : traces.setSpanContext(ROOT_CONTEXT, parent);
+}

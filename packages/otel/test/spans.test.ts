@@ -1,0 +1,386 @@
+import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import { AlwaysOffSampler } from "@opentelemetry/sdk-trace";
+import { openTelemetry } from "@penguiflow/otel";
+import { create, joinK, Message, node, payloadNode, WM } from "penguiflow";
+import { TestClock } from "penguiflow/testing";
+import { describe, expect, test } from "vitest";
+import { type ReceivedSpan, receiver, within } from "./otlp-receiver.ts";
+
+const CONSUMER = 5;
+const INTERNAL = 1;
+const ERROR = 2;
+
+/** The one span of that name. */
+function named(spans: readonly ReceivedSpan[], name: string): ReceivedSpan {
+  const found = spans.filter((span) => span.name === name);
+  expect(found, `spans named ${name} among ${spans.map((span) => span.name).join(", ")}`).toHaveLength(1);
+  return found[0] as ReceivedSpan;
+}
+
+const outcomes = (spans: readonly ReceivedSpan[], name: string) =>
+  spans.filter((span) => span.name === name).map((span) => span.attributes["penguiflow.outcome"]);
+
+const double = payloadNode("double", (count: number) => count * 2);
+const show = node("show", async (message: Message<number>) => `<${message.payload}>`);
+
+describe("a trace", () => {
+  test("is a span, with one span below it for each attempt, each linked to the attempt that sent its message", async () => {
+    await using otlp = await receiver();
+    await using flow = create(double.to(show), { name: "shop", instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    expect(await flow.call(21, { tenant: "acme", topic: "sums", traceId: "t1" })).toBe("<42>");
+    const spans = await otlp.spans();
+    expect(spans).toHaveLength(3);
+    const root = named(spans, "invoke_workflow shop");
+    const first = named(spans, "process shop/double");
+    const second = named(spans, "process shop/show");
+    expect([root.kind, first.kind, second.kind]).toEqual([INTERNAL, CONSUMER, CONSUMER]);
+    expect([root.parentSpanId, first.parentSpanId, second.parentSpanId]).toEqual([undefined, root.spanId, root.spanId]);
+    expect([root.links, first.links, second.links]).toEqual([[], [], [first.spanId]]);
+    expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
+    expect(root.schemaUrl).toMatch(/^https:\/\/opentelemetry\.io\/schemas\/1\./);
+    expect(root.attributes).toEqual({
+      "gen_ai.operation.name": "invoke_workflow",
+      "gen_ai.workflow.name": "shop",
+      "penguiflow.flow": "shop",
+      "penguiflow.trace.id": "t1",
+      "penguiflow.tenant": "acme",
+      "penguiflow.topic": "sums",
+      "penguiflow.outcome": "completed",
+      "penguiflow.results": 1,
+    });
+    expect(second.attributes).toEqual({
+      "messaging.system.name": "penguiflow",
+      "messaging.operation.name": "process",
+      "messaging.operation.type": "process",
+      "messaging.destination.name": "shop/show",
+      "messaging.message.id": expect.stringMatching(/.+-.+-.+/) as unknown,
+      "messaging.message.conversation_id": "t1",
+      "penguiflow.flow": "shop",
+      "penguiflow.node": "show",
+      "penguiflow.tenant": "acme",
+      "penguiflow.attempt": 1,
+      "penguiflow.outcome": "success",
+      "penguiflow.queue_ms": expect.any(Number) as unknown,
+      "penguiflow.run_ms": expect.any(Number) as unknown,
+      "penguiflow.emit_ms": expect.any(Number) as unknown,
+    });
+  });
+
+  test("is a child of the span that is active where it is begun, by every way to begin one", async () => {
+    await using otlp = await receiver();
+    await using flow = create(double.to(show), { instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    const tracer = otlp.tracerProvider.getTracer("caller");
+    const begin: Record<string, () => Promise<unknown>> = {
+      call: () => flow.call(1),
+      outcome: () => flow.outcome(1),
+      stream: async () => {
+        for await (const item of flow.stream(1)) expect(item).toBeDefined();
+      },
+      emit: async () => flow.fetch({ traceId: await flow.emit(1) }),
+      emitNowait: () => flow.fetch({ traceId: flow.emitNowait(1) }),
+    };
+    for (const [way, act] of Object.entries(begin)) {
+      const request = tracer.startSpan(way);
+      await within(trace.setSpan(ROOT_CONTEXT, request), act);
+      request.end();
+    }
+    const spans = await otlp.spans();
+    for (const way of Object.keys(begin)) {
+      const request = named(spans, way);
+      const root = spans.filter(({ parentSpanId }) => parentSpanId === request.spanId);
+      expect(
+        root.map(({ name }) => name),
+        way,
+      ).toEqual(["invoke_workflow flow"]);
+      expect(root[0]?.traceId).toBe(request.traceId);
+      expect(root[0]?.links).toEqual([]);
+    }
+  });
+
+  test("is a child of what its message carries when no span is active, and linked to it otherwise", async () => {
+    await using otlp = await receiver();
+    await using flow = create(double.to(show), { instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    const meta = { traceparent, tracestate: "vendor=1", order: 7 };
+    const outcome = await flow.outcome(new Message({ payload: 1, meta, traceId: "bare" }));
+    const request = otlp.tracerProvider.getTracer("caller").startSpan("request");
+    await within(trace.setSpan(ROOT_CONTEXT, request), () => flow.call(1, { meta, traceId: "both" }));
+    request.end();
+    const spans = await otlp.spans();
+    const root = (id: string) => spans.find(({ attributes }) => attributes["penguiflow.trace.id"] === id);
+    expect(root("bare")).toMatchObject({
+      traceId: "0af7651916cd43dd8448eb211c80319c",
+      parentSpanId: "b7ad6b7169203331",
+      links: [],
+    });
+    expect(root("both")).toMatchObject({
+      parentSpanId: request.spanContext().spanId,
+      links: ["b7ad6b7169203331"],
+    });
+    const last = spans.find((span) => span.name === "process flow/show" && span.traceId === root("bare")?.traceId);
+    // and goes on in what comes out, with all else that the message carried
+    expect(outcome.messages[0]?.meta).toEqual({
+      order: 7,
+      traceparent: `00-0af7651916cd43dd8448eb211c80319c-${last?.spanId}-01`,
+      tracestate: "vendor=1",
+    });
+  });
+
+  test.for([
+    "",
+    "garbage",
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+    "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+    "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+    7,
+    null,
+  ])("ignores a traceparent that is none: %j", async (traceparent) => {
+    await using otlp = await receiver();
+    await using flow = create(double.to(), { instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    expect(await flow.call(1, { meta: { traceparent } })).toBe(2);
+    expect(named(await otlp.spans(), "invoke_workflow flow")).toMatchObject({ parentSpanId: undefined, links: [] });
+  });
+
+  test("takes a traceparent of a later version as far as it is known", async () => {
+    await using otlp = await receiver();
+    await using flow = create(double.to(), { instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    await flow.call(1, { meta: { traceparent: "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what" } });
+    expect(named(await otlp.spans(), "invoke_workflow flow").parentSpanId).toBe("b7ad6b7169203331");
+  });
+
+  test("links to everyone who sends a further message into it", async () => {
+    await using otlp = await receiver();
+    let release = (): void => {};
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const wait = payloadNode("wait", async (count: number) => {
+      await gate;
+      return count;
+    });
+    await using flow = create(wait.to(), { instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    await flow.emit(1, { traceId: "t" });
+    const request = otlp.tracerProvider.getTracer("caller").startSpan("request");
+    await within(trace.setSpan(ROOT_CONTEXT, request), () => flow.emit(2, { traceId: "t" }));
+    request.end();
+    release();
+    await flow.fetch({ traceId: "t" });
+    await flow.fetch({ traceId: "t" });
+    await flow.stop();
+    expect(named(await otlp.spans(), "invoke_workflow flow").links).toEqual([request.spanContext().spanId]);
+  });
+
+  test("of a playbook is a child of the attempt that calls it", async () => {
+    await using otlp = await receiver();
+    const inner = create(double.to(), { name: "inner" });
+    const outer = node("outer", async (message: Message<number>, ctx) => ctx.callPlaybook(inner, message));
+    await using flow = create(outer.to(), { name: "all", instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    expect(await flow.call(2)).toBe(4);
+    const spans = await otlp.spans();
+    const attempt = named(spans, "process all/outer");
+    const root = named(spans, "invoke_workflow all/inner");
+    expect(root).toMatchObject({ parentSpanId: attempt.spanId, links: [] });
+    expect(named(spans, "process all/inner/double").parentSpanId).toBe(root.spanId);
+  });
+
+  test("that is not sampled writes nothing, and says so to those behind", async () => {
+    await using otlp = await receiver({ sampler: new AlwaysOffSampler() });
+    await using flow = create(double.to(show), { instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    const { messages } = await flow.outcome(1);
+    expect(messages[0]?.meta).toEqual({
+      traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/) as unknown,
+    });
+    expect(await otlp.spans()).toEqual([]);
+  });
+});
+
+describe("a handler", () => {
+  test("runs with its attempt's span active, and with the caller's baggage", async () => {
+    await using otlp = await receiver();
+    const tracer = otlp.tracerProvider.getTracer("model client");
+    const ask = payloadNode("ask", async (question: string) => {
+      await Promise.resolve();
+      tracer.startSpan("chat").end();
+      return `${question} ${propagation.getBaggage(context.active())?.getEntry("user")?.value}`;
+    });
+    await using flow = create(ask.to(payloadNode("shout", (text: string) => text.toUpperCase())), {
+      instrument: openTelemetry(otlp.providers),
+    });
+    flow.run();
+    const baggage = propagation.createBaggage({ user: { value: "ada" } });
+    expect(await within(propagation.setBaggage(ROOT_CONTEXT, baggage), () => flow.call("who?"))).toBe("WHO? ADA");
+    const spans = await otlp.spans();
+    expect(named(spans, "chat").parentSpanId).toBe(named(spans, "process flow/ask").spanId);
+  });
+
+  test("has its own context in its message, to pass on to other processes", async () => {
+    await using otlp = await receiver();
+    const seen: unknown[] = [];
+    const look = node("look", (message: Message<number>, ctx) => {
+      seen.push(message.meta["traceparent"], ctx.message.meta["traceparent"]);
+      return message;
+    });
+    await using flow = create(look.to(), { instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    await flow.call(1);
+    const { traceId, spanId } = named(await otlp.spans(), "process flow/look");
+    expect(seen).toEqual([`00-${traceId}-${spanId}-01`, `00-${traceId}-${spanId}-01`]);
+  });
+});
+
+describe("an attempt", () => {
+  test("that fails has the error, its number, and the same sender as the next", async () => {
+    await using otlp = await receiver();
+    const clock = new TestClock();
+    let calls = 0;
+    const shaky = node({ name: "shaky", policy: { maxRetries: 1 } }, (message: Message<number>) => {
+      calls += 1;
+      if (calls === 1) throw new RangeError("too soon");
+      return message.payload;
+    });
+    await using flow = create(double.to(shaky), { clock, instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    const result = flow.call(1);
+    await clock.advance(60_000);
+    expect(await result).toBe(2);
+    const spans = await otlp.spans();
+    const sender = named(spans, "process flow/double").spanId;
+    const attempts = spans.filter(({ name }) => name === "process flow/shaky");
+    expect(attempts.map(({ links }) => links)).toEqual([[sender], [sender]]);
+    expect(attempts.map(({ attributes }) => attributes["penguiflow.attempt"])).toEqual([1, 2]);
+    expect(outcomes(spans, "process flow/shaky")).toEqual(["error", "success"]);
+    expect(attempts[0]).toMatchObject({
+      attributes: { "error.type": "NODE_EXCEPTION" },
+      exceptions: [["RangeError", "too soon"]],
+      status: { code: ERROR, message: 'Node "shaky" failed: too soon' },
+    });
+    expect(named(spans, "invoke_workflow flow").attributes["penguiflow.outcome"]).toBe("completed");
+  });
+
+  test("that takes too long ends when its time is over, and its trace fails with the code", async () => {
+    await using otlp = await receiver();
+    const clock = new TestClock();
+    const slow = node({ name: "slow", policy: { timeoutMs: 50, maxRetries: 0 } }, (_: Message<number>, ctx) =>
+      ctx.sleep(1e6),
+    );
+    await using flow = create(slow.to(), { clock, instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    const outcome = flow.outcome(1);
+    await clock.advance(50);
+    expect((await outcome).status).toBe("failed");
+    const spans = await otlp.spans();
+    expect(outcomes(spans, "process flow/slow")).toEqual(["timeout"]);
+    for (const span of spans)
+      expect(span).toMatchObject({ attributes: { "error.type": "NODE_TIMEOUT" }, status: { code: ERROR } });
+  });
+
+  test("that is cancelled with its trace says so, and is no error", async () => {
+    await using otlp = await receiver();
+    const clock = new TestClock();
+    const slow = node("slow", (_: Message<number>, ctx) => ctx.sleep(1e6));
+    await using flow = create(slow.to(), { clock, instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    const outcome = flow.outcome(1, { traceId: "t" });
+    await clock.advance(1);
+    await flow.cancel("t");
+    expect((await outcome).status).toBe("cancelled");
+    const spans = await otlp.spans();
+    expect(outcomes(spans, "process flow/slow")).toEqual(["cancelled"]);
+    expect(outcomes(spans, "invoke_workflow flow")).toEqual(["cancelled"]);
+    for (const span of spans) {
+      expect(span.status.code ?? 0).toBe(0);
+      expect(span.attributes).not.toHaveProperty("error.type");
+    }
+  });
+
+  test("that waits to send when its trace ends is ended with it", async () => {
+    await using otlp = await receiver();
+    const clock = new TestClock();
+    const many = node("many", async (_: Message<number>, ctx) => {
+      for (let index = 0; index < 3; index += 1) void ctx.emit(index);
+    });
+    const stuck = node("stuck", (_: Message<number>, ctx) => ctx.sleep(1e6));
+    await using flow = create(many.to(stuck), { clock, queueMaxSize: 1, instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    const outcome = flow.outcome(1, { timeoutMs: 100 });
+    await clock.advance(100);
+    expect((await outcome).status).toBe("exhausted");
+    const spans = await otlp.spans();
+    expect(outcomes(spans, "process flow/many")).toEqual(["abandoned"]);
+    expect(outcomes(spans, "process flow/stuck")).toEqual(["cancelled"]);
+  });
+
+  test("of a join links to everyone whose message was gathered, at every try", async () => {
+    await using otlp = await receiver();
+    const clock = new TestClock();
+    const split = payloadNode("split", (count: number) => count);
+    const left = payloadNode("left", (count: number) => count + 1);
+    const right = payloadNode("right", (count: number) => count + 2);
+    let calls = 0;
+    const validate = (value: unknown) => {
+      calls += 1;
+      if (calls === 1) throw new Error("again");
+      return { value: Number(value) };
+    };
+    const input = { "~standard": { version: 1 as const, vendor: "test", validate } };
+    const both = joinK("both", 2, { policy: { maxRetries: 1 }, input });
+    await using flow = create(split.to(left, right), left.to(both), right.to(both), {
+      clock,
+      instrument: openTelemetry(otlp.providers),
+    });
+    flow.run();
+    const result = flow.call(1);
+    await clock.advance(60_000);
+    expect(await result).toEqual([2, 3]);
+    const spans = await otlp.spans();
+    const senders = ["left", "right"].map((name) => named(spans, `process flow/${name}`).spanId);
+    const attempts = spans.filter(({ name }) => name === "process flow/both");
+    expect(attempts.map(({ links }) => links)).toEqual([senders, senders]);
+    expect(attempts.map(({ attributes }) => attributes["messaging.batch.message_count"])).toEqual([2, 2]);
+  });
+
+  test("that fetches further messages links to those who sent them", async () => {
+    await using otlp = await receiver();
+    const twice = node("twice", async (_: Message<number>, ctx) => {
+      await ctx.emit(1);
+      await ctx.emit(2);
+    });
+    const pair = node("pair", async (message: Message<number>, ctx) => {
+      const other = await ctx.fetch();
+      return message.payload + Number(other.payload);
+    });
+    const start = payloadNode("start", (count: number) => count);
+    const other = payloadNode("other", (count: number) => count);
+    await using flow = create(start.to(twice, other), twice.to(pair), other.to(), {
+      instrument: openTelemetry(otlp.providers),
+    });
+    flow.run();
+    await flow.call(1);
+    const spans = await otlp.spans();
+    const sender = named(spans, "process flow/twice").spanId;
+    expect(named(spans, "process flow/pair").links).toEqual([sender, sender]);
+  });
+
+  test("of a controller loop is below the trace, however many rounds there are", async () => {
+    await using otlp = await receiver();
+    const loop = node({ name: "loop", allowCycle: true }, (message: Message<WM>) =>
+      message.payload.hops < 4 ? message.payload : message.payload.hops,
+    );
+    await using flow = create(loop.to(loop), { instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    await flow.call(new WM({ query: "q", budgetHops: 10 }));
+    const spans = await otlp.spans();
+    const rounds = spans.filter(({ name }) => name === "process flow/loop");
+    expect(rounds).toHaveLength(5);
+    const root = named(spans, "invoke_workflow flow").spanId;
+    expect(new Set(rounds.map(({ parentSpanId }) => parentSpanId))).toEqual(new Set([root]));
+    expect(rounds.map(({ links }) => links)).toEqual([[], ...rounds.slice(0, -1).map(({ spanId }) => [spanId])]);
+  });
+});
