@@ -1,6 +1,6 @@
 // What a user gets: packs every published package as npm would, has publint and attw judge it, installs it into an
 // empty folder, imports every entry point with plain Node and compiles a program against its types.
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -89,6 +89,14 @@ for (const { folder, name, manifest } of publishedPackages()) {
     problems.push(`An entry point of "${name}" exports nothing`);
   writeOnDesk("tsconfig.json", consumerConfig);
   await must(`Compiling against the types of "${name}"`, bin("tsc"), "--project", desk);
+  const installed = path.join(desk, "node_modules", name);
+  for (const page of packed.files.map((file) => file.path).filter((file) => /^(docs\/.*\.md|llms\.txt)$/.test(file))) {
+    for (const [, target = ""] of readFileSync(path.join(installed, page), "utf8").matchAll(/\]\(([^)#:]+)[^):]*\)/g)) {
+      if (!existsSync(path.resolve(installed, path.dirname(page), target))) {
+        problems.push(`Package "${name}": "${page}" has a link that leads nowhere: "${target}"`);
+      }
+    }
+  }
   const kilobytes = (packed.size / 1000).toFixed(0);
   summary.push(`${name}: ${packed.files.length} files, ${kilobytes} kB packed, imports as ${entries.join(" and ")}`);
 }

@@ -1,0 +1,30 @@
+// Installs a folder that has a package.json and lockfile of its own, so that `npm ci` of the workspace stays small.
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { root, run } from "./workspace.ts";
+
+type Packages = Readonly<Record<string, { readonly version?: string; readonly optional?: boolean }>>;
+
+const lockedIn = (file: string): Packages =>
+  (JSON.parse(readFileSync(file, "utf8")) as { packages: Packages }).packages;
+
+/**
+ * Installs what the lockfile of `folder` asks for, unless it is there. Says `why` when it takes time.
+ *
+ * @throws Error when npm fails.
+ */
+export async function installFolder(folder: string, why: string): Promise<void> {
+  const place = path.join(root, folder);
+  const noted = path.join(place, "node_modules/.package-lock.json");
+  const installed = existsSync(noted) ? lockedIn(noted) : {};
+  const missing = Object.entries(lockedIn(path.join(place, "package-lock.json"))).some(
+    ([name, { version, optional }]) => name !== "" && optional !== true && installed[name]?.version !== version,
+  );
+  if (!missing) return;
+  process.stdout.write(`Installing ${why} (half a minute, once)\n`);
+  const npm = process.env["npm_execpath"];
+  const [program, ...first] = npm?.endsWith(".js") ? [process.execPath, npm] : ["npm"];
+  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+  const { status, output } = await run(program, [...first, "ci", ...quiet], { cwd: place });
+  if (status !== 0) throw new Error(`Cannot install ${why}: "npm ci" in "${folder}" failed\n${output}`);
+}
