@@ -2,13 +2,16 @@ import { availableParallelism } from "node:os";
 import { requireKnownKeys, shown } from "../foundation/options.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "../foundation/schema.ts";
 import type { Context } from "../graph/handler.ts";
-import { FlowNode } from "../graph/node.ts";
+import { FlowNode, type NodeClaims } from "../graph/node.ts";
 import type { NodePolicy } from "../graph/node-policy.ts";
 import { isThreadModule, type ResultOf, type RunnableOf, type TakenBy, type ThreadModule } from "./thread-module.ts";
 import { runInPool, ThreadPool } from "./thread-pool.ts";
 
 /** What a node that runs in threads is made from. */
-export interface ThreadNodeOptions<Name extends string, Exports, Run extends keyof Exports, Input, Output> {
+export interface ThreadNodeOptions<Name extends string, Exports, Run extends keyof Exports, Input, Output> extends Pick<
+  NodeClaims,
+  "effects"
+> {
   /** Unique in a flow. */
   readonly name: Name;
   /** Where the function is. */
@@ -56,9 +59,9 @@ export function threadNode<
 > {
   if (typeof options !== "object" || options === null)
     throw new TypeError(`threadNode needs options { name, module, run, … }: got ${shown(options)}`);
-  const { name, module, run, input, output, policy, pool } = options;
+  const { name, module, run, input, output, policy, pool, effects } = options;
   const of = `thread node ${shown(name)}`;
-  requireKnownKeys(of, options, ["name", "module", "run", "input", "output", "policy", "pool"]);
+  requireKnownKeys(of, options, ["name", "module", "run", "input", "output", "policy", "pool", "effects"]);
   if (!isThreadModule(module))
     throw new TypeError(`Option "module" of ${of} must be made by threadModule: got ${shown(module)}`);
   if (typeof run !== "string" || run === "")
@@ -80,6 +83,7 @@ export function threadNode<
     input,
     output,
     policy: { concurrency: pool?.size ?? availableParallelism(), ...policy },
+    effects,
     note: `thread: ${run}`,
   });
 }

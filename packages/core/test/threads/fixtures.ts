@@ -44,9 +44,10 @@ export async function until(isSo: () => boolean | Promise<boolean>, ms = 20_000)
   throw new Error(`Not so after ${ms} ms: ${isSo.toString()}`);
 }
 
-/** The error of a thread that failed a trace, as the thread's own or as the cause of the node's. */
+/** What a thread failed a trace with. */
 export function threadError(outcome: Outcome): FlowError {
   if (outcome.status !== "failed") throw new Error(`Wanted a failed trace: got ${outcome.status}`);
-  const { error } = outcome;
-  return (error.code === "NODE_EXCEPTION" ? error.cause : error) as FlowError;
+  if (outcome.error.code !== "NODE_EXCEPTION")
+    throw new Error(`Wanted what the handler threw: got ${outcome.error.code}`);
+  return outcome.error.unwrap() as FlowError;
 }

@@ -125,6 +125,17 @@ export function transfersWrongly(_: number, thread: ThreadContext): number {
   return 1;
 }
 
+/** Writes where others can see it. */
+export const increment = (shared: Int32Array): number => Atomics.add(shared, 0, 1);
+
+/** Does what a payload says: answers, fails, ends its thread, or never returns. */
+export function behave(how: "answer" | "fail" | "exit" | "hang"): string {
+  if (how === "fail") throw new Error(how);
+  if (how === "exit") process.exit(1);
+  if (how === "hang") hang();
+  return how;
+}
+
 /** Keeps its thread busy for so many milliseconds. */
 export function burn(ms: number): number {
   const until = performance.now() + ms;

@@ -70,9 +70,18 @@ describe("a node in threads", () => {
     expect([result.bytes.length, result.bytes[0], result.before]).toEqual([1 << 20, 7, 1 << 20]);
   });
 
+  test("shares memory that is made to be shared", async () => {
+    const increment = threadNode({ name: "increment", module: tasks, run: "increment", pool: pool() });
+    const shared = new Int32Array(new SharedArrayBuffer(4));
+    const flow = tidy(create(increment.to()).run());
+    await Promise.all(Array.from({ length: 10 }, () => flow.call(shared)));
+    expect(shared[0]).toBe(10);
+  });
+
   test("is drawn with what it runs, and has the concurrency of its pool", () => {
     const hash = threadNode({ name: "hash", module: tasks, run: "double", pool: pool({ size: 3 }) });
     expect(hash.policy.concurrency).toBe(3);
+    expect(threadNode({ name: "save", module: tasks, run: "double", effects: "writes" }).effects).toBe("writes");
     expect(flowToMermaid(create(hash.to()))).toContain("thread: double");
     const one = threadNode({ name: "one", module: tasks, run: "double", policy: { concurrency: 1 } });
     expect(one.policy.concurrency).toBe(1);

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { create } from "penguiflow";
+import { create, seededRandom } from "penguiflow";
 import { threadNode, ThreadPool } from "penguiflow/threads";
 import { tidy, within } from "../fixtures/watched-flow.ts";
 import { pool, tasks, threadError, until } from "./fixtures.ts";
@@ -41,6 +41,35 @@ describe("a pool of threads", () => {
     await Promise.all([...many, ask("few")]);
     expect(ended.indexOf("few")).toBeLessThan(4);
   });
+
+  test(
+    "settles every call and keeps to its size, whatever the calls do and whoever leaves",
+    { timeout: 60_000 },
+    async () => {
+      const threads = pool({ size: 3, graceMs: 5 });
+      const policy = { concurrency: 8, maxRetries: 1, backoffBaseMs: 0, timeoutMs: 20_000 };
+      const node = threadNode({ name: "behave", module: tasks, run: "behave", pool: threads, policy });
+      const flow = tidy(create(node.to()).run());
+      const random = seededRandom(14);
+      let most = 0;
+      const ask = async (index: number): Promise<string> => {
+        const how =
+          (["answer", "answer", "answer", "fail", "exit", "hang"] as const)[Math.floor(random() * 6)] ?? "answer";
+        // who hangs is always left, others sometimes
+        const leavesMs = how === "hang" || random() < 0.3 ? 20 + random() * 300 : undefined;
+        const tenant = `tenant ${index % 3}`;
+        const { status } = await flow.outcome(how, { tenant, ...(leavesMs !== undefined && { timeoutMs: leavesMs }) });
+        most = Math.max(most, threads.stats().threads);
+        return leavesMs !== undefined && status === "exhausted" ? "left" : `${how}: ${status}`;
+      };
+      const ended = await Promise.all(Array.from({ length: 150 }, (_, index) => ask(index)));
+      expect(new Set(ended)).toEqual(new Set(["answer: completed", "fail: failed", "exit: failed", "left"]));
+      expect(most).toBeLessThanOrEqual(3);
+      await until(() => threads.stats().idle === threads.stats().threads);
+      expect(threads.stats().waiting).toBe(0);
+      expect(await flow.call("answer")).toBe("answer");
+    },
+  );
 
   test("gives up waiting calls without a thread being touched", async () => {
     const threads = pool({ size: 1 });
