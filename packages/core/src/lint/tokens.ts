@@ -1,5 +1,5 @@
 /** What stands for a string, a template's text, a regular expression and a number. */
-export const LITERAL = "“”";
+const LITERAL = "“”";
 
 const TOKEN =
   /\s+|\/\/.*|\/\*[^]*?\*\/|(?<word>[\p{ID_Start}$_#][\p{ID_Continue}$\u200c\u200d]*)|(?<literal>"(?:[^"\\\n]|\\[^])*"|'(?:[^'\\\n]|\\[^])*'|\.?\d[\w.]*)|(?<mark>=>|\.\.\.|\?\.|[^])/uy;

@@ -1,0 +1,35 @@
+// Runs shipped code, one file after the other, and sends what the linter says of its flows to the parent process.
+import { registerHooks } from "node:module";
+import process from "node:process";
+import { setTimeout } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+// imported before the hook is there, so that it gets the package itself
+import { flows, type LintedFlow } from "./linting-penguiflow.ts";
+
+/** What one file made. */
+export interface LintedFile {
+  readonly file: string;
+  readonly flows: readonly LintedFlow[];
+}
+
+/** A server never ends. */
+const LONGEST_MS = 15_000;
+
+const standIn = import.meta.resolve("./linting-penguiflow.ts");
+registerHooks({
+  resolve: (specifier, context, next) => next(specifier === "penguiflow" ? standIn : specifier, context),
+});
+
+async function runFile(file: string): Promise<void> {
+  const { main } = (await import(pathToFileURL(file).href)) as { main?: () => unknown };
+  await main?.();
+}
+
+for (const file of JSON.parse(process.env["FILES"] ?? "[]") as string[]) {
+  flows.length = 0;
+  await Promise.race([runFile(file), setTimeout(LONGEST_MS, undefined, { ref: false })]);
+  const linted: LintedFile = { file, flows: [...flows] };
+  await new Promise((resolve) => process.send?.(linted, undefined, undefined, resolve));
+}
+process.disconnect();
+process.exit();
