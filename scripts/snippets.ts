@@ -1,5 +1,5 @@
-// Code in the documentation is checked like code: every `ts` block is compiled and run. A block that cannot run here is
-// fenced as `ts no-run`; it is compiled all the same.
+// Code in the documentation is checked like code: every `ts` block is compiled and run, and prints what the comments
+// beside its `console.log` say. A block that cannot run here is fenced as `ts no-run`; it is compiled all the same.
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { bin, conclude, files, read, run, scratchFolder } from "./workspace.ts";
@@ -13,6 +13,8 @@ interface Snippet {
   readonly line: number;
   readonly file: string;
   readonly runs: boolean;
+  /** What it is said to print, by line of the page. */
+  readonly claims: ReadonlyMap<number, string>;
 }
 
 const scratch = scratchFolder("snippets");
@@ -31,10 +33,37 @@ function snippetsOf(page: string): Snippet[] {
     const code = lines.slice(start + 1, end).map((line) => line.slice(indent.length));
     const file = `${page.replaceAll("/", "__")}.${start + 1}.ts`;
     writeFileSync(path.join(scratch, file), `${"\n".repeat(start + 1)}${code.join("\n")}\n`);
-    snippets.push({ page, line: start + 1, file, runs: !words.split(/\s+/).includes("no-run") });
+    const claims = claimsIn(code, start + 2);
+    snippets.push({ page, line: start + 1, file, runs: !words.split(/\s+/).includes("no-run"), claims });
     start = end;
   }
   return snippets;
+}
+
+/** The comments after a `console.log`, on its line or the next one. */
+function claimsIn(code: readonly string[], firstLine: number): Map<number, string> {
+  const claims = new Map<number, string>();
+  for (const [index, line] of code.entries()) {
+    const beside = /\bconsole\.log\(.*\)[;,]?\s+\/\/ (.+)$/.exec(line)?.[1];
+    const below = /\bconsole\.log\(.*\);?$/.test(code[index - 1] ?? "") ? /^\s*\/\/ (.+)$/.exec(line)?.[1] : undefined;
+    const claim = beside ?? below;
+    if (claim !== undefined) claims.set(firstLine + index, claim);
+  }
+  return claims;
+}
+
+/** Whether an output has the parts of a claim, in order. Parts end at commas and at `…`; a remark may follow `: `. */
+function bears(output: string, claim: string): boolean {
+  const printed = output.replaceAll(/\s+/g, " ");
+  const remark = claim.lastIndexOf(": ");
+  return [claim, ...(remark === -1 ? [] : [claim.slice(0, remark)])].some((said) => {
+    let from = 0;
+    return said.split(/,\s|…/).every((part) => {
+      const at = printed.indexOf(part.trim(), from);
+      from = at + part.trim().length;
+      return at !== -1;
+    });
+  });
 }
 
 /** Output about a snippet as output about its page. */
@@ -68,6 +97,7 @@ if (snippets.length > 0) {
 
 const waiting = snippets.filter((snippet) => snippet.runs);
 const ran = waiting.length;
+let claims = 0;
 const desk = path.join(scratch, "desk");
 mkdirSync(desk);
 
@@ -75,10 +105,17 @@ async function runSnippets(): Promise<void> {
   for (let snippet = waiting.shift(); snippet !== undefined; snippet = waiting.shift()) {
     const args = ["--conditions=@penguiflow/source", path.join(scratch, snippet.file)];
     const result = await run(process.execPath, args, { cwd: desk, timeoutMs: runLimitMs });
-    if (result.status === 0) continue;
-    problems.push(`${snippet.page}:${snippet.line} Code block fails when it runs:\n${inTermsOfPages(result.output)}`);
+    if (result.status !== 0) {
+      problems.push(`${snippet.page}:${snippet.line} Code block fails when it runs:\n${inTermsOfPages(result.output)}`);
+      continue;
+    }
+    for (const [line, claim] of snippet.claims) {
+      claims += 1;
+      if (bears(result.output, claim)) continue;
+      problems.push(`${snippet.page}:${line} Code block does not print "${claim}", but:\n${result.output.trimEnd()}`);
+    }
   }
 }
 await Promise.all([runSnippets(), runSnippets()]);
 
-conclude(problems, `${snippets.length} code blocks compiled, ${ran} run`);
+conclude(problems, `${snippets.length} code blocks compiled, ${ran} run, ${claims} outputs as said`);
