@@ -8,11 +8,11 @@ export interface HandlerFacts {
   readonly sendsAtLeast: number;
   /** Whether it emits to all successors and then returns a value too, whatever comes. */
   readonly returnsAndEmits: boolean;
-  /** Whether it names the Rookery, so that results may leave there. */
-  readonly namesRookery: boolean;
+  /** Whether it may send to the Rookery: it names it, or hands its context on. */
+  readonly mayLeave: boolean;
 }
 
-const UNKNOWN: HandlerFacts = { mayEmit: true, sendsAtLeast: 1, returnsAndEmits: false, namesRookery: true };
+const UNKNOWN: HandlerFacts = { mayEmit: true, sendsAtLeast: 1, returnsAndEmits: false, mayLeave: true };
 
 /** Reads the text of a handler. It sees no further than the function itself: code that is given `ctx` may do anything. */
 export function factsOf(handler: (...args: never[]) => unknown): HandlerFacts {
@@ -22,22 +22,22 @@ export function factsOf(handler: (...args: never[]) => unknown): HandlerFacts {
   const partners = partnersOf(tokens);
   const signature = signatureOf(tokens, partners);
   if (signature === undefined) return UNKNOWN;
-  const namesRookery = /rookery/i.test(source);
   const { context, bodyAt } = signature;
-  if (context.length === 0) return { mayEmit: false, sendsAtLeast: 1, returnsAndEmits: false, namesRookery };
+  if (context.length === 0) return { mayEmit: false, sendsAtLeast: 1, returnsAndEmits: false, mayLeave: false };
   const [name = "", ...rest] = context;
   if (name === "{") {
     const mayEmit = context.some((token) => token === "..." || token === "[" || token.startsWith("emit"));
-    return { mayEmit, sendsAtLeast: 1, returnsAndEmits: false, namesRookery };
+    return { mayEmit, sendsAtLeast: 1, returnsAndEmits: false, mayLeave: mayEmit };
   }
   if (rest.length > 0) return UNKNOWN;
   const body = new Body(tokens, partners, bodyAt, name);
   const { emits, returnsValue } = body.certain();
+  const { asks, isHandedOn } = body.uses();
   return {
-    mayEmit: body.mayEmit(),
+    mayEmit: isHandedOn || asks.some((member) => member.startsWith("emit")),
     sendsAtLeast: Math.max(1, emits + (returnsValue ? 1 : 0)),
     returnsAndEmits: emits > 0 && returnsValue,
-    namesRookery,
+    mayLeave: isHandedOn || /rookery/i.test(source),
   };
 }
 
@@ -82,14 +82,13 @@ class Body {
     this.#context = context;
   }
 
-  /** Whether the context is asked to emit, or handed on to where it may be. */
-  mayEmit(): boolean {
-    for (let at = this.#from; at < this.#tokens.length; at += 1) {
-      if (!this.#isContext(at)) continue;
-      const member = this.#memberAt(at);
-      if (member === undefined || member.startsWith("emit")) return true;
-    }
-    return false;
+  /** What the context is asked for, and whether it goes to where it may be asked for anything. */
+  uses(): { asks: string[]; isHandedOn: boolean } {
+    const members = this.#tokens.flatMap((_, at) =>
+      at >= this.#from && this.#isContext(at) ? [this.#memberAt(at)] : [],
+    );
+    const asks = members.filter((member) => member !== undefined);
+    return { asks, isHandedOn: asks.length < members.length };
   }
 
   /** What happens in every run that does not throw: emits to all successors, and the return of a value behind them. */

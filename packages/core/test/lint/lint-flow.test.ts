@@ -190,7 +190,17 @@ describe("a dead end", () => {
     const options = { allowCycles: true };
     expect(found(create(a.to(b), b.to(bounded), bounded.to(b), options))).toEqual([["dead-end", "b", "bounded"]]);
     expect(found(create(a.to(b), b.to(bounded), bounded.to(b, c), options))).toEqual([]);
-    expect(found(create(a.to(b), b.to(leaves), leaves.to(b as never), options))).toEqual([]);
+    const hands = node({ name: "bounded", boundsLoop: true }, (message: Message<number>, ctx): Promise<void> =>
+      mayEmit(message.payload, ctx),
+    );
+    for (const last of [leaves, hands])
+      expect(found(create(a.to(b), b.to(last), last.to(b as never), options))).toEqual([]);
+    const route = predicateRouter("route", (message: Message<number>): string =>
+      message.payload > 1 ? "b" : "bounded",
+    );
+    expect(found(create(a.to(b), b.to(bounded), bounded.to(route), route.to(b, bounded), options))).toEqual([
+      ["dead-end", "b", "bounded", "route"],
+    ]);
   });
 });
 

@@ -10,7 +10,9 @@ export const deadEnd: Rule = (place) => {
       ring.length > 1 &&
       ring.every((index) => {
         const { node, successors } = vertexAt(graph, index);
-        return successors.every((to) => ring.includes(to)) && !factsAbout(node).namesRookery;
+        // a router chooses among its successors
+        const mayLeave = node.kind !== "router" && factsAbout(node).mayLeave;
+        return !mayLeave && successors.every((to) => ring.includes(to));
       }),
   );
   return [
