@@ -4,6 +4,7 @@ import { wrapHandler } from "../graph/node.ts";
 import { create } from "../runtime/create.ts";
 import type { Flow } from "../runtime/flow.ts";
 import { runOne } from "./run-one.ts";
+import { isSame, written } from "./same-value.ts";
 
 /** What {@link assertPreservesMessageEnvelope} runs the node with. */
 export interface EnvelopeOptions<Input> {
@@ -35,38 +36,11 @@ export async function assertPreservesMessageEnvelope<Input, Output, Resources>(
     for (const part of ["traceId", "headers", "deadlineAt", "meta"] as const) {
       if (isSame(message[part], own[part])) continue;
       throw new Error(
-        `Node "${node.name}" does not preserve the envelope: ${part} was ${show(message[part])} and became ${show(own[part])}; use message.with({ … }) or return a bare payload`,
+        `Node "${node.name}" does not preserve the envelope: ${part} was ${written(message[part])} and became ${written(own[part])}; use message.with({ … }) or return a bare payload`,
       );
     }
     return result;
   } finally {
     restore();
-  }
-}
-
-/** Whether two values have the same entries, however deep; instances of classes must be the very same. */
-function isSame(before: unknown, after: unknown, seen = new Set<unknown>()): boolean {
-  if (Object.is(before, after) || seen.has(before)) return true;
-  if (!isPlain(before) || !isPlain(after) || Array.isArray(before) !== Array.isArray(after)) return false;
-  seen.add(before);
-  const keys = Object.keys(before);
-  return (
-    keys.length === Object.keys(after).length &&
-    keys.every((key) => Object.hasOwn(after, key) && isSame(before[key], after[key], seen))
-  );
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== "object" || value === null) return false;
-  const prototype = Object.getPrototypeOf(value) as { readonly constructor?: { readonly name?: string } } | null;
-  const name = prototype?.constructor?.name;
-  return name === undefined || name === "Object" || name === "Array" || name === "CheckedHeaders";
-}
-
-function show(value: unknown): string {
-  try {
-    return JSON.stringify(value) ?? String(value);
-  } catch {
-    return "a value that JSON cannot hold";
   }
 }

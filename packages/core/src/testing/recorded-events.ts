@@ -39,11 +39,12 @@ export function getRecordedEvents(traceId: string): readonly FlowEvent[] {
 export interface SequenceOptions {
   /**
    * `"exact"`: every attempt counts. `"collapseRetries"`: the attempts of one message count once.
-   * Names in an inner array may come in any order in either mode.
+   * `"partialOrder"`: the names must come in this order, whatever else comes before, between and after.
+   * Names in an inner array may come in any order in each mode.
    *
    * @defaultValue `"exact"`
    */
-  readonly mode?: "exact" | "collapseRetries";
+  readonly mode?: "exact" | "collapseRetries" | "partialOrder";
 }
 
 /**
@@ -56,7 +57,7 @@ export function assertNodeSequence(
   expected: readonly (string | readonly string[])[],
   options: SequenceOptions = {},
 ): void {
-  requireOneOf("mode", options.mode ?? "exact", ["exact", "collapseRetries"]);
+  requireOneOf("mode", options.mode ?? "exact", ["exact", "collapseRetries", "partialOrder"]);
   const events = getRecordedEvents(traceId);
   if (events.length === 0)
     throw new Error(
@@ -65,7 +66,7 @@ export function assertNodeSequence(
   const starts = events.filter((event) => event.type === "node_start");
   const counted = options.mode === "collapseRetries" ? starts.filter((event) => event.attempt === 1) : starts;
   const actual = counted.map((event) => event.node);
-  if (matches(actual, expected)) return;
+  if (options.mode === "partialOrder" ? isInOrder(actual, expected) : matches(actual, expected)) return;
   const shown = expected.map((step) => (typeof step === "string" ? step : `{${step.join(", ")}}`));
   throw new Error(
     `Trace "${traceId}" ran other nodes than expected\n  expected: ${shown.join(" → ")}\n  actual:   ${actual.join(" → ") || "none"}`,
@@ -81,4 +82,18 @@ function matches(actual: readonly string[], expected: readonly (string | readonl
     index += group.length;
   }
   return index === actual.length;
+}
+
+/** Whether the steps follow one another in `actual`: each name after all those of the step before. */
+function isInOrder(actual: readonly string[], expected: readonly (string | readonly string[])[]): boolean {
+  let from = 0;
+  for (const step of expected) {
+    const missing = typeof step === "string" ? [step] : [...step];
+    while (missing.length > 0) {
+      const name = actual[from++];
+      if (name === undefined) return false;
+      if (missing.includes(name)) missing.splice(missing.indexOf(name), 1);
+    }
+  }
+  return true;
 }

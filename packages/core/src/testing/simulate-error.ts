@@ -2,8 +2,8 @@ import { FlowError, type FlowErrorCode } from "../foundation/flow-error.ts";
 import { requireInteger } from "../foundation/options.ts";
 import type { AnyNode } from "../graph/edge-typing.ts";
 import type { Context } from "../graph/handler.ts";
-import { wrapHandler } from "../graph/node.ts";
 import type { Message } from "../message/message.ts";
+import { faultPlan } from "./fault-plan.ts";
 
 /** How the handler made by `simulateError` behaves. */
 export interface SimulatedHandler<Result> {
@@ -39,7 +39,7 @@ export function simulateError<Result = Message>(
   options?: SimulatedHandler<Result>,
 ): (message: Message, ctx: Context) => Promise<Result>;
 /**
- * Makes a node fail at chosen attempts, in every flow that runs it from now on.
+ * Makes a node fail at chosen attempts, in every flow that runs it from now on: {@link faultPlan} with one fault.
  *
  * @example
  * ```ts
@@ -55,13 +55,8 @@ export function simulateError(
   options: SimulatedHandler<unknown> = {},
 ): unknown {
   if (typeof target === "string") return failingHandler(target, second as FlowErrorCode, options);
-  const { error, onAttempt = 1, traceId } = second as SimulatedFault;
-  const attempts = typeof onAttempt === "number" ? [onAttempt] : onAttempt;
-  for (const attempt of attempts) requireInteger("onAttempt", attempt, 1);
-  return wrapHandler(target, (_input, ctx, call) => {
-    if (attempts.includes(ctx.attempt) && (traceId === undefined || traceId === ctx.traceId)) throw error;
-    return call();
-  });
+  const plan = faultPlan([{ node: target, type: "throw", ...(second as SimulatedFault) }]);
+  return () => plan.restore();
 }
 
 function failingHandler(name: string, code: FlowErrorCode, options: SimulatedHandler<unknown>) {

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 
 /** What a node of a random graph is and how it is run. */
 export interface NodeSpec {
-  readonly kind: "plain" | "bare" | "router" | "join" | "loop" | "fetcher" | "playbook";
+  readonly kind: "plain" | "bare" | "router" | "join" | "loop" | "fetcher" | "playbook" | "remote";
   /** Which of the nodes before it lead to it, each taken modulo its own place; none makes it an entry. */
   readonly parents: readonly number[];
   /** With cycles: which node before it it leads back to. */
@@ -54,13 +54,27 @@ export interface RunSpec {
   readonly rookeryMaxSize: number;
   readonly emitErrorsToRookery: boolean;
   readonly traces: readonly TraceSpec[];
+  /** Each tenant's share of a node's turns. */
+  readonly weights: Readonly<Record<string, number>>;
+  /** Whether there are a store and a bus. */
+  readonly isKept: boolean;
   readonly stop: { readonly drainMs: number } | undefined;
 }
 
 const share = fc.constantFrom(0, 0, 20, 60);
 
 const nodeSpec: fc.Arbitrary<NodeSpec> = fc.record({
-  kind: fc.constantFrom<NodeSpec["kind"][]>("plain", "bare", "plain", "router", "loop", "join", "fetcher", "playbook"),
+  kind: fc.constantFrom<NodeSpec["kind"][]>(
+    "plain",
+    "bare",
+    "plain",
+    "router",
+    "loop",
+    "join",
+    "fetcher",
+    "playbook",
+    "remote",
+  ),
   parents: fc.oneof(
     { weight: 6, arbitrary: fc.array(fc.nat(9), { minLength: 1, maxLength: 3 }) },
     { weight: 1, arbitrary: fc.constant([]) },
@@ -115,6 +129,8 @@ export const runSpec: fc.Arbitrary<RunSpec> = fc.record({
   rookeryMaxSize: fc.integer({ min: 1, max: 4 }),
   emitErrorsToRookery: fc.boolean(),
   traces: fc.array(traceSpec, { minLength: 2, maxLength: 8 }),
+  weights: fc.record({ ada: fc.integer({ min: 1, max: 3 }), bob: fc.constantFrom(1, 2), cy: fc.constant(1) }),
+  isKept: fc.constantFrom(false, false, true),
   stop: fc.oneof(
     { weight: 7, arbitrary: fc.constant(undefined) },
     { weight: 1, arbitrary: fc.record({ drainMs: fc.constantFrom(0, 10, 1000) }) },

@@ -141,7 +141,9 @@ export function expectationOf(
     count(handled, keyOf(place, parcel.id, hops));
     mayStretch ||=
       node.timeoutMs !== undefined &&
-      (node.kind === "playbook" || deed.acts.some(({ act }) => act === "emit" || act === "chunk"));
+      (node.kind === "playbook" ||
+        node.kind === "remote" ||
+        deed.acts.some(({ act }) => act === "emit" || act === "chunk"));
     if (deed.failures > node.maxRetries) {
       endings.add("failed");
       // what it emitted before it failed may have been too much
@@ -177,9 +179,9 @@ function durationOf(deed: Deed): number {
   return deed.acts.reduce((sum, act) => sum + ("ms" in act ? act.ms : 0), 0);
 }
 
-/** Counts one more of a key. */
-export function count(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+/** Counts a key once more, or several times. */
+export function count(counts: Map<string, number>, key: string, times = 1): void {
+  counts.set(key, (counts.get(key) ?? 0) + times);
 }
 
 /** FNV-1a (Fowler, Noll, Vo). */

@@ -7,14 +7,18 @@ import {
   type FlowNode,
   type FlowOptions,
   joinK,
+  LoopbackTransport,
   type Message,
   node,
   payloadNode,
   predicateRouter,
+  type RemoteTransport,
   ROOKERY,
+  seededRandom,
   shape as typed,
   WM,
 } from "penguiflow";
+import { faultyRemoteTransport } from "../../src/testing/faulty-adapters.ts";
 import type { NodeSpec, Shape } from "./run-spec.ts";
 import {
   type Act,
@@ -40,6 +44,10 @@ export interface HandlerLog {
   /** Handlers at work, by place; those that wait for others are not. */
   readonly active: number[];
   readonly problems: string[];
+  /** What went wrong on purpose, by kind. */
+  readonly faults: Map<string, number>;
+  /** How many attempts have begun. */
+  handled: number;
 }
 
 /** The node's name in a scripted flow. */
@@ -60,27 +68,51 @@ export function parcelOf(payload: unknown): { readonly parcel: Parcel; readonly 
 }
 
 /** Builds a flow whose handlers do what the script says. */
-export function scriptedFlow(shape: Shape, clock: Clock, options: FlowOptions): { flow: AnyFlow; log: HandlerLog } {
-  const log: HandlerLog = { returned: new Map(), active: shape.nodes.map(() => 0), problems: [] };
+export function scriptedFlow(
+  shape: Shape,
+  { clock }: { readonly clock: Clock },
+  options: FlowOptions,
+): { flow: AnyFlow; agent: AnyFlow; log: HandlerLog } {
+  const log: HandlerLog = {
+    returned: new Map(),
+    active: shape.nodes.map(() => 0),
+    problems: [],
+    faults: new Map(),
+    handled: 0,
+  };
   const inner = innerFlow();
-  const nodes = shape.nodes.map((spec, place) => scriptedNode(shape, spec, place, clock, log, inner));
+  const { logger, random, scheduler } = options;
+  const agent = innerFlow({
+    name: "agent",
+    clock,
+    ...(logger && { logger }),
+    ...(random && { random }),
+    ...(scheduler && { scheduler }),
+  });
+  const transport = faultyRemoteTransport(new LoopbackTransport({ carry: agent }), {
+    clock,
+    random: seededRandom(shape.seed),
+    rate: 0.4,
+    onFault: (fault) => count(log.faults, `a call of the agent is ${fault}`),
+  });
+  const nodes = shape.nodes.map((spec, place) => scriptedNode(shape, spec, place, clock, log, inner, transport));
   const edges = nodes.map((from, place) => {
     const targets = (shape.onward[place] as readonly number[]).map((target) => nodes[target]);
     if (shape.nodes[place]?.kind === "loop") targets.unshift(from);
     return (from as unknown as { to(...targets: unknown[]): AnyEdges }).to(...targets);
   });
   const flow = create(...edges, { ...options, clock }) as unknown as AnyFlow;
-  return { flow, log };
+  return { flow, agent, log };
 }
 
-/** The playbook of all nodes that call one. */
-function innerFlow(): AnyFlow {
+/** The playbook of all nodes that call one, and the agent of those that call another. */
+function innerFlow(options: FlowOptions = {}): AnyFlow {
   const through = payloadNode({ name: "through", policy: { concurrency: 2 } }, (parcel: Parcel) => parcel);
   const dawdle = payloadNode({ name: "dawdle", policy: { concurrency: 2 } }, async (parcel: Parcel, ctx) => {
     if (hashOf(parcel.id) % 3 === 0) await ctx.sleep(1);
     return parcel;
   });
-  return create(through.to(dawdle), { name: "inner", queueMaxSize: 1 }) as unknown as AnyFlow;
+  return create(through.to(dawdle), { name: "inner", queueMaxSize: 1, ...options }) as unknown as AnyFlow;
 }
 
 function scriptedNode(
@@ -90,6 +122,7 @@ function scriptedNode(
   clock: Clock,
   log: HandlerLog,
   inner: AnyFlow,
+  transport: RemoteTransport,
 ): ScriptNode {
   const { concurrency, ordering, maxRetries, backoffBaseMs, timeoutMs, kind, gather } = spec;
   const name = nameOf(place);
@@ -107,10 +140,11 @@ function scriptedNode(
   /** Calls a handler's work and keeps count of it; at an ordered node a trace may be at work only once. */
   const entered = <Value>({ id }: Parcel, work: () => Value | Promise<Value>): Value | Promise<Value> => {
     const trace = /^t\d+/.exec(id)?.[0];
-    // a handler that was timed out may be at work beside its retry
-    const isOrdered = trace !== undefined && ordering === "trace" && timeoutMs === undefined;
+    // a handler that was timed out, or has outlived its trace, may be at work beside the next
+    const isOrdered = trace !== undefined && ordering === "trace" && timeoutMs === undefined && kind !== "remote";
     if (isOrdered && atWork.has(trace)) log.problems.push(`L4: ${name} handles two messages of ${trace} at once`);
     if (isOrdered) atWork.add(trace);
+    log.handled += 1;
     log.active[place]! += 1;
     const left = (): void => {
       log.active[place]! -= 1;
@@ -130,6 +164,7 @@ function scriptedNode(
   };
   const failing = (deed: Deed, attempt: number, sleep: (ms: number) => Promise<void>): Promise<void> | undefined => {
     if (attempt > deed.failures) return undefined;
+    count(log.faults, deed.failsBy === "throw" ? "a handler throws" : "a handler stalls");
     if (deed.failsBy === "throw") throw new Error(`Attempt ${attempt} of "${name}" fails as planned`);
     return sleep(STALL_MS);
   };
@@ -188,7 +223,7 @@ function scriptedNode(
     const value = valueOf(deed.returns, message);
     if (Array.isArray(message.payload)) checkGroup(message.payload as Parcel[]);
     return entered(parcel, () => {
-      const isQuick = deed.acts.length === 0 && ctx.attempt > deed.failures && kind !== "playbook";
+      const isQuick = deed.acts.length === 0 && ctx.attempt > deed.failures && kind !== "playbook" && kind !== "remote";
       if (!isQuick) return inTime();
       count(log.returned, keyOf(place, parcel.id, hops));
       return value;
@@ -203,6 +238,7 @@ function scriptedNode(
           const back = await ctx.callPlaybook(inner, parcel);
           if ((back as Parcel).id !== parcel.id) log.problems.push(`${name}: the playbook answered another caller`);
         }
+        if (kind === "remote") await callAgent(parcel, ctx);
         count(log.returned, keyOf(place, parcel.id, hops));
         return value;
       }
@@ -210,6 +246,22 @@ function scriptedNode(
   };
   const loops = kind === "loop" ? { allowCycle: true } : {};
   return node({ name, policy, ...loops }, handler);
+
+  /** Asks until there is an answer. */
+  async function callAgent(parcel: Parcel, ctx: Context): Promise<void> {
+    const { idempotencyKey, signal } = ctx;
+    const message = ctx.message.with({ payload: parcel });
+    for (;;) {
+      try {
+        const request = { message, skill: "carry", agentUrl: "agent", idempotencyKey, signal };
+        const { result } = await transport.send(request);
+        if ((result as Parcel).id !== parcel.id) log.problems.push(`L11: ${name}: the agent answered another caller`);
+        return;
+      } catch (error) {
+        if (signal.aborted) throw error;
+      }
+    }
+  }
 
   async function perform(act: Act, ctx: Context): Promise<void> {
     switch (act.act) {
@@ -220,6 +272,7 @@ function scriptedNode(
         await ctx.sleep(act.ms);
         return;
       case "ignore signal":
+        count(log.faults, "a handler ignores its signal");
         await sleepOnClock(act.ms);
         return;
       case "chunk":

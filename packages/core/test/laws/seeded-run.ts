@@ -1,20 +1,29 @@
 import {
+  type BusEnvelope,
   type EmitOptions,
   type Flow,
   FlowError,
   type FlowEvent,
   type FlowStats,
+  type Logger,
+  MemoryStateStore,
   type Message,
+  type MessageBus,
+  type Middleware,
   type Outcome,
   ROOKERY,
   seededRandom,
+  type StateStore,
   type TraceRecord,
 } from "penguiflow";
-import { brokenLaws, type LawShape, lineOf } from "./record-laws.ts";
+import { describeStats } from "penguiflow/testing";
+import { brokenLaws, type LawShape, lineOf } from "../../src/testing/record-laws.ts";
+import { SeededSchedule } from "../../src/testing/seeded-schedule.ts";
+import { brokenBounds, brokenEnd, leftBehind } from "../../src/testing/stats-laws.ts";
+import { brokenTurns } from "../../src/testing/turn-laws.ts";
 import { type NodeSpec, type RunSpec, type Shape, shapeOf, type TraceSpec } from "./run-spec.ts";
 import { count, deedOf, expectationOf, goesRound, keyOf, type Parcel } from "./script.ts";
 import { type HandlerLog, nameOf, parcelOf, scriptedFlow } from "./scripted-flow.ts";
-import { SteppedClock } from "./stepped-clock.ts";
 
 /** What a run showed. */
 export interface RunReport {
@@ -22,71 +31,100 @@ export interface RunReport {
   readonly broken: readonly string[];
   /** Its records, one line each; none when nobody watched. */
   readonly lines: readonly string[];
+  /** What nodes and edges held when the first law was seen to be broken. */
+  readonly held: string;
   readonly statuses: ReadonlyMap<string, number>;
+  /** What went wrong on purpose, by kind. */
+  readonly faults: ReadonlyMap<string, number>;
+  /** Messages that were handed to a handler. */
+  readonly messages: number;
 }
 
-/** More steps than any run takes. */
-const STEP_LIMIT = 20_000;
+/** Says all that is needed to look into a run that went wrong. */
+export function story(spec: RunSpec, { broken, lines, held }: Pick<RunReport, "broken" | "lines" | "held">): string {
+  const { onward, entries } = shapeOf(spec);
+  return [
+    ...broken.slice(0, 20),
+    `entries ${entries.join()}, edges ${onward.map((targets, from) => `${from}→${targets.join()}`).join(" ")}`,
+    "the last 30 records:",
+    ...lines.slice(-30).map((line) => `  ${line}`),
+    "what nodes and edges held when the first law was broken:",
+    held,
+  ].join("\n");
+}
+
+/**
+ * Who looks on. Nobody: the engine takes its short ways. A good audience: a recorder, an observer and, where the spec
+ * says so, a store and a bus, under a seeded scheduler. A bad one: the same with observers that throw and dawdle
+ * and a store and a bus that fail.
+ */
+export type Audience = "nobody" | "good" | "bad";
 
 /**
  * Runs a random flow with random callers under a random schedule, all from the seed of the spec: which
  * of the tasks that could run does run, when time moves on, when callers act.
- *
- * @param isWatched - with a recorder and a scheduler; without them the engine takes its short ways
  */
-export async function seededRun(spec: RunSpec, isWatched: boolean): Promise<RunReport> {
-  return new SeededRun(spec, isWatched).play();
+export async function seededRun(spec: RunSpec, audience: Audience): Promise<RunReport> {
+  return new SeededRun(spec, audience).play();
 }
 
 class SeededRun {
   readonly #spec: RunSpec;
   readonly #shape: Shape;
   readonly #random: () => number;
-  readonly #clock = new SteppedClock();
+  readonly #schedule: SeededSchedule;
   readonly #flow: Flow<unknown, unknown>;
+  /** What the remote nodes call. */
+  readonly #agent: Flow<unknown, unknown>;
   readonly #log: HandlerLog;
   readonly #isWatched: boolean;
-  readonly #tasks: (() => void)[] = [];
-  /** What is to run in the next turn: before time moves on. */
-  readonly #turns: (() => void)[] = [];
-  /** What callers may do next. */
-  readonly #moves: (() => void)[] = [];
   readonly #records: TraceRecord[] = [];
   readonly #events: FlowEvent[] = [];
+  readonly #store = new MemoryStateStore();
+  readonly #envelopes: BusEnvelope[] = [];
   readonly #broken: string[] = [];
   readonly #unsettled = new Map<number, string>();
   readonly #statuses = new Map<string, number>();
   /** Statuses with which callers may have ended a trace, by tenant and id. */
   readonly #meddled = new Map<string, Set<string>>();
   readonly #outcomes: { readonly parcel: Parcel; readonly outcome: Outcome }[] = [];
+  readonly #faults: Map<string, number>;
+  #held = "";
   #waits = 0;
   #isStopped = false;
 
-  constructor(spec: RunSpec, isWatched: boolean) {
+  constructor(spec: RunSpec, audience: Audience) {
+    const isWatched = audience !== "nobody";
     this.#spec = spec;
     this.#shape = shapeOf(spec);
     this.#random = seededRandom(spec.seed);
+    this.#schedule = new SeededSchedule(this.#random);
     this.#isWatched = isWatched;
     const { allowCycles, queueMaxSize, streamWindow, rookeryMaxSize, emitErrorsToRookery } = spec;
     const watching = {
       recorder: (record: TraceRecord) => void this.#records.push(record),
-      middlewares: [(event: FlowEvent) => void this.#events.push(event)],
+      middlewares: [
+        (event: FlowEvent) => void this.#events.push(event),
+        ...(audience === "bad" ? BAD_MIDDLEWARES : []),
+      ],
+      ...(spec.isKept ? this.#keepers(audience) : {}),
     };
-    const { flow, log } = scriptedFlow(this.#shape, this.#clock, {
+    const { flow, agent, log } = scriptedFlow(this.#shape, this.#schedule, {
       allowCycles,
+      tenantWeights: spec.weights,
       queueMaxSize,
       streamWindow,
       rookeryMaxSize,
       emitErrorsToRookery,
       graceMs: 50,
       random: seededRandom(spec.seed ^ 0x5bd1e995),
-      scheduler: {
-        ...(isWatched ? { ready: (task: () => void) => void this.#tasks.push(task) } : {}),
-        nextTurn: (task) => void this.#turns.push(task),
-      },
+      scheduler: isWatched ? this.#schedule : { nextTurn: (task) => this.#schedule.nextTurn(task) },
+      logger: SILENT,
       ...(isWatched ? watching : {}),
     });
     this.#flow = flow;
+    this.#agent = agent;
+    this.#faults = log.faults;
     this.#log = log;
   }
 
@@ -95,62 +133,54 @@ class SeededRun {
     const notice = (error: unknown): void => void this.#broken.push(`a promise floats: ${describe(error)}`);
     process.on("unhandledRejection", notice);
     this.#flow.run();
-    for (const [index, trace] of traces.entries()) this.#moves.push(() => this.#begin(trace, index));
-    if (stop !== undefined) this.#moves.push(() => this.#stop(stop.drainMs));
+    this.#agent.run();
+    for (const [index, trace] of traces.entries()) this.#schedule.move(() => this.#begin(trace, index));
+    if (stop !== undefined) this.#schedule.move(() => this.#stop(stop.drainMs));
     await this.#playOn();
     if (!this.#isStopped) {
       await this.#readRest();
       await this.#closeOpenEnded();
       this.#watch("flush", this.#flow.flush());
-      this.#checkEnd(this.#flow.stats());
+      await this.#playOn();
+      if (this.#isWatched && this.#spec.isKept) await this.#checkKept();
+      this.#broken.push(...brokenEnd(this.#agent.stats()));
+      this.#broken.push(...brokenEnd(this.#flow.stats()));
       this.#stop(0);
       await this.#playOn();
     }
+    this.#watch("stop of the agent", this.#agent.stop());
+    await this.#playOn();
     for (const what of this.#unsettled.values()) this.#broken.push(`L2: ${what} has not settled`);
-    if (this.#clock.timers > 0)
-      this.#broken.push(`L3: ${this.#clock.timers} timers are set after the flow was stopped`);
+    if (this.#schedule.clock.timers > 0)
+      this.#broken.push(`L3: ${this.#schedule.clock.timers} timers are set after the flow was stopped`);
     process.off("unhandledRejection", notice);
     this.#broken.push(...this.#log.problems);
     if (this.#isWatched) this.#checkRecords();
     else this.#checkOutcomes();
-    return { broken: this.#broken, lines: this.#records.map(lineOf), statuses: this.#statuses };
+    return {
+      broken: this.#broken,
+      lines: this.#records.map(lineOf),
+      held: this.#held,
+      statuses: this.#statuses,
+      faults: this.#faults,
+      messages: this.#log.handled,
+    };
   }
 
-  /** Lets tasks, callers and time take their turns until nothing is left to do. */
   async #playOn(): Promise<void> {
-    for (let step = 0; ; step += 1) {
-      await turn();
-      if (!this.#isStopped) this.#checkBounds(this.#flow.stats());
-      const kinds = [
-        { weight: this.#tasks.length > 0 ? 6 : 0, act: () => this.#takeOne(this.#tasks)() },
-        { weight: this.#moves.length > 0 ? 2 : 0, act: () => this.#takeOne(this.#moves)() },
-        { weight: this.#turns.length > 0 ? 2 : 0, act: () => this.#nextTurn() },
-        { weight: this.#clock.timers > 0 ? 1 : 0, act: () => this.#step() },
-      ];
-      let choice = this.#random() * kinds.reduce((sum, { weight }) => sum + weight, 0);
-      const chosen = kinds.find(({ weight }) => (choice -= weight) < 0);
-      if (chosen === undefined) return;
-      if (step > STEP_LIMIT) {
-        this.#broken.push(`L2: the run goes on after ${STEP_LIMIT} steps`);
-        return;
-      }
-      chosen.act();
-      // sometimes several things happen before anyone notices
-      if (this.#tasks.length > 0 && this.#random() < 0.3) this.#takeOne(this.#tasks)();
-    }
+    const didEnd = await this.#schedule.playOn(() => {
+      if (this.#isStopped) return;
+      this.#checkBounds(this.#flow.stats());
+      this.#look();
+    });
+    if (!didEnd) this.#broken.push("L2: the run goes on and on");
+    this.#look();
   }
 
-  #nextTurn(): void {
-    for (const task of this.#turns.splice(0)) task();
-  }
-
-  #step(): void {
-    this.#nextTurn();
-    this.#clock.step();
-  }
-
-  #takeOne(from: (() => void)[]): () => void {
-    return from.splice(Math.floor(this.#random() * from.length), 1)[0] as () => void;
+  /** Remembers what nodes and edges hold when something is seen to be wrong, or when all there was to do is done. */
+  #look(): void {
+    if (this.#held === "" && this.#flow.isRunning && this.#broken.length > 0)
+      this.#held = describeStats(this.#flow.stats());
   }
 
   /** Fetches what nobody has read, so that those who wait for room can end. */
@@ -188,10 +218,12 @@ class SeededRun {
     };
     if (timeoutMs !== undefined) this.#mayEnd(spec, traceId, "exhausted");
     if (change !== "nothing") this.#mayEnd(spec, traceId, "cancelled");
+    if (change !== "nothing") count(this.#faults, `a caller does: ${change}`);
+    if (timeoutMs !== undefined) count(this.#faults, "a caller sets a deadline");
     if (change === "abort first") abort.abort(new Error("aborted before it began"));
-    if (change === "signal") this.#moves.push(() => abort.abort(new Error("the caller has left")));
+    if (change === "signal") this.#schedule.move(() => abort.abort(new Error("the caller has left")));
     if (change === "cancel")
-      this.#moves.push(() => {
+      this.#schedule.move(() => {
         if (!this.#isStopped) this.#watch(`cancel of ${traceId}`, this.#flow.cancel(traceId, { tenant }));
       });
     const what = `${by} ${index}`;
@@ -210,11 +242,11 @@ class SeededRun {
         return;
       case "emit":
         for (let message = 0; message < spec.messages; message += 1)
-          this.#moves.push(() =>
+          this.#schedule.move(() =>
             this.#emit({ id: `t${index}m${message}`, fuel }, options, `${what}, message ${message}`),
           );
         for (let fetch = 0; fetch < spec.fetches; fetch += 1)
-          this.#moves.push(() => this.#fetch(spec, traceId, `${what}, fetch ${fetch}`));
+          this.#schedule.move(() => this.#fetch(spec, traceId, `${what}, fetch ${fetch}`));
     }
   }
 
@@ -228,7 +260,7 @@ class SeededRun {
       items += 1;
       if (items >= last) return;
       // the reader takes its time
-      await new Promise<void>((resolve) => this.#moves.push(resolve));
+      await new Promise<void>((resolve) => this.#schedule.move(resolve));
     }
   }
 
@@ -252,7 +284,7 @@ class SeededRun {
     if (kind < 0.4) this.#watch(what, this.#flow.fetch({ traceId, tenant }));
     else if (kind < 0.7) this.#watch(what, this.#flow.fetch({ timeoutMs: 9 }));
     else this.#watch(what, this.#flow.fetch({ signal: abort.signal }));
-    this.#moves.push(() => abort.abort());
+    this.#schedule.move(() => abort.abort());
   }
 
   #stop(drainMs: number): void {
@@ -278,55 +310,88 @@ class SeededRun {
 
   /** L3: no edge holds more than it may, no node does more at once than it may. */
   #checkBounds(stats: FlowStats): void {
-    const { traces, fetchers, edges, nodes } = stats;
-    for (const { source, target, size, capacity } of edges) {
-      const isInner = this.#shape.hasRings && source !== "OpenSea";
-      // a cycle that is stuck drains over its bound
-      const most = capacity + (isInner ? Math.max(capacity, 64) : 0);
-      if (size > most || size < 0) this.#broken.push(`L3: edge ${source} → ${target} holds ${size} of ${most}`);
-    }
-    for (const { name, running, concurrency, lingering, zombies, queued } of nodes) {
-      if (running > concurrency || running < 0 || queued < 0 || lingering < 0 || zombies < 0)
-        this.#broken.push(
-          `L3: node ${name} uses ${running} of ${concurrency} slots, ${queued} wait, ${lingering} linger`,
-        );
+    const { traces, fetchers, nodes } = stats;
+    this.#broken.push(...brokenBounds(this.#flow.graph, stats));
+    for (const { name, concurrency, lingering } of nodes) {
       const active = this.#log.active[placeOf(name)] as number;
       if (active > concurrency + lingering)
         this.#broken.push(`L3: ${active} handlers of ${name} work at once, ${concurrency} may and ${lingering} linger`);
     }
     const isIdle = traces + fetchers === 0 && nodes.every(({ lingering, zombies }) => lingering + zombies === 0);
-    if (isIdle) this.#checkTables(stats);
-  }
-
-  /** L3: what belongs to a trace is gone with it. */
-  #checkTables({ timers, nodes, edges }: FlowStats): void {
-    if (timers !== 0) this.#broken.push(`L3: ${timers} timers are left`);
-    for (const { name, queued, running, blocked, parked, lingering, zombies } of nodes) {
-      const held = { queued, running, blocked, parked, lingering, zombies };
-      for (const [what, number] of Object.entries(held))
-        if (number !== 0) this.#broken.push(`L3: node ${name} is left with ${number} ${what}`);
-    }
-    for (const { source, target, size, waiting } of edges)
-      if (size + waiting !== 0)
-        this.#broken.push(`L3: edge ${source} → ${target} is left with ${size} and ${waiting} waiting`);
-  }
-
-  #checkEnd(stats: FlowStats): void {
-    this.#checkTables(stats);
-    const { traces, unreadResults, fetchers, outcomes, accepted } = stats;
-    if (traces !== 0) this.#broken.push(`L2: ${traces} traces are left`);
-    if (unreadResults + fetchers !== 0)
-      this.#broken.push(`L3: ${unreadResults} results are left unread, ${fetchers} fetchers wait`);
-    const ended = Object.values(outcomes).reduce((sum, number) => sum + number, 0);
-    if (ended !== accepted) this.#broken.push(`L2: ${accepted} traces began and ${ended} ended`);
+    if (isIdle) this.#broken.push(...leftBehind(stats));
   }
 
   #checkRecords(): void {
-    this.#broken.push(...brokenLaws(this.#records, lawShapeOf(this.#shape)));
+    const lawShape = lawShapeOf(this.#spec, this.#shape);
+    this.#broken.push(...brokenLaws(this.#records, () => lawShape), ...brokenTurns(this.#records, () => lawShape));
+    this.#checkTenants();
     this.#checkDrops();
     const runs = new Map<string, TraceRecord[]>();
     for (const record of this.#records) runs.set(record.run, [...(runs.get(record.run) ?? []), record]);
     for (const records of runs.values()) this.#checkRun(records);
+  }
+
+  /** A store and a bus: with a bad audience they refuse, throw and dawdle before they do their work. */
+  #keepers(audience: Audience): { readonly stateStore: StateStore; readonly messageBus: MessageBus } {
+    const random = seededRandom(this.#spec.seed ^ 0x2c1b3c6d);
+    const keep = (work: () => void | Promise<void>): Promise<void> => {
+      const mood = audience === "bad" ? random() : 1;
+      if (mood < 0.6) count(this.#faults, "a store or bus fails or dawdles");
+      if (mood < 0.2) throw PLANNED;
+      if (mood < 0.4) return Promise.reject(PLANNED);
+      return dawdle(mood < 0.6 ? 5 : 0).then(work);
+    };
+    return {
+      stateStore: {
+        saveEvents: (batch) => keep(() => this.#store.saveEvents(batch)),
+        loadHistory: (query) => this.#store.loadHistory(query),
+        saveRemoteBinding: (binding) => this.#store.saveRemoteBinding(binding),
+        findRemoteBindings: (key) => this.#store.findRemoteBindings(key),
+      },
+      messageBus: { publish: (batch) => keep(() => void this.#envelopes.push(...batch)) },
+    };
+  }
+
+  /** L8, L11: the store has of each tenant's traces what observers were told of them, and failures are counted. */
+  async #checkKept(): Promise<void> {
+    const { stateStore, messageBus, middlewares } = this.#flow.stats().observers;
+    const lost = stateStore.dropped + stateStore.failed + messageBus.dropped + messageBus.failed;
+    if (middlewares[0]?.failed !== 0) this.#broken.push("L8: the failures of one observer are another's");
+    const keys = new Set(this.#events.map(({ tenant, traceId }) => JSON.stringify([tenant, traceId])));
+    for (const key of keys) {
+      const [tenant, traceId] = JSON.parse(key) as [string, string];
+      const told = this.#events.filter((event) => event.tenant === tenant && event.traceId === traceId);
+      const kept = await this.#store.loadHistory({ tenant, traceId, limit: told.length + 1 });
+      const payloads = kept.events.map(({ payload }) => payload as unknown as FlowEvent);
+      const isInOrder = payloads.every(
+        (event, index) => index === 0 || told.indexOf(event) > told.indexOf(payloads[index - 1] as FlowEvent),
+      );
+      if (!isInOrder || payloads.some((event) => !told.includes(event)))
+        this.#broken.push(`L8: the store has other events of ${key} than observers were told of`);
+      if (lost === 0 && payloads.length !== told.length)
+        this.#broken.push(`L8: the store has ${payloads.length} of ${told.length} events of ${key}`);
+    }
+  }
+
+  /** L11: no message is on the way for another tenant than that of its caller. */
+  #checkTenants(): void {
+    const seen = this.#records.flatMap((record) => {
+      if (record.type === "accepted") return [{ tenant: record.tenant, message: record.message }];
+      if (record.type !== "emitted" && record.type !== "committed") return [];
+      return record.outputs.map(({ message }) => ({ tenant: record.tenant, message }));
+    });
+    for (const { tenant, message } of seen) {
+      if (message.headers.tenant !== tenant)
+        this.#broken.push(`L11: a message of ${message.headers.tenant} travels for ${tenant}`);
+      this.#checkOwner(tenant, message.payload);
+    }
+    for (const { tenant, payload } of this.#envelopes) this.#checkOwner(tenant, payload);
+  }
+
+  #checkOwner(tenant: string, payload: unknown): void {
+    const index = /^t(\d+)/.exec(parcelOf(payload).parcel.id)?.[1];
+    const owner = index === undefined ? tenant : this.#spec.traces[Number(index)]?.tenant;
+    if (owner !== tenant) this.#broken.push(`L11: a payload of ${owner} travels for ${tenant}`);
   }
 
   /** L5: what is dropped is dropped with an event. */
@@ -427,10 +492,27 @@ class SeededRun {
   }
 }
 
+/** Observers that nobody should notice. They wait for promises alone, so that a schedule has no need to know of them. */
+const BAD_MIDDLEWARES: readonly Middleware[] = [
+  () => {
+    throw PLANNED;
+  },
+  () => Promise.reject(PLANNED),
+  () => dawdle(3),
+];
+
+const PLANNED = new Error("An observer, a store or a bus fails as planned");
+
+async function dawdle(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+}
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
 const placeOf = (name: string): number => Number(name.slice(1));
 
 /** What the laws need to know of a random graph and of the playbook in it. */
-function lawShapeOf(shape: Shape): LawShape {
+function lawShapeOf(spec: RunSpec, shape: Shape): LawShape {
   const nodeOf = (name: string): NodeSpec | undefined =>
     name.startsWith("n") ? shape.nodes[placeOf(name)] : undefined;
   return {
@@ -440,7 +522,13 @@ function lawShapeOf(shape: Shape): LawShape {
       const node = nodeOf(name);
       return node?.kind === "join" && node.gather.whenShort === "fail" ? node.gather.count : undefined;
     },
-    targets(from, incoming, output) {
+    shareOf(name, tenant) {
+      const node = nodeOf(name);
+      // elsewhere the scheduler, or the cycle, has a say in who is next
+      const givesTurns = node?.concurrency === 1 && node.kind !== "join" && node.kind !== "router" && !shape.hasRings;
+      return givesTurns ? (spec.weights[tenant] ?? 1) : undefined;
+    },
+    targets({ node: from, message: incoming }, output) {
       const node = nodeOf(from);
       if (node === undefined) return undefined;
       const place = placeOf(from);
@@ -461,8 +549,3 @@ function lawShapeOf(shape: Shape): LawShape {
 }
 
 const describe = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
-
-/** Resolves when all promises that could settle have settled. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}

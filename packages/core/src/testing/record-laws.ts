@@ -1,14 +1,27 @@
-import { type Message, OPEN_SEA, type RecordedOutput, ROOKERY, type TraceRecord } from "penguiflow";
+import { OPEN_SEA, ROOKERY } from "../graph/endpoints.ts";
+import type { Message } from "../message/message.ts";
+import type { RecordedOutput, TraceRecord } from "../ports/trace-recorder.ts";
 
 /** What the laws need to know of a graph. */
 export interface LawShape {
-  /** The nodes that get a message from outside together with `entry`. */
-  entriesWith(entry: string): readonly string[];
+  /** The nodes that get a message from outside together with `entry`; none if that is not known. */
+  entriesWith(entry: string): readonly string[] | undefined;
   isOrdered(node: string): boolean;
   /** How many messages a join must gather; none where it may stay short. */
   groupSize(node: string): number | undefined;
-  /** The nodes that an output of `from` must reach together; none if that is not known. */
-  targets(from: string, incoming: Message | undefined, output: Message): readonly string[] | undefined;
+  /** The nodes that an output must reach together; none if that is not known. */
+  targets(sender: Sender, output: Message): readonly string[] | undefined;
+  /** Each tenant's share of a node's turns in relation to the others'; none at a node that gives no turns. */
+  shareOf(node: string, tenant: string): number | undefined;
+}
+
+/** The message in whose attempt another was sent. */
+export interface Sender {
+  readonly run: string;
+  readonly node: string;
+  readonly lineage: string;
+  /** None of a group's. */
+  readonly message: Message | undefined;
 }
 
 type RunRecord = Exclude<TraceRecord, { readonly type: "ended" }>;
@@ -42,7 +55,7 @@ class Run {
  * Reads the records of a flow from first to last and tells which of the laws L1, L2, L4, L5 and L7 they
  * break, one line each.
  */
-export function brokenLaws(records: readonly TraceRecord[], shape: LawShape): string[] {
+export function brokenLaws(records: readonly TraceRecord[], shapeOf: (run: string) => LawShape): string[] {
   const broken: string[] = [];
   const runs = new Map<string, Run>();
 
@@ -51,8 +64,9 @@ export function brokenLaws(records: readonly TraceRecord[], shape: LawShape): st
       void broken.push(`${law} at record ${index}: ${what}: ${lineOf(record)}`);
     const run = runs.get(record.run) ?? new Run();
     runs.set(record.run, run);
+    const shape = shapeOf(record.run);
     if (run.hasEnded) complain(record.type === "ended" ? "L2" : "L7", "its trace has ended already");
-    else if (record.type === "ended") end(run, shape, complain);
+    else if (record.type === "ended") end(run, record.run, shape, complain);
     else follow(run, record, shape, complain);
   }
   for (const [name, run] of runs) if (!run.hasEnded) broken.push(`L2: the trace of run "${name}" has not ended`);
@@ -172,7 +186,7 @@ function gather(run: Run, node: string, lineage: string, shape: LawShape, compla
   run.items.set(lineage, { node, source: "", parent: "", message: undefined, where: "on its edge", attempt: 0 });
 }
 
-function end(run: Run, shape: LawShape, complain: Complain): void {
+function end(run: Run, name: string, shape: LawShape, complain: Complain): void {
   run.hasEnded = true;
   for (const [lineage, { node, where }] of [...run.items, ...run.foretold])
     if (where !== "over" && where !== "taken" && where !== "in an attempt")
@@ -184,14 +198,20 @@ function end(run: Run, shape: LawShape, complain: Complain): void {
       const wanted =
         parent === ""
           ? shape.entriesWith(reached[0] ?? "")
-          : shape.targets(sender?.node ?? "", sender?.message, message);
-      if (wanted !== undefined && [...wanted].sort().join() !== [...reached].sort().join())
+          : shape.targets({ run: name, node: sender?.node ?? "", lineage: parent, message: sender?.message }, message);
+      if (wanted !== undefined && !isSentTo(wanted, reached))
         complain(
           "L5",
           `a message of ${sender?.node ?? OPEN_SEA} was to reach ${wanted.join()} and reached ${reached.join()}`,
         );
     }
   }
+}
+
+/** Whether a message that was sent once, or several times, reached all of `wanted` each time and nobody else. */
+function isSentTo(wanted: readonly string[], reached: readonly string[]): boolean {
+  const times = reached.length / wanted.length;
+  return wanted.every((name) => reached.filter((one) => one === name).length === times);
 }
 
 /** A record as one line: the same for two runs if and only if they did the same. */

@@ -1,0 +1,73 @@
+import * as fc from "fast-check";
+import { type RunSpec, runSpec } from "./run-spec.ts";
+import { type RunReport, seededRun, story } from "./seeded-run.ts";
+import { count } from "./script.ts";
+
+/** What a seed has shown. */
+export interface SeedReport {
+  /** Which laws were broken and all that is needed to look into it; none when all is well. */
+  readonly failure: string | undefined;
+  readonly messages: number;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly statuses: ReadonlyMap<string, number>;
+}
+
+/** For how long a smaller graph that breaks a law is looked for. */
+const SHRINK_MS = 10_000;
+
+/** The graph, the callers and the schedule of a seed. */
+function specOf(seed: number): RunSpec {
+  return fc.sample(runSpec, { seed, numRuns: 1 })[0] as RunSpec;
+}
+
+/** Runs the graph of a seed: before a good audience, a bad one, and, every third time, nobody. */
+export async function oneSeed(seed: number): Promise<SeedReport> {
+  const spec = specOf(seed);
+  const { reports, broken } = await brokenBy(spec, seed % 3 === 0);
+  const faults = new Map<string, number>();
+  for (const report of reports) for (const [kind, times] of report.faults) count(faults, kind, times);
+  return {
+    failure: broken.length === 0 ? undefined : await failureOf(seed, spec, reports[0] as RunReport, broken),
+    messages: reports.reduce((sum, { messages }) => sum + messages, 0),
+    faults,
+    statuses: (reports[0] as RunReport).statuses,
+  };
+}
+
+/** Runs a graph before each audience and compares: which laws are broken, one line each. */
+async function brokenBy(spec: RunSpec, alsoUnseen: boolean): Promise<{ reports: RunReport[]; broken: string[] }> {
+  const good = await seededRun(spec, "good");
+  const bad = await seededRun(spec, "bad");
+  const reports = alsoUnseen ? [good, bad, await seededRun(spec, "nobody")] : [good, bad];
+  const broken = reports.flatMap((report) => report.broken);
+  if (broken.length > 0 || isTheSame(good, bad)) return { reports, broken };
+  const law = isTheSame(good, await seededRun(spec, "good"))
+    ? "L8: who looks on makes a difference"
+    : "L9: the same seed gives another run";
+  const parting = good.lines.findIndex((line, index) => line !== bad.lines[index]);
+  return { reports, broken: [`${law}, from record ${parting} on:\n  ${good.lines[parting]}\n  ${bad.lines[parting]}`] };
+}
+
+function isTheSame(one: RunReport, other: RunReport): boolean {
+  return one.lines.length === other.lines.length && one.lines.every((line, index) => line === other.lines[index]);
+}
+
+async function failureOf(seed: number, spec: RunSpec, report: RunReport, broken: readonly string[]): Promise<string> {
+  let smallest = { spec, report, broken };
+  const breaks = fc.asyncProperty(runSpec, async (candidate) => {
+    const found = await brokenBy(candidate, seed % 3 === 0);
+    if (found.broken.length > 0)
+      smallest = { spec: candidate, report: found.reports[0] as RunReport, broken: found.broken };
+    return found.broken.length === 0;
+  });
+  await fc.check(breaks, { seed, numRuns: 1, plugins: [fc.interruptAfterTimeLimit(SHRINK_MS)] });
+  return [
+    `Seed ${seed} breaks a law:`,
+    ...broken.slice(0, 5),
+    "",
+    "The smallest graph found that breaks one:",
+    story(smallest.spec, { ...smallest.report, broken: smallest.broken }),
+    "its spec:",
+    JSON.stringify(smallest.spec),
+  ].join("\n");
+}

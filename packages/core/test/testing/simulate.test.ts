@@ -1,0 +1,184 @@
+import {
+  create,
+  type FlowOptions,
+  joinK,
+  LoopbackTransport,
+  type Message,
+  node,
+  payloadNode,
+  predicateRouter,
+  shape,
+  WM,
+} from "penguiflow";
+import { simulate, SimulationError } from "penguiflow/testing";
+import { describe, expect, test } from "vitest";
+
+interface Part {
+  readonly order: number;
+  readonly part: string;
+}
+
+const policy = { maxRetries: 3, backoffBaseMs: 5, timeoutMs: 1_000 } as const;
+
+/** Fan-out, join, a router, streams, retries and timeouts. */
+function shop(options: FlowOptions) {
+  const split = payloadNode({ name: "split", policy: { concurrency: 1 } }, (order: number): Part => ({
+    order,
+    part: "",
+  }));
+  const goods = payloadNode({ name: "goods", policy }, ({ order }: Part): Part => ({ order, part: "goods" }));
+  const price = payloadNode({ name: "price", policy }, async ({ order }: Part, ctx): Promise<Part> => {
+    await ctx.sleep(order % 5);
+    await ctx.emitChunk({ text: "priced" });
+    return { order, part: "price" };
+  });
+  const join = joinK("join", 2, { input: shape<Part>() });
+  const route = predicateRouter("route", ({ payload: [first] }: Message<Part[]>) =>
+    first !== undefined && first.order % 2 === 0 ? "even" : "odd",
+  );
+  const even = payloadNode("even", (parts: Part[]) => `even ${parts[0]?.order}`);
+  const odd = payloadNode("odd", (parts: Part[]) => `odd ${parts[0]?.order}`);
+  return create(split.to(goods, price), goods.to(join), price.to(join), join.to(route), route.to(even, odd), {
+    queueMaxSize: 2,
+    ...options,
+  });
+}
+
+const orders = (random: () => number): number => Math.floor(random() * 100);
+
+describe("simulate", () => {
+  test("runs a flow under many seeds and says what it has gone through", async () => {
+    const report = await simulate({
+      flow: (ports) => shop(ports),
+      input: orders,
+      seeds: 60,
+      check(requests) {
+        for (const { input, status, results } of requests)
+          if (status === "completed")
+            expect(results).toEqual([
+              (input as number) % 2 === 0 ? `even ${input as number}` : `odd ${input as number}`,
+            ]);
+      },
+    });
+    expect(report.seeds).toBe(60);
+    expect(report.requests).toBeGreaterThan(120);
+    expect(report.attempts).toBeGreaterThan(report.requests);
+    for (const status of ["completed", "failed", "cancelled", "exhausted"] as const)
+      expect(report.outcomes[status] ?? 0, status).toBeGreaterThan(0);
+    for (const fault of [
+      "a handler throws",
+      "a handler throws when its work is done",
+      "a handler is slow",
+      "a handler hangs",
+      "a handler returns too late",
+      "a caller sets a deadline",
+      "a caller cancels",
+      "a caller aborts",
+      "a reader leaves",
+      "an observer throws",
+      "a call of a store is refused",
+      "a call of a bus is slow",
+    ])
+      expect(report.faults[fault] ?? 0, fault).toBeGreaterThan(0);
+  });
+
+  test("does nothing it should not when faults are off", async () => {
+    const report = await simulate({ flow: (ports) => shop(ports), input: orders, seeds: 10, faults: false });
+    expect(report.faults).toEqual({});
+    expect(report.outcomes).toEqual({ completed: report.requests });
+  });
+
+  test("knows controllers, playbooks and remote agents", async () => {
+    const report = await simulate({
+      flow(ports, { faulty }) {
+        const look = payloadNode("look", (query: string) => query.length);
+        const through = payloadNode("through", (found: number) => found);
+        // by the names of the outer nodes, which its records must not be taken for
+        const playbook = create(look.to(through), { name: "inner" });
+        const { clock, random, scheduler } = ports;
+        const shout = payloadNode("shout", (text: string) => text.toUpperCase());
+        const agent = create(shout.to(), { clock, random, scheduler });
+        agent.run();
+        const transport = faulty(new LoopbackTransport({ shout: agent }));
+        const begin = payloadNode("begin", (query: string) => new WM({ query, budgetHops: 6 }));
+        const plan = node({ name: "plan", allowCycle: true }, async (message: Message<WM>, ctx) => {
+          const found = await ctx.callPlaybook(playbook, message.payload.query);
+          return message.payload.hops < found ? message.payload : `${message.payload.query} ${found}`;
+        });
+        const tell = node({ name: "look", policy }, async (message: Message<string>, { idempotencyKey, signal }) => {
+          const request = { message, skill: "shout", agentUrl: "loopback", idempotencyKey, signal };
+          return (await transport.send(request)).result as string;
+        });
+        return create(begin.to(plan), plan.to(plan, tell as never), { allowCycles: true, ...ports }) as never;
+      },
+      input: (random: () => number) => "x".repeat(Math.floor(random() * 4)),
+      seeds: 40,
+    });
+    expect(report.outcomes.completed ?? 0).toBeGreaterThan(20);
+    expect(report.faults["a call of a transport is unanswered"] ?? 0).toBeGreaterThan(0);
+  });
+
+  test("finds what a flow does wrong only when a handler is repeated, under the same seed each time", async () => {
+    const simulation = (seeds: number | readonly number[]) => {
+      let charged = new Map<string, number>();
+      return simulate({
+        flow(ports) {
+          charged = new Map();
+          const charge = payloadNode({ name: "charge", policy }, (order: string) => {
+            charged.set(order, (charged.get(order) ?? 0) + 1);
+            return order;
+          });
+          return create(charge.to(), { ...ports });
+        },
+        input: (_random, index) => `order ${index}`,
+        seeds,
+        check() {
+          for (const [order, times] of charged) if (times > 1) throw new Error(`${order} was charged ${times} times`);
+        },
+      });
+    };
+    const failure = await simulation(100).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(SimulationError);
+    const { seed, broken, records, message } = failure as SimulationError;
+    expect(broken).toEqual([expect.stringMatching(/^Your check: order \d was charged \d times$/)]);
+    expect(message).toContain(`Seed ${seed} breaks the flow; run it again with seeds: [${seed}]`);
+    expect(message).toContain(records.at(-1));
+    expect(message).toContain("What nodes and edges held");
+    const again = await simulation([seed]).catch((error: unknown) => error);
+    expect((again as SimulationError).records).toEqual(records);
+    expect((again as SimulationError).message).toBe(message);
+  });
+
+  test("notices a handler that leaves its result to chance", async () => {
+    const dice = payloadNode("dice", () => Math.random());
+    await expect(
+      simulate({ flow: (ports) => create(dice.to(), { ...ports }), input: () => undefined as never, seeds: 5 }),
+    ).rejects.toThrow(/L9: the same seed gives another run/);
+  });
+
+  test("notices a handler that waits for something that never comes, and says who holds it", async () => {
+    const stuck = payloadNode("stuck", () => new Promise<string>(() => {}));
+    const failure = await simulate({
+      flow: (ports) => create(stuck.to(), { ...ports }),
+      input: () => undefined as never,
+      seeds: [3],
+      faults: false,
+    }).catch((error: unknown) => error);
+    expect((failure as SimulationError).message).toMatch(/L2: request "request-1" of tenant-\d has not settled/);
+    expect((failure as SimulationError).message).toMatch(/node "stuck": \d+ of \d+ running/);
+  });
+
+  test("refuses a flow that does without the ports, and options it does not know", async () => {
+    const echo = payloadNode("echo", (text: string) => text);
+    const input = (): string => "x";
+    await expect(simulate({ flow: () => create(echo.to()), input })).rejects.toThrow(
+      'Option "flow" of simulate must pass its ports on: create(…, { ...ports })',
+    );
+    const flow = (ports: FlowOptions) => create(echo.to(), { ...ports });
+    await expect(simulate({ flow, input, seed: 3 } as never)).rejects.toThrow(/Unknown option "seed" of simulate/);
+    await expect(simulate({ flow, input, seeds: 0 })).rejects.toThrow(
+      /Option "seeds" must be a whole number of 1 or more: got 0/,
+    );
+    await expect(simulate({ flow: "x" as never, input })).rejects.toThrow(/Option "flow" must be a function/);
+  });
+});

@@ -1,0 +1,128 @@
+// Runs random graphs under random schedules and checks the laws on each: `npm run simulate`, or for as long as one likes
+// with `npm run simulate -- --seeds 1000000`. Each seed is a graph, its callers, its faults and the order in which all
+// happens; `--from` says which is the first. A seed that breaks a law does so each time.
+import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
+import { isMainThread, parentPort, Worker } from "node:worker_threads";
+import { oneSeed, type SeedReport } from "../packages/core/test/laws/one-seed.ts";
+
+/** Seeds that a worker is given at once. */
+const BATCH = 25;
+/** Failures that are shown. Each takes seconds to make small. */
+const MOST_FAILURES = 3;
+
+interface Batch {
+  readonly first: number;
+  readonly seeds: number;
+}
+
+/** What the seeds of a batch have shown together. */
+interface BatchReport extends Omit<SeedReport, "failure"> {
+  readonly seeds: number;
+  readonly failures: readonly { readonly seed: number; readonly failure: string }[];
+}
+
+async function runBatch({ first, seeds }: Batch): Promise<BatchReport> {
+  const sum = { seeds, messages: 0, faults: new Map<string, number>(), statuses: new Map<string, number>() };
+  const failures: { seed: number; failure: string }[] = [];
+  for (let seed = first; seed < first + seeds && failures.length === 0; seed += 1) {
+    const { failure, messages, faults, statuses } = await oneSeed(seed);
+    sum.messages += messages;
+    add(sum.faults, faults);
+    add(sum.statuses, statuses);
+    if (failure !== undefined) failures.push({ seed, failure });
+  }
+  return { ...sum, failures };
+}
+
+function add(counts: Map<string, number>, more: ReadonlyMap<string, number>): void {
+  for (const [key, number] of more) counts.set(key, (counts.get(key) ?? 0) + number);
+}
+
+const totalOf = (counts: ReadonlyMap<string, number>): number =>
+  counts.values().reduce((sum, number) => sum + number, 0);
+
+function listOf(counts: ReadonlyMap<string, number>): string {
+  const rows = [...counts].sort(([, one], [, other]) => other - one);
+  return rows.map(([what, number]) => `  ${String(number).padStart(9)}  ${what}\n`).join("");
+}
+
+async function simulate(): Promise<void> {
+  const { values: given } = parseArgs({
+    options: { seeds: { type: "string", default: "10000" }, from: { type: "string", default: "1" } },
+  });
+  for (const [option, value] of Object.entries(given)) {
+    if (Number.isSafeInteger(Number(value)) && Number(value) > 0) continue;
+    process.stderr.write(`Option "--${option}" must be a whole number above 0: got "${value}"\n`);
+    process.exitCode = 2;
+    return;
+  }
+  const seeds = Number(given.seeds);
+  const end = Number(given.from) + seeds;
+  let next = Number(given.from);
+  const sum = { seeds: 0, messages: 0, faults: new Map<string, number>(), statuses: new Map<string, number>() };
+  const failures: BatchReport["failures"][number][] = [];
+  const startedAt = performance.now();
+
+  const progress = (): void => {
+    const { isTTY } = process.stdout;
+    const seconds = (performance.now() - startedAt) / 1000;
+    const line = `${Math.floor((sum.seeds / seeds) * 100)} %: ${sum.seeds} graphs, ${sum.messages} messages, ${Math.round(sum.seeds / seconds)} graphs/s`;
+    if (isTTY) process.stdout.write(`\r\u001B[2K${line}`);
+    else if (Math.floor((sum.seeds / seeds) * 4) > Math.floor(((sum.seeds - BATCH) / seeds) * 4))
+      process.stdout.write(`${line}\n`);
+  };
+
+  const runWorker = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const worker = new Worker(new URL(import.meta.url));
+      const hand = (): void => {
+        if (next >= end || failures.length >= MOST_FAILURES) {
+          void worker.terminate();
+          return;
+        }
+        const batch: Batch = { first: next, seeds: Math.min(BATCH, end - next) };
+        next += batch.seeds;
+        worker.postMessage(batch, []);
+      };
+      worker.on("message", (report: BatchReport) => {
+        sum.seeds += report.seeds;
+        sum.messages += report.messages;
+        add(sum.faults, report.faults);
+        add(sum.statuses, report.statuses);
+        failures.push(...report.failures);
+        progress();
+        hand();
+      });
+      worker.on("error", reject);
+      worker.on("exit", () => resolve());
+      hand();
+    });
+  const workers = Math.min(availableParallelism(), Math.ceil(seeds / BATCH));
+  await Promise.all(Array.from({ length: workers }, runWorker));
+  if (process.stdout.isTTY) process.stdout.write("\n");
+
+  for (const { seed, failure } of failures)
+    process.stdout.write(`\n${failure}\n\nRun it again: npm run simulate -- --seeds 1 --from ${seed}\n`);
+  const seconds = Math.round((performance.now() - startedAt) / 1000);
+  if (failures.length > 0) {
+    process.stdout.write(`\n${failures.length} of ${sum.seeds} seeds break a law\n`);
+    process.exitCode = 1;
+    return;
+  }
+  process.stdout.write(
+    `${sum.seeds} random graphs, each under a schedule of its own, in ${seconds} s: L1 to L9 and L11 hold\n` +
+      `${sum.messages} messages, ${totalOf(sum.statuses)} traces:\n${listOf(sum.statuses)}` +
+      `${totalOf(sum.faults)} faults:\n${listOf(sum.faults)}`,
+  );
+}
+
+if (isMainThread) {
+  await simulate();
+} else {
+  // thousands of errors are thrown as planned, and nobody reads where
+  Error.stackTraceLimit = 0;
+  parentPort?.on("message", (batch: Batch) => {
+    void runBatch(batch).then((report) => parentPort?.postMessage(report, []));
+  });
+}
