@@ -117,6 +117,14 @@ for (const [heading, name] of [
   );
 }
 
+// Every value that an entry point exports is named in the list of exports. Types are too many: they have pages of their own.
+const exported = matches(reports, /^export (?:function|const|class) (\w+)/gm);
+const exportsPage = read("docs/reference/api.md");
+for (const name of new Set(exported)) {
+  facts += 1;
+  if (!new RegExp(`\\b${name}\\b`).test(exportsPage)) problems.push(`docs/reference/api.md does not name "${name}"`);
+}
+
 // What the tables for those who come from Python call TypeScript must be in the reports of the public API.
 const page = "docs/coming-from-python.md";
 const oursNot = new Set(["input"]);
