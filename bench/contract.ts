@@ -4,17 +4,28 @@ export interface Workload<Setup = unknown, Rig extends Closable = Closable> {
   readonly name: string;
   /** The export of a subject module that builds this workload's rig: `linear`. */
   readonly family: string;
-  /** What is counted, in the plural: `hops`. */
-  readonly unit: string;
+  /** What it is, for the reader of the table. */
+  readonly title: string;
+  /** What is measured; the first is the one that subjects are compared by. */
+  readonly figures: readonly [Figure, ...Figure[]];
   readonly setup: Setup;
+  /** Who takes part; all when left out. */
+  readonly subjects?: readonly string[];
   /**
    * Warms the rig up, measures it once and checks every answer.
    *
    * @throws Error when an answer is wrong or a count is off: such a run has no figure.
    */
   measure(rig: Rig, timing: Timing): Promise<Measurement>;
-  /** What must hold for `npm run bench` to succeed. Empty: measured on request only. */
+  /** What must hold for `npm run bench` to succeed. */
   readonly bars: readonly Bar[];
+}
+
+/** Something measured. */
+export interface Figure {
+  /** With its unit, as it stands in the table: `hops/s`, `p99 ms`. */
+  readonly name: string;
+  readonly better: "more" | "less";
 }
 
 /** What a subject builds for one workload. */
@@ -22,10 +33,14 @@ export interface Closable {
   close(): Promise<void>;
 }
 
-/** A file in subjects/: its name is the file's name, its exports besides `library` are builders by family. */
+/**
+ * A file in subjects/: its name is the file's name. It exports a builder for each family of workloads it can do, by the
+ * family's name, and says of each other family why it cannot.
+ */
 export type Subject = {
   /** The npm package measured, whose version is printed. */
   readonly library?: string;
+  readonly cannot?: Readonly<Record<string, string>>;
 } & Readonly<Record<string, unknown>>;
 
 /** How long a run warms up and is then measured, in milliseconds. */
@@ -34,25 +49,31 @@ export interface Timing {
   readonly measureMs: number;
 }
 
-/** One run: more units in less time is better. */
+/** One run. */
 export interface Measurement {
+  /** By the name of the workload's figure. */
+  readonly figures: Readonly<Record<string, number>>;
+  /** How many requests, or whatever else the workload repeats, these figures come from. */
   readonly requests: number;
-  readonly units: number;
-  readonly elapsedMs: number;
-  /** The part of that time in which the main thread had a processor: low when the machine was busy with others. */
+  /** The part of the time in which the main thread had a processor: low when the machine was busy with others. */
   readonly processorShare: number;
 }
 
 /** What the process of one run tells the runner. */
 export interface Reply {
   readonly version: string | undefined;
-  /** Missing when the subject does not build this family of workloads. */
-  readonly measurement: Measurement | undefined;
+  /** The figures, or why the subject cannot do this. */
+  readonly result: Measurement | string;
 }
 
-/** `subject` reaches at least `atLeast` times the fastest of `than`. */
+/** What PenguiFlow's `figure` must be: within `atLeast` and `atMost`, or that many times the best of `than`. */
 export interface Bar {
-  readonly subject: string;
-  readonly atLeast: number;
-  readonly than: readonly string[];
+  /** The workload's first figure when left out. */
+  readonly figure?: string;
+  readonly atLeast?: number;
+  readonly atMost?: number;
+  readonly than?: readonly string[];
 }
+
+/** The subjects that run graphs, as PenguiFlow does. */
+export const graphLibraries: readonly string[] = ["flowcraft", "genkit", "langgraph", "llamaindex", "mastra"];

@@ -11,10 +11,15 @@ export class Envelope {
   readonly traceId: string;
   readonly meta: Readonly<Record<string, unknown>>;
 
-  constructor(payload: Payload) {
+  constructor(payload: Payload, from?: Envelope) {
     this.payload = payload;
-    this.headers = { tenant: "bench" };
-    this.traceId = `trace-${payload.id}`;
-    this.meta = {};
+    this.headers = from?.headers ?? { tenant: "bench" };
+    this.traceId = from?.traceId ?? `trace-${payload.id}`;
+    this.meta = from?.meta ?? {};
+  }
+
+  /** The envelope around another payload. */
+  with(payload: Payload): Envelope {
+    return new Envelope(payload, this);
   }
 }

@@ -25,9 +25,9 @@ function isInstalled(): boolean {
  *
  * @throws Error when npm fails.
  */
-export function installPeers(): void {
+export function installPeers(say: (line: string) => void): void {
   if (isInstalled()) return;
-  console.log("Installing the peers of the benchmark (half a minute, once)");
+  say("Installing the peers of the benchmark (half a minute, once)");
   const npm = process.env["npm_execpath"];
   const viaNode = npm !== undefined && npm.endsWith(".js");
   const [command, ...first] = viaNode ? [process.execPath, npm] : ["npm"];
@@ -42,18 +42,18 @@ export function installPeers(): void {
     },
   );
   if (status === 0) return;
-  process.stdout.write(stdout ?? "");
+  say(stdout ?? "");
   throw new Error(`Cannot install the peers: "npm ci" in "${here}" failed`, { cause: error });
 }
 
 /** Builds packages/core. False when the workspace has no compiler or the build fails, and its source is measured. */
-export function buildCore(): boolean {
+export function buildCore(say: (line: string) => void): boolean {
   const compiler = path.join(here, "../node_modules/typescript/bin/tsc");
   if (!existsSync(compiler)) return false;
   const { status, stdout } = spawnSync(process.execPath, [compiler, "-b", path.join(here, "../packages/core")], {
     encoding: "utf8",
   });
   if (status === 0) return true;
-  console.log(`${stdout.trim()}\n\npackages/core does not build, as shown above: its source is measured instead`);
+  say(`${stdout.trim()}\n\npackages/core does not build, as shown above: its source is measured instead`);
   return false;
 }

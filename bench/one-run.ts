@@ -8,11 +8,15 @@ async function run(subjectName: string, workloadName: string, timing: Timing): P
   const subject = await loadSubject(subjectName);
   const version = subject.library === undefined ? undefined : installedVersion(subject.library);
   const build = subject[workload.family];
-  if (typeof build !== "function") return { version, measurement: undefined };
+  if (typeof build !== "function") {
+    const reason = subject.cannot?.[workload.family];
+    if (reason !== undefined) return { version, result: reason };
+    throw new Error(`Subject "${subjectName}" neither builds "${workload.family}" nor says why it cannot`);
+  }
   const rig = (await build(workload.setup)) as Closable;
-  const measurement = await workload.measure(rig, timing);
+  const result = await workload.measure(rig, timing);
   await rig.close();
-  return { version, measurement };
+  return { version, result };
 }
 
 const [subjectName, workloadName, timing] = process.argv.slice(2) as [string, string, string];

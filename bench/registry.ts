@@ -8,9 +8,16 @@ function modulesIn(folder: string): string[] {
     .map((file) => path.basename(file, ".ts"));
 }
 
-/** All workloads, in the order of their files. */
+/** The names, those in `first` before the others. */
+function sorted(names: readonly string[], first: readonly string[]): readonly string[] {
+  const place = (name: string) => (first.includes(name) ? first.indexOf(name) : first.length);
+  return names.toSorted((a, b) => place(a) - place(b));
+}
+
+/** All workloads: what a flow does, then what it costs to have it. */
 export async function loadWorkloads(): Promise<readonly Workload[]> {
-  const loaded = modulesIn("workloads").map(
+  const first = ["linear", "validated", "fan-out", "loop", "streams", "waiting", "pending", "package", "types"];
+  const loaded = sorted(modulesIn("workloads"), first).map(
     (name) => import(`./workloads/${name}.ts`) as Promise<{ workloads: readonly Workload[] }>,
   );
   return (await Promise.all(loaded)).flatMap(({ workloads }) => workloads);
@@ -18,8 +25,7 @@ export async function loadWorkloads(): Promise<readonly Workload[]> {
 
 /** The names of all subjects, which are the names of their files: the floor first, then ours. */
 export function subjectNames(): readonly string[] {
-  const first = ["floor", "penguiflow"];
-  return [...first, ...modulesIn("subjects").filter((name) => !first.includes(name))];
+  return sorted(modulesIn("subjects"), ["floor", "penguiflow"]);
 }
 
 /** Imports a subject, and with it the library it measures: only in the process that measures it. */

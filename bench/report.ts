@@ -1,20 +1,21 @@
-import type { Bar, Measurement, Workload } from "./contract.ts";
+import type { Bar, Figure, Measurement, Workload } from "./contract.ts";
 
 /** What one subject did in one workload. */
 export interface Row {
-  readonly workload: string;
+  readonly workload: Workload;
   readonly subject: string;
-  readonly unit: string;
   version: string | undefined;
   readonly runs: Measurement[];
-  /** Why there is no figure: the first run that went wrong, or "does not do this". */
+  /** Why the subject cannot do this work at all. */
+  cannot: string | undefined;
+  /** What went wrong in the first run that did. */
   failure: string | undefined;
 }
 
 export interface Verdict {
   readonly workload: string;
   readonly bar: Bar;
-  /** The ratio reached; missing when one of the subjects has no figure, which misses the bar. */
+  /** The ratio or figure reached; missing when there is nothing to compare, which misses the bar. */
   readonly reached: number | undefined;
   readonly passed: boolean;
 }
@@ -25,77 +26,152 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** Units per second of one run. */
-export function rateOf({ units, elapsedMs }: Measurement): number {
-  return (units / elapsedMs) * 1_000;
+/** A figure of all rounds, or nothing when a run went wrong or there was none. */
+function valuesOf(row: Row | undefined, figure: Figure): readonly number[] | undefined {
+  if (row === undefined || row.failure !== undefined || row.runs.length === 0) return undefined;
+  return row.runs.map(({ figures }) => figures[figure.name]!);
 }
 
-/** The units per second of all rounds, or nothing when a run went wrong. */
-function ratesOf(row: Row | undefined): readonly number[] | undefined {
-  return row === undefined || row.failure !== undefined ? undefined : row.runs.map(rateOf);
-}
-
-/** How many times faster one subject is than another: the median over the rounds, since a round is one stretch of time. */
-function timesFaster(row: Row | undefined, other: Row | undefined): number | undefined {
-  const [rates, others] = [ratesOf(row), ratesOf(other)];
-  return rates && others && median(rates.map((rate, round) => rate / others[round]!));
-}
-
-export const count = (value: number): string => Math.round(value).toLocaleString("en");
-
-function ratio(value: number | undefined): string {
-  if (value === undefined) return "–";
-  return `${value >= 100 ? count(value) : Number(value.toPrecision(3))} ×`;
-}
-
-/** All rows of all workloads in one table, the fastest subject of each workload first. */
-export function table(rows: readonly Row[]): string {
-  const head = ["workload", "subject", "median", "spread", "of floor", "penguiflow is", "requests"];
-  const workloads = [...new Set(rows.map(({ workload }) => workload))];
-  const medianOf = (row: Row) => median(ratesOf(row) ?? [0]);
-  const fastestFirst = rows.toSorted(
-    (a, b) => workloads.indexOf(a.workload) - workloads.indexOf(b.workload) || medianOf(b) - medianOf(a),
+/** How many times better one subject is than another: the median over the rounds, since a round is one stretch of time. */
+export function timesBetter(row: Row | undefined, other: Row | undefined, figure: Figure): number | undefined {
+  const [values, others] = [valuesOf(row, figure), valuesOf(other, figure)];
+  if (values === undefined || others === undefined) return undefined;
+  const rounds = Math.min(values.length, others.length);
+  return median(
+    Array.from({ length: rounds }, (_, round) =>
+      figure.better === "more" ? values[round]! / others[round]! : others[round]! / values[round]!,
+    ),
   );
-  const body = fastestFirst.map((row) => {
-    const beside = (subject: string) => rows.find((r) => r.workload === row.workload && r.subject === subject);
-    const subject = row.version === undefined ? row.subject : `${row.subject} (${row.version})`;
-    const rates = ratesOf(row);
-    if (rates === undefined) return [row.workload, subject, row.failure!.split(":")[0]!, "", "", "", ""];
-    const spread = ((Math.max(...rates) - Math.min(...rates)) / 2 / medianOf(row)) * 100;
-    return [
-      row.workload,
-      subject,
-      `${count(medianOf(row))} ${row.unit}/s`,
-      `±${spread.toFixed(0)} %`,
-      ratio(timesFaster(row, beside("floor"))),
-      ratio(timesFaster(beside("penguiflow"), row)),
-      count(median(row.runs.map(({ requests }) => requests))),
-    ];
-  });
-  const widths = head.map((_, column) => Math.max(...[head, ...body].map((line) => line[column]!.length)));
-  const line = (cells: readonly string[]) =>
+}
+
+/** A number as one wants to read it: three digits that count, or all before the point. */
+export function count(value: number): string {
+  return Math.abs(value) >= 100
+    ? Math.round(value).toLocaleString("en")
+    : Number(value.toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 6 });
+}
+
+const times = (value: number | undefined): string => (value === undefined ? "" : `${count(value)} ×`);
+const named = ({ subject, version }: Row): string => (version === undefined ? subject : `${subject} ${version}`);
+
+const head = ["", "median", "spread", "of floor", "penguiflow is", "also"];
+
+/** The lines of one workload, the best subject first; those that cannot do it last, with the reason. */
+function linesOf(workload: Workload, rows: readonly Row[]): readonly (readonly string[])[] {
+  const [main, ...others] = workload.figures;
+  const beside = (subject: string) => rows.find((row) => row.subject === subject);
+  const goodness = (row: Row) => {
+    const values = valuesOf(row, main);
+    if (values === undefined) return row.failure === undefined ? -Infinity : -Number.MAX_VALUE;
+    return main.better === "more" ? median(values) : -median(values);
+  };
+  return rows
+    .toSorted((a, b) => goodness(b) - goodness(a))
+    .map((row) => {
+      if (row.cannot !== undefined) return [named(row), `–  ${row.cannot}`];
+      const values = valuesOf(row, main);
+      if (values === undefined) return [named(row), `failed  ${row.failure}`];
+      const spread = ((Math.max(...values) - Math.min(...values)) / 2 / Math.abs(median(values))) * 100;
+      const also = others.map((figure) => `${figure.name} ${count(median(valuesOf(row, figure)!))}`);
+      const comparable = workload.subjects === undefined;
+      return [
+        named(row),
+        `${count(median(values))} ${main.name}`,
+        values.length === 1 || main.name === "cost %" ? "" : `±${spread.toFixed(0)} %`,
+        comparable ? times(timesBetter(row, beside("floor"), main)) : "",
+        comparable ? times(timesBetter(beside("penguiflow"), row, main)) : "",
+        also.join(", "),
+      ];
+    });
+}
+
+/** All workloads in one table. */
+export function table(rows: readonly Row[]): string {
+  const workloads = [...new Set(rows.map(({ workload }) => workload))];
+  const groups = workloads.map((workload) => ({
+    title: `${workload.name}: ${workload.title}`,
+    lines: linesOf(
+      workload,
+      rows.filter((row) => row.workload === workload),
+    ),
+  }));
+  const full = [head, ...groups.flatMap(({ lines }) => lines.filter(({ length }) => length > 2))];
+  const names = groups.flatMap(({ lines }) => lines.map(([name]) => name!.length));
+  const widths = head.map((_, column) =>
+    Math.max(...full.map((line) => line[column]!.length), ...(column === 0 ? names : [])),
+  );
+  const written = (cells: readonly string[]) =>
     cells
-      .map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+      .map((cell, column) =>
+        column === 0 || column === 5 || cells.length === 2
+          ? cell.padEnd(widths[column]!)
+          : cell.padStart(widths[column]!),
+      )
       .join("  ")
       .trimEnd();
-  return [line(head), line(widths.map((width) => "─".repeat(width))), ...body.map(line)].join("\n");
+  const body = groups.flatMap(({ title, lines }) => ["", title, ...lines.map((line) => `  ${written(line)}`)]);
+  return [`  ${written(head)}`, ...body].join("\n");
+}
+
+/** The same as a table of Markdown. */
+export function markdown(rows: readonly Row[]): string {
+  const workloads = [...new Set(rows.map(({ workload }) => workload))];
+  return workloads
+    .map((workload) => {
+      const lines = linesOf(
+        workload,
+        rows.filter((row) => row.workload === workload),
+      );
+      const cells = lines.map((line) => (line.length === 2 ? [line[0]!, line[1]!, "", "", "", ""] : line));
+      // Columns that say nothing here are left out.
+      const columns = head
+        .map((_, column) => column)
+        .filter((column) => column < 2 || cells.some((line) => line[column]));
+      const written = (line: readonly string[]) => `| ${columns.map((column) => line[column]!).join(" | ")} |`;
+      return [
+        `**${workload.name}**: ${workload.title}\n`,
+        written(head),
+        `| ${columns.map((column) => (column === 0 || column === 5 ? "---" : "---:")).join(" | ")} |`,
+        ...cells.map(written),
+      ].join("\n");
+    })
+    .join("\n\n");
 }
 
 /** Judges the bars of the workloads that were run; bars that name a subject left out by choice are not judged. */
-export function judge(workloads: readonly Workload[], rows: readonly Row[]): readonly Verdict[] {
-  return workloads.flatMap(({ name, bars }) =>
-    bars.flatMap((bar): readonly Verdict[] => {
-      const rowOf = (subject: string) => rows.find((row) => row.workload === name && row.subject === subject);
-      if ([bar.subject, ...bar.than].some((subject) => rowOf(subject) === undefined)) return [];
-      const ratios = bar.than.map((subject) => timesFaster(rowOf(bar.subject), rowOf(subject)));
-      const reached = ratios.every((value) => value !== undefined) ? Math.min(...ratios) : undefined;
-      return [{ workload: name, bar, reached, passed: reached !== undefined && reached >= bar.atLeast }];
+export function judge(rows: readonly Row[]): readonly Verdict[] {
+  const workloads = [...new Set(rows.map(({ workload }) => workload))];
+  return workloads.flatMap((workload) =>
+    workload.bars.flatMap((bar): readonly Verdict[] => {
+      const rowOf = (subject: string) => rows.find((row) => row.workload === workload && row.subject === subject);
+      const than = bar.than ?? [];
+      if (["penguiflow", ...than].some((subject) => rowOf(subject) === undefined)) return [];
+      const figure = workload.figures.find(({ name }) => name === bar.figure) ?? workload.figures[0];
+      const ours = rowOf("penguiflow");
+      let reached: number | undefined;
+      if (bar.than === undefined) {
+        const values = valuesOf(ours, figure);
+        reached = values && median(values);
+      } else {
+        const ratios = than.map((subject) => timesBetter(ours, rowOf(subject), figure));
+        const known = ratios.filter((value) => value !== undefined);
+        reached = known.length === 0 ? undefined : Math.min(...known);
+      }
+      const { atLeast = -Infinity, atMost = Infinity } = bar;
+      const passed = reached !== undefined && reached >= atLeast && reached <= atMost;
+      return [{ workload: workload.name, bar, reached, passed }];
     }),
   );
 }
 
-export function sentence({ workload, bar, reached, passed }: Verdict): string {
-  const others = bar.than.length === 1 ? bar.than[0]! : `the fastest of ${bar.than.join(", ")}`;
-  const outcome = reached === undefined ? "cannot be compared with" : `is ${ratio(reached)}`;
-  return `${passed ? "pass" : "MISS"}  ${workload}: ${bar.subject} ${outcome} ${others}; at least ${ratio(bar.atLeast)} wanted`;
+/** A verdict in one line. */
+export function sentence({ workload, bar, reached, passed }: Verdict, figureName: string): string {
+  const mark = passed ? "pass" : "MISS";
+  const limit = bar.atLeast === undefined ? `at most ${count(bar.atMost!)}` : `at least ${count(bar.atLeast)}`;
+  if (bar.than === undefined) {
+    return `${mark}  ${workload}: ${reached === undefined ? "no" : count(reached)} ${figureName}; ${limit} wanted`;
+  }
+  const others = bar.than.length === 1 ? bar.than[0]! : `the best of ${bar.than.join(", ")}`;
+  const outcome = reached === undefined ? "cannot be compared with" : `is ${times(reached)}`;
+  return `${mark}  ${workload}: penguiflow ${outcome} ${others}; ${limit} × wanted`;
 }

@@ -5,18 +5,33 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import type { Reply, Timing, Workload } from "./contract.ts";
+import type { Measurement, Reply, Timing, Workload } from "./contract.ts";
 import { buildCore, installPeers } from "./install.ts";
+import { writePage } from "./page.ts";
 import { loadWorkloads, subjectNames } from "./registry.ts";
-import { count, judge, rateOf, sentence, table, type Row } from "./report.ts";
+import { count, judge, sentence, table, type Row } from "./report.ts";
 
-const usage = `Usage: npm run bench -- [workload …] [--subject name …] [--quick]
+const known = await loadWorkloads();
+const families = [...new Set(known.map(({ family }) => family))];
 
-  workload    a name or a family, such as "linear-10" or "linear"; by default those that have bars
+const usage = `Usage: npm run bench -- [workload …] [--subject name …] [--quick] [--json] [--page]
+
+  workload    a workload or a family of them; all when left out
   --subject   only this subject, repeatable; bars that need others are not judged
-  --quick     3 short runs of each instead of 5: a first look, not a verdict`;
+  --quick     one short run of each: a first look, not a verdict
+  --json      writes the result as JSON to standard output, and everything else to standard error
+  --page      writes docs/reference/benchmarks.md and its drawing anew; needs all workloads and subjects
 
-const runTimeoutMs = 60_000;
+  families    ${families.join(", ")}
+  workloads   ${known
+    .map(({ name }) => name)
+    .join(", ")
+    .replaceAll(/(.{60,80}), /g, "$1,\n              ")}
+  subjects    ${subjectNames().join(", ")}
+
+The exit status is 1 when a bar is missed or a run failed, 2 when the command cannot be understood.`;
+
+const runTimeoutMs = 120_000;
 const calmShare = 0.7;
 const calmTries = 3;
 
@@ -29,8 +44,10 @@ function refuse(problem: string): never {
 function readCommandLine() {
   const options = {
     quick: { type: "boolean" },
+    json: { type: "boolean" },
+    page: { type: "boolean" },
     subject: { type: "string", multiple: true },
-    help: { type: "boolean" },
+    help: { type: "boolean", short: "h" },
   } as const;
   try {
     return parseArgs({ options, allowPositionals: true });
@@ -42,7 +59,7 @@ function readCommandLine() {
 /** One run in a process of its own. Rejects with what the process said when it failed. */
 async function runOnce(subject: string, workload: string, timing: Timing): Promise<Reply> {
   const child = fork(path.join(import.meta.dirname, "one-run.ts"), [subject, workload, JSON.stringify(timing)], {
-    execArgv: ["--expose-gc"],
+    execArgv: ["--expose-gc", "--max-old-space-size=2048"],
     env: { ...process.env, NODE_ENV: "production" },
     silent: true,
     timeout: runTimeoutMs,
@@ -60,55 +77,69 @@ async function runOnce(subject: string, workload: string, timing: Timing): Promi
   throw new Error(errorLine ?? ending, { cause: said });
 }
 
-/** Repeats a run that had to share its processor with other programs, and keeps the calmest, whatever its speed. */
-async function runCalmly(subject: string, workload: string, timing: Timing): Promise<Reply> {
-  const shareOf = ({ measurement }: Reply) => measurement?.processorShare ?? 1;
-  let calmest = await runOnce(subject, workload, timing);
-  for (let tries = 1; tries < calmTries && shareOf(calmest) < calmShare; tries += 1) {
-    const reply = await runOnce(subject, workload, timing);
+/** Repeats a run that counts and had to share its processor with others; keeps the calmest, whatever its speed. */
+async function runCalmly(subject: string, workload: Workload): Promise<Reply> {
+  const shareOf = ({ result }: Reply) => (typeof result === "string" ? 1 : result.processorShare);
+  const tries = roundsOf(workload, subject) > 1 ? calmTries : 1;
+  let calmest = await runOnce(subject, workload.name, timing);
+  for (let done = 1; done < tries && shareOf(calmest) < calmShare; done += 1) {
+    const reply = await runOnce(subject, workload.name, timing);
     if (shareOf(reply) > shareOf(calmest)) calmest = reply;
   }
   return calmest;
 }
 
+/** How often a subject is run: what no bar looks at is told once. */
+function roundsOf({ bars }: Workload, subject: string): number {
+  const judged = bars.length > 0 && (subject === "penguiflow" || bars.some(({ than }) => than?.includes(subject)));
+  return judged ? rounds : 1;
+}
+
+/** What a run gave, in a few words. */
+function brief({ figures, processorShare }: Measurement, { figures: [main] }: Workload): string {
+  const disturbed =
+    processorShare < calmShare ? `  disturbed: had ${Math.round(processorShare * 100)} % of a processor` : "";
+  return `${count(figures[main.name]!).padStart(12)} ${main.name}${disturbed}`;
+}
+
 /** Runs the subjects in turns, A B C A B C, so that a slow minute of the machine meets them all. */
-async function compare(
-  workload: Workload,
-  subjects: readonly string[],
-  rounds: number,
-  timing: Timing,
-): Promise<Row[]> {
-  const { name, unit } = workload;
-  const rows = subjects.map((subject): Row => ({
-    workload: name,
-    subject,
-    unit,
-    version: undefined,
-    runs: [],
-    failure: undefined,
-  }));
+async function compare(workload: Workload): Promise<Row[]> {
+  const taking = subjects.filter((subject) => workload.subjects?.includes(subject) ?? true);
+  const rows = taking.map((subject): Row => {
+    return { workload, subject, version: undefined, runs: [], cannot: undefined, failure: undefined };
+  });
   for (let round = 1; round <= rounds; round += 1) {
-    for (const row of rows.filter(({ failure }) => failure === undefined)) {
-      const place = `${name}  round ${round}/${rounds}  ${row.subject.padEnd(18)}`;
+    for (const row of rows.filter(({ subject }) => roundsOf(workload, subject) >= round)) {
+      done += 1;
+      if (row.failure !== undefined || row.cannot !== undefined) continue;
+      const place = `${String(done).padStart(4)}/${planned}  ${workload.name.padEnd(24)} ${row.subject.padEnd(18)}`;
       try {
-        const { version, measurement } = await runCalmly(row.subject, name, timing);
+        const { version, result } = await runCalmly(row.subject, workload);
         row.version = version;
-        if (measurement === undefined) {
-          row.failure = "does not do this";
-          continue;
-        }
-        row.runs.push(measurement);
-        const share = measurement.processorShare;
-        const disturbed = share < calmShare ? `  disturbed: had ${Math.round(share * 100)} % of a processor` : "";
-        console.log(`${place}  ${count(rateOf(measurement)).padStart(12)} ${unit}/s${disturbed}`);
+        if (typeof result === "string") row.cannot = result;
+        else row.runs.push(result);
+        say(`${place} ${typeof result === "string" ? `${"–".padStart(12)} ${result}` : brief(result, workload)}`);
       } catch (error) {
         const { message, cause } = error as Error;
-        row.failure = `failed: ${message}`;
-        console.log(`${place}  ${row.failure}\n${String(cause).trim()}`);
+        row.failure = message;
+        say(`${place} failed: ${message}\n${String(cause).trim()}`);
       }
     }
   }
   return rows;
+}
+
+/** Where the figures come from, and what is to be said against them. */
+function caveats(): string {
+  const runs = rows.flatMap((row) => row.runs);
+  const disturbed = runs.filter(({ processorShare }) => processorShare < calmShare).length;
+  return [
+    `Measured on ${new Date().toISOString().slice(0, 10)}: ${machine}.`,
+    ...(values.quick === true ? ["One short run of each: a first look."] : []),
+    ...(disturbed > 0
+      ? [`Other programs disturbed ${disturbed} of ${runs.length} runs: these figures are rough.`]
+      : []),
+  ].join(" ");
 }
 
 const { values, positionals } = readCommandLine();
@@ -116,44 +147,64 @@ if (values.help === true) {
   console.log(usage);
   process.exit();
 }
-const known = await loadWorkloads();
 const unknown = positionals.find((word) => !known.some(({ name, family }) => word === name || word === family));
-if (unknown !== undefined) {
-  refuse(`There is no workload "${unknown}", only ${known.map(({ name }) => `"${name}"`).join(", ")}`);
-}
+if (unknown !== undefined) refuse(`There is no workload "${unknown}"`);
 const stranger = values.subject?.find((name) => !subjectNames().includes(name));
-if (stranger !== undefined) {
-  refuse(
-    `There is no subject "${stranger}", only ${subjectNames()
-      .map((name) => `"${name}"`)
-      .join(", ")}`,
-  );
-}
-const workloads = known.filter(({ name, family, bars }) =>
-  positionals.length === 0 ? bars.length > 0 : positionals.includes(name) || positionals.includes(family),
+if (stranger !== undefined) refuse(`There is no subject "${stranger}"`);
+const isPart = positionals.length > 0 || values.subject !== undefined;
+if (values.page === true && isPart) refuse("A page needs all figures: leave workloads and --subject out");
+
+const workloads = known.filter(
+  ({ name, family }) => positionals.length === 0 || positionals.includes(name) || positionals.includes(family),
 );
 const subjects = subjectNames().filter((name) => values.subject?.includes(name) ?? true);
-// Below two seconds of warm-up the slower libraries are still being compiled while they are measured.
+// Below a second and a half of warm-up the slower libraries are still being compiled while they are measured.
 const [rounds, timing] =
-  values.quick === true ? [3, { warmUpMs: 1_000, measureMs: 700 }] : [5, { warmUpMs: 2_000, measureMs: 1_500 }];
+  values.quick === true ? [1, { warmUpMs: 700, measureMs: 500 }] : [3, { warmUpMs: 1_500, measureMs: 1_000 }];
+const say = values.json === true ? console.error : console.log;
 
-installPeers();
-process.env["BENCH_PENGUIFLOW"] = buildCore() ? "built" : "source";
+installPeers(say);
+process.env["BENCH_PENGUIFLOW"] = buildCore(say) ? "built" : "source";
+
+let done = 0;
+const planned = workloads
+  .flatMap((workload) =>
+    subjects
+      .filter((subject) => workload.subjects?.includes(subject) ?? true)
+      .map((subject) => Math.min(rounds, roundsOf(workload, subject))),
+  )
+  .reduce((sum, one) => sum + one, 0);
 
 const machine = `Node ${process.versions.node}, ${os.availableParallelism()} × ${os.cpus()[0]?.model.trim() ?? "unknown processor"}`;
-console.log(`${machine}; ${rounds} runs each, penguiflow from its ${process.env["BENCH_PENGUIFLOW"]} files\n`);
+say(`${machine}; penguiflow from its ${process.env["BENCH_PENGUIFLOW"]} files; ${planned} runs of about 4 s\n`);
 
+const startedAt = performance.now();
 const rows: Row[] = [];
-for (const workload of workloads) rows.push(...(await compare(workload, subjects, rounds, timing)));
-const verdicts = judge(workloads, rows);
-console.log(`\n${table(rows)}\n`);
-for (const verdict of verdicts) console.log(sentence(verdict));
+for (const workload of workloads) rows.push(...(await compare(workload)));
+const minutes = (performance.now() - startedAt) / 60_000;
 
-const results = path.join(import.meta.dirname, "results");
-mkdirSync(results, { recursive: true });
-const file = path.join(results, `${new Date().toISOString().replaceAll(/[:.]/g, "-")}.json`);
-writeFileSync(file, `${JSON.stringify({ machine, rounds, timing, rows, verdicts }, null, 2)}\n`);
-console.log(`\nAll runs: ${path.relative(process.cwd(), file)}`);
+const verdicts = judge(rows);
+say(`\n${table(rows)}\n`);
+for (const verdict of verdicts) {
+  const { figures } = workloads.find(({ name }) => name === verdict.workload)!;
+  say(sentence(verdict, verdict.bar.figure ?? figures[0].name));
+}
+const missed = verdicts.filter(({ passed }) => !passed);
+const failures = rows.filter(({ failure }) => failure !== undefined);
+const kept = `${verdicts.length - missed.length} of ${verdicts.length} bars reached`;
+const wrong = failures.map(({ subject, workload }) => `; ${subject} failed in ${workload.name}`).join("");
+const gaps =
+  missed.length === 0 ? "" : `; missed in ${[...new Set(missed.map(({ workload }) => workload))].join(", ")}`;
+say(`\n${kept}${gaps}${wrong}; ${minutes.toFixed(1)} minutes`);
 
-const failed = rows.some(({ failure }) => failure?.startsWith("failed") === true);
-process.exitCode = failed || verdicts.some(({ passed }) => !passed) ? 1 : 0;
+const result = { machine, timing, rows: rows.map((row) => ({ ...row, workload: row.workload.name })), verdicts };
+const json = JSON.stringify(result, null, 2);
+if (values.json === true) console.log(json);
+const folder = path.join(import.meta.dirname, "results");
+mkdirSync(folder, { recursive: true });
+const file = path.join(folder, `${new Date().toISOString().replaceAll(/[:.]/g, "-")}.json`);
+writeFileSync(file, `${json}\n`);
+say(`All runs: ${path.relative(process.cwd(), file)}`);
+if (values.page === true) say(`Written: ${writePage(rows, verdicts, caveats()).join(", ")}`);
+
+process.exitCode = missed.length + failures.length > 0 ? 1 : 0;

@@ -1,8 +1,18 @@
-import { Effect, Fiber, Queue } from "effect";
+import { type Cause, Effect, Fiber, Queue, Stream } from "effect";
 import { Envelope, type Payload } from "../envelope.ts";
+import type { FanOutRig, FanOutSetup } from "../workloads/fan-out.ts";
 import type { LinearRig, LinearSetup } from "../workloads/linear.ts";
+import type { LoopRig, LoopSetup } from "../workloads/loop.ts";
+import type { PackageRig } from "../workloads/package.ts";
+import type { PendingRig, PendingSetup } from "../workloads/pending.ts";
+import type { StreamsRig, StreamsSetup } from "../workloads/streams.ts";
+import type { WaitingRig, WaitingSetup } from "../workloads/waiting.ts";
 
 export const library = "effect";
+
+export const cannot = {
+  validated: "checks with its own Schema, not with zod",
+};
 
 interface Request {
   readonly message: Envelope;
@@ -46,3 +56,152 @@ export async function buildLinear({ nodes, window, tally }: LinearSetup, fibersP
 }
 
 export const linear = (setup: LinearSetup): Promise<LinearRig> => buildLinear(setup, 1);
+
+/** A request that is on its way through queues of its own kind. */
+interface Asked<State, Answer> {
+  readonly state: State;
+  readonly settle: (answer: Answer) => void;
+}
+
+/** Fibers that take from a queue for ever. */
+function serve<Item, Failure>(
+  inbox: Queue.Queue<Item>,
+  work: (item: Item) => Effect.Effect<unknown, Failure>,
+  fibers = 1,
+): readonly Fiber.Fiber<never, Failure>[] {
+  const step = Effect.flatMap(Queue.take(inbox), work);
+  return Array.from({ length: fibers }, () => Effect.runFork(Effect.forever(step)));
+}
+
+const makeQueue = <Item>(): Promise<Queue.Queue<Item>> => Effect.runPromise(Queue.unbounded<Item>());
+
+const closing = (fibers: readonly Fiber.Fiber<unknown, unknown>[]) => () =>
+  Effect.runPromise(Fiber.interruptAll(fibers)) as Promise<void>;
+
+/** A queue for each branch; a queue in which the parts of all requests meet. */
+export async function fanOut({ branches, tally }: FanOutSetup): Promise<FanOutRig> {
+  interface Gathered extends Asked<Envelope, number> {
+    readonly parts: number[];
+  }
+  const entry = await makeQueue<Gathered>();
+  const stages = await Promise.all(Array.from({ length: branches }, () => makeQueue<Gathered>()));
+  const join = await makeQueue<{ readonly asked: Gathered; readonly part: number }>();
+  const totals = await makeQueue<Gathered>();
+  const fibers = [
+    ...serve(entry, (asked) => {
+      tally.hops += 1;
+      return Effect.forEach(stages, (stage) => Queue.offer(stage, asked), { discard: true });
+    }),
+    ...stages.flatMap((stage, branch) =>
+      serve(stage, (asked) => {
+        tally.hops += 1;
+        return Queue.offer(join, { asked, part: asked.state.payload.id + branch });
+      }),
+    ),
+    ...serve(join, ({ asked, part }) => {
+      asked.parts.push(part);
+      return asked.parts.length < branches ? Effect.void : Queue.offer(totals, asked);
+    }),
+    ...serve(totals, ({ parts, settle }) =>
+      Effect.sync(() => {
+        tally.hops += 1;
+        settle(parts.reduce((sum, part) => sum + part, 0));
+      }),
+    ),
+  ];
+  return {
+    request: (payload) =>
+      new Promise((settle) => {
+        Queue.offerUnsafe(entry, { state: new Envelope(payload), settle, parts: [] });
+      }),
+    close: closing(fibers),
+  };
+}
+
+type LoopAnswer = Awaited<ReturnType<LoopRig["request"]>>;
+
+/** The fiber puts the next state back into the queue it takes from. */
+export async function loop({ hops, tally }: LoopSetup): Promise<LoopRig> {
+  const inbox = await makeQueue<Asked<LoopAnswer, LoopAnswer>>();
+  const fibers = serve(inbox, ({ state, settle }) => {
+    tally.hops += 1;
+    const next = { id: state.id, hops: state.hops + 1 };
+    return next.hops < hops ? Queue.offer(inbox, { state: next, settle }) : Effect.sync(() => settle(next));
+  });
+  return {
+    request: ({ id }) =>
+      new Promise((settle) => {
+        Queue.offerUnsafe(inbox, { state: { id, hops: 0 }, settle });
+      }),
+    close: closing(fibers),
+  };
+}
+
+/** As many fibers serve the node that waits as it shall handle at once. */
+export async function waiting({ nodes, concurrency, waitMs, gauge, tally }: WaitingSetup): Promise<WaitingRig> {
+  const queues = await Promise.all(Array.from({ length: nodes }, () => makeQueue<Asked<Envelope, Payload>>()));
+  const fibers = queues.flatMap((inbox, index) => {
+    const onwards = (asked: Asked<Envelope, Payload>) => {
+      tally.hops += 1;
+      const next = queues[index + 1];
+      if (next !== undefined) return Queue.offer(next, asked);
+      return Effect.sync(() => asked.settle(asked.state.payload));
+    };
+    if (index !== nodes >> 1) return serve(inbox, onwards);
+    const wait = Effect.gen(function* () {
+      gauge.enter();
+      yield* Effect.sleep(waitMs);
+      gauge.leave();
+    });
+    return serve(inbox, (asked) => Effect.andThen(wait, onwards(asked)), concurrency);
+  });
+  return {
+    request: (payload) =>
+      new Promise((settle) => {
+        Queue.offerUnsafe(queues[0]!, { state: new Envelope(payload), settle });
+      }),
+    close: closing(fibers),
+  };
+}
+
+/** 64 fibers, as many as a node of PenguiFlow handles at once by default. */
+export async function pending({ gate }: PendingSetup): Promise<PendingRig> {
+  const inbox = await makeQueue<Asked<Envelope, Payload>>();
+  const open = Effect.promise(() => gate);
+  const answer = ({ state, settle }: Asked<Envelope, Payload>) =>
+    Effect.andThen(
+      open,
+      Effect.sync(() => settle(state.payload)),
+    );
+  const fibers = serve(inbox, answer, 64);
+  return {
+    request: (payload) =>
+      new Promise((settle) => {
+        Queue.offerUnsafe(inbox, { state: new Envelope(payload), settle });
+      }),
+    close: closing(fibers),
+  };
+}
+
+/** A writer and a reader with a bounded queue between them, for each stream. */
+export function streams({ chunks, text }: StreamsSetup): StreamsRig {
+  return {
+    read: (_, take) =>
+      Effect.runPromise(
+        Effect.gen(function* () {
+          const queue = yield* Queue.bounded<string, Cause.Done>(64);
+          yield* Effect.forkChild(
+            Effect.gen(function* () {
+              for (let index = 0; index < chunks; index += 1) yield* Queue.offer(queue, text(index));
+              yield* Queue.end(queue);
+            }),
+          );
+          yield* Stream.runForEach(Stream.fromQueue(queue), (chunk) => Effect.sync(() => take(chunk)));
+        }),
+      ),
+    close: async () => {},
+  };
+}
+
+const package_ = (): PackageRig => ({ module: "effect", names: ["Effect", "Fiber", "Queue"], close: async () => {} });
+export { package_ as package };

@@ -1,8 +1,22 @@
 import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
 import { Envelope } from "../envelope.ts";
+import type { FanOutRig, FanOutSetup } from "../workloads/fan-out.ts";
 import type { LinearRig, LinearSetup } from "../workloads/linear.ts";
+import type { LoopRig, LoopSetup, LoopState } from "../workloads/loop.ts";
+import type { PackageRig } from "../workloads/package.ts";
+import type { PendingRig, PendingSetup } from "../workloads/pending.ts";
+import type { StreamsRig, StreamsSetup } from "../workloads/streams.ts";
 
 export const library = "@langchain/langgraph";
+
+export const cannot = {
+  validated: "checks the state that goes in, not what each node returns",
+  waiting: "a node takes any number at once",
+};
+
+process.env["LANGSMITH_TRACING"] = "false";
+
+const close = async (): Promise<void> => {};
 
 /**
  * A compiled StateGraph of `nodes` nodes, invoked once per request.
@@ -11,7 +25,6 @@ export const library = "@langchain/langgraph";
  * nothing. The recursion limit (25 by default) is raised so that longer chains may run.
  */
 export function linear({ nodes, tally }: LinearSetup): LinearRig {
-  process.env["LANGSMITH_TRACING"] = "false";
   const State = Annotation.Root({ message: Annotation<Envelope> });
   const names = Array.from({ length: nodes }, (_, index) => `n${index + 1}`);
   // The builder's type grows with every node, which a chain of unknown length cannot spell.
@@ -37,6 +50,97 @@ export function linear({ nodes, tally }: LinearSetup): LinearRig {
       const state = await graph.invoke({ message: new Envelope(payload) }, config);
       return state.message.payload;
     },
-    async close() {},
+    close,
   };
 }
+
+/** Edges to all branches, whose parts a reducer gathers, and one edge from all of them to the node that sums up. */
+export function fanOut({ branches, tally }: FanOutSetup): FanOutRig {
+  const State = Annotation.Root({
+    message: Annotation<Envelope>,
+    parts: Annotation<number[]>({ reducer: (parts, more) => [...parts, ...more], default: () => [] }),
+    sum: Annotation<number>,
+  });
+  const names = Array.from({ length: branches }, (_, branch) => `branch${branch}`);
+  const builder = new StateGraph(State)
+    .addNode("first", async ({ message }) => {
+      tally.hops += 1;
+      return { message };
+    })
+    .addNode("total", async ({ parts }) => {
+      tally.hops += 1;
+      return { sum: parts.reduce((sum, part) => sum + part, 0) };
+    }) as unknown as StateGraph<typeof State.spec, typeof State.State, typeof State.Update, string>;
+  for (const [branch, name] of names.entries()) {
+    builder.addNode(name, async ({ message }: typeof State.State) => {
+      tally.hops += 1;
+      return { parts: [message.payload.id + branch] };
+    });
+    builder.addEdge("first", name);
+  }
+  builder.addEdge(START, "first").addEdge(names, "total").addEdge("total", END);
+  const graph = builder.compile();
+  return {
+    request: async (payload) => (await graph.invoke({ message: new Envelope(payload) })).sum,
+    close,
+  };
+}
+
+/** A conditional edge back to the node. */
+export function loop({ hops, tally }: LoopSetup): LoopRig {
+  const State = Annotation.Root({ state: Annotation<LoopState> });
+  const graph = new StateGraph(State)
+    .addNode("step", async ({ state }) => {
+      tally.hops += 1;
+      return { state: { payload: state.payload, hops: state.hops + 1 } };
+    })
+    .addEdge(START, "step")
+    .addConditionalEdges("step", ({ state }) => (state.hops < hops ? "step" : END), ["step", END])
+    .compile();
+  const config = { recursionLimit: hops + 2 };
+  return {
+    async request(payload) {
+      const { state } = await graph.invoke({ state: { payload, hops: 0 } }, config);
+      return { id: state.payload.id, hops: state.hops };
+    },
+    close,
+  };
+}
+
+export function pending({ gate }: PendingSetup): PendingRig {
+  const State = Annotation.Root({ message: Annotation<Envelope> });
+  const graph = new StateGraph(State)
+    .addNode("waits", async ({ message }) => {
+      await gate;
+      return { message };
+    })
+    .addEdge(START, "waits")
+    .addEdge("waits", END)
+    .compile();
+  return {
+    request: async (payload) => (await graph.invoke({ message: new Envelope(payload) })).message.payload,
+    close,
+  };
+}
+
+/** A node that writes to the custom stream; nothing makes it wait. */
+export function streams({ chunks, text }: StreamsSetup): StreamsRig {
+  const State = Annotation.Root({ id: Annotation<number> });
+  const graph = new StateGraph(State)
+    .addNode("writes", async ({ id }, config) => {
+      for (let index = 0; index < chunks; index += 1) config.writer?.(text(index));
+      return { id };
+    })
+    .addEdge(START, "writes")
+    .addEdge("writes", END)
+    .compile();
+  return {
+    async read(id, take) {
+      for await (const chunk of await graph.stream({ id }, { streamMode: "custom" })) take(chunk as string);
+    },
+    close,
+  };
+}
+
+const package_ = (): PackageRig => ({ module: library, names: ["Annotation", "END", "START", "StateGraph"], close });
+export { package_ as package };

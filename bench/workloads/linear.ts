@@ -1,4 +1,5 @@
-import type { Closable, Measurement, Timing, Workload } from "../contract.ts";
+import { graphLibraries, type Bar, type Workload } from "../contract.ts";
+import { measureLatency, measureRate, type Load, type RequestRig, type Tally } from "../drive.ts";
 import type { Payload } from "../envelope.ts";
 
 /** A chain of pass-through nodes. Every handler adds one to `tally.hops` and returns what it was given. */
@@ -6,80 +7,59 @@ export interface LinearSetup {
   readonly nodes: number;
   /** Requests in flight at any moment; queues, where a subject has them, hold as many. */
   readonly window: number;
-  readonly tally: { hops: number };
+  readonly tally: Tally;
 }
 
-/** Takes one request through all nodes and gives back the payload that came out. */
-export interface LinearRig extends Closable {
-  request(payload: Payload): Promise<Payload>;
+export type LinearRig = RequestRig<Payload>;
+
+export const isOwnPayload = (answer: Payload, id: number): boolean => answer.id === id && answer.text === "penguins";
+
+function loadOf({ nodes, window, tally }: LinearSetup): Load<Payload> {
+  return { window, hopsPerRequest: nodes, tally, isRight: isOwnPayload };
 }
 
-const window = 64;
-
-/** Keeps `window` requests in flight, each client waiting for its answer before it asks again. */
-async function drive(rig: LinearRig, total: number): Promise<void> {
-  let next = 0;
-  let checksum = 0;
-  const client = async () => {
-    while (next < total) {
-      const id = next++;
-      const answer = await rig.request({ id, text: "penguins" });
-      if (answer.id !== id || answer.text !== "penguins") {
-        throw new Error(`Wrong answer: request "${id}" was given the payload of "${answer.id}"`);
-      }
-      checksum += answer.id;
-    }
-  };
-  await Promise.all(Array.from({ length: window }, client));
-  const expected = (total * (total - 1)) / 2;
-  if (checksum !== expected) throw new Error(`Wrong checksum: "${checksum}", not "${expected}"`);
-}
-
-/** Doubles the batch until the warm-up time is used up. The last batch, the warmest, tells the rate per ms. */
-async function warmUp(rig: LinearRig, warmUpMs: number): Promise<number> {
-  const startedAt = performance.now();
-  for (let batch = window; ; batch *= 2) {
-    const batchAt = performance.now();
-    await drive(rig, batch);
-    const now = performance.now();
-    if (now - startedAt >= warmUpMs) return batch / (now - batchAt);
-  }
-}
-
-function linear(nodes: number, bars: Workload["bars"]): Workload<LinearSetup, LinearRig> {
-  const setup: LinearSetup = { nodes, window, tally: { hops: 0 } };
+function linear(nodes: number, bars: readonly Bar[]): Workload<LinearSetup, LinearRig> {
+  const setup: LinearSetup = { nodes, window: 64, tally: { hops: 0 } };
   return {
     name: `linear-${nodes}`,
     family: "linear",
-    unit: "hops",
+    title: `${nodes} ${nodes === 1 ? "node" : "nodes"} in a line, 64 requests in flight`,
+    figures: [{ name: "hops/s", better: "more" }],
     setup,
     bars,
-    async measure(rig: LinearRig, timing: Timing): Promise<Measurement> {
-      const rate = await warmUp(rig, timing.warmUpMs);
-      const requests = Math.max(window, Math.round((rate * timing.measureMs) / window) * window);
-      globalThis.gc?.();
-      setup.tally.hops = 0;
-      const startedAt = performance.now();
-      const processorAt = process.threadCpuUsage();
-      await drive(rig, requests);
-      const elapsedMs = performance.now() - startedAt;
-      const { user, system } = process.threadCpuUsage(processorAt);
-      const units = requests * nodes;
-      if (setup.tally.hops !== units) {
-        throw new Error(`Wrong count: "${setup.tally.hops}" hops, not "${units}"`);
-      }
-      return { requests, units, elapsedMs, processorShare: (user + system) / 1_000 / elapsedMs };
-    },
+    measure: (rig, timing) => measureRate(rig, loadOf(setup), timing),
   };
 }
 
-export const workloads = [
-  linear(1, []),
-  linear(5, []),
-  linear(10, [
-    { subject: "penguiflow", atLeast: 0.4, than: ["floor"] },
-    { subject: "penguiflow", atLeast: 4, than: ["effect-queue", "effect-queue-wide"] },
-    { subject: "penguiflow", atLeast: 20, than: ["flowcraft", "genkit", "langgraph"] },
-  ]),
-  linear(50, []),
+const concurrent: LinearSetup = { nodes: 5, window: 1_000, tally: { hops: 0 } };
+
+const floor: Bar = { atLeast: 0.4, than: ["floor"] };
+const peers: readonly Bar[] = [
+  { atLeast: 4, than: ["effect-queue", "effect-queue-wide"] },
+  { atLeast: 20, than: graphLibraries },
+];
+
+export const workloads: readonly Workload<LinearSetup, LinearRig>[] = [
+  linear(1, peers),
+  linear(5, peers),
+  linear(10, [floor, ...peers]),
+  linear(50, [floor, ...peers]),
+  {
+    name: "concurrent-1000",
+    family: "linear",
+    title: "5 nodes in a line, 1,000 requests in flight",
+    figures: [
+      { name: "hops/s", better: "more" },
+      { name: "p50 ms", better: "less" },
+      { name: "p99 ms", better: "less" },
+      { name: "p99 / p50", better: "less" },
+    ],
+    setup: concurrent,
+    bars: [
+      { atLeast: 0.35, than: ["floor"] },
+      { atLeast: 25, than: graphLibraries },
+      { figure: "p99 / p50", atMost: 3 },
+    ],
+    measure: (rig, timing) => measureLatency(rig, loadOf(concurrent), timing),
+  },
 ];

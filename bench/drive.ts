@@ -1,0 +1,115 @@
+// Closed-loop clients: `window` of them, each waiting for its answer before it asks again.
+import type { Closable, Measurement, Timing } from "./contract.ts";
+import type { Payload } from "./envelope.ts";
+
+/** Takes one request through the whole of what was built and gives back what came out. */
+export interface RequestRig<Answer> extends Closable {
+  request(payload: Payload): Promise<Answer>;
+}
+
+/** Handlers add one for each time they run. */
+export interface Tally {
+  hops: number;
+}
+
+/** What is asked, how many at a time, and what is right. */
+export interface Load<Answer> {
+  /** Requests in flight at any moment. */
+  readonly window: number;
+  /** How often handlers run for one request. */
+  readonly hopsPerRequest: number;
+  readonly tally: Tally;
+  /** Whether the answer is the one to request `id`. */
+  isRight(answer: Answer, id: number): boolean;
+}
+
+/** How long `total` requests took, with the time each of them took when `latencies` has room for them. */
+async function drive<Answer>(
+  rig: RequestRig<Answer>,
+  { window, isRight }: Load<Answer>,
+  total: number,
+  latencies?: Float64Array,
+): Promise<number> {
+  const startedAt = performance.now();
+  let next = 0;
+  let answered = 0;
+  const client = async () => {
+    while (next < total) {
+      const id = next++;
+      const askedAt = latencies === undefined ? 0 : performance.now();
+      const answer = await rig.request({ id, text: "penguins" });
+      if (latencies !== undefined) latencies[id] = performance.now() - askedAt;
+      if (!isRight(answer, id)) throw new Error(`Wrong answer to request "${id}": ${JSON.stringify(answer)}`);
+      answered += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(window, total) }, client));
+  if (answered !== total) throw new Error(`Wrong count: "${answered}" answers, not "${total}"`);
+  return performance.now() - startedAt;
+}
+
+/** What one measured stretch gave. */
+export interface Stretch {
+  readonly requests: number;
+  readonly elapsedMs: number;
+  readonly processorShare: number;
+}
+
+/** Makes `requests` requests, counts what the handlers did, and takes the time; after a garbage collection unless told. */
+export async function stretch<Answer>(
+  rig: RequestRig<Answer>,
+  load: Load<Answer>,
+  requests: number,
+  { latencies, collect = true }: { readonly latencies?: Float64Array; readonly collect?: boolean } = {},
+): Promise<Stretch> {
+  if (collect) globalThis.gc?.();
+  load.tally.hops = 0;
+  const processorAt = process.threadCpuUsage();
+  const elapsedMs = await drive(rig, load, requests, latencies);
+  const { user, system } = process.threadCpuUsage(processorAt);
+  const hops = requests * load.hopsPerRequest;
+  if (load.tally.hops !== hops) throw new Error(`Wrong count: "${load.tally.hops}" hops, not "${hops}"`);
+  return { requests, elapsedMs, processorShare: (user + system) / 1_000 / elapsedMs };
+}
+
+/** Doubles the batch until the warm-up time is used up. The last batch, the warmest, tells the rate per ms. */
+async function warmUp<Answer>(rig: RequestRig<Answer>, load: Load<Answer>, warmUpMs: number): Promise<number> {
+  const startedAt = performance.now();
+  for (let batch = Math.min(16, load.window); ; batch *= 2) {
+    const elapsedMs = await drive(rig, load, batch);
+    if (performance.now() - startedAt >= warmUpMs) return batch / elapsedMs;
+  }
+}
+
+/** Warms up and says how many requests last about `measureMs`: no fewer than the window holds. */
+async function prepare<Answer>(rig: RequestRig<Answer>, load: Load<Answer>, timing: Timing): Promise<number> {
+  const rate = await warmUp(rig, load, timing.warmUpMs);
+  return Math.max(1, Math.round((rate * timing.measureMs) / load.window)) * load.window;
+}
+
+/** Measures how many handlers run in a second. */
+export async function measureRate<Answer>(
+  rig: RequestRig<Answer>,
+  load: Load<Answer>,
+  timing: Timing,
+): Promise<Measurement> {
+  const requests = await prepare(rig, load, timing);
+  const { elapsedMs, processorShare } = await stretch(rig, load, requests);
+  return { figures: { "hops/s": (requests * load.hopsPerRequest * 1_000) / elapsedMs }, requests, processorShare };
+}
+
+/** As `measureRate`, with the time from question to answer of each request. */
+export async function measureLatency<Answer>(
+  rig: RequestRig<Answer>,
+  load: Load<Answer>,
+  timing: Timing,
+): Promise<Measurement> {
+  const requests = await prepare(rig, load, timing);
+  const latencies = new Float64Array(requests);
+  const { elapsedMs, processorShare } = await stretch(rig, load, requests, { latencies });
+  latencies.sort();
+  const [p50, p99] = [latencies[Math.floor(requests * 0.5)]!, latencies[Math.floor(requests * 0.99)]!];
+  const rateOfHops = (requests * load.hopsPerRequest * 1_000) / elapsedMs;
+  const figures = { "hops/s": rateOfHops, "p50 ms": p50, "p99 ms": p99, "p99 / p50": p99 / p50 };
+  return { figures, requests, processorShare };
+}

@@ -1,0 +1,67 @@
+import { execFile } from "node:child_process";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+import * as esbuild from "esbuild-wasm";
+import type { Closable, Workload } from "../contract.ts";
+
+/** Where a program that uses the subject begins. */
+export interface PackageRig extends Closable {
+  /** The module to import, as a package name or an absolute path. */
+  readonly module: string;
+  /** What of it goes into the bundle: these names, or all there is when left out. */
+  readonly names?: readonly string[];
+}
+
+const runFile = promisify(execFile);
+const here = path.join(import.meta.dirname, "..");
+const imports = 9;
+
+/** The median time of a first `import`, each in a process of its own. */
+async function importMs(module: string): Promise<number> {
+  const specifier = path.isAbsolute(module) ? pathToFileURL(module).href : module;
+  const program = `const at = performance.now(); await import(${JSON.stringify(specifier)}); console.log(performance.now() - at); process.exit();`;
+  const times: number[] = [];
+  for (let round = 0; round < imports; round += 1) {
+    const { stdout } = await runFile(process.execPath, ["--input-type=module", "--eval", program], { cwd: here });
+    times.push(Number(stdout.trim().split("\n").at(-1)));
+  }
+  return times.toSorted((a, b) => a - b)[imports >> 1]!;
+}
+
+/** The size of a bundle for Node, minified and compressed. */
+async function gzipKb({ module, names }: PackageRig): Promise<number> {
+  const contents = `export ${names === undefined ? "*" : `{ ${names.join(", ")} }`} from ${JSON.stringify(module)};`;
+  const { outputFiles } = await esbuild.build({
+    stdin: { contents, resolveDir: here },
+    bundle: true,
+    minify: true,
+    write: false,
+    format: "esm",
+    platform: "node",
+    logLevel: "silent",
+  });
+  return gzipSync(outputFiles[0]!.contents, { level: 9 }).byteLength / 1_000;
+}
+
+export const workloads: readonly Workload<undefined, PackageRig>[] = [
+  {
+    name: "package",
+    family: "package",
+    title: "what a program pays that imports it (peers: only the names that linear needs; penguiflow: all)",
+    figures: [
+      { name: "import ms", better: "less" },
+      { name: "gzip kB", better: "less" },
+    ],
+    setup: undefined,
+    bars: [
+      { figure: "import ms", atMost: 25 },
+      { figure: "gzip kB", atMost: 20 },
+    ],
+    async measure(rig) {
+      const figures = { "import ms": await importMs(rig.module), "gzip kB": await gzipKb(rig) };
+      return { figures, requests: imports, processorShare: 1 };
+    },
+  },
+];

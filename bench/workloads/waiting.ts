@@ -1,0 +1,61 @@
+import type { Measurement, Workload } from "../contract.ts";
+import { stretch, type Load, type RequestRig, type Tally } from "../drive.ts";
+import type { Payload } from "../envelope.ts";
+import { isOwnPayload } from "./linear.ts";
+
+/** Five nodes in a line; the one in the middle waits for `waitMs` and handles `concurrency` requests at once, not more. */
+export interface WaitingSetup {
+  readonly nodes: number;
+  readonly concurrency: number;
+  readonly waitMs: number;
+  /** Called by the handlers in the middle as they begin and end to wait. */
+  readonly gauge: { enter(): void; leave(): void };
+  readonly tally: Tally;
+}
+
+export type WaitingRig = RequestRig<Payload>;
+
+const requests = 500;
+const [concurrency, waitMs, nodes] = [64, 10, 5];
+const idealMs = Math.ceil(requests / concurrency) * waitMs;
+
+let [inside, most] = [0, 0];
+const setup: WaitingSetup = {
+  nodes,
+  concurrency,
+  waitMs,
+  gauge: { enter: () => void (most = Math.max(most, ++inside)), leave: () => void (inside -= 1) },
+  tally: { hops: 0 },
+};
+const load: Load<Payload> = { window: requests, hopsPerRequest: nodes, tally: setup.tally, isRight: isOwnPayload };
+
+export const workloads: readonly Workload<WaitingSetup, WaitingRig>[] = [
+  {
+    name: "waiting-10ms",
+    family: "waiting",
+    title: `500 requests at once through 5 nodes, one of which waits 10 ms and takes 64 at a time: ${idealMs} ms at best`,
+    figures: [
+      { name: "of the ideal time", better: "less" },
+      { name: "ms", better: "less" },
+    ],
+    setup,
+    bars: [{ atMost: 1.3 }],
+    async measure(rig, timing): Promise<Measurement> {
+      const warmAt = performance.now();
+      do await stretch(rig, load, requests);
+      while (performance.now() - warmAt < timing.warmUpMs / 2);
+      const times: number[] = [];
+      const startedAt = performance.now();
+      do times.push((await stretch(rig, load, requests)).elapsedMs);
+      while (performance.now() - startedAt < timing.measureMs);
+      if (most !== concurrency) throw new Error(`Wrong count: "${most}" requests waited at once, not "${concurrency}"`);
+      const ms = times.toSorted((a, b) => a - b)[times.length >> 1]!;
+      // Waiting is the work here: a processor that is free is no sign of a disturbance.
+      return {
+        figures: { ms, "of the ideal time": ms / idealMs },
+        requests: times.length * requests,
+        processorShare: 1,
+      };
+    },
+  },
+];
