@@ -17,7 +17,7 @@ interface Batch {
 }
 
 /** What the seeds of a batch have shown together. */
-interface BatchReport extends Omit<SeedReport, "failure"> {
+interface BatchReport extends Omit<SeedReport, "broken" | "explain"> {
   readonly seeds: number;
   readonly failures: readonly { readonly seed: number; readonly failure: string }[];
 }
@@ -26,11 +26,11 @@ async function runBatch({ first, seeds }: Batch): Promise<BatchReport> {
   const sum = { seeds, messages: 0, faults: new Map<string, number>(), statuses: new Map<string, number>() };
   const failures: { seed: number; failure: string }[] = [];
   for (let seed = first; seed < first + seeds && failures.length === 0; seed += 1) {
-    const { failure, messages, faults, statuses } = await oneSeed(seed);
+    const { broken, explain, messages, faults, statuses } = await oneSeed(seed);
     sum.messages += messages;
     add(sum.faults, faults);
     add(sum.statuses, statuses);
-    if (failure !== undefined) failures.push({ seed, failure });
+    if (broken.length > 0) failures.push({ seed, failure: await explain() });
   }
   return { ...sum, failures };
 }

@@ -18,7 +18,7 @@ describe("the laws on random graphs under random schedules", () => {
       const faults = new Map<string, number>();
       for (let seed = 1; seed <= SEEDS; seed += 1) {
         const report = await oneSeed(seed);
-        if (report.failure !== undefined) throw new Error(report.failure);
+        if (report.broken.length > 0) throw new Error(await report.explain());
         for (const [status, number] of report.statuses) count(statuses, status, number);
         for (const [fault, number] of report.faults) count(faults, fault, number);
       }

@@ -5,8 +5,10 @@ import { count } from "./script.ts";
 
 /** What a seed has shown. */
 export interface SeedReport {
-  /** Which laws were broken and all that is needed to look into it; none when all is well. */
-  readonly failure: string | undefined;
+  /** Which laws were broken, one line each. */
+  readonly broken: readonly string[];
+  /** Looks for a smaller graph that breaks one, and says all that is needed to look into it. */
+  readonly explain: () => Promise<string>;
   readonly messages: number;
   readonly faults: ReadonlyMap<string, number>;
   readonly statuses: ReadonlyMap<string, number>;
@@ -27,7 +29,8 @@ export async function oneSeed(seed: number): Promise<SeedReport> {
   const faults = new Map<string, number>();
   for (const report of reports) for (const [kind, times] of report.faults) count(faults, kind, times);
   return {
-    failure: broken.length === 0 ? undefined : await failureOf(seed, spec, reports[0] as RunReport, broken),
+    broken,
+    explain: () => explain(seed, spec, reports[0] as RunReport, broken),
     messages: reports.reduce((sum, { messages }) => sum + messages, 0),
     faults,
     statuses: (reports[0] as RunReport).statuses,
@@ -52,7 +55,7 @@ function isTheSame(one: RunReport, other: RunReport): boolean {
   return one.lines.length === other.lines.length && one.lines.every((line, index) => line === other.lines[index]);
 }
 
-async function failureOf(seed: number, spec: RunSpec, report: RunReport, broken: readonly string[]): Promise<string> {
+async function explain(seed: number, spec: RunSpec, report: RunReport, broken: readonly string[]): Promise<string> {
   let smallest = { spec, report, broken };
   const breaks = fc.asyncProperty(runSpec, async (candidate) => {
     const found = await brokenBy(candidate, seed % 3 === 0);

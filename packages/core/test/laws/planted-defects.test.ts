@@ -1,0 +1,145 @@
+import { create, joinK, type Message, node, payloadNode, shape } from "penguiflow";
+import { simulate, SimulationError } from "penguiflow/testing";
+import { afterEach, describe, expect, test } from "vitest";
+import { Dispatch } from "../../src/runtime/dispatch.ts";
+import { Ending } from "../../src/runtime/ending.ts";
+import { Engine } from "../../src/runtime/engine.ts";
+import { Sending } from "../../src/runtime/sending.ts";
+import { oneSeed } from "./one-seed.ts";
+
+const repairs: (() => void)[] = [];
+afterEach(() => {
+  for (const repair of repairs.splice(0)) repair();
+});
+
+/** Puts a defect in place of a method of the engine, until the end of the test. */
+function plant<Owner extends object, Name extends keyof Owner>(
+  prototype: Owner,
+  name: Name,
+  defect: (sound: Owner[Name], owner: Owner) => Owner[Name],
+): void {
+  const sound = prototype[name] as (...args: unknown[]) => unknown;
+  const faulty = function (this: Owner, ...args: unknown[]): unknown {
+    const instead = defect(sound.bind(this) as Owner[Name], this) as typeof sound;
+    return instead(...args);
+  };
+  prototype[name] = faulty as Owner[Name];
+  repairs.push(() => {
+    prototype[name] = sound as Owner[Name];
+  });
+}
+
+/** A defect, the seed that finds it first, and what is said of it. */
+interface Defect {
+  readonly what: string;
+  readonly plant: () => void;
+  readonly seed: number;
+  readonly says: RegExp;
+  /** The seed under which a flow of a user shows it. */
+  readonly ofFlow: number;
+}
+
+const defects: readonly Defect[] = [
+  {
+    what: "a delivery that a retry repeats",
+    plant() {
+      // what a node with retries emits goes out at once, instead of with the success of its attempt
+      plant(Engine.prototype, "started", (sound) => (attempt) => {
+        (attempt.worker as { holdsEmits: boolean }).holdsEmits = false;
+        sound(attempt);
+      });
+    },
+    seed: 3,
+    says: /L1 .*was accepted twice/,
+    ofFlow: 1,
+  },
+  {
+    what: "a lost wake-up",
+    plant() {
+      // where one message is handled at a time, nobody tells the next of its trace that it may go
+      plant(Dispatch.prototype, "letNextGo", (sound) => (worker, trace) => {
+        if (worker.concurrency > 1) sound(worker, trace);
+      });
+    },
+    seed: 2,
+    says: /L2: .*(has not settled|are left)/,
+    ofFlow: 1,
+  },
+  {
+    what: "a leaked counter",
+    plant() {
+      // a handler that was told to stop is counted twice, and once when it returns
+      plant(Ending.prototype, "linger", (sound) => (attempt) => {
+        attempt.worker.lingering += 1;
+        sound(attempt);
+      });
+    },
+    seed: 1,
+    says: /L3: node .* is left with \d+ lingering/,
+    ofFlow: 2,
+  },
+  {
+    what: "a starved tenant",
+    plant() {
+      plant(
+        Engine.prototype,
+        "weightOf",
+        (sound) => (tenant) => (["cy", "tenant-3"].includes(tenant) ? 0.001 : sound(tenant)),
+      );
+    },
+    seed: 178,
+    says: /L6 .*tenant "(cy|tenant-3)" waits for/,
+    ofFlow: 3,
+  },
+  {
+    what: "a partial broadcast",
+    plant() {
+      // a message for several nodes leaves out those that have no room
+      plant(Sending.prototype, "send", (sound, sending) => (trace, from, message, edges, settle) => {
+        const open = edges.filter((edge) => sending.takes(edge, trace));
+        return sound(trace, from, message, open.length > 0 ? open : edges, settle);
+      });
+    },
+    seed: 1,
+    says: /L5 .*was to reach .* and reached/,
+    ofFlow: 1,
+  },
+];
+
+/** A flow as a user may have it: a node that emits and may be repeated, little room, a slow branch. */
+function userFlow(seeds: readonly number[]) {
+  return simulate({
+    flow(ports) {
+      const split = node(
+        { name: "split", policy: { maxRetries: 2, backoffBaseMs: 3, timeoutMs: 30, concurrency: 1 } },
+        async (message: Message<number>, ctx) => {
+          for (let part = 0; part < 3; part += 1) await ctx.emit(message.payload * 10 + part);
+          await ctx.sleep(2);
+          return message.payload * 10 + 3;
+        },
+      );
+      const quick = payloadNode({ name: "quick", policy: { concurrency: 1 } }, (part: number) => part);
+      const slow = payloadNode({ name: "slow", policy: { concurrency: 1 } }, async (part: number, ctx) => {
+        await ctx.sleep(5);
+        return part;
+      });
+      const gather = joinK("gather", 8, { input: shape<number>() });
+      return create(split.to(quick, slow), quick.to(gather), slow.to(gather), { queueMaxSize: 2, ...ports });
+    },
+    input: (_random, index) => index,
+    seeds,
+  });
+}
+
+describe("a planted defect is found", () => {
+  test.for(defects)("$what", { timeout: 60_000 }, async (defect) => {
+    const { seed, says, ofFlow } = defect;
+    expect((await oneSeed(seed)).broken, "without the defect").toEqual([]);
+    await userFlow([ofFlow]);
+    defect.plant();
+    expect((await oneSeed(seed)).broken.join("\n")).toMatch(says);
+    const failure = await userFlow([ofFlow]).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(SimulationError);
+    expect((failure as SimulationError).message).toMatch(says);
+  });
+});
