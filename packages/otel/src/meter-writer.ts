@@ -109,6 +109,7 @@ export class MeterWriter {
   readonly #run: InstrumentedRun;
   readonly #flow: Attributes;
   readonly #nodes = new Map<string, Attributes>();
+  readonly #processes = new Map<string, Attributes>();
 
   constructor(metrics: Metrics, run: InstrumentedRun) {
     this.#metrics = metrics;
@@ -157,12 +158,17 @@ export class MeterWriter {
     return attributes;
   }
 
-  #processing(node: string): Attributes {
-    return {
-      ...this.#node(node),
-      [Messaging.SYSTEM]: Messaging.SYSTEM_VALUE,
-      [Messaging.OPERATION_NAME]: Messaging.PROCESS,
-      [Messaging.DESTINATION]: `${this.#run.flow}/${node}`,
-    };
+  #processing(name: string): Attributes {
+    let attributes = this.#processes.get(name);
+    if (attributes === undefined) {
+      attributes = {
+        ...this.#node(name),
+        [Messaging.SYSTEM]: Messaging.SYSTEM_VALUE,
+        [Messaging.OPERATION_NAME]: Messaging.PROCESS,
+        [Messaging.DESTINATION]: `${this.#run.flow}/${name}`,
+      };
+      this.#processes.set(name, attributes);
+    }
+    return attributes;
   }
 }

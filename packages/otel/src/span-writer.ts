@@ -105,7 +105,8 @@ export class SpanWriter {
   handle(attempt: ProbedAttempt, handler: (message: Message) => unknown): void {
     const open = this.#attempts.get(attempt);
     if (open === undefined) {
-      handler(attempt.message);
+      const context = this.#traces.get(attempt.trace)?.context ?? contexts.active();
+      contexts.with(context, () => handler(attempt.message));
       return;
     }
     const { span, context } = open;
@@ -142,6 +143,8 @@ export class SpanWriter {
   #start(trace: ProbedTrace, attempt: ProbedAttempt, queueMs: number): void {
     const { message, node } = attempt;
     const open = this.#traces.get(trace);
+    // of a trace that was not sampled nothing is: its messages carry that on as it is
+    if (open?.span.isRecording() === false) return;
     const producers = producersOf(message);
     const rootId = open?.span.spanContext().spanId;
     const links: Link[] = producers.filter(({ spanId }) => spanId !== rootId).map((context) => ({ context }));

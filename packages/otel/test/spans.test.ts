@@ -1,5 +1,5 @@
-import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
-import { AlwaysOffSampler } from "@opentelemetry/sdk-trace";
+import { context, propagation, ROOT_CONTEXT, trace, TraceFlags } from "@opentelemetry/api";
+import { AlwaysOffSampler, ParentBasedSampler } from "@opentelemetry/sdk-trace";
 import { openTelemetry } from "@penguiflow/otel";
 import { create, joinK, Message, node, payloadNode, WM } from "penguiflow";
 import { TestClock } from "penguiflow/testing";
@@ -189,14 +189,21 @@ describe("a trace", () => {
     expect(named(spans, "process all/inner/double").parentSpanId).toBe(root.spanId);
   });
 
-  test("that is not sampled writes nothing, and says so to those behind", async () => {
-    await using otlp = await receiver({ sampler: new AlwaysOffSampler() });
-    await using flow = create(double.to(show), { instrument: openTelemetry(otlp.providers) });
+  test("that is not sampled writes nothing, and says so to what its handlers call and to those behind", async () => {
+    await using otlp = await receiver({ sampler: new ParentBasedSampler({ root: new AlwaysOffSampler() }) });
+    const active: unknown[] = [];
+    const look = payloadNode("look", async (count: number) => {
+      await Promise.resolve();
+      active.push(trace.getSpanContext(context.active())?.traceFlags);
+      return count;
+    });
+    await using flow = create(double.to(look), { instrument: openTelemetry(otlp.providers) });
     flow.run();
     const { messages } = await flow.outcome(1);
     expect(messages[0]?.meta).toEqual({
       traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/) as unknown,
     });
+    expect(active).toEqual([TraceFlags.NONE]);
     expect(await otlp.spans()).toEqual([]);
   });
 });
