@@ -98,18 +98,36 @@ export async function measureRate<Answer>(
   return { figures: { "hops/s": (requests * load.hopsPerRequest * 1_000) / elapsedMs }, requests, processorShare };
 }
 
-/** As `measureRate`, with the time from question to answer of each request. */
-export async function measureLatency<Answer>(
+/**
+ * As many requests at once as the window holds, and again when all are answered: how many handlers run in a second, and
+ * how long the requests of one such burst take. The median burst is told, since another program's turn or a garbage
+ * collection is longer than a burst.
+ */
+export async function measureBursts<Answer>(
   rig: RequestRig<Answer>,
   load: Load<Answer>,
   timing: Timing,
 ): Promise<Measurement> {
   const requests = await prepare(rig, load, timing);
-  const latencies = new Float64Array(requests);
-  const { elapsedMs, processorShare } = await stretch(rig, load, requests, { latencies });
-  latencies.sort();
-  const [p50, p99] = [latencies[Math.floor(requests * 0.5)]!, latencies[Math.floor(requests * 0.99)]!];
-  const rateOfHops = (requests * load.hopsPerRequest * 1_000) / elapsedMs;
-  const figures = { "hops/s": rateOfHops, "p50 ms": p50, "p99 ms": p99, "p99 / p50": p99 / p50 };
+  const latencies = new Float64Array(load.window);
+  const bursts: { readonly elapsedMs: number; readonly p50: number; readonly p99: number }[] = [];
+  globalThis.gc?.();
+  const startedAt = performance.now();
+  const processorAt = process.threadCpuUsage();
+  while (bursts.length * load.window < requests) {
+    const { elapsedMs } = await stretch(rig, load, load.window, { latencies, collect: false });
+    const sorted = latencies.toSorted();
+    const at = (part: number) => sorted[Math.floor(load.window * part)]!;
+    bursts.push({ elapsedMs, p50: at(0.5), p99: at(0.99) });
+  }
+  const { user, system } = process.threadCpuUsage(processorAt);
+  const processorShare = (user + system) / 1_000 / (performance.now() - startedAt);
+  const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+  const figures = {
+    "hops/s": (requests * load.hopsPerRequest * 1_000) / bursts.reduce((sum, { elapsedMs }) => sum + elapsedMs, 0),
+    "p50 ms": median(bursts.map(({ p50 }) => p50)),
+    "p99 ms": median(bursts.map(({ p99 }) => p99)),
+    "p99 / p50": median(bursts.map(({ p50, p99 }) => p99 / p50)),
+  };
   return { figures, requests, processorShare };
 }
