@@ -1,10 +1,17 @@
 export type { EnvelopeOptions } from "./assert-envelope.ts";
 export { assertPreservesMessageEnvelope } from "./assert-envelope.ts";
 export type { Fault } from "./fault.ts";
+export type { ContractCase } from "./contract.ts";
 export type { AdapterFault, FaultyOptions } from "./faulty-adapters.ts";
 export { faultyMessageBus, faultyRemoteTransport, faultyStateStore } from "./faulty-adapters.ts";
 export type { FaultPlan, PlannedFault } from "./fault-plan.ts";
 export { faultPlan } from "./fault-plan.ts";
+export type { MessageBusContract, TestedBus } from "./message-bus-contract.ts";
+export { messageBusContract } from "./message-bus-contract.ts";
+export type { RemoteTransportContract, TestedTransport } from "./remote-transport-contract.ts";
+export { remoteTransportContract } from "./remote-transport-contract.ts";
+export type { StateStoreContract } from "./state-store-contract.ts";
+export { stateStoreContract } from "./state-store-contract.ts";
 export type { SequenceOptions } from "./recorded-events.ts";
 export { assertNodeSequence, getRecordedEvents, recordFlowEvents } from "./recorded-events.ts";
 export type { RunOneOptions } from "./run-one.ts";

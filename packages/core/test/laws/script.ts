@@ -146,23 +146,26 @@ export function expectationOf(
         deed.acts.some(({ act }) => act === "emit" || act === "chunk"));
     if (deed.failures > node.maxRetries) {
       endings.add("failed");
-      // what it emitted before it failed may have been too much
-      const early = deed.acts.slice(0, deed.failsAt);
-      if (hops + 1 >= BUDGET_HOPS && early.some((act) => act.act === "emit" && goesRound(act.output)))
-        endings.add("exhausted");
+      // what it emitted before it failed is on its way, unless it was held back
+      const early = node.maxRetries === 0 ? deed.acts.slice(0, deed.failsAt) : [];
+      follow(early.flatMap((act) => (act.act === "emit" ? [act.output] : [])));
       continue;
     }
     if (node.timeoutMs !== undefined && durationOf(deed) > node.timeoutMs) endings.add("failed");
     const emitted = deed.acts.flatMap((act) => (act.act === "emit" ? [act.output] : []));
-    for (const { parcel: sent, again, to } of [...emitted, ...(deed.returns === undefined ? [] : [deed.returns])]) {
-      const targets = to ?? onward;
-      if (goesRound({ again, to })) {
-        if (hops + 1 >= BUDGET_HOPS) endings.add("exhausted");
-        else work.push({ place, parcel: sent, hops: hops + 1 });
-      } else if (targets.length === 0) {
-        count(results, sent.id);
-      } else {
-        for (const target of targets) work.push({ place: target, parcel: sent, hops: 0 });
+    follow([...emitted, ...(deed.returns === undefined ? [] : [deed.returns])]);
+
+    function follow(outputs: readonly Output[]): void {
+      for (const { parcel: sent, again, to } of outputs) {
+        const targets = to ?? onward;
+        if (goesRound({ again, to })) {
+          if (hops + 1 >= BUDGET_HOPS) endings.add("exhausted");
+          else work.push({ place, parcel: sent, hops: hops + 1 });
+        } else if (targets.length === 0) {
+          count(results, sent.id);
+        } else {
+          for (const target of targets) work.push({ place: target, parcel: sent, hops: 0 });
+        }
       }
     }
   }
