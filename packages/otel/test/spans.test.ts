@@ -1,5 +1,5 @@
 import { context, propagation, ROOT_CONTEXT, trace, TraceFlags } from "@opentelemetry/api";
-import { AlwaysOffSampler, ParentBasedSampler } from "@opentelemetry/sdk-trace";
+import { type Sampler, SamplingDecision } from "@opentelemetry/sdk-trace";
 import { openTelemetry } from "@penguiflow/otel";
 import { create, joinK, Message, node, payloadNode, WM } from "penguiflow";
 import { TestClock } from "penguiflow/testing";
@@ -190,7 +190,15 @@ describe("a trace", () => {
   });
 
   test("that is not sampled writes nothing, and says so to what its handlers call and to those behind", async () => {
-    await using otlp = await receiver({ sampler: new ParentBasedSampler({ root: new AlwaysOffSampler() }) });
+    const asked: string[] = [];
+    const sampler: Sampler = {
+      shouldSample: (_, __, name) => {
+        asked.push(name);
+        return { decision: SamplingDecision.NOT_RECORD };
+      },
+      toString: () => "never",
+    };
+    await using otlp = await receiver({ sampler });
     const active: unknown[] = [];
     const look = payloadNode("look", async (count: number) => {
       await Promise.resolve();
@@ -204,6 +212,7 @@ describe("a trace", () => {
       traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/) as unknown,
     });
     expect(active).toEqual([TraceFlags.NONE]);
+    expect(asked).toEqual(["invoke_workflow flow"]);
     expect(await otlp.spans()).toEqual([]);
   });
 });
@@ -336,21 +345,25 @@ describe("an attempt", () => {
       if (calls === 1) throw new Error("again");
       return { value: Number(value) };
     };
+    const behind = payloadNode("behind", (parts: readonly number[]) => parts);
     const input = { "~standard": { version: 1 as const, vendor: "test", validate } };
     const both = joinK("both", 2, { policy: { maxRetries: 1 }, input });
-    await using flow = create(split.to(left, right), left.to(both), right.to(both), {
+    await using flow = create(split.to(left, right), left.to(both), right.to(both), both.to(behind), {
       clock,
       instrument: openTelemetry(otlp.providers),
     });
     flow.run();
-    const result = flow.call(1);
+    const outcome = flow.outcome(1);
     await clock.advance(60_000);
-    expect(await result).toEqual([2, 3]);
+    const { results, messages } = await outcome;
+    expect(results).toEqual([[2, 3]]);
+    expect(Object.keys(messages[0]?.meta ?? {})).toEqual(["traceparent"]);
     const spans = await otlp.spans();
     const senders = ["left", "right"].map((name) => named(spans, `process flow/${name}`).spanId);
     const attempts = spans.filter(({ name }) => name === "process flow/both");
     expect(attempts.map(({ links }) => links)).toEqual([senders, senders]);
     expect(attempts.map(({ attributes }) => attributes["messaging.batch.message_count"])).toEqual([2, 2]);
+    expect(named(spans, "process flow/behind").links).toEqual([attempts[1]?.spanId]);
   });
 
   test("that fetches further messages links to those who sent them", async () => {
