@@ -178,14 +178,11 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       clock: { now: () => 0, epochNow: () => 0, setTimer: (callback) => (queueMicrotask(callback), () => {}) },
       onFault: (fault) => void (failed += fault === "slow" ? 0 : 1),
     });
-    const call = payloadNode(
-      { name: "call", policy: { maxRetries: 20, backoffBaseMs: 0 } },
-      async (_: number, ctx) => {
-        const { idempotencyKey, signal, message } = ctx;
-        const asked = { message, skill: "echo", agentUrl: scene.agentUrl, idempotencyKey, signal };
-        return (await transport.send(asked)).result as number;
-      },
-    );
+    const call = payloadNode({ name: "call", policy: { maxRetries: 20, backoffBaseMs: 0 } }, async (_: number, ctx) => {
+      const { idempotencyKey, signal, message } = ctx;
+      const asked = { message, skill: "echo", agentUrl: scene.agentUrl, idempotencyKey, signal };
+      return (await transport.send(asked)).result as number;
+    });
     const flow = create(call.to());
     flow.run();
     const numbers = Array.from({ length: 20 }, (_, index) => index);

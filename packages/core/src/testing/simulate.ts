@@ -31,7 +31,8 @@ export interface SimulationTools {
 
 /** One request of a simulated run, and what became of it. */
 export interface SimulatedRequest<Input, Result> {
-  readonly input: Input | Message<Input>;
+  /** Its payload. */
+  readonly input: Input;
   readonly tenant: string;
   readonly traceId: string;
   /** How its trace ended. */

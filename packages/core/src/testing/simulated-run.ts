@@ -43,7 +43,6 @@ const DELAYS_MS = [1, 7, 40, 250, 2_000] as const;
 
 /** One request on its way. */
 interface Request {
-  readonly input: unknown;
   readonly message: Message;
   readonly tenant: string;
   readonly traceId: string;
@@ -212,7 +211,7 @@ export class SimulatedRun {
         deadlineAt: delayMs === undefined ? given?.deadlineAt : this.#schedule.clock.epochNow() + delayMs,
         meta: given?.meta,
       });
-      const request = { input, message, tenant, traceId };
+      const request = { message, tenant, traceId };
       this.#requests.push(request);
       this.#schedule.move(() => this.#begin(request));
     }
@@ -382,13 +381,13 @@ export class SimulatedRun {
       results.set(record.run, [...(results.get(record.run) ?? []), ...reached]);
     }
     const requests: SimulatedRequest<unknown, unknown>[] = [];
-    for (const [run, { input, tenant, traceId }] of this.#runs()) {
+    for (const [run, { message, tenant, traceId }] of this.#runs()) {
       const outcome = outcomes.get(run);
       if (outcome === undefined) continue;
       const { status } = outcome;
       add(this.outcomes, status, 1);
       const error = status === "completed" ? undefined : outcome.error;
-      requests.push({ input, tenant, traceId, status, results: results.get(run) ?? [], error });
+      requests.push({ input: message.payload, tenant, traceId, status, results: results.get(run) ?? [], error });
     }
     try {
       await this.#options.check?.(requests);

@@ -54,10 +54,7 @@ describe("simulate", () => {
       seeds: 60,
       check(requests) {
         for (const { input, status, results } of requests)
-          if (status === "completed")
-            expect(results).toEqual([
-              (input as number) % 2 === 0 ? `even ${input as number}` : `odd ${input as number}`,
-            ]);
+          if (status === "completed") expect(results).toEqual([input % 2 === 0 ? `even ${input}` : `odd ${input}`]);
       },
     });
     expect(report.seeds).toBe(60);
