@@ -17,7 +17,7 @@ interface Step {
 }
 
 /** An order is charged and packed side by side, and shipped when both are done. */
-function createShop(options: FlowOptions, hasKeys: boolean) {
+export function createFlow(options: FlowOptions, hasKeys: boolean) {
   const accept = payloadNode("accept", (order: string) => order);
   const charge = payloadNode(
     { name: "charge", policy: { maxRetries: 3, timeoutMs: 1_000 } },
@@ -43,7 +43,7 @@ function simulateShop(hasKeys: boolean, seeds: number | readonly number[]) {
   return simulate({
     flow(ports) {
       bank.charges.clear();
-      return createShop(ports, hasKeys);
+      return createFlow(ports, hasKeys);
     },
     resources: bank,
     input: (_random, index) => `order ${index + 1}`,
@@ -72,7 +72,8 @@ export async function main() {
   console.log(
     `with keys:    ${report.seeds} seeds, ${report.requests} orders, ${report.attempts} attempts: nothing found`,
   );
-  console.log("              in spite of", report.faults);
+  const faults = Object.values(report.faults).reduce((sum, number) => sum + number, 0);
+  console.log(`              in spite of ${faults} faults of ${Object.keys(report.faults).length} kinds`);
   return { failure, report };
 }
 

@@ -24,6 +24,7 @@ const LAST_WORDS: Readonly<Record<string, RegExp>> = {
   "status-updates": /^\d+ links, \d+ of them broken$/m,
   "cancel-and-deadlines": /^undisturbed: completed, 99991$/m,
   testing: /^ok {2}nothing is left behind$/m,
+  "simulate-your-flow": /^ {14}in spite of \d+ faults of \d\d kinds$/m,
   orchestrator: /^Cannot take the note "": /m,
   "history-and-bus": /^on the bus: o-1 ice axe, 8900 cents$/m,
   "remote-agent": /^the agent: 1 completed, 1 cancelled, 0 open$/m,

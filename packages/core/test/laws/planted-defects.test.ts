@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { Dispatch } from "../../src/runtime/dispatch.ts";
 import { Ending } from "../../src/runtime/ending.ts";
 import { Engine } from "../../src/runtime/engine.ts";
+import { Failing } from "../../src/runtime/failing.ts";
 import { Sending } from "../../src/runtime/sending.ts";
 import { oneSeed } from "./one-seed.ts";
 
@@ -43,15 +44,15 @@ const defects: readonly Defect[] = [
   {
     what: "a delivery that a retry repeats",
     plant() {
-      // what a node with retries emits goes out at once, instead of with the success of its attempt
-      plant(Engine.prototype, "started", (sound) => (attempt) => {
-        (attempt.worker as { holdsEmits: boolean }).holdsEmits = false;
-        sound(attempt);
+      // what an attempt has held back is sent when it fails, too
+      plant(Failing.prototype, "threw", (sound) => (attempt, thrown) => {
+        attempt.worker.engine.emitting.release(attempt);
+        sound(attempt, thrown);
       });
     },
-    seed: 3,
+    seed: 5,
     says: /L1 .*was accepted twice/,
-    ofFlow: 1,
+    ofFlow: 11,
   },
   {
     what: "a lost wake-up",
