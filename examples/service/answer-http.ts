@@ -1,0 +1,158 @@
+// `/v1/answers` by HTTP: a question comes as JSON or in the query, the answer goes as JSON or as server-sent events.
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { formatSseEvent } from "penguiflow";
+import { z } from "zod";
+import { Question } from "./flow.ts";
+import { paced } from "./paced.ts";
+import { type Parts, requireRoute, ROUTE } from "./parts.ts";
+import { parse, Refusal, refusalOf } from "./problem.ts";
+
+/** Who asks. */
+interface Client {
+  readonly tenant: string;
+  readonly traceId: string;
+  /** Aborts when the client has left. */
+  readonly left: AbortSignal;
+}
+
+/** What was asked, and how long the work on it may take. */
+interface Asked extends Client {
+  readonly question: Question;
+  readonly timeoutMs: number;
+  /** Aborts when the client has left, and when the time is up for those who read too slowly. */
+  readonly over: AbortSignal;
+}
+
+/** Answers one request, whatever it is. Never rejects. */
+export async function answerHttp(parts: Parts, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const startedAt = performance.now();
+  const traceId = randomUUID();
+  const left = new AbortController();
+  const { method = "" } = request;
+  let route: string | undefined;
+  let tenant: string | undefined;
+  let code: string | undefined;
+  response.on("close", () => {
+    left.abort("The client went away");
+    const status = response.writableFinished ? response.statusCode : 499;
+    parts.telemetry.served({ method, route, status, startedAt, traceId, tenant, code });
+  });
+  response.setHeader("trace-id", traceId);
+  try {
+    const url = requireRoute(request);
+    route = ROUTE;
+    tenant = parts.door.authenticate(request);
+    const who = { tenant, traceId, left: left.signal };
+    await parts.door.admit(tenant, () => answer(parts, who, url, request, response));
+  } catch (error) {
+    if (request.socket.destroyed) return;
+    const refusal = refusalOf(error);
+    code = refusal.problem.code;
+    refuse(response, refusal, traceId, parts.door.isDraining);
+  }
+}
+
+async function answer(
+  parts: Parts,
+  client: Client,
+  url: URL,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { REQUEST_TIMEOUT_MS, MAX_BODY_BYTES } = parts.config;
+  const timeoutMs = timeoutOf(request, REQUEST_TIMEOUT_MS);
+  const over = AbortSignal.any([client.left, AbortSignal.timeout(timeoutMs)]);
+  const question = parse(Question, await questionOf(request, url, MAX_BODY_BYTES));
+  const asked = { ...client, question, timeoutMs, over };
+  const { accept, "last-event-id": lastEventId } = request.headers;
+  if (!accept?.includes("text/event-stream")) await sendAnswer(parts, asked, request, response);
+  // an EventSource whose stream has ended asks again; this tells it to leave it
+  else if (lastEventId !== undefined) response.writeHead(204).end();
+  else await streamAnswer(parts, asked, response);
+}
+
+async function sendAnswer(
+  { flow, replies, door }: Parts,
+  { question, tenant, traceId, timeoutMs, left, over }: Asked,
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const options = { tenant, traceId, timeoutMs };
+  const key = headers["idempotency-key"];
+  const reply =
+    typeof key === "string"
+      ? // goes on when the client has left: it will be back for the answer
+        await replies.once(tenant, key, question, () => flow.call(question, options))
+      : await flow.call(question, { ...options, signal: left });
+  if (door.isDraining) response.setHeader("connection", "close");
+  response.writeHead(200, { "content-type": "application/json" });
+  await paced((taken) => response.end(JSON.stringify(reply), taken), over);
+}
+
+async function streamAnswer(
+  { flow, door }: Parts,
+  { question, tenant, traceId, timeoutMs, left, over }: Asked,
+  response: ServerResponse,
+): Promise<void> {
+  if (door.isDraining) response.setHeader("connection", "close");
+  for await (const item of flow.stream(question, { tenant, traceId, timeoutMs, signal: left })) {
+    // with the first item: what fails before it is told by its status
+    if (!response.headersSent)
+      response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+    const event =
+      item.type === "chunk"
+        ? formatSseEvent(item.chunk, { event: "chunk" })
+        : `event: result\ndata: ${JSON.stringify(item.result)}\n\n`;
+    await paced((taken) => response.write(event, taken), over);
+  }
+  await paced((taken) => response.end(taken), over);
+}
+
+/** Says why there is no answer, or no more of it. */
+function refuse(response: ServerResponse, { problem, headers }: Refusal, traceId: string, isDraining: boolean): void {
+  const body = JSON.stringify({ ...problem, traceId });
+  if (response.headersSent) {
+    // who does not read will not read this either
+    if (response.writableLength > 0) response.destroy();
+    else response.end(`event: failed\ndata: ${body}\n\n`);
+    return;
+  }
+  // nobody waits for the rest of a body that is not wanted
+  if (isDraining || problem.status === 413) response.setHeader("connection", "close");
+  response.writeHead(problem.status, { ...headers, "content-type": "application/problem+json" }).end(body);
+}
+
+/** The service's limit, or less when the client asks for less. */
+function timeoutOf({ headers }: IncomingMessage, most: number): number {
+  const Timeout = z.object({ "request-timeout-ms": z.coerce.number().int().min(1).max(most).default(most) });
+  return parse(Timeout, headers)["request-timeout-ms"];
+}
+
+async function questionOf(request: IncomingMessage, { searchParams }: URL, mostBytes: number): Promise<unknown> {
+  if (request.method === "POST") return readJson(request, mostBytes);
+  if (request.method !== "GET")
+    throw new Refusal(405, "METHOD_NOT_ALLOWED", "Ask with GET or POST", { headers: { allow: "GET, POST" } });
+  const { limit, ...rest } = Object.fromEntries(searchParams);
+  return limit === undefined ? rest : { ...rest, limit: Number(limit) };
+}
+
+async function readJson(request: IncomingMessage, mostBytes: number): Promise<unknown> {
+  if (!/^application\/json\s*(?:;|$)/i.test(request.headers["content-type"] ?? ""))
+    throw new Refusal(415, "NOT_JSON", "Send the question as application/json");
+  const tooLarge = new Refusal(413, "TOO_LARGE", `A body has at most ${mostBytes} bytes`);
+  if (Number(request.headers["content-length"]) > mostBytes) throw tooLarge;
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  // leaving the loop must not take the connection down: the refusal goes over it
+  for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > mostBytes) throw tooLarge;
+    parts.push(part);
+  }
+  try {
+    return JSON.parse(Buffer.concat(parts).toString());
+  } catch {
+    throw new Refusal(400, "NOT_JSON", "The body is no JSON");
+  }
+}

@@ -1,0 +1,78 @@
+// What the environment says, checked once, before anything is started.
+import { z } from "zod";
+
+const Tenant = z.strictObject({
+  name: z.string().regex(/^[a-z\d-]{1,64}$/, "must be 1 to 64 of a-z, 0-9 and -"),
+  token: z.string().min(16, "must have at least 16 characters"),
+  documents: z.string().min(1, "must name a folder"),
+});
+
+/** The tenants of the service: what each proves itself with, and the folder it asks about. */
+export type Tenant = z.infer<typeof Tenant>;
+
+const Environment = z.object({
+  HOST: z.string().default("127.0.0.1"),
+  PORT: whole(0, 65_535, 8080),
+  /** For probes and Prometheus: not to be reached from outside. */
+  ADMIN_PORT: whole(0, 65_535, 9464),
+  TENANTS: z
+    .string(`must be JSON such as [{"name":"acme","token":"at least 16 characters","documents":"docs"}]`)
+    .transform(fromJson)
+    .pipe(z.array(Tenant).min(1, "must name at least one tenant"))
+    .refine(areUnlike, "must have neither a name nor a token twice"),
+  /** What a request may take, and how long an answer may be read. Callers may ask for less. */
+  REQUEST_TIMEOUT_MS: whole(1, 3_600_000, 30_000),
+  /** How long the balancer may take to see that this process is not ready any more. */
+  DRAIN_DELAY_MS: whole(0, 60_000, 3_000),
+  /** How long accepted work has to finish after that. */
+  DRAIN_MS: whole(0, 3_600_000, 20_000),
+  MAX_BODY_BYTES: whole(1, 100_000_000, 16_384),
+  MAX_CONNECTIONS: whole(1, 1_000_000, 10_000),
+  /** Under way at once: further ones are told 503, or 429 where it is the tenant who has too many. */
+  MAX_REQUESTS: whole(1, 1_000_000, 1_000),
+  MAX_REQUESTS_PER_TENANT: whole(1, 1_000_000, 200),
+  LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+});
+
+/** The checked environment. */
+export type Config = z.infer<typeof Environment>;
+
+/** The environment cannot be used. The message lists every variable that is wrong, and no secret. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** @throws ConfigError */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const { data, error } = Environment.safeParse(environment);
+  if (error === undefined) return data;
+  const lines = error.issues.map(({ path, message }) => `  ${path.join(".")}: ${message}`);
+  throw new ConfigError(`Cannot start: the environment is wrong\n${lines.join("\n")}`);
+}
+
+function whole(least: number, most: number, standard: number) {
+  return z
+    .string()
+    .default(String(standard))
+    .transform((text, context) => {
+      const value = text.trim() === "" ? Number.NaN : Number(text);
+      if (Number.isInteger(value) && value >= least && value <= most) return value;
+      context.addIssue(`must be a whole number from ${least} to ${most}: got ${JSON.stringify(text)}`);
+      return z.NEVER;
+    });
+}
+
+function fromJson(text: string, context: z.RefinementCtx): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // what JSON.parse says quotes the text, and there are tokens in it
+    context.addIssue("must be JSON");
+    return z.NEVER;
+  }
+}
+
+function areUnlike(tenants: readonly Tenant[]): boolean {
+  const unlike = (key: "name" | "token") => new Set(tenants.map((tenant) => tenant[key])).size === tenants.length;
+  return unlike("name") && unlike("token");
+}

@@ -1,0 +1,86 @@
+// Who comes in, and how many at once. What has come in is counted until it has its whole answer.
+import { createHash } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Config } from "./config.ts";
+import { draining, Refusal, RETRY } from "./problem.ts";
+
+/** States: open → draining (`close`), and then, when the last has left, empty. */
+export class Door {
+  readonly #config: Config;
+  readonly #tenants: ReadonlyMap<string, string>;
+  readonly #byTenant = new Map<string, number>();
+  readonly #emptied = Promise.withResolvers<void>();
+  #isDraining = false;
+  #inside = 0;
+
+  constructor(config: Config) {
+    this.#config = config;
+    this.#tenants = new Map(config.TENANTS.map(({ name, token }) => [digestOf(token), name]));
+  }
+
+  /** How many requests are under way. */
+  get inside(): number {
+    return this.#inside;
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  /** Who asks: what the token proves, whatever else the request says. @throws Refusal */
+  authenticate({ headers }: IncomingMessage): string {
+    const [, token] = /^Bearer +(\S+)$/i.exec(headers.authorization ?? "") ?? [];
+    // found by digest: how long that takes says nothing about the tokens
+    const tenant = token === undefined ? undefined : this.#tenants.get(digestOf(token));
+    if (tenant !== undefined) return tenant;
+    throw new Refusal(401, "UNAUTHENTICATED", "A bearer token is needed", {
+      headers: { "www-authenticate": "Bearer" },
+    });
+  }
+
+  /** Does the work of a request that may come in. @throws Refusal when it may not */
+  async admit(tenant: string, work: () => Promise<void>): Promise<void> {
+    this.requireOpen();
+    const { MAX_REQUESTS, MAX_REQUESTS_PER_TENANT } = this.#config;
+    const own = this.#byTenant.get(tenant) ?? 0;
+    if (own >= MAX_REQUESTS_PER_TENANT)
+      throw new Refusal(429, "TOO_MANY_REQUESTS", "Too many requests of yours are under way", { headers: RETRY });
+    if (this.#inside >= MAX_REQUESTS)
+      throw new Refusal(503, "OVERLOADED", "Too many requests are under way", { headers: RETRY });
+    this.#byTenant.set(tenant, own + 1);
+    this.#inside += 1;
+    try {
+      await work();
+    } finally {
+      this.#leave(tenant);
+    }
+  }
+
+  /** @throws Refusal when the service drains */
+  requireOpen(): void {
+    if (this.#isDraining) throw draining();
+  }
+
+  /** Lets nobody in any more. */
+  close(): void {
+    this.#isDraining = true;
+    if (this.#inside === 0) this.#emptied.resolve();
+  }
+
+  /** Resolves when the door is closed and everybody has left. */
+  get emptied(): Promise<void> {
+    return this.#emptied.promise;
+  }
+
+  #leave(tenant: string): void {
+    const own = (this.#byTenant.get(tenant) ?? 0) - 1;
+    if (own > 0) this.#byTenant.set(tenant, own);
+    else this.#byTenant.delete(tenant);
+    this.#inside -= 1;
+    if (this.#isDraining && this.#inside === 0) this.#emptied.resolve();
+  }
+}
+
+function digestOf(token: string): string {
+  return createHash("sha256").update(token).digest("base64");
+}

@@ -1,0 +1,49 @@
+// The flow: finds what the tenant's documents say about a question, and quotes it piece by piece.
+import { type Context, create, FinalAnswer, type Instrument, logFlowEvents, payloadNode } from "penguiflow";
+import { z } from "zod";
+import type { Library, Passage } from "./library.ts";
+
+/** What may be asked. Strict: a body that names a tenant is wrong, not ignored. */
+export const Question = z.strictObject({
+  question: z.string().trim().min(3).max(500),
+  limit: z.int().min(1).max(20).default(3),
+});
+export type Question = z.infer<typeof Question>;
+
+/** What the nodes work with. The tenant they ask for is that of the message. */
+export interface ServiceResources {
+  readonly libraryOf: (tenant: string) => Library;
+}
+
+const find = payloadNode(
+  { name: "find", policy: { timeoutMs: 5_000, maxRetries: 1, concurrency: 16 } },
+  async ({ question, limit }: Question, ctx: Context<ServiceResources>): Promise<readonly Passage[]> =>
+    ctx.resources.libraryOf(ctx.tenant).search(question, limit, ctx.signal),
+);
+
+// No timeout of its own: it waits for whoever reads the answer, for as long as the request may take.
+const quote = payloadNode(
+  { name: "quote", policy: { concurrency: 64 } },
+  async (passages: readonly Passage[], ctx: Context<ServiceResources>) => {
+    const citations = passages.map(({ file, line }) => `${file}:${line}`);
+    for (const [index, { text }] of passages.entries()) {
+      await ctx.emitChunk({ text: `${text}\n\n`, meta: { citation: citations[index] } });
+    }
+    return new FinalAnswer({ text: passages.map(({ text }) => text).join("\n\n"), citations });
+  },
+);
+
+export function createFlow(instrument?: Instrument) {
+  const logTrouble = logFlowEvents(undefined, {
+    types: ["node_retry", "node_failed", "node_timeout", "node_zombie", "deadline_skip", "result_drop"],
+  });
+  return create(find.to(quote), {
+    name: "answers",
+    middlewares: [logTrouble],
+    // few: a reader that is behind shall be felt at once
+    streamWindow: 8,
+    ...(instrument === undefined ? {} : { instrument }),
+  });
+}
+
+export type AnswerFlow = ReturnType<typeof createFlow>;

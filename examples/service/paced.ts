@@ -1,0 +1,21 @@
+/**
+ * Resolves when the system has taken what `write` writes. A node whose chunks are written like this works as fast
+ * as its reader reads, with one chunk and the buffers of the system between them.
+ *
+ * @throws the reason of `signal`; the error of a reader that has left
+ */
+export async function paced(
+  write: (taken: (error?: Error | null) => void) => unknown,
+  signal: AbortSignal,
+): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const giveUp = () => reject(signal.reason as Error);
+  signal.throwIfAborted();
+  signal.addEventListener("abort", giveUp);
+  try {
+    write((error) => (error ? reject(error) : resolve()));
+    await promise;
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+  }
+}

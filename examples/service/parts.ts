@@ -1,0 +1,27 @@
+// What the service is made of, for those who answer.
+import type { IncomingMessage } from "node:http";
+import type { FinalAnswer } from "penguiflow";
+import type { Config } from "./config.ts";
+import type { Door } from "./door.ts";
+import type { AnswerFlow } from "./flow.ts";
+import { Refusal } from "./problem.ts";
+import type { Replies } from "./replies.ts";
+import type { Telemetry } from "./telemetry.ts";
+
+export interface Parts {
+  readonly config: Config;
+  readonly door: Door;
+  readonly flow: AnswerFlow;
+  readonly replies: Replies<FinalAnswer>;
+  readonly telemetry: Telemetry;
+}
+
+/** The one thing that can be asked for, by whatever protocol. */
+export const ROUTE = "/v1/answers";
+
+/** @throws Refusal when the request is for something else */
+export function requireRoute(request: IncomingMessage): URL {
+  const url = URL.parse(request.url ?? "/", "http://localhost");
+  if (url?.pathname === ROUTE) return url;
+  throw new Refusal(404, "NOT_FOUND", `There is only ${ROUTE}`);
+}

@@ -1,0 +1,61 @@
+// What a client is told when it gets no answer: problem details (RFC 9457) with a stable code, and nothing from within.
+import { FlowError } from "penguiflow";
+import type { z } from "zod";
+
+/** A refusal or failure as it goes out. */
+export interface Problem {
+  readonly status: number;
+  readonly code: string;
+  readonly title: string;
+  /** What is wrong where, when the request is not as it should be. */
+  readonly issues?: readonly { readonly path: string; readonly message: string }[];
+}
+
+/** Thrown where a request cannot be served. */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+  readonly problem: Problem;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    status: number,
+    code: string,
+    title: string,
+    more: Pick<Problem, "issues"> & { headers?: Record<string, string> } = {},
+  ) {
+    super(title);
+    const { headers = {}, issues } = more;
+    this.problem = { status, code, title, ...(issues === undefined ? {} : { issues }) };
+    this.headers = headers;
+  }
+}
+
+/** Work comes back in a second: to another process, by then. */
+export const RETRY = { "retry-after": "1" };
+
+/** The refusal that a failure comes to. */
+export function refusalOf(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  // of a reader that was too slow
+  if (error instanceof DOMException && error.name === "TimeoutError") return tooLong("DEADLINE_EXCEEDED");
+  const code = error instanceof FlowError ? error.code : "INTERNAL";
+  if (code === "DEADLINE_EXCEEDED" || code === "NODE_TIMEOUT") return tooLong(code);
+  if (code === "FLOW_STOPPED" || code === "FLOW_NOT_RUNNING") return draining();
+  return new Refusal(500, code, "The answer failed");
+}
+
+export function draining(): Refusal {
+  return new Refusal(503, "DRAINING", "The service stops", { headers: RETRY });
+}
+
+function tooLong(code: string): Refusal {
+  return new Refusal(504, code, "The answer took too long");
+}
+
+/** The value as the schema makes it. @throws Refusal with every issue */
+export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const { data, error } = schema.safeParse(value);
+  if (error === undefined) return data;
+  const issues = error.issues.map(({ path, message }) => ({ path: path.join("."), message }));
+  throw new Refusal(400, "INPUT_INVALID", "The request is not as it should be", { issues });
+}

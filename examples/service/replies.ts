@@ -1,0 +1,44 @@
+// Answers by the client's Idempotency-Key, so that a request that is repeated is not worked on, or paid for, twice.
+// They are kept in this process: send repeats to the same one, or put a shared store here.
+import { Refusal } from "./problem.ts";
+
+const KEPT_MS = 600_000;
+const MOST_KEPT = 1_000;
+
+interface Kept<Reply> {
+  readonly asked: string;
+  readonly reply: Promise<Reply>;
+  readonly at: number;
+}
+
+/** The replies of the last ten minutes, a thousand at most. One that failed is forgotten: the next try is a new one. */
+export class Replies<Reply> {
+  readonly #kept = new Map<string, Kept<Reply>>();
+
+  /** The reply to an earlier request of this tenant with this key, or a new one. @throws Refusal */
+  once(tenant: string, key: string, question: unknown, make: () => Promise<Reply>): Promise<Reply> {
+    if (!/^[\x21-\x7e]{1,128}$/.test(key))
+      throw new Refusal(400, "IDEMPOTENCY_KEY_INVALID", "An Idempotency-Key has 1 to 128 visible characters");
+    this.#forgetOld();
+    const id = `${tenant} ${key}`;
+    const asked = JSON.stringify(question);
+    const known = this.#kept.get(id);
+    if (known !== undefined && known.asked !== asked)
+      throw new Refusal(422, "IDEMPOTENCY_KEY_REUSED", "That Idempotency-Key was used for another request");
+    if (known !== undefined) return known.reply;
+
+    const reply = make();
+    const kept = { asked, reply, at: performance.now() };
+    this.#kept.set(id, kept);
+    reply.catch(() => this.#kept.get(id) === kept && this.#kept.delete(id));
+    return reply;
+  }
+
+  // a Map keeps its order: the oldest come first
+  #forgetOld(): void {
+    for (const [id, { at }] of this.#kept) {
+      if (this.#kept.size < MOST_KEPT && performance.now() - at < KEPT_MS) return;
+      this.#kept.delete(id);
+    }
+  }
+}
