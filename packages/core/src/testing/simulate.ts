@@ -89,7 +89,7 @@ export class SimulationError extends Error {
     super(
       [
         `Seed ${seed} breaks the flow; run it again with seeds: [${seed}]`,
-        ...broken.slice(0, SHOWN).map((line) => `  ${line}`),
+        ...[...new Set(broken)].slice(0, SHOWN).map((line) => `  ${line}`),
         `The last of ${records.length} records:`,
         ...records.slice(-SHOWN).map((line) => `  ${line}`),
         "What nodes and edges held when it was noticed:",

@@ -30,7 +30,7 @@ export async function oneSeed(seed: number): Promise<SeedReport> {
   for (const report of reports) for (const [kind, times] of report.faults) count(faults, kind, times);
   return {
     broken,
-    explain: () => explain(seed, spec, reports[0] as RunReport, broken),
+    explain: () => explain(seed, spec, worstOf(reports), broken),
     messages: reports.reduce((sum, { messages }) => sum + messages, 0),
     faults,
     statuses: (reports[0] as RunReport).statuses,
@@ -51,6 +51,11 @@ async function brokenBy(spec: RunSpec, alsoUnseen: boolean): Promise<{ reports: 
   return { reports, broken: [`${law}, from record ${parting} on:\n  ${good.lines[parting]}\n  ${bad.lines[parting]}`] };
 }
 
+/** The run to be told of: the first in which a law was broken. */
+function worstOf(reports: readonly RunReport[]): RunReport {
+  return (reports.find(({ broken }) => broken.length > 0) ?? reports[0]) as RunReport;
+}
+
 function isTheSame(one: RunReport, other: RunReport): boolean {
   return one.lines.length === other.lines.length && one.lines.every((line, index) => line === other.lines[index]);
 }
@@ -59,8 +64,7 @@ async function explain(seed: number, spec: RunSpec, report: RunReport, broken: r
   let smallest = { spec, report, broken };
   const breaks = fc.asyncProperty(runSpec, async (candidate) => {
     const found = await brokenBy(candidate, seed % 3 === 0);
-    if (found.broken.length > 0)
-      smallest = { spec: candidate, report: found.reports[0] as RunReport, broken: found.broken };
+    if (found.broken.length > 0) smallest = { spec: candidate, report: worstOf(found.reports), broken: found.broken };
     return found.broken.length === 0;
   });
   await fc.check(breaks, { seed, numRuns: 1, plugins: [fc.interruptAfterTimeLimit(SHRINK_MS)] });

@@ -44,7 +44,7 @@ export interface RunReport {
 export function story(spec: RunSpec, { broken, lines, held }: Pick<RunReport, "broken" | "lines" | "held">): string {
   const { onward, entries } = shapeOf(spec);
   return [
-    ...broken.slice(0, 20),
+    ...new Set(broken.slice(0, 20)),
     `entries ${entries.join()}, edges ${onward.map((targets, from) => `${from}→${targets.join()}`).join(" ")}`,
     "the last 30 records:",
     ...lines.slice(-30).map((line) => `  ${line}`),
@@ -145,6 +145,7 @@ class SeededRun {
       if (this.#isWatched && this.#spec.isKept) await this.#checkKept();
       this.#broken.push(...brokenEnd(this.#agent.stats()));
       this.#broken.push(...brokenEnd(this.#flow.stats()));
+      this.#look();
       this.#stop(0);
       await this.#playOn();
     }
