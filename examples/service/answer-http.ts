@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { formatSseEvent } from "penguiflow";
 import { z } from "zod";
 import { Question } from "./flow.ts";
-import { paced } from "./paced.ts";
+import { expiring, paced } from "./paced.ts";
 import { type Parts, requireRoute, ROUTE } from "./parts.ts";
 import { parse, Refusal, refusalOf } from "./problem.ts";
 
@@ -62,9 +62,9 @@ async function answer(
 ): Promise<void> {
   const { REQUEST_TIMEOUT_MS, MAX_BODY_BYTES } = parts.config;
   const timeoutMs = timeoutOf(request, REQUEST_TIMEOUT_MS);
-  const over = AbortSignal.any([client.left, AbortSignal.timeout(timeoutMs)]);
+  using over = expiring(client.left, timeoutMs);
   const question = parse(Question, await questionOf(request, url, MAX_BODY_BYTES));
-  const asked = { ...client, question, timeoutMs, over };
+  const asked = { ...client, question, timeoutMs, over: over.signal };
   const { accept, "last-event-id": lastEventId } = request.headers;
   if (!accept?.includes("text/event-stream")) await sendAnswer(parts, asked, request, response);
   // an EventSource whose stream has ended asks again; this tells it to leave it
@@ -114,7 +114,7 @@ function refuse(response: ServerResponse, { problem, headers }: Refusal, traceId
   const body = JSON.stringify({ ...problem, traceId });
   if (response.headersSent) {
     // who does not read will not read this either
-    if (response.writableLength > 0) response.destroy();
+    if (response.writableEnded || response.writableLength > 0) response.destroy();
     else response.end(`event: failed\ndata: ${body}\n\n`);
     return;
   }

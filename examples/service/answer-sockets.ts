@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import { chunkToWsJson } from "penguiflow";
 import { type WebSocket, WebSocketServer } from "ws";
 import { Question } from "./flow.ts";
-import { paced } from "./paced.ts";
+import { expiring, paced } from "./paced.ts";
 import { type Parts, requireRoute, ROUTE } from "./parts.ts";
 import { parse, Refusal, refusalOf } from "./problem.ts";
 
@@ -134,13 +134,13 @@ class Conversation {
     const left = this.#left.signal;
     const question = parse(Question, fromJson(text));
     const timeoutMs = config.REQUEST_TIMEOUT_MS;
-    const over = AbortSignal.any([left, AbortSignal.timeout(timeoutMs)]);
+    using over = expiring(left, timeoutMs);
     for await (const item of flow.stream(question, { tenant, traceId, timeoutMs, signal: left })) {
       const json =
         item.type === "chunk"
           ? chunkToWsJson(item.chunk, { type: "chunk" })
           : JSON.stringify({ type: "result", traceId, result: item.result });
-      await paced((taken) => this.#socket.send(json, taken), over);
+      await paced((taken) => this.#socket.send(json, taken), over.signal);
     }
   }
 }

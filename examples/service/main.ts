@@ -5,7 +5,7 @@
 //   npm run example examples/service/main.ts
 import { once } from "node:events";
 import process from "node:process";
-import { configureLogging, defaultLogger } from "penguiflow";
+import { configureLogging, defaultLogger, errorPayload } from "penguiflow";
 import { ConfigError, readConfig } from "./config.ts";
 import { readLibrary } from "./library.ts";
 import { Service } from "./service.ts";
@@ -27,8 +27,8 @@ export async function main(): Promise<void> {
 
 if (import.meta.main) {
   await main().catch((error: unknown) => {
-    if (!(error instanceof ConfigError)) throw error;
-    console.error(error.message);
-    process.exitCode = 1;
+    if (error instanceof ConfigError) console.error(error.message);
+    else defaultLogger.error("failed", { error: errorPayload(error) });
+    process.exit(1);
   });
 }

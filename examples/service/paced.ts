@@ -1,3 +1,6 @@
+// How fast an answer is written, and for how long.
+import { tooLong } from "./problem.ts";
+
 /**
  * Resolves when the system has taken what `write` writes. A node whose chunks are written like this works as fast
  * as its reader reads, with one chunk and the buffers of the system between them.
@@ -18,4 +21,11 @@ export async function paced(
   } finally {
     signal.removeEventListener("abort", giveUp);
   }
+}
+
+/** Aborts with `left`, and when the time is up for a reader that is too slow. Holds a timer until it is disposed of. */
+export function expiring(left: AbortSignal, timeoutMs: number): Disposable & { readonly signal: AbortSignal } {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(tooLong("DEADLINE_EXCEEDED")), timeoutMs);
+  return { signal: AbortSignal.any([left, late.signal]), [Symbol.dispose]: () => clearTimeout(timer) };
 }

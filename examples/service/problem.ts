@@ -36,8 +36,6 @@ export const RETRY = { "retry-after": "1" };
 /** The refusal that a failure comes to. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
-  // of a reader that was too slow
-  if (error instanceof DOMException && error.name === "TimeoutError") return tooLong("DEADLINE_EXCEEDED");
   const code = error instanceof FlowError ? error.code : "INTERNAL";
   if (code === "DEADLINE_EXCEEDED" || code === "NODE_TIMEOUT") return tooLong(code);
   if (code === "FLOW_STOPPED" || code === "FLOW_NOT_RUNNING") return draining();
@@ -48,7 +46,7 @@ export function draining(): Refusal {
   return new Refusal(503, "DRAINING", "The service stops", { headers: RETRY });
 }
 
-function tooLong(code: string): Refusal {
+export function tooLong(code: string): Refusal {
   return new Refusal(504, code, "The answer took too long");
 }
 

@@ -1,7 +1,8 @@
 import { once } from "node:events";
-import { get, type IncomingMessage } from "node:http";
+import { get, type IncomingMessage, request as httpRequest } from "node:http";
+import { connect } from "node:net";
 import { text as textOf } from "node:stream/consumers";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import { bearer, gatedLibrary, longLibrary, startService } from "./start-service.ts";
 
@@ -177,5 +178,56 @@ describe("too much at once", { timeout: 30_000 }, () => {
     socket.send("x".repeat(20_000));
     const [code] = (await once(socket, "close")) as [number];
     expect(code).toBe(1009);
+  });
+
+  test("closes what comes beyond the connections there may be", async () => {
+    await using service = await startService({ environment: { MAX_CONNECTIONS: "1" } });
+    const { hostname, port } = new URL(service.url);
+    const first = connect(Number(port), hostname);
+    await once(first, "connect");
+    const second = connect(Number(port), hostname);
+    second.on("error", () => {});
+    await once(second, "close");
+    expect(first.destroyed).toBe(false);
+    first.destroy();
+  });
+});
+
+describe("a client that hangs", { timeout: 30_000 }, () => {
+  test("in the middle of its request is not waited for longer than a request may take", async () => {
+    await using service = await startService({ environment: { REQUEST_TIMEOUT_MS: "500" } });
+    const headers = { ...bearer("acme"), "content-type": "application/json" };
+    const half = httpRequest(service.url, { method: "POST", headers });
+    half.on("error", () => {});
+    half.write(`{"question":"sw`);
+    const [response] = (await once(half, "response")) as [IncomingMessage];
+    expect(response.statusCode).toBe(408);
+    await expect.poll(() => service.door.inside).toBe(0);
+    half.destroy();
+  });
+
+  test("on a WebSocket is let go when it does not answer a ping", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    try {
+      await using service = await startService();
+      const url = service.url.replace("http", "ws");
+      const lively = new WebSocket(url, { headers: bearer("acme") });
+      const silent = new WebSocket(url, { headers: bearer("acme"), autoPong: false });
+      await Promise.all([once(lively, "open"), once(silent, "open")]);
+      const ponged = new Promise<void>((resolve) => lively.once("ping", () => resolve()));
+      const pinged = once(silent, "ping");
+      vi.advanceTimersByTime(30_000);
+      await Promise.all([ponged, pinged]);
+      // a question behind the pong: when it is answered, the pong has arrived
+      lively.send(`{"question":"swim"}`);
+      await once(lively, "message");
+      const closed = once(silent, "close") as Promise<[code: number]>;
+      vi.advanceTimersByTime(30_000);
+      expect((await closed)[0]).toBe(1006);
+      expect(lively.readyState).toBe(lively.OPEN);
+      lively.close();
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

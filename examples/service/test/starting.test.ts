@@ -1,5 +1,5 @@
 import path from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { runExample } from "../../test/run-example.ts";
 import { ConfigError, readConfig } from "../config.ts";
 import { readLibrary } from "../library.ts";
@@ -57,6 +57,17 @@ describe("the environment", () => {
     const { status, stdout, stderr } = await runExample("service");
     expect([status, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(/^Cannot start: the environment is wrong\n {2}TENANTS: must be JSON such as .*\n$/);
+  });
+});
+
+test("a service that cannot start says why in a line of its log, and ends with 1", async () => {
+  const tenants = JSON.stringify([{ ...ACME, documents: "nowhere" }]);
+  vi.stubEnv("TENANTS", tenants).stubEnv("PORT", "0").stubEnv("ADMIN_PORT", "0");
+  const { status, stdout, stderr } = await runExample("service").finally(() => vi.unstubAllEnvs());
+  expect([status, stdout]).toEqual([1, ""]);
+  expect(JSON.parse(stderr)).toMatchObject({
+    level: "error",
+    error: { message: expect.stringContaining('Cannot answer from "nowhere"') as string },
   });
 });
 
