@@ -86,7 +86,7 @@ async function sendAnswer(
         await replies.once(tenant, key, question, () => flow.call(question, options))
       : await flow.call(question, { ...options, signal: left });
   if (door.isDraining) response.setHeader("connection", "close");
-  response.writeHead(200, { "content-type": "application/json" });
+  response.setHeader("content-type", "application/json");
   await paced((taken) => response.end(JSON.stringify(reply), taken), over);
 }
 

@@ -24,7 +24,7 @@ const Environment = z.object({
   REQUEST_TIMEOUT_MS: whole(1, 3_600_000, 30_000),
   /** How long the balancer may take to see that this process is not ready any more. */
   DRAIN_DELAY_MS: whole(0, 60_000, 3_000),
-  /** How long accepted work has to finish after that. */
+  /** How long accepted work has to finish. */
   DRAIN_MS: whole(0, 3_600_000, 20_000),
   MAX_BODY_BYTES: whole(1, 100_000_000, 16_384),
   MAX_CONNECTIONS: whole(1, 1_000_000, 10_000),

@@ -14,6 +14,8 @@ import { type Parts, ROUTE } from "./parts.ts";
 import { Replies } from "./replies.ts";
 import { Telemetry } from "./telemetry.ts";
 
+/** Longer than balancers keep a connection they do not use: whoever closes first must be the one who would reuse it. */
+const KEEP_ALIVE_MS = 65_000;
 /** How long those who are told that the service stops have to hear it. */
 const GOODBYE_MS = 1_000;
 
@@ -33,11 +35,14 @@ export class Service {
     const telemetry = new Telemetry(door);
     this.parts = { config, door, telemetry, flow: createFlow(telemetry.instrument), replies: new Replies() };
     const timeoutMs = config.REQUEST_TIMEOUT_MS;
-    this.#server = createServer(
-      // how long a client may take to send its request, looked at once a second
-      { requestTimeout: timeoutMs, headersTimeout: timeoutMs, connectionsCheckingInterval: 1_000 },
-      (request, response) => void answerHttp(this.parts, request, response),
-    );
+    const limits = {
+      // for a client to send its request, looked at once a second
+      requestTimeout: timeoutMs,
+      headersTimeout: timeoutMs,
+      connectionsCheckingInterval: 1_000,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    };
+    this.#server = createServer(limits, (request, response) => void answerHttp(this.parts, request, response));
     this.#server.maxConnections = config.MAX_CONNECTIONS;
     this.#admin = createServer((request, response) => this.#administer(request, response));
     this.#sockets = new AnswerSockets(this.parts, this.#server);

@@ -10,7 +10,7 @@ import { text as textOf } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { readPrometheusText } from "./prometheus-text.ts";
-import { bearer, longLibrary, startService, TOKENS } from "./start-service.ts";
+import { bearer, gatedLibrary, longLibrary, startService, TOKENS } from "./start-service.ts";
 
 const MAIN = path.resolve(import.meta.dirname, "../main.ts");
 const REPOSITORY = path.resolve(import.meta.dirname, "../../..");
@@ -144,6 +144,25 @@ describe("a service that is told to stop", { timeout: 60_000 }, () => {
     // timers may be early by a fraction of a millisecond
     expect(performance.now() - since).toBeGreaterThan(990);
     await expect(fetch(`${service.adminUrl}/live`)).rejects.toThrow("fetch failed");
+  });
+
+  test("answers what a WebSocket has asked, and says goodbye", async () => {
+    const { library, searching, open } = gatedLibrary();
+    await using service = await startService({ library: () => library, environment: { DRAIN_MS: "20000" } });
+    const socket = new WebSocket(service.url.replace("http", "ws"), { headers: bearer("acme") });
+    await once(socket, "open");
+    const items: { type: string; code?: string }[] = [];
+    socket.on("message", (data: Buffer) => void items.push(JSON.parse(data.toString()) as never));
+    const closed = once(socket, "close") as Promise<[code: number]>;
+    socket.send(`{"question":"swim"}`);
+    await expect.poll(() => searching.now).toBe(1);
+    const drained = service.drain();
+    socket.send(`{"question":"fly"}`);
+    open();
+    expect((await closed)[0]).toBe(1001);
+    expect(items.map(({ type, code }) => code ?? type).slice(0, 3)).toEqual(["chunk", "chunk", "result"]);
+    expect(await drained).toMatchObject({ cancelled: 0, abandoned: 0 });
+    expect(searching.ever).toBe(1);
   });
 
   test("tells a reader whose answer it cannot finish", async () => {

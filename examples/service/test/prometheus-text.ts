@@ -1,10 +1,10 @@
-/** A metric as Prometheus would store it. */
+/** A metric. That of a histogram has samples named after it with `_count`, `_sum` and `_bucket`. */
 export interface Family {
   readonly type: string;
-  /** Of the series without `le`: by its labels. A histogram has a series for each of `_count`, `_sum`, `_bucket`. */
   readonly samples: readonly Sample[];
 }
 
+/** One value of a series. */
 export interface Sample {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
