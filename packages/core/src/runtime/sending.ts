@@ -32,14 +32,17 @@ export class Sending {
     edges: readonly Edge[],
     settle: ((failure: Error | undefined) => void) | null,
   ): boolean {
-    const send = new Send(trace, from, message, edges, from === null ? trace.outputs++ : from.outputs++, settle);
+    const output = from === null ? trace.outputs++ : from.outputs++;
     if (from === null) this.#engine.ledger.expected(trace);
     const outbox = from?.extras?.outbox;
-    if (outbox !== undefined && outbox.length > 0) {
+    const mustWait = outbox !== undefined && outbox.length > 0;
+    if (!mustWait && this.#sendAtOnce(trace, from, message, edges, output)) return true;
+    const send = new Send(trace, from, message, edges, output, settle);
+    if (mustWait) {
       outbox.push(send);
       return false;
     }
-    if (this.#offer(send)) return true;
+    if (this.#waitFor(send)) return true;
     if (from !== null) from.more.outbox.push(send);
     else if (send.item === null) (trace.entrySends ??= new Set()).add(send);
     return false;
@@ -132,15 +135,32 @@ export class Sending {
   }
 
   #offer(send: Send): boolean {
-    const { edges, trace } = send;
-    if (edges.length === 0) return this.#deliver(send);
-    const only = edges[0] as Edge;
+    const { trace, from, message, edges, output } = send;
+    return this.#sendAtOnce(trace, from, message, edges, output) || this.#waitFor(send);
+  }
+
+  /** Sends a message if all it goes to have room; does nothing otherwise. */
+  #sendAtOnce(trace: Trace, from: Attempt | null, message: Message, edges: readonly Edge[], output: number): boolean {
+    if (edges.length === 0) return this.#deliver(trace, from as Attempt, message, output, false);
     if (edges.length === 1) {
-      if (this.takes(only, trace)) {
-        this.#put(send, only);
-        return true;
-      }
-      const item = this.#target(send, only);
+      const only = edges[0] as Edge;
+      if (!this.takes(only, trace)) return false;
+      if (from !== null) this.#engine.ledger.expected(trace);
+      this.#put(trace, from, message, only, output);
+      return true;
+    }
+    if (!this.takesAll(edges, trace)) return false;
+    this.#putOnAll(trace, from, message, edges, output);
+    return true;
+  }
+
+  /** Makes a message wait for room. Answers whether it has got it at once after all. */
+  #waitFor(send: Send): boolean {
+    const { edges, trace } = send;
+    if (edges.length > 1) return this.#reserve(send);
+    if (edges.length === 1) {
+      const only = edges[0] as Edge;
+      const item = this.#target(trace, send.from, send.message, only, send.output);
       item.send = send;
       send.item = item;
       only.waiting.push(send);
@@ -149,17 +169,27 @@ export class Sending {
       this.#blocked(send, only);
       return false;
     }
-    if (this.takesAll(edges, trace)) {
-      for (const edge of edges) if (trace.isOpen) this.#put(send, edge);
-      if (send.from === null) this.#entered(trace);
+    const from = send.from as Attempt;
+    // whoever does not read what a trace produces delays that trace alone
+    if (trace.sink.lendsSlot !== false) this.#engine.dispatch.lendSlot(from);
+    this.whenRoom(trace, () => {
+      if (!this.#deliver(trace, from, send.message, send.output, true)) return false;
+      this.#accepted(send);
       return true;
-    }
-    return this.#reserve(send);
+    });
+    return false;
   }
 
-  /** A message from outside has become one at each of its nodes. */
-  #entered(trace: Trace): void {
-    if (!trace.isOpen) return;
+  /** Hands a message to each of several nodes. */
+  #putOnAll(trace: Trace, from: Attempt | null, message: Message, edges: readonly Edge[], output: number): void {
+    for (const edge of edges) {
+      // the trace may have ended at one of them
+      if (!trace.isOpen) break;
+      this.#engine.ledger.expected(trace);
+      this.#put(trace, from, message, edge, output);
+    }
+    if (from !== null || !trace.isOpen) return;
+    // from outside it was one message; now there is one at each of its nodes
     this.#engine.ledger.withdrawn(trace);
     this.#engine.ending.checkStarved(trace);
   }
@@ -177,13 +207,11 @@ export class Sending {
       edge.reserved += 1;
       send.places += 1;
     }
-    for (const edge of send.edges) {
-      edge.reserved -= 1;
-      if (send.trace.isOpen) this.#put(send, edge);
-    }
+    const { trace, from, message, edges, output } = send;
+    for (const edge of edges) edge.reserved -= 1;
+    this.#putOnAll(trace, from, message, edges, output);
     // a message that was started, joined or taken at once has not used the place that was kept for it
-    for (const edge of send.edges) this.#giveRoom(edge);
-    if (send.from === null) this.#entered(send.trace);
+    for (const edge of edges) this.#giveRoom(edge);
     return true;
   }
 
@@ -200,13 +228,11 @@ export class Sending {
   }
 
   /** Hands an accepted message to its node. */
-  #put(send: Send, edge: Edge): void {
+  #put(trace: Trace, from: Attempt | null, message: Message, edge: Edge, output: number): void {
     const engine = this.#engine;
-    const { trace, from } = send;
-    const item = this.#target(send, edge);
-    if (from !== null || send.edges.length > 1) engine.ledger.expected(trace);
+    const item = this.#target(trace, from, message, edge, output);
     engine.ledger.accepted(item, from);
-    this.#published(send, edge);
+    this.#published(trace, message, edge);
     if (edge.target.node.gathering !== undefined) {
       engine.joining.arrive(item);
     } else if (trace.fetching > 0 && engine.fetching.give(item)) {
@@ -220,15 +246,14 @@ export class Sending {
     }
   }
 
-  #target(send: Send, edge: Edge): Attempt {
-    const { trace, from, output } = send;
+  #target(trace: Trace, from: Attempt | null, message: Message, edge: Edge, output: number): Attempt {
     const source = from ?? trace.origin;
     const high = source?.high ?? this.#engine.lineageSeed;
     const low = source?.low ?? trace.run | 0;
     return new Attempt(
       edge.target,
       trace,
-      send.message,
+      message,
       edge,
       mixHigh(high, low, edge.index, output),
       mixLow(high, low, edge.index, output),
@@ -236,29 +261,16 @@ export class Sending {
     );
   }
 
-  #deliver(send: Send, isWaiting = false): boolean {
+  /** Gives a result to whoever reads what the trace produces. Answers whether there was room for it. */
+  #deliver(trace: Trace, from: Attempt, message: Message, output: number, isInTurn: boolean): boolean {
     const engine = this.#engine;
-    const { trace, message } = send;
-    const from = send.from as Attempt;
-    if (
-      (trace.unread !== null && trace.unread.length > 0 && !isWaiting) ||
-      !trace.sink.result(message, from.worker.name)
-    ) {
-      if (isWaiting) return false;
-      // whoever does not read what a trace produces delays that trace alone
-      if (trace.sink.lendsSlot !== false) engine.dispatch.lendSlot(from);
-      this.whenRoom(trace, () => {
-        if (!this.#deliver(send, true)) return false;
-        this.#accepted(send);
-        return true;
-      });
-      return false;
-    }
+    const othersWait = !isInTurn && trace.unread !== null && trace.unread.length > 0;
+    if (othersWait || !trace.sink.result(message, from.worker.name)) return false;
     engine.ledger.delivered(
       message,
       from,
-      mixHigh(from.high, from.low, ROOKERY_INDEX, send.output),
-      mixLow(from.high, from.low, ROOKERY_INDEX, send.output),
+      mixHigh(from.high, from.low, ROOKERY_INDEX, output),
+      mixLow(from.high, from.low, ROOKERY_INDEX, output),
     );
     if (engine.reporter.hasBus) engine.reporter.publish(trace, from.worker.name, ROOKERY, message);
     trace.resultCount += 1;
@@ -290,7 +302,7 @@ export class Sending {
 
   #itemAccepted(send: Send, item: Attempt, edge: Edge): void {
     item.send = null;
-    this.#published(send, edge);
+    this.#published(send.trace, send.message, edge);
     this.#engine.ledger.accepted(item, send.from);
     this.#accepted(send);
   }
@@ -316,34 +328,37 @@ export class Sending {
     if (next === undefined && from.state === State.SENDING) this.#engine.commit(from);
   }
 
-  #published(send: Send, edge: Edge): void {
-    if (this.#engine.reporter.hasBus)
-      this.#engine.reporter.publish(send.trace, edge.source, edge.target.name, send.message);
+  #published(trace: Trace, message: Message, edge: Edge): void {
+    if (this.#engine.reporter.hasBus) this.#engine.reporter.publish(trace, edge.source, edge.target.name, message);
   }
 
   #blocked(send: Send, edge: Edge): void {
     if (send.from === null) return;
     send.from.worker.block(send);
-    if (edge.isInner) this.#engine.dispatch.suspect(send);
+    // also when the edge leads out of a cycle: its room may be kept for a send that waits in the cycle
+    if (edge.isInner || send.from.worker.ring !== undefined) this.#engine.dispatch.suspect(send);
   }
 
   /** If nobody in the cycle of a waiting send can move, lets the cycle drain over its bound, or fails the trace. */
   drainOrFail(send: Send): void {
-    const edge = send.awaited;
-    if (edge === undefined || send.list === null) return;
+    if (send.list === null) return;
     // from the sender on: its edge's target may be idle, where the room is kept for another send of the same node
     const stuck = stuckWorkers((send.from as Attempt).worker);
     if (stuck === undefined) return;
-    const waiting = [...stuck].flatMap((worker) => [...worker.blocked]);
-    const drain = waiting.find((candidate) => candidate.list !== null && mayExceed(candidate.awaited));
-    if (drain === undefined) {
-      this.#engine.ending.deadlock(send, cycleFrom(edge.source, edge.target));
-    } else {
-      const awaited = drain.awaited as Edge;
-      awaited.waiting.remove(drain);
-      this.#place(drain, awaited);
+    const waiting = [...stuck].flatMap((worker) => [...worker.blocked]).filter(({ list }) => list !== null);
+    // what waits for room outside of the cycle gets it there, sooner or later
+    const inner = waiting.filter(({ awaited }) => awaited?.isInner === true);
+    const drain = inner.find(({ awaited }) => mayExceed(awaited as Edge));
+    if (drain !== undefined) {
+      const edge = drain.awaited as Edge;
+      edge.waiting.remove(drain);
+      this.#place(drain, edge);
+    } else if (inner.length > 0) {
+      const lost = inner.includes(send) ? send : (inner[0] as Send);
+      const { source, target } = lost.awaited as Edge;
+      this.#engine.ending.deadlock(lost, cycleFrom(source, target));
     }
-    for (const other of waiting) if (other.list !== null) this.#engine.dispatch.suspect(other);
+    if (inner.length > 0) for (const other of waiting) if (other.list !== null) this.#engine.dispatch.suspect(other);
   }
 }
 
@@ -353,8 +368,8 @@ function entersAlone(edge: Edge, edges: readonly Edge[]): boolean {
   return ring === undefined || edge.isInner || edges.every((other) => other === edge || other.target.ring !== ring);
 }
 
-function mayExceed(edge: Edge | undefined): boolean {
-  return edge !== undefined && edge.size < edge.capacity + Math.max(edge.capacity, DRAIN_ALLOWANCE);
+function mayExceed(edge: Edge): boolean {
+  return edge.size < edge.capacity + Math.max(edge.capacity, DRAIN_ALLOWANCE);
 }
 
 /** The nodes behind `first` that wait for one another; none when one of them can still move. */

@@ -9,8 +9,9 @@ export function brokenBounds(graph: Graph, { edges, nodes }: FlowStats): string[
   const broken: string[] = [];
   for (const { source, target, size, capacity } of edges) {
     if (size === 0) continue;
-    // a ring that is blocked drains over its own edges, and over those that leave it
-    const drains = ringOf(graph, source) !== undefined;
+    // a ring that is blocked drains over its own edges
+    const ring = ringOf(graph, source);
+    const drains = ring !== undefined && ring === ringOf(graph, target);
     const allowance = drains ? Math.max(capacity, DRAIN_ALLOWANCE) : 0;
     const most = capacity === 0 ? Number.POSITIVE_INFINITY : capacity + allowance;
     if (size > most || size < 0) broken.push(`L3: edge "${source}" → "${target}" holds ${size} of ${most}`);

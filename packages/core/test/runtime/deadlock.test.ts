@@ -226,3 +226,32 @@ test("a cycle blocked beside a message that waits for its retry is freed when th
   expect(await within(1_000, blocked)).toMatchObject({ status: "empty" });
   expectEmpty(flow);
 });
+
+test("a cycle that sends out of itself, too, goes on, whoever blocks last", async () => {
+  const setting = fc.record({
+    concurrencies: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 })),
+    steps: fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 2, maxLength: 6 }),
+    pauses: fc.infiniteStream(fc.integer({ min: 0, max: 2 })),
+  });
+  await fc.assert(
+    fc.asyncProperty(setting, async ({ concurrencies, steps, pauses }) => {
+      const pause = async () => {
+        for (let left = pauses.next().value; left > 0; left -= 1) await Promise.resolve();
+      };
+      const handle: Handle = async (step, ctx) => {
+        await pause();
+        return twice(step, ctx);
+      };
+      const [a, b] = [stepNode("a", handle, concurrencies[0]), stepNode("b", handle, concurrencies[1])];
+      const out = payloadNode({ name: "out", policy: { concurrency: 1 } }, async (step: Step) => {
+        await pause();
+        return step.left;
+      });
+      const edges = [start.to(a), a.to(out, b), b.to(a)] as const;
+      await using flow = create(...edges, { allowCycles: true, queueMaxSize: 1 }).run();
+      const outcomes = await within(4_000, Promise.all(steps.map((left) => flow.outcome({ left }))));
+      expect(outcomes.map(({ status }) => status)).toEqual(steps.map((left) => (left === 0 ? "empty" : "completed")));
+    }),
+    { numRuns: 200, seed: 11 },
+  );
+});
