@@ -31,7 +31,7 @@ export class WM<out Fact = unknown> {
 
   constructor(init: WMInit<Fact>) {
     this.query = init.query;
-    this.facts = Object.freeze([...(init.facts ?? [])]);
+    this.facts = frozen(init.facts);
     this.hops = init.hops ?? 0;
     this.budgetHops = init.budgetHops === undefined ? 8 : init.budgetHops;
     this.tokensUsed = init.tokensUsed ?? 0;
@@ -81,9 +81,14 @@ export class FinalAnswer<out Citation = string> {
 
   constructor(init: FinalAnswerInit<Citation>) {
     this.text = init.text;
-    this.citations = Object.freeze([...(init.citations ?? [])]);
+    this.citations = frozen(init.citations);
     Object.freeze(this);
   }
+}
+
+/** A frozen copy, or the array itself if it is frozen. */
+function frozen<Item>(items: readonly Item[] = []): readonly Item[] {
+  return Object.isFrozen(items) ? items : Object.freeze([...items]);
 }
 
 function requireCount(name: string, value: number): void {

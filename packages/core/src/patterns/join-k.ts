@@ -6,6 +6,7 @@ import {
   type SchemaInput,
   type SchemaIssue,
   type SchemaOutput,
+  type SchemaResult,
 } from "../foundation/schema.ts";
 import { FlowNode } from "../graph/node.ts";
 import type { NodePolicy } from "../graph/node-policy.ts";
@@ -96,20 +97,25 @@ export function joinK(
   });
 }
 
-async function checkEach(
+/** The message with all payloads parsed; a promise if the schema is asynchronous. */
+function checkEach(
   message: Message<readonly unknown[]>,
   name: string,
   validate: Schema["~standard"]["validate"],
-): Promise<Message> {
-  const parsed: unknown[] = [];
-  for (const [index, payload] of message.payload.entries()) {
-    const result = await validate(payload);
-    if (result.issues !== undefined) throw invalidMember(name, index, result.issues);
-    parsed.push(result.value);
-  }
-  return parsed.every((payload, index) => payload === message.payload[index])
-    ? message
-    : message.with({ payload: parsed });
+): Message | Promise<Message> {
+  const results = message.payload.map((payload) => validate(payload));
+  const withAll = (checked: readonly SchemaResult<unknown>[]): Message => {
+    const parsed = checked.map((result, index) => {
+      if (result.issues !== undefined) throw invalidMember(name, index, result.issues);
+      return result.value;
+    });
+    return parsed.every((payload, index) => payload === message.payload[index])
+      ? message
+      : message.with({ payload: parsed });
+  };
+  return results.some((result) => result instanceof Promise)
+    ? Promise.all(results).then(withAll)
+    : withAll(results as SchemaResult<unknown>[]);
 }
 
 function invalidMember(name: string, index: number, issues: readonly SchemaIssue[]): FlowError {

@@ -105,6 +105,8 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   slot: Slot = Slot.NONE;
   /** How many messages it has sent so far. */
   outputs = 0;
+  /** The turn in which it got its slot. */
+  heldSince: Moment | undefined;
   /** When the handler was called, to within a turn unless somebody watches. */
   started: Moment | undefined;
   extras: AttemptExtras | null = null;

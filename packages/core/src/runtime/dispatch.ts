@@ -30,6 +30,8 @@ export class Dispatch {
   #first: (() => void)[] = [];
   #isFlushing = false;
   #isFlushDue = false;
+  /** Whether a message is just being handed on: what that brings about is flushed when it is done. */
+  #isStepping = false;
   /** Handler calls from look to look at the clock, and those left until the next. */
   #stride = 16;
   #callsLeft = 16;
@@ -200,8 +202,8 @@ export class Dispatch {
     this.#isFlushDue = false;
     const { scheduler } = this.#engine;
     try {
-      while (this.#first.length + this.#woken.length + this.#ready.length + this.#suspects.length > 0) {
-        for (const task of this.#first.splice(0)) task();
+      while (this.#hasWork) {
+        if (this.#first.length > 0) for (const task of this.#first.splice(0)) task();
         const suspect = this.#woken.length + this.#ready.length === 0 ? this.#suspects.pop() : undefined;
         if (suspect !== undefined) this.#engine.sending.drainOrFail(suspect);
         const woken = this.#woken;
@@ -222,8 +224,12 @@ export class Dispatch {
     }
   }
 
+  get #hasWork(): boolean {
+    return this.#first.length + this.#woken.length + this.#ready.length + this.#suspects.length > 0;
+  }
+
   #flushSoon(): void {
-    if (this.#isFlushing || this.#isFlushDue) return;
+    if (this.#isFlushing || this.#isFlushDue || this.#isStepping) return;
     this.#isFlushDue = true;
     queueMicrotask(() => this.flush());
   }
@@ -261,6 +267,7 @@ export class Dispatch {
     attempt.slot = Slot.HELD;
     attempt.state = State.LAUNCHED;
     attempt.edge = null;
+    if (worker.loop !== undefined) attempt.heldSince = this.#engine.turn;
     if (worker.ring !== undefined && !attempt.inRing) this.#enterRing(attempt, worker);
     trace.link(attempt);
   }
@@ -312,7 +319,7 @@ export class Dispatch {
           let checked = worker.checkInput(attempt.message);
           if (checked instanceof Promise) checked = await checked;
           if (checked !== attempt.message) {
-            attempt.more.original = attempt.message;
+            if (worker.retries) attempt.more.original = attempt.message;
             attempt.message = checked;
           }
         }
@@ -333,9 +340,12 @@ export class Dispatch {
         engine.ending.returned(attempt, value, true);
         break;
       }
+      this.#isStepping = true;
       const next = this.#commit(attempt, value);
+      this.#isStepping = false;
       if (next === null) break;
       attempt = next;
+      if (this.#hasWork) this.#flushSoon();
     }
     this.flush();
   }
@@ -344,52 +354,66 @@ export class Dispatch {
   #commit(attempt: Attempt, value: unknown): Attempt | null {
     const engine = this.#engine;
     const { worker, trace } = attempt;
+    const isShort = attempt.extras === null && !engine.isWatched && engine.scheduler.ready === undefined;
+    if (isShort && worker.loop !== undefined && value instanceof WM) {
+      const next = this.#goRound(attempt, worker.loop, value);
+      if (next !== undefined) return next;
+    }
     let message: Message | null;
     if (value === attempt.message) message = attempt.message;
     else if (value === undefined) message = null;
     else if (value instanceof Message) message = engine.sealed(trace, value);
     else message = carry(attempt.message, value);
 
-    if (message !== null && attempt.extras === null && !engine.isWatched && engine.scheduler.ready === undefined) {
+    if (isShort && message !== null && !(worker.loop !== undefined && message.payload instanceof WM)) {
       if (worker.onward.length === 0 && trace.live === 1 && this.#answer(attempt, trace, message)) return null;
       const next = this.#handOn(attempt, worker, trace, message);
-      if (next !== null) return next;
-      // the budget of the loop was used up
-      if (attempt.state === State.OVER) return null;
+      if (next !== undefined) return next;
     }
     engine.finish(attempt, message);
     return null;
   }
 
-  /** The short way: one message in, one out, and the next node is free. Answers `null` when it is not. */
-  #handOn(attempt: Attempt, worker: Worker, trace: Trace, message: Message): Attempt | null {
-    const { loop, onward } = worker;
-    let sent = message;
-    let edge: Edge | undefined;
-    if (loop !== undefined && message.payload instanceof WM) {
-      // others wait for the slot: the next round of the loop stands in line with them
-      if (worker.inbox.ready !== 0 || worker.returning.length !== 0 || trace.live > 1) return null;
-      if (worker.outer !== undefined && worker.outer.ready !== 0 && worker.mayEnterRing) return null;
-      const step = nextLoopStep(attempt.message.payload, message.payload);
-      if ("exhausted" in step) {
-        this.#engine.ending.exhaust(trace, step.exhausted, attempt);
-        return null;
-      }
-      sent = step.next === message.payload ? message : carry(message, step.next);
-      edge = loop;
-    } else {
-      if (onward.length !== 1) return null;
-      edge = onward[0] as Edge;
-      const target = edge.target;
-      if (
-        target.node.gathering !== undefined ||
-        trace.fetching > 0 ||
-        target.ring !== undefined ||
-        // of a trace with a single message nothing can be at the other node
-        !(trace.live === 1 ? target.hasSlot(false) : this.mayStart(target, trace, false))
-      )
-        return null;
+  /** The next round of a controller's loop. Answers as {@link Dispatch.#handOn} does. */
+  #goRound(attempt: Attempt, loop: Edge, memory: WM): Attempt | null | undefined {
+    const { worker, trace } = attempt;
+    // others wait for the slot: after this turn the next round stands in line with them
+    if (trace.live > 1 || (othersWait(worker) && attempt.heldSince !== this.#engine.turn)) return undefined;
+    const step = nextLoopStep(attempt.message.payload, memory);
+    if (typeof step !== "string") return this.#startNext(attempt, loop, carry(attempt.message, step));
+    this.#engine.ending.exhaust(trace, step, attempt);
+    return null;
+  }
+
+  /**
+   * The short way: one message in, one out, and the next node is free or gathers. Answers with what runs next,
+   * `null` when nothing does, `undefined` when the message has to take the long way.
+   */
+  #handOn(attempt: Attempt, worker: Worker, trace: Trace, message: Message): Attempt | null | undefined {
+    if (worker.onward.length !== 1 || trace.fetching > 0) return undefined;
+    const edge = worker.onward[0] as Edge;
+    const { target } = edge;
+    if (target.node.gathering !== undefined) {
+      const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
+      const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
+      attempt.state = State.OVER;
+      this.leave(attempt);
+      let item = attempt;
+      if (worker.takesContext) item = new Attempt(target, trace, message, null, high, low, 1);
+      else attempt.goOn(target, message, high, low);
+      item.state = State.QUEUED;
+      this.#engine.joining.arrive(item);
+      return null;
     }
+    if (target.ring !== undefined) return undefined;
+    // of a trace with a single message nothing can be at the other node
+    const isFree = trace.live === 1 ? target.hasSlot(false) : this.mayStart(target, trace, false);
+    return isFree ? this.#startNext(attempt, edge, message) : undefined;
+  }
+
+  /** The slot of the attempt is left for one of the edge's target, and the message is launched there. */
+  #startNext(attempt: Attempt, edge: Edge, message: Message): Attempt {
+    const { worker, trace } = attempt;
     const { target } = edge;
     const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
     const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
@@ -401,13 +425,14 @@ export class Dispatch {
     }
     if (!worker.takesContext) {
       // nobody but the runtime has seen this attempt: it can go on as the next
-      attempt.goOn(target, sent, high, low);
+      attempt.goOn(target, message, high, low);
       return attempt;
     }
-    const next = new Attempt(target, trace, sent, null, high, low, 1);
+    const next = new Attempt(target, trace, message, null, high, low, 1);
     next.state = State.LAUNCHED;
     next.slot = Slot.HELD;
     next.inRing = attempt.inRing;
+    next.heldSince = attempt.heldSince;
     attempt.state = State.OVER;
     attempt.slot = Slot.NONE;
     attempt.inRing = false;
@@ -417,12 +442,7 @@ export class Dispatch {
 
   /** The short way out: the only result of a call, with nothing of the trace left. Answers whether it was that. */
   #answer(attempt: Attempt, trace: Trace, message: Message): boolean {
-    if (
-      trace.sink.completed === undefined ||
-      trace.resultCount > 0 ||
-      (attempt.worker.loop !== undefined && message.payload instanceof WM)
-    )
-      return false;
+    if (trace.sink.completed === undefined || trace.resultCount > 0) return false;
     attempt.state = State.OVER;
     trace.resultCount = 1;
     this.leave(attempt);
@@ -454,6 +474,12 @@ export class Dispatch {
     });
     return true;
   }
+}
+
+/** Whether somebody waits for a slot of the node. */
+function othersWait(worker: Worker): boolean {
+  if (worker.inbox.ready !== 0 || worker.returning.length !== 0) return true;
+  return worker.outer !== undefined && worker.outer.ready !== 0 && worker.mayEnterRing;
 }
 
 function isRunning(attempt: Attempt): boolean {

@@ -8,7 +8,7 @@ import { carry, Message } from "../message/message.ts";
 import { EMPTY_META } from "../message/meta.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
 import { nextLoopStep } from "../trace/budget.ts";
-import { StreamTable, type StreamWriter } from "../trace/stream-table.ts";
+import { type ChunkDraft, StreamTable, type StreamWriter } from "../trace/stream-table.ts";
 import type { Trace } from "../trace/trace.ts";
 import { type Attempt, State } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
@@ -53,7 +53,7 @@ export class Emitting {
     }
     const step = this.#step(attempt, checked, to);
     if (step === undefined) return;
-    if (!worker.holdsEmits && !this.#engine.sending.hasRoom(trace, attempt, step.edges)) {
+    if (!worker.retries && !this.#engine.sending.hasRoom(trace, attempt, step.edges)) {
       throw queueFull(worker.name, trace.id, trace.tenant, step.edges);
     }
     void this.#sendOrHold(attempt, step.message, step.edges);
@@ -81,27 +81,25 @@ export class Emitting {
   }
 
   /** Sends a chunk of an attempt; resolves when its reader has room. */
-  async emitChunk(attempt: Attempt, init: ChunkInit): Promise<StreamChunk> {
+  emitChunk(attempt: Attempt, init: ChunkInit): Promise<StreamChunk> {
     const { trace, more } = attempt;
     const parent = init.parent ?? attempt.message;
-    const make = this.#chunkMaker(trace, attempt, init, parent);
+    const draft = this.#draft(trace, attempt, init, parent);
     more.writesStreams = true;
     if (init.to !== undefined) {
       const edges = this.route(attempt.worker, parent, init.to, trace);
-      const chunk = make();
-      await this.#sendOrHold(attempt, carry(parent, chunk), edges);
-      return chunk;
+      const chunk = streamsOf(trace).next(attempt, draft);
+      return this.#sendOrHold(attempt, carry(parent, chunk), edges).then(() => chunk);
     }
-    if (!isCrowded(trace)) return this.#take(trace, make);
+    if (!isCrowded(trace)) return Promise.resolve(this.#take(trace, attempt, draft));
     more.unsentChunks += 1;
     return attempt.wait<StreamChunk>(
       (resolve, reject) => {
         this.#engine.dispatch.lendSlot(attempt);
         return this.#takeWhenRoom(
           trace,
-          make,
-          (chunk) => {
-            resolve(chunk);
+          () => {
+            resolve(this.#take(trace, attempt, draft));
             more.unsentChunks -= 1;
             if (more.unsentChunks === 0) more.onChunksSent?.();
           },
@@ -119,12 +117,12 @@ export class Emitting {
     init: ChunkInit,
     signal: AbortSignal | undefined,
   ): Promise<StreamChunk> {
-    const make = this.#chunkMaker(trace, writer, init, init.parent);
+    const draft = this.#draft(trace, writer, init, init.parent);
     const error = (code: FlowErrorCode, why: string, cause?: unknown): FlowError =>
       new FlowError({ code, message: `Cannot emit a chunk: ${why}`, traceId: trace.id, tenant: trace.tenant, cause });
     if (signal?.aborted)
       return Promise.reject(error(FlowErrorCode.WAIT_ABORTED, "its signal was aborted", signal.reason));
-    if (!isCrowded(trace)) return Promise.resolve(this.#take(trace, make));
+    if (!isCrowded(trace)) return Promise.resolve(this.#take(trace, writer, draft));
     return new Promise((resolve, reject) => {
       const undo: (() => void)[] = [];
       const settle = (finish: () => void) => {
@@ -132,7 +130,11 @@ export class Emitting {
         finish();
       };
       const refuse = (reason: unknown): void => settle(() => reject(reason));
-      undo.push(this.#takeWhenRoom(trace, make, (chunk) => settle(() => resolve(chunk)), refuse));
+      const take = (): void => {
+        const chunk = this.#take(trace, writer, draft);
+        settle(() => resolve(chunk));
+      };
+      undo.push(this.#takeWhenRoom(trace, take, refuse));
       undo.push(
         trace.onEnd((reason) =>
           refuse(
@@ -179,15 +181,15 @@ export class Emitting {
     if (worker.loop === undefined || !(message.payload instanceof WM) || !edges.includes(worker.loop))
       return { message, edges };
     const step = nextLoopStep(attempt.message.payload, message.payload);
-    if ("next" in step) return { message: step.next === message.payload ? message : carry(message, step.next), edges };
-    this.#engine.ending.exhaust(trace, step.exhausted);
+    if (step instanceof WM) return { message: step === message.payload ? message : carry(message, step), edges };
+    this.#engine.ending.exhaust(trace, step);
     throw attempt.extras?.reason as Error;
   }
 
   #sendOrHold(attempt: Attempt, message: Message, edges: readonly Edge[]): Promise<void> {
     const { worker, trace } = attempt;
     const engine = this.#engine;
-    if (worker.holdsEmits) {
+    if (worker.retries) {
       const held = (attempt.more.held ??= []);
       if (held.length >= engine.options.maxHeldEmits) {
         throw new FlowError({
@@ -215,36 +217,30 @@ export class Emitting {
     );
   }
 
-  /** Opens the chunk's stream now; its number is that of the moment it is taken. */
-  #chunkMaker(trace: Trace, writer: StreamWriter, init: ChunkInit, parent: Message | undefined): () => StreamChunk {
-    if (typeof init.text !== "string")
-      throw new TypeError(`Option "text" of emitChunk must be a string: got ${shown(init.text)}`);
-    const streams = (trace.streams ??= new StreamTable(trace.id, trace.tenant));
+  /** What a chunk is to be. Its stream is opened now; its number is that of the moment it is taken. */
+  #draft(trace: Trace, writer: StreamWriter, init: ChunkInit, parent: Message | undefined): ChunkDraft {
     const { text, seq, done = false, meta } = init;
-    const streamId = streams.open(writer, init.streamId);
-    return () => streams.next(writer, { text, streamId, seq, done, parentMeta: parent?.meta ?? EMPTY_META, meta });
+    if (typeof text !== "string")
+      throw new TypeError(`Option "text" of emitChunk must be a string: got ${shown(text)}`);
+    const { id: streamId } = streamsOf(trace).open(writer, init.streamId);
+    return { text, streamId, seq, done, parentMeta: parent?.meta ?? EMPTY_META, meta };
   }
 
-  #take(trace: Trace, make: () => StreamChunk): StreamChunk {
-    const chunk = make();
+  #take(trace: Trace, writer: StreamWriter, draft: ChunkDraft): StreamChunk {
+    const chunk = streamsOf(trace).next(writer, draft);
     trace.sink.chunk(chunk);
     return chunk;
   }
 
-  /** Has a chunk made and taken when the reader has room, behind those who wait already; returns how to take it back. */
-  #takeWhenRoom(
-    trace: Trace,
-    make: () => StreamChunk,
-    taken: (chunk: StreamChunk) => void,
-    refused: (error: unknown) => void,
-  ): () => void {
+  /** Has a chunk taken when the reader has room, behind those who wait already; returns how to take it back. */
+  #takeWhenRoom(trace: Trace, take: () => void, refused: (error: unknown) => void): () => void {
     let isWanted = true;
     this.#engine.sending.whenRoom(trace, () => {
       if (!isWanted) return true;
       if (!trace.sink.hasRoom()) return false;
       isWanted = false;
       try {
-        taken(this.#take(trace, make));
+        take();
       } catch (error) {
         refused(error);
       }
@@ -254,6 +250,10 @@ export class Emitting {
       isWanted = false;
     };
   }
+}
+
+function streamsOf(trace: Trace): StreamTable {
+  return (trace.streams ??= new StreamTable(trace.id, trace.tenant));
 }
 
 /** Whether a chunk has to wait. */

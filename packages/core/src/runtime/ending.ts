@@ -279,7 +279,7 @@ export class Ending {
     }
     for (const group of trace.gathered ?? []) {
       group.timer?.cancel();
-      (group.place as Attempt["worker"]).groups.delete(group);
+      (group.place as Attempt["worker"]).dropGroup(group);
       waiting.push(...(group.members as unknown as readonly Attempt[]));
     }
     trace.gathered = null;

@@ -271,11 +271,11 @@ export class Engine {
     let sent = message;
     if (message !== null && worker.loop !== undefined && message.payload instanceof WM) {
       const step = nextLoopStep(attempt.message.payload, message.payload);
-      if ("exhausted" in step) {
-        this.ending.exhaust(trace, step.exhausted, attempt);
+      if (typeof step === "string") {
+        this.ending.exhaust(trace, step, attempt);
         return;
       }
-      sent = step.next === message.payload ? message : carry(message, step.next);
+      sent = step === message.payload ? message : carry(message, step);
       edges = [worker.loop];
     }
     attempt.state = State.SENDING;

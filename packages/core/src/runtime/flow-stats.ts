@@ -71,7 +71,7 @@ export function statsOf(engine: Engine): FlowStats {
       concurrency: worker.concurrency,
       blocked: worker.blocked.size,
       parked: worker.parked,
-      groups: [...worker.groups].map((group) => ({ have: group.members.length, want: group.want })),
+      groups: worker.groups.map((group) => ({ have: group.members.length, want: group.want })),
       lingering: worker.lingering,
       zombies: worker.zombies,
     })),

@@ -212,6 +212,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       const trace = this.#begin(input, emitOptions, sink);
       const engine = this.#running();
       return {
+        take: () => sink.take() as StreamItem<Result> | undefined,
         next: () => sink.next() as Promise<StreamItem<Result> | undefined>,
         leave: async () => {
           sink.detach();

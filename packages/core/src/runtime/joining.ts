@@ -19,12 +19,14 @@ export class Joining {
     const { trace, worker } = item;
     const engine = this.#engine;
     const groups = (trace.gathered ??= []);
-    let group = groups.find((candidate) => candidate.place === worker);
+    let group: Gathered | undefined;
+    for (const candidate of groups) if (candidate.place === worker) group = candidate;
     if (group === undefined) {
       const want = this.#wanted(item);
-      group = { place: worker, members: [], want, timer: undefined, high: item.high, low: item.low };
+      const index = worker.groups.length;
+      group = { place: worker, members: [], want, timer: undefined, high: item.high, low: item.low, index };
       groups.push(group);
-      worker.groups.add(group);
+      worker.groups.push(group);
       const { timeoutMs } = worker.node.gathering as { timeoutMs: number | undefined };
       const opened = group;
       if (timeoutMs !== undefined)
@@ -69,8 +71,9 @@ export class Joining {
     const engine = this.#engine;
     const worker = group.place as Worker;
     group.timer?.cancel();
-    worker.groups.delete(group);
-    trace.gathered = (trace.gathered as Gathered[]).filter((other) => other !== group);
+    worker.dropGroup(group);
+    const groups = trace.gathered as Gathered[];
+    groups.splice(groups.indexOf(group), 1);
     const { high, low, members } = group;
     const messages = members.map((member) => member.message);
     const joined = together(messages);

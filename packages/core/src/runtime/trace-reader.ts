@@ -1,5 +1,7 @@
 /** What a {@link TraceReader} reads from. */
 export interface Source<Item> {
+  /** The next item, if it is there already and the source can tell. */
+  take?(): Item | undefined;
   /** The next item, `undefined` after the last. */
   next(): Promise<Item | undefined>;
   /** Called when the reader leaves before the last item. */
@@ -16,7 +18,9 @@ export class TraceReader<Item> implements AsyncGenerator<Item, void, undefined> 
   readonly #begin: () => Source<Item>;
   #source: Source<Item> | undefined;
   #isDone = false;
+  /** The end of the last read. */
   #last: Promise<unknown> = Promise.resolve();
+  #reads = 0;
 
   constructor(begin: () => Source<Item>) {
     this.#begin = begin;
@@ -29,9 +33,15 @@ export class TraceReader<Item> implements AsyncGenerator<Item, void, undefined> 
       this.#isDone = true;
       return Promise.reject(error);
     }
+    if (this.#reads === 0 && !this.#isDone) {
+      const value = this.#source?.take?.();
+      if (value !== undefined) return Promise.resolve({ done: false, value });
+    }
     // reads that are asked for at once are answered in order
+    this.#reads += 1;
     const read = this.#last.then(() => this.#read());
-    this.#last = read.catch(() => {});
+    const settled = (): void => void (this.#reads -= 1);
+    this.#last = read.then(settled, settled);
     return read;
   }
 

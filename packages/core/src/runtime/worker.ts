@@ -77,7 +77,8 @@ export class Worker {
   readonly concurrency: number;
   readonly isOrdered: boolean;
   readonly timeoutMs: number | undefined;
-  readonly holdsEmits: boolean;
+  /** Whether a failed attempt may be made again: what it emits is held back until it has succeeded. */
+  readonly retries: boolean;
   readonly checkInput: CheckMessage | undefined;
   readonly checkEmitted: CheckValue | undefined;
   /** Whether the handler may look at its context. */
@@ -103,7 +104,7 @@ export class Worker {
   /** Messages that wait for their next attempt. */
   parked = 0;
   /** Groups that wait for further messages, if it gathers. */
-  readonly groups = new Set<Gathered>();
+  readonly groups: Gathered[] = [];
   /** Attempts that are over while their handler has not returned. */
   lingering = 0;
   zombies = 0;
@@ -122,7 +123,7 @@ export class Worker {
     this.concurrency = node.policy.concurrency;
     this.isOrdered = node.policy.ordering === "trace";
     this.timeoutMs = node.policy.timeoutMs;
-    this.holdsEmits = node.policy.maxRetries > 0;
+    this.retries = node.policy.maxRetries > 0;
     this.inbox = new FairQueue(this.isOrdered, weightOf);
     this.outer = ring === undefined ? undefined : new FairQueue(this.isOrdered, weightOf);
     const { validate } = node.policy;
@@ -149,6 +150,14 @@ export class Worker {
   /** A send waits no longer. Harmless when it did not. */
   unblock(send: Send): void {
     if (this.blocked.delete(send) && this.ring !== undefined) this.ring.blocked -= 1;
+  }
+
+  /** A group waits no longer. */
+  dropGroup(group: Gathered): void {
+    const last = this.groups.pop() as Gathered;
+    if (last === group) return;
+    this.groups[group.index] = last;
+    last.index = group.index;
   }
 
   get queued(): number {

@@ -14,22 +14,21 @@ export const EXHAUSTION_TEXT: Readonly<Record<ExhaustionCode, string>> = {
   TOKEN_BUDGET_EXHAUSTED: "Token budget exhausted",
 };
 
-/** What becomes of the working memory that a controller sent to itself. */
-export type LoopStep = { readonly next: WM } | { readonly exhausted: ExhaustionCode };
-
 /**
- * Counts a hop of a controller loop, unless the controller did so itself, and checks the budgets: the
- * loop is over when the hops have reached `budgetHops` or the tokens `budgetTokens`.
+ * What becomes of the working memory that a controller sent to itself. Counts a hop of its loop, unless the
+ * controller did so itself, and checks the budgets: the loop is over when the hops have reached `budgetHops`
+ * or the tokens `budgetTokens`, and the answer says which.
  */
-export function nextLoopStep(before: unknown, returned: WM): LoopStep {
+export function nextLoopStep(before: unknown, returned: WM): WM | ExhaustionCode {
   const hopsBefore = before instanceof WM ? before.hops : 0;
   const hops = Math.max(returned.hops, hopsBefore + 1);
-  if (returned.budgetHops !== null && hops >= returned.budgetHops)
-    return { exhausted: FlowErrorCode.HOP_BUDGET_EXHAUSTED };
+  if (returned.budgetHops !== null && hops >= returned.budgetHops) return FlowErrorCode.HOP_BUDGET_EXHAUSTED;
   if (returned.budgetTokens !== null && returned.tokensUsed >= returned.budgetTokens) {
-    return { exhausted: FlowErrorCode.TOKEN_BUDGET_EXHAUSTED };
+    return FlowErrorCode.TOKEN_BUDGET_EXHAUSTED;
   }
-  return { next: hops === returned.hops ? returned : returned.with({ hops }) };
+  if (hops === returned.hops) return returned;
+  const { query, facts, budgetHops, tokensUsed, budgetTokens, confidence } = returned;
+  return new WM({ query, facts, hops, budgetHops, tokensUsed, budgetTokens, confidence });
 }
 
 /** The child's working memory with budgets no larger than what the parent has left. */

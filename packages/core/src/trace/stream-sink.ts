@@ -59,22 +59,30 @@ export class StreamSink implements TraceSink {
     this.#close(reader.resolve, reader.reject);
   }
 
+  /** The next item, if it is there already. */
+  take(): StreamItem<unknown> | undefined {
+    if (this.unread === 0) return undefined;
+    const item = this.#items[this.#first] as StreamItem<unknown>;
+    this.#items[this.#first] = undefined;
+    this.#first += 1;
+    if (this.#first === this.#items.length) {
+      this.#items = [];
+      this.#first = 0;
+    } else if (this.#first >= 1024) {
+      this.#items = this.#items.slice(this.#first);
+      this.#first = 0;
+    }
+    // producers are woken once for half a window, not for every item
+    if (this.onRoom !== null && this.unread <= this.#window >> 1) this.onRoom();
+    return item;
+  }
+
   /** The next item; `undefined` after the last. Rejects with the error of a trace that did not complete. */
   next(): Promise<StreamItem<unknown> | undefined> {
     return new Promise((resolve, reject) => {
-      if (this.unread > 0) {
-        const item = this.#items[this.#first] as StreamItem<unknown>;
-        this.#items[this.#first] = undefined;
-        this.#first += 1;
-        if (this.#first === this.#items.length) {
-          this.#items = [];
-          this.#first = 0;
-        } else if (this.#first >= 1024) {
-          this.#items = this.#items.slice(this.#first);
-          this.#first = 0;
-        }
+      const item = this.take();
+      if (item !== undefined) {
         resolve(item);
-        this.onRoom?.();
       } else if (this.#outcome !== undefined) {
         this.#close(resolve, reject);
       } else {

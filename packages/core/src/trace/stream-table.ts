@@ -19,6 +19,7 @@ export interface ChunkDraft {
 }
 
 interface OpenStream {
+  readonly id: string;
   nextSeq: number;
   run: number;
   writer: StreamWriter | undefined;
@@ -36,6 +37,8 @@ export class StreamTable {
   readonly #streams = new Map<string, OpenStream>();
   readonly #ownIds = new Map<StreamWriter, string>();
   #unnamed = 0;
+  /** The one that was written to last: mostly it goes on. */
+  #last: OpenStream | undefined;
 
   constructor(traceId: string, tenant: string) {
     this.#traceId = traceId;
@@ -43,15 +46,17 @@ export class StreamTable {
   }
 
   /**
-   * Opens a stream for a writer, unless the writer has it open already, and returns its id.
+   * Opens a stream for a writer, unless the writer has it open already.
    *
    * @throws FlowError `STREAM_BUSY` when another writer has not ended the stream
    */
-  open(writer: StreamWriter, wanted: string | undefined): string {
+  open(writer: StreamWriter, wanted: string | undefined): OpenStream {
     const streamId = wanted ?? this.#ownIdOf(writer);
-    const stream = this.#streams.get(streamId);
+    if (this.#last?.id === streamId && this.#last.writer === writer) return this.#last;
+    let stream = this.#streams.get(streamId);
     if (stream === undefined) {
-      this.#streams.set(streamId, { nextSeq: 0, run: 0, writer });
+      stream = { id: streamId, nextSeq: 0, run: 0, writer };
+      this.#streams.set(streamId, stream);
     } else if (stream.writer === undefined) {
       stream.writer = writer;
       stream.nextSeq = 0;
@@ -65,7 +70,8 @@ export class StreamTable {
         node: writer.node,
       });
     }
-    return streamId;
+    this.#last = stream;
+    return stream;
   }
 
   /**
@@ -75,23 +81,22 @@ export class StreamTable {
    * @throws FlowError `STREAM_BUSY`; RangeError when a number is given that does not go on
    */
   next(writer: StreamWriter, draft: ChunkDraft): StreamChunk {
-    const streamId = this.open(writer, draft.streamId);
-    const stream = this.#streams.get(streamId) as OpenStream;
+    const stream = this.open(writer, draft.streamId);
     const seq = draft.seq ?? stream.nextSeq;
     if (!Number.isInteger(seq) || seq < stream.nextSeq) {
       throw new RangeError(
-        `Option "seq" of stream "${streamId}" must be a whole number of ${stream.nextSeq} or more: got ${seq}`,
+        `Option "seq" of stream "${stream.id}" must be a whole number of ${stream.nextSeq} or more: got ${seq}`,
       );
     }
     stream.nextSeq = seq + 1;
-    return this.#chunk(streamId, stream, writer, { ...draft, seq }, draft.done ? "done" : undefined);
+    return this.#chunk(stream, writer, seq, draft, draft.done ? "done" : undefined);
   }
 
   /** Ends all streams that `writer` has open and returns their last chunks. */
   endAll(writer: StreamWriter, end: StreamEnd): StreamChunk[] {
     const last: StreamChunk[] = [];
-    for (const [streamId, stream] of this.#streams) {
-      if (stream.writer === writer) last.push(this.#lastChunk(streamId, stream, writer, end));
+    for (const stream of this.#streams.values()) {
+      if (stream.writer === writer) last.push(this.#lastChunk(stream, writer, end));
     }
     this.#ownIds.delete(writer);
     return last;
@@ -100,8 +105,8 @@ export class StreamTable {
   /** Ends every open stream of the trace and returns their last chunks. */
   endTrace(end: StreamEnd): StreamChunk[] {
     const last: StreamChunk[] = [];
-    for (const [streamId, stream] of this.#streams) {
-      if (stream.writer !== undefined) last.push(this.#lastChunk(streamId, stream, stream.writer, end));
+    for (const stream of this.#streams.values()) {
+      if (stream.writer !== undefined) last.push(this.#lastChunk(stream, stream.writer, end));
     }
     return last;
   }
@@ -112,32 +117,32 @@ export class StreamTable {
     if (streamId !== undefined) this.#ownIds.set(to, streamId);
   }
 
-  #lastChunk(streamId: string, stream: OpenStream, writer: StreamWriter, end: StreamEnd): StreamChunk {
-    const draft = { text: "", streamId, seq: stream.nextSeq, done: true, parentMeta: EMPTY_META, meta: undefined };
-    return this.#chunk(streamId, stream, writer, draft, end);
+  #lastChunk(stream: OpenStream, writer: StreamWriter, end: StreamEnd): StreamChunk {
+    return this.#chunk(stream, writer, stream.nextSeq, { text: "", parentMeta: EMPTY_META, meta: undefined }, end);
   }
 
   #chunk(
-    streamId: string,
     stream: OpenStream,
     writer: StreamWriter,
-    draft: ChunkDraft & { readonly seq: number },
+    seq: number,
+    { text, parentMeta, meta }: Pick<ChunkDraft, "text" | "parentMeta" | "meta">,
     end: StreamEnd | undefined,
   ): StreamChunk {
     if (end !== undefined) stream.writer = undefined;
-    return Object.freeze({
-      streamId,
-      seq: draft.seq,
-      text: draft.text,
+    const chunk: { -readonly [Key in keyof StreamChunk]: StreamChunk[Key] } = {
+      streamId: stream.id,
+      seq,
+      text,
       done: end !== undefined,
-      ...(end === undefined ? {} : { end }),
       attempt: writer.attempt,
       run: stream.run,
-      ...(writer.node === undefined ? {} : { node: writer.node }),
       traceId: this.#traceId,
       tenant: this.#tenant,
-      meta: draft.meta === undefined ? draft.parentMeta : freezeMeta({ ...draft.parentMeta, ...draft.meta }),
-    });
+      meta: meta === undefined ? parentMeta : freezeMeta({ ...parentMeta, ...meta }),
+    };
+    if (writer.node !== undefined) chunk.node = writer.node;
+    if (end !== undefined) chunk.end = end;
+    return Object.freeze(chunk);
   }
 
   #ownIdOf(writer: StreamWriter): string {

@@ -24,6 +24,8 @@ export interface Gathered {
   timer: Timer | undefined;
   high: number;
   low: number;
+  /** Where it stands among its node's groups. */
+  index: number;
 }
 
 /** From which call of which attempt a playbook's trace comes: the same when the attempt is made again. */

@@ -20,13 +20,13 @@ test("a step of a loop adds at least one hop and never takes one back, and stops
         : isReached(returned.tokensUsed, returned.budgetTokens)
           ? FlowErrorCode.TOKEN_BUDGET_EXHAUSTED
           : undefined;
-      expect(step).toEqual(code === undefined ? { next: returned.with({ hops }) } : { exhausted: code });
+      expect(step).toEqual(code ?? returned.with({ hops }));
     }),
   );
 });
 
 test("the first WM of a loop counts as one hop, whatever began the loop", () => {
-  expect(nextLoopStep("a question", new WM({ query: "q" }))).toEqual({ next: new WM({ query: "q", hops: 1 }) });
+  expect(nextLoopStep("a question", new WM({ query: "q" }))).toEqual(new WM({ query: "q", hops: 1 }));
 });
 
 test("a child's budgets never allow more than its parent has left, and never more than they did", () => {
