@@ -2,7 +2,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { formatSseEvent } from "penguiflow";
-import { z } from "zod";
 import { Question } from "./flow.ts";
 import { expiring, paced } from "./paced.ts";
 import { type Parts, requireRoute, ROUTE } from "./parts.ts";
@@ -125,8 +124,11 @@ function refuse(response: ServerResponse, { problem, headers }: Refusal, traceId
 
 /** The service's limit, or less when the client asks for less. */
 function timeoutOf({ headers }: IncomingMessage, most: number): number {
-  const Timeout = z.object({ "request-timeout-ms": z.coerce.number().int().min(1).max(most).default(most) });
-  return parse(Timeout, headers)["request-timeout-ms"];
+  const name = "request-timeout-ms";
+  const timeoutMs = Number(headers[name] ?? most);
+  if (Number.isInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs <= most) return timeoutMs;
+  const issues = [{ path: name, message: `Must be a whole number from 1 to ${most}` }];
+  throw new Refusal(400, "INPUT_INVALID", "The request is not as it should be", { issues });
 }
 
 async function questionOf(request: IncomingMessage, { searchParams }: URL, mostBytes: number): Promise<unknown> {
@@ -140,14 +142,14 @@ async function questionOf(request: IncomingMessage, { searchParams }: URL, mostB
 async function readJson(request: IncomingMessage, mostBytes: number): Promise<unknown> {
   if (!/^application\/json\s*(?:;|$)/i.test(request.headers["content-type"] ?? ""))
     throw new Refusal(415, "NOT_JSON", "Send the question as application/json");
-  const tooLarge = new Refusal(413, "TOO_LARGE", `A body has at most ${mostBytes} bytes`);
-  if (Number(request.headers["content-length"]) > mostBytes) throw tooLarge;
+  const tooLarge = () => new Refusal(413, "TOO_LARGE", `A body has at most ${mostBytes} bytes`);
+  if (Number(request.headers["content-length"]) > mostBytes) throw tooLarge();
   const parts: Buffer[] = [];
   let bytes = 0;
   // leaving the loop must not take the connection down: the refusal goes over it
   for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += part.length;
-    if (bytes > mostBytes) throw tooLarge;
+    if (bytes > mostBytes) throw tooLarge();
     parts.push(part);
   }
   try {
