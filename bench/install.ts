@@ -46,11 +46,10 @@ export function installPeers(say: (line: string) => void): void {
   throw new Error(`Cannot install the peers: "npm ci" in "${here}" failed`, { cause: error });
 }
 
-/** Builds packages/core. False when the workspace has no compiler or the build fails, and its source is measured. */
+/** Builds the packages. False when the workspace has no compiler or the build fails, and the source is measured. */
 export function buildCore(say: (line: string) => void): boolean {
-  const compiler = path.join(here, "../node_modules/typescript/bin/tsc");
-  if (!existsSync(compiler)) return false;
-  const { status, stdout } = spawnSync(process.execPath, [compiler, "-b", path.join(here, "../packages/core")], {
+  if (!existsSync(path.join(here, "../node_modules/typescript/bin/tsc"))) return false;
+  const { status, stdout } = spawnSync(process.execPath, [path.join(here, "../scripts/build.ts")], {
     encoding: "utf8",
   });
   if (status === 0) return true;

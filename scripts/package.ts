@@ -1,7 +1,7 @@
 // What a user gets: packs every published package as npm would, has publint and attw judge it, installs it into an
 // empty folder, imports every entry point with plain Node and compiles a program against its types.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { publint } from "publint";
@@ -46,19 +46,8 @@ function writeOnDesk(file: string, content: unknown): void {
   writeFileSync(path.join(desk, file), typeof content === "string" ? content : JSON.stringify(content));
 }
 
-/** Removes what was built from a source that is gone; the compiler leaves it behind. */
-async function removeOrphans(project: string): Promise<void> {
-  const dist = path.join(project, "dist");
-  for (const entry of await readdir(dist, { recursive: true, withFileTypes: true })) {
-    const file = path.join(entry.parentPath, entry.name);
-    const source = path.join(project, "src", path.relative(dist, file).replace(/(\.d)?\.[jt]s(\.map)?$/, ".ts"));
-    if (entry.isFile() && entry.name !== ".tsbuildinfo" && !existsSync(source)) await rm(file);
-  }
-}
-
 for (const { folder, name, manifest } of publishedPackages()) {
   const project = path.join(root, folder);
-  await removeOrphans(project);
   const { messages, pkg } = await publint({ pkgDir: project, strict: true });
   for (const message of messages) problems.push(`${folder}/package.json: ${formatMessage(message, pkg)}`);
 

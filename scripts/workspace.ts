@@ -32,7 +32,7 @@ export interface Manifest {
   readonly private?: boolean;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
-  readonly exports?: Readonly<Record<string, string | { readonly types: string }>>;
+  readonly exports?: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
 }
 
 /** The packages of the workspace that are published. */

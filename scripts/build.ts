@@ -1,0 +1,71 @@
+// `npm run build`: what the published packages consist of. The compiler writes the declarations, one for each source
+// file; rolldown writes the code, one file for each entry point and one for what they share, since Node spends most
+// of an import on finding files. Names stay as written. See docs/decisions/0015-bundled-code.md.
+import { existsSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
+import path from "node:path";
+import { rolldown } from "rolldown";
+import { bin, files, type Package, publishedPackages, root, run } from "./workspace.ts";
+
+/** Writes one file for each entry, a path in `src` without its ending, and `shared` for what they share. */
+async function bundle(folder: string, entries: readonly string[], shared?: string): Promise<string[]> {
+  const source = path.join(root, folder, "src");
+  const dist = path.join(root, folder, "dist");
+  const ofEntries = entries.map((entry) =>
+    path.join(source, path.dirname(entry) === "." ? entry : path.dirname(entry)),
+  );
+  const isShared = (id: string): boolean =>
+    !ofEntries.some((place) => id === `${place}.ts` || id.startsWith(place + path.sep));
+  const bundler = await rolldown({
+    input: Object.fromEntries(entries.map((entry) => [entry, path.join(source, `${entry}.ts`)])),
+    external: (id) => !id.startsWith(".") && !path.isAbsolute(id),
+    platform: "neutral",
+    tsconfig: false,
+    transform: { target: "es2024" },
+    preserveEntrySignatures: "strict",
+  });
+  const { output } = await bundler.write({
+    dir: dist,
+    format: "esm",
+    chunkFileNames: "[name].js",
+    codeSplitting: shared === undefined ? true : { groups: [{ name: shared, test: isShared }] },
+    minifyInternalExports: false,
+    sourcemap: true,
+    // the sources are in the package
+    sourcemapExcludeSources: true,
+  });
+  await bundler.close();
+  return output.map((file) => path.join(dist, file.fileName));
+}
+
+/** Bundles a package; returns the files written, with absolute paths. */
+async function bundlePackage({ folder, name, manifest }: Package): Promise<Set<string>> {
+  const imported = Object.values(manifest.exports ?? {}).flatMap((target) =>
+    typeof target === "string" ? [] : [path.posix.relative("dist", target.default).replace(/\.js$/, "")],
+  );
+  const written = await bundle(folder, imported, imported.length > 1 ? path.posix.basename(name) : undefined);
+  // What a thread begins with is by itself: every thread loads it.
+  for (const main of files(`${folder}/src/**/*-main.ts`)) {
+    written.push(...(await bundle(folder, [path.posix.relative(`${folder}/src`, main).replace(/\.ts$/, "")])));
+  }
+  return new Set(written);
+}
+
+/** Removes what an earlier build has left: code that is not among `written`, and declarations whose source is gone. */
+async function removeOrphans({ folder }: Package, written: ReadonlySet<string>): Promise<void> {
+  const dist = path.join(root, folder, "dist");
+  for (const entry of await readdir(dist, { recursive: true, withFileTypes: true })) {
+    const file = path.join(entry.parentPath, entry.name);
+    const declared = /^(.*)\.d\.ts(\.map)?$/.exec(path.relative(dist, file))?.[1];
+    const isCurrent =
+      declared === undefined ? written.has(file) : existsSync(path.join(root, folder, "src", `${declared}.ts`));
+    if (entry.isFile() && entry.name !== ".tsbuildinfo" && !isCurrent) await rm(file);
+  }
+}
+
+const { status, output } = await run(bin("tsc"), ["-b", ...files("packages/*/tsconfig.json")]);
+process.stdout.write(output);
+process.exitCode = status;
+if (status === 0) {
+  for (const item of publishedPackages()) await removeOrphans(item, await bundlePackage(item));
+}
