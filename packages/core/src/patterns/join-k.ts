@@ -113,9 +113,13 @@ function checkEach(
       ? message
       : message.with({ payload: parsed });
   };
-  return results.some((result) => result instanceof Promise)
-    ? Promise.all(results).then(withAll)
-    : withAll(results as SchemaResult<unknown>[]);
+  return results.every(isSync)
+    ? withAll(results)
+    : Promise.all(results.map((result) => Promise.resolve(result))).then(withAll);
+}
+
+function isSync(result: SchemaResult<unknown> | Promise<unknown>): result is SchemaResult<unknown> {
+  return !(result instanceof Promise);
 }
 
 function invalidMember(name: string, index: number, issues: readonly SchemaIssue[]): FlowError {

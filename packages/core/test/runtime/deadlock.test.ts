@@ -236,7 +236,8 @@ test("a cycle that sends out of itself, too, goes on, whoever blocks last", asyn
   await fc.assert(
     fc.asyncProperty(setting, async ({ concurrencies, steps, pauses }) => {
       const pause = async () => {
-        for (let left = pauses.next().value; left > 0; left -= 1) await Promise.resolve();
+        for (let left = (pauses.next() as IteratorYieldResult<number>).value; left > 0; left -= 1)
+          await Promise.resolve();
       };
       const handle: Handle = async (step, ctx) => {
         await pause();

@@ -243,7 +243,7 @@ describe("emitNowait", () => {
     await settle();
     expect(() => flow.emitNowait("surplus", { traceId: "next" })).toThrow(FlowError);
     expect(flow.stats().droppedResults).toBe(1);
-    expect(await flow.fetch()).toMatchObject({ message: expect.stringContaining("as planned") });
+    expect(((await flow.fetch()) as FlowError).message).toContain("as planned");
   });
 
   test("on a full edge throws QUEUE_FULL and leaves no trace of itself anywhere", async () => {
