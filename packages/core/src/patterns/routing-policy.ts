@@ -36,6 +36,16 @@ export interface DictRoutingOptions {
 /** Routes by key, as the policy reads them: a name, several, or `null` to drop. */
 export type RoutingMapping = Readonly<Record<string, string | readonly string[] | null>>;
 
+/** What is used of a host that may have an environment and files. */
+interface Host {
+  readonly process?: {
+    readonly env?: Readonly<Record<string, string | undefined>>;
+    getBuiltinModule?(
+      name: "node:fs/promises",
+    ): { readFile(path: string, encoding: "utf8"): Promise<string> } | undefined;
+  };
+}
+
 /**
  * A routing policy that looks up where a message goes: from an object, JSON text, a JSON file or an
  * environment variable. The mapping may be replaced while flows run.
@@ -57,17 +67,17 @@ export class DictRoutingPolicy implements RoutingPolicy {
     return new DictRoutingPolicy(parseMapping(text, "the JSON text"), options);
   }
 
-  /** A policy from a JSON file. @throws TypeError when it is not a JSON object of routes; the file system's error when it cannot be read */
+  /** A policy from a JSON file. @throws TypeError when it is not a JSON object of routes, or where there are no files; the file system's error when it cannot be read */
   static async fromFile(path: string, options?: DictRoutingOptions): Promise<DictRoutingPolicy> {
-    // loaded when it is asked for, so that the core runs where there are no files
-    const { readFile } = await import("node:fs/promises");
-    return new DictRoutingPolicy(parseMapping(await readFile(path, "utf8"), `file "${path}"`), options);
+    // Not imported: bundlers for browsers stop at a name that they do not know, also where nobody calls this.
+    const files = (globalThis as Host).process?.getBuiltinModule?.("node:fs/promises");
+    if (files === undefined) throw new TypeError(`Cannot read file "${path}": there are no files in this runtime`);
+    return new DictRoutingPolicy(parseMapping(await files.readFile(path, "utf8"), `file "${path}"`), options);
   }
 
   /** A policy from JSON text in an environment variable. @throws TypeError when it is not set or not a JSON object of routes */
   static fromEnvironment(variable: string, options?: DictRoutingOptions): DictRoutingPolicy {
-    const environment = (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env ?? {};
-    const text = environment[variable];
+    const text = (globalThis as Host).process?.env?.[variable];
     if (text === undefined)
       throw new TypeError(`Environment variable "${variable}" is not set: wanted a JSON object of routes`);
     return new DictRoutingPolicy(parseMapping(text, `environment variable "${variable}"`), options);

@@ -193,4 +193,15 @@ describe("DictRoutingPolicy", () => {
     expect(() => DictRoutingPolicy.fromEnvironment("ROUTES_FOR_TEST")).toThrow(/"ROUTES_FOR_TEST".*not JSON/);
     expect(await rejection(DictRoutingPolicy.fromFile("/no/such/routes.json"))).toMatchObject({ code: "ENOENT" });
   });
+
+  test("says when the runtime has no files and no environment", async () => {
+    vi.stubGlobal("process", undefined);
+    const fromFile = rejection(DictRoutingPolicy.fromFile("routes.json"));
+    expect(() => DictRoutingPolicy.fromEnvironment("ROUTES")).toThrow(/"ROUTES" is not set/);
+    vi.unstubAllGlobals();
+    expect(await fromFile).toMatchObject({
+      name: "TypeError",
+      message: 'Cannot read file "routes.json": there are no files in this runtime',
+    });
+  });
 });
