@@ -76,10 +76,15 @@ function textLine(level: LogLevel, message: string, fields: Readonly<Record<stri
 function plain(value: unknown): string {
   if (typeof value === "string") return /[\s"=]/.test(value) ? JSON.stringify(value) : value;
   try {
-    return JSON.stringify(value) ?? String(value);
+    return JSON.stringify(value, withoutStack) ?? String(value);
   } catch {
     return "[not serialisable]";
   }
+}
+
+// the stack of an error is for structured lines: in a line of text it hides the rest
+function withoutStack(key: string, value: unknown): unknown {
+  return key === "stack" ? undefined : value;
 }
 
 function writeToConsole(line: string, level: LogLevel): void {

@@ -21,9 +21,10 @@ export class FairWaitingList<Entry extends Waiting & { readonly tenant: string }
     if (next === undefined) return null;
     const [tenant, list] = next;
     const entry = list.shift();
-    this.#lists.delete(tenant);
-    if (list.size > 0) this.#lists.set(tenant, list);
     this.size -= 1;
+    const isAlone = this.#lists.size === 1;
+    if (list.size === 0 || !isAlone) this.#lists.delete(tenant);
+    if (list.size > 0 && !isAlone) this.#lists.set(tenant, list);
     return entry;
   }
 

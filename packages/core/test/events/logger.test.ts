@@ -25,6 +25,16 @@ describe("configureLogging", () => {
     ]);
   });
 
+  test("leaves the stacks of errors to structured lines", () => {
+    const error = { message: "no", stack: "Error: no\n    at here", cause: { message: "deeper", stack: "at there" } };
+    const text = lines();
+    defaultLogger.error("failed", { error });
+    expect(text[0]![1]).toBe('ERROR failed error={"message":"no","cause":{"message":"deeper"}}');
+    const structured = lines({ structured: true });
+    defaultLogger.error("failed", { error });
+    expect(JSON.parse(structured[0]![1])).toMatchObject({ error });
+  });
+
   test("writes one JSON object per line when structured", () => {
     const written = lines({ structured: true });
     defaultLogger.error("failed", { node: "search", nested: { a: [1] } });
