@@ -1,94 +1,105 @@
 // What a user gets: packs every published package as npm would, has publint and attw judge it, installs it into an
-// empty folder, imports every entry point with plain Node and compiles a program against its types.
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import os from "node:os";
+// empty folder and puts it to use there: imported and run by this Node, compiled against its types, bundled for places
+// without Node and run in a page. `npm run runtimes` does the same in more places.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import type { Page } from "playwright-core";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
-import { bin, conclude, publishedPackages, root, run } from "./workspace.ts";
+import { findChromium, visitPage } from "./chromium.ts";
+import { Installed } from "./installed.ts";
+import { bin, conclude, type Package, publishedPackages, root } from "./workspace.ts";
 
-/** What `npm pack --json` says of an archive. */
-interface Packed {
-  readonly filename: string;
-  readonly size: number;
-  readonly files: ReadonlyArray<{ readonly path: string }>;
-}
-
-/** Types as a browser project sees them: nothing of Node, and no error in a declaration goes unseen. */
-const consumerConfig = {
-  compilerOptions: {
-    noEmit: true,
-    strict: true,
-    exactOptionalPropertyTypes: true,
-    skipLibCheck: false,
-    module: "NodeNext",
-    target: "ES2024",
-    lib: ["ES2024", "ESNext.Disposable", "DOM"],
-    types: [],
-  },
-  files: ["consumer.ts"],
-};
-
-const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
-const problems: string[] = [];
 const summary: string[] = [];
-// Outside the repository, where nothing but the package itself can be found.
-const desk = await mkdtemp(path.join(os.tmpdir(), "penguiflow-package-"));
+using installed = new Installed();
+const { folder, problems } = installed;
 
-async function must(what: string, command: string, ...args: string[]): Promise<string> {
-  const { status, output } = await run(command, args, { cwd: desk });
-  if (status !== 0) problems.push(`${what} fails:\n${output.trimEnd()}`);
-  return output;
-}
-
-function writeOnDesk(file: string, content: unknown): void {
-  writeFileSync(path.join(desk, file), typeof content === "string" ? content : JSON.stringify(content));
-}
-
-for (const { folder, name, manifest } of publishedPackages()) {
-  const project = path.join(root, folder);
+async function checkPackage(item: Package): Promise<void> {
+  const { name, manifest } = item;
+  const project = path.join(root, item.folder);
   const { messages, pkg } = await publint({ pkgDir: project, strict: true });
-  for (const message of messages) problems.push(`${folder}/package.json: ${formatMessage(message, pkg)}`);
+  for (const message of messages) problems.push(`${item.folder}/package.json: ${formatMessage(message, pkg)}`);
 
-  const packing = await must(`Packing "${name}"`, "npm", "pack", project, "--json", ...quiet);
-  const [packed] = JSON.parse(/^\[.*^\]/ms.exec(packing)?.[0] ?? "[]") as Packed[];
-  if (packed === undefined) continue;
-  for (const { path: file } of packed.files) {
+  const packed = await installed.install(item);
+  if (packed === undefined) return;
+  const paths = packed.files.map((file) => file.path);
+  for (const file of paths) {
     if (/\.test\.|(^|\/)\./.test(file)) problems.push(`Package "${name}" must not ship "${file}"`);
   }
-  const archive = path.join(desk, packed.filename);
-  await must(`attw on "${name}"`, bin("attw"), archive, "--profile", "esm-only", "--no-emoji", "--no-color");
+  await installed.must(
+    `attw on "${name}"`,
+    bin("attw"),
+    packed.filename,
+    "--profile",
+    "esm-only",
+    "--no-emoji",
+    "--no-color",
+  );
 
-  // what it stands beside comes from here, too: nothing is asked of a registry
-  const peers = Object.keys(manifest.peerDependencies ?? {}).map((peer) => path.join(root, "node_modules", peer));
-  const packedPeers = peers.length === 0 ? "" : await must("Packing its peers", "npm", "pack", ...peers, ...quiet);
-  const archives = [archive, ...packedPeers.split("\n").filter((line) => line.endsWith(".tgz"))];
-  writeOnDesk("package.json", { private: true, type: "module" });
-  await must(`Installing "${name}"`, "npm", "install", "--offline", ...quiet, ...archives);
   const entries = Object.entries(manifest.exports ?? {})
     .filter(([, target]) => typeof target !== "string")
     .map(([subpath]) => path.posix.join(name, subpath));
   const imports = entries.map(
     (entry, index) => `import * as entry${index} from "${entry}";\nconsole.log(entry${index});`,
   );
-  writeOnDesk("consumer.ts", imports.join("\n"));
-  const exported = await must(`Importing "${name}" in an empty folder`, process.execPath, "consumer.ts");
+  installed.write("imports.js", imports.join("\n"));
+  const exported = await installed.must(`Importing "${name}" in an empty folder`, process.execPath, "imports.js");
   if (/^\[Module: null prototype\] \{\s*\}$/m.test(exported))
     problems.push(`An entry point of "${name}" exports nothing`);
-  writeOnDesk("tsconfig.json", consumerConfig);
-  await must(`Compiling against the types of "${name}"`, bin("tsc"), "--project", desk);
-  const installed = path.join(desk, "node_modules", name);
-  for (const page of packed.files.map((file) => file.path).filter((file) => /^(docs\/.*\.md|llms\.txt)$/.test(file))) {
-    for (const [, target = ""] of readFileSync(path.join(installed, page), "utf8").matchAll(/\]\(([^)#:]+)[^):]*\)/g)) {
-      if (!existsSync(path.resolve(installed, path.dirname(page), target))) {
+
+  const place = path.join(folder, "node_modules", name);
+  for (const page of paths.filter((file) => /^(docs\/.*\.md|llms\.txt)$/.test(file))) {
+    for (const [, target = ""] of readFileSync(path.join(place, page), "utf8").matchAll(/\]\(([^)#:]+)[^):]*\)/g)) {
+      if (!existsSync(path.resolve(place, path.dirname(page), target))) {
         problems.push(`Package "${name}": "${page}" has a link that leads nowhere: "${target}"`);
       }
     }
   }
   const kilobytes = (packed.size / 1000).toFixed(0);
-  summary.push(`${name}: ${packed.files.length} files, ${kilobytes} kB packed, imports as ${entries.join(" and ")}`);
+  summary.push(`${name}: ${paths.length} files, ${kilobytes} kB packed, imports as ${entries.join(" and ")}`);
 }
 
-await rm(desk, { recursive: true });
+/** The page of examples/web, used as a person would: reads a text to its end, then another that is cancelled. */
+async function usePage(page: Page): Promise<void> {
+  const outcome = (status: string) => page.waitForSelector(`#outcome[data-status="${status}"]`, { timeout: 20_000 });
+  await page.click("#start");
+  const text = (await (await outcome("completed")).textContent()) ?? "";
+  if (!/^completed: 5 sentences, 29 words; .* \(traces now open: 0\)$/.test(text))
+    problems.push(`The page says "${text}"`);
+  if ((await page.locator("#sentences li").count()) !== 5) problems.push("The page does not show all chunks");
+  await screenshot(page, "completed");
+
+  await page.click("#start");
+  await page.waitForSelector("#sentences li:nth-child(2)", { timeout: 20_000 });
+  await page.click("#cancel");
+  const cancelled = (await (await outcome("cancelled")).textContent()) ?? "";
+  if (!cancelled.includes("traces now open: 0")) problems.push(`After a cancel the page says "${cancelled}"`);
+  if ((await page.locator("#sentences li").count()) === 5) problems.push("The page went on reading after a cancel");
+  await screenshot(page, "cancelled");
+}
+
+async function screenshot(page: Page, name: string): Promise<void> {
+  mkdirSync(path.join(root, ".scratch/page"), { recursive: true });
+  writeFileSync(path.join(root, ".scratch/page", `${name}.png`), await page.screenshot());
+}
+
+for (const item of publishedPackages()) await checkPackage(item);
+
+installed.addPrograms();
+await installed.compile("TypeScript 7", path.join(root, "node_modules/typescript/bin/tsc"));
+await installed.consume(`Node ${process.versions.node}`, process.execPath);
+const page = await installed.bundle("page.ts");
+const worker = await installed.bundle("worker.ts");
+const bundles = `a page ${page.gzipKb.toFixed(1)} kB, a worker ${worker.gzipKb.toFixed(1)} kB (gzip), no module of Node`;
+summary.push(`Used on Node ${process.versions.node}, with TypeScript 7 both ways; bundled: ${bundles}`);
+
+const chromium = findChromium();
+if (chromium === undefined) {
+  summary.push("SKIPPED: Chromium is not installed (apt-get install chromium), so nobody looked at the page");
+} else {
+  const html = readFileSync(path.join(folder, "app/index.html"), "utf8");
+  installed.write("app/index.html", html.replace("./page.ts", "./page.js"));
+  problems.push(...(await visitPage(chromium, path.join(folder, "app"), usePage)));
+  summary.push("The page streams, completes and cancels in headless Chromium; pictures in .scratch/page");
+}
 conclude(problems, summary.join("\n"));

@@ -1,0 +1,54 @@
+// A page in headless Chromium.
+import { existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import path from "node:path";
+import { chromium, type Page } from "playwright-core";
+
+const places = [
+  process.env["CHROMIUM"],
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
+
+/** Where Chromium is; `undefined` when it is not installed. */
+export function findChromium(): string | undefined {
+  return places.find((place) => place !== undefined && existsSync(place));
+}
+
+const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
+const mediaTypes: Readonly<Record<string, string>> = { ".html": "text/html", ".js": "text/javascript" };
+
+/** Serves a folder to a page, does `visit` with it, and returns what the page complained about. */
+export async function visitPage(
+  executablePath: string,
+  folder: string,
+  visit: (page: Page) => Promise<void>,
+): Promise<string[]> {
+  const server = createServer((request, response) => {
+    const file = path.join(folder, path.basename(request.url ?? ""));
+    const type = mediaTypes[path.extname(file)];
+    if (type === undefined || !existsSync(file)) response.writeHead(404).end();
+    else response.writeHead(200, { "content-type": type }).end(readFileSync(file));
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.listen(0, "127.0.0.1", resolve);
+  await promise;
+  const browser = await chromium.launch({ executablePath, args: flags });
+  const complaints: string[] = [];
+  try {
+    const page = await browser.newPage({ viewport: { width: 900, height: 900 } });
+    page.on("pageerror", (error) => complaints.push(`The page throws: ${error.message}`));
+    page.on("console", (line) => line.type() === "error" && complaints.push(`The page logs: ${line.text()}`));
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/index.html`);
+    await visit(page);
+  } catch (error) {
+    complaints.push(`The page does not do what it should: ${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    await browser.close();
+    server.close();
+  }
+  return complaints;
+}
