@@ -14,9 +14,16 @@ export function mixLow(high: number, low: number, edge: number, output: number):
   return scramble(Math.imul(low, 0x85ebca6b) ^ high ^ Math.imul(edge + 1, 0xc2b2ae35) ^ (output + 0x27d4eb2f));
 }
 
+// a recorder is told one for every hop, and numbers are slow to convert
+const BYTES: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+function eightDigits(half: number): string {
+  return `${BYTES[half >>> 24]}${BYTES[(half >>> 16) & 255]}${BYTES[(half >>> 8) & 255]}${BYTES[half & 255]}`;
+}
+
 /** A lineage id as 16 hexadecimal digits. */
 export function lineageText(high: number, low: number): string {
-  return (high >>> 0).toString(16).padStart(8, "0") + (low >>> 0).toString(16).padStart(8, "0");
+  return eightDigits(high) + eightDigits(low);
 }
 
 function scramble(value: number): number {

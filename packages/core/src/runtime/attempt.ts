@@ -49,6 +49,8 @@ export class AttemptExtras {
   /** Readings of the clock, made only while somebody watches. */
   queuedAt: number | undefined;
   returnedAt: number | undefined;
+  /** Its lineage id in digits, once somebody has asked for it. */
+  lineage: string | undefined;
   timer: Timer | undefined;
   controller: AbortController | undefined;
   /** Why the attempt is over, for its signal. */
@@ -179,6 +181,11 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   get idempotencyKey(): string {
     const run = this.trace.origin?.run ?? this.trace.run;
     return `${this.worker.engine.runId}-${run.toString(36)}-${lineageText(this.high, this.low)}`;
+  }
+
+  /** The lineage id of its message. For records: it is kept. */
+  get lineage(): string {
+    return (this.more.lineage ??= lineageText(this.high, this.low));
   }
 
   get signal(): AbortSignal {

@@ -354,7 +354,7 @@ export class Dispatch {
   #commit(attempt: Attempt, value: unknown): Attempt | null {
     const engine = this.#engine;
     const { worker, trace } = attempt;
-    const isShort = attempt.extras === null && !engine.isWatched && engine.scheduler.ready === undefined;
+    const isShort = attempt.extras === null && !engine.isFollowed && engine.scheduler.ready === undefined;
     if (isShort && worker.loop !== undefined && value instanceof WM) {
       const next = this.#goRound(attempt, worker.loop, value);
       if (next !== undefined) return next;
@@ -366,7 +366,8 @@ export class Dispatch {
     else message = carry(attempt.message, value);
 
     if (isShort && message !== null && !(worker.loop !== undefined && message.payload instanceof WM)) {
-      if (worker.onward.length === 0 && trace.live === 1 && this.#answer(attempt, trace, message)) return null;
+      const isLast = worker.onward.length === 0 && trace.live === 1 && !engine.isWatched;
+      if (isLast && this.#answer(attempt, trace, message)) return null;
       const next = this.#handOn(attempt, worker, trace, message);
       if (next !== undefined) return next;
     }
@@ -396,6 +397,7 @@ export class Dispatch {
     if (target.node.gathering !== undefined) {
       const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
       const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
+      if (this.#engine.isWatched) this.#engine.reportSuccess(attempt, true);
       attempt.state = State.OVER;
       this.leave(attempt);
       let item = attempt;
@@ -415,6 +417,7 @@ export class Dispatch {
   #startNext(attempt: Attempt, edge: Edge, message: Message): Attempt {
     const { worker, trace } = attempt;
     const { target } = edge;
+    if (this.#engine.isWatched) this.#engine.reportSuccess(attempt, true);
     const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
     const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
     if (target !== worker) {

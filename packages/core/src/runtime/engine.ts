@@ -94,6 +94,8 @@ export class Engine {
   readonly playbooks: Playbooks;
   /** Whether times are read and the ledger is told of every hop, since somebody watches. */
   readonly isWatched: boolean;
+  /** Whether somebody is told of every message, so that none may take the short way from node to node. */
+  readonly isFollowed: boolean;
   zombies = 0;
   accepted = 0;
   droppedResults = 0;
@@ -141,7 +143,8 @@ export class Engine {
     this.ending = new Ending(this);
     this.rookery = new Rookery(this);
     this.playbooks = new Playbooks(this);
-    this.isWatched = this.reporter.hasListeners || this.reporter.hasBus || this.ledger.isWatched;
+    this.isFollowed = this.reporter.hasBus || this.ledger.isWatched || this.probe !== undefined;
+    this.isWatched = this.isFollowed || this.reporter.hasListeners;
   }
 
   /**
@@ -252,7 +255,7 @@ export class Engine {
 
   /** A handler is about to be called. */
   started(attempt: Attempt): void {
-    const { queuedAt } = attempt.more;
+    const queuedAt = attempt.extras?.queuedAt;
     attempt.started = new Moment(this.clock.now(), 0);
     this.ledger.started(attempt);
     if (!this.reporter.hasListeners) return;
@@ -295,10 +298,10 @@ export class Engine {
     if (attempt.extras?.writesStreams) {
       for (const chunk of trace.streams?.endAll(attempt, "done") ?? []) trace.sink.chunk(chunk);
     }
-    this.ledger.finishing = attempt;
+    this.ledger.finishing(attempt);
     this.emitting.release(attempt);
     if (sent !== null) this.sending.send(trace, attempt, sent, edges, null);
-    this.ledger.finishing = undefined;
+    this.ledger.allSent();
     // the trace may have ended meanwhile
     if (!isSending(attempt)) return;
     if ((attempt.extras?.outbox.length ?? 0) === 0) this.commit(attempt);
@@ -310,7 +313,7 @@ export class Engine {
     const { worker, trace } = attempt;
     attempt.state = State.OVER;
     if (!trace.isOpen) return;
-    if (this.reporter.hasListeners) this.#reportSuccess(attempt);
+    if (this.reporter.hasListeners) this.reportSuccess(attempt);
     if (attempt.extras?.refetch !== undefined) this.fetching.giveBack(attempt);
     this.ledger.committed(attempt);
     this.dispatch.leave(attempt);
@@ -403,12 +406,14 @@ export class Engine {
     giveUp?.cancel();
   }
 
-  #reportSuccess(attempt: Attempt): void {
-    const { worker, more } = attempt;
+  /** Tells observers of an attempt that has succeeded. `isHandedOn` when its message is about to start at the next node. */
+  reportSuccess(attempt: Attempt, isHandedOn = false): void {
+    const { worker, extras } = attempt;
     const now = this.clock.now();
-    const { queuedAt, returnedAt = now } = more;
+    const queuedAt = extras?.queuedAt;
+    const returnedAt = extras?.returnedAt ?? now;
     const startedAt = attempt.started?.now ?? now;
-    if (worker.node.kind === "router" && attempt.outputs === 0) {
+    if (worker.node.kind === "router" && attempt.outputs === 0 && !isHandedOn) {
       this.reporter.node(attempt, { type: "route_drop", reason: "the router chose no successor" });
     }
     this.reporter.node(attempt, {

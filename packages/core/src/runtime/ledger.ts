@@ -11,11 +11,11 @@ import { outputTo, placeOf, resultOutput, runOf } from "./reporter.ts";
  */
 export class Ledger {
   readonly #record: TraceRecorder | undefined;
-  /** What attempts that are sending have sent, kept only while somebody watches. */
-  readonly #outputs = new WeakMap<Attempt, RecordedOutput[]>();
-
   /** The attempt whose last messages are being sent: what is accepted at once becomes part of its commit. */
-  finishing: Attempt | undefined;
+  #finishing: Attempt | undefined;
+  /** The attempt that was finishing last, and what it has sent, until its commit is told. */
+  #sender: Attempt | undefined;
+  #outputs: RecordedOutput[] = [];
 
   constructor(recorder: TraceRecorder | undefined) {
     this.#record = recorder;
@@ -23,6 +23,17 @@ export class Ledger {
 
   get isWatched(): boolean {
     return this.#record !== undefined;
+  }
+
+  /** An attempt sends its last messages, from now until {@link Ledger.allSent}. */
+  finishing(attempt: Attempt): void {
+    if (this.#record === undefined) return;
+    this.#finishing = this.#sender = attempt;
+    this.#outputs = [];
+  }
+
+  allSent(): void {
+    this.#finishing = undefined;
   }
 
   /** A message is on its way to be accepted. */
@@ -55,21 +66,14 @@ export class Ledger {
   committed(attempt: Attempt): void {
     attempt.trace.live -= 1;
     if (this.#record === undefined) return;
-    this.#record({
-      type: "committed",
-      ...placeOf(attempt),
-      attempt: attempt.attempt,
-      outputs: this.#outputs.get(attempt) ?? [],
-    });
-    this.#outputs.delete(attempt);
+    const outputs = this.#outputsOf(attempt);
+    this.#record({ type: "committed", ...placeOf(attempt), attempt: attempt.attempt, outputs });
   }
 
   /** What an attempt has sent so far is told now, since the rest has to wait for room and its commit with it. */
   commitWaits(attempt: Attempt): void {
-    const outputs = this.#outputs.get(attempt);
-    if (outputs === undefined) return;
-    this.#outputs.delete(attempt);
-    this.#record?.({ type: "emitted", ...placeOf(attempt), attempt: attempt.attempt, outputs });
+    const outputs = this.#outputsOf(attempt);
+    if (outputs.length > 0) this.#record?.({ type: "emitted", ...placeOf(attempt), attempt: attempt.attempt, outputs });
   }
 
   /** A message waits outside of edge and attempt. */
@@ -116,12 +120,13 @@ export class Ledger {
   }
 
   #output(from: Attempt, output: RecordedOutput): void {
-    if (from.state === State.RUNNING || from !== this.finishing) {
-      this.#record?.({ type: "emitted", ...placeOf(from), attempt: from.attempt, outputs: [output] });
-      return;
-    }
-    const outputs = this.#outputs.get(from);
-    if (outputs === undefined) this.#outputs.set(from, [output]);
-    else outputs.push(output);
+    if (from.state === State.SENDING && from === this.#finishing) this.#outputs.push(output);
+    else this.#record?.({ type: "emitted", ...placeOf(from), attempt: from.attempt, outputs: [output] });
+  }
+
+  #outputsOf(attempt: Attempt): readonly RecordedOutput[] {
+    if (attempt !== this.#sender) return [];
+    this.#sender = undefined;
+    return this.#outputs;
   }
 }

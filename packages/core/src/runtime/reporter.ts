@@ -201,17 +201,18 @@ async function deliverEach(
 
 /** Where a record's message is. */
 export function placeOf(attempt: Attempt): RecordPlace {
-  return { ...runOf(attempt.trace), node: attempt.worker.name, lineage: lineageText(attempt.high, attempt.low) };
+  const { run, traceId, tenant } = runOf(attempt.trace);
+  return { run, traceId, tenant, node: attempt.worker.name, lineage: attempt.lineage };
 }
 
 /** Which trace a record is about. */
 export function runOf(trace: Trace): { readonly run: string; readonly traceId: string; readonly tenant: string } {
-  return { run: trace.run.toString(36), traceId: trace.id, tenant: trace.tenant };
+  return { run: trace.runText, traceId: trace.id, tenant: trace.tenant };
 }
 
 /** An output as it is recorded. */
 export function outputTo(target: Attempt): RecordedOutput {
-  return { node: target.worker.name, lineage: lineageText(target.high, target.low), message: target.message };
+  return { node: target.worker.name, lineage: target.lineage, message: target.message };
 }
 
 /** A result as it is recorded. */

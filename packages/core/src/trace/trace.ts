@@ -87,6 +87,7 @@ export class Trace implements LaneOwner {
   entrySends: Set<object> | null = null;
   /** Those who wait until results or chunks have been read, in order; each answers whether it got in. */
   unread: (() => boolean)[] | null = null;
+  #runText: string | undefined;
   /** Of the id; set by the table. */
   hash = 0;
   /** The next trace of the same chain of the table. */
@@ -106,6 +107,11 @@ export class Trace implements LaneOwner {
     this.sink = sink;
     this.isOpenEnded = isOpenEnded;
     this.startedAt = startedAt;
+  }
+
+  /** Its run in base 36, as records have it. */
+  get runText(): string {
+    return (this.#runText ??= this.run.toString(36));
   }
 
   get tenant(): string {
