@@ -14,6 +14,7 @@ const layers = [
   "trace",
   "runtime",
   "patterns",
+  "history",
   "memory",
   "lint",
   "testing",

@@ -48,9 +48,14 @@ export type {
   HistoryPage,
   HistoryQuery,
   RemoteBinding,
+  Retention,
   StateStore,
   StoredEvent,
   TraceKey,
+  TracePage,
+  TraceQuery,
+  TraceState,
+  TraceSummary,
 } from "./ports/state-store.ts";
 export type { RecordedOutput, RecordPlace, TraceRecord, TraceRecorder } from "./ports/trace-recorder.ts";
 
@@ -121,6 +126,11 @@ export type { FlowNodeOptions } from "./patterns/subflow.ts";
 export { callPlaybook, flowNode } from "./patterns/subflow.ts";
 export type { UnionRouter } from "./patterns/union-router.ts";
 export { unionRouter } from "./patterns/union-router.ts";
+
+export type { TraceFilter } from "./history/read-history.ts";
+export { exportTraces, readHistory, readTraces } from "./history/read-history.ts";
+export { replayTrace } from "./history/replay-trace.ts";
+export { summarize } from "./history/summarize.ts";
 
 export type { LoopbackAgent } from "./memory/loopback-transport.ts";
 export { LoopbackTransport } from "./memory/loopback-transport.ts";

@@ -1,49 +1,82 @@
-import { requireInteger } from "../foundation/options.ts";
+import { type Clock, systemClock } from "../foundation/clock.ts";
+import { requireInteger, requireKnownKeys, requireNumber } from "../foundation/options.ts";
+import { summarize } from "../history/summarize.ts";
 import type {
   HistoryPage,
   HistoryQuery,
   RemoteBinding,
+  Retention,
   StateStore,
   StoredEvent,
   TraceKey,
+  TracePage,
+  TraceQuery,
+  TraceSummary,
 } from "../ports/state-store.ts";
 
-/** How much {@link MemoryStateStore} keeps. */
-export interface MemoryStateStoreOptions {
-  /** How many traces; the one that was quiet longest goes first. @defaultValue 1000 */
-  readonly maxTraces?: number;
-  /** How many events of one trace; the oldest go first. @defaultValue 10000 */
-  readonly maxEventsPerTrace?: number;
+/** How much {@link MemoryStateStore} keeps: 1000 traces and 10 000 events of each, when nothing else is said. */
+export interface MemoryStateStoreOptions extends Retention {
+  /** Tells how old a trace is. @defaultValue the machine's time */
+  readonly clock?: Clock;
 }
 
 interface Kept {
+  /** By which it is told apart in lists from those that started in the same millisecond. */
+  readonly number: number;
+  /** None while there are only bindings. */
+  summary: TraceSummary | undefined;
   readonly events: StoredEvent[];
   /** How many events were there before the first that is kept. */
   dropped: number;
+  /** Counted only when bytes are limited. */
+  bytes: number;
+  /** Epoch milliseconds of its latest event; while there is none, of its first binding. */
+  quietSince: number;
   readonly bindings: Map<string, RemoteBinding>;
 }
 
 /** A state store in this process, for tests and for looking back at recent traces. Bounded. */
 export class MemoryStateStore implements StateStore {
+  /** The one that was quiet longest comes first. */
   readonly #traces = new Map<string, Kept>();
+  readonly #maxAgeMs: number | undefined;
   readonly #maxTraces: number;
   readonly #maxEventsPerTrace: number;
+  readonly #maxBytes: number | undefined;
+  readonly #clock: Clock;
+  #bytes = 0;
+  #heardOf = 0;
 
   constructor(options: MemoryStateStoreOptions = {}) {
+    requireKnownKeys("MemoryStateStore", options, ["maxAgeMs", "maxTraces", "maxEventsPerTrace", "maxBytes", "clock"]);
+    this.#maxAgeMs = options.maxAgeMs;
     this.#maxTraces = options.maxTraces ?? 1000;
     this.#maxEventsPerTrace = options.maxEventsPerTrace ?? 10_000;
+    this.#maxBytes = options.maxBytes;
+    this.#clock = options.clock ?? systemClock;
+    if (this.#maxAgeMs !== undefined) requireNumber("maxAgeMs", this.#maxAgeMs, 1);
     requireInteger("maxTraces", this.#maxTraces, 1);
     requireInteger("maxEventsPerTrace", this.#maxEventsPerTrace, 1);
+    if (this.#maxBytes !== undefined) requireInteger("maxBytes", this.#maxBytes, 1);
   }
 
   /** Keeps events in the given order; beyond the limits the oldest go. */
   async saveEvents(batch: readonly StoredEvent[]): Promise<void> {
     for (const event of batch) {
-      const kept = this.#touch(event);
+      const name = keyOf(event);
+      const kept = this.#keptOf(name, event.at);
+      kept.quietSince = Math.max(kept.quietSince, event.at);
+      // to the end of the line
+      this.#traces.delete(name);
+      this.#traces.set(name, kept);
+      kept.summary = summarize(kept.summary, event);
       kept.events.push(event);
-      if (kept.events.length <= this.#maxEventsPerTrace) continue;
-      kept.events.shift();
-      kept.dropped += 1;
+      this.#weigh(kept, event, 1);
+      if (kept.events.length > this.#maxEventsPerTrace) {
+        this.#weigh(kept, kept.events.shift() as StoredEvent, -1);
+        kept.dropped += 1;
+      }
+      this.#release();
     }
   }
 
@@ -54,11 +87,9 @@ export class MemoryStateStore implements StateStore {
    * @throws TypeError, RangeError when the limit is not a whole number of 1 or more
    */
   async loadHistory(query: HistoryQuery): Promise<HistoryPage> {
-    const { cursor, limit = 1000 } = query;
+    const { limit = 1000 } = query;
     requireInteger("limit", limit, 1);
-    const from = cursor === undefined ? 0 : Number(cursor);
-    if (cursor !== undefined && !/^\d+$/.test(cursor))
-      throw new TypeError(`Cannot go on from cursor "${cursor}": it is not one this store gave`);
+    const [from = 0] = placeOf(query.cursor, /^(\d+)$/);
     const kept = this.#traces.get(keyOf(query));
     if (kept === undefined) return { events: [], cursor: undefined };
     const start = Math.max(0, from - kept.dropped);
@@ -67,9 +98,41 @@ export class MemoryStateStore implements StateStore {
     return { events, cursor: isLast ? undefined : String(kept.dropped + start + events.length) };
   }
 
+  /**
+   * A page of a tenant's traces, the one that started last first.
+   *
+   * @throws TypeError when the cursor is not one of this store
+   * @throws TypeError, RangeError when the limit is not a whole number of 1 or more
+   */
+  async listTraces(query: TraceQuery): Promise<TracePage> {
+    const { limit = 1000 } = query;
+    requireInteger("limit", limit, 1);
+    const [before = Infinity, beforeNumber = 0] = placeOf(query.cursor, /^(-?\d+(?:\.\d+)?)\/(\d+)$/);
+    const found: { readonly number: number; readonly summary: TraceSummary }[] = [];
+    for (const { number, summary } of this.#traces.values()) {
+      if (summary === undefined || !answers(summary, query)) continue;
+      const { startedAt } = summary;
+      if (startedAt < before || (startedAt === before && number < beforeNumber)) found.push({ number, summary });
+    }
+    found.sort((a, b) => b.summary.startedAt - a.summary.startedAt || b.number - a.number);
+    const page = found.slice(0, limit);
+    const last = found.length > limit ? page.at(-1) : undefined;
+    return {
+      traces: page.map(({ summary }) => ({ ...summary })),
+      cursor: last === undefined ? undefined : `${last.summary.startedAt}/${last.number}`,
+    };
+  }
+
+  /** Removes traces that are too old or too many; resolves to how many went. */
+  async prune(): Promise<number> {
+    return this.#release();
+  }
+
   /** Keeps a binding; one of the same trace, node, agent and task is replaced. */
   async saveRemoteBinding(binding: RemoteBinding): Promise<void> {
-    this.#touch(binding).bindings.set(JSON.stringify([binding.node, binding.agentUrl, binding.taskId]), binding);
+    const { bindings } = this.#keptOf(keyOf(binding), this.#clock.epochNow());
+    bindings.set(JSON.stringify([binding.node, binding.agentUrl, binding.taskId]), binding);
+    this.#release();
   }
 
   /** The bindings of a trace in the order in which they were first kept; none for a trace that is not known. */
@@ -77,19 +140,60 @@ export class MemoryStateStore implements StateStore {
     return [...(this.#traces.get(keyOf(key))?.bindings.values() ?? [])];
   }
 
-  #touch(key: TraceKey): Kept {
-    const name = keyOf(key);
-    const kept = this.#traces.get(name) ?? { events: [], dropped: 0, bindings: new Map() };
-    this.#traces.delete(name);
-    this.#traces.set(name, kept);
-    if (this.#traces.size > this.#maxTraces) {
-      const [oldest] = this.#traces.keys();
-      this.#traces.delete(oldest as string);
+  /** What is kept under a name, or a new place for it. */
+  #keptOf(name: string, at: number): Kept {
+    let kept = this.#traces.get(name);
+    if (kept === undefined) {
+      const nothing = { summary: undefined, events: [], dropped: 0, bytes: 0, bindings: new Map() };
+      kept = { number: (this.#heardOf += 1), quietSince: at, ...nothing };
+      this.#traces.set(name, kept);
     }
     return kept;
+  }
+
+  /** Adds an event's bytes, or takes them away. */
+  #weigh(kept: Kept, event: StoredEvent, sign: 1 | -1): void {
+    if (this.#maxBytes === undefined) return;
+    const bytes = sign * new TextEncoder().encode(JSON.stringify(event.payload)).byteLength;
+    kept.bytes += bytes;
+    this.#bytes += bytes;
+  }
+
+  /** Lets go of the traces that were quiet longest until the limits are kept; how many those were. */
+  #release(): number {
+    const from = this.#maxAgeMs === undefined ? -Infinity : this.#clock.epochNow() - this.#maxAgeMs;
+    let released = 0;
+    for (const [name, kept] of this.#traces) {
+      const isTooMuch = this.#traces.size > this.#maxTraces || this.#bytes > (this.#maxBytes ?? Infinity);
+      if (!isTooMuch && kept.quietSince >= from) break;
+      this.#traces.delete(name);
+      this.#bytes -= kept.bytes;
+      released += 1;
+    }
+    return released;
   }
 }
 
 function keyOf({ tenant, traceId }: TraceKey): string {
   return JSON.stringify([tenant, traceId]);
+}
+
+/** The numbers in a cursor; none without a cursor. */
+function placeOf(cursor: string | undefined, shape: RegExp): number[] {
+  if (cursor === undefined) return [];
+  const numbers = shape.exec(cursor)?.slice(1).map(Number);
+  if (numbers === undefined) throw new TypeError(`Cannot go on from cursor "${cursor}": it is not one this store gave`);
+  return numbers;
+}
+
+function answers(summary: TraceSummary, query: TraceQuery): boolean {
+  const { tenant, state, node, errorCode, startedFrom = -Infinity, startedBefore = Infinity } = query;
+  return (
+    summary.tenant === tenant &&
+    (state === undefined || summary.state === state) &&
+    (node === undefined || summary.node === node) &&
+    (errorCode === undefined || summary.errorCode === errorCode) &&
+    summary.startedAt >= startedFrom &&
+    summary.startedAt < startedBefore
+  );
 }

@@ -75,6 +75,8 @@ export function faultyStateStore(store: StateStore, options: FaultyOptions = {})
   return {
     saveEvents: (batch) => mishaps.around("saveEvents", () => store.saveEvents(batch)),
     loadHistory: (query) => mishaps.around("loadHistory", () => store.loadHistory(query)),
+    listTraces: (query) => mishaps.around("listTraces", () => store.listTraces(query)),
+    prune: () => mishaps.around("prune", () => store.prune()),
     saveRemoteBinding: (binding) => mishaps.around("saveRemoteBinding", () => store.saveRemoteBinding(binding)),
     findRemoteBindings: (key) => mishaps.around("findRemoteBindings", () => store.findRemoteBindings(key)),
   };

@@ -346,6 +346,8 @@ class SeededRun {
       stateStore: {
         saveEvents: (batch) => keep(() => this.#store.saveEvents(batch)),
         loadHistory: (query) => this.#store.loadHistory(query),
+        listTraces: (query) => this.#store.listTraces(query),
+        prune: () => this.#store.prune(),
         saveRemoteBinding: (binding) => this.#store.saveRemoteBinding(binding),
         findRemoteBindings: (key) => this.#store.findRemoteBindings(key),
       },

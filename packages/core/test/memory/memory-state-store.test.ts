@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MemoryStateStore, type RemoteBinding, type StoredEvent } from "penguiflow";
+import { TestClock } from "penguiflow/testing";
 import { rejection } from "../fixtures/watched-flow.ts";
 
 const event = (traceId: string, number: number, tenant = "acme"): StoredEvent => ({
@@ -68,6 +69,31 @@ describe("the memory store", () => {
     expect((await pages(store, 2)).flat().map((one) => one.at)).toEqual([15, 16, 17, 18, 19]);
   });
 
+  test("lets go of traces by its clock, bindings without events too", async () => {
+    const clock = new TestClock();
+    const store = new MemoryStateStore({ clock, maxAgeMs: 1_000 });
+    const at = (traceId: string, instant: number) => store.saveEvents([{ ...event(traceId, 1), at: instant }]);
+    await at("old", clock.epochNow());
+    await store.saveRemoteBinding({ ...binding("one"), traceId: "bound" });
+    await clock.advance(600);
+    await at("new", clock.epochNow());
+    expect(await store.prune()).toBe(0);
+    await clock.advance(600);
+    expect(await store.prune()).toBe(2);
+    expect((await store.listTraces({ tenant: "acme" })).traces.map(({ traceId }) => traceId)).toEqual(["new"]);
+    expect(await store.findRemoteBindings({ tenant: "acme", traceId: "bound" })).toEqual([]);
+  });
+
+  test("gives summaries that do not change afterwards and do not change the store", async () => {
+    const store = new MemoryStateStore();
+    await store.saveEvents(series("t", 1));
+    const [before] = (await store.listTraces({ tenant: "acme" })).traces;
+    await store.saveEvents(series("t", 1, 5));
+    expect(before?.lastAt).toBe(0);
+    Object.assign(before ?? {}, { state: "failed" });
+    expect((await store.listTraces({ tenant: "acme" })).traces[0]).toMatchObject({ lastAt: 5, state: "running" });
+  });
+
   test("gives up the trace that was quiet longest when there are too many", async () => {
     const store = new MemoryStateStore({ maxTraces: 2 });
     await store.saveEvents([event("a", 1), event("b", 1), event("a", 2), event("c", 1)]);
@@ -107,6 +133,12 @@ describe("the memory store", () => {
     });
     expect(() => new MemoryStateStore({ maxTraces: limit })).toThrow(RangeError);
     expect(() => new MemoryStateStore({ maxEventsPerTrace: limit })).toThrow(RangeError);
+    expect(() => new MemoryStateStore({ maxBytes: limit })).toThrow(RangeError);
+  });
+
+  test("refuses options that it does not have", () => {
+    expect(() => new MemoryStateStore({ maxTrace: 5 } as never)).toThrow(/Unknown option "maxTrace".*"maxTraces"/);
+    expect(() => new MemoryStateStore({ maxAgeMs: -1 })).toThrow('Option "maxAgeMs" must be a number of 1 or more');
   });
 
   test("replaces a binding of the same trace, node and task, and keeps others apart", async () => {

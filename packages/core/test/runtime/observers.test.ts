@@ -30,6 +30,8 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 const storing = (saveEvents: (batch: readonly StoredEvent[]) => Promise<void>): StateStore => ({
   saveEvents,
   loadHistory: async (): Promise<HistoryPage> => ({ events: [], cursor: undefined }),
+  listTraces: async () => ({ traces: [], cursor: undefined }),
+  prune: async () => 0,
   saveRemoteBinding: async () => {},
   findRemoteBindings: async () => [],
 });

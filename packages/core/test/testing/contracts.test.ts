@@ -19,7 +19,7 @@ const makeTransport: RemoteTransportContract["make"] = (skills) => ({
   agentUrl: "loopback",
 });
 
-const ofStores = stateStoreContract({ make: () => new MemoryStateStore() });
+const ofStores = stateStoreContract({ make: (retention) => new MemoryStateStore(retention) });
 const ofBuses = messageBusContract({ make: makeBus });
 const ofTransports = remoteTransportContract({ make: makeTransport });
 
@@ -51,11 +51,13 @@ async function brokenBy(cases: readonly { name: string; run: () => Promise<void>
 describe("a contract notices", () => {
   const storeWith = (change: (sound: MemoryStateStore) => Partial<StateStore>) =>
     stateStoreContract({
-      make() {
-        const sound = new MemoryStateStore();
+      make(retention) {
+        const sound = new MemoryStateStore(retention);
         return {
           saveEvents: (batch) => sound.saveEvents(batch),
           loadHistory: (query) => sound.loadHistory(query),
+          listTraces: (query) => sound.listTraces(query),
+          prune: () => sound.prune(),
           saveRemoteBinding: (binding) => sound.saveRemoteBinding(binding),
           findRemoteBindings: (key) => sound.findRemoteBindings(key),
           ...change(sound),
@@ -81,6 +83,53 @@ describe("a contract notices", () => {
     expect(await brokenBy(endless)).toContain("gives each event once, however a history is paged");
     const twice = storeWith((sound) => ({ saveEvents: (batch) => sound.saveEvents([...batch, ...batch.slice(-1)]) }));
     expect(await brokenBy(twice)).toContain("keeps the events of a flow that goes on while saves fail");
+  });
+
+  test("a store that lists what it should not, or not all", async () => {
+    const open = storeWith((sound) => ({
+      listTraces: async ({ tenant, ...query }) => {
+        const pages = await Promise.all([tenant, "bob"].map((one) => sound.listTraces({ ...query, tenant: one })));
+        return { traces: pages.flatMap(({ traces }) => traces), cursor: undefined };
+      },
+    }));
+    expect(await brokenBy(open)).toContain("keeps tenants apart who use the same trace id, and ids that look alike");
+    const unsorted = storeWith((sound) => ({
+      listTraces: async (query) => {
+        const page = await sound.listTraces(query);
+        return { ...page, traces: page.traces.toReversed() };
+      },
+    }));
+    expect(await brokenBy(unsorted)).toContain(
+      "lists a tenant's traces with what became of them, the one that started last first",
+    );
+    for (const ignored of ["state", "node", "errorCode", "startedFrom", "startedBefore"]) {
+      const careless = storeWith((sound) => ({
+        listTraces: (query) => sound.listTraces({ ...query, [ignored]: undefined }),
+      }));
+      expect(await brokenBy(careless), ignored).toContain("lists traces by state, node, error and time");
+    }
+  });
+
+  test("a store that keeps more than it may, or what belongs to nothing", async () => {
+    for (const ignored of ["maxAgeMs", "maxTraces", "maxEventsPerTrace", "maxBytes"]) {
+      const careless = stateStoreContract({
+        make: (retention) => new MemoryStateStore({ ...retention, [ignored]: undefined }),
+      });
+      expect(await brokenBy(careless), ignored).not.toEqual([]);
+    }
+    const clinging = storeWith((sound) => {
+      const all = new MemoryStateStore();
+      return {
+        async saveRemoteBinding(binding) {
+          await sound.saveRemoteBinding(binding);
+          await all.saveRemoteBinding(binding);
+        },
+        findRemoteBindings: (key) => all.findRemoteBindings(key),
+      };
+    });
+    expect(await brokenBy(clinging)).toEqual([
+      "lets go of the traces that were quiet longest when there are too many, whoever's they are",
+    ]);
   });
 
   test("a bus that tells everyone everything, and one that repeats itself", async () => {

@@ -57,6 +57,8 @@ describe("a faulty store", () => {
   test("goes wrong in every method", async () => {
     const store = faultyStateStore(new MemoryStateStore(), { rate: 1, random: () => 0 });
     await expect(store.loadHistory(event)).rejects.toThrow("loadHistory was refused");
+    await expect(store.listTraces(event)).rejects.toThrow("listTraces was refused");
+    await expect(store.prune()).rejects.toThrow("prune was refused");
     await expect(store.findRemoteBindings(event)).rejects.toThrow("findRemoteBindings was refused");
     await expect(
       store.saveRemoteBinding({ ...event, node: "n", agentUrl: "a", taskId: "t", contextId: undefined }),

@@ -1,0 +1,33 @@
+import type { OutcomeStatus } from "../message/outcome.ts";
+import type { StoredEvent, TraceSummary } from "../ports/state-store.ts";
+
+/**
+ * What an event says about its trace, for whoever writes a state store: give it the summary that is kept, and keep
+ * what it returns. It changes a summary that it is given. The events of playbooks tell where a trace is, and only
+ * those of the flow itself whether it has ended.
+ */
+export function summarize(kept: TraceSummary | undefined, event: StoredEvent): TraceSummary {
+  const { tenant, traceId, kind, at, payload } = event;
+  const flow = textOf(payload["flow"]);
+  if (kept === undefined) {
+    const unknown = { state: "running", startedAt: at, lastAt: at, node: undefined, errorCode: undefined } as const;
+    return summarize({ tenant, traceId, flow, ...unknown }, event);
+  }
+  const summary: { -readonly [Key in keyof TraceSummary]: TraceSummary[Key] } = kept;
+  summary.lastAt = Math.max(summary.lastAt, at);
+  if (kind === "trace_end" && flow === summary.flow) {
+    const error = (payload["error"] ?? {}) as { readonly code?: unknown; readonly node?: unknown };
+    summary.state = payload["status"] as OutcomeStatus;
+    summary.errorCode = textOf(error.code);
+    summary.node = textOf(error.node) ?? summary.node;
+  } else if (summary.state === "running") {
+    summary.node = event.node ?? summary.node;
+  } else if (kind === "trace_start") {
+    Object.assign(summary, { flow, state: "running", node: undefined, errorCode: undefined });
+  }
+  return summary;
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
