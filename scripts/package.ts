@@ -10,6 +10,9 @@ import { findChromium, visitPage } from "./chromium.ts";
 import { Installed } from "./installed.ts";
 import { bin, conclude, type Package, publishedPackages, root } from "./workspace.ts";
 
+/** What has to run without Node. */
+const portable = ["penguiflow", "penguiflow/lint", "penguiflow/testing", "@penguiflow/otel"];
+
 const summary: string[] = [];
 using installed = new Installed();
 const { folder, problems } = installed;
@@ -76,6 +79,9 @@ async function usePage(page: Page): Promise<void> {
   if (!cancelled.includes("traces now open: 0")) problems.push(`After a cancel the page says "${cancelled}"`);
   if ((await page.locator("#sentences li").count()) === 5) problems.push("The page went on reading after a cancel");
   await screenshot(page, "cancelled");
+
+  const exported = await page.evaluate<number>('import("./portable.js").then((all) => Object.keys(all).length)');
+  if (exported !== portable.length) problems.push(`The page can import ${exported} of ${portable.join(", ")}`);
 }
 
 async function screenshot(page: Page, name: string): Promise<void> {
@@ -88,6 +94,8 @@ for (const item of publishedPackages()) await checkPackage(item);
 installed.addPrograms();
 await installed.compile("TypeScript 7", path.join(root, "node_modules/typescript/bin/tsc"));
 await installed.consume(`Node ${process.versions.node}`, process.execPath);
+installed.write("app/portable.ts", portable.map((name, at) => `export * as entry${at} from "${name}";`).join("\n"));
+await installed.bundle("portable.ts");
 const page = await installed.bundle("page.ts");
 const worker = await installed.bundle("worker.ts");
 const bundles = `a page ${page.gzipKb.toFixed(1)} kB, a worker ${worker.gzipKb.toFixed(1)} kB (gzip), no module of Node`;
