@@ -3,6 +3,7 @@
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { gzipSync } from "node:zlib";
 import { rolldown } from "rolldown";
 import { type Package, root, run } from "./workspace.ts";
@@ -109,7 +110,9 @@ export class Installed implements Disposable {
       input: path.join(this.folder, "app", entry),
       platform: "browser",
       tsconfig: false,
-      onLog: (_, { message }) => this.problems.push(`Bundling "${entry}": ${message}`),
+      onLog: (_, { message }) => {
+        this.problems.push(`Bundling "${entry}": ${stripVTControlCharacters(message).split("\n")[0]}`);
+      },
     });
     const { output } = await bundler.write({ file, format: "esm", codeSplitting: false, minify: true });
     await bundler.close();
