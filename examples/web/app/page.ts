@@ -34,7 +34,8 @@ async function read(words: string): Promise<void> {
       else if (!item.chunk.done) sentences.append(line(item.chunk.text));
     }
   } catch (error) {
-    show(stopped.signal.aborted ? "cancelled" : "failed", String(error));
+    if (stopped.signal.aborted) show("cancelled", String(stopped.signal.reason));
+    else show("failed", String(error));
   } finally {
     cancel.removeEventListener("click", abort);
     start.disabled = false;
