@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Pool, type PoolClient, type QueryConfig } from "pg";
+
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1_000;
+/** A connection that takes longer is given up, so that another can be tried within the patience of a call. */
+const CONNECTING_MS = 5_000;
+
+/** Where a {@link Database} is, and how long its calls wait for it. */
+export interface DatabaseOptions {
+  readonly connection: string | object;
+  readonly maxConnections: number;
+  readonly patienceMs: number;
+}
+
+/** A row as the driver gives it. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/**
+ * The server, seen through a pool of connections. While it cannot be reached, calls try again and again, for as
+ * long as their patience lasts. What they ask for must therefore bear being done twice.
+ */
+export class Database {
+  readonly #pool: Pool;
+  readonly #patienceMs: number;
+
+  constructor({ connection, maxConnections, patienceMs }: DatabaseOptions) {
+    this.#patienceMs = patienceMs;
+    this.#pool = new Pool({
+      application_name: "penguiflow",
+      ...(typeof connection === "string" ? { connectionString: connection } : connection),
+      max: maxConnections,
+      connectionTimeoutMillis: Math.min(patienceMs, CONNECTING_MS),
+      keepAlive: true,
+      allowExitOnIdle: true,
+    });
+    // An idle connection was lost: the pool has forgotten it, and the next call opens another.
+    this.#pool.on("error", () => {});
+  }
+
+  /** Runs one statement, which is a transaction of its own, and returns its rows. */
+  async query(text: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
+    return await this.#patiently(async (giveUpAt) => await ask(this.#pool, giveUpAt, text, values));
+  }
+
+  /** Runs several statements in one transaction: all of them are done, or none. */
+  async transaction<Value>(work: (query: Database["query"]) => Promise<Value>): Promise<Value> {
+    return await this.#patiently(async (giveUpAt) => {
+      const client = await this.#pool.connect();
+      // What goes wrong is told by the statement it befalls.
+      const ignore = (): void => {};
+      client.on("error", ignore);
+      let failure: Error | undefined;
+      try {
+        await ask(client, giveUpAt, "begin isolation level read committed");
+        const value = await work(async (text, values) => await ask(client, giveUpAt, text, values));
+        await ask(client, giveUpAt, "commit");
+        return value;
+      } catch (error) {
+        failure = asError(error);
+        throw error;
+      } finally {
+        client.off("error", ignore);
+        // After a failure the connection goes, and the transaction with it.
+        client.release(failure);
+      }
+    });
+  }
+
+  /** Waits for the calls under way, then closes the connections. */
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+
+  async #patiently<Value>(call: (giveUpAt: number) => Promise<Value>): Promise<Value> {
+    const giveUpAt = performance.now() + this.#patienceMs;
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      try {
+        return await call(giveUpAt);
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+        if (performance.now() + pauseMs >= giveUpAt)
+          throw new Error(`Gave up on PostgreSQL after ${this.#patienceMs} ms: ${reasonOf(error)}`, {
+            cause: error,
+          });
+        await sleep(pauseMs);
+      }
+    }
+  }
+}
+
+async function ask(
+  from: Pool | PoolClient,
+  giveUpAt: number,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<readonly Row[]> {
+  const query_timeout = Math.max(1, Math.ceil(giveUpAt - performance.now()));
+  // The driver reads the time from the query, which its types do not say.
+  const query: QueryConfig & { query_timeout: number } = { text, values: [...values], query_timeout };
+  return (await from.query<Row>(query)).rows;
+}
+
+/**
+ * Answers of the server that another attempt may not meet: the connection is lost or refused, the server shuts down,
+ * starts or has become a standby, there are too many connections, the transaction got in another's way.
+ */
+const PASSING = /^(?:08...|57P0[1-5]|53300|25006|40001|40P01)$/;
+
+/** What the driver says, without a code, of a connection that is gone. */
+const LOST =
+  /^(?:Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Client was closed)/;
+
+function isPassing(error: unknown): boolean {
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
+  if (typeof code !== "string") return typeof message === "string" && LOST.test(message);
+  return PASSING.test(code) || /^E[A-Z]{3}/.test(code);
+}
+
+/** Errors of the network may have several causes and no words. */
+function reasonOf(error: unknown): string {
+  const { code, message } = asError(error) as Error & { readonly code?: string };
+  return message === "" ? String(code) : message;
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,2 @@
+export type { PostgresConnection, PostgresStateStoreOptions } from "./options.ts";
+export { PostgresStateStore } from "./postgres-state-store.ts";

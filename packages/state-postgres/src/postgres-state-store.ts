@@ -1,0 +1,380 @@
+import { randomUUID } from "node:crypto";
+import {
+  type Clock,
+  type HistoryPage,
+  type HistoryQuery,
+  type RemoteBinding,
+  type Retention,
+  type StateStore,
+  type StoredEvent,
+  summarize,
+  type TraceKey,
+  type TracePage,
+  type TraceQuery,
+  type TraceState,
+  type TraceSummary,
+} from "penguiflow";
+import { Database, type Row } from "./database.ts";
+import { migrate, quoted } from "./migrations.ts";
+import { type PostgresStateStoreOptions, requireInteger, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { prune } from "./prune.ts";
+import { fromText, toKey, toText } from "./text-key.ts";
+
+/** Retention is kept after so many saved events, or so many milliseconds, whichever comes first. */
+const PRUNE_AFTER_EVENTS = 10_000;
+const PRUNE_AFTER_MS = 60_000;
+
+/** The events of a batch that are of one trace. */
+interface Group extends TraceKey {
+  readonly events: StoredEvent[];
+}
+
+/**
+ * Keeps the events of flows in PostgreSQL. Several processes may use one schema at once. While the server cannot be
+ * reached, calls try again for as long as their patience lasts; a batch whose answer was lost is not kept twice.
+ *
+ * @example
+ * ```ts
+ * await using store = await PostgresStateStore.open({ connection: "postgres://user@host/database" });
+ * await using flow = create(a.to(b), { stateStore: store });
+ * ```
+ */
+export class PostgresStateStore implements StateStore, AsyncDisposable {
+  readonly #database: Database;
+  readonly #schema: string;
+  readonly #retention: Retention;
+  readonly #clock: Clock;
+  /** Under this name the server knows which batch came last. */
+  readonly #writer: string = randomUUID();
+  #batches = 0;
+  /** Settles with the save that came last. */
+  #saving: Promise<unknown> = Promise.resolve();
+  #pruning: Promise<void> | undefined;
+  #savedSincePruned = 0;
+  #prunedAt: number;
+  #closed: Promise<void> | undefined;
+
+  private constructor(database: Database, { schema, clock, ...rest }: ResolvedOptions) {
+    this.#database = database;
+    this.#schema = quoted(schema);
+    this.#retention = rest;
+    this.#clock = clock;
+    this.#prunedAt = clock.now();
+  }
+
+  /**
+   * Connects, and makes the schema or brings it up to date.
+   *
+   * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
+   * @throws Error when the server cannot be reached or refuses, or when the schema is of a newer version
+   */
+  static async open(options: PostgresStateStoreOptions): Promise<PostgresStateStore> {
+    const resolved = resolveOptions(options);
+    const database = new Database(resolved);
+    const store = new PostgresStateStore(database, resolved);
+    try {
+      await migrate(database, resolved.schema);
+      await database.query(`delete from ${store.#schema}.writers where seen_at < now() - interval '1 day'`);
+    } catch (error) {
+      await database.close();
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`Cannot open schema "${resolved.schema}": ${reason}`, { cause: error });
+    }
+    return store;
+  }
+
+  /** Keeps events in the given order, all of them or none. */
+  async saveEvents(batch: readonly StoredEvent[]): Promise<void> {
+    this.#requireOpen();
+    if (batch.length === 0) return;
+    const saved = this.#saving.then(async () => await this.#save(batch, (this.#batches += 1)));
+    this.#saving = saved.catch(() => {});
+    await saved;
+    this.#savedSincePruned += batch.length;
+    this.#pruneSometimes();
+  }
+
+  /**
+   * A page of a trace's events, oldest first; an empty one for a trace that is not known.
+   *
+   * @throws TypeError when the cursor is not one of this store
+   * @throws TypeError, RangeError when the limit is not a whole number of 1 or more
+   */
+  async loadHistory(query: HistoryQuery): Promise<HistoryPage> {
+    this.#requireOpen();
+    const { tenant, traceId, cursor, limit = 1000 } = query;
+    requireInteger("limit", limit);
+    // A trace that went and was heard of again is another, with a greater id.
+    const [trace = "0", number = "0"] = placeOf(cursor, /^(\d{1,18})\/(\d{1,18})$/);
+    const rows = await this.#database.query(
+      `select e.trace, e.number, e.kind, e.at, e.node, e.payload
+       from ${this.#schema}.traces t join ${this.#schema}.events e on e.tenant = t.tenant and e.trace = t.id
+       where t.tenant = $1 and t.trace_id = $2 and (e.trace, e.number) > ($3::bigint, $4::bigint)
+       order by e.number limit $5::bigint + 1`,
+      [toKey(tenant), toKey(traceId), trace, number, limit],
+    );
+    const page = rows.slice(0, limit);
+    const last = rows.length > limit ? page.at(-1) : undefined;
+    return {
+      events: page.map(({ kind, at, node, payload }) => ({
+        tenant,
+        traceId,
+        kind: kind as StoredEvent["kind"],
+        at: at as number,
+        node: textOf(node),
+        payload: JSON.parse(payload as string) as StoredEvent["payload"],
+      })),
+      cursor: last && `${String(last["trace"])}/${String(last["number"])}`,
+    };
+  }
+
+  /**
+   * A page of a tenant's traces, the one that started last first.
+   *
+   * @throws TypeError when the cursor is not one of this store
+   * @throws TypeError, RangeError when the limit is not a whole number of 1 or more
+   */
+  async listTraces(query: TraceQuery): Promise<TracePage> {
+    this.#requireOpen();
+    const { tenant, state, node, errorCode, startedFrom, startedBefore, cursor, limit = 1000 } = query;
+    requireInteger("limit", limit);
+    const [before, beforeId] = placeOf(cursor, /^(-?\d{1,18}(?:\.\d{1,18})?)\/(\d{1,18})$/);
+    const rows = await this.#database.query(
+      `select * from ${this.#schema}.traces
+       where tenant = $1 and started_at is not null
+         and ($2::text is null or state = $2) and ($3::text is null or node = $3)
+         and ($4::text is null or error_code = $4)
+         and ($5::float8 is null or started_at >= $5) and ($6::float8 is null or started_at < $6)
+         and ($7::float8 is null or (started_at, id) < ($7, $8::bigint))
+       order by started_at desc, id desc limit $9::bigint + 1`,
+      [
+        toKey(tenant),
+        state,
+        node === undefined ? undefined : toText(node),
+        errorCode === undefined ? undefined : toText(errorCode),
+        startedFrom,
+        startedBefore,
+        before,
+        beforeId,
+        limit,
+      ],
+    );
+    const page = rows.slice(0, limit);
+    const last = rows.length > limit ? page.at(-1) : undefined;
+    return {
+      traces: page.map((row) => ({
+        ...summaryOf(row),
+        tenant,
+        traceId: fromText((row["long_trace_id"] ?? row["trace_id"]) as string),
+      })),
+      cursor: last && `${String(last["started_at"])}/${String(last["id"])}`,
+    };
+  }
+
+  /** Removes what is too old or too much; resolves to the number of traces that went. What is just being saved stays. */
+  async prune(): Promise<number> {
+    this.#requireOpen();
+    this.#savedSincePruned = 0;
+    this.#prunedAt = this.#clock.now();
+    return await prune(this.#database, this.#schema, this.#retention, this.#clock.epochNow());
+  }
+
+  /** Keeps a binding; one of the same trace, node, agent and task is replaced. */
+  async saveRemoteBinding(binding: RemoteBinding): Promise<void> {
+    this.#requireOpen();
+    const { tenant, traceId, node, agentUrl, taskId } = binding;
+    await this.#database.query(
+      `with trace as (
+         insert into ${this.#schema}.traces as t (tenant, trace_id, long_trace_id, last_at) values ($1, $2, $3, $4)
+         on conflict (tenant, trace_id) do update set last_at = t.last_at
+         returning id
+       )
+       insert into ${this.#schema}.bindings (tenant, trace, key, binding) select $1, id, $5, $6 from trace
+       on conflict (tenant, trace, key) do update set binding = excluded.binding`,
+      [
+        toKey(tenant),
+        toKey(traceId),
+        longOf(traceId),
+        this.#clock.epochNow(),
+        toKey(JSON.stringify([node, agentUrl, taskId])),
+        JSON.stringify(binding),
+      ],
+    );
+  }
+
+  /** The bindings of a trace in the order in which they were first kept; none for a trace that is not known. */
+  async findRemoteBindings({ tenant, traceId }: TraceKey): Promise<readonly RemoteBinding[]> {
+    this.#requireOpen();
+    const rows = await this.#database.query(
+      `select b.binding
+       from ${this.#schema}.traces t join ${this.#schema}.bindings b on b.tenant = t.tenant and b.trace = t.id
+       where t.tenant = $1 and t.trace_id = $2 order by b.number`,
+      [toKey(tenant), toKey(traceId)],
+    );
+    return rows.map(({ binding }) => ({
+      contextId: undefined,
+      ...(JSON.parse(binding as string) as Omit<RemoteBinding, "contextId">),
+    }));
+  }
+
+  /** Waits for the calls under way, then closes the connections. Repeating it is safe. */
+  async close(): Promise<void> {
+    this.#closed ??= (async () => {
+      await this.#saving;
+      await this.#pruning;
+      await this.#database.close();
+    })();
+    await this.#closed;
+  }
+
+  /** Closes it: `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Rows of traces are locked in one order by all, so that no two processes wait for one another. */
+  async #save(batch: readonly StoredEvent[], number: number): Promise<void> {
+    const groups = groupsOf(batch);
+    const keys = [...groups.values()];
+    await this.#database.transaction(async (query) => {
+      const traces = await query(
+        `with claim as (
+           insert into ${this.#schema}.writers as w (id, batch) values ($1, $2)
+           on conflict (id) do update set batch = excluded.batch, seen_at = now() where w.batch < excluded.batch
+           returning id
+         ), heard as materialized (
+           select *, nextval($3::regclass) as id from (
+             select * from unnest($4::text[], $5::text[], $6::text[]) with ordinality as u (tenant, trace_id, long, place)
+             where exists (select from claim) order by place
+           ) as in_order
+         )
+         insert into ${this.#schema}.traces as t (id, tenant, trace_id, long_trace_id, last_at)
+         select id, tenant, trace_id, long, 0 from heard order by tenant, trace_id
+         on conflict (tenant, trace_id) do update set last_at = t.last_at
+         returning *`,
+        [
+          this.#writer,
+          number,
+          `${this.#schema}.traces_id_seq`,
+          keys.map(({ tenant }) => toKey(tenant)),
+          keys.map(({ traceId }) => toKey(traceId)),
+          keys.map(({ traceId }) => longOf(traceId)),
+        ],
+      );
+      // The batch was kept, and the answer lost.
+      if (traces.length === 0) return;
+      const told = new Columns(7);
+      const changed = new Columns(10);
+      for (const row of traces) {
+        const { events } = groups.get(`${String(row["tenant"])}\0${String(row["trace_id"])}`) as Group;
+        let summary = row["started_at"] === null ? undefined : summaryOf(row);
+        let bytes = 0;
+        for (const [index, event] of events.entries()) {
+          summary = summarize(summary, event);
+          const payload = JSON.stringify(event.payload);
+          bytes += Buffer.byteLength(payload);
+          const place = Number(row["last_event"]) + index + 1;
+          told.add(row["tenant"], row["id"], place, event.kind, event.at, keptText(event.node), payload);
+        }
+        const { flow, state, startedAt, lastAt, node, errorCode } = summary as TraceSummary;
+        const news = [keptText(flow), state, startedAt, lastAt, keptText(node), keptText(errorCode)];
+        changed.add(row["tenant"], row["trace_id"], ...news, events.length, bytes);
+      }
+      await query(
+        `with told as (
+           insert into ${this.#schema}.events (tenant, trace, number, kind, at, node, payload)
+           select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::float8[], $6::text[], $7::text[])
+         )
+         update ${this.#schema}.traces t set
+           flow = u.flow, state = u.state, started_at = u.started_at, last_at = u.last_at, node = u.node,
+           error_code = u.error_code, last_event = last_event + u.events,
+           events = t.events + u.events, bytes = t.bytes + u.bytes
+         from unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::float8[], $13::float8[], $14::text[],
+           $15::text[], $16::bigint[], $17::bigint[])
+           as u (tenant, trace_id, flow, state, started_at, last_at, node, error_code, events, bytes)
+         where t.tenant = u.tenant and t.trace_id = u.trace_id`,
+        [...told.columns, ...changed.columns],
+      );
+    });
+  }
+
+  #pruneSometimes(): void {
+    const isDue = this.#savedSincePruned >= PRUNE_AFTER_EVENTS || this.#clock.now() >= this.#prunedAt + PRUNE_AFTER_MS;
+    if (!isDue || this.#pruning !== undefined || this.#closed !== undefined) return;
+    this.#pruning = (async () => {
+      try {
+        await this.prune();
+      } catch (error) {
+        // The events are saved: who saved them has no part in it.
+        process.emitWarning(`Cannot prune schema ${this.#schema}: ${String(error)}`);
+      }
+      this.#pruning = undefined;
+    })();
+  }
+
+  #requireOpen(): void {
+    if (this.#closed !== undefined) throw new Error(`Cannot use the store of schema ${this.#schema}: it is closed`);
+  }
+}
+
+/** Rows, column by column: an array of each column is one parameter, however many rows there are. */
+class Columns {
+  readonly columns: unknown[][];
+
+  constructor(count: number) {
+    this.columns = Array.from({ length: count }, () => []);
+  }
+
+  add(...row: readonly unknown[]): void {
+    for (const [index, value] of row.entries()) this.columns[index]?.push(value);
+  }
+}
+
+function groupsOf(batch: readonly StoredEvent[]): Map<string, Group> {
+  const groups = new Map<string, Group>();
+  for (const event of batch) {
+    const { tenant, traceId } = event;
+    const key = `${toKey(tenant)}\0${toKey(traceId)}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { tenant, traceId, events: [event] });
+    else group.events.push(event);
+  }
+  return groups;
+}
+
+function summaryOf(row: Row): TraceSummary {
+  return {
+    tenant: row["tenant"] as string,
+    traceId: row["trace_id"] as string,
+    flow: textOf(row["flow"]),
+    state: row["state"] as TraceState,
+    startedAt: row["started_at"] as number,
+    lastAt: row["last_at"] as number,
+    node: textOf(row["node"]),
+    errorCode: textOf(row["error_code"]),
+  };
+}
+
+/** A column that may be empty. */
+function textOf(column: unknown): string | undefined {
+  return typeof column === "string" ? fromText(column) : undefined;
+}
+
+function keptText(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : toText(text);
+}
+
+/** A trace id of which the key is only a part. */
+function longOf(traceId: string): string | undefined {
+  const kept = toText(traceId);
+  return kept === toKey(traceId) ? undefined : kept;
+}
+
+/** The numbers in a cursor; none without a cursor. */
+function placeOf(cursor: string | undefined, shape: RegExp): string[] {
+  if (cursor === undefined) return [];
+  const numbers = shape.exec(cursor)?.slice(1);
+  if (numbers === undefined)
+    throw new TypeError(`Cannot go on from cursor ${JSON.stringify(cursor)}: it is not one this store gave`);
+  return numbers;
+}

@@ -1,0 +1,72 @@
+import { expect, test } from "vitest";
+import { Database } from "../src/database.ts";
+import { migrate, MIGRATIONS } from "../src/migrations.ts";
+import { connection, TestSchema } from "./server.ts";
+
+/** What a later release might bring. */
+const next = [...MIGRATIONS, ["alter table traces add column colour text", "update traces set colour = 'black'"]];
+
+async function withDatabase(work: (database: Database) => Promise<void>): Promise<void> {
+  const database = new Database({ connection, maxConnections: 2, patienceMs: 5_000 });
+  try {
+    await work(database);
+  } finally {
+    await database.close();
+  }
+}
+
+test("a schema is brought from each version to the latest, and keeps what is in it", async () => {
+  for (const version of next.keys()) {
+    await using schema = await TestSchema.create();
+    await withDatabase(async (database) => {
+      await migrate(database, schema.name, next.slice(0, version));
+      if (version > 0) await schema.rows("insert into @traces (tenant, trace_id, last_at) values ('ada', 'kept', 1)");
+      await migrate(database, schema.name, next);
+      await migrate(database, schema.name, next);
+    });
+    expect((await schema.rows("select version from @versions order by version")).at(-1)).toEqual({ version: 2 });
+    expect(await schema.rows("select trace_id, colour from @traces")).toEqual(
+      version > 0 ? [{ trace_id: "kept", colour: "black" }] : [],
+    );
+  }
+});
+
+test("a schema of a newer version is refused and left as it is", async () => {
+  await using schema = await TestSchema.create();
+  await withDatabase(async (database) => await migrate(database, schema.name, next));
+  await expect(schema.open()).rejects.toThrow(
+    `Cannot open schema "${schema.name}": its version is 2, written by a newer @penguiflow/state-postgres; this one knows versions up to 1`,
+  );
+});
+
+test("a step that fails leaves the schema at the version before", async () => {
+  await using schema = await TestSchema.create();
+  await withDatabase(async (database) => {
+    await migrate(database, schema.name);
+    const broken = [...MIGRATIONS, ["alter table traces add column colour text", "select nonsense"]];
+    await expect(migrate(database, schema.name, broken)).rejects.toThrow('column "nonsense" does not exist');
+    await migrate(database, schema.name, next);
+  });
+  expect(await schema.rows("select version from @versions order by version")).toEqual([{ version: 1 }, { version: 2 }]);
+});
+
+test("a role without the right to make anything opens a schema that is up to date", async () => {
+  await using schema = await TestSchema.create();
+  await (await schema.open()).close();
+  const role = `reader_${schema.name}`;
+  await schema.rows(`create role "${role}" login`);
+  try {
+    await schema.rows(`grant usage on schema "${schema.name}" to "${role}"`);
+    await schema.rows(`grant select, insert, update, delete on all tables in schema "${schema.name}" to "${role}"`);
+    await schema.rows(`grant usage on all sequences in schema "${schema.name}" to "${role}"`);
+    const url = new URL(connection);
+    url.username = role;
+    const store = await schema.open({ connection: url.href });
+    await store.saveEvents([{ tenant: "ada", traceId: "t", kind: "trace_start", at: 1, node: undefined, payload: {} }]);
+    expect((await store.loadHistory({ tenant: "ada", traceId: "t" })).events).toHaveLength(1);
+    await store.close();
+  } finally {
+    await schema.rows(`drop owned by "${role}"`);
+    await schema.rows(`drop role "${role}"`);
+  }
+});

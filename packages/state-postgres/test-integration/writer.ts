@@ -1,0 +1,18 @@
+// A process that saves: `node writer.ts <schema> <name> <batches>`. Events of a trace that all share, and of its own.
+import type { StoredEvent } from "penguiflow";
+import { PostgresStateStore } from "@penguiflow/state-postgres";
+import { connection } from "./server.ts";
+
+const [schema = "", name = "", batches = "0"] = process.argv.slice(2);
+await using store = await PostgresStateStore.open({ connection, schema });
+for (let number = 0; number < Number(batches); number += 1) {
+  const event = (traceId: string, place: number): StoredEvent => ({
+    tenant: "ada",
+    traceId,
+    kind: "node_start",
+    at: Date.now(),
+    node: name,
+    payload: { name, number: number * 2 + place },
+  });
+  await store.saveEvents([event("shared", 0), event(name, 0), event("shared", 1), event(name, 1)]);
+}

@@ -1,0 +1,31 @@
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import { fromText, toKey, toText } from "../src/text-key.ts";
+
+/** Texts of what is hard to keep, and what stands for it. */
+const texts = fc.string({
+  unit: fc.constantFrom("\0", "\\", "\ud800", "\udc00", "𐍈", "0", "5", "c", "#", "a"),
+  maxLength: 300,
+});
+
+test("a text is kept as one that PostgreSQL takes, and comes back as it was", () => {
+  fc.assert(
+    fc.property(texts, (text) => {
+      const kept = toText(text);
+      expect(kept.isWellFormed() && !kept.includes("\0")).toBe(true);
+      expect(fromText(kept)).toBe(text);
+    }),
+  );
+});
+
+test("two texts never have one key, and a key has its bounds", () => {
+  fc.assert(
+    fc.property(texts, texts, (one, other) => {
+      expect(toKey(one) === toKey(other)).toBe(one === other);
+      expect(Buffer.byteLength(toKey(one))).toBeLessThan(1_000);
+    }),
+  );
+  const long = "a".repeat(1_000);
+  expect(toKey(`${long}1`)).not.toBe(toKey(`${long}2`));
+  expect(toKey(toKey(long))).toBe(toKey(long).replace("\\", "\\005c"));
+});
