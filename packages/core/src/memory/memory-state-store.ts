@@ -89,13 +89,14 @@ export class MemoryStateStore implements StateStore {
   async loadHistory(query: HistoryQuery): Promise<HistoryPage> {
     const { limit = 1000 } = query;
     requireInteger("limit", limit, 1);
-    const [from = 0] = placeOf(query.cursor, /^(\d+)$/);
+    const [number, from = 0] = placeOf(query.cursor, /^(\d+)\/(\d+)$/);
     const kept = this.#traces.get(keyOf(query));
     if (kept === undefined) return { events: [], cursor: undefined };
-    const start = Math.max(0, from - kept.dropped);
+    // a trace that went and was heard of again is another
+    const start = number === kept.number ? Math.max(0, from - kept.dropped) : 0;
     const events = kept.events.slice(start, start + limit);
     const isLast = start + events.length >= kept.events.length;
-    return { events, cursor: isLast ? undefined : String(kept.dropped + start + events.length) };
+    return { events, cursor: isLast ? undefined : `${kept.number}/${kept.dropped + start + events.length}` };
   }
 
   /**

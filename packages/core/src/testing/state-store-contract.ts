@@ -359,6 +359,19 @@ const rulesOfRetention: readonly (readonly [name: string, retention: Retention, 
     },
   ],
   [
+    "goes on after a cursor with a trace that went and began anew",
+    { maxTraces: 1 },
+    async (store) => {
+      await store.saveEvents(range(1, 4).map((number) => event(ada, number)));
+      const { cursor } = await store.loadHistory({ ...ada, limit: 3 });
+      await store.saveEvents([event({ tenant: "bob", traceId: "t" }, 5)]);
+      await store.prune();
+      await store.saveEvents([event(ada, 6), event(ada, 7)]);
+      const rest = await store.loadHistory({ ...ada, cursor });
+      requireSame("The rest of the history", rest.events.map(numberOf), [6, 7]);
+    },
+  ],
+  [
     "gives what is left of a list when traces go between its pages",
     { maxTraces: 4 },
     async (store) => {
