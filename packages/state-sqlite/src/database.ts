@@ -1,0 +1,170 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { ResolvedOptions } from "./options.ts";
+
+const LONGEST_PAUSE_MS = 50;
+/** What the file beside the database may hold on to after it was large. */
+const MAX_IDLE_WAL_BYTES = 64 * 2 ** 20;
+/** How many rows are written or removed before the event loop gets a turn. */
+const ROWS_PER_TURN = 500;
+
+/**
+ * One connection to the file. SQLite works while the event loop waits, so calls do a little at a time: one call after
+ * the other, and none waits inside SQLite for another process.
+ */
+export class Database {
+  readonly #file: string;
+  readonly #patienceMs: number;
+  readonly #connection: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  /** Settles with the call that came last. */
+  #lastCall: Promise<unknown> = Promise.resolve();
+  #closed: Promise<void> | undefined;
+  #rows = 0;
+
+  private constructor({ file, patienceMs }: ResolvedOptions) {
+    this.#file = file;
+    this.#patienceMs = patienceMs;
+    this.#connection = new DatabaseSync(file, { timeout: 0 });
+  }
+
+  /** @throws Error when the file cannot be opened, or is no database */
+  static async open(options: ResolvedOptions): Promise<Database> {
+    let database: Database;
+    try {
+      database = new Database(options);
+    } catch (error) {
+      throw explained("open", options.file, error);
+    }
+    try {
+      await database.read("open", () => {
+        // readers and the one writer do not wait for one another
+        const mode = database.get("PRAGMA journal_mode = WAL")?.["journal_mode"];
+        if (mode !== "wal") throw new Error(`its file system allows no write-ahead log, only "${String(mode)}"`);
+        database.#connection.exec(`PRAGMA synchronous = ${options.durability}`);
+        database.#connection.exec(`PRAGMA journal_size_limit = ${MAX_IDLE_WAL_BYTES}`);
+      });
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+    return database;
+  }
+
+  /** Runs statements that give nothing. */
+  exec(sql: string): void {
+    this.#connection.exec(sql);
+  }
+
+  /** Runs a statement that changes rows. */
+  run(sql: string, ...values: readonly SqlValue[]): void {
+    this.#statement(sql).run(...values.map(kept));
+  }
+
+  /** The first row of an answer. */
+  get(sql: string, ...values: readonly SqlValue[]): Row | undefined {
+    return this.#statement(sql).get(...values.map(kept));
+  }
+
+  /** The rows of an answer. */
+  all(sql: string, ...values: readonly SqlValue[]): Row[] {
+    return this.#statement(sql).all(...values.map(kept));
+  }
+
+  /** Gives the event loop a turn when, with so many more rows, much was done since it had one. */
+  async breathe(rows: number): Promise<void> {
+    this.#rows += rows;
+    if (this.#rows < ROWS_PER_TURN) return;
+    this.#rows = 0;
+    await nextTurn();
+  }
+
+  /** Does something that changes nothing, when the calls before it are done. It is done again when it got in another's way. */
+  async read<Value>(what: string, work: () => Value): Promise<Value> {
+    return await this.#inTurn(what, work);
+  }
+
+  /** The same with something that changes rows: all of it is done, or nothing. */
+  async transaction<Value>(what: string, work: () => Promise<Value>): Promise<Value> {
+    return await this.#inTurn(what, async () => {
+      try {
+        this.#connection.exec("BEGIN IMMEDIATE");
+        const value = await work();
+        this.#connection.exec("COMMIT");
+        return value;
+      } catch (error) {
+        if (this.#connection.isTransaction) this.#connection.exec("ROLLBACK");
+        throw error;
+      }
+    });
+  }
+
+  /** Waits for the calls before it, then closes the file. Repeating it is safe. */
+  async close(): Promise<void> {
+    this.#closed ??= this.#lastCall.then(() => this.#connection.close());
+    await this.#closed;
+  }
+
+  async #inTurn<Value>(what: string, work: () => Value | Promise<Value>): Promise<Value> {
+    if (this.#closed !== undefined) throw new Error(`Cannot ${what} "${this.#file}": it is closed`);
+    const call = this.#lastCall.then(async () => await this.#patiently(what, work));
+    this.#lastCall = call.catch(() => {});
+    return await call;
+  }
+
+  async #patiently<Value>(what: string, work: () => Value | Promise<Value>): Promise<Value> {
+    const giveUpAt = performance.now() + this.#patienceMs;
+    for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      try {
+        return await work();
+      } catch (error) {
+        if (codeOf(error) !== BUSY) throw explained(what, this.#file, error);
+        if (performance.now() + pauseMs > giveUpAt) {
+          const reason = `another process has kept it busy for ${this.#patienceMs} ms`;
+          throw new Error(`Cannot ${what} "${this.#file}": ${reason}`, { cause: error });
+        }
+        // processes that wait at the same time should not come back at the same time
+        await sleep(pauseMs * (0.5 + Math.random()));
+      }
+    }
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) this.#statements.set(sql, (statement = this.#connection.prepare(sql)));
+    return statement;
+  }
+}
+
+/** What is written into a column; `undefined` leaves it empty. */
+export type SqlValue = string | number | undefined;
+
+/** A row, by column. */
+export type Row = Readonly<Record<string, unknown>>;
+
+const BUSY = 5;
+
+/** What SQLite's codes mean for whoever looks after the file. */
+const REASONS: Readonly<Record<number, string>> = {
+  8: "it, or its folder, may not be written to",
+  10: "the disk failed",
+  11: "the file is damaged; restore it from a copy",
+  13: "the disk is full",
+  14: "it is no file that can be opened; its folder must be there and allow it",
+  26: "it is no SQLite database",
+};
+
+const kept = (value: SqlValue): string | number | null => value ?? null;
+
+/** SQLite's code of an error, without the particulars in its higher bits. */
+function codeOf(error: unknown): number | undefined {
+  const { errcode } = error as { readonly errcode?: unknown };
+  return typeof errcode === "number" ? errcode & 0xff : undefined;
+}
+
+function explained(what: string, file: string, error: unknown): Error {
+  const reason = REASONS[codeOf(error) ?? -1];
+  const { message } = error as Error;
+  const words = reason === undefined ? message : `${reason} (${message})`;
+  return new Error(`Cannot ${what} "${file}": ${words}`, { cause: error });
+}

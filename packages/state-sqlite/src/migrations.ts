@@ -1,0 +1,80 @@
+import type { Database } from "./database.ts";
+
+/** The statements that lead from each version to the next. What is published here never changes; new steps follow. */
+export type Migrations = readonly string[];
+
+/**
+ * Version by version. Ids are never given twice, so that a cursor never means another row. The totals are those of the
+ * traces, for limits that are looked at with every save.
+ */
+export const MIGRATIONS: Migrations = [
+  `CREATE TABLE traces (
+     id INTEGER PRIMARY KEY AUTOINCREMENT,
+     tenant TEXT NOT NULL,
+     trace_id TEXT NOT NULL,
+     flow TEXT,
+     state TEXT,
+     started_at REAL,
+     last_at REAL NOT NULL,
+     node TEXT,
+     error_code TEXT,
+     events INTEGER NOT NULL DEFAULT 0,
+     bytes INTEGER NOT NULL DEFAULT 0,
+     UNIQUE (tenant, trace_id)
+   ) STRICT;
+   CREATE INDEX traces_by_start ON traces (tenant, started_at DESC, id DESC);
+   CREATE INDEX traces_by_state ON traces (tenant, state, started_at DESC, id DESC);
+   CREATE INDEX traces_by_age ON traces (last_at, id);
+   CREATE TABLE totals (traces INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
+   INSERT INTO totals VALUES (0, 0);
+   CREATE TABLE events (
+     id INTEGER PRIMARY KEY AUTOINCREMENT,
+     trace INTEGER NOT NULL,
+     kind TEXT NOT NULL,
+     at REAL NOT NULL,
+     node TEXT,
+     payload TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX events_by_trace ON events (trace, id);
+   CREATE TABLE bindings (
+     id INTEGER PRIMARY KEY AUTOINCREMENT,
+     trace INTEGER NOT NULL,
+     node TEXT NOT NULL,
+     agent_url TEXT NOT NULL,
+     task_id TEXT NOT NULL,
+     context_id TEXT,
+     UNIQUE (trace, node, agent_url, task_id)
+   ) STRICT;`,
+];
+
+/**
+ * Brings a file to the latest version, one process at a time: others wait.
+ *
+ * @throws Error when the file is of a version that is not known here, or not ours
+ */
+export async function migrate(database: Database, migrations: Migrations = MIGRATIONS): Promise<void> {
+  await database.transaction("open", async () => {
+    const version = versionOf(database);
+    if (version > migrations.length)
+      throw new Error(
+        `its version is ${version}, written by a newer @penguiflow/state-sqlite; this one knows versions up to ${migrations.length}`,
+      );
+    if (version === 0) database.exec("CREATE TABLE versions (version INTEGER PRIMARY KEY, since TEXT NOT NULL) STRICT");
+    for (const [index, statements] of migrations.entries()) {
+      if (index < version) continue;
+      database.exec(statements);
+      database.run("INSERT INTO versions VALUES (?, datetime())", index + 1);
+    }
+    // changes nothing, and fails on a file that may only be read
+    database.run("UPDATE versions SET since = since WHERE version = 0");
+  });
+}
+
+function versionOf(database: Database): number {
+  const tables = database.all("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
+  if (tables.length === 0) return 0;
+  const names = new Set(tables.map(({ name }) => name));
+  if (!["versions", "traces", "events"].every((name) => names.has(name)))
+    throw new Error("it is a database of something else");
+  return Number(database.get("SELECT max(version) AS version FROM versions")?.["version"]);
+}

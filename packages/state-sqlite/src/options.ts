@@ -1,0 +1,78 @@
+import { type Clock, type Retention, systemClock } from "penguiflow";
+
+/**
+ * What an answered save survives. `normal`: the end of the process, however sudden; a loss of power may take the last
+ * saves, never the file. `full`: a loss of power too; each batch waits for the disk.
+ */
+export type Durability = "normal" | "full";
+
+/** What `SqliteStateStore.open` is told. What of `Retention` is not given has no limit. */
+export interface SqliteStateStoreOptions extends Retention {
+  /** The database file. It is made when there is none, in a folder that is there. */
+  readonly file: string;
+  /** What an answered save survives. @defaultValue "normal" */
+  readonly durability?: Durability | undefined;
+  /** Milliseconds for which a call goes on trying while another process writes. @defaultValue 10000 */
+  readonly patienceMs?: number | undefined;
+  /** Tells how old a trace is. @defaultValue the machine's time */
+  readonly clock?: Clock | undefined;
+}
+
+/** {@link SqliteStateStoreOptions} with their defaults. */
+export interface ResolvedOptions extends Retention {
+  readonly file: string;
+  readonly durability: Durability;
+  readonly patienceMs: number;
+  readonly clock: Clock;
+}
+
+const KNOWN = [
+  "file",
+  "durability",
+  "patienceMs",
+  "clock",
+  "maxAgeMs",
+  "maxTraces",
+  "maxEventsPerTrace",
+  "maxBytes",
+] as const;
+
+/**
+ * Fills in the defaults.
+ *
+ * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
+ */
+export function resolveOptions(options: SqliteStateStoreOptions): ResolvedOptions {
+  const unknown = Object.keys(options).find((key) => !KNOWN.some((name) => name === key));
+  if (unknown !== undefined)
+    throw new TypeError(`Unknown option "${unknown}" of SqliteStateStore: known are "${KNOWN.join('", "')}"`);
+  const { file, durability = "normal", patienceMs = 10_000, clock = systemClock, ...retention } = options;
+  // SQLite takes these for databases in memory, which are for one connection
+  if (typeof file !== "string" || file === "" || file === ":memory:" || file.includes("\0"))
+    throw new TypeError(`Option "file" must be the path of a file: got ${shown(file)}`);
+  if (!["normal", "full"].includes(durability))
+    throw new TypeError(`Option "durability" must be one of "normal", "full": got ${shown(durability)}`);
+  requireInteger("patienceMs", patienceMs);
+  const { maxAgeMs } = retention;
+  if (maxAgeMs !== undefined && !(Number.isFinite(maxAgeMs) && maxAgeMs >= 1))
+    throw wrongNumber("maxAgeMs", "a number of 1 or more", maxAgeMs);
+  for (const name of ["maxTraces", "maxEventsPerTrace", "maxBytes"] as const) {
+    if (retention[name] !== undefined) requireInteger(name, retention[name]);
+  }
+  return { ...retention, file, durability, patienceMs, clock };
+}
+
+/** Throws unless a number is whole and 1 or more. */
+export function requireInteger(name: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 1) throw wrongNumber(name, "a whole number of 1 or more", value);
+}
+
+function wrongNumber(name: string, wanted: string, value: unknown): Error {
+  const text = `Option "${name}" must be ${wanted}: got ${shown(value)}`;
+  return typeof value === "number" ? new RangeError(text) : new TypeError(text);
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  return typeof value === "object" && value !== null ? "an object" : String(value);
+}

@@ -1,0 +1,297 @@
+import {
+  type Clock,
+  type HistoryPage,
+  type HistoryQuery,
+  type RemoteBinding,
+  type StateStore,
+  type StoredEvent,
+  summarize,
+  type TraceKey,
+  type TracePage,
+  type TraceQuery,
+  type TraceState,
+  type TraceSummary,
+} from "penguiflow";
+import { Database, type Row, type SqlValue } from "./database.ts";
+import { migrate } from "./migrations.ts";
+import { requireInteger, resolveOptions, type SqliteStateStoreOptions } from "./options.ts";
+import { Pruning } from "./prune.ts";
+import { fromText, toText } from "./text-key.ts";
+
+/** A statement of many rows takes half the time of as many statements. */
+const ROWS_PER_STATEMENT = 20;
+
+/** The events of a batch that are of one trace, each with its payload as it is kept. */
+interface Group {
+  readonly tenant: string;
+  readonly traceId: string;
+  readonly events: { readonly event: StoredEvent; readonly payload: string }[];
+}
+
+/**
+ * Keeps the events of flows in one SQLite file. Several processes may use it at once: one of them writes at a time, and
+ * the others try again for as long as their patience lasts.
+ *
+ * @example
+ * ```ts
+ * await using store = await SqliteStateStore.open({ file: "flow.db", maxAgeMs: 30 * 86_400_000 });
+ * await using flow = create(a.to(b), { stateStore: store });
+ * ```
+ */
+export class SqliteStateStore implements StateStore, AsyncDisposable {
+  readonly #database: Database;
+  readonly #pruning: Pruning;
+  readonly #clock: Clock;
+
+  private constructor(database: Database, pruning: Pruning, clock: Clock) {
+    this.#database = database;
+    this.#pruning = pruning;
+    this.#clock = clock;
+  }
+
+  /**
+   * Opens the file. Makes it when there is none, and brings it up to date when an older version has written it.
+   *
+   * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
+   * @throws Error when the file cannot be opened and written to, is no database of this package, or of a newer version
+   */
+  static async open(options: SqliteStateStoreOptions): Promise<SqliteStateStore> {
+    const resolved = resolveOptions(options);
+    const database = await Database.open(resolved);
+    try {
+      await migrate(database);
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+    return new SqliteStateStore(database, new Pruning(database, resolved, resolved.clock), resolved.clock);
+  }
+
+  /** Keeps events in the given order, all of them or none. What is beyond the limits goes. */
+  async saveEvents(batch: readonly StoredEvent[]): Promise<void> {
+    const groups = groupsOf(batch);
+    await this.#database.transaction("save events in", async () => {
+      for (const group of groups) await this.#save(group);
+      await this.#pruning.releaseTraces(batch.length);
+    });
+  }
+
+  /**
+   * A page of a trace's events, oldest first; an empty one for a trace that is not known.
+   *
+   * @throws TypeError when the cursor is not one of this store
+   * @throws TypeError, RangeError when the limit is not a whole number of 1 or more
+   */
+  async loadHistory(query: HistoryQuery): Promise<HistoryPage> {
+    const { tenant, traceId, cursor, limit = 1000 } = query;
+    requireInteger("limit", limit);
+    const [after = 0] = placeOf(cursor, /^(\d{1,15})$/);
+    const rows = await this.#database.read("load a history from", () =>
+      this.#database.all(
+        `SELECT id, kind, at, node, payload FROM events
+         WHERE trace = (SELECT id FROM traces WHERE tenant = ? AND trace_id = ?) AND id > ? ORDER BY id LIMIT ?`,
+        toText(tenant),
+        toText(traceId),
+        after,
+        limit + 1,
+      ),
+    );
+    const page = rows.slice(0, limit);
+    const last = rows.length > limit ? page.at(-1) : undefined;
+    return {
+      events: page.map(({ kind, at, node, payload }) => ({
+        tenant,
+        traceId,
+        kind: kind as StoredEvent["kind"],
+        at: at as number,
+        node: textOf(node),
+        payload: JSON.parse(payload as string) as StoredEvent["payload"],
+      })),
+      cursor: last && String(last["id"]),
+    };
+  }
+
+  /**
+   * A page of a tenant's traces, the one that started last first.
+   *
+   * @throws TypeError when the cursor is not one of this store
+   * @throws TypeError, RangeError when the limit is not a whole number of 1 or more
+   */
+  async listTraces(query: TraceQuery): Promise<TracePage> {
+    const { tenant, state, node, errorCode, startedFrom, startedBefore, cursor, limit = 1000 } = query;
+    requireInteger("limit", limit);
+    const [before, beforeId] = placeOf(cursor, /^(-?\d{1,15}(?:\.\d{1,15})?)\/(\d{1,15})$/);
+    const wishes: readonly (readonly [condition: string, ...values: SqlValue[]])[] = [
+      ["state = ?", state],
+      ["node = ?", keptText(node)],
+      ["error_code = ?", keptText(errorCode)],
+      ["started_at >= ?", startedFrom],
+      ["started_at < ?", startedBefore],
+      ["(started_at, id) < (?, ?)", before, beforeId],
+    ];
+    const wanted = wishes.filter(([, value]) => value !== undefined);
+    const conditions = ["tenant = ?", "started_at IS NOT NULL", ...wanted.map(([condition]) => condition)];
+    const rows = await this.#database.read("list traces of", () =>
+      this.#database.all(
+        `SELECT * FROM traces WHERE ${conditions.join(" AND ")} ORDER BY started_at DESC, id DESC LIMIT ?`,
+        toText(tenant),
+        ...wanted.flatMap(([, ...values]) => values),
+        limit + 1,
+      ),
+    );
+    const page = rows.slice(0, limit);
+    const last = rows.length > limit ? page.at(-1) : undefined;
+    return { traces: page.map(summaryOf), cursor: last && `${String(last["started_at"])}/${String(last["id"])}` };
+  }
+
+  /** Removes what is too old or too much; resolves to the number of traces that went. */
+  async prune(): Promise<number> {
+    return await this.#pruning.all();
+  }
+
+  /** Keeps a binding; one of the same trace, node, agent and task is replaced. */
+  async saveRemoteBinding(binding: RemoteBinding): Promise<void> {
+    const { node, agentUrl, taskId, contextId } = binding;
+    await this.#database.transaction("save a remote binding in", async () => {
+      this.#database.run(
+        `INSERT INTO bindings (trace, node, agent_url, task_id, context_id) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (trace, node, agent_url, task_id) DO UPDATE SET context_id = excluded.context_id`,
+        Number(this.#rowOf(binding, this.#clock.epochNow())["id"]),
+        toText(node),
+        toText(agentUrl),
+        toText(taskId),
+        keptText(contextId),
+      );
+      await this.#pruning.releaseTraces(0);
+    });
+  }
+
+  /** The bindings of a trace in the order in which they were first kept; none for a trace that is not known. */
+  async findRemoteBindings({ tenant, traceId }: TraceKey): Promise<readonly RemoteBinding[]> {
+    const rows = await this.#database.read("find remote bindings in", () =>
+      this.#database.all(
+        `SELECT node, agent_url, task_id, context_id FROM bindings
+         WHERE trace = (SELECT id FROM traces WHERE tenant = ? AND trace_id = ?) ORDER BY id`,
+        toText(tenant),
+        toText(traceId),
+      ),
+    );
+    return rows.map((row) => ({
+      tenant,
+      traceId,
+      node: fromText(row["node"] as string),
+      agentUrl: fromText(row["agent_url"] as string),
+      taskId: fromText(row["task_id"] as string),
+      contextId: textOf(row["context_id"]),
+    }));
+  }
+
+  /** Waits for the calls under way, then closes the file. Repeating it is safe. */
+  async close(): Promise<void> {
+    await this.#database.close();
+  }
+
+  /** Closes it: `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #save({ tenant, traceId, events }: Group): Promise<void> {
+    const row = this.#rowOf({ tenant, traceId }, events[0]?.event.at ?? 0);
+    const trace = Number(row["id"]);
+    let summary = row["started_at"] === null ? undefined : summaryOf(row);
+    let bytes = 0;
+    for (let from = 0; from < events.length; from += ROWS_PER_STATEMENT) {
+      const some = events.slice(from, from + ROWS_PER_STATEMENT);
+      const values: SqlValue[] = [];
+      for (const { event, payload } of some) {
+        summary = summarize(summary, event);
+        bytes += Buffer.byteLength(payload);
+        values.push(trace, event.kind, event.at, keptText(event.node), payload);
+      }
+      const rows = some.map(() => "(?, ?, ?, ?, ?)").join();
+      this.#database.run(`INSERT INTO events (trace, kind, at, node, payload) VALUES ${rows}`, ...values);
+      await this.#database.breathe(some.length);
+    }
+    const { flow, state, startedAt, lastAt, node, errorCode } = summary as TraceSummary;
+    this.#database.run(
+      `UPDATE traces SET flow = ?, state = ?, started_at = ?, last_at = ?, node = ?, error_code = ?,
+         events = events + ?, bytes = bytes + ? WHERE id = ?`,
+      keptText(flow),
+      state,
+      startedAt,
+      lastAt,
+      keptText(node),
+      keptText(errorCode),
+      events.length,
+      bytes,
+      trace,
+    );
+    this.#database.run("UPDATE totals SET bytes = bytes + ?", bytes);
+    await this.#pruning.trim(trace, Number(row["events"]) + events.length);
+  }
+
+  /** The row of a trace, which is made when there is none. To be called in a transaction. */
+  #rowOf({ tenant, traceId }: TraceKey, at: number): Row {
+    const find = "SELECT * FROM traces WHERE tenant = ? AND trace_id = ?";
+    const key = [toText(tenant), toText(traceId)] as const;
+    const row = this.#database.get(find, ...key);
+    if (row !== undefined) return row;
+    this.#database.run("INSERT INTO traces (tenant, trace_id, last_at) VALUES (?, ?, ?)", ...key, at);
+    this.#database.run("UPDATE totals SET traces = traces + 1");
+    return this.#database.get(find, ...key) as Row;
+  }
+}
+
+function groupsOf(batch: readonly StoredEvent[]): Iterable<Group> {
+  const groups = new Map<string, Group>();
+  for (const event of batch) {
+    const { tenant, traceId } = event;
+    const key = JSON.stringify([tenant, traceId]);
+    const item = { event, payload: jsonOf(event) };
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { tenant, traceId, events: [item] });
+    else group.events.push(item);
+  }
+  return groups.values();
+}
+
+function jsonOf({ kind, traceId, payload }: StoredEvent): string {
+  try {
+    return JSON.stringify(payload);
+  } catch (cause) {
+    const what = `a "${kind}" event of trace ${JSON.stringify(traceId)}`;
+    throw new TypeError(`Cannot save ${what}: its payload cannot be written as JSON`, { cause });
+  }
+}
+
+function summaryOf(row: Row): TraceSummary {
+  return {
+    tenant: fromText(row["tenant"] as string),
+    traceId: fromText(row["trace_id"] as string),
+    flow: textOf(row["flow"]),
+    state: row["state"] as TraceState,
+    startedAt: row["started_at"] as number,
+    lastAt: row["last_at"] as number,
+    node: textOf(row["node"]),
+    errorCode: textOf(row["error_code"]),
+  };
+}
+
+/** A column that may be empty. */
+function textOf(column: unknown): string | undefined {
+  return typeof column === "string" ? fromText(column) : undefined;
+}
+
+function keptText(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : toText(text);
+}
+
+/** The numbers in a cursor; none without a cursor. */
+function placeOf(cursor: string | undefined, shape: RegExp): number[] {
+  if (cursor === undefined) return [];
+  const numbers = shape.exec(cursor)?.slice(1).map(Number);
+  if (numbers === undefined)
+    throw new TypeError(`Cannot go on from cursor ${JSON.stringify(cursor)}: it is not one this store gave`);
+  return numbers;
+}

@@ -1,0 +1,101 @@
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { SqliteStateStore } from "@penguiflow/state-sqlite";
+import { describe, expect, test } from "vitest";
+import { Database } from "../src/database.ts";
+import { migrate, MIGRATIONS } from "../src/migrations.ts";
+import { resolveOptions } from "../src/options.ts";
+import { newFile } from "./fixtures/new-file.ts";
+import { numbered, numbersOf, upTo } from "./fixtures/numbered.ts";
+
+const next = [...MIGRATIONS, "ALTER TABLE traces ADD COLUMN topic TEXT; UPDATE traces SET topic = 'none';"];
+const versions = path.join(import.meta.dirname, "versions");
+
+/** Does something with a file that is at its version, or is brought to another. */
+async function migrated<Value>(file: string, migrations: readonly string[], look: (database: Database) => Value) {
+  const database = await Database.open(resolveOptions({ file }));
+  try {
+    await migrate(database, migrations);
+    return look(database);
+  } finally {
+    await database.close();
+  }
+}
+
+const versionsIn = (database: Database) => database.all("SELECT version FROM versions").map(({ version }) => version);
+
+describe("a file", () => {
+  test("of every version that was ever published is brought up to date with what is in it", async () => {
+    const dumps = readdirSync(versions);
+    expect(dumps).toHaveLength(MIGRATIONS.length);
+    for (const dump of dumps) {
+      const file = newFile();
+      const old = new DatabaseSync(file);
+      old.exec(readFileSync(path.join(versions, dump), "utf8"));
+      old.close();
+      await using store = await SqliteStateStore.open({ file });
+      expect(await numbersOf(store, "t"), dump).toEqual([1, 2, 3]);
+      expect((await store.listTraces({ tenant: "ada" })).traces).toEqual([
+        {
+          tenant: "ada",
+          traceId: "t",
+          flow: "orders",
+          state: "failed",
+          startedAt: 1_760_000_000_001,
+          lastAt: 1_760_000_000_004,
+          node: "pack",
+          errorCode: "NODE_TIMEOUT",
+        },
+      ]);
+      expect(await store.findRemoteBindings({ tenant: "ada", traceId: "t" })).toHaveLength(1);
+      await store.saveEvents(numbered("t", 4, 2));
+      expect(await numbersOf(store, "t")).toEqual([1, 2, 3, 4, 5]);
+    }
+  });
+
+  test("goes to the next version once, with its rows, from none and from the last", async () => {
+    const file = newFile();
+    {
+      await using store = await SqliteStateStore.open({ file });
+      await store.saveEvents(numbered("t", 1, 3));
+    }
+    for (const again of [1, 2]) {
+      const found = await migrated(file, next, (database) => ({
+        versions: versionsIn(database),
+        topics: database.all("SELECT trace_id, topic FROM traces"),
+      }));
+      expect(found, String(again)).toEqual({ versions: [1, 2], topics: [{ trace_id: "t", topic: "none" }] });
+    }
+    expect(await migrated(newFile(), next, versionsIn)).toEqual([1, 2]);
+  });
+
+  test("of a newer version is refused, and says what to do", async () => {
+    const file = newFile();
+    await migrated(file, next, () => {});
+    await expect(SqliteStateStore.open({ file })).rejects.toThrow(
+      `Cannot open "${file}": its version is 2, written by a newer @penguiflow/state-sqlite; this one knows versions up to 1`,
+    );
+  });
+
+  test("stays at its version when a step fails half-way", async () => {
+    const file = newFile();
+    {
+      await using store = await SqliteStateStore.open({ file });
+      await store.saveEvents(numbered("t", 1, 3));
+    }
+    const broken = [...MIGRATIONS, "ALTER TABLE traces ADD COLUMN topic TEXT; INSERT INTO nowhere VALUES (1);"];
+    await expect(migrated(file, broken, () => {})).rejects.toThrow("no such table: nowhere");
+    await using store = await SqliteStateStore.open({ file });
+    expect(await numbersOf(store, "t")).toEqual(upTo(3));
+    expect(await migrated(file, MIGRATIONS, versionsIn)).toEqual([1]);
+  });
+
+  test("is migrated by one of many that open it at once", async () => {
+    const file = newFile();
+    const stores = await Promise.all(upTo(5).map(async () => await SqliteStateStore.open({ file })));
+    await Promise.all(stores.map(async (store, index) => await store.saveEvents(numbered(`t${index}`, 1, 3))));
+    for (const index of stores.keys()) expect(await numbersOf(stores[0] as never, `t${index}`)).toEqual(upTo(3));
+    for (const store of stores) await store.close();
+  });
+});
