@@ -6,13 +6,19 @@ import path from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { gzipSync } from "node:zlib";
 import { rolldown } from "rolldown";
-import { type Package, root, run } from "./workspace.ts";
+import { type Package, read, root, run } from "./workspace.ts";
 
 /** What `npm pack --json` says of an archive. */
 interface Packed {
   readonly filename: string;
   readonly size: number;
   readonly files: ReadonlyArray<{ readonly path: string }>;
+}
+
+/** What a package.json says is needed. */
+interface Needs {
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
 /** Types as a browser project sees them: nothing of Node, and no error in a declaration goes unseen. */
@@ -38,6 +44,17 @@ const resolutions = {
 const consumed = ["19 penguins|swim|well| failed NODE_EXCEPTION 0 function", "42", "12", "true"];
 
 const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+
+/** The folders of packages and of all they need, as the workspace has them. */
+function withDependencies(names: readonly string[]): string[] {
+  const all = new Set(names);
+  // a set that grows is walked to its end
+  for (const name of all) {
+    const { dependencies, optionalDependencies } = JSON.parse(read(`node_modules/${name}/package.json`)) as Needs;
+    for (const needed of Object.keys({ ...dependencies, ...optionalDependencies })) all.add(needed);
+  }
+  return [...all].map((name) => path.join(root, "node_modules", name));
+}
 
 /** A folder outside the repository, where nothing but what is installed can be found. It goes with `using`. */
 export class Installed implements Disposable {
@@ -66,9 +83,9 @@ export class Installed implements Disposable {
     const [packed] = JSON.parse(/^\[.*^\]/ms.exec(packing)?.[0] ?? "[]") as Packed[];
     if (packed === undefined) return undefined;
     // What it stands beside comes from here, too. The workspace's own is there already.
-    const peers = Object.keys(manifest.peerDependencies ?? {})
-      .filter((peer) => peer !== "penguiflow")
-      .map((peer) => path.join(root, "node_modules", peer));
+    const peers = withDependencies(
+      Object.keys(manifest.peerDependencies ?? {}).filter((peer) => peer !== "penguiflow"),
+    );
     const packedPeers =
       peers.length === 0 ? "" : await this.must("Packing its peers", "npm", "pack", ...peers, ...quiet);
     const archives = [packed.filename, ...packedPeers.split("\n").filter((line) => line.endsWith(".tgz"))];

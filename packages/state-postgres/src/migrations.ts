@@ -72,7 +72,9 @@ export async function migrate(database: Database, schema: string, migrations: Mi
         `its version is ${version}, written by a newer @penguiflow/state-postgres; this one knows versions up to ${migrations.length}`,
       );
     if (version === 0) {
-      await query(`create schema if not exists ${quoted(schema)}`);
+      // "if not exists" asks for the right to make one although there is one
+      const found = await query("select from pg_catalog.pg_namespace where nspname = $1", [schema]);
+      if (found.length === 0) await query(`create schema ${quoted(schema)}`);
       await query(`create table ${quoted(schema)}.versions (version int primary key, since timestamptz default now())`);
     }
     await query("select set_config('search_path', $1, true)", [quoted(schema)]);

@@ -13,7 +13,7 @@ export interface PostgresConnection {
   readonly ssl?: boolean | object | undefined;
 }
 
-/** What {@link PostgresStateStore.open} is told. What of {@link Retention} is not given has no limit. */
+/** What {@link PostgresStateStore.open} is told. What of `Retention` is not given has no limit. */
 export interface PostgresStateStoreOptions extends Retention {
   /** `postgres://user:password@host:5432/database`, or the same in parts. What is left out comes from `PGHOST` and the like. */
   readonly connection: string | PostgresConnection;

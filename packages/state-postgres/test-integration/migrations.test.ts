@@ -15,6 +15,23 @@ async function withDatabase(work: (database: Database) => Promise<void>): Promis
   }
 }
 
+/** A role that has no rights. */
+async function withRole(
+  schema: TestSchema,
+  work: (connectionOfRole: string, role: string) => Promise<void>,
+): Promise<void> {
+  const role = `role_${schema.name}`;
+  await schema.rows(`create role "${role}" login`);
+  const url = new URL(connection);
+  url.username = role;
+  try {
+    await work(url.href, role);
+  } finally {
+    await schema.rows(`drop owned by "${role}" cascade`);
+    await schema.rows(`drop role "${role}"`);
+  }
+}
+
 test("a schema is brought from each version to the latest, and keeps what is in it", async () => {
   for (const version of next.keys()) {
     await using schema = await TestSchema.create();
@@ -50,23 +67,34 @@ test("a step that fails leaves the schema at the version before", async () => {
   expect(await schema.rows("select version from @versions order by version")).toEqual([{ version: 1 }, { version: 2 }]);
 });
 
+test("a role makes its tables in a schema that was given to it", async () => {
+  await using schema = await TestSchema.create();
+  await withRole(schema, async (connectionOfRole, role) => {
+    await schema.rows(`create schema "${schema.name}" authorization "${role}"`);
+    await (await schema.open({ connection: connectionOfRole })).close();
+    expect(await schema.rows("select version from @versions")).toEqual([{ version: 1 }]);
+  });
+});
+
+test("a role without the right to make a schema is told so", async () => {
+  await using schema = await TestSchema.create();
+  await withRole(schema, async (connectionOfRole) => {
+    await expect(schema.open({ connection: connectionOfRole })).rejects.toThrow(
+      `Cannot open schema "${schema.name}": permission denied for database`,
+    );
+  });
+});
+
 test("a role without the right to make anything opens a schema that is up to date", async () => {
   await using schema = await TestSchema.create();
   await (await schema.open()).close();
-  const role = `reader_${schema.name}`;
-  await schema.rows(`create role "${role}" login`);
-  try {
+  await withRole(schema, async (connectionOfRole, role) => {
     await schema.rows(`grant usage on schema "${schema.name}" to "${role}"`);
     await schema.rows(`grant select, insert, update, delete on all tables in schema "${schema.name}" to "${role}"`);
     await schema.rows(`grant usage on all sequences in schema "${schema.name}" to "${role}"`);
-    const url = new URL(connection);
-    url.username = role;
-    const store = await schema.open({ connection: url.href });
+    const store = await schema.open({ connection: connectionOfRole });
     await store.saveEvents([{ tenant: "ada", traceId: "t", kind: "trace_start", at: 1, node: undefined, payload: {} }]);
     expect((await store.loadHistory({ tenant: "ada", traceId: "t" })).events).toHaveLength(1);
     await store.close();
-  } finally {
-    await schema.rows(`drop owned by "${role}"`);
-    await schema.rows(`drop role "${role}"`);
-  }
+  });
 });

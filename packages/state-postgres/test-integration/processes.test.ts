@@ -5,11 +5,11 @@ import type { StoredEvent } from "penguiflow";
 import { expect, test } from "vitest";
 import { historyOf, TestSchema } from "./server.ts";
 
-const writer = path.join(import.meta.dirname, "writer.ts");
+const program = path.join(import.meta.dirname, "saving-process.ts");
 
 /** Starts a process that saves; resolves when it has ended. */
 async function runWriter(schema: TestSchema, name: string, batches: number): Promise<void> {
-  const args = ["--conditions=@penguiflow/source", writer, schema.name, name, String(batches)];
+  const args = ["--conditions=@penguiflow/source", program, schema.name, name, String(batches)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
   let complaints = "";
   child.stderr.on("data", (text: Buffer) => (complaints += text.toString()));

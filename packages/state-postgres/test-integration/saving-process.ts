@@ -1,4 +1,4 @@
-// A process that saves: `node writer.ts <schema> <name> <batches>`. Events of a trace that all share, and of its own.
+// A process that saves: `node saving-process.ts <schema> <name> <batches>`. Events of a trace that all share, and of its own.
 import type { StoredEvent } from "penguiflow";
 import { PostgresStateStore } from "@penguiflow/state-postgres";
 import { connection } from "./server.ts";
