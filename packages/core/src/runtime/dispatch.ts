@@ -255,6 +255,7 @@ export class Dispatch {
       // only now: the room it leaves may bring another message to this very node
       if (send !== null) this.#engine.sending.startedWithoutPlace(send);
       else if (edge !== null) this.#engine.sending.leftEdge(edge);
+      else if (worker.node.gathering !== undefined) this.#engine.sending.leftJoin(worker);
     }
     // what has left the node may have been the last in its cycle that could move
     if (worker.ring === undefined || worker.ring.blocked === 0) return;
@@ -394,7 +395,8 @@ export class Dispatch {
     if (worker.onward.length !== 1 || trace.fetching > 0) return undefined;
     const edge = worker.onward[0] as Edge;
     const { target } = edge;
-    if (target.node.gathering !== undefined) {
+    if (edge.gathers) {
+      if (!edge.hasRoom) return undefined;
       const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
       const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
       if (this.#engine.isWatched) this.#engine.reportSuccess(attempt, true);

@@ -317,6 +317,7 @@ export class Ending {
     item.send = null;
     engine.dispatch.leaveRing(item);
     if (wasPlaced && item.edge !== null) engine.sending.leftEdge(item.edge);
+    else if (item.worker.node.gathering !== undefined) engine.sending.leftJoin(item.worker);
     if (wasPlaced) engine.ledger.dropped(item);
     if (item.worker.ring !== undefined) engine.dispatch.wake(item.worker);
     if (!engine.reporter.hasListeners) return;

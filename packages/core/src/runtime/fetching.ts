@@ -120,6 +120,7 @@ export class Fetching {
       if (item === null) continue;
       if (item.send !== null) this.#engine.sending.startedWithoutPlace(item.send);
       else if (item.edge !== null) this.#engine.sending.leftEdge(item.edge);
+      else if (worker.node.gathering !== undefined) this.#engine.sending.leftJoin(worker);
       this.#engine.dispatch.leaveRing(item);
       this.#taken(attempt, item);
       return item.message;

@@ -97,6 +97,11 @@ export class Sending {
     this.#giveRoom(edge);
   }
 
+  /** A group has left the line of its join. */
+  leftJoin(worker: Worker): void {
+    for (const edge of worker.into) this.#giveRoom(edge);
+  }
+
   /** A message that waited for a place has been started without one. */
   startedWithoutPlace(send: Send): void {
     const edge = send.edges[0] as Edge;
@@ -157,9 +162,10 @@ export class Sending {
   /** Makes a message wait for room. Answers whether it has got it at once after all. */
   #waitFor(send: Send): boolean {
     const { edges, trace } = send;
-    if (edges.length > 1) return this.#reserve(send);
-    if (edges.length === 1) {
-      const only = edges[0] as Edge;
+    const only = edges[0];
+    // a message that is to be gathered waits before the join: there is nothing yet that could be started
+    if (edges.length > 1 || only?.gathers === true) return this.#reserve(send);
+    if (only !== undefined) {
       const item = this.#target(trace, send.from, send.message, only, send.output);
       item.send = send;
       send.item = item;
@@ -199,7 +205,7 @@ export class Sending {
     for (;;) {
       const edge = send.awaited;
       if (edge === undefined) break;
-      if (edge.target.node.gathering === undefined && !edge.hasRoom) {
+      if (!edge.hasRoom) {
         edge.waiting.push(send);
         this.#blocked(send, edge);
         return false;
@@ -222,7 +228,8 @@ export class Sending {
 
   /** Whether an edge takes a message of the trace, or of a new one, at once. */
   takes(edge: Edge, trace: Trace | undefined): boolean {
-    if (edge.hasRoom || edge.target.node.gathering !== undefined) return true;
+    if (edge.hasRoom) return true;
+    if (edge.gathers) return false;
     if (this.#engine.dispatch.mayStart(edge.target, trace, edge.isInner)) return true;
     return trace !== undefined && trace.fetching > 0 && this.#engine.fetching.wants(trace, edge);
   }
@@ -233,7 +240,7 @@ export class Sending {
     const item = this.#target(trace, from, message, edge, output);
     engine.ledger.accepted(item, from);
     this.#published(trace, message, edge);
-    if (edge.target.node.gathering !== undefined) {
+    if (edge.gathers) {
       engine.joining.arrive(item);
     } else if (trace.fetching > 0 && engine.fetching.give(item)) {
       return;
@@ -282,7 +289,7 @@ export class Sending {
 
   #giveRoom(edge: Edge): void {
     if (this.#engine.isEnding) return;
-    while (edge.waiting.size > 0 && (edge.capacity === 0 || edge.size + edge.reserved < edge.capacity)) {
+    while (edge.waiting.size > 0 && edge.isOpen) {
       const send = edge.waiting.shift() as Send;
       if (send.trace.isOpen) this.#place(send, edge);
     }
@@ -369,7 +376,7 @@ function entersAlone(edge: Edge, edges: readonly Edge[]): boolean {
 }
 
 function mayExceed(edge: Edge): boolean {
-  return edge.size < edge.capacity + Math.max(edge.capacity, DRAIN_ALLOWANCE);
+  return edge.load < edge.capacity + Math.max(edge.capacity, DRAIN_ALLOWANCE);
 }
 
 /** The nodes behind `first` that wait for one another; none when one of them can still move. */
@@ -380,7 +387,7 @@ function stuckWorkers(first: Worker): Set<Worker> | undefined {
     for (const { awaited } of worker.blocked) {
       if (awaited === undefined) continue;
       // where nothing stands on the edge, its room is kept for another send of this very node
-      seen.add(awaited.size === 0 ? worker : awaited.target);
+      seen.add(awaited.load === 0 ? worker : awaited.target);
     }
   }
   return seen;
@@ -413,7 +420,7 @@ function cycleFrom(source: string, first: Worker): string[] {
 export function queueFull(node: string, traceId: string, tenant: string, edges: readonly Edge[]): FlowError {
   const full = edges
     .filter((edge) => !edge.hasRoom)
-    .map((edge) => `"${edge.source}" → "${edge.target.name}" (${edge.size} of ${edge.capacity})`);
+    .map((edge) => `"${edge.source}" → "${edge.target.name}" (${edge.load} of ${edge.capacity})`);
   return new FlowError({
     code: FlowErrorCode.QUEUE_FULL,
     message: `Cannot emit from "${node}" without waiting: no room on ${full.join(", ") || "the way of an earlier message"}`,

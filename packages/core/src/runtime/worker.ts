@@ -14,7 +14,11 @@ import type { Engine } from "./engine.ts";
 import type { SafeProbe } from "./safe-probe.ts";
 import type { Send } from "./send.ts";
 
-/** Room for messages between two nodes. `size` counts those that wait on it, `reserved` the places kept for a broadcast. */
+/**
+ * Room for messages between two nodes. `size` counts those that wait on it, `reserved` the places kept for a broadcast.
+ * Into a node that gathers nothing waits on an edge: there it is groups that wait for a slot, and the room on each of
+ * its edges is what they leave.
+ */
 export class Edge {
   readonly index: number;
   /** The name of the node it comes from, or `OpenSea`. */
@@ -24,6 +28,8 @@ export class Edge {
   readonly capacity: number;
   /** Whether it lies within a ring of the graph. */
   readonly isInner: boolean;
+  /** Whether its target gathers messages into groups. */
+  readonly gathers: boolean;
   size = 0;
   reserved = 0;
   readonly waiting = new FairWaitingList<Send>();
@@ -34,10 +40,21 @@ export class Edge {
     this.target = target;
     this.capacity = capacity;
     this.isInner = isInner;
+    this.gathers = target.node.gathering !== undefined;
+  }
+
+  /** How much of the capacity is used, but for places that are kept. */
+  get load(): number {
+    return this.gathers ? this.target.queued : this.size;
+  }
+
+  /** Whether another message fits, if none waits for room before it. */
+  get isOpen(): boolean {
+    return this.capacity === 0 || this.load + this.reserved < this.capacity;
   }
 
   get hasRoom(): boolean {
-    return this.capacity === 0 || (this.size + this.reserved < this.capacity && this.waiting.size === 0);
+    return this.isOpen && (this.waiting.size === 0 || this.capacity === 0);
   }
 }
 

@@ -16,6 +16,16 @@ export function brokenBounds(graph: Graph, { edges, nodes }: FlowStats): string[
     const most = capacity === 0 ? Number.POSITIVE_INFINITY : capacity + allowance;
     if (size > most || size < 0) broken.push(`L3: edge "${source}" → "${target}" holds ${size} of ${most}`);
   }
+  for (const { node, ring } of graph.vertices) {
+    // groups that were sent on short are as many as were open
+    if (node.gathering === undefined || node.gathering.whenShort === "emit") continue;
+    const { queued = 0, concurrency = 0 } = nodes.find(({ name }) => name === node.name) ?? {};
+    const capacity = edges.find(({ target }) => target === node.name)?.capacity ?? 0;
+    const allowance = ring === undefined ? 0 : Math.max(capacity, DRAIN_ALLOWANCE);
+    // what is tried again does not lose its place
+    const most = capacity === 0 ? Number.POSITIVE_INFINITY : capacity + allowance + concurrency;
+    if (queued > most) broken.push(`L3: join "${node.name}" holds ${queued} groups of ${most}`);
+  }
   for (const { name, running, concurrency, lingering, zombies, queued } of nodes) {
     if (running > concurrency || running < 0 || queued < 0 || lingering < 0 || zombies < 0)
       broken.push(

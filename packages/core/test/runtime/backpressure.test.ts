@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Context, create, FlowErrorCode, type Message, node, payloadNode } from "penguiflow";
+import { type Context, create, FlowErrorCode, joinK, type Message, node, payloadNode, shape } from "penguiflow";
 import { settle, TestClock } from "penguiflow/testing";
 import { expectEmpty, gate, isPending, range, readAll, running } from "../fixtures/quiet-flow.ts";
 import { rejection, within } from "../fixtures/watched-flow.ts";
@@ -338,4 +338,45 @@ test("a broadcast into two nodes of one cycle puts no more on an edge than it ho
   }
   await clock.advance(5_000);
   await Promise.all(results);
+});
+
+describe("a join whose groups wait for a slot", () => {
+  test.each([1, 2])("makes its senders wait when as many wait as an edge holds, in groups of %i", async (count) => {
+    const door = gate();
+    let emitted = 0;
+    const source = payloadNode("source", async (total: number, ctx) => {
+      for (const index of range(total)) {
+        await ctx.emit(index);
+        emitted += 1;
+      }
+    });
+    const join = joinK("join", count as number, { input: shape<number>(), policy: { concurrency: 1 } });
+    const slow = payloadNode({ name: "slow", policy: { concurrency: 1 } }, async (group: readonly number[]) => {
+      await door.passed;
+      return group.length;
+    });
+    const flow = running(create(source.to(join), join.to(slow), { queueMaxSize: 2 }));
+    const outcome = flow.outcome(100);
+    await settle();
+    const [atJoin] = flow.stats().nodes.filter(({ name }) => name === "join");
+    expect(atJoin?.queued).toBe(2);
+    expect(emitted).toBeLessThan(10 * count);
+    door.open();
+    expect(await within(2_000, outcome)).toMatchObject({ status: "completed", results: { length: 100 / count } });
+    expect(emitted).toBe(100);
+  });
+
+  test("takes what completes its groups from others as long as there is room, and drains in a cycle", async () => {
+    const spread = payloadNode({ name: "spread", policy: { concurrency: 1 } }, async (left: readonly number[], ctx) => {
+      for (const each of left) if (each > 0) for (const _ of range(2)) await ctx.emit(each - 1);
+    });
+    const join = joinK("join", 1, { input: shape<number>(), policy: { concurrency: 1 } });
+    const enter = payloadNode("enter", (left: number) => left);
+    const edges = [enter.to(join), join.to(spread), spread.to(join)] as const;
+    const flow = running(create(...edges, { allowCycles: true, queueMaxSize: 1 }));
+    expect(await within(4_000, flow.outcome(5))).toMatchObject({ status: "empty" });
+    // more than the cycle can drain is a deadlock with a name, not a line without end
+    const endless = flow.outcome(Number.POSITIVE_INFINITY);
+    expect(await within(4_000, endless)).toMatchObject({ status: "failed", error: { code: FlowErrorCode.DEADLOCK } });
+  });
 });
