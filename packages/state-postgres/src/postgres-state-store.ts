@@ -23,6 +23,8 @@ import { fromText, toKey, toText } from "./text-key.ts";
 /** Retention is kept after so many saved events, or so many milliseconds, whichever comes first. */
 const PRUNE_AFTER_EVENTS = 10_000;
 const PRUNE_AFTER_MS = 60_000;
+/** More rows in one statement would hold up the event loop for longer than others should wait. */
+const ROWS_AT_ONCE = 250;
 
 /** The events of a batch that are of one trace. */
 interface Group extends TraceKey {
@@ -263,8 +265,16 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
       );
       // The batch was kept, and the answer lost.
       if (traces.length === 0) return;
-      const told = new Columns(7);
+      let told = new Columns(7);
       const changed = new Columns(10);
+      const tell = async (): Promise<void> => {
+        await query(
+          `insert into ${this.#schema}.events (tenant, trace, number, kind, at, node, payload)
+           select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::float8[], $6::text[], $7::text[])`,
+          told.columns,
+        );
+        told = new Columns(7);
+      };
       for (const row of traces) {
         const { events } = groups.get(`${String(row["tenant"])}\0${String(row["trace_id"])}`) as Group;
         let summary = row["started_at"] === null ? undefined : summaryOf(row);
@@ -275,25 +285,23 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
           bytes += Buffer.byteLength(payload);
           const place = Number(row["last_event"]) + index + 1;
           told.add(row["tenant"], row["id"], place, event.kind, event.at, keptText(event.node), payload);
+          if (told.rows === ROWS_AT_ONCE) await tell();
         }
         const { flow, state, startedAt, lastAt, node, errorCode } = summary as TraceSummary;
         const news = [keptText(flow), state, startedAt, lastAt, keptText(node), keptText(errorCode)];
         changed.add(row["tenant"], row["trace_id"], ...news, events.length, bytes);
       }
+      await tell();
       await query(
-        `with told as (
-           insert into ${this.#schema}.events (tenant, trace, number, kind, at, node, payload)
-           select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::float8[], $6::text[], $7::text[])
-         )
-         update ${this.#schema}.traces t set
+        `update ${this.#schema}.traces t set
            flow = u.flow, state = u.state, started_at = u.started_at, last_at = u.last_at, node = u.node,
            error_code = u.error_code, last_event = last_event + u.events,
            events = t.events + u.events, bytes = t.bytes + u.bytes
-         from unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::float8[], $13::float8[], $14::text[],
-           $15::text[], $16::bigint[], $17::bigint[])
+         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::text[],
+           $8::text[], $9::bigint[], $10::bigint[])
            as u (tenant, trace_id, flow, state, started_at, last_at, node, error_code, events, bytes)
          where t.tenant = u.tenant and t.trace_id = u.trace_id`,
-        [...told.columns, ...changed.columns],
+        changed.columns,
       );
     });
   }
@@ -323,6 +331,10 @@ class Columns {
 
   constructor(count: number) {
     this.columns = Array.from({ length: count }, () => []);
+  }
+
+  get rows(): number {
+    return this.columns[0]?.length ?? 0;
   }
 
   add(...row: readonly unknown[]): void {
