@@ -6,6 +6,8 @@ import type { LawShape } from "./record-laws.ts";
 interface Line {
   readonly tenant: string;
   readonly waiting: Set<string>;
+  /** Taken by a handler before the commit that sent them was told. */
+  readonly foretold: Set<string>;
   atWork: number;
 }
 
@@ -29,7 +31,7 @@ class Desk {
   lineOf(run: string, tenant: string): Line {
     const known = this.lines.get(run);
     if (known !== undefined) return known;
-    const line: Line = { tenant, waiting: new Set(), atWork: 0 };
+    const line: Line = { tenant, waiting: new Set(), foretold: new Set(), atWork: 0 };
     this.lines.set(run, line);
     return line;
   }
@@ -65,7 +67,10 @@ export function brokenTurns(records: readonly TraceRecord[], shapeOf: (run: stri
       return desk;
     };
     if (record.type === "emitted" || record.type === "committed")
-      for (const { node, lineage } of record.outputs) deskOf(node)?.lineOf(run, tenant).waiting.add(lineage);
+      for (const { node, lineage } of record.outputs) {
+        const line = deskOf(node)?.lineOf(run, tenant);
+        if (line !== undefined && !line.foretold.delete(lineage)) line.waiting.add(lineage);
+      }
     const { node, lineage } = record;
     const desk = deskOf(node);
     if (desk === undefined) continue;
@@ -79,6 +84,8 @@ export function brokenTurns(records: readonly TraceRecord[], shapeOf: (run: stri
         line.waiting.add(lineage);
         break;
       case "fetched":
+        if (!line.waiting.delete(lineage)) line.foretold.add(lineage);
+        break;
       case "dropped":
         line.waiting.delete(lineage);
         break;

@@ -56,6 +56,23 @@ describe("the checker of turns", () => {
     expect(broken("+b +a a +a a +a a b +a a +a a +b +a a +a a b")).toEqual([]);
   });
 
+  test("counts no message as waiting that a handler took before the commit that sent it was told", () => {
+    const place = { run: "taker", traceId: "taker", tenant: "bob" };
+    const message = new Message({ payload: "x" });
+    const taken: TraceRecord[] = [
+      { type: "fetched", ...place, node: "desk", lineage: "early" },
+      {
+        type: "committed",
+        ...place,
+        node: "elsewhere",
+        lineage: "sender",
+        attempt: 1,
+        outputs: [{ node: "desk", lineage: "early", message }],
+      },
+    ];
+    expect(brokenTurns([...taken, ...recordsOf("+a a +a a +a a +a a")], () => shape)).toEqual([]);
+  });
+
   test("leaves alone what gives no turns", () => {
     expect(broken("+b +a a +a a +a a +a a +a a b", "elsewhere")).toEqual([]);
   });
