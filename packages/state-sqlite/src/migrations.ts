@@ -24,6 +24,7 @@ export const MIGRATIONS: Migrations = [
    ) STRICT;
    CREATE INDEX traces_by_start ON traces (tenant, started_at DESC, id DESC);
    CREATE INDEX traces_by_state ON traces (tenant, state, started_at DESC, id DESC);
+   CREATE INDEX traces_by_error ON traces (tenant, error_code, started_at DESC, id DESC) WHERE error_code IS NOT NULL;
    CREATE INDEX traces_by_age ON traces (last_at, id);
    CREATE TABLE totals (traces INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
    INSERT INTO totals VALUES (0, 0);

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { statSync, truncateSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { SqliteStateStore } from "@penguiflow/state-sqlite";
@@ -61,6 +62,19 @@ describe("processes", () => {
       expect(integrityOf(file)).toBe("ok");
     },
   );
+
+  test("that end while the file system has only a part of their last saves leave the batches before", async () => {
+    const file = newFile();
+    await saving(file, "t", 0, 1_000_000, 10);
+    const log = `${file}-wal`;
+    truncateSync(log, statSync(log).size - 1_000);
+    await using store = await SqliteStateStore.open({ file });
+    const numbers = await numbersOf(store, "t");
+    expect(numbers).toEqual(upTo(numbers.length));
+    expect(numbers.length % BATCH_SIZE).toBe(0);
+    expect(numbers.length).toBeGreaterThan(5 * BATCH_SIZE);
+    expect(integrityOf(file)).toBe("ok");
+  });
 
   test("open, migrate and write one file at once, and lose nothing", { timeout: 60_000 }, async () => {
     const file = newFile();

@@ -41,6 +41,7 @@ CREATE TABLE versions (version INTEGER PRIMARY KEY, since TEXT NOT NULL) STRICT;
 INSERT INTO "versions" VALUES(1,'2026-11-21 11:47:54');
 CREATE INDEX traces_by_start ON traces (tenant, started_at DESC, id DESC);
 CREATE INDEX traces_by_state ON traces (tenant, state, started_at DESC, id DESC);
+CREATE INDEX traces_by_error ON traces (tenant, error_code, started_at DESC, id DESC) WHERE error_code IS NOT NULL;
 CREATE INDEX traces_by_age ON traces (last_at, id);
 CREATE INDEX events_by_trace ON events (trace, id);
 DELETE FROM "sqlite_sequence";
