@@ -1,47 +1,63 @@
-// `npm run test:servers`: the tests that need a server. Each package that has some says in test-integration/server.ts
-// where its server is. What cannot be reached is skipped, and it says why; what was named and cannot be reached fails.
-import path from "node:path";
+// `npm run test:servers`: the tests that need a server. A package that has some says in test-integration/server.ts which.
+// A server that is named in its environment variable is used, or the one at its usual address, or one is started for the
+// tests. Where none of this is possible the tests are skipped, and it says why; a server that was named must be there.
 import { spawnSync } from "node:child_process";
+import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { bin, files, root } from "./workspace.ts";
 
 /** A server that tests need. */
 export interface NeededServer {
   readonly name: string;
-  readonly url: string;
-  /** The environment variable by which another is named. */
+  /** The environment variable that names one. */
   readonly variable: string;
-  /** Rejects when the server cannot be used. */
-  readonly reach: () => Promise<void>;
+  /** The usual address. */
+  readonly url: string;
+  /** Rejects when a server cannot be used. */
+  readonly reach: (url: string) => Promise<void>;
+  /** Starts one; `undefined` when it is not installed. */
+  readonly start: () => Promise<StartedServer | undefined>;
 }
 
+/** A server of the tests' own. */
+export interface StartedServer extends AsyncDisposable {
+  readonly url: string;
+}
+
+const report = ["--reporter=default", "--reporter=json", "--outputFile.json=coverage/servers.json"];
+await using started = new AsyncDisposableStack();
 const ready: string[] = [];
-let status = 0;
+
+/** Finds or starts a server; tells the tests where it is. */
+async function prepare(folder: string, { name, variable, url, reach, start }: NeededServer): Promise<void> {
+  const named = process.env[variable];
+  try {
+    await reach(named ?? url);
+    process.env[variable] = named ?? url;
+    process.stdout.write(`${name}: used, at ${new URL(named ?? url).host}\n`);
+  } catch (error) {
+    const reason = error instanceof Error && error.message !== "" ? error.message : String(error);
+    if (named !== undefined)
+      throw new Error(`Cannot use the ${name} that ${variable} names: ${reason}`, { cause: error });
+    const server = await start();
+    if (server === undefined) {
+      process.stdout.write(
+        `Skipped: ${folder} (${name} is not installed, and at ${new URL(url).host}: ${reason}; ${variable} names another)\n`,
+      );
+      return;
+    }
+    started.use(server);
+    process.env[variable] = server.url;
+    process.stdout.write(`${name}: started, at ${new URL(server.url).host}\n`);
+  }
+  ready.push(folder);
+}
+
 for (const file of files("packages/*/test-integration/server.ts")) {
   const { server } = (await import(pathToFileURL(path.join(root, file)).href)) as { readonly server: NeededServer };
-  const { name, url, variable } = server;
-  const { host } = new URL(url);
-  try {
-    await server.reach();
-    process.stdout.write(`${name} at ${host}: used\n`);
-    ready.push(path.dirname(file));
-  } catch (error) {
-    const { message, code } = error as Error & { readonly code?: string };
-    const reason = message === "" ? code : message;
-    if (process.env[variable] === undefined) {
-      process.stdout.write(
-        `Skipped: ${path.dirname(file)} (no ${name} at ${host}: ${reason}; ${variable} names another)\n`,
-      );
-    } else {
-      process.stdout.write(`Cannot reach ${name} at ${host}, which ${variable} names: ${reason}\n`);
-      status = 1;
-    }
-  }
+  await prepare(path.dirname(file), server);
 }
-
 if (ready.length > 0) {
-  const report = ["--reporter=default", "--reporter=json", "--outputFile.json=coverage/servers.json"];
   const args = [bin("vitest"), "run", "--config", "vitest.servers.config.ts", ...report, ...ready];
-  status ||= spawnSync(process.execPath, args, { cwd: root, stdio: "inherit" }).status ?? 1;
+  process.exitCode = spawnSync(process.execPath, args, { cwd: root, stdio: "inherit" }).status ?? 1;
 }
-process.exitCode = status;

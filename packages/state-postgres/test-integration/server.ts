@@ -2,24 +2,24 @@ import { randomUUID } from "node:crypto";
 import { readHistory, type StateStore, type StoredEvent, type TraceKey } from "penguiflow";
 import { Client } from "pg";
 import type { NeededServer } from "../../../scripts/test-servers.ts";
+import { startServer } from "./own-server.ts";
 import { PostgresStateStore, type PostgresStateStoreOptions } from "@penguiflow/state-postgres";
-
-const variable = "PENGUIFLOW_POSTGRES";
-
-/** Where the server is. */
-export const connection: string = process.env[variable] ?? "postgres://postgres@127.0.0.1:5432/test";
 
 /** What scripts/test-servers.ts asks for. */
 export const server: NeededServer = {
   name: "PostgreSQL",
-  url: connection,
-  variable,
-  async reach() {
-    const client = new Client({ connectionString: connection, connectionTimeoutMillis: 5_000 });
+  variable: "PENGUIFLOW_POSTGRES",
+  url: "postgres://postgres@127.0.0.1:5432/test",
+  async reach(url) {
+    const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
     await client.connect();
     await client.end();
   },
+  start: startServer,
 };
+
+/** Where the server is. */
+export const connection: string = process.env[server.variable] ?? server.url;
 
 /** A schema of a test's own. It goes with `await using`. */
 export class TestSchema implements AsyncDisposable {

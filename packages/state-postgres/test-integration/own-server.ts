@@ -1,0 +1,77 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chownSync, existsSync, globSync, mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { Client } from "pg";
+import type { StartedServer } from "../../../scripts/test-servers.ts";
+
+const STARTING_MS = 30_000;
+
+/** Starts a server with its files in a folder of its own; `undefined` where PostgreSQL is not installed. */
+export async function startServer(): Promise<StartedServer | undefined> {
+  const programs = findPrograms();
+  if (programs === undefined) return undefined;
+  const folder = mkdtempSync(path.join(os.tmpdir(), "penguiflow-postgres-"));
+  const user = otherThanRoot();
+  if (user !== undefined) chownSync(folder, user.uid, user.gid);
+  const options = { cwd: folder, ...user };
+  const data = path.join(folder, "data");
+  const initialise = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
+  execFileSync(path.join(programs, "initdb"), initialise, { ...options, stdio: "pipe" });
+  const port = await freePort();
+  const settings = ["listen_addresses=127.0.0.1", `port=${port}`, `unix_socket_directories=${folder}`, "fsync=off"];
+  const args = ["-D", data, ...settings.flatMap((setting) => ["-c", setting])];
+  const server = spawn(path.join(programs, "postgres"), args, { ...options, stdio: "ignore" });
+  const ended = once(server, "exit");
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  const stop = async (): Promise<void> => {
+    server.kill("SIGINT");
+    await ended;
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await reachable(url);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { url, [Symbol.asyncDispose]: stop };
+}
+
+/** The folder of the newest installed version that can be found. */
+function findPrograms(): string | undefined {
+  const places = [...globSync("/usr/lib/postgresql/*/bin").sort().reverse(), ...(process.env["PATH"] ?? "").split(":")];
+  return places.find((place) => existsSync(path.join(place, "initdb")) && existsSync(path.join(place, "postgres")));
+}
+
+/** PostgreSQL refuses to be run by root. */
+function otherThanRoot(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const id = (flag: string): number => Number(execFileSync("id", [flag, "nobody"], { encoding: "utf8" }));
+  return { uid: id("-u"), gid: id("-g") };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+async function reachable(url: string): Promise<void> {
+  for (const end = Date.now() + STARTING_MS; ;) {
+    const client = new Client(url);
+    try {
+      await client.connect();
+      await client.end();
+      return;
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
