@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { StoredEvent, TraceKey } from "penguiflow";
 import { TestClock } from "penguiflow/testing";
 import { expect, test } from "vitest";
@@ -77,6 +78,21 @@ test("retention is kept after 10 000 events, however fast they come", async () =
   expect(await schema.rows("select count(*)::int, max(number)::int from @events")).toEqual([
     { count: 100, max: 10_000 },
   ]);
+});
+
+test("retention that cannot be kept is a warning, and no failure of the save that led to it", async () => {
+  await using schema = await TestSchema.create();
+  const clock = new TestClock();
+  const store = await schema.open({ maxTraces: 1, clock });
+  await store.saveEvents([event({ tenant: "ada", traceId: "t1" }, 1)]);
+  await schema.rows("drop table @bindings");
+  await clock.advance(60_000);
+  const warned = once(process, "warning") as Promise<[Error]>;
+  await store.saveEvents([event({ tenant: "ada", traceId: "t2" }, 2)]);
+  const [warning] = await warned;
+  expect(warning.message).toContain(`Cannot prune schema "${schema.name}"`);
+  expect((await store.listTraces({ tenant: "ada" })).traces).toHaveLength(2);
+  await expect(store.prune()).rejects.toThrow("bindings");
 });
 
 test("thousands of traces go in steps", async () => {
