@@ -41,7 +41,13 @@ const resolutions = {
 };
 
 /** What `consumer.ts` writes. */
-const consumed = ["19 penguins|swim|well| failed NODE_EXCEPTION 0 function", "42", "12", "true"];
+const consumed = [
+  "19 penguins|swim|well| failed NODE_EXCEPTION 0 function",
+  "42",
+  "12",
+  "true",
+  "kept read NODE_EXCEPTION",
+];
 
 const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
 

@@ -2,6 +2,7 @@
 // folder, compile it against the published types without those of Node, and run it. Node 22 strips its types, so there
 // is no `await using`.
 import { openTelemetry } from "@penguiflow/otel";
+import { SqliteStateStore } from "@penguiflow/state-sqlite";
 import { create, FlowError, joinK, type Message, node, type Outcome, payloadNode, shape } from "penguiflow";
 import { lintFlow } from "penguiflow/lint";
 import { assertNodeSequence, getRecordedEvents, runOne } from "penguiflow/testing";
@@ -19,9 +20,11 @@ const letters = payloadNode("letters", ({ words }: { words: string[] }) => words
 const both = joinK("both", 2, { input: shape<number>() });
 const sum = payloadNode("sum", ([first, second]: [number, number]) => first + second);
 
+const store = await SqliteStateStore.open({ file: "consumer.db", maxTraces: 100 });
 const flow = create(read.to(count, letters), count.to(both), letters.to(both), both.to(sum), {
   name: "consumer",
   instrument: openTelemetry(),
+  stateStore: store,
 });
 
 const pool = new ThreadPool({ size: 1 });
@@ -50,6 +53,9 @@ try {
 console.log((await runOne(flow, sentenceOf(3), { traceId: "t" })).payload);
 assertNodeSequence("t", ["read", "count", "letters", "both", "sum"]);
 console.log(getRecordedEvents("t").length > 0);
+const { traces } = await store.listTraces({ tenant: "default", state: "failed", limit: 1 });
+console.log("kept", traces[0]?.node, traces[0]?.errorCode);
+await store.close();
 
 function sentenceOf(words: number): string {
   return Array.from({ length: words }, () => "ice").join(" ");
