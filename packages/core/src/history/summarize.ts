@@ -8,14 +8,13 @@ import type { StoredEvent, TraceSummary } from "../ports/state-store.ts";
  */
 export function summarize(kept: TraceSummary | undefined, event: StoredEvent): TraceSummary {
   const { tenant, traceId, kind, at, payload } = event;
-  const flow = textOf(payload["flow"]);
   if (kept === undefined) {
     const unknown = { state: "running", startedAt: at, lastAt: at, node: undefined, errorCode: undefined } as const;
-    return summarize({ tenant, traceId, flow, ...unknown }, event);
+    return summarize({ tenant, traceId, flow: textOf(payload["flow"]), ...unknown }, event);
   }
   const summary: { -readonly [Key in keyof TraceSummary]: TraceSummary[Key] } = kept;
   summary.lastAt = Math.max(summary.lastAt, at);
-  if (kind === "trace_end" && flow === summary.flow) {
+  if (kind === "trace_end" && textOf(payload["flow"]) === summary.flow) {
     const error = (payload["error"] ?? {}) as { readonly code?: unknown; readonly node?: unknown };
     summary.state = payload["status"] as OutcomeStatus;
     summary.errorCode = textOf(error.code);
@@ -23,6 +22,7 @@ export function summarize(kept: TraceSummary | undefined, event: StoredEvent): T
   } else if (summary.state === "running") {
     summary.node = event.node ?? summary.node;
   } else if (kind === "trace_start") {
+    const flow = textOf(payload["flow"]);
     Object.assign(summary, { flow, state: "running", node: undefined, errorCode: undefined });
   }
   return summary;

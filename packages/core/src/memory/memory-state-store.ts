@@ -76,8 +76,8 @@ export class MemoryStateStore implements StateStore {
         this.#weigh(kept, kept.events.shift() as StoredEvent, -1);
         kept.dropped += 1;
       }
-      this.#release();
     }
+    this.#release();
   }
 
   /**
