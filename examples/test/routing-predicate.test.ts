@@ -9,7 +9,7 @@ test("sends each file where it belongs: to one node, to two, or nowhere", async 
   expect(found).toEqual({
     "README.md": [expect.stringMatching(/^[1-9]\d* headings$/)],
     "package.json": [`${Object.keys(JSON.parse(manifest) as object).length} keys`],
-    "vitest.config.ts": [expect.stringMatching(/comments$/), expect.stringMatching(/imports$/)],
+    "vitest.config.ts": expect.arrayContaining([expect.stringMatching(/comments$/), expect.stringMatching(/imports$/)]),
     LICENSE: [],
   });
 });
