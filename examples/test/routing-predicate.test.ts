@@ -5,11 +5,11 @@ import { quietly } from "./quietly.ts";
 
 test("sends each file where it belongs: to one node, to two, or nowhere", async () => {
   const manifest = await readFile(new URL("../../package.json", import.meta.url), "utf8");
-  const found = await quietly(main);
-  expect(found).toEqual({
+  const { "vitest.config.ts": config = [], ...others } = await quietly(main);
+  expect(others).toEqual({
     "README.md": [expect.stringMatching(/^[1-9]\d* headings$/)],
     "package.json": [`${Object.keys(JSON.parse(manifest) as object).length} keys`],
-    "vitest.config.ts": expect.arrayContaining([expect.stringMatching(/comments$/), expect.stringMatching(/imports$/)]),
     LICENSE: [],
   });
+  expect(config.map((line) => line.replace(/^[1-9]\d* /, "")).toSorted()).toEqual(["comments", "imports"]);
 });
