@@ -376,7 +376,7 @@ function entersAlone(edge: Edge, edges: readonly Edge[]): boolean {
 }
 
 function mayExceed(edge: Edge): boolean {
-  return edge.load < edge.capacity + Math.max(edge.capacity, DRAIN_ALLOWANCE);
+  return edge.load + edge.reserved < edge.capacity + Math.max(edge.capacity, DRAIN_ALLOWANCE);
 }
 
 /** The nodes behind `first` that wait for one another; none when one of them can still move. */
