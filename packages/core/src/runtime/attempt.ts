@@ -9,6 +9,7 @@ import type { Message, MessageHeaders } from "../message/message.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
 import type { QueueItem } from "../queue/fair-queue.ts";
 import type { StreamWriter } from "../trace/stream-table.ts";
+import type { ExhaustionCode } from "../trace/budget.ts";
 import type { Trace, TraceMember } from "../trace/trace.ts";
 import type { Send } from "./send.ts";
 import type { Edge, Worker } from "./worker.ts";
@@ -27,6 +28,8 @@ export type Slot = (typeof Slot)[keyof typeof Slot];
 export interface HeldEmit {
   readonly message: Message;
   readonly edges: readonly Edge[];
+  /** The budget that sending it uses up: the trace ends instead. */
+  readonly exhausted?: ExhaustionCode;
 }
 
 /** A handler that waits for a further message. */

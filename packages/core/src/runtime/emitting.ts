@@ -10,7 +10,7 @@ import type { StreamChunk } from "../message/stream-chunk.ts";
 import { nextLoopStep } from "../trace/budget.ts";
 import { type ChunkDraft, StreamTable, type StreamWriter } from "../trace/stream-table.ts";
 import type { Trace } from "../trace/trace.ts";
-import { type Attempt, State } from "./attempt.ts";
+import { type Attempt, type HeldEmit, State } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
 import { queueFull } from "./sending.ts";
 import type { Edge, Worker } from "./worker.ts";
@@ -39,7 +39,7 @@ export class Emitting {
   #emitChecked(attempt: Attempt, value: unknown, to: Target): Promise<void> {
     if (attempt.state !== State.RUNNING) throw attempt.extras?.reason as Error;
     const step = this.#step(attempt, value, to);
-    return step === undefined ? ACCEPTED : this.#sendOrHold(attempt, step.message, step.edges);
+    return step === undefined ? ACCEPTED : this.#sendOrHold(attempt, step);
   }
 
   emitNowait(attempt: Attempt, value: unknown, to: Target): void {
@@ -56,7 +56,7 @@ export class Emitting {
     if (!worker.retries && !this.#engine.sending.hasRoom(trace, attempt, step.edges)) {
       throw queueFull(worker.name, trace.id, trace.tenant, step.edges);
     }
-    void this.#sendOrHold(attempt, step.message, step.edges);
+    void this.#sendOrHold(attempt, step);
   }
 
   /** The edges on which a node's message leaves; none for the Rookery. */
@@ -89,7 +89,7 @@ export class Emitting {
     if (init.to !== undefined) {
       const edges = this.route(attempt.worker, parent, init.to, trace);
       const chunk = streamsOf(trace).next(attempt, draft);
-      return this.#sendOrHold(attempt, carry(parent, chunk), edges).then(() => chunk);
+      return this.#sendOrHold(attempt, { message: carry(parent, chunk), edges }).then(() => chunk);
     }
     if (!isCrowded(trace)) return Promise.resolve(this.#take(trace, attempt, draft));
     more.unsentChunks += 1;
@@ -154,7 +154,16 @@ export class Emitting {
     const held = attempt.extras?.held;
     if (held === undefined) return;
     (attempt.extras as { held: undefined }).held = undefined;
-    for (const { message, edges } of held) this.#engine.sending.send(attempt.trace, attempt, message, edges, null);
+    for (const { message, edges, exhausted } of held) {
+      if (exhausted === undefined) {
+        this.#engine.sending.send(attempt.trace, attempt, message, edges, null);
+      } else {
+        this.#engine.ledger.commitWaits(attempt);
+        this.#engine.ending.exhaust(attempt.trace, exhausted, attempt);
+      }
+      // the budget is used up, or a join's count was at fault
+      if (!attempt.trace.isOpen) return;
+    }
   }
 
   /** An emitted value, checked as a returned one is, with the whole story in its error. */
@@ -173,7 +182,7 @@ export class Emitting {
   }
 
   /** What is sent where. In a loop it counts a hop and ends the trace when a budget is used up. */
-  #step(attempt: Attempt, value: unknown, to: Target): { message: Message; edges: readonly Edge[] } | undefined {
+  #step(attempt: Attempt, value: unknown, to: Target): HeldEmit | undefined {
     const { worker, trace } = attempt;
     const message = value instanceof Message ? this.#engine.sealed(trace, value) : carry(attempt.message, value);
     if (Array.isArray(to) && to.length === 0) return undefined;
@@ -182,11 +191,13 @@ export class Emitting {
       return { message, edges };
     const step = nextLoopStep(attempt.message.payload, message.payload);
     if (step instanceof WM) return { message: step === message.payload ? message : carry(message, step), edges };
+    // an attempt that may be made again has sent nothing before it has succeeded
+    if (worker.retries) return { message, edges, exhausted: step };
     this.#engine.ending.exhaust(trace, step);
     throw attempt.extras?.reason as Error;
   }
 
-  #sendOrHold(attempt: Attempt, message: Message, edges: readonly Edge[]): Promise<void> {
+  #sendOrHold(attempt: Attempt, emit: HeldEmit): Promise<void> {
     const { worker, trace } = attempt;
     const engine = this.#engine;
     if (worker.retries) {
@@ -200,11 +211,11 @@ export class Emitting {
           node: worker.name,
         });
       }
-      held.push({ message, edges });
+      held.push(emit);
       return ACCEPTED;
     }
     let accept: (() => void) | undefined;
-    const isAccepted = engine.sending.send(trace, attempt, message, edges, (failure) => {
+    const isAccepted = engine.sending.send(trace, attempt, emit.message, emit.edges, (failure) => {
       if (failure === undefined) accept?.();
     });
     if (isAccepted) return ACCEPTED;

@@ -300,7 +300,7 @@ export class Engine {
     }
     this.ledger.finishing(attempt);
     this.emitting.release(attempt);
-    if (sent !== null) this.sending.send(trace, attempt, sent, edges, null);
+    if (sent !== null && trace.isOpen) this.sending.send(trace, attempt, sent, edges, null);
     this.ledger.allSent();
     // the trace may have ended meanwhile
     if (!isSending(attempt)) return;

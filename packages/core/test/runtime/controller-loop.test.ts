@@ -361,3 +361,29 @@ describe("the budget of a loop in a playbook", () => {
     ]);
   });
 });
+
+test("an attempt that used up the budget and then failed has used up nothing: its emits were held back", async () => {
+  const clock = new TestClock();
+  const controller = node(
+    { name: "controller", allowCycle: true, policy: { maxRetries: 1, backoffBaseMs: 10, jitter: 0 } },
+    async (message: Message<WM>, ctx): Promise<FinalAnswer | WM | undefined> => {
+      if (ctx.attempt === 2) return new FinalAnswer({ text: "at the second try" });
+      await ctx.emit(message.payload);
+      throw new Error("to be tried again");
+    },
+  );
+  const flow = running(create(controller.to(controller), { clock }), clock);
+  const answer = flow.call(new WM({ query: "q", budgetHops: 1 }));
+  await clock.advance(50);
+  expect(await answer).toMatchObject({ text: "at the second try" });
+
+  const sure = node(
+    { name: "sure", allowCycle: true, policy: { maxRetries: 1 } },
+    async (message: Message<WM>, ctx): Promise<FinalAnswer | WM | undefined> => {
+      await ctx.emit(message.payload);
+      return undefined;
+    },
+  );
+  const other = running(create(sure.to(sure), { clock }), clock);
+  expect(await other.outcome(new WM({ query: "q", budgetHops: 1 }))).toMatchObject({ status: "exhausted" });
+});
