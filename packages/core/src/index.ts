@@ -37,6 +37,7 @@ export type { MetricSample } from "./events/metrics.ts";
 export { labels, metricSamples } from "./events/metrics.ts";
 
 export type { Instrument, InstrumentedRun, Probe, ProbedAttempt, ProbedTrace, RunFigures } from "./ports/instrument.ts";
+export type { Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartition } from "./ports/journal.ts";
 export type { BusEnvelope, MessageBus } from "./ports/message-bus.ts";
 export type {
   RemoteCallRequest,
@@ -134,6 +135,7 @@ export { summarize } from "./history/summarize.ts";
 
 export type { LoopbackAgent } from "./memory/loopback-transport.ts";
 export { LoopbackTransport } from "./memory/loopback-transport.ts";
+export { journalFenced, journalOwned, MemoryJournal } from "./memory/memory-journal.ts";
 export type { BusFilter } from "./memory/memory-message-bus.ts";
 export { MemoryMessageBus } from "./memory/memory-message-bus.ts";
 export type { MemoryStateStoreOptions } from "./memory/memory-state-store.ts";

@@ -53,6 +53,34 @@ export const FlowErrorCode = {
   THREAD_UNAVAILABLE: "THREAD_UNAVAILABLE",
   /** A value cannot be sent to another thread, or from it. */
   NOT_CLONEABLE: "NOT_CLONEABLE",
+  /** A value cannot be written to the journal: a part of it is not data. */
+  NOT_SERIALISABLE: "NOT_SERIALISABLE",
+  /** A value is larger than a durable flow keeps. */
+  PAYLOAD_TOO_LARGE: "PAYLOAD_TOO_LARGE",
+  /** Another writer has the journal's partition. */
+  JOURNAL_OWNED: "JOURNAL_OWNED",
+  /** Another writer has taken the journal's partition over. */
+  JOURNAL_FENCED: "JOURNAL_FENCED",
+  /** The journal could not be read or written: what a caller waits for is not known to be stored. */
+  JOURNAL_FAILED: "JOURNAL_FAILED",
+  /** What the journal has of a trace does not fit the flow any more, or was written by a newer version. */
+  GRAPH_CHANGED: "GRAPH_CHANGED",
+  /** A side effect under `ctx.once` has failed before and is not repeated. */
+  EFFECT_FAILED: "EFFECT_FAILED",
+  /** It is not known whether a side effect under `ctx.once` took place. */
+  EFFECT_UNKNOWN: "EFFECT_UNKNOWN",
+  /** The trace waits for answers to its pauses. */
+  TRACE_PAUSED: "TRACE_PAUSED",
+  /** A token was not made by this flow. */
+  PAUSE_UNKNOWN: "PAUSE_UNKNOWN",
+  /** A pause has been answered already, or its trace has ended. */
+  PAUSE_USED: "PAUSE_USED",
+  /** A pause was not answered in time. */
+  PAUSE_EXPIRED: "PAUSE_EXPIRED",
+  /** A token belongs to another tenant. */
+  PAUSE_FOREIGN: "PAUSE_FOREIGN",
+  /** An answer did not pass the schema of its pause. */
+  RESUME_INVALID: "RESUME_INVALID",
   /** The flow has not been started. */
   FLOW_NOT_RUNNING: "FLOW_NOT_RUNNING",
   /** The flow is stopping or was stopped. */
