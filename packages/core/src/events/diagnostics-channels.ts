@@ -33,6 +33,9 @@ const TYPES: Readonly<Record<FlowEventType, true>> = {
   deadlock: true,
   trace_cancel_start: true,
   trace_cancel_finish: true,
+  node_pause: true,
+  node_resume: true,
+  trace_pause: true,
 };
 
 let channels: ReadonlyMap<string, Channel> | undefined;

@@ -153,6 +153,27 @@ export interface TraceCancelFinishEvent extends EventBase {
   readonly zombies: number;
 }
 
+/** A handler pauses until somebody answers. */
+export interface NodePauseEvent extends NodeEventBase {
+  readonly type: "node_pause";
+  readonly reason: string;
+  /** Epoch milliseconds after which nobody can, if ever. */
+  readonly expiresAt?: number;
+}
+
+/** A pause was answered: its handler is called again. */
+export interface NodeResumeEvent extends NodeEventBase {
+  readonly type: "node_resume";
+  readonly reason: string;
+}
+
+/** Of a trace, nothing is left to do before somebody answers. */
+export interface TracePauseEvent extends EventBase {
+  readonly type: "trace_pause";
+  /** How many answers are missing. */
+  readonly pauses: number;
+}
+
 /** Something that happened in a flow. */
 export type FlowEvent =
   | TraceStartEvent
@@ -173,7 +194,10 @@ export type FlowEvent =
   | JoinWaitEvent
   | DeadlockEvent
   | TraceCancelStartEvent
-  | TraceCancelFinishEvent;
+  | TraceCancelFinishEvent
+  | NodePauseEvent
+  | NodeResumeEvent
+  | TracePauseEvent;
 
 /** The kinds of events. */
 export type FlowEventType = FlowEvent["type"];

@@ -67,6 +67,9 @@ function levelOf(event: FlowEvent): LogLevel {
     case "join_wait":
     case "trace_cancel_start":
     case "trace_cancel_finish":
+    case "node_pause":
+    case "node_resume":
+    case "trace_pause":
       return "info";
   }
 }

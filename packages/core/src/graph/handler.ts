@@ -1,3 +1,4 @@
+import type { Schema } from "../foundation/schema.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
 import type { Meta } from "../message/meta.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
@@ -33,6 +34,29 @@ export interface ChunkInit {
   readonly meta?: Meta | undefined;
   /** Successors that get the chunk as a message, instead of the reader of the trace's stream. */
   readonly to?: NodeOrName | readonly NodeOrName[] | undefined;
+}
+
+/** What {@link Context.once} does when it cannot give a value. */
+export interface OnceOptions<Value> {
+  /** When it has failed in this trace: fail again, or run it again. @defaultValue `"fail"` */
+  readonly ifFailed?: "fail" | "run";
+  /**
+   * When the process ended while it ran, so that nobody knows: fail, run it again, or call a function that finds out;
+   * that one is given the same key, and what it returns is kept as the value. @defaultValue `"fail"`
+   */
+  readonly ifUnknown?: "fail" | "run" | ((effectKey: string) => Value | Promise<Value>);
+}
+
+/** What a handler wants to know, see {@link Context.pause}. */
+export interface PauseInit<Value> {
+  /** What is asked, in a few words for people. */
+  readonly reason: string;
+  /** What whoever answers should know; data, in a durable flow. @defaultValue nothing */
+  readonly payload?: unknown;
+  /** What an answer must be. @defaultValue anything */
+  readonly resumeSchema?: Schema<unknown, Value> | undefined;
+  /** Epoch milliseconds after which the trace fails with `PAUSE_EXPIRED`. @defaultValue never */
+  readonly expiresAt?: number | undefined;
 }
 
 /** A running flow as a callee: what {@link Context.callPlaybook} and `callPlaybook` accept. */
@@ -114,6 +138,28 @@ export interface Context<Resources = unknown, Output = unknown> {
     message?: Input | Message<Input>,
     options?: { readonly timeoutMs?: number },
   ): Promise<Result>;
+  /**
+   * Runs a side effect at most once in this trace, whatever happens: the value it gave is kept, and later calls with
+   * the same key are given it, also after a retry, and in a durable flow after a crash. `run` is given a key for
+   * other systems, the same whenever it is called. In a durable flow its value must be data.
+   *
+   * @throws FlowError `EFFECT_FAILED` when it has failed before, `EFFECT_UNKNOWN` when the process ended while it ran
+   */
+  once<Value>(
+    key: string,
+    run: (effectKey: string) => Value | Promise<Value>,
+    options?: OnceOptions<Value>,
+  ): Promise<Value>;
+  /**
+   * Waits until `flow.resume` is called with an answer, for as long as it takes: in a durable flow the process may
+   * end meanwhile. The handler does not wait: it is told to stop (`signal`), and **called again from its beginning**
+   * when there is an answer, which this call then gives at once. What must not happen twice belongs into
+   * {@link Context.once}; messages that were sent before are not sent again.
+   *
+   * The trace's outcome is `paused` when nothing else is left to do. Its deadline goes on; a cancelled trace
+   * takes no answers. An answer that does not fit the schema is refused, and the pause stays open.
+   */
+  pause<Value = unknown>(init: PauseInit<Value>): Promise<Value>;
   /** Resolves after `delayMs` milliseconds of the flow's clock. */
   sleep(delayMs: number): Promise<void>;
 }

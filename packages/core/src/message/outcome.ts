@@ -60,8 +60,28 @@ export interface StoppedOutcome<Result> extends OutcomeBase<Result> {
   readonly error: FlowError;
 }
 
+/** A pause of a trace, as whoever may answer it sees it. */
+export interface PauseTicket {
+  /** What `flow.resume` takes. Whoever has it can answer, so it is a secret. */
+  readonly token: string;
+  readonly node: string;
+  readonly reason: string;
+  /** What the handler wants whoever answers to know. */
+  readonly payload: unknown;
+  /** Epoch milliseconds after which it can no longer be answered, if ever. */
+  readonly expiresAt: number | undefined;
+}
+
+/** Nothing is left to do before somebody answers. The trace goes on when `flow.resume` is called. */
+export interface PausedOutcome<Result> extends OutcomeBase<Result> {
+  readonly status: "paused";
+  readonly error: FlowError;
+  /** In the order in which they were made. */
+  readonly pauses: readonly PauseTicket[];
+}
+
 /** How a trace ended. Every trace gets exactly one. */
-export type Outcome<Result = unknown> =
+export type FinalOutcome<Result = unknown> =
   | CompletedOutcome<Result>
   | FailedOutcome<Result>
   | CancelledOutcome<Result>
@@ -69,5 +89,8 @@ export type Outcome<Result = unknown> =
   | EmptyOutcome<Result>
   | StoppedOutcome<Result>;
 
+/** How a trace ended, or that it waits for answers. */
+export type Outcome<Result = unknown> = FinalOutcome<Result> | PausedOutcome<Result>;
+
 /** The ways a trace can end. */
-export type OutcomeStatus = Outcome["status"];
+export type OutcomeStatus = FinalOutcome["status"];

@@ -1,5 +1,5 @@
 import type { Message } from "../message/message.ts";
-import type { Outcome } from "../message/outcome.ts";
+import type { FinalOutcome } from "../message/outcome.ts";
 
 /** Which message of which trace a record is about. */
 export interface RecordPlace {
@@ -16,6 +16,8 @@ export interface RecordPlace {
 export type TraceRecord =
   /** A message from outside was accepted by an entry node's edge. */
   | (RecordPlace & { readonly type: "accepted"; readonly message: Message })
+  /** A message that was accepted before a restart is there again. */
+  | (RecordPlace & { readonly type: "restored"; readonly attempt: number; readonly message: Message })
   /** A handler is about to be called. */
   | (RecordPlace & { readonly type: "started"; readonly attempt: number })
   /** An attempt sent a message before its end. */
@@ -27,9 +29,9 @@ export type TraceRecord =
       readonly outputs: readonly RecordedOutput[];
     })
   /** A message waits outside of edge and attempt. */
-  | (RecordPlace & { readonly type: "parked"; readonly why: "backoff" | "join" })
+  | (RecordPlace & { readonly type: "parked"; readonly why: "backoff" | "join" | "pause" })
   /** A message that waited goes on: with its next attempt, as part of a group, or in line again after a fetch. */
-  | (RecordPlace & { readonly type: "resumed"; readonly why: "backoff" | "join" | "fetch" })
+  | (RecordPlace & { readonly type: "resumed"; readonly why: "backoff" | "join" | "fetch" | "pause" })
   /** A running attempt took a message that waited for its node. */
   | (RecordPlace & { readonly type: "fetched" })
   /** A message was given up because its trace ended. */
@@ -39,7 +41,7 @@ export type TraceRecord =
       readonly run: string;
       readonly traceId: string;
       readonly tenant: string;
-      readonly outcome: Outcome;
+      readonly outcome: FinalOutcome;
     };
 
 /** A message that an attempt sent, and where to. */

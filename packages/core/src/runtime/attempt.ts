@@ -4,18 +4,29 @@ import { onAbort } from "../foundation/abort.ts";
 import { requireNumber } from "../foundation/options.ts";
 import { lineageText } from "../foundation/lineage.ts";
 import type { Timer } from "../foundation/timer-wheel.ts";
-import type { ChunkInit, Context, EmitTarget, NodeOrName, Playbook, WaitOptions } from "../graph/handler.ts";
+import type {
+  ChunkInit,
+  Context,
+  EmitTarget,
+  NodeOrName,
+  OnceOptions,
+  PauseInit,
+  Playbook,
+  WaitOptions,
+} from "../graph/handler.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
 import type { QueueItem } from "../queue/fair-queue.ts";
 import type { StreamWriter } from "../trace/stream-table.ts";
 import type { ExhaustionCode } from "../trace/budget.ts";
+import type { Pause } from "../trace/lasting.ts";
 import type { Trace, TraceMember } from "../trace/trace.ts";
+import { outermost } from "./pausing.ts";
 import type { Send } from "./send.ts";
 import type { Edge, Worker } from "./worker.ts";
 
 /** Where an {@link Attempt} is in its life. Over is final: what its handler does then is fenced off. */
-export const State = { QUEUED: 0, LAUNCHED: 1, RUNNING: 2, SENDING: 3, PARKED: 4, OVER: 5 } as const;
+export const State = { QUEUED: 0, LAUNCHED: 1, RUNNING: 2, SENDING: 3, PARKED: 4, OVER: 5, PAUSED: 6 } as const;
 /** One of the states of an {@link Attempt}. */
 export type State = (typeof State)[keyof typeof State];
 
@@ -55,6 +66,8 @@ export class AttemptExtras {
   /** Its lineage id in digits, once somebody has asked for it. */
   lineage: string | undefined;
   timer: Timer | undefined;
+  /** Epoch milliseconds at which a message in backoff goes on. */
+  dueAt: number | undefined;
   controller: AbortController | undefined;
   /** Why the attempt is over, for its signal. */
   reason: Error | undefined;
@@ -78,6 +91,12 @@ export class AttemptExtras {
   resumes: (() => void)[] | undefined;
   /** How many playbooks it has called. */
   playbookCalls = 0;
+  /** How many pauses it has made. */
+  pauses = 0;
+  /** Pauses to which it has no answer: it is about to be parked. */
+  readonly asked: Pause[] = [];
+  /** How many of its messages were accepted before its handler had to be called again: they are not sent twice. */
+  alreadySent = 0;
   writesStreams = false;
   isZombie = false;
   /** Whether the end of its trace waits for its handler. */
@@ -91,7 +110,7 @@ export class AttemptExtras {
  *
  * States: queued (on an edge, or waiting for room on it) → launched (it has a slot) → running (its handler was called) → sending
  * (the handler has returned, what it sends waits for room) → over. A try that failed is over, and the
- * next one is born parked → queued or running. Whatever ends the trace makes every attempt of it over.
+ * next one is born parked → queued or running; so is that of a handler that has paused: paused → queued. Whatever ends the trace makes every attempt of it over.
  */
 export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   worker: Worker;
@@ -182,8 +201,13 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   }
 
   get idempotencyKey(): string {
-    const run = this.trace.origin?.run ?? this.trace.run;
-    return `${this.worker.engine.runId}-${run.toString(36)}-${lineageText(this.high, this.low)}`;
+    return `${this.traceKey}-${lineageText(this.high, this.low)}`;
+  }
+
+  /** What the idempotency keys of a trace have in common. */
+  get traceKey(): string {
+    const outer = outermost(this);
+    return `${outer.worker.engine.runId}-${outer.trace.runText}`;
   }
 
   /** The lineage id of its message. For records: it is kept. */
@@ -205,7 +229,7 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   }
 
   emitNowait(value: unknown, target?: EmitTarget): void {
-    if (this.state !== State.RUNNING) throw this.extras?.reason ?? this.#overError("emit");
+    this.requireRunning("emit");
     this.worker.engine.emitting.emitNowait(this, value, target?.to);
   }
 
@@ -229,6 +253,20 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
     return this.#guarded("call a playbook", () =>
       this.worker.engine.playbooks.call(this, playbook, message ?? this.message, options?.timeoutMs),
     ) as Promise<Result>;
+  }
+
+  once<Value>(
+    key: string,
+    run: (effectKey: string) => Value | Promise<Value>,
+    options: OnceOptions<Value> = {},
+  ): Promise<Value> {
+    return this.#guarded("run a side effect", () =>
+      outermost(this).worker.engine.effects.once(this, key, run, options),
+    );
+  }
+
+  pause<Value>(init: PauseInit<Value>): Promise<Value> {
+    return this.#guarded("pause", () => outermost(this).worker.engine.pausing.pause(this, init)) as Promise<Value>;
   }
 
   sleep(delayMs: number): Promise<void> {
@@ -288,6 +326,19 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
     // a wait that nobody awaits must not end the process
     promise.catch(() => {});
     return promise;
+  }
+
+  /** A {@link Attempt.wait} for a promise. */
+  waitFor<Value>(promise: Promise<Value>): Promise<Value> {
+    return this.wait<Value>((resolve, reject) => {
+      promise.then(resolve, reject);
+      return undefined;
+    });
+  }
+
+  /** Throws the reason for which it is over, unless its handler is at work. */
+  requireRunning(what: string): void {
+    if (this.state !== State.RUNNING) throw this.extras?.reason ?? this.#overError(what);
   }
 
   /** The handler has returned: what it still waits for is given up, but for what it has sent. */

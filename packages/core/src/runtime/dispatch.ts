@@ -320,7 +320,7 @@ export class Dispatch {
           let checked = worker.checkInput(attempt.message);
           if (checked instanceof Promise) checked = await checked;
           if (checked !== attempt.message) {
-            if (worker.retries) attempt.more.original = attempt.message;
+            if (worker.retries || engine.durable !== undefined) attempt.more.original ??= attempt.message;
             attempt.message = checked;
           }
         }
@@ -400,6 +400,7 @@ export class Dispatch {
       const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
       const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
       if (this.#engine.isWatched) this.#engine.reportSuccess(attempt, true);
+      this.#engine.ledger.handedOn(attempt);
       attempt.state = State.OVER;
       this.leave(attempt);
       let item = attempt;
@@ -420,6 +421,7 @@ export class Dispatch {
     const { worker, trace } = attempt;
     const { target } = edge;
     if (this.#engine.isWatched) this.#engine.reportSuccess(attempt, true);
+    this.#engine.ledger.handedOn(attempt);
     const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
     const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
     if (target !== worker) {
@@ -448,6 +450,7 @@ export class Dispatch {
   /** The short way out: the only result of a call, with nothing of the trace left. Answers whether it was that. */
   #answer(attempt: Attempt, trace: Trace, message: Message): boolean {
     if (trace.sink.completed === undefined || trace.resultCount > 0) return false;
+    this.#engine.ledger.handedOn(attempt);
     attempt.state = State.OVER;
     trace.resultCount = 1;
     this.leave(attempt);

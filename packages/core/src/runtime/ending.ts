@@ -1,7 +1,7 @@
 import { errorPayload, FlowError, FlowErrorCode, TraceCancelled } from "../foundation/flow-error.ts";
 import { FinalAnswer } from "../message/controller.ts";
 import type { Message } from "../message/message.ts";
-import type { Outcome } from "../message/outcome.ts";
+import type { FinalOutcome, OutcomeBase, OutcomeStatus } from "../message/outcome.ts";
 import type { StreamEnd } from "../message/stream-chunk.ts";
 import { EXHAUSTION_TEXT, type ExhaustionCode } from "../trace/budget.ts";
 import type { Trace } from "../trace/trace.ts";
@@ -25,7 +25,7 @@ export interface CancelReport {
 export class Ending {
   readonly #engine: Engine;
   readonly #cancelling = new Map<Trace, CancelState>();
-  readonly counts: Record<Outcome["status"], number> = {
+  readonly counts: Record<OutcomeStatus, number> = {
     completed: 0,
     failed: 0,
     cancelled: 0,
@@ -65,15 +65,20 @@ export class Ending {
 
   /** If all that is left of a trace waits for messages that cannot come, lets it go on or end. */
   checkStarved(trace: Trace): void {
+    const paused = trace.lasting?.paused.size ?? 0;
     if (
       !trace.isOpen ||
       trace.isDoomed ||
-      trace.isOpenEnded ||
-      trace.live !== trace.joined + trace.fetching ||
+      trace.live !== trace.joined + trace.fetching + paused ||
       trace.live === 0
     )
       return;
     const engine = this.#engine;
+    if (paused > 0) {
+      engine.pausing.quiet(trace);
+      return;
+    }
+    if (trace.isOpenEnded) return;
     if (engine.joining.sendShort(trace)) return;
     if (trace.fetching > 0) {
       engine.fetching.starve(trace);
@@ -89,6 +94,7 @@ export class Ending {
     if (attempt !== undefined && this.#engine.reporter.hasListeners) {
       this.#engine.reporter.node(attempt, { type: "node_failed", error: errorPayload(error) });
     }
+    this.#engine.durable?.failing(trace, error, attempt);
     this.#end(trace, "failed", error, undefined);
   }
 
@@ -194,6 +200,8 @@ export class Ending {
     trace.live = 0;
     this.counts.completed += 1;
     trace.deadlineTimer?.cancel();
+    if (trace.lasting !== null) this.#engine.pausing.ended(trace);
+    this.#engine.ledger.changed(trace);
     trace.sink.completed?.(result);
     if (trace.releases !== null) this.#release(trace, undefined);
     this.#close(trace);
@@ -205,6 +213,7 @@ export class Ending {
     trace.isOpen = false;
     this.counts.completed += 1;
     trace.deadlineTimer?.cancel();
+    if (trace.lasting !== null) this.#engine.pausing.ended(trace);
     this.#engine.ledger.ended(trace, outcome);
     this.#settle(trace, outcome, "completed", undefined);
     if (trace.releases !== null) this.#release(trace, outcome);
@@ -245,7 +254,7 @@ export class Ending {
 
   #end(
     trace: Trace,
-    status: Outcome["status"],
+    status: OutcomeStatus,
     error: FlowError | undefined,
     reason: unknown,
     last?: Attempt,
@@ -276,6 +285,10 @@ export class Ending {
       if (attempt.state === State.PARKED) attempt.worker.parked -= 1;
       attempt.state = State.OVER;
       engine.dispatch.freeSlot(attempt);
+    }
+    if (trace.lasting !== null) {
+      waiting.push(...(trace.lasting.paused as Set<Attempt>));
+      engine.pausing.ended(trace);
     }
     for (const group of trace.gathered ?? []) {
       group.timer?.cancel();
@@ -334,13 +347,14 @@ export class Ending {
     engine.traceClosed();
   }
 
-  #settle(trace: Trace, outcome: Outcome, status: Outcome["status"], error: FlowError | undefined): void {
+  #settle(trace: Trace, outcome: FinalOutcome, status: OutcomeStatus, error: FlowError | undefined): void {
     const engine = this.#engine;
     if (trace.streams !== null) {
       for (const chunk of trace.streams.endTrace(streamEnd(status))) trace.sink.chunk(chunk);
       trace.streams = null;
     }
     trace.sink.ended(outcome);
+    for (const watcher of trace.lasting?.watchers.splice(0) ?? []) watcher(outcome);
     if (!engine.reporter.hasListeners) return;
     engine.reporter.trace(trace, {
       type: "trace_end",
@@ -351,9 +365,10 @@ export class Ending {
     });
   }
 
-  #outcome(trace: Trace, status: Outcome["status"], error: FlowError | undefined, reason: unknown): Outcome {
+  /** What every outcome tells of a trace. */
+  baseOf(trace: Trace): OutcomeBase<unknown> {
     const messages = Object.freeze([...(trace.results ?? [])]);
-    const base = {
+    return {
       traceId: trace.id,
       tenant: trace.tenant,
       messages,
@@ -361,7 +376,11 @@ export class Ending {
       droppedResults: trace.sink.keepResults === 0 ? 0 : Math.max(0, trace.resultCount - messages.length),
       durationMs: this.#engine.clock.now() - trace.startedAt,
     };
-    if (status === "completed") return Object.freeze({ status, ...base, result: messages[0]?.payload });
+  }
+
+  #outcome(trace: Trace, status: OutcomeStatus, error: FlowError | undefined, reason: unknown): FinalOutcome {
+    const base = this.baseOf(trace);
+    if (status === "completed") return Object.freeze({ status, ...base, result: base.results[0] });
     const failure = { ...base, error: error as FlowError };
     if (status === "empty")
       return Object.freeze({ status, ...failure, lastNode: trace.lastNode, reason: trace.lastReason });
@@ -407,7 +426,7 @@ function* attemptsOf(trace: Trace): Generator<Attempt> {
   }
 }
 
-function streamEnd(status: Outcome["status"]): StreamEnd {
+function streamEnd(status: OutcomeStatus): StreamEnd {
   if (status === "completed" || status === "empty") return "done";
   return status === "failed" || status === "exhausted" ? "error" : "cancelled";
 }

@@ -23,6 +23,8 @@ import { TraceTable } from "../trace/trace-table.ts";
 import { type Attempt, State } from "./attempt.ts";
 import { Dispatch } from "./dispatch.ts";
 import { Emitting } from "./emitting.ts";
+import { type DurableRun, starterOf } from "./durability.ts";
+import { Effects } from "./effects.ts";
 import { Ending } from "./ending.ts";
 import { Failing } from "./failing.ts";
 import { Fetching } from "./fetching.ts";
@@ -30,6 +32,7 @@ import { type ResolvedOptions, weightOf } from "./flow-options.ts";
 import { statsOf } from "./flow-stats.ts";
 import { Joining } from "./joining.ts";
 import { Ledger } from "./ledger.ts";
+import { Pausing } from "./pausing.ts";
 import { Playbooks } from "./playbooks.ts";
 import { Reporter } from "./reporter.ts";
 import { Rookery } from "./rookery.ts";
@@ -74,14 +77,16 @@ export class Engine {
   readonly timers: TimerWheel;
   readonly resources: unknown;
   /** Tells this run's idempotency keys from those of others. */
-  readonly runId: string;
-  readonly lineageSeed: number;
+  runId: string;
+  lineageSeed: number;
   readonly ids: IdSource;
   readonly workshop: Workshop;
   readonly traces: TraceTable;
   readonly reporter: Reporter;
   /** Follows this run from inside, if somebody wants to. */
   readonly probe: SafeProbe | undefined;
+  /** Writes the journal, if the flow has one. */
+  readonly durable: DurableRun | undefined;
   readonly ledger: Ledger;
   readonly dispatch: Dispatch;
   readonly sending: Sending;
@@ -92,6 +97,8 @@ export class Engine {
   readonly ending: Ending;
   readonly rookery: Rookery;
   readonly playbooks: Playbooks;
+  readonly pausing: Pausing;
+  readonly effects: Effects;
   /** Whether times are read and the ledger is told of every hop, since somebody watches. */
   readonly isWatched: boolean;
   /** Whether somebody is told of every message, so that none may take the short way from node to node. */
@@ -99,6 +106,8 @@ export class Engine {
   zombies = 0;
   accepted = 0;
   droppedResults = 0;
+  /** Called when the journal can be written no more: nothing that happens from now on would last. */
+  onJournalLost: (() => void) | undefined;
   /** Set by `stop`: called when the last trace is gone. */
   onIdle: (() => void) | undefined;
   isStopping = false;
@@ -131,9 +140,11 @@ export class Engine {
     this.traces = new TraceTable(this.ids);
     this.lineageSeed = Math.floor(options.random() * 4_294_967_296) | 0;
     this.probe = probeFor(options, () => statsOf(this));
+    // a playbook's trace is part of an attempt of the parent's: it begins again when that does
+    this.durable = parent === undefined ? starterOf(options.durability)?.(this) : undefined;
     this.workshop = compileGraph(this, graph, registry, options.queueMaxSize);
     this.reporter = new Reporter(options, middlewares, this.probe, parent?.reporter);
-    this.ledger = new Ledger(options.recorder);
+    this.ledger = new Ledger(options.recorder, this.durable);
     this.dispatch = new Dispatch(this);
     this.sending = new Sending(this);
     this.emitting = new Emitting(this);
@@ -143,6 +154,8 @@ export class Engine {
     this.ending = new Ending(this);
     this.rookery = new Rookery(this);
     this.playbooks = new Playbooks(this);
+    this.pausing = new Pausing(this);
+    this.effects = new Effects(this);
     this.isFollowed = this.reporter.hasBus || this.ledger.isWatched || this.probe !== undefined;
     this.isWatched = this.isFollowed || this.reporter.hasListeners;
   }
@@ -165,7 +178,7 @@ export class Engine {
     this.accepted += 1;
     this.probe?.begin(trace, message);
     if (this.reporter.hasListeners) this.reporter.trace(trace, { type: "trace_start", topic: message.headers.topic });
-    if (message.deadlineAt !== undefined) this.#setDeadline(trace, message.deadlineAt);
+    if (message.deadlineAt !== undefined) this.setDeadline(trace, message.deadlineAt);
     if (signal !== undefined && trace.isOpen)
       trace.onEnd(onAbort(signal, (reason) => void this.ending.cancel(trace, reason)));
     return trace;
@@ -316,6 +329,7 @@ export class Engine {
     if (this.reporter.hasListeners) this.reportSuccess(attempt);
     if (attempt.extras?.refetch !== undefined) this.fetching.giveBack(attempt);
     this.ledger.committed(attempt);
+    if (trace.lasting !== null) this.pausing.committed(attempt);
     this.dispatch.leave(attempt);
     if (attempt.outputs === 0) {
       trace.lastNode = worker.name;
@@ -325,7 +339,7 @@ export class Engine {
           : `node "${worker.name}" returned nothing`;
     }
     if (trace.live === 0) this.ending.finish(trace);
-    else if (trace.joined > 0 || trace.fetching > 0) this.ending.checkStarved(trace);
+    else if (trace.joined > 0 || trace.fetching > 0 || trace.lasting !== null) this.ending.checkStarved(trace);
   }
 
   /** A message from a handler with the trace's own id, tenant and deadline, whatever the handler made of them. */
@@ -376,6 +390,7 @@ export class Engine {
       });
       this.onIdle = undefined;
     }
+    await this.durable?.seal();
     this.isEnding = true;
     const { cancelled, abandoned } = await this.ending.stopAll();
     const abandonedInside = await this.playbooks.stop();
@@ -383,6 +398,7 @@ export class Engine {
       new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up fetching: the flow was stopped" }),
     );
     await this.#flushObservers();
+    await this.durable?.close();
     this.timers.clear();
     this.probe?.stop();
     return { completed: this.ending.counts.completed - before, cancelled, abandoned: abandoned + abandonedInside };
@@ -447,7 +463,8 @@ export class Engine {
     });
   }
 
-  #setDeadline(trace: Trace, deadlineAt: number): void {
+  /** Ends a trace at an instant, at once if that has passed. */
+  setDeadline(trace: Trace, deadlineAt: number): void {
     const leftMs = deadlineAt - this.clock.epochNow();
     trace.deadlineAt = deadlineAt;
     if (leftMs <= 0) {

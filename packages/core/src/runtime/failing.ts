@@ -11,6 +11,10 @@ const OWN_CODES: ReadonlySet<FlowErrorCode> = new Set([
   FlowErrorCode.HELD_LIMIT,
   FlowErrorCode.FETCH_STARVED,
   FlowErrorCode.STREAM_BUSY,
+  FlowErrorCode.NOT_SERIALISABLE,
+  FlowErrorCode.PAYLOAD_TOO_LARGE,
+  FlowErrorCode.EFFECT_FAILED,
+  FlowErrorCode.EFFECT_UNKNOWN,
 ]);
 
 /** What becomes of an attempt that threw or took too long: another one after a while, or the end of its trace. */
@@ -113,6 +117,7 @@ export class Failing {
     const next = new Attempt(worker, trace, original, null, attempt.high, attempt.low, attempt.attempt + 1);
     const taken = [...(extras?.fetched ?? []), ...(extras?.refetch ?? [])];
     if (taken.length > 0) next.more.refetch = taken;
+    if (extras !== null && extras.alreadySent > 0) next.more.alreadySent = extras.alreadySent;
     trace.streams?.inherit(attempt, next);
     endStreams();
     next.state = State.PARKED;
@@ -120,7 +125,18 @@ export class Failing {
     trace.link(next);
     engine.ledger.parked(next, "backoff");
     if (engine.reporter.hasListeners) engine.reporter.node(attempt, { type: "node_retry", delayMs });
+    next.more.dueAt = engine.clock.epochNow() + delayMs;
     next.more.timer = engine.timers.after(delayMs, () => this.#resume(next));
+  }
+
+  /** A message that waited for its next attempt before a restart goes on waiting. */
+  restore(attempt: Attempt, dueAt: number): void {
+    const engine = this.#engine;
+    attempt.state = State.PARKED;
+    attempt.worker.parked += 1;
+    attempt.trace.link(attempt);
+    attempt.more.dueAt = dueAt;
+    attempt.more.timer = engine.timers.after(Math.max(0, dueAt - engine.clock.epochNow()), () => this.#resume(attempt));
   }
 
   #resume(attempt: Attempt): void {
@@ -128,9 +144,9 @@ export class Failing {
     const engine = this.#engine;
     attempt.state = State.QUEUED;
     attempt.worker.parked -= 1;
-    if (attempt.extras?.refetch === undefined) attempt.extras = null;
+    if (attempt.extras?.refetch === undefined && attempt.extras?.alreadySent === 0) attempt.extras = null;
     attempt.trace.unlink(attempt);
-    engine.ledger.resumed(attempt);
+    engine.ledger.resumed(attempt, "backoff");
     engine.dispatch.enqueueFirst(attempt);
     engine.dispatch.flush();
   }

@@ -9,6 +9,8 @@ import type { MessageBus } from "../ports/message-bus.ts";
 import type { StateStore } from "../ports/state-store.ts";
 import type { TraceRecorder } from "../ports/trace-recorder.ts";
 
+import { type Durability, starterOf } from "./durability.ts";
+
 /** How a flow is run. */
 export interface FlowOptions {
   /** The flow's name in events and logs. @defaultValue `"flow"` */
@@ -56,6 +58,8 @@ export interface FlowOptions {
   readonly logger?: Logger;
   /** Is told of every change of a trace's state, for journals and simulations. @defaultValue none */
   readonly recorder?: TraceRecorder;
+  /** Has the flow survive the end of its process: `durable({ journal })` of `penguiflow/durable`. @defaultValue none */
+  readonly durability?: Durability;
   /** Follows every run from inside, for tracing; shared with playbooks. @defaultValue none */
   readonly instrument?: Instrument;
   /** @defaultValue the machine's time */
@@ -84,6 +88,7 @@ export interface ResolvedOptions {
   readonly observerBuffer: number;
   readonly logger: Logger;
   readonly recorder: TraceRecorder | undefined;
+  readonly durability: Durability | undefined;
   readonly instrument: Instrument | undefined;
   readonly clock: Clock;
   readonly random: Random;
@@ -113,6 +118,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
     observerBuffer: options.observerBuffer ?? 10_000,
     logger: options.logger ?? defaultLogger,
     recorder: options.recorder,
+    durability: options.durability,
     instrument: options.instrument,
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
@@ -129,6 +135,10 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
   for (const middleware of resolved.middlewares) requireMiddleware(middleware);
   if (resolved.instrument !== undefined && typeof resolved.instrument !== "function")
     throw new TypeError(`Option "instrument" must be a function (run): got ${shown(resolved.instrument)}`);
+  if (resolved.durability !== undefined && starterOf(resolved.durability) === undefined)
+    throw new TypeError(
+      `Option "durability" must be what durable({ journal }) of penguiflow/durable returns: got ${shown(resolved.durability)}`,
+    );
   if (typeof resolved.tenantWeights === "object") {
     for (const [tenant, weight] of Object.entries(resolved.tenantWeights)) requireWeight(tenant, weight);
   }

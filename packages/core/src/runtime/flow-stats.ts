@@ -1,4 +1,4 @@
-import type { Outcome } from "../message/outcome.ts";
+import type { OutcomeStatus } from "../message/outcome.ts";
 import type { Engine } from "./engine.ts";
 import type { ObserverStats } from "./reporter.ts";
 
@@ -40,7 +40,7 @@ export interface FlowStats {
   /** Traces accepted since `run`. */
   readonly accepted: number;
   /** How the traces that ended did. */
-  readonly outcomes: Readonly<Record<Outcome["status"], number>>;
+  readonly outcomes: Readonly<Record<OutcomeStatus, number>>;
   readonly nodes: readonly NodeStats[];
   readonly edges: readonly EdgeStats[];
   /** Results that wait for `fetch`. */

@@ -14,8 +14,8 @@ export class Joining {
     this.#engine = engine;
   }
 
-  /** A message has come to a node that gathers. */
-  arrive(item: Attempt): void {
+  /** A message has come to a node that gathers. `dueAt` is that of a group that waited before a restart. */
+  arrive(item: Attempt, dueAt?: number): void {
     const { trace, worker } = item;
     const engine = this.#engine;
     const groups = (trace.gathered ??= []);
@@ -24,13 +24,19 @@ export class Joining {
     if (group === undefined) {
       const want = this.#wanted(item);
       const index = worker.groups.length;
-      group = { place: worker, members: [], want, timer: undefined, high: item.high, low: item.low, index };
+      const { high, low } = item;
+      group = { place: worker, members: [], want, timer: undefined, dueAt: undefined, high, low, index };
       groups.push(group);
       worker.groups.push(group);
       const { timeoutMs } = worker.node.gathering as { timeoutMs: number | undefined };
       const opened = group;
-      if (timeoutMs !== undefined)
-        group.timer = engine.timers.after(timeoutMs, () => this.#timedOut(trace, opened, timeoutMs));
+      if (timeoutMs !== undefined) {
+        const now = engine.clock.epochNow();
+        group.dueAt = dueAt ?? now + timeoutMs;
+        group.timer = engine.timers.after(Math.max(0, group.dueAt - now), () =>
+          this.#timedOut(trace, opened, timeoutMs),
+        );
+      }
     }
     item.edge = null;
     group.members.push(item);

@@ -1,8 +1,9 @@
 import type { Message } from "../message/message.ts";
-import type { Outcome } from "../message/outcome.ts";
+import type { FinalOutcome } from "../message/outcome.ts";
 import type { RecordedOutput, TraceRecorder } from "../ports/trace-recorder.ts";
 import type { Trace } from "../trace/trace.ts";
 import { type Attempt, State } from "./attempt.ts";
+import type { DurableRun } from "./durability.ts";
 import { outputTo, placeOf, resultOutput, runOf } from "./reporter.ts";
 
 /**
@@ -11,14 +12,16 @@ import { outputTo, placeOf, resultOutput, runOf } from "./reporter.ts";
  */
 export class Ledger {
   readonly #record: TraceRecorder | undefined;
+  readonly #durable: DurableRun | undefined;
   /** The attempt whose last messages are being sent: what is accepted at once becomes part of its commit. */
   #finishing: Attempt | undefined;
   /** The attempt that was finishing last, and what it has sent, until its commit is told. */
   #sender: Attempt | undefined;
   #outputs: RecordedOutput[] = [];
 
-  constructor(recorder: TraceRecorder | undefined) {
+  constructor(recorder: TraceRecorder | undefined, durable: DurableRun | undefined) {
     this.#record = recorder;
+    this.#durable = durable;
   }
 
   get isWatched(): boolean {
@@ -36,6 +39,22 @@ export class Ledger {
     this.#finishing = undefined;
   }
 
+  /** Something of a trace is not as it was. */
+  changed(trace: Trace): void {
+    this.#durable?.changed(trace);
+  }
+
+  /** A message is done, and the one it became has been handed on without a stop. */
+  handedOn(attempt: Attempt): void {
+    this.#durable?.done(attempt);
+  }
+
+  /** A message that was accepted before a restart is there again. */
+  restored(attempt: Attempt): void {
+    attempt.trace.live += 1;
+    this.#record?.({ type: "restored", ...placeOf(attempt), attempt: attempt.attempt, message: attempt.message });
+  }
+
   /** A message is on its way to be accepted. */
   expected(trace: Trace): void {
     trace.live += 1;
@@ -48,6 +67,7 @@ export class Ledger {
 
   /** A node accepted a message, from outside or from `from`. */
   accepted(target: Attempt, from: Attempt | null): void {
+    this.changed(target.trace);
     if (this.#record === undefined) return;
     if (from === null) this.#record({ type: "accepted", ...placeOf(target), message: target.message });
     else this.#output(from, outputTo(target));
@@ -55,6 +75,7 @@ export class Ledger {
 
   /** The Rookery accepted a result. */
   delivered(message: Message, from: Attempt, high: number, low: number): void {
+    this.changed(from.trace);
     if (this.#record !== undefined) this.#output(from, resultOutput(message, high, low));
   }
 
@@ -65,6 +86,7 @@ export class Ledger {
   /** A message is done; what it sent on the way takes its place. */
   committed(attempt: Attempt): void {
     attempt.trace.live -= 1;
+    this.#durable?.done(attempt);
     if (this.#record === undefined) return;
     const outputs = this.#outputsOf(attempt);
     this.#record({ type: "committed", ...placeOf(attempt), attempt: attempt.attempt, outputs });
@@ -77,32 +99,37 @@ export class Ledger {
   }
 
   /** A message waits outside of edge and attempt. */
-  parked(attempt: Attempt, why: "backoff" | "join"): void {
+  parked(attempt: Attempt, why: "backoff" | "join" | "pause"): void {
     if (why === "join") attempt.trace.joined += 1;
+    this.changed(attempt.trace);
     this.#record?.({ type: "parked", ...placeOf(attempt), why });
   }
 
-  /** A message goes on after a backoff. */
-  resumed(attempt: Attempt): void {
-    this.#record?.({ type: "resumed", ...placeOf(attempt), why: "backoff" });
+  /** A message goes on after a backoff or a pause. */
+  resumed(attempt: Attempt, why: "backoff" | "pause"): void {
+    this.changed(attempt.trace);
+    this.#record?.({ type: "resumed", ...placeOf(attempt), why });
   }
 
   /** `count` messages of a join have become the one that `group` carries. */
   joined(group: Attempt, count: number): void {
     group.trace.joined -= count;
     group.trace.live -= count - 1;
+    this.changed(group.trace);
     this.#record?.({ type: "resumed", ...placeOf(group), why: "join" });
   }
 
   /** A running attempt took a message that was on its way to the same node. */
   fetched(taken: Attempt): void {
     taken.trace.live -= 1;
+    this.changed(taken.trace);
     this.#record?.({ type: "fetched", ...placeOf(taken) });
   }
 
   /** A message that an attempt took goes back in line: its successor did not ask for it. */
   givenBack(attempt: Attempt): void {
     attempt.trace.live += 1;
+    this.changed(attempt.trace);
     this.#record?.({ type: "resumed", ...placeOf(attempt), why: "fetch" });
   }
 
@@ -111,11 +138,12 @@ export class Ledger {
     this.#record?.({ type: "dropped", ...placeOf(attempt) });
   }
 
-  ended(trace: Trace, outcome: Outcome): void {
+  ended(trace: Trace, outcome: FinalOutcome): void {
     trace.isOpen = false;
     trace.live = 0;
     trace.joined = 0;
     trace.fetching = 0;
+    this.changed(trace);
     this.#record?.({ type: "ended", ...runOf(trace), outcome });
   }
 

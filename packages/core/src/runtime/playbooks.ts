@@ -127,7 +127,12 @@ function originOf(parent: Attempt): Origin {
   const { trace, high, low } = parent;
   const call = parent.more.playbookCalls++;
   const run = trace.origin?.run ?? trace.run;
-  return { run, high: mixHigh(high, low, PLAYBOOK_INDEX, call), low: mixLow(high, low, PLAYBOOK_INDEX, call) };
+  return {
+    run,
+    high: mixHigh(high, low, PLAYBOOK_INDEX, call),
+    low: mixLow(high, low, PLAYBOOK_INDEX, call),
+    parent,
+  };
 }
 
 /** Where what a playbook's trace produces goes: its result to the caller, its chunks into the parent's stream. */

@@ -20,7 +20,8 @@ export interface FetchWish {
   readonly signal?: AbortSignal | undefined;
 }
 
-interface Unread {
+/** An item that nobody has fetched. */
+export interface Unread {
   readonly item: RookeryItem;
   readonly node: string | undefined;
   readonly sink: RookerySink;
@@ -28,7 +29,7 @@ interface Unread {
 
 interface Fetcher {
   readonly wish: FetchWish;
-  readonly resolve: (item: RookeryItem) => void;
+  readonly resolve: (unread: Unread) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -90,7 +91,7 @@ export class Rookery {
       const wish = this.#pinned(asked);
       const waiting = this.#take(wish);
       if (waiting !== undefined) {
-        resolve(waiting);
+        this.#hand(waiting, resolve, reject);
         return;
       }
       const refusal = this.#refusal(wish);
@@ -107,9 +108,9 @@ export class Rookery {
       };
       const fetcher: Fetcher = {
         wish,
-        resolve: (item) => {
+        resolve: (unread) => {
           finish();
-          resolve(item);
+          this.#hand(unread, resolve, reject);
         },
         reject: (error) => {
           finish();
@@ -141,7 +142,8 @@ export class Rookery {
     for (const fetcher of [...(this.#oneTrace.get(trace.id) ?? []), ...this.#anyTrace]) {
       if (!fits(fetcher.wish, unread)) continue;
       unread.sink.wasReadById ||= fetcher.wish.traceId !== undefined;
-      fetcher.resolve(unread.item);
+      unread.sink.kept?.add(unread);
+      fetcher.resolve(unread);
       return true;
     }
     const { rookeryMaxSize, queueMaxSize } = this.#engine.options;
@@ -163,9 +165,60 @@ export class Rookery {
         return true;
       }
     }
+    this.#keep(unread);
+    return true;
+  }
+
+  /** Keeps what is left of a trace whose caller has gone, for whoever fetches by its id, until the room is needed. */
+  keep(trace: Trace, outcome: Outcome): void {
+    const sink = this.#sinkOfEnded(trace);
+    for (const item of outcome.messages) this.offer({ item, node: undefined, sink }, true);
+    this.ended(sink, outcome);
+  }
+
+  /** Puts results back that were there before a restart. */
+  restore(trace: Trace, results: readonly { readonly message: Message; readonly node: string | undefined }[]): void {
+    const sink = trace.sink instanceof RookerySink ? trace.sink : this.#sinkOfEnded(trace);
+    for (const { message, node } of results) this.#keep({ item: message, node, sink });
+  }
+
+  #sinkOfEnded(trace: Trace): RookerySink {
+    const sink = this.sinkFor();
+    sink.trace = trace;
+    sink.hasEnded = true;
+    // nobody may come back for them
+    sink.wasReadById = true;
+    trace.sink = sink;
+    return sink;
+  }
+
+  #keep(unread: Unread): void {
     this.#unread.add(unread);
     unread.sink.unread += 1;
-    return true;
+    unread.sink.kept?.add(unread);
+  }
+
+  /** Gives an item out, in a durable flow when it is stored; after that it is no longer kept. */
+  #hand(unread: Unread, resolve: (item: RookeryItem) => void, reject: (error: unknown) => void): void {
+    const { durable } = this.#engine;
+    if (durable === undefined) {
+      resolve(unread.item);
+      return;
+    }
+    durable.afterStored((failure) => {
+      if (failure !== undefined) {
+        reject(failure);
+        return;
+      }
+      this.#forget(unread);
+      resolve(unread.item);
+    });
+  }
+
+  /** An item is not kept any more. */
+  #forget(unread: Unread): void {
+    const { sink } = unread;
+    if (sink.kept?.delete(unread) === true) this.#engine.ledger.changed(sink.trace as Trace);
   }
 
   /** A trace has ended: those who fetch from it and will get nothing are told. */
@@ -184,7 +237,10 @@ export class Rookery {
         !this.#isRunning(traceId, wish.tenant) &&
         !left.some((unread) => fits(wish, unread)),
     );
-    for (const fetcher of told) fetcher.reject(error);
+    const { durable } = this.#engine;
+    for (const fetcher of told)
+      if (durable === undefined) fetcher.reject(error);
+      else durable.afterStored((failure) => fetcher.reject(failure ?? error));
     if (told.length > 0 || left.length > 0 || outcome.status === "completed" || outcome.status === "stopped") return;
     const list = this.#endings.get(traceId) ?? [];
     list.push({ tenant, error });
@@ -217,12 +273,12 @@ export class Rookery {
     return fetchers;
   }
 
-  #take(wish: FetchWish): RookeryItem | undefined {
+  #take(wish: FetchWish): Unread | undefined {
     for (const unread of this.#unread) {
       if (!fits(wish, unread)) continue;
       unread.sink.wasReadById ||= wish.traceId !== undefined;
       this.#remove(unread);
-      return unread.item;
+      return unread;
     }
     return undefined;
   }
@@ -259,6 +315,7 @@ export class Rookery {
       if (!unread.sink.hasEnded || !unread.sink.wasReadById) continue;
       this.#unread.delete(unread);
       unread.sink.unread -= 1;
+      this.#forget(unread);
       this.#engine.resultDropped(
         unread.sink.trace as Trace,
         unread.node ?? "",
@@ -289,7 +346,9 @@ export class Rookery {
   }
 
   #isRunning(traceId: string, tenant: string | undefined): boolean {
-    return this.#engine.traces.find(traceId, tenant).some((trace) => trace.isOpen && trace.isOpenEnded);
+    return this.#engine.traces.find(traceId, tenant).some(
+      (trace) => trace.isOpen && (trace.isOpenEnded || trace.sink instanceof LeftSink),
+    );
   }
 
   /** The wish with the one tenant that uses its trace id: a tenant that comes later must not be taken for it. */
@@ -319,12 +378,15 @@ export class RookerySink implements TraceSink {
   wasReadById = false;
   lendsSlot = true;
   emitsErrors = false;
+  /** In a durable flow, items that were not given out yet: the journal keeps them. */
+  readonly kept: Set<Unread> | undefined;
   readonly #rookery: Rookery;
   readonly #engine: Engine;
 
   constructor(rookery: Rookery, engine: Engine) {
     this.#rookery = rookery;
     this.#engine = engine;
+    this.kept = engine.durable === undefined ? undefined : new Set();
   }
 
   opened(trace: Trace): void {
@@ -357,6 +419,39 @@ export class RookerySink implements TraceSink {
     }
     this.hasEnded = true;
     this.#rookery.ended(this, outcome);
+  }
+}
+
+/** For a trace whose caller does not wait any more: it was told that the trace has paused, or has gone with its process. */
+export class LeftSink implements TraceSink {
+  onRoom: (() => void) | null = null;
+  readonly keepResults: number;
+  readonly #rookery: Rookery;
+  readonly #trace: Trace;
+
+  constructor(rookery: Rookery, maxResults: number, trace: Trace) {
+    this.#rookery = rookery;
+    this.keepResults = maxResults;
+    this.#trace = trace;
+  }
+
+  hasRoomForResult(): boolean {
+    return true;
+  }
+
+  result(): boolean {
+    return true;
+  }
+
+  hasRoom(): boolean {
+    return true;
+  }
+
+  chunk(): void {}
+
+  ended(outcome: Outcome): void {
+    // whoever has resumed it is told
+    if ((this.#trace.lasting?.watchers.length ?? 0) === 0) this.#rookery.keep(this.#trace, outcome);
   }
 }
 

@@ -33,6 +33,7 @@ export class Sending {
     settle: ((failure: Error | undefined) => void) | null,
   ): boolean {
     const output = from === null ? trace.outputs++ : from.outputs++;
+    if (from !== null && from.extras !== null && output < from.extras.alreadySent) return true;
     if (from === null) this.#engine.ledger.expected(trace);
     const outbox = from?.extras?.outbox;
     const mustWait = outbox !== undefined && outbox.length > 0;
@@ -60,6 +61,7 @@ export class Sending {
     const low = mixLow(seedHigh, seedLow, edge.index, output);
     trace.wasEntered = true;
     this.#engine.ledger.expected(trace);
+    this.#engine.ledger.changed(trace);
     this.#engine.dispatch.runNow(new Attempt(worker, trace, message, null, high, low, 1));
     return true;
   }

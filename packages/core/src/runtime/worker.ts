@@ -96,6 +96,8 @@ export class Worker {
   readonly timeoutMs: number | undefined;
   /** Whether a failed attempt may be made again: what it emits is held back until it has succeeded. */
   readonly retries: boolean;
+  /** What its input must be, if it is checked. */
+  readonly inputSchema: Schema<unknown, unknown> | undefined;
   readonly checkInput: CheckMessage | undefined;
   readonly checkEmitted: CheckValue | undefined;
   /** Whether the handler may look at its context. */
@@ -145,11 +147,14 @@ export class Worker {
     this.outer = ring === undefined ? undefined : new FairQueue(this.isOrdered, weightOf);
     const { validate } = node.policy;
     if (models.input !== undefined && (validate === "both" || validate === "in")) {
+      this.inputSchema = models.input;
       this.checkInput = messageCheck(node.name, FlowErrorCode.INPUT_INVALID, models.input);
     }
-    if (models.output !== undefined && (validate === "both" || validate === "out")) {
-      this.checkEmitted = valueCheck(node.name, models.output);
-    }
+    const checkEmitted =
+      models.output !== undefined && (validate === "both" || validate === "out")
+        ? valueCheck(node.name, models.output)
+        : undefined;
+    this.checkEmitted = engine.durable === undefined ? checkEmitted : engine.durable.checked(node.name, checkEmitted);
     const handler = handlerOf(node);
     this.takesContext = takesContext(handler);
     const call: Worker["call"] =

@@ -9,7 +9,7 @@ import { wrapHandler } from "../graph/node.ts";
 import { MemoryStateStore } from "../memory/memory-state-store.ts";
 import { WM } from "../message/controller.ts";
 import { Message } from "../message/message.ts";
-import type { Outcome } from "../message/outcome.ts";
+import type { FinalOutcome } from "../message/outcome.ts";
 import type { BusEnvelope } from "../ports/message-bus.ts";
 import type { TraceRecord } from "../ports/trace-recorder.ts";
 import type { Attempt } from "../runtime/attempt.ts";
@@ -372,7 +372,7 @@ export class SimulatedRun {
   }
 
   async #checkByUser(): Promise<void> {
-    const outcomes = new Map<string, Outcome>();
+    const outcomes = new Map<string, FinalOutcome>();
     const results = new Map<string, unknown[]>();
     for (const record of this.#records) {
       if (record.type === "ended") outcomes.set(record.run, record.outcome);

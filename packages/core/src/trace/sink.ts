@@ -26,6 +26,8 @@ export interface TraceSink {
   chunk(chunk: StreamChunk): void;
   /** Settles whoever waits for the first result alone. Called instead of `ended` when nobody else watches. */
   completed?(first: Message): void;
+  /** Tells whoever waits that only answers to pauses are missing. It may be called again, and `ended` comes later. */
+  paused?(outcome: Outcome): void;
   /** Settles whoever waits. Called once, last. */
   ended(outcome: Outcome): void;
 }
@@ -60,6 +62,10 @@ export class CallSink implements TraceSink {
     this.#resolve(first.payload);
   }
 
+  paused(outcome: Outcome): void {
+    this.ended(outcome);
+  }
+
   ended(outcome: Outcome): void {
     if (outcome.status === "completed") this.#resolve(outcome.result);
     else this.#reject(outcome.error);
@@ -90,6 +96,10 @@ export class OutcomeSink implements TraceSink {
   }
 
   chunk(): void {}
+
+  paused(outcome: Outcome): void {
+    this.#resolve(outcome);
+  }
 
   ended(outcome: Outcome): void {
     this.#resolve(outcome);

@@ -51,8 +51,14 @@ export class StreamSink implements TraceSink {
     this.#take({ type: "chunk", chunk });
   }
 
+  /** The reader learns what to answer, and reads no further. */
+  paused(outcome: Outcome): void {
+    this.ended(outcome);
+    this.#isDetached = true;
+  }
+
   ended(outcome: Outcome): void {
-    this.#outcome = outcome;
+    this.#outcome ??= outcome;
     const reader = this.#reader;
     if (reader === undefined) return;
     this.#reader = undefined;

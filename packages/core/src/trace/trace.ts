@@ -3,6 +3,7 @@ import type { Timer } from "../foundation/timer-wheel.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
 import type { Lane, LaneOwner } from "../queue/fair-queue.ts";
 import type { TraceSink } from "./sink.ts";
+import type { Lasting } from "./lasting.ts";
 import type { StreamTable } from "./stream-table.ts";
 
 /** One of a trace's attempts, linked by the trace. */
@@ -22,6 +23,8 @@ export interface Gathered {
   readonly members: GatheredMember[];
   readonly want: number;
   timer: Timer | undefined;
+  /** Epoch milliseconds at which it is sent on as it is, or fails. */
+  dueAt: number | undefined;
   high: number;
   low: number;
   /** Where it stands among its node's groups. */
@@ -34,6 +37,8 @@ export interface Origin {
   readonly run: number;
   readonly high: number;
   readonly low: number;
+  /** The attempt that called; the engine knows what it is. */
+  readonly parent: unknown;
 }
 
 /**
@@ -49,7 +54,7 @@ export class Trace implements LaneOwner {
   readonly run: number;
   readonly id: string;
   readonly headers: MessageHeaders;
-  readonly sink: TraceSink;
+  sink: TraceSink;
   /** Whether messages may still come from outside: opened by `emit`. */
   readonly isOpenEnded: boolean;
   /** The clock's `now()` at the start. */
@@ -73,6 +78,10 @@ export class Trace implements LaneOwner {
   firstMember: TraceMember | null = null;
   gathered: Gathered[] | null = null;
   streams: StreamTable | null = null;
+  /** Side effects and pauses. */
+  lasting: Lasting | null = null;
+  /** What the journal knows of it; kept by whoever writes the journal. */
+  journalled: object | null = null;
   /** What to undo at the end: listeners, subflows, remote tasks. */
   releases: Set<(reason: unknown) => void> | null = null;
   deadlineTimer: Timer | undefined;

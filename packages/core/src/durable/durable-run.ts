@@ -1,0 +1,367 @@
+import type { CheckValue } from "../attempt/validation.ts";
+import { errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import type { Timer } from "../foundation/timer-wheel.ts";
+import { Message } from "../message/message.ts";
+import type { JournalEntry, JournalPartition } from "../ports/journal.ts";
+import type { Trace } from "../trace/trace.ts";
+import type { Attempt } from "../runtime/attempt.ts";
+import type { ChangedTrace, DurableRun, Recovery, UnfinishedTrace } from "../runtime/durability.ts";
+import type { Engine } from "../runtime/engine.ts";
+import { unfitness } from "./codec.ts";
+import type { ResolvedDurableOptions } from "./durable.ts";
+import { Recovering } from "./recovering.ts";
+import { STATE_VERSION, stateOf, type TraceState } from "./trace-state.ts";
+
+/** What is known of how a trace is written down. */
+class Mark {
+  /** Whether it stands in the list of what has changed. */
+  hasChanged = false;
+  /** Whether the journal has an entry of it. */
+  isStored = false;
+  /** Its entry, if it has failed. */
+  failed: JournalEntry | undefined;
+}
+
+type Told = (failure: Error | undefined) => void;
+
+/** Numbers of traces grow from opening to opening, so that none is given twice: a process may end before it has told the journal of one. */
+const RUNS_PER_EPOCH = 2 ** 32;
+
+/**
+ * Writes what changes in a flow into its journal, one batch at a time: while one is being stored, the next gathers.
+ * A batch has the traces as they are at one moment between two steps of the engine; what was accepted and done since
+ * the last is not in it. Who may see an effect of a change only when it is stored waits in `#waiting`.
+ *
+ * States: opening → ready → sealed, or lost at any time.
+ */
+export class JournalledRun implements DurableRun {
+  isReady = false;
+  readonly ready: Promise<Recovery>;
+  readonly #engine: Engine;
+  readonly #options: ResolvedDurableOptions;
+  readonly #recovering: Recovering;
+  #partition: JournalPartition | undefined;
+  #sequence = 0;
+  #changed: Trace[] = [];
+  #waiting: Told[] = [];
+  /** How many messages each node is done with since the last batch, by its index. */
+  #done: number[] = [];
+  #isDue = false;
+  #writing: Promise<void> | undefined;
+  #isSealed = false;
+  #lost: Error | undefined;
+  #renewal: Timer | undefined;
+  /** Entries of traces that failed and wait, the oldest first. */
+  readonly #failed = new Map<number, JournalEntry>();
+  /** Runs that are to be removed though no trace of theirs is under way. */
+  #removed: number[] = [];
+
+  constructor(engine: Engine, options: ResolvedDurableOptions) {
+    this.#engine = engine;
+    this.#options = options;
+    this.#recovering = new Recovering(engine, options.onChanged);
+    this.ready = this.#open();
+    this.ready.catch((error: unknown) => this.#lose(error as Error));
+  }
+
+  changed(trace: Trace): void {
+    const mark = markOf(trace);
+    if (mark.hasChanged || this.#isSealed) return;
+    mark.hasChanged = true;
+    this.#changed.push(trace);
+    this.#writeSoon();
+  }
+
+  done(attempt: Attempt): void {
+    const { index } = attempt.worker;
+    this.#done[index] = (this.#done[index] ?? 0) + 1;
+    this.changed(attempt.trace);
+  }
+
+  failing(trace: Trace, error: FlowError, attempt: Attempt | undefined): void {
+    const state = stateOf(this.#engine, trace, attempt);
+    if (state === undefined || this.#isSealed) return;
+    markOf(trace).failed = this.#entryOf(trace, { ...state, error: errorPayload(error) }, "failed");
+  }
+
+  afterStored(told: Told): void {
+    if (this.#lost !== undefined) told(this.#lost);
+    else if (this.#isSealed) told(this.#stopped());
+    else {
+      this.#waiting.push(told);
+      this.#writeSoon();
+    }
+  }
+
+  stored(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.afterStored((failure) => {
+        if (failure === undefined) resolve();
+        else reject(failure);
+      });
+    });
+  }
+
+  checked(node: string, check: CheckValue | undefined): CheckValue {
+    const fit = (value: unknown): unknown => {
+      if (value instanceof Message) this.#requireFitParts(value, node);
+      else this.requireFit(value, "payload", node);
+      return value;
+    };
+    if (check === undefined) return fit;
+    return (value) => {
+      const checked = check(value);
+      return checked instanceof Promise ? checked.then(fit) : fit(checked);
+    };
+  }
+
+  requireFit(value: unknown, what: string, node?: string): void {
+    const unfit = unfitness(value, what, this.#options.maxPayloadBytes);
+    if (unfit === undefined) return;
+    const { code, path, problem } = unfit;
+    const where = node === undefined ? "" : ` at node "${node}"`;
+    const hint = code === "PAYLOAD_TOO_LARGE" ? "; keep it elsewhere and send a reference, or raise maxPayloadBytes" : "";
+    throw new FlowError({
+      code,
+      message: `Cannot write to the journal what was sent${where}: ${path} is ${problem}${hint}`,
+      node,
+      details: { path },
+    });
+  }
+
+  requireFitMessage(message: Message): void {
+    this.#requireFitParts(message, undefined);
+  }
+
+  unfinished(): UnfinishedTrace[] {
+    const running = this.#engine.traces.all().filter(({ isOpen }) => isOpen);
+    const listed = [...running].flatMap((trace) => {
+      const state = stateOf(this.#engine, trace);
+      if (state === undefined) return [];
+      return [listing(trace.id, trace.tenant, trace.lasting?.isQuiet === true ? "paused" : "running", state)];
+    });
+    const waiting = [...this.#failed.values()].map((entry) => listingOf(entry, "failed"));
+    return [...listed, ...waiting, ...this.#recovering.parked.map((entry) => listingOf(entry, "parked"))];
+  }
+
+  takeFailed(traceId: string, tenant: string): readonly JournalEntry[] {
+    const entries = [...this.#failed.values()].filter((entry) => entry.traceId === traceId && entry.tenant === tenant);
+    for (const { run } of entries) this.#failed.delete(run);
+    return entries;
+  }
+
+  async restore(entry: JournalEntry): Promise<ChangedTrace | undefined> {
+    const trace = await this.#recovering.restore(entry, true);
+    if (!("run" in trace)) {
+      this.#failed.set(entry.run, entry);
+      return trace;
+    }
+    markOf(trace).isStored = true;
+    this.changed(trace);
+    this.#engine.dispatch.flush();
+    return undefined;
+  }
+
+  async seal(): Promise<void> {
+    await this.ready.catch(() => {});
+    while (this.#writing !== undefined) await this.#writing;
+    if (this.#lost === undefined) void this.#write();
+    this.#isSealed = true;
+    await this.#writing;
+    this.#release(this.#waiting.splice(0), this.#lost ?? this.#stopped());
+  }
+
+  async close(): Promise<void> {
+    this.#renewal?.cancel();
+    try {
+      await this.#partition?.close();
+    } catch (error) {
+      this.#engine.options.logger.warn("journal_close_failed", this.#facts(error));
+    }
+  }
+
+  async #open(): Promise<Recovery> {
+    const engine = this.#engine;
+    const { journal, partition: name = engine.options.name, owner, leaseMs } = this.#options;
+    const partition = await journal.open({ partition: name, owner, leaseMs });
+    this.#partition = partition;
+    this.#sequence = partition.sequence;
+    engine.runId = partition.id;
+    engine.lineageSeed = seedOf(partition.id);
+    engine.runs.next = partition.epoch * RUNS_PER_EPOCH;
+    let resumed = 0;
+    const changed: ChangedTrace[] = [];
+    for await (const page of partition.read()) {
+      for (const entry of page) {
+        if (entry.status === "failed") {
+          this.#failed.set(entry.run, entry);
+          continue;
+        }
+        const found = await this.#recovering.restore(entry, false);
+        if (!("run" in found)) {
+          changed.push(found);
+          if (found.action === "failed") this.#keepFailed(this.#recovering.failed(entry, found.problem));
+          engine.options.logger.warn("trace_changed", { flow: engine.options.name, ...found });
+          continue;
+        }
+        markOf(found).isStored = true;
+        // what it was when it was read and what became of it since may differ already
+        if (!found.isOpen) this.changed(found);
+        resumed += 1;
+      }
+      engine.dispatch.flush();
+    }
+    this.isReady = true;
+    this.#renewEvery(leaseMs / 3);
+    this.#writeSoon();
+    return { resumed, failed: this.#failed.size, changed };
+  }
+
+  #renewEvery(ms: number): void {
+    this.#renewal = this.#engine.timers.after(ms, () => {
+      void (async () => {
+        try {
+          await this.#partition?.renew();
+        } catch (error) {
+          if (error instanceof FlowError && error.code === FlowErrorCode.JOURNAL_FENCED) this.#lose(error);
+          // the claim lasts for a while yet
+          else this.#engine.options.logger.warn("journal_renew_failed", this.#facts(error));
+        }
+      })();
+      this.#renewEvery(ms);
+    });
+  }
+
+  #writeSoon(): void {
+    if (this.#isDue || this.#writing !== undefined || !this.isReady || this.#isSealed || this.#lost !== undefined) return;
+    this.#isDue = true;
+    this.#engine.scheduler.nextTurn(() => {
+      this.#isDue = false;
+      if (this.#writing === undefined && !this.#isSealed && this.#lost === undefined) void this.#write();
+    });
+  }
+
+  /** Stores all that has changed so far. */
+  async #write(): Promise<void> {
+    const waiting = this.#waiting.splice(0);
+    const put: JournalEntry[] = [];
+    const remove = this.#removed.splice(0);
+    for (const trace of this.#changed.splice(0)) {
+      const mark = markOf(trace);
+      mark.hasChanged = false;
+      const entry = this.#entryNow(trace, mark);
+      if (entry !== undefined) put.push(entry);
+      else if (mark.isStored) remove.push(trace.run);
+      mark.isStored = entry !== undefined;
+    }
+    const counts = this.#countsSinceLast();
+    if (put.length + remove.length + counts.size === 0) {
+      this.#release(waiting, undefined);
+      return;
+    }
+    this.#writing = (async () => {
+      try {
+        this.#sequence = await (this.#partition as JournalPartition).append({ put, remove, counts }, this.#sequence);
+        this.#release(waiting, undefined);
+      } catch (error) {
+        this.#lose(error as Error);
+        this.#release(waiting, this.#lost);
+      } finally {
+        this.#writing = undefined;
+        if (this.#changed.length + this.#waiting.length + this.#removed.length > 0) this.#writeSoon();
+      }
+    })();
+    await this.#writing;
+  }
+
+  #entryNow(trace: Trace, mark: Mark): JournalEntry | undefined {
+    if (mark.failed !== undefined && !trace.isOpen) {
+      this.#keepFailed(mark.failed);
+      return this.#failed.get(trace.run);
+    }
+    const state = stateOf(this.#engine, trace);
+    return state === undefined ? undefined : this.#entryOf(trace, state, "open");
+  }
+
+  #entryOf({ run, tenant, id }: Trace, state: TraceState, status: JournalEntry["status"]): JournalEntry {
+    return { run, tenant, traceId: id, status, version: STATE_VERSION, state: JSON.stringify(state) };
+  }
+
+  /** Keeps a trace that has failed, in place of the oldest when there are too many. */
+  #keepFailed(entry: JournalEntry): void {
+    this.#failed.set(entry.run, entry);
+    if (this.#failed.size <= this.#options.maxFailed) return;
+    const [oldest] = this.#failed.keys();
+    this.#failed.delete(oldest as number);
+    this.#removed.push(oldest as number);
+  }
+
+  #countsSinceLast(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { index, name } of this.#engine.workshop.workers) {
+      const count = this.#done[index] ?? 0;
+      if (count > 0) counts.set(name, count);
+    }
+    this.#done = [];
+    return counts;
+  }
+
+  #release(waiting: readonly Told[], failure: Error | undefined): void {
+    for (const told of waiting) told(failure);
+  }
+
+  /** Nothing can be stored any more: what this process knows and the journal does not is lost, as in a crash. */
+  #lose(cause: Error): void {
+    if (this.#lost !== undefined) return;
+    const isOwn = cause instanceof FlowError && (cause.code === "JOURNAL_FENCED" || cause.code === "JOURNAL_OWNED");
+    const name = this.#engine.options.name;
+    this.#lost = isOwn
+      ? cause
+      : new FlowError({
+          code: FlowErrorCode.JOURNAL_FAILED,
+          message: `The journal of flow "${name}" failed, and the flow was stopped: ${cause.message}; run it again to go on from what is stored`,
+          retryable: true,
+          cause,
+        });
+    this.#engine.options.logger.error("journal_lost", this.#facts(cause));
+    this.#release(this.#waiting.splice(0), this.#lost);
+    this.#engine.onJournalLost?.();
+  }
+
+  #stopped(): FlowError {
+    return new FlowError({
+      code: FlowErrorCode.FLOW_STOPPED,
+      message: `Flow "${this.#engine.options.name}" was stopped before this was stored; its traces go on when it runs again`,
+      retryable: true,
+    });
+  }
+
+  #facts(error: unknown): Record<string, unknown> {
+    return { flow: this.#engine.options.name, error: errorPayload(error) };
+  }
+
+  #requireFitParts({ payload, meta }: Message, node: string | undefined): void {
+    this.requireFit(payload, "payload", node);
+    this.requireFit(meta, "meta", node);
+  }
+}
+
+function markOf(trace: Trace): Mark {
+  return (trace.journalled ??= new Mark()) as Mark;
+}
+
+function listingOf(entry: JournalEntry, status: UnfinishedTrace["status"]): UnfinishedTrace {
+  return listing(entry.traceId, entry.tenant, status, JSON.parse(entry.state) as TraceState);
+}
+
+function listing(traceId: string, tenant: string, status: UnfinishedTrace["status"], state: TraceState): UnfinishedTrace {
+  const nodes = [...new Set(state.items.map(({ node }) => node))];
+  return { tenant, traceId, status, startedAt: state.startedAt, nodes, error: state.error?.message };
+}
+
+/** FNV-1a (Fowler, Noll, Vo). */
+function seedOf(text: string): number {
+  let state = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1) state = Math.imul(state ^ text.charCodeAt(index), 0x01000193);
+  return state | 0;
+}

@@ -1,0 +1,3 @@
+export type { DurableOptions } from "./durable.ts";
+export { durable } from "./durable.ts";
+export type { ChangedMessage, Migration, OnChanged } from "./recovering.ts";

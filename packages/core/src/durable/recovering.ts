@@ -1,0 +1,124 @@
+import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { lineageText } from "../foundation/lineage.ts";
+import { formatIssues } from "../foundation/schema.ts";
+import type { JournalEntry } from "../ports/journal.ts";
+import type { Trace } from "../trace/trace.ts";
+import type { ChangedTrace } from "../runtime/durability.ts";
+import type { Engine } from "../runtime/engine.ts";
+import type { Worker } from "../runtime/worker.ts";
+import { fromPlain, toPlain } from "./codec.ts";
+import { type Placed, readState, restoreTrace } from "./restore.ts";
+import { type SavedItem, STATE_VERSION, type TraceState } from "./trace-state.ts";
+
+/** A message in the journal that does not fit the flow any more. */
+export interface ChangedMessage {
+  readonly tenant: string;
+  readonly traceId: string;
+  readonly node: string;
+  readonly payload: unknown;
+  /** What does not fit. */
+  readonly problem: string;
+}
+
+/** What becomes of it: where it goes instead, or what is done with its trace. */
+export type Migration = { readonly node: string; readonly payload: unknown } | "fail" | "park";
+
+/** How traces that do not fit the flow any more are dealt with. */
+export type OnChanged = "fail" | "park" | ((message: ChangedMessage) => Migration | Promise<Migration>);
+
+/** Puts traces back from the journal, and sees which do not fit the flow any more. */
+export class Recovering {
+  /** Traces that stay in the journal for a later run. */
+  readonly parked: JournalEntry[] = [];
+  readonly #engine: Engine;
+  readonly #onChanged: OnChanged;
+
+  constructor(engine: Engine, onChanged: OnChanged) {
+    this.#engine = engine;
+    this.#onChanged = onChanged;
+  }
+
+  /** Puts a trace back, or answers with why not. `isRetry` when it had failed and is tried again. */
+  async restore(entry: JournalEntry, isRetry: boolean): Promise<Trace | ChangedTrace> {
+    const { tenant, traceId } = entry;
+    let state: TraceState;
+    try {
+      state = readState(entry);
+    } catch (error) {
+      this.parked.push(entry);
+      return { tenant, traceId, node: "", problem: describeThrown(error), action: "parked" };
+    }
+    const again = isRetry ? triedAgain(state, this.#engine.clock.epochNow()) : state;
+    const placed: Placed[] = [];
+    for (const item of again.items) {
+      const place = await this.#place(entry, item);
+      if (!("action" in place)) {
+        placed.push(place);
+        continue;
+      }
+      if (place.action === "parked" && !isRetry) this.parked.push(entry);
+      return place;
+    }
+    return restoreTrace(this.#engine, entry, again, placed);
+  }
+
+  /** The entry of a trace that could not be put back and counts as failed. */
+  failed(entry: JournalEntry, problem: string): JournalEntry {
+    const { tenant, traceId } = entry;
+    const error = new FlowError({ code: FlowErrorCode.GRAPH_CHANGED, message: problem, tenant, traceId });
+    const state = { ...(JSON.parse(entry.state) as TraceState), error: errorPayload(error) };
+    return { ...entry, status: "failed", version: STATE_VERSION, state: JSON.stringify(state) };
+  }
+
+  async #place(entry: JournalEntry, item: SavedItem): Promise<Placed | ChangedTrace> {
+    const { tenant, traceId } = entry;
+    const problem = await this.#problem(item);
+    if (problem === undefined) return { item, worker: this.#workerOf(item) as Worker };
+    const changed = { tenant, traceId, node: item.node, problem };
+    const payload = fromPlain(item.payload);
+    const how = typeof this.#onChanged === "function" ? await this.#onChanged({ ...changed, payload }) : this.#onChanged;
+    if (how === "fail") return { ...changed, action: "failed" };
+    if (how === "park") return { ...changed, action: "parked" };
+    const moved: SavedItem = { ...item, node: how.node, where: "line", payload: toPlain(how.payload) };
+    const left = await this.#problem(moved);
+    if (left === undefined) return { item: moved, worker: this.#workerOf(moved) as Worker };
+    return { ...changed, problem: `${problem}; migrated: ${left}`, action: "parked" };
+  }
+
+  #workerOf({ node }: SavedItem): Worker | undefined {
+    return this.#engine.workshop.byName.get(node);
+  }
+
+  /** Why a message does not fit the flow, if it does not. */
+  async #problem(item: SavedItem): Promise<string | undefined> {
+    const worker = this.#workerOf(item);
+    if (worker === undefined)
+      return `node "${item.node}" is gone; there are ${[...this.#engine.workshop.byName.keys()].map((name) => `"${name}"`).join(", ")}`;
+    // a join's messages are checked when they are together
+    if (worker.inputSchema === undefined || worker.node.gathering !== undefined) return undefined;
+    const answer = worker.inputSchema["~standard"].validate(fromPlain(item.payload));
+    const result = answer instanceof Promise ? await answer : answer;
+    return result.issues === undefined
+      ? undefined
+      : `the payload does not fit the input of node "${item.node}": ${formatIssues(result.issues)}`;
+  }
+}
+
+/** A trace that has failed as it is to be tried again: handlers are called anew, and may repeat effects that failed. */
+function triedAgain({ error: _, ...state }: TraceState, now: number): TraceState {
+  const pauses = state.pauses?.filter(({ answer, expiresAt }) => answer !== undefined || (expiresAt ?? Infinity) > now);
+  const isAsked = (item: SavedItem): boolean =>
+    pauses?.some(({ key, answer }) => answer === undefined && key.startsWith(`${lineageText(...item.lineage)}/`)) === true;
+  const { deadlineAt, ...rest } = state;
+  return {
+    ...rest,
+    ...(deadlineAt === undefined || deadlineAt <= now ? {} : { deadlineAt }),
+    items: state.items.map((item) => ({
+      ...item,
+      attempt: 1,
+      where: item.where === "pause" && !isAsked(item) ? "handler" : item.where,
+    })),
+    ...(pauses === undefined ? {} : { pauses }),
+    ...(state.effects === undefined ? {} : { effects: state.effects.filter(([, { status }]) => status !== "failed") }),
+  };
+}

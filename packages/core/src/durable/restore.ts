@@ -1,0 +1,159 @@
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { checkedHeaders, FROM_MESSAGE, Message, type MessageHeaders } from "../message/message.ts";
+import { EMPTY_META, freezeMeta, type Meta } from "../message/meta.ts";
+import type { JournalEntry } from "../ports/journal.ts";
+import { Lasting, type Pause } from "../trace/lasting.ts";
+import { Trace } from "../trace/trace.ts";
+import { Attempt, State } from "../runtime/attempt.ts";
+import type { Engine } from "../runtime/engine.ts";
+import { LeftSink } from "../runtime/rookery.ts";
+import type { Edge, Worker } from "../runtime/worker.ts";
+import { fromPlain } from "./codec.ts";
+import { type SavedItem, type SavedMessage, STATE_VERSION, type TraceState } from "./trace-state.ts";
+
+/** What an entry of the journal says. @throws FlowError `GRAPH_CHANGED` when it was written by a newer version */
+export function readState({ version, state, traceId, tenant }: JournalEntry): TraceState {
+  const refusal = (why: string, cause?: unknown): FlowError =>
+    new FlowError({
+      code: FlowErrorCode.GRAPH_CHANGED,
+      message: `Cannot read what the journal has of trace "${traceId}": ${why}`,
+      traceId,
+      tenant,
+      cause,
+    });
+  if (version > STATE_VERSION || version < 1)
+    throw refusal(`its form is ${version}, and this version of penguiflow knows forms up to ${STATE_VERSION}`);
+  try {
+    return JSON.parse(state) as TraceState;
+  } catch (error) {
+    throw refusal("it is damaged", error);
+  }
+}
+
+/** An item whose node is there, if it has one. */
+export interface Placed {
+  readonly item: SavedItem;
+  readonly worker: Worker;
+}
+
+/** Puts a trace back as it was written down; its messages go on from where they are. */
+export function restoreTrace(engine: Engine, entry: JournalEntry, state: TraceState, placed: readonly Placed[]): Trace {
+  const { run, traceId } = entry;
+  const { resultCount, hasEnded = false, isOpenEnded = false } = state;
+  const headers = checkedHeaders(state.headers);
+  const sink = engine.rookery.sinkFor();
+  sink.emitsErrors = engine.options.emitErrorsToRookery;
+  const startedAt = engine.clock.now() - Math.max(0, engine.clock.epochNow() - state.startedAt);
+  const trace = new Trace(run, traceId, headers, sink, isOpenEnded, startedAt);
+  if (isOpenEnded || hasEnded) sink.opened(trace);
+  else trace.sink = new LeftSink(engine.rookery, engine.options.maxResults, trace);
+  trace.outputs = state.entered;
+  trace.resultCount = resultCount;
+  trace.wasEntered = true;
+  const results = (state.results ?? []).map((saved) => ({
+    message: messageOf(trace, headers, saved, state.deadlineAt),
+    node: saved.node,
+  }));
+  if (hasEnded) {
+    trace.isOpen = false;
+    engine.rookery.restore(trace, results);
+    return trace;
+  }
+  engine.traces.add(trace);
+  engine.accepted += 1;
+  if (isOpenEnded) engine.rookery.restore(trace, results);
+  else if (results.length > 0) trace.results = results.map(({ message }) => message);
+  restoreLasting(trace, state);
+  if (engine.reporter.hasListeners) engine.reporter.trace(trace, { type: "trace_start", topic: headers.topic });
+  // all of them are there before any goes on: or the trace might be taken for one that waits in vain
+  const attempts = placed.map(({ item, worker }) => {
+    const message = messageOf(trace, headers, item, state.deadlineAt);
+    const [high, low] = item.lineage;
+    const attempt = new Attempt(worker, trace, message, null, high, low, item.attempt);
+    engine.ledger.restored(attempt);
+    if (item.sent !== undefined) attempt.more.alreadySent = item.sent;
+    if (item.taken !== undefined)
+      attempt.more.refetch = item.taken.map((each) => {
+        const taken = new Attempt(worker, trace, messageOf(trace, headers, each, state.deadlineAt), null, ...each.lineage, 1);
+        taken.state = State.OVER;
+        return taken;
+      });
+    return { item, attempt };
+  });
+  if (state.deadlineAt !== undefined) engine.setDeadline(trace, state.deadlineAt);
+  for (const { item, attempt } of attempts) if (trace.isOpen) goOn(engine, item, attempt);
+  const pauses = pausesOf(state);
+  if (trace.isOpen && pauses.length > 0) engine.pausing.restore(trace, pauses);
+  if (trace.isOpen && trace.live === 0) engine.ending.finish(trace);
+  else engine.ending.checkStarved(trace);
+  return trace;
+}
+
+function goOn(engine: Engine, item: SavedItem, attempt: Attempt): void {
+  const { worker, trace } = attempt;
+  switch (item.where) {
+    case "line":
+      attempt.edge = edgeOf(worker, item.source);
+      if (attempt.edge !== null) attempt.edge.size += 1;
+      engine.dispatch.enqueue(attempt);
+      return;
+    case "handler":
+      engine.dispatch.enqueueFirst(attempt);
+      return;
+    case "backoff":
+      engine.failing.restore(attempt, item.dueAt ?? 0);
+      return;
+    case "join":
+      if (worker.node.gathering === undefined) engine.dispatch.enqueue(attempt);
+      else engine.joining.arrive(attempt, item.dueAt);
+      return;
+    case "pause":
+      attempt.state = State.PAUSED;
+      (trace.lasting ??= new Lasting()).paused.add(attempt);
+  }
+}
+
+function edgeOf(worker: Worker, source: string | undefined): Edge | null {
+  // where messages are gathered, it is groups that stand in line, and they have no place on an edge
+  if (worker.node.gathering !== undefined) return null;
+  return worker.into.find((edge) => edge.source === source) ?? null;
+}
+
+function restoreLasting(trace: Trace, { effects = [] }: TraceState): void {
+  for (const [key, { status, value, error }] of effects)
+    (trace.lasting ??= new Lasting()).effects.set(key, {
+      status: status === "started" ? "unknown" : status,
+      value: fromPlain(value),
+      error,
+    });
+}
+
+function pausesOf({ pauses = [] }: TraceState): Pause[] {
+  return pauses.map(({ key, token, node, reason, payload, expiresAt, answer }) => ({
+    key,
+    token,
+    node,
+    reason,
+    payload: fromPlain(payload),
+    expiresAt,
+    waiting: undefined,
+    answer: answer === undefined ? undefined : { value: fromPlain(answer.value) },
+    refuse: undefined,
+    timer: undefined,
+  }));
+}
+
+function messageOf(trace: Trace, common: MessageHeaders, saved: SavedMessage, deadlineAt: number | undefined): Message {
+  const { payload, meta, topic, createdAt } = saved;
+  return new Message(
+    {
+      payload: fromPlain(payload),
+      headers: topic === common.topic ? common : checkedHeaders({ ...common, topic }),
+      traceId: trace.id,
+      createdAt,
+      deadlineAt,
+      meta: meta === undefined ? EMPTY_META : freezeMeta(fromPlain(meta) as Meta),
+    },
+    FROM_MESSAGE,
+  );
+}

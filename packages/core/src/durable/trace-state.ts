@@ -1,0 +1,187 @@
+import type { ErrorPayload } from "../foundation/flow-error.ts";
+import type { MessageHeaders } from "../message/message.ts";
+import type { Message } from "../message/message.ts";
+import type { Effect } from "../trace/lasting.ts";
+import type { Trace } from "../trace/trace.ts";
+import { type Attempt, State } from "../runtime/attempt.ts";
+import type { Engine } from "../runtime/engine.ts";
+import { RookerySink } from "../runtime/rookery.ts";
+import { toPlain } from "./codec.ts";
+
+/** The form of what is written down of a trace. Older forms are read, newer ones refused. */
+export const STATE_VERSION = 1;
+
+/** A message as it is written down: what all messages of its trace have in common is left out. */
+export interface SavedMessage {
+  readonly payload: unknown;
+  readonly meta?: unknown;
+  readonly topic?: string;
+  readonly createdAt: number;
+}
+
+/** A message and where it is. */
+export interface SavedItem extends SavedMessage {
+  readonly node: string;
+  /** The two halves of its lineage id. */
+  readonly lineage: readonly [number, number];
+  /**
+   * In line; at a handler that is to be called again; waiting for its next attempt, for others to join, or for
+   * an answer.
+   */
+  readonly where: "line" | "handler" | "backoff" | "join" | "pause";
+  readonly attempt: number;
+  /** From which node it comes, in line. */
+  readonly source?: string;
+  /** Epoch milliseconds, in backoff and join. */
+  readonly dueAt?: number;
+  /** How many messages its handler has sent already. */
+  readonly sent?: number;
+  /** Messages that its handler took in addition. */
+  readonly taken?: readonly SavedItem[];
+}
+
+/** A result that nobody has taken. */
+export interface SavedResult extends SavedMessage {
+  readonly node?: string;
+}
+
+/** A pause as it is written down. */
+export interface SavedPause {
+  readonly key: string;
+  readonly token: string;
+  readonly node: string;
+  readonly reason: string;
+  readonly payload?: unknown;
+  readonly expiresAt?: number;
+  readonly answer?: { readonly value: unknown };
+}
+
+/** A trace as it is written down. */
+export interface TraceState {
+  readonly headers: MessageHeaders;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+  readonly deadlineAt?: number;
+  /** Opened by `emit`. */
+  readonly isOpenEnded?: true;
+  /** Nothing is left of it but results. */
+  readonly hasEnded?: true;
+  /** How many messages came from outside. */
+  readonly entered: number;
+  readonly resultCount: number;
+  readonly items: readonly SavedItem[];
+  readonly results?: readonly SavedResult[];
+  readonly effects?: readonly (readonly [string, Pick<Effect, "status" | "value" | "error">])[];
+  readonly pauses?: readonly SavedPause[];
+  /** Why it has failed. */
+  readonly error?: ErrorPayload;
+}
+
+/** A trace as it is now, or nothing when nothing of it is left. `failed` is the attempt at which it is about to fail. */
+export function stateOf(engine: Engine, trace: Trace, failed?: Attempt): TraceState | undefined {
+  const results = resultsOf(trace);
+  const items = trace.isOpen ? itemsOf(trace) : [];
+  if (failed !== undefined && items.every(({ lineage }) => lineage[0] !== failed.high || lineage[1] !== failed.low))
+    items.push(savedItem(failed, "handler"));
+  if (items.length === 0 && results.length === 0) return undefined;
+  const { lasting } = trace;
+  return {
+    headers: trace.headers,
+    startedAt: engine.clock.epochNow() - Math.max(0, engine.clock.now() - trace.startedAt),
+    ...(trace.deadlineAt === undefined ? {} : { deadlineAt: trace.deadlineAt }),
+    ...(trace.isOpenEnded ? { isOpenEnded: true as const } : {}),
+    ...(trace.isOpen ? {} : { hasEnded: true as const }),
+    entered: trace.outputs,
+    resultCount: trace.resultCount,
+    items,
+    ...(results.length === 0 ? {} : { results }),
+    ...(lasting === null || lasting.effects.size === 0
+      ? {}
+      : {
+          effects: [...lasting.effects].map(([key, { status, value, error }]) => [
+            key,
+            { status, value: toPlain(value), ...(error === undefined ? {} : { error }) },
+          ]),
+        }),
+    ...(lasting === null || lasting.pauses.size === 0
+      ? {}
+      : {
+          pauses: [...lasting.pauses.values()].map(({ key, token, node, reason, payload, expiresAt, answer }) => ({
+            key,
+            token,
+            node,
+            reason,
+            ...(payload === undefined ? {} : { payload: toPlain(payload) }),
+            ...(expiresAt === undefined ? {} : { expiresAt }),
+            ...(answer === undefined ? {} : { answer: { value: toPlain(answer.value) } }),
+          })),
+        }),
+  };
+}
+
+function itemsOf(trace: Trace): SavedItem[] {
+  const members: SavedItem[] = [];
+  for (
+    let member = trace.firstMember as Attempt | null;
+    member !== null;
+    member = member.nextOfTrace as Attempt | null
+  ) {
+    if (member.state === State.PARKED) members.push(savedItem(member, "backoff", member.extras?.dueAt));
+    else if (member.state !== State.OVER) members.push(savedItem(member, "handler"));
+  }
+  // the trace links the latest first
+  const items = members.reverse();
+  for (let lane = trace.lanes; lane !== null; lane = lane.nextOfOwner) {
+    for (let item = lane.head as Attempt | null; item !== null; item = item.nextInLane) {
+      // what no edge has accepted is sent again by whoever sends it
+      if (item.send === null) items.push(savedItem(item, "line"));
+    }
+  }
+  for (const { members: waiting, dueAt } of trace.gathered ?? []) {
+    for (const item of waiting) items.push(savedItem(item as unknown as Attempt, "join", dueAt));
+  }
+  for (const item of trace.lasting?.paused ?? []) items.push(savedItem(item as Attempt, "pause"));
+  return items;
+}
+
+function savedItem(item: Attempt, where: SavedItem["where"], dueAt?: number): SavedItem {
+  const { extras, edge } = item;
+  const taken = extras === null ? [] : [...(extras.fetched ?? []), ...(extras.refetch ?? [])];
+  const sent = Math.max(extras?.alreadySent ?? 0, item.outputs - (extras?.outbox.length ?? 0));
+  return {
+    node: item.worker.name,
+    lineage: [item.high, item.low],
+    where,
+    attempt: item.attempt,
+    ...(edge === null || where === "handler" ? {} : { source: edge.source }),
+    ...(dueAt === undefined ? {} : { dueAt }),
+    ...(sent === 0 ? {} : { sent }),
+    ...(taken.length === 0 ? {} : { taken: taken.map((each) => savedItem(each, "line")) }),
+    ...savedMessage(extras?.original ?? item.message),
+  };
+}
+
+function resultsOf(trace: Trace): SavedResult[] {
+  const { sink } = trace;
+  if (!(sink instanceof RookerySink)) return trace.isOpen ? (trace.results ?? []).map(savedMessage) : [];
+  const results: SavedResult[] = [];
+  for (const { item, node } of sink.kept ?? []) {
+    // the error of a trace that failed is told by its own entry
+    if (!(item instanceof Error)) results.push({ ...savedMessage(item), ...(node === undefined ? {} : { node }) });
+  }
+  return results;
+}
+
+function savedMessage({ payload, meta, headers, createdAt }: Message): SavedMessage {
+  return {
+    payload: toPlain(payload),
+    ...(hasKeys(meta) ? { meta: toPlain(meta) } : {}),
+    ...(headers.topic === undefined ? {} : { topic: headers.topic }),
+    createdAt,
+  };
+}
+
+function hasKeys(value: object): boolean {
+  for (const _ in value) return true;
+  return false;
+}

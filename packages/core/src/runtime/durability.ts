@@ -1,0 +1,97 @@
+import type { CheckValue } from "../attempt/validation.ts";
+import type { FlowError } from "../foundation/flow-error.ts";
+import type { Message } from "../message/message.ts";
+import type { JournalEntry } from "../ports/journal.ts";
+import type { Trace } from "../trace/trace.ts";
+import type { Attempt } from "./attempt.ts";
+import type { Engine } from "./engine.ts";
+
+/** What makes a flow durable; made by `durable` of `penguiflow/durable`. */
+export interface Durability {
+  readonly "~durability": true;
+}
+
+/** What a flow found in its journal. */
+export interface Recovery {
+  /** Traces that go on. */
+  readonly resumed: number;
+  /** Traces that failed earlier and wait until they are tried again. */
+  readonly failed: number;
+  /** Traces that do not fit the flow any more, and what was done with them. */
+  readonly changed: readonly ChangedTrace[];
+}
+
+/** A trace in the journal that does not fit the flow any more. */
+export interface ChangedTrace {
+  readonly tenant: string;
+  readonly traceId: string;
+  /** Where its message was. */
+  readonly node: string;
+  /** What does not fit. */
+  readonly problem: string;
+  /** What was done: it has failed, or it stays in the journal for a later run. */
+  readonly action: "failed" | "parked";
+}
+
+/** A trace that a durable flow has not finished. */
+export interface UnfinishedTrace {
+  readonly tenant: string;
+  readonly traceId: string;
+  /** `failed` and `parked` wait for somebody: see `retryFailed`, and the recovery's `changed`. */
+  readonly status: "running" | "paused" | "failed" | "parked";
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+  /** Where its messages are, each node once. */
+  readonly nodes: readonly string[];
+  /** Why it failed. */
+  readonly error: string | undefined;
+}
+
+/** A durable run, as the engine sees it. */
+export interface DurableRun {
+  /** Whether what the journal had is under way again. */
+  readonly isReady: boolean;
+  /** Rejects when the journal cannot be read, or belongs to another. */
+  readonly ready: Promise<Recovery>;
+  /** Something of a trace is not as it was when it was last written down. */
+  changed(trace: Trace): void;
+  /** A node is done with a message. */
+  done(attempt: Attempt): void;
+  /** A trace is about to fail at an attempt: what there is of it is kept, to be tried again. */
+  failing(trace: Trace, error: FlowError, attempt: Attempt | undefined): void;
+  /** Calls `told` when all that has changed so far is stored, or with why it never will be. */
+  afterStored(told: (failure: Error | undefined) => void): void;
+  /** The same as a promise. */
+  stored(): Promise<void>;
+  /** The check of what a node sends, with that of the journal behind it. */
+  checked(node: string, check: CheckValue | undefined): CheckValue;
+  /** @throws FlowError `NOT_SERIALISABLE`, `PAYLOAD_TOO_LARGE` */
+  requireFit(value: unknown, what: string, node?: string): void;
+  /** The same for a message of the outside. */
+  requireFitMessage(message: Message): void;
+  unfinished(): UnfinishedTrace[];
+  /** Traces of that id which failed, taken out of the list of those that wait. */
+  takeFailed(traceId: string, tenant: string): readonly JournalEntry[];
+  /** Puts a trace back as it was written down. Answers with what does not fit, if anything. */
+  restore(entry: JournalEntry): Promise<ChangedTrace | undefined>;
+  /** Stores what there is now; later changes are not stored, and who waits for them is refused. */
+  seal(): Promise<void>;
+  /** Gives the journal up. */
+  close(): Promise<void>;
+}
+
+/** Begins a durable run of an engine. */
+export type StartDurable = (engine: Engine) => DurableRun;
+
+const starters = new WeakMap<object, StartDurable>();
+
+/** Makes an option known as what makes flows durable. How it does is nobody else's business. */
+export function registerDurability(durability: Durability, start: StartDurable): Durability {
+  starters.set(durability, start);
+  return durability;
+}
+
+/** How the runs of a flow with that option are begun. */
+export function starterOf(durability: unknown): StartDurable | undefined {
+  return typeof durability === "object" && durability !== null ? starters.get(durability) : undefined;
+}
