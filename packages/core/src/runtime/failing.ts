@@ -11,6 +11,11 @@ const OWN_CODES: ReadonlySet<FlowErrorCode> = new Set([
   FlowErrorCode.HELD_LIMIT,
   FlowErrorCode.FETCH_STARVED,
   FlowErrorCode.STREAM_BUSY,
+  FlowErrorCode.REMOTE_UNAVAILABLE,
+  FlowErrorCode.REMOTE_REFUSED,
+  FlowErrorCode.REMOTE_FAILED,
+  FlowErrorCode.REMOTE_CUT,
+  FlowErrorCode.REMOTE_INTERRUPTED,
 ]);
 
 /** What becomes of an attempt that threw or took too long: another one after a while, or the end of its trace. */

@@ -180,6 +180,7 @@ describe("a contract notices", () => {
           transport: {
             send: (request) => sound.send(unheard(request)),
             stream: (request) => sound.stream(unheard(request)),
+            resubscribe: (task, options) => sound.resubscribe(task, options),
             cancel: (task) => sound.cancel(task),
           },
         };
