@@ -16,13 +16,14 @@ const layers = [
   "patterns",
   "history",
   "memory",
+  "durable",
   "lint",
   "testing",
   "threads",
 ];
 
 /** The layers with entry points of their own: what the main one publishes comes before them. */
-const apart = ["lint", "testing", "threads"];
+const apart = ["durable", "lint", "testing", "threads"];
 /** A layer for Node alone. */
 const forNode = "threads";
 

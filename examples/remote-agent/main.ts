@@ -37,14 +37,14 @@ function remoteNode(transport: RemoteTransport, agentUrl: string, skill: string)
     let taskId: string | undefined;
     try {
       for await (const event of transport.stream({ message, skill, agentUrl, idempotencyKey, signal })) {
-        taskId = event.taskId;
+        taskId = event.taskId ?? taskId;
         if (event.text !== undefined) await ctx.emitChunk({ text: event.text });
         // it comes from outside: the schema says whether it is what it should be
         if (event.done) return event.result as z.input<typeof Found>;
       }
       throw new Error(`The agent "${agentUrl}" ended without a result`);
     } finally {
-      if (signal.aborted && taskId !== undefined) await transport.cancel({ agentUrl, taskId });
+      if (signal.aborted && taskId !== undefined) await transport.cancel({ tenant: ctx.tenant, agentUrl, taskId });
     }
   });
 }

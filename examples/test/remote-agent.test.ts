@@ -26,6 +26,9 @@ function answering(result: unknown): RemoteTransport {
     async *stream() {
       yield { done: true, result };
     },
+    resubscribe: () => {
+      throw new Error("not used");
+    },
   };
 }
 

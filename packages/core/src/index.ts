@@ -40,9 +40,13 @@ export type { Instrument, InstrumentedRun, Probe, ProbedAttempt, ProbedTrace, Ru
 export type { Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartition } from "./ports/journal.ts";
 export type { BusEnvelope, MessageBus } from "./ports/message-bus.ts";
 export type {
+  RemoteBudget,
+  RemoteCallHooks,
   RemoteCallRequest,
   RemoteCallResult,
+  RemoteState,
   RemoteStreamEvent,
+  RemoteTask,
   RemoteTransport,
 } from "./ports/remote-transport.ts";
 export type {

@@ -7,6 +7,8 @@ const NEVER_BY_DEFAULT: ReadonlySet<FlowErrorCode> = new Set([
   FlowErrorCode.OUTPUT_INVALID,
   FlowErrorCode.ROUTE_UNKNOWN,
   FlowErrorCode.HELD_LIMIT,
+  FlowErrorCode.REMOTE_REFUSED,
+  FlowErrorCode.REMOTE_INTERRUPTED,
 ]);
 
 /**

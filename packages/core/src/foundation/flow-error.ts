@@ -81,6 +81,16 @@ export const FlowErrorCode = {
   PAUSE_FOREIGN: "PAUSE_FOREIGN",
   /** An answer did not pass the schema of its pause. */
   RESUME_INVALID: "RESUME_INVALID",
+  /** Another agent cannot be reached, or not any more. */
+  REMOTE_UNAVAILABLE: "REMOTE_UNAVAILABLE",
+  /** Another agent does not take a call: it has no such skill, or wants another version, media type or caller. */
+  REMOTE_REFUSED: "REMOTE_REFUSED",
+  /** The task at another agent failed, was rejected or was cancelled there. */
+  REMOTE_FAILED: "REMOTE_FAILED",
+  /** The answer of another agent broke off, and it could not be taken up again. */
+  REMOTE_CUT: "REMOTE_CUT",
+  /** Another agent wants input or authentication, and its node does not send that on. */
+  REMOTE_INTERRUPTED: "REMOTE_INTERRUPTED",
   /** The flow has not been started. */
   FLOW_NOT_RUNNING: "FLOW_NOT_RUNNING",
   /** The flow is stopping or was stopped. */

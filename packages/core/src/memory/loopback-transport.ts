@@ -1,12 +1,16 @@
-import { FlowError } from "../foundation/flow-error.ts";
+import { onAbort } from "../foundation/abort.ts";
+import { describeThrown, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { newId } from "../foundation/ids.ts";
+import { WM } from "../message/controller.ts";
 import type {
   RemoteCallRequest,
   RemoteCallResult,
   RemoteStreamEvent,
+  RemoteTask,
   RemoteTransport,
 } from "../ports/remote-transport.ts";
 import type { EmitOptions } from "../runtime/flow.ts";
+import { shrinkBudget } from "../trace/budget.ts";
 import type { StreamItem } from "../trace/stream-sink.ts";
 
 /** The part of a flow that the transport calls: any running `Flow`. */
@@ -15,13 +19,21 @@ export interface LoopbackAgent {
   stream(input: never, options: EmitOptions<never>): AsyncIterable<StreamItem<unknown>>;
 }
 
+/** How many tasks are kept after their end, so that their answers can be taken up again. */
+const MOST_FINISHED = 100;
+/** How many pieces a reader may be behind before the skill waits. */
+const WINDOW = 64;
+
 /**
  * A remote transport that stays in this process: skills are running flows. For tests, and for services
- * that are split up later.
+ * that are split up later. Nothing is encoded, so no bytes are counted. A task runs on when nobody reads its
+ * answer any more; the last 100 that are over are kept, so that they can be read again.
  */
 export class LoopbackTransport implements RemoteTransport {
   readonly #skills: Readonly<Record<string, LoopbackAgent>>;
-  readonly #tasks = new Map<string, AbortController>();
+  /** Those that are over come in the order of their end. */
+  readonly #tasks = new Map<string, LoopbackTask>();
+  #openTasks = 0;
 
   constructor(skills: Readonly<Record<string, LoopbackAgent>>) {
     this.#skills = skills;
@@ -29,14 +41,13 @@ export class LoopbackTransport implements RemoteTransport {
 
   /** How many tasks are under way. */
   get openTasks(): number {
-    return this.#tasks.size;
+    return this.#openTasks;
   }
 
   /**
    * Calls a skill and resolves with its first result when its trace has ended.
    *
-   * @throws TypeError when there is no such skill
-   * @throws FlowError the reason when the skill's trace did not complete
+   * @throws FlowError `REMOTE_REFUSED` when there is no such skill, `REMOTE_FAILED` when its trace did not complete
    */
   async send(request: RemoteCallRequest): Promise<RemoteCallResult> {
     let last: RemoteStreamEvent | undefined;
@@ -45,57 +56,200 @@ export class LoopbackTransport implements RemoteTransport {
   }
 
   /**
-   * Calls a skill and yields the ids of its task, the texts of its chunks, and last its first result.
+   * Calls a skill and yields the texts of its chunks, and last its first result.
    *
-   * @throws TypeError when there is no such skill
-   * @throws FlowError the reason when the skill's trace did not complete
+   * @throws FlowError `REMOTE_REFUSED` when there is no such skill, `REMOTE_FAILED` when its trace did not complete
    */
   async *stream(request: RemoteCallRequest): AsyncGenerator<RemoteStreamEvent, void, undefined> {
-    const { message, skill, agentUrl, signal } = request;
-    const agent = Object.hasOwn(this.#skills, skill) ? this.#skills[skill] : undefined;
-    if (agent === undefined) {
-      throw new TypeError(
-        `Agent "${agentUrl}" has no skill "${skill}": it has ${
-          Object.keys(this.#skills)
-            .map((name) => `"${name}"`)
-            .join(", ") || "none"
-        }`,
-      );
-    }
-    const taskId = newId();
-    const ids = { taskId, contextId: message.traceId };
-    const task = new AbortController();
-    this.#tasks.set(taskId, task);
-    try {
-      yield { ...ids, done: false };
-      let result: unknown;
-      let hasResult = false;
-      const items = agent.stream(message.payload as never, {
-        ...message.headers,
-        meta: message.meta,
-        traceId: taskId,
-        deadlineAt: message.deadlineAt,
-        signal: AbortSignal.any([signal, task.signal]),
-      });
-      for await (const item of items) {
-        if (item.type === "result") {
-          // the first one counts
-          if (!hasResult) result = item.result;
-          hasResult = true;
-        } else if (item.chunk.text !== "") {
-          yield { ...ids, text: item.chunk.text, done: false };
-        }
-      }
-      yield { ...ids, result, done: true };
-    } finally {
-      this.#tasks.delete(taskId);
-    }
+    request.signal.throwIfAborted();
+    const task = this.#taskFor(request);
+    request.onTask?.({ taskId: task.taskId, contextId: task.contextId });
+    yield* task.read(0, request.signal);
+  }
+
+  /**
+   * Yields the whole text of a task so far, then what comes.
+   *
+   * @throws FlowError `REMOTE_REFUSED` when there is no such task, `REMOTE_FAILED` when its trace did not complete
+   */
+  async *resubscribe(
+    { tenant, agentUrl, taskId }: RemoteTask,
+    { signal }: Pick<RemoteCallRequest, "signal">,
+  ): AsyncGenerator<RemoteStreamEvent, void, undefined> {
+    signal.throwIfAborted();
+    const task = this.#tasks.get(taskId);
+    if (task?.tenant !== tenant) throw refused(`Agent "${agentUrl}" has no task "${taskId}"`);
+    const { pieces } = task;
+    if (pieces.length > 0) yield { ...task.ids, text: pieces.join(""), at: 0, done: false };
+    yield* task.read(pieces.length, signal);
   }
 
   /** Cancels the trace that works for a task; a task that is over or unknown is left alone. */
-  async cancel(task: { readonly agentUrl: string; readonly taskId: string }): Promise<void> {
-    this.#tasks
-      .get(task.taskId)
-      ?.abort(new FlowError({ code: "TRACE_CANCELLED", message: `Task "${task.taskId}" was cancelled by its caller` }));
+  async cancel({ tenant, taskId }: RemoteTask): Promise<void> {
+    const task = this.#tasks.get(taskId);
+    if (task?.tenant !== tenant) return;
+    const message = `Task "${taskId}" was cancelled by its caller`;
+    task.stop.abort(new FlowError({ code: FlowErrorCode.TRACE_CANCELLED, message }));
   }
+
+  /** The task of a call: the one that was begun when the call was made before, or a new one. */
+  #taskFor(request: RemoteCallRequest): LoopbackTask {
+    const { message, skill, agentUrl, idempotencyKey, continues } = request;
+    const { tenant } = message.headers;
+    const agent = Object.hasOwn(this.#skills, skill) ? this.#skills[skill] : undefined;
+    if (agent === undefined) {
+      const skills = Object.keys(this.#skills).map((name) => `"${name}"`);
+      throw refused(`Agent "${agentUrl}" has no skill "${skill}": it has ${skills.join(", ") || "none"}`);
+    }
+    if (continues?.taskId !== undefined)
+      throw refused(`Task "${continues.taskId}" of agent "${agentUrl}" does not wait for an answer`);
+    const key = JSON.stringify([tenant, skill, idempotencyKey]);
+    for (const task of this.#tasks.values()) if (task.key === key) return task;
+    const task = new LoopbackTask(key, request);
+    this.#tasks.set(task.taskId, task);
+    this.#openTasks += 1;
+    void task.run(agent, request).finally(() => {
+      this.#openTasks -= 1;
+      this.#tasks.delete(task.taskId);
+      this.#tasks.set(task.taskId, task);
+      if (this.#tasks.size - this.#openTasks > MOST_FINISHED) this.#forgetOldest();
+    });
+    return task;
+  }
+
+  #forgetOldest(): void {
+    for (const [taskId, { isOver }] of this.#tasks) {
+      if (!isOver) continue;
+      this.#tasks.delete(taskId);
+      return;
+    }
+  }
+}
+
+/** One run of a skill and what it has said so far. */
+class LoopbackTask {
+  readonly key: string;
+  readonly tenant: string;
+  readonly taskId = newId();
+  readonly contextId: string;
+  readonly stop = new AbortController();
+  readonly pieces: string[] = [];
+  isOver = false;
+  #result: unknown;
+  #error: FlowError | undefined;
+  /** The places of those who read. */
+  readonly #readers = new Set<{ next: number }>();
+  readonly #waiting = new Set<() => void>();
+
+  constructor(key: string, { message, continues }: RemoteCallRequest) {
+    this.key = key;
+    this.tenant = message.headers.tenant;
+    this.contextId = continues?.contextId ?? message.traceId;
+  }
+
+  get ids(): { readonly taskId: string; readonly contextId: string } {
+    return { taskId: this.taskId, contextId: this.contextId };
+  }
+
+  /** Runs the skill to its end. */
+  async run(agent: LoopbackAgent, { message, skill, agentUrl, traceparent, tracestate, budget }: RemoteCallRequest) {
+    const left = new WM({
+      query: "",
+      budgetHops: budget?.hops ?? null,
+      budgetTokens: budget?.tokens ?? null,
+    });
+    try {
+      const items = agent.stream(shrinkBudget(left, message.payload) as never, {
+        ...message.headers,
+        meta: {
+          ...message.meta,
+          ...(traceparent === undefined ? {} : { traceparent }),
+          ...(tracestate === undefined ? {} : { tracestate }),
+        },
+        traceId: this.taskId,
+        deadlineAt: message.deadlineAt,
+        signal: this.stop.signal,
+      });
+      let hasResult = false;
+      for await (const item of items) {
+        if (item.type === "result") {
+          // the first one counts
+          if (!hasResult) this.#result = item.result;
+          hasResult = true;
+        } else if (item.chunk.text !== "") {
+          this.pieces.push(item.chunk.text);
+          this.#changed();
+          while (this.#isAhead()) await this.#change();
+        }
+      }
+    } catch (error) {
+      this.#error = new FlowError({
+        code: FlowErrorCode.REMOTE_FAILED,
+        message: `Agent "${agentUrl}" failed at skill "${skill}": ${describeThrown(error)}`,
+        cause: error,
+        retryable: error instanceof FlowError && error.retryable,
+      });
+    }
+    this.isOver = true;
+    this.#changed();
+  }
+
+  /** Yields its texts from piece number `from` on, and its result. */
+  async *read(from: number, signal: AbortSignal): AsyncGenerator<RemoteStreamEvent, void, undefined> {
+    const reader = { next: from };
+    let at = this.pieces.slice(0, from).join("").length;
+    this.#readers.add(reader);
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const text = this.pieces[reader.next];
+        if (text !== undefined) {
+          yield { ...this.ids, text, at, done: false };
+          at += text.length;
+          reader.next += 1;
+          this.#changed();
+        } else if (this.#error !== undefined) {
+          throw this.#error;
+        } else if (this.isOver) {
+          yield { ...this.ids, result: this.#result, done: true };
+          return;
+        } else {
+          await this.#change(signal);
+        }
+      }
+    } finally {
+      this.#readers.delete(reader);
+      this.#changed();
+    }
+  }
+
+  /** Whether a reader is too far behind. */
+  #isAhead(): boolean {
+    if (this.stop.signal.aborted) return false;
+    for (const { next } of this.#readers) if (this.pieces.length - next > WINDOW) return true;
+    return false;
+  }
+
+  #changed(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const resume of waiting) resume();
+  }
+
+  /** Resolves when something has changed, or `signal` or the task's own has aborted. */
+  async #change(signal: AbortSignal = this.stop.signal): Promise<void> {
+    let takeBack = (): void => {};
+    await new Promise<void>((resolve) => {
+      this.#waiting.add(resolve);
+      takeBack = onAbort(signal, () => {
+        this.#waiting.delete(resolve);
+        resolve();
+      });
+    });
+    takeBack();
+  }
+}
+
+function refused(message: string): FlowError {
+  return new FlowError({ code: FlowErrorCode.REMOTE_REFUSED, message });
 }

@@ -15,6 +15,11 @@ const OWN_CODES: ReadonlySet<FlowErrorCode> = new Set([
   FlowErrorCode.PAYLOAD_TOO_LARGE,
   FlowErrorCode.EFFECT_FAILED,
   FlowErrorCode.EFFECT_UNKNOWN,
+  FlowErrorCode.REMOTE_UNAVAILABLE,
+  FlowErrorCode.REMOTE_REFUSED,
+  FlowErrorCode.REMOTE_FAILED,
+  FlowErrorCode.REMOTE_CUT,
+  FlowErrorCode.REMOTE_INTERRUPTED,
 ]);
 
 /** What becomes of an attempt that threw or took too long: another one after a while, or the end of its trace. */

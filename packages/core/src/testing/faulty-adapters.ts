@@ -2,7 +2,7 @@ import { type Clock, systemClock } from "../foundation/clock.ts";
 import { requireKnownKeys, requireNumber } from "../foundation/options.ts";
 import type { Random } from "../foundation/random.ts";
 import type { MessageBus } from "../ports/message-bus.ts";
-import type { RemoteTransport } from "../ports/remote-transport.ts";
+import type { RemoteStreamEvent, RemoteTransport } from "../ports/remote-transport.ts";
 import type { StateStore } from "../ports/state-store.ts";
 
 /** How often calls of an adapter go wrong. */
@@ -19,9 +19,10 @@ export interface FaultyOptions {
 
 /**
  * How a call of an adapter goes wrong: `refused` fails without having been done, `unanswered` is done and fails
- * all the same, `slow` takes up to a second longer.
+ * all the same, `slow` takes up to a second longer. And how a part of a remote answer does: `cut` is the last that
+ * comes, and is lost; `repeated` comes twice; `reordered` comes after the next.
  */
-export type AdapterFault = "refused" | "unanswered" | "slow";
+export type AdapterFault = "refused" | "unanswered" | "slow" | "cut" | "repeated" | "reordered";
 
 const SLOWEST_MS = 1_000;
 
@@ -63,7 +64,32 @@ class Mishaps {
       if (fault === "unanswered") throw new Error(`Simulated fault: ${what} was done and its answer lost`);
     };
   }
+
+  /** Yields the parts of an answer, with something wrong here and there. */
+  async *among(events: AsyncIterable<RemoteStreamEvent>): AsyncGenerator<RemoteStreamEvent, void, undefined> {
+    let late: RemoteStreamEvent | undefined;
+    for await (const event of events) {
+      const isFaulty = this.#random() < this.#rate / 4;
+      // what has no place cannot be put in order, and the last is not missed when another follows
+      const kinds = event.at === undefined || late !== undefined ? (["cut"] as const) : IN_ANSWERS;
+      const fault = kinds[Math.floor(this.#random() * kinds.length)] as (typeof IN_ANSWERS)[number];
+      if (isFaulty) this.#onFault(fault);
+      if (isFaulty && fault === "cut") return;
+      if (isFaulty && fault === "reordered") {
+        late = event;
+        continue;
+      }
+      if (event.done && late !== undefined) yield late;
+      yield event;
+      if (isFaulty && fault === "repeated") yield event;
+      if (event.done) return;
+      if (late !== undefined) yield late;
+      late = undefined;
+    }
+  }
 }
+
+const IN_ANSWERS = ["cut", "repeated", "reordered"] as const;
 
 /**
  * A state store of which calls go wrong now and then.
@@ -93,19 +119,22 @@ export function faultyMessageBus(bus: MessageBus, options: FaultyOptions = {}): 
 }
 
 /**
- * A remote transport of which calls go wrong now and then; a stream before its first event or after its last.
+ * A remote transport of which calls go wrong now and then: a stream before its first event, after its last, and a
+ * quarter as often at each event between.
  *
  * @throws TypeError, RangeError when an option is unknown or out of range
  */
 export function faultyRemoteTransport(transport: RemoteTransport, options: FaultyOptions = {}): RemoteTransport {
   const mishaps = new Mishaps("faultyRemoteTransport", options);
+  async function* faulty(what: string, open: () => AsyncIterable<RemoteStreamEvent>) {
+    const end = await mishaps.begin(what);
+    yield* mishaps.among(open());
+    end();
+  }
   return {
     send: (request) => mishaps.around("send", () => transport.send(request)),
-    cancel: (task) => mishaps.around("cancel", () => transport.cancel(task)),
-    async *stream(request) {
-      const end = await mishaps.begin("stream");
-      yield* transport.stream(request);
-      end();
-    },
+    cancel: (task, cancelOptions) => mishaps.around("cancel", () => transport.cancel(task, cancelOptions)),
+    stream: (request) => faulty("stream", () => transport.stream(request)),
+    resubscribe: (task, readOptions) => faulty("resubscribe", () => transport.resubscribe(task, readOptions)),
   };
 }

@@ -6,6 +6,8 @@ export type { AdapterFault, FaultyOptions } from "./faulty-adapters.ts";
 export { faultyMessageBus, faultyRemoteTransport, faultyStateStore } from "./faulty-adapters.ts";
 export type { FaultPlan, PlannedFault } from "./fault-plan.ts";
 export { faultPlan } from "./fault-plan.ts";
+export type { JournalContract } from "./journal-contract.ts";
+export { journalContract } from "./journal-contract.ts";
 export type { MessageBusContract, TestedBus } from "./message-bus-contract.ts";
 export { messageBusContract } from "./message-bus-contract.ts";
 export type { RemoteTransportContract, TestedTransport } from "./remote-transport-contract.ts";

@@ -27,7 +27,7 @@ export interface Sender {
 type RunRecord = Exclude<TraceRecord, { readonly type: "ended" }>;
 
 /** Where a message is. Over is final; what a handler has taken may come back when it is retried. */
-type Where = "on its edge" | "in an attempt" | "in backoff" | "in a join" | "taken" | "over";
+type Where = "on its edge" | "in an attempt" | "in backoff" | "in a join" | "paused" | "taken" | "over";
 
 interface Item {
   readonly node: string;
@@ -95,6 +95,16 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
     case "accepted":
       accept(run, OPEN_SEA, "", { node, lineage, message: record.message }, complain);
       return;
+    case "restored":
+      run.items.set(lineage, {
+        node,
+        source: "",
+        parent: "",
+        message: record.message,
+        where: "on its edge",
+        attempt: record.attempt - 1,
+      });
+      return;
     case "started": {
       for (const foretold of run.foretold.keys()) complain("L1", `no record tells where message ${foretold} came from`);
       const started = move(["on its edge"], "in an attempt");
@@ -114,7 +124,9 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
       for (const output of record.outputs) accept(run, node, lineage, output, complain);
       return;
     case "parked":
-      if (record.why === "backoff") {
+      if (record.why === "pause") {
+        move(["in an attempt"], "paused");
+      } else if (record.why === "backoff") {
         move(["in an attempt"], "in backoff");
       } else if (item === undefined) {
         foretell("in a join");
@@ -123,7 +135,8 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
       }
       return;
     case "resumed":
-      if (record.why === "backoff") move(["in backoff"], "on its edge");
+      if (record.why === "pause") pausedAgain(move(["paused"], "on its edge"));
+      else if (record.why === "backoff") move(["in backoff"], "on its edge");
       else if (record.why === "fetch") move(["taken"], "on its edge");
       else gather(run, node, lineage, shape, complain);
       return;
@@ -132,8 +145,13 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
       else move(["on its edge"], "taken");
       return;
     case "dropped":
-      move(["on its edge", "in backoff", "in a join"], "over");
+      move(["on its edge", "in backoff", "in a join", "paused"], "over");
   }
+}
+
+/** After a pause the same attempt begins again. */
+function pausedAgain(item: Item | undefined): void {
+  if (item !== undefined) item.attempt -= 1;
 }
 
 function accept(run: Run, source: string, parent: string, output: RecordedOutput, complain: Complain): void {
@@ -225,6 +243,7 @@ export function lineOf(record: TraceRecord): string {
   const place = `${trace}: ${record.lineage} at ${record.node}`;
   switch (record.type) {
     case "accepted":
+    case "restored":
       return `${place} ${JSON.stringify(record.message.payload)}`;
     case "started":
       return `${place} attempt ${record.attempt}`;

@@ -1,12 +1,11 @@
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { requireFunction, requireKnownKeys } from "../foundation/options.ts";
-import { seededRandom } from "../foundation/random.ts";
-import { payloadNode } from "../graph/node.ts";
+import { node, payloadNode } from "../graph/node.ts";
 import type { LoopbackAgent } from "../memory/loopback-transport.ts";
-import { Message } from "../message/message.ts";
-import type { RemoteCallRequest, RemoteStreamEvent, RemoteTransport } from "../ports/remote-transport.ts";
+import { Message, type MessageInit } from "../message/message.ts";
+import type { RemoteCallRequest, RemoteStreamEvent, RemoteTask, RemoteTransport } from "../ports/remote-transport.ts";
 import { create } from "../runtime/create.ts";
 import { type ContractCase, failureOf, inTime, requireSame, until } from "./contract.ts";
-import { faultyRemoteTransport } from "./faulty-adapters.ts";
 
 /** A transport and where it leads. */
 export interface TestedTransport {
@@ -51,14 +50,17 @@ export function remoteTransportContract(options: RemoteTransportContract): Contr
 
 /** The other side: what its handlers have seen. */
 class Agent {
-  /** Tenants of the calls that were begun. */
-  readonly tenants: string[] = [];
+  /** What came with the calls of "echo" that were begun. */
+  readonly seen: { readonly tenant: string; readonly meta: unknown; readonly deadlineAt: number | undefined }[] = [];
   /** Handlers that wait to be told to stop. */
   waiting = 0;
+  /** Has "halting" go on after its first word. */
+  goOn = (): void => {};
+  readonly #mayGoOn = new Promise<void>((resolve) => (this.goOn = resolve));
   readonly #flows = {
     echo: create(
-      payloadNode("echo", (payload: unknown, ctx) => {
-        this.tenants.push(ctx.tenant);
+      node("echo", ({ payload, meta }: Message, ctx) => {
+        this.seen.push({ tenant: ctx.tenant, meta, deadlineAt: ctx.deadlineAt });
         return payload;
       }).to(),
     ),
@@ -71,6 +73,14 @@ class Agent {
     fail: create(
       payloadNode("fail", (): string => {
         throw new Error("The skill has failed");
+      }).to(),
+    ),
+    halting: create(
+      payloadNode("halting", async (text: string, ctx) => {
+        await ctx.emitChunk({ text: `${text}, ` });
+        await this.#mayGoOn;
+        await ctx.emitChunk({ text: "and on" });
+        return "done";
       }).to(),
     ),
     wait: create(
@@ -92,6 +102,7 @@ class Agent {
   }
 
   async stop(): Promise<void> {
+    this.goOn();
     await Promise.all(Object.values(this.#flows).map((flow) => flow.stop()));
   }
 }
@@ -106,27 +117,64 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
   async "answers a call with the result of the skill"(scene) {
     const payload = { text: "ü ✓\n", list: [1, null, { deep: true }] };
     requireSame("The result", (await scene.transport.send(request(scene, "echo", payload))).result, payload);
+    requireSame("The result", (await scene.transport.send(request(scene, "echo", "a text"))).result, "a text");
   },
-  async "yields the texts of a skill in their order, and its result with the one event that is done"(scene) {
-    const events = await collect(scene.transport.stream(request(scene, "spell", "pingu")));
-    requireSame("The text", events.map(({ text }) => text ?? "").join(""), "pingu");
+  async "yields the texts of a skill in their order, each with its place, and its result with the one event that is done"(
+    scene,
+  ) {
+    const events = await collect(scene.transport.stream(request(scene, "spell", "pingu ✓")));
+    requireSame("The text", textOf(events), "pingu ✓");
+    let length = 0;
+    for (const { text = "", at } of events) {
+      if (text !== "") requireSame(`The place of "${text}"`, at, length);
+      length += text.length;
+    }
     requireSame("The events that are done", events.filter(({ done }) => done).length, 1);
     requireSame(
       "The last event",
       { done: events.at(-1)?.done, result: events.at(-1)?.result },
-      { done: true, result: 5 },
+      { done: true, result: 7 },
     );
   },
+  async "tells the id of a task once, before it answers"(scene) {
+    const { transport, agent } = scene;
+    for (const kind of ["send", "stream"] as const) {
+      const abort = new AbortController();
+      const begun: string[] = [];
+      const asked = {
+        ...request(scene, "wait", kind, { signal: abort.signal }),
+        onTask: ({ taskId }: { taskId: string }) => void begun.push(taskId),
+      };
+      const call = kind === "send" ? transport.send(asked) : collect(transport.stream(asked));
+      call.catch(() => {});
+      await until(`the task of a ${kind} is known`, () => begun.length === 1 && agent.waiting === 1);
+      await transport.cancel(taskOf(scene, begun[0]));
+      await failureOf("A call whose task was cancelled", call);
+      await until("the skill has stopped", () => agent.waiting === 0);
+      requireSame("How often the task was told", begun.length, 1);
+    }
+  },
   async "fails when the skill fails, at the end of a stream too"(scene) {
-    await failureOf("A call of a skill that fails", scene.transport.send(request(scene, "fail")));
-    await failureOf("A stream of a skill that fails", collect(scene.transport.stream(request(scene, "fail"))));
+    const { transport } = scene;
+    await requireCode(FlowErrorCode.REMOTE_FAILED, "A skill that fails", transport.send(request(scene, "fail")));
+    const stream = collect(transport.stream(request(scene, "fail", "again")));
+    await requireCode(FlowErrorCode.REMOTE_FAILED, "A stream of a skill that fails", stream);
   },
-  async "fails when there is no such skill"(scene) {
-    await failureOf("A call of a skill that there is not", scene.transport.send(request(scene, "no such skill")));
+  async "is refused when there is no such skill"(scene) {
+    const none = "no such skill";
+    await requireCode(FlowErrorCode.REMOTE_REFUSED, "A call", scene.transport.send(request(scene, none)));
+    await requireCode(FlowErrorCode.REMOTE_REFUSED, "A stream", collect(scene.transport.stream(request(scene, none))));
   },
-  async "carries the tenant"(scene) {
-    await scene.transport.send(request(scene, "echo", "x", { tenant: "bob" }));
-    requireSame("The tenants that the agent saw", scene.agent.tenants, ["bob"]);
+  async "carries tenant, meta, deadline and the caller's place in its trace, and nothing more"(scene) {
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    const deadlineAt = Date.now() + 60_000;
+    const asked = request(scene, "echo", "x", { tenant: "bob", meta: { lang: "de", deep: { list: [1] } }, deadlineAt });
+    await scene.transport.send({ ...asked, traceparent, tracestate: "a=b" });
+    const [seen] = scene.agent.seen;
+    requireSame("The tenant", seen?.tenant, "bob");
+    requireSame("The meta", seen?.meta, { lang: "de", deep: { list: [1] }, traceparent, tracestate: "a=b" });
+    if (seen?.deadlineAt === undefined || seen.deadlineAt > deadlineAt)
+      throw new Error(`The deadline must be ${deadlineAt} or earlier: got ${seen?.deadlineAt}`);
   },
   async "keeps calls apart that are made at once"(scene) {
     const numbers = Array.from({ length: 30 }, (_, index) => index);
@@ -139,57 +187,91 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       numbers,
     );
   },
-  async "gives a call up when its signal aborts, and stops the work behind it"(scene) {
-    const abort = new AbortController();
-    const call = scene.transport.send(request(scene, "wait", "x", { signal: abort.signal }));
-    call.catch(() => {});
-    await until("the skill has begun", () => scene.agent.waiting === 1);
-    abort.abort(new Error("The caller has left"));
-    await failureOf("A call whose signal was aborted", call);
-    await until("the skill has stopped", () => scene.agent.waiting === 0);
+  async "gives a call up when its signal aborts"(scene) {
+    const { transport, agent } = scene;
+    for (const kind of ["send", "stream"] as const) {
+      const abort = new AbortController();
+      let taskId: string | undefined;
+      const asked = {
+        ...request(scene, "wait", kind, { signal: abort.signal }),
+        onTask: (task: { taskId: string }) => void (taskId = task.taskId),
+      };
+      const call = kind === "send" ? transport.send(asked) : collect(transport.stream(asked));
+      call.catch(() => {});
+      await until("the skill has begun", () => agent.waiting === 1 && taskId !== undefined);
+      abort.abort(new Error("The caller has left"));
+      await failureOf("A call whose signal was aborted", call);
+      await transport.cancel(taskOf(scene, taskId));
+      await until("the skill has stopped", () => agent.waiting === 0);
+    }
   },
   async "does not begin a call whose signal has aborted"(scene) {
     const signal = AbortSignal.abort(new Error("The caller has left"));
     await failureOf("A call whose signal had aborted", scene.transport.send(request(scene, "echo", "x", { signal })));
-    requireSame("The calls that the agent saw", scene.agent.tenants, []);
+    const stream = collect(scene.transport.stream(request(scene, "echo", "x", { signal })));
+    await failureOf("A stream whose signal had aborted", stream);
+    requireSame("The calls that the agent saw", scene.agent.seen, []);
   },
-  async "stops the work behind a stream that is left"(scene) {
-    for await (const event of scene.transport.stream(request(scene, "wait"))) if (event.text === "begun") break;
-    await until("the skill has stopped", () => scene.agent.waiting === 0);
+  async "begins one task for a call that is repeated"(scene) {
+    const asked = request(scene, "echo", "once");
+    const answers = [await scene.transport.send(asked), await scene.transport.send(asked)];
+    requireSame(
+      "The results",
+      answers.map(({ result }) => result),
+      ["once", "once"],
+    );
+    requireSame("The calls that the agent saw", scene.agent.seen.length, 1);
+  },
+  async "takes up the answer of a task whose stream was left, without a gap"(scene) {
+    const { transport, agent } = scene;
+    let taskId: string | undefined;
+    const asked = {
+      ...request(scene, "halting", "on"),
+      onTask: (task: { taskId: string }) => void (taskId = task.taskId),
+    };
+    for await (const event of transport.stream(asked)) if (event.text === "on, ") break;
+    const { signal } = asked;
+    const again: RemoteStreamEvent[] = [];
+    for await (const event of transport.resubscribe(taskOf(scene, taskId), { signal })) {
+      again.push(event);
+      agent.goOn();
+    }
+    requireSame("The text", textOf(again), "on, and on");
+    requireSame("The result", again.at(-1)?.result, "done");
+    const after = await collect(transport.resubscribe(taskOf(scene, taskId), { signal }));
+    requireSame(
+      "What is told of a task that is over",
+      { text: textOf(after), done: after.at(-1)?.done, result: after.at(-1)?.result },
+      { text: "on, and on", done: true, result: "done" },
+    );
   },
   async "cancels a task by its id, and leaves alone one that it does not know"(scene) {
-    const { transport, agentUrl, agent } = scene;
-    await transport.cancel({ agentUrl, taskId: "no such task" });
+    const { transport, agent } = scene;
+    await transport.cancel(taskOf(scene, "no such task"));
     let taskId: string | undefined;
-    const reading = (async () => {
-      for await (const event of transport.stream(request(scene, "wait"))) taskId = event.taskId ?? taskId;
-    })();
+    const asked = { ...request(scene, "wait"), onTask: (task: { taskId: string }) => void (taskId = task.taskId) };
+    const reading = collect(transport.stream(asked));
     reading.catch(() => {});
     await until("the skill has begun and its task is known", () => agent.waiting === 1 && taskId !== undefined);
-    await transport.cancel({ agentUrl, taskId: taskId as string });
-    await failureOf("A stream whose task was cancelled", reading);
+    await transport.cancel(taskOf(scene, taskId));
+    await requireCode(FlowErrorCode.REMOTE_FAILED, "A stream whose task was cancelled", reading);
     await until("the skill has stopped", () => agent.waiting === 0);
+    await transport.cancel(taskOf(scene, taskId));
   },
-  async "answers every call of a node with retries though calls fail"(scene) {
-    let failed = 0;
-    const transport = faultyRemoteTransport(scene.transport, {
-      random: seededRandom(7),
-      rate: 0.4,
-      clock: { now: () => 0, epochNow: () => 0, setTimer: (callback) => (queueMicrotask(callback), () => {}) },
-      onFault: (fault) => void (failed += fault === "slow" ? 0 : 1),
-    });
-    const call = payloadNode({ name: "call", policy: { maxRetries: 20, backoffBaseMs: 0 } }, async (_: number, ctx) => {
-      const { idempotencyKey, signal, message } = ctx;
-      const asked = { message, skill: "echo", agentUrl: scene.agentUrl, idempotencyKey, signal };
-      return (await transport.send(asked)).result as number;
-    });
-    const flow = create(call.to());
-    flow.run();
-    const numbers = Array.from({ length: 20 }, (_, index) => index);
-    const results = await Promise.all(numbers.map((number) => flow.call(number)));
-    await flow.stop();
-    requireSame("The results", results, numbers);
-    if (failed === 0) throw new Error("No call has failed, and nothing is proved");
+  async "lets no tenant cancel or read the task of another"(scene) {
+    const { transport, agent } = scene;
+    let taskId: string | undefined;
+    const asked = { ...request(scene, "wait"), onTask: (task: { taskId: string }) => void (taskId = task.taskId) };
+    const reading = collect(transport.stream(asked));
+    reading.catch(() => {});
+    await until("the skill has begun and its task is known", () => agent.waiting === 1 && taskId !== undefined);
+    const foreign = { ...taskOf(scene, taskId), tenant: "bob" };
+    await transport.cancel(foreign);
+    const peeping = collect(transport.resubscribe(foreign, { signal: asked.signal }));
+    await requireCode(FlowErrorCode.REMOTE_REFUSED, "A reader of another tenant", peeping);
+    requireSame("The skills at work", agent.waiting, 1);
+    await transport.cancel(taskOf(scene, taskId));
+    await failureOf("A stream whose task was cancelled", reading);
   },
 };
 
@@ -197,10 +279,24 @@ function request(
   { agentUrl }: Scene,
   skill: string,
   payload: unknown = "x",
-  { tenant = "ada", signal = new AbortController().signal }: { tenant?: string; signal?: AbortSignal } = {},
+  options: Pick<MessageInit<unknown>, "meta" | "deadlineAt"> & { tenant?: string; signal?: AbortSignal } = {},
 ): RemoteCallRequest {
-  const message = new Message({ payload, headers: { tenant } });
-  return { message, skill, agentUrl, idempotencyKey: `${skill} ${String(payload)}`, signal };
+  const { tenant = "ada", signal = new AbortController().signal, ...rest } = options;
+  const message = new Message({ payload, headers: { tenant }, ...rest });
+  return { message, skill, agentUrl, idempotencyKey: `${message.traceId} ${skill}`, signal };
+}
+
+const taskOf = ({ agentUrl }: Scene, taskId: string | undefined): RemoteTask => ({
+  tenant: "ada",
+  agentUrl,
+  taskId: taskId ?? "",
+});
+
+const textOf = (events: readonly RemoteStreamEvent[]): string => events.map(({ text = "" }) => text).join("");
+
+async function requireCode(code: FlowErrorCode, what: string, work: Promise<unknown>): Promise<void> {
+  const error = await failureOf(what, work);
+  requireSame(`The code of the failure of ${what}`, error instanceof FlowError ? error.code : String(error), code);
 }
 
 async function collect(events: AsyncIterable<RemoteStreamEvent>): Promise<RemoteStreamEvent[]> {

@@ -9,6 +9,7 @@ import {
   payloadNode,
   type RemoteCallRequest,
   type RemoteStreamEvent,
+  WM,
 } from "penguiflow";
 import { TestClock } from "penguiflow/testing";
 import { rejection, tidy, within } from "../fixtures/watched-flow.ts";
@@ -21,9 +22,11 @@ const request = (
   message: new Message({ traceId: "t", headers: { tenant: "acme" }, ...init }),
   skill,
   agentUrl: "loopback://agent",
-  idempotencyKey: "k",
+  idempotencyKey: `${skill} ${String(init.payload)} ${(keys += 1)}`,
   signal,
 });
+let keys = 0;
+const taskOf = (taskId: string, tenant = "acme") => ({ tenant, agentUrl: "x", taskId });
 const agent = () => {
   const clock = new TestClock();
   const words = payloadNode("words", async (text: string, ctx) => {
@@ -52,7 +55,7 @@ describe("the loopback transport", () => {
     expect(transport.openTasks).toBe(0);
   });
 
-  test("yields its task first, then the text in parts, then the result on the one event that is done", async () => {
+  test("yields the text in parts with their places, then the result on the one event that is done", async () => {
     const { clock, transport } = agent();
     const all = collect(transport.stream(request("words", { payload: "a bc" })));
     await clock.advance(100);
@@ -60,9 +63,8 @@ describe("the loopback transport", () => {
     const [taskId] = new Set(events.map((event) => event.taskId));
     expect(new Set(events.map((event) => event.taskId)).size).toBe(1);
     expect(events).toEqual([
-      { taskId, contextId: "t", done: false },
-      { taskId, contextId: "t", text: "a", done: false },
-      { taskId, contextId: "t", text: "bc", done: false },
+      { taskId, contextId: "t", text: "a", at: 0, done: false },
+      { taskId, contextId: "t", text: "bc", at: 1, done: false },
       { taskId, contextId: "t", result: 4, done: true },
     ]);
   });
@@ -108,8 +110,8 @@ describe("the loopback transport", () => {
     });
     const transport = new LoopbackTransport({ failing: tidy(create(failing.to()).run()) });
     const error = (await rejection(transport.send(request("failing", { payload: "x" })))) as FlowError;
-    expect(error).toMatchObject({ code: "NODE_EXCEPTION" });
-    expect(error.unwrap()).toEqual(new Error("boom"));
+    expect(error).toMatchObject({ code: "REMOTE_FAILED", retryable: true, cause: { code: "NODE_EXCEPTION" } });
+    expect((error.unwrap() as FlowError).unwrap()).toEqual(new Error("boom"));
     expect(transport.openTasks).toBe(0);
   });
 
@@ -119,27 +121,35 @@ describe("the loopback transport", () => {
       transport.send(request("words", { payload: "a b c d", deadlineAt: clock.epochNow() + 15 })),
     );
     await clock.advance(15);
-    expect(await within(1_000, answer)).toMatchObject({ code: "DEADLINE_EXCEEDED" });
+    expect(await within(1_000, answer)).toMatchObject({
+      code: "REMOTE_FAILED",
+      retryable: false,
+      cause: { code: "DEADLINE_EXCEEDED" },
+    });
   });
 
   test("names the skills there are when one is asked for that is not", async () => {
     const { transport } = agent();
     for (const skill of ["missing", "toString", "__proto__"]) {
-      const error = (await rejection(transport.send(request(skill, { payload: "x" })))) as Error;
+      const error = (await rejection(transport.send(request(skill, { payload: "x" })))) as FlowError;
+      expect(error.code).toBe("REMOTE_REFUSED");
       expect(error.message).toMatch(new RegExp(`no skill "${skill}".*"words"`));
     }
     expect(transport.openTasks).toBe(0);
   });
 
-  test("ends the agent's trace when the caller's signal aborts", async () => {
+  test("ends a call when its signal aborts, and leaves its task to run on", async () => {
     const { clock, flow, transport } = agent();
     const controller = new AbortController();
     const answer = rejection(transport.send(request("words", { payload: "a b c" }, controller.signal)));
     await clock.advance(5);
     expect(flow.stats().traces).toBe(1);
     controller.abort(new Error("no longer wanted"));
-    expect(await within(1_000, answer)).toMatchObject({ code: "TRACE_CANCELLED" });
+    expect(await within(1_000, answer)).toEqual(new Error("no longer wanted"));
+    expect(transport.openTasks).toBe(1);
+    await clock.advance(50);
     expect(transport.openTasks).toBe(0);
+    expect(flow.stats()).toMatchObject({ traces: 0, outcomes: { completed: 1 } });
   });
 
   test("takes nothing up when the caller's signal has aborted already", async () => {
@@ -152,29 +162,95 @@ describe("the loopback transport", () => {
 
   test("ends the agent's trace when the task is cancelled; unknown and finished tasks are no error", async () => {
     const { clock, transport } = agent();
-    const events = transport.stream(request("words", { payload: "a b c" }));
-    const first = await events.next();
-    const taskId = (first.value as RemoteStreamEvent).taskId as string;
+    let taskId = "";
+    const asked = {
+      ...request("words", { payload: "a b c" }),
+      onTask: (task: { taskId: string }) => void ({ taskId } = task),
+    };
+    const events = transport.stream(asked);
     const rest = rejection(collect(events));
     await clock.advance(5);
-    await transport.cancel({ agentUrl: "x", taskId: "unknown" });
+    await transport.cancel(taskOf("unknown"));
     expect(transport.openTasks).toBe(1);
-    await transport.cancel({ agentUrl: "x", taskId });
-    expect(await within(1_000, rest)).toMatchObject({ code: "TRACE_CANCELLED" });
-    await transport.cancel({ agentUrl: "x", taskId });
+    await transport.cancel(taskOf(taskId));
+    expect(await within(1_000, rest)).toMatchObject({ code: "REMOTE_FAILED", cause: { code: "TRACE_CANCELLED" } });
+    await transport.cancel(taskOf(taskId));
     expect(transport.openTasks).toBe(0);
   });
 
-  test("ends the agent's trace when the reader leaves", async () => {
-    const { clock, flow, transport } = agent();
+  test("runs on when the reader leaves, and gives the whole answer to one who comes later", async () => {
+    const { clock, transport } = agent();
+    let taskId = "";
+    const asked = {
+      ...request("words", { payload: "a b c" }),
+      onTask: (task: { taskId: string }) => void ({ taskId } = task),
+    };
     const reading = (async () => {
-      for await (const event of transport.stream(request("words", { payload: "a b c" }))) if (event.text === "a") break;
+      for await (const event of transport.stream(asked)) if (event.text === "a") break;
     })();
-    await clock.advance(5);
+    await clock.advance(15);
     await within(1_000, reading);
-    expect(transport.openTasks).toBe(0);
-    await clock.advance(0);
-    expect(flow.stats()).toMatchObject({ traces: 0, outcomes: { cancelled: 1 } });
+    expect(transport.openTasks).toBe(1);
+    const later = collect(transport.resubscribe(taskOf(taskId), asked));
+    await clock.advance(50);
+    const ids = { taskId, contextId: "t" };
+    expect(await later).toEqual([
+      { ...ids, text: "ab", at: 0, done: false },
+      { ...ids, text: "c", at: 2, done: false },
+      { ...ids, result: 5, done: true },
+    ]);
+    expect(await collect(transport.resubscribe(taskOf(taskId), asked))).toEqual([
+      { ...ids, text: "abc", at: 0, done: false },
+      { ...ids, result: 5, done: true },
+    ]);
+    expect(await rejection(collect(transport.resubscribe(taskOf(taskId, "rival"), asked)))).toMatchObject({
+      code: "REMOTE_REFUSED",
+    });
+  });
+
+  test("keeps the last hundred tasks that are over, and no more", async () => {
+    const echo = payloadNode("echo", (value: number) => value);
+    const transport = new LoopbackTransport({ echo: tidy(create(echo.to()).run()) });
+    const ids: string[] = [];
+    const onTask = ({ taskId }: { taskId: string }): void => void ids.push(taskId);
+    for (let number = 0; number <= 100; number += 1)
+      await transport.send({ ...request("echo", { payload: number }), onTask });
+    const asked = request("echo", { payload: 0 });
+    const [oldest = "", next = ""] = ids;
+    expect(await rejection(collect(transport.resubscribe(taskOf(oldest), asked)))).toMatchObject({
+      message: 'Agent "x" has no task "' + oldest + '"',
+    });
+    expect(await collect(transport.resubscribe(taskOf(next), asked))).toMatchObject([{ result: 1, done: true }]);
+  });
+
+  test("has the skill wait for a reader that takes its time", async () => {
+    let sent = 0;
+    const many = payloadNode("many", async (count: number, ctx) => {
+      for (; sent < count; sent += 1) await ctx.emitChunk({ text: "x" });
+      return sent;
+    });
+    const transport = new LoopbackTransport({ many: tidy(create(many.to(), { streamWindow: 1 }).run()) });
+    const events = transport.stream(request("many", { payload: 1_000 }));
+    await events.next();
+    for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setTimeout(resolve, 0));
+    expect(sent).toBeGreaterThan(60);
+    expect(sent).toBeLessThan(80);
+    expect((await collect(events)).at(-1)).toMatchObject({ result: 1_000, done: true });
+  });
+
+  test("passes on what is left of a budget, and the conversation that is gone on with", async () => {
+    const plan = payloadNode("plan", (wm: WM) => ({ budgetHops: wm.budgetHops, budgetTokens: wm.budgetTokens }));
+    const transport = new LoopbackTransport({ plan: tidy(create(plan.to()).run()) });
+    const asked = request("plan", { payload: new WM({ query: "q", hops: 1, budgetTokens: 50 }) });
+    const answer = await transport.send({
+      ...asked,
+      budget: { hops: 2, tokens: null },
+      continues: { contextId: "talk" },
+    });
+    expect(answer).toMatchObject({ result: { budgetHops: 3, budgetTokens: 50 }, contextId: "talk" });
+    expect(await rejection(transport.send({ ...asked, continues: { taskId: "other" } }))).toMatchObject({
+      code: "REMOTE_REFUSED",
+    });
   });
 
   test("runs calls of one trace id side by side, since each has a task of its own", async () => {

@@ -1,5 +1,14 @@
-import { type BusEnvelope, LoopbackTransport, MemoryMessageBus, MemoryStateStore, type StateStore } from "penguiflow";
 import {
+  type BusEnvelope,
+  type JournalPartition,
+  LoopbackTransport,
+  MemoryJournal,
+  MemoryMessageBus,
+  MemoryStateStore,
+  type StateStore,
+} from "penguiflow";
+import {
+  journalContract,
   messageBusContract,
   remoteTransportContract,
   type RemoteTransportContract,
@@ -22,6 +31,7 @@ const makeTransport: RemoteTransportContract["make"] = (skills) => ({
 const ofStores = stateStoreContract({ make: (retention) => new MemoryStateStore(retention) });
 const ofBuses = messageBusContract({ make: makeBus });
 const ofTransports = remoteTransportContract({ make: makeTransport });
+const ofJournals = journalContract({ make: () => new MemoryJournal() });
 
 describe("the state store in memory", () => {
   test.for(ofStores)("$name", async ({ run }) => {
@@ -37,6 +47,12 @@ describe("the message bus in memory", () => {
 
 describe("the loopback transport", () => {
   test.for(ofTransports)("$name", async ({ run }) => {
+    await expect(run()).resolves.toBeUndefined();
+  });
+});
+
+describe("the journal in memory", () => {
+  test.for(ofJournals)("$name", async ({ run }) => {
     await expect(run()).resolves.toBeUndefined();
   });
 });
@@ -164,6 +180,7 @@ describe("a contract notices", () => {
           transport: {
             send: (request) => sound.send(unheard(request)),
             stream: (request) => sound.stream(unheard(request)),
+            resubscribe: (task, options) => sound.resubscribe(task, options),
             cancel: (task) => sound.cancel(task),
           },
         };
@@ -172,5 +189,120 @@ describe("a contract notices", () => {
     const named = (name: string) => deaf.filter((one) => one.name === name);
     expect(await brokenBy(named("does not begin a call whose signal has aborted"))).toHaveLength(1);
     expect(await brokenBy(named("answers a call with the result of the skill"))).toHaveLength(0);
+  });
+
+  const journalWith = (change: (sound: JournalPartition) => Partial<JournalPartition>, leaseMs?: number) =>
+    journalContract({
+      make() {
+        const journal = new MemoryJournal();
+        return {
+          async open(claim) {
+            const sound = await journal.open({ ...claim, leaseMs: leaseMs ?? claim.leaseMs });
+            return {
+              id: sound.id,
+              epoch: sound.epoch,
+              get sequence() {
+                return sound.sequence;
+              },
+              read: () => sound.read(),
+              counts: () => sound.counts(),
+              append: (batch, expected) => sound.append(batch, expected),
+              renew: () => sound.renew(),
+              close: () => sound.close(),
+              ...change(sound),
+            };
+          },
+        };
+      },
+    });
+
+  const named = (cases: typeof ofJournals, ...names: string[]) => cases.filter(({ name }) => names.includes(name));
+
+  test.for<[rule: string, change: (sound: JournalPartition) => Partial<JournalPartition>]>([
+    [
+      "keeps an entry as it was",
+      (sound) => ({
+        append: (batch, expected) =>
+          sound.append({ ...batch, put: batch.put.map((one) => ({ ...one, state: one.state.trim() })) }, expected),
+      }),
+    ],
+    [
+      "puts and removes in one batch, and does not mind the removal of what is not there",
+      (sound) => ({
+        async append(batch, expected) {
+          await sound.append({ ...batch, put: [] }, expected);
+          return await sound.append({ put: batch.put, remove: [], counts: new Map() }, expected + 1);
+        },
+      }),
+    ],
+    [
+      "gives each entry once and in the order of the runs, however many there are",
+      (sound) => ({
+        async *read() {
+          for await (const page of sound.read()) yield page.toReversed();
+        },
+      }),
+    ],
+    [
+      "adds up how many messages the nodes are done with",
+      (sound) => ({
+        append: (batch, expected) =>
+          sound.append({ ...batch, counts: new Map([...batch.counts].slice(0, 1)) }, expected),
+      }),
+    ],
+    [
+      "numbers its batches, and keeps nothing of one that does not follow the last",
+      (sound) => ({ append: (batch) => sound.append(batch, sound.sequence) }),
+    ],
+    [
+      "frees a partition at once when it is closed, and refuses whatever is done with it then",
+      (sound) => ({ counts: () => sound.counts().catch(() => new Map()) }),
+    ],
+    [
+      "gives a partition to another when its claim has ended, and refuses the one that was overtaken",
+      (sound) => ({ renew: () => sound.renew().catch(() => {}) }),
+    ],
+    ["keeps a claim that is renewed, and that of a writer that appends", () => ({ renew: async () => {} })],
+    [
+      "has after a partition was closed and opened what was in it, under the same id and a larger epoch",
+      () => ({ close: async () => {} }),
+    ],
+    [
+      "lets a writer go on whose claim has ended when nobody overtook it",
+      (sound) => {
+        const openedAt = performance.now();
+        return {
+          renew: async () => {
+            if (performance.now() > openedAt + 1) throw new Error("too late");
+            await sound.renew();
+          },
+        };
+      },
+    ],
+  ])("a journal that breaks a rule: %s", async ([rule, change]) => {
+    expect(
+      await brokenBy(
+        named(
+          journalWith(() => ({})),
+          rule,
+        ),
+      ),
+    ).toEqual([]);
+    expect(await brokenBy(named(journalWith(change), rule))).toEqual([rule]);
+  });
+
+  test("a journal that gives a partition to everybody", async () => {
+    const rules = [
+      "refuses another writer while a claim lasts, and names its owner",
+      "gives a partition that several want at once to one of them",
+    ];
+    expect(
+      await brokenBy(
+        named(
+          journalWith(() => ({}), 0),
+          ...rules,
+        ),
+      ),
+    ).toEqual(rules);
   });
 });

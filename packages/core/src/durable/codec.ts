@@ -1,0 +1,440 @@
+import { describeThrown } from "../foundation/flow-error.ts";
+import { FinalAnswer, type FinalAnswerInit, WM, type WMInit } from "../message/controller.ts";
+import { Message, type MessageInit } from "../message/message.ts";
+
+/*
+ * How a value stands in the journal. What JSON can say stands as it is, all else under a tag: an object with one key
+ * that begins with "$". A plain object that looks like that gets one "$" more.
+ *
+ *   undefined, a hole of an array      {"$undefined":true}
+ *   NaN, Infinity, -Infinity, -0       {"$number":"NaN"}
+ *   bigint                             {"$bigint":"12"}
+ *   Date                               {"$date":0}, epoch milliseconds; null when it is invalid
+ *   Map                                {"$map":[[key,value],…]}
+ *   Set                                {"$set":[value,…]}
+ *   Uint8Array, Buffer                 {"$bytes":"AAE="}, base64
+ *   WM                                 {"$wm":{"query":…,"facts":[…],…}}
+ *   FinalAnswer                        {"$final":{"text":…,"citations":[…]}}
+ *   Message                            {"$message":{"payload":…,"headers":{…},"traceId":…,"createdAt":…,"meta":{…}}}
+ *   the plain object {"$date":0}       {"$$date":0}
+ *
+ * A journal outlives the program that wrote it: tags may be added, and never change their meaning.
+ */
+
+/** Why a value cannot be written down. */
+export interface Unfit {
+  readonly code: "NOT_SERIALISABLE" | "PAYLOAD_TOO_LARGE";
+  /** As `payload.user.tags[2]`; of a Map `payload.get("key")`, `payload.keys()[0]`. */
+  readonly path: string;
+  /** What it is and what is wanted. */
+  readonly problem: string;
+}
+
+/** Levels of nesting. Deeper ones would put the stack of whoever writes or reads them at risk. */
+const MAX_DEPTH = 500;
+
+const WANTED =
+  "wanted is data: null, booleans, numbers, strings, bigints, undefined, and arrays, plain objects, Maps, Sets, Dates, Uint8Arrays, WMs, FinalAnswers and Messages of them";
+
+/**
+ * What is wrong with a value, if anything: the first part of it that is not data, or its size. Parts are looked at in
+ * their order, and no further than `maxBytes`.
+ *
+ * Data is what `wanted` of the problem lists, and of plain objects the own enumerable properties. Not looked at, and
+ * not written, are non-enumerable properties and those that were added to an array, Map, Set, Date or Uint8Array. An
+ * array's element that has a getter is read.
+ *
+ * @param root - what paths begin with: `payload`
+ * @param maxBytes - how long the JSON text may be, roughly and in characters: escapes are not counted, of numbers only
+ * the usual number of digits
+ */
+export function unfitness(value: unknown, root: string, maxBytes: number): Unfit | undefined {
+  return roomAfter(value, maxBytes, 0) < 0 ? explained(root, maxBytes) : undefined;
+}
+
+/**
+ * A fit value as JSON can say it; the value itself where it is that already. It comes back equal from
+ * {@link fromPlain}, but a hole in an array as `undefined`, a Buffer as a Uint8Array, an object without prototype as one
+ * with, and what was shared or frozen as it comes.
+ *
+ * @param value - one in which {@link unfitness} has found nothing
+ * @throws TypeError when a part of the value is not data
+ */
+export function toPlain(value: unknown): unknown {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      if (Number.isFinite(value) && !Object.is(value, -0)) return value;
+      return { $number: Object.is(value, -0) ? "-0" : String(value) };
+    case "undefined":
+      return { $undefined: true };
+    case "bigint":
+      return { $bigint: String(value) };
+    case "object":
+      return value === null ? null : objectToPlain(value);
+    case "function":
+    case "symbol":
+      throw new TypeError(`Cannot write ${describe(value)}: ${WANTED}`);
+  }
+}
+
+/**
+ * The reverse of {@link toPlain}, also of what JSON has made of it.
+ *
+ * @throws TypeError when a tag is not known, what stands under it is not of its form, or the value is none that JSON has
+ * @throws RangeError when what stands under a tag is out of the range of its class
+ */
+export function fromPlain(plain: unknown): unknown {
+  if (plain === null || typeof plain === "string" || typeof plain === "number" || typeof plain === "boolean")
+    return plain;
+  if (typeof plain !== "object" || !(Array.isArray(plain) || isPlainObject(plain))) {
+    throw new TypeError(`Cannot read ${describe(plain)}: wanted is what JSON has`);
+  }
+  const tag = tagOf(plain);
+  if (tag === undefined) return withParts(plain, fromPlain);
+  const content = (plain as Record<string, unknown>)[tag];
+  if (tag.startsWith("$$")) return { [tag.slice(1)]: fromPlain(content) };
+  const read = READERS.get(tag);
+  if (read === undefined) {
+    throw new TypeError(`Cannot read the tag "${tag}": known are "${[...READERS.keys()].join('", "')}"`);
+  }
+  return read(content);
+}
+
+/** How a class of data is measured and written. */
+interface Kind<Value extends object> {
+  /** As {@link roomAfter}. */
+  measure(value: Value, room: number, depth: number): number;
+  write(value: Value): object;
+}
+
+const BYTES: Kind<Uint8Array> = {
+  measure: (bytes, room) => room - 15 - Math.ceil(bytes.length / 3) * 4,
+  write: (bytes) => ({ $bytes: toBase64(bytes) }),
+};
+
+const KINDS: ReadonlyMap<object, Kind<object>> = new Map<object, Kind<object>>([
+  [
+    Date.prototype,
+    {
+      measure: (date: Date, room) => room - (Number.isNaN(date.getTime()) ? 14 : 23),
+      // the invalid date's time is NaN, for which JSON writes null
+      write: (date: Date) => ({ $date: Number.isNaN(date.getTime()) ? null : date.getTime() }),
+    },
+  ],
+  [
+    Map.prototype,
+    {
+      measure: roomAfterMap,
+      write: (map: ReadonlyMap<unknown, unknown>) => ({
+        $map: Array.from(map, ([key, part]) => [toPlain(key), toPlain(part)]),
+      }),
+    },
+  ],
+  [
+    Set.prototype,
+    { measure: roomAfterSet, write: (set: ReadonlySet<unknown>) => ({ $set: Array.from(set, toPlain) }) },
+  ],
+  [Uint8Array.prototype, BYTES],
+  [
+    WM.prototype,
+    {
+      measure: (wm: WM, room, depth) => roomAfterFields(wm, wm, room - 8, depth),
+      write: (wm: WM) => ({ $wm: withParts(Object.assign({}, wm), toPlain) }),
+    },
+  ],
+  [
+    FinalAnswer.prototype,
+    {
+      measure: (answer: FinalAnswer, room, depth) => roomAfterFields(answer, answer, room - 11, depth),
+      write: (answer: FinalAnswer) => ({ $final: withParts(Object.assign({}, answer), toPlain) }),
+    },
+  ],
+  [
+    Message.prototype,
+    {
+      measure: (message: Message, room, depth) => roomAfterFields(message, fieldsOf(message), room - 13, depth),
+      write: (message: Message) => ({ $message: withParts(fieldsOf(message), toPlain) }),
+    },
+  ],
+]);
+
+/** What stands under a tag as the value it was. */
+const READERS: ReadonlyMap<string, (content: unknown) => unknown> = new Map<string, (content: unknown) => unknown>([
+  ["$undefined", (content) => (content === true ? undefined : malformed("$undefined", "true", content))],
+  [
+    "$number",
+    (content) =>
+      content === "NaN" || content === "Infinity" || content === "-Infinity" || content === "-0"
+        ? Number(content)
+        : malformed("$number", "NaN, Infinity, -Infinity or -0", content),
+  ],
+  [
+    "$bigint",
+    (content) =>
+      typeof content === "string" && /^-?\d+$/.test(content)
+        ? BigInt(content)
+        : malformed("$bigint", "digits in a string", content),
+  ],
+  [
+    "$date",
+    (content) =>
+      content === null || typeof content === "number"
+        ? new Date(content ?? Number.NaN)
+        : malformed("$date", "a number or null", content),
+  ],
+  [
+    "$map",
+    (content) =>
+      Array.isArray(content) && content.every((entry) => Array.isArray(entry) && entry.length === 2)
+        ? new Map((content as Array<[unknown, unknown]>).map(([key, part]) => [fromPlain(key), fromPlain(part)]))
+        : malformed("$map", "an array of pairs", content),
+  ],
+  [
+    "$set",
+    (content) => (Array.isArray(content) ? new Set(content.map(fromPlain)) : malformed("$set", "an array", content)),
+  ],
+  [
+    "$bytes",
+    (content) =>
+      typeof content === "string" && content.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(content)
+        ? Uint8Array.from(atob(content), (character) => character.charCodeAt(0))
+        : malformed("$bytes", "base64 in a string", content),
+  ],
+  ["$wm", (content) => new WM(fieldsFrom("$wm", "query", content) as WMInit<unknown>)],
+  ["$final", (content) => new FinalAnswer(fieldsFrom("$final", "text", content) as FinalAnswerInit<unknown>)],
+  ["$message", (content) => new Message(fieldsFrom("$message", "payload", content) as MessageInit<unknown>)],
+]);
+
+function malformed(tag: string, wanted: string, content: unknown): never {
+  throw new TypeError(`Cannot read what stands under "${tag}": wanted is ${wanted}, got ${describeThrown(content)}`);
+}
+
+/** The fields of an instance, from what stands under its tag. One of them is always there. */
+function fieldsFrom(tag: string, always: string, content: unknown): object {
+  if (typeof content !== "object" || content === null || !Object.hasOwn(content, always)) {
+    malformed(tag, `an object with "${always}"`, content);
+  }
+  return withParts(content, fromPlain);
+}
+
+function fieldsOf({ payload, headers, traceId, createdAt, deadlineAt, meta }: Message): object {
+  const fields = { payload, headers: { ...headers }, traceId, createdAt, meta };
+  return deadlineAt === undefined ? fields : { ...fields, deadlineAt };
+}
+
+function objectToPlain(value: object): object {
+  if (Array.isArray(value)) return withParts(value, toPlain);
+  if (isPlainObject(value)) {
+    const tag = tagOf(value);
+    if (tag === undefined) return withParts(value, toPlain);
+    return { [`$${tag}`]: toPlain((value as Record<string, unknown>)[tag]) };
+  }
+  const kind = kindOf(value);
+  if (kind === undefined) throw new TypeError(`Cannot write ${describe(value)}: ${WANTED}`);
+  return kind.write(value);
+}
+
+const kindOf = (value: object): Kind<object> | undefined =>
+  KINDS.get(Object.getPrototypeOf(value) as object) ?? (value instanceof Uint8Array ? BYTES : undefined);
+
+function isPlainObject(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** The key of an object that has one alone, if it begins with `$`. */
+function tagOf(value: object): string | undefined {
+  let tag: string | undefined;
+  for (const key in value) {
+    if (!isOwn.call(value, key)) continue;
+    if (tag !== undefined || !key.startsWith("$")) return undefined;
+    tag = key;
+  }
+  return tag;
+}
+
+/** An array or plain object with its parts converted: the same one if they all stay what they are. */
+function withParts(value: object, convert: (part: unknown) => unknown): object {
+  let copy: object | undefined;
+  if (Array.isArray(value)) {
+    const parts: readonly unknown[] = value;
+    for (let index = 0; index < parts.length; index += 1) {
+      const part = convert(parts[index]);
+      if (part !== parts[index]) ((copy ??= [...parts]) as unknown[])[index] = part;
+    }
+    return copy ?? value;
+  }
+  for (const key in value) {
+    if (!isOwn.call(value, key)) continue;
+    const before = (value as Record<string, unknown>)[key];
+    const part = convert(before);
+    // a spread has made even "__proto__" a property of its own, which is what is set here
+    if (part !== before) ((copy ??= { ...value }) as Record<string, unknown>)[key] = part;
+  }
+  return copy ?? value;
+}
+
+// The walk that measures. It allocates an empty list per plain object, of its symbols, and nothing else.
+
+// Faster in a loop over keys than `Object.hasOwn`, and accessors are found without a descriptor being made.
+const {
+  hasOwnProperty: isOwn,
+  __lookupGetter__: getterOf,
+  __lookupSetter__: setterOf,
+} = Object.prototype as unknown as {
+  readonly hasOwnProperty: (this: object, key: string) => boolean;
+  readonly __lookupGetter__: (this: object, key: string) => unknown;
+  readonly __lookupSetter__: (this: object, key: string) => unknown;
+};
+
+/** Why the walk has stopped, unless for lack of room; and from where, the innermost step first. Empty between walks. */
+let fault: string | undefined;
+const steps: Array<{ readonly holder: object; readonly step: string }> = [];
+
+/** What is left of `room` after a value, in characters; less than 0 when there is too little, or the value is unfit. */
+function roomAfter(value: unknown, room: number, depth: number): number {
+  switch (typeof value) {
+    case "string":
+      return room - value.length - 2;
+    case "number":
+      return room - (!Number.isInteger(value) ? 18 : value > -1000 && value < 1000 ? 3 : 10);
+    case "boolean":
+      return room - 5;
+    case "undefined":
+      return room - 19;
+    case "bigint":
+      return room - 14 - String(value).length;
+    case "object":
+      if (value === null) return room - 4;
+      if (depth === MAX_DEPTH) return unfit(`nested more than ${MAX_DEPTH} levels deep; wanted is less`);
+      try {
+        if (Array.isArray(value)) return roomAfterArray(value, room, depth);
+        if (isPlainObject(value)) return roomAfterFields(value, value, room, depth);
+        const kind = kindOf(value);
+        return kind === undefined ? unfit(`${describe(value)}; ${WANTED}`) : kind.measure(value, room, depth);
+      } catch (error) {
+        return unfit(`an object that cannot be read (${describeThrown(error)}); ${WANTED}`);
+      }
+    case "function":
+    case "symbol":
+      return unfit(`${describe(value)}; ${WANTED}`);
+  }
+}
+
+function roomAfterArray(value: readonly unknown[], before: number, depth: number): number {
+  if (Object.getPrototypeOf(value) !== Array.prototype) return unfit(`${describe(value)}; ${WANTED}`);
+  let room = before - 2;
+  for (let index = 0; index < value.length; index += 1) {
+    room = roomAfter(value[index], room - 1, depth + 1);
+    if (room < 0) return stopped(value, `[${index}]`);
+  }
+  return room;
+}
+
+/** @param holder - whose fields they are */
+function roomAfterFields(holder: object, fields: object, before: number, depth: number): number {
+  let room = before - 2;
+  for (const key in fields) {
+    if (!isOwn.call(fields, key)) continue;
+    const hasGetter = getterOf.call(fields, key) !== undefined;
+    const part = hasGetter ? undefined : (fields as Record<string, unknown>)[key];
+    const isAccessor = hasGetter || (part === undefined && setterOf.call(fields, key) !== undefined);
+    room = isAccessor ? unfit(`an accessor; ${WANTED}`) : roomAfter(part, room - key.length - 4, depth + 1);
+    if (room < 0) return stopped(holder, stepTo(key));
+  }
+  for (const symbol of Object.getOwnPropertySymbols(fields)) {
+    if (!Object.prototype.propertyIsEnumerable.call(fields, symbol)) continue;
+    unfit(`a property whose key is a symbol; ${WANTED}`);
+    return stopped(holder, `[${String(symbol)}]`);
+  }
+  return room;
+}
+
+function roomAfterMap(map: ReadonlyMap<unknown, unknown>, before: number, depth: number): number {
+  let room = before - 11;
+  let index = 0;
+  for (const [key, part] of map) {
+    room = roomAfter(key, room - 4, depth + 1);
+    if (room < 0) return stopped(map, `.keys()[${index}]`);
+    room = roomAfter(part, room, depth + 1);
+    if (room < 0) return stopped(map, typeof key === "object" ? `.values()[${index}]` : `.get(${nameOf(key)})`);
+    index += 1;
+  }
+  return room;
+}
+
+function roomAfterSet(set: ReadonlySet<unknown>, before: number, depth: number): number {
+  let room = before - 11;
+  let index = 0;
+  for (const part of set) {
+    room = roomAfter(part, room - 1, depth + 1);
+    if (room < 0) return stopped(set, `.values()[${index}]`);
+    index += 1;
+  }
+  return room;
+}
+
+function unfit(problem: string): number {
+  fault = problem;
+  return -1;
+}
+
+function stopped(holder: object, step: string): number {
+  steps.push({ holder, step });
+  return -1;
+}
+
+/** Why the walk has stopped. What is its own part makes it so deep or large that it is found here at last. */
+function explained(root: string, maxBytes: number): Unfit {
+  const [problem, way] = [fault, steps.splice(0).reverse()];
+  fault = undefined;
+  const paths = new Map<object, string>();
+  let path = root;
+  for (const { holder, step } of way) {
+    const first = paths.get(holder);
+    if (first !== undefined) {
+      return { code: "NOT_SERIALISABLE", path, problem: `the same object as ${first}, whose part it is; ${WANTED}` };
+    }
+    paths.set(holder, path);
+    path += step;
+  }
+  if (problem !== undefined) return { code: "NOT_SERIALISABLE", path, problem };
+  return {
+    code: "PAYLOAD_TOO_LARGE",
+    path: root,
+    problem: `longer than ${maxBytes} characters as JSON text; wanted is less: keep what is large elsewhere, and send where it is`,
+  };
+}
+
+const stepTo = (key: string): string =>
+  /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+
+const nameOf = (key: unknown): string => (typeof key === "string" ? JSON.stringify(key) : String(key));
+
+function describe(value: unknown): string {
+  try {
+    if (typeof value === "function") return value.name === "" ? "a function" : `the function "${value.name}"`;
+    if (typeof value !== "object" || value === null) {
+      return value === undefined ? "undefined" : `the ${typeof value} ${describeThrown(value)}`;
+    }
+    if (value instanceof Error) return "an Error, which errorPayload(error) makes data";
+    if (value instanceof Promise) return "a Promise, which was not awaited";
+    const name: unknown = value.constructor?.name;
+    return typeof name === "string" && name !== "" ? `an instance of ${name}` : "an instance of a class";
+  } catch {
+    return "a value that cannot be read";
+  }
+}
+
+/** Base64 of bytes, without what only Node has. */
+function toBase64(bytes: Uint8Array): string {
+  let text = "";
+  // a call takes only so many arguments
+  for (let start = 0; start < bytes.length; start += 8192) {
+    text += String.fromCharCode(...bytes.subarray(start, start + 8192));
+  }
+  return btoa(text);
+}
