@@ -20,9 +20,12 @@ export type {
   EmptyOutcome,
   ExhaustedOutcome,
   FailedOutcome,
+  FinalOutcome,
   Outcome,
   OutcomeBase,
   OutcomeStatus,
+  PausedOutcome,
+  PauseTicket,
   StoppedOutcome,
 } from "./message/outcome.ts";
 export type { SseOptions, StreamChunk, StreamEnd } from "./message/stream-chunk.ts";
@@ -75,6 +78,8 @@ export type {
   HandlerResult,
   MessageHandler,
   NodeOrName,
+  OnceOptions,
+  PauseInit,
   PayloadHandler,
   Playbook,
   PlaybookFlow,
@@ -89,6 +94,7 @@ export type { NodePolicy, ResolvedPolicy, RetryQuestion } from "./graph/node-pol
 export type { StreamItem } from "./trace/stream-sink.ts";
 
 export { create, type FlowOf } from "./runtime/create.ts";
+export type { ChangedTrace, Durability, Recovery, UnfinishedTrace } from "./runtime/durability.ts";
 export type { CancelReport } from "./runtime/ending.ts";
 export type { StopReport } from "./runtime/engine.ts";
 export type {

@@ -7,6 +7,10 @@ const NEVER_BY_DEFAULT: ReadonlySet<FlowErrorCode> = new Set([
   FlowErrorCode.OUTPUT_INVALID,
   FlowErrorCode.ROUTE_UNKNOWN,
   FlowErrorCode.HELD_LIMIT,
+  FlowErrorCode.NOT_SERIALISABLE,
+  FlowErrorCode.PAYLOAD_TOO_LARGE,
+  FlowErrorCode.EFFECT_FAILED,
+  FlowErrorCode.EFFECT_UNKNOWN,
   FlowErrorCode.REMOTE_REFUSED,
   FlowErrorCode.REMOTE_INTERRUPTED,
 ]);

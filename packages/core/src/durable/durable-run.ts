@@ -120,7 +120,8 @@ export class JournalledRun implements DurableRun {
     if (unfit === undefined) return;
     const { code, path, problem } = unfit;
     const where = node === undefined ? "" : ` at node "${node}"`;
-    const hint = code === "PAYLOAD_TOO_LARGE" ? "; keep it elsewhere and send a reference, or raise maxPayloadBytes" : "";
+    const hint =
+      code === "PAYLOAD_TOO_LARGE" ? "; keep it elsewhere and send a reference, or raise maxPayloadBytes" : "";
     throw new FlowError({
       code,
       message: `Cannot write to the journal what was sent${where}: ${path} is ${problem}${hint}`,
@@ -233,7 +234,8 @@ export class JournalledRun implements DurableRun {
   }
 
   #writeSoon(): void {
-    if (this.#isDue || this.#writing !== undefined || !this.isReady || this.#isSealed || this.#lost !== undefined) return;
+    if (this.#isDue || this.#writing !== undefined || !this.isReady || this.#isSealed || this.#lost !== undefined)
+      return;
     this.#isDue = true;
     this.#engine.scheduler.nextTurn(() => {
       this.#isDue = false;
@@ -354,7 +356,12 @@ function listingOf(entry: JournalEntry, status: UnfinishedTrace["status"]): Unfi
   return listing(entry.traceId, entry.tenant, status, JSON.parse(entry.state) as TraceState);
 }
 
-function listing(traceId: string, tenant: string, status: UnfinishedTrace["status"], state: TraceState): UnfinishedTrace {
+function listing(
+  traceId: string,
+  tenant: string,
+  status: UnfinishedTrace["status"],
+  state: TraceState,
+): UnfinishedTrace {
   const nodes = [...new Set(state.items.map(({ node }) => node))];
   return { tenant, traceId, status, startedAt: state.startedAt, nodes, error: state.error?.message };
 }

@@ -76,7 +76,8 @@ export class Recovering {
     if (problem === undefined) return { item, worker: this.#workerOf(item) as Worker };
     const changed = { tenant, traceId, node: item.node, problem };
     const payload = fromPlain(item.payload);
-    const how = typeof this.#onChanged === "function" ? await this.#onChanged({ ...changed, payload }) : this.#onChanged;
+    const how =
+      typeof this.#onChanged === "function" ? await this.#onChanged({ ...changed, payload }) : this.#onChanged;
     if (how === "fail") return { ...changed, action: "failed" };
     if (how === "park") return { ...changed, action: "parked" };
     const moved: SavedItem = { ...item, node: how.node, where: "line", payload: toPlain(how.payload) };
@@ -108,7 +109,8 @@ export class Recovering {
 function triedAgain({ error: _, ...state }: TraceState, now: number): TraceState {
   const pauses = state.pauses?.filter(({ answer, expiresAt }) => answer !== undefined || (expiresAt ?? Infinity) > now);
   const isAsked = (item: SavedItem): boolean =>
-    pauses?.some(({ key, answer }) => answer === undefined && key.startsWith(`${lineageText(...item.lineage)}/`)) === true;
+    pauses?.some(({ key, answer }) => answer === undefined && key.startsWith(`${lineageText(...item.lineage)}/`)) ===
+    true;
   const { deadlineAt, ...rest } = state;
   return {
     ...rest,

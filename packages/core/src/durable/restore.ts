@@ -74,7 +74,14 @@ export function restoreTrace(engine: Engine, entry: JournalEntry, state: TraceSt
     if (item.sent !== undefined) attempt.more.alreadySent = item.sent;
     if (item.taken !== undefined)
       attempt.more.refetch = item.taken.map((each) => {
-        const taken = new Attempt(worker, trace, messageOf(trace, headers, each, state.deadlineAt), null, ...each.lineage, 1);
+        const taken = new Attempt(
+          worker,
+          trace,
+          messageOf(trace, headers, each, state.deadlineAt),
+          null,
+          ...each.lineage,
+          1,
+        );
         taken.state = State.OVER;
         return taken;
       });

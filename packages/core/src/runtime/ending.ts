@@ -66,12 +66,7 @@ export class Ending {
   /** If all that is left of a trace waits for messages that cannot come, lets it go on or end. */
   checkStarved(trace: Trace): void {
     const paused = trace.lasting?.paused.size ?? 0;
-    if (
-      !trace.isOpen ||
-      trace.isDoomed ||
-      trace.live !== trace.joined + trace.fetching + paused ||
-      trace.live === 0
-    )
+    if (!trace.isOpen || trace.isDoomed || trace.live !== trace.joined + trace.fetching + paused || trace.live === 0)
       return;
     const engine = this.#engine;
     if (paused > 0) {

@@ -8,13 +8,14 @@ import type { ChunkInit, NodeOrName, PlaybookFlow } from "../graph/handler.ts";
 import { ModelRegistry } from "../graph/model-registry.ts";
 import { DEFAULT_HEADERS, FROM_MESSAGE, Message, type MessageHeaders } from "../message/message.ts";
 import { EMPTY_META, type Meta } from "../message/meta.ts";
-import type { Outcome } from "../message/outcome.ts";
+import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
 import type { HistoryPage, RemoteBinding } from "../ports/state-store.ts";
 import { CallSink, OutcomeSink, type TraceSink } from "../trace/sink.ts";
 import { type StreamItem, StreamSink } from "../trace/stream-sink.ts";
 import type { StreamWriter } from "../trace/stream-table.ts";
 import type { Trace } from "../trace/trace.ts";
+import type { Recovery, UnfinishedTrace } from "./durability.ts";
 import type { CancelReport } from "./ending.ts";
 import { Engine, type StopReport } from "./engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "./flow-options.ts";
@@ -115,6 +116,16 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     registerPlaybook(this, (parent, registry) => this.#startWithin(parent, registry));
   }
 
+  /**
+   * Resolves when everything that an earlier process has left in the journal is under way again; at once for a flow
+   * that is not durable. Calls made sooner wait for it.
+   *
+   * @throws FlowError `JOURNAL_OWNED` when another process has the journal, `JOURNAL_FAILED` when it cannot be read
+   */
+  async ready(): Promise<Recovery> {
+    return (await this.#running().durable?.ready) ?? { resumed: 0, failed: 0, changed: [] };
+  }
+
   /** Whether the flow accepts messages. */
   get isRunning(): boolean {
     return this.#engine !== undefined && !this.#engine.isStopping;
@@ -146,14 +157,18 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     if (registry !== undefined && !(registry instanceof ModelRegistry))
       throw new TypeError(`Option "registry" of run must be a ModelRegistry: got ${shown(registry)}`);
     if (registry !== undefined) this.#requireModels(registry);
-    this.#engine = new Engine(this.graph, this.#options, withChannels(this.#middlewares), registry, resources);
+    const engine = new Engine(this.graph, this.#options, withChannels(this.#middlewares), registry, resources);
+    this.#engine = engine;
+    engine.onJournalLost = () => {
+      if (this.#engine === engine) void this.stop();
+    };
     return this;
   }
 
   /**
    * Stops the flow: takes no more work, lets what was accepted finish within `drainMs` milliseconds, ends
    * the rest with the outcome `stopped`, and resolves when every handler has returned or was given up.
-   * Whoever waits is released. Stopping a flow that does not run does nothing.
+   * Whoever waits is released. What a durable flow ends goes on when it runs again. Stopping a flow that does not run does nothing.
    */
   stop(options: { readonly drainMs?: number } = {}): Promise<StopReport> {
     requireKnownKeys("stop", options, ["drainMs"]);
@@ -180,7 +195,10 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    */
   call(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<Result> {
     return new Promise((resolve, reject) => {
-      this.#begin(input, options, new CallSink(resolve, reject));
+      this.#whenReady(reject, (engine) => {
+        const sink = new CallSink(released(engine, resolve, reject), released(engine, reject, reject));
+        this.#begin(engine, input, options, sink);
+      });
     });
   }
 
@@ -190,9 +208,71 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    * @throws FlowError when the message cannot be accepted: `FLOW_NOT_RUNNING`, `FLOW_STOPPED`, `TRACE_UNWINDING`
    */
   outcome(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<Outcome<Result>> {
-    return new Promise((resolve) => {
-      this.#begin(input, options, new OutcomeSink(this.#options.maxResults, resolve as (outcome: Outcome) => void));
+    return new Promise((resolve, reject) => {
+      this.#whenReady(reject, (engine) => {
+        const told = releasedOutcome(engine, resolve as (outcome: Outcome) => void);
+        this.#begin(engine, input, options, new OutcomeSink(this.#options.maxResults, told));
+      });
     });
+  }
+
+  /**
+   * Answers a pause: its handler is called again and is given `value`. Resolves with how the trace goes on: with its
+   * end, or `paused` when it waits for further answers. Works once for each token, in any process that runs the flow.
+   *
+   * @param options - `tenant` must be the trace's; @defaultValue `"default"`
+   * @throws FlowError `PAUSE_UNKNOWN`, `PAUSE_USED`, `PAUSE_EXPIRED`, `PAUSE_FOREIGN`; `RESUME_INVALID` when the value
+   * does not fit the pause's schema: the pause stays open then
+   */
+  resume(token: string, value: unknown, options: TraceOptions = {}): Promise<Outcome<Result>> {
+    return new Promise((resolve, reject) => {
+      requireKnownKeys("resume", options, ["tenant"]);
+      this.#whenReady(reject, (engine) => {
+        const told = releasedOutcome(engine, resolve as (outcome: Outcome) => void);
+        engine.pausing.resume(token, value, options.tenant ?? DEFAULT_HEADERS.tenant, told, reject);
+      });
+    });
+  }
+
+  /** The pauses that wait for an answer: of a tenant's traces, or of one of them. */
+  async pauses(
+    options: TraceOptions & { readonly traceId?: string | undefined } = {},
+  ): Promise<(PauseTicket & { readonly traceId: string })[]> {
+    requireKnownKeys("pauses", options, ["tenant", "traceId"]);
+    const engine = await this.#readyEngine();
+    return engine.pausing.tickets(options.tenant ?? DEFAULT_HEADERS.tenant, options.traceId);
+  }
+
+  /** The traces that a durable flow has not finished, and those that failed and can be tried again. */
+  async unfinished(): Promise<UnfinishedTrace[]> {
+    return (await this.#readyEngine()).durable?.unfinished() ?? [];
+  }
+
+  /**
+   * Tries a failed trace of a durable flow again, from the node at which it failed; its result is fetched by its id.
+   * Effects of `ctx.once` that succeeded are not repeated. Resolves when that is stored.
+   *
+   * @throws FlowError `TRACE_UNKNOWN` when no failed trace of that id is kept, `GRAPH_CHANGED` when it does not fit
+   */
+  async retryFailed(traceId: string, options: TraceOptions = {}): Promise<void> {
+    requireKnownKeys("retryFailed", options, ["tenant"]);
+    const { durable } = await this.#readyEngine();
+    const tenant = options.tenant ?? DEFAULT_HEADERS.tenant;
+    const entries = durable?.takeFailed(traceId, tenant) ?? [];
+    if (durable === undefined || entries.length === 0)
+      throw new FlowError({
+        code: FlowErrorCode.TRACE_UNKNOWN,
+        message: `No failed trace "${traceId}" of tenant "${tenant}" is kept in flow "${this.name}"`,
+        traceId,
+        tenant,
+      });
+    for (const entry of entries) {
+      const changed = await durable.restore(entry);
+      if (changed === undefined) continue;
+      const message = `Cannot retry trace "${traceId}": ${changed.problem}`;
+      throw new FlowError({ code: FlowErrorCode.GRAPH_CHANGED, message, traceId, tenant, node: changed.node });
+    }
+    await durable.stored();
   }
 
   /**
@@ -209,43 +289,68 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     requireOneOf("onLeave", onLeave, ["cancel", "detach"]);
     return new TraceReader<StreamItem<Result>>(() => {
       const sink = new StreamSink(this.#options.streamWindow);
-      const trace = this.#begin(input, emitOptions, sink);
       const engine = this.#running();
+      const leave = async (trace: Trace | undefined): Promise<void> => {
+        sink.detach();
+        if (onLeave === "cancel" && trace !== undefined)
+          await engine.ending.cancel(trace, "the reader of its stream has left");
+      };
+      const { durable } = engine;
+      if (durable !== undefined) {
+        const begun = durable.ready.then(() => this.#begin(engine, input, emitOptions, sink));
+        begun.catch(() => {});
+        return {
+          next: async () => {
+            await begun;
+            const item = await sink.next();
+            // chunks are for those who watch; a result is one that lasts
+            if (item?.type !== "chunk") await durable.stored();
+            return item as StreamItem<Result> | undefined;
+          },
+          leave: async () => await leave(await begun.catch(() => undefined)),
+        };
+      }
+      const trace = this.#begin(engine, input, emitOptions, sink);
       return {
         take: () => sink.take() as StreamItem<Result> | undefined,
         next: () => sink.next() as Promise<StreamItem<Result> | undefined>,
-        leave: async () => {
-          sink.detach();
-          if (onLeave === "cancel") await engine.ending.cancel(trace, "the reader of its stream has left");
-        },
+        leave: async () => await leave(trace),
       };
     });
   }
 
   /**
    * Sends a message whose results are to be fetched, and resolves with its trace id when the entry nodes'
-   * edges have accepted it. A message with the id of a trace that is under way joins that trace: deadline,
+   * edges have accepted it, in a durable flow when that is stored. A message with the id of a trace that is under way joins that trace: deadline,
    * priority and signal are those the trace was begun with.
    *
    * @throws FlowError `FLOW_NOT_RUNNING`, `FLOW_STOPPED`, `TRACE_UNWINDING`; the trace's error when it ends first
    */
   async emit(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<string> {
-    const engine = this.#running();
+    const engine = this.#isReady ? this.#running() : await this.#readyEngine();
     const { message, edges } = this.#prepare(engine, input, options);
     const known = engine.openEndedTrace(message);
     const trace = known ?? this.#openEnded(engine, message, options.signal);
     if (!trace.isOpen) throw trace.error as FlowError;
     await engine.enterOpenEnded(trace, engine.sealed(trace, message), edges);
+    if (engine.durable !== undefined) await engine.durable.stored();
     return message.traceId;
   }
 
   /**
-   * Sends a message if there is room at once and returns its trace id.
+   * Sends a message if there is room at once and returns its trace id. In a durable flow it is stored soon, and not
+   * yet when this returns.
    *
    * @throws FlowError `QUEUE_FULL` when an edge has no room; nothing is left of the message then
    */
   emitNowait(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): string {
     const engine = this.#running();
+    if (engine.durable?.isReady === false)
+      throw new FlowError({
+        code: FlowErrorCode.FLOW_NOT_RUNNING,
+        message: `Flow "${this.name}" still reads its journal: await ready() first, or use emit`,
+        retryable: true,
+      });
     const { message, edges } = this.#prepare(engine, input, options);
     const known = engine.openEndedTrace(message);
     engine.requireRoom(known, message, edges);
@@ -265,7 +370,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    * `WAIT_ABORTED`, `FLOW_STOPPED`
    */
   async fetch(options: FetchOptions = {}): Promise<Message<Result> | FlowError> {
-    const engine = this.#running();
+    const engine = this.#isReady ? this.#running() : await this.#readyEngine();
     requireKnownKeys("fetch", options, ["traceId", "tenant", "from", "timeoutMs", "signal"]);
     return (await engine.rookery.fetch(this.#wish(options))) as Message<Result> | FlowError;
   }
@@ -306,9 +411,10 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    */
   async cancel(traceId: string, options: TraceOptions & { readonly reason?: unknown } = {}): Promise<CancelReport> {
     requireKnownKeys("cancel", options, ["tenant", "reason"]);
-    const engine = this.#running();
+    const engine = this.#isReady ? this.#running() : await this.#readyEngine();
     const traces = engine.traces.find(traceId, options.tenant);
     const reports = await Promise.all(traces.map((trace) => engine.ending.cancel(trace, options.reason)));
+    if (engine.durable !== undefined) await engine.durable.stored();
     return reports.reduce(
       (sum, report) => ({
         found: sum.found || report.found,
@@ -381,20 +487,37 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     if (registry !== undefined) this.#requireModels(registry);
     const { name, clock, random, scheduler, logger } = parent.options;
     const { recorder = this.#options.recorder, instrument = this.#options.instrument } = parent.options;
-    const ports = { clock, random, scheduler, logger, recorder, instrument };
+    const ports = { clock, random, scheduler, logger, recorder, instrument, durability: undefined };
     const options = { ...this.#options, name: `${name}/${this.name}`, ...ports };
     return new Engine(this.graph, options, this.#middlewares, registry, parent.resources, parent);
   }
 
-  #begin(input: unknown, options: EmitOptions, sink: TraceSink): Trace {
+  /** Does something when what the journal had is under way again: at once in a flow that is not durable. */
+  #whenReady(reject: (error: unknown) => void, act: (engine: Engine) => void): void {
+    if (this.#isReady) act(this.#running());
+    else this.#readyEngine().then(act).catch(reject);
+  }
+
+  get #isReady(): boolean {
+    return this.#running().durable?.isReady !== false;
+  }
+
+  async #readyEngine(): Promise<Engine> {
     const engine = this.#running();
+    await engine.durable?.ready;
+    return engine;
+  }
+
+  #begin(engine: Engine, input: unknown, options: EmitOptions, sink: TraceSink): Trace {
     const { message, edges, idNumber } = this.#prepare(engine, input, options);
+    engine.durable?.requireFitMessage(message);
     const trace = engine.open({ message, idNumber, origin: null, sink, signal: options.signal, isOpenEnded: false });
     engine.enter(trace, message, edges, null);
     return trace;
   }
 
   #openEnded(engine: Engine, message: Message, signal: AbortSignal | undefined): Trace {
+    engine.durable?.requireFitMessage(message);
     const sink = engine.rookery.sinkFor();
     sink.emitsErrors = this.#options.emitErrorsToRookery;
     return engine.open({ message, idNumber: undefined, origin: null, sink, signal, isOpenEnded: true });
@@ -536,6 +659,35 @@ const EMIT_OPTIONS: ReadonlySet<string> = new Set([
   "signal",
   "to",
 ]);
+
+/** A function that is called when all that came before it is stored; `refuse` is, if that fails. */
+function released<Value>(
+  { durable }: Engine,
+  tell: (value: Value) => void,
+  refuse: (failure: Error) => void,
+): (value: Value) => void {
+  if (durable === undefined) return tell;
+  return (value) =>
+    durable.afterStored((failure) => {
+      if (failure === undefined) tell(value);
+      else refuse(failure);
+    });
+}
+
+/** The same for outcomes: one that could not be stored counts as `stopped`. */
+function releasedOutcome({ durable }: Engine, tell: (outcome: Outcome) => void): (outcome: Outcome) => void {
+  if (durable === undefined) return tell;
+  return (outcome) =>
+    durable.afterStored((failure) => {
+      if (failure === undefined || outcome.status === "stopped") {
+        tell(outcome);
+        return;
+      }
+      const { traceId, tenant, durationMs } = outcome;
+      const none = { messages: [], results: [], droppedResults: 0 };
+      tell(Object.freeze({ status: "stopped", traceId, tenant, durationMs, ...none, error: failure as FlowError }));
+    });
+}
 
 /** A message of a new trace, from parts that need no check. */
 function carriedFrom(

@@ -29,7 +29,9 @@ export class Pausing {
     const { trace } = root;
     const key = `${root.lineage}/${attempt.lineage}.${attempt.more.pauses++}`;
     if ((root.extras?.outbox.length ?? 0) > 0)
-      throw new TypeError(`Cannot pause at node "${attempt.node}" while a message it has sent waits: await its emits first`);
+      throw new TypeError(
+        `Cannot pause at node "${attempt.node}" while a message it has sent waits: await its emits first`,
+      );
     const lasting = (trace.lasting ??= new Lasting());
     const known = lasting.pauses.get(key);
     if (known?.answer !== undefined) return this.#accept(root, known, init);
@@ -47,7 +49,13 @@ export class Pausing {
    *
    * @throws FlowError `PAUSE_UNKNOWN`, `PAUSE_USED`, `PAUSE_EXPIRED`, `PAUSE_FOREIGN`
    */
-  resume(token: string, value: unknown, tenant: string, told: (outcome: Outcome) => void, refuse: (error: unknown) => void): void {
+  resume(
+    token: string,
+    value: unknown,
+    tenant: string,
+    told: (outcome: Outcome) => void,
+    refuse: (error: unknown) => void,
+  ): void {
     const engine = this.#engine;
     const { trace, pause } = this.#find(token, tenant);
     const lasting = trace.lasting as Lasting;
@@ -135,7 +143,18 @@ export class Pausing {
     const engine = this.#engine;
     if (payload !== undefined) engine.durable?.requireFit(payload, "the payload of a pause", attempt.node);
     const token = `pause_${root.trace.runText}_${expiresAt === undefined ? "0" : Math.ceil(expiresAt).toString(36)}_${secret(engine)}`;
-    return { key, token, node: attempt.node, reason, payload, expiresAt, waiting: undefined, answer: undefined, refuse: undefined, timer: undefined };
+    return {
+      key,
+      token,
+      node: attempt.node,
+      reason,
+      payload,
+      expiresAt,
+      waiting: undefined,
+      answer: undefined,
+      refuse: undefined,
+      timer: undefined,
+    };
   }
 
   #arm(trace: Trace, pause: Pause): void {
@@ -241,15 +260,20 @@ export class Pausing {
     if (trace === undefined || pause === undefined) {
       const expiresAt = Number.parseInt(parts[2] as string, 36);
       if (expiresAt !== 0 && expiresAt <= this.#engine.clock.epochNow())
-        throw refusal(FlowErrorCode.PAUSE_EXPIRED, `the pause could be answered until ${new Date(expiresAt).toISOString()}`);
-      if (trace !== undefined && trace.tenant !== tenant) throw refusal(FlowErrorCode.PAUSE_FOREIGN, "the token belongs to another tenant");
+        throw refusal(
+          FlowErrorCode.PAUSE_EXPIRED,
+          `the pause could be answered until ${new Date(expiresAt).toISOString()}`,
+        );
+      if (trace !== undefined && trace.tenant !== tenant)
+        throw refusal(FlowErrorCode.PAUSE_FOREIGN, "the token belongs to another tenant");
       if (run < this.#engine.runs.next)
         throw refusal(FlowErrorCode.PAUSE_USED, "the pause was answered already, or its trace has ended");
       throw refusal(FlowErrorCode.PAUSE_UNKNOWN, `flow "${this.#engine.options.name}" has not made the token`);
     }
     if (trace.tenant !== tenant) throw refusal(FlowErrorCode.PAUSE_FOREIGN, "the token belongs to another tenant");
     if (pause.answer !== undefined) throw refusal(FlowErrorCode.PAUSE_USED, "the pause was answered already");
-    if (pause.expiresAt !== undefined && pause.expiresAt <= this.#engine.clock.epochNow()) throw this.#expired(pause, trace);
+    if (pause.expiresAt !== undefined && pause.expiresAt <= this.#engine.clock.epochNow())
+      throw this.#expired(pause, trace);
     return { trace, pause };
   }
 

@@ -346,9 +346,9 @@ export class Rookery {
   }
 
   #isRunning(traceId: string, tenant: string | undefined): boolean {
-    return this.#engine.traces.find(traceId, tenant).some(
-      (trace) => trace.isOpen && (trace.isOpenEnded || trace.sink instanceof LeftSink),
-    );
+    return this.#engine.traces
+      .find(traceId, tenant)
+      .some((trace) => trace.isOpen && (trace.isOpenEnded || trace.sink instanceof LeftSink));
   }
 
   /** The wish with the one tenant that uses its trace id: a tenant that comes later must not be taken for it. */

@@ -1,0 +1,324 @@
+import { describe, expect, test } from "vitest";
+import { create, joinK, MemoryJournal, Message, node, payloadNode, shape } from "../../src/index.ts";
+import { durable } from "../../src/durable/index.ts";
+import type { Journal, JournalBatch, JournalPartition } from "../../src/index.ts";
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A journal that can be cut off: from then on nothing is stored, as if the process had ended. */
+function cuttable(journal: MemoryJournal) {
+  let isCut = false;
+  let batches = 0;
+  const cut: Journal & { cut(): void; readonly batches: number } = {
+    get batches() {
+      return batches;
+    },
+    cut() {
+      isCut = true;
+    },
+    async open(claim): Promise<JournalPartition> {
+      const partition = await journal.open(claim);
+      return {
+        ...partition,
+        id: partition.id,
+        epoch: partition.epoch,
+        sequence: partition.sequence,
+        read: () => partition.read(),
+        counts: () => partition.counts(),
+        renew: () => partition.renew(),
+        close: () => partition.close(),
+        async append(batch: JournalBatch, sequence: number) {
+          if (isCut) throw new Error("the power is gone");
+          batches += 1;
+          return await partition.append(batch, sequence);
+        },
+      };
+    },
+  };
+  return cut;
+}
+
+describe("a durable flow", () => {
+  test("answers a call as any flow does, and leaves nothing of it in the journal", async () => {
+    const journal = new MemoryJournal();
+    const a = payloadNode("a", (n: number) => n + 1);
+    const b = payloadNode("b", (n: number) => n * 2);
+    await using flow = create(a.to(b), { durability: durable({ journal }) });
+    flow.run();
+    expect(await flow.call(1)).toBe(4);
+    expect(await flow.unfinished()).toEqual([]);
+    await flow.stop();
+    const partition = await journal.open({ partition: "flow", owner: "test", leaseMs: 1000 });
+    const pages = await Array.fromAsync(partition.read());
+    expect(pages.flat()).toEqual([]);
+    expect(await partition.counts()).toEqual(
+      new Map([
+        ["a", 1],
+        ["b", 1],
+      ]),
+    );
+  });
+
+  test("goes on in a new run from where the last was cut off, with the same idempotency key, and not from the start", async () => {
+    const journal = new MemoryJournal();
+    const seen: string[] = [];
+    let hang = true;
+    const make = (of: Journal) => {
+      const a = payloadNode("a", (n: number, ctx) => {
+        seen.push(`a ${ctx.idempotencyKey}`);
+        return n + 1;
+      });
+      const b = payloadNode("b", async (n: number, ctx) => {
+        seen.push(`b ${ctx.idempotencyKey}`);
+        if (hang) await new Promise(() => {});
+        return n * 2;
+      });
+      return create(a.to(b), { durability: durable({ journal: of }), logger: SILENT, graceMs: 5 });
+    };
+    const first = cuttable(journal);
+    const before = make(first).run();
+    const id = await before.emit(1, { traceId: "t" });
+    expect((await before.unfinished())[0]).toMatchObject({ traceId: "t", status: "running", nodes: ["b"] });
+    first.cut();
+    await before.stop();
+    hang = false;
+    const after = make(journal).run();
+    expect(await after.ready()).toMatchObject({ resumed: 1 });
+    const result = (await after.fetch({ traceId: id })) as Message;
+    expect(result.payload).toBe(4);
+    expect(seen.map((line) => line[0])).toEqual(["a", "b", "b"]);
+    expect(seen[1]).toBe(seen[2]);
+    await after.stop();
+    expect(await Array.fromAsync((await journal.open({ partition: "flow", owner: "x", leaseMs: 1 })).read())).toEqual(
+      [],
+    );
+  });
+
+  test("a joined fan-out, a retry in backoff and a queue come back", async () => {
+    const journal = new MemoryJournal();
+    let broken = true;
+    const make = (of: Journal) => {
+      const split = payloadNode("split", (n: number) => n);
+      const left = payloadNode("left", (n: number) => n + 1);
+      const right = payloadNode(
+        "right",
+        (n: number) => {
+          if (broken) throw new Error("not yet");
+          return n + 2;
+        },
+        { policy: { maxRetries: 50, backoffBaseMs: 20, maxBackoffMs: 20 } },
+      );
+      const both = joinK("both", 2, { input: shape<number>() });
+      const sum = payloadNode("sum", (parts: readonly number[]) => parts.reduce((a, b) => a + b, 0));
+      return create(split.to(left, right), left.to(both), right.to(both), both.to(sum), {
+        durability: durable({ journal: of }),
+        logger: SILENT,
+      });
+    };
+    const first = cuttable(journal);
+    const before = make(first).run();
+    await before.emit(10, { traceId: "t" });
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    first.cut();
+    await before.stop();
+    broken = false;
+    await using after = make(journal).run();
+    const result = (await after.fetch({ traceId: "t" })) as Message;
+    expect(result.payload).toBe(23);
+  });
+
+  test("a result that nobody has fetched is there after a restart", async () => {
+    const journal = new MemoryJournal();
+    const make = () =>
+      create(payloadNode("a", (n: number) => n + 1).to(payloadNode("b", (n: number) => n)), {
+        durability: durable({ journal }),
+      });
+    const before = make().run();
+    await before.emit(1, { traceId: "t" });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    await before.stop();
+    await using after = make().run();
+    await after.ready();
+    expect(((await after.fetch({ traceId: "t" })) as Message).payload).toBe(2);
+  });
+
+  test("what cannot be written down is refused, with the way to it", async () => {
+    const journal = new MemoryJournal();
+    const a = payloadNode("a", (_: { list: unknown[] }) => ({ deep: [1, () => {}] }) as unknown);
+    await using flow = create(a.to(payloadNode("b", (x: unknown) => x)), {
+      durability: durable({ journal }),
+      logger: SILENT,
+    });
+    flow.run();
+    await expect(flow.call({ list: [1, Symbol("x")] })).rejects.toMatchObject({
+      code: "NOT_SERIALISABLE",
+      message: expect.stringContaining("payload.list[1]"),
+    });
+    await expect(flow.call({ list: [] })).rejects.toMatchObject({
+      code: "NOT_SERIALISABLE",
+      node: "a",
+      message: expect.stringContaining("payload.deep[1]"),
+    });
+    await expect(flow.call({ list: ["x".repeat(2 ** 21)] })).rejects.toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
+  });
+
+  test("a second process is refused, and told who has the journal", async () => {
+    const journal = new MemoryJournal();
+    const make = (owner: string) =>
+      create(payloadNode("a", (n: number) => n + 1).to(payloadNode("b", (n: number) => n)), {
+        durability: durable({ journal, owner }),
+        logger: SILENT,
+      });
+    await using one = make("one").run();
+    await one.ready();
+    const two = make("two").run();
+    await expect(two.ready()).rejects.toMatchObject({
+      code: "JOURNAL_OWNED",
+      message: expect.stringContaining('"one"'),
+    });
+    await expect(two.call(1)).rejects.toMatchObject({
+      code: expect.stringMatching(/JOURNAL_OWNED|FLOW_NOT_RUNNING|FLOW_STOPPED/),
+    });
+    expect(await one.call(1)).toBe(2);
+  });
+});
+
+describe("ctx.once", () => {
+  test("runs an effect once over retries, and over a restart", async () => {
+    const journal = new MemoryJournal();
+    let charged = 0;
+    let hang = true;
+    const make = (of: Journal) => {
+      const pay = node("pay", async (message: Message<number>, ctx) => {
+        const receipt = await ctx.once("charge", async (key) => {
+          charged += 1;
+          return { id: charged, key: key.length > 10 };
+        });
+        if (hang) await new Promise(() => {});
+        return message.with({ payload: receipt });
+      });
+      return create(pay.to(payloadNode("b", (x: { id: number }) => x)), {
+        durability: durable({ journal: of }),
+        logger: SILENT,
+        graceMs: 1,
+      });
+    };
+    const first = cuttable(journal);
+    const before = make(first).run();
+    await before.emit(1, { traceId: "t" });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    first.cut();
+    await before.stop();
+    hang = false;
+    await using after = make(journal).run();
+    expect(((await after.fetch({ traceId: "t" })) as Message).payload).toEqual({ id: 1, key: true });
+    expect(charged).toBe(1);
+  });
+
+  test("an effect that was under way when the process ended is unknown, and the function that finds out is asked", async () => {
+    const journal = new MemoryJournal();
+    const make = (of: Journal, ifUnknown: "fail" | "run" | (() => string)) => {
+      const pay = payloadNode(
+        "pay",
+        async (_: number, ctx) =>
+          await ctx.once("charge", () => (of === journal ? "again" : new Promise<string>(() => {})), { ifUnknown }),
+      );
+      return create(pay.to(payloadNode("b", (x: string) => x)), {
+        durability: durable({ journal: of }),
+        logger: SILENT,
+        graceMs: 1,
+      });
+    };
+    for (const [how, wanted] of [
+      ["run", "again"],
+      [() => "found out", "found out"],
+    ] as const) {
+      const first = cuttable(journal);
+      const before = make(first, how).run();
+      await before.emit(1, { traceId: "t" });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      first.cut();
+      await before.stop();
+      await using after = make(journal, how).run();
+      expect(((await after.fetch({ traceId: "t" })) as Message).payload).toBe(wanted);
+    }
+    const first = cuttable(journal);
+    const before = make(first, "fail").run();
+    await before.emit(1, { traceId: "t" });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    first.cut();
+    await before.stop();
+    await using after = make(journal, "fail").run();
+    await expect(after.fetch({ traceId: "t" })).rejects.toMatchObject({ code: "EFFECT_UNKNOWN" });
+  });
+});
+
+describe("ctx.pause", () => {
+  const approval = (durability?: ReturnType<typeof durable>) => {
+    const ask = payloadNode("ask", async (amount: number, ctx) => {
+      const yes = await ctx.pause<boolean>({ reason: "approve?", payload: { amount } });
+      return yes ? amount : 0;
+    });
+    return create(ask.to(payloadNode("pay", (n: number) => n + 1)), {
+      ...(durability === undefined ? {} : { durability }),
+      logger: SILENT,
+    });
+  };
+
+  test("pauses a trace until it is answered, once", async () => {
+    await using flow = approval();
+    flow.run();
+    const paused = await flow.outcome(5);
+    if (paused.status !== "paused") throw new Error(paused.status);
+    expect(paused.pauses).toMatchObject([{ node: "ask", reason: "approve?", payload: { amount: 5 } }]);
+    const { token } = paused.pauses[0]!;
+    await expect(flow.resume(token, true, { tenant: "other" })).rejects.toMatchObject({ code: "PAUSE_FOREIGN" });
+    expect(await flow.resume(token, true)).toMatchObject({ status: "completed", result: 6 });
+    await expect(flow.resume(token, true)).rejects.toMatchObject({ code: "PAUSE_USED" });
+    await expect(flow.resume("nonsense", true)).rejects.toMatchObject({ code: "PAUSE_UNKNOWN" });
+    expect(flow.stats().traces).toBe(0);
+  });
+
+  test("is answered in another process", async () => {
+    const journal = new MemoryJournal();
+    const before = approval(durable({ journal })).run();
+    const paused = await before.outcome(5);
+    if (paused.status !== "paused") throw new Error(paused.status);
+    await before.stop();
+    await using after = approval(durable({ journal })).run();
+    expect(await after.pauses()).toMatchObject([{ reason: "approve?", payload: { amount: 5 } }]);
+    expect(await after.resume(paused.pauses[0]!.token, false)).toMatchObject({ status: "completed", result: 1 });
+  });
+});
+
+describe("a failed trace", () => {
+  test("is tried again from the node at which it failed", async () => {
+    const journal = new MemoryJournal();
+    let broken = true;
+    let first = 0;
+    const make = () =>
+      create(
+        payloadNode("a", (n: number) => {
+          first += 1;
+          return n + 1;
+        }).to(
+          payloadNode("b", (n: number) => {
+            if (broken) throw new Error("down");
+            return n * 2;
+          }),
+        ),
+        { durability: durable({ journal }), logger: SILENT },
+      );
+    const before = make().run();
+    await expect(before.call(1, { traceId: "t" })).rejects.toMatchObject({ code: "NODE_EXCEPTION" });
+    expect(await before.unfinished()).toMatchObject([{ traceId: "t", status: "failed", nodes: ["b"] }]);
+    await before.stop();
+    broken = false;
+    await using after = make().run();
+    expect(await after.ready()).toMatchObject({ failed: 1, resumed: 0 });
+    await after.retryFailed("t");
+    expect(((await after.fetch({ traceId: "t" })) as Message).payload).toBe(4);
+    expect(first).toBe(1);
+    expect(await after.unfinished()).toEqual([]);
+  });
+});
