@@ -21,7 +21,6 @@ import type { StreamWriter } from "../trace/stream-table.ts";
 import type { ExhaustionCode } from "../trace/budget.ts";
 import type { Pause } from "../trace/lasting.ts";
 import type { Trace, TraceMember } from "../trace/trace.ts";
-import { outermost } from "./pausing.ts";
 import type { Send } from "./send.ts";
 import type { Edge, Worker } from "./worker.ts";
 
@@ -394,4 +393,11 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
       cause,
     });
   }
+}
+
+/** The attempt of the flow itself in which an attempt of a playbook works, or the attempt. */
+export function outermost(attempt: Attempt): Attempt {
+  let outer = attempt;
+  while (outer.trace.origin !== null) outer = outer.trace.origin.parent as Attempt;
+  return outer;
 }

@@ -2,9 +2,8 @@ import { errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error
 import { requireFunction, requireKnownKeys, requireOneOf } from "../foundation/options.ts";
 import type { OnceOptions } from "../graph/handler.ts";
 import { type Effect, Lasting } from "../trace/lasting.ts";
-import type { Attempt } from "./attempt.ts";
+import { type Attempt, outermost } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
-import { outermost } from "./pausing.ts";
 
 /** Keeps what became of side effects, so that each takes place at most once in its trace. */
 export class Effects {

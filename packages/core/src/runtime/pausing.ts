@@ -5,7 +5,7 @@ import type { PauseInit } from "../graph/handler.ts";
 import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import { Lasting, type Pause } from "../trace/lasting.ts";
 import type { Trace } from "../trace/trace.ts";
-import { Attempt, State } from "./attempt.ts";
+import { Attempt, outermost, State } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
 import { LeftSink, RookerySink } from "./rookery.ts";
 
@@ -287,13 +287,6 @@ export class Pausing {
       node: pause.node,
     });
   }
-}
-
-/** The attempt of the flow itself in which an attempt of a playbook works, or the attempt. */
-export function outermost(attempt: Attempt): Attempt {
-  let outer = attempt;
-  while (outer.trace.origin !== null) outer = outer.trace.origin.parent as Attempt;
-  return outer;
 }
 
 /** Whether a pause was made by the handler of an attempt's message, or by a playbook that it called. */

@@ -101,12 +101,11 @@ describe("a durable flow", () => {
       const split = payloadNode("split", (n: number) => n);
       const left = payloadNode("left", (n: number) => n + 1);
       const right = payloadNode(
-        "right",
+        { name: "right", policy: { maxRetries: 50, backoffBaseMs: 20, maxBackoffMs: 20 } },
         (n: number) => {
           if (broken) throw new Error("not yet");
           return n + 2;
         },
-        { policy: { maxRetries: 50, backoffBaseMs: 20, maxBackoffMs: 20 } },
       );
       const both = joinK("both", 2, { input: shape<number>() });
       const sum = payloadNode("sum", (parts: readonly number[]) => parts.reduce((a, b) => a + b, 0));
