@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import type { ResolvedOptions } from "./options.ts";
+import { FlowError } from "penguiflow";
+import type { ResolvedFileOptions } from "./options.ts";
 
 const LONGEST_PAUSE_MS = 50;
 /** What the file beside the database may hold on to after it was large. */
@@ -22,14 +23,14 @@ export class Database {
   #closed: Promise<void> | undefined;
   #rows = 0;
 
-  private constructor({ file, patienceMs }: ResolvedOptions) {
+  private constructor({ file, patienceMs }: ResolvedFileOptions) {
     this.#file = file;
     this.#patienceMs = patienceMs;
     this.#connection = new DatabaseSync(file, { timeout: 0 });
   }
 
   /** @throws Error when the file cannot be opened, or is no database */
-  static async open(options: ResolvedOptions): Promise<Database> {
+  static async open(options: ResolvedFileOptions): Promise<Database> {
     let database: Database;
     try {
       database = new Database(options);
@@ -56,9 +57,9 @@ export class Database {
     this.#connection.exec(sql);
   }
 
-  /** Runs a statement that changes rows. */
-  run(sql: string, ...values: readonly SqlValue[]): void {
-    this.#statement(sql).run(...values.map(kept));
+  /** Runs a statement that changes rows; how many it has changed. */
+  run(sql: string, ...values: readonly SqlValue[]): number {
+    return Number(this.#statement(sql).run(...values.map(kept)).changes);
   }
 
   /** The first row of an answer. */
@@ -69,6 +70,23 @@ export class Database {
   /** The rows of an answer. */
   all(sql: string, ...values: readonly SqlValue[]): Row[] {
     return this.#statement(sql).all(...values.map(kept));
+  }
+
+  /** The rows of an answer one by one, for those who do not know how many they want. Nothing may wait in between. */
+  iterate(sql: string, ...values: readonly SqlValue[]): Iterable<Row> {
+    return this.#statement(sql).iterate(...values.map(kept));
+  }
+
+  /** What a check has found, such as `quick_check(events)`, in SQLite's words; nothing when all is well. */
+  check(pragma: string): string[] {
+    try {
+      const words = this.all(`PRAGMA ${pragma}`).map((row) => String(Object.values(row)[0]));
+      return words.filter((text) => text !== "ok");
+    } catch (error) {
+      // there is so much wrong that the check itself cannot go on
+      if (codeOf(error) === CORRUPT) return [(error as Error).message];
+      throw error;
+    }
   }
 
   /** Gives the event loop a turn when, with so many more rows, much was done since it had one. */
@@ -143,12 +161,16 @@ export type SqlValue = string | number | undefined;
 export type Row = Readonly<Record<string, unknown>>;
 
 const BUSY = 5;
+const CORRUPT = 11;
+
+/** What is said of a file of which a part is lost or overwritten. */
+export const DAMAGED = "the file is damaged; restore it from a copy";
 
 /** What SQLite's codes mean for whoever looks after the file. */
 const REASONS: Readonly<Record<number, string>> = {
   8: "it, or its folder, may not be written to",
   10: "the disk failed",
-  11: "the file is damaged; restore it from a copy",
+  [CORRUPT]: DAMAGED,
   13: "the disk is full",
   14: "it is no file that can be opened; its folder must be there and allow it",
   26: "it is no SQLite database",
@@ -163,6 +185,8 @@ function codeOf(error: unknown): number | undefined {
 }
 
 function explained(what: string, file: string, error: unknown): Error {
+  // it says itself what could not be done
+  if (error instanceof FlowError) return error;
   const reason = REASONS[codeOf(error) ?? -1];
   const { message } = error as Error;
   const words = reason === undefined ? message : `${reason} (${message})`;
