@@ -33,6 +33,11 @@ const TYPES: Readonly<Record<FlowEventType, true>> = {
   deadlock: true,
   trace_cancel_start: true,
   trace_cancel_finish: true,
+  remote_call_start: true,
+  remote_stream_event: true,
+  remote_call_success: true,
+  remote_call_error: true,
+  remote_call_cancelled: true,
 };
 
 let channels: ReadonlyMap<string, Channel> | undefined;
