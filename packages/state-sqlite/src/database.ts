@@ -1,3 +1,4 @@
+import { realpathSync } from "node:fs";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { FlowError } from "penguiflow";
@@ -9,6 +10,16 @@ const MAX_IDLE_WAL_BYTES = 64 * 2 ** 20;
 /** How many rows are written or removed before the event loop gets a turn. */
 const ROWS_PER_TURN = 500;
 
+/** The writers of this process to one file: one after the other. */
+interface Line {
+  /** Settles with the transaction that came last. */
+  last: Promise<unknown>;
+  connections: number;
+}
+
+/** By the real path of the file. Without them, one that looks again and again would never meet a gap between others. */
+const lines = new Map<string, Line>();
+
 /**
  * One connection to the file. SQLite works while the event loop waits, so calls do a little at a time: one call after
  * the other, and none waits inside SQLite for another process.
@@ -17,6 +28,8 @@ export class Database {
   readonly #file: string;
   readonly #patienceMs: number;
   readonly #connection: DatabaseSync;
+  readonly #path: string;
+  readonly #line: Line;
   readonly #statements = new Map<string, StatementSync>();
   /** Settles with the call that came last. */
   #lastCall: Promise<unknown> = Promise.resolve();
@@ -27,6 +40,10 @@ export class Database {
     this.#file = file;
     this.#patienceMs = patienceMs;
     this.#connection = new DatabaseSync(file, { timeout: 0 });
+    this.#path = realpathSync(file);
+    this.#line = lines.get(this.#path) ?? { last: Promise.resolve(), connections: 0 };
+    this.#line.connections += 1;
+    lines.set(this.#path, this.#line);
   }
 
   /** @throws Error when the file cannot be opened, or is no database */
@@ -99,12 +116,12 @@ export class Database {
 
   /** Does something that changes nothing, when the calls before it are done. It is done again when it got in another's way. */
   async read<Value>(what: string, work: () => Value): Promise<Value> {
-    return await this.#inTurn(what, work);
+    return await this.#inTurn(what, async () => await this.#patiently(what, work));
   }
 
   /** The same with something that changes rows: all of it is done, or nothing. */
   async transaction<Value>(what: string, work: () => Promise<Value>): Promise<Value> {
-    return await this.#inTurn(what, async () => {
+    const whole = async (): Promise<Value> => {
       try {
         this.#connection.exec("BEGIN IMMEDIATE");
         const value = await work();
@@ -114,18 +131,29 @@ export class Database {
         if (this.#connection.isTransaction) this.#connection.exec("ROLLBACK");
         throw error;
       }
+    };
+    return await this.#inTurn(what, async () => {
+      const call = this.#line.last.then(async () => await this.#patiently(what, whole));
+      this.#line.last = call.catch(() => {});
+      return await call;
     });
   }
 
   /** Waits for the calls before it, then closes the file. Repeating it is safe. */
   async close(): Promise<void> {
-    this.#closed ??= this.#lastCall.then(() => this.#connection.close());
+    this.#closed ??= this.#lastCall.then(() => this.#release());
     await this.#closed;
   }
 
-  async #inTurn<Value>(what: string, work: () => Value | Promise<Value>): Promise<Value> {
+  #release(): void {
+    this.#connection.close();
+    this.#line.connections -= 1;
+    if (this.#line.connections === 0) lines.delete(this.#path);
+  }
+
+  async #inTurn<Value>(what: string, work: () => Promise<Value>): Promise<Value> {
     if (this.#closed !== undefined) throw new Error(`Cannot ${what} "${this.#file}": it is closed`);
-    const call = this.#lastCall.then(async () => await this.#patiently(what, work));
+    const call = this.#lastCall.then(work);
     this.#lastCall = call.catch(() => {});
     return await call;
   }

@@ -54,6 +54,31 @@ describe("a journal", () => {
     expect(await journal.integrityCheck()).toEqual([]);
   });
 
+  test("gets its turn beside a store that saves without a pause", async () => {
+    const file = newFile();
+    await using store = await SqliteStateStore.open({ file });
+    await using journal = await SqliteJournal.open({
+      file: path.join(path.dirname(file), ".", "flow.db"),
+      patienceMs: 500,
+    });
+    const partition = await journal.open(claim);
+    const over = new AbortController();
+    let batches = 0;
+    const saving = async () => {
+      for (; !over.signal.aborted; batches += 1) await store.saveEvents(numbered("t", batches * 1_000 + 1, 1_000));
+    };
+    const saved = saving();
+    for (const number of upTo(10)) {
+      await partition.append(batchOf(number), number - 1);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    over.abort();
+    await saved;
+    expect(await requireChain(partition)).toBe(10);
+    // one in turn
+    expect(batches).toBeLessThan(25);
+  });
+
   test("stores a batch without giving others a turn", async () => {
     await using journal = await SqliteJournal.open({ file: newFile() });
     const partition = await journal.open(claim);
