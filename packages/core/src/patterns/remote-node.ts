@@ -172,6 +172,8 @@ class RemoteCall {
   readonly #startedAt: number;
   #task: RemoteTask | undefined;
   #onTask = (): void => {};
+  /** Whether the task has nothing more to do. */
+  #isOver = false;
   #events = 0;
   /** Bytes so far; none where the transport does not count. */
   #bytes: { sent: number; received: number } | undefined;
@@ -249,7 +251,7 @@ class RemoteCall {
     const answer = readAnswer({
       agentUrl,
       open: () => (streaming ? transport.stream(request) : answered(transport.send(request))),
-      canReopen: () => this.#task !== undefined && !this.#ctx.signal.aborted,
+      canReopen: () => this.#task !== undefined,
       reopen: () => transport.resubscribe(this.#task as RemoteTask, { signal, onBytes }),
       maxResubscribes,
       sleep: (delayMs) => this.#ctx.sleep(delayMs),
@@ -261,7 +263,8 @@ class RemoteCall {
   }
 
   #heard(event: RemoteStreamEvent): void {
-    const { taskId, contextId } = event;
+    const { taskId, contextId, state = "completed" } = event;
+    if (event.done && state === "completed") this.#isOver = true;
     if (taskId !== undefined) this.#learn({ taskId, contextId });
     if (!this.#desk.hasListeners || this.#options.streaming !== true) return;
     const received = this.#bytes?.received;
@@ -313,7 +316,7 @@ class RemoteCall {
     const { node, traceId, tenant, attempt } = this.#ctx;
     if (this.#task !== undefined) {
       this.#desk.useUp();
-      if (!isFinal(error)) await this.#cancelTask(answer, true);
+      if (!isFinal(error)) await this.#cancelTask(answer);
     }
     if (this.#desk.hasListeners)
       this.#desk.report({ type: "remote_call_error", ...this.#end(), error: errorPayload(error) });
@@ -324,27 +327,21 @@ class RemoteCall {
   }
 
   /** Cancels the task if there is one, or will be soon; answers whether the agent has heard. */
-  async #cancelTask(answer: Promise<unknown>, isRead = false): Promise<boolean> {
+  async #cancelTask(answer: Promise<unknown>): Promise<boolean> {
     const { transport, cancelTimeoutMs = 900, agentUrl } = this.#options;
     const patience = new AbortController();
     const takeBack = this.#desk.after(cancelTimeoutMs, () =>
       patience.abort(new Error(`The cancel took longer than ${cancelTimeoutMs} ms`)),
     );
+    const tired = new Promise<never>((_, reject) => void onAbort(patience.signal, reject));
+    tired.catch(() => {});
     try {
-      let isOver = false;
-      if (!isRead) {
-        const read = answer.then(
-          () => (isOver = true),
-          (error: unknown) => (isOver = isFinal(error)),
-        );
-        const known = new Promise<void>((resolve) => {
-          this.#onTask = resolve;
-          if (this.#task !== undefined) resolve();
-        });
-        await Promise.race([known, read, aborted(patience.signal).catch(() => {})]);
+      if (this.#task === undefined) {
+        const known = new Promise<void>((resolve) => (this.#onTask = resolve));
+        await Promise.race([known, answer, tired]).catch(() => {});
       }
-      if (this.#task === undefined || isOver) return false;
-      await Promise.race([transport.cancel(this.#task, { signal: patience.signal }), aborted(patience.signal)]);
+      if (this.#task === undefined || this.#isOver) return false;
+      await Promise.race([transport.cancel(this.#task, { signal: patience.signal }), tired]);
       return true;
     } catch (error) {
       this.#desk.warn("remote_cancel_failed", { agentUrl, taskId: this.#task?.taskId, error: errorPayload(error) });
@@ -382,11 +379,4 @@ function budgetOf(payload: unknown): RemoteBudget | undefined {
     hops: budgetHops === null ? null : Math.max(0, budgetHops - hops),
     tokens: budgetTokens === null ? null : Math.max(0, budgetTokens - tokensUsed),
   };
-}
-
-/** Rejects when a signal aborts. */
-function aborted(signal: AbortSignal): Promise<never> {
-  const rejected = new Promise<never>((_, reject) => void onAbort(signal, reject));
-  rejected.catch(() => {});
-  return rejected;
 }

@@ -329,22 +329,25 @@ describe("a task that is no longer wanted", () => {
     expect(seen.of("remote_call_cancelled")).toMatchObject([{ wasHeard: false, latencyMs: 305 }]);
   });
 
-  test("is left alone when it was over before its id was known", async () => {
-    let finish = (): void => {};
-    const agent = new FakeAgent(async function* () {
-      await new Promise<void>((resolve) => (finish = resolve));
-      yield { done: true, result: 1, taskId: "over" };
-    });
-    const { clock, flow } = calling(agent);
-    const outcome = flow.outcome("x", { traceId: "t" });
-    await clock.advance(5);
-    const report = flow.cancel("t");
-    await clock.advance(5);
-    finish();
-    await within(1_000, report);
-    expect((await outcome).status).toBe("cancelled");
-    expect(agent.cancelled).toEqual([]);
-  });
+  test.each(["with its answer", "never"])(
+    "is left alone when it was over before its id was known, %s",
+    async (when) => {
+      let finish = (): void => {};
+      const agent = new FakeAgent(async function* () {
+        await new Promise<void>((resolve) => (finish = resolve));
+        yield { done: true, result: 1, ...(when === "never" ? {} : { taskId: "over" }) };
+      });
+      const { clock, flow } = calling(agent, { streaming: true });
+      const outcome = flow.outcome("x", { traceId: "t" });
+      await clock.advance(5);
+      const report = flow.cancel("t");
+      await clock.advance(5);
+      finish();
+      await within(1_000, report);
+      expect((await outcome).status).toBe("cancelled");
+      expect(agent.cancelled).toEqual([]);
+    },
+  );
 
   test.each<[string, (signal: AbortSignal | undefined) => Promise<void>]>([
     ["fails", () => Promise.reject(new Error("agent away"))],
@@ -684,6 +687,21 @@ describe("which task works for a trace", () => {
     const answer = task?.answer({ signal: abort.signal, onText: () => abort.abort(new Error("enough")) });
     expect(await within(1_000, rejection(answer as Promise<unknown>))).toEqual(new Error("enough"));
     expect(agent.resubscribed).toHaveLength(1);
+  });
+
+  test("is kept once, however often the agent says which it is", async () => {
+    const agent = new FakeAgent(async function* ({ onTask }) {
+      onTask?.({ taskId: "t" });
+      yield { text: "a", at: 0, taskId: "t", done: false };
+      yield { done: true, result: 1, taskId: "t" };
+    });
+    const stateStore = new MemoryStateStore();
+    const saved: unknown[] = [];
+    stateStore.saveRemoteBinding = async (binding) => void saved.push(binding);
+    const { flow } = calling(agent, { streaming: true }, { stateStore });
+    await flow.call("x", { tenant: "acme", traceId: "trace" });
+    await flow.flush();
+    expect(saved).toEqual([{ ...TASK, traceId: "trace", node: "ask" }]);
   });
 
   test("is logged when the store fails, and the call does not mind", async () => {
