@@ -28,6 +28,7 @@ export type {
   PauseTicket,
   StoppedOutcome,
 } from "./message/outcome.ts";
+export type { RemoteInterrupt, RemoteState } from "./message/remote-interrupt.ts";
 export type { SseOptions, StreamChunk, StreamEnd } from "./message/stream-chunk.ts";
 export { chunkId, chunkToWsJson, formatSseEvent } from "./message/stream-chunk.ts";
 
@@ -47,7 +48,6 @@ export type {
   RemoteCallHooks,
   RemoteCallRequest,
   RemoteCallResult,
-  RemoteState,
   RemoteStreamEvent,
   RemoteTask,
   RemoteTransport,
@@ -115,6 +115,10 @@ export type { Group, JoinOptions } from "./patterns/join-k.ts";
 export { joinK } from "./patterns/join-k.ts";
 export type { MapConcurrentOptions } from "./patterns/map-concurrent.ts";
 export { mapConcurrent } from "./patterns/map-concurrent.ts";
+export type { RemoteNodeOptions } from "./patterns/remote-node.ts";
+export { remoteNode } from "./patterns/remote-node.ts";
+export type { BoundTask, RemoteTasksQuery } from "./patterns/remote-tasks.ts";
+export { remoteTasks } from "./patterns/remote-tasks.ts";
 export type {
   ChosenNames,
   MissingTargets,

@@ -1,2 +1,3 @@
-export type { PostgresConnection, PostgresStateStoreOptions } from "./options.ts";
+export type { PostgresConnection, PostgresOptions, PostgresStateStoreOptions } from "./options.ts";
+export { PostgresJournal } from "./postgres-journal.ts";
 export { PostgresStateStore } from "./postgres-state-store.ts";

@@ -1,12 +1,13 @@
-import type { Database } from "./database.ts";
+import { Database } from "./database.ts";
+import type { ResolvedOptions } from "./options.ts";
 
 /** The statements that lead from each version to the next. What is published here never changes; new steps follow. */
 export type Migrations = readonly (readonly string[])[];
 
 /**
- * Version by version. Tables are named without their schema: while they are made, the search path leads to it. Every key
- * begins with the tenant. The events of a trace are numbered without a gap in the order in which they were committed, so that a reader
- * who goes on after a number misses none.
+ * Version by version. Tables are named without their schema: while they are made, the search path leads to it. Every key of
+ * the history begins with the tenant, every key of the journal with its partition. The events of a trace are numbered
+ * without a gap in the order in which they were committed, so that a reader who goes on after a number misses none.
  */
 export const MIGRATIONS: Migrations = [
   [
@@ -54,7 +55,58 @@ export const MIGRATIONS: Migrations = [
       seen_at timestamptz not null default now()
     )`,
   ],
+  [
+    // a batch changes the row of its partition, and has no effect unless that row is as its writer left it; the mark is
+    // that of the call which changed it last, and tells whether a call whose answer was lost is that one
+    `create table journal_partitions (
+      id uuid primary key,
+      key text not null unique,
+      epoch bigint not null,
+      sequence bigint not null,
+      mark uuid not null,
+      owner text not null,
+      claim_ends_at timestamptz not null
+    ) with (fillfactor = 50)`,
+    `create table journal_entries (
+      partition uuid not null,
+      run bigint not null,
+      tenant text not null,
+      trace_id text not null,
+      status text not null,
+      version int not null,
+      state text not null,
+      primary key (partition, run)
+    )`,
+    `create table journal_counts (
+      partition uuid not null,
+      key text not null,
+      node text not null,
+      count bigint not null,
+      primary key (partition, key)
+    ) with (fillfactor = 50)`,
+  ],
 ];
+
+/**
+ * Connects, brings the schema up to date and does what else is to be done first. A failure ends the connections.
+ *
+ * @throws Error when the server cannot be reached or refuses, or when the schema is of a newer version
+ */
+export async function openSchema(
+  options: ResolvedOptions,
+  prepare: (database: Database) => Promise<void> = async () => {},
+): Promise<Database> {
+  const database = new Database(options);
+  try {
+    await migrate(database, options.schema);
+    await prepare(database);
+    return database;
+  } catch (error) {
+    await database.close();
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`Cannot open schema "${options.schema}": ${reason}`, { cause: error });
+  }
+}
 
 /**
  * Brings a schema to the latest version, one process at a time: others wait. A schema that is there already is only

@@ -14,9 +14,14 @@ import {
   type TraceState,
   type TraceSummary,
 } from "penguiflow";
-import { Database, type Row } from "./database.ts";
-import { migrate, quoted } from "./migrations.ts";
-import { type PostgresStateStoreOptions, requireInteger, type ResolvedOptions, resolveOptions } from "./options.ts";
+import type { Database, Row } from "./database.ts";
+import { openSchema, quoted } from "./migrations.ts";
+import {
+  type PostgresStateStoreOptions,
+  requireInteger,
+  type ResolvedStoreOptions,
+  resolveStoreOptions,
+} from "./options.ts";
 import { prune } from "./prune.ts";
 import { fromText, toKey, toText } from "./text-key.ts";
 
@@ -56,7 +61,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
   #prunedAt: number;
   #closed: Promise<void> | undefined;
 
-  private constructor(database: Database, { schema, clock, ...rest }: ResolvedOptions) {
+  private constructor(database: Database, { schema, clock, ...rest }: ResolvedStoreOptions) {
     this.#database = database;
     this.#schema = quoted(schema);
     this.#retention = rest;
@@ -71,18 +76,11 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
    * @throws Error when the server cannot be reached or refuses, or when the schema is of a newer version
    */
   static async open(options: PostgresStateStoreOptions): Promise<PostgresStateStore> {
-    const resolved = resolveOptions(options);
-    const database = new Database(resolved);
-    const store = new PostgresStateStore(database, resolved);
-    try {
-      await migrate(database, resolved.schema);
-      await database.query(`delete from ${store.#schema}.writers where seen_at < now() - interval '1 day'`);
-    } catch (error) {
-      await database.close();
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new Error(`Cannot open schema "${resolved.schema}": ${reason}`, { cause: error });
-    }
-    return store;
+    const resolved = resolveStoreOptions(options);
+    const database = await openSchema(resolved, async (opened) => {
+      await opened.query(`delete from ${quoted(resolved.schema)}.writers where seen_at < now() - interval '1 day'`);
+    });
+    return new PostgresStateStore(database, resolved);
   }
 
   /** Keeps events in the given order, all of them or none. */

@@ -16,6 +16,17 @@ export function fromText(kept: string): string {
   return kept.replaceAll(/\\([\da-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
 }
 
+/** A JSON text as the database keeps it: as it is, but for one that it has no place for. */
+export function toJsonText(json: string): string {
+  // no JSON begins with a backslash
+  return json.includes("\0") || json.startsWith("\\") || !json.isWellFormed() ? `\\${toText(json)}` : json;
+}
+
+/** The text that {@link toJsonText} was given. */
+export function fromJsonText(kept: string): string {
+  return kept.startsWith("\\") ? fromText(kept.slice(1)) : kept;
+}
+
 /** A text as part of an index, in which there is little room: of a long one its beginning and its hash. */
 export function toKey(text: string): string {
   const kept = toText(text);

@@ -41,18 +41,30 @@ test("a schema is brought from each version to the latest, and keeps what is in 
       await migrate(database, schema.name, next);
       await migrate(database, schema.name, next);
     });
-    expect((await schema.rows("select version from @versions order by version")).at(-1)).toEqual({ version: 2 });
+    expect((await schema.rows("select version from @versions order by version")).at(-1)).toEqual({
+      version: next.length,
+    });
     expect(await schema.rows("select trace_id, colour from @traces")).toEqual(
       version > 0 ? [{ trace_id: "kept", colour: "black" }] : [],
     );
   }
 });
 
+test("a schema that an earlier version has filled is brought up to date by a journal", async () => {
+  await using schema = await TestSchema.create();
+  await withDatabase(async (database) => await migrate(database, schema.name, MIGRATIONS.slice(0, 1)));
+  await schema.rows("insert into @traces (tenant, trace_id, last_at) values ('ada', 'kept', 1)");
+  const journal = await schema.openJournal();
+  const partition = await journal.open({ partition: "orders", owner: "one", leaseMs: 1_000 });
+  expect(await partition.append({ put: [], remove: [], counts: new Map() }, 0)).toBe(1);
+  expect(await schema.rows("select trace_id from @traces")).toEqual([{ trace_id: "kept" }]);
+});
+
 test("a schema of a newer version is refused and left as it is", async () => {
   await using schema = await TestSchema.create();
   await withDatabase(async (database) => await migrate(database, schema.name, next));
   await expect(schema.open()).rejects.toThrow(
-    `Cannot open schema "${schema.name}": its version is 2, written by a newer @penguiflow/state-postgres; this one knows versions up to 1`,
+    `Cannot open schema "${schema.name}": its version is ${next.length}, written by a newer @penguiflow/state-postgres; this one knows versions up to ${MIGRATIONS.length}`,
   );
 });
 
@@ -64,7 +76,9 @@ test("a step that fails leaves the schema at the version before", async () => {
     await expect(migrate(database, schema.name, broken)).rejects.toThrow('column "nonsense" does not exist');
     await migrate(database, schema.name, next);
   });
-  expect(await schema.rows("select version from @versions order by version")).toEqual([{ version: 1 }, { version: 2 }]);
+  expect(await schema.rows("select version from @versions order by version")).toEqual(
+    next.map((_, index) => ({ version: index + 1 })),
+  );
 });
 
 test("a role makes its tables in a schema that was given to it", async () => {
@@ -72,7 +86,7 @@ test("a role makes its tables in a schema that was given to it", async () => {
   await withRole(schema, async (connectionOfRole, role) => {
     await schema.rows(`create schema "${schema.name}" authorization "${role}"`);
     await (await schema.open({ connection: connectionOfRole })).close();
-    expect(await schema.rows("select version from @versions")).toEqual([{ version: 1 }]);
+    expect(await schema.rows("select version from @versions")).toHaveLength(MIGRATIONS.length);
   });
 });
 
@@ -96,5 +110,10 @@ test("a role without the right to make anything opens a schema that is up to dat
     await store.saveEvents([{ tenant: "ada", traceId: "t", kind: "trace_start", at: 1, node: undefined, payload: {} }]);
     expect((await store.loadHistory({ tenant: "ada", traceId: "t" })).events).toHaveLength(1);
     await store.close();
+    const journal = await schema.openJournal({ connection: connectionOfRole });
+    const partition = await journal.open({ partition: "orders", owner: "one", leaseMs: 1_000 });
+    await partition.append({ put: [], remove: [1], counts: new Map([["a", 1]]) }, 0);
+    expect(await partition.counts()).toEqual(new Map([["a", 1]]));
+    await journal.close();
   });
 });

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, existsSync, globSync, mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
@@ -9,8 +9,14 @@ import type { StartedServer } from "../../../scripts/test-servers.ts";
 
 const STARTING_MS = 30_000;
 
+/** A server that can be made to crash. */
+interface OwnServer extends StartedServer {
+  /** Ends it at once, as if it had crashed, and starts it again. */
+  readonly crash: () => Promise<void>;
+}
+
 /** Starts a server with its files in a folder of its own; `undefined` where PostgreSQL is not installed. */
-export async function startServer(): Promise<StartedServer | undefined> {
+export async function startServer(): Promise<OwnServer | undefined> {
   const programs = findPrograms();
   if (programs === undefined) return undefined;
   const folder = mkdtempSync(path.join(os.tmpdir(), "penguiflow-postgres-"));
@@ -23,13 +29,22 @@ export async function startServer(): Promise<StartedServer | undefined> {
   const port = await freePort();
   const settings = ["listen_addresses=127.0.0.1", `port=${port}`, `unix_socket_directories=${folder}`, "fsync=off"];
   const args = ["-D", data, ...settings.flatMap((setting) => ["-c", setting])];
-  const server = spawn(path.join(programs, "postgres"), args, { ...options, stdio: "ignore" });
-  const ended = once(server, "exit");
+  const start = (): ChildProcess => spawn(path.join(programs, "postgres"), args, { ...options, stdio: "ignore" });
+  let server = start();
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    const ended = once(server, "exit");
+    server.kill(signal);
+    await ended;
+  };
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   const stop = async (): Promise<void> => {
-    server.kill("SIGINT");
-    await ended;
+    await end("SIGINT");
     rmSync(folder, { recursive: true, force: true });
+  };
+  const crash = async (): Promise<void> => {
+    await end("SIGQUIT");
+    server = start();
+    await reachable(url);
   };
   try {
     await reachable(url);
@@ -37,7 +52,7 @@ export async function startServer(): Promise<StartedServer | undefined> {
     await stop();
     throw error;
   }
-  return { url, [Symbol.asyncDispose]: stop };
+  return { url, crash, [Symbol.asyncDispose]: stop };
 }
 
 /** The folder of the newest installed version that can be found. */

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import path from "node:path";
 import type { StoredEvent } from "penguiflow";
 import { expect, test } from "vitest";
+import { MIGRATIONS } from "../src/migrations.ts";
 import { historyOf, TestSchema } from "./server.ts";
 
 const program = path.join(import.meta.dirname, "saving-process.ts");
@@ -24,7 +25,7 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, inde
 test("five processes that open a new schema at once make it once", { timeout: 60_000 }, async () => {
   await using schema = await TestSchema.create();
   await Promise.all(upTo(5).map((number) => runWriter(schema, `writer ${number}`, 1)));
-  expect(await schema.rows("select version from @versions")).toEqual([{ version: 1 }]);
+  expect(await schema.rows("select version from @versions")).toHaveLength(MIGRATIONS.length);
   const store = await schema.open();
   const history = await historyOf(store, { tenant: "ada", traceId: "shared" });
   expect(history).toHaveLength(10);

@@ -3,7 +3,12 @@ import { readHistory, type StateStore, type StoredEvent, type TraceKey } from "p
 import { Client } from "pg";
 import type { NeededServer } from "../../../scripts/test-servers.ts";
 import { startServer } from "./own-server.ts";
-import { PostgresStateStore, type PostgresStateStoreOptions } from "@penguiflow/state-postgres";
+import {
+  PostgresJournal,
+  type PostgresOptions,
+  PostgresStateStore,
+  type PostgresStateStoreOptions,
+} from "@penguiflow/state-postgres";
 
 /** What scripts/test-servers.ts asks for. */
 export const server: NeededServer = {
@@ -26,7 +31,7 @@ export class TestSchema implements AsyncDisposable {
   readonly name = `test_${randomUUID()}`;
   /** By which a test looks at what is kept, and ends connections. */
   readonly admin = new Client(connection);
-  readonly #stores: PostgresStateStore[] = [];
+  readonly #opened: (PostgresStateStore | PostgresJournal)[] = [];
 
   static async create(): Promise<TestSchema> {
     const schema = new TestSchema();
@@ -37,8 +42,15 @@ export class TestSchema implements AsyncDisposable {
   /** Opens a store here. @param port - of a proxy on the way */
   async open(options: Partial<PostgresStateStoreOptions> = {}, port?: number): Promise<PostgresStateStore> {
     const store = await PostgresStateStore.open({ connection: this.url(port), schema: this.name, ...options });
-    this.#stores.push(store);
+    this.#opened.push(store);
     return store;
+  }
+
+  /** Opens a journal here. @param port - of a proxy on the way */
+  async openJournal(options: Partial<PostgresOptions> = {}, port?: number): Promise<PostgresJournal> {
+    const journal = await PostgresJournal.open({ connection: this.url(port), schema: this.name, ...options });
+    this.#opened.push(journal);
+    return journal;
   }
 
   url(port?: number): string {
@@ -48,16 +60,23 @@ export class TestSchema implements AsyncDisposable {
     return url.href;
   }
 
-  /** The server ends the connections of the stores here; resolves to how many. */
+  /** The server ends the connections of the stores and journals here; resolves to how many. */
   async terminate(): Promise<number> {
     const select = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1";
     return (await this.rows(select, [this.name])).length;
   }
 
-  /** Waits until a store here waits for a lock. */
+  /** Waits until a store or journal here waits for a lock. */
   async untilLocked(): Promise<void> {
+    while ((await this.locked()) === 0);
+  }
+
+  /** How many connections of the stores and journals here wait for a lock. */
+  async locked(): Promise<number> {
+    // within a transaction the server goes on showing what it has shown
+    await this.rows("select pg_stat_clear_snapshot()");
     const select = "select from pg_stat_activity where application_name = $1 and wait_event_type = 'Lock'";
-    for (;;) if ((await this.rows(select, [this.name])).length > 0) return;
+    return (await this.rows(select, [this.name])).length;
   }
 
   /** Asks as the admin; `@` stands for the schema. */
@@ -67,7 +86,7 @@ export class TestSchema implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#stores.map((store) => store.close()));
+    await Promise.all(this.#opened.map((one) => one.close()));
     await this.admin.query(`drop schema if exists "${this.name}" cascade`);
     await this.admin.end();
   }

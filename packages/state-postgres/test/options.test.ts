@@ -1,4 +1,4 @@
-import { PostgresStateStore } from "@penguiflow/state-postgres";
+import { PostgresJournal, PostgresStateStore } from "@penguiflow/state-postgres";
 import { expect, test } from "vitest";
 
 const connection = "postgres://user@127.0.0.1/database";
@@ -20,6 +20,16 @@ test.for([
   [{ connection, maxTraces: 1.5 }, RangeError, 'Option "maxTraces" must be a whole number of 1 or more: got 1.5'],
 ] as const)("%j is refused", async ([options, kind, message]) => {
   const opening = PostgresStateStore.open(options as never);
+  await expect(opening).rejects.toThrow(kind);
+  await expect(opening).rejects.toThrow(message);
+});
+
+test.for([
+  [{ connection, clock: {} }, TypeError, 'Unknown option "clock" of PostgresJournal: known are "connection", "schema"'],
+  [{}, TypeError, 'Option "connection" must be a URL or an object: got undefined'],
+  [{ connection, patienceMs: 0 }, RangeError, 'Option "patienceMs" must be a whole number of 1 or more: got 0'],
+] as const)("%j is refused by a journal", async ([options, kind, message]) => {
+  const opening = PostgresJournal.open(options as never);
   await expect(opening).rejects.toThrow(kind);
   await expect(opening).rejects.toThrow(message);
 });

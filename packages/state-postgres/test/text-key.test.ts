@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { fromText, toKey, toText } from "../src/text-key.ts";
+import { fromJsonText, fromText, toJsonText, toKey, toText } from "../src/text-key.ts";
 
 /** Texts of what is hard to keep, and what stands for it. */
 const texts = fc.string({
@@ -14,6 +14,18 @@ test("a text is kept as one that PostgreSQL takes, and comes back as it was", ()
       const kept = toText(text);
       expect(kept.isWellFormed() && !kept.includes("\0")).toBe(true);
       expect(fromText(kept)).toBe(text);
+    }),
+  );
+});
+
+test("a JSON text is kept as it is where that can be, and comes back as it was", () => {
+  fc.assert(
+    fc.property(texts, (text) => {
+      const kept = toJsonText(text);
+      expect(kept.isWellFormed() && !kept.includes("\0")).toBe(true);
+      expect(fromJsonText(kept)).toBe(text);
+      const json = JSON.stringify(text);
+      expect(toJsonText(json)).toBe(json);
     }),
   );
 });

@@ -1,12 +1,24 @@
+import { realpathSync } from "node:fs";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import type { ResolvedOptions } from "./options.ts";
+import { FlowError } from "penguiflow";
+import type { ResolvedFileOptions } from "./options.ts";
 
 const LONGEST_PAUSE_MS = 50;
 /** What the file beside the database may hold on to after it was large. */
 const MAX_IDLE_WAL_BYTES = 64 * 2 ** 20;
 /** How many rows are written or removed before the event loop gets a turn. */
 const ROWS_PER_TURN = 500;
+
+/** The writers of this process to one file: one after the other. */
+interface Line {
+  /** Settles with the transaction that came last. */
+  last: Promise<unknown>;
+  connections: number;
+}
+
+/** By the real path of the file. Without them, one that looks again and again would never meet a gap between others. */
+const lines = new Map<string, Line>();
 
 /**
  * One connection to the file. SQLite works while the event loop waits, so calls do a little at a time: one call after
@@ -16,20 +28,26 @@ export class Database {
   readonly #file: string;
   readonly #patienceMs: number;
   readonly #connection: DatabaseSync;
+  readonly #path: string;
+  readonly #line: Line;
   readonly #statements = new Map<string, StatementSync>();
   /** Settles with the call that came last. */
   #lastCall: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
   #rows = 0;
 
-  private constructor({ file, patienceMs }: ResolvedOptions) {
+  private constructor({ file, patienceMs }: ResolvedFileOptions) {
     this.#file = file;
     this.#patienceMs = patienceMs;
     this.#connection = new DatabaseSync(file, { timeout: 0 });
+    this.#path = realpathSync(file);
+    this.#line = lines.get(this.#path) ?? { last: Promise.resolve(), connections: 0 };
+    this.#line.connections += 1;
+    lines.set(this.#path, this.#line);
   }
 
   /** @throws Error when the file cannot be opened, or is no database */
-  static async open(options: ResolvedOptions): Promise<Database> {
+  static async open(options: ResolvedFileOptions): Promise<Database> {
     let database: Database;
     try {
       database = new Database(options);
@@ -56,9 +74,9 @@ export class Database {
     this.#connection.exec(sql);
   }
 
-  /** Runs a statement that changes rows. */
-  run(sql: string, ...values: readonly SqlValue[]): void {
-    this.#statement(sql).run(...values.map(kept));
+  /** Runs a statement that changes rows; how many it has changed. */
+  run(sql: string, ...values: readonly SqlValue[]): number {
+    return Number(this.#statement(sql).run(...values.map(kept)).changes);
   }
 
   /** The first row of an answer. */
@@ -71,6 +89,23 @@ export class Database {
     return this.#statement(sql).all(...values.map(kept));
   }
 
+  /** The rows of an answer one by one, for those who do not know how many they want. Nothing may wait in between. */
+  iterate(sql: string, ...values: readonly SqlValue[]): Iterable<Row> {
+    return this.#statement(sql).iterate(...values.map(kept));
+  }
+
+  /** What a check has found, such as `quick_check(events)`, in SQLite's words; nothing when all is well. */
+  check(pragma: string): string[] {
+    try {
+      const words = this.all(`PRAGMA ${pragma}`).map((row) => String(Object.values(row)[0]));
+      return words.filter((text) => text !== "ok");
+    } catch (error) {
+      // there is so much wrong that the check itself cannot go on
+      if (codeOf(error) === CORRUPT) return [(error as Error).message];
+      throw error;
+    }
+  }
+
   /** Gives the event loop a turn when, with so many more rows, much was done since it had one. */
   async breathe(rows: number): Promise<void> {
     this.#rows += rows;
@@ -81,12 +116,12 @@ export class Database {
 
   /** Does something that changes nothing, when the calls before it are done. It is done again when it got in another's way. */
   async read<Value>(what: string, work: () => Value): Promise<Value> {
-    return await this.#inTurn(what, work);
+    return await this.#inTurn(what, async () => await this.#patiently(what, work));
   }
 
   /** The same with something that changes rows: all of it is done, or nothing. */
   async transaction<Value>(what: string, work: () => Promise<Value>): Promise<Value> {
-    return await this.#inTurn(what, async () => {
+    const whole = async (): Promise<Value> => {
       try {
         this.#connection.exec("BEGIN IMMEDIATE");
         const value = await work();
@@ -96,18 +131,29 @@ export class Database {
         if (this.#connection.isTransaction) this.#connection.exec("ROLLBACK");
         throw error;
       }
+    };
+    return await this.#inTurn(what, async () => {
+      const call = this.#line.last.then(async () => await this.#patiently(what, whole));
+      this.#line.last = call.catch(() => {});
+      return await call;
     });
   }
 
   /** Waits for the calls before it, then closes the file. Repeating it is safe. */
   async close(): Promise<void> {
-    this.#closed ??= this.#lastCall.then(() => this.#connection.close());
+    this.#closed ??= this.#lastCall.then(() => this.#release());
     await this.#closed;
   }
 
-  async #inTurn<Value>(what: string, work: () => Value | Promise<Value>): Promise<Value> {
+  #release(): void {
+    this.#connection.close();
+    this.#line.connections -= 1;
+    if (this.#line.connections === 0) lines.delete(this.#path);
+  }
+
+  async #inTurn<Value>(what: string, work: () => Promise<Value>): Promise<Value> {
     if (this.#closed !== undefined) throw new Error(`Cannot ${what} "${this.#file}": it is closed`);
-    const call = this.#lastCall.then(async () => await this.#patiently(what, work));
+    const call = this.#lastCall.then(work);
     this.#lastCall = call.catch(() => {});
     return await call;
   }
@@ -143,12 +189,16 @@ export type SqlValue = string | number | undefined;
 export type Row = Readonly<Record<string, unknown>>;
 
 const BUSY = 5;
+const CORRUPT = 11;
+
+/** What is said of a file of which a part is lost or overwritten. */
+export const DAMAGED = "the file is damaged; restore it from a copy";
 
 /** What SQLite's codes mean for whoever looks after the file. */
 const REASONS: Readonly<Record<number, string>> = {
   8: "it, or its folder, may not be written to",
   10: "the disk failed",
-  11: "the file is damaged; restore it from a copy",
+  [CORRUPT]: DAMAGED,
   13: "the disk is full",
   14: "it is no file that can be opened; its folder must be there and allow it",
   26: "it is no SQLite database",
@@ -163,6 +213,8 @@ function codeOf(error: unknown): number | undefined {
 }
 
 function explained(what: string, file: string, error: unknown): Error {
+  // it says itself what could not be done
+  if (error instanceof FlowError) return error;
   const reason = REASONS[codeOf(error) ?? -1];
   const { message } = error as Error;
   const words = reason === undefined ? message : `${reason} (${message})`;

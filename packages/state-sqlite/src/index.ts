@@ -1,2 +1,3 @@
-export type { Durability, SqliteStateStoreOptions } from "./options.ts";
+export type { Durability, SqliteFileOptions, SqliteStateStoreOptions } from "./options.ts";
+export { SqliteJournal } from "./sqlite-journal.ts";
 export { SqliteStateStore } from "./sqlite-state-store.ts";

@@ -1,11 +1,12 @@
-import type { Database } from "./database.ts";
+import { Database } from "./database.ts";
+import type { ResolvedFileOptions } from "./options.ts";
 
 /** The statements that lead from each version to the next. What is published here never changes; new steps follow. */
 export type Migrations = readonly string[];
 
 /**
  * Version by version. Ids are never given twice, so that a cursor never means another row. The totals are those of the
- * traces, for limits that are looked at with every save.
+ * traces, for limits that are looked at with every save. The instants of a journal are epoch milliseconds.
  */
 export const MIGRATIONS: Migrations = [
   `CREATE TABLE traces (
@@ -46,7 +47,50 @@ export const MIGRATIONS: Migrations = [
      context_id TEXT,
      UNIQUE (trace, node, agent_url, task_id)
    ) STRICT;`,
+  `CREATE TABLE journal_partitions (
+     id INTEGER PRIMARY KEY,
+     name TEXT NOT NULL UNIQUE,
+     public_id TEXT NOT NULL,
+     epoch INTEGER NOT NULL,
+     sequence INTEGER NOT NULL,
+     owner TEXT NOT NULL,
+     lease_ms REAL NOT NULL,
+     ends_at REAL NOT NULL
+   ) STRICT;
+   CREATE TABLE journal_entries (
+     partition INTEGER NOT NULL,
+     run INTEGER NOT NULL,
+     tenant TEXT NOT NULL,
+     trace_id TEXT NOT NULL,
+     status TEXT NOT NULL,
+     version INTEGER NOT NULL,
+     state TEXT NOT NULL,
+     checksum INTEGER NOT NULL,
+     PRIMARY KEY (partition, run)
+   ) STRICT;
+   CREATE TABLE journal_counts (
+     partition INTEGER NOT NULL,
+     node TEXT NOT NULL,
+     count INTEGER NOT NULL,
+     PRIMARY KEY (partition, node)
+   ) STRICT, WITHOUT ROWID;`,
 ];
+
+/**
+ * Opens a file at the latest version.
+ *
+ * @throws Error when it cannot be opened and written to, is of a version that is not known here, or not ours
+ */
+export async function openMigrated(options: ResolvedFileOptions): Promise<Database> {
+  const database = await Database.open(options);
+  try {
+    await migrate(database);
+    return database;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
 
 /**
  * Brings a file to the latest version, one process at a time: others wait.

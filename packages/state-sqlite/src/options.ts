@@ -6,60 +6,78 @@ import { type Clock, type Retention, systemClock } from "penguiflow";
  */
 export type Durability = "normal" | "full";
 
-/** What `SqliteStateStore.open` is told. What of `Retention` is not given has no limit. */
-export interface SqliteStateStoreOptions extends Retention {
+/** What `SqliteJournal.open` is told. */
+export interface SqliteFileOptions {
   /** The database file. It is made when there is none, in a folder that is there. */
   readonly file: string;
   /** What an answered save survives. @defaultValue "normal" */
   readonly durability?: Durability | undefined;
   /** Milliseconds for which a call goes on trying while another process writes. @defaultValue 10000 */
   readonly patienceMs?: number | undefined;
-  /** Tells how old a trace is. @defaultValue the machine's time */
+  /** Tells how old a trace is, and when a claim ends. @defaultValue the machine's time */
   readonly clock?: Clock | undefined;
 }
 
-/** {@link SqliteStateStoreOptions} with their defaults. */
-export interface ResolvedOptions extends Retention {
+/** What `SqliteStateStore.open` is told. What of `Retention` is not given has no limit. */
+export interface SqliteStateStoreOptions extends SqliteFileOptions, Retention {}
+
+/** {@link SqliteFileOptions} with their defaults. */
+export interface ResolvedFileOptions {
   readonly file: string;
   readonly durability: Durability;
   readonly patienceMs: number;
   readonly clock: Clock;
 }
 
-const KNOWN = [
-  "file",
-  "durability",
-  "patienceMs",
-  "clock",
-  "maxAgeMs",
-  "maxTraces",
-  "maxEventsPerTrace",
-  "maxBytes",
-] as const;
+/** {@link SqliteStateStoreOptions} with their defaults. */
+export interface ResolvedOptions extends ResolvedFileOptions, Retention {}
+
+const OF_FILE = ["file", "durability", "patienceMs", "clock"];
+const OF_RETENTION = ["maxAgeMs", "maxTraces", "maxEventsPerTrace", "maxBytes"];
 
 /**
- * Fills in the defaults.
+ * Fills in the defaults of a store.
  *
  * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
  */
 export function resolveOptions(options: SqliteStateStoreOptions): ResolvedOptions {
-  const unknown = Object.keys(options).find((key) => !KNOWN.some((name) => name === key));
-  if (unknown !== undefined)
-    throw new TypeError(`Unknown option "${unknown}" of SqliteStateStore: known are "${KNOWN.join('", "')}"`);
-  const { file, durability = "normal", patienceMs = 10_000, clock = systemClock, ...retention } = options;
-  // SQLite takes these for databases in memory, which are for one connection
-  if (typeof file !== "string" || file === "" || file === ":memory:" || file.includes("\0"))
-    throw new TypeError(`Option "file" must be the path of a file: got ${shown(file)}`);
-  if (!["normal", "full"].includes(durability))
-    throw new TypeError(`Option "durability" must be one of "normal", "full": got ${shown(durability)}`);
-  requireInteger("patienceMs", patienceMs);
+  requireKnown("SqliteStateStore", options, [...OF_FILE, ...OF_RETENTION]);
+  const { file, durability, patienceMs, clock, ...retention } = options;
+  const resolved = withDefaults({ file, durability, patienceMs, clock });
   const { maxAgeMs } = retention;
   if (maxAgeMs !== undefined && !(Number.isFinite(maxAgeMs) && maxAgeMs >= 1))
     throw wrongNumber("maxAgeMs", "a number of 1 or more", maxAgeMs);
   for (const name of ["maxTraces", "maxEventsPerTrace", "maxBytes"] as const) {
     if (retention[name] !== undefined) requireInteger(name, retention[name]);
   }
-  return { ...retention, file, durability, patienceMs, clock };
+  return { ...retention, ...resolved };
+}
+
+/**
+ * Fills in the defaults of a journal.
+ *
+ * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
+ */
+export function resolveFileOptions(options: SqliteFileOptions): ResolvedFileOptions {
+  requireKnown("SqliteJournal", options, OF_FILE);
+  return withDefaults(options);
+}
+
+function withDefaults(options: SqliteFileOptions): ResolvedFileOptions {
+  const { file, durability = "normal", patienceMs = 10_000, clock = systemClock } = options;
+  // SQLite takes these for databases in memory, which are for one connection
+  if (typeof file !== "string" || file === "" || file === ":memory:" || file.includes("\0"))
+    throw new TypeError(`Option "file" must be the path of a file: got ${shown(file)}`);
+  if (!["normal", "full"].includes(durability))
+    throw new TypeError(`Option "durability" must be one of "normal", "full": got ${shown(durability)}`);
+  requireInteger("patienceMs", patienceMs);
+  return { file, durability, patienceMs, clock };
+}
+
+function requireKnown(owner: string, options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((key) => !known.includes(key));
+  if (unknown !== undefined)
+    throw new TypeError(`Unknown option "${unknown}" of ${owner}: known are "${known.join('", "')}"`);
 }
 
 /** Throws unless a number is whole and 1 or more. */

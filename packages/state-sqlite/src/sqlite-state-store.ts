@@ -12,8 +12,8 @@ import {
   type TraceState,
   type TraceSummary,
 } from "penguiflow";
-import { Database, type Row, type SqlValue } from "./database.ts";
-import { migrate } from "./migrations.ts";
+import type { Database, Row, SqlValue } from "./database.ts";
+import { openMigrated } from "./migrations.ts";
 import { requireInteger, resolveOptions, type SqliteStateStoreOptions } from "./options.ts";
 import { Pruning } from "./prune.ts";
 import { fromText, toText } from "./text-key.ts";
@@ -55,13 +55,7 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
    */
   static async open(options: SqliteStateStoreOptions): Promise<SqliteStateStore> {
     const resolved = resolveOptions(options);
-    const database = await Database.open(resolved);
-    try {
-      await migrate(database);
-    } catch (error) {
-      await database.close();
-      throw error;
-    }
+    const database = await openMigrated(resolved);
     return new SqliteStateStore(database, new Pruning(database, resolved, resolved.clock), resolved.clock);
   }
 

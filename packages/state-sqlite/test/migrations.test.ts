@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { SqliteStateStore } from "@penguiflow/state-sqlite";
+import { SqliteJournal, SqliteStateStore } from "@penguiflow/state-sqlite";
 import { describe, expect, test } from "vitest";
 import { Database } from "../src/database.ts";
 import { migrate, MIGRATIONS } from "../src/migrations.ts";
 import { resolveOptions } from "../src/options.ts";
+import { batchOf, requireChain } from "./fixtures/chained.ts";
 import { newFile } from "./fixtures/new-file.ts";
 import { numbered, numbersOf, upTo } from "./fixtures/numbered.ts";
 
@@ -51,6 +52,13 @@ describe("a file", () => {
       expect(await store.findRemoteBindings({ tenant: "ada", traceId: "t" })).toHaveLength(1);
       await store.saveEvents(numbered("t", 4, 2));
       expect(await numbersOf(store, "t")).toEqual([1, 2, 3, 4, 5]);
+      await using journal = await SqliteJournal.open({ file });
+      const partition = await journal.open({ partition: "orders", owner: "two", leaseMs: 1_000 });
+      // the journal came with the second version
+      const kept = dump === "1.sql" ? [partition.id, 1, 0] : ["6d3c1f0e-5b7a-4c52-9d0e-2f6f5c1b8a40", 2, 2];
+      expect([partition.id, partition.epoch, await requireChain(partition)], dump).toEqual(kept);
+      await partition.append(batchOf(partition.sequence + 1), partition.sequence);
+      expect(await requireChain(partition), dump).toBe(partition.sequence);
     }
   });
 
@@ -65,16 +73,16 @@ describe("a file", () => {
         versions: versionsIn(database),
         topics: database.all("SELECT trace_id, topic FROM traces"),
       }));
-      expect(found, String(again)).toEqual({ versions: [1, 2], topics: [{ trace_id: "t", topic: "none" }] });
+      expect(found, String(again)).toEqual({ versions: [1, 2, 3], topics: [{ trace_id: "t", topic: "none" }] });
     }
-    expect(await migrated(newFile(), next, versionsIn)).toEqual([1, 2]);
+    expect(await migrated(newFile(), next, versionsIn)).toEqual([1, 2, 3]);
   });
 
   test("of a newer version is refused, and says what to do", async () => {
     const file = newFile();
     await migrated(file, next, () => {});
     await expect(SqliteStateStore.open({ file })).rejects.toThrow(
-      `Cannot open "${file}": its version is 2, written by a newer @penguiflow/state-sqlite; this one knows versions up to 1`,
+      `Cannot open "${file}": its version is 3, written by a newer @penguiflow/state-sqlite; this one knows versions up to 2`,
     );
   });
 
@@ -88,7 +96,7 @@ describe("a file", () => {
     await expect(migrated(file, broken, () => {})).rejects.toThrow("no such table: nowhere");
     await using store = await SqliteStateStore.open({ file });
     expect(await numbersOf(store, "t")).toEqual(upTo(3));
-    expect(await migrated(file, MIGRATIONS, versionsIn)).toEqual([1]);
+    expect(await migrated(file, MIGRATIONS, versionsIn)).toEqual([1, 2]);
   });
 
   test("is migrated by one of many that open it at once", async () => {

@@ -36,6 +36,11 @@ const TYPES: Readonly<Record<FlowEventType, true>> = {
   node_pause: true,
   node_resume: true,
   trace_pause: true,
+  remote_call_start: true,
+  remote_stream_event: true,
+  remote_call_success: true,
+  remote_call_error: true,
+  remote_call_cancelled: true,
 };
 
 let channels: ReadonlyMap<string, Channel> | undefined;

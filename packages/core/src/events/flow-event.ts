@@ -1,5 +1,6 @@
 import type { ErrorPayload } from "../foundation/flow-error.ts";
 import type { OutcomeStatus } from "../message/outcome.ts";
+import type { RemoteState } from "../message/remote-interrupt.ts";
 
 /** What every event carries. */
 export interface EventBase {
@@ -174,6 +175,60 @@ export interface TracePauseEvent extends EventBase {
   readonly pauses: number;
 }
 
+/** What every event of a call of another agent carries. Several calls of one trace are told apart by their attempt. */
+export interface RemoteEventBase extends NodeEventBase {
+  readonly skill: string;
+  readonly agentUrl: string;
+  /** The task at the agent, once it is known. */
+  readonly taskId?: string | undefined;
+  readonly contextId?: string | undefined;
+}
+
+/** What the events that end a call of another agent carry: each call has one of them. */
+export interface RemoteEndEventBase extends RemoteEventBase {
+  /** Milliseconds from the beginning of the call. */
+  readonly latencyMs: number;
+  /** Bytes of bodies, as the transport counted them; none where it does not count. */
+  readonly bytesSent?: number | undefined;
+  readonly bytesReceived?: number | undefined;
+}
+
+/** A remote node calls another agent. */
+export interface RemoteCallStartEvent extends RemoteEventBase {
+  readonly type: "remote_call_start";
+}
+
+/** A part of another agent's answer has come. */
+export interface RemoteStreamPartEvent extends RemoteEventBase {
+  readonly type: "remote_stream_event";
+  /** Counts from 0 within the call. */
+  readonly index: number;
+  /** Whether it was the last. */
+  readonly done: boolean;
+  /** Bytes since the event before, as the transport counted them; none where it does not count. */
+  readonly bytesReceived?: number | undefined;
+}
+
+/** Another agent has answered: with a result, or with what it needs to go on. */
+export interface RemoteCallSuccessEvent extends RemoteEndEventBase {
+  readonly type: "remote_call_success";
+  readonly state: RemoteState;
+}
+
+/** A call of another agent failed. */
+export interface RemoteCallErrorEvent extends RemoteEndEventBase {
+  readonly type: "remote_call_error";
+  readonly error: ErrorPayload;
+}
+
+/** The attempt was over before another agent had answered: node timeout, cancel, deadline, stop. */
+export interface RemoteCallCancelledEvent extends RemoteEndEventBase {
+  readonly type: "remote_call_cancelled";
+  readonly reason: string;
+  /** Whether the agent has heard that its task is no longer wanted. */
+  readonly wasHeard: boolean;
+}
+
 /** Something that happened in a flow. */
 export type FlowEvent =
   | TraceStartEvent
@@ -197,7 +252,12 @@ export type FlowEvent =
   | TraceCancelFinishEvent
   | NodePauseEvent
   | NodeResumeEvent
-  | TracePauseEvent;
+  | TracePauseEvent
+  | RemoteCallStartEvent
+  | RemoteStreamPartEvent
+  | RemoteCallSuccessEvent
+  | RemoteCallErrorEvent
+  | RemoteCallCancelledEvent;
 
 /** The kinds of events. */
 export type FlowEventType = FlowEvent["type"];

@@ -19,7 +19,7 @@ export function logFlowEvents(logger: Logger = defaultLogger, options: LogFlowEv
   const types = options.types === undefined ? undefined : new Set(options.types);
   return (event) => {
     if (types !== undefined && !types.has(event.type)) return;
-    if ("latencyMs" in event) options.onLatency?.(event, event.latencyMs);
+    if ("latencyMs" in event && !("skill" in event)) options.onLatency?.(event, event.latencyMs);
     const { type, ...rest } = event;
     const fields = options.redact === undefined ? rest : options.redact(rest, event);
     if (fields !== undefined) logger[levelOf(event)](type, fields);
@@ -55,6 +55,7 @@ function levelOf(event: FlowEvent): LogLevel {
     case "node_late":
     case "deadline_skip":
     case "result_drop":
+    case "remote_call_error":
       return "warn";
     case "trace_end":
       return event.status === "failed" ? "error" : "info";
@@ -70,7 +71,12 @@ function levelOf(event: FlowEvent): LogLevel {
     case "node_pause":
     case "node_resume":
     case "trace_pause":
+    case "remote_call_start":
+    case "remote_call_success":
+    case "remote_call_cancelled":
       return "info";
+    case "remote_stream_event":
+      return "debug";
   }
 }
 

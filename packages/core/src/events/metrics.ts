@@ -45,7 +45,8 @@ export function metricSamples(event: FlowEvent): readonly MetricSample[] {
     histogram("penguiflow.node.run_ms", event.runMs);
     histogram("penguiflow.node.emit_ms", event.emitMs);
   }
-  if ("latencyMs" in event) histogram("penguiflow.node.latency_ms", event.latencyMs);
+  if ("latencyMs" in event)
+    histogram("skill" in event ? "penguiflow.remote.latency_ms" : "penguiflow.node.latency_ms", event.latencyMs);
   if (event.type === "trace_end") {
     samples.push({
       name: "penguiflow.trace.duration_ms",

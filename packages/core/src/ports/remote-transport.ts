@@ -1,4 +1,5 @@
 import type { Message } from "../message/message.ts";
+import type { RemoteState } from "../message/remote-interrupt.ts";
 
 /** Whose task of which agent is meant. A `RemoteBinding` is one. */
 export interface RemoteTask {
@@ -9,9 +10,6 @@ export interface RemoteTask {
   /** The conversation the task belongs to, made by the agent or by its caller. */
   readonly contextId?: string | undefined;
 }
-
-/** How an answer stands: it is complete, or its task waits for its caller. A failure is an error. */
-export type RemoteState = "completed" | "input-required" | "auth-required";
 
 /** What the caller has left of the budgets of a controller loop; `null` for no limit. */
 export interface RemoteBudget {
@@ -56,7 +54,7 @@ export interface RemoteCallRequest extends RemoteCallHooks {
   /** What the caller has left. @defaultValue no limits */
   readonly budget?: RemoteBudget | undefined;
   /** The task that the message answers, or the conversation it goes on with. @defaultValue a new task */
-  readonly continues?: Partial<Pick<RemoteTask, "taskId" | "contextId">> | undefined;
+  readonly continues?: { readonly taskId?: string | undefined; readonly contextId?: string | undefined } | undefined;
 }
 
 /** The answer to a call. */

@@ -5,7 +5,7 @@ import type { FlowEvent, Middleware } from "../events/flow-event.ts";
 import { ROOKERY } from "../graph/endpoints.ts";
 import type { Message } from "../message/message.ts";
 import type { BusEnvelope } from "../ports/message-bus.ts";
-import type { StoredEvent } from "../ports/state-store.ts";
+import type { RemoteBinding, StoredEvent } from "../ports/state-store.ts";
 import type { RecordedOutput, RecordPlace } from "../ports/trace-recorder.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { Attempt } from "./attempt.ts";
@@ -25,6 +25,7 @@ export class Reporter {
   /** By middleware, in the order in which they were added. */
   readonly #outlets: Map<Middleware, Outlet<FlowEvent>>;
   readonly #store: Outlet<StoredEvent> | undefined;
+  readonly #bindings: Outlet<RemoteBinding> | undefined;
   readonly #bus: Outlet<BusEnvelope> | undefined;
   readonly #probe: SafeProbe | undefined;
 
@@ -53,6 +54,7 @@ export class Reporter {
       this.#outlets.set(middleware, outlet);
     }
     this.#store = parent === undefined ? undefined : parent.#store;
+    this.#bindings = parent === undefined ? undefined : parent.#bindings;
     this.#bus = parent === undefined ? undefined : parent.#bus;
     if (this.#store === undefined && stateStore !== undefined) {
       this.#store = new Outlet(
@@ -63,6 +65,19 @@ export class Reporter {
             events: batch.map((event) => event.kind),
             error: errorPayload(error),
           }),
+      );
+    }
+    if (this.#bindings === undefined && stateStore !== undefined) {
+      this.#bindings = new Outlet(
+        observerBuffer,
+        (batch) =>
+          deliverEach(
+            batch,
+            (binding) => stateStore.saveRemoteBinding(binding),
+            (error, { agentUrl, taskId }) =>
+              logger.error("remote_binding_save_failed", { agentUrl, taskId, error: errorPayload(error) }),
+          ),
+        () => {},
       );
     }
     if (this.#bus === undefined && messageBus !== undefined) {
@@ -117,6 +132,11 @@ export class Reporter {
     );
   }
 
+  /** Has the state store keep which remote task works for a trace. */
+  bind(binding: RemoteBinding): void {
+    this.#bindings?.push(binding);
+  }
+
   /** Tells the bus that an edge has accepted a message. */
   publish(trace: Trace, source: string, target: string, message: Message): void {
     this.#bus?.push({
@@ -136,7 +156,7 @@ export class Reporter {
 
   /** Resolves when everything told so far has been delivered or has failed. */
   async flush(): Promise<void> {
-    const all = [...this.#outlets.values(), this.#store, this.#bus];
+    const all = [...this.#outlets.values(), this.#store, this.#bindings, this.#bus];
     await Promise.all(all.flatMap((outlet) => (outlet === undefined ? [] : [outlet.flush()])));
   }
 
@@ -184,17 +204,17 @@ export interface ObserverStats {
   readonly messageBus: ObserverCount;
 }
 
-async function deliverEach(
-  batch: readonly FlowEvent[],
-  middleware: Middleware,
-  onFailure: (error: unknown, event: FlowEvent) => void,
+async function deliverEach<Item>(
+  batch: readonly Item[],
+  deliver: (item: Item) => unknown,
+  onFailure: (error: unknown, item: Item) => void,
 ): Promise<void> {
-  for (const event of batch) {
+  for (const item of batch) {
     try {
-      const done = middleware(event);
+      const done = deliver(item);
       if (done instanceof Promise) await done;
     } catch (error) {
-      onFailure(error, event);
+      onFailure(error, item);
     }
   }
 }

@@ -1,11 +1,14 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { requireFunction, requireKnownKeys } from "../foundation/options.ts";
+import { seededRandom } from "../foundation/random.ts";
 import { node, payloadNode } from "../graph/node.ts";
 import type { LoopbackAgent } from "../memory/loopback-transport.ts";
 import { Message, type MessageInit } from "../message/message.ts";
 import type { RemoteCallRequest, RemoteStreamEvent, RemoteTask, RemoteTransport } from "../ports/remote-transport.ts";
+import { remoteNode } from "../patterns/remote-node.ts";
 import { create } from "../runtime/create.ts";
 import { type ContractCase, failureOf, inTime, requireSame, until } from "./contract.ts";
+import { type AdapterFault, faultyRemoteTransport } from "./faulty-adapters.ts";
 
 /** A transport and where it leads. */
 export interface TestedTransport {
@@ -272,6 +275,39 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     requireSame("The skills at work", agent.waiting, 1);
     await transport.cancel(taskOf(scene, taskId));
     await failureOf("A stream whose task was cancelled", reading);
+  },
+  async "answers every call of a remote node, text and result, though calls fail and answers are cut, repeated and reordered"(
+    scene,
+  ) {
+    const faults = new Set<AdapterFault>();
+    const transport = faultyRemoteTransport(scene.transport, {
+      random: seededRandom(7),
+      rate: 0.4,
+      clock: { now: () => 0, epochNow: () => 0, setTimer: (callback) => (queueMicrotask(callback), () => {}) },
+      onFault: (fault) => void faults.add(fault),
+    });
+    const { agentUrl } = scene;
+    const policy = { maxRetries: 20, backoffBaseMs: 0 };
+    const echo = remoteNode("echo", { transport, agentUrl, skill: "echo", policy });
+    const spell = remoteNode("spell", { transport, agentUrl, skill: "spell", policy, streaming: true });
+    await using echoes = create(echo.to());
+    await using spells = create(spell.to());
+    echoes.run();
+    spells.run();
+    const numbers = Array.from({ length: 20 }, (_, index) => index);
+    requireSame("The results", await Promise.all(numbers.map((number) => echoes.call(number))), numbers);
+    for (const number of numbers) {
+      const word = `pingu ${number}`;
+      let text = "";
+      for await (const item of spells.stream(word)) {
+        if (item.type === "result") requireSame(`The result of "${word}"`, item.result, word.length);
+        // the next attempt begins again
+        else text = item.chunk.end === "retry" ? "" : text + item.chunk.text;
+      }
+      requireSame("The text", text, word);
+    }
+    for (const fault of ["refused", "unanswered", "slow", "cut", "repeated", "reordered"] as const)
+      if (!faults.has(fault)) throw new Error(`No call or answer was ${fault}, and nothing is proved`);
   },
 };
 

@@ -5,10 +5,12 @@ import {
   type FlowEventType,
   type FlowOptions,
   joinK,
+  LoopbackTransport,
   type Message,
   node,
   payloadNode,
   predicateRouter,
+  remoteNode,
   type RouteChoice,
   shape,
 } from "penguiflow";
@@ -436,6 +438,11 @@ const ways: Record<FlowEventType, (options: FlowOptions, clock: TestClock) => Pr
     await flow.call(1);
     await flow.flush();
   },
+  remote_call_start: callsAgents,
+  remote_stream_event: callsAgents,
+  remote_call_success: callsAgents,
+  remote_call_error: callsAgents,
+  remote_call_cancelled: callsAgents,
   deadlock: async (options, clock) => {
     type Ball = { hops: number };
     const ping = node("ping", async (message: Message<Ball>, ctx) => {
@@ -493,6 +500,29 @@ async function timesOut(options: FlowOptions, clock: TestClock): Promise<void> {
   const outcome = flow.outcome(100);
   await clock.advance(200);
   await outcome;
+  await flow.flush();
+}
+
+/** An agent that answers, one that fails, and one that is left. */
+async function callsAgents(options: FlowOptions, clock: TestClock): Promise<void> {
+  const work = payloadNode("work", async (value: number, ctx) => {
+    await ctx.emitChunk({ text: "begun" });
+    await ctx.sleep(value);
+    if (value === 2) throw new Error("boom");
+    return value;
+  });
+  const agent = tidy(create(work.to(), { clock }).run());
+  const remote = {
+    transport: new LoopbackTransport({ work: agent }),
+    agentUrl: "agent",
+    skill: "work",
+    streaming: true,
+  };
+  const flow = tidy(create(remoteNode("remote", remote).to(), options).run());
+  const outcomes = [flow.outcome(1), flow.outcome(2), flow.outcome(100, { timeoutMs: 5 })];
+  await clock.advance(10);
+  await Promise.all(outcomes);
+  await clock.advance(0);
   await flow.flush();
 }
 

@@ -7,6 +7,7 @@ import {
   node,
   payloadNode,
   predicateRouter,
+  remoteNode,
   shape,
   WM,
 } from "penguiflow";
@@ -93,7 +94,10 @@ describe("simulate", () => {
         // by the names of the outer nodes, which its records must not be taken for
         const playbook = create(look.to(through), { name: "inner" });
         const { clock, random, scheduler } = ports;
-        const shout = payloadNode("shout", (text: string) => text.toUpperCase());
+        const shout = payloadNode("shout", async (text: string, ctx) => {
+          for (const letter of text) await ctx.emitChunk({ text: letter.toUpperCase() });
+          return text.toUpperCase();
+        });
         const agent = create(shout.to(), { clock, random, scheduler });
         agent.run();
         const transport = faulty(new LoopbackTransport({ shout: agent }));
@@ -102,17 +106,16 @@ describe("simulate", () => {
           const found = await ctx.callPlaybook(playbook, message.payload.query);
           return message.payload.hops < found ? message.payload : `${message.payload.query} ${found}`;
         });
-        const tell = node({ name: "look", policy }, async (message: Message<string>, { idempotencyKey, signal }) => {
-          const request = { message, skill: "shout", agentUrl: "loopback", idempotencyKey, signal };
-          return (await transport.send(request)).result as string;
-        });
+        const remote = { transport, agentUrl: "loopback", skill: "shout", output: shape<string>(), streaming: true };
+        const tell = remoteNode("look", { ...remote, policy });
         return create(begin.to(plan), plan.to(plan, tell as never), { allowCycles: true, ...ports }) as never;
       },
       input: (random: () => number) => "x".repeat(Math.floor(random() * 4)),
       seeds: 40,
     });
     expect(report.outcomes.completed ?? 0).toBeGreaterThan(20);
-    expect(report.faults["a call of a transport is unanswered"] ?? 0).toBeGreaterThan(0);
+    for (const fault of ["unanswered", "cut", "repeated", "reordered"])
+      expect(report.faults[`a call of a transport is ${fault}`] ?? 0, fault).toBeGreaterThan(0);
   });
 
   test("finds what a flow does wrong only when a handler is repeated, under the same seed each time", async () => {

@@ -1,0 +1,316 @@
+import { randomUUID } from "node:crypto";
+import {
+  type FlowError,
+  type Journal,
+  type JournalBatch,
+  type JournalClaim,
+  type JournalEntry,
+  journalFenced,
+  journalOwned,
+  type JournalPartition,
+} from "penguiflow";
+import type { Database, Row } from "./database.ts";
+import { openSchema, quoted } from "./migrations.ts";
+import { type PostgresOptions, requireInteger, resolveOptions } from "./options.ts";
+import { fromJsonText, fromText, toJsonText, toKey, toText } from "./text-key.ts";
+
+/** A page ends with the entry that reaches one of these, at the latest. */
+const ENTRIES_PER_PAGE = 1_000;
+const BYTES_PER_PAGE = 4_000_000;
+
+/**
+ * Keeps what durable flows must not lose in PostgreSQL. Several processes may use one schema at once, each its own
+ * partitions; a claim ends by the server's clock. While the server cannot be reached, calls try again for as long as
+ * their patience lasts; a batch whose answer was lost is not stored twice.
+ *
+ * @example
+ * ```ts
+ * await using journal = await PostgresJournal.open({ connection: "postgres://user@host/database" });
+ * const partition = await journal.open({ partition: "orders", owner: "worker 1", leaseMs: 10_000 });
+ * ```
+ */
+export class PostgresJournal implements Journal, AsyncDisposable {
+  readonly #database: Database;
+  readonly #name: string;
+  #closed: Promise<void> | undefined;
+
+  private constructor(database: Database, schema: string) {
+    this.#database = database;
+    this.#name = quoted(schema);
+  }
+
+  /**
+   * Connects, and makes the schema or brings it up to date.
+   *
+   * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
+   * @throws Error when the server cannot be reached or refuses, or when the schema is of a newer version
+   */
+  static async open(options: PostgresOptions): Promise<PostgresJournal> {
+    const resolved = resolveOptions(options);
+    return new PostgresJournal(await openSchema(resolved), resolved.schema);
+  }
+
+  /**
+   * Takes a partition, which is made if there is none.
+   *
+   * @throws FlowError `JOURNAL_OWNED` while the claim of another writer lasts
+   * @throws TypeError, RangeError when `leaseMs` is not a whole number of 1 or more
+   */
+  async open({ partition, owner, leaseMs }: JournalClaim): Promise<JournalPartition> {
+    if (this.#closed !== undefined) throw new Error(`Cannot use the journal of schema ${this.#name}: it is closed`);
+    requireInteger("leaseMs", leaseMs);
+    const values = [randomUUID(), toKey(partition), randomUUID(), toText(owner), leaseMs];
+    for (;;) {
+      const [taken] = await this.#database.query(
+        `insert into ${this.#name}.journal_partitions as p (id, key, epoch, sequence, mark, owner, claim_ends_at)
+         values ($1, $2, 1, 0, $3, $4, clock_timestamp() + $5::float8 * interval '1 millisecond')
+         on conflict (key) do update set
+           epoch = p.epoch + case p.mark when excluded.mark then 0 else 1 end,
+           mark = excluded.mark, owner = excluded.owner, claim_ends_at = excluded.claim_ends_at
+         where p.claim_ends_at <= clock_timestamp() or p.mark = excluded.mark
+         returning id, epoch, sequence`,
+        values,
+      );
+      if (taken !== undefined) return new PostgresPartition(this.#database, this.#name, partition, leaseMs, taken);
+      const [held] = await this.#database.query(
+        `select owner, extract(epoch from claim_ends_at - clock_timestamp())::float8 * 1000 as ends_in_ms
+         from ${this.#name}.journal_partitions where key = $1`,
+        [toKey(partition)],
+      );
+      const endsInMs = Number(held?.["ends_in_ms"] ?? 0);
+      // it may have ended between the two statements
+      if (endsInMs > 0) throw journalOwned({ partition, owner: fromText(held?.["owner"] as string), endsInMs });
+    }
+  }
+
+  /**
+   * Waits for the calls under way, then closes the connections. Claims of partitions that were not closed last until
+   * they end. Repeating it is safe.
+   */
+  async close(): Promise<void> {
+    await (this.#closed ??= this.#database.close());
+  }
+
+  /** Closes it: `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+class PostgresPartition implements JournalPartition {
+  readonly id: string;
+  readonly epoch: number;
+  readonly #database: Database;
+  readonly #schema: string;
+  readonly #name: string;
+  readonly #leaseMs: number;
+  #sequence: number;
+  /** Of this batch it is not known whether it is, or will be, stored. */
+  #unsure: { readonly batch: JournalBatch; readonly mark: string } | undefined;
+  /** Settles with the call that came last: they change one row. */
+  #calls: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+
+  constructor(database: Database, schema: string, name: string, leaseMs: number, taken: Row) {
+    this.id = taken["id"] as string;
+    this.epoch = Number(taken["epoch"]);
+    this.#sequence = Number(taken["sequence"]);
+    this.#database = database;
+    this.#schema = schema;
+    this.#name = name;
+    this.#leaseMs = leaseMs;
+  }
+
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  async *read(): AsyncGenerator<readonly JournalEntry[]> {
+    this.#requireOpen();
+    const pages = await this.#database.query(
+      `with weighed as materialized (
+         select run, octet_length(state) as bytes from ${this.#schema}.journal_entries where partition = $1
+       ), numbered as (
+         select run, (row_number() over by_run - 1) / ${ENTRIES_PER_PAGE}
+           + (sum(bytes) over by_run - bytes) / ${BYTES_PER_PAGE} as page
+         from weighed window by_run as (order by run)
+       )
+       select p.epoch, p.owner, pages.first, pages.last
+       from ${this.#schema}.journal_partitions p left join (
+         select min(run) as first, max(run) as last from numbered group by page
+       ) as pages on true
+       where p.id = $1 order by pages.first`,
+      [this.id],
+    );
+    this.#requireClaim(pages[0]);
+    for (const { first, last } of pages) {
+      if (first === null) return;
+      this.#requireOpen();
+      // with both ends, so that the server need not know how the runs are spread to see that this is a small part
+      const rows = await this.#database.query(
+        `select p.epoch, p.owner, e.run, e.tenant, e.trace_id, e.status, e.version, e.state
+         from ${this.#schema}.journal_partitions p left join ${this.#schema}.journal_entries e
+           on e.partition = p.id and e.run between $2 and $3
+         where p.id = $1 order by e.run`,
+        [this.id, first, last],
+      );
+      this.#requireClaim(rows[0]);
+      const page = rows.filter(({ run }) => run !== null).map(entryOf);
+      if (page.length > 0) yield page;
+    }
+  }
+
+  async counts(): Promise<ReadonlyMap<string, number>> {
+    this.#requireOpen();
+    const rows = await this.#database.query(
+      `select p.epoch, p.owner, c.node, c.count
+       from ${this.#schema}.journal_partitions p left join ${this.#schema}.journal_counts c on c.partition = p.id
+       where p.id = $1`,
+      [this.id],
+    );
+    this.#requireClaim(rows[0]);
+    const known = rows.filter(({ node }) => node !== null);
+    return new Map(known.map(({ node, count }) => [fromText(node as string), Number(count)]));
+  }
+
+  /**
+   * Stores a batch. When it was given up because the server could not be reached, it may be stored nevertheless: the
+   * same batch may be given again, and is stored once.
+   *
+   * @throws FlowError `JOURNAL_FENCED` also when another batch is given instead of one that is stored nevertheless
+   */
+  async append(batch: JournalBatch, expectedSequence: number): Promise<number> {
+    return await this.#inTurn(async () => {
+      this.#requireOpen();
+      const mark = this.#unsure?.batch === batch ? this.#unsure.mark : randomUUID();
+      this.#unsure = { batch, mark };
+      if (!(await this.#store(batch, expectedSequence, mark))) {
+        const row = this.#requireClaim(await this.#row());
+        this.#sequence = Number(row["sequence"]);
+        if (this.#sequence !== expectedSequence + 1 || row["mark"] !== mark)
+          throw this.#fenced(`batch ${this.#sequence} is the last`);
+      }
+      this.#unsure = undefined;
+      this.#sequence = expectedSequence + 1;
+      return this.#sequence;
+    });
+  }
+
+  async renew(): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#requireOpen();
+      const renewed = await this.#database.query(
+        `update ${this.#schema}.journal_partitions
+         set claim_ends_at = clock_timestamp() + $3::float8 * interval '1 millisecond'
+         where id = $1 and epoch = $2 returning id`,
+        [this.id, this.epoch, this.#leaseMs],
+      );
+      if (renewed.length === 0) this.#requireClaim(await this.#row());
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#isClosed = true;
+      await this.#database.query(
+        `update ${this.#schema}.journal_partitions set claim_ends_at = to_timestamp(0) where id = $1 and epoch = $2`,
+        [this.id, this.epoch],
+      );
+    });
+  }
+
+  /**
+   * Whether the batch was stored now. In one statement: each change needs the row of the first, so that all are made or
+   * none. What is removed is named with its partition: otherwise a server that knows little of the table yet looks at
+   * all of the partition.
+   */
+  async #store({ put, remove, counts }: JournalBatch, expectedSequence: number, mark: string): Promise<boolean> {
+    // one statement changes a row once
+    const entries = new Map(put.map((entry) => [entry.run, entry]));
+    for (const run of remove) entries.delete(run);
+    const kept = [...entries.values()];
+    const nodes = [...counts.keys()];
+    const rows = await this.#database.query(
+      `with claim as (
+         update ${this.#schema}.journal_partitions
+         set sequence = sequence + 1, mark = $4, claim_ends_at = clock_timestamp() + $5::float8 * interval '1 millisecond'
+         where id = $1 and epoch = $2 and sequence = $3
+         returning id
+       ), removed as (
+         delete from ${this.#schema}.journal_entries e
+         using unnest(array_fill($1::uuid, array[cardinality($6::bigint[])]), $6::bigint[]) as gone (partition, run)
+         where e.partition = gone.partition and e.run = gone.run and exists (select from claim)
+       ), entered as (
+         insert into ${this.#schema}.journal_entries (partition, run, tenant, trace_id, status, version, state)
+         select claim.id, u.* from claim,
+           unnest($7::bigint[], $8::text[], $9::text[], $10::text[], $11::int[], $12::text[]) as u
+         on conflict (partition, run) do update set
+           tenant = excluded.tenant, trace_id = excluded.trace_id, status = excluded.status,
+           version = excluded.version, state = excluded.state
+       ), counted as (
+         insert into ${this.#schema}.journal_counts as c (partition, key, node, count)
+         select claim.id, u.* from claim, unnest($13::text[], $14::text[], $15::bigint[]) as u
+         on conflict (partition, key) do update set count = c.count + excluded.count
+       )
+       select id from claim`,
+      [
+        this.id,
+        this.epoch,
+        expectedSequence,
+        mark,
+        this.#leaseMs,
+        remove,
+        kept.map(({ run }) => run),
+        kept.map(({ tenant }) => toText(tenant)),
+        kept.map(({ traceId }) => toText(traceId)),
+        kept.map(({ status }) => status),
+        kept.map(({ version }) => version),
+        kept.map(({ state }) => toJsonText(state)),
+        nodes.map(toKey),
+        nodes.map(toText),
+        [...counts.values()],
+      ],
+    );
+    return rows.length > 0;
+  }
+
+  async #row(): Promise<Row | undefined> {
+    const rows = await this.#database.query(
+      `select epoch, sequence, mark, owner from ${this.#schema}.journal_partitions where id = $1`,
+      [this.id],
+    );
+    return rows[0];
+  }
+
+  /** The row of the partition, unless it is another writer's. */
+  #requireClaim(row: Row | undefined): Row {
+    if (row === undefined) throw this.#fenced("it is not there any more");
+    if (Number(row["epoch"]) !== this.epoch) throw this.#fenced(`"${fromText(row["owner"] as string)}" has it now`);
+    return row;
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw this.#fenced("it was closed");
+  }
+
+  #fenced(why: string): FlowError {
+    return journalFenced(this.#name, why);
+  }
+
+  async #inTurn<Value>(call: () => Promise<Value>): Promise<Value> {
+    const called = this.#calls.then(call);
+    this.#calls = called.catch(() => {});
+    return await called;
+  }
+}
+
+function entryOf(row: Row): JournalEntry {
+  return {
+    run: Number(row["run"]),
+    tenant: fromText(row["tenant"] as string),
+    traceId: fromText(row["trace_id"] as string),
+    status: row["status"] as JournalEntry["status"],
+    version: row["version"] as number,
+    state: fromJsonText(row["state"] as string),
+  };
+}

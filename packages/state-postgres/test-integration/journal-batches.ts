@@ -1,0 +1,56 @@
+// Batches of which it can be told from what is in a partition which of them it has, and how often.
+import {
+  FlowError,
+  type Journal,
+  type JournalBatch,
+  type JournalClaim,
+  type JournalEntry,
+  type JournalPartition,
+} from "penguiflow";
+
+/** The batch of a number, from 1. It begins a run, changes the one before and ends the one before that. */
+export function batchOf(number: number): JournalBatch {
+  const put = [entryOf(number, number), entryOf(number - 1, number)].filter(({ run }) => run > 0);
+  return { put, remove: [number - 2], counts: new Map([["node", 1]]) };
+}
+
+/** Stores the batches from one number to another. */
+export async function append(partition: JournalPartition, from: number, to: number): Promise<void> {
+  for (let number = from; number <= to; number += 1) await partition.append(batchOf(number), number - 1);
+}
+
+/** Opens a partition as soon as the claim of another has ended. */
+export async function takeOver(journal: Journal, claim: JournalClaim): Promise<JournalPartition> {
+  for (;;) {
+    try {
+      return await journal.open(claim);
+    } catch (error) {
+      if (!(error instanceof FlowError && error.code === "JOURNAL_OWNED")) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+}
+
+/** What is in a partition. */
+export async function contentsOf(partition: JournalPartition): Promise<Contents> {
+  const entries: JournalEntry[] = [];
+  for await (const page of partition.read()) entries.push(...page);
+  return { sequence: partition.sequence, entries, counts: await partition.counts() };
+}
+
+/** What is in a partition after the batch of a number. */
+export function contentsAfter(number: number): Contents {
+  const entries = [entryOf(number - 1, number), entryOf(number, number)].filter(({ run }) => run > 0);
+  return { sequence: number, entries, counts: new Map([["node", number]]) };
+}
+
+interface Contents {
+  readonly sequence: number;
+  readonly entries: readonly JournalEntry[];
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+function entryOf(run: number, number: number): JournalEntry {
+  const state = JSON.stringify({ number, text: "x".repeat(100) });
+  return { run, tenant: "ada", traceId: `t${run}`, status: "open", version: 1, state };
+}
