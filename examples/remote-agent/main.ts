@@ -1,11 +1,11 @@
-// A node whose work another agent does: its words go on as they come, what it answers is checked, and it is
-// stopped when the request here is. The agent is a flow of this process; a transport over the network takes the
+// A node whose work another agent does: its words go on as they come, what it answers is checked, and its task is
+// cancelled when the request here is. The agent is a flow of this process; a transport over the network takes the
 // place of the loopback without a change in the node.
 //
 //   npm run example examples/remote-agent/main.ts
 import { globSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { create, LoopbackTransport, type Message, node, payloadNode, type RemoteTransport } from "penguiflow";
+import { create, LoopbackTransport, payloadNode, remoteNode, type RemoteTransport, shape } from "penguiflow";
 import { z } from "zod";
 
 const REPOSITORY = new URL("../../", import.meta.url);
@@ -30,30 +30,21 @@ export function createAgent() {
   return create(count.to(), { name: "librarian" });
 }
 
-/** A node that calls the skill of an agent. */
-function remoteNode(transport: RemoteTransport, agentUrl: string, skill: string) {
-  return node({ name: skill, output: Found, policy: { timeoutMs: 10_000 } }, async (message: Message<string>, ctx) => {
-    const { idempotencyKey, signal } = ctx;
-    let taskId: string | undefined;
-    try {
-      for await (const event of transport.stream({ message, skill, agentUrl, idempotencyKey, signal })) {
-        taskId = event.taskId ?? taskId;
-        if (event.text !== undefined) await ctx.emitChunk({ text: event.text });
-        // it comes from outside: the schema says whether it is what it should be
-        if (event.done) return event.result as z.input<typeof Found>;
-      }
-      throw new Error(`The agent "${agentUrl}" ended without a result`);
-    } finally {
-      if (signal.aborted && taskId !== undefined) await transport.cancel({ tenant: ctx.tenant, agentUrl, taskId });
-    }
-  });
-}
-
 export function createFlow(transport: RemoteTransport) {
+  const count = remoteNode("count", {
+    transport,
+    agentUrl: "local://librarian",
+    skill: "count",
+    input: shape<string>(),
+    // it comes from outside: the schema says whether it is what it should be
+    output: Found,
+    streaming: true,
+    policy: { timeoutMs: 10_000 },
+  });
   const describe = payloadNode("describe", ({ word, files, times }: z.infer<typeof Found>) => {
     return `"${word}" stands ${times} times in ${files} guides`;
   });
-  return create(remoteNode(transport, "local://librarian", "count").to(describe), { name: "remote-agent" });
+  return create(count.to(describe), { name: "remote-agent" });
 }
 
 export async function main() {
