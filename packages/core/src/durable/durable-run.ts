@@ -27,6 +27,9 @@ type Told = (failure: Error | undefined) => void;
 /** Numbers of traces grow from opening to opening, so that none is given twice: a process may end before it has told the journal of one. */
 const RUNS_PER_EPOCH = 2 ** 32;
 
+/** For so many milliseconds changes gather at most, while messages go from node to node. */
+const LONGEST_GATHERING_MS = 10;
+
 /**
  * Writes what changes in a flow into its journal, one batch at a time: while one is being stored, the next gathers.
  * A batch has the traces as they are at one moment between two steps of the engine; what was accepted and done since
@@ -46,7 +49,11 @@ export class JournalledRun implements DurableRun {
   #waiting: Told[] = [];
   /** How many messages each node is done with since the last batch, by its index. */
   #done: number[] = [];
+  /** How many messages nodes were done with. */
+  #steps = 0;
   #isDue = false;
+  /** The clock's `now()` by which what has changed is written. */
+  #writeBy = 0;
   #writing: Promise<void> | undefined;
   #isSealed = false;
   #lost: Error | undefined;
@@ -75,6 +82,7 @@ export class JournalledRun implements DurableRun {
   done(attempt: Attempt): void {
     const { index } = attempt.worker;
     this.#done[index] = (this.#done[index] ?? 0) + 1;
+    this.#steps += 1;
     this.changed(attempt.trace);
   }
 
@@ -237,9 +245,20 @@ export class JournalledRun implements DurableRun {
     if (this.#isDue || this.#writing !== undefined || !this.isReady || this.#isSealed || this.#lost !== undefined)
       return;
     this.#isDue = true;
+    this.#writeBy = this.#engine.clock.now() + LONGEST_GATHERING_MS;
+    this.#lookNextTurn();
+  }
+
+  /** Writes when messages have come to rest, or have moved for long enough: what moves on is worth no write of its own. */
+  #lookNextTurn(): void {
+    const seen = this.#steps;
     this.#engine.scheduler.nextTurn(() => {
-      this.#isDue = false;
-      if (this.#writing === undefined && !this.#isSealed && this.#lost === undefined) void this.#write();
+      if (this.#writing !== undefined || this.#isSealed || this.#lost !== undefined) this.#isDue = false;
+      else if (this.#steps !== seen && this.#engine.clock.now() < this.#writeBy) this.#lookNextTurn();
+      else {
+        this.#isDue = false;
+        void this.#write();
+      }
     });
   }
 
