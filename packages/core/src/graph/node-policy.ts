@@ -80,6 +80,13 @@ export interface NodePolicy {
    * @defaultValue `"trace"`
    */
   readonly ordering?: "trace" | "none";
+  /**
+   * `"before"`: in a durable flow, the handler is called only when its message is stored. For steps that others see or
+   * that cost money: after a crash the flow still knows of them. Each call waits for a write.
+   *
+   * @defaultValue messages are handled at once and stored meanwhile
+   */
+  readonly durable?: "before" | undefined;
 }
 
 /** A {@link NodePolicy} with every default filled in. */
@@ -94,6 +101,7 @@ export interface ResolvedPolicy {
   readonly retryIf: ((error: unknown, question: RetryQuestion) => boolean) | undefined;
   readonly concurrency: number;
   readonly ordering: "trace" | "none";
+  readonly durable: "before" | undefined;
 }
 
 const VALIDATE_MODES = ["both", "in", "out", "none"];
@@ -117,6 +125,7 @@ export function resolvePolicy(node: string, policy: NodePolicy = {}): ResolvedPo
     retryIf: policy.retryIf,
     concurrency: policy.concurrency ?? 64,
     ordering: policy.ordering ?? "trace",
+    durable: policy.durable,
   };
   const of = (option: string) => `${option}" of node "${node}`;
   requireKnownKeys(`the policy of node "${node}"`, policy, Object.keys(resolved));
@@ -131,5 +140,6 @@ export function resolvePolicy(node: string, policy: NodePolicy = {}): ResolvedPo
   if (resolved.retryIf !== undefined) requireFunction(of("retryIf"), resolved.retryIf);
   requireOneOf(of("validate"), resolved.validate, VALIDATE_MODES);
   requireOneOf(of("ordering"), resolved.ordering, ORDERINGS);
+  if (resolved.durable !== undefined) requireOneOf(of("durable"), resolved.durable, ["before"]);
   return Object.freeze(resolved);
 }

@@ -308,7 +308,8 @@ export function node<
   options: NodeOptions<Name, Loops> & { readonly input?: undefined; readonly output?: undefined },
   handler: (message: Message<Input>, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources, Loops>;
-export function node(options: string | AnyNodeOptions, handler: MessageHandler): unknown {
+export function node(options: string | AnyNodeOptions, handler: MessageHandler, ...more: unknown[]): unknown {
+  refuseMore("node", more);
   return new FlowNode({ ...optionsOf(options), style: "message", handler });
 }
 
@@ -393,8 +394,14 @@ export function payloadNode<
   options: NodeOptions<Name, Loops> & { readonly input?: undefined; readonly output?: undefined },
   handler: (payload: Input, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources, Loops>;
-export function payloadNode(options: string | AnyNodeOptions, handler: PayloadHandler): unknown {
+export function payloadNode(options: string | AnyNodeOptions, handler: PayloadHandler, ...more: unknown[]): unknown {
+  refuseMore("payloadNode", more);
   return new FlowNode({ ...optionsOf(options), style: "payload", handler });
+}
+
+/** Options at the wrong place must not pass silently. */
+function refuseMore(what: string, more: readonly unknown[]): void {
+  if (more.length > 0) throw new TypeError(`${what} takes a name or options, then a handler: got a third argument`);
 }
 
 interface AnyNodeOptions extends NodeOptions<string> {

@@ -26,6 +26,7 @@ export class MemoryJournal implements Journal {
     this.#clock = options.clock ?? systemClock;
   }
 
+  /** Takes a partition. @throws FlowError `JOURNAL_OWNED` while the claim of another writer lasts */
   async open({ partition, owner, leaseMs }: JournalClaim): Promise<JournalPartition> {
     let kept = this.#partitions.get(partition);
     if (kept === undefined) {

@@ -26,7 +26,7 @@ export interface JournalEntry {
 export interface JournalBatch {
   /** Traces as they are now; each takes the place of what there was of its run. */
   readonly put: readonly JournalEntry[];
-  /** Runs of which nothing is to be left. One that is not there is no error. */
+  /** Runs of which nothing is to be left, whatever `put` says. One that is not there is no error. */
   readonly remove: readonly number[];
   /** By node: how many messages more it is done with. */
   readonly counts: ReadonlyMap<string, number>;
@@ -48,8 +48,9 @@ export interface JournalPartition {
   /** By node: how many messages it is done with, since the partition was made. */
   counts(): Promise<ReadonlyMap<string, number>>;
   /**
-   * Stores a batch and answers with its number, which is `expectedSequence + 1`. When it rejects with anything but
-   * `JOURNAL_FENCED`, nothing of the batch is stored, and it may be tried again.
+   * Stores a batch and answers with its number, which is `expectedSequence + 1`. When it rejects, nothing of the batch
+   * is stored, or nobody knows, as when an answer of a server was lost for good; all of it or nothing in any case. The
+   * flow stops then, and reads what there is when it runs again.
    *
    * @throws FlowError `JOURNAL_FENCED` when another writer has the partition, or `expectedSequence` is not that of the
    * batch stored last

@@ -324,6 +324,7 @@ export class Dispatch {
             attempt.message = checked;
           }
         }
+        if (worker.storesFirst && isRunning(attempt)) await attempt.waitFor(engine.durable?.stored() as Promise<void>);
         if (isRunning(attempt)) {
           value = worker.call(attempt.message, attempt);
           if (value instanceof Promise || isThenable(value)) value = await value;

@@ -143,7 +143,9 @@ export class Engine {
     // a playbook's trace is part of an attempt of the parent's: it begins again when that does
     this.durable = parent === undefined ? starterOf(options.durability)?.(this) : undefined;
     this.workshop = compileGraph(this, graph, registry, options.queueMaxSize);
-    this.reporter = new Reporter(options, middlewares, this.probe, parent?.reporter);
+    const { durable } = this;
+    const stored = durable === undefined ? undefined : () => durable.stored();
+    this.reporter = new Reporter(options, middlewares, this.probe, stored, parent?.reporter);
     this.ledger = new Ledger(options.recorder, this.durable);
     this.dispatch = new Dispatch(this);
     this.sending = new Sending(this);
@@ -390,7 +392,11 @@ export class Engine {
       });
       this.onIdle = undefined;
     }
-    await this.durable?.seal();
+    if (this.durable !== undefined) {
+      // what waits for the journal gets out before nothing can be stored any more
+      await this.#flushObservers();
+      await this.durable.seal();
+    }
     this.isEnding = true;
     const { cancelled, abandoned } = await this.ending.stopAll();
     const abandonedInside = await this.playbooks.stop();

@@ -29,11 +29,15 @@ export class Reporter {
   readonly #bus: Outlet<BusEnvelope> | undefined;
   readonly #probe: SafeProbe | undefined;
 
-  /** @param parent - of a playbook: the observers are told of both in one line, so that they see everything in order */
+  /**
+   * @param stored - in a durable flow: when all that has happened so far is stored
+   * @param parent - of a playbook: the observers are told of both in one line, so that they see everything in order
+   */
   constructor(
     options: ResolvedOptions,
     middlewares: readonly Middleware[],
     probe: SafeProbe | undefined,
+    stored: (() => Promise<void>) | undefined,
     parent?: Reporter,
   ) {
     this.#options = options;
@@ -83,7 +87,11 @@ export class Reporter {
     if (this.#bus === undefined && messageBus !== undefined) {
       this.#bus = new Outlet(
         observerBuffer,
-        (batch) => messageBus.publish(batch),
+        async (batch) => {
+          // others must not hear of what a crash would undo
+          await stored?.();
+          await messageBus.publish(batch);
+        },
         (error, batch) =>
           logger.error("message_bus_publish_failed", {
             edges: batch.map((envelope) => envelope.edge),

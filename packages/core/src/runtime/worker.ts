@@ -99,6 +99,8 @@ export class Worker {
   /** What its input must be, if it is checked. */
   readonly inputSchema: Schema<unknown, unknown> | undefined;
   readonly checkInput: CheckMessage | undefined;
+  /** Whether its handler is called only when its message is stored. */
+  readonly storesFirst: boolean;
   readonly checkEmitted: CheckValue | undefined;
   /** Whether the handler may look at its context. */
   readonly takesContext: boolean;
@@ -143,6 +145,7 @@ export class Worker {
     this.isOrdered = node.policy.ordering === "trace";
     this.timeoutMs = node.policy.timeoutMs;
     this.retries = node.policy.maxRetries > 0;
+    this.storesFirst = node.policy.durable === "before" && engine.durable !== undefined;
     this.inbox = new FairQueue(this.isOrdered, weightOf);
     this.outer = ring === undefined ? undefined : new FairQueue(this.isOrdered, weightOf);
     const { validate } = node.policy;

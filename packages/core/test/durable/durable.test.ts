@@ -321,3 +321,46 @@ describe("a failed trace", () => {
     expect(await after.unfinished()).toEqual([]);
   });
 });
+
+describe("what leaves the process waits until it is stored", () => {
+  test("an envelope on the bus, and the handler of a node with durable: before", async () => {
+    const journal = new MemoryJournal();
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const slow: Journal = {
+      async open(claim) {
+        const partition = await journal.open(claim);
+        return new Proxy(partition, {
+          get(target, key) {
+            const value: unknown = Reflect.get(target, key, target);
+            if (key !== "append") return typeof value === "function" ? value.bind(target) : value;
+            return async (batch: JournalBatch, sequence: number) => {
+              await held;
+              return await target.append(batch, sequence);
+            };
+          },
+        });
+      },
+    };
+    const published: string[] = [];
+    let charged = 0;
+    const a = payloadNode("a", (n: number) => n + 1);
+    const pay = payloadNode({ name: "pay", policy: { durable: "before" } }, (n: number) => {
+      charged += 1;
+      return n;
+    });
+    const messageBus = {
+      publish: async (batch: readonly { readonly edge: string }[]) =>
+        void published.push(...batch.map(({ edge }) => edge)),
+    };
+    await using flow = create(a.to(pay), { durability: durable({ journal: slow }), messageBus, logger: SILENT });
+    flow.run();
+    const result = flow.call(1);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect([charged, published]).toEqual([0, []]);
+    release();
+    expect(await result).toBe(2);
+    await flow.flush();
+    expect(published).toEqual(["OpenSea->a", "a->pay", "pay->Rookery"]);
+  });
+});
