@@ -104,7 +104,7 @@ export class LoopbackTransport implements RemoteTransport {
     if (continues?.taskId !== undefined)
       throw refused(`Task "${continues.taskId}" of agent "${agentUrl}" does not wait for an answer`);
     const key = JSON.stringify([tenant, skill, idempotencyKey]);
-    for (const task of this.#tasks.values()) if (task.key === key) return task;
+    for (const task of this.#tasks.values()) if (task.key === key && !task.hasFailed) return task;
     const task = new LoopbackTask(key, request);
     this.#tasks.set(task.taskId, task);
     this.#openTasks += 1;
@@ -149,6 +149,11 @@ class LoopbackTask {
 
   get ids(): { readonly taskId: string; readonly contextId: string } {
     return { taskId: this.taskId, contextId: this.contextId };
+  }
+
+  /** Whether it has failed or is about to, having been cancelled. */
+  get hasFailed(): boolean {
+    return this.#error !== undefined || this.stop.signal.aborted;
   }
 
   /** Runs the skill to its end. */

@@ -219,7 +219,7 @@ class RemoteCall {
     const left = new Promise<never>((_, reject) => {
       stay = onAbort(signal, (reason) => {
         // before the next attempt begins
-        this.#desk.useUp();
+        if (!this.#desk.goesOnAfter(reason)) this.#desk.useUp();
         reject(reason);
       });
     });
@@ -227,7 +227,8 @@ class RemoteCall {
       return this.#settle(await Promise.race([answer, left]));
     } catch (error) {
       if (signal.aborted) {
-        const wasHeard = await this.#cancelTask(answer);
+        // a task whose answer is taken up in the next run goes on meanwhile
+        const wasHeard = !this.#desk.goesOnAfter(signal.reason) && (await this.#cancelTask(answer));
         if (this.#desk.hasListeners)
           this.#desk.report({
             type: "remote_call_cancelled",

@@ -40,7 +40,10 @@ export interface RemoteCallRequest extends RemoteCallHooks {
   readonly message: Message;
   readonly skill: string;
   readonly agentUrl: string;
-  /** Stays the same when the call is repeated for want of an answer: an agent that has seen it begins no second task. */
+  /**
+   * Stays the same when the call is repeated for want of an answer. An agent that has a task of that tenant and key,
+   * under way or complete, answers with it; where that has failed or was cancelled, it begins another.
+   */
   readonly idempotencyKey: string;
   /**
    * Ends the call, not the task: it rejects with the reason at once and its connection is closed. Whether the task

@@ -1,4 +1,4 @@
-import { FlowErrorCode } from "../foundation/flow-error.ts";
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import type { FlowEvent } from "../events/flow-event.ts";
 import type { Context } from "../graph/handler.ts";
 import type { RemoteTask } from "../ports/remote-transport.ts";
@@ -56,6 +56,12 @@ export class RemoteDesk {
     const { trace, idempotencyKey } = this.#attempt;
     const keys = usedUp.get(trace) ?? new Map<string, number>();
     usedUp.set(trace, keys.set(idempotencyKey, (keys.get(idempotencyKey) ?? 0) + 1));
+  }
+
+  /** Whether the attempt is made again, though it is over: a durable flow goes on where it was stopped. */
+  goesOnAfter(reason: unknown): boolean {
+    const isStop = reason instanceof FlowError && reason.code === FlowErrorCode.FLOW_STOPPED;
+    return isStop && this.#engine.durable !== undefined;
   }
 
   /** Call it only when {@link RemoteDesk.hasListeners}. */

@@ -55,6 +55,8 @@ export function remoteTransportContract(options: RemoteTransportContract): Contr
 class Agent {
   /** What came with the calls of "echo" that were begun. */
   readonly seen: { readonly tenant: string; readonly meta: unknown; readonly deadlineAt: number | undefined }[] = [];
+  /** How often "fail" was called. */
+  failures = 0;
   /** Handlers that wait to be told to stop. */
   waiting = 0;
   /** Has "halting" go on after its first word. */
@@ -75,6 +77,7 @@ class Agent {
     ),
     fail: create(
       payloadNode("fail", (): string => {
+        this.failures += 1;
         throw new Error("The skill has failed");
       }).to(),
     ),
@@ -215,7 +218,7 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     await failureOf("A stream whose signal had aborted", stream);
     requireSame("The calls that the agent saw", scene.agent.seen, []);
   },
-  async "begins one task for a call that is repeated"(scene) {
+  async "begins one task for a call that is repeated, and another where that has failed"(scene) {
     const asked = request(scene, "echo", "once");
     const answers = [await scene.transport.send(asked), await scene.transport.send(asked)];
     requireSame(
@@ -224,6 +227,11 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       ["once", "once"],
     );
     requireSame("The calls that the agent saw", scene.agent.seen.length, 1);
+    const failing = request(scene, "fail");
+    for (let time = 1; time <= 2; time += 1) {
+      await failureOf("A skill that fails", scene.transport.send(failing));
+      requireSame("The calls that the agent saw", scene.agent.failures, time);
+    }
   },
   async "takes up the answer of a task whose stream was left, without a gap"(scene) {
     const { transport, agent } = scene;

@@ -75,7 +75,7 @@ const defects: readonly (readonly [
   ],
   [
     "begins a task for each call",
-    "begins one task for a call that is repeated",
+    "begins one task for a call that is repeated, and another where that has failed",
     (sound) => {
       let calls = 0;
       return { send: (request) => sound.send({ ...request, idempotencyKey: `${(calls += 1)}` }) };
