@@ -10,7 +10,7 @@ import type { Engine } from "../runtime/engine.ts";
 import { unfitness } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
 import { Recovering } from "./recovering.ts";
-import { STATE_VERSION, stateOf, type TraceState } from "./trace-state.ts";
+import { STATE_VERSION, stateOf, type SavedTrace } from "./trace-state.ts";
 
 /** What is known of how a trace is written down. */
 class Mark {
@@ -304,7 +304,7 @@ export class JournalledRun implements DurableRun {
     return state === undefined ? undefined : this.#entryOf(trace, state, "open");
   }
 
-  #entryOf({ run, tenant, id }: Trace, state: TraceState, status: JournalEntry["status"]): JournalEntry {
+  #entryOf({ run, tenant, id }: Trace, state: SavedTrace, status: JournalEntry["status"]): JournalEntry {
     return { run, tenant, traceId: id, status, version: STATE_VERSION, state: JSON.stringify(state) };
   }
 
@@ -372,14 +372,14 @@ function markOf(trace: Trace): Mark {
 }
 
 function listingOf(entry: JournalEntry, status: UnfinishedTrace["status"]): UnfinishedTrace {
-  return listing(entry.traceId, entry.tenant, status, JSON.parse(entry.state) as TraceState);
+  return listing(entry.traceId, entry.tenant, status, JSON.parse(entry.state) as SavedTrace);
 }
 
 function listing(
   traceId: string,
   tenant: string,
   status: UnfinishedTrace["status"],
-  state: TraceState,
+  state: SavedTrace,
 ): UnfinishedTrace {
   const nodes = [...new Set(state.items.map(({ node }) => node))];
   return { tenant, traceId, status, startedAt: state.startedAt, nodes, error: state.error?.message };

@@ -8,7 +8,7 @@ import type { Engine } from "../runtime/engine.ts";
 import type { Worker } from "../runtime/worker.ts";
 import { fromPlain, toPlain } from "./codec.ts";
 import { type Placed, readState, restoreTrace } from "./restore.ts";
-import { type SavedItem, STATE_VERSION, type TraceState } from "./trace-state.ts";
+import { type SavedItem, STATE_VERSION, type SavedTrace } from "./trace-state.ts";
 
 /** A message in the journal that does not fit the flow any more. */
 export interface ChangedMessage {
@@ -41,7 +41,7 @@ export class Recovering {
   /** Puts a trace back, or answers with why not. `isRetry` when it had failed and is tried again. */
   async restore(entry: JournalEntry, isRetry: boolean): Promise<Trace | ChangedTrace> {
     const { tenant, traceId } = entry;
-    let state: TraceState;
+    let state: SavedTrace;
     try {
       state = readState(entry);
     } catch (error) {
@@ -66,7 +66,7 @@ export class Recovering {
   failed(entry: JournalEntry, problem: string): JournalEntry {
     const { tenant, traceId } = entry;
     const error = new FlowError({ code: FlowErrorCode.GRAPH_CHANGED, message: problem, tenant, traceId });
-    const state = { ...(JSON.parse(entry.state) as TraceState), error: errorPayload(error) };
+    const state = { ...(JSON.parse(entry.state) as SavedTrace), error: errorPayload(error) };
     return { ...entry, status: "failed", version: STATE_VERSION, state: JSON.stringify(state) };
   }
 
@@ -106,7 +106,7 @@ export class Recovering {
 }
 
 /** A trace that has failed as it is to be tried again: handlers are called anew, and may repeat effects that failed. */
-function triedAgain({ error: _, ...state }: TraceState, now: number): TraceState {
+function triedAgain({ error: _, ...state }: SavedTrace, now: number): SavedTrace {
   const pauses = state.pauses?.filter(({ answer, expiresAt }) => answer !== undefined || (expiresAt ?? Infinity) > now);
   const isAsked = (item: SavedItem): boolean =>
     pauses?.some(({ key, answer }) => answer === undefined && key.startsWith(`${lineageText(...item.lineage)}/`)) ===

@@ -9,10 +9,10 @@ import type { Engine } from "../runtime/engine.ts";
 import { LeftSink } from "../runtime/rookery.ts";
 import type { Edge, Worker } from "../runtime/worker.ts";
 import { fromPlain } from "./codec.ts";
-import { type SavedItem, type SavedMessage, STATE_VERSION, type TraceState } from "./trace-state.ts";
+import { type SavedItem, type SavedMessage, STATE_VERSION, type SavedTrace } from "./trace-state.ts";
 
 /** What an entry of the journal says. @throws FlowError `GRAPH_CHANGED` when it was written by a newer version */
-export function readState({ version, state, traceId, tenant }: JournalEntry): TraceState {
+export function readState({ version, state, traceId, tenant }: JournalEntry): SavedTrace {
   const refusal = (why: string, cause?: unknown): FlowError =>
     new FlowError({
       code: FlowErrorCode.GRAPH_CHANGED,
@@ -24,7 +24,7 @@ export function readState({ version, state, traceId, tenant }: JournalEntry): Tr
   if (version > STATE_VERSION || version < 1)
     throw refusal(`its form is ${version}, and this version of penguiflow knows forms up to ${STATE_VERSION}`);
   try {
-    return JSON.parse(state) as TraceState;
+    return JSON.parse(state) as SavedTrace;
   } catch (error) {
     throw refusal("it is damaged", error);
   }
@@ -37,7 +37,7 @@ export interface Placed {
 }
 
 /** Puts a trace back as it was written down; its messages go on from where they are. */
-export function restoreTrace(engine: Engine, entry: JournalEntry, state: TraceState, placed: readonly Placed[]): Trace {
+export function restoreTrace(engine: Engine, entry: JournalEntry, state: SavedTrace, placed: readonly Placed[]): Trace {
   const { run, traceId } = entry;
   const { resultCount, hasEnded = false, isOpenEnded = false } = state;
   const headers = checkedHeaders(state.headers);
@@ -126,7 +126,7 @@ function edgeOf(worker: Worker, source: string | undefined): Edge | null {
   return worker.into.find((edge) => edge.source === source) ?? null;
 }
 
-function restoreLasting(trace: Trace, { effects = [] }: TraceState): void {
+function restoreLasting(trace: Trace, { effects = [] }: SavedTrace): void {
   for (const [key, { status, value, error }] of effects)
     (trace.lasting ??= new Lasting()).effects.set(key, {
       status: status === "started" ? "unknown" : status,
@@ -135,7 +135,7 @@ function restoreLasting(trace: Trace, { effects = [] }: TraceState): void {
     });
 }
 
-function pausesOf({ pauses = [] }: TraceState): Pause[] {
+function pausesOf({ pauses = [] }: SavedTrace): Pause[] {
   return pauses.map(({ key, token, node, reason, payload, expiresAt, answer }) => ({
     key,
     token,

@@ -57,7 +57,7 @@ export interface SavedPause {
 }
 
 /** A trace as it is written down. */
-export interface TraceState {
+export interface SavedTrace {
   readonly headers: MessageHeaders;
   /** Epoch milliseconds. */
   readonly startedAt: number;
@@ -78,7 +78,7 @@ export interface TraceState {
 }
 
 /** A trace as it is now, or nothing when nothing of it is left. `failed` is the attempt at which it is about to fail. */
-export function stateOf(engine: Engine, trace: Trace, failed?: Attempt): TraceState | undefined {
+export function stateOf(engine: Engine, trace: Trace, failed?: Attempt): SavedTrace | undefined {
   const results = resultsOf(trace);
   const items = trace.isOpen ? itemsOf(trace) : [];
   if (failed !== undefined && items.every(({ lineage }) => lineage[0] !== failed.high || lineage[1] !== failed.low))

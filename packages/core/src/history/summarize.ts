@@ -19,7 +19,9 @@ export function summarize(kept: TraceSummary | undefined, event: StoredEvent): T
     summary.state = payload["status"] as OutcomeStatus;
     summary.errorCode = textOf(error.code);
     summary.node = textOf(error.node) ?? summary.node;
-  } else if (summary.state === "running") {
+  } else if (summary.state === "running" || summary.state === "paused") {
+    if (kind === "trace_pause") summary.state = "paused";
+    else if (kind === "node_resume") summary.state = "running";
     summary.node = event.node ?? summary.node;
   } else if (kind === "trace_start") {
     const flow = textOf(payload["flow"]);

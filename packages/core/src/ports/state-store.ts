@@ -45,8 +45,8 @@ export interface HistoryPage {
   readonly cursor: string | undefined;
 }
 
-/** What became of a trace, as far as its events tell: `running` until one says how it ended. */
-export type TraceState = "running" | OutcomeStatus;
+/** What became of a trace, as far as its events tell: `running` until one says how it ended, or that it waits for answers. */
+export type TraceState = "running" | "paused" | OutcomeStatus;
 
 /** A trace in a list. Runs of the same tenant and trace id are one trace, and the last one's news count. */
 export interface TraceSummary extends TraceKey {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { create, joinK, MemoryJournal, Message, node, payloadNode, shape } from "../../src/index.ts";
+import { create, joinK, MemoryJournal, MemoryStateStore, Message, node, payloadNode, shape } from "../../src/index.ts";
 import { durable } from "../../src/durable/index.ts";
 import type { Journal, JournalBatch, JournalPartition } from "../../src/index.ts";
 
@@ -276,6 +276,26 @@ describe("ctx.pause", () => {
     await expect(flow.resume(token, true)).rejects.toMatchObject({ code: "PAUSE_USED" });
     await expect(flow.resume("nonsense", true)).rejects.toMatchObject({ code: "PAUSE_UNKNOWN" });
     expect(flow.stats().traces).toBe(0);
+  });
+
+  test("counts as paused in the list of traces, and as running again when it was answered", async () => {
+    const stateStore = new MemoryStateStore();
+    const ask = payloadNode("ask", async (n: number, ctx) => await ctx.pause<number>({ reason: `more than ${n}?` }));
+    const wait = payloadNode("wait", async (n: number, ctx) => await ctx.sleep(20).then(() => n));
+    await using flow = create(ask.to(wait), { stateStore, logger: SILENT });
+    flow.run();
+    const paused = await flow.outcome(5);
+    if (paused.status !== "paused") throw new Error(paused.status);
+    const states = async () => {
+      await flow.flush();
+      return (await stateStore.listTraces({ tenant: "default" })).traces.map(({ state }) => state);
+    };
+    expect(await states()).toEqual(["paused"]);
+    const resumed = flow.resume(paused.pauses[0]!.token, 7);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await states()).toEqual(["running"]);
+    expect(await resumed).toMatchObject({ status: "completed", result: 7 });
+    expect(await states()).toEqual(["completed"]);
   });
 
   test("is answered in another process", async () => {
