@@ -141,7 +141,7 @@ function pausesOf({ pauses = [] }: SavedTrace): Pause[] {
     token,
     node,
     reason,
-    payload: fromPlain(payload),
+    payload: payload === undefined ? undefined : fromPlain(payload),
     expiresAt,
     waiting: undefined,
     answer: answer === undefined ? undefined : { value: fromPlain(answer.value) },

@@ -2,6 +2,7 @@ import { onAbort } from "../foundation/abort.ts";
 import { describeThrown, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { newId } from "../foundation/ids.ts";
 import { WM } from "../message/controller.ts";
+import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import type {
   RemoteCallRequest,
   RemoteCallResult,
@@ -17,6 +18,8 @@ import type { StreamItem } from "../trace/stream-sink.ts";
 export interface LoopbackAgent {
   /** Runs the skill on a payload and yields chunks and results as they come, as `Flow.stream` does. */
   stream(input: never, options: EmitOptions<never>): AsyncIterable<StreamItem<unknown>>;
+  /** Answers a pause of it, as `Flow.resume` does. @defaultValue tasks that wait cannot be gone on with */
+  resume?(token: string, value: unknown, options: { readonly tenant: string }): Promise<Outcome>;
 }
 
 /** How many tasks are kept after their end, so that their answers can be taken up again. */
@@ -27,7 +30,8 @@ const WINDOW = 64;
 /**
  * A remote transport that stays in this process: skills are running flows. For tests, and for services
  * that are split up later. Nothing is encoded, so no bytes are counted. A task runs on when nobody reads its
- * answer any more; the last 100 that are over are kept, so that they can be read again.
+ * answer any more; the last 100 that are over are kept, so that they can be read again. A skill that pauses asks
+ * for input: what it gets to see of the pause is `{ reason, payload }`, and the next message answers it.
  */
 export class LoopbackTransport implements RemoteTransport {
   readonly #skills: Readonly<Record<string, LoopbackAgent>>;
@@ -52,7 +56,7 @@ export class LoopbackTransport implements RemoteTransport {
   async send(request: RemoteCallRequest): Promise<RemoteCallResult> {
     let last: RemoteStreamEvent | undefined;
     for await (const event of this.stream(request)) last = event;
-    return { result: last?.result, taskId: last?.taskId, contextId: last?.contextId };
+    return { result: last?.result, state: last?.state, taskId: last?.taskId, contextId: last?.contextId };
   }
 
   /**
@@ -64,7 +68,7 @@ export class LoopbackTransport implements RemoteTransport {
     request.signal.throwIfAborted();
     const task = this.#taskFor(request);
     request.onTask?.({ taskId: task.taskId, contextId: task.contextId });
-    yield* task.read(0, request.signal);
+    yield* task.read(task.begunAt, request.signal);
   }
 
   /**
@@ -101,20 +105,30 @@ export class LoopbackTransport implements RemoteTransport {
       const skills = Object.keys(this.#skills).map((name) => `"${name}"`);
       throw refused(`Agent "${agentUrl}" has no skill "${skill}": it has ${skills.join(", ") || "none"}`);
     }
-    if (continues?.taskId !== undefined)
-      throw refused(`Task "${continues.taskId}" of agent "${agentUrl}" does not wait for an answer`);
     const key = JSON.stringify([tenant, skill, idempotencyKey]);
     for (const task of this.#tasks.values()) if (task.key === key && !task.hasFailed) return task;
+    if (continues?.taskId !== undefined) {
+      const task = this.#tasks.get(continues.taskId);
+      if (task?.tenant !== tenant || !task.isWaiting || agent.resume === undefined)
+        throw refused(`Task "${continues.taskId}" of agent "${agentUrl}" does not wait for an answer`);
+      this.#work(task, task.goOn(key, agent, request));
+      return task;
+    }
     const task = new LoopbackTask(key, request);
+    this.#work(task, task.run(agent, request));
+    return task;
+  }
+
+  /** A task is under way, and over when its work is. */
+  #work(task: LoopbackTask, work: Promise<void>): void {
     this.#tasks.set(task.taskId, task);
     this.#openTasks += 1;
-    void task.run(agent, request).finally(() => {
+    void work.finally(() => {
       this.#openTasks -= 1;
       this.#tasks.delete(task.taskId);
       this.#tasks.set(task.taskId, task);
       if (this.#tasks.size - this.#openTasks > MOST_FINISHED) this.#forgetOldest();
     });
-    return task;
   }
 
   #forgetOldest(): void {
@@ -128,15 +142,21 @@ export class LoopbackTransport implements RemoteTransport {
 
 /** One run of a skill and what it has said so far. */
 class LoopbackTask {
-  readonly key: string;
+  /** Of the call that is answered now. */
+  key: string;
   readonly tenant: string;
   readonly taskId = newId();
   readonly contextId: string;
   readonly stop = new AbortController();
   readonly pieces: string[] = [];
+  /** With which piece the answer to the latest message begins. */
+  begunAt = 0;
+  /** Whether nothing more comes: it is complete, has failed, or waits for its caller. */
   isOver = false;
   #result: unknown;
   #error: FlowError | undefined;
+  /** What it waits for. */
+  #pauses: readonly PauseTicket[] = [];
   /** The places of those who read. */
   readonly #readers = new Set<{ next: number }>();
   readonly #waiting = new Set<() => void>();
@@ -149,6 +169,10 @@ class LoopbackTask {
 
   get ids(): { readonly taskId: string; readonly contextId: string } {
     return { taskId: this.taskId, contextId: this.contextId };
+  }
+
+  get isWaiting(): boolean {
+    return this.#pauses.length > 0 && !this.hasFailed;
   }
 
   /** Whether it has failed or is about to, having been cancelled. */
@@ -188,15 +212,43 @@ class LoopbackTask {
         }
       }
     } catch (error) {
-      this.#error = new FlowError({
-        code: FlowErrorCode.REMOTE_FAILED,
-        message: `Agent "${agentUrl}" failed at skill "${skill}": ${describeThrown(error)}`,
-        cause: error,
-        retryable: error instanceof FlowError && error.retryable,
-      });
+      const isPaused = error instanceof FlowError && error.code === FlowErrorCode.TRACE_PAUSED;
+      if (isPaused) this.#pauses = error.details?.["pauses"] as readonly PauseTicket[];
+      else this.#fail(error, skill, agentUrl);
     }
     this.isOver = true;
     this.#changed();
+  }
+
+  /** Takes the answer to its first pause. One that does not fit is asked for again. */
+  async goOn(key: string, agent: LoopbackAgent, { message, skill, agentUrl }: RemoteCallRequest): Promise<void> {
+    const pauses = this.#pauses;
+    this.key = key;
+    this.begunAt = this.pieces.length;
+    this.isOver = false;
+    this.#pauses = [];
+    try {
+      const { tenant } = this;
+      const outcome = await agent.resume?.((pauses[0] as PauseTicket).token, message.payload, { tenant });
+      if (outcome?.status === "completed") this.#result = outcome.result;
+      else if (outcome?.status === "paused") this.#pauses = outcome.pauses;
+      else this.#fail(outcome?.error, skill, agentUrl);
+    } catch (error) {
+      const isUnfit = error instanceof FlowError && error.code === FlowErrorCode.RESUME_INVALID;
+      if (isUnfit) this.#pauses = pauses;
+      else this.#fail(error, skill, agentUrl);
+    }
+    this.isOver = true;
+    this.#changed();
+  }
+
+  #fail(error: unknown, skill: string, agentUrl: string): void {
+    this.#error = new FlowError({
+      code: FlowErrorCode.REMOTE_FAILED,
+      message: `Agent "${agentUrl}" failed at skill "${skill}": ${describeThrown(error)}`,
+      cause: error,
+      retryable: error instanceof FlowError && error.retryable,
+    });
   }
 
   /** Yields its texts from piece number `from` on, and its result. */
@@ -216,7 +268,12 @@ class LoopbackTask {
         } else if (this.#error !== undefined) {
           throw this.#error;
         } else if (this.isOver) {
-          yield { ...this.ids, result: this.#result, done: true };
+          const [pause] = this.#pauses;
+          if (pause === undefined) yield { ...this.ids, result: this.#result, done: true };
+          else {
+            const { reason, payload } = pause;
+            yield { ...this.ids, result: { reason, payload }, state: "input-required", done: true };
+          }
           return;
         } else {
           await this.#change(signal);

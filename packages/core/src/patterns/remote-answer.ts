@@ -5,6 +5,8 @@ import type { RemoteCallResult, RemoteStreamEvent } from "../ports/remote-transp
 export interface AnswerReading {
   readonly agentUrl: string;
   readonly open: () => AsyncIterable<RemoteStreamEvent>;
+  /** Whether the answer goes on with a text of which the beginning was told before. @defaultValue false */
+  readonly goesOn?: boolean | undefined;
   /** Whether the task is known, so that its answer can be opened again. */
   readonly canReopen: () => boolean;
   readonly reopen: () => AsyncIterable<RemoteStreamEvent>;
@@ -31,7 +33,7 @@ const MOST_EARLY = 1000;
  * there is no task yet
  */
 export async function readAnswer(reading: AnswerReading): Promise<RemoteCallResult> {
-  const pieces = new PiecesInOrder();
+  const pieces = new PiecesInOrder(reading.goesOn === true ? undefined : 0);
   let events = reading.open();
   for (let times = 0; ; times += 1) {
     const end = await readOn(events, pieces, reading);
@@ -103,9 +105,14 @@ async function readOn(
 
 /** Pieces of a text that come twice, overlapping or out of order, each passed on once and in order. */
 class PiecesInOrder {
-  #length = 0;
+  /** How much of the text was passed on; not known before the first piece of one that goes on. */
+  #length: number | undefined;
   /** By place: what came before its turn. */
   readonly #early = new Map<number, string>();
+
+  constructor(length: number | undefined) {
+    this.#length = length;
+  }
 
   /** How many pieces wait for one that is missing. */
   get early(): number {
@@ -120,18 +127,20 @@ class PiecesInOrder {
   take(text: string, at: number | undefined): string {
     if (at === undefined) return text;
     if (text.length > (this.#early.get(at)?.length ?? 0)) this.#early.set(at, text);
+    let length = this.#length ?? at;
     let ready = "";
     for (let isMore = true; isMore;) {
       isMore = false;
       for (const [place, piece] of this.#early) {
-        if (place > this.#length) continue;
+        if (place > length) continue;
         this.#early.delete(place);
-        const fresh = piece.slice(this.#length - place);
+        const fresh = piece.slice(length - place);
         ready += fresh;
-        this.#length += fresh.length;
+        length += fresh.length;
         isMore = true;
       }
     }
+    this.#length = length;
     return ready;
   }
 }

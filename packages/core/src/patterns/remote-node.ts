@@ -252,6 +252,7 @@ class RemoteCall {
     const answer = readAnswer({
       agentUrl,
       open: () => (streaming ? transport.stream(request) : answered(transport.send(request))),
+      goesOn: request.continues?.taskId !== undefined,
       canReopen: () => this.#task !== undefined,
       reopen: () => transport.resubscribe(this.#task as RemoteTask, { signal, onBytes }),
       maxResubscribes,

@@ -89,6 +89,12 @@ class Agent {
         return "done";
       }).to(),
     ),
+    ask: create(
+      payloadNode("ask", async (question: string, ctx) => {
+        const answer = await ctx.pause({ reason: "Which one?", payload: { options: ["a", "b"] } });
+        return `${question} ${String(answer)}`;
+      }).to(),
+    ),
     wait: create(
       payloadNode("wait", async (_: unknown, ctx): Promise<string> => {
         this.waiting += 1;
@@ -255,6 +261,23 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       { text: textOf(after), done: after.at(-1)?.done, result: after.at(-1)?.result },
       { text: "on, and on", done: true, result: "done" },
     );
+  },
+  async "says that a task waits for input when its skill pauses, and goes on with it"(scene) {
+    const { transport } = scene;
+    for (const kind of ["send", "stream"] as const) {
+      const call = async (asked: RemoteCallRequest) => {
+        const last = kind === "send" ? await transport.send(asked) : (await collect(transport.stream(asked))).at(-1);
+        return { state: last?.state ?? "completed", result: last?.result, taskId: last?.taskId };
+      };
+      const { taskId, ...asked } = await call(request(scene, "ask", `${kind}:`));
+      const prompt = { reason: "Which one?", payload: { options: ["a", "b"] } };
+      requireSame(`What a ${kind} is told`, asked, { state: "input-required", result: prompt });
+      const foreign = { ...request(scene, "ask", "x", { tenant: "bob" }), continues: { taskId } };
+      await requireCode(FlowErrorCode.REMOTE_REFUSED, "An answer of another tenant", call(foreign));
+      const answer = { ...request(scene, "ask", "a"), continues: { taskId } };
+      const done = { state: "completed", result: `${kind}: a`, taskId };
+      requireSame(`What a ${kind} is told of the answer`, await call(answer), done);
+    }
   },
   async "cancels a task by its id, and leaves alone one that it does not know"(scene) {
     const { transport, agent } = scene;

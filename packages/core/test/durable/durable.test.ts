@@ -308,6 +308,21 @@ describe("ctx.pause", () => {
     expect(await after.pauses()).toMatchObject([{ reason: "approve?", payload: { amount: 5 } }]);
     expect(await after.resume(paused.pauses[0]!.token, false)).toMatchObject({ status: "completed", result: 1 });
   });
+
+  test("one that tells nothing but its reason comes back, too", async () => {
+    const journal = new MemoryJournal();
+    const make = () => {
+      const ask = payloadNode("ask", async (n: number, ctx) => n + (await ctx.pause<number>({ reason: "how many?" })));
+      return create(ask.to(), { durability: durable({ journal }), logger: SILENT });
+    };
+    const before = make().run();
+    await before.outcome(1);
+    await before.stop();
+    await using after = make().run();
+    const [pause] = await after.pauses();
+    expect(pause?.payload).toBeUndefined();
+    expect(await after.resume(pause!.token, 2)).toMatchObject({ status: "completed", result: 3 });
+  });
 });
 
 describe("a failed trace", () => {

@@ -248,7 +248,9 @@ describe("the loopback transport", () => {
       continues: { contextId: "talk" },
     });
     expect(answer).toMatchObject({ result: { budgetHops: 3, budgetTokens: 50 }, contextId: "talk" });
-    expect(await rejection(transport.send({ ...asked, continues: { taskId: "other" } }))).toMatchObject({
+    const { taskId } = answer;
+    const next = { ...asked, idempotencyKey: "next", continues: { taskId } };
+    expect(await rejection(transport.send(next))).toMatchObject({
       code: "REMOTE_REFUSED",
     });
   });

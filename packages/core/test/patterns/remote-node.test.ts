@@ -629,6 +629,48 @@ describe("a task that waits for its caller", () => {
   });
 });
 
+test("a flow that pauses is asked and answered through remote nodes, as often as it pauses", async () => {
+  const book = payloadNode("book", async (to: string, ctx) => {
+    const seat = await ctx.pause({ reason: "Which seat?", resumeSchema: shape<string>() });
+    const meal = await ctx.pause({ reason: "Which meal?" });
+    return `${to}, ${seat}, ${String(meal)}`;
+  });
+  const agent = tidy(create(book.to()).run());
+  const transport = new LoopbackTransport({ book: agent });
+  const remote = { transport, agentUrl: "agent", skill: "book", interrupts: "send" } as const;
+  const ask = tidy(create(remoteNode("ask", remote).to()).run());
+  const continues = ({ meta }: Message): RemoteInterrupt => meta["interrupt"] as RemoteInterrupt;
+  const reply = tidy(create(remoteNode("reply", { ...remote, streaming: true, continues }).to()).run());
+  const first = (await ask.call("Lisbon")) as RemoteInterrupt;
+  expect(first.prompt).toEqual({ reason: "Which seat?", payload: undefined });
+  const second = (await reply.call("window", { meta: { interrupt: first } })) as RemoteInterrupt;
+  expect(second).toMatchObject({ kind: "input-required", taskId: first.taskId, prompt: { reason: "Which meal?" } });
+  expect(await reply.call("fish", { meta: { interrupt: second } })).toBe("Lisbon, window, fish");
+  expect(await reply.outcome("more", { meta: { interrupt: second } })).toMatchObject({
+    error: { code: "REMOTE_REFUSED" },
+  });
+
+  // what is not wanted any more is cancelled though it waits
+  const fails = tidy(create(remoteNode("fails", { ...remote, interrupts: "fail" }).to()).run());
+  expect(await fails.outcome("Porto")).toMatchObject({ error: { code: "REMOTE_INTERRUPTED" } });
+  expect(agent.stats()).toMatchObject({ traces: 0, outcomes: { completed: 1, cancelled: 1 } });
+});
+
+test("an answer that goes on with a task tells the text from where it was told before", async () => {
+  const agent = new FakeAgent(async function* ({ onTask }) {
+    onTask?.({ taskId: "t" });
+    yield { text: "and ", at: 12, done: false };
+  });
+  agent.again = async function* () {
+    yield { text: "told before and on", at: 0, done: false };
+    yield { done: true, result: 1 };
+  };
+  const { clock, flow } = calling(agent, { streaming: true, continues: () => ({ taskId: "t" }) });
+  const told = read(flow.stream("x"));
+  await clock.advance(100);
+  expect(await told).toMatchObject({ texts: ["and ", "on"], results: [1] });
+});
+
 describe("which task works for a trace", () => {
   test("is kept by the flow's store, and found, read and cancelled by another process", async () => {
     const stateStore = new MemoryStateStore();

@@ -124,6 +124,11 @@ const defects: readonly (readonly [
     (sound) => ({ cancel: (task) => sound.cancel({ ...task, tenant: "ada" }) }),
   ],
   [
+    "takes a task that waits for one that is complete",
+    "says that a task waits for input when its skill pauses, and goes on with it",
+    (sound) => ({ send: async (request) => ({ ...(await sound.send(request)), state: undefined }) }),
+  ],
+  [
     "does not tell refusals from failures",
     "is refused when there is no such skill",
     (sound) => ({ send: (request) => sound.send(request).catch(() => Promise.reject(new Error("Status 404"))) }),
