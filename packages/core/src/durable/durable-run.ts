@@ -27,6 +27,10 @@ type Told = (failure: Error | undefined) => void;
 /** Numbers of traces grow from opening to opening, so that none is given twice: a process may end before it has told the journal of one. */
 const RUNS_PER_EPOCH = 2 ** 32;
 
+/** How often it is looked whether another's claim is kept up, and by how much its end may seem to move when it is not. */
+const CLAIM_LOOK_MS = 250;
+const CLAIM_TOLERANCE_MS = 50;
+
 /** For so many milliseconds changes gather at most, while messages go from node to node. */
 const LONGEST_GATHERING_MS = 10;
 
@@ -191,8 +195,8 @@ export class JournalledRun implements DurableRun {
 
   async #open(): Promise<Recovery> {
     const engine = this.#engine;
-    const { journal, partition: name = engine.options.name, owner, leaseMs } = this.#options;
-    const partition = await journal.open({ partition: name, owner, leaseMs });
+    const { leaseMs } = this.#options;
+    const partition = await this.#claim();
     this.#partition = partition;
     this.#sequence = partition.sequence;
     engine.runId = partition.id;
@@ -224,6 +228,27 @@ export class JournalledRun implements DurableRun {
     this.#renewEvery(leaseMs / 3);
     this.#writeSoon();
     return { resumed, failed: this.#failed.size, changed };
+  }
+
+  /** Takes the partition. The claim of a process that is dead is waited for; one that is alive keeps it up, and that is told. */
+  async #claim(): Promise<JournalPartition> {
+    const { clock, options, timers } = this.#engine;
+    const { journal, partition = options.name, owner, leaseMs } = this.#options;
+    let knownEnd: number | undefined;
+    for (;;) {
+      try {
+        return await journal.open({ partition, owner, leaseMs });
+      } catch (error) {
+        if (!(error instanceof FlowError && error.code === FlowErrorCode.JOURNAL_OWNED)) throw error;
+        const endsInMs = Number(error.details?.["endsInMs"]);
+        const end = clock.now() + endsInMs;
+        const isAlive = knownEnd !== undefined && end > knownEnd + CLAIM_TOLERANCE_MS;
+        if (isAlive || this.#engine.isStopping || !Number.isFinite(endsInMs)) throw error;
+        if (knownEnd === undefined) options.logger.warn("journal_waits", { flow: options.name, ...error.details });
+        knownEnd = end;
+        await new Promise<void>((resolve) => timers.after(Math.min(endsInMs + 1, CLAIM_LOOK_MS), resolve));
+      }
+    }
   }
 
   #renewEvery(ms: number): void {

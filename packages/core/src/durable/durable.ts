@@ -13,7 +13,8 @@ export interface DurableOptions {
   /** The name of this process, told to others that want the same partition. @defaultValue its process id */
   readonly owner?: string | undefined;
   /**
-   * Milliseconds after which another process may take over when this one is no longer heard of.
+   * Milliseconds after which another process may take over when this one is no longer heard of. `ready` waits for so
+   * long where a process has died, and rejects with `JOURNAL_OWNED` as soon as it is clear that it is alive.
    *
    * @defaultValue 10000
    */

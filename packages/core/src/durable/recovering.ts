@@ -44,6 +44,7 @@ export class Recovering {
     let state: SavedTrace;
     try {
       state = readState(entry);
+      requireReadable(state);
     } catch (error) {
       this.parked.push(entry);
       return { tenant, traceId, node: "", problem: describeThrown(error), action: "parked" };
@@ -102,6 +103,19 @@ export class Recovering {
     return result.issues === undefined
       ? undefined
       : `the payload does not fit the input of node "${item.node}": ${formatIssues(result.issues)}`;
+  }
+}
+
+/** Throws unless all that was written down of a trace can be read: nothing of it is begun otherwise. */
+function requireReadable({ items, results = [], effects = [], pauses = [] }: SavedTrace): void {
+  for (const item of [...items, ...items.flatMap(({ taken = [] }) => taken), ...results]) {
+    fromPlain(item.payload ?? null);
+    if (item.meta !== undefined) fromPlain(item.meta);
+  }
+  for (const [, { value }] of effects) fromPlain(value ?? null);
+  for (const { payload, answer } of pauses) {
+    fromPlain(payload ?? null);
+    fromPlain(answer?.value ?? null);
   }
 }
 

@@ -87,7 +87,7 @@ export function stateOf(engine: Engine, trace: Trace, failed?: Attempt): SavedTr
   const { lasting } = trace;
   return {
     headers: trace.headers,
-    startedAt: engine.clock.epochNow() - Math.max(0, engine.clock.now() - trace.startedAt),
+    startedAt: Math.round(engine.clock.epochNow() - Math.max(0, engine.clock.now() - trace.startedAt)),
     ...(trace.deadlineAt === undefined ? {} : { deadlineAt: trace.deadlineAt }),
     ...(trace.isOpenEnded ? { isOpenEnded: true as const } : {}),
     ...(trace.isOpen ? {} : { hasEnded: true as const }),

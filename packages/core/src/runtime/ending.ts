@@ -339,7 +339,7 @@ export class Ending {
     const state = this.#cancelling.get(trace);
     this.#cancelling.delete(trace);
     state?.resolve();
-    engine.traceClosed();
+    engine.traceRests();
   }
 
   #settle(trace: Trace, outcome: FinalOutcome, status: OutcomeStatus, error: FlowError | undefined): void {

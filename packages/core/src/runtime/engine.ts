@@ -108,7 +108,7 @@ export class Engine {
   droppedResults = 0;
   /** Called when the journal can be written no more: nothing that happens from now on would last. */
   onJournalLost: (() => void) | undefined;
-  /** Set by `stop`: called when the last trace is gone. */
+  /** Set by `stop`: called when no trace is left that goes on by itself. */
   onIdle: (() => void) | undefined;
   isStopping = false;
   /** While everything is ended, room that becomes free goes to nobody. */
@@ -382,7 +382,7 @@ export class Engine {
   async close(drainMs = 0): Promise<StopReport> {
     this.isStopping = true;
     const before = this.ending.counts.completed;
-    if (drainMs > 0 && this.traces.size > 0) {
+    if (drainMs > 0 && this.traces.size > this.pausing.quietTraces) {
       await new Promise<void>((resolve) => {
         const timer = this.timers.after(drainMs, resolve);
         this.onIdle = () => {
@@ -410,9 +410,9 @@ export class Engine {
     return { completed: this.ending.counts.completed - before, cancelled, abandoned: abandoned + abandonedInside };
   }
 
-  /** A trace and all its handlers are gone. */
-  traceClosed(): void {
-    if (this.traces.size === 0) this.onIdle?.();
+  /** A trace and all its handlers are gone, or it waits for nothing but answers. */
+  traceRests(): void {
+    if (this.traces.size === this.pausing.quietTraces) this.onIdle?.();
   }
 
   /** An observer that hangs does not hold up the end: it is given as long as a handler is. */

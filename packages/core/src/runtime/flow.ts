@@ -679,7 +679,8 @@ function releasedOutcome({ durable }: Engine, tell: (outcome: Outcome) => void):
   if (durable === undefined) return tell;
   return (outcome) =>
     durable.afterStored((failure) => {
-      if (failure === undefined || outcome.status === "stopped") {
+      const wasStopped = outcome.status === "stopped" && (failure as FlowError | undefined)?.code === "FLOW_STOPPED";
+      if (failure === undefined || wasStopped) {
         tell(outcome);
         return;
       }

@@ -15,6 +15,8 @@ import { LeftSink, RookerySink } from "./rookery.ts";
  */
 export class Pausing {
   readonly #engine: Engine;
+  /** How many traces wait for nothing but answers. */
+  quietTraces = 0;
   /** Traces with pauses, by run. */
   readonly #traces = new Map<number, Trace>();
 
@@ -66,7 +68,7 @@ export class Pausing {
       refuse(error);
     };
     lasting.watchers.push(told);
-    lasting.isQuiet = false;
+    this.#stir(lasting);
     engine.ledger.changed(trace);
     this.#goOn(pause.waiting as Attempt | undefined);
   }
@@ -88,6 +90,7 @@ export class Pausing {
     const lasting = trace.lasting as Lasting;
     if (lasting.isQuiet) return;
     lasting.isQuiet = true;
+    this.quietTraces += 1;
     const engine = this.#engine;
     const pauses = this.ticketsOf(trace);
     const error = new FlowError({
@@ -105,6 +108,7 @@ export class Pausing {
       sink.paused?.(outcome);
     }
     for (const watcher of lasting.watchers.splice(0)) watcher(outcome);
+    engine.traceRests();
   }
 
   /** The pauses of a trace go on after a restart. */
@@ -132,10 +136,18 @@ export class Pausing {
 
   /** A trace has ended, and its pauses with it. */
   ended(trace: Trace): void {
-    for (const pause of trace.lasting?.pauses.values() ?? []) pause.timer?.cancel();
-    trace.lasting?.pauses.clear();
-    trace.lasting?.paused.clear();
+    const { lasting } = trace;
+    if (lasting === null) return;
+    for (const pause of lasting.pauses.values()) pause.timer?.cancel();
+    lasting.pauses.clear();
+    lasting.paused.clear();
+    this.#stir(lasting);
     this.#traces.delete(trace.run);
+  }
+
+  #stir(lasting: Lasting): void {
+    if (lasting.isQuiet) this.quietTraces -= 1;
+    lasting.isQuiet = false;
   }
 
   #made(root: Attempt, attempt: Attempt, key: string, init: PauseInit<unknown>): Pause {

@@ -165,7 +165,7 @@ describe("a durable flow", () => {
     const journal = new MemoryJournal();
     const make = (owner: string) =>
       create(payloadNode("a", (n: number) => n + 1).to(payloadNode("b", (n: number) => n)), {
-        durability: durable({ journal, owner }),
+        durability: durable({ journal, owner, leaseMs: 300 }),
         logger: SILENT,
       });
     await using one = make("one").run();
@@ -398,4 +398,55 @@ describe("what leaves the process waits until it is stored", () => {
     await flow.flush();
     expect(published).toEqual(["OpenSea->a", "a->pay", "pay->Rookery"]);
   });
+});
+
+test("the claim of a process that has died is waited for", async () => {
+  const journal = new MemoryJournal();
+  await journal.open({ partition: "flow", owner: "the dead", leaseMs: 80 });
+  const said: unknown[] = [];
+  const logger = { ...SILENT, warn: (what: string, facts: unknown) => void said.push([what, facts]) };
+  const a = payloadNode("a", (n: number) => n + 1);
+  await using flow = create(a.to(payloadNode("b", (n: number) => n)), { durability: durable({ journal }), logger });
+  flow.run();
+  expect(await flow.call(1)).toBe(2);
+  expect(said).toMatchObject([["journal_waits", { owner: "the dead" }]]);
+});
+
+test("stop does not wait for traces that wait for answers", async () => {
+  const journal = new MemoryJournal();
+  const ask = payloadNode("ask", async (n: number, ctx) => await ctx.pause<number>({ reason: `more than ${n}?` }));
+  const flow = create(ask.to(payloadNode("b", (n: number) => n)), { durability: durable({ journal }), logger: SILENT });
+  flow.run();
+  expect((await flow.outcome(1)).status).toBe("paused");
+  const begun = performance.now();
+  await flow.stop({ drainMs: 20_000 });
+  expect(performance.now() - begun).toBeLessThan(10_000);
+});
+
+test("a trace whose payload cannot be read stays in the journal, and the others go on", async () => {
+  const journal = new MemoryJournal();
+  const state = (payload: unknown) =>
+    JSON.stringify({
+      headers: { tenant: "default" },
+      startedAt: 1,
+      isOpenEnded: true,
+      entered: 1,
+      resultCount: 0,
+      items: [{ node: "a", lineage: [1, 2], where: "line", attempt: 1, payload, createdAt: 1 }],
+    });
+  const partition = await journal.open({ partition: "flow", owner: "before", leaseMs: 1 });
+  const entry = (run: number, payload: unknown) =>
+    ({ run, tenant: "default", traceId: `t${run}`, status: "open", version: 1, state: state(payload) }) as const;
+  const counts = new Map<string, number>();
+  await partition.append({ put: [entry(1, { $later: 1 }), entry(2, 5)], remove: [], counts }, 0);
+  await partition.close();
+  const a = payloadNode("a", (n: number) => n + 1);
+  await using flow = create(a.to(payloadNode("b", (n: number) => n)), {
+    durability: durable({ journal }),
+    logger: SILENT,
+  });
+  flow.run();
+  expect(await flow.ready()).toMatchObject({ resumed: 1, changed: [{ traceId: "t1", action: "parked" }] });
+  expect(((await flow.fetch({ traceId: "t2" })) as Message).payload).toBe(6);
+  expect(await flow.unfinished()).toMatchObject([{ traceId: "t1", status: "parked" }]);
 });
