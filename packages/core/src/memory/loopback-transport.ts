@@ -37,6 +37,8 @@ export class LoopbackTransport implements RemoteTransport {
   readonly #skills: Readonly<Record<string, LoopbackAgent>>;
   /** Those that are over come in the order of their end. */
   readonly #tasks = new Map<string, LoopbackTask>();
+  /** By the keys of the calls that they answer. */
+  readonly #byKey = new Map<string, LoopbackTask>();
   #openTasks = 0;
 
   constructor(skills: Readonly<Record<string, LoopbackAgent>>) {
@@ -106,21 +108,24 @@ export class LoopbackTransport implements RemoteTransport {
       throw refused(`Agent "${agentUrl}" has no skill "${skill}": it has ${skills.join(", ") || "none"}`);
     }
     const key = JSON.stringify([tenant, skill, idempotencyKey]);
-    for (const task of this.#tasks.values()) if (task.key === key && !task.hasFailed) return task;
+    const known = this.#byKey.get(key);
+    if (known?.hasFailed === false) return known;
     if (continues?.taskId !== undefined) {
       const task = this.#tasks.get(continues.taskId);
       if (task?.tenant !== tenant || !task.isWaiting || agent.resume === undefined)
         throw refused(`Task "${continues.taskId}" of agent "${agentUrl}" does not wait for an answer`);
-      this.#work(task, task.goOn(key, agent, request));
+      this.#work(task, key, task.goOn(agent, request));
       return task;
     }
-    const task = new LoopbackTask(key, request);
-    this.#work(task, task.run(agent, request));
+    const task = new LoopbackTask(request);
+    this.#work(task, key, task.run(agent, request));
     return task;
   }
 
   /** A task is under way, and over when its work is. */
-  #work(task: LoopbackTask, work: Promise<void>): void {
+  #work(task: LoopbackTask, key: string, work: Promise<void>): void {
+    task.keys.push(key);
+    this.#byKey.set(key, task);
     this.#tasks.set(task.taskId, task);
     this.#openTasks += 1;
     void work.finally(() => {
@@ -132,9 +137,10 @@ export class LoopbackTransport implements RemoteTransport {
   }
 
   #forgetOldest(): void {
-    for (const [taskId, { isOver }] of this.#tasks) {
-      if (!isOver) continue;
+    for (const [taskId, task] of this.#tasks) {
+      if (!task.isOver) continue;
       this.#tasks.delete(taskId);
+      for (const key of task.keys) if (this.#byKey.get(key) === task) this.#byKey.delete(key);
       return;
     }
   }
@@ -142,8 +148,8 @@ export class LoopbackTransport implements RemoteTransport {
 
 /** One run of a skill and what it has said so far. */
 class LoopbackTask {
-  /** Of the call that is answered now. */
-  key: string;
+  /** Of the calls that it answers: the first, and those that went on with it. */
+  readonly keys: string[] = [];
   readonly tenant: string;
   readonly taskId = newId();
   readonly contextId: string;
@@ -161,8 +167,7 @@ class LoopbackTask {
   readonly #readers = new Set<{ next: number }>();
   readonly #waiting = new Set<() => void>();
 
-  constructor(key: string, { message, continues }: RemoteCallRequest) {
-    this.key = key;
+  constructor({ message, continues }: RemoteCallRequest) {
     this.tenant = message.headers.tenant;
     this.contextId = continues?.contextId ?? message.traceId;
   }
@@ -221,9 +226,8 @@ class LoopbackTask {
   }
 
   /** Takes the answer to its first pause. One that does not fit is asked for again. */
-  async goOn(key: string, agent: LoopbackAgent, { message, skill, agentUrl }: RemoteCallRequest): Promise<void> {
+  async goOn(agent: LoopbackAgent, { message, skill, agentUrl }: RemoteCallRequest): Promise<void> {
     const pauses = this.#pauses;
-    this.key = key;
     this.begunAt = this.pieces.length;
     this.isOver = false;
     this.#pauses = [];

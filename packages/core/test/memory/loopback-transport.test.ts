@@ -209,18 +209,31 @@ describe("the loopback transport", () => {
   });
 
   test("keeps the last hundred tasks that are over, and no more", async () => {
-    const echo = payloadNode("echo", (value: number) => value);
+    let handled = 0;
+    const echo = payloadNode("echo", (value: number) => {
+      handled += 1;
+      return value;
+    });
     const transport = new LoopbackTransport({ echo: tidy(create(echo.to()).run()) });
     const ids: string[] = [];
     const onTask = ({ taskId }: { taskId: string }): void => void ids.push(taskId);
     for (let number = 0; number <= 100; number += 1)
-      await transport.send({ ...request("echo", { payload: number }), onTask });
+      await transport.send({
+        ...request("echo", { payload: number }),
+        onTask,
+        ...(number === 0 ? { idempotencyKey: "first" } : {}),
+      });
     const asked = request("echo", { payload: 0 });
     const [oldest = "", next = ""] = ids;
     expect(await rejection(collect(transport.resubscribe(taskOf(oldest), asked)))).toMatchObject({
       message: 'Agent "x" has no task "' + oldest + '"',
     });
     expect(await collect(transport.resubscribe(taskOf(next), asked))).toMatchObject([{ result: 1, done: true }]);
+    expect(handled).toBe(101);
+    await transport.send({ ...asked, idempotencyKey: "first" });
+    expect(handled, "a call that was forgotten is made again").toBe(102);
+    await transport.send({ ...asked, idempotencyKey: "first" });
+    expect(handled).toBe(102);
   });
 
   test("has the skill wait for a reader that takes its time", async () => {
