@@ -327,7 +327,7 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     spells.run();
     const numbers = Array.from({ length: 20 }, (_, index) => index);
     requireSame("The results", await Promise.all(numbers.map((number) => echoes.call(number))), numbers);
-    for (const number of numbers) {
+    const spellOut = async (number: number): Promise<void> => {
       const word = `pingu ${number}`;
       let text = "";
       for await (const item of spells.stream(word)) {
@@ -336,7 +336,8 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
         else text = item.chunk.end === "retry" ? "" : text + item.chunk.text;
       }
       requireSame("The text", text, word);
-    }
+    };
+    await Promise.all(numbers.map(spellOut));
     for (const fault of ["refused", "unanswered", "slow", "cut", "repeated", "reordered"] as const)
       if (!faults.has(fault)) throw new Error(`No call or answer was ${fault}, and nothing is proved`);
   },
