@@ -38,6 +38,7 @@ export interface RemoteNodeOptions<
   readonly input?: Input | undefined;
   /** What the agent answers; `shape<Found>()` where nothing is to be checked. @defaultValue not known */
   readonly output?: Output | undefined;
+  /** In a durable flow the agent is called when the message is stored: `durable` is `"before"` unless it is given. */
   readonly policy?: NodePolicy | undefined;
   /** Whether the agent's text goes into the trace's stream as it comes. @defaultValue false */
   readonly streaming?: boolean | undefined;
@@ -112,7 +113,8 @@ export function remoteNode<
     handler,
     input,
     output: output !== undefined && interrupts === "send" ? orInterrupt(output) : output,
-    policy,
+    // the agent hears of nothing that this side may have forgotten after a crash
+    policy: { durable: "before", ...policy },
     effects,
     calls,
     boundsLoop,
