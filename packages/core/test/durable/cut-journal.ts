@@ -1,0 +1,262 @@
+import { expect } from "vitest";
+import {
+  type Durability,
+  type EmitOptions,
+  FlowError,
+  type Flow,
+  type Journal,
+  type JournalBatch,
+  type JournalClaim,
+  type JournalEntry,
+  type JournalPartition,
+  MemoryJournal,
+  type Message,
+} from "penguiflow";
+import { durable, type DurableOptions } from "penguiflow/durable";
+import { TestClock } from "penguiflow/testing";
+import { passing } from "../fixtures/quiet-flow.ts";
+import { logbook, within } from "../fixtures/watched-flow.ts";
+
+/** Where a journal stops: before its batch of that number is stored, or when it is stored and nobody is told. */
+export interface Cut {
+  readonly at: number;
+  readonly side: "before" | "after";
+}
+
+/** A journal that works until its cut, as if the process had ended there. */
+export class CutJournal implements Journal {
+  batches = 0;
+  isCut = false;
+  readonly #journal: Journal;
+  readonly #cut: Cut | undefined;
+
+  constructor(journal: Journal, cut?: Cut) {
+    this.#journal = journal;
+    this.#cut = cut;
+  }
+
+  /** Nothing is stored from now on. */
+  cut(): void {
+    this.isCut = true;
+  }
+
+  async open(claim: JournalClaim): Promise<JournalPartition> {
+    const partition = await this.#journal.open(claim);
+    return wrapped(partition, async (batch, sequence) => {
+      const isHere = this.#cut?.at === this.batches;
+      if (isHere && !this.isCut && this.#cut.side === "after") await partition.append(batch, sequence);
+      if (isHere) this.isCut = true;
+      if (this.isCut) throw new Error("the power is gone");
+      this.batches += 1;
+      return await partition.append(batch, sequence);
+    });
+  }
+}
+
+/** A journal whose appends wait until they are let through. */
+export class HeldJournal implements Journal {
+  /** How many have been asked for and not answered. */
+  waiting = 0;
+  appended: JournalBatch[] = [];
+  isHeld = false;
+  readonly #journal: Journal;
+  readonly #held: ((failure: Error | undefined) => void)[] = [];
+
+  constructor(journal: Journal = new MemoryJournal()) {
+    this.#journal = journal;
+  }
+
+  hold(): void {
+    this.isHeld = true;
+  }
+
+  /** Answers those that wait, with a failure if one is given, and holds none from now on. */
+  release(failure?: Error): void {
+    this.isHeld = false;
+    for (const go of this.#held.splice(0)) go(failure);
+  }
+
+  async open(claim: JournalClaim): Promise<JournalPartition> {
+    const partition = await this.#journal.open(claim);
+    return wrapped(partition, async (batch, sequence) => {
+      if (this.isHeld) {
+        this.waiting += 1;
+        const failure = await new Promise<Error | undefined>((resolve) => this.#held.push(resolve));
+        this.waiting -= 1;
+        if (failure !== undefined) throw failure;
+      }
+      this.appended.push(batch);
+      return await partition.append(batch, sequence);
+    });
+  }
+}
+
+/** A partition with parts of it replaced. */
+export function wrapped(
+  partition: JournalPartition,
+  append: JournalPartition["append"],
+  others: Partial<JournalPartition> = {},
+): JournalPartition {
+  return {
+    id: partition.id,
+    epoch: partition.epoch,
+    sequence: partition.sequence,
+    read: () => partition.read(),
+    counts: () => partition.counts(),
+    renew: () => partition.renew(),
+    close: () => partition.close(),
+    ...others,
+    append,
+  };
+}
+
+/** What a journal has, and how many messages each node is done with. */
+export async function contentsOf(
+  journal: Journal,
+  name = "flow",
+): Promise<{ entries: JournalEntry[]; counts: Record<string, number> }> {
+  const partition = await journal.open({ partition: name, owner: "the test", leaseMs: 1 });
+  const entries: JournalEntry[] = [];
+  for await (const page of partition.read()) entries.push(...page);
+  const counts = Object.fromEntries(await partition.counts());
+  await partition.close();
+  return { entries, counts };
+}
+
+/** What a process needs that runs a scenario's flow. */
+export interface World {
+  readonly clock: TestClock;
+  readonly durability: Durability;
+  readonly logger: ReturnType<typeof logbook>;
+  /** What handlers did to the world, whatever process they ran in. */
+  readonly effects: string[];
+}
+
+/** A flow and what is sent to it. */
+export interface Scenario {
+  make(world: World): Flow<never, unknown, unknown, never>;
+  readonly inputs: readonly { readonly traceId: string; readonly input: unknown; readonly options?: EmitOptions }[];
+  readonly options?: Partial<DurableOptions>;
+  /** Called again and again while the flow runs: it answers pauses. */
+  tend?(flow: Flow<never, unknown, unknown, never>): Promise<unknown>;
+  /** Milliseconds for which nobody runs the flow after a cut. */
+  readonly downMs?: number;
+}
+
+/** What became of a scenario. */
+export interface Told {
+  /** By trace: its results in no order, and where and why it failed. */
+  readonly ends: Record<string, unknown>;
+  /** By node. */
+  readonly counts: Record<string, number>;
+  readonly effects: readonly string[];
+  readonly batches: number;
+}
+
+/** Runs a scenario in as many processes as there are cuts, and one more that is not cut. */
+export async function lived(scenario: Scenario, cuts: readonly Cut[]): Promise<Told> {
+  const clock = new TestClock();
+  const journal = new MemoryJournal({ clock });
+  const effects: string[] = [];
+  const accepted = new Set<string>();
+  let batches = 0;
+  for (const cut of [...cuts, undefined]) {
+    const stored = new Set((await contentsOf(journal)).entries.map(({ traceId }) => traceId));
+    const own = new CutJournal(journal, cut);
+    const logger = logbook();
+    const world = { clock, effects, logger, durability: durable({ journal: own, ...scenario.options }) };
+    const flow = scenario.make(world) as unknown as Flow<unknown, unknown>;
+    flow.run();
+    await within(2_000, flow.ready(), "ready");
+    const sent = scenario.inputs
+      .filter(({ traceId }) => !accepted.has(traceId) && !stored.has(traceId))
+      .map(({ traceId, input, options }) =>
+        flow.emit(input, { ...options, traceId }).then(
+          () => accepted.add(traceId),
+          (error: unknown) => expect(error).toBeInstanceOf(FlowError),
+        ),
+      );
+    const ends: Record<string, unknown> = {};
+    const ended = cut === undefined ? collect(flow, scenario, ends, Promise.all(sent)) : undefined;
+    let isOver = false;
+    void (ended ?? Promise.all(sent)).then(() => (isOver = true));
+    const state = (): boolean => (cut === undefined ? isOver : !flow.isRunning);
+    let [quiet, seen] = [0, 0];
+    for (let step = 0; step < 400 && !state() && quiet < 30; step += 1) {
+      await clock.advance(5);
+      if (flow.isRunning) await scenario.tend?.(flow as never).catch(() => undefined);
+      // the cut is never reached where it lies behind what waits for its results to be fetched
+      quiet = cut === undefined || own.batches !== seen ? 0 : quiet + 1;
+      seen = own.batches;
+    }
+    batches += own.batches;
+    if (cut === undefined) {
+      await within(2_000, ended as Promise<void>, `the end of ${JSON.stringify(cuts)}: ${JSON.stringify(ends)}`);
+      await passing(clock, flow.stop(), 5);
+      const { entries, counts } = await contentsOf(journal);
+      expect(entries.filter(({ status }) => status !== "failed")).toEqual([]);
+      return { ends, counts, effects: effects.toSorted(), batches };
+    }
+    await passing(clock, flow.stop(), 5);
+    await clock.advance(scenario.downMs ?? 0);
+  }
+  throw new Error("unreachable");
+}
+
+/** Fetches all there is of every trace. */
+async function collect(
+  flow: Flow<unknown, unknown>,
+  { inputs }: Scenario,
+  ends: Record<string, unknown>,
+  sent: Promise<unknown>,
+): Promise<void> {
+  await sent;
+  await Promise.all(
+    inputs.map(async ({ traceId, options }) => {
+      const results: unknown[] = [];
+      const tenant = options?.tenant ?? "default";
+      for (;;) {
+        try {
+          const item = (await flow.fetch({ traceId, tenant })) as Message;
+          results.push(item.payload);
+        } catch (error) {
+          expect(error).toBeInstanceOf(FlowError);
+          const failed = (await flow.unfinished()).filter((one) => one.traceId === traceId);
+          ends[traceId] = {
+            results: results.map((one) => JSON.stringify(one)).sort(),
+            // why it has ended is known only to the process in which it did, unless it failed
+            ...(failed.length === 0 ? {} : { failed: failed.map(({ nodes, error: why }) => ({ nodes, why })) }),
+          };
+          return;
+        }
+      }
+    }),
+  );
+}
+
+/**
+ * Holds a scenario against itself cut at every batch, before and after that is stored; some are cut once more soon
+ * after. Resolves with how many cuts were tried.
+ */
+export async function expectAlikeHoweverCut(scenario: Scenario): Promise<number> {
+  const { batches, ...whole } = await lived(scenario, []);
+  expect(batches).toBeGreaterThan(2);
+  const all = Array.from({ length: batches }, (_, at) => [cutsAt(at, "before"), cutsAt(at, "after")]).flat();
+  // each has a clock and a journal of its own; side by side they wait less
+  for (let first = 0; first < all.length; first += AT_ONCE) {
+    await Promise.all(
+      all.slice(first, first + AT_ONCE).map(async (cuts) => {
+        const { batches: _, ...told } = await lived(scenario, cuts);
+        expect({ cuts, ...told }).toEqual({ cuts, ...whole });
+      }),
+    );
+  }
+  return all.length;
+}
+
+const AT_ONCE = 8;
+
+function cutsAt(at: number, side: Cut["side"]): Cut[] {
+  const first = { at, side };
+  return [[first], [first, { at: 0, side: "after" as const }], [first, { at: 1, side }]][at % 3] as Cut[];
+}

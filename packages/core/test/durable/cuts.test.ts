@@ -1,0 +1,358 @@
+import { describe, expect, test } from "vitest";
+import { create, FinalAnswer, joinK, type Message, node, payloadNode, predicateRouter, shape, WM } from "penguiflow";
+import { expectAlikeHoweverCut, type Scenario, type World } from "./cut-journal.ts";
+
+const traces = (count: number, input: (index: number) => unknown = (index) => index): Scenario["inputs"] =>
+  Array.from({ length: count }, (_, index) => ({ traceId: `t${index}`, input: input(index) }));
+
+/** Takes a while, so that there is a batch between it and the next. */
+const step = <Name extends string>(name: Name, by = 1, sleepMs = 12) =>
+  payloadNode(name, async (n: number, ctx) => {
+    await ctx.sleep(sleepMs);
+    return n + by;
+  });
+
+const sum = payloadNode("sum", (parts: readonly number[]) => parts.reduce((a, b) => a + b, 0));
+
+const options = ({ clock, durability, logger }: World) => ({ clock, durability, logger, graceMs: 5 });
+
+/** The types of scenarios do not matter to those who cut them. */
+const made = (flow: unknown) => flow as ReturnType<Scenario["make"]>;
+
+const scenarios: Record<string, Scenario> = {
+  "a chain": {
+    make: (world) => {
+      const [a, b, c] = [step("a"), step("b", 10), step("c", 100)];
+      return made(create(a.to(b), b.to(c), options(world)));
+    },
+    inputs: traces(3),
+  },
+  "a chain with one slot and one place for each node": {
+    make: (world) => {
+      const slow = <Name extends string>(name: Name) =>
+        payloadNode({ name, policy: { concurrency: 1 } }, async (n: number, ctx) => {
+          await ctx.sleep(7);
+          return n + 1;
+        });
+      const [a, b] = [slow("a"), slow("b")];
+      return made(create(a.to(b), { ...options(world), queueMaxSize: 1 }));
+    },
+    inputs: traces(5),
+  },
+  "a fan-out with its join": {
+    make: (world) => {
+      const [split, left, right] = [step("split"), step("left", 10, 5), step("right", 100, 25)];
+      const both = joinK("both", 2, { input: shape<number>() });
+      return made(create(split.to(left, right), left.to(both), right.to(both), both.to(sum), options(world)));
+    },
+    inputs: traces(2),
+  },
+  "a join that is sent on short when its time has passed": {
+    make: (world) => {
+      const scatter = payloadNode("scatter", async (n: number, ctx) => {
+        for (let index = 0; index < 3; index += 1) {
+          await ctx.emit(n + index);
+          await ctx.sleep(10);
+        }
+      });
+      const late = joinK("late", 4, { input: shape<number>(), whenShort: "emit", timeoutMs: 100 });
+      return made(create(scatter.to(late), late.to(sum), options(world)));
+    },
+    inputs: traces(2),
+  },
+  "a join that stays short and fails when its time has passed": {
+    make: (world) => {
+      const few = joinK("few", 3, { input: shape<number>(), timeoutMs: 60 });
+      return made(create(step("a").to(few), few.to(sum), options(world)));
+    },
+    inputs: traces(2),
+  },
+  "emits half sent when cut": {
+    make: (world) => {
+      const scatter = payloadNode("scatter", async (n: number, ctx) => {
+        for (let index = 0; index < 4; index += 1) {
+          await ctx.emit(n * 100 + index);
+          await ctx.sleep(12);
+        }
+        return n * 100 + 99;
+      });
+      return made(create(scatter.to(step("each", 0, 3)), options(world)));
+    },
+    inputs: traces(2),
+  },
+  "emits half sent to edges without room": {
+    make: (world) => {
+      const scatter = payloadNode("scatter", async (n: number, ctx) => {
+        const sent = [0, 1, 2, 3, 4, 5].map((index) => ctx.emit(n * 100 + index));
+        await Promise.all(sent);
+        return n * 100 + 99;
+      });
+      const each = payloadNode({ name: "each", policy: { concurrency: 1 } }, async (n: number, ctx) => {
+        await ctx.sleep(12);
+        return n;
+      });
+      return made(create(scatter.to(each), { ...options(world), queueMaxSize: 1 }));
+    },
+    inputs: traces(2),
+  },
+  "results of their own from several nodes, more than there is room for": {
+    make: (world) => {
+      const many = payloadNode("many", async (n: number, ctx) => {
+        for (let index = 0; index < 5; index += 1) {
+          await ctx.emit(n * 10 + index);
+          await ctx.sleep(3);
+        }
+      });
+      const [left, right] = [step("left", 0.5, 1), step("right", 0.25, 8)];
+      return made(create(many.to(left, right), { ...options(world), queueMaxSize: 4 }));
+    },
+    inputs: traces(2),
+  },
+  "a node with retries, its backoff and what it holds back": {
+    make: (world) => {
+      const flaky = payloadNode(
+        { name: "flaky", policy: { maxRetries: 5, backoffBaseMs: 20, maxBackoffMs: 30, jitter: 0 } },
+        async (n: number, ctx) => {
+          await ctx.emit(n + 10);
+          await ctx.sleep(2);
+          await ctx.emit(n + 20);
+          if (ctx.attempt < 3) throw new Error("not yet");
+          return n + 30;
+        },
+      );
+      return made(create(step("a", 0).to(flaky), flaky.to(step("b", 0, 4)), options(world)));
+    },
+    inputs: traces(2),
+  },
+  "a node that fails in the end": {
+    make: (world) => {
+      const broken = payloadNode(
+        { name: "broken", policy: { maxRetries: 2, backoffBaseMs: 20, jitter: 0 } },
+        async (n: number, ctx) => {
+          await ctx.sleep(3);
+          if (n > 1) throw new Error("always");
+          return n;
+        },
+      );
+      return made(create(step("a").to(broken), broken.to(step("b")), options(world)));
+    },
+    inputs: traces(2),
+  },
+  "a loop with working memory": {
+    make: (world) => {
+      const think = node({ name: "think", allowCycle: true }, async (message: Message<WM<number>>, ctx) => {
+        await ctx.sleep(11);
+        const { facts, hops } = message.payload;
+        if (facts.length === 4) return new FinalAnswer({ text: `${hops}:${facts.join()}` });
+        return message.payload.with({ facts: [...facts, hops] });
+      });
+      return made(create(think.to(think), options(world)));
+    },
+    inputs: traces(2, (index) => new WM<number>({ query: `q${index}` })),
+  },
+  "a loop whose budget is used up": {
+    make: (world) => {
+      const think = node({ name: "think", allowCycle: true }, async (message: Message<WM<number>>, ctx) => {
+        await ctx.sleep(11);
+        return message.payload.with({ tokensUsed: message.payload.tokensUsed + 5 });
+      });
+      return made(create(think.to(think), options(world)));
+    },
+    inputs: [
+      { traceId: "hops", input: new WM({ query: "h", budgetHops: 3 }) },
+      { traceId: "tokens", input: new WM({ query: "t", budgetHops: null, budgetTokens: 12 }) },
+    ],
+  },
+  "a ring": {
+    make: (world) => {
+      const ping = payloadNode("ping", async (n: number, ctx) => {
+        await ctx.sleep(5);
+        return n + 1;
+      });
+      const pong = node("pong", async (message: Message<number>, ctx) => {
+        await ctx.sleep(5);
+        await ctx.emit(message.payload, { to: message.payload < 4 ? "ping" : "out" });
+      });
+      const out = step("out", 100, 1);
+      return made(
+        create(step("a").to(ping), ping.to(pong), pong.to(ping, out), {
+          ...options(world),
+          allowCycles: true,
+          queueMaxSize: 2,
+        }),
+      );
+    },
+    inputs: traces(3),
+  },
+  routers: {
+    make: (world) => {
+      const choose = predicateRouter("choose", async (message: Message<number>) =>
+        message.payload % 3 === 0 ? ["small", "large"] : message.payload % 3 === 1 ? "small" : null,
+      );
+      return made(
+        create(
+          step("a", 0).to(choose, step("all", 0.5)),
+          choose.to(step("small"), step("large", 1000, 3)),
+          options(world),
+        ),
+      );
+    },
+    inputs: traces(3),
+  },
+  "a handler that takes further messages, by where they come from": {
+    make: (world) => {
+      const split = step("split", 0, 1);
+      const [left, right] = [step("left", 10, 4), step("right", 100, 22)];
+      const pair = node("pair", async (message: Message<number>, ctx) => {
+        const own = message.payload;
+        const other = (await ctx.fetch({ from: own < 100 ? "right" : "left" })) as Message<number>;
+        await ctx.sleep(15);
+        return message.with({ payload: own * 1000 + other.payload });
+      });
+      return made(
+        create(split.to(left, right), left.to(pair), right.to(pair), pair.to(step("end", 0, 2)), options(world)),
+      );
+    },
+    inputs: traces(2),
+  },
+  "a handler that takes messages of two nodes in turn": {
+    make: (world) => {
+      const split = step("split", 0, 1);
+      const [first, left, right] = [step("first", 1, 1), step("left", 10, 4), step("right", 100, 9)];
+      const three = node("three", async (message: Message<number>, ctx) => {
+        const b = (await ctx.fetch({ from: "left" })) as Message<number>;
+        const c = (await ctx.fetch({ from: "right" })) as Message<number>;
+        await ctx.sleep(15);
+        return message.with({ payload: `${message.payload} ${b.payload} ${c.payload}` });
+      });
+      return made(
+        create(split.to(first, left, right), first.to(three), left.to(three), right.to(three), options(world)),
+      );
+    },
+    inputs: traces(2),
+  },
+  "several entries": {
+    make: (world) => {
+      const both = joinK("both", 2, { input: shape<number>() });
+      const [left, right] = [step("left", 10, 4), step("right", 100, 16)];
+      return made(create(left.to(both), right.to(both), both.to(sum), options(world)));
+    },
+    inputs: traces(2),
+  },
+  "a playbook": {
+    make: (world) => {
+      const inner = create(step("in", 10, 5).to(step("out", 20, 5)), { graceMs: 5 });
+      const outer = payloadNode("outer", async (n: number, ctx) => {
+        const first = await ctx.callPlaybook(inner, n);
+        return await ctx.callPlaybook(inner, first);
+      });
+      return made(create(step("a").to(outer), outer.to(step("b")), options(world)));
+    },
+    inputs: traces(2),
+  },
+  "priorities, topics, metas and tenants": {
+    make: (world) => {
+      const first = node("first", async (message: Message<number>, ctx) => {
+        await ctx.sleep(5);
+        return message.with({ meta: { ...message.meta, seen: [...((message.meta["seen"] as string[]) ?? []), "a"] } });
+      });
+      const last = node("last", async (message: Message<number>, ctx) => {
+        await ctx.sleep(5);
+        const { headers, meta, traceId } = message;
+        return message.with({ payload: { headers, meta, traceId, tenant: ctx.tenant } as unknown as number });
+      });
+      return made(create(first.to(last), { ...options(world), tenantWeights: { acme: 3 } }));
+    },
+    inputs: [
+      { traceId: "x", input: 1, options: { tenant: "acme", priority: 5, topic: "hot", meta: { a: [1, { b: null }] } } },
+      { traceId: "y", input: 2, options: { tenant: "zeta", meta: { when: "now" } } },
+    ],
+  },
+  "handlers that write streams": {
+    make: (world) => {
+      const writer = payloadNode("writer", async (n: number, ctx) => {
+        for (const text of ["a", "b", "c"]) {
+          await ctx.emitChunk({ text });
+          await ctx.sleep(6);
+        }
+        return n;
+      });
+      return made(create(writer.to(step("after")), options(world)));
+    },
+    inputs: traces(2),
+  },
+  "side effects of their own in each round and branch": {
+    make: (world) => {
+      const paid = <Name extends string>(name: Name) =>
+        payloadNode(
+          { name, policy: { maxRetries: 3, backoffBaseMs: 4, jitter: 0 } },
+          async (n: number, ctx): Promise<number> => {
+            const effect = `${ctx.traceId} pay ${name}`;
+            const pay = (): number => {
+              world.effects.push(effect);
+              return 7;
+            };
+            const receipt = await ctx.once(
+              `pay ${name}`,
+              async () => {
+                await ctx.sleep(4);
+                return pay();
+              },
+              { ifUnknown: () => (world.effects.includes(effect) ? 7 : pay()) },
+            );
+            await ctx.sleep(5);
+            if (ctx.attempt === 1) throw new Error("once more");
+            return n + receipt;
+          },
+        );
+      const both = joinK("both", 2, { input: shape<number>() });
+      const [left, right] = [paid("left"), paid("right")];
+      return made(create(step("a").to(left, right), left.to(both), right.to(both), both.to(sum), options(world)));
+    },
+    inputs: traces(2),
+  },
+  "pauses in a branch, answered when they are seen": {
+    make: (world) => {
+      const ask = payloadNode("ask", async (n: number, ctx) => {
+        await ctx.emit(n + 0.5);
+        await ctx.sleep(3);
+        const first = await ctx.pause<number>({ reason: "first" });
+        await ctx.sleep(6);
+        const second = await ctx.pause<number>({ reason: "second", payload: { first } });
+        await ctx.sleep(6);
+        return n + first * 10 + second * 100;
+      });
+      return made(create(step("a").to(ask), ask.to(step("b", 0, 4)), options(world)));
+    },
+    inputs: traces(2),
+    tend: async (flow) => {
+      for (const { token, reason } of await flow.pauses())
+        void flow.resume(token, reason === "first" ? 1 : 2).catch(() => {});
+    },
+  },
+};
+
+scenarios["a backoff and a join whose time passes while nobody runs the flow"] = {
+  make: (world) => {
+    let failures = 0;
+    const later = payloadNode(
+      { name: "later", policy: { maxRetries: 9, backoffBaseMs: 300, maxBackoffMs: 300, jitter: 0 } },
+      (n: number, ctx) => {
+        failures += 1;
+        if (ctx.attempt === 1) throw new Error(`not yet ${failures}`);
+        return n + 10;
+      },
+    );
+    const short = joinK("short", 3, { input: shape<number>(), whenShort: "emit", timeoutMs: 800 });
+    return made(create(step("a").to(later, short), later.to(short), short.to(sum), options(world)));
+  },
+  inputs: traces(2),
+  downMs: 5_000,
+};
+
+describe("cut at any batch, a flow ends as if it had not been cut:", () => {
+  test.each(Object.keys(scenarios))("%s", { timeout: 30_000 }, async (name) => {
+    const tried = await expectAlikeHoweverCut(scenarios[name] as Scenario);
+    expect(tried).toBeGreaterThan(5);
+  });
+});
