@@ -9,7 +9,7 @@ export interface Workload<Setup = unknown, Rig extends Closable = Closable> {
   /** What is measured; the first is the one that subjects are compared by. */
   readonly figures: readonly [Figure, ...Figure[]];
   readonly setup: Setup;
-  /** Who takes part; all when left out. */
+  /** Who takes part; all but the journals when left out. */
   readonly subjects?: readonly string[];
   /**
    * Warms the rig up, measures it once and checks every answer.
@@ -30,12 +30,14 @@ export interface Figure {
 
 /** What a subject builds for one workload. */
 export interface Closable {
+  /** What the reader of its figures must know: what it guarantees, and where. */
+  readonly note?: string;
   close(): Promise<void>;
 }
 
 /**
  * A file in subjects/: its name is the file's name. It exports a builder for each family of workloads it can do, by the
- * family's name, and says of each other family why it cannot.
+ * family's name, and says of each other family why it cannot. A builder may answer with the reason instead of a rig.
  */
 export type Subject = {
   /** The npm package measured, whose version is printed. */
@@ -62,18 +64,34 @@ export interface Measurement {
 /** What the process of one run tells the runner. */
 export interface Reply {
   readonly version: string | undefined;
+  readonly note: string | undefined;
   /** The figures, or why the subject cannot do this. */
   readonly result: Measurement | string;
 }
 
-/** What PenguiFlow's `figure` must be: within `atLeast` and `atMost`, or that many times the best of `than`. */
+/** What a subject's `figure` must be: within `atLeast` and `atMost`, or that many times the best of `than`. */
 export interface Bar {
+  /** The subject, PenguiFlow when left out. One that is named is not judged where it says why it cannot do the work. */
+  readonly of?: string;
   /** The workload's first figure when left out. */
   readonly figure?: string;
   readonly atLeast?: number;
   readonly atMost?: number;
   readonly than?: readonly string[];
+  /** With `than`: the figure that is enough, however good the others are. */
+  readonly enough?: number;
 }
 
 /** The subjects that run graphs, as PenguiFlow does. */
 export const graphLibraries: readonly string[] = ["flowcraft", "genkit", "langgraph", "llamaindex", "mastra"];
+
+/** PenguiFlow on its journals: they take part where they are named. */
+export const journals: readonly string[] = ["memory-journal", "sqlite-normal", "sqlite-full", "postgres"];
+
+/** Whether a subject takes part in a workload. */
+export function takesPart(subject: string, { subjects }: Workload): boolean {
+  return subjects === undefined ? !journals.includes(subject) : subjects.includes(subject);
+}
+
+/** Whose figure a bar is about. */
+export const subjectOf = ({ of = "penguiflow" }: Bar): string => of;

@@ -53,6 +53,6 @@ export function buildCore(say: (line: string) => void): boolean {
     encoding: "utf8",
   });
   if (status === 0) return true;
-  say(`${stdout.trim()}\n\npackages/core does not build, as shown above: its source is measured instead`);
+  say(`${stdout.trim()}\n\nThe packages do not build, as shown above: their source is measured instead`);
   return false;
 }

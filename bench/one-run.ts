@@ -10,13 +10,16 @@ async function run(subjectName: string, workloadName: string, timing: Timing): P
   const build = subject[workload.family];
   if (typeof build !== "function") {
     const reason = subject.cannot?.[workload.family];
-    if (reason !== undefined) return { version, result: reason };
+    if (reason !== undefined) return { version, note: undefined, result: reason };
     throw new Error(`Subject "${subjectName}" neither builds "${workload.family}" nor says why it cannot`);
   }
-  const rig = (await build(workload.setup)) as Closable;
-  const result = await workload.measure(rig, timing);
-  await rig.close();
-  return { version, result };
+  const rig = (await build(workload.setup)) as Closable | string;
+  if (typeof rig === "string") return { version, note: undefined, result: rig };
+  try {
+    return { version, note: rig.note, result: await workload.measure(rig, timing) };
+  } finally {
+    await rig.close();
+  }
 }
 
 const [subjectName, workloadName, timing] = process.argv.slice(2) as [string, string, string];

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import type { Subject, Workload } from "./contract.ts";
+import { journals, type Subject, type Workload } from "./contract.ts";
 
 function modulesIn(folder: string): string[] {
   return readdirSync(path.join(import.meta.dirname, folder))
@@ -16,7 +16,18 @@ function sorted(names: readonly string[], first: readonly string[]): readonly st
 
 /** All workloads: what a flow does, then what it costs to have it. */
 export async function loadWorkloads(): Promise<readonly Workload[]> {
-  const first = ["linear", "validated", "fan-out", "loop", "streams", "waiting", "pending", "package", "types"];
+  const first = [
+    "linear",
+    "validated",
+    "fan-out",
+    "loop",
+    "streams",
+    "waiting",
+    "pending",
+    "durable",
+    "package",
+    "types",
+  ];
   const loaded = sorted(modulesIn("workloads"), first).map(
     (name) => import(`./workloads/${name}.ts`) as Promise<{ workloads: readonly Workload[] }>,
   );
@@ -25,7 +36,7 @@ export async function loadWorkloads(): Promise<readonly Workload[]> {
 
 /** The names of all subjects, which are the names of their files: the floor first, then ours. */
 export function subjectNames(): readonly string[] {
-  return sorted(modulesIn("subjects"), ["floor", "penguiflow"]);
+  return sorted(modulesIn("subjects"), ["floor", "penguiflow", ...journals]);
 }
 
 /** Imports a subject, and with it the library it measures: only in the process that measures it. */

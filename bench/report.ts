@@ -1,10 +1,11 @@
-import type { Bar, Figure, Measurement, Workload } from "./contract.ts";
+import { type Bar, type Figure, type Measurement, subjectOf, type Workload } from "./contract.ts";
 
 /** What one subject did in one workload. */
 export interface Row {
   readonly workload: Workload;
   readonly subject: string;
   version: string | undefined;
+  note: string | undefined;
   readonly runs: Measurement[];
   /** Why the subject cannot do this work at all. */
   cannot: string | undefined;
@@ -17,6 +18,8 @@ export interface Verdict {
   readonly bar: Bar;
   /** The ratio or figure reached; missing when there is nothing to compare, which misses the bar. */
   readonly reached: number | undefined;
+  /** The figure itself, of a bar that has an `enough`. */
+  readonly figure: number | undefined;
   readonly passed: boolean;
 }
 
@@ -73,7 +76,8 @@ function linesOf(workload: Workload, rows: readonly Row[]): readonly (readonly s
       if (values === undefined) return [named(row), `failed  ${row.failure}`];
       const spread = ((Math.max(...values) - Math.min(...values)) / 2 / Math.abs(median(values))) * 100;
       const also = others.map((figure) => `${figure.name} ${count(median(valuesOf(row, figure)!))}`);
-      const comparable = workload.subjects === undefined;
+      if (row.note !== undefined) also.push(row.note);
+      const comparable = workload.subjects?.length !== 1;
       return [
         named(row),
         `${count(median(values))} ${main.name}`,
@@ -144,34 +148,39 @@ export function judge(rows: readonly Row[]): readonly Verdict[] {
   return workloads.flatMap((workload) =>
     workload.bars.flatMap((bar): readonly Verdict[] => {
       const rowOf = (subject: string) => rows.find((row) => row.workload === workload && row.subject === subject);
-      const than = bar.than ?? [];
-      if (["penguiflow", ...than].some((subject) => rowOf(subject) === undefined)) return [];
+      const { than = [], enough = Infinity } = bar;
+      if ([subjectOf(bar), ...than].some((subject) => rowOf(subject) === undefined)) return [];
       const figure = workload.figures.find(({ name }) => name === bar.figure) ?? workload.figures[0];
-      const ours = rowOf("penguiflow");
+      const its = rowOf(subjectOf(bar));
+      if (its?.cannot !== undefined && bar.of !== undefined) return [];
+      const values = valuesOf(its, figure);
+      const own = values && median(values);
       let reached: number | undefined;
-      if (bar.than === undefined) {
-        const values = valuesOf(ours, figure);
-        reached = values && median(values);
-      } else {
-        const ratios = than.map((subject) => timesBetter(ours, rowOf(subject), figure));
+      if (bar.than === undefined) reached = own;
+      else {
+        const ratios = than.map((subject) => timesBetter(its, rowOf(subject), figure));
         const known = ratios.filter((value) => value !== undefined);
         reached = known.length === 0 ? undefined : Math.min(...known);
       }
       const { atLeast = -Infinity, atMost = Infinity } = bar;
-      const passed = reached !== undefined && reached >= atLeast && reached <= atMost;
-      return [{ workload: workload.name, bar, reached, passed }];
+      const isEnough = own !== undefined && own >= enough;
+      const passed = isEnough || (reached !== undefined && reached >= atLeast && reached <= atMost);
+      return [{ workload: workload.name, bar, reached, figure: bar.enough === undefined ? undefined : own, passed }];
     }),
   );
 }
 
 /** A verdict in one line. */
-export function sentence({ workload, bar, reached, passed }: Verdict, figureName: string): string {
+export function sentence({ workload, bar, reached, figure, passed }: Verdict, figureName: string): string {
   const mark = passed ? "pass" : "MISS";
   const limit = bar.atLeast === undefined ? `at most ${count(bar.atMost!)}` : `at least ${count(bar.atLeast)}`;
   if (bar.than === undefined) {
-    return `${mark}  ${workload}: ${reached === undefined ? "no" : count(reached)} ${figureName}; ${limit} wanted`;
+    const whose = bar.of === undefined ? "" : `${bar.of} `;
+    return `${mark}  ${workload}: ${whose}${reached === undefined ? "no" : count(reached)} ${figureName}; ${limit} wanted`;
   }
   const others = bar.than.length === 1 ? bar.than[0]! : `the best of ${bar.than.join(", ")}`;
   const outcome = reached === undefined ? "cannot be compared with" : `is ${times(reached)}`;
-  return `${mark}  ${workload}: penguiflow ${outcome} ${others}; ${limit} × wanted`;
+  const own = figure === undefined ? "" : ` and ${count(figure)} ${figureName}`;
+  const or = bar.enough === undefined ? "" : ` or ${count(bar.enough)} ${figureName}`;
+  return `${mark}  ${workload}: ${subjectOf(bar)} ${outcome} ${others}${own}; ${limit} ×${or} wanted`;
 }

@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import type { Measurement, Reply, Timing, Workload } from "./contract.ts";
+import { type Measurement, type Reply, subjectOf, takesPart, type Timing, type Workload } from "./contract.ts";
 import { buildCore, installPeers } from "./install.ts";
 import { writePage } from "./page.ts";
 import { loadWorkloads, subjectNames } from "./registry.ts";
@@ -61,7 +61,7 @@ function readCommandLine() {
 /** One run in a process of its own. Rejects with what the process said when it failed. */
 async function runOnce(subject: string, workload: string, timing: Timing): Promise<Reply> {
   const child = fork(path.join(import.meta.dirname, "one-run.ts"), [subject, workload, JSON.stringify(timing)], {
-    execArgv: ["--expose-gc", "--max-old-space-size=2048"],
+    execArgv: ["--expose-gc", "--max-old-space-size=2048", ...conditions],
     env: { ...process.env, NODE_ENV: "production" },
     silent: true,
     timeout: runTimeoutMs,
@@ -94,7 +94,7 @@ async function runCalmly(subject: string, workload: Workload): Promise<Reply> {
 
 /** How often a subject is run: what no bar looks at is told once. */
 function roundsOf({ bars }: Workload, subject: string): number {
-  const judged = bars.length > 0 && (subject === "penguiflow" || bars.some(({ than }) => than?.includes(subject)));
+  const judged = bars.some((bar) => subjectOf(bar) === subject || bar.than?.includes(subject));
   return judged ? rounds : 1;
 }
 
@@ -107,9 +107,9 @@ function brief({ figures, processorShare }: Measurement, { figures: [main] }: Wo
 
 /** Runs the subjects in turns, A B C A B C, so that a slow minute of the machine meets them all. */
 async function compare(workload: Workload): Promise<Row[]> {
-  const taking = subjects.filter((subject) => workload.subjects?.includes(subject) ?? true);
+  const taking = subjects.filter((subject) => takesPart(subject, workload));
   const rows = taking.map((subject): Row => {
-    return { workload, subject, version: undefined, runs: [], cannot: undefined, failure: undefined };
+    return { workload, subject, version: undefined, note: undefined, runs: [], cannot: undefined, failure: undefined };
   });
   for (let round = 1; round <= rounds; round += 1) {
     for (const row of rows.filter(({ subject }) => roundsOf(workload, subject) >= round)) {
@@ -117,8 +117,8 @@ async function compare(workload: Workload): Promise<Row[]> {
       if (row.failure !== undefined || row.cannot !== undefined) continue;
       const place = `${String(done).padStart(4)}/${planned}  ${workload.name.padEnd(24)} ${row.subject.padEnd(18)}`;
       try {
-        const { version, result } = await runCalmly(row.subject, workload);
-        row.version = version;
+        const { version, note, result } = await runCalmly(row.subject, workload);
+        [row.version, row.note] = [version, note];
         if (typeof result === "string") row.cannot = result;
         else row.runs.push(result);
         say(`${place} ${typeof result === "string" ? `${"–".padStart(12)} ${result}` : brief(result, workload)}`);
@@ -167,13 +167,16 @@ const [rounds, timing] =
 const say = values.json === true ? console.error : console.log;
 
 installPeers(say);
-process.env["BENCH_PENGUIFLOW"] = buildCore(say) ? "built" : "source";
+const isBuilt = buildCore(say);
+process.env["BENCH_PENGUIFLOW"] = isBuilt ? "built" : "source";
+// the packages import one another by name
+const conditions = isBuilt ? [] : ["--conditions=@penguiflow/source"];
 
 let done = 0;
 const planned = workloads
   .flatMap((workload) =>
     subjects
-      .filter((subject) => workload.subjects?.includes(subject) ?? true)
+      .filter((subject) => takesPart(subject, workload))
       .map((subject) => Math.min(rounds, roundsOf(workload, subject))),
   )
   .reduce((sum, one) => sum + one, 0);

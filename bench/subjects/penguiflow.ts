@@ -4,6 +4,7 @@ import type { Flow, Message, WM } from "../../packages/core/src/index.ts";
 import { core, coreUrl } from "../core.ts";
 import type { RequestRig, Tally } from "../drive.ts";
 import type { Payload } from "../envelope.ts";
+import type { DurableRig, DurableSetup } from "../workloads/durable.ts";
 import type { FanOutRig, FanOutSetup } from "../workloads/fan-out.ts";
 import type { LinearRig, LinearSetup } from "../workloads/linear.ts";
 import type { LoopRig, LoopSetup } from "../workloads/loop.ts";
@@ -29,6 +30,10 @@ function calling<Answer>(flow: Flow<Payload, Answer>): RequestRig<Answer> {
 }
 
 export { features } from "../penguiflow-features.ts";
+
+/** Loaded when it is measured: other runs have no part of it. */
+export const durable = async (setup: DurableSetup): Promise<DurableRig> =>
+  (await import("../penguiflow-durable.ts")).inMemory(setup);
 
 type PassNode = ReturnType<typeof pass>;
 

@@ -1,0 +1,185 @@
+// A line of nodes on a journal, for the subjects that differ in nothing but where it lies.
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { durable } from "penguiflow/durable";
+import type { Flow, Journal, Message } from "../packages/core/src/index.ts";
+import { core } from "./core.ts";
+import type { RequestRig } from "./drive.ts";
+import type { Payload } from "./envelope.ts";
+import type { DurableRig, DurableSetup } from "./workloads/durable.ts";
+
+/** An open journal. */
+export interface Opened extends AsyncDisposable {
+  readonly journal: Journal;
+}
+
+/** Where the journal of one run lies: nobody else's. */
+export interface Place {
+  /** By which {@link Journals.open} finds it, also in another process. */
+  readonly address: string;
+  readonly note: string;
+  /** Whether each batch waits for a disk or a server. */
+  readonly waits: boolean;
+  /** What it takes on disk. */
+  bytes(): Promise<number>;
+  remove(): Promise<void>;
+}
+
+/** Journals of one kind. */
+export interface Journals {
+  /** A new place, or why there can be none. */
+  make(): Promise<Place | string>;
+  open(address: string): Promise<Opened>;
+}
+
+type Line = Flow<Payload, Payload>;
+
+const tenant = "bench";
+const partition = "bench";
+/** Short: a recovery waits for the claim of the process that was killed, before it is measured. */
+const leaseMs = 2_000;
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+/** @param gate - what the last node waits for */
+export function lineOf(
+  { nodes, yields, tally }: Pick<DurableSetup, "nodes" | "yields" | "tally">,
+  journal?: Journal,
+  gate?: Promise<void>,
+): Line {
+  const pass = async (message: Message<Payload>) => {
+    tally.hops += 1;
+    return message;
+  };
+  const yielding = async (message: Message<Payload>) => {
+    tally.hops += 1;
+    await nextTurn();
+    return message;
+  };
+  const last = async (message: Message<Payload>) => {
+    await gate;
+    return await pass(message);
+  };
+  const handlers = Array.from({ length: nodes }, (_, index) =>
+    gate !== undefined && index === nodes - 1 ? last : yields ? yielding : pass,
+  );
+  const chain = handlers.map((handler, index) => core.node(`n${index + 1}`, handler));
+  const edges = chain.map((node, index) => node.to(...chain.slice(index + 1, index + 2)));
+  if (journal === undefined) return core.create(...edges);
+  // a gate holds up more than edges and Rookery have room for
+  const roomy = gate === undefined ? {} : { queueMaxSize: 0, rookeryMaxSize: 1_000_000 };
+  return core.create(...edges, { ...roomy, durability: durable({ journal, partition, leaseMs }) });
+}
+
+/** Asks for the result of an emitted message, once it is accepted. */
+async function taken(flow: Line, traceId: string): Promise<Payload> {
+  const result = await flow.fetch({ traceId, tenant });
+  if (result instanceof Error) throw result;
+  return result.payload;
+}
+
+function requestsOf(flow: Line, ask: DurableSetup["ask"]): RequestRig<Payload>["request"] {
+  if (ask === "call") return (payload) => flow.call(payload, { tenant });
+  return async (payload) => await taken(flow, await flow.emit(payload, { tenant }));
+}
+
+/** The line without a journal. */
+export function inMemory({ ask, ...setup }: DurableSetup): DurableRig {
+  const flow = lineOf(setup);
+  const close = async () => {
+    await flow.stop();
+  };
+  return {
+    note: "the end of the process loses all",
+    waits: false,
+    start: async () => ({ request: requestsOf(flow.run(), ask), close }),
+    close,
+  };
+}
+
+/** Has traces accepted by a process of its own, which is killed; resolves when its claim has ended. */
+async function leaveUnfinished(subject: string, address: string, traces: number): Promise<void> {
+  const child = fork(path.join(import.meta.dirname, "leave-unfinished.ts"), [subject, address, String(traces)], {
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  const ended = once(child, "exit");
+  const accepted = await Promise.race([once(child, "message"), ended.then(() => undefined)]);
+  if (accepted === undefined) throw new Error("The process that was to leave traces unfinished has ended before");
+  child.kill("SIGKILL");
+  await ended;
+  await sleep(leaseMs + 100);
+}
+
+/** The part that is killed: accepts traces, which come as far as the last node and no further. */
+export async function acceptUnfinished(journals: Journals, address: string, traces: number): Promise<void> {
+  const { journal } = await journals.open(address);
+  const [nodes, tally] = [10, { hops: 0 }];
+  const flow = lineOf({ nodes, yields: false, tally }, journal, new Promise(() => {}));
+  flow.run();
+  const accept = async (id: number) => {
+    await flow.emit({ id, text: "penguins" }, { tenant, traceId: `trace-${id}` });
+  };
+  const last = traces - 1;
+  await eachInTurn(last, accept);
+  while (tally.hops < last * (nodes - 1)) await nextTurn();
+  // the batch that has this one has all the others where they are now
+  await accept(last);
+}
+
+/** A thousand at once. */
+async function eachInTurn(count: number, work: (id: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const client = async () => {
+    while (next < count) await work(next++);
+  };
+  await Promise.all(Array.from({ length: 1_000 }, client));
+}
+
+/** A builder of the line on journals of one kind. @param subject - the one whose export `journals` they are */
+export function on(journals: Journals, subject: string) {
+  return async ({ ask, ...setup }: DurableSetup): Promise<DurableRig | string> => {
+    const place = await journals.make();
+    if (typeof place === "string") return place;
+    const toClose = new AsyncDisposableStack();
+    toClose.defer(() => place.remove());
+    let flow: Line | undefined;
+    let opened: Opened | undefined;
+    const run = async () => {
+      opened = toClose.use(await journals.open(place.address));
+      flow = lineOf(setup, opened.journal);
+      const running = flow.run();
+      toClose.defer(async () => void (await running.stop()));
+      return { running, recovery: await running.ready() };
+    };
+    return {
+      note: place.note,
+      waits: place.waits,
+      async start() {
+        const { running } = await run();
+        return { request: requestsOf(running, ask), close: async () => {} };
+      },
+      async leftover() {
+        await flow!.stop();
+        const claim = await opened!.journal.open({ partition, owner: "bench", leaseMs });
+        let entries = 0;
+        for await (const page of claim.read()) entries += page.length;
+        const counts = await claim.counts();
+        await claim.close();
+        return { entries, counts };
+      },
+      bytes: place.bytes,
+      async recover(traces) {
+        await leaveUnfinished(subject, place.address, traces);
+        const startedAt = performance.now();
+        const { running, recovery } = await run();
+        const recoveredMs = performance.now() - startedAt;
+        const answers = new Map<number, Payload>();
+        await eachInTurn(traces, async (id) => void answers.set(id, await taken(running, `trace-${id}`)));
+        return { resumed: recovery.resumed, recoveredMs, finishedMs: performance.now() - startedAt, answers };
+      },
+      close: () => toClose.disposeAsync(),
+    };
+  };
+}

@@ -1,0 +1,147 @@
+import { journals, type Bar, type Closable, type Measurement, type Workload } from "../contract.ts";
+import { measureRate, stretch, type Load, type RequestRig, type Tally } from "../drive.ts";
+import type { Payload } from "../envelope.ts";
+import { isOwnPayload } from "./linear.ts";
+
+/** A line of pass-through nodes, every message of which survives what the subject promises. */
+export interface DurableSetup {
+  readonly nodes: number;
+  /** With `emit`, acceptance and result are stored, and the result is taken with `fetch`. */
+  readonly ask: "call" | "emit";
+  /** Whether each handler waits for the next turn of the event loop, so that traces are under way while others are stored. */
+  readonly yields: boolean;
+  readonly tally: Tally;
+}
+
+/** What is kept when all traces have ended and the flow was stopped. */
+export interface Leftover {
+  /** Traces of which the journal has something. */
+  readonly entries: number;
+  /** By node: how many messages it is done with. */
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+export interface Recovered {
+  readonly resumed: number;
+  /** Until the flow was ready: from opening the journal. */
+  readonly recoveredMs: number;
+  /** Until all results were fetched: from the same moment. */
+  readonly finishedMs: number;
+  /** By the payload's id. */
+  readonly answers: ReadonlyMap<number, Payload>;
+}
+
+/** The flow does not run before it is told to. The rest is there where there is a journal. */
+export interface DurableRig extends Closable {
+  /** Whether each batch waits for a disk or a server. */
+  readonly waits: boolean;
+  start(): Promise<RequestRig<Payload>>;
+  /** Stops the flow and looks what is left. */
+  leftover?(): Promise<Leftover>;
+  /** What the journal takes on disk. */
+  bytes?(): Promise<number>;
+  /** Has so many traces accepted by a process that is killed, and goes on with them here. */
+  recover?(traces: number): Promise<Recovered>;
+}
+
+const window = 1_000;
+const nodes = 10;
+const onDisk = ["sqlite-normal", "sqlite-full", "postgres"];
+
+const rates: readonly Bar[] = [
+  { of: "sqlite-normal", atLeast: 0.25, than: ["penguiflow"], enough: 250_000 },
+  { of: "sqlite-full", atLeast: 0.25, than: ["penguiflow"], enough: 250_000 },
+  { of: "postgres", atLeast: 100_000 },
+];
+
+const loadOf = (tally: Tally): Load<Payload> => ({ window, hopsPerRequest: nodes, tally, isRight: isOwnPayload });
+
+function rate(
+  name: string,
+  what: string,
+  { ask, yields }: Pick<DurableSetup, "ask" | "yields">,
+): Workload<DurableSetup, DurableRig> {
+  const setup: DurableSetup = { nodes, ask, yields, tally: { hops: 0 } };
+  return {
+    name: `durable-${name}`,
+    family: "durable",
+    title: `10 nodes in a line, 1,000 requests in flight, ${what}`,
+    figures: [{ name: "hops/s", better: "more" }],
+    setup,
+    subjects: ["penguiflow", ...journals],
+    bars: rates,
+    async measure(rig, timing): Promise<Measurement> {
+      const measured = await measureRate(await rig.start(), loadOf(setup.tally), timing);
+      // A processor that is free meanwhile is no sign of a disturbance.
+      return rig.waits ? { ...measured, processorShare: 1 } : measured;
+    },
+  };
+}
+
+/** After a warm-up whose traces and free pages make room for the next. */
+async function measureLeftover(rig: DurableRig, tally: Tally): Promise<Measurement> {
+  const [before, measured] = [20_000, 40_000];
+  const line = await rig.start();
+  await stretch(line, loadOf(tally), before);
+  const bytesBefore = await rig.bytes!();
+  await stretch(line, loadOf(tally), measured);
+  const grown = (await rig.bytes!()) - bytesBefore;
+  const { entries, counts } = await rig.leftover!();
+  const wrong = [...counts].find(([, count]) => count !== before + measured);
+  if (counts.size !== nodes || wrong !== undefined)
+    throw new Error(`Wrong count: node "${wrong?.[0]}" is done with "${wrong?.[1]}", not "${before + measured}"`);
+  return {
+    figures: { "rows each": entries / (before + measured), "more bytes each": grown / measured },
+    requests: measured,
+    processorShare: 1,
+  };
+}
+
+const unfinished = 100_000;
+const leftover: DurableSetup = { nodes, ask: "emit", yields: true, tally: { hops: 0 } };
+const recovery: DurableSetup = { nodes, ask: "emit", yields: false, tally: { hops: 0 } };
+
+export const workloads: readonly Workload<DurableSetup, DurableRig>[] = [
+  rate("call", "asked with call: the result waits until it is stored", { ask: "call", yields: false }),
+  rate("emit", "emitted and fetched: acceptance, result and its taking are stored", { ask: "emit", yields: false }),
+  rate("hops", "each node waits for the next turn, while others are stored", { ask: "call", yields: true }),
+  {
+    name: "durable-recovery",
+    family: "durable",
+    title: "until 100,000 unfinished traces of a killed process are under way again, and until all are finished",
+    figures: [
+      { name: "s", better: "less" },
+      { name: "all finished s", better: "less" },
+    ],
+    setup: recovery,
+    subjects: onDisk,
+    bars: onDisk.map((of) => ({ of, atMost: 5 })),
+    async measure(rig) {
+      const { resumed, recoveredMs, finishedMs, answers } = await rig.recover!(unfinished);
+      if (resumed !== unfinished) throw new Error(`Wrong count: "${resumed}" traces resumed, not "${unfinished}"`);
+      // the trace that was accepted last may have come less far
+      if (recovery.tally.hops < unfinished || recovery.tally.hops >= unfinished + nodes)
+        throw new Error(`Wrong count: "${recovery.tally.hops}" hops were left, not "${unfinished}"`);
+      for (const [id, answer] of answers)
+        if (!isOwnPayload(answer, id)) throw new Error(`Wrong answer to request "${id}": ${JSON.stringify(answer)}`);
+      return {
+        figures: { s: recoveredMs / 1_000, "all finished s": finishedMs / 1_000 },
+        requests: answers.size,
+        processorShare: 1,
+      };
+    },
+  },
+  {
+    name: "durable-leftover",
+    family: "durable",
+    title: "what a journal keeps of each finished trace: rows, and by how much it grew on disk, of 40,000 after 20,000",
+    figures: [
+      { name: "rows each", better: "less" },
+      { name: "more bytes each", better: "less" },
+    ],
+    setup: leftover,
+    subjects: onDisk,
+    bars: onDisk.map((of) => ({ of, atMost: 0 })),
+    measure: (rig) => measureLeftover(rig, leftover.tally),
+  },
+];
