@@ -1,0 +1,185 @@
+// Runs a durable flow in a process that is killed again and again, at any instant, and checks that nothing that was
+// accepted is lost, handed over twice or done twice to the outside: `npm run crash`, or `npm run crash -- --kills 20`.
+// With `--store postgres` the server of the journal crashes, too. `--defect` plants one, which has to be found. A seed
+// plans the same jobs and the same instants again; what is under way at an instant is the machine's affair.
+import { mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { seededRandom } from "penguiflow";
+import { startServer } from "../packages/state-postgres/test-integration/own-server.ts";
+import { type Defect, defectNames } from "./crash/defects.ts";
+import { Evidence } from "./crash/evidence.ts";
+import { Life } from "./crash/life.ts";
+import type { Store } from "./crash/stores.ts";
+import { conclude } from "./workspace.ts";
+
+/** So many kills prove nothing when nothing of some kind was interrupted. */
+const ENOUGH_KILLS = 50;
+const PROGRESS_MS = 5_000;
+/** After which a process that is not ready, or the last one, counts as hanging. */
+const HANGING_MS = 120_000;
+
+const { values: given } = parseArgs({
+  options: {
+    kills: { type: "string", default: "1000" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    store: { type: "string", default: "sqlite" },
+    durability: { type: "string" },
+    defect: { type: "string" },
+  },
+});
+
+function refuse(what: string): never {
+  process.stderr.write(`${what}\n`);
+  process.exit(2);
+}
+
+function requireOne(option: "store" | "durability" | "defect", known: readonly string[]): void {
+  const value = given[option];
+  if (value !== undefined && !known.includes(value))
+    refuse(`Option "--${option}" must be one of "${known.join('", "')}": got "${value}"`);
+}
+
+for (const option of ["kills", "seed"] as const) {
+  if (Number.isSafeInteger(Number(given[option])) && Number(given[option]) > 0) continue;
+  refuse(`Option "--${option}" must be a whole number above 0: got "${given[option]}"`);
+}
+requireOne("store", ["sqlite", "postgres"]);
+requireOne("durability", ["normal", "full"]);
+requireOne("defect", defectNames);
+if (given.store === "postgres" && given.durability !== undefined)
+  refuse('Option "--durability" is for "--store sqlite" alone');
+
+const kills = Number(given.kills);
+const seed = Number(given.seed);
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const folder = mkdtempSync(path.join(os.tmpdir(), "penguiflow-crash-"));
+await using server = given.store === "postgres" ? await startServer() : undefined;
+if (given.store === "postgres" && server === undefined) {
+  process.stdout.write("Skipped: PostgreSQL is not installed\n");
+  rmSync(folder, { recursive: true });
+  process.exit();
+}
+const store: Store =
+  server === undefined
+    ? {
+        kind: "sqlite",
+        file: path.join(folder, "journal.db"),
+        durability: (given.durability ?? "normal") as "normal" | "full",
+      }
+    : { kind: "postgres", url: server.url };
+const effects = path.join(folder, "effects.db");
+const evidence = new Evidence(seed);
+const figures = { kills: 0, "kills before it was ready": 0, "crashes of the server": 0 };
+const startedAt = performance.now();
+
+const seconds = (): number => (performance.now() - startedAt) / 1000;
+const perSecond = (count: number): string => `${(count / seconds()).toFixed(1)}/s`;
+
+/**
+ * When in its life a process is killed, from while it opens its journal to under full load: so many milliseconds after
+ * it has told so much. What it has done by then does not depend on how fast the machine is.
+ */
+function instant(random: () => number): { readonly lines: number | undefined; readonly ms: number } {
+  const kind = random();
+  if (kind < 0.3) return { lines: undefined, ms: random() * 50 };
+  return { lines: Math.floor(random() * (kind < 0.9 ? 60 : 600)), ms: random() * 10 };
+}
+
+function begun(life: number): Life {
+  const options = { store, effects, seed, defect: given.defect as Defect | undefined };
+  return new Life(options, folder, (told) => evidence.take(told, life));
+}
+
+/** Kills a process that hangs. */
+async function within<Value>(life: Life, until: Promise<Value>, what: string): Promise<Value> {
+  const timer = setTimeout(() => {
+    evidence.problem(`${what} takes more than ${HANGING_MS} ms`);
+    life.kill();
+  }, HANGING_MS);
+  try {
+    return await until;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Lives and kills, until there were enough, and then a last life that may go on to its end. */
+async function live(): Promise<void> {
+  const random = seededRandom(seed);
+  let next = begun(1);
+  let crashing: Promise<void> | undefined;
+  for (let life = 1; life <= kills && evidence.problems.length === 0; life += 1) {
+    const current = next;
+    const { lines, ms } = instant(random);
+    const crashMs = server !== undefined && random() < 0.4 ? random() * ms : ms;
+    const outlivesCrash = random() < 0.5;
+    await current.go({ life, isLast: false });
+    // the next process starts while this one works
+    next = begun(life + 1);
+    let isReady = false;
+    const ready = current.ready().then(() => (isReady = true));
+    if (lines !== undefined) {
+      await within(current, ready, `The recovery of life ${life}`);
+      await current.told(lines);
+    }
+    await sleep(crashMs);
+    if (server !== undefined && crashMs < ms) {
+      await crashing;
+      figures["crashes of the server"] += 1;
+      crashing = server.crash();
+      if (outlivesCrash) await crashing;
+    }
+    await sleep(ms - crashMs);
+    if (!isReady) figures["kills before it was ready"] += 1;
+    current.kill();
+    const end = await current.over;
+    if (end !== "SIGKILL") evidence.problem(`Life ${life} ended by itself, with ${end}: see lives.log`);
+    figures.kills += 1;
+  }
+  await crashing;
+  await next.go({ life: figures.kills + 1, isLast: true });
+  const end = await within(next, next.over, "The last life");
+  if (end !== 0) evidence.problem(`The last life ended with ${end}: see lives.log`);
+}
+
+function print(title: string, rows: Readonly<Record<string, string | number>>): void {
+  const lines = Object.entries(rows).map(([name, value]) => `  ${name.padEnd(28)}${value}\n`);
+  process.stdout.write(`\n${title}\n${lines.join("")}`);
+}
+
+const again = Object.entries({ ...given, seed })
+  .map(([option, value]) => `--${option} ${value}`)
+  .join(" ");
+process.stdout.write(`${again}\n`);
+const progress = setInterval(() => {
+  const { accepted, results } = evidence.figures;
+  process.stdout.write(
+    `${figures.kills} kills (${perSecond(figures.kills)}), ${accepted} accepted, ${results} results (${perSecond(results)})\n`,
+  );
+}, PROGRESS_MS);
+try {
+  await live();
+} finally {
+  clearInterval(progress);
+}
+const counts = await evidence.verify(store, effects);
+
+print("Lives", { ...figures, "kills per second": perSecond(figures.kills), seconds: Math.round(seconds()) });
+print("Seen", evidence.figures);
+print("Messages committed, by node", counts);
+process.stdout.write("\n");
+const { accepted, results, ...happened } = evidence.figures;
+if (accepted === 0 || results === 0) evidence.problem("Nothing proven: no trace was accepted, or none has ended");
+if (kills >= ENOUGH_KILLS)
+  for (const [what, count] of Object.entries({ ...happened, ...figures })) {
+    if (count === 0 && (server !== undefined || what !== "crashes of the server"))
+      evidence.problem(`Nothing proven: ${what}: 0`);
+  }
+const { problems } = evidence;
+if (problems.length === 0) rmSync(folder, { recursive: true });
+conclude(
+  problems.length === 0 ? [] : [...problems, `Evidence: ${folder}; run it again: npm run crash -- ${again}`],
+  `All is well: each of ${accepted} accepted traces has its one result, nothing was handed over or done twice, nothing is left`,
+);

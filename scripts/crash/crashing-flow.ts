@@ -1,0 +1,138 @@
+import {
+  type Context,
+  create,
+  type Durability,
+  joinK,
+  type Logger,
+  type Message,
+  payloadNode,
+  predicateRouter,
+  shape,
+  WM,
+} from "penguiflow";
+import type { Effect, Effects } from "./effects.ts";
+import { type Job, type Result, valueOf } from "./jobs.ts";
+
+const RETRIES = 3;
+
+type Part = { readonly job: Job; readonly index: number };
+type Piece = Part & { readonly by: "flaky" | "slow" };
+type Report = { readonly job: Job; readonly value: number; readonly by: readonly number[] };
+
+/** What a question tells whoever answers it. */
+export interface Question {
+  readonly id: number;
+  readonly which: number;
+  /** The life in which it may be answered at the earliest. */
+  readonly fromLife: number;
+}
+
+/** What a flow needs to know of the process that it is in. */
+export interface Surroundings {
+  readonly durability: Durability;
+  readonly effects: Effects;
+  readonly life: number;
+  readonly logger: Logger;
+  /** Is told of each effect of which an earlier process has not left whether it took place. */
+  readonly onUnknown: () => void;
+}
+
+/** A flow with all that a crash can interrupt: fan-out and join, retries, a loop, pauses, chunks, side effects. */
+export function crashingFlow({ durability, effects, life, logger, onUnknown }: Surroundings) {
+  const concurrency = 16;
+  const policy = { concurrency };
+  const retrying = { concurrency, maxRetries: RETRIES, backoffBaseMs: 2, maxBackoffMs: 4 };
+
+  /** Has an effect take place, unless it did in an earlier life. */
+  const affect = async (ctx: Context, effect: Omit<Effect, "key">, failures = 0): Promise<void> => {
+    const act = (key: string): boolean => {
+      if (ctx.attempt <= failures) throw new Error(`try ${ctx.attempt} of "${effect.what}" fails`);
+      effects.add({ ...effect, key });
+      return true;
+    };
+    const findOut = (key: string): boolean => {
+      onUnknown();
+      return effects.has(key) || act(key);
+    };
+    await ctx.once(effect.what, act, { ifFailed: "run", ifUnknown: findOut });
+  };
+
+  const split = payloadNode({ name: "split", policy }, async (job: Job, ctx): Promise<Part> => {
+    for (let index = 0; index < job.parts - 1; index += 1) {
+      await ctx.emit({ job, index });
+      if (index % 2 === 1) await ctx.sleep(0);
+    }
+    return { job, index: job.parts - 1 };
+  });
+
+  const flaky = payloadNode({ name: "flaky", policy: retrying }, ({ job, index }: Part, { attempt }): Piece => {
+    if (index === job.failsAt && attempt <= job.failures) throw new Error(`part ${index} is broken`);
+    return { job, index, by: "flaky" };
+  });
+
+  const slow = payloadNode({ name: "slow", policy }, async ({ job, index }: Part, ctx): Promise<Piece> => {
+    if ((job.id + index) % 3 === 0) await ctx.sleep(index % 4);
+    return { job, index, by: "slow" };
+  });
+
+  const gather = joinK("gather", (first: Message<Piece>) => 2 * first.payload.job.parts, {
+    input: shape<Piece>(),
+    policy,
+  });
+
+  const merge = payloadNode({ name: "merge", policy }, async (pieces: Piece[], ctx): Promise<Report> => {
+    const { job } = pieces[0] as Piece;
+    for (const by of ["flaky", "slow"]) {
+      const indices = pieces.filter((piece) => piece.by === by && piece.job.id === job.id).map(({ index }) => index);
+      if (indices.length !== job.parts || indices.some((index, place) => index !== place))
+        throw new Error(`The join of ${job.parts} parts has ${indices.join()} from "${by}"`);
+    }
+    for (let count = 0; count < job.chunks; count += 1) await ctx.emitChunk({ text: `${job.id}:${count}` });
+    return { job, value: pieces.reduce((sum, { index }) => sum + job.id + index, 0), by: [] };
+  });
+
+  const charge = payloadNode({ name: "charge", policy: retrying }, async (report: Report, ctx): Promise<Report> => {
+    await affect(ctx, { what: "charge", id: report.job.id, value: report.value }, report.job.chargeFailures);
+    return report;
+  });
+
+  const route = predicateRouter("route", ({ payload: { job } }: Message<Report>) =>
+    job.route === "think" ? "begin" : job.route,
+  );
+
+  const begin = payloadNode(
+    { name: "begin", policy },
+    (report: Report): WM<Report> => new WM({ query: String(report.job.id), facts: [report] }),
+  );
+
+  const think = payloadNode({ name: "think", allowCycle: true, policy }, (memory: WM<Report>): WM<Report> | Report => {
+    const [{ job, value, by }] = memory.facts as [Report];
+    if (memory.tokensUsed !== memory.hops) throw new Error(`Hop ${memory.hops} comes after ${memory.tokensUsed}`);
+    const hops = memory.hops + 1;
+    return hops === job.hops ? { job, value: value + hops, by } : memory.with({ tokensUsed: hops });
+  });
+
+  const ask = payloadNode({ name: "ask", policy }, async ({ job, value }: Report, ctx): Promise<Report> => {
+    const questions = job.waits.map((wait, which): Question => ({ id: job.id, which, fromLife: life + wait }));
+    const by = await Promise.all(
+      questions.map((payload) => ctx.pause<number>({ reason: `question ${payload.which}`, payload })),
+    );
+    return { job, value, by };
+  });
+
+  const conclude = payloadNode({ name: "conclude", policy }, async ({ job, value, by }: Report, ctx) => {
+    const result: Result = { id: job.id, value, by, key: ctx.idempotencyKey };
+    if (value !== valueOf(job)) throw new Error(`Job ${job.id} comes to ${value}, not ${valueOf(job)}`);
+    await affect(ctx, { what: "result", id: job.id, value: result });
+    return result;
+  });
+
+  return create(
+    split.to(flaky, slow).to(gather).to(merge).to(charge).to(route),
+    route.to(begin, ask, conclude),
+    begin.to(think),
+    think.to(think, conclude),
+    ask.to(conclude),
+    { name: "crash", queueMaxSize: 16, graceMs: 50, durability, logger },
+  );
+}

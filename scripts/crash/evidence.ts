@@ -1,0 +1,157 @@
+import type { JournalEntry } from "penguiflow";
+import { Effects } from "./effects.ts";
+import { countsOf, jobOf, type Result, valueOf } from "./jobs.ts";
+import type { Told } from "./life-process.ts";
+import { openJournal, type Store } from "./stores.ts";
+
+/** What the processes have told, and what follows from it. */
+export class Evidence {
+  readonly figures = {
+    accepted: 0,
+    results: 0,
+    answers: 0,
+    chunks: 0,
+    recoveries: 0,
+    resumed: 0,
+    "unknown effects": 0,
+  };
+  /** What is wrong: the first of each kind, and how many there are. */
+  readonly #problems = new Map<string, { readonly first: string; count: number }>();
+  readonly #seed: number;
+  readonly #accepted = new Set<number>();
+  readonly #results = new Map<number, Result>();
+  /** In which life a question was answered, by job and question. */
+  readonly #answered = new Map<string, number>();
+
+  constructor(seed: number) {
+    this.#seed = seed;
+  }
+
+  /** A process of that life has told something. */
+  take(told: Told, life: number): void {
+    const { figures } = this;
+    switch (told.type) {
+      case "accepted":
+        figures.accepted += 1;
+        this.#accepted.add(told.id);
+        break;
+      case "result":
+        this.#see(told.result);
+        break;
+      case "answered":
+        figures.answers += 1;
+        this.#answered.set(`${told.id}/${told.which}`, life);
+        break;
+      case "ready":
+        figures.recoveries += 1;
+        figures.resumed += told.resumed;
+        break;
+      case "unknown":
+        figures["unknown effects"] += 1;
+        break;
+      case "chunk":
+        figures.chunks += 1;
+        break;
+      case "problem":
+        this.problem(`In life ${life}: ${told.what}`);
+        break;
+      case "warm":
+      case "done":
+    }
+  }
+
+  problem(what: string): void {
+    const kind = what.slice(0, 200).replaceAll(/\d+/g, "0");
+    const known = this.#problems.get(kind);
+    if (known === undefined) this.#problems.set(kind, { first: what, count: 1 });
+    else known.count += 1;
+  }
+
+  /** What is wrong, the first of each kind. */
+  get problems(): string[] {
+    return [...this.#problems.values()].map(({ first, count }) =>
+      count === 1 ? first : `${first} (and ${count - 1} like it)`,
+    );
+  }
+
+  #see(result: Result): void {
+    const before = this.#results.get(result.id);
+    if (before === undefined) {
+      this.figures.results += 1;
+      this.#results.set(result.id, result);
+    } else if (textOf(before) !== textOf(result))
+      this.problem(`Job ${result.id} was seen to result in ${textOf(before)} and in ${textOf(result)}`);
+  }
+
+  /** Compares what was told with what the store and the world outside have, when all is over. */
+  async verify(store: Store, effectsFile: string): Promise<Readonly<Record<string, number>>> {
+    const { done, charges } = this.#verifyEffects(effectsFile);
+    for (const id of this.#accepted) {
+      if (!done.has(id)) this.problem(`Job ${id} was accepted and is lost: it has no result`);
+      else if (!this.#results.has(id)) this.problem(`The result of job ${id}, which was accepted, was never fetched`);
+    }
+    for (const [id, result] of this.#results) {
+      const outside = done.get(id);
+      if (outside === undefined) this.problem(`Job ${id} has a result that was never recorded`);
+      else if (textOf(outside) !== textOf(result))
+        this.problem(`Job ${id} has recorded ${textOf(outside)} and given out ${textOf(result)}`);
+    }
+    for (const [question, life] of this.#answered) {
+      const [id, which] = question.split("/").map(Number) as [number, number];
+      const by = done.get(id)?.by[which];
+      if (by !== life)
+        this.problem(`Question ${which} of job ${id} was answered in life ${life}; it has the answer of ${by}`);
+    }
+    const wanted = new Map<string, number>();
+    for (const id of done.keys()) {
+      if (!charges.has(id)) this.problem(`Job ${id} was never charged`);
+      for (const [node, count] of Object.entries(countsOf(jobOf(this.#seed, id))))
+        wanted.set(node, (wanted.get(node) ?? 0) + count);
+    }
+    for (const id of charges) if (!done.has(id)) this.problem(`Job ${id} was charged and has no result`);
+    const counts = await this.#verifyJournal(store);
+    for (const node of new Set([...wanted.keys(), ...counts.keys()])) {
+      const [is, should] = [counts.get(node) ?? 0, wanted.get(node) ?? 0];
+      if (is > should)
+        this.problem(`Node "${node}" has committed ${is} messages, ${is - should} too many: handed over twice`);
+      if (is < should) this.problem(`Node "${node}" has committed ${is} messages, ${should - is} too few`);
+    }
+    return Object.fromEntries(counts);
+  }
+
+  #verifyEffects(file: string): { readonly done: Map<number, Result>; readonly charges: Set<number> } {
+    const done = new Map<number, Result>();
+    const charges = new Set<number>();
+    const keys = new Set<string>();
+    using effects = new Effects(file);
+    for (const { what, id, key, value } of effects.all()) {
+      const has = what === "charge" ? charges.has(id) : done.has(id);
+      if (has) this.problem(`The effect "${what}" of job ${id} has taken place twice`);
+      if (!has && keys.has(key)) this.problem(`The key of the effect "${what}" of job ${id} is that of another`);
+      keys.add(key);
+      if (what === "charge") charges.add(id);
+      else done.set(id, value as Result);
+      const right = valueOf(jobOf(this.#seed, id));
+      if (what === "result" && (value as Result).value !== right)
+        this.problem(`Job ${id} has recorded ${textOf(value as Result)}, and ${right} would be right`);
+    }
+    return { done, charges };
+  }
+
+  async #verifyJournal(store: Store): Promise<ReadonlyMap<string, number>> {
+    await using journal = await openJournal(store);
+    for (const wrong of (await journal.integrityCheck?.()) ?? []) this.problem(`The file is damaged: ${wrong}`);
+    const partition = await journal.open({ partition: "crash", owner: "evidence", leaseMs: 60_000 });
+    const left: JournalEntry[] = [];
+    for await (const page of partition.read()) left.push(...page);
+    if (left.length > 0)
+      this.problem(`${left.length} entries are left in the journal, such as ${left[0]?.traceId}: ${left[0]?.state}`);
+    const counts = await partition.counts();
+    await partition.close();
+    return counts;
+  }
+}
+
+function textOf({ id, value, by, key }: Result): string {
+  return JSON.stringify({ id, value, by, key });
+}

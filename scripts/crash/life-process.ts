@@ -1,0 +1,205 @@
+// A process that runs the flow of scripts/crash.ts until it is killed: `node life-process.ts <what it is told as JSON>`.
+// It says "warm", waits for a line with the number of its life, and from then on tells what it has seen, a line each.
+// In its last life it takes in nothing new and ends when nothing is left to do.
+import { writeSync } from "node:fs";
+import { flushCompileCache } from "node:module";
+import { once } from "node:events";
+import { durable } from "penguiflow/durable";
+import { FlowError, type FlowErrorCode, type Outcome } from "penguiflow";
+import { crashingFlow, type Question } from "./crashing-flow.ts";
+import { type Defect, defective } from "./defects.ts";
+import { Effects } from "./effects.ts";
+import { type Job, jobId, jobOf, type Result, tenants } from "./jobs.ts";
+import { openJournal, type Store } from "./stores.ts";
+
+/** What a process is told when it is started. */
+export interface LifeOptions {
+  readonly store: Store;
+  readonly effects: string;
+  readonly seed: number;
+  readonly defect: Defect | undefined;
+}
+
+/** The line that starts it. */
+export interface Go {
+  readonly life: number;
+  readonly isLast: boolean;
+}
+
+/** What it tells, after the journal has it. */
+export type Told =
+  | { readonly type: "warm" }
+  | { readonly type: "ready"; readonly resumed: number }
+  | { readonly type: "accepted"; readonly id: number }
+  | { readonly type: "result"; readonly result: Result }
+  | { readonly type: "answered"; readonly id: number; readonly which: number }
+  | { readonly type: "unknown" }
+  | { readonly type: "chunk" }
+  | { readonly type: "problem"; readonly what: string }
+  | { readonly type: "done" };
+
+/** Short, so that a life need not wait long for the claim of one that was killed; nobody comes after the last. */
+const LEASE_MS = 20;
+const LAST_LEASE_MS = 10_000;
+const MOST_UNFINISHED = 120;
+const FETCHERS = 16;
+const STALL_MS = 60_000;
+const EMITTERS = 16;
+
+/** Ends of waiting that say nothing against the flow: the trace waits for an answer, or the process ends. */
+const EXPECTED: ReadonlySet<FlowErrorCode> = new Set(["TRACE_PAUSED", "FLOW_STOPPED", "FLOW_NOT_RUNNING"]);
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Written before anything else can happen in this process. */
+function tell(told: Told): void {
+  writeSync(1, `${JSON.stringify(told)}\n`);
+}
+
+function problem(error: unknown, where: string): void {
+  if (error instanceof FlowError && EXPECTED.has(error.code)) return;
+  tell({
+    type: "problem",
+    what: `${where}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+  });
+}
+
+const { store, effects: effectsFile, seed, defect } = JSON.parse(process.argv[2] ?? "") as LifeOptions;
+flushCompileCache();
+tell({ type: "warm" });
+const [line] = (await once(process.stdin, "data")) as [Buffer];
+const { life, isLast } = JSON.parse(line.toString()) as Go;
+
+using effects = new Effects(effectsFile);
+await using opened = await openJournal(store);
+const journal = defect === undefined ? opened : defective(opened, defect);
+const silent = (): void => {};
+const flow = crashingFlow({
+  durability: durable({
+    journal,
+    partition: "crash",
+    owner: `life ${life}`,
+    leaseMs: isLast ? LAST_LEASE_MS : LEASE_MS,
+  }),
+  effects,
+  life,
+  logger: {
+    debug: silent,
+    info: silent,
+    warn: silent,
+    error: (message, fields) => tell({ type: "problem", what: `${message} ${JSON.stringify(fields)}` }),
+  },
+  onUnknown: () => tell({ type: "unknown" }),
+});
+
+function seen(outcome: Outcome<Result>, where: string): void {
+  if (outcome.status === "completed") for (const result of outcome.results) tell({ type: "result", result });
+  else if (outcome.status !== "paused" && outcome.status !== "stopped") problem(outcome.error, where);
+}
+
+const ways: Record<
+  Job["way"],
+  (job: Job, options: { readonly traceId: string; readonly tenant: string }) => Promise<void>
+> = {
+  async emit(job, options) {
+    await flow.emit(job, { ...options, ...(job.hasDeadline ? { timeoutMs: 3_600_000 } : {}) });
+    tell({ type: "accepted", id: job.id });
+  },
+  async call(job, options) {
+    tell({ type: "result", result: await flow.call(job, options) });
+  },
+  async stream(job, options) {
+    let chunks = 0;
+    for await (const item of flow.stream(job, { ...options, onLeave: "detach" })) {
+      if (item.type === "result") tell({ type: "result", result: item.result });
+      else if (item.chunk.text !== "") {
+        if (item.chunk.text !== `${job.id}:${chunks}`) problem(`chunk ${chunks} is "${item.chunk.text}"`, "A stream");
+        chunks += 1;
+        tell({ type: "chunk" });
+      }
+    }
+  },
+};
+
+let jobs = 0;
+
+/** Sends one job after the other. */
+async function sendJobs(): Promise<void> {
+  while (flow.isRunning) {
+    if (flow.stats().traces >= MOST_UNFINISHED) {
+      await sleep(1);
+      continue;
+    }
+    const job = jobOf(seed, jobId(life, jobs++));
+    const options = { traceId: String(job.id), tenant: job.tenant };
+    await ways[job.way](job, options).catch((error: unknown) => problem(error, `Job ${job.id} by ${job.way}`));
+  }
+}
+
+/** Takes what traces of this life and of earlier ones have resulted in. */
+async function fetchResults(): Promise<void> {
+  while (flow.isRunning) {
+    try {
+      const item = await flow.fetch();
+      if (item instanceof FlowError) throw item;
+      tell({ type: "result", result: item.payload });
+    } catch (error) {
+      problem(error, "A fetch");
+    }
+  }
+}
+
+async function answer(token: string, tenant: string, { id, which }: Question): Promise<void> {
+  const where = `Answer ${which} of job ${id}`;
+  try {
+    const outcome = await flow.resume(token, life, { tenant });
+    if (outcome.status !== "stopped") tell({ type: "answered", id, which });
+    seen(outcome, where);
+  } catch (error) {
+    problem(error, where);
+  }
+}
+
+/** Answers the questions whose time has come. */
+async function answerQuestions(): Promise<void> {
+  const answered = new Set<string>();
+  while (flow.isRunning) {
+    for (const tenant of tenants) {
+      for (const { token, payload } of await flow.pauses({ tenant })) {
+        const question = payload as Question;
+        if (answered.has(token) || (question.fromLife > life && !isLast)) continue;
+        answered.add(token);
+        void answer(token, tenant, question);
+      }
+    }
+    await sleep(2);
+  }
+}
+
+flow.run();
+const { resumed, changed, failed } = await flow.ready();
+if (changed.length + failed > 0) problem(`${JSON.stringify(changed)}, ${failed} failed`, "Recovery");
+tell({ type: "ready", resumed });
+const working = [
+  answerQuestions().catch((error: unknown) => problem(error, "Answering")),
+  ...Array.from({ length: FETCHERS }, fetchResults),
+  ...(isLast ? [] : Array.from({ length: EMITTERS }, sendJobs)),
+];
+if (isLast) {
+  const end = performance.now() + STALL_MS;
+  for (;;) {
+    const unfinished = await flow.unfinished();
+    const { traces, unreadResults, fetchers } = flow.stats();
+    // whoever does not wait is being given a result, which the journal has until then
+    if (unfinished.length + traces + unreadResults === 0 && fetchers === FETCHERS) break;
+    if (performance.now() > end) {
+      problem(`${unfinished.length} traces do not end: ${JSON.stringify(unfinished.slice(0, 5))}`, "The last life");
+      break;
+    }
+    await sleep(5);
+  }
+  await flow.stop();
+  await Promise.all(working);
+  process.stdin.destroy();
+  tell({ type: "done" });
+} else await Promise.all(working);

@@ -1,0 +1,81 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Go, LifeOptions, Told } from "./life-process.ts";
+
+const program = path.join(import.meta.dirname, "life-process.ts");
+
+/** How long a process that may have nothing to tell is waited for. */
+const PATIENCE_MS = 500;
+
+/** A process that runs the flow, and what it tells. States: starting → warm → going → over. */
+export class Life {
+  /** How its process ended; `SIGKILL` as planned. */
+  readonly over: Promise<NodeJS.Signals | number>;
+  readonly #child: ChildProcess;
+  readonly #warm: Promise<unknown>;
+  readonly #ready: Promise<unknown>;
+  /** How many lines it has told since it was ready. */
+  #told = 0;
+  #wanted = Infinity;
+  #enough = (): void => {};
+
+  /** Starts a process, which waits for {@link Life.go}. @param folder - for its log and for what it has compiled */
+  constructor(options: LifeOptions, folder: string, onTold: (told: Told) => void) {
+    const log = openSync(path.join(folder, "lives.log"), "a");
+    const args = ["--conditions=@penguiflow/source", "--no-warnings", program, JSON.stringify(options)];
+    const env = { ...process.env, NODE_COMPILE_CACHE: path.join(folder, "compiled") };
+    this.#child = spawn(process.execPath, args, { env, stdio: ["pipe", "pipe", log] });
+    closeSync(log);
+    const warm = Promise.withResolvers<void>();
+    const ready = Promise.withResolvers<void>();
+    let text = "";
+    this.#child.stdout?.setEncoding("utf8").on("data", (more: string) => {
+      const lines = (text + more).split("\n");
+      // what it had not written to the end when it was killed is not told
+      text = lines.pop() as string;
+      for (const line of lines) {
+        const told = JSON.parse(line) as Told;
+        if (told.type === "warm") warm.resolve();
+        else if (told.type === "ready") ready.resolve();
+        else this.#told += 1;
+        onTold(told);
+      }
+      if (this.#told >= this.#wanted) this.#enough();
+    });
+    // all that it has told is read by then
+    this.over = once(this.#child, "close").then(([code, signal]) => (signal ?? code) as NodeJS.Signals | number);
+    this.#warm = Promise.race([warm.promise, this.over]);
+    this.#ready = Promise.race([ready.promise, this.over]);
+  }
+
+  /** Lets it run the flow. */
+  async go(how: Go): Promise<void> {
+    await this.#warm;
+    (this.#child.stdin as NodeJS.WritableStream).write(JSON.stringify(how));
+  }
+
+  /** Resolves when what the journal had is under way again, or the process is over. */
+  async ready(): Promise<void> {
+    await this.#ready;
+  }
+
+  /** Resolves when it has told so much since it was ready, the process is over, or it is taking too long. */
+  async told(lines: number): Promise<void> {
+    if (this.#told >= lines) return;
+    this.#wanted = lines;
+    const enough = new Promise<void>((resolve) => {
+      this.#enough = resolve;
+    });
+    const timeout = new AbortController();
+    const late = sleep(PATIENCE_MS, undefined, { signal: timeout.signal }).catch(() => {});
+    await Promise.race([enough, this.over, late]);
+    timeout.abort();
+  }
+
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+}
