@@ -12,6 +12,7 @@ import {
 import type { Database, Row } from "./database.ts";
 import { openSchema, quoted } from "./migrations.ts";
 import { type PostgresOptions, requireInteger, resolveOptions } from "./options.ts";
+import { textArray } from "./text-array.ts";
 import { fromJsonText, fromText, toJsonText, toKey, toText } from "./text-key.ts";
 
 /** A page ends with the entry that reaches one of these, at the latest. */
@@ -265,7 +266,7 @@ class PostgresPartition implements JournalPartition {
         kept.map(({ traceId }) => toText(traceId)),
         kept.map(({ status }) => status),
         kept.map(({ version }) => version),
-        kept.map(({ state }) => toJsonText(state)),
+        textArray(kept.map(({ state }) => toJsonText(state))),
         nodes.map(toKey),
         nodes.map(toText),
         [...counts.values()],
