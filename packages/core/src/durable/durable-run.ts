@@ -1,5 +1,5 @@
 import type { CheckValue } from "../attempt/validation.ts";
-import { errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import type { Timer } from "../foundation/timer-wheel.ts";
 import { Message } from "../message/message.ts";
 import type { JournalEntry, JournalPartition } from "../ports/journal.ts";
@@ -10,7 +10,14 @@ import type { Engine } from "../runtime/engine.ts";
 import { unfitness } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
 import { Recovering } from "./recovering.ts";
-import { STATE_VERSION, stateOf, type SavedTrace } from "./trace-state.ts";
+import { readState } from "./restore.ts";
+import { type SavedTrace, STATE_VERSION, stateOf, stateSince } from "./trace-state.ts";
+
+/** A trace that failed and waits; in this process, unless an earlier one has left it. */
+interface Failed {
+  readonly entry: JournalEntry;
+  readonly trace: Trace | undefined;
+}
 
 /** What is known of how a trace is written down. */
 class Mark {
@@ -18,8 +25,8 @@ class Mark {
   hasChanged = false;
   /** Whether the journal has an entry of it. */
   isStored = false;
-  /** Its entry, if it has failed. */
-  failed: JournalEntry | undefined;
+  /** What it was written down as when it failed, while that is kept. */
+  failed: SavedTrace | undefined;
 }
 
 type Told = (failure: Error | undefined) => void;
@@ -43,6 +50,7 @@ const LONGEST_GATHERING_MS = 10;
  */
 export class JournalledRun implements DurableRun {
   isReady = false;
+  isClosing = false;
   readonly ready: Promise<Recovery>;
   readonly #engine: Engine;
   readonly #options: ResolvedDurableOptions;
@@ -51,6 +59,8 @@ export class JournalledRun implements DurableRun {
   #sequence = 0;
   #changed: Trace[] = [];
   #waiting: Told[] = [];
+  /** Those who wait for the batch that is just being stored. */
+  #waitingNow: Told[] = [];
   /** How many messages each node is done with since the last batch, by its index. */
   #done: number[] = [];
   /** How many messages nodes were done with. */
@@ -61,18 +71,24 @@ export class JournalledRun implements DurableRun {
   #writing: Promise<void> | undefined;
   #isSealed = false;
   #lost: Error | undefined;
+  /** Called when nothing can be stored any more. */
+  readonly #onLost: ((failure: Error) => void)[] = [];
   #renewal: Timer | undefined;
   /** Entries of traces that failed and wait, the oldest first. */
-  readonly #failed = new Map<number, JournalEntry>();
-  /** Runs that are to be removed though no trace of theirs is under way. */
+  readonly #failed = new Map<number, Failed>();
+  /** Entries and runs that are to be stored and removed though no trace of theirs is under way. */
+  #put: JournalEntry[] = [];
   #removed: number[] = [];
 
   constructor(engine: Engine, options: ResolvedDurableOptions) {
     this.#engine = engine;
     this.#options = options;
     this.#recovering = new Recovering(engine, options.onChanged);
-    this.ready = this.#open();
-    this.ready.catch((error: unknown) => this.#lose(error as Error));
+    this.ready = new Promise((resolve, reject) => {
+      this.#onLost.push(reject);
+      this.#open().then(resolve, (error: unknown) => this.#lose(error as Error));
+    });
+    this.ready.catch(() => {});
   }
 
   changed(trace: Trace): void {
@@ -93,7 +109,9 @@ export class JournalledRun implements DurableRun {
   failing(trace: Trace, error: FlowError, attempt: Attempt | undefined): void {
     const state = stateOf(this.#engine, trace, attempt);
     if (state === undefined || this.#isSealed) return;
-    markOf(trace).failed = this.#entryOf(trace, { ...state, error: errorPayload(error) }, "failed");
+    const failed = { ...state, error: errorPayload(error) };
+    markOf(trace).failed = failed;
+    this.#keepFailed(this.#entryOf(trace, failed, "failed"), trace);
   }
 
   afterStored(told: Told): void {
@@ -153,20 +171,31 @@ export class JournalledRun implements DurableRun {
       if (state === undefined) return [];
       return [listing(trace.id, trace.tenant, trace.lasting?.isQuiet === true ? "paused" : "running", state)];
     });
-    const waiting = [...this.#failed.values()].map((entry) => listingOf(entry, "failed"));
+    const waiting = [...this.#failed.values()].map(({ entry }) => listingOf(entry, "failed"));
     return [...listed, ...waiting, ...this.#recovering.parked.map((entry) => listingOf(entry, "parked"))];
   }
 
   takeFailed(traceId: string, tenant: string): readonly JournalEntry[] {
-    const entries = [...this.#failed.values()].filter((entry) => entry.traceId === traceId && entry.tenant === tenant);
-    for (const { run } of entries) this.#failed.delete(run);
-    return entries;
+    const found = [...this.#failed.values()].filter(
+      ({ entry }) => entry.traceId === traceId && entry.tenant === tenant,
+    );
+    return found.map(({ entry, trace }) => {
+      this.#failed.delete(entry.run);
+      if (trace === undefined) return entry;
+      const mark = markOf(trace);
+      const now = this.#entryOf(trace, stateSince(trace, mark.failed as SavedTrace), "failed");
+      // from now on the entry is that of the trace which takes its place, and so are its results
+      mark.failed = undefined;
+      mark.isStored = false;
+      this.#engine.rookery.withdraw(trace);
+      return now;
+    });
   }
 
   async restore(entry: JournalEntry): Promise<ChangedTrace | undefined> {
     const trace = await this.#recovering.restore(entry, true);
     if (!("run" in trace)) {
-      this.#failed.set(entry.run, entry);
+      this.#failed.set(entry.run, { entry, trace: undefined });
       return trace;
     }
     markOf(trace).isStored = true;
@@ -175,19 +204,50 @@ export class JournalledRun implements DurableRun {
     return undefined;
   }
 
+  get failure(): Error | undefined {
+    return this.#lost;
+  }
+
   async seal(): Promise<void> {
-    await this.ready.catch(() => {});
-    while (this.#writing !== undefined) await this.#writing;
-    if (this.#lost === undefined) void this.#write();
+    const { leaseMs } = this.#options;
+    let patience: Timer | undefined;
+    if (this.#lost === undefined) {
+      const givenUp = new Promise<void>((resolve) => {
+        this.#onLost.push(() => resolve());
+        patience = this.#engine.timers.after(leaseMs, () => {
+          this.#lose(new Error(`it has not answered for ${leaseMs} ms`));
+        });
+      });
+      await Promise.race([this.#writeRest(), givenUp]);
+      patience?.cancel();
+    }
     this.#isSealed = true;
-    await this.#writing;
     this.#release(this.#waiting.splice(0), this.#lost ?? this.#stopped());
   }
 
   async close(): Promise<void> {
     this.#renewal?.cancel();
+    const closing = this.#closed(this.#partition);
+    // a journal that does not answer does not answer this
+    if (this.#writing === undefined) await closing;
+  }
+
+  /** Stores what there is, the last of it. */
+  async #writeRest(): Promise<void> {
+    await this.ready.catch(() => {});
+    // what is given out from now on would be given out again by the next run
+    this.isClosing = true;
+    while (this.#writing !== undefined) await this.#writing;
+    // first those who wait are told, then what became of that is stored
+    if (this.#lost === undefined) await this.#write();
+    const written = this.#lost === undefined ? this.#write() : undefined;
+    this.#isSealed = true;
+    await written;
+  }
+
+  async #closed(partition: JournalPartition | undefined): Promise<void> {
     try {
-      await this.#partition?.close();
+      await partition?.close();
     } catch (error) {
       this.#engine.options.logger.warn("journal_close_failed", this.#facts(error));
     }
@@ -197,6 +257,11 @@ export class JournalledRun implements DurableRun {
     const engine = this.#engine;
     const { leaseMs } = this.#options;
     const partition = await this.#claim();
+    if (this.#lost !== undefined) {
+      // it was given up while it was waited for
+      await this.#closed(partition);
+      throw this.#lost;
+    }
     this.#partition = partition;
     this.#sequence = partition.sequence;
     engine.runId = partition.id;
@@ -207,13 +272,17 @@ export class JournalledRun implements DurableRun {
     for await (const page of partition.read()) {
       for (const entry of page) {
         if (entry.status === "failed") {
-          this.#failed.set(entry.run, entry);
+          this.#keepFailed(entry);
           continue;
         }
         const found = await this.#recovering.restore(entry, false);
         if (!("run" in found)) {
           changed.push(found);
-          if (found.action === "failed") this.#keepFailed(this.#recovering.failed(entry, found.problem));
+          if (found.action === "failed") {
+            const failed = this.#recovering.failed(entry, found.problem);
+            this.#put.push(failed);
+            this.#keepFailed(failed);
+          }
           engine.options.logger.warn("trace_changed", { flow: engine.options.name, ...found });
           continue;
         }
@@ -289,8 +358,8 @@ export class JournalledRun implements DurableRun {
 
   /** Stores all that has changed so far. */
   async #write(): Promise<void> {
-    const waiting = this.#waiting.splice(0);
-    const put: JournalEntry[] = [];
+    this.#waitingNow = this.#waiting.splice(0);
+    const put = this.#put.splice(0);
     const remove = this.#removed.splice(0);
     for (const trace of this.#changed.splice(0)) {
       const mark = markOf(trace);
@@ -302,16 +371,15 @@ export class JournalledRun implements DurableRun {
     }
     const counts = this.#countsSinceLast();
     if (put.length + remove.length + counts.size === 0) {
-      this.#release(waiting, undefined);
+      this.#release(this.#waitingNow.splice(0), undefined);
       return;
     }
     this.#writing = (async () => {
       try {
         this.#sequence = await (this.#partition as JournalPartition).append({ put, remove, counts }, this.#sequence);
-        this.#release(waiting, undefined);
+        this.#release(this.#waitingNow.splice(0), undefined);
       } catch (error) {
         this.#lose(error as Error);
-        this.#release(waiting, this.#lost);
       } finally {
         this.#writing = undefined;
         if (this.#changed.length + this.#waiting.length + this.#removed.length > 0) this.#writeSoon();
@@ -321,9 +389,10 @@ export class JournalledRun implements DurableRun {
   }
 
   #entryNow(trace: Trace, mark: Mark): JournalEntry | undefined {
-    if (mark.failed !== undefined && !trace.isOpen) {
-      this.#keepFailed(mark.failed);
-      return this.#failed.get(trace.run);
+    if (mark.failed !== undefined && this.#failed.has(trace.run)) {
+      const entry = this.#entryOf(trace, stateSince(trace, mark.failed), "failed");
+      this.#failed.set(trace.run, { entry, trace });
+      return entry;
     }
     const state = stateOf(this.#engine, trace);
     return state === undefined ? undefined : this.#entryOf(trace, state, "open");
@@ -334,8 +403,8 @@ export class JournalledRun implements DurableRun {
   }
 
   /** Keeps a trace that has failed, in place of the oldest when there are too many. */
-  #keepFailed(entry: JournalEntry): void {
-    this.#failed.set(entry.run, entry);
+  #keepFailed(entry: JournalEntry, trace?: Trace): void {
+    this.#failed.set(entry.run, { entry, trace });
     if (this.#failed.size <= this.#options.maxFailed) return;
     const [oldest] = this.#failed.keys();
     this.#failed.delete(oldest as number);
@@ -370,7 +439,8 @@ export class JournalledRun implements DurableRun {
           cause,
         });
     this.#engine.options.logger.error("journal_lost", this.#facts(cause));
-    this.#release(this.#waiting.splice(0), this.#lost);
+    this.#release([...this.#waitingNow.splice(0), ...this.#waiting.splice(0)], this.#lost);
+    for (const tell of this.#onLost.splice(0)) tell(this.#lost);
     this.#engine.onJournalLost?.();
   }
 
@@ -397,17 +467,22 @@ function markOf(trace: Trace): Mark {
 }
 
 function listingOf(entry: JournalEntry, status: UnfinishedTrace["status"]): UnfinishedTrace {
-  return listing(entry.traceId, entry.tenant, status, JSON.parse(entry.state) as SavedTrace);
+  const { traceId, tenant } = entry;
+  try {
+    return listing(traceId, tenant, status, readState(entry));
+  } catch (error) {
+    return { tenant, traceId, status, startedAt: 0, nodes: [], error: describeThrown(error) };
+  }
 }
 
 function listing(
   traceId: string,
   tenant: string,
   status: UnfinishedTrace["status"],
-  state: SavedTrace,
+  { items, startedAt, error }: SavedTrace,
 ): UnfinishedTrace {
-  const nodes = [...new Set(state.items.map(({ node }) => node))];
-  return { tenant, traceId, status, startedAt: state.startedAt, nodes, error: state.error?.message };
+  const nodes = [...new Set(items.map(({ node }) => node))];
+  return { tenant, traceId, status, startedAt, nodes, error: error?.message };
 }
 
 /** FNV-1a (Fowler, Noll, Vo). */

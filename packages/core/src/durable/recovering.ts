@@ -1,5 +1,6 @@
 import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { lineageText } from "../foundation/lineage.ts";
+import { shown } from "../foundation/options.ts";
 import { formatIssues } from "../foundation/schema.ts";
 import type { JournalEntry } from "../ports/journal.ts";
 import type { Trace } from "../trace/trace.ts";
@@ -46,7 +47,7 @@ export class Recovering {
       state = readState(entry);
       requireReadable(state);
     } catch (error) {
-      this.parked.push(entry);
+      if (!isRetry) this.parked.push(entry);
       return { tenant, traceId, node: "", problem: describeThrown(error), action: "parked" };
     }
     const again = isRetry ? triedAgain(state, this.#engine.clock.epochNow()) : state;
@@ -60,6 +61,8 @@ export class Recovering {
       if (place.action === "parked" && !isRetry) this.parked.push(entry);
       return place;
     }
+    // a function that says what becomes of a message may take longer than the flow runs
+    if (this.#engine.isEnding) return { tenant, traceId, node: "", problem: "the flow was stopped", action: "parked" };
     return restoreTrace(this.#engine, entry, again, placed);
   }
 
@@ -76,15 +79,32 @@ export class Recovering {
     const problem = await this.#problem(item);
     if (problem === undefined) return { item, worker: this.#workerOf(item) as Worker };
     const changed = { tenant, traceId, node: item.node, problem };
-    const payload = fromPlain(item.payload);
-    const how =
-      typeof this.#onChanged === "function" ? await this.#onChanged({ ...changed, payload }) : this.#onChanged;
+    const how = await this.#decided({ ...changed, payload: fromPlain(item.payload) });
     if (how === "fail") return { ...changed, action: "failed" };
     if (how === "park") return { ...changed, action: "parked" };
-    const moved: SavedItem = { ...item, node: how.node, where: "line", payload: toPlain(how.payload) };
+    if (how instanceof Error) return { ...changed, problem: `${problem}; ${how.message}`, action: "parked" };
+    // another node has sent nothing yet
+    const { sent, ...kept } = item;
+    const again = sent === undefined || how.node !== item.node ? {} : { sent };
+    const moved: SavedItem = { ...kept, ...again, node: how.node, where: "line", payload: how.payload };
     const left = await this.#problem(moved);
     if (left === undefined) return { item: moved, worker: this.#workerOf(moved) as Worker };
     return { ...changed, problem: `${problem}; migrated: ${left}`, action: "parked" };
+  }
+
+  /** What becomes of a message that does not fit; an error where the function that says so is at fault. */
+  async #decided(message: ChangedMessage): Promise<Migration | Error> {
+    if (typeof this.#onChanged !== "function") return this.#onChanged;
+    try {
+      const how: unknown = await this.#onChanged(message);
+      if (how === "fail" || how === "park") return how;
+      if (typeof how !== "object" || how === null || typeof (how as { node?: unknown }).node !== "string")
+        throw new TypeError(`it must return "fail", "park" or { node, payload }: got ${shown(how)}`);
+      const { node, payload } = how as { readonly node: string; readonly payload: unknown };
+      return { node, payload: toPlain(payload) };
+    } catch (error) {
+      return new Error(`onChanged failed: ${describeThrown(error)}`);
+    }
   }
 
   #workerOf({ node }: SavedItem): Worker | undefined {
@@ -129,8 +149,9 @@ function triedAgain({ error: _, ...state }: SavedTrace, now: number): SavedTrace
   return {
     ...rest,
     ...(deadlineAt === undefined || deadlineAt <= now ? {} : { deadlineAt }),
-    items: state.items.map((item) => ({
+    items: state.items.map(({ dueAt, ...item }) => ({
       ...item,
+      ...(dueAt === undefined || dueAt <= now ? {} : { dueAt }),
       attempt: 1,
       where: item.where === "pause" && !isAsked(item) ? "handler" : item.where,
     })),

@@ -78,7 +78,7 @@ export function restoreTrace(engine: Engine, entry: JournalEntry, state: SavedTr
           worker,
           trace,
           messageOf(trace, headers, each, state.deadlineAt),
-          null,
+          edgeOf(worker, each.source),
           ...each.lineage,
           1,
         );
@@ -87,10 +87,15 @@ export function restoreTrace(engine: Engine, entry: JournalEntry, state: SavedTr
       });
     return { item, attempt };
   });
-  if (state.deadlineAt !== undefined) engine.setDeadline(trace, state.deadlineAt);
+  trace.deadlineAt = state.deadlineAt;
   for (const { item, attempt } of attempts) if (trace.isOpen) goOn(engine, item, attempt);
+  // what comes from outside of its ring must not overtake a message that was handled already
+  for (const { item, attempt } of attempts)
+    if (item.where === "handler" && attempt.worker.isOrdered) attempt.worker.outer?.hold(trace);
   const pauses = pausesOf(state);
   if (trace.isOpen && pauses.length > 0) engine.pausing.restore(trace, pauses);
+  // only now: if it has passed, each of them is dropped from where it is
+  if (trace.isOpen && state.deadlineAt !== undefined) engine.setDeadline(trace, state.deadlineAt);
   if (trace.isOpen && trace.live === 0) engine.ending.finish(trace);
   else engine.ending.checkStarved(trace);
   return trace;

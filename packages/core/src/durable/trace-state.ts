@@ -95,14 +95,7 @@ export function stateOf(engine: Engine, trace: Trace, failed?: Attempt): SavedTr
     resultCount: trace.resultCount,
     items,
     ...(results.length === 0 ? {} : { results }),
-    ...(lasting === null || lasting.effects.size === 0
-      ? {}
-      : {
-          effects: [...lasting.effects].map(([key, { status, value, error }]) => [
-            key,
-            { status, value: toPlain(value), ...(error === undefined ? {} : { error }) },
-          ]),
-        }),
+    ...effectsOf(trace),
     ...(lasting === null || lasting.pauses.size === 0
       ? {}
       : {
@@ -116,6 +109,22 @@ export function stateOf(engine: Engine, trace: Trace, failed?: Attempt): SavedTr
             ...(answer === undefined ? {} : { answer: { value: toPlain(answer.value) } }),
           })),
         }),
+  };
+}
+
+/** What a trace that has failed was written down as, with what has become of its results and effects since. */
+export function stateSince(trace: Trace, { results: _, ...failed }: SavedTrace): SavedTrace {
+  const results = resultsOf(trace);
+  return { ...failed, ...(results.length === 0 ? {} : { results }), ...effectsOf(trace) };
+}
+
+function effectsOf({ lasting }: Trace): Pick<SavedTrace, "effects"> {
+  if (lasting === null || lasting.effects.size === 0) return {};
+  return {
+    effects: [...lasting.effects].map(([key, { status, value, error }]) => [
+      key,
+      { status, value: toPlain(value), ...(error === undefined ? {} : { error }) },
+    ]),
   };
 }
 

@@ -94,6 +94,8 @@ export class AttemptExtras {
   pauses = 0;
   /** Pauses to which it has no answer: it is about to be parked. */
   readonly asked: Pause[] = [];
+  /** How many answers are being checked. */
+  checking = 0;
   /** How many of its messages were accepted before its handler had to be called again: they are not sent twice. */
   alreadySent = 0;
   writesStreams = false;

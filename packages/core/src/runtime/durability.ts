@@ -51,8 +51,12 @@ export interface UnfinishedTrace {
 export interface DurableRun {
   /** Whether what the journal had is under way again. */
   readonly isReady: boolean;
+  /** Whether results are no longer given out, since that could not be stored. */
+  readonly isClosing: boolean;
   /** Rejects when the journal cannot be read, or belongs to another. */
   readonly ready: Promise<Recovery>;
+  /** Why nothing can be stored any more, if that is so. */
+  readonly failure: Error | undefined;
   /** Something of a trace is not as it was when it was last written down. */
   changed(trace: Trace): void;
   /** A node is done with a message. */

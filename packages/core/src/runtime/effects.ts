@@ -2,7 +2,7 @@ import { errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error
 import { requireFunction, requireKnownKeys, requireOneOf } from "../foundation/options.ts";
 import type { OnceOptions } from "../graph/handler.ts";
 import { type Effect, Lasting } from "../trace/lasting.ts";
-import { type Attempt, outermost } from "./attempt.ts";
+import { type Attempt, outermost, State } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
 
 /** Keeps what became of side effects, so that each takes place at most once in its trace. */
@@ -30,7 +30,15 @@ export class Effects {
     const { trace } = outermost(attempt);
     const effects = (trace.lasting ??= new Lasting()).effects;
     const known = effects.get(key);
-    if (known?.running !== undefined) return (await attempt.waitFor(known.running)) as Value;
+    if (known?.running !== undefined) {
+      try {
+        return (await attempt.waitFor(known.running)) as Value;
+      } catch (error) {
+        if (effects.get(key) === known || !isRunning(attempt)) throw error;
+        // who was to run it was over before it began
+        return await this.once(attempt, key, run, options);
+      }
+    }
     if (known?.status === "succeeded") return known.value as Value;
     if (known?.status === "failed" && ifFailed === "fail") throw this.#failed(attempt, key, known);
     if (known !== undefined && known.status !== "failed") {
@@ -66,7 +74,9 @@ export class Effects {
         Object.assign(effect, { status: "succeeded", value, running: undefined });
         return value;
       } catch (error) {
-        if (isBegun) Object.assign(effect, { status: "failed", error: errorPayload(error), running: undefined });
+        // one that could not find out knows as little as before
+        if (isBegun && meanwhile === "started")
+          Object.assign(effect, { status: "failed", error: errorPayload(error), running: undefined });
         else if (before === undefined) effects.delete(key);
         else effects.set(key, before);
         throw error;
@@ -96,6 +106,10 @@ export class Effects {
       { key },
     );
   }
+}
+
+function isRunning(attempt: Attempt): boolean {
+  return attempt.state === State.RUNNING;
 }
 
 function effectError(

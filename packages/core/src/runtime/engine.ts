@@ -35,7 +35,7 @@ import { Ledger } from "./ledger.ts";
 import { Pausing } from "./pausing.ts";
 import { Playbooks } from "./playbooks.ts";
 import { Reporter } from "./reporter.ts";
-import { Rookery } from "./rookery.ts";
+import { fetchStopped, Rookery } from "./rookery.ts";
 import { probeFor, type SafeProbe } from "./safe-probe.ts";
 import { queueFull, Sending } from "./sending.ts";
 import { compileGraph, type Edge, type Workshop } from "./worker.ts";
@@ -172,7 +172,8 @@ export class Engine {
     this.#requireAcceptance(message, idNumber !== undefined || origin !== null);
     if (this.#hasWeights) this.weightOf(message.headers.tenant);
     // a call wants its result alone: how long it took is read only when somebody watches
-    const startedAt = this.isWatched || sink.completed === undefined ? this.clock.now() : 0;
+    const startedAt =
+      this.isWatched || this.durable !== undefined || sink.completed === undefined ? this.clock.now() : 0;
     const trace = new Trace(this.runs.next++, message.traceId, message.headers, sink, opening.isOpenEnded, startedAt);
     trace.origin = origin;
     sink.opened?.(trace);
@@ -400,9 +401,7 @@ export class Engine {
     this.isEnding = true;
     const { cancelled, abandoned } = await this.ending.stopAll();
     const abandonedInside = await this.playbooks.stop();
-    this.rookery.close(
-      new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up fetching: the flow was stopped" }),
-    );
+    this.rookery.close(fetchStopped());
     await this.#flushObservers();
     await this.durable?.close();
     this.timers.clear();

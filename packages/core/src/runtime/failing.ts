@@ -114,7 +114,10 @@ export class Failing {
     };
     if (delayMs === undefined) {
       endStreams();
-      for (const send of extras?.outbox.splice(0) ?? []) engine.sending.abandon(send, error);
+      const unsent = extras?.outbox.splice(0) ?? [];
+      for (const send of unsent) engine.sending.abandon(send, error);
+      // whoever tries it again sends what no edge has accepted
+      attempt.outputs -= unsent.length;
       engine.ending.fail(trace, error, attempt);
       return;
     }

@@ -15,7 +15,7 @@ import { CallSink, OutcomeSink, type TraceSink } from "../trace/sink.ts";
 import { type StreamItem, StreamSink } from "../trace/stream-sink.ts";
 import type { StreamWriter } from "../trace/stream-table.ts";
 import type { Trace } from "../trace/trace.ts";
-import type { Recovery, UnfinishedTrace } from "./durability.ts";
+import type { ChangedTrace, Recovery, UnfinishedTrace } from "./durability.ts";
 import type { CancelReport } from "./ending.ts";
 import { Engine, type StopReport } from "./engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "./flow-options.ts";
@@ -240,7 +240,10 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   ): Promise<(PauseTicket & { readonly traceId: string })[]> {
     requireKnownKeys("pauses", options, ["tenant", "traceId"]);
     const engine = await this.#readyEngine();
-    return engine.pausing.tickets(options.tenant ?? DEFAULT_HEADERS.tenant, options.traceId);
+    const tickets = engine.pausing.tickets(options.tenant ?? DEFAULT_HEADERS.tenant, options.traceId);
+    // whoever is given a token may come back with it days later
+    await engine.durable?.stored();
+    return tickets;
   }
 
   /** The traces that a durable flow has not finished, and those that failed and can be tried again. */
@@ -266,13 +269,12 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
         traceId,
         tenant,
       });
-    for (const entry of entries) {
-      const changed = await durable.restore(entry);
-      if (changed === undefined) continue;
-      const message = `Cannot retry trace "${traceId}": ${changed.problem}`;
-      throw new FlowError({ code: FlowErrorCode.GRAPH_CHANGED, message, traceId, tenant, node: changed.node });
-    }
+    let changed: ChangedTrace | undefined;
+    for (const entry of entries) changed = (await durable.restore(entry)) ?? changed;
     await durable.stored();
+    if (changed === undefined) return;
+    const message = `Cannot retry trace "${traceId}": ${changed.problem}`;
+    throw new FlowError({ code: FlowErrorCode.GRAPH_CHANGED, message, traceId, tenant, node: changed.node });
   }
 
   /**
@@ -302,7 +304,10 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
         return {
           next: async () => {
             await begun;
-            const item = await sink.next();
+            const item = await sink.next().catch(async (error: unknown) => {
+              await durable.stored();
+              throw error;
+            });
             // chunks are for those who watch; a result is one that lasts
             if (item?.type !== "chunk") await durable.stored();
             return item as StreamItem<Result> | undefined;

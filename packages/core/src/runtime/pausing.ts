@@ -1,5 +1,5 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { formatIssues, isSchema, issuePath } from "../foundation/schema.ts";
+import { formatIssues, isSchema, issuePath, type Schema, type SchemaResult } from "../foundation/schema.ts";
 import { requireKnownKeys, requireNumber, shown } from "../foundation/options.ts";
 import type { PauseInit } from "../graph/handler.ts";
 import type { Outcome, PauseTicket } from "../message/outcome.ts";
@@ -63,6 +63,8 @@ export class Pausing {
     const lasting = trace.lasting as Lasting;
     engine.durable?.requireFit(value, "the answer to a pause", pause.node);
     pause.answer = { value };
+    pause.timer?.cancel();
+    pause.timer = undefined;
     pause.refuse = (error) => {
       lasting.watchers = lasting.watchers.filter((watcher) => watcher !== told);
       refuse(error);
@@ -181,7 +183,7 @@ export class Pausing {
   /** Takes an attempt out of its node until an answer comes. */
   #park(root: Attempt): void {
     const { trace, worker, extras } = root;
-    if (root.state !== State.RUNNING || extras === null) return;
+    if (root.state !== State.RUNNING || extras === null || extras.asked.length === 0 || extras.checking > 0) return;
     const engine = this.#engine;
     const lasting = trace.lasting as Lasting;
     const original = extras.original ?? root.message;
@@ -236,8 +238,15 @@ export class Pausing {
     const { value } = pause.answer as { readonly value: unknown };
     const { resumeSchema } = init;
     if (resumeSchema === undefined) return this.#accepted(root, pause, value);
-    const result = await root.waitFor(Promise.resolve(resumeSchema["~standard"].validate(value)));
-    if (result.issues === undefined) return this.#accepted(root, pause, result.value);
+    const { more } = root;
+    // a handler that asks for several answers is parked when it is known which of those that are there fit
+    more.checking += 1;
+    const result = await root.waitFor(checkedBy(resumeSchema, value));
+    more.checking -= 1;
+    if (result.issues === undefined) {
+      this.#park(root);
+      return this.#accepted(root, pause, result.value);
+    }
     const { refuse } = pause;
     pause.answer = pause.refuse = undefined;
     const error = new FlowError({
@@ -249,7 +258,9 @@ export class Pausing {
       details: { issues: result.issues.map((issue) => ({ path: issuePath(issue), message: issue.message })) },
     });
     refuse?.(error);
-    if (root.more.asked.push(pause) === 1) this.#park(root);
+    this.#arm(root.trace, pause);
+    more.asked.push(pause);
+    this.#park(root);
     return await root.wait(() => undefined);
   }
 
@@ -304,6 +315,11 @@ export class Pausing {
 /** Whether a pause was made by the handler of an attempt's message, or by a playbook that it called. */
 function isOf(pause: Pause, attempt: Attempt): boolean {
   return pause.key.startsWith(`${attempt.lineage}/`);
+}
+
+/** What a schema says of an answer. One that throws is told to the handler. */
+async function checkedBy(schema: Schema<unknown, unknown>, value: unknown): Promise<SchemaResult<unknown>> {
+  return await schema["~standard"].validate(value);
 }
 
 function ticketOf({ token, node, reason, payload, expiresAt }: Pause): PauseTicket {

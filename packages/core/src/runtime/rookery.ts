@@ -50,7 +50,7 @@ export class Rookery {
   readonly #waiting = new Set<RookerySink>();
   /** Messages from outside that wait until results have been fetched. */
   readonly #heldBack: Send[] = [];
-  #closed: FlowError | undefined;
+  #closed: Error | undefined;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -96,7 +96,9 @@ export class Rookery {
       }
       const refusal = this.#refusal(wish);
       if (refusal !== undefined) {
-        reject(refusal);
+        const { durable } = this.#engine;
+        if (durable === undefined) reject(refusal);
+        else durable.afterStored((failure) => reject(failure ?? refusal));
         return;
       }
       const undo: (() => void)[] = [];
@@ -176,10 +178,28 @@ export class Rookery {
     this.ended(sink, outcome);
   }
 
+  /** Whether somebody fetches by the trace's id, and waits. */
+  isAwaited({ id, tenant }: Trace): boolean {
+    for (const { wish } of this.#oneTrace.get(id) ?? [])
+      if (wish.tenant === undefined || wish.tenant === tenant) return true;
+    return false;
+  }
+
   /** Puts results back that were there before a restart. */
   restore(trace: Trace, results: readonly { readonly message: Message; readonly node: string | undefined }[]): void {
     const sink = trace.sink instanceof RookerySink ? trace.sink : this.#sinkOfEnded(trace);
     for (const { message, node } of results) this.#keep({ item: message, node, sink });
+  }
+
+  /** Takes back what is left of a trace that failed: it is put back with it. */
+  withdraw(trace: Trace): void {
+    for (const unread of this.#unread) {
+      if (unread.sink.trace !== trace) continue;
+      this.#unread.delete(unread);
+      unread.sink.unread -= 1;
+      unread.sink.kept?.delete(unread);
+    }
+    this.#goOn();
   }
 
   #sinkOfEnded(trace: Trace): RookerySink {
@@ -203,6 +223,10 @@ export class Rookery {
     const { durable } = this.#engine;
     if (durable === undefined) {
       resolve(unread.item);
+      return;
+    }
+    if (durable.isClosing) {
+      reject(this.#closed ?? fetchStopped());
       return;
     }
     durable.afterStored((failure) => {
@@ -253,7 +277,8 @@ export class Rookery {
   }
 
   /** Releases everyone, since the flow stops. */
-  close(error: FlowError): void {
+  close(reason: FlowError): void {
+    const error = this.#engine.durable?.failure ?? reason;
     this.#closed = error;
     this.#heldBack.length = 0;
     for (const fetchers of [this.#anyTrace, ...this.#oneTrace.values()])
@@ -450,9 +475,15 @@ export class LeftSink implements TraceSink {
   chunk(): void {}
 
   ended(outcome: Outcome): void {
-    // whoever has resumed it is told
-    if ((this.#trace.lasting?.watchers.length ?? 0) === 0) this.#rookery.keep(this.#trace, outcome);
+    // whoever has resumed it is told, and nothing need be kept but for those who wait for it
+    const isTold = (this.#trace.lasting?.watchers.length ?? 0) > 0;
+    if (!isTold || this.#rookery.isAwaited(this.#trace)) this.#rookery.keep(this.#trace, outcome);
   }
+}
+
+/** The error of whoever fetches while the flow stops. */
+export function fetchStopped(): FlowError {
+  return new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up fetching: the flow was stopped" });
 }
 
 function fits(wish: FetchWish, unread: Unread): boolean {
