@@ -101,7 +101,10 @@ export class Dispatch {
     const { worker, trace } = attempt;
     if (this.#engine.isWatched) attempt.more.queuedAt = this.#engine.clock.now();
     if (worker.ring !== undefined) this.#enterRing(attempt, worker);
-    worker.inbox.pushFront(trace, attempt, worker.isOrdered && this.#isAtWork(trace, worker));
+    const isBusy = worker.isOrdered && this.#isAtWork(trace, worker);
+    worker.inbox.pushFront(trace, attempt, isBusy);
+    // while it was paused, another of its trace may have begun
+    if (isBusy) return;
     worker.inbox.release(trace);
     this.wake(worker);
   }

@@ -1,0 +1,120 @@
+import {
+  create,
+  FinalAnswer,
+  FlowError,
+  MemoryJournal,
+  type Message,
+  node,
+  payloadNode,
+  type TraceRecord,
+} from "penguiflow";
+import { durable } from "penguiflow/durable";
+import { settle, TestClock } from "penguiflow/testing";
+import { expect, test } from "vitest";
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
+test("whoever fetches from a trace that is answered is given its result, beside whoever answers it", async () => {
+  const ask = payloadNode("ask", async (_: number, ctx) => await ctx.pause<string>({ reason: "which?" }));
+  await using flow = create(ask.to(), { logger: SILENT });
+  flow.run();
+  const paused = await flow.outcome(1, { traceId: "t" });
+  if (paused.status !== "paused") throw new Error(paused.status);
+  const fetched = flow.fetch({ traceId: "t" });
+  expect(await flow.resume(paused.pauses[0]!.token, "this")).toMatchObject({ status: "completed", result: "this" });
+  expect(((await fetched) as Message).payload).toBe("this");
+});
+
+test("at an ordered node a message whose pause was answered waits until the other of its trace is done", async () => {
+  const clock = new TestClock();
+  const seen: string[] = [];
+  const split = node("split", async (_: Message<number>, ctx) => {
+    await ctx.emit("first");
+    await ctx.emit("second");
+  });
+  const work = payloadNode("work", async (name: string, ctx) => {
+    if (name === "first") await ctx.pause({ reason: "go on?" });
+    seen.push(`${name} begins`);
+    await ctx.sleep(10);
+    seen.push(`${name} ends`);
+    return name;
+  });
+  await using flow = create(split.to(work), { clock, logger: SILENT });
+  flow.run();
+  const outcome = flow.outcome(1, { traceId: "t" });
+  await settle();
+  const [ticket] = await flow.pauses({ traceId: "t" });
+  const resumed = flow.resume(ticket!.token, true);
+  await clock.advance(20);
+  expect(seen).toEqual(["second begins", "second ends", "first begins", "first ends"]);
+  expect((await outcome).status).toBe("completed");
+  expect((await resumed).status).toBe("completed");
+});
+
+test("a reader of a stream is told of a failure when that is stored, and not before", async () => {
+  const journal = new MemoryJournal();
+  let isHeld = true;
+  let store = (): void => {};
+  const held = {
+    async open(claim: Parameters<MemoryJournal["open"]>[0]) {
+      const partition = await journal.open(claim);
+      const append: typeof partition.append = async (batch, sequence) => {
+        if (isHeld) await new Promise<void>((resolve) => (store = resolve));
+        return await partition.append(batch, sequence);
+      };
+      return { ...own(partition), append };
+    },
+  };
+  const fail = payloadNode("fail", (_: number): number => {
+    throw new Error("down");
+  });
+  await using flow = create(fail.to(), { durability: durable({ journal: held }), logger: SILENT });
+  flow.run();
+  let told: unknown;
+  const reading = Array.fromAsync(flow.stream(1)).catch((error: unknown) => (told = error));
+  await settle();
+  expect(told).toBeUndefined();
+  isHeld = false;
+  store();
+  await reading;
+  expect(told).toBeInstanceOf(FlowError);
+});
+
+test("a trace whose deadline passed while no process ran drops its messages where they are", async () => {
+  const clock = new TestClock();
+  const journal = new MemoryJournal({ clock });
+  const records: TraceRecord[] = [];
+  const make = () => {
+    const wait = payloadNode("wait", async (name: number, ctx) => {
+      await ctx.sleep(1_000);
+      return name;
+    });
+    const recorder = (record: TraceRecord) => void records.push(record);
+    return create(wait.to(), { clock, recorder, durability: durable({ journal }), logger: SILENT });
+  };
+  const before = make().run();
+  const sent = before.emit(1, { traceId: "t", timeoutMs: 100 });
+  await settle();
+  await sent;
+  const stopped = before.stop();
+  await settle();
+  await stopped;
+  records.length = 0;
+  await clock.advance(200);
+  await using after = make().run();
+  expect(((await after.fetch({ traceId: "t" })) as Message<unknown>).payload).toBeInstanceOf(FinalAnswer);
+  expect(records.map(({ type }) => type)).toEqual(["restored", "dropped", "ended"]);
+});
+
+/** A partition's members, to be changed one by one. */
+function own(partition: Awaited<ReturnType<MemoryJournal["open"]>>) {
+  return {
+    id: partition.id,
+    epoch: partition.epoch,
+    sequence: partition.sequence,
+    read: () => partition.read(),
+    counts: () => partition.counts(),
+    renew: () => partition.renew(),
+    close: () => partition.close(),
+  };
+}
