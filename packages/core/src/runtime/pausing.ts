@@ -261,6 +261,8 @@ export class Pausing {
     this.#arm(root.trace, pause);
     more.asked.push(pause);
     this.#park(root);
+    // it is over by now, unless another of its answers is still being checked
+    root.requireRunning("pause");
     return await root.wait(() => undefined);
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { z } from "zod";
 import { create, joinK, MemoryJournal, MemoryStateStore, Message, node, payloadNode, shape } from "../../src/index.ts";
 import { durable } from "../../src/durable/index.ts";
 import type { Journal, JournalBatch, JournalPartition } from "../../src/index.ts";
@@ -449,4 +450,37 @@ test("a trace whose payload cannot be read stays in the journal, and the others 
   expect(await flow.ready()).toMatchObject({ resumed: 1, changed: [{ traceId: "t1", action: "parked" }] });
   expect(((await flow.fetch({ traceId: "t2" })) as Message).payload).toBe(6);
   expect(await flow.unfinished()).toMatchObject([{ traceId: "t1", status: "parked" }]);
+});
+
+test("a result that was fetched while the flow stopped is not given out again by the next run", async () => {
+  const journal = new MemoryJournal();
+  const make = () =>
+    create(payloadNode("a", (n: number) => n + 1).to(payloadNode("b", (n: number) => n)), {
+      durability: durable({ journal }),
+      logger: SILENT,
+    });
+  const before = make().run();
+  await before.emit(1, { traceId: "t" });
+  while (before.stats().unreadResults === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  const fetched = before.fetch({ traceId: "t" });
+  const stopped = before.stop();
+  expect(((await fetched) as Message).payload).toBe(2);
+  await stopped;
+  await using after = make().run();
+  expect(await after.ready()).toMatchObject({ resumed: 0 });
+});
+
+test("a handler whose answer was refused holds nothing up when its trace is cancelled", async () => {
+  const ask = payloadNode(
+    "ask",
+    async (_: number, ctx) => await ctx.pause({ reason: "a number?", resumeSchema: z.number() }),
+  );
+  const flow = create(ask.to(payloadNode("b", (n: number) => n)), { logger: SILENT, graceMs: 5_000 });
+  flow.run();
+  const paused = await flow.outcome(1, { traceId: "t" });
+  if (paused.status !== "paused") throw new Error(paused.status);
+  const { token } = paused.pauses[0]!;
+  await expect(flow.resume(token, "one")).rejects.toMatchObject({ code: "RESUME_INVALID" });
+  expect(await flow.cancel("t")).toMatchObject({ found: true, zombies: 0 });
+  expect(await flow.stop()).toMatchObject({ abandoned: 0 });
 });
