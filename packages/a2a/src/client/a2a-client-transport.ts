@@ -1,0 +1,378 @@
+import {
+  type AgentCard,
+  Role,
+  type SendMessageConfiguration,
+  type SendMessageRequest,
+  type StreamResponse,
+  type Task,
+  TaskState,
+} from "@a2a-js/sdk";
+import {
+  type Client,
+  ClientFactory,
+  DefaultAgentCardResolver,
+  JsonRpcTransportFactory,
+  type RequestOptions,
+  RestTransportFactory,
+} from "@a2a-js/sdk/client";
+import { A2AError, TaskNotCancelableError, TaskNotFoundError, UnsupportedOperationError } from "@a2a-js/sdk/errors";
+import {
+  errorPayload,
+  FlowError,
+  FlowErrorCode,
+  type RemoteCallHooks,
+  type RemoteCallRequest,
+  type RemoteCallResult,
+  type RemoteStreamEvent,
+  type RemoteTask,
+  type RemoteTransport,
+  systemClock,
+} from "penguiflow";
+import { type CallFacts, EXTENSION, partsOf } from "../wire.ts";
+import { AnswerReader } from "./answer-reader.ts";
+import { countedFetch, requestSignal, unavailable } from "./counted-fetch.ts";
+
+/** One of the ways to speak A2A. */
+export type Binding = "JSONRPC" | "HTTP+JSON";
+
+/** What {@link A2AClientTransport} can be told. */
+export interface A2AClientOptions {
+  /** Headers for each request of a call, such as `authorization`. @defaultValue none */
+  readonly headers?: (call: {
+    readonly agentUrl: string;
+    readonly tenant: string;
+  }) => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
+  /**
+   * Which tenant an agent is told, `undefined` for none. An agent that is told none sees all our tenants as one caller,
+   * unless `headers` tells them apart. @defaultValue the caller's, for flows of PenguiFlow; else that of the card
+   */
+  readonly tenant?: (tenant: string, card: AgentCard) => string | undefined;
+  /** Which bindings are taken first, where an agent has several. @defaultValue the order of its card */
+  readonly bindings?: readonly Binding[];
+  /** Milliseconds until the answer to a request must have begun. @defaultValue 30000 */
+  readonly timeoutMs?: number;
+  /** Milliseconds for which a card is believed. @defaultValue 300000 */
+  readonly cardMaxAgeMs?: number;
+  /** Milliseconds between two questions to an agent that does not stream. @defaultValue 500 */
+  readonly pollMs?: number;
+  /** @defaultValue the global one, which keeps its connections */
+  readonly fetch?: typeof globalThis.fetch;
+}
+
+const OPTIONS: readonly string[] = ["headers", "tenant", "bindings", "timeoutMs", "cardMaxAgeMs", "pollMs", "fetch"];
+
+/** How many agents are remembered. */
+const MOST_AGENTS = 100;
+
+interface Agent {
+  readonly card: AgentCard;
+  readonly client: Client;
+}
+
+/** Everything that a request to an agent needs. */
+interface Line extends Agent {
+  readonly options: RequestOptions;
+  /** What the agent is told. */
+  readonly tenant: string;
+  readonly isFlow: boolean;
+}
+
+/**
+ * Reaches agents by A2A, over JSON-RPC or HTTP+JSON, version 1.0 or else 0.3. An agent's url is where its card is, below
+ * `/.well-known/agent-card.json`, or the url of the card itself.
+ *
+ * @example
+ * ```ts
+ * const transport = new A2AClientTransport({ headers: ({ tenant }) => ({ authorization: tokenOf(tenant) }) });
+ * const search = remoteNode("search", { transport, agentUrl: "https://search.example", skill: "find" });
+ * ```
+ */
+export class A2AClientTransport implements RemoteTransport {
+  readonly #options: A2AClientOptions;
+  readonly #fetch: typeof globalThis.fetch;
+  readonly #agents = new Map<string, { readonly agent: Promise<Agent>; readonly until: number }>();
+
+  /** @throws TypeError, RangeError when an option is unusable */
+  constructor(options: A2AClientOptions = {}) {
+    requireOptions(options);
+    this.#options = options;
+    this.#fetch = countedFetch(options.fetch ?? ((input, init) => globalThis.fetch(input, init)));
+  }
+
+  /** Calls a skill and resolves when its task is complete or waits for its caller. */
+  async send(request: RemoteCallRequest): Promise<RemoteCallResult> {
+    for await (const event of this.stream(request)) if (event.done) return { ...event, result: event.result };
+    throw unavailable(request.agentUrl, "its answer ended too early", undefined);
+  }
+
+  /** Calls a skill and yields its answer in parts. */
+  stream(request: RemoteCallRequest): AsyncGenerator<RemoteStreamEvent, void, undefined> {
+    const { agentUrl, message, skill } = request;
+    const { tenant } = message.headers;
+    return this.#answer({ tenant, agentUrl }, request, (line) => {
+      requireSkill(agentUrl, line, skill);
+      const params = paramsOf(request, line);
+      return line.card.capabilities?.streaming === true
+        ? line.client.sendMessageStream(params, withTrace(line.options, request))
+        : this.#sendAndPoll(params, line, request);
+    });
+  }
+
+  /** Takes up the answer of a task again, from its beginning. */
+  resubscribe(
+    task: RemoteTask,
+    hooks: Pick<RemoteCallRequest, "signal" | "onBytes">,
+  ): AsyncGenerator<RemoteStreamEvent, void, undefined> {
+    return this.#answer(task, hooks, (line) => this.#subscribe(task.taskId, line, hooks.signal));
+  }
+
+  /** Tells the agent that a task is no longer wanted; one that is over or not known is left alone. */
+  async cancel(
+    { tenant, agentUrl, taskId }: RemoteTask,
+    { signal = new AbortController().signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
+    try {
+      const line = await this.#line({ tenant, agentUrl }, { signal });
+      await line.client.cancelTask({ tenant: line.tenant, id: taskId, metadata: undefined }, line.options);
+    } catch (error) {
+      if (error instanceof TaskNotFoundError || error instanceof TaskNotCancelableError) return;
+      throw errorOf(error, agentUrl, signal);
+    }
+  }
+
+  async *#answer(
+    { tenant, agentUrl }: Pick<RemoteTask, "tenant" | "agentUrl">,
+    hooks: RemoteCallHooks & { readonly signal: AbortSignal },
+    ask: (line: Line) => AsyncIterable<StreamResponse>,
+  ): AsyncGenerator<RemoteStreamEvent, void, undefined> {
+    const { signal } = hooks;
+    signal.throwIfAborted();
+    // whoever leaves the loop closes the connection
+    const leave = new AbortController();
+    try {
+      const line = await this.#line(
+        { tenant, agentUrl },
+        { ...hooks, signal: AbortSignal.any([signal, leave.signal]) },
+      );
+      const reader = new AnswerReader(agentUrl, line.isFlow, hooks);
+      for await (const event of ask(line)) {
+        signal.throwIfAborted();
+        yield* reader.take(event);
+        if (reader.isDone) return;
+      }
+    } catch (error) {
+      throw errorOf(error, agentUrl, signal);
+    } finally {
+      leave.abort();
+    }
+  }
+
+  async *#sendAndPoll(
+    params: SendMessageRequest,
+    line: Line,
+    request: RemoteCallRequest,
+  ): AsyncGenerator<StreamResponse, void, undefined> {
+    const configuration: SendMessageConfiguration = {
+      acceptedOutputModes: [],
+      taskPushNotificationConfig: undefined,
+      returnImmediately: true,
+    };
+    const answer = await line.client.transport.sendMessage(
+      { ...params, configuration },
+      { ...withTrace(line.options, request) },
+    );
+    if (!("status" in answer)) {
+      yield { payload: { $case: "message", value: answer } };
+      return;
+    }
+    yield { payload: { $case: "task", value: answer } };
+    yield* this.#poll(answer.id, line, request.signal);
+  }
+
+  async *#poll(id: string, line: Line, signal: AbortSignal): AsyncGenerator<StreamResponse, void, undefined> {
+    for (;;) {
+      const value = await line.client.getTask({ tenant: line.tenant, id }, line.options);
+      yield { payload: { $case: "task", value } };
+      if (!isAtWork(value)) return;
+      await pause(this.#options.pollMs ?? 500, signal);
+    }
+  }
+
+  async *#subscribe(id: string, line: Line, signal: AbortSignal): AsyncGenerator<StreamResponse, void, undefined> {
+    const { client, tenant, options } = line;
+    if (line.card.capabilities?.streaming === true) {
+      try {
+        yield* client.resubscribeTask({ tenant, id }, options);
+        return;
+      } catch (error) {
+        // a task that is over can be read, not subscribed to
+        if (!(error instanceof UnsupportedOperationError)) throw error;
+      }
+    }
+    yield* this.#poll(id, line, signal);
+  }
+
+  async #line(
+    { tenant, agentUrl }: Pick<RemoteTask, "tenant" | "agentUrl">,
+    { signal, onBytes }: Pick<RemoteCallRequest, "signal" | "onBytes">,
+  ): Promise<Line> {
+    const { headers, timeoutMs = 30_000 } = this.#options;
+    const serviceParameters = { ...(await headers?.({ agentUrl, tenant })) };
+    const agent = await orAborted(this.#agent(agentUrl, serviceParameters), signal);
+    const isFlow = agent.card.capabilities?.extensions.some(({ uri }) => uri === EXTENSION) === true;
+    const told =
+      this.#options.tenant === undefined ? (isFlow ? tenant : undefined) : this.#options.tenant(tenant, agent.card);
+    const options = { serviceParameters, signal: requestSignal(signal, { agentUrl, onBytes, timeoutMs }) };
+    return { ...agent, options, isFlow, tenant: told ?? "" };
+  }
+
+  #agent(agentUrl: string, headers: Readonly<Record<string, string>>): Promise<Agent> {
+    const now = systemClock.now();
+    const known = this.#agents.get(agentUrl);
+    if (known !== undefined && known.until > now) return known.agent;
+    const agent = this.#resolve(agentUrl, headers);
+    this.#agents.delete(agentUrl);
+    this.#agents.set(agentUrl, { agent, until: now + (this.#options.cardMaxAgeMs ?? 300_000) });
+    if (this.#agents.size > MOST_AGENTS) {
+      const [oldest] = this.#agents.keys();
+      this.#agents.delete(oldest as string);
+    }
+    // the next call asks again
+    agent.catch(() => this.#agents.delete(agentUrl));
+    return agent;
+  }
+
+  async #resolve(agentUrl: string, headers: Readonly<Record<string, string>>): Promise<Agent> {
+    const { timeoutMs = 30_000, bindings = [] } = this.#options;
+    const legacyCompat = { enabled: true };
+    const fetchImpl = this.#fetch;
+    const signal = requestSignal(new AbortController().signal, { agentUrl, onBytes: undefined, timeoutMs });
+    const cardResolver = new DefaultAgentCardResolver({
+      legacyCompat,
+      fetchImpl: (input, init = {}) =>
+        fetchImpl(input, { ...init, signal, headers: { ...(init.headers as Record<string, string>), ...headers } }),
+    });
+    let card: AgentCard;
+    try {
+      card = agentUrl.endsWith(".json")
+        ? await cardResolver.resolve(agentUrl, "")
+        : await cardResolver.resolve(agentUrl);
+    } catch (error) {
+      throw errorOf(error, agentUrl, signal);
+    }
+    const interfaces = card.supportedInterfaces ?? [];
+    const supportedInterfaces = interfaces.filter(
+      ({ protocolBinding, protocolVersion }) =>
+        /^(JSONRPC|HTTP\+JSON)$/i.test(protocolBinding) && /^(1\.|0\.3)/.test(protocolVersion),
+    );
+    if (supportedInterfaces.length === 0) {
+      const offered = interfaces.map(({ protocolBinding, protocolVersion }) => `${protocolBinding} ${protocolVersion}`);
+      throw refused(
+        `Agent "${agentUrl}" speaks ${offered.join(", ") || "nothing"}: wanted is JSONRPC or HTTP+JSON, in version 1.0 or 0.3`,
+      );
+    }
+    const usable = { ...card, supportedInterfaces };
+    const factory = new ClientFactory({
+      transports: [
+        new JsonRpcTransportFactory({ fetchImpl, legacyCompat }),
+        new RestTransportFactory({ fetchImpl, legacyCompat }),
+      ],
+      preferredTransports: [...bindings],
+      cardResolver,
+    });
+    return { card: usable, client: await factory.createFromAgentCard(usable) };
+  }
+}
+
+function paramsOf(request: RemoteCallRequest, { tenant, isFlow }: Line): SendMessageRequest {
+  const { message, skill, idempotencyKey, budget, continues } = request;
+  const { topic, priority } = message.headers;
+  const { traceId, deadlineAt, meta } = message;
+  const facts: CallFacts = { skill, topic, priority, traceId, deadlineAt, budget };
+  return {
+    tenant,
+    configuration: undefined,
+    metadata: undefined,
+    message: {
+      messageId: `${skill}/${idempotencyKey}`,
+      taskId: continues?.taskId ?? "",
+      contextId: continues?.contextId ?? "",
+      role: Role.ROLE_USER,
+      parts: partsOf(message.payload ?? null),
+      metadata: { ...meta, [EXTENSION]: facts },
+      extensions: isFlow ? [EXTENSION] : [],
+      referenceTaskIds: [],
+    },
+  };
+}
+
+function withTrace(options: RequestOptions, { traceparent, tracestate }: RemoteCallRequest): RequestOptions {
+  const serviceParameters = {
+    ...options.serviceParameters,
+    ...(traceparent === undefined ? {} : { traceparent }),
+    ...(tracestate === undefined ? {} : { tracestate }),
+  };
+  return { ...options, serviceParameters };
+}
+
+function requireSkill(agentUrl: string, { card }: Agent, skill: string): void {
+  const skills = card.skills.map(({ id }) => id);
+  if (skills.includes(skill)) return;
+  const named = skills.map((id) => `"${id}"`).join(", ");
+  throw refused(`Agent "${agentUrl}" has no skill "${skill}": it has ${named || "none"}`);
+}
+
+function isAtWork({ status }: Task): boolean {
+  return status?.state === TaskState.TASK_STATE_WORKING || status?.state === TaskState.TASK_STATE_SUBMITTED;
+}
+
+function refused(message: string, cause?: unknown): FlowError {
+  return new FlowError({ code: FlowErrorCode.REMOTE_REFUSED, message, cause });
+}
+
+/** What went wrong, in the words of the port. */
+function errorOf(error: unknown, agentUrl: string, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason;
+  if (error instanceof FlowError) return error;
+  const { cause } = error as { readonly cause?: unknown };
+  const told = cause instanceof A2AError ? cause : error;
+  if (told instanceof A2AError && told.reason !== "INTERNAL_ERROR")
+    return refused(`Agent "${agentUrl}" does not take the call: ${told.message} (${told.reason})`, told);
+  return unavailable(agentUrl, errorPayload(error).message, error);
+}
+
+/** What `work` resolves with, or the reason of `signal`, whichever is first. */
+async function orAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason as Error);
+  signal.addEventListener("abort", abort);
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, delayMs);
+  try {
+    await orAborted(promise, signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function requireOptions(options: A2AClientOptions): void {
+  for (const key of Object.keys(options))
+    if (!OPTIONS.includes(key))
+      throw new TypeError(`Unknown option "${key}" of A2AClientTransport: known are "${OPTIONS.join('", "')}"`);
+  for (const key of ["headers", "tenant", "fetch"] as const)
+    if (options[key] !== undefined && typeof options[key] !== "function")
+      throw new TypeError(`Option "${key}" must be a function: got ${typeof options[key]}`);
+  for (const key of ["timeoutMs", "cardMaxAgeMs", "pollMs"] as const) {
+    const value = options[key];
+    if (value !== undefined && !(Number.isFinite(value) && value >= 0))
+      throw new RangeError(`Option "${key}" must be a number of 0 or more: got ${String(value)}`);
+  }
+}

@@ -1,0 +1,100 @@
+import { FlowError, FlowErrorCode } from "penguiflow";
+
+/** What a call wants of its requests. Found by the signal it passes along, which is its own. */
+export interface RequestWishes {
+  /** What is said about the agent in errors: where it is. */
+  readonly agentUrl: string;
+  readonly onBytes: ((bytes: { readonly sent: number; readonly received: number }) => void) | undefined;
+  /** Milliseconds until an answer must have begun. */
+  readonly timeoutMs: number;
+}
+
+const wishes = new WeakMap<AbortSignal, RequestWishes>();
+
+/** A signal for the requests of one call. */
+export function requestSignal(signal: AbortSignal, wish: RequestWishes): AbortSignal {
+  const own = AbortSignal.any([signal]);
+  wishes.set(own, wish);
+  return own;
+}
+
+const REFUSALS: Readonly<Record<number, string>> = {
+  401: 'it wants to know who is calling (401): see the option "headers"',
+  403: "this caller may not call it (403)",
+  404: "there is nothing at that address (404)",
+  405: "there is no agent at that address (405)",
+  413: "the message is too large (413)",
+  415: "it does not take this media type (415)",
+};
+
+/**
+ * `fetch`, that gives up when no answer has begun in time, counts the bytes of bodies as they pass, and whose errors
+ * say which agent and why.
+ */
+export function countedFetch(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
+  return async (input, init = {}) => {
+    const { signal } = init;
+    const wish = signal instanceof AbortSignal ? wishes.get(signal) : undefined;
+    if (!(signal instanceof AbortSignal) || wish === undefined) return await fetch(input, init);
+    const { agentUrl, onBytes, timeoutMs } = wish;
+    const patience = new AbortController();
+    const timer = setTimeout(() => patience.abort(), timeoutMs);
+    let response: Response;
+    try {
+      if (typeof init.body === "string")
+        onBytes?.({ sent: new TextEncoder().encode(init.body).byteLength, received: 0 });
+      response = await fetch(input, { ...init, signal: AbortSignal.any([signal, patience.signal]) });
+    } catch (error) {
+      signal.throwIfAborted();
+      const why = patience.signal.aborted ? `no answer has begun within ${timeoutMs} ms` : reasonOf(error);
+      throw unavailable(agentUrl, why, error);
+    } finally {
+      clearTimeout(timer);
+    }
+    const refusal = REFUSALS[response.status];
+    // an error that the protocol knows says more
+    const isKnown = (await peeked(response))?.includes("a2a-protocol.org") === true;
+    if (refusal !== undefined && !isKnown) {
+      await response.body?.cancel();
+      throw new FlowError({
+        code: FlowErrorCode.REMOTE_REFUSED,
+        message: `Agent "${agentUrl}" does not take the call: ${refusal}`,
+        details: { status: response.status },
+      });
+    }
+    return counted(response, onBytes);
+  };
+}
+
+/** The body of an answer that is an error, without using it up. */
+async function peeked(response: Response): Promise<string | undefined> {
+  return response.ok ? undefined : await response.clone().text();
+}
+
+function counted(response: Response, onBytes: RequestWishes["onBytes"]): Response {
+  if (onBytes === undefined || response.body === null) return response;
+  const counter = new TransformStream<Uint8Array, Uint8Array>({
+    transform(bytes, controller) {
+      onBytes({ sent: 0, received: bytes.byteLength });
+      controller.enqueue(bytes);
+    },
+  });
+  const { status, statusText, headers } = response;
+  return new Response(response.body.pipeThrough(counter), { status, statusText, headers });
+}
+
+/** An agent that cannot be reached, or not any more. */
+export function unavailable(agentUrl: string, why: string, cause: unknown): FlowError {
+  return new FlowError({
+    code: FlowErrorCode.REMOTE_UNAVAILABLE,
+    message: `Cannot reach agent "${agentUrl}": ${why}`,
+    cause,
+    retryable: true,
+  });
+}
+
+/** Node says why a request failed in the cause of its error. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as Partial<Error>;
+  return cause instanceof Error && cause.message !== "" ? cause.message : (message ?? String(error));
+}

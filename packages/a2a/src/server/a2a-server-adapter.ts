@@ -1,0 +1,220 @@
+import type { RequestListener } from "node:http";
+import { AGENT_CARD_PATH, type AgentCard } from "@a2a-js/sdk";
+import {
+  type ServerCallContext,
+  type ServerCallContextBuilderOptions,
+  type TaskStore,
+  UnauthenticatedUser,
+  type User,
+} from "@a2a-js/sdk/server";
+import { agentCardHandler, jsonRpcHandler, restHandler } from "@a2a-js/sdk/server/express";
+import express, { type NextFunction, type Request, type Response, type Router } from "express";
+import { DEFAULT_TENANT } from "penguiflow";
+import { agentCardOf, type Card, interfacesAt, JSON_RPC_PATH, REST_PATH } from "./agent-card.ts";
+import { CallContext, Connection } from "./connection.ts";
+import type { ServedFlow, Skills } from "./flow-executor.ts";
+import { FlowRequestHandler } from "./flow-request-handler.ts";
+import { MemoryTaskStore } from "./memory-task-store.ts";
+import { TendedTaskStore } from "./tended-task-store.ts";
+
+/** What {@link A2AServerAdapter} can be told. */
+export interface A2AServerOptions {
+  /** What the agent says about itself. */
+  readonly card: Card;
+  /** Where callers reach the agent, without a path. @defaultValue where `createA2AApp` listens */
+  readonly url?: string;
+  /** @defaultValue a {@link MemoryTaskStore} */
+  readonly taskStore?: TaskStore;
+  /**
+   * Who is calling: the name of the user, or `undefined` for somebody who may not, who is answered 401. What users see
+   * is their own. @defaultValue everybody is nobody in particular
+   */
+  readonly authenticate?: (request: Request) => string | undefined | Promise<string | undefined>;
+  /** The tenant of callers who name none and are nobody in particular. @defaultValue `"default"` */
+  readonly defaultTenant?: string;
+  /**
+   * Whether a user may call for a tenant that the call names; a call that names none is for its user. Say no where a
+   * flow acts for its tenant. @defaultValue all may, and see their own tasks alone
+   */
+  readonly mayUseTenant?: (user: string | undefined, tenant: string) => boolean;
+  /** What becomes of a task when the client that began it leaves before its end. @defaultValue `"detach"` */
+  readonly onClientGone?: "cancel" | "detach";
+  /** How large a request may be, such as `"4mb"`. @defaultValue `"4mb"` */
+  readonly bodyLimit?: string;
+  /**
+   * What becomes of tasks that the store has as being worked on while nobody in this process does: they have failed, or,
+   * where several processes share a store, are left alone. @defaultValue `"fail"`
+   */
+  readonly abandonedTasks?: "fail" | "keep";
+}
+
+const OPTIONS: readonly string[] = [
+  "card",
+  "url",
+  "taskStore",
+  "authenticate",
+  "defaultTenant",
+  "mayUseTenant",
+  "onClientGone",
+  "bodyLimit",
+  "abandonedTasks",
+];
+
+/**
+ * Serves a flow, or several as skills, as an A2A agent: over JSON-RPC and HTTP+JSON, to clients of version 1.0 and 0.3.
+ * A task is a trace: it has its id and its end.
+ *
+ * @example
+ * ```ts
+ * const adapter = new A2AServerAdapter(flow, { card });
+ * app.use(adapter.router()); // or createA2AApp(adapter)
+ * ```
+ */
+export class A2AServerAdapter implements Skills {
+  /** What is served at `/.well-known/agent-card.json`. */
+  readonly card: AgentCard;
+  readonly flows: readonly ServedFlow[];
+  /** The SDK's side: what the transports call. */
+  readonly requestHandler: FlowRequestHandler;
+  readonly #bySkill: ReadonlyMap<string, ServedFlow>;
+  readonly #options: A2AServerOptions;
+
+  /**
+   * @param flows - a flow, which has all skills of the card; or flows by skill, of which the first has messages that
+   * name none
+   * @throws TypeError when an option is unusable, or a skill has no flow
+   */
+  constructor(flows: ServedFlow | Readonly<Record<string, ServedFlow>>, options: A2AServerOptions) {
+    requireOptions(options);
+    this.#options = options;
+    this.card = agentCardOf(options.card, false);
+    const skills = options.card.skills.map(({ id }) => id);
+    this.#bySkill = new Map(isFlow(flows) ? skills.map((id) => [id, flows] as const) : Object.entries(flows));
+    this.flows = [...new Set(this.#bySkill.values())];
+    for (const id of skills) if (!this.#bySkill.has(id)) throw new TypeError(`Skill "${id}" of the card has no flow`);
+    for (const id of this.#bySkill.keys())
+      if (!skills.includes(id)) throw new TypeError(`Flow "${id}" is no skill of the card`);
+    const { taskStore = new MemoryTaskStore(), onClientGone = "detach", abandonedTasks = "fail" } = options;
+    this.requestHandler = new FlowRequestHandler({
+      card: this.card,
+      taskStore: new TendedTaskStore(
+        taskStore,
+        (taskId, context) => abandonedTasks === "keep" || this.requestHandler.isAtWork(taskId, context),
+      ),
+      skills: this,
+      tenantOf: (context) => this.tenantOf(context),
+      onClientGone,
+    });
+    if (options.url !== undefined) this.url = options.url;
+  }
+
+  /** Where callers reach the agent; to be set before it is called. @defaultValue not known: empty */
+  get url(): string {
+    return this.card.supportedInterfaces[0]?.url.slice(0, -JSON_RPC_PATH.length) ?? "";
+  }
+
+  set url(url: string) {
+    this.card.supportedInterfaces = interfacesAt(url);
+  }
+
+  /** The flow for a skill; the first for `undefined`. */
+  flowOf(skill: unknown): ServedFlow | undefined {
+    return skill === undefined ? this.flows[0] : this.#bySkill.get(skill as string);
+  }
+
+  /** For whom a call is: the tenant it names, else its user, else the default. */
+  tenantOf({ tenant, user }: ServerCallContext): string {
+    if (tenant !== undefined && tenant !== "") return tenant;
+    if (user?.isAuthenticated === true && user.userName !== "") return user.userName;
+    return this.#options.defaultTenant ?? DEFAULT_TENANT;
+  }
+
+  /** The agent as a router for an Express app: its card and its interfaces. */
+  router(): Router {
+    const router = express.Router();
+    const { requestHandler } = this;
+    const legacyCompat = { enabled: true };
+    const connections = new WeakMap<object, Connection>();
+    const { mayUseTenant = () => true } = this.#options;
+    const mayUse = (user: User | undefined, tenant: string): boolean =>
+      mayUseTenant(user?.isAuthenticated === true ? user.userName : undefined, tenant);
+    const common = {
+      requestHandler,
+      legacyCompat,
+      userBuilder: async ({ headers }: Request): Promise<User> => connections.get(headers)?.user ?? NOBODY,
+      contextBuilder: (options: ServerCallContextBuilderOptions): ServerCallContext =>
+        new CallContext(options, connections.get(options.headers), mayUse),
+    };
+    const enter: express.RequestHandler = (request, response, next) =>
+      void this.#enter(request, response, next, connections);
+    const body = largeBody(this.#options.bodyLimit ?? "4mb");
+    router.use(`/${AGENT_CARD_PATH}`, agentCardHandler({ agentCardProvider: requestHandler, legacyCompat }));
+    router.use(JSON_RPC_PATH, enter, body, jsonRpcHandler(common));
+    router.use(REST_PATH, enter, body, restHandler(common));
+    return router;
+  }
+
+  /** The agent as a listener for `http.createServer`. */
+  listener(): RequestListener {
+    return express().disable("x-powered-by").use(this.router());
+  }
+
+  /** Lets a caller in who may, and keeps who it is. */
+  async #enter(
+    request: Request,
+    response: Response,
+    next: NextFunction,
+    connections: WeakMap<object, Connection>,
+  ): Promise<void> {
+    try {
+      const user = await this.#userOf(request);
+      if (user === undefined) {
+        response
+          .status(401)
+          .set("WWW-Authenticate", "Bearer")
+          .json({ error: { message: "Not authenticated" } });
+        return;
+      }
+      connections.set(request.headers, new Connection(response, user));
+      next();
+    } catch (error) {
+      next(error);
+    }
+  }
+
+  async #userOf(request: Request): Promise<User | undefined> {
+    const { authenticate } = this.#options;
+    if (authenticate === undefined) return NOBODY;
+    const userName = await authenticate(request);
+    return userName === undefined ? undefined : { isAuthenticated: true, userName };
+  }
+}
+
+const NOBODY: User = new UnauthenticatedUser();
+
+/** What the SDK's own parser takes. */
+const SMALL = 100_000;
+
+/** Reads the bodies that are too large for the SDK's parser. Smaller ones are left to it, faulty ones with them. */
+function largeBody(limit: string): express.RequestHandler {
+  const parse = express.json({ limit, type: ["application/json", "application/a2a+json"], strict: false });
+  return (request, response, next) => {
+    if (Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY) <= SMALL) next();
+    else parse(request, response, next);
+  };
+}
+
+function isFlow(flows: ServedFlow | Readonly<Record<string, ServedFlow>>): flows is ServedFlow {
+  return typeof flows.stream === "function";
+}
+
+function requireOptions(options: A2AServerOptions): void {
+  for (const key of Object.keys(options))
+    if (!OPTIONS.includes(key))
+      throw new TypeError(`Unknown option "${key}" of A2AServerAdapter: known are "${OPTIONS.join('", "')}"`);
+  const { onClientGone = "detach", abandonedTasks = "fail" } = options;
+  if (onClientGone !== "cancel" && onClientGone !== "detach")
+    throw new TypeError(`Option "onClientGone" must be one of "cancel", "detach": got ${String(onClientGone)}`);
+  if (abandonedTasks !== "fail" && abandonedTasks !== "keep")
+    throw new TypeError(`Option "abandonedTasks" must be one of "fail", "keep": got ${String(abandonedTasks)}`);
+}

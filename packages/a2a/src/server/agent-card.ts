@@ -1,0 +1,103 @@
+import type { AgentCard, AgentProvider, AgentSkill, SecurityRequirement, SecurityScheme } from "@a2a-js/sdk";
+import { EXTENSION } from "../wire.ts";
+
+/** One thing that an agent can do. */
+export interface Skill extends Pick<AgentSkill, "id" | "description"> {
+  /** @defaultValue `id` */
+  readonly name?: string;
+  /** @defaultValue none */
+  readonly tags?: readonly string[];
+  /** @defaultValue none */
+  readonly examples?: readonly string[];
+  /** Media types. @defaultValue those of the card */
+  readonly inputModes?: readonly string[];
+  /** Media types. @defaultValue those of the card */
+  readonly outputModes?: readonly string[];
+}
+
+/** What an agent says about itself. Interfaces and capabilities are added by the adapter. */
+export interface Card {
+  readonly name: string;
+  readonly description: string;
+  readonly version: string;
+  /** At least one. */
+  readonly skills: readonly Skill[];
+  readonly provider?: AgentProvider;
+  readonly documentationUrl?: string;
+  readonly iconUrl?: string;
+  /** Media types. @defaultValue text and JSON */
+  readonly defaultInputModes?: readonly string[];
+  /** Media types. @defaultValue text and JSON */
+  readonly defaultOutputModes?: readonly string[];
+  readonly securitySchemes?: Readonly<Record<string, SecurityScheme>>;
+  readonly securityRequirements?: readonly SecurityRequirement[];
+}
+
+/** Where the interfaces are, below the agent's url. */
+export const JSON_RPC_PATH = "/a2a/jsonrpc";
+export const REST_PATH = "/a2a/rest";
+
+const MODES = ["text/plain", "application/json"];
+
+/**
+ * The card as the protocol wants it.
+ *
+ * @throws TypeError when a text that every card needs is missing, or there is no skill
+ */
+export function agentCardOf(card: Card, pushNotifications: boolean): AgentCard {
+  for (const key of ["name", "description", "version"] as const)
+    if (typeof card[key] !== "string" || card[key] === "")
+      throw new TypeError(`Option "card.${key}" must be a text that is not empty: got ${JSON.stringify(card[key])}`);
+  if (!Array.isArray(card.skills) || card.skills.length === 0)
+    throw new TypeError('Option "card.skills" must have at least one skill: a card without is refused by clients');
+  return {
+    name: card.name,
+    description: card.description,
+    version: card.version,
+    supportedInterfaces: [],
+    provider: card.provider,
+    documentationUrl: card.documentationUrl,
+    iconUrl: card.iconUrl,
+    capabilities: {
+      streaming: true,
+      pushNotifications,
+      extendedAgentCard: false,
+      extensions: [
+        {
+          uri: EXTENSION,
+          description: "Takes skill, topic, priority, deadline and budget from metadata; any tenant may be named",
+          required: false,
+          params: undefined,
+        },
+      ],
+    },
+    securitySchemes: { ...card.securitySchemes },
+    securityRequirements: [...(card.securityRequirements ?? [])],
+    defaultInputModes: [...(card.defaultInputModes ?? MODES)],
+    defaultOutputModes: [...(card.defaultOutputModes ?? MODES)],
+    skills: card.skills.map(skillOf),
+    signatures: [],
+  };
+}
+
+/** The interfaces of an agent that is reached at `url`: both bindings in the current version, then for older peers. */
+export function interfacesAt(url: string): AgentCard["supportedInterfaces"] {
+  const base = url.replace(/\/+$/, "");
+  return ["1.0", "0.3"].flatMap((protocolVersion) => [
+    { url: base + JSON_RPC_PATH, protocolBinding: "JSONRPC", tenant: "", protocolVersion },
+    { url: base + REST_PATH, protocolBinding: "HTTP+JSON", tenant: "", protocolVersion },
+  ]);
+}
+
+function skillOf({ id, name = id, description, tags, examples, inputModes, outputModes }: Skill): AgentSkill {
+  return {
+    id,
+    name,
+    description,
+    tags: [...(tags ?? [])],
+    examples: [...(examples ?? [])],
+    inputModes: [...(inputModes ?? [])],
+    outputModes: [...(outputModes ?? [])],
+    securityRequirements: [],
+  };
+}

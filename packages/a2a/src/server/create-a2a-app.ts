@@ -1,0 +1,107 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { A2AServerAdapter } from "./a2a-server-adapter.ts";
+
+/** How an agent is served. */
+export interface A2AAppOptions {
+  /** @defaultValue one that is free */
+  readonly port?: number;
+  /** @defaultValue `"127.0.0.1"` */
+  readonly host?: string;
+  /** Milliseconds that tasks have to end when the app closes. @defaultValue 10000 */
+  readonly drainMs?: number;
+  /** Whether SIGTERM and SIGINT close the app. @defaultValue true */
+  readonly handleSignals?: boolean;
+}
+
+/**
+ * An agent with a server of its own.
+ *
+ * States: new → listening (`listen`) → closing → closed (`close`).
+ */
+export class A2AApp implements AsyncDisposable {
+  readonly adapter: A2AServerAdapter;
+  readonly #options: A2AAppOptions;
+  readonly #server: Server;
+  #unanswered = 0;
+  /** Whether nobody works on an answer any more. */
+  #isQuiet = false;
+  #closing: Promise<void> | undefined;
+  readonly #onSignal = (): void => void this.close();
+
+  /** Internal: call `createA2AApp`. */
+  constructor(adapter: A2AServerAdapter, options: A2AAppOptions) {
+    this.adapter = adapter;
+    this.#options = options;
+    const listener = adapter.listener();
+    this.#server = createServer((request, response) => {
+      this.#unanswered += 1;
+      response.once("close", () => {
+        this.#unanswered -= 1;
+        if (this.#isQuiet) this.#closeConnections();
+      });
+      listener(request, response);
+    });
+  }
+
+  /** Runs the flows that do not run yet, and resolves with the agent's url when callers can come. */
+  async listen(): Promise<string> {
+    const { port = 0, host = "127.0.0.1", handleSignals = true } = this.#options;
+    for (const flow of this.adapter.flows) if (!flow.isRunning) (flow.run as () => unknown).call(flow);
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(port, host, resolve);
+    });
+    const address = this.#server.address() as AddressInfo;
+    const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
+    if (this.adapter.url === "") this.adapter.url = `http://${name}:${address.port}`;
+    if (handleSignals) for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, this.#onSignal);
+    return this.adapter.url;
+  }
+
+  /**
+   * Takes no more calls, stops the flows, which lets tasks end within `drainMs`, and resolves when all is closed. Tasks
+   * that were not over then have failed with `FLOW_STOPPED`.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Closes the app. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.off(signal, this.#onSignal);
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const { drainMs = 10_000 } = this.#options;
+    await Promise.all(this.adapter.flows.map((flow) => flow.stop({ drainMs })));
+    await this.adapter.requestHandler.quiet();
+    this.#isQuiet = true;
+    this.#closeConnections();
+    // whoever has not read its answer by then does not get it
+    const patience = setTimeout(() => this.#server.closeAllConnections(), 1000);
+    await closed;
+    clearTimeout(patience);
+  }
+
+  /** Closes what clients keep open, when all have their answers. */
+  #closeConnections(): void {
+    if (this.#unanswered === 0) this.#server.closeAllConnections();
+  }
+}
+
+/**
+ * An agent with a server of its own, its flows run and stopped with it.
+ *
+ * @example
+ * ```ts
+ * await using app = createA2AApp(new A2AServerAdapter(flow, { card }), { port: 8080 });
+ * const url = await app.listen();
+ * ```
+ */
+export function createA2AApp(adapter: A2AServerAdapter, options: A2AAppOptions = {}): A2AApp {
+  return new A2AApp(adapter, options);
+}

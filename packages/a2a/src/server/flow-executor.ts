@@ -1,0 +1,289 @@
+import { type Message, type Part, Role, type Task, TaskState } from "@a2a-js/sdk";
+import type { AgentExecutor, ExecutionEventBus, RequestContext, ServerCallContext } from "@a2a-js/sdk/server";
+import {
+  type EmitOptions,
+  errorPayload,
+  FinalAnswer,
+  FlowError,
+  FlowErrorCode,
+  type Outcome,
+  type PauseTicket,
+  type StreamItem,
+  WM,
+} from "penguiflow";
+import {
+  EXTENSION,
+  factsIn,
+  partsOf,
+  RESULT_ARTIFACT,
+  TEXT_ARTIFACT,
+  type TaskFacts,
+  textPart,
+  valueOf,
+  withoutFacts,
+} from "../wire.ts";
+import { headerOf } from "./connection.ts";
+import { seqOf, type Turn } from "./turn.ts";
+
+/** The part of a flow that is served: any `Flow`. */
+export interface ServedFlow {
+  readonly name: string;
+  readonly isRunning: boolean;
+  run(options: never): unknown;
+  stop(options?: { readonly drainMs?: number }): Promise<unknown>;
+  stream(input: never, options: EmitOptions<never>): AsyncIterable<StreamItem<unknown>>;
+  cancel(
+    traceId: string,
+    options: { readonly tenant?: string; readonly reason?: unknown },
+  ): Promise<{ readonly found: boolean }>;
+  resume(token: string, value: unknown, options: { readonly tenant?: string }): Promise<Outcome>;
+  pauses(options: { readonly tenant?: string; readonly traceId?: string }): Promise<readonly PauseTicket[]>;
+}
+
+/** Which flow does what. */
+export interface Skills {
+  /** Those that are served. */
+  readonly flows: readonly ServedFlow[];
+  /** The flow for a skill, the first for none; `undefined` for a skill that is not there. */
+  flowOf(skill: unknown): ServedFlow | undefined;
+}
+
+/** For whom a task is worked on. */
+export interface Assignment {
+  readonly tenant: string;
+  readonly turn: Turn;
+}
+
+interface Work extends Assignment {
+  readonly flow: ServedFlow;
+}
+
+/** Has flows work on tasks. The trace has the id of its task, and the task's state is what became of the trace. */
+export class FlowExecutor implements AgentExecutor {
+  readonly #skills: Skills;
+  readonly #assignmentOf: (context: ServerCallContext, taskId: string) => Assignment;
+  /** By task. */
+  readonly #atWork = new Map<string, Work>();
+
+  constructor(skills: Skills, assignmentOf: (context: ServerCallContext, taskId: string) => Assignment) {
+    this.#skills = skills;
+    this.#assignmentOf = assignmentOf;
+  }
+
+  /** Works on a task until it is over or waits for its caller. Never rejects because of the flow. */
+  async execute(request: RequestContext, bus: ExecutionEventBus): Promise<void> {
+    const { taskId, contextId, task, userMessage } = request;
+    const assignment = this.#assignmentOf(request.context, taskId);
+    const { turn } = assignment;
+    const facts = factsIn(userMessage.metadata);
+    const skill = factsIn(task?.metadata)["skill"] ?? facts["skill"];
+    const flow = this.#skills.flowOf(skill);
+    if (flow === undefined) throw new TypeError(`No flow has skill "${String(skill)}"`);
+    turn.publishOn(bus, { id: taskId, contextId }, task === undefined ? 0 : seqOf(task));
+    turn.facts = {
+      ...(typeof skill === "string" ? { skill } : {}),
+      ...(typeof facts["traceId"] === "string" ? { callerTraceId: facts["traceId"] } : {}),
+    };
+    const work = { ...assignment, flow };
+    this.#atWork.set(taskId, work);
+    try {
+      await turn.task(taskAtWork(request));
+      if (task === undefined) await this.#begin(work, request);
+      else await this.#resume(work, request);
+    } catch (error) {
+      await fail(turn, error, flow.name);
+    } finally {
+      this.#atWork.delete(taskId);
+    }
+  }
+
+  /** Ends the trace of a task. Resolves when its handlers have returned, or were given up. */
+  async cancelTask(taskId: string): Promise<void> {
+    const work = this.#atWork.get(taskId);
+    if (work === undefined) return;
+    const { flow, tenant, turn } = work;
+    const message = `Task "${taskId}" was cancelled by its caller`;
+    const reason = new FlowError({ code: FlowErrorCode.TRACE_CANCELLED, message });
+    turn.stop.abort(reason);
+    await flow.cancel(taskId, { tenant, reason });
+    await turn.until(() => !this.#atWork.has(taskId), undefined);
+  }
+
+  async #begin({ flow, tenant, turn }: Work, request: RequestContext): Promise<void> {
+    const items = flow.stream(payloadOf(request.userMessage) as never, {
+      ...emitOptionsOf(request),
+      tenant,
+      traceId: request.taskId,
+      signal: turn.stop.signal,
+    });
+    let result: { readonly value: unknown } | undefined;
+    let hasText = false;
+    let isReplaced = false;
+    const text = (part: Part, lastChunk: boolean): Promise<void> => {
+      const append = hasText && !isReplaced;
+      hasText = true;
+      isReplaced = false;
+      return turn.artifact({ artifact: artifact(TEXT_ARTIFACT, [part]), append, lastChunk });
+    };
+    try {
+      for await (const item of items) {
+        // the first one counts, as in `call`
+        if (item.type === "result") result ??= { value: item.result };
+        else if (item.chunk.text !== "") await text(textPart(item.chunk.text), false);
+        // the next attempt writes its text anew
+        else if (item.chunk.end === "retry") isReplaced = true;
+      }
+    } catch (error) {
+      const code = error instanceof FlowError ? error.code : undefined;
+      if (code === FlowErrorCode.TRACE_PAUSED) await ask(turn, await flow.pauses({ tenant, traceId: turn.taskId }));
+      else await fail(turn, error, flow.name);
+      return;
+    }
+    if (hasText) await text(textPart(""), true);
+    await complete(turn, result?.value);
+  }
+
+  async #resume({ flow, tenant, turn }: Work, { userMessage }: RequestContext): Promise<void> {
+    const { taskId } = turn;
+    const pauses = await flow.pauses({ tenant, traceId: taskId });
+    const { node } = factsIn(userMessage.metadata);
+    const pause = node === undefined ? pauses[0] : pauses.find((candidate) => candidate.node === node);
+    if (pause === undefined) {
+      if (pauses.length > 0) return ask(turn, pauses, `No node "${String(node)}" waits for an answer`);
+      const message = `Task "${taskId}" cannot go on: flow "${flow.name}" does not know what it waited for`;
+      throw new FlowError({ code: FlowErrorCode.PAUSE_UNKNOWN, message });
+    }
+    let outcome: Outcome;
+    try {
+      outcome = await flow.resume(pause.token, payloadOf(userMessage), { tenant });
+    } catch (error) {
+      // an answer that does not fit leaves the question open
+      if (!(error instanceof FlowError) || error.code !== FlowErrorCode.RESUME_INVALID) throw error;
+      return ask(turn, pauses, error.message);
+    }
+    if (outcome.status === "completed") await complete(turn, outcome.result);
+    else if (outcome.status === "paused") await ask(turn, outcome.pauses);
+    else await fail(turn, outcome.error, flow.name);
+  }
+}
+
+/** The payload that a message carries. */
+export function payloadOf({ parts, metadata }: Message): unknown {
+  const value = valueOf(parts);
+  const { budget } = factsIn(metadata);
+  if (typeof budget !== "object" || budget === null || typeof value !== "object" || value === null) return value;
+  const { hops, tokens } = budget as { readonly hops?: unknown; readonly tokens?: unknown };
+  // only working memory comes with a budget; what the caller has left is all there is
+  return new WM({
+    ...(value as { readonly query: string }),
+    hops: 0,
+    tokensUsed: 0,
+    budgetHops: typeof hops === "number" ? hops : null,
+    budgetTokens: typeof tokens === "number" ? tokens : null,
+  });
+}
+
+function emitOptionsOf({ userMessage, context }: RequestContext): EmitOptions<never> {
+  const { topic, priority, deadlineAt } = factsIn(userMessage.metadata);
+  const traceparent = headerOf(context, "traceparent");
+  const tracestate = headerOf(context, "tracestate");
+  return {
+    meta: {
+      ...withoutFacts(userMessage.metadata),
+      ...(traceparent === undefined ? {} : { traceparent }),
+      ...(tracestate === undefined ? {} : { tracestate }),
+    },
+    ...(typeof topic === "string" ? { topic } : {}),
+    ...(Number.isInteger(priority) ? { priority: priority as number } : {}),
+    ...(typeof deadlineAt === "number" && Number.isFinite(deadlineAt) ? { deadlineAt } : {}),
+  };
+}
+
+function taskAtWork({ taskId, contextId, task, userMessage }: RequestContext): Task {
+  const status = { state: TaskState.TASK_STATE_WORKING, message: undefined, timestamp: now() };
+  if (task !== undefined) return { ...task, status };
+  return { id: taskId, contextId, status, artifacts: [], history: [userMessage], metadata: undefined };
+}
+
+async function complete(turn: Turn, value: unknown, facts: TaskFacts = {}): Promise<void> {
+  let parts: Part[];
+  try {
+    parts = partsOf(value);
+  } catch (error) {
+    return fail(
+      turn,
+      new FlowError({
+        code: FlowErrorCode.NOT_SERIALISABLE,
+        message: `Cannot send the result: ${errorPayload(error).message}`,
+        cause: error,
+      }),
+      "",
+    );
+  }
+  if (parts.length > 0)
+    await turn.artifact({ artifact: artifact(RESULT_ARTIFACT, parts), append: false, lastChunk: true });
+  turn.facts = { ...turn.facts, ...facts };
+  await tell(turn, TaskState.TASK_STATE_COMPLETED, undefined);
+}
+
+async function ask(turn: Turn, pauses: readonly PauseTicket[], problem?: string): Promise<void> {
+  const [first] = pauses;
+  const question = [
+    ...(problem === undefined ? [] : [textPart(`${problem}\n`)]),
+    ...(first === undefined ? [textPart("The agent waits for an answer")] : [textPart(first.reason)]),
+    ...partsOf(first?.payload),
+  ];
+  const asked = first === undefined ? undefined : { node: first.node, reason: first.reason, payload: first.payload };
+  await tell(turn, TaskState.TASK_STATE_INPUT_REQUIRED, question, asked);
+}
+
+const EXHAUSTED: Readonly<Record<string, string>> = {
+  [FlowErrorCode.DEADLINE_EXCEEDED]: "Deadline exceeded",
+  [FlowErrorCode.HOP_BUDGET_EXHAUSTED]: "Hop budget exhausted",
+  [FlowErrorCode.TOKEN_BUDGET_EXHAUSTED]: "Token budget exhausted",
+};
+
+/** Ends a task whose trace did not complete, as its error says. */
+async function fail(turn: Turn, error: unknown, flow: string): Promise<void> {
+  const isFlowError = error instanceof FlowError;
+  const code = isFlowError ? error.code : FlowErrorCode.NODE_EXCEPTION;
+  const text = EXHAUSTED[code];
+  if (text !== undefined) return complete(turn, new FinalAnswer({ text }), { code });
+  turn.facts = { ...turn.facts, code, retryable: isFlowError && error.retryable };
+  const state = code === FlowErrorCode.TRACE_CANCELLED ? TaskState.TASK_STATE_CANCELED : TaskState.TASK_STATE_FAILED;
+  const message =
+    code === FlowErrorCode.NO_RESULT
+      ? `The flow "${flow}" has returned nothing: ${errorPayload(error).message}`
+      : undefined;
+  await tell(turn, state, [textPart(message ?? errorPayload(error).message)]);
+}
+
+async function tell(turn: Turn, state: TaskState, parts: Part[] | undefined, facts?: object): Promise<void> {
+  const { taskId, contextId } = turn;
+  const message =
+    parts === undefined
+      ? undefined
+      : {
+          messageId: crypto.randomUUID(),
+          taskId,
+          contextId,
+          role: Role.ROLE_AGENT,
+          parts,
+          // a copy that is data, as it will be on the other side
+          metadata: facts === undefined ? undefined : { [EXTENSION]: JSON.parse(JSON.stringify(facts)) as unknown },
+          extensions: [],
+          referenceTaskIds: [],
+        };
+  await turn.status({ status: { state, message, timestamp: now() } });
+}
+
+const artifact = (artifactId: string, parts: Part[]) => ({
+  artifactId,
+  name: artifactId,
+  description: "",
+  parts,
+  metadata: undefined,
+  extensions: [],
+});
+
+const now = (): string => new Date().toISOString();

@@ -1,0 +1,61 @@
+import type { ListTasksRequest, ListTasksResponse, Task } from "@a2a-js/sdk";
+import { InMemoryTaskStore, resolveUserScope, type ServerCallContext, type TaskStore } from "@a2a-js/sdk/server";
+import { isTerminal } from "./task-states.ts";
+
+/**
+ * Keeps tasks in this process: all that are not over, and those that ended last. The SDK's store, which keeps all for
+ * ever, does the listing.
+ */
+export class MemoryTaskStore implements TaskStore {
+  /** By scope, then by task, those that are over in the order of their end. */
+  readonly #scopes = new Map<string, Map<string, Task>>();
+  /** By task: the scope of those that are over, the oldest first. */
+  readonly #over = new Map<string, string>();
+  readonly #maxFinished: number;
+
+  /**
+   * @param options - how many tasks that are over are kept, of all tenants together; @defaultValue 1000
+   * @throws RangeError when that is not a whole number of 0 or more
+   */
+  constructor({ maxFinished = 1000 }: { readonly maxFinished?: number } = {}) {
+    if (!Number.isInteger(maxFinished) || maxFinished < 0)
+      throw new RangeError(`Option "maxFinished" must be a whole number of 0 or more: got ${String(maxFinished)}`);
+    this.#maxFinished = maxFinished;
+  }
+
+  /** How many tasks are kept. */
+  get size(): number {
+    let size = 0;
+    for (const tasks of this.#scopes.values()) size += tasks.size;
+    return size;
+  }
+
+  async save(task: Task, context: ServerCallContext): Promise<void> {
+    const scope = scopeOf(context);
+    const tasks = this.#scopes.get(scope) ?? new Map<string, Task>();
+    this.#scopes.set(scope, tasks);
+    tasks.set(task.id, structuredClone(task));
+    if (!isTerminal(task)) return;
+    this.#over.set(task.id, scope);
+    for (const [id, home] of this.#over) {
+      if (this.#over.size <= this.#maxFinished) break;
+      this.#over.delete(id);
+      this.#scopes.get(home)?.delete(id);
+      if (this.#scopes.get(home)?.size === 0) this.#scopes.delete(home);
+    }
+  }
+
+  async load(taskId: string, context: ServerCallContext): Promise<Task | undefined> {
+    return structuredClone(this.#scopes.get(scopeOf(context))?.get(taskId));
+  }
+
+  async list(request: ListTasksRequest, context: ServerCallContext): Promise<ListTasksResponse> {
+    const listed = new InMemoryTaskStore();
+    for (const task of this.#scopes.get(scopeOf(context))?.values() ?? []) await listed.save(task, context);
+    return await listed.list(request, context);
+  }
+}
+
+function scopeOf(context: ServerCallContext): string {
+  return JSON.stringify([context.tenant ?? "", resolveUserScope(context)]);
+}

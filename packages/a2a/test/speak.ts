@@ -1,0 +1,75 @@
+import { type Message, Role, type SendMessageRequest, type StreamResponse, type Task } from "@a2a-js/sdk";
+import {
+  type Client,
+  ClientFactory,
+  DefaultAgentCardResolver,
+  JsonRpcTransportFactory,
+  RestTransportFactory,
+} from "@a2a-js/sdk/client";
+
+/** The bindings of the agents under test. */
+export const BINDINGS = ["JSONRPC", "HTTP+JSON"] as const;
+
+/** The SDK's own client, speaking over one of the interfaces of an agent. */
+export async function speak(url: string, binding: (typeof BINDINGS)[number], token?: string): Promise<Client> {
+  const fetchImpl: typeof fetch = (input, init = {}) =>
+    fetch(input, {
+      ...init,
+      headers: {
+        ...(init.headers as Record<string, string>),
+        ...(token === undefined ? {} : { authorization: token }),
+      },
+    });
+  const factory = new ClientFactory({
+    transports: [new JsonRpcTransportFactory({ fetchImpl }), new RestTransportFactory({ fetchImpl })],
+    preferredTransports: [binding],
+    cardResolver: new DefaultAgentCardResolver({ fetchImpl }),
+  });
+  return await factory.createFromUrl(url);
+}
+
+/** A request to an agent, with a text. */
+export function saying(
+  text: string,
+  message: Partial<Message> = {},
+  request: Partial<Omit<SendMessageRequest, "message">> = {},
+): SendMessageRequest {
+  return {
+    tenant: "",
+    configuration: undefined,
+    metadata: undefined,
+    message: {
+      messageId: crypto.randomUUID(),
+      contextId: "",
+      taskId: "",
+      role: Role.ROLE_USER,
+      parts: [{ content: { $case: "text", value: text }, mediaType: "text/plain", filename: "", metadata: undefined }],
+      metadata: undefined,
+      extensions: [],
+      referenceTaskIds: [],
+      ...message,
+    },
+    ...request,
+  };
+}
+
+/** The events of an answer. */
+export async function collect(
+  events: AsyncIterable<StreamResponse>,
+): Promise<NonNullable<StreamResponse["payload"]>[]> {
+  const all: NonNullable<StreamResponse["payload"]>[] = [];
+  for await (const { payload } of events) if (payload !== undefined) all.push(payload);
+  return all;
+}
+
+/** The answer to a message that began a task. */
+export async function taskOf(answer: Promise<Message | Task>): Promise<Task> {
+  const task = await answer;
+  if (!("status" in task)) throw new Error("The agent has answered with a message");
+  return task;
+}
+
+/** The text of an artifact or of a status. */
+export function textIn(of: { readonly parts: Message["parts"] } | undefined): string {
+  return of?.parts.map(({ content }) => (content?.$case === "text" ? content.value : "")).join("") ?? "";
+}
