@@ -54,7 +54,7 @@ async function comesWhenStored<Value>(
   expect(await isPending(promise)).toBe(true);
   expect(journal.waiting).toBe(1);
   journal.release();
-  const [settled] = await within(1_000, Promise.allSettled([promise]));
+  const [settled] = await within(4_000, Promise.allSettled([promise]));
   return settled;
 }
 
@@ -177,7 +177,7 @@ describe("nothing is given out before the append that contains it has resolved:"
     await flow.ready();
     journal.hold();
     const stream = flow.stream(1);
-    expect((await within(1_000, stream.next())).value).toMatchObject({ type: "chunk", chunk: { text: "hello" } });
+    expect((await within(4_000, stream.next())).value).toMatchObject({ type: "chunk", chunk: { text: "hello" } });
     journal.release();
     await stream.return();
     await flow.stop();
@@ -202,7 +202,7 @@ describe("when an append fails,", () => {
     await settle();
     const cause = new Error("disk full");
     journal.release(cause);
-    const settled = await within(1_000, Promise.allSettled(waiting));
+    const settled = await within(4_000, Promise.allSettled(waiting));
     expect(settled.map((one) => codeOf((one as PromiseRejectedResult).reason))).toEqual(
       waiting.map(() => "JOURNAL_FAILED"),
     );
@@ -325,11 +325,11 @@ describe("the journal's claim:", () => {
     for (const journal of [broken, unreadable, rude]) {
       const flow = flowOf(journal);
       const called = [flow.ready(), flow.call(1), flow.emit(1), flow.fetch(), readAll(flow.stream(1)), flow.pauses()];
-      const settled = await within(1_000, Promise.allSettled(called));
+      const settled = await within(4_000, Promise.allSettled(called));
       expect(settled.map((one) => codeOf((one as PromiseRejectedResult).reason))).toEqual(
         called.map(() => "JOURNAL_FAILED"),
       );
-      await within(1_000, flow.stop());
+      await within(4_000, flow.stop());
       expect(flow.isRunning).toBe(false);
     }
     // the one that could not be read was given up
@@ -379,8 +379,8 @@ describe("stop of a durable flow", () => {
     await settle();
     const stop = flow.stop({ drainMs: 10_000 });
     opened.open();
-    expect(await within(1_000, called)).toBe(1);
-    expect(await within(1_000, stop)).toMatchObject({ completed: 1, cancelled: 0 });
+    expect(await within(4_000, called)).toBe(1);
+    expect(await within(4_000, stop)).toMatchObject({ completed: 1, cancelled: 0 });
   });
 
   test("while the journal is being opened waits for it, and gives it up again", async () => {
@@ -396,7 +396,7 @@ describe("stop of a durable flow", () => {
     const stop = flow.stop();
     expect(await isPending(stop)).toBe(true);
     opening.open();
-    await within(1_000, stop);
+    await within(4_000, stop);
     expect(await told).toBe("FLOW_STOPPED");
     await (await memory.open({ partition: "flow", owner: "other", leaseMs: 1 })).close();
   });
@@ -418,7 +418,7 @@ describe("stop of a durable flow", () => {
     const told = Promise.all([code(flow.call(1)), code(flow.ready())]);
     const stop = flow.stop();
     await clock.advance(2_100);
-    await within(1_000, stop);
+    await within(4_000, stop);
     expect(await told).toEqual(["JOURNAL_FAILED", "JOURNAL_FAILED"]);
     opening.open();
     await settle();
@@ -438,7 +438,7 @@ describe("stop of a durable flow", () => {
     await clock.advance(1_900);
     expect(await isPending(stop)).toBe(true);
     await clock.advance(200);
-    await within(1_000, stop);
+    await within(4_000, stop);
     expect(await told).toBe("JOURNAL_FAILED");
     expect(clock.timers).toBe(0);
     journal.release();
@@ -451,7 +451,7 @@ describe("stop of a durable flow", () => {
     const stop = flow.stop();
     expect(await isPending(stop)).toBe(true);
     journal.release();
-    await within(1_000, stop);
+    await within(4_000, stop);
     expect(await called).toBe(2);
   });
 
