@@ -6,6 +6,7 @@ import type { TraceSink } from "../trace/sink.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { Engine } from "./engine.ts";
 import type { Send } from "./send.ts";
+import { UnreadResults } from "./unread-results.ts";
 
 /** What `fetch` returns: a result, or the error of a trace with `emitErrorsToRookery`. */
 export type RookeryItem = Message | FlowError;
@@ -40,7 +41,7 @@ interface Fetcher {
  */
 export class Rookery {
   readonly #engine: Engine;
-  readonly #unread = new Set<Unread>();
+  readonly #unread = new UnreadResults();
   /** Fetchers of any trace, by trace id those of one; in order of arrival. */
   readonly #anyTrace = new Set<Fetcher>();
   readonly #oneTrace = new Map<string, Set<Fetcher>>();
@@ -193,7 +194,7 @@ export class Rookery {
 
   /** Takes back what is left of a trace that failed: it is put back with it. */
   withdraw(trace: Trace): void {
-    for (const unread of this.#unread) {
+    for (const unread of [...this.#unread.of(trace.id)]) {
       if (unread.sink.trace !== trace) continue;
       this.#unread.delete(unread);
       unread.sink.unread -= 1;
@@ -250,11 +251,13 @@ export class Rookery {
     const { traceId, tenant } = outcome;
     this.#waiting.delete(sink);
     if (sink.wasReadById && sink.unread > 0) this.#goOn();
+    const leavesWord = outcome.status !== "completed" && outcome.status !== "stopped";
+    if (!leavesWord && !this.#oneTrace.has(traceId)) return;
     const error =
       outcome.status === "completed"
         ? waitError(FlowErrorCode.NO_RESULT, "the trace has ended and all its results were read", { traceId, tenant })
         : outcome.error;
-    const left = sink.unread === 0 ? [] : [...this.#unread].filter((unread) => unread.sink === sink);
+    const left = [...this.#unread.of(traceId)].filter((unread) => unread.sink === sink);
     const told = [...(this.#oneTrace.get(traceId) ?? [])].filter(
       ({ wish }) =>
         (wish.tenant === undefined || wish.tenant === tenant) &&
@@ -265,7 +268,7 @@ export class Rookery {
     for (const fetcher of told)
       if (durable === undefined) fetcher.reject(error);
       else durable.afterStored((failure) => fetcher.reject(failure ?? error));
-    if (told.length > 0 || left.length > 0 || outcome.status === "completed" || outcome.status === "stopped") return;
+    if (told.length > 0 || left.length > 0 || !leavesWord) return;
     const list = this.#endings.get(traceId) ?? [];
     list.push({ tenant, error });
     this.#endings.set(traceId, list);
@@ -299,7 +302,7 @@ export class Rookery {
   }
 
   #take(wish: FetchWish): Unread | undefined {
-    for (const unread of this.#unread) {
+    for (const unread of this.#unread.of(wish.traceId)) {
       if (!fits(wish, unread)) continue;
       unread.sink.wasReadById ||= wish.traceId !== undefined;
       this.#remove(unread);
@@ -336,7 +339,7 @@ export class Rookery {
   }
 
   #evict(): boolean {
-    for (const unread of this.#unread) {
+    for (const unread of this.#unread.of(undefined)) {
       if (!unread.sink.hasEnded || !unread.sink.wasReadById) continue;
       this.#unread.delete(unread);
       unread.sink.unread -= 1;
@@ -381,7 +384,7 @@ export class Rookery {
     const { traceId } = wish;
     if (traceId === undefined || wish.tenant !== undefined) return wish;
     const tenants = new Set<string>();
-    for (const unread of this.#unread) if (unread.sink.trace?.id === traceId) tenants.add(unread.sink.trace.tenant);
+    for (const { sink } of this.#unread.of(traceId)) tenants.add((sink.trace as Trace).tenant);
     for (const trace of this.#engine.traces.find(traceId, undefined)) tenants.add(trace.tenant);
     for (const ending of this.#endings.get(traceId) ?? []) tenants.add(ending.tenant);
     if (tenants.size <= 1) return { ...wish, tenant: [...tenants][0] };
