@@ -2,11 +2,11 @@ import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { type Random, seededRandom } from "../foundation/random.ts";
 import type { Logger } from "../events/logger.ts";
 import { ROOKERY } from "../graph/endpoints.ts";
-import type { Graph, SomeNode, Vertex } from "../graph/graph.ts";
+import type { SomeNode } from "../graph/graph.ts";
 import type { Context } from "../graph/handler.ts";
 import { wrapHandler } from "../graph/node.ts";
 import { MemoryStateStore } from "../memory/memory-state-store.ts";
-import { FinalAnswer, WM } from "../message/controller.ts";
+import { FinalAnswer } from "../message/controller.ts";
 import { Message } from "../message/message.ts";
 import type { FinalOutcome, Outcome, OutcomeStatus } from "../message/outcome.ts";
 import type { BusEnvelope } from "../ports/message-bus.ts";
@@ -18,6 +18,8 @@ import { statsOf } from "../runtime/flow-stats.ts";
 import { placeOf } from "../runtime/reporter.ts";
 import { type Fault, suffer } from "./fault.ts";
 import { faultyMessageBus, faultyRemoteTransport, faultyStateStore } from "./faulty-adapters.ts";
+import { lawShapeOf, UNKNOWN_SHAPE } from "./graph-law-shape.ts";
+import { brokenJournal } from "./journal-laws.ts";
 import { brokenLaws, type LawShape, lineOf, type Restart } from "./record-laws.ts";
 import { describeStats } from "./run-one.ts";
 import { SeededSchedule } from "./seeded-schedule.ts";
@@ -647,7 +649,7 @@ export class SimulatedRun {
 
   #checkRecords(): void {
     const runs = this.#runs();
-    const shape = lawShapeOf(this.#flow.graph, this.#choosers);
+    const shape = lawShapeOf(this.#flow.graph, this.#choosers, TENANTS);
     const shapeOf = (run: string): LawShape => (runs.has(run) ? shape : UNKNOWN_SHAPE);
     const [first, { records, events }] = [this.#processes[0] as SimulatedProcess, this.#process];
     // in a process that goes on with what was, nobody knows how long it has waited
@@ -674,28 +676,17 @@ export class SimulatedRun {
         this.broken.push(`L11: a message of ${headers.tenant} goes over ${edge} for ${tenant}`);
   }
 
-  /** L10: the journal has nothing left but what failed, its counts are right, and nobody was told otherwise. */
   async #checkJournal(): Promise<void> {
     const runs = this.#runs();
-    const { entries, counts } = await this.#journal.read();
-    const outcomes = new Map<string, FinalOutcome>();
+    this.broken.push(...brokenJournal(this.#history, new Set(runs.keys()), await this.#journal.read()));
     for (const record of this.#history) {
-      if (record.type === "ended") outcomes.set(record.run, record.outcome);
-      else if (record.type === "committed" && runs.has(record.run)) add(counts, record.node, -1);
-    }
-    for (const [node, left] of counts)
-      if (left !== 0)
-        this.broken.push(`L10: the journal counts ${left} messages more at "${node}" than were committed`);
-    for (const { run, status, traceId, tenant, state } of entries)
-      if (status !== "failed" || outcomes.get(run.toString(36))?.status !== "failed")
-        this.broken.push(`L10: "${traceId}" of ${tenant} is left in the journal (${status}): ${state}`);
-    for (const [run, request] of runs) {
-      const [outcome, told] = [outcomes.get(run), request.told];
-      if (outcome === undefined || told === undefined) continue;
+      const told = record.type === "ended" ? runs.get(record.run)?.told : undefined;
+      if (record.type !== "ended" || told === undefined) continue;
+      const { outcome, traceId, tenant } = record;
       const isSame = (told.status ?? outcome.status) === outcome.status && told.error?.code === errorOf(outcome)?.code;
       if (!isSame)
         this.broken.push(
-          `L10: ${nameOf(request)} is ${outcome.status}, and its caller was told ${told.status ?? told.error?.code}`,
+          `L10: request "${traceId}" of ${tenant} is ${outcome.status}, and its caller was told ${told.status ?? told.error?.code}`,
         );
     }
   }
@@ -744,44 +735,6 @@ function errorOf(outcome: Outcome): FlowError | undefined {
 }
 
 const nameOf = ({ tenant, traceId }: Request): string => `request "${traceId}" of ${tenant}`;
-
-/** What the laws need to know of a graph whose handlers nobody knows. */
-function lawShapeOf({ byName, vertices }: Graph, choosers: ReadonlySet<string>): LawShape {
-  const vertexOf = (name: string): Vertex | undefined => vertices[byName.get(name) ?? -1];
-  const entries = vertices.filter(({ isIngress }) => isIngress).map(({ node }) => node.name);
-  return {
-    entriesWith: () => entries,
-    isOrdered: (name) => vertexOf(name)?.node.policy.ordering === "trace",
-    groupSize(name) {
-      const gathering = vertexOf(name)?.node.gathering;
-      return gathering?.whenShort === "fail" && typeof gathering.count === "number" ? gathering.count : undefined;
-    },
-    targets({ run, node, lineage }, output) {
-      const vertex = vertexOf(node);
-      if (vertex === undefined || choosers.has(`${run} ${lineage}`)) return undefined;
-      const onward = vertex.successors.filter((index) => index !== vertex.index);
-      if (output.payload instanceof WM && onward.length < vertex.successors.length) return [node];
-      return onward.length === 0 ? [ROOKERY] : onward.map((index) => (vertices[index] as Vertex).node.name);
-    },
-    shareOf(name, tenant) {
-      const vertex = vertexOf(name);
-      if (vertex === undefined || vertex.ring !== undefined || !(TENANTS as readonly string[]).includes(tenant))
-        return undefined;
-      // with more slots the scheduler has a say in who is next
-      return vertex.node.policy.concurrency === 1 && vertex.node.gathering === undefined ? 1 : undefined;
-    },
-  };
-}
-
-/** Of a playbook's runs: their graph is not known. */
-const UNKNOWN_SHAPE: LawShape = {
-  entriesWith: () => undefined,
-  isOrdered: () => false,
-  groupSize: () => undefined,
-  targets: () => undefined,
-  shareOf: () => undefined,
-  isWithin: true,
-};
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
