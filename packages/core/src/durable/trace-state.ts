@@ -113,7 +113,7 @@ export function stateOf(engine: Engine, trace: Trace, failed?: Attempt): SavedTr
 }
 
 /** What a trace that has failed was written down as, with what has become of its results and effects since. */
-export function stateSince(trace: Trace, { results: _, ...failed }: SavedTrace): SavedTrace {
+export function stateSince(trace: Trace, { results: _, effects: __, ...failed }: SavedTrace): SavedTrace {
   const results = resultsOf(trace);
   return { ...failed, ...(results.length === 0 ? {} : { results }), ...effectsOf(trace) };
 }

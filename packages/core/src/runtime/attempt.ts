@@ -261,13 +261,13 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
     run: (effectKey: string) => Value | Promise<Value>,
     options: OnceOptions<Value> = {},
   ): Promise<Value> {
-    return this.#guarded("run a side effect", () =>
+    return this.#unminded("run a side effect", () =>
       outermost(this).worker.engine.effects.once(this, key, run, options),
     );
   }
 
   pause<Value>(init: PauseInit<Value>): Promise<Value> {
-    return this.#guarded("pause", () => outermost(this).worker.engine.pausing.pause(this, init)) as Promise<Value>;
+    return this.#unminded("pause", () => outermost(this).worker.engine.pausing.pause(this, init)) as Promise<Value>;
   }
 
   sleep(delayMs: number): Promise<void> {
@@ -361,6 +361,13 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
     extras.resumes = undefined;
     if (resumes !== undefined) for (const resume of resumes) resume();
     extras.controller?.abort(reason);
+  }
+
+  /** As {@link Attempt.#guarded}: whoever does not await it is not told, and the process goes on. */
+  #unminded<Value>(what: string, act: () => Promise<Value>): Promise<Value> {
+    const promise = this.#guarded(what, act);
+    promise.catch(() => {});
+    return promise;
   }
 
   #guarded<Value>(what: string, act: () => Promise<Value>): Promise<Value> {

@@ -13,6 +13,13 @@ export interface LawShape {
   targets(sender: Sender, output: Message): readonly string[] | undefined;
   /** Each tenant's share of a node's turns in relation to the others'; none at a node that gives no turns. */
   shareOf(node: string, tenant: string): number | undefined;
+  /** Whether it is part of an attempt, and begins anew when that does: a playbook's. */
+  readonly isWithin?: boolean;
+}
+
+/** Stands between the records that are stored of a process and those of the next. */
+export interface Restart {
+  readonly type: "restart";
 }
 
 /** The message in whose attempt another was sent. */
@@ -36,6 +43,8 @@ interface Item {
   readonly message: Message | undefined;
   where: Where;
   attempt: number;
+  /** It has given its turn to those behind it. */
+  wasPaused?: boolean;
 }
 
 /** One trace as the records tell it. */
@@ -48,32 +57,53 @@ class Run {
   readonly results = new Set<string>();
   /** Taken by a join or a fetch in the very act that sent it, of which the sender's record tells next. */
   readonly foretold = new Map<string, Item>();
+  /** Messages that must be there again, since the last restart. */
+  missing = new Set<string>();
   hasEnded = false;
 }
 
 /**
- * Reads the records of a flow from first to last and tells which of the laws L1, L2, L4, L5 and L7 they
- * break, one line each.
+ * Reads the records of a flow from first to last and tells which of the laws L1, L2, L4, L5, L7 and L10 they
+ * break, one line each. Of a process that was killed they are those that its journal has.
  */
-export function brokenLaws(records: readonly TraceRecord[], shapeOf: (run: string) => LawShape): string[] {
+export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf: (run: string) => LawShape): string[] {
   const broken: string[] = [];
   const runs = new Map<string, Run>();
 
   for (const [index, record] of records.entries()) {
+    if (record.type === "restart") {
+      for (const name of runs.keys()) if (shapeOf(name).isWithin === true) runs.delete(name);
+      for (const run of runs.values()) restart(run);
+      continue;
+    }
     const complain = (law: string, what: string): void =>
       void broken.push(`${law} at record ${index}: ${what}: ${lineOf(record)}`);
     const run = runs.get(record.run) ?? new Run();
     runs.set(record.run, run);
     const shape = shapeOf(record.run);
     if (run.hasEnded) complain(record.type === "ended" ? "L2" : "L7", "its trace has ended already");
-    else if (record.type === "ended") end(run, record.run, shape, complain);
-    else follow(run, record, shape, complain);
+    else {
+      if (record.type !== "restored") checkRestored(run, complain);
+      if (record.type === "ended") end(run, record.run, shape, complain);
+      else follow(run, record, shape, complain);
+    }
   }
   for (const [name, run] of runs) if (!run.hasEnded) broken.push(`L2: the trace of run "${name}" has not ended`);
   return broken;
 }
 
 type Complain = (law: string, what: string) => void;
+
+/** What was somewhere has to come back. What a handler has taken is kept with it. */
+function restart(run: Run): void {
+  if (run.hasEnded) return;
+  for (const [lineage, { where }] of run.items) if (where !== "over" && where !== "taken") run.missing.add(lineage);
+}
+
+function checkRestored(run: Run, complain: Complain): void {
+  for (const lineage of run.missing) complain("L10", `message ${lineage} is not there after a restart`);
+  run.missing.clear();
+}
 
 function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain): void {
   const { node, lineage } = record;
@@ -96,14 +126,12 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
       accept(run, OPEN_SEA, "", { node, lineage, message: record.message }, complain);
       return;
     case "restored":
-      run.items.set(lineage, {
-        node,
-        source: "",
-        parent: "",
-        message: record.message,
-        where: "on its edge",
-        attempt: record.attempt - 1,
-      });
+      if (item === undefined) complain("L10", "no record before the restart tells of the message");
+      else if (!run.missing.delete(lineage)) complain("L10", `the message was ${item.where} before the restart`);
+      else if (item.node !== node) complain("L10", `the message was at "${item.node}" before the restart`);
+      else if (item.where === "in an attempt" || item.where === "in a join") item.where = "on its edge";
+      // its attempt begins again
+      if (item?.where === "on its edge") item.attempt = record.attempt - 1;
       return;
     case "started": {
       for (const foretold of run.foretold.keys()) complain("L1", `no record tells where message ${foretold} came from`);
@@ -151,7 +179,9 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
 
 /** After a pause the same attempt begins again. */
 function pausedAgain(item: Item | undefined): void {
-  if (item !== undefined) item.attempt -= 1;
+  if (item === undefined) return;
+  item.attempt -= 1;
+  item.wasPaused = true;
 }
 
 function accept(run: Run, source: string, parent: string, output: RecordedOutput, complain: Complain): void {
@@ -186,7 +216,7 @@ function checkTurn(run: Run, lineage: string, item: Item, shape: LawShape, compl
     const before = run.items.get(earlier) as Item;
     // what several attempts send at once has no order
     const isComparable = before.parent === item.parent || item.source === OPEN_SEA || shape.isOrdered(item.source);
-    if (isComparable && before.where === "on its edge")
+    if (isComparable && before.wasPaused !== true && before.where === "on its edge")
       complain("L4", `message ${earlier} came before it over the same edge and still waits`);
   }
 }
@@ -233,7 +263,8 @@ function isSentTo(wanted: readonly string[], reached: readonly string[]): boolea
 }
 
 /** A record as one line: the same for two runs if and only if they did the same. */
-export function lineOf(record: TraceRecord): string {
+export function lineOf(record: TraceRecord | Restart): string {
+  if (record.type === "restart") return "a new process goes on from what is stored";
   const trace = `${record.type} run ${record.run} "${record.traceId}" of ${record.tenant}`;
   if (record.type === "ended") {
     const { outcome } = record;

@@ -36,9 +36,10 @@ export class SeededSchedule implements Scheduler {
 
   /**
    * Lets tasks, moves and time take their turns until nothing is left to do. Calls `look` whenever all that
-   * could go on by itself has done so. Answers whether that came to an end.
+   * could go on by itself has done so. Answers whether that came to an end. Where only timers are left, `isOver` may
+   * say that nothing will come of them.
    */
-  async playOn(look: () => void): Promise<boolean> {
+  async playOn(look: () => void, isOver: () => boolean = () => false): Promise<boolean> {
     for (let step = 0; step < STEP_LIMIT; step += 1) {
       await settled();
       look();
@@ -50,7 +51,8 @@ export class SeededSchedule implements Scheduler {
       ];
       let choice = this.#random() * kinds.reduce((sum, { weight }) => sum + weight, 0);
       const chosen = kinds.find(({ weight }) => (choice -= weight) < 0);
-      if (chosen === undefined) return true;
+      if (chosen === undefined || (this.#tasks.length + this.#moves.length + this.#turns.length === 0 && isOver()))
+        return true;
       chosen.act();
       // sometimes several things happen before anyone notices
       if (this.#tasks.length > 0 && this.#random() < 0.3) this.#takeOne(this.#tasks)();

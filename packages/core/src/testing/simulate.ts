@@ -2,7 +2,8 @@ import type { FlowError } from "../foundation/flow-error.ts";
 import { requireFunction, requireInteger, requireKnownKeys } from "../foundation/options.ts";
 import type { Random } from "../foundation/random.ts";
 import type { Message } from "../message/message.ts";
-import type { OutcomeStatus } from "../message/outcome.ts";
+import type { OutcomeStatus, PauseTicket } from "../message/outcome.ts";
+import type { Journal } from "../ports/journal.ts";
 import type { RemoteTransport } from "../ports/remote-transport.ts";
 import type { FlowOptions } from "../runtime/flow-options.ts";
 import type { Flow } from "../runtime/flow.ts";
@@ -27,6 +28,11 @@ export interface SimulationTools {
   readonly random: Random;
   /** Has calls of a transport fail, lose their answers and be slow, as the seed says. */
   readonly faulty: (transport: RemoteTransport) => RemoteTransport;
+  /**
+   * For a durable flow: a journal on a slow disk. The process ends now and then when it should not, and another goes
+   * on: `durability: durable({ journal })`.
+   */
+  readonly journal: Journal;
 }
 
 /** One request of a simulated run, and what became of it. */
@@ -45,7 +51,10 @@ export interface SimulatedRequest<Input, Result> {
 
 /** How {@link simulate} simulates. */
 export interface SimulateOptions<Input, Result, Resources = unknown> {
-  /** Makes the flow: `(ports) => create(a.to(b), { ...ports })`. Called for each seed. */
+  /**
+   * Makes the flow: `(ports) => create(a.to(b), { ...ports })`. Called for each seed, and for each process that goes on
+   * with a durable flow.
+   */
   readonly flow: (ports: SimulationPorts, tools: SimulationTools) => Flow<Input, Result, Resources>;
   /** Makes the input of a request, from nothing but random numbers of the seed. */
   readonly input: (random: Random, index: number) => NoInfer<Input> | Message<NoInfer<Input>>;
@@ -55,8 +64,10 @@ export interface SimulateOptions<Input, Result, Resources = unknown> {
   readonly requests?: number;
   /** What is given to `flow.run({ resources })`. @defaultValue none */
   readonly resources?: NoInfer<Resources>;
-  /** Whether handlers, the store, the bus and callers do what they should not. @defaultValue true */
+  /** Whether handlers, the store, the bus, callers, and processes with a journal do what they should not. @defaultValue true */
   readonly faults?: boolean;
+  /** Answers a pause of a handler, from nothing but the pause and random numbers of its own. @defaultValue `true` each time */
+  readonly answer?: (pause: PauseTicket, random: Random) => unknown;
   /** Says by throwing that what a run did is wrong. Called when all its requests have ended. @defaultValue none */
   readonly check?: (requests: readonly SimulatedRequest<NoInfer<Input>, NoInfer<Result>>[]) => void | Promise<void>;
 }
@@ -71,6 +82,8 @@ export interface SimulationReport {
   readonly outcomes: Readonly<Partial<Record<OutcomeStatus, number>>>;
   /** How many faults of which kind there were. */
   readonly faults: Readonly<Record<string, number>>;
+  /** How often the process of a durable flow has ended in the middle of its work, and another has gone on. */
+  readonly crashes: number;
 }
 
 /** A seed under which a flow breaks a law, or the user's own check. */
@@ -122,22 +135,38 @@ const SHOWN = 20;
 export async function simulate<Input, Result, Resources = unknown>(
   options: SimulateOptions<Input, Result, Resources>,
 ): Promise<SimulationReport> {
-  requireKnownKeys("simulate", options, ["flow", "input", "seeds", "requests", "resources", "faults", "check"]);
+  requireKnownKeys("simulate", options, [
+    "flow",
+    "input",
+    "seeds",
+    "requests",
+    "resources",
+    "faults",
+    "answer",
+    "check",
+  ]);
   const { seeds = 100, requests = 10, faults = true, check } = options;
   requireFunction("flow", options.flow);
   requireFunction("input", options.input);
   if (check !== undefined) requireFunction("check", check);
+  if (options.answer !== undefined) requireFunction("answer", options.answer);
   requireInteger("requests", requests, 1);
   if (typeof seeds === "number") requireInteger("seeds", seeds, 1);
   else for (const seed of seeds) requireInteger("seeds", seed, 0);
   const list = typeof seeds === "number" ? Array.from({ length: seeds }, (_, index) => index + 1) : seeds;
 
   const play = (seed: number): Promise<SimulatedRun> =>
-    SimulatedRun.play(options as unknown as SimulateOptions<unknown, unknown>, { seed, requests, faults });
+    SimulatedRun.play(options as unknown as SimulateOptions<unknown, unknown>, {
+      seed,
+      requests,
+      faults,
+      crashes: faults,
+    });
   const sum = {
     seeds: 0,
     requests: 0,
     attempts: 0,
+    crashes: 0,
     outcomes: new Map<string, number>(),
     faults: new Map<string, number>(),
   };
@@ -150,6 +179,7 @@ export async function simulate<Input, Result, Resources = unknown>(
     sum.seeds += 1;
     sum.requests += run.requests;
     sum.attempts += run.attempts;
+    sum.crashes += run.crashes;
     add(sum.outcomes, run.outcomes);
     add(sum.faults, run.faults);
   }

@@ -4,15 +4,22 @@ import type { FlowStats } from "../runtime/flow-stats.ts";
 /** By how many messages an edge may exceed its capacity while a blocked ring drains. */
 const DRAIN_ALLOWANCE = 64;
 
-/** L3: which edges hold more than they may, and which nodes do more at once than they may; one line each. */
-export function brokenBounds(graph: Graph, { edges, nodes }: FlowStats): string[] {
+/**
+ * L3: which edges hold more than they may, and which nodes do more at once than they may; one line each. `restored`
+ * says how many messages a node was given back after a restart: they keep their places, whoever came meanwhile.
+ */
+export function brokenBounds(
+  graph: Graph,
+  { edges, nodes }: FlowStats,
+  restored: ReadonlyMap<string, number> = new Map(),
+): string[] {
   const broken: string[] = [];
   for (const { source, target, size, capacity } of edges) {
     if (size === 0) continue;
     // a ring that is blocked drains over its own edges
     const ring = ringOf(graph, source);
     const drains = ring !== undefined && ring === ringOf(graph, target);
-    const allowance = drains ? Math.max(capacity, DRAIN_ALLOWANCE) : 0;
+    const allowance = (drains ? Math.max(capacity, DRAIN_ALLOWANCE) : 0) + (restored.get(target) ?? 0);
     const most = capacity === 0 ? Number.POSITIVE_INFINITY : capacity + allowance;
     if (size > most || size < 0) broken.push(`L3: edge "${source}" → "${target}" holds ${size} of ${most}`);
   }
@@ -21,7 +28,7 @@ export function brokenBounds(graph: Graph, { edges, nodes }: FlowStats): string[
     if (node.gathering === undefined || node.gathering.whenShort === "emit") continue;
     const { queued = 0, concurrency = 0 } = nodes.find(({ name }) => name === node.name) ?? {};
     const capacity = edges.find(({ target }) => target === node.name)?.capacity ?? 0;
-    const allowance = ring === undefined ? 0 : Math.max(capacity, DRAIN_ALLOWANCE);
+    const allowance = (ring === undefined ? 0 : Math.max(capacity, DRAIN_ALLOWANCE)) + (restored.get(node.name) ?? 0);
     // what is tried again does not lose its place
     const most = capacity === 0 ? Number.POSITIVE_INFINITY : capacity + allowance + concurrency;
     if (queued > most) broken.push(`L3: join "${node.name}" holds ${queued} groups of ${most}`);

@@ -114,8 +114,12 @@ export function brokenTurns(records: readonly TraceRecord[], shapeOf: (run: stri
         line.atWork += 1;
         break;
       }
-      case "emitted":
       case "parked":
+        // unlike in a backoff, others of its trace may go on
+        if (record.why === "pause") line.atWork -= 1;
+        break;
+      case "emitted":
+      case "restored":
         break;
     }
     desk.contenders();

@@ -16,9 +16,11 @@ describe("the laws on random graphs under random schedules", () => {
     async () => {
       const statuses = new Map<string, number>();
       const faults = new Map<string, number>();
+      let crashes = 0;
       for (let seed = 1; seed <= SEEDS; seed += 1) {
         const report = await oneSeed(seed);
         if (report.broken.length > 0) throw new Error(await report.explain());
+        crashes += report.crashes;
         for (const [status, number] of report.statuses) count(statuses, status, number);
         for (const [fault, number] of report.faults) count(faults, fault, number);
       }
@@ -26,6 +28,18 @@ describe("the laws on random graphs under random schedules", () => {
       for (const status of ["completed", "failed", "cancelled", "exhausted", "empty", "stopped"])
         expect(statuses.get(status) ?? 0, `traces that are ${status}`).toBeGreaterThan(SEEDS / 100);
       expect(faults.size).toBeGreaterThan(10);
+      expect(crashes).toBeGreaterThan(SEEDS);
+      for (const fault of [
+        "the process ends before a batch is stored",
+        "the process ends after a batch is stored",
+        "the process ends at any time",
+        "the flow is stopped and runs again",
+        "a disk refuses a batch",
+        "a disk is slow",
+        "a pause is answered",
+        "nobody knows whether an effect took place",
+      ])
+        expect(faults.get(fault) ?? 0, fault).toBeGreaterThan(0);
     },
   );
 

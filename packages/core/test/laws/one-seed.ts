@@ -1,4 +1,5 @@
 import * as fc from "fast-check";
+import { type CrashReport, crashedRun } from "./crashed-run.ts";
 import { type RunSpec, runSpec } from "./run-spec.ts";
 import { type RunReport, seededRun, story } from "./seeded-run.ts";
 import { count } from "./script.ts";
@@ -12,6 +13,8 @@ export interface SeedReport {
   readonly messages: number;
   readonly faults: ReadonlyMap<string, number>;
   readonly statuses: ReadonlyMap<string, number>;
+  /** How often the process of the durable run ended. */
+  readonly crashes: number;
 }
 
 /** For how long a smaller graph that breaks a law is looked for. */
@@ -22,33 +25,51 @@ function specOf(seed: number): RunSpec {
   return fc.sample(runSpec, { seed, numRuns: 1 })[0] as RunSpec;
 }
 
-/** Runs the graph of a seed: before a good audience, a bad one, and, every third time, nobody. */
+/**
+ * Runs the graph of a seed: before a good audience and a bad one, and durable in processes that end; every third time
+ * before nobody, too, and durable once more.
+ */
 export async function oneSeed(seed: number): Promise<SeedReport> {
   const spec = specOf(seed);
-  const { reports, broken } = await brokenBy(spec, seed % 3 === 0);
+  const { reports, crashed, broken } = await brokenBy(spec, seed % 3 === 0);
   const faults = new Map<string, number>();
-  for (const report of reports) for (const [kind, times] of report.faults) count(faults, kind, times);
+  for (const report of [...reports, crashed]) for (const [kind, times] of report.faults) count(faults, kind, times);
   return {
     broken,
-    explain: () => explain(seed, spec, worstOf(reports), broken),
-    messages: reports.reduce((sum, { messages }) => sum + messages, 0),
+    explain: () => explain(seed, spec, worstOf([...reports, crashed]), broken),
+    messages: reports.reduce((sum, { messages }) => sum + messages, crashed.messages),
     faults,
     statuses: (reports[0] as RunReport).statuses,
+    crashes: crashed.crashes,
   };
 }
 
 /** Runs a graph before each audience and compares: which laws are broken, one line each. */
-async function brokenBy(spec: RunSpec, alsoUnseen: boolean): Promise<{ reports: RunReport[]; broken: string[] }> {
+async function brokenBy(
+  spec: RunSpec,
+  isThorough: boolean,
+): Promise<{ reports: RunReport[]; crashed: CrashReport; broken: string[] }> {
   const good = await seededRun(spec, "good");
   const bad = await seededRun(spec, "bad");
-  const reports = alsoUnseen ? [good, bad, await seededRun(spec, "nobody")] : [good, bad];
-  const broken = reports.flatMap((report) => report.broken);
-  if (broken.length > 0 || isTheSame(good, bad)) return { reports, broken };
-  const law = isTheSame(good, await seededRun(spec, "good"))
-    ? "L8: who looks on makes a difference"
-    : "L9: the same seed gives another run";
-  const parting = good.lines.findIndex((line, index) => line !== bad.lines[index]);
-  return { reports, broken: [`${law}, from record ${parting} on:\n  ${good.lines[parting]}\n  ${bad.lines[parting]}`] };
+  const crashed = await crashedRun(spec);
+  const reports = isThorough ? [good, bad, await seededRun(spec, "nobody")] : [good, bad];
+  const broken = [...reports, crashed].flatMap((report) => report.broken);
+  if (broken.length === 0 && !isTheSame(good, bad)) {
+    const isSeeded = isTheSame(good, await seededRun(spec, "good"));
+    broken.push(difference(isSeeded ? "L8: who looks on makes a difference" : OTHER_RUN, good, bad));
+  }
+  if (broken.length === 0 && isThorough) {
+    const again = await crashedRun(spec);
+    if (!isTheSame(crashed, again)) broken.push(difference(OTHER_RUN, crashed, again));
+  }
+  return { reports, crashed, broken };
+}
+
+const OTHER_RUN = "L9: the same seed gives another run";
+
+function difference(law: string, one: RunReport, other: RunReport): string {
+  const parting = one.lines.findIndex((line, index) => line !== other.lines[index]);
+  return `${law}, from record ${parting} on:\n  ${one.lines[parting]}\n  ${other.lines[parting]}`;
 }
 
 /** The run to be told of: the first in which a law was broken. */
@@ -64,7 +85,8 @@ async function explain(seed: number, spec: RunSpec, report: RunReport, broken: r
   let smallest = { spec, report, broken };
   const breaks = fc.asyncProperty(runSpec, async (candidate) => {
     const found = await brokenBy(candidate, seed % 3 === 0);
-    if (found.broken.length > 0) smallest = { spec: candidate, report: worstOf(found.reports), broken: found.broken };
+    if (found.broken.length > 0)
+      smallest = { spec: candidate, report: worstOf([...found.reports, found.crashed]), broken: found.broken };
     return found.broken.length === 0;
   });
   await fc.check(breaks, { seed, numRuns: 1, plugins: [fc.interruptAfterTimeLimit(SHRINK_MS)] });

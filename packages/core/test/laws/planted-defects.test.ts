@@ -1,11 +1,14 @@
-import { create, joinK, type Message, node, payloadNode, shape } from "penguiflow";
+import { create, joinK, type JournalBatch, type Message, node, payloadNode, shape } from "penguiflow";
+import { durable } from "penguiflow/durable";
 import { simulate, SimulationError } from "penguiflow/testing";
 import { afterEach, describe, expect, test } from "vitest";
+import { JournalledRun } from "../../src/durable/durable-run.ts";
 import { Dispatch } from "../../src/runtime/dispatch.ts";
 import { Ending } from "../../src/runtime/ending.ts";
 import { Engine } from "../../src/runtime/engine.ts";
 import { Failing } from "../../src/runtime/failing.ts";
 import { Sending } from "../../src/runtime/sending.ts";
+import { SimulatedJournal } from "../../src/testing/simulated-journal.ts";
 import { oneSeed } from "./one-seed.ts";
 
 const repairs: (() => void)[] = [];
@@ -143,4 +146,66 @@ describe("a planted defect is found", () => {
     expect(failure).toBeInstanceOf(SimulationError);
     expect((failure as SimulationError).message).toMatch(says);
   });
+});
+
+describe("a planted defect of durable flows is found", () => {
+  const ofJournal: readonly { readonly what: string; readonly plant: () => void; readonly says: RegExp }[] = [
+    {
+      what: "a result that is released before it is stored",
+      plant() {
+        plant(JournalledRun.prototype, "afterStored", () => (told) => told(undefined));
+      },
+      says: /L10: .*(was told|was given out|counts as accepted) before it (was|is) stored/,
+    },
+    {
+      what: "a message that is lost when a batch is built",
+      plant() {
+        plant(SimulatedJournal.prototype, "open", (sound) => async (claim) => {
+          const partition = await sound(claim);
+          return { ...partition, append: (batch, sequence) => partition.append(withoutLast(batch), sequence) };
+        });
+      },
+      says: /L10 at record \d+: message \w+ is not there after a restart/,
+    },
+  ];
+  test.for(ofJournal)("$what", { timeout: 60_000 }, async (defect) => {
+    const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
+    await orderFlow(seeds);
+    defect.plant();
+    const failure = await orderFlow(seeds).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(SimulationError);
+    expect((failure as SimulationError).message).toMatch(defect.says);
+    const found: string[] = [];
+    for (let seed = 1; seed <= 20; seed += 1) found.push(...(await oneSeed(seed)).broken);
+    expect(found.join("\n")).toMatch(defect.says);
+  });
+
+  /** Leaves the last of several messages of a trace out. */
+  function withoutLast(batch: JournalBatch): JournalBatch {
+    const put = batch.put.map((entry) => {
+      const state = JSON.parse(entry.state) as { items: unknown[] };
+      return state.items.length < 2
+        ? entry
+        : { ...entry, state: JSON.stringify({ ...state, items: state.items.slice(0, -1) }) };
+    });
+    return { ...batch, put };
+  }
+
+  /** A durable flow as a user may have it. */
+  function orderFlow(seeds: readonly number[]) {
+    return simulate({
+      flow(ports, { journal }) {
+        const take = payloadNode("take", (order: number) => order);
+        const pack = payloadNode("pack", async (order: number, ctx) => {
+          await ctx.sleep(5);
+          return order;
+        });
+        const pay = payloadNode("pay", (order: number, ctx) => ctx.once("pay", () => order, { ifUnknown: "run" }));
+        const send = joinK("send", 2, { input: shape<number>() });
+        return create(take.to(pack, pay), pack.to(send), pay.to(send), { ...ports, durability: durable({ journal }) });
+      },
+      input: (_random, index) => index,
+      seeds,
+    });
+  }
 });

@@ -50,6 +50,12 @@ export interface HandlerLog {
   handled: number;
 }
 
+/** What the side effects of a scripted flow have done, in all its processes. */
+export interface EffectLog {
+  /** How often an effect took place, by the key it was given. */
+  readonly done: Map<string, number>;
+}
+
 /** The node's name in a scripted flow. */
 export const nameOf = (place: number): string => `n${place}`;
 
@@ -72,6 +78,7 @@ export function scriptedFlow(
   shape: Shape,
   { clock }: { readonly clock: Clock },
   options: FlowOptions,
+  effects?: EffectLog,
 ): { flow: AnyFlow; agent: AnyFlow; log: HandlerLog } {
   const log: HandlerLog = {
     returned: new Map(),
@@ -95,7 +102,9 @@ export function scriptedFlow(
     rate: 0.4,
     onFault: (fault) => count(log.faults, `a call of the agent is ${fault}`),
   });
-  const nodes = shape.nodes.map((spec, place) => scriptedNode(shape, spec, place, clock, log, inner, transport));
+  const nodes = shape.nodes.map((spec, place) =>
+    scriptedNode(shape, spec, place, clock, log, inner, transport, effects),
+  );
   const edges = nodes.map((from, place) => {
     const targets = (shape.onward[place] as readonly number[]).map((target) => nodes[target]);
     if (shape.nodes[place]?.kind === "loop") targets.unshift(from);
@@ -123,6 +132,7 @@ function scriptedNode(
   log: HandlerLog,
   inner: AnyFlow,
   transport: RemoteTransport,
+  effects: EffectLog | undefined,
 ): ScriptNode {
   const { concurrency, ordering, maxRetries, backoffBaseMs, timeoutMs, kind, gather } = spec;
   const name = nameOf(place);
@@ -221,14 +231,17 @@ function scriptedNode(
     const { parcel, hops } = parcelOf(message.payload);
     const deed = deedOf(shape, place, parcel, hops);
     const value = valueOf(deed.returns, message);
+    const lasting = effects === undefined ? 0 : hashOf(`${shape.seed}|${place}|${parcel.id}|${hops}|lasting`) % 100;
     if (Array.isArray(message.payload)) checkGroup(message.payload as Parcel[]);
     return entered(parcel, () => {
       const isQuick = deed.acts.length === 0 && ctx.attempt > deed.failures && kind !== "playbook" && kind !== "remote";
-      if (!isQuick) return inTime();
+      if (!isQuick || lasting >= 80) return inTime();
       count(log.returned, keyOf(place, parcel.id, hops));
       return value;
 
       async function inTime(): Promise<unknown> {
+        if (effects !== undefined && lasting >= 80) await doOnce(`${place} ${parcel.id} ${hops}`, ctx, effects);
+        if (lasting >= 90) await aside(ctx.pause({ reason: `may ${parcel.id} go on?`, payload: parcel }));
         for (const [index, act] of deed.acts.entries()) {
           if (index === deed.failsAt) await failing(deed, ctx.attempt, (ms) => ctx.sleep(ms));
           await perform(act, ctx);
@@ -246,6 +259,21 @@ function scriptedNode(
   };
   const loops = kind === "loop" ? { allowCycle: true } : {};
   return node({ name, policy, ...loops }, handler);
+
+  /** Has a side effect, which takes its time, and must not take place twice. */
+  async function doOnce(key: string, ctx: Context, { done }: EffectLog): Promise<void> {
+    const run = async (effectKey: string): Promise<string> => {
+      count(done, effectKey);
+      if (hashOf(key) % 2 === 0) await sleepOnClock(2);
+      return key;
+    };
+    const ifUnknown = (): string => {
+      count(log.faults, "nobody knows whether an effect took place");
+      return key;
+    };
+    const value = await aside(ctx.once(key, run, { ifUnknown }));
+    if (value !== key) log.problems.push(`L10: ${name}: the effect "${key}" gave ${value}`);
+  }
 
   /** Asks until there is an answer. */
   async function callAgent(parcel: Parcel, ctx: Context): Promise<void> {

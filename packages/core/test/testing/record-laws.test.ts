@@ -1,6 +1,6 @@
 import { Message, type RecordedOutput, ROOKERY, type TraceRecord } from "penguiflow";
 import { describe, expect, test } from "vitest";
-import { brokenLaws, type LawShape, lineOf } from "../../src/testing/record-laws.ts";
+import { brokenLaws, type LawShape, lineOf, type Restart } from "../../src/testing/record-laws.ts";
 
 /** split → left and right → join of two → end; every node is ordered but `right`. */
 const shape: LawShape = {
@@ -86,6 +86,28 @@ const good: readonly TraceRecord[] = [
   committed("join", "g", [output(ROOKERY, "result", group)]),
   dropped("split", "3"),
   ended,
+];
+
+const restart: Restart = { type: "restart" };
+const restored = (node: string, lineage: string, sent: Message, attempt = 1): TraceRecord => ({
+  type: "restored",
+  ...at(node, lineage),
+  attempt,
+  message: sent,
+});
+
+/** The same in two processes: the first ends while one message waits, one is at work, one in a backoff, one in a join. */
+const inTwo = (back: readonly TraceRecord[]): readonly (TraceRecord | Restart)[] => {
+  const end = placeOf(/^resumed.* 1l at/);
+  const again = [started("right", "1r"), parked("join", "2rj", "join")];
+  return [...good.slice(0, end), restart, ...back, ...again, ...good.slice(end)];
+};
+const back: readonly TraceRecord[] = [
+  restored("split", "3", third),
+  restored("left", "1l", first, 2),
+  restored("left", "2l", second),
+  restored("right", "1r", first),
+  restored("join", "2rj", fromRight),
 ];
 
 const placeOf = (line: RegExp): number => good.findIndex((record) => line.test(lineOf(record)));
@@ -188,6 +210,23 @@ describe("the checkers of the laws", () => {
   test("let messages overtake one another where no order is asked for, and only there", () => {
     expect(placeOf(/^started.* 2r at/)).toBeLessThan(placeOf(/^started.* 1r at/));
     expect(brokenLaws(good, () => ({ ...shape, isOrdered: () => true })).join("\n")).toMatch(/^L4 .*came before it/m);
+  });
+
+  test("follow a trace from process to process", () => {
+    expect(brokenLaws(inTwo(back), () => shape)).toEqual([]);
+    const broken = (found: readonly TraceRecord[]): string => brokenLaws(inTwo(found), () => shape).join("\n");
+    for (const lost of back.keys())
+      expect(broken(back.toSpliced(lost, 1))).toMatch(/^L10 .*message \w+ is not there after a restart/m);
+    expect(broken([...back, restored("split", "1", first)])).toMatch(/^L10 .*was over before the restart/m);
+    expect(broken([...back, restored("left", "2l", second)])).toMatch(/^L10 /m);
+    expect(broken([...back, restored("left", "?", first)])).toMatch(/^L10 .*no record before the restart tells/m);
+    expect(broken(back.with(1, restored("right", "1l", first, 2)))).toMatch(/^L10 .*was at "left" before the restart/m);
+  });
+
+  test("take what is part of an attempt for gone with its process", () => {
+    const begun = [accepted("1", first), started("split", "1"), restart];
+    expect(brokenLaws(begun, () => shape)).toEqual(['L2: the trace of run "0" has not ended']);
+    expect(brokenLaws(begun, () => ({ ...shape, isWithin: true }))).toEqual([]);
   });
 
   test("keep apart traces that share an id", () => {

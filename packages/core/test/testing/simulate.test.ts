@@ -11,6 +11,7 @@ import {
   shape,
   WM,
 } from "penguiflow";
+import { durable } from "penguiflow/durable";
 import { simulate, SimulationError } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
 
@@ -149,6 +150,75 @@ describe("simulate", () => {
     expect((again as SimulationError).message).toBe(message);
   });
 
+  test(
+    "runs a durable flow in processes that end at any time, and answers what it waits for",
+    { timeout: 60_000 },
+    async () => {
+      const charged: string[] = [];
+      const report = await simulate({
+        flow(ports, { journal }) {
+          const check = payloadNode({ name: "check", policy }, (order: number) => order);
+          const charge = payloadNode("charge", async (order: number, ctx) => {
+            const isMine = await ctx.pause<boolean>({ reason: `charge ${order}?` });
+            if (isMine) await ctx.once("charge", (key) => void charged.push(key), { ifUnknown: () => {} });
+            return order;
+          });
+          const pack = payloadNode({ name: "pack", policy: { concurrency: 1 } }, async (order: number, ctx) => {
+            await ctx.sleep(3);
+            return order;
+          });
+          const send = joinK("send", 2, { input: shape<number>() });
+          return create(check.to(charge, pack), charge.to(send), pack.to(send), {
+            queueMaxSize: 2,
+            ...ports,
+            durability: durable({ journal }),
+          });
+        },
+        input: orders,
+        answer: ({ reason }) => !reason.includes("7"),
+        seeds: Array.from({ length: 60 }, (_, index) => index + 2),
+        check(requests) {
+          for (const { input, status, results } of requests)
+            if (status === "completed") expect(results).toEqual([[input, input]]);
+          expect(new Set(charged).size).toBe(charged.length);
+          charged.length = 0;
+        },
+      });
+      expect(report.crashes).toBeGreaterThan(60);
+      expect(report.outcomes.completed).toBeGreaterThan(100);
+      expect(report.faults["a pause is answered"]).toBeGreaterThan(100);
+    },
+  );
+
+  test("finds what a durable flow does twice, under the same seed each time", { timeout: 60_000 }, async () => {
+    const simulation = (seeds: number | readonly number[]) => {
+      // what was done to the outside stays done when a process ends
+      const sent = new Map<string, number>();
+      return simulate({
+        flow(ports, { journal }) {
+          const send = payloadNode("send", async (order: string, ctx) => {
+            sent.set(order, (sent.get(order) ?? 0) + 1);
+            await ctx.sleep(5);
+            return order;
+          });
+          return create(send.to(), { ...ports, durability: durable({ journal }) });
+        },
+        input: (_random, index) => `order ${index}`,
+        seeds,
+        check() {
+          const twice = [...sent].filter(([, times]) => times > 1);
+          sent.clear();
+          if (twice.length > 0) throw new Error(`${twice[0]?.[0]} was sent twice`);
+        },
+      });
+    };
+    const failure = (await simulation(50).catch((error: unknown) => error)) as SimulationError;
+    expect(failure.broken).toEqual([expect.stringMatching(/^Your check: order \d was sent twice$/)]);
+    expect(failure.message).toContain("a new process goes on from what is stored");
+    const again = (await simulation([failure.seed]).catch((error: unknown) => error)) as SimulationError;
+    expect(again.message).toBe(failure.message);
+  });
+
   test("notices a handler that leaves its result to chance", async () => {
     const dice = payloadNode("dice", () => Math.random());
     await expect(
@@ -178,6 +248,9 @@ describe("simulate", () => {
     await expect(simulate({ flow, input, seed: 3 } as never)).rejects.toThrow(/Unknown option "seed" of simulate/);
     await expect(simulate({ flow, input, seeds: 0 })).rejects.toThrow(
       /Option "seeds" must be a whole number of 1 or more: got 0/,
+    );
+    await expect(simulate({ flow, input, answer: true as never })).rejects.toThrow(
+      /Option "answer" must be a function/,
     );
     await expect(simulate({ flow: "x" as never, input })).rejects.toThrow(/Option "flow" must be a function/);
   });

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { durable } from "penguiflow/durable";
+import type { SimulatedRequest, SimulateOptions } from "penguiflow/testing";
+import { SimulatedRun } from "../../src/testing/simulated-run.ts";
+import { type RunSpec, type Shape, shapeOf } from "./run-spec.ts";
+import { count, expectationOf, type Parcel } from "./script.ts";
+import { type EffectLog, type HandlerLog, scriptedFlow } from "./scripted-flow.ts";
+import type { RunReport } from "./seeded-run.ts";
+
+/** What a run in several processes showed. */
+export interface CrashReport extends RunReport {
+  readonly crashes: number;
+}
+
+/**
+ * Runs a random flow as a durable one, with side effects and pauses, in processes that end at any time. Callers, faults
+ * and schedule are those of `simulate`; what became of the requests is compared with the script.
+ */
+export async function crashedRun(spec: RunSpec): Promise<CrashReport> {
+  const shape = shapeOf(spec);
+  const { seed, allowCycles, queueMaxSize, streamWindow, rookeryMaxSize, emitErrorsToRookery, traces } = spec;
+  const effects: EffectLog = { done: new Map() };
+  const logs: HandlerLog[] = [];
+  const hasFaults = seed % 2 === 0;
+  const options: SimulateOptions<unknown, unknown> = {
+    flow(ports, { journal }) {
+      const { flow, agent, log } = scriptedFlow(
+        shape,
+        { clock: ports.clock },
+        {
+          ...ports,
+          allowCycles,
+          queueMaxSize,
+          streamWindow,
+          rookeryMaxSize,
+          emitErrorsToRookery,
+          graceMs: 50,
+          durability: durable({ journal }),
+        },
+        effects,
+      );
+      logs.push(log);
+      agent.run();
+      return flow;
+    },
+    input: (_random, index): Parcel => ({
+      id: `t${index}`,
+      fuel: (traces[index % traces.length] as { fuel: number }).fuel,
+    }),
+    check(requests) {
+      for (const request of requests) checkRequest(shape, request, hasFaults);
+      for (const [key, times] of effects.done) assert.equal(times, 1, `L10: effect ${key} took place ${times} times`);
+    },
+  };
+  const run = await SimulatedRun.play(options, { seed, requests: traces.length, faults: hasFaults, crashes: true });
+  const faults = new Map(run.faults);
+  for (const log of logs) for (const [kind, times] of log.faults) count(faults, kind, times);
+  return {
+    broken: [...run.broken, ...logs.flatMap(({ problems }) => problems)],
+    lines: run.records,
+    held: run.held,
+    statuses: run.outcomes,
+    faults,
+    messages: run.attempts,
+    crashes: run.crashes,
+  };
+}
+
+/** A request that ran to its end did what the script says, in however many processes; one that did not has a reason. */
+function checkRequest(shape: Shape, request: SimulatedRequest<unknown, unknown>, hasFaults: boolean): void {
+  if (!shape.isExact) return;
+  const { status, results, traceId, error } = request;
+  const first = shape.entries.map((place) => ({ place, parcel: request.input as Parcel }));
+  const expected = expectationOf(shape, first);
+  if (status === "completed" || status === "empty") {
+    const wanted = [...expected.results].flatMap(([id, times]) => Array.from({ length: times }, () => id));
+    const got = results.map((result) => (result as Parcel).id);
+    assert.deepEqual(got.sort(), wanted.sort(), `L10: results of ${traceId}`);
+    return;
+  }
+  const hasTimeouts = shape.nodes.some(({ timeoutMs }) => timeoutMs !== undefined);
+  const isDeadlock = error?.code === "DEADLOCK" && shape.hasRings;
+  assert.ok(
+    hasFaults || hasTimeouts || isDeadlock || expected.endings.has(status as "failed" | "exhausted"),
+    `L2: ${traceId} is ${status} without a reason: ${error?.code} ${error?.message}`,
+  );
+}
