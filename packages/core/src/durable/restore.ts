@@ -89,9 +89,10 @@ export function restoreTrace(engine: Engine, entry: JournalEntry, state: SavedTr
   });
   trace.deadlineAt = state.deadlineAt;
   for (const { item, attempt } of attempts) if (trace.isOpen) goOn(engine, item, attempt);
-  // what comes from outside of its ring must not overtake a message that was handled already
+  // what comes from outside of its ring must not overtake a message that was handled already, and has no edge any more
   for (const { item, attempt } of attempts)
-    if (item.where === "handler" && attempt.worker.isOrdered) attempt.worker.outer?.hold(trace);
+    if (attempt.worker.isOrdered && (item.where === "handler" || (item.where === "line" && item.source === undefined)))
+      attempt.worker.outer?.hold(trace);
   const pauses = pausesOf(state);
   if (trace.isOpen && pauses.length > 0) engine.pausing.restore(trace, pauses);
   // only now: if it has passed, each of them is dropped from where it is

@@ -8,6 +8,8 @@ import { count } from "./script.ts";
 
 /** `npm run simulate` looks longer, and elsewhere. */
 const SEEDS = 150;
+/** Each has shown an error once that no other test shows as it was. */
+const ONCE_BROKEN = [387, 944, 3521, 9560];
 
 describe("the laws on random graphs under random schedules", () => {
   test(
@@ -17,7 +19,7 @@ describe("the laws on random graphs under random schedules", () => {
       const statuses = new Map<string, number>();
       const faults = new Map<string, number>();
       let crashes = 0;
-      for (let seed = 1; seed <= SEEDS; seed += 1) {
+      for (const seed of [...Array.from({ length: SEEDS }, (_, index) => index + 1), ...ONCE_BROKEN]) {
         const report = await oneSeed(seed);
         if (report.broken.length > 0) throw new Error(await report.explain());
         crashes += report.crashes;
