@@ -81,7 +81,7 @@ function linesOf(workload: Workload, rows: readonly Row[]): readonly (readonly s
       return [
         named(row),
         `${count(median(values))} ${main.name}`,
-        values.length === 1 || main.name === "cost %" ? "" : `±${spread.toFixed(0)} %`,
+        values.length === 1 || main.name === "cost %" || Number.isNaN(spread) ? "" : `±${spread.toFixed(0)} %`,
         comparable ? times(timesBetter(row, beside("floor"), main)) : "",
         comparable ? times(timesBetter(beside("penguiflow"), row, main)) : "",
         also.join(", "),
