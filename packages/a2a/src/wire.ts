@@ -53,6 +53,29 @@ export function withoutFacts(metadata: Metadata): Record<string, unknown> {
   return Object.fromEntries(Object.entries(metadata ?? {}).filter(([key]) => key !== EXTENSION));
 }
 
+/** A file, or what is said about one, as a part of a flow's result. */
+export interface FilePart {
+  /** Where it is. */
+  readonly url?: string;
+  /** What is in it. */
+  readonly bytes?: Uint8Array;
+  readonly filename?: string;
+  /** @defaultValue not said */
+  readonly mediaType?: string;
+}
+
+/** A result that consists of files, where a flow's result becomes the artifact of a task. */
+export class Files {
+  readonly files: readonly FilePart[];
+
+  /** @throws TypeError when a file has neither `url` nor `bytes`, or both */
+  constructor(...files: readonly FilePart[]) {
+    for (const { url, bytes } of files)
+      if ((url === undefined) === (bytes === undefined)) throw new TypeError('A file needs either "url" or "bytes"');
+    this.files = Object.freeze([...files]);
+  }
+}
+
 /**
  * A value as the parts of a message or artifact: text as text, anything else as data.
  *
@@ -60,12 +83,19 @@ export function withoutFacts(metadata: Metadata): Record<string, unknown> {
  */
 export function partsOf(value: unknown): Part[] {
   if (value === undefined) return [];
+  if (value instanceof Files) return value.files.map(filePart);
   if (typeof value === "string") return [textPart(value)];
   const json = JSON.stringify(value);
   if (json === undefined) throw new TypeError(`Cannot send a ${typeof value}: it is not JSON`);
   // a copy: what is sent later is what was there now, and plain data
   const content = { $case: "data" as const, value: JSON.parse(json) as unknown };
   return [{ content, mediaType: JSON_TYPE, filename: "", metadata: undefined }];
+}
+
+function filePart({ url, bytes, filename = "", mediaType = "" }: FilePart): Part {
+  const content: Part["content"] =
+    bytes === undefined ? { $case: "url", value: url ?? "" } : { $case: "raw", value: Buffer.from(bytes) };
+  return { content, filename, mediaType, metadata: undefined };
 }
 
 /** A piece of text as a part. */

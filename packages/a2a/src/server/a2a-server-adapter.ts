@@ -1,5 +1,5 @@
-import type { RequestListener } from "node:http";
-import { AGENT_CARD_PATH, type AgentCard } from "@a2a-js/sdk";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { AGENT_CARD_PATH, type AgentCard, type Message } from "@a2a-js/sdk";
 import {
   type ServerCallContext,
   type ServerCallContextBuilderOptions,
@@ -12,14 +12,14 @@ import express, { type NextFunction, type Request, type Response, type Router } 
 import { DEFAULT_TENANT } from "penguiflow";
 import { agentCardOf, type Card, interfacesAt, JSON_RPC_PATH, REST_PATH } from "./agent-card.ts";
 import { CallContext, Connection } from "./connection.ts";
-import type { ServedFlow, Skills } from "./flow-executor.ts";
+import { payloadOf, type ServedFlow, type Skills } from "./flow-executor.ts";
 import { FlowRequestHandler } from "./flow-request-handler.ts";
 import { MemoryTaskStore } from "./memory-task-store.ts";
 import { TendedTaskStore } from "./tended-task-store.ts";
 
 /** What {@link A2AServerAdapter} can be told. */
 export interface A2AServerOptions {
-  /** What the agent says about itself. */
+  /** What the agent says about itself. Messages with parts of other media types than its own are refused. */
   readonly card: Card;
   /** Where callers reach the agent, without a path. @defaultValue where `createA2AApp` listens */
   readonly url?: string;
@@ -29,7 +29,7 @@ export interface A2AServerOptions {
    * Who is calling: the name of the user, or `undefined` for somebody who may not, who is answered 401. What users see
    * is their own. @defaultValue everybody is nobody in particular
    */
-  readonly authenticate?: (request: Request) => string | undefined | Promise<string | undefined>;
+  readonly authenticate?: (request: IncomingMessage) => string | undefined | Promise<string | undefined>;
   /** The tenant of callers who name none and are nobody in particular. @defaultValue `"default"` */
   readonly defaultTenant?: string;
   /**
@@ -37,6 +37,18 @@ export interface A2AServerOptions {
    * flow acts for its tenant. @defaultValue all may, and see their own tasks alone
    */
   readonly mayUseTenant?: (user: string | undefined, tenant: string) => boolean;
+  /** What a message means to the flows. @defaultValue the first data in it, else its text, else its files */
+  readonly payloadOf?: (message: Message) => unknown;
+  /**
+   * Which messages are answered with a message, without a task: nobody can read, list or cancel the work on them.
+   * @defaultValue none
+   */
+  readonly answersWithMessage?: (message: Message) => boolean;
+  /**
+   * A message that comes again, the same in all it says: it joins the task it has begun, unless that came to nothing, or
+   * begins another. @defaultValue `"join"`
+   */
+  readonly repeatedMessages?: "join" | "begin";
   /** What becomes of a task when the client that began it leaves before its end. @defaultValue `"detach"` */
   readonly onClientGone?: "cancel" | "detach";
   /** How large a request may be, such as `"4mb"`. @defaultValue `"4mb"` */
@@ -57,6 +69,9 @@ const OPTIONS: readonly string[] = [
   "mayUseTenant",
   "onClientGone",
   "bodyLimit",
+  "payloadOf",
+  "answersWithMessage",
+  "repeatedMessages",
   "abandonedTasks",
 ];
 
@@ -95,6 +110,7 @@ export class A2AServerAdapter implements Skills {
     for (const id of this.#bySkill.keys())
       if (!skills.includes(id)) throw new TypeError(`Flow "${id}" is no skill of the card`);
     const { taskStore = new MemoryTaskStore(), onClientGone = "detach", abandonedTasks = "fail" } = options;
+    const { repeatedMessages = "join" } = options;
     this.requestHandler = new FlowRequestHandler({
       card: this.card,
       taskStore: new TendedTaskStore(
@@ -104,6 +120,7 @@ export class A2AServerAdapter implements Skills {
       skills: this,
       tenantOf: (context) => this.tenantOf(context),
       onClientGone,
+      repeatedMessages,
     });
     if (options.url !== undefined) this.url = options.url;
   }
@@ -122,6 +139,16 @@ export class A2AServerAdapter implements Skills {
     return skill === undefined ? this.flows[0] : this.#bySkill.get(skill as string);
   }
 
+  /** What a message means to a flow. */
+  payloadOf(message: Message): unknown {
+    return (this.#options.payloadOf ?? payloadOf)(message);
+  }
+
+  /** Whether a message is answered without a task. */
+  answersWithMessage(message: Message): boolean {
+    return this.#options.answersWithMessage?.(message) === true;
+  }
+
   /** For whom a call is: the tenant it names, else its user, else the default. */
   tenantOf({ tenant, user }: ServerCallContext): string {
     if (tenant !== undefined && tenant !== "") return tenant;
@@ -130,7 +157,12 @@ export class A2AServerAdapter implements Skills {
   }
 
   /** The agent as a router for an Express app: its card and its interfaces. */
-  router(): Router {
+  router(): (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void {
+    const router = this.#router();
+    return (request, response, next) => router(request as Request, response as Response, next);
+  }
+
+  #router(): Router {
     const router = express.Router();
     const { requestHandler } = this;
     const legacyCompat = { enabled: true };
@@ -156,7 +188,7 @@ export class A2AServerAdapter implements Skills {
 
   /** The agent as a listener for `http.createServer`. */
   listener(): RequestListener {
-    return express().disable("x-powered-by").use(this.router());
+    return express().disable("x-powered-by").use(this.#router());
   }
 
   /** Lets a caller in who may, and keeps who it is. */
@@ -212,9 +244,15 @@ function requireOptions(options: A2AServerOptions): void {
   for (const key of Object.keys(options))
     if (!OPTIONS.includes(key))
       throw new TypeError(`Unknown option "${key}" of A2AServerAdapter: known are "${OPTIONS.join('", "')}"`);
-  const { onClientGone = "detach", abandonedTasks = "fail" } = options;
-  if (onClientGone !== "cancel" && onClientGone !== "detach")
-    throw new TypeError(`Option "onClientGone" must be one of "cancel", "detach": got ${String(onClientGone)}`);
-  if (abandonedTasks !== "fail" && abandonedTasks !== "keep")
-    throw new TypeError(`Option "abandonedTasks" must be one of "fail", "keep": got ${String(abandonedTasks)}`);
+  requireOneOf("onClientGone", options.onClientGone, ["cancel", "detach"]);
+  requireOneOf("abandonedTasks", options.abandonedTasks, ["fail", "keep"]);
+  requireOneOf("repeatedMessages", options.repeatedMessages, ["join", "begin"]);
+  for (const key of ["authenticate", "mayUseTenant", "payloadOf", "answersWithMessage"] as const)
+    if (options[key] !== undefined && typeof options[key] !== "function")
+      throw new TypeError(`Option "${key}" must be a function: got ${typeof options[key]}`);
+}
+
+function requireOneOf(name: string, value: string | undefined, allowed: readonly string[]): void {
+  if (value !== undefined && !allowed.includes(value))
+    throw new TypeError(`Option "${name}" must be one of "${allowed.join('", "')}": got ${value}`);
 }

@@ -32,6 +32,7 @@ export interface ServedFlow {
   run(options: never): unknown;
   stop(options?: { readonly drainMs?: number }): Promise<unknown>;
   stream(input: never, options: EmitOptions<never>): AsyncIterable<StreamItem<unknown>>;
+  outcome(input: never, options: EmitOptions<never>): Promise<Outcome>;
   cancel(
     traceId: string,
     options: { readonly tenant?: string; readonly reason?: unknown },
@@ -46,6 +47,10 @@ export interface Skills {
   readonly flows: readonly ServedFlow[];
   /** The flow for a skill, the first for none; `undefined` for a skill that is not there. */
   flowOf(skill: unknown): ServedFlow | undefined;
+  /** What a message means to a flow. */
+  payloadOf(message: Message): unknown;
+  /** Whether a message is answered without a task. */
+  answersWithMessage(message: Message): boolean;
 }
 
 /** For whom a task is worked on. */
@@ -87,6 +92,7 @@ export class FlowExecutor implements AgentExecutor {
     const work = { ...assignment, flow };
     this.#atWork.set(taskId, work);
     try {
+      if (task === undefined && this.#skills.answersWithMessage(userMessage)) return await this.#reply(work, request);
       await turn.task(taskAtWork(request));
       if (task === undefined) await this.#begin(work, request);
       else await this.#resume(work, request);
@@ -110,7 +116,7 @@ export class FlowExecutor implements AgentExecutor {
   }
 
   async #begin({ flow, tenant, turn }: Work, request: RequestContext): Promise<void> {
-    const items = flow.stream(payloadOf(request.userMessage) as never, {
+    const items = flow.stream(this.#skills.payloadOf(request.userMessage) as never, {
       ...emitOptionsOf(request),
       tenant,
       traceId: request.taskId,
@@ -143,6 +149,21 @@ export class FlowExecutor implements AgentExecutor {
     await complete(turn, result?.value);
   }
 
+  /** Answers with a message. A failure makes a task all the same: no message can say so. */
+  async #reply({ flow, tenant, turn }: Work, request: RequestContext): Promise<void> {
+    const { taskId, contextId, userMessage } = request;
+    const outcome = await flow.outcome(this.#skills.payloadOf(userMessage) as never, {
+      ...emitOptionsOf(request),
+      tenant,
+      traceId: taskId,
+      signal: turn.stop.signal,
+    });
+    if (outcome.status === "completed") return await turn.reply(said("", contextId, partsOf(outcome.result)));
+    if (outcome.status === "paused") await flow.cancel(taskId, { tenant });
+    await turn.task(taskAtWork(request));
+    await fail(turn, outcome.error, flow.name);
+  }
+
   async #resume({ flow, tenant, turn }: Work, { userMessage }: RequestContext): Promise<void> {
     const { taskId } = turn;
     const pauses = await flow.pauses({ tenant, traceId: taskId });
@@ -155,7 +176,7 @@ export class FlowExecutor implements AgentExecutor {
     }
     let outcome: Outcome;
     try {
-      outcome = await flow.resume(pause.token, payloadOf(userMessage), { tenant });
+      outcome = await flow.resume(pause.token, this.#skills.payloadOf(userMessage), { tenant });
     } catch (error) {
       // an answer that does not fit leaves the question open
       if (!(error instanceof FlowError) || error.code !== FlowErrorCode.RESUME_INVALID) throw error;
@@ -260,21 +281,23 @@ async function fail(turn: Turn, error: unknown, flow: string): Promise<void> {
 
 async function tell(turn: Turn, state: TaskState, parts: Part[] | undefined, facts?: object): Promise<void> {
   const { taskId, contextId } = turn;
-  const message =
-    parts === undefined
-      ? undefined
-      : {
-          messageId: crypto.randomUUID(),
-          taskId,
-          contextId,
-          role: Role.ROLE_AGENT,
-          parts,
-          // a copy that is data, as it will be on the other side
-          metadata: facts === undefined ? undefined : { [EXTENSION]: JSON.parse(JSON.stringify(facts)) as unknown },
-          extensions: [],
-          referenceTaskIds: [],
-        };
+  const message = parts === undefined ? undefined : said(taskId, contextId, parts, facts);
   await turn.status({ status: { state, message, timestamp: now() } });
+}
+
+/** A message of the agent. */
+function said(taskId: string, contextId: string, parts: Part[], facts?: object): Message {
+  return {
+    messageId: crypto.randomUUID(),
+    taskId,
+    contextId,
+    role: Role.ROLE_AGENT,
+    parts,
+    // a copy that is data, as it will be on the other side
+    metadata: facts === undefined ? undefined : { [EXTENSION]: JSON.parse(JSON.stringify(facts)) as unknown },
+    extensions: [],
+    referenceTaskIds: [],
+  };
 }
 
 const artifact = (artifactId: string, parts: Part[]) => ({

@@ -1,6 +1,8 @@
+import { createHash } from "node:crypto";
 import {
   type AgentCard,
   type CancelTaskRequest,
+  type Message,
   type SendMessageRequest,
   type StreamResponse,
   type SubscribeToTaskRequest,
@@ -20,7 +22,8 @@ import {
 import { factsIn } from "../wire.ts";
 import { connectionOf } from "./connection.ts";
 import { type Assignment, FlowExecutor, type Skills } from "./flow-executor.ts";
-import { Turn } from "./turn.ts";
+import { isTerminal } from "./task-states.ts";
+import { later, Turn } from "./turn.ts";
 
 const FAILURES: ReadonlySet<TaskState> = new Set([TaskState.TASK_STATE_FAILED, TaskState.TASK_STATE_CANCELED]);
 
@@ -34,6 +37,7 @@ export interface FlowRequestHandlerOptions {
   readonly tenantOf: (context: ServerCallContext) => string;
   /** What becomes of a task when the client that began it leaves before its end. */
   readonly onClientGone: "cancel" | "detach";
+  readonly repeatedMessages: "join" | "begin";
 }
 
 /** How many messages are remembered, so that they begin no second task. */
@@ -50,6 +54,8 @@ export class FlowRequestHandler extends DefaultRequestHandler {
   /** By scope and task: those at work. */
   readonly #turns = new Map<string, Turn>();
   readonly #telling = new Set<Promise<void>>();
+  /** By scope and task: those who read about a task that waits for its caller. */
+  readonly #waiting = new Map<string, Set<(turn: Turn | undefined) => void>>();
   /** By scope and message, the oldest first. */
   readonly #known = new Map<string, Turn>();
 
@@ -58,7 +64,9 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     const executor = new FlowExecutor(options.skills, (context, taskId) => {
       const assignment = assignments.get(context);
       if (assignment === undefined) throw new TypeError(`Task "${taskId}" was begun past the adapter`);
-      this.#turns.set(keyOf(scopeOf(context), taskId), assignment.turn);
+      const key = keyOf(scopeOf(context), taskId);
+      this.#turns.set(key, assignment.turn);
+      this.#answer(key, assignment.turn);
       return assignment;
     });
     super(
@@ -71,7 +79,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
       undefined,
       undefined,
       // a task that waits for its caller needs no bus: the next message makes one
-      { keepBusAliveStates: [] },
+      { keepBusAliveStates: [], validateInputModes: true },
     );
     this.#options = options;
     this.#executor = executor;
@@ -81,6 +89,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
   /** Resolves when nobody works on a task any more. */
   async quiet(): Promise<void> {
     await Promise.all([...this.#telling]);
+    for (const key of [...this.#waiting.keys()]) this.#answer(key, undefined);
   }
 
   /** Whether somebody works on a task in this process. */
@@ -88,12 +97,13 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     return this.#turns.has(keyOf(scopeOf(context), taskId));
   }
 
-  override async sendMessage(params: SendMessageRequest, context: ServerCallContext): Promise<Task> {
+  override async sendMessage(params: SendMessageRequest, context: ServerCallContext): Promise<Message | Task> {
     const { turn } = this.#begin(params, context, () => {});
     const gone = connectionOf(context)?.gone;
     const isAnswered = (): boolean => params.configuration?.returnImmediately === true && turn.hasBegun;
     await turn.until(isAnswered, gone);
     turn.requireSound();
+    if (turn.answer !== undefined) return turn.answer;
     return await this.getTask(
       { tenant: params.tenant, id: turn.taskId, historyLength: params.configuration?.historyLength },
       context,
@@ -109,6 +119,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     if (events !== undefined) return yield* paced(events, context);
     await turn.until(() => turn.hasBegun, gone);
     turn.requireSound();
+    if (turn.answer !== undefined) return yield { payload: { $case: "message", value: turn.answer } };
     yield* paced(this.#follow(turn, context), context);
   }
 
@@ -116,8 +127,43 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     params: SubscribeToTaskRequest,
     context: ServerCallContext,
   ): AsyncGenerator<StreamResponse, void, undefined> {
-    const turn = this.#turns.get(keyOf(scopeOf(context), params.id));
-    yield* turn === undefined ? super.resubscribe(params, context) : paced(this.#follow(turn, context), context);
+    const key = keyOf(scopeOf(context), params.id);
+    const turn = this.#turns.get(key);
+    if (turn !== undefined) return yield* paced(this.#follow(turn, context), context);
+    for await (const event of super.resubscribe(params, context)) {
+      yield event;
+      // its caller has the word: what the next message brings is told here too
+      if (event.payload?.$case === "task" && !isTerminal(event.payload.value))
+        yield* paced(this.#awaitAnswer(key, event.payload.value, context), context);
+    }
+  }
+
+  /** What comes of a task that waits for its caller, from the answer on. */
+  async *#awaitAnswer(
+    key: string,
+    task: Task,
+    context: ServerCallContext,
+  ): AsyncGenerator<StreamResponse, void, undefined> {
+    const gone = connectionOf(context)?.gone;
+    const answered = Promise.withResolvers<AsyncIterable<StreamResponse> | undefined>();
+    const listener = (turn: Turn | undefined): void => answered.resolve(turn?.read(gone));
+    const leave = (): void => answered.resolve(undefined);
+    const listeners = this.#waiting.get(key) ?? new Set();
+    this.#waiting.set(key, listeners.add(listener));
+    gone?.addEventListener("abort", leave);
+    const events = await answered.promise;
+    gone?.removeEventListener("abort", leave);
+    listeners.delete(listener);
+    if (listeners.size === 0) this.#waiting.delete(key);
+    if (events !== undefined) return yield* later(events, task);
+    const { id, contextId, status, metadata } = (await this.#options.taskStore.load(task.id, context)) ?? task;
+    if (status?.state !== task.status?.state)
+      yield { payload: { $case: "statusUpdate", value: { taskId: id, contextId, status, metadata } } };
+  }
+
+  /** Tells those who wait for the answer to a task's question that it is there, or will not come. */
+  #answer(key: string, turn: Turn | undefined): void {
+    for (const listener of this.#waiting.get(key) ?? []) listener(turn);
   }
 
   override async cancelTask(params: CancelTaskRequest, context: ServerCallContext): Promise<Task> {
@@ -125,6 +171,8 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     const tenant = this.#options.tenantOf(context);
     // a trace that waited for an answer had nobody at work
     for (const flow of this.#options.skills.flows) if (flow.isRunning) await flow.cancel(task.id, { tenant });
+    this.#answer(keyOf(scopeOf(context), task.id), undefined);
+    for (const [key, turn] of this.#known) if (turn.taskId === task.id) this.#known.delete(key);
     return task;
   }
 
@@ -145,7 +193,9 @@ export class FlowRequestHandler extends DefaultRequestHandler {
   ): { readonly turn: Turn; readonly events?: Events } {
     const scope = scopeOf(context);
     const { messageId = "", taskId = "", metadata } = params.message ?? {};
-    const known = this.#known.get(keyOf(scope, messageId));
+    const isRemembered = messageId !== "" && this.#options.repeatedMessages === "join";
+    const identity = isRemembered ? keyOf(scope, identityOf(params.message)) : "";
+    const known = this.#known.get(identity);
     if (known !== undefined) return { turn: known };
     const { skill } = factsIn(metadata);
     if (this.#options.skills.flowOf(skill) === undefined)
@@ -154,7 +204,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
       throw new UnsupportedOperationError(`Task ${taskId} is being worked on and takes no message now`);
 
     const turn = new Turn();
-    if (messageId !== "") this.#remember(keyOf(scope, messageId), turn);
+    if (isRemembered) this.#remember(identity, turn);
     if (taskId !== "") this.#turns.set(keyOf(scope, taskId), turn);
     this.#assignments.set(context, { tenant: this.#options.tenantOf(context), turn });
     const events = read(turn);
@@ -162,7 +212,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
       this.#telling.delete(telling);
       for (const id of [taskId, turn.taskId]) this.#turns.delete(keyOf(scope, id));
       // a message that came to nothing may come again
-      if (turn.hasFailed || FAILURES.has(turn.state)) this.#known.delete(keyOf(scope, messageId));
+      if (turn.hasFailed || FAILURES.has(turn.state)) this.#known.delete(identity);
     });
     this.#telling.add(telling);
     if (this.#options.onClientGone === "cancel")
@@ -195,6 +245,13 @@ async function* paced(
 /** Who may see a task: one user of one tenant. */
 function scopeOf(context: ServerCallContext): string {
   return JSON.stringify([context.tenant ?? "", resolveUserScope(context)]);
+}
+
+/** What is the same for a message that comes again: its id and all that it says. */
+function identityOf(message: Message | undefined): string {
+  return createHash("sha256")
+    .update(JSON.stringify(message ?? null))
+    .digest("base64");
 }
 
 const keyOf = (scope: string, id: string): string => `${scope} ${id}`;

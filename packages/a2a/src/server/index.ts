@@ -5,3 +5,5 @@ export type { A2AAppOptions } from "./create-a2a-app.ts";
 export { A2AApp, createA2AApp } from "./create-a2a-app.ts";
 export type { ServedFlow } from "./flow-executor.ts";
 export { MemoryTaskStore } from "./memory-task-store.ts";
+export type { FilePart } from "../wire.ts";
+export { Files } from "../wire.ts";

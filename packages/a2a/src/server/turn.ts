@@ -1,4 +1,4 @@
-import { type StreamResponse, type Task, TaskState } from "@a2a-js/sdk";
+import { type Message, type StreamResponse, type Task, TaskState } from "@a2a-js/sdk";
 import { AgentEvent, type AgentExecutionEvent, type ExecutionEventBus } from "@a2a-js/sdk/server";
 import { EXTENSION, factsIn, type TaskFacts } from "../wire.ts";
 
@@ -20,6 +20,8 @@ export class Turn {
   contextId = "";
   /** The last one that was published. */
   state: TaskState = TaskState.TASK_STATE_UNSPECIFIED;
+  /** The message that is the whole answer, without a task. */
+  answer: Message | undefined;
   /** What is said with every event. */
   facts: TaskFacts = {};
   /** Aborted when the work is not wanted any more. */
@@ -63,6 +65,12 @@ export class Turn {
   #metadata(): Record<string, unknown> {
     this.#seq += 1;
     return { [EXTENSION]: { ...this.facts, seq: this.#seq } };
+  }
+
+  /** Publishes a message as the whole answer, and resolves when its readers have it. */
+  reply(message: Message): Promise<void> {
+    this.answer = message;
+    return this.#publish(AgentEvent.message(message));
   }
 
   /** Publishes the task, and resolves when it is stored and its readers have room for more. */
@@ -135,8 +143,7 @@ export class Turn {
     try {
       const task = await load();
       yield { payload: { $case: "task", value: task } };
-      for await (const event of this.#read(events, signal))
-        if (event.payload !== undefined && seqOf(event.payload.value) > seqOf(task)) yield event;
+      yield* later(this.#read(events, signal), task);
     } finally {
       this.#leave(events);
     }
@@ -184,6 +191,18 @@ export class Turn {
 
   #change(): Promise<void> {
     return new Promise((resolve) => void this.#waiting.add(resolve));
+  }
+}
+
+/** The changes of a task that came after it was as it is here. */
+export async function* later(
+  events: AsyncIterable<StreamResponse>,
+  task: Task,
+): AsyncGenerator<StreamResponse, void, undefined> {
+  for await (const event of events) {
+    const { payload } = event;
+    if (payload === undefined || payload.$case === "task" || seqOf(payload.value) <= seqOf(task)) continue;
+    yield event;
   }
 }
 
