@@ -12,6 +12,7 @@ import {
   type FlowErrorCode,
   joinK,
   type Message,
+  type Outcome,
   type OutcomeStatus,
   payloadNode,
   predicateRouter,
@@ -249,7 +250,7 @@ const flow = create(
 
 // The ways to have a trace run, and how its caller sees it end: by its outcome, by leaving its stream, or not at all.
 
-type Seen = OutcomeStatus | "left" | "unseen";
+type Seen = Outcome["status"] | "left" | "unseen";
 type Options = EmitOptions<"split">;
 type Emitted = { readonly job: Job; readonly traceId: string; readonly tenant: string | undefined };
 

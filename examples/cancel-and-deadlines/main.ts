@@ -82,6 +82,7 @@ function describe(outcome: Outcome<bigint>): string {
     case "failed":
     case "empty":
     case "stopped":
+    case "paused":
       return `${outcome.status}, ${outcome.error.message}`;
   }
 }

@@ -6,6 +6,12 @@ import type { Journal, JournalBatch, JournalPartition } from "../../src/index.ts
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
+async function everyOf<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const all: Item[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
 /** A journal that can be cut off: from then on nothing is stored, as if the process had ended. */
 function cuttable(journal: MemoryJournal) {
   let isCut = false;
@@ -50,7 +56,7 @@ describe("a durable flow", () => {
     expect(await flow.unfinished()).toEqual([]);
     await flow.stop();
     const partition = await journal.open({ partition: "flow", owner: "test", leaseMs: 1000 });
-    const pages = await Array.fromAsync(partition.read());
+    const pages = await everyOf(partition.read());
     expect(pages.flat()).toEqual([]);
     expect(await partition.counts()).toEqual(
       new Map([
@@ -90,9 +96,7 @@ describe("a durable flow", () => {
     expect(seen.map((line) => line[0])).toEqual(["a", "b", "b"]);
     expect(seen[1]).toBe(seen[2]);
     await after.stop();
-    expect(await Array.fromAsync((await journal.open({ partition: "flow", owner: "x", leaseMs: 1 })).read())).toEqual(
-      [],
-    );
+    expect(await everyOf((await journal.open({ partition: "flow", owner: "x", leaseMs: 1 })).read())).toEqual([]);
   });
 
   test("a joined fan-out, a retry in backoff and a queue come back", async () => {

@@ -7,6 +7,7 @@ import {
   joinK,
   LoopbackTransport,
   type Message,
+  type PauseTicket,
   node,
   payloadNode,
   predicateRouter,
@@ -411,6 +412,9 @@ const ways: Record<FlowEventType, (options: FlowOptions, clock: TestClock) => Pr
   message_drop: isCancelled,
   trace_cancel_start: isCancelled,
   trace_cancel_finish: isCancelled,
+  node_pause: pausesAndGoesOn,
+  trace_pause: pausesAndGoesOn,
+  node_resume: pausesAndGoesOn,
   deadline_skip: async (options, clock) => {
     const flow = tidy(create(sleeper({ concurrency: 1 }).to(), options).run());
     const outcomes = [flow.outcome(10), flow.outcome(10, { timeoutMs: 5 })];
@@ -523,6 +527,14 @@ async function callsAgents(options: FlowOptions, clock: TestClock): Promise<void
   await clock.advance(10);
   await Promise.all(outcomes);
   await clock.advance(0);
+  await flow.flush();
+}
+
+async function pausesAndGoesOn(options: FlowOptions): Promise<void> {
+  const ask = payloadNode("ask", async (_: number, ctx) => await ctx.pause<number>({ reason: "how many?" }));
+  const flow = tidy(create(ask.to(), options).run());
+  const paused = await flow.outcome(1);
+  if (paused.status === "paused") await flow.resume((paused.pauses[0] as PauseTicket).token, 2);
   await flow.flush();
 }
 

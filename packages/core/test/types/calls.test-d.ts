@@ -6,6 +6,7 @@ import {
   FlowError,
   Message,
   node,
+  type PauseTicket,
   payloadNode,
   type StreamChunk,
   WM,
@@ -68,6 +69,9 @@ export async function results(): Promise<void> {
       break;
     case "empty":
       same<typeof outcome.lastNode, string | undefined>();
+      break;
+    case "paused":
+      same<typeof outcome.pauses, readonly PauseTicket[]>();
       break;
     case "failed":
     case "cancelled":
