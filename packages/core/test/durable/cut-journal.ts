@@ -154,7 +154,7 @@ export interface Told {
 }
 
 /** Runs a scenario in as many processes as there are cuts, and one more that is not cut. */
-export async function lived(scenario: Scenario, cuts: readonly Cut[]): Promise<Told> {
+async function lived(scenario: Scenario, cuts: readonly Cut[]): Promise<Told> {
   const clock = new TestClock();
   const journal = new MemoryJournal({ clock });
   const effects: string[] = [];
