@@ -1,49 +1,21 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { create, joinK, MemoryJournal, MemoryStateStore, Message, node, payloadNode, shape } from "../../src/index.ts";
-import { durable } from "../../src/durable/index.ts";
-import type { Journal, JournalBatch, JournalPartition } from "../../src/index.ts";
+import {
+  create,
+  type Journal,
+  joinK,
+  MemoryJournal,
+  MemoryStateStore,
+  type Message,
+  node,
+  payloadNode,
+  shape,
+} from "penguiflow";
+import { durable } from "penguiflow/durable";
+import { settle } from "penguiflow/testing";
+import { contentsOf, CutJournal, HeldJournal } from "./cut-journal.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
-
-async function everyOf<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
-  const all: Item[] = [];
-  for await (const item of items) all.push(item);
-  return all;
-}
-
-/** A journal that can be cut off: from then on nothing is stored, as if the process had ended. */
-function cuttable(journal: MemoryJournal) {
-  let isCut = false;
-  let batches = 0;
-  const cut: Journal & { cut(): void; readonly batches: number } = {
-    get batches() {
-      return batches;
-    },
-    cut() {
-      isCut = true;
-    },
-    async open(claim): Promise<JournalPartition> {
-      const partition = await journal.open(claim);
-      return {
-        ...partition,
-        id: partition.id,
-        epoch: partition.epoch,
-        sequence: partition.sequence,
-        read: () => partition.read(),
-        counts: () => partition.counts(),
-        renew: () => partition.renew(),
-        close: () => partition.close(),
-        async append(batch: JournalBatch, sequence: number) {
-          if (isCut) throw new Error("the power is gone");
-          batches += 1;
-          return await partition.append(batch, sequence);
-        },
-      };
-    },
-  };
-  return cut;
-}
 
 describe("a durable flow", () => {
   test("answers a call as any flow does, and leaves nothing of it in the journal", async () => {
@@ -55,15 +27,7 @@ describe("a durable flow", () => {
     expect(await flow.call(1)).toBe(4);
     expect(await flow.unfinished()).toEqual([]);
     await flow.stop();
-    const partition = await journal.open({ partition: "flow", owner: "test", leaseMs: 1000 });
-    const pages = await everyOf(partition.read());
-    expect(pages.flat()).toEqual([]);
-    expect(await partition.counts()).toEqual(
-      new Map([
-        ["a", 1],
-        ["b", 1],
-      ]),
-    );
+    expect(await contentsOf(journal)).toEqual({ entries: [], counts: { a: 1, b: 1 } });
   });
 
   test("goes on in a new run from where the last was cut off, with the same idempotency key, and not from the start", async () => {
@@ -82,7 +46,7 @@ describe("a durable flow", () => {
       });
       return create(a.to(b), { durability: durable({ journal: of }), logger: SILENT, graceMs: 5 });
     };
-    const first = cuttable(journal);
+    const first = new CutJournal(journal);
     const before = make(first).run();
     const id = await before.emit(1, { traceId: "t" });
     expect((await before.unfinished())[0]).toMatchObject({ traceId: "t", status: "running", nodes: ["b"] });
@@ -96,7 +60,7 @@ describe("a durable flow", () => {
     expect(seen.map((line) => line[0])).toEqual(["a", "b", "b"]);
     expect(seen[1]).toBe(seen[2]);
     await after.stop();
-    expect(await everyOf((await journal.open({ partition: "flow", owner: "x", leaseMs: 1 })).read())).toEqual([]);
+    expect((await contentsOf(journal)).entries).toEqual([]);
   });
 
   test("a joined fan-out, a retry in backoff and a queue come back", async () => {
@@ -119,10 +83,10 @@ describe("a durable flow", () => {
         logger: SILENT,
       });
     };
-    const first = cuttable(journal);
+    const first = new CutJournal(journal);
     const before = make(first).run();
     await before.emit(10, { traceId: "t" });
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await settle();
     first.cut();
     await before.stop();
     broken = false;
@@ -139,7 +103,7 @@ describe("a durable flow", () => {
       });
     const before = make().run();
     await before.emit(1, { traceId: "t" });
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await settle();
     await before.stop();
     await using after = make().run();
     await after.ready();
@@ -148,7 +112,7 @@ describe("a durable flow", () => {
 
   test("what cannot be written down is refused, with the way to it", async () => {
     const journal = new MemoryJournal();
-    const a = payloadNode("a", (_: { list: unknown[] }) => ({ deep: [1, () => {}] }) as unknown);
+    const a = payloadNode("a", (_: { list: unknown[] }) => ({ deep: [1, () => {}] }));
     await using flow = create(a.to(payloadNode("b", (x: unknown) => x)), {
       durability: durable({ journal }),
       logger: SILENT,
@@ -156,12 +120,12 @@ describe("a durable flow", () => {
     flow.run();
     await expect(flow.call({ list: [1, Symbol("x")] })).rejects.toMatchObject({
       code: "NOT_SERIALISABLE",
-      message: expect.stringContaining("payload.list[1]"),
+      message: expect.stringContaining("payload.list[1]") as unknown,
     });
     await expect(flow.call({ list: [] })).rejects.toMatchObject({
       code: "NOT_SERIALISABLE",
       node: "a",
-      message: expect.stringContaining("payload.deep[1]"),
+      message: expect.stringContaining("payload.deep[1]") as unknown,
     });
     await expect(flow.call({ list: ["x".repeat(2 ** 21)] })).rejects.toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
   });
@@ -178,10 +142,10 @@ describe("a durable flow", () => {
     const two = make("two").run();
     await expect(two.ready()).rejects.toMatchObject({
       code: "JOURNAL_OWNED",
-      message: expect.stringContaining('"one"'),
+      message: expect.stringContaining('"one"') as unknown,
     });
     await expect(two.call(1)).rejects.toMatchObject({
-      code: expect.stringMatching(/JOURNAL_OWNED|FLOW_NOT_RUNNING|FLOW_STOPPED/),
+      code: expect.stringMatching(/JOURNAL_OWNED|FLOW_NOT_RUNNING|FLOW_STOPPED/) as unknown,
     });
     expect(await one.call(1)).toBe(2);
   });
@@ -207,10 +171,10 @@ describe("ctx.once", () => {
         graceMs: 1,
       });
     };
-    const first = cuttable(journal);
+    const first = new CutJournal(journal);
     const before = make(first).run();
     await before.emit(1, { traceId: "t" });
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await settle();
     first.cut();
     await before.stop();
     hang = false;
@@ -237,19 +201,19 @@ describe("ctx.once", () => {
       ["run", "again"],
       [() => "found out", "found out"],
     ] as const) {
-      const first = cuttable(journal);
+      const first = new CutJournal(journal);
       const before = make(first, how).run();
       await before.emit(1, { traceId: "t" });
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await settle();
       first.cut();
       await before.stop();
       await using after = make(journal, how).run();
       expect(((await after.fetch({ traceId: "t" })) as Message).payload).toBe(wanted);
     }
-    const first = cuttable(journal);
+    const first = new CutJournal(journal);
     const before = make(first, "fail").run();
     await before.emit(1, { traceId: "t" });
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await settle();
     first.cut();
     await before.stop();
     await using after = make(journal, "fail").run();
@@ -297,7 +261,7 @@ describe("ctx.pause", () => {
     };
     expect(await states()).toEqual(["paused"]);
     const resumed = flow.resume(paused.pauses[0]!.token, 7);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await settle();
     expect(await states()).toEqual(["running"]);
     expect(await resumed).toMatchObject({ status: "completed", result: 7 });
     expect(await states()).toEqual(["completed"]);
@@ -365,23 +329,8 @@ describe("a failed trace", () => {
 describe("what leaves the process waits until it is stored", () => {
   test("an envelope on the bus, and the handler of a node with durable: before", async () => {
     const journal = new MemoryJournal();
-    let release = (): void => {};
-    const held = new Promise<void>((resolve) => (release = resolve));
-    const slow: Journal = {
-      async open(claim) {
-        const partition = await journal.open(claim);
-        return new Proxy(partition, {
-          get(target, key) {
-            const value: unknown = Reflect.get(target, key, target);
-            if (key !== "append") return typeof value === "function" ? value.bind(target) : value;
-            return async (batch: JournalBatch, sequence: number) => {
-              await held;
-              return await target.append(batch, sequence);
-            };
-          },
-        });
-      },
-    };
+    const slow = new HeldJournal(journal);
+    slow.hold();
     const published: string[] = [];
     let charged = 0;
     const a = payloadNode("a", (n: number) => n + 1);
@@ -396,9 +345,9 @@ describe("what leaves the process waits until it is stored", () => {
     await using flow = create(a.to(pay), { durability: durable({ journal: slow }), messageBus, logger: SILENT });
     flow.run();
     const result = flow.call(1);
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await settle();
     expect([charged, published]).toEqual([0, []]);
-    release();
+    slow.release();
     expect(await result).toBe(2);
     await flow.flush();
     expect(published).toEqual(["OpenSea->a", "a->pay", "pay->Rookery"]);
@@ -465,7 +414,7 @@ test("a result that was fetched while the flow stopped is not given out again by
     });
   const before = make().run();
   await before.emit(1, { traceId: "t" });
-  while (before.stats().unreadResults === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  while (before.stats().unreadResults === 0) await settle();
   const fetched = before.fetch({ traceId: "t" });
   const stopped = before.stop();
   expect(((await fetched) as Message).payload).toBe(2);
