@@ -1,6 +1,23 @@
 import { describe, expect, test } from "vitest";
-import { create, FinalAnswer, joinK, type Message, node, payloadNode, predicateRouter, shape, WM } from "penguiflow";
-import { expectAlikeHoweverCut, type Scenario, type World } from "./cut-journal.ts";
+import {
+  create,
+  FinalAnswer,
+  MemoryJournal,
+  type FlowError,
+  type Journal,
+  joinK,
+  type Message,
+  node,
+  payloadNode,
+  predicateRouter,
+  shape,
+  WM,
+} from "penguiflow";
+import { durable } from "penguiflow/durable";
+import { TestClock } from "penguiflow/testing";
+import { passing, range } from "../fixtures/quiet-flow.ts";
+import { logbook } from "../fixtures/watched-flow.ts";
+import { contentsOf, CutJournal, expectAlikeHoweverCut, type Scenario, type World } from "./cut-journal.ts";
 
 const traces = (count: number, input: (index: number) => unknown = (index) => index): Scenario["inputs"] =>
   Array.from({ length: count }, (_, index) => ({ traceId: `t${index}`, input: input(index) }));
@@ -355,4 +372,41 @@ describe("cut at any batch, a flow ends as if it had not been cut:", () => {
     const tried = await expectAlikeHoweverCut(scenarios[name] as Scenario);
     expect(tried).toBeGreaterThan(5);
   });
+});
+
+test("cut at any batch, a call was answered, or its result is fetched by its id, or nothing of it was accepted", async () => {
+  const [a, b] = [step("a"), step("b", 10)];
+  const life = async (journal: Journal, clock: TestClock) => {
+    const flow = create(a.to(b), { durability: durable({ journal }), clock, logger: logbook(), graceMs: 5 });
+    flow.run();
+    await passing(clock, flow.ready(), 1);
+    return flow;
+  };
+  const seen = new Set<string>();
+  for (const at of range(6)) {
+    for (const side of ["before", "after"] as const) {
+      const clock = new TestClock();
+      const memory = new MemoryJournal({ clock });
+      const first = await life(new CutJournal(memory, { at, side }), clock);
+      const [called] = await passing(clock, Promise.allSettled([first.call(1, { traceId: "t" })]), 5);
+      await passing(clock, first.stop(), 5);
+      const { entries } = await contentsOf(memory);
+      const second = await life(memory, clock);
+      const [fetched] = await passing(clock, Promise.allSettled([second.fetch({ traceId: "t" })]), 5);
+      await passing(clock, second.stop(), 5);
+      const told = [called, fetched].map((one) =>
+        one.status === "fulfilled" ? "a result" : (one.reason as FlowError).code,
+      );
+      expect(called.status === "fulfilled" ? called.value : 12).toBe(12);
+      expect(fetched.status === "fulfilled" ? (fetched.value as Message).payload : 12).toBe(12);
+      // what is stored is finished, and what was answered is not stored any more
+      expect(told[1]).toBe(entries.length > 0 ? "a result" : "TRACE_UNKNOWN");
+      seen.add(told.join());
+    }
+  }
+  expect([...seen].toSorted()).toEqual([
+    "JOURNAL_FAILED,TRACE_UNKNOWN",
+    "JOURNAL_FAILED,a result",
+    "a result,TRACE_UNKNOWN",
+  ]);
 });
