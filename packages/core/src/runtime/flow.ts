@@ -288,40 +288,23 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     options: StreamOptions<Entries> = {},
   ): AsyncGenerator<StreamItem<Result>, void, undefined> {
     const { onLeave = "cancel", ...emitOptions } = options;
-    requireOneOf("onLeave", onLeave, ["cancel", "detach"]);
-    return new TraceReader<StreamItem<Result>>(() => {
-      const sink = new StreamSink(this.#options.streamWindow);
-      const engine = this.#running();
-      const leave = async (trace: Trace | undefined): Promise<void> => {
-        sink.detach();
-        if (onLeave === "cancel" && trace !== undefined)
-          await engine.ending.cancel(trace, "the reader of its stream has left");
-      };
-      const { durable } = engine;
-      if (durable !== undefined) {
-        const begun = durable.ready.then(() => this.#begin(engine, input, emitOptions, sink));
-        begun.catch(() => {});
-        return {
-          next: async () => {
-            await begun;
-            const item = await sink.next().catch(async (error: unknown) => {
-              await durable.stored();
-              throw error;
-            });
-            // chunks are for those who watch; a result is one that lasts
-            if (item?.type !== "chunk") await durable.stored();
-            return item as StreamItem<Result> | undefined;
-          },
-          leave: async () => await leave(await begun.catch(() => undefined)),
-        };
-      }
-      const trace = this.#begin(engine, input, emitOptions, sink);
-      return {
-        take: () => sink.take() as StreamItem<Result> | undefined,
-        next: () => sink.next() as Promise<StreamItem<Result> | undefined>,
-        leave: async () => await leave(trace),
-      };
-    });
+    return this.#reader(onLeave, (engine, sink) => this.#begin(engine, input, emitOptions, sink));
+  }
+
+  /**
+   * {@link Flow.resume} for those who want to see what happens: yields the chunks and results of the trace from the
+   * answer on. A trace that was begun by `emit` cannot be read so: its results are fetched.
+   *
+   * @throws FlowError what `resume` throws; at the end of the iteration when the trace did not complete
+   */
+  resumeStream(
+    token: string,
+    value: unknown,
+    options: TraceOptions & Pick<StreamOptions, "onLeave"> = {},
+  ): AsyncGenerator<StreamItem<Result>, void, undefined> {
+    requireKnownKeys("resumeStream", options, ["tenant", "onLeave"]);
+    const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant } = options;
+    return this.#reader(onLeave, (engine, sink) => engine.pausing.resumeInto(token, value, tenant, sink));
   }
 
   /**
@@ -495,6 +478,47 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const ports = { clock, random, scheduler, logger, recorder, instrument, durability: undefined };
     const options = { ...this.#options, name: `${name}/${this.name}`, ...ports };
     return new Engine(this.graph, options, this.#middlewares, registry, parent.resources, parent);
+  }
+
+  /** Reads what a trace produces into a sink that `begin` opens or finds it for. */
+  #reader(
+    onLeave: "cancel" | "detach",
+    begin: (engine: Engine, sink: StreamSink) => Trace,
+  ): AsyncGenerator<StreamItem<Result>, void, undefined> {
+    requireOneOf("onLeave", onLeave, ["cancel", "detach"]);
+    return new TraceReader<StreamItem<Result>>(() => {
+      const sink = new StreamSink(this.#options.streamWindow);
+      const engine = this.#running();
+      const leave = async (trace: Trace | undefined): Promise<void> => {
+        sink.detach();
+        if (onLeave === "cancel" && trace !== undefined)
+          await engine.ending.cancel(trace, "the reader of its stream has left");
+      };
+      const { durable } = engine;
+      if (durable !== undefined) {
+        const begun = durable.ready.then(() => begin(engine, sink));
+        begun.catch(() => {});
+        return {
+          next: async () => {
+            await begun;
+            const item = await sink.next().catch(async (error: unknown) => {
+              await durable.stored();
+              throw error;
+            });
+            // chunks are for those who watch; a result is one that lasts
+            if (item?.type !== "chunk") await durable.stored();
+            return item as StreamItem<Result> | undefined;
+          },
+          leave: async () => await leave(await begun.catch(() => undefined)),
+        };
+      }
+      const trace = begin(engine, sink);
+      return {
+        take: () => sink.take() as StreamItem<Result> | undefined,
+        next: () => sink.next() as Promise<StreamItem<Result> | undefined>,
+        leave: async () => await leave(trace),
+      };
+    });
   }
 
   /** Does something when what the journal had is under way again: at once in a flow that is not durable. */

@@ -4,6 +4,7 @@ import { requireKnownKeys, requireNumber, shown } from "../foundation/options.ts
 import type { PauseInit } from "../graph/handler.ts";
 import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import { Lasting, type Pause } from "../trace/lasting.ts";
+import type { StreamSink } from "../trace/stream-sink.ts";
 import type { Trace } from "../trace/trace.ts";
 import { Attempt, outermost, State } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
@@ -58,8 +59,43 @@ export class Pausing {
     told: (outcome: Outcome) => void,
     refuse: (error: unknown) => void,
   ): void {
+    this.#answer(this.#find(token, tenant), value, told, refuse);
+  }
+
+  /**
+   * Answers a pause and has what the trace produces go to `sink` from now on.
+   *
+   * @throws FlowError the same; TypeError for a trace whose results are to be fetched
+   */
+  resumeInto(token: string, value: unknown, tenant: string, sink: StreamSink): Trace {
+    const found = this.#find(token, tenant);
+    const { trace } = found;
+    const before = trace.sink;
+    if (!(before instanceof LeftSink))
+      throw new TypeError(
+        `Cannot read the stream of trace "${trace.id}": its results go to ${before instanceof RookerySink ? "fetch" : "another reader"}`,
+      );
+    trace.sink = sink;
+    const refuse = (error: unknown): void => {
+      if (trace.sink === sink) trace.sink = before;
+      sink.fail(error);
+    };
+    try {
+      this.#answer(found, value, () => {}, refuse);
+    } catch (error) {
+      trace.sink = before;
+      throw error;
+    }
+    return trace;
+  }
+
+  #answer(
+    { trace, pause }: { readonly trace: Trace; readonly pause: Pause },
+    value: unknown,
+    told: (outcome: Outcome) => void,
+    refuse: (error: unknown) => void,
+  ): void {
     const engine = this.#engine;
-    const { trace, pause } = this.#find(token, tenant);
     const lasting = trace.lasting as Lasting;
     engine.durable?.requireFit(value, "the answer to a pause", pause.node);
     pause.answer = { value };

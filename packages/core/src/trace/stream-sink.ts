@@ -21,6 +21,7 @@ export class StreamSink implements TraceSink {
   #items: (StreamItem<unknown> | undefined)[] = [];
   #first = 0;
   #outcome: Outcome | undefined;
+  #failure: { readonly error: unknown } | undefined;
   #reader: { resolve: (item: StreamItem<unknown> | undefined) => void; reject: (error: unknown) => void } | undefined;
   #isDetached = false;
   readonly #window: number;
@@ -49,6 +50,15 @@ export class StreamSink implements TraceSink {
 
   chunk(chunk: StreamChunk): void {
     this.#take({ type: "chunk", chunk });
+  }
+
+  /** Nothing comes of what the reader wanted, and it is told why. */
+  fail(error: unknown): void {
+    this.#failure = { error };
+    this.#isDetached = true;
+    const reader = this.#reader;
+    this.#reader = undefined;
+    reader?.reject(error);
   }
 
   /** The reader learns what to answer, and reads no further. */
@@ -89,6 +99,8 @@ export class StreamSink implements TraceSink {
       const item = this.take();
       if (item !== undefined) {
         resolve(item);
+      } else if (this.#failure !== undefined) {
+        reject(this.#failure.error);
       } else if (this.#outcome !== undefined) {
         this.#close(resolve, reject);
       } else {

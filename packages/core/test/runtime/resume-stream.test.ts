@@ -1,0 +1,79 @@
+import { expect, test } from "vitest";
+import { create, FlowError, payloadNode } from "../../src/index.ts";
+import type { Outcome, PauseTicket } from "../../src/index.ts";
+
+const ask = payloadNode("ask", async (question: string, ctx) => {
+  await ctx.emitChunk({ text: `${question} ` });
+  const answer = await ctx.pause<string>({
+    reason: question,
+    resumeSchema: {
+      "~standard": {
+        version: 1,
+        vendor: "test",
+        validate: (value) => (typeof value === "string" ? { value } : { issues: [{ message: "a text is wanted" }] }),
+      },
+    },
+  });
+  for (const text of answer) await ctx.emitChunk({ text });
+  return answer.length;
+});
+const flowOf = () => create(ask.to(payloadNode("end", (letters: number) => letters * 2))).run();
+
+function ticketOf(outcome: Outcome): PauseTicket {
+  if (outcome.status !== "paused") throw new Error(outcome.status);
+  return outcome.pauses[0] as PauseTicket;
+}
+
+async function read(items: AsyncIterable<unknown>): Promise<unknown[]> {
+  const all: unknown[] = [];
+  for await (const item of items as AsyncIterable<{ type: string; chunk?: { text: string }; result?: unknown }>)
+    all.push(item.type === "chunk" ? item.chunk?.text : item.result);
+  return all;
+}
+
+test("what a trace produces after an answer can be read as a stream", async () => {
+  await using flow = flowOf();
+  const { token } = ticketOf(await flow.outcome("name?"));
+  expect((await read(flow.resumeStream(token, "ada"))).filter((text) => text !== "" && text !== "name? ")).toEqual([
+    "a",
+    "d",
+    "a",
+    6,
+  ]);
+  expect(flow.stats().traces).toBe(0);
+});
+
+test("a refused answer ends the stream with its error, and the pause stays open", async () => {
+  await using flow = flowOf();
+  const { token } = ticketOf(await flow.outcome("name?"));
+  await expect(read(flow.resumeStream(token, 7))).rejects.toMatchObject({ code: "RESUME_INVALID" });
+  await expect(read(flow.resumeStream("pause_0_0_x", "ada"))).rejects.toBeInstanceOf(FlowError);
+  expect(await flow.resume(token, "ada")).toMatchObject({ status: "completed", result: 6 });
+});
+
+test("whoever leaves such a stream cancels the trace, unless told otherwise", async () => {
+  await using flow = flowOf();
+  for (const [onLeave, wanted] of [
+    ["cancel", "cancelled"],
+    ["detach", "completed"],
+  ] as const) {
+    const before = flow.stats().outcomes[wanted];
+    const { token } = ticketOf(await flow.outcome("name?"));
+    for await (const _ of flow.resumeStream(token, "ada", { onLeave })) break;
+    while (flow.stats().traces > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(flow.stats().outcomes[wanted]).toBe(before + 1);
+  }
+});
+
+test("a trace whose results are fetched has no such stream", async () => {
+  await using flow = flowOf();
+  await flow.emit("name?", { traceId: "t" });
+  let tickets = await flow.pauses();
+  while (tickets.length === 0) tickets = await new Promise((resolve) => setTimeout(() => resolve(flow.pauses()), 1));
+  const { token } = tickets[0] as PauseTicket;
+  await expect(read(flow.resumeStream(token, "ada"))).rejects.toThrow(
+    'Cannot read the stream of trace "t": its results go to fetch',
+  );
+  expect(await flow.resume(token, "ada")).toMatchObject({ status: "completed" });
+  expect(await flow.fetch({ traceId: "t" })).toMatchObject({ payload: 6 });
+});
