@@ -1,12 +1,4 @@
-import {
-  type AgentCard,
-  Role,
-  type SendMessageConfiguration,
-  type SendMessageRequest,
-  type StreamResponse,
-  type Task,
-  TaskState,
-} from "@a2a-js/sdk";
+import { type AgentCard, Role, type SendMessageRequest, type StreamResponse, type Task, TaskState } from "@a2a-js/sdk";
 import {
   type Client,
   ClientFactory,
@@ -172,15 +164,7 @@ export class A2AClientTransport implements RemoteTransport {
     line: Line,
     request: RemoteCallRequest,
   ): AsyncGenerator<StreamResponse, void, undefined> {
-    const configuration: SendMessageConfiguration = {
-      acceptedOutputModes: [],
-      taskPushNotificationConfig: undefined,
-      returnImmediately: true,
-    };
-    const answer = await line.client.transport.sendMessage(
-      { ...params, configuration },
-      { ...withTrace(line.options, request) },
-    );
+    const answer = await line.client.sendMessage(params, withTrace(line.options, request));
     if (!("status" in answer)) {
       yield { payload: { $case: "message", value: answer } };
       return;
@@ -279,6 +263,8 @@ export class A2AClientTransport implements RemoteTransport {
       ],
       preferredTransports: [...bindings],
       cardResolver,
+      // a call without a stream is answered at once, with a task that can be asked for and cancelled
+      clientConfig: { polling: true },
     });
     return { card: usable, client: await factory.createFromAgentCard(usable) };
   }

@@ -92,6 +92,11 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     for (const key of [...this.#waiting.keys()]) this.#answer(key, undefined);
   }
 
+  /** Whether nobody works on a task, or reads about one. */
+  get isQuiet(): boolean {
+    return this.#telling.size === 0 && this.#turns.size === 0 && this.#waiting.size === 0;
+  }
+
   /** Whether somebody works on a task in this process. */
   isAtWork(taskId: string, context: ServerCallContext): boolean {
     return this.#turns.has(keyOf(scopeOf(context), taskId));

@@ -1,0 +1,206 @@
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { AgentCard } from "@a2a-js/sdk";
+import { A2AClientTransport } from "@penguiflow/a2a/client";
+import {
+  create,
+  FlowError,
+  type FlowEvent,
+  Message,
+  payloadNode,
+  remoteNode,
+  type RemoteCallRequest,
+  shape,
+} from "penguiflow";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { z } from "zod";
+import { serve } from "./serve.ts";
+import { until, waiting } from "./waiting.ts";
+
+// the SDK writes every refusal to the console
+beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
+
+function request(agentUrl: string, more: Partial<RemoteCallRequest> = {}): RemoteCallRequest {
+  const message = new Message({ payload: "x", headers: { tenant: "acme" } });
+  const { signal } = new AbortController();
+  return { message, agentUrl, skill: "main", idempotencyKey: message.traceId, signal, ...more };
+}
+
+async function failureOf(work: Promise<unknown>): Promise<Pick<FlowError, "code" | "message">> {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof FlowError) return { code: error.code, message: error.message };
+  throw new Error("There was no FlowError", { cause: error });
+}
+
+/** A server that is no agent. */
+async function listen(listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, "127.0.0.1");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await new Promise((resolve) => void server.once("listening", resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const shout = () => create(payloadNode("shout", (text: string) => text.toUpperCase()).to());
+
+describe("a remote node over A2A", () => {
+  test("tells what is called, with the bytes that went over the network", async () => {
+    const { url } = await serve(shout());
+    const events: FlowEvent[] = [];
+    const node = remoteNode("shout", {
+      transport: new A2AClientTransport(),
+      agentUrl: url,
+      skill: "main",
+      input: shape<string>(),
+      output: z.string(),
+    });
+    await using flow = create(node.to(), { middlewares: [(event) => void events.push(event)] });
+    flow.run();
+    expect(await flow.call("hello", { tenant: "acme" })).toBe("HELLO");
+    await flow.flush();
+    const success = events.find(({ type }) => type === "remote_call_success");
+    expect(success).toMatchObject({ skill: "main", agentUrl: url, taskId: expect.any(String) as string });
+    const { bytesSent = 0, bytesReceived = 0 } = success as { bytesSent?: number; bytesReceived?: number };
+    expect(bytesSent).toBeGreaterThan(100);
+    expect(bytesReceived).toBeGreaterThan(bytesSent);
+  });
+
+  test.each([true, false])(
+    "cancels the agent's task when its trace is cancelled (streaming: %s)",
+    async (streaming) => {
+      const { flow: agent, begun, stopped } = waiting();
+      const { url, adapter } = await serve(agent);
+      const transport = new A2AClientTransport();
+      const ask = remoteNode("ask", { transport, agentUrl: url, skill: "main", streaming });
+      await using flow = create(ask.to());
+      flow.run();
+      const outcome = flow.outcome("x", { tenant: "acme", traceId: "t" });
+      await begun;
+      const startedAt = performance.now();
+      await flow.cancel("t", { tenant: "acme" });
+      await stopped;
+      expect(performance.now() - startedAt).toBeLessThan(1_000);
+      expect((await outcome).status).toBe("cancelled");
+      await until(async () => agent.stats().outcomes.cancelled === 1);
+      await until(async () => adapter.requestHandler.isQuiet);
+    },
+  );
+
+  test("has a question answered by a node that goes on with the task", async () => {
+    const agent = create(
+      payloadNode(
+        "book",
+        async (flight: string, ctx) => `${flight}: ${await ctx.pause<string>({ reason: "Seat?" })}`,
+      ).to(),
+    );
+    const { url } = await serve(agent);
+    const transport = new A2AClientTransport();
+    const first = await transport.send(request(url));
+    expect(first).toMatchObject({ state: "input-required", result: { reason: "Seat?" } });
+    const { taskId, contextId } = first;
+    const message = new Message({ payload: "window", headers: { tenant: "acme" } });
+    const second = await transport.send(request(url, { message, continues: { taskId, contextId } }));
+    expect(second).toMatchObject({ state: "completed", result: "x: window", taskId });
+  });
+});
+
+describe("what is wrong is said", () => {
+  test("nobody is there", async () => {
+    const { app, url } = await serve(shout());
+    await app.close();
+    const { code, message } = await failureOf(new A2AClientTransport().send(request(url)));
+    expect(code).toBe("REMOTE_UNAVAILABLE");
+    expect(message).toMatch(/^Cannot reach agent "http:.*": connect ECONNREFUSED/);
+  });
+
+  test("no answer has begun in time", async () => {
+    const url = await listen(() => {});
+    const transport = new A2AClientTransport({ timeoutMs: 50 });
+    expect(await failureOf(transport.send(request(url)))).toEqual({
+      code: "REMOTE_UNAVAILABLE",
+      message: `Cannot reach agent "${url}": no answer has begun within 50 ms`,
+    });
+  });
+
+  test("there is no agent at that address", async () => {
+    const url = await listen((_, response) => response.writeHead(404).end());
+    const { code, message } = await failureOf(new A2AClientTransport().send(request(url)));
+    expect(code).toBe("REMOTE_REFUSED");
+    expect(message).toContain("there is nothing at that address (404)");
+  });
+
+  test("there is no such skill, on either side", async () => {
+    const { url, adapter } = await serve(shout());
+    const transport = new A2AClientTransport();
+    expect(await failureOf(transport.send(request(url, { skill: "fly" })))).toEqual({
+      code: "REMOTE_REFUSED",
+      message: `Agent "${url}" has no skill "fly": it has "main"`,
+    });
+    // a card that says more than is true
+    adapter.card.skills = [...adapter.card.skills, { ...adapter.card.skills[0], id: "fly" } as AgentCard["skills"][0]];
+    const { code, message } = await failureOf(new A2AClientTransport().send(request(url, { skill: "fly" })));
+    expect([code, message]).toEqual(["REMOTE_REFUSED", expect.stringContaining('The agent has no skill "fly"')]);
+  });
+
+  test("it speaks another version or binding", async () => {
+    const { url, adapter } = await serve(shout());
+    adapter.card.supportedInterfaces = [{ url, protocolBinding: "GRPC", tenant: "", protocolVersion: "2.0" }];
+    expect(await failureOf(new A2AClientTransport().send(request(url)))).toEqual({
+      code: "REMOTE_REFUSED",
+      message: `Agent "${url}" speaks GRPC 2.0: wanted is JSONRPC or HTTP+JSON, in version 1.0 or 0.3`,
+    });
+  });
+
+  test("it does not take the media type", async () => {
+    const { url, adapter } = await serve(shout());
+    adapter.card.defaultInputModes = ["image/png"];
+    const { code, message } = await failureOf(new A2AClientTransport().send(request(url)));
+    expect(code).toBe("REMOTE_REFUSED");
+    expect(message).toContain("Media type 'text/plain' is not supported");
+  });
+
+  test("it wants to know who is calling, and is told by the hook", async () => {
+    const seen: string[] = [];
+    const flow = create(payloadNode("who", (_: string, ctx) => (seen.push(ctx.tenant), "done")).to());
+    const { url } = await serve(flow, {
+      authenticate: ({ headers }) => (headers.authorization === "Bearer acme" ? "service" : undefined),
+    });
+    const { code, message } = await failureOf(new A2AClientTransport().send(request(url)));
+    expect(code).toBe("REMOTE_REFUSED");
+    expect(message).toContain("it wants to know who is calling (401)");
+    const headers = ({ tenant }: { tenant: string }) => ({ authorization: `Bearer ${tenant}` });
+    expect(await new A2AClientTransport({ headers }).send(request(url))).toMatchObject({ result: "done" });
+    const tenant = () => undefined;
+    await new A2AClientTransport({ headers, tenant }).send(request(url));
+    expect(seen).toEqual(["acme", "service"]);
+  });
+});
+
+test("a card is asked for once, and again when it is old or could not be had", async () => {
+  const { url } = await serve(shout());
+  let cards = 0;
+  let isAway = true;
+  const fetch: typeof globalThis.fetch = async (input, init) => {
+    if (input instanceof URL && input.pathname.endsWith("agent-card.json")) cards += 1;
+    if (isAway) throw new TypeError("fetch failed");
+    return await globalThis.fetch(input, init);
+  };
+  const transport = new A2AClientTransport({ fetch, cardMaxAgeMs: 60_000 });
+  await failureOf(transport.send(request(url)));
+  isAway = false;
+  for (let times = 0; times < 3; times += 1) await transport.send(request(url));
+  expect(cards).toBe(2);
+  const forgetful = new A2AClientTransport({ fetch, cardMaxAgeMs: 0 });
+  for (let times = 0; times < 3; times += 1) await forgetful.send(request(url));
+  expect(cards).toBe(5);
+});
+
+test("options that are not there, or unusable, are refused", () => {
+  expect(() => new A2AClientTransport({ header: {} } as never)).toThrow('Unknown option "header"');
+  expect(() => new A2AClientTransport({ timeoutMs: -1 })).toThrow('Option "timeoutMs" must be a number of 0 or more');
+});
