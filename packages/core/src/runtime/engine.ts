@@ -195,6 +195,7 @@ export class Engine {
     settle: ((failure: Error | undefined) => void) | null,
   ): boolean {
     if (!trace.isOpen) return true;
+    if (trace.lasting !== null) this.pausing.stir(trace.lasting);
     const message = this.probe === undefined ? sent : this.probe.enter(trace, sent);
     if (edges.length === 1 && !this.isWatched && this.sending.startAtOnce(trace, message, edges[0] as Edge))
       return true;
@@ -213,6 +214,7 @@ export class Engine {
         resolve();
       };
       if (this.rookery.isFull()) {
+        if (trace.lasting !== null) this.pausing.stir(trace.lasting);
         const own = this.probe === undefined ? message : this.probe.enter(trace, message);
         this.rookery.holdBack(this.sending.hold(trace, own, edges, settle));
       } else if (this.enter(trace, message, edges, settle)) settle(undefined);

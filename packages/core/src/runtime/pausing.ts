@@ -106,7 +106,7 @@ export class Pausing {
       refuse(error);
     };
     lasting.watchers.push(told);
-    this.#stir(lasting);
+    this.stir(lasting);
     engine.ledger.changed(trace);
     this.#goOn(pause.waiting as Attempt | undefined);
   }
@@ -179,11 +179,12 @@ export class Pausing {
     for (const pause of lasting.pauses.values()) pause.timer?.cancel();
     lasting.pauses.clear();
     lasting.paused.clear();
-    this.#stir(lasting);
+    this.stir(lasting);
     this.#traces.delete(trace.run);
   }
 
-  #stir(lasting: Lasting): void {
+  /** Something of a trace goes on again. */
+  stir(lasting: Lasting): void {
     if (lasting.isQuiet) this.quietTraces -= 1;
     lasting.isQuiet = false;
   }
@@ -311,7 +312,7 @@ export class Pausing {
   }
 
   #find(token: string, tenant: string): { readonly trace: Trace; readonly pause: Pause } {
-    const parts = /^pause_([0-9a-z]+)_([0-9a-z]+)_[0-9a-zA-Z-]+$/.exec(String(token));
+    const parts = /^pause_([0-9a-z]+)_([0-9a-z]+)_[0-9a-zA-Z-]+$/.exec(token);
     const refusal = (code: FlowErrorCode, why: string): FlowError =>
       new FlowError({ code, message: `Cannot resume: ${why}`, tenant });
     if (parts === null) throw refusal(FlowErrorCode.PAUSE_UNKNOWN, "the token was not made by a flow");

@@ -480,6 +480,25 @@ describe("while a trace is paused", () => {
     });
   });
 
+  test("a message emitted into it is handled; draining waits for that, and not for the answer", async () => {
+    const opened = gate();
+    const maybe = asking("maybe", async (n, ctx) => {
+      if (n === 0) return await ctx.pause({ reason: "?" });
+      await opened.passed;
+      return n;
+    });
+    const flow = running(create(maybe.to(end)));
+    await flow.emit(0, { traceId: "t" });
+    await settle();
+    await flow.emit(1, { traceId: "t" });
+    const fetched = flow.fetch({ traceId: "t" });
+    const stop = flow.stop({ drainMs: 60_000 });
+    expect(await isPending(stop)).toBe(true);
+    opened.open();
+    expect(((await within(4_000, fetched)) as Message).payload).toBe(1);
+    expect(await within(4_000, stop)).toMatchObject({ cancelled: 1 });
+  });
+
   test("a join of its trace that cannot be completed yet waits with it", async () => {
     const split = payloadNode("split", (n: number) => n);
     const both = joinK("both", 2, { input: shape<unknown>() });
