@@ -87,7 +87,7 @@ describe("a remote node over A2A", () => {
       expect(performance.now() - startedAt).toBeLessThan(1_000);
       expect((await outcome).status).toBe("cancelled");
       await until(async () => agent.stats().outcomes.cancelled === 1);
-      await until(async () => adapter.requestHandler.isQuiet);
+      await until(async () => adapter.isQuiet);
     },
   );
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { AGENT_CARD_PATH, type AgentCard, type Message } from "@a2a-js/sdk";
 import {
+  type A2ARequestHandler,
   type ServerCallContext,
   type ServerCallContextBuilderOptions,
   type TaskStore,
@@ -12,9 +13,10 @@ import express, { type NextFunction, type Request, type Response, type Router } 
 import { DEFAULT_TENANT } from "penguiflow";
 import { agentCardOf, type Card, interfacesAt, JSON_RPC_PATH, REST_PATH } from "./agent-card.ts";
 import { CallContext, Connection } from "./connection.ts";
-import { payloadOf, type ServedFlow, type Skills } from "./flow-executor.ts";
+import { payloadOf, type ServedFlow } from "./flow-executor.ts";
 import { FlowRequestHandler } from "./flow-request-handler.ts";
 import { MemoryTaskStore } from "./memory-task-store.ts";
+import { pythonRouter } from "./python-router.ts";
 import { TendedTaskStore } from "./tended-task-store.ts";
 
 /** What {@link A2AServerAdapter} can be told. */
@@ -85,14 +87,16 @@ const OPTIONS: readonly string[] = [
  * app.use(adapter.router()); // or createA2AApp(adapter)
  * ```
  */
-export class A2AServerAdapter implements Skills {
+export class A2AServerAdapter {
   /** What is served at `/.well-known/agent-card.json`. */
   readonly card: AgentCard;
   readonly flows: readonly ServedFlow[];
-  /** The SDK's side: what the transports call. */
-  readonly requestHandler: FlowRequestHandler;
+  readonly #handler: FlowRequestHandler;
   readonly #bySkill: ReadonlyMap<string, ServedFlow>;
   readonly #options: A2AServerOptions;
+  /** By the headers of their request, which is all that the SDK passes on. */
+  readonly #connections = new WeakMap<object, Connection>();
+  readonly #door: express.RequestHandler = (request, response, next) => void this.#enter(request, response, next);
 
   /**
    * @param flows - a flow, which has all skills of the card; or flows by skill, of which the first has messages that
@@ -111,14 +115,19 @@ export class A2AServerAdapter implements Skills {
       if (!skills.includes(id)) throw new TypeError(`Flow "${id}" is no skill of the card`);
     const { taskStore = new MemoryTaskStore(), onClientGone = "detach", abandonedTasks = "fail" } = options;
     const { repeatedMessages = "join" } = options;
-    this.requestHandler = new FlowRequestHandler({
+    this.#handler = new FlowRequestHandler({
       card: this.card,
       taskStore: new TendedTaskStore(
         taskStore,
-        (taskId, context) => abandonedTasks === "keep" || this.requestHandler.isAtWork(taskId, context),
+        (taskId, context) => abandonedTasks === "keep" || this.#handler.isAtWork(taskId, context),
       ),
-      skills: this,
-      tenantOf: (context) => this.tenantOf(context),
+      skills: {
+        flows: this.flows,
+        flowOf: (skill) => (skill === undefined ? this.flows[0] : this.#bySkill.get(skill as string)),
+        payloadOf: options.payloadOf ?? payloadOf,
+        answersWithMessage: (message) => options.answersWithMessage?.(message) === true,
+      },
+      tenantOf: (context) => this.#tenantOf(context),
       onClientGone,
       repeatedMessages,
     });
@@ -134,23 +143,23 @@ export class A2AServerAdapter implements Skills {
     this.card.supportedInterfaces = interfacesAt(url);
   }
 
-  /** The flow for a skill; the first for `undefined`. */
-  flowOf(skill: unknown): ServedFlow | undefined {
-    return skill === undefined ? this.flows[0] : this.#bySkill.get(skill as string);
+  /** What the transports of the SDK call, for one that is not mounted here, such as gRPC. */
+  get requestHandler(): A2ARequestHandler {
+    return this.#handler;
   }
 
-  /** What a message means to a flow. */
-  payloadOf(message: Message): unknown {
-    return (this.#options.payloadOf ?? payloadOf)(message);
+  /** Whether nobody works on a task, or reads about one. */
+  get isQuiet(): boolean {
+    return this.#handler.isQuiet;
   }
 
-  /** Whether a message is answered without a task. */
-  answersWithMessage(message: Message): boolean {
-    return this.#options.answersWithMessage?.(message) === true;
+  /** Resolves when nobody works on a task any more. Call it when the flows are stopped. */
+  quiet(): Promise<void> {
+    return this.#handler.quiet();
   }
 
   /** For whom a call is: the tenant it names, else its user, else the default. */
-  tenantOf({ tenant, user }: ServerCallContext): string {
+  #tenantOf({ tenant, user }: ServerCallContext): string {
     if (tenant !== undefined && tenant !== "") return tenant;
     if (user?.isAuthenticated === true && user.userName !== "") return user.userName;
     return this.#options.defaultTenant ?? DEFAULT_TENANT;
@@ -162,24 +171,44 @@ export class A2AServerAdapter implements Skills {
     return (request, response, next) => router(request as Request, response as Response, next);
   }
 
+  /**
+   * The routes of PenguiFlow for Python, for its callers: `GET /agent`, `POST /message/send`, `/message/stream` and
+   * `/tasks/cancel`. They are not A2A; the tasks are the same.
+   */
+  pythonRouter(): (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void {
+    const router = pythonRouter({
+      card: this.card,
+      handler: this.#handler,
+      enter: this.#door,
+      contextOf: (headers, tenant) => {
+        const user = this.#connections.get(headers)?.user;
+        return this.#contextOf({ headers, tenant, extensions: undefined, user, requestedVersion: "1.0" });
+      },
+      bodyLimit: this.#options.bodyLimit ?? DEFAULT_BODY_LIMIT,
+    });
+    return (request, response, next) => router(request as Request, response as Response, next);
+  }
+
+  /** The context of a call. @throws UnsupportedOperationError when its user may not call for its tenant */
+  #contextOf(options: ServerCallContextBuilderOptions): ServerCallContext {
+    const { mayUseTenant = () => true } = this.#options;
+    return new CallContext(options, this.#connections.get(options.headers), (user, tenant) =>
+      mayUseTenant(user?.isAuthenticated === true ? user.userName : undefined, tenant),
+    );
+  }
+
   #router(): Router {
     const router = express.Router();
     const { requestHandler } = this;
     const legacyCompat = { enabled: true };
-    const connections = new WeakMap<object, Connection>();
-    const { mayUseTenant = () => true } = this.#options;
-    const mayUse = (user: User | undefined, tenant: string): boolean =>
-      mayUseTenant(user?.isAuthenticated === true ? user.userName : undefined, tenant);
     const common = {
       requestHandler,
       legacyCompat,
-      userBuilder: async ({ headers }: Request): Promise<User> => connections.get(headers)?.user ?? NOBODY,
-      contextBuilder: (options: ServerCallContextBuilderOptions): ServerCallContext =>
-        new CallContext(options, connections.get(options.headers), mayUse),
+      userBuilder: async ({ headers }: Request): Promise<User> => this.#connections.get(headers)?.user ?? NOBODY,
+      contextBuilder: (options: ServerCallContextBuilderOptions): ServerCallContext => this.#contextOf(options),
     };
-    const enter: express.RequestHandler = (request, response, next) =>
-      void this.#enter(request, response, next, connections);
-    const body = largeBody(this.#options.bodyLimit ?? "4mb");
+    const enter = this.#door;
+    const body = largeBody(this.#options.bodyLimit ?? DEFAULT_BODY_LIMIT);
     router.use(`/${AGENT_CARD_PATH}`, agentCardHandler({ agentCardProvider: requestHandler, legacyCompat }));
     router.use(JSON_RPC_PATH, enter, body, jsonRpcHandler(common));
     router.use(REST_PATH, enter, body, restHandler(common));
@@ -192,12 +221,7 @@ export class A2AServerAdapter implements Skills {
   }
 
   /** Lets a caller in who may, and keeps who it is. */
-  async #enter(
-    request: Request,
-    response: Response,
-    next: NextFunction,
-    connections: WeakMap<object, Connection>,
-  ): Promise<void> {
+  async #enter(request: Request, response: Response, next: NextFunction): Promise<void> {
     try {
       const user = await this.#userOf(request);
       if (user === undefined) {
@@ -207,7 +231,7 @@ export class A2AServerAdapter implements Skills {
           .json({ error: { message: "Not authenticated" } });
         return;
       }
-      connections.set(request.headers, new Connection(response, user));
+      this.#connections.set(request.headers, new Connection(response, user));
       next();
     } catch (error) {
       next(error);
@@ -222,6 +246,7 @@ export class A2AServerAdapter implements Skills {
   }
 }
 
+const DEFAULT_BODY_LIMIT = "4mb";
 const NOBODY: User = new UnauthenticatedUser();
 
 /** What the SDK's own parser takes. */

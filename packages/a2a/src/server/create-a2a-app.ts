@@ -78,7 +78,7 @@ export class A2AApp implements AsyncDisposable {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     const { drainMs = 10_000 } = this.#options;
     await Promise.all(this.adapter.flows.map((flow) => flow.stop({ drainMs })));
-    await this.adapter.requestHandler.quiet();
+    await this.adapter.quiet();
     this.#isQuiet = true;
     this.#closeConnections();
     // whoever has not read its answer by then does not get it

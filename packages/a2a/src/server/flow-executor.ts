@@ -4,11 +4,11 @@ import {
   type EmitOptions,
   errorPayload,
   FinalAnswer,
+  type Flow,
   FlowError,
   FlowErrorCode,
   type Outcome,
   type PauseTicket,
-  type StreamItem,
   WM,
 } from "penguiflow";
 import {
@@ -26,19 +26,12 @@ import { headerOf } from "./connection.ts";
 import { seqOf, type Turn } from "./turn.ts";
 
 /** The part of a flow that is served: any `Flow`. */
-export interface ServedFlow {
-  readonly name: string;
-  readonly isRunning: boolean;
+export interface ServedFlow extends Pick<
+  Flow<never, unknown, never, never>,
+  "name" | "isRunning" | "stop" | "stream" | "outcome" | "cancel" | "resume" | "pauses"
+> {
+  /** Starts the flow. */
   run(options: never): unknown;
-  stop(options?: { readonly drainMs?: number }): Promise<unknown>;
-  stream(input: never, options: EmitOptions<never>): AsyncIterable<StreamItem<unknown>>;
-  outcome(input: never, options: EmitOptions<never>): Promise<Outcome>;
-  cancel(
-    traceId: string,
-    options: { readonly tenant?: string; readonly reason?: unknown },
-  ): Promise<{ readonly found: boolean }>;
-  resume(token: string, value: unknown, options: { readonly tenant?: string }): Promise<Outcome>;
-  pauses(options: { readonly tenant?: string; readonly traceId?: string }): Promise<readonly PauseTicket[]>;
 }
 
 /** Which flow does what. */

@@ -30,6 +30,7 @@ export class MemoryTaskStore implements TaskStore {
     return size;
   }
 
+  /** Keeps a task as it is now. */
   async save(task: Task, context: ServerCallContext): Promise<void> {
     const scope = scopeOf(context);
     const tasks = this.#scopes.get(scope) ?? new Map<string, Task>();
@@ -45,10 +46,12 @@ export class MemoryTaskStore implements TaskStore {
     }
   }
 
+  /** A task, if it is this tenant's and user's. */
   async load(taskId: string, context: ServerCallContext): Promise<Task | undefined> {
     return structuredClone(this.#scopes.get(scopeOf(context))?.get(taskId));
   }
 
+  /** The tasks of this tenant and user. */
   async list(request: ListTasksRequest, context: ServerCallContext): Promise<ListTasksResponse> {
     const listed = new InMemoryTaskStore();
     for (const task of this.#scopes.get(scopeOf(context))?.values() ?? []) await listed.save(task, context);

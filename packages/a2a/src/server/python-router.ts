@@ -1,0 +1,166 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { type AgentCard, Role, type SendMessageRequest, type StreamResponse, type Task, TaskState } from "@a2a-js/sdk";
+import { A2AError, restStatusFor } from "@a2a-js/sdk/errors";
+import type { ServerCallContext } from "@a2a-js/sdk/server";
+import express, { type Request, type RequestHandler, type Response, type Router } from "express";
+import { errorPayload } from "penguiflow";
+import { EXTENSION, factsIn, partsOf, RESULT_ARTIFACT, textOf, valueOf } from "../wire.ts";
+import type { FlowRequestHandler } from "./flow-request-handler.ts";
+
+/** What the router needs of the adapter. */
+export interface PythonRouterParts {
+  readonly card: AgentCard;
+  readonly handler: FlowRequestHandler;
+  /** Lets a caller in who may. */
+  readonly enter: RequestHandler;
+  readonly contextOf: (headers: IncomingHttpHeaders, tenant: string) => ServerCallContext;
+  readonly bodyLimit: string;
+}
+
+/** A call that is not as it should be: 422. */
+class Unprocessable extends Error {}
+
+const STATUS: ReadonlyMap<TaskState | undefined, string> = new Map([
+  [TaskState.TASK_STATE_COMPLETED, "succeeded"],
+  [TaskState.TASK_STATE_FAILED, "failed"],
+  [TaskState.TASK_STATE_CANCELED, "cancelled"],
+  [TaskState.TASK_STATE_INPUT_REQUIRED, "input_required"],
+]);
+
+/**
+ * The routes that PenguiFlow for Python serves, for callers of it. They are not A2A, and older than it: `GET /agent`,
+ * `POST /message/send`, `POST /message/stream`, `POST /tasks/cancel`. Tasks are the same as those of the A2A interfaces.
+ */
+export function pythonRouter({ card, handler, enter, contextOf, bodyLimit }: PythonRouterParts): Router {
+  const router = express.Router();
+  const body = express.json({ limit: bodyLimit });
+  const route =
+    (work: (request: Request, response: Response) => Promise<void>): RequestHandler =>
+    (request, response) =>
+      void work(request, response).catch((error: unknown) => refuse(response, error));
+
+  router.get("/agent", (_, response) => void response.json(card));
+  router.post(
+    "/message/send",
+    enter,
+    body,
+    route(async (request, response) => {
+      const { params, context } = callOf(request, contextOf);
+      const answer = await handler.sendMessage(params, context);
+      response.json("status" in answer ? reportOf(answer) : { status: "succeeded", output: valueOf(answer.parts) });
+    }),
+  );
+  router.post(
+    "/message/stream",
+    enter,
+    body,
+    route(async (request, response) => {
+      const { params, context } = callOf(request, contextOf);
+      for await (const event of handler.sendMessageStream(params, context)) {
+        if (!response.headersSent)
+          response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+        for (const [name, data] of eventsOf(event)) response.write(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
+      }
+      response.end();
+    }),
+  );
+  router.post(
+    "/tasks/cancel",
+    enter,
+    body,
+    route(async (request, response) => {
+      const { taskId, headers } = fieldsOf(request);
+      if (typeof taskId !== "string") throw new Unprocessable('"taskId" must be a text');
+      const context = contextOf(request.headers, tenantIn(headers));
+      const { id, contextId, status } = await handler.cancelTask(
+        { id: taskId, tenant: "", metadata: undefined },
+        context,
+      );
+      const cancelled = status?.state === TaskState.TASK_STATE_CANCELED;
+      response.json({ taskId: id, contextId, cancelled });
+    }),
+  );
+  return router;
+}
+
+function fieldsOf({ body }: Request): Readonly<Record<string, unknown>> {
+  if (typeof body !== "object" || body === null) throw new Unprocessable("The body must be a JSON object");
+  return body as Readonly<Record<string, unknown>>;
+}
+
+function tenantIn(headers: unknown): string {
+  const { tenant } = (headers ?? {}) as { readonly tenant?: unknown };
+  if (typeof tenant !== "string" || tenant === "") throw new Unprocessable('"headers" must have a "tenant"');
+  return tenant;
+}
+
+function callOf(
+  request: Request,
+  contextOf: PythonRouterParts["contextOf"],
+): { readonly params: SendMessageRequest; readonly context: ServerCallContext } {
+  const { payload, headers, meta, messageId, taskId, contextId } = fieldsOf(request);
+  const tenant = tenantIn(headers);
+  if (payload === undefined) throw new Unprocessable('"payload" is missing');
+  const { topic, priority } = headers as { readonly topic?: unknown; readonly priority?: unknown };
+  const given = (value: unknown, otherwise: string): string => (typeof value === "string" ? value : otherwise);
+  return {
+    context: contextOf(request.headers, tenant),
+    params: {
+      tenant,
+      configuration: undefined,
+      metadata: undefined,
+      message: {
+        messageId: given(messageId, crypto.randomUUID()),
+        taskId: given(taskId, ""),
+        contextId: given(contextId, ""),
+        role: Role.ROLE_USER,
+        parts: partsOf(payload),
+        metadata: { ...(meta as object | undefined), [EXTENSION]: { topic, priority } },
+        extensions: [],
+        referenceTaskIds: [],
+      },
+    },
+  };
+}
+
+/** A task that is over, or waits. */
+function reportOf({ id, contextId, artifacts, status, metadata }: Task): Record<string, unknown> {
+  const ids = { taskId: id, contextId };
+  const name = STATUS.get(status?.state) ?? "failed";
+  const output = valueOf(artifacts.find(({ artifactId }) => artifactId === RESULT_ARTIFACT)?.parts ?? []);
+  if (name === "succeeded") return { status: name, output: output ?? null, ...ids };
+  const said = status?.message?.parts ?? [];
+  if (name === "input_required") return { status: name, output: valueOf(said) ?? null, ...ids };
+  return { status: name, error: { code: factsIn(metadata)["code"], message: textOf(said) }, ...ids };
+}
+
+/** An event of a task, in the words of these routes. */
+function* eventsOf({ payload }: StreamResponse): Generator<readonly [string, Record<string, unknown>]> {
+  if (payload?.$case === "task") {
+    const { id, contextId, status } = payload.value;
+    yield ["status", { status: "accepted", taskId: id, contextId }];
+    if (STATUS.has(status?.state)) yield ["done", { ...reportOf(payload.value) }];
+  } else if (payload?.$case === "artifactUpdate") {
+    const { taskId, contextId, artifact } = payload.value;
+    const parts = artifact?.parts ?? [];
+    if (artifact?.artifactId === RESULT_ARTIFACT)
+      yield ["artifact", { output: valueOf(parts) ?? null, taskId, contextId }];
+    else if (textOf(parts) !== "") yield ["chunk", { text: textOf(parts), taskId, contextId }];
+  } else if (payload?.$case === "statusUpdate") {
+    const { taskId, contextId, status, metadata } = payload.value;
+    const name = STATUS.get(status?.state);
+    if (name === undefined) return;
+    const ids = { taskId, contextId };
+    const said = status?.message?.parts ?? [];
+    if (name === "failed" || name === "cancelled")
+      yield ["error", { code: factsIn(metadata)["code"], message: textOf(said), ...ids }];
+    if (name === "input_required") yield ["status", { status: name, output: valueOf(said) ?? null, ...ids }];
+    yield ["done", { status: name, ...ids }];
+  }
+}
+
+function refuse(response: Response, error: unknown): void {
+  if (response.headersSent) return void response.end();
+  const status = error instanceof Unprocessable ? 422 : error instanceof A2AError ? restStatusFor(error) : 500;
+  response.status(status).json({ detail: errorPayload(error).message });
+}
