@@ -34,7 +34,7 @@ async function round(): Promise<number> {
         const traceId = await flow.emit(n, { traceId: `trace ${n}` });
         if (n % 11 !== 0) {
           const item = await flow.fetch({ traceId });
-          return "payload" in item ? (item.payload as number) : -1;
+          return "payload" in item ? item.payload : -1;
         }
         await flow.cancel(traceId);
         // how it ended is kept until somebody asks
