@@ -192,6 +192,12 @@ export class JournalledRun implements DurableRun {
     });
   }
 
+  discard(traceId: string, tenant: string): number {
+    const given = [...this.takeFailed(traceId, tenant), ...this.#recovering.takeParked(traceId, tenant)];
+    this.#removed.push(...given.map(({ run }) => run));
+    return given.length;
+  }
+
   async restore(entry: JournalEntry): Promise<ChangedTrace | undefined> {
     const trace = await this.#recovering.restore(entry, true);
     if (!("run" in trace)) {

@@ -30,7 +30,7 @@ export type OnChanged = "fail" | "park" | ((message: ChangedMessage) => Migratio
 /** Puts traces back from the journal, and sees which do not fit the flow any more. */
 export class Recovering {
   /** Traces that stay in the journal for a later run. */
-  readonly parked: JournalEntry[] = [];
+  parked: JournalEntry[] = [];
   readonly #engine: Engine;
   readonly #onChanged: OnChanged;
 
@@ -64,6 +64,14 @@ export class Recovering {
     // a function that says what becomes of a message may take longer than the flow runs
     if (this.#engine.isEnding) return { tenant, traceId, node: "", problem: "the flow was stopped", action: "parked" };
     return restoreTrace(this.#engine, entry, again, placed);
+  }
+
+  /** Those of one id, which are no longer kept. */
+  takeParked(traceId: string, tenant: string): JournalEntry[] {
+    const isOne = (entry: JournalEntry): boolean => entry.traceId === traceId && entry.tenant === tenant;
+    const taken = this.parked.filter(isOne);
+    this.parked = this.parked.filter((entry) => !isOne(entry));
+    return taken;
   }
 
   /** The entry of a trace that could not be put back and counts as failed. */

@@ -156,7 +156,8 @@ export interface Context<Resources = unknown, Output = unknown> {
    * when there is an answer, which this call then gives at once. What must not happen twice belongs into
    * {@link Context.once}; messages that were sent before are not sent again.
    *
-   * The trace's outcome is `paused` when nothing else is left to do. Its deadline goes on; a cancelled trace
+   * A handler may ask for several answers at once and is called again for each that comes, but goes on only when it has
+   * those it asks for: `Promise.race` of pauses waits for all. The trace's outcome is `paused` when nothing else is left to do. Its deadline goes on; a cancelled trace
    * takes no answers. An answer that does not fit the schema is refused, and the pause stays open.
    */
   pause<Value = unknown>(init: PauseInit<Value>): Promise<Value>;

@@ -13,7 +13,7 @@ export interface Durability {
 
 /** What a flow found in its journal. */
 export interface Recovery {
-  /** Traces that go on. */
+  /** Traces that go on, or of which results are left. */
   readonly resumed: number;
   /** Traces that failed earlier and wait until they are tried again. */
   readonly failed: number;
@@ -76,6 +76,8 @@ export interface DurableRun {
   unfinished(): UnfinishedTrace[];
   /** Traces of that id which failed, taken out of the list of those that wait. */
   takeFailed(traceId: string, tenant: string): readonly JournalEntry[];
+  /** Gives up the traces of that id which failed or are parked. Answers how many there were. */
+  discard(traceId: string, tenant: string): number;
   /** Puts a trace back as it was written down. Answers with what does not fit, if anything. */
   restore(entry: JournalEntry): Promise<ChangedTrace | undefined>;
   /** Stores what there is now; later changes are not stored, and who waits for them is refused. */

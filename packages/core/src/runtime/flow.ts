@@ -278,6 +278,18 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   }
 
   /**
+   * Gives up a trace of a durable flow that has failed, or that is parked since it does not fit the flow any more.
+   * Resolves with the number of such traces, when the journal has nothing of them any more.
+   */
+  async discard(traceId: string, options: TraceOptions = {}): Promise<number> {
+    requireKnownKeys("discard", options, ["tenant"]);
+    const { durable } = await this.#readyEngine();
+    const count = durable?.discard(traceId, options.tenant ?? DEFAULT_HEADERS.tenant) ?? 0;
+    await durable?.stored();
+    return count;
+  }
+
+  /**
    * Sends a message and yields the chunks and results of its trace as they come. When the reader falls
    * more than `streamWindow` items behind, the trace's producers wait. Leaving the loop cancels the trace.
    *

@@ -483,3 +483,35 @@ test("messages that a handler took come back by where they came from", async () 
   expect(payloadOf(await within(4_000, after.fetch({ traceId: "t" })))).toEqual(["left 1", "right 1"]);
   await after.stop();
 });
+
+test("a trace that failed or is parked can be given up", async () => {
+  const journal = new MemoryJournal();
+  const fail = payloadNode("fail", (_: number): number => {
+    throw new Error("down");
+  });
+  const before = create(fail.to(), { durability: durable({ journal }), logger: logbook() }).run();
+  for (const traceId of ["one", "two"]) await expect(before.call(1, { traceId })).rejects.toThrow("down");
+  expect(await before.discard("one", { tenant: "other" })).toBe(0);
+  expect(await before.discard("one")).toBe(1);
+  expect(await before.discard("one")).toBe(0);
+  expect(await before.unfinished()).toMatchObject([{ traceId: "two" }]);
+  await before.stop();
+  const hang = payloadNode("hang", async (_: number) => await new Promise<number>(() => {}));
+  const between = create(hang.to(), { durability: durable({ journal }), logger: logbook(), graceMs: 1 }).run();
+  await between.emit(1, { traceId: "three" });
+  await between.stop();
+  await using after = create(payloadNode("other", (n: number) => n).to(), {
+    durability: durable({ journal }),
+    logger: logbook(),
+  });
+  after.run();
+  expect((await after.unfinished()).map(({ traceId, status }) => [traceId, status])).toEqual([
+    ["two", "failed"],
+    ["three", "parked"],
+  ]);
+  expect([await after.discard("two"), await after.discard("three")]).toEqual([1, 1]);
+  expect(await after.unfinished()).toEqual([]);
+  await after.stop();
+  const partition = await journal.open({ partition: "flow", owner: "x", leaseMs: 1 });
+  for await (const page of partition.read()) expect(page).toEqual([]);
+});
