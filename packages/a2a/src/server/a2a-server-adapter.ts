@@ -2,6 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { AGENT_CARD_PATH, type AgentCard, type Message } from "@a2a-js/sdk";
 import {
   type A2ARequestHandler,
+  InMemoryPushNotificationStore,
   type ServerCallContext,
   type ServerCallContextBuilderOptions,
   type TaskStore,
@@ -16,6 +17,7 @@ import { CallContext, Connection } from "./connection.ts";
 import { payloadOf, type ServedFlow } from "./flow-executor.ts";
 import { FlowRequestHandler } from "./flow-request-handler.ts";
 import { MemoryTaskStore } from "./memory-task-store.ts";
+import { type PushOptions, PushSender } from "./push-sender.ts";
 import { pythonRouter } from "./python-router.ts";
 import { TendedTaskStore } from "./tended-task-store.ts";
 
@@ -53,6 +55,8 @@ export interface A2AServerOptions {
   readonly repeatedMessages?: "join" | "begin";
   /** What becomes of a task when the client that began it leaves before its end. @defaultValue `"detach"` */
   readonly onClientGone?: "cancel" | "detach";
+  /** Tells tasks to urls that callers name, when they wish it. @defaultValue not done, and the card says so */
+  readonly pushNotifications?: PushOptions;
   /** How large a request may be, such as `"4mb"`. @defaultValue `"4mb"` */
   readonly bodyLimit?: string;
   /**
@@ -71,6 +75,7 @@ const OPTIONS: readonly string[] = [
   "mayUseTenant",
   "onClientGone",
   "bodyLimit",
+  "pushNotifications",
   "payloadOf",
   "answersWithMessage",
   "repeatedMessages",
@@ -92,6 +97,7 @@ export class A2AServerAdapter {
   readonly card: AgentCard;
   readonly flows: readonly ServedFlow[];
   readonly #handler: FlowRequestHandler;
+  readonly #pushSender: PushSender | undefined;
   readonly #bySkill: ReadonlyMap<string, ServedFlow>;
   readonly #options: A2AServerOptions;
   /** By the headers of their request, which is all that the SDK passes on. */
@@ -106,7 +112,10 @@ export class A2AServerAdapter {
   constructor(flows: ServedFlow | Readonly<Record<string, ServedFlow>>, options: A2AServerOptions) {
     requireOptions(options);
     this.#options = options;
-    this.card = agentCardOf(options.card, false);
+    const { pushNotifications: push } = options;
+    this.card = agentCardOf(options.card, push !== undefined);
+    const pushStore = push === undefined ? undefined : (push.store ?? new InMemoryPushNotificationStore());
+    if (push !== undefined && pushStore !== undefined) this.#pushSender = new PushSender(pushStore, push);
     const skills = options.card.skills.map(({ id }) => id);
     this.#bySkill = new Map(isFlow(flows) ? skills.map((id) => [id, flows] as const) : Object.entries(flows));
     this.flows = [...new Set(this.#bySkill.values())];
@@ -130,6 +139,9 @@ export class A2AServerAdapter {
       tenantOf: (context) => this.#tenantOf(context),
       onClientGone,
       repeatedMessages,
+      pushStore,
+      pushSender: this.#pushSender,
+      allowPrivateTargets: push?.allowPrivate,
     });
     if (options.url !== undefined) this.url = options.url;
   }
@@ -153,9 +165,10 @@ export class A2AServerAdapter {
     return this.#handler.isQuiet;
   }
 
-  /** Resolves when nobody works on a task any more. Call it when the flows are stopped. */
-  quiet(): Promise<void> {
-    return this.#handler.quiet();
+  /** Resolves when nobody works on a task any more, and all have been told. Call it when the flows are stopped. */
+  async quiet(): Promise<void> {
+    await this.#handler.quiet();
+    await this.#pushSender?.close(1_000);
   }
 
   /** For whom a call is: the tenant it names, else its user, else the default. */

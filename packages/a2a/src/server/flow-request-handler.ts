@@ -7,9 +7,10 @@ import {
   type StreamResponse,
   type SubscribeToTaskRequest,
   type Task,
+  type TaskPushNotificationConfig,
   TaskState,
 } from "@a2a-js/sdk";
-import { TaskNotFoundError, UnsupportedOperationError } from "@a2a-js/sdk/errors";
+import { RequestMalformedError, TaskNotFoundError, UnsupportedOperationError } from "@a2a-js/sdk/errors";
 import {
   DefaultExecutionEventBusManager,
   DefaultRequestHandler,
@@ -22,6 +23,7 @@ import {
 import { factsIn } from "../wire.ts";
 import { connectionOf } from "./connection.ts";
 import { type Assignment, FlowExecutor, type Skills } from "./flow-executor.ts";
+import { pushTarget } from "./push-target.ts";
 import { isTerminal } from "./task-states.ts";
 import { later, Turn } from "./turn.ts";
 
@@ -33,6 +35,7 @@ export interface FlowRequestHandlerOptions {
   readonly taskStore: TaskStore;
   readonly pushStore?: PushNotificationStore | undefined;
   readonly pushSender?: PushNotificationSender | undefined;
+  readonly allowPrivateTargets?: boolean | undefined;
   readonly skills: Skills;
   readonly tenantOf: (context: ServerCallContext) => string;
   /** What becomes of a task when the client that began it leaves before its end. */
@@ -181,6 +184,23 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     return task;
   }
 
+  override async createTaskPushNotificationConfig(
+    params: TaskPushNotificationConfig,
+    context: ServerCallContext,
+  ): Promise<TaskPushNotificationConfig> {
+    this.#requirePushTarget(params);
+    return await super.createTaskPushNotificationConfig(params, context);
+  }
+
+  #requirePushTarget(config: TaskPushNotificationConfig | undefined): void {
+    if (config === undefined || this.#options.card.capabilities?.pushNotifications !== true) return;
+    try {
+      pushTarget(config.url, this.#options.allowPrivateTargets === true);
+    } catch (error) {
+      throw new RequestMalformedError((error as Error).message);
+    }
+  }
+
   #follow(turn: Turn, context: ServerCallContext): AsyncGenerator<StreamResponse, void, undefined> {
     const load = async (): Promise<Task> => {
       const task = await this.#options.taskStore.load(turn.taskId, context);
@@ -202,6 +222,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     const identity = isRemembered ? keyOf(scope, identityOf(params.message)) : "";
     const known = this.#known.get(identity);
     if (known !== undefined) return { turn: known };
+    this.#requirePushTarget(params.configuration?.taskPushNotificationConfig);
     const { skill } = factsIn(metadata);
     if (this.#options.skills.flowOf(skill) === undefined)
       throw new UnsupportedOperationError(`The agent has no skill "${String(skill)}"`);

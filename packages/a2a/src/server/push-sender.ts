@@ -1,0 +1,172 @@
+import { createHmac } from "node:crypto";
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import type { StreamResponse, Task, TaskPushNotificationConfig } from "@a2a-js/sdk";
+import { V03PushNotificationSerializer } from "@a2a-js/sdk/compat/v0_3/server";
+import {
+  type PushNotificationSender,
+  type PushNotificationStore,
+  type ServerCallContext,
+  V1PushNotificationSerializer,
+} from "@a2a-js/sdk/server";
+import { defaultLogger, type Logger } from "penguiflow";
+import { publicLookup, pushTarget } from "./push-target.ts";
+
+/** How tasks are told to the urls that callers name. */
+export interface PushOptions {
+  /** With it each notification is signed: `X-Notification-Signature: t=<epoch seconds>,v1=<hmac-sha256 of "t.body">`. */
+  readonly secret?: string;
+  /** Whether addresses of this host and its networks may be told, for tests. @defaultValue false */
+  readonly allowPrivate?: boolean;
+  /** Milliseconds that a target may take. @defaultValue 5000 */
+  readonly timeoutMs?: number;
+  /** How often a target is tried, after 1 s, 2 s and so on. @defaultValue 3 */
+  readonly maxAttempts?: number;
+  /** Milliseconds before the second attempt. @defaultValue 1000 */
+  readonly backoffMs?: number;
+  /** Where wishes are kept. @defaultValue in memory */
+  readonly store?: PushNotificationStore;
+  /** @defaultValue penguiflow's default logger */
+  readonly logger?: Logger;
+}
+
+/** How many notifications a target may be behind; the oldest beyond that are not sent. */
+const MOST_WAITING = 100;
+
+interface Letter {
+  readonly url: URL;
+  readonly headers: Record<string, string>;
+  readonly body: string;
+}
+
+/**
+ * Tells tasks to urls, in their order for each, without keeping anybody waiting. It takes no redirects, and connects to
+ * the address it has looked at. A target that fails is tried again, and then done without.
+ */
+export class PushSender implements PushNotificationSender {
+  readonly #options: PushOptions;
+  readonly #store: PushNotificationStore;
+  readonly #lines = new Map<string, { readonly letters: Letter[]; readonly sending: Promise<void> }>();
+  readonly #stop = new AbortController();
+  readonly #serializers = { "1.0": new V1PushNotificationSerializer(), "0.3": new V03PushNotificationSerializer() };
+
+  constructor(store: PushNotificationStore, options: PushOptions) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  /** Has what happened to a task told to all who wished it. Resolves before that is done. */
+  async send({ payload }: StreamResponse, context: ServerCallContext, task?: Task): Promise<void> {
+    if (payload === undefined) return;
+    const taskId = payload.$case === "task" ? payload.value.id : payload.value.taskId;
+    if (taskId === "") return;
+    const wishes =
+      (await this.#store.loadWithMetadata?.(taskId, context)) ??
+      (await this.#store.load(taskId, context)).map((config) => ({ config, wireVersion: context.requestedVersion }));
+    for (const { config, wireVersion } of wishes) {
+      const serializer = this.#serializers[wireVersion === "0.3" ? "0.3" : "1.0"];
+      const { body, contentType } = serializer.serialize({ payload }, task);
+      this.#post(`${taskId} ${config.id}`, config, body, contentType);
+    }
+  }
+
+  /** Stops what is not sent within `graceMs` milliseconds. */
+  async close(graceMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#stop.abort(), graceMs);
+    await Promise.all(Array.from(this.#lines.values(), ({ sending }) => sending));
+    clearTimeout(timer);
+  }
+
+  #post(line: string, config: TaskPushNotificationConfig, body: string, contentType: string): void {
+    const { allowPrivate = false } = this.#options;
+    let url: URL;
+    try {
+      url = pushTarget(config.url, allowPrivate);
+    } catch (error) {
+      this.#warn(config.url, error);
+      return;
+    }
+    const letter = { url, headers: { "content-type": contentType, ...credentialsOf(config) }, body };
+    const waiting = this.#lines.get(line);
+    if (waiting === undefined) {
+      const letters = [letter];
+      this.#lines.set(line, { letters, sending: this.#deliver(line, letters) });
+      return;
+    }
+    waiting.letters.push(letter);
+    if (waiting.letters.length > MOST_WAITING) {
+      waiting.letters.splice(1, 1);
+      this.#warn(config.url, new Error("A notification was left out: the target is too slow"));
+    }
+  }
+
+  async #deliver(line: string, letters: Letter[]): Promise<void> {
+    const { maxAttempts = 3, backoffMs = 1_000 } = this.#options;
+    for (let letter = letters[0]; letter !== undefined; letter = letters[0]) {
+      for (let attempt = 1; ; attempt += 1) {
+        const failure = await this.#attempt(letter);
+        if (failure === undefined) break;
+        if (attempt >= maxAttempts || !failure.mayPass || this.#stop.signal.aborted) {
+          this.#warn(letter.url.href, failure.error);
+          break;
+        }
+        await this.#sleep(backoffMs * 2 ** (attempt - 1));
+      }
+      letters.shift();
+    }
+    this.#lines.delete(line);
+  }
+
+  /** Sends a letter; answers what was in the way, and whether that may pass. */
+  #attempt({ url, headers, body }: Letter): Promise<{ readonly error: Error; readonly mayPass: boolean } | undefined> {
+    const { timeoutMs = 5_000, allowPrivate = false, secret } = this.#options;
+    return new Promise((resolve) => {
+      const call = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, {
+        method: "POST",
+        headers: { ...headers, ...(secret === undefined ? {} : { "x-notification-signature": signed(body, secret) }) },
+        signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), this.#stop.signal]),
+        ...(allowPrivate ? {} : { lookup: publicLookup() }),
+      });
+      call.on("error", (error) => resolve({ error, mayPass: !error.message.includes("is private") }));
+      call.on("response", (response) => {
+        response.on("error", () => {});
+        response.resume();
+        const { statusCode: status = 0 } = response;
+        if (status >= 200 && status < 300) resolve(undefined);
+        else
+          resolve({
+            error: new Error(`The target answers ${status}`),
+            mayPass: status === 408 || status === 429 || status >= 500,
+          });
+      });
+      call.end(body);
+    });
+  }
+
+  async #sleep(delayMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#stop.signal.removeEventListener("abort", done);
+        resolve();
+      };
+      const timer = setTimeout(done, delayMs);
+      this.#stop.signal.addEventListener("abort", done);
+    });
+  }
+
+  #warn(url: string, error: unknown): void {
+    (this.#options.logger ?? defaultLogger).warn("push_notification_failed", { url, error: String(error) });
+  }
+}
+
+function credentialsOf({ authentication, token }: TaskPushNotificationConfig): Record<string, string> {
+  if (authentication !== undefined && authentication.scheme !== "" && authentication.credentials !== "")
+    return { authorization: `${authentication.scheme} ${authentication.credentials}` };
+  return token === "" ? {} : { "x-a2a-notification-token": token };
+}
+
+function signed(body: string, secret: string): string {
+  const at = Math.floor(Date.now() / 1000);
+  return `t=${at},v1=${createHmac("sha256", secret).update(`${at}.${body}`).digest("hex")}`;
+}
