@@ -25,6 +25,8 @@ class Mark {
   hasChanged = false;
   /** Whether the journal has an entry of it. */
   isStored = false;
+  /** Whether it cannot be written down any more. */
+  isSpoiled = false;
   /** What it was written down as when it failed, while that is kept. */
   failed: SavedTrace | undefined;
 }
@@ -107,8 +109,14 @@ export class JournalledRun implements DurableRun {
   }
 
   failing(trace: Trace, error: FlowError, attempt: Attempt | undefined): void {
-    const state = stateOf(this.#engine, trace, attempt);
-    if (state === undefined || this.#isSealed) return;
+    if (this.#isSealed) return;
+    let state: SavedTrace | undefined;
+    try {
+      state = stateOf(this.#engine, trace, attempt);
+    } catch {
+      // it fails for that very reason
+    }
+    if (state === undefined) return;
     const failed = { ...state, error: errorPayload(error) };
     markOf(trace).failed = failed;
     this.#keepFailed(this.#entryOf(trace, failed, "failed"), trace);
@@ -273,6 +281,7 @@ export class JournalledRun implements DurableRun {
     engine.runId = partition.id;
     engine.lineageSeed = seedOf(partition.id);
     engine.runs.next = partition.epoch * RUNS_PER_EPOCH;
+    this.#renewEvery(leaseMs / 3);
     let resumed = 0;
     const changed: ChangedTrace[] = [];
     for await (const page of partition.read()) {
@@ -300,7 +309,6 @@ export class JournalledRun implements DurableRun {
       engine.dispatch.flush();
     }
     this.isReady = true;
-    this.#renewEvery(leaseMs / 3);
     this.#writeSoon();
     return { resumed, failed: this.#failed.size, changed };
   }
@@ -367,14 +375,22 @@ export class JournalledRun implements DurableRun {
     this.#waitingNow = this.#waiting.splice(0);
     const put = this.#put.splice(0);
     const remove = this.#removed.splice(0);
+    const spoiled: { readonly trace: Trace; readonly error: unknown }[] = [];
     for (const trace of this.#changed.splice(0)) {
       const mark = markOf(trace);
       mark.hasChanged = false;
-      const entry = this.#entryNow(trace, mark);
+      let entry: JournalEntry | undefined;
+      try {
+        entry = this.#entryNow(trace, mark);
+      } catch (error) {
+        spoiled.push({ trace, error });
+        continue;
+      }
       if (entry !== undefined) put.push(entry);
       else if (mark.isStored) remove.push(trace.run);
       mark.isStored = entry !== undefined;
     }
+    for (const { trace, error } of spoiled) this.#failSpoiled(trace, error);
     const counts = this.#countsSinceLast();
     if (put.length + remove.length + counts.size === 0) {
       this.#release(this.#waitingNow.splice(0), undefined);
@@ -394,12 +410,24 @@ export class JournalledRun implements DurableRun {
     await this.#writing;
   }
 
+  /** A payload was data when it was sent, and is not any more: somebody has changed it meanwhile. */
+  #failSpoiled(trace: Trace, cause: unknown): void {
+    const { ending, dispatch } = this.#engine;
+    this.changed(trace);
+    markOf(trace).isSpoiled = true;
+    const message = `Cannot write trace "${trace.id}" to the journal: a payload was changed after it was sent: ${describeThrown(cause)}`;
+    const { id: traceId, tenant } = trace;
+    ending.fail(trace, new FlowError({ code: FlowErrorCode.NOT_SERIALISABLE, message, traceId, tenant, cause }));
+    dispatch.flush();
+  }
+
   #entryNow(trace: Trace, mark: Mark): JournalEntry | undefined {
     if (mark.failed !== undefined && this.#failed.has(trace.run)) {
       const entry = this.#entryOf(trace, stateSince(trace, mark.failed), "failed");
       this.#failed.set(trace.run, { entry, trace });
       return entry;
     }
+    if (mark.isSpoiled) return undefined;
     const state = stateOf(this.#engine, trace);
     return state === undefined ? undefined : this.#entryOf(trace, state, "open");
   }

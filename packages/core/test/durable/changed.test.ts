@@ -515,3 +515,30 @@ test("a trace that failed or is parked can be given up", async () => {
   const partition = await journal.open({ partition: "flow", owner: "x", leaseMs: 1 });
   for await (const page of partition.read()) expect(page).toEqual([]);
 });
+
+test("a payload that is changed after it was sent so that it is no longer data fails its trace, and no other", async () => {
+  const journal = new MemoryJournal();
+  const [held, quick] = [gate(), gate()];
+  const payload: { id: number; spoil?: unknown } = { id: 1 };
+  const start = payloadNode("start", (given: { id: number }) => given);
+  const hold = payloadNode("hold", async ({ id }: { id: number }) => await held.passed.then(() => id));
+  const soon = payloadNode("soon", async ({ id }: { id: number }) => await quick.passed.then(() => id));
+  await using flow = create(start.to(hold, soon), { durability: durable({ journal }), logger: logbook() });
+  flow.run();
+  const outcome = flow.outcome(payload);
+  const other = flow.outcome({ id: 2 });
+  await settle();
+  expect(await flow.unfinished()).toHaveLength(2);
+  payload.spoil = () => {};
+  quick.open();
+  expect(await outcome).toMatchObject({
+    status: "failed",
+    error: { code: "NOT_SERIALISABLE", message: expect.stringContaining("changed after it was sent") },
+  });
+  held.open();
+  expect(await other).toMatchObject({ status: "completed", results: [2, 2] });
+  expect(await flow.unfinished()).toEqual([]);
+  await flow.stop();
+  const partition = await journal.open({ partition: "flow", owner: "x", leaseMs: 1 });
+  for await (const page of partition.read()) expect(page).toEqual([]);
+});
