@@ -4,7 +4,7 @@ import {
   type A2ARequestHandler,
   InMemoryPushNotificationStore,
   type ServerCallContext,
-  type ServerCallContextBuilderOptions,
+  type ServerCallContextBuilder,
   type TaskStore,
   UnauthenticatedUser,
   type User,
@@ -160,6 +160,14 @@ export class A2AServerAdapter {
     return this.#handler;
   }
 
+  /** Says who calls, and refuses callers who may not call for their tenant. For a transport that is not mounted here. */
+  readonly contextBuilder: ServerCallContextBuilder = (options) => {
+    const { mayUseTenant = () => true } = this.#options;
+    return new CallContext(options, this.#connections.get(options.headers), (user, tenant) =>
+      mayUseTenant(user?.isAuthenticated === true ? user.userName : undefined, tenant),
+    );
+  };
+
   /** Whether nobody works on a task, or reads about one. */
   get isQuiet(): boolean {
     return this.#handler.isQuiet;
@@ -195,19 +203,11 @@ export class A2AServerAdapter {
       enter: this.#door,
       contextOf: (headers, tenant) => {
         const user = this.#connections.get(headers)?.user;
-        return this.#contextOf({ headers, tenant, extensions: undefined, user, requestedVersion: "1.0" });
+        return this.contextBuilder({ headers, tenant, extensions: undefined, user, requestedVersion: "1.0" });
       },
       bodyLimit: this.#options.bodyLimit ?? DEFAULT_BODY_LIMIT,
     });
     return (request, response, next) => router(request as Request, response as Response, next);
-  }
-
-  /** The context of a call. @throws UnsupportedOperationError when its user may not call for its tenant */
-  #contextOf(options: ServerCallContextBuilderOptions): ServerCallContext {
-    const { mayUseTenant = () => true } = this.#options;
-    return new CallContext(options, this.#connections.get(options.headers), (user, tenant) =>
-      mayUseTenant(user?.isAuthenticated === true ? user.userName : undefined, tenant),
-    );
   }
 
   #router(): Router {
@@ -218,7 +218,7 @@ export class A2AServerAdapter {
       requestHandler,
       legacyCompat,
       userBuilder: async ({ headers }: Request): Promise<User> => this.#connections.get(headers)?.user ?? NOBODY,
-      contextBuilder: (options: ServerCallContextBuilderOptions): ServerCallContext => this.#contextOf(options),
+      contextBuilder: this.contextBuilder,
     };
     const enter = this.#door;
     const body = largeBody(this.#options.bodyLimit ?? DEFAULT_BODY_LIMIT);

@@ -115,6 +115,8 @@ export class Turn {
       this.stop.abort(error);
     } finally {
       this.#isOver = true;
+      // it may be remembered for long
+      this.#bus = undefined;
       this.#changed();
     }
   }

@@ -1,0 +1,95 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { TaskState } from "@a2a-js/sdk";
+import { ServerCallContext } from "@a2a-js/sdk/server";
+import { MemoryTaskStore } from "@penguiflow/a2a/server";
+import { create, payloadNode } from "penguiflow";
+import { expect, onTestFinished, test } from "vitest";
+import { serve } from "./serve.ts";
+import { collect, saying, speak, taskOf, textIn } from "./speak.ts";
+import { until } from "./waiting.ts";
+
+function folder(): string {
+  const place = mkdtempSync(path.join(tmpdir(), "a2a-"));
+  onTestFinished(() => rmSync(place, { recursive: true, force: true }));
+  return place;
+}
+
+async function start(file: string): Promise<{ readonly agent: ChildProcess; readonly url: string }> {
+  const agent = fork(path.join(import.meta.dirname, "agent-process.ts"), [file], {
+    execArgv: ["--conditions=@penguiflow/source", "--disable-warning=ExperimentalWarning"],
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  onTestFinished(() => void agent.kill("SIGKILL"));
+  const [{ url }] = (await once(agent, "message")) as [{ url: string }];
+  return { agent, url };
+}
+
+const all = {
+  tenant: "acme",
+  contextId: "",
+  status: TaskState.TASK_STATE_UNSPECIFIED,
+  pageToken: "",
+  statusTimestampAfter: undefined,
+};
+
+test("after a kill -9 the tasks are still listed, and the one that was at work has failed with a reason", async () => {
+  const file = path.join(folder(), "tasks.db");
+  const before = await start(file);
+  const client = await speak(before.url, "JSONRPC");
+  const done = await taskOf(client.sendMessage(saying("short", {}, { tenant: "acme" })));
+  const reading = collect(client.sendMessageStream(saying("long", {}, { tenant: "acme" })));
+  reading.catch(() => {});
+  await until(async () => (await client.listTasks(all)).tasks.length === 2);
+  const working = (await client.listTasks(all)).tasks.find(({ id }) => id !== done.id) ?? done;
+  before.agent.kill("SIGKILL");
+  await once(before.agent, "exit");
+  await expect(reading).rejects.toThrow("terminated");
+
+  const after = await start(file);
+  const again = await speak(after.url, "HTTP+JSON");
+  const { tasks } = await again.listTasks(all);
+  expect(Object.fromEntries(tasks.map(({ id, status }) => [id, status?.state]))).toEqual({
+    [done.id]: TaskState.TASK_STATE_COMPLETED,
+    [working.id]: TaskState.TASK_STATE_FAILED,
+  });
+  const failed = await again.getTask({ tenant: "acme", id: working.id });
+  expect(textIn(failed.status?.message)).toBe("The process that worked on the task has ended");
+  expect(textIn(failed.artifacts[0])).toBe("begun");
+  expect((await again.listTasks({ ...all, tenant: "bob" })).tasks).toEqual([]);
+}, 20_000);
+
+test("SIGTERM lets tasks end, and the process with them", async () => {
+  const { agent, url } = await start(path.join(folder(), "tasks.db"));
+  const client = await speak(url, "JSONRPC");
+  const reading = collect(client.sendMessageStream(saying("long")));
+  await until(async () => (await client.listTasks({ ...all, tenant: "" })).tasks.length === 1);
+  const startedAt = performance.now();
+  agent.kill("SIGTERM");
+  const events = await reading;
+  expect(events.at(-1)).toMatchObject({
+    $case: "statusUpdate",
+    value: { status: { state: TaskState.TASK_STATE_FAILED } },
+  });
+  expect(await once(agent, "exit")).toEqual([0, null]);
+  expect(performance.now() - startedAt).toBeLessThan(6_000);
+}, 20_000);
+
+test("ten thousand tasks leave nothing behind but those that are kept", async () => {
+  const taskStore = new MemoryTaskStore({ maxFinished: 100 });
+  const flow = create(payloadNode({ name: "echo", policy: { concurrency: 8 } }, (text: string) => text).to());
+  const { adapter } = await serve(flow, { taskStore });
+  const send = (count: number) =>
+    adapter.requestHandler.sendMessage(
+      saying(`text ${count}`),
+      new ServerCallContext({ tenant: `tenant ${count % 7}` }),
+    );
+  for (let count = 0; count < 10_000; count += 50)
+    await Promise.all(Array.from({ length: 50 }, (_, index) => send(count + index)));
+  expect(taskStore.size).toBe(100);
+  expect(adapter.isQuiet).toBe(true);
+  expect(flow.stats().traces).toBe(0);
+}, 60_000);
