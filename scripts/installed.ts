@@ -93,7 +93,9 @@ export class Installed implements Disposable {
       Object.keys(manifest.peerDependencies ?? {}).filter((peer) => peer !== "penguiflow"),
     );
     const packedPeers =
-      peers.length === 0 ? "" : await this.must("Packing its peers", "npm", "pack", ...peers, ...quiet);
+      peers.length === 0
+        ? ""
+        : await this.must("Packing its peers", "npm", "pack", "--ignore-scripts", ...peers, ...quiet);
     const archives = [packed.filename, ...packedPeers.split("\n").filter((line) => line.endsWith(".tgz"))];
     const paths = archives.map((archive) => path.join(this.folder, archive));
     await this.must(`Installing "${name}"`, "npm", "install", "--prefer-offline", ...quiet, ...paths);

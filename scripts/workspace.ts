@@ -35,14 +35,19 @@ export interface Manifest {
   readonly exports?: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
 }
 
-/** The packages of the workspace that are published. */
+/** The packages of the workspace that are published, those that others stand beside first. */
 export function publishedPackages(): Package[] {
   return files("packages/*/package.json")
     .map((file) => {
       const manifest = JSON.parse(read(file)) as Manifest;
       return { folder: path.dirname(file), name: manifest.name, manifest };
     })
-    .filter((item) => item.manifest.private !== true);
+    .filter((item) => item.manifest.private !== true)
+    .sort((one, other) => Number(standsBeside(one)) - Number(standsBeside(other)));
+}
+
+function standsBeside({ manifest }: Package): boolean {
+  return manifest.peerDependencies?.["penguiflow"] !== undefined;
 }
 
 /** An empty folder for generated files inside the repository, where packages resolve as they do for its code. */

@@ -7,8 +7,8 @@ import {
   type Flow,
   FlowError,
   FlowErrorCode,
-  type Outcome,
   type PauseTicket,
+  type StreamItem,
   WM,
 } from "penguiflow";
 import {
@@ -28,7 +28,7 @@ import { seqOf, type Turn } from "./turn.ts";
 /** The part of a flow that is served: any `Flow`. */
 export interface ServedFlow extends Pick<
   Flow<never, unknown, never, never>,
-  "name" | "isRunning" | "stop" | "stream" | "outcome" | "cancel" | "resume" | "pauses"
+  "name" | "isRunning" | "stop" | "stream" | "outcome" | "cancel" | "resumeStream" | "pauses"
 > {
   /** Starts the flow. */
   run(options: never): unknown;
@@ -109,18 +109,30 @@ export class FlowExecutor implements AgentExecutor {
   }
 
   async #begin({ flow, tenant, turn }: Work, request: RequestContext): Promise<void> {
-    const items = flow.stream(this.#skills.payloadOf(request.userMessage) as never, {
-      ...emitOptionsOf(request),
-      tenant,
-      traceId: request.taskId,
-      signal: turn.stop.signal,
-    });
+    await this.#follow(
+      { flow, tenant, turn },
+      flow.stream(this.#skills.payloadOf(request.userMessage) as never, {
+        ...emitOptionsOf(request),
+        tenant,
+        traceId: request.taskId,
+        signal: turn.stop.signal,
+      }),
+      false,
+    );
+  }
+
+  /** Tells what a trace produces, and how it ends. */
+  async #follow(
+    { flow, tenant, turn }: Work,
+    items: AsyncIterable<StreamItem<unknown>>,
+    hadText: boolean,
+  ): Promise<void> {
     let result: { readonly value: unknown } | undefined;
-    let hasText = false;
+    let isBegun = hadText;
     let isReplaced = false;
     const text = (part: Part, lastChunk: boolean): Promise<void> => {
-      const append = hasText && !isReplaced;
-      hasText = true;
+      const append = isBegun && !isReplaced;
+      isBegun = true;
       isReplaced = false;
       return turn.artifact({ artifact: artifact(TEXT_ARTIFACT, [part]), append, lastChunk });
     };
@@ -134,11 +146,14 @@ export class FlowExecutor implements AgentExecutor {
       }
     } catch (error) {
       const code = error instanceof FlowError ? error.code : undefined;
-      if (code === FlowErrorCode.TRACE_PAUSED) await ask(turn, await flow.pauses({ tenant, traceId: turn.taskId }));
+      const pauses = async () => await flow.pauses({ tenant, traceId: turn.taskId });
+      if (code === FlowErrorCode.TRACE_PAUSED) await ask(turn, await pauses());
+      // an answer that does not fit leaves the question open
+      else if (code === FlowErrorCode.RESUME_INVALID) await ask(turn, await pauses(), errorPayload(error).message);
       else await fail(turn, error, flow.name);
       return;
     }
-    if (hasText) await text(textPart(""), true);
+    if (isBegun) await text(textPart(""), true);
     await complete(turn, result?.value);
   }
 
@@ -157,7 +172,8 @@ export class FlowExecutor implements AgentExecutor {
     await fail(turn, outcome.error, flow.name);
   }
 
-  async #resume({ flow, tenant, turn }: Work, { userMessage }: RequestContext): Promise<void> {
+  async #resume(work: Work, { userMessage, task }: RequestContext): Promise<void> {
+    const { flow, tenant, turn } = work;
     const { taskId } = turn;
     const pauses = await flow.pauses({ tenant, traceId: taskId });
     const { node } = factsIn(userMessage.metadata);
@@ -167,17 +183,9 @@ export class FlowExecutor implements AgentExecutor {
       const message = `Task "${taskId}" cannot go on: flow "${flow.name}" does not know what it waited for`;
       throw new FlowError({ code: FlowErrorCode.PAUSE_UNKNOWN, message });
     }
-    let outcome: Outcome;
-    try {
-      outcome = await flow.resume(pause.token, this.#skills.payloadOf(userMessage), { tenant });
-    } catch (error) {
-      // an answer that does not fit leaves the question open
-      if (!(error instanceof FlowError) || error.code !== FlowErrorCode.RESUME_INVALID) throw error;
-      return ask(turn, pauses, error.message);
-    }
-    if (outcome.status === "completed") await complete(turn, outcome.result);
-    else if (outcome.status === "paused") await ask(turn, outcome.pauses);
-    else await fail(turn, outcome.error, flow.name);
+    const hadText = task?.artifacts.some(({ artifactId }) => artifactId === TEXT_ARTIFACT) === true;
+    const items = flow.resumeStream(pause.token, this.#skills.payloadOf(userMessage), { tenant });
+    await this.#follow(work, items, hadText);
   }
 }
 
