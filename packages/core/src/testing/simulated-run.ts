@@ -679,9 +679,12 @@ export class SimulatedRun {
   async #checkJournal(): Promise<void> {
     const runs = this.#runs();
     this.broken.push(...brokenJournal(this.#history, new Set(runs.keys()), await this.#journal.read()));
+    const accepted = new Set(this.#storedKeys("accepted"));
     for (const record of this.#history) {
-      const told = record.type === "ended" ? runs.get(record.run)?.told : undefined;
-      if (record.type !== "ended" || told === undefined) continue;
+      const request = record.type === "ended" ? runs.get(record.run) : undefined;
+      // what was never accepted may have been sent, and have ended, in several processes
+      if (record.type !== "ended" || request?.told === undefined || !accepted.has(request.key)) continue;
+      const { told } = request;
       const { outcome, traceId, tenant } = record;
       const isSame = (told.status ?? outcome.status) === outcome.status && told.error?.code === errorOf(outcome)?.code;
       if (!isSame)

@@ -9,7 +9,7 @@ import { count } from "./script.ts";
 /** `npm run simulate` looks longer, and elsewhere. */
 const SEEDS = 150;
 /** Each has shown an error once that no other test shows as it was. */
-const ONCE_BROKEN = [387, 944, 3521, 9560];
+const ONCE_BROKEN = [387, 944, 3521, 9560, 14_779];
 
 describe("the laws on random graphs under random schedules", () => {
   test(
