@@ -1,5 +1,6 @@
 import { type Task, TaskState } from "@a2a-js/sdk";
 import type { Client } from "@a2a-js/sdk/client";
+import { ServerCallContext } from "@a2a-js/sdk/server";
 import { A2AServerAdapter, MemoryTaskStore } from "@penguiflow/a2a/server";
 import { create, payloadNode } from "penguiflow";
 import { beforeEach, describe, expect, test, vi } from "vitest";
@@ -280,6 +281,54 @@ describe.each(BINDINGS)("over %s", (binding) => {
       return status?.state === TaskState.TASK_STATE_COMPLETED;
     });
   });
+});
+
+test("a reader who does not read makes the flow wait, and misses nothing", async () => {
+  const piece = "x".repeat(256_000);
+  let said = 0;
+  const flow = create(
+    payloadNode("talk", async (_: string, ctx) => {
+      for (; said < 120; said += 1) await ctx.emitChunk({ text: piece });
+      return "done";
+    }).to(),
+  );
+  const { url } = await serve(flow);
+  const body = { message: { role: "ROLE_USER", messageId: "m", parts: [{ text: "x" }] } };
+  const response = await fetch(`${url}/a2a/rest/message:stream`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "A2A-Version": "1.0" },
+    body: JSON.stringify(body),
+  });
+  let before = -1;
+  // until it says no more
+  await until(async () => {
+    const isStill = said === before;
+    before = said;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return isStill;
+  });
+  expect(said).toBeLessThan(100);
+  const text = await response.text();
+  expect(text.length).toBeGreaterThan(120 * piece.length);
+  expect(text).toContain("TASK_STATE_COMPLETED");
+});
+
+test("a stream of many pieces costs each of them the same", async () => {
+  const talk = create(
+    payloadNode("talk", async (count: string, ctx) => {
+      for (let index = 0; index < Number(count); index += 1) await ctx.emitChunk({ text: "word " });
+      return count;
+    }).to(),
+  );
+  const { adapter } = await serve(talk);
+  const timeOf = async (count: number): Promise<number> => {
+    const startedAt = performance.now();
+    await adapter.requestHandler.sendMessage(saying(String(count)), new ServerCallContext());
+    return (performance.now() - startedAt) / count;
+  };
+  await timeOf(500);
+  const few = await timeOf(500);
+  expect(await timeOf(5_000)).toBeLessThan(few * 4 + 0.05);
 });
 
 test("sixty calls at once through three nodes each get their own answer", async () => {

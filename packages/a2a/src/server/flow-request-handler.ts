@@ -20,6 +20,7 @@ import {
   type ServerCallContext,
   type TaskStore,
 } from "@a2a-js/sdk/server";
+import { FlowError, FlowErrorCode } from "penguiflow";
 import { factsIn } from "../wire.ts";
 import { connectionOf } from "./connection.ts";
 import { type Assignment, FlowExecutor, type Skills } from "./flow-executor.ts";
@@ -243,7 +244,10 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     this.#telling.add(telling);
     if (this.#options.onClientGone === "cancel")
       connectionOf(context)?.gone.addEventListener("abort", () => {
-        if (!turn.isOver) void this.#executor.cancelTask(turn.taskId);
+        if (turn.isOver) return;
+        // its task may not have begun yet
+        turn.stop.abort(new FlowError({ code: FlowErrorCode.TRACE_CANCELLED, message: "The client has left" }));
+        void this.#executor.cancelTask(turn.taskId);
       });
     return { turn, events };
   }

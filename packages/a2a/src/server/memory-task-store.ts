@@ -35,7 +35,7 @@ export class MemoryTaskStore implements TaskStore {
     const scope = scopeOf(context);
     const tasks = this.#scopes.get(scope) ?? new Map<string, Task>();
     this.#scopes.set(scope, tasks);
-    tasks.set(task.id, structuredClone(task));
+    tasks.set(task.id, copyOf(task));
     if (!isTerminal(task)) return;
     this.#over.set(task.id, scope);
     for (const [id, home] of this.#over) {
@@ -48,7 +48,8 @@ export class MemoryTaskStore implements TaskStore {
 
   /** A task, if it is this tenant's and user's. */
   async load(taskId: string, context: ServerCallContext): Promise<Task | undefined> {
-    return structuredClone(this.#scopes.get(scopeOf(context))?.get(taskId));
+    const task = this.#scopes.get(scopeOf(context))?.get(taskId);
+    return task === undefined ? undefined : copyOf(task);
   }
 
   /** The tasks of this tenant and user. */
@@ -57,6 +58,18 @@ export class MemoryTaskStore implements TaskStore {
     for (const task of this.#scopes.get(scopeOf(context))?.values() ?? []) await listed.save(task, context);
     return await listed.list(request, context);
   }
+}
+
+/**
+ * A copy of what is changed in a task as it goes on: its lists, not what is in them. A stream's text is not copied with
+ * every piece of it.
+ */
+function copyOf(task: Task): Task {
+  return {
+    ...task,
+    artifacts: task.artifacts.map((artifact) => ({ ...artifact, parts: [...artifact.parts] })),
+    history: [...task.history],
+  };
 }
 
 function scopeOf(context: ServerCallContext): string {

@@ -3,7 +3,7 @@ import { AgentEvent, type AgentExecutionEvent, type ExecutionEventBus } from "@a
 import { EXTENSION, factsIn, type TaskFacts } from "../wire.ts";
 
 /** How many events a reader may be behind before the flow waits. */
-const WINDOW = 64;
+const WINDOW = 16;
 
 type Update = Extract<AgentExecutionEvent, { readonly kind: "statusUpdate" | "artifactUpdate" }>;
 type Without<Event> = Event extends { data: infer Data } ? Omit<Data, "taskId" | "contextId" | "metadata"> : never;
