@@ -31,7 +31,7 @@ export function createAgent() {
 }
 
 export function createFlow(transport: RemoteTransport) {
-  const count = remoteNode("count", {
+  const ask = remoteNode("ask", {
     transport,
     agentUrl: "local://librarian",
     skill: "count",
@@ -44,7 +44,7 @@ export function createFlow(transport: RemoteTransport) {
   const describe = payloadNode("describe", ({ word, files, times }: z.infer<typeof Found>) => {
     return `"${word}" stands ${times} times in ${files} guides`;
   });
-  return create(count.to(describe), { name: "remote-agent" });
+  return create(ask.to(describe), { name: "remote-agent" });
 }
 
 export async function main() {

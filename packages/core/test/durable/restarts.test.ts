@@ -105,7 +105,7 @@ test("a trace whose deadline passed while no process ran drops its messages wher
   records.length = 0;
   await clock.advance(200);
   await using after = make().run();
-  expect(((await after.fetch({ traceId: "t" })) as Message<unknown>).payload).toBeInstanceOf(FinalAnswer);
+  expect(((await after.fetch({ traceId: "t" })) as Message).payload).toBeInstanceOf(FinalAnswer);
   expect(records.map(({ type }) => type)).toEqual(["restored", "dropped", "ended"]);
 });
 
