@@ -35,5 +35,5 @@ function answering(result: unknown): RemoteTransport {
 test("refuses an answer that is none", async () => {
   await using flow = createFlow(answering({ word: "x", files: "many" }));
   flow.run();
-  expect(await flow.outcome("x")).toMatchObject({ status: "failed", error: { code: "OUTPUT_INVALID", node: "count" } });
+  expect(await flow.outcome("x")).toMatchObject({ status: "failed", error: { code: "OUTPUT_INVALID", node: "ask" } });
 });
