@@ -1,4 +1,4 @@
-import { type AgentCard, Role, type SendMessageRequest, type StreamResponse, type Task, TaskState } from "@a2a-js/sdk";
+import { AgentCard, Role, type SendMessageRequest, type StreamResponse, type Task, TaskState } from "@a2a-js/sdk";
 import {
   type Client,
   ClientFactory,
@@ -238,13 +238,12 @@ export class A2AClientTransport implements RemoteTransport {
     });
     let card: AgentCard;
     try {
-      card = agentUrl.endsWith(".json")
-        ? await cardResolver.resolve(agentUrl, "")
-        : await cardResolver.resolve(agentUrl);
+      // agents leave out what is empty
+      card = AgentCard.fromJSON(await cardResolver.resolve(agentUrl, agentUrl.endsWith(".json") ? "" : undefined));
     } catch (error) {
       throw errorOf(error, agentUrl, signal);
     }
-    const interfaces = card.supportedInterfaces ?? [];
+    const interfaces = card.supportedInterfaces;
     const supportedInterfaces = interfaces.filter(
       ({ protocolBinding, protocolVersion }) =>
         /^(JSONRPC|HTTP\+JSON)$/i.test(protocolBinding) && /^(1\.|0\.3)/.test(protocolVersion),
