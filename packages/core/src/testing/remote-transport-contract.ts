@@ -321,23 +321,25 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     const policy = { maxRetries: 20, backoffBaseMs: 0 };
     const echo = remoteNode("echo", { transport, agentUrl, skill: "echo", policy });
     const spell = remoteNode("spell", { transport, agentUrl, skill: "spell", policy, streaming: true });
-    await using echoes = create(echo.to());
-    await using spells = create(spell.to());
-    echoes.run();
-    spells.run();
-    const numbers = Array.from({ length: 20 }, (_, index) => index);
-    requireSame("The results", await Promise.all(numbers.map((number) => echoes.call(number))), numbers);
-    const spellOut = async (number: number): Promise<void> => {
-      const word = `pingu ${number}`;
-      let text = "";
-      for await (const item of spells.stream(word)) {
-        if (item.type === "result") requireSame(`The result of "${word}"`, item.result, word.length);
-        // the next attempt begins again
-        else text = item.chunk.end === "retry" ? "" : text + item.chunk.text;
-      }
-      requireSame("The text", text, word);
-    };
-    await Promise.all(numbers.map(spellOut));
+    const echoes = create(echo.to()).run();
+    const spells = create(spell.to()).run();
+    try {
+      const numbers = Array.from({ length: 20 }, (_, index) => index);
+      requireSame("The results", await Promise.all(numbers.map((number) => echoes.call(number))), numbers);
+      const spellOut = async (number: number): Promise<void> => {
+        const word = `pingu ${number}`;
+        let text = "";
+        for await (const item of spells.stream(word)) {
+          if (item.type === "result") requireSame(`The result of "${word}"`, item.result, word.length);
+          // the next attempt begins again
+          else text = item.chunk.end === "retry" ? "" : text + item.chunk.text;
+        }
+        requireSame("The text", text, word);
+      };
+      await Promise.all(numbers.map(spellOut));
+    } finally {
+      await Promise.all([echoes.stop(), spells.stop()]);
+    }
     for (const fault of ["refused", "unanswered", "slow", "cut", "repeated", "reordered"] as const)
       if (!faults.has(fault)) throw new Error(`No call or answer was ${fault}, and nothing is proved`);
   },
