@@ -7,10 +7,12 @@ import {
   FlowError,
   type FlowEvent,
   Message,
+  node,
   payloadNode,
   remoteNode,
   type RemoteCallRequest,
   shape,
+  WM,
 } from "penguiflow";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
@@ -203,4 +205,18 @@ test("a card is asked for once, and again when it is old or could not be had", a
 test("options that are not there, or unusable, are refused", () => {
   expect(() => new A2AClientTransport({ header: {} } as never)).toThrow('Unknown option "header"');
   expect(() => new A2AClientTransport({ timeoutMs: -1 })).toThrow('Option "timeoutMs" must be a number of 0 or more');
+});
+
+test("working memory arrives as such, with what its caller has left of its budgets", async () => {
+  const seen: number[] = [];
+  const loop = node({ name: "loop", allowCycle: true }, async ({ payload }: Message<WM>): Promise<WM> => {
+    seen.push(payload.hops);
+    return payload.with({ facts: [...payload.facts, payload.query] });
+  });
+  const { url } = await serve(create(loop.to(loop), { allowCycles: true }));
+  const memory = new WM({ query: "penguins", hops: 6, budgetHops: 8 });
+  const message = new Message({ payload: memory, headers: { tenant: "acme" } });
+  const answer = await new A2AClientTransport().send(request(url, { message, budget: { hops: 2, tokens: null } }));
+  expect(answer.result).toEqual({ text: "Hop budget exhausted", citations: [] });
+  expect(seen).toEqual([0, 1]);
 });
