@@ -74,4 +74,8 @@ test("an agent that speaks version 0.3 alone is called all the same", async () =
     events.push(event);
   expect(events.map(({ text = "" }) => text).join("")).toBe("pingu");
   expect(events.at(-1)).toMatchObject({ done: true, result: { letters: 5 }, state: "completed" });
+  for (const binding of ["JSONRPC", "HTTP+JSON"] as const) {
+    const other = new A2AClientTransport({ bindings: [binding] });
+    await expect(other.cancel({ tenant: "default", agentUrl: url, taskId: "none" })).resolves.toBeUndefined();
+  }
 });

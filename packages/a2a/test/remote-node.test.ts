@@ -54,14 +54,14 @@ describe("a remote node over A2A", () => {
   test("tells what is called, with the bytes that went over the network", async () => {
     const { url } = await serve(shout());
     const events: FlowEvent[] = [];
-    const node = remoteNode("shout", {
+    const ask = remoteNode("shout", {
       transport: new A2AClientTransport(),
       agentUrl: url,
       skill: "main",
       input: shape<string>(),
       output: z.string(),
     });
-    await using flow = create(node.to(), { middlewares: [(event) => void events.push(event)] });
+    await using flow = create(ask.to(), { middlewares: [(event) => void events.push(event)] });
     flow.run();
     expect(await flow.call("hello", { tenant: "acme" })).toBe("HELLO");
     await flow.flush();

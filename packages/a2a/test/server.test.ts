@@ -377,8 +377,27 @@ test("a large payload is taken, one over the limit is not", async () => {
     const client = await speak(url, binding);
     const task = await taskOf(client.sendMessage(saying("x".repeat(200_000))));
     expect(textIn(task.artifacts[0])).toHaveLength(200_000);
-    await expect(client.sendMessage(saying("x".repeat(400_000)))).rejects.toThrow("413");
+    await expect(client.sendMessage(saying("x".repeat(400_000)))).rejects.toThrow(/413|Payload Too Large/);
   }
+});
+
+test("what fails before a message is read tells nothing of the inside", async () => {
+  const { url } = await serve(shout(), {
+    bodyLimit: "200kb",
+    authenticate: ({ headers }) => {
+      if (headers.authorization === "broken") throw new Error("The password of the directory is wrong");
+      return "somebody";
+    },
+  });
+  const post = async (body: string, authorization: string) => {
+    const headers = { "content-type": "application/json", "A2A-Version": "1.0", authorization };
+    const response = await fetch(`${url}/a2a/jsonrpc`, { method: "POST", headers, body });
+    return { status: response.status, text: await response.text() };
+  };
+  expect(await post("{}", "broken")).toEqual({ status: 500, text: '{"error":{"message":"Failed"}}' });
+  const large = JSON.stringify("x".repeat(300_000));
+  expect(await post(large, "")).toEqual({ status: 413, text: '{"error":{"message":"Payload Too Large"}}' });
+  expect(await post("{", "")).toMatchObject({ status: 200, text: expect.stringContaining("-32700") as string });
 });
 
 test("a flow without card or skill, and options that are not there, are refused", () => {

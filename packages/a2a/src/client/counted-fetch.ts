@@ -53,7 +53,7 @@ export function countedFetch(fetch: typeof globalThis.fetch): typeof globalThis.
     }
     const refusal = REFUSALS[response.status];
     // an error that the protocol knows says more
-    const isKnown = (await peeked(response))?.includes("a2a-protocol.org") === true;
+    const isKnown = /a2a-protocol\.org|"code": ?-32\d{3}/.test((await peeked(response)) ?? "");
     if (refusal !== undefined && !isKnown) {
       await response.body?.cancel();
       throw new FlowError({

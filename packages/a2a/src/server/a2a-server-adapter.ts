@@ -1,4 +1,4 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { type IncomingMessage, type RequestListener, type ServerResponse, STATUS_CODES } from "node:http";
 import { AGENT_CARD_PATH, type AgentCard, type Message } from "@a2a-js/sdk";
 import {
   type A2ARequestHandler,
@@ -225,6 +225,7 @@ export class A2AServerAdapter {
     router.use(`/${AGENT_CARD_PATH}`, agentCardHandler({ agentCardProvider: requestHandler, legacyCompat }));
     router.use(JSON_RPC_PATH, enter, body, jsonRpcHandler(common));
     router.use(REST_PATH, enter, body, restHandler(common));
+    router.use(refuse);
     return router;
   }
 
@@ -264,6 +265,14 @@ const NOBODY: User = new UnauthenticatedUser();
 
 /** What the SDK's own parser takes. */
 const SMALL = 100_000;
+
+/** Answers a request that did not come as far as the SDK, without telling what the inside looks like. */
+const refuse: express.ErrorRequestHandler = (error: { readonly status?: unknown }, _request, response, next) => {
+  if (response.headersSent) return next(error);
+  const { status } = error;
+  const isTheirs = typeof status === "number" && status >= 400 && status < 500;
+  response.status(isTheirs ? status : 500).json({ error: { message: isTheirs ? STATUS_CODES[status] : "Failed" } });
+};
 
 /** Reads the bodies that are too large for the SDK's parser. Smaller ones are left to it, faulty ones with them. */
 function largeBody(limit: string): express.RequestHandler {

@@ -237,7 +237,8 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     const events = read(turn);
     const telling = turn.tell(super.sendMessageStream(params, context)).finally(() => {
       this.#telling.delete(telling);
-      for (const id of [taskId, turn.taskId]) this.#turns.delete(keyOf(scope, id));
+      for (const key of [keyOf(scope, taskId), keyOf(scope, turn.taskId)])
+        if (this.#turns.get(key) === turn) this.#turns.delete(key);
       // a message that came to nothing may come again
       if (turn.hasFailed || FAILURES.has(turn.state)) this.#known.delete(identity);
     });
