@@ -63,8 +63,11 @@ test("a task is told from its beginning to its end, in order, signed, with the c
   const { url } = await serve(shout(), { pushNotifications: { ...push, secret: "s3cret" } });
   const client = await speak(url, "JSONRPC");
   const authentication = { scheme: "Bearer", credentials: "theirs" };
-  await taskOf(client.sendMessage(saying("hello", {}, telling(hook, { authentication }))));
+  const { id } = await taskOf(client.sendMessage(saying("hello", {}, telling(hook, { authentication }))));
   await until(async () => letters.length === 3);
+  // nothing more can be told
+  const left = await client.listTaskPushNotificationConfig({ tenant: "", taskId: id, pageSize: 0, pageToken: "" });
+  expect(left.configs).toEqual([]);
   expect(letters.map(({ body }) => Object.keys(JSON.parse(body) as object))).toEqual([
     ["task"],
     ["artifactUpdate"],

@@ -6,7 +6,8 @@ import path from "node:path";
 import { TaskState } from "@a2a-js/sdk";
 import { ServerCallContext } from "@a2a-js/sdk/server";
 import { MemoryTaskStore } from "@penguiflow/a2a/server";
-import { create, payloadNode } from "penguiflow";
+import { create, MemoryJournal, payloadNode } from "penguiflow";
+import { durable } from "penguiflow/durable";
 import { expect, onTestFinished, test } from "vitest";
 import { serve } from "./serve.ts";
 import { collect, saying, speak, taskOf, textIn } from "./speak.ts";
@@ -93,3 +94,27 @@ test("ten thousand tasks leave nothing behind but those that are kept", async ()
   expect(adapter.isQuiet).toBe(true);
   expect(flow.stats().traces).toBe(0);
 }, 60_000);
+
+test("a question is answered after a restart, when the flow is durable", async () => {
+  const journal = new MemoryJournal();
+  const taskStore = new MemoryTaskStore();
+  const make = () =>
+    create(
+      payloadNode(
+        "book",
+        async (flight: string, ctx) => `${flight} at the ${await ctx.pause<string>({ reason: "Seat?" })}`,
+      ).to(),
+      { name: "booking", durability: durable({ journal }) },
+    );
+  const before = await serve(make(), { taskStore });
+  const asked = await taskOf((await speak(before.url, "JSONRPC")).sendMessage(saying("EZS 1", {}, { tenant: "acme" })));
+  expect(asked.status?.state).toBe(TaskState.TASK_STATE_INPUT_REQUIRED);
+  await before.app.close();
+
+  const after = await serve(make(), { taskStore });
+  const client = await speak(after.url, "JSONRPC");
+  const answer = saying("window", { taskId: asked.id }, { tenant: "acme" });
+  const done = await taskOf(client.sendMessage(answer));
+  expect(done.status?.state).toBe(TaskState.TASK_STATE_COMPLETED);
+  expect(textIn(done.artifacts[0])).toBe("EZS 1 at the window");
+});

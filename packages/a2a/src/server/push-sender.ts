@@ -11,6 +11,7 @@ import {
 } from "@a2a-js/sdk/server";
 import { defaultLogger, type Logger } from "penguiflow";
 import { publicLookup, pushTarget } from "./push-target.ts";
+import { isTerminal } from "./task-states.ts";
 
 /** How tasks are told to the urls that callers name. */
 export interface PushOptions {
@@ -24,7 +25,7 @@ export interface PushOptions {
   readonly maxAttempts?: number;
   /** Milliseconds before the second attempt. @defaultValue 1000 */
   readonly backoffMs?: number;
-  /** Where wishes are kept. @defaultValue in memory */
+  /** Where wishes are kept. @defaultValue in memory, until their task is over */
   readonly store?: PushNotificationStore;
   /** @defaultValue penguiflow's default logger */
   readonly logger?: Logger;
@@ -68,6 +69,9 @@ export class PushSender implements PushNotificationSender {
       const { body, contentType } = serializer.serialize({ payload }, task);
       this.#post(`${taskId} ${config.id}`, config, body, contentType);
     }
+    // in memory nothing is kept for longer than it is of use
+    if (this.#options.store !== undefined || task === undefined || !isTerminal(task)) return;
+    for (const { config } of wishes) await this.#store.delete(taskId, context, config.id);
   }
 
   /** Stops what is not sent within `graceMs` milliseconds. */
