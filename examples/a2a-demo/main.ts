@@ -1,6 +1,7 @@
 // Two processes: a flow that is served as an A2A agent, and a flow that calls it through a remote node. The agent's words
 // come as they are said; then a second request is cancelled in mid-flight, and the work stops on the other side.
 //
+//   npm run example examples/a2a-demo/main.ts
 //   npm run a2a:demo
 import { fork } from "node:child_process";
 import { once } from "node:events";
