@@ -304,7 +304,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   }
 
   /**
-   * {@link Flow.resume} for those who want to see what happens: yields the chunks and results of the trace from the
+   * What `resume` does, for those who want to see what happens: yields the chunks and results of the trace from the
    * answer on. A trace that was begun by `emit` cannot be read so: its results are fetched.
    *
    * @throws FlowError what `resume` throws; at the end of the iteration when the trace did not complete
