@@ -183,7 +183,31 @@ export class JournalledRun implements DurableRun {
     return [...listed, ...waiting, ...this.#recovering.parked.map((entry) => listingOf(entry, "parked"))];
   }
 
-  takeFailed(traceId: string, tenant: string): readonly JournalEntry[] {
+  async retryFailed(traceId: string, tenant: string): Promise<readonly ("resumed" | ChangedTrace)[]> {
+    const tried: ("resumed" | ChangedTrace)[] = [];
+    for (const entry of this.#takeFailed(traceId, tenant)) {
+      const found = await this.#recovering.restore(entry, true);
+      if ("run" in found) {
+        markOf(found).isStored = true;
+        this.changed(found);
+        this.#engine.dispatch.flush();
+        tried.push("resumed");
+      } else {
+        this.#failed.set(entry.run, { entry, trace: undefined });
+        tried.push(found);
+      }
+    }
+    return tried;
+  }
+
+  discard(traceId: string, tenant: string): number {
+    const given = [...this.#takeFailed(traceId, tenant), ...this.#recovering.takeParked(traceId, tenant)];
+    this.#removed.push(...given.map(({ run }) => run));
+    return given.length;
+  }
+
+  /** Traces of one id that failed, which are no longer kept. */
+  #takeFailed(traceId: string, tenant: string): readonly JournalEntry[] {
     const found = [...this.#failed.values()].filter(
       ({ entry }) => entry.traceId === traceId && entry.tenant === tenant,
     );
@@ -198,24 +222,6 @@ export class JournalledRun implements DurableRun {
       this.#engine.rookery.withdraw(trace);
       return now;
     });
-  }
-
-  discard(traceId: string, tenant: string): number {
-    const given = [...this.takeFailed(traceId, tenant), ...this.#recovering.takeParked(traceId, tenant)];
-    this.#removed.push(...given.map(({ run }) => run));
-    return given.length;
-  }
-
-  async restore(entry: JournalEntry): Promise<ChangedTrace | undefined> {
-    const trace = await this.#recovering.restore(entry, true);
-    if (!("run" in trace)) {
-      this.#failed.set(entry.run, { entry, trace: undefined });
-      return trace;
-    }
-    markOf(trace).isStored = true;
-    this.changed(trace);
-    this.#engine.dispatch.flush();
-    return undefined;
   }
 
   get failure(): Error | undefined {

@@ -1,6 +1,5 @@
 import type { ErrorPayload } from "../foundation/flow-error.ts";
-import type { MessageHeaders } from "../message/message.ts";
-import type { Message } from "../message/message.ts";
+import type { Message, MessageHeaders } from "../message/message.ts";
 import type { Effect } from "../trace/lasting.ts";
 import type { Trace } from "../trace/trace.ts";
 import { type Attempt, State } from "../runtime/attempt.ts";

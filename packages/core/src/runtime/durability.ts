@@ -1,7 +1,6 @@
 import type { CheckValue } from "../attempt/validation.ts";
 import type { FlowError } from "../foundation/flow-error.ts";
 import type { Message } from "../message/message.ts";
-import type { JournalEntry } from "../ports/journal.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
@@ -74,12 +73,10 @@ export interface DurableRun {
   /** The same for a message of the outside. */
   requireFitMessage(message: Message): void;
   unfinished(): UnfinishedTrace[];
-  /** Traces of that id which failed, taken out of the list of those that wait. */
-  takeFailed(traceId: string, tenant: string): readonly JournalEntry[];
+  /** Puts the traces of that id which failed back as they were written down; those that do not fit stay failed. */
+  retryFailed(traceId: string, tenant: string): Promise<readonly ("resumed" | ChangedTrace)[]>;
   /** Gives up the traces of that id which failed or are parked. Answers how many there were. */
   discard(traceId: string, tenant: string): number;
-  /** Puts a trace back as it was written down. Answers with what does not fit, if anything. */
-  restore(entry: JournalEntry): Promise<ChangedTrace | undefined>;
   /** Stores what there is now; later changes are not stored, and who waits for them is refused. */
   seal(): Promise<void>;
   /** Gives the journal up. */

@@ -15,7 +15,7 @@ import { CallSink, OutcomeSink, type TraceSink } from "../trace/sink.ts";
 import { type StreamItem, StreamSink } from "../trace/stream-sink.ts";
 import type { StreamWriter } from "../trace/stream-table.ts";
 import type { Trace } from "../trace/trace.ts";
-import type { ChangedTrace, Recovery, UnfinishedTrace } from "./durability.ts";
+import type { Recovery, UnfinishedTrace } from "./durability.ts";
 import type { CancelReport } from "./ending.ts";
 import { Engine, type StopReport } from "./engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "./flow-options.ts";
@@ -261,17 +261,16 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     requireKnownKeys("retryFailed", options, ["tenant"]);
     const { durable } = await this.#readyEngine();
     const tenant = options.tenant ?? DEFAULT_HEADERS.tenant;
-    const entries = durable?.takeFailed(traceId, tenant) ?? [];
-    if (durable === undefined || entries.length === 0)
+    const tried = await durable?.retryFailed(traceId, tenant);
+    if (tried === undefined || tried.length === 0)
       throw new FlowError({
         code: FlowErrorCode.TRACE_UNKNOWN,
         message: `No failed trace "${traceId}" of tenant "${tenant}" is kept in flow "${this.name}"`,
         traceId,
         tenant,
       });
-    let changed: ChangedTrace | undefined;
-    for (const entry of entries) changed = (await durable.restore(entry)) ?? changed;
-    await durable.stored();
+    await durable?.stored();
+    const changed = tried.find((one) => one !== "resumed");
     if (changed === undefined) return;
     const message = `Cannot retry trace "${traceId}": ${changed.problem}`;
     throw new FlowError({ code: FlowErrorCode.GRAPH_CHANGED, message, traceId, tenant, node: changed.node });
@@ -321,8 +320,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
 
   /**
    * Sends a message whose results are to be fetched, and resolves with its trace id when the entry nodes'
-   * edges have accepted it, in a durable flow when that is stored. A message with the id of a trace that is under way joins that trace: deadline,
-   * priority and signal are those the trace was begun with.
+   * edges have accepted it, in a durable flow when that is stored. A message with the id of a trace that is
+   * under way joins that trace: deadline, priority and signal are those the trace was begun with.
    *
    * @throws FlowError `FLOW_NOT_RUNNING`, `FLOW_STOPPED`, `TRACE_UNWINDING`; the trace's error when it ends first
    */

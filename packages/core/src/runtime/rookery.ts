@@ -2,7 +2,7 @@ import { onAbort } from "../foundation/abort.ts";
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { carry, Message } from "../message/message.ts";
 import type { Outcome } from "../message/outcome.ts";
-import type { TraceSink } from "../trace/sink.ts";
+import { OutcomeSink, type TraceSink } from "../trace/sink.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { Engine } from "./engine.ts";
 import type { Send } from "./send.ts";
@@ -451,37 +451,17 @@ export class RookerySink implements TraceSink {
 }
 
 /** For a trace whose caller does not wait any more: it was told that the trace has paused, or has gone with its process. */
-export class LeftSink implements TraceSink {
-  onRoom: (() => void) | null = null;
-  readonly keepResults: number;
-  readonly #rookery: Rookery;
-  readonly #trace: Trace;
-
+export class LeftSink extends OutcomeSink {
   constructor(rookery: Rookery, maxResults: number, trace: Trace) {
-    this.#rookery = rookery;
-    this.keepResults = maxResults;
-    this.#trace = trace;
+    super(maxResults, (outcome) => {
+      // whoever has resumed it is told, and nothing need be kept but for those who wait for it
+      const isTold = (trace.lasting?.watchers.length ?? 0) > 0;
+      if (!isTold || rookery.isAwaited(trace)) rookery.keep(trace, outcome);
+    });
   }
 
-  hasRoomForResult(): boolean {
-    return true;
-  }
-
-  result(): boolean {
-    return true;
-  }
-
-  hasRoom(): boolean {
-    return true;
-  }
-
-  chunk(): void {}
-
-  ended(outcome: Outcome): void {
-    // whoever has resumed it is told, and nothing need be kept but for those who wait for it
-    const isTold = (this.#trace.lasting?.watchers.length ?? 0) > 0;
-    if (!isTold || this.#rookery.isAwaited(this.#trace)) this.#rookery.keep(this.#trace, outcome);
-  }
+  /** Nobody is there to be told. */
+  override paused(): void {}
 }
 
 /** The error of whoever fetches while the flow stops. */
