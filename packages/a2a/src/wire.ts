@@ -119,7 +119,10 @@ export function valueOf(parts: readonly Part[]): unknown {
 
 /** The texts of parts as one. */
 export function textOf(parts: readonly Part[]): string {
-  return parts.map(({ content }) => (content?.$case === "text" ? content.value : "")).join("");
+  let text = "";
+  // not joined: a long text to which a little is added is not copied
+  for (const { content } of parts) if (content?.$case === "text") text += content.value;
+  return text;
 }
 
 function isNull(content: Part["content"], mediaType: string): boolean {
