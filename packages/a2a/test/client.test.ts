@@ -17,7 +17,7 @@ describe.each(BINDINGS)("over %s", (binding) => {
         skills: Object.keys(skills).map((id) => ({ id, description: id })),
       };
       const adapter = new A2AServerAdapter(skills as unknown as Record<string, ServedFlow>, { card });
-      const app = createA2AApp(adapter, { handleSignals: false, drainMs: 0 });
+      const app = createA2AApp(adapter, { handleSignals: false, drainMs: 0, grpc: {} });
       const transport = new A2AClientTransport({ bindings: [binding] });
       return { transport, agentUrl: await app.listen(), close: () => app.close() };
     },

@@ -1,8 +1,10 @@
 import { A2AClientTransport } from "@penguiflow/a2a/client";
 import { create, Message, payloadNode, type RemoteStreamEvent } from "penguiflow";
 import { ClientFactory, JsonRpcTransportFactory, RestTransportFactory } from "a2a-sdk-v03/client";
+import { GrpcTransportFactory } from "a2a-sdk-v03/client/grpc";
 import { describe, expect, test } from "vitest";
 import { serve } from "./serve.ts";
+import { BINDINGS } from "./speak.ts";
 import { waiting } from "./waiting.ts";
 
 const spell = () =>
@@ -23,9 +25,9 @@ const saying = (text: string) => ({
   },
 });
 
-describe.each(["JSONRPC", "HTTP+JSON"] as const)("a client of version 0.3 over %s", (binding) => {
+describe.each(BINDINGS)("a client of version 0.3 over %s", (binding) => {
   const speak = async (url: string) => {
-    const transports = [new JsonRpcTransportFactory(), new RestTransportFactory()];
+    const transports = [new JsonRpcTransportFactory(), new RestTransportFactory(), new GrpcTransportFactory()];
     return await new ClientFactory({ transports, preferredTransports: [binding] }).createFromUrl(url);
   };
 

@@ -17,6 +17,7 @@ import {
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
 import { serve } from "./serve.ts";
+import { BINDINGS } from "./speak.ts";
 import { until, waiting } from "./waiting.ts";
 
 // the SDK writes every refusal to the console
@@ -51,11 +52,11 @@ async function listen(listener: RequestListener): Promise<string> {
 const shout = () => create(payloadNode("shout", (text: string) => text.toUpperCase()).to());
 
 describe("a remote node over A2A", () => {
-  test("tells what is called, with the bytes that went over the network", async () => {
+  test.each(BINDINGS)("tells what is called, with the bytes that went over the network (%s)", async (binding) => {
     const { url } = await serve(shout());
     const events: FlowEvent[] = [];
     const ask = remoteNode("shout", {
-      transport: new A2AClientTransport(),
+      transport: new A2AClientTransport({ bindings: [binding] }),
       agentUrl: url,
       skill: "main",
       input: shape<string>(),
@@ -154,7 +155,7 @@ describe("what is wrong is said", () => {
     adapter.card.supportedInterfaces = [{ url, protocolBinding: "GRPC", tenant: "", protocolVersion: "2.0" }];
     expect(await failureOf(new A2AClientTransport().send(request(url)))).toEqual({
       code: "REMOTE_REFUSED",
-      message: `Agent "${url}" speaks GRPC 2.0: wanted is JSONRPC or HTTP+JSON, in version 1.0 or 0.3`,
+      message: `Agent "${url}" speaks GRPC 2.0: wanted is JSONRPC or HTTP+JSON 1.0 or 0.3, or GRPC 1.0`,
     });
   });
 

@@ -8,7 +8,7 @@ import {
 } from "@penguiflow/a2a/server";
 import { onTestFinished } from "vitest";
 
-/** Serves flows on loopback until the test is over. */
+/** Serves flows on loopback, over all bindings, until the test is over. */
 export async function serve(
   flows: ServedFlow | Readonly<Record<string, ServedFlow>>,
   options: Partial<A2AServerOptions> & { readonly app?: A2AAppOptions } = {},
@@ -18,7 +18,7 @@ export async function serve(
   const skills = ids.map((id) => ({ id, description: `Does ${id}` }));
   const card = { name: "tested", description: "An agent for tests", version: "1.0.0", skills };
   const adapter = new A2AServerAdapter(flows, { card, ...rest });
-  const app = createA2AApp(adapter, { handleSignals: false, drainMs: 0, ...appOptions });
+  const app = createA2AApp(adapter, { handleSignals: false, drainMs: 0, grpc: {}, ...appOptions });
   onTestFinished(() => app.close());
   return { app, adapter, url: await app.listen() };
 }

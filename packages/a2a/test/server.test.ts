@@ -254,7 +254,7 @@ describe.each(BINDINGS)("over %s", (binding) => {
           : client.sendMessage(saying("x"), options);
         const id = await begun;
         leave.abort();
-        await expect(call).rejects.toThrow("abort");
+        await expect(call).rejects.toThrow(/abort|cancel/i);
         if (onClientGone === "cancel") await stopped;
         else goOn();
         const wanted = onClientGone === "cancel" ? TaskState.TASK_STATE_CANCELED : TaskState.TASK_STATE_COMPLETED;
@@ -263,9 +263,9 @@ describe.each(BINDINGS)("over %s", (binding) => {
     },
   );
 
-  test("a call that wants its answer at once gets the task, and finds its end later", async () => {
+  test("a call that wants its answer at once gets the task, has not left with it, and finds its end later", async () => {
     const { flow, goOn } = waiting();
-    const { url } = await serve(flow);
+    const { url } = await serve(flow, { onClientGone: "cancel" });
     const client = await speak(url, binding);
     const configuration = {
       returnImmediately: true,
@@ -377,7 +377,9 @@ test("a large payload is taken, one over the limit is not", async () => {
     const client = await speak(url, binding);
     const task = await taskOf(client.sendMessage(saying("x".repeat(200_000))));
     expect(textIn(task.artifacts[0])).toHaveLength(200_000);
-    await expect(client.sendMessage(saying("x".repeat(400_000)))).rejects.toThrow(/413|Payload Too Large/);
+    await expect(client.sendMessage(saying("x".repeat(400_000)))).rejects.toThrow(
+      /413|Payload Too Large|larger than max/,
+    );
   }
 });
 

@@ -1,29 +1,30 @@
 import { type Message, Role, type SendMessageRequest, type StreamResponse, type Task } from "@a2a-js/sdk";
 import {
+  type CallInterceptor,
   type Client,
   ClientFactory,
-  DefaultAgentCardResolver,
   JsonRpcTransportFactory,
   RestTransportFactory,
 } from "@a2a-js/sdk/client";
+import { GrpcTransportFactory } from "@a2a-js/sdk/client/grpc";
 
 /** The bindings of the agents under test. */
-export const BINDINGS = ["JSONRPC", "HTTP+JSON"] as const;
+export const BINDINGS = ["JSONRPC", "HTTP+JSON", "GRPC"] as const;
 
 /** The SDK's own client, speaking over one of the interfaces of an agent. */
 export async function speak(url: string, binding: (typeof BINDINGS)[number], token?: string): Promise<Client> {
-  const fetchImpl: typeof fetch = (input, init = {}) =>
-    fetch(input, {
-      ...init,
-      headers: {
-        ...(init.headers as Record<string, string>),
-        ...(token === undefined ? {} : { authorization: token }),
-      },
-    });
+  const named: CallInterceptor = {
+    before: async (call) => {
+      const { serviceParameters } = call.options ?? {};
+      if (token !== undefined)
+        call.options = { ...call.options, serviceParameters: { ...serviceParameters, authorization: token } };
+    },
+    after: async () => {},
+  };
   const factory = new ClientFactory({
-    transports: [new JsonRpcTransportFactory({ fetchImpl }), new RestTransportFactory({ fetchImpl })],
+    transports: [new JsonRpcTransportFactory(), new RestTransportFactory(), new GrpcTransportFactory()],
     preferredTransports: [binding],
-    cardResolver: new DefaultAgentCardResolver({ fetchImpl }),
+    clientConfig: { interceptors: [named] },
   });
   return await factory.createFromUrl(url);
 }

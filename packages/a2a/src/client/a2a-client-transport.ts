@@ -1,17 +1,14 @@
 import { AgentCard, Role, type SendMessageRequest, type StreamResponse, type Task, TaskState } from "@a2a-js/sdk";
 import {
-  type Client,
   ClientFactory,
   DefaultAgentCardResolver,
   JsonRpcTransportFactory,
-  type RequestOptions,
   RestTransportFactory,
 } from "@a2a-js/sdk/client";
 import { A2AError, TaskNotCancelableError, TaskNotFoundError, UnsupportedOperationError } from "@a2a-js/sdk/errors";
 import {
   errorPayload,
   FlowError,
-  FlowErrorCode,
   type RemoteCallHooks,
   type RemoteCallRequest,
   type RemoteCallResult,
@@ -22,10 +19,11 @@ import {
 } from "penguiflow";
 import { type CallFacts, EXTENSION, partsOf } from "../wire.ts";
 import { AnswerReader } from "./answer-reader.ts";
-import { countedFetch, requestSignal, unavailable } from "./counted-fetch.ts";
+import { countedFetch, refused, requestSignal, unavailable } from "./counted-fetch.ts";
+import { type CallOptions, type Calls, grpcClient, type GrpcTls } from "./grpc-client.ts";
 
 /** One of the ways to speak A2A. */
-export type Binding = "JSONRPC" | "HTTP+JSON";
+export type Binding = "JSONRPC" | "HTTP+JSON" | "GRPC";
 
 /** What {@link A2AClientTransport} can be told. */
 export interface A2AClientOptions {
@@ -39,7 +37,10 @@ export interface A2AClientOptions {
    * unless `headers` tells them apart. @defaultValue the caller's, for flows of PenguiFlow; else that of the card
    */
   readonly tenant?: (tenant: string, card: AgentCard) => string | undefined;
-  /** Which bindings are taken first, where an agent has several. @defaultValue the order of its card */
+  /**
+   * Which bindings are taken first, where an agent has several. gRPC needs the packages `@grpc/grpc-js` and
+   * `@bufbuild/protobuf`. @defaultValue the order of its card, gRPC last
+   */
   readonly bindings?: readonly Binding[];
   /** Milliseconds until the answer to a request must have begun. @defaultValue 30000 */
   readonly timeoutMs?: number;
@@ -47,30 +48,44 @@ export interface A2AClientOptions {
   readonly cardMaxAgeMs?: number;
   /** Milliseconds between two questions to an agent that does not stream. @defaultValue 500 */
   readonly pollMs?: number;
-  /** @defaultValue the global one, which keeps its connections */
+  /**
+   * Certificates for gRPC, which is encrypted with them. @defaultValue none: it is encrypted where the agent's url begins
+   * with `https:`, or that of its interface
+   */
+  readonly grpcTls?: GrpcTls;
+  /** Not for gRPC. @defaultValue the global one, which keeps its connections */
   readonly fetch?: typeof globalThis.fetch;
 }
 
-const OPTIONS: readonly string[] = ["headers", "tenant", "bindings", "timeoutMs", "cardMaxAgeMs", "pollMs", "fetch"];
+const OPTIONS: readonly string[] = [
+  "headers",
+  "tenant",
+  "bindings",
+  "timeoutMs",
+  "cardMaxAgeMs",
+  "pollMs",
+  "grpcTls",
+  "fetch",
+];
 
 /** How many agents are remembered. */
 const MOST_AGENTS = 100;
 
 interface Agent {
   readonly card: AgentCard;
-  readonly client: Client;
+  readonly client: Calls;
 }
 
 /** Everything that a request to an agent needs. */
 interface Line extends Agent {
-  readonly options: RequestOptions;
+  readonly options: CallOptions;
   /** What the agent is told. */
   readonly tenant: string;
   readonly isFlow: boolean;
 }
 
 /**
- * Reaches agents by A2A, over JSON-RPC or HTTP+JSON, version 1.0 or else 0.3. An agent's url is where its card is, below
+ * Reaches agents by A2A, over JSON-RPC or HTTP+JSON, version 1.0 or else 0.3, or gRPC, version 1.0. An agent's url is where its card is, below
  * `/.well-known/agent-card.json`, or the url of the card itself.
  *
  * @example
@@ -103,10 +118,9 @@ export class A2AClientTransport implements RemoteTransport {
     const { tenant } = message.headers;
     return this.#answer({ tenant, agentUrl }, request, (line) => {
       requireSkill(agentUrl, line, skill);
-      const params = paramsOf(request, line);
       return line.card.capabilities?.streaming === true
-        ? line.client.sendMessageStream(params, withTrace(line.options, request))
-        : this.#sendAndPoll(params, line, request);
+        ? line.client.sendMessageStream(paramsOf(request, line, false), withTrace(line.options, request))
+        : this.#sendAndPoll(line, request);
     });
   }
 
@@ -159,12 +173,9 @@ export class A2AClientTransport implements RemoteTransport {
     }
   }
 
-  async *#sendAndPoll(
-    params: SendMessageRequest,
-    line: Line,
-    request: RemoteCallRequest,
-  ): AsyncGenerator<StreamResponse, void, undefined> {
-    const answer = await line.client.sendMessage(params, withTrace(line.options, request));
+  async *#sendAndPoll(line: Line, request: RemoteCallRequest): AsyncGenerator<StreamResponse, void, undefined> {
+    // answered at once, with a task that can be asked for and cancelled
+    const answer = await line.client.sendMessage(paramsOf(request, line, true), withTrace(line.options, request));
     if (!("status" in answer)) {
       yield { payload: { $case: "message", value: answer } };
       return;
@@ -206,7 +217,8 @@ export class A2AClientTransport implements RemoteTransport {
     const isFlow = agent.card.capabilities?.extensions.some(({ uri }) => uri === EXTENSION) === true;
     const told =
       this.#options.tenant === undefined ? (isFlow ? tenant : undefined) : this.#options.tenant(tenant, agent.card);
-    const options = { serviceParameters, signal: requestSignal(signal, { agentUrl, onBytes, timeoutMs }) };
+    const wishes = { agentUrl, onBytes, timeoutMs };
+    const options = { serviceParameters, signal: requestSignal(signal, wishes), wishes };
     return { ...agent, options, isFlow, tenant: told ?? "" };
   }
 
@@ -227,12 +239,11 @@ export class A2AClientTransport implements RemoteTransport {
   }
 
   async #resolve(agentUrl: string, headers: Readonly<Record<string, string>>): Promise<Agent> {
-    const { timeoutMs = 30_000, bindings = [] } = this.#options;
-    const legacyCompat = { enabled: true };
+    const { timeoutMs = 30_000 } = this.#options;
     const fetchImpl = this.#fetch;
     const signal = requestSignal(new AbortController().signal, { agentUrl, onBytes: undefined, timeoutMs });
     const cardResolver = new DefaultAgentCardResolver({
-      legacyCompat,
+      legacyCompat: { enabled: true },
       fetchImpl: (input, init = {}) =>
         fetchImpl(input, { ...init, signal, headers: { ...(init.headers as Record<string, string>), ...headers } }),
     });
@@ -243,40 +254,71 @@ export class A2AClientTransport implements RemoteTransport {
     } catch (error) {
       throw errorOf(error, agentUrl, signal);
     }
-    const interfaces = card.supportedInterfaces;
-    const supportedInterfaces = interfaces.filter(
-      ({ protocolBinding, protocolVersion }) =>
-        /^(JSONRPC|HTTP\+JSON)$/i.test(protocolBinding) && /^(1\.|0\.3)/.test(protocolVersion),
-    );
-    if (supportedInterfaces.length === 0) {
-      const offered = interfaces.map(({ protocolBinding, protocolVersion }) => `${protocolBinding} ${protocolVersion}`);
-      throw refused(
-        `Agent "${agentUrl}" speaks ${offered.join(", ") || "nothing"}: wanted is JSONRPC or HTTP+JSON, in version 1.0 or 0.3`,
-      );
-    }
-    const usable = { ...card, supportedInterfaces };
+    const usable = { ...card, supportedInterfaces: spokenOf(card) };
+    if (usable.supportedInterfaces.length === 0) throw speaksNothing(agentUrl, card);
+    return { card: usable, client: await this.#clientOf(usable, agentUrl) };
+  }
+
+  async #clientOf(card: AgentCard, agentUrl: string): Promise<Calls> {
+    const { bindings = [], grpcTls } = this.#options;
+    const fetchImpl = this.#fetch;
+    const legacyCompat = { enabled: true };
+    const named = bindings.flatMap((binding) => card.supportedInterfaces.filter((one) => isOf(one, binding)));
+    const [first] = [...named, ...card.supportedInterfaces];
+    if (first !== undefined && isOf(first, "GRPC"))
+      return await grpcClient(first.url, { agentUrl, isSecure: agentUrl.startsWith("https:"), tls: grpcTls });
     const factory = new ClientFactory({
       transports: [
         new JsonRpcTransportFactory({ fetchImpl, legacyCompat }),
         new RestTransportFactory({ fetchImpl, legacyCompat }),
       ],
       preferredTransports: [...bindings],
-      cardResolver,
-      // a call without a stream is answered at once, with a task that can be asked for and cancelled
-      clientConfig: { polling: true },
     });
-    return { card: usable, client: await factory.createFromAgentCard(usable) };
+    return await factory.createFromAgentCard(card);
   }
 }
 
-function paramsOf(request: RemoteCallRequest, { tenant, isFlow }: Line): SendMessageRequest {
+type Interface = AgentCard["supportedInterfaces"][number];
+
+function isOf({ protocolBinding }: Interface, binding: Binding): boolean {
+  return protocolBinding.toUpperCase() === binding;
+}
+
+/** The interfaces of an agent that we know, those of gRPC last. */
+function spokenOf({ supportedInterfaces }: AgentCard): Interface[] {
+  const isHttp = (one: Interface): boolean => isOf(one, "JSONRPC") || isOf(one, "HTTP+JSON");
+  return [
+    ...supportedInterfaces.filter((one) => isHttp(one) && /^(1\.|0\.3)/.test(one.protocolVersion)),
+    ...supportedInterfaces.filter((one) => isOf(one, "GRPC") && one.protocolVersion.startsWith("1.")),
+  ];
+}
+
+function speaksNothing(agentUrl: string, { supportedInterfaces }: AgentCard): FlowError {
+  const offered = supportedInterfaces.map(
+    ({ protocolBinding, protocolVersion }) => `${protocolBinding} ${protocolVersion}`,
+  );
+  return refused(
+    `Agent "${agentUrl}" speaks ${offered.join(", ") || "nothing"}: wanted is JSONRPC or HTTP+JSON 1.0 or 0.3, or GRPC 1.0`,
+  );
+}
+
+function paramsOf(
+  request: RemoteCallRequest,
+  { tenant, isFlow }: Line,
+  returnImmediately: boolean,
+): SendMessageRequest {
   const { message, skill, idempotencyKey, budget, continues } = request;
   const { topic, priority } = message.headers;
   const { traceId, deadlineAt, meta } = message;
   const facts: CallFacts = { skill, topic, priority, traceId, deadlineAt, budget };
   return {
     tenant,
-    configuration: undefined,
+    configuration: {
+      returnImmediately,
+      acceptedOutputModes: [],
+      taskPushNotificationConfig: undefined,
+      historyLength: undefined,
+    },
     metadata: undefined,
     message: {
       messageId: `${skill}/${idempotencyKey}`,
@@ -291,7 +333,7 @@ function paramsOf(request: RemoteCallRequest, { tenant, isFlow }: Line): SendMes
   };
 }
 
-function withTrace(options: RequestOptions, { traceparent, tracestate }: RemoteCallRequest): RequestOptions {
+function withTrace(options: CallOptions, { traceparent, tracestate }: RemoteCallRequest): CallOptions {
   const serviceParameters = {
     ...options.serviceParameters,
     ...(traceparent === undefined ? {} : { traceparent }),
@@ -309,10 +351,6 @@ function requireSkill(agentUrl: string, { card }: Agent, skill: string): void {
 
 function isAtWork({ status }: Task): boolean {
   return status?.state === TaskState.TASK_STATE_WORKING || status?.state === TaskState.TASK_STATE_SUBMITTED;
-}
-
-function refused(message: string, cause?: unknown): FlowError {
-  return new FlowError({ code: FlowErrorCode.REMOTE_REFUSED, message, cause });
 }
 
 /** What went wrong, in the words of the port. */

@@ -56,11 +56,7 @@ export function countedFetch(fetch: typeof globalThis.fetch): typeof globalThis.
     const isKnown = /a2a-protocol\.org|"code": ?-32\d{3}/.test((await peeked(response)) ?? "");
     if (refusal !== undefined && !isKnown) {
       await response.body?.cancel();
-      throw new FlowError({
-        code: FlowErrorCode.REMOTE_REFUSED,
-        message: `Agent "${agentUrl}" does not take the call: ${refusal}`,
-        details: { status: response.status },
-      });
+      throw refused(`Agent "${agentUrl}" does not take the call: ${refusal}`, undefined, { status: response.status });
     }
     return counted(response, onBytes);
   };
@@ -91,6 +87,11 @@ export function unavailable(agentUrl: string, why: string, cause: unknown): Flow
     cause,
     retryable: true,
   });
+}
+
+/** An agent that does not do what it is called for. */
+export function refused(message: string, cause?: unknown, details: Record<string, unknown> = {}): FlowError {
+  return new FlowError({ code: FlowErrorCode.REMOTE_REFUSED, message, cause, details });
 }
 
 /** Node says why a request failed in the cause of its error. */

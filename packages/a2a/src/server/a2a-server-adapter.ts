@@ -12,9 +12,18 @@ import {
 import { agentCardHandler, jsonRpcHandler, restHandler } from "@a2a-js/sdk/server/express";
 import express, { type NextFunction, type Request, type Response, type Router } from "express";
 import { DEFAULT_TENANT } from "penguiflow";
-import { agentCardOf, type Card, interfacesAt, JSON_RPC_PATH, REST_PATH } from "./agent-card.ts";
-import { CallContext, Connection } from "./connection.ts";
+import {
+  agentCardOf,
+  type Card,
+  GRPC,
+  grpcInterfacesAt,
+  interfacesAt,
+  JSON_RPC_PATH,
+  REST_PATH,
+} from "./agent-card.ts";
+import { CallContext, Caller, type CallRequest, Connection } from "./connection.ts";
 import { payloadOf, type ServedFlow } from "./flow-executor.ts";
+import { type GrpcOptions, type GrpcServer, type GrpcServerParts, listenGrpc } from "./grpc-server.ts";
 import { FlowRequestHandler } from "./flow-request-handler.ts";
 import { MemoryTaskStore } from "./memory-task-store.ts";
 import { type PushOptions, PushSender } from "./push-sender.ts";
@@ -30,10 +39,10 @@ export interface A2AServerOptions {
   /** @defaultValue a {@link MemoryTaskStore} */
   readonly taskStore?: TaskStore;
   /**
-   * Who is calling: the name of the user, or `undefined` for somebody who may not, who is answered 401. What users see
-   * is their own. @defaultValue everybody is nobody in particular
+   * Who is calling: the name of the user, or `undefined` for somebody who may not, who is answered 401, over gRPC
+   * UNAUTHENTICATED. What users see is their own. @defaultValue everybody is nobody in particular
    */
-  readonly authenticate?: (request: IncomingMessage) => string | undefined | Promise<string | undefined>;
+  readonly authenticate?: (request: CallRequest) => string | undefined | Promise<string | undefined>;
   /** The tenant of callers who name none and are nobody in particular. @defaultValue `"default"` */
   readonly defaultTenant?: string;
   /**
@@ -57,7 +66,7 @@ export interface A2AServerOptions {
   readonly onClientGone?: "cancel" | "detach";
   /** Tells tasks to urls that callers name, when they wish it. @defaultValue not done, and the card says so */
   readonly pushNotifications?: PushOptions;
-  /** How large a request may be, such as `"4mb"`. @defaultValue `"4mb"` */
+  /** How large a request may be, such as `"4mb"`: a number and b, kb, mb or gb. @defaultValue `"4mb"` */
   readonly bodyLimit?: string;
   /**
    * What becomes of tasks that the store has as being worked on while nobody in this process does: they have failed, or,
@@ -83,7 +92,8 @@ const OPTIONS: readonly string[] = [
 ];
 
 /**
- * Serves a flow, or several as skills, as an A2A agent: over JSON-RPC and HTTP+JSON, to clients of version 1.0 and 0.3.
+ * Serves a flow, or several as skills, as an A2A agent: over JSON-RPC, HTTP+JSON and gRPC, to clients of version 1.0 and
+ * 0.3.
  * A task is a trace: it has its id and its end.
  *
  * @example
@@ -100,8 +110,8 @@ export class A2AServerAdapter {
   readonly #pushSender: PushSender | undefined;
   readonly #bySkill: ReadonlyMap<string, ServedFlow>;
   readonly #options: A2AServerOptions;
-  /** By the headers of their request, which is all that the SDK passes on. */
-  readonly #connections = new WeakMap<object, Connection>();
+  /** Who was let in, by request. */
+  readonly #callers = new WeakMap<IncomingMessage, Caller>();
   readonly #door: express.RequestHandler = (request, response, next) => void this.#enter(request, response, next);
 
   /**
@@ -152,10 +162,12 @@ export class A2AServerAdapter {
   }
 
   set url(url: string) {
-    this.card.supportedInterfaces = interfacesAt(url);
+    const { supportedInterfaces: known } = this.card;
+    const others = known.filter(({ protocolBinding }) => protocolBinding === GRPC);
+    this.card.supportedInterfaces = [...interfacesAt(url), ...others];
   }
 
-  /** What the transports of the SDK call, for one that is not mounted here, such as gRPC. */
+  /** What the transports of the SDK call, for one that is not mounted here. */
   get requestHandler(): A2ARequestHandler {
     return this.#handler;
   }
@@ -163,7 +175,7 @@ export class A2AServerAdapter {
   /** Says who calls, and refuses callers who may not call for their tenant. For a transport that is not mounted here. */
   readonly contextBuilder: ServerCallContextBuilder = (options) => {
     const { mayUseTenant = () => true } = this.#options;
-    return new CallContext(options, this.#connections.get(options.headers), (user, tenant) =>
+    return new CallContext(options, (user, tenant) =>
       mayUseTenant(user?.isAuthenticated === true ? user.userName : undefined, tenant),
     );
   };
@@ -201,8 +213,9 @@ export class A2AServerAdapter {
       card: this.card,
       handler: this.#handler,
       enter: this.#door,
-      contextOf: (headers, tenant) => {
-        const user = this.#connections.get(headers)?.user;
+      contextOf: (request, tenant) => {
+        const { headers } = request;
+        const user = this.#callers.get(request);
         return this.contextBuilder({ headers, tenant, extensions: undefined, user, requestedVersion: "1.0" });
       },
       bodyLimit: this.#options.bodyLimit ?? DEFAULT_BODY_LIMIT,
@@ -217,7 +230,7 @@ export class A2AServerAdapter {
     const common = {
       requestHandler,
       legacyCompat,
-      userBuilder: async ({ headers }: Request): Promise<User> => this.#connections.get(headers)?.user ?? NOBODY,
+      userBuilder: async (request: Request): Promise<User> => this.#callers.get(request) ?? new UnauthenticatedUser(),
       contextBuilder: this.contextBuilder,
     };
     const enter = this.#door;
@@ -229,6 +242,27 @@ export class A2AServerAdapter {
     return router;
   }
 
+  /**
+   * Serves the agent over gRPC, too, and names that in its card. The packages `@grpc/grpc-js` and `@bufbuild/protobuf`
+   * must be installed.
+   *
+   * @param host - where it listens
+   * @throws TypeError when a package is missing
+   */
+  async listenGrpc(host: string, options: GrpcOptions = {}): Promise<GrpcServer> {
+    const { requestHandler, contextBuilder } = this;
+    const parts: GrpcServerParts = {
+      requestHandler,
+      contextBuilder,
+      admit: (request, connection) => this.#admit(request, connection),
+      largestRequest: bytesOf(this.#options.bodyLimit ?? DEFAULT_BODY_LIMIT),
+    };
+    const server = await listenGrpc(parts, host, options);
+    const { hostname } = new URL(this.url === "" ? `http://${host}` : this.url);
+    this.card.supportedInterfaces.push(...grpcInterfacesAt(options.address ?? `${hostname}:${server.port}`));
+    return server;
+  }
+
   /** The agent as a listener for `http.createServer`. */
   listener(): RequestListener {
     return express().disable("x-powered-by").use(this.#router());
@@ -237,31 +271,31 @@ export class A2AServerAdapter {
   /** Lets a caller in who may, and keeps who it is. */
   async #enter(request: Request, response: Response, next: NextFunction): Promise<void> {
     try {
-      const user = await this.#userOf(request);
-      if (user === undefined) {
+      const caller = await this.#admit(request, new Connection(response));
+      if (caller === undefined) {
         response
           .status(401)
           .set("WWW-Authenticate", "Bearer")
           .json({ error: { message: "Not authenticated" } });
         return;
       }
-      this.#connections.set(request.headers, new Connection(response, user));
+      this.#callers.set(request, caller);
       next();
     } catch (error) {
       next(error);
     }
   }
 
-  async #userOf(request: Request): Promise<User | undefined> {
+  /** Who is calling; `undefined` for somebody who may not. */
+  async #admit(request: CallRequest, connection: Connection): Promise<Caller | undefined> {
     const { authenticate } = this.#options;
-    if (authenticate === undefined) return NOBODY;
+    if (authenticate === undefined) return new Caller(undefined, connection);
     const userName = await authenticate(request);
-    return userName === undefined ? undefined : { isAuthenticated: true, userName };
+    return userName === undefined ? undefined : new Caller(userName, connection);
   }
 }
 
 const DEFAULT_BODY_LIMIT = "4mb";
-const NOBODY: User = new UnauthenticatedUser();
 
 /** What the SDK's own parser takes. */
 const SMALL = 100_000;
@@ -273,6 +307,13 @@ const refuse: express.ErrorRequestHandler = (error: { readonly status?: unknown 
   const isTheirs = typeof status === "number" && status >= 400 && status < 500;
   response.status(isTheirs ? status : 500).json({ error: { message: isTheirs ? STATUS_CODES[status] : "Failed" } });
 };
+
+/** A size such as "4mb", in bytes. */
+function bytesOf(limit: string): number {
+  const [, count, unit = "b"] = /^(\d+)(b|kb|mb|gb)?$/i.exec(limit) ?? [];
+  if (count === undefined) throw new TypeError(`Option "bodyLimit" must be a size such as "4mb": got ${limit}`);
+  return Number(count) * 1024 ** ["b", "kb", "mb", "gb"].indexOf(unit.toLowerCase());
+}
 
 /** Reads the bodies that are too large for the SDK's parser. Smaller ones are left to it, faulty ones with them. */
 function largeBody(limit: string): express.RequestHandler {
@@ -291,6 +332,7 @@ function requireOptions(options: A2AServerOptions): void {
   for (const key of Object.keys(options))
     if (!OPTIONS.includes(key))
       throw new TypeError(`Unknown option "${key}" of A2AServerAdapter: known are "${OPTIONS.join('", "')}"`);
+  bytesOf(options.bodyLimit ?? DEFAULT_BODY_LIMIT);
   requireOneOf("onClientGone", options.onClientGone, ["cancel", "detach"]);
   requireOneOf("abandonedTasks", options.abandonedTasks, ["fail", "keep"]);
   requireOneOf("repeatedMessages", options.repeatedMessages, ["join", "begin"]);

@@ -37,6 +37,10 @@ export interface Card {
 export const JSON_RPC_PATH = "/a2a/jsonrpc";
 export const REST_PATH = "/a2a/rest";
 
+/** What the protocol calls gRPC. */
+export const GRPC = "GRPC";
+
+const VERSIONS = ["1.0", "0.3"];
 const MODES = ["text/plain", "application/json"];
 
 /**
@@ -83,10 +87,15 @@ export function agentCardOf(card: Card, pushNotifications: boolean): AgentCard {
 /** The interfaces of an agent that is reached at `url`: both bindings in the current version, then for older peers. */
 export function interfacesAt(url: string): AgentCard["supportedInterfaces"] {
   const base = url.replace(/\/+$/, "");
-  return ["1.0", "0.3"].flatMap((protocolVersion) => [
+  return VERSIONS.flatMap((protocolVersion) => [
     { url: base + JSON_RPC_PATH, protocolBinding: "JSONRPC", tenant: "", protocolVersion },
     { url: base + REST_PATH, protocolBinding: "HTTP+JSON", tenant: "", protocolVersion },
   ]);
+}
+
+/** The gRPC interfaces of an agent, at `host:port`. */
+export function grpcInterfacesAt(address: string): AgentCard["supportedInterfaces"] {
+  return VERSIONS.map((protocolVersion) => ({ url: address, protocolBinding: GRPC, tenant: "", protocolVersion }));
 }
 
 function skillOf({ id, name = id, description, tags, examples, inputModes, outputModes }: Skill): AgentSkill {

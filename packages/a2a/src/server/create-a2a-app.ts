@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { A2AServerAdapter } from "./a2a-server-adapter.ts";
+import type { GrpcOptions, GrpcServer } from "./grpc-server.ts";
 
 /** How an agent is served. */
 export interface A2AAppOptions {
@@ -12,6 +13,8 @@ export interface A2AAppOptions {
   readonly drainMs?: number;
   /** Whether SIGTERM and SIGINT close the app. @defaultValue true */
   readonly handleSignals?: boolean;
+  /** Serves gRPC, too, on a port of its own. @defaultValue not served */
+  readonly grpc?: GrpcOptions;
 }
 
 /**
@@ -23,6 +26,7 @@ export class A2AApp implements AsyncDisposable {
   readonly adapter: A2AServerAdapter;
   readonly #options: A2AAppOptions;
   readonly #server: Server;
+  #grpc: GrpcServer | undefined;
   #unanswered = 0;
   /** Whether nobody works on an answer any more. */
   #isQuiet = false;
@@ -46,7 +50,7 @@ export class A2AApp implements AsyncDisposable {
 
   /** Runs the flows that do not run yet, and resolves with the agent's url when callers can come. */
   async listen(): Promise<string> {
-    const { port = 0, host = "127.0.0.1", handleSignals = true } = this.#options;
+    const { port = 0, host = "127.0.0.1", handleSignals = true, grpc } = this.#options;
     for (const flow of this.adapter.flows) if (!flow.isRunning) (flow.run as () => unknown).call(flow);
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
@@ -55,6 +59,7 @@ export class A2AApp implements AsyncDisposable {
     const address = this.#server.address() as AddressInfo;
     const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
     if (this.adapter.url === "") this.adapter.url = `http://${name}:${address.port}`;
+    if (grpc !== undefined) this.#grpc = await this.adapter.listenGrpc(host, grpc);
     if (handleSignals) for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, this.#onSignal);
     return this.adapter.url;
   }
@@ -75,15 +80,21 @@ export class A2AApp implements AsyncDisposable {
 
   async #close(): Promise<void> {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.off(signal, this.#onSignal);
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = [
+      new Promise<void>((resolve) => this.#server.close(() => resolve())),
+      this.#grpc?.close() ?? Promise.resolve(),
+    ];
     const { drainMs = 10_000 } = this.#options;
     await Promise.all(this.adapter.flows.map((flow) => flow.stop({ drainMs })));
     await this.adapter.quiet();
     this.#isQuiet = true;
     this.#closeConnections();
     // whoever has not read its answer by then does not get it
-    const patience = setTimeout(() => this.#server.closeAllConnections(), 1000);
-    await closed;
+    const patience = setTimeout(() => {
+      this.#server.closeAllConnections();
+      this.#grpc?.closeAllConnections();
+    }, 1000);
+    await Promise.all(closed);
     clearTimeout(patience);
   }
 

@@ -107,10 +107,10 @@ export class FlowRequestHandler extends DefaultRequestHandler {
   }
 
   override async sendMessage(params: SendMessageRequest, context: ServerCallContext): Promise<Message | Task> {
-    const { turn } = this.#begin(params, context, () => {});
-    const gone = connectionOf(context)?.gone;
+    const { turn, mine = false } = this.#begin(params, context, () => true);
     const isAnswered = (): boolean => params.configuration?.returnImmediately === true && turn.hasBegun;
-    await turn.until(isAnswered, gone);
+    await turn.until(isAnswered, connectionOf(context)?.gone);
+    if (mine && !isAnswered()) this.#leave(turn, context);
     turn.requireSound();
     if (turn.answer !== undefined) return turn.answer;
     return await this.getTask(
@@ -124,8 +124,13 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     context: ServerCallContext,
   ): AsyncGenerator<StreamResponse, void, undefined> {
     const gone = connectionOf(context)?.gone;
-    const { turn, events } = this.#begin(params, context, (begun) => begun.read(gone));
-    if (events !== undefined) return yield* paced(events, context);
+    const { turn, mine } = this.#begin(params, context, (begun) => begun.read(gone));
+    if (mine !== undefined)
+      try {
+        return yield* paced(mine, context);
+      } finally {
+        this.#leave(turn, context);
+      }
     await turn.until(() => turn.hasBegun, gone);
     turn.requireSound();
     if (turn.answer !== undefined) return yield { payload: { $case: "message", value: turn.answer } };
@@ -212,11 +217,11 @@ export class FlowRequestHandler extends DefaultRequestHandler {
   }
 
   /** The work that a message began when it came first; what `read` makes of it, if it came first now. */
-  #begin<Events>(
+  #begin<Mine>(
     params: SendMessageRequest,
     context: ServerCallContext,
-    read: (turn: Turn) => Events,
-  ): { readonly turn: Turn; readonly events?: Events } {
+    read: (turn: Turn) => Mine,
+  ): { readonly turn: Turn; readonly mine?: Mine } {
     const scope = scopeOf(context);
     const { messageId = "", taskId = "", metadata } = params.message ?? {};
     const isRemembered = messageId !== "" && this.#options.repeatedMessages === "join";
@@ -234,7 +239,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     if (isRemembered) this.#remember(identity, turn);
     if (taskId !== "") this.#turns.set(keyOf(scope, taskId), turn);
     this.#assignments.set(context, { tenant: this.#options.tenantOf(context), turn });
-    const events = read(turn);
+    const mine = read(turn);
     const telling = turn.tell(super.sendMessageStream(params, context)).finally(() => {
       this.#telling.delete(telling);
       for (const key of [keyOf(scope, taskId), keyOf(scope, turn.taskId)])
@@ -243,14 +248,16 @@ export class FlowRequestHandler extends DefaultRequestHandler {
       if (turn.hasFailed || FAILURES.has(turn.state)) this.#known.delete(identity);
     });
     this.#telling.add(telling);
-    if (this.#options.onClientGone === "cancel")
-      connectionOf(context)?.gone.addEventListener("abort", () => {
-        if (turn.isOver) return;
-        // its task may not have begun yet
-        turn.stop.abort(new FlowError({ code: FlowErrorCode.TRACE_CANCELLED, message: "The client has left" }));
-        void this.#executor.cancelTask(turn.taskId);
-      });
-    return { turn, events };
+    return { turn, mine };
+  }
+
+  /** Ends the work that a client has begun and left before its end, if it is to end with it. */
+  #leave(turn: Turn, context: ServerCallContext): void {
+    if (this.#options.onClientGone === "detach" || turn.isOver) return;
+    if (connectionOf(context)?.gone.aborted !== true) return;
+    // its task may not have begun yet
+    turn.stop.abort(new FlowError({ code: FlowErrorCode.TRACE_CANCELLED, message: "The client has left" }));
+    void this.#executor.cancelTask(turn.taskId);
   }
 
   #remember(key: string, turn: Turn): void {

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { type AgentCard, Role, type SendMessageRequest, type StreamResponse, type Task, TaskState } from "@a2a-js/sdk";
 import { A2AError, restStatusFor } from "@a2a-js/sdk/errors";
 import type { ServerCallContext } from "@a2a-js/sdk/server";
@@ -13,7 +13,7 @@ export interface PythonRouterParts {
   readonly handler: FlowRequestHandler;
   /** Lets a caller in who may. */
   readonly enter: RequestHandler;
-  readonly contextOf: (headers: IncomingHttpHeaders, tenant: string) => ServerCallContext;
+  readonly contextOf: (request: IncomingMessage, tenant: string) => ServerCallContext;
   readonly bodyLimit: string;
 }
 
@@ -71,7 +71,7 @@ export function pythonRouter({ card, handler, enter, contextOf, bodyLimit }: Pyt
     route(async (request, response) => {
       const { taskId, headers } = fieldsOf(request);
       if (typeof taskId !== "string") throw new Unprocessable('"taskId" must be a text');
-      const context = contextOf(request.headers, tenantIn(headers));
+      const context = contextOf(request, tenantIn(headers));
       const { id, contextId, status } = await handler.cancelTask(
         { id: taskId, tenant: "", metadata: undefined },
         context,
@@ -104,7 +104,7 @@ function callOf(
   const { topic, priority } = headers as { readonly topic?: unknown; readonly priority?: unknown };
   const given = (value: unknown, otherwise: string): string => (typeof value === "string" ? value : otherwise);
   return {
-    context: contextOf(request.headers, tenant),
+    context: contextOf(request, tenant),
     params: {
       tenant,
       configuration: undefined,

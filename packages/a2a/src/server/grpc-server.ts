@@ -1,0 +1,116 @@
+import { A2AError } from "@a2a-js/sdk/errors";
+import type { A2ARequestHandler, ServerCallContextBuilder } from "@a2a-js/sdk/server";
+import type { ServerCredentials, ServerUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
+import { grpcPackages } from "../grpc-packages.ts";
+import { type Caller, type CallRequest, Connection } from "./connection.ts";
+
+/** How an agent is served over gRPC. */
+export interface GrpcOptions {
+  /** @defaultValue one that is free */
+  readonly port?: number;
+  /** Where callers reach it, for the card: `host:port`. @defaultValue the host of the agent's url, and the port */
+  readonly address?: string;
+  /** Certificates, as PEM. @defaultValue calls are not encrypted */
+  readonly tls?: {
+    readonly key: string | Buffer;
+    readonly cert: string | Buffer;
+    /** Whose certificates callers must have. @defaultValue they need none */
+    readonly clientCa?: string | Buffer;
+  };
+}
+
+/** An agent that is served over gRPC. */
+export interface GrpcServer {
+  readonly port: number;
+  /** Takes no more calls; resolves when those that there are have their answers. */
+  close(): Promise<void>;
+  /** Ends the calls that there are. */
+  closeAllConnections(): void;
+}
+
+/** What the server needs of the adapter. */
+export interface GrpcServerParts {
+  readonly requestHandler: A2ARequestHandler;
+  readonly contextBuilder: ServerCallContextBuilder;
+  /** Lets a caller in; `undefined` for one who may not. */
+  readonly admit: (request: CallRequest, connection: Connection) => Promise<Caller | undefined>;
+  /** Bytes. */
+  readonly largestRequest: number;
+}
+
+type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>;
+
+const UNAUTHENTICATED = 16;
+const INTERNAL = 13;
+
+/** What the SDK answers with this status. */
+class Refusal extends A2AError {
+  readonly transport = "grpc";
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/**
+ * Serves an agent by the SDK's gRPC services, of version 1.0 and 0.3.
+ *
+ * @throws TypeError when a package is missing
+ */
+export async function listenGrpc(
+  parts: GrpcServerParts,
+  host: string,
+  { port = 0, tls }: GrpcOptions,
+): Promise<GrpcServer> {
+  const { grpc, sdk, legacy } = await grpcPackages();
+  const { requestHandler, contextBuilder } = parts;
+  const service = { requestHandler, contextBuilder, userBuilder: (call: Call) => callerOf(call, parts) };
+  const server = new grpc.Server({ "grpc.max_receive_message_length": parts.largestRequest });
+  server.addService(sdk.A2AService, sdk.grpcService(service));
+  server.addService(legacy.LegacyA2AService, legacy.legacyGrpcService(service));
+  const { ServerCredentials } = grpc;
+  const credentials = tls === undefined ? ServerCredentials.createInsecure() : secured(ServerCredentials, tls);
+  const place = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const bound = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(place, credentials, (error, own) => (error === null ? resolve(own) : reject(error)));
+  });
+  const closed = Promise.withResolvers<void>();
+  return {
+    port: bound,
+    close: () => {
+      server.tryShutdown(() => closed.resolve());
+      return closed.promise;
+    },
+    closeAllConnections: () => {
+      server.forceShutdown();
+      // it goes on waiting for connections that have never said anything it understands
+      closed.resolve();
+    },
+  };
+}
+
+function secured(
+  credentials: typeof ServerCredentials,
+  { key, cert, clientCa }: NonNullable<GrpcOptions["tls"]>,
+): ServerCredentials {
+  const own = { private_key: Buffer.from(key), cert_chain: Buffer.from(cert) };
+  const isForAll = clientCa === undefined;
+  return credentials.createSsl(isForAll ? null : Buffer.from(clientCa), [own], !isForAll);
+}
+
+async function callerOf(call: Call, { admit }: GrpcServerParts): Promise<Caller> {
+  // before anything is waited for: it may be cancelled in between
+  const connection = new Connection(call);
+  const entries = Object.entries(call.metadata.getMap()).map(([key, value]) => [key, value.toString()] as const);
+  let caller: Caller | undefined;
+  try {
+    caller = await admit({ headers: Object.fromEntries(entries) }, connection);
+  } catch {
+    // nothing is told of the inside
+    throw new Refusal(INTERNAL, "Failed");
+  }
+  if (caller === undefined) throw new Refusal(UNAUTHENTICATED, "Not authenticated");
+  return caller;
+}
