@@ -1,5 +1,6 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { checkedHeaders, FROM_MESSAGE, Message, type MessageHeaders } from "../message/message.ts";
+import { checkedHeaders, Message, type MessageHeaders } from "../message/message.ts";
+import { VOUCHED } from "../message/vouched.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "../message/meta.ts";
 import type { JournalEntry } from "../ports/journal.ts";
 import { Lasting, type Pause } from "../trace/lasting.ts";
@@ -167,6 +168,6 @@ function messageOf(trace: Trace, common: MessageHeaders, saved: SavedMessage, de
       deadlineAt,
       meta: meta === undefined ? EMPTY_META : freezeMeta(fromPlain(meta) as Meta),
     },
-    FROM_MESSAGE,
+    VOUCHED,
   );
 }

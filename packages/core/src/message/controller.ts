@@ -1,3 +1,5 @@
+import { VOUCHED } from "./vouched.ts";
+
 /** What {@link WM} is made from. */
 export interface WMInit<Fact> {
   readonly query: string;
@@ -29,18 +31,19 @@ export class WM<out Fact = unknown> {
   readonly budgetTokens: number | null;
   readonly confidence: number;
 
-  constructor(init: WMInit<Fact>) {
-    this.query = init.query;
-    this.facts = frozen(init.facts);
-    this.hops = init.hops ?? 0;
-    this.budgetHops = init.budgetHops === undefined ? 8 : init.budgetHops;
-    this.tokensUsed = init.tokensUsed ?? 0;
-    this.budgetTokens = init.budgetTokens ?? null;
-    this.confidence = init.confidence ?? 0;
-    requireCount("hops", this.hops);
-    requireCount("tokensUsed", this.tokensUsed);
-    if (this.budgetHops !== null) requireCount("budgetHops", this.budgetHops);
-    if (this.budgetTokens !== null) requireCount("budgetTokens", this.budgetTokens);
+  /**
+   * @param vouched - internal: the runtime's word that the parts were checked and frozen before
+   * @throws RangeError when a number is below 0
+   */
+  constructor(init: WMInit<Fact>, vouched?: typeof VOUCHED) {
+    const parts = vouched === VOUCHED ? (init as MemoryParts<Fact>) : checkedMemory(init);
+    this.query = parts.query;
+    this.facts = parts.facts;
+    this.hops = parts.hops;
+    this.budgetHops = parts.budgetHops;
+    this.tokensUsed = parts.tokensUsed;
+    this.budgetTokens = parts.budgetTokens;
+    this.confidence = parts.confidence;
     Object.freeze(this);
   }
 
@@ -49,6 +52,26 @@ export class WM<out Fact = unknown> {
     const { query, facts, hops, budgetHops, tokensUsed, budgetTokens, confidence } = this;
     return new WM<Fact | Next>({ query, facts, hops, budgetHops, tokensUsed, budgetTokens, confidence, ...change });
   }
+}
+
+/** What a working memory consists of. */
+type MemoryParts<Fact> = Omit<WM<Fact>, "with">;
+
+function checkedMemory<Fact>(init: WMInit<Fact>): MemoryParts<Fact> {
+  const parts = {
+    query: init.query,
+    facts: frozen(init.facts),
+    hops: init.hops ?? 0,
+    budgetHops: init.budgetHops === undefined ? 8 : init.budgetHops,
+    tokensUsed: init.tokensUsed ?? 0,
+    budgetTokens: init.budgetTokens ?? null,
+    confidence: init.confidence ?? 0,
+  };
+  requireCount("hops", parts.hops);
+  requireCount("tokensUsed", parts.tokensUsed);
+  if (parts.budgetHops !== null) requireCount("budgetHops", parts.budgetHops);
+  if (parts.budgetTokens !== null) requireCount("budgetTokens", parts.budgetTokens);
+  return parts;
 }
 
 /** One step that a planner wants to take. */

@@ -1,5 +1,6 @@
 import { newId } from "../foundation/ids.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "./meta.ts";
+import { VOUCHED } from "./vouched.ts";
 
 /** Whose message it is and how it is to be treated. Set once where the trace begins. */
 export interface MessageHeaders {
@@ -55,47 +56,18 @@ export class Message<out Payload = unknown> {
   readonly meta: Meta;
 
   /**
-   * @param vouched - internal: the runtime's word that the parts come from another message
+   * @param vouched - internal: the runtime's word that the parts were checked and frozen before
    * @throws TypeError when the payload is missing or a part is of the wrong kind
    */
-  constructor(init: MessageInit<Payload>, vouched?: typeof FROM_MESSAGE) {
-    if (vouched === FROM_MESSAGE) {
-      const parts = init as Message<Payload>;
-      this.payload = parts.payload;
-      this.headers = parts.headers;
-      this.traceId = parts.traceId;
-      this.createdAt = parts.createdAt;
-      this.deadlineAt = parts.deadlineAt;
-      this.meta = parts.meta;
-      Object.freeze(this);
-      return;
-    }
-    if (typeof init !== "object" || init === null || !("payload" in init)) {
-      throw new TypeError(
-        "Cannot make a Message without a payload: pass { payload, headers?, traceId?, deadlineAt?, meta? }",
-      );
-    }
-    this.payload = init.payload;
-    this.headers = init.headers === undefined ? DEFAULT_HEADERS : checkedHeaders(init.headers);
-    this.traceId = init.traceId ?? newId();
-    this.createdAt = init.createdAt ?? Date.now();
-    this.deadlineAt = init.deadlineAt;
-    this.meta = init.meta === undefined ? EMPTY_META : freezeMeta(init.meta);
-    if (typeof this.traceId !== "string" || this.traceId === "") {
-      throw new TypeError(
-        `Option "traceId" of Message must be a string that is not empty: got ${JSON.stringify(init.traceId)}`,
-      );
-    }
-    if (!Number.isFinite(this.createdAt)) {
-      throw new TypeError(`Option "createdAt" of Message must be epoch milliseconds: got ${String(init.createdAt)}`);
-    }
-    if (typeof init.meta !== "object" && init.meta !== undefined) {
-      throw new TypeError(`Option "meta" of Message must be an object: got ${JSON.stringify(init.meta)}`);
-    }
-    if (Array.isArray(init.meta)) throw new TypeError('Option "meta" of Message must be an object: got an array');
-    if (this.deadlineAt !== undefined && !Number.isFinite(this.deadlineAt)) {
-      throw new TypeError(`Option "deadlineAt" of Message must be epoch milliseconds: got ${String(init.deadlineAt)}`);
-    }
+  constructor(init: MessageInit<Payload>, vouched?: typeof VOUCHED) {
+    // small, so that it costs nothing but the object where the parts are there already
+    const parts = vouched === VOUCHED ? (init as MessageParts<Payload>) : checkedParts(init);
+    this.payload = parts.payload;
+    this.headers = parts.headers;
+    this.traceId = parts.traceId;
+    this.createdAt = parts.createdAt;
+    this.deadlineAt = parts.deadlineAt;
+    this.meta = parts.meta;
     Object.freeze(this);
   }
 
@@ -110,13 +82,10 @@ export class Message<out Payload = unknown> {
         deadlineAt: this.deadlineAt,
         meta: change.meta === undefined ? this.meta : freezeMeta(change.meta),
       },
-      FROM_MESSAGE,
+      VOUCHED,
     );
   }
 }
-
-/** Marks parts that were checked and frozen when another message was made. Internal. */
-export const FROM_MESSAGE: unique symbol = Symbol("from message");
 
 /** The message with another payload, as the runtime makes it for a handler's bare return value. */
 export function carry<Payload>(parent: Message, payload: Payload): Message<Payload> {
@@ -129,8 +98,39 @@ export function carry<Payload>(parent: Message, payload: Payload): Message<Paylo
       deadlineAt: parent.deadlineAt,
       meta: parent.meta,
     },
-    FROM_MESSAGE,
+    VOUCHED,
   );
+}
+
+/** What a message consists of. */
+type MessageParts<Payload> = Omit<Message<Payload>, "with">;
+
+function checkedParts<Payload>(init: MessageInit<Payload>): MessageParts<Payload> {
+  if (typeof init !== "object" || init === null || !("payload" in init)) {
+    throw new TypeError(
+      "Cannot make a Message without a payload: pass { payload, headers?, traceId?, deadlineAt?, meta? }",
+    );
+  }
+  const headers = init.headers === undefined ? DEFAULT_HEADERS : checkedHeaders(init.headers);
+  const { payload, deadlineAt, meta } = init;
+  const traceId = init.traceId ?? newId();
+  const createdAt = init.createdAt ?? Date.now();
+  if (typeof traceId !== "string" || traceId === "") {
+    throw new TypeError(
+      `Option "traceId" of Message must be a string that is not empty: got ${JSON.stringify(traceId)}`,
+    );
+  }
+  if (!Number.isFinite(createdAt)) {
+    throw new TypeError(`Option "createdAt" of Message must be epoch milliseconds: got ${String(createdAt)}`);
+  }
+  if (typeof meta !== "object" && meta !== undefined) {
+    throw new TypeError(`Option "meta" of Message must be an object: got ${JSON.stringify(meta)}`);
+  }
+  if (Array.isArray(meta)) throw new TypeError('Option "meta" of Message must be an object: got an array');
+  if (deadlineAt !== undefined && !Number.isFinite(deadlineAt)) {
+    throw new TypeError(`Option "deadlineAt" of Message must be epoch milliseconds: got ${String(deadlineAt)}`);
+  }
+  return { payload, headers, traceId, createdAt, deadlineAt, meta: meta === undefined ? EMPTY_META : freezeMeta(meta) };
 }
 
 /** Headers that were checked, so that those of another message need not be checked again. */

@@ -8,14 +8,8 @@ import type { Middleware } from "../events/flow-event.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
 import { WM } from "../message/controller.ts";
-import {
-  carry,
-  checkedHeaders,
-  DEFAULT_HEADERS,
-  FROM_MESSAGE,
-  Message,
-  type MessageHeaders,
-} from "../message/message.ts";
+import { carry, checkedHeaders, DEFAULT_HEADERS, Message, type MessageHeaders } from "../message/message.ts";
+import { VOUCHED } from "../message/vouched.ts";
 import { nextLoopStep } from "../trace/budget.ts";
 import type { TraceSink } from "../trace/sink.ts";
 import { type Origin, Trace } from "../trace/trace.ts";
@@ -369,7 +363,7 @@ export class Engine {
         deadlineAt: trace.deadlineAt,
         meta: message.meta,
       },
-      FROM_MESSAGE,
+      VOUCHED,
     );
   }
 

@@ -6,7 +6,8 @@ import type { Middleware } from "../events/flow-event.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { ChunkInit, NodeOrName, PlaybookFlow } from "../graph/handler.ts";
 import { ModelRegistry } from "../graph/model-registry.ts";
-import { DEFAULT_HEADERS, FROM_MESSAGE, Message, type MessageHeaders } from "../message/message.ts";
+import { DEFAULT_HEADERS, Message, type MessageHeaders } from "../message/message.ts";
+import { VOUCHED } from "../message/vouched.ts";
 import { EMPTY_META, type Meta } from "../message/meta.ts";
 import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
@@ -740,7 +741,7 @@ function carriedFrom(
   const createdAt = engine.turn.epoch;
   return new Message(
     { payload, headers, traceId: engine.ids.next(), createdAt, deadlineAt, meta: EMPTY_META },
-    FROM_MESSAGE,
+    VOUCHED,
   );
 }
 

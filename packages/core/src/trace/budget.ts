@@ -1,5 +1,6 @@
 import { FlowErrorCode } from "../foundation/flow-error.ts";
 import { WM } from "../message/controller.ts";
+import { VOUCHED } from "../message/vouched.ts";
 
 /** Why a trace is exhausted. */
 export type ExhaustionCode =
@@ -28,7 +29,7 @@ export function nextLoopStep(before: unknown, returned: WM): WM | ExhaustionCode
   }
   if (hops === returned.hops) return returned;
   const { query, facts, budgetHops, tokensUsed, budgetTokens, confidence } = returned;
-  return new WM({ query, facts, hops, budgetHops, tokensUsed, budgetTokens, confidence });
+  return new WM({ query, facts, hops, budgetHops, tokensUsed, budgetTokens, confidence }, VOUCHED);
 }
 
 /** The child's working memory with budgets no larger than what the parent has left. */
