@@ -3,37 +3,51 @@ import { type Waiting, WaitingList } from "./waiting-list.ts";
 /** Those who wait for room, first come first served within a tenant; tenants take turns. */
 export class FairWaitingList<Entry extends Waiting & { readonly tenant: string }> {
   size = 0;
-  /** In the order in which tenants have their turn. */
-  readonly #lists = new Map<string, WaitingList<Entry>>();
+  readonly #lines = new Map<string, TenantLine<Entry>>();
+  /** The tenants in the order in which they have their turn. */
+  readonly #turns = new WaitingList<TenantLine<Entry>>();
 
   push(entry: Entry): void {
-    let list = this.#lists.get(entry.tenant);
-    if (list === undefined) {
-      list = new WaitingList();
-      this.#lists.set(entry.tenant, list);
+    let line = this.#lines.get(entry.tenant);
+    if (line === undefined) {
+      line = new TenantLine(entry.tenant);
+      this.#lines.set(entry.tenant, line);
+      this.#turns.push(line);
     }
-    list.push(entry);
+    line.push(entry);
     this.size += 1;
   }
 
   shift(): Entry | null {
-    const next = this.#lists.entries().next().value;
-    if (next === undefined) return null;
-    const [tenant, list] = next;
-    const entry = list.shift();
-    this.size -= 1;
-    const isAlone = this.#lists.size === 1;
-    if (list.size === 0 || !isAlone) this.#lists.delete(tenant);
-    if (list.size > 0 && !isAlone) this.#lists.set(tenant, list);
+    const line = this.#turns.shift();
+    if (line === null) return null;
+    this.#turns.push(line);
+    const entry = line.head as Entry;
+    this.remove(entry);
     return entry;
   }
 
   /** Takes `entry` out. Harmless when it does not stand here. */
   remove(entry: Entry): void {
-    const list = this.#lists.get(entry.tenant);
-    if (list === undefined || entry.list !== list) return;
-    list.remove(entry);
+    const line = this.#lines.get(entry.tenant);
+    if (line === undefined || entry.list !== line) return;
+    line.remove(entry);
     this.size -= 1;
-    if (list.size === 0) this.#lists.delete(entry.tenant);
+    if (line.size > 0) return;
+    this.#lines.delete(line.tenant);
+    this.#turns.remove(line);
+  }
+}
+
+/** Those of one tenant. */
+class TenantLine<Entry extends Waiting> extends WaitingList<Entry> implements Waiting {
+  readonly tenant: string;
+  nextWaiting: this | null = null;
+  prevWaiting: this | null = null;
+  list: WaitingList<this> | null = null;
+
+  constructor(tenant: string) {
+    super();
+    this.tenant = tenant;
   }
 }
