@@ -38,9 +38,14 @@ export type SchemaOutput<S> = S extends {
  * @example `joinK("merge", 3, { input: shape<Found>() })`
  */
 export function shape<Type>(): Schema<Type> {
-  return {
-    "~standard": { version: 1, vendor: "penguiflow", validate: (value) => ({ value: value as Type }) },
-  };
+  return ANYTHING as Schema<Type>;
+}
+
+const ANYTHING: Schema = { "~standard": { version: 1, vendor: "penguiflow", validate: (value) => ({ value }) } };
+
+/** Whether a schema can refuse or change a value: those made by {@link shape} cannot. */
+export function checks(schema: Schema | undefined): schema is Schema {
+  return schema !== undefined && schema !== ANYTHING;
 }
 
 /** Whether a value is a Standard Schema. Schemas may be objects or functions (arktype). */

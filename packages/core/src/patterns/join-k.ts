@@ -1,6 +1,7 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { requireInteger, requireKnownKeys, requireNumber, requireOneOf } from "../foundation/options.ts";
 import {
+  checks,
   formatIssues,
   type Schema,
   type SchemaInput,
@@ -78,16 +79,15 @@ export function joinK(
   if (typeof count !== "function") requireInteger(`count" of join "${name}`, count, 1);
   if (options.timeoutMs !== undefined) requireNumber(`timeoutMs" of join "${name}`, options.timeoutMs, 1);
   requireOneOf(`whenShort" of join "${name}`, options.whenShort ?? "fail", ["fail", "emit"]);
-  const check = options.input?.["~standard"].validate;
+  const { input } = options;
   return new FlowNode({
     name,
     kind: "join",
     style: "message",
     // the payloads are checked here, one by one: the node's own schema would be that of the group
-    handler:
-      check === undefined
-        ? (message: Message<never>) => message
-        : (message: Message<never>) => checkEach(message, name, check),
+    handler: checks(input)
+      ? (message: Message<never>) => checkEach(message, name, input["~standard"].validate)
+      : (message: Message<never>) => message,
     policy: { ...options.policy, validate: "none" },
     gathering: {
       count: count as number | ((first: Message) => number),

@@ -79,7 +79,8 @@ export class Joining {
     group.timer?.cancel();
     worker.dropGroup(group);
     const groups = trace.gathered as Gathered[];
-    groups.splice(groups.indexOf(group), 1);
+    if (groups.length === 1) trace.gathered = null;
+    else groups.splice(groups.indexOf(group), 1);
     const { high, low, members } = group;
     const messages = members.map((member) => member.message);
     const joined = together(messages);
@@ -144,11 +145,14 @@ export class Joining {
 /** One message with all payloads, in order of arrival; where metas differ, later ones win. */
 function together(messages: readonly Message[]): Message {
   const first = messages[0] as Message;
-  const gathered = carry(
-    first,
-    messages.map((message) => message.payload),
-  );
-  if (messages.every((message) => message.meta === first.meta)) return gathered;
+  const payloads: unknown[] = [];
+  let isAlike = true;
+  for (const message of messages) {
+    payloads.push(message.payload);
+    if (message.meta !== first.meta) isAlike = false;
+  }
+  const gathered = carry(first, payloads);
+  if (isAlike) return gathered;
   const meta: Record<string, unknown> = {};
   for (const message of messages) Object.assign(meta, message.meta);
   return gathered.with({ meta });

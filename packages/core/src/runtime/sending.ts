@@ -225,7 +225,8 @@ export class Sending {
 
   /** Whether all edges take a message of the trace, or of a new one, at once. */
   takesAll(edges: readonly Edge[], trace: Trace | undefined): boolean {
-    return edges.every((edge) => this.takes(edge, trace) && (edge.hasRoom || entersAlone(edge, edges)));
+    for (const edge of edges) if (!edge.hasRoom && !(this.takes(edge, trace) && entersAlone(edge, edges))) return false;
+    return true;
   }
 
   /** Whether an edge takes a message of the trace, or of a new one, at once. */

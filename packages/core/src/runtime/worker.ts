@@ -3,7 +3,7 @@ import type { Graph, SomeNode, Vertex } from "../graph/graph.ts";
 import { handlerOf } from "../graph/node.ts";
 import { OPEN_SEA } from "../graph/endpoints.ts";
 import { FlowErrorCode } from "../foundation/flow-error.ts";
-import type { Schema } from "../foundation/schema.ts";
+import { checks, type Schema } from "../foundation/schema.ts";
 import { type CheckMessage, type CheckValue, messageCheck, valueCheck } from "../attempt/validation.ts";
 import type { Message } from "../message/message.ts";
 import { FairQueue } from "../queue/fair-queue.ts";
@@ -99,6 +99,8 @@ export class Worker {
   /** What its input must be, if it is checked. */
   readonly inputSchema: Schema<unknown, unknown> | undefined;
   readonly checkInput: CheckMessage | undefined;
+  /** Whether something has to be done before its handler is called. */
+  readonly prepares: boolean;
   /** Whether its handler is called only when its message is stored. */
   readonly storesFirst: boolean;
   readonly checkEmitted: CheckValue | undefined;
@@ -149,12 +151,13 @@ export class Worker {
     this.inbox = new FairQueue(this.isOrdered, weightOf);
     this.outer = ring === undefined ? undefined : new FairQueue(this.isOrdered, weightOf);
     const { validate } = node.policy;
-    if (models.input !== undefined && (validate === "both" || validate === "in")) {
+    if (checks(models.input) && (validate === "both" || validate === "in")) {
       this.inputSchema = models.input;
       this.checkInput = messageCheck(node.name, FlowErrorCode.INPUT_INVALID, models.input);
     }
+    this.prepares = this.checkInput !== undefined || this.storesFirst;
     const checkEmitted =
-      models.output !== undefined && (validate === "both" || validate === "out")
+      checks(models.output) && (validate === "both" || validate === "out")
         ? valueCheck(node.name, models.output)
         : undefined;
     this.checkEmitted = engine.durable === undefined ? checkEmitted : engine.durable.checked(node.name, checkEmitted);
