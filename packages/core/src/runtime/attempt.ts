@@ -134,6 +134,9 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   heldSince: Moment | undefined;
   /** When the handler was called, to within a turn unless somebody watches. */
   started: Moment | undefined;
+  /** What awaits its handler: kept, since it may await many. */
+  onReturned: ((value: unknown) => void) | undefined;
+  onThrew: ((error: unknown) => void) | undefined;
   extras: AttemptExtras | null = null;
   nextInLane: this | null = null;
   nextOfTrace: TraceMember | null = null;

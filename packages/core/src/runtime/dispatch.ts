@@ -80,7 +80,7 @@ export class Dispatch {
       return;
     }
     this.#isFlushing = true;
-    void this.#drive(attempt);
+    this.#drive(attempt);
     this.#isFlushing = false;
     this.flush();
   }
@@ -205,7 +205,7 @@ export class Dispatch {
     this.#isFlushDue = false;
     const { scheduler } = this.#engine;
     try {
-      while (this.#hasWork) {
+      while (this.#hasWork()) {
         if (this.#first.length > 0) for (const task of this.#first.splice(0)) task();
         const suspect = this.#woken.length + this.#ready.length === 0 ? this.#suspects.pop() : undefined;
         if (suspect !== undefined) this.#engine.sending.drainOrFail(suspect);
@@ -218,8 +218,8 @@ export class Dispatch {
         if (ready.length === 0) continue;
         this.#ready = [];
         for (const attempt of ready) {
-          if (scheduler.ready === undefined) void this.#drive(attempt);
-          else scheduler.ready(() => void this.#drive(attempt));
+          if (scheduler.ready === undefined) this.#drive(attempt);
+          else scheduler.ready(() => this.#drive(attempt));
         }
       }
     } finally {
@@ -227,7 +227,7 @@ export class Dispatch {
     }
   }
 
-  get #hasWork(): boolean {
+  #hasWork(): boolean {
     return this.#first.length + this.#woken.length + this.#ready.length + this.#suspects.length > 0;
   }
 
@@ -304,55 +304,111 @@ export class Dispatch {
     return false;
   }
 
-  /** Takes one message from handler to handler as far as it goes without waiting for anything but handlers. */
-  async #drive(first: Attempt): Promise<void> {
-    const engine = this.#engine;
-    let attempt = first;
-    for (;;) {
-      while (--this.#callsLeft <= 0 && this.#isTurnOver()) await this.#nextTurn;
-      const { worker } = attempt;
-      // its trace may have ended before its handler was called
-      if (attempt.state !== State.LAUNCHED) break;
-      attempt.state = State.RUNNING;
-      let value: unknown;
-      try {
-        if (engine.isWatched) engine.started(attempt);
-        else attempt.started = engine.turn;
-        if (worker.timeoutMs !== undefined) engine.failing.armTimeout(attempt, worker.timeoutMs);
-        if (worker.checkInput !== undefined) {
-          let checked = worker.checkInput(attempt.message);
-          if (checked instanceof Promise) checked = await checked;
-          if (checked !== attempt.message) {
-            if (worker.retries || engine.durable !== undefined) attempt.more.original ??= attempt.message;
-            attempt.message = checked;
-          }
+  /**
+   * Takes one message from handler to handler, as far as it goes without waiting for one of them. `undefined` stands for
+   * a handler that is at work, `null` for the end of the way.
+   */
+  #drive(first: Attempt | null | undefined): void {
+    let next = first;
+    try {
+      while (next !== null && next !== undefined) {
+        if (--this.#callsLeft <= 0 && this.#isTurnOver()) {
+          const waiting = next;
+          void this.#nextTurn?.then(() => this.#drive(waiting));
+          return;
         }
-        if (worker.storesFirst && isRunning(attempt)) await attempt.waitFor(engine.durable?.stored() as Promise<void>);
-        if (isRunning(attempt)) {
-          value = worker.call(attempt.message, attempt);
-          if (value instanceof Promise || isThenable(value)) value = await value;
-          if (worker.checkEmitted !== undefined && value !== undefined && isRunning(attempt)) {
-            value = worker.checkEmitted(value);
-            if (value instanceof Promise) value = await value;
-          }
-        }
-      } catch (error) {
-        if (isRunning(attempt)) engine.failing.threw(attempt, error);
-        else engine.ending.returned(attempt, undefined, false);
-        break;
+        next = this.#begin(next);
       }
-      if (!isRunning(attempt)) {
-        engine.ending.returned(attempt, value, true);
-        break;
-      }
-      this.#isStepping = true;
-      const next = this.#commit(attempt, value);
-      this.#isStepping = false;
-      if (next === null) break;
-      attempt = next;
-      if (this.#hasWork) this.#flushSoon();
+      if (next === null) this.flush();
+    } catch (error) {
+      // who watches is at fault: not the one who happens to be calling
+      void Promise.reject(error);
     }
-    this.flush();
+  }
+
+  /** Calls the handler of an attempt. Answers with what runs next, as {@link Dispatch.#drive} takes it. */
+  #begin(attempt: Attempt): Attempt | null | undefined {
+    const engine = this.#engine;
+    const { worker } = attempt;
+    // its trace may have ended before its handler was called
+    if (attempt.state !== State.LAUNCHED) return null;
+    attempt.state = State.RUNNING;
+    let value: unknown;
+    try {
+      if (engine.isWatched) engine.started(attempt);
+      else attempt.started = engine.turn;
+      if (worker.timeoutMs !== undefined) engine.failing.armTimeout(attempt, worker.timeoutMs);
+      const prepared = worker.prepares ? this.#prepare(attempt) : undefined;
+      if (prepared !== undefined) value = prepared.then(() => callHandler(attempt));
+      else value = callHandler(attempt);
+    } catch (error) {
+      return this.#threw(attempt, error);
+    }
+    if (!(value instanceof Promise || isThenable(value))) return this.#returned(attempt, value);
+    // an attempt goes through many nodes: these are made once for all of them
+    attempt.onReturned ??= (result) => this.#drive(this.#returned(attempt, result));
+    attempt.onThrew ??= (error) => this.#drive(this.#threw(attempt, error));
+    void Promise.resolve(value).then(attempt.onReturned, attempt.onThrew);
+    return undefined;
+  }
+
+  /** What has to be done before the handler is called; a promise if that takes time. */
+  #prepare(attempt: Attempt): Promise<void> | undefined {
+    const { worker } = attempt;
+    const checked = worker.checkInput === undefined ? attempt.message : worker.checkInput(attempt.message);
+    if (checked instanceof Promise || worker.storesFirst) return this.#prepareLater(attempt, checked);
+    this.#replaceMessage(attempt, checked);
+    return undefined;
+  }
+
+  async #prepareLater(attempt: Attempt, checked: Message | Promise<Message>): Promise<void> {
+    this.#replaceMessage(attempt, checked instanceof Promise ? await checked : checked);
+    if (attempt.worker.storesFirst && isRunning(attempt))
+      await attempt.waitFor(this.#engine.durable?.stored() as Promise<void>);
+  }
+
+  #replaceMessage(attempt: Attempt, checked: Message): void {
+    if (checked === attempt.message) return;
+    if (attempt.worker.retries || this.#engine.durable !== undefined) attempt.more.original ??= attempt.message;
+    attempt.message = checked;
+  }
+
+  /** A handler has failed: it threw, or what it was given or has returned does not fit. */
+  #threw(attempt: Attempt, error: unknown): null {
+    if (isRunning(attempt)) this.#engine.failing.threw(attempt, error);
+    else this.#engine.ending.returned(attempt, undefined, false);
+    return null;
+  }
+
+  /** A handler has returned. Answers as {@link Dispatch.#begin} does. */
+  #returned(attempt: Attempt, value: unknown): Attempt | null | undefined {
+    const { checkEmitted } = attempt.worker;
+    if (checkEmitted === undefined || value === undefined || !isRunning(attempt)) return this.#step(attempt, value);
+    let checked: unknown;
+    try {
+      checked = checkEmitted(value);
+    } catch (error) {
+      return this.#threw(attempt, error);
+    }
+    if (!(checked instanceof Promise)) return this.#step(attempt, checked);
+    void checked.then(
+      (result) => this.#drive(this.#step(attempt, result)),
+      (error: unknown) => this.#drive(this.#threw(attempt, error)),
+    );
+    return undefined;
+  }
+
+  /** What a handler has returned, and was found to be right, goes on its way, unless its attempt is over. */
+  #step(attempt: Attempt, value: unknown): Attempt | null {
+    if (!isRunning(attempt)) {
+      this.#engine.ending.returned(attempt, value, true);
+      return null;
+    }
+    this.#isStepping = true;
+    const next = this.#commit(attempt, value);
+    this.#isStepping = false;
+    if (next !== null && this.#hasWork()) this.#flushSoon();
+    return next;
   }
 
   /** What a handler returned goes on its way. Answers with the next attempt if that may run at once. */
@@ -492,6 +548,10 @@ export class Dispatch {
 function othersWait(worker: Worker): boolean {
   if (worker.inbox.ready !== 0 || worker.returning.length !== 0) return true;
   return worker.outer !== undefined && worker.outer.ready !== 0 && worker.mayEnterRing;
+}
+
+function callHandler(attempt: Attempt): unknown {
+  return isRunning(attempt) ? attempt.worker.call(attempt.message, attempt) : undefined;
 }
 
 function isRunning(attempt: Attempt): boolean {
