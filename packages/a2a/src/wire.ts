@@ -125,6 +125,7 @@ export function textOf(parts: readonly Part[]): string {
   return text;
 }
 
-function isNull(content: Part["content"], mediaType: string): boolean {
+/** Whether a part carries `null`, which the SDK reads as a part without content. */
+export function isNull(content: Part["content"], mediaType: string): boolean {
   return content === undefined && mediaType === JSON_TYPE;
 }

@@ -2,6 +2,9 @@ import { createHash } from "node:crypto";
 import {
   type AgentCard,
   type CancelTaskRequest,
+  type GetTaskRequest,
+  type ListTasksRequest,
+  type ListTasksResponse,
   type Message,
   type SendMessageRequest,
   type StreamResponse,
@@ -25,6 +28,7 @@ import { factsIn } from "../wire.ts";
 import { connectionOf } from "./connection.ts";
 import { type Assignment, FlowExecutor, type Skills } from "./flow-executor.ts";
 import { pushTarget } from "./push-target.ts";
+import { requireHistoryLength, requireMessage } from "./request-checks.ts";
 import { isTerminal } from "./task-states.ts";
 import { later, Turn } from "./turn.ts";
 
@@ -180,6 +184,16 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     for (const listener of this.#waiting.get(key) ?? []) listener(turn);
   }
 
+  override async getTask(params: GetTaskRequest, context: ServerCallContext): Promise<Task> {
+    requireHistoryLength(params.historyLength);
+    return await super.getTask(params, context);
+  }
+
+  override async listTasks(params: ListTasksRequest, context: ServerCallContext): Promise<ListTasksResponse> {
+    requireHistoryLength(params.historyLength);
+    return await super.listTasks(params, context);
+  }
+
   override async cancelTask(params: CancelTaskRequest, context: ServerCallContext): Promise<Task> {
     const task = await super.cancelTask(params, context);
     const tenant = this.#options.tenantOf(context);
@@ -222,9 +236,11 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     context: ServerCallContext,
     read: (turn: Turn) => Mine,
   ): { readonly turn: Turn; readonly mine?: Mine } {
+    requireMessage(params.message);
+    requireHistoryLength(params.configuration?.historyLength);
     const scope = scopeOf(context);
-    const { messageId = "", taskId = "", metadata } = params.message ?? {};
-    const isRemembered = messageId !== "" && this.#options.repeatedMessages === "join";
+    const { taskId, metadata } = params.message;
+    const isRemembered = this.#options.repeatedMessages === "join";
     const identity = isRemembered ? keyOf(scope, identityOf(params.message)) : "";
     const known = this.#known.get(identity);
     if (known !== undefined) return { turn: known };
