@@ -1,11 +1,17 @@
-import type { AgentCard, AgentProvider, AgentSkill, SecurityRequirement, SecurityScheme } from "@a2a-js/sdk";
+import {
+  AgentCard,
+  type AgentProvider,
+  type AgentSkill,
+  type SecurityRequirement,
+  type SecurityScheme,
+} from "@a2a-js/sdk";
 import { EXTENSION } from "../wire.ts";
 
 /** One thing that an agent can do. */
 export interface Skill extends Pick<AgentSkill, "id" | "description"> {
   /** @defaultValue `id` */
   readonly name?: string;
-  /** @defaultValue none */
+  /** @defaultValue `id` */
   readonly tags?: readonly string[];
   /** @defaultValue none */
   readonly examples?: readonly string[];
@@ -54,7 +60,7 @@ export function agentCardOf(card: Card, pushNotifications: boolean): AgentCard {
       throw new TypeError(`Option "card.${key}" must be a text that is not empty: got ${JSON.stringify(card[key])}`);
   if (!Array.isArray(card.skills) || card.skills.length === 0)
     throw new TypeError('Option "card.skills" must have at least one skill: a card without is refused by clients');
-  return {
+  return serialisable({
     name: card.name,
     description: card.description,
     version: card.version,
@@ -81,7 +87,12 @@ export function agentCardOf(card: Card, pushNotifications: boolean): AgentCard {
     defaultOutputModes: [...(card.defaultOutputModes ?? MODES)],
     skills: card.skills.map(skillOf),
     signatures: [],
-  };
+  });
+}
+
+/** A card that becomes JSON as the protocol has it: the SDK would serve it as it is in memory. */
+function serialisable(card: AgentCard): AgentCard {
+  return Object.defineProperty(card, "toJSON", { value: () => AgentCard.toJSON(card) });
 }
 
 /** The interfaces of an agent that is reached at `url`: both bindings in the current version, then for older peers. */
@@ -103,7 +114,7 @@ function skillOf({ id, name = id, description, tags, examples, inputModes, outpu
     id,
     name,
     description,
-    tags: [...(tags ?? [])],
+    tags: tags === undefined || tags.length === 0 ? [id] : [...tags],
     examples: [...(examples ?? [])],
     inputModes: [...(inputModes ?? [])],
     outputModes: [...(outputModes ?? [])],
