@@ -396,9 +396,11 @@ test("what fails before a message is read tells nothing of the inside", async ()
     const response = await fetch(`${url}/a2a/jsonrpc`, { method: "POST", headers, body });
     return { status: response.status, text: await response.text() };
   };
-  expect(await post("{}", "broken")).toEqual({ status: 500, text: '{"error":{"message":"Failed"}}' });
+  const refused = (error: object) => JSON.stringify({ jsonrpc: "2.0", id: null, error });
+  expect(await post("{}", "broken")).toEqual({ status: 500, text: refused({ code: -32603, message: "Failed" }) });
   const large = JSON.stringify("x".repeat(300_000));
-  expect(await post(large, "")).toEqual({ status: 413, text: '{"error":{"message":"Payload Too Large"}}' });
+  const tooLarge = refused({ code: -32600, message: "Payload Too Large" });
+  expect(await post(large, "")).toEqual({ status: 413, text: tooLarge });
   expect(await post("{", "")).toMatchObject({ status: 200, text: expect.stringContaining("-32700") as string });
 });
 

@@ -1,4 +1,4 @@
-import { type IncomingMessage, type RequestListener, type ServerResponse, STATUS_CODES } from "node:http";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { AGENT_CARD_PATH, type AgentCard, type Message } from "@a2a-js/sdk";
 import {
   type A2ARequestHandler,
@@ -28,6 +28,7 @@ import { FlowRequestHandler } from "./flow-request-handler.ts";
 import { MemoryTaskStore } from "./memory-task-store.ts";
 import { type PushOptions, PushSender } from "./push-sender.ts";
 import { pythonRouter } from "./python-router.ts";
+import { nothingHere, refuseRest, refuseRpc, requireRpcRequest, restRefusal, settleVersion } from "./refusals.ts";
 import { TendedTaskStore } from "./tended-task-store.ts";
 
 /** What {@link A2AServerAdapter} can be told. */
@@ -234,11 +235,13 @@ export class A2AServerAdapter {
       contextBuilder: this.contextBuilder,
     };
     const enter = this.#door;
-    const body = largeBody(this.#options.bodyLimit ?? DEFAULT_BODY_LIMIT);
-    router.use(`/${AGENT_CARD_PATH}`, agentCardHandler({ agentCardProvider: requestHandler, legacyCompat }));
-    router.use(JSON_RPC_PATH, enter, body, jsonRpcHandler(common));
-    router.use(REST_PATH, enter, body, restHandler(common));
-    router.use(refuse);
+    const limit = this.#options.bodyLimit ?? DEFAULT_BODY_LIMIT;
+    const body = express.json({ limit, type: ["application/json", "application/a2a+json"], strict: false });
+    const card = agentCardHandler({ agentCardProvider: requestHandler, legacyCompat });
+    const way = [settleVersion, enter, body];
+    router.use(`/${AGENT_CARD_PATH}`, settleVersion, card);
+    router.use(JSON_RPC_PATH, way, requireRpcRequest, jsonRpcHandler(common), nothingHere, refuseRpc);
+    router.use(REST_PATH, way, restHandler(common), nothingHere, refuseRest);
     return router;
   }
 
@@ -273,10 +276,7 @@ export class A2AServerAdapter {
     try {
       const caller = await this.#admit(request, new Connection(response));
       if (caller === undefined) {
-        response
-          .status(401)
-          .set("WWW-Authenticate", "Bearer")
-          .json({ error: { message: "Not authenticated" } });
+        response.status(401).set("WWW-Authenticate", "Bearer").json(restRefusal(401, "Not authenticated"));
         return;
       }
       this.#callers.set(request, caller);
@@ -297,31 +297,11 @@ export class A2AServerAdapter {
 
 const DEFAULT_BODY_LIMIT = "4mb";
 
-/** What the SDK's own parser takes. */
-const SMALL = 100_000;
-
-/** Answers a request that did not come as far as the SDK, without telling what the inside looks like. */
-const refuse: express.ErrorRequestHandler = (error: { readonly status?: unknown }, _request, response, next) => {
-  if (response.headersSent) return next(error);
-  const { status } = error;
-  const isTheirs = typeof status === "number" && status >= 400 && status < 500;
-  response.status(isTheirs ? status : 500).json({ error: { message: isTheirs ? STATUS_CODES[status] : "Failed" } });
-};
-
 /** A size such as "4mb", in bytes. */
 function bytesOf(limit: string): number {
   const [, count, unit = "b"] = /^(\d+)(b|kb|mb|gb)?$/i.exec(limit) ?? [];
   if (count === undefined) throw new TypeError(`Option "bodyLimit" must be a size such as "4mb": got ${limit}`);
   return Number(count) * 1024 ** ["b", "kb", "mb", "gb"].indexOf(unit.toLowerCase());
-}
-
-/** Reads the bodies that are too large for the SDK's parser. Smaller ones are left to it, faulty ones with them. */
-function largeBody(limit: string): express.RequestHandler {
-  const parse = express.json({ limit, type: ["application/json", "application/a2a+json"], strict: false });
-  return (request, response, next) => {
-    if (Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY) <= SMALL) next();
-    else parse(request, response, next);
-  };
 }
 
 function isFlow(flows: ServedFlow | Readonly<Record<string, ServedFlow>>): flows is ServedFlow {

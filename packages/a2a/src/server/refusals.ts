@@ -1,0 +1,68 @@
+import { STATUS_CODES } from "node:http";
+import type { ErrorRequestHandler, RequestHandler } from "express";
+
+const PARSE_ERROR = -32_700;
+const INVALID_REQUEST = -32_600;
+const INTERNAL_ERROR = -32_603;
+
+const STATUS_NAMES: Readonly<Record<number, string>> = {
+  401: "UNAUTHENTICATED",
+  404: "NOT_FOUND",
+  500: "INTERNAL",
+};
+
+/** Sends requests away that came to a path or with a method that does not exist. */
+export const nothingHere: RequestHandler = (_request, _response, next) => next({ status: 404 });
+
+/** Answers requests over HTTP+JSON that do not come as far as the SDK. Tells nothing of the inside. */
+export const refuseRest: ErrorRequestHandler = (error: unknown, _request, response, next) => {
+  if (response.headersSent) return next(error);
+  const { status, message } = problemOf(error);
+  response.status(status).type("application/a2a+json").json(restRefusal(status, message));
+};
+
+/** Answers requests over JSON-RPC that do not come as far as the SDK, likewise. */
+export const refuseRpc: ErrorRequestHandler = (error: unknown, _request, response, next) => {
+  if (response.headersSent) return next(error);
+  const { status, message, isFaultyJson } = problemOf(error);
+  const code = isFaultyJson ? PARSE_ERROR : status < 500 ? INVALID_REQUEST : INTERNAL_ERROR;
+  response.status(isFaultyJson ? 200 : status).json({ jsonrpc: "2.0", id: null, error: { code, message } });
+};
+
+/**
+ * Refuses what is JSON but no request of JSON-RPC; the SDK would call its parameters invalid. Its own refusals have the id
+ * `null` where a request's is 0 or empty: that is mended here.
+ */
+export const requireRpcRequest: RequestHandler = ({ body }, response, next) => {
+  const { jsonrpc, id = null, method } = (body ?? {}) as { readonly [key: string]: unknown };
+  const hasId = id === null || typeof id === "string" || Number.isInteger(id);
+  if (id === 0 || id === "") {
+    const json = response.json.bind(response);
+    response.json = (answer: object) => json({ ...answer, id });
+  }
+  // without a body it was no JSON: the SDK says so
+  if (body === undefined || (jsonrpc === "2.0" && hasId && typeof method === "string" && method !== "")) return next();
+  const error = { code: INVALID_REQUEST, message: "The body is no JSON-RPC 2.0 request" };
+  response.json({ jsonrpc: "2.0", id: hasId ? id : null, error });
+};
+
+/** The body of an error over HTTP+JSON. */
+export function restRefusal(code: number, message: string): object {
+  return { error: { code, status: STATUS_NAMES[code] ?? "INVALID_ARGUMENT", message, details: [] } };
+}
+
+/** Puts the version that a request asks for where the SDK looks for it: into the header, without a patch. */
+export const settleVersion: RequestHandler = ({ headers, query }, _response, next) => {
+  const header = headers["a2a-version"] ?? "";
+  const asked = header === "" ? query["A2A-Version"] : header;
+  if (typeof asked === "string") headers["a2a-version"] = asked.trim().replace(/^(\d+\.\d+)\.\d+$/, "$1");
+  next();
+};
+
+function problemOf(error: unknown): { status: number; message: string; isFaultyJson: boolean } {
+  const { status, type } = error as { readonly status?: unknown; readonly type?: unknown };
+  const isTheirs = typeof status === "number" && status >= 400 && status < 500;
+  if (!isTheirs) return { status: 500, message: "Failed", isFaultyJson: false };
+  const isFaultyJson = type === "entity.parse.failed";
+  return { status, message: isFaultyJson ? "Invalid JSON" : (STATUS_CODES[status] ?? "Refused"), isFaultyJson };
+}
