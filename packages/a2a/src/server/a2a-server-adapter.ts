@@ -11,7 +11,7 @@ import {
 } from "@a2a-js/sdk/server";
 import { agentCardHandler, jsonRpcHandler, restHandler } from "@a2a-js/sdk/server/express";
 import express, { type NextFunction, type Request, type Response, type Router } from "express";
-import { DEFAULT_TENANT } from "penguiflow";
+import { DEFAULT_TENANT, type PauseTicket } from "penguiflow";
 import {
   agentCardOf,
   type Card,
@@ -59,6 +59,11 @@ export interface A2AServerOptions {
    */
   readonly answersWithMessage?: (message: Message) => boolean;
   /**
+   * Which pauses wait for an authorization that comes another way: their task is AUTH_REQUIRED. Its next message lets the
+   * handler look again. @defaultValue none
+   */
+  readonly waitsForAuthorization?: (pause: PauseTicket) => boolean;
+  /**
    * A message that comes again, the same in all it says: it joins the task it has begun, unless that came to nothing, or
    * begins another. @defaultValue `"join"`
    */
@@ -74,6 +79,8 @@ export interface A2AServerOptions {
    * where several processes share a store, are left alone. @defaultValue `"fail"`
    */
   readonly abandonedTasks?: "fail" | "keep";
+  /** Whether clients of version 0.3 are served too. @defaultValue true */
+  readonly legacy?: boolean;
 }
 
 const OPTIONS: readonly string[] = [
@@ -88,8 +95,10 @@ const OPTIONS: readonly string[] = [
   "pushNotifications",
   "payloadOf",
   "answersWithMessage",
+  "waitsForAuthorization",
   "repeatedMessages",
   "abandonedTasks",
+  "legacy",
 ];
 
 /**
@@ -146,6 +155,7 @@ export class A2AServerAdapter {
         flowOf: (skill) => (skill === undefined ? this.flows[0] : this.#bySkill.get(skill as string)),
         payloadOf: options.payloadOf ?? payloadOf,
         answersWithMessage: (message) => options.answersWithMessage?.(message) === true,
+        waitsForAuthorization: (pause) => options.waitsForAuthorization?.(pause) === true,
       },
       tenantOf: (context) => this.#tenantOf(context),
       onClientGone,
@@ -165,7 +175,7 @@ export class A2AServerAdapter {
   set url(url: string) {
     const { supportedInterfaces: known } = this.card;
     const others = known.filter(({ protocolBinding }) => protocolBinding === GRPC);
-    this.card.supportedInterfaces = [...interfacesAt(url), ...others];
+    this.card.supportedInterfaces = [...interfacesAt(url, this.#isLegacyServed), ...others];
   }
 
   /** What the transports of the SDK call, for one that is not mounted here. */
@@ -184,6 +194,10 @@ export class A2AServerAdapter {
   /** Whether nobody works on a task, or reads about one. */
   get isQuiet(): boolean {
     return this.#handler.isQuiet;
+  }
+
+  get #isLegacyServed(): boolean {
+    return this.#options.legacy !== false;
   }
 
   /** Resolves when nobody works on a task any more, and all have been told. Call it when the flows are stopped. */
@@ -227,7 +241,7 @@ export class A2AServerAdapter {
   #router(): Router {
     const router = express.Router();
     const { requestHandler } = this;
-    const legacyCompat = { enabled: true };
+    const legacyCompat = { enabled: this.#isLegacyServed };
     const common = {
       requestHandler,
       legacyCompat,
@@ -259,10 +273,12 @@ export class A2AServerAdapter {
       contextBuilder,
       admit: (request, connection) => this.#admit(request, connection),
       largestRequest: bytesOf(this.#options.bodyLimit ?? DEFAULT_BODY_LIMIT),
+      isLegacyServed: this.#isLegacyServed,
     };
     const server = await listenGrpc(parts, host, options);
     const { hostname } = new URL(this.url === "" ? `http://${host}` : this.url);
-    this.card.supportedInterfaces.push(...grpcInterfacesAt(options.address ?? `${hostname}:${server.port}`));
+    const { address = `${hostname}:${server.port}` } = options;
+    this.card.supportedInterfaces.push(...grpcInterfacesAt(address, parts.isLegacyServed));
     return server;
   }
 
@@ -316,7 +332,15 @@ function requireOptions(options: A2AServerOptions): void {
   requireOneOf("onClientGone", options.onClientGone, ["cancel", "detach"]);
   requireOneOf("abandonedTasks", options.abandonedTasks, ["fail", "keep"]);
   requireOneOf("repeatedMessages", options.repeatedMessages, ["join", "begin"]);
-  for (const key of ["authenticate", "mayUseTenant", "payloadOf", "answersWithMessage"] as const)
+  if (options.legacy !== undefined && typeof options.legacy !== "boolean")
+    throw new TypeError(`Option "legacy" must be true or false: got ${String(options.legacy)}`);
+  for (const key of [
+    "authenticate",
+    "mayUseTenant",
+    "payloadOf",
+    "answersWithMessage",
+    "waitsForAuthorization",
+  ] as const)
     if (options[key] !== undefined && typeof options[key] !== "function")
       throw new TypeError(`Option "${key}" must be a function: got ${typeof options[key]}`);
 }

@@ -46,7 +46,7 @@ export const REST_PATH = "/a2a/rest";
 /** What the protocol calls gRPC. */
 export const GRPC = "GRPC";
 
-const VERSIONS = ["1.0", "0.3"];
+const versions = (isLegacyServed: boolean): string[] => (isLegacyServed ? ["1.0", "0.3"] : ["1.0"]);
 const MODES = ["text/plain", "application/json"];
 
 /**
@@ -95,18 +95,20 @@ function serialisable(card: AgentCard): AgentCard {
   return Object.defineProperty(card, "toJSON", { value: () => AgentCard.toJSON(card) });
 }
 
-/** The interfaces of an agent that is reached at `url`: both bindings in the current version, then for older peers. */
-export function interfacesAt(url: string): AgentCard["supportedInterfaces"] {
+/** The interfaces of an agent that is reached at `url`: both bindings in the current version, then in an older one. */
+export function interfacesAt(url: string, isLegacyServed: boolean): AgentCard["supportedInterfaces"] {
   const base = url.replace(/\/+$/, "");
-  return VERSIONS.flatMap((protocolVersion) => [
+  return versions(isLegacyServed).flatMap((protocolVersion) => [
     { url: base + JSON_RPC_PATH, protocolBinding: "JSONRPC", tenant: "", protocolVersion },
     { url: base + REST_PATH, protocolBinding: "HTTP+JSON", tenant: "", protocolVersion },
   ]);
 }
 
 /** The gRPC interfaces of an agent, at `host:port`. */
-export function grpcInterfacesAt(address: string): AgentCard["supportedInterfaces"] {
-  return VERSIONS.map((protocolVersion) => ({ url: address, protocolBinding: GRPC, tenant: "", protocolVersion }));
+export function grpcInterfacesAt(address: string, isLegacyServed: boolean): AgentCard["supportedInterfaces"] {
+  return versions(isLegacyServed).map((protocolVersion) => {
+    return { url: address, protocolBinding: GRPC, tenant: "", protocolVersion };
+  });
 }
 
 function skillOf({ id, name = id, description, tags, examples, inputModes, outputModes }: Skill): AgentSkill {

@@ -44,6 +44,8 @@ export interface Skills {
   payloadOf(message: Message): unknown;
   /** Whether a message is answered without a task. */
   answersWithMessage(message: Message): boolean;
+  /** Whether a pause waits for an authorization, not for what its caller says. */
+  waitsForAuthorization(pause: PauseTicket): boolean;
 }
 
 /** For whom a task is worked on. */
@@ -147,9 +149,10 @@ export class FlowExecutor implements AgentExecutor {
     } catch (error) {
       const code = error instanceof FlowError ? error.code : undefined;
       const pauses = async () => await flow.pauses({ tenant, traceId: turn.taskId });
-      if (code === FlowErrorCode.TRACE_PAUSED) await ask(turn, await pauses());
+      if (code === FlowErrorCode.TRACE_PAUSED) await this.#ask(turn, await pauses());
       // an answer that does not fit leaves the question open
-      else if (code === FlowErrorCode.RESUME_INVALID) await ask(turn, await pauses(), errorPayload(error).message);
+      else if (code === FlowErrorCode.RESUME_INVALID)
+        await this.#ask(turn, await pauses(), errorPayload(error).message);
       else await fail(turn, error, flow.name);
       return;
     }
@@ -179,13 +182,26 @@ export class FlowExecutor implements AgentExecutor {
     const { node } = factsIn(userMessage.metadata);
     const pause = node === undefined ? pauses[0] : pauses.find((candidate) => candidate.node === node);
     if (pause === undefined) {
-      if (pauses.length > 0) return ask(turn, pauses, `No node "${String(node)}" waits for an answer`);
+      if (pauses.length > 0) return this.#ask(turn, pauses, `No node "${String(node)}" waits for an answer`);
       const message = `Task "${taskId}" cannot go on: flow "${flow.name}" does not know what it waited for`;
       throw new FlowError({ code: FlowErrorCode.PAUSE_UNKNOWN, message });
     }
     const hadText = task?.artifacts.some(({ artifactId }) => artifactId === TEXT_ARTIFACT) === true;
     const items = flow.resumeStream(pause.token, this.#skills.payloadOf(userMessage), { tenant });
     await this.#follow(work, items, hadText);
+  }
+
+  async #ask(turn: Turn, pauses: readonly PauseTicket[], problem?: string): Promise<void> {
+    const [first] = pauses;
+    const question = [
+      ...(problem === undefined ? [] : [textPart(`${problem}\n`)]),
+      ...(first === undefined ? [textPart("The agent waits for an answer")] : [textPart(first.reason)]),
+      ...partsOf(first?.payload),
+    ];
+    const asked = first === undefined ? undefined : { node: first.node, reason: first.reason, payload: first.payload };
+    const isAuthorization = first !== undefined && this.#skills.waitsForAuthorization(first);
+    const state = isAuthorization ? TaskState.TASK_STATE_AUTH_REQUIRED : TaskState.TASK_STATE_INPUT_REQUIRED;
+    await tell(turn, state, question, asked);
   }
 }
 
@@ -246,17 +262,6 @@ async function complete(turn: Turn, value: unknown, facts: TaskFacts = {}): Prom
     await turn.artifact({ artifact: artifact(RESULT_ARTIFACT, parts), append: false, lastChunk: true });
   turn.facts = { ...turn.facts, ...facts };
   await tell(turn, TaskState.TASK_STATE_COMPLETED, undefined);
-}
-
-async function ask(turn: Turn, pauses: readonly PauseTicket[], problem?: string): Promise<void> {
-  const [first] = pauses;
-  const question = [
-    ...(problem === undefined ? [] : [textPart(`${problem}\n`)]),
-    ...(first === undefined ? [textPart("The agent waits for an answer")] : [textPart(first.reason)]),
-    ...partsOf(first?.payload),
-  ];
-  const asked = first === undefined ? undefined : { node: first.node, reason: first.reason, payload: first.payload };
-  await tell(turn, TaskState.TASK_STATE_INPUT_REQUIRED, question, asked);
 }
 
 const EXHAUSTED: Readonly<Record<string, string>> = {

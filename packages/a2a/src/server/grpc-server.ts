@@ -36,6 +36,7 @@ export interface GrpcServerParts {
   readonly admit: (request: CallRequest, connection: Connection) => Promise<Caller | undefined>;
   /** Bytes. */
   readonly largestRequest: number;
+  readonly isLegacyServed: boolean;
 }
 
 type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>;
@@ -55,7 +56,7 @@ class Refusal extends A2AError {
 }
 
 /**
- * Serves an agent by the SDK's gRPC services, of version 1.0 and 0.3.
+ * Serves an agent by the SDK's gRPC services, of version 1.0 and, if wished, 0.3.
  *
  * @throws TypeError when a package is missing
  */
@@ -69,7 +70,7 @@ export async function listenGrpc(
   const service = { requestHandler, contextBuilder, userBuilder: (call: Call) => callerOf(call, parts) };
   const server = new grpc.Server({ "grpc.max_receive_message_length": parts.largestRequest });
   server.addService(sdk.A2AService, sdk.grpcService(service));
-  server.addService(legacy.LegacyA2AService, legacy.legacyGrpcService(service));
+  if (parts.isLegacyServed) server.addService(legacy.LegacyA2AService, legacy.legacyGrpcService(service));
   const { ServerCredentials } = grpc;
   const credentials = tls === undefined ? ServerCredentials.createInsecure() : secured(ServerCredentials, tls);
   const place = `${host.includes(":") ? `[${host}]` : host}:${port}`;

@@ -25,6 +25,7 @@ const STATUS: ReadonlyMap<TaskState | undefined, string> = new Map([
   [TaskState.TASK_STATE_FAILED, "failed"],
   [TaskState.TASK_STATE_CANCELED, "cancelled"],
   [TaskState.TASK_STATE_INPUT_REQUIRED, "input_required"],
+  [TaskState.TASK_STATE_AUTH_REQUIRED, "input_required"],
 ]);
 
 /**
