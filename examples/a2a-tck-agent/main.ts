@@ -1,10 +1,12 @@
 // The agent that the public compatibility kit of A2A drives: what it does stands in the first words of a message's id.
-// Start it, then run the kit against its address.
+// Start it, then run the kit against its address: docs/reference/a2a-conformance.md.
 //
 //   npm run example examples/a2a-tck-agent/main.ts -- 9999
 import process from "node:process";
-import { type A2AApp, A2AServerAdapter, createA2AApp, Files } from "@penguiflow/a2a/server";
-import { create, payloadNode } from "penguiflow";
+import { type A2AApp, A2AServerAdapter, type A2AServerOptions, createA2AApp, Files } from "@penguiflow/a2a/server";
+import { type Clock, create, payloadNode } from "penguiflow";
+
+const SIGN_IN = "Sign in, then say so";
 
 const act = payloadNode("act", async (messageId: string, ctx): Promise<unknown> => {
   const is = (prefix: string): boolean => messageId.startsWith(prefix);
@@ -12,6 +14,10 @@ const act = payloadNode("act", async (messageId: string, ctx): Promise<unknown> 
   if (is("tck-input-required")) {
     await ctx.pause({ reason: "More input, please" });
     return "Thank you";
+  }
+  if (is("tck-auth-required")) {
+    await ctx.pause({ reason: SIGN_IN });
+    return "Signed in";
   }
   if (is("tck-reject-task")) throw new Error("rejected");
 
@@ -33,24 +39,31 @@ const act = payloadNode("act", async (messageId: string, ctx): Promise<unknown> 
   return "Hello from TCK";
 });
 
-export function createFlow() {
-  return create(act.to(), { name: "tck" });
+export function createFlow(clock?: Clock) {
+  return create(act.to(), { name: "tck", ...(clock === undefined ? {} : { clock }) });
 }
 
+export const options: A2AServerOptions = {
+  card: {
+    name: "PenguiFlow under the compatibility kit",
+    description: "Does what the id of a message says",
+    version: "1.0.0",
+    provider: { organization: "PenguiFlow", url: "https://example.com" },
+    skills: [{ id: "tck", name: "Conformance", description: "Answers the messages of the kit", tags: ["tck"] }],
+  },
+  payloadOf: ({ messageId }) => messageId,
+  answersWithMessage: ({ messageId }) => messageId.startsWith("tck-message-response"),
+  waitsForAuthorization: ({ reason }) => reason === SIGN_IN,
+  // the kit uses an id again and again
+  repeatedMessages: "begin",
+  // it listens on this machine for notifications
+  pushNotifications: { allowPrivate: true },
+  // it reads the card without naming a version, and takes no field of 0.3 in it
+  legacy: false,
+};
+
 export async function main(port: number): Promise<A2AApp> {
-  const adapter = new A2AServerAdapter(createFlow(), {
-    card: {
-      name: "PenguiFlow under the compatibility kit",
-      description: "Does what the id of a message says",
-      version: "1.0.0",
-      provider: { organization: "PenguiFlow", url: "https://example.com" },
-      skills: [{ id: "tck", name: "Conformance", description: "Answers the messages of the kit", tags: ["tck"] }],
-    },
-    payloadOf: ({ messageId }) => messageId,
-    // the kit uses an id again and again
-    repeatedMessages: "begin",
-    answersWithMessage: ({ messageId }) => messageId.startsWith("tck-message-response"),
-  });
+  const adapter = new A2AServerAdapter(createFlow(), options);
   const app = createA2AApp(adapter, { port, drainMs: 1_000 });
   console.log(`the agent listens on ${await app.listen()}`);
   return app;
