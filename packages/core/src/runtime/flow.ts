@@ -320,6 +320,24 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   }
 
   /**
+   * Reads a trace whose caller has gone: with an earlier process of a durable flow, or when it was told that the trace
+   * has paused. Yields the results that are there, then chunks and results as they come, as `stream` does. What is left
+   * of a trace that has ended is yielded once.
+   *
+   * @throws FlowError `TRACE_UNKNOWN` when no such trace is under way or has left results; `TRACE_PAUSED` while it waits
+   * for an answer; at the end of the iteration the trace's error when it did not complete
+   * @throws TypeError when its results go to another reader, or are to be fetched
+   */
+  follow(
+    traceId: string,
+    options: TraceOptions & Pick<StreamOptions, "onLeave"> = {},
+  ): AsyncGenerator<StreamItem<Result>, void, undefined> {
+    requireKnownKeys("follow", options, ["tenant", "onLeave"]);
+    const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant } = options;
+    return this.#reader(onLeave, (engine, sink) => engine.pausing.follow(traceId, tenant, sink));
+  }
+
+  /**
    * Sends a message whose results are to be fetched, and resolves with its trace id when the entry nodes'
    * edges have accepted it, in a durable flow when that is stored. A message with the id of a trace that is
    * under way joins that trace: deadline, priority and signal are those the trace was begun with.
@@ -495,7 +513,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   /** Reads what a trace produces into a sink that `begin` opens or finds it for. */
   #reader(
     onLeave: "cancel" | "detach",
-    begin: (engine: Engine, sink: StreamSink) => Trace,
+    begin: (engine: Engine, sink: StreamSink) => Trace | undefined,
   ): AsyncGenerator<StreamItem<Result>, void, undefined> {
     requireOneOf("onLeave", onLeave, ["cancel", "detach"]);
     return new TraceReader<StreamItem<Result>>(() => {

@@ -2,7 +2,7 @@ import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { formatIssues, isSchema, issuePath, type Schema, type SchemaResult } from "../foundation/schema.ts";
 import { requireKnownKeys, requireNumber, shown } from "../foundation/options.ts";
 import type { PauseInit } from "../graph/handler.ts";
-import type { Outcome, PauseTicket } from "../message/outcome.ts";
+import type { Outcome, PausedOutcome, PauseTicket } from "../message/outcome.ts";
 import { Lasting, type Pause } from "../trace/lasting.ts";
 import type { StreamSink } from "../trace/stream-sink.ts";
 import type { Trace } from "../trace/trace.ts";
@@ -70,11 +70,7 @@ export class Pausing {
   resumeInto(token: string, value: unknown, tenant: string, sink: StreamSink): Trace {
     const found = this.#find(token, tenant);
     const { trace } = found;
-    const before = trace.sink;
-    if (!(before instanceof LeftSink))
-      throw new TypeError(
-        `Cannot read the stream of trace "${trace.id}": its results go to ${before instanceof RookerySink ? "fetch" : "another reader"}`,
-      );
+    const before = requireLeft(trace);
     trace.sink = sink;
     const refuse = (error: unknown): void => {
       if (trace.sink === sink) trace.sink = before;
@@ -86,6 +82,28 @@ export class Pausing {
       trace.sink = before;
       throw error;
     }
+    return trace;
+  }
+
+  /**
+   * Has what a trace has produced, and what it produces from now on, go to `sink`, if its caller has gone.
+   *
+   * @throws FlowError `TRACE_UNKNOWN`; TypeError for a trace whose results go elsewhere
+   */
+  follow(traceId: string, tenant: string, sink: StreamSink): Trace | undefined {
+    const engine = this.#engine;
+    const trace = engine.traces.find(traceId, tenant).find(({ isOpen }) => isOpen);
+    if (trace === undefined) {
+      engine.rookery.readLeft(traceId, tenant, sink).then(
+        () => sink.close(undefined),
+        (error: unknown) => sink.close(error),
+      );
+      return undefined;
+    }
+    requireLeft(trace);
+    sink.begin(trace.results ?? []);
+    if (trace.lasting?.isQuiet === true) sink.paused(this.#pausedOutcome(trace));
+    else trace.sink = sink;
     return trace;
   }
 
@@ -130,6 +148,19 @@ export class Pausing {
     lasting.isQuiet = true;
     this.quietTraces += 1;
     const engine = this.#engine;
+    const outcome = this.#pausedOutcome(trace);
+    const pauses = outcome.pauses.length;
+    if (engine.reporter.hasListeners) engine.reporter.trace(trace, { type: "trace_pause", pauses });
+    const { sink } = trace;
+    if (!(sink instanceof RookerySink || sink instanceof LeftSink)) {
+      trace.sink = new LeftSink(engine.rookery, engine.options.maxResults, trace);
+      sink.paused?.(outcome);
+    }
+    for (const watcher of lasting.watchers.splice(0)) watcher(outcome);
+    engine.traceRests();
+  }
+
+  #pausedOutcome(trace: Trace): PausedOutcome<unknown> {
     const pauses = this.ticketsOf(trace);
     const error = new FlowError({
       code: FlowErrorCode.TRACE_PAUSED,
@@ -138,15 +169,7 @@ export class Pausing {
       tenant: trace.tenant,
       details: { pauses },
     });
-    const outcome: Outcome = Object.freeze({ status: "paused", ...engine.ending.baseOf(trace), error, pauses });
-    if (engine.reporter.hasListeners) engine.reporter.trace(trace, { type: "trace_pause", pauses: pauses.length });
-    const { sink } = trace;
-    if (!(sink instanceof RookerySink || sink instanceof LeftSink)) {
-      trace.sink = new LeftSink(engine.rookery, engine.options.maxResults, trace);
-      sink.paused?.(outcome);
-    }
-    for (const watcher of lasting.watchers.splice(0)) watcher(outcome);
-    engine.traceRests();
+    return Object.freeze({ status: "paused", ...this.#engine.ending.baseOf(trace), error, pauses });
   }
 
   /** The pauses of a trace go on after a restart. */
@@ -380,4 +403,12 @@ function requirePause(init: PauseInit<unknown>): void {
 function secret({ options }: Engine): string {
   if (options.random === Math.random) return globalThis.crypto.randomUUID();
   return Array.from({ length: 4 }, () => Math.floor(options.random() * 2 ** 32).toString(16)).join("-");
+}
+
+/** Where the results of a trace go whose caller has gone. @throws TypeError when somebody else gets them */
+function requireLeft({ id, sink }: Trace): LeftSink {
+  if (sink instanceof LeftSink) return sink;
+  throw new TypeError(
+    `Cannot read the stream of trace "${id}": its results go to ${sink instanceof RookerySink ? "fetch" : "another reader"}`,
+  );
 }

@@ -3,6 +3,7 @@ import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { carry, Message } from "../message/message.ts";
 import type { Outcome } from "../message/outcome.ts";
 import { OutcomeSink, type TraceSink } from "../trace/sink.ts";
+import type { StreamSink } from "../trace/stream-sink.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { Engine } from "./engine.ts";
 import type { Send } from "./send.ts";
@@ -192,6 +193,27 @@ export class Rookery {
     for (const { message, node } of results) this.#keep({ item: message, node, sink });
   }
 
+  /**
+   * Gives a reader what is left of an ended trace, and how it ended.
+   *
+   * @throws FlowError the trace's error, `TRACE_UNKNOWN` when nothing is left
+   */
+  async readLeft(traceId: string, tenant: string, reader: StreamSink): Promise<void> {
+    let left: Unread | undefined;
+    do {
+      left = this.#leftOf(traceId, tenant);
+      const item = await this.fetch({ traceId, tenant });
+      if (item instanceof FlowError) throw item;
+      reader.begin([item]);
+    } while (this.#leftOf(traceId, tenant) !== undefined);
+    if (left?.sink.error !== undefined) throw left.sink.error;
+  }
+
+  #leftOf(traceId: string, tenant: string): Unread | undefined {
+    for (const unread of this.#unread.of(traceId)) if (unread.sink.trace?.tenant === tenant) return unread;
+    return undefined;
+  }
+
   /** Takes back what is left of a trace that failed: it is put back with it. */
   withdraw(trace: Trace): void {
     for (const unread of [...this.#unread.of(trace.id)]) {
@@ -249,6 +271,7 @@ export class Rookery {
   /** A trace has ended: those who fetch from it and will get nothing are told. */
   ended(sink: RookerySink, outcome: Outcome): void {
     const { traceId, tenant } = outcome;
+    if (outcome.status !== "completed") sink.error = outcome.error;
     this.#waiting.delete(sink);
     if (sink.wasReadById && sink.unread > 0) this.#goOn();
     const leavesWord = outcome.status !== "completed" && outcome.status !== "stopped";
@@ -403,6 +426,8 @@ export class RookerySink implements TraceSink {
   trace: Trace | undefined;
   unread = 0;
   hasEnded = false;
+  /** Why its trace ended, unless it completed. */
+  error: FlowError | undefined;
   wasReadById = false;
   lendsSlot = true;
   emitsErrors = false;

@@ -8,6 +8,11 @@ export type StreamItem<Result> =
   | { readonly type: "chunk"; readonly chunk: StreamChunk }
   | { readonly type: "result"; readonly result: Result; readonly message: Message<Result> };
 
+interface Reader {
+  readonly resolve: (item: StreamItem<unknown> | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /**
  * For `stream`: a window of unread items between the trace and one reader. When the window is full the
  * trace's producers wait, and nobody else.
@@ -20,9 +25,9 @@ export class StreamSink implements TraceSink {
   onRoom: (() => void) | null = null;
   #items: (StreamItem<unknown> | undefined)[] = [];
   #first = 0;
-  #outcome: Outcome | undefined;
-  #failure: { readonly error: unknown } | undefined;
-  #reader: { resolve: (item: StreamItem<unknown> | undefined) => void; reject: (error: unknown) => void } | undefined;
+  /** How it ended: with an error, unless the trace completed. */
+  #end: { readonly error: unknown } | undefined;
+  #reader: Reader | undefined;
   #isDetached = false;
   readonly #window: number;
 
@@ -48,17 +53,19 @@ export class StreamSink implements TraceSink {
     return this.#isDetached || this.#reader !== undefined || this.unread < this.#window;
   }
 
+  /** What the trace has produced before it was read: it has room of its own. */
+  begin(results: Iterable<Message>): void {
+    for (const message of results) this.#take({ type: "result", result: message.payload, message });
+  }
+
   chunk(chunk: StreamChunk): void {
     this.#take({ type: "chunk", chunk });
   }
 
   /** Nothing comes of what the reader wanted, and it is told why. */
   fail(error: unknown): void {
-    this.#failure = { error };
+    this.close(error);
     this.#isDetached = true;
-    const reader = this.#reader;
-    this.#reader = undefined;
-    reader?.reject(error);
   }
 
   /** The reader learns what to answer, and reads no further. */
@@ -68,11 +75,15 @@ export class StreamSink implements TraceSink {
   }
 
   ended(outcome: Outcome): void {
-    this.#outcome ??= outcome;
+    this.close(outcome.status === "completed" ? undefined : outcome.error);
+  }
+
+  /** Nothing more comes; with `error`, that is why. */
+  close(error: unknown): void {
+    this.#end ??= { error };
     const reader = this.#reader;
-    if (reader === undefined) return;
     this.#reader = undefined;
-    this.#close(reader.resolve, reader.reject);
+    if (reader !== undefined) this.#tellEnd(reader);
   }
 
   /** The next item, if it is there already. */
@@ -97,15 +108,9 @@ export class StreamSink implements TraceSink {
   next(): Promise<StreamItem<unknown> | undefined> {
     return new Promise((resolve, reject) => {
       const item = this.take();
-      if (item !== undefined) {
-        resolve(item);
-      } else if (this.#failure !== undefined) {
-        reject(this.#failure.error);
-      } else if (this.#outcome !== undefined) {
-        this.#close(resolve, reject);
-      } else {
-        this.#reader = { resolve, reject };
-      }
+      if (item !== undefined) resolve(item);
+      else if (this.#end !== undefined) this.#tellEnd({ resolve, reject });
+      else this.#reader = { resolve, reject };
     });
   }
 
@@ -130,8 +135,9 @@ export class StreamSink implements TraceSink {
     }
   }
 
-  #close(resolve: (item: undefined) => void, reject: (error: unknown) => void): void {
-    if (this.#outcome === undefined || this.#outcome.status === "completed") resolve(undefined);
-    else reject(this.#outcome.error);
+  #tellEnd({ resolve, reject }: Reader): void {
+    const { error } = this.#end ?? {};
+    if (error === undefined) resolve(undefined);
+    else reject(error);
   }
 }

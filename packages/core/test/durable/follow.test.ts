@@ -1,0 +1,142 @@
+import { type Context, create, FlowError, MemoryJournal, type Outcome, payloadNode } from "penguiflow";
+import { durable } from "penguiflow/durable";
+import { expect, test } from "vitest";
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
+async function read(items: AsyncIterable<unknown>): Promise<unknown[]> {
+  const all: unknown[] = [];
+  for await (const item of items as AsyncIterable<{ type: string; chunk?: { text: string }; result?: unknown }>)
+    all.push(item.type === "chunk" ? item.chunk?.text : item.result);
+  return all;
+}
+
+/** A flow of two nodes: what the second does is told by the test, which may stop the flow before. */
+function processOf(journal: MemoryJournal, second: (value: number, ctx: Context) => Promise<number> | number) {
+  const first = payloadNode("first", (value: number) => value + 1);
+  const work = payloadNode("work", (value: number, ctx) => second(value, ctx));
+  const flow = create(first.to(work), { durability: durable({ journal }), logger: SILENT });
+  flow.run();
+  return flow;
+}
+
+/** Resolves when no trace is under way. */
+async function atRest(flow: ReturnType<typeof processOf>): Promise<void> {
+  while (flow.stats().traces > 0) await new Promise(setImmediate);
+}
+
+/** The journal of a process that ended while the trace was at work. */
+async function leftBehind(tenant = "default"): Promise<MemoryJournal> {
+  const journal = new MemoryJournal();
+  const started = Promise.withResolvers<void>();
+  const flow = processOf(journal, async (_, ctx) => {
+    started.resolve();
+    await ctx.sleep(60_000);
+    return 0;
+  });
+  const asked = flow.call(1, { traceId: "t", tenant }).catch((error: unknown) => error);
+  await started.promise;
+  await flow.stop();
+  expect(await asked).toMatchObject({ code: "FLOW_STOPPED" });
+  return journal;
+}
+
+test("after a restart whoever knows a trace's id reads its chunks and its result as if it had been there from the beginning", async () => {
+  const journal = await leftBehind();
+  const go = Promise.withResolvers<void>();
+  await using flow = processOf(journal, async (value, ctx) => {
+    await go.promise;
+    await ctx.emitChunk({ text: "working" });
+    return value * 10;
+  });
+  const items = read(flow.follow("t"));
+  await flow.ready();
+  go.resolve();
+  expect((await items).filter((item) => item !== "")).toEqual(["working", 20]);
+  expect(await flow.unfinished()).toEqual([]);
+  await expect(read(flow.follow("t"))).rejects.toMatchObject({ code: "TRACE_UNKNOWN" });
+});
+
+test("what is left of a trace that ended before somebody came is read once", async () => {
+  const journal = await leftBehind();
+  await using flow = processOf(journal, (value) => value * 10);
+  await flow.ready();
+  await atRest(flow);
+  expect(await read(flow.follow("t"))).toEqual([20]);
+  await expect(read(flow.follow("t"))).rejects.toMatchObject({ code: "TRACE_UNKNOWN" });
+});
+
+test("whoever follows a trace that fails is given its error, before its end and after", async () => {
+  for (const comes of ["before", "after"]) {
+    const journal = await leftBehind();
+    const go = Promise.withResolvers<void>();
+    await using flow = processOf(journal, async () => {
+      await go.promise;
+      throw new Error("down");
+    });
+    const early = comes === "before" ? read(flow.follow("t")).catch((error: unknown) => error) : undefined;
+    await flow.ready();
+    go.resolve();
+    await atRest(flow);
+    const told = await (early ?? read(flow.follow("t")).catch((error: unknown) => error));
+    expect(told).toBeInstanceOf(FlowError);
+    expect(told).toMatchObject({ code: "NODE_EXCEPTION" });
+  }
+});
+
+test("a trace is followed by its own tenant alone", async () => {
+  const journal = await leftBehind("a");
+  await using flow = processOf(journal, (value) => value * 10);
+  await flow.ready();
+  await expect(read(flow.follow("t", { tenant: "b" }))).rejects.toMatchObject({ code: "TRACE_UNKNOWN" });
+  expect(await read(flow.follow("t", { tenant: "a" }))).toEqual([20]);
+});
+
+test("a trace whose caller is there, or whose results are fetched, is not followed", async () => {
+  await using flow = create(payloadNode("wait", async (_: number, ctx) => await ctx.sleep(60_000)).to());
+  flow.run();
+  void flow.outcome(1, { traceId: "called" });
+  await flow.emit(1, { traceId: "emitted" });
+  await expect(read(flow.follow("called"))).rejects.toThrow(
+    'Cannot read the stream of trace "called": its results go to another reader',
+  );
+  await expect(read(flow.follow("emitted"))).rejects.toThrow("its results go to fetch");
+});
+
+test("whoever leaves a trace it follows cancels it, unless told otherwise", async () => {
+  for (const [onLeave, wanted] of [
+    ["cancel", "cancelled"],
+    ["detach", "completed"],
+  ] as const) {
+    const journal = await leftBehind();
+    const come = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
+    await using flow = processOf(journal, async (value, ctx) => {
+      await come.promise;
+      await ctx.emitChunk({ text: "begun" });
+      ctx.signal.addEventListener("abort", () => go.resolve());
+      await go.promise;
+      return value;
+    });
+    const items = flow.follow("t", { onLeave });
+    const begun = items.next();
+    await flow.ready();
+    come.resolve();
+    expect(await begun).toMatchObject({ value: { chunk: { text: "begun" } } });
+    await items.return();
+    go.resolve();
+    await atRest(flow);
+    expect(flow.stats().outcomes[wanted]).toBe(1);
+  }
+});
+
+test("a paused trace tells whoever follows it so, and its answer goes on from there", async () => {
+  const ask = payloadNode("ask", async (_: number, ctx) => await ctx.pause<string>({ reason: "which?" }));
+  await using flow = create(ask.to(), { logger: SILENT });
+  flow.run();
+  const outcome: Outcome = await flow.outcome(1, { traceId: "t" });
+  if (outcome.status !== "paused") throw new Error(outcome.status);
+  await expect(read(flow.follow("t"))).rejects.toMatchObject({ code: "TRACE_PAUSED" });
+  const resumed = flow.resume(outcome.pauses[0]!.token, "this");
+  expect(await resumed).toMatchObject({ status: "completed", result: "this" });
+});
