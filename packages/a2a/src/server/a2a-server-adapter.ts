@@ -21,6 +21,7 @@ import {
   JSON_RPC_PATH,
   REST_PATH,
 } from "./agent-card.ts";
+import { settleVersion } from "./asked-version.ts";
 import { CallContext, Caller, type CallRequest, Connection } from "./connection.ts";
 import { payloadOf, type ServedFlow } from "./flow-executor.ts";
 import { type GrpcOptions, type GrpcServer, type GrpcServerParts, listenGrpc } from "./grpc-server.ts";
@@ -28,7 +29,7 @@ import { FlowRequestHandler } from "./flow-request-handler.ts";
 import { MemoryTaskStore } from "./memory-task-store.ts";
 import { type PushOptions, PushSender } from "./push-sender.ts";
 import { pythonRouter } from "./python-router.ts";
-import { nothingHere, refuseRest, refuseRpc, requireRpcRequest, restRefusal, settleVersion } from "./refusals.ts";
+import { nothingHere, refuseRest, refuseRpc, requireRpcRequest, restRefusal } from "./refusals.ts";
 import { TendedTaskStore } from "./tended-task-store.ts";
 
 /** What {@link A2AServerAdapter} can be told. */

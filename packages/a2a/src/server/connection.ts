@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import { UnsupportedOperationError } from "@a2a-js/sdk/errors";
 import { ServerCallContext, type ServerCallContextBuilder, type User } from "@a2a-js/sdk/server";
+import { withoutPatch } from "./asked-version.ts";
 
 /** What is known of a call before it is let in. */
 export interface CallRequest {
@@ -83,7 +84,7 @@ export class CallContext extends ServerCallContext {
     super({
       ...(extensions === undefined ? {} : { requestedExtensions: extensions }),
       ...(user === undefined ? {} : { user }),
-      ...(requestedVersion === undefined ? {} : { requestedVersion }),
+      ...(requestedVersion === undefined ? {} : { requestedVersion: withoutPatch(requestedVersion) }),
       state: new Map([["headers", headers]]),
     });
     this.#mayUse = mayUse;

@@ -51,14 +51,6 @@ export function restRefusal(code: number, message: string): object {
   return { error: { code, status: STATUS_NAMES[code] ?? "INVALID_ARGUMENT", message, details: [] } };
 }
 
-/** Puts the version that a request asks for where the SDK looks for it: into the header, without a patch. */
-export const settleVersion: RequestHandler = ({ headers, query }, _response, next) => {
-  const header = headers["a2a-version"] ?? "";
-  const asked = header === "" ? query["A2A-Version"] : header;
-  if (typeof asked === "string") headers["a2a-version"] = asked.trim().replace(/^(\d+\.\d+)\.\d+$/, "$1");
-  next();
-};
-
 function problemOf(error: unknown): { status: number; message: string; isFaultyJson: boolean } {
   const { status, type } = error as { readonly status?: unknown; readonly type?: unknown };
   const isTheirs = typeof status === "number" && status >= 400 && status < 500;

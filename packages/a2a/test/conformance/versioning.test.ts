@@ -1,7 +1,11 @@
+import { ListTasksRequest } from "@a2a-js/sdk";
+import { A2AService } from "@a2a-js/sdk/server/grpc";
+import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { A2AClientTransport } from "@penguiflow/a2a/client";
+import { A2AServerAdapter, createA2AApp } from "@penguiflow/a2a/server";
 import { create, remoteNode } from "penguiflow";
-import { expect } from "vitest";
-import { options } from "../../../../examples/a2a-tck-agent/main.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { createFlow, options } from "../../../../examples/a2a-tck-agent/main.ts";
 import { finished, rule, say, taskIn } from "./rule.ts";
 import { readCard } from "./shapes.ts";
 import { BINDINGS, type Json, type WireClient } from "./wire-client.ts";
@@ -45,6 +49,27 @@ rule("VER-CLIENT-002", async ({ wire }) => {
   for (const version of ["1.0.0", "1.0.1", "1.0.27"])
     expect((await wire.ask("SendMessage", say("complete-task"), { "A2A-Version": version })).task).toBeDefined();
   await wire.refused("ListTasks", {}, "VersionNotSupportedError", { "A2A-Version": "1.1.0" });
+});
+
+test("VER-CLIENT-002 the patch of a version makes no difference (gRPC)", async () => {
+  const adapter = new A2AServerAdapter(createFlow(), options);
+  await using app = createA2AApp(adapter, { handleSignals: false, drainMs: 0, grpc: {} });
+  await app.listen();
+  const address = adapter.card.supportedInterfaces.find(({ protocolBinding }) => protocolBinding === "GRPC")?.url ?? "";
+  const client = new Client(address, credentials.createInsecure());
+  onTestFinished(() => client.close());
+  const { path, requestSerialize, responseDeserialize } = A2AService.listTasks;
+  const listed = async (version: string) => {
+    const metadata = new Metadata();
+    metadata.set("a2a-version", version);
+    return await new Promise<number>((resolve) => {
+      const query = ListTasksRequest.fromJSON({ pageSize: 1 });
+      client.makeUnaryRequest(path, requestSerialize, responseDeserialize, query, metadata, (error) =>
+        resolve(error?.code ?? 0),
+      );
+    });
+  };
+  expect([await listed("1.0"), await listed("1.0.27"), await listed("1.1.0")]).toEqual([0, 0, 9]);
 });
 
 rule(
