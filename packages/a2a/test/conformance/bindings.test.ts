@@ -72,6 +72,21 @@ rule("HTTP_JSON-URL-001", async ({ wire }) => {
   await everyOperation(wire);
 });
 
+rule(
+  "HTTP_JSON-URL-001",
+  async ({ wire }) => {
+    const init = { headers: { "A2A-Version": "1.0" } };
+    const { id } = await waiting(wire);
+    const stream = await fetch(`${wire.url}/tasks/${id}:subscribe`, init);
+    expect(mediaTypeOf(stream)).toBe("text/event-stream");
+    await stream.body?.cancel();
+    const listed = async (tenant: string) => await (await fetch(`${wire.url}${tenant}/tasks`, init)).json();
+    expect(await listed("")).toMatchObject({ totalSize: 1 });
+    expect(await listed("/acme")).toMatchObject({ totalSize: 0 });
+  },
+  { detail: "a subscription is a GET, too, and a tenant may stand in front" },
+);
+
 rule("HTTP_JSON-URL-002", async ({ wire }) => {
   const { id } = await finished(wire);
   const status = async (method: string, path: string, body?: object) => {
