@@ -11,7 +11,7 @@ import type { RequestOptions } from "@a2a-js/sdk/client";
 import { InvalidAgentResponseError } from "@a2a-js/sdk/errors";
 import type { Client as Channel, ServiceError } from "@grpc/grpc-js";
 import { errorPayload } from "penguiflow";
-import { grpcPackages } from "../grpc-packages.ts";
+import { type GrpcPackages, grpcPackages } from "../grpc-packages.ts";
 import { refused, type RequestWishes, unavailable } from "./counted-fetch.ts";
 
 /** Certificates, as PEM. */
@@ -38,8 +38,6 @@ export interface Calls {
   cancelTask(params: CancelTaskRequest, options: CallOptions): Promise<Task>;
   resubscribeTask(params: SubscribeToTaskRequest, options: CallOptions): AsyncIterable<StreamResponse>;
 }
-
-type Packages = Awaited<ReturnType<typeof grpcPackages>>;
 
 /** One call of the SDK's service: where it is, and how its messages are written. */
 interface Method<Request, Answer> {
@@ -101,9 +99,9 @@ export async function grpcClient(url: string, { agentUrl, isSecure, tls }: GrpcP
  */
 class GrpcClient implements Calls {
   readonly #channel: Channel;
-  readonly #packages: Packages;
+  readonly #packages: GrpcPackages;
 
-  constructor(channel: Channel, packages: Packages) {
+  constructor(channel: Channel, packages: GrpcPackages) {
     this.#channel = channel;
     this.#packages = packages;
   }

@@ -1,17 +1,15 @@
-import { createHash } from "node:crypto";
-import {
-  type AgentCard,
-  type CancelTaskRequest,
-  type GetTaskRequest,
-  type ListTasksRequest,
-  type ListTasksResponse,
-  type Message,
-  type SendMessageRequest,
-  type StreamResponse,
-  type SubscribeToTaskRequest,
-  type Task,
-  type TaskPushNotificationConfig,
-  TaskState,
+import type {
+  AgentCard,
+  CancelTaskRequest,
+  GetTaskRequest,
+  ListTasksRequest,
+  ListTasksResponse,
+  Message,
+  SendMessageRequest,
+  StreamResponse,
+  SubscribeToTaskRequest,
+  Task,
+  TaskPushNotificationConfig,
 } from "@a2a-js/sdk";
 import { RequestMalformedError, TaskNotFoundError, UnsupportedOperationError } from "@a2a-js/sdk/errors";
 import {
@@ -27,12 +25,11 @@ import { FlowError, FlowErrorCode } from "penguiflow";
 import { factsIn } from "../wire.ts";
 import { connectionOf } from "./connection.ts";
 import { type Assignment, FlowExecutor, type Skills } from "./flow-executor.ts";
+import { KnownMessages, keyOfMessage } from "./known-messages.ts";
 import { pushTarget } from "./push-target.ts";
 import { requireHistoryLength, requireMessage } from "./request-checks.ts";
 import { isTerminal } from "./task-states.ts";
 import { later, Turn } from "./turn.ts";
-
-const FAILURES: ReadonlySet<TaskState> = new Set([TaskState.TASK_STATE_FAILED, TaskState.TASK_STATE_CANCELED]);
 
 /** What {@link FlowRequestHandler} needs. */
 export interface FlowRequestHandlerOptions {
@@ -48,9 +45,6 @@ export interface FlowRequestHandlerOptions {
   readonly repeatedMessages: "join" | "begin";
 }
 
-/** How many messages are remembered, so that they begin no second task. */
-const MOST_REMEMBERED = 10_000;
-
 /**
  * The SDK's handler, with what it leaves open: work on a task goes on when its client has left, readers that come later
  * miss nothing and are told nothing twice, a message that comes twice begins one task, unless that came to nothing.
@@ -64,8 +58,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
   readonly #telling = new Set<Promise<void>>();
   /** By scope and task: those who read about a task that waits for its caller. */
   readonly #waiting = new Map<string, Set<(turn: Turn | undefined) => void>>();
-  /** By scope and message, the oldest first. */
-  readonly #known = new Map<string, Turn>();
+  readonly #known = new KnownMessages();
 
   constructor(options: FlowRequestHandlerOptions) {
     const assignments = new WeakMap<ServerCallContext, Assignment>();
@@ -200,7 +193,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     // a trace that waited for an answer had nobody at work
     for (const flow of this.#options.skills.flows) if (flow.isRunning) await flow.cancel(task.id, { tenant });
     this.#answer(keyOf(scopeOf(context), task.id), undefined);
-    for (const [key, turn] of this.#known) if (turn.taskId === task.id) this.#known.delete(key);
+    this.#known.forget(task.id);
     return task;
   }
 
@@ -241,8 +234,8 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     const scope = scopeOf(context);
     const { taskId, metadata } = params.message;
     const isRemembered = this.#options.repeatedMessages === "join";
-    const identity = isRemembered ? keyOf(scope, identityOf(params.message)) : "";
-    const known = this.#known.get(identity);
+    const key = keyOfMessage(scope, params.message);
+    const known = isRemembered ? this.#known.find(key) : undefined;
     if (known !== undefined) return { turn: known };
     this.#requirePushTarget(params.configuration?.taskPushNotificationConfig);
     const { skill } = factsIn(metadata);
@@ -252,16 +245,15 @@ export class FlowRequestHandler extends DefaultRequestHandler {
       throw new UnsupportedOperationError(`Task ${taskId} is being worked on and takes no message now`);
 
     const turn = new Turn();
-    if (isRemembered) this.#remember(identity, turn);
+    if (isRemembered) this.#known.begin(key, turn);
     if (taskId !== "") this.#turns.set(keyOf(scope, taskId), turn);
     this.#assignments.set(context, { tenant: this.#options.tenantOf(context), turn });
     const mine = read(turn);
     const telling = turn.tell(super.sendMessageStream(params, context)).finally(() => {
       this.#telling.delete(telling);
-      for (const key of [keyOf(scope, taskId), keyOf(scope, turn.taskId)])
-        if (this.#turns.get(key) === turn) this.#turns.delete(key);
-      // a message that came to nothing may come again
-      if (turn.hasFailed || FAILURES.has(turn.state)) this.#known.delete(identity);
+      for (const id of [taskId, turn.taskId])
+        if (this.#turns.get(keyOf(scope, id)) === turn) this.#turns.delete(keyOf(scope, id));
+      this.#known.end(key, turn);
     });
     this.#telling.add(telling);
     return { turn, mine };
@@ -274,13 +266,6 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     // its task may not have begun yet
     turn.stop.abort(new FlowError({ code: FlowErrorCode.TRACE_CANCELLED, message: "The client has left" }));
     void this.#executor.cancelTask(turn.taskId);
-  }
-
-  #remember(key: string, turn: Turn): void {
-    this.#known.set(key, turn);
-    if (this.#known.size <= MOST_REMEMBERED) return;
-    const [oldest] = this.#known.keys();
-    this.#known.delete(oldest as string);
   }
 }
 
@@ -299,13 +284,6 @@ async function* paced(
 /** Who may see a task: one user of one tenant. */
 function scopeOf(context: ServerCallContext): string {
   return JSON.stringify([context.tenant ?? "", resolveUserScope(context)]);
-}
-
-/** What is the same for a message that comes again: its id and all that it says. */
-function identityOf(message: Message | undefined): string {
-  return createHash("sha256")
-    .update(JSON.stringify(message ?? null))
-    .digest("base64");
 }
 
 const keyOf = (scope: string, id: string): string => `${scope} ${id}`;

@@ -35,6 +35,15 @@ export class Turn {
   readonly #readers = new Set<StreamResponse[]>();
   readonly #waiting = new Set<() => void>();
 
+  /** One that is over: what came of it is its task, or its answer. */
+  static over({ taskId, answer }: Pick<Turn, "taskId" | "answer">): Turn {
+    const turn = new Turn();
+    turn.taskId = taskId;
+    turn.answer = answer;
+    turn.#isOver = true;
+    return turn;
+  }
+
   get hasBegun(): boolean {
     return this.#told > 0;
   }
