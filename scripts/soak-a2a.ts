@@ -1,0 +1,208 @@
+// Serves tasks over real connections, JSON-RPC, HTTP+JSON and gRPC in turn, to clients that send, stream, subscribe,
+// answer, cancel, come twice and leave, and checks that each task ends as it should, that nobody is at work afterwards,
+// and that the heap stays flat: `npm run soak:a2a`, or `npm run soak:a2a -- --tasks 50000`.
+import { setImmediate as turn } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { A2AClientTransport, type Binding } from "@penguiflow/a2a/client";
+import { A2AServerAdapter, createA2AApp, MemoryTaskStore } from "@penguiflow/a2a/server";
+import {
+  create,
+  FlowError,
+  Message,
+  payloadNode,
+  type RemoteCallRequest,
+  type RemoteStreamEvent,
+  type RemoteTask,
+} from "penguiflow";
+import { conclude } from "./workspace.ts";
+
+const MOST_IN_FLIGHT = 32;
+const KEPT = 500;
+const ROUND = 1_000;
+const WARM_UP_ROUNDS = 2;
+const PATIENCE_MS = 30_000;
+const HEAP_ALLOWANCE_MB = 2;
+const TENANTS = 10;
+
+const { values: given } = parseArgs({ options: { tasks: { type: "string", default: "10000" } } });
+const wanted = Number(given.tasks);
+if (!Number.isSafeInteger(wanted) || wanted < 2 * WARM_UP_ROUNDS * ROUND) {
+  process.stderr.write(`Option "--tasks" must be a whole number of 4000 or more: got "${given.tasks}"\n`);
+  process.exit(2);
+}
+const { gc } = globalThis;
+if (gc === undefined) {
+  process.stderr.write('Cannot measure the heap without "--expose-gc": use "npm run soak:a2a"\n');
+  process.exit(2);
+}
+
+const problems: string[] = [];
+const heapMb: number[] = [];
+const startedAt = performance.now();
+
+// The flow: what it is sent says what becomes of it.
+
+interface Job {
+  readonly id: number;
+  readonly way: keyof typeof ways;
+}
+
+/** The handlers of the jobs that somebody is to stop. */
+const watched = new Map<
+  number,
+  { readonly begun: PromiseWithResolvers<void>; readonly stopped: PromiseWithResolvers<void> }
+>();
+
+const work = payloadNode({ name: "work", policy: { concurrency: MOST_IN_FLIGHT * 2 } }, async (job: Job, ctx) => {
+  for (let count = 0; count < 1 + (job.id % 4); count += 1) await ctx.emitChunk({ text: `${job.id}:${count} ` });
+  if (job.way === "fail") throw new Error("As was wished");
+  if (job.way === "answer") return `${job.id} ${await ctx.pause<string>({ reason: "And?" })}`;
+  if (job.way === "cancel" || job.way === "leave" || job.way === "hangUp") {
+    watched.get(job.id)?.begun.resolve();
+    await ctx.sleep(PATIENCE_MS).finally(() => watched.get(job.id)?.stopped.resolve());
+    throw new Error("Nobody has stopped this");
+  }
+  return `${job.id} done`;
+});
+const flow = create(work.to());
+const taskStore = new MemoryTaskStore({ maxFinished: KEPT });
+const skills = [{ id: "work", description: "What it is told" }];
+const card = { name: "soaked", description: "Works", version: "1", skills };
+const adapter = new A2AServerAdapter(flow, { card, taskStore, onClientGone: "cancel" });
+const app = createA2AApp(adapter, { handleSignals: false, grpc: {} });
+const agentUrl = await app.listen();
+
+// The clients.
+
+const bindings: readonly Binding[] = ["JSONRPC", "HTTP+JSON", "GRPC"];
+const transports = bindings.map((binding) => new A2AClientTransport({ bindings: [binding] }));
+const transportOf = ({ id }: Job): A2AClientTransport => transports[id % transports.length] as A2AClientTransport;
+const tenantOf = ({ id }: Job): string => `tenant ${id % TENANTS}`;
+
+function requestOf(job: Job, more: Partial<RemoteCallRequest> = {}): RemoteCallRequest {
+  const message = new Message<unknown>({ payload: job, headers: { tenant: tenantOf(job) } });
+  const { signal } = new AbortController();
+  return { message, agentUrl, skill: "work", idempotencyKey: message.traceId, signal, ...more };
+}
+
+/** What a stream ends with. */
+async function endOf(events: AsyncIterable<RemoteStreamEvent>): Promise<RemoteStreamEvent> {
+  for await (const event of events) if (event.done) return event;
+  throw new Error("The stream has ended without an end");
+}
+
+/** The code of the failure that a call ends with. */
+async function failureOf(call: Promise<unknown>): Promise<string> {
+  const error: unknown = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  return error instanceof FlowError ? `${error.code} ${String(error.details?.["code"])}` : String(error);
+}
+
+/** A call as any client makes it, which waits for the end of its task. */
+async function post(job: Job, signal: AbortSignal | null = null): Promise<unknown> {
+  const message = { role: "ROLE_USER", messageId: crypto.randomUUID(), parts: [{ data: job }] };
+  const response = await fetch(`${agentUrl}/a2a/rest/message:send`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "A2A-Version": "1.0" },
+    body: JSON.stringify({ message, tenant: tenantOf(job) }),
+    signal,
+  });
+  const { task } = (await response.json()) as { readonly task: { readonly status: { readonly state: string } } };
+  return task.status.state;
+}
+
+const CANCELLED = "REMOTE_FAILED TRACE_CANCELLED";
+
+/** What clients do; each answers what has come of it, and what should have. */
+const ways = {
+  send: async (job: Job) => [await post(job), "TASK_STATE_COMPLETED"],
+  stream: async (job: Job) => [(await endOf(transportOf(job).stream(requestOf(job)))).result, `${job.id} done`],
+  fail: async (job: Job) => [await failureOf(transportOf(job).send(requestOf(job))), "REMOTE_FAILED NODE_EXCEPTION"],
+  async twice(job: Job) {
+    const request = requestOf(job);
+    const [one, other] = await Promise.all([transportOf(job).send(request), transportOf(job).send(request)]);
+    return [one.taskId, other.taskId];
+  },
+  async answer(job: Job) {
+    const { taskId = "", contextId = "" } = await transportOf(job).send(requestOf(job));
+    const message = new Message<unknown>({ payload: "fine", headers: { tenant: tenantOf(job) } });
+    const answered = await transportOf(job).send(requestOf(job, { message, continues: { taskId, contextId } }));
+    return [answered.result, `${job.id} fine`];
+  },
+  async cancel(job: Job) {
+    const task = Promise.withResolvers<RemoteTask>();
+    const onTask = ({ taskId }: { readonly taskId: string }): void =>
+      task.resolve({ tenant: tenantOf(job), agentUrl, taskId });
+    const call = failureOf(transportOf(job).send(requestOf(job, { onTask })));
+    const { signal } = new AbortController();
+    const following = transportOf(job).resubscribe(await task.promise, { signal });
+    await following.next();
+    await transportOf(job).cancel(await task.promise);
+    return [`${await failureOf(endOf(following))}, ${await call}`, `${CANCELLED}, ${CANCELLED}`];
+  },
+  async leave(job: Job) {
+    for await (const { text } of transportOf(job).stream(requestOf(job))) if (text !== undefined) break;
+    return [];
+  },
+  async hangUp(job: Job) {
+    const leaving = new AbortController();
+    const call = failureOf(post(job, leaving.signal));
+    await watched.get(job.id)?.begun.promise;
+    leaving.abort();
+    return [(await call).split(":")[0], "AbortError"];
+  },
+} satisfies Record<string, (job: Job) => Promise<readonly unknown[]>>;
+
+const names = Object.keys(ways) as Job["way"][];
+
+async function live(id: number): Promise<void> {
+  const way = names[id % names.length] as Job["way"];
+  const isStopped = way === "cancel" || way === "leave" || way === "hangUp";
+  if (isStopped) watched.set(id, { begun: Promise.withResolvers(), stopped: Promise.withResolvers() });
+  const [came, wished] = await ways[way]({ id, way });
+  await watched.get(id)?.stopped.promise;
+  watched.delete(id);
+  if (came !== wished && problems.length < 20) problems.push(`Task ${id} (${way}): ${String(came)}`);
+}
+
+/** A thousand tasks, so many at a time, and what they leave. */
+async function round(first: number): Promise<void> {
+  let next = first;
+  const client = async (): Promise<void> => {
+    for (let id = next; id < first + ROUND; id = next) {
+      next += 1;
+      busy.add(id);
+      await live(id);
+      busy.delete(id);
+    }
+  };
+  const busy = new Set<number>();
+  const patience = setTimeout(() => {
+    const waits = [...busy].map((id) => `${id} (${names[id % names.length]})`);
+    conclude([...problems, `Hangs: ${waits.join(", ") || JSON.stringify(flow.stats())}`], "");
+    process.exit();
+  }, PATIENCE_MS);
+  await Promise.all(Array.from({ length: MOST_IN_FLIGHT }, client));
+  while (!adapter.isQuiet || flow.stats().traces > 0) await turn();
+  clearTimeout(patience);
+  if (taskStore.size > KEPT) problems.push(`The store keeps ${taskStore.size} tasks; ${KEPT} are wanted`);
+  gc?.();
+  heapMb.push(process.memoryUsage().heapUsed / 2 ** 20);
+  const done = first + ROUND;
+  const perSecond = Math.round(done / ((performance.now() - startedAt) / 1000));
+  process.stdout.write(`${done} tasks: heap ${heapMb.at(-1)?.toFixed(1)} MB, ${perSecond} tasks/s\n`);
+}
+
+const median = (numbers: readonly number[]): number =>
+  numbers.toSorted((one, other) => one - other)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+
+for (let first = 0; first + ROUND <= wanted; first += ROUND) await round(first);
+await app.close();
+const steady = heapMb.slice(WARM_UP_ROUNDS);
+const third = Math.ceil(steady.length / 3);
+const growth = median(steady.slice(-third)) - median(steady.slice(0, third));
+if (growth > HEAP_ALLOWANCE_MB)
+  problems.push(`The heap has grown by ${growth.toFixed(1)} MB; ${HEAP_ALLOWANCE_MB} are allowed`);
+conclude(problems, `All is well: ${wanted} tasks ended as they should, the heap has grown by ${growth.toFixed(1)} MB`);
