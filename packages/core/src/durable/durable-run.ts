@@ -11,6 +11,7 @@ import { unfitness } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
 import { Recovering } from "./recovering.ts";
 import { readState } from "./restore.ts";
+import { StoredGate } from "./stored-gate.ts";
 import { type SavedTrace, STATE_VERSION, stateOf, stateSince } from "./trace-state.ts";
 
 /** A trace that failed and waits; in this process, unless an earlier one has left it. */
@@ -54,6 +55,7 @@ export class JournalledRun implements DurableRun {
   isReady = false;
   isClosing = false;
   readonly ready: Promise<Recovery>;
+  readonly gate = new StoredGate(this);
   readonly #engine: Engine;
   readonly #options: ResolvedDurableOptions;
   readonly #recovering: Recovering;
@@ -183,26 +185,30 @@ export class JournalledRun implements DurableRun {
     return [...listed, ...waiting, ...this.#recovering.parked.map((entry) => listingOf(entry, "parked"))];
   }
 
-  async retryFailed(traceId: string, tenant: string): Promise<readonly ("resumed" | ChangedTrace)[]> {
-    const tried: ("resumed" | ChangedTrace)[] = [];
-    for (const entry of this.#takeFailed(traceId, tenant)) {
+  async retryFailed(traceId: string, tenant: string): Promise<boolean> {
+    let changed: ChangedTrace | undefined;
+    const failed = this.#takeFailed(traceId, tenant);
+    for (const entry of failed) {
       const found = await this.#recovering.restore(entry, true);
       if ("run" in found) {
         markOf(found).isStored = true;
         this.changed(found);
         this.#engine.dispatch.flush();
-        tried.push("resumed");
       } else {
         this.#failed.set(entry.run, { entry, trace: undefined });
-        tried.push(found);
+        changed ??= found;
       }
     }
-    return tried;
+    if (failed.length > 0) await this.stored();
+    if (changed === undefined) return failed.length > 0;
+    const message = `Cannot retry trace "${traceId}": ${changed.problem}`;
+    throw new FlowError({ code: FlowErrorCode.GRAPH_CHANGED, message, traceId, tenant, node: changed.node });
   }
 
-  discard(traceId: string, tenant: string): number {
+  async discard(traceId: string, tenant: string): Promise<number> {
     const given = [...this.#takeFailed(traceId, tenant), ...this.#recovering.takeParked(traceId, tenant)];
     this.#removed.push(...given.map(({ run }) => run));
+    await this.stored();
     return given.length;
   }
 

@@ -27,7 +27,7 @@ export interface LoggingOptions {
 
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 
-let structured = false;
+let lineOf = textLine;
 let lowest = LEVELS.indexOf("info");
 let write = writeToConsole;
 
@@ -39,7 +39,7 @@ export function configureLogging(options: LoggingOptions = {}): void {
     throw new TypeError(
       `Option "level" of configureLogging must be one of ${LEVELS.join(", ")}: got ${JSON.stringify(level)}`,
     );
-  structured = options.structured ?? false;
+  lineOf = options.structured === true ? jsonLine : textLine;
   lowest = LEVELS.indexOf(level);
   write = options.write ?? writeToConsole;
 }
@@ -54,7 +54,7 @@ export const defaultLogger: Logger = {
 
 function log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
   if (LEVELS.indexOf(level) < lowest) return;
-  write(structured ? jsonLine(level, message, fields) : textLine(level, message, fields), level);
+  write(lineOf(level, message, fields), level);
 }
 
 function jsonLine(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): string {

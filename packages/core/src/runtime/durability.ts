@@ -1,9 +1,12 @@
 import type { CheckValue } from "../attempt/validation.ts";
 import type { FlowError } from "../foundation/flow-error.ts";
 import type { Message } from "../message/message.ts";
+import type { Outcome } from "../message/outcome.ts";
+import type { StreamItem, StreamSink } from "../trace/stream-sink.ts";
 import type { Trace } from "../trace/trace.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
+import type { Source } from "./trace-reader.ts";
 
 /** What makes a flow durable; made by `durable` of `penguiflow/durable`. */
 export interface Durability {
@@ -46,8 +49,23 @@ export interface UnfinishedTrace {
   readonly error: string | undefined;
 }
 
+/** Where what leaves a durable flow waits until all that came before is stored. */
+export interface Gate {
+  /** Has values wait. `refuse` is called with why, when that cannot be stored. */
+  value<Value>(tell: (value: Value) => void, refuse: (failure: Error) => void): (value: Value) => void;
+  /** The same for outcomes: one that could not be stored counts as `stopped`. */
+  outcome(tell: (outcome: Outcome) => void): (outcome: Outcome) => void;
+  /** What the reader of a stream gets of the trace that `begin` begins when the run is ready. */
+  stream<Result>(
+    sink: StreamSink,
+    begin: () => Trace,
+    leave: (trace: Trace | undefined) => Promise<void>,
+  ): Source<StreamItem<Result>>;
+}
+
 /** A durable run, as the engine sees it. */
 export interface DurableRun {
+  readonly gate: Gate;
   /** Whether what the journal had is under way again. */
   readonly isReady: boolean;
   /** Whether results are no longer given out, since that could not be stored. */
@@ -73,10 +91,14 @@ export interface DurableRun {
   /** The same for a message of the outside. */
   requireFitMessage(message: Message): void;
   unfinished(): UnfinishedTrace[];
-  /** Puts the traces of that id which failed back as they were written down; those that do not fit stay failed. */
-  retryFailed(traceId: string, tenant: string): Promise<readonly ("resumed" | ChangedTrace)[]>;
-  /** Gives up the traces of that id which failed or are parked. Answers how many there were. */
-  discard(traceId: string, tenant: string): number;
+  /**
+   * Puts the traces of that id which failed back as they were written down, and answers whether there was one.
+   *
+   * @throws FlowError `GRAPH_CHANGED` when one does not fit: it stays failed
+   */
+  retryFailed(traceId: string, tenant: string): Promise<boolean>;
+  /** Gives up the traces of that id which failed or are parked. Answers how many there were, when that is stored. */
+  discard(traceId: string, tenant: string): Promise<number>;
   /** Stores what there is now; later changes are not stored, and who waits for them is refused. */
   seal(): Promise<void>;
   /** Gives the journal up. */

@@ -197,8 +197,9 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   call(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#whenReady(reject, (engine) => {
-        const sink = new CallSink(released(engine, resolve, reject), released(engine, reject, reject));
-        this.#begin(engine, input, options, sink);
+        const tell = engine.durable?.gate.value(resolve, reject) ?? resolve;
+        const refuse = engine.durable?.gate.value(reject, reject) ?? reject;
+        this.#begin(engine, input, options, new CallSink(tell, refuse));
       });
     });
   }
@@ -211,7 +212,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   outcome(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<Outcome<Result>> {
     return new Promise((resolve, reject) => {
       this.#whenReady(reject, (engine) => {
-        const told = releasedOutcome(engine, resolve as (outcome: Outcome) => void);
+        const tell = resolve as (outcome: Outcome) => void;
+        const told = engine.durable?.gate.outcome(tell) ?? tell;
         this.#begin(engine, input, options, new OutcomeSink(this.#options.maxResults, told));
       });
     });
@@ -229,7 +231,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     return new Promise((resolve, reject) => {
       requireKnownKeys("resume", options, ["tenant"]);
       this.#whenReady(reject, (engine) => {
-        const told = releasedOutcome(engine, resolve as (outcome: Outcome) => void);
+        const tell = resolve as (outcome: Outcome) => void;
+        const told = engine.durable?.gate.outcome(tell) ?? tell;
         engine.pausing.resume(token, value, options.tenant ?? DEFAULT_HEADERS.tenant, told, reject);
       });
     });
@@ -262,19 +265,13 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     requireKnownKeys("retryFailed", options, ["tenant"]);
     const { durable } = await this.#readyEngine();
     const tenant = options.tenant ?? DEFAULT_HEADERS.tenant;
-    const tried = await durable?.retryFailed(traceId, tenant);
-    if (tried === undefined || tried.length === 0)
-      throw new FlowError({
-        code: FlowErrorCode.TRACE_UNKNOWN,
-        message: `No failed trace "${traceId}" of tenant "${tenant}" is kept in flow "${this.name}"`,
-        traceId,
-        tenant,
-      });
-    await durable?.stored();
-    const changed = tried.find((one) => one !== "resumed");
-    if (changed === undefined) return;
-    const message = `Cannot retry trace "${traceId}": ${changed.problem}`;
-    throw new FlowError({ code: FlowErrorCode.GRAPH_CHANGED, message, traceId, tenant, node: changed.node });
+    if ((await durable?.retryFailed(traceId, tenant)) === true) return;
+    throw new FlowError({
+      code: FlowErrorCode.TRACE_UNKNOWN,
+      message: `No failed trace "${traceId}" of tenant "${tenant}" is kept in flow "${this.name}"`,
+      traceId,
+      tenant,
+    });
   }
 
   /**
@@ -284,9 +281,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   async discard(traceId: string, options: TraceOptions = {}): Promise<number> {
     requireKnownKeys("discard", options, ["tenant"]);
     const { durable } = await this.#readyEngine();
-    const count = durable?.discard(traceId, options.tenant ?? DEFAULT_HEADERS.tenant) ?? 0;
-    await durable?.stored();
-    return count;
+    return (await durable?.discard(traceId, options.tenant ?? DEFAULT_HEADERS.tenant)) ?? 0;
   }
 
   /**
@@ -525,23 +520,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
           await engine.ending.cancel(trace, "the reader of its stream has left");
       };
       const { durable } = engine;
-      if (durable !== undefined) {
-        const begun = durable.ready.then(() => begin(engine, sink));
-        begun.catch(() => {});
-        return {
-          next: async () => {
-            await begun;
-            const item = await sink.next().catch(async (error: unknown) => {
-              await durable.stored();
-              throw error;
-            });
-            // chunks are for those who watch; a result is one that lasts
-            if (item?.type !== "chunk") await durable.stored();
-            return item as StreamItem<Result> | undefined;
-          },
-          leave: async () => await leave(await begun.catch(() => undefined)),
-        };
-      }
+      if (durable !== undefined) return durable.gate.stream<Result>(sink, () => begin(engine, sink), leave);
       const trace = begin(engine, sink);
       return {
         take: () => sink.take() as StreamItem<Result> | undefined,
@@ -718,36 +697,6 @@ const EMIT_OPTIONS: ReadonlySet<string> = new Set([
   "signal",
   "to",
 ]);
-
-/** A function that is called when all that came before it is stored; `refuse` is, if that fails. */
-function released<Value>(
-  { durable }: Engine,
-  tell: (value: Value) => void,
-  refuse: (failure: Error) => void,
-): (value: Value) => void {
-  if (durable === undefined) return tell;
-  return (value) =>
-    durable.afterStored((failure) => {
-      if (failure === undefined) tell(value);
-      else refuse(failure);
-    });
-}
-
-/** The same for outcomes: one that could not be stored counts as `stopped`. */
-function releasedOutcome({ durable }: Engine, tell: (outcome: Outcome) => void): (outcome: Outcome) => void {
-  if (durable === undefined) return tell;
-  return (outcome) =>
-    durable.afterStored((failure) => {
-      const wasStopped = outcome.status === "stopped" && (failure as FlowError | undefined)?.code === "FLOW_STOPPED";
-      if (failure === undefined || wasStopped) {
-        tell(outcome);
-        return;
-      }
-      const { traceId, tenant, durationMs } = outcome;
-      const none = { messages: [], results: [], droppedResults: 0 };
-      tell(Object.freeze({ status: "stopped", traceId, tenant, durationMs, ...none, error: failure as FlowError }));
-    });
-}
 
 /** A message of a new trace, from parts that need no check. */
 function carriedFrom(

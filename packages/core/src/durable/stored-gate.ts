@@ -1,0 +1,60 @@
+import type { FlowError } from "../foundation/flow-error.ts";
+import type { Outcome } from "../message/outcome.ts";
+import type { DurableRun, Gate } from "../runtime/durability.ts";
+import type { Source } from "../runtime/trace-reader.ts";
+import type { StreamItem, StreamSink } from "../trace/stream-sink.ts";
+import type { Trace } from "../trace/trace.ts";
+
+/** Lets what leaves a flow out when all that came before is stored. */
+export class StoredGate implements Gate {
+  readonly #run: DurableRun;
+
+  constructor(run: DurableRun) {
+    this.#run = run;
+  }
+
+  value<Value>(tell: (value: Value) => void, refuse: (failure: Error) => void): (value: Value) => void {
+    return (value) =>
+      this.#run.afterStored((failure) => {
+        if (failure === undefined) tell(value);
+        else refuse(failure);
+      });
+  }
+
+  outcome(tell: (outcome: Outcome) => void): (outcome: Outcome) => void {
+    return (outcome) =>
+      this.#run.afterStored((failure) => {
+        const wasStopped = outcome.status === "stopped" && (failure as FlowError | undefined)?.code === "FLOW_STOPPED";
+        if (failure === undefined || wasStopped) {
+          tell(outcome);
+          return;
+        }
+        const { traceId, tenant, durationMs } = outcome;
+        const none = { messages: [], results: [], droppedResults: 0 };
+        tell(Object.freeze({ status: "stopped", traceId, tenant, durationMs, ...none, error: failure as FlowError }));
+      });
+  }
+
+  stream<Result>(
+    sink: StreamSink,
+    begin: () => Trace,
+    leave: (trace: Trace | undefined) => Promise<void>,
+  ): Source<StreamItem<Result>> {
+    const run = this.#run;
+    const begun = run.ready.then(begin);
+    begun.catch(() => {});
+    return {
+      next: async () => {
+        await begun;
+        const item = await sink.next().catch(async (error: unknown) => {
+          await run.stored();
+          throw error;
+        });
+        // chunks are for those who watch; a result is one that lasts
+        if (item?.type !== "chunk") await run.stored();
+        return item as StreamItem<Result> | undefined;
+      },
+      leave: async () => await leave(await begun.catch(() => undefined)),
+    };
+  }
+}
