@@ -138,7 +138,12 @@ export function streams({ chunks, text }: StreamsSetup): StreamsRig {
   };
 }
 
-const package_ = (): PackageRig => ({ module: fileURLToPath(coreUrl), close: nothingToClose });
+const package_ = (): PackageRig => ({
+  module: fileURLToPath(coreUrl),
+  names: ["create", "node"],
+  all: true,
+  close: nothingToClose,
+});
 export { package_ as package };
 
 export const types = (): TypesRig => ({ script: "scripts/instantiations.ts", close: nothingToClose });
