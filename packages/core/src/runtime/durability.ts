@@ -58,7 +58,7 @@ export interface Gate {
   /** What the reader of a stream gets of the trace that `begin` begins when the run is ready. */
   stream<Result>(
     sink: StreamSink,
-    begin: () => Trace,
+    begin: () => Trace | undefined,
     leave: (trace: Trace | undefined) => Promise<void>,
   ): Source<StreamItem<Result>>;
 }
