@@ -149,7 +149,8 @@ export class A2AServerAdapter {
       card: this.card,
       taskStore: new TendedTaskStore(
         taskStore,
-        (taskId, context) => abandonedTasks === "keep" || this.#handler.isAtWork(taskId, context),
+        (taskId, context) => this.#handler.isAtWork(taskId, context),
+        abandonedTasks === "keep",
       ),
       skills: {
         flows: this.flows,

@@ -2,7 +2,7 @@ import type { EventEmitter } from "node:events";
 import type { IncomingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import { UnsupportedOperationError } from "@a2a-js/sdk/errors";
-import { ServerCallContext, type ServerCallContextBuilder, type User } from "@a2a-js/sdk/server";
+import { resolveUserScope, ServerCallContext, type ServerCallContextBuilder, type User } from "@a2a-js/sdk/server";
 import { withoutPatch } from "./asked-version.ts";
 
 /** What is known of a call before it is let in. */
@@ -108,4 +108,9 @@ export function connectionOf(context: ServerCallContext): Connection | undefined
 export function headerOf(context: ServerCallContext, name: string): string | undefined {
   const value = (context.state.get("headers") as IncomingHttpHeaders | undefined)?.[name];
   return typeof value === "string" ? value : undefined;
+}
+
+/** Who may see a task: one user of one tenant. */
+export function scopeOf(context: ServerCallContext): string {
+  return JSON.stringify([context.tenant ?? "", resolveUserScope(context)]);
 }

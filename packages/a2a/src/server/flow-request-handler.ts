@@ -17,13 +17,12 @@ import {
   DefaultRequestHandler,
   type PushNotificationSender,
   type PushNotificationStore,
-  resolveUserScope,
   type ServerCallContext,
   type TaskStore,
 } from "@a2a-js/sdk/server";
 import { FlowError, FlowErrorCode } from "penguiflow";
 import { factsIn } from "../wire.ts";
-import { connectionOf } from "./connection.ts";
+import { connectionOf, scopeOf } from "./connection.ts";
 import { type Assignment, FlowExecutor, type Skills } from "./flow-executor.ts";
 import { KnownMessages, keyOfMessage } from "./known-messages.ts";
 import { pushTarget } from "./push-target.ts";
@@ -279,11 +278,6 @@ async function* paced(
     yield event;
     await connection?.ready();
   }
-}
-
-/** Who may see a task: one user of one tenant. */
-function scopeOf(context: ServerCallContext): string {
-  return JSON.stringify([context.tenant ?? "", resolveUserScope(context)]);
 }
 
 const keyOf = (scope: string, id: string): string => `${scope} ${id}`;

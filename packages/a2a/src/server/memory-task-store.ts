@@ -1,5 +1,6 @@
 import type { ListTasksRequest, ListTasksResponse, Task } from "@a2a-js/sdk";
-import { InMemoryTaskStore, resolveUserScope, type ServerCallContext, type TaskStore } from "@a2a-js/sdk/server";
+import { InMemoryTaskStore, type ServerCallContext, type TaskStore } from "@a2a-js/sdk/server";
+import { scopeOf } from "./connection.ts";
 import { isTerminal } from "./task-states.ts";
 
 /**
@@ -64,14 +65,10 @@ export class MemoryTaskStore implements TaskStore {
  * A copy of what is changed in a task as it goes on: its lists, not what is in them. A stream's text is not copied with
  * every piece of it.
  */
-function copyOf(task: Task): Task {
+export function copyOf(task: Task): Task {
   return {
     ...task,
     artifacts: task.artifacts.map((artifact) => ({ ...artifact, parts: [...artifact.parts] })),
     history: [...task.history],
   };
-}
-
-function scopeOf(context: ServerCallContext): string {
-  return JSON.stringify([context.tenant ?? "", resolveUserScope(context)]);
 }

@@ -1,27 +1,78 @@
 import { type Artifact, type ListTasksRequest, type ListTasksResponse, Role, type Task, TaskState } from "@a2a-js/sdk";
 import type { ServerCallContext, TaskStore } from "@a2a-js/sdk/server";
 import { factsIn, EXTENSION, textOf, textPart } from "../wire.ts";
+import { scopeOf } from "./connection.ts";
+import { copyOf } from "./memory-task-store.ts";
 import { isAtWork } from "./task-states.ts";
+
+/** What is known of a task at work before the store has it. */
+interface Draft {
+  newest?: Task;
+  stored?: Task;
+  writing?: Promise<void> | undefined;
+  failure?: Error;
+}
 
 /**
  * A task store whose tasks tell the truth. A task that its store has as being worked on, and on which nobody works, was
- * left by a process that ended: it is read as failed. The pieces of a text are kept as one, so that a long stream does
- * not make every change of its task dear.
+ * left by a process that ended: it is read as failed.
+ *
+ * A long stream does not make each of its pieces dear: pieces of a text are kept as one, and a piece is not waited for.
+ * One write of a task is under way at a time, and the next one is of what is newest then. Every other change is stored
+ * when `save` resolves, with all that was before it.
  */
 export class TendedTaskStore implements TaskStore {
   readonly #store: TaskStore;
-  readonly #isAtWork: (taskId: string, context: ServerCallContext) => boolean;
+  readonly #isBeingWorkedOn: (taskId: string, context: ServerCallContext) => boolean;
+  readonly #isShared: boolean;
+  /** By scope and task: those at work here. */
+  readonly #drafts = new Map<string, Draft>();
 
-  constructor(store: TaskStore, isBeingWorkedOn: (taskId: string, context: ServerCallContext) => boolean) {
+  /**
+   * @param isShared - whether other processes work on tasks of the store, too: then a task that nobody works on here is
+   * left alone, and each piece is stored before it is told
+   */
+  constructor(
+    store: TaskStore,
+    isBeingWorkedOn: (taskId: string, context: ServerCallContext) => boolean,
+    isShared: boolean,
+  ) {
     this.#store = store;
-    this.#isAtWork = isBeingWorkedOn;
+    this.#isBeingWorkedOn = isBeingWorkedOn;
+    this.#isShared = isShared;
   }
 
-  save(task: Task, context: ServerCallContext): Promise<void> {
-    return this.#store.save({ ...task, artifacts: task.artifacts.map(inOnePiece) }, context);
+  async save(task: Task, context: ServerCallContext): Promise<void> {
+    const kept = { ...task, artifacts: task.artifacts.map(inOnePiece) };
+    if (this.#isShared) return await this.#store.save(kept, context);
+    const key = keyOf(task.id, context);
+    const draft: Draft = this.#drafts.get(key) ?? {};
+    const isPiece = draft.newest?.status?.state === kept.status?.state;
+    draft.newest = kept;
+    if (draft.failure === undefined) draft.writing ??= this.#write(draft, context);
+    if (!isPiece) await draft.writing;
+    const isGoingOn = isAtWork(kept) && this.#isBeingWorkedOn(task.id, context);
+    if (isGoingOn && draft.failure === undefined) this.#drafts.set(key, draft);
+    else this.#drafts.delete(key);
+    if (draft.failure !== undefined) throw draft.failure;
+  }
+
+  async #write(draft: Draft, context: ServerCallContext): Promise<void> {
+    try {
+      for (let task = draft.newest; task !== undefined && task !== draft.stored; task = draft.newest) {
+        await this.#store.save(task, context);
+        draft.stored = task;
+      }
+    } catch (error) {
+      draft.failure = error instanceof Error ? error : new Error(String(error));
+    } finally {
+      draft.writing = undefined;
+    }
   }
 
   async load(taskId: string, context: ServerCallContext): Promise<Task | undefined> {
+    const newest = this.#drafts.get(keyOf(taskId, context))?.newest;
+    if (newest !== undefined && this.#isBeingWorkedOn(taskId, context)) return copyOf(newest);
     const task = await this.#store.load(taskId, context);
     return task === undefined ? undefined : await this.#tended(task, context);
   }
@@ -38,10 +89,10 @@ export class TendedTaskStore implements TaskStore {
   }
 
   async #tended(task: Task, context: ServerCallContext): Promise<Task> {
-    if (!isAtWork(task) || this.#isAtWork(task.id, context)) return task;
+    if (this.#isShared || !isAtWork(task) || this.#isBeingWorkedOn(task.id, context)) return task;
     // it may have ended since it was read
     const latest = (await this.#store.load(task.id, context)) ?? task;
-    if (!isAtWork(latest) || this.#isAtWork(task.id, context)) return latest;
+    if (!isAtWork(latest) || this.#isBeingWorkedOn(task.id, context)) return latest;
     const failed: Task = {
       ...latest,
       status: {
@@ -76,3 +127,5 @@ function inOnePiece(artifact: Artifact): Artifact {
   });
   return isText && parts.length > 1 ? { ...artifact, parts: [textPart(textOf(parts))] } : artifact;
 }
+
+const keyOf = (taskId: string, context: ServerCallContext): string => `${scopeOf(context)} ${taskId}`;
