@@ -1,19 +1,20 @@
-// An agent whose tasks are in a file, in a process that tests can kill.
+// An agent whose tasks are in a database, in a process that tests can kill.
 import process from "node:process";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { DatabaseTaskStore } from "@a2a-js/sdk/server/database";
 import { A2AServerAdapter, createA2AApp } from "@penguiflow/a2a/server";
-import { Kysely, SqliteDialect } from "kysely";
+import { Kysely, PostgresDialect, SqliteDialect } from "kysely";
 import { create, payloadNode } from "penguiflow";
+import { Pool } from "pg";
 
-const database = new DatabaseSync(process.argv[2] ?? "");
-// the SDK has its tables made by its command `a2a-db`
-database.exec(`create table if not exists tasks (
-  tenant text not null, owner text not null, id text not null, context_id text not null,
-  status_last_updated integer not null, status_state text, status text, artifacts text, history text, metadata text,
-  protocol_version text, primary key (tenant, owner, id))`);
-const kysely = new Kysely<unknown>({
-  dialect: new SqliteDialect({
+/** A file, with the table that the SDK's command `a2a-db` would make: its driver is not Node's. */
+function sqlite(file: string): SqliteDialect {
+  const database = new DatabaseSync(file);
+  database.exec(`create table if not exists tasks (
+    tenant text not null, owner text not null, id text not null, context_id text not null,
+    status_last_updated integer not null, status_state text, status text, artifacts text, history text, metadata text,
+    protocol_version text, primary key (tenant, owner, id))`);
+  return new SqliteDialect({
     // what Kysely wants of a database, from the one that Node has
     database: {
       close: () => database.close(),
@@ -27,8 +28,13 @@ const kysely = new Kysely<unknown>({
         };
       },
     },
-  }),
-});
+  });
+}
+
+const place = process.argv[2] ?? "";
+const dialect = place.startsWith("postgres:")
+  ? new PostgresDialect({ pool: new Pool({ connectionString: place }) })
+  : sqlite(place);
 
 const work = payloadNode("work", async (text: string, ctx) => {
   await ctx.emitChunk({ text: "begun" });
@@ -36,6 +42,6 @@ const work = payloadNode("work", async (text: string, ctx) => {
   return text;
 });
 const card = { name: "kept", description: "Keeps its tasks", version: "1", skills: [{ id: "main", description: "x" }] };
-const taskStore = new DatabaseTaskStore(kysely);
+const taskStore = new DatabaseTaskStore(new Kysely<unknown>({ dialect }));
 const app = createA2AApp(new A2AServerAdapter(create(work.to()), { card, taskStore }), { drainMs: 2_000 });
 process.send?.({ url: await app.listen() });

@@ -1,4 +1,3 @@
-import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,6 +9,7 @@ import { create, MemoryJournal, payloadNode } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { expect, onTestFinished, test } from "vitest";
 import { serve } from "./serve.ts";
+import { startAgent } from "./start-agent.ts";
 import { collect, saying, speak, taskOf, textIn } from "./speak.ts";
 import { until } from "./waiting.ts";
 
@@ -17,16 +17,6 @@ function folder(): string {
   const place = mkdtempSync(path.join(tmpdir(), "a2a-"));
   onTestFinished(() => rmSync(place, { recursive: true, force: true }));
   return place;
-}
-
-async function start(file: string): Promise<{ readonly agent: ChildProcess; readonly url: string }> {
-  const agent = fork(path.join(import.meta.dirname, "agent-process.ts"), [file], {
-    execArgv: ["--conditions=@penguiflow/source", "--disable-warning=ExperimentalWarning"],
-    stdio: ["ignore", "ignore", "inherit", "ipc"],
-  });
-  onTestFinished(() => void agent.kill("SIGKILL"));
-  const [{ url }] = (await once(agent, "message")) as [{ url: string }];
-  return { agent, url };
 }
 
 const all = {
@@ -39,7 +29,7 @@ const all = {
 
 test("after a kill -9 the tasks are still listed, and the one that was at work has failed with a reason", async () => {
   const file = path.join(folder(), "tasks.db");
-  const before = await start(file);
+  const before = await startAgent(file);
   const client = await speak(before.url, "JSONRPC");
   const done = await taskOf(client.sendMessage(saying("short", {}, { tenant: "acme" })));
   const reading = collect(client.sendMessageStream(saying("long", {}, { tenant: "acme" })));
@@ -50,7 +40,7 @@ test("after a kill -9 the tasks are still listed, and the one that was at work h
   await once(before.agent, "exit");
   await expect(reading).rejects.toThrow("terminated");
 
-  const after = await start(file);
+  const after = await startAgent(file);
   const again = await speak(after.url, "HTTP+JSON");
   const { tasks } = await again.listTasks(all);
   expect(Object.fromEntries(tasks.map(({ id, status }) => [id, status?.state]))).toEqual({
@@ -64,7 +54,7 @@ test("after a kill -9 the tasks are still listed, and the one that was at work h
 }, 20_000);
 
 test("SIGTERM lets tasks end, and the process with them", async () => {
-  const { agent, url } = await start(path.join(folder(), "tasks.db"));
+  const { agent, url } = await startAgent(path.join(folder(), "tasks.db"));
   const client = await speak(url, "JSONRPC");
   const reading = collect(client.sendMessageStream(saying("long")));
   await until(async () => (await client.listTasks({ ...all, tenant: "" })).tasks.length === 1);
