@@ -43,5 +43,5 @@ const work = payloadNode("work", async (text: string, ctx) => {
 });
 const card = { name: "kept", description: "Keeps its tasks", version: "1", skills: [{ id: "main", description: "x" }] };
 const taskStore = new DatabaseTaskStore(new Kysely<unknown>({ dialect }));
-const app = createA2AApp(new A2AServerAdapter(create(work.to()), { card, taskStore }), { drainMs: 2_000 });
+const app = createA2AApp(new A2AServerAdapter(create(work.to()), { card, taskStore }), { drainMs: 2_000, grpc: {} });
 process.send?.({ url: await app.listen() });
