@@ -63,6 +63,28 @@ test("the card names the gRPC interface where it is, and the address that is giv
   expect(addressOf(own.adapter)).toMatch(/^127\.0\.0\.1:\d+$/);
 });
 
+test("an adapter is served over gRPC beside a server of one's own", async () => {
+  const flow = shout();
+  flow.run();
+  const card = { name: "a", description: "b", version: "1", skills: [{ id: "main", description: "c" }] };
+  const adapter = new A2AServerAdapter(flow, { card });
+  const server = await adapter.listenGrpc("127.0.0.1");
+  expect(adapter.url).toBe("");
+  adapter.url = "https://agent.example/";
+  expect(adapter.card.supportedInterfaces.map(({ url }) => url)).toEqual([
+    "https://agent.example/a2a/jsonrpc",
+    "https://agent.example/a2a/rest",
+    "https://agent.example/a2a/jsonrpc",
+    "https://agent.example/a2a/rest",
+    `127.0.0.1:${server.port}`,
+    `127.0.0.1:${server.port}`,
+  ]);
+  const client = await speakAt(adapter, addressOf(adapter));
+  expect(textIn((await taskOf(client.sendMessage(saying("hello")))).artifacts[0])).toBe("HELLO");
+  await server.close();
+  await flow.stop();
+});
+
 test("wishes to be told of a task are made, read, listed and taken back", async () => {
   const { flow, begun, goOn } = waiting();
   const { url } = await serve(flow, { pushNotifications: { allowPrivate: true } });

@@ -121,6 +121,7 @@ export class A2AServerAdapter {
   readonly #pushSender: PushSender | undefined;
   readonly #bySkill: ReadonlyMap<string, ServedFlow>;
   readonly #options: A2AServerOptions;
+  #url = "";
   /** Who was let in, by request. */
   readonly #callers = new WeakMap<IncomingMessage, Caller>();
   readonly #door: express.RequestHandler = (request, response, next) => void this.#enter(request, response, next);
@@ -171,13 +172,14 @@ export class A2AServerAdapter {
 
   /** Where callers reach the agent; to be set before it is called. @defaultValue not known: empty */
   get url(): string {
-    return this.card.supportedInterfaces[0]?.url.slice(0, -JSON_RPC_PATH.length) ?? "";
+    return this.#url;
   }
 
   set url(url: string) {
     const { supportedInterfaces: known } = this.card;
     const others = known.filter(({ protocolBinding }) => protocolBinding === GRPC);
-    this.card.supportedInterfaces = [...interfacesAt(url, this.#isLegacyServed), ...others];
+    this.#url = url.replace(/\/+$/, "");
+    this.card.supportedInterfaces = [...interfacesAt(this.#url, this.#isLegacyServed), ...others];
   }
 
   /** What the transports of the SDK call, for one that is not mounted here. */

@@ -95,9 +95,8 @@ function serialisable(card: AgentCard): AgentCard {
   return Object.defineProperty(card, "toJSON", { value: () => AgentCard.toJSON(card) });
 }
 
-/** The interfaces of an agent that is reached at `url`: both bindings in the current version, then in an older one. */
-export function interfacesAt(url: string, isLegacyServed: boolean): AgentCard["supportedInterfaces"] {
-  const base = url.replace(/\/+$/, "");
+/** The interfaces of an agent that is reached at `base`: both bindings in the current version, then in an older one. */
+export function interfacesAt(base: string, isLegacyServed: boolean): AgentCard["supportedInterfaces"] {
   return versions(isLegacyServed).flatMap((protocolVersion) => [
     { url: base + JSON_RPC_PATH, protocolBinding: "JSONRPC", tenant: "", protocolVersion },
     { url: base + REST_PATH, protocolBinding: "HTTP+JSON", tenant: "", protocolVersion },
