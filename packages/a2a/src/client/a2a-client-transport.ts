@@ -1,29 +1,19 @@
-import { AgentCard, Role, type SendMessageRequest, type StreamResponse, type Task, TaskState } from "@a2a-js/sdk";
-import {
-  ClientFactory,
-  DefaultAgentCardResolver,
-  JsonRpcTransportFactory,
-  RestTransportFactory,
-} from "@a2a-js/sdk/client";
-import { A2AError, TaskNotCancelableError, TaskNotFoundError, UnsupportedOperationError } from "@a2a-js/sdk/errors";
-import {
-  errorPayload,
-  FlowError,
-  type RemoteCallHooks,
-  type RemoteCallRequest,
-  type RemoteCallResult,
-  type RemoteStreamEvent,
-  type RemoteTask,
-  type RemoteTransport,
-  systemClock,
+import { type AgentCard, Role, type SendMessageRequest, type StreamResponse, type Task, TaskState } from "@a2a-js/sdk";
+import { TaskNotCancelableError, TaskNotFoundError, UnsupportedOperationError } from "@a2a-js/sdk/errors";
+import type {
+  RemoteCallHooks,
+  RemoteCallRequest,
+  RemoteCallResult,
+  RemoteStreamEvent,
+  RemoteTask,
+  RemoteTransport,
 } from "penguiflow";
 import { type CallFacts, EXTENSION, partsOf } from "../wire.ts";
 import { AnswerReader } from "./answer-reader.ts";
-import { countedFetch, refused, requestSignal, unavailable } from "./counted-fetch.ts";
-import { type CallOptions, type Calls, grpcClient, type GrpcTls } from "./grpc-client.ts";
-
-/** One of the ways to speak A2A. */
-export type Binding = "JSONRPC" | "HTTP+JSON" | "GRPC";
+import { type Agent, Agents, type Binding } from "./agents.ts";
+import { requestSignal } from "./counted-fetch.ts";
+import { errorOf, refused, unavailable } from "./failures.ts";
+import type { CallOptions, GrpcTls } from "./grpc-client.ts";
 
 /** What {@link A2AClientTransport} can be told. */
 export interface A2AClientOptions {
@@ -68,14 +58,6 @@ const OPTIONS: readonly string[] = [
   "fetch",
 ];
 
-/** How many agents are remembered. */
-const MOST_AGENTS = 100;
-
-interface Agent {
-  readonly card: AgentCard;
-  readonly client: Calls;
-}
-
 /** Everything that a request to an agent needs. */
 interface Line extends Agent {
   readonly options: CallOptions;
@@ -85,8 +67,8 @@ interface Line extends Agent {
 }
 
 /**
- * Reaches agents by A2A, over JSON-RPC or HTTP+JSON, version 1.0 or else 0.3, or gRPC, version 1.0. An agent's url is where its card is, below
- * `/.well-known/agent-card.json`, or the url of the card itself.
+ * Reaches agents by A2A, over JSON-RPC or HTTP+JSON, version 1.0 or else 0.3, or gRPC, version 1.0. An agent's url is
+ * where its card is, below `/.well-known/agent-card.json`, or the url of the card itself.
  *
  * @example
  * ```ts
@@ -96,14 +78,13 @@ interface Line extends Agent {
  */
 export class A2AClientTransport implements RemoteTransport {
   readonly #options: A2AClientOptions;
-  readonly #fetch: typeof globalThis.fetch;
-  readonly #agents = new Map<string, { readonly agent: Promise<Agent>; readonly until: number }>();
+  readonly #agents: Agents;
 
   /** @throws TypeError, RangeError when an option is unusable */
   constructor(options: A2AClientOptions = {}) {
     requireOptions(options);
     this.#options = options;
-    this.#fetch = countedFetch(options.fetch ?? ((input, init) => globalThis.fetch(input, init)));
+    this.#agents = new Agents(options);
   }
 
   /** Calls a skill and resolves when its task is complete or waits for its caller. */
@@ -213,7 +194,7 @@ export class A2AClientTransport implements RemoteTransport {
   ): Promise<Line> {
     const { headers, timeoutMs = 30_000 } = this.#options;
     const serviceParameters = { ...(await headers?.({ agentUrl, tenant })) };
-    const agent = await orAborted(this.#agent(agentUrl, serviceParameters), signal);
+    const agent = await orAborted(this.#agents.find(agentUrl, serviceParameters), signal);
     const isFlow = agent.card.capabilities?.extensions.some(({ uri }) => uri === EXTENSION) === true;
     const told =
       this.#options.tenant === undefined ? (isFlow ? tenant : undefined) : this.#options.tenant(tenant, agent.card);
@@ -221,85 +202,6 @@ export class A2AClientTransport implements RemoteTransport {
     const options = { serviceParameters, signal: requestSignal(signal, wishes), wishes };
     return { ...agent, options, isFlow, tenant: told ?? "" };
   }
-
-  #agent(agentUrl: string, headers: Readonly<Record<string, string>>): Promise<Agent> {
-    const now = systemClock.now();
-    const known = this.#agents.get(agentUrl);
-    if (known !== undefined && known.until > now) return known.agent;
-    const agent = this.#resolve(agentUrl, headers);
-    this.#agents.delete(agentUrl);
-    this.#agents.set(agentUrl, { agent, until: now + (this.#options.cardMaxAgeMs ?? 300_000) });
-    if (this.#agents.size > MOST_AGENTS) {
-      const [oldest] = this.#agents.keys();
-      this.#agents.delete(oldest as string);
-    }
-    // the next call asks again
-    agent.catch(() => this.#agents.delete(agentUrl));
-    return agent;
-  }
-
-  async #resolve(agentUrl: string, headers: Readonly<Record<string, string>>): Promise<Agent> {
-    const { timeoutMs = 30_000 } = this.#options;
-    const fetchImpl = this.#fetch;
-    const signal = requestSignal(new AbortController().signal, { agentUrl, onBytes: undefined, timeoutMs });
-    const cardResolver = new DefaultAgentCardResolver({
-      legacyCompat: { enabled: true },
-      fetchImpl: (input, init = {}) =>
-        fetchImpl(input, { ...init, signal, headers: { ...(init.headers as Record<string, string>), ...headers } }),
-    });
-    let card: AgentCard;
-    try {
-      // agents leave out what is empty
-      card = AgentCard.fromJSON(await cardResolver.resolve(agentUrl, agentUrl.endsWith(".json") ? "" : undefined));
-    } catch (error) {
-      throw errorOf(error, agentUrl, signal);
-    }
-    const usable = { ...card, supportedInterfaces: spokenOf(card) };
-    if (usable.supportedInterfaces.length === 0) throw speaksNothing(agentUrl, card);
-    return { card: usable, client: await this.#clientOf(usable, agentUrl) };
-  }
-
-  async #clientOf(card: AgentCard, agentUrl: string): Promise<Calls> {
-    const { bindings = [], grpcTls } = this.#options;
-    const fetchImpl = this.#fetch;
-    const legacyCompat = { enabled: true };
-    const named = bindings.flatMap((binding) => card.supportedInterfaces.filter((one) => isOf(one, binding)));
-    const [first] = [...named, ...card.supportedInterfaces];
-    if (first !== undefined && isOf(first, "GRPC"))
-      return await grpcClient(first.url, { agentUrl, isSecure: agentUrl.startsWith("https:"), tls: grpcTls });
-    const factory = new ClientFactory({
-      transports: [
-        new JsonRpcTransportFactory({ fetchImpl, legacyCompat }),
-        new RestTransportFactory({ fetchImpl, legacyCompat }),
-      ],
-      preferredTransports: [...bindings],
-    });
-    return await factory.createFromAgentCard(card);
-  }
-}
-
-type Interface = AgentCard["supportedInterfaces"][number];
-
-function isOf({ protocolBinding }: Interface, binding: Binding): boolean {
-  return protocolBinding.toUpperCase() === binding;
-}
-
-/** The interfaces of an agent that we know, those of gRPC last. */
-function spokenOf({ supportedInterfaces }: AgentCard): Interface[] {
-  const isHttp = (one: Interface): boolean => isOf(one, "JSONRPC") || isOf(one, "HTTP+JSON");
-  return [
-    ...supportedInterfaces.filter((one) => isHttp(one) && /^(1\.|0\.3)/.test(one.protocolVersion)),
-    ...supportedInterfaces.filter((one) => isOf(one, "GRPC") && one.protocolVersion.startsWith("1.")),
-  ];
-}
-
-function speaksNothing(agentUrl: string, { supportedInterfaces }: AgentCard): FlowError {
-  const offered = supportedInterfaces.map(
-    ({ protocolBinding, protocolVersion }) => `${protocolBinding} ${protocolVersion}`,
-  );
-  return refused(
-    `Agent "${agentUrl}" speaks ${offered.join(", ") || "nothing"}: wanted is JSONRPC or HTTP+JSON 1.0 or 0.3, or GRPC 1.0`,
-  );
 }
 
 function paramsOf(
@@ -351,17 +253,6 @@ function requireSkill(agentUrl: string, { card }: Agent, skill: string): void {
 
 function isAtWork({ status }: Task): boolean {
   return status?.state === TaskState.TASK_STATE_WORKING || status?.state === TaskState.TASK_STATE_SUBMITTED;
-}
-
-/** What went wrong, in the words of the port. */
-function errorOf(error: unknown, agentUrl: string, signal: AbortSignal): unknown {
-  if (signal.aborted) return signal.reason;
-  if (error instanceof FlowError) return error;
-  const { cause } = error as { readonly cause?: unknown };
-  const told = cause instanceof A2AError ? cause : error;
-  if (told instanceof A2AError && told.reason !== "INTERNAL_ERROR")
-    return refused(`Agent "${agentUrl}" does not take the call: ${told.message} (${told.reason})`, told);
-  return unavailable(agentUrl, errorPayload(error).message, error);
 }
 
 /** What `work` resolves with, or the reason of `signal`, whichever is first. */

@@ -75,7 +75,8 @@ export class AnswerReader {
     const known = this.#artifacts.get(artifactId) ?? [];
     const text = textOf(parts);
     if (!append && textOf(known) !== "") this.#isRewritten = true;
-    this.#artifacts.set(artifactId, append ? [...known, ...parts] : [...parts]);
+    if (append) known.push(...parts);
+    this.#artifacts.set(artifactId, append ? known : [...parts]);
     if (this.#isText(artifactId) && text !== "") yield this.#text(text);
   }
 

@@ -1,4 +1,4 @@
-import { FlowError, FlowErrorCode } from "penguiflow";
+import { refused, unavailable } from "./failures.ts";
 
 /** What a call wants of its requests. Found by the signal it passes along, which is its own. */
 export interface RequestWishes {
@@ -77,21 +77,6 @@ function counted(response: Response, onBytes: RequestWishes["onBytes"]): Respons
   });
   const { status, statusText, headers } = response;
   return new Response(response.body.pipeThrough(counter), { status, statusText, headers });
-}
-
-/** An agent that cannot be reached, or not any more. */
-export function unavailable(agentUrl: string, why: string, cause: unknown): FlowError {
-  return new FlowError({
-    code: FlowErrorCode.REMOTE_UNAVAILABLE,
-    message: `Cannot reach agent "${agentUrl}": ${why}`,
-    cause,
-    retryable: true,
-  });
-}
-
-/** An agent that does not do what it is called for. */
-export function refused(message: string, cause?: unknown, details: Record<string, unknown> = {}): FlowError {
-  return new FlowError({ code: FlowErrorCode.REMOTE_REFUSED, message, cause, details });
 }
 
 /** Node says why a request failed in the cause of its error. */

@@ -12,7 +12,8 @@ import { InvalidAgentResponseError } from "@a2a-js/sdk/errors";
 import type { Client as Channel, ServiceError } from "@grpc/grpc-js";
 import { errorPayload } from "penguiflow";
 import { type GrpcPackages, grpcPackages } from "../grpc-packages.ts";
-import { refused, type RequestWishes, unavailable } from "./counted-fetch.ts";
+import type { RequestWishes } from "./counted-fetch.ts";
+import { refused, unavailable } from "./failures.ts";
 
 /** Certificates, as PEM. */
 export interface GrpcTls {
