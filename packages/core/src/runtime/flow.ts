@@ -316,19 +316,21 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
 
   /**
    * Reads a trace whose caller has gone: with an earlier process of a durable flow, or when it was told that the trace
-   * has paused. Yields the results that are there, then chunks and results as they come, as `stream` does. What is left
-   * of a trace that has ended is yielded once.
+   * has paused. What it resolves with yields the results that are there, then, from its first `next` on, chunks and
+   * results as they come, as `stream` does. What is left of a trace that has ended is yielded once. The end of the
+   * iteration throws the trace's error when it did not complete, `TRACE_PAUSED` while it waits for an answer.
    *
-   * @throws FlowError `TRACE_UNKNOWN` when no such trace is under way or has left results; `TRACE_PAUSED` while it waits
-   * for an answer; at the end of the iteration the trace's error when it did not complete
-   * @throws TypeError when its results go to another reader, or are to be fetched
+   * @throws FlowError `TRACE_UNKNOWN` when no such trace is under way or has left anything; TypeError when its results go
+   * to another reader, or are to be fetched
    */
-  follow(
+  async follow(
     traceId: string,
     options: TraceOptions & Pick<StreamOptions, "onLeave"> = {},
-  ): AsyncGenerator<StreamItem<Result>, void, undefined> {
+  ): Promise<AsyncGenerator<StreamItem<Result>, void, undefined>> {
     requireKnownKeys("follow", options, ["tenant", "onLeave"]);
     const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant } = options;
+    const { pausing } = await this.#readyEngine();
+    if (!pausing.canFollow(traceId, tenant)) throw this.#unknown(traceId, tenant);
     return this.#reader(onLeave, (engine, sink) => engine.pausing.follow(traceId, tenant, sink));
   }
 

@@ -86,6 +86,18 @@ export class Pausing {
   }
 
   /**
+   * Whether a trace whose caller has gone is under way, or has left something.
+   *
+   * @throws TypeError when its results go elsewhere
+   */
+  canFollow(traceId: string, tenant: string): boolean {
+    const { traces, rookery } = this.#engine;
+    const trace = traces.find(traceId, tenant).find(({ isOpen }) => isOpen);
+    if (trace !== undefined) requireLeft(trace);
+    return trace !== undefined || rookery.hasLeft(traceId, tenant);
+  }
+
+  /**
    * Has what a trace has produced, and what it produces from now on, go to `sink`, if its caller has gone.
    *
    * @throws FlowError `TRACE_UNKNOWN`; TypeError for a trace whose results go elsewhere

@@ -209,6 +209,12 @@ export class Rookery {
     if (left?.sink.error !== undefined) throw left.sink.error;
   }
 
+  /** Whether an ended trace has left results, or the word why it ended. */
+  hasLeft(traceId: string, tenant: string): boolean {
+    const hasEnding = this.#endings.get(traceId)?.some((ending) => ending.tenant === tenant) === true;
+    return hasEnding || this.#leftOf(traceId, tenant) !== undefined;
+  }
+
   #leftOf(traceId: string, tenant: string): Unread | undefined {
     for (const unread of this.#unread.of(traceId)) if (unread.sink.trace?.tenant === tenant) return unread;
     return undefined;

@@ -4,9 +4,9 @@ import { expect, test } from "vitest";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
-async function read(items: AsyncIterable<unknown>): Promise<unknown[]> {
+async function read(items: Promise<AsyncIterable<unknown>>): Promise<unknown[]> {
   const all: unknown[] = [];
-  for await (const item of items as AsyncIterable<{ type: string; chunk?: { text: string }; result?: unknown }>)
+  for await (const item of (await items) as AsyncIterable<{ type: string; chunk?: { text: string }; result?: unknown }>)
     all.push(item.type === "chunk" ? item.chunk?.text : item.result);
   return all;
 }
@@ -19,6 +19,9 @@ function processOf(journal: MemoryJournal, second: (value: number, ctx: Context)
   flow.run();
   return flow;
 }
+
+/** Resolves when whoever was asked to read has begun. */
+const begun = (): Promise<void> => new Promise(setImmediate);
 
 /** Resolves when no trace is under way. */
 async function atRest(flow: ReturnType<typeof processOf>): Promise<void> {
@@ -50,7 +53,7 @@ test("after a restart whoever knows a trace's id reads its chunks and its result
     return value * 10;
   });
   const items = read(flow.follow("t"));
-  await flow.ready();
+  await begun();
   go.resolve();
   expect((await items).filter((item) => item !== "")).toEqual(["working", 20]);
   expect(await flow.unfinished()).toEqual([]);
@@ -75,7 +78,7 @@ test("whoever follows a trace that fails is given its error, before its end and 
       throw new Error("down");
     });
     const early = comes === "before" ? read(flow.follow("t")).catch((error: unknown) => error) : undefined;
-    await flow.ready();
+    await begun();
     go.resolve();
     await atRest(flow);
     const told = await (early ?? read(flow.follow("t")).catch((error: unknown) => error));
@@ -118,11 +121,11 @@ test("whoever leaves a trace it follows cancels it, unless told otherwise", asyn
       await go.promise;
       return value;
     });
-    const items = flow.follow("t", { onLeave });
-    const begun = items.next();
-    await flow.ready();
+    const items = await flow.follow("t", { onLeave });
+    const first = items.next();
+    await begun();
     come.resolve();
-    expect(await begun).toMatchObject({ value: { chunk: { text: "begun" } } });
+    expect(await first).toMatchObject({ value: { chunk: { text: "begun" } } });
     await items.return();
     go.resolve();
     await atRest(flow);
