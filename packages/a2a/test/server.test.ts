@@ -409,5 +409,6 @@ test("a flow without card or skill, and options that are not there, are refused"
   expect(() => new A2AServerAdapter(shout(), { card: { ...card, skills: [] } })).toThrow("at least one skill");
   expect(() => new A2AServerAdapter({ other: shout() }, { card })).toThrow('Skill "main" of the card has no flow');
   expect(() => new A2AServerAdapter(shout(), { card, urll: "x" } as never)).toThrow('Unknown option "urll"');
+  expect(() => new A2AServerAdapter(shout(), { card, bodyLimit: "much" })).toThrow('Option "bodyLimit" must be a size');
   expect(() => new A2AServerAdapter(shout(), { card, legacy: "no" } as never)).toThrow('Option "legacy" must be true');
 });

@@ -1,4 +1,3 @@
-export type { A2AServerOptions } from "./a2a-server-adapter.ts";
 export { A2AServerAdapter } from "./a2a-server-adapter.ts";
 export type { Card, Skill } from "./agent-card.ts";
 export type { A2AAppOptions } from "./create-a2a-app.ts";
@@ -10,3 +9,4 @@ export type { PushOptions } from "./push-sender.ts";
 export { MemoryTaskStore } from "./memory-task-store.ts";
 export type { FilePart } from "../wire.ts";
 export { Files } from "../wire.ts";
+export type { A2AServerOptions } from "./server-options.ts";
