@@ -85,6 +85,111 @@ test("ten thousand tasks leave nothing behind but those that are kept", async ()
   expect(flow.stats().traces).toBe(0);
 }, 60_000);
 
+test.each(["before its text", "after the beginning of its text"])(
+  "a task of a durable flow goes on after a restart, and whoever subscribes to it %s sees its end",
+  async (when) => {
+    const journal = new MemoryJournal();
+    const taskStore = new MemoryTaskStore();
+    const makeWork = (begin: Promise<void>, goOn: Promise<void>) => {
+      const work = payloadNode("work", async (text: string, ctx) => {
+        const stopped = new Promise((resolve) => ctx.signal.addEventListener("abort", resolve));
+        await Promise.race([begin, stopped]);
+        await ctx.emitChunk({ text: "working on " });
+        await Promise.race([goOn, stopped]);
+        await ctx.emitChunk({ text });
+        return text.toUpperCase();
+      });
+      return create(work.to(), { name: "work", durability: durable({ journal }) });
+    };
+    const before = await serve(makeWork(Promise.resolve(), new Promise(() => {})), { taskStore });
+    const first = await speak(before.url, "JSONRPC");
+    const reading = collect(first.sendMessageStream(saying("it", {}, { tenant: "acme" })));
+    const withText = { ...all, includeArtifacts: true };
+    await until(async () => (await first.listTasks(withText)).tasks[0]?.artifacts.length === 1);
+    await before.app.close();
+    const told = await reading;
+    const states = told.flatMap((event) => (event?.$case === "statusUpdate" ? [event.value.status?.state] : []));
+    expect(states.filter((state) => state !== TaskState.TASK_STATE_WORKING)).toEqual([]);
+
+    const begin = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    if (when !== "before its text") begin.resolve();
+    const after = await serve(makeWork(begin.promise, goOn.promise), { taskStore });
+    const client = await speak(after.url, "JSONRPC");
+    const [task] = (await client.listTasks(all)).tasks;
+    expect(task?.status?.state).toBe(TaskState.TASK_STATE_WORKING);
+    expect((await client.listTasks({ ...all, tenant: "bob" })).tasks).toEqual([]);
+    const rest = collect(client.resubscribeTask({ id: task!.id, tenant: "acme" }));
+    await until(async () => !after.adapter.isQuiet);
+    begin.resolve();
+    goOn.resolve();
+    expect((await rest).at(-1)).toMatchObject({
+      $case: "statusUpdate",
+      value: { status: { state: TaskState.TASK_STATE_COMPLETED } },
+    });
+    const done = await client.getTask({ tenant: "acme", id: task!.id });
+    expect(done.artifacts.map(textIn)).toEqual(["working on it", "IT"]);
+    expect(after.adapter.isQuiet).toBe(true);
+  },
+);
+
+test("a task whose trace came to its end before anybody asked has that end", async () => {
+  const journal = new MemoryJournal();
+  const taskStore = new MemoryTaskStore();
+  const makeWork = (isOpen: boolean) => {
+    const work = payloadNode("work", async (text: string, ctx) => {
+      if (!isOpen) await ctx.sleep(60_000);
+      if (text === "bad") throw new Error("down");
+      return text.toUpperCase();
+    });
+    return create(work.to(), { name: "work", durability: durable({ journal }) });
+  };
+  const before = await serve(makeWork(false), { taskStore });
+  const first = await speak(before.url, "HTTP+JSON");
+  for (const text of ["good", "bad"]) void first.sendMessage(saying(text, {}, { tenant: "acme" })).catch(() => {});
+  await until(async () => (await first.listTasks(all)).tasks.length === 2);
+  await before.app.close();
+
+  const flow = makeWork(true);
+  const after = await serve(flow, { taskStore });
+  await flow.ready();
+  await until(async () => flow.stats().traces === 0);
+  const client = await speak(after.url, "HTTP+JSON");
+  const states = async () =>
+    Object.fromEntries(
+      (await client.listTasks(all)).tasks.map(({ history, status }) => [textIn(history[0]), status?.state]),
+    );
+  await until(async () => !Object.values(await states()).includes(TaskState.TASK_STATE_WORKING));
+  expect(await states()).toEqual({ good: TaskState.TASK_STATE_COMPLETED, bad: TaskState.TASK_STATE_FAILED });
+});
+
+test("a task that was taken up after a restart is cancelled as any other", async () => {
+  const journal = new MemoryJournal();
+  const taskStore = new MemoryTaskStore();
+  const makeWork = () => {
+    const work = payloadNode("work", async (text: string, ctx) => {
+      await ctx.sleep(60_000);
+      return text;
+    });
+    return create(work.to(), { name: "work", durability: durable({ journal }) });
+  };
+  const before = await serve(makeWork(), { taskStore });
+  const first = await speak(before.url, "JSONRPC");
+  void first.sendMessage(saying("it", {}, { tenant: "acme" })).catch(() => {});
+  await until(async () => (await first.listTasks(all)).tasks.length === 1);
+  await before.app.close();
+
+  const flow = makeWork();
+  const after = await serve(flow, { taskStore });
+  const client = await speak(after.url, "JSONRPC");
+  const [task] = (await client.listTasks(all)).tasks;
+  const cancelled = await client.cancelTask({ id: task!.id, tenant: "acme", metadata: {} });
+  expect(cancelled.status?.state).toBe(TaskState.TASK_STATE_CANCELED);
+  await until(async () => after.adapter.isQuiet);
+  expect(flow.stats().traces).toBe(0);
+  expect(await flow.unfinished()).toEqual([]);
+});
+
 test("a question is answered after a restart, when the flow is durable", async () => {
   const journal = new MemoryJournal();
   const taskStore = new MemoryTaskStore();

@@ -72,6 +72,7 @@ export class A2AServerAdapter {
       taskStore: new TendedTaskStore(
         taskStore,
         (taskId, context) => this.#handler.isAtWork(taskId, context),
+        (task, context) => this.#handler.takeUp(task, context),
         abandonedTasks === "keep",
       ),
       skills: {

@@ -28,7 +28,7 @@ import { seqOf, type Turn } from "./turn.ts";
 /** The part of a flow that is served: any `Flow`. */
 export interface ServedFlow extends Pick<
   Flow<never, unknown, never, never>,
-  "name" | "isRunning" | "stop" | "stream" | "outcome" | "cancel" | "resumeStream" | "pauses"
+  "name" | "isRunning" | "isDurable" | "stop" | "stream" | "outcome" | "cancel" | "resumeStream" | "follow" | "pauses"
 > {
   /** Starts the flow. */
   run(options: never): unknown;
@@ -58,6 +58,12 @@ interface Work extends Assignment {
   readonly flow: ServedFlow;
 }
 
+/** The trace of a task that was begun by an earlier process. */
+export interface FoundTrace {
+  readonly flow: ServedFlow;
+  readonly items: AsyncIterable<StreamItem<unknown>>;
+}
+
 /** Has flows work on tasks. The trace has the id of its task, and the task's state is what became of the trace. */
 export class FlowExecutor implements AgentExecutor {
   readonly #skills: Skills;
@@ -77,24 +83,53 @@ export class FlowExecutor implements AgentExecutor {
     const { turn } = assignment;
     const facts = factsIn(userMessage.metadata);
     const skill = factsIn(task?.metadata)["skill"] ?? facts["skill"];
-    const flow = this.#skills.flowOf(skill);
-    if (flow === undefined) throw new TypeError(`No flow has skill "${String(skill)}"`);
+    const flow = this.#flowOf(skill);
     turn.publishOn(bus, { id: taskId, contextId }, task === undefined ? 0 : seqOf(task));
-    turn.facts = {
-      ...(typeof skill === "string" ? { skill } : {}),
-      ...(typeof facts["traceId"] === "string" ? { callerTraceId: facts["traceId"] } : {}),
-    };
+    turn.facts = factsOf(skill, facts["traceId"]);
     const work = { ...assignment, flow };
-    this.#atWork.set(taskId, work);
-    try {
+    await this.#work(work, async () => {
       if (task === undefined && this.#skills.answersWithMessage(userMessage)) return await this.#reply(work, request);
       await turn.task(taskAtWork(request));
       if (task === undefined) await this.#begin(work, request);
       else await this.#resume(work, request);
+    });
+  }
+
+  /** The trace of a task on which nobody works here. @throws FlowError `TRACE_UNKNOWN` when it is gone */
+  async find(task: Task, tenant: string): Promise<FoundTrace> {
+    const flow = this.#flowOf(factsIn(task.metadata)["skill"]);
+    return { flow, items: await flow.follow(task.id, { tenant, onLeave: "detach" }) };
+  }
+
+  /** Works on a task that was begun by an earlier process, as {@link FlowExecutor.execute} does. */
+  async takeUp(task: Task, { flow, items }: FoundTrace, assignment: Assignment, bus: ExecutionEventBus): Promise<void> {
+    const { turn } = assignment;
+    const { skill, callerTraceId } = factsIn(task.metadata);
+    turn.publishOn(bus, task, seqOf(task));
+    turn.facts = factsOf(skill, callerTraceId);
+    const work = { ...assignment, flow };
+    await this.#work(work, async () => {
+      await turn.task({ ...task, status: working() });
+      await this.#follow(work, items, hasText(task), true);
+    });
+  }
+
+  #flowOf(skill: unknown): ServedFlow {
+    const flow = this.#skills.flowOf(skill);
+    if (flow === undefined) throw new TypeError(`No flow has skill "${String(skill)}"`);
+    return flow;
+  }
+
+  /** Does the work on a task, which can be cancelled meanwhile. */
+  async #work(work: Work, act: () => Promise<void>): Promise<void> {
+    const { turn, flow } = work;
+    this.#atWork.set(turn.taskId, work);
+    try {
+      await act();
     } catch (error) {
       await fail(turn, error, flow.name);
     } finally {
-      this.#atWork.delete(taskId);
+      this.#atWork.delete(turn.taskId);
     }
   }
 
@@ -128,9 +163,11 @@ export class FlowExecutor implements AgentExecutor {
     { flow, tenant, turn }: Work,
     items: AsyncIterable<StreamItem<unknown>>,
     hadText: boolean,
+    isTakenUp = false,
   ): Promise<void> {
     let result: { readonly value: unknown } | undefined;
     let isBegun = hadText;
+    let isFirst = isTakenUp;
     let isReplaced = false;
     const text = (part: Part, lastChunk: boolean): Promise<void> => {
       const append = isBegun && !isReplaced;
@@ -140,6 +177,9 @@ export class FlowExecutor implements AgentExecutor {
     };
     try {
       for await (const item of items) {
+        // what was at work was called again, and may write its text anew
+        if (isFirst && item.type === "chunk") isReplaced = item.chunk.seq === 0;
+        if (item.type === "chunk") isFirst = false;
         // the first one counts, as in `call`
         if (item.type === "result") result ??= { value: item.result };
         else if (item.chunk.text !== "") await text(textPart(item.chunk.text), false);
@@ -153,7 +193,8 @@ export class FlowExecutor implements AgentExecutor {
       // an answer that does not fit leaves the question open
       else if (code === FlowErrorCode.RESUME_INVALID)
         await this.#ask(turn, await pauses(), errorPayload(error).message);
-      else await fail(turn, error, flow.name);
+      // the trace goes on when the flow runs again, and so does its task
+      else if (code !== FlowErrorCode.FLOW_STOPPED || !flow.isDurable) await fail(turn, error, flow.name);
       return;
     }
     if (isBegun) await text(textPart(""), true);
@@ -186,9 +227,8 @@ export class FlowExecutor implements AgentExecutor {
       const message = `Task "${taskId}" cannot go on: flow "${flow.name}" does not know what it waited for`;
       throw new FlowError({ code: FlowErrorCode.PAUSE_UNKNOWN, message });
     }
-    const hadText = task?.artifacts.some(({ artifactId }) => artifactId === TEXT_ARTIFACT) === true;
     const items = flow.resumeStream(pause.token, this.#skills.payloadOf(userMessage), { tenant });
-    await this.#follow(work, items, hadText);
+    await this.#follow(work, items, task !== undefined && hasText(task));
   }
 
   async #ask(turn: Turn, pauses: readonly PauseTicket[], problem?: string): Promise<void> {
@@ -237,8 +277,19 @@ function emitOptionsOf({ userMessage, context }: RequestContext): EmitOptions<ne
   };
 }
 
+function factsOf(skill: unknown, callerTraceId: unknown): TaskFacts {
+  return {
+    ...(typeof skill === "string" ? { skill } : {}),
+    ...(typeof callerTraceId === "string" ? { callerTraceId } : {}),
+  };
+}
+
+const hasText = ({ artifacts }: Task): boolean => artifacts.some(({ artifactId }) => artifactId === TEXT_ARTIFACT);
+
+const working = () => ({ state: TaskState.TASK_STATE_WORKING, message: undefined, timestamp: now() });
+
 function taskAtWork({ taskId, contextId, task, userMessage }: RequestContext): Task {
-  const status = { state: TaskState.TASK_STATE_WORKING, message: undefined, timestamp: now() };
+  const status = working();
   if (task !== undefined) return { ...task, status };
   return { id: taskId, contextId, status, artifacts: [], history: [userMessage], metadata: undefined };
 }

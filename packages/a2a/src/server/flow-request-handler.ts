@@ -15,15 +15,19 @@ import { RequestMalformedError, TaskNotFoundError, UnsupportedOperationError } f
 import {
   DefaultExecutionEventBusManager,
   DefaultRequestHandler,
+  type ExecutionEventBus,
+  type ExecutionEventBusManager,
+  ExecutionEventQueue,
   type PushNotificationSender,
   type PushNotificationStore,
+  ResultManager,
   type ServerCallContext,
   type TaskStore,
 } from "@a2a-js/sdk/server";
 import { FlowError, FlowErrorCode } from "penguiflow";
 import { factsIn } from "../wire.ts";
 import { connectionOf, scopeOf } from "./connection.ts";
-import { type Assignment, FlowExecutor, type Skills } from "./flow-executor.ts";
+import { type Assignment, FlowExecutor, type FoundTrace, type Skills } from "./flow-executor.ts";
 import { KnownMessages, keyOfMessage } from "./known-messages.ts";
 import { pushTarget } from "./push-target.ts";
 import { requireHistoryLength, requireMessage } from "./request-checks.ts";
@@ -51,6 +55,7 @@ export interface FlowRequestHandlerOptions {
 export class FlowRequestHandler extends DefaultRequestHandler {
   readonly #options: FlowRequestHandlerOptions;
   readonly #executor: FlowExecutor;
+  readonly #buses: ExecutionEventBusManager;
   readonly #assignments: WeakMap<ServerCallContext, Assignment>;
   /** By scope and task: those at work. */
   readonly #turns = new Map<string, Turn>();
@@ -69,11 +74,12 @@ export class FlowRequestHandler extends DefaultRequestHandler {
       this.#answer(key, assignment.turn);
       return assignment;
     });
+    const buses = new DefaultExecutionEventBusManager();
     super(
       options.card,
       options.taskStore,
       executor,
-      new DefaultExecutionEventBusManager(),
+      buses,
       options.pushStore,
       options.pushSender,
       undefined,
@@ -83,6 +89,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     );
     this.#options = options;
     this.#executor = executor;
+    this.#buses = buses;
     this.#assignments = assignments;
   }
 
@@ -248,14 +255,61 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     if (taskId !== "") this.#turns.set(keyOf(scope, taskId), turn);
     this.#assignments.set(context, { tenant: this.#options.tenantOf(context), turn });
     const mine = read(turn);
-    const telling = turn.tell(super.sendMessageStream(params, context)).finally(() => {
-      this.#telling.delete(telling);
-      for (const id of [taskId, turn.taskId])
-        if (this.#turns.get(keyOf(scope, id)) === turn) this.#turns.delete(keyOf(scope, id));
+    this.#tell(turn, super.sendMessageStream(params, context), () => {
+      for (const id of [taskId, turn.taskId]) this.#leaveTurn(keyOf(scope, id), turn);
       this.#known.end(key, turn);
     });
-    this.#telling.add(telling);
     return { turn, mine };
+  }
+
+  /**
+   * Goes on with a task on which an earlier process worked, where a flow still has its trace. Answers `false` when the
+   * trace is gone: nobody will ever work on it.
+   */
+  async takeUp(task: Task, context: ServerCallContext): Promise<boolean> {
+    const tenant = this.#options.tenantOf(context);
+    let found: FoundTrace;
+    try {
+      found = await this.#executor.find(task, tenant);
+    } catch (error) {
+      return !(error instanceof FlowError && error.code === FlowErrorCode.TRACE_UNKNOWN);
+    }
+    const key = keyOf(scopeOf(context), task.id);
+    // another reader may have been faster
+    if (this.#turns.has(key)) return true;
+    const turn = new Turn();
+    this.#turns.set(key, turn);
+    const bus = this.#buses.createOrGetByTaskId(task.id, context);
+    this.#tell(turn, this.#stored(bus, context), () => this.#leaveTurn(key, turn));
+    void this.#executor.takeUp(task, found, { tenant, turn }, bus).finally(() => {
+      bus.finished();
+      this.#buses.cleanupByTaskId(task.id, context);
+    });
+    return true;
+  }
+
+  /** Takes events to the store and to whom they are pushed, and yields each when it is stored: what the SDK does for a message. */
+  async *#stored(bus: ExecutionEventBus, context: ServerCallContext): AsyncGenerator<StreamResponse, void, undefined> {
+    const { taskStore, pushSender } = this.#options;
+    const results = new ResultManager(taskStore, context);
+    for await (const event of new ExecutionEventQueue(bus).events()) {
+      await results.processEvent(event);
+      const response = { payload: { $case: event.kind, value: event.data } } as StreamResponse;
+      void pushSender?.send(response, context, results.getCurrentTask()).catch(() => {});
+      yield response;
+    }
+  }
+
+  #tell(turn: Turn, events: AsyncIterable<StreamResponse>, whenOver: () => void): void {
+    const telling = turn.tell(events).finally(() => {
+      this.#telling.delete(telling);
+      whenOver();
+    });
+    this.#telling.add(telling);
+  }
+
+  #leaveTurn(key: string, turn: Turn): void {
+    if (this.#turns.get(key) === turn) this.#turns.delete(key);
   }
 
   /** Ends the work that a client has begun and left before its end, if it is to end with it. */

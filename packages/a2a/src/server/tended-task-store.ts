@@ -15,7 +15,7 @@ interface Draft {
 
 /**
  * A task store whose tasks tell the truth. A task that its store has as being worked on, and on which nobody works, was
- * left by a process that ended: it is read as failed.
+ * left by a process that ended: the work is taken up again where that can be done, otherwise the task has failed.
  *
  * A long stream does not make each of its pieces dear: pieces of a text are kept as one, and a piece is not waited for.
  * One write of a task is under way at a time, and the next one is of what is newest then. Every other change is stored
@@ -24,21 +24,25 @@ interface Draft {
 export class TendedTaskStore implements TaskStore {
   readonly #store: TaskStore;
   readonly #isBeingWorkedOn: (taskId: string, context: ServerCallContext) => boolean;
+  readonly #takeUp: (task: Task, context: ServerCallContext) => Promise<boolean>;
   readonly #isShared: boolean;
   /** By scope and task: those at work here. */
   readonly #drafts = new Map<string, Draft>();
 
   /**
+   * @param takeUp - goes on with the work on a task; answers `false` when nobody ever will
    * @param isShared - whether other processes work on tasks of the store, too: then a task that nobody works on here is
    * left alone, and each piece is stored before it is told
    */
   constructor(
     store: TaskStore,
     isBeingWorkedOn: (taskId: string, context: ServerCallContext) => boolean,
+    takeUp: (task: Task, context: ServerCallContext) => Promise<boolean>,
     isShared: boolean,
   ) {
     this.#store = store;
     this.#isBeingWorkedOn = isBeingWorkedOn;
+    this.#takeUp = takeUp;
     this.#isShared = isShared;
   }
 
@@ -93,6 +97,7 @@ export class TendedTaskStore implements TaskStore {
     // it may have ended since it was read
     const latest = (await this.#store.load(task.id, context)) ?? task;
     if (!isAtWork(latest) || this.#isBeingWorkedOn(task.id, context)) return latest;
+    if (await this.#takeUp(latest, context)) return latest;
     const failed: Task = {
       ...latest,
       status: {

@@ -132,6 +132,11 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     return this.#engine !== undefined && !this.#engine.isStopping;
   }
 
+  /** Whether what it has accepted outlasts its process: it has a journal. */
+  get isDurable(): boolean {
+    return this.#options.durability !== undefined;
+  }
+
   /**
    * Adds an observer of all events, once.
    *
