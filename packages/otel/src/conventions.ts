@@ -14,6 +14,8 @@ export const SCHEMA_URL = "https://opentelemetry.io/schemas/1.45.0";
 
 /** Attributes of the general conventions. */
 export const ERROR_TYPE = "error.type";
+export const SERVER_ADDRESS = "server.address";
+export const SERVER_PORT = "server.port";
 
 /** The conventions of messaging: an attempt is the processing of a message by the consumer that the node is. */
 export const Messaging = {
@@ -29,11 +31,17 @@ export const Messaging = {
   PROCESS_DURATION: "messaging.process.duration",
 } as const;
 
-/** The conventions of GenAI: a trace is the run of a workflow. Model and tool calls in handlers have spans of their own. */
+/**
+ * The conventions of GenAI: a trace is the run of a workflow, an attempt at a remote node invokes an agent. Model and tool
+ * calls in handlers have spans of their own.
+ */
 export const GenAi = {
   OPERATION_NAME: "gen_ai.operation.name",
   INVOKE_WORKFLOW: "invoke_workflow",
   WORKFLOW_NAME: "gen_ai.workflow.name",
+  INVOKE_AGENT: "invoke_agent",
+  AGENT_NAME: "gen_ai.agent.name",
+  CONVERSATION_ID: "gen_ai.conversation.id",
 } as const;
 
 /** What no convention has a name for. */
@@ -55,6 +63,12 @@ export const Own = {
   /** What a handler was given and what it returned, when contents are wanted. */
   INPUT: "penguiflow.input",
   OUTPUT: "penguiflow.output",
+  /** The task at the other agent. */
+  REMOTE_TASK_ID: "penguiflow.remote.task_id",
+  /** What became of the call: the state of its task, or `error`, or `cancelled`. */
+  REMOTE_STATE: "penguiflow.remote.state",
+  REMOTE_SENT: "penguiflow.remote.bytes_sent",
+  REMOTE_RECEIVED: "penguiflow.remote.bytes_received",
   /** Why something was dropped: the type of the event. */
   REASON: "penguiflow.reason",
 } as const;
@@ -74,6 +88,7 @@ export const Metric = {
   TRACE_OUTCOMES: "penguiflow.trace.outcomes",
   RETRIES: "penguiflow.node.retries",
   DROPS: "penguiflow.drops",
+  REMOTE_DURATION: "penguiflow.remote.duration",
 } as const;
 
 /** Keys of a message's meta. `traceparent` and `tracestate` are those of W3C Trace Context. */

@@ -9,6 +9,7 @@ import type {
   TraceEndEvent,
 } from "penguiflow";
 import { ERROR_TYPE, Messaging, Metric, Own } from "./conventions.ts";
+import { isRemoteEnd, type RemoteEnd, remoteStateOf } from "./remote-events.ts";
 import { isFailure } from "./span-writer.ts";
 
 /** Bounds in seconds, from a hop within a turn to a slow model. */
@@ -33,6 +34,7 @@ export class Metrics {
   readonly outcomes: Counter;
   readonly retries: Counter;
   readonly drops: Counter;
+  readonly remote: Histogram;
   /** Those whose levels are read when metrics are collected. */
   readonly runs = new Set<InstrumentedRun>();
 
@@ -51,6 +53,7 @@ export class Metrics {
     this.outcomes = count(Metric.TRACE_OUTCOMES, "{trace}", "Traces that ended");
     this.retries = count(Metric.RETRIES, "{attempt}", "Attempts that were to be repeated");
     this.drops = count(Metric.DROPS, "{message}", "Messages and results that nobody will have");
+    this.remote = seconds(Metric.REMOTE_DURATION, "Calls of other agents, from the beginning to their answer or end");
     const depth = new Levels(level(Metric.QUEUE_DEPTH, "{message}", "Messages that wait for the node"));
     const inFlight = new Levels(level(Metric.NODE_IN_FLIGHT, "{attempt}", "Slots of the node in use"));
     const traces = new Levels(level(Metric.TRACE_IN_FLIGHT, "{trace}", "Traces under way"));
@@ -123,6 +126,7 @@ export class MeterWriter {
     else if (event.type === "node_error" || event.type === "node_timeout") this.#failed(event);
     else if (event.type === "node_retry") this.#metrics.retries.add(1, this.#node(event.node));
     else if (event.type === "trace_end") this.#ended(event);
+    else if (isRemoteEnd(event)) this.#remoteEnded(event);
     else if ("node" in event && DROPS.has(event.type))
       this.#metrics.drops.add(1, { ...this.#node(event.node), [Own.REASON]: event.type });
   }
@@ -150,6 +154,12 @@ export class MeterWriter {
     if (isFailure(status) && error !== undefined) attributes[ERROR_TYPE] = error.code ?? error.name;
     this.#metrics.outcomes.add(1, attributes);
     this.#metrics.trace.record(durationMs / 1000, attributes);
+  }
+
+  #remoteEnded(event: RemoteEnd): void {
+    const attributes: Attributes = { ...this.#node(event.node), [Own.REMOTE_STATE]: remoteStateOf(event) };
+    if (event.type === "remote_call_error") attributes[ERROR_TYPE] = event.error.code ?? event.error.name;
+    this.#metrics.remote.record(event.latencyMs / 1000, attributes);
   }
 
   #node(name: string): Attributes {

@@ -22,7 +22,8 @@ import {
   type ProbedTrace,
   type TraceEndEvent,
 } from "penguiflow";
-import { type AttemptOutcome, ERROR_TYPE, GenAi, Messaging, Own } from "./conventions.ts";
+import { type AttemptOutcome, ERROR_TYPE, GenAi, Messaging, Own, SERVER_ADDRESS, SERVER_PORT } from "./conventions.ts";
+import { isRemoteEnd, type RemoteEnd, type RemoteStart, remoteStateOf } from "./remote-events.ts";
 import { carriedBy, carrying, producersOf } from "./trace-context.ts";
 
 /** What becomes of a payload before it is written; `undefined` withholds it. */
@@ -137,7 +138,15 @@ export class SpanWriter {
       else if (event.type === "node_error") this.#end(trace, attempt, "error", event.error);
       else if (event.type === "node_timeout") this.#end(trace, attempt, "timeout", event.error);
       else if (event.type === "node_cancelled") this.#end(trace, attempt, "cancelled");
+      else if (event.type === "remote_call_start") this.#describe(attempt, calleeOf(event));
+      else if (isRemoteEnd(event)) this.#describe(attempt, remoteEndOf(event));
     }
+  }
+
+  /** Says more of an attempt. Its span may have ended: a call is taken back when nobody waits for it any more. */
+  #describe(attempt: ProbedAttempt, attributes: Attributes): void {
+    const span = this.#attempts.get(attempt)?.span;
+    if (span?.isRecording() === true) span.setAttributes(attributes);
   }
 
   #start(trace: ProbedTrace, attempt: ProbedAttempt, queueMs: number): void {
@@ -206,6 +215,27 @@ export class SpanWriter {
       diag.error("penguiflow: contents cannot be written", error);
     }
   }
+}
+
+/** Which agent is called. */
+function calleeOf({ skill, agentUrl }: RemoteStart): Attributes {
+  const url = URL.parse(agentUrl);
+  return {
+    [GenAi.OPERATION_NAME]: GenAi.INVOKE_AGENT,
+    [GenAi.AGENT_NAME]: skill,
+    ...(url === null ? {} : { [SERVER_ADDRESS]: url.hostname }),
+    ...(url === null || url.port === "" ? {} : { [SERVER_PORT]: Number(url.port) }),
+  };
+}
+
+function remoteEndOf(event: RemoteEnd): Attributes {
+  const { taskId, contextId, bytesSent, bytesReceived } = event;
+  const attributes: Attributes = { [Own.REMOTE_STATE]: remoteStateOf(event) };
+  if (taskId !== undefined) attributes[Own.REMOTE_TASK_ID] = taskId;
+  if (contextId !== undefined) attributes[GenAi.CONVERSATION_ID] = contextId;
+  if (bytesSent !== undefined) attributes[Own.REMOTE_SENT] = bytesSent;
+  if (bytesReceived !== undefined) attributes[Own.REMOTE_RECEIVED] = bytesReceived;
+  return attributes;
 }
 
 function timesOf({ queueMs, runMs, emitMs }: NodeSuccessEvent): Attributes {

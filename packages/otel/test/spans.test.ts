@@ -1,7 +1,7 @@
 import { context, propagation, ROOT_CONTEXT, trace, TraceFlags } from "@opentelemetry/api";
 import { type Sampler, SamplingDecision } from "@opentelemetry/sdk-trace";
 import { openTelemetry } from "@penguiflow/otel";
-import { create, joinK, Message, node, payloadNode, WM } from "penguiflow";
+import { create, joinK, LoopbackTransport, Message, node, payloadNode, remoteNode, shape, WM } from "penguiflow";
 import { TestClock } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
 import { type ReceivedSpan, receiver, within } from "./otlp-receiver.ts";
@@ -402,5 +402,36 @@ describe("an attempt", () => {
     const root = named(spans, "invoke_workflow flow").spanId;
     expect(new Set(rounds.map(({ parentSpanId }) => parentSpanId))).toEqual(new Set([root]));
     expect(rounds.map(({ links }) => links)).toEqual([[], ...rounds.slice(0, -1).map(({ spanId }) => [spanId])]);
+  });
+});
+
+describe("a call of another agent", () => {
+  test("is told in the span of its attempt, and measured, and the agent's own trace goes on from there", async () => {
+    await using otlp = await receiver();
+    await using agent = create(node("tell", (message: Message<string>) => message.meta["traceparent"] as string).to());
+    agent.run();
+    const ask = remoteNode("ask", {
+      agentUrl: "https://agents.example:8443/search",
+      skill: "search",
+      transport: new LoopbackTransport({ search: agent }),
+      input: shape<string>(),
+      output: shape<string>(),
+      policy: { timeoutMs: 1_000 },
+    });
+    await using flow = create(ask.to(), { name: "shop", instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    const carried = await flow.call("penguins");
+    const span = named(await otlp.spans(), "process shop/ask");
+    expect(carried).toContain(span.spanId);
+    expect(span.attributes).toMatchObject({
+      "gen_ai.operation.name": "invoke_agent",
+      "gen_ai.agent.name": "search",
+      "server.address": "agents.example",
+      "server.port": 8443,
+      "penguiflow.remote.state": "completed",
+      "penguiflow.remote.task_id": expect.any(String) as unknown,
+    });
+    const points = (await otlp.points()).filter(({ name }) => name === "penguiflow.remote.duration");
+    expect(points).toMatchObject([{ count: 1, attributes: { "penguiflow.node": "ask" } }]);
   });
 });

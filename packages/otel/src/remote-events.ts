@@ -1,0 +1,21 @@
+import type { FlowEvent } from "penguiflow";
+
+/** A call of another agent begins. */
+export type RemoteStart = Extract<FlowEvent, { readonly type: "remote_call_start" }>;
+
+/** An event that ends a call of another agent: each call has one. */
+export type RemoteEnd = Extract<
+  FlowEvent,
+  { readonly type: "remote_call_success" | "remote_call_error" | "remote_call_cancelled" }
+>;
+
+export function isRemoteEnd(event: FlowEvent): event is RemoteEnd {
+  const { type } = event;
+  return type === "remote_call_success" || type === "remote_call_error" || type === "remote_call_cancelled";
+}
+
+/** What became of the call, in a word. */
+export function remoteStateOf(event: RemoteEnd): string {
+  if (event.type === "remote_call_success") return event.state;
+  return event.type === "remote_call_error" ? "error" : "cancelled";
+}
