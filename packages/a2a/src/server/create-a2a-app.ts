@@ -66,7 +66,7 @@ export class A2AApp implements AsyncDisposable {
 
   /**
    * Takes no more calls, stops the flows, which lets tasks end within `drainMs`, and resolves when all is closed. Tasks
-   * that were not over then have failed with `FLOW_STOPPED`.
+   * that were not over then have failed with `FLOW_STOPPED`; those of a durable flow go on when it runs again.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
