@@ -9,6 +9,9 @@ export default defineConfig({
   test: {
     include: ["{test,packages/*/test,examples/test,examples/*/test}/**/*.test.ts"],
     execArgv: [`--conditions=${source}`],
+    // what a test waits for is told by its own clock: real time only ends one that hangs, also where a machine is slow
+    testTimeout: 30_000,
+    maxWorkers: "100%",
     coverage: {
       provider: "v8",
       include: ["packages/*/src/**/*.ts"],
