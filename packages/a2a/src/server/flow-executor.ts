@@ -177,9 +177,11 @@ export class FlowExecutor implements AgentExecutor {
     };
     try {
       for await (const item of items) {
-        // what was at work was called again, and may write its text anew
-        if (isFirst && item.type === "chunk") isReplaced = item.chunk.seq === 0;
-        if (item.type === "chunk") isFirst = false;
+        if (isFirst && item.type === "chunk") {
+          // what was at work was called again, and may write its text anew
+          isReplaced = item.chunk.seq === 0;
+          isFirst = false;
+        }
         // the first one counts, as in `call`
         if (item.type === "result") result ??= { value: item.result };
         else if (item.chunk.text !== "") await text(textPart(item.chunk.text), false);

@@ -305,4 +305,4 @@ test("a line of fifty thousand costs no more per item than a short one", () => {
   const [short, long] = [perItem(2_000), perItem(50_000)];
   // linear cost would be twenty-five times as much
   expect(long).toBeLessThan(short * 8 + 0.005);
-}, 20_000);
+});

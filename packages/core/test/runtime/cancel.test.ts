@@ -262,7 +262,7 @@ describe("cancel", () => {
     for (const outcome of await Promise.all(outcomes)) expect(outcome.status).toBe("cancelled");
     door.open();
     await Promise.all(others);
-  }, 20_000);
+  });
 });
 
 describe("a handler that ignores its signal", () => {

@@ -639,7 +639,7 @@ describe("fetch", () => {
       }),
       { numRuns: 40 },
     );
-  }, 30_000);
+  });
 });
 
 describe("a trace that gives more results than its caller takes", () => {

@@ -127,7 +127,7 @@ describe("a node that succeeds in the end", () => {
     const { node: made } = flaky({ maxRetries: 1_100, backoffBaseMs: 0 }, 1_080);
     const flow = tidy(create(made.to()).run());
     expect(await within(8_000, flow.call(3))).toBe(3);
-  }, 10_000);
+  });
 });
 
 describe("the delay before a retry", () => {

@@ -35,7 +35,7 @@ describe("ten thousand traces at once", () => {
     const results = await within(20_000, Promise.all(range(10_000).map((payload) => flow.call(payload))));
     expect(results).toEqual(range(10_000).map((payload) => payload * 2));
     expect(flow.stats().outcomes).toMatchObject({ completed: 10_000 });
-  }, 30_000);
+  });
 
   test("settle each, once, though a third of them fail, time out or are cancelled", async () => {
     const clock = new TestClock();

@@ -69,7 +69,7 @@ test("a table of fifty thousand finds each as fast as a small one, and the newes
   const twins = [trace("twin"), trace("twin")];
   for (const one of twins) table.add(one);
   expect(table.find("twin", undefined)).toEqual(twins.toReversed());
-}, 20_000);
+});
 
 test("a trace is found by the id that was made for it, whether its number was told or not", () => {
   const ids = new IdSource(seededRandom(1));
