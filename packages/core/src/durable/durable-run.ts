@@ -509,7 +509,7 @@ export class JournalledRun implements DurableRun {
 }
 
 function markOf(trace: Trace): Mark {
-  return (trace.journalled ??= new Mark()) as Mark;
+  return (trace.more.journalled ??= new Mark()) as Mark;
 }
 
 function listingOf(entry: JournalEntry, status: UnfinishedTrace["status"]): UnfinishedTrace {

@@ -3,7 +3,7 @@ import { mixHigh, mixLow } from "../foundation/lineage.ts";
 import { WM } from "../message/controller.ts";
 import { carry, Message } from "../message/message.ts";
 import { nextLoopStep } from "../trace/budget.ts";
-import type { Trace } from "../trace/trace.ts";
+import { Trace } from "../trace/trace.ts";
 import { Attempt, Slot, State } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
 import type { Send } from "./send.ts";
@@ -94,6 +94,12 @@ export class Dispatch {
     const isBusy = worker.isOrdered && this.#isAtWork(trace, worker);
     queue.push(trace, attempt, isBusy);
     if (!isBusy) this.wake(worker);
+  }
+
+  /** Puts a new trace itself in the waiting line of the node where it enters. */
+  lineUp(trace: Trace, edge: Edge): void {
+    edge.target.queueOf(edge).push(trace, trace, false);
+    this.wake(edge.target);
   }
 
   /** Puts a message that was handled before back at the head of its trace's line. */
@@ -246,8 +252,10 @@ export class Dispatch {
         resume();
         continue;
       }
-      const attempt = worker.takeNext();
-      if (attempt === null) break;
+      const next = worker.takeNext();
+      if (next === null) break;
+      const isEntry = next instanceof Trace;
+      const attempt = isEntry ? this.#engine.sending.entryOf(next, worker.entry as Edge) : next;
       const { send, edge } = attempt;
       if (worker.outer !== undefined && worker.isOrdered) {
         worker.inbox.hold(attempt.trace);
@@ -256,7 +264,8 @@ export class Dispatch {
       this.#takeSlot(attempt);
       this.#ready.push(attempt);
       // only now: the room it leaves may bring another message to this very node
-      if (send !== null) this.#engine.sending.startedWithoutPlace(send);
+      if (isEntry) this.#engine.sending.entered(attempt);
+      else if (send !== null) this.#engine.sending.startedWithoutPlace(send);
       else if (edge !== null) this.#engine.sending.leftEdge(edge);
       else if (worker.node.gathering !== undefined) this.#engine.sending.leftJoin(worker);
     }

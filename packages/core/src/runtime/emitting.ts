@@ -264,12 +264,12 @@ export class Emitting {
 }
 
 function streamsOf(trace: Trace): StreamTable {
-  return (trace.streams ??= new StreamTable(trace.id, trace.tenant));
+  return (trace.more.streams ??= new StreamTable(trace.id, trace.tenant));
 }
 
 /** Whether a chunk has to wait. */
 function isCrowded(trace: Trace): boolean {
-  return (trace.unread !== null && trace.unread.length > 0) || !trace.sink.hasRoom();
+  return trace.isUnread || !trace.sink.hasRoom();
 }
 
 function inDeclaredOrder(edges: Edge[]): Edge[] {

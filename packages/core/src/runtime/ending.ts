@@ -4,10 +4,11 @@ import type { Message } from "../message/message.ts";
 import type { FinalOutcome, OutcomeBase, OutcomeStatus } from "../message/outcome.ts";
 import type { StreamEnd } from "../message/stream-chunk.ts";
 import { EXHAUSTION_TEXT, type ExhaustionCode } from "../trace/budget.ts";
-import type { Trace } from "../trace/trace.ts";
-import { type Attempt, State } from "./attempt.ts";
+import type { Trace, TraceExtras } from "../trace/trace.ts";
+import { Attempt, State } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
 import type { Send } from "./send.ts";
+import type { Edge, Worker } from "./worker.ts";
 
 /** What `cancel` found and did. */
 export interface CancelReport {
@@ -53,12 +54,12 @@ export class Ending {
       this.#end(trace, "completed", undefined, undefined);
       return;
     }
-    const reason = trace.lastReason || "its last message was not sent on";
+    const reason = trace.extras?.lastReason ?? "its last message was not sent on";
     const error = this.#error(
       trace,
       FlowErrorCode.NO_RESULT,
       `Trace "${trace.id}" ended without a result: ${reason}`,
-      trace.lastNode,
+      trace.extras?.lastNode,
     );
     this.#end(trace, "empty", error, undefined);
   }
@@ -66,7 +67,12 @@ export class Ending {
   /** If all that is left of a trace waits for messages that cannot come, lets it go on or end. */
   checkStarved(trace: Trace): void {
     const paused = trace.lasting?.paused.size ?? 0;
-    if (!trace.isOpen || trace.isDoomed || trace.live !== trace.joined + trace.fetching + paused || trace.live === 0)
+    if (
+      !trace.isOpen ||
+      trace.extras?.isDoomed ||
+      trace.live !== trace.joined + trace.fetching + paused ||
+      trace.live === 0
+    )
       return;
     const engine = this.#engine;
     if (paused > 0) {
@@ -79,8 +85,9 @@ export class Ending {
       engine.fetching.starve(trace);
       return;
     }
-    trace.lastReason = `${engine.joining.describe(trace) ?? "a join"} and no other can come`;
-    trace.lastNode = engine.joining.firstOf(trace) ?? trace.lastNode;
+    const { more } = trace;
+    more.lastReason = `${engine.joining.describe(trace) ?? "a join"} and no other can come`;
+    more.lastNode = engine.joining.firstOf(trace) ?? more.lastNode;
     this.finish(trace);
   }
 
@@ -194,11 +201,10 @@ export class Ending {
     trace.isOpen = false;
     trace.live = 0;
     this.counts.completed += 1;
-    trace.deadlineTimer?.cancel();
     if (trace.lasting !== null) this.#engine.pausing.ended(trace);
     this.#engine.ledger.changed(trace);
     trace.sink.completed?.(result);
-    if (trace.releases !== null) this.#release(trace, undefined);
+    if (trace.extras !== null) this.#release(trace.extras, undefined);
     this.#close(trace);
   }
 
@@ -207,17 +213,17 @@ export class Ending {
     const outcome = this.#outcome(trace, "completed", undefined, undefined);
     trace.isOpen = false;
     this.counts.completed += 1;
-    trace.deadlineTimer?.cancel();
     if (trace.lasting !== null) this.#engine.pausing.ended(trace);
     this.#engine.ledger.ended(trace, outcome);
     this.#settle(trace, outcome, "completed", undefined);
-    if (trace.releases !== null) this.#release(trace, outcome);
+    if (trace.extras !== null) this.#release(trace.extras, outcome);
     this.#close(trace);
   }
 
-  #release(trace: Trace, reason: unknown): void {
-    const releases = [...(trace.releases ?? [])];
-    trace.releases = null;
+  #release(extras: TraceExtras, reason: unknown): void {
+    extras.deadlineTimer?.cancel();
+    const releases = [...(extras.releases ?? [])];
+    extras.releases = undefined;
     for (const release of releases) release(reason);
   }
 
@@ -243,8 +249,8 @@ export class Ending {
     if (!attempt.more.unwinds) return;
     const report = this.#cancelling.get(trace);
     if (report !== undefined && isZombie) report.zombies += 1;
-    trace.unwinding -= 1;
-    if (trace.unwinding === 0) this.#close(trace);
+    trace.more.unwinding -= 1;
+    if (trace.more.unwinding === 0) this.#close(trace);
   }
 
   #end(
@@ -259,12 +265,14 @@ export class Ending {
     const outcome = this.#outcome(trace, status, error, reason);
     const running: Attempt[] = [];
     let dropped = 0;
+    const extras = trace.more;
     trace.isOpen = false;
-    trace.error = error;
+    extras.error = error;
     this.counts[status] += 1;
-    dropped += trace.entrySends?.size ?? 0;
-    const waiting = takeWaiting(trace);
-    const sends = new Set<Send>((trace.entrySends ?? []) as Iterable<Send>);
+    dropped += extras.entrySends?.size ?? 0;
+    const isInLine = trace.entry !== null;
+    const waiting = this.#takeWaiting(trace);
+    const sends = new Set<Send>((extras.entrySends ?? []) as Iterable<Send>);
     for (const item of waiting) if (item.send !== null) sends.add(item.send);
     for (const attempt of attemptsOf(trace)) {
       trace.unlink(attempt);
@@ -294,15 +302,14 @@ export class Ending {
     for (const send of sends) engine.sending.abandon(send, error as Error);
     for (const item of waiting) {
       dropped += 1;
-      this.#drop(item, text, error);
+      this.#drop(item, item.send === null && !isInLine, text, error);
     }
-    trace.deadlineTimer?.cancel();
-    trace.unread = null;
-    trace.entrySends = null;
+    extras.unread = undefined;
+    extras.entrySends = undefined;
     engine.ledger.ended(trace, outcome);
     const state = cancelState(dropped, running.length);
     if (running.length > 0) this.#cancelling.set(trace, state);
-    trace.unwinding = running.length;
+    extras.unwinding = running.length;
     for (const attempt of running) {
       attempt.more.unwinds = true;
       this.linger(attempt);
@@ -313,14 +320,30 @@ export class Ending {
     this.#settle(trace, outcome, status, error);
     // user code runs from here on: listeners of signals, and whoever waited
     for (const attempt of running) attempt.abort(error as FlowError);
-    if (trace.releases !== null) this.#release(trace, error ?? outcome);
+    this.#release(extras, error ?? outcome);
     if (running.length === 0) this.#close(trace);
     return state;
   }
 
-  #drop(item: Attempt, reason: string, error: FlowError | undefined): void {
+  /** Takes what waits of a trace out of every line. Cost is that of the trace's own messages. */
+  #takeWaiting(trace: Trace): Attempt[] {
+    const { sending, workshop } = this.#engine;
+    const items: Attempt[] = [];
+    while (trace.lanes !== null) {
+      const queue = trace.lanes.queue as Worker["inbox"];
+      for (const item of queue.drain(trace)) {
+        if (item instanceof Attempt) items.push(item);
+        else
+          items.push(
+            sending.entryOf(trace, workshop.entries.find((edge) => edge.target.queueOf(edge) === queue) as Edge),
+          );
+      }
+    }
+    return items;
+  }
+
+  #drop(item: Attempt, wasPlaced: boolean, reason: string, error: FlowError | undefined): void {
     const engine = this.#engine;
-    const wasPlaced = item.send === null;
     item.state = State.OVER;
     item.send = null;
     engine.dispatch.leaveRing(item);
@@ -344,9 +367,10 @@ export class Ending {
 
   #settle(trace: Trace, outcome: FinalOutcome, status: OutcomeStatus, error: FlowError | undefined): void {
     const engine = this.#engine;
-    if (trace.streams !== null) {
-      for (const chunk of trace.streams.endTrace(streamEnd(status))) trace.sink.chunk(chunk);
-      trace.streams = null;
+    const streams = trace.extras?.streams;
+    if (streams !== undefined) {
+      for (const chunk of streams.endTrace(streamEnd(status))) trace.sink.chunk(chunk);
+      trace.more.streams = undefined;
     }
     trace.sink.ended(outcome);
     for (const watcher of trace.lasting?.watchers.splice(0) ?? []) watcher(outcome);
@@ -378,7 +402,12 @@ export class Ending {
     if (status === "completed") return Object.freeze({ status, ...base, result: base.results[0] });
     const failure = { ...base, error: error as FlowError };
     if (status === "empty")
-      return Object.freeze({ status, ...failure, lastNode: trace.lastNode, reason: trace.lastReason });
+      return Object.freeze({
+        status,
+        ...failure,
+        lastNode: trace.extras?.lastNode,
+        reason: trace.extras?.lastReason ?? "",
+      });
     if (status === "cancelled") return Object.freeze({ status, ...failure, reason });
     if (status !== "exhausted") return Object.freeze({ status, ...failure });
     const text = EXHAUSTION_TEXT[failure.error.code as ExhaustionCode];
@@ -404,13 +433,6 @@ function cancelState(dropped: number, aborted: number): CancelState {
   let resolve = (): void => {};
   const done = aborted === 0 ? Promise.resolve() : new Promise<void>((settle) => (resolve = settle));
   return { dropped, aborted, zombies: 0, resolve, done, inner: [] };
-}
-
-/** Takes what waits of a trace out of every line. Cost is that of the trace's own messages. */
-function takeWaiting(trace: Trace): Attempt[] {
-  const items: Attempt[] = [];
-  while (trace.lanes !== null) items.push(...(trace.lanes.queue as Attempt["worker"]["inbox"]).drain(trace));
-  return items;
 }
 
 function* attemptsOf(trace: Trace): Generator<Attempt> {

@@ -191,8 +191,11 @@ export class Engine {
     if (!trace.isOpen) return true;
     if (trace.lasting !== null) this.pausing.stir(trace.lasting);
     const message = this.probe === undefined ? sent : this.probe.enter(trace, sent);
-    if (edges.length === 1 && !this.isWatched && this.sending.startAtOnce(trace, message, edges[0] as Edge))
-      return true;
+    if (edges.length === 1) {
+      const only = edges[0] as Edge;
+      if (!this.isWatched && this.sending.startAtOnce(trace, message, only)) return true;
+      if (this.durable === undefined && this.sending.lineUp(trace, message, only)) return false;
+    }
     return this.sending.send(trace, null, message, edges, settle);
   }
 
@@ -308,7 +311,7 @@ export class Engine {
     const { trace } = attempt;
     if (attempt.state !== State.SENDING) return;
     if (attempt.extras?.writesStreams) {
-      for (const chunk of trace.streams?.endAll(attempt, "done") ?? []) trace.sink.chunk(chunk);
+      for (const chunk of trace.extras?.streams?.endAll(attempt, "done") ?? []) trace.sink.chunk(chunk);
     }
     this.ledger.finishing(attempt);
     this.emitting.release(attempt);
@@ -331,8 +334,8 @@ export class Engine {
     if (trace.lasting !== null) this.pausing.committed(attempt);
     this.dispatch.leave(attempt);
     if (attempt.outputs === 0) {
-      trace.lastNode = worker.name;
-      trace.lastReason =
+      trace.more.lastNode = worker.name;
+      trace.more.lastReason =
         worker.node.kind === "router"
           ? `router "${worker.name}" sent its message nowhere`
           : `node "${worker.name}" returned nothing`;
@@ -457,7 +460,7 @@ export class Engine {
     if (unwinding === undefined) return;
     throw new FlowError({
       code: FlowErrorCode.TRACE_UNWINDING,
-      message: `Cannot accept trace "${traceId}": an earlier trace of that id has ended and ${unwinding.unwinding} of its handlers have not returned yet`,
+      message: `Cannot accept trace "${traceId}": an earlier trace of that id has ended and ${unwinding.more.unwinding} of its handlers have not returned yet`,
       traceId,
       tenant: headers.tenant,
       retryable: true,
@@ -472,7 +475,7 @@ export class Engine {
       this.ending.exhaust(trace, FlowErrorCode.DEADLINE_EXCEEDED);
       return;
     }
-    trace.deadlineTimer = this.timers.after(leftMs, () => {
+    trace.more.deadlineTimer = this.timers.after(leftMs, () => {
       this.ending.exhaust(trace, FlowErrorCode.DEADLINE_EXCEEDED);
       this.dispatch.flush();
     });

@@ -109,7 +109,7 @@ export class Failing {
     const { trace, worker, extras } = attempt;
     const endStreams = (): void => {
       if (!extras?.writesStreams) return;
-      for (const chunk of trace.streams?.endAll(attempt, delayMs === undefined ? "error" : "retry") ?? [])
+      for (const chunk of trace.extras?.streams?.endAll(attempt, delayMs === undefined ? "error" : "retry") ?? [])
         trace.sink.chunk(chunk);
     };
     if (delayMs === undefined) {
@@ -126,7 +126,7 @@ export class Failing {
     const taken = [...(extras?.fetched ?? []), ...(extras?.refetch ?? [])];
     if (taken.length > 0) next.more.refetch = taken;
     if (extras !== null && extras.alreadySent > 0) next.more.alreadySent = extras.alreadySent;
-    trace.streams?.inherit(attempt, next);
+    trace.extras?.streams?.inherit(attempt, next);
     endStreams();
     next.state = State.PARKED;
     worker.parked += 1;

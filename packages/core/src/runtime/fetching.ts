@@ -116,7 +116,8 @@ export class Fetching {
   #takeWaiting(attempt: Attempt, sources: ReadonlySet<string> | undefined): Message | undefined {
     const { worker, trace } = attempt;
     for (const queue of worker.outer === undefined ? [worker.inbox] : [worker.inbox, worker.outer]) {
-      const item = queue.popOf(trace, (candidate) => fits(candidate, sources));
+      // it has an attempt at work: it does not stand in line itself
+      const item = queue.popOf(trace, (candidate) => fits(candidate as Attempt, sources)) as Attempt | null;
       if (item === null) continue;
       if (item.send !== null) this.#engine.sending.startedWithoutPlace(item.send);
       else if (item.edge !== null) this.#engine.sending.leftEdge(item.edge);

@@ -351,7 +351,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const { message, edges } = this.#prepare(engine, input, options);
     const known = engine.openEndedTrace(message);
     const trace = known ?? this.#openEnded(engine, message, options.signal);
-    if (!trace.isOpen) throw trace.error as FlowError;
+    if (!trace.isOpen) throw trace.extras?.error as FlowError;
     await engine.enterOpenEnded(trace, engine.sealed(trace, message), edges);
     if (engine.durable !== undefined) await engine.durable.stored();
     return message.traceId;
@@ -375,7 +375,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const known = engine.openEndedTrace(message);
     engine.requireRoom(known, message, edges);
     const trace = known ?? this.#openEnded(engine, message, options.signal);
-    if (!trace.isOpen) throw trace.error as FlowError;
+    if (!trace.isOpen) throw trace.extras?.error as FlowError;
     trace.wasEntered = true;
     engine.enter(trace, engine.sealed(trace, message), edges, null);
     return message.traceId;

@@ -114,7 +114,7 @@ export class Joining {
       problem = error;
     }
     // only after the message has reached the other nodes it goes to: all of them get it or none
-    trace.isDoomed = true;
+    trace.more.isDoomed = true;
     this.#engine.dispatch.beforeRunning(() => this.#engine.failing.failTrace(item, problem));
     return Number.POSITIVE_INFINITY;
   }

@@ -164,7 +164,7 @@ class ParentSink implements TraceSink {
   hasRoom(): boolean {
     const { trace } = this.#parent;
     if (!trace.isOpen) return true;
-    const mayTry = this.#isAdmitted || trace.unread === null || trace.unread.length === 0;
+    const mayTry = this.#isAdmitted || !trace.isUnread;
     if (mayTry && trace.sink.hasRoom()) return true;
     if (this.#isInLine) return false;
     this.#isInLine = true;
@@ -192,7 +192,7 @@ class ParentSink implements TraceSink {
 
   #asParents(chunk: StreamChunk): StreamChunk | undefined {
     const { trace } = this.#parent;
-    trace.streams ??= new StreamTable(trace.id, trace.tenant);
+    const streams = (trace.more.streams ??= new StreamTable(trace.id, trace.tenant));
     let writer = this.#writers.get(chunk.streamId);
     if (writer === undefined) {
       writer = { node: `${this.#parent.node}/${chunk.node ?? ""}`, attempt: this.#parent.attempt };
@@ -200,9 +200,9 @@ class ParentSink implements TraceSink {
     }
     if (chunk.end !== undefined) {
       this.#writers.delete(chunk.streamId);
-      if (chunk.end !== "done" && chunk.text === "") return trace.streams.endAll(writer, chunk.end)[0];
+      if (chunk.end !== "done" && chunk.text === "") return streams.endAll(writer, chunk.end)[0];
     }
-    return trace.streams.next(writer, {
+    return streams.next(writer, {
       text: chunk.text,
       streamId: undefined,
       seq: undefined,

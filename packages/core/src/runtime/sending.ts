@@ -45,7 +45,7 @@ export class Sending {
     }
     if (this.#waitFor(send)) return true;
     if (from !== null) from.more.outbox.push(send);
-    else if (send.item === null) (trace.entrySends ??= new Set()).add(send);
+    else if (send.item === null) (trace.more.entrySends ??= new Set()).add(send);
     return false;
   }
 
@@ -54,31 +54,53 @@ export class Sending {
     const worker = edge.target;
     if (worker.node.gathering !== undefined || trace.live > 0 || !this.#engine.dispatch.mayStart(worker, trace, false))
       return false;
-    const output = trace.outputs++;
-    const seedHigh = trace.origin?.high ?? this.#engine.lineageSeed;
-    const seedLow = trace.origin?.low ?? trace.run | 0;
-    const high = mixHigh(seedHigh, seedLow, edge.index, output);
-    const low = mixLow(seedHigh, seedLow, edge.index, output);
     trace.wasEntered = true;
     this.#engine.ledger.expected(trace);
     this.#engine.ledger.changed(trace);
-    this.#engine.dispatch.runNow(new Attempt(worker, trace, message, null, high, low, 1));
+    this.#engine.dispatch.runNow(this.#target(trace, null, message, edge, trace.outputs++));
     return true;
+  }
+
+  /**
+   * Lets a trace wait itself for its node, where nobody waits until its message is accepted and none can follow it: it
+   * takes no place on the edge, and nothing is made for it before its turn. Answers whether it is in line.
+   */
+  lineUp(trace: Trace, message: Message, edge: Edge): boolean {
+    if (trace.isOpenEnded || edge.gathers || trace.live > 0 || this.takes(edge, trace)) return false;
+    trace.entry = message;
+    this.#engine.ledger.expected(trace);
+    this.#engine.dispatch.lineUp(trace, edge);
+    return true;
+  }
+
+  /** The attempt of a trace that stood in line itself. */
+  entryOf(trace: Trace, edge: Edge): Attempt {
+    const item = this.#target(trace, null, trace.entry as Message, edge, trace.outputs++);
+    if (this.#engine.isWatched) item.more.queuedAt = trace.startedAt;
+    trace.entry = null;
+    return item;
+  }
+
+  /** A trace that stood in line itself is about to start. */
+  entered(item: Attempt): void {
+    this.#published(item.trace, item.message, item.worker.entry as Edge);
+    this.#engine.ledger.accepted(item, null);
   }
 
   /** A message from outside that has to wait before it may even stand in line. {@link Sending.offerHeld} sends it. */
   hold(trace: Trace, message: Message, edges: readonly Edge[], settle: (failure: Error | undefined) => void): Send {
     const send = new Send(trace, null, message, edges, trace.outputs++, settle);
     this.#engine.ledger.expected(trace);
-    (trace.entrySends ??= new Set()).add(send);
+    (trace.more.entrySends ??= new Set()).add(send);
     return send;
   }
 
   offerHeld(send: Send): void {
     const { trace, settle } = send;
-    if (!trace.isOpen || trace.entrySends?.delete(send) !== true) return;
+    const entrySends = trace.extras?.entrySends;
+    if (!trace.isOpen || entrySends?.delete(send) !== true) return;
     if (!this.#offer(send)) {
-      if (send.item === null) trace.entrySends.add(send);
+      if (send.item === null) entrySends.add(send);
       return;
     }
     send.settle = null;
@@ -88,8 +110,7 @@ export class Sending {
   /** Whether {@link Sending.send} would be accepted at once. */
   hasRoom(trace: Trace, from: Attempt | null, edges: readonly Edge[]): boolean {
     if ((from?.extras?.outbox.length ?? 0) > 0) return false;
-    if (edges.length === 0)
-      return (trace.unread === null || trace.unread.length === 0) && trace.sink.hasRoomForResult();
+    if (edges.length === 0) return !trace.isUnread && trace.sink.hasRoomForResult();
     return this.takesAll(edges, trace);
   }
 
@@ -126,7 +147,7 @@ export class Sending {
 
   /** Lets those who wait for room where the trace's results and chunks are read try again, in order. */
   roomFor(trace: Trace): void {
-    const line = trace.unread ?? [];
+    const line = trace.extras?.unread ?? [];
     let next = line[0];
     while (next?.() === true) {
       line.shift();
@@ -137,7 +158,7 @@ export class Sending {
 
   /** Waits for room where the trace's results and chunks are read. `attempt` answers whether it got in. */
   whenRoom(trace: Trace, attempt: () => boolean): void {
-    (trace.unread ??= []).push(attempt);
+    (trace.more.unread ??= []).push(attempt);
     trace.sink.onRoom ??= () => this.roomFor(trace);
   }
 
@@ -274,7 +295,7 @@ export class Sending {
   /** Gives a result to whoever reads what the trace produces. Answers whether there was room for it. */
   #deliver(trace: Trace, from: Attempt, message: Message, output: number, isInTurn: boolean): boolean {
     const engine = this.#engine;
-    const othersWait = !isInTurn && trace.unread !== null && trace.unread.length > 0;
+    const othersWait = !isInTurn && trace.isUnread;
     if (othersWait || !trace.sink.result(message, from.worker.name)) return false;
     engine.ledger.delivered(
       message,
@@ -323,7 +344,7 @@ export class Sending {
     send.settle = null;
     settle?.(undefined);
     if (from === null) {
-      send.trace.entrySends?.delete(send);
+      send.trace.extras?.entrySends?.delete(send);
       return;
     }
     from.worker.unblock(send);

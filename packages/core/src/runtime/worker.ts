@@ -8,7 +8,7 @@ import { type CheckMessage, type CheckValue, messageCheck, valueCheck } from "..
 import type { Message } from "../message/message.ts";
 import { FairQueue } from "../queue/fair-queue.ts";
 import { FairWaitingList } from "../queue/fair-waiting-list.ts";
-import type { Gathered } from "../trace/trace.ts";
+import type { Gathered, Trace } from "../trace/trace.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Engine } from "./engine.ts";
 import type { SafeProbe } from "./safe-probe.ts";
@@ -109,14 +109,16 @@ export class Worker {
   readonly call: (message: Message, attempt: Attempt) => unknown;
   readonly ring: Ring | undefined;
   /** What waits for a slot; in a ring only what comes from inside it. */
-  readonly inbox: FairQueue<Attempt>;
+  readonly inbox: FairQueue<Attempt | Trace>;
   /** What waits to enter the ring. */
-  readonly outer: FairQueue<Attempt> | undefined;
+  readonly outer: FairQueue<Attempt | Trace> | undefined;
   /** Edges to other nodes, in declared order. */
   readonly onward: Edge[] = [];
   /** The edge to itself. */
   loop: Edge | undefined;
   readonly into: Edge[] = [];
+  /** The edge from outside. */
+  entry: Edge | undefined;
   readonly edgeTo = new Map<string, Edge>();
   /** Slots in use. */
   running = 0;
@@ -199,7 +201,7 @@ export class Worker {
   }
 
   /** Where a message that came over `edge` waits. */
-  queueOf(edge: Edge | null): FairQueue<Attempt> {
+  queueOf(edge: Edge | null): FairQueue<Attempt | Trace> {
     return this.outer === undefined || edge === null || edge.isInner ? this.inbox : this.outer;
   }
 
@@ -208,7 +210,7 @@ export class Worker {
   }
 
   /** The next message to work on, if any may be taken now. In a ring, those inside and outside take turns. */
-  takeNext(): Attempt | null {
+  takeNext(): Attempt | Trace | null {
     if (this.outer === undefined) return this.inbox.pop();
     if (!this.mayEnterRing) return this.inbox.pop();
     this.#outerTurn = !this.#outerTurn;
@@ -286,6 +288,8 @@ export function compileGraph(
       else worker.onward.push(edge);
     }
   }
-  const entries = workers.filter((worker) => worker.vertex.isIngress).map((worker) => connect(OPEN_SEA, worker, false));
+  const entries = workers
+    .filter((worker) => worker.vertex.isIngress)
+    .map((worker) => (worker.entry = connect(OPEN_SEA, worker, false)));
   return { workers, byName: new Map(workers.map((worker) => [worker.name, worker])), entries, edges };
 }

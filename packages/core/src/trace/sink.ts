@@ -14,8 +14,8 @@ export interface TraceSink {
   readonly lendsSlot?: boolean;
   /** Told of its trace before anything else. */
   opened?(trace: Trace): void;
-  /** Set by the engine while somebody waits for room. */
-  onRoom: (() => void) | null;
+  /** Set by the engine while somebody waits for room. @defaultValue nobody does */
+  onRoom?: (() => void) | null;
   /** Whether it would take a result. */
   hasRoomForResult(): boolean;
   /** Takes a result of an exit node, or answers `false` and takes nothing. */
@@ -34,14 +34,16 @@ export interface TraceSink {
 
 /** For `call`: the first result is all that is wanted, and no outcome is made where there is one. */
 export class CallSink implements TraceSink {
-  readonly keepResults = 1;
-  onRoom: (() => void) | null = null;
   readonly #resolve: (result: unknown) => void;
   readonly #reject: (error: unknown) => void;
 
   constructor(resolve: (result: never) => void, reject: (error: unknown) => void) {
     this.#resolve = resolve as (result: unknown) => void;
     this.#reject = reject;
+  }
+
+  get keepResults(): number {
+    return 1;
   }
 
   hasRoomForResult(): boolean {
@@ -75,7 +77,6 @@ export class CallSink implements TraceSink {
 /** For `outcome`: one promise for the whole trace. Chunks are read by nobody. */
 export class OutcomeSink implements TraceSink {
   readonly keepResults: number;
-  onRoom: (() => void) | null = null;
   readonly #resolve: (outcome: Outcome) => void;
 
   constructor(keepResults: number, resolve: (outcome: Outcome) => void) {

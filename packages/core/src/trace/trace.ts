@@ -1,7 +1,7 @@
 import type { FlowError } from "../foundation/flow-error.ts";
 import type { Timer } from "../foundation/timer-wheel.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
-import type { Lane, LaneOwner } from "../queue/fair-queue.ts";
+import type { Lane, LaneOwner, QueueItem } from "../queue/fair-queue.ts";
 import type { TraceSink } from "./sink.ts";
 import type { Lasting } from "./lasting.ts";
 import type { StreamTable } from "./stream-table.ts";
@@ -41,6 +41,30 @@ export interface Origin {
   readonly parent: unknown;
 }
 
+/** What only some traces have. */
+export class TraceExtras {
+  /** Whether it is about to fail. */
+  isDoomed = false;
+  /** Why it ended, unless it completed. */
+  error: FlowError | undefined;
+  /** Handlers that were told to stop and have not returned. */
+  unwinding = 0;
+  streams: StreamTable | undefined;
+  /** What to undo at the end: listeners, subflows, remote tasks. */
+  releases: Set<(reason: unknown) => void> | undefined;
+  deadlineTimer: Timer | undefined;
+  lastNode: string | undefined;
+  lastReason: string | undefined;
+  /** Messages from outside that wait for room on several edges. */
+  entrySends: Set<object> | undefined;
+  /** Those who wait until results or chunks have been read, in order; each answers whether it got in. */
+  unread: (() => boolean)[] | undefined;
+  /** Its run in base 36. */
+  runText: string | undefined;
+  /** What the journal knows of it; kept by whoever writes the journal. */
+  journalled: object | undefined;
+}
+
 /**
  * One request on its way through a flow, and sole owner of everything that exists because of it. What
  * hangs on a trace is released with it.
@@ -49,7 +73,7 @@ export interface Origin {
  * `live` counts its messages that are somewhere: waiting to be accepted, on an edge, in an attempt, parked.
  * When it falls to zero the work has run out and the trace ends.
  */
-export class Trace implements LaneOwner {
+export class Trace implements LaneOwner, QueueItem {
   /** Tells apart traces that share a business id. */
   readonly run: number;
   readonly id: string;
@@ -61,42 +85,27 @@ export class Trace implements LaneOwner {
   readonly startedAt: number;
   origin: Origin | null = null;
   isOpen = true;
-  /** Whether it is about to fail. */
-  isDoomed = false;
   /** Whether an `emit` into it has been accepted: whoever's was refused fetches nothing. */
   wasEntered = false;
-  /** Why it ended, unless it completed. */
-  error: FlowError | undefined;
   live = 0;
   /** Those of `live` that wait in joins. */
   joined = 0;
   /** Attempts that wait for a further message. */
   fetching = 0;
-  /** Handlers that were told to stop and have not returned. */
-  unwinding = 0;
   lanes: Lane | null = null;
+  /** Its first message, while it stands in line itself: the attempt is made when its turn comes. */
+  entry: Message | null = null;
+  nextInLane: this | null = null;
   firstMember: TraceMember | null = null;
   gathered: Gathered[] | null = null;
-  streams: StreamTable | null = null;
   /** Side effects and pauses. */
   lasting: Lasting | null = null;
-  /** What the journal knows of it; kept by whoever writes the journal. */
-  journalled: object | null = null;
-  /** What to undo at the end: listeners, subflows, remote tasks. */
-  releases: Set<(reason: unknown) => void> | null = null;
-  deadlineTimer: Timer | undefined;
   /** Epoch milliseconds. */
   deadlineAt: number | undefined;
   results: Message[] | null = null;
   resultCount = 0;
-  lastNode: string | undefined;
-  lastReason = "";
   outputs = 0;
-  /** Messages from outside that wait for room on several edges. */
-  entrySends: Set<object> | null = null;
-  /** Those who wait until results or chunks have been read, in order; each answers whether it got in. */
-  unread: (() => boolean)[] | null = null;
-  #runText: string | undefined;
+  extras: TraceExtras | null = null;
   /** Of the id; set by the table. */
   hash = 0;
   /** The next trace of the same chain of the table. */
@@ -118,9 +127,14 @@ export class Trace implements LaneOwner {
     this.startedAt = startedAt;
   }
 
+  get more(): TraceExtras {
+    this.extras ??= new TraceExtras();
+    return this.extras;
+  }
+
   /** Its run in base 36, as records have it. */
   get runText(): string {
-    return (this.#runText ??= this.run.toString(36));
+    return (this.more.runText ??= this.run.toString(36));
   }
 
   get tenant(): string {
@@ -129,6 +143,11 @@ export class Trace implements LaneOwner {
 
   get priority(): number {
     return this.headers.priority ?? 0;
+  }
+
+  /** Whether somebody waits until results or chunks have been read. */
+  get isUnread(): boolean {
+    return (this.extras?.unread?.length ?? 0) > 0;
   }
 
   link(member: TraceMember): void {
@@ -162,8 +181,8 @@ export class Trace implements LaneOwner {
 
   /** Registers what is to be undone when the trace ends and returns a function that takes it back. */
   onEnd(release: (reason: unknown) => void): () => void {
-    this.releases ??= new Set();
-    this.releases.add(release);
-    return () => this.releases?.delete(release);
+    const releases = (this.more.releases ??= new Set());
+    releases.add(release);
+    return () => releases.delete(release);
   }
 }

@@ -93,7 +93,7 @@ const defects: readonly Defect[] = [
     },
     seed: 178,
     says: /L6 .*tenant "(cy|tenant-3)" waits for/,
-    ofFlow: 3,
+    ofFlow: 5,
   },
   {
     what: "a partial broadcast",

@@ -383,3 +383,75 @@ describe("a join whose groups wait for a slot", () => {
     expect(await within(4_000, endless)).toMatchObject({ status: "failed", error: { code: FlowErrorCode.DEADLOCK } });
   });
 });
+
+describe("calls for which an edge has no room", () => {
+  test("stand in line without a place, so that an emit that comes later gets the next one and its turn after them", async () => {
+    const slow = held("slow");
+    const flow = running(create(slow.node.to(), { queueMaxSize: 1 }));
+    const calls = [1, 2, 3, 4].map((payload) => flow.call(payload));
+    const emit = flow.emit(5);
+    await settle();
+    expect(flow.stats().edges).toMatchObject([{ size: 1, capacity: 1, waiting: 1 }]);
+    expect(flow.stats().nodes).toMatchObject([{ queued: 4, running: 1 }]);
+    expect(await isPending(emit)).toBe(true);
+    await slow.release();
+    await within(500, emit, "the emit");
+    expect(slow.seen).toEqual([1, 2]);
+    await slow.release(4);
+    expect(await Promise.all(calls)).toEqual([1, 2, 3, 4]);
+    expect(slow.seen).toEqual([1, 2, 3, 4, 5]);
+    await flow.fetch();
+  });
+
+  test("share the line by tenant and by priority with those that have a place", async () => {
+    const slow = held("slow");
+    const flow = running(create(slow.node.to(), { queueMaxSize: 1 }));
+    const calls = [
+      ...[1, 2, 3, 4].map((payload) => flow.call(payload, { tenant: "many" })),
+      flow.call(5, { tenant: "few" }),
+      flow.call(6, { tenant: "few", priority: 1 }),
+    ];
+    await settle();
+    await slow.release(6);
+    await Promise.all(calls);
+    expect(slow.seen).toEqual([1, 2, 6, 3, 5, 4]);
+  });
+
+  test("leave the line when they are cancelled, when their time is over and when the flow stops", async () => {
+    const slow = held("slow");
+    const clock = new TestClock();
+    const dropped: unknown[] = [];
+    const flow = create(slow.node.to(), { queueMaxSize: 1, clock })
+      .addMiddleware((event) => {
+        if (event.type === "message_drop" || event.type === "deadline_skip") dropped.push([event.type, event.traceId]);
+      })
+      .run();
+    const outcomes = range(6).map((payload) =>
+      flow.outcome(payload, { traceId: `t${payload}`, ...(payload === 4 ? { timeoutMs: 20 } : {}) }),
+    );
+    await settle();
+    expect(flow.stats().nodes).toMatchObject([{ queued: 5 }]);
+    expect(await flow.cancel("t3")).toMatchObject({ found: true, dropped: 1, aborted: 0 });
+    await clock.advance(20);
+    expect(flow.stats().nodes).toMatchObject([{ queued: 3 }]);
+    const stopped = flow.stop();
+    await slow.release();
+    await stopped;
+    expect((await Promise.all(outcomes)).map(({ status }) => status)).toEqual([
+      "stopped",
+      "stopped",
+      "stopped",
+      "cancelled",
+      "exhausted",
+      "stopped",
+    ]);
+    expect(slow.seen).toEqual([0]);
+    expect(dropped.toSorted((a, b) => (String(a) < String(b) ? -1 : 1))).toEqual([
+      ["deadline_skip", "t4"],
+      ["message_drop", "t1"],
+      ["message_drop", "t2"],
+      ["message_drop", "t3"],
+      ["message_drop", "t5"],
+    ]);
+  });
+});
