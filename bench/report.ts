@@ -18,6 +18,10 @@ export interface Verdict {
   readonly bar: Bar;
   /** The ratio or figure reached; missing when there is nothing to compare, which misses the bar. */
   readonly reached: number | undefined;
+  /** Which of the subjects it is compared with was the best. */
+  readonly best: string | undefined;
+  /** What the bare chain reaches in place of the subject, where it is not what the bar compares with. */
+  readonly floor: number | undefined;
   /** The figure itself, of a bar that has an `enough`. */
   readonly figure: number | undefined;
   readonly passed: boolean;
@@ -155,32 +159,40 @@ export function judge(rows: readonly Row[]): readonly Verdict[] {
       if (its?.cannot !== undefined && bar.of !== undefined) return [];
       const values = valuesOf(its, figure);
       const own = values && median(values);
-      let reached: number | undefined;
-      if (bar.than === undefined) reached = own;
-      else {
-        const ratios = than.map((subject) => timesBetter(its, rowOf(subject), figure));
-        const known = ratios.filter((value) => value !== undefined);
-        reached = known.length === 0 ? undefined : Math.min(...known);
-      }
+      const against = (row: Row | undefined) => {
+        const known = than
+          .map((subject) => ({ subject, ratio: timesBetter(row, rowOf(subject), figure) }))
+          .filter((one): one is { subject: string; ratio: number } => one.ratio !== undefined);
+        return known.toSorted((a, b) => a.ratio - b.ratio)[0];
+      };
+      const closest = against(its);
+      const reached = bar.than === undefined ? own : closest?.ratio;
+      const bare = valuesOf(rowOf("floor"), figure);
+      const floorItself = bar.than === undefined ? bare && median(bare) : against(rowOf("floor"))?.ratio;
       const { atLeast = -Infinity, atMost = Infinity } = bar;
       const isEnough = own !== undefined && own >= enough;
       const passed = isEnough || (reached !== undefined && reached >= atLeast && reached <= atMost);
-      return [{ workload: workload.name, bar, reached, figure: bar.enough === undefined ? undefined : own, passed }];
+      const verdict = { workload: workload.name, bar, reached, best: closest?.subject, passed };
+      const floor = than.includes("floor") ? undefined : floorItself;
+      return [{ ...verdict, floor, figure: bar.enough === undefined ? undefined : own }];
     }),
   );
 }
 
 /** A verdict in one line. */
-export function sentence({ workload, bar, reached, figure, passed }: Verdict, figureName: string): string {
+export function sentence(verdict: Verdict, figureName: string): string {
+  const { workload, bar, reached, best, floor, figure, passed } = verdict;
   const mark = passed ? "pass" : "MISS";
   const limit = bar.atLeast === undefined ? `at most ${count(bar.atMost!)}` : `at least ${count(bar.atLeast)}`;
   if (bar.than === undefined) {
     const whose = bar.of === undefined ? "" : `${bar.of} `;
-    return `${mark}  ${workload}: ${whose}${reached === undefined ? "no" : count(reached)} ${figureName}; ${limit} wanted`;
+    const bare = passed || floor === undefined ? "" : `; floor ${count(floor)}`;
+    return `${mark}  ${workload}: ${whose}${reached === undefined ? "no" : count(reached)} ${figureName}; ${limit} wanted${bare}`;
   }
-  const others = bar.than.length === 1 ? bar.than[0]! : `the best of ${bar.than.join(", ")}`;
+  const others = bar.than.length === 1 ? bar.than[0]! : `${best ?? "any"}, the best of ${bar.than.join(", ")}`;
+  const bare = passed || floor === undefined ? "" : `; floor is ${times(floor)}`;
   const outcome = reached === undefined ? "cannot be compared with" : `is ${times(reached)}`;
   const own = figure === undefined ? "" : ` and ${count(figure)} ${figureName}`;
   const or = bar.enough === undefined ? "" : ` or ${count(bar.enough)} ${figureName}`;
-  return `${mark}  ${workload}: ${subjectOf(bar)} ${outcome} ${others}${own}; ${limit} ×${or} wanted`;
+  return `${mark}  ${workload}: ${subjectOf(bar)} ${outcome} ${others}${own}; ${limit} ×${or} wanted${bare}`;
 }
