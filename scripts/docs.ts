@@ -134,7 +134,7 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const { base, serve } = readCommandLine();
 const startedAt = performance.now();
-await installFolder("site", "what builds the site");
+if (!(await installFolder("site", "what builds the site"))) process.exit();
 layOut();
 publishedPackages().forEach(writeEntries);
 say("Writing the pages of the API");

@@ -8,23 +8,32 @@ type Packages = Readonly<Record<string, { readonly version?: string; readonly op
 const lockedIn = (file: string): Packages =>
   (JSON.parse(readFileSync(file, "utf8")) as { packages: Packages }).packages;
 
+/** How a shell knows that the registry was not there and nothing was tried: EX_TEMPFAIL. */
+const NOT_REACHED = 75;
+
 /**
  * Installs what the lockfile of `folder` asks for, unless it is there. Says `why` when it takes time.
  *
+ * @returns `false`, with the exit status {@link NOT_REACHED} to come, when npm does not reach its registry.
  * @throws Error when npm fails.
  */
-export async function installFolder(folder: string, why: string): Promise<void> {
+export async function installFolder(folder: string, why: string): Promise<boolean> {
   const place = path.join(root, folder);
   const noted = path.join(place, "node_modules/.package-lock.json");
   const installed = existsSync(noted) ? lockedIn(noted) : {};
   const missing = Object.entries(lockedIn(path.join(place, "package-lock.json"))).some(
     ([name, { version, optional }]) => name !== "" && optional !== true && installed[name]?.version !== version,
   );
-  if (!missing) return;
+  if (!missing) return true;
   process.stdout.write(`Installing ${why} (half a minute, once)\n`);
   const npm = process.env["npm_execpath"];
   const [program, ...first] = npm?.endsWith(".js") ? [process.execPath, npm] : ["npm"];
   const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
   const { status, output } = await run(program, [...first, "ci", ...quiet], { cwd: place });
-  if (status !== 0) throw new Error(`Cannot install ${why}: "npm ci" in "${folder}" failed\n${output}`);
+  if (status === 0) return true;
+  const message = `Cannot install ${why}: "npm ci" in "${folder}" failed\n${output}`;
+  if (!/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|E50\d/.test(output)) throw new Error(message);
+  process.stderr.write(`${message}\nSKIPPED: npm does not reach its registry, nothing was tried\n`);
+  process.exitCode = NOT_REACHED;
+  return false;
 }

@@ -55,7 +55,7 @@ export class JournalledRun implements DurableRun {
   isReady = false;
   isClosing = false;
   readonly ready: Promise<Recovery>;
-  readonly gate = new StoredGate(this);
+  readonly gate: StoredGate = new StoredGate(this);
   readonly #engine: Engine;
   readonly #options: ResolvedDurableOptions;
   readonly #recovering: Recovering;
