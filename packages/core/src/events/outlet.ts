@@ -9,8 +9,12 @@ export class Outlet<Item> {
   /** How many deliveries failed. */
   failed = 0;
   #buffer: Item[] = [];
-  #delivering: Promise<void> | undefined;
-  #inDelivery = 0;
+  #isDelivering = false;
+  /** How many items have found room so far, and how many of those have been delivered or have failed. */
+  #taken = 0;
+  #done = 0;
+  /** Those who wait until so many are done, in order. */
+  readonly #flushes: { readonly until: number; readonly resolve: () => void }[] = [];
   readonly #capacity: number;
   readonly #deliver: (batch: readonly Item[]) => void | Promise<void>;
   readonly #onFailure: (error: unknown, batch: readonly Item[]) => void;
@@ -27,7 +31,7 @@ export class Outlet<Item> {
 
   /** How many items are in the buffer or being delivered. */
   get pending(): number {
-    return this.#buffer.length + this.#inDelivery;
+    return this.#taken - this.#done;
   }
 
   push(item: Item): void {
@@ -36,12 +40,16 @@ export class Outlet<Item> {
       return;
     }
     this.#buffer.push(item);
-    this.#delivering ??= this.#run();
+    this.#taken += 1;
+    if (this.#isDelivering) return;
+    this.#isDelivering = true;
+    void this.#run();
   }
 
-  /** Resolves when everything appended so far has been delivered or has failed. */
-  async flush(): Promise<void> {
-    while (this.#delivering !== undefined) await this.#delivering;
+  /** Resolves when everything appended so far has been delivered or has failed, whatever is appended meanwhile. */
+  flush(): Promise<void> {
+    if (this.pending === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#flushes.push({ until: this.#taken, resolve }));
   }
 
   async #run(): Promise<void> {
@@ -50,7 +58,6 @@ export class Outlet<Item> {
     while (this.#buffer.length > 0) {
       const batch = this.#buffer;
       this.#buffer = [];
-      this.#inDelivery = batch.length;
       try {
         const delivery = this.#deliver(batch);
         if (delivery !== undefined) await delivery;
@@ -58,8 +65,9 @@ export class Outlet<Item> {
         this.failed += 1;
         this.#onFailure(error, batch);
       }
-      this.#inDelivery = 0;
+      this.#done += batch.length;
+      while (this.#flushes[0] !== undefined && this.#flushes[0].until <= this.#done) this.#flushes.shift()?.resolve();
     }
-    this.#delivering = undefined;
+    this.#isDelivering = false;
   }
 }

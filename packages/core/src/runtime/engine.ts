@@ -394,14 +394,14 @@ export class Engine {
     }
     if (this.durable !== undefined) {
       // what waits for the journal gets out before nothing can be stored any more
-      await this.#flushObservers();
+      await this.flushObservers(this.options.graceMs);
       await this.durable.seal();
     }
     this.isEnding = true;
     const { cancelled, abandoned } = await this.ending.stopAll();
     const abandonedInside = await this.playbooks.stop();
     this.rookery.close(fetchStopped());
-    await this.#flushObservers();
+    await this.flushObservers(this.options.graceMs);
     await this.durable?.close();
     this.timers.clear();
     this.probe?.stop();
@@ -413,17 +413,20 @@ export class Engine {
     if (this.traces.size === this.pausing.quietTraces) this.onIdle?.();
   }
 
-  /** An observer that hangs does not hold up the end: it is given as long as a handler is. */
-  async #flushObservers(): Promise<void> {
-    let giveUp: Timer | undefined;
-    const patience = new Promise<void>((resolve) => {
-      giveUp = this.timers.after(this.options.graceMs, () => {
-        this.options.logger.warn("observers_given_up", { flow: this.options.name, observers: this.reporter.stats });
-        resolve();
+  /** Waits until observers are told of everything so far, for a time at most: one may hang. Answers whether they are. */
+  async flushObservers(timeoutMs: number): Promise<boolean> {
+    const { logger, name } = this.options;
+    let timer: Timer | undefined;
+    const patience = new Promise<boolean>((resolve) => {
+      timer = this.timers.after(timeoutMs, () => {
+        logger.warn("observers_given_up", { flow: name, observers: this.reporter.stats });
+        resolve(false);
       });
     });
-    await Promise.race([this.reporter.flush(), patience]);
-    giveUp?.cancel();
+    const told = this.reporter.flush().then(() => true);
+    const isTold = await Promise.race([told, patience]);
+    timer?.cancel();
+    return isTold;
   }
 
   /** Tells observers of an attempt that has succeeded. `isHandedOn` when its message is about to start at the next node. */

@@ -483,7 +483,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     traceId: string,
     options: TraceOptions & { readonly cursor?: string; readonly limit?: number } = {},
   ): Promise<HistoryPage> {
-    await this.#engine?.reporter.flush();
+    await this.#engine?.reporter.flushStore();
     const { tenant = DEFAULT_HEADERS.tenant, ...rest } = options;
     return this.#store("load a history").loadHistory({ ...rest, tenant, traceId });
   }
@@ -493,9 +493,17 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     await this.#store("save a remote binding").saveRemoteBinding(binding);
   }
 
-  /** Resolves when middlewares, state store and bus have been told of everything so far. */
-  async flush(): Promise<void> {
-    await this.#engine?.reporter.flush();
+  /**
+   * Waits until middlewares, state store and bus have been told of everything so far.
+   *
+   * @param options - `timeoutMs`: for so long at most; @defaultValue 30 000
+   * @returns whether they have: `false` when one of them hangs or is too slow, which is logged
+   */
+  async flush(options: { readonly timeoutMs?: number } = {}): Promise<boolean> {
+    requireKnownKeys("flush", options, ["timeoutMs"]);
+    const { timeoutMs = FLUSH_TIMEOUT_MS } = options;
+    requireNumber("timeoutMs", timeoutMs, 0);
+    return (await this.#engine?.flushObservers(timeoutMs)) ?? true;
   }
 
   /** Figures of the running flow: what every node and edge holds, and what became of the traces. */
@@ -692,6 +700,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     );
   }
 }
+
+const FLUSH_TIMEOUT_MS = 30_000;
 
 const EMIT_OPTIONS: ReadonlySet<string> = new Set([
   "tenant",

@@ -168,6 +168,11 @@ export class Reporter {
     await Promise.all(all.flatMap((outlet) => (outlet === undefined ? [] : [outlet.flush()])));
   }
 
+  /** The same for the state store alone: others may hang. */
+  async flushStore(): Promise<void> {
+    await this.#store?.flush();
+  }
+
   get stats(): ObserverStats {
     const count = (outlet: Pick<Outlet<unknown>, "dropped" | "failed" | "pending"> | undefined) => ({
       dropped: outlet?.dropped ?? 0,

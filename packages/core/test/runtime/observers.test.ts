@@ -526,6 +526,43 @@ test("flush resolves at once on a flow that does not run, and with everything de
   expect(watch.events).toHaveLength(6);
 });
 
+test("flush waits for what was told before it, not for what is told meanwhile", async () => {
+  const state = { calls: 0, isOver: false };
+  const flow = create(pair(), {
+    // each event it is told leads to the next: the buffer is never empty
+    middlewares: [
+      async (event) => {
+        await turn();
+        if (event.type === "trace_end" && !state.isOver) void flow.call((state.calls += 1));
+      },
+    ],
+  }).run();
+  await flow.call(0);
+  expect(await within(1_000, flow.flush(), "flush")).toBe(true);
+  expect(flow.stats().observers.middlewares[0]?.pending).toBeGreaterThan(0);
+  state.isOver = true;
+  await flow.stop();
+});
+
+test("flush gives up an observer that hangs after its time and says so, and a history is read without it", async () => {
+  const clock = new TestClock();
+  const logger = logbook();
+  const stateStore = new MemoryStateStore();
+  const middlewares = [() => new Promise<void>(() => {})];
+  const flow = create(pair(), { middlewares, stateStore, clock, logger, graceMs: 100 }).run();
+  await flow.call(1, { traceId: "seen" });
+  const flushed = flow.flush({ timeoutMs: 50 });
+  expect(await within(1_000, flow.loadHistory("seen"), "the history")).toMatchObject({
+    events: [{}, {}, {}, {}, {}, {}],
+  });
+  await clock.advance(50);
+  expect(await within(1_000, flushed, "flush")).toBe(false);
+  expect(logger.lines).toMatchObject([{ level: "warn", message: "observers_given_up" }]);
+  const stopped = flow.stop();
+  await clock.advance(200);
+  await within(1_000, stopped, "stop");
+});
+
 function withoutUndefined(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutUndefined);
   if (typeof value !== "object" || value === null) return value;
