@@ -29,7 +29,7 @@ export interface EdgeStats {
   readonly size: number;
   /** 0 for no bound. */
   readonly capacity: number;
-  /** Senders that wait for room. */
+  /** Senders that wait for room. A call that waits is counted at its node, in `queued`. */
   readonly waiting: number;
 }
 
