@@ -3,7 +3,6 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
-import * as esbuild from "esbuild-wasm";
 import type { Closable, Workload } from "../contract.ts";
 
 /** Where a program that uses the subject begins. */
@@ -34,6 +33,8 @@ async function importMs(module: string): Promise<number> {
 
 /** The size of a bundle for Node, minified and compressed. */
 async function gzipKb(module: string, names: string): Promise<number> {
+  // not before it is measured: workloads are listed before the peers are installed
+  const esbuild = await import("esbuild-wasm");
   const contents = `export ${names} from ${JSON.stringify(module)};`;
   const { outputFiles } = await esbuild.build({
     stdin: { contents, resolveDir: here },
