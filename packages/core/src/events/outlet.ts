@@ -9,7 +9,6 @@ export class Outlet<Item> {
   /** How many deliveries failed. */
   failed = 0;
   #buffer: Item[] = [];
-  #isDelivering = false;
   /** How many items have found room so far, and how many of those have been delivered or have failed. */
   #taken = 0;
   #done = 0;
@@ -39,11 +38,10 @@ export class Outlet<Item> {
       this.dropped += 1;
       return;
     }
+    const isDelivering = this.pending > 0;
     this.#buffer.push(item);
     this.#taken += 1;
-    if (this.#isDelivering) return;
-    this.#isDelivering = true;
-    void this.#run();
+    if (!isDelivering) void this.#run();
   }
 
   /** Resolves when everything appended so far has been delivered or has failed, whatever is appended meanwhile. */
@@ -68,6 +66,5 @@ export class Outlet<Item> {
       this.#done += batch.length;
       while (this.#flushes[0] !== undefined && this.#flushes[0].until <= this.#done) this.#flushes.shift()?.resolve();
     }
-    this.#isDelivering = false;
   }
 }
