@@ -20,9 +20,9 @@ import {
   shape,
   WM,
 } from "penguiflow";
-import type { Attempt } from "../packages/core/src/runtime/attempt.ts";
-import type { Engine } from "../packages/core/src/runtime/engine.ts";
-import { statsOf } from "../packages/core/src/runtime/flow-stats.ts";
+import type { Attempt } from "../packages/core/src/engine/state/attempt.ts";
+import type { Engine } from "../packages/core/src/engine/engine.ts";
+import { statsOf } from "../packages/core/src/engine/flow-stats.ts";
 import { conclude as finish } from "./workspace.ts";
 
 const MOST_IN_FLIGHT = 200;

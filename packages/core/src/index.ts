@@ -91,12 +91,12 @@ export type { Effects, Gathering, NodeClaims, NodeInit, NodeKind, NodeOptions } 
 export { FlowNode, node, payloadNode } from "./graph/node.ts";
 export type { NodePolicy, ResolvedPolicy, RetryQuestion } from "./graph/node-policy.ts";
 
-export type { StreamItem } from "./trace/stream-sink.ts";
+export type { StreamItem } from "./engine/results/stream-sink.ts";
 
-export { create, type FlowOf } from "./runtime/create.ts";
-export type { ChangedTrace, Durability, Recovery, UnfinishedTrace } from "./runtime/durability.ts";
-export type { CancelReport } from "./runtime/ending.ts";
-export type { StopReport } from "./runtime/engine.ts";
+export { create, type FlowOf } from "./flow/create.ts";
+export type { ChangedTrace, Durability, Recovery, UnfinishedTrace } from "./engine/durability.ts";
+export type { CancelReport } from "./engine/loop/ending.ts";
+export type { StopReport } from "./engine/engine.ts";
 export type {
   EmitOptions,
   ExternalTask,
@@ -105,11 +105,11 @@ export type {
   RunOptions,
   StreamOptions,
   TraceOptions,
-} from "./runtime/flow.ts";
-export { Flow } from "./runtime/flow.ts";
-export type { FlowOptions, ResolvedOptions } from "./runtime/flow-options.ts";
-export type { EdgeStats, FlowStats, NodeStats } from "./runtime/flow-stats.ts";
-export type { ObserverCount, ObserverStats } from "./runtime/reporter.ts";
+} from "./flow/flow.ts";
+export { Flow } from "./flow/flow.ts";
+export type { FlowOptions, ResolvedOptions } from "./engine/flow-options.ts";
+export type { EdgeStats, FlowStats, NodeStats } from "./engine/flow-stats.ts";
+export type { ObserverCount, ObserverStats } from "./engine/observe/reporter.ts";
 
 export type { Group, JoinOptions } from "./patterns/join-k.ts";
 export { joinK } from "./patterns/join-k.ts";

@@ -1,12 +1,12 @@
-import type { CheckValue } from "../attempt/validation.ts";
+import type { CheckValue } from "../engine/policies/validation.ts";
 import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import type { Timer } from "../foundation/timer-wheel.ts";
 import { Message } from "../message/message.ts";
 import type { JournalEntry, JournalPartition } from "../ports/journal.ts";
-import type { Trace } from "../trace/trace.ts";
-import type { Attempt } from "../runtime/attempt.ts";
-import type { ChangedTrace, DurableRun, Recovery, UnfinishedTrace } from "../runtime/durability.ts";
-import type { Engine } from "../runtime/engine.ts";
+import type { Trace } from "../engine/state/trace.ts";
+import type { Attempt } from "../engine/state/attempt.ts";
+import type { ChangedTrace, DurableRun, Recovery, UnfinishedTrace } from "../engine/durability.ts";
+import type { Engine } from "../engine/engine.ts";
 import { unfitness } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
 import { Recovering } from "./recovering.ts";

@@ -1,6 +1,6 @@
 import { requireInteger, requireKnownKeys, requireNumber, requireOneOf, shown } from "../foundation/options.ts";
 import type { Journal } from "../ports/journal.ts";
-import { type Durability, registerDurability } from "../runtime/durability.ts";
+import { type Durability, registerDurability } from "../engine/durability.ts";
 import { JournalledRun } from "./durable-run.ts";
 import type { OnChanged } from "./recovering.ts";
 

@@ -3,12 +3,12 @@ import { checkedHeaders, Message, type MessageHeaders } from "../message/message
 import { VOUCHED } from "../message/vouched.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "../message/meta.ts";
 import type { JournalEntry } from "../ports/journal.ts";
-import { Lasting, type Pause } from "../trace/lasting.ts";
-import { Trace } from "../trace/trace.ts";
-import { Attempt, State } from "../runtime/attempt.ts";
-import type { Engine } from "../runtime/engine.ts";
-import { LeftSink } from "../runtime/rookery.ts";
-import type { Edge, Worker } from "../runtime/worker.ts";
+import { Lasting, type Pause } from "../engine/state/lasting.ts";
+import { Trace } from "../engine/state/trace.ts";
+import { Attempt, State } from "../engine/state/attempt.ts";
+import type { Engine } from "../engine/engine.ts";
+import { LeftSink } from "../engine/results/rookery.ts";
+import type { Edge, Worker } from "../engine/state/worker.ts";
 import { fromPlain } from "./codec.ts";
 import { type SavedItem, type SavedMessage, STATE_VERSION, type SavedTrace } from "./trace-state.ts";
 

@@ -1,10 +1,10 @@
 import type { ErrorPayload } from "../foundation/flow-error.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
-import type { Effect } from "../trace/lasting.ts";
-import type { Trace } from "../trace/trace.ts";
-import { type Attempt, State } from "../runtime/attempt.ts";
-import type { Engine } from "../runtime/engine.ts";
-import { RookerySink } from "../runtime/rookery.ts";
+import type { Effect } from "../engine/state/lasting.ts";
+import type { Trace } from "../engine/state/trace.ts";
+import { type Attempt, State } from "../engine/state/attempt.ts";
+import type { Engine } from "../engine/engine.ts";
+import { RookerySink } from "../engine/results/rookery.ts";
 import { toPlain } from "./codec.ts";
 
 /** The form of what is written down of a trace. Older forms are read, newer ones refused. */

@@ -10,9 +10,9 @@ import type {
   RemoteTask,
   RemoteTransport,
 } from "../ports/remote-transport.ts";
-import type { EmitOptions } from "../runtime/flow.ts";
-import { shrinkBudget } from "../trace/budget.ts";
-import type { StreamItem } from "../trace/stream-sink.ts";
+import type { EmitOptions } from "../flow/flow.ts";
+import { shrinkBudget } from "../engine/policies/budget.ts";
+import type { StreamItem } from "../engine/results/stream-sink.ts";
 
 /** The part of a flow that the transport calls: any running `Flow`. */
 export interface LoopbackAgent {

@@ -22,7 +22,7 @@ import type {
   RemoteTask,
   RemoteTransport,
 } from "../ports/remote-transport.ts";
-import { RemoteDesk } from "../runtime/remote-desk.ts";
+import { RemoteDesk } from "../engine/context/remote-desk.ts";
 import { isFinal, MAX_RESUBSCRIBES, readAnswer } from "./remote-answer.ts";
 
 /** Which skill of which agent a {@link remoteNode} calls, and how. */

@@ -1,8 +1,8 @@
 import type { Context } from "../graph/handler.ts";
 import type { Message } from "../message/message.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
-import type { EmitOptions, Flow } from "../runtime/flow.ts";
-import { TraceReader } from "../runtime/trace-reader.ts";
+import type { EmitOptions, Flow } from "../flow/flow.ts";
+import { TraceReader } from "../engine/results/trace-reader.ts";
 
 /** What {@link streamFlow} yields and sends. */
 export interface StreamFlowOptions<Entries extends string> extends EmitOptions<Entries> {

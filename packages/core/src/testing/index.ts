@@ -1,33 +1,33 @@
-export type { EnvelopeOptions } from "./assert-envelope.ts";
-export { assertPreservesMessageEnvelope } from "./assert-envelope.ts";
-export type { Fault } from "./fault.ts";
-export type { ContractCase } from "./contract.ts";
-export type { AdapterFault, FaultyOptions } from "./faulty-adapters.ts";
-export { faultyMessageBus, faultyRemoteTransport, faultyStateStore } from "./faulty-adapters.ts";
-export type { FaultPlan, PlannedFault } from "./fault-plan.ts";
-export { faultPlan } from "./fault-plan.ts";
-export type { JournalContract } from "./journal-contract.ts";
-export { journalContract } from "./journal-contract.ts";
-export type { MessageBusContract, TestedBus } from "./message-bus-contract.ts";
-export { messageBusContract } from "./message-bus-contract.ts";
-export type { RemoteTransportContract, TestedTransport } from "./remote-transport-contract.ts";
-export { remoteTransportContract } from "./remote-transport-contract.ts";
-export type { StateStoreContract } from "./state-store-contract.ts";
-export { stateStoreContract } from "./state-store-contract.ts";
-export type { SequenceOptions } from "./recorded-events.ts";
-export { assertNodeSequence, getRecordedEvents, recordFlowEvents } from "./recorded-events.ts";
-export type { RunOneOptions } from "./run-one.ts";
-export { describeStats, runOne } from "./run-one.ts";
-export type { Script, ScriptedAttempt, Step, Steps } from "./scripted-node.ts";
-export { scriptedNode } from "./scripted-node.ts";
+export type { EnvelopeOptions } from "./kit/assert-envelope.ts";
+export { assertPreservesMessageEnvelope } from "./kit/assert-envelope.ts";
+export type { Fault } from "./kit/fault.ts";
+export type { ContractCase } from "./contracts/contract.ts";
+export type { AdapterFault, FaultyOptions } from "./kit/faulty-adapters.ts";
+export { faultyMessageBus, faultyRemoteTransport, faultyStateStore } from "./kit/faulty-adapters.ts";
+export type { FaultPlan, PlannedFault } from "./kit/fault-plan.ts";
+export { faultPlan } from "./kit/fault-plan.ts";
+export type { JournalContract } from "./contracts/journal-contract.ts";
+export { journalContract } from "./contracts/journal-contract.ts";
+export type { MessageBusContract, TestedBus } from "./contracts/message-bus-contract.ts";
+export { messageBusContract } from "./contracts/message-bus-contract.ts";
+export type { RemoteTransportContract, TestedTransport } from "./contracts/remote-transport-contract.ts";
+export { remoteTransportContract } from "./contracts/remote-transport-contract.ts";
+export type { StateStoreContract } from "./contracts/state-store-contract.ts";
+export { stateStoreContract } from "./contracts/state-store-contract.ts";
+export type { SequenceOptions } from "./kit/recorded-events.ts";
+export { assertNodeSequence, getRecordedEvents, recordFlowEvents } from "./kit/recorded-events.ts";
+export type { RunOneOptions } from "./kit/run-one.ts";
+export { describeStats, runOne } from "./kit/run-one.ts";
+export type { Script, ScriptedAttempt, Step, Steps } from "./kit/scripted-node.ts";
+export { scriptedNode } from "./kit/scripted-node.ts";
 export type {
   SimulatedRequest,
   SimulateOptions,
   SimulationPorts,
   SimulationReport,
   SimulationTools,
-} from "./simulate.ts";
-export { simulate, SimulationError } from "./simulate.ts";
-export type { SimulatedFault, SimulatedHandler } from "./simulate-error.ts";
-export { simulateError } from "./simulate-error.ts";
-export { settle, TestClock } from "./test-clock.ts";
+} from "./simulation/simulate.ts";
+export { simulate, SimulationError } from "./simulation/simulate.ts";
+export type { SimulatedFault, SimulatedHandler } from "./kit/simulate-error.ts";
+export { simulateError } from "./kit/simulate-error.ts";
+export { settle, TestClock } from "./kit/test-clock.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { durable } from "penguiflow/durable";
 import type { SimulatedRequest, SimulateOptions } from "penguiflow/testing";
-import { SimulatedRun } from "../../src/testing/simulated-run.ts";
+import { SimulatedRun } from "../../src/testing/simulation/simulated-run.ts";
 import { type RunSpec, type Shape, shapeOf } from "./run-spec.ts";
 import { count, expectationOf, type Parcel } from "./script.ts";
 import { type EffectLog, type HandlerLog, scriptedFlow } from "./scripted-flow.ts";

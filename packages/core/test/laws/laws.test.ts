@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { create, type Message, node } from "penguiflow";
 import { describe, expect, test } from "vitest";
 import { TestClock } from "penguiflow/testing";
-import { settled } from "../../src/testing/seeded-schedule.ts";
+import { settled } from "../../src/testing/simulation/seeded-schedule.ts";
 import { oneSeed } from "./one-seed.ts";
 import { count } from "./script.ts";
 

@@ -3,12 +3,12 @@ import { durable } from "penguiflow/durable";
 import { simulate, SimulationError } from "penguiflow/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { JournalledRun } from "../../src/durable/durable-run.ts";
-import { Dispatch } from "../../src/runtime/dispatch.ts";
-import { Ending } from "../../src/runtime/ending.ts";
-import { Engine } from "../../src/runtime/engine.ts";
-import { Failing } from "../../src/runtime/failing.ts";
-import { Sending } from "../../src/runtime/sending.ts";
-import { SimulatedJournal } from "../../src/testing/simulated-journal.ts";
+import { Dispatch } from "../../src/engine/loop/dispatch.ts";
+import { Ending } from "../../src/engine/loop/ending.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import { Failing } from "../../src/engine/loop/failing.ts";
+import { Sending } from "../../src/engine/delivery/sending.ts";
+import { SimulatedJournal } from "../../src/testing/simulation/simulated-journal.ts";
 import { oneSeed } from "./one-seed.ts";
 
 const repairs: (() => void)[] = [];

@@ -18,7 +18,7 @@ import {
   shape as typed,
   WM,
 } from "penguiflow";
-import { faultyRemoteTransport } from "../../src/testing/faulty-adapters.ts";
+import { faultyRemoteTransport } from "../../src/testing/kit/faulty-adapters.ts";
 import type { NodeSpec, Shape } from "./run-spec.ts";
 import {
   type Act,

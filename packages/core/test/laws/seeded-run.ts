@@ -17,10 +17,10 @@ import {
   type TraceRecord,
 } from "penguiflow";
 import { describeStats } from "penguiflow/testing";
-import { brokenLaws, type LawShape, lineOf } from "../../src/testing/record-laws.ts";
-import { SeededSchedule } from "../../src/testing/seeded-schedule.ts";
-import { brokenBounds, brokenEnd, leftBehind } from "../../src/testing/stats-laws.ts";
-import { brokenTurns } from "../../src/testing/turn-laws.ts";
+import { brokenLaws, type LawShape, lineOf } from "../../src/testing/laws/record-laws.ts";
+import { SeededSchedule } from "../../src/testing/simulation/seeded-schedule.ts";
+import { brokenBounds, brokenEnd, leftBehind } from "../../src/testing/laws/stats-laws.ts";
+import { brokenTurns } from "../../src/testing/laws/turn-laws.ts";
 import { type NodeSpec, type RunSpec, type Shape, shapeOf, type TraceSpec } from "./run-spec.ts";
 import { count, deedOf, expectationOf, goesRound, keyOf, type Parcel } from "./script.ts";
 import { type HandlerLog, nameOf, parcelOf, scriptedFlow } from "./scripted-flow.ts";

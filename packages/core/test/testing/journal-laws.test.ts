@@ -1,6 +1,6 @@
 import type { JournalEntry, TraceRecord } from "penguiflow";
 import { expect, test } from "vitest";
-import { brokenJournal } from "../../src/testing/journal-laws.ts";
+import { brokenJournal } from "../../src/testing/laws/journal-laws.ts";
 
 const committed = (run: string): TraceRecord => ({
   type: "committed",

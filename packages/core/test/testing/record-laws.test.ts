@@ -1,6 +1,6 @@
 import { Message, type RecordedOutput, ROOKERY, type TraceRecord } from "penguiflow";
 import { describe, expect, test } from "vitest";
-import { brokenLaws, type LawShape, lineOf, type Restart } from "../../src/testing/record-laws.ts";
+import { brokenLaws, type LawShape, lineOf, type Restart } from "../../src/testing/laws/record-laws.ts";
 
 /** split → left and right → join of two → end; every node is ordered but `right`. */
 const shape: LawShape = {

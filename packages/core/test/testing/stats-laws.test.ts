@@ -1,6 +1,6 @@
 import { create, type FlowStats, payloadNode } from "penguiflow";
 import { describe, expect, test } from "vitest";
-import { brokenBounds, brokenEnd, leftBehind } from "../../src/testing/stats-laws.ts";
+import { brokenBounds, brokenEnd, leftBehind } from "../../src/testing/laws/stats-laws.ts";
 
 const [enter, left, right] = ["enter", "left", "right"].map((name) => payloadNode(name, (text: string) => text));
 const flow = create(

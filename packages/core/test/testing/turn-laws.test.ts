@@ -1,7 +1,7 @@
 import { Message, type TraceRecord } from "penguiflow";
 import { describe, expect, test } from "vitest";
-import type { LawShape } from "../../src/testing/record-laws.ts";
-import { brokenTurns } from "../../src/testing/turn-laws.ts";
+import type { LawShape } from "../../src/testing/laws/record-laws.ts";
+import { brokenTurns } from "../../src/testing/laws/turn-laws.ts";
 
 const shape: LawShape = {
   entriesWith: () => undefined,

@@ -1,0 +1,123 @@
+import { errorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { requireFunction, requireKnownKeys, requireOneOf } from "../../foundation/options.ts";
+import type { OnceOptions } from "../../graph/handler.ts";
+import { type Effect, Lasting } from "../state/lasting.ts";
+import { type Attempt, outermost, State } from "../state/attempt.ts";
+import type { Engine } from "../engine.ts";
+
+/** Keeps what became of side effects, so that each takes place at most once in its trace. */
+export class Effects {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Runs a side effect, unless it was run before in the attempt's trace. */
+  async once<Value>(
+    attempt: Attempt,
+    key: string,
+    run: (effectKey: string) => Value | Promise<Value>,
+    options: OnceOptions<Value>,
+  ): Promise<Value> {
+    requireFunction("run", run);
+    requireKnownKeys("once", options, ["ifFailed", "ifUnknown"]);
+    const { ifFailed = "fail", ifUnknown = "fail" } = options;
+    if (typeof ifUnknown !== "function") requireOneOf("ifUnknown", ifUnknown, ["fail", "run"]);
+    requireOneOf("ifFailed", ifFailed, ["fail", "run"]);
+    if (typeof key !== "string" || key === "")
+      throw new TypeError(`The key of a side effect must be a string that is not empty: got ${JSON.stringify(key)}`);
+    const { trace } = outermost(attempt);
+    const effects = (trace.lasting ??= new Lasting()).effects;
+    const known = effects.get(key);
+    if (known?.running !== undefined) {
+      try {
+        return (await attempt.waitFor(known.running)) as Value;
+      } catch (error) {
+        if (effects.get(key) === known || !isRunning(attempt)) throw error;
+        // who was to run it was over before it began
+        return await this.once(attempt, key, run, options);
+      }
+    }
+    if (known?.status === "succeeded") return known.value as Value;
+    if (known?.status === "failed" && ifFailed === "fail") throw this.#failed(attempt, key, known);
+    if (known !== undefined && known.status !== "failed") {
+      if (ifUnknown === "fail") throw this.#unknown(attempt, key);
+      if (typeof ifUnknown === "function") return await this.#run(attempt, key, ifUnknown, "unknown");
+    }
+    return await this.#run(attempt, key, run, "started");
+  }
+
+  /** Calls `run` and keeps what became of it. Until then the effect counts as `meanwhile`. */
+  async #run<Value>(
+    attempt: Attempt,
+    key: string,
+    run: (effectKey: string) => Value | Promise<Value>,
+    meanwhile: "started" | "unknown",
+  ): Promise<Value> {
+    const { trace, traceKey } = outermost(attempt);
+    const { durable, ledger } = this.#engine;
+    const { effects } = trace.lasting as Lasting;
+    const before = effects.get(key);
+    const effect: Effect = { status: meanwhile };
+    effects.set(key, effect);
+    const running = (async () => {
+      let isBegun = false;
+      try {
+        ledger.changed(trace);
+        // that it begins is stored before it does, or a crash would leave no mark of it
+        if (durable !== undefined) await attempt.waitFor(durable.stored());
+        attempt.requireRunning("run a side effect");
+        isBegun = true;
+        const value = await run(`${traceKey}-${key}`);
+        durable?.requireFit(value, `the value of ctx.once("${key}")`, attempt.worker.name);
+        Object.assign(effect, { status: "succeeded", value, running: undefined });
+        return value;
+      } catch (error) {
+        // one that could not find out knows as little as before
+        if (isBegun && meanwhile === "started")
+          Object.assign(effect, { status: "failed", error: errorPayload(error), running: undefined });
+        else if (before === undefined) effects.delete(key);
+        else effects.set(key, before);
+        throw error;
+      } finally {
+        ledger.changed(trace);
+      }
+    })();
+    running.catch(() => {});
+    if (effect.status === meanwhile) effect.running = running;
+    return await attempt.waitFor(running);
+  }
+
+  #failed(attempt: Attempt, key: string, effect: Effect): FlowError {
+    return effectError(
+      attempt,
+      FlowErrorCode.EFFECT_FAILED,
+      `The side effect "${key}" has failed before and is not repeated: ${effect.error?.message ?? "no reason is known"}; pass { ifFailed: "run" } where it may be`,
+      { key, error: effect.error },
+    );
+  }
+
+  #unknown(attempt: Attempt, key: string): FlowError {
+    return effectError(
+      attempt,
+      FlowErrorCode.EFFECT_UNKNOWN,
+      `It is not known whether the side effect "${key}" took place: the process ended while it ran; pass { ifUnknown } a function that finds out, or "run" where it may be repeated`,
+      { key },
+    );
+  }
+}
+
+function isRunning(attempt: Attempt): boolean {
+  return attempt.state === State.RUNNING;
+}
+
+function effectError(
+  attempt: Attempt,
+  code: FlowErrorCode,
+  message: string,
+  details: Readonly<Record<string, unknown>>,
+): FlowError {
+  const { traceId, tenant, worker } = attempt;
+  return new FlowError({ code, message, traceId, tenant, node: worker.name, attempt: attempt.attempt, details });
+}

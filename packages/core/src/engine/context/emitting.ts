@@ -1,0 +1,277 @@
+import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { onAbort } from "../../foundation/abort.ts";
+import { shown } from "../../foundation/options.ts";
+import { ROOKERY } from "../../graph/endpoints.ts";
+import type { ChunkInit, NodeOrName } from "../../graph/handler.ts";
+import { WM } from "../../message/controller.ts";
+import { carry, Message } from "../../message/message.ts";
+import { EMPTY_META } from "../../message/meta.ts";
+import type { StreamChunk } from "../../message/stream-chunk.ts";
+import { nextLoopStep } from "../policies/budget.ts";
+import { type ChunkDraft, StreamTable, type StreamWriter } from "../results/stream-table.ts";
+import type { Trace } from "../state/trace.ts";
+import { type Attempt, type HeldEmit, State } from "../state/attempt.ts";
+import type { Engine } from "../engine.ts";
+import { queueFull } from "../delivery/sending.ts";
+import type { Edge, Worker } from "../state/worker.ts";
+
+/** Where a message of a node goes. */
+export type Target = NodeOrName | readonly NodeOrName[] | undefined;
+
+const ACCEPTED = Promise.resolve();
+
+/** What handlers send while they work: messages and chunks. */
+export class Emitting {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  emit(attempt: Attempt, value: unknown, to: Target): Promise<void> {
+    const checked = this.#checked(attempt, value);
+    // sent at once where nothing has to be awaited: what a handler sends keeps its order, awaited or not
+    return checked instanceof Promise
+      ? checked.then((parsed) => this.#emitChecked(attempt, parsed, to))
+      : this.#emitChecked(attempt, checked, to);
+  }
+
+  #emitChecked(attempt: Attempt, value: unknown, to: Target): Promise<void> {
+    if (attempt.state !== State.RUNNING) throw attempt.extras?.reason as Error;
+    const step = this.#step(attempt, value, to);
+    return step === undefined ? ACCEPTED : this.#sendOrHold(attempt, step);
+  }
+
+  emitNowait(attempt: Attempt, value: unknown, to: Target): void {
+    const { worker, trace } = attempt;
+    const checked = this.#checked(attempt, value);
+    if (checked instanceof Promise) {
+      checked.catch(() => {});
+      throw new TypeError(
+        `Cannot emit from "${worker.name}" without waiting: its output schema is asynchronous; use emit`,
+      );
+    }
+    const step = this.#step(attempt, checked, to);
+    if (step === undefined) return;
+    if (!worker.retries && !this.#engine.sending.hasRoom(trace, attempt, step.edges)) {
+      throw queueFull(worker.name, trace.id, trace.tenant, step.edges);
+    }
+    void this.#sendOrHold(attempt, step);
+  }
+
+  /** The edges on which a node's message leaves; none for the Rookery. */
+  route(worker: Worker, message: Message, to: Target, trace: Trace): readonly Edge[] {
+    if (to === undefined) {
+      if (worker.loop !== undefined && message.payload instanceof WM) return [worker.loop];
+      return worker.onward;
+    }
+    const named = (Array.isArray(to) ? to : [to]) as readonly NodeOrName[];
+    const names = named.map((target) => (typeof target === "string" ? target : target.name));
+    if (names.length === 1 && names[0] === ROOKERY) return [];
+    const edges = names.map((name) => worker.edgeTo.get(name));
+    const unknown = names.find((_, index) => edges[index] === undefined);
+    if (unknown === undefined) return inDeclaredOrder(edges as Edge[]);
+    throw new FlowError({
+      code: FlowErrorCode.ROUTE_UNKNOWN,
+      message: `Cannot deliver to "${unknown}": node "${worker.name}" has no edge to it; it has edges to ${[...worker.edgeTo.keys()].map((name) => `"${name}"`).join(", ") || "none"}`,
+      traceId: trace.id,
+      tenant: trace.tenant,
+      node: worker.name,
+    });
+  }
+
+  /** Sends a chunk of an attempt; resolves when its reader has room. */
+  emitChunk(attempt: Attempt, init: ChunkInit): Promise<StreamChunk> {
+    const { trace, more } = attempt;
+    const parent = init.parent ?? attempt.message;
+    const draft = this.#draft(trace, attempt, init, parent);
+    more.writesStreams = true;
+    if (init.to !== undefined) {
+      const edges = this.route(attempt.worker, parent, init.to, trace);
+      const chunk = streamsOf(trace).next(attempt, draft);
+      return this.#sendOrHold(attempt, { message: carry(parent, chunk), edges }).then(() => chunk);
+    }
+    if (!isCrowded(trace)) return Promise.resolve(this.#take(trace, attempt, draft));
+    more.unsentChunks += 1;
+    return attempt.wait<StreamChunk>(
+      (resolve, reject) => {
+        this.#engine.dispatch.lendSlot(attempt);
+        return this.#takeWhenRoom(
+          trace,
+          () => {
+            resolve(this.#take(trace, attempt, draft));
+            more.unsentChunks -= 1;
+            if (more.unsentChunks === 0) more.onChunksSent?.();
+          },
+          reject,
+        );
+      },
+      { outlivesHandler: true },
+    );
+  }
+
+  /** Sends a chunk for someone outside of the flow's nodes. */
+  emitOutside(
+    trace: Trace,
+    writer: StreamWriter,
+    init: ChunkInit,
+    signal: AbortSignal | undefined,
+  ): Promise<StreamChunk> {
+    const draft = this.#draft(trace, writer, init, init.parent);
+    const error = (code: FlowErrorCode, why: string, cause?: unknown): FlowError =>
+      new FlowError({ code, message: `Cannot emit a chunk: ${why}`, traceId: trace.id, tenant: trace.tenant, cause });
+    if (signal?.aborted)
+      return Promise.reject(error(FlowErrorCode.WAIT_ABORTED, "its signal was aborted", signal.reason));
+    if (!isCrowded(trace)) return Promise.resolve(this.#take(trace, writer, draft));
+    return new Promise((resolve, reject) => {
+      const undo: (() => void)[] = [];
+      const settle = (finish: () => void) => {
+        for (const step of undo) step();
+        finish();
+      };
+      const refuse = (reason: unknown): void => settle(() => reject(reason));
+      const take = (): void => {
+        const chunk = this.#take(trace, writer, draft);
+        settle(() => resolve(chunk));
+      };
+      undo.push(this.#takeWhenRoom(trace, take, refuse));
+      undo.push(
+        trace.onEnd((reason) =>
+          refuse(
+            reason instanceof Error ? reason : error(FlowErrorCode.TRACE_UNKNOWN, `trace "${trace.id}" has ended`),
+          ),
+        ),
+      );
+      if (signal !== undefined)
+        undo.push(
+          onAbort(signal, (reason) => refuse(error(FlowErrorCode.WAIT_ABORTED, "its signal was aborted", reason))),
+        );
+    });
+  }
+
+  /** Sends what an attempt with retries has held back until its success. */
+  release(attempt: Attempt): void {
+    const held = attempt.extras?.held;
+    if (held === undefined) return;
+    (attempt.extras as { held: undefined }).held = undefined;
+    for (const { message, edges, exhausted } of held) {
+      if (exhausted === undefined) {
+        this.#engine.sending.send(attempt.trace, attempt, message, edges, null);
+      } else {
+        this.#engine.ledger.commitWaits(attempt);
+        this.#engine.ending.exhaust(attempt.trace, exhausted, attempt);
+      }
+      // the budget is used up, or a join's count was at fault
+      if (!attempt.trace.isOpen) return;
+    }
+  }
+
+  /** An emitted value, checked as a returned one is, with the whole story in its error. */
+  #checked(attempt: Attempt, value: unknown): unknown {
+    const { checkEmitted } = attempt.worker;
+    if (checkEmitted === undefined) return value;
+    const explain = (error: unknown): never => {
+      throw this.#engine.failing.explain(attempt, error);
+    };
+    try {
+      const checked = checkEmitted(value);
+      return checked instanceof Promise ? checked.catch(explain) : checked;
+    } catch (error) {
+      return explain(error);
+    }
+  }
+
+  /** What is sent where. In a loop it counts a hop and ends the trace when a budget is used up. */
+  #step(attempt: Attempt, value: unknown, to: Target): HeldEmit | undefined {
+    const { worker, trace } = attempt;
+    const message = value instanceof Message ? this.#engine.sealed(trace, value) : carry(attempt.message, value);
+    if (Array.isArray(to) && to.length === 0) return undefined;
+    const edges = this.route(worker, message, to, trace);
+    if (worker.loop === undefined || !(message.payload instanceof WM) || !edges.includes(worker.loop))
+      return { message, edges };
+    const step = nextLoopStep(attempt.message.payload, message.payload);
+    if (step instanceof WM) return { message: step === message.payload ? message : carry(message, step), edges };
+    // an attempt that may be made again has sent nothing before it has succeeded
+    if (worker.retries) return { message, edges, exhausted: step };
+    this.#engine.ending.exhaust(trace, step);
+    throw attempt.extras?.reason as Error;
+  }
+
+  #sendOrHold(attempt: Attempt, emit: HeldEmit): Promise<void> {
+    const { worker, trace } = attempt;
+    const engine = this.#engine;
+    if (worker.retries) {
+      const held = (attempt.more.held ??= []);
+      if (held.length >= engine.options.maxHeldEmits) {
+        throw new FlowError({
+          code: FlowErrorCode.HELD_LIMIT,
+          message: `Cannot emit from "${worker.name}": it has retries and already holds ${held.length} messages back until its attempt succeeds; raise maxHeldEmits or emit from a node without retries`,
+          traceId: trace.id,
+          tenant: trace.tenant,
+          node: worker.name,
+        });
+      }
+      held.push(emit);
+      return ACCEPTED;
+    }
+    let accept: (() => void) | undefined;
+    const isAccepted = engine.sending.send(trace, attempt, emit.message, emit.edges, (failure) => {
+      if (failure === undefined) accept?.();
+    });
+    if (isAccepted) return ACCEPTED;
+    return attempt.wait<undefined>(
+      (resolve) => {
+        accept = () => resolve(undefined);
+        return undefined;
+      },
+      { outlivesHandler: true },
+    );
+  }
+
+  /** What a chunk is to be. Its stream is opened now; its number is that of the moment it is taken. */
+  #draft(trace: Trace, writer: StreamWriter, init: ChunkInit, parent: Message | undefined): ChunkDraft {
+    const { text, seq, done = false, meta } = init;
+    if (typeof text !== "string")
+      throw new TypeError(`Option "text" of emitChunk must be a string: got ${shown(text)}`);
+    const { id: streamId } = streamsOf(trace).open(writer, init.streamId);
+    return { text, streamId, seq, done, parentMeta: parent?.meta ?? EMPTY_META, meta };
+  }
+
+  #take(trace: Trace, writer: StreamWriter, draft: ChunkDraft): StreamChunk {
+    const chunk = streamsOf(trace).next(writer, draft);
+    trace.sink.chunk(chunk);
+    return chunk;
+  }
+
+  /** Has a chunk taken when the reader has room, behind those who wait already; returns how to take it back. */
+  #takeWhenRoom(trace: Trace, take: () => void, refused: (error: unknown) => void): () => void {
+    let isWanted = true;
+    this.#engine.sending.whenRoom(trace, () => {
+      if (!isWanted) return true;
+      if (!trace.sink.hasRoom()) return false;
+      isWanted = false;
+      try {
+        take();
+      } catch (error) {
+        refused(error);
+      }
+      return true;
+    });
+    return () => {
+      isWanted = false;
+    };
+  }
+}
+
+function streamsOf(trace: Trace): StreamTable {
+  return (trace.more.streams ??= new StreamTable(trace.id, trace.tenant));
+}
+
+/** Whether a chunk has to wait. */
+function isCrowded(trace: Trace): boolean {
+  return trace.isUnread || !trace.sink.hasRoom();
+}
+
+function inDeclaredOrder(edges: Edge[]): Edge[] {
+  return [...new Set(edges)].sort((a, b) => a.index - b.index);
+}

@@ -1,0 +1,153 @@
+import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import type { NodeOrName, WaitOptions } from "../../graph/handler.ts";
+import type { Message } from "../../message/message.ts";
+import { Attempt, State } from "../state/attempt.ts";
+import type { Trace } from "../state/trace.ts";
+import type { Engine } from "../engine.ts";
+import type { Edge } from "../state/worker.ts";
+
+/** Lets a handler take further messages of its trace that are on their way to its node. */
+export class Fetching {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  fetch(
+    attempt: Attempt,
+    options: WaitOptions & { readonly from?: NodeOrName | readonly NodeOrName[] },
+  ): Promise<Message> {
+    const more = attempt.more;
+    const sources = this.#sources(attempt, options.from);
+    const index = more.refetch?.findIndex((item) => fits(item, sources)) ?? -1;
+    const [again] = index === -1 ? [] : (more.refetch as Attempt[]).splice(index, 1);
+    if (again !== undefined) {
+      (more.fetched ??= []).push(again);
+      this.#engine.probe?.fetched(attempt, again.message);
+      return Promise.resolve(again.message);
+    }
+    if (more.fetch !== undefined) {
+      throw new TypeError(`Cannot fetch twice at once at node "${attempt.node}": await the first fetch`);
+    }
+    const waiting = this.#takeWaiting(attempt, sources);
+    if (waiting !== undefined) return Promise.resolve(waiting);
+    const { trace } = attempt;
+    const engine = this.#engine;
+    return attempt.wait<Message>((resolve, reject) => {
+      more.fetch = { resolve, reject, from: sources };
+      trace.fetching += 1;
+      engine.dispatch.lendSlot(attempt);
+      engine.ending.checkStarved(trace);
+      return () => {
+        if (more.fetch === undefined) return;
+        more.fetch = undefined;
+        if (trace.isOpen) trace.fetching -= 1;
+      };
+    }, options);
+  }
+
+  /** Gives a message to a running handler that waits for one. Answers whether one did. */
+  give(item: Attempt): boolean {
+    for (
+      let member = item.trace.firstMember as Attempt | null;
+      member !== null;
+      member = member.nextOfTrace as Attempt | null
+    ) {
+      const wait = member.extras?.fetch;
+      if (member.worker !== item.worker || wait === undefined || !fits(item, wait.from)) continue;
+      member.more.fetch = undefined;
+      item.trace.fetching -= 1;
+      this.#taken(member, item);
+      wait.resolve(item.message);
+      return true;
+    }
+    return false;
+  }
+
+  /** Whether a running handler waits for a message that comes over `edge`. */
+  wants(trace: Trace, edge: Edge): boolean {
+    for (
+      let member = trace.firstMember as Attempt | null;
+      member !== null;
+      member = member.nextOfTrace as Attempt | null
+    ) {
+      const wait = member.extras?.fetch;
+      if (
+        member.worker === edge.target &&
+        wait !== undefined &&
+        (wait.from === undefined || wait.from.has(edge.source))
+      )
+        return true;
+    }
+    return false;
+  }
+
+  /** Puts messages that an attempt took and its successor did not ask for back in line, where they were. */
+  giveBack(attempt: Attempt): void {
+    const left = attempt.extras?.refetch;
+    if (left === undefined) return;
+    attempt.more.refetch = undefined;
+    for (const item of left.reverse()) {
+      const again = new Attempt(item.worker, item.trace, item.message, null, item.high, item.low, 1);
+      this.#engine.ledger.givenBack(again);
+      this.#engine.dispatch.enqueueFirst(again);
+    }
+  }
+
+  /** Rejects the waits of all handlers of a trace to which no message can come any more. */
+  starve(trace: Trace): void {
+    for (let member = trace.firstMember as Attempt | null; member !== null;) {
+      const next: Attempt | null = member.nextOfTrace as Attempt | null;
+      member.extras?.fetch?.reject(
+        new FlowError({
+          code: FlowErrorCode.FETCH_STARVED,
+          message: `Cannot fetch at node "${member.node}": no message of trace "${trace.id}" is on its way to it any more`,
+          traceId: trace.id,
+          tenant: trace.tenant,
+          node: member.node,
+          attempt: member.attempt,
+        }),
+      );
+      member = next;
+    }
+  }
+
+  #takeWaiting(attempt: Attempt, sources: ReadonlySet<string> | undefined): Message | undefined {
+    const { worker, trace } = attempt;
+    for (const queue of worker.outer === undefined ? [worker.inbox] : [worker.inbox, worker.outer]) {
+      // it has an attempt at work: it does not stand in line itself
+      const item = queue.popOf(trace, (candidate) => fits(candidate as Attempt, sources)) as Attempt | null;
+      if (item === null) continue;
+      if (item.send !== null) this.#engine.sending.startedWithoutPlace(item.send);
+      else if (item.edge !== null) this.#engine.sending.leftEdge(item.edge);
+      else if (worker.node.gathering !== undefined) this.#engine.sending.leftJoin(worker);
+      this.#engine.dispatch.leaveRing(item);
+      this.#taken(attempt, item);
+      return item.message;
+    }
+    return undefined;
+  }
+
+  #taken(attempt: Attempt, item: Attempt): void {
+    item.state = State.OVER;
+    (attempt.more.fetched ??= []).push(item);
+    this.#engine.ledger.fetched(item);
+    this.#engine.probe?.fetched(attempt, item.message);
+  }
+
+  #sources(attempt: Attempt, from: NodeOrName | readonly NodeOrName[] | undefined): ReadonlySet<string> | undefined {
+    if (from === undefined) return undefined;
+    const names = ((Array.isArray(from) ? from : [from]) as readonly NodeOrName[]).map((one) =>
+      typeof one === "string" ? one : one.name,
+    );
+    const unknown = names.find((name) => attempt.worker.into.every((edge) => edge.source !== name));
+    if (unknown !== undefined)
+      throw new TypeError(`Cannot fetch from "${unknown}" at node "${attempt.node}": it has no edge to the node`);
+    return new Set(names);
+  }
+}
+
+function fits(item: Attempt, sources: ReadonlySet<string> | undefined): boolean {
+  return sources === undefined || item.edge === null || sources.has(item.edge.source);
+}

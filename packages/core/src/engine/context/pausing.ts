@@ -1,0 +1,426 @@
+import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { formatIssues, isSchema, issuePath, type Schema, type SchemaResult } from "../../foundation/schema.ts";
+import { requireKnownKeys, requireNumber, shown } from "../../foundation/options.ts";
+import type { PauseInit } from "../../graph/handler.ts";
+import type { Outcome, PausedOutcome, PauseTicket } from "../../message/outcome.ts";
+import { Lasting, type Pause } from "../state/lasting.ts";
+import type { StreamSink } from "../results/stream-sink.ts";
+import type { Trace } from "../state/trace.ts";
+import { Attempt, outermost, State } from "../state/attempt.ts";
+import type { Engine } from "../engine.ts";
+import { LeftSink, RookerySink } from "../results/rookery.ts";
+
+/**
+ * Lets handlers wait for answers, for days if need be. A handler that pauses is told to stop, and its message is
+ * parked. When an answer is there the handler is called again from its beginning, and the pause gives the answer.
+ */
+export class Pausing {
+  readonly #engine: Engine;
+  /** How many traces wait for nothing but answers. */
+  quietTraces = 0;
+  /** Traces with pauses, by run. */
+  readonly #traces = new Map<number, Trace>();
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** The answer to a pause of `attempt`, if it is there; otherwise the attempt is over. */
+  pause(attempt: Attempt, init: PauseInit<unknown>): Promise<unknown> {
+    requirePause(init);
+    const root = outermost(attempt);
+    const { trace } = root;
+    const key = `${root.lineage}/${attempt.lineage}.${attempt.more.pauses++}`;
+    if ((root.extras?.outbox.length ?? 0) > 0)
+      throw new TypeError(
+        `Cannot pause at node "${attempt.node}" while a message it has sent waits: await its emits first`,
+      );
+    const lasting = (trace.lasting ??= new Lasting());
+    const known = lasting.pauses.get(key);
+    if (known?.answer !== undefined) return this.#accept(root, known, init);
+    const pause = known ?? this.#made(root, attempt, key, init);
+    lasting.pauses.set(key, pause);
+    this.#traces.set(trace.run, trace);
+    const { more } = root;
+    // other pauses of the same step are parked with this one
+    if (more.asked.push(pause) === 1) this.#engine.dispatch.beforeRunning(() => this.#park(root));
+    return attempt.wait(() => undefined);
+  }
+
+  /**
+   * Answers a pause. `told` is called with how the trace goes on.
+   *
+   * @throws FlowError `PAUSE_UNKNOWN`, `PAUSE_USED`, `PAUSE_EXPIRED`, `PAUSE_FOREIGN`
+   */
+  resume(
+    token: string,
+    value: unknown,
+    tenant: string,
+    told: (outcome: Outcome) => void,
+    refuse: (error: unknown) => void,
+  ): void {
+    this.#answer(this.#find(token, tenant), value, told, refuse);
+  }
+
+  /**
+   * Answers a pause and has what the trace produces go to `sink` from now on.
+   *
+   * @throws FlowError the same; TypeError for a trace whose results are to be fetched
+   */
+  resumeInto(token: string, value: unknown, tenant: string, sink: StreamSink): Trace {
+    const found = this.#find(token, tenant);
+    const { trace } = found;
+    const before = requireLeft(trace);
+    trace.sink = sink;
+    const refuse = (error: unknown): void => {
+      if (trace.sink === sink) trace.sink = before;
+      sink.fail(error);
+    };
+    try {
+      this.#answer(found, value, () => {}, refuse);
+    } catch (error) {
+      trace.sink = before;
+      throw error;
+    }
+    return trace;
+  }
+
+  /**
+   * Whether a trace whose caller has gone is under way, or has left something.
+   *
+   * @throws TypeError when its results go elsewhere
+   */
+  canFollow(traceId: string, tenant: string): boolean {
+    const { traces, rookery } = this.#engine;
+    const trace = traces.find(traceId, tenant).find(({ isOpen }) => isOpen);
+    if (trace !== undefined) requireLeft(trace);
+    return trace !== undefined || rookery.hasLeft(traceId, tenant);
+  }
+
+  /**
+   * Has what a trace has produced, and what it produces from now on, go to `sink`, if its caller has gone.
+   *
+   * @throws FlowError `TRACE_UNKNOWN`; TypeError for a trace whose results go elsewhere
+   */
+  follow(traceId: string, tenant: string, sink: StreamSink): Trace | undefined {
+    const engine = this.#engine;
+    const trace = engine.traces.find(traceId, tenant).find(({ isOpen }) => isOpen);
+    if (trace === undefined) {
+      engine.rookery.readLeft(traceId, tenant, sink).then(
+        () => sink.close(undefined),
+        (error: unknown) => sink.close(error),
+      );
+      return undefined;
+    }
+    requireLeft(trace);
+    sink.begin(trace.results ?? []);
+    if (trace.lasting?.isQuiet === true) sink.paused(this.#pausedOutcome(trace));
+    else trace.sink = sink;
+    return trace;
+  }
+
+  #answer(
+    { trace, pause }: { readonly trace: Trace; readonly pause: Pause },
+    value: unknown,
+    told: (outcome: Outcome) => void,
+    refuse: (error: unknown) => void,
+  ): void {
+    const engine = this.#engine;
+    const lasting = trace.lasting as Lasting;
+    engine.durable?.requireFit(value, "the answer to a pause", pause.node);
+    pause.answer = { value };
+    pause.timer?.cancel();
+    pause.timer = undefined;
+    pause.refuse = (error) => {
+      lasting.watchers = lasting.watchers.filter((watcher) => watcher !== told);
+      refuse(error);
+    };
+    lasting.watchers.push(told);
+    this.stir(lasting);
+    engine.ledger.changed(trace);
+    this.#goOn(pause.waiting as Attempt | undefined);
+  }
+
+  /** The open pauses of a trace. */
+  ticketsOf(trace: Trace): PauseTicket[] {
+    return [...(trace.lasting?.pauses.values() ?? [])].filter(({ answer }) => answer === undefined).map(ticketOf);
+  }
+
+  /** The open pauses of all traces of a tenant, or of one. */
+  tickets(tenant: string, traceId: string | undefined): (PauseTicket & { readonly traceId: string })[] {
+    return [...this.#traces.values()]
+      .filter((trace) => trace.tenant === tenant && (traceId === undefined || trace.id === traceId))
+      .flatMap((trace) => this.ticketsOf(trace).map((ticket) => ({ ...ticket, traceId: trace.id })));
+  }
+
+  /** Nothing of a trace can go on before a pause is answered: whoever waits for it is told. */
+  quiet(trace: Trace): void {
+    const lasting = trace.lasting as Lasting;
+    if (lasting.isQuiet) return;
+    lasting.isQuiet = true;
+    this.quietTraces += 1;
+    const engine = this.#engine;
+    const outcome = this.#pausedOutcome(trace);
+    const pauses = outcome.pauses.length;
+    if (engine.reporter.hasListeners) engine.reporter.trace(trace, { type: "trace_pause", pauses });
+    const { sink } = trace;
+    if (!(sink instanceof RookerySink || sink instanceof LeftSink)) {
+      trace.sink = new LeftSink(engine.rookery, engine.options.maxResults, trace);
+      sink.paused?.(outcome);
+    }
+    for (const watcher of lasting.watchers.splice(0)) watcher(outcome);
+    engine.traceRests();
+  }
+
+  #pausedOutcome(trace: Trace): PausedOutcome<unknown> {
+    const pauses = this.ticketsOf(trace);
+    const error = new FlowError({
+      code: FlowErrorCode.TRACE_PAUSED,
+      message: `Trace "${trace.id}" waits for ${pauses.length === 1 ? "an answer" : `${pauses.length} answers`}: ${pauses.map(({ node, reason }) => `${reason} (node "${node}")`).join("; ")}; call resume`,
+      traceId: trace.id,
+      tenant: trace.tenant,
+      details: { pauses },
+    });
+    return Object.freeze({ status: "paused", ...this.#engine.ending.baseOf(trace), error, pauses });
+  }
+
+  /** The pauses of a trace go on after a restart. */
+  restore(trace: Trace, pauses: readonly Pause[]): void {
+    const lasting = (trace.lasting ??= new Lasting());
+    this.#traces.set(trace.run, trace);
+    for (const pause of pauses) {
+      for (const paused of lasting.paused as Set<Attempt>) if (isOf(pause, paused)) pause.waiting = paused;
+      lasting.pauses.set(pause.key, pause);
+      this.#arm(trace, pause);
+    }
+  }
+
+  /** An attempt has succeeded: its pauses are over. */
+  committed(attempt: Attempt): void {
+    const { lasting } = attempt.trace;
+    if (lasting === null) return;
+    for (const pause of lasting.pauses.values()) {
+      if (!isOf(pause, attempt)) continue;
+      pause.timer?.cancel();
+      lasting.pauses.delete(pause.key);
+    }
+    if (lasting.pauses.size === 0) this.#traces.delete(attempt.trace.run);
+  }
+
+  /** A trace has ended, and its pauses with it. */
+  ended(trace: Trace): void {
+    const { lasting } = trace;
+    if (lasting === null) return;
+    for (const pause of lasting.pauses.values()) pause.timer?.cancel();
+    lasting.pauses.clear();
+    lasting.paused.clear();
+    this.stir(lasting);
+    this.#traces.delete(trace.run);
+  }
+
+  /** Something of a trace goes on again. */
+  stir(lasting: Lasting): void {
+    if (lasting.isQuiet) this.quietTraces -= 1;
+    lasting.isQuiet = false;
+  }
+
+  #made(root: Attempt, attempt: Attempt, key: string, init: PauseInit<unknown>): Pause {
+    const { reason, payload, expiresAt } = init;
+    const engine = this.#engine;
+    if (payload !== undefined) engine.durable?.requireFit(payload, "the payload of a pause", attempt.node);
+    const token = `pause_${root.trace.runText}_${expiresAt === undefined ? "0" : Math.ceil(expiresAt).toString(36)}_${secret(engine)}`;
+    return {
+      key,
+      token,
+      node: attempt.node,
+      reason,
+      payload,
+      expiresAt,
+      waiting: undefined,
+      answer: undefined,
+      refuse: undefined,
+      timer: undefined,
+    };
+  }
+
+  #arm(trace: Trace, pause: Pause): void {
+    const engine = this.#engine;
+    if (pause.expiresAt === undefined || pause.timer !== undefined || pause.answer !== undefined) return;
+    pause.timer = engine.timers.after(Math.max(0, pause.expiresAt - engine.clock.epochNow()), () => {
+      engine.ending.fail(trace, this.#expired(pause, trace));
+      engine.dispatch.flush();
+    });
+  }
+
+  /** Takes an attempt out of its node until an answer comes. */
+  #park(root: Attempt): void {
+    const { trace, worker, extras } = root;
+    if (root.state !== State.RUNNING || extras === null || extras.asked.length === 0 || extras.checking > 0) return;
+    const engine = this.#engine;
+    const lasting = trace.lasting as Lasting;
+    const original = extras.original ?? root.message;
+    const paused = new Attempt(worker, trace, original, null, root.high, root.low, root.attempt);
+    paused.more.alreadySent = Math.max(extras.alreadySent, root.outputs);
+    const taken = [...(extras.fetched ?? []), ...(extras.refetch ?? [])];
+    if (taken.length > 0) paused.more.refetch = taken;
+    paused.state = State.PAUSED;
+    lasting.paused.add(paused);
+    // the slot stays taken until the handler has returned or its grace is over
+    trace.unlink(root);
+    engine.dispatch.letNextGo(worker, trace);
+    engine.dispatch.leaveRing(root);
+    engine.ending.linger(root);
+    root.abort(
+      new FlowError({
+        code: FlowErrorCode.TRACE_PAUSED,
+        message: `Node "${worker.name}" has paused: its handler is called again when there is an answer`,
+        traceId: trace.id,
+        tenant: trace.tenant,
+        node: worker.name,
+        attempt: root.attempt,
+      }),
+    );
+    for (const pause of extras.asked) {
+      if (pause.waiting !== undefined) continue;
+      this.#arm(trace, pause);
+      const { reason, expiresAt } = pause;
+      if (engine.reporter.hasListeners)
+        engine.reporter.node(root, { type: "node_pause", reason, ...(expiresAt === undefined ? {} : { expiresAt }) });
+    }
+    for (const pause of lasting.pauses.values()) if (isOf(pause, root)) pause.waiting = paused;
+    engine.ledger.parked(paused, "pause");
+    // an answer may have come in the very step in which it was asked for
+    if (extras.asked.some(({ answer }) => answer !== undefined)) this.#goOn(paused);
+    else engine.ending.checkStarved(trace);
+    engine.dispatch.flush();
+  }
+
+  /** Calls the handler of a message that waits for answers. */
+  #goOn(paused: Attempt | undefined): void {
+    const engine = this.#engine;
+    // another answer has come, or the handler runs: it will ask for this one, too
+    if (paused?.trace.lasting?.paused.delete(paused) !== true) return;
+    paused.state = State.QUEUED;
+    engine.ledger.resumed(paused, "pause");
+    engine.dispatch.enqueueFirst(paused);
+    engine.dispatch.flush();
+  }
+
+  async #accept(root: Attempt, pause: Pause, init: PauseInit<unknown>): Promise<unknown> {
+    const { value } = pause.answer as { readonly value: unknown };
+    const { resumeSchema } = init;
+    if (resumeSchema === undefined) return this.#accepted(root, pause, value);
+    const { more } = root;
+    // a handler that asks for several answers is parked when it is known which of those that are there fit
+    more.checking += 1;
+    const result = await root.waitFor(checkedBy(resumeSchema, value));
+    more.checking -= 1;
+    if (result.issues === undefined) {
+      this.#park(root);
+      return this.#accepted(root, pause, result.value);
+    }
+    const { refuse } = pause;
+    pause.answer = pause.refuse = undefined;
+    const error = new FlowError({
+      code: FlowErrorCode.RESUME_INVALID,
+      message: `The answer to "${pause.reason}" (node "${pause.node}") does not fit: ${formatIssues(result.issues)}`,
+      traceId: root.traceId,
+      tenant: root.tenant,
+      node: pause.node,
+      details: { issues: result.issues.map((issue) => ({ path: issuePath(issue), message: issue.message })) },
+    });
+    refuse?.(error);
+    this.#arm(root.trace, pause);
+    more.asked.push(pause);
+    this.#park(root);
+    // it is over by now, unless another of its answers is still being checked
+    root.requireRunning("pause");
+    return await root.wait(() => undefined);
+  }
+
+  #accepted(root: Attempt, pause: Pause, value: unknown): unknown {
+    pause.timer?.cancel();
+    pause.timer = pause.refuse = undefined;
+    if (this.#engine.reporter.hasListeners)
+      this.#engine.reporter.node(root, { type: "node_resume", reason: pause.reason });
+    return value;
+  }
+
+  #find(token: string, tenant: string): { readonly trace: Trace; readonly pause: Pause } {
+    const parts = /^pause_([0-9a-z]+)_([0-9a-z]+)_[0-9a-zA-Z-]+$/.exec(token);
+    const refusal = (code: FlowErrorCode, why: string): FlowError =>
+      new FlowError({ code, message: `Cannot resume: ${why}`, tenant });
+    if (parts === null) throw refusal(FlowErrorCode.PAUSE_UNKNOWN, "the token was not made by a flow");
+    const run = Number.parseInt(parts[1] as string, 36);
+    const trace = this.#traces.get(run);
+    const pause = [...(trace?.lasting?.pauses.values() ?? [])].find((candidate) => candidate.token === token);
+    if (trace === undefined || pause === undefined) {
+      const expiresAt = Number.parseInt(parts[2] as string, 36);
+      if (expiresAt !== 0 && expiresAt <= this.#engine.clock.epochNow())
+        throw refusal(
+          FlowErrorCode.PAUSE_EXPIRED,
+          `the pause could be answered until ${new Date(expiresAt).toISOString()}`,
+        );
+      if (trace !== undefined && trace.tenant !== tenant)
+        throw refusal(FlowErrorCode.PAUSE_FOREIGN, "the token belongs to another tenant");
+      if (run < this.#engine.runs.next)
+        throw refusal(FlowErrorCode.PAUSE_USED, "the pause was answered already, or its trace has ended");
+      throw refusal(FlowErrorCode.PAUSE_UNKNOWN, `flow "${this.#engine.options.name}" has not made the token`);
+    }
+    if (trace.tenant !== tenant) throw refusal(FlowErrorCode.PAUSE_FOREIGN, "the token belongs to another tenant");
+    if (pause.answer !== undefined) throw refusal(FlowErrorCode.PAUSE_USED, "the pause was answered already");
+    if (pause.expiresAt !== undefined && pause.expiresAt <= this.#engine.clock.epochNow())
+      throw this.#expired(pause, trace);
+    return { trace, pause };
+  }
+
+  #expired(pause: Pause, trace: Trace): FlowError {
+    const until = new Date(pause.expiresAt as number).toISOString();
+    return new FlowError({
+      code: FlowErrorCode.PAUSE_EXPIRED,
+      message: `Nobody answered "${pause.reason}" (node "${pause.node}") until ${until}`,
+      traceId: trace.id,
+      tenant: trace.tenant,
+      node: pause.node,
+    });
+  }
+}
+
+/** Whether a pause was made by the handler of an attempt's message, or by a playbook that it called. */
+function isOf(pause: Pause, attempt: Attempt): boolean {
+  return pause.key.startsWith(`${attempt.lineage}/`);
+}
+
+/** What a schema says of an answer. One that throws is told to the handler. */
+async function checkedBy(schema: Schema<unknown, unknown>, value: unknown): Promise<SchemaResult<unknown>> {
+  return await schema["~standard"].validate(value);
+}
+
+function ticketOf({ token, node, reason, payload, expiresAt }: Pause): PauseTicket {
+  return { token, node, reason, payload, expiresAt };
+}
+
+function requirePause(init: PauseInit<unknown>): void {
+  if (typeof init !== "object" || init === null)
+    throw new TypeError(`A pause needs { reason, payload?, resumeSchema?, expiresAt? }: got ${shown(init)}`);
+  requireKnownKeys("pause", init, ["reason", "payload", "resumeSchema", "expiresAt"]);
+  if (typeof init.reason !== "string" || init.reason === "")
+    throw new TypeError(`Option "reason" of pause must be a string that is not empty: got ${shown(init.reason)}`);
+  if (init.expiresAt !== undefined) requireNumber("expiresAt", init.expiresAt, 0);
+  if (init.resumeSchema !== undefined && !isSchema(init.resumeSchema))
+    throw new TypeError(`Option "resumeSchema" of pause must be a Standard Schema: got ${shown(init.resumeSchema)}`);
+}
+
+/** 128 bits nobody can guess, but for those who gave the flow random numbers of their own. */
+function secret({ options }: Engine): string {
+  if (options.random === Math.random) return globalThis.crypto.randomUUID();
+  return Array.from({ length: 4 }, () => Math.floor(options.random() * 2 ** 32).toString(16)).join("-");
+}
+
+/** Where the results of a trace go whose caller has gone. @throws TypeError when somebody else gets them */
+function requireLeft({ id, sink }: Trace): LeftSink {
+  if (sink instanceof LeftSink) return sink;
+  throw new TypeError(
+    `Cannot read the stream of trace "${id}": its results go to ${sink instanceof RookerySink ? "fetch" : "another reader"}`,
+  );
+}

@@ -1,0 +1,214 @@
+import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { mixHigh, mixLow } from "../../foundation/lineage.ts";
+import type { Playbook } from "../../graph/handler.ts";
+import type { ModelRegistry } from "../../graph/model-registry.ts";
+import { Message } from "../../message/message.ts";
+import type { Outcome } from "../../message/outcome.ts";
+import type { StreamChunk } from "../../message/stream-chunk.ts";
+import { shrinkBudget } from "../policies/budget.ts";
+import type { TraceSink } from "../results/sink.ts";
+import { StreamTable, type StreamWriter } from "../results/stream-table.ts";
+import type { Origin } from "../state/trace.ts";
+import type { Attempt } from "../state/attempt.ts";
+import type { Engine } from "../engine.ts";
+
+/** Starts an engine of a flow with the parent's observers, resources and ports. */
+export type StartWithin = (parent: Engine, registry: ModelRegistry | undefined) => Engine;
+
+const starters = new WeakMap<object, StartWithin>();
+
+/** Makes a flow known as a playbook: how it is started as part of another is nobody else's business. */
+export function registerPlaybook(flow: object, start: StartWithin): void {
+  starters.set(flow, start);
+}
+
+/** Stands for an edge in the lineage of a playbook's messages. */
+const PLAYBOOK_INDEX = -2;
+
+/** A function declared in a handler is a new playbook at every call: better an error than a flow for each. */
+const MOST_PLAYBOOKS = 100;
+
+/**
+ * The flows that a flow's handlers call. Each playbook is built and started once, at its first call,
+ * and stopped with the flow; a thousand calls cost a thousand runs and not a thousand builds.
+ */
+export class Playbooks {
+  readonly #engine: Engine;
+  readonly #running = new Map<unknown, Engine>();
+  #isStopped = false;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Runs a message of `parent` through another flow and resolves with its first result. */
+  call<Input, Result>(
+    parent: Attempt,
+    playbook: Playbook<Input, Result>,
+    input: unknown,
+    timeoutMs: number | undefined,
+  ): Promise<unknown> {
+    const child = this.#engineOf(playbook);
+    const given =
+      input instanceof Message ? this.#engine.sealed(parent.trace, input) : parent.message.with({ payload: input });
+    const payload = shrinkBudget(parent.message.payload, given.payload);
+    const message = new Message({
+      payload,
+      headers: parent.trace.headers,
+      traceId: parent.traceId,
+      createdAt: given.createdAt,
+      deadlineAt: this.#deadline(parent, timeoutMs),
+      meta: given.meta,
+    });
+    const origin = originOf(parent);
+    return parent.wait<unknown>((resolve, reject) => {
+      const sink = new ParentSink(this.#engine, parent, (outcome) => {
+        if (outcome.status === "completed") {
+          resolve(outcome.result);
+        } else if (outcome.error.code === FlowErrorCode.DEADLINE_EXCEEDED && message.deadlineAt === parent.deadlineAt) {
+          // it was the parent's deadline: the parent's trace is exhausted, no node of it has failed
+          this.#engine.ending.exhaust(parent.trace, FlowErrorCode.DEADLINE_EXCEEDED);
+        } else {
+          reject(outcome.error);
+        }
+      });
+      const trace = child.open({ message, idNumber: undefined, origin, sink, signal: undefined, isOpenEnded: false });
+      child.enter(trace, message, child.workshop.entries, null);
+      return () => {
+        if (!trace.isOpen) return;
+        const reason = parent.extras?.reason ?? "its parent no longer waits for it";
+        this.#engine.ending.alsoAwait(parent.trace, child.ending.cancel(trace, reason));
+      };
+    });
+  }
+
+  /** Stops every playbook; resolves with the number of handlers given up, when the last has returned or was. */
+  async stop(): Promise<number> {
+    this.#isStopped = true;
+    const engines = [...this.#running.values()];
+    this.#running.clear();
+    const reports = await Promise.all(engines.map((engine) => engine.close()));
+    return reports.reduce((sum, report) => sum + report.abandoned, 0);
+  }
+
+  #deadline(parent: Attempt, timeoutMs: number | undefined): number | undefined {
+    if (timeoutMs === undefined) return parent.deadlineAt;
+    const own = this.#engine.clock.epochNow() + timeoutMs;
+    return parent.deadlineAt === undefined ? own : Math.min(own, parent.deadlineAt);
+  }
+
+  #engineOf(playbook: Playbook): Engine {
+    const known = this.#running.get(playbook);
+    if (known !== undefined) return known;
+    if (this.#isStopped) {
+      throw new FlowError({
+        code: FlowErrorCode.FLOW_STOPPED,
+        message: "Cannot start a playbook: the flow is stopping",
+      });
+    }
+    if (this.#running.size >= MOST_PLAYBOOKS) {
+      throw new TypeError(
+        `Cannot start another playbook in flow "${this.#engine.options.name}": it runs ${MOST_PLAYBOOKS} already; declare a playbook once, outside of the handler that calls it`,
+      );
+    }
+    const made: unknown = typeof playbook === "function" ? playbook() : playbook;
+    const [flow, registry] = Array.isArray(made) ? (made as unknown[]) : [made];
+    const start = typeof flow === "object" && flow !== null ? starters.get(flow) : undefined;
+    if (start === undefined) {
+      throw new TypeError("A playbook must be a flow, or a function that returns a flow or [flow, registry]");
+    }
+    const engine = start(this.#engine, registry as ModelRegistry | undefined);
+    this.#running.set(playbook, engine);
+    return engine;
+  }
+}
+
+function originOf(parent: Attempt): Origin {
+  const { trace, high, low } = parent;
+  const call = parent.more.playbookCalls++;
+  const run = trace.origin?.run ?? trace.run;
+  return {
+    run,
+    high: mixHigh(high, low, PLAYBOOK_INDEX, call),
+    low: mixLow(high, low, PLAYBOOK_INDEX, call),
+    parent,
+  };
+}
+
+/** Where what a playbook's trace produces goes: its result to the caller, its chunks into the parent's stream. */
+class ParentSink implements TraceSink {
+  readonly keepResults = 1;
+  onRoom: (() => void) | null = null;
+  readonly #engine: Engine;
+  readonly #parent: Attempt;
+  readonly #settle: (outcome: Outcome) => void;
+  readonly #writers = new Map<string, StreamWriter>();
+  #isInLine = false;
+  #isAdmitted = false;
+
+  constructor(engine: Engine, parent: Attempt, settle: (outcome: Outcome) => void) {
+    this.#engine = engine;
+    this.#parent = parent;
+    this.#settle = settle;
+  }
+
+  hasRoomForResult(): boolean {
+    return true;
+  }
+
+  result(): boolean {
+    return true;
+  }
+
+  /** Its writers stand in the parent's line, once for all of them. */
+  hasRoom(): boolean {
+    const { trace } = this.#parent;
+    if (!trace.isOpen) return true;
+    const mayTry = this.#isAdmitted || !trace.isUnread;
+    if (mayTry && trace.sink.hasRoom()) return true;
+    if (this.#isInLine) return false;
+    this.#isInLine = true;
+    this.#engine.sending.whenRoom(trace, () => {
+      if (!trace.sink.hasRoom()) return false;
+      this.#isInLine = false;
+      this.#isAdmitted = true;
+      this.onRoom?.();
+      this.#isAdmitted = false;
+      return true;
+    });
+    return false;
+  }
+
+  chunk(chunk: StreamChunk): void {
+    const { trace } = this.#parent;
+    if (!trace.isOpen) return;
+    const own = this.#asParents(chunk);
+    if (own !== undefined) trace.sink.chunk(own);
+  }
+
+  ended(outcome: Outcome): void {
+    this.#settle(outcome);
+  }
+
+  #asParents(chunk: StreamChunk): StreamChunk | undefined {
+    const { trace } = this.#parent;
+    const streams = (trace.more.streams ??= new StreamTable(trace.id, trace.tenant));
+    let writer = this.#writers.get(chunk.streamId);
+    if (writer === undefined) {
+      writer = { node: `${this.#parent.node}/${chunk.node ?? ""}`, attempt: this.#parent.attempt };
+      this.#writers.set(chunk.streamId, writer);
+    }
+    if (chunk.end !== undefined) {
+      this.#writers.delete(chunk.streamId);
+      if (chunk.end !== "done" && chunk.text === "") return streams.endAll(writer, chunk.end)[0];
+    }
+    return streams.next(writer, {
+      text: chunk.text,
+      streamId: undefined,
+      seq: undefined,
+      done: chunk.done,
+      parentMeta: chunk.meta,
+      meta: undefined,
+    });
+  }
+}

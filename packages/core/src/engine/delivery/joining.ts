@@ -1,0 +1,159 @@
+import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { mixHigh, mixLow } from "../../foundation/lineage.ts";
+import { carry, type Message } from "../../message/message.ts";
+import type { Gathered, Trace } from "../state/trace.ts";
+import { Attempt } from "../state/attempt.ts";
+import type { Engine } from "../engine.ts";
+import type { Worker } from "../state/worker.ts";
+
+/** Gathers messages of one trace until there are enough of them for the node. They wait outside of edges and slots. */
+export class Joining {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** A message has come to a node that gathers. `dueAt` is that of a group that waited before a restart. */
+  arrive(item: Attempt, dueAt?: number): void {
+    const { trace, worker } = item;
+    const engine = this.#engine;
+    const groups = (trace.gathered ??= []);
+    let group: Gathered | undefined;
+    for (const candidate of groups) if (candidate.place === worker) group = candidate;
+    if (group === undefined) {
+      const want = this.#wanted(item);
+      const index = worker.groups.length;
+      const { high, low } = item;
+      group = { place: worker, members: [], want, timer: undefined, dueAt: undefined, high, low, index };
+      groups.push(group);
+      worker.groups.push(group);
+      const { timeoutMs } = worker.node.gathering as { timeoutMs: number | undefined };
+      const opened = group;
+      if (timeoutMs !== undefined) {
+        const now = engine.clock.epochNow();
+        group.dueAt = dueAt ?? now + timeoutMs;
+        group.timer = engine.timers.after(Math.max(0, group.dueAt - now), () =>
+          this.#timedOut(trace, opened, timeoutMs),
+        );
+      }
+    }
+    item.edge = null;
+    group.members.push(item);
+    engine.ledger.parked(item, "join");
+    if (engine.reporter.hasListeners) {
+      engine.reporter.trace(trace, {
+        type: "join_wait",
+        node: worker.name,
+        have: group.members.length,
+        want: group.want,
+      });
+    }
+    if (group.members.length >= group.want) this.#send(trace, group);
+    else engine.ending.checkStarved(trace);
+  }
+
+  /** Nothing more can come. Sends groups that may stay short on; answers whether there was one. */
+  sendShort(trace: Trace): boolean {
+    const short = trace.gathered?.filter((group) => (group.place as Worker).node.gathering?.whenShort === "emit") ?? [];
+    for (const group of short) this.#send(trace, group);
+    return short.length > 0;
+  }
+
+  /** The name of a join that waits. */
+  firstOf(trace: Trace): string | undefined {
+    return (trace.gathered?.[0]?.place as Worker | undefined)?.name;
+  }
+
+  /** What the trace's joins wait for, in words; none if they wait for nothing. */
+  describe(trace: Trace): string | undefined {
+    if (trace.gathered === null || trace.gathered.length === 0) return undefined;
+    return trace.gathered
+      .map((group) => `join "${(group.place as Worker).name}" has ${group.members.length} of ${group.want} messages`)
+      .join(", ");
+  }
+
+  #send(trace: Trace, group: Gathered): void {
+    const engine = this.#engine;
+    const worker = group.place as Worker;
+    group.timer?.cancel();
+    worker.dropGroup(group);
+    const groups = trace.gathered as Gathered[];
+    if (groups.length === 1) trace.gathered = null;
+    else groups.splice(groups.indexOf(group), 1);
+    const { high, low, members } = group;
+    const messages = members.map((member) => member.message);
+    const joined = together(messages);
+    const attempt = new Attempt(
+      worker,
+      trace,
+      engine.probe === undefined ? joined : engine.probe.gather(joined, messages),
+      null,
+      mixHigh(high, low, worker.index, messages.length),
+      mixLow(high, low, worker.index, messages.length),
+      1,
+    );
+    engine.ledger.joined(attempt, messages.length);
+    if (engine.dispatch.mayStart(worker, trace, true)) engine.dispatch.launch(attempt);
+    else engine.dispatch.enqueue(attempt);
+  }
+
+  /** How many messages make a group. Where the node's own count function is at fault, the trace is about to fail. */
+  #wanted(item: Attempt): number {
+    const { worker, trace } = item;
+    const { count } = worker.node.gathering as { count: number | ((first: Message) => number) };
+    if (typeof count === "number") return count;
+    let problem: unknown;
+    try {
+      const want = count(item.message);
+      if (Number.isInteger(want) && want >= 1) return want;
+      problem = new RangeError(
+        `The count of join "${worker.name}" must be a whole number of 1 or more: got ${String(want)}`,
+      );
+    } catch (error) {
+      problem = error;
+    }
+    // only after the message has reached the other nodes it goes to: all of them get it or none
+    trace.more.isDoomed = true;
+    this.#engine.dispatch.beforeRunning(() => this.#engine.failing.failTrace(item, problem));
+    return Number.POSITIVE_INFINITY;
+  }
+
+  #timedOut(trace: Trace, group: Gathered, timeoutMs: number): void {
+    const worker = group.place as Worker;
+    if (worker.node.gathering?.whenShort === "emit") {
+      this.#send(trace, group);
+    } else {
+      this.#engine.ending.fail(
+        trace,
+        new FlowError({
+          code: FlowErrorCode.JOIN_TIMEOUT,
+          message: `Join "${worker.name}" waited ${timeoutMs} ms and has ${group.members.length} of ${group.want} messages`,
+          traceId: trace.id,
+          tenant: trace.tenant,
+          node: worker.name,
+          latencyMs: timeoutMs,
+          retryable: true,
+          failedMessage: group.members[0]?.message,
+        }),
+      );
+    }
+    this.#engine.dispatch.flush();
+  }
+}
+
+/** One message with all payloads, in order of arrival; where metas differ, later ones win. */
+function together(messages: readonly Message[]): Message {
+  const first = messages[0] as Message;
+  const payloads: unknown[] = [];
+  let isAlike = true;
+  for (const message of messages) {
+    payloads.push(message.payload);
+    if (message.meta !== first.meta) isAlike = false;
+  }
+  const gathered = carry(first, payloads);
+  if (isAlike) return gathered;
+  const meta: Record<string, unknown> = {};
+  for (const message of messages) Object.assign(meta, message.meta);
+  return gathered.with({ meta });
+}

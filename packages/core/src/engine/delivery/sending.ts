@@ -1,0 +1,456 @@
+import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { mixHigh, mixLow } from "../../foundation/lineage.ts";
+import { ROOKERY } from "../../graph/endpoints.ts";
+import type { Message } from "../../message/message.ts";
+import type { Trace } from "../state/trace.ts";
+import { Attempt, Slot, State } from "../state/attempt.ts";
+import type { Engine } from "../engine.ts";
+import { Send } from "../state/send.ts";
+import type { Edge, Worker } from "../state/worker.ts";
+
+/** By how many messages an edge of a cycle may exceed its capacity to let a blocked cycle drain. */
+const DRAIN_ALLOWANCE = 64;
+
+const ROOKERY_INDEX = -1;
+
+/** Gets messages accepted: by one edge, by several at once, or by the Rookery; and lets senders wait. */
+export class Sending {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /**
+   * Sends a message. Answers whether it was accepted at once; otherwise `settle` is called when it is.
+   * What one attempt sends is accepted in the order in which it was sent.
+   */
+  send(
+    trace: Trace,
+    from: Attempt | null,
+    message: Message,
+    edges: readonly Edge[],
+    settle: ((failure: Error | undefined) => void) | null,
+  ): boolean {
+    const output = from === null ? trace.outputs++ : from.outputs++;
+    if (from !== null && from.extras !== null && output < from.extras.alreadySent) return true;
+    if (from === null) this.#engine.ledger.expected(trace);
+    const outbox = from?.extras?.outbox;
+    const mustWait = outbox !== undefined && outbox.length > 0;
+    if (!mustWait && this.#sendAtOnce(trace, from, message, edges, output)) return true;
+    const send = new Send(trace, from, message, edges, output, settle);
+    if (mustWait) {
+      outbox.push(send);
+      return false;
+    }
+    if (this.#waitFor(send)) return true;
+    if (from !== null) from.more.outbox.push(send);
+    else if (send.item === null) (trace.more.entrySends ??= new Set()).add(send);
+    return false;
+  }
+
+  /** Starts a message from outside in this very turn, if its node is free. */
+  startAtOnce(trace: Trace, message: Message, edge: Edge): boolean {
+    const worker = edge.target;
+    if (worker.node.gathering !== undefined || trace.live > 0 || !this.#engine.dispatch.mayStart(worker, trace, false))
+      return false;
+    trace.wasEntered = true;
+    this.#engine.ledger.expected(trace);
+    this.#engine.ledger.changed(trace);
+    this.#engine.dispatch.runNow(this.#target(trace, null, message, edge, trace.outputs++));
+    return true;
+  }
+
+  /**
+   * Lets a trace wait itself for its node, where nobody waits until its message is accepted and none can follow it: it
+   * takes no place on the edge, and nothing is made for it before its turn. Answers whether it is in line.
+   */
+  lineUp(trace: Trace, message: Message, edge: Edge): boolean {
+    if (trace.isOpenEnded || edge.gathers || trace.live > 0 || this.takes(edge, trace)) return false;
+    trace.entry = message;
+    this.#engine.ledger.expected(trace);
+    this.#engine.dispatch.lineUp(trace, edge);
+    return true;
+  }
+
+  /** The attempt of a trace that stood in line itself. */
+  entryOf(trace: Trace, edge: Edge): Attempt {
+    const item = this.#target(trace, null, trace.entry as Message, edge, trace.outputs++);
+    if (this.#engine.isWatched) item.more.queuedAt = trace.startedAt;
+    trace.entry = null;
+    return item;
+  }
+
+  /** A trace that stood in line itself is about to start. */
+  entered(item: Attempt): void {
+    this.#published(item.trace, item.message, item.worker.entry as Edge);
+    this.#engine.ledger.accepted(item, null);
+  }
+
+  /** A message from outside that has to wait before it may even stand in line. {@link Sending.offerHeld} sends it. */
+  hold(trace: Trace, message: Message, edges: readonly Edge[], settle: (failure: Error | undefined) => void): Send {
+    const send = new Send(trace, null, message, edges, trace.outputs++, settle);
+    this.#engine.ledger.expected(trace);
+    (trace.more.entrySends ??= new Set()).add(send);
+    return send;
+  }
+
+  offerHeld(send: Send): void {
+    const { trace, settle } = send;
+    const entrySends = trace.extras?.entrySends;
+    if (!trace.isOpen || entrySends?.delete(send) !== true) return;
+    if (!this.#offer(send)) {
+      if (send.item === null) entrySends.add(send);
+      return;
+    }
+    send.settle = null;
+    settle?.(undefined);
+  }
+
+  /** Whether {@link Sending.send} would be accepted at once. */
+  hasRoom(trace: Trace, from: Attempt | null, edges: readonly Edge[]): boolean {
+    if ((from?.extras?.outbox.length ?? 0) > 0) return false;
+    if (edges.length === 0) return !trace.isUnread && trace.sink.hasRoomForResult();
+    return this.takesAll(edges, trace);
+  }
+
+  /** A message has left its place on an edge. */
+  leftEdge(edge: Edge): void {
+    edge.size -= 1;
+    this.#giveRoom(edge);
+  }
+
+  /** A group has left the line of its join. */
+  leftJoin(worker: Worker): void {
+    for (const edge of worker.into) this.#giveRoom(edge);
+  }
+
+  /** A message that waited for a place has been started without one. */
+  startedWithoutPlace(send: Send): void {
+    const edge = send.edges[0] as Edge;
+    edge.waiting.remove(send);
+    this.#itemAccepted(send, send.item as Attempt, edge);
+  }
+
+  /** Gives up a send whose trace has ended. */
+  abandon(send: Send, reason: Error): void {
+    send.awaited?.waiting.remove(send);
+    send.from?.worker.unblock(send);
+    for (const edge of send.edges.slice(0, send.places)) {
+      edge.reserved -= 1;
+      this.#giveRoom(edge);
+    }
+    const { settle } = send;
+    send.settle = null;
+    settle?.(reason);
+  }
+
+  /** Lets those who wait for room where the trace's results and chunks are read try again, in order. */
+  roomFor(trace: Trace): void {
+    const line = trace.extras?.unread ?? [];
+    let next = line[0];
+    while (next?.() === true) {
+      line.shift();
+      next = line[0];
+    }
+    this.#engine.dispatch.flush();
+  }
+
+  /** Waits for room where the trace's results and chunks are read. `attempt` answers whether it got in. */
+  whenRoom(trace: Trace, attempt: () => boolean): void {
+    (trace.more.unread ??= []).push(attempt);
+    trace.sink.onRoom ??= () => this.roomFor(trace);
+  }
+
+  #offer(send: Send): boolean {
+    const { trace, from, message, edges, output } = send;
+    return this.#sendAtOnce(trace, from, message, edges, output) || this.#waitFor(send);
+  }
+
+  /** Sends a message if all it goes to have room; does nothing otherwise. */
+  #sendAtOnce(trace: Trace, from: Attempt | null, message: Message, edges: readonly Edge[], output: number): boolean {
+    if (edges.length === 0) return this.#deliver(trace, from as Attempt, message, output, false);
+    if (edges.length === 1) {
+      const only = edges[0] as Edge;
+      if (!this.takes(only, trace)) return false;
+      if (from !== null) this.#engine.ledger.expected(trace);
+      this.#put(trace, from, message, only, output);
+      return true;
+    }
+    if (!this.takesAll(edges, trace)) return false;
+    this.#putOnAll(trace, from, message, edges, output);
+    return true;
+  }
+
+  /** Makes a message wait for room. Answers whether it has got it at once after all. */
+  #waitFor(send: Send): boolean {
+    const { edges, trace } = send;
+    const only = edges[0];
+    // a message that is to be gathered waits before the join: there is nothing yet that could be started
+    if (edges.length > 1 || only?.gathers === true) return this.#reserve(send);
+    if (only !== undefined) {
+      const item = this.#target(trace, send.from, send.message, only, send.output);
+      item.send = send;
+      send.item = item;
+      only.waiting.push(send);
+      if (send.from !== null) this.#engine.ledger.expected(trace);
+      this.#engine.dispatch.enqueue(item);
+      this.#blocked(send, only);
+      return false;
+    }
+    const from = send.from as Attempt;
+    // whoever does not read what a trace produces delays that trace alone
+    if (trace.sink.lendsSlot !== false) this.#engine.dispatch.lendSlot(from);
+    this.whenRoom(trace, () => {
+      if (!this.#deliver(trace, from, send.message, send.output, true)) return false;
+      this.#accepted(send);
+      return true;
+    });
+    return false;
+  }
+
+  /** Hands a message to each of several nodes. */
+  #putOnAll(trace: Trace, from: Attempt | null, message: Message, edges: readonly Edge[], output: number): void {
+    for (const edge of edges) {
+      // the trace may have ended at one of them
+      if (!trace.isOpen) break;
+      this.#engine.ledger.expected(trace);
+      this.#put(trace, from, message, edge, output);
+    }
+    if (from !== null || !trace.isOpen) return;
+    // from outside it was one message; now there is one at each of its nodes
+    this.#engine.ledger.withdrawn(trace);
+    this.#engine.ending.checkStarved(trace);
+  }
+
+  /** Goes on reserving places, in declared order; sends when all are had. */
+  #reserve(send: Send): boolean {
+    for (;;) {
+      const edge = send.awaited;
+      if (edge === undefined) break;
+      if (!edge.hasRoom) {
+        edge.waiting.push(send);
+        this.#blocked(send, edge);
+        return false;
+      }
+      edge.reserved += 1;
+      send.places += 1;
+    }
+    const { trace, from, message, edges, output } = send;
+    for (const edge of edges) edge.reserved -= 1;
+    this.#putOnAll(trace, from, message, edges, output);
+    // a message that was started, joined or taken at once has not used the place that was kept for it
+    for (const edge of edges) this.#giveRoom(edge);
+    return true;
+  }
+
+  /** Whether all edges take a message of the trace, or of a new one, at once. */
+  takesAll(edges: readonly Edge[], trace: Trace | undefined): boolean {
+    for (const edge of edges) if (!edge.hasRoom && !(this.takes(edge, trace) && entersAlone(edge, edges))) return false;
+    return true;
+  }
+
+  /** Whether an edge takes a message of the trace, or of a new one, at once. */
+  takes(edge: Edge, trace: Trace | undefined): boolean {
+    if (edge.hasRoom) return true;
+    if (edge.gathers) return false;
+    if (this.#engine.dispatch.mayStart(edge.target, trace, edge.isInner)) return true;
+    return trace !== undefined && trace.fetching > 0 && this.#engine.fetching.wants(trace, edge);
+  }
+
+  /** Hands an accepted message to its node. */
+  #put(trace: Trace, from: Attempt | null, message: Message, edge: Edge, output: number): void {
+    const engine = this.#engine;
+    const item = this.#target(trace, from, message, edge, output);
+    engine.ledger.accepted(item, from);
+    this.#published(trace, message, edge);
+    if (edge.gathers) {
+      engine.joining.arrive(item);
+    } else if (trace.fetching > 0 && engine.fetching.give(item)) {
+      return;
+    } else if (engine.dispatch.mayStart(edge.target, trace, edge.isInner)) {
+      item.edge = null;
+      engine.dispatch.launch(item);
+    } else {
+      edge.size += 1;
+      engine.dispatch.enqueue(item);
+    }
+  }
+
+  #target(trace: Trace, from: Attempt | null, message: Message, edge: Edge, output: number): Attempt {
+    const source = from ?? trace.origin;
+    const high = source?.high ?? this.#engine.lineageSeed;
+    const low = source?.low ?? trace.run | 0;
+    return new Attempt(
+      edge.target,
+      trace,
+      message,
+      edge,
+      mixHigh(high, low, edge.index, output),
+      mixLow(high, low, edge.index, output),
+      1,
+    );
+  }
+
+  /** Gives a result to whoever reads what the trace produces. Answers whether there was room for it. */
+  #deliver(trace: Trace, from: Attempt, message: Message, output: number, isInTurn: boolean): boolean {
+    const engine = this.#engine;
+    const othersWait = !isInTurn && trace.isUnread;
+    if (othersWait || !trace.sink.result(message, from.worker.name)) return false;
+    engine.ledger.delivered(
+      message,
+      from,
+      mixHigh(from.high, from.low, ROOKERY_INDEX, output),
+      mixLow(from.high, from.low, ROOKERY_INDEX, output),
+    );
+    if (engine.reporter.hasBus) engine.reporter.publish(trace, from.worker.name, ROOKERY, message);
+    trace.resultCount += 1;
+    if (trace.resultCount <= trace.sink.keepResults) (trace.results ??= []).push(message);
+    else if (trace.sink.keepResults > 0)
+      engine.resultDropped(trace, from.worker.name, "the caller keeps no more results");
+    return true;
+  }
+
+  #giveRoom(edge: Edge): void {
+    if (this.#engine.isEnding) return;
+    while (edge.waiting.size > 0 && edge.isOpen) {
+      const send = edge.waiting.shift() as Send;
+      if (send.trace.isOpen) this.#place(send, edge);
+    }
+  }
+
+  #place(send: Send, edge: Edge): void {
+    if (send.item !== null) {
+      edge.size += 1;
+      this.#itemAccepted(send, send.item, edge);
+      return;
+    }
+    send.from?.worker.unblock(send);
+    edge.reserved += 1;
+    send.places += 1;
+    if (this.#reserve(send)) this.#accepted(send);
+  }
+
+  #itemAccepted(send: Send, item: Attempt, edge: Edge): void {
+    item.send = null;
+    this.#published(send.trace, send.message, edge);
+    this.#engine.ledger.accepted(item, send.from);
+    this.#accepted(send);
+  }
+
+  /** A send that waited has been accepted: its sender goes on. */
+  #accepted(send: Send): void {
+    const { from, settle } = send;
+    send.settle = null;
+    settle?.(undefined);
+    if (from === null) {
+      send.trace.extras?.entrySends?.delete(send);
+      return;
+    }
+    from.worker.unblock(send);
+    const outbox = from.more.outbox;
+    outbox.shift();
+    let next = outbox[0];
+    while (next !== undefined && this.#offer(next)) {
+      next.settle?.(undefined);
+      outbox.shift();
+      next = outbox[0];
+    }
+    if (next === undefined && from.state === State.SENDING) this.#engine.commit(from);
+  }
+
+  #published(trace: Trace, message: Message, edge: Edge): void {
+    if (this.#engine.reporter.hasBus) this.#engine.reporter.publish(trace, edge.source, edge.target.name, message);
+  }
+
+  #blocked(send: Send, edge: Edge): void {
+    if (send.from === null) return;
+    send.from.worker.block(send);
+    // also when the edge leads out of a cycle: its room may be kept for a send that waits in the cycle
+    if (edge.isInner || send.from.worker.ring !== undefined) this.#engine.dispatch.suspect(send);
+  }
+
+  /** If nobody in the cycle of a waiting send can move, lets the cycle drain over its bound, or fails the trace. */
+  drainOrFail(send: Send): void {
+    if (send.list === null) return;
+    // from the sender on: its edge's target may be idle, where the room is kept for another send of the same node
+    const stuck = stuckWorkers((send.from as Attempt).worker);
+    if (stuck === undefined) return;
+    const waiting = [...stuck].flatMap((worker) => [...worker.blocked]).filter(({ list }) => list !== null);
+    // what waits for room outside of the cycle gets it there, sooner or later
+    const inner = waiting.filter(({ awaited }) => awaited?.isInner === true);
+    const drain = inner.find(({ awaited }) => mayExceed(awaited as Edge));
+    if (drain !== undefined) {
+      const edge = drain.awaited as Edge;
+      edge.waiting.remove(drain);
+      this.#place(drain, edge);
+    } else if (inner.length > 0) {
+      const lost = inner.includes(send) ? send : (inner[0] as Send);
+      const { source, target } = lost.awaited as Edge;
+      this.#engine.ending.deadlock(lost, cycleFrom(source, target));
+    }
+    if (inner.length > 0) for (const other of waiting) if (other.list !== null) this.#engine.dispatch.suspect(other);
+  }
+}
+
+/** Whether no other of the edges leads into the same ring: what enters there first may leave no room for a second. */
+function entersAlone(edge: Edge, edges: readonly Edge[]): boolean {
+  const { ring } = edge.target;
+  return ring === undefined || edge.isInner || edges.every((other) => other === edge || other.target.ring !== ring);
+}
+
+function mayExceed(edge: Edge): boolean {
+  return edge.load + edge.reserved < edge.capacity + Math.max(edge.capacity, DRAIN_ALLOWANCE);
+}
+
+/** The nodes behind `first` that wait for one another; none when one of them can still move. */
+function stuckWorkers(first: Worker): Set<Worker> | undefined {
+  const seen = new Set([first]);
+  for (const worker of seen) {
+    if (canMove(worker)) return undefined;
+    for (const { awaited } of worker.blocked) {
+      if (awaited === undefined) continue;
+      // where nothing stands on the edge, its room is kept for another send of this very node
+      seen.add(awaited.load === 0 ? worker : awaited.target);
+    }
+  }
+  return seen;
+}
+
+/** Whether something at a node goes on by itself: a handler at work, or a slot for a message or a retry to come. */
+function canMove(worker: Worker): boolean {
+  let working = worker.running;
+  for (const { from } of worker.blocked) if (from?.slot === Slot.HELD) working -= 1;
+  if (working > 0 || worker.blocked.size === 0) return true;
+  if (worker.running >= worker.concurrency) return false;
+  const mayEnter = worker.outer !== undefined && worker.outer.ready > 0 && worker.mayEnterRing;
+  return worker.inbox.ready > 0 || worker.returning.length > 0 || worker.parked > 0 || mayEnter;
+}
+
+/** The names of the nodes that wait for one another, beginning and ending with the same. */
+function cycleFrom(source: string, first: Worker): string[] {
+  const path = [source];
+  let worker: Worker | undefined = first;
+  while (worker !== undefined && !path.includes(worker.name)) {
+    path.push(worker.name);
+    const [send]: Send[] = [...worker.blocked];
+    worker = send?.awaited?.target;
+  }
+  const repeated = worker?.name ?? source;
+  return [...path.slice(Math.max(path.indexOf(repeated), 0)), repeated];
+}
+
+/** The error of a message for which an edge has no room and whose sender does not wait. */
+export function queueFull(node: string, traceId: string, tenant: string, edges: readonly Edge[]): FlowError {
+  const full = edges
+    .filter((edge) => !edge.hasRoom)
+    .map((edge) => `"${edge.source}" → "${edge.target.name}" (${edge.load} of ${edge.capacity})`);
+  return new FlowError({
+    code: FlowErrorCode.QUEUE_FULL,
+    message: `Cannot emit from "${node}" without waiting: no room on ${full.join(", ") || "the way of an earlier message"}`,
+    traceId,
+    tenant,
+    node,
+    retryable: true,
+  });
+}

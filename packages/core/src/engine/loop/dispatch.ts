@@ -1,0 +1,577 @@
+import type { Moment } from "../../foundation/clock.ts";
+import { mixHigh, mixLow } from "../../foundation/lineage.ts";
+import { WM } from "../../message/controller.ts";
+import { carry, Message } from "../../message/message.ts";
+import { nextLoopStep } from "../policies/budget.ts";
+import { Trace } from "../state/trace.ts";
+import { Attempt, Slot, State } from "../state/attempt.ts";
+import type { Engine } from "../engine.ts";
+import type { Send } from "../state/send.ts";
+import type { Edge, Worker } from "../state/worker.ts";
+
+/** After so many milliseconds of handler calls in a row, timers and I/O get their turn. */
+const TURN_MS = 2;
+/** It is looked at most after so many handler calls whether that time has passed; sooner when they take long. */
+const CALLS_PER_LOOK = 256;
+/** After so many handler calls the turn ends in any case: the clock may stand still. */
+const CALLS_PER_TURN = 16_384;
+
+/**
+ * Brings messages to handlers: who may start, what runs next, and what becomes of a handler's value.
+ *
+ * A message goes through the graph in one `drive`: when a handler has returned and the next node is
+ * free, its handler is called in the same turn, and only otherwise is the message put on an edge.
+ */
+export class Dispatch {
+  readonly #engine: Engine;
+  #ready: Attempt[] = [];
+  #woken: Worker[] = [];
+  #suspects: Send[] = [];
+  #first: (() => void)[] = [];
+  #isFlushing = false;
+  #isFlushDue = false;
+  /** Whether a message is just being handed on: what that brings about is flushed when it is done. */
+  #isStepping = false;
+  /** Handler calls from look to look at the clock, and those left until the next. */
+  #stride = 16;
+  #callsLeft = 16;
+  /** Handler calls since the turn began. */
+  #calls = 0;
+  /** The turn of the last look. */
+  #lookedIn: Moment | undefined;
+  #nextTurn: Promise<void> | undefined;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Whether a message may be handled at once; `isInner` if it comes from within the node's ring. */
+  mayStart(worker: Worker, trace: Trace | undefined, isInner: boolean): boolean {
+    if (!worker.hasSlot(isInner)) return false;
+    return trace === undefined || !worker.isOrdered || !this.occupies(trace, worker);
+  }
+
+  /** Whether a message of the trace is being handled at the node, or waits for it. */
+  occupies(trace: Trace, worker: Worker): boolean {
+    for (
+      let member = trace.firstMember as Attempt | null;
+      member !== null;
+      member = member.nextOfTrace as Attempt | null
+    ) {
+      if (member.worker === worker) return true;
+    }
+    if (trace.lanes === null) return false;
+    return worker.inbox.peekOf(trace) !== null || (worker.outer !== undefined && worker.outer.peekOf(trace) !== null);
+  }
+
+  /** Gives a message the slot it may have and runs it soon. */
+  launch(attempt: Attempt): void {
+    this.#takeSlot(attempt);
+    this.#ready.push(attempt);
+    this.#flushSoon();
+  }
+
+  /** Gives a message the slot it may have and runs it now, unless others are being run. */
+  runNow(attempt: Attempt): void {
+    this.#takeSlot(attempt);
+    if (this.#isFlushing || this.#engine.scheduler.ready !== undefined) {
+      this.#ready.push(attempt);
+      this.flush();
+      return;
+    }
+    this.#isFlushing = true;
+    this.#drive(attempt);
+    this.#isFlushing = false;
+    this.flush();
+  }
+
+  /** Puts a message in its node's waiting line. */
+  enqueue(attempt: Attempt): void {
+    const { worker, trace } = attempt;
+    if (this.#engine.isWatched) attempt.more.queuedAt = this.#engine.clock.now();
+    if (worker.ring !== undefined && attempt.edge?.isInner === true) this.#enterRing(attempt, worker);
+    const queue = worker.queueOf(attempt.edge);
+    const isBusy = worker.isOrdered && this.#isAtWork(trace, worker);
+    queue.push(trace, attempt, isBusy);
+    if (!isBusy) this.wake(worker);
+  }
+
+  /** Puts a new trace itself in the waiting line of the node where it enters. */
+  lineUp(trace: Trace, edge: Edge): void {
+    edge.target.queueOf(edge).push(trace, trace, false);
+    this.wake(edge.target);
+  }
+
+  /** Puts a message that was handled before back at the head of its trace's line. */
+  enqueueFirst(attempt: Attempt): void {
+    const { worker, trace } = attempt;
+    if (this.#engine.isWatched) attempt.more.queuedAt = this.#engine.clock.now();
+    if (worker.ring !== undefined) this.#enterRing(attempt, worker);
+    const isBusy = worker.isOrdered && this.#isAtWork(trace, worker);
+    worker.inbox.pushFront(trace, attempt, isBusy);
+    // while it was paused, another of its trace may have begun
+    if (isBusy) return;
+    worker.inbox.release(trace);
+    this.wake(worker);
+  }
+
+  /** Looks soon whether the node can take more work. */
+  wake(worker: Worker): void {
+    if (worker.isWoken) return;
+    worker.isWoken = true;
+    this.#woken.push(worker);
+    this.#flushSoon();
+  }
+
+  /** Does something when the present step is complete, before any further handler is called. */
+  beforeRunning(task: () => void): void {
+    this.#first.push(task);
+    this.#flushSoon();
+  }
+
+  /** Looks, when nothing else is left to run, whether a send that waits for room in a cycle waits for ever. */
+  suspect(send: Send): void {
+    this.#suspects.push(send);
+    this.#flushSoon();
+  }
+
+  /**
+   * The attempt no longer works: its slot goes to others, and its trace's turn at the node goes to the
+   * trace's next message, unless another attempt at this one is to follow.
+   */
+  leave(attempt: Attempt, isDone = true): void {
+    const { worker, trace } = attempt;
+    trace.unlink(attempt);
+    if (isDone) this.letNextGo(worker, trace);
+    this.leaveRing(attempt);
+    this.freeSlot(attempt);
+  }
+
+  /** Lets the trace's next message at the node be taken. */
+  letNextGo(worker: Worker, trace: Trace): void {
+    if (trace.lanes === null || !worker.isOrdered) return;
+    worker.inbox.release(trace);
+    worker.outer?.release(trace);
+    if (worker.queued > 0) this.wake(worker);
+  }
+
+  leaveRing(attempt: Attempt): void {
+    if (!attempt.inRing) return;
+    attempt.inRing = false;
+    const { ring } = attempt.worker;
+    if (ring === undefined) return;
+    ring.population -= 1;
+    for (const worker of ring.workers) if (worker.outer !== undefined && worker.outer.size > 0) this.wake(worker);
+  }
+
+  freeSlot(attempt: Attempt): void {
+    if (attempt.slot === Slot.HELD) this.#giveSlotOn(attempt.worker);
+    attempt.slot = Slot.NONE;
+  }
+
+  /** While a handler waits for others it does not count against the node's concurrency. */
+  lendSlot(attempt: Attempt): void {
+    if (attempt.slot !== Slot.HELD) return;
+    attempt.slot = Slot.LENT;
+    this.#giveSlotOn(attempt.worker);
+  }
+
+  /** Calls `resume` as soon as the attempt has its slot again, at once if it has not lent it. */
+  reclaimSlot(attempt: Attempt, resume: () => void): void {
+    const { worker } = attempt;
+    if (attempt.slot !== Slot.LENT || attempt.state !== State.RUNNING) {
+      resume();
+      return;
+    }
+    // several waits of one handler may end before it has its slot again: one slot serves them all
+    const resumes = (attempt.more.resumes ??= []);
+    resumes.push(resume);
+    if (resumes.length > 1) return;
+    const take = (): void => {
+      // the attempt may be over, and those who waited have been told
+      if (attempt.more.resumes !== resumes) {
+        this.wake(worker);
+        return;
+      }
+      attempt.more.resumes = undefined;
+      if (attempt.state === State.RUNNING) {
+        worker.running += 1;
+        attempt.slot = Slot.HELD;
+      }
+      for (const each of resumes) each();
+    };
+    if (worker.running < worker.concurrency) take();
+    else worker.returning.push(take);
+  }
+
+  /** Runs what is ready, until nothing is. */
+  flush(): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    this.#isFlushDue = false;
+    const { scheduler } = this.#engine;
+    try {
+      while (this.#hasWork()) {
+        if (this.#first.length > 0) for (const task of this.#first.splice(0)) task();
+        const suspect = this.#woken.length + this.#ready.length === 0 ? this.#suspects.pop() : undefined;
+        if (suspect !== undefined) this.#engine.sending.drainOrFail(suspect);
+        const woken = this.#woken;
+        if (woken.length > 0) {
+          this.#woken = [];
+          for (const worker of woken) this.#pump(worker);
+        }
+        const ready = this.#ready;
+        if (ready.length === 0) continue;
+        this.#ready = [];
+        for (const attempt of ready) {
+          if (scheduler.ready === undefined) this.#drive(attempt);
+          else scheduler.ready(() => this.#drive(attempt));
+        }
+      }
+    } finally {
+      this.#isFlushing = false;
+    }
+  }
+
+  #hasWork(): boolean {
+    return this.#first.length + this.#woken.length + this.#ready.length + this.#suspects.length > 0;
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushing || this.#isFlushDue || this.#isStepping) return;
+    this.#isFlushDue = true;
+    queueMicrotask(() => this.flush());
+  }
+
+  /** Gives free slots to those who wait: first to those who lent theirs, then by turns. */
+  #pump(worker: Worker): void {
+    worker.isWoken = false;
+    while (worker.running < worker.concurrency) {
+      const resume = worker.returning.shift();
+      if (resume !== undefined) {
+        resume();
+        continue;
+      }
+      const next = worker.takeNext();
+      if (next === null) break;
+      const isEntry = next instanceof Trace;
+      const attempt = isEntry ? this.#engine.sending.entryOf(next, worker.entry as Edge) : next;
+      const { send, edge } = attempt;
+      if (worker.outer !== undefined && worker.isOrdered) {
+        worker.inbox.hold(attempt.trace);
+        worker.outer.hold(attempt.trace);
+      }
+      this.#takeSlot(attempt);
+      this.#ready.push(attempt);
+      // only now: the room it leaves may bring another message to this very node
+      if (isEntry) this.#engine.sending.entered(attempt);
+      else if (send !== null) this.#engine.sending.startedWithoutPlace(send);
+      else if (edge !== null) this.#engine.sending.leftEdge(edge);
+      else if (worker.node.gathering !== undefined) this.#engine.sending.leftJoin(worker);
+    }
+    // what has left the node may have been the last in its cycle that could move
+    if (worker.ring === undefined || worker.ring.blocked === 0) return;
+    for (const member of worker.ring.workers) for (const send of member.blocked) this.suspect(send);
+  }
+
+  #takeSlot(attempt: Attempt): void {
+    const { worker, trace } = attempt;
+    worker.running += 1;
+    attempt.slot = Slot.HELD;
+    attempt.state = State.LAUNCHED;
+    attempt.edge = null;
+    if (worker.loop !== undefined) attempt.heldSince = this.#engine.turn;
+    if (worker.ring !== undefined && !attempt.inRing) this.#enterRing(attempt, worker);
+    trace.link(attempt);
+  }
+
+  #enterRing(attempt: Attempt, worker: Worker): void {
+    if (worker.ring === undefined) return;
+    attempt.inRing = true;
+    worker.ring.population += 1;
+  }
+
+  #giveSlotOn(worker: Worker): void {
+    worker.running -= 1;
+    if (
+      worker.inbox.ready > 0 ||
+      worker.returning.length > 0 ||
+      (worker.outer !== undefined && worker.outer.ready > 0) ||
+      (worker.ring !== undefined && worker.ring.blocked > 0)
+    )
+      this.wake(worker);
+  }
+
+  #isAtWork(trace: Trace, worker: Worker): boolean {
+    for (
+      let member = trace.firstMember as Attempt | null;
+      member !== null;
+      member = member.nextOfTrace as Attempt | null
+    ) {
+      if (member.worker === worker) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Takes one message from handler to handler, as far as it goes without waiting for one of them. `undefined` stands for
+   * a handler that is at work, `null` for the end of the way.
+   */
+  #drive(first: Attempt | null | undefined): void {
+    let next = first;
+    try {
+      while (next !== null && next !== undefined) {
+        if (--this.#callsLeft <= 0 && this.#isTurnOver()) {
+          const waiting = next;
+          void this.#nextTurn?.then(() => this.#drive(waiting));
+          return;
+        }
+        next = this.#begin(next);
+      }
+      if (next === null) this.flush();
+    } catch (error) {
+      // who watches is at fault: not the one who happens to be calling
+      void Promise.reject(error);
+    }
+  }
+
+  /** Calls the handler of an attempt. Answers with what runs next, as {@link Dispatch.#drive} takes it. */
+  #begin(attempt: Attempt): Attempt | null | undefined {
+    const engine = this.#engine;
+    const { worker } = attempt;
+    // its trace may have ended before its handler was called
+    if (attempt.state !== State.LAUNCHED) return null;
+    attempt.state = State.RUNNING;
+    let value: unknown;
+    try {
+      if (engine.isWatched) engine.started(attempt);
+      else attempt.started = engine.turn;
+      if (worker.timeoutMs !== undefined) engine.failing.armTimeout(attempt, worker.timeoutMs);
+      const prepared = worker.prepares ? this.#prepare(attempt) : undefined;
+      if (prepared !== undefined) value = prepared.then(() => callHandler(attempt));
+      else value = callHandler(attempt);
+    } catch (error) {
+      return this.#threw(attempt, error);
+    }
+    if (!(value instanceof Promise || isThenable(value))) return this.#returned(attempt, value);
+    // an attempt goes through many nodes: these are made once for all of them
+    attempt.onReturned ??= (result) => this.#drive(this.#returned(attempt, result));
+    attempt.onThrew ??= (error) => this.#drive(this.#threw(attempt, error));
+    void Promise.resolve(value).then(attempt.onReturned, attempt.onThrew);
+    return undefined;
+  }
+
+  /** What has to be done before the handler is called; a promise if that takes time. */
+  #prepare(attempt: Attempt): Promise<void> | undefined {
+    const { worker } = attempt;
+    const checked = worker.checkInput === undefined ? attempt.message : worker.checkInput(attempt.message);
+    if (checked instanceof Promise || worker.storesFirst) return this.#prepareLater(attempt, checked);
+    this.#replaceMessage(attempt, checked);
+    return undefined;
+  }
+
+  async #prepareLater(attempt: Attempt, checked: Message | Promise<Message>): Promise<void> {
+    this.#replaceMessage(attempt, checked instanceof Promise ? await checked : checked);
+    if (attempt.worker.storesFirst && isRunning(attempt))
+      await attempt.waitFor(this.#engine.durable?.stored() as Promise<void>);
+  }
+
+  #replaceMessage(attempt: Attempt, checked: Message): void {
+    if (checked === attempt.message) return;
+    if (attempt.worker.retries || this.#engine.durable !== undefined) attempt.more.original ??= attempt.message;
+    attempt.message = checked;
+  }
+
+  /** A handler has failed: it threw, or what it was given or has returned does not fit. */
+  #threw(attempt: Attempt, error: unknown): null {
+    if (isRunning(attempt)) this.#engine.failing.threw(attempt, error);
+    else this.#engine.ending.returned(attempt, undefined, false);
+    return null;
+  }
+
+  /** A handler has returned. Answers as {@link Dispatch.#begin} does. */
+  #returned(attempt: Attempt, value: unknown): Attempt | null | undefined {
+    const { checkEmitted } = attempt.worker;
+    if (checkEmitted === undefined || value === undefined || !isRunning(attempt)) return this.#step(attempt, value);
+    let checked: unknown;
+    try {
+      checked = checkEmitted(value);
+    } catch (error) {
+      return this.#threw(attempt, error);
+    }
+    if (!(checked instanceof Promise)) return this.#step(attempt, checked);
+    void checked.then(
+      (result) => this.#drive(this.#step(attempt, result)),
+      (error: unknown) => this.#drive(this.#threw(attempt, error)),
+    );
+    return undefined;
+  }
+
+  /** What a handler has returned, and was found to be right, goes on its way, unless its attempt is over. */
+  #step(attempt: Attempt, value: unknown): Attempt | null {
+    if (!isRunning(attempt)) {
+      this.#engine.ending.returned(attempt, value, true);
+      return null;
+    }
+    this.#isStepping = true;
+    const next = this.#commit(attempt, value);
+    this.#isStepping = false;
+    if (next !== null && this.#hasWork()) this.#flushSoon();
+    return next;
+  }
+
+  /** What a handler returned goes on its way. Answers with the next attempt if that may run at once. */
+  #commit(attempt: Attempt, value: unknown): Attempt | null {
+    const engine = this.#engine;
+    const { worker, trace } = attempt;
+    const isShort = attempt.extras === null && !engine.isFollowed && engine.scheduler.ready === undefined;
+    if (isShort && worker.loop !== undefined && value instanceof WM) {
+      const next = this.#goRound(attempt, worker.loop, value);
+      if (next !== undefined) return next;
+    }
+    let message: Message | null;
+    if (value === attempt.message) message = attempt.message;
+    else if (value === undefined) message = null;
+    else if (value instanceof Message) message = engine.sealed(trace, value);
+    else message = carry(attempt.message, value);
+
+    if (isShort && message !== null && !(worker.loop !== undefined && message.payload instanceof WM)) {
+      const isLast = worker.onward.length === 0 && trace.live === 1 && !engine.isWatched;
+      if (isLast && this.#answer(attempt, trace, message)) return null;
+      const next = this.#handOn(attempt, worker, trace, message);
+      if (next !== undefined) return next;
+    }
+    engine.finish(attempt, message);
+    return null;
+  }
+
+  /** The next round of a controller's loop. Answers as {@link Dispatch.#handOn} does. */
+  #goRound(attempt: Attempt, loop: Edge, memory: WM): Attempt | null | undefined {
+    const { worker, trace } = attempt;
+    // others wait for the slot: after this turn the next round stands in line with them
+    if (trace.live > 1 || (othersWait(worker) && attempt.heldSince !== this.#engine.turn)) return undefined;
+    const step = nextLoopStep(attempt.message.payload, memory);
+    if (typeof step !== "string") return this.#startNext(attempt, loop, carry(attempt.message, step));
+    this.#engine.ending.exhaust(trace, step, attempt);
+    return null;
+  }
+
+  /**
+   * The short way: one message in, one out, and the next node is free or gathers. Answers with what runs next,
+   * `null` when nothing does, `undefined` when the message has to take the long way.
+   */
+  #handOn(attempt: Attempt, worker: Worker, trace: Trace, message: Message): Attempt | null | undefined {
+    if (worker.onward.length !== 1 || trace.fetching > 0) return undefined;
+    const edge = worker.onward[0] as Edge;
+    const { target } = edge;
+    if (edge.gathers) {
+      if (!edge.hasRoom) return undefined;
+      const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
+      const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
+      if (this.#engine.isWatched) this.#engine.reportSuccess(attempt, true);
+      this.#engine.ledger.handedOn(attempt);
+      attempt.state = State.OVER;
+      this.leave(attempt);
+      let item = attempt;
+      if (worker.takesContext) item = new Attempt(target, trace, message, null, high, low, 1);
+      else attempt.goOn(target, message, high, low);
+      item.state = State.QUEUED;
+      this.#engine.joining.arrive(item);
+      return null;
+    }
+    if (target.ring !== undefined) return undefined;
+    // of a trace with a single message nothing can be at the other node
+    const isFree = trace.live === 1 ? target.hasSlot(false) : this.mayStart(target, trace, false);
+    return isFree ? this.#startNext(attempt, edge, message) : undefined;
+  }
+
+  /** The slot of the attempt is left for one of the edge's target, and the message is launched there. */
+  #startNext(attempt: Attempt, edge: Edge, message: Message): Attempt {
+    const { worker, trace } = attempt;
+    const { target } = edge;
+    if (this.#engine.isWatched) this.#engine.reportSuccess(attempt, true);
+    this.#engine.ledger.handedOn(attempt);
+    const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
+    const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
+    if (target !== worker) {
+      target.running += 1;
+      if (trace.lanes !== null) this.letNextGo(worker, trace);
+      if (attempt.inRing) this.leaveRing(attempt);
+      this.#giveSlotOn(worker);
+    }
+    if (!worker.takesContext) {
+      // nobody but the runtime has seen this attempt: it can go on as the next
+      attempt.goOn(target, message, high, low);
+      return attempt;
+    }
+    const next = new Attempt(target, trace, message, null, high, low, 1);
+    next.state = State.LAUNCHED;
+    next.slot = Slot.HELD;
+    next.inRing = attempt.inRing;
+    next.heldSince = attempt.heldSince;
+    attempt.state = State.OVER;
+    attempt.slot = Slot.NONE;
+    attempt.inRing = false;
+    trace.replace(attempt, next);
+    return next;
+  }
+
+  /** The short way out: the only result of a call, with nothing of the trace left. Answers whether it was that. */
+  #answer(attempt: Attempt, trace: Trace, message: Message): boolean {
+    if (trace.sink.completed === undefined || trace.resultCount > 0) return false;
+    this.#engine.ledger.handedOn(attempt);
+    attempt.state = State.OVER;
+    trace.resultCount = 1;
+    this.leave(attempt);
+    this.#engine.ending.answered(trace, message);
+    return true;
+  }
+
+  /** Whether timers and I/O are to have their turn before another handler is called. */
+  #isTurnOver(): boolean {
+    if (this.#nextTurn !== undefined) return true;
+    const { turn, clock, scheduler } = this.#engine;
+    if (this.#lookedIn !== turn) this.#calls = 0;
+    this.#lookedIn = turn;
+    this.#calls += this.#stride;
+    const elapsedMs = clock.now() - turn.now;
+    if (elapsedMs < TURN_MS) this.#stride = Math.min(this.#stride * 2, CALLS_PER_LOOK);
+    else if (elapsedMs > 2 * TURN_MS) this.#stride = Math.ceil(this.#stride / 2);
+    if (elapsedMs < TURN_MS && this.#calls < CALLS_PER_TURN) {
+      this.#callsLeft = this.#stride;
+      return false;
+    }
+    this.#nextTurn = new Promise((resolve) => {
+      scheduler.nextTurn(() => {
+        this.#callsLeft = this.#stride;
+        this.#calls = 0;
+        this.#nextTurn = undefined;
+        resolve();
+      });
+    });
+    return true;
+  }
+}
+
+/** Whether somebody waits for a slot of the node. */
+function othersWait(worker: Worker): boolean {
+  if (worker.inbox.ready !== 0 || worker.returning.length !== 0) return true;
+  return worker.outer !== undefined && worker.outer.ready !== 0 && worker.mayEnterRing;
+}
+
+function callHandler(attempt: Attempt): unknown {
+  return isRunning(attempt) ? attempt.worker.call(attempt.message, attempt) : undefined;
+}
+
+function isRunning(attempt: Attempt): boolean {
+  return attempt.state === State.RUNNING;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !(value instanceof Message) &&
+    typeof (value as { then?: unknown }).then === "function"
+  );
+}

@@ -1,0 +1,453 @@
+import { errorPayload, FlowError, FlowErrorCode, TraceCancelled } from "../../foundation/flow-error.ts";
+import { FinalAnswer } from "../../message/controller.ts";
+import type { Message } from "../../message/message.ts";
+import type { FinalOutcome, OutcomeBase, OutcomeStatus } from "../../message/outcome.ts";
+import type { StreamEnd } from "../../message/stream-chunk.ts";
+import { EXHAUSTION_TEXT, type ExhaustionCode } from "../policies/budget.ts";
+import type { Trace, TraceExtras } from "../state/trace.ts";
+import { Attempt, State } from "../state/attempt.ts";
+import type { Engine } from "../engine.ts";
+import type { Send } from "../state/send.ts";
+import type { Edge, Worker } from "../state/worker.ts";
+
+/** What `cancel` found and did. */
+export interface CancelReport {
+  /** Whether a trace of that id was open. */
+  readonly found: boolean;
+  /** Messages that were waiting and are gone. */
+  readonly dropped: number;
+  /** Handlers that were told to stop. */
+  readonly aborted: number;
+  /** Those of them that had not returned within the flow's grace period. */
+  readonly zombies: number;
+}
+
+/** Ends traces: exactly once each, whatever for, and with nothing of them left behind. */
+export class Ending {
+  readonly #engine: Engine;
+  readonly #cancelling = new Map<Trace, CancelState>();
+  readonly counts: Record<OutcomeStatus, number> = {
+    completed: 0,
+    failed: 0,
+    cancelled: 0,
+    exhausted: 0,
+    empty: 0,
+    stopped: 0,
+  };
+  /** Handlers that were told to stop and have neither returned nor been given up. */
+  #lingering = 0;
+  #onAllGone: (() => void) | undefined;
+  /** Handlers that returned when nobody waited for them any more. */
+  late = 0;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** The trace's work has run out. */
+  finish(trace: Trace): void {
+    if (trace.resultCount > 0 && trace.joined === 0) {
+      this.#complete(trace);
+      return;
+    }
+    if (trace.resultCount > 0) {
+      this.#end(trace, "completed", undefined, undefined);
+      return;
+    }
+    const reason = trace.extras?.lastReason ?? "its last message was not sent on";
+    const error = this.#error(
+      trace,
+      FlowErrorCode.NO_RESULT,
+      `Trace "${trace.id}" ended without a result: ${reason}`,
+      trace.extras?.lastNode,
+    );
+    this.#end(trace, "empty", error, undefined);
+  }
+
+  /** If all that is left of a trace waits for messages that cannot come, lets it go on or end. */
+  checkStarved(trace: Trace): void {
+    const paused = trace.lasting?.paused.size ?? 0;
+    if (
+      !trace.isOpen ||
+      trace.extras?.isDoomed ||
+      trace.live !== trace.joined + trace.fetching + paused ||
+      trace.live === 0
+    )
+      return;
+    const engine = this.#engine;
+    if (paused > 0) {
+      engine.pausing.quiet(trace);
+      return;
+    }
+    if (trace.isOpenEnded) return;
+    if (engine.joining.sendShort(trace)) return;
+    if (trace.fetching > 0) {
+      engine.fetching.starve(trace);
+      return;
+    }
+    const { more } = trace;
+    more.lastReason = `${engine.joining.describe(trace) ?? "a join"} and no other can come`;
+    more.lastNode = engine.joining.firstOf(trace) ?? more.lastNode;
+    this.finish(trace);
+  }
+
+  fail(trace: Trace, error: FlowError, attempt?: Attempt): void {
+    if (!trace.isOpen) return;
+    if (attempt !== undefined && this.#engine.reporter.hasListeners) {
+      this.#engine.reporter.node(attempt, { type: "node_failed", error: errorPayload(error) });
+    }
+    this.#engine.durable?.failing(trace, error, attempt);
+    this.#end(trace, "failed", error, undefined);
+  }
+
+  deadlock(send: Send, cycle: readonly string[]): void {
+    const { trace } = send;
+    if (!trace.isOpen) return;
+    if (this.#engine.reporter.hasListeners) this.#engine.reporter.trace(trace, { type: "deadlock", cycle });
+    const path = cycle.map((name) => `"${name}"`).join(" → ");
+    const message = `Trace "${trace.id}" cannot go on: the nodes of the cycle ${path} wait for one another and its edges are full; send less per message or raise queueMaxSize`;
+    this.fail(
+      trace,
+      new FlowError({
+        code: FlowErrorCode.DEADLOCK,
+        message,
+        traceId: trace.id,
+        tenant: trace.tenant,
+        node: send.from?.worker.name,
+        details: { cycle },
+      }),
+    );
+  }
+
+  /** A deadline passed or a budget was used up. `attempt` is the one that used it up, if it is about to return. */
+  exhaust(trace: Trace, code: ExhaustionCode, attempt?: Attempt): void {
+    if (!trace.isOpen) return;
+    const error = this.#error(
+      trace,
+      code,
+      `Trace "${trace.id}" was given up: ${EXHAUSTION_TEXT[code].toLowerCase()}`,
+      attempt?.worker.name,
+    );
+    this.#end(trace, "exhausted", error, undefined, attempt);
+  }
+
+  /** Cancels a trace and resolves when its handlers have returned or were given up. */
+  async cancel(trace: Trace, reason: unknown): Promise<CancelReport> {
+    if (!trace.isOpen) return { found: false, dropped: 0, aborted: 0, zombies: 0 };
+    const engine = this.#engine;
+    const error = new TraceCancelled({ traceId: trace.id, tenant: trace.tenant, cause: reason });
+    if (engine.reporter.hasListeners)
+      engine.reporter.trace(trace, { type: "trace_cancel_start", reason: String(describeReason(reason)) });
+    const report = this.#end(trace, "cancelled", error, reason);
+    engine.dispatch.flush();
+    await report.done;
+    let { dropped, aborted, zombies } = report;
+    for (const inner of await Promise.all(report.inner)) {
+      dropped += inner.dropped;
+      aborted += inner.aborted;
+      zombies += inner.zombies;
+    }
+    if (engine.reporter.hasListeners)
+      engine.reporter.trace(trace, { type: "trace_cancel_finish", dropped, aborted, zombies });
+    return { found: true, dropped, aborted, zombies };
+  }
+
+  /** Whoever cancels the trace waits for this, too: the end of a playbook's trace. */
+  alsoAwait(trace: Trace, cancelled: Promise<CancelReport>): void {
+    this.#cancelling.get(trace)?.inner.push(cancelled);
+  }
+
+  /** Ends every trace because the flow stops; resolves when all handlers have returned or were given up. */
+  async stopAll(): Promise<{ cancelled: number; abandoned: number }> {
+    const engine = this.#engine;
+    const zombiesBefore = engine.zombies;
+    let cancelled = 0;
+    for (const trace of engine.traces.all()) {
+      if (!trace.isOpen) continue;
+      const message = `Trace "${trace.id}" was ended because the flow was stopped`;
+      this.#end(trace, "stopped", this.#error(trace, FlowErrorCode.FLOW_STOPPED, message), undefined);
+      cancelled += 1;
+    }
+    engine.dispatch.flush();
+    if (this.#lingering > 0) await new Promise<void>((resolve) => (this.#onAllGone = resolve));
+    return { cancelled, abandoned: engine.zombies - zombiesBefore };
+  }
+
+  /** A handler whose attempt is over is given time to return. */
+  linger(attempt: Attempt): void {
+    attempt.worker.lingering += 1;
+    this.#lingering += 1;
+    attempt.more.graceTimer = this.#engine.timers.after(this.#engine.options.graceMs, () => this.#giveUp(attempt));
+  }
+
+  /** A handler has returned after its attempt was over. */
+  returned(attempt: Attempt, value: unknown, didReturn: boolean): void {
+    const { worker, trace } = attempt;
+    const extras = attempt.more;
+    worker.lingering -= 1;
+    extras.graceTimer?.cancel();
+    if (extras.isZombie) worker.zombies -= 1;
+    else this.#gone();
+    if (didReturn && value !== undefined) {
+      this.late += 1;
+      if (this.#engine.reporter.hasListeners) this.#engine.reporter.node(attempt, { type: "node_late" });
+    }
+    this.#engine.dispatch.freeSlot(attempt);
+    if (!extras.isZombie) this.#unwound(trace, attempt, false);
+  }
+
+  /** The one result of a call is there and nothing else is left of its trace. */
+  answered(trace: Trace, result: Message): void {
+    trace.isOpen = false;
+    trace.live = 0;
+    this.counts.completed += 1;
+    if (trace.lasting !== null) this.#engine.pausing.ended(trace);
+    this.#engine.ledger.changed(trace);
+    trace.sink.completed?.(result);
+    if (trace.extras !== null) this.#release(trace.extras, undefined);
+    this.#close(trace);
+  }
+
+  /** Nothing of the trace waits or works any more, and there are results. */
+  #complete(trace: Trace): void {
+    const outcome = this.#outcome(trace, "completed", undefined, undefined);
+    trace.isOpen = false;
+    this.counts.completed += 1;
+    if (trace.lasting !== null) this.#engine.pausing.ended(trace);
+    this.#engine.ledger.ended(trace, outcome);
+    this.#settle(trace, outcome, "completed", undefined);
+    if (trace.extras !== null) this.#release(trace.extras, outcome);
+    this.#close(trace);
+  }
+
+  #release(extras: TraceExtras, reason: unknown): void {
+    extras.deadlineTimer?.cancel();
+    const releases = [...(extras.releases ?? [])];
+    extras.releases = undefined;
+    for (const release of releases) release(reason);
+  }
+
+  #giveUp(attempt: Attempt): void {
+    const { worker, trace } = attempt;
+    attempt.more.isZombie = true;
+    worker.zombies += 1;
+    this.#engine.zombies += 1;
+    this.#gone();
+    if (this.#engine.reporter.hasListeners) this.#engine.reporter.node(attempt, { type: "node_zombie" });
+    this.#engine.dispatch.freeSlot(attempt);
+    this.#unwound(trace, attempt, true);
+    this.#engine.dispatch.flush();
+  }
+
+  /** A handler that was waited for has returned or was given up. */
+  #gone(): void {
+    this.#lingering -= 1;
+    if (this.#lingering === 0) this.#onAllGone?.();
+  }
+
+  #unwound(trace: Trace, attempt: Attempt, isZombie: boolean): void {
+    if (!attempt.more.unwinds) return;
+    const report = this.#cancelling.get(trace);
+    if (report !== undefined && isZombie) report.zombies += 1;
+    trace.more.unwinding -= 1;
+    if (trace.more.unwinding === 0) this.#close(trace);
+  }
+
+  #end(
+    trace: Trace,
+    status: OutcomeStatus,
+    error: FlowError | undefined,
+    reason: unknown,
+    last?: Attempt,
+  ): CancelState {
+    const engine = this.#engine;
+    const text = error?.message ?? `its trace ${status} without it`;
+    const outcome = this.#outcome(trace, status, error, reason);
+    const running: Attempt[] = [];
+    let dropped = 0;
+    const extras = trace.more;
+    trace.isOpen = false;
+    extras.error = error;
+    this.counts[status] += 1;
+    dropped += extras.entrySends?.size ?? 0;
+    const isInLine = trace.entry !== null;
+    const waiting = this.#takeWaiting(trace);
+    const sends = new Set<Send>((extras.entrySends ?? []) as Iterable<Send>);
+    for (const item of waiting) if (item.send !== null) sends.add(item.send);
+    for (const attempt of attemptsOf(trace)) {
+      trace.unlink(attempt);
+      for (const send of attempt.extras?.outbox.splice(0) ?? []) sends.add(send);
+      attempt.extras?.timer?.cancel();
+      engine.dispatch.leaveRing(attempt);
+      if (attempt.state === State.RUNNING && attempt !== last) {
+        running.push(attempt);
+        continue;
+      }
+      // its handler has not been called: not yet, or not again
+      if (attempt.state === State.LAUNCHED || attempt.state === State.PARKED) waiting.push(attempt);
+      if (attempt.state === State.PARKED) attempt.worker.parked -= 1;
+      attempt.state = State.OVER;
+      engine.dispatch.freeSlot(attempt);
+    }
+    if (trace.lasting !== null) {
+      waiting.push(...(trace.lasting.paused as Set<Attempt>));
+      engine.pausing.ended(trace);
+    }
+    for (const group of trace.gathered ?? []) {
+      group.timer?.cancel();
+      (group.place as Attempt["worker"]).dropGroup(group);
+      waiting.push(...(group.members as unknown as readonly Attempt[]));
+    }
+    trace.gathered = null;
+    for (const send of sends) engine.sending.abandon(send, error as Error);
+    for (const item of waiting) {
+      dropped += 1;
+      this.#drop(item, item.send === null && !isInLine, text, error);
+    }
+    extras.unread = undefined;
+    extras.entrySends = undefined;
+    engine.ledger.ended(trace, outcome);
+    const state = cancelState(dropped, running.length);
+    if (running.length > 0) this.#cancelling.set(trace, state);
+    extras.unwinding = running.length;
+    for (const attempt of running) {
+      attempt.more.unwinds = true;
+      this.linger(attempt);
+    }
+    if (engine.reporter.hasListeners) {
+      for (const attempt of running) engine.reporter.node(attempt, { type: "node_cancelled", reason: text });
+    }
+    this.#settle(trace, outcome, status, error);
+    // user code runs from here on: listeners of signals, and whoever waited
+    for (const attempt of running) attempt.abort(error as FlowError);
+    this.#release(extras, error ?? outcome);
+    if (running.length === 0) this.#close(trace);
+    return state;
+  }
+
+  /** Takes what waits of a trace out of every line. Cost is that of the trace's own messages. */
+  #takeWaiting(trace: Trace): Attempt[] {
+    const { sending, workshop } = this.#engine;
+    const items: Attempt[] = [];
+    while (trace.lanes !== null) {
+      const queue = trace.lanes.queue as Worker["inbox"];
+      for (const item of queue.drain(trace)) {
+        if (item instanceof Attempt) items.push(item);
+        else
+          items.push(
+            sending.entryOf(trace, workshop.entries.find((edge) => edge.target.queueOf(edge) === queue) as Edge),
+          );
+      }
+    }
+    return items;
+  }
+
+  #drop(item: Attempt, wasPlaced: boolean, reason: string, error: FlowError | undefined): void {
+    const engine = this.#engine;
+    item.state = State.OVER;
+    item.send = null;
+    engine.dispatch.leaveRing(item);
+    if (wasPlaced && item.edge !== null) engine.sending.leftEdge(item.edge);
+    else if (item.worker.node.gathering !== undefined) engine.sending.leftJoin(item.worker);
+    if (wasPlaced) engine.ledger.dropped(item);
+    if (item.worker.ring !== undefined) engine.dispatch.wake(item.worker);
+    if (!engine.reporter.hasListeners) return;
+    if (error?.code === FlowErrorCode.DEADLINE_EXCEEDED) engine.reporter.node(item, { type: "deadline_skip" });
+    else engine.reporter.node(item, { type: "message_drop", reason });
+  }
+
+  #close(trace: Trace): void {
+    const engine = this.#engine;
+    engine.traces.remove(trace);
+    const state = this.#cancelling.get(trace);
+    this.#cancelling.delete(trace);
+    state?.resolve();
+    engine.traceRests();
+  }
+
+  #settle(trace: Trace, outcome: FinalOutcome, status: OutcomeStatus, error: FlowError | undefined): void {
+    const engine = this.#engine;
+    const streams = trace.extras?.streams;
+    if (streams !== undefined) {
+      for (const chunk of streams.endTrace(streamEnd(status))) trace.sink.chunk(chunk);
+      trace.more.streams = undefined;
+    }
+    trace.sink.ended(outcome);
+    for (const watcher of trace.lasting?.watchers.splice(0) ?? []) watcher(outcome);
+    if (!engine.reporter.hasListeners) return;
+    engine.reporter.trace(trace, {
+      type: "trace_end",
+      status,
+      durationMs: outcome.durationMs,
+      results: trace.resultCount,
+      ...(error === undefined ? {} : { error: errorPayload(error) }),
+    });
+  }
+
+  /** What every outcome tells of a trace. */
+  baseOf(trace: Trace): OutcomeBase<unknown> {
+    const messages = Object.freeze([...(trace.results ?? [])]);
+    return {
+      traceId: trace.id,
+      tenant: trace.tenant,
+      messages,
+      results: Object.freeze(messages.map((message) => message.payload)),
+      droppedResults: trace.sink.keepResults === 0 ? 0 : Math.max(0, trace.resultCount - messages.length),
+      durationMs: this.#engine.clock.now() - trace.startedAt,
+    };
+  }
+
+  #outcome(trace: Trace, status: OutcomeStatus, error: FlowError | undefined, reason: unknown): FinalOutcome {
+    const base = this.baseOf(trace);
+    if (status === "completed") return Object.freeze({ status, ...base, result: base.results[0] });
+    const failure = { ...base, error: error as FlowError };
+    if (status === "empty")
+      return Object.freeze({
+        status,
+        ...failure,
+        lastNode: trace.extras?.lastNode,
+        reason: trace.extras?.lastReason ?? "",
+      });
+    if (status === "cancelled") return Object.freeze({ status, ...failure, reason });
+    if (status !== "exhausted") return Object.freeze({ status, ...failure });
+    const text = EXHAUSTION_TEXT[failure.error.code as ExhaustionCode];
+    return Object.freeze({ status, ...failure, finalAnswer: new FinalAnswer({ text }) });
+  }
+
+  #error(trace: Trace, code: FlowErrorCode, message: string, node?: string): FlowError {
+    return new FlowError({ code, message, traceId: trace.id, tenant: trace.tenant, node });
+  }
+}
+
+interface CancelState {
+  dropped: number;
+  aborted: number;
+  zombies: number;
+  resolve: () => void;
+  done: Promise<void>;
+  /** Reports of playbooks. */
+  inner: Promise<CancelReport>[];
+}
+
+function cancelState(dropped: number, aborted: number): CancelState {
+  let resolve = (): void => {};
+  const done = aborted === 0 ? Promise.resolve() : new Promise<void>((settle) => (resolve = settle));
+  return { dropped, aborted, zombies: 0, resolve, done, inner: [] };
+}
+
+function* attemptsOf(trace: Trace): Generator<Attempt> {
+  for (let member = trace.firstMember as Attempt | null; member !== null;) {
+    const next = member.nextOfTrace as Attempt | null;
+    yield member;
+    member = next;
+  }
+}
+
+function streamEnd(status: OutcomeStatus): StreamEnd {
+  if (status === "completed" || status === "empty") return "done";
+  return status === "failed" || status === "exhausted" ? "error" : "cancelled";
+}
+
+function describeReason(reason: unknown): unknown {
+  return reason instanceof Error ? reason.message : (reason ?? "cancelled");
+}

@@ -1,0 +1,198 @@
+import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { Moment } from "../../foundation/clock.ts";
+import { isRetryable, retryDelay } from "../policies/retry.ts";
+import { Attempt, State } from "../state/attempt.ts";
+import type { Engine } from "../engine.ts";
+
+const OWN_CODES: ReadonlySet<FlowErrorCode> = new Set([
+  FlowErrorCode.INPUT_INVALID,
+  FlowErrorCode.OUTPUT_INVALID,
+  FlowErrorCode.ROUTE_UNKNOWN,
+  FlowErrorCode.HELD_LIMIT,
+  FlowErrorCode.FETCH_STARVED,
+  FlowErrorCode.STREAM_BUSY,
+  FlowErrorCode.NOT_SERIALISABLE,
+  FlowErrorCode.PAYLOAD_TOO_LARGE,
+  FlowErrorCode.EFFECT_FAILED,
+  FlowErrorCode.EFFECT_UNKNOWN,
+  FlowErrorCode.REMOTE_UNAVAILABLE,
+  FlowErrorCode.REMOTE_REFUSED,
+  FlowErrorCode.REMOTE_FAILED,
+  FlowErrorCode.REMOTE_CUT,
+  FlowErrorCode.REMOTE_INTERRUPTED,
+]);
+
+/** What becomes of an attempt that threw or took too long: another one after a while, or the end of its trace. */
+export class Failing {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Starts the clock of an attempt. */
+  armTimeout(attempt: Attempt, timeoutMs: number): void {
+    const startedAt = this.#engine.clock.now();
+    attempt.started = new Moment(startedAt, 0);
+    attempt.more.timer = this.#engine.timers.at(startedAt + timeoutMs, () => this.#timedOut(attempt, timeoutMs));
+  }
+
+  /** A handler threw, or a payload was invalid. */
+  threw(attempt: Attempt, thrown: unknown): void {
+    attempt.extras?.timer?.cancel();
+    attempt.endWaits();
+    const error = this.explain(attempt, thrown);
+    if (this.#engine.reporter.hasListeners) {
+      this.#engine.reporter.node(attempt, {
+        type: "node_error",
+        latencyMs: error.latencyMs ?? 0,
+        error: errorPayload(error),
+      });
+    }
+    const delayMs = this.#delay(attempt, error);
+    this.#engine.dispatch.leave(attempt, delayMs === undefined);
+    attempt.state = State.OVER;
+    this.#goOn(attempt, error, delayMs);
+  }
+
+  /** What was thrown, with the whole story: the runtime's own errors keep their code, others become the cause. */
+  explain(attempt: Attempt, thrown: unknown): FlowError {
+    if (isOwnError(attempt, thrown))
+      return this.#error(attempt, thrown.code, thrown.message, thrown.cause, thrown.details);
+    const message = `Node "${attempt.worker.name}" failed: ${describeThrown(thrown)}`;
+    return this.#error(attempt, FlowErrorCode.NODE_EXCEPTION, message, thrown);
+  }
+
+  /** Ends the trace of an attempt that was not even begun. */
+  failTrace(attempt: Attempt, thrown: unknown): void {
+    const message = `Node "${attempt.worker.name}" failed: ${describeThrown(thrown)}`;
+    this.#engine.ending.fail(attempt.trace, this.#error(attempt, FlowErrorCode.NODE_EXCEPTION, message, thrown));
+  }
+
+  #timedOut(attempt: Attempt, timeoutMs: number): void {
+    if (attempt.state !== State.RUNNING) return;
+    const engine = this.#engine;
+    const { worker, trace } = attempt;
+    const error = this.#error(
+      attempt,
+      FlowErrorCode.NODE_TIMEOUT,
+      `Node "${worker.name}" took longer than ${timeoutMs} ms`,
+    );
+    if (engine.reporter.hasListeners) {
+      engine.reporter.node(attempt, {
+        type: "node_timeout",
+        latencyMs: error.latencyMs ?? timeoutMs,
+        error: errorPayload(error),
+      });
+    }
+    const delayMs = this.#delay(attempt, error);
+    // the trace goes on at once, the slot stays taken until the handler has returned or its grace is over
+    trace.unlink(attempt);
+    engine.dispatch.leaveRing(attempt);
+    engine.ending.linger(attempt);
+    attempt.abort(error);
+    this.#goOn(attempt, error, delayMs);
+    engine.dispatch.flush();
+  }
+
+  #delay(attempt: Attempt, error: FlowError): number | undefined {
+    try {
+      return retryDelay(attempt.worker.node.policy, error, attempt.attempt, this.#engine.options.random);
+    } catch (fault) {
+      this.#engine.options.logger.error("retry_if_failed", { node: attempt.worker.name, error: errorPayload(fault) });
+      return undefined;
+    }
+  }
+
+  #goOn(attempt: Attempt, error: FlowError, delayMs: number | undefined): void {
+    const engine = this.#engine;
+    const { trace, worker, extras } = attempt;
+    const endStreams = (): void => {
+      if (!extras?.writesStreams) return;
+      for (const chunk of trace.extras?.streams?.endAll(attempt, delayMs === undefined ? "error" : "retry") ?? [])
+        trace.sink.chunk(chunk);
+    };
+    if (delayMs === undefined) {
+      endStreams();
+      const unsent = extras?.outbox.splice(0) ?? [];
+      for (const send of unsent) engine.sending.abandon(send, error);
+      // whoever tries it again sends what no edge has accepted
+      attempt.outputs -= unsent.length;
+      engine.ending.fail(trace, error, attempt);
+      return;
+    }
+    const original = extras?.original ?? attempt.message;
+    const next = new Attempt(worker, trace, original, null, attempt.high, attempt.low, attempt.attempt + 1);
+    const taken = [...(extras?.fetched ?? []), ...(extras?.refetch ?? [])];
+    if (taken.length > 0) next.more.refetch = taken;
+    if (extras !== null && extras.alreadySent > 0) next.more.alreadySent = extras.alreadySent;
+    trace.extras?.streams?.inherit(attempt, next);
+    endStreams();
+    next.state = State.PARKED;
+    worker.parked += 1;
+    trace.link(next);
+    engine.ledger.parked(next, "backoff");
+    if (engine.reporter.hasListeners) engine.reporter.node(attempt, { type: "node_retry", delayMs });
+    next.more.dueAt = engine.clock.epochNow() + delayMs;
+    next.more.timer = engine.timers.after(delayMs, () => this.#resume(next));
+  }
+
+  /** A message that waited for its next attempt before a restart goes on waiting. */
+  restore(attempt: Attempt, dueAt: number): void {
+    const engine = this.#engine;
+    attempt.state = State.PARKED;
+    attempt.worker.parked += 1;
+    attempt.trace.link(attempt);
+    attempt.more.dueAt = dueAt;
+    attempt.more.timer = engine.timers.after(Math.max(0, dueAt - engine.clock.epochNow()), () => this.#resume(attempt));
+  }
+
+  #resume(attempt: Attempt): void {
+    if (attempt.state !== State.PARKED) return;
+    const engine = this.#engine;
+    attempt.state = State.QUEUED;
+    attempt.worker.parked -= 1;
+    if (attempt.extras?.refetch === undefined && attempt.extras?.alreadySent === 0) attempt.extras = null;
+    attempt.trace.unlink(attempt);
+    engine.ledger.resumed(attempt, "backoff");
+    engine.dispatch.enqueueFirst(attempt);
+    engine.dispatch.flush();
+  }
+
+  #error(
+    attempt: Attempt,
+    code: FlowErrorCode,
+    message: string,
+    cause?: unknown,
+    details?: FlowError["details"],
+  ): FlowError {
+    const { worker, trace } = attempt;
+    const startedAt = attempt.started?.now;
+    const error = new FlowError({
+      code,
+      message,
+      traceId: trace.id,
+      tenant: trace.tenant,
+      node: worker.name,
+      attempt: attempt.attempt,
+      latencyMs: startedAt === undefined ? undefined : Math.max(0, this.#engine.clock.now() - startedAt),
+      retryable: isRetryable(code, cause),
+      cause,
+      failedMessage: attempt.message,
+      details,
+    });
+    return error;
+  }
+}
+
+/** Whether the runtime itself made an error for this attempt. Those of other flows are causes like any other. */
+function isOwnError(attempt: Attempt, thrown: unknown): thrown is FlowError {
+  try {
+    if (!(thrown instanceof FlowError) || !OWN_CODES.has(thrown.code) || thrown.node !== attempt.worker.name)
+      return false;
+    return thrown.traceId === undefined || thrown.traceId === attempt.trace.id;
+  } catch {
+    // a revoked proxy
+    return false;
+  }
+}

@@ -1,0 +1,254 @@
+import { errorPayload } from "../../foundation/flow-error.ts";
+import { lineageText } from "../../foundation/lineage.ts";
+import { Outlet } from "../../events/outlet.ts";
+import type { FlowEvent, Middleware } from "../../events/flow-event.ts";
+import { ROOKERY } from "../../graph/endpoints.ts";
+import type { Message } from "../../message/message.ts";
+import type { BusEnvelope } from "../../ports/message-bus.ts";
+import type { RemoteBinding, StoredEvent } from "../../ports/state-store.ts";
+import type { RecordedOutput, RecordPlace } from "../../ports/trace-recorder.ts";
+import type { Trace } from "../state/trace.ts";
+import type { Attempt } from "../state/attempt.ts";
+import type { ResolvedOptions } from "../flow-options.ts";
+import type { SafeProbe } from "./safe-probe.ts";
+
+type EventDetails<Event> = Event extends FlowEvent ? Omit<Event, "at" | "flow" | "traceId" | "tenant"> : never;
+type NodeDetails<Event> = Event extends { readonly node: string; readonly attempt: number }
+  ? Omit<Event, "at" | "flow" | "traceId" | "tenant" | "node" | "attempt" | "queueDepth" | "inflight">
+  : never;
+
+/** Tells middlewares, the state store and the message bus what happens. Builds nothing when nobody listens. */
+export class Reporter {
+  /** Whether anybody wants events. */
+  readonly hasListeners: boolean;
+  readonly #options: ResolvedOptions;
+  /** By middleware, in the order in which they were added. */
+  readonly #outlets: Map<Middleware, Outlet<FlowEvent>>;
+  readonly #store: Outlet<StoredEvent> | undefined;
+  readonly #bindings: Outlet<RemoteBinding> | undefined;
+  readonly #bus: Outlet<BusEnvelope> | undefined;
+  readonly #probe: SafeProbe | undefined;
+
+  /**
+   * @param stored - in a durable flow: when all that has happened so far is stored
+   * @param parent - of a playbook: the observers are told of both in one line, so that they see everything in order
+   */
+  constructor(
+    options: ResolvedOptions,
+    middlewares: readonly Middleware[],
+    probe: SafeProbe | undefined,
+    stored: (() => Promise<void>) | undefined,
+    parent?: Reporter,
+  ) {
+    this.#options = options;
+    this.#probe = probe;
+    const { logger, observerBuffer, stateStore, messageBus } = options;
+    this.#outlets = new Map(parent === undefined ? [] : parent.#outlets);
+    for (const middleware of middlewares) {
+      if (this.#outlets.has(middleware)) continue;
+      const outlet: Outlet<FlowEvent> = new Outlet(
+        observerBuffer,
+        (batch) =>
+          deliverEach(batch, middleware, (error, event) => {
+            outlet.failed += 1;
+            logger.warn("middleware_failed", { event: event.type, flow: event.flow, error: errorPayload(error) });
+          }),
+        () => {},
+      );
+      this.#outlets.set(middleware, outlet);
+    }
+    this.#store = parent === undefined ? undefined : parent.#store;
+    this.#bindings = parent === undefined ? undefined : parent.#bindings;
+    this.#bus = parent === undefined ? undefined : parent.#bus;
+    if (this.#store === undefined && stateStore !== undefined) {
+      this.#store = new Outlet(
+        observerBuffer,
+        (batch) => stateStore.saveEvents(batch),
+        (error, batch) =>
+          logger.error("state_store_save_failed", {
+            events: batch.map((event) => event.kind),
+            error: errorPayload(error),
+          }),
+      );
+    }
+    if (this.#bindings === undefined && stateStore !== undefined) {
+      this.#bindings = new Outlet(
+        observerBuffer,
+        (batch) =>
+          deliverEach(
+            batch,
+            (binding) => stateStore.saveRemoteBinding(binding),
+            (error, { agentUrl, taskId }) =>
+              logger.error("remote_binding_save_failed", { agentUrl, taskId, error: errorPayload(error) }),
+          ),
+        () => {},
+      );
+    }
+    if (this.#bus === undefined && messageBus !== undefined) {
+      this.#bus = new Outlet(
+        observerBuffer,
+        async (batch) => {
+          // others must not hear of what a crash would undo
+          await stored?.();
+          await messageBus.publish(batch);
+        },
+        (error, batch) =>
+          logger.error("message_bus_publish_failed", {
+            edges: batch.map((envelope) => envelope.edge),
+            error: errorPayload(error),
+          }),
+      );
+    }
+    this.hasListeners = this.#outlets.size > 0 || this.#store !== undefined || probe !== undefined;
+  }
+
+  get hasBus(): boolean {
+    return this.#bus !== undefined;
+  }
+
+  /** An event of a trace. Call it only when {@link Reporter.hasListeners}. */
+  trace(trace: Trace, details: EventDetails<FlowEvent>): void {
+    this.#send(
+      Object.freeze({
+        ...details,
+        at: this.#options.clock.epochNow(),
+        flow: this.#options.name,
+        traceId: trace.id,
+        tenant: trace.tenant,
+      }),
+      trace,
+    );
+  }
+
+  /** An event of an attempt. Call it only when {@link Reporter.hasListeners}. */
+  node(attempt: Attempt, details: NodeDetails<FlowEvent>): void {
+    const { worker, trace } = attempt;
+    this.#send(
+      Object.freeze({
+        ...details,
+        at: this.#options.clock.epochNow(),
+        flow: this.#options.name,
+        traceId: trace.id,
+        tenant: trace.tenant,
+        node: worker.name,
+        attempt: attempt.attempt,
+        queueDepth: worker.queued,
+        inflight: worker.running,
+      }),
+      trace,
+      attempt,
+    );
+  }
+
+  /** Has the state store keep which remote task works for a trace. */
+  bind(binding: RemoteBinding): void {
+    this.#bindings?.push(binding);
+  }
+
+  /** Tells the bus that an edge has accepted a message. */
+  publish(trace: Trace, source: string, target: string, message: Message): void {
+    this.#bus?.push({
+      version: 1,
+      edge: `${source}->${target}`,
+      source,
+      target,
+      flow: this.#options.name,
+      traceId: trace.id,
+      tenant: trace.tenant,
+      headers: message.headers,
+      payload: message.payload,
+      meta: message.meta,
+      at: this.#options.clock.epochNow(),
+    });
+  }
+
+  /** Resolves when everything told so far has been delivered or has failed. */
+  async flush(): Promise<void> {
+    const all = [...this.#outlets.values(), this.#store, this.#bindings, this.#bus];
+    await Promise.all(all.flatMap((outlet) => (outlet === undefined ? [] : [outlet.flush()])));
+  }
+
+  /** The same for the state store alone: others may hang. */
+  async flushStore(): Promise<void> {
+    await this.#store?.flush();
+  }
+
+  get stats(): ObserverStats {
+    const count = (outlet: Pick<Outlet<unknown>, "dropped" | "failed" | "pending"> | undefined) => ({
+      dropped: outlet?.dropped ?? 0,
+      failed: outlet?.failed ?? 0,
+      pending: outlet?.pending ?? 0,
+    });
+    return {
+      middlewares: [...this.#outlets.values()].map(count),
+      stateStore: count(this.#store),
+      messageBus: count(this.#bus),
+    };
+  }
+
+  #send(event: FlowEvent, trace: Trace, attempt?: Attempt): void {
+    this.#probe?.event(event, trace, attempt);
+    for (const outlet of this.#outlets.values()) outlet.push(event);
+    this.#store?.push({
+      tenant: event.tenant,
+      traceId: event.traceId,
+      kind: event.type,
+      at: event.at,
+      node: "node" in event ? event.node : undefined,
+      payload: event as unknown as Readonly<Record<string, unknown>>,
+    });
+  }
+}
+
+/** How far one observer is behind. */
+export interface ObserverCount {
+  /** Items that found the buffer full. */
+  readonly dropped: number;
+  /** Deliveries that failed. */
+  readonly failed: number;
+  readonly pending: number;
+}
+
+/** How far the observers of a flow are behind. */
+export interface ObserverStats {
+  /** In the order in which they were added. */
+  readonly middlewares: readonly ObserverCount[];
+  readonly stateStore: ObserverCount;
+  readonly messageBus: ObserverCount;
+}
+
+async function deliverEach<Item>(
+  batch: readonly Item[],
+  deliver: (item: Item) => unknown,
+  onFailure: (error: unknown, item: Item) => void,
+): Promise<void> {
+  for (const item of batch) {
+    try {
+      const done = deliver(item);
+      if (done instanceof Promise) await done;
+    } catch (error) {
+      onFailure(error, item);
+    }
+  }
+}
+
+/** Where a record's message is. */
+export function placeOf(attempt: Attempt): RecordPlace {
+  const { run, traceId, tenant } = runOf(attempt.trace);
+  return { run, traceId, tenant, node: attempt.worker.name, lineage: attempt.lineage };
+}
+
+/** Which trace a record is about. */
+export function runOf(trace: Trace): { readonly run: string; readonly traceId: string; readonly tenant: string } {
+  return { run: trace.runText, traceId: trace.id, tenant: trace.tenant };
+}
+
+/** An output as it is recorded. */
+export function outputTo(target: Attempt): RecordedOutput {
+  return { node: target.worker.name, lineage: target.lineage, message: target.message };
+}
+
+/** A result as it is recorded. */
+export function resultOutput(message: Message, high: number, low: number): RecordedOutput {
+  return { node: ROOKERY, lineage: lineageText(high, low), message };
+}

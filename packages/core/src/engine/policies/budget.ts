@@ -1,0 +1,52 @@
+import { FlowErrorCode } from "../../foundation/flow-error.ts";
+import { WM } from "../../message/controller.ts";
+import { VOUCHED } from "../../message/vouched.ts";
+
+/** Why a trace is exhausted. */
+export type ExhaustionCode =
+  | typeof FlowErrorCode.DEADLINE_EXCEEDED
+  | typeof FlowErrorCode.HOP_BUDGET_EXHAUSTED
+  | typeof FlowErrorCode.TOKEN_BUDGET_EXHAUSTED;
+
+/** The documented closing texts. */
+export const EXHAUSTION_TEXT: Readonly<Record<ExhaustionCode, string>> = {
+  DEADLINE_EXCEEDED: "Deadline exceeded",
+  HOP_BUDGET_EXHAUSTED: "Hop budget exhausted",
+  TOKEN_BUDGET_EXHAUSTED: "Token budget exhausted",
+};
+
+/**
+ * What becomes of the working memory that a controller sent to itself. Counts a hop of its loop, unless the
+ * controller did so itself, and checks the budgets: the loop is over when the hops have reached `budgetHops`
+ * or the tokens `budgetTokens`, and the answer says which.
+ */
+export function nextLoopStep(before: unknown, returned: WM): WM | ExhaustionCode {
+  const hopsBefore = before instanceof WM ? before.hops : 0;
+  const hops = Math.max(returned.hops, hopsBefore + 1);
+  if (returned.budgetHops !== null && hops >= returned.budgetHops) return FlowErrorCode.HOP_BUDGET_EXHAUSTED;
+  if (returned.budgetTokens !== null && returned.tokensUsed >= returned.budgetTokens) {
+    return FlowErrorCode.TOKEN_BUDGET_EXHAUSTED;
+  }
+  if (hops === returned.hops) return returned;
+  const { query, facts, budgetHops, tokensUsed, budgetTokens, confidence } = returned;
+  return new WM({ query, facts, hops, budgetHops, tokensUsed, budgetTokens, confidence }, VOUCHED);
+}
+
+/** The child's working memory with budgets no larger than what the parent has left. */
+export function shrinkBudget(parent: unknown, child: unknown): unknown {
+  if (!(parent instanceof WM) || !(child instanceof WM)) return child;
+  const budgetHops = lesser(left(parent.budgetHops, parent.hops), child.budgetHops, child.hops);
+  const budgetTokens = lesser(left(parent.budgetTokens, parent.tokensUsed), child.budgetTokens, child.tokensUsed);
+  if (budgetHops === child.budgetHops && budgetTokens === child.budgetTokens) return child;
+  return child.with({ budgetHops, budgetTokens });
+}
+
+function left(budget: number | null, used: number): number | null {
+  return budget === null ? null : Math.max(0, budget - used);
+}
+
+function lesser(parentLeft: number | null, childBudget: number | null, childUsed: number): number | null {
+  if (parentLeft === null) return childBudget;
+  const allowed = childUsed + parentLeft;
+  return childBudget === null ? allowed : Math.min(childBudget, allowed);
+}

@@ -1,0 +1,520 @@
+import { onAbort } from "../../foundation/abort.ts";
+import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { carry, Message } from "../../message/message.ts";
+import type { Outcome } from "../../message/outcome.ts";
+import { OutcomeSink, type TraceSink } from "./sink.ts";
+import type { StreamSink } from "./stream-sink.ts";
+import type { Trace } from "../state/trace.ts";
+import type { Engine } from "../engine.ts";
+import type { Send } from "../state/send.ts";
+import { UnreadResults } from "./unread-results.ts";
+
+/** What `fetch` returns: a result, or the error of a trace with `emitErrorsToRookery`. */
+export type RookeryItem = Message | FlowError;
+
+/** Which item is wanted. */
+export interface FetchWish {
+  readonly traceId?: string | undefined;
+  readonly tenant?: string | undefined;
+  /** Names of exit nodes. */
+  readonly from?: ReadonlySet<string> | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An item that nobody has fetched. */
+export interface Unread {
+  readonly item: RookeryItem;
+  readonly node: string | undefined;
+  readonly sink: RookerySink;
+}
+
+interface Fetcher {
+  readonly wish: FetchWish;
+  readonly resolve: (unread: Unread) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Where the results of `emit`ted messages wait for `fetch`: in order of arrival, bounded, and with a
+ * bound for each trace, so that a trace nobody reads delays no other. When it is full, what is left of
+ * traces that have ended and that somebody has read from goes first; otherwise senders wait.
+ */
+export class Rookery {
+  readonly #engine: Engine;
+  readonly #unread = new UnreadResults();
+  /** Fetchers of any trace, by trace id those of one; in order of arrival. */
+  readonly #anyTrace = new Set<Fetcher>();
+  readonly #oneTrace = new Map<string, Set<Fetcher>>();
+  /** Errors of ended traces that left nothing to read, oldest first, for those who fetch by trace. */
+  readonly #endings = new Map<string, { tenant: string; error: FlowError }[]>();
+  #endingCount = 0;
+  readonly #waiting = new Set<RookerySink>();
+  /** Messages from outside that wait until results have been fetched. */
+  readonly #heldBack: Send[] = [];
+  #closed: Error | undefined;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  get size(): number {
+    return this.#unread.size;
+  }
+
+  get fetchers(): number {
+    return [...this.#oneTrace.values()].reduce((sum, fetchers) => sum + fetchers.size, this.#anyTrace.size);
+  }
+
+  /** Whether `emit` has to wait until results have been fetched. What nobody will come back for makes room first. */
+  isFull(): boolean {
+    return this.#heldBack.length > 0 || !this.#hasRoom();
+  }
+
+  sinkFor(): RookerySink {
+    return new RookerySink(this, this.#engine);
+  }
+
+  /** Whether a result of the sink's trace would be kept. */
+  hasRoomFor(sink: RookerySink): boolean {
+    const { rookeryMaxSize, queueMaxSize } = this.#engine.options;
+    return this.#unread.size < rookeryMaxSize && sink.unread < (queueMaxSize === 0 ? rookeryMaxSize : queueMaxSize);
+  }
+
+  /** Sends a message from outside as soon as there is room for its results. */
+  holdBack(send: Send): void {
+    this.#heldBack.push(send);
+  }
+
+  /** The next item that fits the wish, once there is one. */
+  fetch(asked: FetchWish): Promise<RookeryItem> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    return new Promise((resolve, reject) => {
+      const wish = this.#pinned(asked);
+      const waiting = this.#take(wish);
+      if (waiting !== undefined) {
+        this.#hand(waiting, resolve, reject);
+        return;
+      }
+      const refusal = this.#refusal(wish);
+      if (refusal !== undefined) {
+        const { durable } = this.#engine;
+        if (durable === undefined) reject(refusal);
+        else durable.afterStored((failure) => reject(failure ?? refusal));
+        return;
+      }
+      const undo: (() => void)[] = [];
+      const finish = (): void => {
+        const fetchers = this.#fetchersOf(wish.traceId);
+        fetchers.delete(fetcher);
+        if (wish.traceId !== undefined && fetchers.size === 0) this.#oneTrace.delete(wish.traceId);
+        for (const step of undo) step();
+      };
+      const fetcher: Fetcher = {
+        wish,
+        resolve: (unread) => {
+          finish();
+          this.#hand(unread, resolve, reject);
+        },
+        reject: (error) => {
+          finish();
+          reject(error);
+        },
+      };
+      this.#fetchersOf(wish.traceId).add(fetcher);
+      const { timeoutMs, signal } = wish;
+      if (timeoutMs !== undefined) {
+        const timer = this.#engine.timers.after(timeoutMs, () =>
+          fetcher.reject(waitError(FlowErrorCode.WAIT_TIMEOUT, `nothing came within ${timeoutMs} ms`, wish)),
+        );
+        undo.push(() => timer.cancel());
+      }
+      if (signal !== undefined) {
+        undo.push(
+          onAbort(signal, (reason) =>
+            fetcher.reject(waitError(FlowErrorCode.WAIT_ABORTED, "its signal was aborted", wish, reason)),
+          ),
+        );
+        if (signal.aborted) finish();
+      }
+    });
+  }
+
+  /** Takes an item for a fetcher that waits, or keeps it if there is room. */
+  offer(unread: Unread, isLast: boolean): boolean {
+    const trace = unread.sink.trace as Trace;
+    for (const fetcher of [...(this.#oneTrace.get(trace.id) ?? []), ...this.#anyTrace]) {
+      if (!fits(fetcher.wish, unread)) continue;
+      unread.sink.wasReadById ||= fetcher.wish.traceId !== undefined;
+      unread.sink.kept?.add(unread);
+      fetcher.resolve(unread);
+      return true;
+    }
+    const { rookeryMaxSize, queueMaxSize } = this.#engine.options;
+    const perTrace = queueMaxSize === 0 ? rookeryMaxSize : queueMaxSize;
+    if (!isLast && unread.sink.unread >= perTrace) {
+      unread.sink.lendsSlot = true;
+      return false;
+    }
+    if (!this.#hasRoom()) {
+      if (!isLast) {
+        // the bound of all traces together holds the node up in the end, that of one trace never does
+        unread.sink.lendsSlot = this.#waiting.size < rookeryMaxSize;
+        this.#waiting.add(unread.sink);
+        return false;
+      }
+      // errors and closing texts have room of their own
+      if (this.#unread.size >= 2 * rookeryMaxSize) {
+        this.#engine.resultDropped(trace, unread.node ?? "", "the Rookery is full");
+        return true;
+      }
+    }
+    this.#keep(unread);
+    return true;
+  }
+
+  /** Keeps what is left of a trace whose caller has gone, for whoever fetches by its id, until the room is needed. */
+  keep(trace: Trace, outcome: Outcome): void {
+    const sink = this.#sinkOfEnded(trace);
+    for (const item of outcome.messages) this.offer({ item, node: undefined, sink }, true);
+    this.ended(sink, outcome);
+  }
+
+  /** Whether somebody fetches by the trace's id, and waits. */
+  isAwaited({ id, tenant }: Trace): boolean {
+    for (const { wish } of this.#oneTrace.get(id) ?? [])
+      if (wish.tenant === undefined || wish.tenant === tenant) return true;
+    return false;
+  }
+
+  /** Puts results back that were there before a restart. */
+  restore(trace: Trace, results: readonly { readonly message: Message; readonly node: string | undefined }[]): void {
+    const sink = trace.sink instanceof RookerySink ? trace.sink : this.#sinkOfEnded(trace);
+    for (const { message, node } of results) this.#keep({ item: message, node, sink });
+  }
+
+  /**
+   * Gives a reader what is left of an ended trace, and how it ended.
+   *
+   * @throws FlowError the trace's error, `TRACE_UNKNOWN` when nothing is left
+   */
+  async readLeft(traceId: string, tenant: string, reader: StreamSink): Promise<void> {
+    let left: Unread | undefined;
+    do {
+      left = this.#leftOf(traceId, tenant);
+      const item = await this.fetch({ traceId, tenant });
+      if (item instanceof FlowError) throw item;
+      reader.begin([item]);
+    } while (this.#leftOf(traceId, tenant) !== undefined);
+    if (left?.sink.error !== undefined) throw left.sink.error;
+  }
+
+  /** Whether an ended trace has left results, or the word why it ended. */
+  hasLeft(traceId: string, tenant: string): boolean {
+    const hasEnding = this.#endings.get(traceId)?.some((ending) => ending.tenant === tenant) === true;
+    return hasEnding || this.#leftOf(traceId, tenant) !== undefined;
+  }
+
+  #leftOf(traceId: string, tenant: string): Unread | undefined {
+    for (const unread of this.#unread.of(traceId)) if (unread.sink.trace?.tenant === tenant) return unread;
+    return undefined;
+  }
+
+  /** Takes back what is left of a trace that failed: it is put back with it. */
+  withdraw(trace: Trace): void {
+    for (const unread of [...this.#unread.of(trace.id)]) {
+      if (unread.sink.trace !== trace) continue;
+      this.#unread.delete(unread);
+      unread.sink.unread -= 1;
+      unread.sink.kept?.delete(unread);
+    }
+    this.#goOn();
+  }
+
+  #sinkOfEnded(trace: Trace): RookerySink {
+    const sink = this.sinkFor();
+    sink.trace = trace;
+    sink.hasEnded = true;
+    // nobody may come back for them
+    sink.wasReadById = true;
+    trace.sink = sink;
+    return sink;
+  }
+
+  #keep(unread: Unread): void {
+    this.#unread.add(unread);
+    unread.sink.unread += 1;
+    unread.sink.kept?.add(unread);
+  }
+
+  /** Gives an item out, in a durable flow when it is stored; after that it is no longer kept. */
+  #hand(unread: Unread, resolve: (item: RookeryItem) => void, reject: (error: unknown) => void): void {
+    const { durable } = this.#engine;
+    if (durable === undefined) {
+      resolve(unread.item);
+      return;
+    }
+    if (durable.isClosing) {
+      reject(this.#closed ?? fetchStopped());
+      return;
+    }
+    durable.afterStored((failure) => {
+      if (failure !== undefined) {
+        reject(failure);
+        return;
+      }
+      this.#forget(unread);
+      resolve(unread.item);
+    });
+  }
+
+  /** An item is not kept any more. */
+  #forget(unread: Unread): void {
+    const { sink } = unread;
+    if (sink.kept?.delete(unread) === true) this.#engine.ledger.changed(sink.trace as Trace);
+  }
+
+  /** A trace has ended: those who fetch from it and will get nothing are told. */
+  ended(sink: RookerySink, outcome: Outcome): void {
+    const { traceId, tenant } = outcome;
+    if (outcome.status !== "completed") sink.error = outcome.error;
+    this.#waiting.delete(sink);
+    if (sink.wasReadById && sink.unread > 0) this.#goOn();
+    const leavesWord = outcome.status !== "completed" && outcome.status !== "stopped";
+    if (!leavesWord && !this.#oneTrace.has(traceId)) return;
+    const error =
+      outcome.status === "completed"
+        ? waitError(FlowErrorCode.NO_RESULT, "the trace has ended and all its results were read", { traceId, tenant })
+        : outcome.error;
+    const left = [...this.#unread.of(traceId)].filter((unread) => unread.sink === sink);
+    const told = [...(this.#oneTrace.get(traceId) ?? [])].filter(
+      ({ wish }) =>
+        (wish.tenant === undefined || wish.tenant === tenant) &&
+        !this.#isRunning(traceId, wish.tenant) &&
+        !left.some((unread) => fits(wish, unread)),
+    );
+    const { durable } = this.#engine;
+    for (const fetcher of told)
+      if (durable === undefined) fetcher.reject(error);
+      else durable.afterStored((failure) => fetcher.reject(failure ?? error));
+    if (told.length > 0 || left.length > 0 || !leavesWord) return;
+    const list = this.#endings.get(traceId) ?? [];
+    list.push({ tenant, error });
+    this.#endings.set(traceId, list);
+    this.#endingCount += 1;
+    if (this.#endingCount <= this.#engine.options.rookeryMaxSize) return;
+    const [oldest] = this.#endings.keys();
+    this.#endingCount -= this.#endings.get(oldest as string)?.length ?? 0;
+    this.#endings.delete(oldest as string);
+  }
+
+  /** Releases everyone, since the flow stops. */
+  close(reason: FlowError): void {
+    const error = this.#engine.durable?.failure ?? reason;
+    this.#closed = error;
+    this.#heldBack.length = 0;
+    for (const fetchers of [this.#anyTrace, ...this.#oneTrace.values()])
+      for (const fetcher of [...fetchers]) fetcher.reject(error);
+    this.#unread.clear();
+    this.#endings.clear();
+    this.#waiting.clear();
+  }
+
+  #fetchersOf(traceId: string | undefined): Set<Fetcher> {
+    if (traceId === undefined) return this.#anyTrace;
+    let fetchers = this.#oneTrace.get(traceId);
+    if (fetchers === undefined) {
+      fetchers = new Set();
+      this.#oneTrace.set(traceId, fetchers);
+    }
+    return fetchers;
+  }
+
+  #take(wish: FetchWish): Unread | undefined {
+    for (const unread of this.#unread.of(wish.traceId)) {
+      if (!fits(wish, unread)) continue;
+      unread.sink.wasReadById ||= wish.traceId !== undefined;
+      this.#remove(unread);
+      return unread;
+    }
+    return undefined;
+  }
+
+  #remove(unread: Unread): void {
+    this.#unread.delete(unread);
+    unread.sink.unread -= 1;
+    unread.sink.onRoom?.();
+    this.#goOn();
+  }
+
+  /** Lets those who wait for room in the Rookery try again: senders of results first, then messages from outside. */
+  #goOn(): void {
+    for (const sink of this.#waiting) {
+      if (!this.#hasRoom()) return;
+      this.#waiting.delete(sink);
+      sink.onRoom?.();
+    }
+    while (this.#heldBack.length > 0 && this.#hasRoom()) {
+      this.#engine.sending.offerHeld(this.#heldBack.shift() as Send);
+    }
+    this.#engine.dispatch.flush();
+  }
+
+  #hasRoom(): boolean {
+    const { rookeryMaxSize } = this.#engine.options;
+    // the ends of traces may have made it hold more
+    while (this.#unread.size >= rookeryMaxSize) if (!this.#evict()) return false;
+    return true;
+  }
+
+  #evict(): boolean {
+    for (const unread of this.#unread.of(undefined)) {
+      if (!unread.sink.hasEnded || !unread.sink.wasReadById) continue;
+      this.#unread.delete(unread);
+      unread.sink.unread -= 1;
+      this.#forget(unread);
+      this.#engine.resultDropped(
+        unread.sink.trace as Trace,
+        unread.node ?? "",
+        "its trace has ended and other results need the room",
+      );
+      return true;
+    }
+    return false;
+  }
+
+  #refusal(wish: FetchWish): FlowError | undefined {
+    const { traceId, tenant } = wish;
+    if (traceId === undefined || this.#isRunning(traceId, tenant)) return undefined;
+    const endings = this.#endings.get(traceId) ?? [];
+    const index = endings.findIndex((ending) => tenant === undefined || ending.tenant === tenant);
+    const [ending] = index === -1 ? [] : endings.splice(index, 1);
+    if (ending !== undefined) {
+      this.#endingCount -= 1;
+      if (endings.length === 0) this.#endings.delete(traceId);
+      return ending.error;
+    }
+    return new FlowError({
+      code: FlowErrorCode.TRACE_UNKNOWN,
+      message: `Cannot fetch from trace "${traceId}": no trace of that id runs or has unread results; emit first, then fetch`,
+      traceId,
+      tenant,
+    });
+  }
+
+  #isRunning(traceId: string, tenant: string | undefined): boolean {
+    return this.#engine.traces
+      .find(traceId, tenant)
+      .some((trace) => trace.isOpen && (trace.isOpenEnded || trace.sink instanceof LeftSink));
+  }
+
+  /** The wish with the one tenant that uses its trace id: a tenant that comes later must not be taken for it. */
+  #pinned(wish: FetchWish): FetchWish {
+    const { traceId } = wish;
+    if (traceId === undefined || wish.tenant !== undefined) return wish;
+    const tenants = new Set<string>();
+    for (const { sink } of this.#unread.of(traceId)) tenants.add((sink.trace as Trace).tenant);
+    for (const trace of this.#engine.traces.find(traceId, undefined)) tenants.add(trace.tenant);
+    for (const ending of this.#endings.get(traceId) ?? []) tenants.add(ending.tenant);
+    if (tenants.size <= 1) return { ...wish, tenant: [...tenants][0] };
+    throw new FlowError({
+      code: FlowErrorCode.TENANT_REQUIRED,
+      message: `Cannot tell which trace "${traceId}" is meant: several tenants use the id; pass { tenant }`,
+      traceId,
+    });
+  }
+}
+
+/** For `emit`: results go to the flow's Rookery; chunks are read by nobody. */
+export class RookerySink implements TraceSink {
+  readonly keepResults = 0;
+  onRoom: (() => void) | null = null;
+  trace: Trace | undefined;
+  unread = 0;
+  hasEnded = false;
+  /** Why its trace ended, unless it completed. */
+  error: FlowError | undefined;
+  wasReadById = false;
+  lendsSlot = true;
+  emitsErrors = false;
+  /** In a durable flow, items that were not given out yet: the journal keeps them. */
+  readonly kept: Set<Unread> | undefined;
+  readonly #rookery: Rookery;
+  readonly #engine: Engine;
+
+  constructor(rookery: Rookery, engine: Engine) {
+    this.#rookery = rookery;
+    this.#engine = engine;
+    this.kept = engine.durable === undefined ? undefined : new Set();
+  }
+
+  opened(trace: Trace): void {
+    this.trace = trace;
+  }
+
+  hasRoomForResult(): boolean {
+    return this.#rookery.hasRoomFor(this);
+  }
+
+  result(message: Message, node?: string): boolean {
+    return this.#rookery.offer({ item: message, node, sink: this }, false);
+  }
+
+  hasRoom(): boolean {
+    return true;
+  }
+
+  chunk(): void {}
+
+  ended(outcome: Outcome): void {
+    const { id, headers, deadlineAt, wasEntered } = this.trace as Trace;
+    const createdAt = this.#engine.clock.epochNow();
+    const envelope = new Message({ payload: undefined, headers, traceId: id, deadlineAt, createdAt });
+    // whoever's emit was rejected with the error fetches nothing
+    if (wasEntered && outcome.status === "exhausted") {
+      this.#rookery.offer({ item: carry(envelope, outcome.finalAnswer), node: undefined, sink: this }, true);
+    } else if (wasEntered && outcome.status === "failed" && this.emitsErrors) {
+      this.#rookery.offer({ item: outcome.error, node: undefined, sink: this }, true);
+    }
+    this.hasEnded = true;
+    this.#rookery.ended(this, outcome);
+  }
+}
+
+/** For a trace whose caller does not wait any more: it was told that the trace has paused, or has gone with its process. */
+export class LeftSink extends OutcomeSink {
+  constructor(rookery: Rookery, maxResults: number, trace: Trace) {
+    super(maxResults, (outcome) => {
+      // whoever has resumed it is told, and nothing need be kept but for those who wait for it
+      const isTold = (trace.lasting?.watchers.length ?? 0) > 0;
+      if (!isTold || rookery.isAwaited(trace)) rookery.keep(trace, outcome);
+    });
+  }
+
+  /** Nobody is there to be told. */
+  override paused(): void {}
+}
+
+/** The error of whoever fetches while the flow stops. */
+export function fetchStopped(): FlowError {
+  return new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up fetching: the flow was stopped" });
+}
+
+function fits(wish: FetchWish, unread: Unread): boolean {
+  const trace = unread.sink.trace as Trace;
+  if (wish.traceId !== undefined && wish.traceId !== trace.id) return false;
+  if (wish.tenant !== undefined && wish.tenant !== trace.tenant) return false;
+  return wish.from === undefined || unread.node === undefined || wish.from.has(unread.node);
+}
+
+function waitError(code: FlowErrorCode, why: string, wish: FetchWish, cause?: unknown): FlowError {
+  const place = wish.traceId === undefined ? "the Rookery" : `trace "${wish.traceId}"`;
+  return new FlowError({
+    code,
+    message: `Gave up fetching from ${place}: ${why}`,
+    traceId: wish.traceId,
+    tenant: wish.tenant,
+    retryable: true,
+    cause,
+  });
+}

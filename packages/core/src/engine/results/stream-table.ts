@@ -1,0 +1,161 @@
+import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { EMPTY_META, freezeMeta, type Meta } from "../../message/meta.ts";
+import type { StreamChunk, StreamEnd } from "../../message/stream-chunk.ts";
+
+/** Who writes a stream: an attempt, or someone outside of the flow's nodes. */
+export interface StreamWriter {
+  readonly node: string | undefined;
+  readonly attempt: number;
+}
+
+/** What a writer wants to send. */
+export interface ChunkDraft {
+  readonly text: string;
+  readonly streamId: string | undefined;
+  readonly seq: number | undefined;
+  readonly done: boolean;
+  readonly parentMeta: Meta;
+  readonly meta: Meta | undefined;
+}
+
+interface OpenStream {
+  readonly id: string;
+  nextSeq: number;
+  run: number;
+  writer: StreamWriter | undefined;
+}
+
+/**
+ * The streams of one trace: numbers their chunks, keeps each to one writer at a time and sees to it that
+ * each run of a stream ends with exactly one last chunk.
+ *
+ * States of a stream: open (has a writer) ⇄ closed (its last chunk was sent; the next chunk opens it again as its next run).
+ */
+export class StreamTable {
+  readonly #traceId: string;
+  readonly #tenant: string;
+  readonly #streams = new Map<string, OpenStream>();
+  readonly #ownIds = new Map<StreamWriter, string>();
+  #unnamed = 0;
+  /** The one that was written to last: mostly it goes on. */
+  #last: OpenStream | undefined;
+
+  constructor(traceId: string, tenant: string) {
+    this.#traceId = traceId;
+    this.#tenant = tenant;
+  }
+
+  /**
+   * Opens a stream for a writer, unless the writer has it open already.
+   *
+   * @throws FlowError `STREAM_BUSY` when another writer has not ended the stream
+   */
+  open(writer: StreamWriter, wanted: string | undefined): OpenStream {
+    const streamId = wanted ?? this.#ownIdOf(writer);
+    if (this.#last?.id === streamId && this.#last.writer === writer) return this.#last;
+    let stream = this.#streams.get(streamId);
+    if (stream === undefined) {
+      stream = { id: streamId, nextSeq: 0, run: 0, writer };
+      this.#streams.set(streamId, stream);
+    } else if (stream.writer === undefined) {
+      stream.writer = writer;
+      stream.nextSeq = 0;
+      stream.run += 1;
+    } else if (stream.writer !== writer) {
+      throw new FlowError({
+        code: FlowErrorCode.STREAM_BUSY,
+        message: `Cannot write to stream "${streamId}": ${nameOf(stream.writer)} has not ended it; end it or use another streamId`,
+        traceId: this.#traceId,
+        tenant: this.#tenant,
+        node: writer.node,
+      });
+    }
+    this.#last = stream;
+    return stream;
+  }
+
+  /**
+   * Makes the next chunk of a stream. Called when the chunk is taken, so that those which were never taken
+   * leave no gap in the numbers.
+   *
+   * @throws FlowError `STREAM_BUSY`; RangeError when a number is given that does not go on
+   */
+  next(writer: StreamWriter, draft: ChunkDraft): StreamChunk {
+    const stream = this.open(writer, draft.streamId);
+    const seq = draft.seq ?? stream.nextSeq;
+    if (!Number.isInteger(seq) || seq < stream.nextSeq) {
+      throw new RangeError(
+        `Option "seq" of stream "${stream.id}" must be a whole number of ${stream.nextSeq} or more: got ${seq}`,
+      );
+    }
+    stream.nextSeq = seq + 1;
+    return this.#chunk(stream, writer, seq, draft, draft.done ? "done" : undefined);
+  }
+
+  /** Ends all streams that `writer` has open and returns their last chunks. */
+  endAll(writer: StreamWriter, end: StreamEnd): StreamChunk[] {
+    const last: StreamChunk[] = [];
+    for (const stream of this.#streams.values()) {
+      if (stream.writer === writer) last.push(this.#lastChunk(stream, writer, end));
+    }
+    this.#ownIds.delete(writer);
+    return last;
+  }
+
+  /** Ends every open stream of the trace and returns their last chunks. */
+  endTrace(end: StreamEnd): StreamChunk[] {
+    const last: StreamChunk[] = [];
+    for (const stream of this.#streams.values()) {
+      if (stream.writer !== undefined) last.push(this.#lastChunk(stream, stream.writer, end));
+    }
+    return last;
+  }
+
+  /** Lets the writer of a retry go on with the stream ids of the attempt before. */
+  inherit(from: StreamWriter, to: StreamWriter): void {
+    const streamId = this.#ownIds.get(from);
+    if (streamId !== undefined) this.#ownIds.set(to, streamId);
+  }
+
+  #lastChunk(stream: OpenStream, writer: StreamWriter, end: StreamEnd): StreamChunk {
+    return this.#chunk(stream, writer, stream.nextSeq, { text: "", parentMeta: EMPTY_META, meta: undefined }, end);
+  }
+
+  #chunk(
+    stream: OpenStream,
+    writer: StreamWriter,
+    seq: number,
+    { text, parentMeta, meta }: Pick<ChunkDraft, "text" | "parentMeta" | "meta">,
+    end: StreamEnd | undefined,
+  ): StreamChunk {
+    if (end !== undefined) stream.writer = undefined;
+    const chunk: { -readonly [Key in keyof StreamChunk]: StreamChunk[Key] } = {
+      streamId: stream.id,
+      seq,
+      text,
+      done: end !== undefined,
+      attempt: writer.attempt,
+      run: stream.run,
+      traceId: this.#traceId,
+      tenant: this.#tenant,
+      meta: meta === undefined ? parentMeta : freezeMeta({ ...parentMeta, ...meta }),
+    };
+    if (writer.node !== undefined) chunk.node = writer.node;
+    if (end !== undefined) chunk.end = end;
+    return Object.freeze(chunk);
+  }
+
+  #ownIdOf(writer: StreamWriter): string {
+    let streamId = this.#ownIds.get(writer);
+    if (streamId === undefined) {
+      this.#unnamed += 1;
+      streamId = this.#unnamed === 1 ? this.#traceId : `${this.#traceId}~${this.#unnamed}`;
+      this.#ownIds.set(writer, streamId);
+    }
+    return streamId;
+  }
+}
+
+function nameOf(writer: StreamWriter): string {
+  return writer.node === undefined ? "a caller outside of the flow" : `node "${writer.node}"`;
+}

@@ -1,0 +1,49 @@
+import { shown } from "../foundation/options.ts";
+import type {
+  AnyConnection,
+  AnyEdges,
+  AnyNode,
+  GraphOf,
+  InputOf,
+  NameOf,
+  OutputOf,
+  ResourcesOf,
+} from "../graph/edge-typing.ts";
+import { Edges } from "../graph/edges.ts";
+import { buildGraph } from "../graph/graph.ts";
+import { Flow } from "./flow.ts";
+import { type FlowOptions, resolveOptions } from "../engine/flow-options.ts";
+
+/** The flow that `create` makes of these edges: what it takes, what it yields, what it needs. */
+export type FlowOf<Edge extends readonly AnyEdges[]> = Flow<
+  InputOf<GraphOf<Edge>["ingress"]>,
+  OutputOf<GraphOf<Edge>["egress"]>,
+  ResourcesOf<GraphOf<Edge>>,
+  NameOf<GraphOf<Edge>["ingress"]>
+>;
+
+/**
+ * Builds a flow from edges, with options last: `create(a.to(b), b.to(c), { queueMaxSize: 16 })`.
+ * Payloads along every edge, the input of `call` and its result are checked by the compiler.
+ *
+ * @throws TypeError for an empty graph, duplicate names, an unknown option; CycleError for a cycle that
+ * was not allowed
+ */
+export function create<const Made extends readonly AnyEdges[]>(...edges: Made): FlowOf<Made>;
+/** Builds a flow from edges, with options last. */
+export function create<const Made extends readonly AnyEdges[]>(...args: readonly [...Made, FlowOptions]): FlowOf<Made>;
+export function create(...args: readonly (AnyEdges | FlowOptions)[]): unknown {
+  const last = args.at(-1);
+  const options = last === undefined || last instanceof Edges ? {} : (last as FlowOptions);
+  const edges = (options === last ? args.slice(0, -1) : args) as readonly AnyEdges[];
+  for (const [index, entry] of edges.entries()) {
+    if (!(entry instanceof Edges)) {
+      throw new TypeError(
+        `Argument ${index + 1} of create must be edges such as a.to(b): got ${shown(entry)}; options come last`,
+      );
+    }
+  }
+  const resolved = resolveOptions(options);
+  const pairs = edges.flatMap((entry) => (entry as unknown as Edges<AnyConnection, AnyNode>).pairs);
+  return new Flow(buildGraph(pairs, resolved.allowCycles), resolved);
+}

@@ -1,0 +1,353 @@
+import { requireFunction, requireKnownKeys } from "../../foundation/options.ts";
+import { FlowErrorCode } from "../../foundation/flow-error.ts";
+import type { Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartition } from "../../ports/journal.ts";
+import { type ContractCase, failureOf, inTime, requireSame } from "./contract.ts";
+
+/** What {@link journalContract} tests. */
+export interface JournalContract {
+  /** Makes an empty journal whose claims end by the time of this machine. */
+  readonly make: () => Journal | Promise<Journal>;
+  /** Called with each journal at the end of its case. @defaultValue nothing to do */
+  readonly close?: (journal: Journal) => void | Promise<void>;
+}
+
+/**
+ * The rules of the `Journal` port, for whoever writes an adapter. Each case makes a journal of its own.
+ *
+ * @example
+ * ```ts
+ * for (const { name, run } of journalContract({ make: () => new MyJournal() })) test(name, run);
+ * ```
+ */
+export function journalContract(options: JournalContract): ContractCase[] {
+  requireKnownKeys("journalContract", options, ["make", "close"]);
+  requireFunction("make", options.make);
+  return Object.entries(rules).map(([name, rule]) => ({
+    name,
+    run: async () => {
+      const journal = await options.make();
+      try {
+        await inTime(`"${name}"`, rule(journal));
+      } finally {
+        await options.close?.(journal);
+      }
+    },
+  }));
+}
+
+type Rule = (journal: Journal) => Promise<void>;
+
+/** Longer than any case takes. */
+const LONG_MS = 60_000;
+/** A claim that ends while a case waits for it. */
+const SHORT_MS = 200;
+
+/** No UTF-8 for the surrogates, and names that are found in every object. */
+const ODD_NAMES = [
+  "a",
+  "A",
+  "a ",
+  "",
+  "a\u0000",
+  "\ud800",
+  "\udfff",
+  "\ufffd",
+  "\\ud800",
+  "%",
+  "ü ✓ '\"\n",
+  "__proto__",
+];
+
+const rules: Readonly<Record<string, Rule>> = {
+  async "keeps an entry as it was"(journal) {
+    const partition = await journal.open(claim());
+    const texts = [...ODD_NAMES, "\u0001\u007f\u2028 ${x} ?1 $1 :a @b"];
+    const entries = [
+      ...texts.map((text, run) => entry(run, { tenant: text, traceId: text, state: JSON.stringify({ text }) })),
+      entry(1_000, { status: "failed", version: 2_147_483_647, state: " { }\n" }),
+      entry(2 ** 53 - 2, { state: JSON.stringify("ü".repeat(1_000_000)) }),
+      entry(2 ** 53 - 1, { state: "null" }),
+    ];
+    await partition.append(batch({ put: entries }), 0);
+    await requireEntries(partition, entries);
+  },
+  async "has of each run what was put last"(journal) {
+    const partition = await journal.open(claim());
+    await partition.append(batch({ put: [entry(1), entry(2)] }), 0);
+    const changed = entry(1, { tenant: "bob", traceId: "u", status: "failed", version: 2, state: '"changed"' });
+    await partition.append(batch({ put: [changed] }), 1);
+    await requireEntries(partition, [changed, entry(2)]);
+    await partition.append(batch({ put: [entry(1)] }), 2);
+    await requireEntries(partition, [entry(1), entry(2)]);
+  },
+  async "puts and removes in one batch, and does not mind the removal of what is not there"(journal) {
+    const partition = await journal.open(claim());
+    await partition.append(batch({ put: [entry(1), entry(2)], remove: [7] }), 0);
+    await partition.append(batch({ put: [entry(3), entry(4)], remove: [1, 4, 2 ** 53 - 1] }), 1);
+    // of 4 nothing is to be left, although it was put
+    await requireEntries(partition, [entry(2), entry(3)]);
+    await partition.append(batch({ remove: [2, 3, 3] }), 2);
+    await requireEntries(partition, []);
+  },
+  async "gives each entry once and in the order of the runs, however many there are"(journal) {
+    const partition = await journal.open(claim());
+    // 4001 is a prime: each run comes once, in no order
+    const runs = Array.from({ length: 4_000 }, (_, index) => ((index + 1) * 1_234) % 4_001);
+    for (const part of [0, 1, 2, 3])
+      await partition.append(
+        batch({ put: runs.slice(part * 1_000, part * 1_000 + 1_000).map((run) => entry(run)) }),
+        part,
+      );
+    const read = await entriesOf(partition);
+    requireSame(
+      "The runs",
+      read.map(({ run }) => run),
+      Array.from({ length: 4_000 }, (_, index) => index + 1),
+    );
+  },
+  async "takes many entries in one batch, and removes them in one"(journal) {
+    const partition = await journal.open(claim());
+    const entries = Array.from({ length: 5_000 }, (_, run) => entry(run, { state: JSON.stringify("x".repeat(300)) }));
+    await partition.append(batch({ put: entries }), 0);
+    await requireEntries(partition, entries);
+    await partition.append(batch({ remove: entries.map(({ run }) => run) }), 1);
+    await requireEntries(partition, []);
+  },
+  async "does not need the batch any more when it has answered"(journal) {
+    const partition = await journal.open(claim());
+    const [put, remove, counts] = [[entry(1)], [2], new Map([["a", 1]])];
+    await partition.append({ put, remove, counts }, 0);
+    put.length = 0;
+    remove[0] = 1;
+    counts.clear();
+    await requireEntries(partition, [entry(1)]);
+    requireSame("The counts", await countsOf(partition), [["a", 1]]);
+  },
+  async "adds up how many messages the nodes are done with"(journal) {
+    const partition = await journal.open(claim());
+    requireSame("The counts of a new partition", await countsOf(partition), []);
+    const odd = ODD_NAMES.map((node, index) => [node, index + 1] as const);
+    await partition.append(batch({ counts: new Map(odd) }), 0);
+    await partition.append(batch({ counts: new Map([["a", 2 ** 40]]) }), 1);
+    await partition.append(batch({ put: [entry(1)] }), 2);
+    const wanted = odd.map(([node, count]) => [node, node === "a" ? count + 2 ** 40 : count]);
+    requireSame("The counts", await countsOf(partition), sorted(wanted as [string, number][]));
+  },
+  async "numbers its batches, and keeps nothing of one that does not follow the last"(journal) {
+    const partition = await journal.open(claim());
+    requireSame("The sequence of a new partition", partition.sequence, 0);
+    requireSame("The number of the first batch", await partition.append(batch({ put: [entry(1)] }), 0), 1);
+    requireSame("The number of an empty one", await partition.append(batch({}), 1), 2);
+    const other = batch({ put: [entry(1, { version: 9 }), entry(2)], remove: [1], counts: new Map([["a", 1]]) });
+    for (const expected of [0, 1, 3]) {
+      await requireRefused(`A batch after batch ${expected}`, partition.append(other, expected), FENCED);
+      requireSame("The sequence", partition.sequence, 2);
+    }
+    await requireEntries(partition, [entry(1)]);
+    requireSame("The counts", await countsOf(partition), []);
+    requireSame("The number of the next batch", await partition.append(batch({ put: [entry(3)] }), 2), 3);
+    await requireEntries(partition, [entry(1), entry(3)]);
+  },
+  async "keeps partitions apart, also those with names that look alike"(journal) {
+    const partitions: JournalPartition[] = [];
+    for (const partition of ODD_NAMES) partitions.push(await journal.open(claim({ partition })));
+    requireSame("The number of ids", new Set(partitions.map(({ id }) => id)).size, ODD_NAMES.length);
+    for (const [index, partition] of partitions.entries())
+      await partition.append(batch({ put: [entry(1, { version: index })], counts: new Map([["n", index + 1]]) }), 0);
+    await partitions[0]?.append(batch({ remove: [1] }), 1);
+    for (const [index, partition] of partitions.entries()) {
+      await requireEntries(partition, index === 0 ? [] : [entry(1, { version: index })]);
+      requireSame(`The counts of ${JSON.stringify(ODD_NAMES[index])}`, await countsOf(partition), [["n", index + 1]]);
+    }
+  },
+  async "has after a partition was closed and opened what was in it, under the same id and a larger epoch"(journal) {
+    const first = await journal.open(claim());
+    requireSame("The first epoch", first.epoch, 1);
+    await first.append(batch({ put: [entry(1), entry(2)], counts: new Map([["a", 3]]) }), 0);
+    await first.append(batch({ remove: [2] }), 1);
+    await first.close();
+    for (const epoch of [2, 3]) {
+      const again = await journal.open(claim({ owner: `owner ${epoch}` }));
+      requireSame("The id, the epoch and the sequence", [again.id, again.epoch, again.sequence], [first.id, epoch, 2]);
+      await requireEntries(again, [entry(1)]);
+      requireSame("The counts", await countsOf(again), [["a", 3]]);
+      await again.close();
+    }
+  },
+  async "frees a partition at once when it is closed, and refuses whatever is done with it then"(journal) {
+    const closed = await journal.open(claim());
+    await closed.append(batch({ put: [entry(1)] }), 0);
+    await closed.close();
+    await closed.close();
+    await requireFenced(closed, 1);
+    const next = await journal.open(claim({ owner: "two" }));
+    await requireFenced(closed, 1);
+    await requireEntries(next, [entry(1)]);
+  },
+  async "refuses another writer while a claim lasts, and names its owner"(journal) {
+    const one = await journal.open(claim({ owner: "one \ud800\u0000" }));
+    for (const owner of ["two", "one \ud800\u0000"]) {
+      const error = await requireRefused("A second claim", journal.open(claim({ owner })), FlowErrorCode.JOURNAL_OWNED);
+      requireSame("The owner it names", error.details?.["owner"], "one \ud800\u0000");
+    }
+    requireSame("The number of a batch of the first", await one.append(batch({ put: [entry(1)] }), 0), 1);
+    await one.renew();
+    await requireEntries(one, [entry(1)]);
+  },
+  async "gives a partition that several want at once to one of them"(journal) {
+    const wishes = ["one", "two", "three"].map((owner) => journal.open(claim({ owner })));
+    const answers = await Promise.allSettled(wishes);
+    const given = answers.filter(({ status }) => status === "fulfilled");
+    requireSame("The number of writers", given.length, 1);
+  },
+  async "gives a partition to another when its claim has ended, and refuses the one that was overtaken"(journal) {
+    const one = await journal.open(claim({ leaseMs: SHORT_MS }));
+    await one.append(batch({ put: [entry(1)], counts: new Map([["a", 1]]) }), 0);
+    const two = await opened(journal, "two");
+    requireSame("Its id, epoch and sequence", [two.id, two.epoch, two.sequence], [one.id, 2, 1]);
+    await requireFenced(one, 1);
+    await two.append(batch({ put: [entry(2)] }), 1);
+    await requireFenced(one, 2);
+    await requireEntries(two, [entry(1), entry(2)]);
+    requireSame("The counts", await countsOf(two), [["a", 1]]);
+    // nor does it take the claim of the other away
+    await one.close();
+    await requireRefused("A third claim", journal.open(claim({ owner: "three" })), FlowErrorCode.JOURNAL_OWNED);
+    await two.append(batch({ remove: [1, 2] }), 2);
+  },
+  async "lets a writer go on whose claim has ended when nobody overtook it"(journal) {
+    const partition = await journal.open(claim({ leaseMs: 1 }));
+    await pause(20);
+    await partition.append(batch({ put: [entry(1)] }), 0);
+    await pause(20);
+    await requireEntries(partition, [entry(1)]);
+    await partition.renew();
+  },
+  async "keeps a claim that is renewed, and that of a writer that appends"(journal) {
+    const keepings: ((partition: JournalPartition) => Promise<unknown>)[] = [
+      (partition) => partition.renew(),
+      (partition) => partition.append(batch({}), partition.sequence),
+    ];
+    for (const [index, keep] of keepings.entries()) {
+      for (let tried = 0; !(await isKept(journal, `${index} ${tried}`, keep)); tried += 1) {
+        // the machine was too slow to tell; the time of the case ends this
+      }
+    }
+  },
+};
+
+/** Whether a claim was kept for two and a half times as long as it lasts; `false` when the machine was too slow to tell. */
+async function isKept(
+  journal: Journal,
+  partition: string,
+  keep: (partition: JournalPartition) => Promise<unknown>,
+): Promise<boolean> {
+  const mine = await journal.open(claim({ partition, leaseMs: SHORT_MS }));
+  for (const begunAt = performance.now(); performance.now() < begunAt + 2.5 * SHORT_MS; await pause(SHORT_MS / 4)) {
+    const keptAt = performance.now();
+    await keep(mine);
+    const failed = await journal.open(claim({ partition })).then(
+      () => false,
+      () => true,
+    );
+    if (failed) continue;
+    const afterMs = performance.now() - keptAt;
+    if (afterMs > 0.8 * SHORT_MS) return false;
+    throw new Error(`A claim must last for ${SHORT_MS} ms: another writer had the partition after ${afterMs} ms`);
+  }
+  return true;
+}
+
+const FENCED = FlowErrorCode.JOURNAL_FENCED;
+
+const claim = (changes: Partial<JournalClaim> = {}): JournalClaim => ({
+  partition: "orders",
+  owner: "one",
+  leaseMs: LONG_MS,
+  ...changes,
+});
+
+const entry = (run: number, changes: Partial<JournalEntry> = {}): JournalEntry => ({
+  run,
+  tenant: "ada",
+  traceId: `t${run}`,
+  status: "open",
+  version: 1,
+  state: `{"run":${run}}`,
+  ...changes,
+});
+
+const batch = (changes: Partial<JournalBatch>): JournalBatch => ({
+  put: [],
+  remove: [],
+  counts: new Map(),
+  ...changes,
+});
+
+async function entriesOf(partition: JournalPartition): Promise<JournalEntry[]> {
+  const entries: JournalEntry[] = [];
+  for await (const page of partition.read()) entries.push(...page);
+  return entries;
+}
+
+async function requireEntries(partition: JournalPartition, wanted: readonly JournalEntry[]): Promise<void> {
+  const read = await entriesOf(partition);
+  requireSame(
+    "The runs",
+    read.map(({ run }) => run),
+    wanted.map(({ run }) => run),
+  );
+  for (const [index, { run, tenant, traceId, status, version, state }] of read.entries()) {
+    const { state: wantedState, ...rest } = wanted[index] as JournalEntry;
+    requireSame("The entry", { run, tenant, traceId, status, version }, rest);
+    if (state !== wantedState)
+      throw new Error(`The state of run ${run} must be as it was: got ${state.length} characters that are different`);
+  }
+}
+
+const sorted = (counts: Iterable<[string, number]>): [string, number][] =>
+  [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
+
+async function countsOf(partition: JournalPartition): Promise<[string, number][]> {
+  return sorted(await partition.counts());
+}
+
+async function requireRefused(
+  what: string,
+  work: Promise<unknown>,
+  code: FlowErrorCode,
+): Promise<{ readonly details?: Readonly<Record<string, unknown>> }> {
+  const error = (await failureOf(what, work)) as {
+    readonly code?: unknown;
+    readonly message?: unknown;
+    readonly details?: Readonly<Record<string, unknown>>;
+  };
+  if (error.code !== code) throw new Error(`${what} must be refused with ${code}: got "${String(error.message)}"`);
+  return error;
+}
+
+/** Whatever a writer does that does not have the partition any more is refused. */
+async function requireFenced(partition: JournalPartition, sequence: number): Promise<void> {
+  const change = batch({ put: [entry(1, { version: 99 }), entry(98)], remove: [2], counts: new Map([["a", 50]]) });
+  for (const expected of [sequence, sequence + 1])
+    await requireRefused("Its batch", partition.append(change, expected), FENCED);
+  await requireRefused("Its renewal", partition.renew(), FENCED);
+  await requireRefused("Its reading", entriesOf(partition), FENCED);
+  await requireRefused("Its counts", partition.counts(), FENCED);
+}
+
+/** Opens the partition as soon as its claim has ended. */
+async function opened(journal: Journal, owner: string): Promise<JournalPartition> {
+  for (;;) {
+    try {
+      return await journal.open(claim({ owner }));
+    } catch (error) {
+      if ((error as { readonly code?: unknown }).code !== FlowErrorCode.JOURNAL_OWNED) throw error;
+      await pause(SHORT_MS / 10);
+    }
+  }
+}
+
+async function pause(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}

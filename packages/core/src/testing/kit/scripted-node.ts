@@ -1,0 +1,76 @@
+import type { Context, EmitTarget } from "../../graph/handler.ts";
+import type { Schema, SchemaInput, SchemaOutput } from "../../foundation/schema.ts";
+import { type FlowNode, node, type NodeOptions, type WithInput, type WithOutput } from "../../graph/node.ts";
+import type { Message } from "../../message/message.ts";
+import { type Fault, suffer } from "./fault.ts";
+
+/** One thing that a scripted node does in an attempt. */
+export type Step =
+  | Fault
+  /** Streams a piece of text. */
+  | { readonly type: "chunk"; readonly text: string }
+  /** Sends a further message. */
+  | { readonly type: "emit"; readonly value: unknown; readonly to?: EmitTarget["to"] };
+
+/** What a scripted node does in one attempt: its steps one after the other. What throws or returns comes last. */
+export type Steps = Step | readonly Step[];
+
+/** Which attempt of which trace a script is asked for. */
+export interface ScriptedAttempt<Input> {
+  readonly payload: Input;
+  readonly message: Message<Input>;
+  readonly traceId: string;
+  readonly tenant: string;
+  /** 1 for the first. */
+  readonly attempt: number;
+}
+
+/** Steps for each attempt in turn, of which the last is repeated, or a function that gives those of an attempt. */
+export type Script<Input> = readonly Steps[] | ((attempt: ScriptedAttempt<Input>) => Steps);
+
+/**
+ * A node that does what a script says, in place of one that needs a network or a model. Where the script does
+ * not `return` a value it sends on what it was given. `shape<Type>()` is a schema that only says the type.
+ *
+ * @example
+ * ```ts
+ * const model = scriptedNode({ name: "model", input: shape<string>(), output: shape<string>(), policy: { maxRetries: 1 } }, [
+ *   { type: "throw", error: new Error("overloaded") },
+ *   [{ type: "slow", byMs: 800 }, { type: "chunk", text: "pin" }, { type: "return", value: "pingu" }],
+ * ]);
+ * ```
+ * @throws TypeError when the script is an empty list
+ */
+export function scriptedNode<
+  const Name extends string,
+  Input extends Schema<unknown, unknown>,
+  Output extends Schema<unknown, unknown>,
+  const Loops extends boolean = false,
+>(
+  options: NodeOptions<Name, Loops> & WithInput<Input> & WithOutput<Output>,
+  script: Script<SchemaOutput<Input>>,
+): FlowNode<Name, SchemaInput<Input>, SchemaOutput<Output>, unknown, Loops> {
+  if (typeof script !== "function" && script.length === 0)
+    throw new TypeError(
+      `The script of node "${options.name}" must have steps for at least one attempt: got an empty list`,
+    );
+  const handler = (message: Message<SchemaOutput<Input>>, ctx: Context): Promise<never> => {
+    const { payload, traceId } = message;
+    const { attempt, tenant } = ctx;
+    const steps =
+      typeof script === "function"
+        ? script({ payload, message, traceId, tenant, attempt })
+        : (script[Math.min(attempt, script.length) - 1] as Steps);
+    return perform(Array.isArray(steps) ? (steps as readonly Step[]) : [steps as Step], message, ctx) as Promise<never>;
+  };
+  return node(options, handler);
+}
+
+/** Does the steps from the first on; what follows a fault is the work that the fault is about. */
+async function perform([step, ...rest]: readonly Step[], message: Message, ctx: Context): Promise<unknown> {
+  if (step === undefined) return message;
+  if (step.type === "chunk") await ctx.emitChunk({ text: step.text });
+  else if (step.type === "emit") await ctx.emit(step.value, step.to === undefined ? {} : { to: step.to });
+  else return suffer(step, ctx, () => perform(rest, message, ctx));
+  return perform(rest, message, ctx);
+}

@@ -1,0 +1,48 @@
+import { ROOKERY } from "../../graph/endpoints.ts";
+import type { Graph, Vertex } from "../../graph/graph.ts";
+import { WM } from "../../message/controller.ts";
+import type { LawShape } from "./record-laws.ts";
+
+/**
+ * What the laws need to know of a graph whose handlers nobody knows. `choosers` are attempts that have said themselves
+ * where a message goes, `tenants` those whose weights are known to be equal.
+ */
+export function lawShapeOf(
+  { byName, vertices }: Graph,
+  choosers: ReadonlySet<string>,
+  tenants: readonly string[],
+): LawShape {
+  const vertexOf = (name: string): Vertex | undefined => vertices[byName.get(name) ?? -1];
+  const entries = vertices.filter(({ isIngress }) => isIngress).map(({ node }) => node.name);
+  return {
+    entriesWith: () => entries,
+    isOrdered: (name) => vertexOf(name)?.node.policy.ordering === "trace",
+    groupSize(name) {
+      const gathering = vertexOf(name)?.node.gathering;
+      return gathering?.whenShort === "fail" && typeof gathering.count === "number" ? gathering.count : undefined;
+    },
+    targets({ run, node, lineage }, output) {
+      const vertex = vertexOf(node);
+      if (vertex === undefined || choosers.has(`${run} ${lineage}`)) return undefined;
+      const onward = vertex.successors.filter((index) => index !== vertex.index);
+      if (output.payload instanceof WM && onward.length < vertex.successors.length) return [node];
+      return onward.length === 0 ? [ROOKERY] : onward.map((index) => (vertices[index] as Vertex).node.name);
+    },
+    shareOf(name, tenant) {
+      const vertex = vertexOf(name);
+      if (vertex === undefined || vertex.ring !== undefined || !tenants.includes(tenant)) return undefined;
+      // with more slots the scheduler has a say in who is next
+      return vertex.node.policy.concurrency === 1 && vertex.node.gathering === undefined ? 1 : undefined;
+    },
+  };
+}
+
+/** Of a playbook's runs: their graph is not known. */
+export const UNKNOWN_SHAPE: LawShape = {
+  entriesWith: () => undefined,
+  isOrdered: () => false,
+  groupSize: () => undefined,
+  targets: () => undefined,
+  shareOf: () => undefined,
+  isWithin: true,
+};

@@ -1,0 +1,291 @@
+import { OPEN_SEA, ROOKERY } from "../../graph/endpoints.ts";
+import type { Message } from "../../message/message.ts";
+import type { RecordedOutput, TraceRecord } from "../../ports/trace-recorder.ts";
+
+/** What the laws need to know of a graph. */
+export interface LawShape {
+  /** The nodes that get a message from outside together with `entry`; none if that is not known. */
+  entriesWith(entry: string): readonly string[] | undefined;
+  isOrdered(node: string): boolean;
+  /** How many messages a join must gather; none where it may stay short. */
+  groupSize(node: string): number | undefined;
+  /** The nodes that an output must reach together; none if that is not known. */
+  targets(sender: Sender, output: Message): readonly string[] | undefined;
+  /** Each tenant's share of a node's turns in relation to the others'; none at a node that gives no turns. */
+  shareOf(node: string, tenant: string): number | undefined;
+  /** Whether it is part of an attempt, and begins anew when that does: a playbook's. */
+  readonly isWithin?: boolean;
+}
+
+/** Stands between the records that are stored of a process and those of the next. */
+export interface Restart {
+  readonly type: "restart";
+}
+
+/** The message in whose attempt another was sent. */
+export interface Sender {
+  readonly run: string;
+  readonly node: string;
+  readonly lineage: string;
+  /** None of a group's. */
+  readonly message: Message | undefined;
+}
+
+type RunRecord = Exclude<TraceRecord, { readonly type: "ended" }>;
+
+/** Where a message is. Over is final; what a handler has taken may come back when it is retried. */
+type Where = "on its edge" | "in an attempt" | "in backoff" | "in a join" | "paused" | "taken" | "over";
+
+interface Item {
+  readonly node: string;
+  readonly source: string;
+  readonly parent: string;
+  readonly message: Message | undefined;
+  where: Where;
+  attempt: number;
+  /** It has given its turn to those behind it. */
+  wasPaused?: boolean;
+}
+
+/** One trace as the records tell it. */
+class Run {
+  readonly items = new Map<string, Item>();
+  /** Lineages by edge, in the order in which they were accepted. */
+  readonly arrivals = new Map<string, string[]>();
+  /** What each message that was sent has reached, by its sender. */
+  readonly sendings = new Map<string, Map<Message, string[]>>();
+  readonly results = new Set<string>();
+  /** Taken by a join or a fetch in the very act that sent it, of which the sender's record tells next. */
+  readonly foretold = new Map<string, Item>();
+  /** Messages that must be there again, since the last restart. */
+  missing = new Set<string>();
+  hasEnded = false;
+}
+
+/**
+ * Reads the records of a flow from first to last and tells which of the laws L1, L2, L4, L5, L7 and L10 they
+ * break, one line each. Of a process that was killed they are those that its journal has.
+ */
+export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf: (run: string) => LawShape): string[] {
+  const broken: string[] = [];
+  const runs = new Map<string, Run>();
+
+  for (const [index, record] of records.entries()) {
+    if (record.type === "restart") {
+      for (const name of runs.keys()) if (shapeOf(name).isWithin === true) runs.delete(name);
+      for (const run of runs.values()) restart(run);
+      continue;
+    }
+    const complain = (law: string, what: string): void =>
+      void broken.push(`${law} at record ${index}: ${what}: ${lineOf(record)}`);
+    const run = runs.get(record.run) ?? new Run();
+    runs.set(record.run, run);
+    const shape = shapeOf(record.run);
+    if (run.hasEnded) complain(record.type === "ended" ? "L2" : "L7", "its trace has ended already");
+    else {
+      if (record.type !== "restored") checkRestored(run, complain);
+      if (record.type === "ended") end(run, record.run, shape, complain);
+      else follow(run, record, shape, complain);
+    }
+  }
+  for (const [name, run] of runs) if (!run.hasEnded) broken.push(`L2: the trace of run "${name}" has not ended`);
+  return broken;
+}
+
+type Complain = (law: string, what: string) => void;
+
+/** What was somewhere has to come back. What a handler has taken is kept with it. */
+function restart(run: Run): void {
+  if (run.hasEnded) return;
+  for (const [lineage, { where }] of run.items) if (where !== "over" && where !== "taken") run.missing.add(lineage);
+}
+
+function checkRestored(run: Run, complain: Complain): void {
+  for (const lineage of run.missing) complain("L10", `message ${lineage} is not there after a restart`);
+  run.missing.clear();
+}
+
+function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain): void {
+  const { node, lineage } = record;
+  const item = run.items.get(lineage);
+  const move = (from: readonly Where[], to: Where): Item | undefined => {
+    if (item === undefined) complain("L1", "no record tells where the message came from");
+    else if (item.node !== node) complain("L1", `the message was accepted by "${item.node}"`);
+    else if (!from.includes(item.where)) complain("L1", `the message is ${item.where}`);
+    else {
+      item.where = to;
+      return item;
+    }
+    return undefined;
+  };
+  const foretell = (where: Where): void =>
+    void run.foretold.set(lineage, { node, source: "", parent: "", message: undefined, where, attempt: 0 });
+
+  switch (record.type) {
+    case "accepted":
+      accept(run, OPEN_SEA, "", { node, lineage, message: record.message }, complain);
+      return;
+    case "restored":
+      if (item === undefined) complain("L10", "no record before the restart tells of the message");
+      else if (!run.missing.delete(lineage)) complain("L10", `the message was ${item.where} before the restart`);
+      else if (item.node !== node) complain("L10", `the message was at "${item.node}" before the restart`);
+      else if (item.where === "in an attempt" || item.where === "in a join") item.where = "on its edge";
+      // its attempt begins again
+      if (item?.where === "on its edge") item.attempt = record.attempt - 1;
+      return;
+    case "started": {
+      for (const foretold of run.foretold.keys()) complain("L1", `no record tells where message ${foretold} came from`);
+      const started = move(["on its edge"], "in an attempt");
+      if (started === undefined) return;
+      if (record.attempt !== started.attempt + 1) complain("L1", `attempt ${started.attempt + 1} was due`);
+      started.attempt = record.attempt;
+      if (shape.isOrdered(node)) checkTurn(run, lineage, started, shape, complain);
+      return;
+    }
+    case "emitted":
+      if (item?.where !== "in an attempt") complain("L7", "no attempt of the message is under way");
+      for (const output of record.outputs) accept(run, node, lineage, output, complain);
+      return;
+    case "committed":
+      if (move(["in an attempt"], "over")?.attempt !== record.attempt)
+        complain("L1", "it is not the attempt that was started last");
+      for (const output of record.outputs) accept(run, node, lineage, output, complain);
+      return;
+    case "parked":
+      if (record.why === "pause") {
+        move(["in an attempt"], "paused");
+      } else if (record.why === "backoff") {
+        move(["in an attempt"], "in backoff");
+      } else if (item === undefined) {
+        foretell("in a join");
+      } else {
+        move(["on its edge"], "in a join");
+      }
+      return;
+    case "resumed":
+      if (record.why === "pause") pausedAgain(move(["paused"], "on its edge"));
+      else if (record.why === "backoff") move(["in backoff"], "on its edge");
+      else if (record.why === "fetch") move(["taken"], "on its edge");
+      else gather(run, node, lineage, shape, complain);
+      return;
+    case "fetched":
+      if (item === undefined) foretell("taken");
+      else move(["on its edge"], "taken");
+      return;
+    case "dropped":
+      move(["on its edge", "in backoff", "in a join", "paused"], "over");
+  }
+}
+
+/** After a pause the same attempt begins again. */
+function pausedAgain(item: Item | undefined): void {
+  if (item === undefined) return;
+  item.attempt -= 1;
+  item.wasPaused = true;
+}
+
+function accept(run: Run, source: string, parent: string, output: RecordedOutput, complain: Complain): void {
+  const { node, lineage, message } = output;
+  const sent = run.sendings.get(parent) ?? new Map<Message, string[]>();
+  run.sendings.set(parent, sent.set(message, [...(sent.get(message) ?? []), node]));
+  if (node === ROOKERY) {
+    if (run.results.has(lineage)) complain("L1", `result ${lineage} was delivered twice`);
+    run.results.add(lineage);
+    return;
+  }
+  if (run.items.has(lineage)) {
+    complain("L1", `message ${lineage} was accepted twice`);
+    return;
+  }
+  const foretold = run.foretold.get(lineage);
+  run.foretold.delete(lineage);
+  run.items.set(lineage, { node, source, parent, message, where: foretold?.where ?? "on its edge", attempt: 0 });
+  const edge = `${source}→${node}`;
+  run.arrivals.set(edge, [...(run.arrivals.get(edge) ?? []), lineage]);
+}
+
+/** At an ordered node a trace's messages are handled one after the other, those of one edge in their order. */
+function checkTurn(run: Run, lineage: string, item: Item, shape: LawShape, complain: Complain): void {
+  for (const [other, { node, where }] of run.items) {
+    if (other === lineage || node !== item.node) continue;
+    if (where === "in an attempt" || where === "in backoff")
+      complain("L4", `message ${other} of the trace is still ${where} at the node`);
+  }
+  for (const earlier of run.arrivals.get(`${item.source}→${item.node}`) ?? []) {
+    if (earlier === lineage) return;
+    const before = run.items.get(earlier) as Item;
+    // what several attempts send at once has no order
+    const isComparable = before.parent === item.parent || item.source === OPEN_SEA || shape.isOrdered(item.source);
+    if (isComparable && before.wasPaused !== true && before.where === "on its edge")
+      complain("L4", `message ${earlier} came before it over the same edge and still waits`);
+  }
+}
+
+/** The messages that wait at a join have become the one that `lineage` names. */
+function gather(run: Run, node: string, lineage: string, shape: LawShape, complain: Complain): void {
+  const members = [...run.items.values(), ...run.foretold.values()].filter(
+    (item) => item.node === node && item.where === "in a join",
+  );
+  const wanted = shape.groupSize(node);
+  if (members.length === 0 || (wanted !== undefined && members.length !== wanted))
+    complain("L1", `a group of ${members.length} was sent on, ${wanted ?? "at least 1"} wanted`);
+  for (const member of members) member.where = "over";
+  if (run.items.has(lineage)) complain("L1", "the group has the lineage of another message");
+  run.items.set(lineage, { node, source: "", parent: "", message: undefined, where: "on its edge", attempt: 0 });
+}
+
+function end(run: Run, name: string, shape: LawShape, complain: Complain): void {
+  run.hasEnded = true;
+  for (const [lineage, { node, where }] of [...run.items, ...run.foretold])
+    if (where !== "over" && where !== "taken" && where !== "in an attempt")
+      complain("L1", `message ${lineage} at "${node}" is ${where} and nothing tells what became of it`);
+  for (const lineage of run.foretold.keys()) complain("L1", `no record tells where message ${lineage} came from`);
+  for (const [parent, sent] of run.sendings) {
+    const sender = run.items.get(parent);
+    for (const [message, reached] of sent) {
+      const wanted =
+        parent === ""
+          ? shape.entriesWith(reached[0] ?? "")
+          : shape.targets({ run: name, node: sender?.node ?? "", lineage: parent, message: sender?.message }, message);
+      if (wanted !== undefined && !isSentTo(wanted, reached))
+        complain(
+          "L5",
+          `a message of ${sender?.node ?? OPEN_SEA} was to reach ${wanted.join()} and reached ${reached.join()}`,
+        );
+    }
+  }
+}
+
+/** Whether a message that was sent once, or several times, reached all of `wanted` each time and nobody else. */
+function isSentTo(wanted: readonly string[], reached: readonly string[]): boolean {
+  const times = reached.length / wanted.length;
+  return wanted.every((name) => reached.filter((one) => one === name).length === times);
+}
+
+/** A record as one line: the same for two runs if and only if they did the same. */
+export function lineOf(record: TraceRecord | Restart): string {
+  if (record.type === "restart") return "a new process goes on from what is stored";
+  const trace = `${record.type} run ${record.run} "${record.traceId}" of ${record.tenant}`;
+  if (record.type === "ended") {
+    const { outcome } = record;
+    const why = "error" in outcome ? `${outcome.error.code} (${outcome.error.message}) ` : "";
+    return `${trace}: ${outcome.status} ${why}${JSON.stringify(outcome.results)}`;
+  }
+  const place = `${trace}: ${record.lineage} at ${record.node}`;
+  switch (record.type) {
+    case "accepted":
+    case "restored":
+      return `${place} ${JSON.stringify(record.message.payload)}`;
+    case "started":
+      return `${place} attempt ${record.attempt}`;
+    case "emitted":
+    case "committed":
+      return `${place} attempt ${record.attempt} → ${record.outputs.map((output) => `${output.lineage} at ${output.node} ${JSON.stringify(output.message.payload)}`).join(", ")}`;
+    case "parked":
+    case "resumed":
+      return `${place} (${record.why})`;
+    case "fetched":
+    case "dropped":
+      return place;
+  }
+}

@@ -1,0 +1,128 @@
+import { ROOKERY } from "../../graph/endpoints.ts";
+import type { TraceRecord } from "../../ports/trace-recorder.ts";
+import type { LawShape } from "./record-laws.ts";
+
+/** What one trace has at one node. */
+interface Line {
+  readonly tenant: string;
+  readonly waiting: Set<string>;
+  /** Taken by a handler before the commit that sent them was told. */
+  readonly foretold: Set<string>;
+  atWork: number;
+}
+
+/** How often tenants had their turn since one of them has been waiting without a break. */
+interface Contest {
+  own: number;
+  readonly others: Map<string, number>;
+}
+
+/** One node with those who wait for it. */
+class Desk {
+  readonly #isOrdered: boolean;
+  readonly lines = new Map<string, Line>();
+  /** By the tenant that waits. */
+  readonly contests = new Map<string, Contest>();
+
+  constructor(isOrdered: boolean) {
+    this.#isOrdered = isOrdered;
+  }
+
+  lineOf(run: string, tenant: string): Line {
+    const known = this.lines.get(run);
+    if (known !== undefined) return known;
+    const line: Line = { tenant, waiting: new Set(), foretold: new Set(), atWork: 0 };
+    this.lines.set(run, line);
+    return line;
+  }
+
+  /** The tenants of whom a message could be taken now; those of whom none could begin anew when they come back. */
+  contenders(): Set<string> {
+    const tenants = new Set<string>();
+    for (const { tenant, waiting, atWork } of this.lines.values())
+      if (waiting.size > 0 && (atWork === 0 || !this.#isOrdered)) tenants.add(tenant);
+    for (const known of this.contests.keys()) if (!tenants.has(known)) this.contests.delete(known);
+    return tenants;
+  }
+}
+
+/**
+ * L6: a tenant of whom messages wait has its share of the node's turns. Reads the records of a flow from first to
+ * last and tells where one did not, one line each.
+ */
+export function brokenTurns(records: readonly TraceRecord[], shapeOf: (run: string) => LawShape): string[] {
+  const broken: string[] = [];
+  const desks = new Map<string, Desk>();
+  for (const [index, record] of records.entries()) {
+    const { run, tenant } = record;
+    if (record.type === "ended") {
+      for (const desk of desks.values()) if (desk.lines.delete(run)) desk.contenders();
+      continue;
+    }
+    const shape = shapeOf(run);
+    const deskOf = (node: string): Desk | undefined => {
+      if (node === ROOKERY || shape.shareOf(node, tenant) === undefined) return undefined;
+      const desk = desks.get(node) ?? new Desk(shape.isOrdered(node));
+      desks.set(node, desk);
+      return desk;
+    };
+    if (record.type === "emitted" || record.type === "committed")
+      for (const { node, lineage } of record.outputs) {
+        const line = deskOf(node)?.lineOf(run, tenant);
+        if (line !== undefined && !line.foretold.delete(lineage)) line.waiting.add(lineage);
+      }
+    const { node, lineage } = record;
+    const desk = deskOf(node);
+    if (desk === undefined) continue;
+    const line = desk.lineOf(run, tenant);
+    switch (record.type) {
+      case "accepted":
+        line.waiting.add(lineage);
+        break;
+      case "resumed":
+        if (record.why === "backoff") line.atWork -= 1;
+        line.waiting.add(lineage);
+        break;
+      case "fetched":
+        if (!line.waiting.delete(lineage)) line.foretold.add(lineage);
+        break;
+      case "dropped":
+        line.waiting.delete(lineage);
+        break;
+      case "committed":
+        line.atWork -= 1;
+        break;
+      case "started": {
+        for (const contender of desk.contenders()) {
+          const contest = desk.contests.get(contender) ?? { own: 0, others: new Map<string, number>() };
+          desk.contests.set(contender, contest);
+          if (contender === tenant) {
+            contest.own += 1;
+            continue;
+          }
+          const turns = (contest.others.get(tenant) ?? 0) + 1;
+          contest.others.set(tenant, turns);
+          const shares = { own: shape.shareOf(node, contender) ?? 1, other: shape.shareOf(node, tenant) ?? 1 };
+          const lead = turns / shares.other - contest.own / shares.own;
+          // by one turn each, and by the message that was taken before the contender came
+          if (lead > 1 / shares.own + 2 / shares.other + 1e-9)
+            broken.push(
+              `L6 at record ${index}: tenant "${contender}" waits for "${node}" and had ${contest.own} turns while "${tenant}" had ${turns}`,
+            );
+        }
+        line.waiting.delete(lineage);
+        line.atWork += 1;
+        break;
+      }
+      case "parked":
+        // unlike in a backoff, others of its trace may go on
+        if (record.why === "pause") line.atWork -= 1;
+        break;
+      case "emitted":
+      case "restored":
+        break;
+    }
+    desk.contenders();
+  }
+  return broken;
+}

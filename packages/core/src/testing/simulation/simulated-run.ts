@@ -1,0 +1,759 @@
+import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { type Random, seededRandom } from "../../foundation/random.ts";
+import type { Logger } from "../../events/logger.ts";
+import { ROOKERY } from "../../graph/endpoints.ts";
+import type { SomeNode } from "../../graph/graph.ts";
+import type { Context } from "../../graph/handler.ts";
+import { wrapHandler } from "../../graph/node.ts";
+import { MemoryStateStore } from "../../memory/memory-state-store.ts";
+import { FinalAnswer } from "../../message/controller.ts";
+import { Message } from "../../message/message.ts";
+import type { FinalOutcome, Outcome, OutcomeStatus } from "../../message/outcome.ts";
+import type { BusEnvelope } from "../../ports/message-bus.ts";
+import type { TraceRecord } from "../../ports/trace-recorder.ts";
+import type { Attempt } from "../../engine/state/attempt.ts";
+import type { Flow } from "../../flow/flow.ts";
+import type { FlowStats } from "../../engine/flow-stats.ts";
+import { statsOf } from "../../engine/flow-stats.ts";
+import { placeOf } from "../../engine/observe/reporter.ts";
+import { type Fault, suffer } from "../kit/fault.ts";
+import { faultyMessageBus, faultyRemoteTransport, faultyStateStore } from "../kit/faulty-adapters.ts";
+import { lawShapeOf, UNKNOWN_SHAPE } from "../laws/graph-law-shape.ts";
+import { brokenJournal } from "../laws/journal-laws.ts";
+import { brokenLaws, type LawShape, lineOf, type Restart } from "../laws/record-laws.ts";
+import { describeStats } from "../kit/run-one.ts";
+import { SeededSchedule } from "./seeded-schedule.ts";
+import { SimulatedJournal } from "./simulated-journal.ts";
+import { SimulatedProcess } from "./simulated-process.ts";
+import type { SimulatedRequest, SimulateOptions, SimulationPorts, SimulationTools } from "./simulate.ts";
+import { brokenBounds, brokenEnd, leftBehind } from "../laws/stats-laws.ts";
+import { brokenTurns } from "../laws/turn-laws.ts";
+
+type AnyFlow = Flow<unknown, unknown>;
+type AnyOptions = SimulateOptions<unknown, unknown>;
+
+/** What of a run is decided before it begins. */
+interface Setting {
+  readonly seed: number;
+  readonly requests: number;
+  readonly faults: boolean;
+  /** Whether processes of a durable flow end when they should not, and disks are slow. */
+  readonly crashes: boolean;
+}
+
+const TENANTS = ["tenant-1", "tenant-2", "tenant-3"] as const;
+
+/** How often a kind of fault happens in a run that has it. In most runs most kinds do not happen at all. */
+const RATES = [0, 0, 0, 0.03, 0.1, 0.3] as const;
+
+/** How often the process of a durable flow ends in one run. */
+const MOST_CRASHES = 5;
+
+/** More moves than the readers of a flow that was stopped need to come to the end of their streams. */
+const LEISURELY_ROUNDS = 100;
+
+const DELAYS_MS = [1, 7, 40, 250, 2_000] as const;
+
+/** One request on its way. */
+interface Request {
+  readonly message: Message;
+  readonly tenant: string;
+  readonly traceId: string;
+  /** Names it among others. */
+  readonly key: string;
+  hasBegun: boolean;
+  /** What its caller was told of its end. */
+  told: Told | undefined;
+}
+
+interface Told {
+  /** Not known of an error alone. */
+  readonly status: OutcomeStatus | undefined;
+  readonly error: FlowError | undefined;
+}
+
+/** One run of a user's flow under a seed, and what it showed. */
+export class SimulatedRun {
+  /** Which laws were broken, one line each. */
+  readonly broken: string[] = [];
+  readonly outcomes = new Map<string, number>();
+  /** How many faults of which kind there were. */
+  readonly faults = new Map<string, number>();
+  /** What nodes and edges held when something was seen to be broken. */
+  held = "";
+  readonly #options: AnyOptions;
+  readonly #setting: Setting;
+  readonly #schedule: SeededSchedule;
+  readonly #journal: SimulatedJournal;
+  readonly #processes: SimulatedProcess[] = [];
+  /** What has become of it all so far: of processes that have ended, what the journal has. */
+  readonly #history: (TraceRecord | Restart)[] = [];
+  /** What the disk and the ends of processes are drawn from. */
+  readonly #fate: Random;
+  #process!: SimulatedProcess;
+  #flow!: AnyFlow;
+  #unwrap: (() => void)[] = [];
+  /** How often a process has ended in the middle of its work. */
+  crashes = 0;
+  readonly #random: Random;
+  readonly #rates = new Map<string, number>();
+  readonly #envelopes: BusEnvelope[] = [];
+  readonly #requests: Request[] = [];
+  #waits = 0;
+  /** What is to be done as soon as a process is there again. */
+  readonly #postponed: (() => void)[] = [];
+  /** Tokens of pauses whose answers are stored. */
+  readonly #answered = new Set<string>();
+  /** Attempts that have said themselves where a message goes. */
+  readonly #choosers = new Set<string>();
+  #isStopped = false;
+
+  static async play(options: AnyOptions, setting: Setting): Promise<SimulatedRun> {
+    const run = new SimulatedRun(options, setting);
+    try {
+      await run.#play();
+    } finally {
+      for (const unwrap of run.#unwrap) unwrap();
+    }
+    return run;
+  }
+
+  private constructor(options: AnyOptions, setting: Setting) {
+    this.#options = options;
+    this.#setting = setting;
+    this.#random = this.#stream("callers");
+    this.#schedule = new SeededSchedule(this.#stream("schedule"));
+    this.#fate = this.#stream("journal");
+    this.#journal = this.#makeJournal();
+    this.#boot();
+  }
+
+  /** All that has happened, one line each, also what was not stored. */
+  get records(): readonly string[] {
+    return this.#processes.flatMap(({ records, stored }, index) => [
+      ...(index === 0 ? [] : [lineOf({ type: "restart" })]),
+      ...records.map((record, place) =>
+        index < this.#processes.length - 1 && place >= stored ? `(lost) ${lineOf(record)}` : lineOf(record),
+      ),
+    ]);
+  }
+
+  /** How many requests there were. */
+  get requests(): number {
+    return this.#requests.length;
+  }
+
+  /** How often a handler was called. */
+  get attempts(): number {
+    return this.#allRecords.filter(({ type }) => type === "started").length;
+  }
+
+  get #allRecords(): TraceRecord[] {
+    return this.#processes.flatMap(({ records }) => records);
+  }
+
+  async #play(): Promise<void> {
+    this.#flow.run({ resources: this.#options.resources });
+    this.#planEnd();
+    this.#plan();
+    await this.#playOn();
+    if (this.#allRecords.length === 0 && !this.#journal.isUsed)
+      throw new TypeError('Option "flow" of simulate must pass its ports on: create(…, { ...ports })');
+    this.#watch("flush", this.#flow.flush());
+    await this.#playOn();
+    for (const what of this.#process.waits.values())
+      this.broken.push(`L2: ${what} has not settled; a handler may wait for what is not of its ctx or the ports`);
+    if (this.#process.waits.size === 0) this.broken.push(...brokenEnd(this.#stats()));
+    if (this.broken.length > 0) this.#look();
+    this.#isStopped = true;
+    this.#watch("stop", this.#flow.stop());
+    await this.#playOn();
+    for (const what of this.#process.waits.values())
+      this.broken.push(`L2: ${what} has not settled though the flow was stopped`);
+    this.#history.push(...this.#process.records);
+    this.#checkRecords();
+    this.#checkTenants();
+    if (this.#journal.isUsed) await this.#checkJournal();
+    if (this.broken.length === 0) await this.#checkByUser();
+  }
+
+  /** Makes the flow, in a process of its own. */
+  #boot(): void {
+    const process = new SimulatedProcess(this.#schedule);
+    this.#process = process;
+    this.#processes.push(process);
+    this.#flow = this.#options.flow(this.#ports(process), this.#tools());
+    for (const unwrap of this.#unwrap) unwrap();
+    this.#unwrap = this.#flow.graph.vertices.map(({ node }) =>
+      wrapHandler(node, (_input, ctx, call) => this.#handle(process, node, ctx, call)),
+    );
+  }
+
+  #makeJournal(): SimulatedJournal {
+    return new SimulatedJournal({
+      schedule: this.#schedule,
+      id: `journal of seed ${this.#setting.seed}`,
+      process: () => this.#process,
+      delayMs: () => (this.#strikes("a disk is slow") ? oneOf(DELAYS_MS, this.#fate) : 0),
+      refuses: (what) => {
+        if (what === "renewal") return this.#strikes("a disk refuses a renewal");
+        if (!this.#mayCrash || !this.#strikes("a disk refuses a batch")) return false;
+        // a flow that cannot store any more stops by itself
+        this.#leave();
+        return true;
+      },
+      keepsClaim: () => this.#strikes("a claim of a dead process is waited for"),
+      ends: (when) => this.#mayCrash && this.#strikes(`the process ends ${when} a batch is stored`),
+      kill: (process) => this.#kill(process),
+    });
+  }
+
+  get #mayCrash(): boolean {
+    return this.crashes < MOST_CRASHES && !this.#isStopped;
+  }
+
+  #strikes(kind: string): boolean {
+    return !this.#isStopped && this.#happens(kind, this.#fate, this.#setting.crashes);
+  }
+
+  #kill(process: SimulatedProcess): void {
+    if (process.hasEnded) return;
+    process.kill();
+    this.crashes += 1;
+    this.#schedule.move(() => this.#restart());
+  }
+
+  /** Stops the flow in the middle of its work, and has another process go on with it. */
+  #leave(): void {
+    const [process, flow] = [this.#process, this.#flow];
+    if (process.isLeaving) return;
+    process.isLeaving = true;
+    this.crashes += 1;
+    const stopped = new Promise<void>((resolve) => process.later(resolve)).then(() => flow.stop());
+    this.#watch("a stop in the middle", stopped);
+    const goOn = (abandoned: number, rounds: number): void =>
+      process.later(() => {
+        // readers of streams take their time
+        if (process.waits.size > 0 && rounds > 0) {
+          goOn(abandoned, rounds - 1);
+          return;
+        }
+        for (const what of process.waits.values())
+          this.broken.push(`L2: ${what} has not settled though the flow was stopped`);
+        if (abandoned === 0 && process.engine?.zombies === 0) this.broken.push(...leftBehind(statsOf(process.engine)));
+        process.kill();
+        this.#restart();
+      });
+    void stopped.then(({ abandoned }) => goOn(abandoned, LEISURELY_ROUNDS));
+  }
+
+  /** A new process goes on with what the journal has. */
+  #restart(): void {
+    const { records, stored } = this.#process;
+    this.#history.push(...records.slice(0, stored), { type: "restart" });
+    this.#boot();
+    this.#flow.run({ resources: this.#options.resources });
+    this.#planEnd();
+    const accepted = new Set(this.#storedKeys("accepted"));
+    for (const request of this.#requests) {
+      if (!request.hasBegun) continue;
+      const { tenant, traceId, key } = request;
+      if (accepted.has(key)) {
+        this.#collect(request);
+        this.#process.later(() => this.#answer(tenant, traceId));
+      } else if (request.told === undefined) this.#process.later(() => this.#send(request));
+    }
+    for (const act of this.#postponed.splice(0)) this.#process.later(act);
+  }
+
+  /** Of which requests the journal has had such a record. */
+  #storedKeys(type: TraceRecord["type"]): string[] {
+    return this.#history.flatMap((record) =>
+      record.type !== "restart" && record.type === type ? [keyOf(record.tenant, record.traceId)] : [],
+    );
+  }
+
+  /** The process may end at any time, or be stopped in good order. */
+  #planEnd(): void {
+    const process = this.#process;
+    if (!this.#journal.isUsed || !this.#mayCrash) return;
+    if (this.#strikes("the process ends at any time")) process.later(() => this.#kill(process));
+    if (this.#strikes("the flow is stopped and runs again"))
+      process.later(() => {
+        if (this.#mayCrash) this.#leave();
+      });
+  }
+
+  /** Random numbers of the seed for one purpose, so that one more draw here changes nothing there. */
+  #stream(purpose: string): Random {
+    return seededRandom(hashOf(`${this.#setting.seed} ${purpose}`));
+  }
+
+  /** Whether a fault of a kind happens now. Which kinds a run has, and how often, is the seed's affair. */
+  #happens(kind: string, random: Random, mayHappen = this.#setting.faults): boolean {
+    if (!mayHappen) return false;
+    let rate = this.#rates.get(kind);
+    if (rate === undefined) this.#rates.set(kind, (rate = oneOf(RATES, this.#stream(`rate of ${kind}`))));
+    if (random() >= rate) return false;
+    this.#count(kind);
+    return true;
+  }
+
+  #count(kind: string): void {
+    this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
+  }
+
+  #ports(process: SimulatedProcess): SimulationPorts {
+    const mood = this.#stream("observers");
+    return {
+      clock: process.clock,
+      random: this.#stream(this.#processes.length === 1 ? "flow" : `flow ${this.#processes.length}`),
+      scheduler: process.scheduler,
+      recorder: (record) => this.#note(process, record),
+      middlewares: [
+        (event) => void process.events.push(event),
+        () => {
+          if (this.#happens("an observer throws", mood)) throw new Error("Simulated fault: an observer throws");
+        },
+      ],
+      stateStore: faultyStateStore(new MemoryStateStore(), this.#faulty("store")),
+      messageBus: faultyMessageBus(
+        { publish: async (batch) => void this.#envelopes.push(...batch) },
+        this.#faulty("bus"),
+      ),
+      logger: SILENT,
+    };
+  }
+
+  #tools(): SimulationTools {
+    return {
+      seed: this.#setting.seed,
+      random: this.#stream("tools"),
+      faulty: (transport) => faultyRemoteTransport(transport, this.#faulty("transport")),
+      journal: this.#journal,
+    };
+  }
+
+  #faulty(adapter: string) {
+    const rate = this.#setting.faults ? oneOf(RATES, this.#stream(`rate of ${adapter}`)) : 0;
+    return {
+      random: this.#stream(adapter),
+      rate,
+      clock: this.#process.clock,
+      onFault: (fault: string) => this.#count(`a call of a ${adapter} is ${fault}`),
+    };
+  }
+
+  /** Draws the requests and when they come. */
+  #plan(): void {
+    const count = 1 + Math.floor(this.#random() * this.#setting.requests);
+    const inputs = this.#stream("inputs");
+    for (let index = 0; index < count; index += 1) {
+      const input = this.#options.input(inputs, index);
+      const given = input instanceof Message ? (input as Message) : undefined;
+      const tenant = given?.headers.tenant ?? oneOf(TENANTS, this.#random);
+      const last = this.#requests.at(-1);
+      // tenants may choose the same id
+      const isShared = last !== undefined && last.tenant !== tenant && this.#random() < 0.2;
+      const isFree = isShared && this.#requests.every(({ key }) => key !== keyOf(tenant, last.traceId));
+      const traceId = isFree ? last.traceId : `request-${index + 1}`;
+      const delayMs = this.#happens("a caller sets a deadline", this.#random)
+        ? oneOf(DELAYS_MS, this.#random)
+        : undefined;
+      const message = new Message({
+        payload: given === undefined ? input : given.payload,
+        headers: given?.headers ?? { tenant },
+        traceId,
+        createdAt: this.#schedule.clock.epochNow(),
+        deadlineAt: delayMs === undefined ? given?.deadlineAt : this.#schedule.clock.epochNow() + delayMs,
+        meta: given?.meta,
+      });
+      const key = keyOf(tenant, traceId);
+      const request: Request = { message, tenant, traceId, key, hasBegun: false, told: undefined };
+      this.#requests.push(request);
+      this.#schedule.move(() => this.#whenUp(() => this.#send(request)));
+    }
+  }
+
+  /** Does what callers do as soon as there is a flow to do it with. */
+  #whenUp(act: () => void): void {
+    if (this.#flow.isRunning && !this.#process.hasEnded && !this.#process.isLeaving) act();
+    else this.#postponed.push(act);
+  }
+
+  #send(request: Request): void {
+    const { message, tenant, traceId } = request;
+    const [flow, process] = [this.#flow, this.#process];
+    request.hasBegun = true;
+    const abort = new AbortController();
+    const what = nameOf(request);
+    if (this.#happens("a caller aborts", this.#random))
+      process.later(() => abort.abort(new Error("The caller has left")));
+    if (this.#happens("a caller cancels", this.#random))
+      this.#schedule.move(() => {
+        if (!this.#isStopped)
+          this.#whenUp(() => this.#watch(`cancel of ${what}`, this.#flow.cancel(traceId, { tenant })));
+      });
+    // a join of an emitted trace waits for further messages
+    const mayEmit = flow.graph.vertices.every(({ node }) => node.gathering === undefined);
+    const kind = this.#random();
+    const options = { signal: abort.signal };
+    if (kind < 0.4) this.#watch(what, this.#learn(request, flow.outcome(message, options)));
+    else if (kind < 0.6 || (!mayEmit && kind >= 0.85))
+      this.#watch(what, this.#learnCall(request, flow.call(message, options)));
+    else if (kind < 0.85) this.#watch(what, this.#learnCall(request, this.#read(request, options)));
+    else this.#watch(what, this.#emit(request, options));
+  }
+
+  /** What its caller is told of a request is stored, and stays true. */
+  async #learn(request: Request, waiting: Promise<Outcome>): Promise<void> {
+    const process = this.#process;
+    const outcome = await waiting;
+    if (outcome.status === "paused") this.#collect(request);
+    else if (outcome.status !== "stopped") this.#tell(process, request, outcome.status, errorOf(outcome));
+  }
+
+  async #learnCall(request: Request, waiting: Promise<unknown>): Promise<void> {
+    const process = this.#process;
+    try {
+      await waiting;
+      this.#tell(process, request, "completed", undefined);
+    } catch (error) {
+      if (error instanceof FlowError && error.code === FlowErrorCode.TRACE_PAUSED) this.#collect(request);
+      else if (error instanceof FlowError && !UNDECIDED.has(error.code)) this.#tell(process, request, undefined, error);
+      throw error;
+    }
+  }
+
+  #tell(
+    process: SimulatedProcess,
+    request: Request,
+    status: OutcomeStatus | undefined,
+    error: FlowError | undefined,
+  ): void {
+    request.told = { status, error };
+    if (!this.#journal.isUsed) return;
+    const run = process.runs.get(request.key);
+    const ofRun = process.records.filter((record) => record.run === run);
+    const unstored = process.records.slice(process.stored).filter((record) => record.run === run);
+    // of a trace that has ended before anything of it was written down and done, nothing need be
+    if (unstored.length === ofRun.length && unstored.every(({ type }) => type !== "committed")) return;
+    for (const record of unstored)
+      if (record.type === "committed" || record.type === "ended")
+        this.broken.push(`L10: the caller of ${nameOf(request)} was told before it was stored: ${lineOf(record)}`);
+  }
+
+  /** A result that is given out is stored. */
+  #tellResult(process: SimulatedProcess, request: Request, payload: unknown): void {
+    // the text with which an exhausted trace ends is made for its reader
+    if (!this.#journal.isUsed || payload instanceof FinalAnswer) return;
+    const { key } = request;
+    add(process.told, key, 1);
+    let stored = 0;
+    for (const record of [...this.#history, ...process.records.slice(0, process.stored)])
+      if ((record.type === "emitted" || record.type === "committed") && keyOf(record.tenant, record.traceId) === key)
+        stored += record.outputs.filter(({ node }) => node === ROOKERY).length;
+    if ((process.told.get(key) as number) > stored)
+      this.broken.push(`L10: a result of ${nameOf(request)} was given out before it was stored`);
+  }
+
+  /** Reads a stream, at the reader's leisure, and now and then not to its end. */
+  async #read(request: Request, options: { readonly signal: AbortSignal }): Promise<void> {
+    const { message, traceId } = request;
+    const process = this.#process;
+    const leaves = this.#happens("a reader leaves", this.#random);
+    const onLeave = this.#random() < 0.5 ? "cancel" : "detach";
+    for await (const item of this.#flow.stream(message, { ...options, onLeave })) {
+      const { traceId: from } = item.type === "chunk" ? item.chunk : item.message;
+      if (from !== traceId) this.broken.push(`L11: the stream of "${traceId}" has an item of "${from}"`);
+      if (item.type === "result") this.#tellResult(process, request, item.message.payload);
+      if (leaves) throw LEFT;
+      await new Promise<void>((resolve) => this.#schedule.move(resolve));
+    }
+  }
+
+  /** Emits a message and fetches until there is no more. */
+  async #emit(request: Request, options: { readonly signal: AbortSignal }): Promise<void> {
+    const process = this.#process;
+    await this.#flow.emit(request.message, options);
+    if (this.#journal.isUsed) this.#checkAccepted(process, request);
+    await this.#fetchAll(request);
+  }
+
+  #checkAccepted({ records, stored, runs }: SimulatedProcess, request: Request): void {
+    const ofRun = records.filter(({ run }) => run === runs.get(request.key));
+    const place = records.findIndex((record) => record.type === "accepted" && ofRun.includes(record));
+    // what was cancelled at once need not be written down
+    const isNothing = ofRun.at(-1)?.type === "ended" && ofRun.every(({ type }) => type !== "committed");
+    if (place >= stored && !isNothing)
+      this.broken.push(`L10: ${nameOf(request)} counts as accepted before it is stored`);
+  }
+
+  async #fetchAll(request: Request): Promise<void> {
+    const { tenant, traceId } = request;
+    const [flow, process] = [this.#flow, this.#process];
+    for (;;) {
+      const item = await flow.fetch({ traceId, tenant });
+      if (!(item instanceof Message)) continue;
+      if (item.headers.tenant !== tenant) this.broken.push(`L11: ${tenant} fetched a result of ${item.headers.tenant}`);
+      this.#tellResult(process, request, item.payload);
+    }
+  }
+
+  /** Fetches what is left of a request whose caller does not wait any more. */
+  #collect(request: Request): void {
+    this.#watch(`collecting the results of ${nameOf(request)}`, this.#fetchAll(request));
+  }
+
+  /** Answers what the handlers of a trace wait for. */
+  #answer(tenant: string, traceId: string): void {
+    if (this.#isStopped || !this.#flow.isRunning) return;
+    const [flow, process] = [this.#flow, this.#process];
+    const { answer = () => true } = this.#options;
+    const answered = new Set(this.#answered);
+    const ask = async (): Promise<void> => {
+      for (const ticket of await flow.pauses({ tenant, traceId })) {
+        const { token } = ticket;
+        if (answered.has(token)) this.broken.push(`L10: the answer to "${ticket.reason}" is asked for again`);
+        const resume = async (): Promise<void> => {
+          const outcome = await flow.resume(token, answer(ticket, this.#stream(token)), { tenant });
+          if (outcome.status === "stopped") return;
+          this.#answered.add(token);
+          this.#count("a pause is answered");
+          const request = this.#requests.find(({ key }) => key === keyOf(tenant, traceId));
+          if (request !== undefined && outcome.status !== "paused")
+            this.#tell(process, request, outcome.status, errorOf(outcome));
+        };
+        this.#watch(`the answer to "${ticket.reason}" of "${traceId}" of ${tenant}`, resume());
+      }
+    };
+    this.#watch(`a look at the pauses of "${traceId}" of ${tenant}`, ask());
+  }
+
+  #note(process: SimulatedProcess, record: TraceRecord): void {
+    if (process.hasEnded) return;
+    process.records.push(record);
+    const { tenant, traceId, run } = record;
+    const key = keyOf(tenant, traceId);
+    if (!process.runs.has(key)) process.runs.set(key, run);
+    if (record.type === "restored") add(process.restored, record.node, 1);
+    if (record.type === "parked" && record.why === "pause") process.later(() => this.#answer(tenant, traceId));
+  }
+
+  /** A handler as it is called: with what goes wrong in it, and with an eye on where its messages go. */
+  #handle(process: SimulatedProcess, node: SomeNode, ctx: Context, call: () => unknown): unknown {
+    if (process.hasEnded) return new Promise(() => {});
+    const { engine } = (ctx as unknown as Attempt).worker;
+    if (engine.durable !== undefined) process.engine = engine;
+    this.#noteChoices(ctx);
+    const random = this.#stream(`${node.name} ${ctx.idempotencyKey} ${ctx.attempt}`);
+    const fault = this.#faultOf(node, ctx, random);
+    return fault === undefined ? call() : suffer(fault, ctx, call);
+  }
+
+  #faultOf(node: SomeNode, ctx: Context, random: Random): Fault | undefined {
+    const error = new Error(`Simulated fault at node "${node.name}"`);
+    if (this.#happens("a handler throws", random)) return { type: "throw", error };
+    if (this.#happens("a handler throws when its work is done", random)) return { type: "throwAfter", error };
+    if (this.#happens("a handler is slow", random)) return { type: "slow", byMs: oneOf(DELAYS_MS, random) };
+    // somebody must tell it to stop
+    if (node.policy.timeoutMs === undefined && ctx.deadlineAt === undefined) return undefined;
+    if (this.#happens("a handler hangs", random)) return { type: "hang" };
+    if (this.#happens("a handler returns too late", random)) return { type: "late" };
+    return undefined;
+  }
+
+  #noteChoices(ctx: Context): void {
+    const attempt = ctx as unknown as Attempt;
+    const own = { emit: ctx.emit.bind(ctx), emitNowait: ctx.emitNowait.bind(ctx), emitChunk: ctx.emitChunk.bind(ctx) };
+    const note = (to: unknown): void => {
+      if (to === undefined) return;
+      const { run, lineage } = placeOf(attempt);
+      this.#choosers.add(`${run} ${lineage}`);
+    };
+    const noting: typeof own = {
+      emit(value, target) {
+        note(target?.to);
+        return own.emit(value, target);
+      },
+      emitNowait(value, target) {
+        note(target?.to);
+        own.emitNowait(value, target);
+      },
+      emitChunk(chunk) {
+        note(chunk.to);
+        return own.emitChunk(chunk);
+      },
+    };
+    Object.assign(ctx, noting);
+  }
+
+  async #playOn(): Promise<void> {
+    const didEnd = await this.#schedule.playOn(
+      () => {
+        if (this.#isStopped || this.#process.hasEnded || !this.#flow.isRunning) return;
+        this.broken.push(...brokenBounds(this.#flow.graph, this.#flow.stats(), this.#process.restored));
+        if (this.broken.length > 0) this.#look();
+      },
+      () => this.#isQuiet,
+    );
+    if (!didEnd) this.broken.push("L2: the run goes on and on");
+    if (this.broken.length > 0) this.#look();
+  }
+
+  /** Whether nothing is left to wait for but the renewal of the claim on the journal. */
+  get #isQuiet(): boolean {
+    const { hasJournal, hasEnded } = this.#process;
+    if (!hasJournal || hasEnded || !this.#flow.isRunning) return false;
+    return this.#schedule.clock.timers === 1 && this.#flow.stats().timers === 1;
+  }
+
+  /** The figures of the flow, but for the renewal of the claim on the journal. */
+  #stats(): FlowStats {
+    const stats = this.#flow.stats();
+    return this.#journal.isUsed ? { ...stats, timers: stats.timers - 1 } : stats;
+  }
+
+  /** Remembers what nodes and edges hold, the first time something is amiss. */
+  #look(): void {
+    if (this.held === "" && this.#flow.isRunning) this.held = describeStats(this.#flow.stats());
+  }
+
+  /** Remembers that somebody waits, and notices when it is over. */
+  #watch(what: string, wait: Promise<unknown>): void {
+    const { waits } = this.#process;
+    const id = this.#waits++;
+    waits.set(id, what);
+    wait
+      .catch((error: unknown) => {
+        if (!(error instanceof FlowError) && error !== LEFT)
+          this.broken.push(`L2: ${what} failed with ${String(error)}`);
+      })
+      .finally(() => waits.delete(id));
+  }
+
+  /** The run of each request: the first of its id and tenant; later ones are those of its playbooks. */
+  #runs(): Map<string, Request> {
+    const first = new Map<string, number>();
+    const accepted = new Set(this.#storedKeys("accepted"));
+    for (const record of this.#history) {
+      if (record.type === "restart") continue;
+      const { run } = record;
+      // what ended before it was accepted may have been sent again
+      if (record.type !== "accepted" && accepted.has(keyOf(record.tenant, record.traceId))) continue;
+      const key = keyOf(record.tenant, record.traceId);
+      first.set(key, Math.min(first.get(key) ?? Number.POSITIVE_INFINITY, Number.parseInt(run, 36)));
+    }
+    return new Map(this.#requests.map((request) => [(first.get(request.key) ?? -1).toString(36), request]));
+  }
+
+  #checkRecords(): void {
+    const runs = this.#runs();
+    const shape = lawShapeOf(this.#flow.graph, this.#choosers, TENANTS);
+    const shapeOf = (run: string): LawShape => (runs.has(run) ? shape : UNKNOWN_SHAPE);
+    const [first, { records, events }] = [this.#processes[0] as SimulatedProcess, this.#process];
+    // in a process that goes on with what was, nobody knows how long it has waited
+    this.broken.push(...brokenLaws(this.#history, shapeOf), ...brokenTurns(first.records, shapeOf));
+    const dropped = new Map<string, number>();
+    for (const record of records)
+      if (record.type === "dropped") add(dropped, `${record.node} of "${record.traceId}" of ${record.tenant}`, 1);
+    for (const event of events)
+      if (event.type === "message_drop" || event.type === "deadline_skip")
+        add(dropped, `${event.node} of "${event.traceId}" of ${event.tenant}`, -1);
+    for (const [place, left] of dropped)
+      if (left > 0) this.broken.push(`L1: ${left} messages were dropped at ${place} without an event`);
+  }
+
+  /** L11: whoever is told of a request is told of it as its tenant's. */
+  #checkTenants(): void {
+    const known = new Set(this.#requests.map(({ key }) => key));
+    const told = this.#processes.flatMap(({ events, records }) => [...events, ...records]);
+    for (const { tenant, traceId } of [...told, ...this.#envelopes])
+      if (!known.has(keyOf(tenant, traceId)))
+        this.broken.push(`L11: something is told of request "${traceId}" of ${tenant}, which there is not`);
+    for (const { tenant, headers, edge } of this.#envelopes)
+      if (tenant !== headers.tenant)
+        this.broken.push(`L11: a message of ${headers.tenant} goes over ${edge} for ${tenant}`);
+  }
+
+  async #checkJournal(): Promise<void> {
+    const runs = this.#runs();
+    this.broken.push(...brokenJournal(this.#history, new Set(runs.keys()), await this.#journal.read()));
+    const accepted = new Set(this.#storedKeys("accepted"));
+    for (const record of this.#history) {
+      const request = record.type === "ended" ? runs.get(record.run) : undefined;
+      // what was never accepted may have been sent, and have ended, in several processes
+      if (record.type !== "ended" || request?.told === undefined || !accepted.has(request.key)) continue;
+      const { told } = request;
+      const { outcome, traceId, tenant } = record;
+      const isSame = (told.status ?? outcome.status) === outcome.status && told.error?.code === errorOf(outcome)?.code;
+      if (!isSame)
+        this.broken.push(
+          `L10: request "${traceId}" of ${tenant} is ${outcome.status}, and its caller was told ${told.status ?? told.error?.code}`,
+        );
+    }
+  }
+
+  async #checkByUser(): Promise<void> {
+    const outcomes = new Map<string, FinalOutcome>();
+    const results = new Map<string, unknown[]>();
+    for (const record of this.#history) {
+      if (record.type === "ended") outcomes.set(record.run, record.outcome);
+      if (record.type !== "emitted" && record.type !== "committed") continue;
+      const reached = record.outputs.filter(({ node }) => node === ROOKERY).map(({ message }) => message.payload);
+      results.set(record.run, [...(results.get(record.run) ?? []), ...reached]);
+    }
+    const requests: SimulatedRequest<unknown, unknown>[] = [];
+    for (const [run, { message, tenant, traceId }] of this.#runs()) {
+      const outcome = outcomes.get(run);
+      if (outcome === undefined) continue;
+      const { status } = outcome;
+      add(this.outcomes, status, 1);
+      const error = errorOf(outcome);
+      requests.push({ input: message.payload, tenant, traceId, status, results: results.get(run) ?? [], error });
+    }
+    try {
+      await this.#options.check?.(requests);
+    } catch (error) {
+      this.broken.push(`Your check: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+}
+
+/** Codes that say nothing of the trace itself: it goes on when the flow runs again, or was never begun. */
+const UNDECIDED: ReadonlySet<string> = new Set([
+  "FLOW_STOPPED",
+  "FLOW_NOT_RUNNING",
+  "TRACE_UNWINDING",
+  "JOURNAL_FAILED",
+  "JOURNAL_FENCED",
+  "JOURNAL_OWNED",
+]);
+
+/** Thrown by a reader that leaves its stream. */
+const LEFT = new Error("The reader has left");
+
+function errorOf(outcome: Outcome): FlowError | undefined {
+  return outcome.status === "completed" ? undefined : outcome.error;
+}
+
+const nameOf = ({ tenant, traceId }: Request): string => `request "${traceId}" of ${tenant}`;
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+const keyOf = (tenant: string, traceId: string): string => JSON.stringify([tenant, traceId]);
+
+function oneOf<Item>(items: readonly Item[], random: Random): Item {
+  return items[Math.floor(random() * items.length)] as Item;
+}
+
+function add(counts: Map<string, number>, key: string, number: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + number);
+}
+
+/** FNV-1a (Fowler, Noll, Vo). */
+function hashOf(text: string): number {
+  let state = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1) state = Math.imul(state ^ text.charCodeAt(index), 0x01000193);
+  return state >>> 0;
+}
