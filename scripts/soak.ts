@@ -20,8 +20,7 @@ import {
   shape,
   WM,
 } from "penguiflow";
-import type { Attempt } from "../packages/core/src/engine/state/attempt.ts";
-import type { Engine } from "../packages/core/src/engine/engine.ts";
+import { Engine } from "../packages/core/src/engine/engine.ts";
 import { statsOf } from "../packages/core/src/engine/flow-stats.ts";
 import { conclude as finish } from "./workspace.ts";
 
@@ -117,7 +116,7 @@ type Report = { readonly job: Job; readonly by: "merge" | "think" | "ask"; reado
 
 /** Tables that no user sees: those of the playbook, and the places reserved on edges. A context leads to them. */
 const engines = new Set<Engine>();
-const noteEngine = (ctx: Context): unknown => engines.add((ctx as unknown as Attempt).worker.engine);
+const noteEngine = (ctx: Context): unknown => engines.add(Engine.of(ctx) as Engine);
 
 function handling(attempt = 1): void {
   figures.handled += 1;

@@ -6,7 +6,7 @@ import type { JournalEntry, JournalPartition } from "../ports/journal.ts";
 import type { Trace } from "../engine/state/trace.ts";
 import type { Attempt } from "../engine/state/attempt.ts";
 import type { ChangedTrace, DurableRun, Recovery, UnfinishedTrace } from "../engine/durability.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { DurableHost } from "../engine/durable-host.ts";
 import { unfitness } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
 import { Recovering } from "./recovering.ts";
@@ -56,7 +56,7 @@ export class JournalledRun implements DurableRun {
   isClosing = false;
   readonly ready: Promise<Recovery>;
   readonly gate: StoredGate = new StoredGate(this);
-  readonly #engine: Engine;
+  readonly #engine: DurableHost;
   readonly #options: ResolvedDurableOptions;
   readonly #recovering: Recovering;
   #partition: JournalPartition | undefined;
@@ -84,7 +84,7 @@ export class JournalledRun implements DurableRun {
   #put: JournalEntry[] = [];
   #removed: number[] = [];
 
-  constructor(engine: Engine, options: ResolvedDurableOptions) {
+  constructor(engine: DurableHost, options: ResolvedDurableOptions) {
     this.#engine = engine;
     this.#options = options;
     this.#recovering = new Recovering(engine, options.onChanged);
@@ -193,7 +193,7 @@ export class JournalledRun implements DurableRun {
       if ("run" in found) {
         markOf(found).isStored = true;
         this.changed(found);
-        this.#engine.dispatch.flush();
+        this.#engine.agenda.flush();
       } else {
         this.#failed.set(entry.run, { entry, trace: undefined });
         changed ??= found;
@@ -290,9 +290,9 @@ export class JournalledRun implements DurableRun {
     }
     this.#partition = partition;
     this.#sequence = partition.sequence;
-    engine.runId = partition.id;
-    engine.lineageSeed = seedOf(partition.id);
-    engine.runs.next = partition.epoch * RUNS_PER_EPOCH;
+    engine.identity.id = partition.id;
+    engine.identity.lineageSeed = seedOf(partition.id);
+    engine.identity.traces.next = partition.epoch * RUNS_PER_EPOCH;
     this.#renewEvery(leaseMs / 3);
     let resumed = 0;
     const changed: ChangedTrace[] = [];
@@ -318,7 +318,7 @@ export class JournalledRun implements DurableRun {
         if (!found.isOpen) this.changed(found);
         resumed += 1;
       }
-      engine.dispatch.flush();
+      engine.agenda.flush();
     }
     this.isReady = true;
     this.#writeSoon();
@@ -424,13 +424,13 @@ export class JournalledRun implements DurableRun {
 
   /** A payload was data when it was sent, and is not any more: somebody has changed it meanwhile. */
   #failSpoiled(trace: Trace, cause: unknown): void {
-    const { ending, dispatch } = this.#engine;
+    const { ending, agenda } = this.#engine;
     this.changed(trace);
     markOf(trace).isSpoiled = true;
     const message = `Cannot write trace "${trace.id}" to the journal: a payload was changed after it was sent: ${describeThrown(cause)}`;
     const { id: traceId, tenant } = trace;
     ending.fail(trace, new FlowError({ code: FlowErrorCode.NOT_SERIALISABLE, message, traceId, tenant, cause }));
-    dispatch.flush();
+    agenda.flush();
   }
 
   #entryNow(trace: Trace, mark: Mark): JournalEntry | undefined {

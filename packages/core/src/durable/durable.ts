@@ -1,6 +1,7 @@
 import { requireInteger, requireKnownKeys, requireNumber, requireOneOf, shown } from "../foundation/options.ts";
 import type { Journal } from "../ports/journal.ts";
-import { type Durability, registerDurability } from "../engine/durability.ts";
+import type { Durability } from "../engine/durability.ts";
+import { registerDurability } from "../engine/durable-host.ts";
 import { JournalledRun } from "./durable-run.ts";
 import type { OnChanged } from "./recovering.ts";
 

@@ -5,7 +5,7 @@ import { formatIssues } from "../foundation/schema.ts";
 import type { JournalEntry } from "../ports/journal.ts";
 import type { Trace } from "../engine/state/trace.ts";
 import type { ChangedTrace } from "../engine/durability.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { DurableHost } from "../engine/durable-host.ts";
 import type { Worker } from "../engine/state/worker.ts";
 import { fromPlain, toPlain } from "./codec.ts";
 import { type Placed, readState, restoreTrace } from "./restore.ts";
@@ -31,10 +31,10 @@ export type OnChanged = "fail" | "park" | ((message: ChangedMessage) => Migratio
 export class Recovering {
   /** Traces that stay in the journal for a later run. */
   parked: JournalEntry[] = [];
-  readonly #engine: Engine;
+  readonly #engine: DurableHost;
   readonly #onChanged: OnChanged;
 
-  constructor(engine: Engine, onChanged: OnChanged) {
+  constructor(engine: DurableHost, onChanged: OnChanged) {
     this.#engine = engine;
     this.#onChanged = onChanged;
   }

@@ -3,10 +3,10 @@ import { checkedHeaders, Message, type MessageHeaders } from "../message/message
 import { VOUCHED } from "../message/vouched.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "../message/meta.ts";
 import type { JournalEntry } from "../ports/journal.ts";
-import { Lasting, type Pause } from "../engine/state/lasting.ts";
+import { Lasting, type Pause } from "../engine/state/trace.ts";
 import { Trace } from "../engine/state/trace.ts";
 import { Attempt, State } from "../engine/state/attempt.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { DurableHost } from "../engine/durable-host.ts";
 import { LeftSink } from "../engine/results/rookery.ts";
 import type { Edge, Worker } from "../engine/state/worker.ts";
 import { fromPlain } from "./codec.ts";
@@ -38,7 +38,12 @@ export interface Placed {
 }
 
 /** Puts a trace back as it was written down; its messages go on from where they are. */
-export function restoreTrace(engine: Engine, entry: JournalEntry, state: SavedTrace, placed: readonly Placed[]): Trace {
+export function restoreTrace(
+  engine: DurableHost,
+  entry: JournalEntry,
+  state: SavedTrace,
+  placed: readonly Placed[],
+): Trace {
   const { run, traceId } = entry;
   const { resultCount, hasEnded = false, isOpenEnded = false } = state;
   const headers = checkedHeaders(state.headers);
@@ -103,22 +108,22 @@ export function restoreTrace(engine: Engine, entry: JournalEntry, state: SavedTr
   return trace;
 }
 
-function goOn(engine: Engine, item: SavedItem, attempt: Attempt): void {
+function goOn(engine: DurableHost, item: SavedItem, attempt: Attempt): void {
   const { worker, trace } = attempt;
   switch (item.where) {
     case "line":
       attempt.edge = edgeOf(worker, item.source);
       if (attempt.edge !== null) attempt.edge.size += 1;
-      engine.dispatch.enqueue(attempt);
+      engine.slots.enqueue(attempt);
       return;
     case "handler":
-      engine.dispatch.enqueueFirst(attempt);
+      engine.slots.enqueueFirst(attempt);
       return;
     case "backoff":
       engine.failing.restore(attempt, item.dueAt ?? 0);
       return;
     case "join":
-      if (worker.node.gathering === undefined) engine.dispatch.enqueue(attempt);
+      if (worker.node.gathering === undefined) engine.slots.enqueue(attempt);
       else engine.joining.arrive(attempt, item.dueAt);
       return;
     case "pause":

@@ -1,9 +1,9 @@
 import type { ErrorPayload } from "../foundation/flow-error.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
-import type { Effect } from "../engine/state/lasting.ts";
+import type { Effect } from "../engine/state/trace.ts";
 import type { Trace } from "../engine/state/trace.ts";
 import { type Attempt, State } from "../engine/state/attempt.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { DurableHost } from "../engine/durable-host.ts";
 import { RookerySink } from "../engine/results/rookery.ts";
 import { toPlain } from "./codec.ts";
 
@@ -77,7 +77,7 @@ export interface SavedTrace {
 }
 
 /** A trace as it is now, or nothing when nothing of it is left. `failed` is the attempt at which it is about to fail. */
-export function stateOf(engine: Engine, trace: Trace, failed?: Attempt): SavedTrace | undefined {
+export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): SavedTrace | undefined {
   const results = resultsOf(trace);
   const items = trace.isOpen ? itemsOf(trace) : [];
   if (failed !== undefined && items.every(({ lineage }) => lineage[0] !== failed.high || lineage[1] !== failed.low))
@@ -129,11 +129,7 @@ function effectsOf({ lasting }: Trace): Pick<SavedTrace, "effects"> {
 
 function itemsOf(trace: Trace): SavedItem[] {
   const members: SavedItem[] = [];
-  for (
-    let member = trace.firstMember as Attempt | null;
-    member !== null;
-    member = member.nextOfTrace as Attempt | null
-  ) {
+  for (let member = trace.firstMember; member !== null; member = member.nextOfTrace) {
     if (member.state === State.PARKED) members.push(savedItem(member, "backoff", member.extras?.dueAt));
     else if (member.state !== State.OVER) members.push(savedItem(member, "handler"));
   }
@@ -146,9 +142,9 @@ function itemsOf(trace: Trace): SavedItem[] {
     }
   }
   for (const { members: waiting, dueAt } of trace.gathered ?? []) {
-    for (const item of waiting) items.push(savedItem(item as unknown as Attempt, "join", dueAt));
+    for (const item of waiting) items.push(savedItem(item, "join", dueAt));
   }
-  for (const item of trace.lasting?.paused ?? []) items.push(savedItem(item as Attempt, "pause"));
+  for (const item of trace.lasting?.paused ?? []) items.push(savedItem(item, "pause"));
   return items;
 }
 

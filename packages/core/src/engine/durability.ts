@@ -5,7 +5,6 @@ import type { Outcome } from "../message/outcome.ts";
 import type { StreamItem, StreamSink } from "./results/stream-sink.ts";
 import type { Trace } from "./state/trace.ts";
 import type { Attempt } from "./state/attempt.ts";
-import type { Engine } from "./engine.ts";
 import type { Source } from "./results/trace-reader.ts";
 
 /** What makes a flow durable; made by `durable` of `penguiflow/durable`. */
@@ -103,20 +102,4 @@ export interface DurableRun {
   seal(): Promise<void>;
   /** Gives the journal up. */
   close(): Promise<void>;
-}
-
-/** Begins a durable run of an engine. */
-export type StartDurable = (engine: Engine) => DurableRun;
-
-const starters = new WeakMap<object, StartDurable>();
-
-/** Makes an option known as what makes flows durable. How it does is nobody else's business. */
-export function registerDurability(durability: Durability, start: StartDurable): Durability {
-  starters.set(durability, start);
-  return durability;
-}
-
-/** How the runs of a flow with that option are begun. */
-export function starterOf(durability: unknown): StartDurable | undefined {
-  return typeof durability === "object" && durability !== null ? starters.get(durability) : undefined;
 }

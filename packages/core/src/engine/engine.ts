@@ -7,48 +7,38 @@ import { type Timer, TimerWheel } from "../foundation/timer-wheel.ts";
 import type { Middleware } from "../events/flow-event.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
-import { WM } from "../message/controller.ts";
-import { carry, checkedHeaders, DEFAULT_HEADERS, Message, type MessageHeaders } from "../message/message.ts";
-import { VOUCHED } from "../message/vouched.ts";
-import { nextLoopStep } from "./policies/budget.ts";
-import type { TraceSink } from "./results/sink.ts";
-import { type Origin, Trace } from "./state/trace.ts";
-import { TraceTable } from "./state/trace-table.ts";
-import { type Attempt, State } from "./state/attempt.ts";
-import { Dispatch } from "./loop/dispatch.ts";
-import { Emitting } from "./context/emitting.ts";
-import { type DurableRun, starterOf } from "./durability.ts";
+import { checkedHeaders, DEFAULT_HEADERS, type Message, type MessageHeaders } from "../message/message.ts";
+import { compileGraph, type Workshop } from "./compile-graph.ts";
 import { Effects } from "./context/effects.ts";
-import { Ending } from "./loop/ending.ts";
-import { Failing } from "./loop/failing.ts";
+import { Emitting } from "./context/emitting.ts";
 import { Fetching } from "./context/fetching.ts";
-import { type ResolvedOptions, weightOf } from "./flow-options.ts";
-import { statsOf } from "./flow-stats.ts";
-import { Joining } from "./delivery/joining.ts";
-import { Ledger } from "./observe/ledger.ts";
+import { HandlerContext } from "./context/handler-context.ts";
+import { HandlerWaits } from "./context/handler-waits.ts";
 import { Pausing } from "./context/pausing.ts";
 import { Playbooks } from "./context/playbooks.ts";
-import { Reporter } from "./observe/reporter.ts";
-import { fetchStopped, Rookery } from "./results/rookery.ts";
-import { probeFor, type SafeProbe } from "./observe/safe-probe.ts";
+import { Joining } from "./delivery/joining.ts";
 import { queueFull, Sending } from "./delivery/sending.ts";
-import { compileGraph, type Edge, type Workshop } from "./state/worker.ts";
+import type { DurableRun } from "./durability.ts";
+import { starterOf } from "./durable-host.ts";
+import { type ResolvedOptions, weightOf } from "./flow-options.ts";
+import { statsOf } from "./flow-stats.ts";
+import { Agenda, type AgendaSteps } from "./loop/agenda.ts";
+import { Committing } from "./loop/committing.ts";
+import { Dispatch } from "./loop/dispatch.ts";
+import { Ending } from "./loop/ending.ts";
+import { Failing } from "./loop/failing.ts";
+import { Slots } from "./loop/slots.ts";
+import { Ledger } from "./observe/ledger.ts";
+import { Reporter } from "./observe/reporter.ts";
+import { probeFor, type SafeProbe } from "./observe/safe-probe.ts";
+import { fetchStopped, Rookery } from "./results/rookery.ts";
+import { RunIdentity } from "./state/run-identity.ts";
+import { type Opening, Trace } from "./state/trace.ts";
+import { TraceTable } from "./state/trace-table.ts";
+import type { Edge } from "./state/worker.ts";
 
 /** For how many tenants headers are kept. */
 const KNOWN_TENANTS = 1000;
-
-/** What a trace is opened with. */
-export interface Opening {
-  readonly message: Message;
-  /** The number of its id, if that was just made: no other trace has it. */
-  readonly idNumber: number | undefined;
-  /** Of a playbook's trace, which its parent tells apart from others of its id. */
-  readonly origin: Origin | null;
-  readonly sink: TraceSink;
-  readonly signal: AbortSignal | undefined;
-  /** Whether messages may still come from outside. */
-  readonly isOpenEnded: boolean;
-}
 
 /** What `stop` did. */
 export interface StopReport {
@@ -60,9 +50,20 @@ export interface StopReport {
   readonly abandoned: number;
 }
 
+/** Starts a flow as part of another run. */
+export type StartWithin = (parent: Engine, registry: ModelRegistry | undefined) => Engine;
+
+const starters = new WeakMap<object, StartWithin>();
+
+/** Makes a flow known as a playbook, and with it the way to start it as part of another run. */
+export function registerPlaybook(flow: object, start: StartWithin): void {
+  starters.set(flow, start);
+}
+
 /**
- * One run of a flow, from `run` to `stop`: the compiled graph, the traces under way, and those who do
- * the work, each in a file of its own. They call one another through here.
+ * One run of a flow, from `run` to `stop`: the composition root that owns the compiled graph, the in-flight traces and
+ * the parts, and opens and closes. Each part names what it needs of the others in an interface of its own, and this
+ * class fits all of them.
  */
 export class Engine {
   readonly options: ResolvedOptions;
@@ -70,9 +71,7 @@ export class Engine {
   readonly scheduler: Scheduler;
   readonly timers: TimerWheel;
   readonly resources: unknown;
-  /** Tells this run's idempotency keys from those of others. */
-  runId: string;
-  lineageSeed: number;
+  readonly identity: RunIdentity;
   readonly ids: IdSource;
   readonly workshop: Workshop;
   readonly traces: TraceTable;
@@ -82,7 +81,10 @@ export class Engine {
   /** Writes the journal, if the flow has one. */
   readonly durable: DurableRun | undefined;
   readonly ledger: Ledger;
-  readonly dispatch: Dispatch;
+  readonly agenda: Agenda;
+  readonly slots: Slots;
+  readonly waits: HandlerWaits;
+  readonly committing: Committing;
   readonly sending: Sending;
   readonly emitting: Emitting;
   readonly fetching: Fetching;
@@ -97,7 +99,6 @@ export class Engine {
   readonly isWatched: boolean;
   /** Whether somebody is told of every message, so that none may take the short way from node to node. */
   readonly isFollowed: boolean;
-  zombies = 0;
   accepted = 0;
   droppedResults = 0;
   /** Called when the journal can be written no more: nothing that happens from now on would last. */
@@ -107,8 +108,6 @@ export class Engine {
   isStopping = false;
   /** While everything is ended, room that becomes free goes to nobody. */
   isEnding = false;
-  /** Numbers the traces; shared with playbooks, so that records tell them apart. */
-  readonly runs: { next: number };
   #turn: Moment | undefined;
   #lastHeaders: MessageHeaders = DEFAULT_HEADERS;
   readonly #hasWeights: boolean;
@@ -127,33 +126,50 @@ export class Engine {
     this.scheduler = options.scheduler;
     this.timers = new TimerWheel(options.clock);
     this.resources = resources;
-    this.runs = parent?.runs ?? { next: 0 };
     this.#hasWeights = typeof options.tenantWeights === "function" || Object.keys(options.tenantWeights).length > 0;
     this.ids = new IdSource(options.random);
-    this.runId = this.ids.next();
+    const id = this.ids.next();
     this.traces = new TraceTable(this.ids);
-    this.lineageSeed = Math.floor(options.random() * 4_294_967_296) | 0;
+    this.identity = new RunIdentity(id, Math.floor(options.random() * 4_294_967_296) | 0, parent?.identity.traces);
     this.probe = probeFor(options, () => statsOf(this));
     // a playbook's trace is part of an attempt of the parent's: it begins again when that does
     this.durable = parent === undefined ? starterOf(options.durability)?.(this) : undefined;
-    this.workshop = compileGraph(this, graph, registry, options.queueMaxSize);
     const { durable } = this;
     const stored = durable === undefined ? undefined : () => durable.stored();
     this.reporter = new Reporter(options, middlewares, this.probe, stored, parent?.reporter);
     this.ledger = new Ledger(options.recorder, this.durable);
-    this.dispatch = new Dispatch(this);
-    this.sending = new Sending(this);
-    this.emitting = new Emitting(this);
-    this.fetching = new Fetching(this);
-    this.joining = new Joining(this);
-    this.failing = new Failing(this);
-    this.ending = new Ending(this);
-    this.rookery = new Rookery(this);
-    this.playbooks = new Playbooks(this);
-    this.pausing = new Pausing(this);
-    this.effects = new Effects(this);
     this.isFollowed = this.reporter.hasBus || this.ledger.isWatched || this.probe !== undefined;
     this.isWatched = this.isFollowed || this.reporter.hasListeners;
+    const steps: AgendaSteps = {
+      runsAtOnce: options.scheduler.ready === undefined,
+      run: (attempt) => dispatch.run(attempt),
+      pump: (worker) => dispatch.pump(worker),
+      drainOrFail: (send) => this.sending.drainOrFail(send),
+    };
+    this.agenda = new Agenda(steps);
+    this.slots = new Slots(this);
+    this.waits = new HandlerWaits(this);
+    this.sending = new Sending(this);
+    this.joining = new Joining(this);
+    this.fetching = new Fetching(this);
+    this.rookery = new Rookery(this);
+    this.ending = new Ending(this);
+    this.failing = new Failing(this);
+    this.emitting = new Emitting(this);
+    this.playbooks = new Playbooks(this);
+    // a pause and a side effect belong to the message of the outermost flow: it is called again, not the playbook
+    this.pausing = parent?.pausing ?? new Pausing(this);
+    this.effects = parent?.effects ?? new Effects(this);
+    this.committing = new Committing(this);
+    const dispatch = new Dispatch(this);
+    const { identity, probe } = this;
+    this.workshop = compileGraph(graph, registry, options.queueMaxSize, {
+      identity,
+      weightOf: (tenant) => this.weightOf(tenant),
+      probe,
+      durable,
+      services: this,
+    });
   }
 
   /**
@@ -168,7 +184,14 @@ export class Engine {
     // a call wants its result alone: how long it took is read only when somebody watches
     const startedAt =
       this.isWatched || this.durable !== undefined || sink.completed === undefined ? this.clock.now() : 0;
-    const trace = new Trace(this.runs.next++, message.traceId, message.headers, sink, opening.isOpenEnded, startedAt);
+    const trace = new Trace(
+      this.identity.traces.next++,
+      message.traceId,
+      message.headers,
+      sink,
+      opening.isOpenEnded,
+      startedAt,
+    );
     trace.origin = origin;
     sink.opened?.(trace);
     this.traces.add(trace, idNumber);
@@ -268,108 +291,6 @@ export class Engine {
     return moment;
   }
 
-  /** A handler is about to be called. */
-  started(attempt: Attempt): void {
-    const queuedAt = attempt.extras?.queuedAt;
-    attempt.started = new Moment(this.clock.now(), 0);
-    this.ledger.started(attempt);
-    if (!this.reporter.hasListeners) return;
-    this.reporter.node(attempt, {
-      type: "node_start",
-      queueMs: queuedAt === undefined ? 0 : attempt.started.now - queuedAt,
-    });
-  }
-
-  /** A handler has returned: what it sends goes on its way, and when all is accepted the attempt is committed. */
-  finish(attempt: Attempt, message: Message | null): void {
-    const { worker, trace } = attempt;
-    attempt.extras?.timer?.cancel();
-    if (this.isWatched) attempt.more.returnedAt = this.clock.now();
-    let edges: readonly Edge[] = worker.onward;
-    let sent = message;
-    if (message !== null && worker.loop !== undefined && message.payload instanceof WM) {
-      const step = nextLoopStep(attempt.message.payload, message.payload);
-      if (typeof step === "string") {
-        this.ending.exhaust(trace, step, attempt);
-        return;
-      }
-      sent = step === message.payload ? message : carry(message, step);
-      edges = [worker.loop];
-    }
-    attempt.state = State.SENDING;
-    attempt.endWaits();
-    const { extras } = attempt;
-    if (extras !== null && extras.unsentChunks > 0) {
-      // what it has streamed comes before what it returns
-      extras.onChunksSent = () => this.#sendOn(attempt, sent, edges);
-      return;
-    }
-    this.#sendOn(attempt, sent, edges);
-  }
-
-  #sendOn(attempt: Attempt, sent: Message | null, edges: readonly Edge[]): void {
-    const { trace } = attempt;
-    if (attempt.state !== State.SENDING) return;
-    if (attempt.extras?.writesStreams) {
-      for (const chunk of trace.extras?.streams?.endAll(attempt, "done") ?? []) trace.sink.chunk(chunk);
-    }
-    this.ledger.finishing(attempt);
-    this.emitting.release(attempt);
-    if (sent !== null && trace.isOpen) this.sending.send(trace, attempt, sent, edges, null);
-    this.ledger.allSent();
-    // the trace may have ended meanwhile
-    if (!isSending(attempt)) return;
-    if ((attempt.extras?.outbox.length ?? 0) === 0) this.commit(attempt);
-    else this.ledger.commitWaits(attempt);
-  }
-
-  /** Everything an attempt sent has been accepted: its message is done. */
-  commit(attempt: Attempt): void {
-    const { worker, trace } = attempt;
-    attempt.state = State.OVER;
-    if (!trace.isOpen) return;
-    if (this.reporter.hasListeners) this.reportSuccess(attempt);
-    if (attempt.extras?.refetch !== undefined) this.fetching.giveBack(attempt);
-    this.ledger.committed(attempt);
-    if (trace.lasting !== null) this.pausing.committed(attempt);
-    this.dispatch.leave(attempt);
-    if (attempt.outputs === 0) {
-      trace.more.lastNode = worker.name;
-      trace.more.lastReason =
-        worker.node.kind === "router"
-          ? `router "${worker.name}" sent its message nowhere`
-          : `node "${worker.name}" returned nothing`;
-    }
-    if (trace.live === 0) this.ending.finish(trace);
-    else if (trace.joined > 0 || trace.fetching > 0 || trace.lasting !== null) this.ending.checkStarved(trace);
-  }
-
-  /** A message from a handler with the trace's own id, tenant and deadline, whatever the handler made of them. */
-  sealed(trace: Trace, message: Message): Message {
-    const { headers, traceId, deadlineAt } = message;
-    if (
-      traceId === trace.id &&
-      headers.tenant === trace.tenant &&
-      headers.priority === trace.headers.priority &&
-      deadlineAt === trace.deadlineAt
-    )
-      return message;
-    return new Message(
-      {
-        payload: message.payload,
-        headers:
-          headers.topic === trace.headers.topic
-            ? trace.headers
-            : checkedHeaders({ ...trace.headers, topic: headers.topic }),
-        traceId: trace.id,
-        createdAt: message.createdAt,
-        deadlineAt: trace.deadlineAt,
-        meta: message.meta,
-      },
-      VOUCHED,
-    );
-  }
-
   resultDropped(trace: Trace, node: string, reason: string): void {
     this.droppedResults += 1;
     if (this.reporter.hasListeners) this.reporter.trace(trace, { type: "result_drop", node, reason });
@@ -429,25 +350,6 @@ export class Engine {
     return isTold;
   }
 
-  /** Tells observers of an attempt that has succeeded. `isHandedOn` when its message is about to start at the next node. */
-  reportSuccess(attempt: Attempt, isHandedOn = false): void {
-    const { worker, extras } = attempt;
-    const now = this.clock.now();
-    const queuedAt = extras?.queuedAt;
-    const returnedAt = extras?.returnedAt ?? now;
-    const startedAt = attempt.started?.now ?? now;
-    if (worker.node.kind === "router" && attempt.outputs === 0 && !isHandedOn) {
-      this.reporter.node(attempt, { type: "route_drop", reason: "the router chose no successor" });
-    }
-    this.reporter.node(attempt, {
-      type: "node_success",
-      queueMs: queuedAt === undefined ? 0 : startedAt - queuedAt,
-      runMs: returnedAt - startedAt,
-      emitMs: now - returnedAt,
-      latencyMs: now - startedAt,
-    });
-  }
-
   #requireAcceptance(message: Message, isNew: boolean): void {
     const { traceId, headers } = message;
     if (this.isStopping) {
@@ -470,6 +372,18 @@ export class Engine {
     });
   }
 
+  /** Starts a flow with this run's observers, resources and ports; `undefined` if `flow` is none. */
+  startChild(flow: unknown, registry: ModelRegistry | undefined): Engine | undefined {
+    const start = typeof flow === "object" && flow !== null ? starters.get(flow) : undefined;
+    return start?.(this, registry);
+  }
+
+  /** The run that a handler's context belongs to; `undefined` for a context of another making. */
+  static of(ctx: object): Engine | undefined {
+    const services = HandlerContext.behind(ctx)?.services;
+    return services instanceof Engine ? services : undefined;
+  }
+
   /** Ends a trace at an instant, at once if that has passed. */
   setDeadline(trace: Trace, deadlineAt: number): void {
     const leftMs = deadlineAt - this.clock.epochNow();
@@ -480,11 +394,7 @@ export class Engine {
     }
     trace.more.deadlineTimer = this.timers.after(leftMs, () => {
       this.ending.exhaust(trace, FlowErrorCode.DEADLINE_EXCEEDED);
-      this.dispatch.flush();
+      this.agenda.flush();
     });
   }
-}
-
-function isSending(attempt: Attempt): boolean {
-  return attempt.state === State.SENDING;
 }

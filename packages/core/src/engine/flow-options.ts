@@ -9,7 +9,8 @@ import type { MessageBus } from "../ports/message-bus.ts";
 import type { StateStore } from "../ports/state-store.ts";
 import type { TraceRecorder } from "../ports/trace-recorder.ts";
 
-import { type Durability, starterOf } from "./durability.ts";
+import type { Durability } from "./durability.ts";
+import { starterOf } from "./durable-host.ts";
 
 /** How a flow is run. */
 export interface FlowOptions {

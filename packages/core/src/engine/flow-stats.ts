@@ -85,7 +85,7 @@ export function statsOf(engine: Engine): FlowStats {
     unreadResults: engine.rookery.size,
     fetchers: engine.rookery.fetchers,
     droppedResults: engine.droppedResults,
-    zombies: engine.zombies,
+    zombies: engine.ending.zombies,
     lateResults: engine.ending.late,
     timers: engine.timers.size,
     observers: engine.reporter.stats,

@@ -12,17 +12,17 @@ import { EMPTY_META, type Meta } from "../message/meta.ts";
 import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
 import type { HistoryPage, RemoteBinding } from "../ports/state-store.ts";
-import { CallSink, OutcomeSink, type TraceSink } from "../engine/results/sink.ts";
+import { CallSink, OutcomeSink } from "../engine/results/sink.ts";
 import { type StreamItem, StreamSink } from "../engine/results/stream-sink.ts";
-import type { StreamWriter } from "../engine/results/stream-table.ts";
-import type { Trace } from "../engine/state/trace.ts";
+import type { StreamWriter } from "../engine/state/stream-table.ts";
+import type { Trace, TraceSink } from "../engine/state/trace.ts";
 import type { Recovery, UnfinishedTrace } from "../engine/durability.ts";
 import type { CancelReport } from "../engine/loop/ending.ts";
-import { Engine, type StopReport } from "../engine/engine.ts";
+import { sealed } from "../engine/delivery/sealed.ts";
+import { Engine, registerPlaybook, type StopReport } from "../engine/engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "../engine/flow-options.ts";
 import { type FlowStats, statsOf } from "../engine/flow-stats.ts";
 import type { FetchWish } from "../engine/results/rookery.ts";
-import { registerPlaybook } from "../engine/context/playbooks.ts";
 import { TraceReader } from "../engine/results/trace-reader.ts";
 import type { Edge } from "../engine/state/worker.ts";
 
@@ -352,7 +352,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const known = engine.openEndedTrace(message);
     const trace = known ?? this.#openEnded(engine, message, options.signal);
     if (!trace.isOpen) throw trace.extras?.error as FlowError;
-    await engine.enterOpenEnded(trace, engine.sealed(trace, message), edges);
+    await engine.enterOpenEnded(trace, sealed(trace, message), edges);
     if (engine.durable !== undefined) await engine.durable.stored();
     return message.traceId;
   }
@@ -377,7 +377,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const trace = known ?? this.#openEnded(engine, message, options.signal);
     if (!trace.isOpen) throw trace.extras?.error as FlowError;
     trace.wasEntered = true;
-    engine.enter(trace, engine.sealed(trace, message), edges, null);
+    engine.enter(trace, sealed(trace, message), edges, null);
     return message.traceId;
   }
 

@@ -3,7 +3,8 @@ import { durable } from "penguiflow/durable";
 import { simulate, SimulationError } from "penguiflow/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { JournalledRun } from "../../src/durable/durable-run.ts";
-import { Dispatch } from "../../src/engine/loop/dispatch.ts";
+import { Emitting } from "../../src/engine/context/emitting.ts";
+import { Slots } from "../../src/engine/loop/slots.ts";
 import { Ending } from "../../src/engine/loop/ending.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { Failing } from "../../src/engine/loop/failing.ts";
@@ -47,9 +48,14 @@ const defects: readonly Defect[] = [
   {
     what: "a delivery that a retry repeats",
     plant() {
-      // what an attempt has held back is sent when it fails, too
+      // messages that an attempt has held back are sent when it fails, too
+      const emitters = new WeakMap<object, Emitting>();
+      plant(Emitting.prototype, "emit", (sound, emitting) => (attempt, value, to) => {
+        emitters.set(attempt, emitting);
+        return sound(attempt, value, to);
+      });
       plant(Failing.prototype, "threw", (sound) => (attempt, thrown) => {
-        attempt.worker.engine.emitting.release(attempt);
+        emitters.get(attempt)?.release(attempt);
         sound(attempt, thrown);
       });
     },
@@ -61,7 +67,7 @@ const defects: readonly Defect[] = [
     what: "a lost wake-up",
     plant() {
       // where one message is handled at a time, nobody tells the next of its trace that it may go
-      plant(Dispatch.prototype, "letNextGo", (sound) => (worker, trace) => {
+      plant(Slots.prototype, "letNextGo", (sound) => (worker, trace) => {
         if (worker.concurrency > 1) sound(worker, trace);
       });
     },

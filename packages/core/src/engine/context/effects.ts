@@ -1,15 +1,24 @@
 import { errorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { requireFunction, requireKnownKeys, requireOneOf } from "../../foundation/options.ts";
 import type { OnceOptions } from "../../graph/handler.ts";
-import { type Effect, Lasting } from "../state/lasting.ts";
+import { type Effect, Lasting } from "../state/trace.ts";
 import { type Attempt, outermost, State } from "../state/attempt.ts";
-import type { Engine } from "../engine.ts";
+import type { DurableRun } from "../durability.ts";
+import type { Ledger } from "../observe/ledger.ts";
+import type { HandlerWaits } from "./handler-waits.ts";
+
+/** The parts of a run that this one calls. */
+interface EffectsHost {
+  readonly durable: DurableRun | undefined;
+  readonly ledger: Ledger;
+  readonly waits: HandlerWaits;
+}
 
 /** Keeps what became of side effects, so that each takes place at most once in its trace. */
 export class Effects {
-  readonly #engine: Engine;
+  readonly #engine: EffectsHost;
 
-  constructor(engine: Engine) {
+  constructor(engine: EffectsHost) {
     this.#engine = engine;
   }
 
@@ -32,7 +41,7 @@ export class Effects {
     const known = effects.get(key);
     if (known?.running !== undefined) {
       try {
-        return (await attempt.waitFor(known.running)) as Value;
+        return (await this.#engine.waits.waitFor(attempt, known.running)) as Value;
       } catch (error) {
         if (effects.get(key) === known || !isRunning(attempt)) throw error;
         // who was to run it was over before it began
@@ -56,7 +65,7 @@ export class Effects {
     meanwhile: "started" | "unknown",
   ): Promise<Value> {
     const { trace, traceKey } = outermost(attempt);
-    const { durable, ledger } = this.#engine;
+    const { durable, ledger, waits } = this.#engine;
     const { effects } = trace.lasting as Lasting;
     const before = effects.get(key);
     const effect: Effect = { status: meanwhile };
@@ -66,7 +75,7 @@ export class Effects {
       try {
         ledger.changed(trace);
         // that it begins is stored before it does, or a crash would leave no mark of it
-        if (durable !== undefined) await attempt.waitFor(durable.stored());
+        if (durable !== undefined) await waits.waitFor(attempt, durable.stored());
         attempt.requireRunning("run a side effect");
         isBegun = true;
         const value = await run(`${traceKey}-${key}`);
@@ -86,7 +95,7 @@ export class Effects {
     })();
     running.catch(() => {});
     if (effect.status === meanwhile) effect.running = running;
-    return await attempt.waitFor(running);
+    return await waits.waitFor(attempt, running);
   }
 
   #failed(attempt: Attempt, key: string, effect: Effect): FlowError {

@@ -8,12 +8,28 @@ import { carry, Message } from "../../message/message.ts";
 import { EMPTY_META } from "../../message/meta.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
 import { nextLoopStep } from "../policies/budget.ts";
-import { type ChunkDraft, StreamTable, type StreamWriter } from "../results/stream-table.ts";
+import { type ChunkDraft, StreamTable, type StreamWriter } from "../state/stream-table.ts";
 import type { Trace } from "../state/trace.ts";
 import { type Attempt, type HeldEmit, State } from "../state/attempt.ts";
-import type { Engine } from "../engine.ts";
-import { queueFull } from "../delivery/sending.ts";
+import { sealed } from "../delivery/sealed.ts";
+import { queueFull, type Sending } from "../delivery/sending.ts";
 import type { Edge, Worker } from "../state/worker.ts";
+import type { Slots } from "../loop/slots.ts";
+import type { Ledger } from "../observe/ledger.ts";
+import type { HandlerWaits } from "./handler-waits.ts";
+import type { Failing } from "../loop/failing.ts";
+import type { Ending } from "../loop/ending.ts";
+
+/** The parts of a run that this one calls. */
+interface EmittingHost {
+  readonly options: { readonly maxHeldEmits: number };
+  readonly slots: Slots;
+  readonly ledger: Ledger;
+  readonly waits: HandlerWaits;
+  readonly sending: Sending;
+  readonly failing: Failing;
+  readonly ending: Ending;
+}
 
 /** Where a message of a node goes. */
 export type Target = NodeOrName | readonly NodeOrName[] | undefined;
@@ -22,9 +38,9 @@ const ACCEPTED = Promise.resolve();
 
 /** What handlers send while they work: messages and chunks. */
 export class Emitting {
-  readonly #engine: Engine;
+  readonly #engine: EmittingHost;
 
-  constructor(engine: Engine) {
+  constructor(engine: EmittingHost) {
     this.#engine = engine;
   }
 
@@ -93,9 +109,10 @@ export class Emitting {
     }
     if (!isCrowded(trace)) return Promise.resolve(this.#take(trace, attempt, draft));
     more.unsentChunks += 1;
-    return attempt.wait<StreamChunk>(
+    return this.#engine.waits.wait<StreamChunk>(
+      attempt,
       (resolve, reject) => {
-        this.#engine.dispatch.lendSlot(attempt);
+        this.#engine.slots.lend(attempt);
         return this.#takeWhenRoom(
           trace,
           () => {
@@ -184,7 +201,7 @@ export class Emitting {
   /** What is sent where. In a loop it counts a hop and ends the trace when a budget is used up. */
   #step(attempt: Attempt, value: unknown, to: Target): HeldEmit | undefined {
     const { worker, trace } = attempt;
-    const message = value instanceof Message ? this.#engine.sealed(trace, value) : carry(attempt.message, value);
+    const message = value instanceof Message ? sealed(trace, value) : carry(attempt.message, value);
     if (Array.isArray(to) && to.length === 0) return undefined;
     const edges = this.route(worker, message, to, trace);
     if (worker.loop === undefined || !(message.payload instanceof WM) || !edges.includes(worker.loop))
@@ -219,7 +236,8 @@ export class Emitting {
       if (failure === undefined) accept?.();
     });
     if (isAccepted) return ACCEPTED;
-    return attempt.wait<undefined>(
+    return engine.waits.wait<undefined>(
+      attempt,
       (resolve) => {
         accept = () => resolve(undefined);
         return undefined;

@@ -3,14 +3,28 @@ import type { NodeOrName, WaitOptions } from "../../graph/handler.ts";
 import type { Message } from "../../message/message.ts";
 import { Attempt, State } from "../state/attempt.ts";
 import type { Trace } from "../state/trace.ts";
-import type { Engine } from "../engine.ts";
 import type { Edge } from "../state/worker.ts";
+import type { Slots } from "../loop/slots.ts";
+import type { Ledger } from "../observe/ledger.ts";
+import type { HandlerWaits } from "./handler-waits.ts";
+import type { SafeProbe } from "../observe/safe-probe.ts";
+import type { Sending } from "../delivery/sending.ts";
+
+/** The parts of a run that this one calls. */
+interface FetchingHost {
+  readonly probe: SafeProbe | undefined;
+  readonly slots: Slots;
+  readonly ledger: Ledger;
+  readonly waits: HandlerWaits;
+  readonly sending: Sending;
+  readonly ending: { checkStarved(trace: Trace): void };
+}
 
 /** Lets a handler take further messages of its trace that are on their way to its node. */
 export class Fetching {
-  readonly #engine: Engine;
+  readonly #engine: FetchingHost;
 
-  constructor(engine: Engine) {
+  constructor(engine: FetchingHost) {
     this.#engine = engine;
   }
 
@@ -34,26 +48,26 @@ export class Fetching {
     if (waiting !== undefined) return Promise.resolve(waiting);
     const { trace } = attempt;
     const engine = this.#engine;
-    return attempt.wait<Message>((resolve, reject) => {
-      more.fetch = { resolve, reject, from: sources };
-      trace.fetching += 1;
-      engine.dispatch.lendSlot(attempt);
-      engine.ending.checkStarved(trace);
-      return () => {
-        if (more.fetch === undefined) return;
-        more.fetch = undefined;
-        if (trace.isOpen) trace.fetching -= 1;
-      };
-    }, options);
+    return engine.waits.wait<Message>(
+      attempt,
+      (resolve, reject) => {
+        more.fetch = { resolve, reject, from: sources };
+        trace.fetching += 1;
+        engine.slots.lend(attempt);
+        engine.ending.checkStarved(trace);
+        return () => {
+          if (more.fetch === undefined) return;
+          more.fetch = undefined;
+          if (trace.isOpen) trace.fetching -= 1;
+        };
+      },
+      options,
+    );
   }
 
   /** Gives a message to a running handler that waits for one. Answers whether one did. */
   give(item: Attempt): boolean {
-    for (
-      let member = item.trace.firstMember as Attempt | null;
-      member !== null;
-      member = member.nextOfTrace as Attempt | null
-    ) {
+    for (let member = item.trace.firstMember; member !== null; member = member.nextOfTrace) {
       const wait = member.extras?.fetch;
       if (member.worker !== item.worker || wait === undefined || !fits(item, wait.from)) continue;
       member.more.fetch = undefined;
@@ -67,11 +81,7 @@ export class Fetching {
 
   /** Whether a running handler waits for a message that comes over `edge`. */
   wants(trace: Trace, edge: Edge): boolean {
-    for (
-      let member = trace.firstMember as Attempt | null;
-      member !== null;
-      member = member.nextOfTrace as Attempt | null
-    ) {
+    for (let member = trace.firstMember; member !== null; member = member.nextOfTrace) {
       const wait = member.extras?.fetch;
       if (
         member.worker === edge.target &&
@@ -91,14 +101,14 @@ export class Fetching {
     for (const item of left.reverse()) {
       const again = new Attempt(item.worker, item.trace, item.message, null, item.high, item.low, 1);
       this.#engine.ledger.givenBack(again);
-      this.#engine.dispatch.enqueueFirst(again);
+      this.#engine.slots.enqueueFirst(again);
     }
   }
 
   /** Rejects the waits of all handlers of a trace to which no message can come any more. */
   starve(trace: Trace): void {
-    for (let member = trace.firstMember as Attempt | null; member !== null;) {
-      const next: Attempt | null = member.nextOfTrace as Attempt | null;
+    for (let member = trace.firstMember; member !== null;) {
+      const next: Attempt | null = member.nextOfTrace;
       member.extras?.fetch?.reject(
         new FlowError({
           code: FlowErrorCode.FETCH_STARVED,
@@ -122,7 +132,7 @@ export class Fetching {
       if (item.send !== null) this.#engine.sending.startedWithoutPlace(item.send);
       else if (item.edge !== null) this.#engine.sending.leftEdge(item.edge);
       else if (worker.node.gathering !== undefined) this.#engine.sending.leftJoin(worker);
-      this.#engine.dispatch.leaveRing(item);
+      this.#engine.slots.leaveRing(item);
       this.#taken(attempt, item);
       return item.message;
     }

@@ -3,25 +3,54 @@ import { formatIssues, isSchema, issuePath, type Schema, type SchemaResult } fro
 import { requireKnownKeys, requireNumber, shown } from "../../foundation/options.ts";
 import type { PauseInit } from "../../graph/handler.ts";
 import type { Outcome, PausedOutcome, PauseTicket } from "../../message/outcome.ts";
-import { Lasting, type Pause } from "../state/lasting.ts";
 import type { StreamSink } from "../results/stream-sink.ts";
-import type { Trace } from "../state/trace.ts";
+import { Lasting, type Pause, type Trace } from "../state/trace.ts";
 import { Attempt, outermost, State } from "../state/attempt.ts";
-import type { Engine } from "../engine.ts";
-import { LeftSink, RookerySink } from "../results/rookery.ts";
+import { LeftSink, type Rookery, RookerySink } from "../results/rookery.ts";
+import type { Clock } from "../../foundation/clock.ts";
+import type { Random } from "../../foundation/random.ts";
+import type { TimerWheel } from "../../foundation/timer-wheel.ts";
+import type { Agenda } from "../loop/agenda.ts";
+import type { Slots } from "../loop/slots.ts";
+import type { Ledger } from "../observe/ledger.ts";
+import type { Reporter } from "../observe/reporter.ts";
+import type { DurableRun } from "../durability.ts";
+import type { Ending } from "../loop/ending.ts";
+import type { HandlerWaits } from "./handler-waits.ts";
+import type { TraceTable } from "../state/trace-table.ts";
+import type { RunIdentity } from "../state/run-identity.ts";
+
+/** The parts of a run that this one calls. */
+interface PausingHost {
+  readonly clock: Clock;
+  readonly timers: TimerWheel;
+  readonly options: { readonly name: string; readonly maxResults: number; readonly random: Random };
+  readonly identity: RunIdentity;
+  readonly traces: TraceTable;
+  readonly durable: DurableRun | undefined;
+  readonly agenda: Agenda;
+  readonly slots: Slots;
+  readonly ledger: Ledger;
+  readonly reporter: Reporter;
+  readonly waits: HandlerWaits;
+  readonly rookery: Rookery;
+  readonly ending: Ending;
+  /** Called when a trace waits for nothing but answers. */
+  traceRests(): void;
+}
 
 /**
  * Lets handlers wait for answers, for days if need be. A handler that pauses is told to stop, and its message is
  * parked. When an answer is there the handler is called again from its beginning, and the pause gives the answer.
  */
 export class Pausing {
-  readonly #engine: Engine;
+  readonly #engine: PausingHost;
   /** How many traces wait for nothing but answers. */
   quietTraces = 0;
   /** Traces with pauses, by run. */
   readonly #traces = new Map<number, Trace>();
 
-  constructor(engine: Engine) {
+  constructor(engine: PausingHost) {
     this.#engine = engine;
   }
 
@@ -43,8 +72,8 @@ export class Pausing {
     this.#traces.set(trace.run, trace);
     const { more } = root;
     // other pauses of the same step are parked with this one
-    if (more.asked.push(pause) === 1) this.#engine.dispatch.beforeRunning(() => this.#park(root));
-    return attempt.wait(() => undefined);
+    if (more.asked.push(pause) === 1) this.#engine.agenda.beforeRunning(() => this.#park(root));
+    return this.#engine.waits.wait(attempt, () => undefined);
   }
 
   /**
@@ -138,7 +167,7 @@ export class Pausing {
     lasting.watchers.push(told);
     this.stir(lasting);
     engine.ledger.changed(trace);
-    this.#goOn(pause.waiting as Attempt | undefined);
+    this.#goOn(pause.waiting);
   }
 
   /** The open pauses of a trace. */
@@ -189,7 +218,7 @@ export class Pausing {
     const lasting = (trace.lasting ??= new Lasting());
     this.#traces.set(trace.run, trace);
     for (const pause of pauses) {
-      for (const paused of lasting.paused as Set<Attempt>) if (isOf(pause, paused)) pause.waiting = paused;
+      for (const paused of lasting.paused) if (isOf(pause, paused)) pause.waiting = paused;
       lasting.pauses.set(pause.key, pause);
       this.#arm(trace, pause);
     }
@@ -248,7 +277,7 @@ export class Pausing {
     if (pause.expiresAt === undefined || pause.timer !== undefined || pause.answer !== undefined) return;
     pause.timer = engine.timers.after(Math.max(0, pause.expiresAt - engine.clock.epochNow()), () => {
       engine.ending.fail(trace, this.#expired(pause, trace));
-      engine.dispatch.flush();
+      engine.agenda.flush();
     });
   }
 
@@ -267,8 +296,8 @@ export class Pausing {
     lasting.paused.add(paused);
     // the slot stays taken until the handler has returned or its grace is over
     trace.unlink(root);
-    engine.dispatch.letNextGo(worker, trace);
-    engine.dispatch.leaveRing(root);
+    engine.slots.letNextGo(worker, trace);
+    engine.slots.leaveRing(root);
     engine.ending.linger(root);
     root.abort(
       new FlowError({
@@ -292,7 +321,7 @@ export class Pausing {
     // an answer may have come in the very step in which it was asked for
     if (extras.asked.some(({ answer }) => answer !== undefined)) this.#goOn(paused);
     else engine.ending.checkStarved(trace);
-    engine.dispatch.flush();
+    engine.agenda.flush();
   }
 
   /** Calls the handler of a message that waits for answers. */
@@ -302,8 +331,8 @@ export class Pausing {
     if (paused?.trace.lasting?.paused.delete(paused) !== true) return;
     paused.state = State.QUEUED;
     engine.ledger.resumed(paused, "pause");
-    engine.dispatch.enqueueFirst(paused);
-    engine.dispatch.flush();
+    engine.slots.enqueueFirst(paused);
+    engine.agenda.flush();
   }
 
   async #accept(root: Attempt, pause: Pause, init: PauseInit<unknown>): Promise<unknown> {
@@ -313,7 +342,7 @@ export class Pausing {
     const { more } = root;
     // a handler that asks for several answers is parked when it is known which of those that are there fit
     more.checking += 1;
-    const result = await root.waitFor(checkedBy(resumeSchema, value));
+    const result = await this.#engine.waits.waitFor(root, checkedBy(resumeSchema, value));
     more.checking -= 1;
     if (result.issues === undefined) {
       this.#park(root);
@@ -335,7 +364,7 @@ export class Pausing {
     this.#park(root);
     // it is over by now, unless another of its answers is still being checked
     root.requireRunning("pause");
-    return await root.wait(() => undefined);
+    return await this.#engine.waits.wait(root, () => undefined);
   }
 
   #accepted(root: Attempt, pause: Pause, value: unknown): unknown {
@@ -363,7 +392,7 @@ export class Pausing {
         );
       if (trace !== undefined && trace.tenant !== tenant)
         throw refusal(FlowErrorCode.PAUSE_FOREIGN, "the token belongs to another tenant");
-      if (run < this.#engine.runs.next)
+      if (run < this.#engine.identity.traces.next)
         throw refusal(FlowErrorCode.PAUSE_USED, "the pause was answered already, or its trace has ended");
       throw refusal(FlowErrorCode.PAUSE_UNKNOWN, `flow "${this.#engine.options.name}" has not made the token`);
     }
@@ -412,7 +441,7 @@ function requirePause(init: PauseInit<unknown>): void {
 }
 
 /** 128 bits nobody can guess, but for those who gave the flow random numbers of their own. */
-function secret({ options }: Engine): string {
+function secret({ options }: PausingHost): string {
   if (options.random === Math.random) return globalThis.crypto.randomUUID();
   return Array.from({ length: 4 }, () => Math.floor(options.random() * 2 ** 32).toString(16)).join("-");
 }

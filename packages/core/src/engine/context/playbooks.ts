@@ -6,20 +6,34 @@ import { Message } from "../../message/message.ts";
 import type { Outcome } from "../../message/outcome.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
 import { shrinkBudget } from "../policies/budget.ts";
-import type { TraceSink } from "../results/sink.ts";
-import { StreamTable, type StreamWriter } from "../results/stream-table.ts";
-import type { Origin } from "../state/trace.ts";
+import { StreamTable, type StreamWriter } from "../state/stream-table.ts";
+import type { Opening, Origin, Trace, TraceSink } from "../state/trace.ts";
 import type { Attempt } from "../state/attempt.ts";
-import type { Engine } from "../engine.ts";
+import type { Clock } from "../../foundation/clock.ts";
+import { sealed } from "../delivery/sealed.ts";
+import type { Sending } from "../delivery/sending.ts";
+import type { CancelReport, Ending } from "../loop/ending.ts";
+import type { Edge } from "../state/worker.ts";
+import type { HandlerWaits } from "./handler-waits.ts";
 
-/** Starts an engine of a flow with the parent's observers, resources and ports. */
-export type StartWithin = (parent: Engine, registry: ModelRegistry | undefined) => Engine;
+/** The run of a playbook, as its parent sees it. */
+export interface ChildRun {
+  readonly workshop: { readonly entries: readonly Edge[] };
+  readonly ending: { cancel(trace: Trace, reason: unknown): Promise<CancelReport> };
+  open(opening: Opening): Trace;
+  enter(trace: Trace, message: Message, edges: readonly Edge[], settle: null): boolean;
+  close(): Promise<{ readonly abandoned: number }>;
+}
 
-const starters = new WeakMap<object, StartWithin>();
-
-/** Makes a flow known as a playbook: how it is started as part of another is nobody else's business. */
-export function registerPlaybook(flow: object, start: StartWithin): void {
-  starters.set(flow, start);
+/** The parts of a run that this one calls. */
+interface PlaybooksHost {
+  readonly clock: Clock;
+  readonly options: { readonly name: string };
+  readonly waits: HandlerWaits;
+  readonly sending: Sending;
+  readonly ending: Ending;
+  /** Starts a flow with this run's observers, resources and ports; `undefined` if `flow` is none. */
+  startChild(flow: unknown, registry: ModelRegistry | undefined): ChildRun | undefined;
 }
 
 /** Stands for an edge in the lineage of a playbook's messages. */
@@ -33,11 +47,11 @@ const MOST_PLAYBOOKS = 100;
  * and stopped with the flow; a thousand calls cost a thousand runs and not a thousand builds.
  */
 export class Playbooks {
-  readonly #engine: Engine;
-  readonly #running = new Map<unknown, Engine>();
+  readonly #engine: PlaybooksHost;
+  readonly #running = new Map<unknown, ChildRun>();
   #isStopped = false;
 
-  constructor(engine: Engine) {
+  constructor(engine: PlaybooksHost) {
     this.#engine = engine;
   }
 
@@ -48,9 +62,8 @@ export class Playbooks {
     input: unknown,
     timeoutMs: number | undefined,
   ): Promise<unknown> {
-    const child = this.#engineOf(playbook);
-    const given =
-      input instanceof Message ? this.#engine.sealed(parent.trace, input) : parent.message.with({ payload: input });
+    const child = this.#runOf(playbook);
+    const given = input instanceof Message ? sealed(parent.trace, input) : parent.message.with({ payload: input });
     const payload = shrinkBudget(parent.message.payload, given.payload);
     const message = new Message({
       payload,
@@ -61,11 +74,14 @@ export class Playbooks {
       meta: given.meta,
     });
     const origin = originOf(parent);
-    return parent.wait<unknown>((resolve, reject) => {
+    return this.#engine.waits.wait<unknown>(parent, (resolve, reject) => {
       const sink = new ParentSink(this.#engine, parent, (outcome) => {
         if (outcome.status === "completed") {
           resolve(outcome.result);
-        } else if (outcome.error.code === FlowErrorCode.DEADLINE_EXCEEDED && message.deadlineAt === parent.deadlineAt) {
+        } else if (
+          outcome.error.code === FlowErrorCode.DEADLINE_EXCEEDED &&
+          message.deadlineAt === parent.trace.deadlineAt
+        ) {
           // it was the parent's deadline: the parent's trace is exhausted, no node of it has failed
           this.#engine.ending.exhaust(parent.trace, FlowErrorCode.DEADLINE_EXCEEDED);
         } else {
@@ -92,12 +108,12 @@ export class Playbooks {
   }
 
   #deadline(parent: Attempt, timeoutMs: number | undefined): number | undefined {
-    if (timeoutMs === undefined) return parent.deadlineAt;
+    if (timeoutMs === undefined) return parent.trace.deadlineAt;
     const own = this.#engine.clock.epochNow() + timeoutMs;
-    return parent.deadlineAt === undefined ? own : Math.min(own, parent.deadlineAt);
+    return parent.trace.deadlineAt === undefined ? own : Math.min(own, parent.trace.deadlineAt);
   }
 
-  #engineOf(playbook: Playbook): Engine {
+  #runOf(playbook: Playbook): ChildRun {
     const known = this.#running.get(playbook);
     if (known !== undefined) return known;
     if (this.#isStopped) {
@@ -113,11 +129,10 @@ export class Playbooks {
     }
     const made: unknown = typeof playbook === "function" ? playbook() : playbook;
     const [flow, registry] = Array.isArray(made) ? (made as unknown[]) : [made];
-    const start = typeof flow === "object" && flow !== null ? starters.get(flow) : undefined;
-    if (start === undefined) {
+    const engine = this.#engine.startChild(flow, registry as ModelRegistry | undefined);
+    if (engine === undefined) {
       throw new TypeError("A playbook must be a flow, or a function that returns a flow or [flow, registry]");
     }
-    const engine = start(this.#engine, registry as ModelRegistry | undefined);
     this.#running.set(playbook, engine);
     return engine;
   }
@@ -139,14 +154,14 @@ function originOf(parent: Attempt): Origin {
 class ParentSink implements TraceSink {
   readonly keepResults = 1;
   onRoom: (() => void) | null = null;
-  readonly #engine: Engine;
+  readonly #engine: PlaybooksHost;
   readonly #parent: Attempt;
   readonly #settle: (outcome: Outcome) => void;
   readonly #writers = new Map<string, StreamWriter>();
   #isInLine = false;
   #isAdmitted = false;
 
-  constructor(engine: Engine, parent: Attempt, settle: (outcome: Outcome) => void) {
+  constructor(engine: PlaybooksHost, parent: Attempt, settle: (outcome: Outcome) => void) {
     this.#engine = engine;
     this.#parent = parent;
     this.#settle = settle;

@@ -3,8 +3,8 @@ import type { FlowEvent } from "../../events/flow-event.ts";
 import type { Context } from "../../graph/handler.ts";
 import type { RemoteTask } from "../../ports/remote-transport.ts";
 import type { Trace } from "../state/trace.ts";
-import { Attempt } from "../state/attempt.ts";
-import type { Engine } from "../engine.ts";
+import type { Attempt } from "../state/attempt.ts";
+import { type ContextServices, HandlerContext } from "./handler-context.ts";
 
 type RemoteEvent = Extract<FlowEvent, { readonly skill: string }>;
 type DetailsOf<Event> = Event extends RemoteEvent
@@ -17,14 +17,15 @@ const usedUp = new WeakMap<Trace, Map<string, number>>();
 /** What a remote node needs of the engine beside its `ctx`. Usable after the attempt is over, too. */
 export class RemoteDesk {
   readonly #attempt: Attempt;
-  readonly #engine: Engine;
+  readonly #engine: ContextServices;
 
   /** @throws TypeError when `ctx` is not that of a running flow's handler */
   constructor(ctx: Pick<Context<never>, "node">) {
-    if (!(ctx instanceof Attempt))
+    const behind = HandlerContext.behind(ctx);
+    if (behind === undefined)
       throw new TypeError(`Remote node "${ctx.node}" must be called by a running flow, with the ctx of its attempt`);
-    this.#attempt = ctx;
-    this.#engine = ctx.worker.engine;
+    this.#attempt = behind.attempt;
+    this.#engine = behind.services;
   }
 
   get hasListeners(): boolean {
@@ -38,7 +39,8 @@ export class RemoteDesk {
 
   /** Epoch milliseconds at which nobody waits for an answer any more: by the trace's deadline and the node's timeout. */
   get deadlineAt(): number | undefined {
-    const { deadlineAt, worker } = this.#attempt;
+    const { trace, worker } = this.#attempt;
+    const { deadlineAt } = trace;
     const { timeoutMs } = worker.node.policy;
     if (timeoutMs === undefined) return deadlineAt;
     return Math.min(deadlineAt ?? Number.POSITIVE_INFINITY, this.#engine.clock.epochNow() + timeoutMs);
@@ -86,9 +88,10 @@ export class RemoteDesk {
 
   /** Ends the trace as exhausted if its deadline has passed: no node of it has failed then. */
   exhaust(): void {
-    const { trace, deadlineAt } = this.#attempt;
+    const { trace } = this.#attempt;
+    const { deadlineAt } = trace;
     if (deadlineAt === undefined || this.#engine.clock.epochNow() < deadlineAt) return;
     this.#engine.ending.exhaust(trace, FlowErrorCode.DEADLINE_EXCEEDED);
-    this.#engine.dispatch.flush();
+    this.#engine.agenda.flush();
   }
 }

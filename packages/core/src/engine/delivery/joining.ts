@@ -3,14 +3,32 @@ import { mixHigh, mixLow } from "../../foundation/lineage.ts";
 import { carry, type Message } from "../../message/message.ts";
 import type { Gathered, Trace } from "../state/trace.ts";
 import { Attempt } from "../state/attempt.ts";
-import type { Engine } from "../engine.ts";
-import type { Worker } from "../state/worker.ts";
+import type { Clock } from "../../foundation/clock.ts";
+import type { TimerWheel } from "../../foundation/timer-wheel.ts";
+import type { Agenda } from "../loop/agenda.ts";
+import type { Slots } from "../loop/slots.ts";
+import type { Ledger } from "../observe/ledger.ts";
+import type { Reporter } from "../observe/reporter.ts";
+import type { SafeProbe } from "../observe/safe-probe.ts";
+
+/** The parts of a run that this one calls. */
+interface JoiningHost {
+  readonly clock: Clock;
+  readonly timers: TimerWheel;
+  readonly probe: SafeProbe | undefined;
+  readonly agenda: Agenda;
+  readonly slots: Slots;
+  readonly ledger: Ledger;
+  readonly reporter: Reporter;
+  readonly failing: { failTrace(attempt: Attempt, thrown: unknown): void };
+  readonly ending: { checkStarved(trace: Trace): void; fail(trace: Trace, error: FlowError): void };
+}
 
 /** Gathers messages of one trace until there are enough of them for the node. They wait outside of edges and slots. */
 export class Joining {
-  readonly #engine: Engine;
+  readonly #engine: JoiningHost;
 
-  constructor(engine: Engine) {
+  constructor(engine: JoiningHost) {
     this.#engine = engine;
   }
 
@@ -55,27 +73,27 @@ export class Joining {
 
   /** Nothing more can come. Sends groups that may stay short on; answers whether there was one. */
   sendShort(trace: Trace): boolean {
-    const short = trace.gathered?.filter((group) => (group.place as Worker).node.gathering?.whenShort === "emit") ?? [];
+    const short = trace.gathered?.filter((group) => group.place.node.gathering?.whenShort === "emit") ?? [];
     for (const group of short) this.#send(trace, group);
     return short.length > 0;
   }
 
   /** The name of a join that waits. */
   firstOf(trace: Trace): string | undefined {
-    return (trace.gathered?.[0]?.place as Worker | undefined)?.name;
+    return trace.gathered?.[0]?.place.name;
   }
 
   /** What the trace's joins wait for, in words; none if they wait for nothing. */
   describe(trace: Trace): string | undefined {
     if (trace.gathered === null || trace.gathered.length === 0) return undefined;
     return trace.gathered
-      .map((group) => `join "${(group.place as Worker).name}" has ${group.members.length} of ${group.want} messages`)
+      .map((group) => `join "${group.place.name}" has ${group.members.length} of ${group.want} messages`)
       .join(", ");
   }
 
   #send(trace: Trace, group: Gathered): void {
     const engine = this.#engine;
-    const worker = group.place as Worker;
+    const worker = group.place;
     group.timer?.cancel();
     worker.dropGroup(group);
     const groups = trace.gathered as Gathered[];
@@ -94,8 +112,8 @@ export class Joining {
       1,
     );
     engine.ledger.joined(attempt, messages.length);
-    if (engine.dispatch.mayStart(worker, trace, true)) engine.dispatch.launch(attempt);
-    else engine.dispatch.enqueue(attempt);
+    if (engine.slots.mayStart(worker, trace, true)) engine.slots.launch(attempt);
+    else engine.slots.enqueue(attempt);
   }
 
   /** How many messages make a group. Where the node's own count function is at fault, the trace is about to fail. */
@@ -115,12 +133,12 @@ export class Joining {
     }
     // only after the message has reached the other nodes it goes to: all of them get it or none
     trace.more.isDoomed = true;
-    this.#engine.dispatch.beforeRunning(() => this.#engine.failing.failTrace(item, problem));
+    this.#engine.agenda.beforeRunning(() => this.#engine.failing.failTrace(item, problem));
     return Number.POSITIVE_INFINITY;
   }
 
   #timedOut(trace: Trace, group: Gathered, timeoutMs: number): void {
-    const worker = group.place as Worker;
+    const worker = group.place;
     if (worker.node.gathering?.whenShort === "emit") {
       this.#send(trace, group);
     } else {
@@ -138,7 +156,7 @@ export class Joining {
         }),
       );
     }
-    this.#engine.dispatch.flush();
+    this.#engine.agenda.flush();
   }
 }
 

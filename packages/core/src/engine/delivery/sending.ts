@@ -3,10 +3,30 @@ import { mixHigh, mixLow } from "../../foundation/lineage.ts";
 import { ROOKERY } from "../../graph/endpoints.ts";
 import type { Message } from "../../message/message.ts";
 import type { Trace } from "../state/trace.ts";
-import { Attempt, Slot, State } from "../state/attempt.ts";
-import type { Engine } from "../engine.ts";
-import { Send } from "../state/send.ts";
+import { Attempt, Send, Slot, State } from "../state/attempt.ts";
 import type { Edge, Worker } from "../state/worker.ts";
+import type { Agenda } from "../loop/agenda.ts";
+import type { Slots } from "../loop/slots.ts";
+import type { Ledger } from "../observe/ledger.ts";
+import type { Reporter } from "../observe/reporter.ts";
+import type { RunIdentity } from "../state/run-identity.ts";
+
+/** The parts of a run that this one calls. */
+interface SendingHost {
+  readonly identity: RunIdentity;
+  readonly isWatched: boolean;
+  /** Whether every trace is being ended: room that becomes free goes to no one. */
+  readonly isEnding: boolean;
+  readonly agenda: Agenda;
+  readonly slots: Slots;
+  readonly ledger: Ledger;
+  readonly reporter: Reporter;
+  readonly joining: { arrive(item: Attempt): void };
+  readonly fetching: { give(item: Attempt): boolean; wants(trace: Trace, edge: Edge): boolean };
+  readonly committing: { commit(attempt: Attempt): void };
+  readonly ending: { checkStarved(trace: Trace): void; deadlock(send: Send, cycle: readonly string[]): void };
+  resultDropped(trace: Trace, node: string, reason: string): void;
+}
 
 /** By how many messages an edge of a cycle may exceed its capacity to let a blocked cycle drain. */
 const DRAIN_ALLOWANCE = 64;
@@ -15,9 +35,9 @@ const ROOKERY_INDEX = -1;
 
 /** Gets messages accepted: by one edge, by several at once, or by the Rookery; and lets senders wait. */
 export class Sending {
-  readonly #engine: Engine;
+  readonly #engine: SendingHost;
 
-  constructor(engine: Engine) {
+  constructor(engine: SendingHost) {
     this.#engine = engine;
   }
 
@@ -52,12 +72,12 @@ export class Sending {
   /** Starts a message from outside in this very turn, if its node is free. */
   startAtOnce(trace: Trace, message: Message, edge: Edge): boolean {
     const worker = edge.target;
-    if (worker.node.gathering !== undefined || trace.live > 0 || !this.#engine.dispatch.mayStart(worker, trace, false))
+    if (worker.node.gathering !== undefined || trace.live > 0 || !this.#engine.slots.mayStart(worker, trace, false))
       return false;
     trace.wasEntered = true;
     this.#engine.ledger.expected(trace);
     this.#engine.ledger.changed(trace);
-    this.#engine.dispatch.runNow(this.#target(trace, null, message, edge, trace.outputs++));
+    this.#engine.slots.runNow(this.#target(trace, null, message, edge, trace.outputs++));
     return true;
   }
 
@@ -69,7 +89,7 @@ export class Sending {
     if (trace.isOpenEnded || edge.gathers || trace.live > 0 || this.takes(edge, trace)) return false;
     trace.entry = message;
     this.#engine.ledger.expected(trace);
-    this.#engine.dispatch.lineUp(trace, edge);
+    this.#engine.slots.lineUp(trace, edge);
     return true;
   }
 
@@ -153,7 +173,7 @@ export class Sending {
       line.shift();
       next = line[0];
     }
-    this.#engine.dispatch.flush();
+    this.#engine.agenda.flush();
   }
 
   /** Waits for room where the trace's results and chunks are read. `attempt` answers whether it got in. */
@@ -194,13 +214,13 @@ export class Sending {
       send.item = item;
       only.waiting.push(send);
       if (send.from !== null) this.#engine.ledger.expected(trace);
-      this.#engine.dispatch.enqueue(item);
+      this.#engine.slots.enqueue(item);
       this.#blocked(send, only);
       return false;
     }
     const from = send.from as Attempt;
     // whoever does not read what a trace produces delays that trace alone
-    if (trace.sink.lendsSlot !== false) this.#engine.dispatch.lendSlot(from);
+    if (trace.sink.lendsSlot !== false) this.#engine.slots.lend(from);
     this.whenRoom(trace, () => {
       if (!this.#deliver(trace, from, send.message, send.output, true)) return false;
       this.#accepted(send);
@@ -254,7 +274,7 @@ export class Sending {
   takes(edge: Edge, trace: Trace | undefined): boolean {
     if (edge.hasRoom) return true;
     if (edge.gathers) return false;
-    if (this.#engine.dispatch.mayStart(edge.target, trace, edge.isInner)) return true;
+    if (this.#engine.slots.mayStart(edge.target, trace, edge.isInner)) return true;
     return trace !== undefined && trace.fetching > 0 && this.#engine.fetching.wants(trace, edge);
   }
 
@@ -268,18 +288,18 @@ export class Sending {
       engine.joining.arrive(item);
     } else if (trace.fetching > 0 && engine.fetching.give(item)) {
       return;
-    } else if (engine.dispatch.mayStart(edge.target, trace, edge.isInner)) {
+    } else if (engine.slots.mayStart(edge.target, trace, edge.isInner)) {
       item.edge = null;
-      engine.dispatch.launch(item);
+      engine.slots.launch(item);
     } else {
       edge.size += 1;
-      engine.dispatch.enqueue(item);
+      engine.slots.enqueue(item);
     }
   }
 
   #target(trace: Trace, from: Attempt | null, message: Message, edge: Edge, output: number): Attempt {
     const source = from ?? trace.origin;
-    const high = source?.high ?? this.#engine.lineageSeed;
+    const high = source?.high ?? this.#engine.identity.lineageSeed;
     const low = source?.low ?? trace.run | 0;
     return new Attempt(
       edge.target,
@@ -356,7 +376,7 @@ export class Sending {
       outbox.shift();
       next = outbox[0];
     }
-    if (next === undefined && from.state === State.SENDING) this.#engine.commit(from);
+    if (next === undefined && from.state === State.SENDING) this.#engine.committing.commit(from);
   }
 
   #published(trace: Trace, message: Message, edge: Edge): void {
@@ -367,7 +387,7 @@ export class Sending {
     if (send.from === null) return;
     send.from.worker.block(send);
     // also when the edge leads out of a cycle: its room may be kept for a send that waits in the cycle
-    if (edge.isInner || send.from.worker.ring !== undefined) this.#engine.dispatch.suspect(send);
+    if (edge.isInner || send.from.worker.ring !== undefined) this.#engine.agenda.suspect(send);
   }
 
   /** If nobody in the cycle of a waiting send can move, lets the cycle drain over its bound, or fails the trace. */
@@ -389,7 +409,7 @@ export class Sending {
       const { source, target } = lost.awaited as Edge;
       this.#engine.ending.deadlock(lost, cycleFrom(source, target));
     }
-    if (inner.length > 0) for (const other of waiting) if (other.list !== null) this.#engine.dispatch.suspect(other);
+    if (inner.length > 0) for (const other of waiting) if (other.list !== null) this.#engine.agenda.suspect(other);
   }
 }
 

@@ -1,13 +1,46 @@
-import type { Moment } from "../../foundation/clock.ts";
+import { type Clock, Moment } from "../../foundation/clock.ts";
 import { mixHigh, mixLow } from "../../foundation/lineage.ts";
+import type { Scheduler } from "../../foundation/scheduler.ts";
 import { WM } from "../../message/controller.ts";
 import { carry, Message } from "../../message/message.ts";
+import type { HandlerWaits } from "../context/handler-waits.ts";
+import type { Joining } from "../delivery/joining.ts";
+import { sealed } from "../delivery/sealed.ts";
+import type { Sending } from "../delivery/sending.ts";
+import type { DurableRun } from "../durability.ts";
+import type { Ledger } from "../observe/ledger.ts";
+import type { Reporter } from "../observe/reporter.ts";
 import { nextLoopStep } from "../policies/budget.ts";
-import { Trace } from "../state/trace.ts";
 import { Attempt, Slot, State } from "../state/attempt.ts";
-import type { Engine } from "../engine.ts";
-import type { Send } from "../state/send.ts";
+import { Trace } from "../state/trace.ts";
 import type { Edge, Worker } from "../state/worker.ts";
+import type { Agenda } from "./agenda.ts";
+import type { Committing } from "./committing.ts";
+import type { Ending } from "./ending.ts";
+import type { Failing } from "./failing.ts";
+import type { Slots } from "./slots.ts";
+
+interface DispatchHost {
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  /** The moment of the first look at the clock in this turn of the event loop. */
+  readonly turn: Moment;
+  /** Whether times are read, since a run is observed. */
+  readonly isWatched: boolean;
+  /** Whether each message is recorded, so that none may be handed on without a stop. */
+  readonly isFollowed: boolean;
+  readonly agenda: Agenda;
+  readonly slots: Slots;
+  readonly ledger: Ledger;
+  readonly reporter: Reporter;
+  readonly durable: DurableRun | undefined;
+  readonly waits: HandlerWaits;
+  readonly sending: Sending;
+  readonly joining: Joining;
+  readonly committing: Committing;
+  readonly failing: Failing;
+  readonly ending: Ending;
+}
 
 /** After so many milliseconds of handler calls in a row, timers and I/O get their turn. */
 const TURN_MS = 2;
@@ -23,15 +56,9 @@ const CALLS_PER_TURN = 16_384;
  * free, its handler is called in the same turn, and only otherwise is the message put on an edge.
  */
 export class Dispatch {
-  readonly #engine: Engine;
-  #ready: Attempt[] = [];
-  #woken: Worker[] = [];
-  #suspects: Send[] = [];
-  #first: (() => void)[] = [];
-  #isFlushing = false;
-  #isFlushDue = false;
-  /** Whether a message is just being handed on: what that brings about is flushed when it is done. */
-  #isStepping = false;
+  readonly #engine: DispatchHost;
+  readonly #agenda: Agenda;
+  readonly #slots: Slots;
   /** Handler calls from look to look at the clock, and those left until the next. */
   #stride = 16;
   #callsLeft = 16;
@@ -41,210 +68,21 @@ export class Dispatch {
   #lookedIn: Moment | undefined;
   #nextTurn: Promise<void> | undefined;
 
-  constructor(engine: Engine) {
+  constructor(engine: DispatchHost) {
     this.#engine = engine;
+    this.#agenda = engine.agenda;
+    this.#slots = engine.slots;
   }
 
-  /** Whether a message may be handled at once; `isInner` if it comes from within the node's ring. */
-  mayStart(worker: Worker, trace: Trace | undefined, isInner: boolean): boolean {
-    if (!worker.hasSlot(isInner)) return false;
-    return trace === undefined || !worker.isOrdered || !this.occupies(trace, worker);
-  }
-
-  /** Whether a message of the trace is being handled at the node, or waits for it. */
-  occupies(trace: Trace, worker: Worker): boolean {
-    for (
-      let member = trace.firstMember as Attempt | null;
-      member !== null;
-      member = member.nextOfTrace as Attempt | null
-    ) {
-      if (member.worker === worker) return true;
-    }
-    if (trace.lanes === null) return false;
-    return worker.inbox.peekOf(trace) !== null || (worker.outer !== undefined && worker.outer.peekOf(trace) !== null);
-  }
-
-  /** Gives a message the slot it may have and runs it soon. */
-  launch(attempt: Attempt): void {
-    this.#takeSlot(attempt);
-    this.#ready.push(attempt);
-    this.#flushSoon();
-  }
-
-  /** Gives a message the slot it may have and runs it now, unless others are being run. */
-  runNow(attempt: Attempt): void {
-    this.#takeSlot(attempt);
-    if (this.#isFlushing || this.#engine.scheduler.ready !== undefined) {
-      this.#ready.push(attempt);
-      this.flush();
-      return;
-    }
-    this.#isFlushing = true;
-    this.#drive(attempt);
-    this.#isFlushing = false;
-    this.flush();
-  }
-
-  /** Puts a message in its node's waiting line. */
-  enqueue(attempt: Attempt): void {
-    const { worker, trace } = attempt;
-    if (this.#engine.isWatched) attempt.more.queuedAt = this.#engine.clock.now();
-    if (worker.ring !== undefined && attempt.edge?.isInner === true) this.#enterRing(attempt, worker);
-    const queue = worker.queueOf(attempt.edge);
-    const isBusy = worker.isOrdered && this.#isAtWork(trace, worker);
-    queue.push(trace, attempt, isBusy);
-    if (!isBusy) this.wake(worker);
-  }
-
-  /** Puts a new trace itself in the waiting line of the node where it enters. */
-  lineUp(trace: Trace, edge: Edge): void {
-    edge.target.queueOf(edge).push(trace, trace, false);
-    this.wake(edge.target);
-  }
-
-  /** Puts a message that was handled before back at the head of its trace's line. */
-  enqueueFirst(attempt: Attempt): void {
-    const { worker, trace } = attempt;
-    if (this.#engine.isWatched) attempt.more.queuedAt = this.#engine.clock.now();
-    if (worker.ring !== undefined) this.#enterRing(attempt, worker);
-    const isBusy = worker.isOrdered && this.#isAtWork(trace, worker);
-    worker.inbox.pushFront(trace, attempt, isBusy);
-    // while it was paused, another of its trace may have begun
-    if (isBusy) return;
-    worker.inbox.release(trace);
-    this.wake(worker);
-  }
-
-  /** Looks soon whether the node can take more work. */
-  wake(worker: Worker): void {
-    if (worker.isWoken) return;
-    worker.isWoken = true;
-    this.#woken.push(worker);
-    this.#flushSoon();
-  }
-
-  /** Does something when the present step is complete, before any further handler is called. */
-  beforeRunning(task: () => void): void {
-    this.#first.push(task);
-    this.#flushSoon();
-  }
-
-  /** Looks, when nothing else is left to run, whether a send that waits for room in a cycle waits for ever. */
-  suspect(send: Send): void {
-    this.#suspects.push(send);
-    this.#flushSoon();
-  }
-
-  /**
-   * The attempt no longer works: its slot goes to others, and its trace's turn at the node goes to the
-   * trace's next message, unless another attempt at this one is to follow.
-   */
-  leave(attempt: Attempt, isDone = true): void {
-    const { worker, trace } = attempt;
-    trace.unlink(attempt);
-    if (isDone) this.letNextGo(worker, trace);
-    this.leaveRing(attempt);
-    this.freeSlot(attempt);
-  }
-
-  /** Lets the trace's next message at the node be taken. */
-  letNextGo(worker: Worker, trace: Trace): void {
-    if (trace.lanes === null || !worker.isOrdered) return;
-    worker.inbox.release(trace);
-    worker.outer?.release(trace);
-    if (worker.queued > 0) this.wake(worker);
-  }
-
-  leaveRing(attempt: Attempt): void {
-    if (!attempt.inRing) return;
-    attempt.inRing = false;
-    const { ring } = attempt.worker;
-    if (ring === undefined) return;
-    ring.population -= 1;
-    for (const worker of ring.workers) if (worker.outer !== undefined && worker.outer.size > 0) this.wake(worker);
-  }
-
-  freeSlot(attempt: Attempt): void {
-    if (attempt.slot === Slot.HELD) this.#giveSlotOn(attempt.worker);
-    attempt.slot = Slot.NONE;
-  }
-
-  /** While a handler waits for others it does not count against the node's concurrency. */
-  lendSlot(attempt: Attempt): void {
-    if (attempt.slot !== Slot.HELD) return;
-    attempt.slot = Slot.LENT;
-    this.#giveSlotOn(attempt.worker);
-  }
-
-  /** Calls `resume` as soon as the attempt has its slot again, at once if it has not lent it. */
-  reclaimSlot(attempt: Attempt, resume: () => void): void {
-    const { worker } = attempt;
-    if (attempt.slot !== Slot.LENT || attempt.state !== State.RUNNING) {
-      resume();
-      return;
-    }
-    // several waits of one handler may end before it has its slot again: one slot serves them all
-    const resumes = (attempt.more.resumes ??= []);
-    resumes.push(resume);
-    if (resumes.length > 1) return;
-    const take = (): void => {
-      // the attempt may be over, and those who waited have been told
-      if (attempt.more.resumes !== resumes) {
-        this.wake(worker);
-        return;
-      }
-      attempt.more.resumes = undefined;
-      if (attempt.state === State.RUNNING) {
-        worker.running += 1;
-        attempt.slot = Slot.HELD;
-      }
-      for (const each of resumes) each();
-    };
-    if (worker.running < worker.concurrency) take();
-    else worker.returning.push(take);
-  }
-
-  /** Runs what is ready, until nothing is. */
-  flush(): void {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    this.#isFlushDue = false;
+  /** Runs an attempt that has a slot: its handler, and those of the nodes behind it as far as they are free. */
+  run(attempt: Attempt): void {
     const { scheduler } = this.#engine;
-    try {
-      while (this.#hasWork()) {
-        if (this.#first.length > 0) for (const task of this.#first.splice(0)) task();
-        const suspect = this.#woken.length + this.#ready.length === 0 ? this.#suspects.pop() : undefined;
-        if (suspect !== undefined) this.#engine.sending.drainOrFail(suspect);
-        const woken = this.#woken;
-        if (woken.length > 0) {
-          this.#woken = [];
-          for (const worker of woken) this.#pump(worker);
-        }
-        const ready = this.#ready;
-        if (ready.length === 0) continue;
-        this.#ready = [];
-        for (const attempt of ready) {
-          if (scheduler.ready === undefined) this.#drive(attempt);
-          else scheduler.ready(() => this.#drive(attempt));
-        }
-      }
-    } finally {
-      this.#isFlushing = false;
-    }
-  }
-
-  #hasWork(): boolean {
-    return this.#first.length + this.#woken.length + this.#ready.length + this.#suspects.length > 0;
-  }
-
-  #flushSoon(): void {
-    if (this.#isFlushing || this.#isFlushDue || this.#isStepping) return;
-    this.#isFlushDue = true;
-    queueMicrotask(() => this.flush());
+    if (scheduler.ready === undefined) this.#drive(attempt);
+    else scheduler.ready(() => this.#drive(attempt));
   }
 
   /** Gives free slots to those who wait: first to those who lent theirs, then by turns. */
-  #pump(worker: Worker): void {
+  pump(worker: Worker): void {
     worker.isWoken = false;
     while (worker.running < worker.concurrency) {
       const resume = worker.returning.shift();
@@ -261,8 +99,8 @@ export class Dispatch {
         worker.inbox.hold(attempt.trace);
         worker.outer.hold(attempt.trace);
       }
-      this.#takeSlot(attempt);
-      this.#ready.push(attempt);
+      this.#slots.take(attempt);
+      this.#agenda.run(attempt);
       // only now: the room it leaves may bring another message to this very node
       if (isEntry) this.#engine.sending.entered(attempt);
       else if (send !== null) this.#engine.sending.startedWithoutPlace(send);
@@ -271,46 +109,7 @@ export class Dispatch {
     }
     // what has left the node may have been the last in its cycle that could move
     if (worker.ring === undefined || worker.ring.blocked === 0) return;
-    for (const member of worker.ring.workers) for (const send of member.blocked) this.suspect(send);
-  }
-
-  #takeSlot(attempt: Attempt): void {
-    const { worker, trace } = attempt;
-    worker.running += 1;
-    attempt.slot = Slot.HELD;
-    attempt.state = State.LAUNCHED;
-    attempt.edge = null;
-    if (worker.loop !== undefined) attempt.heldSince = this.#engine.turn;
-    if (worker.ring !== undefined && !attempt.inRing) this.#enterRing(attempt, worker);
-    trace.link(attempt);
-  }
-
-  #enterRing(attempt: Attempt, worker: Worker): void {
-    if (worker.ring === undefined) return;
-    attempt.inRing = true;
-    worker.ring.population += 1;
-  }
-
-  #giveSlotOn(worker: Worker): void {
-    worker.running -= 1;
-    if (
-      worker.inbox.ready > 0 ||
-      worker.returning.length > 0 ||
-      (worker.outer !== undefined && worker.outer.ready > 0) ||
-      (worker.ring !== undefined && worker.ring.blocked > 0)
-    )
-      this.wake(worker);
-  }
-
-  #isAtWork(trace: Trace, worker: Worker): boolean {
-    for (
-      let member = trace.firstMember as Attempt | null;
-      member !== null;
-      member = member.nextOfTrace as Attempt | null
-    ) {
-      if (member.worker === worker) return true;
-    }
-    return false;
+    for (const member of worker.ring.workers) for (const send of member.blocked) this.#agenda.suspect(send);
   }
 
   /**
@@ -328,7 +127,7 @@ export class Dispatch {
         }
         next = this.#begin(next);
       }
-      if (next === null) this.flush();
+      if (next === null) this.#agenda.flush();
     } catch (error) {
       // who watches is at fault: not the one who happens to be calling
       void Promise.reject(error);
@@ -344,7 +143,7 @@ export class Dispatch {
     attempt.state = State.RUNNING;
     let value: unknown;
     try {
-      if (engine.isWatched) engine.started(attempt);
+      if (engine.isWatched) this.#started(attempt);
       else attempt.started = engine.turn;
       if (worker.timeoutMs !== undefined) engine.failing.armTimeout(attempt, worker.timeoutMs);
       const prepared = worker.prepares ? this.#prepare(attempt) : undefined;
@@ -361,6 +160,14 @@ export class Dispatch {
     return undefined;
   }
 
+  /** Notes, for those who watch, that a handler is about to be called. */
+  #started(attempt: Attempt): void {
+    const { clock, ledger, reporter } = this.#engine;
+    attempt.started = new Moment(clock.now(), 0);
+    ledger.started(attempt);
+    if (reporter.hasListeners) reporter.started(attempt);
+  }
+
   /** What has to be done before the handler is called; a promise if that takes time. */
   #prepare(attempt: Attempt): Promise<void> | undefined {
     const { worker } = attempt;
@@ -373,7 +180,7 @@ export class Dispatch {
   async #prepareLater(attempt: Attempt, checked: Message | Promise<Message>): Promise<void> {
     this.#replaceMessage(attempt, checked instanceof Promise ? await checked : checked);
     if (attempt.worker.storesFirst && isRunning(attempt))
-      await attempt.waitFor(this.#engine.durable?.stored() as Promise<void>);
+      await this.#engine.waits.waitFor(attempt, this.#engine.durable?.stored() as Promise<void>);
   }
 
   #replaceMessage(attempt: Attempt, checked: Message): void {
@@ -413,10 +220,10 @@ export class Dispatch {
       this.#engine.ending.returned(attempt, value, true);
       return null;
     }
-    this.#isStepping = true;
+    this.#agenda.beginStep();
     const next = this.#commit(attempt, value);
-    this.#isStepping = false;
-    if (next !== null && this.#hasWork()) this.#flushSoon();
+    this.#agenda.endStep();
+    if (next !== null) this.#agenda.flushLater();
     return next;
   }
 
@@ -432,7 +239,7 @@ export class Dispatch {
     let message: Message | null;
     if (value === attempt.message) message = attempt.message;
     else if (value === undefined) message = null;
-    else if (value instanceof Message) message = engine.sealed(trace, value);
+    else if (value instanceof Message) message = sealed(trace, value);
     else message = carry(attempt.message, value);
 
     if (isShort && message !== null && !(worker.loop !== undefined && message.payload instanceof WM)) {
@@ -441,7 +248,7 @@ export class Dispatch {
       const next = this.#handOn(attempt, worker, trace, message);
       if (next !== undefined) return next;
     }
-    engine.finish(attempt, message);
+    engine.committing.finish(attempt, message);
     return null;
   }
 
@@ -468,10 +275,10 @@ export class Dispatch {
       if (!edge.hasRoom) return undefined;
       const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
       const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
-      if (this.#engine.isWatched) this.#engine.reportSuccess(attempt, true);
+      if (this.#engine.isWatched) this.#engine.reporter.succeeded(attempt, this.#engine.clock.now(), true);
       this.#engine.ledger.handedOn(attempt);
       attempt.state = State.OVER;
-      this.leave(attempt);
+      this.#slots.leave(attempt);
       let item = attempt;
       if (worker.takesContext) item = new Attempt(target, trace, message, null, high, low, 1);
       else attempt.goOn(target, message, high, low);
@@ -481,7 +288,7 @@ export class Dispatch {
     }
     if (target.ring !== undefined) return undefined;
     // of a trace with a single message nothing can be at the other node
-    const isFree = trace.live === 1 ? target.hasSlot(false) : this.mayStart(target, trace, false);
+    const isFree = trace.live === 1 ? target.hasSlot(false) : this.#slots.mayStart(target, trace, false);
     return isFree ? this.#startNext(attempt, edge, message) : undefined;
   }
 
@@ -489,15 +296,15 @@ export class Dispatch {
   #startNext(attempt: Attempt, edge: Edge, message: Message): Attempt {
     const { worker, trace } = attempt;
     const { target } = edge;
-    if (this.#engine.isWatched) this.#engine.reportSuccess(attempt, true);
+    if (this.#engine.isWatched) this.#engine.reporter.succeeded(attempt, this.#engine.clock.now(), true);
     this.#engine.ledger.handedOn(attempt);
     const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
     const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
     if (target !== worker) {
       target.running += 1;
-      if (trace.lanes !== null) this.letNextGo(worker, trace);
-      if (attempt.inRing) this.leaveRing(attempt);
-      this.#giveSlotOn(worker);
+      if (trace.lanes !== null) this.#slots.letNextGo(worker, trace);
+      if (attempt.inRing) this.#slots.leaveRing(attempt);
+      this.#slots.giveOn(worker);
     }
     if (!worker.takesContext) {
       // nobody but the runtime has seen this attempt: it can go on as the next
@@ -522,7 +329,7 @@ export class Dispatch {
     this.#engine.ledger.handedOn(attempt);
     attempt.state = State.OVER;
     trace.resultCount = 1;
-    this.leave(attempt);
+    this.#slots.leave(attempt);
     this.#engine.ending.answered(trace, message);
     return true;
   }

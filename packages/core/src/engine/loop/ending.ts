@@ -5,10 +5,38 @@ import type { FinalOutcome, OutcomeBase, OutcomeStatus } from "../../message/out
 import type { StreamEnd } from "../../message/stream-chunk.ts";
 import { EXHAUSTION_TEXT, type ExhaustionCode } from "../policies/budget.ts";
 import type { Trace, TraceExtras } from "../state/trace.ts";
-import { Attempt, State } from "../state/attempt.ts";
-import type { Engine } from "../engine.ts";
-import type { Send } from "../state/send.ts";
+import { Attempt, type Send, State } from "../state/attempt.ts";
 import type { Edge, Worker } from "../state/worker.ts";
+import type { Clock } from "../../foundation/clock.ts";
+import type { TimerWheel } from "../../foundation/timer-wheel.ts";
+import type { Agenda } from "./agenda.ts";
+import type { Slots } from "./slots.ts";
+import type { Ledger } from "../observe/ledger.ts";
+import type { Reporter } from "../observe/reporter.ts";
+import type { DurableRun } from "../durability.ts";
+import type { Sending } from "../delivery/sending.ts";
+import type { Joining } from "../delivery/joining.ts";
+import type { TraceTable } from "../state/trace-table.ts";
+
+/** The parts of a run that this one calls. */
+interface EndingHost {
+  readonly clock: Clock;
+  readonly timers: TimerWheel;
+  readonly options: { readonly graceMs: number };
+  readonly traces: TraceTable;
+  readonly workshop: { readonly entries: readonly Edge[] };
+  readonly durable: DurableRun | undefined;
+  readonly agenda: Agenda;
+  readonly slots: Slots;
+  readonly ledger: Ledger;
+  readonly reporter: Reporter;
+  readonly sending: Sending;
+  readonly joining: Joining;
+  readonly fetching: { starve(trace: Trace): void };
+  readonly pausing: { quiet(trace: Trace): void; ended(trace: Trace): void };
+  /** Called when a trace and all its handlers are gone. */
+  traceRests(): void;
+}
 
 /** What `cancel` found and did. */
 export interface CancelReport {
@@ -24,7 +52,7 @@ export interface CancelReport {
 
 /** Ends traces: exactly once each, whatever for, and with nothing of them left behind. */
 export class Ending {
-  readonly #engine: Engine;
+  readonly #engine: EndingHost;
   readonly #cancelling = new Map<Trace, CancelState>();
   readonly counts: Record<OutcomeStatus, number> = {
     completed: 0,
@@ -37,10 +65,12 @@ export class Ending {
   /** Handlers that were told to stop and have neither returned nor been given up. */
   #lingering = 0;
   #onAllGone: (() => void) | undefined;
-  /** Handlers that returned when nobody waited for them any more. */
+  /** Handlers given up after their grace period. */
+  zombies = 0;
+  /** Handlers that returned after they were given up. */
   late = 0;
 
-  constructor(engine: Engine) {
+  constructor(engine: EndingHost) {
     this.#engine = engine;
   }
 
@@ -139,7 +169,7 @@ export class Ending {
     if (engine.reporter.hasListeners)
       engine.reporter.trace(trace, { type: "trace_cancel_start", reason: String(describeReason(reason)) });
     const report = this.#end(trace, "cancelled", error, reason);
-    engine.dispatch.flush();
+    engine.agenda.flush();
     await report.done;
     let { dropped, aborted, zombies } = report;
     for (const inner of await Promise.all(report.inner)) {
@@ -160,7 +190,7 @@ export class Ending {
   /** Ends every trace because the flow stops; resolves when all handlers have returned or were given up. */
   async stopAll(): Promise<{ cancelled: number; abandoned: number }> {
     const engine = this.#engine;
-    const zombiesBefore = engine.zombies;
+    const zombiesBefore = this.zombies;
     let cancelled = 0;
     for (const trace of engine.traces.all()) {
       if (!trace.isOpen) continue;
@@ -168,9 +198,9 @@ export class Ending {
       this.#end(trace, "stopped", this.#error(trace, FlowErrorCode.FLOW_STOPPED, message), undefined);
       cancelled += 1;
     }
-    engine.dispatch.flush();
+    engine.agenda.flush();
     if (this.#lingering > 0) await new Promise<void>((resolve) => (this.#onAllGone = resolve));
-    return { cancelled, abandoned: engine.zombies - zombiesBefore };
+    return { cancelled, abandoned: this.zombies - zombiesBefore };
   }
 
   /** A handler whose attempt is over is given time to return. */
@@ -192,7 +222,7 @@ export class Ending {
       this.late += 1;
       if (this.#engine.reporter.hasListeners) this.#engine.reporter.node(attempt, { type: "node_late" });
     }
-    this.#engine.dispatch.freeSlot(attempt);
+    this.#engine.slots.free(attempt);
     if (!extras.isZombie) this.#unwound(trace, attempt, false);
   }
 
@@ -231,12 +261,12 @@ export class Ending {
     const { worker, trace } = attempt;
     attempt.more.isZombie = true;
     worker.zombies += 1;
-    this.#engine.zombies += 1;
+    this.zombies += 1;
     this.#gone();
     if (this.#engine.reporter.hasListeners) this.#engine.reporter.node(attempt, { type: "node_zombie" });
-    this.#engine.dispatch.freeSlot(attempt);
+    this.#engine.slots.free(attempt);
     this.#unwound(trace, attempt, true);
-    this.#engine.dispatch.flush();
+    this.#engine.agenda.flush();
   }
 
   /** A handler that was waited for has returned or was given up. */
@@ -272,13 +302,13 @@ export class Ending {
     dropped += extras.entrySends?.size ?? 0;
     const isInLine = trace.entry !== null;
     const waiting = this.#takeWaiting(trace);
-    const sends = new Set<Send>((extras.entrySends ?? []) as Iterable<Send>);
+    const sends = new Set<Send>(extras.entrySends ?? []);
     for (const item of waiting) if (item.send !== null) sends.add(item.send);
     for (const attempt of attemptsOf(trace)) {
       trace.unlink(attempt);
       for (const send of attempt.extras?.outbox.splice(0) ?? []) sends.add(send);
       attempt.extras?.timer?.cancel();
-      engine.dispatch.leaveRing(attempt);
+      engine.slots.leaveRing(attempt);
       if (attempt.state === State.RUNNING && attempt !== last) {
         running.push(attempt);
         continue;
@@ -287,16 +317,16 @@ export class Ending {
       if (attempt.state === State.LAUNCHED || attempt.state === State.PARKED) waiting.push(attempt);
       if (attempt.state === State.PARKED) attempt.worker.parked -= 1;
       attempt.state = State.OVER;
-      engine.dispatch.freeSlot(attempt);
+      engine.slots.free(attempt);
     }
     if (trace.lasting !== null) {
-      waiting.push(...(trace.lasting.paused as Set<Attempt>));
+      waiting.push(...trace.lasting.paused);
       engine.pausing.ended(trace);
     }
     for (const group of trace.gathered ?? []) {
       group.timer?.cancel();
-      (group.place as Attempt["worker"]).dropGroup(group);
-      waiting.push(...(group.members as unknown as readonly Attempt[]));
+      group.place.dropGroup(group);
+      waiting.push(...group.members);
     }
     trace.gathered = null;
     for (const send of sends) engine.sending.abandon(send, error as Error);
@@ -346,11 +376,11 @@ export class Ending {
     const engine = this.#engine;
     item.state = State.OVER;
     item.send = null;
-    engine.dispatch.leaveRing(item);
+    engine.slots.leaveRing(item);
     if (wasPlaced && item.edge !== null) engine.sending.leftEdge(item.edge);
     else if (item.worker.node.gathering !== undefined) engine.sending.leftJoin(item.worker);
     if (wasPlaced) engine.ledger.dropped(item);
-    if (item.worker.ring !== undefined) engine.dispatch.wake(item.worker);
+    if (item.worker.ring !== undefined) engine.agenda.wake(item.worker);
     if (!engine.reporter.hasListeners) return;
     if (error?.code === FlowErrorCode.DEADLINE_EXCEEDED) engine.reporter.node(item, { type: "deadline_skip" });
     else engine.reporter.node(item, { type: "message_drop", reason });
@@ -436,8 +466,8 @@ function cancelState(dropped: number, aborted: number): CancelState {
 }
 
 function* attemptsOf(trace: Trace): Generator<Attempt> {
-  for (let member = trace.firstMember as Attempt | null; member !== null;) {
-    const next = member.nextOfTrace as Attempt | null;
+  for (let member = trace.firstMember; member !== null;) {
+    const next: Attempt | null = member.nextOfTrace;
     yield member;
     member = next;
   }

@@ -1,8 +1,29 @@
 import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
-import { Moment } from "../../foundation/clock.ts";
+import { type Clock, Moment } from "../../foundation/clock.ts";
 import { isRetryable, retryDelay } from "../policies/retry.ts";
 import { Attempt, State } from "../state/attempt.ts";
-import type { Engine } from "../engine.ts";
+import type { Logger } from "../../events/logger.ts";
+import type { Random } from "../../foundation/random.ts";
+import type { TimerWheel } from "../../foundation/timer-wheel.ts";
+import type { Agenda } from "./agenda.ts";
+import type { Slots } from "./slots.ts";
+import type { Ending } from "./ending.ts";
+import type { Ledger } from "../observe/ledger.ts";
+import type { Reporter } from "../observe/reporter.ts";
+import type { Sending } from "../delivery/sending.ts";
+
+/** The parts of a run that this one calls. */
+interface FailingHost {
+  readonly clock: Clock;
+  readonly timers: TimerWheel;
+  readonly options: { readonly random: Random; readonly logger: Logger };
+  readonly agenda: Agenda;
+  readonly slots: Slots;
+  readonly ledger: Ledger;
+  readonly reporter: Reporter;
+  readonly sending: Sending;
+  readonly ending: Ending;
+}
 
 const OWN_CODES: ReadonlySet<FlowErrorCode> = new Set([
   FlowErrorCode.INPUT_INVALID,
@@ -24,9 +45,9 @@ const OWN_CODES: ReadonlySet<FlowErrorCode> = new Set([
 
 /** What becomes of an attempt that threw or took too long: another one after a while, or the end of its trace. */
 export class Failing {
-  readonly #engine: Engine;
+  readonly #engine: FailingHost;
 
-  constructor(engine: Engine) {
+  constructor(engine: FailingHost) {
     this.#engine = engine;
   }
 
@@ -50,7 +71,7 @@ export class Failing {
       });
     }
     const delayMs = this.#delay(attempt, error);
-    this.#engine.dispatch.leave(attempt, delayMs === undefined);
+    this.#engine.slots.leave(attempt, delayMs === undefined);
     attempt.state = State.OVER;
     this.#goOn(attempt, error, delayMs);
   }
@@ -88,11 +109,11 @@ export class Failing {
     const delayMs = this.#delay(attempt, error);
     // the trace goes on at once, the slot stays taken until the handler has returned or its grace is over
     trace.unlink(attempt);
-    engine.dispatch.leaveRing(attempt);
+    engine.slots.leaveRing(attempt);
     engine.ending.linger(attempt);
     attempt.abort(error);
     this.#goOn(attempt, error, delayMs);
-    engine.dispatch.flush();
+    engine.agenda.flush();
   }
 
   #delay(attempt: Attempt, error: FlowError): number | undefined {
@@ -155,8 +176,8 @@ export class Failing {
     if (attempt.extras?.refetch === undefined && attempt.extras?.alreadySent === 0) attempt.extras = null;
     attempt.trace.unlink(attempt);
     engine.ledger.resumed(attempt, "backoff");
-    engine.dispatch.enqueueFirst(attempt);
-    engine.dispatch.flush();
+    engine.slots.enqueueFirst(attempt);
+    engine.agenda.flush();
   }
 
   #error(

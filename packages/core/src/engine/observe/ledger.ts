@@ -3,8 +3,13 @@ import type { FinalOutcome } from "../../message/outcome.ts";
 import type { RecordedOutput, TraceRecorder } from "../../ports/trace-recorder.ts";
 import type { Trace } from "../state/trace.ts";
 import { type Attempt, State } from "../state/attempt.ts";
-import type { DurableRun } from "../durability.ts";
 import { outputTo, placeOf, resultOutput, runOf } from "./reporter.ts";
+
+/** The side of a journal that is told which traces have changed. */
+export interface JournalMarks {
+  changed(trace: Trace): void;
+  done(attempt: Attempt): void;
+}
 
 /**
  * The one place through which the state of a trace changes: how many of its messages are somewhere,
@@ -12,14 +17,14 @@ import { outputTo, placeOf, resultOutput, runOf } from "./reporter.ts";
  */
 export class Ledger {
   readonly #record: TraceRecorder | undefined;
-  readonly #durable: DurableRun | undefined;
+  readonly #durable: JournalMarks | undefined;
   /** The attempt whose last messages are being sent: what is accepted at once becomes part of its commit. */
   #finishing: Attempt | undefined;
   /** The attempt that was finishing last, and what it has sent, until its commit is told. */
   #sender: Attempt | undefined;
   #outputs: RecordedOutput[] = [];
 
-  constructor(recorder: TraceRecorder | undefined, durable: DurableRun | undefined) {
+  constructor(recorder: TraceRecorder | undefined, durable: JournalMarks | undefined) {
     this.#record = recorder;
     this.#durable = durable;
   }

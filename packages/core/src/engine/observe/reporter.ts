@@ -4,12 +4,13 @@ import { Outlet } from "../../events/outlet.ts";
 import type { FlowEvent, Middleware } from "../../events/flow-event.ts";
 import { ROOKERY } from "../../graph/endpoints.ts";
 import type { Message } from "../../message/message.ts";
-import type { BusEnvelope } from "../../ports/message-bus.ts";
-import type { RemoteBinding, StoredEvent } from "../../ports/state-store.ts";
+import type { BusEnvelope, MessageBus } from "../../ports/message-bus.ts";
+import type { RemoteBinding, StateStore, StoredEvent } from "../../ports/state-store.ts";
 import type { RecordedOutput, RecordPlace } from "../../ports/trace-recorder.ts";
 import type { Trace } from "../state/trace.ts";
 import type { Attempt } from "../state/attempt.ts";
-import type { ResolvedOptions } from "../flow-options.ts";
+import type { Clock } from "../../foundation/clock.ts";
+import type { Logger } from "../../events/logger.ts";
 import type { SafeProbe } from "./safe-probe.ts";
 
 type EventDetails<Event> = Event extends FlowEvent ? Omit<Event, "at" | "flow" | "traceId" | "tenant"> : never;
@@ -17,11 +18,21 @@ type NodeDetails<Event> = Event extends { readonly node: string; readonly attemp
   ? Omit<Event, "at" | "flow" | "traceId" | "tenant" | "node" | "attempt" | "queueDepth" | "inflight">
   : never;
 
+/** The options of a flow that say to whom events go. */
+interface ReporterOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly observerBuffer: number;
+  readonly stateStore: StateStore | undefined;
+  readonly messageBus: MessageBus | undefined;
+}
+
 /** Tells middlewares, the state store and the message bus what happens. Builds nothing when nobody listens. */
 export class Reporter {
   /** Whether anybody wants events. */
   readonly hasListeners: boolean;
-  readonly #options: ResolvedOptions;
+  readonly #options: ReporterOptions;
   /** By middleware, in the order in which they were added. */
   readonly #outlets: Map<Middleware, Outlet<FlowEvent>>;
   readonly #store: Outlet<StoredEvent> | undefined;
@@ -34,7 +45,7 @@ export class Reporter {
    * @param parent - of a playbook: the observers are told of both in one line, so that they see everything in order
    */
   constructor(
-    options: ResolvedOptions,
+    options: ReporterOptions,
     middlewares: readonly Middleware[],
     probe: SafeProbe | undefined,
     stored: (() => Promise<void>) | undefined,
@@ -138,6 +149,36 @@ export class Reporter {
       trace,
       attempt,
     );
+  }
+
+  /** A handler is about to be called. Call it only when {@link Reporter.hasListeners}. */
+  started(attempt: Attempt): void {
+    const queuedAt = attempt.extras?.queuedAt;
+    const startedAt = attempt.started?.now ?? 0;
+    this.node(attempt, { type: "node_start", queueMs: queuedAt === undefined ? 0 : startedAt - queuedAt });
+  }
+
+  /**
+   * An attempt has succeeded.
+   *
+   * @param now - the clock's `now()`
+   * @param isHandedOn - whether its message is about to start at the next node
+   */
+  succeeded(attempt: Attempt, now: number, isHandedOn = false): void {
+    const { worker, extras } = attempt;
+    const queuedAt = extras?.queuedAt;
+    const returnedAt = extras?.returnedAt ?? now;
+    const startedAt = attempt.started?.now ?? now;
+    if (worker.node.kind === "router" && attempt.outputs === 0 && !isHandedOn) {
+      this.node(attempt, { type: "route_drop", reason: "the router chose no successor" });
+    }
+    this.node(attempt, {
+      type: "node_success",
+      queueMs: queuedAt === undefined ? 0 : startedAt - queuedAt,
+      runMs: returnedAt - startedAt,
+      emitMs: now - returnedAt,
+      latencyMs: now - startedAt,
+    });
   }
 
   /** Has the state store keep which remote task works for a trace. */

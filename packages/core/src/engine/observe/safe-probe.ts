@@ -2,8 +2,7 @@ import { errorPayload } from "../../foundation/flow-error.ts";
 import type { FlowEvent } from "../../events/flow-event.ts";
 import type { Logger } from "../../events/logger.ts";
 import type { Message } from "../../message/message.ts";
-import type { InstrumentedRun, Probe, ProbedAttempt, ProbedTrace } from "../../ports/instrument.ts";
-import type { ResolvedOptions } from "../flow-options.ts";
+import type { Instrument, InstrumentedRun, Probe, ProbedAttempt, ProbedTrace } from "../../ports/instrument.ts";
 
 /**
  * A probe that cannot harm the flow: what it throws is logged, and then everything is as if it had not been
@@ -75,7 +74,10 @@ export class SafeProbe {
 }
 
 /** The probe that the flow's instrument has for a run. */
-export function probeFor(options: ResolvedOptions, stats: InstrumentedRun["stats"]): SafeProbe | undefined {
+export function probeFor(
+  options: { readonly name: string; readonly logger: Logger; readonly instrument: Instrument | undefined },
+  stats: InstrumentedRun["stats"],
+): SafeProbe | undefined {
   const { instrument, logger, name } = options;
   const probe = instrument?.({ flow: name, stats });
   return probe === undefined ? undefined : new SafeProbe(probe, logger);

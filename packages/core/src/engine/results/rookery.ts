@@ -2,12 +2,31 @@ import { onAbort } from "../../foundation/abort.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { carry, Message } from "../../message/message.ts";
 import type { Outcome } from "../../message/outcome.ts";
-import { OutcomeSink, type TraceSink } from "./sink.ts";
+import { OutcomeSink } from "./sink.ts";
 import type { StreamSink } from "./stream-sink.ts";
-import type { Trace } from "../state/trace.ts";
-import type { Engine } from "../engine.ts";
-import type { Send } from "../state/send.ts";
+import type { Trace, TraceSink } from "../state/trace.ts";
+import type { Send } from "../state/attempt.ts";
 import { UnreadResults } from "./unread-results.ts";
+import type { Clock } from "../../foundation/clock.ts";
+import type { TimerWheel } from "../../foundation/timer-wheel.ts";
+import type { Agenda } from "../loop/agenda.ts";
+import type { Ledger } from "../observe/ledger.ts";
+import type { DurableRun } from "../durability.ts";
+import type { Sending } from "../delivery/sending.ts";
+import type { TraceTable } from "../state/trace-table.ts";
+
+/** The parts of a run that this one calls. */
+interface RookeryHost {
+  readonly clock: Clock;
+  readonly timers: TimerWheel;
+  readonly options: { readonly rookeryMaxSize: number; readonly queueMaxSize: number };
+  readonly traces: TraceTable;
+  readonly durable: DurableRun | undefined;
+  readonly agenda: Agenda;
+  readonly ledger: Ledger;
+  readonly sending: Sending;
+  resultDropped(trace: Trace, node: string, reason: string): void;
+}
 
 /** What `fetch` returns: a result, or the error of a trace with `emitErrorsToRookery`. */
 export type RookeryItem = Message | FlowError;
@@ -41,7 +60,7 @@ interface Fetcher {
  * traces that have ended and that somebody has read from goes first; otherwise senders wait.
  */
 export class Rookery {
-  readonly #engine: Engine;
+  readonly #engine: RookeryHost;
   readonly #unread = new UnreadResults();
   /** Fetchers of any trace, by trace id those of one; in order of arrival. */
   readonly #anyTrace = new Set<Fetcher>();
@@ -54,7 +73,7 @@ export class Rookery {
   readonly #heldBack: Send[] = [];
   #closed: Error | undefined;
 
-  constructor(engine: Engine) {
+  constructor(engine: RookeryHost) {
     this.#engine = engine;
   }
 
@@ -357,7 +376,7 @@ export class Rookery {
     while (this.#heldBack.length > 0 && this.#hasRoom()) {
       this.#engine.sending.offerHeld(this.#heldBack.shift() as Send);
     }
-    this.#engine.dispatch.flush();
+    this.#engine.agenda.flush();
   }
 
   #hasRoom(): boolean {
@@ -440,9 +459,9 @@ export class RookerySink implements TraceSink {
   /** In a durable flow, items that were not given out yet: the journal keeps them. */
   readonly kept: Set<Unread> | undefined;
   readonly #rookery: Rookery;
-  readonly #engine: Engine;
+  readonly #engine: RookeryHost;
 
-  constructor(rookery: Rookery, engine: Engine) {
+  constructor(rookery: Rookery, engine: RookeryHost) {
     this.#rookery = rookery;
     this.#engine = engine;
     this.kept = engine.durable === undefined ? undefined : new Set();

@@ -1,7 +1,7 @@
 import type { Message } from "../../message/message.ts";
 import type { Outcome } from "../../message/outcome.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
-import type { TraceSink } from "./sink.ts";
+import type { TraceSink } from "../state/trace.ts";
 
 /** What `flow.stream` yields: pieces of streams while the trace runs, and its results. */
 export type StreamItem<Result> =

@@ -1,27 +1,13 @@
 import type { Moment } from "../../foundation/clock.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
-import { onAbort } from "../../foundation/abort.ts";
-import { requireNumber } from "../../foundation/options.ts";
 import { lineageText } from "../../foundation/lineage.ts";
 import type { Timer } from "../../foundation/timer-wheel.ts";
-import type {
-  ChunkInit,
-  Context,
-  EmitTarget,
-  NodeOrName,
-  OnceOptions,
-  PauseInit,
-  Playbook,
-  WaitOptions,
-} from "../../graph/handler.ts";
-import type { Message, MessageHeaders } from "../../message/message.ts";
-import type { StreamChunk } from "../../message/stream-chunk.ts";
+import type { Message } from "../../message/message.ts";
 import type { QueueItem } from "../../queue/fair-queue.ts";
-import type { StreamWriter } from "../results/stream-table.ts";
+import type { Waiting, WaitingList } from "../../queue/waiting-list.ts";
 import type { ExhaustionCode } from "../policies/budget.ts";
-import type { Pause } from "./lasting.ts";
-import type { Trace, TraceMember } from "./trace.ts";
-import type { Send } from "./send.ts";
+import type { StreamWriter } from "./stream-table.ts";
+import type { Pause, Trace } from "./trace.ts";
 import type { Edge, Worker } from "./worker.ts";
 
 /** Where an {@link Attempt} is in its life. Over is final: what its handler does then is fenced off. */
@@ -106,14 +92,13 @@ export class AttemptExtras {
 }
 
 /**
- * One try of one message at one node, and what its handler sees as `ctx`. Born when the message is
- * sent to the node.
+ * One try of one message at one node. Born when the message is sent to the node.
  *
  * States: queued (on an edge, or waiting for room on it) → launched (it has a slot) → running (its handler was called) → sending
  * (the handler has returned, what it sends waits for room) → over. A try that failed is over, and the
  * next one is born parked → queued or running; so is that of a handler that has paused: paused → queued. Whatever ends the trace makes every attempt of it over.
  */
-export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
+export class Attempt implements QueueItem, StreamWriter {
   worker: Worker;
   readonly trace: Trace;
   message: Message;
@@ -139,8 +124,8 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   onThrew: ((error: unknown) => void) | undefined;
   extras: AttemptExtras | null = null;
   nextInLane: this | null = null;
-  nextOfTrace: TraceMember | null = null;
-  prevOfTrace: TraceMember | null = null;
+  nextOfTrace: Attempt | null = null;
+  prevOfTrace: Attempt | null = null;
 
   constructor(
     worker: Worker,
@@ -180,28 +165,12 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
     return this.worker.name;
   }
 
-  get successors(): readonly string[] {
-    return [...this.worker.edgeTo.keys()];
-  }
-
   get traceId(): string {
     return this.trace.id;
   }
 
   get tenant(): string {
     return this.trace.tenant;
-  }
-
-  get headers(): MessageHeaders {
-    return this.trace.headers;
-  }
-
-  get deadlineAt(): number | undefined {
-    return this.trace.deadlineAt;
-  }
-
-  get resources(): unknown {
-    return this.worker.engine.resources;
   }
 
   get idempotencyKey(): string {
@@ -211,7 +180,7 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   /** What the idempotency keys of a trace have in common. */
   get traceKey(): string {
     const outer = outermost(this);
-    return `${outer.worker.engine.runId}-${outer.trace.runText}`;
+    return `${outer.worker.identity.id}-${outer.trace.runText}`;
   }
 
   /** The lineage id of its message. For records: it is kept. */
@@ -220,7 +189,7 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
   }
 
   get signal(): AbortSignal {
-    const more = this.more;
+    const { more } = this;
     if (more.controller === undefined) {
       more.controller = new AbortController();
       if (this.state === State.OVER) more.controller.abort(more.reason ?? this.#overError("use the signal"));
@@ -228,121 +197,9 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
     return more.controller.signal;
   }
 
-  emit(value: unknown, target?: EmitTarget): Promise<void> {
-    return this.#guarded("emit", () => this.worker.engine.emitting.emit(this, value, target?.to));
-  }
-
-  emitNowait(value: unknown, target?: EmitTarget): void {
-    this.requireRunning("emit");
-    this.worker.engine.emitting.emitNowait(this, value, target?.to);
-  }
-
-  emitChunk(chunk: ChunkInit): Promise<StreamChunk> {
-    return this.#guarded("emit a chunk", () => this.worker.engine.emitting.emitChunk(this, chunk));
-  }
-
-  fetch(options: WaitOptions & { readonly from?: NodeOrName | readonly NodeOrName[] } = {}): Promise<Message> {
-    return this.#guarded("fetch", () => this.worker.engine.fetching.fetch(this, options));
-  }
-
-  fetchAny(options: WaitOptions & { readonly from?: NodeOrName | readonly NodeOrName[] } = {}): Promise<Message> {
-    return this.fetch(options);
-  }
-
-  callPlaybook<Input, Result>(
-    playbook: Playbook<Input, Result>,
-    message?: Input | Message<Input>,
-    options?: { readonly timeoutMs?: number },
-  ): Promise<Result> {
-    return this.#guarded("call a playbook", () =>
-      this.worker.engine.playbooks.call(this, playbook, message ?? this.message, options?.timeoutMs),
-    ) as Promise<Result>;
-  }
-
-  once<Value>(
-    key: string,
-    run: (effectKey: string) => Value | Promise<Value>,
-    options: OnceOptions<Value> = {},
-  ): Promise<Value> {
-    return this.#unminded("run a side effect", () =>
-      outermost(this).worker.engine.effects.once(this, key, run, options),
-    );
-  }
-
-  pause<Value>(init: PauseInit<Value>): Promise<Value> {
-    return this.#unminded("pause", () => outermost(this).worker.engine.pausing.pause(this, init)) as Promise<Value>;
-  }
-
-  sleep(delayMs: number): Promise<void> {
-    return this.#guarded("sleep", () => {
-      requireNumber("delayMs", delayMs, 0);
-      return this.wait((resolve) => {
-        const timer = this.worker.engine.timers.after(delayMs, () => resolve(undefined));
-        return () => timer.cancel();
-      });
-    });
-  }
-
-  /**
-   * A wait of the handler that ends with the attempt: it is rejected with the reason when the attempt
-   * is over first. `begin` starts it and returns how to take it back. A handler that has lent its slot
-   * goes on when it has it again.
-   */
-  wait<Value>(
-    begin: (resolve: (value: Value) => void, reject: (reason: unknown) => void) => (() => void) | undefined,
-    options: WaitOptions & { readonly outlivesHandler?: boolean } = {},
-  ): Promise<Value> {
-    const { timeoutMs, signal, outlivesHandler = false } = options;
-    if (timeoutMs !== undefined) requireNumber("timeoutMs", timeoutMs, 0);
-    const { engine } = this.worker;
-    const promise = new Promise<Value>((resolve, reject) => {
-      const waits = (this.more.waits ??= new Set());
-      const undo: ((() => void) | undefined)[] = [];
-      let isSettled = false;
-      const settle = (finish: () => void): void => {
-        if (isSettled) return;
-        isSettled = true;
-        waits.delete(wait);
-        for (const step of undo) step?.();
-        engine.dispatch.reclaimSlot(this, finish);
-      };
-      const giveUp = (reason: unknown): void => settle(() => reject(reason));
-      const wait: HandlerWait = { reject: giveUp, outlivesHandler };
-      waits.add(wait);
-      undo.push(begin((value) => settle(() => resolve(value)), giveUp));
-      if (timeoutMs !== undefined && !isSettled) {
-        const timer = engine.timers.after(timeoutMs, () => {
-          giveUp(this.#waitError(FlowErrorCode.WAIT_TIMEOUT, `waited ${timeoutMs} ms`));
-          engine.dispatch.flush();
-        });
-        undo.push(() => timer.cancel());
-      }
-      if (signal !== undefined && !isSettled) {
-        undo.push(
-          onAbort(signal, (reason) =>
-            giveUp(this.#waitError(FlowErrorCode.WAIT_ABORTED, "its signal was aborted", reason)),
-          ),
-        );
-      }
-      // settled while it was being set up
-      if (isSettled) for (const step of undo) step?.();
-    });
-    // a wait that nobody awaits must not end the process
-    promise.catch(() => {});
-    return promise;
-  }
-
-  /** A {@link Attempt.wait} for a promise. */
-  waitFor<Value>(promise: Promise<Value>): Promise<Value> {
-    return this.wait<Value>((resolve, reject) => {
-      promise.then(resolve, reject);
-      return undefined;
-    });
-  }
-
   /** Throws the reason for which it is over, unless its handler is at work. */
   requireRunning(what: string): void {
-    if (this.state !== State.RUNNING) throw this.extras?.reason ?? this.#overError(what);
+    if (this.state !== State.RUNNING) throw this.refusal(what);
   }
 
   /** The handler has returned: what it still waits for is given up, but for what it has sent. */
@@ -366,20 +223,9 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
     extras.controller?.abort(reason);
   }
 
-  /** As {@link Attempt.#guarded}: whoever does not await it is not told, and the process goes on. */
-  #unminded<Value>(what: string, act: () => Promise<Value>): Promise<Value> {
-    const promise = this.#guarded(what, act);
-    promise.catch(() => {});
-    return promise;
-  }
-
-  #guarded<Value>(what: string, act: () => Promise<Value>): Promise<Value> {
-    if (this.state !== State.RUNNING) return Promise.reject(this.extras?.reason ?? this.#overError(what));
-    try {
-      return act();
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  /** The reason for which it may do nothing more: its end, or that its handler is not at work. */
+  refusal(what: string): Error {
+    return this.extras?.reason ?? this.#overError(what);
   }
 
   #overError(what: string): FlowError {
@@ -392,24 +238,62 @@ export class Attempt implements Context, QueueItem, TraceMember, StreamWriter {
       attempt: this.attempt,
     });
   }
+}
 
-  #waitError(code: FlowErrorCode, why: string, cause?: unknown): FlowError {
-    return new FlowError({
-      code,
-      message: `Gave up waiting at node "${this.worker.name}": ${why}`,
-      traceId: this.trace.id,
-      tenant: this.trace.tenant,
-      node: this.worker.name,
-      attempt: this.attempt,
-      retryable: true,
-      cause,
-    });
+/**
+ * One message on its way to all the edges it goes to, or to the Rookery when there are none. It is
+ * accepted by all of them at once: places are reserved edge by edge, in declared order, and only when
+ * all are had is anything sent.
+ *
+ * States: new → accepted, or new → waiting for room → accepted | abandoned with its trace.
+ */
+export class Send implements Waiting {
+  readonly trace: Trace;
+  /** The attempt that sends; `null` for messages from outside. */
+  readonly from: Attempt | null;
+  readonly message: Message;
+  readonly edges: readonly Edge[];
+  /** Which output of its sender this is; part of the lineage id. */
+  readonly output: number;
+  /** How many of `edges` have a place for it. */
+  places = 0;
+  /** The message at the one node it goes to, which may start it before the edge has room. */
+  item: Attempt | null = null;
+  /** Called when it was accepted, or with the reason why it never will be. */
+  settle: ((failure: Error | undefined) => void) | null;
+  nextWaiting: this | null = null;
+  prevWaiting: this | null = null;
+  list: WaitingList<this> | null = null;
+
+  constructor(
+    trace: Trace,
+    from: Attempt | null,
+    message: Message,
+    edges: readonly Edge[],
+    output: number,
+    settle: ((failure: Error | undefined) => void) | null,
+  ) {
+    this.trace = trace;
+    this.from = from;
+    this.message = message;
+    this.edges = edges;
+    this.output = output;
+    this.settle = settle;
+  }
+
+  get tenant(): string {
+    return this.trace.tenant;
+  }
+
+  /** The edge whose room it waits for. */
+  get awaited(): Edge | undefined {
+    return this.edges[this.places];
   }
 }
 
 /** The attempt of the flow itself in which an attempt of a playbook works, or the attempt. */
 export function outermost(attempt: Attempt): Attempt {
   let outer = attempt;
-  while (outer.trace.origin !== null) outer = outer.trace.origin.parent as Attempt;
+  while (outer.trace.origin !== null) outer = outer.trace.origin.parent;
   return outer;
 }

@@ -1,26 +1,89 @@
-import type { FlowError } from "../../foundation/flow-error.ts";
+import type { ErrorPayload, FlowError } from "../../foundation/flow-error.ts";
 import type { Timer } from "../../foundation/timer-wheel.ts";
 import type { Message, MessageHeaders } from "../../message/message.ts";
+import type { Outcome } from "../../message/outcome.ts";
+import type { StreamChunk } from "../../message/stream-chunk.ts";
 import type { Lane, LaneOwner, QueueItem } from "../../queue/fair-queue.ts";
-import type { TraceSink } from "../results/sink.ts";
-import type { Lasting } from "./lasting.ts";
-import type { StreamTable } from "../results/stream-table.ts";
+import type { Attempt, Send } from "./attempt.ts";
+import type { StreamTable } from "./stream-table.ts";
+import type { Worker } from "./worker.ts";
 
-/** One of a trace's attempts, linked by the trace. */
-export interface TraceMember {
-  nextOfTrace: TraceMember | null;
-  prevOfTrace: TraceMember | null;
+/**
+ * Where what a trace produces goes: one implementation for each way of waiting for a trace. The engine
+ * calls it; a sink without room answers `false` and calls `onRoom` when that changes.
+ */
+export interface TraceSink {
+  /** How many results are kept for the outcome; 0 where they are handed on as they come. */
+  readonly keepResults: number;
+  /** Whether an attempt whose result was refused gives its slot to others while it waits. @defaultValue true */
+  readonly lendsSlot?: boolean;
+  /** Told of its trace before anything else. */
+  opened?(trace: Trace): void;
+  /** Set by the engine while somebody waits for room. @defaultValue nobody does */
+  onRoom?: (() => void) | null;
+  /** Whether it would take a result. */
+  hasRoomForResult(): boolean;
+  /** Takes a result of an exit node, or answers `false` and takes nothing. */
+  result(message: Message, node: string): boolean;
+  /** Whether it wants another chunk. The runtime sees to it that a stream's last chunk is taken in any case. */
+  hasRoom(): boolean;
+  /** Takes a chunk. */
+  chunk(chunk: StreamChunk): void;
+  /** Settles whoever waits for the first result alone. Called instead of `ended` when nobody else watches. */
+  completed?(first: Message): void;
+  /** Tells whoever waits that only answers to pauses are missing. It may be called again, and `ended` comes later. */
+  paused?(outcome: Outcome): void;
+  /** Settles whoever waits. Called once, last. */
+  ended(outcome: Outcome): void;
 }
 
-/** A message that waits in a join. */
-export interface GatheredMember {
-  readonly message: Message;
+/** What became of a side effect: `unknown` when the process ended before it was known. */
+export interface Effect {
+  status: "started" | "succeeded" | "failed" | "unknown";
+  /** What it gave, when it succeeded. */
+  value?: unknown;
+  /** Why it failed. */
+  error?: ErrorPayload | undefined;
+  /** While it runs in this process. */
+  running?: Promise<unknown> | undefined;
+}
+
+/** A pause that a handler made. */
+export interface Pause {
+  /** Which of its attempt's pauses it is: the same when the handler is called again. */
+  readonly key: string;
+  readonly token: string;
+  readonly node: string;
+  readonly reason: string;
+  readonly payload: unknown;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number | undefined;
+  /** The attempt that waits for its answer. */
+  waiting: Attempt | undefined;
+  answer: { readonly value: unknown } | undefined;
+  /** Called when the answer that is there does not fit. */
+  refuse: ((error: unknown) => void) | undefined;
+  timer: Timer | undefined;
+}
+
+/** What a trace has that outlasts attempts, and the process if the flow is durable. Few traces have any. */
+export class Lasting {
+  /** By key. */
+  readonly effects = new Map<string, Effect>();
+  /** By key, in the order in which they were made. */
+  readonly pauses = new Map<string, Pause>();
+  /** Attempts that wait for answers. */
+  readonly paused = new Set<Attempt>();
+  /** Who, beside its sink, wants to know how the trace goes on. */
+  watchers: ((outcome: Outcome) => void)[] = [];
+  /** Whether those who wait have been told that only answers are missing. */
+  isQuiet = false;
 }
 
 /** Messages of a trace that wait in a join for others. */
 export interface Gathered {
-  readonly place: unknown;
-  readonly members: GatheredMember[];
+  readonly place: Worker;
+  readonly members: Attempt[];
   readonly want: number;
   timer: Timer | undefined;
   /** Epoch milliseconds at which it is sent on as it is, or fails. */
@@ -37,8 +100,21 @@ export interface Origin {
   readonly run: number;
   readonly high: number;
   readonly low: number;
-  /** The attempt that called; the engine knows what it is. */
-  readonly parent: unknown;
+  /** The attempt that called. */
+  readonly parent: Attempt;
+}
+
+/** The message that opens a trace, and the reader of its results. */
+export interface Opening {
+  readonly message: Message;
+  /** The number of its id, if that was just made: no other trace has it. */
+  readonly idNumber: number | undefined;
+  /** Of a playbook's trace, which its parent tells apart from others of its id. */
+  readonly origin: Origin | null;
+  readonly sink: TraceSink;
+  readonly signal: AbortSignal | undefined;
+  /** Whether messages may still come from outside. */
+  readonly isOpenEnded: boolean;
 }
 
 /** What only some traces have. */
@@ -56,7 +132,7 @@ export class TraceExtras {
   lastNode: string | undefined;
   lastReason: string | undefined;
   /** Messages from outside that wait for room on several edges. */
-  entrySends: Set<object> | undefined;
+  entrySends: Set<Send> | undefined;
   /** Those who wait until results or chunks have been read, in order; each answers whether it got in. */
   unread: (() => boolean)[] | undefined;
   /** Its run in base 36. */
@@ -96,7 +172,7 @@ export class Trace implements LaneOwner, QueueItem {
   /** Its first message, while it stands in line itself: the attempt is made when its turn comes. */
   entry: Message | null = null;
   nextInLane: this | null = null;
-  firstMember: TraceMember | null = null;
+  firstMember: Attempt | null = null;
   gathered: Gathered[] | null = null;
   /** Side effects and pauses. */
   lasting: Lasting | null = null;
@@ -150,7 +226,7 @@ export class Trace implements LaneOwner, QueueItem {
     return (this.extras?.unread?.length ?? 0) > 0;
   }
 
-  link(member: TraceMember): void {
+  link(member: Attempt): void {
     const first = this.firstMember;
     member.nextOfTrace = first;
     member.prevOfTrace = null;
@@ -158,7 +234,7 @@ export class Trace implements LaneOwner, QueueItem {
     this.firstMember = member;
   }
 
-  unlink(member: TraceMember): void {
+  unlink(member: Attempt): void {
     if (member.prevOfTrace === null) {
       if (this.firstMember !== member) return;
       this.firstMember = member.nextOfTrace;
@@ -170,7 +246,7 @@ export class Trace implements LaneOwner, QueueItem {
   }
 
   /** Puts one member in the place of another. */
-  replace(member: TraceMember, next: TraceMember): void {
+  replace(member: Attempt, next: Attempt): void {
     if (this.firstMember === member && member.nextOfTrace === null) {
       this.firstMember = next;
       return;

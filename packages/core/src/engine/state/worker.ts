@@ -1,18 +1,28 @@
-import type { ModelRegistry } from "../../graph/model-registry.ts";
-import type { Graph, SomeNode, Vertex } from "../../graph/graph.ts";
-import { handlerOf } from "../../graph/node.ts";
-import { OPEN_SEA } from "../../graph/endpoints.ts";
-import { FlowErrorCode } from "../../foundation/flow-error.ts";
-import { checks, type Schema } from "../../foundation/schema.ts";
-import { type CheckMessage, type CheckValue, messageCheck, valueCheck } from "../policies/validation.ts";
+import type { Schema } from "../../foundation/schema.ts";
+import type { SomeNode, Vertex } from "../../graph/graph.ts";
 import type { Message } from "../../message/message.ts";
 import { FairQueue } from "../../queue/fair-queue.ts";
 import { FairWaitingList } from "../../queue/fair-waiting-list.ts";
+import type { CheckMessage, CheckValue } from "../policies/validation.ts";
+import type { Attempt, Send } from "./attempt.ts";
+import type { RunIdentity } from "./run-identity.ts";
 import type { Gathered, Trace } from "./trace.ts";
-import type { Attempt } from "./attempt.ts";
-import type { Engine } from "../engine.ts";
-import type { SafeProbe } from "../observe/safe-probe.ts";
-import type { Send } from "./send.ts";
+
+/** The share of a tenant in each queue. */
+export type WeightOf = (tenant: string) => number;
+
+/** A node's handler with only the layers that its policy asks for. */
+export interface NodePlan {
+  /** The schema of the node's input, if it is checked. */
+  readonly inputSchema: Schema<unknown, unknown> | undefined;
+  readonly checkInput: CheckMessage | undefined;
+  readonly checkEmitted: CheckValue | undefined;
+  /** Whether the handler is called only when its message is stored. */
+  readonly storesFirst: boolean;
+  /** Whether the handler may look at its context. */
+  readonly takesContext: boolean;
+  readonly call: (message: Message, attempt: Attempt) => unknown;
+}
 
 /**
  * Room for messages between two nodes. `size` counts those that wait on it, `reserved` the places kept for a broadcast.
@@ -86,7 +96,7 @@ export class Ring {
 
 /** A node of a running flow: its waiting line, its slots, and its handler with only the layers its policy asks for. */
 export class Worker {
-  readonly engine: Engine;
+  readonly identity: RunIdentity;
   readonly index: number;
   readonly name: string;
   readonly node: SomeNode;
@@ -96,7 +106,7 @@ export class Worker {
   readonly timeoutMs: number | undefined;
   /** Whether a failed attempt may be made again: what it emits is held back until it has succeeded. */
   readonly retries: boolean;
-  /** What its input must be, if it is checked. */
+  /** The schema of its input, if it is checked. */
   readonly inputSchema: Schema<unknown, unknown> | undefined;
   readonly checkInput: CheckMessage | undefined;
   /** Whether something has to be done before its handler is called. */
@@ -136,38 +146,28 @@ export class Worker {
   isWoken = false;
   #outerTurn = false;
 
-  constructor(engine: Engine, vertex: Vertex, ring: Ring | undefined, models: Models) {
-    const weightOf = (tenant: string) => engine.weightOf(tenant);
-    this.engine = engine;
+  constructor(vertex: Vertex, ring: Ring | undefined, identity: RunIdentity, weightOf: WeightOf, plan: NodePlan) {
     const { node } = vertex;
+    const { policy } = node;
+    this.identity = identity;
     this.index = vertex.index;
     this.name = node.name;
     this.node = node;
     this.vertex = vertex;
     this.ring = ring;
-    this.concurrency = node.policy.concurrency;
-    this.isOrdered = node.policy.ordering === "trace";
-    this.timeoutMs = node.policy.timeoutMs;
-    this.retries = node.policy.maxRetries > 0;
-    this.storesFirst = node.policy.durable === "before" && engine.durable !== undefined;
+    this.concurrency = policy.concurrency;
+    this.isOrdered = policy.ordering === "trace";
+    this.timeoutMs = policy.timeoutMs;
+    this.retries = policy.maxRetries > 0;
+    this.storesFirst = plan.storesFirst;
     this.inbox = new FairQueue(this.isOrdered, weightOf);
     this.outer = ring === undefined ? undefined : new FairQueue(this.isOrdered, weightOf);
-    const { validate } = node.policy;
-    if (checks(models.input) && (validate === "both" || validate === "in")) {
-      this.inputSchema = models.input;
-      this.checkInput = messageCheck(node.name, FlowErrorCode.INPUT_INVALID, models.input);
-    }
-    this.prepares = this.checkInput !== undefined || this.storesFirst;
-    const checkEmitted =
-      checks(models.output) && (validate === "both" || validate === "out")
-        ? valueCheck(node.name, models.output)
-        : undefined;
-    this.checkEmitted = engine.durable === undefined ? checkEmitted : engine.durable.checked(node.name, checkEmitted);
-    const handler = handlerOf(node);
-    this.takesContext = takesContext(handler);
-    const call: Worker["call"] =
-      node.style === "message" ? handler : (message, attempt) => handler(message.payload, attempt);
-    this.call = engine.probe === undefined ? call : probed(engine.probe, call);
+    this.inputSchema = plan.inputSchema;
+    this.checkInput = plan.checkInput;
+    this.prepares = plan.checkInput !== undefined || plan.storesFirst;
+    this.checkEmitted = plan.checkEmitted;
+    this.takesContext = plan.takesContext;
+    this.call = plan.call;
   }
 
   /** A send of one of its attempts waits for room. */
@@ -216,80 +216,4 @@ export class Worker {
     this.#outerTurn = !this.#outerTurn;
     return this.#outerTurn ? (this.outer.pop() ?? this.inbox.pop()) : (this.inbox.pop() ?? this.outer.pop());
   }
-}
-
-/** The same call with a probe around it. */
-function probed(probe: SafeProbe, call: Worker["call"]): Worker["call"] {
-  return (message, attempt) =>
-    probe.handle(attempt, (own) => {
-      if (own !== message) {
-        attempt.more.original ??= message;
-        attempt.message = own;
-      }
-      return call(own, attempt);
-    });
-}
-
-/** Whether a function may look at its second argument. When in doubt it does. */
-function takesContext(handler: (...args: never[]) => unknown): boolean {
-  if (handler.length !== 1) return true;
-  const source = Function.prototype.toString.call(handler);
-  // a rest or default parameter does not count in `length`, and `arguments` has everything
-  const isPattern = !source.includes("=>") && /^[^(]*\(\s*[{[]/.test(source);
-  if (isPattern) return true;
-  const parameters = new Set(source.slice(0, source.includes("=>") ? source.indexOf("=>") : source.indexOf("{")));
-  return parameters.has(",") || parameters.has("=") || source.includes("arguments") || source.includes("[native code]");
-}
-
-/** Schemas of a node, its own or the registry's. */
-export interface Models {
-  readonly input: Schema<unknown, unknown> | undefined;
-  readonly output: Schema<unknown, unknown> | undefined;
-}
-
-/** The compiled graph: workers in the order of its vertices, and the edges from outside. */
-export interface Workshop {
-  readonly workers: readonly Worker[];
-  readonly byName: ReadonlyMap<string, Worker>;
-  /** Edges from OpenSea to the entry nodes. */
-  readonly entries: readonly Edge[];
-  readonly edges: readonly Edge[];
-}
-
-/** Compiles a graph. Done once per run. */
-export function compileGraph(
-  engine: Engine,
-  graph: Graph,
-  registry: ModelRegistry | undefined,
-  queueMaxSize: number,
-): Workshop {
-  const rings = graph.rings.map(() => new Ring(queueMaxSize));
-  const workers = graph.vertices.map((vertex) => {
-    const registered = registry?.get(vertex.node.name);
-    const models = { input: vertex.node.input ?? registered?.input, output: vertex.node.output ?? registered?.output };
-    const ring = vertex.ring === undefined ? undefined : rings[vertex.ring];
-    const worker = new Worker(engine, vertex, ring, models);
-    ring?.add(worker);
-    return worker;
-  });
-  const edges: Edge[] = [];
-  const connect = (source: string, target: Worker, isInner: boolean): Edge => {
-    const edge = new Edge(edges.length, source, target, queueMaxSize, isInner);
-    edges.push(edge);
-    target.into.push(edge);
-    return edge;
-  };
-  for (const worker of workers) {
-    for (const index of worker.vertex.successors) {
-      const target = workers[index] as Worker;
-      const edge = connect(worker.name, target, target.ring !== undefined && target.ring === worker.ring);
-      worker.edgeTo.set(target.name, edge);
-      if (target === worker) worker.loop = edge;
-      else worker.onward.push(edge);
-    }
-  }
-  const entries = workers
-    .filter((worker) => worker.vertex.isIngress)
-    .map((worker) => (worker.entry = connect(OPEN_SEA, worker, false)));
-  return { workers, byName: new Map(workers.map((worker) => [worker.name, worker])), entries, edges };
 }

@@ -14,6 +14,8 @@ import type { TraceRecord } from "../../ports/trace-recorder.ts";
 import type { Attempt } from "../../engine/state/attempt.ts";
 import type { Flow } from "../../flow/flow.ts";
 import type { FlowStats } from "../../engine/flow-stats.ts";
+import { HandlerContext } from "../../engine/context/handler-context.ts";
+import { Engine } from "../../engine/engine.ts";
 import { statsOf } from "../../engine/flow-stats.ts";
 import { placeOf } from "../../engine/observe/reporter.ts";
 import { type Fault, suffer } from "../kit/fault.ts";
@@ -240,7 +242,8 @@ export class SimulatedRun {
         }
         for (const what of process.waits.values())
           this.broken.push(`L2: ${what} has not settled though the flow was stopped`);
-        if (abandoned === 0 && process.engine?.zombies === 0) this.broken.push(...leftBehind(statsOf(process.engine)));
+        if (abandoned === 0 && process.engine?.ending.zombies === 0)
+          this.broken.push(...leftBehind(statsOf(process.engine)));
         process.kill();
         this.#restart();
       });
@@ -543,8 +546,8 @@ export class SimulatedRun {
   /** A handler as it is called: with what goes wrong in it, and with an eye on where its messages go. */
   #handle(process: SimulatedProcess, node: SomeNode, ctx: Context, call: () => unknown): unknown {
     if (process.hasEnded) return new Promise(() => {});
-    const { engine } = (ctx as unknown as Attempt).worker;
-    if (engine.durable !== undefined) process.engine = engine;
+    const engine = Engine.of(ctx);
+    if (engine?.durable !== undefined) process.engine = engine;
     this.#noteChoices(ctx);
     const random = this.#stream(`${node.name} ${ctx.idempotencyKey} ${ctx.attempt}`);
     const fault = this.#faultOf(node, ctx, random);
@@ -564,7 +567,7 @@ export class SimulatedRun {
   }
 
   #noteChoices(ctx: Context): void {
-    const attempt = ctx as unknown as Attempt;
+    const attempt = HandlerContext.behind(ctx)?.attempt as Attempt;
     const own = { emit: ctx.emit.bind(ctx), emitNowait: ctx.emitNowait.bind(ctx), emitChunk: ctx.emitChunk.bind(ctx) };
     const note = (to: unknown): void => {
       if (to === undefined) return;

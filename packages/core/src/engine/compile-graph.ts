@@ -1,0 +1,130 @@
+import { FlowErrorCode } from "../foundation/flow-error.ts";
+import { checks } from "../foundation/schema.ts";
+import { OPEN_SEA } from "../graph/endpoints.ts";
+import type { Graph, SomeNode } from "../graph/graph.ts";
+import type { ModelRegistry, RegisteredModels } from "../graph/model-registry.ts";
+import { handlerOf } from "../graph/node.ts";
+import { type ContextServices, HandlerContext } from "./context/handler-context.ts";
+import type { DurableRun } from "./durability.ts";
+import type { SafeProbe } from "./observe/safe-probe.ts";
+import { messageCheck, valueCheck } from "./policies/validation.ts";
+import type { RunIdentity } from "./state/run-identity.ts";
+import { Edge, type NodePlan, Ring, type WeightOf, Worker } from "./state/worker.ts";
+
+/** The parts of a run that stand between a node and its handler. */
+export interface NodeLayers {
+  readonly identity: RunIdentity;
+  readonly weightOf: WeightOf;
+  readonly probe: SafeProbe | undefined;
+  readonly durable: DurableRun | undefined;
+  /** Given to the context of each handler. */
+  readonly services: ContextServices;
+}
+
+/** The compiled graph: workers in the order of its vertices, and the edges from outside. */
+export interface Workshop {
+  readonly workers: readonly Worker[];
+  readonly byName: ReadonlyMap<string, Worker>;
+  /** Edges from OpenSea to the entry nodes. */
+  readonly entries: readonly Edge[];
+  readonly edges: readonly Edge[];
+}
+
+/** Compiles a graph. Done once per run. */
+export function compileGraph(
+  graph: Graph,
+  registry: ModelRegistry | undefined,
+  queueMaxSize: number,
+  layers: NodeLayers,
+): Workshop {
+  const rings = graph.rings.map(() => new Ring(queueMaxSize));
+  const workers = graph.vertices.map((vertex) => {
+    const ring = vertex.ring === undefined ? undefined : rings[vertex.ring];
+    const plan = planOf(vertex.node, registry?.get(vertex.node.name), layers);
+    const worker = new Worker(vertex, ring, layers.identity, layers.weightOf, plan);
+    ring?.add(worker);
+    return worker;
+  });
+  const edges: Edge[] = [];
+  const connect = (source: string, target: Worker, isInner: boolean): Edge => {
+    const edge = new Edge(edges.length, source, target, queueMaxSize, isInner);
+    edges.push(edge);
+    target.into.push(edge);
+    return edge;
+  };
+  for (const worker of workers) {
+    for (const index of worker.vertex.successors) {
+      const target = workers[index] as Worker;
+      const edge = connect(worker.name, target, target.ring !== undefined && target.ring === worker.ring);
+      worker.edgeTo.set(target.name, edge);
+      if (target === worker) worker.loop = edge;
+      else worker.onward.push(edge);
+    }
+  }
+  const entries = workers
+    .filter((worker) => worker.vertex.isIngress)
+    .map((worker) => (worker.entry = connect(OPEN_SEA, worker, false)));
+  return { workers, byName: new Map(workers.map((worker) => [worker.name, worker])), entries, edges };
+}
+
+function planOf(node: SomeNode, registered: RegisteredModels | undefined, layers: NodeLayers): NodePlan {
+  const { name, policy } = node;
+  const { durable, probe, services } = layers;
+  const input = node.input ?? registered?.input;
+  const output = node.output ?? registered?.output;
+  const { validate } = policy;
+  const inputSchema = checks(input) && (validate === "both" || validate === "in") ? input : undefined;
+  const checkOutput =
+    checks(output) && (validate === "both" || validate === "out") ? valueCheck(name, output) : undefined;
+  const handler = handlerOf(node);
+  const isTaken = takesContext(handler);
+  const call = handlerCall(handler, node.style, isTaken, services);
+  return {
+    inputSchema,
+    checkInput: inputSchema === undefined ? undefined : messageCheck(name, FlowErrorCode.INPUT_INVALID, inputSchema),
+    checkEmitted: durable === undefined ? checkOutput : durable.checked(name, checkOutput),
+    storesFirst: policy.durable === "before" && durable !== undefined,
+    takesContext: isTaken,
+    call: probe === undefined ? call : probed(probe, call),
+  };
+}
+
+function handlerCall(
+  handler: ReturnType<typeof handlerOf>,
+  style: SomeNode["style"],
+  isTaken: boolean,
+  services: ContextServices,
+): NodePlan["call"] {
+  const handle = handler as (value: unknown, ctx?: HandlerContext) => unknown;
+  if (style === "message") {
+    return isTaken
+      ? (message, attempt) => handle(message, new HandlerContext(attempt, services))
+      : (message) => handle(message);
+  }
+  return isTaken
+    ? (message, attempt) => handle(message.payload, new HandlerContext(attempt, services))
+    : (message) => handle(message.payload);
+}
+
+/** Calls a handler through a probe. */
+function probed(probe: SafeProbe, call: NodePlan["call"]): NodePlan["call"] {
+  return (message, attempt) =>
+    probe.handle(attempt, (own) => {
+      if (own !== message) {
+        attempt.more.original ??= message;
+        attempt.message = own;
+      }
+      return call(own, attempt);
+    });
+}
+
+/** Whether a function may look at its second argument. When in doubt it does. */
+function takesContext(handler: (...args: never[]) => unknown): boolean {
+  if (handler.length !== 1) return true;
+  const source = Function.prototype.toString.call(handler);
+  // a rest or default parameter does not count in `length`, and `arguments` has everything
+  const isPattern = !source.includes("=>") && /^[^(]*\(\s*[{[]/.test(source);
+  if (isPattern) return true;
+  const parameters = new Set(source.slice(0, source.includes("=>") ? source.indexOf("=>") : source.indexOf("{")));
+  return parameters.has(",") || parameters.has("=") || source.includes("arguments") || source.includes("[native code]");
+}

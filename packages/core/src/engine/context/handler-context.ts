@@ -1,0 +1,175 @@
+import { requireNumber } from "../../foundation/options.ts";
+import type { Logger } from "../../events/logger.ts";
+import type { Clock } from "../../foundation/clock.ts";
+import type { TimerWheel } from "../../foundation/timer-wheel.ts";
+import type {
+  ChunkInit,
+  Context,
+  EmitTarget,
+  NodeOrName,
+  OnceOptions,
+  PauseInit,
+  Playbook,
+  WaitOptions,
+} from "../../graph/handler.ts";
+import type { Message, MessageHeaders } from "../../message/message.ts";
+import type { StreamChunk } from "../../message/stream-chunk.ts";
+import type { DurableRun } from "../durability.ts";
+import type { Agenda } from "../loop/agenda.ts";
+import type { Ending } from "../loop/ending.ts";
+import type { Reporter } from "../observe/reporter.ts";
+import { type Attempt, State } from "../state/attempt.ts";
+import type { Effects } from "./effects.ts";
+import type { Emitting } from "./emitting.ts";
+import type { Fetching } from "./fetching.ts";
+import type { HandlerWaits } from "./handler-waits.ts";
+import type { Pausing } from "./pausing.ts";
+import type { Playbooks } from "./playbooks.ts";
+
+/** The parts of a run that its handlers may call, through their context or as remote nodes. */
+export interface ContextServices {
+  readonly resources: unknown;
+  readonly clock: Clock;
+  readonly timers: TimerWheel;
+  readonly options: { readonly logger: Logger };
+  readonly agenda: Agenda;
+  readonly reporter: Reporter;
+  readonly durable: DurableRun | undefined;
+  readonly ending: Ending;
+  readonly waits: HandlerWaits;
+  readonly emitting: Emitting;
+  readonly fetching: Fetching;
+  readonly playbooks: Playbooks;
+  /** Those of the outermost flow, which outlast a playbook's attempt. */
+  readonly effects: Effects;
+  readonly pausing: Pausing;
+}
+
+/** What a handler sees of its attempt, as its second argument. Made only for handlers that take one. */
+export class HandlerContext implements Context {
+  readonly #attempt: Attempt;
+  readonly #services: ContextServices;
+
+  constructor(attempt: Attempt, services: ContextServices) {
+    this.#attempt = attempt;
+    this.#services = services;
+  }
+
+  /** The attempt and the services behind a context; `undefined` for a context of another making. */
+  static behind(ctx: object): { readonly attempt: Attempt; readonly services: ContextServices } | undefined {
+    return #attempt in ctx ? { attempt: ctx.#attempt, services: ctx.#services } : undefined;
+  }
+
+  get node(): string {
+    return this.#attempt.node;
+  }
+
+  get successors(): readonly string[] {
+    return [...this.#attempt.worker.edgeTo.keys()];
+  }
+
+  get traceId(): string {
+    return this.#attempt.trace.id;
+  }
+
+  get tenant(): string {
+    return this.#attempt.trace.tenant;
+  }
+
+  get headers(): MessageHeaders {
+    return this.#attempt.trace.headers;
+  }
+
+  get message(): Message {
+    return this.#attempt.message;
+  }
+
+  get attempt(): number {
+    return this.#attempt.attempt;
+  }
+
+  get signal(): AbortSignal {
+    return this.#attempt.signal;
+  }
+
+  get deadlineAt(): number | undefined {
+    return this.#attempt.trace.deadlineAt;
+  }
+
+  get resources(): unknown {
+    return this.#services.resources;
+  }
+
+  get idempotencyKey(): string {
+    return this.#attempt.idempotencyKey;
+  }
+
+  emit(value: unknown, target?: EmitTarget): Promise<void> {
+    return this.#guarded("emit", () => this.#services.emitting.emit(this.#attempt, value, target?.to));
+  }
+
+  emitNowait(value: unknown, target?: EmitTarget): void {
+    this.#attempt.requireRunning("emit");
+    this.#services.emitting.emitNowait(this.#attempt, value, target?.to);
+  }
+
+  emitChunk(chunk: ChunkInit): Promise<StreamChunk> {
+    return this.#guarded("emit a chunk", () => this.#services.emitting.emitChunk(this.#attempt, chunk));
+  }
+
+  fetch(options: WaitOptions & { readonly from?: NodeOrName | readonly NodeOrName[] } = {}): Promise<Message> {
+    return this.#guarded("fetch", () => this.#services.fetching.fetch(this.#attempt, options));
+  }
+
+  fetchAny(options: WaitOptions & { readonly from?: NodeOrName | readonly NodeOrName[] } = {}): Promise<Message> {
+    return this.fetch(options);
+  }
+
+  callPlaybook<Input, Result>(
+    playbook: Playbook<Input, Result>,
+    message?: Input | Message<Input>,
+    options?: { readonly timeoutMs?: number },
+  ): Promise<Result> {
+    return this.#guarded("call a playbook", () =>
+      this.#services.playbooks.call(this.#attempt, playbook, message ?? this.message, options?.timeoutMs),
+    ) as Promise<Result>;
+  }
+
+  once<Value>(
+    key: string,
+    run: (effectKey: string) => Value | Promise<Value>,
+    options: OnceOptions<Value> = {},
+  ): Promise<Value> {
+    return this.#detached("run a side effect", () => this.#services.effects.once(this.#attempt, key, run, options));
+  }
+
+  pause<Value>(init: PauseInit<Value>): Promise<Value> {
+    return this.#detached("pause", () => this.#services.pausing.pause(this.#attempt, init)) as Promise<Value>;
+  }
+
+  sleep(delayMs: number): Promise<void> {
+    return this.#guarded("sleep", () => {
+      requireNumber("delayMs", delayMs, 0);
+      return this.#services.waits.wait(this.#attempt, (resolve) => {
+        const timer = this.#services.timers.after(delayMs, () => resolve(undefined));
+        return () => timer.cancel();
+      });
+    });
+  }
+
+  /** Acts while the handler is at work, and rejects otherwise. A handler that does not await it is not told. */
+  #detached<Value>(what: string, act: () => Promise<Value>): Promise<Value> {
+    const promise = this.#guarded(what, act);
+    promise.catch(() => {});
+    return promise;
+  }
+
+  #guarded<Value>(what: string, act: () => Promise<Value>): Promise<Value> {
+    if (this.#attempt.state !== State.RUNNING) return Promise.reject(this.#attempt.refusal(what));
+    try {
+      return act();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+}

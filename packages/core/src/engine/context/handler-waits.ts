@@ -1,0 +1,94 @@
+import { onAbort } from "../../foundation/abort.ts";
+import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { requireNumber } from "../../foundation/options.ts";
+import type { TimerWheel } from "../../foundation/timer-wheel.ts";
+import type { WaitOptions } from "../../graph/handler.ts";
+import type { Agenda } from "../loop/agenda.ts";
+import type { Slots } from "../loop/slots.ts";
+import type { Attempt, HandlerWait } from "../state/attempt.ts";
+
+interface WaitsHost {
+  readonly timers: TimerWheel;
+  readonly agenda: Agenda;
+  readonly slots: Slots;
+}
+
+/** Waits of handlers: each ends with its attempt, and takes back the slot that the handler has lent. */
+export class HandlerWaits {
+  readonly #engine: WaitsHost;
+
+  constructor(engine: WaitsHost) {
+    this.#engine = engine;
+  }
+
+  /**
+   * A wait of a handler that ends with the attempt: it is rejected with the reason when the attempt
+   * is over first. `begin` starts it and returns how to take it back. A handler that has lent its slot
+   * goes on when it has it again.
+   */
+  wait<Value>(
+    attempt: Attempt,
+    begin: (resolve: (value: Value) => void, reject: (reason: unknown) => void) => (() => void) | undefined,
+    options: WaitOptions & { readonly outlivesHandler?: boolean } = {},
+  ): Promise<Value> {
+    const { timeoutMs, signal, outlivesHandler = false } = options;
+    if (timeoutMs !== undefined) requireNumber("timeoutMs", timeoutMs, 0);
+    const { timers, slots, agenda } = this.#engine;
+    const promise = new Promise<Value>((resolve, reject) => {
+      const waits = (attempt.more.waits ??= new Set());
+      const undo: ((() => void) | undefined)[] = [];
+      let isSettled = false;
+      const settle = (finish: () => void): void => {
+        if (isSettled) return;
+        isSettled = true;
+        waits.delete(wait);
+        for (const step of undo) step?.();
+        slots.reclaim(attempt, finish);
+      };
+      const giveUp = (reason: unknown): void => settle(() => reject(reason));
+      const wait: HandlerWait = { reject: giveUp, outlivesHandler };
+      waits.add(wait);
+      undo.push(begin((value) => settle(() => resolve(value)), giveUp));
+      if (timeoutMs !== undefined && !isSettled) {
+        const timer = timers.after(timeoutMs, () => {
+          giveUp(waitError(attempt, FlowErrorCode.WAIT_TIMEOUT, `waited ${timeoutMs} ms`));
+          agenda.flush();
+        });
+        undo.push(() => timer.cancel());
+      }
+      if (signal !== undefined && !isSettled) {
+        undo.push(
+          onAbort(signal, (reason) =>
+            giveUp(waitError(attempt, FlowErrorCode.WAIT_ABORTED, "its signal was aborted", reason)),
+          ),
+        );
+      }
+      // settled while it was being set up
+      if (isSettled) for (const step of undo) step?.();
+    });
+    // a wait that the handler does not await must not end the process
+    promise.catch(() => {});
+    return promise;
+  }
+
+  /** {@link HandlerWaits.wait} for a promise. */
+  waitFor<Value>(attempt: Attempt, promise: Promise<Value>): Promise<Value> {
+    return this.wait<Value>(attempt, (resolve, reject) => {
+      promise.then(resolve, reject);
+      return undefined;
+    });
+  }
+}
+
+function waitError(attempt: Attempt, code: FlowErrorCode, why: string, cause?: unknown): FlowError {
+  return new FlowError({
+    code,
+    message: `Gave up waiting at node "${attempt.worker.name}": ${why}`,
+    traceId: attempt.trace.id,
+    tenant: attempt.trace.tenant,
+    node: attempt.worker.name,
+    attempt: attempt.attempt,
+    retryable: true,
+    cause,
+  });
+}

@@ -1,0 +1,29 @@
+import { checkedHeaders, Message } from "../../message/message.ts";
+import { VOUCHED } from "../../message/vouched.ts";
+import type { Trace } from "../state/trace.ts";
+
+/** A message from a handler with the trace's own id, tenant and deadline, whatever the handler made of them. */
+export function sealed(trace: Trace, message: Message): Message {
+  const { headers, traceId, deadlineAt } = message;
+  if (
+    traceId === trace.id &&
+    headers.tenant === trace.tenant &&
+    headers.priority === trace.headers.priority &&
+    deadlineAt === trace.deadlineAt
+  )
+    return message;
+  return new Message(
+    {
+      payload: message.payload,
+      headers:
+        headers.topic === trace.headers.topic
+          ? trace.headers
+          : checkedHeaders({ ...trace.headers, topic: headers.topic }),
+      traceId: trace.id,
+      createdAt: message.createdAt,
+      deadlineAt: trace.deadlineAt,
+      meta: message.meta,
+    },
+    VOUCHED,
+  );
+}

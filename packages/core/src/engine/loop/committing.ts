@@ -1,0 +1,106 @@
+import type { Clock } from "../../foundation/clock.ts";
+import { WM } from "../../message/controller.ts";
+import { carry, type Message } from "../../message/message.ts";
+import type { Emitting } from "../context/emitting.ts";
+import type { Fetching } from "../context/fetching.ts";
+import type { Pausing } from "../context/pausing.ts";
+import type { Sending } from "../delivery/sending.ts";
+import type { Ledger } from "../observe/ledger.ts";
+import type { Reporter } from "../observe/reporter.ts";
+import { nextLoopStep } from "../policies/budget.ts";
+import { type Attempt, State } from "../state/attempt.ts";
+import type { Edge } from "../state/worker.ts";
+import type { Ending } from "./ending.ts";
+import type { Slots } from "./slots.ts";
+
+interface CommittingHost {
+  readonly clock: Clock;
+  readonly isWatched: boolean;
+  readonly ledger: Ledger;
+  readonly reporter: Reporter;
+  readonly slots: Slots;
+  readonly sending: Sending;
+  readonly emitting: Emitting;
+  readonly fetching: Fetching;
+  readonly pausing: Pausing;
+  readonly ending: Ending;
+}
+
+/** Brings an attempt whose handler has returned to its commit: sends what it returned, and waits until that is accepted. */
+export class Committing {
+  readonly #engine: CommittingHost;
+
+  constructor(engine: CommittingHost) {
+    this.#engine = engine;
+  }
+
+  /** Sends what a handler has returned. The attempt is committed when all that it has sent is accepted. */
+  finish(attempt: Attempt, message: Message | null): void {
+    const { worker, trace } = attempt;
+    attempt.extras?.timer?.cancel();
+    if (this.#engine.isWatched) attempt.more.returnedAt = this.#engine.clock.now();
+    let edges: readonly Edge[] = worker.onward;
+    let sent = message;
+    if (message !== null && worker.loop !== undefined && message.payload instanceof WM) {
+      const step = nextLoopStep(attempt.message.payload, message.payload);
+      if (typeof step === "string") {
+        this.#engine.ending.exhaust(trace, step, attempt);
+        return;
+      }
+      sent = step === message.payload ? message : carry(message, step);
+      edges = [worker.loop];
+    }
+    attempt.state = State.SENDING;
+    attempt.endWaits();
+    const { extras } = attempt;
+    if (extras !== null && extras.unsentChunks > 0) {
+      // the chunks that it has streamed come before the value that it returns
+      extras.onChunksSent = () => this.#sendOn(attempt, sent, edges);
+      return;
+    }
+    this.#sendOn(attempt, sent, edges);
+  }
+
+  #sendOn(attempt: Attempt, sent: Message | null, edges: readonly Edge[]): void {
+    const { trace } = attempt;
+    const { ledger, emitting, sending } = this.#engine;
+    if (attempt.state !== State.SENDING) return;
+    if (attempt.extras?.writesStreams) {
+      for (const chunk of trace.extras?.streams?.endAll(attempt, "done") ?? []) trace.sink.chunk(chunk);
+    }
+    ledger.finishing(attempt);
+    emitting.release(attempt);
+    if (sent !== null && trace.isOpen) sending.send(trace, attempt, sent, edges, null);
+    ledger.allSent();
+    // the trace may have ended meanwhile
+    if (!isSending(attempt)) return;
+    if ((attempt.extras?.outbox.length ?? 0) === 0) this.commit(attempt);
+    else ledger.commitWaits(attempt);
+  }
+
+  /** Everything an attempt sent has been accepted: its message is done. */
+  commit(attempt: Attempt): void {
+    const { worker, trace } = attempt;
+    const { clock, ledger, reporter, fetching, pausing, slots, ending } = this.#engine;
+    attempt.state = State.OVER;
+    if (!trace.isOpen) return;
+    if (reporter.hasListeners) reporter.succeeded(attempt, clock.now());
+    if (attempt.extras?.refetch !== undefined) fetching.giveBack(attempt);
+    ledger.committed(attempt);
+    if (trace.lasting !== null) pausing.committed(attempt);
+    slots.leave(attempt);
+    if (attempt.outputs === 0) {
+      trace.more.lastNode = worker.name;
+      trace.more.lastReason =
+        worker.node.kind === "router"
+          ? `router "${worker.name}" sent its message nowhere`
+          : `node "${worker.name}" returned nothing`;
+    }
+    if (trace.live === 0) ending.finish(trace);
+    else if (trace.joined > 0 || trace.fetching > 0 || trace.lasting !== null) ending.checkStarved(trace);
+  }
+}
+
+function isSending(attempt: Attempt): boolean {
+  return attempt.state === State.SENDING;
+}
