@@ -1,7 +1,9 @@
 // Runs random graphs under random schedules and checks the laws on each: `npm run simulate`, or for as long as one likes
 // with `npm run simulate -- --seeds 1000000`. Each seed is a graph, its callers, its faults and the order in which all
 // happens, and the ends of the processes in which it runs once more, as a durable flow; `--from` says which is the first.
-// A seed that breaks a law does so each time.
+// A seed that breaks a law does so each time. `--digest` prints one hash of all that the seeds show: it stays the same as
+// long as no record, event or outcome changes.
+import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
@@ -11,20 +13,27 @@ import { oneSeed, type SeedReport } from "../packages/core/test/laws/one-seed.ts
 const BATCH = 25;
 /** Failures that are shown. Each takes seconds to make small. */
 const MOST_FAILURES = 3;
+/** Time between two lines of progress where the output is no terminal. */
+const PROGRESS_MS = 30_000;
 
 interface Batch {
   readonly first: number;
   readonly seeds: number;
+  readonly digest: boolean;
 }
 
 /** What the seeds of a batch have shown together. */
-interface BatchReport extends Omit<SeedReport, "broken" | "explain"> {
+interface BatchReport extends Omit<SeedReport, "broken" | "explain" | "digest"> {
+  readonly first: number;
   readonly seeds: number;
+  /** The digests of its seeds, in their order. */
+  readonly digests: readonly Uint8Array[];
   readonly failures: readonly { readonly seed: number; readonly failure: string }[];
 }
 
-async function runBatch({ first, seeds }: Batch): Promise<BatchReport> {
+async function runBatch({ first, seeds, digest: wantsDigest }: Batch): Promise<BatchReport> {
   const sum = {
+    first,
     seeds,
     messages: 0,
     crashes: 0,
@@ -32,15 +41,17 @@ async function runBatch({ first, seeds }: Batch): Promise<BatchReport> {
     statuses: new Map<string, number>(),
   };
   const failures: { seed: number; failure: string }[] = [];
+  const digests: Uint8Array[] = [];
   for (let seed = first; seed < first + seeds && failures.length === 0; seed += 1) {
-    const { broken, explain, messages, crashes, faults, statuses } = await oneSeed(seed);
+    const { broken, explain, messages, crashes, faults, statuses, digest } = await oneSeed(seed, wantsDigest);
+    if (digest !== undefined) digests.push(digest);
     sum.messages += messages;
     sum.crashes += crashes;
     add(sum.faults, faults);
     add(sum.statuses, statuses);
     if (broken.length > 0) failures.push({ seed, failure: await explain() });
   }
-  return { ...sum, failures };
+  return { ...sum, digests, failures };
 }
 
 function add(counts: Map<string, number>, more: ReadonlyMap<string, number>): void {
@@ -55,19 +66,48 @@ function listOf(counts: ReadonlyMap<string, number>): string {
   return rows.map(([what, number]) => `  ${String(number).padStart(9)}  ${what}\n`).join("");
 }
 
+/** Hashes the digests of all seeds in the order of the seeds, in whatever order their batches come. */
+class OrderedDigest {
+  readonly #hash = createHash("sha256");
+  readonly #early = new Map<number, readonly Uint8Array[]>();
+  #next: number;
+
+  constructor(first: number) {
+    this.#next = first;
+  }
+
+  add({ first, digests }: Pick<BatchReport, "first" | "digests">): void {
+    this.#early.set(first, digests);
+    for (let due = this.#early.get(this.#next); due !== undefined; due = this.#early.get(this.#next)) {
+      this.#early.delete(this.#next);
+      for (const digest of due) this.#hash.update(digest);
+      this.#next += due.length;
+    }
+  }
+
+  get hex(): string {
+    return this.#hash.digest("hex");
+  }
+}
+
 async function simulate(): Promise<void> {
   const { values: given } = parseArgs({
-    options: { seeds: { type: "string", default: "10000" }, from: { type: "string", default: "1" } },
+    options: {
+      seeds: { type: "string", default: "10000" },
+      from: { type: "string", default: "1" },
+      digest: { type: "boolean", default: false },
+    },
   });
-  for (const [option, value] of Object.entries(given)) {
+  for (const [option, value] of Object.entries({ seeds: given.seeds, from: given.from })) {
     if (Number.isSafeInteger(Number(value)) && Number(value) > 0) continue;
     process.stderr.write(`Option "--${option}" must be a whole number above 0: got "${value}"\n`);
     process.exitCode = 2;
     return;
   }
   const seeds = Number(given.seeds);
-  const end = Number(given.from) + seeds;
-  let next = Number(given.from);
+  const from = Number(given.from);
+  const end = from + seeds;
+  let next = from;
   const sum = {
     seeds: 0,
     messages: 0,
@@ -76,15 +116,19 @@ async function simulate(): Promise<void> {
     statuses: new Map<string, number>(),
   };
   const failures: BatchReport["failures"][number][] = [];
+  const digest = new OrderedDigest(from);
   const startedAt = performance.now();
+  let shownAt = startedAt;
 
   const progress = (): void => {
     const { isTTY } = process.stdout;
     const seconds = (performance.now() - startedAt) / 1000;
     const line = `${Math.floor((sum.seeds / seeds) * 100)} %: ${sum.seeds} graphs, ${sum.messages} messages, ${Math.round(sum.seeds / seconds)} graphs/s`;
     if (isTTY) process.stdout.write(`\r\u001B[2K${line}`);
-    else if (Math.floor((sum.seeds / seeds) * 4) > Math.floor(((sum.seeds - BATCH) / seeds) * 4))
+    else if (sum.seeds >= seeds || performance.now() - shownAt > PROGRESS_MS) {
       process.stdout.write(`${line}\n`);
+      shownAt = performance.now();
+    }
   };
 
   const runWorker = (): Promise<void> =>
@@ -95,7 +139,7 @@ async function simulate(): Promise<void> {
           void worker.terminate();
           return;
         }
-        const batch: Batch = { first: next, seeds: Math.min(BATCH, end - next) };
+        const batch: Batch = { first: next, seeds: Math.min(BATCH, end - next), digest: given.digest };
         next += batch.seeds;
         worker.postMessage(batch, []);
       };
@@ -106,6 +150,7 @@ async function simulate(): Promise<void> {
         add(sum.faults, report.faults);
         add(sum.statuses, report.statuses);
         failures.push(...report.failures);
+        if (given.digest) digest.add(report);
         progress();
         hand();
       });
@@ -129,7 +174,8 @@ async function simulate(): Promise<void> {
     `${sum.seeds} random graphs, each under a schedule of its own, in ${seconds} s: L1 to L11 hold\n` +
       `${sum.crashes} times the process of a durable flow ended in the middle of its work, and another went on\n` +
       `${sum.messages} messages, ${totalOf(sum.statuses)} traces:\n${listOf(sum.statuses)}` +
-      `${totalOf(sum.faults)} faults:\n${listOf(sum.faults)}`,
+      `${totalOf(sum.faults)} faults:\n${listOf(sum.faults)}` +
+      (given.digest ? `Digest of seeds ${from} to ${end - 1}: ${digest.hex}\n` : ""),
   );
 }
 

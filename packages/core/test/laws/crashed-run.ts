@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { durable } from "penguiflow/durable";
 import type { SimulatedRequest, SimulateOptions } from "penguiflow/testing";
 import { SimulatedRun } from "../../src/testing/simulation/simulated-run.ts";
+import type { RunDigest } from "./run-digest.ts";
 import { type RunSpec, type Shape, shapeOf } from "./run-spec.ts";
 import { count, expectationOf, type Parcel } from "./script.ts";
 import { type EffectLog, type HandlerLog, scriptedFlow } from "./scripted-flow.ts";
@@ -16,14 +17,16 @@ export interface CrashReport extends RunReport {
  * Runs a random flow as a durable one, with side effects and pauses, in processes that end at any time. Callers, faults
  * and schedule are those of `simulate`; what became of the requests is compared with the script.
  */
-export async function crashedRun(spec: RunSpec): Promise<CrashReport> {
+export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<CrashReport> {
   const shape = shapeOf(spec);
   const { seed, allowCycles, queueMaxSize, streamWindow, rookeryMaxSize, emitErrorsToRookery, traces } = spec;
   const effects: EffectLog = { done: new Map() };
   const logs: HandlerLog[] = [];
   const hasFaults = seed % 2 === 0;
   const options: SimulateOptions<unknown, unknown> = {
-    flow(ports, { journal }) {
+    flow(given, tools) {
+      const ports = digest?.observed(given) ?? given;
+      const journal = digest?.journal(tools.journal) ?? tools.journal;
       const { flow, agent, log } = scriptedFlow(
         shape,
         { clock: ports.clock },
@@ -41,7 +44,7 @@ export async function crashedRun(spec: RunSpec): Promise<CrashReport> {
       );
       logs.push(log);
       agent.run();
-      return flow;
+      return digest?.callers(flow) ?? flow;
     },
     input: (_random, index): Parcel => ({
       id: `t${index}`,

@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { type CrashReport, crashedRun } from "./crashed-run.ts";
+import { RunDigest } from "./run-digest.ts";
 import { type RunSpec, runSpec } from "./run-spec.ts";
 import { type RunReport, seededRun, story } from "./seeded-run.ts";
 import { count } from "./script.ts";
@@ -15,6 +17,8 @@ export interface SeedReport {
   readonly statuses: ReadonlyMap<string, number>;
   /** How often the process of the durable run ended. */
   readonly crashes: number;
+  /** Hash of all that its runs showed, where it was wanted. */
+  readonly digest: Uint8Array | undefined;
 }
 
 /** For how long a smaller graph that breaks a law is looked for. */
@@ -29,9 +33,16 @@ function specOf(seed: number): RunSpec {
  * Runs the graph of a seed: before a good audience and a bad one, and durable in processes that end; every third time
  * before nobody, too, and durable once more.
  */
-export async function oneSeed(seed: number): Promise<SeedReport> {
+export async function oneSeed(seed: number, wantsDigest = false): Promise<SeedReport> {
   const spec = specOf(seed);
-  const { reports, crashed, broken } = await brokenBy(spec, seed % 3 === 0);
+  const digests: RunDigest[] = [];
+  const digestOf = (): RunDigest | undefined => {
+    if (!wantsDigest) return undefined;
+    const digest = new RunDigest();
+    digests.push(digest);
+    return digest;
+  };
+  const { reports, crashed, broken } = await brokenBy(spec, seed % 3 === 0, digestOf);
   const faults = new Map<string, number>();
   for (const report of [...reports, crashed]) for (const [kind, times] of report.faults) count(faults, kind, times);
   return {
@@ -41,18 +52,26 @@ export async function oneSeed(seed: number): Promise<SeedReport> {
     faults,
     statuses: (reports[0] as RunReport).statuses,
     crashes: crashed.crashes,
+    digest: wantsDigest ? together(digests) : undefined,
   };
+}
+
+function together(digests: readonly RunDigest[]): Uint8Array {
+  const whole = createHash("sha256");
+  for (const { bytes } of digests) whole.update(bytes);
+  return whole.digest();
 }
 
 /** Runs a graph before each audience and compares: which laws are broken, one line each. */
 async function brokenBy(
   spec: RunSpec,
   isThorough: boolean,
+  digestOf: () => RunDigest | undefined = () => undefined,
 ): Promise<{ reports: RunReport[]; crashed: CrashReport; broken: string[] }> {
-  const good = await seededRun(spec, "good");
-  const bad = await seededRun(spec, "bad");
-  const crashed = await crashedRun(spec);
-  const reports = isThorough ? [good, bad, await seededRun(spec, "nobody")] : [good, bad];
+  const good = await seededRun(spec, "good", digestOf());
+  const bad = await seededRun(spec, "bad", digestOf());
+  const crashed = await crashedRun(spec, digestOf());
+  const reports = isThorough ? [good, bad, await seededRun(spec, "nobody", digestOf())] : [good, bad];
   const broken = [...reports, crashed].flatMap((report) => report.broken);
   if (broken.length === 0 && !isTheSame(good, bad)) {
     const isSeeded = isTheSame(good, await seededRun(spec, "good"));

@@ -4,6 +4,7 @@ import {
   type Flow,
   FlowError,
   type FlowEvent,
+  type FlowOptions,
   type FlowStats,
   type Logger,
   MemoryStateStore,
@@ -21,6 +22,7 @@ import { brokenLaws, type LawShape, lineOf } from "../../src/testing/laws/record
 import { SeededSchedule } from "../../src/testing/simulation/seeded-schedule.ts";
 import { brokenBounds, brokenEnd, leftBehind } from "../../src/testing/laws/stats-laws.ts";
 import { brokenTurns } from "../../src/testing/laws/turn-laws.ts";
+import type { RunDigest } from "./run-digest.ts";
 import { type NodeSpec, type RunSpec, type Shape, shapeOf, type TraceSpec } from "./run-spec.ts";
 import { count, deedOf, expectationOf, goesRound, keyOf, type Parcel } from "./script.ts";
 import { type HandlerLog, nameOf, parcelOf, scriptedFlow } from "./scripted-flow.ts";
@@ -64,8 +66,8 @@ export type Audience = "nobody" | "good" | "bad";
  * Runs a random flow with random callers under a random schedule, all from the seed of the spec: which
  * of the tasks that could run does run, when time moves on, when callers act.
  */
-export async function seededRun(spec: RunSpec, audience: Audience): Promise<RunReport> {
-  return new SeededRun(spec, audience).play();
+export async function seededRun(spec: RunSpec, audience: Audience, digest?: RunDigest): Promise<RunReport> {
+  return new SeededRun(spec, audience, digest).play();
 }
 
 class SeededRun {
@@ -93,7 +95,7 @@ class SeededRun {
   #waits = 0;
   #isStopped = false;
 
-  constructor(spec: RunSpec, audience: Audience) {
+  constructor(spec: RunSpec, audience: Audience, digest: RunDigest | undefined) {
     const isWatched = audience !== "nobody";
     this.#spec = spec;
     this.#shape = shapeOf(spec);
@@ -109,7 +111,7 @@ class SeededRun {
       ],
       ...(spec.isKept ? this.#keepers(audience) : {}),
     };
-    const { flow, agent, log } = scriptedFlow(this.#shape, this.#schedule, {
+    const options: FlowOptions = {
       allowCycles,
       tenantWeights: spec.weights,
       queueMaxSize,
@@ -121,8 +123,9 @@ class SeededRun {
       scheduler: isWatched ? this.#schedule : { nextTurn: (task) => this.#schedule.nextTurn(task) },
       logger: SILENT,
       ...(isWatched ? watching : {}),
-    });
-    this.#flow = flow;
+    };
+    const { flow, agent, log } = scriptedFlow(this.#shape, this.#schedule, digest?.observed(options) ?? options);
+    this.#flow = digest?.callers(flow) ?? flow;
     this.#agent = agent;
     this.#faults = log.faults;
     this.#log = log;
