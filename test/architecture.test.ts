@@ -77,6 +77,47 @@ const keepsToItsLayer = each((source) => {
     .map((specifier) => `Cannot import "${specifier}": it is not above "${layers[highest]}"`);
 });
 
+/** The folders of the engine. Each may import those before it; the files beside them put the parts together. */
+const engineFolders = [
+  "policies",
+  "state",
+  "observe",
+  "admission",
+  "delivery",
+  "results",
+  "termination",
+  "context",
+  "loop",
+];
+
+const engineFolderOf = (file: string): number => {
+  const [, , , layer, folder = ""] = file.split("/");
+  return layer === "engine" ? engineFolders.indexOf(folder) : -1;
+};
+
+const keepsToItsPlaceInTheEngine = each((source) => {
+  const own = engineFolderOf(source.file);
+  if (own === -1) return [];
+  return importsOf(source)
+    .filter((specifier) => engineFolderOf(resolve(source, specifier)) > own)
+    .map((specifier) => `Cannot import "${specifier}": it is not above "${engineFolders[own]}"`);
+});
+
+const engineFile = "packages/core/src/engine/engine.ts";
+const knowsTheEngine = (file: string): boolean =>
+  file.startsWith("packages/core/src/flow/") ||
+  file.startsWith("packages/core/src/testing/simulation/") ||
+  file === "packages/core/src/index.ts" ||
+  file === "packages/core/src/engine/flow-stats.ts";
+
+const knowsNoEngine = each((source) =>
+  knowsTheEngine(source.file)
+    ? []
+    : importsOf(source)
+        .filter((specifier) => resolve(source, specifier) === engineFile)
+        .map((specifier) => `Cannot import "${specifier}": name the parts that are needed in an interface instead`),
+);
+
 const standsAlone = each((source) =>
   importsOf(source)
     .filter((specifier) => !specifier.startsWith("."))
@@ -84,7 +125,37 @@ const standsAlone = each((source) =>
     .map((specifier) => `Cannot import "${specifier}": the core has no dependencies and runs in browsers`),
 );
 
-/** Looks at what is left at run time: records that point at each other need each other's types. */
+/** The largest circle of files that import each other, types counted: three records may point at each other. */
+const largestCircle = 3;
+
+/** Finds circles of files that import each other's types or values (strongly connected components: Tarjan 1972). */
+const hasNoWideCircles: Rule = (sources) => {
+  const graph = new Map(
+    sources.map((source) => [source.file, importsOf(source).map((specifier) => resolve(source, specifier))]),
+  );
+  const indexes = new Map<string, number>();
+  const lowest = new Map<string, number>();
+  const path: string[] = [];
+  const circles: string[][] = [];
+  const visit = (file: string): void => {
+    const index = indexes.size;
+    indexes.set(file, index);
+    lowest.set(file, index);
+    path.push(file);
+    for (const next of graph.get(file) ?? []) {
+      if (!graph.has(next)) continue;
+      if (!indexes.has(next)) visit(next);
+      if (path.includes(next)) lowest.set(file, Math.min(lowest.get(file) ?? 0, lowest.get(next) ?? 0));
+    }
+    if (lowest.get(file) === index) circles.push(path.splice(path.indexOf(file)));
+  };
+  for (const file of graph.keys()) if (!indexes.has(file)) visit(file);
+  return circles
+    .filter((circle) => circle.length > largestCircle)
+    .map((circle) => `${circle.length} files import each other: ${circle.join(", ")}`);
+};
+
+/** Looks at the imports that are left at run time: a circle of them depends on which file is loaded first. */
 const hasNoCycles: Rule = (sources) => {
   const graph = new Map(
     sources.map(({ file, text }) => {
@@ -177,7 +248,33 @@ const rules: ReadonlyArray<
     [{ file: own, text: 'export const load = () =>\n  import("node:fs");' }],
   ],
   [
-    "no files import each other in a circle",
+    "a folder of the engine imports only folders above it",
+    keepsToItsPlaceInTheEngine,
+    core,
+    [
+      {
+        file: "packages/core/src/engine/state/a.ts",
+        text: 'import type { Dispatch } from "../loop/dispatch.ts";',
+      },
+    ],
+  ],
+  [
+    "only the flow and the simulation know the engine as a whole",
+    knowsNoEngine,
+    core,
+    [{ file: "packages/core/src/engine/loop/a.ts", text: 'import type { Engine } from "../engine.ts";' }],
+  ],
+  [
+    "at most three files import each other, types counted",
+    hasNoWideCircles,
+    load("packages/*/src/**/*.ts"),
+    ["a", "b", "c", "d"].map((name, index, names) => ({
+      file: `packages/core/src/queue/${name}.ts`,
+      text: `import type { X } from "./${names[(index + 1) % names.length]}.ts";`,
+    })),
+  ],
+  [
+    "no files import each other in a circle at run time",
     hasNoCycles,
     load("packages/*/src/**/*.ts"),
     [

@@ -95,7 +95,7 @@ export type { StreamItem } from "./engine/results/stream-sink.ts";
 
 export { create, type FlowOf } from "./flow/create.ts";
 export type { ChangedTrace, Durability, Recovery, UnfinishedTrace } from "./engine/durability.ts";
-export type { CancelReport } from "./engine/loop/ending.ts";
+export type { CancelReport } from "./engine/termination/ending.ts";
 export type { StopReport } from "./engine/engine.ts";
 export type {
   EmitOptions,

@@ -17,7 +17,7 @@ import { type StreamItem, StreamSink } from "../engine/results/stream-sink.ts";
 import type { StreamWriter } from "../engine/state/stream-table.ts";
 import type { Trace, TraceSink } from "../engine/state/trace.ts";
 import type { Recovery, UnfinishedTrace } from "../engine/durability.ts";
-import type { CancelReport } from "../engine/loop/ending.ts";
+import type { CancelReport } from "../engine/termination/ending.ts";
 import { sealed } from "../engine/delivery/sealed.ts";
 import { Engine, registerPlaybook, type StopReport } from "../engine/engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "../engine/flow-options.ts";

@@ -14,11 +14,11 @@ import { type Attempt, type HeldEmit, State } from "../state/attempt.ts";
 import { sealed } from "../delivery/sealed.ts";
 import { queueFull, type Sending } from "../delivery/sending.ts";
 import type { Edge, Worker } from "../state/worker.ts";
-import type { Slots } from "../loop/slots.ts";
+import type { Slots } from "../admission/slots.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
-import type { Failing } from "../loop/failing.ts";
-import type { Ending } from "../loop/ending.ts";
+import type { Failing } from "../termination/failing.ts";
+import type { Ending } from "../termination/ending.ts";
 
 /** The parts of a run that this one calls. */
 interface EmittingHost {

@@ -4,7 +4,7 @@ import type { Message } from "../../message/message.ts";
 import { Attempt, State } from "../state/attempt.ts";
 import type { Trace } from "../state/trace.ts";
 import type { Edge } from "../state/worker.ts";
-import type { Slots } from "../loop/slots.ts";
+import type { Slots } from "../admission/slots.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
 import type { SafeProbe } from "../observe/safe-probe.ts";

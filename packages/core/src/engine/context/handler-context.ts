@@ -15,8 +15,8 @@ import type {
 import type { Message, MessageHeaders } from "../../message/message.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
 import type { DurableRun } from "../durability.ts";
-import type { Agenda } from "../loop/agenda.ts";
-import type { Ending } from "../loop/ending.ts";
+import type { Agenda } from "../admission/agenda.ts";
+import type { Ending } from "../termination/ending.ts";
 import type { Reporter } from "../observe/reporter.ts";
 import { type Attempt, State } from "../state/attempt.ts";
 import type { Effects } from "./effects.ts";

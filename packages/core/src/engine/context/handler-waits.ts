@@ -3,8 +3,8 @@ import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { requireNumber } from "../../foundation/options.ts";
 import type { TimerWheel } from "../../foundation/timer-wheel.ts";
 import type { WaitOptions } from "../../graph/handler.ts";
-import type { Agenda } from "../loop/agenda.ts";
-import type { Slots } from "../loop/slots.ts";
+import type { Agenda } from "../admission/agenda.ts";
+import type { Slots } from "../admission/slots.ts";
 import type { Attempt, HandlerWait } from "../state/attempt.ts";
 
 interface WaitsHost {

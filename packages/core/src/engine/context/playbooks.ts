@@ -12,7 +12,7 @@ import type { Attempt } from "../state/attempt.ts";
 import type { Clock } from "../../foundation/clock.ts";
 import { sealed } from "../delivery/sealed.ts";
 import type { Sending } from "../delivery/sending.ts";
-import type { CancelReport, Ending } from "../loop/ending.ts";
+import type { CancelReport, Ending } from "../termination/ending.ts";
 import type { Edge } from "../state/worker.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
 

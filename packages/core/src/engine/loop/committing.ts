@@ -10,8 +10,8 @@ import type { Reporter } from "../observe/reporter.ts";
 import { nextLoopStep } from "../policies/budget.ts";
 import { type Attempt, State } from "../state/attempt.ts";
 import type { Edge } from "../state/worker.ts";
-import type { Ending } from "./ending.ts";
-import type { Slots } from "./slots.ts";
+import type { Ending } from "../termination/ending.ts";
+import type { Slots } from "../admission/slots.ts";
 
 interface CommittingHost {
   readonly clock: Clock;

@@ -14,11 +14,11 @@ import { nextLoopStep } from "../policies/budget.ts";
 import { Attempt, Slot, State } from "../state/attempt.ts";
 import { Trace } from "../state/trace.ts";
 import type { Edge, Worker } from "../state/worker.ts";
-import type { Agenda } from "./agenda.ts";
+import type { Agenda } from "../admission/agenda.ts";
 import type { Committing } from "./committing.ts";
-import type { Ending } from "./ending.ts";
-import type { Failing } from "./failing.ts";
-import type { Slots } from "./slots.ts";
+import type { Ending } from "../termination/ending.ts";
+import type { Failing } from "../termination/failing.ts";
+import type { Slots } from "../admission/slots.ts";
 
 interface DispatchHost {
   readonly clock: Clock;

@@ -9,7 +9,7 @@ import type { Send } from "../state/attempt.ts";
 import { UnreadResults } from "./unread-results.ts";
 import type { Clock } from "../../foundation/clock.ts";
 import type { TimerWheel } from "../../foundation/timer-wheel.ts";
-import type { Agenda } from "../loop/agenda.ts";
+import type { Agenda } from "../admission/agenda.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { DurableRun } from "../durability.ts";
 import type { Sending } from "../delivery/sending.ts";
