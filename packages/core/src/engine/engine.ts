@@ -9,14 +9,15 @@ import type { Graph } from "../graph/graph.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
 import { checkedHeaders, DEFAULT_HEADERS, type Message, type MessageHeaders } from "../message/message.ts";
 import { compileGraph, type Workshop } from "./compile-graph.ts";
-import { Effects } from "./context/effects.ts";
+import type { Chunks } from "./context/chunks.ts";
+import type { Effects } from "./context/effects.ts";
 import { Emitting } from "./context/emitting.ts";
-import { Fetching } from "./context/fetching.ts";
+import type { Fetching } from "./context/fetching.ts";
 import { HandlerContext } from "./context/handler-context.ts";
 import { HandlerWaits } from "./context/handler-waits.ts";
-import { Pausing } from "./context/pausing.ts";
-import { Playbooks } from "./context/playbooks.ts";
-import { Joining } from "./delivery/joining.ts";
+import type { Pausing } from "./context/pausing.ts";
+import type { Playbooks } from "./context/playbooks.ts";
+import type { Joining } from "./delivery/joining.ts";
 import { queueFull, Sending } from "./delivery/sending.ts";
 import type { DurableRun } from "./durability.ts";
 import { starterOf } from "./durable-host.ts";
@@ -31,7 +32,8 @@ import { Slots } from "./admission/slots.ts";
 import { Ledger } from "./observe/ledger.ts";
 import { Reporter } from "./observe/reporter.ts";
 import { probeFor, type SafeProbe } from "./observe/safe-probe.ts";
-import { fetchStopped, Rookery } from "./results/rookery.ts";
+import type { Rookery } from "./results/rookery.ts";
+import type { PartMakers, Parts } from "./parts.ts";
 import { RunIdentity } from "./state/run-identity.ts";
 import { type Opening, Trace } from "./state/trace.ts";
 import { TraceTable } from "./state/trace-table.ts";
@@ -87,14 +89,8 @@ export class Engine {
   readonly committing: Committing;
   readonly sending: Sending;
   readonly emitting: Emitting;
-  readonly fetching: Fetching;
-  readonly joining: Joining;
   readonly failing: Failing;
   readonly ending: Ending;
-  readonly rookery: Rookery;
-  readonly playbooks: Playbooks;
-  readonly pausing: Pausing;
-  readonly effects: Effects;
   /** Whether times are read and the ledger is told of every hop, since somebody watches. */
   readonly isWatched: boolean;
   /** Whether somebody is told of every message, so that none may take the short way from node to node. */
@@ -108,6 +104,9 @@ export class Engine {
   isStopping = false;
   /** While everything is ended, room that becomes free goes to nobody. */
   isEnding = false;
+  readonly #makers: PartMakers;
+  readonly #parent: Engine | undefined;
+  readonly #parts: { -readonly [Name in keyof Parts]?: Parts[Name] } = {};
   #turn: Moment | undefined;
   #lastHeaders: MessageHeaders = DEFAULT_HEADERS;
   readonly #hasWeights: boolean;
@@ -119,8 +118,11 @@ export class Engine {
     middlewares: readonly Middleware[],
     registry: ModelRegistry | undefined,
     resources: unknown,
+    makers: PartMakers,
     parent?: Engine,
   ) {
+    this.#makers = makers;
+    this.#parent = parent;
     this.options = options;
     this.clock = options.clock;
     this.scheduler = options.scheduler;
@@ -150,16 +152,9 @@ export class Engine {
     this.slots = new Slots(this);
     this.waits = new HandlerWaits(this);
     this.sending = new Sending(this);
-    this.joining = new Joining(this);
-    this.fetching = new Fetching(this);
-    this.rookery = new Rookery(this);
     this.ending = new Ending(this);
     this.failing = new Failing(this);
     this.emitting = new Emitting(this);
-    this.playbooks = new Playbooks(this);
-    // a pause and a side effect belong to the message of the outermost flow: it is called again, not the playbook
-    this.pausing = parent?.pausing ?? new Pausing(this);
-    this.effects = parent?.effects ?? new Effects(this);
     this.committing = new Committing(this);
     const dispatch = new Dispatch(this);
     const { identity, probe } = this;
@@ -170,6 +165,45 @@ export class Engine {
       durable,
       services: this,
     });
+  }
+
+  get chunks(): Chunks {
+    return this.#parts.chunks ?? this.#make("chunks");
+  }
+
+  get fetching(): Fetching {
+    return this.#parts.fetching ?? this.#make("fetching");
+  }
+
+  get joining(): Joining {
+    return this.#parts.joining ?? this.#make("joining");
+  }
+
+  get playbooks(): Playbooks {
+    return this.#parts.playbooks ?? this.#make("playbooks");
+  }
+
+  get rookery(): Rookery {
+    return this.#parts.rookery ?? this.#make("rookery");
+  }
+
+  /** Pauses belong to the message of the outermost flow: that one is called again, not the playbook. */
+  get pausing(): Pausing {
+    return this.#parent?.pausing ?? this.#parts.pausing ?? this.#make("pausing");
+  }
+
+  /** Side effects, too, outlast a playbook's attempt. */
+  get effects(): Effects {
+    return this.#parent?.effects ?? this.#parts.effects ?? this.#make("effects");
+  }
+
+  #make<Name extends keyof Parts>(name: Name): Parts[Name] {
+    const make = this.#makers[name];
+    if (make === undefined)
+      throw new TypeError(`Cannot use "${name}" in flow "${this.options.name}": the flow was made without that part`);
+    const part: Parts[Name] = make(this);
+    this.#parts[name] = part;
+    return part;
   }
 
   /**
@@ -303,7 +337,7 @@ export class Engine {
   async close(drainMs = 0): Promise<StopReport> {
     this.isStopping = true;
     const before = this.ending.counts.completed;
-    if (drainMs > 0 && this.traces.size > this.pausing.quietTraces) {
+    if (drainMs > 0 && this.traces.size > this.#quietTraces) {
       await new Promise<void>((resolve) => {
         const timer = this.timers.after(drainMs, resolve);
         this.onIdle = () => {
@@ -320,8 +354,8 @@ export class Engine {
     }
     this.isEnding = true;
     const { cancelled, abandoned } = await this.ending.stopAll();
-    const abandonedInside = await this.playbooks.stop();
-    this.rookery.close(fetchStopped());
+    const abandonedInside = (await this.#parts.playbooks?.stop()) ?? 0;
+    this.#parts.rookery?.close();
     await this.flushObservers(this.options.graceMs);
     await this.durable?.close();
     this.timers.clear();
@@ -329,9 +363,23 @@ export class Engine {
     return { completed: this.ending.counts.completed - before, cancelled, abandoned: abandoned + abandonedInside };
   }
 
+  /** Results that wait for `fetch`. */
+  get unreadResults(): number {
+    return this.#parts.rookery?.size ?? 0;
+  }
+
+  /** Calls of `fetch` that wait. */
+  get fetchers(): number {
+    return this.#parts.rookery?.fetchers ?? 0;
+  }
+
+  get #quietTraces(): number {
+    return this.#parts.pausing?.quietTraces ?? 0;
+  }
+
   /** A trace and all its handlers are gone, or it waits for nothing but answers. */
   traceRests(): void {
-    if (this.traces.size === this.pausing.quietTraces) this.onIdle?.();
+    if (this.traces.size === this.#quietTraces) this.onIdle?.();
   }
 
   /** Waits until observers are told of everything so far, for a time at most: one may hang. Answers whether they are. */

@@ -18,6 +18,7 @@ import type { StreamWriter } from "../engine/state/stream-table.ts";
 import type { Trace, TraceSink } from "../engine/state/trace.ts";
 import type { Recovery, UnfinishedTrace } from "../engine/durability.ts";
 import type { CancelReport } from "../engine/termination/ending.ts";
+import { allParts } from "../engine/all-parts.ts";
 import { sealed } from "../engine/delivery/sealed.ts";
 import { Engine, registerPlaybook, type StopReport } from "../engine/engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "../engine/flow-options.ts";
@@ -163,7 +164,14 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     if (registry !== undefined && !(registry instanceof ModelRegistry))
       throw new TypeError(`Option "registry" of run must be a ModelRegistry: got ${shown(registry)}`);
     if (registry !== undefined) this.#requireModels(registry);
-    const engine = new Engine(this.graph, this.#options, withChannels(this.#middlewares), registry, resources);
+    const engine = new Engine(
+      this.graph,
+      this.#options,
+      withChannels(this.#middlewares),
+      registry,
+      resources,
+      allParts,
+    );
     this.#engine = engine;
     engine.onJournalLost = () => {
       if (this.#engine === engine) void this.stop();
@@ -414,7 +422,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     if (traceId === undefined) throw new TypeError('Cannot emit a chunk: pass "traceId" or "parent"');
     if (chunk.to !== undefined) throw new TypeError('Cannot emit a chunk to a node from outside: "to" is for handlers');
     const trace = this.#openTrace(engine, traceId, chunk.tenant ?? chunk.parent?.headers.tenant);
-    return engine.emitting.emitOutside(
+    return engine.chunks.emitOutside(
       trace,
       OUTSIDE,
       { ...chunk, streamId: chunk.streamId ?? `${traceId}~outside` },
@@ -517,7 +525,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const { recorder = this.#options.recorder, instrument = this.#options.instrument } = parent.options;
     const ports = { clock, random, scheduler, logger, recorder, instrument, durability: undefined };
     const options = { ...this.#options, name: `${name}/${this.name}`, ...ports };
-    return new Engine(this.graph, options, this.#middlewares, registry, parent.resources, parent);
+    return new Engine(this.graph, options, this.#middlewares, registry, parent.resources, allParts, parent);
   }
 
   /** Reads what a trace produces into a sink that `begin` opens or finds it for. */

@@ -8,7 +8,7 @@ import type { Ledger } from "../observe/ledger.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
 
 /** The parts of a run that this one calls. */
-interface EffectsHost {
+export interface EffectsHost {
   readonly durable: DurableRun | undefined;
   readonly ledger: Ledger;
   readonly waits: HandlerWaits;

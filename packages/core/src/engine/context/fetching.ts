@@ -11,7 +11,7 @@ import type { SafeProbe } from "../observe/safe-probe.ts";
 import type { Sending } from "../delivery/sending.ts";
 
 /** The parts of a run that this one calls. */
-interface FetchingHost {
+export interface FetchingHost {
   readonly probe: SafeProbe | undefined;
   readonly slots: Slots;
   readonly ledger: Ledger;

@@ -19,6 +19,7 @@ import type { Agenda } from "../admission/agenda.ts";
 import type { Ending } from "../termination/ending.ts";
 import type { Reporter } from "../observe/reporter.ts";
 import { type Attempt, State } from "../state/attempt.ts";
+import type { Chunks } from "./chunks.ts";
 import type { Effects } from "./effects.ts";
 import type { Emitting } from "./emitting.ts";
 import type { Fetching } from "./fetching.ts";
@@ -38,6 +39,7 @@ export interface ContextServices {
   readonly ending: Ending;
   readonly waits: HandlerWaits;
   readonly emitting: Emitting;
+  readonly chunks: Chunks;
   readonly fetching: Fetching;
   readonly playbooks: Playbooks;
   /** Those of the outermost flow, which outlast a playbook's attempt. */
@@ -114,7 +116,7 @@ export class HandlerContext implements Context {
   }
 
   emitChunk(chunk: ChunkInit): Promise<StreamChunk> {
-    return this.#guarded("emit a chunk", () => this.#services.emitting.emitChunk(this.#attempt, chunk));
+    return this.#guarded("emit a chunk", () => this.#services.chunks.emitChunk(this.#attempt, chunk));
   }
 
   fetch(options: WaitOptions & { readonly from?: NodeOrName | readonly NodeOrName[] } = {}): Promise<Message> {

@@ -21,7 +21,7 @@ import type { TraceTable } from "../state/trace-table.ts";
 import type { RunIdentity } from "../state/run-identity.ts";
 
 /** The parts of a run that this one calls. */
-interface PausingHost {
+export interface PausingHost {
   readonly clock: Clock;
   readonly timers: TimerWheel;
   readonly options: { readonly name: string; readonly maxResults: number; readonly random: Random };

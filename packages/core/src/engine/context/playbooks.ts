@@ -26,7 +26,7 @@ export interface ChildRun {
 }
 
 /** The parts of a run that this one calls. */
-interface PlaybooksHost {
+export interface PlaybooksHost {
   readonly clock: Clock;
   readonly options: { readonly name: string };
   readonly waits: HandlerWaits;

@@ -12,7 +12,7 @@ import type { Reporter } from "../observe/reporter.ts";
 import type { SafeProbe } from "../observe/safe-probe.ts";
 
 /** The parts of a run that this one calls. */
-interface JoiningHost {
+export interface JoiningHost {
   readonly clock: Clock;
   readonly timers: TimerWheel;
   readonly probe: SafeProbe | undefined;

@@ -81,13 +81,13 @@ export class Committing {
   /** Everything an attempt sent has been accepted: its message is done. */
   commit(attempt: Attempt): void {
     const { worker, trace } = attempt;
-    const { clock, ledger, reporter, fetching, pausing, slots, ending } = this.#engine;
+    const { clock, ledger, reporter, slots, ending } = this.#engine;
     attempt.state = State.OVER;
     if (!trace.isOpen) return;
     if (reporter.hasListeners) reporter.succeeded(attempt, clock.now());
-    if (attempt.extras?.refetch !== undefined) fetching.giveBack(attempt);
+    if (attempt.extras?.refetch !== undefined) this.#engine.fetching.giveBack(attempt);
     ledger.committed(attempt);
-    if (trace.lasting !== null) pausing.committed(attempt);
+    if (trace.lasting !== null) this.#engine.pausing.committed(attempt);
     slots.leave(attempt);
     if (attempt.outputs === 0) {
       trace.more.lastNode = worker.name;

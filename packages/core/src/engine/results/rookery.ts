@@ -16,7 +16,7 @@ import type { Sending } from "../delivery/sending.ts";
 import type { TraceTable } from "../state/trace-table.ts";
 
 /** The parts of a run that this one calls. */
-interface RookeryHost {
+export interface RookeryHost {
   readonly clock: Clock;
   readonly timers: TimerWheel;
   readonly options: { readonly rookeryMaxSize: number; readonly queueMaxSize: number };
@@ -25,6 +25,8 @@ interface RookeryHost {
   readonly agenda: Agenda;
   readonly ledger: Ledger;
   readonly sending: Sending;
+  /** Whether every trace is being ended: what is asked for from now on never comes. */
+  readonly isEnding: boolean;
   resultDropped(trace: Trace, node: string, reason: string): void;
 }
 
@@ -75,6 +77,7 @@ export class Rookery {
 
   constructor(engine: RookeryHost) {
     this.#engine = engine;
+    if (engine.isEnding) this.#closed = fetchStopped();
   }
 
   get size(): number {
@@ -328,8 +331,8 @@ export class Rookery {
   }
 
   /** Releases everyone, since the flow stops. */
-  close(reason: FlowError): void {
-    const error = this.#engine.durable?.failure ?? reason;
+  close(): void {
+    const error = this.#engine.durable?.failure ?? fetchStopped();
     this.#closed = error;
     this.#heldBack.length = 0;
     for (const fetchers of [this.#anyTrace, ...this.#oneTrace.values()])
@@ -515,7 +518,7 @@ export class LeftSink extends OutcomeSink {
 }
 
 /** The error of whoever fetches while the flow stops. */
-export function fetchStopped(): FlowError {
+function fetchStopped(): FlowError {
   return new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up fetching: the flow was stopped" });
 }
 

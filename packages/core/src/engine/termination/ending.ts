@@ -110,7 +110,7 @@ export class Ending {
       return;
     }
     if (trace.isOpenEnded) return;
-    if (engine.joining.sendShort(trace)) return;
+    if (trace.joined > 0 && engine.joining.sendShort(trace)) return;
     if (trace.fetching > 0) {
       engine.fetching.starve(trace);
       return;

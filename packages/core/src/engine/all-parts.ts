@@ -1,0 +1,19 @@
+import { Chunks } from "./context/chunks.ts";
+import { Effects } from "./context/effects.ts";
+import { Fetching } from "./context/fetching.ts";
+import { Pausing } from "./context/pausing.ts";
+import { Playbooks } from "./context/playbooks.ts";
+import { Joining } from "./delivery/joining.ts";
+import type { PartMakers } from "./parts.ts";
+import { Rookery } from "./results/rookery.ts";
+
+/** Every part: a flow made by `create` can do all that its documents say. */
+export const allParts: PartMakers = {
+  chunks: (engine) => new Chunks(engine),
+  effects: (engine) => new Effects(engine),
+  fetching: (engine) => new Fetching(engine),
+  joining: (engine) => new Joining(engine),
+  pausing: (engine) => new Pausing(engine),
+  playbooks: (engine) => new Playbooks(engine),
+  rookery: (engine) => new Rookery(engine),
+};

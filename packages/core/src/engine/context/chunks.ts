@@ -1,0 +1,144 @@
+import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { onAbort } from "../../foundation/abort.ts";
+import { shown } from "../../foundation/options.ts";
+import type { ChunkInit } from "../../graph/handler.ts";
+import { carry, type Message } from "../../message/message.ts";
+import { EMPTY_META } from "../../message/meta.ts";
+import type { StreamChunk } from "../../message/stream-chunk.ts";
+import type { Slots } from "../admission/slots.ts";
+import type { Sending } from "../delivery/sending.ts";
+import type { Attempt } from "../state/attempt.ts";
+import { type ChunkDraft, StreamTable, type StreamWriter } from "../state/stream-table.ts";
+import type { Trace } from "../state/trace.ts";
+import type { Emitting } from "./emitting.ts";
+import type { HandlerWaits } from "./handler-waits.ts";
+
+/** The parts of a run that this one calls. */
+export interface ChunksHost {
+  readonly slots: Slots;
+  readonly waits: HandlerWaits;
+  readonly sending: Sending;
+  readonly emitting: Emitting;
+}
+
+/** Pieces of streams on their way to the reader of their trace. A writer waits while the reader has no room. */
+export class Chunks {
+  readonly #engine: ChunksHost;
+
+  constructor(engine: ChunksHost) {
+    this.#engine = engine;
+  }
+
+  /** Sends a chunk of an attempt; resolves when its reader has room. */
+  emitChunk(attempt: Attempt, init: ChunkInit): Promise<StreamChunk> {
+    const { trace, more } = attempt;
+    const parent = init.parent ?? attempt.message;
+    const draft = this.#draft(trace, attempt, init, parent);
+    more.writesStreams = true;
+    if (init.to !== undefined) {
+      const edges = this.#engine.emitting.route(attempt.worker, parent, init.to, trace);
+      const chunk = streamsOf(trace).next(attempt, draft);
+      return this.#engine.emitting.sendOrHold(attempt, { message: carry(parent, chunk), edges }).then(() => chunk);
+    }
+    if (!isCrowded(trace)) return Promise.resolve(this.#take(trace, attempt, draft));
+    more.unsentChunks += 1;
+    return this.#engine.waits.wait<StreamChunk>(
+      attempt,
+      (resolve, reject) => {
+        this.#engine.slots.lend(attempt);
+        return this.#takeWhenRoom(
+          trace,
+          () => {
+            resolve(this.#take(trace, attempt, draft));
+            more.unsentChunks -= 1;
+            if (more.unsentChunks === 0) more.onChunksSent?.();
+          },
+          reject,
+        );
+      },
+      { outlivesHandler: true },
+    );
+  }
+
+  /** Sends a chunk for someone outside of the flow's nodes. */
+  emitOutside(
+    trace: Trace,
+    writer: StreamWriter,
+    init: ChunkInit,
+    signal: AbortSignal | undefined,
+  ): Promise<StreamChunk> {
+    const draft = this.#draft(trace, writer, init, init.parent);
+    const error = (code: FlowErrorCode, why: string, cause?: unknown): FlowError =>
+      new FlowError({ code, message: `Cannot emit a chunk: ${why}`, traceId: trace.id, tenant: trace.tenant, cause });
+    if (signal?.aborted)
+      return Promise.reject(error(FlowErrorCode.WAIT_ABORTED, "its signal was aborted", signal.reason));
+    if (!isCrowded(trace)) return Promise.resolve(this.#take(trace, writer, draft));
+    return new Promise((resolve, reject) => {
+      const undo: (() => void)[] = [];
+      const settle = (finish: () => void) => {
+        for (const step of undo) step();
+        finish();
+      };
+      const refuse = (reason: unknown): void => settle(() => reject(reason));
+      const take = (): void => {
+        const chunk = this.#take(trace, writer, draft);
+        settle(() => resolve(chunk));
+      };
+      undo.push(this.#takeWhenRoom(trace, take, refuse));
+      undo.push(
+        trace.onEnd((reason) =>
+          refuse(
+            reason instanceof Error ? reason : error(FlowErrorCode.TRACE_UNKNOWN, `trace "${trace.id}" has ended`),
+          ),
+        ),
+      );
+      if (signal !== undefined)
+        undo.push(
+          onAbort(signal, (reason) => refuse(error(FlowErrorCode.WAIT_ABORTED, "its signal was aborted", reason))),
+        );
+    });
+  }
+
+  /** What a chunk is to be. Its stream is opened now; its number is that of the moment it is taken. */
+  #draft(trace: Trace, writer: StreamWriter, init: ChunkInit, parent: Message | undefined): ChunkDraft {
+    const { text, seq, done = false, meta } = init;
+    if (typeof text !== "string")
+      throw new TypeError(`Option "text" of emitChunk must be a string: got ${shown(text)}`);
+    const { id: streamId } = streamsOf(trace).open(writer, init.streamId);
+    return { text, streamId, seq, done, parentMeta: parent?.meta ?? EMPTY_META, meta };
+  }
+
+  #take(trace: Trace, writer: StreamWriter, draft: ChunkDraft): StreamChunk {
+    const chunk = streamsOf(trace).next(writer, draft);
+    trace.sink.chunk(chunk);
+    return chunk;
+  }
+
+  /** Has a chunk taken when the reader has room, behind those who wait already; returns how to take it back. */
+  #takeWhenRoom(trace: Trace, take: () => void, refused: (error: unknown) => void): () => void {
+    let isWanted = true;
+    this.#engine.sending.whenRoom(trace, () => {
+      if (!isWanted) return true;
+      if (!trace.sink.hasRoom()) return false;
+      isWanted = false;
+      try {
+        take();
+      } catch (error) {
+        refused(error);
+      }
+      return true;
+    });
+    return () => {
+      isWanted = false;
+    };
+  }
+}
+
+function streamsOf(trace: Trace): StreamTable {
+  return (trace.more.streams ??= new StreamTable(trace.id, trace.tenant));
+}
+
+/** Whether a chunk has to wait. */
+function isCrowded(trace: Trace): boolean {
+  return trace.isUnread || !trace.sink.hasRoom();
+}
