@@ -5,7 +5,6 @@ import type { TaskPushNotificationConfig } from "@a2a-js/sdk";
 import type { PushOptions } from "@penguiflow/a2a/server";
 import { create, payloadNode } from "penguiflow";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { isPrivateAddress, publicLookup } from "../src/server/push-target.ts";
 import { serve } from "./serve.ts";
 import { saying, speak, taskOf } from "./speak.ts";
 import { until } from "./waiting.ts";
@@ -127,36 +126,4 @@ describe("targets that are not public", () => {
     const [, facts] = warn.mock.calls[0] ?? [];
     expect(facts?.["error"]).toContain("is private");
   });
-
-  test("one private address among several is enough, and the address looked at is the one called", async () => {
-    const addresses = [
-      { address: "93.184.216.34", family: 4 },
-      { address: "10.0.0.1", family: 4 },
-    ];
-    const look = (found: readonly object[]) =>
-      new Promise<unknown[]>((resolve) => {
-        const resolver = ((_: string, __: object, done: (error: null, all: readonly object[]) => void) =>
-          done(null, found)) as unknown as Parameters<typeof publicLookup>[0];
-        publicLookup(resolver)("example.com", {}, (...answer: unknown[]) => resolve(answer));
-      });
-    expect((await look(addresses))[0]).toMatchObject({
-      message: 'Address 10.0.0.1 of "example.com" is private, and no target',
-    });
-    expect(await look(addresses.slice(0, 1))).toEqual([null, "93.184.216.34", 4]);
-  });
-
-  test.each([
-    "0.0.0.0",
-    "100.64.0.1",
-    "169.254.169.254",
-    "172.31.0.1",
-    "239.1.1.1",
-    "::",
-    "::ffff:127.0.0.1",
-    "fd00::1",
-    "fe80::1",
-  ])("%s is private", (address) => expect(isPrivateAddress(address)).toBe(true));
-  test.each(["8.8.8.8", "172.32.0.1", "2606:4700::1111"])("%s is public", (address) =>
-    expect(isPrivateAddress(address)).toBe(false),
-  );
 });

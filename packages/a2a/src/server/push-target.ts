@@ -1,38 +1,36 @@
 import { lookup as resolveHost, type LookupAddress } from "node:dns";
-import { BlockList, isIP, type LookupFunction } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
+import { networkInterfaces } from "node:os";
+import ipaddr from "ipaddr.js";
 
-/** Addresses that are nobody's business from outside: this host, its networks, and what is no single host. */
-const PRIVATE_4 = new BlockList();
-// of its own: a list with IPv4 in IPv6 takes every IPv4 address for one of those
-const PRIVATE_6 = new BlockList();
-for (const [network, prefix] of [
-  ["0.0.0.0", 8],
-  ["10.0.0.0", 8],
-  ["100.64.0.0", 10],
-  ["127.0.0.0", 8],
-  ["169.254.0.0", 16],
-  ["172.16.0.0", 12],
-  ["192.0.0.0", 24],
-  ["192.168.0.0", 16],
-  ["198.18.0.0", 15],
-  ["224.0.0.0", 3],
-] as const)
-  PRIVATE_4.addSubnet(network, prefix, "ipv4");
-for (const [network, prefix] of [
-  ["::", 127],
-  ["::ffff:0:0", 96],
-  ["64:ff9b::", 96],
-  ["2002::", 16],
-  ["fc00::", 7],
-  ["fe80::", 10],
-  ["ff00::", 8],
-] as const)
-  PRIVATE_6.addSubnet(network, prefix, "ipv6");
+/** IANA assigns public IPv6 addresses from this block alone; `ipaddr.js` takes every unlisted address for a public one. */
+const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
 
-/** Whether an address is in a network that is not public. */
-export function isPrivateAddress(address: string): boolean {
-  return isIP(address) === 6 ? PRIVATE_6.check(address, "ipv6") : PRIVATE_4.check(address, "ipv4");
+/**
+ * Whether an address is no public one: it stands in a special-purpose range of the IANA registries (IPv4, IPv6), which
+ * `ipaddr.js` knows, or belongs to an interface of this machine.
+ *
+ * @param own - the addresses of this machine; @defaultValue those of its interfaces now
+ */
+export function isPrivateAddress(address: string, own: () => readonly string[] = ownAddresses): boolean {
+  if (!ipaddr.isValid(address)) return true;
+  const parsed = ipaddr.parse(address);
+  if (parsed.range() !== "unicast") return true;
+  if (parsed instanceof ipaddr.IPv6 && !parsed.match(GLOBAL_UNICAST)) return true;
+  try {
+    return own().some((candidate) => canonical(candidate) === canonical(address));
+  } catch {
+    // it may be one of its own
+    return true;
+  }
 }
+
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((found = []) => found.map(({ address }) => address));
+}
+
+/** The bytes of an address, whatever its notation and zone. */
+const canonical = (address: string): string => ipaddr.parse(address).toByteArray().join(".");
 
 /**
  * Where a notification goes.
@@ -50,10 +48,13 @@ export function pushTarget(text: string, allowPrivate: boolean): URL {
 }
 
 /** Finds a host's address, for one connection. A host with a private address has none: what was looked at is what is called. */
-export function publicLookup(resolve: typeof resolveHost = resolveHost): LookupFunction {
+export function publicLookup(
+  resolve: typeof resolveHost = resolveHost,
+  own: () => readonly string[] = ownAddresses,
+): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
-      const bad = addresses?.find(({ address }) => isPrivateAddress(address));
+      const bad = addresses?.find(({ address }) => isPrivateAddress(address, own));
       if (error !== null) callback(error, "");
       else if (bad !== undefined)
         callback(new Error(`Address ${bad.address} of "${hostname}" is private, and no target`), "");
