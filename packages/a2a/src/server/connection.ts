@@ -32,6 +32,8 @@ export class Connection {
     // an HTTP response closes; a gRPC call is cancelled
     stream.once("close", leave);
     stream.once("cancelled", leave);
+    // without a listener a connection that breaks would end the process
+    stream.on("error", () => {});
   }
 
   /** Aborts when the client leaves, with its answer or without. */

@@ -1,6 +1,8 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { defaultLogger } from "penguiflow";
 import type { A2AServerAdapter } from "./a2a-server-adapter.ts";
+import { inBackground, warn } from "./background.ts";
 import type { GrpcOptions, GrpcServer } from "./grpc-server.ts";
 
 /** How an agent is served. */
@@ -31,7 +33,7 @@ export class A2AApp implements AsyncDisposable {
   /** Whether nobody works on an answer any more. */
   #isQuiet = false;
   #closing: Promise<void> | undefined;
-  readonly #onSignal = (): void => void this.close();
+  readonly #onSignal = (): void => void inBackground("closing the app", () => this.close());
 
   /** Internal: call `createA2AApp`. */
   constructor(adapter: A2AServerAdapter, options: A2AAppOptions) {
@@ -56,6 +58,8 @@ export class A2AApp implements AsyncDisposable {
       this.#server.once("error", reject);
       this.#server.listen(port, host, resolve);
     });
+    // a connection that cannot be accepted is not the end of the others
+    this.#server.on("error", ({ message }) => warn(defaultLogger, "a2a_server_failed", { error: message }));
     const address = this.#server.address() as AddressInfo;
     const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
     if (this.adapter.url === "") this.adapter.url = `http://${name}:${address.port}`;
@@ -67,6 +71,8 @@ export class A2AApp implements AsyncDisposable {
   /**
    * Takes no more calls, stops the flows, which lets tasks end within `drainMs`, and resolves when all is closed. Tasks
    * that were not over then have failed with `FLOW_STOPPED`; those of a durable flow go on when it runs again.
+   *
+   * @throws the error of a flow that could not be stopped; all else is closed
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -85,7 +91,7 @@ export class A2AApp implements AsyncDisposable {
       this.#grpc?.close() ?? Promise.resolve(),
     ];
     const { drainMs = 10_000 } = this.#options;
-    await Promise.all(this.adapter.flows.map((flow) => flow.stop({ drainMs })));
+    const stopped = await Promise.allSettled(this.adapter.flows.map((flow) => flow.stop({ drainMs })));
     await this.adapter.quiet();
     this.#isQuiet = true;
     this.#closeConnections();
@@ -96,6 +102,7 @@ export class A2AApp implements AsyncDisposable {
     }, 1000);
     await Promise.all(closed);
     clearTimeout(patience);
+    for (const result of stopped) if (result.status === "rejected") throw result.reason;
   }
 
   /** Closes what clients keep open, when all have their answers. */

@@ -22,6 +22,7 @@ import {
   valueOf,
   withoutFacts,
 } from "../wire.ts";
+import { readableError } from "./background.ts";
 import { headerOf } from "./connection.ts";
 import { seqOf, type Turn } from "./turn.ts";
 
@@ -78,6 +79,14 @@ export class FlowExecutor implements AgentExecutor {
 
   /** Works on a task until it is over or waits for its caller. Never rejects because of the flow. */
   async execute(request: RequestContext, bus: ExecutionEventBus): Promise<void> {
+    try {
+      await this.#execute(request, bus);
+    } catch (error) {
+      throw readableError(error);
+    }
+  }
+
+  async #execute(request: RequestContext, bus: ExecutionEventBus): Promise<void> {
     const { taskId, contextId, task, userMessage } = request;
     const assignment = this.#assignmentOf(request.context, taskId);
     const { turn } = assignment;

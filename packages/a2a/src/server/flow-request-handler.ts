@@ -26,9 +26,11 @@ import {
 } from "@a2a-js/sdk/server";
 import { FlowError, FlowErrorCode } from "penguiflow";
 import { factsIn } from "../wire.ts";
+import { inBackground } from "./background.ts";
 import { connectionOf, scopeOf } from "./connection.ts";
 import { type Assignment, FlowExecutor, type FoundTrace, type Skills } from "./flow-executor.ts";
 import { KnownMessages, keyOfMessage } from "./known-messages.ts";
+import { requireSendable } from "./push-sender.ts";
 import { pushTarget } from "./push-target.ts";
 import { requireHistoryLength, requireMessage } from "./request-checks.ts";
 import { isTerminal } from "./task-states.ts";
@@ -215,6 +217,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     if (config === undefined || this.#options.card.capabilities?.pushNotifications !== true) return;
     try {
       pushTarget(config.url, this.#options.allowPrivateTargets === true);
+      requireSendable(config);
     } catch (error) {
       throw new RequestMalformedError((error as Error).message);
     }
@@ -281,10 +284,11 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     this.#turns.set(key, turn);
     const bus = this.#buses.createOrGetByTaskId(task.id, context);
     this.#tell(turn, this.#stored(bus, context), () => this.#leaveTurn(key, turn));
-    void this.#executor.takeUp(task, found, { tenant, turn }, bus).finally(() => {
+    const work = this.#executor.takeUp(task, found, { tenant, turn }, bus).finally(() => {
       bus.finished();
       this.#buses.cleanupByTaskId(task.id, context);
     });
+    void inBackground("going on with a task of an earlier process", () => work);
     return true;
   }
 
@@ -295,7 +299,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     for await (const event of new ExecutionEventQueue(bus).events()) {
       await results.processEvent(event);
       const response = { payload: { $case: event.kind, value: event.data } } as StreamResponse;
-      void pushSender?.send(response, context, results.getCurrentTask()).catch(() => {});
+      void pushSender?.send(response, context, results.getCurrentTask());
       yield response;
     }
   }
@@ -318,7 +322,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     if (connectionOf(context)?.gone.aborted !== true) return;
     // its task may not have begun yet
     turn.stop.abort(new FlowError({ code: FlowErrorCode.TRACE_CANCELLED, message: "The client has left" }));
-    void this.#executor.cancelTask(turn.taskId);
+    void inBackground("cancelling a task whose client has left", () => this.#executor.cancelTask(turn.taskId));
   }
 }
 

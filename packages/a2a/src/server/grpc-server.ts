@@ -1,7 +1,10 @@
+import type { EventEmitter } from "node:events";
 import { A2AError } from "@a2a-js/sdk/errors";
 import type { A2ARequestHandler, ServerCallContextBuilder } from "@a2a-js/sdk/server";
-import type { ServerCredentials, ServerUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
+import type { Server, ServerCredentials, ServerUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
+import { defaultLogger } from "penguiflow";
 import { grpcPackages } from "../grpc-packages.ts";
+import { warn } from "./background.ts";
 import { type Caller, type CallRequest, Connection } from "./connection.ts";
 
 /** How an agent is served over gRPC. */
@@ -77,6 +80,7 @@ export async function listenGrpc(
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(place, credentials, (error, own) => (error === null ? resolve(own) : reject(error)));
   });
+  keepListening(server);
   const closed = Promise.withResolvers<void>();
   return {
     port: bound,
@@ -90,6 +94,16 @@ export async function listenGrpc(
       closed.resolve();
     },
   };
+}
+
+/**
+ * Reports connections that cannot be accepted. The package takes its own listener off as soon as the server listens, and
+ * offers no other way to its sockets.
+ */
+function keepListening(server: Server): void {
+  const { http2Servers = [] } = server as unknown as { readonly http2Servers?: Iterable<[EventEmitter, unknown]> };
+  for (const [listening] of http2Servers)
+    listening.on("error", ({ message }: Error) => warn(defaultLogger, "a2a_grpc_server_failed", { error: message }));
 }
 
 function secured(

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, validateHeaderValue } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { StreamResponse, Task, TaskPushNotificationConfig } from "@a2a-js/sdk";
 import { V03PushNotificationSerializer } from "@a2a-js/sdk/compat/v0_3/server";
@@ -9,7 +9,8 @@ import {
   type ServerCallContext,
   V1PushNotificationSerializer,
 } from "@a2a-js/sdk/server";
-import { defaultLogger, type Logger } from "penguiflow";
+import { defaultLogger, errorPayload, type Logger } from "penguiflow";
+import { warn } from "./background.ts";
 import { publicLookup, pushTarget } from "./push-target.ts";
 import { isTerminal } from "./task-states.ts";
 
@@ -56,8 +57,16 @@ export class PushSender implements PushNotificationSender {
     this.#options = options;
   }
 
-  /** Has what happened to a task told to all who wished it. Resolves before that is done. */
-  async send({ payload }: StreamResponse, context: ServerCallContext, task?: Task): Promise<void> {
+  /** Has what happened to a task told to all who wished it. Resolves before that is done, and never rejects. */
+  async send(event: StreamResponse, context: ServerCallContext, task?: Task): Promise<void> {
+    try {
+      await this.#send(event, context, task);
+    } catch (error) {
+      this.#warn("", error);
+    }
+  }
+
+  async #send({ payload }: StreamResponse, context: ServerCallContext, task: Task | undefined): Promise<void> {
     if (payload === undefined) return;
     const taskId = payload.$case === "task" ? payload.value.id : payload.value.taskId;
     if (taskId === "") return;
@@ -86,6 +95,8 @@ export class PushSender implements PushNotificationSender {
     let url: URL;
     try {
       url = pushTarget(config.url, allowPrivate);
+      // the store may have it from an earlier version, or another process
+      requireSendable(config);
     } catch (error) {
       this.#warn(config.url, error);
       return;
@@ -108,7 +119,7 @@ export class PushSender implements PushNotificationSender {
     const { maxAttempts = 3, backoffMs = 1_000 } = this.#options;
     for (let letter = letters[0]; letter !== undefined; letter = letters[0]) {
       for (let attempt = 1; ; attempt += 1) {
-        const failure = await this.#attempt(letter);
+        const failure = await this.#attempt(letter).catch((error: unknown) => ({ error, mayPass: false }));
         if (failure === undefined) break;
         if (attempt >= maxAttempts || !failure.mayPass || this.#stop.signal.aborted) {
           this.#warn(letter.url.href, failure.error);
@@ -160,8 +171,27 @@ export class PushSender implements PushNotificationSender {
   }
 
   #warn(url: string, error: unknown): void {
-    (this.#options.logger ?? defaultLogger).warn("push_notification_failed", { url, error: String(error) });
+    const { logger = defaultLogger } = this.#options;
+    warn(logger, "push_notification_failed", { url, error: errorPayload(error).message });
   }
+}
+
+/**
+ * Refuses a target whose token or credentials cannot be sent.
+ *
+ * @throws TypeError when one has a character that no HTTP header may have
+ */
+export function requireSendable({ token, authentication }: TaskPushNotificationConfig): void {
+  const { scheme = "", credentials = "" } = authentication ?? {};
+  for (const [name, value] of Object.entries({ token, scheme, credentials }))
+    try {
+      validateHeaderValue(name, value);
+    } catch {
+      // the message does not repeat it: it is a secret
+      throw new TypeError(
+        `Field "${name}" cannot be sent in a header: remove line breaks, controls and wide characters`,
+      );
+    }
 }
 
 function credentialsOf({ authentication, token }: TaskPushNotificationConfig): Record<string, string> {

@@ -5,6 +5,7 @@ import type { ServerCallContext } from "@a2a-js/sdk/server";
 import express, { type Request, type RequestHandler, type Response, type Router } from "express";
 import { errorPayload } from "penguiflow";
 import { EXTENSION, factsIn, partsOf, RESULT_ARTIFACT, textOf, valueOf } from "../wire.ts";
+import { inBackground } from "./background.ts";
 import type { FlowRequestHandler } from "./flow-request-handler.ts";
 
 /** What the router needs of the adapter. */
@@ -38,7 +39,9 @@ export function pythonRouter({ card, handler, enter, contextOf, bodyLimit }: Pyt
   const route =
     (work: (request: Request, response: Response) => Promise<void>): RequestHandler =>
     (request, response) =>
-      void work(request, response).catch((error: unknown) => refuse(response, error));
+      void inBackground("answering a call", () =>
+        work(request, response).catch((error: unknown) => refuse(response, error)),
+      );
 
   router.get("/agent", (_, response) => void response.json(card));
   router.post(

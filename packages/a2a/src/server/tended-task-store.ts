@@ -1,6 +1,7 @@
 import { type Artifact, type ListTasksRequest, type ListTasksResponse, Role, type Task, TaskState } from "@a2a-js/sdk";
 import type { ServerCallContext, TaskStore } from "@a2a-js/sdk/server";
 import { factsIn, EXTENSION, textOf, textPart } from "../wire.ts";
+import { readableError } from "./background.ts";
 import { scopeOf } from "./connection.ts";
 import { copyOf } from "./memory-task-store.ts";
 import { isAtWork } from "./task-states.ts";
@@ -68,7 +69,7 @@ export class TendedTaskStore implements TaskStore {
         draft.stored = task;
       }
     } catch (error) {
-      draft.failure = error instanceof Error ? error : new Error(String(error));
+      draft.failure = readableError(error);
     } finally {
       draft.writing = undefined;
     }

@@ -1,6 +1,7 @@
 import { type Message, type StreamResponse, type Task, TaskState } from "@a2a-js/sdk";
 import { AgentEvent, type AgentExecutionEvent, type ExecutionEventBus } from "@a2a-js/sdk/server";
 import { EXTENSION, factsIn, type TaskFacts } from "../wire.ts";
+import { readableError } from "./background.ts";
 
 /** How many events a reader may be behind before the flow waits. */
 const WINDOW = 16;
@@ -119,9 +120,9 @@ export class Turn {
         this.#changed();
       }
     } catch (error) {
-      this.#error = error instanceof Error ? error : new Error(String(error));
+      this.#error = readableError(error);
       // what cannot be stored or told is not worth doing
-      this.stop.abort(error);
+      this.stop.abort(this.#error);
     } finally {
       this.#isOver = true;
       // it may be remembered for long
