@@ -17,11 +17,18 @@ import { CallContext, Caller, type CallRequest, Connection } from "./connection.
 import { payloadOf, type ServedFlow } from "./flow-executor.ts";
 import { type GrpcOptions, type GrpcServer, type GrpcServerParts, listenGrpc } from "./grpc-server.ts";
 import { FlowRequestHandler } from "./flow-request-handler.ts";
+import { keepAlive } from "./keep-alive.ts";
 import { MemoryTaskStore } from "./memory-task-store.ts";
 import { PushSender } from "./push-sender.ts";
 import { pythonRouter } from "./python-router.ts";
 import { nothingHere, refuseRest, refuseRpc, requireRpcRequest, restRefusal } from "./refusals.ts";
-import { type A2AServerOptions, bytesOf, DEFAULT_BODY_LIMIT, requireOptions } from "./server-options.ts";
+import {
+  type A2AServerOptions,
+  bytesOf,
+  DEFAULT_BODY_LIMIT,
+  DEFAULT_KEEP_ALIVE_MS,
+  requireOptions,
+} from "./server-options.ts";
 import { TendedTaskStore } from "./tended-task-store.ts";
 
 /**
@@ -50,7 +57,7 @@ export class A2AServerAdapter {
   /**
    * @param flows - a flow, which has all skills of the card; or flows by skill, of which the first has messages that
    * name none
-   * @throws TypeError when an option is unusable, or a skill has no flow
+   * @throws TypeError or RangeError when an option is unusable, or a skill has no flow
    */
   constructor(flows: ServedFlow | Readonly<Record<string, ServedFlow>>, options: A2AServerOptions) {
     requireOptions(options);
@@ -120,6 +127,10 @@ export class A2AServerAdapter {
   /** Whether nobody works on a task, or reads about one. */
   get isQuiet(): boolean {
     return this.#handler.isQuiet;
+  }
+
+  get #keepAliveMs(): number {
+    return this.#options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS;
   }
 
   get #isLegacyServed(): boolean {
@@ -200,6 +211,7 @@ export class A2AServerAdapter {
       admit: (request, connection) => this.#admit(request, connection),
       largestRequest: bytesOf(this.#options.bodyLimit ?? DEFAULT_BODY_LIMIT),
       isLegacyServed: this.#isLegacyServed,
+      keepAliveMs: this.#keepAliveMs,
     };
     const server = await listenGrpc(parts, host, options);
     const { hostname } = new URL(this.url === "" ? `http://${host}` : this.url);
@@ -222,6 +234,7 @@ export class A2AServerAdapter {
         return;
       }
       this.#callers.set(request, caller);
+      keepAlive(response, this.#keepAliveMs);
       next();
     } catch (error) {
       next(error);

@@ -40,6 +40,8 @@ export interface GrpcServerParts {
   /** Bytes. */
   readonly largestRequest: number;
   readonly isLegacyServed: boolean;
+  /** Milliseconds between pings; 0 for none. */
+  readonly keepAliveMs: number;
 }
 
 type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>;
@@ -71,7 +73,10 @@ export async function listenGrpc(
   const { grpc, sdk, legacy } = await grpcPackages();
   const { requestHandler, contextBuilder } = parts;
   const service = { requestHandler, contextBuilder, userBuilder: (call: Call) => callerOf(call, parts) };
-  const server = new grpc.Server({ "grpc.max_receive_message_length": parts.largestRequest });
+  const server = new grpc.Server({
+    "grpc.max_receive_message_length": parts.largestRequest,
+    "grpc.keepalive_time_ms": parts.keepAliveMs,
+  });
   server.addService(sdk.A2AService, sdk.grpcService(service));
   if (parts.isLegacyServed) server.addService(legacy.LegacyA2AService, legacy.legacyGrpcService(service));
   const { ServerCredentials } = grpc;

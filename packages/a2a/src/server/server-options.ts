@@ -53,6 +53,11 @@ export interface A2AServerOptions {
    * where several processes share a store, are left alone. @defaultValue `"fail"`
    */
   readonly abandonedTasks?: "fail" | "keep";
+  /**
+   * Interval of signs of life in milliseconds, at most 2147483647: comments in streams of events, pings over gRPC. 0 turns
+   * them off. @defaultValue 15000
+   */
+  readonly keepAliveMs?: number;
   /** Whether clients of version 0.3 are served too. @defaultValue true */
   readonly legacy?: boolean;
 }
@@ -72,8 +77,15 @@ const OPTIONS: readonly string[] = [
   "waitsForAuthorization",
   "repeatedMessages",
   "abandonedTasks",
+  "keepAliveMs",
   "legacy",
 ];
+
+/** Interval of signs of life where none is said. */
+export const DEFAULT_KEEP_ALIVE_MS = 15_000;
+
+/** The longest delay of a timer. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /** How large a request may be where nothing is said. */
 export const DEFAULT_BODY_LIMIT = "4mb";
@@ -85,7 +97,7 @@ export function bytesOf(limit: string): number {
   return Number(count) * 1024 ** ["b", "kb", "mb", "gb"].indexOf(unit.toLowerCase());
 }
 
-/** @throws TypeError when an option is unusable, or there is none of its name */
+/** @throws TypeError or RangeError when an option is unusable, or there is none of its name */
 export function requireOptions(options: A2AServerOptions): void {
   for (const key of Object.keys(options))
     if (!OPTIONS.includes(key))
@@ -94,6 +106,9 @@ export function requireOptions(options: A2AServerOptions): void {
   requireOneOf("onClientGone", options.onClientGone, ["cancel", "detach"]);
   requireOneOf("abandonedTasks", options.abandonedTasks, ["fail", "keep"]);
   requireOneOf("repeatedMessages", options.repeatedMessages, ["join", "begin"]);
+  const { keepAliveMs = DEFAULT_KEEP_ALIVE_MS } = options;
+  if (!Number.isInteger(keepAliveMs) || keepAliveMs < 0 || keepAliveMs > LONGEST_MS)
+    throw new RangeError(`Option "keepAliveMs" must be a whole number from 0 to ${LONGEST_MS}: got ${keepAliveMs}`);
   if (options.legacy !== undefined && typeof options.legacy !== "boolean")
     throw new TypeError(`Option "legacy" must be true or false: got ${String(options.legacy)}`);
   for (const key of [
