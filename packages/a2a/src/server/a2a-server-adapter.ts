@@ -21,7 +21,15 @@ import { keepAlive } from "./keep-alive.ts";
 import { MemoryTaskStore } from "./memory-task-store.ts";
 import { PushSender } from "./push-sender.ts";
 import { pythonRouter } from "./python-router.ts";
-import { nothingHere, refuseRest, refuseRpc, requireRpcRequest, restRefusal } from "./refusals.ts";
+import {
+  nothingHere,
+  refuseRest,
+  refuseRpc,
+  requireRpcRequest,
+  requireSoundBody,
+  requireSoundParams,
+  restRefusal,
+} from "./refusals.ts";
 import {
   type A2AServerOptions,
   bytesOf,
@@ -191,8 +199,9 @@ export class A2AServerAdapter {
     const card = agentCardHandler({ agentCardProvider: requestHandler, legacyCompat });
     const way = [settleVersion, enter, body];
     router.use(`/${AGENT_CARD_PATH}`, settleVersion, card);
-    router.use(JSON_RPC_PATH, way, requireRpcRequest, jsonRpcHandler(common), nothingHere, refuseRpc);
-    router.use(REST_PATH, way, restHandler(common), nothingHere, refuseRest);
+    const rpc = [...way, requireRpcRequest, requireSoundParams];
+    router.use(JSON_RPC_PATH, rpc, jsonRpcHandler(common), nothingHere, refuseRpc);
+    router.use(REST_PATH, way, requireSoundBody, restHandler(common), nothingHere, refuseRest);
     return router;
   }
 

@@ -2,11 +2,18 @@ import type { IncomingMessage } from "node:http";
 import { type AgentCard, Role, type SendMessageRequest, type StreamResponse, type Task, TaskState } from "@a2a-js/sdk";
 import { A2AError, restStatusFor } from "@a2a-js/sdk/errors";
 import type { ServerCallContext } from "@a2a-js/sdk/server";
-import express, { type Request, type RequestHandler, type Response, type Router } from "express";
+import express, {
+  type ErrorRequestHandler,
+  type Request,
+  type RequestHandler,
+  type Response,
+  type Router,
+} from "express";
 import { errorPayload } from "penguiflow";
 import { EXTENSION, factsIn, partsOf, RESULT_ARTIFACT, textOf, valueOf } from "../wire.ts";
 import { inBackground } from "./background.ts";
 import type { FlowRequestHandler } from "./flow-request-handler.ts";
+import { requireDepth } from "./request-shapes.ts";
 
 /** What the router needs of the adapter. */
 export interface PythonRouterParts {
@@ -84,11 +91,17 @@ export function pythonRouter({ card, handler, enter, contextOf, bodyLimit }: Pyt
       response.json({ taskId: id, contextId, cancelled });
     }),
   );
-  return router;
+  const refuseBody: ErrorRequestHandler = (error: unknown, _request, response, _next) => refuse(response, error);
+  return router.use(refuseBody);
 }
 
 function fieldsOf({ body }: Request): Readonly<Record<string, unknown>> {
   if (typeof body !== "object" || body === null) throw new Unprocessable("The body must be a JSON object");
+  try {
+    requireDepth(body, "body");
+  } catch (error) {
+    throw new Unprocessable(errorPayload(error).message);
+  }
   return body as Readonly<Record<string, unknown>>;
 }
 
@@ -105,6 +118,7 @@ function callOf(
   const { payload, headers, meta, messageId, taskId, contextId } = fieldsOf(request);
   const tenant = tenantIn(headers);
   if (payload === undefined) throw new Unprocessable('"payload" is missing');
+  if (typeof (meta ?? {}) !== "object" || Array.isArray(meta)) throw new Unprocessable('"meta" must be an object');
   const { topic, priority } = headers as { readonly topic?: unknown; readonly priority?: unknown };
   const given = (value: unknown, otherwise: string): string => (typeof value === "string" ? value : otherwise);
   return {
@@ -165,6 +179,14 @@ function* eventsOf({ payload }: StreamResponse): Generator<readonly [string, Rec
 
 function refuse(response: Response, error: unknown): void {
   if (response.headersSent) return void response.end();
-  const status = error instanceof Unprocessable ? 422 : error instanceof A2AError ? restStatusFor(error) : 500;
-  response.status(status).json({ detail: errorPayload(error).message });
+  response.status(statusOf(error)).json({ detail: errorPayload(error).message });
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof Unprocessable) return 422;
+  if (error instanceof A2AError) return restStatusFor(error);
+  // of a body that could not be read
+  const { status, type } = error as { readonly status?: unknown; readonly type?: unknown };
+  if (type === "entity.parse.failed") return 422;
+  return typeof status === "number" && status >= 400 && status < 500 ? status : 500;
 }

@@ -1,5 +1,7 @@
 import { STATUS_CODES } from "node:http";
-import type { ErrorRequestHandler, RequestHandler } from "express";
+import { RequestMalformedError, toJsonRpcError, toRestErrorBody } from "@a2a-js/sdk/errors";
+import type { ErrorRequestHandler, Request, RequestHandler } from "express";
+import { requireRestBody, requireRpcParams } from "./request-shapes.ts";
 
 const PARSE_ERROR = -32_700;
 const INVALID_REQUEST = -32_600;
@@ -45,6 +47,47 @@ export const requireRpcRequest: RequestHandler = ({ body }, response, next) => {
   const error = { code: INVALID_REQUEST, message: "The body is no JSON-RPC 2.0 request" };
   response.json({ jsonrpc: "2.0", id: hasId ? id : null, error });
 };
+
+/** Refuses parameters that the SDK would fail at, or take for others. */
+export const requireSoundParams: RequestHandler = ({ body }, response, next) => {
+  if (body === undefined) return next();
+  const {
+    id = null,
+    method,
+    params,
+  } = body as { readonly id?: unknown; readonly method: string; readonly params?: unknown };
+  const error = malformed(() => requireRpcParams(method, params));
+  if (error === undefined) return next();
+  const { code, message, data } = toJsonRpcError(error);
+  // version 0.3 knows no details
+  response.json({ jsonrpc: "2.0", id, error: method.includes("/") ? { code, message } : { code, message, data } });
+};
+
+/** Refuses a body that the SDK would fail at, or take for another. */
+export const requireSoundBody: RequestHandler = (request, response, next) => {
+  const isLegacy = isLegacyRest(request);
+  const error = malformed(() => requireRestBody(request.body, isLegacy));
+  if (error === undefined) return next();
+  const { code, message } = toJsonRpcError(error);
+  if (isLegacy) response.status(400).json({ code, message });
+  else response.status(400).type("application/a2a+json").json(toRestErrorBody(error, 400));
+};
+
+/** Whether a request is for an operation of version 0.3, as the SDK sees it. */
+function isLegacyRest({ headers, path }: Request): boolean {
+  const version = headers["a2a-version"] ?? "";
+  return (version === "" || version === "0.3") && path.startsWith("/v1/");
+}
+
+function malformed(check: () => void): RequestMalformedError | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    if (error instanceof RequestMalformedError) return error;
+    throw error;
+  }
+}
 
 /** The body of an error over HTTP+JSON. */
 export function restRefusal(code: number, message: string): object {

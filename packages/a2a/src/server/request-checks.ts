@@ -1,6 +1,7 @@
 import { type Message, Role } from "@a2a-js/sdk";
 import { RequestMalformedError } from "@a2a-js/sdk/errors";
 import { isNull } from "../wire.ts";
+import { requireDepth } from "./request-shapes.ts";
 
 const ROLES: ReadonlySet<Role> = new Set([Role.ROLE_USER, Role.ROLE_AGENT]);
 
@@ -12,6 +13,7 @@ const ROLES: ReadonlySet<Role> = new Set([Role.ROLE_USER, Role.ROLE_AGENT]);
  */
 export function requireMessage(message: Message | undefined): asserts message is Message {
   require(message !== undefined, "message", "is missing");
+  requireDepth(message, "message");
   const { messageId, role, parts } = message;
   require(messageId !== "", "message.messageId", "is missing");
   require(ROLES.has(role), "message.role", 'must be "ROLE_USER" or "ROLE_AGENT"');
