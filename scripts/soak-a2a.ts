@@ -1,6 +1,8 @@
 // Serves tasks over real connections, JSON-RPC, HTTP+JSON and gRPC in turn, to clients that send, stream, subscribe,
-// answer, cancel, come twice and leave, and checks that each task ends as it should, that nobody is at work afterwards,
-// and that the heap stays flat: `npm run soak:a2a`, or `npm run soak:a2a -- --tasks 50000`.
+// answer, cancel, come twice and leave, also without having read a byte of a task that writes without end. Checks that each
+// task ends as it should, that nobody is at work afterwards, and that the heap stays flat and below a bound: `npm run soak:a2a`, or `npm run soak:a2a -- --tasks 50000`.
+import { once } from "node:events";
+import { connect } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { A2AClientTransport, type Binding } from "@penguiflow/a2a/client";
@@ -22,7 +24,12 @@ const ROUND = 1_000;
 const WARM_UP_ROUNDS = 2;
 const PATIENCE_MS = 30_000;
 const HEAP_ALLOWANCE_MB = 2;
+const HEAP_BOUND_MB = 96;
 const TENANTS = 10;
+/** What a task that is left behind may write, by how much at a time, and what all of them may keep when they are over. */
+const LEFT_LIMIT = "1mb";
+const LEFT_PIECE = 32 * 2 ** 10;
+const LEFT_BYTES = 8 * 2 ** 20;
 
 const { values: given } = parseArgs({ options: { tasks: { type: "string", default: "10000" } } });
 const wanted = Number(given.tasks);
@@ -50,7 +57,7 @@ interface Job {
 /** The handlers of the jobs that somebody is to stop. */
 const watched = new Map<
   number,
-  { readonly begun: PromiseWithResolvers<void>; readonly stopped: PromiseWithResolvers<void> }
+  { readonly begun: PromiseWithResolvers<string>; readonly stopped: PromiseWithResolvers<void> }
 >();
 
 const work = payloadNode({ name: "work", policy: { concurrency: MOST_IN_FLIGHT * 2 } }, async (job: Job, ctx) => {
@@ -58,9 +65,18 @@ const work = payloadNode({ name: "work", policy: { concurrency: MOST_IN_FLIGHT *
   if (job.way === "fail") throw new Error("As was wished");
   if (job.way === "answer") return `${job.id} ${await ctx.pause<string>({ reason: "And?" })}`;
   if (job.way === "cancel" || job.way === "leave" || job.way === "hangUp") {
-    watched.get(job.id)?.begun.resolve();
+    watched.get(job.id)?.begun.resolve(ctx.traceId);
     await ctx.sleep(PATIENCE_MS).finally(() => watched.get(job.id)?.stopped.resolve());
     throw new Error("Nobody has stopped this");
+  }
+  if (job.way === "leaveUnread") {
+    watched.get(job.id)?.begun.resolve(ctx.traceId);
+    const text = String.fromCodePoint(97 + (job.id % 26)).repeat(LEFT_PIECE);
+    try {
+      while (!ctx.signal.aborted) await ctx.emitChunk({ text });
+    } finally {
+      watched.get(job.id)?.stopped.resolve();
+    }
   }
   return `${job.id} done`;
 });
@@ -71,6 +87,12 @@ const card = { name: "soaked", description: "Works", version: "1", skills };
 const adapter = new A2AServerAdapter(flow, { card, taskStore, onClientGone: "cancel" });
 const app = createA2AApp(adapter, { handleSignals: false, grpc: {} });
 const agentUrl = await app.listen();
+
+// The same flow, where a task goes on when its client has left.
+const leftStore = new MemoryTaskStore({ maxFinished: KEPT, maxFinishedBytes: LEFT_BYTES });
+const leftAdapter = new A2AServerAdapter(flow, { card, taskStore: leftStore, textLimit: LEFT_LIMIT });
+const leftApp = createA2AApp(leftAdapter, { handleSignals: false });
+const leftUrl = await leftApp.listen();
 
 // The clients.
 
@@ -115,6 +137,39 @@ async function post(job: Job, signal: AbortSignal | null = null): Promise<unknow
 
 const CANCELLED = "REMOTE_FAILED TRACE_CANCELLED";
 
+/** A call that asks for a stream, and does not read it. */
+async function askUnread(job: Job): Promise<() => void> {
+  const { hostname, port } = new URL(leftUrl);
+  const socket = connect(Number(port), hostname).pause();
+  socket.on("error", () => {});
+  await once(socket, "connect");
+  const message = { role: "ROLE_USER", messageId: crypto.randomUUID(), parts: [{ data: job }] };
+  const params = { message, tenant: tenantOf(job) };
+  const body = JSON.stringify({ jsonrpc: "2.0", id: job.id, method: "SendStreamingMessage", params });
+  const head = ["POST /a2a/jsonrpc HTTP/1.1", "Host: x", "A2A-Version: 1.0", "Content-Type: application/json"];
+  socket.write([...head, `Content-Length: ${body.length}`, "", body].join("\r\n"));
+  return () => void socket.destroy();
+}
+
+/** The state of a task that was left behind, and the code of its failure, when nobody works on it any more. */
+async function endOfLeft(job: Job, taskId: string): Promise<string> {
+  const url = `${leftUrl}/a2a/rest/${encodeURIComponent(tenantOf(job))}/tasks/${taskId}`;
+  for (;;) {
+    const response = await fetch(url, { headers: { "A2A-Version": "1.0" } });
+    // a thousand others may have ended since
+    if (response.status === 404) return LEFT;
+    const task = (await response.json()) as {
+      readonly status: { readonly state: string };
+      readonly metadata: Readonly<Record<string, { readonly code?: string }>>;
+    };
+    if (task.status.state !== "TASK_STATE_WORKING")
+      return `${task.status.state} ${task.metadata["urn:penguiflow:a2a:1"]?.code}`;
+    await turn();
+  }
+}
+
+const LEFT = "TASK_STATE_FAILED PAYLOAD_TOO_LARGE";
+
 /** What clients do; each answers what has come of it, and what should have. */
 const ways = {
   send: async (job: Job) => [await post(job), "TASK_STATE_COMPLETED"],
@@ -153,13 +208,20 @@ const ways = {
     leaving.abort();
     return [(await call).split(":")[0], "AbortError"];
   },
+  async leaveUnread(job: Job) {
+    const leave = await askUnread(job);
+    const taskId = (await watched.get(job.id)?.begun.promise) ?? "";
+    leave();
+    await watched.get(job.id)?.stopped.promise;
+    return [await endOfLeft(job, taskId), LEFT];
+  },
 } satisfies Record<string, (job: Job) => Promise<readonly unknown[]>>;
 
 const names = Object.keys(ways) as Job["way"][];
 
 async function live(id: number): Promise<void> {
   const way = names[id % names.length] as Job["way"];
-  const isStopped = way === "cancel" || way === "leave" || way === "hangUp";
+  const isStopped = way === "cancel" || way === "leave" || way === "hangUp" || way === "leaveUnread";
   if (isStopped) watched.set(id, { begun: Promise.withResolvers(), stopped: Promise.withResolvers() });
   const [came, wished] = await ways[way]({ id, way });
   await watched.get(id)?.stopped.promise;
@@ -185,7 +247,7 @@ async function round(first: number): Promise<void> {
     process.exit();
   }, PATIENCE_MS);
   await Promise.all(Array.from({ length: MOST_IN_FLIGHT }, client));
-  while (!adapter.isQuiet || flow.stats().traces > 0) await turn();
+  while (!adapter.isQuiet || !leftAdapter.isQuiet || flow.stats().traces > 0) await turn();
   clearTimeout(patience);
   if (taskStore.size > KEPT) problems.push(`The store keeps ${taskStore.size} tasks; ${KEPT} are wanted`);
   gc?.();
@@ -199,10 +261,13 @@ const median = (numbers: readonly number[]): number =>
   numbers.toSorted((one, other) => one - other)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 
 for (let first = 0; first + ROUND <= wanted; first += ROUND) await round(first);
-await app.close();
+await Promise.all([app.close(), leftApp.close()]);
 const steady = heapMb.slice(WARM_UP_ROUNDS);
 const third = Math.ceil(steady.length / 3);
 const growth = median(steady.slice(-third)) - median(steady.slice(0, third));
 if (growth > HEAP_ALLOWANCE_MB)
   problems.push(`The heap has grown by ${growth.toFixed(1)} MB; ${HEAP_ALLOWANCE_MB} are allowed`);
-conclude(problems, `All is well: ${wanted} tasks ended as they should, the heap has grown by ${growth.toFixed(1)} MB`);
+const most = Math.max(...heapMb);
+if (most > HEAP_BOUND_MB) problems.push(`The heap was ${most.toFixed(1)} MB; ${HEAP_BOUND_MB} are allowed`);
+const heap = `the heap has grown by ${growth.toFixed(1)} MB, and was ${most.toFixed(1)} MB at most`;
+conclude(problems, `All is well: ${wanted} tasks ended as they should, ${heap}`);

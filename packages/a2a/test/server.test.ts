@@ -292,7 +292,7 @@ test("a reader who does not read makes the flow wait, and misses nothing", async
       return "done";
     }).to(),
   );
-  const { url } = await serve(flow);
+  const { url } = await serve(flow, { textLimit: "64mb" });
   const body = { message: { role: "ROLE_USER", messageId: "m", parts: [{ text: "x" }] } };
   const response = await fetch(`${url}/a2a/rest/message:stream`, {
     method: "POST",

@@ -35,6 +35,7 @@ import {
   bytesOf,
   DEFAULT_BODY_LIMIT,
   DEFAULT_KEEP_ALIVE_MS,
+  DEFAULT_TEXT_LIMIT,
   requireOptions,
 } from "./server-options.ts";
 import { TendedTaskStore } from "./tended-task-store.ts";
@@ -96,6 +97,7 @@ export class A2AServerAdapter {
         payloadOf: options.payloadOf ?? payloadOf,
         answersWithMessage: (message) => options.answersWithMessage?.(message) === true,
         waitsForAuthorization: (pause) => options.waitsForAuthorization?.(pause) === true,
+        maxTextBytes: bytesOf(options.textLimit ?? DEFAULT_TEXT_LIMIT, "textLimit"),
       },
       tenantOf: (context) => this.#tenantOf(context),
       onClientGone,

@@ -18,6 +18,7 @@ import {
   RESULT_ARTIFACT,
   TEXT_ARTIFACT,
   type TaskFacts,
+  textOf,
   textPart,
   valueOf,
   withoutFacts,
@@ -47,6 +48,8 @@ export interface Skills {
   answersWithMessage(message: Message): boolean;
   /** Whether a pause waits for an authorization, not for what its caller says. */
   waitsForAuthorization(pause: PauseTicket): boolean;
+  /** Bytes of the text that a task may stream. */
+  readonly maxTextBytes: number;
 }
 
 /** For whom a task is worked on. */
@@ -119,7 +122,7 @@ export class FlowExecutor implements AgentExecutor {
     const work = { ...assignment, flow };
     await this.#work(work, async () => {
       await turn.task({ ...task, status: working() });
-      await this.#follow(work, items, hasText(task), true);
+      await this.#follow(work, items, textBytesOf(task), true);
     });
   }
 
@@ -163,7 +166,7 @@ export class FlowExecutor implements AgentExecutor {
         traceId: request.taskId,
         signal: turn.stop.signal,
       }),
-      false,
+      undefined,
     );
   }
 
@@ -171,11 +174,12 @@ export class FlowExecutor implements AgentExecutor {
   async #follow(
     { flow, tenant, turn }: Work,
     items: AsyncIterable<StreamItem<unknown>>,
-    hadText: boolean,
+    bytesBefore: number | undefined,
     isTakenUp = false,
   ): Promise<void> {
     let result: { readonly value: unknown } | undefined;
-    let isBegun = hadText;
+    let isBegun = bytesBefore !== undefined;
+    let bytes = bytesBefore ?? 0;
     let isFirst = isTakenUp;
     let isReplaced = false;
     const text = (part: Part, lastChunk: boolean): Promise<void> => {
@@ -193,7 +197,11 @@ export class FlowExecutor implements AgentExecutor {
         }
         // the first one counts, as in `call`
         if (item.type === "result") result ??= { value: item.result };
-        else if (item.chunk.text !== "") await text(textPart(item.chunk.text), false);
+        else if (item.chunk.text !== "") {
+          bytes = (isReplaced ? 0 : bytes) + Buffer.byteLength(item.chunk.text);
+          this.#requireRoom(turn.taskId, bytes);
+          await text(textPart(item.chunk.text), false);
+        }
         // the next attempt writes its text anew
         else if (item.chunk.end === "retry") isReplaced = true;
       }
@@ -204,12 +212,25 @@ export class FlowExecutor implements AgentExecutor {
       // an answer that does not fit leaves the question open
       else if (code === FlowErrorCode.RESUME_INVALID)
         await this.#ask(turn, await pauses(), errorPayload(error).message);
+      else if (code === FlowErrorCode.PAYLOAD_TOO_LARGE) {
+        // a trace that is only followed goes on by itself
+        await flow.cancel(turn.taskId, { tenant, reason: error });
+        await fail(turn, error, flow.name);
+      }
       // the trace goes on when the flow runs again, and so does its task
       else if (code !== FlowErrorCode.FLOW_STOPPED || !flow.isDurable) await fail(turn, error, flow.name);
       return;
     }
     if (isBegun) await text(textPart(""), true);
     await complete(turn, result?.value);
+  }
+
+  #requireRoom(taskId: string, bytes: number): void {
+    const { maxTextBytes } = this.#skills;
+    if (bytes <= maxTextBytes) return;
+    const problem = `its text is larger than ${maxTextBytes} bytes`;
+    const message = `Cannot keep task "${taskId}": ${problem}; stream less, or raise the server's "textLimit"`;
+    throw new FlowError({ code: FlowErrorCode.PAYLOAD_TOO_LARGE, message });
   }
 
   /** Answers with a message. A failure makes a task all the same: no message can say so. */
@@ -239,7 +260,7 @@ export class FlowExecutor implements AgentExecutor {
       throw new FlowError({ code: FlowErrorCode.PAUSE_UNKNOWN, message });
     }
     const items = flow.resumeStream(pause.token, this.#skills.payloadOf(userMessage), { tenant });
-    await this.#follow(work, items, task !== undefined && hasText(task));
+    await this.#follow(work, items, task === undefined ? undefined : textBytesOf(task));
   }
 
   async #ask(turn: Turn, pauses: readonly PauseTicket[], problem?: string): Promise<void> {
@@ -295,7 +316,11 @@ function factsOf(skill: unknown, callerTraceId: unknown): TaskFacts {
   };
 }
 
-const hasText = ({ artifacts }: Task): boolean => artifacts.some(({ artifactId }) => artifactId === TEXT_ARTIFACT);
+/** How large the streamed text of a task is; `undefined` where it has none. */
+function textBytesOf({ artifacts }: Task): number | undefined {
+  const artifact = artifacts.find(({ artifactId }) => artifactId === TEXT_ARTIFACT);
+  return artifact === undefined ? undefined : Buffer.byteLength(textOf(artifact.parts));
+}
 
 const working = () => ({ state: TaskState.TASK_STATE_WORKING, message: undefined, timestamp: now() });
 

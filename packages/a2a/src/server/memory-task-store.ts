@@ -1,4 +1,4 @@
-import type { ListTasksRequest, ListTasksResponse, Task } from "@a2a-js/sdk";
+import { type ListTasksRequest, type ListTasksResponse, Task } from "@a2a-js/sdk";
 import { InMemoryTaskStore, type ServerCallContext, type TaskStore } from "@a2a-js/sdk/server";
 import { scopeOf } from "./connection.ts";
 import { isTerminal } from "./task-states.ts";
@@ -10,18 +10,26 @@ import { isTerminal } from "./task-states.ts";
 export class MemoryTaskStore implements TaskStore {
   /** By scope, then by task, those that are over in the order of their end. */
   readonly #scopes = new Map<string, Map<string, Task>>();
-  /** By task: the scope of those that are over, the oldest first. */
-  readonly #over = new Map<string, string>();
+  /** By task: those that are over, the oldest first. */
+  readonly #over = new Map<string, { readonly scope: string; readonly size: number }>();
   readonly #maxFinished: number;
+  readonly #maxFinishedBytes: number;
+  #finishedBytes = 0;
 
   /**
-   * @param options - how many tasks that are over are kept, of all tenants together; @defaultValue 1000
-   * @throws RangeError when that is not a whole number of 0 or more
+   * @param options - how many tasks that are over are kept, of all tenants together (@defaultValue 1000), and how many bytes
+   * of them, as JSON, the last one apart (@defaultValue 67108864)
+   * @throws RangeError when one is not a whole number of 0 or more
    */
-  constructor({ maxFinished = 1000 }: { readonly maxFinished?: number } = {}) {
-    if (!Number.isInteger(maxFinished) || maxFinished < 0)
-      throw new RangeError(`Option "maxFinished" must be a whole number of 0 or more: got ${String(maxFinished)}`);
+  constructor({
+    maxFinished = 1000,
+    maxFinishedBytes = 64 * 2 ** 20,
+  }: { readonly maxFinished?: number; readonly maxFinishedBytes?: number } = {}) {
+    for (const [name, value] of Object.entries({ maxFinished, maxFinishedBytes }))
+      if (!Number.isInteger(value) || value < 0)
+        throw new RangeError(`Option "${name}" must be a whole number of 0 or more: got ${String(value)}`);
     this.#maxFinished = maxFinished;
+    this.#maxFinishedBytes = maxFinishedBytes;
   }
 
   /** How many tasks are kept. */
@@ -38,10 +46,15 @@ export class MemoryTaskStore implements TaskStore {
     this.#scopes.set(scope, tasks);
     tasks.set(task.id, copyOf(task));
     if (!isTerminal(task)) return;
-    this.#over.set(task.id, scope);
-    for (const [id, home] of this.#over) {
-      if (this.#over.size <= this.#maxFinished) break;
+    this.#finishedBytes -= this.#over.get(task.id)?.size ?? 0;
+    const size = Buffer.byteLength(JSON.stringify(Task.toJSON(task)));
+    this.#finishedBytes += size;
+    this.#over.set(task.id, { scope, size });
+    for (const [id, { scope: home, size: freed }] of this.#over) {
+      const isTooLarge = this.#finishedBytes > this.#maxFinishedBytes && this.#over.size > 1;
+      if (this.#over.size <= this.#maxFinished && !isTooLarge) break;
       this.#over.delete(id);
+      this.#finishedBytes -= freed;
       this.#scopes.get(home)?.delete(id);
       if (this.#scopes.get(home)?.size === 0) this.#scopes.delete(home);
     }

@@ -46,6 +46,11 @@ export interface A2AServerOptions {
   readonly onClientGone?: "cancel" | "detach";
   /** Tells tasks to urls that callers name, when they wish it. @defaultValue not done, and the card says so */
   readonly pushNotifications?: PushOptions;
+  /**
+   * How large the text that a task streams may become, such as `"16mb"`. The task of a larger one has failed with
+   * `PAYLOAD_TOO_LARGE`, and its trace is cancelled: a text is kept for readers to come. @defaultValue `"16mb"`
+   */
+  readonly textLimit?: string;
   /** How large a request may be, such as `"4mb"`: a number and b, kb, mb or gb. @defaultValue `"4mb"` */
   readonly bodyLimit?: string;
   /**
@@ -71,6 +76,7 @@ const OPTIONS: readonly string[] = [
   "mayUseTenant",
   "onClientGone",
   "bodyLimit",
+  "textLimit",
   "pushNotifications",
   "payloadOf",
   "answersWithMessage",
@@ -90,10 +96,13 @@ const LONGEST_MS = 2 ** 31 - 1;
 /** How large a request may be where nothing is said. */
 export const DEFAULT_BODY_LIMIT = "4mb";
 
+/** How large a streamed text may become where nothing is said. */
+export const DEFAULT_TEXT_LIMIT = "16mb";
+
 /** A size such as "4mb", in bytes. */
-export function bytesOf(limit: string): number {
+export function bytesOf(limit: string, option = "bodyLimit"): number {
   const [, count, unit = "b"] = /^(\d+)(b|kb|mb|gb)?$/i.exec(limit) ?? [];
-  if (count === undefined) throw new TypeError(`Option "bodyLimit" must be a size such as "4mb": got ${limit}`);
+  if (count === undefined) throw new TypeError(`Option "${option}" must be a size such as "4mb": got ${limit}`);
   return Number(count) * 1024 ** ["b", "kb", "mb", "gb"].indexOf(unit.toLowerCase());
 }
 
@@ -103,6 +112,7 @@ export function requireOptions(options: A2AServerOptions): void {
     if (!OPTIONS.includes(key))
       throw new TypeError(`Unknown option "${key}" of A2AServerAdapter: known are "${OPTIONS.join('", "')}"`);
   bytesOf(options.bodyLimit ?? DEFAULT_BODY_LIMIT);
+  bytesOf(options.textLimit ?? DEFAULT_TEXT_LIMIT, "textLimit");
   requireOneOf("onClientGone", options.onClientGone, ["cancel", "detach"]);
   requireOneOf("abandonedTasks", options.abandonedTasks, ["fail", "keep"]);
   requireOneOf("repeatedMessages", options.repeatedMessages, ["join", "begin"]);

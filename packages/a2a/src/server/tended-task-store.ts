@@ -12,7 +12,13 @@ interface Draft {
   stored?: Task;
   writing?: Promise<void> | undefined;
   failure?: Error;
+  /** How many pieces came since its texts were last made one. */
+  loose: number;
 }
+
+/** What the engine takes for a piece of a text that it has joined, and not yet written as one: bytes, about. */
+const PIECE_BYTES = 64;
+const FEW_PIECES = 1_024;
 
 /**
  * A task store whose tasks tell the truth. A task that its store has as being worked on, and on which nobody works, was
@@ -51,9 +57,10 @@ export class TendedTaskStore implements TaskStore {
     const kept = { ...task, artifacts: task.artifacts.map(inOnePiece) };
     if (this.#isShared) return await this.#store.save(kept, context);
     const key = keyOf(task.id, context);
-    const draft: Draft = this.#drafts.get(key) ?? {};
+    const draft: Draft = this.#drafts.get(key) ?? { loose: 0 };
     const isPiece = draft.newest?.status?.state === kept.status?.state;
     draft.newest = kept;
+    tighten(draft, kept);
     if (draft.failure === undefined) draft.writing ??= this.#write(draft, context);
     if (!isPiece) await draft.writing;
     const isGoingOn = isAtWork(kept) && this.#isBeingWorkedOn(task.id, context);
@@ -123,6 +130,21 @@ export class TendedTaskStore implements TaskStore {
     await this.#store.save(failed, context);
     return failed;
   }
+}
+
+/**
+ * Writes texts as one where their pieces take more room than their letters. Done by every piece it would cost the square of
+ * the text's length.
+ */
+function tighten(draft: Draft, { artifacts }: Task): void {
+  draft.loose += 1;
+  if (draft.loose < FEW_PIECES) return;
+  const texts = artifacts.map(({ parts }) => textOf(parts.slice(0, 1)));
+  const length = texts.reduce((sum, text) => sum + text.length, 0);
+  if (draft.loose * PIECE_BYTES < length) return;
+  draft.loose = 0;
+  // to look at a letter the engine writes the text as one
+  for (const text of texts) text.charCodeAt(0);
 }
 
 /** An artifact that consists of texts alone, with one text. */
