@@ -164,6 +164,10 @@ describe("the limit", () => {
   test.each(["", "much", "-1kb"])('"%s" is none', async (textLimit) => {
     await expect(agent(writing("x"), { textLimit })).rejects.toThrow('Option "textLimit" must be a size such as "4mb"');
   });
+
+  test("is no larger than the longest text of the engine", async () => {
+    await expect(agent(writing("x"), { textLimit: "1gb" })).rejects.toThrow('Option "textLimit" must be at most');
+  });
 });
 
 describe("tasks that are over", () => {

@@ -1,3 +1,4 @@
+import { constants } from "node:buffer";
 import type { Message } from "@a2a-js/sdk";
 import type { TaskStore } from "@a2a-js/sdk/server";
 import type { PauseTicket } from "penguiflow";
@@ -112,7 +113,11 @@ export function requireOptions(options: A2AServerOptions): void {
     if (!OPTIONS.includes(key))
       throw new TypeError(`Unknown option "${key}" of A2AServerAdapter: known are "${OPTIONS.join('", "')}"`);
   bytesOf(options.bodyLimit ?? DEFAULT_BODY_LIMIT);
-  bytesOf(options.textLimit ?? DEFAULT_TEXT_LIMIT, "textLimit");
+  const { textLimit = DEFAULT_TEXT_LIMIT } = options;
+  if (bytesOf(textLimit, "textLimit") > constants.MAX_STRING_LENGTH)
+    throw new RangeError(
+      `Option "textLimit" must be at most ${constants.MAX_STRING_LENGTH}b, the longest text: got ${textLimit}`,
+    );
   requireOneOf("onClientGone", options.onClientGone, ["cancel", "detach"]);
   requireOneOf("abandonedTasks", options.abandonedTasks, ["fail", "keep"]);
   requireOneOf("repeatedMessages", options.repeatedMessages, ["join", "begin"]);
