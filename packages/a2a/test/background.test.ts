@@ -45,7 +45,10 @@ const shout = () => create(payloadNode("shout", (text: string) => text.toUpperCa
 /** A thrown value that cannot even be written as a text. */
 const hostile: unknown = Object.create(null);
 
-const faulty = () => Promise.reject(hostile as Error);
+const faulty = (): Promise<never> => Promise.reject(hostile);
+
+/** A stream that fails at its first step. */
+const broken = (): AsyncIterable<never> => ({ [Symbol.asyncIterator]: () => ({ next: faulty }) });
 
 const config = (url: string, more: object = {}) => ({
   tenant: "",
@@ -224,11 +227,8 @@ describe("no fault in the background ends the process", () => {
   test.each(["stream", "pauses", "outcome"] as const)("a flow that fails in %s", async (method) => {
     const found = uncaught();
     const flow = create(payloadNode("ask", async (_: string, ctx) => await ctx.pause<string>({ reason: "?" })).to());
-    const stream = async function* () {
-      throw hostile;
-    };
-    const broken = instead(flow, { [method]: method === "stream" ? stream : faulty } as unknown as Partial<ServedFlow>);
-    const { url } = await serve(broken, { answersWithMessage: () => method === "outcome" });
+    const other = { [method]: method === "stream" ? broken : faulty } as unknown as Partial<ServedFlow>;
+    const { url } = await serve(instead(flow, other), { answersWithMessage: () => method === "outcome" });
     for (const binding of BINDINGS) {
       const client = await speak(url, binding);
       await client.sendMessage(saying("x")).catch(() => {});
@@ -247,10 +247,7 @@ describe("no fault in the background ends the process", () => {
     const { value } = await client.sendMessageStream(saying("x")).next();
     await begun;
     const id = value?.payload?.$case === "task" ? value.payload.value.id : "";
-    const follow = (async () =>
-      (async function* () {
-        throw hostile;
-      })()) as unknown as ServedFlow["follow"];
+    const follow = (async () => broken()) as unknown as ServedFlow["follow"];
     const other = await serve(instead(shout(), { follow }), { taskStore });
     const reader = await speak(other.url, "JSONRPC");
     await reader.getTask({ tenant: "", id, historyLength: undefined });
@@ -303,11 +300,7 @@ describe("no fault in the background ends the process", () => {
   test("a server that cannot take a connection", async () => {
     const found = uncaught();
     const servers: NodeJS.EventEmitter[] = [];
-    const { listen } = Server.prototype;
-    vi.spyOn(Server.prototype, "listen").mockImplementation(function (this: Server, ...args: unknown[]) {
-      servers.push(this);
-      return Reflect.apply(listen, this, args) as Server;
-    });
+    const listen = vi.spyOn(Server.prototype, "listen");
     const { createServer: create2 } = http2;
     vi.spyOn(http2, "createServer").mockImplementation((...args: unknown[]) => {
       const server = create2(...(args as []));
@@ -315,6 +308,7 @@ describe("no fault in the background ends the process", () => {
       return server;
     });
     const { url } = await serve(shout());
+    servers.push(...(listen.mock.contexts as Server[]));
     vi.restoreAllMocks();
     expect(servers).toHaveLength(2);
     // as with too many open files: again and again

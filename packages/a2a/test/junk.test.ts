@@ -234,7 +234,7 @@ function* spoiled(value: Json): Generator<Json> {
   yield* JUNK;
   if (typeof value !== "object" || value === null) return;
   for (const [key, inner] of Object.entries(value))
-    for (const other of spoiled(inner as Json)) {
+    for (const other of spoiled(inner)) {
       if (Array.isArray(value)) yield value.map((entry, index) => (String(index) === key ? other : entry));
       else yield { ...value, [key]: other };
     }
@@ -277,9 +277,11 @@ describe.each(DOORS.map((door) => [door.name, door] as const))("%s", (_, door) =
     const headers = { "content-type": "application/json", "A2A-Version": door.version };
     const body = nested(door, task.id, depth);
     const response = await fetch(url + door.path(task.id), { method: "POST", headers, body });
-    const answer: unknown = await response.json();
-    if (door.method !== undefined) expect(answer).toMatchObject({ id: 1, error: { code: -32_602 } });
-    expect(response.status).toBe(door.method === undefined ? 400 : 200);
+    const { id, code, error } = (await response.json()) as Record<string, unknown> & { error?: { code: number } };
+    // over HTTP+JSON of 0.3 the code is not in an error
+    const rpcOf = door.method === undefined ? undefined : { status: 200, id: 1, code: -32_602 };
+    const restOf = { status: 400, id: undefined, code: door.version === "0.3" ? -32_602 : 400 };
+    expect({ status: response.status, id, code: error?.code ?? code }).toEqual(rpcOf ?? restOf);
   });
 });
 
@@ -296,10 +298,8 @@ test("a part that is nothing is refused by its name", async () => {
     expect([code, text]).toEqual([-32_602, expect.stringContaining('\\"message.parts[0]\\" must be an object')]);
   }
   expect(await knock(url, restSend, "", params)).toMatchObject({ status: 400, code: 400 });
-  expect(await knock(url, sendLegacy, "", legacy)).toMatchObject({
-    code: -32_602,
-    text: expect.stringContaining("message.parts[1]"),
-  });
+  const { code, text } = await knock(url, sendLegacy, "", legacy);
+  expect([code, text]).toEqual([-32_602, expect.stringContaining("message.parts[1]")]);
 });
 
 describe("JSON that is nested 400 deep", () => {
@@ -343,6 +343,6 @@ describe("the routes of the Python version", () => {
     const headers = { "content-type": "application/json" };
     const response = await fetch(`http://127.0.0.1:${port}/message/send`, { method: "POST", headers, body });
     expect(response.status).toBe(status);
-    expect(await response.json()).toEqual({ detail: expect.any(String) });
+    expect(Object.keys((await response.json()) as object)).toEqual(["detail"]);
   });
 });

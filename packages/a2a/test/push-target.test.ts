@@ -112,6 +112,6 @@ describe("a host that is named is what its addresses are", () => {
 
   test("a name that leads to the machine itself by a public address is refused", async () => {
     const [error] = await look([open], () => [open.address]);
-    expect(error).toMatchObject({ message: expect.stringContaining("is private") });
+    expect(String(error)).toContain("is private");
   });
 });

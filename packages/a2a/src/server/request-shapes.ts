@@ -16,7 +16,7 @@ export function requireDepth(value: unknown, name: string): void {
   let level = [value].filter(isNest);
   for (let depth = 1; level.length > 0; depth += 1) {
     if (depth > DEEPEST) refuse(name, `is nested too deeply: send at most ${DEEPEST} levels`);
-    level = level.flatMap((entry) => Object.values(entry as object)).filter(isNest);
+    level = level.flatMap((entry): unknown[] => Object.values(entry as object)).filter(isNest);
   }
 }
 
