@@ -17,8 +17,8 @@ export class MemoryTaskStore implements TaskStore {
   #finishedBytes = 0;
 
   /**
-   * @param options - how many tasks that are over are kept, of all tenants together (@defaultValue 1000), and how many bytes
-   * of them, as JSON, the last one apart (@defaultValue 67108864)
+   * @param options - how many tasks that are over are kept, of all tenants together, 1000 by default; and how many bytes of
+   * them as JSON, 64 MiB by default. The last one is kept at any size
    * @throws RangeError when one is not a whole number of 0 or more
    */
   constructor({
