@@ -12,7 +12,7 @@ import { type CallFacts, EXTENSION, partsOf } from "../wire.ts";
 import { AnswerReader } from "./answer-reader.ts";
 import { type Agent, Agents, type Binding } from "./agents.ts";
 import { requestSignal } from "./counted-fetch.ts";
-import { errorOf, refused, unavailable } from "./failures.ts";
+import { cut, errorOf, refused } from "./failures.ts";
 import type { CallOptions, GrpcTls } from "./grpc-client.ts";
 
 /** What {@link A2AClientTransport} can be told. */
@@ -36,7 +36,10 @@ export interface A2AClientOptions {
   readonly timeoutMs?: number;
   /** Milliseconds for which a card is believed. @defaultValue 300000 */
   readonly cardMaxAgeMs?: number;
-  /** Milliseconds between two questions to an agent that does not stream. @defaultValue 500 */
+  /**
+   * Longest wait between two questions for a task, in milliseconds: of nodes without `streaming`, and to agents that do not
+   * stream. The first ones are shorter. @defaultValue 500
+   */
   readonly pollMs?: number;
   /**
    * Certificates for gRPC, which is encrypted with them. @defaultValue none: it is encrypted where the agent's url begins
@@ -57,6 +60,11 @@ const OPTIONS: readonly string[] = [
   "grpcTls",
   "fetch",
 ];
+
+/** Milliseconds before a task is asked for a second time. Each further wait is twice as long, up to `pollMs`. */
+const FIRST_POLL_MS = 20;
+
+const ENDED_EARLY = "it ended too early";
 
 /** Everything that a request to an agent needs. */
 interface Line extends Agent {
@@ -87,30 +95,30 @@ export class A2AClientTransport implements RemoteTransport {
     this.#agents = new Agents(options);
   }
 
-  /** Calls a skill and resolves when its task is complete or waits for its caller. */
+  /**
+   * Calls a skill and resolves when its task is complete or waits for its caller. The agent is asked for its task again
+   * and again, after `pollMs` at most: its streaming methods are left alone.
+   */
   async send(request: RemoteCallRequest): Promise<RemoteCallResult> {
-    for await (const event of this.stream(request)) if (event.done) return { ...event, result: event.result };
-    throw unavailable(request.agentUrl, "its answer ended too early", undefined);
+    for await (const event of this.#call(request, false)) if (event.done) return { ...event, result: event.result };
+    throw cut(request.agentUrl, ENDED_EARLY);
   }
 
-  /** Calls a skill and yields its answer in parts. */
+  /** Calls a skill and yields its answer in parts, as the agent streams them; asks for them where it does not stream. */
   stream(request: RemoteCallRequest): AsyncGenerator<RemoteStreamEvent, void, undefined> {
-    const { agentUrl, message, skill } = request;
-    const { tenant } = message.headers;
-    return this.#answer({ tenant, agentUrl }, request, (line) => {
-      requireSkill(agentUrl, line, skill);
-      return line.card.capabilities?.streaming === true
-        ? line.client.sendMessageStream(paramsOf(request, line, false), withTrace(line.options, request))
-        : this.#sendAndPoll(line, request);
-    });
+    return this.#call(request, true);
   }
 
-  /** Takes up the answer of a task again, from its beginning. */
+  /**
+   * Takes up the answer of a task again, from its beginning.
+   *
+   * @throws FlowError `REMOTE_CUT` when the agent has nothing more to say of a task that is not over
+   */
   resubscribe(
     task: RemoteTask,
     hooks: Pick<RemoteCallRequest, "signal" | "onBytes">,
   ): AsyncGenerator<RemoteStreamEvent, void, undefined> {
-    return this.#answer(task, hooks, (line) => this.#subscribe(task.taskId, line, hooks.signal));
+    return this.#answer(task, hooks, (line) => this.#subscribe(task.taskId, line, hooks.signal), true);
   }
 
   /** Tells the agent that a task is no longer wanted; one that is over or not known is left alone. */
@@ -127,28 +135,44 @@ export class A2AClientTransport implements RemoteTransport {
     }
   }
 
+  #call(request: RemoteCallRequest, streams: boolean): AsyncGenerator<RemoteStreamEvent, void, undefined> {
+    const { agentUrl, message, skill } = request;
+    const { tenant } = message.headers;
+    return this.#answer({ tenant, agentUrl }, request, (line) => {
+      requireSkill(agentUrl, line, skill);
+      return streams && line.card.capabilities?.streaming === true
+        ? line.client.sendMessageStream(paramsOf(request, line, false), withTrace(line.options, request))
+        : this.#sendAndPoll(line, request);
+    });
+  }
+
+  /** @param isTask - whether the answer is that of a task which is known beforehand */
   async *#answer(
     { tenant, agentUrl }: Pick<RemoteTask, "tenant" | "agentUrl">,
     hooks: RemoteCallHooks & { readonly signal: AbortSignal },
     ask: (line: Line) => AsyncIterable<StreamResponse>,
+    isTask = false,
   ): AsyncGenerator<RemoteStreamEvent, void, undefined> {
     const { signal } = hooks;
     signal.throwIfAborted();
     // whoever leaves the loop closes the connection
     const leave = new AbortController();
+    let reader: AnswerReader | undefined;
     try {
       const line = await this.#line(
         { tenant, agentUrl },
         { ...hooks, signal: AbortSignal.any([signal, leave.signal]) },
       );
-      const reader = new AnswerReader(agentUrl, line.isFlow, hooks);
+      reader = new AnswerReader(agentUrl, line.isFlow, hooks);
       for await (const event of ask(line)) {
         signal.throwIfAborted();
         yield* reader.take(event);
         if (reader.isDone) return;
       }
+      // an end without a last event is no answer
+      throw cut(agentUrl, ENDED_EARLY);
     } catch (error) {
-      throw errorOf(error, agentUrl, signal);
+      throw errorOf(error, agentUrl, signal, isTask || reader?.isBound);
     } finally {
       leave.abort();
     }
@@ -166,11 +190,13 @@ export class A2AClientTransport implements RemoteTransport {
   }
 
   async *#poll(id: string, line: Line, signal: AbortSignal): AsyncGenerator<StreamResponse, void, undefined> {
-    for (;;) {
+    const { pollMs = 500 } = this.#options;
+    // the answer of a short task is not kept waiting
+    for (let delayMs = FIRST_POLL_MS; ; delayMs *= 2) {
       const value = await line.client.getTask({ tenant: line.tenant, id }, line.options);
       yield { payload: { $case: "task", value } };
       if (!isAtWork(value)) return;
-      await pause(this.#options.pollMs ?? 500, signal);
+      await pause(Math.min(delayMs, pollMs), signal);
     }
   }
 
@@ -179,6 +205,8 @@ export class A2AClientTransport implements RemoteTransport {
     if (line.card.capabilities?.streaming === true) {
       try {
         yield* client.resubscribeTask({ tenant, id }, options);
+        // a stream that ends without a last event says nothing of the task: it is asked for, once
+        yield { payload: { $case: "task", value: await client.getTask({ tenant, id }, options) } };
         return;
       } catch (error) {
         // a task that is over can be read, not subscribed to

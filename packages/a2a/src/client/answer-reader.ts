@@ -38,6 +38,11 @@ export class AnswerReader {
     return this.#isDone;
   }
 
+  /** Whether the task of the answer is known. */
+  get isBound(): boolean {
+    return this.#ids.taskId !== undefined;
+  }
+
   /** @throws FlowError `REMOTE_FAILED` when the task has failed */
   *take({ payload }: StreamResponse): Generator<RemoteStreamEvent, void, undefined> {
     if (payload === undefined || this.#isDone) return;

@@ -27,6 +27,9 @@ const REFUSALS: Readonly<Record<number, string>> = {
   415: "it does not take this media type (415)",
 };
 
+/** Answers of a gateway, or of an agent that has no time: the call was not worked on. */
+const BUSY: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
+
 /**
  * `fetch`, that gives up when no answer has begun in time, counts the bytes of bodies as they pass, and whose errors
  * say which agent and why.
@@ -54,11 +57,12 @@ export function countedFetch(fetch: typeof globalThis.fetch): typeof globalThis.
     const refusal = REFUSALS[response.status];
     // an error that the protocol knows says more
     const isKnown = /a2a-protocol\.org|"code": ?-32\d{3}/.test((await peeked(response)) ?? "");
-    if (refusal !== undefined && !isKnown) {
+    if (!isKnown && (refusal !== undefined || BUSY.has(response.status))) {
       await response.body?.cancel();
+      if (refusal === undefined) throw unavailable(agentUrl, `got status ${response.status}`, undefined);
       throw refused(`Agent "${agentUrl}" does not take the call: ${refusal}`, undefined, { status: response.status });
     }
-    return counted(response, onBytes);
+    return counted(response, wish);
   };
 }
 
@@ -67,16 +71,29 @@ async function peeked(response: Response): Promise<string | undefined> {
   return response.ok ? undefined : await response.clone().text();
 }
 
-function counted(response: Response, onBytes: RequestWishes["onBytes"]): Response {
-  if (onBytes === undefined || response.body === null) return response;
-  const counter = new TransformStream<Uint8Array, Uint8Array>({
-    transform(bytes, controller) {
-      onBytes({ sent: 0, received: bytes.byteLength });
-      controller.enqueue(bytes);
+/** The response with a body that counts its bytes, and that says so when the connection breaks in it. */
+function counted(response: Response, { agentUrl, onBytes }: RequestWishes): Response {
+  if (response.body === null) return response;
+  const reader = response.body.getReader();
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read();
+          if (done) return controller.close();
+          onBytes?.({ sent: 0, received: value.byteLength });
+          controller.enqueue(value);
+        } catch (error) {
+          controller.error(unavailable(agentUrl, `the connection broke: ${reasonOf(error)}`, error));
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
     },
-  });
+    // nothing is read ahead
+    { highWaterMark: 0 },
+  );
   const { status, statusText, headers } = response;
-  return new Response(response.body.pipeThrough(counter), { status, statusText, headers });
+  return new Response(body, { status, statusText, headers });
 }
 
 /** Node says why a request failed in the cause of its error. */

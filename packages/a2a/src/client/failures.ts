@@ -16,13 +16,68 @@ export function refused(message: string, cause?: unknown, details: Record<string
   return new FlowError({ code: FlowErrorCode.REMOTE_REFUSED, message, cause, details });
 }
 
-/** What went wrong, in the words of the port. */
-export function errorOf(error: unknown, agentUrl: string, signal: AbortSignal): unknown {
+/** An error that an agent answered over a binding whose errors the SDK does not read. */
+export class AnsweredError extends Error {
+  /** Whether the agent says that it failed itself, rather than that the call is wrong. */
+  readonly isInternal: boolean;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(message: string, isInternal: boolean, details: Readonly<Record<string, unknown>>, cause: unknown) {
+    super(message, { cause });
+    this.isInternal = isInternal;
+    this.details = details;
+  }
+}
+
+/**
+ * Translates an error of a call into the port's words. An agent that was reached and answered is never reported as one
+ * that cannot be reached: what never got an answer is a `FlowError` before it comes here.
+ *
+ * @param isBound - whether the call's task is known: an error says nothing of that task, which may go on
+ */
+export function errorOf(error: unknown, agentUrl: string, signal: AbortSignal, isBound = false): unknown {
   if (signal.aborted) return signal.reason;
   if (error instanceof FlowError) return error;
   const { cause } = error as { readonly cause?: unknown };
   const told = cause instanceof A2AError ? cause : error;
   if (told instanceof A2AError && told.reason !== "INTERNAL_ERROR")
     return refused(`Agent "${agentUrl}" does not take the call: ${told.message} (${told.reason})`, told);
-  return unavailable(agentUrl, errorPayload(error).message, error);
+  const { message, isInternal, details } = answeredBy(told);
+  if (isBound) return cut(agentUrl, message, told);
+  return new FlowError({
+    code: FlowErrorCode.REMOTE_FAILED,
+    message: `Agent "${agentUrl}" answered with an error: ${message}`,
+    cause: told,
+    retryable: isInternal,
+    details,
+  });
+}
+
+/** An answer that ended before its last event. */
+export function cut(agentUrl: string, why: string, cause?: unknown): FlowError {
+  return new FlowError({
+    code: FlowErrorCode.REMOTE_CUT,
+    message: `The answer of agent "${agentUrl}" broke off: ${why}`,
+    cause,
+    retryable: true,
+  });
+}
+
+/** The code of JSON-RPC for an agent that failed itself. */
+const INTERNAL_ERROR = -32603;
+
+/** Reads what the SDK knows of an answered error. What it has no class for may have been garbled on the way. */
+function answeredBy(told: unknown): Pick<AnsweredError, "message" | "isInternal" | "details"> {
+  if (told instanceof AnsweredError) return told;
+  const { message } = errorPayload(told);
+  const { envelopeCode, statusCode } = told as { readonly envelopeCode?: unknown; readonly statusCode?: unknown };
+  // the SDK puts the code of an error of HTTP+JSON 0.3 into its message alone
+  const [, code = envelopeCode] = /^REST error: .* \(Code: (-?\d+)\)/s.exec(message) ?? [];
+  if (code !== undefined) {
+    const rpcCode = Number(code);
+    return { message: `${message} (${rpcCode})`, isInternal: rpcCode === INTERNAL_ERROR, details: { rpcCode } };
+  }
+  if (typeof statusCode === "number")
+    return { message: `${message} (${statusCode})`, isInternal: statusCode >= 500, details: { status: statusCode } };
+  return { message, isInternal: true, details: {} };
 }

@@ -13,7 +13,7 @@ import type { Client as Channel, ServiceError } from "@grpc/grpc-js";
 import { errorPayload } from "penguiflow";
 import { type GrpcPackages, grpcPackages } from "../grpc-packages.ts";
 import type { RequestWishes } from "./counted-fetch.ts";
-import { refused, unavailable } from "./failures.ts";
+import { AnsweredError, refused, unavailable } from "./failures.ts";
 
 /** Certificates, as PEM. */
 export interface GrpcTls {
@@ -54,6 +54,12 @@ const REFUSALS: Readonly<Record<number, string>> = {
   12: "there is no agent at that address (UNIMPLEMENTED)",
   16: 'it wants to know who is calling (UNAUTHENTICATED): see the option "headers"',
 };
+
+/** Statuses of calls that no agent has answered: CANCELLED, DEADLINE_EXCEEDED, ABORTED, UNAVAILABLE. */
+const UNANSWERED: ReadonlySet<number> = new Set([1, 4, 10, 14]);
+
+/** Statuses of agents that failed themselves: UNKNOWN, INTERNAL. */
+const INTERNAL: ReadonlySet<number> = new Set([2, 13]);
 
 /** Milliseconds after which a connection that is not used is closed. */
 const IDLE_MS = 60_000;
@@ -183,7 +189,9 @@ class GrpcClient implements Calls {
     const told = this.#packages.errors.fromGrpcError(error);
     if (told.reason !== "INTERNAL_ERROR") return told;
     const refusal = REFUSALS[error.code];
-    if (refusal === undefined) return unavailable(agentUrl, error.details, error);
+    if (UNANSWERED.has(error.code)) return unavailable(agentUrl, error.details, error);
+    if (refusal === undefined)
+      return new AnsweredError(error.message, INTERNAL.has(error.code), { status: error.code }, error);
     return refused(`Agent "${agentUrl}" does not take the call: ${refusal}`, error);
   }
 }

@@ -85,7 +85,7 @@ export const FlowErrorCode = {
   REMOTE_UNAVAILABLE: "REMOTE_UNAVAILABLE",
   /** Another agent does not take a call: it has no such skill, or wants another version, media type or caller. */
   REMOTE_REFUSED: "REMOTE_REFUSED",
-  /** The task at another agent failed, was rejected or was cancelled there. */
+  /** The task at another agent failed, was rejected or was cancelled there, or the agent answered with an error. */
   REMOTE_FAILED: "REMOTE_FAILED",
   /** The answer of another agent broke off, and it could not be taken up again. */
   REMOTE_CUT: "REMOTE_CUT",

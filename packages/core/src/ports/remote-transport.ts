@@ -93,8 +93,8 @@ export interface RemoteStreamEvent {
 /**
  * Reaches other agents. Each call is for the tenant of its message or task, and no tenant gets at another's tasks.
  *
- * Failures that are final are a `FlowError`: `REMOTE_FAILED` when the task failed, was rejected or was cancelled, its
- * `cause` or `details` saying why and `retryable` whether a new task may do better; `REMOTE_REFUSED` when the agent
+ * Failures that are final are a `FlowError`: `REMOTE_FAILED` when the task failed, was rejected or was cancelled, or
+ * the agent answered the call with an error, `cause` or `details` saying why and `retryable` whether a new task may do better; `REMOTE_REFUSED` when the agent
  * does not take the call at all: no such skill or task, wrong version or media type, not authenticated. Anything
  * else is a fault on the way, such as `REMOTE_UNAVAILABLE` for an agent that cannot be reached: the task, if there
  * is one, may be under way.
