@@ -40,7 +40,15 @@ export { configureLogging, defaultLogger } from "./events/logger.ts";
 export type { MetricSample } from "./events/metrics.ts";
 export { labels, metricSamples } from "./events/metrics.ts";
 
-export type { Instrument, InstrumentedRun, Probe, ProbedAttempt, ProbedTrace, RunFigures } from "./ports/instrument.ts";
+export type {
+  Instrument,
+  InstrumentedRun,
+  Probe,
+  ProbedAttempt,
+  ProbedTrace,
+  RemoteSkill,
+  RunFigures,
+} from "./ports/instrument.ts";
 export type { Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartition } from "./ports/journal.ts";
 export type { BusEnvelope, MessageBus } from "./ports/message-bus.ts";
 export type {

@@ -2,8 +2,9 @@
  * Every name that this package writes into telemetry. The `gen_ai` and `messaging` conventions are in
  * development: they may rename, and then this file alone changes.
  *
- * Read in November 2026: semantic conventions 1.45.0 for `messaging` and `error`; for `gen_ai`, which 1.45.0
- * has moved into a repository without releases, open-telemetry/semantic-conventions-genai at e8fc575.
+ * Read on 29 November 2026:
+ * - `messaging`, `error`, `server`: open-telemetry/semantic-conventions v1.45.0. None of the names below is deprecated.
+ * - `gen_ai`: open-telemetry/semantic-conventions-genai v0.1.0, its first release, which depends on v1.45.0.
  */
 
 /** Names this package to the SDK. */
@@ -17,7 +18,10 @@ export const ERROR_TYPE = "error.type";
 export const SERVER_ADDRESS = "server.address";
 export const SERVER_PORT = "server.port";
 
-/** The conventions of messaging: an attempt is the processing of a message by the consumer that the node is. */
+/**
+ * The conventions of messaging: an attempt is the processing of a message by the consumer that the node is. An attempt at a
+ * remote node follows those of GenAI instead.
+ */
 export const Messaging = {
   SYSTEM: "messaging.system.name",
   SYSTEM_VALUE: "penguiflow",
@@ -32,15 +36,18 @@ export const Messaging = {
 } as const;
 
 /**
- * The conventions of GenAI: a trace is the run of a workflow, an attempt at a remote node invokes an agent. Model and tool
- * calls in handlers have spans of their own.
+ * The conventions of GenAI: a trace is the run of a workflow (`gen_ai.invoke_agent.internal`, whose operation is
+ * `invoke_workflow` and whose agent is the flow), an attempt at a remote node invokes an agent
+ * (`gen_ai.invoke_agent.client`). Model and tool calls in handlers have spans of their own.
  */
 export const GenAi = {
   OPERATION_NAME: "gen_ai.operation.name",
   INVOKE_WORKFLOW: "invoke_workflow",
-  WORKFLOW_NAME: "gen_ai.workflow.name",
   INVOKE_AGENT: "invoke_agent",
   AGENT_NAME: "gen_ai.agent.name",
+  PROVIDER_NAME: "gen_ai.provider.name",
+  /** The convention requires a provider of agents that are invoked. Whose model answers there is not known. */
+  PROVIDER_VALUE: "penguiflow",
   CONVERSATION_ID: "gen_ai.conversation.id",
 } as const;
 

@@ -1,8 +1,5 @@
 import type { FlowEvent } from "penguiflow";
 
-/** A call of another agent begins. */
-export type RemoteStart = Extract<FlowEvent, { readonly type: "remote_call_start" }>;
-
 /** An event that ends a call of another agent: each call has one. */
 export type RemoteEnd = Extract<
   FlowEvent,

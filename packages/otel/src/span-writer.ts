@@ -20,10 +20,11 @@ import {
   type NodeSuccessEvent,
   type ProbedAttempt,
   type ProbedTrace,
+  type RemoteSkill,
   type TraceEndEvent,
 } from "penguiflow";
 import { type AttemptOutcome, ERROR_TYPE, GenAi, Messaging, Own, SERVER_ADDRESS, SERVER_PORT } from "./conventions.ts";
-import { isRemoteEnd, type RemoteEnd, type RemoteStart, remoteStateOf } from "./remote-events.ts";
+import { isRemoteEnd, type RemoteEnd, remoteStateOf } from "./remote-events.ts";
 import { carriedBy, carrying, producersOf } from "./trace-context.ts";
 
 /** What becomes of a payload before it is written; `undefined` withholds it. */
@@ -75,7 +76,7 @@ export class SpanWriter {
     const parent = carried === undefined ? active : traces.setSpanContext(active, carried);
     const attributes: Attributes = {
       [GenAi.OPERATION_NAME]: GenAi.INVOKE_WORKFLOW,
-      [GenAi.WORKFLOW_NAME]: this.#flow,
+      [GenAi.AGENT_NAME]: this.#flow,
       [Own.FLOW]: this.#flow,
       [Own.TRACE_ID]: trace.id,
       [Own.TENANT]: trace.tenant,
@@ -138,7 +139,6 @@ export class SpanWriter {
       else if (event.type === "node_error") this.#end(trace, attempt, "error", event.error);
       else if (event.type === "node_timeout") this.#end(trace, attempt, "timeout", event.error);
       else if (event.type === "node_cancelled") this.#end(trace, attempt, "cancelled");
-      else if (event.type === "remote_call_start") this.#describe(attempt, calleeOf(event));
       else if (isRemoteEnd(event)) this.#describe(attempt, remoteEndOf(event));
     }
   }
@@ -150,7 +150,7 @@ export class SpanWriter {
   }
 
   #start(trace: ProbedTrace, attempt: ProbedAttempt, queueMs: number): void {
-    const { message, node } = attempt;
+    const { message, node, remote: callee } = attempt;
     const open = this.#traces.get(trace);
     // of a trace that was not sampled nothing is: its messages carry that on as it is
     if (open?.span.isRecording() === false) return;
@@ -160,21 +160,16 @@ export class SpanWriter {
     const parent = open?.context ?? remote(producers[0]);
     const destination = `${this.#flow}/${node}`;
     const attributes: Attributes = {
-      [Messaging.SYSTEM]: Messaging.SYSTEM_VALUE,
-      [Messaging.OPERATION_NAME]: Messaging.PROCESS,
-      [Messaging.OPERATION_TYPE]: Messaging.PROCESS,
-      [Messaging.DESTINATION]: destination,
-      [Messaging.MESSAGE_ID]: attempt.idempotencyKey,
-      [Messaging.CONVERSATION_ID]: trace.id,
+      ...(callee === undefined ? processingOf(trace, attempt, destination, producers.length) : invocationOf(callee)),
       [Own.FLOW]: this.#flow,
       [Own.NODE]: node,
       [Own.TENANT]: trace.tenant,
       [Own.ATTEMPT]: attempt.attempt,
       [Own.QUEUE_MS]: queueMs,
     };
-    if (producers.length > 1) attributes[Messaging.BATCH_SIZE] = producers.length;
-    const name = `${Messaging.PROCESS} ${destination}`;
-    const span = this.#tracer.startSpan(name, { kind: SpanKind.CONSUMER, attributes, links }, parent);
+    const name = callee === undefined ? `${Messaging.PROCESS} ${destination}` : `${GenAi.INVOKE_AGENT} ${callee.skill}`;
+    const kind = callee === undefined ? SpanKind.CONSUMER : SpanKind.CLIENT;
+    const span = this.#tracer.startSpan(name, { kind, attributes, links }, parent);
     const opened = { span, context: traces.setSpan(parent, span) };
     this.#attempts.set(attempt, opened);
     open?.attempts.add(opened);
@@ -217,16 +212,43 @@ export class SpanWriter {
   }
 }
 
-/** Which agent is called. */
-function calleeOf({ skill, agentUrl }: RemoteStart): Attributes {
-  const url = URL.parse(agentUrl);
+/** Describes an attempt as the processing of a message. */
+function processingOf(
+  trace: ProbedTrace,
+  { idempotencyKey }: ProbedAttempt,
+  destination: string,
+  producers: number,
+): Attributes {
   return {
-    [GenAi.OPERATION_NAME]: GenAi.INVOKE_AGENT,
-    [GenAi.AGENT_NAME]: skill,
-    ...(url === null ? {} : { [SERVER_ADDRESS]: url.hostname }),
-    ...(url === null || url.port === "" ? {} : { [SERVER_PORT]: Number(url.port) }),
+    [Messaging.SYSTEM]: Messaging.SYSTEM_VALUE,
+    [Messaging.OPERATION_NAME]: Messaging.PROCESS,
+    [Messaging.OPERATION_TYPE]: Messaging.PROCESS,
+    [Messaging.DESTINATION]: destination,
+    [Messaging.MESSAGE_ID]: idempotencyKey,
+    [Messaging.CONVERSATION_ID]: trace.id,
+    ...(producers > 1 ? { [Messaging.BATCH_SIZE]: producers } : {}),
   };
 }
+
+/** Describes an attempt as the call of an agent. Samplers see it: it is known before the span begins. */
+function invocationOf({ skill, agentUrl }: RemoteSkill): Attributes {
+  return {
+    [GenAi.OPERATION_NAME]: GenAi.INVOKE_AGENT,
+    [GenAi.PROVIDER_NAME]: GenAi.PROVIDER_VALUE,
+    [GenAi.AGENT_NAME]: skill,
+    ...serverOf(URL.parse(agentUrl)),
+  };
+}
+
+function serverOf(url: URL | null): Attributes {
+  if (url === null || url.hostname === "") return {};
+  const port = url.port || DEFAULT_PORTS[url.protocol];
+  // the convention wants IPv6 addresses without brackets
+  const address = url.hostname.replace(/^\[|\]$/g, "");
+  return { [SERVER_ADDRESS]: address, ...(port === undefined ? {} : { [SERVER_PORT]: Number(port) }) };
+}
+
+const DEFAULT_PORTS: Readonly<Record<string, string>> = { "http:": "80", "https:": "443" };
 
 function remoteEndOf(event: RemoteEnd): Attributes {
   const { taskId, contextId, bytesSent, bytesReceived } = event;

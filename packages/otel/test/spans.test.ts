@@ -6,6 +6,7 @@ import { TestClock } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
 import { type ReceivedSpan, receiver, within } from "./otlp-receiver.ts";
 
+const CLIENT = 3;
 const CONSUMER = 5;
 const INTERNAL = 1;
 const ERROR = 2;
@@ -41,7 +42,7 @@ describe("a trace", () => {
     expect(root.schemaUrl).toMatch(/^https:\/\/opentelemetry\.io\/schemas\/1\./);
     expect(root.attributes).toEqual({
       "gen_ai.operation.name": "invoke_workflow",
-      "gen_ai.workflow.name": "shop",
+      "gen_ai.agent.name": "shop",
       "penguiflow.flow": "shop",
       "penguiflow.trace.id": "t1",
       "penguiflow.tenant": "acme",
@@ -406,7 +407,7 @@ describe("an attempt", () => {
 });
 
 describe("a call of another agent", () => {
-  test("is told in the span of its attempt, and measured, and the agent's own trace goes on from there", async () => {
+  test("is a client span named after the skill, measured, and the agent's own trace goes on from there", async () => {
     await using otlp = await receiver();
     await using agent = create(node("tell", (message: Message<string>) => message.meta["traceparent"] as string).to());
     agent.run();
@@ -421,17 +422,70 @@ describe("a call of another agent", () => {
     await using flow = create(ask.to(), { name: "shop", instrument: openTelemetry(otlp.providers) });
     flow.run();
     const carried = await flow.call("penguins");
-    const span = named(await otlp.spans(), "process shop/ask");
+    const span = named(await otlp.spans(), "invoke_agent search");
     expect(carried).toContain(span.spanId);
-    expect(span.attributes).toMatchObject({
+    expect(span.kind).toBe(CLIENT);
+    expect(span.attributes).toEqual({
       "gen_ai.operation.name": "invoke_agent",
+      "gen_ai.provider.name": "penguiflow",
       "gen_ai.agent.name": "search",
+      "gen_ai.conversation.id": expect.any(String) as unknown,
       "server.address": "agents.example",
       "server.port": 8443,
+      "penguiflow.flow": "shop",
+      "penguiflow.node": "ask",
+      "penguiflow.tenant": "default",
+      "penguiflow.attempt": 1,
+      "penguiflow.outcome": "success",
+      "penguiflow.queue_ms": expect.any(Number) as unknown,
+      "penguiflow.run_ms": expect.any(Number) as unknown,
+      "penguiflow.emit_ms": expect.any(Number) as unknown,
       "penguiflow.remote.state": "completed",
       "penguiflow.remote.task_id": expect.any(String) as unknown,
     });
     const points = (await otlp.points()).filter(({ name }) => name === "penguiflow.remote.duration");
     expect(points).toMatchObject([{ count: 1, attributes: { "penguiflow.node": "ask" } }]);
+  });
+
+  test("says where the agent is, with the port that its url stands for", async () => {
+    await using otlp = await receiver();
+    await using agent = create(payloadNode("echo", (text: string) => text).to());
+    agent.run();
+    const transport = new LoopbackTransport({ search: agent });
+    for (const agentUrl of ["https://agents.example", "http://[::1]/search", "loopback"]) {
+      const ask = remoteNode("ask", { agentUrl, skill: "search", transport, input: shape<string>() });
+      await using flow = create(ask.to(), { name: agentUrl, instrument: openTelemetry(otlp.providers) });
+      await flow.run().call("penguins");
+    }
+    const places = (await otlp.spans())
+      .filter(({ name }) => name === "invoke_agent search")
+      .map(({ attributes }) => [attributes["server.address"], attributes["server.port"]]);
+    expect(places).toEqual([
+      ["agents.example", 443],
+      ["::1", 80],
+      [undefined, undefined],
+    ]);
+  });
+
+  test("that is tried again has a span for each attempt, and a failed one says why", async () => {
+    await using otlp = await receiver();
+    const clock = new TestClock();
+    const ask = remoteNode("ask", {
+      agentUrl: "https://agents.example",
+      skill: "nothing",
+      transport: new LoopbackTransport({}),
+      policy: { maxRetries: 1, retryIf: () => true },
+    });
+    await using flow = create(ask.to(), { clock, instrument: openTelemetry(otlp.providers) });
+    const outcome = flow.run().outcome("penguins");
+    await clock.advance(60_000);
+    await outcome;
+    const spans = (await otlp.spans()).filter(({ name }) => name === "invoke_agent nothing");
+    expect(
+      spans.map(({ kind, attributes }) => [kind, attributes["penguiflow.attempt"], attributes["error.type"]]),
+    ).toEqual([
+      [CLIENT, 1, "REMOTE_REFUSED"],
+      [CLIENT, 2, "REMOTE_REFUSED"],
+    ]);
   });
 });

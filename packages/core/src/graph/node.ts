@@ -1,6 +1,7 @@
 import { isSchema, type Schema, type SchemaInput, type SchemaOutput } from "../foundation/schema.ts";
 import { requireKnownKeys, requireOneOf, shown } from "../foundation/options.ts";
 import type { Message } from "../message/message.ts";
+import type { RemoteSkill } from "../ports/instrument.ts";
 import type {
   AnyNode,
   ConnectionOf,
@@ -66,6 +67,8 @@ export interface NodeInit extends NodeClaims {
   readonly inner?: unknown;
   /** What to write beside the node in drawings. */
   readonly note?: string | undefined;
+  /** The agent that does the work of a remote node. */
+  readonly remote?: RemoteSkill | undefined;
   /** Whether each message goes to one successor alone, as that of a router without policy does. */
   readonly choosesOne?: boolean | undefined;
 }
@@ -95,6 +98,7 @@ export class FlowNode<
   readonly gathering: Gathering | undefined;
   readonly inner: unknown;
   readonly note: string | undefined;
+  readonly remote: RemoteSkill | undefined;
   readonly choosesOne: boolean;
   readonly effects: Effects | undefined;
   readonly calls: readonly Playbook[];
@@ -133,6 +137,7 @@ export class FlowNode<
     this.gathering = init.gathering;
     this.inner = init.inner;
     this.note = init.note;
+    this.remote = init.remote;
     this.choosesOne = init.choosesOne ?? false;
     this.effects = init.effects;
     this.calls = Object.freeze([...(init.calls ?? [])]);

@@ -119,6 +119,7 @@ export function remoteNode<
     calls,
     boundsLoop,
     note: options.skill,
+    remote: { agentUrl: options.agentUrl, skill: options.skill },
   });
 }
 

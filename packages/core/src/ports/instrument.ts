@@ -21,6 +21,12 @@ export interface ProbedTrace {
   readonly tenant: string;
 }
 
+/** The skill of an agent that a remote node calls. */
+export interface RemoteSkill {
+  readonly agentUrl: string;
+  readonly skill: string;
+}
+
 /** An attempt as a {@link Probe} sees it: the same object from its first event to its last. */
 export interface ProbedAttempt {
   readonly trace: ProbedTrace;
@@ -28,6 +34,8 @@ export interface ProbedAttempt {
   readonly attempt: number;
   readonly message: Message;
   readonly idempotencyKey: string;
+  /** What the attempt calls, at a remote node. @defaultValue none */
+  readonly remote?: RemoteSkill | undefined;
 }
 
 /**

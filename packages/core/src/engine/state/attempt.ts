@@ -3,6 +3,7 @@ import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { lineageText } from "../../foundation/lineage.ts";
 import type { Timer } from "../../foundation/timer-wheel.ts";
 import type { Message } from "../../message/message.ts";
+import type { RemoteSkill } from "../../ports/instrument.ts";
 import type { QueueItem } from "../../queue/fair-queue.ts";
 import type { Waiting, WaitingList } from "../../queue/waiting-list.ts";
 import type { ExhaustionCode } from "../policies/budget.ts";
@@ -163,6 +164,10 @@ export class Attempt implements QueueItem, StreamWriter {
 
   get node(): string {
     return this.worker.name;
+  }
+
+  get remote(): RemoteSkill | undefined {
+    return this.worker.node.remote;
   }
 
   get traceId(): string {
