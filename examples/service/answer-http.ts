@@ -1,11 +1,18 @@
 // `/v1/answers` by HTTP: a question comes as JSON or in the query, the answer goes as JSON or as server-sent events.
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { formatSseEvent } from "penguiflow";
-import { Question } from "./flow.ts";
+import {
+  type FinalAnswer,
+  formatSseEvent,
+  type KeepAlive,
+  keepAlive,
+  type StreamItem,
+  type TraceStream,
+} from "penguiflow";
+import type { Asked } from "./flow.ts";
 import { expiring, paced } from "./paced.ts";
 import { type Parts, requireRoute, ROUTE } from "./parts.ts";
-import { parse, Refusal, refusalOf } from "./problem.ts";
+import { Refusal, refusalOf, wrong } from "./problem.ts";
 
 /** Who asks. */
 interface Client {
@@ -16,8 +23,8 @@ interface Client {
 }
 
 /** What was asked, and how long the work on it may take. */
-interface Asked extends Client {
-  readonly question: Question;
+interface Request extends Client {
+  readonly question: Asked;
   readonly timeoutMs: number;
   /** Aborts when the client has left, and when the time is up for those who read too slowly. */
   readonly over: AbortSignal;
@@ -62,7 +69,7 @@ async function answer(
   const { REQUEST_TIMEOUT_MS, MAX_BODY_BYTES } = parts.config;
   const timeoutMs = timeoutOf(request, REQUEST_TIMEOUT_MS);
   using over = expiring(client.left, timeoutMs);
-  const question = parse(Question, await questionOf(request, url, MAX_BODY_BYTES));
+  const question = (await questionOf(request, url, MAX_BODY_BYTES)) as Asked;
   const asked = { ...client, question, timeoutMs, over: over.signal };
   const { accept, "last-event-id": lastEventId } = request.headers;
   if (!accept?.includes("text/event-stream")) await sendAnswer(parts, asked, request, response);
@@ -73,7 +80,7 @@ async function answer(
 
 async function sendAnswer(
   { flow, replies, door }: Parts,
-  { question, tenant, traceId, timeoutMs, left, over }: Asked,
+  { question, tenant, traceId, timeoutMs, left, over }: Request,
   { headers }: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -82,30 +89,43 @@ async function sendAnswer(
   const reply =
     typeof key === "string"
       ? // goes on when the client has left: it will be back for the answer
-        await replies.once(tenant, key, question, () => flow.call(question, options))
-      : await flow.call(question, { ...options, signal: left });
+        await replies.once(tenant, key, question, () => resultOf(flow.stream(question, options)))
+      : await resultOf(flow.stream(question, { ...options, signal: left }));
   if (door.isDraining) response.setHeader("connection", "close");
   response.setHeader("content-type", "application/json");
   await paced((taken) => response.end(JSON.stringify(reply), taken), over);
 }
 
+/** The answer to a question that the flow takes: one that it does not take is no failure of a node. */
+async function resultOf(stream: TraceStream<StreamItem<FinalAnswer>>): Promise<FinalAnswer> {
+  await stream.accepted();
+  let answer: FinalAnswer | undefined;
+  for await (const item of stream) if (item.type === "result") answer = item.result;
+  // a stream that ends without a result throws
+  return answer as FinalAnswer;
+}
+
 async function streamAnswer(
-  { flow, door }: Parts,
-  { question, tenant, traceId, timeoutMs, left, over }: Asked,
+  { flow, door, config }: Parts,
+  { question, tenant, traceId, timeoutMs, left, over }: Request,
   response: ServerResponse,
 ): Promise<void> {
   if (door.isDraining) response.setHeader("connection", "close");
-  for await (const item of flow.stream(question, { tenant, traceId, timeoutMs, signal: left })) {
-    // with the first item: what fails before it is told by its status
+  const stream = flow.stream(question, { tenant, traceId, timeoutMs, signal: left });
+  await stream.accepted();
+  for await (const item of keepAlive(stream, { afterMs: config.KEEP_ALIVE_MS })) {
+    // with the first item, or the first silence: what fails before it is told by its status
     if (!response.headersSent)
       response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
-    const event =
-      item.type === "chunk"
-        ? formatSseEvent(item.chunk, { event: "chunk" })
-        : `event: result\ndata: ${JSON.stringify(item.result)}\n\n`;
-    await paced((taken) => response.write(event, taken), over);
+    await paced((taken) => response.write(eventOf(item), taken), over);
   }
   await paced((taken) => response.end(taken), over);
+}
+
+function eventOf(item: StreamItem<FinalAnswer> | KeepAlive): string {
+  if (item.type === "chunk") return formatSseEvent(item.chunk, { event: "chunk" });
+  if (item.type === "result") return `event: result\ndata: ${JSON.stringify(item.result)}\n\n`;
+  return ": keep-alive\n\n";
 }
 
 /** Says why there is no answer, or no more of it. */
@@ -127,8 +147,7 @@ function timeoutOf({ headers }: IncomingMessage, most: number): number {
   const name = "request-timeout-ms";
   const timeoutMs = Number(headers[name] ?? most);
   if (Number.isInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs <= most) return timeoutMs;
-  const issues = [{ path: name, message: `Must be a whole number from 1 to ${most}` }];
-  throw new Refusal(400, "INPUT_INVALID", "The request is not as it should be", { issues });
+  throw wrong([{ path: name, message: `Must be a whole number from 1 to ${most}` }]);
 }
 
 async function questionOf(request: IncomingMessage, { searchParams }: URL, mostBytes: number): Promise<unknown> {

@@ -4,10 +4,10 @@ import { type IncomingMessage, type Server, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { chunkToWsJson } from "penguiflow";
 import { type WebSocket, WebSocketServer } from "ws";
-import { Question } from "./flow.ts";
+import type { Asked } from "./flow.ts";
 import { expiring, paced } from "./paced.ts";
 import { type Parts, requireRoute, ROUTE } from "./parts.ts";
-import { parse, Refusal, refusalOf } from "./problem.ts";
+import { Refusal, refusalOf } from "./problem.ts";
 
 const MOST_QUESTIONS_OPEN = 8;
 const PING_MS = 30_000;
@@ -132,10 +132,12 @@ class Conversation {
     const { flow, config } = this.#parts;
     const tenant = this.#tenant;
     const left = this.#left.signal;
-    const question = parse(Question, fromJson(text));
+    const question = fromJson(text) as Asked;
     const timeoutMs = config.REQUEST_TIMEOUT_MS;
     using over = expiring(left, timeoutMs);
-    for await (const item of flow.stream(question, { tenant, traceId, timeoutMs, signal: left })) {
+    const stream = flow.stream(question, { tenant, traceId, timeoutMs, signal: left });
+    await stream.accepted();
+    for await (const item of stream) {
       const json =
         item.type === "chunk"
           ? chunkToWsJson(item.chunk, { type: "chunk" })

@@ -22,6 +22,8 @@ const Environment = z.object({
     .refine(areUnlike, "must have neither a name nor a token twice"),
   /** What a request may take, and how long an answer may be read. Callers may ask for less. */
   REQUEST_TIMEOUT_MS: whole(1, 3_600_000, 30_000),
+  /** After so much silence an event stream gets a comment, so that no proxy takes it for dead. */
+  KEEP_ALIVE_MS: whole(1, 3_600_000, 15_000),
   /** How long the balancer may take to see that this process is not ready any more. */
   DRAIN_DELAY_MS: whole(0, 60_000, 3_000),
   /** How long accepted work has to finish. */

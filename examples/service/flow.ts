@@ -8,7 +8,8 @@ export const Question = z.strictObject({
   question: z.string().trim().min(3).max(500),
   limit: z.int().min(1).max(20).default(3),
 });
-export type Question = z.infer<typeof Question>;
+/** A question as it comes. The flow checks it before it accepts it. */
+export type Asked = z.input<typeof Question>;
 
 /** What the nodes work with. The tenant they ask for is that of the message. */
 export interface ServiceResources {
@@ -16,8 +17,8 @@ export interface ServiceResources {
 }
 
 const find = payloadNode(
-  { name: "find", policy: { timeoutMs: 5_000, maxRetries: 1, concurrency: 16 } },
-  async ({ question, limit }: Question, ctx: Context<ServiceResources>): Promise<readonly Passage[]> =>
+  { name: "find", input: Question, policy: { timeoutMs: 5_000, maxRetries: 1, concurrency: 16 } },
+  async ({ question, limit }, ctx: Context<ServiceResources>): Promise<readonly Passage[]> =>
     ctx.resources.libraryOf(ctx.tenant).search(question, limit, ctx.signal),
 );
 

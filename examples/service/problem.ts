@@ -1,6 +1,11 @@
 // What a client is told when it gets no answer: problem details (RFC 9457) with a stable code, and nothing from within.
 import { FlowError } from "penguiflow";
-import type { z } from "zod";
+
+/** What is wrong where. */
+export interface Issue {
+  readonly path: string;
+  readonly message: string;
+}
 
 /** A refusal or failure as it goes out. */
 export interface Problem {
@@ -8,7 +13,7 @@ export interface Problem {
   readonly code: string;
   readonly title: string;
   /** What is wrong where, when the request is not as it should be. */
-  readonly issues?: readonly { readonly path: string; readonly message: string }[];
+  readonly issues?: readonly Issue[];
 }
 
 /** Thrown where a request cannot be served. */
@@ -37,6 +42,7 @@ export const RETRY = { "retry-after": "1" };
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   const code = error instanceof FlowError ? error.code : "INTERNAL";
+  if (error instanceof FlowError && code === "INPUT_INVALID") return wrong(issuesOf(error));
   if (code === "DEADLINE_EXCEEDED" || code === "NODE_TIMEOUT") return tooLong(code);
   if (code === "FLOW_STOPPED" || code === "FLOW_NOT_RUNNING") return draining();
   return new Refusal(500, code, "The answer failed");
@@ -50,10 +56,12 @@ export function tooLong(code: string): Refusal {
   return new Refusal(504, code, "The answer took too long");
 }
 
-/** The value as the schema makes it. @throws Refusal with every issue */
-export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
-  const { data, error } = schema.safeParse(value);
-  if (error === undefined) return data;
-  const issues = error.issues.map(({ path, message }) => ({ path: path.join("."), message }));
-  throw new Refusal(400, "INPUT_INVALID", "The request is not as it should be", { issues });
+export function wrong(issues: readonly Issue[]): Refusal {
+  return new Refusal(400, "INPUT_INVALID", "The request is not as it should be", { issues });
+}
+
+/** What the flow's schema has found, by the names that the caller knows. */
+function issuesOf({ details }: FlowError): Issue[] {
+  const { issues } = details as { readonly issues: readonly Issue[] };
+  return issues.map(({ path, message }) => ({ path: path.replace(/^payload\.?/, ""), message }));
 }

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { chunkToWsJson, FlowError, formatSseEvent } from "penguiflow";
+import { chunkToWsJson, FlowError, formatSseEvent, keepAlive } from "penguiflow";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { createFlow } from "./flow.ts";
 
@@ -44,19 +44,26 @@ export async function serve(flow: AnsweringFlow) {
 async function respond(flow: AnsweringFlow, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = URL.parse(request.url ?? "/", "http://localhost");
   if (url?.pathname !== "/answer") return void response.writeHead(404).end();
-  const question = url.searchParams.get("question");
-  if (question === null) return void response.writeHead(400).end(`Cannot answer without "question"\n`);
-
   const left = new AbortController();
   response.on("close", () => left.abort("The client went away"));
+  const question = url.searchParams.get("question") ?? "";
+  const stream = flow.stream(question, { tenant: "acme", signal: left.signal });
+  try {
+    // nothing has been sent so far: a question that the flow does not take is a 400
+    await stream.accepted();
+  } catch (error) {
+    const code = codeOf(error);
+    return void response.writeHead(code === "INPUT_INVALID" ? 400 : 503).end(`${code}\n`);
+  }
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
   const write = async (text: string) => {
     if (!response.write(text)) await once(response, "drain", { signal: left.signal });
   };
   try {
-    for await (const item of flow.stream(question, { tenant: "acme", signal: left.signal })) {
+    for await (const item of keepAlive(stream)) {
       if (item.type === "chunk") await write(formatSseEvent(item.chunk, { event: "chunk" }));
-      else await write(`event: result\ndata: ${JSON.stringify(item.result)}\n\n`);
+      else if (item.type === "result") await write(`event: result\ndata: ${JSON.stringify(item.result)}\n\n`);
+      else await write(": keep-alive\n\n");
     }
   } catch (error) {
     if (!left.signal.aborted) response.write(`event: failed\ndata: ${JSON.stringify({ code: codeOf(error) })}\n\n`);

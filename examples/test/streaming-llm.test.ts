@@ -194,6 +194,8 @@ describe("streaming-llm", { timeout: 30_000 }, () => {
   test("what is no question is refused", async () => {
     await using server = await startServer();
     expect((await fetch(server.url)).status).toBe(400);
+    expect((await fetch(`${server.url}?question=${"x".repeat(501)}`)).status).toBe(400);
+    expect(server.flow.stats().accepted).toBe(0);
     expect((await fetch(new URL("/elsewhere", server.url))).status).toBe(404);
     const { port } = new URL(server.url);
     const strange = connect(Number(port), "127.0.0.1").end("GET // HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");

@@ -215,6 +215,23 @@ describe("a request that cannot be served", { timeout: 30_000 }, () => {
   });
 });
 
+test("an answer that takes its time is an event stream that says that it is alive", async () => {
+  const { library, searching, open } = gatedLibrary();
+  await using service = await startService({ library: () => library, environment: { KEEP_ALIVE_MS: "10" } });
+  const response = await service.ask({ question: "swim" }, { headers: { accept: "text/event-stream" } });
+  expect(response.status).toBe(200);
+  expect(searching.now).toBe(1);
+  open();
+  expect(await response.text()).toMatch(/^(: keep-alive\n\n)+id: .*\nevent: chunk\n/);
+});
+
+test("a question that is not as it should be is refused before an event stream begins", async () => {
+  await using service = await startService();
+  const response = await service.ask({ question: "" }, { headers: { accept: "text/event-stream" } });
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({ code: "INPUT_INVALID", issues: [{ path: "question" }] });
+});
+
 describe("a failure", { timeout: 30_000 }, () => {
   test("is told by its code, and nothing from within", async () => {
     const failing: Library = {

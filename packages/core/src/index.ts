@@ -99,6 +99,7 @@ export type { Effects, Gathering, NodeClaims, NodeInit, NodeKind, NodeOptions } 
 export { FlowNode, node, payloadNode } from "./graph/node.ts";
 export type { NodePolicy, ResolvedPolicy, RetryQuestion } from "./graph/node-policy.ts";
 
+export type { TraceStream } from "./engine/results/trace-reader.ts";
 export type { StreamItem } from "./engine/results/stream-sink.ts";
 
 export { create, type FlowOf } from "./flow/create.ts";
@@ -143,8 +144,8 @@ export type {
   RoutingRequest,
 } from "./patterns/routing-policy.ts";
 export { DictRoutingPolicy } from "./patterns/routing-policy.ts";
-export type { EmitStreamEventsOptions, StreamFlowOptions } from "./patterns/streaming.ts";
-export { emitStreamEvents, streamFlow } from "./patterns/streaming.ts";
+export type { EmitStreamEventsOptions, KeepAlive, KeepAliveOptions, StreamFlowOptions } from "./patterns/streaming.ts";
+export { emitStreamEvents, keepAlive, streamFlow } from "./patterns/streaming.ts";
 export type { FlowNodeOptions } from "./patterns/subflow.ts";
 export { callPlaybook, flowNode } from "./patterns/subflow.ts";
 export type { UnionRouter } from "./patterns/union-router.ts";

@@ -5,10 +5,12 @@ import { Pausing } from "./context/pausing.ts";
 import { Playbooks } from "./context/playbooks.ts";
 import { Joining } from "./delivery/joining.ts";
 import type { PartMakers } from "./parts.ts";
+import { Acceptance } from "./results/acceptance.ts";
 import { Rookery } from "./results/rookery.ts";
 
 /** Every part: a flow made by `create` can do all that its documents say. */
 export const allParts: PartMakers = {
+  acceptance: (engine) => new Acceptance(engine),
   chunks: (engine) => new Chunks(engine),
   effects: (engine) => new Effects(engine),
   fetching: (engine) => new Fetching(engine),

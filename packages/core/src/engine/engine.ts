@@ -32,6 +32,7 @@ import { Slots } from "./admission/slots.ts";
 import { Ledger } from "./observe/ledger.ts";
 import { Reporter } from "./observe/reporter.ts";
 import { probeFor, type SafeProbe } from "./observe/safe-probe.ts";
+import type { Acceptance } from "./results/acceptance.ts";
 import type { Rookery } from "./results/rookery.ts";
 import type { PartMakers, Parts } from "./parts.ts";
 import { RunIdentity } from "./state/run-identity.ts";
@@ -165,6 +166,10 @@ export class Engine {
       durable,
       services: this,
     });
+  }
+
+  get acceptance(): Acceptance {
+    return this.#parts.acceptance ?? this.#make("acceptance");
   }
 
   get chunks(): Chunks {
@@ -356,6 +361,7 @@ export class Engine {
     const { cancelled, abandoned } = await this.ending.stopAll();
     const abandonedInside = (await this.#parts.playbooks?.stop()) ?? 0;
     this.#parts.rookery?.close();
+    this.#parts.acceptance?.close();
     await this.flushObservers(this.options.graceMs);
     await this.durable?.close();
     this.timers.clear();

@@ -4,10 +4,12 @@ import type { Fetching, FetchingHost } from "./context/fetching.ts";
 import type { Pausing, PausingHost } from "./context/pausing.ts";
 import type { Playbooks, PlaybooksHost } from "./context/playbooks.ts";
 import type { Joining, JoiningHost } from "./delivery/joining.ts";
+import type { Acceptance, AcceptanceHost } from "./results/acceptance.ts";
 import type { Rookery, RookeryHost } from "./results/rookery.ts";
 
 /** Parts of a run that many flows never use. */
 export interface Parts {
+  readonly acceptance: Acceptance;
   readonly chunks: Chunks;
   readonly effects: Effects;
   readonly fetching: Fetching;
@@ -18,7 +20,8 @@ export interface Parts {
 }
 
 /** The parts of a run that the optional ones call. */
-export type PartsHost = ChunksHost &
+export type PartsHost = AcceptanceHost &
+  ChunksHost &
   EffectsHost &
   FetchingHost &
   JoiningHost &

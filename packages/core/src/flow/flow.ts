@@ -24,7 +24,7 @@ import { Engine, registerPlaybook, type StopReport } from "../engine/engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "../engine/flow-options.ts";
 import { type FlowStats, statsOf } from "../engine/flow-stats.ts";
 import type { FetchWish } from "../engine/results/rookery.ts";
-import { TraceReader } from "../engine/results/trace-reader.ts";
+import { TraceReader, type TraceStream } from "../engine/results/trace-reader.ts";
 import type { Edge } from "../engine/state/worker.ts";
 
 /** How a message is sent into a flow. Each option left out is taken from the message, if one is given. */
@@ -300,15 +300,23 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   /**
    * Sends a message and yields the chunks and results of its trace as they come. When the reader falls
    * more than `streamWindow` items behind, the trace's producers wait. Leaving the loop cancels the trace.
+   * Nothing happens before the first item is asked for, unless `await stream.accepted()` asks whether the flow takes
+   * the message: what a server does before it answers 200.
    *
    * @throws FlowError at the end of the iteration when the trace did not complete
    */
-  stream(
-    input: Input | Message<Input>,
-    options: StreamOptions<Entries> = {},
-  ): AsyncGenerator<StreamItem<Result>, void, undefined> {
+  stream(input: Input | Message<Input>, options: StreamOptions<Entries> = {}): TraceStream<StreamItem<Result>> {
     const { onLeave = "cancel", ...emitOptions } = options;
-    return this.#reader(onLeave, (engine, sink) => this.#begin(engine, input, emitOptions, sink));
+    return this.#reader(
+      onLeave,
+      (engine, sink, admitted) => this.#begin(engine, input, emitOptions, sink, admitted),
+      async (left) => {
+        const engine = this.#isReady ? this.#running() : await this.#readyEngine();
+        const { message, edges } = this.#prepare(engine, input, emitOptions);
+        const { signal } = emitOptions;
+        await engine.acceptance.check(message, edges, signal === undefined ? [left] : [left, signal]);
+      },
+    );
   }
 
   /**
@@ -531,26 +539,41 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   /** Reads what a trace produces into a sink that `begin` opens or finds it for. */
   #reader(
     onLeave: "cancel" | "detach",
-    begin: (engine: Engine, sink: StreamSink) => Trace | undefined,
-  ): AsyncGenerator<StreamItem<Result>, void, undefined> {
+    begin: (engine: Engine, sink: StreamSink, admitted: Admitted | undefined) => Trace | undefined,
+    check?: (left: AbortSignal) => Promise<void>,
+  ): TraceStream<StreamItem<Result>> {
     requireOneOf("onLeave", onLeave, ["cancel", "detach"]);
-    return new TraceReader<StreamItem<Result>>(() => {
+    return new TraceReader<StreamItem<Result>>((isChecked) => {
       const sink = new StreamSink(this.#options.streamWindow);
       const engine = this.#running();
+      const admitted = isChecked ? Promise.withResolvers<void>() : undefined;
       const leave = async (trace: Trace | undefined): Promise<void> => {
         sink.detach();
         if (onLeave === "cancel" && trace !== undefined)
           await engine.ending.cancel(trace, "the reader of its stream has left");
       };
       const { durable } = engine;
-      if (durable !== undefined) return durable.gate.stream<Result>(sink, () => begin(engine, sink), leave);
-      const trace = begin(engine, sink);
+      if (durable !== undefined) {
+        const beginOrRefuse = (): Trace | undefined => {
+          try {
+            return begin(engine, sink, admitted);
+          } catch (error) {
+            admitted?.reject(error);
+            throw error;
+          }
+        };
+        const accepted =
+          admitted && Promise.all([durable.ready, admitted.promise]).then(async () => await durable.stored());
+        return { ...durable.gate.stream<Result>(sink, beginOrRefuse, leave), accepted };
+      }
+      const trace = begin(engine, sink, admitted);
       return {
         take: () => sink.take() as StreamItem<Result> | undefined,
         next: () => sink.next() as Promise<StreamItem<Result> | undefined>,
         leave: async () => await leave(trace),
+        accepted: admitted?.promise,
       };
-    });
+    }, check);
   }
 
   /** Does something when what the journal had is under way again: at once in a flow that is not durable. */
@@ -569,11 +592,12 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     return engine;
   }
 
-  #begin(engine: Engine, input: unknown, options: EmitOptions, sink: TraceSink): Trace {
+  #begin(engine: Engine, input: unknown, options: EmitOptions, sink: TraceSink, admitted?: Admitted): Trace {
     const { message, edges, idNumber } = this.#prepare(engine, input, options);
     engine.durable?.requireFitMessage(message);
     const trace = engine.open({ message, idNumber, origin: null, sink, signal: options.signal, isOpenEnded: false });
-    engine.enter(trace, message, edges, null);
+    if (admitted === undefined) engine.enter(trace, message, edges, null);
+    else admitted.resolve(engine.acceptance.enter(trace, message, edges));
     return trace;
   }
 
@@ -708,6 +732,9 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     );
   }
 }
+
+/** Settled when it is known whether the entry nodes take a message. */
+type Admitted = PromiseWithResolvers<void>;
 
 const FLUSH_TIMEOUT_MS = 30_000;
 

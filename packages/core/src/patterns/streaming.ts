@@ -1,8 +1,10 @@
+import { type Clock, systemClock } from "../foundation/clock.ts";
+import { requireKnownKeys, requireNumber } from "../foundation/options.ts";
 import type { Context } from "../graph/handler.ts";
 import type { Message } from "../message/message.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
 import type { EmitOptions, Flow } from "../flow/flow.ts";
-import { TraceReader } from "../engine/results/trace-reader.ts";
+import { TraceReader, type TraceStream } from "../engine/results/trace-reader.ts";
 
 /** What {@link streamFlow} yields and sends. */
 export interface StreamFlowOptions<Entries extends string> extends EmitOptions<Entries> {
@@ -20,11 +22,12 @@ export function streamFlow<Input, Result, Resources, Entries extends string>(
   flow: Flow<Input, Result, Resources, Entries>,
   input: Input | Message<Input>,
   options: StreamFlowOptions<Entries> = {},
-): AsyncGenerator<StreamChunk | Result, void, undefined> {
+): TraceStream<StreamChunk | Result> {
   const { includeFinal = true, ...emitOptions } = options;
-  return new TraceReader<StreamChunk | Result>(() => {
+  return new TraceReader<StreamChunk | Result>((isChecked) => {
     const items = flow.stream(input, emitOptions);
     return {
+      accepted: isChecked ? items.accepted() : undefined,
       async next() {
         for (;;) {
           const step = await items.next();
@@ -37,6 +40,54 @@ export function streamFlow<Input, Result, Resources, Entries extends string>(
     };
   });
 }
+
+/** Yielded by {@link keepAlive} where a stream has nothing to say. */
+export interface KeepAlive {
+  readonly type: "keep-alive";
+}
+
+/** How long {@link keepAlive} waits. */
+export interface KeepAliveOptions {
+  /** Milliseconds without an item, after the last one was taken. @defaultValue 15000 */
+  readonly afterMs?: number;
+  /** @defaultValue the system's */
+  readonly clock?: Clock;
+}
+
+/**
+ * Yields the items of a stream, and `{ type: "keep-alive" }` whenever none has come for a while. A server writes a comment
+ * (`: keep-alive` and an empty line) for it, so that proxies and clients do not take a silent event stream for a dead one.
+ *
+ * Source: WHATWG HTML, section 9.2.7 "Authoring notes", which recommends a comment every 15 seconds.
+ *
+ * @throws TypeError, RangeError when an option is unusable
+ */
+export function keepAlive<Item>(
+  items: AsyncGenerator<Item, void, undefined>,
+  options: KeepAliveOptions = {},
+): AsyncGenerator<Item | KeepAlive, void, undefined> {
+  requireKnownKeys("keepAlive", options, ["afterMs", "clock"]);
+  const { afterMs = 15_000, clock = systemClock } = options;
+  requireNumber("afterMs", afterMs, 1);
+  let read: Promise<Item | undefined> | undefined;
+  return new TraceReader<Item | KeepAlive>(() => ({
+    async next() {
+      read ??= items.next().then((step) => (step.done === true ? undefined : step.value));
+      const silence = Promise.withResolvers<KeepAlive>();
+      const takeBack = clock.setTimer(() => silence.resolve(KEEP_ALIVE), afterMs);
+      try {
+        const item = await Promise.race([read, silence.promise]);
+        if (item !== KEEP_ALIVE) read = undefined;
+        return item;
+      } finally {
+        takeBack();
+      }
+    },
+    leave: () => items.return(),
+  }));
+}
+
+const KEEP_ALIVE: KeepAlive = Object.freeze({ type: "keep-alive" });
 
 /** How {@link emitStreamEvents} writes. */
 export interface EmitStreamEventsOptions<Event> {

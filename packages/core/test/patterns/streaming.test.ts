@@ -1,5 +1,15 @@
 import { describe, expect, test } from "vitest";
-import { create, emitStreamEvents, type FlowError, payloadNode, type StreamChunk, streamFlow } from "penguiflow";
+import {
+  create,
+  emitStreamEvents,
+  type FlowError,
+  type KeepAlive,
+  keepAlive,
+  payloadNode,
+  type StreamChunk,
+  streamFlow,
+  type StreamItem,
+} from "penguiflow";
 import { TestClock } from "penguiflow/testing";
 import { rejection, tidy, within } from "../fixtures/watched-flow.ts";
 
@@ -56,6 +66,90 @@ describe("streamFlow", () => {
       break;
     }
     expect(reason).toMatchObject({ name: "TraceCancelled" });
+  });
+});
+
+describe("keepAlive", () => {
+  const talk = payloadNode("talk", async (pauses: readonly number[], ctx) => {
+    for (const pauseMs of pauses) {
+      await ctx.sleep(pauseMs);
+      await ctx.emitChunk({ text: `${pauseMs}` });
+    }
+    return "end";
+  });
+  const shown = (item: StreamItem<string> | KeepAlive) =>
+    item.type === "chunk" ? item.chunk.text : item.type === "result" ? item.result : item.type;
+
+  async function shownAt(clock: TestClock, items: AsyncIterable<StreamItem<string> | KeepAlive>, untilMs: number) {
+    const seen: [number, string][] = [];
+    const reading = (async () => {
+      for await (const item of items) seen.push([clock.now(), shown(item)]);
+    })();
+    const startedAt = clock.now();
+    await clock.advance(untilMs);
+    await within(1_000, reading);
+    return seen.map(([at, text]) => [at - startedAt, text]);
+  }
+
+  test("yields a sign of life for each 15 seconds of silence, on the clock it is given, and every item once", async () => {
+    const clock = new TestClock();
+    const flow = tidy(create(talk.to(), { clock }).run());
+    expect(await shownAt(clock, keepAlive(flow.stream([10_000, 14_999, 40_000]), { clock }), 70_000)).toEqual([
+      [10_000, "10000"],
+      [24_999, "14999"],
+      [39_999, "keep-alive"],
+      [54_999, "keep-alive"],
+      [64_999, "40000"],
+      [64_999, ""],
+      [64_999, "end"],
+    ]);
+    expect(clock.timers).toBe(0);
+  });
+
+  test("yields none where something comes more often, and other spans by option", async () => {
+    const clock = new TestClock();
+    const flow = tidy(create(talk.to(), { clock }).run());
+    const often = keepAlive(flow.stream([900, 900, 900]), { clock, afterMs: 1_000 });
+    expect((await shownAt(clock, often, 3_000)).map(([, text]) => text)).toEqual(["900", "900", "900", "", "end"]);
+    const seldom = keepAlive(flow.stream([1_100]), { clock, afterMs: 1_000 });
+    expect((await shownAt(clock, seldom, 3_000)).map(([, text]) => text)).toEqual(["keep-alive", "1100", "", "end"]);
+  });
+
+  test("passes the stream's error on", async () => {
+    const fail = payloadNode("fail", async (_: string): Promise<string> => Promise.reject(new Error("no")));
+    const flow = tidy(create(fail.to()).run());
+    expect(await rejection(collect(keepAlive(flow.stream("x"))))).toMatchObject({ code: "NODE_EXCEPTION" });
+  });
+
+  test("left in the silence it leaves the stream at once, with no timer behind it", async () => {
+    const clock = new TestClock();
+    const flow = tidy(create(talk.to(), { clock }).run());
+    const items = keepAlive(flow.stream([1e9]), { clock });
+    const first = items.next();
+    await clock.advance(15_000);
+    expect(await first).toEqual({ done: false, value: { type: "keep-alive" } });
+    const second = items.next();
+    await items.return();
+    expect(await within(1_000, second)).toMatchObject({ done: true });
+    expect(flow.stats().outcomes.cancelled).toBe(1);
+    expect(clock.timers).toBe(0);
+  });
+
+  test("works on the bare items of streamFlow", async () => {
+    const flow = tidy(create(words.to()).run());
+    const items = await collect(keepAlive(streamFlow(flow, "a b")));
+    expect(items.map((item) => (typeof item === "object" && "type" in item ? item.type : bare(item)))).toEqual([
+      "a",
+      "b",
+      "[done]",
+      3,
+    ]);
+  });
+
+  test("refuses a span that is none, and options it does not know", () => {
+    const flow = tidy(create(words.to()).run());
+    expect(() => keepAlive(flow.stream("x"), { afterMs: 0 })).toThrow(RangeError);
+    expect(() => keepAlive(flow.stream("x"), { everyMs: 1 } as never)).toThrow('"everyMs"');
   });
 });
 

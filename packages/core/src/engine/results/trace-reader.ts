@@ -1,3 +1,5 @@
+import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+
 /** What a {@link TraceReader} reads from. */
 export interface Source<Item> {
   /** The next item, if it is there already and the source can tell. */
@@ -6,29 +8,82 @@ export interface Source<Item> {
   next(): Promise<Item | undefined>;
   /** Called when the reader leaves before the last item. */
   leave(): Promise<unknown>;
+  /** Settles when it is known whether the flow takes the message. Only of a source that was begun to be checked. */
+  readonly accepted?: Promise<void> | undefined;
+}
+
+/** The items of a trace, to be read once, in order. Nothing happens before the first read, or `accepted`. */
+export interface TraceStream<Item> extends AsyncGenerator<Item, void, undefined> {
+  /**
+   * Begins the trace before its first item is read, and resolves when the entry nodes have accepted its message: their
+   * input schemas pass and their edges have room; in a durable flow, when that is stored. The message is checked once more
+   * where it is handled. A stream that was accepted runs: read it, or leave it with `return()` or `await using`.
+   *
+   * A message that the schemas refuse begins no trace: there are no events of it, and nothing to undo.
+   *
+   * @throws FlowError `INPUT_INVALID`, or the error with which the trace ended before it was accepted. TypeError when the
+   * stream has been read or left before
+   */
+  accepted(): Promise<void>;
 }
 
 /**
  * An async iterator over a trace that is begun with the first read. Unlike a generator it can be left at
  * any time, also while a read waits: the read ends, and the trace is cancelled without waiting for an item.
  *
- * States: idle → reading → done.
+ * States: idle → reading → done, or idle → accepting → reading → done.
  */
-export class TraceReader<Item> implements AsyncGenerator<Item, void, undefined> {
-  readonly #begin: () => Source<Item>;
+export class TraceReader<Item> implements TraceStream<Item> {
+  readonly #begin: (isChecked: boolean) => Source<Item>;
+  readonly #check: ((left: AbortSignal) => Promise<void>) | undefined;
+  #accepted: Promise<void> | undefined;
+  /** Aborts when the reader leaves while its message is checked. */
+  #left: AbortController | undefined;
   #source: Source<Item> | undefined;
   #isDone = false;
   /** The end of the last read. */
   #last: Promise<unknown> = Promise.resolve();
   #reads = 0;
 
-  constructor(begin: () => Source<Item>) {
+  /**
+   * @param begin - begins the trace; `isChecked` when the reader asks whether the flow takes the message
+   * @param check - refuses a message before there is a trace; `left` aborts when the reader leaves meanwhile
+   */
+  constructor(begin: (isChecked: boolean) => Source<Item>, check?: (left: AbortSignal) => Promise<void>) {
     this.#begin = begin;
+    this.#check = check;
+  }
+
+  accepted(): Promise<void> {
+    this.#accepted ??= this.#accept();
+    return this.#accepted;
+  }
+
+  async #accept(): Promise<void> {
+    if (this.#source !== undefined || this.#isDone)
+      throw new TypeError("Cannot await accepted(): the stream has been read or left; call it before the first read");
+    this.#left = new AbortController();
+    const { signal } = this.#left;
+    try {
+      await this.#check?.(signal);
+      if (signal.aborted)
+        throw new FlowError({
+          code: FlowErrorCode.WAIT_ABORTED,
+          message: "Cannot accept a message: the caller has left",
+        });
+      // it may have been read meanwhile
+      this.#source ??= this.#begin(true);
+    } catch (error) {
+      // a later read is told the same
+      this.#source ??= { next: () => Promise.reject(error as Error), leave: () => Promise.resolve() };
+      throw error;
+    }
+    await this.#source.accepted;
   }
 
   next(): Promise<IteratorResult<Item, void>> {
     try {
-      if (!this.#isDone) this.#source ??= this.#begin();
+      if (!this.#isDone) this.#source ??= this.#begin(false);
     } catch (error) {
       this.#isDone = true;
       return Promise.reject(error);
@@ -49,6 +104,7 @@ export class TraceReader<Item> implements AsyncGenerator<Item, void, undefined> 
     const source = this.#source;
     const wasDone = this.#isDone;
     this.#isDone = true;
+    this.#left?.abort();
     if (source !== undefined && !wasDone) await source.leave();
     return DONE;
   }
