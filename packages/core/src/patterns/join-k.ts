@@ -61,7 +61,8 @@ export function joinK<const Name extends string, Input extends Schema<unknown, u
 ): FlowNode<Name, SchemaInput<Input>, Group<SchemaOutput<Input>, Count>>;
 /**
  * Gathers groups whose length differs: the count comes from a group's first message, or a group that stays
- * short is sent on.
+ * short is sent on. A count of 0 sends an empty array on at once: the message that says so stands for a group without
+ * messages, such as the fan-out of an empty list, and is not part of it.
  *
  * @throws TypeError, RangeError when count or options are unusable
  */

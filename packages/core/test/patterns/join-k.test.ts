@@ -5,12 +5,14 @@ import {
   FlowError,
   type FlowOptions,
   joinK,
+  MemoryJournal,
   type Message,
   node,
   payloadNode,
   predicateRouter,
   shape,
 } from "penguiflow";
+import { durable } from "penguiflow/durable";
 import { TestClock } from "penguiflow/testing";
 import { z } from "zod";
 import { leftovers, NOTHING, recorder, rejection, tidy, within } from "../fixtures/watched-flow.ts";
@@ -341,7 +343,7 @@ describe("a join reports", () => {
 describe("a join fails its trace", () => {
   test.each([
     ["is no whole number", () => 1.5],
-    ["is below 1", () => 0],
+    ["is below 0", () => -1],
     ["is NaN", () => Number.NaN],
     [
       "throws",
@@ -398,4 +400,62 @@ test("a message that a router sends to a join counts like any other", async () =
   });
   const flow = tidy(create(source.to(router), router.to(anyJoin(2))).run());
   expect(await flow.call(5)).toEqual([0, 1]);
+});
+
+describe("a fan-out over an empty list", () => {
+  interface Part {
+    readonly of: number;
+    readonly text: string;
+  }
+  const split = node("split", async (message: Message<readonly string[]>, ctx) => {
+    const of = message.payload.length;
+    if (of === 0) await ctx.emit({ of, text: "" }, { to: "collect" });
+    for (const text of message.payload) await ctx.emit({ of, text }, { to: "shout" });
+  });
+  const shout = payloadNode("shout", ({ of, text }: Part) => ({ of, text: text.toUpperCase() }));
+  const collect = (options: { readonly timeoutMs?: number; readonly whenShort?: "emit" } = {}) =>
+    joinK("collect", (message: Message<Part>) => message.payload.of, { input: shape<Part>(), ...options });
+  const end = payloadNode("end", (parts: Part[]) => parts.map(({ text }) => text).join("+"));
+  const flowOf = (options: FlowOptions = {}, join = collect()) =>
+    tidy(create(split.to(shout, join), shout.to(join), join.to(end), options).run());
+
+  test("ends with an empty group when its count is 0, once, with the envelope of the message that says so", async () => {
+    const { middleware, events } = recorder();
+    const flow = flowOf({ middlewares: [middleware] }, collect({ timeoutMs: 1_000 }));
+    const outcome = await flow.outcome([], { tenant: "acme", traceId: "t1", meta: { order: 7 } });
+    expect(outcome).toMatchObject({ status: "completed", results: [""] });
+    expect(outcome.messages[0]).toMatchObject({ traceId: "t1", headers: { tenant: "acme" }, meta: { order: 7 } });
+    await flow.flush();
+    const waits = events.filter((event) => event.type === "join_wait");
+    expect(waits).toMatchObject([{ node: "collect", have: 0, want: 0 }]);
+    expect(leftovers(flow.stats())).toEqual(NOTHING);
+  });
+
+  test("is one like any other", async () => {
+    const flow = flowOf();
+    expect(await Promise.all([["a", "b"], [], ["c"]].map((list) => flow.call(list)))).toEqual(["A+B", "", "C"]);
+  });
+
+  test("has an empty array for a join whose schema checks its members", async () => {
+    const Member = z.object({ of: z.int().min(1), text: z.string().min(1) });
+    const join = joinK("collect", ({ payload }) => payload.of, { input: Member });
+    const flow = tidy(create(split.to(shout, join), shout.to(join)).run());
+    expect(await flow.call([])).toEqual([]);
+  });
+
+  test("is what it is in a durable flow, too", async () => {
+    const join = collect();
+    const durability = durable({ journal: new MemoryJournal() });
+    await using flow = create(split.to(shout, join), shout.to(join), join.to(end), {
+      name: "lasting",
+      durability,
+    }).run();
+    expect(await flow.call([])).toBe("");
+  });
+
+  test.each([-1, 0.5, Number.NaN])("but a count of %s fails the trace", async (many) => {
+    const join = joinK("collect", () => many, { input: shape<number>() });
+    const flow = tidy(create(join.to()).run());
+    await expect(flow.call(1)).rejects.toThrow(`must be a whole number of 0 or more: got ${many}`);
+  });
 });

@@ -63,7 +63,8 @@ export class Joining {
       engine.reporter.trace(trace, {
         type: "join_wait",
         node: worker.name,
-        have: group.members.length,
+        // a message that only says that there are none is not counted
+        have: Math.min(group.members.length, group.want),
         want: group.want,
       });
     }
@@ -101,7 +102,7 @@ export class Joining {
     else groups.splice(groups.indexOf(group), 1);
     const { high, low, members } = group;
     const messages = members.map((member) => member.message);
-    const joined = together(messages);
+    const joined = group.want === 0 ? carry(messages[0] as Message, []) : together(messages);
     const attempt = new Attempt(
       worker,
       trace,
@@ -124,9 +125,9 @@ export class Joining {
     let problem: unknown;
     try {
       const want = count(item.message);
-      if (Number.isInteger(want) && want >= 1) return want;
+      if (Number.isInteger(want) && want >= 0) return want;
       problem = new RangeError(
-        `The count of join "${worker.name}" must be a whole number of 1 or more: got ${String(want)}`,
+        `The count of join "${worker.name}" must be a whole number of 0 or more: got ${String(want)}`,
       );
     } catch (error) {
       problem = error;
