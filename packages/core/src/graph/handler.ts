@@ -157,7 +157,8 @@ export interface Context<Resources = unknown, Output = unknown> {
    * {@link Context.once}; messages that were sent before are not sent again.
    *
    * A handler may ask for several answers at once and is called again for each that comes, but goes on only when it has
-   * those it asks for: `Promise.race` of pauses waits for all. The trace's outcome is `paused` when nothing else is left to do. Its deadline goes on; a cancelled trace
+   * those it asks for: `Promise.race` of pauses waits for all. In a `Promise.race` with a timer the timer never wins, since
+   * the handler has been told to stop: limit a pause with `expiresAt`. The trace's outcome is `paused` when nothing else is left to do. Its deadline goes on; a cancelled trace
    * takes no answers. An answer that does not fit the schema is refused, and the pause stays open.
    */
   pause<Value = unknown>(init: PauseInit<Value>): Promise<Value>;

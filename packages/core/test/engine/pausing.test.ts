@@ -381,6 +381,22 @@ describe("an answer that does not fit", () => {
 });
 
 describe("a pause that expires", () => {
+  test("is the way to limit one: a race with a timer is never won by the timer", async () => {
+    const clock = new TestClock();
+    const expiresAt = clock.epochNow() + 2_000;
+    const ask = asking("ask", async (_, ctx) =>
+      Promise.race([ctx.pause({ reason: "?", expiresAt }), ctx.sleep(1_000).then(() => "late")]),
+    );
+    const flow = running(create(ask.to(end), { clock }), clock);
+    const [token] = tokensOf(await flow.outcome(1, { traceId: "t" })) as [string];
+    const ended = rejection(flow.fetch({ traceId: "t" }));
+    await clock.advance(1_999);
+    expect(await isPending(ended)).toBe(true);
+    await clock.advance(1);
+    expect(await ended).toMatchObject({ code: "PAUSE_EXPIRED" });
+    expect(await code(flow.resume(token, 1))).toBe("PAUSE_EXPIRED");
+  });
+
   test("fails its trace, and its token is refused from then on", async () => {
     const clock = new TestClock();
     const expiresAt = clock.epochNow() + 1_000;
