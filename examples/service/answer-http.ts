@@ -99,10 +99,10 @@ async function sendAnswer(
 /** The answer to a question that the flow takes: one that it does not take is no failure of a node. */
 async function resultOf(stream: TraceStream<StreamItem<FinalAnswer>>): Promise<FinalAnswer> {
   await stream.accepted();
-  let answer: FinalAnswer | undefined;
-  for await (const item of stream) if (item.type === "result") answer = item.result;
+  let result: FinalAnswer | undefined;
+  for await (const item of stream) if (item.type === "result") ({ result } = item);
   // a stream that ends without a result throws
-  return answer as FinalAnswer;
+  return result as FinalAnswer;
 }
 
 async function streamAnswer(

@@ -74,7 +74,7 @@ async function peeked(response: Response): Promise<string | undefined> {
 /** The response with a body that counts its bytes, and that says so when the connection breaks in it. */
 function counted(response: Response, { agentUrl, onBytes }: RequestWishes): Response {
   if (response.body === null) return response;
-  const reader = response.body.getReader();
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
   const body = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   create,
-  FlowError,
+  type FlowError,
   joinK,
   MemoryJournal,
   type Message,

@@ -75,7 +75,7 @@ export class TraceReader<Item> implements TraceStream<Item> {
       this.#source ??= this.#begin(true);
     } catch (error) {
       // a later read is told the same
-      this.#source ??= { next: () => Promise.reject(error as Error), leave: () => Promise.resolve() };
+      this.#source ??= { next: () => Promise.reject(error), leave: () => Promise.resolve() };
       throw error;
     }
     await this.#source.accepted;
