@@ -103,7 +103,7 @@ export type { TraceStream } from "./engine/results/trace-reader.ts";
 export type { StreamItem } from "./engine/results/stream-sink.ts";
 
 export { create, type FlowOf } from "./flow/create.ts";
-export type { ChangedTrace, Durability, Recovery, UnfinishedTrace } from "./engine/durability.ts";
+export type { ChangedTrace, Durability, Recovery, UnaskedPause, UnfinishedTrace } from "./engine/durability.ts";
 export type { CancelReport } from "./engine/termination/ending.ts";
 export type { StopReport } from "./engine/engine.ts";
 export type {

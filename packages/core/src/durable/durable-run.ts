@@ -3,16 +3,16 @@ import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../found
 import type { Timer } from "../foundation/timer-wheel.ts";
 import { Message } from "../message/message.ts";
 import type { JournalEntry, JournalPartition } from "../ports/journal.ts";
-import type { Trace } from "../engine/state/trace.ts";
-import type { Attempt } from "../engine/state/attempt.ts";
+import type { Pause, Trace } from "../engine/state/trace.ts";
+import { Attempt, State } from "../engine/state/attempt.ts";
 import type { ChangedTrace, DurableRun, Recovery, UnfinishedTrace } from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import { unfitness } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
 import { Recovering } from "./recovering.ts";
-import { readState } from "./restore.ts";
+import { messageOf, readState } from "./restore.ts";
 import { StoredGate } from "./stored-gate.ts";
-import { type SavedTrace, STATE_VERSION, stateOf, stateSince } from "./trace-state.ts";
+import { savedItem, type SavedTrace, STATE_VERSION, stateOf, stateSince } from "./trace-state.ts";
 
 /** A trace that failed and waits; in this process, unless an earlier one has left it. */
 interface Failed {
@@ -30,6 +30,8 @@ class Mark {
   isSpoiled = false;
   /** What it was written down as when it failed, while that is kept. */
   failed: SavedTrace | undefined;
+  /** What it was written down as when it was left to a later run. */
+  parked: SavedTrace | undefined;
 }
 
 type Told = (failure: Error | undefined) => void;
@@ -83,6 +85,9 @@ export class JournalledRun implements DurableRun {
   /** Entries and runs that are to be stored and removed though no trace of theirs is under way. */
   #put: JournalEntry[] = [];
   #removed: number[] = [];
+  #found: Recovery = { resumed: 0, failed: 0, changed: [] };
+  /** Traces found to have changed after that, the oldest first. */
+  readonly #changedSince: ChangedTrace[] = [];
 
   constructor(engine: DurableHost, options: ResolvedDurableOptions) {
     this.#engine = engine;
@@ -122,6 +127,58 @@ export class JournalledRun implements DurableRun {
     const failed = { ...state, error: errorPayload(error) };
     markOf(trace).failed = failed;
     this.#keepFailed(this.#entryOf(trace, failed, "failed"), trace);
+  }
+
+  notAsked(attempt: Attempt, pauses: readonly Pause[]): void {
+    this.#settleChanged(attempt, pauses).catch((error: unknown) => {
+      this.#engine.ending.fail(attempt.trace, this.#engine.failing.explain(attempt, error), attempt);
+      this.#engine.agenda.flush();
+    });
+  }
+
+  /** Asks `onChanged` about a message that was set aside, and does what it says. */
+  async #settleChanged(attempt: Attempt, pauses: readonly Pause[]): Promise<void> {
+    const engine = this.#engine;
+    const { trace, node, traceId, tenant } = attempt;
+    const unasked = pauses.map(({ name, reason, payload, answer }) => ({ name, reason, payload, answer }));
+    const names = unasked.map(({ name, reason, answer }) => `"${name ?? reason}"${answer ? " (answered)" : ""}`);
+    const problem = `node "${node}" returned without asking for ${names.join(", ")}, which an earlier run asked for`;
+    const found = await this.#recovering.settled({ traceId, tenant }, savedItem(attempt, "backoff"), problem, unasked);
+    // its trace may have ended meanwhile; when the flow stops, the next run calls the handler again
+    if (!trace.isOpen || attempt.state !== State.PARKED || this.#isSealed) return;
+    if (!("action" in found)) {
+      const { worker, item } = found;
+      engine.pausing.drop(trace, pauses);
+      const message = messageOf(trace, trace.headers, item, trace.deadlineAt);
+      const moved = new Attempt(worker, trace, message, null, attempt.high, attempt.low, 1);
+      moved.more.alreadySent = item.sent ?? 0;
+      if (worker === attempt.worker && attempt.extras?.refetch !== undefined)
+        moved.more.refetch = attempt.extras.refetch;
+      engine.failing.takeBack(attempt, moved);
+      return;
+    }
+    engine.options.logger.warn("trace_changed", { flow: engine.options.name, ...found });
+    this.#changedSince.push(found);
+    if (this.#changedSince.length > this.#options.maxFailed) this.#changedSince.shift();
+    const fate = found.action === "failed" ? "" : "; the journal keeps it for a later run";
+    const error = new FlowError({
+      code: FlowErrorCode.GRAPH_CHANGED,
+      message: `Cannot finish trace "${traceId}": ${found.problem}${fate}`,
+      traceId,
+      tenant,
+      node,
+    });
+    if (found.action === "failed") engine.ending.fail(trace, error, attempt);
+    else this.#park(trace, error);
+    engine.agenda.flush();
+  }
+
+  /** Ends a trace in this run and keeps it as it is for a later one. */
+  #park(trace: Trace, error: FlowError): void {
+    const state = stateOf(this.#engine, trace) as SavedTrace;
+    markOf(trace).parked = state;
+    this.#recovering.parked.set(trace.run, this.#entryOf(trace, state, "open"));
+    this.#engine.ending.leave(trace, error);
   }
 
   afterStored(told: Told): void {
@@ -182,7 +239,7 @@ export class JournalledRun implements DurableRun {
       return [listing(trace.id, trace.tenant, trace.lasting?.isQuiet === true ? "paused" : "running", state)];
     });
     const waiting = [...this.#failed.values()].map(({ entry }) => listingOf(entry, "failed"));
-    return [...listed, ...waiting, ...this.#recovering.parked.map((entry) => listingOf(entry, "parked"))];
+    return [...listed, ...waiting, ...[...this.#recovering.parked.values()].map((entry) => listingOf(entry, "parked"))];
   }
 
   async retryFailed(traceId: string, tenant: string): Promise<boolean> {
@@ -228,6 +285,10 @@ export class JournalledRun implements DurableRun {
       this.#engine.rookery.withdraw(trace);
       return now;
     });
+  }
+
+  get recovery(): Recovery {
+    return { ...this.#found, changed: [...this.#found.changed, ...this.#changedSince] };
   }
 
   get failure(): Error | undefined {
@@ -322,7 +383,8 @@ export class JournalledRun implements DurableRun {
     }
     this.isReady = true;
     this.#writeSoon();
-    return { resumed, failed: this.#failed.size, changed };
+    this.#found = { resumed, failed: this.#failed.size, changed };
+    return this.#found;
   }
 
   /** Takes the partition. The claim of a process that is dead is waited for; one that is alive keeps it up, and that is told. */
@@ -437,6 +499,12 @@ export class JournalledRun implements DurableRun {
     if (mark.failed !== undefined && this.#failed.has(trace.run)) {
       const entry = this.#entryOf(trace, stateSince(trace, mark.failed), "failed");
       this.#failed.set(trace.run, { entry, trace });
+      return entry;
+    }
+    if (mark.parked !== undefined) {
+      if (!this.#recovering.parked.has(trace.run)) return undefined;
+      const entry = this.#entryOf(trace, stateSince(trace, mark.parked), "open");
+      this.#recovering.parked.set(trace.run, entry);
       return entry;
     }
     if (mark.isSpoiled) return undefined;

@@ -4,7 +4,7 @@ import { shown } from "../foundation/options.ts";
 import { formatIssues } from "../foundation/schema.ts";
 import type { JournalEntry } from "../ports/journal.ts";
 import type { Trace } from "../engine/state/trace.ts";
-import type { ChangedTrace } from "../engine/durability.ts";
+import type { ChangedTrace, UnaskedPause } from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import type { Worker } from "../engine/state/worker.ts";
 import { fromPlain, toPlain } from "./codec.ts";
@@ -19,6 +19,8 @@ export interface ChangedMessage {
   readonly payload: unknown;
   /** What does not fit. */
   readonly problem: string;
+  /** What its handler does not ask for any more, when that is what does not fit. */
+  readonly unasked?: readonly UnaskedPause[];
 }
 
 /** What becomes of it: where it goes instead, or what is done with its trace. */
@@ -29,8 +31,8 @@ export type OnChanged = "fail" | "park" | ((message: ChangedMessage) => Migratio
 
 /** Puts traces back from the journal, and sees which do not fit the flow any more. */
 export class Recovering {
-  /** Traces that stay in the journal for a later run. */
-  parked: JournalEntry[] = [];
+  /** Traces that stay in the journal for a later run, by their numbers. */
+  readonly parked = new Map<number, JournalEntry>();
   readonly #engine: DurableHost;
   readonly #onChanged: OnChanged;
 
@@ -47,7 +49,7 @@ export class Recovering {
       state = readState(entry);
       requireReadable(state);
     } catch (error) {
-      if (!isRetry) this.parked.push(entry);
+      if (!isRetry) this.parked.set(entry.run, entry);
       return { tenant, traceId, node: "", problem: describeThrown(error), action: "parked" };
     }
     const again = isRetry ? triedAgain(state, this.#engine.clock.epochNow()) : state;
@@ -58,7 +60,7 @@ export class Recovering {
         placed.push(place);
         continue;
       }
-      if (place.action === "parked" && !isRetry) this.parked.push(entry);
+      if (place.action === "parked" && !isRetry) this.parked.set(entry.run, entry);
       return place;
     }
     // a function that says what becomes of a message may take longer than the flow runs
@@ -68,9 +70,8 @@ export class Recovering {
 
   /** Those of one id, which are no longer kept. */
   takeParked(traceId: string, tenant: string): JournalEntry[] {
-    const isOne = (entry: JournalEntry): boolean => entry.traceId === traceId && entry.tenant === tenant;
-    const taken = this.parked.filter(isOne);
-    this.parked = this.parked.filter((entry) => !isOne(entry));
+    const taken = [...this.parked.values()].filter((entry) => entry.traceId === traceId && entry.tenant === tenant);
+    for (const { run } of taken) this.parked.delete(run);
     return taken;
   }
 
@@ -83,11 +84,22 @@ export class Recovering {
   }
 
   async #place(entry: JournalEntry, item: SavedItem): Promise<Placed | ChangedTrace> {
-    const { tenant, traceId } = entry;
     const problem = await this.#problem(item);
-    if (problem === undefined) return { item, worker: this.#workerOf(item) as Worker };
+    return problem === undefined
+      ? { item, worker: this.#workerOf(item) as Worker }
+      : await this.settled(entry, item, problem);
+  }
+
+  /** What happens to a message that does not fit: where it goes, or what was done with its trace. */
+  async settled(
+    { tenant, traceId }: Pick<JournalEntry, "tenant" | "traceId">,
+    item: SavedItem,
+    problem: string,
+    unasked?: readonly UnaskedPause[],
+  ): Promise<Placed | ChangedTrace> {
     const changed = { tenant, traceId, node: item.node, problem };
-    const how = await this.#decided({ ...changed, payload: fromPlain(item.payload) });
+    const payload = fromPlain(item.payload);
+    const how = await this.#decided({ ...changed, payload, ...(unasked === undefined ? {} : { unasked }) });
     if (how === "fail") return { ...changed, action: "failed" };
     if (how === "park") return { ...changed, action: "parked" };
     if (how instanceof Error) return { ...changed, problem: `${problem}; ${how.message}`, action: "parked" };

@@ -10,7 +10,7 @@ import type { DurableHost } from "../engine/durable-host.ts";
 import { LeftSink } from "../engine/results/rookery.ts";
 import type { Edge, Worker } from "../engine/state/worker.ts";
 import { fromPlain } from "./codec.ts";
-import { type SavedItem, type SavedMessage, STATE_VERSION, type SavedTrace } from "./trace-state.ts";
+import { type SavedItem, type SavedMessage, type SavedPause, STATE_VERSION, type SavedTrace } from "./trace-state.ts";
 
 /** What an entry of the journal says. @throws FlowError `GRAPH_CHANGED` when it was written by a newer version */
 export function readState({ version, state, traceId, tenant }: JournalEntry): SavedTrace {
@@ -25,10 +25,30 @@ export function readState({ version, state, traceId, tenant }: JournalEntry): Sa
   if (version > STATE_VERSION || version < 1)
     throw refusal(`its form is ${version}, and this version of penguiflow knows forms up to ${STATE_VERSION}`);
   try {
-    return JSON.parse(state) as SavedTrace;
+    const read = JSON.parse(state) as SavedTrace;
+    return version === 1 && read.pauses !== undefined ? { ...read, pauses: keyedByReason(read.pauses) } : read;
   } catch (error) {
     throw refusal("it is damaged", error);
   }
+}
+
+/**
+ * Pauses of form 1 with the keys of form 2. Where two of one handler have the same reason, their order alone told them
+ * apart: no handler finds them, so that no answer can go to another question.
+ */
+function keyedByReason(pauses: readonly SavedPause[]): SavedPause[] {
+  const keys = pauses.map(keyOfFirstForm);
+  return pauses.map((pause, index) => {
+    const key = keys[index] as string;
+    return { ...pause, key: keys.indexOf(key) === keys.lastIndexOf(key) ? key : pause.key };
+  });
+}
+
+/** The key of form 2 for a pause of form 1, which does not tell the flow of a playbook. */
+function keyOfFirstForm({ key, node, reason }: SavedPause): string {
+  const place = key.slice(0, key.lastIndexOf("."));
+  const [root, own] = place.split("/");
+  return `${place}${root === own ? "" : `@/${node}`}.${reason}`;
 }
 
 /** An item whose node is there, if it has one. */
@@ -67,6 +87,7 @@ export function restoreTrace(
   }
   engine.traces.add(trace);
   engine.accepted += 1;
+  const pauses = pausesOf(state);
   if (isOpenEnded) engine.rookery.restore(trace, results);
   else if (results.length > 0) trace.results = results.map(({ message }) => message);
   restoreLasting(trace, state);
@@ -77,6 +98,8 @@ export function restoreTrace(
     const [high, low] = item.lineage;
     const attempt = new Attempt(worker, trace, message, null, high, low, item.attempt);
     engine.ledger.restored(attempt);
+    // what a handler has not asked for is noticed on the long way through the engine alone
+    if (pauses.length > 0) attempt.more.alreadySent = 0;
     if (item.sent !== undefined) attempt.more.alreadySent = item.sent;
     if (item.taken !== undefined)
       attempt.more.refetch = item.taken.map((each) => {
@@ -94,12 +117,11 @@ export function restoreTrace(
     return { item, attempt };
   });
   trace.deadlineAt = state.deadlineAt;
-  for (const { item, attempt } of attempts) if (trace.isOpen) goOn(engine, item, attempt);
+  for (const { item, attempt } of attempts) if (trace.isOpen) goOn(engine, item, attempt, pauses);
   // what comes from outside of its ring must not overtake a message that was handled already, and has no edge any more
   for (const { item, attempt } of attempts)
     if (attempt.worker.isOrdered && (item.where === "handler" || (item.where === "line" && item.source === undefined)))
       attempt.worker.outer?.hold(trace);
-  const pauses = pausesOf(state);
   if (trace.isOpen && pauses.length > 0) engine.pausing.restore(trace, pauses);
   // only now: if it has passed, each of them is dropped from where it is
   if (trace.isOpen && state.deadlineAt !== undefined) engine.setDeadline(trace, state.deadlineAt);
@@ -108,7 +130,7 @@ export function restoreTrace(
   return trace;
 }
 
-function goOn(engine: DurableHost, item: SavedItem, attempt: Attempt): void {
+function goOn(engine: DurableHost, item: SavedItem, attempt: Attempt, pauses: readonly Pause[]): void {
   const { worker, trace } = attempt;
   switch (item.where) {
     case "line":
@@ -127,6 +149,10 @@ function goOn(engine: DurableHost, item: SavedItem, attempt: Attempt): void {
       else engine.joining.arrive(attempt, item.dueAt);
       return;
     case "pause":
+      if (!pauses.some(({ key, answer }) => answer === undefined && key.startsWith(`${attempt.lineage}/`))) {
+        engine.slots.enqueueFirst(attempt);
+        return;
+      }
       attempt.state = State.PAUSED;
       (trace.lasting ??= new Lasting()).paused.add(attempt);
   }
@@ -148,13 +174,15 @@ function restoreLasting(trace: Trace, { effects = [] }: SavedTrace): void {
 }
 
 function pausesOf({ pauses = [] }: SavedTrace): Pause[] {
-  return pauses.map(({ key, token, node, reason, payload, expiresAt, answer }) => ({
+  return pauses.map(({ key, name, token, node, reason, payload, expiresAt, answer }) => ({
     key,
+    name,
     token,
     node,
     reason,
     payload: payload === undefined ? undefined : fromPlain(payload),
     expiresAt,
+    askedBy: undefined,
     waiting: undefined,
     answer: answer === undefined ? undefined : { value: fromPlain(answer.value) },
     refuse: undefined,
@@ -162,7 +190,13 @@ function pausesOf({ pauses = [] }: SavedTrace): Pause[] {
   }));
 }
 
-function messageOf(trace: Trace, common: MessageHeaders, saved: SavedMessage, deadlineAt: number | undefined): Message {
+/** A message from what was written down of it. */
+export function messageOf(
+  trace: Trace,
+  common: MessageHeaders,
+  saved: SavedMessage,
+  deadlineAt: number | undefined,
+): Message {
   const { payload, meta, topic, createdAt } = saved;
   return new Message(
     {

@@ -8,7 +8,7 @@ import { RookerySink } from "../engine/results/rookery.ts";
 import { toPlain } from "./codec.ts";
 
 /** The form of what is written down of a trace. Older forms are read, newer ones refused. */
-export const STATE_VERSION = 1;
+export const STATE_VERSION = 2;
 
 /** A message as it is written down: what all messages of its trace have in common is left out. */
 export interface SavedMessage {
@@ -44,9 +44,11 @@ export interface SavedResult extends SavedMessage {
   readonly node?: string;
 }
 
-/** A pause as it is written down. */
+/** A pause as it is written down. In form 1 its key ends in its place among the pauses of its handler. */
 export interface SavedPause {
   readonly key: string;
+  /** None where its reason identifies it. */
+  readonly name?: string;
   readonly token: string;
   readonly node: string;
   readonly reason: string;
@@ -98,15 +100,18 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
     ...(lasting === null || lasting.pauses.size === 0
       ? {}
       : {
-          pauses: [...lasting.pauses.values()].map(({ key, token, node, reason, payload, expiresAt, answer }) => ({
-            key,
-            token,
-            node,
-            reason,
-            ...(payload === undefined ? {} : { payload: toPlain(payload) }),
-            ...(expiresAt === undefined ? {} : { expiresAt }),
-            ...(answer === undefined ? {} : { answer: { value: toPlain(answer.value) } }),
-          })),
+          pauses: [...lasting.pauses.values()].map(
+            ({ key, name, token, node, reason, payload, expiresAt, answer }) => ({
+              key,
+              ...(name === undefined ? {} : { name }),
+              token,
+              node,
+              reason,
+              ...(payload === undefined ? {} : { payload: toPlain(payload) }),
+              ...(expiresAt === undefined ? {} : { expiresAt }),
+              ...(answer === undefined ? {} : { answer: { value: toPlain(answer.value) } }),
+            }),
+          ),
         }),
   };
 }
@@ -148,7 +153,8 @@ function itemsOf(trace: Trace): SavedItem[] {
   return items;
 }
 
-function savedItem(item: Attempt, where: SavedItem["where"], dueAt?: number): SavedItem {
+/** A message as it is written down, with where it is. */
+export function savedItem(item: Attempt, where: SavedItem["where"], dueAt?: number): SavedItem {
   const { extras, edge } = item;
   const taken = extras === null ? [] : [...(extras.fetched ?? []), ...(extras.refetch ?? [])];
   const sent = Math.max(extras?.alreadySent ?? 0, item.outputs - (extras?.outbox.length ?? 0));

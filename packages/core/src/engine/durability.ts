@@ -3,7 +3,7 @@ import type { FlowError } from "../foundation/flow-error.ts";
 import type { Message } from "../message/message.ts";
 import type { Outcome } from "../message/outcome.ts";
 import type { StreamItem, StreamSink } from "./results/stream-sink.ts";
-import type { Trace } from "./state/trace.ts";
+import type { Pause, Trace } from "./state/trace.ts";
 import type { Attempt } from "./state/attempt.ts";
 import type { Source } from "./results/trace-reader.ts";
 
@@ -18,8 +18,21 @@ export interface Recovery {
   readonly resumed: number;
   /** Traces that failed earlier and wait until they are tried again. */
   readonly failed: number;
-  /** Traces that do not fit the flow any more, and what was done with them. */
+  /**
+   * Traces that do not fit the flow any more, and what was done with them. Asked later, `ready` lists those found since
+   * then, too; of these it keeps the last `maxFailed`.
+   */
   readonly changed: readonly ChangedTrace[];
+}
+
+/** Something an earlier run asked for that its handler does not ask for any more. */
+export interface UnaskedPause {
+  /** The pause's name, if it was given one. */
+  readonly name: string | undefined;
+  readonly reason: string;
+  readonly payload: unknown;
+  /** The answer, if there is one. */
+  readonly answer: { readonly value: unknown } | undefined;
 }
 
 /** A trace in the journal that does not fit the flow any more. */
@@ -71,6 +84,8 @@ export interface DurableRun {
   readonly isClosing: boolean;
   /** Rejects when the journal cannot be read, or belongs to another. */
   readonly ready: Promise<Recovery>;
+  /** What the journal had, and what was found to have changed since. Complete when {@link DurableRun.ready} is. */
+  readonly recovery: Recovery;
   /** Why nothing can be stored any more, if that is so. */
   readonly failure: Error | undefined;
   /** Something of a trace is not as it was when it was last written down. */
@@ -79,6 +94,11 @@ export interface DurableRun {
   done(attempt: Attempt): void;
   /** A trace is about to fail at an attempt: what there is of it is kept, to be tried again. */
   failing(trace: Trace, error: FlowError, attempt: Attempt | undefined): void;
+  /**
+   * A handler has returned without asking for pauses that an earlier run made. `attempt` is its message, set aside until
+   * `onChanged` has said what happens to it.
+   */
+  notAsked(attempt: Attempt, pauses: readonly Pause[]): void;
   /** Calls `told` when all that has changed so far is stored, or with why it never will be. */
   afterStored(told: (failure: Error | undefined) => void): void;
   /** The same as a promise. */

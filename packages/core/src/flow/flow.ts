@@ -125,7 +125,10 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    * @throws FlowError `JOURNAL_OWNED` when another process has the journal, `JOURNAL_FAILED` when it cannot be read
    */
   async ready(): Promise<Recovery> {
-    return (await this.#running().durable?.ready) ?? { resumed: 0, failed: 0, changed: [] };
+    const { durable } = this.#running();
+    if (durable === undefined) return { resumed: 0, failed: 0, changed: [] };
+    await durable.ready;
+    return durable.recovery;
   }
 
   /** Whether the flow accepts messages. */

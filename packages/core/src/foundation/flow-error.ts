@@ -73,6 +73,8 @@ export const FlowErrorCode = {
   TRACE_PAUSED: "TRACE_PAUSED",
   /** A token was not made by this flow. */
   PAUSE_UNKNOWN: "PAUSE_UNKNOWN",
+  /** A token is cut off or altered. */
+  PAUSE_MALFORMED: "PAUSE_MALFORMED",
   /** A pause has been answered already, or its trace has ended. */
   PAUSE_USED: "PAUSE_USED",
   /** A pause was not answered in time. */

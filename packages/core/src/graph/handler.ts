@@ -51,6 +51,13 @@ export interface OnceOptions<Value> {
 export interface PauseInit<Value> {
   /** What is asked, in a few words for people. */
   readonly reason: string;
+  /**
+   * The name under which the answer is found when the handler is called again. Each pause of a handler needs one of its
+   * own. Keep it from release to release.
+   *
+   * @defaultValue the reason
+   */
+  readonly name?: string | undefined;
   /** What whoever answers should know; data, in a durable flow. @defaultValue nothing */
   readonly payload?: unknown;
   /** What an answer must be. @defaultValue anything */
@@ -155,6 +162,8 @@ export interface Context<Resources = unknown, Output = unknown> {
    * end meanwhile. The handler does not wait: it is told to stop (`signal`), and **called again from its beginning**
    * when there is an answer, which this call then gives at once. What must not happen twice belongs into
    * {@link Context.once}; messages that were sent before are not sent again.
+   *
+   * An answer is found again by the pause's name, else by its reason, and never goes to another question.
    *
    * A handler may ask for several answers at once and is called again for each that comes, but goes on only when it has
    * those it asks for: `Promise.race` of pauses waits for all. In a `Promise.race` with a timer the timer never wins, since

@@ -11,6 +11,7 @@ import {
   type PauseTicket,
   payloadNode,
   type Schema,
+  seededRandom,
   shape,
   WM,
 } from "penguiflow";
@@ -274,6 +275,7 @@ describe("a handler that pauses", () => {
         { reason: "x", expires: 1 },
         { reason: "x", expiresAt: NaN },
         { reason: "x", resumeSchema: {} },
+        { reason: "x", name: "" },
       ])
         errors.push(((await rejection(ctx.pause(wrong as never))) as Error).constructor.name);
       setTimeout(() => void rejection(ctx.pause({ reason: "late" })).then((error) => errors.push(codeOf(error))), 0);
@@ -290,6 +292,7 @@ describe("a handler that pauses", () => {
       "TypeError",
       "RangeError",
       "TypeError",
+      "TypeError",
       "ATTEMPT_OVER",
     ]);
   });
@@ -301,7 +304,7 @@ describe("a token", () => {
   test("that was never made, was used, or belongs to another tenant is refused, each with its code", async () => {
     const flow = running(create(ask.to(end)));
     const [token] = tokensOf(await flow.outcome(1, { tenant: "acme" })) as [string];
-    for (const wrong of ["", "pause_", "nonsense", `${token}x`.replace("_", "-"), 7 as never, null as never])
+    for (const wrong of ["", "nonsense", `${token}x`.replace("_", "-"), 7 as never, null as never])
       expect(await code(flow.resume(wrong, 1))).toBe("PAUSE_UNKNOWN");
     expect(await code(flow.resume(token, 1))).toBe("PAUSE_FOREIGN");
     expect(await code(flow.resume(token, 1, { tenant: "zeta" }))).toBe("PAUSE_FOREIGN");
@@ -312,6 +315,22 @@ describe("a token", () => {
     expect(await flow.resume(token, 1, { tenant: "acme" })).toMatchObject({ status: "completed" });
     expect(await code(flow.resume(token, 1, { tenant: "acme" }))).toBe("PAUSE_USED");
     expect(await flow.pauses({ tenant: "acme" })).toEqual([]);
+  });
+
+  test("that is cut off or altered is refused as such, and not as one that was used", async () => {
+    for (const random of [Math.random, seededRandom(3)]) {
+      const flow = running(create(ask.to(end), { random }));
+      const [token] = tokensOf(await flow.outcome(1)) as [string];
+      const cut = range(token.length)
+        .slice("pause_".length)
+        .map((length) => token.slice(0, length));
+      for (const wrong of ["pause_", ...cut, token.slice(0, -1), `${token}0`, `${token}\n`, ` ${token}`.slice(1, -1)])
+        expect([wrong, await code(flow.resume(wrong, 1))]).toEqual([wrong, "PAUSE_MALFORMED"]);
+      expect(await rejection(flow.resume(token.slice(0, 20), 1))).toMatchObject({
+        message: "Cannot resume: the token is cut off or altered (20 characters); pass the whole token of the pause",
+      });
+      expect(await flow.resume(token, 1)).toMatchObject({ status: "completed" });
+    }
   });
 
   test("that two answer at once takes the first", async () => {

@@ -16,6 +16,8 @@ import type { Ledger } from "../observe/ledger.ts";
 import type { Reporter } from "../observe/reporter.ts";
 import type { DurableRun } from "../durability.ts";
 import type { Ending } from "../termination/ending.ts";
+import type { Failing } from "../termination/failing.ts";
+import type { Logger } from "../../events/logger.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
 import type { TraceTable } from "../state/trace-table.ts";
 import type { RunIdentity } from "../state/run-identity.ts";
@@ -24,7 +26,12 @@ import type { RunIdentity } from "../state/run-identity.ts";
 export interface PausingHost {
   readonly clock: Clock;
   readonly timers: TimerWheel;
-  readonly options: { readonly name: string; readonly maxResults: number; readonly random: Random };
+  readonly options: {
+    readonly name: string;
+    readonly maxResults: number;
+    readonly random: Random;
+    readonly logger: Logger;
+  };
   readonly identity: RunIdentity;
   readonly traces: TraceTable;
   readonly durable: DurableRun | undefined;
@@ -35,6 +42,7 @@ export interface PausingHost {
   readonly waits: HandlerWaits;
   readonly rookery: Rookery;
   readonly ending: Ending;
+  readonly failing: Failing;
   /** Called when a trace waits for nothing but answers. */
   traceRests(): void;
 }
@@ -59,13 +67,19 @@ export class Pausing {
     requirePause(init);
     const root = outermost(attempt);
     const { trace } = root;
-    const key = `${root.lineage}/${attempt.lineage}.${attempt.more.pauses++}`;
+    const place = pausePlace(root, attempt);
+    const name = init.name ?? init.reason;
+    const names = (attempt.more.pauseNames ??= new Set());
+    if (names.has(name)) throw this.#refusedTwice(root, attempt, name);
+    names.add(name);
+    const key = `${place}.${name}`;
     if ((root.extras?.outbox.length ?? 0) > 0)
       throw new TypeError(
         `Cannot pause at node "${attempt.node}" while a message it has sent waits: await its emits first`,
       );
     const lasting = (trace.lasting ??= new Lasting());
-    const known = lasting.pauses.get(key);
+    const known = lasting.pauses.get(key) ?? this.#inherited(lasting, root, attempt, init, key);
+    if (known !== undefined) known.askedBy = root;
     if (known?.answer !== undefined) return this.#accept(root, known, init);
     const pause = known ?? this.#made(root, attempt, key, init);
     lasting.pauses.set(key, pause);
@@ -79,7 +93,7 @@ export class Pausing {
   /**
    * Answers a pause. `told` is called with how the trace goes on.
    *
-   * @throws FlowError `PAUSE_UNKNOWN`, `PAUSE_USED`, `PAUSE_EXPIRED`, `PAUSE_FOREIGN`
+   * @throws FlowError `PAUSE_UNKNOWN`, `PAUSE_MALFORMED`, `PAUSE_USED`, `PAUSE_EXPIRED`, `PAUSE_FOREIGN`
    */
   resume(
     token: string,
@@ -224,6 +238,44 @@ export class Pausing {
     }
   }
 
+  /**
+   * Decides whether an attempt whose handler has returned is done. It is not when an earlier run asked for something the
+   * handler no longer asks for: an answer would be lost. The durable run settles what happens to its message then.
+   */
+  mayFinish(attempt: Attempt): boolean {
+    const engine = this.#engine;
+    const { trace, worker } = attempt;
+    const unasked = [...(trace.lasting?.pauses.values() ?? [])].filter(
+      (pause) => isOf(pause, attempt) && pause.askedBy !== attempt,
+    );
+    if (unasked.length === 0) return true;
+    const inherited = unasked.filter(({ askedBy }) => askedBy === undefined);
+    if (engine.durable !== undefined && inherited.length > 0) {
+      engine.durable.notAsked(engine.failing.setAside(attempt), inherited);
+      return false;
+    }
+    const { logger, name: flow } = engine.options;
+    const { id: traceId, tenant } = trace;
+    for (const { name, reason, answer } of unasked)
+      logger.warn("pause_not_asked", {
+        flow,
+        traceId,
+        tenant,
+        node: worker.name,
+        pause: name ?? reason,
+        wasAnswered: answer !== undefined,
+      });
+    return true;
+  }
+
+  /** Drops pauses of an attempt for which no handler asks any more. */
+  drop(trace: Trace, pauses: readonly Pause[]): void {
+    for (const pause of pauses) {
+      pause.timer?.cancel();
+      trace.lasting?.pauses.delete(pause.key);
+    }
+  }
+
   /** An attempt has succeeded: its pauses are over. */
   committed(attempt: Attempt): void {
     const { lasting } = attempt.trace;
@@ -253,18 +305,51 @@ export class Pausing {
     lasting.isQuiet = false;
   }
 
+  /** Fails a trace whose handler asks twice under one name, even when it is about to be parked for the first. */
+  #refusedTwice(root: Attempt, attempt: Attempt, name: string): TypeError {
+    const { agenda, ending, failing } = this.#engine;
+    const error = new TypeError(
+      `Cannot pause twice as ${shown(name)} at node "${attempt.node}": the answers could not be told apart; give each pause its own "name"`,
+    );
+    root.more.asked.length = 0;
+    agenda.beforeRunning(() => ending.fail(root.trace, failing.explain(root, error), root));
+    return error;
+  }
+
+  /** Finds a pause that an earlier run made under its reason alone, and gives it the key it has now. */
+  #inherited(
+    lasting: Lasting,
+    root: Attempt,
+    attempt: Attempt,
+    { name, reason }: PauseInit<unknown>,
+    key: string,
+  ): Pause | undefined {
+    for (const place of [pausePlace(root, attempt), unnamedPlaybookPlace(root, attempt)]) {
+      const known = lasting.pauses.get(`${place}.${reason}`);
+      if (known === undefined || known.name !== undefined || known.askedBy !== undefined) continue;
+      lasting.pauses.delete(known.key);
+      known.key = key;
+      known.name = name;
+      lasting.pauses.set(key, known);
+      return known;
+    }
+    return undefined;
+  }
+
   #made(root: Attempt, attempt: Attempt, key: string, init: PauseInit<unknown>): Pause {
-    const { reason, payload, expiresAt } = init;
+    const { name, reason, payload, expiresAt } = init;
     const engine = this.#engine;
     if (payload !== undefined) engine.durable?.requireFit(payload, "the payload of a pause", attempt.node);
     const token = `pause_${root.trace.runText}_${expiresAt === undefined ? "0" : Math.ceil(expiresAt).toString(36)}_${secret(engine)}`;
     return {
       key,
+      name,
       token,
       node: attempt.node,
       reason,
       payload,
       expiresAt,
+      askedBy: root,
       waiting: undefined,
       answer: undefined,
       refuse: undefined,
@@ -376,7 +461,7 @@ export class Pausing {
   }
 
   #find(token: string, tenant: string): { readonly trace: Trace; readonly pause: Pause } {
-    const parts = /^pause_([0-9a-z]+)_([0-9a-z]+)_[0-9a-zA-Z-]+$/.exec(token);
+    const parts = /^pause_([0-9a-z]*)_?([0-9a-z]*)/.exec(token);
     const refusal = (code: FlowErrorCode, why: string): FlowError =>
       new FlowError({ code, message: `Cannot resume: ${why}`, tenant });
     if (parts === null) throw refusal(FlowErrorCode.PAUSE_UNKNOWN, "the token was not made by a flow");
@@ -384,6 +469,11 @@ export class Pausing {
     const trace = this.#traces.get(run);
     const pause = [...(trace?.lasting?.pauses.values() ?? [])].find((candidate) => candidate.token === token);
     if (trace === undefined || pause === undefined) {
+      if (!TOKEN.test(token))
+        throw refusal(
+          FlowErrorCode.PAUSE_MALFORMED,
+          `the token is cut off or altered (${token.length} characters); pass the whole token of the pause`,
+        );
       const expiresAt = Number.parseInt(parts[2] as string, 36);
       if (expiresAt !== 0 && expiresAt <= this.#engine.clock.epochNow())
         throw refusal(
@@ -415,6 +505,17 @@ export class Pausing {
   }
 }
 
+/** The place of an attempt's pauses: its message, and in a playbook also the flow and node that ask. */
+function pausePlace(root: Attempt, attempt: Attempt): string {
+  const own = `${root.lineage}/${attempt.lineage}`;
+  return attempt === root ? own : `${own}@${attempt.trace.origin?.flow}/${attempt.node}`;
+}
+
+/** The same as it was written down while the flow of a playbook was not: see `keyOfFirstForm` in `durable/restore.ts`. */
+function unnamedPlaybookPlace(root: Attempt, attempt: Attempt): string {
+  return `${root.lineage}/${attempt.lineage}@/${attempt.node}`;
+}
+
 /** Whether a pause was made by the handler of an attempt's message, or by a playbook that it called. */
 function isOf(pause: Pause, attempt: Attempt): boolean {
   return pause.key.startsWith(`${attempt.lineage}/`);
@@ -431,19 +532,29 @@ function ticketOf({ token, node, reason, payload, expiresAt }: Pause): PauseTick
 
 function requirePause(init: PauseInit<unknown>): void {
   if (typeof init !== "object" || init === null)
-    throw new TypeError(`A pause needs { reason, payload?, resumeSchema?, expiresAt? }: got ${shown(init)}`);
-  requireKnownKeys("pause", init, ["reason", "payload", "resumeSchema", "expiresAt"]);
+    throw new TypeError(`A pause needs { reason, name?, payload?, resumeSchema?, expiresAt? }: got ${shown(init)}`);
+  requireKnownKeys("pause", init, ["reason", "name", "payload", "resumeSchema", "expiresAt"]);
   if (typeof init.reason !== "string" || init.reason === "")
     throw new TypeError(`Option "reason" of pause must be a string that is not empty: got ${shown(init.reason)}`);
+  if (init.name !== undefined && (typeof init.name !== "string" || init.name === ""))
+    throw new TypeError(`Option "name" of pause must be a string that is not empty: got ${shown(init.name)}`);
   if (init.expiresAt !== undefined) requireNumber("expiresAt", init.expiresAt, 0);
   if (init.resumeSchema !== undefined && !isSchema(init.resumeSchema))
     throw new TypeError(`Option "resumeSchema" of pause must be a Standard Schema: got ${shown(init.resumeSchema)}`);
 }
 
-/** 128 bits nobody can guess, but for those who gave the flow random numbers of their own. */
+/** A whole token: its secret has one of the two lengths that `secret` gives it, so that one cut off is told apart. */
+const TOKEN =
+  /^pause_[0-9a-z]+_[0-9a-z]+_(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?:[0-9a-f]{8}-){3}[0-9a-f]{8})$/;
+
+/** 128 bits that cannot be guessed, unless the flow was given random numbers of its own. */
 function secret({ options }: PausingHost): string {
   if (options.random === Math.random) return globalThis.crypto.randomUUID();
-  return Array.from({ length: 4 }, () => Math.floor(options.random() * 2 ** 32).toString(16)).join("-");
+  return Array.from({ length: 4 }, () =>
+    Math.floor(options.random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, "0"),
+  ).join("-");
 }
 
 /** Where the results of a trace go whose caller has gone. @throws TypeError when somebody else gets them */

@@ -18,6 +18,7 @@ import type { HandlerWaits } from "./handler-waits.ts";
 
 /** The run of a playbook, as its parent sees it. */
 export interface ChildRun {
+  readonly options: { readonly name: string };
   readonly workshop: { readonly entries: readonly Edge[] };
   readonly ending: { cancel(trace: Trace, reason: unknown): Promise<CancelReport> };
   open(opening: Opening): Trace;
@@ -73,7 +74,7 @@ export class Playbooks {
       deadlineAt: this.#deadline(parent, timeoutMs),
       meta: given.meta,
     });
-    const origin = originOf(parent);
+    const origin = originOf(parent, child.options.name);
     return this.#engine.waits.wait<unknown>(parent, (resolve, reject) => {
       const sink = new ParentSink(this.#engine, parent, (outcome) => {
         if (outcome.status === "completed") {
@@ -138,7 +139,7 @@ export class Playbooks {
   }
 }
 
-function originOf(parent: Attempt): Origin {
+function originOf(parent: Attempt, flow: string): Origin {
   const { trace, high, low } = parent;
   const call = parent.more.playbookCalls++;
   const run = trace.origin?.run ?? trace.run;
@@ -147,6 +148,7 @@ function originOf(parent: Attempt): Origin {
     high: mixHigh(high, low, PLAYBOOK_INDEX, call),
     low: mixLow(high, low, PLAYBOOK_INDEX, call),
     parent,
+    flow,
   };
 }
 

@@ -38,6 +38,7 @@ export class Committing {
   finish(attempt: Attempt, message: Message | null): void {
     const { worker, trace } = attempt;
     attempt.extras?.timer?.cancel();
+    if (trace.lasting !== null && !this.#engine.pausing.mayFinish(attempt)) return;
     if (this.#engine.isWatched) attempt.more.returnedAt = this.#engine.clock.now();
     let edges: readonly Edge[] = worker.onward;
     let sent = message;

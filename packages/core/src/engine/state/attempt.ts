@@ -77,8 +77,8 @@ export class AttemptExtras {
   resumes: (() => void)[] | undefined;
   /** How many playbooks it has called. */
   playbookCalls = 0;
-  /** How many pauses it has made. */
-  pauses = 0;
+  /** Names of the pauses its handler has asked for. */
+  pauseNames: Set<string> | undefined;
   /** Pauses to which it has no answer: it is about to be parked. */
   readonly asked: Pause[] = [];
   /** How many answers are being checked. */

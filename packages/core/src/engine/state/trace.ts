@@ -50,14 +50,18 @@ export interface Effect {
 
 /** A pause that a handler made. */
 export interface Pause {
-  /** Which of its attempt's pauses it is: the same when the handler is called again. */
-  readonly key: string;
+  /** Identifies it within its trace: its message, its playbook if any, and its name. */
+  key: string;
+  /** The name given to it; its reason identifies one without. */
+  name: string | undefined;
   readonly token: string;
   readonly node: string;
   readonly reason: string;
   readonly payload: unknown;
   /** Epoch milliseconds. */
   readonly expiresAt: number | undefined;
+  /** The attempt that asked for it last; none while an earlier run made it and this run has not asked for it. */
+  askedBy: Attempt | undefined;
   /** The attempt that waits for its answer. */
   waiting: Attempt | undefined;
   answer: { readonly value: unknown } | undefined;
@@ -96,6 +100,8 @@ export interface Gathered {
 
 /** From which call of which attempt a playbook's trace comes: the same when the attempt is made again. */
 export interface Origin {
+  /** The name of the playbook's flow. */
+  readonly flow: string;
   /** The run of the outermost trace. */
   readonly run: number;
   readonly high: number;

@@ -130,6 +130,11 @@ export class Ending {
     this.#end(trace, "failed", error, undefined);
   }
 
+  /** Ends a trace in this run; the journal keeps it for a later one. */
+  leave(trace: Trace, error: FlowError): void {
+    if (trace.isOpen) this.#end(trace, "failed", error, undefined);
+  }
+
   deadlock(send: Send, cycle: readonly string[]): void {
     const { trace } = send;
     if (!trace.isOpen) return;

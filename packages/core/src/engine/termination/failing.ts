@@ -127,7 +127,7 @@ export class Failing {
 
   #goOn(attempt: Attempt, error: FlowError, delayMs: number | undefined): void {
     const engine = this.#engine;
-    const { trace, worker, extras } = attempt;
+    const { trace, extras } = attempt;
     const endStreams = (): void => {
       if (!extras?.writesStreams) return;
       for (const chunk of trace.extras?.streams?.endAll(attempt, delayMs === undefined ? "error" : "retry") ?? [])
@@ -142,20 +142,68 @@ export class Failing {
       engine.ending.fail(trace, error, attempt);
       return;
     }
-    const original = extras?.original ?? attempt.message;
-    const next = new Attempt(worker, trace, original, null, attempt.high, attempt.low, attempt.attempt + 1);
-    const taken = [...(extras?.fetched ?? []), ...(extras?.refetch ?? [])];
-    if (taken.length > 0) next.more.refetch = taken;
-    if (extras !== null && extras.alreadySent > 0) next.more.alreadySent = extras.alreadySent;
-    trace.extras?.streams?.inherit(attempt, next);
+    const next = this.#next(attempt, attempt.attempt + 1);
     endStreams();
-    next.state = State.PARKED;
-    worker.parked += 1;
-    trace.link(next);
-    engine.ledger.parked(next, "backoff");
+    this.#park(next);
     if (engine.reporter.hasListeners) engine.reporter.node(attempt, { type: "node_retry", delayMs });
     next.more.dueAt = engine.clock.epochNow() + delayMs;
     next.more.timer = engine.timers.after(delayMs, () => this.#resume(next));
+  }
+
+  /**
+   * Takes a message from a handler that has returned, as if the handler had not been called. It waits until
+   * {@link Failing.takeBack} or the end of its trace.
+   */
+  setAside(attempt: Attempt): Attempt {
+    const engine = this.#engine;
+    const { trace, extras } = attempt;
+    attempt.endWaits();
+    const unsent = extras?.outbox.splice(0) ?? [];
+    for (const send of unsent) engine.sending.abandon(send, new Error("Its message is put back"));
+    attempt.outputs -= unsent.length;
+    engine.slots.leave(attempt, false);
+    attempt.state = State.OVER;
+    const next = this.#next(attempt, attempt.attempt);
+    if (extras?.writesStreams)
+      for (const chunk of trace.extras?.streams?.endAll(attempt, "retry") ?? []) trace.sink.chunk(chunk);
+    this.#park(next);
+    return next;
+  }
+
+  /** Takes back a message that was set aside: its handler is called again, or `next` takes its place. */
+  takeBack(attempt: Attempt, next?: Attempt): void {
+    if (next === undefined) {
+      this.#resume(attempt);
+      return;
+    }
+    const engine = this.#engine;
+    const { trace, worker } = attempt;
+    attempt.state = State.OVER;
+    worker.parked -= 1;
+    trace.unlink(attempt);
+    if (next.worker !== worker) engine.slots.letNextGo(worker, trace);
+    engine.ledger.resumed(next, "backoff");
+    engine.slots.enqueueFirst(next);
+    engine.agenda.flush();
+  }
+
+  #next(attempt: Attempt, number: number): Attempt {
+    const { trace, worker, extras, outputs } = attempt;
+    const original = extras?.original ?? attempt.message;
+    const next = new Attempt(worker, trace, original, null, attempt.high, attempt.low, number);
+    const taken = [...(extras?.fetched ?? []), ...(extras?.refetch ?? [])];
+    if (taken.length > 0) next.more.refetch = taken;
+    const sent = Math.max(extras?.alreadySent ?? 0, outputs);
+    if (sent > 0) next.more.alreadySent = sent;
+    trace.extras?.streams?.inherit(attempt, next);
+    return next;
+  }
+
+  #park(next: Attempt): void {
+    next.state = State.PARKED;
+    next.worker.parked += 1;
+    next.trace.link(next);
+    this.#engine.ledger.parked(next, "backoff");
   }
 
   /** A message that waited for its next attempt before a restart goes on waiting. */
@@ -173,7 +221,9 @@ export class Failing {
     const engine = this.#engine;
     attempt.state = State.QUEUED;
     attempt.worker.parked -= 1;
-    if (attempt.extras?.refetch === undefined && attempt.extras?.alreadySent === 0) attempt.extras = null;
+    // the short way through the engine is closed to messages with pauses: see `Pausing.mayFinish`
+    if (attempt.trace.lasting === null && attempt.extras?.refetch === undefined && attempt.extras?.alreadySent === 0)
+      attempt.extras = null;
     attempt.trace.unlink(attempt);
     engine.ledger.resumed(attempt, "backoff");
     engine.slots.enqueueFirst(attempt);
