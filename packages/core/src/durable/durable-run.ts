@@ -1,5 +1,5 @@
 import type { CheckValue } from "../engine/policies/validation.ts";
-import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { describeThrown, type ErrorPayload, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import type { Timer } from "../foundation/timer-wheel.ts";
 import { Message } from "../message/message.ts";
 import type { JournalEntry, JournalPartition } from "../ports/journal.ts";
@@ -9,6 +9,7 @@ import type { ChangedTrace, DurableRun, Recovery, UnfinishedTrace } from "../eng
 import type { DurableHost } from "../engine/durable-host.ts";
 import { unfitness } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
+import { keptError } from "./kept-error.ts";
 import { Recovering } from "./recovering.ts";
 import { messageOf, readState } from "./restore.ts";
 import { StoredGate } from "./stored-gate.ts";
@@ -92,7 +93,7 @@ export class JournalledRun implements DurableRun {
   constructor(engine: DurableHost, options: ResolvedDurableOptions) {
     this.#engine = engine;
     this.#options = options;
-    this.#recovering = new Recovering(engine, options.onChanged);
+    this.#recovering = new Recovering(engine, options);
     this.ready = new Promise((resolve, reject) => {
       this.#onLost.push(reject);
       this.#open().then(resolve, (error: unknown) => this.#lose(error as Error));
@@ -124,7 +125,7 @@ export class JournalledRun implements DurableRun {
       // it fails for that very reason
     }
     if (state === undefined) return;
-    const failed = { ...state, error: errorPayload(error) };
+    const failed = { ...state, error: this.kept(error) };
     markOf(trace).failed = failed;
     this.#keepFailed(this.#entryOf(trace, failed, "failed"), trace);
   }
@@ -229,6 +230,10 @@ export class JournalledRun implements DurableRun {
 
   requireFitMessage(message: Message): void {
     this.#requireFitParts(message, undefined);
+  }
+
+  kept(error: unknown): ErrorPayload {
+    return keptError(error, this.#options.maxPayloadBytes);
   }
 
   unfinished(): UnfinishedTrace[] {
@@ -360,7 +365,7 @@ export class JournalledRun implements DurableRun {
     for await (const page of partition.read()) {
       for (const entry of page) {
         if (entry.status === "failed") {
-          this.#keepFailed(entry);
+          this.#keepLeft(entry);
           continue;
         }
         const found = await this.#recovering.restore(entry, false);
@@ -369,7 +374,7 @@ export class JournalledRun implements DurableRun {
           if (found.action === "failed") {
             const failed = this.#recovering.failed(entry, found.problem);
             this.#put.push(failed);
-            this.#keepFailed(failed);
+            this.#keepLeft(failed);
           }
           engine.options.logger.warn("trace_changed", { flow: engine.options.name, ...found });
           continue;
@@ -525,6 +530,17 @@ export class JournalledRun implements DurableRun {
     this.#removed.push(oldest as number);
   }
 
+  /** Keeps a trace of an earlier run that has failed, and what it left to be fetched. */
+  #keepLeft(entry: JournalEntry): void {
+    const left = this.#recovering.left(entry);
+    if (left !== undefined) {
+      const mark = markOf(left.trace);
+      mark.failed = left.state;
+      mark.isStored = true;
+    }
+    this.#keepFailed(entry, left?.trace);
+  }
+
   #countsSinceLast(): Map<string, number> {
     const counts = new Map<string, number>();
     for (const { index, name } of this.#engine.workshop.workers) {
@@ -585,7 +601,7 @@ function listingOf(entry: JournalEntry, status: UnfinishedTrace["status"]): Unfi
   try {
     return listing(traceId, tenant, status, readState(entry));
   } catch (error) {
-    return { tenant, traceId, status, startedAt: 0, nodes: [], error: describeThrown(error) };
+    return { tenant, traceId, status, startedAt: 0, nodes: [], error: errorPayload(error) };
   }
 }
 
@@ -596,7 +612,7 @@ function listing(
   { items, startedAt, error }: SavedTrace,
 ): UnfinishedTrace {
   const nodes = [...new Set(items.map(({ node }) => node))];
-  return { tenant, traceId, status, startedAt, nodes, error: error?.message };
+  return { tenant, traceId, status, startedAt, nodes, error };
 }
 
 /** FNV-1a (Fowler, Noll, Vo). */

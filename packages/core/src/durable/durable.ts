@@ -21,7 +21,8 @@ export interface DurableOptions {
    */
   readonly leaseMs?: number | undefined;
   /**
-   * How long a payload may be, in characters of its JSON text, roughly; the same holds for each meta.
+   * How long a payload may be, in characters of its JSON text, roughly; the same holds for each meta. Errors that are
+   * kept are cut to it.
    *
    * @defaultValue 1048576
    */

@@ -1,4 +1,4 @@
-import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { describeThrown, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { lineageText } from "../foundation/lineage.ts";
 import { shown } from "../foundation/options.ts";
 import { formatIssues } from "../foundation/schema.ts";
@@ -8,7 +8,9 @@ import type { ChangedTrace, UnaskedPause } from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import type { Worker } from "../engine/state/worker.ts";
 import { fromPlain, toPlain } from "./codec.ts";
-import { type Placed, readState, restoreTrace } from "./restore.ts";
+import type { ResolvedDurableOptions } from "./durable.ts";
+import { keptError } from "./kept-error.ts";
+import { type Placed, readState, restoreFailed, restoreTrace } from "./restore.ts";
 import { type SavedItem, STATE_VERSION, type SavedTrace } from "./trace-state.ts";
 
 /** A message in the journal that does not fit the flow any more. */
@@ -35,10 +37,12 @@ export class Recovering {
   readonly parked = new Map<number, JournalEntry>();
   readonly #engine: DurableHost;
   readonly #onChanged: OnChanged;
+  readonly #maxPayloadBytes: number;
 
-  constructor(engine: DurableHost, onChanged: OnChanged) {
+  constructor(engine: DurableHost, { onChanged, maxPayloadBytes }: ResolvedDurableOptions) {
     this.#engine = engine;
     this.#onChanged = onChanged;
+    this.#maxPayloadBytes = maxPayloadBytes;
   }
 
   /** Puts a trace back, or answers with why not. `isRetry` when it had failed and is tried again. */
@@ -68,6 +72,18 @@ export class Recovering {
     return restoreTrace(this.#engine, entry, again, placed);
   }
 
+  /** What a trace that has failed left to be fetched; none where its entry cannot be read. */
+  left(entry: JournalEntry): { readonly trace: Trace; readonly state: SavedTrace } | undefined {
+    try {
+      const state = readState(entry);
+      requireReadable(state);
+      return { trace: restoreFailed(this.#engine, entry, state), state };
+    } catch {
+      // `unfinished` and `retryFailed` tell what is wrong with it
+      return undefined;
+    }
+  }
+
   /** Those of one id, which are no longer kept. */
   takeParked(traceId: string, tenant: string): JournalEntry[] {
     const taken = [...this.parked.values()].filter((entry) => entry.traceId === traceId && entry.tenant === tenant);
@@ -79,7 +95,10 @@ export class Recovering {
   failed(entry: JournalEntry, problem: string): JournalEntry {
     const { tenant, traceId } = entry;
     const error = new FlowError({ code: FlowErrorCode.GRAPH_CHANGED, message: problem, tenant, traceId });
-    const state = { ...(JSON.parse(entry.state) as SavedTrace), error: errorPayload(error) };
+    const before = readState(entry);
+    const isErrorUnread = this.#engine.options.emitErrorsToRookery && before.isOpenEnded === true;
+    const kept = keptError(error, this.#maxPayloadBytes);
+    const state: SavedTrace = { ...before, error: kept, ...(isErrorUnread ? { isErrorUnread } : {}) };
     return { ...entry, status: "failed", version: STATE_VERSION, state: JSON.stringify(state) };
   }
 
@@ -160,7 +179,7 @@ function requireReadable({ items, results = [], effects = [], pauses = [] }: Sav
 }
 
 /** A trace that has failed as it is to be tried again: handlers are called anew, and may repeat effects that failed. */
-function triedAgain({ error: _, ...state }: SavedTrace, now: number): SavedTrace {
+function triedAgain({ error: _, isErrorUnread: __, ...state }: SavedTrace, now: number): SavedTrace {
   const pauses = state.pauses?.filter(({ answer, expiresAt }) => answer !== undefined || (expiresAt ?? Infinity) > now);
   const isAsked = (item: SavedItem): boolean =>
     pauses?.some(({ key, answer }) => answer === undefined && key.startsWith(`${lineageText(...item.lineage)}/`)) ===

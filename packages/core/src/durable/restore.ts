@@ -10,6 +10,7 @@ import type { DurableHost } from "../engine/durable-host.ts";
 import { LeftSink } from "../engine/results/rookery.ts";
 import type { Edge, Worker } from "../engine/state/worker.ts";
 import { fromPlain } from "./codec.ts";
+import { errorFrom } from "./kept-error.ts";
 import { type SavedItem, type SavedMessage, type SavedPause, STATE_VERSION, type SavedTrace } from "./trace-state.ts";
 
 /** What an entry of the journal says. @throws FlowError `GRAPH_CHANGED` when it was written by a newer version */
@@ -57,6 +58,20 @@ export interface Placed {
   readonly worker: Worker;
 }
 
+/** Puts back what a trace that failed has left for those who fetch by its id: its results, and its error. */
+export function restoreFailed(engine: DurableHost, { run, traceId }: JournalEntry, state: SavedTrace): Trace {
+  const headers = checkedHeaders(state.headers);
+  const sink = engine.rookery.sinkFor();
+  const trace = new Trace(run, traceId, headers, sink, state.isOpenEnded === true, engine.clock.now());
+  sink.opened(trace);
+  trace.isOpen = false;
+  trace.outputs = state.entered;
+  restoreLasting(trace, state);
+  const error = errorFrom(state.error ?? { name: "FlowError", code: FlowErrorCode.NODE_EXCEPTION, message: "" });
+  engine.rookery.restoreFailed(trace, resultsOf(trace, headers, state), error, state.isErrorUnread === true);
+  return trace;
+}
+
 /** Puts a trace back as it was written down; its messages go on from where they are. */
 export function restoreTrace(
   engine: DurableHost,
@@ -76,10 +91,7 @@ export function restoreTrace(
   trace.outputs = state.entered;
   trace.resultCount = resultCount;
   trace.wasEntered = true;
-  const results = (state.results ?? []).map((saved) => ({
-    message: messageOf(trace, headers, saved, state.deadlineAt),
-    node: saved.node,
-  }));
+  const results = resultsOf(trace, headers, state);
   if (hasEnded) {
     trace.isOpen = false;
     engine.rookery.restore(trace, results);
@@ -162,6 +174,10 @@ function edgeOf(worker: Worker, source: string | undefined): Edge | null {
   // where messages are gathered, it is groups that stand in line, and they have no place on an edge
   if (worker.node.gathering !== undefined) return null;
   return worker.into.find((edge) => edge.source === source) ?? null;
+}
+
+function resultsOf(trace: Trace, headers: MessageHeaders, { results = [], deadlineAt }: SavedTrace) {
+  return results.map((saved) => ({ message: messageOf(trace, headers, saved, deadlineAt), node: saved.node }));
 }
 
 function restoreLasting(trace: Trace, { effects = [] }: SavedTrace): void {

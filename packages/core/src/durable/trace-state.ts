@@ -76,6 +76,8 @@ export interface SavedTrace {
   readonly pauses?: readonly SavedPause[];
   /** Why it has failed. */
   readonly error?: ErrorPayload;
+  /** Whether that is an item of the Rookery that was not fetched. */
+  readonly isErrorUnread?: true;
 }
 
 /** A trace as it is now, or nothing when nothing of it is left. `failed` is the attempt at which it is about to fail. */
@@ -117,9 +119,22 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
 }
 
 /** What a trace that has failed was written down as, with what has become of its results and effects since. */
-export function stateSince(trace: Trace, { results: _, effects: __, ...failed }: SavedTrace): SavedTrace {
+export function stateSince(
+  trace: Trace,
+  { results: _, effects: __, isErrorUnread: ___, ...failed }: SavedTrace,
+): SavedTrace {
   const results = resultsOf(trace);
-  return { ...failed, ...(results.length === 0 ? {} : { results }), ...effectsOf(trace) };
+  return {
+    ...failed,
+    ...(results.length === 0 ? {} : { results }),
+    ...(hasUnreadError(trace) ? { isErrorUnread: true as const } : {}),
+    ...effectsOf(trace),
+  };
+}
+
+function hasUnreadError({ sink }: Trace): boolean {
+  if (sink instanceof RookerySink) for (const { item } of sink.kept ?? []) if (item instanceof Error) return true;
+  return false;
 }
 
 function effectsOf({ lasting }: Trace): Pick<SavedTrace, "effects"> {

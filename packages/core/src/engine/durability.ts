@@ -1,5 +1,5 @@
 import type { CheckValue } from "./policies/validation.ts";
-import type { FlowError } from "../foundation/flow-error.ts";
+import type { ErrorPayload, FlowError } from "../foundation/flow-error.ts";
 import type { Message } from "../message/message.ts";
 import type { Outcome } from "../message/outcome.ts";
 import type { StreamItem, StreamSink } from "./results/stream-sink.ts";
@@ -57,8 +57,8 @@ export interface UnfinishedTrace {
   readonly startedAt: number;
   /** Where its messages are, each node once. */
   readonly nodes: readonly string[];
-  /** Why it failed. */
-  readonly error: string | undefined;
+  /** Why it failed: as it was thrown, in at most `maxPayloadBytes` as JSON. */
+  readonly error: ErrorPayload | undefined;
 }
 
 /** Where what leaves a durable flow waits until all that came before is stored. */
@@ -109,6 +109,8 @@ export interface DurableRun {
   requireFit(value: unknown, what: string, node?: string): void;
   /** The same for a message of the outside. */
   requireFitMessage(message: Message): void;
+  /** An error as the journal keeps it. */
+  kept(error: unknown): ErrorPayload;
   unfinished(): UnfinishedTrace[];
   /**
    * Puts the traces of that id which failed back as they were written down, and answers whether there was one.

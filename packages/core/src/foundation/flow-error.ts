@@ -126,6 +126,8 @@ export interface ErrorPayload {
   readonly name: string;
   readonly message: string;
   readonly code?: string;
+  /** The HTTP status that the error told in `status` or `statusCode`. */
+  readonly status?: number;
   readonly stack?: string;
   readonly cause?: ErrorPayload;
   readonly traceId?: string;
@@ -212,12 +214,14 @@ export function errorPayload(error: unknown, depth = 0): ErrorPayload {
 }
 
 function payloadOf(error: Error, depth: number): ErrorPayload {
-  const code = (error as { code?: unknown }).code;
+  const { code, status, statusCode } = error as { code?: unknown; status?: unknown; statusCode?: unknown };
   const payload: { -readonly [Key in keyof ErrorPayload]: ErrorPayload[Key] } = {
     name: error.name === "Error" ? error.constructor.name : error.name,
     message: error.message,
   };
   if (typeof code === "string") payload.code = code;
+  if (typeof status === "number") payload.status = status;
+  else if (typeof statusCode === "number") payload.status = statusCode;
   if (error.stack !== undefined) payload.stack = error.stack;
   if (error instanceof FlowError) {
     if (error.traceId !== undefined) payload.traceId = error.traceId;

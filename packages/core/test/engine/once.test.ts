@@ -204,7 +204,7 @@ describe("a side effect that failed", () => {
     flow.run();
     expect(await code(flow.call(1))).toBe("EFFECT_FAILED");
     const [failed] = await flow.unfinished();
-    expect(failed?.error).toContain("receipt.print");
+    expect(failed?.error?.message).toContain("receipt.print");
     expect(calls).toBe(1);
     await flow.stop();
   });

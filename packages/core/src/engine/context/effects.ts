@@ -85,7 +85,11 @@ export class Effects {
       } catch (error) {
         // one that could not find out knows as little as before
         if (isBegun && meanwhile === "started")
-          Object.assign(effect, { status: "failed", error: errorPayload(error), running: undefined });
+          Object.assign(effect, {
+            status: "failed",
+            error: durable === undefined ? errorPayload(error) : durable.kept(error),
+            running: undefined,
+          });
         else if (before === undefined) effects.delete(key);
         else effects.set(key, before);
         throw error;

@@ -68,7 +68,7 @@ export class Rookery {
   readonly #anyTrace = new Set<Fetcher>();
   readonly #oneTrace = new Map<string, Set<Fetcher>>();
   /** Errors of ended traces that left nothing to read, oldest first, for those who fetch by trace. */
-  readonly #endings = new Map<string, { tenant: string; error: FlowError }[]>();
+  readonly #endings = new Map<string, { run: number; tenant: string; error: FlowError }[]>();
   #endingCount = 0;
   readonly #waiting = new Set<RookerySink>();
   /** Messages from outside that wait until results have been fetched. */
@@ -215,6 +215,23 @@ export class Rookery {
     for (const { message, node } of results) this.#keep({ item: message, node, sink });
   }
 
+  /** Puts back what a trace that failed before a restart has left; `isErrorUnread` when its error is an item, too. */
+  restoreFailed(
+    trace: Trace,
+    results: readonly { readonly message: Message; readonly node: string | undefined }[],
+    error: FlowError,
+    isErrorUnread: boolean,
+  ): void {
+    const sink = trace.sink as RookerySink;
+    sink.hasEnded = true;
+    sink.error = error;
+    // the caller of a trace that `emit` did not open is gone: what it left makes room
+    sink.wasReadById = !trace.isOpenEnded;
+    this.restore(trace, results);
+    if (isErrorUnread) this.#keep({ item: error, node: undefined, sink });
+    else if (results.length === 0) this.#leaveWord(trace, error);
+  }
+
   /**
    * Gives a reader what is left of an ended trace, and how it ended.
    *
@@ -250,6 +267,9 @@ export class Rookery {
       unread.sink.unread -= 1;
       unread.sink.kept?.delete(unread);
     }
+    const words = this.#endings.get(trace.id) ?? [];
+    const index = words.findIndex(({ run }) => run === trace.run);
+    if (index !== -1) this.#takeWord(trace.id, words, index);
     this.#goOn();
   }
 
@@ -320,9 +340,14 @@ export class Rookery {
       if (durable === undefined) fetcher.reject(error);
       else durable.afterStored((failure) => fetcher.reject(failure ?? error));
     if (told.length > 0 || left.length > 0 || !leavesWord) return;
-    const list = this.#endings.get(traceId) ?? [];
-    list.push({ tenant, error });
-    this.#endings.set(traceId, list);
+    this.#leaveWord(sink.trace as Trace, error);
+  }
+
+  /** Keeps why a trace ended for the next fetch by its id. */
+  #leaveWord({ run, id, tenant }: Trace, error: FlowError): void {
+    const list = this.#endings.get(id) ?? [];
+    list.push({ run, tenant, error });
+    this.#endings.set(id, list);
     this.#endingCount += 1;
     if (this.#endingCount <= this.#engine.options.rookeryMaxSize) return;
     const [oldest] = this.#endings.keys();
@@ -410,18 +435,20 @@ export class Rookery {
     if (traceId === undefined || this.#isRunning(traceId, tenant)) return undefined;
     const endings = this.#endings.get(traceId) ?? [];
     const index = endings.findIndex((ending) => tenant === undefined || ending.tenant === tenant);
-    const [ending] = index === -1 ? [] : endings.splice(index, 1);
-    if (ending !== undefined) {
-      this.#endingCount -= 1;
-      if (endings.length === 0) this.#endings.delete(traceId);
-      return ending.error;
-    }
+    if (index !== -1) return this.#takeWord(traceId, endings, index);
     return new FlowError({
       code: FlowErrorCode.TRACE_UNKNOWN,
       message: `Cannot fetch from trace "${traceId}": no trace of that id runs or has unread results; emit first, then fetch`,
       traceId,
       tenant,
     });
+  }
+
+  #takeWord(traceId: string, words: { readonly error: FlowError }[], index: number): FlowError {
+    const [word] = words.splice(index, 1);
+    this.#endingCount -= 1;
+    if (words.length === 0) this.#endings.delete(traceId);
+    return (word as { readonly error: FlowError }).error;
   }
 
   #isRunning(traceId: string, tenant: string | undefined): boolean {

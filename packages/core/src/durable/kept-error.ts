@@ -1,0 +1,80 @@
+import { type ErrorPayload, errorPayload, FlowError, type FlowErrorCode } from "../foundation/flow-error.ts";
+
+/** Longest text of an error that is kept, in characters. */
+const MAX_TEXT = 16_384;
+/** Below this, an error is kept without stack, causes and details. */
+const MIN_TEXT = 64;
+
+/** An error as the journal keeps it: no text is longer than 16 384 characters, the whole no longer than `maxBytes` as JSON. */
+export function keptError(error: unknown, maxBytes: number): ErrorPayload {
+  const payload = errorPayload(error);
+  for (let limit = MAX_TEXT; limit >= MIN_TEXT; limit /= 2) {
+    const kept = bounded(payload, limit);
+    if (JSON.stringify(kept).length <= maxBytes) return kept;
+  }
+  const { stack: _, cause: __, details: ___, ...rest } = payload;
+  return bounded(rest, MIN_TEXT);
+}
+
+/** The error of which {@link keptError} has kept what there is. */
+export function errorFrom(payload: ErrorPayload): FlowError {
+  const { code, message, stack, cause, traceId, tenant, node, attempt, latencyMs, retryable, details } = payload;
+  const error = new FlowError({
+    code: code as FlowErrorCode,
+    message,
+    traceId,
+    tenant,
+    node,
+    attempt,
+    latencyMs,
+    retryable,
+    details,
+    cause: cause === undefined ? undefined : causeFrom(cause),
+  });
+  return withStack(error, stack);
+}
+
+function causeFrom(payload: ErrorPayload): Error {
+  if (payload.retryable !== undefined && payload.code !== undefined) return errorFrom(payload);
+  const { name, message, code, status, stack, cause } = payload;
+  const error = new Error(message, cause === undefined ? undefined : { cause: causeFrom(cause) });
+  Object.defineProperty(error, "name", { value: name, configurable: true, writable: true });
+  if (code !== undefined) Object.assign(error, { code });
+  if (status !== undefined) Object.assign(error, { status });
+  return withStack(error, stack);
+}
+
+function withStack<Thrown extends Error>(error: Thrown, stack: string | undefined): Thrown {
+  Object.defineProperty(error, "stack", { value: stack, configurable: true, writable: true });
+  return error;
+}
+
+function bounded(payload: ErrorPayload, limit: number): ErrorPayload {
+  const kept: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(payload)) kept[key] = typeof value === "string" ? cut(value, limit) : value;
+  const { message, stack, cause, details } = payload;
+  // the message that begins a stack must not push its frames out
+  if (stack !== undefined)
+    kept["stack"] = cut(
+      stack.replace(message, () => cut(message, limit / 2)),
+      limit,
+    );
+  if (cause !== undefined) kept["cause"] = bounded(cause, limit);
+  if (details !== undefined) kept["details"] = boundedDetails(details, limit);
+  return kept as unknown as ErrorPayload;
+}
+
+function boundedDetails(details: Readonly<Record<string, unknown>>, limit: number): Readonly<Record<string, unknown>> {
+  try {
+    const text = JSON.stringify(details);
+    return text.length <= limit
+      ? (JSON.parse(text) as Record<string, unknown>)
+      : { omitted: `${text.length} characters` };
+  } catch (error) {
+    return { omitted: cut(errorPayload(error).message, MIN_TEXT) };
+  }
+}
+
+function cut(text: string, limit: number): string {
+  return text.length <= limit ? text : `${text.slice(0, limit)}… (${text.length} characters)`;
+}
