@@ -13,6 +13,7 @@ import { keptError } from "./kept-error.ts";
 import { Recovering } from "./recovering.ts";
 import { messageOf, readState } from "./restore.ts";
 import { StoredGate } from "./stored-gate.ts";
+import { thisProcess } from "./this-process.ts";
 import { savedItem, type SavedTrace, STATE_VERSION, stateOf, stateSince } from "./trace-state.ts";
 
 /** A trace that failed and waits; in this process, unless an earlier one has left it. */
@@ -405,7 +406,7 @@ export class JournalledRun implements DurableRun {
         const endsInMs = Number(error.details?.["endsInMs"]);
         const end = clock.now() + endsInMs;
         const isAlive = knownEnd !== undefined && end > knownEnd + CLAIM_TOLERANCE_MS;
-        if (isAlive || this.#engine.isStopping || !Number.isFinite(endsInMs)) throw error;
+        if (isAlive || this.#engine.isStopping || !Number.isFinite(endsInMs)) throw orOwnedHere(error);
         if (knownEnd === undefined) options.logger.warn("journal_waits", { flow: options.name, ...error.details });
         knownEnd = end;
         await new Promise<void>((resolve) => timers.after(Math.min(endsInMs + 1, CLAIM_LOOK_MS), resolve));
@@ -590,6 +591,19 @@ export class JournalledRun implements DurableRun {
     this.requireFit(payload, "payload", node);
     this.requireFit(meta, "meta", node);
   }
+}
+
+/** The refusal of a partition; one that names the flow at fault where that is of this very process. */
+function orOwnedHere(error: FlowError): FlowError {
+  const { details } = error;
+  if (details?.["owner"] !== thisProcess()) return error;
+  return new FlowError({
+    code: FlowErrorCode.JOURNAL_OWNED,
+    message: `Cannot open partition "${String(details["partition"])}" of the journal: another flow of this very process writes it, as after its module was loaded again; stop that flow first, or give this one a partition of its own`,
+    retryable: true,
+    details,
+    cause: error,
+  });
 }
 
 function markOf(trace: Trace): Mark {

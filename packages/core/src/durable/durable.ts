@@ -4,6 +4,7 @@ import type { Durability } from "../engine/durability.ts";
 import { registerDurability } from "../engine/durable-host.ts";
 import { JournalledRun } from "./durable-run.ts";
 import type { OnChanged } from "./recovering.ts";
+import { thisProcess } from "./this-process.ts";
 
 /** How a flow is made durable. */
 export interface DurableOptions {
@@ -11,7 +12,7 @@ export interface DurableOptions {
   readonly journal: Journal;
   /** The part of the journal that this flow's traces are in. One process at a time may run it. @defaultValue the flow's name */
   readonly partition?: string | undefined;
-  /** The name of this process, told to others that want the same partition. @defaultValue its process id */
+  /** The name of this process, told to others that want the same partition. @defaultValue its process id and random digits */
   readonly owner?: string | undefined;
   /**
    * Milliseconds after which another process may take over when this one is no longer heard of. `ready` waits for so
@@ -89,9 +90,4 @@ export function durable(options: DurableOptions): Durability {
   requireInteger("maxFailed", resolved.maxFailed, 0);
   if (typeof resolved.onChanged !== "function") requireOneOf("onChanged", resolved.onChanged, ["fail", "park"]);
   return registerDurability({ "~durability": true }, (engine) => new JournalledRun(engine, resolved));
-}
-
-function thisProcess(): string {
-  const { process } = globalThis as { readonly process?: { readonly pid?: number } };
-  return process?.pid === undefined ? "another process" : `process ${process.pid}`;
 }

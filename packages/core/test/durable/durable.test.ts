@@ -130,6 +130,23 @@ describe("a durable flow", () => {
     await expect(flow.call({ list: ["x".repeat(2 ** 21)] })).rejects.toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
   });
 
+  test("a second flow of the same process is told so, though the module was loaded again meanwhile", async () => {
+    const journal = new MemoryJournal();
+    const make = (durability: ReturnType<typeof durable>) =>
+      create(payloadNode("a", (n: number) => n + 1).to(), { durability, logger: SILENT }).run();
+    const isLoadedAgain = "../../src/durable/this-process.ts?again";
+    const again = (await import(/* @vite-ignore */ isLoadedAgain)) as { readonly thisProcess: () => string };
+    await using one = make(durable({ journal, leaseMs: 300, owner: again.thisProcess() }));
+    await one.ready();
+    const two = make(durable({ journal, leaseMs: 300 }));
+    await expect(two.ready()).rejects.toMatchObject({
+      code: "JOURNAL_OWNED",
+      message: expect.stringMatching(/another flow of this very process writes it.*stop that flow first/) as unknown,
+      details: { owner: expect.stringMatching(/^process \d+ \([0-9a-f]{8}\)$/) as unknown },
+    });
+    expect(await one.call(1)).toBe(2);
+  });
+
   test("a second process is refused, and told who has the journal", async () => {
     const journal = new MemoryJournal();
     const make = (owner: string) =>
