@@ -91,6 +91,7 @@ export type {
   PayloadHandler,
   Playbook,
   PlaybookFlow,
+  PlaybookOptions,
   WaitOptions,
 } from "./graph/handler.ts";
 export type { RegisteredModels } from "./graph/model-registry.ts";

@@ -4,7 +4,7 @@ import type { Timer } from "../foundation/timer-wheel.ts";
 import { Message } from "../message/message.ts";
 import type { JournalEntry, JournalPartition } from "../ports/journal.ts";
 import type { Pause, Trace } from "../engine/state/trace.ts";
-import { Attempt, State } from "../engine/state/attempt.ts";
+import { Attempt, AttemptExtras, State } from "../engine/state/attempt.ts";
 import type { ChangedTrace, DurableRun, Recovery, UnfinishedTrace } from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import { unfitness } from "./codec.ts";
@@ -153,10 +153,11 @@ export class JournalledRun implements DurableRun {
       engine.pausing.drop(trace, pauses);
       const message = messageOf(trace, trace.headers, item, trace.deadlineAt);
       const moved = new Attempt(worker, trace, message, null, attempt.high, attempt.low, 1);
-      moved.more.alreadySent = item.sent ?? 0;
+      moved.extras = new AttemptExtras();
+      moved.skip(item.sent ?? 0, item.sentTo);
       if (worker === attempt.worker && attempt.extras?.refetch !== undefined)
         moved.more.refetch = attempt.extras.refetch;
-      engine.failing.takeBack(attempt, moved);
+      engine.failing.replace(attempt, moved);
       return;
     }
     engine.options.logger.warn("trace_changed", { flow: engine.options.name, ...found });

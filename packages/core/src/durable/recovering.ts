@@ -123,9 +123,13 @@ export class Recovering {
     if (how === "park") return { ...changed, action: "parked" };
     if (how instanceof Error) return { ...changed, problem: `${problem}; ${how.message}`, action: "parked" };
     // another node has sent nothing yet
-    const { sent, ...kept } = item;
-    const again = sent === undefined || how.node !== item.node ? {} : { sent };
-    const moved: SavedItem = { ...kept, ...again, node: how.node, where: "line", payload: how.payload };
+    const { sent: _, sentTo: __, ...kept } = item;
+    const moved: SavedItem = {
+      ...(how.node === item.node ? item : kept),
+      node: how.node,
+      where: "line",
+      payload: how.payload,
+    };
     const left = await this.#problem(moved);
     if (left === undefined) return { item: moved, worker: this.#workerOf(moved) as Worker };
     return { ...changed, problem: `${problem}; migrated: ${left}`, action: "parked" };

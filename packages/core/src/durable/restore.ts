@@ -5,7 +5,7 @@ import { EMPTY_META, freezeMeta, type Meta } from "../message/meta.ts";
 import type { JournalEntry } from "../ports/journal.ts";
 import { Lasting, type Pause } from "../engine/state/trace.ts";
 import { Trace } from "../engine/state/trace.ts";
-import { Attempt, State } from "../engine/state/attempt.ts";
+import { Attempt, AttemptExtras, State } from "../engine/state/attempt.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import { LeftSink } from "../engine/results/rookery.ts";
 import type { Edge, Worker } from "../engine/state/worker.ts";
@@ -111,8 +111,8 @@ export function restoreTrace(
     const attempt = new Attempt(worker, trace, message, null, high, low, item.attempt);
     engine.ledger.restored(attempt);
     // what a handler has not asked for is noticed on the long way through the engine alone
-    if (pauses.length > 0) attempt.more.alreadySent = 0;
-    if (item.sent !== undefined) attempt.more.alreadySent = item.sent;
+    if (pauses.length > 0) attempt.extras ??= new AttemptExtras();
+    attempt.skip(item.sent ?? 0, item.sentTo);
     if (item.taken !== undefined)
       attempt.more.refetch = item.taken.map((each) => {
         const taken = new Attempt(
@@ -123,6 +123,7 @@ export function restoreTrace(
           ...each.lineage,
           1,
         );
+        if (taken.edge === null) taken.more.source = each.source;
         taken.state = State.OVER;
         return taken;
       });
@@ -148,6 +149,7 @@ function goOn(engine: DurableHost, item: SavedItem, attempt: Attempt, pauses: re
     case "line":
       attempt.edge = edgeOf(worker, item.source);
       if (attempt.edge !== null) attempt.edge.size += 1;
+      else if (item.source !== undefined) attempt.more.source = item.source;
       engine.slots.enqueue(attempt);
       return;
     case "handler":

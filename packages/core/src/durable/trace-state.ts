@@ -35,6 +35,8 @@ export interface SavedItem extends SavedMessage {
   readonly dueAt?: number;
   /** How many messages its handler has sent already. */
   readonly sent?: number;
+  /** A digest of where those went. */
+  readonly sentTo?: number;
   /** Messages that its handler took in addition. */
   readonly taken?: readonly SavedItem[];
 }
@@ -170,17 +172,17 @@ function itemsOf(trace: Trace): SavedItem[] {
 
 /** A message as it is written down, with where it is. */
 export function savedItem(item: Attempt, where: SavedItem["where"], dueAt?: number): SavedItem {
-  const { extras, edge } = item;
+  const { extras, sent, source } = item;
   const taken = extras === null ? [] : [...(extras.fetched ?? []), ...(extras.refetch ?? [])];
-  const sent = Math.max(extras?.alreadySent ?? 0, item.outputs - (extras?.outbox.length ?? 0));
   return {
     node: item.worker.name,
     lineage: [item.high, item.low],
     where,
     attempt: item.attempt,
-    ...(edge === null || where === "handler" ? {} : { source: edge.source }),
+    ...(source === undefined || where === "handler" ? {} : { source }),
     ...(dueAt === undefined ? {} : { dueAt }),
-    ...(sent === 0 ? {} : { sent }),
+    ...(sent.count === 0 ? {} : { sent: sent.count }),
+    ...(sent.count === 0 || sent.to === undefined ? {} : { sentTo: sent.to }),
     ...(taken.length === 0 ? {} : { taken: taken.map((each) => savedItem(each, "line")) }),
     ...savedMessage(extras?.original ?? item.message),
   };

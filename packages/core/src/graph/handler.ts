@@ -76,6 +76,19 @@ export type Playbook<Input = never, Result = unknown> =
   | PlaybookFlow<Input, Result>
   | (() => PlaybookFlow<Input, Result> | readonly [PlaybookFlow<Input, Result>, unknown]);
 
+/** How {@link Context.callPlaybook} calls a flow. */
+export interface PlaybookOptions {
+  /** Milliseconds after which the playbook is given up. @defaultValue none */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * The name of this call among those of the handler, for a handler that may be called again with others before it: with
+   * it go the answers to pauses and the idempotency keys inside the playbook.
+   *
+   * @defaultValue the number of the call
+   */
+  readonly key?: string | undefined;
+}
+
 /**
  * What a handler may ask of the runtime while it works. All waits end with the attempt: they reject
  * with the signal's reason when it is cancelled, times out or the flow stops.
@@ -143,7 +156,7 @@ export interface Context<Resources = unknown, Output = unknown> {
   callPlaybook<Input, Result>(
     playbook: Playbook<Input, Result>,
     message?: Input | Message<Input>,
-    options?: { readonly timeoutMs?: number },
+    options?: PlaybookOptions,
   ): Promise<Result>;
   /**
    * Runs a side effect at most once in this trace, whatever happens: the value it gave is kept, and later calls with

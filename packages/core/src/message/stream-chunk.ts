@@ -1,6 +1,6 @@
 import type { Meta } from "./meta.ts";
 
-/** Why a stream ended: its writer was done, failed, was cancelled, or starts again with the next attempt. */
+/** Why a stream ended: its writer was done, failed, was cancelled, or starts again when its handler is called again. */
 export type StreamEnd = "done" | "error" | "cancelled" | "retry";
 
 /** One piece of a stream that a node sends while it works. */

@@ -1,4 +1,4 @@
-import type { Context, Playbook, PlaybookFlow } from "../graph/handler.ts";
+import type { Context, Playbook, PlaybookFlow, PlaybookOptions } from "../graph/handler.ts";
 import { FlowNode } from "../graph/node.ts";
 import type { NodePolicy } from "../graph/node-policy.ts";
 import type { Message } from "../message/message.ts";
@@ -37,7 +37,7 @@ export function callPlaybook<Input, Result>(
   ctx: Pick<Context<never>, "callPlaybook">,
   playbook: Playbook<Input, Result>,
   message?: Input | Message<Input>,
-  options?: { readonly timeoutMs?: number },
+  options?: PlaybookOptions,
 ): Promise<Result> {
   return ctx.callPlaybook(playbook, message, options);
 }

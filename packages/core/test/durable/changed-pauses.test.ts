@@ -16,7 +16,7 @@ import { logbook, rejection, within } from "../fixtures/watched-flow.ts";
 import { contentsOf } from "./cut-journal.ts";
 
 type Answers = Record<string, unknown>;
-type Ask = (ctx: Context<unknown>) => Promise<Answers>;
+type Ask = (ctx: Context) => Promise<Answers>;
 
 const codeOf = (error: unknown): unknown => (error instanceof FlowError ? error.code : error);
 const pausesOf = (outcome: Outcome): readonly PauseTicket[] => {
@@ -130,7 +130,7 @@ describe("an answer", () => {
     const playbook = (name: string) =>
       create(payloadNode("inner", async (_: unknown, ctx) => await ctx.pause({ reason: "approve?" })).to(), { name });
     const [alpha, beta] = [playbook("alpha"), playbook("beta")];
-    const calling = async (ctx: Context<unknown>) => ({ beta: await ctx.callPlaybook(beta as never, "b" as never) });
+    const calling = async (ctx: Context) => ({ beta: await ctx.callPlaybook(beta, "b") });
     for (const isOld of [false, true]) {
       const { journal, token } = await leftBy(calling);
       if (isOld) await inFirstForm(journal);
@@ -139,8 +139,8 @@ describe("an answer", () => {
       await same.flow.stop();
       if (isOld) continue;
       const { flow } = release(journal, async (ctx) => {
-        const a = await ctx.callPlaybook(alpha as never, "a" as never);
-        return { alpha: a, beta: await ctx.callPlaybook(beta as never, "b" as never) };
+        const a = await ctx.callPlaybook(alpha, "a");
+        return { alpha: a, beta: await ctx.callPlaybook(beta, "b") };
       });
       const [asked] = pausesOf(await flow.resume(token, "yes to beta"));
       expect(asked).toMatchObject({ reason: "approve?", node: "inner" });

@@ -2,6 +2,7 @@ import { expect } from "vitest";
 import {
   type Durability,
   type EmitOptions,
+  type ErrorPayload,
   FlowError,
   type Flow,
   type Journal,
@@ -225,13 +226,22 @@ async function collect(
           ends[traceId] = {
             results: results.map((one) => JSON.stringify(one)).sort(),
             // why it has ended is known only to the process in which it did, unless it failed
-            ...(failed.length === 0 ? {} : { failed: failed.map(({ nodes, error: why }) => ({ nodes, why })) }),
+            ...(failed.length === 0
+              ? {}
+              : { failed: failed.map(({ nodes, error: why }) => ({ nodes, why: whyOf(why) })) }),
           };
           return;
         }
       }
     }),
   );
+}
+
+/** What an error tells that does not depend on the process in which it was thrown. */
+function whyOf(error: ErrorPayload | undefined): unknown {
+  if (error === undefined) return undefined;
+  const { stack: _, latencyMs: __, cause, ...rest } = error;
+  return { ...rest, cause: whyOf(cause) };
 }
 
 /**

@@ -10,7 +10,7 @@ import type { Sending } from "../delivery/sending.ts";
 import type { Attempt } from "../state/attempt.ts";
 import { type ChunkDraft, StreamTable, type StreamWriter } from "../state/stream-table.ts";
 import type { Trace } from "../state/trace.ts";
-import type { Emitting } from "./emitting.ts";
+import { type Emitting, wishOf } from "./emitting.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
 
 /** The parts of a run that this one calls. */
@@ -38,7 +38,8 @@ export class Chunks {
     if (init.to !== undefined) {
       const edges = this.#engine.emitting.route(attempt.worker, parent, init.to, trace);
       const chunk = streamsOf(trace).next(attempt, draft);
-      return this.#engine.emitting.sendOrHold(attempt, { message: carry(parent, chunk), edges }).then(() => chunk);
+      const emit = { message: carry(parent, chunk), edges, wish: wishOf(init.to) };
+      return this.#engine.emitting.sendOrHold(attempt, emit).then(() => chunk);
     }
     if (!isCrowded(trace)) return Promise.resolve(this.#take(trace, attempt, draft));
     more.unsentChunks += 1;

@@ -96,9 +96,10 @@ export class Emitting {
     const held = attempt.extras?.held;
     if (held === undefined) return;
     (attempt.extras as { held: undefined }).held = undefined;
-    for (const { message, edges, exhausted } of held) {
+    for (const { message, edges, wish, exhausted } of held) {
       if (exhausted === undefined) {
         this.#engine.sending.send(attempt.trace, attempt, message, edges, null);
+        this.#requireSame(attempt, wish);
       } else {
         this.#engine.ledger.commitWaits(attempt);
         this.#engine.ending.exhaust(attempt.trace, exhausted, attempt);
@@ -129,12 +130,13 @@ export class Emitting {
     const message = value instanceof Message ? sealed(trace, value) : carry(attempt.message, value);
     if (Array.isArray(to) && to.length === 0) return undefined;
     const edges = this.route(worker, message, to, trace);
+    const wish = wishOf(to);
     if (worker.loop === undefined || !(message.payload instanceof WM) || !edges.includes(worker.loop))
-      return { message, edges };
+      return { message, edges, wish };
     const step = nextLoopStep(attempt.message.payload, message.payload);
-    if (step instanceof WM) return { message: step === message.payload ? message : carry(message, step), edges };
+    if (step instanceof WM) return { message: step === message.payload ? message : carry(message, step), edges, wish };
     // an attempt that may be made again has sent nothing before it has succeeded
-    if (worker.retries) return { message, edges, exhausted: step };
+    if (worker.retries) return { message, edges, wish, exhausted: step };
     this.#engine.ending.exhaust(trace, step);
     throw attempt.extras?.reason as Error;
   }
@@ -161,6 +163,7 @@ export class Emitting {
     const isAccepted = engine.sending.send(trace, attempt, emit.message, emit.edges, (failure) => {
       if (failure === undefined) accept?.();
     });
+    if (!this.#requireSame(attempt, emit.wish)) throw attempt.extras?.reason as Error;
     if (isAccepted) return ACCEPTED;
     return engine.waits.wait<undefined>(
       attempt,
@@ -171,6 +174,36 @@ export class Emitting {
       { outlivesHandler: true },
     );
   }
+
+  /**
+   * Notes where an emit was to go. With the last of those that an earlier call had sent, and that were not sent again, all
+   * of them must have had the same targets: otherwise others were taken for them. Answers whether that is so.
+   */
+  #requireSame(attempt: Attempt, wish: number): boolean {
+    attempt.sentTo = (Math.imul(attempt.sentTo ^ wish, 0x01000193) + 1) | 0;
+    const { extras, trace } = attempt;
+    if (extras === null || extras.alreadySent !== attempt.outputs || !trace.isOpen) return true;
+    if (extras.alreadySentTo === undefined || extras.alreadySentTo === attempt.sentTo) return true;
+    const message = `Node "${attempt.node}" emits to other targets than before it was called again: the ${extras.alreadySent} messages that were sent then cannot be told from those it sends now; emit in the same order, or decide it in ctx.once`;
+    const { failing, ending } = this.#engine;
+    const { id: traceId, tenant } = trace;
+    const error = new FlowError({ code: FlowErrorCode.GRAPH_CHANGED, message, traceId, tenant, node: attempt.node });
+    ending.fail(trace, failing.explain(attempt, error), attempt);
+    return false;
+  }
+}
+
+/** The targets of an emit as a number: the same for the same names, whatever their order. */
+export function wishOf(to: Target): number {
+  if (to === undefined) return 1;
+  let sum = 0;
+  for (const target of (Array.isArray(to) ? to : [to]) as readonly NodeOrName[]) {
+    const name = typeof target === "string" ? target : target.name;
+    let hash = 0x811c9dc5;
+    for (let index = 0; index < name.length; index += 1) hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
+    sum = (sum + hash) | 0;
+  }
+  return sum;
 }
 
 function inDeclaredOrder(edges: Edge[]): Edge[] {

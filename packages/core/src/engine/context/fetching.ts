@@ -100,6 +100,7 @@ export class Fetching {
     attempt.more.refetch = undefined;
     for (const item of left.reverse()) {
       const again = new Attempt(item.worker, item.trace, item.message, null, item.high, item.low, 1);
+      again.more.source = item.source;
       this.#engine.ledger.givenBack(again);
       this.#engine.slots.enqueueFirst(again);
     }
@@ -158,6 +159,6 @@ export class Fetching {
   }
 }
 
-function fits(item: Attempt, sources: ReadonlySet<string> | undefined): boolean {
-  return sources === undefined || item.edge === null || sources.has(item.edge.source);
+function fits({ source }: Attempt, sources: ReadonlySet<string> | undefined): boolean {
+  return sources === undefined || source === undefined || sources.has(source);
 }

@@ -10,6 +10,7 @@ import type {
   OnceOptions,
   PauseInit,
   Playbook,
+  PlaybookOptions,
   WaitOptions,
 } from "../../graph/handler.ts";
 import type { Message, MessageHeaders } from "../../message/message.ts";
@@ -130,11 +131,12 @@ export class HandlerContext implements Context {
   callPlaybook<Input, Result>(
     playbook: Playbook<Input, Result>,
     message?: Input | Message<Input>,
-    options?: { readonly timeoutMs?: number },
+    options: PlaybookOptions = {},
   ): Promise<Result> {
-    return this.#guarded("call a playbook", () =>
-      this.#services.playbooks.call(this.#attempt, playbook, message ?? this.message, options?.timeoutMs),
-    ) as Promise<Result>;
+    return this.#guarded("call a playbook", () => {
+      if (options.key !== undefined) this.#services.pausing.requirePlaybookKey(this.#attempt, options.key);
+      return this.#services.playbooks.call(this.#attempt, playbook, message ?? this.message, options);
+    }) as Promise<Result>;
   }
 
   once<Value>(

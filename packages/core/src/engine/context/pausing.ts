@@ -5,7 +5,7 @@ import type { PauseInit } from "../../graph/handler.ts";
 import type { Outcome, PausedOutcome, PauseTicket } from "../../message/outcome.ts";
 import type { StreamSink } from "../results/stream-sink.ts";
 import { Lasting, type Pause, type Trace } from "../state/trace.ts";
-import { Attempt, outermost, State } from "../state/attempt.ts";
+import { Attempt, AttemptExtras, outermost, State } from "../state/attempt.ts";
 import { LeftSink, type Rookery, RookerySink } from "../results/rookery.ts";
 import type { Clock } from "../../foundation/clock.ts";
 import type { Random } from "../../foundation/random.ts";
@@ -70,7 +70,11 @@ export class Pausing {
     const place = pausePlace(root, attempt);
     const name = init.name ?? init.reason;
     const names = (attempt.more.pauseNames ??= new Set());
-    if (names.has(name)) throw this.#refusedTwice(root, attempt, name);
+    if (names.has(name))
+      throw this.#refused(
+        attempt,
+        `Cannot pause twice as ${shown(name)} at node "${attempt.node}": the answers could not be told apart; give each pause its own "name"`,
+      );
     names.add(name);
     const key = `${place}.${name}`;
     if ((root.extras?.outbox.length ?? 0) > 0)
@@ -238,6 +242,19 @@ export class Pausing {
     }
   }
 
+  /** @throws TypeError when the key of a playbook's call is no text, or that of another call of the attempt */
+  requirePlaybookKey(attempt: Attempt, key: string): void {
+    if (typeof key !== "string" || key === "")
+      throw new TypeError(`Option "key" of callPlaybook must be a string that is not empty: got ${shown(key)}`);
+    const keys = (attempt.more.playbookKeys ??= new Set());
+    if (keys.has(key))
+      throw this.#refused(
+        attempt,
+        `Cannot call two playbooks under the key ${shown(key)} at node "${attempt.node}": what they ask for could not be told apart; give each call a key of its own`,
+      );
+    keys.add(key);
+  }
+
   /**
    * Decides whether an attempt whose handler has returned is done. It is not when an earlier run asked for something the
    * handler no longer asks for: an answer would be lost. The durable run settles what happens to its message then.
@@ -305,12 +322,11 @@ export class Pausing {
     lasting.isQuiet = false;
   }
 
-  /** Fails a trace whose handler asks twice under one name, even when it is about to be parked for the first. */
-  #refusedTwice(root: Attempt, attempt: Attempt, name: string): TypeError {
+  /** Fails a trace whose handler asks for two things under one name, even when it is about to be parked for the first. */
+  #refused(attempt: Attempt, message: string): TypeError {
     const { agenda, ending, failing } = this.#engine;
-    const error = new TypeError(
-      `Cannot pause twice as ${shown(name)} at node "${attempt.node}": the answers could not be told apart; give each pause its own "name"`,
-    );
+    const root = outermost(attempt);
+    const error = new TypeError(message);
     root.more.asked.length = 0;
     agenda.beforeRunning(() => ending.fail(root.trace, failing.explain(root, error), root));
     return error;
@@ -374,11 +390,18 @@ export class Pausing {
     const lasting = trace.lasting as Lasting;
     const original = extras.original ?? root.message;
     const paused = new Attempt(worker, trace, original, null, root.high, root.low, root.attempt);
-    paused.more.alreadySent = Math.max(extras.alreadySent, root.outputs);
+    // the short way through the engine is closed to it: see `mayFinish`
+    paused.extras = new AttemptExtras();
+    paused.skip(root.sent.count, root.sent.to);
+
     const taken = [...(extras.fetched ?? []), ...(extras.refetch ?? [])];
     if (taken.length > 0) paused.more.refetch = taken;
     paused.state = State.PAUSED;
     lasting.paused.add(paused);
+    if (extras.writesStreams) {
+      trace.extras?.streams?.inherit(root, paused);
+      for (const chunk of trace.extras?.streams?.endAll(root, "retry") ?? []) trace.sink.chunk(chunk);
+    }
     // the slot stays taken until the handler has returned or its grace is over
     trace.unlink(root);
     engine.slots.letNextGo(worker, trace);

@@ -1,6 +1,6 @@
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { mixHigh, mixLow } from "../../foundation/lineage.ts";
-import type { Playbook } from "../../graph/handler.ts";
+import type { Playbook, PlaybookOptions } from "../../graph/handler.ts";
 import type { ModelRegistry } from "../../graph/model-registry.ts";
 import { Message } from "../../message/message.ts";
 import type { Outcome } from "../../message/outcome.ts";
@@ -40,6 +40,9 @@ export interface PlaybooksHost {
 /** Stands for an edge in the lineage of a playbook's messages. */
 const PLAYBOOK_INDEX = -2;
 
+/** The same for those of calls that have a key. */
+const KEYED_INDEX = -3;
+
 /** A function declared in a handler is a new playbook at every call: better an error than a flow for each. */
 const MOST_PLAYBOOKS = 100;
 
@@ -61,7 +64,7 @@ export class Playbooks {
     parent: Attempt,
     playbook: Playbook<Input, Result>,
     input: unknown,
-    timeoutMs: number | undefined,
+    { timeoutMs, key }: PlaybookOptions,
   ): Promise<unknown> {
     const child = this.#runOf(playbook);
     const given = input instanceof Message ? sealed(parent.trace, input) : parent.message.with({ payload: input });
@@ -74,7 +77,7 @@ export class Playbooks {
       deadlineAt: this.#deadline(parent, timeoutMs),
       meta: given.meta,
     });
-    const origin = originOf(parent, child.options.name);
+    const origin = originOf(parent, child.options.name, key);
     return this.#engine.waits.wait<unknown>(parent, (resolve, reject) => {
       const sink = new ParentSink(this.#engine, parent, (outcome) => {
         if (outcome.status === "completed") {
@@ -139,17 +142,28 @@ export class Playbooks {
   }
 }
 
-function originOf(parent: Attempt, flow: string): Origin {
-  const { trace, high, low } = parent;
-  const call = parent.more.playbookCalls++;
+function originOf(parent: Attempt, flow: string, key: string | undefined): Origin {
+  const { trace, high, low, more } = parent;
   const run = trace.origin?.run ?? trace.run;
-  return {
-    run,
-    high: mixHigh(high, low, PLAYBOOK_INDEX, call),
-    low: mixLow(high, low, PLAYBOOK_INDEX, call),
-    parent,
-    flow,
-  };
+  if (key === undefined) {
+    const call = more.playbookCalls++;
+    return {
+      run,
+      high: mixHigh(high, low, PLAYBOOK_INDEX, call),
+      low: mixLow(high, low, PLAYBOOK_INDEX, call),
+      parent,
+      flow,
+    };
+  }
+  let [keyedHigh, keyedLow] = [mixHigh(high, low, KEYED_INDEX, 0), mixLow(high, low, KEYED_INDEX, 0)];
+  for (let index = 0; index < key.length; index += 1) {
+    const unit = key.charCodeAt(index);
+    [keyedHigh, keyedLow] = [
+      mixHigh(keyedHigh, keyedLow, KEYED_INDEX, unit),
+      mixLow(keyedHigh, keyedLow, KEYED_INDEX, unit),
+    ];
+  }
+  return { run, high: keyedHigh, low: keyedLow, parent, flow };
 }
 
 /** Where what a playbook's trace produces goes: its result to the caller, its chunks into the parent's stream. */

@@ -71,6 +71,9 @@ export class Committing {
     }
     ledger.finishing(attempt);
     emitting.release(attempt);
+    // fewer messages than in an earlier call: what the handler returns is none of those that were sent then
+    if (attempt.extras !== null && attempt.outputs < attempt.extras.alreadySent)
+      attempt.outputs = attempt.extras.alreadySent;
     if (sent !== null && trace.isOpen) sending.send(trace, attempt, sent, edges, null);
     ledger.allSent();
     // the trace may have ended meanwhile

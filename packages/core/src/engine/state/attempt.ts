@@ -25,6 +25,8 @@ export type Slot = (typeof Slot)[keyof typeof Slot];
 export interface HeldEmit {
   readonly message: Message;
   readonly edges: readonly Edge[];
+  /** The targets its handler asked for, as a number. */
+  readonly wish: number;
   /** The budget that sending it uses up: the trace ends instead. */
   readonly exhausted?: ExhaustionCode;
 }
@@ -75,8 +77,10 @@ export class AttemptExtras {
   onChunksSent: (() => void) | undefined;
   /** Called with the slot that was lent. */
   resumes: (() => void)[] | undefined;
-  /** How many playbooks it has called. */
+  /** How many playbooks it has called without a key. */
   playbookCalls = 0;
+  /** Keys of playbooks it has called. */
+  playbookKeys: Set<string> | undefined;
   /** Names of the pauses its handler has asked for. */
   pauseNames: Set<string> | undefined;
   /** Pauses to which it has no answer: it is about to be parked. */
@@ -85,6 +89,10 @@ export class AttemptExtras {
   checking = 0;
   /** How many of its messages were accepted before its handler had to be called again: they are not sent twice. */
   alreadySent = 0;
+  /** A digest of where those went, where it is known. */
+  alreadySentTo: number | undefined;
+  /** The node it came from, where it has no edge any more. */
+  source: string | undefined;
   writesStreams = false;
   isZombie = false;
   /** Whether the end of its trace waits for its handler. */
@@ -116,6 +124,8 @@ export class Attempt implements QueueItem, StreamWriter {
   slot: Slot = Slot.NONE;
   /** How many messages it has sent so far. */
   outputs = 0;
+  /** A digest of the targets of what it has emitted so far. */
+  sentTo = 0;
   /** The turn in which it got its slot. */
   heldSince: Moment | undefined;
   /** When the handler was called, to within a turn unless somebody watches. */
@@ -154,12 +164,35 @@ export class Attempt implements QueueItem, StreamWriter {
     this.low = low;
     this.attempt = 1;
     this.outputs = 0;
+    this.sentTo = 0;
     this.state = State.LAUNCHED;
   }
 
   get more(): AttemptExtras {
     this.extras ??= new AttemptExtras();
     return this.extras;
+  }
+
+  /** What edges have accepted of it, in all calls of its handler: how many messages, and a digest of their targets. */
+  get sent(): { readonly count: number; readonly to: number | undefined } {
+    const { extras, outputs, sentTo } = this;
+    if (extras === null) return { count: outputs, to: sentTo };
+    const { outbox, alreadySent, alreadySentTo } = extras;
+    const accepted = outputs - outbox.length;
+    if (accepted <= alreadySent && alreadySent > 0) return { count: alreadySent, to: alreadySentTo };
+    return { count: accepted, to: outbox[0]?.sentTo ?? sentTo };
+  }
+
+  /** The node it came from; none for a group of a join. */
+  get source(): string | undefined {
+    return this.edge?.source ?? this.extras?.source;
+  }
+
+  /** Has its handler not send again what edges have accepted of an earlier call. */
+  skip(count: number, to: number | undefined): void {
+    if (count === 0) return;
+    this.more.alreadySent = count;
+    this.more.alreadySentTo = to;
   }
 
   get node(): string {
@@ -260,6 +293,8 @@ export class Send implements Waiting {
   readonly edges: readonly Edge[];
   /** Which output of its sender this is; part of the lineage id. */
   readonly output: number;
+  /** The digest of what its sender had emitted before it. */
+  readonly sentTo: number;
   /** How many of `edges` have a place for it. */
   places = 0;
   /** The message at the one node it goes to, which may start it before the edge has room. */
@@ -283,6 +318,7 @@ export class Send implements Waiting {
     this.message = message;
     this.edges = edges;
     this.output = output;
+    this.sentTo = from === null ? 0 : from.sentTo;
     this.settle = settle;
   }
 

@@ -34,6 +34,7 @@ const OWN_CODES: ReadonlySet<FlowErrorCode> = new Set([
   FlowErrorCode.STREAM_BUSY,
   FlowErrorCode.NOT_SERIALISABLE,
   FlowErrorCode.PAYLOAD_TOO_LARGE,
+  FlowErrorCode.GRAPH_CHANGED,
   FlowErrorCode.EFFECT_FAILED,
   FlowErrorCode.EFFECT_UNKNOWN,
   FlowErrorCode.REMOTE_UNAVAILABLE,
@@ -139,6 +140,7 @@ export class Failing {
       for (const send of unsent) engine.sending.abandon(send, error);
       // whoever tries it again sends what no edge has accepted
       attempt.outputs -= unsent.length;
+      attempt.sentTo = unsent[0]?.sentTo ?? attempt.sentTo;
       engine.ending.fail(trace, error, attempt);
       return;
     }
@@ -152,7 +154,7 @@ export class Failing {
 
   /**
    * Takes a message from a handler that has returned, as if the handler had not been called. It waits until
-   * {@link Failing.takeBack} or the end of its trace.
+   * {@link Failing.replace} or the end of its trace.
    */
   setAside(attempt: Attempt): Attempt {
     const engine = this.#engine;
@@ -161,6 +163,7 @@ export class Failing {
     const unsent = extras?.outbox.splice(0) ?? [];
     for (const send of unsent) engine.sending.abandon(send, new Error("Its message is put back"));
     attempt.outputs -= unsent.length;
+    attempt.sentTo = unsent[0]?.sentTo ?? attempt.sentTo;
     engine.slots.leave(attempt, false);
     attempt.state = State.OVER;
     const next = this.#next(attempt, attempt.attempt);
@@ -170,12 +173,8 @@ export class Failing {
     return next;
   }
 
-  /** Takes back a message that was set aside: its handler is called again, or `next` takes its place. */
-  takeBack(attempt: Attempt, next?: Attempt): void {
-    if (next === undefined) {
-      this.#resume(attempt);
-      return;
-    }
+  /** Puts another message in the place of one that was set aside. */
+  replace(attempt: Attempt, next: Attempt): void {
     const engine = this.#engine;
     const { trace, worker } = attempt;
     attempt.state = State.OVER;
@@ -188,13 +187,12 @@ export class Failing {
   }
 
   #next(attempt: Attempt, number: number): Attempt {
-    const { trace, worker, extras, outputs } = attempt;
+    const { trace, worker, extras, sent } = attempt;
     const original = extras?.original ?? attempt.message;
     const next = new Attempt(worker, trace, original, null, attempt.high, attempt.low, number);
     const taken = [...(extras?.fetched ?? []), ...(extras?.refetch ?? [])];
     if (taken.length > 0) next.more.refetch = taken;
-    const sent = Math.max(extras?.alreadySent ?? 0, outputs);
-    if (sent > 0) next.more.alreadySent = sent;
+    next.skip(sent.count, sent.to);
     trace.extras?.streams?.inherit(attempt, next);
     return next;
   }
