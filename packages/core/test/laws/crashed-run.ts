@@ -50,6 +50,7 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
       id: `t${index}`,
       fuel: (traces[index % traces.length] as { fuel: number }).fuel,
     }),
+    answer: ({ reason }) => reason,
     check(requests) {
       for (const request of requests) checkRequest(shape, request, hasFaults);
       for (const [key, times] of effects.done) assert.equal(times, 1, `L10: effect ${key} took place ${times} times`);

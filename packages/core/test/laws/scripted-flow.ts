@@ -241,7 +241,7 @@ function scriptedNode(
 
       async function inTime(): Promise<unknown> {
         if (effects !== undefined && lasting >= 80) await doOnce(`${place} ${parcel.id} ${hops}`, ctx, effects);
-        if (lasting >= 90) await aside(ctx.pause({ reason: `may ${parcel.id} go on?`, payload: parcel }));
+        if (lasting >= 90) await askAround(parcel, ctx, lasting >= 95);
         for (const [index, act] of deed.acts.entries()) {
           if (index === deed.failsAt) await failing(deed, ctx.attempt, (ms) => ctx.sleep(ms));
           await perform(act, ctx);
@@ -273,6 +273,16 @@ function scriptedNode(
     };
     const value = await aside(ctx.once(key, run, { ifUnknown }));
     if (value !== key) log.problems.push(`L10: ${name}: the effect "${key}" gave ${value}`);
+  }
+
+  /** Asks one question or two, in an order that changes from call to call. Each has its own answer. */
+  async function askAround(parcel: Parcel, ctx: Context, asksTwo: boolean): Promise<void> {
+    const reasons = [`may ${parcel.id} go on?`, ...(asksTwo ? [`by when may ${parcel.id} go on?`] : [])];
+    if (log.handled % 2 === 0) reasons.reverse();
+    for (const reason of reasons) {
+      const answer = await aside(ctx.pause({ reason, payload: parcel }));
+      if (answer !== reason) log.problems.push(`L10: ${name}: "${reason}" was given the answer to "${String(answer)}"`);
+    }
   }
 
   /** Asks until there is an answer. */
