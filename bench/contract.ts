@@ -11,6 +11,8 @@ export interface Workload<Setup = unknown, Rig extends Closable = Closable> {
   readonly setup: Setup;
   /** Who takes part; all but the journals when left out. */
   readonly subjects?: readonly string[];
+  /** Whether each run gives the same figures, so that one is enough. @defaultValue false */
+  readonly isExact?: boolean;
   /**
    * Warms the rig up, measures it once and checks every answer.
    *
@@ -59,6 +61,8 @@ export interface Measurement {
   readonly requests: number;
   /** The part of the time in which the main thread had a processor: low when the machine was busy with others. */
   readonly processorShare: number;
+  /** Processor time of the whole process for each request, in microseconds, where it is measured. */
+  readonly processorUs?: number;
 }
 
 /** What the process of one run tells the runner. */
@@ -82,8 +86,14 @@ export interface Bar {
   readonly enough?: number;
 }
 
-/** The subjects that run graphs, as PenguiFlow does. */
-export const graphLibraries: readonly string[] = ["flowcraft", "genkit", "langgraph", "llamaindex", "mastra"];
+/** The libraries that run graphs and that bars compare with. Genkit has no graph, and is shown beside them. */
+export const graphLibraries: readonly string[] = ["flowcraft", "langgraph", "llamaindex", "mastra"];
+
+/** The queues between functions that PenguiFlow is to be ahead of in every workload that measures speed. */
+export const queues: readonly string[] = ["fastq", "effect-queue", "effect-queue-wide"];
+
+/** PenguiFlow with `NODE_ENV=development`; all other subjects run with `NODE_ENV=production`. */
+export const development = "penguiflow-development";
 
 /** PenguiFlow on its journals: they take part where they are named. */
 export const journals: readonly string[] = ["memory-journal", "sqlite-normal", "sqlite-full", "postgres"];

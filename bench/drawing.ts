@@ -1,5 +1,5 @@
 // The figures as one picture: a column for each workload, a row for each subject, a dot for its share of the floor.
-import type { Workload } from "./contract.ts";
+import { development, type Workload } from "./contract.ts";
 import { timesBetter, type Row } from "./report.ts";
 
 const [left, top, columnWidth, rowHeight, padding] = [132, 86, 148, 30, 14];
@@ -50,7 +50,9 @@ export function draw(rows: readonly Row[]): string {
     const find = (name: string) => rows.find((row) => row.workload === workload && row.subject === name);
     return timesBetter(find(subject), find("floor"), workload.figures[0]);
   };
-  const names = [...new Set(rows.map(({ subject }) => subject))].filter((name) => name !== "floor");
+  const names = [...new Set(rows.map(({ subject }) => subject))].filter(
+    (name) => name !== "floor" && name !== development,
+  );
   const lines = names
     .map((name) => ({ name, shares: workloads.map((workload) => shareOf(name, workload)) }))
     .filter(({ shares }) => shares.filter((share) => share !== undefined).length > workloads.length / 3)

@@ -53,6 +53,17 @@ export interface Stretch {
   readonly requests: number;
   readonly elapsedMs: number;
   readonly processorShare: number;
+  /** Processor time of the whole process, in microseconds. */
+  readonly processorUs: number;
+}
+
+/** Starts to take the processor time of the whole process: garbage collection and compilation are part of the work. */
+export function processorTime(): () => number {
+  const from = process.cpuUsage();
+  return () => {
+    const { user, system } = process.cpuUsage(from);
+    return user + system;
+  };
 }
 
 /** Makes `requests` requests, counts what the handlers did, and takes the time; after a garbage collection unless told. */
@@ -64,12 +75,14 @@ export async function stretch<Answer>(
 ): Promise<Stretch> {
   if (collect) globalThis.gc?.();
   load.tally.hops = 0;
+  const processorUs = processorTime();
   const processorAt = process.threadCpuUsage();
   const elapsedMs = await drive(rig, load, requests, latencies);
   const { user, system } = process.threadCpuUsage(processorAt);
+  const spentUs = processorUs();
   const hops = requests * load.hopsPerRequest;
   if (load.tally.hops !== hops) throw new Error(`Wrong count: "${load.tally.hops}" hops, not "${hops}"`);
-  return { requests, elapsedMs, processorShare: (user + system) / 1_000 / elapsedMs };
+  return { requests, elapsedMs, processorShare: (user + system) / 1_000 / elapsedMs, processorUs: spentUs };
 }
 
 /** Doubles the batch until the warm-up time is used up. The last batch, the warmest, tells the rate per ms. */
@@ -94,8 +107,9 @@ export async function measureRate<Answer>(
   timing: Timing,
 ): Promise<Measurement> {
   const requests = await prepare(rig, load, timing);
-  const { elapsedMs, processorShare } = await stretch(rig, load, requests);
-  return { figures: { "hops/s": (requests * load.hopsPerRequest * 1_000) / elapsedMs }, requests, processorShare };
+  const { elapsedMs, processorShare, processorUs } = await stretch(rig, load, requests);
+  const figures = { "hops/s": (requests * load.hopsPerRequest * 1_000) / elapsedMs };
+  return { figures, requests, processorShare, processorUs: processorUs / requests };
 }
 
 /**
@@ -110,15 +124,15 @@ export async function measureBursts<Answer>(
 ): Promise<Measurement> {
   const requests = await prepare(rig, load, timing);
   const latencies = new Float64Array(load.window);
-  const bursts: { readonly elapsedMs: number; readonly p50: number; readonly p99: number }[] = [];
+  const bursts: (Pick<Stretch, "elapsedMs" | "processorUs"> & { readonly p50: number; readonly p99: number })[] = [];
   globalThis.gc?.();
   const startedAt = performance.now();
   const processorAt = process.threadCpuUsage();
   while (bursts.length * load.window < requests) {
-    const { elapsedMs } = await stretch(rig, load, load.window, { latencies, collect: false });
+    const { elapsedMs, processorUs } = await stretch(rig, load, load.window, { latencies, collect: false });
     const sorted = latencies.toSorted();
     const at = (part: number) => sorted[Math.floor(load.window * part)]!;
-    bursts.push({ elapsedMs, p50: at(0.5), p99: at(0.99) });
+    bursts.push({ elapsedMs, processorUs, p50: at(0.5), p99: at(0.99) });
   }
   const { user, system } = process.threadCpuUsage(processorAt);
   const processorShare = (user + system) / 1_000 / (performance.now() - startedAt);
@@ -129,5 +143,6 @@ export async function measureBursts<Answer>(
     "p99 ms": median(bursts.map(({ p99 }) => p99)),
     "p99 / p50": median(bursts.map(({ p50, p99 }) => p99 / p50)),
   };
-  return { figures, requests, processorShare };
+  const spentUs = bursts.reduce((sum, { processorUs }) => sum + processorUs, 0);
+  return { figures, requests, processorShare, processorUs: spentUs / (bursts.length * load.window) };
 }

@@ -28,6 +28,11 @@ function isInstalled(): boolean {
 export function installPeers(say: (line: string) => void): void {
   if (isInstalled()) return;
   say("Installing the peers of the benchmark (half a minute, once)");
+  npmCi(here, say);
+}
+
+/** Installs what the lockfile in a folder asks for. @throws Error when npm fails */
+export function npmCi(folder: string, say: (line: string) => void): void {
   const npm = process.env["npm_execpath"];
   const viaNode = npm !== undefined && npm.endsWith(".js");
   const [command, ...first] = viaNode ? [process.execPath, npm] : ["npm"];
@@ -35,7 +40,7 @@ export function installPeers(say: (line: string) => void): void {
     command!,
     [...first, "ci", "--no-audit", "--no-fund", "--loglevel=error"],
     {
-      cwd: here,
+      cwd: folder,
       encoding: "utf8",
       shell: !viaNode && process.platform === "win32",
       stdio: ["ignore", "pipe", "inherit"],
@@ -43,7 +48,7 @@ export function installPeers(say: (line: string) => void): void {
   );
   if (status === 0) return;
   say(stdout ?? "");
-  throw new Error(`Cannot install the peers: "npm ci" in "${here}" failed`, { cause: error });
+  throw new Error(`"npm ci" in "${folder}" failed`, { cause: error });
 }
 
 /** Builds the packages. False when the workspace has no compiler or the build fails, and the source is measured. */

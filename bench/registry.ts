@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { journals, type Subject, type Workload } from "./contract.ts";
+import { development, journals, type Subject, type Workload } from "./contract.ts";
 
 function modulesIn(folder: string): string[] {
   return readdirSync(path.join(import.meta.dirname, folder))
@@ -18,6 +18,7 @@ function sorted(names: readonly string[], first: readonly string[]): readonly st
 export async function loadWorkloads(): Promise<readonly Workload[]> {
   const first = [
     "linear",
+    "watched",
     "validated",
     "fan-out",
     "loop",
@@ -36,7 +37,7 @@ export async function loadWorkloads(): Promise<readonly Workload[]> {
 
 /** The names of all subjects, which are the names of their files: the floor first, then ours. */
 export function subjectNames(): readonly string[] {
-  return sorted(modulesIn("subjects"), ["floor", "penguiflow", ...journals]);
+  return sorted(modulesIn("subjects"), ["floor", "penguiflow", development, ...journals]);
 }
 
 /** Imports a subject, and with it the library it measures: only in the process that measures it. */

@@ -1,26 +1,39 @@
 // `npm run bench`: runs every subject on every workload, each run in a fresh process, and judges the bars.
-import { fork } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { type Measurement, type Reply, subjectOf, takesPart, type Timing, type Workload } from "./contract.ts";
+import {
+  journals,
+  type Measurement,
+  type Reply,
+  subjectOf,
+  takesPart,
+  type Timing,
+  type Workload,
+} from "./contract.ts";
+import { runFresh } from "./fresh-process.ts";
 import { buildCore, installPeers } from "./install.ts";
 import { writePage } from "./page.ts";
 import { loadWorkloads, subjectNames } from "./registry.ts";
 import { count, judge, sentence, table, type Row } from "./report.ts";
+import { buildRevision, commitOf } from "./revision.ts";
+import { linesOf, runVersus, type Versus, versusTable } from "./versus.ts";
 
 const known = await loadWorkloads();
 const families = [...new Set(known.map(({ family }) => family))];
 
 const usage = `Usage: npm run bench -- [workload …] [--subject name …] [--quick] [--json] [--page]
+       npm run bench -- --against revision [--pairs n] [workload …] [--subject name …] [--quick] [--json]
 
   workload    a workload or a family of them; all when left out
   --subject   only this subject, repeatable; bars that need others are not judged
   --quick     one short run of each: a first look, not a verdict
   --json      writes the result as JSON to standard output, and everything else to standard error
   --page      writes docs/reference/benchmarks.md and its drawing anew; needs all workloads and subjects
+  --against   builds another revision, runs PenguiFlow of both by turns and prints the ratios, without peers and bars;
+              the features are left out unless they are named
+  --pairs     runs of each build for a ratio, 7 when left out
 
   families    ${families.join(", ")}
   workloads   ${known
@@ -31,7 +44,6 @@ const usage = `Usage: npm run bench -- [workload …] [--subject name …] [--qu
 
 The exit status is 1 when a bar is missed or a run failed, 2 when the command cannot be understood.`;
 
-const runTimeoutMs = 120_000;
 const calmShare = 0.7;
 const calmTries = 3;
 /** On a machine that is never calm, repeating would go on for ever. */
@@ -48,6 +60,8 @@ function readCommandLine() {
     quick: { type: "boolean" },
     json: { type: "boolean" },
     page: { type: "boolean" },
+    against: { type: "string" },
+    pairs: { type: "string" },
     subject: { type: "string", multiple: true },
     help: { type: "boolean", short: "h" },
   } as const;
@@ -58,26 +72,8 @@ function readCommandLine() {
   }
 }
 
-/** One run in a process of its own. Rejects with what the process said when it failed. */
-async function runOnce(subject: string, workload: string, timing: Timing): Promise<Reply> {
-  const child = fork(path.join(import.meta.dirname, "one-run.ts"), [subject, workload, JSON.stringify(timing)], {
-    execArgv: ["--expose-gc", "--max-old-space-size=2048", ...conditions],
-    env: { ...process.env, NODE_ENV: "production" },
-    silent: true,
-    timeout: runTimeoutMs,
-  });
-  let reply: Reply | undefined;
-  let said = "";
-  child.on("message", (message) => (reply = message as Reply));
-  child.stdout!.resume();
-  child.stderr!.setEncoding("utf8").on("data", (text: string) => (said += text));
-  const [status, signal] = (await once(child, "close")) as [number | null, string | null];
-  if (reply !== undefined) return reply;
-  const errorLine = said.split("\n").find((line) => /^\w*Error\b/.test(line));
-  const ending =
-    signal === null ? `exit status ${status}` : `ended by ${signal} after at most ${runTimeoutMs / 1_000} s`;
-  throw new Error(errorLine ?? ending, { cause: said });
-}
+const runOnce = (subject: string, workload: string, wanted: Timing): Promise<Reply> =>
+  runFresh({ subject, workload, timing: wanted, bench: import.meta.dirname, conditions });
 
 /** Repeats a run that counts and had to share its processor with others; keeps the calmest, whatever its speed. */
 async function runCalmly(subject: string, workload: Workload): Promise<Reply> {
@@ -157,8 +153,19 @@ if (stranger !== undefined) refuse(`There is no subject "${stranger}"`);
 const isPart = positionals.length > 0 || values.subject !== undefined;
 if (values.page === true && isPart) refuse("A page needs all figures: leave workloads and --subject out");
 
-const workloads = known.filter(
-  ({ name, family }) => positionals.length === 0 || positionals.includes(name) || positionals.includes(family),
+if (values.against === undefined && values.pairs !== undefined) refuse("--pairs needs --against");
+if (values.against !== undefined && values.page === true) refuse("A page compares with peers: leave --against out");
+const pairs = Number(values.pairs ?? (values.quick === true ? 1 : 7));
+if (!Number.isSafeInteger(pairs) || pairs < 1)
+  refuse(`Option "--pairs" must be a whole number above 0: got "${values.pairs}"`);
+const ours = ["penguiflow", ...journals];
+const notOurs = values.against === undefined ? undefined : values.subject?.find((name) => !ours.includes(name));
+if (notOurs !== undefined) refuse(`"${notOurs}" is the same in each revision: --against compares ${ours.join(", ")}`);
+
+const workloads = known.filter(({ name, family }) =>
+  positionals.length === 0
+    ? values.against === undefined || family !== "features"
+    : positionals.includes(name) || positionals.includes(family),
 );
 const subjects = subjectNames().filter((name) => values.subject?.includes(name) ?? true);
 // Below a second of warm-up the slower libraries are still being compiled while they are measured.
@@ -166,11 +173,64 @@ const [rounds, timing] =
   values.quick === true ? [1, { warmUpMs: 700, measureMs: 500 }] : [3, { warmUpMs: 1_200, measureMs: 800 }];
 const say = values.json === true ? console.error : console.log;
 
+if (values.against !== undefined) {
+  try {
+    commitOf(values.against);
+  } catch (error) {
+    refuse((error as Error).message);
+  }
+}
 installPeers(say);
 const isBuilt = buildCore(say);
 process.env["BENCH_PENGUIFLOW"] = isBuilt ? "built" : "source";
 // the packages import one another by name
 const conditions = isBuilt ? [] : ["--conditions=@penguiflow/source"];
+
+const machine = `Node ${process.versions.node}, ${os.availableParallelism()} × ${os.cpus()[0]?.model.trim() ?? "unknown processor"}`;
+
+/** Writes all runs to a file, and to standard output where that is wanted. */
+function keep(result: object): void {
+  const json = JSON.stringify(result, null, 2);
+  if (values.json === true) console.log(json);
+  const folder = path.join(import.meta.dirname, "results");
+  mkdirSync(folder, { recursive: true });
+  const file = path.join(folder, `${new Date().toISOString().replaceAll(/[:.]/g, "-")}.json`);
+  writeFileSync(file, `${json}\n`);
+  say(`All runs: ${path.relative(process.cwd(), file)}`);
+}
+
+if (values.against !== undefined) {
+  await against(values.against);
+  process.exit();
+}
+
+/** Compares PenguiFlow of the working tree with another revision. */
+async function against(rev: string): Promise<void> {
+  if (!isBuilt) throw new Error(`Cannot compare with "${rev}": the packages here do not build`);
+  const revision = buildRevision(rev, say);
+  say(`${machine}; this working tree and ${revision.label} by turns, ${pairs} runs of each\n`);
+  const all: Versus[] = [];
+  for (const workload of workloads)
+    for (const subject of ours)
+      if (subjects.includes(subject) && takesPart(subject, workload))
+        all.push(await runVersus(workload, subject, { revision, pairs, timing, conditions, say }));
+  const shares = all.flatMap((versus) => versus.pairs.flatMap(({ now, before }) => [now, before]));
+  const disturbed = shares.filter(({ processorShare }) => processorShare < calmShare).length;
+  say(`\n${versusTable(all, revision.label)}\n`);
+  say(
+    `A ratio is the median over the pairs of how many times better this working tree is; the middle half is that of the pairs` +
+      (disturbed === 0
+        ? ""
+        : `\n${disturbed} of ${shares.length} runs had less than ${calmShare * 100} % of a processor: trust processor time`),
+  );
+  keep({
+    machine,
+    timing,
+    against: revision.label,
+    comparisons: all.map((versus) => ({ ...versus, workload: versus.workload.name, figures: linesOf(versus) })),
+  });
+  process.exitCode = all.some(({ failed }) => failed) ? 1 : 0;
+}
 
 let done = 0;
 const planned = workloads
@@ -181,7 +241,6 @@ const planned = workloads
   )
   .reduce((sum, one) => sum + one, 0);
 
-const machine = `Node ${process.versions.node}, ${os.availableParallelism()} × ${os.cpus()[0]?.model.trim() ?? "unknown processor"}`;
 say(`${machine}; penguiflow from its ${process.env["BENCH_PENGUIFLOW"]} files; ${planned} runs of about 3 s\n`);
 
 const startedAt = performance.now();
@@ -204,13 +263,7 @@ const gaps =
 say(`\n${kept}${gaps}${wrong}; ${minutes.toFixed(1)} minutes`);
 
 const result = { machine, timing, rows: rows.map((row) => ({ ...row, workload: row.workload.name })), verdicts };
-const json = JSON.stringify(result, null, 2);
-if (values.json === true) console.log(json);
-const folder = path.join(import.meta.dirname, "results");
-mkdirSync(folder, { recursive: true });
-const file = path.join(folder, `${new Date().toISOString().replaceAll(/[:.]/g, "-")}.json`);
-writeFileSync(file, `${json}\n`);
-say(`All runs: ${path.relative(process.cwd(), file)}`);
+keep(result);
 if (values.page === true) say(`Written: ${writePage(rows, verdicts, caveats()).join(", ")}`);
 
 process.exitCode = missed.length + failures.length > 0 ? 1 : 0;

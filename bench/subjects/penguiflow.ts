@@ -14,6 +14,7 @@ import type { StreamsRig, StreamsSetup } from "../workloads/streams.ts";
 import type { TypesRig } from "../workloads/types.ts";
 import type { ValidatedRig, ValidatedSetup } from "../workloads/validated.ts";
 import type { WaitingRig, WaitingSetup } from "../workloads/waiting.ts";
+import type { WatchedRig, WatchedSetup } from "../workloads/watched.ts";
 
 const tenant = "bench";
 const nothingToClose = async (): Promise<void> => {};
@@ -48,6 +49,12 @@ const line = (nodes: readonly PassNode[]) => nodes.map((node, index) => node.to(
 
 export function linear({ nodes, tally }: LinearSetup): LinearRig {
   return calling(core.create(...line(Array.from({ length: nodes }, (_, index) => pass(index, tally)))));
+}
+
+export function watched({ nodes, tally }: WatchedSetup): WatchedRig {
+  const chain = Array.from({ length: nodes }, (_, index) => pass(index, tally));
+  const middleware = () => void (tally.events += 1);
+  return calling(core.create(...line(chain), { middlewares: [middleware] }));
 }
 
 export function validated({ nodes, schema, tally }: ValidatedSetup): ValidatedRig {

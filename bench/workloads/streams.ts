@@ -1,4 +1,5 @@
 import type { Closable, Measurement, Workload } from "../contract.ts";
+import { processorTime } from "../drive.ts";
 
 /** A source that writes `chunks` texts for a request, each when the one before was taken. */
 export interface StreamsSetup {
@@ -42,6 +43,7 @@ export const workloads: readonly Workload<StreamsSetup, StreamsRig>[] = [
       while (performance.now() - warmAt < timing.warmUpMs);
       globalThis.gc?.();
       let rounds = 0;
+      const processorUs = processorTime();
       const processorAt = process.threadCpuUsage();
       const startedAt = performance.now();
       do {
@@ -49,10 +51,12 @@ export const workloads: readonly Workload<StreamsSetup, StreamsRig>[] = [
         rounds += 1;
       } while (performance.now() - startedAt < timing.measureMs);
       const elapsedMs = performance.now() - startedAt;
+      const spentUs = processorUs();
       const { user, system } = process.threadCpuUsage(processorAt);
       const total = rounds * streams;
       const processorShare = (user + system) / 1_000 / elapsedMs;
-      return { figures: { "chunks/s": (total * chunks * 1_000) / elapsedMs }, requests: total, processorShare };
+      const figures = { "chunks/s": (total * chunks * 1_000) / elapsedMs };
+      return { figures, requests: total, processorShare, processorUs: spentUs / total };
     },
   },
 ];

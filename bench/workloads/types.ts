@@ -18,6 +18,7 @@ export const workloads: readonly Workload<undefined, TypesRig>[] = [
     figures: [{ name: "instantiations", better: "less" }],
     setup: undefined,
     subjects: ["penguiflow"],
+    isExact: true,
     bars: [{ atMost: 4_999 }],
     async measure({ script }) {
       const { stdout } = await promisify(execFile)(process.execPath, ["--conditions=@penguiflow/source", script], {

@@ -1,5 +1,5 @@
 import type { Measurement, Workload } from "../contract.ts";
-import { stretch, type Load, type RequestRig, type Tally } from "../drive.ts";
+import { processorTime, stretch, type Load, type RequestRig, type Tally } from "../drive.ts";
 import type { Payload } from "../envelope.ts";
 import { isOwnPayload } from "./linear.ts";
 
@@ -45,9 +45,11 @@ export const workloads: readonly Workload<WaitingSetup, WaitingRig>[] = [
       do await stretch(rig, load, requests);
       while (performance.now() - warmAt < timing.warmUpMs / 2);
       const times: number[] = [];
+      const processorUs = processorTime();
       const startedAt = performance.now();
       do times.push((await stretch(rig, load, requests)).elapsedMs);
       while (performance.now() - startedAt < timing.measureMs);
+      const spentUs = processorUs();
       if (most !== concurrency) throw new Error(`Wrong count: "${most}" requests waited at once, not "${concurrency}"`);
       const ms = times.toSorted((a, b) => a - b)[times.length >> 1]!;
       // Waiting is the work here: a processor that is free is no sign of a disturbance.
@@ -55,6 +57,7 @@ export const workloads: readonly Workload<WaitingSetup, WaitingRig>[] = [
         figures: { ms, "of the ideal time": ms / idealMs },
         requests: times.length * requests,
         processorShare: 1,
+        processorUs: spentUs / (times.length * requests),
       };
     },
   },
