@@ -85,12 +85,29 @@ export async function stretch<Answer>(
   return { requests, elapsedMs, processorShare: (user + system) / 1_000 / elapsedMs, processorUs: spentUs };
 }
 
-/** Doubles the batch until the warm-up time is used up. The last batch, the warmest, tells the rate per ms. */
-async function warmUp<Answer>(rig: RequestRig<Answer>, load: Load<Answer>, warmUpMs: number): Promise<number> {
+/** How many times longer than planned a run may take while other programs have the processor. */
+const patience = 4;
+
+/** Time that counts: the thread's processor time, or a part of the time gone where it waits for more than a processor. */
+export function busyTime(): () => number {
   const startedAt = performance.now();
+  const processorAt = process.threadCpuUsage();
+  return () => {
+    const { user, system } = process.threadCpuUsage(processorAt);
+    return Math.max((user + system) / 1_000, (performance.now() - startedAt) / patience);
+  };
+}
+
+/**
+ * Doubles the batch until the warm-up time is used up, so that code is compiled before it is measured on a busy machine,
+ * too. The last batch, the warmest, tells the rate per ms.
+ */
+async function warmUp<Answer>(rig: RequestRig<Answer>, load: Load<Answer>, warmUpMs: number): Promise<number> {
+  const warmMs = busyTime();
   for (let batch = Math.min(16, load.window); ; batch *= 2) {
-    const elapsedMs = await drive(rig, load, batch);
-    if (performance.now() - startedAt >= warmUpMs) return batch / elapsedMs;
+    const batchMs = busyTime();
+    await drive(rig, load, batch);
+    if (warmMs() >= warmUpMs) return batch / batchMs();
   }
 }
 

@@ -60,6 +60,8 @@ export function buildRevision(rev: string, say: (line: string) => void): Revisio
     try {
       say(`Building ${short}`);
       checkOut(commit, folder);
+      for (const file of ["package-lock.json", "scripts/build.ts"])
+        if (!existsSync(path.join(folder, file))) throw new Error(`it has no ${file}; name a later revision`);
       install(folder, say);
       build(folder);
     } catch (error) {

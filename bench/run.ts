@@ -200,7 +200,12 @@ function keep(result: object): void {
 }
 
 if (values.against !== undefined) {
-  await against(values.against);
+  try {
+    await against(values.against);
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exitCode = 1;
+  }
   process.exit();
 }
 
