@@ -9,7 +9,7 @@ const folders = path.join(root, ".scratch", "against");
 
 /** A revision whose packages are built. */
 export interface Revision {
-  /** As it was asked for, with the commit's short hash. */
+  /** Name as given, with the short hash of its commit. */
   readonly label: string;
   /** The bench code of the working tree, on the packages of the revision. */
   readonly bench: string;

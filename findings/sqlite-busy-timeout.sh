@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Expected: with a busy timeout of 3 seconds a write waits for its turn up to that long before it fails.
 # Really: in a transaction that has read, and in whose time another connection has written, it fails at once with "database
-#   is locked" (extended code 517, SQLITE_BUSY_SNAPSHOT). Nobody holds a lock, and waiting could not help.
+#   is locked" (extended code 517, SQLITE_BUSY_SNAPSHOT). No connection holds a lock, and waiting could not help.
 # Versions: node:sqlite of Node 24.21.0, journal mode WAL
 # Date: 2026-11-29
 # Why it matters: "begin" and a read before a write make a program with several processes fail under load whatever its

@@ -30,7 +30,7 @@ export class RunDigest {
   readonly #stored = createHash("sha256");
   readonly #published = createHash("sha256");
   readonly #journalled = createHash("sha256");
-  /** What each call of the flow has given so far. */
+  /** Answers of each call of the flow so far. */
   readonly #answers: string[][] = [];
 
   /** Reads along with observers that are there: one more would change the schedule. */
