@@ -178,7 +178,7 @@ test("a reader who does not read makes the flow wait, and misses nothing", async
     for (; said < 400; said += 1) await ctx.emitChunk({ text: piece });
     return "done";
   });
-  const { adapter } = await serve(create(talk.to()));
+  const { adapter } = await serve(create(talk.to()), { textLimit: "64mb" });
   const client = await speakAt(adapter, addressOf(adapter));
   const events = client.sendMessageStream(saying("x"));
   const { value: first } = await events.next();
