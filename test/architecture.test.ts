@@ -135,19 +135,19 @@ const hasNoWideCircles: Rule = (sources) => {
   );
   const indexes = new Map<string, number>();
   const lowest = new Map<string, number>();
-  const path: string[] = [];
+  const trail: string[] = [];
   const circles: string[][] = [];
   const visit = (file: string): void => {
     const index = indexes.size;
     indexes.set(file, index);
     lowest.set(file, index);
-    path.push(file);
+    trail.push(file);
     for (const next of graph.get(file) ?? []) {
       if (!graph.has(next)) continue;
       if (!indexes.has(next)) visit(next);
-      if (path.includes(next)) lowest.set(file, Math.min(lowest.get(file) ?? 0, lowest.get(next) ?? 0));
+      if (trail.includes(next)) lowest.set(file, Math.min(lowest.get(file) ?? 0, lowest.get(next) ?? 0));
     }
-    if (lowest.get(file) === index) circles.push(path.splice(path.indexOf(file)));
+    if (lowest.get(file) === index) circles.push(trail.splice(trail.indexOf(file)));
   };
   for (const file of graph.keys()) if (!indexes.has(file)) visit(file);
   return circles
