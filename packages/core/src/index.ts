@@ -1,3 +1,4 @@
+export type { AsyncScope } from "./foundation/async-scope.ts";
 export type { Clock } from "./foundation/clock.ts";
 export { systemClock } from "./foundation/clock.ts";
 export type { ErrorPayload, FlowErrorInit } from "./foundation/flow-error.ts";

@@ -97,7 +97,9 @@ export class JournalledRun implements DurableRun {
     this.#recovering = new Recovering(engine, options);
     this.ready = new Promise((resolve, reject) => {
       this.#onLost.push(reject);
-      this.#open().then(resolve, (error: unknown) => this.#lose(error as Error));
+      // what an earlier process has left has no caller here
+      const opened = engine.options.homeScope.runInAsyncScope(() => this.#open(), undefined);
+      opened.then(resolve, (error: unknown) => this.#lose(error as Error));
     });
     this.ready.catch(() => {});
   }
@@ -479,7 +481,9 @@ export class JournalledRun implements DurableRun {
     }
     this.#writing = (async () => {
       try {
-        this.#sequence = await (this.#partition as JournalPartition).append({ put, remove, counts }, this.#sequence);
+        const partition = this.#partition as JournalPartition;
+        const append = (): Promise<number> => partition.append({ put, remove, counts }, this.#sequence);
+        this.#sequence = await this.#engine.options.homeScope.runInAsyncScope(append, undefined);
         this.#release(this.#waitingNow.splice(0), undefined);
       } catch (error) {
         this.#lose(error as Error);

@@ -86,6 +86,7 @@ export function restoreTrace(
   sink.emitsErrors = engine.options.emitErrorsToRookery;
   const startedAt = engine.clock.now() - Math.max(0, engine.clock.epochNow() - state.startedAt);
   const trace = new Trace(run, traceId, headers, sink, isOpenEnded, startedAt);
+  engine.keepScope(trace);
   if (isOpenEnded || hasEnded) sink.opened(trace);
   else trace.sink = new LeftSink(engine.rookery, engine.options.maxResults, trace);
   trace.outputs = state.entered;

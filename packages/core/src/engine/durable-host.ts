@@ -1,3 +1,4 @@
+import type { AsyncScope } from "../foundation/async-scope.ts";
 import type { Clock } from "../foundation/clock.ts";
 import type { Scheduler } from "../foundation/scheduler.ts";
 import type { TimerWheel } from "../foundation/timer-wheel.ts";
@@ -25,6 +26,7 @@ export interface DurableHost {
   readonly options: {
     readonly name: string;
     readonly logger: Logger;
+    readonly homeScope: AsyncScope;
     readonly emitErrorsToRookery: boolean;
     readonly maxResults: number;
   };
@@ -47,6 +49,8 @@ export interface DurableHost {
   accepted: number;
   /** Called when the journal can be written no more: nothing that happens from now on would last. */
   onJournalLost: (() => void) | undefined;
+  /** Gives a trace the async context of the code that calls this. */
+  keepScope(trace: Trace): void;
   /** Ends a trace at an instant, at once if that has passed. */
   setDeadline(trace: Trace, deadlineAt: number): void;
 }

@@ -22,6 +22,7 @@ import { queueFull, Sending } from "./delivery/sending.ts";
 import type { DurableRun } from "./durability.ts";
 import { starterOf } from "./durable-host.ts";
 import { type ResolvedOptions, weightOf } from "./flow-options.ts";
+import type { TraceRecorder } from "../ports/trace-recorder.ts";
 import { statsOf } from "./flow-stats.ts";
 import { Agenda, type AgendaSteps } from "./admission/agenda.ts";
 import { Committing } from "./loop/committing.ts";
@@ -127,7 +128,7 @@ export class Engine {
     this.options = options;
     this.clock = options.clock;
     this.scheduler = options.scheduler;
-    this.timers = new TimerWheel(options.clock);
+    this.timers = new TimerWheel(options.clock, options.homeScope);
     this.resources = resources;
     this.#hasWeights = typeof options.tenantWeights === "function" || Object.keys(options.tenantWeights).length > 0;
     this.ids = new IdSource(options.random);
@@ -140,11 +141,12 @@ export class Engine {
     const { durable } = this;
     const stored = durable === undefined ? undefined : () => durable.stored();
     this.reporter = new Reporter(options, middlewares, this.probe, stored, parent?.reporter);
-    this.ledger = new Ledger(options.recorder, this.durable);
+    this.ledger = new Ledger(recorderOf(options), this.durable);
     this.isFollowed = this.reporter.hasBus || this.ledger.isWatched || this.probe !== undefined;
     this.isWatched = this.isFollowed || this.reporter.hasListeners;
     const steps: AgendaSteps = {
       runsAtOnce: options.scheduler.ready === undefined,
+      keepScope: (trace) => this.keepScope(trace),
       run: (attempt) => dispatch.run(attempt),
       pump: (worker) => dispatch.pump(worker),
       drainOrFail: (send) => this.sending.drainOrFail(send),
@@ -232,6 +234,8 @@ export class Engine {
       startedAt,
     );
     trace.origin = origin;
+    // what others emit into it later must not be taken for its caller
+    if (opening.isOpenEnded) this.keepScope(trace);
     sink.opened?.(trace);
     this.traces.add(trace, idNumber);
     this.accepted += 1;
@@ -241,6 +245,14 @@ export class Engine {
     if (signal !== undefined && trace.isOpen)
       trace.onEnd(onAbort(signal, (reason) => void this.ending.cancel(trace, reason)));
     return trace;
+  }
+
+  /**
+   * Keeps the async context of a trace's caller, before anything of the trace may be started by others. Called in that
+   * context: a trace that goes from handler to handler in one drive has never left it, and needs no scope.
+   */
+  keepScope(trace: Trace): void {
+    trace.scope ??= this.options.asyncScope();
   }
 
   /** Sends a message of the outside into a trace. `settle` is called if it has to wait; answers whether it has not. */
@@ -253,11 +265,10 @@ export class Engine {
     if (!trace.isOpen) return true;
     if (trace.lasting !== null) this.pausing.stir(trace.lasting);
     const message = this.probe === undefined ? sent : this.probe.enter(trace, sent);
-    if (edges.length === 1) {
-      const only = edges[0] as Edge;
-      if (!this.isWatched && this.sending.startAtOnce(trace, message, only)) return true;
-      if (this.durable === undefined && this.sending.lineUp(trace, message, only)) return false;
-    }
+    const only = edges.length === 1 ? (edges[0] as Edge) : undefined;
+    if (only !== undefined && !this.isWatched && this.sending.startAtOnce(trace, message, only)) return true;
+    this.keepScope(trace);
+    if (only !== undefined && this.durable === undefined && this.sending.lineUp(trace, message, only)) return false;
     return this.sending.send(trace, null, message, edges, settle);
   }
 
@@ -298,7 +309,7 @@ export class Engine {
   }
 
   weightOf(tenant: string): number {
-    return this.#hasWeights ? weightOf(this.options, tenant) : 1;
+    return this.#hasWeights ? this.options.homeScope.runInAsyncScope(weightOf, undefined, this.options, tenant) : 1;
   }
 
   /** Headers, the same object for the same tenant where there is nothing else in them. */
@@ -451,4 +462,10 @@ export class Engine {
       this.agenda.flush();
     });
   }
+}
+
+/** The flow's recorder, called in no trace's async context. */
+function recorderOf({ recorder, homeScope }: ResolvedOptions): TraceRecorder | undefined {
+  if (recorder === undefined) return undefined;
+  return (record) => homeScope.runInAsyncScope(recorder, undefined, record);
 }

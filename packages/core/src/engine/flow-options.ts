@@ -1,5 +1,6 @@
+import { type AsyncScope, captureScope, EMPTY_SCOPE } from "../foundation/async-scope.ts";
 import { type Clock, systemClock } from "../foundation/clock.ts";
-import { requireInteger, requireKnownKeys, requireNumber, shown } from "../foundation/options.ts";
+import { requireFunction, requireInteger, requireKnownKeys, requireNumber, shown } from "../foundation/options.ts";
 import type { Random } from "../foundation/random.ts";
 import { type Scheduler, systemScheduler } from "../foundation/scheduler.ts";
 import type { Middleware } from "../events/flow-event.ts";
@@ -63,6 +64,13 @@ export interface FlowOptions {
   readonly durability?: Durability;
   /** Follows every run from inside, for tracing; shared with playbooks. @defaultValue none */
   readonly instrument?: Instrument;
+  /**
+   * Captures the async context of a caller, in which the handlers of its trace run: for hosts with async contexts and
+   * without `process.getBuiltinModule`. Called once more by `create`, for the context of observers and stores.
+   *
+   * @defaultValue an `AsyncResource` of `node:async_hooks` where there is one
+   */
+  readonly asyncScope?: () => AsyncScope;
   /** @defaultValue the machine's time */
   readonly clock?: Clock;
   /** @defaultValue `Math.random` */
@@ -91,6 +99,9 @@ export interface ResolvedOptions {
   readonly recorder: TraceRecorder | undefined;
   readonly durability: Durability | undefined;
   readonly instrument: Instrument | undefined;
+  readonly asyncScope: () => AsyncScope;
+  /** The async context of observers, stores and whatever else belongs to no trace. */
+  readonly homeScope: AsyncScope;
   readonly clock: Clock;
   readonly random: Random;
   readonly scheduler: Scheduler;
@@ -102,6 +113,7 @@ export interface ResolvedOptions {
  * @throws TypeError, RangeError when an option is unknown or out of range
  */
 export function resolveOptions(options: FlowOptions): ResolvedOptions {
+  if (options.asyncScope !== undefined) requireFunction("asyncScope", options.asyncScope);
   const resolved: ResolvedOptions = {
     name: options.name ?? "flow",
     queueMaxSize: options.queueMaxSize ?? 64,
@@ -121,11 +133,17 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
     recorder: options.recorder,
     durability: options.durability,
     instrument: options.instrument,
+    asyncScope: options.asyncScope ?? captureScope,
+    homeScope: options.asyncScope?.() ?? EMPTY_SCOPE,
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
     scheduler: options.scheduler ?? systemScheduler,
   };
-  requireKnownKeys("create", options, Object.keys(resolved));
+  requireKnownKeys(
+    "create",
+    options,
+    Object.keys(resolved).filter((key) => key !== "homeScope"),
+  );
   requireInteger("queueMaxSize", resolved.queueMaxSize, 0);
   requireNumber("graceMs", resolved.graceMs, 0);
   for (const name of ["streamWindow", "maxResults", "rookeryMaxSize", "maxHeldEmits", "observerBuffer"] as const) {

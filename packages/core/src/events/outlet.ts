@@ -1,3 +1,5 @@
+import type { AsyncScope } from "../foundation/async-scope.ts";
+
 /**
  * The way out of a flow for one observer, store or bus: a bounded buffer and one delivery at a time, in
  * order. The flow only ever appends; an observer that is slow, throws or hangs costs it nothing but the
@@ -14,15 +16,19 @@ export class Outlet<Item> {
   #done = 0;
   /** Those who wait until so many are done, in order. */
   readonly #flushes: { readonly until: number; readonly resolve: () => void }[] = [];
+  readonly #scope: AsyncScope;
   readonly #capacity: number;
   readonly #deliver: (batch: readonly Item[]) => void | Promise<void>;
   readonly #onFailure: (error: unknown, batch: readonly Item[]) => void;
 
+  /** @param scope - the async context of deliveries: no trace's, since one delivery has the items of many */
   constructor(
+    scope: AsyncScope,
     capacity: number,
     deliver: (batch: readonly Item[]) => void | Promise<void>,
     onFailure: (error: unknown, batch: readonly Item[]) => void,
   ) {
+    this.#scope = scope;
     this.#capacity = capacity;
     this.#deliver = deliver;
     this.#onFailure = onFailure;
@@ -41,7 +47,7 @@ export class Outlet<Item> {
     const isDelivering = this.pending > 0;
     this.#buffer.push(item);
     this.#taken += 1;
-    if (!isDelivering) void this.#run();
+    if (!isDelivering) void this.#scope.runInAsyncScope(() => this.#run(), undefined);
   }
 
   /** Resolves when everything appended so far has been delivered or has failed, whatever is appended meanwhile. */

@@ -24,7 +24,7 @@ import { Engine, registerPlaybook, type StopReport } from "../engine/engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "../engine/flow-options.ts";
 import { type FlowStats, statsOf } from "../engine/flow-stats.ts";
 import type { FetchWish } from "../engine/results/rookery.ts";
-import { TraceReader, type TraceStream } from "../engine/results/trace-reader.ts";
+import { type Source, TraceReader, type TraceStream } from "../engine/results/trace-reader.ts";
 import type { Edge } from "../engine/state/worker.ts";
 
 /** How a message is sent into a flow. Each option left out is taken from the message, if one is given. */
@@ -469,11 +469,13 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   ensureTraceSignal(traceId: string, options: TraceOptions = {}): AbortSignal {
     const engine = this.#running();
     const controller = new AbortController();
+    // listeners belong to the one who asks for the signal, and not to the one who ends the trace
+    const scope = this.#options.asyncScope();
     const trace = engine.traces.find(traceId, options.tenant).find((candidate) => candidate.isOpen);
     if (trace === undefined) controller.abort(this.#unknown(traceId, options.tenant));
     else
       trace.onEnd((reason) => {
-        if (reason instanceof Error) controller.abort(reason);
+        if (reason instanceof Error) scope.runInAsyncScope(() => controller.abort(reason), undefined);
       });
     return controller.signal;
   }
@@ -532,9 +534,19 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
 
   #startWithin(parent: Engine, registry: ModelRegistry | undefined): Engine {
     if (registry !== undefined) this.#requireModels(registry);
-    const { name, clock, random, scheduler, logger } = parent.options;
+    const { name, asyncScope, homeScope, clock, random, scheduler, logger } = parent.options;
     const { recorder = this.#options.recorder, instrument = this.#options.instrument } = parent.options;
-    const ports = { clock, random, scheduler, logger, recorder, instrument, durability: undefined };
+    const ports = {
+      asyncScope,
+      homeScope,
+      clock,
+      random,
+      scheduler,
+      logger,
+      recorder,
+      instrument,
+      durability: undefined,
+    };
     const options = { ...this.#options, name: `${name}/${this.name}`, ...ports };
     return new Engine(this.graph, options, this.#middlewares, registry, parent.resources, allParts, parent);
   }
@@ -546,7 +558,9 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     check?: (left: AbortSignal) => Promise<void>,
   ): TraceStream<StreamItem<Result>> {
     requireOneOf("onLeave", onLeave, ["cancel", "detach"]);
-    return new TraceReader<StreamItem<Result>>((isChecked) => {
+    // a trace begins with the first read, which may come from elsewhere
+    const scope = this.#options.asyncScope();
+    const open = (isChecked: boolean): Source<StreamItem<Result>> => {
       const sink = new StreamSink(this.#options.streamWindow);
       const engine = this.#running();
       const admitted = isChecked ? Promise.withResolvers<void>() : undefined;
@@ -576,7 +590,11 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
         leave: async () => await leave(trace),
         accepted: admitted?.promise,
       };
-    }, check);
+    };
+    return new TraceReader<StreamItem<Result>>(
+      (isChecked) => scope.runInAsyncScope(open, undefined, isChecked),
+      check && ((left) => scope.runInAsyncScope(check, undefined, left)),
+    );
   }
 
   /** Does something when what the journal had is under way again: at once in a flow that is not durable. */

@@ -1,3 +1,4 @@
+import type { AsyncScope } from "./async-scope.ts";
 import type { Clock } from "./clock.ts";
 import { type HeapEntry, MinHeap } from "./min-heap.ts";
 
@@ -14,14 +15,17 @@ export interface Timer {
  */
 export class TimerWheel {
   readonly #clock: Clock;
+  readonly #scope: AsyncScope;
   readonly #slots = new Map<number, Slot>();
   readonly #order = new MinHeap<Slot>();
   #armedFor = Number.POSITIVE_INFINITY;
   #disarm: (() => void) | undefined;
   #size = 0;
 
-  constructor(clock: Clock) {
+  /** @param scope - the async context of all calls: without it they would get, and keep, that of whatever armed the timer */
+  constructor(clock: Clock, scope: AsyncScope) {
     this.#clock = clock;
+    this.#scope = scope;
   }
 
   /** How many calls are pending. */
@@ -78,7 +82,8 @@ export class TimerWheel {
     }
     this.#armedFor = next === undefined ? Number.POSITIVE_INFINITY : next.key;
     if (next === undefined) return;
-    this.#disarm = this.#clock.setTimer(() => this.#fire(), next.key - this.#clock.now());
+    const fire = (): void => this.#scope.runInAsyncScope(() => this.#fire(), undefined);
+    this.#disarm = this.#clock.setTimer(fire, next.key - this.#clock.now());
   }
 
   #fire(): void {

@@ -1,4 +1,5 @@
 import type { Attempt, Send } from "../state/attempt.ts";
+import type { Trace } from "../state/trace.ts";
 import type { Worker } from "../state/worker.ts";
 
 /** The acts of the engine on what stands on the {@link Agenda}. */
@@ -7,6 +8,8 @@ export interface AgendaSteps {
   pump(worker: Worker): void;
   /** Runs an attempt that has a slot. */
   run(attempt: Attempt): void;
+  /** Captures the async context of the trace's caller, while that is the current one. */
+  keepScope(trace: Trace): void;
   /** Whether `run` calls the handler before it returns. */
   readonly runsAtOnce: boolean;
   /** Lets a blocked cycle drain, or fails a trace of it. */
@@ -62,6 +65,7 @@ export class Agenda {
   /** Runs an attempt at once, unless others are being run, and then everything that it has caused. */
   runNow(attempt: Attempt): void {
     if (this.#isFlushing || !this.#steps.runsAtOnce) {
+      this.#steps.keepScope(attempt.trace);
       this.#ready.push(attempt);
       this.flush();
       return;

@@ -124,7 +124,7 @@ export class Joining {
     if (typeof count === "number") return count;
     let problem: unknown;
     try {
-      const want = count(item.message);
+      const want = trace.inScope(count, item.message);
       if (Number.isInteger(want) && want >= 0) return want;
       problem = new RangeError(
         `The count of join "${worker.name}" must be a whole number of 0 or more: got ${String(want)}`,

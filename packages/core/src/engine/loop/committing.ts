@@ -9,11 +9,14 @@ import type { Ledger } from "../observe/ledger.ts";
 import type { Reporter } from "../observe/reporter.ts";
 import { nextLoopStep } from "../policies/budget.ts";
 import { type Attempt, State } from "../state/attempt.ts";
+import type { Trace } from "../state/trace.ts";
 import type { Edge } from "../state/worker.ts";
 import type { Ending } from "../termination/ending.ts";
 import type { Slots } from "../admission/slots.ts";
 
 interface CommittingHost {
+  /** Captures the async context of the trace's caller, while that is the current one. */
+  keepScope(trace: Trace): void;
   readonly clock: Clock;
   readonly isWatched: boolean;
   readonly ledger: Ledger;
@@ -37,6 +40,7 @@ export class Committing {
   /** Sends what a handler has returned. The attempt is committed when all that it has sent is accepted. */
   finish(attempt: Attempt, message: Message | null): void {
     const { worker, trace } = attempt;
+    this.#engine.keepScope(trace);
     attempt.extras?.timer?.cancel();
     if (trace.lasting !== null && !this.#engine.pausing.mayFinish(attempt)) return;
     if (this.#engine.isWatched) attempt.more.returnedAt = this.#engine.clock.now();

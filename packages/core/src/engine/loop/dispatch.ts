@@ -21,6 +21,8 @@ import type { Failing } from "../termination/failing.ts";
 import type { Slots } from "../admission/slots.ts";
 
 interface DispatchHost {
+  /** Captures the async context of the trace's caller, while that is the current one. */
+  keepScope(trace: Trace): void;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   /** The moment of the first look at the clock in this turn of the event loop. */
@@ -67,6 +69,7 @@ export class Dispatch {
   /** The turn of the last look. */
   #lookedIn: Moment | undefined;
   #nextTurn: Promise<void> | undefined;
+  readonly #driveFirst = (attempt: Attempt): void => this.#drive(attempt);
 
   constructor(engine: DispatchHost) {
     this.#engine = engine;
@@ -77,8 +80,8 @@ export class Dispatch {
   /** Runs an attempt that has a slot: its handler, and those of the nodes behind it as far as they are free. */
   run(attempt: Attempt): void {
     const { scheduler } = this.#engine;
-    if (scheduler.ready === undefined) this.#drive(attempt);
-    else scheduler.ready(() => this.#drive(attempt));
+    if (scheduler.ready === undefined) this.#driveInScope(attempt);
+    else scheduler.ready(() => this.#driveInScope(attempt));
   }
 
   /** Gives free slots to those who wait: first to those who lent theirs, then by turns. */
@@ -112,9 +115,15 @@ export class Dispatch {
     for (const member of worker.ring.workers) for (const send of member.blocked) this.#agenda.suspect(send);
   }
 
+  /** Drives a message that the work of another trace may have started. */
+  #driveInScope(attempt: Attempt): void {
+    attempt.trace.inScope(this.#driveFirst, attempt);
+  }
+
   /**
    * Takes one message from handler to handler, as far as it goes without waiting for one of them. `undefined` stands for
-   * a handler that is at work, `null` for the end of the way.
+   * a handler that is at work, `null` for the end of the way. Runs in the async context of the trace's caller: promises
+   * keep it from handler to handler.
    */
   #drive(first: Attempt | null | undefined): void {
     let next = first;
@@ -145,6 +154,8 @@ export class Dispatch {
     try {
       if (engine.isWatched) this.#started(attempt);
       else attempt.started = engine.turn;
+      // its timer, and what the handler does with its context, may come from elsewhere
+      if (worker.takesContext || worker.timeoutMs !== undefined) engine.keepScope(attempt.trace);
       if (worker.timeoutMs !== undefined) engine.failing.armTimeout(attempt, worker.timeoutMs);
       const prepared = worker.prepares ? this.#prepare(attempt) : undefined;
       if (prepared !== undefined) value = prepared.then(() => callHandler(attempt));
@@ -273,6 +284,7 @@ export class Dispatch {
     const { target } = edge;
     if (edge.gathers) {
       if (!edge.hasRoom) return undefined;
+      this.#engine.keepScope(trace);
       const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
       const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
       if (this.#engine.isWatched) this.#engine.reporter.succeeded(attempt, this.#engine.clock.now(), true);

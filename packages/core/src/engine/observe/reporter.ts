@@ -1,3 +1,4 @@
+import type { AsyncScope } from "../../foundation/async-scope.ts";
 import { errorPayload } from "../../foundation/flow-error.ts";
 import { lineageText } from "../../foundation/lineage.ts";
 import { Outlet } from "../../events/outlet.ts";
@@ -23,6 +24,7 @@ interface ReporterOptions {
   readonly name: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly homeScope: AsyncScope;
   readonly observerBuffer: number;
   readonly stateStore: StateStore | undefined;
   readonly messageBus: MessageBus | undefined;
@@ -53,11 +55,12 @@ export class Reporter {
   ) {
     this.#options = options;
     this.#probe = probe;
-    const { logger, observerBuffer, stateStore, messageBus } = options;
+    const { logger, homeScope, observerBuffer, stateStore, messageBus } = options;
     this.#outlets = new Map(parent === undefined ? [] : parent.#outlets);
     for (const middleware of middlewares) {
       if (this.#outlets.has(middleware)) continue;
       const outlet: Outlet<FlowEvent> = new Outlet(
+        homeScope,
         observerBuffer,
         (batch) =>
           deliverEach(batch, middleware, (error, event) => {
@@ -73,6 +76,7 @@ export class Reporter {
     this.#bus = parent === undefined ? undefined : parent.#bus;
     if (this.#store === undefined && stateStore !== undefined) {
       this.#store = new Outlet(
+        homeScope,
         observerBuffer,
         (batch) => stateStore.saveEvents(batch),
         (error, batch) =>
@@ -84,6 +88,7 @@ export class Reporter {
     }
     if (this.#bindings === undefined && stateStore !== undefined) {
       this.#bindings = new Outlet(
+        homeScope,
         observerBuffer,
         (batch) =>
           deliverEach(
@@ -97,6 +102,7 @@ export class Reporter {
     }
     if (this.#bus === undefined && messageBus !== undefined) {
       this.#bus = new Outlet(
+        homeScope,
         observerBuffer,
         async (batch) => {
           // others must not hear of what a crash would undo

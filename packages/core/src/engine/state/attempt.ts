@@ -258,7 +258,8 @@ export class Attempt implements QueueItem, StreamWriter {
     const { resumes } = extras;
     extras.resumes = undefined;
     if (resumes !== undefined) for (const resume of resumes) resume();
-    extras.controller?.abort(reason);
+    const { controller } = extras;
+    if (controller !== undefined) this.trace.inScope((why) => controller.abort(why), reason);
   }
 
   /** The reason for which it may do nothing more: its end, or that its handler is not at work. */

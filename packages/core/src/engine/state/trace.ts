@@ -1,3 +1,4 @@
+import type { AsyncScope } from "../../foundation/async-scope.ts";
 import type { ErrorPayload, FlowError } from "../../foundation/flow-error.ts";
 import type { Timer } from "../../foundation/timer-wheel.ts";
 import type { Message, MessageHeaders } from "../../message/message.ts";
@@ -166,6 +167,8 @@ export class Trace implements LaneOwner, QueueItem {
   /** The clock's `now()` at the start. */
   readonly startedAt: number;
   origin: Origin | null = null;
+  /** The async context of its caller; `null` while nothing of it has been anywhere but in that context itself. */
+  scope: AsyncScope | null = null;
   isOpen = true;
   /** Whether an `emit` into it has been accepted: whoever's was refused fetches nothing. */
   wasEntered = false;
@@ -259,6 +262,11 @@ export class Trace implements LaneOwner, QueueItem {
     }
     this.unlink(member);
     this.link(next);
+  }
+
+  /** Calls the user's code in the async context of the trace's caller, from wherever in the engine. */
+  inScope<Argument, Result>(work: (argument: Argument) => Result, argument: Argument): Result {
+    return this.scope === null ? work(argument) : this.scope.runInAsyncScope(work, undefined, argument);
   }
 
   /** Registers what is to be undone when the trace ends and returns a function that takes it back. */

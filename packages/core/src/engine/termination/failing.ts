@@ -2,6 +2,7 @@ import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../../fo
 import { type Clock, Moment } from "../../foundation/clock.ts";
 import { isRetryable, retryDelay } from "../policies/retry.ts";
 import { Attempt, State } from "../state/attempt.ts";
+import type { Trace } from "../state/trace.ts";
 import type { Logger } from "../../events/logger.ts";
 import type { Random } from "../../foundation/random.ts";
 import type { TimerWheel } from "../../foundation/timer-wheel.ts";
@@ -14,6 +15,8 @@ import type { Sending } from "../delivery/sending.ts";
 
 /** The parts of a run that this one calls. */
 interface FailingHost {
+  /** Captures the async context of the trace's caller, while that is the current one. */
+  keepScope(trace: Trace): void;
   readonly clock: Clock;
   readonly timers: TimerWheel;
   readonly options: { readonly random: Random; readonly logger: Logger };
@@ -71,6 +74,7 @@ export class Failing {
         error: errorPayload(error),
       });
     }
+    this.#engine.keepScope(attempt.trace);
     const delayMs = this.#delay(attempt, error);
     this.#engine.slots.leave(attempt, delayMs === undefined);
     attempt.state = State.OVER;
@@ -119,7 +123,11 @@ export class Failing {
 
   #delay(attempt: Attempt, error: FlowError): number | undefined {
     try {
-      return retryDelay(attempt.worker.node.policy, error, attempt.attempt, this.#engine.options.random);
+      const { policy } = attempt.worker.node;
+      return attempt.trace.inScope(
+        () => retryDelay(policy, error, attempt.attempt, this.#engine.options.random),
+        undefined,
+      );
     } catch (fault) {
       this.#engine.options.logger.error("retry_if_failed", { node: attempt.worker.name, error: errorPayload(fault) });
       return undefined;
