@@ -1,4 +1,5 @@
 // What a feature costs: the plain line of ten nodes, and the same line with the feature.
+import { AsyncLocalStorage } from "node:async_hooks";
 import { z } from "zod";
 import type { EmitOptions, Flow, FlowOptions, Message, NodePolicy, WM } from "../packages/core/src/index.ts";
 import { core } from "./core.ts";
@@ -18,6 +19,8 @@ interface Difference {
   readonly call?: EmitOptions;
   /** More edges, whose nodes no request reaches. */
   readonly beside?: readonly Edges[];
+  /** How the plain line differs, too. */
+  readonly plain?: Pick<Difference, "policy" | "options" | "ask">;
   /** How a request is made, when not with `call`. */
   readonly ask?: (flow: Line, payload: Payload) => Promise<Payload>;
   /** Whether the feature was there, when the run is over. */
@@ -39,6 +42,24 @@ function counting() {
 async function readResult(flow: Line, payload: Payload): Promise<Payload> {
   for await (const item of flow.stream(payload, { tenant: "bench" })) if (item.type === "result") return item.result;
   throw new Error("The stream ended without a result");
+}
+
+/** Captures no async context: what a flow costs without them. */
+const unscoped: FlowOptions = {
+  asyncScope: () => ({ runInAsyncScope: (work, _self, ...args) => work(...args) }),
+};
+const requests = new AsyncLocalStorage<Payload>();
+const askInContext = (flow: Line, payload: Payload): Promise<Payload> =>
+  requests.run(payload, () => flow.call(payload, { tenant: "bench" }));
+
+/** Each request in a context of its own, in both lines; only one of them keeps it. */
+function inContexts(policy: NodePolicy): Difference {
+  let asked = 0;
+  const ask = (flow: Line, payload: Payload): Promise<Payload> => {
+    asked += 1;
+    return askInContext(flow, payload);
+  };
+  return { policy, ask, plain: { policy, ask, options: unscoped }, seen: () => asked > 0 };
 }
 
 const differences: Readonly<Record<Feature, () => Difference>> = {
@@ -79,7 +100,10 @@ const differences: Readonly<Record<Feature, () => Difference>> = {
     const inner = core.create(pass("inner").to());
     return { beside: [core.flowNode("playbook", inner).to()], call: { to: "n1" }, seen: hasNode("playbook") };
   },
+  "async-context": () => ({ plain: { options: unscoped }, seen: () => requests.getStore() === undefined }),
 
+  contexts: () => inContexts({}),
+  "contexts-queued": () => inContexts({ concurrency: 8 }),
   timeouts: () => ({ policy: { timeoutMs: 60_000 }, seen: hasPolicy("timeoutMs", 60_000) }),
   deadline: () => ({ call: { timeoutMs: 60_000 }, seen: () => true }),
   signal: () => ({ call: { signal: new AbortController().signal }, seen: () => true }),
@@ -129,7 +153,7 @@ export function features({ feature, nodes, tally }: FeatureSetup): FeatureRig {
   const difference = differences[feature as Feature]();
   // Where a feature brings entries of its own, both lines are told theirs.
   const entry = difference.call?.to === undefined ? {} : { call: { to: difference.call.to } };
-  const plain = build(nodes, tally, entry);
+  const plain = build(nodes, tally, { ...entry, ...difference.plain });
   const featured = build(nodes, tally, difference);
   return {
     plain: plain.rig,

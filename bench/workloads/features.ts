@@ -30,10 +30,13 @@ const idle = {
   router: "a router in the graph that no request reaches",
   loop: "a controller loop in the graph that no request reaches",
   playbook: "a playbook in the graph that no request reaches",
+  "async-context": "async contexts are kept, and no AsyncLocalStorage is used",
 } as const;
 
-/** At work on every request or hop: what they cost is told, and has no bar. */
+/** At work on every request or hop: what they cost is told; only contexts have a bar. */
 const busy = {
+  contexts: "an AsyncLocalStorage context for every request, in both lines",
+  "contexts-queued": "the same, 8 requests at a time at each node",
   timeouts: "a timeout on every node",
   deadline: "a deadline on every request",
   signal: "an AbortSignal on every request",
@@ -116,5 +119,7 @@ function feature(kind: string, name: string, title: string, bars: readonly Bar[]
 
 export const workloads: readonly Workload<FeatureSetup, FeatureRig>[] = [
   ...Object.entries(idle).map(([name, title]) => feature("unused", name, title, [{ atMost: 2 }])),
-  ...Object.entries(busy).map(([name, title]) => feature("used", name, title, [])),
+  ...Object.entries(busy).map(([name, title]) =>
+    feature("used", name, title, name === "contexts" ? [{ atMost: 15 }] : []),
+  ),
 ];

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { graphLibraries, type Bar, type Workload } from "../contract.ts";
 import { measureBursts, measureRate, type Load, type RequestRig, type Tally } from "../drive.ts";
 import type { Payload } from "../envelope.ts";
@@ -31,6 +32,20 @@ function linear(nodes: number, bars: readonly Bar[]): Workload<LinearSetup, Line
   };
 }
 
+/** The same line of ten, each request in a context of its own, as loggers and database transactions have it. */
+function inContexts(): Workload<LinearSetup, LinearRig> {
+  const workload = linear(10, []);
+  const contexts = new AsyncLocalStorage<Payload>();
+  return {
+    ...workload,
+    name: "linear-10-contexts",
+    title: `${workload.title}, each in an AsyncLocalStorage context`,
+    subjects: ["floor", "penguiflow"],
+    measure: ({ request, close }, timing) =>
+      workload.measure({ request: (payload) => contexts.run(payload, request, payload), close }, timing),
+  };
+}
+
 const concurrent: LinearSetup = { nodes: 5, window: 1_000, tally: { hops: 0 } };
 
 const floor = (atLeast: number): Bar => ({ atLeast, than: ["floor"] });
@@ -46,6 +61,7 @@ export const workloads: readonly Workload<LinearSetup, LinearRig>[] = [
   linear(5, peers),
   linear(10, [floor(0.9), ...peers]),
   linear(50, [floor(0.4), ...peers]),
+  inContexts(),
   {
     name: "concurrent-1000",
     family: "linear",
