@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Pool, type PoolClient, type QueryConfig } from "pg";
+import { Client, type ClientConfig, Pool, type PoolClient, type QueryConfig } from "pg";
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
@@ -29,6 +29,7 @@ export class Database {
     this.#pool = new Pool({
       application_name: "penguiflow",
       ...(typeof connection === "string" ? { connectionString: connection } : connection),
+      Client: Connection,
       max: maxConnections,
       connectionTimeoutMillis: Math.min(patienceMs, CONNECTING_MS),
       keepAlive: true,
@@ -47,9 +48,6 @@ export class Database {
   async transaction<Value>(work: (query: Database["query"]) => Promise<Value>): Promise<Value> {
     return await this.#patiently(async (giveUpAt) => {
       const client = await this.#pool.connect();
-      // What goes wrong is told by the statement it befalls.
-      const ignore = (): void => {};
-      client.on("error", ignore);
       let failure: Error | undefined;
       try {
         await ask(client, giveUpAt, "begin isolation level read committed");
@@ -60,7 +58,6 @@ export class Database {
         failure = asError(error);
         throw error;
       } finally {
-        client.off("error", ignore);
         // After a failure the connection goes, and the transaction with it.
         client.release(failure);
       }
@@ -86,6 +83,18 @@ export class Database {
         await sleep(pauseMs);
       }
     }
+  }
+}
+
+/**
+ * A connection that has an error listener from its beginning. The pool takes its own listener off as it hands a
+ * connection out, and the borrower's code runs a microtask later: an error in the same packet as the greeting would
+ * find no listener and end the process. The statement that an error breaks rejects with it.
+ */
+class Connection extends Client {
+  constructor(config?: ClientConfig) {
+    super(config);
+    this.on("error", () => {});
   }
 }
 

@@ -2,6 +2,19 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { connection } from "./server.ts";
 
+/** The server ends a connection: SQLSTATE 57P01. */
+const FATAL = Buffer.from("SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0");
+/** The same as it is on the wire. */
+export const LAST_WORD: Buffer = Buffer.concat([Buffer.from([0x45, 0, 0, 0, FATAL.length + 4]), FATAL]);
+
+/** The end of one connection. */
+export interface Cut {
+  /** How many bytes of the server are let through before it. */
+  readonly after: number;
+  /** Whether the server ends it: in the same packet as the message that has the last of these bytes, which is let through whole. */
+  readonly lastWord: boolean;
+}
+
 /**
  * Stands between a store and the server. up → away (refuses connections) → up; up → silent (takes what comes and
  * answers nothing).
@@ -11,7 +24,15 @@ export class Proxy implements AsyncDisposable {
   isSilent = false;
   /** The next answer to a statement with this text is lost, and the connection with it. */
   loseAnswerTo: string | undefined;
+  /** How many bytes the server has sent since {@link Proxy.count}. */
+  received = 0;
+  /** After how many of these bytes a message of the server ends. */
+  ends: number[] = [];
+  /** After how many of these bytes the first ReadyForQuery ends. */
+  greeted = 0;
   readonly #sockets = new Set<Socket>();
+  readonly #clients = new Set<Socket>();
+  #cut: Cut | undefined;
   #server: Server | undefined;
 
   static async create(): Promise<Proxy> {
@@ -25,15 +46,22 @@ export class Proxy implements AsyncDisposable {
     this.#server = createServer((client) => {
       const upstream = connect(Number(port === "" ? 5432 : port), hostname);
       let isLost = false;
+      /** What has come of a message that is not complete. */
+      let begun: Buffer = Buffer.alloc(0);
+      this.#clients.add(client);
+      client.on("close", () => this.#clients.delete(client));
       const end = (): void => {
         client.destroy();
         upstream.destroy();
       };
       for (const socket of [client, upstream]) {
         this.#sockets.add(socket);
-        socket.on("error", end).on("close", end);
+        socket.on("error", end);
         socket.on("close", () => this.#sockets.delete(socket));
       }
+      client.on("close", end);
+      // what was written before must still arrive
+      upstream.on("close", () => client.end());
       client.on("data", (data) => {
         if (this.isSilent) return;
         if (this.loseAnswerTo !== undefined && data.includes(this.loseAnswerTo)) {
@@ -44,12 +72,54 @@ export class Proxy implements AsyncDisposable {
       });
       upstream.on("data", (data) => {
         if (isLost) end();
-        else if (!this.isSilent) client.write(data);
+        else if (!this.isSilent) {
+          const cut = this.#cut;
+          const before = this.received;
+          begun = this.#receive(Buffer.concat([begun, data]), data.length);
+          const at = cut?.lastWord === true ? this.ends.find((end) => end >= cut.after) : cut?.after;
+          if (cut === undefined || at === undefined || this.received < at) {
+            client.write(data);
+            return;
+          }
+          this.#cut = undefined;
+          const last = data.subarray(0, Math.max(0, at - before));
+          // in one packet
+          client.end(cut.lastWord ? Buffer.concat([last, LAST_WORD]) : last);
+          upstream.destroy();
+        }
       });
     });
     this.#server.listen(this.port, "127.0.0.1");
     await once(this.#server, "listening");
     this.port = (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Counts from now on. @param cut - ends the connection that receives its last byte, and no other */
+  count(cut?: Cut): void {
+    this.received = 0;
+    this.ends = [];
+    this.greeted = 0;
+    this.#cut = cut;
+  }
+
+  /** Sends all who are connected what they have not asked for and ends the connections; resolves when they are closed. */
+  async endWith(bytes: Buffer = Buffer.alloc(0)): Promise<void> {
+    const closed = [...this.#clients].map(async (client) => await once(client.end(bytes), "close"));
+    await Promise.all(closed);
+  }
+
+  /** Notes where messages end: a type of one byte, a length of four that counts itself. Returns what is not complete. */
+  #receive(bytes: Buffer, added: number): Buffer {
+    const start = this.received + added - bytes.length;
+    let at = 0;
+    while (bytes.length >= at + 5 && bytes.length > at + bytes.readUInt32BE(at + 1)) {
+      const isReady = bytes[at] === 0x5a;
+      at += 1 + bytes.readUInt32BE(at + 1);
+      this.ends.push(start + at);
+      if (isReady && this.greeted === 0) this.greeted = start + at;
+    }
+    this.received += added;
+    return bytes.subarray(at);
   }
 
   async goAway(): Promise<void> {
