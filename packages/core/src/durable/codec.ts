@@ -6,13 +6,15 @@ import { Message, type MessageInit } from "../message/message.ts";
  * How a value stands in the journal. What JSON can say stands as it is, all else under a tag: an object with one key
  * that begins with "$". A plain object that looks like that gets one "$" more.
  *
- *   undefined, a hole of an array      {"$undefined":true}
+ *   undefined                          {"$undefined":true}
  *   NaN, Infinity, -Infinity, -0       {"$number":"NaN"}
  *   bigint                             {"$bigint":"12"}
  *   Date                               {"$date":0}, epoch milliseconds; null when it is invalid
  *   Map                                {"$map":[[key,value],…]}
  *   Set                                {"$set":[value,…]}
- *   Uint8Array, Buffer                 {"$bytes":"AAE="}, base64
+ *   Uint8Array                         {"$bytes":"AAE="}, base64
+ *   Buffer                             {"$buffer":"AAE="}, base64
+ *   an object without prototype        {"$bare":{"key":value,…}}
  *   WM                                 {"$wm":{"query":…,"facts":[…],…}}
  *   FinalAnswer                        {"$final":{"text":…,"citations":[…]}}
  *   Message                            {"$message":{"payload":…,"headers":{…},"traceId":…,"createdAt":…,"meta":{…}}}
@@ -34,15 +36,16 @@ export interface Unfit {
 const MAX_DEPTH = 500;
 
 const WANTED =
-  "wanted is data: null, booleans, numbers, strings, bigints, undefined, and arrays, plain objects, Maps, Sets, Dates, Uint8Arrays, WMs, FinalAnswers and Messages of them";
+  "wanted is data: null, booleans, numbers, strings, bigints, undefined, and arrays, plain objects, Maps, Sets, Dates, Uint8Arrays, Buffers, WMs, FinalAnswers and Messages of them";
 
 /**
  * What is wrong with a value, if anything: the first part of it that is not data, or its size. Parts are looked at in
  * their order, and no further than `maxBytes`.
  *
- * Data is what `wanted` of the problem lists, and of plain objects the own enumerable properties. Not looked at, and
- * not written, are non-enumerable properties and those that were added to an array, Map, Set, Date or Uint8Array. An
- * array's element that has a getter is read.
+ * Data is what `wanted` of the problem lists. A value whose restored form would differ is refused: an array with a hole,
+ * a property that is not enumerable or has a symbol as its key, and a property added to an array, Map, Set or Date, such
+ * as the `index` of a match. An array element with a getter is read. A text-named property added to bytes is neither
+ * found nor written: JavaScript lists such properties only together with every index.
  *
  * @param root - what paths begin with: `payload`
  * @param maxBytes - how long the JSON text may be, roughly and in characters: escapes are not counted, of numbers only
@@ -54,8 +57,7 @@ export function unfitness(value: unknown, root: string, maxBytes: number): Unfit
 
 /**
  * A fit value as JSON can say it; the value itself where it is that already. It comes back equal from
- * {@link fromPlain}, but a hole in an array as `undefined`, a Buffer as a Uint8Array, an object without prototype as one
- * with, and what was shared or frozen as it comes.
+ * {@link fromPlain}; an object in two places becomes two, and frozen objects and arrays can be changed again.
  *
  * @param value - one in which {@link unfitness} has found nothing
  * @throws TypeError when a part of the value is not data
@@ -110,16 +112,27 @@ interface Kind<Value extends object> {
   write(value: Value): object;
 }
 
-const BYTES: Kind<Uint8Array> = {
-  measure: (bytes, room) => room - 15 - Math.ceil(bytes.length / 3) * 4,
-  write: (bytes) => ({ $bytes: toBase64(bytes) }),
+/** Node's Buffer, where there is one. */
+const { Buffer } = globalThis as {
+  readonly Buffer?: { readonly prototype: Uint8Array; from(memory: ArrayBufferLike): Uint8Array };
 };
+
+const bytesUnder = (tag: "$bytes" | "$buffer"): Kind<Uint8Array> => ({
+  measure: (bytes, room) => {
+    if (Object.prototype.toString.call(bytes.buffer) === "[object SharedArrayBuffer]")
+      return unfit(`bytes in shared memory, which others may change; ${WANTED}`);
+    const [symbol] = Object.getOwnPropertySymbols(bytes);
+    if (symbol !== undefined) return added(bytes, symbol);
+    return room - 10 - tag.length - Math.ceil(bytes.length / 3) * 4;
+  },
+  write: (bytes) => ({ [tag]: toBase64(bytes) }),
+});
 
 const KINDS: ReadonlyMap<object, Kind<object>> = new Map<object, Kind<object>>([
   [
     Date.prototype,
     {
-      measure: (date: Date, room) => room - (Number.isNaN(date.getTime()) ? 14 : 23),
+      measure: (date: Date, room) => (hasAdded(date) ? added(date) : room - (Number.isNaN(date.getTime()) ? 14 : 23)),
       // the invalid date's time is NaN, for which JSON writes null
       write: (date: Date) => ({ $date: Number.isNaN(date.getTime()) ? null : date.getTime() }),
     },
@@ -137,25 +150,28 @@ const KINDS: ReadonlyMap<object, Kind<object>> = new Map<object, Kind<object>>([
     Set.prototype,
     { measure: roomAfterSet, write: (set: ReadonlySet<unknown>) => ({ $set: Array.from(set, toPlain) }) },
   ],
-  [Uint8Array.prototype, BYTES],
+  [Uint8Array.prototype, bytesUnder("$bytes")],
+  ...(Buffer === undefined ? [] : ([[Buffer.prototype, bytesUnder("$buffer")]] as const)),
   [
     WM.prototype,
     {
-      measure: (wm: WM, room, depth) => roomAfterFields(wm, wm, room - 8, depth),
+      measure: (wm: WM, room, depth) => (isMade(wm, "query") ? roomAfterFields(wm, wm, room - 8, depth) : forged(wm)),
       write: (wm: WM) => ({ $wm: withParts(Object.assign({}, wm), toPlain) }),
     },
   ],
   [
     FinalAnswer.prototype,
     {
-      measure: (answer: FinalAnswer, room, depth) => roomAfterFields(answer, answer, room - 11, depth),
+      measure: (answer: FinalAnswer, room, depth) =>
+        isMade(answer, "text") ? roomAfterFields(answer, answer, room - 11, depth) : forged(answer),
       write: (answer: FinalAnswer) => ({ $final: withParts(Object.assign({}, answer), toPlain) }),
     },
   ],
   [
     Message.prototype,
     {
-      measure: (message: Message, room, depth) => roomAfterFields(message, fieldsOf(message), room - 13, depth),
+      measure: (message: Message, room, depth) =>
+        isMade(message, "payload") ? roomAfterFields(message, fieldsOf(message), room - 13, depth) : forged(message),
       write: (message: Message) => ({ $message: withParts(fieldsOf(message), toPlain) }),
     },
   ],
@@ -196,12 +212,20 @@ const READERS: ReadonlyMap<string, (content: unknown) => unknown> = new Map<stri
     "$set",
     (content) => (Array.isArray(content) ? new Set(content.map(fromPlain)) : malformed("$set", "an array", content)),
   ],
+  ["$bytes", (content) => fromBase64("$bytes", content)],
   [
-    "$bytes",
+    "$buffer",
+    (content) => {
+      if (Buffer === undefined) throw new TypeError("Cannot read a Buffer: this JavaScript runtime has none");
+      return Buffer.from(fromBase64("$buffer", content).buffer);
+    },
+  ],
+  [
+    "$bare",
     (content) =>
-      typeof content === "string" && content.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(content)
-        ? Uint8Array.from(atob(content), (character) => character.charCodeAt(0))
-        : malformed("$bytes", "base64 in a string", content),
+      typeof content === "object" && content !== null && !Array.isArray(content)
+        ? Object.assign(Object.create(null) as object, withParts(content, fromPlain))
+        : malformed("$bare", "an object", content),
   ],
   ["$wm", (content) => new WM(fieldsFrom("$wm", "query", content) as WMInit<unknown>)],
   ["$final", (content) => new FinalAnswer(fieldsFrom("$final", "text", content) as FinalAnswerInit<unknown>)],
@@ -227,7 +251,9 @@ function fieldsOf({ payload, headers, traceId, createdAt, deadlineAt, meta }: Me
 
 function objectToPlain(value: object): object {
   if (Array.isArray(value)) return withParts(value, toPlain);
-  if (isPlainObject(value)) {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === null) return { $bare: withParts(value, toPlain) };
+  if (prototype === Object.prototype) {
     const tag = tagOf(value);
     if (tag === undefined) return withParts(value, toPlain);
     return { [`$${tag}`]: toPlain((value as Record<string, unknown>)[tag]) };
@@ -237,8 +263,7 @@ function objectToPlain(value: object): object {
   return kind.write(value);
 }
 
-const kindOf = (value: object): Kind<object> | undefined =>
-  KINDS.get(Object.getPrototypeOf(value) as object) ?? (value instanceof Uint8Array ? BYTES : undefined);
+const kindOf = (value: object): Kind<object> | undefined => KINDS.get(Object.getPrototypeOf(value) as object);
 
 function isPlainObject(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -277,7 +302,7 @@ function withParts(value: object, convert: (part: unknown) => unknown): object {
   return copy ?? value;
 }
 
-// The walk that measures. It allocates an empty list per plain object, of its symbols, and nothing else.
+// The walk that measures. It allocates the lists of names and symbols of a plain object, and the names of an array.
 
 // Faster in a loop over keys than `Object.hasOwn`, and accessors are found without a descriptor being made.
 const {
@@ -312,7 +337,8 @@ function roomAfter(value: unknown, room: number, depth: number): number {
       if (depth === MAX_DEPTH) return unfit(`nested more than ${MAX_DEPTH} levels deep; wanted is less`);
       try {
         if (Array.isArray(value)) return roomAfterArray(value, room, depth);
-        if (isPlainObject(value)) return roomAfterFields(value, value, room, depth);
+        if (isPlainObject(value))
+          return roomAfterFields(value, value, Object.getPrototypeOf(value) === null ? room - 10 : room, depth);
         const kind = kindOf(value);
         return kind === undefined ? unfit(`${describe(value)}; ${WANTED}`) : kind.measure(value, room, depth);
       } catch (error) {
@@ -328,32 +354,47 @@ function roomAfterArray(value: readonly unknown[], before: number, depth: number
   if (Object.getPrototypeOf(value) !== Array.prototype) return unfit(`${describe(value)}; ${WANTED}`);
   let room = before - 2;
   for (let index = 0; index < value.length; index += 1) {
-    room = roomAfter(value[index], room - 1, depth + 1);
+    const part = value[index];
+    room =
+      part === undefined && !Object.hasOwn(value, index)
+        ? unfit(`a hole of an array; ${WANTED}`)
+        : roomAfter(part, room - 1, depth + 1);
     if (room < 0) return stopped(value, `[${index}]`);
   }
-  return room;
+  // an array without holes and additions has its indices and "length", in this order
+  const names = Object.getOwnPropertyNames(value);
+  if (names.length > value.length + 1) return added(value, names[value.length + 1]);
+  const [symbol] = Object.getOwnPropertySymbols(value);
+  return symbol === undefined ? room : added(value, symbol);
 }
 
 /** @param holder - whose fields they are */
 function roomAfterFields(holder: object, fields: object, before: number, depth: number): number {
   let room = before - 2;
+  let count = 0;
   for (const key in fields) {
     if (!isOwn.call(fields, key)) continue;
+    count += 1;
     const hasGetter = getterOf.call(fields, key) !== undefined;
     const part = hasGetter ? undefined : (fields as Record<string, unknown>)[key];
     const isAccessor = hasGetter || (part === undefined && setterOf.call(fields, key) !== undefined);
     room = isAccessor ? unfit(`an accessor; ${WANTED}`) : roomAfter(part, room - key.length - 4, depth + 1);
     if (room < 0) return stopped(holder, stepTo(key));
   }
-  for (const symbol of Object.getOwnPropertySymbols(fields)) {
-    if (!Object.prototype.propertyIsEnumerable.call(fields, symbol)) continue;
+  const [symbol] = Object.getOwnPropertySymbols(fields);
+  if (symbol !== undefined) {
     unfit(`a property whose key is a symbol; ${WANTED}`);
     return stopped(holder, `[${String(symbol)}]`);
   }
-  return room;
+  const names = Object.getOwnPropertyNames(fields);
+  if (names.length === count) return room;
+  unfit(`a property that is not enumerable; ${WANTED}`);
+  const hidden = names.find((name) => !Object.prototype.propertyIsEnumerable.call(fields, name));
+  return stopped(holder, stepTo(hidden ?? ""));
 }
 
 function roomAfterMap(map: ReadonlyMap<unknown, unknown>, before: number, depth: number): number {
+  if (hasAdded(map)) return added(map);
   let room = before - 11;
   let index = 0;
   for (const [key, part] of map) {
@@ -367,6 +408,7 @@ function roomAfterMap(map: ReadonlyMap<unknown, unknown>, before: number, depth:
 }
 
 function roomAfterSet(set: ReadonlySet<unknown>, before: number, depth: number): number {
+  if (hasAdded(set)) return added(set);
   let room = before - 11;
   let index = 0;
   for (const part of set) {
@@ -376,6 +418,22 @@ function roomAfterSet(set: ReadonlySet<unknown>, before: number, depth: number):
   }
   return room;
 }
+
+/** Whether an object of a class without properties has some. */
+const hasAdded = (value: object): boolean => Reflect.ownKeys(value).length > 0;
+
+/** A property of a value that has none of its own. */
+function added(value: object, key: string | symbol | undefined = Reflect.ownKeys(value)[0]): number {
+  const what = Array.isArray(value) ? "an array" : describe(value);
+  unfit(`a property added to ${what}, which would be lost; copy it into a plain object; ${WANTED}`);
+  return stopped(value, typeof key === "string" ? stepTo(key) : `[${String(key)}]`);
+}
+
+/** Whether a constructor has made it: one of its fields is always there. */
+const isMade = (value: object, always: string): boolean => Object.hasOwn(value, always);
+
+/** An object that has the prototype of a class, and not its fields. */
+const forged = (value: object): number => unfit(`${describe(value)} without its fields; ${WANTED}`);
 
 function unfit(problem: string): number {
   fault = problem;
@@ -427,6 +485,12 @@ function describe(value: unknown): string {
   } catch {
     return "a value that cannot be read";
   }
+}
+
+function fromBase64(tag: string, content: unknown): Uint8Array {
+  return typeof content === "string" && content.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(content)
+    ? Uint8Array.from(atob(content), (character) => character.charCodeAt(0))
+    : malformed(tag, "base64 in a string", content);
 }
 
 /** Base64 of bytes, without what only Node has. */
