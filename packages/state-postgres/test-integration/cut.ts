@@ -34,7 +34,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   async migrations({ schema, proxy, begin }) {
     await schema.rows(`drop schema if exists "${schema.name}" cascade`);
     begin();
-    await using journal = await openJournal(schema, proxy);
+    await (await openJournal(schema, proxy)).close();
     assert.equal((await schema.rows("select from @versions")).length, MIGRATIONS.length);
   },
   async store({ schema, proxy, begin }) {

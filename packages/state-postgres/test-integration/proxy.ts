@@ -76,7 +76,7 @@ export class Proxy implements AsyncDisposable {
           const cut = this.#cut;
           const before = this.received;
           begun = this.#receive(Buffer.concat([begun, data]), data.length);
-          const at = cut?.lastWord === true ? this.ends.find((end) => end >= cut.after) : cut?.after;
+          const at = cut?.lastWord === true ? this.ends.find((place) => place >= cut.after) : cut?.after;
           if (cut === undefined || at === undefined || this.received < at) {
             client.write(data);
             return;
@@ -104,8 +104,12 @@ export class Proxy implements AsyncDisposable {
 
   /** Sends all who are connected what they have not asked for and ends the connections; resolves when they are closed. */
   async endWith(bytes: Buffer = Buffer.alloc(0)): Promise<void> {
-    const closed = [...this.#clients].map(async (client) => await once(client.end(bytes), "close"));
-    await Promise.all(closed);
+    const clients = [...this.#clients];
+    await Promise.all(
+      clients.map(async (client) => {
+        await once(client.end(bytes), "close");
+      }),
+    );
   }
 
   /** Notes where messages end: a type of one byte, a length of four that counts itself. Returns what is not complete. */

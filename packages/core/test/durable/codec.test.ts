@@ -255,7 +255,6 @@ describe("a value that is not data", () => {
     [
       "the arguments of a function",
       (function () {
-        // eslint-disable-next-line prefer-rest-params
         return arguments;
       })(),
       "payload[Symbol(Symbol.iterator)]",
@@ -478,15 +477,14 @@ test("a value of any kind is restored as what it was, prototypes and properties 
   fc.assert(
     fc.property(anyKind, (value) => {
       const found = unfitness(value, "payload", ROOM);
-      if (found !== undefined) {
-        expect(found).toMatchObject({ code: "NOT_SERIALISABLE", path: expect.stringMatching(/^payload/) as string });
-        refused += 1;
-        return;
-      }
-      const again = kept(value);
-      expect(isDeepStrictEqual(again, value)).toBe(true);
-      expect(shapeOf(again)).toEqual(shapeOf(value));
-      restored += 1;
+      const again = found === undefined ? kept(value) : undefined;
+      expect([
+        found === undefined || (found.code === "NOT_SERIALISABLE" && found.path.startsWith("payload")),
+        found !== undefined || isDeepStrictEqual(again, value),
+        found === undefined ? shapeOf(again) : undefined,
+      ]).toEqual([true, true, found === undefined ? shapeOf(value) : undefined]);
+      if (found === undefined) restored += 1;
+      else refused += 1;
     }),
     { numRuns: 2_000, endOnFailure: true },
   );
@@ -501,8 +499,8 @@ function shapeOf(value: unknown): unknown {
     Reflect.ownKeys(value).map((name) => {
       // an array's elements are read, whatever they are
       if (Array.isArray(value) && name !== "length") return name;
-      const { value: part, get, set, enumerable } = Object.getOwnPropertyDescriptor(value, name) as PropertyDescriptor;
-      return [name, enumerable, get === undefined, set === undefined, shapeOf(part)];
+      const found = Object.getOwnPropertyDescriptor(value, name) as PropertyDescriptor;
+      return [name, found.enumerable, "get" in found, "set" in found, shapeOf(found.value)];
     }),
   ];
 }
