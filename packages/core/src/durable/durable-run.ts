@@ -97,9 +97,9 @@ export class JournalledRun implements DurableRun {
     this.#recovering = new Recovering(engine, options);
     this.ready = new Promise((resolve, reject) => {
       this.#onLost.push(reject);
-      // what an earlier process has left has no caller here
+      // the entries that an earlier process has left have no caller here
       const opened = engine.options.homeScope.runInAsyncScope(() => this.#open(), undefined);
-      opened.then(resolve, (error: unknown) => this.#lose(error as Error));
+      opened.then(resolve, (error: unknown) => this.#lose(error));
     });
     this.ready.catch(() => {});
   }
@@ -405,7 +405,7 @@ export class JournalledRun implements DurableRun {
       try {
         return await journal.open({ partition, owner, leaseMs });
       } catch (error) {
-        if (!(error instanceof FlowError && error.code === FlowErrorCode.JOURNAL_OWNED)) throw error;
+        if (!hasCode(error, FlowErrorCode.JOURNAL_OWNED)) throw error;
         const endsInMs = Number(error.details?.["endsInMs"]);
         const end = clock.now() + endsInMs;
         const isAlive = knownEnd !== undefined && end > knownEnd + CLAIM_TOLERANCE_MS;
@@ -423,7 +423,7 @@ export class JournalledRun implements DurableRun {
         try {
           await this.#partition?.renew();
         } catch (error) {
-          if (error instanceof FlowError && error.code === FlowErrorCode.JOURNAL_FENCED) this.#lose(error);
+          if (hasCode(error, FlowErrorCode.JOURNAL_FENCED)) this.#lose(error);
           // the claim lasts for a while yet
           else this.#engine.options.logger.warn("journal_renew_failed", this.#facts(error));
         }
@@ -448,7 +448,7 @@ export class JournalledRun implements DurableRun {
       else if (this.#steps !== seen && this.#engine.clock.now() < this.#writeBy) this.#lookNextTurn();
       else {
         this.#isDue = false;
-        void this.#write();
+        this.#write().catch((error: unknown) => this.#lose(error));
       }
     });
   }
@@ -486,7 +486,7 @@ export class JournalledRun implements DurableRun {
         this.#sequence = await this.#engine.options.homeScope.runInAsyncScope(append, undefined);
         this.#release(this.#waitingNow.splice(0), undefined);
       } catch (error) {
-        this.#lose(error as Error);
+        this.#lose(error);
       } finally {
         this.#writing = undefined;
         if (this.#changed.length + this.#waiting.length + this.#removed.length > 0) this.#writeSoon();
@@ -562,15 +562,15 @@ export class JournalledRun implements DurableRun {
   }
 
   /** Nothing can be stored any more: what this process knows and the journal does not is lost, as in a crash. */
-  #lose(cause: Error): void {
+  #lose(cause: unknown): void {
     if (this.#lost !== undefined) return;
-    const isOwn = cause instanceof FlowError && (cause.code === "JOURNAL_FENCED" || cause.code === "JOURNAL_OWNED");
+    const isOwn = hasCode(cause, FlowErrorCode.JOURNAL_FENCED) || hasCode(cause, FlowErrorCode.JOURNAL_OWNED);
     const name = this.#engine.options.name;
     this.#lost = isOwn
       ? cause
       : new FlowError({
           code: FlowErrorCode.JOURNAL_FAILED,
-          message: `The journal of flow "${name}" failed, and the flow was stopped: ${cause.message}; run it again to go on from what is stored`,
+          message: `The journal of flow "${name}" failed, and the flow was stopped: ${describeThrown(cause)}; run it again to go on from what is stored`,
           retryable: true,
           cause,
         });
@@ -609,6 +609,16 @@ function orOwnedHere(error: FlowError): FlowError {
     details,
     cause: error,
   });
+}
+
+/** Whether a thrown value is a FlowError of a code. */
+function hasCode(thrown: unknown, code: FlowErrorCode): thrown is FlowError {
+  try {
+    return thrown instanceof FlowError && thrown.code === code;
+  } catch {
+    // a revoked proxy
+    return false;
+  }
 }
 
 function markOf(trace: Trace): Mark {

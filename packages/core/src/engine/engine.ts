@@ -1,6 +1,6 @@
 import { type Clock, Moment } from "../foundation/clock.ts";
 import { onAbort } from "../foundation/abort.ts";
-import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { IdSource } from "../foundation/ids.ts";
 import type { Scheduler } from "../foundation/scheduler.ts";
 import { type Timer, TimerWheel } from "../foundation/timer-wheel.ts";
@@ -36,6 +36,7 @@ import { probeFor, type SafeProbe } from "./observe/safe-probe.ts";
 import type { Acceptance } from "./results/acceptance.ts";
 import type { Rookery } from "./results/rookery.ts";
 import type { PartMakers, Parts } from "./parts.ts";
+import { type Attempt, State } from "./state/attempt.ts";
 import { RunIdentity } from "./state/run-identity.ts";
 import { type Opening, Trace } from "./state/trace.ts";
 import { TraceTable } from "./state/trace-table.ts";
@@ -128,7 +129,7 @@ export class Engine {
     this.options = options;
     this.clock = options.clock;
     this.scheduler = options.scheduler;
-    this.timers = new TimerWheel(options.clock, options.homeScope);
+    this.timers = new TimerWheel(options.clock, options.homeScope, (error) => this.broke(error));
     this.resources = resources;
     this.#hasWeights = typeof options.tenantWeights === "function" || Object.keys(options.tenantWeights).length > 0;
     this.ids = new IdSource(options.random);
@@ -141,7 +142,7 @@ export class Engine {
     const { durable } = this;
     const stored = durable === undefined ? undefined : () => durable.stored();
     this.reporter = new Reporter(options, middlewares, this.probe, stored, parent?.reporter);
-    this.ledger = new Ledger(recorderOf(options), this.durable);
+    this.ledger = new Ledger(safeRecorder(options), this.durable);
     this.isFollowed = this.reporter.hasBus || this.ledger.isWatched || this.probe !== undefined;
     this.isWatched = this.isFollowed || this.reporter.hasListeners;
     const steps: AgendaSteps = {
@@ -150,6 +151,7 @@ export class Engine {
       run: (attempt) => dispatch.run(attempt),
       pump: (worker) => dispatch.pump(worker),
       drainOrFail: (send) => this.sending.drainOrFail(send),
+      broke: (error) => this.broke(error),
     };
     this.agenda = new Agenda(steps);
     this.slots = new Slots(this);
@@ -399,6 +401,25 @@ export class Engine {
     if (this.traces.size === this.#quietTraces) this.onIdle?.();
   }
 
+  /**
+   * Reports an error of the engine itself, or of a port it calls, that would otherwise end the process. `attempt` is
+   * the one it befell: its trace fails, so that its callers settle.
+   */
+  broke(error: unknown, attempt?: Attempt): void {
+    const { logger, name } = this.options;
+    logger.error("engine_failed", { flow: name, error: errorPayload(error) });
+    if (attempt?.trace.isOpen !== true) return;
+    try {
+      const wasRunning = attempt.state === State.RUNNING;
+      this.failing.failTrace(attempt, error);
+      // its handler is not at work any more
+      if (wasRunning) this.ending.returned(attempt, undefined, false);
+      this.agenda.flush();
+    } catch (second) {
+      logger.error("engine_failed", { flow: name, error: errorPayload(second) });
+    }
+  }
+
   /** Waits until observers are told of everything so far, for a time at most: one may hang. Answers whether they are. */
   async flushObservers(timeoutMs: number): Promise<boolean> {
     const { logger, name } = this.options;
@@ -464,8 +485,16 @@ export class Engine {
   }
 }
 
-/** The flow's recorder, called in no trace's async context. */
-function recorderOf({ recorder, homeScope }: ResolvedOptions): TraceRecorder | undefined {
+/** The recorder of the options, called in no trace's async context. Its failures are logged and change nothing. */
+function safeRecorder({ recorder, homeScope, logger, name }: ResolvedOptions): TraceRecorder | undefined {
   if (recorder === undefined) return undefined;
-  return (record) => homeScope.runInAsyncScope(recorder, undefined, record);
+  const failed = (error: unknown): void => logger.error("recorder_failed", { flow: name, error: errorPayload(error) });
+  return (record) => {
+    try {
+      const recorded: unknown = homeScope.runInAsyncScope(recorder, undefined, record);
+      if (recorded instanceof Promise) recorded.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  };
 }

@@ -4,7 +4,7 @@ import { requireFunction, requireInteger, requireKnownKeys, requireNumber, shown
 import type { Random } from "../foundation/random.ts";
 import { type Scheduler, systemScheduler } from "../foundation/scheduler.ts";
 import type { Middleware } from "../events/flow-event.ts";
-import { defaultLogger, type Logger } from "../events/logger.ts";
+import { defaultLogger, type Logger, safeLogger } from "../events/logger.ts";
 import type { Instrument } from "../ports/instrument.ts";
 import type { MessageBus } from "../ports/message-bus.ts";
 import type { StateStore } from "../ports/state-store.ts";
@@ -129,7 +129,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
     rookeryMaxSize: options.rookeryMaxSize ?? 1024,
     maxHeldEmits: options.maxHeldEmits ?? 1000,
     observerBuffer: options.observerBuffer ?? 10_000,
-    logger: options.logger ?? defaultLogger,
+    logger: safeLogger(options.logger ?? defaultLogger),
     recorder: options.recorder,
     durability: options.durability,
     instrument: options.instrument,

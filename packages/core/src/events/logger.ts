@@ -52,9 +52,34 @@ export const defaultLogger: Logger = {
   error: (message, fields) => log("error", message, fields),
 };
 
+/** A logger that cannot harm its caller: a line that it fails to write, at once or later, goes to {@link defaultLogger}. */
+export function safeLogger(logger: Logger): Logger {
+  const safe =
+    (level: LogLevel): Logger[LogLevel] =>
+    (message, fields) => {
+      const failed = (): void => {
+        try {
+          defaultLogger[level](message, fields);
+        } catch {
+          // there is no other place to write to
+        }
+      };
+      try {
+        // a method may be an async function, whose rejection nothing else awaits
+        const written: unknown = logger[level](message, fields);
+        if (written instanceof Promise) written.catch(failed);
+      } catch {
+        failed();
+      }
+    };
+  return { debug: safe("debug"), info: safe("info"), warn: safe("warn"), error: safe("error") };
+}
+
 function log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
   if (LEVELS.indexOf(level) < lowest) return;
-  write(lineOf(level, message, fields), level);
+  const written: unknown = write(lineOf(level, message, fields), level);
+  // an async function whose rejection nothing else awaits
+  if (written instanceof Promise) written.catch(() => {});
 }
 
 function jsonLine(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): string {

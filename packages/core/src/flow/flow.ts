@@ -1,4 +1,4 @@
-import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { requireKnownKeys, requireNumber, requireOneOf, shown } from "../foundation/options.ts";
 import { onAbort } from "../foundation/abort.ts";
 import { withChannels } from "../events/diagnostics-channels.ts";
@@ -177,7 +177,10 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     );
     this.#engine = engine;
     engine.onJournalLost = () => {
-      if (this.#engine === engine) void this.stop();
+      if (this.#engine !== engine) return;
+      this.stop().catch((error: unknown) =>
+        this.#options.logger.error("stop_failed", { flow: this.name, error: errorPayload(error) }),
+      );
     };
     return this;
   }
@@ -490,7 +493,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       Promise.resolve(reason)
         .then((why) => task.cancel(why))
         .catch((error: unknown) =>
-          this.#options.logger.warn("external_task_cancel_failed", { traceId, error: String(error) }),
+          this.#options.logger.warn("external_task_cancel_failed", { traceId, error: describeThrown(error) }),
         );
     });
   }

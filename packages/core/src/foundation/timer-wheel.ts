@@ -21,11 +21,16 @@ export class TimerWheel {
   #armedFor = Number.POSITIVE_INFINITY;
   #disarm: (() => void) | undefined;
   #size = 0;
+  readonly #onFault: (error: unknown) => void;
 
-  /** @param scope - the async context of all calls: without it they would get, and keep, that of whatever armed the timer */
-  constructor(clock: Clock, scope: AsyncScope) {
+  /**
+   * @param scope - the async context of all calls: without it they would get, and keep, that of the code that armed the timer
+   * @param onFault - receives what a call throws: the calls after it are made all the same
+   */
+  constructor(clock: Clock, scope: AsyncScope, onFault: (error: unknown) => void) {
     this.#clock = clock;
     this.#scope = scope;
+    this.#onFault = onFault;
   }
 
   /** How many calls are pending. */
@@ -98,7 +103,11 @@ export class TimerWheel {
         // a call may cancel a later one of its own slot
         slot.calls.delete(call);
         this.#size -= 1;
-        call.run();
+        try {
+          call.run();
+        } catch (error) {
+          this.#onFault(error);
+        }
       }
     }
     this.#arm();

@@ -99,7 +99,7 @@ async function readOn(
     }
   } finally {
     // nobody waits for how it is closed
-    if (isOpen) void Promise.resolve(iterator.return?.()).catch(() => {});
+    if (isOpen) void (async () => await iterator.return?.())().catch(() => {});
   }
 }
 

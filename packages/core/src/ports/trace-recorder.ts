@@ -54,6 +54,7 @@ export interface RecordedOutput {
 
 /**
  * Is told of every change of every trace's state, synchronously and in order: what a journal writes
- * down and a simulation checks. It must not throw and must not call back into the flow.
+ * down and a simulation checks. It must not call back into the flow; what it throws is logged (`recorder_failed`) and
+ * changes nothing.
  */
 export type TraceRecorder = (record: TraceRecord) => void;

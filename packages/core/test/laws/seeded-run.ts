@@ -121,7 +121,7 @@ class SeededRun {
       graceMs: 50,
       random: seededRandom(spec.seed ^ 0x5bd1e995),
       scheduler: isWatched ? this.#schedule : { nextTurn: (task) => this.#schedule.nextTurn(task) },
-      logger: SILENT,
+      logger: { ...SILENT, error: (message, fields) => this.#notBroken(message, fields) },
       ...(isWatched ? watching : {}),
     };
     const { flow, agent, log } = scriptedFlow(this.#shape, this.#schedule, digest?.observed(options) ?? options);
@@ -129,6 +129,11 @@ class SeededRun {
     this.#agent = agent;
     this.#faults = log.faults;
     this.#log = log;
+  }
+
+  /** An error of the engine itself is logged, and nothing else tells of it. */
+  #notBroken(message: string, fields: unknown): void {
+    if (message === "engine_failed") this.#broken.push(`the engine failed: ${JSON.stringify(fields)}`);
   }
 
   async play(): Promise<RunReport> {

@@ -14,6 +14,8 @@ export interface AgendaSteps {
   readonly runsAtOnce: boolean;
   /** Lets a blocked cycle drain, or fails a trace of it. */
   drainOrFail(send: Send): void;
+  /** Reports an error of the engine itself. */
+  broke(error: unknown): void;
 }
 
 /**
@@ -122,6 +124,12 @@ export class Agenda {
   #flushSoon(): void {
     if (this.#isFlushing || this.#isFlushDue || this.#isStepping) return;
     this.#isFlushDue = true;
-    queueMicrotask(() => this.flush());
+    queueMicrotask(() => {
+      try {
+        this.flush();
+      } catch (error) {
+        this.#steps.broke(error);
+      }
+    });
   }
 }

@@ -1,3 +1,4 @@
+import { detached } from "../../foundation/detached.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { onAbort } from "../../foundation/abort.ts";
 import { shown } from "../../foundation/options.ts";
@@ -39,7 +40,7 @@ export class Chunks {
       const edges = this.#engine.emitting.route(attempt.worker, parent, init.to, trace);
       const chunk = streamsOf(trace).next(attempt, draft);
       const emit = { message: carry(parent, chunk), edges, wish: wishOf(init.to) };
-      return this.#engine.emitting.sendOrHold(attempt, emit).then(() => chunk);
+      return detached(this.#engine.emitting.sendOrHold(attempt, emit).then(() => chunk));
     }
     if (!isCrowded(trace)) return Promise.resolve(this.#take(trace, attempt, draft));
     more.unsentChunks += 1;

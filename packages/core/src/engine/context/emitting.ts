@@ -1,3 +1,4 @@
+import { detached } from "../../foundation/detached.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { ROOKERY } from "../../graph/endpoints.ts";
 import type { NodeOrName } from "../../graph/handler.ts";
@@ -43,7 +44,7 @@ export class Emitting {
     const checked = this.#checked(attempt, value);
     // sent at once where nothing has to be awaited: what a handler sends keeps its order, awaited or not
     return checked instanceof Promise
-      ? checked.then((parsed) => this.#emitChecked(attempt, parsed, to))
+      ? detached(checked.then((parsed) => this.#emitChecked(attempt, parsed, to)))
       : this.#emitChecked(attempt, checked, to);
   }
 

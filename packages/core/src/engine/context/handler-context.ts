@@ -1,3 +1,4 @@
+import { detached } from "../../foundation/detached.ts";
 import { requireNumber } from "../../foundation/options.ts";
 import type { Logger } from "../../events/logger.ts";
 import type { Clock } from "../../foundation/clock.ts";
@@ -163,13 +164,11 @@ export class HandlerContext implements Context {
 
   /** Acts while the handler is at work, and rejects otherwise. A handler that does not await it is not told. */
   #detached<Value>(what: string, act: () => Promise<Value>): Promise<Value> {
-    const promise = this.#guarded(what, act);
-    promise.catch(() => {});
-    return promise;
+    return detached(this.#guarded(what, act));
   }
 
   #guarded<Value>(what: string, act: () => Promise<Value>): Promise<Value> {
-    if (this.#attempt.state !== State.RUNNING) return Promise.reject(this.#attempt.refusal(what));
+    if (this.#attempt.state !== State.RUNNING) return detached(Promise.reject(this.#attempt.refusal(what)));
     try {
       return act();
     } catch (error) {

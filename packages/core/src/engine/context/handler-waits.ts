@@ -1,3 +1,4 @@
+import { detached } from "../../foundation/detached.ts";
 import { onAbort } from "../../foundation/abort.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { requireNumber } from "../../foundation/options.ts";
@@ -67,8 +68,7 @@ export class HandlerWaits {
       if (isSettled) for (const step of undo) step?.();
     });
     // a wait that the handler does not await must not end the process
-    promise.catch(() => {});
-    return promise;
+    return detached(promise);
   }
 
   /** {@link HandlerWaits.wait} for a promise. */

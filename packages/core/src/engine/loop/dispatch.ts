@@ -42,6 +42,8 @@ interface DispatchHost {
   readonly committing: Committing;
   readonly failing: Failing;
   readonly ending: Ending;
+  /** Reports an error of the engine itself; the trace of the attempt fails. */
+  broke(error: unknown, attempt?: Attempt): void;
 }
 
 /** After so many milliseconds of handler calls in a row, timers and I/O get their turn. */
@@ -138,8 +140,8 @@ export class Dispatch {
       }
       if (next === null) this.#agenda.flush();
     } catch (error) {
-      // who watches is at fault: not the one who happens to be calling
-      void Promise.reject(error);
+      // neither the process nor the caller that happens to be on the stack is at fault
+      this.#engine.broke(error, next ?? undefined);
     }
   }
 
@@ -160,15 +162,30 @@ export class Dispatch {
       const prepared = worker.prepares ? this.#prepare(attempt) : undefined;
       if (prepared !== undefined) value = prepared.then(() => callHandler(attempt));
       else value = callHandler(attempt);
+      // the `then` of what a handler returned may throw as it is read
+      if (value instanceof Promise || isThenable(value)) {
+        // an attempt goes through many nodes: these are made once for all of them
+        attempt.onReturned ??= (result) => this.#driveOn(attempt, true, result);
+        attempt.onThrew ??= (error) => this.#driveOn(attempt, false, error);
+        void Promise.resolve(value).then(attempt.onReturned, attempt.onThrew);
+        return undefined;
+      }
     } catch (error) {
       return this.#threw(attempt, error);
     }
-    if (!(value instanceof Promise || isThenable(value))) return this.#returned(attempt, value);
-    // an attempt goes through many nodes: these are made once for all of them
-    attempt.onReturned ??= (result) => this.#drive(this.#returned(attempt, result));
-    attempt.onThrew ??= (error) => this.#drive(this.#threw(attempt, error));
-    void Promise.resolve(value).then(attempt.onReturned, attempt.onThrew);
-    return undefined;
+    return this.#returned(attempt, value);
+  }
+
+  /** Goes on after a handler that was waited for. It never throws: nothing awaits it. */
+  #driveOn(attempt: Attempt, didReturn: boolean, result: unknown): void {
+    let next: Attempt | null | undefined;
+    try {
+      next = didReturn ? this.#returned(attempt, result) : this.#threw(attempt, result);
+    } catch (error) {
+      this.#engine.broke(error, attempt);
+      return;
+    }
+    this.#drive(next);
   }
 
   /** Notes, for those who watch, that a handler is about to be called. */
@@ -219,10 +236,22 @@ export class Dispatch {
     }
     if (!(checked instanceof Promise)) return this.#step(attempt, checked);
     void checked.then(
-      (result) => this.#drive(this.#step(attempt, result)),
-      (error: unknown) => this.#drive(this.#threw(attempt, error)),
+      (result) => this.#driveChecked(attempt, result),
+      (error: unknown) => this.#driveOn(attempt, false, error),
     );
     return undefined;
+  }
+
+  /** Goes on with a value whose check was waited for. It never throws. */
+  #driveChecked(attempt: Attempt, value: unknown): void {
+    let next: Attempt | null;
+    try {
+      next = this.#step(attempt, value);
+    } catch (error) {
+      this.#engine.broke(error, attempt);
+      return;
+    }
+    this.#drive(next);
   }
 
   /** What a handler has returned, and was found to be right, goes on its way, unless its attempt is over. */
@@ -232,8 +261,12 @@ export class Dispatch {
       return null;
     }
     this.#agenda.beginStep();
-    const next = this.#commit(attempt, value);
-    this.#agenda.endStep();
+    let next: Attempt | null;
+    try {
+      next = this.#commit(attempt, value);
+    } finally {
+      this.#agenda.endStep();
+    }
     if (next !== null) this.#agenda.flushLater();
     return next;
   }

@@ -272,7 +272,8 @@ async function deliverEach<Item>(
   for (const item of batch) {
     try {
       const done = deliver(item);
-      if (done instanceof Promise) await done;
+      // a promise of any make
+      if (typeof done === "object" && done !== null && "then" in done) await (done as PromiseLike<unknown>);
     } catch (error) {
       onFailure(error, item);
     }

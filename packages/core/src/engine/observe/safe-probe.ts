@@ -29,8 +29,8 @@ export class SafeProbe {
     let isCalled = false;
     let hasThrown = false;
     let value: unknown;
-    this.#ask(undefined, () =>
-      this.#probe.handle(attempt, (message) => {
+    this.#ask<unknown>(undefined, () => {
+      const answer: unknown = this.#probe.handle(attempt, (message) => {
         if (isCalled) return value;
         isCalled = true;
         try {
@@ -40,8 +40,10 @@ export class SafeProbe {
           value = error;
         }
         return hasThrown ? undefined : value;
-      }),
-    );
+      });
+      // the promise of the handler is none of the probe's
+      return answer === value ? undefined : answer;
+    });
     if (!isCalled) return handler(attempt.message);
     if (hasThrown) throw value;
     return value;
@@ -64,10 +66,14 @@ export class SafeProbe {
   }
 
   #ask<Value>(otherwise: Value, question: () => Value): Value {
+    const failed = (error: unknown): void => this.#logger.warn("instrument_failed", { error: errorPayload(error) });
     try {
-      return question();
+      const answer = question();
+      // a probe may be an async function, whose rejection nothing else awaits
+      if (answer instanceof Promise) answer.catch(failed);
+      return answer;
     } catch (error) {
-      this.#logger.warn("instrument_failed", { error: errorPayload(error) });
+      failed(error);
       return otherwise;
     }
   }

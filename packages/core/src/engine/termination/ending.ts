@@ -1,4 +1,4 @@
-import { errorPayload, FlowError, FlowErrorCode, TraceCancelled } from "../../foundation/flow-error.ts";
+import { describeThrown, errorPayload, FlowError, FlowErrorCode, TraceCancelled } from "../../foundation/flow-error.ts";
 import { FinalAnswer } from "../../message/controller.ts";
 import type { Message } from "../../message/message.ts";
 import type { FinalOutcome, OutcomeBase, OutcomeStatus } from "../../message/outcome.ts";
@@ -172,7 +172,7 @@ export class Ending {
     const engine = this.#engine;
     const error = new TraceCancelled({ traceId: trace.id, tenant: trace.tenant, cause: reason });
     if (engine.reporter.hasListeners)
-      engine.reporter.trace(trace, { type: "trace_cancel_start", reason: String(describeReason(reason)) });
+      engine.reporter.trace(trace, { type: "trace_cancel_start", reason: describeThrown(reason ?? "cancelled") });
     const report = this.#end(trace, "cancelled", error, reason);
     engine.agenda.flush();
     await report.done;
@@ -481,8 +481,4 @@ function* attemptsOf(trace: Trace): Generator<Attempt> {
 function streamEnd(status: OutcomeStatus): StreamEnd {
   if (status === "completed" || status === "empty") return "done";
   return status === "failed" || status === "exhausted" ? "error" : "cancelled";
-}
-
-function describeReason(reason: unknown): unknown {
-  return reason instanceof Error ? reason.message : (reason ?? "cancelled");
 }

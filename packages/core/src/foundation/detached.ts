@@ -1,0 +1,5 @@
+/** Returns the promise itself. A rejection that its receiver does not await no longer ends the process. */
+export function detached<Value>(promise: Promise<Value>): Promise<Value> {
+  promise.catch(() => {});
+  return promise;
+}
