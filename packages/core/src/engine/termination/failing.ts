@@ -153,6 +153,8 @@ export class Failing {
       return;
     }
     const next = this.#next(attempt, attempt.attempt + 1);
+    // a node with retries has sent nothing in an attempt that failed
+    if (extras !== null) next.skip(extras.alreadySent, extras.alreadySentTo);
     endStreams();
     this.#park(next);
     if (engine.reporter.hasListeners) engine.reporter.node(attempt, { type: "node_retry", delayMs });
@@ -175,6 +177,7 @@ export class Failing {
     engine.slots.leave(attempt, false);
     attempt.state = State.OVER;
     const next = this.#next(attempt, attempt.attempt);
+    next.skip(attempt.sent.count, attempt.sent.to);
     if (extras?.writesStreams)
       for (const chunk of trace.extras?.streams?.endAll(attempt, "retry") ?? []) trace.sink.chunk(chunk);
     this.#park(next);
@@ -195,12 +198,11 @@ export class Failing {
   }
 
   #next(attempt: Attempt, number: number): Attempt {
-    const { trace, worker, extras, sent } = attempt;
+    const { trace, worker, extras } = attempt;
     const original = extras?.original ?? attempt.message;
     const next = new Attempt(worker, trace, original, null, attempt.high, attempt.low, number);
     const taken = [...(extras?.fetched ?? []), ...(extras?.refetch ?? [])];
     if (taken.length > 0) next.more.refetch = taken;
-    next.skip(sent.count, sent.to);
     trace.extras?.streams?.inherit(attempt, next);
     return next;
   }
