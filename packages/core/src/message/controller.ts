@@ -1,3 +1,4 @@
+import { FREEZES } from "../foundation/freeze.ts";
 import { VOUCHED } from "./vouched.ts";
 
 /** What {@link WM} is made from. */
@@ -44,7 +45,7 @@ export class WM<out Fact = unknown> {
     this.tokensUsed = parts.tokensUsed;
     this.budgetTokens = parts.budgetTokens;
     this.confidence = parts.confidence;
-    Object.freeze(this);
+    if (FREEZES) Object.freeze(this);
   }
 
   /** The working memory with some parts replaced. */

@@ -1,3 +1,4 @@
+import { FREEZES } from "../foundation/freeze.ts";
 import { newId } from "../foundation/ids.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "./meta.ts";
 import { VOUCHED } from "./vouched.ts";
@@ -68,7 +69,7 @@ export class Message<out Payload = unknown> {
     this.createdAt = parts.createdAt;
     this.deadlineAt = parts.deadlineAt;
     this.meta = parts.meta;
-    Object.freeze(this);
+    if (FREEZES) Object.freeze(this);
   }
 
   /** The message with some parts replaced; trace, tenant, priority and deadline stay. */
