@@ -61,10 +61,17 @@ export function compileGraph(
       else worker.onward.push(edge);
     }
   }
+  for (const worker of workers) worker.straight = straightEdge(worker);
   const entries = workers
     .filter((worker) => worker.vertex.isIngress)
     .map((worker) => (worker.entry = connect(OPEN_SEA, worker, false)));
   return { workers, byName: new Map(workers.map((worker) => [worker.name, worker])), entries, edges };
+}
+
+/** The one edge of a node outside cycles, unless a join gathers its messages or it leads into a cycle. */
+function straightEdge({ onward, ring }: Worker): Edge | null {
+  const only = onward.length === 1 ? (onward[0] as Edge) : null;
+  return only === null || only.gathers || ring !== undefined || only.target.ring !== undefined ? null : only;
 }
 
 function planOf(node: SomeNode, registered: RegisteredModels | undefined, layers: NodeLayers): NodePlan {

@@ -215,11 +215,15 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    */
   call(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<Result> {
     return new Promise((resolve, reject) => {
-      this.#whenReady(reject, (engine) => {
-        const tell = engine.durable?.gate.value(resolve, reject) ?? resolve;
-        const refuse = engine.durable?.gate.value(reject, reject) ?? reject;
-        this.#begin(engine, input, options, new CallSink(tell, refuse));
-      });
+      const engine = this.#running();
+      const { durable } = engine;
+      if (durable === undefined) {
+        this.#begin(engine, input, options, new CallSink(resolve, reject));
+        return;
+      }
+      const { gate } = durable;
+      const sink = new CallSink(gate.value(resolve, reject), gate.value(reject, reject));
+      this.#whenReady(reject, () => this.#begin(engine, input, options, sink));
     });
   }
 

@@ -33,6 +33,8 @@ export class Agenda {
   #isFlushDue = false;
   /** Whether a message is just being handed on: what that causes is flushed when it is done. */
   #isStepping = false;
+  /** Whether that has caused anything. */
+  #isFlushOwed = false;
 
   constructor(steps: AgendaSteps) {
     this.#steps = steps;
@@ -83,18 +85,17 @@ export class Agenda {
     this.#isStepping = true;
   }
 
-  endStep(): void {
+  /** The message is handed on. `goesOn` unless everything is flushed now. */
+  endStep(goesOn: boolean): void {
     this.#isStepping = false;
-  }
-
-  /** Flushes soon if anything is left to do. */
-  flushLater(): void {
-    if (this.#hasWork()) this.#flushSoon();
+    if (!this.#isFlushOwed) return;
+    this.#isFlushOwed = false;
+    if (goesOn) this.#flushSoon();
   }
 
   /** Does everything on the agenda, until nothing is left. */
   flush(): void {
-    if (this.#isFlushing) return;
+    if (this.#isFlushing || !this.#hasWork()) return;
     this.#isFlushing = true;
     this.#isFlushDue = false;
     try {
@@ -122,7 +123,11 @@ export class Agenda {
   }
 
   #flushSoon(): void {
-    if (this.#isFlushing || this.#isFlushDue || this.#isStepping) return;
+    if (this.#isStepping) {
+      this.#isFlushOwed = true;
+      return;
+    }
+    if (this.#isFlushing || this.#isFlushDue) return;
     this.#isFlushDue = true;
     queueMicrotask(() => {
       try {

@@ -63,6 +63,8 @@ export class Dispatch {
   readonly #engine: DispatchHost;
   readonly #agenda: Agenda;
   readonly #slots: Slots;
+  /** Whether a message may take the short way: no recorder follows each one, and no test reorders ready work. */
+  readonly #mayShorten: boolean;
   /** Handler calls from look to look at the clock, and those left until the next. */
   #stride = 16;
   #callsLeft = 16;
@@ -77,6 +79,7 @@ export class Dispatch {
     this.#engine = engine;
     this.#agenda = engine.agenda;
     this.#slots = engine.slots;
+    this.#mayShorten = !engine.isFollowed && engine.scheduler.ready === undefined;
   }
 
   /** Runs an attempt that has a slot: its handler, and those of the nodes behind it as far as they are free. */
@@ -154,20 +157,23 @@ export class Dispatch {
     attempt.state = State.RUNNING;
     let value: unknown;
     try {
-      if (engine.isWatched) this.#started(attempt);
-      else attempt.started = engine.turn;
-      // its timer, and what the handler does with its context, may come from elsewhere
-      if (worker.takesContext || worker.timeoutMs !== undefined) engine.keepScope(attempt.trace);
-      if (worker.timeoutMs !== undefined) engine.failing.armTimeout(attempt, worker.timeoutMs);
-      const prepared = worker.prepares ? this.#prepare(attempt) : undefined;
-      if (prepared !== undefined) value = prepared.then(() => callHandler(attempt));
-      else value = callHandler(attempt);
-      // the `then` of what a handler returned may throw as it is read
-      if (value instanceof Promise || isThenable(value)) {
+      if (worker.isPlain && !engine.isWatched) {
+        const { turn } = engine;
+        if (attempt.started !== turn) attempt.started = turn;
+        // the handler may use its context from another async context
+        if (worker.takesContext) engine.keepScope(attempt.trace);
+        value = worker.call(attempt.message, attempt);
+      } else {
+        value = this.#prepareAndCall(attempt);
+      }
+      // a promise of an async function needs no check and no copy; the `then` of another value may throw as it is read
+      const isOwn = value instanceof Promise && value.constructor === Promise;
+      if (isOwn || isThenable(value)) {
+        const promise = isOwn ? (value as Promise<unknown>) : Promise.resolve(value);
         // an attempt goes through many nodes: these are made once for all of them
         attempt.onReturned ??= (result) => this.#driveOn(attempt, true, result);
         attempt.onThrew ??= (error) => this.#driveOn(attempt, false, error);
-        void Promise.resolve(value).then(attempt.onReturned, attempt.onThrew);
+        void promise.then(attempt.onReturned, attempt.onThrew);
         return undefined;
       }
     } catch (error) {
@@ -186,6 +192,19 @@ export class Dispatch {
       return;
     }
     this.#drive(next);
+  }
+
+  /** Calls a handler that is watched, has a timeout or wants its message checked or stored first. */
+  #prepareAndCall(attempt: Attempt): unknown {
+    const engine = this.#engine;
+    const { worker } = attempt;
+    if (engine.isWatched) this.#started(attempt);
+    else attempt.started = engine.turn;
+    // its timer, and what the handler does with its context, may come from elsewhere
+    if (worker.takesContext || worker.timeoutMs !== undefined) engine.keepScope(attempt.trace);
+    if (worker.timeoutMs !== undefined) engine.failing.armTimeout(attempt, worker.timeoutMs);
+    const prepared = worker.prepares ? this.#prepare(attempt) : undefined;
+    return prepared === undefined ? callHandler(attempt) : prepared.then(() => callHandler(attempt));
   }
 
   /** Notes, for those who watch, that a handler is about to be called. */
@@ -261,13 +280,12 @@ export class Dispatch {
       return null;
     }
     this.#agenda.beginStep();
-    let next: Attempt | null;
+    let next: Attempt | null | undefined;
     try {
       next = this.#commit(attempt, value);
     } finally {
-      this.#agenda.endStep();
+      this.#agenda.endStep(next !== null);
     }
-    if (next !== null) this.#agenda.flushLater();
     return next;
   }
 
@@ -275,17 +293,18 @@ export class Dispatch {
   #commit(attempt: Attempt, value: unknown): Attempt | null {
     const engine = this.#engine;
     const { worker, trace } = attempt;
-    const isShort = attempt.extras === null && !engine.isFollowed && engine.scheduler.ready === undefined;
-    if (isShort && worker.loop !== undefined && value instanceof WM) {
-      const next = this.#goRound(attempt, worker.loop, value);
-      if (next !== undefined) return next;
+    const isShort = this.#mayShorten && attempt.extras === null;
+    if (isShort && value !== undefined) {
+      const { straight } = worker;
+      // of a trace with a single message nothing can be at the other node
+      if (straight !== null && trace.live === 1 && straight.target.hasSlot(false))
+        return this.#startNext(attempt, straight, messageOf(attempt, value));
+      if (worker.loop !== undefined && value instanceof WM) {
+        const next = this.#goRound(attempt, worker.loop, value);
+        if (next !== undefined) return next;
+      }
     }
-    let message: Message | null;
-    if (value === attempt.message) message = attempt.message;
-    else if (value === undefined) message = null;
-    else if (value instanceof Message) message = sealed(trace, value);
-    else message = carry(attempt.message, value);
-
+    const message = value === undefined ? null : messageOf(attempt, value);
     if (isShort && message !== null && !(worker.loop !== undefined && message.payload instanceof WM)) {
       const isLast = worker.onward.length === 0 && trace.live === 1 && !engine.isWatched;
       if (isLast && this.#answer(attempt, trace, message)) return null;
@@ -332,9 +351,7 @@ export class Dispatch {
       return null;
     }
     if (target.ring !== undefined) return undefined;
-    // of a trace with a single message nothing can be at the other node
-    const isFree = trace.live === 1 ? target.hasSlot(false) : this.#slots.mayStart(target, trace, false);
-    return isFree ? this.#startNext(attempt, edge, message) : undefined;
+    return this.#slots.mayStart(target, trace, false) ? this.#startNext(attempt, edge, message) : undefined;
   }
 
   /** The slot of the attempt is left for one of the edge's target, and the message is launched there. */
@@ -409,6 +426,12 @@ export class Dispatch {
 function othersWait(worker: Worker): boolean {
   if (worker.inbox.ready !== 0 || worker.returning.length !== 0) return true;
   return worker.outer !== undefined && worker.outer.ready !== 0 && worker.mayEnterRing;
+}
+
+/** What a handler has returned, as a message of its trace. */
+function messageOf({ message, trace }: Attempt, value: unknown): Message {
+  if (value === message) return message;
+  return value instanceof Message ? sealed(trace, value) : carry(message, value);
 }
 
 function callHandler(attempt: Attempt): unknown {

@@ -159,7 +159,8 @@ export class Attempt implements QueueItem, StreamWriter {
   /** Becomes the first attempt of the next message, where nobody outside the runtime has seen it. */
   goOn(worker: Worker, message: Message, high: number, low: number): void {
     this.worker = worker;
-    this.message = message;
+    // passed on as it was: storing an object costs more than comparing it
+    if (message !== this.message) this.message = message;
     this.high = high;
     this.low = low;
     this.attempt = 1;

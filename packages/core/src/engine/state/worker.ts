@@ -111,6 +111,8 @@ export class Worker {
   readonly checkInput: CheckMessage | undefined;
   /** Whether something has to be done before its handler is called. */
   readonly prepares: boolean;
+  /** Whether its handler is called as soon as it has a slot: nothing is checked before, and no timeout starts. */
+  readonly isPlain: boolean;
   /** Whether its handler is called only when its message is stored. */
   readonly storesFirst: boolean;
   readonly checkEmitted: CheckValue | undefined;
@@ -126,6 +128,8 @@ export class Worker {
   readonly onward: Edge[] = [];
   /** The edge to itself. */
   loop: Edge | undefined;
+  /** Its one edge, where only a free slot decides whether the next handler is called in the same turn. */
+  straight: Edge | null = null;
   readonly into: Edge[] = [];
   /** The edge from outside. */
   entry: Edge | undefined;
@@ -165,6 +169,7 @@ export class Worker {
     this.inputSchema = plan.inputSchema;
     this.checkInput = plan.checkInput;
     this.prepares = plan.checkInput !== undefined || plan.storesFirst;
+    this.isPlain = !this.prepares && this.timeoutMs === undefined;
     this.checkEmitted = plan.checkEmitted;
     this.takesContext = plan.takesContext;
     this.call = plan.call;
