@@ -4,6 +4,7 @@ import { OPEN_SEA } from "../graph/endpoints.ts";
 import type { Graph, SomeNode } from "../graph/graph.ts";
 import type { ModelRegistry, RegisteredModels } from "../graph/model-registry.ts";
 import { handlerOf } from "../graph/node.ts";
+import type { Message } from "../message/message.ts";
 import { type ContextServices, HandlerContext } from "./context/handler-context.ts";
 import type { DurableRun } from "./durability.ts";
 import type { SafeProbe } from "./observe/safe-probe.ts";
@@ -104,9 +105,10 @@ function handlerCall(
 ): NodePlan["call"] {
   const handle = handler as (value: unknown, ctx?: HandlerContext) => unknown;
   if (style === "message") {
+    // itself, where it cannot see a second argument: a function around it is a further call for each hop
     return isTaken
       ? (message, attempt) => handle(message, new HandlerContext(attempt, services))
-      : (message) => handle(message);
+      : (handle as (message: Message) => unknown);
   }
   return isTaken
     ? (message, attempt) => handle(message.payload, new HandlerContext(attempt, services))

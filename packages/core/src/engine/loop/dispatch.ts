@@ -162,7 +162,8 @@ export class Dispatch {
         if (attempt.started !== turn) attempt.started = turn;
         // the handler may use its context from another async context
         if (worker.takesContext) engine.keepScope(attempt.trace);
-        value = worker.call(attempt.message, attempt);
+        const { call } = worker;
+        value = call(attempt.message, attempt);
       } else {
         value = this.#prepareAndCall(attempt);
       }
@@ -435,7 +436,8 @@ function messageOf({ message, trace }: Attempt, value: unknown): Message {
 }
 
 function callHandler(attempt: Attempt): unknown {
-  return isRunning(attempt) ? attempt.worker.call(attempt.message, attempt) : undefined;
+  const { call } = attempt.worker;
+  return isRunning(attempt) ? call(attempt.message, attempt) : undefined;
 }
 
 function isRunning(attempt: Attempt): boolean {
