@@ -1,4 +1,4 @@
-import { type Clock, Moment } from "../foundation/clock.ts";
+import { type Clock, Moment, momentOf } from "../foundation/clock.ts";
 import { onAbort } from "../foundation/abort.ts";
 import { errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { IdSource } from "../foundation/ids.ts";
@@ -332,6 +332,10 @@ export class Engine {
   /** The moment of the first look at the clock in this turn of the event loop: good enough for most purposes. */
   get turn(): Moment {
     return this.#turn ?? this.#beginTurn();
+  }
+
+  get moment(): Moment {
+    return momentOf(this.clock, this.#turn);
   }
 
   #beginTurn(): Moment {

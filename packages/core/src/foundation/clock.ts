@@ -37,3 +37,15 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/**
+ * The present moment.
+ *
+ * @param turn - a moment earlier in the same turn of the event loop, if there is one: the system's two clocks run alike
+ * since then, so that one is read, and not both
+ */
+export function momentOf(clock: Clock, turn: Moment | undefined): Moment {
+  const now = clock.now();
+  const isRead = turn === undefined || clock !== systemClock;
+  return new Moment(now, isRead ? clock.epochNow() : turn.epoch + Math.floor(now - turn.now));
+}

@@ -1,4 +1,4 @@
-import type { Clock } from "../../foundation/clock.ts";
+import type { Clock, Moment } from "../../foundation/clock.ts";
 import { WM } from "../../message/controller.ts";
 import { carry, type Message } from "../../message/message.ts";
 import type { Emitting } from "../context/emitting.ts";
@@ -18,6 +18,8 @@ interface CommittingHost {
   /** Captures the async context of the trace's caller, while that is the current one. */
   keepScope(trace: Trace): void;
   readonly clock: Clock;
+  /** The present moment. */
+  readonly moment: Moment;
   readonly isWatched: boolean;
   readonly ledger: Ledger;
   readonly reporter: Reporter;
@@ -89,10 +91,10 @@ export class Committing {
   /** Everything an attempt sent has been accepted: its message is done. */
   commit(attempt: Attempt): void {
     const { worker, trace } = attempt;
-    const { clock, ledger, reporter, slots, ending } = this.#engine;
+    const { ledger, reporter, slots, ending } = this.#engine;
     attempt.state = State.OVER;
     if (!trace.isOpen) return;
-    if (reporter.hasListeners) reporter.succeeded(attempt, clock.now());
+    if (reporter.hasListeners) reporter.succeeded(attempt, this.#engine.moment);
     if (attempt.extras?.refetch !== undefined) this.#engine.fetching.giveBack(attempt);
     ledger.committed(attempt);
     if (trace.lasting !== null) this.#engine.pausing.committed(attempt);

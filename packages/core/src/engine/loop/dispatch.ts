@@ -1,4 +1,4 @@
-import { type Clock, Moment } from "../../foundation/clock.ts";
+import type { Clock, Moment } from "../../foundation/clock.ts";
 import { mixHigh, mixLow } from "../../foundation/lineage.ts";
 import type { Scheduler } from "../../foundation/scheduler.ts";
 import { WM } from "../../message/controller.ts";
@@ -27,6 +27,8 @@ interface DispatchHost {
   readonly scheduler: Scheduler;
   /** The moment of the first look at the clock in this turn of the event loop. */
   readonly turn: Moment;
+  /** The present moment. */
+  readonly moment: Moment;
   /** Whether times are read, since a run is observed. */
   readonly isWatched: boolean;
   /** Whether each message is recorded, so that none may be handed on without a stop. */
@@ -74,6 +76,8 @@ export class Dispatch {
   #lookedIn: Moment | undefined;
   #nextTurn: Promise<void> | undefined;
   readonly #driveFirst = (attempt: Attempt): void => this.#drive(attempt);
+  /** When the message that is handled next was handed on, while a run is watched: its start needs no further reading. */
+  #handedOnAt: Moment | undefined;
 
   constructor(engine: DispatchHost) {
     this.#engine = engine;
@@ -136,6 +140,7 @@ export class Dispatch {
       while (next !== null && next !== undefined) {
         if (--this.#callsLeft <= 0 && this.#isTurnOver()) {
           const waiting = next;
+          this.#handedOnAt = undefined;
           void this.#nextTurn?.then(() => this.#drive(waiting));
           return;
         }
@@ -210,8 +215,9 @@ export class Dispatch {
 
   /** Notes, for those who watch, that a handler is about to be called. */
   #started(attempt: Attempt): void {
-    const { clock, ledger, reporter } = this.#engine;
-    attempt.started = new Moment(clock.now(), 0);
+    const { ledger, reporter } = this.#engine;
+    attempt.started = this.#handedOnAt ?? this.#engine.moment;
+    this.#handedOnAt = undefined;
     ledger.started(attempt);
     if (reporter.hasListeners) reporter.started(attempt);
   }
@@ -340,7 +346,7 @@ export class Dispatch {
       this.#engine.keepScope(trace);
       const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
       const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
-      if (this.#engine.isWatched) this.#engine.reporter.succeeded(attempt, this.#engine.clock.now(), true);
+      if (this.#engine.isWatched) this.#succeeded(attempt);
       this.#engine.ledger.handedOn(attempt);
       attempt.state = State.OVER;
       this.#slots.leave(attempt);
@@ -359,7 +365,7 @@ export class Dispatch {
   #startNext(attempt: Attempt, edge: Edge, message: Message): Attempt {
     const { worker, trace } = attempt;
     const { target } = edge;
-    if (this.#engine.isWatched) this.#engine.reporter.succeeded(attempt, this.#engine.clock.now(), true);
+    if (this.#engine.isWatched) this.#handedOnAt = this.#succeeded(attempt);
     this.#engine.ledger.handedOn(attempt);
     const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
     const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
@@ -384,6 +390,13 @@ export class Dispatch {
     attempt.inRing = false;
     trace.replace(attempt, next);
     return next;
+  }
+
+  /** Reports the success of an attempt whose message is handed on. Returns the time of it. */
+  #succeeded(attempt: Attempt): Moment {
+    const { moment, reporter } = this.#engine;
+    reporter.succeeded(attempt, moment, true);
+    return moment;
   }
 
   /** The short way out: the only result of a call, with nothing of the trace left. Answers whether it was that. */

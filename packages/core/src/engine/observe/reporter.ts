@@ -1,8 +1,9 @@
 import type { AsyncScope } from "../../foundation/async-scope.ts";
 import { errorPayload } from "../../foundation/flow-error.ts";
+import { freezeOutsideProduction } from "../../foundation/freeze.ts";
 import { lineageText } from "../../foundation/lineage.ts";
 import { Outlet } from "../../events/outlet.ts";
-import type { FlowEvent, Middleware } from "../../events/flow-event.ts";
+import type { FlowEvent, Middleware, NodeStartEvent, NodeSuccessEvent } from "../../events/flow-event.ts";
 import { ROOKERY } from "../../graph/endpoints.ts";
 import type { Message } from "../../message/message.ts";
 import type { BusEnvelope, MessageBus } from "../../ports/message-bus.ts";
@@ -10,7 +11,7 @@ import type { RemoteBinding, StateStore, StoredEvent } from "../../ports/state-s
 import type { RecordedOutput, RecordPlace } from "../../ports/trace-recorder.ts";
 import type { Trace } from "../state/trace.ts";
 import type { Attempt } from "../state/attempt.ts";
-import type { Clock } from "../../foundation/clock.ts";
+import type { Clock, Moment } from "../../foundation/clock.ts";
 import type { Logger } from "../../events/logger.ts";
 import type { SafeProbe } from "./safe-probe.ts";
 
@@ -37,6 +38,8 @@ export class Reporter {
   readonly #options: ReporterOptions;
   /** By middleware, in the order in which they were added. */
   readonly #outlets: Map<Middleware, Outlet<FlowEvent>>;
+  /** The outlets alone: each event goes through the list. */
+  readonly #listeners: readonly Outlet<FlowEvent>[];
   readonly #store: Outlet<StoredEvent> | undefined;
   readonly #bindings: Outlet<RemoteBinding> | undefined;
   readonly #bus: Outlet<BusEnvelope> | undefined;
@@ -71,6 +74,7 @@ export class Reporter {
       );
       this.#outlets.set(middleware, outlet);
     }
+    this.#listeners = [...this.#outlets.values()];
     this.#store = parent === undefined ? undefined : parent.#store;
     this.#bindings = parent === undefined ? undefined : parent.#bindings;
     this.#bus = parent === undefined ? undefined : parent.#bus;
@@ -126,13 +130,13 @@ export class Reporter {
   /** An event of a trace. Call it only when {@link Reporter.hasListeners}. */
   trace(trace: Trace, details: EventDetails<FlowEvent>): void {
     this.#send(
-      Object.freeze({
+      {
         ...details,
         at: this.#options.clock.epochNow(),
         flow: this.#options.name,
         traceId: trace.id,
         tenant: trace.tenant,
-      }),
+      },
       trace,
     );
   }
@@ -141,7 +145,7 @@ export class Reporter {
   node(attempt: Attempt, details: NodeDetails<FlowEvent>): void {
     const { worker, trace } = attempt;
     this.#send(
-      Object.freeze({
+      {
         ...details,
         at: this.#options.clock.epochNow(),
         flow: this.#options.name,
@@ -151,7 +155,7 @@ export class Reporter {
         attempt: attempt.attempt,
         queueDepth: worker.queued,
         inflight: worker.running,
-      }),
+      },
       trace,
       attempt,
     );
@@ -159,32 +163,55 @@ export class Reporter {
 
   /** A handler is about to be called. Call it only when {@link Reporter.hasListeners}. */
   started(attempt: Attempt): void {
+    const { worker, trace } = attempt;
     const queuedAt = attempt.extras?.queuedAt;
-    const startedAt = attempt.started?.now ?? 0;
-    this.node(attempt, { type: "node_start", queueMs: queuedAt === undefined ? 0 : startedAt - queuedAt });
+    const { now, epoch } = attempt.started as Moment;
+    // each hop has a start and a success: these two are written out, since spreading details takes longer than the hop
+    const event: NodeStartEvent = {
+      type: "node_start",
+      queueMs: queuedAt === undefined ? 0 : now - queuedAt,
+      at: epoch,
+      flow: this.#options.name,
+      traceId: trace.id,
+      tenant: trace.tenant,
+      node: worker.name,
+      attempt: attempt.attempt,
+      queueDepth: worker.queued,
+      inflight: worker.running,
+    };
+    this.#send(event, trace, attempt);
   }
 
   /**
    * An attempt has succeeded.
    *
-   * @param now - the clock's `now()`
+   * @param moment - when it has
    * @param isHandedOn - whether its message is about to start at the next node
    */
-  succeeded(attempt: Attempt, now: number, isHandedOn = false): void {
-    const { worker, extras } = attempt;
+  succeeded(attempt: Attempt, { now, epoch }: Moment, isHandedOn = false): void {
+    const { worker, trace, extras } = attempt;
     const queuedAt = extras?.queuedAt;
     const returnedAt = extras?.returnedAt ?? now;
     const startedAt = attempt.started?.now ?? now;
     if (worker.node.kind === "router" && attempt.outputs === 0 && !isHandedOn) {
       this.node(attempt, { type: "route_drop", reason: "the router chose no successor" });
     }
-    this.node(attempt, {
+    const event: NodeSuccessEvent = {
       type: "node_success",
       queueMs: queuedAt === undefined ? 0 : startedAt - queuedAt,
       runMs: returnedAt - startedAt,
       emitMs: now - returnedAt,
       latencyMs: now - startedAt,
-    });
+      at: epoch,
+      flow: this.#options.name,
+      traceId: trace.id,
+      tenant: trace.tenant,
+      node: worker.name,
+      attempt: attempt.attempt,
+      queueDepth: worker.queued,
+      inflight: worker.running,
+    };
+    this.#send(event, trace, attempt);
   }
 
   /** Has the state store keep which remote task works for a trace. */
@@ -211,7 +238,7 @@ export class Reporter {
 
   /** Resolves when everything told so far has been delivered or has failed. */
   async flush(): Promise<void> {
-    const all = [...this.#outlets.values(), this.#store, this.#bindings, this.#bus];
+    const all = [...this.#listeners, this.#store, this.#bindings, this.#bus];
     await Promise.all(all.flatMap((outlet) => (outlet === undefined ? [] : [outlet.flush()])));
   }
 
@@ -227,15 +254,16 @@ export class Reporter {
       pending: outlet?.pending ?? 0,
     });
     return {
-      middlewares: [...this.#outlets.values()].map(count),
+      middlewares: this.#listeners.map(count),
       stateStore: count(this.#store),
       messageBus: count(this.#bus),
     };
   }
 
   #send(event: FlowEvent, trace: Trace, attempt?: Attempt): void {
+    freezeOutsideProduction(event);
     this.#probe?.event(event, trace, attempt);
-    for (const outlet of this.#outlets.values()) outlet.push(event);
+    for (const outlet of this.#listeners) outlet.push(event);
     this.#store?.push({
       tenant: event.tenant,
       traceId: event.traceId,

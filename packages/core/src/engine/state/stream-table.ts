@@ -1,4 +1,5 @@
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { freezeOutsideProduction } from "../../foundation/freeze.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "../../message/meta.ts";
 import type { StreamChunk, StreamEnd } from "../../message/stream-chunk.ts";
 
@@ -142,7 +143,7 @@ export class StreamTable {
     };
     if (writer.node !== undefined) chunk.node = writer.node;
     if (end !== undefined) chunk.end = end;
-    return Object.freeze(chunk);
+    return freezeOutsideProduction(chunk);
   }
 
   #ownIdOf(writer: StreamWriter): string {
