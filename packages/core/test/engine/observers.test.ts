@@ -265,7 +265,8 @@ describe("with nobody listening", () => {
       return reads;
     };
     expect(await readsOf(40)).toBe(await readsOf(2));
-    expect(await readsOf(40, recorder())).toBeGreaterThanOrEqual(80);
+    // one reading serves the end of one handler and the start of the next
+    expect(await readsOf(40, recorder())).toBeGreaterThanOrEqual(40);
   });
 });
 
