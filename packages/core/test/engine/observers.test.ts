@@ -265,7 +265,7 @@ describe("with nobody listening", () => {
       return reads;
     };
     expect(await readsOf(40)).toBe(await readsOf(2));
-    // one reading serves the end of one handler and the start of the next
+    // the end of one handler and the start of the next are the same moment
     expect(await readsOf(40, recorder())).toBeGreaterThanOrEqual(40);
   });
 });

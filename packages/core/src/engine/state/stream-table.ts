@@ -40,6 +40,8 @@ export class StreamTable {
   #unnamed = 0;
   /** The one that was written to last: mostly it goes on. */
   #last: OpenStream | undefined;
+  /** Whether that writer has named no stream: it need not be looked up by its id. */
+  #isLastUnnamed = false;
 
   constructor(traceId: string, tenant: string) {
     this.#traceId = traceId;
@@ -52,8 +54,9 @@ export class StreamTable {
    * @throws FlowError `STREAM_BUSY` when another writer has not ended the stream
    */
   open(writer: StreamWriter, wanted: string | undefined): OpenStream {
+    const last = this.#last;
+    if (last?.writer === writer && (wanted === undefined ? this.#isLastUnnamed : last.id === wanted)) return last;
     const streamId = wanted ?? this.#ownIdOf(writer);
-    if (this.#last?.id === streamId && this.#last.writer === writer) return this.#last;
     let stream = this.#streams.get(streamId);
     if (stream === undefined) {
       stream = { id: streamId, nextSeq: 0, run: 0, writer };
@@ -72,6 +75,7 @@ export class StreamTable {
       });
     }
     this.#last = stream;
+    this.#isLastUnnamed = wanted === undefined;
     return stream;
   }
 
