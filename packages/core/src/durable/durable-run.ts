@@ -155,6 +155,7 @@ export class JournalledRun implements DurableRun {
       engine.pausing.drop(trace, pauses);
       const message = messageOf(trace, trace.headers, item, trace.deadlineAt);
       const moved = new Attempt(worker, trace, message, null, attempt.high, attempt.low, 1);
+      moved.round = attempt.round;
       moved.extras = new AttemptExtras();
       moved.skip(item.sent ?? 0, item.sentTo);
       if (worker === attempt.worker && attempt.extras?.refetch !== undefined)

@@ -104,12 +104,14 @@ export function restoreTrace(
   if (isOpenEnded) engine.rookery.restore(trace, results);
   else if (results.length > 0) trace.results = results.map(({ message }) => message);
   restoreLasting(trace, state);
+  restoreClosed(engine, trace, state);
   if (engine.reporter.hasListeners) engine.reporter.trace(trace, { type: "trace_start", topic: headers.topic });
   // all of them are there before any goes on: or the trace might be taken for one that waits in vain
   const attempts = placed.map(({ item, worker }) => {
     const message = messageOf(trace, headers, item, state.deadlineAt);
     const [high, low] = item.lineage;
     const attempt = new Attempt(worker, trace, message, null, high, low, item.attempt);
+    attempt.round = item.round ?? 0;
     engine.ledger.restored(attempt);
     // what a handler has not asked for is noticed on the long way through the engine alone
     if (pauses.length > 0) attempt.extras ??= new AttemptExtras();
@@ -126,6 +128,7 @@ export function restoreTrace(
         );
         if (taken.edge === null) taken.more.source = each.source;
         taken.state = State.OVER;
+        taken.round = each.round ?? 0;
         return taken;
       });
     return { item, attempt };
@@ -190,6 +193,15 @@ function restoreLasting(trace: Trace, { effects = [] }: SavedTrace): void {
       value: fromPlain(value),
       error,
     });
+}
+
+function restoreClosed(engine: DurableHost, trace: Trace, { closed = [], rounds = 0 }: SavedTrace): void {
+  const joins = closed.flatMap(({ node, before = Number.POSITIVE_INFINITY }) => {
+    const place = engine.workshop.byName.get(node);
+    return place?.node.gathering === undefined ? [] : [{ place, before }];
+  });
+  if (joins.length > 0) trace.more.closed = joins;
+  if (rounds > 0) trace.more.rounds = rounds;
 }
 
 function pausesOf({ pauses = [] }: SavedTrace): Pause[] {

@@ -29,6 +29,8 @@ export interface SavedItem extends SavedMessage {
    */
   readonly where: "line" | "handler" | "backoff" | "join" | "pause";
   readonly attempt: number;
+  /** The round it belongs to, where joins of a cycle have sent short groups on. */
+  readonly round?: number;
   /** From which node it comes, in line. */
   readonly source?: string;
   /** Epoch milliseconds, in backoff and join. */
@@ -76,6 +78,10 @@ export interface SavedTrace {
   readonly results?: readonly SavedResult[];
   readonly effects?: readonly (readonly [string, Pick<Effect, "status" | "value" | "error">])[];
   readonly pauses?: readonly SavedPause[];
+  /** Joins that drop late messages, each with the round before which a message is late; none if any is. */
+  readonly closed?: readonly { readonly node: string; readonly before?: number }[];
+  /** Number of the latest round. */
+  readonly rounds?: number;
   /** Why it has failed. */
   readonly error?: ErrorPayload;
   /** Whether that is an item of the Rookery that was not fetched. */
@@ -101,6 +107,7 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
     items,
     ...(results.length === 0 ? {} : { results }),
     ...effectsOf(trace),
+    ...closedOf(trace),
     ...(lasting === null || lasting.pauses.size === 0
       ? {}
       : {
@@ -149,6 +156,15 @@ function effectsOf({ lasting }: Trace): Pick<SavedTrace, "effects"> {
   };
 }
 
+function closedOf({ extras }: Trace): Pick<SavedTrace, "closed" | "rounds"> {
+  if (extras?.closed === undefined) return {};
+  const closed = extras.closed.map(({ place, before }) => ({
+    node: place.name,
+    ...(before === Number.POSITIVE_INFINITY ? {} : { before }),
+  }));
+  return { closed, ...(extras.rounds === 0 ? {} : { rounds: extras.rounds }) };
+}
+
 function itemsOf(trace: Trace): SavedItem[] {
   const members: SavedItem[] = [];
   for (let member = trace.firstMember; member !== null; member = member.nextOfTrace) {
@@ -180,6 +196,7 @@ export function savedItem(item: Attempt, where: SavedItem["where"], dueAt?: numb
     where,
     attempt: item.attempt,
     ...(source === undefined || where === "handler" ? {} : { source }),
+    ...(item.round === 0 ? {} : { round: item.round }),
     ...(dueAt === undefined ? {} : { dueAt }),
     ...(sent.count === 0 ? {} : { sent: sent.count }),
     ...(sent.count === 0 || sent.to === undefined ? {} : { sentTo: sent.to }),

@@ -106,7 +106,7 @@ export interface DeadlineSkipEvent extends NodeEventBase {
   readonly type: "deadline_skip";
 }
 
-/** A message was not handled because its trace ended while it waited. */
+/** A message was dropped: its trace ended while it waited, or its join had sent a short group on without it. */
 export interface MessageDropEvent extends NodeEventBase {
   readonly type: "message_drop";
   readonly reason: string;

@@ -13,7 +13,7 @@ export const FlowErrorCode = {
   OUTPUT_INVALID: "OUTPUT_INVALID",
   /** A value was to go to a node that the sender has no edge to. */
   ROUTE_UNKNOWN: "ROUTE_UNKNOWN",
-  /** A join waited longer than its `timeoutMs` for its messages. */
+  /** A join waited longer than its `timeoutMs` for its messages; also the reason given to handlers it no longer waits for. */
   JOIN_TIMEOUT: "JOIN_TIMEOUT",
   /** Nodes of a cycle wait for one another and no edge of it has room left. */
   DEADLOCK: "DEADLOCK",

@@ -50,6 +50,8 @@ export interface GatheringJson {
   readonly count: number | "dynamic";
   readonly timeoutMs?: number;
   readonly whenShort: Gathering["whenShort"];
+  /** Where late messages are not dropped. */
+  readonly late?: "group";
 }
 
 /** An edge of {@link GraphJson}. */
@@ -123,11 +125,12 @@ function jsonValue(value: unknown): unknown {
   return value === Number.POSITIVE_INFINITY ? "unbounded" : value;
 }
 
-function gatheringJson({ count, timeoutMs, whenShort }: Gathering): GatheringJson {
+function gatheringJson({ count, timeoutMs, whenShort, late }: Gathering): GatheringJson {
   return {
     count: typeof count === "number" ? count : "dynamic",
     ...(timeoutMs !== undefined && { timeoutMs }),
     whenShort,
+    ...(late === "group" && { late }),
   };
 }
 

@@ -35,6 +35,8 @@ export interface Gathering {
   readonly timeoutMs: number | undefined;
   /** What becomes of a group that stays short. */
   readonly whenShort: "fail" | "emit";
+  /** Fate of a message that arrives after a short group was sent on at its timeout. */
+  readonly late: "drop" | "group";
 }
 
 /** What a node says about its handler. The runtime does not ask: linters and drawings do. */

@@ -26,6 +26,14 @@ export interface JoinOptions<Input extends Schema<unknown, unknown>> {
    * @defaultValue `"fail"`
    */
   readonly whenShort?: "fail" | "emit";
+  /**
+   * Fate of messages that were on their way when a short group was sent on at its `timeoutMs`. `"drop"` drops them
+   * with a `message_drop` event, and the trace does not wait for them. `"group"` has them begin another group.
+   * Needs `timeoutMs` and `whenShort: "emit"`.
+   *
+   * @defaultValue `"drop"`
+   */
+  readonly late?: "drop" | "group";
   readonly policy?: NodePolicy;
 }
 
@@ -76,10 +84,15 @@ export function joinK(
   count: number | ((first: Message<never>) => number),
   options: JoinOptions<Schema<unknown, unknown>> = {},
 ): unknown {
-  requireKnownKeys(`join "${name}"`, options, ["input", "timeoutMs", "whenShort", "policy"]);
+  requireKnownKeys(`join "${name}"`, options, ["input", "timeoutMs", "whenShort", "late", "policy"]);
   if (typeof count !== "function") requireInteger(`count" of join "${name}`, count, 1);
   if (options.timeoutMs !== undefined) requireNumber(`timeoutMs" of join "${name}`, options.timeoutMs, 1);
   requireOneOf(`whenShort" of join "${name}`, options.whenShort ?? "fail", ["fail", "emit"]);
+  requireOneOf(`late" of join "${name}`, options.late ?? "drop", ["drop", "group"]);
+  if (options.late !== undefined && (options.timeoutMs === undefined || options.whenShort !== "emit"))
+    throw new TypeError(
+      `Cannot use option "late" of join "${name}": only a group sent on at a timeout leaves late messages; set timeoutMs and whenShort: "emit", or remove it`,
+    );
   const { input } = options;
   return new FlowNode({
     name,
@@ -94,6 +107,7 @@ export function joinK(
       count: count as number | ((first: Message) => number),
       timeoutMs: options.timeoutMs,
       whenShort: options.whenShort ?? "fail",
+      late: options.late ?? "drop",
     },
   });
 }

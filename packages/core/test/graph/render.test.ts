@@ -66,7 +66,7 @@ describe.each(Object.entries(readers))("a drawing, read by %s", (_, { draw, read
     const join = special({
       name: "join",
       kind: "join",
-      gathering: { count: 2, timeoutMs: undefined, whenShort: "fail" },
+      gathering: { count: 2, timeoutMs: undefined, whenShort: "fail", late: "drop" },
     });
     const flow = flowOf(a.to(c, b), b.to(join), c.to(join));
     const { shapes, edges: lines } = await picture(flow);
@@ -145,7 +145,7 @@ describe.each(Object.entries(readers))("a drawing, read by %s", (_, { draw, read
     const group = special({
       name: "group",
       kind: "join",
-      gathering: { count: same as never, timeoutMs: 10, whenShort: "emit" },
+      gathering: { count: same as never, timeoutMs: 10, whenShort: "emit", late: "drop" },
     });
     const { shapes } = await picture(flowOf(busy.to(plain), plain.to(router), router.to(group)));
     expect(shapes.map(({ label }) => label)).toEqual([
@@ -297,7 +297,7 @@ describe("graphToJson", () => {
       { name: "worker", policy: { timeoutMs: 10, retryIf: () => true, concurrency: Infinity } },
       same,
     );
-    const gathering = { count: same as never, timeoutMs: 50, whenShort: "emit" } as const;
+    const gathering = { count: same as never, timeoutMs: 50, whenShort: "emit", late: "group" } as const;
     const join = special({ name: "join", kind: "join", gathering, note: "by id" });
     expect(graphToJson(flowOf(a.to(worker), worker.to(worker, b), b.to(worker, join)))).toEqual({
       nodes: [
@@ -318,7 +318,7 @@ describe("graphToJson", () => {
           isEgress: true,
           isController: false,
           policy: {},
-          gathering: { count: "dynamic", timeoutMs: 50, whenShort: "emit" },
+          gathering: { count: "dynamic", timeoutMs: 50, whenShort: "emit", late: "group" },
           note: "by id",
         },
       ],

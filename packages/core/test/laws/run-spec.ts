@@ -21,6 +21,8 @@ export interface NodeSpec {
     readonly count: number;
     readonly timeoutMs: number | undefined;
     readonly whenShort: "fail" | "emit";
+    /** Asked for only where a timeout may leave late messages. */
+    readonly late: "drop" | "group";
     /** Whether the function that counts throws now and then. */
     readonly isFaulty: boolean;
   };
@@ -93,6 +95,7 @@ const nodeSpec: fc.Arbitrary<NodeSpec> = fc.record({
     count: fc.integer({ min: 1, max: 3 }),
     timeoutMs: fc.option(fc.constant(20), { nil: undefined, freq: 2 }),
     whenShort: fc.constantFrom<("fail" | "emit")[]>("fail", "emit"),
+    late: fc.constantFrom<("drop" | "group")[]>("drop", "group"),
     isFaulty: fc.constantFrom(false, false, false, true),
   }),
 });

@@ -188,6 +188,7 @@ function scriptedNode(
       input: typed<unknown>(),
       whenShort: gather.whenShort,
       ...(gather.timeoutMs === undefined ? {} : { timeoutMs: gather.timeoutMs }),
+      ...(gather.timeoutMs === undefined || gather.whenShort === "fail" ? {} : { late: gather.late }),
       policy: { concurrency, ordering },
     });
   }

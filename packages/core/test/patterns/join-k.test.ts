@@ -244,7 +244,7 @@ describe("a join that stays short", () => {
     const outcome = flow.outcome([50, 60, 500]);
     await clock.advance(150);
     await clock.advance(450);
-    expect(await outcome).toMatchObject({ status: "completed", results: [[50, 60], [500]] });
+    expect(await outcome).toMatchObject({ status: "completed", results: [[50, 60]] });
   });
 
   test("sends what it has as soon as no message can come any more with whenShort: emit", async () => {
@@ -386,6 +386,18 @@ describe("joinK refuses at construction", () => {
   test("an option it does not know, naming it", () => {
     expect(() => joinK("join", 2, { timeout: 5 } as never)).toThrow(/timeout/);
   });
+
+  test("a late that is neither drop nor group, naming the option", () => {
+    const options = { timeoutMs: 5, whenShort: "emit", late: "wait" } as never;
+    expect(() => joinK("join", 2, options)).toThrow(/late.*join "join"/);
+  });
+
+  test.each([{}, { timeoutMs: 5 }, { whenShort: "emit" }] as const)(
+    "late without both a timeout and whenShort: emit, since nothing can be late: %j",
+    (options) => {
+      expect(() => joinK("join", 2, { ...options, late: "drop" } as never)).toThrow(/"late" of join "join".*timeoutMs/);
+    },
+  );
 
   test("a whenShort that is neither fail nor emit, naming the option", () => {
     expect(() => joinK("join", 2, { whenShort: "drop" } as never)).toThrow(/whenShort/);

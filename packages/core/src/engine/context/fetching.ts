@@ -101,6 +101,7 @@ export class Fetching {
     for (const item of left.reverse()) {
       const again = new Attempt(item.worker, item.trace, item.message, null, item.high, item.low, 1);
       again.more.source = item.source;
+      again.round = item.round;
       this.#engine.ledger.givenBack(again);
       this.#engine.slots.enqueueFirst(again);
     }
@@ -142,6 +143,7 @@ export class Fetching {
 
   #taken(attempt: Attempt, item: Attempt): void {
     item.state = State.OVER;
+    attempt.round = Math.max(attempt.round, item.round);
     (attempt.more.fetched ??= []).push(item);
     this.#engine.ledger.fetched(item);
     this.#engine.probe?.fetched(attempt, item.message);

@@ -390,6 +390,7 @@ export class Pausing {
     const lasting = trace.lasting as Lasting;
     const original = extras.original ?? root.message;
     const paused = new Attempt(worker, trace, original, null, root.high, root.low, root.attempt);
+    paused.round = root.round;
     // the short way through the engine is closed to it: see `mayFinish`
     paused.extras = new AttemptExtras();
     paused.skip(root.sent.count, root.sent.to);

@@ -2,7 +2,8 @@ import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { mixHigh, mixLow } from "../../foundation/lineage.ts";
 import { carry, type Message } from "../../message/message.ts";
 import type { Gathered, Trace } from "../state/trace.ts";
-import { Attempt } from "../state/attempt.ts";
+import { Attempt, State } from "../state/attempt.ts";
+import type { Worker } from "../state/worker.ts";
 import type { Clock } from "../../foundation/clock.ts";
 import type { TimerWheel } from "../../foundation/timer-wheel.ts";
 import type { Agenda } from "../admission/agenda.ts";
@@ -36,6 +37,10 @@ export class Joining {
   arrive(item: Attempt, dueAt?: number): void {
     const { trace, worker } = item;
     const engine = this.#engine;
+    if (isLate(trace, worker, item.round)) {
+      this.#dropLate(item);
+      return;
+    }
     const groups = (trace.gathered ??= []);
     let group: Gathered | undefined;
     for (const candidate of groups) if (candidate.place === worker) group = candidate;
@@ -79,6 +84,32 @@ export class Joining {
     return short.length > 0;
   }
 
+  /**
+   * Whether all that is left of a trace can do nothing but come too late: each message is on its way to joins that
+   * have gone on without it.
+   */
+  isOnlyLate(trace: Trace): boolean {
+    const known = new Map<string, boolean>();
+    let found = 0;
+    const isLost = (item: Attempt): boolean => {
+      found += 1;
+      const key = `${item.worker.index}/${item.round}`;
+      let answer = known.get(key);
+      if (answer === undefined) known.set(key, (answer = leadsOnlyToLate(trace, item.worker, item.round)));
+      return answer;
+    };
+    if (trace.entry !== null) return false;
+    for (let at = trace.firstMember; at !== null; at = at.nextOfTrace)
+      if (at.state !== State.OVER && !isLost(at)) return false;
+    for (let lane = trace.lanes; lane !== null; lane = lane.nextOfOwner)
+      for (let item = lane.head as Attempt | null; item !== null; item = item.nextInLane)
+        if (!isLost(item)) return false;
+    for (const { members } of trace.gathered ?? []) for (const member of members) if (!isLost(member)) return false;
+    for (const item of trace.lasting?.paused ?? []) if (!isLost(item)) return false;
+    // what else is live has not been accepted yet, and its way is not known
+    return found === trace.live;
+  }
+
   /** The name of a join that waits. */
   firstOf(trace: Trace): string | undefined {
     return trace.gathered?.[0]?.place.name;
@@ -92,7 +123,7 @@ export class Joining {
       .join(", ");
   }
 
-  #send(trace: Trace, group: Gathered): void {
+  #send(trace: Trace, group: Gathered, isTimedOut = false): void {
     const engine = this.#engine;
     const worker = group.place;
     group.timer?.cancel();
@@ -112,9 +143,33 @@ export class Joining {
       mixLow(high, low, worker.index, messages.length),
       1,
     );
+    for (const member of members) attempt.round = Math.max(attempt.round, member.round);
+    if (isTimedOut && worker.node.gathering?.late === "drop") this.#close(trace, attempt);
     engine.ledger.joined(attempt, messages.length);
     if (engine.slots.mayStart(worker, trace, true)) engine.slots.launch(attempt);
     else engine.slots.enqueue(attempt);
+  }
+
+  /** A join goes on with the group that `attempt` carries: what is on its way to it from now on is late. */
+  #close(trace: Trace, attempt: Attempt): void {
+    const { worker } = attempt;
+    const extras = trace.more;
+    const others = (extras.closed ?? []).filter(({ place }) => place !== worker);
+    // in a cycle the group itself may come back, and what comes of it is not late
+    if (worker.ring !== undefined) attempt.round = extras.rounds += 1;
+    const before = worker.ring === undefined ? Number.POSITIVE_INFINITY : attempt.round;
+    extras.closed = [...others, { place: worker, before }];
+  }
+
+  #dropLate(item: Attempt): void {
+    const { trace, worker } = item;
+    const engine = this.#engine;
+    item.state = State.OVER;
+    item.edge = null;
+    engine.ledger.cameLate(item);
+    if (engine.reporter.hasListeners)
+      engine.reporter.node(item, { type: "message_drop", reason: `join "${worker.name}" went on without it` });
+    engine.ending.checkStarved(trace);
   }
 
   /** How many messages make a group. Where the node's own count function is at fault, the trace is about to fail. */
@@ -141,7 +196,7 @@ export class Joining {
   #timedOut(trace: Trace, group: Gathered, timeoutMs: number): void {
     const worker = group.place;
     if (worker.node.gathering?.whenShort === "emit") {
-      this.#send(trace, group);
+      this.#send(trace, group, true);
     } else {
       this.#engine.ending.fail(
         trace,
@@ -159,6 +214,23 @@ export class Joining {
     }
     this.#engine.agenda.flush();
   }
+}
+
+/** Whether a join has gone on without the messages of a round. */
+function isLate(trace: Trace, worker: Worker, round: number): boolean {
+  const { extras } = trace;
+  if (extras === null || extras.closed === undefined) return false;
+  return extras.closed.some(({ place, before }) => place === worker && round < before);
+}
+
+/** Whether all a node sends in a round ends at joins that have gone on without it. */
+function leadsOnlyToLate(trace: Trace, first: Worker, round: number): boolean {
+  const behind = new Set([first]);
+  for (const worker of behind) {
+    if (worker.onward.length === 0) return false;
+    for (const { target } of worker.onward) if (!isLate(trace, target, round)) behind.add(target);
+  }
+  return true;
 }
 
 /** One message with all payloads, in order of arrival; where metas differ, later ones win. */

@@ -301,7 +301,7 @@ export class Sending {
     const source = from ?? trace.origin;
     const high = source?.high ?? this.#engine.identity.lineageSeed;
     const low = source?.low ?? trace.run | 0;
-    return new Attempt(
+    const target = new Attempt(
       edge.target,
       trace,
       message,
@@ -310,6 +310,8 @@ export class Sending {
       mixLow(high, low, edge.index, output),
       1,
     );
+    if (from !== null) target.round = from.round;
+    return target;
   }
 
   /** Gives a result to whoever reads what the trace produces. Answers whether there was room for it. */

@@ -107,7 +107,8 @@ export class Committing {
           : `node "${worker.name}" returned nothing`;
     }
     if (trace.live === 0) ending.finish(trace);
-    else if (trace.joined > 0 || trace.fetching > 0 || trace.lasting !== null) ending.checkStarved(trace);
+    else if (trace.joined > 0 || trace.fetching > 0 || trace.lasting !== null || trace.extras?.closed !== undefined)
+      ending.checkStarved(trace);
   }
 }
 

@@ -351,8 +351,10 @@ export class Dispatch {
       attempt.state = State.OVER;
       this.#slots.leave(attempt);
       let item = attempt;
-      if (worker.takesContext) item = new Attempt(target, trace, message, null, high, low, 1);
-      else attempt.goOn(target, message, high, low);
+      if (worker.takesContext) {
+        item = new Attempt(target, trace, message, null, high, low, 1);
+        item.round = attempt.round;
+      } else attempt.goOn(target, message, high, low);
       item.state = State.QUEUED;
       this.#engine.joining.arrive(item);
       return null;
@@ -385,6 +387,7 @@ export class Dispatch {
     next.slot = Slot.HELD;
     next.inRing = attempt.inRing;
     next.heldSince = attempt.heldSince;
+    next.round = attempt.round;
     attempt.state = State.OVER;
     attempt.slot = Slot.NONE;
     attempt.inRing = false;

@@ -143,6 +143,13 @@ export class Ledger {
     this.#record?.({ type: "dropped", ...placeOf(attempt) });
   }
 
+  /** A message has come too late for its join and is given up; its trace goes on. */
+  cameLate(attempt: Attempt): void {
+    attempt.trace.live -= 1;
+    this.changed(attempt.trace);
+    this.dropped(attempt);
+  }
+
   ended(trace: Trace, outcome: FinalOutcome): void {
     trace.isOpen = false;
     trace.live = 0;

@@ -126,6 +126,8 @@ export class Attempt implements QueueItem, StreamWriter {
   outputs = 0;
   /** A digest of the targets of what it has emitted so far. */
   sentTo = 0;
+  /** The round its message belongs to: that of the latest short group it comes from, or 0. */
+  round = 0;
   /** The turn in which it got its slot. */
   heldSince: Moment | undefined;
   /** When the handler was called, to within a turn unless somebody watches. */

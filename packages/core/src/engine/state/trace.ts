@@ -99,6 +99,13 @@ export interface Gathered {
   index: number;
 }
 
+/** A join that has sent a short group on at its timeout: it drops what was on its way then. */
+export interface ClosedJoin {
+  readonly place: Worker;
+  /** Messages of an earlier round are late. */
+  readonly before: number;
+}
+
 /** From which call of which attempt a playbook's trace comes: the same when the attempt is made again. */
 export interface Origin {
   /** The name of the playbook's flow. */
@@ -142,6 +149,10 @@ export class TraceExtras {
   entrySends: Set<Send> | undefined;
   /** Those who wait until results or chunks have been read, in order; each answers whether it got in. */
   unread: (() => boolean)[] | undefined;
+  /** Joins that drop late messages. */
+  closed: ClosedJoin[] | undefined;
+  /** Number of the latest round: each short group of a join in a cycle begins one. */
+  rounds = 0;
   /** Its run in base 36. */
   runText: string | undefined;
   /** What the journal knows of it; kept by whoever writes the journal. */

@@ -76,7 +76,7 @@ export class Ending {
 
   /** The trace's work has run out. */
   finish(trace: Trace): void {
-    if (trace.resultCount > 0 && trace.joined === 0) {
+    if (trace.resultCount > 0 && trace.live === 0) {
       this.#complete(trace);
       return;
     }
@@ -96,14 +96,13 @@ export class Ending {
 
   /** If all that is left of a trace waits for messages that cannot come, lets it go on or end. */
   checkStarved(trace: Trace): void {
-    const paused = trace.lasting?.paused.size ?? 0;
-    if (
-      !trace.isOpen ||
-      trace.extras?.isDoomed ||
-      trace.live !== trace.joined + trace.fetching + paused ||
-      trace.live === 0
-    )
+    if (!trace.isOpen || trace.extras?.isDoomed) return;
+    if (trace.extras?.closed !== undefined && this.#engine.joining.isOnlyLate(trace)) {
+      this.finish(trace);
       return;
+    }
+    const paused = trace.lasting?.paused.size ?? 0;
+    if (trace.live !== trace.joined + trace.fetching + paused || trace.live === 0) return;
     const engine = this.#engine;
     if (paused > 0) {
       engine.pausing.quiet(trace);
@@ -334,7 +333,11 @@ export class Ending {
       waiting.push(...group.members);
     }
     trace.gathered = null;
-    for (const send of sends) engine.sending.abandon(send, error as Error);
+    // what a join has not waited for has no error of its own
+    const cause =
+      error ??
+      this.#error(trace, FlowErrorCode.JOIN_TIMEOUT, `Trace "${trace.id}" has completed: its joins wait no longer`);
+    for (const send of sends) engine.sending.abandon(send, cause);
     for (const item of waiting) {
       dropped += 1;
       this.#drop(item, item.send === null && !isInLine, text, error);
@@ -354,8 +357,8 @@ export class Ending {
     }
     this.#settle(trace, outcome, status, error);
     // user code runs from here on: listeners of signals, and whoever waited
-    for (const attempt of running) attempt.abort(error as FlowError);
-    this.#release(extras, error ?? outcome);
+    for (const attempt of running) attempt.abort(cause);
+    this.#release(extras, cause);
     if (running.length === 0) this.#close(trace);
     return state;
   }

@@ -201,6 +201,7 @@ export class Failing {
     const { trace, worker, extras } = attempt;
     const original = extras?.original ?? attempt.message;
     const next = new Attempt(worker, trace, original, null, attempt.high, attempt.low, number);
+    next.round = attempt.round;
     const taken = [...(extras?.fetched ?? []), ...(extras?.refetch ?? [])];
     if (taken.length > 0) next.more.refetch = taken;
     trace.extras?.streams?.inherit(attempt, next);

@@ -173,7 +173,9 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
       else move(["on its edge"], "taken");
       return;
     case "dropped":
-      move(["on its edge", "in backoff", "in a join", "paused"], "over");
+      // too late for a join, in the very act that sent it
+      if (item === undefined) foretell("over");
+      else move(["on its edge", "in backoff", "in a join", "paused"], "over");
   }
 }
 
