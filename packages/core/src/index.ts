@@ -104,7 +104,7 @@ export type { NodePolicy, ResolvedPolicy, RetryQuestion } from "./graph/node-pol
 export type { TraceStream } from "./engine/results/trace-reader.ts";
 export type { StreamItem } from "./engine/results/stream-sink.ts";
 
-export { create, type FlowOf } from "./flow/create.ts";
+export { create, type FlowOf, type NoNode } from "./flow/create.ts";
 export type { ChangedTrace, Durability, Recovery, UnaskedPause, UnfinishedTrace } from "./engine/durability.ts";
 export type { CancelReport } from "./engine/termination/ending.ts";
 export type { StopReport } from "./engine/engine.ts";
@@ -112,7 +112,8 @@ export type {
   EmitOptions,
   ExternalTask,
   FetchOptions,
-  RunArguments,
+  Runnable,
+  RunNeeds,
   RunOptions,
   StreamOptions,
   TraceOptions,
@@ -200,6 +201,6 @@ export type {
   Typed,
 } from "./graph/edge-typing.ts";
 export type { ConnectionsFrom, EdgePair } from "./graph/edges.ts";
-export type { WithInput, WithOutput } from "./graph/node.ts";
+export type { Handles, WithInput, WithOutput } from "./graph/node.ts";
 export type { Unconnected } from "./patterns/predicate-router.ts";
 export type { VariantNode } from "./patterns/union-router.ts";

@@ -10,6 +10,7 @@ import type {
   ResourcesOf,
 } from "../graph/edge-typing.ts";
 import { Edges } from "../graph/edges.ts";
+import { FlowNode } from "../graph/node.ts";
 import { buildGraph } from "../graph/graph.ts";
 import { Flow } from "./flow.ts";
 import { type FlowOptions, resolveOptions } from "../engine/flow-options.ts";
@@ -22,6 +23,11 @@ export type FlowOf<Edge extends readonly AnyEdges[]> = Flow<
   NameOf<GraphOf<Edge>["ingress"]>
 >;
 
+/** What options are not: a node, which has a name as well. */
+export interface NoNode {
+  readonly "~is"?: "options" | undefined;
+}
+
 /**
  * Builds a flow from edges, with options last: `create(a.to(b), b.to(c), { queueMaxSize: 16 })`.
  * Payloads along every edge, the input of `call` and its result are checked by the compiler.
@@ -31,7 +37,9 @@ export type FlowOf<Edge extends readonly AnyEdges[]> = Flow<
  */
 export function create<const Made extends readonly AnyEdges[]>(...edges: Made): FlowOf<Made>;
 /** Builds a flow from edges, with options last. */
-export function create<const Made extends readonly AnyEdges[]>(...args: readonly [...Made, FlowOptions]): FlowOf<Made>;
+export function create<const Made extends readonly AnyEdges[]>(
+  ...args: readonly [...Made, FlowOptions & NoNode]
+): FlowOf<Made>;
 export function create(...args: readonly (AnyEdges | FlowOptions)[]): unknown {
   const last = args.at(-1);
   const options = last === undefined || last instanceof Edges ? {} : (last as FlowOptions);
@@ -39,11 +47,22 @@ export function create(...args: readonly (AnyEdges | FlowOptions)[]): unknown {
   for (const [index, entry] of edges.entries()) {
     if (!(entry instanceof Edges)) {
       throw new TypeError(
-        `Argument ${index + 1} of create must be edges such as a.to(b): got ${shown(entry)}; options come last`,
+        `Argument ${index + 1} of create must be edges such as a.to(b): got ${describe(entry)}; options come last`,
       );
     }
   }
+  if (options instanceof FlowNode || Array.isArray(options))
+    throw new TypeError(`The last argument of create must be edges or options: got ${describe(options)}`);
   const resolved = resolveOptions(options);
   const pairs = edges.flatMap((entry) => (entry as unknown as Edges<AnyConnection, AnyNode>).pairs);
   return new Flow(buildGraph(pairs, resolved.allowCycles), resolved);
+}
+
+function describe(entry: unknown): string {
+  if (entry instanceof FlowNode) {
+    const name = String(entry.name);
+    return `node "${name}"; write ${name}.to(next), or ${name}.to() for a node alone`;
+  }
+  if (Array.isArray(entry)) return "an array; write create(...edges)";
+  return shown(entry);
 }

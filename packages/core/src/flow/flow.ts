@@ -84,10 +84,13 @@ export type RunOptions<Resources> = {
   readonly registry?: ModelRegistry;
 } & (unknown extends Resources ? { readonly resources?: unknown } : { readonly resources: Resources });
 
-/** The arguments of `run`: its options may be left out when no handler needs resources. */
-export type RunArguments<Resources> = unknown extends Resources
-  ? [options?: RunOptions<Resources>]
-  : [options: RunOptions<Resources>];
+/** What a flow must be for `run` to be called without options: one whose handlers need no resources. */
+export type Runnable<Resources> = unknown extends Resources ? unknown : RunNeeds<Resources>;
+
+/** A flow that needs resources: the compiler names it where `run` is called without them. */
+export interface RunNeeds<in Resources> {
+  readonly "call run({ resources })": (resources: Resources) => void;
+}
 
 /**
  * A typed graph of async functions that can be run. Made by `create`.
@@ -160,7 +163,10 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    * @throws TypeError when it runs already, or when a registry is given and nodes that validate have
    * neither schemas of their own nor an entry in it; lists them
    */
-  run(...[options = {} as RunOptions<Resources>]: RunArguments<Resources>): this {
+  run(options: RunOptions<Resources>): this;
+  /** Starts a flow whose handlers need no resources. */
+  run(this: Runnable<Resources>): this;
+  run(options: RunOptions<Resources> = {} as RunOptions<Resources>): this {
     requireKnownKeys("run", options, ["registry", "resources"]);
     if (this.#engine !== undefined) throw new TypeError(`Cannot run flow "${this.name}" twice: stop it first`);
     const { registry, resources } = options as { registry?: ModelRegistry; resources?: unknown };

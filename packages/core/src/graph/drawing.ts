@@ -1,3 +1,4 @@
+import { shown } from "../foundation/options.ts";
 import { OPEN_SEA, ROOKERY } from "./endpoints.ts";
 import { type EdgeJson, graphToJson, type GraphJson, type HasGraph, type NodeJson } from "./graph-json.ts";
 import type { NodeKind } from "./node.ts";
@@ -118,5 +119,5 @@ export function requireDirection<Direction extends string>(
 ): Direction {
   if (allowed.includes(value)) return value;
   const wanted = allowed.map((direction) => `"${direction}"`).join(", ");
-  throw new TypeError(`Option "${option}" must be one of ${wanted}: got ${JSON.stringify(value)}`);
+  throw new TypeError(`Option "${option}" must be one of ${wanted}: got ${shown(value)}`);
 }

@@ -97,7 +97,7 @@ export type OtherNames<Names extends string, Own extends string, Loops extends b
 /** Any edges. */
 export interface AnyEdges {
   readonly "~edges": AnyConnection;
-  readonly pairs: readonly unknown[];
+  readonly "~is"?: "edges" | undefined;
 }
 
 /** The name of a node. */
@@ -132,14 +132,21 @@ export interface Typed {
   readonly "~node"?: unknown;
 }
 
+/**
+ * What the compiler knows of a graph that it has refused already: one mistake is one error, so that nothing which
+ * follows from it is checked.
+ */
+// oxlint-disable-next-line typescript/no-explicit-any -- the only type that brings no further errors
+type Refused = any;
+
 /** What all of these nodes accept. */
 export type InputOf<Node> =
-  NonNullable<(Node & Typed)["~node"]> extends { readonly input: (input: infer Input) => void } ? Input : never;
+  NonNullable<(Node & Typed)["~node"]> extends { readonly input: (input: infer Input) => void } ? Input : Refused;
 
 /** What any of these nodes sends. */
 export type OutputOf<Node> = Node extends { readonly "~node"?: { readonly output: infer Output } | undefined }
   ? Output
-  : never;
+  : Refused;
 
 /** The resources that all nodes of a graph need together. */
 export type ResourcesOf<Graph extends { readonly needs: unknown; readonly egress: unknown }> =
@@ -149,5 +156,5 @@ export type ResourcesOf<Graph extends { readonly needs: unknown; readonly egress
       resources: infer Resources,
     ) => void
     ? Resources
-    : never
+    : Refused
   : never;

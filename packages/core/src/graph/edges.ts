@@ -8,6 +8,7 @@ export type EdgePair = readonly [from: AnyNode, to: AnyNode | undefined];
 export class Edges<out Made extends AnyConnection, out Last> {
   declare readonly "~edges": Made;
   declare readonly "~last"?: Last;
+  declare readonly "~is"?: "edges" | undefined;
   readonly pairs: readonly EdgePair[];
   /** The nodes that a further `.to` goes on from. */
   readonly last: readonly AnyNode[];

@@ -87,6 +87,10 @@ export class FlowNode<
   Loops extends boolean = false,
 > {
   declare readonly "~node"?: NodeTypes<Input, Onward<Output, Loops>, Resources> | undefined;
+  /** For the compiler: a node is taken for edges but for its `~is`, so that its error is the one below. */
+  declare readonly "~edges": never;
+  /** The compiler's words for a node where edges are wanted. */
+  declare readonly "~is"?: `got node "${Name}"; write ${Name}.to(next), or ${Name}.to() for a node alone`;
   readonly name: Name;
   readonly kind: NodeKind;
   /** Whether the handler is given the message or its payload. */
@@ -108,9 +112,7 @@ export class FlowNode<
 
   constructor(init: NodeInit & { readonly name: Name }) {
     if (typeof init.name !== "string" || init.name.trim() === "") {
-      throw new TypeError(
-        `Option "name" of a node must be a string that is not empty: got ${JSON.stringify(init.name)}`,
-      );
+      throw new TypeError(`Option "name" of a node must be a string that is not empty: got ${shown(init.name)}`);
     }
     if (typeof init.handler !== "function") {
       throw new TypeError(`Node "${init.name}" needs a handler function (message, ctx): got ${typeof init.handler}`);
@@ -224,6 +226,15 @@ export interface NodeOptions<Name extends string, Loops extends boolean = boolea
   readonly allowCycle?: Loops;
 }
 
+// oxlint-disable-next-line typescript/no-explicit-any -- what a handler declares is checked by the forms before
+type Anything = any;
+
+/** A handler. When the compiler says that a function is not assignable to this, `What` says what it is given. */
+export interface Handles<out What extends string, in Taken, out Returned> {
+  (taken: Taken, ctx: Context<Anything, Anything>): Returned;
+  readonly "~what"?: What;
+}
+
 /** A schema for what a node takes. */
 export interface WithInput<Input extends Schema<unknown, unknown>> {
   readonly input: Input;
@@ -315,6 +326,17 @@ export function node<
   options: NodeOptions<Name, Loops> & { readonly input?: undefined; readonly output?: undefined },
   handler: (message: Message<Input>, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources, Loops>;
+/** Tells the compiler's reader what a handler must be that no other form takes. */
+export function node<Input extends Schema<unknown, unknown> = never, Output extends Schema<unknown, unknown> = never>(
+  options: string | (NodeOptions<string> & { readonly input?: Input; readonly output?: Output }),
+  handler: Handles<
+    "the message; for a handler of the payload alone use payloadNode",
+    Message<[Input] extends [never] ? Anything : SchemaOutput<Input>>,
+    [Output] extends [never]
+      ? unknown
+      : HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>
+  >,
+): FlowNode<string, Anything, Anything, Anything>;
 export function node(options: string | AnyNodeOptions, handler: MessageHandler, ...more: unknown[]): unknown {
   refuseMore("node", more);
   return new FlowNode({ ...optionsOf(options), style: "message", handler });
@@ -401,6 +423,20 @@ export function payloadNode<
   options: NodeOptions<Name, Loops> & { readonly input?: undefined; readonly output?: undefined },
   handler: (payload: Input, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources, Loops>;
+/** Tells the compiler's reader what a handler must be that no other form takes. */
+export function payloadNode<
+  Input extends Schema<unknown, unknown> = never,
+  Output extends Schema<unknown, unknown> = never,
+>(
+  options: string | (NodeOptions<string> & { readonly input?: Input; readonly output?: Output }),
+  handler: Handles<
+    "the payload",
+    [Input] extends [never] ? Anything : SchemaOutput<Input>,
+    [Output] extends [never]
+      ? unknown
+      : HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>
+  >,
+): FlowNode<string, Anything, Anything, Anything>;
 export function payloadNode(options: string | AnyNodeOptions, handler: PayloadHandler, ...more: unknown[]): unknown {
   refuseMore("payloadNode", more);
   return new FlowNode({ ...optionsOf(options), style: "payload", handler });

@@ -21,7 +21,7 @@ function tsc(...args: string[]): Promise<string> {
 }
 
 const nodes = `
-import { create, joinK, type Message, node, payloadNode, predicateRouter, shape, unionRouter } from "penguiflow";
+import { type Context, create, joinK, type Message, node, payloadNode, predicateRouter, shape, unionRouter } from "penguiflow";
 import { same } from ${JSON.stringify(join(root, "packages/core/test/types/same.ts"))};
 interface Question { readonly text: string }
 interface Found { readonly hits: readonly number[] }
@@ -36,6 +36,19 @@ export const used = [search, answer, count, flow, Shape, circle, joinK, predicat
 
 /** Programs by name: what is added to the nodes above. */
 const programs = {
+  payloadToNode: `const made = node("len", (x: string) => x.length);\nconst it = create(made.to());\nit.run();\nvoid it.call("a").then((r) => r.toFixed());`,
+  payloadToNodeWithPolicy: `node({ name: "len", policy: { maxRetries: 2 } }, async (x: string) => x.length);`,
+  payloadToNodeTakenApart: `node("len", ({ text }: { text: string }) => text.length);`,
+  nodesForEdges: `const it = create(search, count);\nit.run();\nvoid it.call({ text: "a" }).then((r) => r.toFixed());`,
+  nodeForEdges: `const it = create(search);\nit.run();\nvoid it.call({ text: "a" }).then((r) => r.hits);`,
+  wrongEdge: `const it = create(search.to(answer));\nit.run();\nvoid it.call({ text: "a" }).then((r) => r.toUpperCase());`,
+  wrongChain: `const it = create(search.to(answer).to(count));\nit.run();\nvoid it.call({ text: "a" }).then((r) => r.toFixed());`,
+  wrongOption: `const it = create(search.to(count), { queueMaxsize: 3 });\nit.run();\nvoid it.call({ text: "a" }).then((r) => r.toFixed());`,
+  nameForNode: `const it = create(search.to("count"));\nit.run();`,
+  noResources: `const look = payloadNode("look", (key: string, ctx: Context<{ index: Map<string, number> }>) => ctx.resources.index.get(key));\ncreate(look.to()).run();`,
+  wrongReturn: `payloadNode({ name: "n", input: Shape, output: shape<number>() }, (x) => x.kind);`,
+  wrongPolicy: `node({ name: "n", policy: { retries: 2 } }, (message: Message<string>) => message.payload);`,
+  forgottenAwait: `const it = flow.call({ text: "a" });\nit.toFixed();`,
   sound: `create(search.to(count), { name: "x" });`,
   inline: `create(search.to(answer));`,
   variable: `const edges = search.to(answer);\ncreate(edges);`,
@@ -107,6 +120,29 @@ describe("an edge whose payloads do not fit is an error that names both nodes an
   test("at the very node that does not fit, once", () => {
     for (const name of ["inline", "variable", "chain", "fanOut"] as const)
       expect(errorOf(name).match(/: error TS/g)).toHaveLength(1);
+  });
+});
+
+describe("the likeliest mistake of a first hour is one readable error, and brings no others:", () => {
+  test.each<[mistake: string, name: keyof typeof programs, leadsTo: string]>([
+    ["a handler of a payload given to node", "payloadToNode", "for a handler of the payload alone use payloadNode"],
+    ["the same with a policy", "payloadToNodeWithPolicy", "for a handler of the payload alone use payloadNode"],
+    ["the same with its payload taken apart", "payloadToNodeTakenApart", "use payloadNode"],
+    ["nodes where edges are wanted", "nodesForEdges", "write search.to(next), or search.to() for a node alone"],
+    ["a node alone where an edge is wanted", "nodeForEdges", "write search.to(next), or search.to() for a node alone"],
+    ["a wrong edge of a flow that is used", "wrongEdge", '"answer"'],
+    ["a wrong edge at the head of a chain", "wrongChain", '"answer"'],
+    ["an option that is misspelt", "wrongOption", "'queueMaxSize'"],
+    ["a name where a node is wanted", "nameForNode", "NodeAccepting<Found"],
+    ["resources that are not given", "noResources", "{ index: Map<string, number>; }"],
+    ["a return that does not fit the output schema", "wrongReturn", "HandlerResult<number>"],
+    ["a policy's option that is unknown", "wrongPolicy", "'retries'"],
+    ["a forgotten await", "forgottenAwait", "Promise<number>"],
+  ])("%s", (_, name, leadsTo) => {
+    const text = errorOf(name);
+    expect(text).toContain(leadsTo);
+    expect(text.match(/: error TS/g)).toHaveLength(1);
+    expect(text.trim().split("\n").length).toBeLessThanOrEqual(10);
   });
 });
 
