@@ -1,4 +1,4 @@
-import { requireKnownKeys } from "../foundation/options.ts";
+import { requireKnownKeys, shown } from "../foundation/options.ts";
 
 /** Where log lines go. `console` is one. */
 export interface Logger {
@@ -36,9 +36,7 @@ export function configureLogging(options: LoggingOptions = {}): void {
   requireKnownKeys("configureLogging", options, ["structured", "level", "write"]);
   const level = options.level ?? "info";
   if (!LEVELS.includes(level))
-    throw new TypeError(
-      `Option "level" of configureLogging must be one of ${LEVELS.join(", ")}: got ${JSON.stringify(level)}`,
-    );
+    throw new TypeError(`Option "level" of configureLogging must be one of ${LEVELS.join(", ")}: got ${shown(level)}`);
   lineOf = options.structured === true ? jsonLine : textLine;
   lowest = LEVELS.indexOf(level);
   write = options.write ?? writeToConsole;

@@ -6,6 +6,7 @@ import type { Middleware } from "../events/flow-event.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { ChunkInit, NodeOrName, PlaybookFlow } from "../graph/handler.ts";
 import { ModelRegistry } from "../graph/model-registry.ts";
+import { neededResources } from "../graph/needed-resources.ts";
 import { DEFAULT_HEADERS, Message, type MessageHeaders } from "../message/message.ts";
 import { VOUCHED } from "../message/vouched.ts";
 import { EMPTY_META, type Meta } from "../message/meta.ts";
@@ -160,7 +161,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   /**
    * Starts the flow.
    *
-   * @throws TypeError when it runs already, or when a registry is given and nodes that validate have
+   * @throws TypeError when it runs already, when no resources are given and a handler's text reads some, or when a registry is given and nodes that validate have
    * neither schemas of their own nor an entry in it; lists them
    */
   run(options: RunOptions<Resources>): this;
@@ -173,6 +174,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     if (registry !== undefined && !(registry instanceof ModelRegistry))
       throw new TypeError(`Option "registry" of run must be a ModelRegistry: got ${shown(registry)}`);
     if (registry !== undefined) this.#requireModels(registry);
+    if (!("resources" in options)) this.#requireNoResources();
     const engine = new Engine(
       this.graph,
       this.#options,
@@ -746,6 +748,19 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const { stateStore } = this.#options;
     if (stateStore === undefined) throw new TypeError(`Cannot ${what}: flow "${this.name}" has no stateStore`);
     return stateStore;
+  }
+
+  /** For programs that no compiler has checked. */
+  #requireNoResources(): void {
+    const needs = this.graph.vertices.flatMap(({ node }) =>
+      neededResources(node.handler).map((resource) => ({ resource, node: node.name })),
+    );
+    if (needs.length === 0) return;
+    const names = [...new Set(needs.map(({ resource }) => resource))];
+    const readers = needs.map(({ resource, node }) => `node "${node}" reads ctx.resources.${resource}`);
+    throw new TypeError(
+      `Cannot run flow "${this.name}" without resources: ${readers.join(", ")}; call run({ resources: { ${names.join(", ")} } })`,
+    );
   }
 
   #requireModels(registry: ModelRegistry): void {

@@ -39,10 +39,11 @@ export function requireFunction(name: string, value: unknown): void {
 export function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
-  return String(value);
+  if (typeof value === "function") return value.name === "" ? "a function" : `the function "${value.name}"`;
+  return typeof value === "bigint" ? `${value}n` : String(value);
 }
 
 function wrongNumber(name: string, wanted: string, value: unknown): Error {
-  const text = `Option "${name}" must be ${wanted}: got ${typeof value === "number" ? value : JSON.stringify(value)}`;
+  const text = `Option "${name}" must be ${wanted}: got ${typeof value === "number" ? value : shown(value)}`;
   return typeof value === "number" ? new RangeError(text) : new TypeError(text);
 }

@@ -217,6 +217,26 @@ export function handlerOf(node: {
   };
 }
 
+/**
+ * The end of a sentence on a handler that went wrong, where its text shows that it takes a message for its payload or the
+ * reverse; empty where it does not.
+ */
+export function styleHint({ kind, style, handler }: Pick<NodeInit, "kind" | "style" | "handler">): string {
+  if (kind !== "node") return "";
+  const source = Function.prototype.toString.call(handler);
+  const first = /^(?:async\b\s*)?(?:function\b\s*\w*\s*)?\(?\s*(?<name>[\w$]+|\{)/.exec(source)?.groups?.["name"];
+  if (first === undefined) return "";
+  if (style === "payload" && first === "{") return "";
+  if (style === "payload")
+    return new RegExp(`^[^]*?\\b${first}[^]*\\b${first}\\.payload\\b`).test(source)
+      ? "; its handler is given the payload alone: use node for a handler of the message"
+      : "";
+  // what is handed on whole may be read elsewhere
+  const isReadHere = first === "{" || source.match(new RegExp(`\\b${first}\\b(?!\\s*[.?[])`, "g"))?.length === 1;
+  if (!isReadHere || /\b(?:payload|with|arguments|native code)\b/.test(source)) return "";
+  return "; its handler is given the message: read message.payload, or use payloadNode for a handler of the payload alone";
+}
+
 /** Options of a node beside its handler. */
 export interface NodeOptions<Name extends string, Loops extends boolean = boolean> extends NodeClaims {
   /** Unique in a flow. */
@@ -461,6 +481,7 @@ function optionsOf(options: string | AnyNodeOptions): AnyNodeOptions {
       `A node needs a name or options { name, input?, output?, policy?, allowCycle?, effects?, calls?, boundsLoop? }: got ${String(options)}`,
     );
   }
-  requireKnownKeys(`node "${options.name}"`, options, OPTIONS);
+  const { name }: { readonly name: unknown } = options;
+  requireKnownKeys(typeof name === "string" ? `node "${name}"` : "a node", options, OPTIONS);
   return options;
 }

@@ -1,4 +1,5 @@
-import { partnersOf, tokensOf } from "./tokens.ts";
+import { signatureOf } from "../graph/signature.ts";
+import { partnersOf, tokensOf } from "../graph/tokens.ts";
 
 /** What can be seen in the text of a handler. Where it cannot be known, the answer is the one that finds nothing. */
 export interface HandlerFacts {
@@ -39,33 +40,6 @@ export function factsOf(handler: (...args: never[]) => unknown): HandlerFacts {
     returnsAndEmits: emits > 0 && returnsValue,
     mayLeave: isHandedOn || /rookery/i.test(source),
   };
-}
-
-/** The tokens of the second parameter, none if there is none, and where the body begins. */
-function signatureOf(
-  tokens: readonly string[],
-  partners: ReadonlyMap<number, number>,
-): { context: string[]; bodyAt: number } | undefined {
-  // a method with a computed name
-  if (tokens[0] === "[" || tokens[1] === "[") return undefined;
-  const arrow = tokens.indexOf("=>");
-  const open = tokens.indexOf("(");
-  // `message => …`
-  if (arrow !== -1 && (open === -1 || arrow < open)) return { context: [], bodyAt: arrow + 1 };
-  const close = partners.get(open);
-  if (close === undefined) return undefined;
-  const parameters: string[][] = [[]];
-  for (let at = open + 1; at < close; at += 1) {
-    const partner = partners.get(at);
-    if (tokens[at] === ",") parameters.push([]);
-    else if (partner === undefined) parameters.at(-1)?.push(tokens[at] as string);
-    else {
-      parameters.at(-1)?.push(...tokens.slice(at, partner + 1));
-      at = partner;
-    }
-  }
-  if (parameters.some(([first]) => first === "...")) return undefined;
-  return { context: parameters[1] ?? [], bodyAt: tokens[close + 1] === "=>" ? close + 2 : close + 1 };
 }
 
 /** The body of a handler whose context has a name. */

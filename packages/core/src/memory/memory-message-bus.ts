@@ -1,3 +1,4 @@
+import { requireFunction, requireKnownKeys, shown } from "../foundation/options.ts";
 import type { BusEnvelope, MessageBus } from "../ports/message-bus.ts";
 
 /** Whose envelopes a subscriber wants. */
@@ -31,8 +32,24 @@ export class MemoryMessageBus implements MessageBus {
     if (failures.length > 0) throw new AggregateError(failures, `${failures.length} deliveries to subscribers failed`);
   }
 
-  /** Has `receive` called for each envelope that fits, from now on; returns how to end that. */
+  /**
+   * Has `receive` called for each envelope that fits, from now on; returns how to end that.
+   *
+   * @throws TypeError when the filter names no tenant, has an unknown key, or there is no function to call
+   */
   subscribe(filter: BusFilter, receive: (envelope: BusEnvelope) => void): () => void {
+    if (typeof filter !== "object" || filter === null)
+      throw new TypeError(`Cannot subscribe: expected a filter { tenant, edge? }, got ${shown(filter)}`);
+    requireKnownKeys("subscribe", filter, ["tenant", "edge"]);
+    if (typeof filter.tenant !== "string" || filter.tenant === "")
+      throw new TypeError(
+        `Option "tenant" of subscribe must be a string that is not empty: got ${shown(filter.tenant)}; without one, no envelope would fit ("default" is the tenant of messages that name none)`,
+      );
+    if (filter.edge !== undefined && (typeof filter.edge !== "string" || !filter.edge.includes("->")))
+      throw new TypeError(
+        `Option "edge" of subscribe must be "source->target": got ${shown(filter.edge)}; leave it out for every edge`,
+      );
+    requireFunction("receive", receive);
     const subscriber = { filter, receive };
     this.#subscribers.add(subscriber);
     return () => this.#subscribers.delete(subscriber);

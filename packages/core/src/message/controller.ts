@@ -1,4 +1,5 @@
 import { FREEZES } from "../foundation/freeze.ts";
+import { shown } from "../foundation/options.ts";
 import { VOUCHED } from "./vouched.ts";
 
 /** What {@link WM} is made from. */
@@ -117,5 +118,5 @@ function frozen<Item>(items: readonly Item[] = []): readonly Item[] {
 
 function requireCount(name: string, value: number): void {
   if (typeof value === "number" && value >= 0 && !Number.isNaN(value)) return;
-  throw new RangeError(`Option "${name}" of WM must be 0 or more: got ${JSON.stringify(value)}`);
+  throw new RangeError(`Option "${name}" of WM must be 0 or more: got ${shown(value)}`);
 }

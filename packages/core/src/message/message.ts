@@ -1,4 +1,5 @@
 import { FREEZES } from "../foundation/freeze.ts";
+import { shown } from "../foundation/options.ts";
 import { newId } from "../foundation/ids.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "./meta.ts";
 import { VOUCHED } from "./vouched.ts";
@@ -46,6 +47,11 @@ export interface MessageChange<Payload> {
  * and arrays in `meta` are copied and frozen, so branches never see each other's changes.
  */
 export class Message<out Payload = unknown> {
+  static {
+    // not in its type: what has the parts of a message need not have it
+    Object.defineProperty(this.prototype, Symbol.toPrimitive, { value: asPrimitive });
+  }
+
   readonly payload: Payload;
   readonly headers: MessageHeaders;
   /** Which request the message belongs to. */
@@ -117,15 +123,13 @@ function checkedParts<Payload>(init: MessageInit<Payload>): MessageParts<Payload
   const traceId = init.traceId ?? newId();
   const createdAt = init.createdAt ?? Date.now();
   if (typeof traceId !== "string" || traceId === "") {
-    throw new TypeError(
-      `Option "traceId" of Message must be a string that is not empty: got ${JSON.stringify(traceId)}`,
-    );
+    throw new TypeError(`Option "traceId" of Message must be a string that is not empty: got ${shown(traceId)}`);
   }
   if (!Number.isFinite(createdAt)) {
     throw new TypeError(`Option "createdAt" of Message must be epoch milliseconds: got ${String(createdAt)}`);
   }
   if (typeof meta !== "object" && meta !== undefined) {
-    throw new TypeError(`Option "meta" of Message must be an object: got ${JSON.stringify(meta)}`);
+    throw new TypeError(`Option "meta" of Message must be an object: got ${shown(meta)}`);
   }
   if (Array.isArray(meta)) throw new TypeError('Option "meta" of Message must be an object: got an array');
   if (deadlineAt !== undefined && !Number.isFinite(deadlineAt)) {
@@ -159,10 +163,18 @@ export const DEFAULT_HEADERS: MessageHeaders = new CheckedHeaders({ tenant: DEFA
 export function checkedHeaders(headers: MessageHeaders): MessageHeaders {
   if (headers instanceof CheckedHeaders) return headers;
   if (typeof headers !== "object" || headers === null || typeof headers.tenant !== "string" || headers.tenant === "") {
-    throw new TypeError(`Header "tenant" must be a string that is not empty: got ${JSON.stringify(headers?.tenant)}`);
+    throw new TypeError(`Header "tenant" must be a string that is not empty: got ${shown(headers?.tenant)}`);
   }
   if (headers.priority !== undefined && !Number.isInteger(headers.priority)) {
-    throw new TypeError(`Header "priority" must be a whole number: got ${JSON.stringify(headers.priority)}`);
+    throw new TypeError(`Header "priority" must be a whole number: got ${shown(headers.priority)}`);
   }
   return new CheckedHeaders(headers);
+}
+
+/** A message used as text says what it is; used as a number, or added, it was taken for its payload. */
+function asPrimitive(this: Message, hint: string): string {
+  if (hint === "string") return `[message of trace "${this.traceId}"; its payload is message.payload]`;
+  throw new TypeError(
+    "Cannot use a message as its payload: read message.payload, or use payloadNode for a handler of the payload alone",
+  );
 }

@@ -4,16 +4,24 @@ export type Meta = Readonly<Record<string, unknown>>;
 /** The meta of messages that were given none. */
 export const EMPTY_META: Meta = Object.freeze({});
 
+/** Levels of nesting, as durable payloads have it. Deeper ones would overflow the stack of their readers. */
+const MAX_DEPTH = 500;
+
+/** Keys that a message shows of the way to what is too deep. */
+const SHOWN_KEYS = 6;
+
 /**
  * A copy of `meta` in which every plain object and array is frozen, however deep, so that branches
  * of a trace cannot see one another's changes. Class instances (sessions, clients) stay as they are.
  * What is already frozen throughout is returned without a copy.
+ *
+ * @throws RangeError when it is nested more than 500 levels deep; names the way there
  */
 export function freezeMeta(meta: Meta): Meta {
-  return frozenCopy(meta, new Map()) as Meta;
+  return frozenCopy(meta, new Map(), []) as Meta;
 }
 
-function frozenCopy(value: unknown, seen: Map<object, unknown>): unknown {
+function frozenCopy(value: unknown, seen: Map<object, unknown>, way: string[]): unknown {
   if (typeof value !== "object" || value === null) return value;
   const isArray = Array.isArray(value);
   if (!isArray) {
@@ -22,20 +30,30 @@ function frozenCopy(value: unknown, seen: Map<object, unknown>): unknown {
   }
   const known = seen.get(value);
   if (known !== undefined) return known;
-  if (isDeepFrozen(value, new Set())) return value;
+  if (isDeepFrozen(value, new Set(), way.length)) return value;
+  if (way.length > MAX_DEPTH) throw tooDeep(way);
   const copy: Record<string, unknown> | unknown[] = isArray ? [] : {};
   seen.set(value, copy);
   for (const [key, item] of Object.entries(value)) {
-    Object.defineProperty(copy, key, { value: frozenCopy(item, seen), enumerable: true });
+    way.push(key);
+    Object.defineProperty(copy, key, { value: frozenCopy(item, seen, way), enumerable: true });
+    way.pop();
   }
   return Object.freeze(copy);
 }
 
-function isDeepFrozen(value: unknown, seen: Set<object>): boolean {
+function tooDeep(way: readonly string[]): RangeError {
+  const path = way.slice(0, SHOWN_KEYS).map((key) => `[${JSON.stringify(key)}]`);
+  return new RangeError(
+    `Cannot keep meta: meta${path.join("")}… is nested more than ${MAX_DEPTH} levels deep; send less, or a reference to it`,
+  );
+}
+
+function isDeepFrozen(value: unknown, seen: Set<object>, depth: number): boolean {
   if (typeof value !== "object" || value === null || seen.has(value)) return true;
   const prototype: unknown = Object.getPrototypeOf(value);
   if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return true;
-  if (!Object.isFrozen(value)) return false;
+  if (depth > MAX_DEPTH || !Object.isFrozen(value)) return false;
   seen.add(value);
-  return Object.values(value).every((item) => isDeepFrozen(item, seen));
+  return Object.values(value).every((item) => isDeepFrozen(item, seen, depth + 1));
 }

@@ -6,6 +6,7 @@ import {
   requireKnownKeys,
   requireNumber,
   requireOneOf,
+  shown,
 } from "../foundation/options.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "../foundation/schema.ts";
 import type { Context } from "../graph/handler.ts";
@@ -133,12 +134,10 @@ function requireOptions(name: string, options: AnyOptions): void {
     requireFunction(`transport.${method}" of "${what}`, (transport as Partial<RemoteTransport> | undefined)?.[method]);
   for (const [option, value] of Object.entries({ agentUrl, skill })) {
     if (typeof value !== "string" || value === "")
-      throw new TypeError(
-        `Option "${option}" of ${what} must be a string that is not empty: got ${JSON.stringify(value)}`,
-      );
+      throw new TypeError(`Option "${option}" of ${what} must be a string that is not empty: got ${shown(value)}`);
   }
   if (meta !== undefined && !(Array.isArray(meta) && meta.every((key) => typeof key === "string")))
-    throw new TypeError(`Option "meta" of ${what} must be a list of keys: got ${JSON.stringify(meta)}`);
+    throw new TypeError(`Option "meta" of ${what} must be a list of keys: got ${shown(meta)}`);
   if (continues !== undefined) requireFunction("continues", continues);
   if (interrupts !== undefined) requireOneOf("interrupts", interrupts, ["fail", "send"]);
   if (cancelTimeoutMs !== undefined) requireNumber("cancelTimeoutMs", cancelTimeoutMs, 0);

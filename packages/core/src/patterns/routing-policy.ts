@@ -125,7 +125,7 @@ function checkedMapping(
     Object.entries(mapping).map(([key, entry]) => {
       if (!isRoute(entry)) {
         throw new TypeError(
-          `The route of "${key}" in ${source} must be a name, an array of names or null: got ${JSON.stringify(entry)}`,
+          `The route of "${key}" in ${source} must be a name, an array of names or null: got ${shown(entry)}`,
         );
       }
       // later changes of the caller's array are not ours
@@ -136,9 +136,7 @@ function checkedMapping(
 
 function checkedDefault(decision: RoutingDecision): RoutingDecision {
   if (decision === undefined || isRoute(decision)) return decision;
-  throw new TypeError(
-    `The default route must be a name, an array of names, null or undefined: got ${JSON.stringify(decision)}`,
-  );
+  throw new TypeError(`The default route must be a name, an array of names, null or undefined: got ${shown(decision)}`);
 }
 
 function isRoute(entry: unknown): entry is string | readonly string[] | null {

@@ -1,3 +1,4 @@
+import { shown } from "../foundation/options.ts";
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "../foundation/schema.ts";
 import type { Edges } from "../graph/edges.ts";
@@ -63,7 +64,7 @@ export function unionRouter<
       throw new FlowError({
         code: FlowErrorCode.ROUTE_UNKNOWN,
         node: name,
-        message: `Cannot route at "${name}": payload.${discriminator} must be the name of a variant, got ${JSON.stringify(variant)}`,
+        message: `Cannot route at "${name}": payload.${discriminator} must be the name of a variant, got ${shown(variant)}`,
       });
     }
     await sendRouted(ctx, message, variant, options.policy);

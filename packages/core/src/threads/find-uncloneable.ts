@@ -6,6 +6,9 @@ export interface Uncloneable {
   readonly found: string;
 }
 
+/** Levels of nesting that are searched. */
+const MAX_DEPTH = 500;
+
 /** The first part of `value` that structured clone refuses, the innermost one; `value` itself when no part is at fault. */
 export function findUncloneable(value: unknown, path: string): Uncloneable {
   return search(value, path, new Set()) ?? { path, found: describe(value) };
@@ -13,6 +16,8 @@ export function findUncloneable(value: unknown, path: string): Uncloneable {
 
 function search(value: unknown, path: string, seen: Set<unknown>): Uncloneable | undefined {
   if (isCloneable(value) || seen.has(value)) return undefined;
+  if (seen.size >= MAX_DEPTH)
+    return { path: `${path.slice(0, 60)}…`, found: `nested more than ${MAX_DEPTH} levels deep` };
   seen.add(value);
   for (const [step, part] of partsOf(value)) {
     const inside = search(part, path + step, seen);

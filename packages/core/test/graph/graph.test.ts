@@ -10,7 +10,8 @@ const [a, b, c, d] = [same("a"), same("b"), same("c"), same("d")] as const;
 /** Connects and builds what the compiler would refuse, or cannot know. */
 const connect = (from: object, ...to: unknown[]) =>
   (from as { to(...targets: unknown[]): { readonly pairs: readonly unknown[] } }).to(...to);
-const build = create as unknown as (...args: unknown[]) => Flow<number, number>;
+const build = (...args: unknown[]) =>
+  Reflect.apply<undefined, unknown[], unknown>(create, undefined, args) as Flow<number, number>;
 
 /** What a function throws. */
 function thrownBy(act: () => unknown): unknown {

@@ -1,5 +1,5 @@
 import { errorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
-import { requireFunction, requireKnownKeys, requireOneOf } from "../../foundation/options.ts";
+import { requireFunction, requireKnownKeys, requireOneOf, shown } from "../../foundation/options.ts";
 import type { OnceOptions } from "../../graph/handler.ts";
 import { type Effect, Lasting } from "../state/trace.ts";
 import { type Attempt, outermost, State } from "../state/attempt.ts";
@@ -35,7 +35,7 @@ export class Effects {
     if (typeof ifUnknown !== "function") requireOneOf("ifUnknown", ifUnknown, ["fail", "run"]);
     requireOneOf("ifFailed", ifFailed, ["fail", "run"]);
     if (typeof key !== "string" || key === "")
-      throw new TypeError(`The key of a side effect must be a string that is not empty: got ${JSON.stringify(key)}`);
+      throw new TypeError(`The key of a side effect must be a string that is not empty: got ${shown(key)}`);
     const { trace } = outermost(attempt);
     const effects = (trace.lasting ??= new Lasting()).effects;
     const known = effects.get(key);

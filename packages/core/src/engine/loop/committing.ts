@@ -1,4 +1,5 @@
 import type { Clock, Moment } from "../../foundation/clock.ts";
+import { styleHint } from "../../graph/node.ts";
 import { WM } from "../../message/controller.ts";
 import { carry, type Message } from "../../message/message.ts";
 import type { Emitting } from "../context/emitting.ts";
@@ -104,7 +105,7 @@ export class Committing {
       trace.more.lastReason =
         worker.node.kind === "router"
           ? `router "${worker.name}" sent its message nowhere`
-          : `node "${worker.name}" returned nothing`;
+          : `node "${worker.name}" returned nothing${styleHint(worker.node)}`;
     }
     if (trace.live === 0) ending.finish(trace);
     else if (trace.joined > 0 || trace.fetching > 0 || trace.lasting !== null || trace.extras?.closed !== undefined)

@@ -1,6 +1,7 @@
 import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { type Clock, Moment } from "../../foundation/clock.ts";
 import { isRetryable, retryDelay } from "../policies/retry.ts";
+import { styleHint } from "../../graph/node.ts";
 import { Attempt, State } from "../state/attempt.ts";
 import type { Trace } from "../state/trace.ts";
 import type { Logger } from "../../events/logger.ts";
@@ -86,7 +87,8 @@ export class Failing {
     if (isOwnError(attempt, thrown))
       return this.#error(attempt, thrown.code, thrown.message, thrown.cause, thrown.details);
     const message = `Node "${attempt.worker.name}" failed: ${describeThrown(thrown)}`;
-    return this.#error(attempt, FlowErrorCode.NODE_EXCEPTION, message, thrown);
+    const hint = isTypeError(thrown) ? styleHint(attempt.worker.node) : "";
+    return this.#error(attempt, FlowErrorCode.NODE_EXCEPTION, message + hint, thrown);
   }
 
   /** Ends the trace of an attempt that was not even begun. */
@@ -271,6 +273,15 @@ function isOwnError(attempt: Attempt, thrown: unknown): thrown is FlowError {
     if (!(thrown instanceof FlowError) || !OWN_CODES.has(thrown.code) || thrown.node !== attempt.worker.name)
       return false;
     return thrown.traceId === undefined || thrown.traceId === attempt.trace.id;
+  } catch {
+    // a revoked proxy
+    return false;
+  }
+}
+
+function isTypeError(thrown: unknown): boolean {
+  try {
+    return thrown instanceof TypeError;
   } catch {
     // a revoked proxy
     return false;

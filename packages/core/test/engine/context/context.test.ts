@@ -4,6 +4,10 @@ import { type Context, create, type Flow, FlowError, type Message, node, payload
 import { settle, TestClock } from "penguiflow/testing";
 import { rejection, tidy, within } from "../../fixtures/watched-flow.ts";
 
+/** Builds what the compiler cannot know. */
+const build = (...args: unknown[]) =>
+  Reflect.apply<undefined, unknown[], unknown>(create, undefined, args) as Flow<number, number>;
+
 const codeOf = (error: unknown) => (error instanceof FlowError ? error.code : error);
 
 describe("the context", () => {
@@ -255,7 +259,7 @@ describe("the idempotency key", () => {
           const last = spread("last", 0);
           const beside = spread("beside", 0);
           const edges = nodes.map((from, index) => from.to((nodes[index + 1] ?? last) as never, beside as never));
-          const flow = (create as unknown as (...args: unknown[]) => Flow<number, number>)(...edges, {
+          const flow = build(...edges, {
             queueMaxSize: 0,
           }).run();
           await Promise.all(Array.from({ length: traces }, () => flow.outcome(1, { traceId: "same" })));
@@ -340,10 +344,7 @@ describe("handlers of both styles", () => {
             const to = nodes[index + 1] as unknown;
             return (from as unknown as { to(...targets: unknown[]): unknown }).to(...(to === undefined ? [] : [to]));
           });
-          const flow = (create as unknown as (...args: unknown[]) => Flow<number, number>)(
-            ...edges,
-            isWatched ? { middlewares: [() => {}] } : {},
-          ).run();
+          const flow = build(...edges, isWatched ? { middlewares: [() => {}] } : {}).run();
           const outcomes = await Promise.all(
             [0, 10, 20].map((value) => flow.outcome(value, { traceId: "t", tenant: "acme", meta: { value } })),
           );

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { files, read } from "../../../../scripts/workspace.ts";
-import { partnersOf, tokensOf } from "../../src/lint/tokens.ts";
+import { partnersOf, tokensOf } from "../../src/graph/tokens.ts";
 
 test("the text of code is told from code: in every source file of the core each bracket has its partner", () => {
   const sources = files("packages/core/src/**/*.ts");
