@@ -196,11 +196,12 @@ export type {
   OtherNames,
   OutputOf,
   PayloadOf,
+  Refused,
   ResourcesOf,
   Targets,
   Typed,
 } from "./graph/edge-typing.ts";
 export type { ConnectionsFrom, EdgePair } from "./graph/edges.ts";
-export type { Handles, WithInput, WithOutput } from "./graph/node.ts";
+export type { Anything, Handles, WithInput, WithOutput } from "./graph/node.ts";
 export type { Unconnected } from "./patterns/predicate-router.ts";
 export type { VariantNode } from "./patterns/union-router.ts";

@@ -137,7 +137,7 @@ export interface Typed {
  * follows from it is checked.
  */
 // oxlint-disable-next-line typescript/no-explicit-any -- the only type that brings no further errors
-type Refused = any;
+export type Refused = any;
 
 /** What all of these nodes accept. */
 export type InputOf<Node> =

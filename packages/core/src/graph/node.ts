@@ -246,12 +246,15 @@ export interface NodeOptions<Name extends string, Loops extends boolean = boolea
   readonly allowCycle?: Loops;
 }
 
-// oxlint-disable-next-line typescript/no-explicit-any -- what a handler declares is checked by the forms before
-type Anything = any;
+/** What the compiler does not check in {@link Handles}: the forms before it have. */
+// oxlint-disable-next-line typescript/no-explicit-any -- the only type that any handler fits
+export type Anything = any;
 
 /** A handler. When the compiler says that a function is not assignable to this, `What` says what it is given. */
 export interface Handles<out What extends string, in Taken, out Returned> {
+  /** Handles what the node is given. */
   (taken: Taken, ctx: Context<Anything, Anything>): Returned;
+  /** For the compiler alone. */
   readonly "~what"?: What;
 }
 
