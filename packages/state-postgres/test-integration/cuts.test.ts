@@ -3,7 +3,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { expect, test } from "vitest";
 
-const program = path.join(import.meta.dirname, "cut.ts");
+const program = path.join(import.meta.dirname, "cut-process.ts");
 
 /** Runs a part in a process of its own, cut after each byte; resolves to how often, once it has ended well. */
 async function cutEverywhere(part: string): Promise<number> {

@@ -1,4 +1,4 @@
-// A program whose connections are cut: `node cut.ts <part>`. It runs its part again for every byte that the server sends
+// A program whose connections are cut: `node cut-process.ts <part>`. It runs its part again for every byte that the server sends
 // it: a connection ends after this byte. Where a message of the server ends it does so twice, once with a last word of the
 // server in the same packet. The part must do all the same what it does otherwise. Prints after how many bytes it was cut.
 import assert from "node:assert/strict";
