@@ -155,7 +155,7 @@ const KINDS: ReadonlyMap<object, Kind<object>> = new Map<object, Kind<object>>([
   [
     WM.prototype,
     {
-      measure: (wm: WM, room, depth) => (isMade(wm, "query") ? roomAfterFields(wm, wm, room - 8, depth) : forged(wm)),
+      measure: (wm: WM, room, depth) => misfit(wm, WM_FIELDS) ?? roomAfterFields(wm, wm, room - 8, depth),
       write: (wm: WM) => ({ $wm: withParts(Object.assign({}, wm), toPlain) }),
     },
   ],
@@ -163,7 +163,7 @@ const KINDS: ReadonlyMap<object, Kind<object>> = new Map<object, Kind<object>>([
     FinalAnswer.prototype,
     {
       measure: (answer: FinalAnswer, room, depth) =>
-        isMade(answer, "text") ? roomAfterFields(answer, answer, room - 11, depth) : forged(answer),
+        misfit(answer, ANSWER_FIELDS) ?? roomAfterFields(answer, answer, room - 11, depth),
       write: (answer: FinalAnswer) => ({ $final: withParts(Object.assign({}, answer), toPlain) }),
     },
   ],
@@ -171,7 +171,7 @@ const KINDS: ReadonlyMap<object, Kind<object>> = new Map<object, Kind<object>>([
     Message.prototype,
     {
       measure: (message: Message, room, depth) =>
-        isMade(message, "payload") ? roomAfterFields(message, fieldsOf(message), room - 13, depth) : forged(message),
+        misfit(message, MESSAGE_FIELDS) ?? roomAfterFields(message, fieldsOf(message), room - 13, depth),
       write: (message: Message) => ({ $message: withParts(fieldsOf(message), toPlain) }),
     },
   ],
@@ -429,11 +429,25 @@ function added(value: object, key: string | symbol | undefined = Reflect.ownKeys
   return stopped(value, typeof key === "string" ? stepTo(key) : `[${String(key)}]`);
 }
 
-/** Whether a constructor has made it: one of its fields is always there. */
-const isMade = (value: object, always: string): boolean => Object.hasOwn(value, always);
+/** The keys that each constructor sets, in its order. In production an instance is not frozen, and more may be added. */
+const WM_FIELDS: readonly PropertyKey[] = Reflect.ownKeys(new WM({ query: "" }));
+const ANSWER_FIELDS: readonly PropertyKey[] = Reflect.ownKeys(new FinalAnswer({ text: "" }));
+const MESSAGE_FIELDS: readonly PropertyKey[] = Reflect.ownKeys(
+  new Message({ payload: null, traceId: "t", createdAt: 0 }),
+);
 
-/** An object that has the prototype of a class, and not its fields. */
-const forged = (value: object): number => unfit(`${describe(value)} without its fields; ${WANTED}`);
+/** Stops at an instance that lacks a field of its class, or has one more; `undefined` for one as it was made. */
+function misfit(value: object, fields: readonly PropertyKey[]): number | undefined {
+  const keys = Reflect.ownKeys(value);
+  if (!fields.every((field) => Object.hasOwn(value, field)))
+    return unfit(`${describe(value)} without its fields; ${WANTED}`);
+  return keys.length === fields.length
+    ? undefined
+    : added(
+        value,
+        keys.find((key) => !fields.includes(key)),
+      );
+}
 
 function unfit(problem: string): number {
   fault = problem;

@@ -260,6 +260,18 @@ describe("a value that is not data", () => {
       "payload[Symbol(Symbol.iterator)]",
       /^a property whose key is a symbol/,
     ],
+    [
+      "a property added to a WM",
+      Object.assign(Object.create(WM.prototype) as object, new WM({ query: "q" }), { added: 1 }),
+      "payload.added",
+      /^a property added to an instance of WM, which would be lost/,
+    ],
+    [
+      "a property added to a Message",
+      [Object.assign(Object.create(Message.prototype) as object, new Message({ payload: 1 }), { added: 1 })],
+      "payload[0].added",
+      /^a property added to an instance of Message/,
+    ],
     ["a WM that no constructor has made", Object.create(WM.prototype), "payload", /^an instance of WM without its/],
     [
       "a Message that no constructor has made",
