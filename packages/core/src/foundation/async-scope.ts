@@ -28,18 +28,35 @@ const CONTEXT_KEYS = /^(?:context_frame|kResourceStore|kAsyncLocalStorageContext
 
 const { AsyncResource } = (globalThis as Host).process?.getBuiltinModule?.("node:async_hooks") ?? {};
 
-/** Captures the async context of its caller. `AsyncLocalStorage.snapshot` of Node 24 takes a hundred times as long. */
-export const captureScope: () => AsyncScope =
-  AsyncResource === undefined ? () => UNSCOPED : () => new AsyncResource("PENGUIFLOW");
-
 /**
  * The empty async context, for work of no trace. On hosts whose resources hide their context it is the one in which
  * this module was loaded.
  */
 export const EMPTY_SCOPE: AsyncScope = captureEmpty();
 
+/** The key of the whole context in a resource of Node 24; hosts with another form have none. */
+const FRAME_KEY = Object.getOwnPropertySymbols(EMPTY_SCOPE).find((key) => key.description === "context_frame");
+
+/**
+ * Captures the async context of its caller. Callers outside of every context share one scope, so that a program without
+ * `AsyncLocalStorage` keeps nothing for a trace. `AsyncLocalStorage.snapshot` of Node 24 takes a hundred times as long.
+ */
+export const captureScope: () => AsyncScope = capturer();
+
+function capturer(): () => AsyncScope {
+  if (AsyncResource === undefined) return () => UNSCOPED;
+  if (FRAME_KEY === undefined) return () => new AsyncResource("PENGUIFLOW");
+  return () => {
+    const scope = new AsyncResource("PENGUIFLOW");
+    return (scope as Framed)[FRAME_KEY] === undefined ? EMPTY_SCOPE : scope;
+  };
+}
+
+type Framed = AsyncScope & { readonly [key: symbol]: unknown };
+
 function captureEmpty(): AsyncScope {
-  const scope = captureScope();
+  if (AsyncResource === undefined) return UNSCOPED;
+  const scope = new AsyncResource("PENGUIFLOW");
   // a module that is imported within a request would keep the context of that request for ever
   for (const key of Object.getOwnPropertySymbols(scope))
     if (CONTEXT_KEYS.test(key.description ?? "")) Reflect.set(scope, key, undefined);

@@ -75,7 +75,9 @@ export class Dispatch {
   /** The turn of the last look. */
   #lookedIn: Moment | undefined;
   #nextTurn: Promise<void> | undefined;
-  readonly #driveFirst = (attempt: Attempt): void => this.#drive(attempt);
+  /** The trace in whose async context handlers are just being called. */
+  #driven: Trace | null = null;
+  readonly #driveFirst = (attempt: Attempt): void => this.#drive(attempt.trace, attempt);
   /** When the message that is handled next was handed on, while a run is watched: its start needs no further reading. */
   #handedOnAt: Moment | undefined;
 
@@ -124,9 +126,13 @@ export class Dispatch {
     for (const member of worker.ring.workers) for (const send of member.blocked) this.#agenda.suspect(send);
   }
 
-  /** Drives a message that the work of another trace may have started. */
+  /** Drives a message in the async context of its trace's caller. A trace that is being driven is in it already. */
   #driveInScope(attempt: Attempt): void {
-    attempt.trace.inScope(this.#driveFirst, attempt);
+    const { trace } = attempt;
+    const driven = this.#driven;
+    const isInside = trace === driven || (driven !== null && driven.scope !== null && driven.scope === trace.scope);
+    if (isInside) this.#drive(trace, attempt);
+    else trace.inScope(this.#driveFirst, attempt);
   }
 
   /**
@@ -134,14 +140,16 @@ export class Dispatch {
    * a handler that is at work, `null` for the end of the way. Runs in the async context of the trace's caller: promises
    * keep it from handler to handler.
    */
-  #drive(first: Attempt | null | undefined): void {
+  #drive(trace: Trace, first: Attempt | null | undefined): void {
+    const outer = this.#driven;
+    this.#driven = trace;
     let next = first;
     try {
       while (next !== null && next !== undefined) {
         if (--this.#callsLeft <= 0 && this.#isTurnOver()) {
           const waiting = next;
           this.#handedOnAt = undefined;
-          void this.#nextTurn?.then(() => this.#drive(waiting));
+          void this.#nextTurn?.then(() => this.#drive(trace, waiting));
           return;
         }
         next = this.#begin(next);
@@ -150,6 +158,8 @@ export class Dispatch {
     } catch (error) {
       // neither the process nor the caller that happens to be on the stack is at fault
       this.#engine.broke(error, next ?? undefined);
+    } finally {
+      this.#driven = outer;
     }
   }
 
@@ -197,7 +207,7 @@ export class Dispatch {
       this.#engine.broke(error, attempt);
       return;
     }
-    this.#drive(next);
+    this.#drive(attempt.trace, next);
   }
 
   /** Calls a handler that is watched, has a timeout or wants its message checked or stored first. */
@@ -277,7 +287,7 @@ export class Dispatch {
       this.#engine.broke(error, attempt);
       return;
     }
-    this.#drive(next);
+    this.#drive(attempt.trace, next);
   }
 
   /** What a handler has returned, and was found to be right, goes on its way, unless its attempt is over. */
