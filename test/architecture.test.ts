@@ -118,6 +118,18 @@ const knowsNoEngine = each((source) =>
         .map((specifier) => `Cannot import "${specifier}": name the parts that are needed in an interface instead`),
 );
 
+/** Writes of fields that belong to the records of `engine/state`: each changes through a method of its record. */
+const writesState =
+  /(?<!this)\.(?:state|slot|inRing|isOpen|live|joined|fetching) (?:[+-])?= |\b(?:worker|target|attempt\.worker)\.(?:running|parked|lingering|zombies) (?:[+-])?= /g;
+
+const writesNoState = each((source) =>
+  engineFolderOf(source.file) === engineFolders.indexOf("state") || !/^(?:engine|durable)$/.test(layerOf(source.file))
+    ? []
+    : [...source.text.matchAll(writesState)].map(
+        ([found]) => `Cannot write "${found.trim()}": call a method of the record that owns the field`,
+      ),
+);
+
 const standsAlone = each((source) =>
   importsOf(source)
     .filter((specifier) => !specifier.startsWith("."))
@@ -263,6 +275,12 @@ const rules: ReadonlyArray<
     knowsNoEngine,
     core,
     [{ file: "packages/core/src/engine/loop/a.ts", text: 'import type { Engine } from "../engine.ts";' }],
+  ],
+  [
+    "only the records of the engine write their fields",
+    writesNoState,
+    core,
+    [{ file: "packages/core/src/engine/loop/a.ts", text: "attempt.state = State.OVER;" }],
   ],
   [
     "at most three files import each other, types counted",

@@ -5,7 +5,7 @@ import { EMPTY_META, freezeMeta, type Meta } from "../message/meta.ts";
 import type { JournalEntry } from "../ports/journal.ts";
 import { Lasting, type Pause } from "../engine/state/trace.ts";
 import { Trace } from "../engine/state/trace.ts";
-import { Attempt, AttemptExtras, State } from "../engine/state/attempt.ts";
+import { Attempt, AttemptExtras } from "../engine/state/attempt.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import { LeftSink } from "../engine/results/rookery.ts";
 import type { Edge, Worker } from "../engine/state/worker.ts";
@@ -64,7 +64,7 @@ export function restoreFailed(engine: DurableHost, { run, traceId }: JournalEntr
   const sink = engine.rookery.sinkFor();
   const trace = new Trace(run, traceId, headers, sink, state.isOpenEnded === true, engine.clock.now());
   sink.opened(trace);
-  trace.isOpen = false;
+  trace.close();
   trace.outputs = state.entered;
   restoreLasting(trace, state);
   const error = errorFrom(state.error ?? { name: "FlowError", code: FlowErrorCode.NODE_EXCEPTION, message: "" });
@@ -94,7 +94,7 @@ export function restoreTrace(
   trace.wasEntered = true;
   const results = resultsOf(trace, headers, state);
   if (hasEnded) {
-    trace.isOpen = false;
+    trace.close();
     engine.rookery.restore(trace, results);
     return trace;
   }
@@ -127,7 +127,7 @@ export function restoreTrace(
           1,
         );
         if (taken.edge === null) taken.more.source = each.source;
-        taken.state = State.OVER;
+        taken.end();
         taken.round = each.round ?? 0;
         return taken;
       });
@@ -171,7 +171,7 @@ function goOn(engine: DurableHost, item: SavedItem, attempt: Attempt, pauses: re
         engine.slots.enqueueFirst(attempt);
         return;
       }
-      attempt.state = State.PAUSED;
+      attempt.pause();
       (trace.lasting ??= new Lasting()).paused.add(attempt);
   }
 }

@@ -44,7 +44,7 @@ export class Slots {
   enqueue(attempt: Attempt): void {
     const { worker, trace } = attempt;
     if (this.#engine.isWatched) attempt.more.queuedAt = this.#engine.clock.now();
-    if (worker.ring !== undefined && attempt.edge?.isInner === true) enterRing(attempt, worker);
+    if (attempt.edge?.isInner === true) attempt.enterRing();
     const queue = worker.queueOf(attempt.edge);
     const isBusy = worker.isOrdered && isAtWork(trace, worker);
     queue.push(trace, attempt, isBusy);
@@ -61,7 +61,7 @@ export class Slots {
   enqueueFirst(attempt: Attempt): void {
     const { worker, trace } = attempt;
     if (this.#engine.isWatched) attempt.more.queuedAt = this.#engine.clock.now();
-    if (worker.ring !== undefined) enterRing(attempt, worker);
+    attempt.enterRing();
     const isBusy = worker.isOrdered && isAtWork(trace, worker);
     worker.inbox.pushFront(trace, attempt, isBusy);
     // while it was paused, another of its trace may have begun
@@ -72,14 +72,11 @@ export class Slots {
 
   /** Gives a message a slot of its node. */
   take(attempt: Attempt): void {
-    const { worker, trace } = attempt;
-    worker.running += 1;
-    attempt.slot = Slot.HELD;
-    attempt.state = State.LAUNCHED;
-    attempt.edge = null;
+    const { worker } = attempt;
+    attempt.launch();
     if (worker.loop !== undefined) attempt.heldSince = this.#engine.turn;
-    if (worker.ring !== undefined && !attempt.inRing) enterRing(attempt, worker);
-    trace.link(attempt);
+    attempt.enterRing();
+    attempt.trace.link(attempt);
   }
 
   /**
@@ -103,25 +100,19 @@ export class Slots {
   }
 
   leaveRing(attempt: Attempt): void {
-    if (!attempt.inRing) return;
-    attempt.inRing = false;
-    const { ring } = attempt.worker;
+    const ring = attempt.leaveRing();
     if (ring === undefined) return;
-    ring.population -= 1;
     for (const worker of ring.workers)
       if (worker.outer !== undefined && worker.outer.size > 0) this.#agenda.wake(worker);
   }
 
   free(attempt: Attempt): void {
-    if (attempt.slot === Slot.HELD) this.giveOn(attempt.worker);
-    attempt.slot = Slot.NONE;
+    if (attempt.leaveSlot(false)) this.#agenda.wake(attempt.worker);
   }
 
   /** While a handler waits for others it does not count against the node's concurrency. */
   lend(attempt: Attempt): void {
-    if (attempt.slot !== Slot.HELD) return;
-    attempt.slot = Slot.LENT;
-    this.giveOn(attempt.worker);
+    if (attempt.leaveSlot(true)) this.#agenda.wake(attempt.worker);
   }
 
   /** Calls `resume` as soon as the attempt has its slot again, at once if it has not lent it. */
@@ -142,10 +133,7 @@ export class Slots {
         return;
       }
       attempt.more.resumes = undefined;
-      if (attempt.state === State.RUNNING) {
-        worker.running += 1;
-        attempt.slot = Slot.HELD;
-      }
+      if (attempt.state === State.RUNNING) attempt.holdSlot();
       for (const each of resumes) each();
     };
     if (worker.running < worker.concurrency) take();
@@ -154,14 +142,7 @@ export class Slots {
 
   /** A slot of the node is free for others. */
   giveOn(worker: Worker): void {
-    worker.running -= 1;
-    if (
-      worker.inbox.ready > 0 ||
-      worker.returning.length > 0 ||
-      (worker.outer !== undefined && worker.outer.ready > 0) ||
-      (worker.ring !== undefined && worker.ring.blocked > 0)
-    )
-      this.#agenda.wake(worker);
+    if (worker.vacate()) this.#agenda.wake(worker);
   }
 
   /** Whether a message of the trace is being handled at the node, or waits for it. */
@@ -170,12 +151,6 @@ export class Slots {
     if (trace.lanes === null) return false;
     return worker.inbox.peekOf(trace) !== null || (worker.outer !== undefined && worker.outer.peekOf(trace) !== null);
   }
-}
-
-function enterRing(attempt: Attempt, worker: Worker): void {
-  if (worker.ring === undefined) return;
-  attempt.inRing = true;
-  worker.ring.population += 1;
 }
 
 function isAtWork(trace: Trace, worker: Worker): boolean {

@@ -1,7 +1,7 @@
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import type { NodeOrName, WaitOptions } from "../../graph/handler.ts";
 import type { Message } from "../../message/message.ts";
-import { Attempt, State } from "../state/attempt.ts";
+import { Attempt } from "../state/attempt.ts";
 import type { Trace } from "../state/trace.ts";
 import type { Edge } from "../state/worker.ts";
 import type { Slots } from "../admission/slots.ts";
@@ -52,13 +52,13 @@ export class Fetching {
       attempt,
       (resolve, reject) => {
         more.fetch = { resolve, reject, from: sources };
-        trace.fetching += 1;
+        trace.beginFetch();
         engine.slots.lend(attempt);
         engine.ending.checkStarved(trace);
         return () => {
           if (more.fetch === undefined) return;
           more.fetch = undefined;
-          if (trace.isOpen) trace.fetching -= 1;
+          if (trace.isOpen) trace.endFetch();
         };
       },
       options,
@@ -71,7 +71,7 @@ export class Fetching {
       const wait = member.extras?.fetch;
       if (member.worker !== item.worker || wait === undefined || !fits(item, wait.from)) continue;
       member.more.fetch = undefined;
-      item.trace.fetching -= 1;
+      item.trace.endFetch();
       this.#taken(member, item);
       wait.resolve(item.message);
       return true;
@@ -142,7 +142,7 @@ export class Fetching {
   }
 
   #taken(attempt: Attempt, item: Attempt): void {
-    item.state = State.OVER;
+    item.end();
     attempt.round = Math.max(attempt.round, item.round);
     (attempt.more.fetched ??= []).push(item);
     this.#engine.ledger.fetched(item);

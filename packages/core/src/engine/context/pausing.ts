@@ -397,7 +397,7 @@ export class Pausing {
 
     const taken = [...(extras.fetched ?? []), ...(extras.refetch ?? [])];
     if (taken.length > 0) paused.more.refetch = taken;
-    paused.state = State.PAUSED;
+    paused.pause();
     lasting.paused.add(paused);
     if (extras.writesStreams) {
       trace.extras?.streams?.inherit(root, paused);
@@ -438,7 +438,7 @@ export class Pausing {
     const engine = this.#engine;
     // another answer has come, or the handler runs: it will ask for this one, too
     if (paused?.trace.lasting?.paused.delete(paused) !== true) return;
-    paused.state = State.QUEUED;
+    paused.queue();
     engine.ledger.resumed(paused, "pause");
     engine.slots.enqueueFirst(paused);
     engine.agenda.flush();

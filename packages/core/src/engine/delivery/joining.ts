@@ -164,7 +164,7 @@ export class Joining {
   #dropLate(item: Attempt): void {
     const { trace, worker } = item;
     const engine = this.#engine;
-    item.state = State.OVER;
+    item.end();
     item.edge = null;
     engine.ledger.cameLate(item);
     if (engine.reporter.hasListeners)

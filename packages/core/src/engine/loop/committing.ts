@@ -58,7 +58,7 @@ export class Committing {
       sent = step === message.payload ? message : carry(message, step);
       edges = [worker.loop];
     }
-    attempt.state = State.SENDING;
+    attempt.beginSending();
     attempt.endWaits();
     const { extras } = attempt;
     if (extras !== null && extras.unsentChunks > 0) {
@@ -93,7 +93,7 @@ export class Committing {
   commit(attempt: Attempt): void {
     const { worker, trace } = attempt;
     const { ledger, reporter, slots, ending } = this.#engine;
-    attempt.state = State.OVER;
+    attempt.end();
     if (!trace.isOpen) return;
     if (reporter.hasListeners) reporter.succeeded(attempt, this.#engine.moment);
     if (attempt.extras?.refetch !== undefined) this.#engine.fetching.giveBack(attempt);

@@ -11,7 +11,7 @@ import type { DurableRun } from "../durability.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { Reporter } from "../observe/reporter.ts";
 import { nextLoopStep } from "../policies/budget.ts";
-import { Attempt, Slot, State } from "../state/attempt.ts";
+import { Attempt, State } from "../state/attempt.ts";
 import { Trace } from "../state/trace.ts";
 import type { Edge, Worker } from "../state/worker.ts";
 import type { Agenda } from "../admission/agenda.ts";
@@ -169,7 +169,7 @@ export class Dispatch {
     const { worker } = attempt;
     // its trace may have ended before its handler was called
     if (attempt.state !== State.LAUNCHED) return null;
-    attempt.state = State.RUNNING;
+    attempt.run();
     let value: unknown;
     try {
       if (worker.isPlain && !engine.isWatched) {
@@ -358,14 +358,14 @@ export class Dispatch {
       const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
       if (this.#engine.isWatched) this.#succeeded(attempt);
       this.#engine.ledger.handedOn(attempt);
-      attempt.state = State.OVER;
+      attempt.end();
       this.#slots.leave(attempt);
       let item = attempt;
       if (worker.takesContext) {
         item = new Attempt(target, trace, message, null, high, low, 1);
         item.round = attempt.round;
       } else attempt.goOn(target, message, high, low);
-      item.state = State.QUEUED;
+      item.queue();
       this.#engine.joining.arrive(item);
       return null;
     }
@@ -382,7 +382,7 @@ export class Dispatch {
     const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
     const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
     if (target !== worker) {
-      target.running += 1;
+      target.occupy();
       if (trace.lanes !== null) this.#slots.letNextGo(worker, trace);
       if (attempt.inRing) this.#slots.leaveRing(attempt);
       this.#slots.giveOn(worker);
@@ -393,15 +393,7 @@ export class Dispatch {
       return attempt;
     }
     const next = new Attempt(target, trace, message, null, high, low, 1);
-    next.state = State.LAUNCHED;
-    next.slot = Slot.HELD;
-    next.inRing = attempt.inRing;
-    next.heldSince = attempt.heldSince;
-    next.round = attempt.round;
-    attempt.state = State.OVER;
-    attempt.slot = Slot.NONE;
-    attempt.inRing = false;
-    trace.replace(attempt, next);
+    next.takeOver(attempt);
     return next;
   }
 
@@ -416,7 +408,7 @@ export class Dispatch {
   #answer(attempt: Attempt, trace: Trace, message: Message): boolean {
     if (trace.sink.completed === undefined || trace.resultCount > 0) return false;
     this.#engine.ledger.handedOn(attempt);
-    attempt.state = State.OVER;
+    attempt.end();
     trace.resultCount = 1;
     this.#slots.leave(attempt);
     this.#engine.ending.answered(trace, message);

@@ -56,18 +56,18 @@ export class Ledger {
 
   /** A message that was accepted before a restart is there again. */
   restored(attempt: Attempt): void {
-    attempt.trace.live += 1;
+    attempt.trace.gain();
     this.#record?.({ type: "restored", ...placeOf(attempt), attempt: attempt.attempt, message: attempt.message });
   }
 
   /** A message is on its way to be accepted. */
   expected(trace: Trace): void {
-    trace.live += 1;
+    trace.gain();
   }
 
   /** A message that was expected never came to be. */
   withdrawn(trace: Trace): void {
-    trace.live -= 1;
+    trace.lose();
   }
 
   /** A node accepted a message, from outside or from `from`. */
@@ -90,7 +90,7 @@ export class Ledger {
 
   /** A message is done; what it sent on the way takes its place. */
   committed(attempt: Attempt): void {
-    attempt.trace.live -= 1;
+    attempt.trace.lose();
     this.#durable?.done(attempt);
     if (this.#record === undefined) return;
     const outputs = this.#outputsOf(attempt);
@@ -105,7 +105,7 @@ export class Ledger {
 
   /** A message waits outside of edge and attempt. */
   parked(attempt: Attempt, why: "backoff" | "join" | "pause"): void {
-    if (why === "join") attempt.trace.joined += 1;
+    if (why === "join") attempt.trace.gather();
     this.changed(attempt.trace);
     this.#record?.({ type: "parked", ...placeOf(attempt), why });
   }
@@ -118,22 +118,21 @@ export class Ledger {
 
   /** `count` messages of a join have become the one that `group` carries. */
   joined(group: Attempt, count: number): void {
-    group.trace.joined -= count;
-    group.trace.live -= count - 1;
+    group.trace.joinUp(count);
     this.changed(group.trace);
     this.#record?.({ type: "resumed", ...placeOf(group), why: "join" });
   }
 
   /** A running attempt took a message that was on its way to the same node. */
   fetched(taken: Attempt): void {
-    taken.trace.live -= 1;
+    taken.trace.lose();
     this.changed(taken.trace);
     this.#record?.({ type: "fetched", ...placeOf(taken) });
   }
 
   /** A message that an attempt took goes back in line: its successor did not ask for it. */
   givenBack(attempt: Attempt): void {
-    attempt.trace.live += 1;
+    attempt.trace.gain();
     this.changed(attempt.trace);
     this.#record?.({ type: "resumed", ...placeOf(attempt), why: "fetch" });
   }
@@ -145,16 +144,14 @@ export class Ledger {
 
   /** A message has come too late for its join and is given up; its trace goes on. */
   cameLate(attempt: Attempt): void {
-    attempt.trace.live -= 1;
+    attempt.trace.lose();
     this.changed(attempt.trace);
     this.dropped(attempt);
   }
 
   ended(trace: Trace, outcome: FinalOutcome): void {
-    trace.isOpen = false;
-    trace.live = 0;
-    trace.joined = 0;
-    trace.fetching = 0;
+    trace.close();
+    trace.empty();
     this.changed(trace);
     this.#record?.({ type: "ended", ...runOf(trace), outcome });
   }

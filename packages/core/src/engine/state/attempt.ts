@@ -9,7 +9,7 @@ import type { Waiting, WaitingList } from "../../queue/waiting-list.ts";
 import type { ExhaustionCode } from "../policies/budget.ts";
 import type { StreamWriter } from "./stream-table.ts";
 import type { Pause, Trace } from "./trace.ts";
-import type { Edge, Worker } from "./worker.ts";
+import type { Edge, Ring, Worker } from "./worker.ts";
 
 /** Where an {@link Attempt} is in its life. Over is final: what its handler does then is fenced off. */
 export const State = { QUEUED: 0, LAUNCHED: 1, RUNNING: 2, SENDING: 3, PARKED: 4, OVER: 5, PAUSED: 6 } as const;
@@ -158,6 +158,85 @@ export class Attempt implements QueueItem, StreamWriter {
     this.attempt = attempt;
   }
 
+  /** Waits in its node's line, for the first time or again. */
+  queue(): void {
+    if (this.state === State.PARKED) this.worker.parked -= 1;
+    this.state = State.QUEUED;
+  }
+
+  /** Takes a slot of its node; its handler is called next. */
+  launch(): void {
+    this.holdSlot();
+    this.state = State.LAUNCHED;
+    this.edge = null;
+  }
+
+  run(): void {
+    this.state = State.RUNNING;
+  }
+
+  beginSending(): void {
+    this.state = State.SENDING;
+  }
+
+  /** Waits in a backoff, outside of edge and slot. */
+  park(): void {
+    this.state = State.PARKED;
+    this.worker.parked += 1;
+  }
+
+  /** Waits for an answer, outside of edge and slot. */
+  pause(): void {
+    this.state = State.PAUSED;
+  }
+
+  /** Ends the attempt; its signal and its waits are left to {@link Attempt.abort}. */
+  end(): void {
+    if (this.state === State.PARKED) this.worker.parked -= 1;
+    this.state = State.OVER;
+  }
+
+  holdSlot(): void {
+    this.worker.running += 1;
+    this.slot = Slot.HELD;
+  }
+
+  /** Gives its slot up, for good or, if it is `lent`, until it is reclaimed. Returns whether others wait for the slot. */
+  leaveSlot(isLent: boolean): boolean {
+    const wasHeld = this.slot === Slot.HELD;
+    if (wasHeld || !isLent) this.slot = isLent ? Slot.LENT : Slot.NONE;
+    return wasHeld && this.worker.vacate();
+  }
+
+  /** Takes the place, and the slot, of the attempt before it in the same trace, which is over. */
+  takeOver(before: Attempt): void {
+    this.state = State.LAUNCHED;
+    this.slot = Slot.HELD;
+    this.inRing = before.inRing;
+    this.heldSince = before.heldSince;
+    this.round = before.round;
+    before.state = State.OVER;
+    before.slot = Slot.NONE;
+    before.inRing = false;
+    this.trace.replace(before, this);
+  }
+
+  enterRing(): void {
+    const { ring } = this.worker;
+    if (ring === undefined || this.inRing) return;
+    this.inRing = true;
+    ring.population += 1;
+  }
+
+  /** Leaves its ring. Returns the ring if it was in one. */
+  leaveRing(): Ring | undefined {
+    if (!this.inRing) return undefined;
+    this.inRing = false;
+    const { ring } = this.worker;
+    if (ring !== undefined) ring.population -= 1;
+    return ring;
+  }
+
   /** Becomes the first attempt of the next message, where nobody outside the runtime has seen it. */
   goOn(worker: Worker, message: Message, high: number, low: number): void {
     this.worker = worker;
@@ -253,7 +332,7 @@ export class Attempt implements QueueItem, StreamWriter {
 
   /** Ends the attempt from outside: its signal aborts and its waits reject with `reason`. */
   abort(reason: Error): void {
-    this.state = State.OVER;
+    this.end();
     const extras = this.more;
     extras.reason = reason;
     extras.timer?.cancel();

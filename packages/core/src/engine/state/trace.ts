@@ -246,6 +246,47 @@ export class Trace implements LaneOwner, QueueItem {
     return (this.extras?.unread?.length ?? 0) > 0;
   }
 
+  /** One of its messages, or `count` of them, has come to be. */
+  gain(count = 1): void {
+    this.live += count;
+  }
+
+  /** One of its messages is done or given up. */
+  lose(): void {
+    this.live -= 1;
+  }
+
+  /** One of its messages waits in a join. */
+  gather(): void {
+    this.joined += 1;
+  }
+
+  /** `count` of its messages that waited in a join have become one. */
+  joinUp(count: number): void {
+    this.joined -= count;
+    this.live -= count - 1;
+  }
+
+  beginFetch(): void {
+    this.fetching += 1;
+  }
+
+  endFetch(): void {
+    this.fetching -= 1;
+  }
+
+  /** Takes no more messages. Those that are left are released by the engine, and counted no more at {@link Trace.empty}. */
+  close(): void {
+    this.isOpen = false;
+  }
+
+  /** Nothing of it is anywhere. */
+  empty(): void {
+    this.live = 0;
+    this.joined = 0;
+    this.fetching = 0;
+  }
+
   link(member: Attempt): void {
     const first = this.firstMember;
     member.nextOfTrace = first;

@@ -175,6 +175,38 @@ export class Worker {
     this.call = plan.call;
   }
 
+  /** Takes a slot for a message that is handed on from another node. */
+  occupy(): void {
+    this.running += 1;
+  }
+
+  /** Frees a slot. Returns whether messages or handlers wait for one, or senders for room in its ring. */
+  vacate(): boolean {
+    this.running -= 1;
+    return (
+      this.inbox.ready > 0 ||
+      this.returning.length > 0 ||
+      (this.outer !== undefined && this.outer.ready > 0) ||
+      (this.ring !== undefined && this.ring.blocked > 0)
+    );
+  }
+
+  /** A handler whose attempt is over has not returned. */
+  linger(): void {
+    this.lingering += 1;
+  }
+
+  /** A lingering handler has outlived its grace period. */
+  giveUp(): void {
+    this.zombies += 1;
+  }
+
+  /** A lingering handler has returned. */
+  returned(wasZombie: boolean): void {
+    this.lingering -= 1;
+    if (wasZombie) this.zombies -= 1;
+  }
+
   /** A send of one of its attempts waits for room. */
   block(send: Send): void {
     if (this.blocked.has(send)) return;

@@ -209,7 +209,7 @@ export class Ending {
 
   /** A handler whose attempt is over is given time to return. */
   linger(attempt: Attempt): void {
-    attempt.worker.lingering += 1;
+    attempt.worker.linger();
     this.#lingering += 1;
     attempt.more.graceTimer = this.#engine.timers.after(this.#engine.options.graceMs, () => this.#giveUp(attempt));
   }
@@ -218,10 +218,9 @@ export class Ending {
   returned(attempt: Attempt, value: unknown, didReturn: boolean): void {
     const { worker, trace } = attempt;
     const extras = attempt.more;
-    worker.lingering -= 1;
+    worker.returned(extras.isZombie);
     extras.graceTimer?.cancel();
-    if (extras.isZombie) worker.zombies -= 1;
-    else this.#gone();
+    if (!extras.isZombie) this.#gone();
     if (didReturn && value !== undefined) {
       this.late += 1;
       if (this.#engine.reporter.hasListeners) this.#engine.reporter.node(attempt, { type: "node_late" });
@@ -232,8 +231,8 @@ export class Ending {
 
   /** The one result of a call is there and nothing else is left of its trace. */
   answered(trace: Trace, result: Message): void {
-    trace.isOpen = false;
-    trace.live = 0;
+    trace.close();
+    trace.empty();
     this.counts.completed += 1;
     if (trace.lasting !== null) this.#engine.pausing.ended(trace);
     this.#engine.ledger.changed(trace);
@@ -245,7 +244,7 @@ export class Ending {
   /** Nothing of the trace waits or works any more, and there are results. */
   #complete(trace: Trace): void {
     const outcome = this.#outcome(trace, "completed", undefined, undefined);
-    trace.isOpen = false;
+    trace.close();
     this.counts.completed += 1;
     if (trace.lasting !== null) this.#engine.pausing.ended(trace);
     this.#engine.ledger.ended(trace, outcome);
@@ -264,7 +263,7 @@ export class Ending {
   #giveUp(attempt: Attempt): void {
     const { worker, trace } = attempt;
     attempt.more.isZombie = true;
-    worker.zombies += 1;
+    worker.giveUp();
     this.zombies += 1;
     this.#gone();
     if (this.#engine.reporter.hasListeners) this.#engine.reporter.node(attempt, { type: "node_zombie" });
@@ -300,7 +299,7 @@ export class Ending {
     const running: Attempt[] = [];
     let dropped = 0;
     const extras = trace.more;
-    trace.isOpen = false;
+    trace.close();
     extras.error = error;
     this.counts[status] += 1;
     dropped += extras.entrySends?.size ?? 0;
@@ -319,8 +318,7 @@ export class Ending {
       }
       // its handler has not been called: not yet, or not again
       if (attempt.state === State.LAUNCHED || attempt.state === State.PARKED) waiting.push(attempt);
-      if (attempt.state === State.PARKED) attempt.worker.parked -= 1;
-      attempt.state = State.OVER;
+      attempt.end();
       engine.slots.free(attempt);
     }
     if (trace.lasting !== null) {
@@ -382,7 +380,7 @@ export class Ending {
 
   #drop(item: Attempt, wasPlaced: boolean, reason: string, error: FlowError | undefined): void {
     const engine = this.#engine;
-    item.state = State.OVER;
+    item.end();
     item.send = null;
     engine.slots.leaveRing(item);
     if (wasPlaced && item.edge !== null) engine.sending.leftEdge(item.edge);

@@ -78,7 +78,7 @@ export class Failing {
     this.#engine.keepScope(attempt.trace);
     const delayMs = this.#delay(attempt, error);
     this.#engine.slots.leave(attempt, delayMs === undefined);
-    attempt.state = State.OVER;
+    attempt.end();
     this.#goOn(attempt, error, delayMs);
   }
 
@@ -177,7 +177,7 @@ export class Failing {
     attempt.outputs -= unsent.length;
     attempt.sentTo = unsent[0]?.sentTo ?? attempt.sentTo;
     engine.slots.leave(attempt, false);
-    attempt.state = State.OVER;
+    attempt.end();
     const next = this.#next(attempt, attempt.attempt);
     next.skip(attempt.sent.count, attempt.sent.to);
     if (extras?.writesStreams)
@@ -190,8 +190,7 @@ export class Failing {
   replace(attempt: Attempt, next: Attempt): void {
     const engine = this.#engine;
     const { trace, worker } = attempt;
-    attempt.state = State.OVER;
-    worker.parked -= 1;
+    attempt.end();
     trace.unlink(attempt);
     if (next.worker !== worker) engine.slots.letNextGo(worker, trace);
     engine.ledger.resumed(next, "backoff");
@@ -211,8 +210,7 @@ export class Failing {
   }
 
   #park(next: Attempt): void {
-    next.state = State.PARKED;
-    next.worker.parked += 1;
+    next.park();
     next.trace.link(next);
     this.#engine.ledger.parked(next, "backoff");
   }
@@ -220,8 +218,7 @@ export class Failing {
   /** A message that waited for its next attempt before a restart goes on waiting. */
   restore(attempt: Attempt, dueAt: number): void {
     const engine = this.#engine;
-    attempt.state = State.PARKED;
-    attempt.worker.parked += 1;
+    attempt.park();
     attempt.trace.link(attempt);
     attempt.more.dueAt = dueAt;
     attempt.more.timer = engine.timers.after(Math.max(0, dueAt - engine.clock.epochNow()), () => this.#resume(attempt));
@@ -230,8 +227,7 @@ export class Failing {
   #resume(attempt: Attempt): void {
     if (attempt.state !== State.PARKED) return;
     const engine = this.#engine;
-    attempt.state = State.QUEUED;
-    attempt.worker.parked -= 1;
+    attempt.queue();
     // the short way through the engine is closed to messages with pauses: see `Pausing.mayFinish`
     if (attempt.trace.lasting === null && attempt.extras?.refetch === undefined && attempt.extras?.alreadySent === 0)
       attempt.extras = null;
