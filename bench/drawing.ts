@@ -1,4 +1,4 @@
-// The figures as one picture: a column for each workload, a row for each subject, a dot for its share of the floor.
+// Draws the figures as one picture: a column per workload, a row per subject, a dot for its share of the floor.
 import { development, type Workload } from "./contract.ts";
 import { timesBetter, type Row } from "./report.ts";
 
@@ -36,7 +36,7 @@ const style = `
 
 const percent = (share: number): string => `${Number((share * 100).toPrecision(2))} %`;
 
-/** The workloads in which more is done per second, and which all take part in: the others have no share of a floor. */
+/** Selects the workloads that measure a rate and include every subject: the others have no share of a floor. */
 function drawn(rows: readonly Row[]): readonly Workload[] {
   const names = ["linear-10", "concurrent-1000", "validated-10", "fan-out-8", "loop-100", "streams-50"];
   const workloads = [...new Set(rows.map(({ workload }) => workload))];

@@ -1,29 +1,29 @@
-// Closed-loop clients: `window` of them, each waiting for its answer before it asks again.
+// Closed-loop clients: `window` of them, each waiting for its answer before it sends the next request.
 import type { Closable, Measurement, Timing } from "./contract.ts";
 import type { Payload } from "./envelope.ts";
 
-/** Takes one request through the whole of what was built and gives back what came out. */
+/** Takes one request through the whole rig and returns its answer. */
 export interface RequestRig<Answer> extends Closable {
   request(payload: Payload): Promise<Answer>;
 }
 
-/** Handlers add one for each time they run. */
+/** Counters that handlers increase on every run. */
 export interface Tally {
   hops: number;
 }
 
-/** What is asked, how many at a time, and what is right. */
+/** Requests, their concurrency, and the check of their answers. */
 export interface Load<Answer> {
   /** Requests in flight at any moment. */
   readonly window: number;
-  /** How often handlers run for one request. */
+  /** Handler runs per request. */
   readonly hopsPerRequest: number;
   readonly tally: Tally;
   /** Whether the answer is the one to request `id`. */
   isRight(answer: Answer, id: number): boolean;
 }
 
-/** How long `total` requests took, with the time each of them took when `latencies` has room for them. */
+/** Measures how long `total` requests took, and each single one when `latencies` is given. */
 async function drive<Answer>(
   rig: RequestRig<Answer>,
   { window, isRight }: Load<Answer>,
@@ -48,7 +48,7 @@ async function drive<Answer>(
   return performance.now() - startedAt;
 }
 
-/** What one measured stretch gave. */
+/** Results of one measured stretch. */
 export interface Stretch {
   readonly requests: number;
   readonly elapsedMs: number;
@@ -57,7 +57,9 @@ export interface Stretch {
   readonly processorUs: number;
 }
 
-/** Starts to take the processor time of the whole process: garbage collection and compilation are part of the work. */
+/**
+ * Starts to measure the processor time of the whole process: garbage collection and compilation are part of the work.
+ */
 export function processorTime(): () => number {
   const from = process.cpuUsage();
   return () => {
@@ -66,7 +68,10 @@ export function processorTime(): () => number {
   };
 }
 
-/** Makes `requests` requests, counts what the handlers did, and takes the time; after a garbage collection unless told. */
+/**
+ * Makes `requests` requests, counts the handler runs and measures the time; after a garbage collection unless told
+ * otherwise.
+ */
 export async function stretch<Answer>(
   rig: RequestRig<Answer>,
   load: Load<Answer>,
@@ -85,10 +90,13 @@ export async function stretch<Answer>(
   return { requests, elapsedMs, processorShare: (user + system) / 1_000 / elapsedMs, processorUs: spentUs };
 }
 
-/** How many times longer than planned a run may take while other programs have the processor. */
+/** Factor by which a run may exceed its plan while other programs occupy the processor. */
 const patience = 4;
 
-/** Time that counts: the thread's processor time, or a part of the time gone where it waits for more than a processor. */
+/**
+ * Measures the time that counts: the thread's processor time, or a share of the elapsed time where it waits for more
+ * than a processor.
+ */
 export function busyTime(): () => number {
   const startedAt = performance.now();
   const processorAt = process.threadCpuUsage();
@@ -99,8 +107,8 @@ export function busyTime(): () => number {
 }
 
 /**
- * Doubles the batch until the warm-up time is used up, so that code is compiled before it is measured on a busy machine,
- * too. The last batch, the warmest, tells the rate per ms.
+ * Doubles the batch until the warm-up time is used up, so that a busy machine, too, compiles the code before it is
+ * measured. Returns the rate per ms of the last, warmest batch.
  */
 async function warmUp<Answer>(rig: RequestRig<Answer>, load: Load<Answer>, warmUpMs: number): Promise<number> {
   const warmMs = busyTime();
@@ -111,13 +119,13 @@ async function warmUp<Answer>(rig: RequestRig<Answer>, load: Load<Answer>, warmU
   }
 }
 
-/** Warms up and says how many requests last about `measureMs`: no fewer than the window holds. */
+/** Warms up and computes how many requests take about `measureMs`: at least as many as the window holds. */
 async function prepare<Answer>(rig: RequestRig<Answer>, load: Load<Answer>, timing: Timing): Promise<number> {
   const rate = await warmUp(rig, load, timing.warmUpMs);
   return Math.max(1, Math.round((rate * timing.measureMs) / load.window)) * load.window;
 }
 
-/** Measures how many handlers run in a second. */
+/** Measures the handler runs per second. */
 export async function measureRate<Answer>(
   rig: RequestRig<Answer>,
   load: Load<Answer>,
@@ -130,9 +138,9 @@ export async function measureRate<Answer>(
 }
 
 /**
- * As many requests at once as the window holds, and again when all are answered: how many handlers run in a second, and
- * how long the requests of one such burst take. The median burst is told, since another program's turn or a garbage
- * collection is longer than a burst.
+ * Sends as many requests at once as the window holds, and again when all are answered. Measures handler runs per second
+ * and the latency within a burst. Reports the median burst: another program's turn or a garbage collection is longer
+ * than a burst.
  */
 export async function measureBursts<Answer>(
   rig: RequestRig<Answer>,

@@ -1,10 +1,10 @@
-/** What one request carries, in every subject. */
+/** Payload of one request, in every subject. */
 export interface Payload {
   readonly id: number;
   readonly text: string;
 }
 
-/** The same load that a PenguiFlow message carries, for the subjects that bring no envelope of their own. */
+/** Envelope with the same load as a PenguiFlow message, for subjects without an envelope of their own. */
 export class Envelope {
   readonly payload: Payload;
   readonly headers: { readonly tenant: string };
@@ -18,7 +18,7 @@ export class Envelope {
     this.meta = from?.meta ?? {};
   }
 
-  /** The envelope around another payload. */
+  /** Returns the envelope around another payload. */
   with(payload: Payload): Envelope {
     return new Envelope(payload, this);
   }

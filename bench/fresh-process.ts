@@ -5,21 +5,21 @@ import { development, type Reply, type Timing } from "./contract.ts";
 
 const timeoutMs = 120_000;
 
-/** A run to be made. */
+/** Order for one run. */
 export interface Order {
   readonly subject: string;
   readonly workload: string;
   readonly timing: Timing;
-  /** Folder of the bench code that does it. */
+  /** Folder of the bench code that runs it. */
   readonly bench: string;
   /** Export conditions the packages resolve with. */
   readonly conditions: readonly string[];
 }
 
 /**
- * Does one run in a process of its own, with `NODE_ENV=production` unless the subject is PenguiFlow in development.
+ * Executes one run in a process of its own, with `NODE_ENV=production` unless the subject is PenguiFlow in development.
  *
- * @throws Error with what the process said when it failed
+ * @throws Error with the output of the process when it failed
  */
 export async function runFresh({ subject, workload, timing, bench, conditions }: Order): Promise<Reply> {
   const child = fork(path.join(bench, "one-run.ts"), [subject, workload, JSON.stringify(timing)], {

@@ -21,7 +21,7 @@ function isInstalled(): boolean {
 }
 
 /**
- * Installs the peers that bench/package-lock.json asks for, unless they are there.
+ * Installs the peers of bench/package-lock.json unless they are there.
  *
  * @throws Error when npm fails.
  */
@@ -31,7 +31,7 @@ export function installPeers(say: (line: string) => void): void {
   npmCi(here, say);
 }
 
-/** Installs what the lockfile in a folder asks for. @throws Error when npm fails */
+/** Installs the packages in the lockfile of a folder. @throws Error when npm fails */
 export function npmCi(folder: string, say: (line: string) => void): void {
   const npm = process.env["npm_execpath"];
   const viaNode = npm !== undefined && npm.endsWith(".js");
@@ -51,7 +51,7 @@ export function npmCi(folder: string, say: (line: string) => void): void {
   throw new Error(`"npm ci" in "${folder}" failed`, { cause: error });
 }
 
-/** Builds the packages. False when the workspace has no compiler or the build fails, and the source is measured. */
+/** Builds the packages. Returns `false` when there is no compiler or the build fails; then the source is measured. */
 export function buildCore(say: (line: string) => void): boolean {
   if (!existsSync(path.join(here, "../node_modules/typescript/bin/tsc"))) return false;
   const { status, stdout } = spawnSync(process.execPath, [path.join(here, "../scripts/build.ts")], {

@@ -1,4 +1,4 @@
-// A process that accepts traces, says so, and waits to be killed: `leave-unfinished.ts <subject> <address> <traces>`.
+// Accepts traces, reports that, and waits to be killed: `leave-unfinished.ts <subject> <address> <traces>`.
 import { acceptUnfinished, type Journals } from "./penguiflow-durable.ts";
 import { loadSubject } from "./registry.ts";
 

@@ -1,4 +1,4 @@
-// One (subject, workload) run in a process of its own: `one-run.ts <subject> <workload> <timing as JSON>`.
+// Runs one subject on one workload in a process of its own: `one-run.ts <subject> <workload> <timing as JSON>`.
 import type { Closable, Reply, Timing } from "./contract.ts";
 import { installedVersion, loadSubject, loadWorkloads } from "./registry.ts";
 
@@ -23,5 +23,5 @@ async function run(subjectName: string, workloadName: string, timing: Timing): P
 }
 
 const [subjectName, workloadName, timing] = process.argv.slice(2) as [string, string, string];
-// Ends the process itself: what a library leaves running is not waited for.
+// exits explicitly: handles that a library leaves open would keep the process alive
 process.send!(await run(subjectName, workloadName, JSON.parse(timing) as Timing), () => process.exit());

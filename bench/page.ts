@@ -10,7 +10,7 @@ const picture = "docs/reference/benchmarks.svg";
 const [begin, end] = ["<!-- begin: npm run bench -- --page -->", "<!-- end -->"];
 
 /**
- * Writes the figures of a run into the documentation: the picture anew, the page between its two marks.
+ * Writes the figures of a run into the documentation: replaces the picture, and the page between its two marks.
  *
  * @returns the files written.
  * @throws Error when the page has no such marks.

@@ -1,4 +1,4 @@
-// A line of nodes on a journal, for the subjects that differ in nothing but where it lies.
+// A line of nodes on a journal, for the subjects that differ only in its location.
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
@@ -15,21 +15,21 @@ export interface Opened extends AsyncDisposable {
   readonly journal: Journal;
 }
 
-/** Where the journal of one run lies: nobody else's. */
+/** Location of the journal of one run, never shared. */
 export interface Place {
-  /** By which {@link Journals.open} finds it, also in another process. */
+  /** Address by which {@link Journals.open} finds the journal, also in another process. */
   readonly address: string;
   readonly note: string;
   /** Whether each batch waits for a disk or a server. */
   readonly waits: boolean;
-  /** What it takes on disk. */
+  /** Size on disk. */
   bytes(): Promise<number>;
   remove(): Promise<void>;
 }
 
 /** Journals of one kind. */
 export interface Journals {
-  /** A new place, or why there can be none. */
+  /** Creates a new place, or returns the reason why it cannot. */
   make(): Promise<Place | string>;
   open(address: string): Promise<Opened>;
 }
@@ -38,12 +38,12 @@ type Line = Flow<Payload, Payload>;
 
 const tenant = "bench";
 const partition = "bench";
-/** Short: a recovery waits for the claim of the process that was killed, before it is measured. */
+/** Short: before its measurement, a recovery waits for the claim of the killed process. */
 const leaseMs = 2_000;
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
-/** @param gate - what the last node waits for */
+/** @param gate - promise that the last node waits for */
 export function lineOf(
   { nodes, yields, tally }: Pick<DurableSetup, "nodes" | "yields" | "tally">,
   journal?: Journal,
@@ -68,12 +68,12 @@ export function lineOf(
   const chain = handlers.map((handler, index) => core.node(`n${index + 1}`, handler));
   const edges = chain.map((node, index) => node.to(...chain.slice(index + 1, index + 2)));
   if (journal === undefined) return core.create(...edges);
-  // a gate holds up more than edges and Rookery have room for
+  // while the gate is closed, edges and Rookery must hold more than their default capacity
   const roomy = gate === undefined ? {} : { queueMaxSize: 0, rookeryMaxSize: 1_000_000 };
   return core.create(...edges, { ...roomy, durability: durable({ journal, partition, leaseMs }) });
 }
 
-/** Asks for the result of an emitted message, once it is accepted. */
+/** Fetches the result of an emitted message, once it is accepted. */
 async function taken(flow: Line, traceId: string): Promise<Payload> {
   const result = await flow.fetch({ traceId, tenant });
   if (result instanceof Error) throw result;
@@ -85,7 +85,7 @@ function requestsOf(flow: Line, ask: DurableSetup["ask"]): RequestRig<Payload>["
   return async (payload) => await taken(flow, await flow.emit(payload, { tenant }));
 }
 
-/** The line without a journal. */
+/** Builds the line without a journal. */
 export function inMemory({ ask, ...setup }: DurableSetup): DurableRig {
   const flow = lineOf(setup);
   const close = async () => {
@@ -99,7 +99,7 @@ export function inMemory({ ask, ...setup }: DurableSetup): DurableRig {
   };
 }
 
-/** Has traces accepted by a process of its own, which is killed; resolves when its claim has ended. */
+/** Has a separate process accept traces, kills it, and resolves when its claim has ended. */
 async function leaveUnfinished(subject: string, address: string, traces: number): Promise<void> {
   const child = fork(path.join(import.meta.dirname, "leave-unfinished.ts"), [subject, address, String(traces)], {
     stdio: ["ignore", "ignore", "inherit", "ipc"],
@@ -112,7 +112,7 @@ async function leaveUnfinished(subject: string, address: string, traces: number)
   await sleep(leaseMs + 100);
 }
 
-/** The part that is killed: accepts traces, which come as far as the last node and no further. */
+/** Runs in the process that is killed: accepts traces, which progress as far as the last node. */
 export async function acceptUnfinished(journals: Journals, address: string, traces: number): Promise<void> {
   const { journal } = await journals.open(address);
   const [nodes, tally] = [10, { hops: 0 }];
@@ -124,11 +124,11 @@ export async function acceptUnfinished(journals: Journals, address: string, trac
   const last = traces - 1;
   await eachInTurn(last, accept);
   while (tally.hops < last * (nodes - 1)) await nextTurn();
-  // the batch that has this one has all the others where they are now
+  // the batch with the last trace also has the final position of all the others
   await accept(last);
 }
 
-/** A thousand at once. */
+/** Runs `work` for each id, a thousand at once. */
 async function eachInTurn(count: number, work: (id: number) => Promise<void>): Promise<void> {
   let next = 0;
   const client = async () => {
@@ -137,7 +137,9 @@ async function eachInTurn(count: number, work: (id: number) => Promise<void>): P
   await Promise.all(Array.from({ length: 1_000 }, client));
 }
 
-/** A builder of the line on journals of one kind. @param subject - the one whose export `journals` they are */
+/**
+ * Creates a builder of the line on journals of one kind. @param subject - name of the subject that exports `journals`
+ */
 export function on(journals: Journals, subject: string) {
   return async ({ ask, ...setup }: DurableSetup): Promise<DurableRig | string> => {
     const place = await journals.make();

@@ -1,4 +1,4 @@
-// What a feature costs: the plain line of ten nodes, and the same line with the feature.
+// Measures the cost of a feature: the plain line of ten nodes against the same line with the feature.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { z } from "zod";
 import type { EmitOptions, Flow, FlowOptions, Message, NodePolicy, WM } from "../packages/core/src/index.ts";
@@ -10,20 +10,20 @@ import type { Feature, FeatureRig, FeatureSetup } from "./workloads/features.ts"
 type Line = Flow<Payload, Payload>;
 type Edges = Parameters<typeof core.create>[number];
 
-/** How a line with a feature differs from the plain one. */
+/** Difference between a line with a feature and the plain one. */
 interface Difference {
   readonly policy?: NodePolicy;
   readonly schema?: z.ZodType<Payload>;
   readonly options?: FlowOptions;
   readonly run?: { readonly resources?: unknown; readonly registry?: InstanceType<typeof core.ModelRegistry> };
   readonly call?: EmitOptions;
-  /** More edges, whose nodes no request reaches. */
+  /** Further edges, whose nodes no request reaches. */
   readonly beside?: readonly Edges[];
-  /** How the plain line differs, too. */
+  /** Changes to the plain line as well. */
   readonly plain?: Pick<Difference, "policy" | "options" | "ask">;
-  /** How a request is made, when not with `call`. */
+  /** Sends a request, where `call` does not fit. */
   readonly ask?: (flow: Line, payload: Payload) => Promise<Payload>;
-  /** Whether the feature was there, when the run is over. */
+  /** Whether the feature was in use, asked after the run. */
   readonly seen: (flow: Line) => boolean;
 }
 
@@ -33,7 +33,7 @@ const hasNode = (name: string) => (flow: Line) => flow.graph.byName.has(name);
 const hasPolicy = (name: keyof NodePolicy, value: unknown) => (flow: Line) =>
   flow.graph.vertices.every(({ node }) => node.policy[name] === value);
 
-/** A function that counts how often it is called. */
+/** Creates a function that counts its calls. */
 function counting() {
   let calls = 0;
   return { listen: () => void (calls += 1), seen: () => calls > 0 };
@@ -151,7 +151,7 @@ function build(nodes: number, tally: Tally, difference: Partial<Difference>): { 
 
 export function features({ feature, nodes, tally }: FeatureSetup): FeatureRig {
   const difference = differences[feature as Feature]();
-  // Where a feature brings entries of its own, both lines are told theirs.
+  // when a feature adds entry nodes, both lines name theirs
   const entry = difference.call?.to === undefined ? {} : { call: { to: difference.call.to } };
   const plain = build(nodes, tally, { ...entry, ...difference.plain });
   const featured = build(nodes, tally, difference);

@@ -8,13 +8,13 @@ function modulesIn(folder: string): string[] {
     .map((file) => path.basename(file, ".ts"));
 }
 
-/** The names, those in `first` before the others. */
+/** Sorts the names, those in `first` before the others. */
 function sorted(names: readonly string[], first: readonly string[]): readonly string[] {
   const place = (name: string) => (first.includes(name) ? first.indexOf(name) : first.length);
   return names.toSorted((a, b) => place(a) - place(b));
 }
 
-/** All workloads: what a flow does, then what it costs to have it. */
+/** Loads all workloads: first those that measure a flow at work, then those that measure its costs. */
 export async function loadWorkloads(): Promise<readonly Workload[]> {
   const first = [
     "linear",
@@ -35,17 +35,17 @@ export async function loadWorkloads(): Promise<readonly Workload[]> {
   return (await Promise.all(loaded)).flatMap(({ workloads }) => workloads);
 }
 
-/** The names of all subjects, which are the names of their files: the floor first, then ours. */
+/** Lists the names of all subjects, which are their file names: the floor first, then ours. */
 export function subjectNames(): readonly string[] {
   return sorted(modulesIn("subjects"), ["floor", "penguiflow", development, ...journals]);
 }
 
-/** Imports a subject, and with it the library it measures: only in the process that measures it. */
+/** Imports a subject and the library it measures; called only in the process that measures it. */
 export async function loadSubject(name: string): Promise<Subject> {
   return (await import(`./subjects/${name}.ts`)) as Subject;
 }
 
-/** The installed version of a peer, as its package.json states it. */
+/** Returns the installed version of a peer, from its package.json. */
 export function installedVersion(library: string): string {
   const manifest = path.join(import.meta.dirname, "node_modules", library, "package.json");
   if (!existsSync(manifest)) return "not installed";

@@ -1,28 +1,28 @@
 import { type Bar, type Figure, type Measurement, subjectOf, type Workload } from "./contract.ts";
 
-/** What one subject did in one workload. */
+/** Results of one subject in one workload. */
 export interface Row {
   readonly workload: Workload;
   readonly subject: string;
   version: string | undefined;
   note: string | undefined;
   readonly runs: Measurement[];
-  /** Why the subject cannot do this work at all. */
+  /** Reason why the subject cannot do this work at all. */
   cannot: string | undefined;
-  /** What went wrong in the first run that did. */
+  /** Failure of the first run that failed. */
   failure: string | undefined;
 }
 
 export interface Verdict {
   readonly workload: string;
   readonly bar: Bar;
-  /** The ratio or figure reached; missing when there is nothing to compare, which misses the bar. */
+  /** Ratio or figure reached; missing when there is nothing to compare, which misses the bar. */
   readonly reached: number | undefined;
-  /** Which of the subjects it is compared with was the best. */
+  /** Best of the subjects it is compared with. */
   readonly best: string | undefined;
-  /** What the bare chain reaches in place of the subject, where it is not what the bar compares with. */
+  /** Figure of the bare chain in place of the subject, where the bar compares with something else. */
   readonly floor: number | undefined;
-  /** The figure itself, of a bar that has an `enough`. */
+  /** The figure itself, for a bar with an `enough`. */
   readonly figure: number | undefined;
   readonly passed: boolean;
 }
@@ -33,13 +33,16 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** A figure of all rounds, or nothing when a run went wrong or there was none. */
+/** Returns a figure of all rounds, or `undefined` when a run failed or there was none. */
 function valuesOf(row: Row | undefined, figure: Figure): readonly number[] | undefined {
   if (row === undefined || row.failure !== undefined || row.runs.length === 0) return undefined;
   return row.runs.map(({ figures }) => figures[figure.name]!);
 }
 
-/** How many times better one subject is than another: the median over the rounds, since a round is one stretch of time. */
+/**
+ * Returns how many times better one subject is than another: the median over the rounds, since the runs of a round are
+ * close in time.
+ */
 export function timesBetter(row: Row | undefined, other: Row | undefined, figure: Figure): number | undefined {
   const [values, others] = [valuesOf(row, figure), valuesOf(other, figure)];
   if (values === undefined || others === undefined) return undefined;
@@ -51,7 +54,7 @@ export function timesBetter(row: Row | undefined, other: Row | undefined, figure
   );
 }
 
-/** A number as one wants to read it: three digits that count, or all before the point. */
+/** Formats a number with three significant digits, or all digits before the point. */
 export function count(value: number): string {
   return Math.abs(value) >= 100
     ? Math.round(value).toLocaleString("en")
@@ -63,7 +66,7 @@ const named = ({ subject, version }: Row): string => (version === undefined ? su
 
 const head = ["", "median", "spread", "of floor", "penguiflow is", "also"];
 
-/** The lines of one workload, the best subject first; those that cannot do it last, with the reason. */
+/** Formats the lines of one workload, the best subject first; those that cannot do it last, with the reason. */
 function linesOf(workload: Workload, rows: readonly Row[]): readonly (readonly string[])[] {
   const [main, ...others] = workload.figures;
   const beside = (subject: string) => rows.find((row) => row.subject === subject);
@@ -93,7 +96,7 @@ function linesOf(workload: Workload, rows: readonly Row[]): readonly (readonly s
     });
 }
 
-/** All workloads in one table. */
+/** Formats all workloads as one table. */
 export function table(rows: readonly Row[]): string {
   const workloads = [...new Set(rows.map(({ workload }) => workload))];
   const groups = workloads.map((workload) => ({
@@ -121,7 +124,7 @@ export function table(rows: readonly Row[]): string {
   return [`  ${written(head)}`, ...body].join("\n");
 }
 
-/** The same as a table of Markdown. */
+/** Formats the same as a Markdown table. */
 export function markdown(rows: readonly Row[]): string {
   const workloads = [...new Set(rows.map(({ workload }) => workload))];
   return workloads
@@ -131,7 +134,7 @@ export function markdown(rows: readonly Row[]): string {
         rows.filter((row) => row.workload === workload),
       );
       const cells = lines.map((line) => (line.length === 2 ? [line[0]!, line[1]!, "", "", "", ""] : line));
-      // Columns that say nothing here are left out.
+      // Columns without information are left out.
       const columns = head
         .map((_, column) => column)
         .filter((column) => column < 2 || cells.some((line) => line[column]));
@@ -146,7 +149,7 @@ export function markdown(rows: readonly Row[]): string {
     .join("\n\n");
 }
 
-/** Judges the bars of the workloads that were run; bars that name a subject left out by choice are not judged. */
+/** Judges the bars of the workloads that were run; a bar whose subject was left out on purpose is not judged. */
 export function judge(rows: readonly Row[]): readonly Verdict[] {
   const workloads = [...new Set(rows.map(({ workload }) => workload))];
   return workloads.flatMap((workload) =>
@@ -179,7 +182,7 @@ export function judge(rows: readonly Row[]): readonly Verdict[] {
   );
 }
 
-/** A verdict in one line. */
+/** Formats a verdict as one line. */
 export function sentence(verdict: Verdict, figureName: string): string {
   const { workload, bar, reached, best, floor, figure, passed } = verdict;
   const mark = passed ? "pass" : "MISS";

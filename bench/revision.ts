@@ -44,8 +44,8 @@ export function commitOf(rev: string): string {
 }
 
 /**
- * Builds a revision, unless the comparison before this one has built it, and puts the bench code of the working tree
- * beside it. Only the revision built last is kept.
+ * Builds a revision, unless the previous comparison built it, and copies the bench code of the working tree beside it.
+ * Only the revision built last is kept.
  *
  * @throws Error when it cannot be checked out, installed or built; nothing of it is left then
  */
@@ -89,7 +89,7 @@ function checkOut(commit: string, folder: string): void {
   }
 }
 
-/** Links the installed packages where they are those of the revision's lockfile, and installs its own otherwise. */
+/** Links the installed packages that match the revision's lockfile, and installs its own otherwise. */
 function install(folder: string, say: (line: string) => void): void {
   const wanted = Object.entries(readLock(path.join(folder, "package-lock.json")));
   const installed = readLock(path.join(root, "node_modules/.package-lock.json"));
@@ -107,7 +107,7 @@ function install(folder: string, say: (line: string) => void): void {
   for (const [place, { resolved }] of links) link(path.join(folder, resolved!), path.join(folder, place));
   for (const [place] of others) {
     const target = path.join(root, place);
-    // what lies in another package comes with it
+    // a package nested in another one comes with it
     if (place.lastIndexOf("node_modules/") !== place.indexOf("node_modules/") || !existsSync(target)) continue;
     link(target, path.join(folder, place));
   }
@@ -130,7 +130,7 @@ function build(folder: string): void {
   if (status !== 0) throw new Error(`its packages do not build:\n${stdout}${stderr}`);
 }
 
-/** Copies the bench code of the working tree into the folder of a revision: beside the packages it is to measure. */
+/** Copies the bench code of the working tree beside the packages of a revision. */
 function copyBench(folder: string): string {
   const copy = path.join(folder, "bench-now");
   rmSync(copy, { recursive: true, force: true });

@@ -46,10 +46,10 @@ The exit status is 1 when a bar is missed or a run failed, 2 when the command ca
 
 const calmShare = 0.7;
 const calmTries = 3;
-/** On a machine that is never calm, repeating would go on for ever. */
+/** Bounds the repeats: on a machine that is never calm, they would go on for ever. */
 let repeatsLeft = 30;
 
-/** Stops with what is wrong in the command line, and how it is used. */
+/** Exits with the problem of the command line and the usage. */
 function refuse(problem: string): never {
   console.error(`${problem}\n\n${usage}`);
   process.exit(2);
@@ -75,7 +75,7 @@ function readCommandLine() {
 const runOnce = (subject: string, workload: string, wanted: Timing): Promise<Reply> =>
   runFresh({ subject, workload, timing: wanted, bench: import.meta.dirname, conditions });
 
-/** Repeats a run that counts and had to share its processor with others; keeps the calmest, whatever its speed. */
+/** Repeats a bar-relevant run that had to share its processor; keeps the least disturbed one, whatever its speed. */
 async function runCalmly(subject: string, workload: Workload): Promise<Reply> {
   const shareOf = ({ result }: Reply) => (typeof result === "string" ? 1 : result.processorShare);
   const tries = roundsOf(workload, subject) > 1 ? calmTries : 1;
@@ -88,20 +88,20 @@ async function runCalmly(subject: string, workload: Workload): Promise<Reply> {
   return calmest;
 }
 
-/** How often a subject is run: what no bar looks at is told once. */
+/** Returns the number of rounds: one where no bar looks at the subject. */
 function roundsOf({ bars }: Workload, subject: string): number {
   const judged = bars.some((bar) => subjectOf(bar) === subject || bar.than?.includes(subject));
   return judged ? rounds : 1;
 }
 
-/** What a run gave, in a few words. */
+/** Summarises a run in a few words. */
 function brief({ figures, processorShare }: Measurement, { figures: [main] }: Workload): string {
   const disturbed =
     processorShare < calmShare ? `  disturbed: had ${Math.round(processorShare * 100)} % of a processor` : "";
   return `${count(figures[main.name]!).padStart(12)} ${main.name}${disturbed}`;
 }
 
-/** Runs the subjects in turns, A B C A B C, so that a slow minute of the machine meets them all. */
+/** Runs the subjects in turns, A B C A B C, so that a slow minute of the machine affects them all. */
 async function compare(workload: Workload): Promise<Row[]> {
   const taking = subjects.filter((subject) => takesPart(subject, workload));
   const rows = taking.map((subject): Row => {
@@ -128,7 +128,7 @@ async function compare(workload: Workload): Promise<Row[]> {
   return rows;
 }
 
-/** Where the figures come from, and what is to be said against them. */
+/** Describes the machine and the build, and the caveats of the figures. */
 function caveats(): string {
   const runs = rows.flatMap((row) => row.runs);
   const disturbed = runs.filter(({ processorShare }) => processorShare < calmShare).length;
@@ -168,7 +168,7 @@ const workloads = known.filter(({ name, family }) =>
     : positionals.includes(name) || positionals.includes(family),
 );
 const subjects = subjectNames().filter((name) => values.subject?.includes(name) ?? true);
-// Below a second of warm-up the slower libraries are still being compiled while they are measured.
+// Below a second of warm-up the JIT still compiles the slower libraries while they are measured.
 const [rounds, timing] =
   values.quick === true ? [1, { warmUpMs: 700, measureMs: 500 }] : [3, { warmUpMs: 1_200, measureMs: 800 }];
 const say = values.json === true ? console.error : console.log;
@@ -183,12 +183,12 @@ if (values.against !== undefined) {
 installPeers(say);
 const isBuilt = buildCore(say);
 process.env["BENCH_PENGUIFLOW"] = isBuilt ? "built" : "source";
-// the packages import one another by name
+// packages import one another by name, so an unbuilt workspace needs the source condition
 const conditions = isBuilt ? [] : ["--conditions=@penguiflow/source"];
 
 const machine = `Node ${process.versions.node}, ${os.availableParallelism()} × ${os.cpus()[0]?.model.trim() ?? "unknown processor"}`;
 
-/** Writes all runs to a file, and to standard output where that is wanted. */
+/** Writes all runs to a file, and to standard output on demand. */
 function keep(result: object): void {
   const json = JSON.stringify(result, null, 2);
   if (values.json === true) console.log(json);

@@ -14,7 +14,7 @@ const fileSystems: Readonly<Record<number, string>> = {
   0x6969: "nfs",
 };
 
-/** Where a file there lies. */
+/** Returns the file system of a folder. */
 function fileSystemOf(folder: string): string {
   if (process.platform !== "linux") return `in a file on ${process.platform}`;
   const { type } = statfsSync(folder);
@@ -24,7 +24,7 @@ function fileSystemOf(folder: string): string {
 
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 
-/** Journals in files, each in a folder of its own. @param survives - what a stored batch survives */
+/** Creates journals in files, each in a folder of its own. @param survives - failures that a stored batch survives */
 export function inFiles(durability: Durability, survives: string): Journals {
   return {
     async make() {

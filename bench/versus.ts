@@ -1,4 +1,4 @@
-// `npm run bench -- --against REV`: PenguiFlow of the working tree and of another revision by turns, in one table.
+// `npm run bench -- --against REV`: runs the working tree and another revision by turns and prints one table.
 import type { Figure, Measurement, Reply, Timing, Workload } from "./contract.ts";
 import { runFresh } from "./fresh-process.ts";
 import { count, median } from "./report.ts";
@@ -15,7 +15,7 @@ export interface Versus {
   failed: boolean;
 }
 
-/** Setting of a comparison. */
+/** Settings of a comparison. */
 export interface Contest {
   readonly revision: Revision;
   readonly pairs: number;
@@ -69,7 +69,7 @@ export async function runVersus(workload: Workload, subject: string, contest: Co
       }
       versus.pairs.push({ now: now.result, before: before.result });
     } catch (error) {
-      // a revision that lacks the work is no failure; one that breaks off in the middle is
+      // a revision without this work is no failure; one that fails halfway is
       versus.failed = versus.pairs.length > 0;
       versus.remark = `–  ${(error as Error).message}`;
       say(`${place}  ${versus.remark}`);
@@ -86,7 +86,7 @@ export interface VersusLine {
   readonly figure: string;
   readonly now: number;
   readonly before: number;
-  /** How many times better the working tree is: median over the pairs; none where one of two figures is not above 0. */
+  /** Ratio by which the working tree is better: median over the pairs; none where a figure is not above 0. */
   readonly ratio: number | undefined;
   /** Quartiles of that ratio. */
   readonly from: number | undefined;
@@ -98,7 +98,7 @@ const ofFigure =
   (run: Measurement): number | undefined =>
     figure === processor ? run.processorUs : run.figures[figure.name];
 
-/** Each figure that both builds have, processor time last. */
+/** Compares each figure that both builds have, processor time last. */
 export function linesOf({ workload, pairs }: Versus): readonly VersusLine[] {
   return [...workload.figures, processor].flatMap((figure) => {
     const valueOf = ofFigure(figure);
@@ -123,7 +123,7 @@ export function linesOf({ workload, pairs }: Versus): readonly VersusLine[] {
   });
 }
 
-/** All comparisons as one table. */
+/** Formats all comparisons as one table. */
 export function versusTable(all: readonly Versus[], label: string): string {
   const head = ["", "", "now", label, "now is", "middle half"];
   const rows = all.flatMap((versus) => {

@@ -1,6 +1,6 @@
-// Writes down the public API of every entry point in packages/*/api, so that a change to it is seen and reviewed.
-// Everything public that can be named, called or constructed needs a sentence of documentation; a property may leave it
-// to its name and type. `npm run api` brings the reports up to date.
+// Writes the public API of every entry point to packages/*/api, so that each change to it is reviewed. Every public
+// symbol that can be named, called or constructed needs a sentence of documentation; a property may rely on its name
+// and type. `npm run api` updates the reports.
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { Extractor, ExtractorConfig, ExtractorLogLevel, type ExtractorMessage } from "@microsoft/api-extractor";
@@ -24,7 +24,7 @@ function exportsOf(report: string): ReadonlySet<string> {
 }
 
 for (const { folder, name, manifest } of publishedPackages()) {
-  // What another entry mentions may be imported from the main one, which comes first.
+  // Types that another entry point mentions may be imported from the main one, which comes first.
   let inMain: ReadonlySet<string> = new Set();
   const project = path.join(root, folder);
   mkdirSync(path.join(project, "api"), { recursive: true });
@@ -42,7 +42,7 @@ for (const { folder, name, manifest } of publishedPackages()) {
         projectFolder: project,
         mainEntryPointFilePath: path.join(project, target.types),
         compiler: {
-          // The extractor brings a TypeScript of its own; the files it reads are already compiled.
+          // API Extractor bundles its own TypeScript; the files it reads are already compiled.
           overrideTsconfig: {
             compilerOptions: { target: "ES2023", module: "NodeNext", types: ["node"], skipLibCheck: true },
             files: [path.join(project, target.types)],

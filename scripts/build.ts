@@ -1,13 +1,13 @@
-// `npm run build`: what the published packages consist of. The compiler writes the declarations, one for each source
-// file; rolldown writes the code, one file for each entry point and one for what they share, since Node spends most
-// of an import on finding files. Names stay as written. See docs/decisions/0015-bundled-code.md.
+// `npm run build`: builds the published packages. The compiler writes one declaration file per source file. rolldown
+// writes one code file per entry point and one for the code they share, since Node spends most of an import on finding
+// files. Names stay as written. See docs/decisions/0015-bundled-code.md.
 import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { rolldown } from "rolldown";
 import { bin, files, type Package, publishedPackages, root, run } from "./workspace.ts";
 
-/** Writes one file for each entry, a path in `src` without its ending, and `shared` for what they share. */
+/** Writes one file for each entry, a path in `src` without its ending, and `shared` for their common code. */
 async function bundle(folder: string, entries: readonly string[], shared?: string): Promise<string[]> {
   const source = path.join(root, folder, "src");
   const dist = path.join(root, folder, "dist");
@@ -31,27 +31,27 @@ async function bundle(folder: string, entries: readonly string[], shared?: strin
     codeSplitting: shared === undefined ? true : { groups: [{ name: shared, test: isShared }] },
     minifyInternalExports: false,
     sourcemap: true,
-    // the sources are in the package
+    // the package contains the sources
     sourcemapExcludeSources: true,
   });
   await bundler.close();
   return output.map((file) => path.join(dist, file.fileName));
 }
 
-/** Bundles a package; returns the files written, with absolute paths. */
+/** Bundles a package and returns the absolute paths of the written files. */
 async function bundlePackage({ folder, name, manifest }: Package): Promise<Set<string>> {
   const imported = Object.values(manifest.exports ?? {}).flatMap((target) =>
     typeof target === "string" ? [] : [path.posix.relative("dist", target.default).replace(/\.js$/, "")],
   );
   const written = await bundle(folder, imported, imported.length > 1 ? path.posix.basename(name) : undefined);
-  // What a thread begins with is by itself: every thread loads it.
+  // The entry of a thread is bundled alone, because every thread loads it.
   for (const main of files(`${folder}/src/**/*-main.ts`)) {
     written.push(...(await bundle(folder, [path.posix.relative(`${folder}/src`, main).replace(/\.ts$/, "")])));
   }
   return new Set(written);
 }
 
-/** Removes what an earlier build has left: code that is not among `written`, and declarations whose source is gone. */
+/** Removes leftovers of an earlier build: code that is not among `written`, and declarations without a source. */
 async function removeOrphans({ folder }: Package, written: ReadonlySet<string>): Promise<void> {
   const dist = path.join(root, folder, "dist");
   for (const entry of await readdir(dist, { recursive: true, withFileTypes: true })) {

@@ -2,7 +2,7 @@
 import { styleText } from "node:util";
 import { bin, run } from "./workspace.ts";
 
-/** A program and its arguments. `report` shows what it says although all is well. */
+/** A program and its arguments. `report` selects output to show even when the program succeeds. */
 interface Command {
   readonly program: string;
   readonly args: readonly string[];
@@ -24,7 +24,7 @@ const steps: Readonly<Record<string, readonly Command[]>> = {
   lint: [tool("oxlint")],
   unused: [
     tool("knip"),
-    // What a workspace imports it must declare itself; the root's development tools do not count.
+    // A workspace declares every package it imports; the root's development tools do not count.
     tool("knip", "--strict", "--dependencies"),
     tool(
       "sherif",
@@ -46,7 +46,7 @@ const steps: Readonly<Record<string, readonly Command[]>> = {
   ],
 };
 
-/** Enough of a program's output to see what is wrong; run by hand it tells the rest. */
+/** Lines of a failed program's output to show. Running it alone shows the rest. */
 const linesShown = 100;
 
 const wanted = process.argv.slice(2);
@@ -56,7 +56,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-// Some tools colour what they write into a pipe; a log file is no place for that.
+// some tools write colours into a pipe, and escape codes make a log file unreadable
 if (!process.stdout.isTTY) process.env["NO_COLOR"] = "1";
 
 const failed: string[] = [];

@@ -1,4 +1,4 @@
-// A page in headless Chromium.
+// Runs a page in headless Chromium.
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -13,7 +13,7 @@ const places = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
 
-/** Where Chromium is; `undefined` when it is not installed. */
+/** Finds Chromium; `undefined` when it is not installed. */
 export function findChromium(): string | undefined {
   return places.find((place) => place !== undefined && existsSync(place));
 }
@@ -21,7 +21,7 @@ export function findChromium(): string | undefined {
 const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
 const mediaTypes: Readonly<Record<string, string>> = { ".html": "text/html", ".js": "text/javascript" };
 
-/** Serves a folder to a page, does `visit` with it, and returns what the page complained about. */
+/** Serves a folder to a page, runs `visit` on it, and returns the errors the page reported. */
 export async function visitPage(
   executablePath: string,
   folder: string,

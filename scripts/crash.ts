@@ -1,7 +1,7 @@
-// Runs a durable flow in a process that is killed again and again, at any instant, and checks that nothing that was
-// accepted is lost, handed over twice or done twice to the outside: `npm run crash`, or `npm run crash -- --kills 20`.
-// With `--store postgres` the server of the journal crashes, too. `--defect` plants one, which has to be found. A seed
-// plans the same jobs and the same instants again; what is under way at an instant is the machine's affair.
+// Runs a durable flow in a process that is killed again and again, at any instant: `npm run crash`, or `npm run crash
+// -- --kills 20`. Checks that no accepted message is lost or delivered twice, and that no effect happens twice. With
+// `--store postgres` the journal's server crashes, too. `--defect` plants a defect, which the run has to find. A seed
+// plans the same jobs and instants again; the work in flight at an instant depends on the machine.
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -14,10 +14,10 @@ import { Life } from "./crash/life.ts";
 import type { Store } from "./crash/stores.ts";
 import { conclude } from "./workspace.ts";
 
-/** So many kills prove nothing when nothing of some kind was interrupted. */
+/** From this many kills on, each kind of interruption must have happened; otherwise the run proves nothing. */
 const ENOUGH_KILLS = 50;
 const PROGRESS_MS = 5_000;
-/** After which a process that is not ready, or the last one, counts as hanging. */
+/** Timeout after which a process that is not ready, or the last one, counts as hanging. */
 const HANGING_MS = 120_000;
 
 const { values: given } = parseArgs({
@@ -78,8 +78,8 @@ const seconds = (): number => (performance.now() - startedAt) / 1000;
 const perSecond = (count: number): string => `${(count / seconds()).toFixed(1)}/s`;
 
 /**
- * When in its life a process is killed, from while it opens its journal to under full load: so many milliseconds after
- * it has told so much. What it has done by then does not depend on how fast the machine is.
+ * Plans when a process is killed, anywhere from opening its journal to full load: a number of milliseconds after a
+ * number of reports. Progress at that instant then does not depend on the machine's speed.
  */
 function instant(random: () => number): { readonly lines: number | undefined; readonly ms: number } {
   const kind = random();
@@ -105,7 +105,7 @@ async function within<Value>(life: Life, until: Promise<Value>, what: string): P
   }
 }
 
-/** Lives and kills, until there were enough, and then a last life that may go on to its end. */
+/** Runs and kills processes until the planned number is reached, then lets a last one run to its end. */
 async function live(): Promise<void> {
   const random = seededRandom(seed);
   let next = begun(1);

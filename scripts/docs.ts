@@ -1,6 +1,6 @@
-// `npm run docs`: the documentation as a static site in site/.vitepress/dist. Lays the pages out as the site has them,
-// has TypeDoc write those of the API, and has VitePress build it all. Everything here is read from the repository:
-// the order of the pages is that of llms.txt.
+// `npm run docs`: builds the documentation as a static site in site/.vitepress/dist. Lays out the pages, generates the
+// API pages with TypeDoc, and builds both with VitePress. Reads everything from the repository; llms.txt gives the
+// order of the pages.
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -17,7 +17,7 @@ const site = path.join(root, "site");
 const content = path.join(site, ".scratch");
 const built = path.join(site, ".vitepress/dist");
 
-/** Where a page of the repository is on the site; `undefined` when it is not there. */
+/** Returns the site path of a page of the repository; `undefined` when the site lacks it. */
 function pageOf(file: string): string | undefined {
   if (file === "README.md") return "index.md";
   if (file === "docs/README.md") return "all.md";
@@ -28,7 +28,7 @@ function pageOf(file: string): string | undefined {
   return folder === undefined ? undefined : `${folder}${place}/index.md`;
 }
 
-/** Where a link to a file of the repository leads on the site: to a page, or to the source shown as one. */
+/** Returns the site path of a linked file: a page, or a source shown as one. */
 function placeOf(file: string): string | undefined {
   const readme = path.posix.join(file, "README.md");
   const page = pageOf(file) ?? (existsSync(path.join(root, readme)) ? pageOf(readme) : undefined);
@@ -43,7 +43,7 @@ function write(place: string, text: string): void {
   writeFileSync(target, text);
 }
 
-/** A page as the site has it: its links lead to where the pages are there. */
+/** Translates a page for the site by rewriting its links. */
 function translated(file: string, place: string): string {
   return withLinks(file, (link) => {
     const target = placeOf(link.file);
@@ -61,7 +61,7 @@ function layOut(): void {
     const place = pageOf(file);
     if (place === undefined) continue;
     const text = translated(file, place);
-    // The front page is made of the readme's program and what stands in site/home.md.
+    // The front page consists of the program of the readme and of site/home.md.
     const program = /^## A flow\n(.*?)(?=^## )/ms.exec(text)?.[1] ?? "";
     write(place, place === "index.md" ? `${read("site/home.md")}\n${program}` : text);
     for (const link of linksOf(file)) {
@@ -88,7 +88,7 @@ interface SidebarItem {
   readonly collapsed?: boolean;
 }
 
-/** The menu of the site: the sections of llms.txt and their links. */
+/** Builds the site's menu from the sections of llms.txt and their links. */
 function menu(): SidebarItem[] {
   return read("llms.txt")
     .split(/^## /m)
@@ -104,7 +104,7 @@ function menu(): SidebarItem[] {
     });
 }
 
-/** Writes a module for each entry point of a package, named as it is imported. */
+/** Writes a module for each entry point of a package, under its import name. */
 function writeEntries({ folder, name, manifest }: Package): void {
   for (const [subpath, target] of Object.entries(manifest.exports ?? {})) {
     if (typeof target === "string") continue;
@@ -144,7 +144,7 @@ process.env["DOCS_BASE"] = base;
 say("Building the site (a minute or two)");
 await must("VitePress", "vitepress/bin/vitepress.js", "build");
 
-// What agents read: the same pages as text, and the list of them.
+// For agents: the same pages as text, and their list.
 for (const place of readdirSync(content, { recursive: true, encoding: "utf8" })) {
   if (place.endsWith(".md") && !place.startsWith("source")) cpSync(path.join(content, place), path.join(built, place));
 }

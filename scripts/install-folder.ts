@@ -1,4 +1,4 @@
-// Installs a folder that has a package.json and lockfile of its own, so that `npm ci` of the workspace stays small.
+// Installs a folder with a package.json and lockfile of its own, so that `npm ci` of the workspace stays small.
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { root, run } from "./workspace.ts";
@@ -8,11 +8,11 @@ type Packages = Readonly<Record<string, { readonly version?: string; readonly op
 const lockedIn = (file: string): Packages =>
   (JSON.parse(readFileSync(file, "utf8")) as { packages: Packages }).packages;
 
-/** How a shell knows that the registry was not there and nothing was tried: EX_TEMPFAIL. */
+/** Exit status when the registry was unreachable and nothing was tried: EX_TEMPFAIL. */
 const NOT_REACHED = 75;
 
 /**
- * Installs what the lockfile of `folder` asks for, unless it is there. Says `why` when it takes time.
+ * Installs the packages in the lockfile of `folder` unless they are there. Prints `why` when it has to install.
  *
  * @returns `false`, with the exit status {@link NOT_REACHED} to come, when npm does not reach its registry.
  * @throws Error when npm fails.

@@ -1,8 +1,8 @@
-// Makes `npm start`, `npm test` and `npm run check` work in a fresh clone: installs what package-lock.json asks for
-// when it is not there, then runs the rest of the command line with the workspace's own Node.
+// Makes `npm start`, `npm test` and `npm run check` work in a fresh clone: installs the packages of package-lock.json
+// when they are missing, then runs the rest of the command line with the workspace's own Node.
 //
-// Plain JavaScript without dependencies, since it is the one file here that an old Node has to run. It starts the
-// next program itself, because a shell that has already found one `node` does not look for the one just installed.
+// Plain JavaScript without dependencies, because an old Node has to run this file. It starts the next program itself: a
+// shell caches the path of `node` and would not find the one just installed.
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -22,7 +22,9 @@ function lockedPackages(file) {
   return lock.packages;
 }
 
-/** Compares what is asked for with what npm noted as installed; file times would change with every checkout. */
+/**
+ * Compares package-lock.json with the packages npm recorded as installed. File times would change with every checkout.
+ */
 function isInstalled() {
   try {
     const installed = lockedPackages("node_modules/.package-lock.json");
@@ -90,10 +92,10 @@ function runTheRest() {
   }
   const args = process.argv.slice(2);
   if (args.length === 0) return;
-  // What the program starts in turn finds the same Node, also when npm did not prepare the way.
+  // child processes find the same Node, also when npm has not set the path
   process.env["PATH"] = [path.join(root, "node_modules", ".bin"), process.env["PATH"]].join(path.delimiter);
   const child = spawn(existsSync(ownNode) ? ownNode : process.execPath, args, { stdio: "inherit" });
-  // Ctrl-C on a terminal reaches the child as well; passing it on would look like pressing it twice.
+  // Ctrl-C on a terminal reaches the child as well; forwarding it would count as a second press
   process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"));
   process.on("SIGTERM", () => child.kill("SIGTERM"));
   child.on("error", (error) => fail(`Cannot start Node: ${error.message}`));

@@ -1,5 +1,5 @@
-// The packages as a user has them: packed as npm would, installed into an empty folder, and put to use there by the
-// programs of test/package and examples/web.
+// The packages as users get them: packed by npm, installed into an empty folder, and used there by the programs of
+// test/package and examples/web.
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -8,20 +8,20 @@ import { gzipSync } from "node:zlib";
 import { rolldown } from "rolldown";
 import { type Package, read, root, run } from "./workspace.ts";
 
-/** What `npm pack --json` says of an archive. */
+/** Fields that `npm pack --json` reports for an archive. */
 interface Packed {
   readonly filename: string;
   readonly size: number;
   readonly files: ReadonlyArray<{ readonly path: string }>;
 }
 
-/** What a package.json says is needed. */
+/** Dependency fields of a package.json. */
 interface Needs {
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-/** Types as a browser project sees them: nothing of Node, and no error in a declaration goes unseen. */
+/** Compiler options of a strict browser project: no types of Node, and every declaration file is checked. */
 const strict = {
   noEmit: true,
   strict: true,
@@ -34,13 +34,13 @@ const strict = {
   types: [],
 };
 
-/** How TypeScript finds modules: as Node does, and as bundlers do. */
+/** Module resolutions: Node's and the bundlers'. */
 const resolutions = {
   nodenext: { module: "NodeNext", moduleResolution: "NodeNext" },
   bundler: { module: "ESNext", moduleResolution: "bundler" },
 };
 
-/** What `consumer.ts` writes. */
+/** Output of `consumer.ts`. */
 const consumed = [
   "19 penguins|swim|well| failed NODE_EXCEPTION 0 function",
   "42",
@@ -51,10 +51,10 @@ const consumed = [
 
 const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
 
-/** The folders of packages and of all they need, as the workspace has them. */
+/** Lists the folders of packages and of all their dependencies, as the workspace has them. */
 function withDependencies(names: readonly string[]): string[] {
   const all = new Set(names);
-  // a set that grows is walked to its end
+  // a Set also visits elements added while it is iterated, so this reaches transitive dependencies
   for (const name of all) {
     const { dependencies, optionalDependencies } = JSON.parse(read(`node_modules/${name}/package.json`)) as Needs;
     for (const needed of Object.keys({ ...dependencies, ...optionalDependencies })) all.add(needed);
@@ -62,10 +62,10 @@ function withDependencies(names: readonly string[]): string[] {
   return [...all].map((name) => path.join(root, "node_modules", name));
 }
 
-/** A folder outside the repository, where nothing but what is installed can be found. It goes with `using`. */
+/** Temporary folder outside the repository, where only installed packages resolve. Deleted on disposal. */
 export class Installed implements Disposable {
   readonly folder: string = mkdtempSync(path.join(os.tmpdir(), "penguiflow-installed-"));
-  /** What is wrong with the packages. */
+  /** Problems found in the packages. */
   readonly problems: string[] = [];
 
   constructor() {
@@ -76,7 +76,7 @@ export class Installed implements Disposable {
     writeFileSync(path.join(this.folder, file), typeof content === "string" ? content : JSON.stringify(content));
   }
 
-  /** Runs a program in the folder; its failure is a problem. Returns what it wrote. */
+  /** Runs a program in the folder and returns its output. A failure is recorded as a problem. */
   async must(what: string, command: string, ...args: string[]): Promise<string> {
     const { status, output } = await run(command, args, { cwd: this.folder, timeoutMs: 120_000 });
     if (status !== 0) this.problems.push(`${what} fails:\n${output.trimEnd()}`);
@@ -88,7 +88,7 @@ export class Installed implements Disposable {
     const packing = await this.must(`Packing "${name}"`, "npm", "pack", path.join(root, folder), "--json", ...quiet);
     const [packed] = JSON.parse(/^\[.*^\]/ms.exec(packing)?.[0] ?? "[]") as Packed[];
     if (packed === undefined) return undefined;
-    // What it stands beside comes from here, too. The workspace's own is there already.
+    // Peer dependencies come from the workspace as well; its own packages are installed already.
     const peers = withDependencies(
       Object.keys(manifest.peerDependencies ?? {}).filter((peer) => peer !== "penguiflow"),
     );
@@ -102,7 +102,7 @@ export class Installed implements Disposable {
     return packed;
   }
 
-  /** Lays the programs into the folder that use what is installed. */
+  /** Copies the programs that use the installed packages into the folder. */
   addPrograms(): void {
     for (const file of ["consumer.ts", "double.ts"]) {
       cpSync(path.join(root, "test/package", file), path.join(this.folder, file));
@@ -111,7 +111,7 @@ export class Installed implements Disposable {
     rmSync(path.join(this.folder, "app/tsconfig.json"));
   }
 
-  /** Compiles the programs, whichever way modules are found. `compiler` is the file that Node runs. */
+  /** Compiles the programs under each module resolution. `compiler` is the file that Node runs. */
   async compile(what: string, compiler: string): Promise<void> {
     for (const [name, resolution] of Object.entries(resolutions)) {
       const config = `tsconfig.${name}.json`;
@@ -128,7 +128,10 @@ export class Installed implements Disposable {
     if (line !== undefined) this.problems.push(`${asUsed} does not write "${line}" but:\n${output}`);
   }
 
-  /** Bundles a program of `app` for where there is no Node. Returns the file and its size in kB, minified and compressed. */
+  /**
+   * Bundles a program of `app` for platforms without Node. Returns the file and its size in kB, minified and
+   * compressed.
+   */
   async bundle(entry: string): Promise<{ readonly file: string; readonly gzipKb: number }> {
     const file = path.join(this.folder, "app", entry.replace(/\.ts$/, ".js"));
     const bundler = await rolldown({

@@ -1,5 +1,5 @@
-// What a graph costs the compiler: how many type instantiations twenty connected nodes add to what the same nodes
-// cost when nothing connects them.
+// Measures the compile-time cost of a graph: the type instantiations that connecting twenty nodes adds to the nodes
+// alone.
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { bin, conclude, run, scratchFolder } from "./workspace.ts";
@@ -16,7 +16,7 @@ async function instantiationsOf(fixture: string): Promise<number> {
   };
   const file = path.join(scratch, `${fixture}.json`);
   writeFileSync(file, JSON.stringify(config));
-  // One thread, since every checker thread repeats some of the work and would be counted as well.
+  // One thread: each further checker thread repeats some of the work and would inflate the count.
   const result = await run(bin("tsc"), [
     "--project",
     file,

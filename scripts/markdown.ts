@@ -1,19 +1,19 @@
-// What the scripts know of Markdown: prose and code blocks, headings, links, tables.
+// Parses the parts of Markdown that the scripts need: prose and code blocks, headings, links, tables.
 import path from "node:path";
 import { read } from "./workspace.ts";
 
-/** A link as it stands on a page. */
+/** A link on a page. */
 export interface Link {
-  /** The line it is on, from 1. */
+  /** Line number, from 1. */
   readonly line: number;
-  /** What it says: a path, `#heading`, or both. */
+  /** Target as written: a path, `#heading`, or both. */
   readonly target: string;
-  /** The file it leads to, relative to the root; the page itself for `#heading`. */
+  /** Target file, relative to the root; the page itself for `#heading`. */
   readonly file: string;
   readonly heading: string | undefined;
 }
 
-/** The lines of a text with the inside of its code blocks blanked, so that line numbers stay. */
+/** Blanks the inside of code blocks and keeps the line numbers. */
 export function proseOf(text: string): string[] {
   let fence: string | undefined;
   return text.split("\n").map((line) => {
@@ -25,7 +25,7 @@ export function proseOf(text: string): string[] {
   });
 }
 
-/** The anchors of a page's headings, as GitHub makes them. */
+/** Returns the anchors of a page's headings, as GitHub makes them. */
 export function anchorsOf(page: string): Set<string> {
   const seen = new Map<string, number>();
   const anchors = new Set<string>();
@@ -44,14 +44,14 @@ export function anchorsOf(page: string): Set<string> {
   return anchors;
 }
 
-/** Where a link on a page leads; `undefined` for an address elsewhere. */
+/** Resolves the target of a link on a page; `undefined` for an external address. */
 export function resolveLink(page: string, target: string): Pick<Link, "file" | "heading"> | undefined {
   if (/^[a-z][a-z+.-]*:/i.test(target)) return undefined;
   const [file = "", heading] = decodeURI(target).split("#");
   return { file: file === "" ? page : path.posix.join(path.posix.dirname(page), file), heading };
 }
 
-/** The links of a page to files of the repository. */
+/** Lists the links of a page to files of the repository. */
 export function linksOf(page: string): Link[] {
   return proseOf(read(page)).flatMap((line, index) => {
     const prose = line.replaceAll(/`[^`]*`/g, "");
@@ -66,7 +66,7 @@ export function linksOf(page: string): Link[] {
   });
 }
 
-/** A page with each link replaced by what `replace` makes of it; `undefined` leaves the link's words alone. */
+/** Replaces each link of a page by the result of `replace`; `undefined` leaves only its text. */
 export function withLinks(
   page: string,
   replace: (link: Pick<Link, "target" | "file" | "heading">) => string | undefined,
@@ -86,7 +86,7 @@ export function withLinks(
     .join("\n");
 }
 
-/** The rows of the tables on a page, or in the section of one of its headings: the cells of each, without the head. */
+/** Reads the rows of the tables on a page, or in the section of a heading: the cells of each, without the head. */
 export function rowsOf(page: string, under?: string): string[][] {
   const rows: string[][] = [];
   let depth = under === undefined ? 0 : Infinity;
@@ -102,7 +102,7 @@ export function rowsOf(page: string, under?: string): string[][] {
   return rows;
 }
 
-/** The code spans in a cell. */
+/** Extracts the code spans of a cell. */
 export function codeIn(cell: string): string[] {
   return Array.from(cell.matchAll(/`([^`]+)`/g), ([, code = ""]) => code);
 }

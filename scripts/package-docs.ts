@@ -1,5 +1,5 @@
-// The documents inside the package, where people and agents read node_modules. Run by npm before it packs
-// packages/core, and with `--remove` after it. Links to what is not in the package become plain words.
+// Copies the documents into the package, where people and agents read them in node_modules. npm runs it before it packs
+// packages/core, and with `--remove` afterwards. Links to files outside the package become plain text.
 import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { withLinks } from "./markdown.ts";
@@ -9,7 +9,7 @@ const project = "packages/core";
 const pages = [...files("docs/**/*.md"), "llms.txt"];
 const drawings = files("docs/**/*.svg");
 
-/** Where a file of the repository is in the package; `undefined` when it is not there. */
+/** Returns the path of a repository file inside the package; `undefined` when the package lacks it. */
 function placeOf(file: string): string | undefined {
   if (pages.includes(file) || drawings.includes(file)) return file;
   return file.startsWith(`${project}/src/`) ? file.slice(project.length + 1) : undefined;

@@ -1,6 +1,6 @@
-// What a user gets: packs every published package as npm would, has publint and attw judge it, installs it into an
-// empty folder and puts it to use there: imported and run by this Node, compiled against its types, bundled for places
-// without Node and run in a page. `npm run runtimes` does the same in more places.
+// Tests the packages as users get them: packs each published package, checks it with publint and attw, and installs it
+// into an empty folder. There this Node imports and runs it, the compiler checks its types, and it is bundled for
+// platforms without Node and run in a page. `npm run runtimes` covers more platforms.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Page } from "playwright-core";
@@ -10,7 +10,7 @@ import { findChromium, visitPage } from "./chromium.ts";
 import { Installed } from "./installed.ts";
 import { bin, conclude, type Package, publishedPackages, root } from "./workspace.ts";
 
-/** What has to run without Node. */
+/** Entry points that must run without Node. */
 const portable = ["penguiflow", "penguiflow/lint", "penguiflow/testing", "@penguiflow/otel"];
 
 const summary: string[] = [];
@@ -62,7 +62,7 @@ async function checkPackage(item: Package): Promise<void> {
   summary.push(`${name}: ${paths.length} files, ${kilobytes} kB packed, imports as ${entries.join(" and ")}`);
 }
 
-/** The page of examples/web, used as a person would: reads a text to its end, then another that is cancelled. */
+/** Drives the page of examples/web as a user would: reads one text to its end and cancels the next. */
 async function usePage(page: Page): Promise<void> {
   const outcome = (status: string) => page.waitForSelector(`#outcome[data-status="${status}"]`, { timeout: 20_000 });
   await page.click("#start");

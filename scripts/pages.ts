@@ -1,5 +1,5 @@
-// The pages of the documentation: every link and the heading it points to exists, every page keeps to its length, the
-// reference names what the code has and nothing else, and both indexes lead to every page.
+// Checks the pages of the documentation: every link and its heading exist, and every page keeps to its length. The
+// reference names exactly what the code has, and both indexes list every page.
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { anchorsOf, codeIn, linksOf, rowsOf } from "./markdown.ts";
@@ -48,7 +48,7 @@ const reports = files("packages/*/api/*.api.md").map(read).join("\n");
 const events = read("packages/core/src/events/flow-event.ts");
 let facts = 0;
 
-/** Holds that a page names what the code has: all of it once, and nothing else. */
+/** Checks that a page names everything the code has, once, and nothing else. */
 function compare(place: string, documented: readonly string[], inCode: Iterable<string>): void {
   const known = new Set(inCode);
   facts += known.size;
@@ -60,13 +60,13 @@ function compare(place: string, documented: readonly string[], inCode: Iterable<
   }
 }
 
-/** What the first cells of a page's tables name. */
+/** Collects the names in the first cells of a page's tables. */
 const named = (page: string, under: string | undefined, shape: RegExp): string[] =>
   rowsOf(page, under).flatMap(([first = ""]) => codeIn(first).filter((name) => shape.test(name)));
 
 const matches = (text: string, shape: RegExp): string[] => Array.from(text.matchAll(shape), ([, name = ""]) => name);
 
-/** The properties of a public interface. */
+/** Lists the properties of a public interface. */
 const membersOf = (name: string): string[] => {
   const body = new RegExp(`^export interface ${name}\\b[^\\n]*\\{\\n(.*?)^\\}`, "ms").exec(reports)?.[1] ?? "";
   return matches(body, /^ {4}readonly (\w+)\??:/gm);
@@ -117,7 +117,7 @@ for (const [heading, name] of [
   );
 }
 
-// Every value that an entry point exports is named in the list of exports. Types are too many: they have pages of their own.
+// The list of exports names every value of every entry point. Types are too many: they have pages of their own.
 const exported = matches(reports, /^export (?:function|const|class) (\w+)/gm);
 const exportsPage = read("docs/reference/api.md");
 for (const name of new Set(exported)) {
@@ -125,7 +125,7 @@ for (const name of new Set(exported)) {
   if (!new RegExp(`\\b${name}\\b`).test(exportsPage)) problems.push(`docs/reference/api.md does not name "${name}"`);
 }
 
-// What the tables for those who come from Python call TypeScript must be in the reports of the public API.
+// TypeScript names in the tables of the page for Python users must be in the API reports.
 const page = "docs/coming-from-python.md";
 const oursNot = new Set(["input"]);
 for (const [python = "", typescript = ""] of rowsOf(page, "Names")) {

@@ -1,5 +1,5 @@
-// `npm run runtimes`: the packed packages where people run them. On the oldest and the newest Node, with the older
-// TypeScript, and in workerd, the runtime of Cloudflare's workers. These come from the registry, some 500 MB once.
+// `npm run runtimes`: tests the packed packages on the platforms users run: the oldest and the newest Node, the older
+// TypeScript, and workerd, the runtime of Cloudflare Workers. The first run downloads about 500 MB from the registry.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
@@ -23,7 +23,7 @@ async function fetchRuntimes(): Promise<boolean> {
   return true;
 }
 
-/** The worker of examples/web in workerd: its stream is read to the end, and another one left early. */
+/** Runs the worker of examples/web in workerd: reads one stream to its end and leaves another early. */
 async function runInWorkerd(installed: Installed): Promise<string> {
   const { file } = await installed.bundle("worker.ts");
   const port = await freePort();

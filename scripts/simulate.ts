@@ -1,17 +1,16 @@
-// Runs random graphs under random schedules and checks the laws on each: `npm run simulate`, or for as long as one likes
-// with `npm run simulate -- --seeds 1000000`. Each seed is a graph, its callers, its faults and the order in which all
-// happens, and the ends of the processes in which it runs once more, as a durable flow; `--from` says which is the first.
-// A seed that breaks a law does so each time. `--digest` prints one hash of all that the seeds show: it stays the same as
-// long as no record, event or outcome changes.
+// Runs random graphs under random schedules and checks the laws on each: `npm run simulate`, or for longer with `npm
+// run simulate -- --seeds 1000000`. A seed determines a graph, its callers, its faults and its schedule, and the
+// crashes of a second, durable run of it; `--from` sets the first seed. A seed that breaks a law does so every time.
+// `--digest` prints one hash of everything the seeds record: it changes only when a record, event or outcome changes.
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { oneSeed, type SeedReport } from "../packages/core/test/laws/one-seed.ts";
 
-/** Seeds that a worker is given at once. */
+/** Seeds given to a worker at once. */
 const BATCH = 25;
-/** Failures that are shown. Each takes seconds to make small. */
+/** Failures to show. Shrinking each takes seconds. */
 const MOST_FAILURES = 3;
 /** Time between two lines of progress where the output is no terminal. */
 const PROGRESS_MS = 30_000;
@@ -22,7 +21,7 @@ interface Batch {
   readonly digest: boolean;
 }
 
-/** What the seeds of a batch have shown together. */
+/** Combined report on the seeds of a batch. */
 interface BatchReport extends Omit<SeedReport, "broken" | "explain" | "digest"> {
   readonly first: number;
   readonly seeds: number;
@@ -66,7 +65,7 @@ function listOf(counts: ReadonlyMap<string, number>): string {
   return rows.map(([what, number]) => `  ${String(number).padStart(9)}  ${what}\n`).join("");
 }
 
-/** Hashes the digests of all seeds in the order of the seeds, in whatever order their batches come. */
+/** Hashes the digests of all seeds in seed order, whatever the order in which their batches arrive. */
 class OrderedDigest {
   readonly #hash = createHash("sha256");
   readonly #early = new Map<number, readonly Uint8Array[]>();
@@ -182,7 +181,7 @@ async function simulate(): Promise<void> {
 if (isMainThread) {
   await simulate();
 } else {
-  // thousands of errors are thrown as planned, and nobody reads where
+  // thousands of errors are thrown as planned; their stack traces would cost time and are never read
   Error.stackTraceLimit = 0;
   parentPort?.on("message", (batch: Batch) => {
     void runBatch(batch).then((report) => parentPort?.postMessage(report, []));

@@ -1,5 +1,5 @@
-// Code in the documentation is checked like code: every `ts` block is compiled and run, and prints what the comments
-// beside its `console.log` say. A block that cannot run here is fenced as `ts no-run`; it is compiled all the same.
+// Checks the code in the documentation: compiles and runs every `ts` block and compares its output with the comments
+// beside its `console.log` calls. A block fenced as `ts no-run` is compiled only.
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { bin, conclude, files, read, run, scratchFolder } from "./workspace.ts";
@@ -7,13 +7,13 @@ import { bin, conclude, files, read, run, scratchFolder } from "./workspace.ts";
 const runLimitMs = 30_000;
 const problems: string[] = [];
 
-/** A code block, stored at the line it has on its page, so that an error's line is the page's line. */
+/** A code block, stored at its line of the page, so that compiler errors point into the page. */
 interface Snippet {
   readonly page: string;
   readonly line: number;
   readonly file: string;
   readonly runs: boolean;
-  /** What it is said to print, by line of the page. */
+  /** Expected output, by line of the page. */
   readonly claims: ReadonlyMap<number, string>;
 }
 
@@ -40,7 +40,7 @@ function snippetsOf(page: string): Snippet[] {
   return snippets;
 }
 
-/** The comments after a `console.log`, on its line or the next one. */
+/** Finds the comments after a `console.log`, on its line or the next one. */
 function claimsIn(code: readonly string[], firstLine: number): Map<number, string> {
   const claims = new Map<number, string>();
   for (const [index, line] of code.entries()) {
@@ -52,7 +52,9 @@ function claimsIn(code: readonly string[], firstLine: number): Map<number, strin
   return claims;
 }
 
-/** Whether an output has the parts of a claim, in order. Parts end at commas and at `…`; a remark may follow `: `. */
+/**
+ * Whether an output contains the parts of a claim, in order. Parts end at commas and at `…`; a remark may follow `: `.
+ */
 function bears(output: string, claim: string): boolean {
   const printed = output.replaceAll(/\s+/g, " ");
   const remark = claim.lastIndexOf(": ");
@@ -66,7 +68,7 @@ function bears(output: string, claim: string): boolean {
   });
 }
 
-/** Output about a snippet as output about its page. */
+/** Rewrites output about a snippet so that it points to its page. */
 function inTermsOfPages(output: string): string {
   return output
     .replaceAll(/\S*?([\w.-]+\.md)\.\d+\.ts/g, (_, page: string) => page.replaceAll("__", "/"))

@@ -1,6 +1,7 @@
-// Serves tasks over real connections, JSON-RPC, HTTP+JSON and gRPC in turn, to clients that send, stream, subscribe,
-// answer, cancel, come twice and leave, also without having read a byte of a task that writes without end. Checks that each
-// task ends as it should, that nobody is at work afterwards, and that the heap stays flat and below a bound: `npm run soak:a2a`, or `npm run soak:a2a -- --tasks 50000`.
+// Serves tasks over real connections, JSON-RPC, HTTP+JSON and gRPC in turn: `npm run soak:a2a`, or `npm run soak:a2a --
+// --tasks 50000`. Clients send, stream, subscribe, answer, cancel, repeat messages and disconnect, some without reading
+// a byte of an endless task. Checks that each task ends as planned, that no work is left afterwards, and that the heap
+// stays flat and below a bound.
 import { once } from "node:events";
 import { connect } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
@@ -26,7 +27,7 @@ const PATIENCE_MS = 30_000;
 const HEAP_ALLOWANCE_MB = 2;
 const HEAP_BOUND_MB = 96;
 const TENANTS = 10;
-/** What a task that is left behind may write, by how much at a time, and what all of them may keep when they are over. */
+/** Limits of an abandoned task: its text, each write, and the total kept for finished tasks. */
 const LEFT_LIMIT = "1mb";
 const LEFT_PIECE = 32 * 2 ** 10;
 const LEFT_BYTES = 8 * 2 ** 20;
@@ -47,14 +48,14 @@ const problems: string[] = [];
 const heapMb: number[] = [];
 const startedAt = performance.now();
 
-// The flow: what it is sent says what becomes of it.
+// The flow: the message it receives decides its behaviour.
 
 interface Job {
   readonly id: number;
   readonly way: keyof typeof ways;
 }
 
-/** The handlers of the jobs that somebody is to stop. */
+/** Handlers of the jobs that are to be aborted. */
 const watched = new Map<
   number,
   { readonly begun: PromiseWithResolvers<string>; readonly stopped: PromiseWithResolvers<void> }
@@ -88,7 +89,7 @@ const adapter = new A2AServerAdapter(flow, { card, taskStore, onClientGone: "can
 const app = createA2AApp(adapter, { handleSignals: false, grpc: {} });
 const agentUrl = await app.listen();
 
-// The same flow, where a task goes on when its client has left.
+// The same flow behind an adapter whose tasks continue when their client disconnects.
 const leftStore = new MemoryTaskStore({ maxFinished: KEPT, maxFinishedBytes: LEFT_BYTES });
 const leftAdapter = new A2AServerAdapter(flow, { card, taskStore: leftStore, textLimit: LEFT_LIMIT });
 const leftApp = createA2AApp(leftAdapter, { handleSignals: false });
@@ -107,13 +108,13 @@ function requestOf(job: Job, more: Partial<RemoteCallRequest> = {}): RemoteCallR
   return { message, agentUrl, skill: "work", idempotencyKey: message.traceId, signal, ...more };
 }
 
-/** What a stream ends with. */
+/** Reads a stream and returns its last event. */
 async function endOf(events: AsyncIterable<RemoteStreamEvent>): Promise<RemoteStreamEvent> {
   for await (const event of events) if (event.done) return event;
   throw new Error("The stream has ended without an end");
 }
 
-/** The code of the failure that a call ends with. */
+/** Returns the error code that a call rejects with. */
 async function failureOf(call: Promise<unknown>): Promise<string> {
   const error: unknown = await call.then(
     () => undefined,
@@ -122,7 +123,7 @@ async function failureOf(call: Promise<unknown>): Promise<string> {
   return error instanceof FlowError ? `${error.code} ${String(error.details?.["code"])}` : String(error);
 }
 
-/** A call as any client makes it, which waits for the end of its task. */
+/** Sends a plain call, which waits for the end of its task. */
 async function post(job: Job, signal: AbortSignal | null = null): Promise<unknown> {
   const message = { role: "ROLE_USER", messageId: crypto.randomUUID(), parts: [{ data: job }] };
   const response = await fetch(`${agentUrl}/a2a/rest/message:send`, {
@@ -137,7 +138,7 @@ async function post(job: Job, signal: AbortSignal | null = null): Promise<unknow
 
 const CANCELLED = "REMOTE_FAILED TRACE_CANCELLED";
 
-/** A call that asks for a stream, and does not read it. */
+/** Requests a stream without reading it. */
 async function askUnread(job: Job): Promise<() => void> {
   const { hostname, port } = new URL(leftUrl);
   const socket = connect(Number(port), hostname).pause();
@@ -151,12 +152,12 @@ async function askUnread(job: Job): Promise<() => void> {
   return () => void socket.destroy();
 }
 
-/** The state of a task that was left behind, and the code of its failure, when nobody works on it any more. */
+/** Waits until an abandoned task is over; returns its state and error code. */
 async function endOfLeft(job: Job, taskId: string): Promise<string> {
   const url = `${leftUrl}/a2a/rest/${encodeURIComponent(tenantOf(job))}/tasks/${taskId}`;
   for (;;) {
     const response = await fetch(url, { headers: { "A2A-Version": "1.0" } });
-    // a thousand others may have ended since
+    // a thousand later tasks may have pushed this one out of the store
     if (response.status === 404) return LEFT;
     const task = (await response.json()) as {
       readonly status: { readonly state: string };
@@ -170,7 +171,7 @@ async function endOfLeft(job: Job, taskId: string): Promise<string> {
 
 const LEFT = "TASK_STATE_FAILED PAYLOAD_TOO_LARGE";
 
-/** What clients do; each answers what has come of it, and what should have. */
+/** Client behaviours; each returns the result it got and the one it expected. */
 const ways = {
   send: async (job: Job) => [await post(job), "TASK_STATE_COMPLETED"],
   stream: async (job: Job) => [(await endOf(transportOf(job).stream(requestOf(job)))).result, `${job.id} done`],
@@ -229,7 +230,7 @@ async function live(id: number): Promise<void> {
   if (came !== wished && problems.length < 20) problems.push(`Task ${id} (${way}): ${String(came)}`);
 }
 
-/** A thousand tasks, so many at a time, and what they leave. */
+/** Runs a thousand tasks with bounded concurrency and measures what they leave behind. */
 async function round(first: number): Promise<void> {
   let next = first;
   const client = async (): Promise<void> => {

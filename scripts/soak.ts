@@ -1,7 +1,7 @@
-// Runs one flow for long under all that goes wrong in real life and checks that every trace ends as planned, that no
-// table of the runtime keeps anything, and that the heap stays flat: `npm run soak`, or with a size and a seed,
-// `npm run soak -- --messages 200000 --traces 8000 --seed 7`. A seed plans the same mishaps for each trace again; how
-// the traces interleave is the machine's affair.
+// Runs one flow for a long time under the faults of production. Checks that every trace ends as planned, that the
+// tables of the runtime end empty, and that the heap stays flat: `npm run soak`, or with a size and a seed, `npm run
+// soak -- --messages 200000 --traces 8000 --seed 7`. A seed plans the same faults for each trace again; their
+// interleaving depends on the machine.
 import { parseArgs } from "node:util";
 import {
   type Context,
@@ -59,7 +59,7 @@ function problem(what: string, job?: Job): void {
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-// What a trace is to go through. Its payloads carry the job along, and its handlers note in it what they have seen.
+// The plan of each trace. Payloads carry the job along, and its handlers record in it what they see.
 
 type Job = ReturnType<typeof plan>;
 
@@ -68,7 +68,7 @@ function plan(id: number) {
   const chance = (part: number): boolean => random() < part;
   const pick = <const Item>(...items: readonly Item[]): Item => items[Math.floor(random() * items.length)] as Item;
   const from = (least: number, most: number): number => least + Math.floor(random() * (most - least + 1));
-  // so many parts that the last trace brings the number of messages that is wanted
+  // fills the last trace up to the wanted number of messages
   const messages = (wanted.messages * 1.002 - figures.handled) / (wanted.traces - id + 1);
   return {
     id,
@@ -83,7 +83,7 @@ function plan(id: number) {
     failures: chance(0.1) ? RETRIES + 1 : from(1, RETRIES),
     slowAt: chance(0.06) ? from(0, 2) : MOST_PARTS,
     slowAttempts: chance(0.2) ? 2 : 1,
-    // how long the slow handler goes on after its signal; `undefined`: it stops
+    // time the slow handler continues after abort; `undefined`: it stops
     deafMs: pick(undefined, 2, 4, 3 * GRACE_MS),
     interrupt: chance(0.15) ? pick("cancel", "signal", "deadline") : undefined,
     interruptMs: from(0, 12),
@@ -100,7 +100,7 @@ function plan(id: number) {
 
 const resultsOf = (job: Job): number => (job.route === "both" ? 2 : 1) * (job.repeatsResult ? 2 : 1);
 
-/** How a trace that nobody interrupts has to end. */
+/** Returns the planned outcome of an uninterrupted job. */
 function plannedEnd(job: Job): OutcomeStatus {
   if (job.failsAt < job.parts && job.failures > RETRIES) return "failed";
   if (job.slowAt < job.parts && job.slowAttempts > 1) return "failed";
@@ -108,13 +108,15 @@ function plannedEnd(job: Job): OutcomeStatus {
   return (job.route === "plan" || job.route === "both") && job.hops > job.budgetHops ? "exhausted" : "completed";
 }
 
-// The flow: fan-out and join, retries, timeouts, a router, a controller loop, a playbook, little room on the edges.
+// The flow: fan-out and join, retries, timeouts, a router, a controller loop, a playbook, small queues on the edges.
 
 type Part = { readonly job: Job; readonly index: number };
 type Piece = Part & { readonly by: "flaky" | "slow" | "loose" };
 type Report = { readonly job: Job; readonly by: "merge" | "think" | "ask"; readonly value: number };
 
-/** Tables that no user sees: those of the playbook, and the places reserved on edges. A context leads to them. */
+/**
+ * Engines whose tables `flow.stats()` omits: the playbook's, and the reservations on edges. A context leads to them.
+ */
 const engines = new Set<Engine>();
 const noteEngine = (ctx: Context): unknown => engines.add(Engine.of(ctx) as Engine);
 
@@ -167,7 +169,7 @@ const slow = payloadNode(
 const loose = payloadNode({ name: "loose", policy: { concurrency, ordering: "none" } }, ({ job, index }: Part) => {
   handling();
   const piece: Piece = { job, index, by: "loose" };
-  // now and then deaf to its signal for some milliseconds
+  // some handlers ignore their signal for some milliseconds
   return (job.id + index) % 40 === 0 ? sleep(1 + (index % 4)).then(() => piece) : piece;
 });
 
@@ -247,7 +249,7 @@ const flow = create(
   },
 ).run();
 
-// The ways to have a trace run, and how its caller sees it end: by its outcome, by leaving its stream, or not at all.
+// The ways to start a trace and to observe its end: by its outcome, by leaving its stream, or not at all.
 
 type Seen = Outcome["status"] | "left" | "unseen";
 type Options = EmitOptions<"split">;
@@ -327,7 +329,7 @@ const ways: Record<Job["way"], (job: Job, options: Options) => Promise<Seen | un
       const { code } = error as FlowError;
       if (code !== "WAIT_TIMEOUT" && code !== "WAIT_ABORTED") throw error;
     }
-    // what a fetch that was given up has missed is there for a later one
+    // an abandoned fetch must leave its result for a later one
     figures.givenUp += 1;
     leftBehind.push(emitted);
     if (leftBehind.length > MOST_LEFT_BEHIND) await fetchLeftBehind();
@@ -335,7 +337,7 @@ const ways: Record<Job["way"], (job: Job, options: Options) => Promise<Seen | un
   },
 };
 
-/** Fetches all results of a trace, or, like a caller who then forgets about the others, one. */
+/** Fetches all results of a trace, or one, as a caller does that forgets the others. */
 async function fetchFrom({ job, traceId, tenant }: Emitted, limit = {}): Promise<Seen> {
   const isOne = job.readsOne || job.fetchMs !== undefined || job.interrupt !== undefined;
   const results: Report[] = [];
@@ -357,7 +359,7 @@ function settled(job: Job, seen: Seen): void {
   seenBy[job.way][seen] = (seenBy[job.way][seen] ?? 0) + 1;
   const allowed: Seen[] = [plannedEnd(job), "left", "unseen"];
   if (job.interrupt !== undefined) allowed.push(job.interrupt === "deadline" ? "exhausted" : "cancelled");
-  // whoever fetches has the answer of one branch before the other is exhausted
+  // a fetch gets the answer of one branch before the other is exhausted
   if (job.way === "emit" && job.route === "both" && job.hops > job.budgetHops) allowed.push("completed");
   if (!allowed.includes(seen)) problem(`ended "${seen}", not ${allowed.slice(0, -2).join(" or ")}`, job);
 }
@@ -367,7 +369,7 @@ async function live(job: Job): Promise<void> {
   const tenant = `tenant-${job.id % TENANTS}`;
   const traceId = interrupt === "cancel" || job.id % 2 === 0 ? `soak-${job.id}` : undefined;
   const controller = interrupt === "signal" ? new AbortController() : undefined;
-  // a deadline that is never reached has a timer that must go with its trace
+  // a deadline that is never reached has a timer, which must be released with its trace
   const farMs = job.id % 3 === 0 ? 600_000 : undefined;
   const timeoutMs = interrupt === "deadline" ? interruptMs : farMs;
   const options = { tenant, traceId, priority: job.id % 3, signal: controller?.signal, timeoutMs };
@@ -382,7 +384,7 @@ async function live(job: Job): Promise<void> {
   if (seen !== undefined) settled(job, seen);
 }
 
-// The run: bounded, watched, measured.
+// The run: bounded, observed, measured.
 
 const heapMb: number[] = [];
 const startedAt = performance.now();
@@ -402,7 +404,7 @@ function sampleHeap(): void {
   process.stdout.write(isTTY ? `\r\u001B[2K${line}` : `${line}\n`);
 }
 
-/** Waits for a condition, turn by turn. A flow in which nothing moves for long hangs. */
+/** Waits for a condition, turn by turn. A flow that makes no progress for long counts as hanging. */
 async function until(what: string, isSo: () => boolean): Promise<void> {
   let before = -1;
   let movedAt = performance.now();
@@ -427,11 +429,11 @@ async function soak(): Promise<void> {
   while (leftBehind.length > 0) await fetchLeftBehind();
   await until("traces have not ended", () => flow.stats().traces === 0);
   for (; flow.stats().unreadResults > 0; figures.forgotten += 1) await flow.fetch();
-  // handlers that are deaf to their signal go on for a little
+  // handlers that ignore their signal take a little longer
   await sleep(20 * GRACE_MS);
 }
 
-/** What the tables of the runtime hold, those of the playbook included. */
+/** Reads the sizes of the runtime's tables, those of the playbook included. */
 function held(): Record<string, number> {
   const sum = <Item>(items: readonly Item[], count: (item: Item) => number): number =>
     items.reduce((total, item) => total + count(item), 0);
@@ -514,5 +516,5 @@ try {
 }
 if (process.stdout.isTTY) process.stdout.write("\n");
 conclusion();
-// handlers and callers of a flow that hangs are not to keep the process
+// handlers and callers of a hanging flow would keep the process alive
 process.exit();

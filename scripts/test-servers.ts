@@ -1,6 +1,7 @@
-// `npm run test:servers`: the tests that need a server. A package that has some says in test-integration/server.ts which.
-// A server that is named in its environment variable is used, or the one at its usual address, or one is started for the
-// tests. Where none of this is possible the tests are skipped, and it says why; a server that was named must be there.
+// `npm run test:servers`: runs the tests that need a server, which each such package names in
+// test-integration/server.ts. Uses the server named by its environment variable, else the one at its usual address,
+// else starts one for the tests. Without a server the tests are skipped with a reason; a server that was named must be
+// reachable.
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -9,17 +10,17 @@ import { bin, files, root } from "./workspace.ts";
 /** A server that tests need. */
 export interface NeededServer {
   readonly name: string;
-  /** The environment variable that names one. */
+  /** Environment variable that names a server. */
   readonly variable: string;
-  /** The usual address. */
+  /** Usual address. */
   readonly url: string;
-  /** Rejects when a server cannot be used. */
+  /** Connects to a server; rejects when it is unusable. */
   readonly reach: (url: string) => Promise<void>;
-  /** Starts one; `undefined` when it is not installed. */
+  /** Starts a server; `undefined` when it is not installed. */
   readonly start: () => Promise<StartedServer | undefined>;
 }
 
-/** A server of the tests' own. */
+/** A server started for the tests. */
 export interface StartedServer extends AsyncDisposable {
   readonly url: string;
 }
@@ -28,7 +29,7 @@ const report = ["--reporter=default", "--reporter=json", "--outputFile.json=cove
 await using started = new AsyncDisposableStack();
 const ready: string[] = [];
 
-/** Finds or starts a server; tells the tests where it is. */
+/** Finds or starts a server and exports its address to the tests. */
 async function prepare(folder: string, { name, variable, url, reach, start }: NeededServer): Promise<void> {
   const named = process.env[variable];
   try {

@@ -1,4 +1,4 @@
-// What the last test run with coverage says: its counts, and the files that are covered least.
+// Summarises the last test run with coverage: its counts, and the files with the least coverage.
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { conclude, read, root } from "./workspace.ts";

@@ -2,23 +2,23 @@ import { spawn } from "node:child_process";
 import { globSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 
-/** The folder of the repository. */
+/** Root folder of the repository. */
 export const root: string = path.resolve(import.meta.dirname, "..");
 
-/** Folders that hold nothing written by hand. */
+/** Folders that contain generated files only. */
 const generated = new Set([".git", ".scratch", "coverage", "dist", "node_modules", "results"]);
 
-/** The files that match a glob, relative to the root and sorted, without what is generated. */
+/** Lists the files that match a glob, relative to the root and sorted; generated files are left out. */
 export function files(pattern: string): string[] {
   return globSync(pattern, { cwd: root, exclude: (name) => generated.has(path.basename(name)) }).sort();
 }
 
-/** The text of a file, named relative to the root. */
+/** Reads a file whose path is relative to the root. */
 export function read(file: string): string {
   return readFileSync(path.join(root, file), "utf8");
 }
 
-/** A package that is published. */
+/** A published package. */
 export interface Package {
   /** Its folder, relative to the root. */
   readonly folder: string;
@@ -26,7 +26,7 @@ export interface Package {
   readonly manifest: Manifest;
 }
 
-/** The parts of a package.json that the scripts read. */
+/** Fields of a package.json that the scripts read. */
 export interface Manifest {
   readonly name: string;
   readonly private?: boolean;
@@ -35,7 +35,7 @@ export interface Manifest {
   readonly exports?: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
 }
 
-/** The packages of the workspace that are published, those that others stand beside first. */
+/** Lists the published packages of the workspace, each after its peer dependencies. */
 export function publishedPackages(): Package[] {
   return files("packages/*/package.json")
     .map((file) => {
@@ -50,7 +50,7 @@ function standsBeside({ manifest }: Package): boolean {
   return manifest.peerDependencies?.["penguiflow"] !== undefined;
 }
 
-/** An empty folder for generated files inside the repository, where packages resolve as they do for its code. */
+/** Creates an empty folder for generated files inside the repository, where packages resolve as for its code. */
 export function scratchFolder(name: string): string {
   const folder = path.join(root, ".scratch", name);
   rmSync(folder, { recursive: true, force: true });
@@ -58,18 +58,18 @@ export function scratchFolder(name: string): string {
   return folder;
 }
 
-/** How a program ended, and all it wrote. */
+/** Exit status and output of a program. */
 export interface Run {
   readonly status: number;
   readonly output: string;
 }
 
-/** A program's path in the workspace's own `node_modules/.bin`. */
+/** Returns the path of a program in the workspace's own `node_modules/.bin`. */
 export function bin(name: string): string {
   return path.join(root, "node_modules", ".bin", process.platform === "win32" ? `${name}.cmd` : name);
 }
 
-/** Runs a program to its end; a program that takes longer than `timeoutMs` is killed and has failed. */
+/** Runs a program to its end. A program that exceeds `timeoutMs` is killed and counts as failed. */
 export async function run(
   command: string,
   args: readonly string[],
@@ -94,7 +94,7 @@ export async function run(
   return await promise;
 }
 
-/** Ends the script with its findings: one line each and a failing status, or the line that says all is well. */
+/** Prints the problems, one per line, and sets a failing status; prints `good` when there are none. */
 export function conclude(problems: readonly string[], good: string): void {
   process.stdout.write(`${problems.length === 0 ? good : problems.join("\n")}\n`);
   process.exitCode = problems.length === 0 ? 0 : 1;

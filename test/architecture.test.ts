@@ -21,7 +21,7 @@ const layers = [
   "threads",
 ];
 
-/** The layers with entry points of their own: what the main one publishes comes before them. */
+/** The layers with entry points of their own: the contents of the main one come before them. */
 const apart = ["durable", "lint", "testing", "threads"];
 /** A layer for Node alone. */
 const forNode = "threads";
@@ -36,17 +36,17 @@ const mayUseNode = (file: string): boolean => layerOf(file) === forNode || file 
 const forbiddenNames = new Set(["utils", "helpers", "common", "types", "manager"]);
 
 interface SourceFile {
-  /** Relative to the root of the repository. */
+  /** Path relative to the root of the repository. */
   readonly file: string;
   readonly text: string;
 }
 
-/** A rule: what it finds wrong with a set of files, one line each. */
+/** A rule: returns the violations in a set of files, one line each. */
 type Rule = (sources: readonly SourceFile[]) => string[];
 
 const load = (pattern: string): SourceFile[] => files(pattern).map((file) => ({ file, text: read(file) }));
 
-/** What a file imports, as written. The formatter keeps every import in this shape. */
+/** Lists the imports of a file, as written. The formatter keeps every import in this shape. */
 function importsOf({ text }: SourceFile): string[] {
   const statements = text.matchAll(/^(?:import|export)\s(?:[^"';]*?\sfrom\s)?"([^"]+)"/gm);
   const calls = text.matchAll(/^(?!\s*(?:\*|\/\/)).*\bimport\("([^"]+)"\)/gm);
@@ -65,7 +65,7 @@ const layerOf = (file: string): string => file.split("/")[3] ?? "";
 
 const keepsToItsLayer = each((source) => {
   const own = layers.indexOf(layerOf(source.file));
-  // index.ts at the top gathers the public API. What is only for tests stays out of it.
+  // index.ts at the top re-exports the public API, without the test-only layers
   const highest = source.file === "packages/core/src/index.ts" ? layers.indexOf(apart[0] ?? "") - 1 : own;
   if (highest === -1) return [`Folder "${layerOf(source.file)}" has no place among the layers`];
   return importsOf(source)
@@ -167,7 +167,9 @@ const hasNoWideCircles: Rule = (sources) => {
     .map((circle) => `${circle.length} files import each other: ${circle.join(", ")}`);
 };
 
-/** Looks at the imports that are left at run time: a circle of them depends on which file is loaded first. */
+/**
+ * Finds cycles among the imports that remain at run time: in a cycle, the result depends on which file is loaded first.
+ */
 const hasNoCycles: Rule = (sources) => {
   const graph = new Map(
     sources.map(({ file, text }) => {

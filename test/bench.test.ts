@@ -36,7 +36,7 @@ describe("the comparison with another revision", () => {
     const lines = linesOf(
       versus([
         { now: run(300, 1, 10), before: run(100, 2, 20) },
-        // a slow minute of the machine meets both
+        // a slow minute of the machine affects both
         { now: run(20, 10, 11), before: run(10, 20, 20) },
         { now: run(100, 2, 10), before: run(100, 2, 20) },
       ]),

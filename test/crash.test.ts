@@ -1,4 +1,5 @@
-// The program of `npm run crash`, for a few kills: that it finds nothing where nothing is wrong, and what was planted.
+// Runs the program of `npm run crash` for a few kills: it must find nothing without a defect, and the planted one with
+// it.
 import { rmSync } from "node:fs";
 import { expect, test } from "vitest";
 import { type Run, run } from "../scripts/workspace.ts";
@@ -24,7 +25,7 @@ test("what is released before it is stored is found to be lost", { timeout: 120_
 });
 
 test("what is stored without its entries is found to be done twice", { timeout: 120_000 }, async () => {
-  // ten kills may all come where nothing is done twice
+  // within ten kills, none may hit a moment at which an effect could repeat
   const { status, output } = await crash("--defect", "lost-entries", "--kills", "40");
   expect(output).toMatch(/handed over twice|has taken place twice/);
   expect(status).toBe(1);

@@ -14,5 +14,5 @@ export const cannot = {
   package: once,
 };
 
-/** Eight fibers per node, as nodes that wait for input and output would have. */
+/** Builds a line with eight fibers per node, as nodes that wait for I/O would have. */
 export const linear = (setup: LinearSetup): Promise<LinearRig> => buildLinear(setup, 8);

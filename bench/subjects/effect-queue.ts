@@ -20,11 +20,11 @@ interface Request {
 }
 
 /**
- * Bounded queues between nodes, each node served by `fibersPerNode` fibers.
+ * Builds bounded queues between nodes, each node served by `fibersPerNode` fibers.
  *
- * Every choice is the fastest of those tried: `Effect.forever` over `flatMap` beats `Effect.gen`;
- * handlers are plain effects, not promises; a caller enters and leaves through a callback, which
- * costs less than one `Deferred` and one fiber per request.
+ * Every choice is the fastest of the alternatives: `Effect.forever` over `flatMap` beats `Effect.gen`; handlers are
+ * plain effects, not promises; a caller enters and leaves through a callback, which is cheaper than a `Deferred` and a
+ * fiber per request.
  */
 export async function buildLinear({ nodes, window, tally }: LinearSetup, fibersPerNode: number): Promise<LinearRig> {
   const queues = await Effect.runPromise(
@@ -47,7 +47,7 @@ export async function buildLinear({ nodes, window, tally }: LinearSetup, fibersP
   return {
     request: (payload) =>
       new Promise((settle, reject) => {
-        // As many requests are in flight as the queue holds, so that it always has room.
+        // the queue holds as many requests as are in flight, so it always has room
         const accepted = Queue.offerUnsafe(entry, { message: new Envelope(payload), settle });
         if (!accepted) reject(new Error("The first queue refused a request"));
       }),
@@ -57,13 +57,13 @@ export async function buildLinear({ nodes, window, tally }: LinearSetup, fibersP
 
 export const linear = (setup: LinearSetup): Promise<LinearRig> => buildLinear(setup, 1);
 
-/** A request that is on its way through queues of its own kind. */
+/** A request on its way through queues of its own kind. */
 interface Asked<State, Answer> {
   readonly state: State;
   readonly settle: (answer: Answer) => void;
 }
 
-/** Fibers that take from a queue for ever. */
+/** Starts fibers that take from a queue for ever. */
 function serve<Item, Failure>(
   inbox: Queue.Queue<Item>,
   work: (item: Item) => Effect.Effect<unknown, Failure>,
@@ -78,7 +78,7 @@ const makeQueue = <Item>(): Promise<Queue.Queue<Item>> => Effect.runPromise(Queu
 const closing = (fibers: readonly Fiber.Fiber<unknown, unknown>[]) => () =>
   Effect.runPromise(Fiber.interruptAll(fibers)) as Promise<void>;
 
-/** A queue for each branch; a queue in which the parts of all requests meet. */
+/** Builds a queue for each branch, and one in which the parts of all requests meet. */
 export async function fanOut({ branches, tally }: FanOutSetup): Promise<FanOutRig> {
   interface Gathered extends Asked<Envelope, number> {
     readonly parts: number[];
@@ -120,7 +120,7 @@ export async function fanOut({ branches, tally }: FanOutSetup): Promise<FanOutRi
 
 type LoopAnswer = Awaited<ReturnType<LoopRig["request"]>>;
 
-/** The fiber puts the next state back into the queue it takes from. */
+/** Builds a node whose fiber puts the next state back into its own queue. */
 export async function loop({ hops, tally }: LoopSetup): Promise<LoopRig> {
   const inbox = await makeQueue<Asked<LoopAnswer, LoopAnswer>>();
   const fibers = serve(inbox, ({ state, settle }) => {
@@ -137,7 +137,7 @@ export async function loop({ hops, tally }: LoopSetup): Promise<LoopRig> {
   };
 }
 
-/** As many fibers serve the node that waits as it shall handle at once. */
+/** Builds a line whose waiting node has as many fibers as its concurrency. */
 export async function waiting({ nodes, concurrency, waitMs, gauge, tally }: WaitingSetup): Promise<WaitingRig> {
   const queues = await Promise.all(Array.from({ length: nodes }, () => makeQueue<Asked<Envelope, Payload>>()));
   const fibers = queues.flatMap((inbox, index) => {
@@ -164,7 +164,7 @@ export async function waiting({ nodes, concurrency, waitMs, gauge, tally }: Wait
   };
 }
 
-/** 64 fibers, as many as a node of PenguiFlow handles at once by default. */
+/** Starts 64 fibers, PenguiFlow's default concurrency of a node. */
 export async function pending({ gate }: PendingSetup): Promise<PendingRig> {
   const inbox = await makeQueue<Asked<Envelope, Payload>>();
   const open = Effect.promise(() => gate);
@@ -183,7 +183,7 @@ export async function pending({ gate }: PendingSetup): Promise<PendingRig> {
   };
 }
 
-/** A writer and a reader with a bounded queue between them, for each stream. */
+/** Builds a writer and a reader with a bounded queue between them, for each stream. */
 export function streams({ chunks, text }: StreamsSetup): StreamsRig {
   return {
     read: (_, take) =>

@@ -15,12 +15,12 @@ export const cannot = {
   streams: "a task has one result",
 };
 
-/** As many tasks at once as a node of PenguiFlow takes by default. */
+/** PenguiFlow's default concurrency of a node. */
 const concurrency = 64;
 
 const close = async (): Promise<void> => {};
 
-/** One queue for each node, in promise mode; a request is pushed to one after the other. */
+/** Builds one queue for each node, in promise mode; a request is pushed to one after the other. */
 function chain(workers: readonly ((message: Envelope) => Promise<Envelope>)[]): LinearRig {
   const queues = workers.map((worker): queueAsPromised<Envelope, Envelope> => fastq.promise(worker, concurrency));
   return {
@@ -81,7 +81,7 @@ export function loop({ hops, tally }: LoopSetup): LoopRig {
   };
 }
 
-/** The concurrency that is wanted is the one that all queues here have. */
+/** Builds the line without a gate of its own: all queues here have the wanted concurrency. */
 export function waiting({ nodes, waitMs, gauge, tally }: WaitingSetup): WaitingRig {
   return chain(
     Array.from({ length: nodes }, (_, index) => async (message: Envelope) => {

@@ -14,7 +14,7 @@ type Stage = (message: Envelope) => Promise<Envelope>;
 
 const nothingToClose = async (): Promise<void> => {};
 
-/** The bare async chain: what the language itself costs, with no queue, no trace and no way to stop. */
+/** Builds the bare async chain: the cost of the language itself, with no queue, no trace and no cancellation. */
 function chain(stages: readonly Stage[]): LinearRig {
   return {
     async request(payload: Payload) {
@@ -35,7 +35,7 @@ export function linear({ nodes, tally }: LinearSetup): LinearRig {
   );
 }
 
-/** The chain, with the payload parsed before and after each stage. */
+/** Builds the chain and parses the payload before and after each stage. */
 export function validated({ nodes, schema, tally }: ValidatedSetup): ValidatedRig {
   const stages = Array.from({ length: nodes }, () => async (message: Envelope) => {
     tally.hops += 1;
@@ -91,7 +91,7 @@ export function loop({ hops, tally }: LoopSetup): LoopRig {
   };
 }
 
-/** As one writes it by hand: a count of free places and a line of those who wait for one. */
+/** Builds a hand-written semaphore: a count of free slots and a queue of waiting requests. */
 export function waiting({ nodes, concurrency, waitMs, gauge, tally }: WaitingSetup): WaitingRig {
   let free = concurrency;
   const line: (() => void)[] = [];
@@ -122,7 +122,7 @@ export function pending({ gate }: PendingSetup): PendingRig {
   ]);
 }
 
-/** An async generator. */
+/** Builds an async generator. */
 export function streams({ chunks, text }: StreamsSetup): StreamsRig {
   async function* write(): AsyncGenerator<string> {
     for (let index = 0; index < chunks; index += 1) yield text(index);

@@ -21,12 +21,12 @@ export const cannot = {
   streams: "has no streams",
 };
 
-// A run ends by serialising its whole context, for a resume that never comes here: spared.
+// a run ends by serialising its whole context for a resume, which never happens here: skipped
 const noSerializer: ISerializer = { serialize: () => "", deserialize: () => ({}) };
 
 const close = async (): Promise<void> => {};
 
-/** Runs a flow on the default in-memory runtime and gives back what one of its nodes put out. */
+/** Runs a flow on the default in-memory runtime and returns the output of one of its nodes. */
 function starter<Answer>(flow: ReturnType<typeof createFlow>, last: string, evaluator?: IEvaluator) {
   const runtime = new FlowRuntime({ serializer: noSerializer, ...(evaluator && { evaluator }) });
   const blueprint = flow.toBlueprint();
@@ -37,7 +37,7 @@ function starter<Answer>(flow: ReturnType<typeof createFlow>, last: string, eval
   };
 }
 
-/** One flow of `nodes` function nodes in the default in-memory runtime, run once per request. */
+/** Builds one flow of `nodes` function nodes on the default in-memory runtime, run once per request. */
 export function linear({ nodes, tally }: LinearSetup): LinearRig {
   const names = Array.from({ length: nodes }, (_, index) => `n${index + 1}`);
   const flow = createFlow("linear");
@@ -78,8 +78,8 @@ export function fanOut({ branches, tally }: FanOutSetup): FanOutRig {
 }
 
 /**
- * Its loop construct. The state is kept in the context, as its guide does; the edges that it makes for a loop hold
- * expressions that only the evaluator for trusted flows can read.
+ * Builds its loop construct. The state is kept in the context, as its guide does; the edges of its loops hold
+ * expressions, which only the evaluator for trusted flows can read.
  */
 export function loop({ hops, tally }: LoopSetup): LoopRig {
   const flow = createFlow("loop");

@@ -15,7 +15,9 @@ export const cannot = {
   waiting: "a step takes any number at once",
 };
 
-/** Telemetry is off: spans go to OpenTelemetry's no-op tracer. No development server. */
+/**
+ * Starts Genkit without telemetry, whose spans go to OpenTelemetry's no-op tracer, and without a development server.
+ */
 function start() {
   process.env["GENKIT_ENV"] = "prod";
   disableGenkitOTelInitialization();
@@ -23,7 +25,7 @@ function start() {
 }
 
 /**
- * A flow of `nodes` steps, run once per request.
+ * Builds a flow of `nodes` steps, run once per request.
  *
  * No schemas, so nothing is validated; steps close over the message, so their input is not serialised for the span.
  */
@@ -46,7 +48,7 @@ export function linear({ nodes, tally }: LinearSetup): LinearRig {
   };
 }
 
-/** A flow for each node, since flows check what goes in and what comes out; with the zod that it brings. */
+/** Builds a flow for each node, because flows validate input and output, with the zod that Genkit bundles. */
 export function validated({ nodes, tally }: ValidatedSetup): ValidatedRig {
   const ai = start();
   const schema = z.object({ id: z.number().int().nonnegative(), text: z.string().min(1) });
@@ -112,7 +114,7 @@ export function pending({ gate }: PendingSetup): PendingRig {
   return { request: async (payload) => (await flow(new Envelope(payload))).payload, close: () => ai.stopServers() };
 }
 
-/** A flow that sends chunks; nothing makes it wait. */
+/** Builds a flow that sends chunks; no backpressure. */
 export function streams({ chunks, text }: StreamsSetup): StreamsRig {
   const ai = start();
   const options = { name: "streams", inputSchema: z.number(), streamSchema: z.string() };

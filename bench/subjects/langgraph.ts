@@ -19,15 +19,15 @@ process.env["LANGSMITH_TRACING"] = "false";
 const close = async (): Promise<void> => {};
 
 /**
- * A compiled StateGraph of `nodes` nodes, invoked once per request.
+ * Builds a compiled StateGraph of `nodes` nodes, invoked once per request.
  *
- * No checkpointer and no tracing; `Annotation` state with one last-value channel, which validates
- * nothing. The recursion limit (25 by default) is raised so that longer chains may run.
+ * No checkpointer and no tracing; `Annotation` state with one last-value channel, which validates nothing. The
+ * recursion limit (25 by default) is raised so that longer chains may run.
  */
 export function linear({ nodes, tally }: LinearSetup): LinearRig {
   const State = Annotation.Root({ message: Annotation<Envelope> });
   const names = Array.from({ length: nodes }, (_, index) => `n${index + 1}`);
-  // The builder's type grows with every node, which a chain of unknown length cannot spell.
+  // the builder's type grows with every node, which a chain of unknown length cannot spell
   const builder = new StateGraph(State) as StateGraph<
     typeof State.spec,
     typeof State.State,
@@ -54,7 +54,7 @@ export function linear({ nodes, tally }: LinearSetup): LinearRig {
   };
 }
 
-/** Edges to all branches, whose parts a reducer gathers, and one edge from all of them to the node that sums up. */
+/** Builds edges to all branches, whose parts a reducer collects, and one edge from all of them to the summing node. */
 export function fanOut({ branches, tally }: FanOutSetup): FanOutRig {
   const State = Annotation.Root({
     message: Annotation<Envelope>,
@@ -86,7 +86,7 @@ export function fanOut({ branches, tally }: FanOutSetup): FanOutRig {
   };
 }
 
-/** A conditional edge back to the node. */
+/** Builds a conditional edge back to the node. */
 export function loop({ hops, tally }: LoopSetup): LoopRig {
   const State = Annotation.Root({ state: Annotation<LoopState> });
   const graph = new StateGraph(State)
@@ -123,7 +123,7 @@ export function pending({ gate }: PendingSetup): PendingRig {
   };
 }
 
-/** A node that writes to the custom stream; nothing makes it wait. */
+/** Builds a node that writes to the custom stream; no backpressure. */
 export function streams({ chunks, text }: StreamsSetup): StreamsRig {
   const State = Annotation.Root({ id: Annotation<number> });
   const graph = new StateGraph(State)

@@ -18,7 +18,7 @@ const close = async (): Promise<void> => {};
 
 type Workflow = ReturnType<typeof createWorkflow>;
 
-/** A context for each request, read until the last event, as its guide shows. */
+/** Creates a context for each request and reads it until the last event, as its guide shows. */
 async function ask<Input, Answer>(
   workflow: Workflow,
   start: WorkflowEvent<Input>,
@@ -31,7 +31,7 @@ async function ask<Input, Answer>(
   return (events.at(-1) as ReturnType<typeof stop.with>).data;
 }
 
-/** An event before each node and one after the last. */
+/** Builds a workflow with an event before each node and one after the last. */
 export function linear({ nodes, tally }: LinearSetup): LinearRig {
   const workflow = createWorkflow();
   const events = Array.from({ length: nodes + 1 }, () => workflowEvent<Envelope>());
@@ -45,7 +45,7 @@ export function linear({ nodes, tally }: LinearSetup): LinearRig {
   return { request: async (payload) => (await ask(workflow, start, new Envelope(payload), stop)).payload, close };
 }
 
-/** The first handler sends an event to each branch and collects what comes back. */
+/** Builds a workflow whose first handler sends an event to each branch and collects the replies. */
 export function fanOut({ branches, tally }: FanOutSetup): FanOutRig {
   const workflow = createWorkflow();
   const start = workflowEvent<Envelope>();
@@ -100,7 +100,7 @@ export function pending({ gate }: PendingSetup): PendingRig {
   return { request: async (payload) => (await ask(workflow, start, new Envelope(payload), stop)).payload, close };
 }
 
-/** A handler that sends an event for each chunk; nothing makes it wait. */
+/** Builds a handler that sends an event for each chunk; no backpressure. */
 export function streams({ chunks, text }: StreamsSetup): StreamsRig {
   const workflow = createWorkflow();
   const start = workflowEvent<number>();

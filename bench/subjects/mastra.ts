@@ -17,15 +17,15 @@ export const cannot = {
 
 const close = async (): Promise<void> => {};
 
-/** Stands for any payload: steps must have schemas, and with `validateInputs` off nobody reads them. */
+/** Schema for any payload: steps must have schemas, and with `validateInputs` off they are never used. */
 const any = z.any();
 
-/** No storage, so nothing to persist; no validation but where it is the workload. */
+/** Options without storage, so nothing is persisted, and without validation except where it is the workload. */
 const options = { validateInputs: false, shouldPersistSnapshot: () => false };
 
 type Workflow = ReturnType<typeof createWorkflow>;
 
-/** A run for each request. */
+/** Creates and starts a run for each request. */
 async function start<Answer>(workflow: Workflow, inputData: unknown): Promise<Answer> {
   const run = await workflow.createRun();
   const outcome = await run.start({ inputData });
@@ -45,7 +45,7 @@ function step<Input, Output>(id: string, execute: (input: Input) => Promise<Outp
 const define = (id: string): Workflow =>
   createWorkflow({ id, inputSchema: any, outputSchema: any, options }) as Workflow;
 
-/** The workflow with one more step; its type grows with every step, which a chain of unknown length cannot spell. */
+/** Appends a step. The type grows with every step, which a chain of unknown length cannot spell. */
 const append = (workflow: Workflow, next: unknown): Workflow => workflow.then(next as never) as unknown as Workflow;
 
 export function linear({ nodes, tally }: LinearSetup): LinearRig {
@@ -60,7 +60,7 @@ export function linear({ nodes, tally }: LinearSetup): LinearRig {
   return { request: async (payload) => (await start<Envelope>(workflow, new Envelope(payload))).payload, close };
 }
 
-/** Validates what goes into each step, which is what it does; what comes out is the next one's input. */
+/** Builds a workflow that validates the input of each step, as Mastra does; an output is the input of the next step. */
 export function validated({ nodes, schema, tally }: ValidatedSetup): ValidatedRig {
   const steps = Array.from({ length: nodes }, (_, index) =>
     createStep({
@@ -132,7 +132,7 @@ export function pending({ gate }: PendingSetup): PendingRig {
   return { request: async (payload) => (await start<Envelope>(workflow, new Envelope(payload))).payload, close };
 }
 
-/** A step that writes to the run's stream. */
+/** Builds a step that writes to the run's stream. */
 export function streams({ chunks, text }: StreamsSetup): StreamsRig {
   const writes = createStep({
     id: "writes",

@@ -1,7 +1,7 @@
 import { core } from "../core.ts";
 import { type Journals, on } from "../penguiflow-durable.ts";
 
-/** What is written, without a disk to write it to. */
+/** Journals that serialise their batches and have no disk to write to. */
 export const journals: Journals = {
   make: async () => ({
     address: "",

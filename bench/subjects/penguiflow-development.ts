@@ -1,4 +1,4 @@
-// PenguiFlow as it runs in development and in tests: messages and working memories are frozen. See fresh-process.ts.
+// PenguiFlow as in development and tests: messages and working memories are frozen. See fresh-process.ts.
 export { fanOut, linear, loop, pending, streams, validated, waiting } from "./penguiflow.ts";
 
 export const cannot = { package: "is the same package" };

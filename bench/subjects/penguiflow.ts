@@ -19,7 +19,7 @@ import type { WatchedRig, WatchedSetup } from "../workloads/watched.ts";
 const tenant = "bench";
 const nothingToClose = async (): Promise<void> => {};
 
-/** Default options, nothing switched off: a flow that answers each request with its result. */
+/** Builds a flow with default options, nothing switched off, that answers each request with its result. */
 function calling<Answer>(flow: Flow<Payload, Answer>): RequestRig<Answer> {
   flow.run();
   return {
@@ -32,7 +32,7 @@ function calling<Answer>(flow: Flow<Payload, Answer>): RequestRig<Answer> {
 
 export { features } from "../penguiflow-features.ts";
 
-/** Loaded when it is measured: other runs have no part of it. */
+/** Loads the durable line on demand, so that other runs do not import it. */
 export const durable = async (setup: DurableSetup): Promise<DurableRig> =>
   (await import("../penguiflow-durable.ts")).inMemory(setup);
 
@@ -44,7 +44,7 @@ const pass = (index: number, tally: Tally) =>
     return message;
   });
 
-/** The edges of a line of nodes, one after the other. */
+/** Connects nodes in a line. */
 const line = (nodes: readonly PassNode[]) => nodes.map((node, index) => node.to(...nodes.slice(index + 1, index + 2)));
 
 export function linear({ nodes, tally }: LinearSetup): LinearRig {
@@ -86,7 +86,7 @@ export function fanOut({ branches, tally }: FanOutSetup): FanOutRig {
   return calling(core.create(first.to(...stages), ...stages.map((stage) => stage.to(join)), join.to(total)));
 }
 
-/** A controller with working memory. */
+/** Builds a controller with working memory. */
 export function loop({ hops, tally }: LoopSetup): LoopRig {
   const controller = core.node({ name: "controller", allowCycle: true }, async (message: Message<WM<number>>) => {
     tally.hops += 1;
@@ -105,7 +105,7 @@ export function loop({ hops, tally }: LoopSetup): LoopRig {
   };
 }
 
-/** The node's concurrency is the default, said aloud. */
+/** Builds the line with the node's default concurrency spelled out. */
 export function waiting({ nodes, concurrency, waitMs, gauge, tally }: WaitingSetup): WaitingRig {
   const middle = core.node({ name: "waits", policy: { concurrency } }, async (message: Message<Payload>) => {
     tally.hops += 1;

@@ -4,7 +4,7 @@ import { Client } from "pg";
 import { server } from "../../packages/state-postgres/test-integration/server.ts";
 import { type Journals, on } from "../penguiflow-durable.ts";
 
-/** The server that is named or at the usual address, or one of our own; as `npm run test:servers` finds it. */
+/** Finds the named server, the one at the usual address, or starts one; as `npm run test:servers` does. */
 async function findServer(): Promise<{ readonly url: string; stop(): Promise<void> } | string> {
   const named = process.env[server.variable];
   const url = named ?? server.url;
@@ -30,7 +30,7 @@ async function ask(url: string, text: string, values: readonly unknown[] = []): 
   }
 }
 
-/** Each in a schema of its own; the server is configured as it is. */
+/** Journals in a schema each; the configuration of the server is left alone. */
 export const journals: Journals = {
   async make() {
     const found = await findServer();

@@ -15,16 +15,16 @@ export const cannot = {
   streams: "calls its subscribers while the chunks are made: there is no stream to read",
 };
 
-/** As many at once as a node of PenguiFlow takes by default. */
+/** PenguiFlow's default concurrency of a node. */
 const concurrency = 64;
 
-/** What goes through the operators: a request, and whom to tell its answer. */
+/** A request in the operators, with the callback for its answer. */
 interface Asked<Answer> {
   readonly message: Envelope;
   readonly settle: (answer: Answer) => void;
 }
 
-/** One pipe for all requests. */
+/** Sends all requests through one pipe. */
 function piped<Answer>(pipe: (asked: Observable<Asked<Answer>>) => Observable<[Asked<Answer>, Answer]>) {
   const asked = new Subject<Asked<Answer>>();
   const subscription = pipe(asked).subscribe(([{ settle }, answer]) => settle(answer));
@@ -39,7 +39,7 @@ function piped<Answer>(pipe: (asked: Observable<Asked<Answer>>) => Observable<[A
 
 type Worker = (asked: Asked<Payload>) => Promise<Asked<Payload>>;
 
-/** A `mergeMap` for each node. */
+/** Builds a `mergeMap` for each node. */
 const chain = (workers: readonly Worker[]): LinearRig =>
   piped<Payload>((asked) =>
     workers
@@ -79,7 +79,7 @@ export function fanOut({ branches, tally }: FanOutSetup): FanOutRig {
 
 type LoopAnswer = Awaited<ReturnType<LoopRig["request"]>>;
 
-/** `expand` feeds what the step gives back to it. */
+/** Builds an `expand`, which feeds the result of the step back to it. */
 export function loop({ hops, tally }: LoopSetup): LoopRig {
   type Going = [Asked<LoopAnswer>, LoopAnswer];
   const step = async ([asked, state]: Going): Promise<Going> => {
@@ -95,7 +95,7 @@ export function loop({ hops, tally }: LoopSetup): LoopRig {
   );
 }
 
-/** The concurrency that is wanted is the one that all nodes here have. */
+/** Builds the line without a gate of its own: all nodes here have the wanted concurrency. */
 export function waiting({ nodes, waitMs, gauge, tally }: WaitingSetup): WaitingRig {
   return chain(
     Array.from({ length: nodes }, (_, index) => async (asked: Asked<Payload>) => {

@@ -3,44 +3,44 @@ import { measureRate, stretch, type Load, type RequestRig, type Tally } from "..
 import type { Payload } from "../envelope.ts";
 import { isOwnPayload } from "./linear.ts";
 
-/** A line of pass-through nodes, every message of which survives what the subject promises. */
+/** A line of pass-through nodes whose messages all survive the failures the subject names. */
 export interface DurableSetup {
   readonly nodes: number;
-  /** With `emit`, acceptance and result are stored, and the result is taken with `fetch`. */
+  /** With `emit`, the journal stores acceptance and result, and `fetch` takes the result. */
   readonly ask: "call" | "emit";
-  /** Whether each handler waits for the next turn of the event loop, so that traces are under way while others are stored. */
+  /** Whether each handler waits for the next turn of the event loop, so that traces are in flight during a store. */
   readonly yields: boolean;
   readonly tally: Tally;
 }
 
-/** What is kept when all traces have ended and the flow was stopped. */
+/** Contents of the journal when all traces have ended and the flow has stopped. */
 export interface Leftover {
-  /** Traces of which the journal has something. */
+  /** Number of traces with an entry in the journal. */
   readonly entries: number;
-  /** By node: how many messages it is done with. */
+  /** Messages handled, by node. */
   readonly counts: ReadonlyMap<string, number>;
 }
 
 export interface Recovered {
   readonly resumed: number;
-  /** Until the flow was ready: from opening the journal. */
+  /** Time from opening the journal until the flow was ready. */
   readonly recoveredMs: number;
-  /** Until all results were fetched: from the same moment. */
+  /** Time from the same moment until all results were fetched. */
   readonly finishedMs: number;
-  /** By the payload's id. */
+  /** Results by the payload's id. */
   readonly answers: ReadonlyMap<number, Payload>;
 }
 
-/** The flow does not run before it is told to. The rest is there where there is a journal. */
+/** A flow that runs once it is told to. The optional methods exist where there is a journal. */
 export interface DurableRig extends Closable {
   /** Whether each batch waits for a disk or a server. */
   readonly waits: boolean;
   start(): Promise<RequestRig<Payload>>;
-  /** Stops the flow and looks what is left. */
+  /** Stops the flow and reads the contents of the journal. */
   leftover?(): Promise<Leftover>;
-  /** What the journal takes on disk. */
+  /** Size of the journal on disk. */
   bytes?(): Promise<number>;
-  /** Has so many traces accepted by a process that is killed, and goes on with them here. */
+  /** Has a process accept that many traces, kills it, and recovers them here. */
   recover?(traces: number): Promise<Recovered>;
 }
 
@@ -72,13 +72,13 @@ function rate(
     bars: rates,
     async measure(rig, timing): Promise<Measurement> {
       const measured = await measureRate(await rig.start(), loadOf(setup.tally), timing);
-      // A processor that is free meanwhile is no sign of a disturbance.
+      // the processor is idle while a batch waits, so idleness shows no disturbance here
       return rig.waits ? { ...measured, processorShare: 1 } : measured;
     },
   };
 }
 
-/** After a warm-up whose traces and free pages make room for the next. */
+/** Measures after a warm-up whose traces and free pages make room for later ones. */
 async function measureLeftover(rig: DurableRig, tally: Tally): Promise<Measurement> {
   const [before, measured] = [20_000, 40_000];
   const line = await rig.start();
@@ -119,7 +119,7 @@ export const workloads: readonly Workload<DurableSetup, DurableRig>[] = [
     async measure(rig) {
       const { resumed, recoveredMs, finishedMs, answers } = await rig.recover!(unfinished);
       if (resumed !== unfinished) throw new Error(`Wrong count: "${resumed}" traces resumed, not "${unfinished}"`);
-      // the trace that was accepted last may have come less far
+      // the trace accepted last may have made less progress
       if (recovery.tally.hops < unfinished || recovery.tally.hops >= unfinished + nodes)
         throw new Error(`Wrong count: "${recovery.tally.hops}" hops were left, not "${unfinished}"`);
       for (const [id, answer] of answers)

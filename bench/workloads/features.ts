@@ -13,11 +13,11 @@ export interface FeatureSetup {
 export interface FeatureRig extends Closable {
   readonly plain: RequestRig<Payload>;
   readonly featured: RequestRig<Payload>;
-  /** What must be true after the run, so that a feature that never was in place cannot look cheap. */
+  /** Checks after the run that the feature was in use: an absent feature would look cheap. */
   check(): void;
 }
 
-/** Given or built in, and with nothing to do. */
+/** Features that are configured and have no work to do. */
 const idle = {
   retries: "retries on every node, nothing fails",
   "retry-filter": "retryIf on every node, nothing fails",
@@ -33,7 +33,7 @@ const idle = {
   "async-context": "async contexts are kept, and no AsyncLocalStorage is used",
 } as const;
 
-/** At work on every request or hop: what they cost is told; only contexts have a bar. */
+/** Features that work on every request or hop: their cost is shown, and only contexts have a bar. */
 const busy = {
   contexts: "an AsyncLocalStorage context for every request, in both lines",
   "contexts-queued": "the same, 8 requests at a time at each node",
@@ -49,14 +49,14 @@ const busy = {
 
 export type Feature = keyof typeof idle | keyof typeof busy;
 
-/** Short, so that most slices are disturbed neither by other programs nor by a garbage collection. */
+/** Short, so that neither other programs nor a garbage collection disturb most slices. */
 const roundsPerSlice = 2;
 const atLeastPairs = 99;
 
 const quartile = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 2]!;
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
-/** What the slices of one line took. */
+/** Measurements of the slices of one line. */
 class Slices {
   readonly times: number[] = [];
   readonly bytes: number[] = [];
@@ -74,17 +74,17 @@ class Slices {
     const { elapsedMs } = await stretch(this.#rig, this.#load, requests, { collect: false });
     const grown = process.memoryUsage().heapUsed - before;
     this.times.push(elapsedMs);
-    // A heap that shrank was collected in between.
+    // a heap that shrank was collected in between, so its growth is unknown
     if (grown > 0) this.bytes.push(grown / requests);
   }
 }
 
-/** Many short turns of both lines; the quick quarter of each is compared, since noise only ever makes slower. */
+/** Runs many short turns of both lines and compares the quick quarter of each, because noise only makes runs slower. */
 async function costOf(rig: FeatureRig, load: Load<Payload>, warmUpMs: number, measureMs: number): Promise<Measurement> {
   const alternate = async (plain: Slices, featured: Slices, forMs: number, atLeast: number): Promise<void> => {
     const startedAt = performance.now();
     for (let pair = 0; pair < atLeast || performance.now() - startedAt < forMs; pair += 1) {
-      // Each is first as often as the other.
+      // alternates the order, so that neither line profits from going first
       const turns = pair % 2 === 0 ? [plain, featured] : [featured, plain];
       for (const slices of turns) await slices.run();
     }

@@ -3,7 +3,7 @@ import { graphLibraries, type Bar, type Workload } from "../contract.ts";
 import { measureBursts, measureRate, type Load, type RequestRig, type Tally } from "../drive.ts";
 import type { Payload } from "../envelope.ts";
 
-/** A chain of pass-through nodes. Every handler adds one to `tally.hops` and returns what it was given. */
+/** A chain of pass-through nodes. Every handler adds one to `tally.hops` and returns its payload. */
 export interface LinearSetup {
   readonly nodes: number;
   /** Requests in flight at any moment; queues, where a subject has them, hold as many. */

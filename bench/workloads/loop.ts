@@ -3,21 +3,21 @@ import { measureRate, type RequestRig, type Tally } from "../drive.ts";
 import type { Payload } from "../envelope.ts";
 
 /**
- * A node that is run `hops` times for one request, as a controller does. Each time it adds one to `tally.hops` and passes
- * itself a new state that is one hop further.
+ * A node that runs `hops` times for one request, as a controller does. Each run adds one to `tally.hops` and sends the
+ * node a new state that is one hop further.
  */
 export interface LoopSetup {
   readonly hops: number;
   readonly tally: Tally;
 }
 
-/** What the node passes itself, where the subject does not bring a working memory of its own. */
+/** State that the node sends itself, where the subject has no working memory of its own. */
 export interface LoopState {
   readonly payload: Payload;
   readonly hops: number;
 }
 
-/** Answers with the payload's id and the hops that the state has counted. */
+/** Rig that answers with the payload's id and the number of hops in the state. */
 export type LoopRig = RequestRig<{ readonly id: number; readonly hops: number }>;
 
 const setup: LoopSetup = { hops: 100, tally: { hops: 0 } };

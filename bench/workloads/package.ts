@@ -5,13 +5,13 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import type { Closable, Workload } from "../contract.ts";
 
-/** Where a program that uses the subject begins. */
+/** Entry point of a program that uses the subject. */
 export interface PackageRig extends Closable {
-  /** The module to import, as a package name or an absolute path. */
+  /** Module to import, as a package name or an absolute path. */
   readonly module: string;
-  /** What a program needs of it that does the work of linear. */
+  /** Exports that a program needs for the work of linear. */
   readonly names: readonly string[];
-  /** Whether a second bundle, of all that the module exports, is what counts. @defaultValue false */
+  /** Whether the bundle of all exports of the module is measured instead. @defaultValue false */
   readonly all?: boolean;
 }
 
@@ -19,7 +19,7 @@ const runFile = promisify(execFile);
 const here = path.join(import.meta.dirname, "..");
 const imports = 9;
 
-/** The median time of a first `import`, each in a process of its own. */
+/** Measures the median time of a first `import`, each in a process of its own. */
 async function importMs(module: string): Promise<number> {
   const specifier = path.isAbsolute(module) ? pathToFileURL(module).href : module;
   const program = `const at = performance.now(); await import(${JSON.stringify(specifier)}); console.log(performance.now() - at); process.exit();`;
@@ -31,9 +31,9 @@ async function importMs(module: string): Promise<number> {
   return times.toSorted((a, b) => a - b)[imports >> 1]!;
 }
 
-/** The size of a bundle for Node, minified and compressed. */
+/** Measures the size of a bundle for Node, minified and compressed. */
 async function gzipKb(module: string, names: string): Promise<number> {
-  // not before it is measured: workloads are listed before the peers are installed
+  // imported late, because workloads are listed before the peers are installed
   const esbuild = await import("esbuild-wasm");
   const contents = `export ${names} from ${JSON.stringify(module)};`;
   const { outputFiles } = await esbuild.build({

@@ -2,7 +2,7 @@ import type { Closable, Workload } from "../contract.ts";
 import type { Payload } from "../envelope.ts";
 import { isOwnPayload } from "./linear.ts";
 
-/** One node whose handler waits for `gate` and then returns what it was given. */
+/** One node whose handler waits for `gate` and then returns its payload. */
 export interface PendingSetup {
   readonly gate: Promise<void>;
 }
@@ -12,7 +12,7 @@ export interface PendingRig extends Closable {
 }
 
 const wanted = 100_000;
-/** A subject that needs so much that all of these would not fit is given as many as fit. */
+/** Heap budget: a subject that would exceed it gets as many requests as fit. */
 const heapBudget = 600_000_000;
 
 const gate = Promise.withResolvers<void>();
@@ -22,7 +22,7 @@ function heapUsed(): number {
   return process.memoryUsage().heapUsed;
 }
 
-/** Lets promises and timers settle, so that what is needed only to get there is garbage. */
+/** Lets promises and timers settle, so that transient objects are garbage before the measurement. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate);
 }
@@ -42,7 +42,7 @@ export const workloads: readonly Workload<PendingSetup, PendingRig>[] = [
       const ask = (until: number): void => {
         for (; asked < until; asked += 1) answers[asked] = rig.request({ id: asked, text: "penguins" });
       };
-      // What comes into being with the first requests is there once, not for each.
+      // warm-up: one-time allocations must not count per request
       ask(200);
       await settle();
       const before = heapUsed();

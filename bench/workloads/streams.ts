@@ -1,15 +1,15 @@
 import type { Closable, Measurement, Workload } from "../contract.ts";
 import { busyTime, processorTime } from "../drive.ts";
 
-/** A source that writes `chunks` texts for a request, each when the one before was taken. */
+/** A source that writes `chunks` texts for a request, each after the previous one was consumed. */
 export interface StreamsSetup {
   readonly chunks: number;
-  /** The text of a chunk. */
+  /** Returns the text of a chunk. */
   text(index: number): string;
 }
 
 export interface StreamsRig extends Closable {
-  /** Opens a stream, reads it as the library offers, and calls `take` with the text of each chunk. */
+  /** Opens a stream, reads it by the library's own means, and calls `take` with the text of each chunk. */
   read(id: number, take: (text: string) => void): Promise<void>;
 }
 

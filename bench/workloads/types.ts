@@ -3,7 +3,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import type { Closable, Workload } from "../contract.ts";
 
-/** The script that counts type instantiations: its output says how many twenty connected nodes add. */
+/** Script that counts type instantiations: prints how many twenty connected nodes add. */
 export interface TypesRig extends Closable {
   readonly script: string;
 }

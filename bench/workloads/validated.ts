@@ -4,7 +4,7 @@ import { measureRate, type RequestRig, type Tally } from "../drive.ts";
 import type { Payload } from "../envelope.ts";
 import { isOwnPayload } from "./linear.ts";
 
-/** A chain of pass-through nodes whose input and output are both parsed with `schema`. */
+/** A chain of pass-through nodes that parse their input and output with `schema`. */
 export interface ValidatedSetup {
   readonly nodes: number;
   readonly schema: typeof payloadSchema;
@@ -13,7 +13,7 @@ export interface ValidatedSetup {
 
 export type ValidatedRig = RequestRig<Payload>;
 
-/** What all subjects parse. */
+/** Schema that all subjects parse with. */
 export const payloadSchema = z.object({ id: z.number().int().nonnegative(), text: z.string().min(1) });
 const setup: ValidatedSetup = { nodes: 10, schema: payloadSchema, tally: { hops: 0 } };
 

@@ -3,12 +3,12 @@ import { processorTime, stretch, type Load, type RequestRig, type Tally } from "
 import type { Payload } from "../envelope.ts";
 import { isOwnPayload } from "./linear.ts";
 
-/** Five nodes in a line; the one in the middle waits for `waitMs` and handles `concurrency` requests at once, not more. */
+/** Five nodes in a line; the middle one waits for `waitMs` and handles at most `concurrency` requests at once. */
 export interface WaitingSetup {
   readonly nodes: number;
   readonly concurrency: number;
   readonly waitMs: number;
-  /** Called by the handlers in the middle as they begin and end to wait. */
+  /** Called by the middle handlers at the start and end of their wait. */
   readonly gauge: { enter(): void; leave(): void };
   readonly tally: Tally;
 }
@@ -52,7 +52,7 @@ export const workloads: readonly Workload<WaitingSetup, WaitingRig>[] = [
       const spentUs = processorUs();
       if (most !== concurrency) throw new Error(`Wrong count: "${most}" requests waited at once, not "${concurrency}"`);
       const ms = times.toSorted((a, b) => a - b)[times.length >> 1]!;
-      // Waiting is the work here: a processor that is free is no sign of a disturbance.
+      // the work here is waiting, so an idle processor shows no disturbance
       return {
         figures: { ms, "of the ideal time": ms / idealMs },
         requests: times.length * requests,

@@ -1,4 +1,4 @@
-// The agent of the demo, in a process of its own: reads the guides for a word, a page at a time.
+// The agent of the demo, in a process of its own: searches the guides for a word, page by page.
 import { globSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
@@ -17,7 +17,7 @@ const read = payloadNode({ name: "read", policy: { concurrency: 4 } }, async (wo
       times += here;
       pages += 1;
       await ctx.emitChunk({ text: `${page}: ${here}` });
-      // as slow as a model that thinks
+      // as slow as a reasoning model
       await ctx.sleep(40);
     }
   } catch (error) {
@@ -43,6 +43,6 @@ if (import.meta.main) {
   const url = await app.listen();
   console.log(`serves ${url}`);
   process.send?.({ url });
-  // nobody is left who could ask
+  // the parent process has gone, so no caller is left
   process.on("disconnect", () => void app.close());
 }

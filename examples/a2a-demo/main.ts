@@ -1,5 +1,5 @@
-// Two processes: a flow that is served as an A2A agent, and a flow that calls it through a remote node. The agent's words
-// come as they are said; then a second request is cancelled in mid-flight, and the work stops on the other side.
+// Two processes: one serves a flow as an A2A agent, the other calls it through a remote node. The agent's words arrive
+// as they are produced; then a second request is cancelled in flight, and the work stops on the other side.
 //
 //   npm run example examples/a2a-demo/main.ts
 //   npm run a2a:demo
@@ -28,7 +28,7 @@ export function createFlow(agentUrl: string) {
   return create(read.to(tell), { name: "a2a-demo" });
 }
 
-/** Starts the agent's process and passes on what it says. */
+/** Starts the agent's process and forwards its output. */
 async function startAgent() {
   const agent = fork(new URL("agent.ts", import.meta.url), { silent: true });
   agent.stdout?.on("data", (said: Buffer) => {

@@ -1,5 +1,5 @@
-// The agent that the public compatibility kit of A2A drives: what it does stands in the first words of a message's id.
-// Start it, then run the kit against its address: docs/reference/a2a-conformance.md.
+// The agent that the public compatibility kit of A2A drives: the prefix of a message's id selects its behaviour. Start
+// it, then run the kit against its address: docs/reference/a2a-conformance.md.
 //
 //   npm run example examples/a2a-tck-agent/main.ts -- 9999
 import process from "node:process";
@@ -54,11 +54,11 @@ export const options: A2AServerOptions = {
   payloadOf: ({ messageId }) => messageId,
   answersWithMessage: ({ messageId }) => messageId.startsWith("tck-message-response"),
   waitsForAuthorization: ({ reason }) => reason === SIGN_IN,
-  // the kit uses an id again and again
+  // the kit reuses message ids
   repeatedMessages: "begin",
-  // it listens on this machine for notifications
+  // the kit listens for notifications on this machine
   pushNotifications: { allowPrivate: true },
-  // it reads the card without naming a version, and takes no field of 0.3 in it
+  // the kit reads the card without naming a version, and rejects fields of 0.3
   legacy: false,
 };
 

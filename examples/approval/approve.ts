@@ -1,4 +1,5 @@
-// Decides about a request that another process has left, and has it finished. Without arguments it lists what waits.
+// Decides on a request that another process has left, and completes it. Without arguments it lists the pending
+// requests.
 //
 //   npm run example examples/approval/approve.ts
 //   npm run example examples/approval/approve.ts request-1234 yes Maria

@@ -1,5 +1,5 @@
 // The flow of this example: an expense of more than 100 € waits for a person, then it is paid, once. `request.ts` and
-// `approve.ts` run it in two processes; what it knows is in a file between them.
+// `approve.ts` run it in two processes, which share its state through a file.
 import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -11,7 +11,7 @@ import { z } from "zod";
 const FREE_UP_TO_CENTS = 10_000;
 const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
 
-/** Where the journal and the bank's book are. */
+/** Folder of the journal and the bank's book. */
 export const FOLDER = process.env["APPROVAL_FOLDER"] ?? path.join(tmpdir(), "penguiflow-approval");
 const BOOK = path.join(FOLDER, "bank.txt");
 
@@ -21,10 +21,10 @@ interface Expense {
   readonly cents: number;
 }
 
-/** What a person says. */
+/** Schema of a person's decision. */
 const Decision = z.object({ isApproved: z.boolean(), by: z.string().min(1) });
 
-// The handler is called again from its beginning when there is an answer: `ctx.pause` gives it then.
+// once there is an answer, the handler runs again from its beginning, and `ctx.pause` returns the answer
 const decide = payloadNode("decide", async (expense: Expense, ctx) => {
   if (expense.cents <= FREE_UP_TO_CENTS) return { expense, isApproved: true, by: "the rules" };
   const answer = await ctx.pause({
@@ -41,7 +41,7 @@ const pay = payloadNode(
   async ({ expense, isApproved, by }: { expense: Expense; isApproved: boolean; by: string }, ctx) => {
     if (!isApproved) return `${by} said no: ${expense.who} gets nothing for ${expense.what}`;
     const number = await ctx.once("transfer", (key) => transfer(key, expense), {
-      // the process ended in the middle of a transfer: the bank's book says whether it took place
+      // the process ended in the middle of a transfer: the bank's book tells whether it took place
       ifUnknown: async (key) => (await numberOf(key)) ?? (await transfer(key, expense)),
     });
     return `${by} said yes: ${expense.who} gets ${euros(expense.cents)} for ${expense.what}, transfer ${number}`;
@@ -49,8 +49,8 @@ const pay = payloadNode(
 );
 
 /**
- * Runs `work` with the flow as an earlier process has left it, then stops the flow and closes its file. What goes wrong
- * is said on standard error.
+ * Runs `work` with the flow as an earlier process has left it, then stops the flow and closes its file. Prints failures
+ * on standard error.
  */
 export async function withFlow(work: (flow: ReturnType<typeof createFlow>) => Promise<void>): Promise<void> {
   try {
@@ -70,7 +70,7 @@ function createFlow(journal: SqliteJournal) {
   return create(decide.to(pay), { name: "expenses", durability: durable({ journal }) });
 }
 
-/** The bank of this example writes a line for each transfer. It does so twice if it is asked twice. */
+/** Writes a line to the bank's book for each transfer. The bank does not deduplicate: a second call pays twice. */
 async function transfer(key: string, { who, cents }: Expense): Promise<number> {
   const number = (await transfers()).length + 1;
   await appendFile(BOOK, `${number} ${key} ${euros(cents)} to ${who}\n`);

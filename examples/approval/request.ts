@@ -1,4 +1,4 @@
-// Asks for money. Above 100 € the request waits for a person, and this process ends: nothing waits in memory.
+// Requests money. Above 100 € the request waits for a person, and this process ends: the paused trace takes no memory.
 //
 //   npm run example examples/approval/request.ts Anna 240.50 "a train to Oslo"
 import assert from "node:assert/strict";

@@ -1,12 +1,12 @@
-// Four ways to end a request before its work is done, while a fifth goes on undisturbed. The work is real:
-// looking for the factors of large numbers.
+// Four ways to end a request before its work is done, while a fifth continues undisturbed. The work is real: factoring
+// large numbers.
 //
 //   npm run example examples/cancel-and-deadlines/main.ts
 import { create, type Message, node, type Outcome, payloadNode, WM } from "penguiflow";
 
 const SLICE = 100_000n;
 
-/** Divides by everything from `from` to the end of the slice; gives the factor, or where to go on. */
+/** Divides by every number of the slice that begins at `from`; returns the factor, or the start of the next slice. */
 function divide(number: bigint, from: bigint): { readonly factor: bigint } | { readonly next: bigint } {
   for (let divisor = from; divisor < from + SLICE; divisor += 1n) {
     if (divisor * divisor > number) return { factor: number };
@@ -15,7 +15,7 @@ function divide(number: bigint, from: bigint): { readonly factor: bigint } | { r
   return { next: from + SLICE };
 }
 
-// a long computation lets others in between its slices, and hears there that it shall stop
+// between slices the computation yields to the event loop and checks for abort
 const factor = payloadNode({ name: "factor", policy: { concurrency: 8 } }, async (number: bigint, ctx) => {
   for (let from = 2n; ;) {
     const step = divide(number, from);
@@ -29,7 +29,7 @@ export function createFlow() {
   return create(factor.to(), { name: "factoring" });
 }
 
-// the same as a loop: each hop is a slice, and the budget says how many of them the answer is worth
+// the same as a loop: each hop is a slice, and the budget bounds their number
 const search = node({ name: "search", allowCycle: true }, ({ payload: memory }: Message<WM<bigint>>) => {
   const step = divide(BigInt(memory.query), memory.facts[0] ?? 2n);
   return "factor" in step ? step.factor : memory.with({ facts: [step.next] });
@@ -39,7 +39,7 @@ export function createSearchFlow() {
   return create(search.to(search), { name: "searching" });
 }
 
-/** A product of two primes for which a computer needs minutes this way. */
+/** Product of two primes, which takes minutes to factor by trial division. */
 const HARD = 1_000_000_000_039n * 1_000_000_000_061n;
 const EASY = 99_991n * 1_000_003n;
 

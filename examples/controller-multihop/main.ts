@@ -1,5 +1,5 @@
-// A controller loops until it has its answer or its budget is used up. This one follows the links of the
-// documents, one step further with each hop, until it finds the page that says what is asked for.
+// A controller loops until it has its answer or its budget is exhausted. This one follows the links of the documents,
+// one step further with each hop, until it finds the page that answers the question.
 //
 //   npm run example examples/controller-multihop/main.ts
 import { readFile } from "node:fs/promises";
@@ -43,7 +43,7 @@ const follow = node(
   },
 );
 
-/** The text of a page; none, when a link leads nowhere. */
+/** Reads the text of a page; empty when a link is broken. */
 async function readPage(page: string, signal: AbortSignal): Promise<string> {
   try {
     return await readFile(new URL(page, REPOSITORY), { encoding: "utf8", signal });
@@ -74,7 +74,7 @@ export async function main(phrase = "TRACE_UNWINDING", budgetHops = 5) {
 
   const outcome = await flow.outcome({ phrase, budgetHops }, { tenant: "acme", timeoutMs: 30_000 });
   if (outcome.status === "completed") console.log(`${outcome.result.text}\n  ${outcome.result.citations.join(" → ")}`);
-  // used up: the runtime ends the loop and says which budget it was
+  // the budget is exhausted: the runtime ended the loop and names the budget
   if (outcome.status === "exhausted") console.log(outcome.finalAnswer.text);
   return outcome;
 }

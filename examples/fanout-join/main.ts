@@ -1,4 +1,4 @@
-// One text goes to three nodes at once; a join waits for all three and hands their findings on together.
+// One text goes to three nodes at once; a join waits for all three and passes on their findings together.
 //
 //   npm run example examples/fanout-join/main.ts
 import { createHash } from "node:crypto";
@@ -37,7 +37,7 @@ const hash = payloadNode("hash", (text: string): Finding => {
 
 const gather = joinK("gather", 3, { input: Finding, timeoutMs: 10_000 });
 
-// the findings stand in the order in which they came: each says itself what it is
+// the findings are in order of arrival, so each one names itself
 const report = payloadNode("report", (findings: [Finding, Finding, Finding]) => {
   return Object.fromEntries(findings.map(({ by, ...finding }) => [by, finding]));
 });

@@ -1,4 +1,4 @@
-// What the threads import: two functions that compute for about a tenth of a second each, and never wait.
+// The module that threads import: two functions that compute for about a tenth of a second each and never wait.
 import { createHash, scryptSync } from "node:crypto";
 import type { ThreadContext } from "penguiflow/threads";
 
@@ -13,12 +13,12 @@ export interface Hashed {
   readonly hash: string;
 }
 
-/** All that these functions need of their context; a handler's has it too. */
+/** Part of the context that these functions need; a handler's context has it too. */
 type Stoppable = Pick<ThreadContext, "signal">;
 
 const ROUNDS = 60_000;
 
-/** SHA-256 of the file, of the result, of that result, and so on. */
+/** Computes the SHA-256 of the file, then of the result, and so on. */
 export function sha256({ name, bytes }: File, { signal }: Stoppable): Hashed {
   let digest = createHash("sha256").update(bytes).digest();
   for (let round = 1; round < ROUNDS; round += 1) {
@@ -28,7 +28,7 @@ export function sha256({ name, bytes }: File, { signal }: Stoppable): Hashed {
   return { name, by: "sha256", hash: digest.toString("hex") };
 }
 
-/** A key drawn from the file, in one call that nothing can interrupt but the end of its thread. */
+/** Derives a key from the file in one call, which only the end of its thread can interrupt. */
 export function scrypt({ name, bytes }: File, _: Stoppable): Hashed {
   const key = scryptSync(bytes, name, 32, { N: 2 ** 15, r: 8, p: 1, maxmem: 2 ** 26 });
   return { name, by: "scrypt", hash: key.toString("hex") };

@@ -1,8 +1,8 @@
-/** How well a timer of 10 ms was kept. */
+/** Punctuality of a 10 ms timer. */
 export interface Pulse {
   readonly durationMs: number;
   readonly beats: number;
-  /** How many there are when nothing is late. */
+  /** Beats that a punctual timer makes. */
   readonly beatsWanted: number;
   readonly medianLateMs: number;
   readonly worstLateMs: number;
@@ -10,7 +10,7 @@ export interface Pulse {
 
 const BEAT_MS = 10;
 
-/** Beats every 10 ms, as everything else in a process that waits for its turn: timers, requests, other nodes. */
+/** Starts a beat every 10 ms, which waits for the event loop like timers, requests and other nodes. */
 export function startHeartbeat(): { stop(): Pulse } {
   const startedAt = performance.now();
   const lateness: number[] = [];
@@ -24,7 +24,7 @@ export function startHeartbeat(): { stop(): Pulse } {
   return {
     stop() {
       clearInterval(timer);
-      beat(); // a beat that is overdue counts, it would have come late
+      beat(); // an overdue beat counts: it would have come late
       const durationMs = last - startedAt;
       lateness.sort((a, b) => a - b);
       return {

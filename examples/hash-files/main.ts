@@ -1,5 +1,5 @@
-// Two nodes hash the files of a folder flat out: first in this thread, then in two worker threads. A heartbeat of 10 ms
-// tells what else could have run meanwhile.
+// Two CPU-bound nodes hash the files of a folder: first in this thread, then in two worker threads. A heartbeat of 10
+// ms shows how blocked the event loop is meanwhile.
 //
 //   npm run example examples/hash-files/main.ts
 //   npm run example examples/hash-files/main.ts docs/guides
@@ -34,13 +34,13 @@ const line = payloadNode("line", (hashes: [Hashed, Hashed]) => {
   return `${of("sha256")}  ${of("scrypt")}  ${hashes[0].name}`;
 });
 
-/** The flow, with its nodes in the threads of a pool or, without one, in this thread. */
+/** Builds the flow, with its nodes in the threads of a pool or, without one, in this thread. */
 export function createFlow(pool?: ThreadPool) {
   const [one, other] = pool === undefined ? inThisThread() : inThreads(pool);
   return create(read.to(one, other), one.to(gather), other.to(gather), gather.to(line), { name: "hash-files" });
 }
 
-/** Hashes all files and counts the beats of the heart meanwhile. */
+/** Hashes all files and counts the heartbeats meanwhile. */
 async function hashAll(files: readonly string[], pool?: ThreadPool) {
   await using flow = createFlow(pool);
   flow.run();

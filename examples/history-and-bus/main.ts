@@ -1,5 +1,5 @@
-// A state store keeps what happened to each request, a bus tells others what goes over the edges. Neither slows
-// the flow or breaks it. Both are here in memory; adapters for databases and brokers take their places.
+// A state store keeps the history of each request; a bus publishes the messages that go over the edges. Neither slows
+// or breaks the flow. Both live in memory here; adapters for databases and brokers replace them.
 //
 //   npm run example examples/history-and-bus/main.ts
 import { type BusEnvelope, create, MemoryMessageBus, MemoryStateStore, payloadNode } from "penguiflow";
@@ -24,7 +24,7 @@ export function createFlow(stateStore: MemoryStateStore, messageBus: MemoryMessa
 
 export async function main() {
   const bus = new MemoryMessageBus();
-  // a subscriber sees one tenant's envelopes; this one counts what its orders come to
+  // a subscriber receives one tenant's envelopes; this one sums up its orders
   const envelopes: BusEnvelope[] = [];
   const unsubscribe = bus.subscribe({ tenant: "acme", edge: "check->number" }, (envelope) => envelopes.push(envelope));
 
@@ -38,7 +38,7 @@ export async function main() {
 
   const histories: Record<string, readonly string[]> = {};
   for (const traceId of ["o-1", "o-2"]) {
-    // without the tenant the store gives nothing: another tenant's "o-1" is another request
+    // history is per tenant: another tenant's "o-1" is another request
     const { events } = await flow.loadHistory(traceId, { tenant: "acme" });
     histories[traceId] = events.map(({ node, kind }) => (node === undefined ? kind : `${node} ${kind}`));
     console.log(`${traceId}: ${histories[traceId]?.join(", ")}`);

@@ -1,5 +1,5 @@
-// One handler works on many items side by side: never more at once than it says, in the items' order,
-// and when one of them fails the others are told to stop.
+// One handler processes many items concurrently: never more at once than its limit, with results in the items' order.
+// When one item fails, the others are aborted.
 //
 //   npm run example examples/map-concurrent/main.ts
 import { createHash } from "node:crypto";

@@ -1,5 +1,5 @@
-// What belongs to a request but is not its payload travels as meta: through every node, retry and playbook.
-// Here the region decides the tax and the locale the spelling, and each stage notes what it did.
+// Data that belongs to a request but not to its payload travels as meta: through every node, retry and playbook. Here
+// the region decides the tax and the locale the spelling, and each stage records its work.
 //
 //   npm run example examples/metadata-propagation/main.ts
 import { create, type Message, node } from "penguiflow";
@@ -11,7 +11,7 @@ interface Bill {
 
 const TAX_PERCENT: Readonly<Record<string, number>> = { DE: 19, DK: 25, US: 0 };
 
-/** A message is frozen: whoever changes something makes the next one. Branches never see each other's. */
+/** Adds a line to a copy of the message. Messages are immutable, so branches never see each other's changes. */
 function note<Payload>(message: Message<Payload>, line: string): Message<Payload> {
   const notes = (message.meta["notes"] as readonly string[] | undefined) ?? [];
   return message.with({ meta: { ...message.meta, notes: [...notes, line] } });
@@ -22,7 +22,7 @@ const add = node("add", (message: Message<readonly number[]>) => {
   return note(message, `${message.payload.length} prices`).with({ payload: cents });
 });
 
-// fails once for each message: what the first attempt was given, the second one is given too
+// fails once for each message: the retry receives the same message as the first attempt
 const tax = node(
   { name: "tax", policy: { maxRetries: 1, backoffBaseMs: 1 } },
   (message: Message<number>, ctx): Message<Bill> => {
@@ -36,7 +36,7 @@ const tax = node(
   },
 );
 
-// a playbook is given the meta too; it reads it, and gives back a payload
+// a playbook receives the meta too; this one reads it and returns a payload
 const spell = node("spell", ({ payload, meta }: Message<Bill>) => {
   const { locale, currency } = meta as { locale: string; currency: string };
   const format = new Intl.NumberFormat(locale, { style: "currency", currency });
@@ -44,7 +44,7 @@ const spell = node("spell", ({ payload, meta }: Message<Bill>) => {
 });
 const spelling = create(spell.to(), { name: "spelling" });
 
-// a bare payload keeps the envelope it came in
+// a bare payload keeps its envelope
 const print = node("print", (message: Message<Bill>, ctx) => ctx.callPlaybook(spelling, message));
 
 export function createFlow() {

@@ -1,5 +1,5 @@
-// Figures of a flow on an MLflow tracking server, when MLFLOW_TRACKING_URI says where one is; else on standard output.
-// MLFLOW_EXPERIMENT_ID and MLFLOW_TRACKING_TOKEN count, too.
+// Sends the metrics of a flow to the MLflow tracking server at MLFLOW_TRACKING_URI, or to standard output. Also reads
+// MLFLOW_EXPERIMENT_ID and MLFLOW_TRACKING_TOKEN.
 //
 //   npm run example examples/mlflow-metrics/main.ts
 import process from "node:process";
@@ -14,7 +14,7 @@ const count = payloadNode({ name: "count", policy: { maxRetries: 0 } }, (words: 
   return new Set(words).size;
 });
 
-/** One line for each value. */
+/** Sink that prints one line for each value. */
 const standardOutput: MetricsSink = {
   async write(metrics) {
     for (const { key, value } of metrics) console.log(`${key} ${value}`);

@@ -1,6 +1,6 @@
 import { type FlowEvent, metricSamples } from "penguiflow";
 
-/** One value of a metric at a moment, as MLflow keeps it. */
+/** A value of a metric at an instant, as MLflow stores it. */
 export interface Metric {
   readonly key: string;
   readonly value: number;
@@ -9,25 +9,25 @@ export interface Metric {
   readonly step: number;
 }
 
-/** Where metrics go. */
+/** Destination of metrics. */
 export interface MetricsSink {
   write(metrics: readonly Metric[]): Promise<void>;
-  /** Everything has been written. */
+  /** Ends the run after everything has been written. */
   close(status: "FINISHED" | "FAILED"): Promise<void>;
 }
 
-/** What a request to a tracking server may hold at most. */
+/** Maximum number of metrics in a request to a tracking server. */
 const MOST_METRICS = 1000;
 
-/** How many values wait while the server is slow; further ones are counted and gone. */
+/** Maximum number of queued values while the server is slow; further ones are dropped and counted. */
 const MOST_WAITING = 10_000;
 
 /**
- * A middleware that turns events into metrics and writes them in batches, beside the flow: it never awaits the
- * sink, so a server that is slow, down or wrong costs the flow nothing but metrics.
+ * A middleware that turns events into metrics and writes them in batches, apart from the flow. It never awaits the
+ * sink, so a slow or broken server costs the flow metrics and nothing else.
  */
 export class MetricsWriter {
-  /** Values that were not written, and why the last of them was not. */
+  /** Number of values that were not written, and the reason for the last of them. */
   lost = 0;
   lastError: unknown;
   readonly #sink: MetricsSink;
@@ -49,13 +49,13 @@ export class MetricsWriter {
       const step = (this.#steps.get(key) ?? 0) + 1;
       this.#steps.set(key, step);
       if (this.#waiting.length >= MOST_WAITING) this.lost += 1;
-      // a counter is kept as its sum so far, and the step is that sum, too
+      // a counter is stored as its running total, which is also its step
       else this.#waiting.push({ key, value: kind === "counter" ? step : value, timestamp: event.at, step });
     }
     this.#writing ??= this.#write();
   };
 
-  /** Writes what is left and ends the run. Call it when the flow has stopped. */
+  /** Writes the remaining values and ends the run. Call it when the flow has stopped. */
   async close(status: "FINISHED" | "FAILED"): Promise<void> {
     await this.#writing;
     await this.#sink.close(status).catch((error: unknown) => {
@@ -64,7 +64,7 @@ export class MetricsWriter {
   }
 
   async #write(): Promise<void> {
-    // a turn of the event loop makes a batch of what belongs together
+    // waiting one turn of the event loop batches the metrics of the same work
     await new Promise((resolve) => setImmediate(resolve));
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, MOST_METRICS);

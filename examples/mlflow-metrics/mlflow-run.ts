@@ -1,19 +1,19 @@
 import type { Metric, MetricsSink } from "./mlflow-metrics.ts";
 
-/** How a run is begun. */
+/** Options of a run. */
 export interface MlflowOptions {
   readonly trackingUri: string;
   /** @defaultValue `"0"`, the experiment every server has */
   readonly experimentId?: string | undefined;
-  /** Sent as bearer token. @defaultValue none */
+  /** Bearer token. @defaultValue none */
   readonly token?: string | undefined;
   readonly runName: string;
 }
 
-/** A server that takes longer than this is given up for the batch. */
+/** Timeout of a request, after which its batch is dropped. */
 const PATIENCE_MS = 5_000;
 
-/** A run on an MLflow tracking server, over its REST API. It is created with the first metrics, and ended by `close`. */
+/** A run on an MLflow tracking server, over its REST API. Created with the first metrics, and ended by `close`. */
 export class MlflowRun implements MetricsSink {
   readonly #options: MlflowOptions;
   #runId: string | undefined;

@@ -1,6 +1,6 @@
-// How a service holds a flow: one class that starts it once, is asked many times, speaks the service's own
-// language in results and errors, and stops it. The payload changes from stage to stage; where the better way
-// fails, a simpler one takes its place and says so.
+// A service around a flow: one class starts it once, answers many requests, translates results and errors into the
+// service's own terms, and stops it. The payload changes from stage to stage; when the better way fails, a simpler one
+// takes over and says so.
 //
 //   npm run example examples/orchestrator/main.ts
 import { readFile } from "node:fs/promises";
@@ -13,7 +13,7 @@ const Summarised = Normalised.extend({ summary: z.string(), fallback: z.string()
 const Stored = z.object({ slug: z.string(), summary: z.string(), fallback: z.string().optional() });
 type Stored = z.infer<typeof Stored>;
 
-/** What the nodes work with: made by the service, or by its tests. */
+/** Resources of the nodes, created by the service or by its tests. */
 export interface NoteResources {
   readonly summarise: (text: string, signal: AbortSignal) => Promise<string>;
   readonly notes: Map<string, Stored>;
@@ -34,7 +34,7 @@ const summarise = payloadNode(
     try {
       return { ...note, summary: await ctx.resources.summarise(note.text, ctx.signal) };
     } catch (error) {
-      ctx.signal.throwIfAborted(); // stopped is stopped: the fallback is for failures only
+      ctx.signal.throwIfAborted(); // a stopped request stays stopped: the fallback is for failures only
       return {
         ...note,
         summary: `${note.text.replaceAll(/\s+/g, " ").slice(0, 40).trim()} …`,
@@ -59,17 +59,17 @@ export function createFlow() {
   return create(normalise.to(summarise), summarise.to(store), { name: "notes" });
 }
 
-/** What callers of the service catch; what the runtime knows is in `cause`. */
+/** Error that callers of the service catch; `cause` has the runtime's error. */
 export class NoteError extends Error {
   override readonly name = "NoteError";
 }
 
-/** Takes notes. Started once, when it is made; a test gives it other resources. */
+/** Takes notes. Starts its flow on construction; a test passes other resources. */
 export class NoteTaker implements AsyncDisposable {
   readonly #flow = createFlow();
 
   constructor(resources: NoteResources, logger: Logger) {
-    // before `run`: the list is fixed then
+    // added before `run`, which fixes the list
     this.#flow.addMiddleware((event) => {
       if (event.type === "node_failed") logger.warn(formatFlowEvent(event));
     });
@@ -91,7 +91,7 @@ export class NoteTaker implements AsyncDisposable {
   }
 }
 
-/** The first sentence, if it is one. */
+/** Finds the first sentence. */
 async function firstSentence(text: string): Promise<string> {
   const [, sentence] = /^([A-Z][^.\n]+\.)\s/.exec(text) ?? [];
   if (sentence === undefined) throw new Error("The text begins with no sentence");

@@ -1,5 +1,5 @@
-// Many requests for one answer. Each is tried again by itself; one that fails in the end is told in the answer and
-// does not take the others down.
+// Many requests for one answer. Each is retried by itself. One that fails for good is reported in the answer and does
+// not fail the others.
 //
 //   npm run example examples/partial-failure/main.ts gentoo unicorn emperor
 import { once } from "node:events";
@@ -11,7 +11,7 @@ import { type Context, create, joinK, type Message, node, payloadNode, shape } f
 const RETRIES = 2;
 
 interface Request {
-  /** How many requests the answer is made of: what the join waits for. */
+  /** Number of requests that make up the answer, which the join waits for. */
   readonly of: number;
   readonly bird: string;
 }
@@ -19,7 +19,7 @@ type Sighting = { readonly bird: string; readonly of: number } & ({ readonly see
 
 const split = node("split", async ({ payload: birds }: Message<readonly string[]>, ctx) => {
   const of = birds.length;
-  // nothing to ask: the join sends an empty group on
+  // no requests: the join passes on an empty group
   if (of === 0) await ctx.emit({ bird: "", of, seen: 0 }, { to: "gather" });
   for (const bird of birds) await ctx.emit({ bird, of }, { to: "ask" });
 });
@@ -31,15 +31,15 @@ const ask = payloadNode(
   },
   async ({ bird, of }: Request, ctx: Context<{ readonly url: string }>): Promise<Sighting> => {
     try {
-      // shorter than the node's timeout, which would not be caught here
+      // shorter than the node's timeout, which could not be caught here
       const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(1_000)]);
       const response = await fetch(new URL(bird, ctx.resources.url), { signal });
       if (response.ok) return { bird, of, seen: ((await response.json()) as { seen: number }).seen };
-      // what is not known now is not known later
+      // an unknown bird stays unknown, so a retry is pointless
       if (response.status < 500) return { bird, of, why: `status ${response.status}` };
       throw new Error(`status ${response.status}`);
     } catch (error) {
-      // to throw on the last attempt would fail the trace, and all that the other requests have found
+      // throwing on the last attempt would fail the trace and discard the other findings
       if (ctx.attempt <= RETRIES || ctx.signal.aborted) throw error;
       return { bird, of, why: `${(error as Error).message}, ${ctx.attempt} times` };
     }
@@ -69,7 +69,7 @@ export async function main(...birds: readonly string[]) {
   return { seen, failed, requests: server.requests() };
 }
 
-/** Knows a few birds. Fails the first request for each, and every request for emperors. */
+/** Starts a service that knows a few birds. Fails the first request for each, and every request for emperors. */
 async function startUnreliableService() {
   const known: Readonly<Record<string, number>> = { gentoo: 27, adelie: 4, emperor: 1 };
   const asked: string[] = [];

@@ -1,5 +1,5 @@
-// A controller that calls a playbook: a flow of its own that finds passages. While what it finds is not good
-// enough, the controller asks again and is content with less.
+// A controller that calls a playbook: a flow of its own that finds passages. While they are not good enough, the
+// controller searches again and accepts less.
 //
 //   npm run example examples/playbook-retrieval/main.ts
 import { glob, readFile } from "node:fs/promises";
@@ -17,7 +17,7 @@ interface Resources {
 }
 interface Wanted {
   readonly question: string;
-  /** The share of the question's words that a passage must have. */
+  /** Share of the question's words that a passage must have. */
   readonly share: number;
 }
 interface Found {
@@ -39,12 +39,12 @@ const match = payloadNode("match", ({ question, share }: Wanted, ctx: Context<Re
   return found.filter((item) => item.share >= share);
 });
 
-// the most words first, and of two that are alike the shorter
+// most matching words first; of equals, the shorter one
 const rank = payloadNode("rank", (found: Found[]) =>
   found.toSorted((a, b) => b.share - a.share || a.passage.text.length - b.passage.text.length).slice(0, 3),
 );
 
-/** Declared once: it is built at the first call and lives as long as the flow that calls it. */
+/** Creates the playbook. It is built on its first call and lives as long as the calling flow. */
 export function createRetrieval() {
   return create(match.to(rank), { name: "retrieval" });
 }
@@ -58,7 +58,7 @@ const answer = node(
   async ({ payload: memory }: Message<WM>, ctx: Context<Resources>) => {
     const share = SHARES[memory.hops];
     if (share === undefined) return new FinalAnswer({ text: "Nothing is said about that." });
-    // trace, tenant, deadline, resources and cancellation go along
+    // trace, tenant, deadline, resources and cancellation are passed on
     const found = await ctx.callPlaybook(createRetrieval, { question: memory.query, share }, { timeoutMs: 2_000 });
     await ctx.emitChunk({ text: `${share * 100} % of the words: ${found.length} passages` });
     const [best] = found;

@@ -1,5 +1,5 @@
-// A first flow: read a page, measure it, describe it. The compiler checks what goes over the edges,
-// the schemas check it again when it does.
+// A first flow: read a page, measure it, describe it. The compiler checks the payloads on the edges; the schemas check
+// them again at run time.
 //
 //   npm run example examples/quickstart/main.ts
 import { readFile } from "node:fs/promises";
@@ -42,7 +42,7 @@ export async function main() {
   const descriptions = await Promise.all(files.map((file) => flow.call(file, { tenant: "acme" })));
   for (const description of descriptions) console.log(description);
 
-  // what does not fit the schema never reaches the handler
+  // a payload that does not fit the schema never reaches the handler
   const refused = await flow.outcome("LICENSE", { tenant: "acme" });
   if (refused.status === "failed") console.log(`${refused.error.code}: ${refused.error.message}`);
   return { descriptions, refused };

@@ -1,5 +1,5 @@
-// A service that is down, then hangs, then answers. The node's policy says how long to wait and how often to
-// try again; a middleware sees all of it.
+// A service that is down, then hangs, then answers. The node's policy sets timeout and retries; a middleware observes
+// every attempt.
 //
 //   npm run example examples/reliability-middleware/main.ts
 import { once } from "node:events";
@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Context, create, type FlowEvent, formatFlowEvent, payloadNode } from "penguiflow";
 
-/** An answer of the service, as far as the flow must tell them apart. */
+/** Error response of the service; its status tells whether a retry can help. */
 class ServiceError extends Error {
   override readonly name = "ServiceError";
   readonly status: number;
@@ -25,7 +25,7 @@ const ask = payloadNode(
       maxRetries: 3,
       backoffBaseMs: 20,
       maxBackoffMs: 200,
-      // a request that is wrong stays wrong
+      // a bad request fails again on every retry
       retryIf: (error) => !(error instanceof ServiceError && error.status < 500),
     },
   },
@@ -60,7 +60,7 @@ export async function main() {
   return { answer, refused, events };
 }
 
-/** Answers 503, then not at all, then as it should; and 404 to what it does not know. */
+/** Starts a service that answers 503, then hangs, then succeeds; unknown paths get 404. */
 async function startUnreliableService() {
   let requests = 0;
   const server = createServer((request, response) => {

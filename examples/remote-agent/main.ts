@@ -1,6 +1,6 @@
-// A node whose work another agent does: its words go on as they come, what it answers is checked, and its task is
-// cancelled when the request here is. The agent is a flow of this process; a transport over the network takes the
-// place of the loopback without a change in the node.
+// A node that delegates to another agent: the agent's words are streamed as they arrive, its answer is validated, and
+// its task is cancelled when the request here is. The agent is a flow in this process; a network transport replaces the
+// loopback without a change to the node.
 //
 //   npm run example examples/remote-agent/main.ts
 import { globSync } from "node:fs";
@@ -11,7 +11,7 @@ import { z } from "zod";
 const REPOSITORY = new URL("../../", import.meta.url);
 const Found = z.object({ word: z.string(), files: z.int(), times: z.int() });
 
-// the agent: counts a word in the guides, and says each file in which it stands
+// the agent: counts a word in the guides and reports each file that contains it
 const count = payloadNode({ name: "count", policy: { timeoutMs: 10_000 } }, async (word: string, ctx) => {
   let files = 0;
   let times = 0;
@@ -36,7 +36,7 @@ export function createFlow(transport: RemoteTransport) {
     agentUrl: "local://librarian",
     skill: "count",
     input: shape<string>(),
-    // it comes from outside: the schema says whether it is what it should be
+    // external input, which the schema validates
     output: Found,
     streaming: true,
     policy: { timeoutMs: 10_000 },
@@ -62,7 +62,7 @@ export async function main() {
     console.log(line);
   }
 
-  // who leaves after the first line stops the agent too
+  // a caller who leaves after the first line stops the agent too
   for await (const item of flow.stream("the", { tenant: "acme" })) if (item.type === "chunk") break;
   const { completed, cancelled } = agent.stats().outcomes;
   console.log(`the agent: ${completed} completed, ${cancelled} cancelled, ${transport.openTasks} open`);

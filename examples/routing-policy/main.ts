@@ -1,4 +1,4 @@
-// The graph says what is possible, a table says who gets what: read from a file, changed while the flow runs.
+// The graph defines the possible routes, a table decides between them: read from a file, changed while the flow runs.
 //
 //   npm run example examples/routing-policy/main.ts
 import { readFile } from "node:fs/promises";
@@ -24,7 +24,7 @@ const small = payloadNode("small", async (text: string): Promise<Packed> => {
 });
 
 export function createFlow(policy: RoutingPolicy) {
-  // the router's own choice is for those of whom the table knows nothing
+  // the router's own choice applies to tenants that the table does not list
   const bySize = (message: Message<string>) => (message.payload.length > 10_000 ? "fast" : "small");
   return create(predicateRouter("pack", bySize, { policy }).to(fast, small), { name: "routing-policy" });
 }

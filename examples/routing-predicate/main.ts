@@ -1,4 +1,4 @@
-// A router sends each file to the nodes that know what to do with it: to one, to several, or nowhere.
+// A router sends each file to the nodes that can process it: to one, to several, or to none.
 //
 //   npm run example examples/routing-predicate/main.ts
 import { readFile } from "node:fs/promises";
@@ -19,7 +19,7 @@ const read = payloadNode(
   }),
 );
 
-// the compiler knows these names: a target that is missing below does not compile
+// the compiler knows these names: a missing target below does not compile
 const sort = predicateRouter("sort", ({ payload }: Message<Source>) => {
   if (payload.file.endsWith(".md")) return "headings";
   if (payload.file.endsWith(".json")) return "keys";
@@ -44,7 +44,7 @@ export async function main() {
   for (const file of ["README.md", "package.json", "vitest.config.ts", "LICENSE"]) {
     const outcome = await flow.outcome(file, { tenant: "acme" });
     found[file] = outcome.results.toSorted();
-    // a message that was routed nowhere is no failure: the outcome is "empty" and says why
+    // an unrouted message is no failure: the outcome is "empty" and has the reason
     console.log(`${file}: ${outcome.status === "empty" ? outcome.reason : outcome.results.join(", ")}`);
   }
   return found;

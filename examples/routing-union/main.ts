@@ -49,7 +49,7 @@ export async function main() {
   }
   console.log(`${euros(cents)}  in all`);
 
-  // what comes from outside is not checked by the compiler, but by the router's schema
+  // the compiler cannot check external input, so the router's schema does
   const unknown = await flow.outcome(JSON.parse(`{ "kind": "yacht", "cents": 90000000 }`) as never);
   if (unknown.status === "failed") console.log(`${unknown.error.code}: ${unknown.error.message}`);
   return { cents, unknown };

@@ -1,4 +1,5 @@
-// `/v1/answers` by HTTP: a question comes as JSON or in the query, the answer goes as JSON or as server-sent events.
+// Serves `/v1/answers` by HTTP: the question comes as JSON or in the query, the answer leaves as JSON or as server-sent
+// events.
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import {
@@ -14,23 +15,23 @@ import { expiring, paced } from "./paced.ts";
 import { type Parts, requireRoute, ROUTE } from "./parts.ts";
 import { Refusal, refusalOf, wrong } from "./problem.ts";
 
-/** Who asks. */
+/** The caller of a request. */
 interface Client {
   readonly tenant: string;
   readonly traceId: string;
-  /** Aborts when the client has left. */
+  /** Aborts when the client disconnects. */
   readonly left: AbortSignal;
 }
 
-/** What was asked, and how long the work on it may take. */
+/** A question with its time limit. */
 interface Request extends Client {
   readonly question: Asked;
   readonly timeoutMs: number;
-  /** Aborts when the client has left, and when the time is up for those who read too slowly. */
+  /** Aborts when the client disconnects, or when a slow reader's time is up. */
   readonly over: AbortSignal;
 }
 
-/** Answers one request, whatever it is. Never rejects. */
+/** Answers one request of any kind. Never rejects. */
 export async function answerHttp(parts: Parts, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const startedAt = performance.now();
   const traceId = randomUUID();
@@ -73,7 +74,7 @@ async function answer(
   const asked = { ...client, question, timeoutMs, over: over.signal };
   const { accept, "last-event-id": lastEventId } = request.headers;
   if (!accept?.includes("text/event-stream")) await sendAnswer(parts, asked, request, response);
-  // an EventSource whose stream has ended asks again; this tells it to leave it
+  // an EventSource reconnects after its stream ends; 204 tells it to stop
   else if (lastEventId !== undefined) response.writeHead(204).end();
   else await streamAnswer(parts, asked, response);
 }
@@ -96,12 +97,12 @@ async function sendAnswer(
   await paced((taken) => response.end(JSON.stringify(reply), taken), over);
 }
 
-/** The answer to a question that the flow takes: one that it does not take is no failure of a node. */
+/** Reads the result from the stream, because a rejected question must not be reported as a failure of a node. */
 async function resultOf(stream: TraceStream<StreamItem<FinalAnswer>>): Promise<FinalAnswer> {
   await stream.accepted();
   let result: FinalAnswer | undefined;
   for await (const item of stream) if (item.type === "result") ({ result } = item);
-  // a stream that ends without a result throws
+  // a stream without a result throws
   return result as FinalAnswer;
 }
 
@@ -114,7 +115,7 @@ async function streamAnswer(
   const stream = flow.stream(question, { tenant, traceId, timeoutMs, signal: left });
   await stream.accepted();
   for await (const item of keepAlive(stream, { afterMs: config.KEEP_ALIVE_MS })) {
-    // with the first item, or the first silence: what fails before it is told by its status
+    // sent with the first item or the first silence, so that an earlier failure can still set the status
     if (!response.headersSent)
       response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     await paced((taken) => response.write(eventOf(item), taken), over);
@@ -128,21 +129,21 @@ function eventOf(item: StreamItem<FinalAnswer> | KeepAlive): string {
   return ": keep-alive\n\n";
 }
 
-/** Says why there is no answer, or no more of it. */
+/** Sends the reason why there is no answer, or no more of it. */
 function refuse(response: ServerResponse, { problem, headers }: Refusal, traceId: string, isDraining: boolean): void {
   const body = JSON.stringify({ ...problem, traceId });
   if (response.headersSent) {
-    // who does not read will not read this either
+    // a client that does not read would not read this either
     if (response.writableEnded || response.writableLength > 0) response.destroy();
     else response.end(`event: failed\ndata: ${body}\n\n`);
     return;
   }
-  // nobody waits for the rest of a body that is not wanted
+  // closing discards the rest of an unwanted body
   if (isDraining || problem.status === 413) response.setHeader("connection", "close");
   response.writeHead(problem.status, { ...headers, "content-type": "application/problem+json" }).end(body);
 }
 
-/** The service's limit, or less when the client asks for less. */
+/** Returns the service's limit, or the client's when that is shorter. */
 function timeoutOf({ headers }: IncomingMessage, most: number): number {
   const name = "request-timeout-ms";
   const timeoutMs = Number(headers[name] ?? most);
@@ -165,7 +166,7 @@ async function readJson(request: IncomingMessage, mostBytes: number): Promise<un
   if (Number(request.headers["content-length"]) > mostBytes) throw tooLarge();
   const parts: Buffer[] = [];
   let bytes = 0;
-  // leaving the loop must not take the connection down: the refusal goes over it
+  // leaving the loop must not destroy the connection, which carries the refusal
   for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += part.length;
     if (bytes > mostBytes) throw tooLarge();

@@ -1,4 +1,4 @@
-// `/v1/answers` by WebSocket: each message is a question, answered one after the other.
+// Serves `/v1/answers` by WebSocket: each message is a question; the answers follow in order.
 import { randomUUID } from "node:crypto";
 import { type IncomingMessage, type Server, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
@@ -15,7 +15,7 @@ const PING_MS = 30_000;
 const GOING_AWAY = 1001;
 const POLICY_VIOLATION = 1008;
 
-/** The sockets of the service, from the upgrade of their first request to the end of their last answer. */
+/** Open sockets of the service, from the upgrade of their request to the end of their last answer. */
 export class AnswerSockets {
   readonly #parts: Parts;
   readonly #sockets: WebSocketServer;
@@ -31,13 +31,13 @@ export class AnswerSockets {
     }, PING_MS);
   }
 
-  /** Says goodbye to everyone: to those who wait for an answer after it. */
+  /** Closes every socket once its pending answers are sent. */
   drain(): void {
     clearInterval(this.#pings);
     for (const conversation of this.#conversations) conversation.endWhenIdle();
   }
 
-  /** Lets go of those who are still there. */
+  /** Terminates the remaining sockets. */
   terminate(): void {
     for (const socket of this.#sockets.clients) socket.terminate();
   }
@@ -59,7 +59,7 @@ export class AnswerSockets {
   }
 }
 
-/** One socket. What it asks is answered in order; when it has left, nothing of it is worked on. */
+/** Serves one socket. Answers its questions in order; when it disconnects, their work is cancelled. */
 class Conversation {
   readonly #parts: Parts;
   readonly #socket: WebSocket;
@@ -79,7 +79,7 @@ class Conversation {
     socket.once("close", () => this.#left.abort("The client went away"));
   }
 
-  /** Lets go of a client that has not answered the last ping. */
+  /** Terminates a client that has not answered the last ping. */
   ping(): void {
     if (!this.#isAlive) return this.#socket.terminate();
     this.#isAlive = false;
@@ -111,7 +111,7 @@ class Conversation {
       .then(() => undefined, refusalOf);
     const problem = left.aborted ? undefined : failure?.problem;
     if (problem !== undefined) {
-      // who does not read will not read this either
+      // a client that does not read would not read this either
       if (this.#socket.bufferedAmount > 0) this.#socket.terminate();
       else this.#socket.send(JSON.stringify({ type: "failed", ...problem, traceId }));
     }
@@ -155,7 +155,7 @@ function fromJson(text: string): unknown {
   }
 }
 
-/** There is no response at an upgrade: this writes one. */
+/** Writes an HTTP response during an upgrade, where Node provides none. */
 function refuse(socket: Duplex, { problem, headers }: Refusal): void {
   const body = JSON.stringify(problem);
   const fields = {

@@ -1,4 +1,4 @@
-// What the environment says, checked once, before anything is started.
+// Configuration from the environment, validated once, before anything starts.
 import { z } from "zod";
 
 const Tenant = z.strictObject({
@@ -7,39 +7,39 @@ const Tenant = z.strictObject({
   documents: z.string().min(1, "must name a folder"),
 });
 
-/** The tenants of the service: what each proves itself with, and the folder it asks about. */
+/** A tenant of the service: its token, and the folder of its documents. */
 export type Tenant = z.infer<typeof Tenant>;
 
 const Environment = z.object({
   HOST: z.string().default("127.0.0.1"),
   PORT: whole(0, 65_535, 8080),
-  /** For probes and Prometheus: not to be reached from outside. */
+  /** For probes and Prometheus; must not be reachable from outside. */
   ADMIN_PORT: whole(0, 65_535, 9464),
   TENANTS: z
     .string(`must be JSON such as [{"name":"acme","token":"at least 16 characters","documents":"docs"}]`)
     .transform(fromJson)
     .pipe(z.array(Tenant).min(1, "must name at least one tenant"))
     .refine(areUnlike, "must have neither a name nor a token twice"),
-  /** What a request may take, and how long an answer may be read. Callers may ask for less. */
+  /** Maximum time for the work on a request, and for reading its answer. Callers may ask for less. */
   REQUEST_TIMEOUT_MS: whole(1, 3_600_000, 30_000),
-  /** After so much silence an event stream gets a comment, so that no proxy takes it for dead. */
+  /** Silence after which an event stream gets a comment, so that no proxy takes it for dead. */
   KEEP_ALIVE_MS: whole(1, 3_600_000, 15_000),
-  /** How long the balancer may take to see that this process is not ready any more. */
+  /** Time that the balancer may take to notice that this process is no longer ready. */
   DRAIN_DELAY_MS: whole(0, 60_000, 3_000),
-  /** How long accepted work has to finish. */
+  /** Time that accepted work has to finish. */
   DRAIN_MS: whole(0, 3_600_000, 20_000),
   MAX_BODY_BYTES: whole(1, 100_000_000, 16_384),
   MAX_CONNECTIONS: whole(1, 1_000_000, 10_000),
-  /** Under way at once: further ones are told 503, or 429 where it is the tenant who has too many. */
+  /** Requests in flight: beyond these limits the answer is 503, or 429 when the tenant's own limit is reached. */
   MAX_REQUESTS: whole(1, 1_000_000, 1_000),
   MAX_REQUESTS_PER_TENANT: whole(1, 1_000_000, 200),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
 
-/** The checked environment. */
+/** The validated environment. */
 export type Config = z.infer<typeof Environment>;
 
-/** The environment cannot be used. The message lists every variable that is wrong, and no secret. */
+/** Invalid environment. The message lists every invalid variable and contains no secret. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
@@ -68,7 +68,7 @@ function fromJson(text: string, context: z.RefinementCtx): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // what JSON.parse says quotes the text, and there are tokens in it
+    // the message of JSON.parse quotes the text, which contains tokens
     context.addIssue("must be JSON");
     return z.NEVER;
   }

@@ -1,10 +1,10 @@
-// Who comes in, and how many at once. What has come in is counted until it has its whole answer.
+// Admission: authentication and limits. An admitted request counts until its answer is complete.
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Config } from "./config.ts";
 import { draining, Refusal, RETRY } from "./problem.ts";
 
-/** States: open → draining (`close`), and then, when the last has left, empty. */
+/** Admits requests. States: open → draining (`close`) → empty, when the last request is done. */
 export class Door {
   readonly #config: Config;
   readonly #tenants: ReadonlyMap<string, string>;
@@ -18,7 +18,7 @@ export class Door {
     this.#tenants = new Map(config.TENANTS.map(({ name, token }) => [digestOf(token), name]));
   }
 
-  /** How many requests are under way. */
+  /** Number of requests in flight. */
   get inside(): number {
     return this.#inside;
   }
@@ -27,10 +27,10 @@ export class Door {
     return this.#isDraining;
   }
 
-  /** Who asks: what the token proves, whatever else the request says. @throws Refusal */
+  /** Authenticates the tenant by its token alone, ignoring any other claim of the request. @throws Refusal */
   authenticate({ headers }: IncomingMessage): string {
     const [, token] = /^Bearer +(\S+)$/i.exec(headers.authorization ?? "") ?? [];
-    // found by digest: how long that takes says nothing about the tokens
+    // looked up by digest, so that the time it takes reveals nothing about the tokens
     const tenant = token === undefined ? undefined : this.#tenants.get(digestOf(token));
     if (tenant !== undefined) return tenant;
     throw new Refusal(401, "UNAUTHENTICATED", "A bearer token is needed", {
@@ -38,7 +38,7 @@ export class Door {
     });
   }
 
-  /** Does the work of a request that may come in. @throws Refusal when it may not */
+  /** Runs the work of a request within the limits. @throws Refusal when it exceeds one */
   async admit(tenant: string, work: () => Promise<void>): Promise<void> {
     this.requireOpen();
     const { MAX_REQUESTS, MAX_REQUESTS_PER_TENANT } = this.#config;
@@ -61,13 +61,13 @@ export class Door {
     if (this.#isDraining) throw draining();
   }
 
-  /** Lets nobody in any more. */
+  /** Stops admission. */
   close(): void {
     this.#isDraining = true;
     if (this.#inside === 0) this.#emptied.resolve();
   }
 
-  /** Resolves when the door is closed and everybody has left. */
+  /** Resolves when admission has stopped and no request is in flight. */
   get emptied(): Promise<void> {
     return this.#emptied.promise;
   }

@@ -1,17 +1,17 @@
-// The flow: finds what the tenant's documents say about a question, and quotes it piece by piece.
+// The flow: searches the tenant's documents for a question and streams quotes from them.
 import { type Context, create, FinalAnswer, type Instrument, logFlowEvents, payloadNode } from "penguiflow";
 import { z } from "zod";
 import type { Library, Passage } from "./library.ts";
 
-/** What may be asked. Strict: a body that names a tenant is wrong, not ignored. */
+/** Schema of a question. Strict: a body that names a tenant is rejected, not ignored. */
 export const Question = z.strictObject({
   question: z.string().trim().min(3).max(500),
   limit: z.int().min(1).max(20).default(3),
 });
-/** A question as it comes. The flow checks it before it accepts it. */
+/** A question as received. The flow validates it before it accepts it. */
 export type Asked = z.input<typeof Question>;
 
-/** What the nodes work with. The tenant they ask for is that of the message. */
+/** Resources of the nodes. The tenant they search for is that of the message. */
 export interface ServiceResources {
   readonly libraryOf: (tenant: string) => Library;
 }
@@ -22,7 +22,7 @@ const find = payloadNode(
     ctx.resources.libraryOf(ctx.tenant).search(question, limit, ctx.signal),
 );
 
-// No timeout of its own: it waits for whoever reads the answer, for as long as the request may take.
+// no timeout of its own: backpressure may hold it for as long as the request's limit allows
 const quote = payloadNode(
   { name: "quote", policy: { concurrency: 64 } },
   async (passages: readonly Passage[], ctx: Context<ServiceResources>) => {
@@ -41,7 +41,7 @@ export function createFlow(instrument?: Instrument) {
   return create(find.to(quote), {
     name: "answers",
     middlewares: [logTrouble],
-    // few: a reader that is behind shall be felt at once
+    // small, so that a slow reader applies backpressure early
     streamWindow: 8,
     ...(instrument === undefined ? {} : { instrument }),
   });

@@ -1,18 +1,18 @@
-// The documents of one tenant, in memory, and a search by BM25. A vector store takes its place where that is needed.
+// The documents of one tenant, in memory, with a BM25 search. Replace it by a vector store where you need one.
 import { glob, readFile } from "node:fs/promises";
 import path from "node:path";
 
-/** A paragraph of a document, and where it stands. */
+/** A paragraph of a document, with its location. */
 export interface Passage {
   readonly file: string;
-  /** Of its first line, counted from 1. */
+  /** Number of its first line, from 1. */
   readonly line: number;
   readonly text: string;
 }
 
-/** What the flow needs of a collection of documents. */
+/** Document search that the flow depends on. */
 export interface Library {
-  /** The passages that fit best, the best first. */
+  /** Finds the best passages, the best first. */
   search(question: string, limit: number, signal: AbortSignal): readonly Passage[] | Promise<readonly Passage[]>;
 }
 
@@ -38,7 +38,7 @@ function* paragraphsOf(file: string, text: string): Generator<Passage> {
   let line = 1;
   for (const part of text.split(/(\n\s*\n)/)) {
     const prose = part.trim();
-    // headings, tables and code answer no question by themselves
+    // headings, tables and code do not answer a question by themselves
     if (/^[\p{L}\d*>-]/u.test(prose)) yield { file, line, text: prose.replaceAll(/\s+/g, " ") };
     line += part.split("\n").length - 1;
   }
@@ -50,7 +50,7 @@ const LENGTH_SHARE = 0.75;
 class PassageIndex implements Library {
   readonly #passages: readonly Passage[];
   readonly #lengths: number[] = [];
-  /** For each term, how often each passage has it. */
+  /** Term frequency per passage, by term. */
   readonly #having = new Map<string, Map<number, number>>();
   readonly #averageLength: number;
 

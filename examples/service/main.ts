@@ -1,5 +1,5 @@
-// A flow as a service: answers questions about its tenants' documents as JSON, by server-sent events and by
-// WebSocket, until it is told to stop.
+// Serves a flow: answers questions about its tenants' documents as JSON, by server-sent events and by WebSocket, until
+// it is told to stop.
 //
 //   export TENANTS='[{"name":"acme","token":"a-token-of-acme-0001","documents":"docs"}]'
 //   npm run example examples/service/main.ts

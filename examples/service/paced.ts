@@ -1,9 +1,9 @@
-// How fast an answer is written, and for how long.
+// Pace and time limit of writing an answer.
 import { tooLong } from "./problem.ts";
 
 /**
- * Resolves when the system has taken what `write` writes. A node whose chunks are written like this works as fast
- * as its reader reads, with one chunk and the buffers of the system between them.
+ * Resolves when the system has accepted the data that `write` writes. A node that writes its chunks like this works as
+ * fast as its reader reads: at most one chunk and the system's buffers lie between them.
  *
  * @throws the reason of `signal`; the error of a reader that has left
  */
@@ -23,7 +23,7 @@ export async function paced(
   }
 }
 
-/** Aborts with `left`, and when the time is up for a reader that is too slow. Holds a timer until it is disposed of. */
+/** Creates a signal that aborts with `left`, or when a slow reader's time is up. Holds a timer until it is disposed. */
 export function expiring(left: AbortSignal, timeoutMs: number): Disposable & { readonly signal: AbortSignal } {
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(tooLong("DEADLINE_EXCEEDED")), timeoutMs);

@@ -1,4 +1,4 @@
-// What the service is made of, for those who answer.
+// Parts of the service that request handlers share.
 import type { IncomingMessage } from "node:http";
 import type { FinalAnswer } from "penguiflow";
 import type { Config } from "./config.ts";
@@ -16,10 +16,10 @@ export interface Parts {
   readonly telemetry: Telemetry;
 }
 
-/** The one thing that can be asked for, by whatever protocol. */
+/** The only route, for every protocol. */
 export const ROUTE = "/v1/answers";
 
-/** @throws Refusal when the request is for something else */
+/** @throws Refusal when the request is for another path */
 export function requireRoute(request: IncomingMessage): URL {
   const url = URL.parse(request.url ?? "/", "http://localhost");
   if (url?.pathname === ROUTE) return url;

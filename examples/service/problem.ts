@@ -1,22 +1,22 @@
-// What a client is told when it gets no answer: problem details (RFC 9457) with a stable code, and nothing from within.
+// Error responses: problem details (RFC 9457) with a stable code and no internals.
 import { FlowError } from "penguiflow";
 
-/** What is wrong where. */
+/** A problem and its location in the request. */
 export interface Issue {
   readonly path: string;
   readonly message: string;
 }
 
-/** A refusal or failure as it goes out. */
+/** A refusal or failure as it is sent. */
 export interface Problem {
   readonly status: number;
   readonly code: string;
   readonly title: string;
-  /** What is wrong where, when the request is not as it should be. */
+  /** Problems by location, when the request is invalid. */
   readonly issues?: readonly Issue[];
 }
 
-/** Thrown where a request cannot be served. */
+/** Thrown when a request cannot be served. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
   readonly problem: Problem;
@@ -35,10 +35,10 @@ export class Refusal extends Error {
   }
 }
 
-/** Work comes back in a second: to another process, by then. */
+/** Headers that ask the client to retry in a second, when another process has taken over. */
 export const RETRY = { "retry-after": "1" };
 
-/** The refusal that a failure comes to. */
+/** Maps a failure to a refusal. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   const code = error instanceof FlowError ? error.code : "INTERNAL";
@@ -60,7 +60,7 @@ export function wrong(issues: readonly Issue[]): Refusal {
   return new Refusal(400, "INPUT_INVALID", "The request is not as it should be", { issues });
 }
 
-/** What the flow's schema has found, by the names that the caller knows. */
+/** Lists the issues found by the flow's schema, under the names that the caller uses. */
 function issuesOf({ details }: FlowError): Issue[] {
   const { issues } = details as { readonly issues: readonly Issue[] };
   return issues.map(({ path, message }) => ({ path: path.replace(/^payload\.?/, ""), message }));

@@ -1,5 +1,5 @@
-// Answers by the client's Idempotency-Key, so that a request that is repeated is not worked on, or paid for, twice.
-// They are kept in this process: send repeats to the same one, or put a shared store here.
+// Replies by the client's Idempotency-Key, so that a repeated request is neither processed nor paid for twice. They
+// live in this process: route repeats to it, or put a shared store here.
 import { Refusal } from "./problem.ts";
 
 const KEPT_MS = 600_000;
@@ -11,11 +11,11 @@ interface Kept<Reply> {
   readonly at: number;
 }
 
-/** The replies of the last ten minutes, a thousand at most. One that failed is forgotten: the next try is a new one. */
+/** Replies of the last ten minutes, at most a thousand. A failed one is forgotten, so that a retry starts afresh. */
 export class Replies<Reply> {
   readonly #kept = new Map<string, Kept<Reply>>();
 
-  /** The reply to an earlier request of this tenant with this key, or a new one. @throws Refusal */
+  /** Returns the reply to an earlier request of this tenant with this key, or makes a new one. @throws Refusal */
   once(tenant: string, key: string, question: unknown, make: () => Promise<Reply>): Promise<Reply> {
     if (!/^[\x21-\x7e]{1,128}$/.test(key))
       throw new Refusal(400, "IDEMPOTENCY_KEY_INVALID", "An Idempotency-Key has 1 to 128 visible characters");
@@ -34,7 +34,7 @@ export class Replies<Reply> {
     return reply;
   }
 
-  // a Map keeps its order: the oldest come first
+  // a Map iterates in insertion order: the oldest come first
   #forgetOld(): void {
     for (const [id, { at }] of this.#kept) {
       if (this.#kept.size < MOST_KEPT && performance.now() - at < KEPT_MS) return;

@@ -1,4 +1,4 @@
-// The service: its parts, put together once, and taken apart again without losing what was accepted.
+// Builds the service from its parts once, and shuts it down without losing accepted work.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -14,14 +14,16 @@ import { type Parts, ROUTE } from "./parts.ts";
 import { Replies } from "./replies.ts";
 import { Telemetry } from "./telemetry.ts";
 
-/** Longer than balancers keep a connection they do not use: whoever closes first must be the one who would reuse it. */
+/** Longer than balancers keep an idle connection: the side that reuses connections must be the first to close. */
 const KEEP_ALIVE_MS = 65_000;
-/** How long those who are told that the service stops have to hear it. */
+/** Time that clients get to receive the notice of a shutdown. */
 const GOODBYE_MS = 1_000;
 
 /**
- * States: starting → ready → draining (nobody new, accepted work goes on) → stopped.
- * The admin server answers in all of them, `/ready` with yes in one.
+ * Serves the flow.
+ *
+ * States: starting → ready → draining (new requests refused, accepted ones continue) → stopped. The admin server
+ * answers in every state; `/ready` succeeds only in ready.
  */
 export class Service {
   readonly parts: Parts;
@@ -36,7 +38,7 @@ export class Service {
     this.parts = { config, door, telemetry, flow: createFlow(telemetry.instrument), replies: new Replies() };
     const timeoutMs = config.REQUEST_TIMEOUT_MS;
     const limits = {
-      // for a client to send its request, looked at once a second
+      // time for a client to send its request, checked once a second
       requestTimeout: timeoutMs,
       headersTimeout: timeoutMs,
       connectionsCheckingInterval: 1_000,
@@ -48,17 +50,17 @@ export class Service {
     this.#sockets = new AnswerSockets(this.parts, this.#server);
   }
 
-  /** Where to ask. */
+  /** URL of the service. */
   get url(): string {
     return `${addressOf(this.#server)}${ROUTE}`;
   }
 
-  /** Where to look: `/live`, `/ready` and `/metrics`. */
+  /** URL of `/live`, `/ready` and `/metrics`. */
   get adminUrl(): string {
     return addressOf(this.#admin);
   }
 
-  /** Listens to probes, then makes the libraries, then listens to everybody. */
+  /** Listens to probes first, then creates the libraries, then listens to clients. */
   async start(makeLibrary: (documents: string) => Promise<Library>): Promise<void> {
     const { config, flow } = this.parts;
     const { HOST, PORT, ADMIN_PORT, TENANTS } = config;
@@ -79,18 +81,18 @@ export class Service {
   }
 
   /**
-   * Takes no new work, lets what was accepted get its whole answer within `DRAIN_MS`, and stops. Goes on listening
-   * until then, and for `DRAIN_DELAY_MS` at least: whoever comes is told to go elsewhere.
+   * Refuses new work, lets accepted requests finish within `DRAIN_MS`, and stops. Keeps listening until then, and for
+   * at least `DRAIN_DELAY_MS`, so that new requests get a 503 instead of a closed port.
    */
   async drain(): Promise<StopReport> {
     const { config, door, flow, telemetry } = this.parts;
-    this.#isReady = false; // 1. "/ready" says no
+    this.#isReady = false; // 1. "/ready" fails
     door.close(); // 2. new work is refused, with 503
     this.#sockets.drain();
-    await Promise.all([delay(config.DRAIN_DELAY_MS), within(config.DRAIN_MS, door.emptied)]); // 3. accepted work goes on
-    const report = await flow.stop(); // 4. what is not done is told that the service stops
+    await Promise.all([delay(config.DRAIN_DELAY_MS), within(config.DRAIN_MS, door.emptied)]); // 3. work goes on
+    const report = await flow.stop(); // 4. unfinished work is aborted with the shutdown
     await within(GOODBYE_MS, door.emptied);
-    this.#sockets.terminate(); // 5. nobody is there any more
+    this.#sockets.terminate(); // 5. all answers are sent
     await close(this.#server);
     await telemetry[Symbol.asyncDispose]();
     await close(this.#admin);
@@ -119,7 +121,7 @@ async function close(server: Server): Promise<void> {
   await closed;
 }
 
-/** Waits for something, but not longer than that. */
+/** Waits for a promise, at most that long. */
 async function within(ms: number, something: Promise<void>): Promise<void> {
   const happened = new AbortController();
   await Promise.race([something, delay(ms, undefined, { signal: happened.signal }).catch(() => {})]);

@@ -1,4 +1,4 @@
-// What is told to those who run the service: a log line for each request, and figures for Prometheus.
+// Telemetry for operators: a log line for each request, and metrics for Prometheus.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
@@ -6,10 +6,10 @@ import { openTelemetry } from "@penguiflow/otel";
 import { defaultLogger, type Instrument } from "penguiflow";
 import type { Door } from "./door.ts";
 
-/** How a request ended. What was asked and answered is not part of it. */
+/** Outcome of a request, without its question and answer. */
 export interface Served {
   readonly method: string;
-  /** None where there is nothing. */
+  /** Matched route; `undefined` for an unknown path. */
   readonly route: string | undefined;
   readonly status: number;
   readonly startedAt: number;
@@ -18,7 +18,7 @@ export interface Served {
   readonly code?: string | undefined;
 }
 
-/** Bounds in seconds, those that the conventions for HTTP metrics advise. */
+/** Bounds in seconds, as the conventions for HTTP metrics advise. */
 const BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 
 export class Telemetry {
@@ -29,7 +29,7 @@ export class Telemetry {
     unit: "s",
     advice: { explicitBucketBoundaries: BOUNDS },
   });
-  /** For the flow, whose metrics come out beside ours. */
+  /** Instrument of the flow, whose metrics are exported beside the service's own. */
   readonly instrument: Instrument = openTelemetry({ meterProvider: this.#provider });
 
   constructor(door: Door) {
@@ -46,7 +46,7 @@ export class Telemetry {
     const durationMs = performance.now() - startedAt;
     const level = fields.status < 500 ? "info" : fields.status === 500 ? "error" : "warn";
     defaultLogger[level]("request", { ...fields, durationMs: Math.round(durationMs * 100) / 100 });
-    // labels of few values: neither tenant nor trace id
+    // labels with few values: neither tenant nor trace id
     this.#duration.record(durationMs / 1_000, {
       "http.request.method": fields.method,
       "http.route": fields.route ?? "",

@@ -1,5 +1,5 @@
-// An order is charged twice when the bank's answer is lost and the node is tried again. No test that runs once shows
-// it; the simulation finds it, names the seed that does it each time, and finds nothing once it is mended.
+// An order is charged twice when the bank's answer is lost and the node is retried. No test that runs once shows it.
+// The simulation finds it, names the seed that reproduces it, and finds nothing once it is fixed.
 //
 //   npm run example examples/simulate-your-flow/main.ts
 import assert from "node:assert/strict";
@@ -7,7 +7,7 @@ import { type Context, create, type FlowOptions, joinK, payloadNode, shape } fro
 import { simulate, SimulationError } from "penguiflow/testing";
 
 interface Bank {
-  /** What has been taken from whom, by the key of the charge. */
+  /** Charges by their key, each with its customer. */
   readonly charges: Map<string, string>;
 }
 
@@ -16,7 +16,7 @@ interface Step {
   readonly done: "charged" | "packed";
 }
 
-/** An order is charged and packed side by side, and shipped when both are done. */
+/** Builds a flow that charges and packs an order in parallel and ships it when both are done. */
 export function createFlow(options: FlowOptions, hasKeys: boolean) {
   const accept = payloadNode("accept", (order: string) => order);
   const charge = payloadNode(
@@ -37,7 +37,7 @@ export function createFlow(options: FlowOptions, hasKeys: boolean) {
   });
 }
 
-/** Nobody pays twice, and whatever was shipped was paid for. */
+/** Checks that no order is charged twice and that every shipped order was paid for. */
 function simulateShop(hasKeys: boolean, seeds: number | readonly number[]) {
   const bank: Bank = { charges: new Map() };
   return simulate({

@@ -1,5 +1,5 @@
-// Tells its reader first what it is going to do, then where it is, then what it found. Status goes on the
-// stream, as chunks with the details in `meta`; the result stays one thing.
+// Announces its plan first, then its progress, then its findings. Status goes into the stream, as chunks with details
+// in `meta`; the result stays a single value.
 //
 //   npm run example examples/status-updates/main.ts
 import { globSync } from "node:fs";
@@ -19,7 +19,7 @@ interface Link {
   readonly isBroken?: boolean;
 }
 
-/** A node that says when it begins and when it is done. */
+/** Creates a node that reports its start and its end. */
 function step<const Name extends (typeof STEPS)[number], Input, Output>(
   name: Name,
   work: (input: Input, signal: AbortSignal) => Promise<Output>,

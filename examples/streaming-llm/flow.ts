@@ -1,8 +1,8 @@
-// The flow: a model speaks, and each word goes out when it is said.
+// The flow: a model produces words, and each is streamed as it arrives.
 import { type Context, create, emitStreamEvents, FinalAnswer, payloadNode } from "penguiflow";
 import { z } from "zod";
 
-/** What the flow needs of a language model: every vendor's client can be made into this. */
+/** Interface to a language model; any vendor's client can be adapted to it. */
 export interface LanguageModel {
   generate(question: string, signal: AbortSignal): AsyncIterable<{ readonly delta: string }>;
 }
@@ -11,7 +11,7 @@ const answer = payloadNode(
   { name: "answer", input: z.string().trim().min(1).max(500), policy: { timeoutMs: 30_000, concurrency: 32 } },
   async (question, ctx: Context<{ readonly model: LanguageModel }>) => {
     const words = ctx.resources.model.generate(question, ctx.signal);
-    // waits while the reader is behind, ends when the reader has left
+    // waits while the reader is slow, and ends when the reader disconnects
     return new FinalAnswer({ text: await emitStreamEvents(words, ctx, { text: ({ delta }) => delta }) });
   },
 );

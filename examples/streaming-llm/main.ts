@@ -1,5 +1,5 @@
-// Words of a model on their way to a browser, by server-sent events and by WebSocket. Starts a server, asks it
-// both ways as a browser would, and leaves.
+// Streams the words of a model to a browser, by server-sent events and by WebSocket. Starts a server, sends a request
+// by each as a browser would, and exits.
 //
 //   npm run example examples/streaming-llm/main.ts
 //   npm run example examples/streaming-llm/main.ts serve    # stays, for a browser or curl -N
@@ -29,7 +29,7 @@ export async function main(stay = false) {
   ];
 }
 
-/** Reads as `EventSource` does in a browser. */
+/** Reads as a browser's `EventSource` does. */
 async function askByEvents(url: string, question: string): Promise<string> {
   process.stdout.write(`${question}  (server-sent events)\n  `);
   const response = await fetch(`${url}?question=${encodeURIComponent(question)}`);

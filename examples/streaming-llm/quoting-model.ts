@@ -1,5 +1,5 @@
-// Stands in for a language model, without network and always with the same answer: it says the sentences of a
-// text that have most words of the question, word by word. A real client takes its place in `main.ts`.
+// Replaces a language model, deterministically and without a network: streams the sentences of a text that share most
+// words with the question, word by word. A real client takes its place in `main.ts`.
 import { setTimeout as delay } from "node:timers/promises";
 import type { LanguageModel } from "./flow.ts";
 

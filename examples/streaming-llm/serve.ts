@@ -1,5 +1,5 @@
-// The two ways to a browser: server-sent events and a WebSocket. Both wait for a slow client, and both cancel
-// the request, up to the model, when the client goes away.
+// Two ways to reach a browser: server-sent events and a WebSocket. Both apply backpressure for a slow client, and both
+// cancel the request, up to the model, when the client disconnects.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -18,7 +18,7 @@ export async function serve(flow: AnsweringFlow) {
   const server = createServer((request, response) => void respond(flow, request, response));
   const sockets = new WebSocketServer({ server, path: "/answer", maxPayload: 10_000 });
   sockets.on("connection", (socket) => {
-    // questions of one socket are answered one after the other
+    // questions of one socket are answered in order
     let earlier = Promise.resolve();
     let open = 0;
     socket.on("message", (data: Buffer) => {
@@ -49,7 +49,7 @@ async function respond(flow: AnsweringFlow, request: IncomingMessage, response: 
   const question = url.searchParams.get("question") ?? "";
   const stream = flow.stream(question, { tenant: "acme", signal: left.signal });
   try {
-    // nothing has been sent so far: a question that the flow does not take is a 400
+    // headers are not sent yet, so a rejected question can still be a 400
     await stream.accepted();
   } catch (error) {
     const code = codeOf(error);
@@ -78,7 +78,7 @@ async function converse(flow: AnsweringFlow, socket: WebSocket, question: string
   socket.once("close", leave);
   try {
     for await (const item of flow.stream(question, { tenant: "acme", signal: left.signal })) {
-      // a socket does not say when it has room again
+      // a WebSocket has no drain event, so its buffer is polled
       while (socket.bufferedAmount > MOST_BYTES_BEHIND) await delay(20, undefined, { signal: left.signal });
       socket.send(
         item.type === "chunk"
@@ -92,7 +92,7 @@ async function converse(flow: AnsweringFlow, socket: WebSocket, question: string
   socket.off("close", leave);
 }
 
-/** What a stranger may know of a failure: neither message nor stack. */
+/** Returns the code of a failure, the only part a client may see: neither message nor stack. */
 function codeOf(error: unknown): string {
   return error instanceof FlowError ? error.code : "NODE_EXCEPTION";
 }

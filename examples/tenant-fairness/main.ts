@@ -1,5 +1,5 @@
-// One tenant sends three hundred requests, another sends three a moment later. They share a node fairly, so the
-// second does not stand in line behind the first; and a weight gives who pays more a larger share.
+// One tenant sends three hundred requests, another sends three a moment later. They share a node fairly, so the second
+// does not queue behind the first. A weight gives a paying tenant a larger share.
 //
 //   npm run example examples/tenant-fairness/main.ts
 import { pbkdf2 } from "node:crypto";
@@ -8,14 +8,14 @@ import { create, payloadNode } from "penguiflow";
 
 const ROUNDS = 2_000;
 
-// `concurrency` is what there is to share: two are worked on, the others wait in turns
+// `concurrency` is the shared resource: two requests are handled at a time, the others take turns
 const derive = payloadNode({ name: "derive", policy: { concurrency: 2 } }, async (password: string) => {
   const key = await promisify(pbkdf2)(password, "salt", ROUNDS, 32, "sha256");
   return key.toString("hex");
 });
 
 export function createFlow() {
-  // no bound on the line before the node: here all shall wait in it, in a service callers wait outside
+  // unbounded queue: here every request waits before the node, while a service lets its callers wait outside
   return create(derive.to(), { name: "tenant-fairness", queueMaxSize: 0, tenantWeights: { paying: 4 } });
 }
 

@@ -6,7 +6,7 @@ import { runExample } from "./run-example.ts";
 
 const EXAMPLES = path.resolve(import.meta.dirname, "..");
 
-/** The line by which each example, run as a command, shows that it came to its end. */
+/** Last line of each example, which shows that its command completed. */
 const LAST_WORDS: Readonly<Record<string, RegExp>> = {
   quickstart: /^INPUT_INVALID: .*must end with "\.md"$/m,
   "routing-predicate": /^LICENSE: router "sort" sent its message nowhere$/m,
@@ -43,7 +43,7 @@ describe("examples as commands", { timeout: 60_000 }, () => {
     const { status, stdout, stderr } = await runExample(name);
     expect(status, stderr).toBe(0);
     expect(stdout).toMatch(lastWords);
-    // only what an example logs, no warnings of Node
+    // only the example's own log lines, without warnings of Node
     expect(stderr.replaceAll(/^WARN .*\n/gm, "")).toBe("");
   });
 

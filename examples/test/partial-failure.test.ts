@@ -7,7 +7,7 @@ test("answers with what was found, and says what failed and why", async () => {
   expect(report).toEqual({
     seen: { gentoo: 27, adelie: 4 },
     failed: { unicorn: "status 404", emperor: "status 503, 3 times" },
-    // two for each bird that is there, one for the one that is not, three for the one that never answers
+    // two for each known bird, one for the unknown one, three for the one that never answers
     requests: 8,
   });
 });

@@ -1,7 +1,7 @@
 import process from "node:process";
 import { vi } from "vitest";
 
-/** Runs what prints, without printing: an example's `main` whose result is looked at. */
+/** Runs an example's `main` without its output and returns its result. */
 export async function quietly<Result>(main: () => Result | Promise<Result>): Promise<Result> {
   const spies = [
     vi.spyOn(console, "log").mockImplementation(() => {}),

@@ -18,7 +18,7 @@ test("passes the agent's words on, and stops the agent when the reader leaves", 
   expect(agent).toEqual({ completed: 1, cancelled: 1, open: 0 });
 });
 
-/** An agent that answers with this. */
+/** Creates an agent that answers with `result`. */
 function answering(result: unknown): RemoteTransport {
   return {
     send: () => Promise.reject(new Error("not used")),

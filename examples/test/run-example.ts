@@ -3,7 +3,7 @@ import process from "node:process";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 
-/** How an example ended, and what it wrote. */
+/** Exit status and output of an example. */
 export interface Finished {
   readonly status: number | null;
   readonly stdout: string;

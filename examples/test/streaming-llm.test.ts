@@ -40,7 +40,7 @@ async function startServer(model: LanguageModel = quotingModel(TEXT)) {
   };
 }
 
-/** Speaks for ever, one word whenever it is asked for one, and tells when it was stopped. */
+/** Creates a model that speaks for ever, one word per pull, and reports when it is stopped. */
 function endlessModel() {
   const stopped = Promise.withResolvers<void>();
   const words = { said: 0 };
@@ -148,7 +148,7 @@ describe("streaming-llm", { timeout: 30_000 }, () => {
     await using server = await startServer(model);
     const left = new AbortController();
     await fetch(`${server.url}?question=x`, { signal: left.signal });
-    // the model is held up when what it has said stays the same for a while
+    // backpressure holds the model when its count of words stays the same for a while
     let before = -1;
     await expect
       .poll(

@@ -6,7 +6,7 @@ test("a quiet tenant is not behind a noisy one, and a weight gives a larger shar
   const { served, quiet, paying, noisy } = await quietly(main);
   expect(served).toHaveLength(363);
   expect(quiet).toBeLessThan(40);
-  // four of five answers go to it while it has requests waiting
+  // it gets four of five answers while it has requests waiting
   expect(paying).toBeLessThan(110);
   expect(noisy).toBe(363);
 });

@@ -1,7 +1,7 @@
-// The flow under test: asks for a rate, asks again when the bank is busy, and converts.
+// The flow under test: requests a rate, retries when the bank is busy, and converts.
 import { type Context, create, type FlowOptions, payloadNode } from "penguiflow";
 
-/** What the flow needs from outside; a test brings its own. */
+/** External dependency of the flow; a test passes its own. */
 export interface Bank {
   readonly rate: (currency: string, signal: AbortSignal) => Promise<number>;
 }

@@ -1,5 +1,5 @@
-// How flows are tested, with any test runner: one message from end to end, the order of the nodes, failures on
-// demand, and hours that pass at once.
+// Tests a flow with any test runner: one message from end to end, the order of the nodes, failures on demand, and hours
+// that pass at once.
 //
 //   npm run example examples/testing/main.ts
 import assert from "node:assert/strict";

@@ -1,5 +1,5 @@
-// A failure knows its trace, tenant, node, attempt and cause. With `emitErrorsToRookery` it comes out where
-// the results do, so that one loop deals with both, and can clean up after the message that failed.
+// A failure carries its trace, tenant, node, attempt and cause. With `emitErrorsToRookery` it arrives where the results
+// do, so that one loop handles both and can clean up after the failed message.
 //
 //   npm run example examples/traceable-errors/main.ts
 import { create, FlowError, Message, payloadNode } from "penguiflow";
@@ -50,7 +50,7 @@ function describe(error: FlowError): string {
   return [
     `${error.code} at node "${error.node}", attempt ${error.attempt}`,
     `cause    ${cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)}`,
-    // at hand to clean up after it, and left out of what is logged or sent
+    // kept for cleanup, and omitted from logs and wire formats
     `message  ${failedMessage instanceof Message ? JSON.stringify(failedMessage.payload) : "unknown"}`,
     `payload  ${JSON.stringify({ ...error.toPayload(), stack: undefined, cause: undefined })}`,
   ].join("\n  ");

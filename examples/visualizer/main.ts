@@ -1,5 +1,5 @@
-// Draws a flow from the graph that runs: as Mermaid for documents, as DOT for Graphviz, as JSON for programs.
-// Drawn are the kinds of nodes, their policies, loops and the flows inside.
+// Draws a flow from the running graph: as Mermaid for documents, as DOT for Graphviz, as JSON for programs. A drawing
+// shows the kinds of nodes, their policies, loops and playbooks.
 //
 //   npm run example examples/visualizer/main.ts
 //   npm run -s example examples/visualizer/main.ts dot | dot -Tsvg > flow.svg

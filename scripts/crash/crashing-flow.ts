@@ -19,31 +19,33 @@ type Part = { readonly job: Job; readonly index: number };
 type Piece = Part & { readonly by: "flaky" | "slow" };
 type Report = { readonly job: Job; readonly value: number; readonly by: readonly number[] };
 
-/** What a question tells whoever answers it. */
+/** Prompt of a pause. */
 export interface Question {
   readonly id: number;
   readonly which: number;
-  /** The life in which it may be answered at the earliest. */
+  /** Earliest life in which the question may be answered. */
   readonly fromLife: number;
 }
 
-/** What a flow needs to know of the process that it is in. */
+/** Dependencies of the flow on its process. */
 export interface Surroundings {
   readonly durability: Durability;
   readonly effects: Effects;
   readonly life: number;
   readonly logger: Logger;
-  /** Is told of each effect of which an earlier process has not left whether it took place. */
+  /** Called for each effect whose state an earlier process left unknown. */
   readonly onUnknown: () => void;
 }
 
-/** A flow with all that a crash can interrupt: fan-out and join, retries, a loop, pauses, chunks, side effects. */
+/**
+ * Builds a flow with everything a crash can interrupt: fan-out and join, retries, a loop, pauses, chunks, side effects.
+ */
 export function crashingFlow({ durability, effects, life, logger, onUnknown }: Surroundings) {
   const concurrency = 16;
   const policy = { concurrency };
   const retrying = { concurrency, maxRetries: RETRIES, backoffBaseMs: 2, maxBackoffMs: 4 };
 
-  /** Has an effect take place, unless it did in an earlier life. */
+  /** Performs an effect unless an earlier life has performed it. */
   const affect = async (ctx: Context, effect: Omit<Effect, "key">, failures = 0): Promise<void> => {
     const act = (key: string): boolean => {
       if (ctx.attempt <= failures) throw new Error(`try ${ctx.attempt} of "${effect.what}" fails`);

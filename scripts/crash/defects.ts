@@ -5,9 +5,9 @@ const LOST_EVERY = 10;
 
 type Append = JournalPartition["append"];
 
-/** How a journal can be broken, so that it is seen whether anybody notices. */
+/** Defects of a journal that the checks must detect. */
 const defects = {
-  /** Answers before a batch is stored: what waits for the answer is released too early. */
+  /** Resolves before a batch is stored, which releases gated output too early. */
   "released-early": (append: Append): Append => {
     let last: Promise<unknown> = Promise.resolve();
     return async (batch, sequence) => {
@@ -18,7 +18,7 @@ const defects = {
       return sequence + 1;
     };
   },
-  /** Of some batches it stores only that they were there. */
+  /** Stores some batches without their entries. */
   "lost-entries": (append: Append): Append => {
     return async (batch: JournalBatch, sequence) => {
       const isLost = sequence % LOST_EVERY === 0;
@@ -27,13 +27,13 @@ const defects = {
   },
 };
 
-/** What can be planted. */
+/** Name of a defect that can be planted. */
 export type Defect = keyof typeof defects;
 
-/** The names of what can be planted. */
+/** Names of all defects that can be planted. */
 export const defectNames: readonly string[] = Object.keys(defects);
 
-/** A journal with a planted defect. */
+/** Wraps a journal in a planted defect. */
 export function defective(journal: Journal, defect: Defect): Journal {
   return {
     async open(claim) {

@@ -1,17 +1,17 @@
 import { DatabaseSync } from "node:sqlite";
 
-/** A side effect that took place. */
+/** A side effect that was performed. */
 export interface Effect {
   readonly what: "charge" | "result";
   readonly id: number;
-  /** The key under which it is not to take place twice. */
+  /** Key under which the effect must be performed at most once. */
   readonly key: string;
   readonly value: unknown;
 }
 
 /**
- * The world outside: a table in a file of its own, to which effects are added and which forbids none. What was added
- * survives the end of the process.
+ * The external world: a table in a file of its own, which accepts every effect, duplicates included. Added effects
+ * survive the end of the process.
  */
 export class Effects implements Disposable {
   readonly #database: DatabaseSync;

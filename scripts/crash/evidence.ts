@@ -4,7 +4,7 @@ import { countsOf, jobOf, type Result, valueOf } from "./jobs.ts";
 import type { Told } from "./life-process.ts";
 import { openJournal, type Store } from "./stores.ts";
 
-/** What the processes have told, and what follows from it. */
+/** Reports of the processes, and the violations they reveal. */
 export class Evidence {
   readonly figures = {
     accepted: 0,
@@ -15,19 +15,19 @@ export class Evidence {
     resumed: 0,
     "unknown effects": 0,
   };
-  /** What is wrong: the first of each kind, and how many there are. */
+  /** Violations: the first of each kind, and the count per kind. */
   readonly #problems = new Map<string, { readonly first: string; count: number }>();
   readonly #seed: number;
   readonly #accepted = new Set<number>();
   readonly #results = new Map<number, Result>();
-  /** In which life a question was answered, by job and question. */
+  /** Life in which a question was answered, by job and question. */
   readonly #answered = new Map<string, number>();
 
   constructor(seed: number) {
     this.#seed = seed;
   }
 
-  /** A process of that life has told something. */
+  /** Records a report from the process of that life. */
   take(told: Told, life: number): void {
     const { figures } = this;
     switch (told.type) {
@@ -67,7 +67,7 @@ export class Evidence {
     else known.count += 1;
   }
 
-  /** What is wrong, the first of each kind. */
+  /** Violations, the first of each kind. */
   get problems(): string[] {
     return [...this.#problems.values()].map(({ first, count }) =>
       count === 1 ? first : `${first} (and ${count - 1} like it)`,
@@ -83,7 +83,7 @@ export class Evidence {
       this.problem(`Job ${result.id} was seen to result in ${textOf(before)} and in ${textOf(result)}`);
   }
 
-  /** Compares what was told with what the store and the world outside have, when all is over. */
+  /** Compares the reports with the contents of the store and with the external effects after the last life. */
   async verify(store: Store, effectsFile: string): Promise<Readonly<Record<string, number>>> {
     const { done, charges } = this.#verifyEffects(effectsFile);
     for (const id of this.#accepted) {

@@ -1,31 +1,31 @@
 import { seededRandom } from "penguiflow";
 
 const TENANTS = 3;
-/** Ids of the jobs of a life begin with its number. */
+/** Ids per life: the id of a job divided by this is its life. */
 const JOBS_PER_LIFE = 1_000_000;
 
-/** What a trace is to go through. The seed and its id say it, for the process that is killed and for the one that checks. */
+/** Plan of a trace, derived from the seed and its id alone, so that the killed process and the checking one agree. */
 export interface Job {
   readonly id: number;
   readonly tenant: string;
   readonly way: "emit" | "call" | "stream";
   readonly hasDeadline: boolean;
-  /** How many parts it is split into, each handled by two nodes. */
+  /** Number of parts; two nodes handle each of them. */
   readonly parts: number;
-  /** The part that fails so many times. */
+  /** Part whose handler fails, and how many times. */
   readonly failsAt: number;
   readonly failures: number;
-  /** How often its charge fails before it takes place. */
+  /** Failures of the charge before it succeeds. */
   readonly chargeFailures: number;
   readonly chunks: number;
   readonly route: "think" | "ask" | "conclude";
-  /** How often its controller thinks. */
+  /** Hops of its controller. */
   readonly hops: number;
-  /** For each question at once: how many lives later it may be answered. */
+  /** Lives until each question may be answered, for every question asked at once. */
   readonly waits: readonly number[];
 }
 
-/** What a trace results in. `by` are the lives in which its questions were answered; `key` is that of the message. */
+/** Result of a trace. `by` lists the lives in which its questions were answered; `key` is the key of the message. */
 export interface Result {
   readonly id: number;
   readonly value: number;
@@ -33,12 +33,12 @@ export interface Result {
   readonly key: string;
 }
 
-/** The id of the n-th job of a life. */
+/** Returns the id of the n-th job of a life. */
 export function jobId(life: number, n: number): number {
   return life * JOBS_PER_LIFE + n;
 }
 
-/** The job of an id. */
+/** Derives the job of an id. */
 export function jobOf(seed: number, id: number): Job {
   const random = seededRandom(Math.imul(seed, 0x9e3779b1) + id);
   const chance = (part: number): boolean => random() < part;
@@ -63,19 +63,19 @@ export function jobOf(seed: number, id: number): Job {
 /** The tenants of all jobs. */
 export const tenants: readonly string[] = Array.from({ length: TENANTS }, (_, index) => `tenant-${index}`);
 
-/** What a job results in. */
+/** Computes the expected result of a job. */
 export function valueOf({ id, parts, route, hops }: Job): number {
   const sum = 2 * (parts * id + (parts * (parts - 1)) / 2);
   return route === "think" ? sum + hops : sum;
 }
 
-/** How many messages each node is done with when a job is. */
+/** Computes how many messages each node has handled once a job is complete. */
 export function countsOf({ parts, route, hops }: Job): Readonly<Record<string, number>> {
   return {
     split: 1,
     flaky: parts,
     slow: parts,
-    // a group counts as one
+    // a group counts as one message
     gather: 1,
     merge: 1,
     charge: 1,

@@ -1,6 +1,6 @@
-// A process that runs the flow of scripts/crash.ts until it is killed: `node life-process.ts <what it is told as JSON>`.
-// It says "warm", waits for a line with the number of its life, and from then on tells what it has seen, a line each.
-// In its last life it takes in nothing new and ends when nothing is left to do.
+// Runs the flow of scripts/crash.ts until it is killed: `node life-process.ts <options as JSON>`. Prints "warm", waits
+// for a line with the number of its life, then reports each observation on a line of its own. In its last life it
+// accepts nothing new and ends when no work is left.
 import { writeSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { once } from "node:events";
@@ -12,7 +12,7 @@ import { Effects } from "./effects.ts";
 import { type Job, jobId, jobOf, type Result, tenants } from "./jobs.ts";
 import { openJournal, type Store } from "./stores.ts";
 
-/** What a process is told when it is started. */
+/** Options of the process, given at its start. */
 export interface LifeOptions {
   readonly store: Store;
   readonly effects: string;
@@ -20,13 +20,13 @@ export interface LifeOptions {
   readonly defect: Defect | undefined;
 }
 
-/** The line that starts it. */
+/** Line that starts the flow. */
 export interface Go {
   readonly life: number;
   readonly isLast: boolean;
 }
 
-/** What it tells, after the journal has it. */
+/** Reports, each written once the journal has stored it. */
 export type Told =
   | { readonly type: "warm" }
   | { readonly type: "ready"; readonly resumed: number }
@@ -38,7 +38,9 @@ export type Told =
   | { readonly type: "problem"; readonly what: string }
   | { readonly type: "done" };
 
-/** Short, so that a life need not wait long for the claim of one that was killed; nobody comes after the last. */
+/**
+ * Short, so that the next life need not wait long for the claim of a killed process; the last life has no successor.
+ */
 const LEASE_MS = 20;
 const LAST_LEASE_MS = 10_000;
 const MOST_UNFINISHED = 120;
@@ -46,12 +48,12 @@ const FETCHERS = 16;
 const STALL_MS = 60_000;
 const EMITTERS = 16;
 
-/** Ends of waiting that say nothing against the flow: the trace waits for an answer, or the process ends. */
+/** Codes that end a wait without a violation: the trace waits for an answer, or the process ends. */
 const EXPECTED: ReadonlySet<FlowErrorCode> = new Set(["TRACE_PAUSED", "FLOW_STOPPED", "FLOW_NOT_RUNNING"]);
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Written before anything else can happen in this process. */
+/** Writes a report synchronously, before anything else can happen in this process. */
 function tell(told: Told): void {
   writeSync(1, `${JSON.stringify(told)}\n`);
 }
@@ -123,7 +125,7 @@ const ways: Record<
 
 let jobs = 0;
 
-/** Sends one job after the other. */
+/** Sends jobs, one after another. */
 async function sendJobs(): Promise<void> {
   while (flow.isRunning) {
     if (flow.stats().traces >= MOST_UNFINISHED) {
@@ -136,7 +138,7 @@ async function sendJobs(): Promise<void> {
   }
 }
 
-/** Takes what traces of this life and of earlier ones have resulted in. */
+/** Fetches the results of traces of this life and of earlier ones. */
 async function fetchResults(): Promise<void> {
   while (flow.isRunning) {
     try {
@@ -160,7 +162,7 @@ async function answer(token: string, tenant: string, { id, which }: Question): P
   }
 }
 
-/** Answers the questions whose time has come. */
+/** Answers the questions that are due. */
 async function answerQuestions(): Promise<void> {
   const answered = new Set<string>();
   while (flow.isRunning) {
@@ -190,7 +192,7 @@ if (isLast) {
   for (;;) {
     const unfinished = await flow.unfinished();
     const { traces, unreadResults, fetchers } = flow.stats();
-    // whoever does not wait is being given a result, which the journal has until then
+    // a busy fetcher is receiving a result, which the journal keeps until delivery
     if (unfinished.length + traces + unreadResults === 0 && fetchers === FETCHERS) break;
     if (performance.now() > end) {
       problem(`${unfinished.length} traces do not end: ${JSON.stringify(unfinished.slice(0, 5))}`, "The last life");

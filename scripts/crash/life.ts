@@ -7,22 +7,22 @@ import type { Go, LifeOptions, Told } from "./life-process.ts";
 
 const program = path.join(import.meta.dirname, "life-process.ts");
 
-/** How long a process that may have nothing to tell is waited for. */
+/** Maximum wait for a process that may have nothing to report. */
 const PATIENCE_MS = 500;
 
-/** A process that runs the flow, and what it tells. States: starting → warm → going → over. */
+/** A process that runs the flow and reports on its output. States: starting → warm → going → over. */
 export class Life {
-  /** How its process ended; `SIGKILL` as planned. */
+  /** Exit of the process: its code or signal; `SIGKILL` when killed as planned. */
   readonly over: Promise<NodeJS.Signals | number>;
   readonly #child: ChildProcess;
   readonly #warm: Promise<unknown>;
   readonly #ready: Promise<unknown>;
-  /** How many lines it has told since it was ready. */
+  /** Lines reported since the process was ready. */
   #told = 0;
   #wanted = Infinity;
   #enough = (): void => {};
 
-  /** Starts a process, which waits for {@link Life.go}. @param folder - for its log and for what it has compiled */
+  /** Starts a process, which waits for {@link Life.go}. @param folder - for its log and its compile cache */
   constructor(options: LifeOptions, folder: string, onTold: (told: Told) => void) {
     const log = openSync(path.join(folder, "lives.log"), "a");
     const args = ["--conditions=@penguiflow/source", "--no-warnings", program, JSON.stringify(options)];
@@ -34,7 +34,7 @@ export class Life {
     let text = "";
     this.#child.stdout?.setEncoding("utf8").on("data", (more: string) => {
       const lines = (text + more).split("\n");
-      // what it had not written to the end when it was killed is not told
+      // the last line may be cut off by the kill, so it does not count
       text = lines.pop() as string;
       for (const line of lines) {
         const told = JSON.parse(line) as Told;
@@ -45,24 +45,24 @@ export class Life {
       }
       if (this.#told >= this.#wanted) this.#enough();
     });
-    // all that it has told is read by then
+    // "close" comes after all output has been read
     this.over = once(this.#child, "close").then(([code, signal]) => (signal ?? code) as NodeJS.Signals | number);
     this.#warm = Promise.race([warm.promise, this.over]);
     this.#ready = Promise.race([ready.promise, this.over]);
   }
 
-  /** Lets it run the flow. */
+  /** Tells the process to run the flow. */
   async go(how: Go): Promise<void> {
     await this.#warm;
     (this.#child.stdin as NodeJS.WritableStream).write(JSON.stringify(how));
   }
 
-  /** Resolves when what the journal had is under way again, or the process is over. */
+  /** Resolves when the traces of the journal are in flight again or the process has ended. */
   async ready(): Promise<void> {
     await this.#ready;
   }
 
-  /** Resolves when it has told so much since it was ready, the process is over, or it is taking too long. */
+  /** Resolves after that many lines since the process was ready, when it ends, or after a timeout. */
   async told(lines: number): Promise<void> {
     if (this.#told >= lines) return;
     this.#wanted = lines;

@@ -2,14 +2,14 @@ import type { Journal } from "penguiflow";
 import { PostgresJournal } from "@penguiflow/state-postgres";
 import { SqliteJournal } from "@penguiflow/state-sqlite";
 
-/** Where a journal is. */
+/** Location of a journal. */
 export type Store =
   | { readonly kind: "sqlite"; readonly file: string; readonly durability: "normal" | "full" }
   | { readonly kind: "postgres"; readonly url: string };
 
 /** A journal of either kind. */
 export interface OpenJournal extends Journal, AsyncDisposable {
-  /** What is wrong with what it is kept in; for SQLite alone. */
+  /** Reports corruption of the file; SQLite only. */
   integrityCheck?(): Promise<readonly string[]>;
 }
 

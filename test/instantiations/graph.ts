@@ -1,4 +1,4 @@
-// The same twenty nodes, connected and used: the difference is what the compiler pays for checked edges.
+// The same twenty nodes, connected and used: the difference is the compile-time cost of checked edges.
 import { create } from "penguiflow";
 import {
   node1,

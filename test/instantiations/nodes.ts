@@ -1,5 +1,5 @@
-// Twenty nodes and their schemas: what a graph costs before it is one. Odd nodes declare what they send, even ones
-// leave it to the compiler, so that edges compare both shared and structurally equal payloads.
+// Twenty nodes and their schemas: the compile-time cost before they form a graph. Odd nodes declare their output, even
+// ones leave it to inference, so that edges compare both shared and structurally equal payloads.
 import { node } from "penguiflow";
 import { z } from "zod";
 

@@ -1,6 +1,5 @@
-// What somebody writes who has installed the packages: scripts/package.ts and scripts/runtimes.ts put it into an empty
-// folder, compile it against the published types without those of Node, and run it. Node 22 strips its types, so there
-// is no `await using`.
+// A user's program: scripts/package.ts and scripts/runtimes.ts copy it into an empty folder, compile it against the
+// published types without those of Node, and run it. Node 22 strips its types, so it cannot use `await using`.
 import { openTelemetry } from "@penguiflow/otel";
 import { SqliteStateStore } from "@penguiflow/state-sqlite";
 import { create, FlowError, joinK, type Message, node, type Outcome, payloadNode, shape } from "penguiflow";

@@ -2,12 +2,12 @@ import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { quietly } from "../../test/quietly.ts";
 import { main } from "../main.ts";
 
-// the SDK writes every refusal to the console
+// the SDK logs every refusal to the console
 beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
 
 type Json = Record<string, unknown>;
 
-/** What the kit does by hand: requests as they stand in the specification, no SDK. */
+/** Sends requests as the specification writes them, without an SDK, as the kit does. */
 async function start() {
   const app = await quietly(() => main(0));
   onTestFinished(() => app.close());
@@ -87,7 +87,7 @@ describe("the agent of the compatibility kit", () => {
   test("its card is there for whoever names no version, as the kit does", async () => {
     const { url } = await start();
     const response = await fetch(`${url}/.well-known/agent-card.json`);
-    // the kit reads it strictly: nothing of version 0.3 is in it
+    // the kit validates strictly: fields of version 0.3 are errors
     expect(await response.json()).toMatchObject({
       name: "PenguiFlow under the compatibility kit",
       capabilities: { streaming: true, pushNotifications: true },

@@ -27,7 +27,7 @@ async function run(program: "request" | "approve", ...args: readonly string[]) {
   return { status: await ended, stdout, stderr };
 }
 
-/** What the bank was told to pay, without its numbers and keys. */
+/** Reads the payments from the bank's book, without their numbers and keys. */
 async function paid(): Promise<string[]> {
   const book = await readFile(path.join(folder, "bank.txt"), "utf8").catch(() => "");
   return book.split("\n").flatMap((line) => (line === "" ? [] : [line.split(" ").slice(2).join(" ")]));

@@ -4,12 +4,12 @@ import type { Hit, Library, Search } from "./library.ts";
 import { keywords, tokenise } from "./tokenise.ts";
 import { type Findings, weigh, type WeighedHit } from "./weigh.ts";
 
-/** What the nodes need from outside. */
+/** Resources of the nodes. */
 export interface AnsweringResources {
   readonly library: Library;
 }
 
-/** A passage from which an answer quotes. */
+/** A passage that an answer quotes. */
 export interface Citation {
   readonly file: string;
   readonly startLine: number;
@@ -19,11 +19,11 @@ export interface Citation {
 }
 
 interface Wanted extends Search {
-  /** What earlier searches found. */
+  /** Hits of earlier searches. */
   readonly known: readonly Hit[];
 }
 
-/** The controller is content when the best passage meets this share of the question. */
+/** Share of the question the best passage must cover before the controller stops. */
 const ENOUGH_CONFIDENCE = 0.75;
 
 /** One search per hop, each wider than the one before. */
@@ -53,7 +53,7 @@ const weighHits = payloadNode(
     weigh(terms, hits, ctx.resources.library),
 );
 
-/** One search of the library: the playbook that the controller calls. */
+/** Builds the playbook of the controller: one search of the library. */
 export function createRetrievingFlow() {
   return create(search.to(weighHits), { name: "retrieving" });
 }
@@ -103,8 +103,8 @@ const compose = payloadNode(
 );
 
 /**
- * Answers a question: the controller `plan` searches, wider with every hop, until the best passage
- * meets enough of the question or all ways are tried; `compose` then streams the best sentences.
+ * Builds the flow that answers a question. The controller `plan` searches, wider with every hop, until the best passage
+ * covers enough of the question or all searches are done. Then `compose` streams the best sentences.
  */
 export function createAnsweringFlow() {
   return create(ask.to(plan), plan.to(plan, compose), { name: "answering" });

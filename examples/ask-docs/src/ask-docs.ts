@@ -19,14 +19,14 @@ const OWN_QUESTION = "What happens when an edge is full?";
 const MAX_FILES = 10_000;
 
 /**
- * Does what the command line asks for: the answer goes to standard output, the rest to standard error.
+ * Executes the command line: the answer goes to standard output, everything else to standard error.
  *
  * @throws CommandError when there is nothing to read; the signal's reason
  */
 export async function askDocs(commandLine: CommandLine, signal: AbortSignal): Promise<ExitStatus> {
   if (commandLine.draw) drawFlows();
 
-  // npm runs scripts in the package's folder, and notes in which folder the person is
+  // npm runs scripts in the package's folder and exports the folder of its caller
   const here = process.env["INIT_CWD"] ?? process.cwd();
   const folder = commandLine.dir === undefined ? OWN_REPOSITORY : path.resolve(here, commandLine.dir);
   const library = new Library();

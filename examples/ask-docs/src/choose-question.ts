@@ -4,8 +4,8 @@ import { requireQuestion } from "./command-line.ts";
 import { CommandError, ExitStatus } from "./exit-status.ts";
 
 /**
- * Asks for the question on a terminal, where an empty line takes the suggestion. Elsewhere nobody can
- * answer: takes the suggestion and says so.
+ * Asks for the question on a terminal, where an empty line accepts the suggestion. Elsewhere it takes the suggestion
+ * and says so, because there is no one to answer.
  *
  * @throws CommandError when the typed text holds no word, or when the person leaves with Ctrl-C or Ctrl-D
  */
@@ -16,7 +16,7 @@ export async function chooseQuestion(suggestion: string, signal: AbortSignal): P
   }
   const reader = createInterface({ input: process.stdin, output: process.stderr });
   const { promise: left, reject: leave } = Promise.withResolvers<never>();
-  // a reader takes Ctrl-C from the terminal before the process sees it, and closes
+  // readline handles Ctrl-C before the process sees it, and closes
   reader.once("close", () => leave(new CommandError(ExitStatus.interrupted, "\nInterrupted")));
   try {
     const typed = await Promise.race([reader.question(`Question [${suggestion}]: `, { signal }), left]);

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { CommandError, ExitStatus } from "./exit-status.ts";
 
-/** What the person asked for. */
+/** The parsed command line. */
 export interface CommandLine {
   /** As typed; the default folder when missing. */
   readonly dir: string | undefined;
@@ -56,7 +56,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
 }
 
 /**
- * Refuses a text in which there is nothing to look for.
+ * Rejects a text without a searchable word.
  *
  * @throws CommandError with the status `wrongUse`
  */
@@ -69,7 +69,7 @@ function wrongUse(message: string): CommandError {
   return new CommandError(ExitStatus.wrongUse, `${message}\nRun "npm start -- --help" for what can be asked`);
 }
 
-// Node's text goes on with advice about positional arguments, which this command does not take
+// the rest of Node's message advises about positional arguments, which this command does not take
 function firstSentence(error: Error): string {
   const [sentence = error.message] = error.message.replaceAll("'", '"').split(/\. |\n/);
   return sentence.replace(/\.$/, "");

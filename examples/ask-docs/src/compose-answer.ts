@@ -3,7 +3,7 @@ import type { Block } from "./split-document.ts";
 import { tokenise } from "./tokenise.ts";
 import type { WeighedHit } from "./weigh.ts";
 
-/** A sentence of a document, and where it stands. */
+/** A sentence of a document, with its location. */
 export interface Quote {
   readonly text: string;
   readonly hit: WeighedHit;
@@ -16,8 +16,8 @@ const SAME_SHARE_OF_TERMS = 0.7;
 const MAX_LENGTH = 360;
 
 /**
- * Picks the sentences that answer best, none twice in other words, and puts them in the order in
- * which they read well: the passage with the best sentence first, each passage from top to bottom.
+ * Selects the sentences that answer best, skips paraphrases, and orders them for reading: the passage with the best
+ * sentence first, each passage from top to bottom.
  */
 export function composeAnswer(hits: readonly WeighedHit[], library: Library): Quote[] {
   const bestWorth = hits[0]?.worth ?? 0;
@@ -43,17 +43,17 @@ export function composeAnswer(hits: readonly WeighedHit[], library: Library): Qu
     .map(({ text, hit, line }) => ({ text: shortened(text), hit, line }));
 }
 
-/** How much of what was asked a sentence says. Its headings say a part of it for all sentences below. */
+/** Scores a sentence by the share of the question it covers. Its headings count in part for all sentences below. */
 function worthOf(text: string, kind: Block["kind"], terms: Set<string>, hit: WeighedHit, library: Library): number {
   const own = hit.terms.filter((term) => terms.has(term));
   if (own.length === 0) return 0;
   const headingTerms = new Set(tokenise(hit.passage.headings.join(" ")));
   const inherited = hit.terms.filter((term) => !terms.has(term) && headingTerms.has(term));
   const said = weight(own, library) + weight(inherited, library) * 0.4;
-  // squared: one sentence with both terms is worth more than two with one each
+  // squared: one sentence with both terms beats two with one each
   let worth = said * said;
   if (kind === "code") worth *= 0.2;
-  // a question is no answer, a lead-in says less than what it leads to, a scrap says little
+  // questions do not answer, lead-ins say less than the text after them, fragments say little
   if (/\?["”)]*$/.test(text)) worth *= 0.2;
   if (text.endsWith(":")) worth *= 0.6;
   if (terms.size < 4) worth *= 0.5;
@@ -74,7 +74,7 @@ function sentencesOf(block: Block): { text: string; line: number }[] {
   if (block.kind === "code") {
     return block.text.split("\n").map((text, offset) => ({ text: text.trim(), line: block.line + offset }));
   }
-  // a line break would end the sentence: a space of the same length keeps the offsets
+  // a line break would end the sentence; a space of the same length keeps the offsets
   return Array.from(segmenter.segment(block.text.replaceAll("\n", " ")), ({ segment, index }) => {
     const start = index + (segment.length - segment.trimStart().length);
     const linesAbove = block.text.slice(0, start).split("\n").length - 1;

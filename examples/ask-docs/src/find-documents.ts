@@ -5,20 +5,20 @@ import { CommandError, ExitStatus } from "./exit-status.ts";
 import { printable } from "./printable.ts";
 import { reasonOf } from "./read-text.ts";
 
-/** A file to be read. */
+/** A file to read. */
 export interface SourceFile {
   readonly path: string;
   /** The path within the folder, for people: with slashes, without control characters. */
   readonly name: string;
 }
 
-/** A file or folder that is left out, and why. */
+/** A file or folder that is left out, with the reason. */
 export interface Skipped {
   readonly name: string;
   readonly reason: string;
 }
 
-/** What {@link findDocuments} found, in the order of names. */
+/** Files found by {@link findDocuments}, in the order of names. */
 export interface Documents {
   readonly files: readonly SourceFile[];
   readonly skipped: readonly Skipped[];
@@ -28,10 +28,10 @@ const DOCUMENT = /\.(?:md|markdown|mdx|txt|text)$/i;
 const LEFT_OUT = new Set(["node_modules", "dist", "coverage"]);
 
 /**
- * Lists the documents of a folder and the folders in it. Links are followed, and nothing is listed
- * twice, so that a link to a folder above ends here.
+ * Lists the documents of a folder and its subfolders. Follows links and lists nothing twice, so a link to a parent
+ * folder ends here.
  *
- * @param maxFiles - where to stop
+ * @param maxFiles - maximum number of files
  * @throws CommandError with the status `noInput` when there is no such folder; the signal's reason
  */
 export async function findDocuments(folder: string, maxFiles: number, signal: AbortSignal): Promise<Documents> {
@@ -94,7 +94,7 @@ async function requireFolder(folder: string): Promise<void> {
   throw new CommandError(ExitStatus.noInput, `Cannot read the folder "${printable(folder)}": ${problem}`);
 }
 
-// Code points, not a locale: the same order everywhere. Links last, so that a file goes by its own name.
+// Code points, not a locale: the same order everywhere. Links last, so that a file is listed by its own name.
 function linksLast(a: Dirent, b: Dirent): number {
   return Number(a.isSymbolicLink()) - Number(b.isSymbolicLink()) || (a.name < b.name ? -1 : 1);
 }

@@ -4,10 +4,10 @@ import { createIndexingFlow } from "./indexing-flow.ts";
 import type { Library } from "./library.ts";
 import { readText } from "./read-text.ts";
 
-/** How to index, beside what. */
+/** Options of an indexing run. */
 export interface IndexingOptions {
   readonly signal: AbortSignal;
-  /** Told after each file. */
+  /** Called after each file. */
   readonly onProgress?: (done: number, file: SourceFile) => void;
   /** @defaultValue {@link readText} with a limit of 5 MB */
   readonly readText?: (file: string, signal: AbortSignal) => Promise<string>;
@@ -17,8 +17,8 @@ const MAX_FILE_BYTES = 5_000_000;
 const FILES_AT_ONCE = 16;
 
 /**
- * Sends every file through the indexing flow, some of them at once. A file that fails is left out and
- * returned with its reason.
+ * Sends every file through the indexing flow, several at once. A file that fails is skipped and returned with its
+ * reason.
  *
  * @throws the signal's reason
  */

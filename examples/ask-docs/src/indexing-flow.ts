@@ -5,7 +5,7 @@ import { splitDocument } from "./split-document.ts";
 import { tokenisePassage, type PassageTerms } from "./tokenise.ts";
 import { UnreadableDocument } from "./read-text.ts";
 
-/** What the nodes need from outside. */
+/** Resources of the nodes. */
 export interface IndexingResources {
   readonly library: Library;
   readonly readText: (file: string, signal: AbortSignal) => Promise<string>;
@@ -33,9 +33,8 @@ const index = payloadNode("index", (passages: readonly PassageTerms[], ctx: Cont
 });
 
 /**
- * Reads a file, splits it into passages, makes terms of them and puts them into the library. Its
- * result is how many passages the file gave. However many files are sent in, no more than the edges
- * hold are in memory: the sender waits.
+ * Builds the flow that reads a file, splits it into passages, tokenises them and adds them to the library. Its result
+ * is the number of passages. Backpressure bounds the files in memory: the sender waits while the edges are full.
  */
 export function createIndexingFlow() {
   return create(read.to(split), split.to(tokenise), tokenise.to(index), { name: "indexing", queueMaxSize: 8 });

@@ -5,21 +5,21 @@ import { type PassageTerms, tokenisePassage } from "./tokenise.ts";
 /** A passage that a search found. */
 export interface Hit {
   readonly passage: Passage;
-  /** By BM25+: comparable within one library, without a fixed scale. */
+  /** BM25+ score: comparable within one library, without a fixed scale. */
   readonly score: number;
-  /** Which terms of the question the passage has, or has in a near spelling. */
+  /** Terms of the question that the passage has, exactly or in a near spelling. */
   readonly questionTerms: readonly string[];
-  /** As the passage spells them. */
+  /** Matched terms as the passage spells them. */
   readonly terms: readonly string[];
 }
 
-/** What to look for. */
+/** A search query. */
 export interface Search {
   /** Terms of the question. */
   readonly terms: readonly string[];
   /** Further terms, which count less. */
   readonly related: readonly string[];
-  /** Whether words that begin like a term, or differ from it by a letter, count as well. */
+  /** Whether words that share a term's prefix, or differ from it by a letter, match as well. */
   readonly nearSpellings: boolean;
 }
 
@@ -28,20 +28,20 @@ const MAX_HITS = 30;
 const RELATED_BOOST = 0.25;
 const split = (text: string) => text.split(" ");
 
-/** The passages of a folder and the index by which they are found. */
+/** The passages of a folder, with their index. */
 export class Library {
   readonly #passages: Passage[] = [];
   readonly #passagesWith = new Map<string, number>();
   readonly #index = new MiniSearch<PassageTerms & { id: number }>({
     fields: ["heading", "prose", "code"],
-    // the flow has a node for making terms: the index takes them as they are
+    // a node of the flow tokenises, so the index takes terms as they are
     stringifyField: (terms: readonly string[]) => terms.join(" "),
     tokenize: split,
     processTerm: (term) => term,
     searchOptions: { boost: { heading: 1.5, prose: 1, code: 0.4 } },
   });
 
-  /** How many passages there are. */
+  /** Number of passages. */
   get size(): number {
     return this.#passages.length;
   }
@@ -62,7 +62,7 @@ export class Library {
     }
   }
 
-  /** The passages that fit best, the best first. The same search of the same files gives the same hits. */
+  /** Finds the best passages, the best first. The same search over the same files returns the same hits. */
   search({ terms, related, nearSpellings }: Search): Hit[] {
     const asked = new Set(terms);
     const options: SearchOptions = {
@@ -82,18 +82,18 @@ export class Library {
       .slice(0, MAX_HITS);
   }
 
-  /** How much a term tells: near 0 for one in every passage, highest for one in none. */
+  /** Weight of a term: near 0 for one in every passage, highest for one in none. */
   weightOf(term: string): number {
     const having = this.#passagesWith.get(term) ?? 0;
     return Math.log(1 + (this.size - having + 0.5) / (having + 0.5));
   }
 
-  /** The terms that set these hits apart from other passages, the most telling first. */
+  /** Selects the terms that distinguish these hits from other passages, the most distinctive first. */
   tellingTerms(hits: readonly Hit[], count: number): string[] {
     const weights = new Map<string, number>();
     for (const { passage } of hits) {
       for (const term of new Set(tokenisePassage(passage).prose)) {
-        // what no other passage has leads nowhere, scraps and numbers lead anywhere
+        // a term of one passage leads nowhere; fragments and numbers lead anywhere
         const isShared = (this.#passagesWith.get(term) ?? 0) > 1;
         if (isShared && /\p{L}{3}/u.test(term)) weights.set(term, (weights.get(term) ?? 0) + this.weightOf(term));
       }
@@ -102,7 +102,7 @@ export class Library {
     return byWeight.slice(0, count).map(([term]) => term);
   }
 
-  /** What the folder is called by itself: the first heading of its README, or else of any document. */
+  /** Title of the folder: the first heading of its README, or else of any document. */
   get title(): string | undefined {
     const titled = this.#passages.filter(({ headings }) => headings.length > 0);
     const [first] = titled.toSorted((a, b) => rankAsTitle(a) - rankAsTitle(b) || byPlace(a, b));
@@ -110,7 +110,7 @@ export class Library {
   }
 }
 
-/** The better hit first; of equals, the one that comes first in the folder. */
+/** Orders hits by score; of equals, the one that comes first in the folder. */
 function byRank(a: Hit, b: Hit): number {
   return b.score - a.score || byPlace(a.passage, b.passage);
 }

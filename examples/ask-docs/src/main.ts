@@ -1,13 +1,13 @@
-// Answers a question from a folder of documents: `npm start -- --help` says how.
+// Answers a question from a folder of documents; see `npm start -- --help`.
 import process from "node:process";
 import { askDocs } from "./ask-docs.ts";
 import { HELP, parseCommandLine } from "./command-line.ts";
 import { CommandError, ExitStatus } from "./exit-status.ts";
 
 const interrupt = new AbortController();
-// once: who presses Ctrl-C again does not want to wait for an orderly end
+// once: a second Ctrl-C ends the process at once, without an orderly shutdown
 process.once("SIGINT", () => interrupt.abort(new CommandError(ExitStatus.interrupted, "Interrupted")));
-// a reader such as `head` that has seen enough is no failure
+// a reader such as `head` closes the pipe early, which is no failure
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit();

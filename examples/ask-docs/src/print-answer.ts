@@ -5,12 +5,12 @@ import type { Citation } from "./answering-flow.ts";
 import { printable } from "./printable.ts";
 import { wrap } from "./wrap.ts";
 
-/** Prints what was asked, over the answer. */
+/** Prints the question above the answer. */
 export function printQuestion(stream: WriteStream, question: string): void {
   stream.write(`${stream.isTTY ? "\n" : ""}${styleText("bold", printable(question), { stream })}\n\n`);
 }
 
-/** Prints one sentence of the answer as it arrives: its citation stands back on a terminal. */
+/** Prints one sentence of the answer as it arrives, with a dimmed citation on a terminal. */
 export function printSentence(stream: WriteStream, chunk: StreamChunk): void {
   const lines = wrap(chunk.text.trimEnd(), stream.isTTY ? stream.columns : Number.POSITIVE_INFINITY, "  ");
   const { citation } = chunk.meta;
@@ -18,7 +18,7 @@ export function printSentence(stream: WriteStream, chunk: StreamChunk): void {
   stream.write(`${shown}\n`);
 }
 
-/** Prints from where the answer was taken, the most fitting passage first. */
+/** Prints the sources of the answer, the best passage first. */
 export function printSources(stream: WriteStream, answer: FinalAnswer<Citation>): void {
   stream.write(`\n${styleText("bold", "Sources", { stream })}\n`);
   for (const { file, startLine, endLine, headings, worth } of answer.citations) {
@@ -30,7 +30,7 @@ export function printSources(stream: WriteStream, answer: FinalAnswer<Citation>)
   }
 }
 
-// where the citation is broken over two lines it is left as it is
+// a citation that wraps over two lines stays undimmed
 function dimmed(stream: WriteStream, text: string, citation: string): string {
   return text.endsWith(citation) ? `${text.slice(0, -citation.length)}${styleText("dim", citation, { stream })}` : text;
 }

@@ -3,7 +3,7 @@ import type { WriteStream } from "node:tty";
 const REDRAW_MS = 50;
 const PLAIN_LINE_MS = 2_000;
 
-/** Tells how far a long job is: on a terminal one line that is rewritten, elsewhere a line now and then. */
+/** Shows the progress of a long job: one line that is rewritten on a terminal, an occasional line elsewhere. */
 export class Progress {
   readonly #stream: WriteStream;
   #toldAt: number;
@@ -13,7 +13,7 @@ export class Progress {
     this.#toldAt = stream.isTTY ? Number.NEGATIVE_INFINITY : performance.now();
   }
 
-  /** Shows where the job is, unless it did so a moment ago. */
+  /** Shows the state of the job, unless it did so a moment ago. */
   show(state: string): void {
     const now = performance.now();
     if (now - this.#toldAt < (this.#stream.isTTY ? REDRAW_MS : PLAIN_LINE_MS)) return;
@@ -21,7 +21,7 @@ export class Progress {
     this.#stream.write(this.#stream.isTTY ? `${REWRITE}${state.slice(0, this.#stream.columns - 1)}` : `${state}\n`);
   }
 
-  /** Puts a last line in the place of the moving one, or takes it away. */
+  /** Replaces the moving line by a last one, or removes it. */
   end(line = ""): void {
     if (this.#stream.isTTY) this.#stream.write(REWRITE);
     if (line !== "") this.#stream.write(`${line}\n`);

@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 
-/** A document that cannot be used. The message is the reason, fit to follow its name and a colon. */
+/** An unusable document. The message is the reason, worded to follow its name and a colon. */
 export class UnreadableDocument extends Error {
   override readonly name = "UnreadableDocument";
 }
@@ -25,7 +25,7 @@ export async function readText(file: string, maxBytes: number, signal?: AbortSig
 async function readBytes(file: string, maxBytes: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
   try {
     const found = await stat(file);
-    // a pipe or a device would never come to its end
+    // a pipe or a device may never end
     if (!found.isFile()) throw new UnreadableDocument("it is not a regular file");
     if (found.size > maxBytes) {
       const [has, limit] = [found.size, maxBytes].map((bytes) => (bytes / MEGABYTE).toFixed(1));
@@ -54,7 +54,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "its path is too long",
 };
 
-/** Why the file system refused, in words. */
+/** Explains in words why the file system refused. */
 export function reasonOf(error: unknown, missing = "it is missing, or a link to something missing"): string {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === "ENOENT" || code === "ENOTDIR") return missing;

@@ -4,28 +4,28 @@ import { stripMarkup } from "./strip-markup.ts";
 /** A paragraph, list item or table row as plain text ("prose"), or a fenced block as it stands ("code"). */
 export interface Block {
   readonly kind: "prose" | "code";
-  /** With the line breaks of the file. */
+  /** Text with the line breaks of the file. */
   readonly text: string;
-  /** Of its first line, counted from 1. */
+  /** Number of its first line, from 1. */
   readonly line: number;
 }
 
-/** A piece of a document that is found and cited as one: some blocks under one heading. */
+/** Unit of search and citation: some blocks of a document under one heading. */
 export interface Passage {
-  /** The document's name. */
+  /** Name of the document. */
   readonly file: string;
   readonly startLine: number;
   readonly endLine: number;
-  /** From the document's title down to the heading above the passage. */
+  /** Headings, from the document's title down to the one above the passage. */
   readonly headings: readonly string[];
   readonly blocks: readonly Block[];
 }
 
-/** From this many characters on, the next block begins a new passage. */
+/** Length from which on the next block begins a new passage. */
 const PASSAGE_LENGTH = 700;
-/** A paragraph or code block longer than this is cut into several blocks, between lines where it has any. */
+/** Maximum length of a block; a longer one is cut, between lines where it has any. */
 const BLOCK_LENGTH = 4_000;
-/** A heading is repeated with every passage below it. */
+/** Maximum length of a heading, which every passage below repeats. */
 const HEADING_LENGTH = 200;
 
 /** Splits Markdown, or plain text, into passages. */
@@ -66,7 +66,7 @@ interface Heading {
   readonly text: string;
 }
 
-// Documents come from anywhere: each of these takes time in proportion to the line, whatever is in it.
+// Documents are untrusted input: each pattern takes time proportional to the line, whatever its content.
 const FENCE = /^\s*(?:[-*+>]\s+)?(`{3,}|~{3,})/;
 const HEADING = /^ {0,3}(#{1,6})\s+(.*)$/;
 const UNDERLINE = /^ {0,3}(?:=+|-{2,})\s*$/;
@@ -78,7 +78,7 @@ const TABLE_RULE = /^[\s:|-]*$/;
 function* readParts(lines: readonly string[]): Generator<Block | Heading> {
   let paragraph: string[] = [];
 
-  // `next` is the index of the line behind the paragraph
+  // `next` is the index of the line after the paragraph
   function* closeParagraph(next: number): Generator<Block> {
     const blocks = blocksOf("prose", paragraph, next - paragraph.length + 1);
     paragraph = [];

@@ -1,6 +1,6 @@
 /**
- * Markdown of one paragraph as plain text: link and image targets, emphasis, HTML tags and comments
- * go, code spans stay. Line breaks stay where they are.
+ * Converts the Markdown of one paragraph to plain text: removes link and image targets, emphasis, HTML tags and
+ * comments. Keeps code spans and line breaks.
  */
 export function stripMarkup(markdown: string): string {
   return markdown
@@ -11,7 +11,7 @@ export function stripMarkup(markdown: string): string {
 
 const CODE_SPAN = /(`[^`]+`)/;
 
-// The longest emphasis has a limit, and nothing else looks further than its own closing mark: no text takes for ever.
+// Emphasis has a maximum length, and every other pattern stops at its own closing mark, so no text takes for ever.
 function stripOutsideCode(text: string): string {
   return text
     .replaceAll(/<!--[\s\S]*?(?:-->|$)/g, lineBreaks)

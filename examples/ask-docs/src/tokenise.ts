@@ -1,7 +1,7 @@
 import { stemmer } from "stemmer";
 import type { Passage } from "./split-document.ts";
 
-/** A passage with the terms by which it is found, field by field. */
+/** A passage with its search terms, field by field. */
 export interface PassageTerms {
   readonly passage: Passage;
   readonly heading: readonly string[];
@@ -9,7 +9,7 @@ export interface PassageTerms {
   readonly code: readonly string[];
 }
 
-/** The terms of a passage. */
+/** Tokenises a passage. */
 export function tokenisePassage(passage: Passage): PassageTerms {
   const termsOf = (kind: "prose" | "code") =>
     passage.blocks.filter((block) => block.kind === kind).flatMap((block) => tokenise(block.text));
@@ -17,8 +17,8 @@ export function tokenisePassage(passage: Passage): PassageTerms {
 }
 
 /**
- * The terms of a text in order: lower-case word stems. A name in camel case gives the whole and its
- * parts; scripts written without spaces are cut by the rules of Unicode.
+ * Splits a text into terms, in order: lower-case word stems. A name in camel case yields the whole and its parts.
+ * Unicode rules split scripts written without spaces.
  */
 export function tokenise(text: string): string[] {
   return wordsOf(text).flatMap((word) => {
@@ -29,17 +29,14 @@ export function tokenise(text: string): string[] {
   });
 }
 
-/**
- * The words of a question that say what it is about, each once. When it has none but small words,
- * those.
- */
+/** Selects the content words of a question, each once; all its words when it has function words only. */
 export function keywords(question: string): string[] {
   const words = [...new Map(wordsOf(question).map((word) => [word.toLowerCase(), word])).values()];
   const telling = words.filter((word) => !SMALL_WORDS.has(word.toLowerCase()));
   return telling.length > 0 ? telling : words;
 }
 
-/** What is longer is no word but data, and told apart well enough by its beginning. */
+/** Longer tokens are data rather than words; a prefix of this length tells them apart. */
 const TERM_LENGTH = 64;
 const WORD = /[\p{L}\p{N}\p{M}]+(?:['’]\p{L}+)?/gu;
 const CASE_CHANGE = /(?<=[\p{Ll}\p{N}])(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/u;

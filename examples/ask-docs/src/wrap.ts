@@ -1,4 +1,4 @@
-/** The text in lines of at most `columns` characters, each begun with `indent`. Longer words stay whole. */
+/** Wraps a text into lines of at most `columns` characters, each beginning with `indent`. Longer words stay whole. */
 export function wrap(text: string, columns: number, indent: string): string {
   const lines: string[] = [];
   let line = indent;

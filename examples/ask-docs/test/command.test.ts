@@ -11,7 +11,7 @@ import { runCommand, startCommand } from "./run-command.ts";
 const REPOSITORY = fileURLToPath(new URL("../../..", import.meta.url));
 const BINARY = Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 0, 1, 2);
 
-// each of these starts a process, some of them several
+// each test starts a process, some several
 describe("ask-docs", { timeout: 60_000 }, () => {
   test("answers with sentences, their places and its sources", async () => {
     await using folder = await makeFolder(BIRDS);

@@ -2,13 +2,13 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-/** A folder for one test, gone when its scope ends. */
+/** Folder for one test, deleted at the end of its scope. */
 export interface MadeFolder extends AsyncDisposable {
   readonly path: string;
   at(name: string): string;
 }
 
-/** Makes a folder with these files. */
+/** Creates a folder with these files. */
 export async function makeFolder(files: Readonly<Record<string, string | Uint8Array>> = {}): Promise<MadeFolder> {
   const folder = await mkdtemp(path.join(tmpdir(), "ask-docs-"));
   for (const [name, content] of Object.entries(files)) {

@@ -2,14 +2,14 @@ import { Library } from "../src/library.ts";
 import { splitDocument } from "../src/split-document.ts";
 import { tokenisePassage } from "../src/tokenise.ts";
 
-/** A library of these documents, without a flow. */
+/** Creates a library of these documents, without a flow. */
 export function makeLibrary(documents: Readonly<Record<string, string>>): Library {
   const library = new Library();
   for (const [file, text] of Object.entries(documents)) library.add(splitDocument(file, text).map(tokenisePassage));
   return library;
 }
 
-/** Documents about birds, in which some words are rare and some are everywhere. */
+/** Documents about birds, with rare words and common ones. */
 export const BIRDS = {
   "penguins.md": `# Penguins
 

@@ -5,14 +5,14 @@ import { text } from "node:stream/consumers";
 
 const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 
-/** What the command printed and how it ended. */
+/** Output and exit status of the command. */
 export interface Finished {
   readonly status: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Starts the command as `npm start` does, with nobody at a terminal. */
+/** Starts the command as `npm start` does, without a terminal. */
 export function startCommand(args: readonly string[], cwd = process.cwd()) {
   const { FORCE_COLOR: _, ...env } = process.env;
   return spawn(process.execPath, ["--conditions=@penguiflow/source", MAIN, ...args], {

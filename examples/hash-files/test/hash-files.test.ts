@@ -16,7 +16,7 @@ describe("hash-files", { timeout: 60_000 }, () => {
     expect(threaded.lines).toEqual(alone.lines);
     expect(threaded.lines.length).toBeGreaterThan(5);
 
-    // Generous: other tests want the machine too.
+    // generous, because other tests use the machine at the same time
     expect(kept(alone.pulse)).toBeLessThan(0.2);
     expect(kept(threaded.pulse)).toBeGreaterThan(2 * kept(alone.pulse));
     expect(threaded.pulse.medianLateMs).toBeLessThan(50);

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
 
-/** A request as the stand-in got it. */
+/** A request as received. */
 export interface Received {
   readonly path: string;
   readonly authorization: string | undefined;
@@ -21,7 +21,7 @@ interface Shape {
 
 const RUN_ID = "0123456789abcdef0123456789abcdef";
 
-/** What a tracking server would say against a request; nothing when it would take it. */
+/** Returns the error a tracking server would answer with; `undefined` when it would accept the request. */
 function complaint(
   path: string,
   { metrics, run_id, experiment_id, start_time, end_time, status }: Shape,
@@ -40,7 +40,7 @@ function complaint(
   if (!Array.isArray(metrics) || metrics.length === 0) return "a batch without metrics";
   if (metrics.length > 1000) return `at most 1000 metrics: got ${metrics.length}`;
   for (const { key, value, timestamp, step } of metrics as Record<string, unknown>[]) {
-    // names may have letters, digits and _-./ : and blanks, and 250 characters
+    // names may have letters, digits, blanks and _-./ : up to 250 characters
     if (typeof key !== "string" || !/^[\w\-./: ]{1,250}$/.test(key)) return `there can be no metric ${String(key)}`;
     if (typeof value !== "number" || !Number.isFinite(value)) return `${key} has no number: ${String(value)}`;
     if (!Number.isInteger(timestamp) || !Number.isInteger(step)) return `${key} has no time or step`;
@@ -48,7 +48,7 @@ function complaint(
   return undefined;
 }
 
-/** A stand-in for an MLflow tracking server: strict about what it is sent, and out of order on demand. */
+/** Starts a stand-in for an MLflow tracking server: validates strictly, and fails on demand. */
 export async function trackingServer(mode: "works" | "fails" | "fails once" | "hangs" = "works") {
   const requests: Received[] = [];
   const complaints: string[] = [];

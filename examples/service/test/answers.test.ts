@@ -247,7 +247,7 @@ describe("a failure", { timeout: 30_000 }, () => {
       expect(JSON.parse(body)).toMatchObject({ code: "NODE_EXCEPTION" });
       expect(body).not.toContain("12345");
     }
-    // but those who run the service are told
+    // but the operators' log has it
     await service.flow.flush();
     expect(service.logged.join("\n")).toContain("12345");
   });
@@ -312,7 +312,7 @@ describe("an Idempotency-Key", { timeout: 30_000 }, () => {
     const recovering: Library = {
       search() {
         calls += 1;
-        // the node tries twice
+        // the node has one retry
         if (calls <= 2) throw new Error("not yet");
         return [];
       },

@@ -70,7 +70,7 @@ describe("a service that is told to stop", { timeout: 60_000 }, () => {
     using service = await startProcess({ DRAIN_DELAY_MS: "0", DRAIN_MS: "30000" });
     const { url, adminUrl } = service;
 
-    // a stream whose reader is slow, a request whose body is on its way, a socket that says nothing
+    // a stream with a slow reader, a request whose body is still arriving, an idle socket
     const streaming = get(`${url}?question=penguins&limit=20`, {
       headers: { ...bearer("acme"), accept: "text/event-stream" },
     });
@@ -93,7 +93,7 @@ describe("a service that is told to stop", { timeout: 60_000 }, () => {
     expect((await fetch(`${adminUrl}/ready`)).status).toBe(503);
     expect((await fetch(`${adminUrl}/live`)).status).toBe(200);
 
-    // whoever comes now is sent elsewhere
+    // new requests are refused
     const refused = await fetch(`${url}?question=penguins`, { headers: bearer("acme") });
     expect([refused.status, refused.headers.get("connection"), refused.headers.get("retry-after")]).toEqual([
       503,
@@ -106,7 +106,7 @@ describe("a service that is told to stop", { timeout: 60_000 }, () => {
     const [, upgrade] = (await once(late, "unexpected-response")) as [unknown, IncomingMessage];
     expect(upgrade.statusCode).toBe(503);
 
-    // whoever was here is served to the end
+    // accepted requests get their whole answer
     half.end(`guins","limit":1}`);
     const [answer] = await answered;
     expect(answer.statusCode).toBe(200);

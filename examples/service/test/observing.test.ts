@@ -12,7 +12,7 @@ describe("those who run the service", { timeout: 30_000 }, () => {
     expect(response.headers.get("content-type")).toMatch(/^text\/plain/);
     const text = await response.text();
     const families = readPrometheusText(text);
-    /** The values of one series of a metric, by one of its labels. */
+    /** Reads the values of one series of a metric, by one of its labels. */
     const valuesOf = (family: string, label: string, series = family) => {
       const samples = families.get(family)?.samples.filter(({ name }) => name === series) ?? [];
       return samples.map(({ labels, value }) => [labels[label], value]);
@@ -39,7 +39,7 @@ describe("those who run the service", { timeout: 30_000 }, () => {
       ["quote", 0],
     ]);
 
-    // what has as many values as there are requests or customers is for logs
+    // labels with a value per request or customer belong in logs
     expect(text).not.toMatch(/acme|trace_id|tenant/);
   });
 
@@ -67,7 +67,7 @@ describe("those who run the service", { timeout: 30_000 }, () => {
     await using service = await startService();
     const statusOf = async (target: string) => (await fetch(`${service.adminUrl}${target}`)).status;
     expect([await statusOf("/live"), await statusOf("/ready"), await statusOf("/v1/answers")]).toEqual([200, 200, 404]);
-    // and nobody else can
+    // the public port does not serve them
     expect((await fetch(new URL("/metrics", service.url))).status).toBe(404);
   });
 });

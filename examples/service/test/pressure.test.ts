@@ -8,7 +8,7 @@ import { bearer, gatedLibrary, longLibrary, startService } from "./start-service
 
 const STREAM = { accept: "text/event-stream" };
 
-/** Waits until a figure has stayed the same for a while: real time, since real buffers fill up. */
+/** Waits until a figure stays the same for a while: in real time, since real buffers fill up. */
 async function untilSteady(figure: () => number): Promise<void> {
   let before = -1;
   await expect
@@ -23,7 +23,7 @@ async function untilSteady(figure: () => number): Promise<void> {
     .toBe(true);
 }
 
-/** Asks for a stream and reads nothing of it yet. */
+/** Requests a stream and does not read it yet. */
 async function askSlowly(url: string, headers: Record<string, string> = {}): Promise<IncomingMessage> {
   const request = get(`${url}?question=swim`, { headers: { ...bearer("acme"), ...STREAM, ...headers } });
   const [response] = (await once(request, "response")) as [IncomingMessage];
@@ -98,7 +98,7 @@ describe("a slow reader", { timeout: 60_000 }, () => {
     expect(sent.passages).toBeLessThan(passages / 2);
     expect(service.flow.stats().nodes.find(({ name }) => name === "quote")?.running).toBe(0);
 
-    // others are served meanwhile, by the same node
+    // the same node serves others meanwhile
     expect((await service.ask({ question: "swim" }, { tenant: "zeta" })).status).toBe(200);
 
     const events = await textOf(response);
@@ -218,7 +218,7 @@ describe("a client that hangs", { timeout: 30_000 }, () => {
       const pinged = once(silent, "ping");
       vi.advanceTimersByTime(30_000);
       await Promise.all([ponged, pinged]);
-      // a question behind the pong: when it is answered, the pong has arrived
+      // a question sent after the pong: once it is answered, the pong has arrived
       lively.send(`{"question":"swim"}`);
       await once(lively, "message");
       const closed = once(silent, "close") as Promise<[code: number]>;

@@ -1,4 +1,4 @@
-/** A metric. That of a histogram has samples named after it with `_count`, `_sum` and `_bucket`. */
+/** A metric. A histogram has samples named after it with `_count`, `_sum` and `_bucket`. */
 export interface Family {
   readonly type: string;
   readonly samples: readonly Sample[];
@@ -16,8 +16,8 @@ const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\["\\n])*)"(?:,|$)/gy;
 
 /**
- * Reads what a scrape gives, more strictly than Prometheus does: every sample after the type of its metric, no
- * series twice, and the buckets of a histogram adding up.
+ * Parses a scrape, more strictly than Prometheus does: every sample follows the type of its metric, no series repeats,
+ * and the buckets of a histogram add up.
  *
  * @throws Error that names the line
  */

@@ -8,18 +8,21 @@ export type Tenant = keyof typeof TOKENS;
 
 export const bearer = (tenant: Tenant) => ({ authorization: `Bearer ${TOKENS[tenant]}` });
 
-/** A library of one passage, which says whose it is. */
+/** Creates a library of one passage, which names its tenant. */
 const libraryOf = (tenant: string): Library => ({
   search: (question) => [{ file: `${tenant}.md`, line: 1, text: `${tenant} on ${question}` }],
 });
 
 interface Wanted {
   readonly environment?: Readonly<Record<string, string>>;
-  /** For the documents of a tenant, which are called like it. @defaultValue {@link libraryOf} */
+  /**
+   * Creates the library of a tenant from its documents, whose folder has the tenant's name. @defaultValue
+   * {@link libraryOf}
+   */
   readonly library?: (tenant: string) => Library;
 }
 
-/** A service on a free port, with two tenants; what it logs is kept. */
+/** Starts a service on a free port, with two tenants; its log is kept. */
 export async function startService({ environment = {}, library = libraryOf }: Wanted = {}) {
   const logged: string[] = [];
   configureLogging({ structured: true, write: (line) => void logged.push(line) });
@@ -41,7 +44,7 @@ export async function startService({ environment = {}, library = libraryOf }: Wa
     url: service.url,
     adminUrl: service.adminUrl,
     logged,
-    /** Asks for JSON, as `fetch` does. */
+    /** Requests JSON, as `fetch` does. */
     ask: (question: unknown, { tenant = "acme", ...init }: RequestInit & { tenant?: Tenant } = {}) =>
       fetch(service.url, {
         method: "POST",
@@ -57,7 +60,7 @@ export async function startService({ environment = {}, library = libraryOf }: Wa
   };
 }
 
-/** A library whose searches wait until they are let go, or told to stop. */
+/** Creates a library whose searches wait until they are released or aborted. */
 export function gatedLibrary() {
   const gate = Promise.withResolvers<void>();
   const searching = { now: 0, stopped: 0, ever: 0 };
@@ -78,7 +81,7 @@ export function gatedLibrary() {
   return { library, searching, open: () => gate.resolve() };
 }
 
-/** A library with a very long answer, which counts how many of its passages were sent off. */
+/** Creates a library with a very long answer, which counts the passages it has sent. */
 export function longLibrary(passages = 300, bytes = 100_000) {
   const sent = { passages: 0 };
   const text = "word ".repeat(bytes / 5);

@@ -1,9 +1,9 @@
-// Reads a text aloud, sentence by sentence, then says what is in it. Knows nothing of where it runs.
+// Reads a text aloud, sentence by sentence, then summarises it. Independent of the platform it runs on.
 import { create, joinK, payloadNode, shape } from "penguiflow";
 
 export interface Text {
   readonly text: string;
-  /** How long a sentence takes to read. */
+  /** Time to read a sentence. */
   readonly pauseMs: number;
 }
 

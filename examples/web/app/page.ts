@@ -1,4 +1,4 @@
-// The flow in a page: its stream is read into the page, and a button ends it.
+// Runs the flow in a page: shows its stream as it arrives, and a button cancels it.
 import { flowToMermaid } from "penguiflow";
 import { createFlow, type Report } from "./flow.ts";
 
@@ -30,7 +30,7 @@ async function read(words: string): Promise<void> {
   try {
     for await (const item of flow.stream({ text: words, pauseMs: 150 }, { signal: stopped.signal })) {
       if (item.type === "result") show("completed", describe(item.result));
-      // the last chunk has no text, it says that there are no more
+      // the last chunk has no text: it marks the end
       else if (!item.chunk.done) sentences.append(line(item.chunk.text));
     }
   } catch (error) {

@@ -1,5 +1,5 @@
-// The flow in an edge runtime: a request is a text, the answer its stream as server-sent events. Each request has a flow
-// of its own, since such runtimes tie timers and connections to the request that began them.
+// Runs the flow in an edge runtime: the request is a text, the response its stream as server-sent events. Each request
+// has a flow of its own, because such runtimes tie timers and connections to the request that started them.
 import { formatSseEvent } from "penguiflow";
 import { createFlow, type Text } from "./flow.ts";
 
@@ -18,7 +18,7 @@ async function* events(text: string, signal: AbortSignal): AsyncGenerator<Uint8A
 export default {
   async fetch(request: Request): Promise<Response> {
     const answer = events(await request.text(), request.signal);
-    // asked for one event at a time: a slow reader makes the flow wait
+    // pulled one event at a time: a slow reader applies backpressure to the flow
     const stream = new ReadableStream<Uint8Array>({
       async pull(controller) {
         const next = await answer.next();

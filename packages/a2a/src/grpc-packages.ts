@@ -3,7 +3,7 @@ import type * as legacy from "@a2a-js/sdk/compat/v0_3/server/grpc";
 import type * as errors from "@a2a-js/sdk/errors/grpc";
 import type * as sdk from "@a2a-js/sdk/server/grpc";
 
-/** What gRPC needs. */
+/** Packages that gRPC needs. */
 export interface GrpcPackages {
   readonly grpc: typeof grpc;
   readonly sdk: typeof sdk;
@@ -12,9 +12,9 @@ export interface GrpcPackages {
 }
 
 /**
- * Loads what gRPC needs, which nobody else has to install.
+ * Loads the packages that gRPC needs, which are optional otherwise.
  *
- * @throws TypeError when it is not there
+ * @throws TypeError when one is missing
  */
 export async function grpcPackages(): Promise<GrpcPackages> {
   try {

@@ -1,40 +1,40 @@
 import type { Part } from "@a2a-js/sdk";
 
 /**
- * The A2A extension by which flows tell one another what the protocol has no field for. Under this key of a message's
- * metadata stands a {@link CallFacts}, under that of a task and its events a {@link TaskFacts}.
+ * URI of the A2A extension by which flows exchange data the protocol has no field for. Under this key a message's
+ * metadata has a {@link CallFacts}, and that of a task and its events a {@link TaskFacts}.
  */
 export const EXTENSION = "urn:penguiflow:a2a:1";
 
-/** What a caller says about its message. Other keys of the message's metadata are the flow's meta. */
+/** Facts a caller attaches to its message. Other keys of the message's metadata are the flow's meta. */
 export interface CallFacts {
-  /** Which skill of the agent is meant. */
+  /** Skill of the agent that the message addresses. */
   readonly skill?: string | undefined;
   readonly topic?: string | undefined;
   readonly priority?: number | undefined;
-  /** The trace of the caller. */
+  /** Trace of the caller. */
   readonly traceId?: string | undefined;
-  /** Epoch milliseconds. */
+  /** Deadline in epoch milliseconds. */
   readonly deadlineAt?: number | undefined;
-  /** What the caller has left of the budgets of a controller loop. */
+  /** Remaining budgets of the caller's controller loop. */
   readonly budget?: { readonly hops: number | null; readonly tokens: number | null } | undefined;
 }
 
-/** What an agent says about a task. */
+/** Facts an agent attaches to a task. */
 export interface TaskFacts {
-  /** Which skill of the agent works on it. */
+  /** Skill of the agent that works on the task. */
   readonly skill?: string | undefined;
-  /** How many events of the task there were. */
+  /** Number of events of the task so far. */
   readonly seq?: number | undefined;
-  /** Why the task ended as it did: a `FlowErrorCode`. */
+  /** Cause of the task's end: a `FlowErrorCode`. */
   readonly code?: string | undefined;
-  /** Whether a new task may do better. */
+  /** Whether a new task may succeed. */
   readonly retryable?: boolean | undefined;
-  /** The trace of the caller. */
+  /** Trace of the caller. */
   readonly callerTraceId?: string | undefined;
 }
 
-/** The artifacts of a flow's task: its chunks, and its result. */
+/** Artifacts of a flow's task: its chunks, and its result. */
 export const TEXT_ARTIFACT = "text";
 export const RESULT_ARTIFACT = "result";
 
@@ -42,25 +42,25 @@ const JSON_TYPE = "application/json";
 
 type Metadata = { readonly [key: string]: unknown } | undefined;
 
-/** What stands under the extension's key; nothing of it has been checked. */
+/** Reads the facts under the extension's key, unvalidated. */
 export function factsIn(metadata: Metadata): { readonly [key: string]: unknown } {
   const facts = metadata?.[EXTENSION];
   return typeof facts === "object" && facts !== null ? (facts as { readonly [key: string]: unknown }) : {};
 }
 
-/** Metadata without the extension's key. */
+/** Removes the extension's key from metadata. */
 export function withoutFacts(metadata: Metadata): Record<string, unknown> {
   return Object.fromEntries(Object.entries(metadata ?? {}).filter(([key]) => key !== EXTENSION));
 }
 
-/** A file, or what is said about one, as a part of a flow's result. */
+/** A file, or a reference to one, as a part of a flow's result. */
 export interface FilePart {
-  /** Where it is. */
+  /** Location of the file. */
   readonly url?: string;
-  /** What is in it. */
+  /** Content of the file. */
   readonly bytes?: Uint8Array;
   readonly filename?: string;
-  /** @defaultValue not said */
+  /** Media type. @defaultValue unspecified */
   readonly mediaType?: string;
 }
 
@@ -77,7 +77,7 @@ export class Files {
 }
 
 /**
- * A value as the parts of a message or artifact: text as text, anything else as data.
+ * Converts a value to the parts of a message or artifact: a string to text, anything else to data.
  *
  * @throws TypeError when it is no JSON
  */
@@ -87,7 +87,7 @@ export function partsOf(value: unknown): Part[] {
   if (typeof value === "string") return [textPart(value)];
   const json = JSON.stringify(value);
   if (json === undefined) throw new TypeError(`Cannot send a ${typeof value}: it is not JSON`);
-  // a copy: what is sent later is what was there now, and plain data
+  // a copy, so that later changes to the value have no effect
   const content = { $case: "data" as const, value: JSON.parse(json) as unknown };
   return [{ content, mediaType: JSON_TYPE, filename: "", metadata: undefined }];
 }
@@ -98,12 +98,15 @@ function filePart({ url, bytes, filename = "", mediaType = "" }: FilePart): Part
   return { content, filename, mediaType, metadata: undefined };
 }
 
-/** A piece of text as a part. */
+/** Converts a text to a part. */
 export function textPart(text: string): Part {
   return { content: { $case: "text", value: text }, mediaType: "text/plain", filename: "", metadata: undefined };
 }
 
-/** What parts carry: the first data, else the texts as one, else files as a list; `undefined` for no parts. */
+/**
+ * Extracts the value of parts: the first data, else the joined texts, else the files as a list; `undefined` without
+ * parts.
+ */
 export function valueOf(parts: readonly Part[]): unknown {
   // the SDK reads a part whose data is null as one without content
   const data = parts.find(({ content, mediaType }) => content?.$case === "data" || isNull(content, mediaType));
@@ -117,10 +120,10 @@ export function valueOf(parts: readonly Part[]): unknown {
   return files.length === 0 ? undefined : files;
 }
 
-/** The texts of parts as one. */
+/** Joins the texts of parts. */
 export function textOf(parts: readonly Part[]): string {
   let text = "";
-  // not joined: a long text to which a little is added is not copied
+  // concatenated, because joining would copy a long text for each small addition
   for (const { content } of parts) if (content?.$case === "text") text += content.value;
   return text;
 }

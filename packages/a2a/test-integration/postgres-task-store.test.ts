@@ -14,14 +14,14 @@ import { startAgent } from "../test/start-agent.ts";
 import { until } from "../test/waiting.ts";
 import { server } from "./server.ts";
 
-/** A database of a test's own, with the tables that the SDK's command makes. */
+/** Creates a database for one test, with the tables of the SDK's command. */
 async function database(): Promise<string> {
   const name = `test_${randomUUID().replaceAll("-", "_")}`;
   const url = new URL(process.env[server.variable] ?? server.url);
   const admin = new Client(url.href);
   await admin.connect();
   onTestFinished(async () => {
-    // as soon as the last connection to it has ended
+    // succeeds once the last connection has ended
     await until(async () =>
       admin.query(`drop database ${name}`).then(
         () => true,

@@ -1,4 +1,4 @@
-// An agent whose tasks are in a database, in a process that tests can kill.
+// An agent that stores its tasks in a database, in a process that tests can kill.
 import process from "node:process";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { DatabaseTaskStore } from "@a2a-js/sdk/server/database";
@@ -7,7 +7,9 @@ import { Kysely, PostgresDialect, SqliteDialect } from "kysely";
 import { create, payloadNode } from "penguiflow";
 import { Pool } from "pg";
 
-/** A file, with the table that the SDK's command `a2a-db` would make: its driver is not Node's. */
+/**
+ * Opens a file with the table that the SDK's command `a2a-db` creates; that command needs another driver than Node's.
+ */
 function sqlite(file: string): SqliteDialect {
   const database = new DatabaseSync(file);
   database.exec(`create table if not exists tasks (
@@ -15,7 +17,7 @@ function sqlite(file: string): SqliteDialect {
     status_last_updated integer not null, status_state text, status text, artifacts text, history text, metadata text,
     protocol_version text, primary key (tenant, owner, id))`);
   return new SqliteDialect({
-    // what Kysely wants of a database, from the one that Node has
+    // adapts Node's database to Kysely's interface
     database: {
       close: () => database.close(),
       prepare: (sql) => {

@@ -19,7 +19,7 @@ interface Speaks {
 
 const JSON_RPC: Speaks = { protocolBinding: "JSONRPC", protocolVersion: "1.0" };
 
-/** An agent in which there is no code of ours: its answers are written out. */
+/** Serves an agent without our code: its answers are literals. */
 async function agent(answer: Answer, speaks: Speaks = JSON_RPC, streaming = false, at?: string) {
   const methods: string[] = [];
   const server = createServer((request, response) => void respond(request, response)).listen(0, "127.0.0.1");

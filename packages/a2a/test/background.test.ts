@@ -16,12 +16,12 @@ import { serve } from "./serve.ts";
 import { BINDINGS, collect, saying, speak, taskOf } from "./speak.ts";
 import { until, waiting } from "./waiting.ts";
 
-// the SDK writes every failure to the console, and so does the server
+// the SDK and the server log every failure to the console
 beforeEach(() => {
   for (const method of ["error", "warn"] as const) vi.spyOn(console, method).mockImplementation(() => {});
 });
 
-/** What would have ended the process: rejections and exceptions that nothing caught. */
+/** Collects unhandled rejections and exceptions, which would have ended the process. */
 function uncaught(): unknown[] {
   const found: unknown[] = [];
   const take = (reason: unknown): void => void found.push(reason);
@@ -37,17 +37,17 @@ function uncaught(): unknown[] {
   return found;
 }
 
-/** Lets timers, rejections and closed connections come through. */
+/** Lets timers, rejections and closed connections settle. */
 const settled = () => new Promise((resolve) => setTimeout(resolve, 50));
 
 const shout = () => create(payloadNode("shout", (text: string) => text.toUpperCase()).to());
 
-/** A thrown value that cannot even be written as a text. */
+/** A thrown value that cannot be converted to a string. */
 const hostile: unknown = Object.create(null);
 
 const faulty = (): Promise<never> => Promise.reject(hostile);
 
-/** A stream that fails at its first step. */
+/** Creates a stream that fails at its first step. */
 const broken = (): AsyncIterable<never> => ({ [Symbol.asyncIterator]: () => ({ next: faulty }) });
 
 const config = (url: string, more: object = {}) => ({
@@ -60,7 +60,7 @@ const config = (url: string, more: object = {}) => ({
   ...more,
 });
 
-/** Nothing listens there. */
+/** URL of a closed port. */
 const CLOSED = "http://127.0.0.1:1/";
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -113,7 +113,7 @@ describe("a value that no HTTP header may have is refused when a push target is 
 });
 
 describe("no fault in the background ends the process", () => {
-  /** A store that fails in one of its methods, from some time on. */
+  /** Wraps a store so that one of its methods fails while `isFailing` holds. */
   function failing<Store extends object>(store: Store, method: keyof Store, isFailing: () => boolean): Store {
     return new Proxy(store, {
       get: (target, name) => {
@@ -200,7 +200,7 @@ describe("no fault in the background ends the process", () => {
     expect(found).toEqual([]);
   });
 
-  /** A flow, with another method. */
+  /** Replaces methods of a flow. */
   const instead = (flow: ServedFlow, methods: Partial<ServedFlow>): ServedFlow =>
     new Proxy(flow, {
       get: (target, name) => {
@@ -289,7 +289,7 @@ describe("no fault in the background ends the process", () => {
     const card = { name: "tested", description: "An agent for tests", version: "1.0.0", skills };
     const app = createA2AApp(new A2AServerAdapter(instead(flow, { stop: faulty }), { card }), { grpc: {} });
     const url = await app.listen();
-    // the listeners of a signal, without the signal
+    // calls the listeners of the signal without sending it
     process.emit("SIGTERM");
     await expect(app.close()).rejects.toBe(hostile);
     await expect(fetch(url)).rejects.toThrow("fetch failed");
@@ -311,7 +311,7 @@ describe("no fault in the background ends the process", () => {
     servers.push(...(listen.mock.contexts as Server[]));
     vi.restoreAllMocks();
     expect(servers).toHaveLength(2);
-    // as with too many open files: again and again
+    // repeatedly, as when the process runs out of file descriptors
     for (let times = 0; times < 3; times += 1)
       for (const server of servers) server.emit("error", new Error("accept EMFILE"));
     for (const binding of BINDINGS) await taskOf((await speak(url, binding)).sendMessage(saying("still there")));

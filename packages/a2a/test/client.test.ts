@@ -4,7 +4,7 @@ import { remoteTransportContract } from "penguiflow/testing";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { BINDINGS } from "./speak.ts";
 
-// the SDK writes every refusal to the console
+// the SDK logs every refusal to the console
 beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
 
 describe.each(BINDINGS)("over %s", (binding) => {

@@ -16,7 +16,7 @@ import { Message, type RemoteCallRequest, type RemoteStreamEvent } from "penguif
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { until } from "./waiting.ts";
 
-// the SDK writes every refusal to the console
+// the SDK logs every refusal to the console
 beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
 
 const text = (value: string): Part => ({
@@ -32,7 +32,7 @@ const data = (value: unknown): Part => ({
   metadata: undefined,
 });
 
-/** What an agent that is no flow may do with a task. */
+/** Operations of a foreign agent, which is no flow, on a task. */
 class Doing {
   readonly ids: { readonly taskId: string; readonly contextId: string };
   readonly #bus: ExecutionEventBus;
@@ -75,7 +75,7 @@ class Doing {
   }
 }
 
-/** Serves an agent built on the SDK alone. */
+/** Serves an agent built with the SDK only. */
 async function serve(work: (doing: Doing) => void | Promise<void>, streaming = true): Promise<string> {
   const atWork = new Map<string, Doing>();
   const executor: AgentExecutor = {

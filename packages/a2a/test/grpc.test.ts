@@ -15,7 +15,7 @@ import { serve } from "./serve.ts";
 import { collect, saying, speak, taskOf, textIn } from "./speak.ts";
 import { until, waiting } from "./waiting.ts";
 
-// the SDK writes every refusal to the console
+// the SDK logs every refusal to the console
 beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
 afterEach(() => {
   vi.doUnmock("@grpc/grpc-js");
@@ -23,12 +23,12 @@ afterEach(() => {
 
 const shout = () => create(payloadNode("shout", (text: string) => text.toUpperCase()).to());
 
-/** Where an agent is served over gRPC. */
+/** Returns the gRPC address of an agent. */
 function addressOf({ card }: A2AServerAdapter): string {
   return card.supportedInterfaces.find(({ protocolBinding }) => protocolBinding === "GRPC")?.url ?? "";
 }
 
-/** The status and the reason by which a call is refused. */
+/** Returns the status and reason of a refused call. */
 async function refusalOf(call: Promise<unknown>): Promise<readonly [number, string]> {
   const error: unknown = await call.then(
     () => undefined,
@@ -38,7 +38,7 @@ async function refusalOf(call: Promise<unknown>): Promise<readonly [number, stri
   return [error.status, error.reason];
 }
 
-/** The SDK's client at an address of its own. */
+/** Creates the SDK's client for another address of an agent. */
 async function speakAt(adapter: A2AServerAdapter, url: string, options = {}): Promise<Client> {
   const supportedInterfaces = [{ url, protocolBinding: "GRPC", tenant: "", protocolVersion: "1.0" }];
   const factory = new ClientFactory({ transports: [new GrpcTransportFactory(options)] });
@@ -184,7 +184,7 @@ test("a reader who does not read makes the flow wait, and misses nothing", async
   const { value: first } = await events.next();
   expect(first?.payload?.$case).toBe("task");
   let before = -1;
-  // until it says no more
+  // waits until the handler stops writing
   await until(async () => {
     const isStill = said > 0 && said === before;
     before = said;
@@ -245,7 +245,7 @@ test("calls are encrypted with a certificate, and come from those who have one, 
   expect(message).toContain("Cannot reach agent");
 });
 
-/** What an agent answers to a remote node's `hello`. */
+/** Returns an agent's answer to a remote node's `hello`. */
 async function answerOf(transport: A2AClientTransport, agentUrl: string): Promise<unknown> {
   const message = new Message({ payload: "hello" });
   const { signal } = new AbortController();
@@ -259,7 +259,7 @@ async function failureOf(work: Promise<unknown>): Promise<{ readonly code: strin
   );
 }
 
-/** What becomes of a call to an agent whose card offers gRPC alone, there. */
+/** Calls an agent whose card offers only gRPC, at an address with this scheme. */
 async function callAt(scheme: string): Promise<unknown> {
   const { adapter, url } = await serve(shout());
   adapter.card.supportedInterfaces = [
@@ -271,7 +271,7 @@ async function callAt(scheme: string): Promise<unknown> {
 test("an agent whose card offers gRPC alone is called there, encrypted if the card says so", async () => {
   expect(await callAt("")).toBe("HELLO");
   expect(await callAt("http://")).toBe("HELLO");
-  // it does not speak TLS
+  // the server does not speak TLS
   expect(await failureOf(callAt("https://"))).toMatchObject({ code: "REMOTE_UNAVAILABLE" });
 });
 

@@ -4,7 +4,7 @@ import { create, payloadNode } from "penguiflow";
 import { serve } from "./serve.ts";
 import { saying, speak, taskOf, textIn } from "./speak.ts";
 
-// the SDK writes every refusal to the console
+// the SDK logs every refusal to the console
 beforeEach(() => {
   for (const method of ["error", "warn"] as const) vi.spyOn(console, method).mockImplementation(() => {});
 });
@@ -13,10 +13,10 @@ type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 const echo = () => create(payloadNode("echo", (value: unknown) => value).to());
 
-/** An agent that takes everything a request may have. */
+/** Serves an agent that accepts every kind of request. */
 async function agent() {
   const { adapter, url } = await serve(echo(), {
-    // the file of a request has it
+    // media type of the file in the requests
     card: {
       name: "tested",
       description: "An agent for tests",
@@ -131,7 +131,7 @@ interface Door {
   readonly name: string;
   readonly path: (taskId: string) => string;
   readonly version: "1.0" | "0.3";
-  /** The JSON-RPC method; none for HTTP+JSON. */
+  /** JSON-RPC method; absent for HTTP+JSON. */
   readonly method?: string;
   readonly body: (taskId: string) => Json;
 }
@@ -226,10 +226,10 @@ const DOORS: readonly Door[] = [
   ),
 ];
 
-/** Values that stand where others belong. The last cannot be made a text. */
+/** Values of wrong types. The last one cannot be converted to a string. */
 const JUNK: readonly Json[] = [null, true, -1.5, "junk", [null], {}, { toString: 1, valueOf: 1 }];
 
-/** The value with each of its parts, and itself, replaced by each kind of junk, or left out. */
+/** Yields copies of a value in which one part, or the whole, is junk or missing. */
 function* spoiled(value: Json): Generator<Json> {
   yield* JUNK;
   if (typeof value !== "object" || value === null) return;
@@ -253,7 +253,7 @@ async function knock(url: string, { path, version, method }: Door, taskId: strin
   return { status: response.status, code: error?.code, text };
 }
 
-/** The body as text, nested so deep, in a place where JSON is free. */
+/** Builds a body nested to a depth, in a field where any JSON is valid. */
 function nested(door: Door, taskId: string, depth: number): string {
   const body = door.body(taskId) as { [key: string]: Json };
   const json = { ...body, metadata: { deep: "DEEP" } };
@@ -278,7 +278,7 @@ describe.each(DOORS.map((door) => [door.name, door] as const))("%s", (_, door) =
     const body = nested(door, task.id, depth);
     const response = await fetch(url + door.path(task.id), { method: "POST", headers, body });
     const { id, code, error } = (await response.json()) as Record<string, unknown> & { error?: { code: number } };
-    // over HTTP+JSON of 0.3 the code is not in an error
+    // errors over HTTP+JSON of 0.3 have no code
     const rpcOf = door.method === undefined ? undefined : { status: 200, id: 1, code: -32_602 };
     const restOf = { status: 400, id: undefined, code: door.version === "0.3" ? -32_602 : 400 };
     expect({ status: response.status, id, code: error?.code ?? code }).toEqual(rpcOf ?? restOf);

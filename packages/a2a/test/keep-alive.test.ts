@@ -9,7 +9,7 @@ const message = { messageId: "m", role: "ROLE_USER", parts: [{ text: "x" }] };
 const legacy = { messageId: "m", role: "user", parts: [{ kind: "text", text: "x" }] };
 const legacyRest = { messageId: "m", role: "ROLE_USER", content: [{ text: "x" }] };
 
-/** The streams of an agent: where they begin, and with what. */
+/** Streaming endpoints of an agent, with their requests. */
 const STREAMS: readonly (readonly [name: string, path: string, version: string, body: object])[] = [
   ["JSON-RPC", "/a2a/jsonrpc", "1.0", { jsonrpc: "2.0", id: 1, method: "SendStreamingMessage", params: { message } }],
   ["HTTP+JSON", "/a2a/rest/message:stream", "1.0", { message }],
@@ -23,7 +23,7 @@ const STREAMS: readonly (readonly [name: string, path: string, version: string, 
   ["the routes of the Python version", "/message/stream", "1.0", { payload: "x", headers: { tenant: "acme" } }],
 ];
 
-/** An agent whose only task says nothing until it is told to go on, with the routes of the Python version. */
+/** Serves an agent whose only task stays silent until it is released, with the routes for Python. */
 async function silent(options: { readonly keepAliveMs?: number }) {
   const { flow, begun, goOn } = waiting();
   const { adapter, url, app } = await serve(flow, options);
@@ -45,7 +45,7 @@ async function open(url: string, version: string, body: object) {
   let text = "";
   return {
     response,
-    /** Reads on until the text is so, or at its end. */
+    /** Reads on until the text satisfies `isSo`, or to its end. */
     until: async (isSo: (text: string) => boolean): Promise<string> => {
       while (!isSo(text)) {
         const { done, value } = await reader.read();

@@ -12,12 +12,12 @@ import { serve } from "./serve.ts";
 import { BINDINGS, collect, saying, speak, taskOf, textIn } from "./speak.ts";
 import { until } from "./waiting.ts";
 
-// the SDK writes every refusal to the console
+// the SDK logs every refusal to the console
 beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
 
 const KB = 1_024;
 
-/** A flow whose handler writes one kilobyte after the other until it is stopped. */
+/** Builds a flow whose handler writes a kilobyte at a time until it is aborted. */
 function endless() {
   const begun = Promise.withResolvers<string>();
   const stopped = Promise.withResolvers<void>();
@@ -38,7 +38,7 @@ function endless() {
   return { flow, begun: begun.promise, stopped: stopped.promise };
 }
 
-/** A flow that writes texts, each as one piece. */
+/** Builds a flow that writes texts, each as one piece. */
 const writing = (...texts: readonly string[]) =>
   create(
     payloadNode("write", async (_: string, ctx) => {
@@ -52,7 +52,7 @@ const textOf = ({ artifacts }: Task): string => textIn(artifacts.find(({ artifac
 async function agent(flow: Parameters<typeof serve>[0], options: Partial<A2AServerOptions> = {}) {
   const { adapter, url } = await serve(flow, { textLimit: "8kb", ...options });
   const reader = await speak(url, "JSONRPC");
-  /** The task, when nobody works on it any more. */
+  /** Waits until no process works on the task, and returns it. */
   const taskAtEnd = async (id: string): Promise<Task> => {
     await until(async () => adapter.isQuiet);
     return await reader.getTask({ tenant: "", id, historyLength: undefined });
@@ -60,7 +60,7 @@ async function agent(flow: Parameters<typeof serve>[0], options: Partial<A2AServ
   return { adapter, url, reader, taskAtEnd };
 }
 
-/** What there is to say of a task at its end. */
+/** Summarises a finished task. */
 const summaryOf = (task: Task) => ({
   state: task.status?.state,
   code: factsIn(task.metadata)["code"],
@@ -69,7 +69,7 @@ const summaryOf = (task: Task) => ({
   length: textOf(task).length,
 });
 
-/** That of a task whose text was too large. */
+/** Expected summary of a task with too large a text. */
 const tooLarge = (id: string): ReturnType<typeof summaryOf> => ({
   state: TaskState.TASK_STATE_FAILED,
   code: "PAYLOAD_TOO_LARGE",
@@ -210,7 +210,7 @@ describe("tasks that are over", () => {
     };
     for (const id of ["a", "b"]) await store.save(sized(id, 4 * KB), context);
     expect(await kept()).toEqual(["a", "b"]);
-    // stored once more it counts once
+    // storing a task again must not count it twice
     await store.save(sized("b", 4 * KB), context);
     expect(await kept()).toEqual(["a", "b"]);
     await store.save(sized("c", 4 * KB), context);

@@ -15,7 +15,7 @@ const spell = () =>
     }).to(),
   );
 
-/** A message as clients of version 0.3 send it. */
+/** Builds a message as clients of version 0.3 send it. */
 const saying = (text: string) => ({
   message: {
     kind: "message" as const,

@@ -4,7 +4,7 @@ import { create, remoteNode, shape } from "penguiflow";
 import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 
-/** An agent of another make, in which there is no code of ours or of the SDK. */
+/** Serves an independent implementation of an agent, without our code or the SDK's. */
 async function mock(streaming: boolean, prepare: (mock: A2AMock) => void): Promise<string> {
   const agent = new A2AMock();
   agent.registerAgent({ name: "mock", skills: [{ id: "main", name: "main" }], capabilities: { streaming } });

@@ -2,11 +2,13 @@ import { networkInterfaces } from "node:os";
 import { describe, expect, test } from "vitest";
 import { isPrivateAddress, publicLookup, pushTarget } from "../src/server/push-target.ts";
 
-// Nothing here is resolved or called: addresses are literals, and the resolver is made up.
+// No test here opens a connection: addresses are literals, and the resolver is a stub.
 
 const none = () => [];
 
-/** One address of each block in the IANA special-purpose registries, and of the blocks beside them that are not unicast. */
+/**
+ * One address of each special-purpose block of the IANA registries, and of the adjacent blocks that are not unicast.
+ */
 const SPECIAL: readonly (readonly [block: string, address: string])[] = [
   ["this network", "0.0.0.0"],
   ["private use, /8", "10.1.2.3"],

@@ -9,7 +9,7 @@ import { serve } from "./serve.ts";
 import { saying, speak, taskOf } from "./speak.ts";
 import { until } from "./waiting.ts";
 
-// the SDK writes every refusal to the console
+// the SDK logs every refusal to the console
 beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
 
 interface Letter {
@@ -17,7 +17,7 @@ interface Letter {
   readonly body: string;
 }
 
-/** Somebody who is told. `answer` gives the status for each letter. */
+/** Starts a target of notifications. `answer` gives the status for each. */
 async function listen(answer: (count: number) => number | RequestListener) {
   const letters: Letter[] = [];
   const server = createServer((request, response) => {
@@ -64,7 +64,7 @@ test("a task is told from its beginning to its end, in order, signed, with the c
   const authentication = { scheme: "Bearer", credentials: "theirs" };
   const { id } = await taskOf(client.sendMessage(saying("hello", {}, telling(hook, { authentication }))));
   await until(async () => letters.length === 3);
-  // nothing more can be told
+  // no registration is left
   const left = await client.listTaskPushNotificationConfig({ tenant: "", taskId: id, pageSize: 0, pageToken: "" });
   expect(left.configs).toEqual([]);
   expect(letters.map(({ body }) => Object.keys(JSON.parse(body) as object))).toEqual([

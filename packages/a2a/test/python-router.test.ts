@@ -23,7 +23,7 @@ async function serve(adapter: A2AServerAdapter) {
   return { url, post };
 }
 
-/** Server-sent events as name and data. */
+/** Parses server-sent events into names and data. */
 function parse(text: string): [string, Record<string, unknown>][] {
   return text
     .split("\n\n")

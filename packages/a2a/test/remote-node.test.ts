@@ -20,7 +20,7 @@ import { serve } from "./serve.ts";
 import { BINDINGS } from "./speak.ts";
 import { until, waiting } from "./waiting.ts";
 
-// the SDK writes every refusal to the console
+// the SDK logs every refusal to the console
 beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
 
 function request(agentUrl: string, more: Partial<RemoteCallRequest> = {}): RemoteCallRequest {
@@ -38,7 +38,7 @@ async function failureOf(work: Promise<unknown>): Promise<Pick<FlowError, "code"
   throw new Error("There was no FlowError", { cause: error });
 }
 
-/** A server that is no agent. */
+/** Starts a server that is no agent. */
 async function listen(listener: RequestListener): Promise<string> {
   const server = createServer(listener).listen(0, "127.0.0.1");
   onTestFinished(() => {
@@ -144,7 +144,7 @@ describe("what is wrong is said", () => {
       code: "REMOTE_REFUSED",
       message: `Agent "${url}" has no skill "fly": it has "main"`,
     });
-    // a card that says more than is true
+    // the card advertises a skill that does not exist
     adapter.card.skills = [...adapter.card.skills, { ...adapter.card.skills[0], id: "fly" } as AgentCard["skills"][0]];
     const { code, message } = await failureOf(new A2AClientTransport().send(request(url, { skill: "fly" })));
     expect([code, message]).toEqual(["REMOTE_REFUSED", expect.stringContaining('The agent has no skill "fly"')]);

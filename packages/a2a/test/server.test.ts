@@ -12,7 +12,7 @@ import { stepped, until, waiting } from "./waiting.ts";
 
 const shout = () => create(payloadNode("shout", (text: string) => text.toUpperCase()).to());
 
-// the SDK writes every refusal to the console
+// the SDK logs every refusal to the console
 beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
 
 async function list(client: Client, tenant: string): Promise<Task[]> {
@@ -137,7 +137,7 @@ describe.each(BINDINGS)("over %s", (binding) => {
     const done = await taskOf(client.sendMessage(saying("window", { taskId: asked.id })));
     expect([done.id, done.contextId]).toEqual([asked.id, asked.contextId]);
     expect(done.status?.state).toBe(TaskState.TASK_STATE_COMPLETED);
-    // the handler was called again from its beginning, and said again what it says there
+    // the handler ran again from its beginning and repeated its first text
     const [said, result] = done.artifacts;
     expect(textIn(said)).toMatch(/^(asking )+booked$/);
     expect(textIn(result)).toBe("EZS 1 at the window");
@@ -300,7 +300,7 @@ test("a reader who does not read makes the flow wait, and misses nothing", async
     body: JSON.stringify(body),
   });
   let before = -1;
-  // until it says no more
+  // waits until the handler stops writing
   await until(async () => {
     const isStill = said === before;
     before = said;
@@ -351,7 +351,7 @@ test("tasks that were being worked on when a process ended are listed, and have 
   const reading = collect((await speak(before.url, "JSONRPC")).sendMessageStream(saying("x")));
   reading.catch(() => {});
   const id = await begun;
-  // a second agent that finds the store as a killed process has left it
+  // a second agent with the store of a killed process
   const { url } = await serve(waiting().flow, { taskStore });
   const client = await speak(url, "JSONRPC");
   expect(await list(client, "")).toMatchObject([{ id, status: { state: TaskState.TASK_STATE_FAILED } }]);

@@ -11,7 +11,7 @@ import { GrpcTransportFactory } from "@a2a-js/sdk/client/grpc";
 /** The bindings of the agents under test. */
 export const BINDINGS = ["JSONRPC", "HTTP+JSON", "GRPC"] as const;
 
-/** The SDK's own client, speaking over one of the interfaces of an agent. */
+/** Creates the SDK's own client for one interface of an agent. */
 export async function speak(url: string, binding: (typeof BINDINGS)[number], token?: string): Promise<Client> {
   const named: CallInterceptor = {
     before: async (call) => {
@@ -29,7 +29,7 @@ export async function speak(url: string, binding: (typeof BINDINGS)[number], tok
   return await factory.createFromUrl(url);
 }
 
-/** A request to an agent, with a text. */
+/** Builds a request with a text. */
 export function saying(
   text: string,
   message: Partial<Message> = {},
@@ -54,7 +54,7 @@ export function saying(
   };
 }
 
-/** The events of an answer. */
+/** Collects the events of an answer. */
 export async function collect(
   events: AsyncIterable<StreamResponse>,
 ): Promise<NonNullable<StreamResponse["payload"]>[]> {
@@ -63,14 +63,14 @@ export async function collect(
   return all;
 }
 
-/** The answer to a message that began a task. */
+/** Returns the task that a message began. */
 export async function taskOf(answer: Promise<Message | Task>): Promise<Task> {
   const task = await answer;
   if (!("status" in task)) throw new Error("The agent has answered with a message");
   return task;
 }
 
-/** The text of an artifact or of a status. */
+/** Joins the texts of an artifact or status. */
 export function textIn(of: { readonly parts: Message["parts"] } | undefined): string {
   return of?.parts.map(({ content }) => (content?.$case === "text" ? content.value : "")).join("") ?? "";
 }

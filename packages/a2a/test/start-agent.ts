@@ -3,7 +3,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { onTestFinished } from "vitest";
 
-/** An agent in a process of its own, whose tasks are in a database: a file of SQLite, or a url of PostgreSQL. */
+/** Starts an agent in a process of its own, with its tasks in a database: an SQLite file, or the URL of PostgreSQL. */
 export async function startAgent(database: string): Promise<{ readonly agent: ChildProcess; readonly url: string }> {
   const agent = fork(path.join(import.meta.dirname, "agent-process.ts"), [database], {
     execArgv: ["--conditions=@penguiflow/source", "--disable-warning=ExperimentalWarning"],

@@ -9,10 +9,10 @@ import { serve } from "./serve.ts";
 import { collect, saying, speak, textIn } from "./speak.ts";
 import { until } from "./waiting.ts";
 
-// the SDK writes every failure to the console
+// the SDK logs every failure to the console
 beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
 
-/** A store that takes its time, and breaks when it is told to. */
+/** A slow store, which fails on demand. */
 class SlowTaskStore implements TaskStore {
   readonly #kept = new MemoryTaskStore();
   readonly stored: Task[] = [];
@@ -63,7 +63,7 @@ test("a stream of a thousand pieces is stored by a few writes, one at a time, an
   expect(taskStore.mostUnder).toBe(1);
   expect(taskStore.stored.length).toBeLessThan(PIECES / 2);
   expect(taskStore.loads).toBeLessThan(10);
-  // what has ended is stored before it is told
+  // a terminal state is stored before it is delivered
   const last = taskStore.stored.at(-1);
   expect(last?.status?.state).toBe(TaskState.TASK_STATE_COMPLETED);
   expect(last?.artifacts.map(textIn)).toEqual(["word ".repeat(PIECES), "done"]);

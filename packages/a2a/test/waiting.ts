@@ -1,6 +1,6 @@
 import { create, payloadNode } from "penguiflow";
 
-/** A flow whose handler waits until it is told to go on or to stop. */
+/** Builds a flow whose handler waits until it is released or aborted. */
 export function waiting() {
   const begun = Promise.withResolvers<string>();
   const stopped = Promise.withResolvers<void>();
@@ -20,7 +20,7 @@ export function waiting() {
   return { flow, begun: begun.promise, stopped: stopped.promise, goOn: () => going.resolve() };
 }
 
-/** A flow whose handler says one text for each time it is told to. */
+/** Builds a flow whose handler writes one text per step. */
 export function stepped(texts: readonly string[]) {
   const steps = texts.map(() => Promise.withResolvers<void>());
   let taken = 0;
@@ -40,7 +40,7 @@ export function stepped(texts: readonly string[]) {
   return { flow, next };
 }
 
-/** Resolves with what `find` finds, asking again and again. */
+/** Polls `find` and resolves with its first result. */
 export async function until<Found>(find: () => Promise<Found>): Promise<Found> {
   for (let times = 0; times < 500; times += 1) {
     const found = await find();

@@ -1,16 +1,16 @@
 /**
- * Every name that this package writes into telemetry. The `gen_ai` and `messaging` conventions are in
- * development: they may rename, and then this file alone changes.
+ * All names that this package writes into telemetry. The `gen_ai` and `messaging` conventions are in development: when
+ * they rename, this file alone changes.
  *
  * Read on 29 November 2026:
  * - `messaging`, `error`, `server`: open-telemetry/semantic-conventions v1.45.0. None of the names below is deprecated.
  * - `gen_ai`: open-telemetry/semantic-conventions-genai v0.1.0, its first release, which depends on v1.45.0.
  */
 
-/** Names this package to the SDK. */
+/** Instrumentation scope: the name of this package in the SDK. */
 export const SCOPE = "@penguiflow/otel";
 
-/** Where the revision of the conventions is published. */
+/** URL of the published revision of the conventions. */
 export const SCHEMA_URL = "https://opentelemetry.io/schemas/1.45.0";
 
 /** Attributes of the general conventions. */
@@ -19,8 +19,8 @@ export const SERVER_ADDRESS = "server.address";
 export const SERVER_PORT = "server.port";
 
 /**
- * The conventions of messaging: an attempt is the processing of a message by the consumer that the node is. An attempt at a
- * remote node follows those of GenAI instead.
+ * Conventions of messaging: an attempt processes a message, and its node is the consumer. An attempt at a remote node
+ * follows the GenAI conventions instead.
  */
 export const Messaging = {
   SYSTEM: "messaging.system.name",
@@ -36,9 +36,9 @@ export const Messaging = {
 } as const;
 
 /**
- * The conventions of GenAI: a trace is the run of a workflow (`gen_ai.invoke_agent.internal`, whose operation is
- * `invoke_workflow` and whose agent is the flow), an attempt at a remote node invokes an agent
- * (`gen_ai.invoke_agent.client`). Model and tool calls in handlers have spans of their own.
+ * Conventions of GenAI: a trace runs a workflow (`gen_ai.invoke_agent.internal`, whose operation is `invoke_workflow`
+ * and whose agent is the flow). An attempt at a remote node invokes an agent (`gen_ai.invoke_agent.client`). Model and
+ * tool calls in handlers have spans of their own.
  */
 export const GenAi = {
   OPERATION_NAME: "gen_ai.operation.name",
@@ -46,44 +46,44 @@ export const GenAi = {
   INVOKE_AGENT: "invoke_agent",
   AGENT_NAME: "gen_ai.agent.name",
   PROVIDER_NAME: "gen_ai.provider.name",
-  /** The convention requires a provider of agents that are invoked. Whose model answers there is not known. */
+  /** Required by the convention for invoked agents. The provider of the agent's model is unknown. */
   PROVIDER_VALUE: "penguiflow",
   CONVERSATION_ID: "gen_ai.conversation.id",
 } as const;
 
-/** What no convention has a name for. */
+/** Names outside the conventions. */
 export const Own = {
   FLOW: "penguiflow.flow",
   NODE: "penguiflow.node",
   TENANT: "penguiflow.tenant",
   TOPIC: "penguiflow.topic",
   TRACE_ID: "penguiflow.trace.id",
-  /** 1 for the first try. */
+  /** Attempt number; 1 for the first. */
   ATTEMPT: "penguiflow.attempt",
-  /** Of an attempt: one of {@link AttemptOutcome}. Of a trace: its outcome's status. */
+  /** Outcome of an attempt: an {@link AttemptOutcome}. Of a trace: its outcome's status. */
   OUTCOME: "penguiflow.outcome",
-  /** How many results a trace had. */
+  /** Number of results of a trace. */
   RESULTS: "penguiflow.results",
   QUEUE_MS: "penguiflow.queue_ms",
   RUN_MS: "penguiflow.run_ms",
   EMIT_MS: "penguiflow.emit_ms",
-  /** What a handler was given and what it returned, when contents are wanted. */
+  /** Input and return value of a handler, when contents are enabled. */
   INPUT: "penguiflow.input",
   OUTPUT: "penguiflow.output",
-  /** The task at the other agent. */
+  /** Task at the other agent. */
   REMOTE_TASK_ID: "penguiflow.remote.task_id",
-  /** What became of the call: the state of its task, or `error`, or `cancelled`. */
+  /** Outcome of the call: the state of its task, or `error`, or `cancelled`. */
   REMOTE_STATE: "penguiflow.remote.state",
   REMOTE_SENT: "penguiflow.remote.bytes_sent",
   REMOTE_RECEIVED: "penguiflow.remote.bytes_received",
-  /** Why something was dropped: the type of the event. */
+  /** Reason of a drop: the type of the event. */
   REASON: "penguiflow.reason",
 } as const;
 
-/** How an attempt can end. */
+/** Outcome of an attempt. */
 export type AttemptOutcome = "success" | "error" | "timeout" | "cancelled" | "abandoned";
 
-/** Metrics that no convention has a name for. Durations are in seconds, as the conventions want them. */
+/** Metrics outside the conventions. Durations are in seconds, as the conventions require. */
 export const Metric = {
   QUEUE_DURATION: "penguiflow.node.queue.duration",
   RUN_DURATION: "penguiflow.node.run.duration",
@@ -102,6 +102,6 @@ export const Metric = {
 export const MetaKey = {
   TRACEPARENT: "traceparent",
   TRACESTATE: "tracestate",
-  /** The `traceparent` of every message that a join has gathered into one. */
+  /** The `traceparent` of every message in a join's group. */
   TRACELINKS: "tracelinks",
 } as const;

@@ -15,7 +15,7 @@ import { isFailure } from "./span-writer.ts";
 /** Bounds in seconds, from a hop within a turn to a slow model. */
 const BOUNDS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-/** Events of messages and results that nobody will have. */
+/** Events of dropped messages and results. */
 const DROPS: ReadonlySet<FlowEventType> = new Set([
   "message_drop",
   "deadline_skip",
@@ -24,7 +24,7 @@ const DROPS: ReadonlySet<FlowEventType> = new Set([
   "node_late",
 ]);
 
-/** The metrics of all flows. Attributes have few values: flow, node, outcome, error code. */
+/** Metrics of all flows. Attributes have few values: flow, node, outcome, error code. */
 export class Metrics {
   readonly process: Histogram;
   readonly queue: Histogram;
@@ -35,7 +35,7 @@ export class Metrics {
   readonly retries: Counter;
   readonly drops: Counter;
   readonly remote: Histogram;
-  /** Those whose levels are read when metrics are collected. */
+  /** Runs whose levels are read when metrics are collected. */
   readonly runs = new Set<InstrumentedRun>();
 
   constructor(meter: Meter) {
@@ -77,8 +77,8 @@ export class Metrics {
 }
 
 /**
- * The levels of one metric at one collection, added up over runs of the same name. What was seen once and is
- * gone is told as 0: left out, it would seem to stay as it was.
+ * Levels of one metric at one collection, summed over runs of the same name. A series that has disappeared is reported
+ * as 0: backends would keep the last value of an absent one.
  */
 class Levels {
   readonly observable: Observable;

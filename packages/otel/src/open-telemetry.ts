@@ -13,15 +13,15 @@ import { MeterWriter, Metrics } from "./meter-writer.ts";
 import { type Contents, SpanWriter } from "./span-writer.ts";
 import { carryingAll } from "./trace-context.ts";
 
-/** What {@link openTelemetry} can be told. */
+/** Options of {@link openTelemetry}. */
 export interface OpenTelemetryOptions {
-  /** @defaultValue the registered one */
+  /** Tracer provider. @defaultValue the registered one */
   readonly tracerProvider?: TracerProvider;
-  /** @defaultValue the registered one */
+  /** Meter provider. @defaultValue the registered one */
   readonly meterProvider?: MeterProvider;
   /**
-   * Writes what handlers are given and return into their spans, as this function shows it: take out what is
-   * secret, answer `undefined` to withhold it. Texts are cut at 8192 characters. @defaultValue nothing is written
+   * Writes the inputs and return values of handlers into their spans, as this function returns them. Remove secrets
+   * from them, or return `undefined` to withhold them. Texts are cut at 8192 characters. @defaultValue not written
    */
   readonly contents?: Contents;
 }
@@ -29,8 +29,8 @@ export interface OpenTelemetryOptions {
 const OPTIONS = ["tracerProvider", "meterProvider", "contents"];
 
 /**
- * Traces and measures a flow: `create(…, { instrument: openTelemetry() })`. A flow that is run before an SDK
- * was registered is not traced, and costs nothing.
+ * Traces and measures a flow: `create(…, { instrument: openTelemetry() })`. A run that began before an SDK was
+ * registered is not traced, and has no overhead.
  *
  * @throws TypeError when an option is unknown or of the wrong kind
  */
@@ -66,7 +66,7 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Instrument {
   };
 }
 
-/** What is registered stands behind a proxy. With nothing behind it there is no SDK. */
+/** Proxy of the registered provider. Without a delegate no SDK is registered. */
 interface Proxy extends TracerProvider {
   getDelegateTracer?(...scope: Parameters<TracerProvider["getTracer"]>): Tracer | undefined;
 }

@@ -1,6 +1,6 @@
 import type { FlowEvent } from "penguiflow";
 
-/** An event that ends a call of another agent: each call has one. */
+/** Event that ends a call to another agent: one per call. */
 export type RemoteEnd = Extract<
   FlowEvent,
   { readonly type: "remote_call_success" | "remote_call_error" | "remote_call_cancelled" }
@@ -11,7 +11,7 @@ export function isRemoteEnd(event: FlowEvent): event is RemoteEnd {
   return type === "remote_call_success" || type === "remote_call_error" || type === "remote_call_cancelled";
 }
 
-/** What became of the call, in a word. */
+/** Summarises the outcome of the call in a word. */
 export function remoteStateOf(event: RemoteEnd): string {
   if (event.type === "remote_call_success") return event.state;
   return event.type === "remote_call_error" ? "error" : "cancelled";

@@ -27,34 +27,34 @@ import { type AttemptOutcome, ERROR_TYPE, GenAi, Messaging, Own, SERVER_ADDRESS,
 import { isRemoteEnd, type RemoteEnd, remoteStateOf } from "./remote-events.ts";
 import { carriedBy, carrying, producersOf } from "./trace-context.ts";
 
-/** What becomes of a payload before it is written; `undefined` withholds it. */
+/** Transforms a payload before it is written; `undefined` withholds it. */
 export type Contents = (
   payload: unknown,
   place: { readonly flow: string; readonly node: string; readonly side: "input" | "output" },
 ) => unknown;
 
-/** Texts of payloads are cut here: no backend shows more, and a batch of spans must stay small. */
+/** Maximum length of a written payload: backends show no more, and a batch of spans must stay small. */
 const LONGEST_TEXT = 8192;
 
 interface OpenAttempt {
   readonly span: Span;
-  /** What is active while the handler runs. */
+  /** Context that is active while the handler runs. */
   readonly context: Context;
 }
 
 interface OpenTrace {
   readonly span: Span;
-  /** What is active but for the span: the caller's baggage, for one. */
+  /** Active context without the span, for example with the caller's baggage. */
   readonly context: Context;
   readonly parentId: string | undefined;
   readonly attempts: Set<OpenAttempt>;
 }
 
 /**
- * Writes the spans of one run: one for each trace, and under it one for each attempt. Parent of an attempt
- * is its trace; the attempt that sent it its message is a link, as the messaging conventions have it.
+ * Writes the spans of one run: one for each trace, and below it one for each attempt. The parent of an attempt is its
+ * trace. The attempt that sent its message is a link, as the messaging conventions require.
  *
- * What is open hangs on the traces and attempts themselves, so that nothing is left when they are gone.
+ * Open spans are stored on the traces and attempts themselves, so that they are released with them.
  */
 export class SpanWriter {
   readonly #tracer: Tracer;
@@ -69,7 +69,7 @@ export class SpanWriter {
     this.#contents = contents;
   }
 
-  /** A trace's span begins. Its parent is what the caller has active, and else what the message carries. */
+  /** Begins the span of a trace. Its parent is the caller's active context, else the one the message carries. */
   begin(trace: ProbedTrace, message: Message): void {
     const active = contexts.active();
     const carried = traces.getSpan(active) === undefined ? carriedBy(message) : undefined;
@@ -92,7 +92,7 @@ export class SpanWriter {
     });
   }
 
-  /** A message that enters carries its trace's span on. Whoever else sent it is a link. */
+  /** Puts the context of the trace's span into an entering message. Any other sender becomes a link. */
   enter(trace: ProbedTrace, message: Message): Message {
     const open = this.#traces.get(trace);
     if (open === undefined || !isSpanContextValid(open.span.spanContext())) return message;
@@ -143,7 +143,9 @@ export class SpanWriter {
     }
   }
 
-  /** Says more of an attempt. Its span may have ended: a call is taken back when nobody waits for it any more. */
+  /**
+   * Adds attributes to an attempt. Its span may have ended: a call is cancelled when its result is no longer wanted.
+   */
   #describe(attempt: ProbedAttempt, attributes: Attributes): void {
     const span = this.#attempts.get(attempt)?.span;
     if (span?.isRecording() === true) span.setAttributes(attributes);
@@ -152,7 +154,7 @@ export class SpanWriter {
   #start(trace: ProbedTrace, attempt: ProbedAttempt, queueMs: number): void {
     const { message, node, remote: callee } = attempt;
     const open = this.#traces.get(trace);
-    // of a trace that was not sampled nothing is: its messages carry that on as it is
+    // an unsampled trace has no attempt spans: its messages propagate its context unchanged
     if (open?.span.isRecording() === false) return;
     const producers = producersOf(message);
     const rootId = open?.span.spanContext().spanId;
@@ -192,14 +194,14 @@ export class SpanWriter {
     const open = this.#traces.get(trace);
     if (open === undefined) return;
     this.#traces.delete(trace);
-    // what waited to be sent when the trace ended
+    // attempts that were still sending when the trace ended
     for (const { span } of open.attempts) finish(span, "abandoned");
     open.attempts.clear();
     const error = isFailure(event.status) ? event.error : undefined;
     finish(open.span, event.status, error, { [Own.RESULTS]: event.results });
   }
 
-  /** What payloads hold and the user's own function do is not known: neither may go further than here. */
+  /** Writes an input or output. Payload getters and the user's own function may throw, and must not break the flow. */
   #write(span: Span, { node }: ProbedAttempt, side: "input" | "output", value: unknown): void {
     try {
       const payload: unknown = value instanceof Message ? value.payload : value;
@@ -230,7 +232,7 @@ function processingOf(
   };
 }
 
-/** Describes an attempt as the call of an agent. Samplers see it: it is known before the span begins. */
+/** Describes an attempt as the call of an agent. Set before the span begins, so that samplers see it. */
 function invocationOf({ skill, agentUrl }: RemoteSkill): Attributes {
   return {
     [GenAi.OPERATION_NAME]: GenAi.INVOKE_AGENT,
@@ -243,7 +245,7 @@ function invocationOf({ skill, agentUrl }: RemoteSkill): Attributes {
 function serverOf(url: URL | null): Attributes {
   if (url === null || url.hostname === "") return {};
   const port = url.port || DEFAULT_PORTS[url.protocol];
-  // the convention wants IPv6 addresses without brackets
+  // the convention requires IPv6 addresses without brackets
   const address = url.hostname.replace(/^\[|\]$/g, "");
   return { [SERVER_ADDRESS]: address, ...(port === undefined ? {} : { [SERVER_PORT]: Number(port) }) };
 }
@@ -264,7 +266,7 @@ function timesOf({ queueMs, runMs, emitMs }: NodeSuccessEvent): Attributes {
   return { [Own.QUEUE_MS]: queueMs, [Own.RUN_MS]: runMs, [Own.EMIT_MS]: emitMs };
 }
 
-/** Whether an outcome is an error to those who watch: a trace that somebody gave up on purpose is none. */
+/** Whether an outcome counts as an error: a trace that was cancelled on purpose does not. */
 export function isFailure(status: string): boolean {
   return status === "failed" || status === "exhausted" || status === "empty";
 }
@@ -281,7 +283,7 @@ function finish(span: Span, outcome: string, error?: ErrorPayload, attributes?: 
   span.end();
 }
 
-/** Of a trace that this process has not seen begin. */
+/** Builds the context of a trace that began in another process. */
 function remote(parent: SpanContext | undefined): Context {
   return parent === undefined ? ROOT_CONTEXT : traces.setSpanContext(ROOT_CONTEXT, parent);
 }

@@ -4,10 +4,10 @@ import { MetaKey } from "./conventions.ts";
 
 const { TRACEPARENT, TRACESTATE, TRACELINKS } = MetaKey;
 
-/** Version, trace id, span id, flags; later versions may go on after them. */
+/** Version, trace id, span id, flags; later versions may append fields. */
 const SHAPE = /^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
 
-/** The message with a span's context in its meta, in place of what it carried before. */
+/** Replaces the context in a message's meta by that of a span. */
 export function carrying(message: Message, context: SpanContext): Message {
   const { [TRACELINKS]: _, [TRACESTATE]: __, ...rest } = message.meta;
   const meta: Record<string, unknown> = { ...rest, [TRACEPARENT]: traceparentOf(context) };
@@ -16,20 +16,20 @@ export function carrying(message: Message, context: SpanContext): Message {
   return message.with({ meta: Object.freeze(meta) });
 }
 
-/** The context that a message carries; none when there is none or it is malformed. */
+/** Reads the context of a message; `undefined` when it is absent or malformed. */
 export function carriedBy({ meta }: Message): SpanContext | undefined {
   const state = meta[TRACESTATE];
   return parse(meta[TRACEPARENT], typeof state === "string" ? state : undefined);
 }
 
-/** The message that a join made of several, carrying the contexts of them all. */
+/** Adds the contexts of all gathered messages to the message of a join. */
 export function carryingAll(group: Message, parts: readonly Message[]): Message {
   const links = new Set(parts.map(({ meta }) => meta[TRACEPARENT]).filter((value) => typeof value === "string"));
   if (links.size < 2) return group;
   return group.with({ meta: Object.freeze({ ...group.meta, [TRACELINKS]: Object.freeze([...links]) }) });
 }
 
-/** The contexts of everyone who sent a part of the message: one, but for what a join made. */
+/** Lists the contexts of a message's senders: one, or several for a join's message. */
 export function producersOf(message: Message): readonly SpanContext[] {
   const links = message.meta[TRACELINKS];
   const found = Array.isArray(links) ? links.map((link: unknown) => parse(link)) : [carriedBy(message)];
@@ -43,7 +43,7 @@ function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): string {
 function parse(traceparent: unknown, state?: string): SpanContext | undefined {
   const [, traceId, spanId, flags] = SHAPE.exec(typeof traceparent === "string" ? traceparent : "") ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
-  // the other one would be a dependency of ours; this one stays for as long as version 1 of the API does
+  // the alternative would add a dependency; this function exists as long as version 1 of the API does
   // oxlint-disable-next-line typescript/no-deprecated
   const traceState = state === undefined ? undefined : createTraceState(state);
   const context: SpanContext = {

@@ -6,7 +6,7 @@ import { type ReceivedPoint, receiver } from "./otlp-receiver.ts";
 
 type Attributes = ReceivedPoint["attributes"];
 
-/** The points of a metric, each with its attributes but for those given. */
+/** Selects the points of a metric, without the given attributes. */
 function points(all: readonly ReceivedPoint[], name: string, without: readonly string[] = []) {
   return all
     .filter((point) => point.name === name)
@@ -48,9 +48,9 @@ describe("metrics", () => {
       ["quick", 4, 2],
       ["slow", 4, 8],
     ]);
-    // quick starts at 0, 0.5, 1 and, since its third result waits for room until then, 2.5
+    // quick starts at 0, 0.5, 1 and 2.5, because its third result waits until then for capacity
     expect(seconds("penguiflow.node.queue.duration")[0]).toEqual(["quick", 4, 4]);
-    // the third from 1.5 to 2.5, the fourth from 3 to 4.5
+    // the third result waits from 1.5 to 2.5, the fourth from 3 to 4.5
     expect(seconds("penguiflow.node.emit.duration")).toEqual([
       ["quick", 4, 2.5],
       ["slow", 4, 0],

@@ -10,7 +10,7 @@ import { BatchSpanProcessor, type Sampler, TracerProvider } from "@opentelemetry
 
 type Value = string | number | boolean | undefined;
 
-/** A span as the receiver got it. */
+/** A span as received. */
 export interface ReceivedSpan {
   readonly name: string;
   readonly kind: number;
@@ -24,14 +24,14 @@ export interface ReceivedSpan {
   readonly schemaUrl: string | undefined;
 }
 
-/** One data point of a metric as the receiver got it. */
+/** A data point of a metric as received. */
 export interface ReceivedPoint {
   readonly name: string;
   readonly unit: string;
   readonly attributes: Readonly<Record<string, Value>>;
-  /** Of a sum. */
+  /** Value of a sum. */
   readonly value: number | undefined;
-  /** Of a histogram. */
+  /** Count of a histogram. */
   readonly count: number | undefined;
   readonly sum: number | undefined;
 }
@@ -83,7 +83,7 @@ interface Body {
   }[];
 }
 
-/** The stock SDK, exporting over OTLP/HTTP to a server on this machine that keeps what it gets. */
+/** Starts the stock SDK, which exports over OTLP/HTTP to a server in this process. */
 export async function receiver(options: { readonly sampler?: Sampler } = {}) {
   const bodies: Body[] = [];
   const server = createServer((request, response) => {
@@ -109,14 +109,14 @@ export async function receiver(options: { readonly sampler?: Sampler } = {}) {
   return {
     tracerProvider,
     meterProvider,
-    /** For `openTelemetry`. */
+    /** Options for `openTelemetry`. */
     providers: { tracerProvider, meterProvider },
-    /** Every span so far. */
+    /** Returns every span so far. */
     async spans(): Promise<readonly ReceivedSpan[]> {
       await tracerProvider.forceFlush();
       return bodies.flatMap(spansOf);
     },
-    /** Every point of the latest export. */
+    /** Returns every point of the latest export. */
     async points(): Promise<readonly ReceivedPoint[]> {
       await meterProvider.forceFlush();
       return pointsOf(bodies.findLast(({ resourceMetrics }) => resourceMetrics !== undefined) ?? {});
@@ -129,7 +129,7 @@ export async function receiver(options: { readonly sampler?: Sampler } = {}) {
   };
 }
 
-/** Runs with a context active, as a request handler would. */
+/** Runs a function with a context active, as a request handler would. */
 export function within<Result>(active: Context, act: () => Result): Result {
   return context.with(active, act);
 }

@@ -11,7 +11,7 @@ const CONSUMER = 5;
 const INTERNAL = 1;
 const ERROR = 2;
 
-/** The one span of that name. */
+/** Finds the only span of that name. */
 function named(spans: readonly ReceivedSpan[], name: string): ReceivedSpan {
   const found = spans.filter((span) => span.name === name);
   expect(found, `spans named ${name} among ${spans.map((span) => span.name).join(", ")}`).toHaveLength(1);
@@ -122,7 +122,7 @@ describe("a trace", () => {
       links: ["b7ad6b7169203331"],
     });
     const last = spans.find((span) => span.name === "process flow/show" && span.traceId === root("bare")?.traceId);
-    // and goes on in what comes out, with all else that the message carried
+    // and the context continues in the result, with the rest of the message's meta
     expect(outcome.messages[0]?.meta).toEqual({
       order: 7,
       traceparent: `00-0af7651916cd43dd8448eb211c80319c-${last?.spanId}-01`,

@@ -3,22 +3,22 @@ import { Client, type ClientConfig, Pool, type PoolClient, type QueryConfig } fr
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
-/** A connection that takes longer is given up, so that another can be tried within the patience of a call. */
+/** Timeout of a connection attempt, so that another fits into the patience of a call. */
 const CONNECTING_MS = 5_000;
 
-/** Where a {@link Database} is, and how long its calls wait for it. */
+/** Address of a {@link Database}, and the patience of its calls. */
 export interface DatabaseOptions {
   readonly connection: string | object;
   readonly maxConnections: number;
   readonly patienceMs: number;
 }
 
-/** A row as the driver gives it. */
+/** A row as the driver returns it. */
 export type Row = Readonly<Record<string, unknown>>;
 
 /**
- * The server, seen through a pool of connections. While it cannot be reached, calls try again and again, for as
- * long as their patience lasts. What they ask for must therefore bear being done twice.
+ * Connects to the server through a pool. While it is unreachable, calls retry until their patience is exhausted, so
+ * every call must be idempotent.
  */
 export class Database {
   readonly #pool: Pool;
@@ -35,16 +35,16 @@ export class Database {
       keepAlive: true,
       allowExitOnIdle: true,
     });
-    // An idle connection was lost: the pool has forgotten it, and the next call opens another.
+    // An idle connection was lost: the pool has removed it, and the next call opens another.
     this.#pool.on("error", () => {});
   }
 
-  /** Runs one statement, which is a transaction of its own, and returns its rows. */
+  /** Runs one statement, in a transaction of its own, and returns its rows. */
   async query(text: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
     return await this.#patiently(async (giveUpAt) => await ask(this.#pool, giveUpAt, text, values));
   }
 
-  /** Runs several statements in one transaction: all of them are done, or none. */
+  /** Runs several statements in one transaction, atomically. */
   async transaction<Value>(work: (query: Database["query"]) => Promise<Value>): Promise<Value> {
     return await this.#patiently(async (giveUpAt) => {
       const client = await this.#pool.connect();
@@ -58,13 +58,13 @@ export class Database {
         failure = asError(error);
         throw error;
       } finally {
-        // After a failure the connection goes, and the transaction with it.
+        // destroys the connection after a failure, which rolls back the transaction
         client.release(failure);
       }
     });
   }
 
-  /** Waits for the calls under way, then closes the connections. */
+  /** Waits for pending calls, then closes the connections. */
   async close(): Promise<void> {
     await this.#pool.end();
   }
@@ -105,18 +105,18 @@ async function ask(
   values: readonly unknown[] = [],
 ): Promise<readonly Row[]> {
   const query_timeout = Math.max(1, Math.ceil(giveUpAt - performance.now()));
-  // The driver reads the time from the query, which its types do not say.
+  // The driver reads the timeout from the query, although its types omit it.
   const query: QueryConfig & { query_timeout: number } = { text, values: [...values], query_timeout };
   return (await from.query<Row>(query)).rows;
 }
 
 /**
- * Answers of the server that another attempt may not meet: the connection is lost or refused, the server shuts down,
- * starts or has become a standby, there are too many connections, the transaction got in another's way.
+ * SQLSTATEs that a retry may overcome: a lost or refused connection, a server that shuts down, starts or became a
+ * standby, too many connections, a serialisation conflict.
  */
 const PASSING = /^(?:08...|57P0[1-5]|53300|25006|40001|40P01)$/;
 
-/** What the driver says, without a code, of a connection that is gone. */
+/** Messages of the driver, without a code, about a lost connection. */
 const LOST =
   /^(?:Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Client was closed)/;
 
@@ -126,7 +126,7 @@ function isPassing(error: unknown): boolean {
   return PASSING.test(code) || /^E[A-Z]{3}/.test(code);
 }
 
-/** Errors of the network may have several causes and no words. */
+/** Extracts the reason of a network error, which may have several causes and an empty message. */
 function reasonOf(error: unknown): string {
   const { code, message } = asError(error) as Error & { readonly code?: string };
   return message === "" ? String(code) : message;

@@ -1,13 +1,13 @@
 import { Database } from "./database.ts";
 import type { ResolvedOptions } from "./options.ts";
 
-/** The statements that lead from each version to the next. What is published here never changes; new steps follow. */
+/** Statements that migrate each version to the next. Published statements never change; new steps are appended. */
 export type Migrations = readonly (readonly string[])[];
 
 /**
- * Version by version. Tables are named without their schema: while they are made, the search path leads to it. Every key of
- * the history begins with the tenant, every key of the journal with its partition. The events of a trace are numbered
- * without a gap in the order in which they were committed, so that a reader who goes on after a number misses none.
+ * Migrations, version by version. Tables have no schema in their names: the search path selects it during a migration.
+ * Every key of the history begins with the tenant, every key of the journal with its partition. Events of a trace are
+ * numbered without a gap in commit order, so that a reader resuming after a number misses none.
  */
 export const MIGRATIONS: Migrations = [
   [
@@ -48,7 +48,7 @@ export const MIGRATIONS: Migrations = [
       binding text not null,
       primary key (tenant, trace, key)
     )`,
-    // the last batch of each store, so that none is kept twice when its answer was lost; a row goes after a day
+    // last batch of each store, so that a batch whose answer was lost is not stored twice; a row is removed after a day
     `create table writers (
       id uuid primary key,
       batch bigint not null,
@@ -56,8 +56,8 @@ export const MIGRATIONS: Migrations = [
     )`,
   ],
   [
-    // a batch changes the row of its partition, and has no effect unless that row is as its writer left it; the mark is
-    // that of the call which changed it last, and tells whether a call whose answer was lost is that one
+    // a batch changes the row of its partition, and has no effect unless that row is as its writer left it.
+    // The mark identifies the call that changed the row last, and reveals whether a call with a lost answer took effect
     `create table journal_partitions (
       id uuid primary key,
       key text not null unique,
@@ -88,7 +88,7 @@ export const MIGRATIONS: Migrations = [
 ];
 
 /**
- * Connects, brings the schema up to date and does what else is to be done first. A failure ends the connections.
+ * Connects, migrates the schema and runs the remaining set-up. Closes the connections on failure.
  *
  * @throws Error when the server cannot be reached or refuses, or when the schema is of a newer version
  */
@@ -109,8 +109,8 @@ export async function openSchema(
 }
 
 /**
- * Brings a schema to the latest version, one process at a time: others wait. A schema that is there already is only
- * read, for which no right to change it is needed.
+ * Migrates a schema to the latest version, one process at a time. A current schema is only read, which needs no right
+ * to change it.
  *
  * @throws Error when the schema is of a version that is not known here
  */
@@ -124,7 +124,7 @@ export async function migrate(database: Database, schema: string, migrations: Mi
         `its version is ${version}, written by a newer @penguiflow/state-postgres; this one knows versions up to ${migrations.length}`,
       );
     if (version === 0) {
-      // "if not exists" asks for the right to make one although there is one
+      // "if not exists" requires the right to create a schema even when it exists
       const found = await query("select from pg_catalog.pg_namespace where nspname = $1", [schema]);
       if (found.length === 0) await query(`create schema ${quoted(schema)}`);
       await query(`create table ${quoted(schema)}.versions (version int primary key, since timestamptz default now())`);
@@ -139,7 +139,7 @@ export async function migrate(database: Database, schema: string, migrations: Mi
 }
 
 async function versionOf(query: Database["query"], schema: string): Promise<number> {
-  // Asked of the catalogue's table: names are looked up in a cache that may not know what others have just made.
+  // Queries the catalogue directly, because name lookups use a cache that may miss tables just created by others.
   const found = await query("select from pg_catalog.pg_tables where schemaname = $1 and tablename = 'versions'", [
     schema,
   ]);
@@ -148,7 +148,7 @@ async function versionOf(query: Database["query"], schema: string): Promise<numb
   return Number(latest?.["version"]);
 }
 
-/** A name as it stands in a statement. */
+/** Quotes a name for a statement. */
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }

@@ -1,37 +1,40 @@
 import { type Clock, type Retention, systemClock } from "penguiflow";
 
-/** Where the server is and who asks, for those who do not want to write it as a URL. */
+/** Connection parameters, as an alternative to a URL. */
 export interface PostgresConnection {
   readonly host?: string | undefined;
-  /** @defaultValue 5432 */
+  /** Port. @defaultValue 5432 */
   readonly port?: number | undefined;
   readonly database?: string | undefined;
   readonly user?: string | undefined;
-  /** A function is asked for each new connection: for passwords that expire. */
+  /** Password, or a function that is called for each new connection, for passwords that expire. */
   readonly password?: string | (() => string | Promise<string>) | undefined;
-  /** `true`, or what Node's `tls.connect` takes. @defaultValue false */
+  /** Encryption: `true`, or options of Node's `tls.connect`. @defaultValue false */
   readonly ssl?: boolean | object | undefined;
 }
 
-/** Where the server is and how it is asked: what `PostgresJournal.open` is told. */
+/** Options of `PostgresJournal.open`. */
 export interface PostgresOptions {
-  /** `postgres://user:password@host:5432/database`, or the same in parts. What is left out comes from `PGHOST` and the like. */
+  /**
+   * URL such as `postgres://user:password@host:5432/database`, or its parts. Omitted parts come from `PGHOST` and the
+   * like.
+   */
   readonly connection: string | PostgresConnection;
-  /** The schema of the tables. It is made when there is none. @defaultValue "penguiflow" */
+  /** Schema of the tables. It is created when missing. @defaultValue "penguiflow" */
   readonly schema?: string | undefined;
-  /** How many connections at most. @defaultValue 4 */
+  /** Maximum number of connections. @defaultValue 4 */
   readonly maxConnections?: number | undefined;
-  /** Milliseconds for which a call goes on trying while the server cannot be reached. @defaultValue 10000 */
+  /** Time for which a call retries while the server is unreachable, in milliseconds. @defaultValue 10000 */
   readonly patienceMs?: number | undefined;
 }
 
-/** What {@link PostgresStateStore.open} is told. What of `Retention` is not given has no limit. */
+/** Options of {@link PostgresStateStore.open}. Omitted fields of `Retention` mean no limit. */
 export interface PostgresStateStoreOptions extends PostgresOptions, Retention {
-  /** Tells how old a trace is. @defaultValue the machine's time */
+  /** Clock for the age of traces. @defaultValue the system clock */
   readonly clock?: Clock | undefined;
 }
 
-/** {@link PostgresOptions} with their defaults. */
+/** Resolved {@link PostgresOptions}. */
 export interface ResolvedOptions {
   readonly connection: string | PostgresConnection;
   readonly schema: string;
@@ -39,7 +42,7 @@ export interface ResolvedOptions {
   readonly patienceMs: number;
 }
 
-/** {@link PostgresStateStoreOptions} with their defaults. */
+/** Resolved {@link PostgresStateStoreOptions}. */
 export interface ResolvedStoreOptions extends ResolvedOptions, Retention {
   readonly clock: Clock;
 }
@@ -48,11 +51,11 @@ const OF_SERVER = ["connection", "schema", "maxConnections", "patienceMs"];
 const OF_STORE = [...OF_SERVER, "clock", "maxAgeMs", "maxTraces", "maxEventsPerTrace", "maxBytes"];
 const OF_CONNECTION = ["host", "port", "database", "user", "password", "ssl"];
 
-/** PostgreSQL cuts longer names off without a word. */
+/** PostgreSQL truncates longer names silently. */
 const LONGEST_NAME = 63;
 
 /**
- * Fills in the defaults of a journal.
+ * Applies the defaults of a journal.
  *
  * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
  */
@@ -62,7 +65,7 @@ export function resolveOptions(options: PostgresOptions): ResolvedOptions {
 }
 
 /**
- * Fills in the defaults of a store.
+ * Applies the defaults of a store.
  *
  * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
  */
@@ -100,7 +103,7 @@ export function requireInteger(name: string, value: number): void {
 function requireConnection(connection: unknown): void {
   if (typeof connection === "string") {
     if (/^postgres(?:ql)?:\/\//.test(connection) && URL.canParse(connection)) return;
-    // what was given may hold a password
+    // the message omits the value, which may contain a password
     throw new TypeError(
       'Option "connection" must be a URL like "postgres://user@host:5432/database": got another text',
     );

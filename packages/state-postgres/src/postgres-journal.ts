@@ -15,14 +15,14 @@ import { type PostgresOptions, requireInteger, resolveOptions } from "./options.
 import { textArray } from "./text-array.ts";
 import { fromJsonText, fromText, toJsonText, toKey, toText } from "./text-key.ts";
 
-/** A page ends with the entry that reaches one of these, at the latest. */
+/** Limits of a page: it ends with the entry that reaches one of them. */
 const ENTRIES_PER_PAGE = 1_000;
 const BYTES_PER_PAGE = 4_000_000;
 
 /**
- * Keeps what durable flows must not lose in PostgreSQL. Several processes may use one schema at once, each its own
- * partitions; a claim ends by the server's clock. While the server cannot be reached, calls try again for as long as
- * their patience lasts; a batch whose answer was lost is not stored twice.
+ * Stores the traces of durable flows in PostgreSQL. Several processes may share a schema, each with its own partitions;
+ * a claim ends by the server's clock. While the server is unreachable, calls retry until their patience is exhausted. A
+ * batch whose answer was lost is not stored twice.
  *
  * @example
  * ```ts
@@ -41,7 +41,7 @@ export class PostgresJournal implements Journal, AsyncDisposable {
   }
 
   /**
-   * Connects, and makes the schema or brings it up to date.
+   * Connects, and creates or migrates the schema.
    *
    * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
    * @throws Error when the server cannot be reached or refuses, or when the schema is of a newer version
@@ -52,7 +52,7 @@ export class PostgresJournal implements Journal, AsyncDisposable {
   }
 
   /**
-   * Takes a partition, which is made if there is none.
+   * Claims a partition, which is created if missing.
    *
    * @throws FlowError `JOURNAL_OWNED` while the claim of another writer lasts
    * @throws TypeError, RangeError when `leaseMs` is not a whole number of 1 or more
@@ -85,14 +85,13 @@ export class PostgresJournal implements Journal, AsyncDisposable {
   }
 
   /**
-   * Waits for the calls under way, then closes the connections. Claims of partitions that were not closed last until
-   * they end. Repeating it is safe.
+   * Waits for pending calls, then closes the connections. Claims of open partitions last until they end. Idempotent.
    */
   async close(): Promise<void> {
     await (this.#closed ??= this.#database.close());
   }
 
-  /** Closes it: `await using`. */
+  /** Closes the connections: `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -106,9 +105,9 @@ class PostgresPartition implements JournalPartition {
   readonly #name: string;
   readonly #leaseMs: number;
   #sequence: number;
-  /** Of this batch it is not known whether it is, or will be, stored. */
+  /** Batch that may or may not be stored, because its answer was lost. */
   #unsure: { readonly batch: JournalBatch; readonly mark: string } | undefined;
-  /** Settles with the call that came last: they change one row. */
+  /** Settles with the latest call; calls are serialised because they change one row. */
   #calls: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
@@ -147,7 +146,7 @@ class PostgresPartition implements JournalPartition {
     for (const { first, last } of pages) {
       if (first === null) return;
       this.#requireOpen();
-      // with both ends, so that the server need not know how the runs are spread to see that this is a small part
+      // both bounds, so that the planner sees a small range whatever the distribution of the runs
       const rows = await this.#database.query(
         `select p.epoch, p.owner, e.run, e.tenant, e.trace_id, e.status, e.version, e.state
          from ${this.#schema}.journal_partitions p left join ${this.#schema}.journal_entries e
@@ -175,8 +174,8 @@ class PostgresPartition implements JournalPartition {
   }
 
   /**
-   * Stores a batch. When it was given up because the server could not be reached, it may be stored nevertheless: the
-   * same batch may be given again, and is stored once.
+   * Stores a batch. A batch that was given up because the server was unreachable may be stored nevertheless: append the
+   * same batch again, and it is stored once.
    *
    * @throws FlowError `JOURNAL_FENCED` also when another batch is given instead of one that is stored nevertheless
    */
@@ -221,12 +220,12 @@ class PostgresPartition implements JournalPartition {
   }
 
   /**
-   * Whether the batch was stored now. In one statement: each change needs the row of the first, so that all are made or
-   * none. What is removed is named with its partition: otherwise a server that knows little of the table yet looks at
-   * all of the partition.
+   * Stores the batch; resolves to whether it did so now. One statement, in which each change depends on the partition's
+   * row: all of them apply or none. Removals name the partition, because without statistics the server would scan all
+   * of it.
    */
   async #store({ put, remove, counts }: JournalBatch, expectedSequence: number, mark: string): Promise<boolean> {
-    // one statement changes a row once
+    // a statement may change a row only once
     const entries = new Map(put.map((entry) => [entry.run, entry]));
     for (const run of remove) entries.delete(run);
     const kept = [...entries.values()];
@@ -283,7 +282,7 @@ class PostgresPartition implements JournalPartition {
     return rows[0];
   }
 
-  /** The row of the partition, unless it is another writer's. */
+  /** Returns the partition's row; throws when another writer owns it. */
   #requireClaim(row: Row | undefined): Row {
     if (row === undefined) throw this.#fenced("it is not there any more");
     if (Number(row["epoch"]) !== this.epoch) throw this.#fenced(`"${fromText(row["owner"] as string)}" has it now`);

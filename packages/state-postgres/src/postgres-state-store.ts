@@ -25,20 +25,20 @@ import {
 import { prune } from "./prune.ts";
 import { fromText, toKey, toText } from "./text-key.ts";
 
-/** Retention is kept after so many saved events, or so many milliseconds, whichever comes first. */
+/** Retention is enforced after that many saved events or milliseconds, whichever comes first. */
 const PRUNE_AFTER_EVENTS = 10_000;
 const PRUNE_AFTER_MS = 60_000;
-/** More rows in one statement would hold up the event loop for longer than others should wait. */
+/** Maximum rows per statement: more would block the event loop for too long. */
 const ROWS_AT_ONCE = 250;
 
-/** The events of a batch that are of one trace. */
+/** Events of a batch that belong to one trace. */
 interface Group extends TraceKey {
   readonly events: StoredEvent[];
 }
 
 /**
- * Keeps the events of flows in PostgreSQL. Several processes may use one schema at once. While the server cannot be
- * reached, calls try again for as long as their patience lasts; a batch whose answer was lost is not kept twice.
+ * Stores the events of flows in PostgreSQL. Several processes may share a schema. While the server is unreachable,
+ * calls retry until their patience is exhausted. A batch whose answer was lost is not stored twice.
  *
  * @example
  * ```ts
@@ -51,10 +51,10 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
   readonly #schema: string;
   readonly #retention: Retention;
   readonly #clock: Clock;
-  /** Under this name the server knows which batch came last. */
+  /** Identity under which the server remembers this store's last batch. */
   readonly #writer: string = randomUUID();
   #batches = 0;
-  /** Settles with the save that came last. */
+  /** Settles with the latest save. */
   #saving: Promise<unknown> = Promise.resolve();
   #pruning: Promise<void> | undefined;
   #savedSincePruned = 0;
@@ -70,7 +70,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
   }
 
   /**
-   * Connects, and makes the schema or brings it up to date.
+   * Connects, and creates or migrates the schema.
    *
    * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
    * @throws Error when the server cannot be reached or refuses, or when the schema is of a newer version
@@ -83,7 +83,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
     return new PostgresStateStore(database, resolved);
   }
 
-  /** Keeps events in the given order, all of them or none. */
+  /** Stores events in the given order, all of them or none. */
   async saveEvents(batch: readonly StoredEvent[]): Promise<void> {
     this.#requireOpen();
     if (batch.length === 0) return;
@@ -95,7 +95,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
   }
 
   /**
-   * A page of a trace's events, oldest first; an empty one for a trace that is not known.
+   * Loads a page of a trace's events, oldest first; an empty one for an unknown trace.
    *
    * @throws TypeError when the cursor is not one of this store
    * @throws TypeError, RangeError when the limit is not a whole number of 1 or more
@@ -104,7 +104,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
     this.#requireOpen();
     const { tenant, traceId, cursor, limit = 1000 } = query;
     requireInteger("limit", limit);
-    // A trace that went and was heard of again is another, with a greater id.
+    // A trace that was pruned and written again is another one, with a greater id.
     const [trace = "0", number = "0"] = placeOf(cursor, /^(\d{1,18})\/(\d{1,18})$/);
     const rows = await this.#database.query(
       `select e.trace, e.number, e.kind, e.at, e.node, e.payload
@@ -129,7 +129,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
   }
 
   /**
-   * A page of a tenant's traces, the one that started last first.
+   * Lists a page of a tenant's traces, the latest start first.
    *
    * @throws TypeError when the cursor is not one of this store
    * @throws TypeError, RangeError when the limit is not a whole number of 1 or more
@@ -171,7 +171,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
     };
   }
 
-  /** Removes what is too old or too much; resolves to the number of traces that went. What is just being saved stays. */
+  /** Removes traces and events beyond the limits; resolves to the number of traces removed. Rows being saved stay. */
   async prune(): Promise<number> {
     this.#requireOpen();
     this.#savedSincePruned = 0;
@@ -179,7 +179,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
     return await prune(this.#database, this.#schema, this.#retention, this.#clock.epochNow());
   }
 
-  /** Keeps a binding; one of the same trace, node, agent and task is replaced. */
+  /** Stores a binding; replaces one of the same trace, node, agent and task. */
   async saveRemoteBinding(binding: RemoteBinding): Promise<void> {
     this.#requireOpen();
     const { tenant, traceId, node, agentUrl, taskId } = binding;
@@ -202,7 +202,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
     );
   }
 
-  /** The bindings of a trace in the order in which they were first kept; none for a trace that is not known. */
+  /** Loads the bindings of a trace in the order of their first save; none for an unknown trace. */
   async findRemoteBindings({ tenant, traceId }: TraceKey): Promise<readonly RemoteBinding[]> {
     this.#requireOpen();
     const rows = await this.#database.query(
@@ -217,7 +217,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
     }));
   }
 
-  /** Waits for the calls under way, then closes the connections. Repeating it is safe. */
+  /** Waits for pending calls, then closes the connections. Idempotent. */
   async close(): Promise<void> {
     this.#closed ??= (async () => {
       await this.#saving;
@@ -227,12 +227,12 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
     await this.#closed;
   }
 
-  /** Closes it: `await using`. */
+  /** Closes the connections: `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  /** Rows of traces are locked in one order by all, so that no two processes wait for one another. */
+  /** Saves a batch. All processes lock the rows of traces in one order, which prevents deadlocks. */
   async #save(batch: readonly StoredEvent[], number: number): Promise<void> {
     const groups = groupsOf(batch);
     const keys = [...groups.values()];
@@ -261,7 +261,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
           keys.map(({ traceId }) => longOf(traceId)),
         ],
       );
-      // The batch was kept, and the answer lost.
+      // the batch was stored earlier, and the answer was lost
       if (traces.length === 0) return;
       let told = new Columns(7);
       const changed = new Columns(10);
@@ -311,7 +311,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
       try {
         await this.prune();
       } catch (error) {
-        // The events are saved: who saved them has no part in it.
+        // The events are saved, so a failure to prune must not fail the save.
         process.emitWarning(`Cannot prune schema ${this.#schema}: ${String(error)}`);
       }
       this.#pruning = undefined;
@@ -323,7 +323,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
   }
 }
 
-/** Rows, column by column: an array of each column is one parameter, however many rows there are. */
+/** Collects rows column by column: each column is one array parameter, whatever the number of rows. */
 class Columns {
   readonly columns: unknown[][];
 
@@ -365,7 +365,7 @@ function summaryOf(row: Row): TraceSummary {
   };
 }
 
-/** A column that may be empty. */
+/** Reads a nullable column. */
 function textOf(column: unknown): string | undefined {
   return typeof column === "string" ? fromText(column) : undefined;
 }
@@ -374,13 +374,13 @@ function keptText(text: string | undefined): string | undefined {
   return text === undefined ? undefined : toText(text);
 }
 
-/** A trace id of which the key is only a part. */
+/** Returns a trace id too long for its key; `undefined` for a short one. */
 function longOf(traceId: string): string | undefined {
   const kept = toText(traceId);
   return kept === toKey(traceId) ? undefined : kept;
 }
 
-/** The numbers in a cursor; none without a cursor. */
+/** Parses the numbers of a cursor; none without a cursor. */
 function placeOf(cursor: string | undefined, shape: RegExp): string[] {
   if (cursor === undefined) return [];
   const numbers = shape.exec(cursor)?.slice(1);

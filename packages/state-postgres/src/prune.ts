@@ -1,12 +1,12 @@
 import type { Retention } from "penguiflow";
 import type { Database } from "./database.ts";
 
-/** How many traces go in one transaction. */
+/** Traces removed per transaction. */
 const AT_ONCE = 1_000;
 
 /**
- * Removes what is too old or too much; resolves to the number of traces that went. What another process holds is
- * left: it is being saved to, or pruned there.
+ * Removes traces and events beyond the limits; resolves to the number of traces removed. Skips rows locked by another
+ * process, which saves to them or prunes them.
  *
  * @param schema - as it stands in a statement
  * @param now - epoch milliseconds
@@ -59,7 +59,7 @@ async function pruneTraces(
   let total = 0;
   for (;;) {
     const found = await database.transaction(async (query) => {
-      // First the locks, then what is to go: events that were committed meanwhile are seen only by a later statement.
+      // Locks first, selects afterwards: only a later statement sees events committed in between.
       const traces = await query(
         `select tenant, trace_id, id from ${schema}.traces where (last_at, id) <= ($1::float8, $2::bigint)
          order by last_at, id limit ${AT_ONCE} for update skip locked`,

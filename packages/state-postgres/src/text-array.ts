@@ -2,8 +2,8 @@ const HEAD_BYTES = 20;
 const OID_OF_TEXT = 25;
 
 /**
- * Texts as PostgreSQL receives a `text[]` in its binary form, which the driver sends as it is: in the usual form every
- * quote is escaped, which is half of what a batch of JSON texts costs. They must be as `toText` leaves them.
+ * Encodes texts as a binary `text[]`, which the driver sends unchanged. The textual form escapes every quote, which is
+ * half the cost of a batch of JSON texts. The texts must be encoded by `toText`.
  */
 export function textArray(texts: readonly string[]): Buffer {
   const size = texts.reduce((sum, text) => sum + 4 + Buffer.byteLength(text), HEAD_BYTES);

@@ -1,37 +1,37 @@
 import { createHash } from "node:crypto";
 
-/** An entry of an index has room for about 2700 bytes; a key of two such texts stays below. */
+/** Maximum length of an indexed text: an index entry has about 2700 bytes, and a key of two such texts fits. */
 const LONGEST = 250;
 
 /**
- * A text as the database keeps it: PostgreSQL's text has no place for NUL, UTF-8 none for lone surrogates. No two
- * texts become the same.
+ * Encodes a text for the database: PostgreSQL's text has no NUL, UTF-8 no lone surrogates. Distinct texts stay
+ * distinct.
  */
 export function toText(text: string): string {
   return /[\\\0\p{Surrogate}]/u.test(text) ? text.replaceAll(/[\\\0\p{Surrogate}]/gu, escaped) : text;
 }
 
-/** The text that {@link toText} was given. */
+/** Decodes a text from {@link toText}. */
 export function fromText(kept: string): string {
   return kept.replaceAll(/\\([\da-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
 }
 
-/** A JSON text as the database keeps it: as it is, but for one that it has no place for. */
+/** Encodes a JSON text for the database: unchanged, unless the database cannot represent it. */
 export function toJsonText(json: string): string {
-  // no JSON begins with a backslash
+  // JSON never begins with a backslash, so the prefix marks an encoded text
   return json.includes("\0") || json.startsWith("\\") || !json.isWellFormed() ? `\\${toText(json)}` : json;
 }
 
-/** The text that {@link toJsonText} was given. */
+/** Decodes a text from {@link toJsonText}. */
 export function fromJsonText(kept: string): string {
   return kept.startsWith("\\") ? fromText(kept.slice(1)) : kept;
 }
 
-/** A text as part of an index, in which there is little room: of a long one its beginning and its hash. */
+/** Shortens a text for an index, whose entries are small: a long one becomes its beginning and its hash. */
 export function toKey(text: string): string {
   const kept = toText(text);
   if (kept.length <= LONGEST) return kept;
-  // no text has "\#" after toText
+  // toText never produces "\#", so the separator is unambiguous
   return `${toText(text.slice(0, 20))}\\#${createHash("sha256").update(kept).digest("hex")}`;
 }
 

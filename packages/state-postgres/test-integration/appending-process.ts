@@ -1,5 +1,5 @@
-// A process that writes a partition until it is refused: `node appending-process.ts <schema> <owner> <leaseMs>`. Prints the number of
-// each batch that is stored, and the code of what ends it.
+// Writes a partition until it is refused: `node appending-process.ts <schema> <owner> <leaseMs>`. Prints the number of
+// each stored batch, and the code of the error that ends it.
 import { FlowError, type JournalPartition } from "penguiflow";
 import { PostgresJournal } from "@penguiflow/state-postgres";
 import { append } from "./journal-batches.ts";

@@ -58,7 +58,7 @@ describe("a connection that is lost", () => {
     await using schema = await TestSchema.create();
     const store = await schema.open({}, proxy.port);
     await store.saveEvents(batch(0, 10));
-    // as it is on the wire: "begin" has "committed" in it
+    // the wire format ends with NUL, which distinguishes it from "committed" in the answer to "begin"
     proxy.loseAnswerTo = "commit\0";
     await store.saveEvents(batch(10, 10));
     expect(proxy.loseAnswerTo).toBeUndefined();

@@ -1,4 +1,4 @@
-// Batches of which it can be told from what is in a partition which of them it has, and how often.
+// Batches that leave a trace: the contents of a partition reveal which of them it has, and how often.
 import {
   FlowError,
   type Journal,
@@ -8,7 +8,7 @@ import {
   type JournalPartition,
 } from "penguiflow";
 
-/** The batch of a number, from 1. It begins a run, changes the one before and ends the one before that. */
+/** Builds the batch of a number, from 1. It begins a run, changes the previous one and ends the one before that. */
 export function batchOf(number: number): JournalBatch {
   const put = [entryOf(number, number), entryOf(number - 1, number)].filter(({ run }) => run > 0);
   return { put, remove: [number - 2], counts: new Map([["node", 1]]) };
@@ -19,7 +19,7 @@ export async function append(partition: JournalPartition, from: number, to: numb
   for (let number = from; number <= to; number += 1) await partition.append(batchOf(number), number - 1);
 }
 
-/** Opens a partition as soon as the claim of another has ended. */
+/** Opens a partition as soon as another writer's claim has ended. */
 export async function takeOver(journal: Journal, claim: JournalClaim): Promise<JournalPartition> {
   for (;;) {
     try {
@@ -31,14 +31,14 @@ export async function takeOver(journal: Journal, claim: JournalClaim): Promise<J
   }
 }
 
-/** What is in a partition. */
+/** Reads the contents of a partition. */
 export async function contentsOf(partition: JournalPartition): Promise<Contents> {
   const entries: JournalEntry[] = [];
   for await (const page of partition.read()) entries.push(...page);
   return { sequence: partition.sequence, entries, counts: await partition.counts() };
 }
 
-/** What is in a partition after the batch of a number. */
+/** Computes the contents of a partition after the batch of a number. */
 export function contentsAfter(number: number): Contents {
   const entries = [entryOf(number - 1, number), entryOf(number, number)].filter(({ run }) => run > 0);
   return { sequence: number, entries, counts: new Map([["node", number]]) };

@@ -6,14 +6,14 @@ import { startServer } from "./own-server.ts";
 import { Proxy } from "./proxy.ts";
 import { TestSchema } from "./server.ts";
 
-/** Text of the statement that appends, and of no other. */
+/** Text that only the appending statement contains. */
 const APPENDING = "counted as";
 
 const claim = { partition: "orders", owner: "one", leaseMs: 60_000 };
 
-/** What a batch waits for when it has begun to be stored. */
+/** Lock that holds a batch while it is being stored. */
 const ENTRIES = "select from @journal_entries for update";
-/** What it waits for before it begins. */
+/** Lock that holds a batch before it is stored. */
 const TABLE = "lock table @journal_entries in access exclusive mode";
 
 async function withLock(schema: TestSchema, lock: string, work: () => Promise<void>): Promise<void> {
@@ -85,7 +85,7 @@ describe("a connection that is lost", () => {
 });
 
 describe("a batch that was given up", () => {
-  /** The server stores the batch after its writer has gone away. */
+  /** Has the server store a batch after its writer has disconnected. */
   async function storeLate(schema: TestSchema, partition: JournalPartition, number: number): Promise<void> {
     await withLock(schema, ENTRIES, async () => {
       await expect(partition.append(given, number - 1)).rejects.toThrow("Gave up on PostgreSQL after 300 ms");

@@ -8,7 +8,7 @@ import { TestSchema } from "./server.ts";
 
 const program = path.join(import.meta.dirname, "appending-process.ts");
 
-/** A process that appends, and what it has told. */
+/** A process that appends, with its output. */
 class Writer implements AsyncDisposable {
   readonly lines: string[] = [];
   readonly ended: Promise<unknown>;
@@ -21,7 +21,7 @@ class Writer implements AsyncDisposable {
     createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on("line", (line) => this.lines.push(line));
   }
 
-  /** The number of the batch of which it heard last that it is stored. */
+  /** Number of the last batch it reported as stored. */
   get stored(): number {
     return Number(this.lines.at(-1) ?? 0);
   }
@@ -56,7 +56,7 @@ test("the partition of a process that was killed is taken over when its claim en
   );
   const partition = await takeOver(journal, { partition: "orders", owner: "heir", leaseMs: 60_000 });
   expect(partition.epoch).toBe(2);
-  // the answer to one more may have been under way
+  // the answer to one more batch may have been in flight
   expect([victim.stored, victim.stored + 1]).toContain(partition.sequence);
   expect(await contentsOf(partition)).toEqual(contentsAfter(partition.sequence));
 });

@@ -3,7 +3,7 @@ import { Database } from "../src/database.ts";
 import { migrate, MIGRATIONS } from "../src/migrations.ts";
 import { connection, TestSchema } from "./server.ts";
 
-/** What a later release might bring. */
+/** Migrations of a hypothetical later release. */
 const next = [...MIGRATIONS, ["alter table traces add column colour text", "update traces set colour = 'black'"]];
 
 async function withDatabase(work: (database: Database) => Promise<void>): Promise<void> {
@@ -15,7 +15,7 @@ async function withDatabase(work: (database: Database) => Promise<void>): Promis
   }
 }
 
-/** A role that has no rights. */
+/** Runs `work` as a role without rights. */
 async function withRole(
   schema: TestSchema,
   work: (connectionOfRole: string, role: string) => Promise<void>,

@@ -9,13 +9,13 @@ import type { StartedServer } from "../../../scripts/test-servers.ts";
 
 const STARTING_MS = 30_000;
 
-/** A server that can be made to crash. */
+/** A server that tests can crash. */
 interface OwnServer extends StartedServer {
-  /** Ends it at once, as if it had crashed, and starts it again. */
+  /** Kills the server at once and starts it again. */
   readonly crash: () => Promise<void>;
 }
 
-/** Starts a server with its files in a folder of its own; `undefined` where PostgreSQL is not installed. */
+/** Starts a server with its files in a folder of its own; `undefined` when PostgreSQL is not installed. */
 export async function startServer(): Promise<OwnServer | undefined> {
   const programs = findPrograms();
   if (programs === undefined) return undefined;
@@ -55,13 +55,13 @@ export async function startServer(): Promise<OwnServer | undefined> {
   return { url, crash, [Symbol.asyncDispose]: stop };
 }
 
-/** The folder of the newest installed version that can be found. */
+/** Finds the folder of the newest installed version. */
 function findPrograms(): string | undefined {
   const places = [...globSync("/usr/lib/postgresql/*/bin").sort().reverse(), ...(process.env["PATH"] ?? "").split(":")];
   return places.find((place) => existsSync(path.join(place, "initdb")) && existsSync(path.join(place, "postgres")));
 }
 
-/** PostgreSQL refuses to be run by root. */
+/** Returns another user for root, because PostgreSQL refuses to run as root. */
 function otherThanRoot(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const id = (flag: string): number => Number(execFileSync("id", [flag, "nobody"], { encoding: "utf8" }));

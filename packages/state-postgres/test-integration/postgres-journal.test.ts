@@ -47,7 +47,7 @@ test("a reader goes on while batches are stored, and has what was there from the
   await partition.append({ put, remove: [], counts: new Map() }, 0);
   const read: number[] = [];
   for await (const page of partition.read()) {
-    // all of the second page goes, after the first was read
+    // removes all of the second page after the first was read
     if (read.length === 0) await partition.append({ put: [], remove: upTo(2_000).slice(1_000), counts: new Map() }, 1);
     read.push(...page.map(({ run }) => run));
   }

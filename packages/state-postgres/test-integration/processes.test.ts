@@ -39,7 +39,7 @@ test("a reader who follows a trace that two processes write misses nothing", { t
     written.abort(),
   );
   const seen: StoredEvent[] = [];
-  // Keeps a cursor by leaving the last event of a page for the next one.
+  // leaves the last event of each page for the next one, so that the cursor stays in use
   let cursor: string | undefined;
   for (let isLast = false; !isLast;) {
     isLast = written.signal.aborted;

@@ -16,13 +16,13 @@ export interface Cut {
 }
 
 /**
- * Stands between a store and the server. up → away (refuses connections) → up; up → silent (takes what comes and
+ * Proxy between a store and the server. States: up → away (refuses connections) → up; up → silent (accepts data and
  * answers nothing).
  */
 export class Proxy implements AsyncDisposable {
   port = 0;
   isSilent = false;
-  /** The next answer to a statement with this text is lost, and the connection with it. */
+  /** Text of a statement whose next answer is lost together with its connection. */
   loseAnswerTo: string | undefined;
   /** How many bytes the server has sent since {@link Proxy.count}. */
   received = 0;

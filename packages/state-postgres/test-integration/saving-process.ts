@@ -1,4 +1,4 @@
-// A process that saves: `node saving-process.ts <schema> <name> <batches>`. Events of a trace that all share, and of its own.
+// Saves events of a trace shared by all processes, and of its own: `node saving-process.ts <schema> <name> <batches>`.
 import type { StoredEvent } from "penguiflow";
 import { PostgresStateStore } from "@penguiflow/state-postgres";
 import { connection } from "./server.ts";

@@ -10,7 +10,7 @@ import {
   type PostgresStateStoreOptions,
 } from "@penguiflow/state-postgres";
 
-/** What scripts/test-servers.ts asks for. */
+/** Server declaration for scripts/test-servers.ts. */
 export const server: NeededServer = {
   name: "PostgreSQL",
   variable: "PENGUIFLOW_POSTGRES",
@@ -23,13 +23,13 @@ export const server: NeededServer = {
   start: startServer,
 };
 
-/** Where the server is. */
+/** URL of the server. */
 export const connection: string = process.env[server.variable] ?? server.url;
 
-/** A schema of a test's own. It goes with `await using`. */
+/** Schema of one test, dropped on disposal. */
 export class TestSchema implements AsyncDisposable {
   readonly name = `test_${randomUUID()}`;
-  /** By which a test looks at what is kept, and ends connections. */
+  /** Connection for inspecting the tables and ending connections. */
   readonly admin = new Client(connection);
   readonly #opened: (PostgresStateStore | PostgresJournal)[] = [];
 
@@ -39,14 +39,14 @@ export class TestSchema implements AsyncDisposable {
     return schema;
   }
 
-  /** Opens a store here. @param port - of a proxy on the way */
+  /** Opens a store in this schema. @param port - of a proxy in between */
   async open(options: Partial<PostgresStateStoreOptions> = {}, port?: number): Promise<PostgresStateStore> {
     const store = await PostgresStateStore.open({ connection: this.url(port), schema: this.name, ...options });
     this.#opened.push(store);
     return store;
   }
 
-  /** Opens a journal here. @param port - of a proxy on the way */
+  /** Opens a journal in this schema. @param port - of a proxy in between */
   async openJournal(options: Partial<PostgresOptions> = {}, port?: number): Promise<PostgresJournal> {
     const journal = await PostgresJournal.open({ connection: this.url(port), schema: this.name, ...options });
     this.#opened.push(journal);
@@ -60,26 +60,26 @@ export class TestSchema implements AsyncDisposable {
     return url.href;
   }
 
-  /** The server ends the connections of the stores and journals here; resolves to how many. */
+  /** Ends the server side of all connections of this schema; resolves to their number. */
   async terminate(): Promise<number> {
     const select = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1";
     return (await this.rows(select, [this.name])).length;
   }
 
-  /** Waits until a store or journal here waits for a lock. */
+  /** Waits until a store or journal of this schema waits for a lock. */
   async untilLocked(): Promise<void> {
     while ((await this.locked()) === 0);
   }
 
-  /** How many connections of the stores and journals here wait for a lock. */
+  /** Counts the connections of this schema that wait for a lock. */
   async locked(): Promise<number> {
-    // within a transaction the server goes on showing what it has shown
+    // within a transaction the server repeats its first snapshot of the statistics
     await this.rows("select pg_stat_clear_snapshot()");
     const select = "select from pg_stat_activity where application_name = $1 and wait_event_type = 'Lock'";
     return (await this.rows(select, [this.name])).length;
   }
 
-  /** Asks as the admin; `@` stands for the schema. */
+  /** Runs a query as the admin; `@` stands for the schema. */
   async rows(text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
     const { rows } = await this.admin.query<Record<string, unknown>>(text.replaceAll("@", `"${this.name}".`), values);
     return rows;
@@ -92,7 +92,7 @@ export class TestSchema implements AsyncDisposable {
   }
 }
 
-/** All events of a trace. */
+/** Loads all events of a trace. */
 export async function historyOf(store: StateStore, key: TraceKey): Promise<StoredEvent[]> {
   const events: StoredEvent[] = [];
   for await (const event of readHistory(store, key)) events.push(event);

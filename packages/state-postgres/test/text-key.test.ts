@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { fromJsonText, fromText, toJsonText, toKey, toText } from "../src/text-key.ts";
 
-/** Texts of what is hard to keep, and what stands for it. */
+/** Texts of characters that are hard to store, and of their encodings. */
 const texts = fc.string({
   unit: fc.constantFrom("\0", "\\", "\ud800", "\udc00", "𐍈", "0", "5", "c", "#", "a"),
   maxLength: 300,

@@ -5,24 +5,24 @@ import { FlowError } from "penguiflow";
 import type { ResolvedFileOptions } from "./options.ts";
 
 const LONGEST_PAUSE_MS = 50;
-/** What the file beside the database may hold on to after it was large. */
+/** Maximum size to which the write-ahead log shrinks after it was large. */
 const MAX_IDLE_WAL_BYTES = 64 * 2 ** 20;
-/** How many rows are written or removed before the event loop gets a turn. */
+/** Rows written or removed per turn of the event loop. */
 const ROWS_PER_TURN = 500;
 
-/** The writers of this process to one file: one after the other. */
+/** Queue of this process's writers to one file. */
 interface Line {
-  /** Settles with the transaction that came last. */
+  /** Settles with the latest transaction. */
   last: Promise<unknown>;
   connections: number;
 }
 
-/** By the real path of the file. Without them, one that looks again and again would never meet a gap between others. */
+/** Queues by the real path of the file. Without them, a writer that polls the lock could starve between others. */
 const lines = new Map<string, Line>();
 
 /**
- * One connection to the file. SQLite works while the event loop waits, so calls do a little at a time: one call after
- * the other, and none waits inside SQLite for another process.
+ * Wraps one connection to the file. SQLite blocks the event loop while it works, so calls run in small steps, one after
+ * another, and never wait inside SQLite for another process.
  */
 export class Database {
   readonly #file: string;
@@ -31,7 +31,7 @@ export class Database {
   readonly #path: string;
   readonly #line: Line;
   readonly #statements = new Map<string, StatementSync>();
-  /** Settles with the call that came last. */
+  /** Settles with the latest call. */
   #lastCall: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
   #rows = 0;
@@ -46,7 +46,7 @@ export class Database {
     lines.set(this.#path, this.#line);
   }
 
-  /** @throws Error when the file cannot be opened, or is no database */
+  /** @throws Error when the file cannot be opened or is no database */
   static async open(options: ResolvedFileOptions): Promise<Database> {
     let database: Database;
     try {
@@ -56,7 +56,7 @@ export class Database {
     }
     try {
       await database.read("open", () => {
-        // readers and the one writer do not wait for one another
+        // in WAL mode readers and the writer do not block one another
         const mode = database.get("PRAGMA journal_mode = WAL")?.["journal_mode"];
         if (mode !== "wal") throw new Error(`its file system allows no write-ahead log, only "${String(mode)}"`);
         database.#connection.exec(`PRAGMA synchronous = ${options.durability}`);
@@ -69,44 +69,44 @@ export class Database {
     return database;
   }
 
-  /** Runs statements that give nothing. */
+  /** Runs statements without results. */
   exec(sql: string): void {
     this.#connection.exec(sql);
   }
 
-  /** Runs a statement that changes rows; how many it has changed. */
+  /** Runs a statement; returns the number of changed rows. */
   run(sql: string, ...values: readonly SqlValue[]): number {
     return Number(this.#statement(sql).run(...values.map(kept)).changes);
   }
 
-  /** The first row of an answer. */
+  /** Returns the first row of a query. */
   get(sql: string, ...values: readonly SqlValue[]): Row | undefined {
     return this.#statement(sql).get(...values.map(kept));
   }
 
-  /** The rows of an answer. */
+  /** Returns the rows of a query. */
   all(sql: string, ...values: readonly SqlValue[]): Row[] {
     return this.#statement(sql).all(...values.map(kept));
   }
 
-  /** The rows of an answer one by one, for those who do not know how many they want. Nothing may wait in between. */
+  /** Yields the rows of a query one by one, for callers that may stop early. The loop must not await. */
   iterate(sql: string, ...values: readonly SqlValue[]): Iterable<Row> {
     return this.#statement(sql).iterate(...values.map(kept));
   }
 
-  /** What a check has found, such as `quick_check(events)`, in SQLite's words; nothing when all is well. */
+  /** Runs a check such as `quick_check(events)`; returns its findings in SQLite's words, none when all is well. */
   check(pragma: string): string[] {
     try {
       const words = this.all(`PRAGMA ${pragma}`).map((row) => String(Object.values(row)[0]));
       return words.filter((text) => text !== "ok");
     } catch (error) {
-      // there is so much wrong that the check itself cannot go on
+      // the damage is so severe that the check itself fails
       if (codeOf(error) === CORRUPT) return [(error as Error).message];
       throw error;
     }
   }
 
-  /** Gives the event loop a turn when, with so many more rows, much was done since it had one. */
+  /** Yields to the event loop when, with that many more rows, enough was done since the last turn. */
   async breathe(rows: number): Promise<void> {
     this.#rows += rows;
     if (this.#rows < ROWS_PER_TURN) return;
@@ -114,12 +114,12 @@ export class Database {
     await nextTurn();
   }
 
-  /** Does something that changes nothing, when the calls before it are done. It is done again when it got in another's way. */
+  /** Runs a read after the calls before it. Retried when another process holds the lock. */
   async read<Value>(what: string, work: () => Value): Promise<Value> {
     return await this.#inTurn(what, async () => await this.#patiently(what, work));
   }
 
-  /** The same with something that changes rows: all of it is done, or nothing. */
+  /** Runs changes in a transaction, atomically. Retried like a read. */
   async transaction<Value>(what: string, work: () => Promise<Value>): Promise<Value> {
     const whole = async (): Promise<Value> => {
       try {
@@ -139,7 +139,7 @@ export class Database {
     });
   }
 
-  /** Waits for the calls before it, then closes the file. Repeating it is safe. */
+  /** Waits for the calls before it, then closes the file. Idempotent. */
   async close(): Promise<void> {
     this.#closed ??= this.#lastCall.then(() => this.#release());
     await this.#closed;
@@ -169,7 +169,7 @@ export class Database {
           const reason = `another process has kept it busy for ${this.#patienceMs} ms`;
           throw new Error(`Cannot ${what} "${this.#file}": ${reason}`, { cause: error });
         }
-        // processes that wait at the same time should not come back at the same time
+        // jitter keeps processes that wait together from retrying together
         await sleep(pauseMs * (0.5 + Math.random()));
       }
     }
@@ -182,7 +182,7 @@ export class Database {
   }
 }
 
-/** What is written into a column; `undefined` leaves it empty. */
+/** Value of a column; `undefined` is NULL. */
 export type SqlValue = string | number | undefined;
 
 /** A row, by column. */
@@ -191,10 +191,10 @@ export type Row = Readonly<Record<string, unknown>>;
 const BUSY = 5;
 const CORRUPT = 11;
 
-/** What is said of a file of which a part is lost or overwritten. */
+/** Reason for a file with lost or overwritten parts. */
 export const DAMAGED = "the file is damaged; restore it from a copy";
 
-/** What SQLite's codes mean for whoever looks after the file. */
+/** Reasons by SQLite's result code, worded for the operator of the file. */
 const REASONS: Readonly<Record<number, string>> = {
   8: "it, or its folder, may not be written to",
   10: "the disk failed",
@@ -206,14 +206,14 @@ const REASONS: Readonly<Record<number, string>> = {
 
 const kept = (value: SqlValue): string | number | null => value ?? null;
 
-/** SQLite's code of an error, without the particulars in its higher bits. */
+/** Returns SQLite's primary result code of an error, without the extended bits. */
 function codeOf(error: unknown): number | undefined {
   const { errcode } = error as { readonly errcode?: unknown };
   return typeof errcode === "number" ? errcode & 0xff : undefined;
 }
 
 function explained(what: string, file: string, error: unknown): Error {
-  // it says itself what could not be done
+  // a FlowError already names the failed operation
   if (error instanceof FlowError) return error;
   const reason = REASONS[codeOf(error) ?? -1];
   const { message } = error as Error;

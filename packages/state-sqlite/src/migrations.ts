@@ -1,12 +1,12 @@
 import { Database } from "./database.ts";
 import type { ResolvedFileOptions } from "./options.ts";
 
-/** The statements that lead from each version to the next. What is published here never changes; new steps follow. */
+/** Statements that migrate each version to the next. Published statements never change; new steps are appended. */
 export type Migrations = readonly string[];
 
 /**
- * Version by version. Ids are never given twice, so that a cursor never means another row. The totals are those of the
- * traces, for limits that are looked at with every save. The instants of a journal are epoch milliseconds.
+ * Migrations, version by version. Ids are never reused, so that a cursor never refers to another row. The totals are
+ * those of the traces, for limits checked on every save. Instants of a journal are epoch milliseconds.
  */
 export const MIGRATIONS: Migrations = [
   `CREATE TABLE traces (
@@ -77,7 +77,7 @@ export const MIGRATIONS: Migrations = [
 ];
 
 /**
- * Opens a file at the latest version.
+ * Opens a file and migrates it to the latest version.
  *
  * @throws Error when it cannot be opened and written to, is of a version that is not known here, or not ours
  */
@@ -93,7 +93,7 @@ export async function openMigrated(options: ResolvedFileOptions): Promise<Databa
 }
 
 /**
- * Brings a file to the latest version, one process at a time: others wait.
+ * Migrates a file to the latest version, one process at a time.
  *
  * @throws Error when the file is of a version that is not known here, or not ours
  */
@@ -110,7 +110,7 @@ export async function migrate(database: Database, migrations: Migrations = MIGRA
       database.exec(statements);
       database.run("INSERT INTO versions VALUES (?, datetime())", index + 1);
     }
-    // changes nothing, and fails on a file that may only be read
+    // a no-op write, which fails on a read-only file
     database.run("UPDATE versions SET since = since WHERE version = 0");
   });
 }

@@ -1,27 +1,27 @@
 import { type Clock, type Retention, systemClock } from "penguiflow";
 
 /**
- * What an answered save survives. `normal`: the end of the process, however sudden; a loss of power may take the last
- * saves, never the file. `full`: a loss of power too; each batch waits for the disk.
+ * Failures that a resolved save survives. `normal`: the end of the process, however sudden; a power loss may take the
+ * last saves, never the file. `full`: a power loss, too; each batch waits for the disk.
  */
 export type Durability = "normal" | "full";
 
-/** What `SqliteJournal.open` is told. */
+/** Options of `SqliteJournal.open`. */
 export interface SqliteFileOptions {
-  /** The database file. It is made when there is none, in a folder that is there. */
+  /** Path of the database file. It is created when missing; its folder must exist. */
   readonly file: string;
-  /** What an answered save survives. @defaultValue "normal" */
+  /** Failures that a resolved save survives. @defaultValue "normal" */
   readonly durability?: Durability | undefined;
-  /** Milliseconds for which a call goes on trying while another process writes. @defaultValue 10000 */
+  /** Time for which a call retries while another process writes, in milliseconds. @defaultValue 10000 */
   readonly patienceMs?: number | undefined;
-  /** Tells how old a trace is, and when a claim ends. @defaultValue the machine's time */
+  /** Clock for the age of traces and the end of claims. @defaultValue the system clock */
   readonly clock?: Clock | undefined;
 }
 
-/** What `SqliteStateStore.open` is told. What of `Retention` is not given has no limit. */
+/** Options of `SqliteStateStore.open`. Omitted fields of `Retention` mean no limit. */
 export interface SqliteStateStoreOptions extends SqliteFileOptions, Retention {}
 
-/** {@link SqliteFileOptions} with their defaults. */
+/** Resolved {@link SqliteFileOptions}. */
 export interface ResolvedFileOptions {
   readonly file: string;
   readonly durability: Durability;
@@ -29,14 +29,14 @@ export interface ResolvedFileOptions {
   readonly clock: Clock;
 }
 
-/** {@link SqliteStateStoreOptions} with their defaults. */
+/** Resolved {@link SqliteStateStoreOptions}. */
 export interface ResolvedOptions extends ResolvedFileOptions, Retention {}
 
 const OF_FILE = ["file", "durability", "patienceMs", "clock"];
 const OF_RETENTION = ["maxAgeMs", "maxTraces", "maxEventsPerTrace", "maxBytes"];
 
 /**
- * Fills in the defaults of a store.
+ * Applies the defaults of a store.
  *
  * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
  */
@@ -54,7 +54,7 @@ export function resolveOptions(options: SqliteStateStoreOptions): ResolvedOption
 }
 
 /**
- * Fills in the defaults of a journal.
+ * Applies the defaults of a journal.
  *
  * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
  */
@@ -65,7 +65,7 @@ export function resolveFileOptions(options: SqliteFileOptions): ResolvedFileOpti
 
 function withDefaults(options: SqliteFileOptions): ResolvedFileOptions {
   const { file, durability = "normal", patienceMs = 10_000, clock = systemClock } = options;
-  // SQLite takes these for databases in memory, which are for one connection
+  // SQLite opens these as in-memory databases, which exist per connection
   if (typeof file !== "string" || file === "" || file === ":memory:" || file.includes("\0"))
     throw new TypeError(`Option "file" must be the path of a file: got ${shown(file)}`);
   if (!["normal", "full"].includes(durability))

@@ -1,10 +1,10 @@
 import type { Clock, Retention } from "penguiflow";
 import type { Database } from "./database.ts";
 
-/** How many events go before others get a turn. */
+/** Events removed per turn of the event loop. */
 const EVENTS_PER_STEP = 2_000;
 
-/** Keeps a file to its limits. */
+/** Enforces the limits of a file. */
 export class Pruning {
   readonly #database: Database;
   readonly #retention: Retention;
@@ -17,8 +17,8 @@ export class Pruning {
   }
 
   /**
-   * Removes the traces that were quiet longest until the limits are kept, or until enough was done for one transaction:
-   * twice as much as it has added, so that no limit stays exceeded. To be called in one.
+   * Removes the least recently active traces until the limits hold, or until it has done enough for one transaction:
+   * twice as much as the transaction has added, so that no limit stays exceeded. Call it in a transaction.
    */
   async releaseTraces(added: number): Promise<{ readonly released: number; readonly isDone: boolean }> {
     const enough = Math.max(EVENTS_PER_STEP, 2 * added);
@@ -34,13 +34,13 @@ export class Pruning {
     }
   }
 
-  /** Removes the oldest events of a trace that has too many. To be called in a transaction. */
+  /** Removes the oldest events of a trace that exceeds its limit. Call it in a transaction. */
   async trim(trace: number, events: number): Promise<void> {
     const { maxEventsPerTrace = Infinity } = this.#retention;
     if (events > maxEventsPerTrace) await this.#removeOldest(trace, events - maxEventsPerTrace);
   }
 
-  /** Removes all that is beyond the limits, in many transactions; how many traces went. */
+  /** Removes everything beyond the limits, in many transactions; resolves to the number of traces removed. */
   async all(): Promise<number> {
     const { maxEventsPerTrace } = this.#retention;
     if (maxEventsPerTrace !== undefined) {
@@ -54,7 +54,7 @@ export class Pruning {
     }
   }
 
-  /** Trims the first trace after another that needs it; which one that was. */
+  /** Trims the first trace after `after` that exceeds its limit; returns its id. */
   async #trimNext(after: number, maxEventsPerTrace: number): Promise<number | undefined> {
     return await this.#database.transaction("prune", async () => {
       const row = this.#database.get(
@@ -78,7 +78,7 @@ export class Pruning {
     return isTooMuch || isTooOld ? (oldest?.["id"] as number | undefined) : undefined;
   }
 
-  /** Removes so many of a trace's oldest events, and takes them off the sums; how many there were. */
+  /** Removes a number of a trace's oldest events and updates the totals; resolves to the number removed. */
   async #removeOldest(trace: number, count: number): Promise<number> {
     let removed = 0;
     while (removed < count) {

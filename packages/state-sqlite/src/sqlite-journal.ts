@@ -15,15 +15,15 @@ import { openMigrated } from "./migrations.ts";
 import { resolveFileOptions, type SqliteFileOptions } from "./options.ts";
 import { fromText, toText } from "./text-key.ts";
 
-/** What a page of entries ends at: their number, and the length of their states together. */
+/** Limits of a page of entries: their number, and the total length of their states. */
 const ENTRIES_PER_PAGE = 1_000;
 const CHARACTERS_PER_PAGE = 4 * 2 ** 20;
-/** A statement of many rows takes less time than as many statements. */
+/** One statement of many rows is faster than as many statements. */
 const ROWS_PER_STATEMENT = 20;
 
 /**
- * Keeps what durable flows must not lose in one SQLite file, which may be that of a `SqliteStateStore`. A batch is one
- * transaction, and its writer the only one that can store it: one that was overtaken is refused whatever the clock says.
+ * Stores the traces of durable flows in one SQLite file, which may be that of a `SqliteStateStore`. A batch is one
+ * transaction. At most one writer per partition: a fenced-off writer is refused, whatever the clock says.
  *
  * @example
  * ```ts
@@ -40,8 +40,8 @@ export class SqliteJournal implements Journal, AsyncDisposable {
   }
 
   /**
-   * Opens the file. Makes it when there is none, and brings it up to date when an older version has written it. Looks
-   * through the pages of the journal: a tenth of a second for 100 000 entries.
+   * Opens the file. Creates it when it is missing, and migrates it from an older version. Checks the pages of the
+   * journal, which takes a tenth of a second for 100 000 entries.
    *
    * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
    * @throws Error when the file cannot be opened and written to, is damaged, no database of this package, or of a newer
@@ -65,7 +65,7 @@ export class SqliteJournal implements Journal, AsyncDisposable {
   }
 
   /**
-   * Takes a partition, which is made if there is none, and answers when its claim is stored.
+   * Claims a partition, which is created if missing; resolves once the claim is stored.
    *
    * @throws FlowError `JOURNAL_OWNED` while the claim of another writer lasts; `details` names its owner
    */
@@ -79,7 +79,7 @@ export class SqliteJournal implements Journal, AsyncDisposable {
       if (before !== undefined && before.ends_at > now) {
         const { id, lease_ms } = before;
         const endsInMs = Math.min(before.ends_at - now, lease_ms);
-        // the clock was set back since the claim was kept: it does not last longer for that
+        // the clock was set back since the claim was stored, which must not prolong it
         if (before.ends_at - now > lease_ms)
           database.run("UPDATE journal_partitions SET ends_at = ? WHERE id = ?", now + lease_ms, id);
         return { refusal: { partition, owner: fromText(before.owner), endsInMs } };
@@ -100,17 +100,17 @@ export class SqliteJournal implements Journal, AsyncDisposable {
     return new SqlitePartition(database, this.#clock, partition, answer.row);
   }
 
-  /** What is wrong with the file, in SQLite's words; nothing when it is sound. Reads all of it, while the event loop waits. */
+  /** Checks the whole file; returns the findings in SQLite's words, none when it is sound. Blocks the event loop. */
   async integrityCheck(): Promise<readonly string[]> {
     return await this.#database.read("check", () => this.#database.check("integrity_check"));
   }
 
-  /** Waits for the calls under way, then closes the file. Claims that were not given up last until they end. Repeating it is safe. */
+  /** Waits for pending calls, then closes the file. Claims of open partitions last until they end. Idempotent. */
   async close(): Promise<void> {
     await this.#database.close();
   }
 
-  /** Closes it: `await using`. */
+  /** Closes the file: `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -127,7 +127,9 @@ interface ClaimRow extends Row {
   readonly ends_at: number;
 }
 
-/** Every change names the epoch, so that it is none when another writer has the partition. */
+/**
+ * Writes one partition. Every change names the epoch, so that it changes no row when another writer owns the partition.
+ */
 class SqlitePartition implements JournalPartition {
   readonly id: string;
   readonly epoch: number;
@@ -184,7 +186,7 @@ class SqlitePartition implements JournalPartition {
         this.#requireClaim();
         throw journalFenced(this.#name, `batch ${this.#sequence} is the last`);
       }
-      // no turn for others in between: callers wait for the batch, and it is small
+      // no yield to the event loop: callers wait for the batch, and it is small
       for (let from = 0; from < put.length; from += ROWS_PER_STATEMENT)
         this.#put(put.slice(from, from + ROWS_PER_STATEMENT));
       if (remove.length > 0)
@@ -255,7 +257,7 @@ class SqlitePartition implements JournalPartition {
     this.#requireOpen();
     return await this.#database.read("read a journal in", () => {
       const value = work();
-      // who still has the partition now has had it while that was read
+      // a writer that owns the partition now has owned it during the read
       this.#requireClaim();
       return value;
     });
@@ -266,7 +268,7 @@ class SqlitePartition implements JournalPartition {
     await this.#database.transaction("write a journal in", work);
   }
 
-  /** Says when the claim ends; how many rows that was: none when the partition is another's by now. */
+  /** Sets the end of the claim; returns the number of changed rows, none when another writer owns the partition. */
   #setEnd(endsAt: number): number {
     const change = "UPDATE journal_partitions SET ends_at = ? WHERE id = ? AND epoch = ?";
     return this.#database.run(change, endsAt, this.#row, this.epoch);
@@ -296,7 +298,7 @@ function entryOf(row: Row): JournalEntry {
   return entry;
 }
 
-/** SQLite sees that pages belong together, not that what they hold is still the same. */
+/** Computes a checksum of an entry: SQLite detects broken pages, not changed content. */
 function checksumOf({ run, tenant, traceId, status, version, state }: JournalEntry): number {
   return crc32(`${run} ${version} ${status} ${tenant} ${traceId} ${state}`);
 }

@@ -18,17 +18,17 @@ import { requireInteger, resolveOptions, type SqliteStateStoreOptions } from "./
 import { Pruning } from "./prune.ts";
 import { fromText, toText } from "./text-key.ts";
 
-/** A statement of many rows takes half the time of as many statements. */
+/** one statement of many rows takes half the time of as many statements */
 const ROWS_PER_STATEMENT = 20;
 
-/** The events of a batch that are of one trace. */
+/** Events of a batch that belong to one trace. */
 interface Group extends TraceKey {
   readonly events: StoredEvent[];
 }
 
 /**
- * Keeps the events of flows in one SQLite file. Several processes may use it at once: one of them writes at a time, and
- * the others try again for as long as their patience lasts.
+ * Stores the events of flows in one SQLite file. Several processes may share it: one writes at a time, and the others
+ * retry until their patience is exhausted.
  *
  * @example
  * ```ts
@@ -48,7 +48,7 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
   }
 
   /**
-   * Opens the file. Makes it when there is none, and brings it up to date when an older version has written it.
+   * Opens the file. Creates it when it is missing, and migrates it from an older version.
    *
    * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
    * @throws Error when the file cannot be opened and written to, is no database of this package, or of a newer version
@@ -59,7 +59,7 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
     return new SqliteStateStore(database, new Pruning(database, resolved, resolved.clock), resolved.clock);
   }
 
-  /** Keeps events in the given order, all of them or none. What is beyond the limits goes. */
+  /** Stores events in the given order, all of them or none. Prunes beyond the limits. */
   async saveEvents(batch: readonly StoredEvent[]): Promise<void> {
     const groups = groupsOf(batch);
     await this.#database.transaction("save events in", async () => {
@@ -69,7 +69,7 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
   }
 
   /**
-   * A page of a trace's events, oldest first; an empty one for a trace that is not known.
+   * Loads a page of a trace's events, oldest first; an empty one for an unknown trace.
    *
    * @throws TypeError when the cursor is not one of this store
    * @throws TypeError, RangeError when the limit is not a whole number of 1 or more
@@ -104,7 +104,7 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
   }
 
   /**
-   * A page of a tenant's traces, the one that started last first.
+   * Lists a page of a tenant's traces, the latest start first.
    *
    * @throws TypeError when the cursor is not one of this store
    * @throws TypeError, RangeError when the limit is not a whole number of 1 or more
@@ -136,12 +136,12 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
     return { traces: page.map(summaryOf), cursor: last && `${String(last["started_at"])}/${String(last["id"])}` };
   }
 
-  /** Removes what is too old or too much; resolves to the number of traces that went. */
+  /** Removes traces and events beyond the limits; resolves to the number of traces removed. */
   async prune(): Promise<number> {
     return await this.#pruning.all();
   }
 
-  /** Keeps a binding; one of the same trace, node, agent and task is replaced. */
+  /** Stores a binding; replaces one of the same trace, node, agent and task. */
   async saveRemoteBinding(binding: RemoteBinding): Promise<void> {
     const { node, agentUrl, taskId, contextId } = binding;
     await this.#database.transaction("save a remote binding in", async () => {
@@ -158,7 +158,7 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
     });
   }
 
-  /** The bindings of a trace in the order in which they were first kept; none for a trace that is not known. */
+  /** Loads the bindings of a trace in the order of their first save; none for an unknown trace. */
   async findRemoteBindings({ tenant, traceId }: TraceKey): Promise<readonly RemoteBinding[]> {
     const rows = await this.#database.read("find remote bindings in", () =>
       this.#database.all(
@@ -178,12 +178,12 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
     }));
   }
 
-  /** Waits for the calls under way, then closes the file. Repeating it is safe. */
+  /** Waits for pending calls, then closes the file. Idempotent. */
   async close(): Promise<void> {
     await this.#database.close();
   }
 
-  /** Closes it: `await using`. */
+  /** Closes the file: `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -224,7 +224,7 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
     await this.#pruning.trim(trace, Number(row["events"]) + events.length);
   }
 
-  /** The row of a trace, which is made when there is none. To be called in a transaction. */
+  /** Finds or inserts the row of a trace. Call it in a transaction. */
   #rowOf({ tenant, traceId }: TraceKey, at: number): Row {
     const find = "SELECT * FROM traces WHERE tenant = ? AND trace_id = ?";
     const key = [toText(tenant), toText(traceId)] as const;
@@ -236,7 +236,7 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
   }
 }
 
-/** Which index leads to what is wanted. SQLite itself would take the one by start for every page but the first. */
+/** Chooses the index for a query. SQLite itself would use the one by start for every page but the first. */
 function indexFor({ state, errorCode }: TraceQuery): string {
   if (errorCode !== undefined) return "traces_by_error";
   return state === undefined ? "traces_by_start" : "traces_by_state";
@@ -276,7 +276,7 @@ function summaryOf(row: Row): TraceSummary {
   };
 }
 
-/** A column that may be empty. */
+/** Reads a nullable column. */
 function textOf(column: unknown): string | undefined {
   return typeof column === "string" ? fromText(column) : undefined;
 }
@@ -285,7 +285,7 @@ function keptText(text: string | undefined): string | undefined {
   return text === undefined ? undefined : toText(text);
 }
 
-/** The numbers in a cursor; none without a cursor. */
+/** Parses the numbers of a cursor; none without a cursor. */
 function placeOf(cursor: string | undefined, shape: RegExp): number[] {
   if (cursor === undefined) return [];
   const numbers = shape.exec(cursor)?.slice(1).map(Number);

@@ -1,12 +1,12 @@
 /**
- * A text as the database keeps it: UTF-8 has no place for lone surrogates, and SQLite's own functions end a text at NUL.
- * No two texts become the same.
+ * Encodes a text for the database: UTF-8 has no lone surrogates, and SQLite's functions end a text at NUL. Distinct
+ * texts stay distinct.
  */
 export function toText(text: string): string {
   return /[\\\0\p{Surrogate}]/u.test(text) ? text.replaceAll(/[\\\0\p{Surrogate}]/gu, escaped) : text;
 }
 
-/** The text that {@link toText} was given. */
+/** Decodes a text from {@link toText}. */
 export function fromText(kept: string): string {
   return kept.replaceAll(/\\([\da-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
 }

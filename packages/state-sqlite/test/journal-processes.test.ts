@@ -12,13 +12,13 @@ const LEASE_MS = 400;
 
 interface Writer {
   readonly child: ChildProcess;
-  /** What it has said. */
+  /** Lines printed so far. */
   readonly lines: () => string[];
-  /** Resolves when it has ended. */
+  /** Resolves when the process has ended. */
   readonly over: Promise<void>;
 }
 
-/** Starts a process that writes a chain, stands still when it is said after which batch, and waits until so many were answered. */
+/** Starts a process that writes a chain and stops itself after `lastBatch`. Resolves after `batches` answers. */
 async function writing(file: string, owner: string, batches: number, lastBatch?: number): Promise<Writer> {
   const told = [file, owner, String(LEASE_MS), String(lastBatch)];
   const args = ["--conditions=@penguiflow/source", "--no-warnings", program, ...told];
@@ -36,7 +36,7 @@ async function writing(file: string, owner: string, batches: number, lastBatch?:
   return { child, lines, over };
 }
 
-/** Opens the partition when the claim of the one before has ended; for how long it was refused, in milliseconds. */
+/** Opens the partition once the previous claim has ended; returns for how long it was refused, in milliseconds. */
 async function takenOver(journal: SqliteJournal): Promise<{ partition: JournalPartition; refusedMs: number }> {
   const begunAt = performance.now();
   for (;;) {
@@ -118,7 +118,7 @@ describe("a process that has a partition", () => {
         const { partition } = await takenOver(journal);
         left.add(await requireChain(partition));
       }
-      // some of them lost a batch, none lost all
+      // some processes lost a batch, none lost all
       expect(left.size).toBeGreaterThan(1);
       expect(Math.min(...left)).toBeGreaterThan(0);
     },

@@ -18,7 +18,7 @@ async function appendTo(partition: JournalPartition, batches: number): Promise<v
     await partition.append(batchOf(number), number - 1);
 }
 
-/** A file with a chain in it that nobody has open, and that has nothing beside it. */
+/** Creates a closed file with a chain in it, and no file beside it. */
 async function chainFile(batches: number): Promise<string> {
   const file = newFile();
   await using journal = await SqliteJournal.open({ file });
@@ -28,7 +28,7 @@ async function chainFile(batches: number): Promise<string> {
   return file;
 }
 
-/** A clock that is set by hand, forwards or back. */
+/** Clock that tests set by hand, forwards or back. */
 class HandClock implements Clock {
   epoch = 1_760_000_000_000;
   now(): number {
@@ -75,7 +75,7 @@ describe("a journal", () => {
     over.abort();
     await saved;
     expect(await requireChain(partition)).toBe(10);
-    // one in turn
+    // some writers were served in between
     expect(batches).toBeLessThan(25);
   });
 
@@ -214,7 +214,7 @@ describe("a fault", () => {
       `Cannot write a journal in "${file}": the disk is full (database or disk is full)`,
     );
     expect(await requireChain(partition)).toBe(2);
-    // what needs no room goes on
+    // changes that need no space still succeed
     await appendTo(partition, 3);
     expect(await requireChain(partition)).toBe(5);
     opened[0]?.exec("PRAGMA max_page_count = 4000");
@@ -285,7 +285,7 @@ describe("a fault", () => {
         "Cannot read a journal in: the file is damaged; restore it from a copy",
         "none",
       ]);
-      // of the others, the part was free
+      // the other blocks hold free pages
       expect(faults.get("Cannot read a journal in: the file is damaged; restore it from a copy")).toBeGreaterThan(10);
     },
   );
@@ -307,7 +307,7 @@ describe("a fault", () => {
   });
 });
 
-/** What opening and reading a file says that should have a chain of so many batches; nothing when it has. */
+/** Returns the error of opening and reading a file with a chain; `undefined` when the chain is intact. */
 async function faultOf(file: string, batches: number): Promise<string | undefined> {
   try {
     await using journal = await SqliteJournal.open({ file });

@@ -13,7 +13,7 @@ import { numbered, numbersOf, upTo } from "./fixtures/numbered.ts";
 const next = [...MIGRATIONS, "ALTER TABLE traces ADD COLUMN topic TEXT; UPDATE traces SET topic = 'none';"];
 const versions = path.join(import.meta.dirname, "versions");
 
-/** Does something with a file that is at its version, or is brought to another. */
+/** Opens a file, migrates it with `migrations`, and runs `look` on it. */
 async function migrated<Value>(file: string, migrations: readonly string[], look: (database: Database) => Value) {
   const database = await Database.open(resolveOptions({ file }));
   try {

@@ -9,7 +9,7 @@ import { BATCH_SIZE, numbered, numbersOf, upTo } from "./fixtures/numbered.ts";
 
 const program = path.join(import.meta.dirname, "fixtures/saving-process.ts");
 
-/** Runs the saving process, and kills it when it was answered so many times; the last batch that was answered. */
+/** Runs the saving process and kills it after a number of answers; returns the last stored batch. */
 async function saving(file: string, traceId: string, first: number, batches: number, killAfter = Infinity) {
   const args = [
     "--conditions=@penguiflow/source",

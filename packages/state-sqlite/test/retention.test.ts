@@ -11,7 +11,7 @@ async function idsOf(store: StateStore, tenant = "ada"): Promise<string[]> {
   return (await store.listTraces({ tenant })).traces.map(({ traceId }) => traceId);
 }
 
-/** Whether the sums that limits are looked up in are those of the rows, and every row belongs to a trace. */
+/** Checks that the stored totals match the rows and that every row belongs to a trace. */
 function checkSums(file: string): void {
   const database = new DatabaseSync(file);
   const get = (sql: string) => ({ ...database.prepare(sql).get() });

@@ -15,7 +15,7 @@ import { requestSignal } from "./counted-fetch.ts";
 import { cut, errorOf, refused } from "./failures.ts";
 import type { CallOptions, GrpcTls } from "./grpc-client.ts";
 
-/** What {@link A2AClientTransport} can be told. */
+/** Options of {@link A2AClientTransport}. */
 export interface A2AClientOptions {
   /** Headers for each request of a call, such as `authorization`. @defaultValue none */
   readonly headers?: (call: {
@@ -23,30 +23,31 @@ export interface A2AClientOptions {
     readonly tenant: string;
   }) => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
   /**
-   * Which tenant an agent is told, `undefined` for none. An agent that is told none sees all our tenants as one caller,
-   * unless `headers` tells them apart. @defaultValue the caller's, for flows of PenguiFlow; else that of the card
+   * Chooses the tenant to send to an agent, `undefined` for none. An agent without a tenant sees all our tenants as one
+   * caller, unless `headers` tells them apart. @defaultValue the caller's, for flows of PenguiFlow; else that of the
+   * card
    */
   readonly tenant?: (tenant: string, card: AgentCard) => string | undefined;
   /**
-   * Which bindings are taken first, where an agent has several. gRPC needs the packages `@grpc/grpc-js` and
-   * `@bufbuild/protobuf`. @defaultValue the order of its card, gRPC last
+   * Preferred bindings, where an agent has several. gRPC needs the packages `@grpc/grpc-js` and `@bufbuild/protobuf`.
+   * @defaultValue the order of its card, gRPC last
    */
   readonly bindings?: readonly Binding[];
-  /** Milliseconds until the answer to a request must have begun. @defaultValue 30000 */
+  /** Time until an answer must begin, in milliseconds. @defaultValue 30000 */
   readonly timeoutMs?: number;
-  /** Milliseconds for which a card is believed. @defaultValue 300000 */
+  /** Time for which a card is cached, in milliseconds. @defaultValue 300000 */
   readonly cardMaxAgeMs?: number;
   /**
-   * Longest wait between two questions for a task, in milliseconds: of nodes without `streaming`, and to agents that do not
-   * stream. The first ones are shorter. @defaultValue 500
+   * Longest interval between two polls of a task, in milliseconds: for nodes without `streaming`, and agents that do
+   * not stream. The first intervals are shorter. @defaultValue 500
    */
   readonly pollMs?: number;
   /**
-   * Certificates for gRPC, which is encrypted with them. @defaultValue none: it is encrypted where the agent's url begins
-   * with `https:`, or that of its interface
+   * Certificates for gRPC, which encrypts with them. @defaultValue none: encrypted when the URL of the agent or of its
+   * interface begins with `https:`
    */
   readonly grpcTls?: GrpcTls;
-  /** Not for gRPC. @defaultValue the global one, which keeps its connections */
+  /** Implementation of `fetch`; not used for gRPC. @defaultValue the global one, which reuses connections */
   readonly fetch?: typeof globalThis.fetch;
 }
 
@@ -61,22 +62,22 @@ const OPTIONS: readonly string[] = [
   "fetch",
 ];
 
-/** Milliseconds before a task is asked for a second time. Each further wait is twice as long, up to `pollMs`. */
+/** Delay before the second poll of a task, in milliseconds. Each further one doubles, up to `pollMs`. */
 const FIRST_POLL_MS = 20;
 
 const ENDED_EARLY = "it ended too early";
 
-/** Everything that a request to an agent needs. */
+/** An agent with the parameters of one call. */
 interface Line extends Agent {
   readonly options: CallOptions;
-  /** What the agent is told. */
+  /** Tenant sent to the agent. */
   readonly tenant: string;
   readonly isFlow: boolean;
 }
 
 /**
- * Reaches agents by A2A, over JSON-RPC or HTTP+JSON, version 1.0 or else 0.3, or gRPC, version 1.0. An agent's url is
- * where its card is, below `/.well-known/agent-card.json`, or the url of the card itself.
+ * Calls agents by A2A: over JSON-RPC or HTTP+JSON, version 1.0 or else 0.3, or over gRPC, version 1.0. The URL of an
+ * agent is the base of its card, `/.well-known/agent-card.json`, or the URL of the card itself.
  *
  * @example
  * ```ts
@@ -88,7 +89,7 @@ export class A2AClientTransport implements RemoteTransport {
   readonly #options: A2AClientOptions;
   readonly #agents: Agents;
 
-  /** @throws TypeError, RangeError when an option is unusable */
+  /** @throws TypeError, RangeError when an option is unknown or invalid */
   constructor(options: A2AClientOptions = {}) {
     requireOptions(options);
     this.#options = options;
@@ -96,21 +97,21 @@ export class A2AClientTransport implements RemoteTransport {
   }
 
   /**
-   * Calls a skill and resolves when its task is complete or waits for its caller. The agent is asked for its task again
-   * and again, after `pollMs` at most: its streaming methods are left alone.
+   * Calls a skill and resolves when its task is complete or waits for its caller. Polls the task, at most every
+   * `pollMs`, and does not use the agent's streaming methods.
    */
   async send(request: RemoteCallRequest): Promise<RemoteCallResult> {
     for await (const event of this.#call(request, false)) if (event.done) return { ...event, result: event.result };
     throw cut(request.agentUrl, ENDED_EARLY);
   }
 
-  /** Calls a skill and yields its answer in parts, as the agent streams them; asks for them where it does not stream. */
+  /** Calls a skill and yields its answer in parts, as the agent streams them; polls where it does not stream. */
   stream(request: RemoteCallRequest): AsyncGenerator<RemoteStreamEvent, void, undefined> {
     return this.#call(request, true);
   }
 
   /**
-   * Takes up the answer of a task again, from its beginning.
+   * Reads the answer of a task again, from its beginning.
    *
    * @throws FlowError `REMOTE_CUT` when the agent has nothing more to say of a task that is not over
    */
@@ -121,7 +122,7 @@ export class A2AClientTransport implements RemoteTransport {
     return this.#answer(task, hooks, (line) => this.#subscribe(task.taskId, line, hooks.signal), true);
   }
 
-  /** Tells the agent that a task is no longer wanted; one that is over or not known is left alone. */
+  /** Cancels a task at the agent; finished and unknown tasks are ignored. */
   async cancel(
     { tenant, agentUrl, taskId }: RemoteTask,
     { signal = new AbortController().signal }: { readonly signal?: AbortSignal | undefined } = {},
@@ -146,7 +147,7 @@ export class A2AClientTransport implements RemoteTransport {
     });
   }
 
-  /** @param isTask - whether the answer is that of a task which is known beforehand */
+  /** @param isTask - whether the answer belongs to a task that is known beforehand */
   async *#answer(
     { tenant, agentUrl }: Pick<RemoteTask, "tenant" | "agentUrl">,
     hooks: RemoteCallHooks & { readonly signal: AbortSignal },
@@ -155,7 +156,7 @@ export class A2AClientTransport implements RemoteTransport {
   ): AsyncGenerator<RemoteStreamEvent, void, undefined> {
     const { signal } = hooks;
     signal.throwIfAborted();
-    // whoever leaves the loop closes the connection
+    // leaving the loop closes the connection
     const leave = new AbortController();
     let reader: AnswerReader | undefined;
     try {
@@ -169,7 +170,7 @@ export class A2AClientTransport implements RemoteTransport {
         yield* reader.take(event);
         if (reader.isDone) return;
       }
-      // an end without a last event is no answer
+      // an answer that ends without a last event is incomplete
       throw cut(agentUrl, ENDED_EARLY);
     } catch (error) {
       throw errorOf(error, agentUrl, signal, isTask || reader?.isBound);
@@ -179,7 +180,7 @@ export class A2AClientTransport implements RemoteTransport {
   }
 
   async *#sendAndPoll(line: Line, request: RemoteCallRequest): AsyncGenerator<StreamResponse, void, undefined> {
-    // answered at once, with a task that can be asked for and cancelled
+    // answered at once, with a task that can be polled and cancelled
     const answer = await line.client.sendMessage(paramsOf(request, line, true), withTrace(line.options, request));
     if (!("status" in answer)) {
       yield { payload: { $case: "message", value: answer } };
@@ -191,7 +192,7 @@ export class A2AClientTransport implements RemoteTransport {
 
   async *#poll(id: string, line: Line, signal: AbortSignal): AsyncGenerator<StreamResponse, void, undefined> {
     const { pollMs = 500 } = this.#options;
-    // the answer of a short task is not kept waiting
+    // short first delays, so that the answer of a short task arrives early
     for (let delayMs = FIRST_POLL_MS; ; delayMs *= 2) {
       const value = await line.client.getTask({ tenant: line.tenant, id }, line.options);
       yield { payload: { $case: "task", value } };
@@ -205,11 +206,11 @@ export class A2AClientTransport implements RemoteTransport {
     if (line.card.capabilities?.streaming === true) {
       try {
         yield* client.resubscribeTask({ tenant, id }, options);
-        // a stream that ends without a last event says nothing of the task: it is asked for, once
+        // a stream that ends without a last event leaves the state of the task open: fetch it once
         yield { payload: { $case: "task", value: await client.getTask({ tenant, id }, options) } };
         return;
       } catch (error) {
-        // a task that is over can be read, not subscribed to
+        // a finished task can be fetched, but not subscribed to
         if (!(error instanceof UnsupportedOperationError)) throw error;
       }
     }
@@ -283,7 +284,7 @@ function isAtWork({ status }: Task): boolean {
   return status?.state === TaskState.TASK_STATE_WORKING || status?.state === TaskState.TASK_STATE_SUBMITTED;
 }
 
-/** What `work` resolves with, or the reason of `signal`, whichever is first. */
+/** Settles with `work`, or rejects with the reason of `signal`, whichever is first. */
 async function orAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
   const aborted = Promise.withResolvers<never>();
   const abort = (): void => aborted.reject(signal.reason as Error);

@@ -11,19 +11,19 @@ import { countedFetch, requestSignal } from "./counted-fetch.ts";
 import { errorOf, refused } from "./failures.ts";
 import { type Calls, grpcClient } from "./grpc-client.ts";
 
-/** One of the ways to speak A2A. */
+/** Protocol binding of A2A. */
 export type Binding = "JSONRPC" | "HTTP+JSON" | "GRPC";
 
-/** How many agents are remembered. */
+/** Maximum number of cached agents. */
 const MOST_AGENTS = 100;
 
-/** An agent, and how it is called. */
+/** An agent, with its client. */
 export interface Agent {
   readonly card: AgentCard;
   readonly client: Calls;
 }
 
-/** The agents that are called. Their cards are believed for a while. */
+/** Cache of agents, whose cards expire. */
 export class Agents {
   readonly #options: A2AClientOptions;
   readonly #fetch: typeof globalThis.fetch;
@@ -34,7 +34,7 @@ export class Agents {
     this.#fetch = countedFetch(options.fetch ?? ((input, init) => globalThis.fetch(input, init)));
   }
 
-  /** The agent at a url. @param headers - for the request of its card */
+  /** Finds the agent at a URL. @param headers - for the request of its card */
   find(agentUrl: string, headers: Readonly<Record<string, string>>): Promise<Agent> {
     const now = systemClock.now();
     const known = this.#known.get(agentUrl);
@@ -46,7 +46,7 @@ export class Agents {
       const [oldest] = this.#known.keys();
       this.#known.delete(oldest as string);
     }
-    // the next call asks again
+    // a failure is not cached, so the next call retries
     agent.catch(() => this.#known.delete(agentUrl));
     return agent;
   }
@@ -62,7 +62,7 @@ export class Agents {
     });
     let card: AgentCard;
     try {
-      // agents leave out what is empty
+      // agents omit empty fields
       card = AgentCard.fromJSON(await cardResolver.resolve(agentUrl, agentUrl.endsWith(".json") ? "" : undefined));
     } catch (error) {
       throw errorOf(error, agentUrl, signal);
@@ -97,7 +97,7 @@ function isOf({ protocolBinding }: Interface, binding: Binding): boolean {
   return protocolBinding.toUpperCase() === binding;
 }
 
-/** The interfaces of an agent that we know, those of gRPC last. */
+/** Lists the supported interfaces of an agent, those of gRPC last. */
 function spokenOf({ supportedInterfaces }: AgentCard): Interface[] {
   const isHttp = (one: Interface): boolean => isOf(one, "JSONRPC") || isOf(one, "HTTP+JSON");
   return [

@@ -9,8 +9,8 @@ const FAILURES: ReadonlyMap<TaskState, string> = new Map([
 ]);
 
 /**
- * What A2A tells of a task, as events of the port: the texts of artifacts with their place in the whole text, and at
- * the end the result or the failure.
+ * Translates A2A events of a task into events of the port: the texts of artifacts with their offset in the whole text,
+ * and at the end the result or the failure.
  *
  * States: reading → done.
  */
@@ -19,11 +19,11 @@ export class AnswerReader {
   readonly #hooks: RemoteCallHooks;
   /** Whether the agent is a flow, which keeps text and result apart. */
   readonly #isFlow: boolean;
-  /** Parts by artifact, in the order of their beginning. */
+  /** Parts by artifact, in the order of their first piece. */
   readonly #artifacts = new Map<string, Part[]>();
   #ids: { readonly taskId?: string; readonly contextId?: string } = {};
   #length = 0;
-  /** Whether the agent has taken a text back: places mean nothing from then on. */
+  /** Whether the agent has replaced a text, after which offsets are meaningless. */
   #isRewritten = false;
   #isDone = false;
 
@@ -33,7 +33,7 @@ export class AnswerReader {
     this.#hooks = hooks;
   }
 
-  /** Whether the last event was given. */
+  /** Whether the last event was delivered. */
   get isDone(): boolean {
     return this.#isDone;
   }
@@ -69,7 +69,7 @@ export class AnswerReader {
       const before = textOf(this.#artifacts.get(artifactId) ?? []);
       const text = textOf(parts);
       this.#artifacts.set(artifactId, [...parts]);
-      // a task that is asked for again has what was there, and more
+      // a task that is fetched again contains the earlier text, and more
       if (this.#isText(artifactId) && text.startsWith(before) && text.length > before.length)
         yield this.#text(text.slice(before.length));
     }
@@ -117,7 +117,7 @@ export class AnswerReader {
         retryable: retryable === true,
       });
     } else if (textOf(parts) !== "") {
-      // news of progress
+      // a status message reports progress
       yield { ...this.#ids, text: textOf(parts), done: false };
     }
   }
@@ -129,7 +129,7 @@ export class AnswerReader {
     return valueOf(data ?? all.at(-1) ?? said);
   }
 
-  /** What the agent asks for: its text, or what comes with it as data, or both. */
+  /** Builds the prompt of an agent's question: its text, its data, or both. */
   #prompt(message: Message | undefined): unknown {
     const { reason, payload } = factsIn(message?.metadata);
     if (this.#isFlow && typeof reason === "string") return { reason, payload };

@@ -1,17 +1,17 @@
 import { refused, unavailable } from "./failures.ts";
 
-/** What a call wants of its requests. Found by the signal it passes along, which is its own. */
+/** Settings of a call for its requests. Found by the abort signal that the call passes along. */
 export interface RequestWishes {
-  /** What is said about the agent in errors: where it is. */
+  /** URL of the agent, for errors. */
   readonly agentUrl: string;
   readonly onBytes: ((bytes: { readonly sent: number; readonly received: number }) => void) | undefined;
-  /** Milliseconds until an answer must have begun. */
+  /** Time until an answer must begin, in milliseconds. */
   readonly timeoutMs: number;
 }
 
 const wishes = new WeakMap<AbortSignal, RequestWishes>();
 
-/** A signal for the requests of one call. */
+/** Creates a signal for the requests of one call. */
 export function requestSignal(signal: AbortSignal, wish: RequestWishes): AbortSignal {
   const own = AbortSignal.any([signal]);
   wishes.set(own, wish);
@@ -27,12 +27,12 @@ const REFUSALS: Readonly<Record<number, string>> = {
   415: "it does not take this media type (415)",
 };
 
-/** Answers of a gateway, or of an agent that has no time: the call was not worked on. */
+/** Statuses of a gateway, or of a busy agent: the call was not processed. */
 const BUSY: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
 
 /**
- * `fetch`, that gives up when no answer has begun in time, counts the bytes of bodies as they pass, and whose errors
- * say which agent and why.
+ * Wraps `fetch`: times out when no answer begins, counts the bytes of bodies as they pass, and names agent and cause in
+ * its errors.
  */
 export function countedFetch(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
   return async (input, init = {}) => {
@@ -55,7 +55,7 @@ export function countedFetch(fetch: typeof globalThis.fetch): typeof globalThis.
       clearTimeout(timer);
     }
     const refusal = REFUSALS[response.status];
-    // an error that the protocol knows says more
+    // an error of the protocol is more specific than its status
     const isKnown = /a2a-protocol\.org|"code": ?-32\d{3}/.test((await peeked(response)) ?? "");
     if (!isKnown && (refusal !== undefined || BUSY.has(response.status))) {
       await response.body?.cancel();
@@ -66,12 +66,12 @@ export function countedFetch(fetch: typeof globalThis.fetch): typeof globalThis.
   };
 }
 
-/** The body of an answer that is an error, without using it up. */
+/** Reads the body of an error response without consuming it. */
 async function peeked(response: Response): Promise<string | undefined> {
   return response.ok ? undefined : await response.clone().text();
 }
 
-/** The response with a body that counts its bytes, and that says so when the connection breaks in it. */
+/** Wraps a response: its body counts its bytes, and reports a connection that breaks halfway. */
 function counted(response: Response, { agentUrl, onBytes }: RequestWishes): Response {
   if (response.body === null) return response;
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
@@ -89,14 +89,14 @@ function counted(response: Response, { agentUrl, onBytes }: RequestWishes): Resp
       },
       cancel: (reason) => reader.cancel(reason),
     },
-    // nothing is read ahead
+    // reads nothing ahead
     { highWaterMark: 0 },
   );
   const { status, statusText, headers } = response;
   return new Response(body, { status, statusText, headers });
 }
 
-/** Node says why a request failed in the cause of its error. */
+/** Extracts the reason of a failed request, which Node puts into the cause of its error. */
 function reasonOf(error: unknown): string {
   const { message, cause } = error as Partial<Error>;
   return cause instanceof Error && cause.message !== "" ? cause.message : (message ?? String(error));

@@ -1,7 +1,7 @@
 import { A2AError } from "@a2a-js/sdk/errors";
 import { errorPayload, FlowError, FlowErrorCode } from "penguiflow";
 
-/** An agent that cannot be reached, or not any more. */
+/** Error of an agent that is unreachable, or no longer reachable. */
 export function unavailable(agentUrl: string, why: string, cause: unknown): FlowError {
   return new FlowError({
     code: FlowErrorCode.REMOTE_UNAVAILABLE,
@@ -11,14 +11,14 @@ export function unavailable(agentUrl: string, why: string, cause: unknown): Flow
   });
 }
 
-/** An agent that does not do what it is called for. */
+/** Error of an agent that does not support the call. */
 export function refused(message: string, cause?: unknown, details: Record<string, unknown> = {}): FlowError {
   return new FlowError({ code: FlowErrorCode.REMOTE_REFUSED, message, cause, details });
 }
 
-/** An error that an agent answered over a binding whose errors the SDK does not read. */
+/** Error that an agent answered over a binding whose errors the SDK does not parse. */
 export class AnsweredError extends Error {
-  /** Whether the agent says that it failed itself, rather than that the call is wrong. */
+  /** Whether the agent reports a failure of its own rather than a wrong call. */
   readonly isInternal: boolean;
   readonly details: Readonly<Record<string, unknown>>;
 
@@ -30,8 +30,8 @@ export class AnsweredError extends Error {
 }
 
 /**
- * Translates an error of a call into the port's words. An agent that was reached and answered is never reported as one
- * that cannot be reached: what never got an answer is a `FlowError` before it comes here.
+ * Translates an error of a call into an error of the port. An agent that answered is never reported as unreachable: a
+ * call without an answer has thrown a `FlowError` before.
  *
  * @param isBound - whether the call's task is known: an error says nothing of that task, which may go on
  */
@@ -53,7 +53,7 @@ export function errorOf(error: unknown, agentUrl: string, signal: AbortSignal, i
   });
 }
 
-/** An answer that ended before its last event. */
+/** Error of an answer that ended before its last event. */
 export function cut(agentUrl: string, why: string, cause?: unknown): FlowError {
   return new FlowError({
     code: FlowErrorCode.REMOTE_CUT,
@@ -63,15 +63,15 @@ export function cut(agentUrl: string, why: string, cause?: unknown): FlowError {
   });
 }
 
-/** The code of JSON-RPC for an agent that failed itself. */
+/** JSON-RPC code of an internal error of the agent. */
 const INTERNAL_ERROR = -32603;
 
-/** Reads what the SDK knows of an answered error. What it has no class for may have been garbled on the way. */
+/** Extracts an answered error from the SDK's. An error without a class in the SDK may have been garbled on the way. */
 function answeredBy(told: unknown): Pick<AnsweredError, "message" | "isInternal" | "details"> {
   if (told instanceof AnsweredError) return told;
   const { message } = errorPayload(told);
   const { envelopeCode, statusCode } = told as { readonly envelopeCode?: unknown; readonly statusCode?: unknown };
-  // the SDK puts the code of an error of HTTP+JSON 0.3 into its message alone
+  // the SDK puts the code of an HTTP+JSON 0.3 error into its message only
   const [, code = envelopeCode] = /^REST error: .* \(Code: (-?\d+)\)/s.exec(message) ?? [];
   if (code !== undefined) {
     const rpcCode = Number(code);

@@ -17,21 +17,21 @@ import { AnsweredError, refused, unavailable } from "./failures.ts";
 
 /** Certificates, as PEM. */
 export interface GrpcTls {
-  /** Who is believed. @defaultValue whom Node believes */
+  /** Trusted authorities. @defaultValue Node's */
   readonly ca?: string | Buffer;
-  /** Says who we are, to agents that want to know. @defaultValue not said */
+  /** Client certificate, for agents that require one. @defaultValue none */
   readonly cert?: string | Buffer;
   /** The key of `cert`. */
   readonly key?: string | Buffer;
 }
 
-/** What each call comes with. */
+/** Options of each call. */
 export interface CallOptions extends RequestOptions {
   readonly signal: AbortSignal;
   readonly wishes: RequestWishes;
 }
 
-/** The calls to an agent that we make, as the SDK's client has them. */
+/** Calls to an agent, with the signatures of the SDK's client. */
 export interface Calls {
   sendMessage(params: SendMessageRequest, options: CallOptions): Promise<Message | Task>;
   sendMessageStream(params: SendMessageRequest, options: CallOptions): AsyncIterable<StreamResponse>;
@@ -40,14 +40,14 @@ export interface Calls {
   resubscribeTask(params: SubscribeToTaskRequest, options: CallOptions): AsyncIterable<StreamResponse>;
 }
 
-/** One call of the SDK's service: where it is, and how its messages are written. */
+/** A method of the SDK's service: its path and serialisation. */
 interface Method<Request, Answer> {
   readonly path: string;
   readonly requestSerialize: (request: Request) => Buffer;
   readonly responseDeserialize: (bytes: Buffer) => Answer;
 }
 
-/** By status; errors that the protocol knows say more. */
+/** Messages by status; errors of the protocol are more specific. */
 const REFUSALS: Readonly<Record<number, string>> = {
   7: "this caller may not call it (PERMISSION_DENIED)",
   8: "the message is too large (RESOURCE_EXHAUSTED)",
@@ -55,26 +55,26 @@ const REFUSALS: Readonly<Record<number, string>> = {
   16: 'it wants to know who is calling (UNAUTHENTICATED): see the option "headers"',
 };
 
-/** Statuses of calls that no agent has answered: CANCELLED, DEADLINE_EXCEEDED, ABORTED, UNAVAILABLE. */
+/** Statuses of calls without an answer: CANCELLED, DEADLINE_EXCEEDED, ABORTED, UNAVAILABLE. */
 const UNANSWERED: ReadonlySet<number> = new Set([1, 4, 10, 14]);
 
 /** Statuses of agents that failed themselves: UNKNOWN, INTERNAL. */
 const INTERNAL: ReadonlySet<number> = new Set([2, 13]);
 
-/** Milliseconds after which a connection that is not used is closed. */
+/** Idle time after which a connection is closed, in milliseconds. */
 const IDLE_MS = 60_000;
 
-/** Where an agent is called over gRPC. */
+/** Address of an agent over gRPC. */
 export interface GrpcPlace {
-  /** What is said about the agent in errors. */
+  /** URL of the agent, for errors. */
   readonly agentUrl: string;
-  /** Whether calls are encrypted where the address does not say; with `tls` they are. */
+  /** Whether calls are encrypted when the address does not say; with `tls` they are. */
   readonly isSecure: boolean;
   readonly tls: GrpcTls | undefined;
 }
 
 /**
- * An agent that is called over gRPC.
+ * Creates a client of an agent over gRPC.
  *
  * @param url - `host:port`, or a url that says whether calls are encrypted
  * @throws FlowError `REMOTE_REFUSED` when a package is missing
@@ -93,7 +93,7 @@ export async function grpcClient(url: string, { agentUrl, isSecure, tls }: GrpcP
     {
       "grpc.max_receive_message_length": -1,
       "grpc.client_idle_timeout_ms": IDLE_MS,
-      // no list keeps what nobody uses any more
+      // channelz would retain unused channels
       "grpc.enable_channelz": 0,
     },
   );
@@ -101,8 +101,8 @@ export async function grpcClient(url: string, { agentUrl, isSecure, tls }: GrpcP
 }
 
 /**
- * Calls an agent by the SDK's description of the service. Beyond what the SDK's own transport does, it counts bytes, gives
- * up when no answer begins, and takes answers of any size.
+ * Calls an agent by the SDK's service description. Unlike the SDK's own transport, it counts bytes, times out when no
+ * answer begins, and accepts answers of any size.
  */
 class GrpcClient implements Calls {
   readonly #channel: Channel;
@@ -137,7 +137,7 @@ class GrpcClient implements Calls {
 
   async #ask<Request, Answer>(method: Method<Request, Answer>, params: Request, options: CallOptions): Promise<Answer> {
     let last: Answer | undefined;
-    // on the wire one answer is a stream of one
+    // on the wire a single answer is a stream of one
     for await (const answer of this.#read(method, params, options)) last = answer;
     if (last === undefined) throw new InvalidAgentResponseError("There was no answer");
     return last;

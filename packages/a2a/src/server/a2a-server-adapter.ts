@@ -41,8 +41,8 @@ import {
 import { TendedTaskStore } from "./tended-task-store.ts";
 
 /**
- * Serves a flow, or several as skills, as an A2A agent: over JSON-RPC, HTTP+JSON and gRPC, to clients of version 1.0 and
- * 0.3. A task is a trace: it has its id and its end.
+ * Serves a flow, or several as skills, as an A2A agent: over JSON-RPC, HTTP+JSON and gRPC, to clients of version 1.0
+ * and 0.3. A task is a trace: they share their id and their end.
  *
  * @example
  * ```ts
@@ -51,7 +51,7 @@ import { TendedTaskStore } from "./tended-task-store.ts";
  * ```
  */
 export class A2AServerAdapter {
-  /** What is served at `/.well-known/agent-card.json`. */
+  /** Card served at `/.well-known/agent-card.json`. */
   readonly card: AgentCard;
   readonly flows: readonly ServedFlow[];
   readonly #handler: FlowRequestHandler;
@@ -59,14 +59,14 @@ export class A2AServerAdapter {
   readonly #bySkill: ReadonlyMap<string, ServedFlow>;
   readonly #options: A2AServerOptions;
   #url = "";
-  /** Who was let in, by request. */
+  /** Admitted callers, by request. */
   readonly #callers = new WeakMap<IncomingMessage, Caller>();
   readonly #door: express.RequestHandler = (request, response, next) => void this.#enter(request, response, next);
 
   /**
-   * @param flows - a flow, which has all skills of the card; or flows by skill, of which the first has messages that
-   * name none
-   * @throws TypeError or RangeError when an option is unusable, or a skill has no flow
+   * @param flows - a flow, which has all skills of the card; or flows by skill, the first of which handles
+   * messages without a skill
+   * @throws TypeError or RangeError when an option is unknown or invalid, or a skill has no flow
    */
   constructor(flows: ServedFlow | Readonly<Record<string, ServedFlow>>, options: A2AServerOptions) {
     requireOptions(options);
@@ -109,7 +109,7 @@ export class A2AServerAdapter {
     if (options.url !== undefined) this.url = options.url;
   }
 
-  /** Where callers reach the agent; to be set before it is called. @defaultValue not known: empty */
+  /** URL of the agent, to be set before its first call. @defaultValue empty: unknown */
   get url(): string {
     return this.#url;
   }
@@ -121,12 +121,15 @@ export class A2AServerAdapter {
     this.card.supportedInterfaces = [...interfacesAt(this.#url, this.#isLegacyServed), ...others];
   }
 
-  /** What the transports of the SDK call, for one that is not mounted here. */
+  /** Handler for an SDK transport that the adapter does not mount. */
   get requestHandler(): A2ARequestHandler {
     return this.#handler;
   }
 
-  /** Says who calls, and refuses callers who may not call for their tenant. For a transport that is not mounted here. */
+  /**
+   * Identifies the caller, and refuses one that may not act for its tenant. For a transport that the adapter does not
+   * mount.
+   */
   readonly contextBuilder: ServerCallContextBuilder = (options) => {
     const { mayUseTenant = () => true } = this.#options;
     return new CallContext(options, (user, tenant) =>
@@ -134,7 +137,7 @@ export class A2AServerAdapter {
     );
   };
 
-  /** Whether nobody works on a task, or reads about one. */
+  /** Whether no task is at work and no reader is connected. */
   get isQuiet(): boolean {
     return this.#handler.isQuiet;
   }
@@ -147,28 +150,28 @@ export class A2AServerAdapter {
     return this.#options.legacy !== false;
   }
 
-  /** Resolves when nobody works on a task any more, and all have been told. Call it when the flows are stopped. */
+  /** Resolves when no task is at work any more and all notifications are sent. Call it after stopping the flows. */
   async quiet(): Promise<void> {
     await this.#handler.quiet();
     await this.#pushSender?.close(1_000);
   }
 
-  /** For whom a call is: the tenant it names, else its user, else the default. */
+  /** Determines the tenant of a call: the one it names, else its user, else the default. */
   #tenantOf({ tenant, user }: ServerCallContext): string {
     if (tenant !== undefined && tenant !== "") return tenant;
     if (user?.isAuthenticated === true && user.userName !== "") return user.userName;
     return this.#options.defaultTenant ?? DEFAULT_TENANT;
   }
 
-  /** The agent as a router for an Express app: its card and its interfaces. */
+  /** Creates a router for an Express app, with the card and the interfaces. */
   router(): (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void {
     const router = this.#router();
     return (request, response, next) => router(request as Request, response as Response, next);
   }
 
   /**
-   * The routes of PenguiFlow for Python, for its callers: `GET /agent`, `POST /message/send`, `/message/stream` and
-   * `/tasks/cancel`. They are not A2A; the tasks are the same.
+   * Creates the routes of PenguiFlow for Python, for its callers: `GET /agent`, `POST /message/send`, `/message/stream`
+   * and `/tasks/cancel`. They are no part of A2A and share its tasks.
    */
   pythonRouter(): (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void {
     const router = pythonRouter({
@@ -208,7 +211,7 @@ export class A2AServerAdapter {
   }
 
   /**
-   * Serves the agent over gRPC, too, and names that in its card. The packages `@grpc/grpc-js` and `@bufbuild/protobuf`
+   * Serves the agent over gRPC, too, and adds that to its card. The packages `@grpc/grpc-js` and `@bufbuild/protobuf`
    * must be installed.
    *
    * @param host - where it listens
@@ -231,12 +234,12 @@ export class A2AServerAdapter {
     return server;
   }
 
-  /** The agent as a listener for `http.createServer`. */
+  /** Creates a listener for `http.createServer`. */
   listener(): RequestListener {
     return express().disable("x-powered-by").use(this.#router());
   }
 
-  /** Lets a caller in who may, and keeps who it is. */
+  /** Authenticates a caller and records it, or answers 401. */
   async #enter(request: Request, response: Response, next: NextFunction): Promise<void> {
     try {
       const caller = await this.#admit(request, new Connection(response));
@@ -252,7 +255,7 @@ export class A2AServerAdapter {
     }
   }
 
-  /** Who is calling; `undefined` for somebody who may not. */
+  /** Authenticates a caller; `undefined` refuses it. */
   async #admit(request: CallRequest, connection: Connection): Promise<Caller | undefined> {
     const { authenticate } = this.#options;
     if (authenticate === undefined) return new Caller(undefined, connection);

@@ -7,50 +7,50 @@ import {
 } from "@a2a-js/sdk";
 import { EXTENSION } from "../wire.ts";
 
-/** One thing that an agent can do. */
+/** A skill of an agent. */
 export interface Skill extends Pick<AgentSkill, "id" | "description"> {
-  /** @defaultValue `id` */
+  /** Display name. @defaultValue `id` */
   readonly name?: string;
-  /** @defaultValue `id` */
+  /** Tags for discovery. @defaultValue `id` */
   readonly tags?: readonly string[];
-  /** @defaultValue none */
+  /** Example prompts. @defaultValue none */
   readonly examples?: readonly string[];
-  /** Media types. @defaultValue those of the card */
+  /** Accepted media types. @defaultValue those of the card */
   readonly inputModes?: readonly string[];
-  /** Media types. @defaultValue those of the card */
+  /** Produced media types. @defaultValue those of the card */
   readonly outputModes?: readonly string[];
 }
 
-/** What an agent says about itself. Interfaces and capabilities are added by the adapter. */
+/** Description of an agent. The adapter adds its interfaces and capabilities. */
 export interface Card {
   readonly name: string;
   readonly description: string;
   readonly version: string;
-  /** At least one. */
+  /** Skills, at least one. */
   readonly skills: readonly Skill[];
   readonly provider?: AgentProvider;
   readonly documentationUrl?: string;
   readonly iconUrl?: string;
-  /** Media types. @defaultValue text and JSON */
+  /** Accepted media types. @defaultValue text and JSON */
   readonly defaultInputModes?: readonly string[];
-  /** Media types. @defaultValue text and JSON */
+  /** Produced media types. @defaultValue text and JSON */
   readonly defaultOutputModes?: readonly string[];
   readonly securitySchemes?: Readonly<Record<string, SecurityScheme>>;
   readonly securityRequirements?: readonly SecurityRequirement[];
 }
 
-/** Where the interfaces are, below the agent's url. */
+/** Path of the JSON-RPC interface, below the agent's URL. */
 export const JSON_RPC_PATH = "/a2a/jsonrpc";
 export const REST_PATH = "/a2a/rest";
 
-/** What the protocol calls gRPC. */
+/** Name of gRPC in the protocol. */
 export const GRPC = "GRPC";
 
 const versions = (isLegacyServed: boolean): string[] => (isLegacyServed ? ["1.0", "0.3"] : ["1.0"]);
 const MODES = ["text/plain", "application/json"];
 
 /**
- * The card as the protocol wants it.
+ * Builds the agent card in the protocol's form.
  *
  * @throws TypeError when a text that every card needs is missing, or there is no skill
  */
@@ -90,12 +90,12 @@ export function agentCardOf(card: Card, pushNotifications: boolean): AgentCard {
   });
 }
 
-/** A card that becomes JSON as the protocol has it: the SDK would serve it as it is in memory. */
+/** Converts a card to the protocol's JSON: the SDK would serve its in-memory form. */
 function serialisable(card: AgentCard): AgentCard {
   return Object.defineProperty(card, "toJSON", { value: () => AgentCard.toJSON(card) });
 }
 
-/** The interfaces of an agent that is reached at `base`: both bindings in the current version, then in an older one. */
+/** Lists the interfaces of an agent at `base`: both bindings in the current version, then in an older one. */
 export function interfacesAt(base: string, isLegacyServed: boolean): AgentCard["supportedInterfaces"] {
   return versions(isLegacyServed).flatMap((protocolVersion) => [
     { url: base + JSON_RPC_PATH, protocolBinding: "JSONRPC", tenant: "", protocolVersion },
@@ -103,7 +103,7 @@ export function interfacesAt(base: string, isLegacyServed: boolean): AgentCard["
   ]);
 }
 
-/** The gRPC interfaces of an agent, at `host:port`. */
+/** Lists the gRPC interfaces of an agent at `host:port`. */
 export function grpcInterfacesAt(address: string, isLegacyServed: boolean): AgentCard["supportedInterfaces"] {
   return versions(isLegacyServed).map((protocolVersion) => {
     return { url: address, protocolBinding: GRPC, tenant: "", protocolVersion };

@@ -1,6 +1,6 @@
 import { defaultLogger, errorPayload, type Logger } from "penguiflow";
 
-/** Runs work that no caller waits for. Resolves when it is over; reports a failure instead of rejecting. */
+/** Runs work that no caller awaits. Resolves when it is over; reports a failure instead of rejecting. */
 export async function inBackground(work: string, run: () => Promise<unknown>): Promise<void> {
   try {
     await run();
@@ -9,17 +9,20 @@ export async function inBackground(work: string, run: () => Promise<unknown>): P
   }
 }
 
-/** Writes a warning. Never throws, and leaves no rejection behind, whatever the logger does. */
+/** Logs a warning. Never throws or rejects, even when the logger does. */
 export function warn(logger: Logger, event: string, facts: Readonly<Record<string, unknown>>): void {
   try {
     const written: unknown = logger.warn(event, facts);
     if (written instanceof Promise) written.catch(() => {});
   } catch {
-    // a logger that fails has nowhere to say so
+    // a failing logger has nowhere to report to
   }
 }
 
-/** A thrown value as an error that can be read: the SDK fails in its own `catch` where it cannot write one as a text. */
+/**
+ * Converts a thrown value to a readable error: the SDK fails in its own `catch` when a value cannot be converted to a
+ * string.
+ */
 export function readableError(thrown: unknown): Error {
   try {
     if (thrown instanceof Error && typeof String(thrown) === "string") return thrown;

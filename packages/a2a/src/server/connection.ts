@@ -5,22 +5,22 @@ import { UnsupportedOperationError } from "@a2a-js/sdk/errors";
 import { resolveUserScope, ServerCallContext, type ServerCallContextBuilder, type User } from "@a2a-js/sdk/server";
 import { withoutPatch } from "./asked-version.ts";
 
-/** What is known of a call before it is let in. */
+/** Facts about a call before its authentication. */
 export interface CallRequest {
-  /** Of gRPC: the metadata. */
+  /** Headers; over gRPC, the metadata. */
   readonly headers: IncomingHttpHeaders;
-  /** Of HTTP alone. */
+  /** Socket; over HTTP only. */
   readonly socket?: Socket;
 }
 
-/** Where an answer goes: an HTTP response, a gRPC call. */
+/** Destination of an answer: an HTTP response or a gRPC call. */
 export interface AnswerStream extends EventEmitter {
   readonly writableNeedDrain?: boolean;
 }
 
 /**
- * The connection a call came on. The SDK neither notices when its client leaves nor waits for a client that reads
- * slowly; whoever answers through it can.
+ * Connection of a call. It adds what the SDK lacks: it detects that the client disconnects, and applies backpressure
+ * for a slow client.
  */
 export class Connection {
   readonly #stream: AnswerStream;
@@ -32,16 +32,16 @@ export class Connection {
     // an HTTP response closes; a gRPC call is cancelled
     stream.once("close", leave);
     stream.once("cancelled", leave);
-    // without a listener a connection that breaks would end the process
+    // without a listener, a broken connection would end the process
     stream.on("error", () => {});
   }
 
-  /** Aborts when the client leaves, with its answer or without. */
+  /** Aborts when the client disconnects, with its answer or without. */
   get gone(): AbortSignal {
     return this.#gone.signal;
   }
 
-  /** Resolves when the client has taken what was written, or has left. */
+  /** Resolves when the client has consumed the written data, or has disconnected. */
   async ready(): Promise<void> {
     const { gone } = this;
     const stream = this.#stream;
@@ -58,13 +58,13 @@ export class Connection {
   }
 }
 
-/** Somebody who calls. The SDK takes the user of a call through to its context, and the connection with it. */
+/** Authenticated caller. The SDK passes the user of a call into its context, and this class adds the connection. */
 export class Caller implements User {
   readonly isAuthenticated: boolean;
   readonly userName: string;
   readonly connection: Connection;
 
-  /** @param userName - `undefined` for nobody in particular */
+  /** @param userName - `undefined` for an anonymous caller */
   constructor(userName: string | undefined, connection: Connection) {
     this.isAuthenticated = userName !== undefined;
     this.userName = userName ?? "";
@@ -74,11 +74,11 @@ export class Caller implements User {
 
 type ContextOptions = Parameters<ServerCallContextBuilder>[0];
 
-/** The context of a call, whose tenant is one that its user may call for. */
+/** Context of a call whose tenant its user may act for. */
 export class CallContext extends ServerCallContext {
   readonly #mayUse: (user: User | undefined, tenant: string) => boolean;
 
-  /** @throws UnsupportedOperationError when the call names a tenant that its user may not call for */
+  /** @throws UnsupportedOperationError when the user may not act for the tenant that the call names */
   constructor(
     { headers, extensions, user, requestedVersion, tenant }: ContextOptions,
     mayUse: (user: User | undefined, tenant: string) => boolean,
@@ -94,25 +94,25 @@ export class CallContext extends ServerCallContext {
   }
 
   override setTenant(tenant: string): void {
-    // over gRPC a call that names none has an empty one
+    // over gRPC an absent tenant is an empty string
     if (tenant !== "" && !this.#mayUse(this.user, tenant))
       throw new UnsupportedOperationError(`This user may not call for tenant "${tenant}"`);
     super.setTenant(tenant);
   }
 }
 
-/** The connection of a call; calls from inside the process have none. */
+/** Returns the connection of a call; calls from inside the process have none. */
 export function connectionOf(context: ServerCallContext): Connection | undefined {
   return context.user instanceof Caller ? context.user.connection : undefined;
 }
 
-/** A header of the request that a call came with. */
+/** Reads a header of the call's request. */
 export function headerOf(context: ServerCallContext, name: string): string | undefined {
   const value = (context.state.get("headers") as IncomingHttpHeaders | undefined)?.[name];
   return typeof value === "string" ? value : undefined;
 }
 
-/** Who may see a task: one user of one tenant. */
+/** Computes the scope in which a task is visible: one user of one tenant. */
 export function scopeOf(context: ServerCallContext): string {
   return JSON.stringify([context.tenant ?? "", resolveUserScope(context)]);
 }

@@ -5,22 +5,22 @@ import type { A2AServerAdapter } from "./a2a-server-adapter.ts";
 import { inBackground, warn } from "./background.ts";
 import type { GrpcOptions, GrpcServer } from "./grpc-server.ts";
 
-/** How an agent is served. */
+/** Options of `createA2AApp`. */
 export interface A2AAppOptions {
-  /** @defaultValue one that is free */
+  /** Port to listen on. @defaultValue a free one */
   readonly port?: number;
-  /** @defaultValue `"127.0.0.1"` */
+  /** Host to listen on. @defaultValue `"127.0.0.1"` */
   readonly host?: string;
-  /** Milliseconds that tasks have to end when the app closes. @defaultValue 10000 */
+  /** Time for tasks to end when the app closes, in milliseconds. @defaultValue 10000 */
   readonly drainMs?: number;
   /** Whether SIGTERM and SIGINT close the app. @defaultValue true */
   readonly handleSignals?: boolean;
-  /** Serves gRPC, too, on a port of its own. @defaultValue not served */
+  /** Options of gRPC, which is served on a port of its own. @defaultValue not served */
   readonly grpc?: GrpcOptions;
 }
 
 /**
- * An agent with a server of its own.
+ * Serves an agent from an HTTP server of its own.
  *
  * States: new → listening (`listen`) → closing → closed (`close`).
  */
@@ -30,7 +30,7 @@ export class A2AApp implements AsyncDisposable {
   readonly #server: Server;
   #grpc: GrpcServer | undefined;
   #unanswered = 0;
-  /** Whether nobody works on an answer any more. */
+  /** Whether no answer is in progress any more. */
   #isQuiet = false;
   #closing: Promise<void> | undefined;
   readonly #onSignal = (): void => void inBackground("closing the app", () => this.close());
@@ -50,7 +50,7 @@ export class A2AApp implements AsyncDisposable {
     });
   }
 
-  /** Runs the flows that do not run yet, and resolves with the agent's url when callers can come. */
+  /** Starts the flows that are not running, listens, and resolves with the agent's URL. */
   async listen(): Promise<string> {
     const { port = 0, host = "127.0.0.1", handleSignals = true, grpc } = this.#options;
     for (const flow of this.adapter.flows) if (!flow.isRunning) (flow.run as () => unknown).call(flow);
@@ -58,7 +58,7 @@ export class A2AApp implements AsyncDisposable {
       this.#server.once("error", reject);
       this.#server.listen(port, host, resolve);
     });
-    // a connection that cannot be accepted is not the end of the others
+    // one connection that cannot be accepted must not end the others
     this.#server.on("error", ({ message }) => warn(defaultLogger, "a2a_server_failed", { error: message }));
     const address = this.#server.address() as AddressInfo;
     const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
@@ -69,8 +69,8 @@ export class A2AApp implements AsyncDisposable {
   }
 
   /**
-   * Takes no more calls, stops the flows, which lets tasks end within `drainMs`, and resolves when all is closed. Tasks
-   * that were not over then have failed with `FLOW_STOPPED`; those of a durable flow go on when it runs again.
+   * Refuses further calls, stops the flows, and resolves when everything is closed. Tasks have `drainMs` to end. Later
+   * ones fail with `FLOW_STOPPED`; those of a durable flow continue when it runs again.
    *
    * @throws the error of a flow that could not be stopped; all else is closed
    */
@@ -95,7 +95,7 @@ export class A2AApp implements AsyncDisposable {
     await this.adapter.quiet();
     this.#isQuiet = true;
     this.#closeConnections();
-    // whoever has not read its answer by then does not get it
+    // after the grace period unread answers are cut off
     const patience = setTimeout(() => {
       this.#server.closeAllConnections();
       this.#grpc?.closeAllConnections();
@@ -105,14 +105,14 @@ export class A2AApp implements AsyncDisposable {
     for (const result of stopped) if (result.status === "rejected") throw result.reason;
   }
 
-  /** Closes what clients keep open, when all have their answers. */
+  /** Closes idle keep-alive connections once all answers are sent. */
   #closeConnections(): void {
     if (this.#unanswered === 0) this.#server.closeAllConnections();
   }
 }
 
 /**
- * An agent with a server of its own, its flows run and stopped with it.
+ * Creates an agent with a server of its own, which runs and stops its flows.
  *
  * @example
  * ```ts

@@ -27,7 +27,7 @@ import { readableError } from "./background.ts";
 import { headerOf } from "./connection.ts";
 import { seqOf, type Turn } from "./turn.ts";
 
-/** The part of a flow that is served: any `Flow`. */
+/** Part of a flow that the adapter uses: any `Flow`. */
 export interface ServedFlow extends Pick<
   Flow<never, unknown, never, never>,
   "name" | "isRunning" | "isDurable" | "stop" | "stream" | "outcome" | "cancel" | "resumeStream" | "follow" | "pauses"
@@ -36,23 +36,23 @@ export interface ServedFlow extends Pick<
   run(options: never): unknown;
 }
 
-/** Which flow does what. */
+/** Mapping from skills to flows. */
 export interface Skills {
-  /** Those that are served. */
+  /** Served flows. */
   readonly flows: readonly ServedFlow[];
-  /** The flow for a skill, the first for none; `undefined` for a skill that is not there. */
+  /** Finds the flow of a skill, the first flow for no skill; `undefined` for an unknown one. */
   flowOf(skill: unknown): ServedFlow | undefined;
-  /** What a message means to a flow. */
+  /** Converts a message to the payload of a flow. */
   payloadOf(message: Message): unknown;
   /** Whether a message is answered without a task. */
   answersWithMessage(message: Message): boolean;
-  /** Whether a pause waits for an authorization, not for what its caller says. */
+  /** Whether a pause waits for an authorization rather than for the caller's input. */
   waitsForAuthorization(pause: PauseTicket): boolean;
-  /** Bytes of the text that a task may stream. */
+  /** Maximum streamed text of a task, in bytes. */
   readonly maxTextBytes: number;
 }
 
-/** For whom a task is worked on. */
+/** The work on a task, with its caller. */
 export interface Assignment {
   readonly tenant: string;
   readonly turn: Turn;
@@ -62,17 +62,17 @@ interface Work extends Assignment {
   readonly flow: ServedFlow;
 }
 
-/** The trace of a task that was begun by an earlier process. */
+/** Trace of a task that an earlier process began. */
 export interface FoundTrace {
   readonly flow: ServedFlow;
   readonly items: AsyncIterable<StreamItem<unknown>>;
 }
 
-/** Has flows work on tasks. The trace has the id of its task, and the task's state is what became of the trace. */
+/** Executes tasks on flows. A trace has the id of its task, and its outcome determines the task's final state. */
 export class FlowExecutor implements AgentExecutor {
   readonly #skills: Skills;
   readonly #assignmentOf: (context: ServerCallContext, taskId: string) => Assignment;
-  /** By task. */
+  /** Work in progress, by task. */
   readonly #atWork = new Map<string, Work>();
 
   constructor(skills: Skills, assignmentOf: (context: ServerCallContext, taskId: string) => Assignment) {
@@ -107,13 +107,13 @@ export class FlowExecutor implements AgentExecutor {
     });
   }
 
-  /** The trace of a task on which nobody works here. @throws FlowError `TRACE_UNKNOWN` when it is gone */
+  /** Finds the trace of an orphaned task. @throws FlowError `TRACE_UNKNOWN` when it is gone */
   async find(task: Task, tenant: string): Promise<FoundTrace> {
     const flow = this.#flowOf(factsIn(task.metadata)["skill"]);
     return { flow, items: await flow.follow(task.id, { tenant, onLeave: "detach" }) };
   }
 
-  /** Works on a task that was begun by an earlier process, as {@link FlowExecutor.execute} does. */
+  /** Resumes a task of an earlier process, as {@link FlowExecutor.execute} does. */
   async takeUp(task: Task, { flow, items }: FoundTrace, assignment: Assignment, bus: ExecutionEventBus): Promise<void> {
     const { turn } = assignment;
     const { skill, callerTraceId } = factsIn(task.metadata);
@@ -132,7 +132,7 @@ export class FlowExecutor implements AgentExecutor {
     return flow;
   }
 
-  /** Does the work on a task, which can be cancelled meanwhile. */
+  /** Runs the work on a task, which can be cancelled meanwhile. */
   async #work(work: Work, act: () => Promise<void>): Promise<void> {
     const { turn, flow } = work;
     this.#atWork.set(turn.taskId, work);
@@ -145,7 +145,7 @@ export class FlowExecutor implements AgentExecutor {
     }
   }
 
-  /** Ends the trace of a task. Resolves when its handlers have returned, or were given up. */
+  /** Cancels the trace of a task. Resolves when its handlers have returned, or their grace period has passed. */
   async cancelTask(taskId: string): Promise<void> {
     const work = this.#atWork.get(taskId);
     if (work === undefined) return;
@@ -170,7 +170,7 @@ export class FlowExecutor implements AgentExecutor {
     );
   }
 
-  /** Tells what a trace produces, and how it ends. */
+  /** Publishes the items of a trace, and its end. */
   async #follow(
     { flow, tenant, turn }: Work,
     items: AsyncIterable<StreamItem<unknown>>,
@@ -191,33 +191,33 @@ export class FlowExecutor implements AgentExecutor {
     try {
       for await (const item of items) {
         if (isFirst && item.type === "chunk") {
-          // what was at work was called again, and may write its text anew
+          // in-flight handlers run again after a recovery and may rewrite their text
           isReplaced = item.chunk.seq === 0;
           isFirst = false;
         }
-        // the first one counts, as in `call`
+        // the first result counts, as in `call`
         if (item.type === "result") result ??= { value: item.result };
         else if (item.chunk.text !== "") {
           bytes = (isReplaced ? 0 : bytes) + Buffer.byteLength(item.chunk.text);
           this.#requireRoom(turn.taskId, bytes);
           await text(textPart(item.chunk.text), false);
         }
-        // the next attempt writes its text anew
+        // the next attempt rewrites its text
         else if (item.chunk.end === "retry") isReplaced = true;
       }
     } catch (error) {
       const code = error instanceof FlowError ? error.code : undefined;
       const pauses = async () => await flow.pauses({ tenant, traceId: turn.taskId });
       if (code === FlowErrorCode.TRACE_PAUSED) await this.#ask(turn, await pauses());
-      // an answer that does not fit leaves the question open
+      // an invalid answer leaves the question open
       else if (code === FlowErrorCode.RESUME_INVALID)
         await this.#ask(turn, await pauses(), errorPayload(error).message);
       else if (code === FlowErrorCode.PAYLOAD_TOO_LARGE) {
-        // a trace that is only followed goes on by itself
+        // a followed trace has no caller whose failure would end it
         await flow.cancel(turn.taskId, { tenant, reason: error });
         await fail(turn, error, flow.name);
       }
-      // the trace goes on when the flow runs again, and so does its task
+      // the trace continues when the flow runs again, and so does its task
       else if (code !== FlowErrorCode.FLOW_STOPPED || !flow.isDurable) await fail(turn, error, flow.name);
       return;
     }
@@ -233,7 +233,7 @@ export class FlowExecutor implements AgentExecutor {
     throw new FlowError({ code: FlowErrorCode.PAYLOAD_TOO_LARGE, message });
   }
 
-  /** Answers with a message. A failure makes a task all the same: no message can say so. */
+  /** Answers with a message. A failure creates a task after all, because no message can express it. */
   async #reply({ flow, tenant, turn }: Work, request: RequestContext): Promise<void> {
     const { taskId, contextId, userMessage } = request;
     const outcome = await flow.outcome(this.#skills.payloadOf(userMessage) as never, {
@@ -277,13 +277,13 @@ export class FlowExecutor implements AgentExecutor {
   }
 }
 
-/** The payload that a message carries. */
+/** Extracts the payload of a message. */
 export function payloadOf({ parts, metadata }: Message): unknown {
   const value = valueOf(parts);
   const { budget } = factsIn(metadata);
   if (typeof budget !== "object" || budget === null || typeof value !== "object" || value === null) return value;
   const { hops, tokens } = budget as { readonly hops?: unknown; readonly tokens?: unknown };
-  // only working memory comes with a budget; what the caller has left is all there is
+  // only working memory has a budget, and the rest of the caller's budget is its limit
   return new WM({
     ...(value as { readonly query: string }),
     hops: 0,
@@ -316,7 +316,7 @@ function factsOf(skill: unknown, callerTraceId: unknown): TaskFacts {
   };
 }
 
-/** How large the streamed text of a task is; `undefined` where it has none. */
+/** Measures the streamed text of a task; `undefined` when it has none. */
 function textBytesOf({ artifacts }: Task): number | undefined {
   const artifact = artifacts.find(({ artifactId }) => artifactId === TEXT_ARTIFACT);
   return artifact === undefined ? undefined : Buffer.byteLength(textOf(artifact.parts));
@@ -357,7 +357,7 @@ const EXHAUSTED: Readonly<Record<string, string>> = {
   [FlowErrorCode.TOKEN_BUDGET_EXHAUSTED]: "Token budget exhausted",
 };
 
-/** Ends a task whose trace did not complete, as its error says. */
+/** Ends a task whose trace did not complete, in the state its error implies. */
 async function fail(turn: Turn, error: unknown, flow: string): Promise<void> {
   const isFlowError = error instanceof FlowError;
   const code = isFlowError ? error.code : FlowErrorCode.NODE_EXCEPTION;
@@ -378,7 +378,7 @@ async function tell(turn: Turn, state: TaskState, parts: Part[] | undefined, fac
   await turn.status({ status: { state, message, timestamp: now() } });
 }
 
-/** A message of the agent. */
+/** Builds a message of the agent. */
 function said(taskId: string, contextId: string, parts: Part[], facts?: object): Message {
   return {
     messageId: crypto.randomUUID(),
@@ -386,7 +386,7 @@ function said(taskId: string, contextId: string, parts: Part[], facts?: object):
     contextId,
     role: Role.ROLE_AGENT,
     parts,
-    // a copy that is data, as it will be on the other side
+    // serialised here, so that later changes to the object have no effect
     metadata: facts === undefined ? undefined : { [EXTENSION]: JSON.parse(JSON.stringify(facts)) as unknown },
     extensions: [],
     referenceTaskIds: [],

@@ -36,7 +36,7 @@ import { requireHistoryLength, requireMessage } from "./request-checks.ts";
 import { isTerminal } from "./task-states.ts";
 import { later, Turn } from "./turn.ts";
 
-/** What {@link FlowRequestHandler} needs. */
+/** Dependencies of {@link FlowRequestHandler}. */
 export interface FlowRequestHandlerOptions {
   readonly card: AgentCard;
   readonly taskStore: TaskStore;
@@ -45,24 +45,24 @@ export interface FlowRequestHandlerOptions {
   readonly allowPrivateTargets?: boolean | undefined;
   readonly skills: Skills;
   readonly tenantOf: (context: ServerCallContext) => string;
-  /** What becomes of a task when the client that began it leaves before its end. */
+  /** Fate of a task whose client disconnects before its end. */
   readonly onClientGone: "cancel" | "detach";
   readonly repeatedMessages: "join" | "begin";
 }
 
 /**
- * The SDK's handler, with what it leaves open: work on a task goes on when its client has left, readers that come later
- * miss nothing and are told nothing twice, a message that comes twice begins one task, unless that came to nothing.
+ * Extends the SDK's handler. Work on a task continues when its client disconnects. Late readers miss nothing and
+ * receive nothing twice. A repeated message begins one task, unless that came to nothing.
  */
 export class FlowRequestHandler extends DefaultRequestHandler {
   readonly #options: FlowRequestHandlerOptions;
   readonly #executor: FlowExecutor;
   readonly #buses: ExecutionEventBusManager;
   readonly #assignments: WeakMap<ServerCallContext, Assignment>;
-  /** By scope and task: those at work. */
+  /** Work in progress, by scope and task. */
   readonly #turns = new Map<string, Turn>();
   readonly #telling = new Set<Promise<void>>();
-  /** By scope and task: those who read about a task that waits for its caller. */
+  /** Readers of a task that waits for its caller, by scope and task. */
   readonly #waiting = new Map<string, Set<(turn: Turn | undefined) => void>>();
   readonly #known = new KnownMessages();
 
@@ -86,7 +86,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
       options.pushSender,
       undefined,
       undefined,
-      // a task that waits for its caller needs no bus: the next message makes one
+      // a task that waits for its caller needs no bus: the next message creates one
       { keepBusAliveStates: [], validateInputModes: true },
     );
     this.#options = options;
@@ -95,18 +95,18 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     this.#assignments = assignments;
   }
 
-  /** Resolves when nobody works on a task any more. */
+  /** Resolves when no task is at work any more. */
   async quiet(): Promise<void> {
     await Promise.all([...this.#telling]);
     for (const key of [...this.#waiting.keys()]) this.#answer(key, undefined);
   }
 
-  /** Whether nobody works on a task, or reads about one. */
+  /** Whether no task is at work and no reader is connected. */
   get isQuiet(): boolean {
     return this.#telling.size === 0 && this.#turns.size === 0 && this.#waiting.size === 0;
   }
 
-  /** Whether somebody works on a task in this process. */
+  /** Whether this process works on a task. */
   isAtWork(taskId: string, context: ServerCallContext): boolean {
     return this.#turns.has(keyOf(scopeOf(context), taskId));
   }
@@ -151,13 +151,13 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     if (turn !== undefined) return yield* paced(this.#follow(turn, context), context);
     for await (const event of super.resubscribe(params, context)) {
       yield event;
-      // its caller has the word: what the next message brings is told here too
+      // the task waits for its caller: this reader also gets the effects of the next message
       if (event.payload?.$case === "task" && !isTerminal(event.payload.value))
         yield* paced(this.#awaitAnswer(key, event.payload.value, context), context);
     }
   }
 
-  /** What comes of a task that waits for its caller, from the answer on. */
+  /** Yields the events of a task that waits for its caller, beginning with the answer. */
   async *#awaitAnswer(
     key: string,
     task: Task,
@@ -180,7 +180,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
       yield { payload: { $case: "statusUpdate", value: { taskId: id, contextId, status, metadata } } };
   }
 
-  /** Tells those who wait for the answer to a task's question that it is there, or will not come. */
+  /** Notifies readers of a paused task that its answer is there, or will not come. */
   #answer(key: string, turn: Turn | undefined): void {
     for (const listener of this.#waiting.get(key) ?? []) listener(turn);
   }
@@ -198,7 +198,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
   override async cancelTask(params: CancelTaskRequest, context: ServerCallContext): Promise<Task> {
     const task = await super.cancelTask(params, context);
     const tenant = this.#options.tenantOf(context);
-    // a trace that waited for an answer had nobody at work
+    // a trace that waited for an answer has no work that could be cancelled
     for (const flow of this.#options.skills.flows) if (flow.isRunning) await flow.cancel(task.id, { tenant });
     this.#answer(keyOf(scopeOf(context), task.id), undefined);
     this.#known.forget(task.id);
@@ -232,7 +232,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     return turn.follow(load, connectionOf(context)?.gone);
   }
 
-  /** The work that a message began when it came first; what `read` makes of it, if it came first now. */
+  /** Finds the work of a repeated message, or begins work; returns the result of `read` when it began. */
   #begin<Mine>(
     params: SendMessageRequest,
     context: ServerCallContext,
@@ -266,8 +266,8 @@ export class FlowRequestHandler extends DefaultRequestHandler {
   }
 
   /**
-   * Goes on with a task on which an earlier process worked, where a flow still has its trace. Answers `false` when the
-   * trace is gone: nobody will ever work on it.
+   * Resumes a task of an earlier process when a flow still has its trace. Returns `false` when the trace is gone, so
+   * the work can never continue.
    */
   async takeUp(task: Task, context: ServerCallContext): Promise<boolean> {
     const tenant = this.#options.tenantOf(context);
@@ -278,7 +278,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
       return !(error instanceof FlowError && error.code === FlowErrorCode.TRACE_UNKNOWN);
     }
     const key = keyOf(scopeOf(context), task.id);
-    // another reader may have been faster
+    // a concurrent reader may have resumed it first
     if (this.#turns.has(key)) return true;
     const turn = new Turn();
     this.#turns.set(key, turn);
@@ -292,7 +292,9 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     return true;
   }
 
-  /** Takes events to the store and to whom they are pushed, and yields each when it is stored: what the SDK does for a message. */
+  /**
+   * Writes events to the store and the push targets, and yields each once it is stored, as the SDK does for a message.
+   */
   async *#stored(bus: ExecutionEventBus, context: ServerCallContext): AsyncGenerator<StreamResponse, void, undefined> {
     const { taskStore, pushSender } = this.#options;
     const results = new ResultManager(taskStore, context);
@@ -316,7 +318,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     if (this.#turns.get(key) === turn) this.#turns.delete(key);
   }
 
-  /** Ends the work that a client has begun and left before its end, if it is to end with it. */
+  /** Cancels the work of a client that has disconnected, where that is its configured fate. */
   #leave(turn: Turn, context: ServerCallContext): void {
     if (this.#options.onClientGone === "detach" || turn.isOver) return;
     if (connectionOf(context)?.gone.aborted !== true) return;
@@ -326,7 +328,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
   }
 }
 
-/** Events, each when the client has taken the one before. */
+/** Yields each event once the client has consumed the one before. */
 async function* paced(
   events: AsyncIterable<StreamResponse>,
   context: ServerCallContext,

@@ -7,40 +7,40 @@ import { grpcPackages } from "../grpc-packages.ts";
 import { warn } from "./background.ts";
 import { type Caller, type CallRequest, Connection } from "./connection.ts";
 
-/** How an agent is served over gRPC. */
+/** Options of gRPC. */
 export interface GrpcOptions {
-  /** @defaultValue one that is free */
+  /** Port to listen on. @defaultValue a free one */
   readonly port?: number;
-  /** Where callers reach it, for the card: `host:port`. @defaultValue the host of the agent's url, and the port */
+  /** Address in the card: `host:port`. @defaultValue the host of the agent's URL, and the port */
   readonly address?: string;
   /** Certificates, as PEM. @defaultValue calls are not encrypted */
   readonly tls?: {
     readonly key: string | Buffer;
     readonly cert: string | Buffer;
-    /** Whose certificates callers must have. @defaultValue they need none */
+    /** Authority that client certificates must be issued by. @defaultValue clients need no certificate */
     readonly clientCa?: string | Buffer;
   };
 }
 
-/** An agent that is served over gRPC. */
+/** Server of an agent over gRPC. */
 export interface GrpcServer {
   readonly port: number;
-  /** Takes no more calls; resolves when those that there are have their answers. */
+  /** Refuses further calls; resolves when the open ones are answered. */
   close(): Promise<void>;
-  /** Ends the calls that there are. */
+  /** Ends the open calls. */
   closeAllConnections(): void;
 }
 
-/** What the server needs of the adapter. */
+/** Parts of the adapter that the server depends on. */
 export interface GrpcServerParts {
   readonly requestHandler: A2ARequestHandler;
   readonly contextBuilder: ServerCallContextBuilder;
-  /** Lets a caller in; `undefined` for one who may not. */
+  /** Authenticates a caller; `undefined` refuses it. */
   readonly admit: (request: CallRequest, connection: Connection) => Promise<Caller | undefined>;
-  /** Bytes. */
+  /** Maximum size of a request in bytes. */
   readonly largestRequest: number;
   readonly isLegacyServed: boolean;
-  /** Milliseconds between pings; 0 for none. */
+  /** Interval of pings in milliseconds; 0 for none. */
   readonly keepAliveMs: number;
 }
 
@@ -49,7 +49,7 @@ type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, un
 const UNAUTHENTICATED = 16;
 const INTERNAL = 13;
 
-/** What the SDK answers with this status. */
+/** Error that the SDK answers with this status. */
 class Refusal extends A2AError {
   readonly transport = "grpc";
   readonly status: number;
@@ -61,7 +61,7 @@ class Refusal extends A2AError {
 }
 
 /**
- * Serves an agent by the SDK's gRPC services, of version 1.0 and, if wished, 0.3.
+ * Serves an agent by the SDK's gRPC services, of version 1.0 and optionally 0.3.
  *
  * @throws TypeError when a package is missing
  */
@@ -95,15 +95,15 @@ export async function listenGrpc(
     },
     closeAllConnections: () => {
       server.forceShutdown();
-      // it goes on waiting for connections that have never said anything it understands
+      // the graceful shutdown never ends while a connection without a valid frame is open
       closed.resolve();
     },
   };
 }
 
 /**
- * Reports connections that cannot be accepted. The package takes its own listener off as soon as the server listens, and
- * offers no other way to its sockets.
+ * Reports connections that cannot be accepted. The package removes its own error listener as soon as the server
+ * listens, and exposes its sockets in no other way.
  */
 function keepListening(server: Server): void {
   const { http2Servers = [] } = server as unknown as { readonly http2Servers?: Iterable<[EventEmitter, unknown]> };
@@ -121,14 +121,14 @@ function secured(
 }
 
 async function callerOf(call: Call, { admit }: GrpcServerParts): Promise<Caller> {
-  // before anything is waited for: it may be cancelled in between
+  // created before the first await, because the call may be cancelled meanwhile
   const connection = new Connection(call);
   const entries = Object.entries(call.metadata.getMap()).map(([key, value]) => [key, value.toString()] as const);
   let caller: Caller | undefined;
   try {
     caller = await admit({ headers: Object.fromEntries(entries) }, connection);
   } catch {
-    // nothing is told of the inside
+    // reveals no internals
     throw new Refusal(INTERNAL, "Failed");
   }
   if (caller === undefined) throw new Refusal(UNAUTHENTICATED, "Not authenticated");

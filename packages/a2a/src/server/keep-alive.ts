@@ -4,8 +4,8 @@ import type { ServerResponse } from "node:http";
 const COMMENT = ": keep-alive\n\n";
 
 /**
- * Writes a comment into a stream of events at every interval, so that proxies and clients do not take silence for a broken
- * connection. Writes nothing into other answers, nor while the client is behind.
+ * Writes a comment into an event stream at every interval, so that proxies and clients do not mistake silence for a
+ * broken connection. Skips other answers, and streams whose client is slow.
  *
  * @param everyMs - milliseconds; 0 for never
  */

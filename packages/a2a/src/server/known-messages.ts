@@ -2,39 +2,41 @@ import { createHash } from "node:crypto";
 import { Message, TaskState } from "@a2a-js/sdk";
 import { Turn } from "./turn.ts";
 
-/** How many are remembered. */
+/** Maximum number of remembered messages. */
 const MOST = 10_000;
 
-/** How large the answers among them may be together, in bytes of JSON. */
+/** Maximum total size of the remembered answers, in bytes of JSON. */
 const MOST_ANSWER_BYTES = 16 * 2 ** 20;
 
 const FAILURES: ReadonlySet<TaskState> = new Set([TaskState.TASK_STATE_FAILED, TaskState.TASK_STATE_CANCELED]);
 
-/** What is left of work that is over. */
+/** Remains of finished work. */
 interface Rest extends Pick<Turn, "taskId" | "answer"> {
-  /** Bytes of the answer. */
+  /** Size of the answer in bytes. */
   readonly size: number;
 }
 
-/** The messages that have begun work, so that one that comes again begins no more, unless it came to nothing. */
+/**
+ * Remembers the messages that have begun work, so that a repeated one begins no more, unless its work came to nothing.
+ */
 export class KnownMessages {
-  /** What is going on, or how little is left of it, by message, the oldest first. */
+  /** Work in progress, or the remains of finished work, by message, the oldest first. */
   readonly #known = new Map<string, Turn | Rest>();
   readonly #mostAnswerBytes: number;
   #answerBytes = 0;
 
-  /** @param mostAnswerBytes - how large answers without a task may be together before the oldest are forgotten */
+  /** @param mostAnswerBytes - maximum total size of answers without a task; the oldest are forgotten beyond it */
   constructor(mostAnswerBytes: number = MOST_ANSWER_BYTES) {
     this.#mostAnswerBytes = mostAnswerBytes;
   }
 
-  /** The work that a message has begun. */
+  /** Finds the work that a message has begun. */
   find(key: string): Turn | undefined {
     const known = this.#known.get(key);
     return known === undefined || known instanceof Turn ? known : Turn.over(known);
   }
 
-  /** Remembers what a message has begun. */
+  /** Remembers the work that a message has begun. */
   begin(key: string, turn: Turn): void {
     this.#known.set(key, turn);
     if (this.#known.size <= MOST) return;
@@ -42,7 +44,7 @@ export class KnownMessages {
     this.#drop(oldest as string);
   }
 
-  /** To be told when the work is over. A message that came to nothing may come again. */
+  /** Records the end of the work. A message whose work came to nothing may begin it again. */
   end(key: string, turn: Turn): void {
     if (!this.#known.has(key)) return;
     if (turn.hasFailed || FAILURES.has(turn.state)) return this.#drop(key);
@@ -56,7 +58,7 @@ export class KnownMessages {
     }
   }
 
-  /** Forgets what has begun a task, which has come to nothing. */
+  /** Forgets the message of a task that came to nothing. */
   forget(taskId: string): void {
     for (const [key, known] of this.#known) if (known.taskId === taskId) this.#drop(key);
   }
@@ -68,7 +70,7 @@ export class KnownMessages {
   }
 }
 
-/** The same for a message that comes again: who says it, its id and all that it says. */
+/** Computes a key that is equal for repeats of a message: its sender, its id and its content. */
 export function keyOfMessage(scope: string, message: Message): string {
   return createHash("sha256").update(scope).update(JSON.stringify(message)).digest("base64");
 }

@@ -4,21 +4,21 @@ import { scopeOf } from "./connection.ts";
 import { isTerminal } from "./task-states.ts";
 
 /**
- * Keeps tasks in this process: all that are not over, and those that ended last. The SDK's store, which keeps all for
- * ever, does the listing.
+ * Keeps tasks in this process: all unfinished ones, and the most recently finished. The SDK's store, which never
+ * evicts, does the listing.
  */
 export class MemoryTaskStore implements TaskStore {
-  /** By scope, then by task, those that are over in the order of their end. */
+  /** Tasks by scope and id; finished ones in the order of their end. */
   readonly #scopes = new Map<string, Map<string, Task>>();
-  /** By task: those that are over, the oldest first. */
+  /** Finished tasks by id, the oldest first. */
   readonly #over = new Map<string, { readonly scope: string; readonly size: number }>();
   readonly #maxFinished: number;
   readonly #maxFinishedBytes: number;
   #finishedBytes = 0;
 
   /**
-   * @param options - how many tasks that are over are kept, of all tenants together, 1000 by default; and how many bytes of
-   * them as JSON, 64 MiB by default. The last one is kept at any size
+   * @param options - maximum number of finished tasks of all tenants together, 1000 by default, and of their bytes as
+   * JSON, 64 MiB by default. The last one is kept at any size
    * @throws RangeError when one is not a whole number of 0 or more
    */
   constructor({
@@ -32,14 +32,14 @@ export class MemoryTaskStore implements TaskStore {
     this.#maxFinishedBytes = maxFinishedBytes;
   }
 
-  /** How many tasks are kept. */
+  /** Number of tasks kept. */
   get size(): number {
     let size = 0;
     for (const tasks of this.#scopes.values()) size += tasks.size;
     return size;
   }
 
-  /** Keeps a task as it is now. */
+  /** Stores a task in its current state. */
   async save(task: Task, context: ServerCallContext): Promise<void> {
     const scope = scopeOf(context);
     const tasks = this.#scopes.get(scope) ?? new Map<string, Task>();
@@ -60,13 +60,13 @@ export class MemoryTaskStore implements TaskStore {
     }
   }
 
-  /** A task, if it is this tenant's and user's. */
+  /** Loads a task of this tenant and user. */
   async load(taskId: string, context: ServerCallContext): Promise<Task | undefined> {
     const task = this.#scopes.get(scopeOf(context))?.get(taskId);
     return task === undefined ? undefined : copyOf(task);
   }
 
-  /** The tasks of this tenant and user. */
+  /** Lists the tasks of this tenant and user. */
   async list(request: ListTasksRequest, context: ServerCallContext): Promise<ListTasksResponse> {
     const listed = new InMemoryTaskStore();
     for (const task of this.#scopes.get(scopeOf(context))?.values() ?? []) await listed.save(task, context);
@@ -75,8 +75,8 @@ export class MemoryTaskStore implements TaskStore {
 }
 
 /**
- * A copy of what is changed in a task as it goes on: its lists, not what is in them. A stream's text is not copied with
- * every piece of it.
+ * Copies the mutable parts of a task: its lists, not their elements. The text of a stream is not copied for every
+ * piece.
  */
 export function copyOf(task: Task): Task {
   return {

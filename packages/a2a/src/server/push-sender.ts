@@ -14,25 +14,25 @@ import { warn } from "./background.ts";
 import { publicLookup, pushTarget } from "./push-target.ts";
 import { isTerminal } from "./task-states.ts";
 
-/** How tasks are told to the urls that callers name. */
+/** Options of push notifications. */
 export interface PushOptions {
-  /** With it each notification is signed: `X-Notification-Signature: t=<epoch seconds>,v1=<hmac-sha256 of "t.body">`. */
+  /** Key that signs each notification: `X-Notification-Signature: t=<epoch seconds>,v1=<hmac-sha256 of "t.body">`. */
   readonly secret?: string;
-  /** Whether addresses of this host and its networks may be told, for tests. @defaultValue false */
+  /** Whether private addresses may be targets, for tests. @defaultValue false */
   readonly allowPrivate?: boolean;
-  /** Milliseconds that a target may take. @defaultValue 5000 */
+  /** Timeout of a request to a target, in milliseconds. @defaultValue 5000 */
   readonly timeoutMs?: number;
-  /** How often a target is tried, after 1 s, 2 s and so on. @defaultValue 3 */
+  /** Maximum number of attempts per notification, with backoff of 1 s, 2 s and so on. @defaultValue 3 */
   readonly maxAttempts?: number;
-  /** Milliseconds before the second attempt. @defaultValue 1000 */
+  /** Backoff before the second attempt, in milliseconds. @defaultValue 1000 */
   readonly backoffMs?: number;
-  /** Where wishes are kept. @defaultValue in memory, until their task is over */
+  /** Store of the registrations. @defaultValue in memory, until their task is over */
   readonly store?: PushNotificationStore;
-  /** @defaultValue penguiflow's default logger */
+  /** Logger for failures. @defaultValue penguiflow's default logger */
   readonly logger?: Logger;
 }
 
-/** How many notifications a target may be behind; the oldest beyond that are not sent. */
+/** Maximum queue length per target; when full, the oldest notification is dropped. */
 const MOST_WAITING = 100;
 
 interface Letter {
@@ -42,8 +42,8 @@ interface Letter {
 }
 
 /**
- * Tells tasks to urls, in their order for each, without keeping anybody waiting. It takes no redirects, and connects to
- * the address it has looked at. A target that fails is tried again, and then done without.
+ * Sends notifications about tasks to URLs, in order for each target, without delaying the tasks. Follows no redirects,
+ * and connects to the address it has checked. Retries a failing target, then drops the notification.
  */
 export class PushSender implements PushNotificationSender {
   readonly #options: PushOptions;
@@ -57,7 +57,10 @@ export class PushSender implements PushNotificationSender {
     this.#options = options;
   }
 
-  /** Has what happened to a task told to all who wished it. Resolves before that is done, and never rejects. */
+  /**
+   * Queues the notifications about an event for all registered targets. Resolves before they are sent, and never
+   * rejects.
+   */
   async send(event: StreamResponse, context: ServerCallContext, task?: Task): Promise<void> {
     try {
       await this.#send(event, context, task);
@@ -78,12 +81,12 @@ export class PushSender implements PushNotificationSender {
       const { body, contentType } = serializer.serialize({ payload }, task);
       this.#post(`${taskId} ${config.id}`, config, body, contentType);
     }
-    // in memory nothing is kept for longer than it is of use
+    // the in-memory store releases the registrations of finished tasks
     if (this.#options.store !== undefined || task === undefined || !isTerminal(task)) return;
     for (const { config } of wishes) await this.#store.delete(taskId, context, config.id);
   }
 
-  /** Stops what is not sent within `graceMs` milliseconds. */
+  /** Waits for pending notifications, then aborts those not sent within `graceMs` milliseconds. */
   async close(graceMs: number): Promise<void> {
     const timer = setTimeout(() => this.#stop.abort(), graceMs);
     await Promise.all(Array.from(this.#lines.values(), ({ sending }) => sending));
@@ -95,7 +98,7 @@ export class PushSender implements PushNotificationSender {
     let url: URL;
     try {
       url = pushTarget(config.url, allowPrivate);
-      // the store may have it from an earlier version, or another process
+      // an earlier version or another process may have stored it unchecked
       requireSendable(config);
     } catch (error) {
       this.#warn(config.url, error);
@@ -132,7 +135,7 @@ export class PushSender implements PushNotificationSender {
     this.#lines.delete(line);
   }
 
-  /** Sends a letter; answers what was in the way, and whether that may pass. */
+  /** Sends a notification; returns the failure, and whether a retry may succeed. */
   #attempt({ url, headers, body }: Letter): Promise<{ readonly error: Error; readonly mayPass: boolean } | undefined> {
     const { timeoutMs = 5_000, allowPrivate = false, secret } = this.#options;
     return new Promise((resolve) => {
@@ -177,7 +180,7 @@ export class PushSender implements PushNotificationSender {
 }
 
 /**
- * Refuses a target whose token or credentials cannot be sent.
+ * Rejects a target whose token or credentials cannot be sent.
  *
  * @throws TypeError when one has a character that no HTTP header may have
  */
@@ -187,7 +190,7 @@ export function requireSendable({ token, authentication }: TaskPushNotificationC
     try {
       validateHeaderValue(name, value);
     } catch {
-      // the message does not repeat it: it is a secret
+      // the message omits the value, which is a secret
       throw new TypeError(
         `Field "${name}" cannot be sent in a header: remove line breaks, controls and wide characters`,
       );

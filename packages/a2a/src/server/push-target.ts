@@ -3,11 +3,13 @@ import { isIP, type LookupFunction } from "node:net";
 import { networkInterfaces } from "node:os";
 import ipaddr from "ipaddr.js";
 
-/** IANA assigns public IPv6 addresses from this block alone; `ipaddr.js` takes every unlisted address for a public one. */
+/**
+ * Only block from which IANA assigns public IPv6 addresses; `ipaddr.js` classifies every unlisted address as public.
+ */
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
 
 /**
- * Whether an address is no public one: it stands in a special-purpose range of the IANA registries (IPv4, IPv6), which
+ * Whether an address is not public: it lies in a special-purpose range of the IANA registries (IPv4, IPv6), which
  * `ipaddr.js` knows, or belongs to an interface of this machine.
  *
  * @param own - the addresses of this machine; @defaultValue those of its interfaces now
@@ -20,7 +22,7 @@ export function isPrivateAddress(address: string, own: () => readonly string[] =
   try {
     return own().some((candidate) => canonical(candidate) === canonical(address));
   } catch {
-    // it may be one of its own
+    // an invalid address may be one of this machine's own
     return true;
   }
 }
@@ -29,11 +31,11 @@ function ownAddresses(): string[] {
   return Object.values(networkInterfaces()).flatMap((found = []) => found.map(({ address }) => address));
 }
 
-/** The bytes of an address, whatever its notation and zone. */
+/** Normalises an address to its bytes, whatever its notation and zone. */
 const canonical = (address: string): string => ipaddr.parse(address).toByteArray().join(".");
 
 /**
- * Where a notification goes.
+ * Parses the target of a notification.
  *
  * @throws TypeError when it is no http or https url, has a password in it, or names a private address
  */
@@ -47,7 +49,10 @@ export function pushTarget(text: string, allowPrivate: boolean): URL {
   return url;
 }
 
-/** Finds a host's address, for one connection. A host with a private address has none: what was looked at is what is called. */
+/**
+ * Resolves a host for one connection and rejects private addresses. The connection uses the very address that was
+ * checked, which prevents DNS rebinding.
+ */
 export function publicLookup(
   resolve: typeof resolveHost = resolveHost,
   own: () => readonly string[] = ownAddresses,

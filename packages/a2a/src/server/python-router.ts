@@ -15,17 +15,17 @@ import { inBackground } from "./background.ts";
 import type { FlowRequestHandler } from "./flow-request-handler.ts";
 import { requireDepth } from "./request-shapes.ts";
 
-/** What the router needs of the adapter. */
+/** Parts of the adapter that the router depends on. */
 export interface PythonRouterParts {
   readonly card: AgentCard;
   readonly handler: FlowRequestHandler;
-  /** Lets a caller in who may. */
+  /** Authenticates a caller and admits it. */
   readonly enter: RequestHandler;
   readonly contextOf: (request: IncomingMessage, tenant: string) => ServerCallContext;
   readonly bodyLimit: string;
 }
 
-/** A call that is not as it should be: 422. */
+/** Error of an invalid call: 422. */
 class Unprocessable extends Error {}
 
 const STATUS: ReadonlyMap<TaskState | undefined, string> = new Map([
@@ -37,8 +37,9 @@ const STATUS: ReadonlyMap<TaskState | undefined, string> = new Map([
 ]);
 
 /**
- * The routes that PenguiFlow for Python serves, for callers of it. They are not A2A, and older than it: `GET /agent`,
- * `POST /message/send`, `POST /message/stream`, `POST /tasks/cancel`. Tasks are the same as those of the A2A interfaces.
+ * Creates the routes of PenguiFlow for Python, for its callers: `GET /agent`, `POST /message/send`, `POST
+ * /message/stream`, `POST /tasks/cancel`. They predate A2A and are no part of it. They share their tasks with the A2A
+ * interfaces.
  */
 export function pythonRouter({ card, handler, enter, contextOf, bodyLimit }: PythonRouterParts): Router {
   const router = express.Router();
@@ -141,7 +142,7 @@ function callOf(
   };
 }
 
-/** A task that is over, or waits. */
+/** Reports a task that is over, or paused. */
 function reportOf({ id, contextId, artifacts, status, metadata }: Task): Record<string, unknown> {
   const ids = { taskId: id, contextId };
   const name = STATUS.get(status?.state) ?? "failed";
@@ -152,7 +153,7 @@ function reportOf({ id, contextId, artifacts, status, metadata }: Task): Record<
   return { status: name, error: { code: factsIn(metadata)["code"], message: textOf(said) }, ...ids };
 }
 
-/** An event of a task, in the words of these routes. */
+/** Translates an event of a task into these routes' format. */
 function* eventsOf({ payload }: StreamResponse): Generator<readonly [string, Record<string, unknown>]> {
   if (payload?.$case === "task") {
     const { id, contextId, status } = payload.value;
@@ -185,7 +186,7 @@ function refuse(response: Response, error: unknown): void {
 function statusOf(error: unknown): number {
   if (error instanceof Unprocessable) return 422;
   if (error instanceof A2AError) return restStatusFor(error);
-  // of a body that could not be read
+  // errors of the body parser carry status and type
   const { status, type } = error as { readonly status?: unknown; readonly type?: unknown };
   if (type === "entity.parse.failed") return 422;
   return typeof status === "number" && status >= 400 && status < 500 ? status : 500;

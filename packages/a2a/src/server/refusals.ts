@@ -13,17 +13,17 @@ const STATUS_NAMES: Readonly<Record<number, string>> = {
   500: "INTERNAL",
 };
 
-/** Sends requests away that came to a path or with a method that does not exist. */
+/** Answers unknown paths and methods with 404. */
 export const nothingHere: RequestHandler = (_request, _response, next) => next({ status: 404 });
 
-/** Answers requests over HTTP+JSON that do not come as far as the SDK. Tells nothing of the inside. */
+/** Answers HTTP+JSON requests that fail before they reach the SDK. Reveals no internals. */
 export const refuseRest: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (response.headersSent) return next(error);
   const { status, message } = problemOf(error);
   response.status(status).type("application/a2a+json").json(restRefusal(status, message));
 };
 
-/** Answers requests over JSON-RPC that do not come as far as the SDK, likewise. */
+/** Answers JSON-RPC requests that fail before they reach the SDK. Reveals no internals. */
 export const refuseRpc: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (response.headersSent) return next(error);
   const { status, message, isFaultyJson } = problemOf(error);
@@ -32,8 +32,8 @@ export const refuseRpc: ErrorRequestHandler = (error: unknown, _request, respons
 };
 
 /**
- * Refuses what is JSON but no request of JSON-RPC; the SDK would call its parameters invalid. Its own refusals have the id
- * `null` where a request's is 0 or empty: that is mended here.
+ * Rejects JSON that is no JSON-RPC request; the SDK would call its parameters invalid. Also corrects the SDK's own
+ * refusals, whose id is `null` where the request's is 0 or empty.
  */
 export const requireRpcRequest: RequestHandler = ({ body }, response, next) => {
   const { jsonrpc, id = null, method } = (body ?? {}) as { readonly [key: string]: unknown };
@@ -42,13 +42,13 @@ export const requireRpcRequest: RequestHandler = ({ body }, response, next) => {
     const json = response.json.bind(response);
     response.json = (answer: object) => json({ ...answer, id });
   }
-  // without a body it was no JSON: the SDK says so
+  // an absent body was invalid JSON, which the SDK reports
   if (body === undefined || (jsonrpc === "2.0" && hasId && typeof method === "string" && method !== "")) return next();
   const error = { code: INVALID_REQUEST, message: "The body is no JSON-RPC 2.0 request" };
   response.json({ jsonrpc: "2.0", id: hasId ? id : null, error });
 };
 
-/** Refuses parameters that the SDK would fail at, or take for others. */
+/** Rejects parameters that crash the SDK or that it misreads. */
 export const requireSoundParams: RequestHandler = ({ body }, response, next) => {
   if (body === undefined) return next();
   const {
@@ -59,11 +59,11 @@ export const requireSoundParams: RequestHandler = ({ body }, response, next) => 
   const error = malformed(() => requireRpcParams(method, params));
   if (error === undefined) return next();
   const { code, message, data } = toJsonRpcError(error);
-  // version 0.3 knows no details
+  // version 0.3 has no error details
   response.json({ jsonrpc: "2.0", id, error: method.includes("/") ? { code, message } : { code, message, data } });
 };
 
-/** Refuses a body that the SDK would fail at, or take for another. */
+/** Rejects a body that crashes the SDK or that it misreads. */
 export const requireSoundBody: RequestHandler = (request, response, next) => {
   const isLegacy = isLegacyRest(request);
   const error = malformed(() => requireRestBody(request.body, isLegacy));
@@ -73,7 +73,7 @@ export const requireSoundBody: RequestHandler = (request, response, next) => {
   else response.status(400).type("application/a2a+json").json(toRestErrorBody(error, 400));
 };
 
-/** Whether a request is for an operation of version 0.3, as the SDK sees it. */
+/** Whether the SDK treats a request as an operation of version 0.3. */
 function isLegacyRest({ headers, path }: Request): boolean {
   const version = headers["a2a-version"] ?? "";
   return (version === "" || version === "0.3") && path.startsWith("/v1/");
@@ -89,7 +89,7 @@ function malformed(check: () => void): RequestMalformedError | undefined {
   }
 }
 
-/** The body of an error over HTTP+JSON. */
+/** Builds the body of an error over HTTP+JSON. */
 export function restRefusal(code: number, message: string): object {
   return { error: { code, status: STATUS_NAMES[code] ?? "INVALID_ARGUMENT", message, details: [] } };
 }

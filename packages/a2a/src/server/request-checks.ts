@@ -6,8 +6,8 @@ import { requireDepth } from "./request-shapes.ts";
 const ROLES: ReadonlySet<Role> = new Set([Role.ROLE_USER, Role.ROLE_AGENT]);
 
 /**
- * Refuses a message without what every message has, of which the SDK looks at the id alone, and puts back data that is
- * `null`, which the SDK loses.
+ * Rejects a message without its mandatory fields, of which the SDK checks the id only. Restores data that is `null`,
+ * which the SDK drops.
  *
  * @throws RequestMalformedError that names what is missing
  */
@@ -26,7 +26,7 @@ export function requireMessage(message: Message | undefined): asserts message is
 }
 
 /**
- * Refuses a length that is none, which the SDK takes for 0.
+ * Rejects an invalid length, which the SDK reads as 0.
  *
  * @throws RequestMalformedError when it is not a whole number of 0 or more
  */

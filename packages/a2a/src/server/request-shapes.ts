@@ -1,18 +1,18 @@
 import { RequestMalformedError } from "@a2a-js/sdk/errors";
 
-/** Refuses a value that is not as its field should be. */
+/** Rejects a value that does not fit its field. */
 type Check = (value: unknown, path: string) => void;
 
-/** Deeper JSON ends in a full stack where it is copied or written. */
+/** Maximum nesting: copying or writing deeper JSON overflows the stack. */
 const DEEPEST = 500;
 
 /**
- * Refuses a value that is nested more than 500 levels deep.
+ * Rejects a value that is nested more than 500 levels deep.
  *
  * @throws RequestMalformedError
  */
 export function requireDepth(value: unknown, name: string): void {
-  // level by level: this walk itself must not need a deep stack
+  // level by level: a recursive walk could overflow the stack itself
   let level = [value].filter(isNest);
   for (let depth = 1; level.length > 0; depth += 1) {
     if (depth > DEEPEST) refuse(name, `is nested too deeply: send at most ${DEEPEST} levels`);
@@ -20,7 +20,7 @@ export function requireDepth(value: unknown, name: string): void {
   }
 }
 
-/** Whether a value has others in it; bytes have none. */
+/** Whether a value contains others; bytes contain none. */
 const isNest = (value: unknown): boolean => typeof value === "object" && value !== null && !ArrayBuffer.isView(value);
 
 function refuse(path: string, problem: string): never {
@@ -39,11 +39,11 @@ function kind(wanted: string, ...allowed: readonly string[]): Check {
 const text = kind("a text", "string");
 const flag = kind("true or false", "boolean");
 const struct = kind("an object", "an object");
-// as texts, too, in JSON of Protocol Buffers
+// JSON of Protocol Buffers may write numbers as strings
 const int = kind("a number", "number", "string");
 const enumerated = kind("the name of a value", "string", "number");
 
-/** A list in which nothing is missing. */
+/** Checks a list without holes. */
 function list(check: Check): Check {
   const isList = kind("a list", "a list");
   return (value, path) => {
@@ -52,7 +52,10 @@ function list(check: Check): Check {
   };
 }
 
-/** Fields of an object. Those that are `null` are left out; names in snake_case are those in camelCase; others are ignored. */
+/**
+ * Checks the fields of an object. Treats `null` as absent, names in snake_case as those in camelCase, and ignores
+ * unknown names.
+ */
 function fields(checks: Readonly<Record<string, Check>>, needed: readonly string[] = []): Check {
   const byName = new Map(Object.entries(checks));
   return (value, path) => {
@@ -68,7 +71,7 @@ function fields(checks: Readonly<Record<string, Check>>, needed: readonly string
 
 const ids = { id: text, taskId: text, contextId: text, tenant: text };
 
-// Version 1.0: a field has one type, whichever operation it belongs to.
+// Version 1.0: a field has one type in all operations.
 
 const part = fields({ text, raw: text, url: text, filename: text, mediaType: text, metadata: struct });
 
@@ -155,7 +158,7 @@ const LEGACY_FIELDS = {
 const LEGACY = fields(LEGACY_FIELDS);
 const LEGACY_SET = fields(LEGACY_FIELDS, ["pushNotificationConfig"]);
 
-// Version 0.3 over HTTP+JSON: JSON of Protocol Buffers, with names of its own.
+// Version 0.3 over HTTP+JSON: JSON of Protocol Buffers, with other names.
 
 const legacyRestMessage = fields({
   ...ids,
@@ -188,13 +191,13 @@ const LEGACY_REST = fields({
 });
 
 /**
- * Refuses parameters of JSON-RPC with a field that is not as the protocol has it.
+ * Rejects parameters of JSON-RPC with a field that violates the protocol.
  *
  * @throws RequestMalformedError that names the field
  */
 export function requireRpcParams(method: string, params: unknown): void {
   requireDepth(params, "params");
-  // the SDK says what is wrong with parameters that are none
+  // the SDK reports absent parameters itself
   if (kindOf(params) !== "an object") return;
   // methods of 0.3 have a slash in their name
   if (!method.includes("/")) CURRENT(params, "");
@@ -203,7 +206,7 @@ export function requireRpcParams(method: string, params: unknown): void {
 }
 
 /**
- * Refuses a body over HTTP+JSON with a field that is not as the protocol has it.
+ * Rejects a body over HTTP+JSON with a field that violates the protocol.
  *
  * @throws RequestMalformedError that names the field
  */

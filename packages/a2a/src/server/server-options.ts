@@ -6,65 +6,68 @@ import type { Card } from "./agent-card.ts";
 import type { CallRequest } from "./connection.ts";
 import type { PushOptions } from "./push-sender.ts";
 
-/** What `A2AServerAdapter` can be told. */
+/** Options of `A2AServerAdapter`. */
 export interface A2AServerOptions {
-  /** What the agent says about itself. Messages with parts of other media types than its own are refused. */
+  /** Description of the agent. Messages with media types other than the card's input modes are refused. */
   readonly card: Card;
-  /** Where callers reach the agent, without a path. @defaultValue where `createA2AApp` listens */
+  /** URL at which callers reach the agent, without a path. @defaultValue the address on which `createA2AApp` listens */
   readonly url?: string;
-  /** @defaultValue a `MemoryTaskStore` */
+  /** Store of the tasks. @defaultValue a `MemoryTaskStore` */
   readonly taskStore?: TaskStore;
   /**
-   * Who is calling: the name of the user, or `undefined` for somebody who may not, who is answered 401, over gRPC
-   * UNAUTHENTICATED. What users see is their own. @defaultValue everybody is nobody in particular
+   * Authenticates a caller: returns the user's name. `undefined` refuses the call with 401, over gRPC UNAUTHENTICATED.
+   * Users see their own tasks only. @defaultValue all callers are one anonymous user
    */
   readonly authenticate?: (request: CallRequest) => string | undefined | Promise<string | undefined>;
-  /** The tenant of callers who name none and are nobody in particular. @defaultValue `"default"` */
+  /** Tenant of anonymous callers that name none. @defaultValue `"default"` */
   readonly defaultTenant?: string;
   /**
-   * Whether a user may call for a tenant that the call names; a call that names none is for its user. Say no where a
-   * flow acts for its tenant. @defaultValue all may, and see their own tasks alone
+   * Whether a user may act for the tenant a call names; a call without one acts for its user. Return `false` where a
+   * flow has its tenant's permissions. @defaultValue `true` for all; users see their own tasks only
    */
   readonly mayUseTenant?: (user: string | undefined, tenant: string) => boolean;
-  /** What a message means to the flows. @defaultValue the first data in it, else its text, else its files */
+  /** Converts a message to the payload of a flow. @defaultValue its first data part, else its text, else its files */
   readonly payloadOf?: (message: Message) => unknown;
   /**
-   * Which messages are answered with a message, without a task: nobody can read, list or cancel the work on them.
+   * Whether a message is answered by a message, without a task: such work cannot be read, listed or cancelled.
    * @defaultValue none
    */
   readonly answersWithMessage?: (message: Message) => boolean;
   /**
-   * Which pauses wait for an authorization that comes another way: their task is AUTH_REQUIRED. Its next message lets the
-   * handler look again. @defaultValue none
+   * Whether a pause waits for an authorization from another channel: its task is AUTH_REQUIRED. The task's next message
+   * makes the handler check again. @defaultValue none
    */
   readonly waitsForAuthorization?: (pause: PauseTicket) => boolean;
   /**
-   * A message that comes again, the same in all it says: it joins the task it has begun, unless that came to nothing, or
-   * begins another. @defaultValue `"join"`
+   * Handling of a repeated message, equal in every field: it joins the task of the first one, or begins another. A
+   * repeat of a message that came to nothing begins anew. @defaultValue `"join"`
    */
   readonly repeatedMessages?: "join" | "begin";
-  /** What becomes of a task when the client that began it leaves before its end. @defaultValue `"detach"` */
+  /**
+   * Fate of a task whose client disconnects before its end: cancelled, or detached to continue. @defaultValue
+   * `"detach"`
+   */
   readonly onClientGone?: "cancel" | "detach";
-  /** Tells tasks to urls that callers name, when they wish it. @defaultValue not done, and the card says so */
+  /** Push notifications to URLs that callers register. @defaultValue none, and the card says so */
   readonly pushNotifications?: PushOptions;
   /**
-   * How large the text that a task streams may become, such as `"16mb"`. The task of a larger one has failed with
-   * `PAYLOAD_TOO_LARGE`, and its trace is cancelled: a text is kept for readers to come. @defaultValue `"16mb"`
+   * Maximum streamed text of a task, such as `"16mb"`. A task that exceeds it fails with `PAYLOAD_TOO_LARGE` and its
+   * trace is cancelled, because the text is kept for later readers. @defaultValue `"16mb"`
    */
   readonly textLimit?: string;
-  /** How large a request may be, such as `"4mb"`: a number and b, kb, mb or gb. @defaultValue `"4mb"` */
+  /** Maximum size of a request, such as `"4mb"`: a number and b, kb, mb or gb. @defaultValue `"4mb"` */
   readonly bodyLimit?: string;
   /**
-   * What becomes of tasks that the store has as being worked on while nobody in this process does: they have failed, or,
-   * where several processes share a store, are left alone. @defaultValue `"fail"`
+   * Handling of orphaned tasks, which the store has as being worked on while this process does not: mark them failed,
+   * or leave them alone, where several processes share a store. @defaultValue `"fail"`
    */
   readonly abandonedTasks?: "fail" | "keep";
   /**
-   * Interval of signs of life in milliseconds, at most 2147483647: comments in streams of events, pings over gRPC. 0 turns
-   * them off. @defaultValue 15000
+   * Interval of keep-alives in milliseconds, at most 2147483647: comments in event streams, pings over gRPC. 0 disables
+   * them. @defaultValue 15000
    */
   readonly keepAliveMs?: number;
-  /** Whether clients of version 0.3 are served too. @defaultValue true */
+  /** Whether clients of version 0.3 are served, too. @defaultValue true */
   readonly legacy?: boolean;
 }
 
@@ -88,26 +91,26 @@ const OPTIONS: readonly string[] = [
   "legacy",
 ];
 
-/** Interval of signs of life where none is said. */
+/** Default interval of keep-alives. */
 export const DEFAULT_KEEP_ALIVE_MS = 15_000;
 
 /** The longest delay of a timer. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** How large a request may be where nothing is said. */
+/** Default maximum size of a request. */
 export const DEFAULT_BODY_LIMIT = "4mb";
 
-/** How large a streamed text may become where nothing is said. */
+/** Default maximum of a streamed text. */
 export const DEFAULT_TEXT_LIMIT = "16mb";
 
-/** A size such as "4mb", in bytes. */
+/** Parses a size such as "4mb" into bytes. */
 export function bytesOf(limit: string, option = "bodyLimit"): number {
   const [, count, unit = "b"] = /^(\d+)(b|kb|mb|gb)?$/i.exec(limit) ?? [];
   if (count === undefined) throw new TypeError(`Option "${option}" must be a size such as "4mb": got ${limit}`);
   return Number(count) * 1024 ** ["b", "kb", "mb", "gb"].indexOf(unit.toLowerCase());
 }
 
-/** @throws TypeError or RangeError when an option is unusable, or there is none of its name */
+/** @throws TypeError or RangeError when an option is unknown or invalid */
 export function requireOptions(options: A2AServerOptions): void {
   for (const key of Object.keys(options))
     if (!OPTIONS.includes(key))

@@ -7,12 +7,12 @@ const TERMINAL: ReadonlySet<TaskState | undefined> = new Set([
   TaskState.TASK_STATE_REJECTED,
 ]);
 
-/** Whether a task is over for good. */
+/** Whether a task is in a terminal state. */
 export function isTerminal({ status }: Task): boolean {
   return TERMINAL.has(status?.state);
 }
 
-/** Whether somebody should be working on a task. */
+/** Whether a task needs a process that works on it. */
 export function isAtWork({ status }: Task): boolean {
   return status?.state === TaskState.TASK_STATE_WORKING || status?.state === TaskState.TASK_STATE_SUBMITTED;
 }

@@ -6,40 +6,40 @@ import { scopeOf } from "./connection.ts";
 import { copyOf } from "./memory-task-store.ts";
 import { isAtWork } from "./task-states.ts";
 
-/** What is known of a task at work before the store has it. */
+/** A task at work whose latest changes are not stored yet. */
 interface Draft {
   newest?: Task;
   stored?: Task;
   writing?: Promise<void> | undefined;
   failure?: Error;
-  /** How many pieces came since its texts were last made one. */
+  /** Number of pieces since its texts were last merged. */
   loose: number;
 }
 
-/** What the engine takes for a piece of a text that it has joined, and not yet written as one: bytes, about. */
+/** Approximate memory, in bytes, that the engine uses for a concatenated but unflattened string piece. */
 const PIECE_BYTES = 64;
 const FEW_PIECES = 1_024;
 
 /**
- * A task store whose tasks tell the truth. A task that its store has as being worked on, and on which nobody works, was
- * left by a process that ended: the work is taken up again where that can be done, otherwise the task has failed.
+ * Recovers orphaned tasks. A task is orphaned when its store has it as being worked on and no process does: its work is
+ * resumed, or the task is marked failed.
  *
- * A long stream does not make each of its pieces dear: pieces of a text are kept as one, and a piece is not waited for.
- * One write of a task is under way at a time, and the next one is of what is newest then. Every other change is stored
- * when `save` resolves, with all that was before it.
+ * A long stream stays cheap: pieces of a text are merged, and `save` does not wait for a piece. At most one write per
+ * task is in flight; the next one writes the newest state. For every other change, `save` resolves once it and all
+ * earlier changes are stored.
  */
 export class TendedTaskStore implements TaskStore {
   readonly #store: TaskStore;
   readonly #isBeingWorkedOn: (taskId: string, context: ServerCallContext) => boolean;
   readonly #takeUp: (task: Task, context: ServerCallContext) => Promise<boolean>;
   readonly #isShared: boolean;
-  /** By scope and task: those at work here. */
+  /** Tasks at work in this process, by scope and task. */
   readonly #drafts = new Map<string, Draft>();
 
   /**
-   * @param takeUp - goes on with the work on a task; answers `false` when nobody ever will
-   * @param isShared - whether other processes work on tasks of the store, too: then a task that nobody works on here is
-   * left alone, and each piece is stored before it is told
+   * @param takeUp - resumes the work on a task; returns `false` when it never can be
+   * @param isShared - whether other processes use the store, too: then tasks that are not at work here are left alone,
+   * and each piece is stored before it is delivered
    */
   constructor(
     store: TaskStore,
@@ -133,8 +133,8 @@ export class TendedTaskStore implements TaskStore {
 }
 
 /**
- * Writes texts as one where their pieces take more room than their letters. Done by every piece it would cost the square of
- * the text's length.
+ * Merges texts whose pieces take more memory than their letters. Merging on every piece would cost the square of the
+ * text's length.
  */
 function tighten(draft: Draft, { artifacts }: Task): void {
   draft.loose += 1;
@@ -143,11 +143,11 @@ function tighten(draft: Draft, { artifacts }: Task): void {
   const length = texts.reduce((sum, text) => sum + text.length, 0);
   if (draft.loose * PIECE_BYTES < length) return;
   draft.loose = 0;
-  // to look at a letter the engine writes the text as one
+  // reading a character makes the engine flatten the string
   for (const text of texts) text.charCodeAt(0);
 }
 
-/** An artifact that consists of texts alone, with one text. */
+/** Merges an artifact of texts alone into one text. */
 function inOnePiece(artifact: Artifact): Artifact {
   const { parts } = artifact;
   const isText = parts.every(({ content, metadata, filename }) => {

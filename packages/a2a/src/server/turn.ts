@@ -3,29 +3,29 @@ import { AgentEvent, type AgentExecutionEvent, type ExecutionEventBus } from "@a
 import { EXTENSION, factsIn, type TaskFacts } from "../wire.ts";
 import { readableError } from "./background.ts";
 
-/** How many events a reader may be behind before the flow waits. */
+/** Maximum number of events a reader may lag behind before the flow waits. */
 const WINDOW = 16;
 
 type Update = Extract<AgentExecutionEvent, { readonly kind: "statusUpdate" | "artifactUpdate" }>;
 type Without<Event> = Event extends { data: infer Data } ? Omit<Data, "taskId" | "contextId" | "metadata"> : never;
 
 /**
- * The work on a task from a message to the state that ends or interrupts it, and those who read about it. Events are
- * told to readers when they are stored, so that what the store has and what comes next fit together; and the next one
- * is published when the last one was told, so that a slow reader slows the flow and nothing else.
+ * Work on a task, from a message to the state that ends or interrupts it, with its readers. Readers receive an event
+ * once it is stored, so that the store and the events after it fit together. The next event is published once the last
+ * one was delivered, so that a slow reader slows its flow only.
  *
  * States: new → begun (its task is stored) → over, or failed before it began.
  */
 export class Turn {
   taskId = "";
   contextId = "";
-  /** The last one that was published. */
+  /** State that was published last. */
   state: TaskState = TaskState.TASK_STATE_UNSPECIFIED;
-  /** The message that is the whole answer, without a task. */
+  /** Message that is the whole answer, without a task. */
   answer: Message | undefined;
-  /** What is said with every event. */
+  /** Facts attached to every event. */
   facts: TaskFacts = {};
-  /** Aborted when the work is not wanted any more. */
+  /** Aborts when the work is no longer wanted. */
   readonly stop = new AbortController();
   #bus: ExecutionEventBus | undefined;
   #seq = 0;
@@ -36,7 +36,7 @@ export class Turn {
   readonly #readers = new Set<StreamResponse[]>();
   readonly #waiting = new Set<() => void>();
 
-  /** One that is over: what came of it is its task, or its answer. */
+  /** Creates a finished turn from its task or its answer. */
   static over({ taskId, answer }: Pick<Turn, "taskId" | "answer">): Turn {
     const turn = new Turn();
     turn.taskId = taskId;
@@ -53,17 +53,17 @@ export class Turn {
     return this.#isOver;
   }
 
-  /** Whether it could not be begun or told to its end. */
+  /** Whether it failed to begin or to deliver all its events. */
   get hasFailed(): boolean {
     return this.#error !== undefined;
   }
 
-  /** @throws what was in the way of beginning the turn or of telling it to its end */
+  /** @throws the failure to begin the turn or to deliver its events */
   requireSound(): void {
     if (this.#error !== undefined) throw this.#error;
   }
 
-  /** Where events are published from now on, the first of them its task. */
+  /** Sets the bus of all further events, the first of which is its task. */
   publishOn(bus: ExecutionEventBus, task: { readonly id: string; readonly contextId: string }, seq: number): void {
     this.#bus = bus;
     this.taskId = task.id;
@@ -71,7 +71,7 @@ export class Turn {
     this.#seq = seq;
   }
 
-  /** Metadata of the task's next event. */
+  /** Builds the metadata of the task's next event. */
   #metadata(): Record<string, unknown> {
     this.#seq += 1;
     return { [EXTENSION]: { ...this.facts, seq: this.#seq } };
@@ -83,19 +83,19 @@ export class Turn {
     return this.#publish(AgentEvent.message(message));
   }
 
-  /** Publishes the task, and resolves when it is stored and its readers have room for more. */
+  /** Publishes the task, and resolves when it is stored and its readers have capacity. */
   task(task: Parameters<typeof AgentEvent.task>[0]): Promise<void> {
     return this.#publish(AgentEvent.task({ ...task, metadata: { ...task.metadata, ...this.#metadata() } }));
   }
 
-  /** Publishes a new status, likewise. */
+  /** Publishes a new status; resolves as `task` does. */
   status(status: Without<Extract<Update, { kind: "statusUpdate" }>>): Promise<void> {
     const { taskId, contextId } = this;
     this.state = status.status?.state ?? this.state;
     return this.#publish(AgentEvent.statusUpdate({ taskId, contextId, ...status, metadata: this.#metadata() }));
   }
 
-  /** Publishes a piece of an artifact, likewise. Nothing, once the work is not wanted any more. */
+  /** Publishes a piece of an artifact, unless the work is no longer wanted; resolves as `task` does. */
   async artifact(update: Without<Extract<Update, { kind: "artifactUpdate" }>>): Promise<void> {
     if (this.stop.signal.aborted) return;
     const { taskId, contextId } = this;
@@ -109,7 +109,7 @@ export class Turn {
     while (this.#told < mine && !this.#isOver) await this.#change();
   }
 
-  /** Takes the events, stored as they are, to the readers, until there are no more. */
+  /** Delivers the stored events to the readers until the stream ends. */
   async tell(events: AsyncIterable<StreamResponse>): Promise<void> {
     try {
       for await (const event of events) {
@@ -121,31 +121,31 @@ export class Turn {
       }
     } catch (error) {
       this.#error = readableError(error);
-      // what cannot be stored or told is not worth doing
+      // work whose events cannot be stored or delivered is aborted
       this.stop.abort(this.#error);
     } finally {
       this.#isOver = true;
-      // it may be remembered for long
+      // released, because a turn may be remembered for long
       this.#bus = undefined;
       this.#changed();
     }
   }
 
-  /** Whether a reader is too far behind. Whoever does not want the work any more is not waited for. */
+  /** Whether a reader lags too far behind. Once the work is no longer wanted, readers are not waited for. */
   #isAhead(): boolean {
     if (this.stop.signal.aborted) return false;
     for (const reader of this.#readers) if (reader.length >= WINDOW) return true;
     return false;
   }
 
-  /** Yields the events from now on, from this call and not from the first step, until the end or until `signal` aborts. */
+  /** Yields the events from this call on, not from the first step, until the end or until `signal` aborts. */
   read(signal: AbortSignal | undefined): AsyncGenerator<StreamResponse, void, undefined> {
     const events: StreamResponse[] = [];
     this.#readers.add(events);
     return this.#read(events, signal);
   }
 
-  /** Yields the task as it is stored, then the events that are not in it yet, likewise. */
+  /** Yields the stored task, then the events after it, until the end or until `signal` aborts. */
   async *follow(
     load: () => Promise<Task>,
     signal: AbortSignal | undefined,
@@ -186,7 +186,7 @@ export class Turn {
     this.#changed();
   }
 
-  /** Resolves when `isSo` holds, the turn is over or `signal` has aborted. */
+  /** Resolves when `isSo` holds, the turn is over or `signal` aborts. */
   async until(isSo: () => boolean, signal: AbortSignal | undefined): Promise<void> {
     const wake = (): void => this.#changed();
     signal?.addEventListener("abort", wake);
@@ -206,7 +206,7 @@ export class Turn {
   }
 }
 
-/** The changes of a task that came after it was as it is here. */
+/** Yields the changes of a task after the given state. */
 export async function* later(
   events: AsyncIterable<StreamResponse>,
   task: Task,
@@ -218,7 +218,7 @@ export async function* later(
   }
 }
 
-/** How many events of its task there had been with this one. */
+/** Reads the sequence number of an event: the number of events of its task so far. */
 export function seqOf({ metadata }: { readonly metadata: { readonly [key: string]: unknown } | undefined }): number {
   const { seq } = factsIn(metadata);
   return typeof seq === "number" ? seq : 0;

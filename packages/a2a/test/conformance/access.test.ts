@@ -9,7 +9,7 @@ const agent = {
   authenticate: ({ headers }: { readonly headers: Json }) => users[String(headers["authorization"])],
 };
 
-/** All that can be asked about a task. */
+/** Lists all operations on a task. */
 const about = (id: string): readonly (readonly [Operation, Json])[] => [
   ["GetTask", { id }],
   ["CancelTask", { id }],
@@ -33,7 +33,7 @@ rule(
         expect(response.headers.get("www-authenticate")).toBe("Bearer");
       }
     await finished(as({ authorization: "Bearer a" }));
-    // the card is for everybody
+    // the card is public
     expect((await fetch(`${url}/.well-known/agent-card.json`)).status).toBe(200);
   },
   { agent },
@@ -99,7 +99,7 @@ rule("AUTH-INTASK-003", async ({ wire }) => {
 });
 
 rule("AUTH-INTASK-004", async ({ wire }) => {
-  // the message that lets the agent go on has no credentials in it
+  // the message that resumes the agent carries no credentials
   const { id } = taskIn(await wire.ask("SendMessage", say("auth-required")));
   const after = taskIn(await wire.ask("SendMessage", say("signed-in", { taskId: id })));
   expect(after).toMatchObject({
@@ -125,7 +125,7 @@ rule(
       await finished(as({ authorization: "Bearer a" }, binding));
       expect((await as({}, binding).send("ListTasks", {})).response.status).toBe(401);
     }
-    // known over one, known over the other
+    // a caller authenticated over one binding is the same over the other
     const { id } = await finished(as({ authorization: "Bearer a" }, "JSON-RPC"));
     await as({ authorization: "Bearer a" }, "HTTP+JSON").ask("GetTask", { id });
     await as({ authorization: "Bearer b" }, "HTTP+JSON").refused("GetTask", { id }, "TaskNotFoundError");

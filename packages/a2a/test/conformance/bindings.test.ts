@@ -22,7 +22,7 @@ async function everyOperation(wire: WireClient): Promise<void> {
 }
 
 rule("JSONRPC-FMT-001", async ({ wire }) => {
-  // the client looks at the envelope of every answer
+  // the client validates the envelope of every answer
   await everyOperation(wire);
   const calls = [
     { method: "ListTasks", params: {} },
@@ -59,7 +59,7 @@ rule("JSONRPC-SVC-002", async ({ wire }) => {
 });
 
 rule("JSONRPC-SSE-001", async ({ wire }) => {
-  // the client looks at the envelope of every event
+  // the client validates the envelope of every event
   const stream = await wire.stream("SendStreamingMessage", say("stream-001"));
   expect((await stream.rest()).length).toBeGreaterThan(2);
   const { id } = await waiting(wire);
@@ -105,7 +105,7 @@ rule("HTTP_JSON-URL-002", async ({ wire }) => {
   ]).toEqual([200, 200, 200, 201, 200, 204]);
   for (const method of ["PUT", "PATCH", "DELETE"]) expect(await status(method, `/tasks/${id}`, {})).toBe(404);
   const paused = await waiting(wire);
-  // without a body, as the kit does
+  // without a body, as the kit sends it
   expect(await status("POST", `/tasks/${paused.id}:cancel`)).toBe(200);
 });
 
@@ -137,7 +137,7 @@ rule("HTTP_JSON-QP-001", async ({ wire }) => {
   expect((await listed("historyLength=0&contextId=one"))[0]).not.toHaveProperty("history");
   const after = encodeURIComponent(one.status.timestamp ?? "");
   expect((await listed(`statusTimestampAfter=${after}`)).map(({ id }) => id)).not.toContain(one.id);
-  // names with underscores are no names
+  // names in snake_case are unknown in the query
   expect((await listed("context_id=one&page_size=1")).length).toBe(3);
 });
 
@@ -181,7 +181,7 @@ rule("BIND-EQUIV-002", async ({ as }) => {
   }
 });
 
-/** What is said, without what is new each time. */
+/** Removes the parts that differ between two calls. */
 function plain(value: unknown): unknown {
   const isNew = new Set(["id", "taskId", "contextId", "messageId", "timestamp"]);
   return JSON.parse(JSON.stringify(value, (key, field: unknown) => (isNew.has(key) ? undefined : field))) as unknown;

@@ -4,7 +4,7 @@ import { rule, say } from "./rule.ts";
 import { type Card, readCard } from "./shapes.ts";
 import { BINDINGS, type BindingName, mediaTypeOf } from "./wire-client.ts";
 
-/** The card, asked for without a version, as the kit does. */
+/** Fetches the card without naming a version, as the kit does. */
 async function fetchCard(url: string, headers: Readonly<Record<string, string>> = {}) {
   const response = await fetch(`${url}/.well-known/agent-card.json`, { headers });
   return { response, card: response.status === 304 ? undefined : await response.json() };

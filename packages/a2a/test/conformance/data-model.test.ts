@@ -16,7 +16,7 @@ const SCENARIOS = [
   "stream-artifact-chunked",
 ];
 
-/** Everything that the agent can say: of all scenarios, what is answered and what is streamed. */
+/** Collects everything the agent can send: the answers and streams of all scenarios. */
 async function everything(wire: WireClient): Promise<readonly Event[]> {
   const events: Event[] = [];
   for (const scenario of SCENARIOS) {
@@ -43,12 +43,12 @@ const partsIn = (events: readonly Event[]): Part[] => [
   ...events.flatMap(({ artifactUpdate }) => artifactUpdate?.artifact.parts ?? []),
 ];
 
-/** Every field of an object, and of the objects in it. */
+/** Yields every field of an object and of nested objects. */
 function* fieldsIn(value: unknown): Generator<readonly [name: string, value: unknown]> {
   if (typeof value !== "object" || value === null) return;
   for (const [name, field] of Object.entries(value)) {
     if (!Array.isArray(value)) yield [name, field];
-    // what callers and flows say is theirs
+    // metadata and data belong to callers and flows
     if (name !== "metadata" && name !== "data") yield* fieldsIn(field);
   }
 }
@@ -78,7 +78,7 @@ rule("DM-MSG-001", async ({ wire }) => {
   const ids = messagesIn(await everything(wire)).map(({ messageId }) => messageId);
   expect(ids.length).toBeGreaterThan(20);
   const { message } = await wire.ask("SendMessage", say("message-response"));
-  // a message without a task is in a context alone
+  // a message without a task has a context only
   expect(message).toHaveProperty("contextId");
   expect(message).not.toHaveProperty("taskId");
 });
@@ -133,7 +133,7 @@ rule("DM-SERIAL-003", async ({ wire }) => {
 });
 
 rule("DM-SERIAL-004", async ({ wire }) => {
-  // that every answer has what it must have is looked at in all of these tests; so must every request
+  // every test here validates answers; this one validates requests
   const without = (field: string): Json => {
     const { message } = say("complete-task") as { message: Json };
     return { message: Object.fromEntries(Object.entries(message).filter(([name]) => name !== field)) };

@@ -13,7 +13,7 @@ const REQUIRED = {
   params: undefined,
 };
 
-/** Every error that the agent can be brought to, and how. `id` is that of a task that is over. */
+/** Lists the requests that provoke each error of the agent. `id` is that of a finished task. */
 const provoking = (id: string): readonly (readonly [ErrorName, Operation, Json])[] => [
   ["TaskNotFoundError", "GetTask", { id: "none" }],
   ["TaskNotFoundError", "CancelTask", { id: "none" }],
@@ -180,7 +180,7 @@ rule("HTTP_JSON-STATUS-001", async ({ wire }) => {
 });
 
 rule("BIND-EQUIV-003", async ({ as }) => {
-  // both bindings are held to the same names of errors
+  // both bindings use the same error names
   const { id } = await finished(as({}));
   for (const binding of Object.keys(BINDINGS) as BindingName[])
     for (const [name, operation, params] of provoking(id)) await as({}, binding).refused(operation, params, name);

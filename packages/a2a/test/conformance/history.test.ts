@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import { answer, finished, rule, say, taskIn, waiting } from "./rule.ts";
 import type { WireClient } from "./wire-client.ts";
 
-/** A task of which was spoken: asked, asked back, answered. */
+/** Creates a task with a conversation: a request, a question back and its answer. */
 async function spokenOf(wire: WireClient) {
   return await answer(wire, await waiting(wire));
 }

@@ -120,7 +120,7 @@ rule("CORE-MULTI-006", async ({ wire }) => {
   expect((await wire.ask("GetTask", { id })).status.state).toBe("TASK_STATE_INPUT_REQUIRED");
 });
 
-/** Resolves when the agent sleeps over a task. */
+/** Resolves when the agent sleeps in a task. */
 async function atWork({ clock }: Talk): Promise<void> {
   await until(async () => clock.timers > 0);
 }

@@ -11,7 +11,7 @@ interface Letter {
   readonly body: string;
 }
 
-/** Somebody who is told. */
+/** Starts a receiver of notifications. */
 async function mailbox(): Promise<{ readonly letters: readonly Letter[]; readonly url: string }> {
   const letters: Letter[] = [];
   const server = createServer((request, response) => {
@@ -32,7 +32,7 @@ async function mailbox(): Promise<{ readonly letters: readonly Letter[]; readonl
 
 const wish = { id: "wish", url: "https://example.com/told", authentication: { scheme: "Bearer", credentials: "key" } };
 
-/** A task that is over, with a wish to be told of it. */
+/** Creates a finished task with a registered push target. */
 async function wished(wire: WireClient, more: Json = {}): Promise<PushConfig> {
   const { id } = await finished(wire);
   return await wire.ask("CreateTaskPushNotificationConfig", { taskId: id, ...wish, ...more });

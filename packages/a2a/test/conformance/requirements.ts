@@ -1,20 +1,23 @@
-/** Where a rule is looked at: over each binding, over one, or at what all bindings have in common. */
+/** Scope of a rule: each binding, one of them, or the agent as a whole. */
 type Place = "both" | "JSON-RPC" | "HTTP+JSON" | "agent";
 
-/** A requirement of A2A 1.0 as the compatibility kit numbers them. */
+/** A requirement of A2A 1.0, as the compatibility kit numbers it. */
 export interface Requirement {
-  /** Of the specification. */
+  /** Section of the specification. */
   readonly section: string;
-  /** In our words. */
+  /** Rule in our words. */
   readonly rule: string;
   readonly at: Place;
-  /** @defaultValue `"must"` */
+  /** Level. @defaultValue `"must"` */
   readonly level?: "should" | "may";
-  /** Why no test can show it here. */
+  /** Reason why no test can show it here. */
   readonly notShown?: string;
 }
 
-/** All that the kit (for specification 1.0.1) knows but gRPC: every MUST, and what else is cheap to look at. */
+/**
+ * All requirements of the kit (for specification 1.0.1) except gRPC: every MUST, and the others that are cheap to
+ * check.
+ */
 export const REQUIREMENTS = {
   "CORE-SEND-001": {
     section: "3.1.1",

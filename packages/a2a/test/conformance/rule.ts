@@ -6,27 +6,27 @@ import { type Requirement, type RequirementId, REQUIREMENTS } from "./requiremen
 import type { Event, Task } from "./shapes.ts";
 import { BINDINGS, type BindingName, type Json, WireClient } from "./wire-client.ts";
 
-/** The agent of the compatibility kit, and somebody who calls it. */
+/** The agent of the compatibility kit, with a caller. */
 export interface Talk {
   readonly wire: WireClient;
   readonly url: string;
-  /** The clock of the agent's flow. */
+  /** Clock of the agent's flow. */
   readonly clock: TestClock;
   readonly adapter: A2AServerAdapter;
-  /** Somebody who calls with other headers, or over another binding. */
+  /** Creates a caller with other headers, or over another binding. */
   readonly as: (headers: Readonly<Record<string, string>>, binding?: BindingName) => WireClient;
 }
 
 interface RuleOptions {
-  /** What more of the rule is shown. */
+  /** Part of the rule that the test shows. */
   readonly detail?: string;
-  /** What the agent is told. @defaultValue what the example tells it */
+  /** Options of the agent. @defaultValue those of the example */
   readonly agent?: A2AServerOptions;
 }
 
 /**
- * States a requirement: the test has its id and its rule, and runs over the bindings that the table says. Each has an agent
- * of its own.
+ * Declares a test of a requirement: it has the requirement's id and rule, and runs over the bindings of the table. Each
+ * run has an agent of its own.
  */
 export function rule(
   id: RequirementId,
@@ -40,7 +40,7 @@ export function rule(
   const bindings = at === "both" ? names : [at === "agent" ? "HTTP+JSON" : at];
   for (const binding of bindings)
     test(`${title}${at === "agent" ? "" : ` (${binding})`}`, async () => {
-      // the SDK writes every refusal to the console
+      // the SDK logs every refusal to the console
       const quiet = vi.spyOn(console, "error").mockImplementation(() => {});
       onTestFinished(() => quiet.mockRestore());
       const clock = new TestClock();
@@ -55,7 +55,7 @@ export function rule(
 
 let messages = 0;
 
-/** A message that has the agent do what the kit's scenario of this name says. */
+/** Builds a message that selects a scenario of the kit. */
 export function say(scenario: string, message: Json = {}, configuration?: Json): Json {
   messages += 1;
   return {
@@ -64,23 +64,23 @@ export function say(scenario: string, message: Json = {}, configuration?: Json):
   };
 }
 
-/** The task that an answer or event is. */
+/** Extracts the task of an answer or event. */
 export function taskIn(event: Event | undefined): Task {
   if (event?.task === undefined) throw new Error(`This is no task: ${JSON.stringify(event)}`);
   return event.task;
 }
 
-/** A task that is over. */
+/** Creates a finished task. */
 export async function finished(wire: WireClient): Promise<Task> {
   return taskIn(await wire.ask("SendMessage", say("complete-task")));
 }
 
-/** A task that waits for input. */
+/** Creates a task that waits for input. */
 export async function waiting(wire: WireClient): Promise<Task> {
   return taskIn(await wire.ask("SendMessage", say("input-required")));
 }
 
-/** Gives a task that waits the input that ends it. */
+/** Answers a waiting task, which completes it. */
 export async function answer(wire: WireClient, { id }: Task): Promise<Task> {
   return taskIn(await wire.ask("SendMessage", say("complete-task", { taskId: id })));
 }

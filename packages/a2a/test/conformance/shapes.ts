@@ -1,4 +1,4 @@
-// The data model of A2A 1.0, as JSON, strictly: every field that must be there is, and none that is not known.
+// The data model of A2A 1.0 as strict JSON: no required field is missing, and no field is unknown.
 
 type Check = (value: unknown, at: string) => void;
 type Fields = Readonly<Record<string, Check>>;
@@ -216,7 +216,7 @@ const reading =
     return value as Shape;
   };
 
-/** @throws Error that says where a value is not what it must be */
+/** @throws Error that names the invalid value */
 export const readTask = reading<Task>("task", task);
 export const readEvent = reading<Event>("event", event);
 export const readAnswer = reading<Pick<Event, "task" | "message">>("answer", oneOf({ task, message }));
@@ -235,7 +235,7 @@ export const readRpcAnswer = reading<{ readonly id: unknown; readonly result?: u
   oneOf({ result: anything, error: anything }, { jsonrpc: matching(/^2\.0$/), id: anything }),
 );
 
-/** An error as both bindings have it. */
+/** An error in the form both bindings use. */
 export interface WireError {
   readonly code: number;
   readonly message: string;

@@ -3,7 +3,7 @@ import { until } from "../waiting.ts";
 import { answer, finished, rule, say, taskIn, waiting } from "./rule.ts";
 import type { Event } from "./shapes.ts";
 
-/** The states of a task in its events, in order. */
+/** Lists the states of a task in its events, in order. */
 const statesIn = (events: readonly Event[]): string[] =>
   events.flatMap(({ task, statusUpdate }) => (task ?? statusUpdate)?.status.state ?? []);
 

@@ -30,7 +30,7 @@ rule(
   { agent: { ...options, authenticate: ({ headers }) => headers.authorization } },
 );
 
-/** Seven tasks of one context, in the order in which they were made. */
+/** Creates seven tasks of one context, in order. */
 async function seven(wire: WireClient): Promise<Task[]> {
   const tasks: Task[] = [];
   for (let count = 0; count < 7; count += 1)
@@ -39,7 +39,7 @@ async function seven(wire: WireClient): Promise<Task[]> {
   return tasks;
 }
 
-/** All pages of a list. */
+/** Reads all pages of a list. */
 async function pagesOf(wire: WireClient, pageSize: number): Promise<Task[][]> {
   const pages: Task[][] = [];
   let token = "";
@@ -61,7 +61,7 @@ rule("CORE-LIST-002", async ({ wire }) => {
   expect(pages.map(({ length }) => length)).toEqual([3, 3, 1]);
   expect(idsOf(pages.flat()).toSorted()).toEqual(idsOf(tasks).toSorted());
   const { nextPageToken } = await wire.ask("ListTasks", { contextId: "seven", pageSize: 3 });
-  // what comes meanwhile is newer, and moves no page that follows
+  // tasks that arrive meanwhile are newer, and do not shift later pages
   await wire.ask("SendMessage", say("complete-task", { contextId: "seven" }));
   const next = await wire.ask("ListTasks", { contextId: "seven", pageSize: 3, pageToken: nextPageToken });
   expect(idsOf(next.tasks)).toEqual(idsOf(pages[1] ?? []));
@@ -75,7 +75,7 @@ rule("CORE-LIST-003", async ({ wire }) => {
   const times = (await wire.ask("ListTasks", {})).tasks.map(({ status }) => status.timestamp ?? "");
   expect(times.length).toBe(10);
   expect(times).toEqual(times.toSorted().toReversed());
-  // one that changes is the newest again
+  // a changed task becomes the newest again
   await answer(wire, first);
   const [newest] = (await wire.ask("ListTasks", { pageSize: 1 })).tasks;
   const latest = (await wire.ask("GetTask", { id: first.id })).status.timestamp;
@@ -114,7 +114,7 @@ rule("CORE-CANCEL-002", async ({ wire }) => {
   await wire.refused("CancelTask", { id: (await finished(wire)).id }, "TaskNotCancelableError");
   const failed = taskIn(await wire.ask("SendMessage", say("reject-task")));
   await wire.refused("CancelTask", { id: failed.id }, "TaskNotCancelableError");
-  // cancelling again has the same effect, as section 3.3.1 wants
+  // cancelling is idempotent, as section 3.3.1 requires
   const { id } = await waiting(wire);
   const once = await wire.ask("CancelTask", { id });
   expect(await wire.ask("CancelTask", { id })).toEqual(once);

@@ -14,7 +14,7 @@ const OLD = {
   message: { kind: "message", role: "user", parts: [{ kind: "text", text: "Hello" }], messageId: "tck-old" },
 };
 
-/** Asks in the words of version 0.3. */
+/** Sends a request of version 0.3. */
 async function askOld({ name, url }: WireClient, headers: Readonly<Record<string, string>>): Promise<Json> {
   const body =
     name === "JSON-RPC"
@@ -26,7 +26,7 @@ async function askOld({ name, url }: WireClient, headers: Readonly<Record<string
   return (await response.json()) as Json;
 }
 
-/** The state of a task as version 0.3 spells it. */
+/** State of a task as version 0.3 spells it. */
 const OLD_STATE = { "JSON-RPC": '"state":"completed"', "HTTP+JSON": '"state":"TASK_STATE_COMPLETED"' };
 
 rule("VER-CLIENT-001", async ({ url }) => {

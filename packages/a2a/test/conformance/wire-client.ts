@@ -17,7 +17,7 @@ import {
 export type Json = Readonly<Record<string, unknown>>;
 type Headers = Readonly<Record<string, string>>;
 
-/** What an answer to each operation is; streams have events. */
+/** Readers of the answer to each operation; streams have events. */
 const RESULTS = {
   SendMessage: readAnswer,
   SendStreamingMessage: readEvent,
@@ -35,7 +35,7 @@ const RESULTS = {
 export type Operation = keyof typeof RESULTS;
 type Result<Name extends Operation> = ReturnType<(typeof RESULTS)[Name]>;
 
-/** Where each operation is over HTTP+JSON. What is not in the path is in the query, or in the body of a POST. */
+/** Routes of the operations over HTTP+JSON. Parameters outside the path are in the query, or in the body of a POST. */
 const ROUTES: Readonly<Record<Operation, readonly [method: string, path: string]>> = {
   SendMessage: ["POST", "/message:send"],
   SendStreamingMessage: ["POST", "/message:stream"],
@@ -50,7 +50,7 @@ const ROUTES: Readonly<Record<Operation, readonly [method: string, path: string]
   GetExtendedAgentCard: ["GET", "/extendedAgentCard"],
 };
 
-/** Section 5.4 of the specification, and what JSON-RPC itself has: code, HTTP status and its name. */
+/** Errors of section 5.4 of the specification and of JSON-RPC: code, HTTP status and its name. */
 const ERRORS = {
   TaskNotFoundError: [-32_001, 404, "NOT_FOUND"],
   TaskNotCancelableError: [-32_002, 400, "FAILED_PRECONDITION"],
@@ -64,11 +64,11 @@ const ERRORS = {
 
 export type ErrorName = keyof typeof ERRORS;
 
-/** An HTTP request that is an operation, and what an answer or event means. */
+/** A binding: builds the request of an operation, and reads its answers and events. */
 interface Binding {
   readonly path: string;
   request(operation: Operation, params: Json, id: number): { path: string; method: string; body?: string };
-  /** @throws Error when the answer is an error, or not what it must be */
+  /** @throws Error when the answer is an error or invalid */
   result(body: unknown, id: number): unknown;
   /** Checks that an answer is this error in all its parts. */
   requireError(response: Response, body: unknown, id: number, name: ErrorName): void;
@@ -132,7 +132,7 @@ function envelope(body: unknown, id: number) {
   return answer;
 }
 
-/** An error of A2A says which it is, in words for programs. */
+/** Checks that an error of A2A names itself in a machine-readable reason. */
 function requireReason(name: ErrorName, details: readonly Detail[] = []): void {
   if (name === "InvalidParamsError") return;
   const reason = name.replace(/Error$/, "").replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_");
@@ -140,7 +140,7 @@ function requireReason(name: ErrorName, details: readonly Detail[] = []): void {
   expect(infos).toMatchObject([{ reason: reason.toUpperCase(), domain: "a2a-protocol.org" }]);
 }
 
-/** A caller that is no SDK: what it says and hears is what is on the wire, and every answer is looked at in full. */
+/** A caller without an SDK: it sends and reads the wire format, and validates every answer in full. */
 export class WireClient {
   readonly name: BindingName;
   readonly url: string;
@@ -155,7 +155,7 @@ export class WireClient {
     this.#headers = { "content-type": "application/json", "A2A-Version": "1.0", ...headers };
   }
 
-  /** The result of an operation. */
+  /** Returns the result of an operation. */
   async ask<Name extends Operation>(operation: Name, params: Json, headers?: Headers): Promise<Result<Name>> {
     const { response, id } = await this.send(operation, params, headers);
     const body = await bodyOf(response);
@@ -165,14 +165,14 @@ export class WireClient {
     return RESULTS[operation](result) as Result<Name>;
   }
 
-  /** Has an operation refused with an error, and looks at all of it. */
+  /** Expects an operation to fail with an error, and validates it in full. */
   async refused(operation: Operation, params: Json, name: ErrorName, headers?: Headers): Promise<void> {
     const { response, id } = await this.send(operation, params, headers);
     expect(mediaTypeOf(response)).toBe(this.#binding.mediaType);
     this.#binding.requireError(response, await bodyOf(response), id, name);
   }
 
-  /** The events of a streaming operation, each when it comes. The stream is there when this resolves. */
+  /** Streams the events of an operation. Resolves when the stream is open. */
   async stream(
     operation: "SendStreamingMessage" | "SubscribeToTask",
     params: Json,
@@ -187,7 +187,7 @@ export class WireClient {
     return new Events(response.body, (data) => readEvent(this.#binding.result(data, id)));
   }
 
-  /** The answer as it is. */
+  /** Returns the raw answer. */
   async send(
     operation: Operation,
     params: Json,
@@ -201,7 +201,7 @@ export class WireClient {
   }
 }
 
-/** Server-sent events, each of one line of data. */
+/** Server-sent events, each with one line of data. */
 export class Events {
   readonly #reader: ReadableStreamDefaultReader<string>;
   readonly #read: (data: unknown) => Event;
@@ -212,7 +212,7 @@ export class Events {
     this.#read = read;
   }
 
-  /** The next event; `undefined` when the agent has closed the stream. */
+  /** Returns the next event; `undefined` when the agent has closed the stream. */
   async next(): Promise<Event | undefined> {
     for (;;) {
       const end = this.#text.indexOf("\n\n");
@@ -231,14 +231,14 @@ export class Events {
     }
   }
 
-  /** All events to the end. */
+  /** Reads all events to the end. */
   async rest(): Promise<readonly Event[]> {
     const events: Event[] = [];
     for (let event = await this.next(); event !== undefined; event = await this.next()) events.push(event);
     return events;
   }
 
-  /** Leaves, without reading on. */
+  /** Disconnects without reading on. */
   close(): Promise<void> {
     return this.#reader.cancel();
   }
