@@ -216,9 +216,53 @@ const runsEveryTest = each(({ text }) =>
   ].map(([found]) => `Cannot keep "${found}": every test runs`),
 );
 
+/** Folders whose comments keep to the rules of language in CONTRIBUTING.md. */
+const wellWorded = [
+  "scripts",
+  "bench",
+  "examples",
+  "test",
+  "packages/a2a/src",
+  "packages/a2a/test",
+  "packages/a2a/test-integration",
+  "packages/otel/src",
+  "packages/otel/test",
+  "packages/state-sqlite/src",
+  "packages/state-sqlite/test",
+  "packages/state-postgres/src",
+  "packages/state-postgres/test",
+  "packages/state-postgres/test-integration",
+];
+
+/** Extracts the comments of a file without their marks. Consecutive `//` lines are one comment. */
+function commentsOf({ text }: SourceFile): string[] {
+  const blocks = text.matchAll(/(?<!\S)\/\*([^]*?)\*\//g);
+  const lines = text.matchAll(/^[^\S\n]*(\/\/.*(?:\n[^\S\n]*\/\/.*)*)/gm);
+  const tails = text.matchAll(/^(?!\s*(?:\/\/|\*)).*\S\s+(\/\/ .*)/gm);
+  return [...blocks, ...lines, ...tails].map(([, comment = ""]) =>
+    comment.replaceAll(/^[^\S\n]*(?:\*+|\/\/) ?/gm, "").trim(),
+  );
+}
+
+const excerptOf = (comment: string): string => (comment.split("\n")[0] ?? "").slice(0, 80);
+
+const beginsWell = each((source) =>
+  commentsOf(source)
+    .filter((comment) => /^(?:what|how|where|which|why|who|whose|those|whoever|nobody|somebody)\b/i.test(comment))
+    .map((comment) => `Begin with a verb, a noun phrase or "Whether": got "${excerptOf(comment)}"`),
+);
+
+const namesItsActors = each((source) =>
+  commentsOf(source)
+    .map((comment) => /^.*\b(?:whoever|nobody|somebody|anybody|those\s+who)\b.*$/im.exec(comment))
+    .filter((found) => found !== null)
+    .map(([line]) => `Name the actor: got "${excerptOf(line)}"`),
+);
+
 const itself = "test/architecture.test.ts";
 const core = load("packages/core/src/**/*.ts");
 const tests = load("{test,packages/*/test,examples/*/test}/**/*.ts").filter(({ file }) => file !== itself);
+const commented = load(`{${wellWorded.join(",")}}/**/*.{ts,mjs}`);
 const own = "packages/core/src/queue/channel.ts";
 
 /** Each rule with what it is applied to, and with an offence that proves it is awake. */
@@ -327,6 +371,19 @@ const rules: ReadonlyArray<
     tests,
     [{ file: "packages/core/test/flow.test.ts", text: 'test.skip("later", () => {});' }],
   ],
+  [
+    "a comment begins with a verb, a noun phrase or Whether",
+    beginsWell,
+    commented,
+    [{ file: own, text: "/**\n * Where\n * a channel ends.\n */" }],
+  ],
+  ["a comment behind code begins so, too", beginsWell, [], [{ file: own, text: "close();\t// how it ends" }]],
+  [
+    "a comment names its actors",
+    namesItsActors,
+    commented,
+    [{ file: own, text: "// Ends the wait.\n// It serves those\n// who wait." }],
+  ],
 ];
 
 describe("the architecture", () => {
@@ -339,5 +396,6 @@ describe("the architecture", () => {
     expect(core.length).toBeGreaterThan(20);
     expect(tests.length).toBeGreaterThan(0);
     expect(core.flatMap(importsOf).length).toBeGreaterThan(core.length);
+    expect(commented.flatMap(commentsOf).length).toBeGreaterThan(commented.length);
   });
 });
