@@ -44,7 +44,7 @@ async function drive<Answer>(
     }
   };
   await Promise.all(Array.from({ length: Math.min(window, total) }, client));
-  if (answered !== total) throw new Error(`Wrong count: "${answered}" answers, not "${total}"`);
+  if (answered !== total) throw new Error(`Wrong count: expected ${total} answers, got ${answered}`);
   return performance.now() - startedAt;
 }
 
@@ -86,7 +86,7 @@ export async function stretch<Answer>(
   const { user, system } = process.threadCpuUsage(processorAt);
   const spentUs = processorUs();
   const hops = requests * load.hopsPerRequest;
-  if (load.tally.hops !== hops) throw new Error(`Wrong count: "${load.tally.hops}" hops, not "${hops}"`);
+  if (load.tally.hops !== hops) throw new Error(`Wrong count: expected ${hops} hops, got ${load.tally.hops}`);
   return { requests, elapsedMs, processorShare: (user + system) / 1_000 / elapsedMs, processorUs: spentUs };
 }
 

@@ -4,7 +4,7 @@ import { installedVersion, loadSubject, loadWorkloads } from "./registry.ts";
 
 async function run(subjectName: string, workloadName: string, timing: Timing): Promise<Reply> {
   const workload = (await loadWorkloads()).find(({ name }) => name === workloadName);
-  if (workload === undefined) throw new Error(`There is no workload "${workloadName}"`);
+  if (workload === undefined) throw new Error(`Cannot run workload "${workloadName}": it does not exist`);
   const subject = await loadSubject(subjectName);
   const version = subject.library === undefined ? undefined : installedVersion(subject.library);
   const build = subject[workload.family];

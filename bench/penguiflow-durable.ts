@@ -106,7 +106,7 @@ async function leaveUnfinished(subject: string, address: string, traces: number)
   });
   const ended = once(child, "exit");
   const accepted = await Promise.race([once(child, "message"), ended.then(() => undefined)]);
-  if (accepted === undefined) throw new Error("The process that was to leave traces unfinished has ended before");
+  if (accepted === undefined) throw new Error("Cannot leave traces unfinished: the process ended too early");
   child.kill("SIGKILL");
   await ended;
   await sleep(leaseMs + 100);

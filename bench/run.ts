@@ -147,14 +147,16 @@ if (values.help === true) {
   process.exit();
 }
 const unknown = positionals.find((word) => !known.some(({ name, family }) => word === name || word === family));
-if (unknown !== undefined) refuse(`There is no workload "${unknown}"`);
+if (unknown !== undefined) refuse(`Cannot run workload "${unknown}": it does not exist`);
 const stranger = values.subject?.find((name) => !subjectNames().includes(name));
-if (stranger !== undefined) refuse(`There is no subject "${stranger}"`);
+if (stranger !== undefined) refuse(`Cannot run subject "${stranger}": it does not exist`);
 const isPart = positionals.length > 0 || values.subject !== undefined;
-if (values.page === true && isPart) refuse("A page needs all figures: leave workloads and --subject out");
+if (values.page === true && isPart)
+  refuse("Cannot write the page from some figures: leave out workloads and --subject");
 
 if (values.against === undefined && values.pairs !== undefined) refuse("--pairs needs --against");
-if (values.against !== undefined && values.page === true) refuse("A page compares with peers: leave --against out");
+if (values.against !== undefined && values.page === true)
+  refuse("Cannot write the page from --against: it compares with peers; leave --against out");
 const pairs = Number(values.pairs ?? (values.quick === true ? 1 : 7));
 if (!Number.isSafeInteger(pairs) || pairs < 1)
   refuse(`Option "--pairs" must be a whole number above 0: got "${values.pairs}"`);

@@ -45,7 +45,7 @@ export async function visitPage(
     await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/index.html`);
     await visit(page);
   } catch (error) {
-    complaints.push(`The page does not do what it should: ${error instanceof Error ? error.message : String(error)}`);
+    complaints.push(`Cannot use the page: ${error instanceof Error ? error.message : String(error)}`);
   } finally {
     await browser.close();
     server.close();

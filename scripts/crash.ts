@@ -181,5 +181,5 @@ const { problems } = evidence;
 if (problems.length === 0) rmSync(folder, { recursive: true });
 conclude(
   problems.length === 0 ? [] : [...problems, `Evidence: ${folder}; run it again: npm run crash -- ${again}`],
-  `All is well: each of ${accepted} accepted traces has its one result, nothing was handed over or done twice, nothing is left`,
+  `All is well: each of ${accepted} accepted traces has its one result, nothing was delivered or done twice, the journal is empty`,
 );

@@ -60,7 +60,7 @@ function install(done) {
   const startedAt = Date.now();
   const seconds = () => Math.round((Date.now() - startedAt) / 1000);
   const terminal = process.stderr.isTTY;
-  process.stderr.write(`Installing what is missing (a minute or so, once)${terminal ? "" : "\n"}`);
+  process.stderr.write(`Installing the missing packages (a minute or so, once)${terminal ? "" : "\n"}`);
   const progress = setInterval(
     () => process.stderr.write(terminal ? "." : `  still installing, ${seconds()} s\n`),
     terminal ? 2_000 : 15_000,

@@ -125,7 +125,7 @@ export class Installed implements Disposable {
     const asUsed = `Using the packages on ${what}`;
     const output = await this.must(asUsed, node, "--disable-warning=ExperimentalWarning", "consumer.ts");
     const line = consumed.find((wanted) => !output.split("\n").includes(wanted));
-    if (line !== undefined) this.problems.push(`${asUsed} does not write "${line}" but:\n${output}`);
+    if (line !== undefined) this.problems.push(`${asUsed} must print "${line}", got:\n${output}`);
   }
 
   /**
@@ -146,7 +146,7 @@ export class Installed implements Disposable {
     await bundler.close();
     const [{ code, imports, dynamicImports }] = output;
     for (const name of [...imports, ...dynamicImports]) {
-      this.problems.push(`The bundle of "${entry}" imports "${name}", which is not there in a browser`);
+      this.problems.push(`The bundle of "${entry}" must run in a browser, but imports "${name}"`);
     }
     return { file, gzipKb: gzipSync(code, { level: 9 }).byteLength / 1_000 };
   }

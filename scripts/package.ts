@@ -54,7 +54,7 @@ async function checkPackage(item: Package): Promise<void> {
   for (const page of paths.filter((file) => /^(docs\/.*\.md|llms\.txt)$/.test(file))) {
     for (const [, target = ""] of readFileSync(path.join(place, page), "utf8").matchAll(/\]\(([^)#:]+)[^):]*\)/g)) {
       if (!existsSync(path.resolve(place, path.dirname(page), target))) {
-        problems.push(`Package "${name}": "${page}" has a link that leads nowhere: "${target}"`);
+        problems.push(`Package "${name}": "${page}" has a broken link: "${target}"`);
       }
     }
   }
@@ -77,7 +77,7 @@ async function usePage(page: Page): Promise<void> {
   await page.click("#cancel");
   const cancelled = (await (await outcome("cancelled")).textContent()) ?? "";
   if (!cancelled.includes("traces now open: 0")) problems.push(`After a cancel the page says "${cancelled}"`);
-  if ((await page.locator("#sentences li").count()) === 5) problems.push("The page went on reading after a cancel");
+  if ((await page.locator("#sentences li").count()) === 5) problems.push("The page kept reading after a cancel");
   await screenshot(page, "cancelled");
 
   const exported = await page.evaluate<number>('import("./portable.js").then((all) => Object.keys(all).length)');

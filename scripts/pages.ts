@@ -30,7 +30,7 @@ for (const page of pages) {
   for (const { line, target, file, heading } of linksOf(page)) {
     links += 1;
     if (!existsSync(path.join(root, file))) {
-      problems.push(`${page}:${line} Link leads nowhere: "${target}"`);
+      problems.push(`${page}:${line} Link is broken: "${target}"`);
     } else if (heading !== undefined && file.endsWith(".md") && !anchorsOf(file).has(heading)) {
       problems.push(`${page}:${line} Link leads to no heading of "${file}": "#${heading}"`);
     }

@@ -114,7 +114,7 @@ async function runSnippets(): Promise<void> {
     for (const [line, claim] of snippet.claims) {
       claims += 1;
       if (bears(result.output, claim)) continue;
-      problems.push(`${snippet.page}:${line} Code block does not print "${claim}", but:\n${result.output.trimEnd()}`);
+      problems.push(`${snippet.page}:${line} Code block must print "${claim}", got:\n${result.output.trimEnd()}`);
     }
   }
 }

@@ -63,12 +63,12 @@ const watched = new Map<
 
 const work = payloadNode({ name: "work", policy: { concurrency: MOST_IN_FLIGHT * 2 } }, async (job: Job, ctx) => {
   for (let count = 0; count < 1 + (job.id % 4); count += 1) await ctx.emitChunk({ text: `${job.id}:${count} ` });
-  if (job.way === "fail") throw new Error("As was wished");
+  if (job.way === "fail") throw new Error("planned failure");
   if (job.way === "answer") return `${job.id} ${await ctx.pause<string>({ reason: "And?" })}`;
   if (job.way === "cancel" || job.way === "leave" || job.way === "hangUp") {
     watched.get(job.id)?.begun.resolve(ctx.traceId);
     await ctx.sleep(PATIENCE_MS).finally(() => watched.get(job.id)?.stopped.resolve());
-    throw new Error("Nobody has stopped this");
+    throw new Error("Nothing stopped this handler");
   }
   if (job.way === "leaveUnread") {
     watched.get(job.id)?.begun.resolve(ctx.traceId);
@@ -111,7 +111,7 @@ function requestOf(job: Job, more: Partial<RemoteCallRequest> = {}): RemoteCallR
 /** Reads a stream and returns its last event. */
 async function endOf(events: AsyncIterable<RemoteStreamEvent>): Promise<RemoteStreamEvent> {
   for await (const event of events) if (event.done) return event;
-  throw new Error("The stream has ended without an end");
+  throw new Error("The stream ended without a last event");
 }
 
 /** Returns the error code that a call rejects with. */
@@ -250,7 +250,7 @@ async function round(first: number): Promise<void> {
   await Promise.all(Array.from({ length: MOST_IN_FLIGHT }, client));
   while (!adapter.isQuiet || !leftAdapter.isQuiet || flow.stats().traces > 0) await turn();
   clearTimeout(patience);
-  if (taskStore.size > KEPT) problems.push(`The store keeps ${taskStore.size} tasks; ${KEPT} are wanted`);
+  if (taskStore.size > KEPT) problems.push(`The store keeps ${taskStore.size} tasks; expected ${KEPT}`);
   gc?.();
   heapMb.push(process.memoryUsage().heapUsed / 2 ** 20);
   const done = first + ROUND;
@@ -271,4 +271,4 @@ if (growth > HEAP_ALLOWANCE_MB)
 const most = Math.max(...heapMb);
 if (most > HEAP_BOUND_MB) problems.push(`The heap was ${most.toFixed(1)} MB; ${HEAP_BOUND_MB} are allowed`);
 const heap = `the heap has grown by ${growth.toFixed(1)} MB, and was ${most.toFixed(1)} MB at most`;
-conclude(problems, `All is well: ${wanted} tasks ended as they should, ${heap}`);
+conclude(problems, `All is well: ${wanted} tasks ended as planned, ${heap}`);

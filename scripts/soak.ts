@@ -412,7 +412,7 @@ async function until(what: string, isSo: () => boolean): Promise<void> {
     await turn();
     const now = performance.now();
     if (before !== figures.handled) movedAt = now;
-    else if (now - movedAt > STALL_MS) throw new Error(`Nothing moves, and ${what}: ${JSON.stringify(flow.stats())}`);
+    else if (now - movedAt > STALL_MS) throw new Error(`The flow hangs, and ${what}: ${JSON.stringify(flow.stats())}`);
     before = figures.handled;
   }
 }
@@ -505,7 +505,7 @@ function conclusion(): void {
   const seconds = Math.round((performance.now() - startedAt) / 1000);
   finish(
     problems,
-    `All is well after ${seconds} s: every trace ended as planned, nothing is left of any, the heap is flat`,
+    `All is well after ${seconds} s: every trace ended as planned, the tables are empty, the heap is flat`,
   );
 }
 

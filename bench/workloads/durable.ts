@@ -89,7 +89,7 @@ async function measureLeftover(rig: DurableRig, tally: Tally): Promise<Measureme
   const { entries, counts } = await rig.leftover!();
   const wrong = [...counts].find(([, count]) => count !== before + measured);
   if (counts.size !== nodes || wrong !== undefined)
-    throw new Error(`Wrong count: node "${wrong?.[0]}" is done with "${wrong?.[1]}", not "${before + measured}"`);
+    throw new Error(`Wrong count: expected ${before + measured} messages at node "${wrong?.[0]}", got ${wrong?.[1]}`);
   return {
     figures: { "rows each": entries / (before + measured), "more bytes each": grown / measured },
     requests: measured,
@@ -118,10 +118,10 @@ export const workloads: readonly Workload<DurableSetup, DurableRig>[] = [
     bars: onDisk.map((of) => ({ of, atMost: 5 })),
     async measure(rig) {
       const { resumed, recoveredMs, finishedMs, answers } = await rig.recover!(unfinished);
-      if (resumed !== unfinished) throw new Error(`Wrong count: "${resumed}" traces resumed, not "${unfinished}"`);
+      if (resumed !== unfinished) throw new Error(`Wrong count: expected ${unfinished} resumed traces, got ${resumed}`);
       // the trace accepted last may have made less progress
       if (recovery.tally.hops < unfinished || recovery.tally.hops >= unfinished + nodes)
-        throw new Error(`Wrong count: "${recovery.tally.hops}" hops were left, not "${unfinished}"`);
+        throw new Error(`Wrong count: expected ${unfinished} remaining hops, got ${recovery.tally.hops}`);
       for (const [id, answer] of answers)
         if (!isOwnPayload(answer, id)) throw new Error(`Wrong answer to request "${id}": ${JSON.stringify(answer)}`);
       return {

@@ -23,7 +23,7 @@ async function read(rig: StreamsRig, id: number): Promise<void> {
     if (text !== texts[index]) throw new Error(`Wrong chunk "${index}" of stream "${id}": "${text}"`);
     index += 1;
   });
-  if (index !== chunks) throw new Error(`Wrong count: "${index}" chunks of stream "${id}", not "${chunks}"`);
+  if (index !== chunks) throw new Error(`Wrong count: expected ${chunks} chunks of stream "${id}", got ${index}`);
 }
 
 const readAll = (rig: StreamsRig): Promise<unknown> =>

@@ -25,7 +25,7 @@ export const workloads: readonly Workload<undefined, TypesRig>[] = [
         cwd: root,
       });
       const added = /add (\d+) instantiations/.exec(stdout)?.[1];
-      if (added === undefined) throw new Error(`"${script}" said no number of instantiations: ${stdout}`);
+      if (added === undefined) throw new Error(`Cannot read the instantiations of "${script}": ${stdout}`);
       return { figures: { instantiations: Number(added) }, requests: 1, processorShare: 1 };
     },
   },

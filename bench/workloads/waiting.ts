@@ -50,7 +50,8 @@ export const workloads: readonly Workload<WaitingSetup, WaitingRig>[] = [
       do times.push((await stretch(rig, load, requests)).elapsedMs);
       while (performance.now() - startedAt < timing.measureMs);
       const spentUs = processorUs();
-      if (most !== concurrency) throw new Error(`Wrong count: "${most}" requests waited at once, not "${concurrency}"`);
+      if (most !== concurrency)
+        throw new Error(`Wrong count: expected ${concurrency} waiting requests at once, got ${most}`);
       const ms = times.toSorted((a, b) => a - b)[times.length >> 1]!;
       // the work here is waiting, so an idle processor shows no disturbance
       return {

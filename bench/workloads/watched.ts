@@ -27,7 +27,7 @@ export const workloads: readonly Workload<WatchedSetup, WatchedRig>[] = [
       const measured = await measureRate(rig, load, timing);
       const least = measured.requests * setup.nodes;
       if (setup.tally.events < least)
-        throw new Error(`Wrong count: "${setup.tally.events}" events, not "${least}" or more`);
+        throw new Error(`Wrong count: expected at least ${least} events, got ${setup.tally.events}`);
       return measured;
     },
   },

@@ -10,7 +10,7 @@ import { MlflowRun } from "./mlflow-run.ts";
 const split = payloadNode("split", (text: string) => text.toLowerCase().match(/\p{L}+/gu) ?? []);
 
 const count = payloadNode({ name: "count", policy: { maxRetries: 0 } }, (words: readonly string[]) => {
-  if (words.length === 0) throw new RangeError("There is no word to count");
+  if (words.length === 0) throw new RangeError("Cannot count words: there are none");
   return new Set(words).size;
 });
 

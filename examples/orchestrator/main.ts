@@ -48,7 +48,7 @@ const store = payloadNode(
   { name: "store", input: Summarised, output: Stored },
   ({ slug, summary, fallback }, ctx: Context<NoteResources>) => {
     const key = `${ctx.tenant}/${slug}`;
-    if (ctx.resources.notes.has(key)) throw new RangeError(`There is a note "${slug}" already`);
+    if (ctx.resources.notes.has(key)) throw new RangeError(`Cannot store note "${slug}": it exists already`);
     const stored: Stored = { slug, summary, fallback };
     ctx.resources.notes.set(key, stored);
     return stored;
@@ -94,7 +94,7 @@ export class NoteTaker implements AsyncDisposable {
 /** Finds the first sentence. */
 async function firstSentence(text: string): Promise<string> {
   const [, sentence] = /^([A-Z][^.\n]+\.)\s/.exec(text) ?? [];
-  if (sentence === undefined) throw new Error("The text begins with no sentence");
+  if (sentence === undefined) throw new Error("Cannot summarise the text: it has no sentence");
   return sentence;
 }
 

@@ -154,7 +154,7 @@ function timeoutOf({ headers }: IncomingMessage, most: number): number {
 async function questionOf(request: IncomingMessage, { searchParams }: URL, mostBytes: number): Promise<unknown> {
   if (request.method === "POST") return readJson(request, mostBytes);
   if (request.method !== "GET")
-    throw new Refusal(405, "METHOD_NOT_ALLOWED", "Ask with GET or POST", { headers: { allow: "GET, POST" } });
+    throw new Refusal(405, "METHOD_NOT_ALLOWED", "Use GET or POST", { headers: { allow: "GET, POST" } });
   const { limit, ...rest } = Object.fromEntries(searchParams);
   return limit === undefined ? rest : { ...rest, limit: Number(limit) };
 }
@@ -162,7 +162,7 @@ async function questionOf(request: IncomingMessage, { searchParams }: URL, mostB
 async function readJson(request: IncomingMessage, mostBytes: number): Promise<unknown> {
   if (!/^application\/json\s*(?:;|$)/i.test(request.headers["content-type"] ?? ""))
     throw new Refusal(415, "NOT_JSON", "Send the question as application/json");
-  const tooLarge = () => new Refusal(413, "TOO_LARGE", `A body has at most ${mostBytes} bytes`);
+  const tooLarge = () => new Refusal(413, "TOO_LARGE", `The body exceeds ${mostBytes} bytes`);
   if (Number(request.headers["content-length"]) > mostBytes) throw tooLarge();
   const parts: Buffer[] = [];
   let bytes = 0;
@@ -175,6 +175,6 @@ async function readJson(request: IncomingMessage, mostBytes: number): Promise<un
   try {
     return JSON.parse(Buffer.concat(parts).toString());
   } catch {
-    throw new Refusal(400, "NOT_JSON", "The body is no JSON");
+    throw new Refusal(400, "NOT_JSON", "The body is not JSON");
   }
 }

@@ -87,7 +87,7 @@ class Conversation {
   }
 
   endWhenIdle(): void {
-    if (this.#open === 0) this.#socket.close(GOING_AWAY, "The service stops");
+    if (this.#open === 0) this.#socket.close(GOING_AWAY, "The service is shutting down");
   }
 
   #take(text: string): void {
@@ -151,7 +151,7 @@ function fromJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new Refusal(400, "NOT_JSON", "The message is no JSON");
+    throw new Refusal(400, "NOT_JSON", "The message is not JSON");
   }
 }
 

@@ -49,7 +49,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const { data, error } = Environment.safeParse(environment);
   if (error === undefined) return data;
   const lines = error.issues.map(({ path, message }) => `  ${path.join(".")}: ${message}`);
-  throw new ConfigError(`Cannot start: the environment is wrong\n${lines.join("\n")}`);
+  throw new ConfigError(`Cannot start: the environment is invalid\n${lines.join("\n")}`);
 }
 
 function whole(least: number, most: number, standard: number) {

@@ -33,7 +33,7 @@ export class Door {
     // looked up by digest, so that the time it takes reveals nothing about the tokens
     const tenant = token === undefined ? undefined : this.#tenants.get(digestOf(token));
     if (tenant !== undefined) return tenant;
-    throw new Refusal(401, "UNAUTHENTICATED", "A bearer token is needed", {
+    throw new Refusal(401, "UNAUTHENTICATED", "A bearer token is required", {
       headers: { "www-authenticate": "Bearer" },
     });
   }
@@ -44,9 +44,9 @@ export class Door {
     const { MAX_REQUESTS, MAX_REQUESTS_PER_TENANT } = this.#config;
     const own = this.#byTenant.get(tenant) ?? 0;
     if (own >= MAX_REQUESTS_PER_TENANT)
-      throw new Refusal(429, "TOO_MANY_REQUESTS", "Too many requests of yours are under way", { headers: RETRY });
+      throw new Refusal(429, "TOO_MANY_REQUESTS", "Too many of your requests are in flight", { headers: RETRY });
     if (this.#inside >= MAX_REQUESTS)
-      throw new Refusal(503, "OVERLOADED", "Too many requests are under way", { headers: RETRY });
+      throw new Refusal(503, "OVERLOADED", "Too many requests are in flight", { headers: RETRY });
     this.#byTenant.set(tenant, own + 1);
     this.#inside += 1;
     try {

@@ -23,5 +23,5 @@ export const ROUTE = "/v1/answers";
 export function requireRoute(request: IncomingMessage): URL {
   const url = URL.parse(request.url ?? "/", "http://localhost");
   if (url?.pathname === ROUTE) return url;
-  throw new Refusal(404, "NOT_FOUND", `There is only ${ROUTE}`);
+  throw new Refusal(404, "NOT_FOUND", `Cannot find this path: the only one is ${ROUTE}`);
 }

@@ -49,15 +49,15 @@ export function refusalOf(error: unknown): Refusal {
 }
 
 export function draining(): Refusal {
-  return new Refusal(503, "DRAINING", "The service stops", { headers: RETRY });
+  return new Refusal(503, "DRAINING", "The service is shutting down", { headers: RETRY });
 }
 
 export function tooLong(code: string): Refusal {
-  return new Refusal(504, code, "The answer took too long");
+  return new Refusal(504, code, "The answer timed out");
 }
 
 export function wrong(issues: readonly Issue[]): Refusal {
-  return new Refusal(400, "INPUT_INVALID", "The request is not as it should be", { issues });
+  return new Refusal(400, "INPUT_INVALID", "The request is invalid", { issues });
 }
 
 /** Lists the issues found by the flow's schema, under the names that the caller uses. */

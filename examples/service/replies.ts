@@ -18,7 +18,7 @@ export class Replies<Reply> {
   /** Returns the reply to an earlier request of this tenant with this key, or makes a new one. @throws Refusal */
   once(tenant: string, key: string, question: unknown, make: () => Promise<Reply>): Promise<Reply> {
     if (!/^[\x21-\x7e]{1,128}$/.test(key))
-      throw new Refusal(400, "IDEMPOTENCY_KEY_INVALID", "An Idempotency-Key has 1 to 128 visible characters");
+      throw new Refusal(400, "IDEMPOTENCY_KEY_INVALID", "Idempotency-Key must have 1 to 128 visible characters");
     this.#forgetOld();
     const id = `${tenant} ${key}`;
     const asked = JSON.stringify(question);

@@ -71,7 +71,7 @@ export class Service {
       resources: {
         libraryOf: (tenant) => {
           const library = libraries.get(tenant);
-          if (library === undefined) throw new Error(`There is no library for tenant "${tenant}"`);
+          if (library === undefined) throw new Error(`Cannot find the library of tenant "${tenant}"`);
           return library;
         },
       },

@@ -36,7 +36,7 @@ export class Telemetry {
     this.#provider
       .getMeter("service")
       .createObservableUpDownCounter("http.server.active_requests", {
-        description: "Requests under way",
+        description: "Requests in flight",
         unit: "{request}",
       })
       .addCallback((result) => result.observe(door.inside));

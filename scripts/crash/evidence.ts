@@ -87,7 +87,7 @@ export class Evidence {
   async verify(store: Store, effectsFile: string): Promise<Readonly<Record<string, number>>> {
     const { done, charges } = this.#verifyEffects(effectsFile);
     for (const id of this.#accepted) {
-      if (!done.has(id)) this.problem(`Job ${id} was accepted and is lost: it has no result`);
+      if (!done.has(id)) this.problem(`Job ${id} was accepted and lost: it has no result`);
       else if (!this.#results.has(id)) this.problem(`The result of job ${id}, which was accepted, was never fetched`);
     }
     for (const [id, result] of this.#results) {
@@ -113,7 +113,7 @@ export class Evidence {
     for (const node of new Set([...wanted.keys(), ...counts.keys()])) {
       const [is, should] = [counts.get(node) ?? 0, wanted.get(node) ?? 0];
       if (is > should)
-        this.problem(`Node "${node}" has committed ${is} messages, ${is - should} too many: handed over twice`);
+        this.problem(`Node "${node}" has committed ${is} messages, ${is - should} too many: delivered twice`);
       if (is < should) this.problem(`Node "${node}" has committed ${is} messages, ${should - is} too few`);
     }
     return Object.fromEntries(counts);
@@ -126,7 +126,7 @@ export class Evidence {
     using effects = new Effects(file);
     for (const { what, id, key, value } of effects.all()) {
       const has = what === "charge" ? charges.has(id) : done.has(id);
-      if (has) this.problem(`The effect "${what}" of job ${id} has taken place twice`);
+      if (has) this.problem(`The effect "${what}" of job ${id} was performed twice`);
       if (!has && keys.has(key)) this.problem(`The key of the effect "${what}" of job ${id} is that of another`);
       keys.add(key);
       if (what === "charge") charges.add(id);

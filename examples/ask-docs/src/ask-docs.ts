@@ -46,7 +46,7 @@ export async function askDocs(commandLine: CommandLine, signal: AbortSignal): Pr
   if (isAnswered) return ExitStatus.answered;
   throw new CommandError(
     ExitStatus.nothingFound,
-    `Cannot answer ${JSON.stringify(printable(question))}: nothing in "${printable(folder)}" is about it. Try other words`,
+    `Cannot answer ${JSON.stringify(printable(question))}: nothing in "${printable(folder)}" matches it; try other words`,
   );
 }
 

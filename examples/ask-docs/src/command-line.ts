@@ -66,7 +66,7 @@ export function requireQuestion(text: string, source: string): void {
 }
 
 function wrongUse(message: string): CommandError {
-  return new CommandError(ExitStatus.wrongUse, `${message}\nRun "npm start -- --help" for what can be asked`);
+  return new CommandError(ExitStatus.wrongUse, `${message}\nRun "npm start -- --help" for its options`);
 }
 
 // the rest of Node's message advises about positional arguments, which this command does not take

@@ -96,7 +96,7 @@ Left out 6:
     expect(status).toBe(1);
     expect(stdout).toBe("");
     expect(stderr).toContain(
-      `Cannot answer "quantum chromodynamics?": nothing in "${folder.path}" is about it. Try other words\n`,
+      `Cannot answer "quantum chromodynamics?": nothing in "${folder.path}" matches it; try other words\n`,
     );
   });
 
@@ -127,7 +127,7 @@ Left out 6:
     expect(empty).toEqual({
       status: 2,
       stdout: "",
-      stderr: `Option "--question" must hold at least one word: got ""\nRun "npm start -- --help" for what can be asked\n`,
+      stderr: `Option "--question" must hold at least one word: got ""\nRun "npm start -- --help" for its options\n`,
     });
     const unknown = await runCommand(["--qestion", "x"]);
     expect(unknown.status).toBe(2);

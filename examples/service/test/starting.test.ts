@@ -56,7 +56,7 @@ describe("the environment", () => {
   test("that is wrong ends the command with its problems and 1", async () => {
     const { status, stdout, stderr } = await runExample("service");
     expect([status, stdout]).toEqual([1, ""]);
-    expect(stderr).toMatch(/^Cannot start: the environment is wrong\n {2}TENANTS: must be JSON such as .*\n$/);
+    expect(stderr).toMatch(/^Cannot start: the environment is invalid\n {2}TENANTS: must be JSON such as .*\n$/);
   });
 });
 

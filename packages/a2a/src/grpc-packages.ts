@@ -27,6 +27,8 @@ export async function grpcPackages(): Promise<GrpcPackages> {
     return { grpc: channel, sdk: service, legacy: legacyService, errors: failures };
   } catch (cause) {
     const install = "npm install @grpc/grpc-js @bufbuild/protobuf";
-    throw new TypeError(`gRPC needs the packages "@grpc/grpc-js" and "@bufbuild/protobuf": ${install}`, { cause });
+    throw new TypeError(`Cannot load gRPC: it needs "@grpc/grpc-js" and "@bufbuild/protobuf"; run "${install}"`, {
+      cause,
+    });
   }
 }

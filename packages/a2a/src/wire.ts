@@ -71,7 +71,10 @@ export class Files {
   /** @throws TypeError when a file has neither `url` nor `bytes`, or both */
   constructor(...files: readonly FilePart[]) {
     for (const { url, bytes } of files)
-      if ((url === undefined) === (bytes === undefined)) throw new TypeError('A file needs either "url" or "bytes"');
+      if ((url === undefined) === (bytes === undefined))
+        throw new TypeError(
+          `Cannot build a file: expected either "url" or "bytes", got ${url === undefined ? "neither" : "both"}`,
+        );
     this.files = Object.freeze([...files]);
   }
 }

@@ -258,7 +258,7 @@ describe("a resubscribe", () => {
     );
     await expect(collect(transport().resubscribe(known(url), { signal }))).rejects.toMatchObject({
       code: "REMOTE_CUT",
-      message: `The answer of agent "${url}" broke off: it ended too early`,
+      message: `Cannot read the answer of agent "${url}": it ended before its last event`,
     });
   });
 

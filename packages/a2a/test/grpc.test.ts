@@ -280,7 +280,7 @@ test("a caller who is not known, and an agent that is slow, are told apart", asy
   const transport = new A2AClientTransport({ bindings: ["GRPC"], timeoutMs: 100 });
   expect(await failureOf(answerOf(transport, closed.url))).toMatchObject({
     code: "REMOTE_REFUSED",
-    message: `Agent "${closed.url}" does not take the call: it wants to know who is calling (UNAUTHENTICATED): see the option "headers"`,
+    message: `Agent "${closed.url}" refused the call: it wants to know who is calling (UNAUTHENTICATED): see the option "headers"`,
   });
   const slow = await serve(shout(), { authenticate: async () => await new Promise<string>(() => {}) });
   expect(await failureOf(answerOf(transport, slow.url))).toMatchObject({

@@ -107,7 +107,7 @@ describe("a host that is named is what its addresses are", () => {
 
   test("one private address among several is enough, and the address looked at is the one called", async () => {
     expect((await look([open, { address: "10.0.0.1", family: 4 }]))[0]).toMatchObject({
-      message: 'Address 10.0.0.1 of "example.com" is private, and no target',
+      message: 'Cannot send notifications to "example.com": its address 10.0.0.1 is private',
     });
     expect(await look([open])).toEqual([null, "93.184.216.34", 4]);
   });

@@ -147,7 +147,10 @@ describe("what is wrong is said", () => {
     // the card advertises a skill that does not exist
     adapter.card.skills = [...adapter.card.skills, { ...adapter.card.skills[0], id: "fly" } as AgentCard["skills"][0]];
     const { code, message } = await failureOf(new A2AClientTransport().send(request(url, { skill: "fly" })));
-    expect([code, message]).toEqual(["REMOTE_REFUSED", expect.stringContaining('The agent has no skill "fly"')]);
+    expect([code, message]).toEqual([
+      "REMOTE_REFUSED",
+      expect.stringContaining('Cannot call skill "fly": the agent has no such skill'),
+    ]);
   });
 
   test("it speaks another version or binding", async () => {

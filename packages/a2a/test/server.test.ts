@@ -235,7 +235,7 @@ describe.each(BINDINGS)("over %s", (binding) => {
     expect(seen).toEqual(["shared", "ada", "bobs"]);
     await expect(bob.getTask({ tenant: "shared", id: task.id })).rejects.toThrow("not found");
     await expect(bob.sendMessage(saying("x", {}, { tenant: "adas" }))).rejects.toThrow(
-      'may not call for tenant "adas"',
+      'Cannot call for tenant "adas": this user may not act for it',
     );
     await expect((await speak(url, binding)).sendMessage(saying("x"))).rejects.toThrow("Not authenticated");
   });
@@ -397,7 +397,10 @@ test("what fails before a message is read tells nothing of the inside", async ()
     return { status: response.status, text: await response.text() };
   };
   const refused = (error: object) => JSON.stringify({ jsonrpc: "2.0", id: null, error });
-  expect(await post("{}", "broken")).toEqual({ status: 500, text: refused({ code: -32603, message: "Failed" }) });
+  expect(await post("{}", "broken")).toEqual({
+    status: 500,
+    text: refused({ code: -32603, message: "Internal error" }),
+  });
   const large = JSON.stringify("x".repeat(300_000));
   const tooLarge = refused({ code: -32600, message: "Payload Too Large" });
   expect(await post(large, "")).toEqual({ status: 413, text: tooLarge });

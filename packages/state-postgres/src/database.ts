@@ -77,7 +77,7 @@ export class Database {
       } catch (error) {
         if (!isPassing(error)) throw error;
         if (performance.now() + pauseMs >= giveUpAt)
-          throw new Error(`Gave up on PostgreSQL after ${this.#patienceMs} ms: ${reasonOf(error)}`, {
+          throw new Error(`Cannot reach PostgreSQL within ${this.#patienceMs} ms: ${reasonOf(error)}`, {
             cause: error,
           });
         await sleep(pauseMs);

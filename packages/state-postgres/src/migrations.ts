@@ -121,7 +121,7 @@ export async function migrate(database: Database, schema: string, migrations: Mi
     const version = await versionOf(query, schema);
     if (version > migrations.length)
       throw new Error(
-        `its version is ${version}, written by a newer @penguiflow/state-postgres; this one knows versions up to ${migrations.length}`,
+        `its version is ${version}, written by a newer @penguiflow/state-postgres; update this one, which supports versions up to ${migrations.length}`,
       );
     if (version === 0) {
       // "if not exists" requires the right to create a schema even when it exists

@@ -105,7 +105,7 @@ function requireConnection(connection: unknown): void {
     if (/^postgres(?:ql)?:\/\//.test(connection) && URL.canParse(connection)) return;
     // the message omits the value, which may contain a password
     throw new TypeError(
-      'Option "connection" must be a URL like "postgres://user@host:5432/database": got another text',
+      'Option "connection" must be a URL like "postgres://user@host:5432/database": got another string',
     );
   }
   if (typeof connection !== "object" || connection === null)

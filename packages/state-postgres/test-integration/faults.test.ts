@@ -121,10 +121,10 @@ describe("a server that goes away", () => {
     const store = await schema.open({ patienceMs: 300 }, proxy.port);
     await proxy.goAway();
     await expect(store.loadHistory(key)).rejects.toThrow(
-      `Gave up on PostgreSQL after 300 ms: connect ECONNREFUSED 127.0.0.1:${proxy.port}`,
+      `Cannot reach PostgreSQL within 300 ms: connect ECONNREFUSED 127.0.0.1:${proxy.port}`,
     );
     await expect(PostgresStateStore.open({ connection: schema.url(proxy.port), patienceMs: 300 })).rejects.toThrow(
-      'Cannot open schema "penguiflow": Gave up on PostgreSQL after 300 ms: connect ECONNREFUSED',
+      'Cannot open schema "penguiflow": Cannot reach PostgreSQL within 300 ms: connect ECONNREFUSED',
     );
   });
 
@@ -133,7 +133,7 @@ describe("a server that goes away", () => {
     await using schema = await TestSchema.create();
     const store = await schema.open({ patienceMs: 300 }, proxy.port);
     proxy.isSilent = true;
-    await expect(store.saveEvents(batch(0, 1))).rejects.toThrow("Gave up on PostgreSQL after 300 ms");
+    await expect(store.saveEvents(batch(0, 1))).rejects.toThrow("Cannot reach PostgreSQL within 300 ms");
     proxy.isSilent = false;
     await store.saveEvents(batch(1, 1));
     expect(await numbers(store)).toEqual([1]);
@@ -147,7 +147,7 @@ describe("a server that goes away", () => {
     const saving = store.saveEvents(batch(0, 1));
     saving.catch(() => {});
     await store.close();
-    await expect(saving).rejects.toThrow("Gave up on PostgreSQL after 300 ms");
+    await expect(saving).rejects.toThrow("Cannot reach PostgreSQL within 300 ms");
     await expect(store.loadHistory(key)).rejects.toThrow("it is closed");
   });
 });

@@ -88,7 +88,7 @@ describe("a batch that was given up", () => {
   /** Has the server store a batch after its writer has disconnected. */
   async function storeLate(schema: TestSchema, partition: JournalPartition, number: number): Promise<void> {
     await withLock(schema, ENTRIES, async () => {
-      await expect(partition.append(given, number - 1)).rejects.toThrow("Gave up on PostgreSQL after 300 ms");
+      await expect(partition.append(given, number - 1)).rejects.toThrow("Cannot reach PostgreSQL within 300 ms");
     });
     const select = "select sequence::int from @journal_partitions";
     while ((await schema.rows(select))[0]?.["sequence"] !== number);
@@ -123,7 +123,7 @@ describe("a batch that was given up", () => {
     await append(partition, 1, 1);
     await withLock(schema, ENTRIES, async () => {
       const another = { put: [], remove: [1], counts: new Map([["other", 9]]) };
-      await expect(partition.append(another, 1)).rejects.toThrow("Gave up on PostgreSQL after 300 ms");
+      await expect(partition.append(another, 1)).rejects.toThrow("Cannot reach PostgreSQL within 300 ms");
       await schema.terminate();
     });
     await append(partition, 2, 3);
@@ -137,7 +137,7 @@ describe("a batch that was given up", () => {
     await append(late, 1, 1);
     let opening: Promise<JournalPartition> | undefined;
     await withLock(schema, ENTRIES, async () => {
-      await expect(late.append(given, 1)).rejects.toThrow("Gave up on PostgreSQL after 300 ms");
+      await expect(late.append(given, 1)).rejects.toThrow("Cannot reach PostgreSQL within 300 ms");
       opening = journal.open({ ...claim, owner: "heir" });
       while ((await schema.locked()) < 2);
     });
@@ -188,7 +188,7 @@ describe("a server that goes away", () => {
     await proxy.goAway();
     const given = batchOf(3);
     for (const call of [() => partition.append(given, 2), () => partition.renew(), () => partition.counts()])
-      await expect(call()).rejects.toThrow("Gave up on PostgreSQL after 300 ms");
+      await expect(call()).rejects.toThrow("Cannot reach PostgreSQL within 300 ms");
     await proxy.comeBack();
     expect(await partition.append(given, 2)).toBe(3);
     expect(await contentsOf(partition)).toEqual(contentsAfter(3));
@@ -200,7 +200,7 @@ describe("a server that goes away", () => {
     const journal = await schema.openJournal({ patienceMs: 300 }, proxy.port);
     const partition = await journal.open(claim);
     await proxy.goAway();
-    await expect(partition.close()).rejects.toThrow("Gave up on PostgreSQL after 300 ms");
+    await expect(partition.close()).rejects.toThrow("Cannot reach PostgreSQL within 300 ms");
     await proxy.comeBack();
     await expect(journal.open(claim)).rejects.toMatchObject({ code: "JOURNAL_OWNED" });
     await partition.close();

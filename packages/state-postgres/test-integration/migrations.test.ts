@@ -64,7 +64,7 @@ test("a schema of a newer version is refused and left as it is", async () => {
   await using schema = await TestSchema.create();
   await withDatabase(async (database) => await migrate(database, schema.name, next));
   await expect(schema.open()).rejects.toThrow(
-    `Cannot open schema "${schema.name}": its version is ${next.length}, written by a newer @penguiflow/state-postgres; this one knows versions up to ${MIGRATIONS.length}`,
+    `Cannot open schema "${schema.name}": its version is ${next.length}, written by a newer @penguiflow/state-postgres; update this one, which supports versions up to ${MIGRATIONS.length}`,
   );
 });
 

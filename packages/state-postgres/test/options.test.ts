@@ -42,6 +42,6 @@ test("what is wrong with a connection is told without its password", async () =>
 test("a server that is not there is given up when the patience is over", async () => {
   const opening = PostgresStateStore.open({ connection: { host: "127.0.0.1", port: 1 }, patienceMs: 100 });
   await expect(opening).rejects.toThrow(
-    'Cannot open schema "penguiflow": Gave up on PostgreSQL after 100 ms: connect ECONNREFUSED 127.0.0.1:1',
+    'Cannot open schema "penguiflow": Cannot reach PostgreSQL within 100 ms: connect ECONNREFUSED 127.0.0.1:1',
   );
 });

@@ -192,16 +192,16 @@ const BUSY = 5;
 const CORRUPT = 11;
 
 /** Reason for a file with lost or overwritten parts. */
-export const DAMAGED = "the file is damaged; restore it from a copy";
+export const DAMAGED = "the file is damaged; restore it from a backup";
 
 /** Reasons by SQLite's result code, worded for the operator of the file. */
 const REASONS: Readonly<Record<number, string>> = {
-  8: "it, or its folder, may not be written to",
+  8: "the file or its folder is not writable; grant write permission",
   10: "the disk failed",
   [CORRUPT]: DAMAGED,
   13: "the disk is full",
-  14: "it is no file that can be opened; its folder must be there and allow it",
-  26: "it is no SQLite database",
+  14: "the file cannot be opened; its folder must exist and be accessible",
+  26: "it is not an SQLite database",
 };
 
 const kept = (value: SqlValue): string | number | null => value ?? null;

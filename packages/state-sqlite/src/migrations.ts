@@ -102,7 +102,7 @@ export async function migrate(database: Database, migrations: Migrations = MIGRA
     const version = versionOf(database);
     if (version > migrations.length)
       throw new Error(
-        `its version is ${version}, written by a newer @penguiflow/state-sqlite; this one knows versions up to ${migrations.length}`,
+        `its version is ${version}, written by a newer @penguiflow/state-sqlite; update this one, which supports versions up to ${migrations.length}`,
       );
     if (version === 0) database.exec("CREATE TABLE versions (version INTEGER PRIMARY KEY, since TEXT NOT NULL) STRICT");
     for (const [index, statements] of migrations.entries()) {
@@ -120,6 +120,6 @@ function versionOf(database: Database): number {
   if (tables.length === 0) return 0;
   const names = new Set(tables.map(({ name }) => name));
   if (!["versions", "traces", "events"].every((name) => names.has(name)))
-    throw new Error("it is a database of something else");
+    throw new Error("it belongs to another application");
   return Number(database.get("SELECT max(version) AS version FROM versions")?.["version"]);
 }

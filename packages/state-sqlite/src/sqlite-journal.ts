@@ -294,7 +294,8 @@ function entryOf(row: Row): JournalEntry {
     version: row["version"] as number,
     state: row["state"] as string,
   };
-  if (checksumOf(entry) !== row["checksum"]) throw new Error(`${DAMAGED} (run ${entry.run} is not as it was)`);
+  if (checksumOf(entry) !== row["checksum"])
+    throw new Error(`${DAMAGED} (the checksum of run ${entry.run} does not match)`);
   return entry;
 }
 

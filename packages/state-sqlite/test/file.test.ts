@@ -52,7 +52,7 @@ describe("a file", () => {
     const database = new DatabaseSync(other);
     database.exec("CREATE TABLE recipes (name TEXT)");
     database.close();
-    await expect(SqliteStateStore.open({ file: other })).rejects.toThrow("it is a database of something else");
+    await expect(SqliteStateStore.open({ file: other })).rejects.toThrow("it belongs to another application");
   });
 
   test("in a folder that is not there is refused", async () => {
@@ -83,7 +83,7 @@ describe("a file", () => {
     bytes.fill(0x5a, 4096 * 4);
     writeFileSync(file, bytes);
     await using damaged = await SqliteStateStore.open({ file });
-    await expect(numbersOf(damaged, "t")).rejects.toThrow("the file is damaged; restore it from a copy");
+    await expect(numbersOf(damaged, "t")).rejects.toThrow("the file is damaged; restore it from a backup");
   });
 
   test("on a full disk keeps what it has, and takes more when there is room", async () => {

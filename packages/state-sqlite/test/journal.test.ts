@@ -281,12 +281,12 @@ describe("a fault", () => {
       for (const { pageno } of leaves) await damage(Number(pageno), 0x5a, 40);
       expect([...faults.keys()].sort()).toEqual([
         "Cannot open: it is no SQLite database",
-        "Cannot open: the file is damaged; restore it from a copy",
-        "Cannot read a journal in: the file is damaged; restore it from a copy",
+        "Cannot open: the file is damaged; restore it from a backup",
+        "Cannot read a journal in: the file is damaged; restore it from a backup",
         "none",
       ]);
       // the other blocks hold free pages
-      expect(faults.get("Cannot read a journal in: the file is damaged; restore it from a copy")).toBeGreaterThan(10);
+      expect(faults.get("Cannot read a journal in: the file is damaged; restore it from a backup")).toBeGreaterThan(10);
     },
   );
 

@@ -82,7 +82,7 @@ describe("a file", () => {
     const file = newFile();
     await migrated(file, next, () => {});
     await expect(SqliteStateStore.open({ file })).rejects.toThrow(
-      `Cannot open "${file}": its version is 3, written by a newer @penguiflow/state-sqlite; this one knows versions up to 2`,
+      `Cannot open "${file}": its version is 3, written by a newer @penguiflow/state-sqlite; update this one, which supports versions up to 2`,
     );
   });
 

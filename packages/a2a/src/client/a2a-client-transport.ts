@@ -65,7 +65,7 @@ const OPTIONS: readonly string[] = [
 /** Delay before the second poll of a task, in milliseconds. Each further one doubles, up to `pollMs`. */
 const FIRST_POLL_MS = 20;
 
-const ENDED_EARLY = "it ended too early";
+const ENDED_EARLY = "it ended before its last event";
 
 /** An agent with the parameters of one call. */
 interface Line extends Agent {

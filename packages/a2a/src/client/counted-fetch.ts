@@ -49,7 +49,7 @@ export function countedFetch(fetch: typeof globalThis.fetch): typeof globalThis.
       response = await fetch(input, { ...init, signal: AbortSignal.any([signal, patience.signal]) });
     } catch (error) {
       signal.throwIfAborted();
-      const why = patience.signal.aborted ? `no answer has begun within ${timeoutMs} ms` : reasonOf(error);
+      const why = patience.signal.aborted ? `no answer began within ${timeoutMs} ms` : reasonOf(error);
       throw unavailable(agentUrl, why, error);
     } finally {
       clearTimeout(timer);
@@ -60,7 +60,7 @@ export function countedFetch(fetch: typeof globalThis.fetch): typeof globalThis.
     if (!isKnown && (refusal !== undefined || BUSY.has(response.status))) {
       await response.body?.cancel();
       if (refusal === undefined) throw unavailable(agentUrl, `got status ${response.status}`, undefined);
-      throw refused(`Agent "${agentUrl}" does not take the call: ${refusal}`, undefined, { status: response.status });
+      throw refused(`Agent "${agentUrl}" refused the call: ${refusal}`, undefined, { status: response.status });
     }
     return counted(response, wish);
   };

@@ -41,7 +41,7 @@ export function errorOf(error: unknown, agentUrl: string, signal: AbortSignal, i
   const { cause } = error as { readonly cause?: unknown };
   const told = cause instanceof A2AError ? cause : error;
   if (told instanceof A2AError && told.reason !== "INTERNAL_ERROR")
-    return refused(`Agent "${agentUrl}" does not take the call: ${told.message} (${told.reason})`, told);
+    return refused(`Agent "${agentUrl}" refused the call: ${told.message} (${told.reason})`, told);
   const { message, isInternal, details } = answeredBy(told);
   if (isBound) return cut(agentUrl, message, told);
   return new FlowError({
@@ -57,7 +57,7 @@ export function errorOf(error: unknown, agentUrl: string, signal: AbortSignal, i
 export function cut(agentUrl: string, why: string, cause?: unknown): FlowError {
   return new FlowError({
     code: FlowErrorCode.REMOTE_CUT,
-    message: `The answer of agent "${agentUrl}" broke off: ${why}`,
+    message: `Cannot read the answer of agent "${agentUrl}": ${why}`,
     cause,
     retryable: true,
   });

@@ -52,7 +52,7 @@ const REFUSALS: Readonly<Record<number, string>> = {
   7: "this caller may not call it (PERMISSION_DENIED)",
   8: "the message is too large (RESOURCE_EXHAUSTED)",
   12: "there is no agent at that address (UNIMPLEMENTED)",
-  16: 'it wants to know who is calling (UNAUTHENTICATED): see the option "headers"',
+  16: 'it requires authentication (UNAUTHENTICATED): set the option "headers"',
 };
 
 /** Statuses of calls without an answer: CANCELLED, DEADLINE_EXCEEDED, ABORTED, UNAVAILABLE. */
@@ -115,7 +115,8 @@ class GrpcClient implements Calls {
 
   async sendMessage(params: SendMessageRequest, options: CallOptions): Promise<Message | Task> {
     const { payload } = await this.#ask(this.#packages.sdk.A2AService.sendMessage, params, options);
-    if (payload === undefined) throw new InvalidAgentResponseError("The answer is neither a task nor a message");
+    if (payload === undefined)
+      throw new InvalidAgentResponseError("Cannot read the answer: expected a task or a message");
     return payload.value;
   }
 
@@ -139,7 +140,8 @@ class GrpcClient implements Calls {
     let last: Answer | undefined;
     // on the wire a single answer is a stream of one
     for await (const answer of this.#read(method, params, options)) last = answer;
-    if (last === undefined) throw new InvalidAgentResponseError("There was no answer");
+    if (last === undefined)
+      throw new InvalidAgentResponseError("Cannot read the answer: expected one message, got none");
     return last;
   }
 
@@ -176,7 +178,7 @@ class GrpcClient implements Calls {
       for await (const answer of call) yield answer as Answer;
     } catch (error) {
       signal.throwIfAborted();
-      if (isLate) throw unavailable(agentUrl, `no answer has begun within ${timeoutMs} ms`, error);
+      if (isLate) throw unavailable(agentUrl, `no answer began within ${timeoutMs} ms`, error);
       throw this.#failure(error as ServiceError, agentUrl);
     } finally {
       clearTimeout(timer);
@@ -192,6 +194,6 @@ class GrpcClient implements Calls {
     if (UNANSWERED.has(error.code)) return unavailable(agentUrl, error.details, error);
     if (refusal === undefined)
       return new AnsweredError(error.message, INTERNAL.has(error.code), { status: error.code }, error);
-    return refused(`Agent "${agentUrl}" does not take the call: ${refusal}`, error);
+    return refused(`Agent "${agentUrl}" refused the call: ${refusal}`, error);
   }
 }

@@ -78,9 +78,11 @@ export class A2AServerAdapter {
     const skills = options.card.skills.map(({ id }) => id);
     this.#bySkill = new Map(isFlow(flows) ? skills.map((id) => [id, flows] as const) : Object.entries(flows));
     this.flows = [...new Set(this.#bySkill.values())];
-    for (const id of skills) if (!this.#bySkill.has(id)) throw new TypeError(`Skill "${id}" of the card has no flow`);
+    for (const id of skills)
+      if (!this.#bySkill.has(id))
+        throw new TypeError(`Cannot serve skill "${id}" of the card: no flow has it; pass one under its id`);
     for (const id of this.#bySkill.keys())
-      if (!skills.includes(id)) throw new TypeError(`Flow "${id}" is no skill of the card`);
+      if (!skills.includes(id)) throw new TypeError(`Cannot serve flow "${id}": the card has no such skill; add it`);
     const { taskStore = new MemoryTaskStore(), onClientGone = "detach", abandonedTasks = "fail" } = options;
     const { repeatedMessages = "join" } = options;
     this.#handler = new FlowRequestHandler({

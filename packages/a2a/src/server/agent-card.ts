@@ -57,9 +57,9 @@ const MODES = ["text/plain", "application/json"];
 export function agentCardOf(card: Card, pushNotifications: boolean): AgentCard {
   for (const key of ["name", "description", "version"] as const)
     if (typeof card[key] !== "string" || card[key] === "")
-      throw new TypeError(`Option "card.${key}" must be a text that is not empty: got ${JSON.stringify(card[key])}`);
+      throw new TypeError(`Option "card.${key}" must be a non-empty string: got ${JSON.stringify(card[key])}`);
   if (!Array.isArray(card.skills) || card.skills.length === 0)
-    throw new TypeError('Option "card.skills" must have at least one skill: a card without is refused by clients');
+    throw new TypeError('Option "card.skills" must have at least one skill: got none, and clients refuse such a card');
   return serialisable({
     name: card.name,
     description: card.description,

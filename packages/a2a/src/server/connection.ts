@@ -28,7 +28,7 @@ export class Connection {
 
   constructor(stream: AnswerStream) {
     this.#stream = stream;
-    const leave = (): void => this.#gone.abort(new Error("The client has closed the connection"));
+    const leave = (): void => this.#gone.abort(new Error("The client closed the connection"));
     // an HTTP response closes; a gRPC call is cancelled
     stream.once("close", leave);
     stream.once("cancelled", leave);
@@ -96,7 +96,7 @@ export class CallContext extends ServerCallContext {
   override setTenant(tenant: string): void {
     // over gRPC an absent tenant is an empty string
     if (tenant !== "" && !this.#mayUse(this.user, tenant))
-      throw new UnsupportedOperationError(`This user may not call for tenant "${tenant}"`);
+      throw new UnsupportedOperationError(`Cannot call for tenant "${tenant}": this user may not act for it`);
     super.setTenant(tenant);
   }
 }

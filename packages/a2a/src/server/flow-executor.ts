@@ -128,7 +128,7 @@ export class FlowExecutor implements AgentExecutor {
 
   #flowOf(skill: unknown): ServedFlow {
     const flow = this.#skills.flowOf(skill);
-    if (flow === undefined) throw new TypeError(`No flow has skill "${String(skill)}"`);
+    if (flow === undefined) throw new TypeError(`Cannot resume the task: no flow has skill "${String(skill)}"`);
     return flow;
   }
 
@@ -256,7 +256,7 @@ export class FlowExecutor implements AgentExecutor {
     const pause = node === undefined ? pauses[0] : pauses.find((candidate) => candidate.node === node);
     if (pause === undefined) {
       if (pauses.length > 0) return this.#ask(turn, pauses, `No node "${String(node)}" waits for an answer`);
-      const message = `Task "${taskId}" cannot go on: flow "${flow.name}" does not know what it waited for`;
+      const message = `Cannot resume task "${taskId}": flow "${flow.name}" has no pause of it`;
       throw new FlowError({ code: FlowErrorCode.PAUSE_UNKNOWN, message });
     }
     const items = flow.resumeStream(pause.token, this.#skills.payloadOf(userMessage), { tenant });

@@ -70,7 +70,8 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     const assignments = new WeakMap<ServerCallContext, Assignment>();
     const executor = new FlowExecutor(options.skills, (context, taskId) => {
       const assignment = assignments.get(context);
-      if (assignment === undefined) throw new TypeError(`Task "${taskId}" was begun past the adapter`);
+      if (assignment === undefined)
+        throw new TypeError(`Cannot execute task "${taskId}": it was not begun through the adapter`);
       const key = keyOf(scopeOf(context), taskId);
       this.#turns.set(key, assignment.turn);
       this.#answer(key, assignment.turn);
@@ -249,9 +250,11 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     this.#requirePushTarget(params.configuration?.taskPushNotificationConfig);
     const { skill } = factsIn(metadata);
     if (this.#options.skills.flowOf(skill) === undefined)
-      throw new UnsupportedOperationError(`The agent has no skill "${String(skill)}"`);
+      throw new UnsupportedOperationError(`Cannot call skill "${String(skill)}": the agent has no such skill`);
     if (taskId !== "" && this.#turns.has(keyOf(scope, taskId)))
-      throw new UnsupportedOperationError(`Task ${taskId} is being worked on and takes no message now`);
+      throw new UnsupportedOperationError(
+        `Cannot send a message to task ${taskId}: it is being worked on; wait until it asks for input`,
+      );
 
     const turn = new Turn();
     if (isRemembered) this.#known.begin(key, turn);
@@ -323,8 +326,8 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     if (this.#options.onClientGone === "detach" || turn.isOver) return;
     if (connectionOf(context)?.gone.aborted !== true) return;
     // its task may not have begun yet
-    turn.stop.abort(new FlowError({ code: FlowErrorCode.TRACE_CANCELLED, message: "The client has left" }));
-    void inBackground("cancelling a task whose client has left", () => this.#executor.cancelTask(turn.taskId));
+    turn.stop.abort(new FlowError({ code: FlowErrorCode.TRACE_CANCELLED, message: "The client disconnected" }));
+    void inBackground("cancelling a task whose client disconnected", () => this.#executor.cancelTask(turn.taskId));
   }
 }
 

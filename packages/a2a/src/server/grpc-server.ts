@@ -129,7 +129,7 @@ async function callerOf(call: Call, { admit }: GrpcServerParts): Promise<Caller>
     caller = await admit({ headers: Object.fromEntries(entries) }, connection);
   } catch {
     // reveals no internals
-    throw new Refusal(INTERNAL, "Failed");
+    throw new Refusal(INTERNAL, "Internal error");
   }
   if (caller === undefined) throw new Refusal(UNAUTHENTICATED, "Not authenticated");
   return caller;

@@ -114,7 +114,7 @@ export class PushSender implements PushNotificationSender {
     waiting.letters.push(letter);
     if (waiting.letters.length > MOST_WAITING) {
       waiting.letters.splice(1, 1);
-      this.#warn(config.url, new Error("A notification was left out: the target is too slow"));
+      this.#warn(config.url, new Error(`Dropped the oldest notification: the target is ${MOST_WAITING} behind`));
     }
   }
 
@@ -153,7 +153,7 @@ export class PushSender implements PushNotificationSender {
         if (status >= 200 && status < 300) resolve(undefined);
         else
           resolve({
-            error: new Error(`The target answers ${status}`),
+            error: new Error(`Cannot deliver the notification: expected status 2xx, got ${status}`),
             mayPass: status === 408 || status === 429 || status >= 500,
           });
       });

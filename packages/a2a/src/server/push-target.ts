@@ -41,11 +41,13 @@ const canonical = (address: string): string => ipaddr.parse(address).toByteArray
  */
 export function pushTarget(text: string, allowPrivate: boolean): URL {
   const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol)) throw new TypeError(`"${text}" is no http or https url`);
-  if (url.username !== "" || url.password !== "") throw new TypeError("The url must not have a password in it");
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw new TypeError(`Cannot send notifications to "${text}": expected an http or https URL`);
+  if (url.username !== "" || url.password !== "")
+    throw new TypeError("Cannot send notifications to the URL: it contains a user name or password; remove it");
   const host = url.hostname.replace(/^\[|\]$/g, "");
   if (!allowPrivate && isIP(host) !== 0 && isPrivateAddress(host))
-    throw new TypeError(`Address ${host} is private, and no target`);
+    throw new TypeError(`Cannot send notifications to ${host}: the address is private`);
   return url;
 }
 
@@ -62,7 +64,7 @@ export function publicLookup(
       const bad = addresses?.find(({ address }) => isPrivateAddress(address, own));
       if (error !== null) callback(error, "");
       else if (bad !== undefined)
-        callback(new Error(`Address ${bad.address} of "${hostname}" is private, and no target`), "");
+        callback(new Error(`Cannot send notifications to "${hostname}": its address ${bad.address} is private`), "");
       else if (options.all === true) callback(null, addresses);
       else callback(null, addresses[0]?.address ?? "", addresses[0]?.family);
     });

@@ -82,7 +82,7 @@ export function pythonRouter({ card, handler, enter, contextOf, bodyLimit }: Pyt
     body,
     route(async (request, response) => {
       const { taskId, headers } = fieldsOf(request);
-      if (typeof taskId !== "string") throw new Unprocessable('"taskId" must be a text');
+      if (typeof taskId !== "string") throw new Unprocessable('"taskId" must be a string');
       const context = contextOf(request, tenantIn(headers));
       const { id, contextId, status } = await handler.cancelTask(
         { id: taskId, tenant: "", metadata: undefined },

@@ -44,7 +44,7 @@ export const requireRpcRequest: RequestHandler = ({ body }, response, next) => {
   }
   // an absent body was invalid JSON, which the SDK reports
   if (body === undefined || (jsonrpc === "2.0" && hasId && typeof method === "string" && method !== "")) return next();
-  const error = { code: INVALID_REQUEST, message: "The body is no JSON-RPC 2.0 request" };
+  const error = { code: INVALID_REQUEST, message: "Cannot read the body: expected a JSON-RPC 2.0 request" };
   response.json({ jsonrpc: "2.0", id: hasId ? id : null, error });
 };
 
@@ -97,7 +97,7 @@ export function restRefusal(code: number, message: string): object {
 function problemOf(error: unknown): { status: number; message: string; isFaultyJson: boolean } {
   const { status, type } = error as { readonly status?: unknown; readonly type?: unknown };
   const isTheirs = typeof status === "number" && status >= 400 && status < 500;
-  if (!isTheirs) return { status: 500, message: "Failed", isFaultyJson: false };
+  if (!isTheirs) return { status: 500, message: "Internal error", isFaultyJson: false };
   const isFaultyJson = type === "entity.parse.failed";
   return { status, message: isFaultyJson ? "Invalid JSON" : (STATUS_CODES[status] ?? "Refused"), isFaultyJson };
 }

@@ -36,7 +36,7 @@ function kind(wanted: string, ...allowed: readonly string[]): Check {
   };
 }
 
-const text = kind("a text", "string");
+const text = kind("a string", "string");
 const flag = kind("true or false", "boolean");
 const struct = kind("an object", "an object");
 // JSON of Protocol Buffers may write numbers as strings

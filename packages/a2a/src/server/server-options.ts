@@ -119,7 +119,7 @@ export function requireOptions(options: A2AServerOptions): void {
   const { textLimit = DEFAULT_TEXT_LIMIT } = options;
   if (bytesOf(textLimit, "textLimit") > constants.MAX_STRING_LENGTH)
     throw new RangeError(
-      `Option "textLimit" must be at most ${constants.MAX_STRING_LENGTH}b, the longest text: got ${textLimit}`,
+      `Option "textLimit" must be at most ${constants.MAX_STRING_LENGTH}b, the longest string: got ${textLimit}`,
     );
   requireOneOf("onClientGone", options.onClientGone, ["cancel", "detach"]);
   requireOneOf("abandonedTasks", options.abandonedTasks, ["fail", "keep"]);
