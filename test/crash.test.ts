@@ -20,7 +20,7 @@ test("a flow that is killed again and again finishes what it accepted, once", { 
 
 test("what is released before it is stored is found to be lost", { timeout: 120_000 }, async () => {
   const { status, output } = await crash("--defect", "released-early");
-  expect(output).toMatch(/^Job \d+ was accepted and is lost/m);
+  expect(output).toMatch(/^Job \d+ was accepted and lost/m);
   expect(status).toBe(1);
 });
 

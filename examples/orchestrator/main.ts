@@ -48,7 +48,7 @@ const store = payloadNode(
   { name: "store", input: Summarised, output: Stored },
   ({ slug, summary, fallback }, ctx: Context<NoteResources>) => {
     const key = `${ctx.tenant}/${slug}`;
-    if (ctx.resources.notes.has(key)) throw new RangeError(`Cannot store note "${slug}": it exists already`);
+    if (ctx.resources.notes.has(key)) throw new RangeError(`note "${slug}" exists already`);
     const stored: Stored = { slug, summary, fallback };
     ctx.resources.notes.set(key, stored);
     return stored;

@@ -13,10 +13,10 @@ test("takes notes, falls back where it must, and refuses in its own words", asyn
     ["our-license", "MIT License Copyright (c) 2026 PenguiFlo …"],
     ["our-license", "MIT License Copyright (c) 2026 PenguiFlo …"],
   ]);
-  const fallback = "Error: The text begins with no sentence";
+  const fallback = "Error: Cannot summarise the text: it has no sentence";
   expect(notes.map((note) => note.fallback)).toEqual([undefined, fallback, fallback]);
   expect(refusals).toEqual([
-    `Cannot take the note "Our license": There is a note "our-license" already`,
+    `Cannot take the note "Our license": note "our-license" exists already`,
     expect.stringMatching(/^Cannot take the note "": .*payload\.title/),
   ]);
   expect(lines).toEqual([

@@ -143,7 +143,7 @@ test("what is refused has its gRPC status, and the reason of the protocol", asyn
   expect(await refusalOf((await speak(url, "GRPC")).getTask({ tenant, id }))).toEqual([16, "INTERNAL_ERROR"]);
   const broken = (await speak(url, "GRPC", "broken")).getTask({ tenant, id });
   expect(await refusalOf(broken)).toEqual([13, "INTERNAL_ERROR"]);
-  await expect(broken).rejects.toThrow(/Failed$/);
+  await expect(broken).rejects.toThrow(/Internal error$/);
 });
 
 test.each([true, false])("a connection that breaks takes the task along (stream: %s)", async (isStream) => {
@@ -280,12 +280,12 @@ test("a caller who is not known, and an agent that is slow, are told apart", asy
   const transport = new A2AClientTransport({ bindings: ["GRPC"], timeoutMs: 100 });
   expect(await failureOf(answerOf(transport, closed.url))).toMatchObject({
     code: "REMOTE_REFUSED",
-    message: `Agent "${closed.url}" refused the call: it wants to know who is calling (UNAUTHENTICATED): see the option "headers"`,
+    message: `Agent "${closed.url}" refused the call: it requires authentication (UNAUTHENTICATED): set the option "headers"`,
   });
   const slow = await serve(shout(), { authenticate: async () => await new Promise<string>(() => {}) });
   expect(await failureOf(answerOf(transport, slow.url))).toMatchObject({
     code: "REMOTE_UNAVAILABLE",
-    message: `Cannot reach agent "${slow.url}": no answer has begun within 100 ms`,
+    message: `Cannot reach agent "${slow.url}": no answer began within 100 ms`,
   });
 });
 

@@ -107,11 +107,11 @@ describe("targets that are not public", () => {
   ])("%s is refused when it is named", async (target) => {
     const { url } = await serve(shout(), { pushNotifications: {} });
     const client = await speak(url, "JSONRPC");
-    await expect(client.sendMessage(saying("x", {}, telling(target)))).rejects.toThrow(/private|url/);
+    await expect(client.sendMessage(saying("x", {}, telling(target)))).rejects.toThrow(/private|URL/);
     const task = await taskOf(client.sendMessage(saying("x")));
     const config = telling(target).configuration.taskPushNotificationConfig;
     await expect(client.createTaskPushNotificationConfig({ ...config, taskId: task.id })).rejects.toThrow(
-      /private|url/,
+      /private|URL/,
     );
   });
 

@@ -126,7 +126,7 @@ describe("what is wrong is said", () => {
     const transport = new A2AClientTransport({ timeoutMs: 50 });
     expect(await failureOf(transport.send(request(url)))).toEqual({
       code: "REMOTE_UNAVAILABLE",
-      message: `Cannot reach agent "${url}": no answer has begun within 50 ms`,
+      message: `Cannot reach agent "${url}": no answer began within 50 ms`,
     });
   });
 
@@ -170,7 +170,7 @@ describe("what is wrong is said", () => {
     expect(message).toContain("Media type 'text/plain' is not supported");
   });
 
-  test("it wants to know who is calling, and is told by the hook", async () => {
+  test("it requires authentication, and gets the headers of the hook", async () => {
     const seen: string[] = [];
     const flow = create(payloadNode("who", (_: string, ctx) => (seen.push(ctx.tenant), "done")).to());
     const { url } = await serve(flow, {
@@ -178,7 +178,7 @@ describe("what is wrong is said", () => {
     });
     const { code, message } = await failureOf(new A2AClientTransport().send(request(url)));
     expect(code).toBe("REMOTE_REFUSED");
-    expect(message).toContain("it wants to know who is calling (401)");
+    expect(message).toContain("it requires authentication (401)");
     const headers = ({ tenant }: { tenant: string }) => ({ authorization: `Bearer ${tenant}` });
     expect(await new A2AClientTransport({ headers }).send(request(url))).toMatchObject({ result: "done" });
     const tenant = () => undefined;

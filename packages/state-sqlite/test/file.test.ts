@@ -45,7 +45,7 @@ describe("a file", () => {
     const text = newFile();
     writeFileSync(text, "Dear diary, ".repeat(100));
     await expect(SqliteStateStore.open({ file: text })).rejects.toThrow(
-      `Cannot open "${text}": it is no SQLite database (file is not a database)`,
+      `Cannot open "${text}": it is not an SQLite database (file is not a database)`,
     );
     expect(readFileSync(text, "utf8")).toBe("Dear diary, ".repeat(100));
     const other = newFile();
@@ -58,7 +58,7 @@ describe("a file", () => {
   test("in a folder that is not there is refused", async () => {
     const file = path.join(path.dirname(newFile()), "nowhere", "flow.db");
     await expect(SqliteStateStore.open({ file })).rejects.toThrow(
-      `Cannot open "${file}": it is no file that can be opened; its folder must be there and allow it`,
+      `Cannot open "${file}": the file cannot be opened; its folder must exist and be accessible`,
     );
   });
 
@@ -70,7 +70,7 @@ describe("a file", () => {
     const program = path.join(import.meta.dirname, "fixtures/opening-process.ts");
     const args = ["--conditions=@penguiflow/source", "--no-warnings", program, file];
     expect(execFileSync(process.execPath, args, { encoding: "utf8" })).toBe(
-      `Cannot open "${file}": it, or its folder, may not be written to (attempt to write a readonly database)`,
+      `Cannot open "${file}": the file or its folder is not writable; grant write permission (attempt to write a readonly database)`,
     );
   });
 

@@ -229,7 +229,7 @@ describe("a fault", () => {
     const program = path.join(import.meta.dirname, "fixtures/opening-process.ts");
     const args = ["--conditions=@penguiflow/source", "--no-warnings", program, file, "SqliteJournal"];
     expect(execFileSync(process.execPath, args, { encoding: "utf8" })).toBe(
-      `Cannot open "${file}": it, or its folder, may not be written to (attempt to write a readonly database)`,
+      `Cannot open "${file}": the file or its folder is not writable; grant write permission (attempt to write a readonly database)`,
     );
   });
 
@@ -280,7 +280,7 @@ describe("a fault", () => {
         for (const filling of [0x00, 0x5a]) await damage(page, filling, 4_096);
       for (const { pageno } of leaves) await damage(Number(pageno), 0x5a, 40);
       expect([...faults.keys()].sort()).toEqual([
-        "Cannot open: it is no SQLite database",
+        "Cannot open: it is not an SQLite database",
         "Cannot open: the file is damaged; restore it from a backup",
         "Cannot read a journal in: the file is damaged; restore it from a backup",
         "none",

@@ -19,7 +19,7 @@ export function requestSignal(signal: AbortSignal, wish: RequestWishes): AbortSi
 }
 
 const REFUSALS: Readonly<Record<number, string>> = {
-  401: 'it wants to know who is calling (401): see the option "headers"',
+  401: 'it requires authentication (401): set the option "headers"',
   403: "this caller may not call it (403)",
   404: "there is nothing at that address (404)",
   405: "there is no agent at that address (405)",
