@@ -44,7 +44,7 @@ async function readResult(flow: Line, payload: Payload): Promise<Payload> {
   throw new Error("The stream ended without a result");
 }
 
-/** Captures no async context: what a flow costs without them. */
+/** Captures no async context, which shows the cost of a flow without them. */
 const unscoped: FlowOptions = {
   asyncScope: () => ({ runInAsyncScope: (work, _self, ...args) => work(...args) }),
 };
@@ -52,7 +52,7 @@ const requests = new AsyncLocalStorage<Payload>();
 const askInContext = (flow: Line, payload: Payload): Promise<Payload> =>
   requests.run(payload, () => flow.call(payload, { tenant: "bench" }));
 
-/** Each request in a context of its own, in both lines; only one of them keeps it. */
+/** Runs each request in a context of its own, in both lines; only one of them keeps it. */
 function inContexts(policy: NodePolicy): Difference {
   let asked = 0;
   const ask = (flow: Line, payload: Payload): Promise<Payload> => {

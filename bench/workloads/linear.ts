@@ -32,7 +32,9 @@ function linear(nodes: number, bars: readonly Bar[]): Workload<LinearSetup, Line
   };
 }
 
-/** The same line of ten, each request in a context of its own, as loggers and database transactions have it. */
+/**
+ * Builds the same line of ten, with each request in a context of its own, as loggers and database transactions need it.
+ */
 function inContexts(): Workload<LinearSetup, LinearRig> {
   const workload = linear(10, []);
   const contexts = new AsyncLocalStorage<Payload>();

@@ -410,7 +410,9 @@ test("what fails before a message is read tells nothing of the inside", async ()
 test("a flow without card or skill, and options that are not there, are refused", () => {
   const card = { name: "a", description: "b", version: "1", skills: [{ id: "main", description: "c" }] };
   expect(() => new A2AServerAdapter(shout(), { card: { ...card, skills: [] } })).toThrow("at least one skill");
-  expect(() => new A2AServerAdapter({ other: shout() }, { card })).toThrow('Cannot serve skill "main" of the card: no flow has it');
+  expect(() => new A2AServerAdapter({ other: shout() }, { card })).toThrow(
+    'Cannot serve skill "main" of the card: no flow has it',
+  );
   expect(() => new A2AServerAdapter(shout(), { card, urll: "x" } as never)).toThrow('Unknown option "urll"');
   expect(() => new A2AServerAdapter(shout(), { card, bodyLimit: "much" })).toThrow('Option "bodyLimit" must be a size');
   expect(() => new A2AServerAdapter(shout(), { card, legacy: "no" } as never)).toThrow('Option "legacy" must be true');

@@ -87,9 +87,9 @@ export class Database {
 }
 
 /**
- * A connection that has an error listener from its beginning. The pool takes its own listener off as it hands a
- * connection out, and the borrower's code runs a microtask later: an error in the same packet as the greeting would
- * find no listener and end the process. The statement that an error breaks rejects with it.
+ * Connection with an error listener from its creation. The pool removes its own listener when it hands a connection
+ * out, and the borrower's code runs a microtask later. An error in the packet of the greeting would find no listener
+ * and end the process. The statement that the error interrupts rejects with it.
  */
 class Connection extends Client {
   constructor(config?: ClientConfig) {

@@ -1,6 +1,7 @@
-// A program whose connections are cut: `node cut-process.ts <part>`. It runs its part again for every byte that the server sends
-// it: a connection ends after this byte. Where a message of the server ends it does so twice, once with a last word of the
-// server in the same packet. The part must do all the same what it does otherwise. Prints after how many bytes it was cut.
+// Runs a part whose connections are cut: `node cut-process.ts <part>`. It repeats the part for every byte that the
+// server sends, and cuts a connection after that byte. At the end of a server message it does so twice, once with an
+// error of the server in the same packet. The part must succeed each time. Prints the number of bytes after which it
+// was cut.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { type StoredEvent, systemClock } from "penguiflow";
@@ -10,10 +11,10 @@ import { append, contentsAfter, contentsOf } from "./journal-batches.ts";
 import { type Cut, LAST_WORD, Proxy } from "./proxy.ts";
 import { historyOf, TestSchema } from "./server.ts";
 
-/** Parts that run at the same time. */
+/** Maximum number of concurrent runs. */
 const AT_ONCE = 12;
 
-/** What is done over a proxy. Bytes are counted from the call of `begin`. */
+/** Work over a proxy. The count of bytes begins at the call of `begin`. */
 type Part = (over: { schema: TestSchema; proxy: Proxy; begin: () => void; byte: number }) => Promise<void>;
 
 const PARTS: Readonly<Record<string, Part>> = {
@@ -22,7 +23,7 @@ const PARTS: Readonly<Record<string, Part>> = {
     await using store = await open(schema, proxy);
     assert.equal((await store.listTraces({ tenant: "nobody" })).traces.length, 0);
   },
-  /** A transaction is given its connection later than the connection is there. */
+  /** Runs a transaction, which receives its connection later than the pool opens it. */
   async transaction({ schema, proxy, begin }) {
     await using store = await open(schema, proxy);
     await proxy.endWith();
@@ -61,7 +62,7 @@ const PARTS: Readonly<Record<string, Part>> = {
     begin();
     await storeBatches(journal);
   },
-  /** Asked for, and in the background of a save. */
+  /** Prunes on request, and in the background of a save. */
   async pruning({ schema, proxy, begin }) {
     let now = 0;
     await using store = await open(schema, proxy, { maxTraces: 1, clock: { ...systemClock, now: () => now } });
@@ -72,7 +73,7 @@ const PARTS: Readonly<Record<string, Part>> = {
     await store.saveEvents([event(randomUUID(), 3)]);
     await store.close();
     const [{ count } = {}] = await schema.rows("select count(*)::int from @traces");
-    // what the cut connection holds on the server may be left
+    // the server may still hold rows of the cut connection
     assert(Number(count) >= 1 && Number(count) <= 4);
   },
   async "idle line"({ schema, proxy, begin, byte }) {
@@ -113,7 +114,7 @@ function event(traceId: string, at: number): StoredEvent {
 const name = process.argv[2] ?? "";
 const part = PARTS[name] as Part;
 
-/** Each lane has its schema. */
+/** Runs the part once. Each lane has a schema of its own. */
 async function run(schema: TestSchema, proxy: Proxy, cut?: Cut): Promise<void> {
   proxy.count();
   const byte = cut?.after ?? 0;
@@ -134,7 +135,7 @@ const cuts: Cut[] = [];
   await (await schema.open()).close();
   await run(schema, proxy);
   const bytes = name === "idle line" ? LAST_WORD.length : proxy.received;
-  // the greeting is that of an opening
+  // migrations skip the greeting, which belongs to the opening of a connection
   const from = name === "migrations" ? proxy.greeted : 0;
   for (let after = from; after <= bytes; after += 1) cuts.push({ after, lastWord: false });
   if (name !== "idle line") for (const after of proxy.ends) if (after >= from) cuts.push({ after, lastWord: true });

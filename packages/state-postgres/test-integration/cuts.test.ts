@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 
 const program = path.join(import.meta.dirname, "cut-process.ts");
 
-/** Runs a part in a process of its own, cut after each byte; resolves to how often, once it has ended well. */
+/** Runs a part in a process of its own, cut after each byte; resolves to the number of cuts once it has succeeded. */
 async function cutEverywhere(part: string): Promise<number> {
   const args = ["--conditions=@penguiflow/source", program, part];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });

@@ -2,16 +2,18 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { connection } from "./server.ts";
 
-/** The server ends a connection: SQLSTATE 57P01. */
+/** Error with which the server ends a connection: SQLSTATE 57P01. */
 const FATAL = Buffer.from("SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0");
-/** The same as it is on the wire. */
+/** The same error in the wire format. */
 export const LAST_WORD: Buffer = Buffer.concat([Buffer.from([0x45, 0, 0, 0, FATAL.length + 4]), FATAL]);
 
-/** The end of one connection. */
+/** Plan for the end of one connection. */
 export interface Cut {
-  /** How many bytes of the server are let through before it. */
+  /** Bytes from the server that pass before the cut. */
   readonly after: number;
-  /** Whether the server ends it: in the same packet as the message that has the last of these bytes, which is let through whole. */
+  /**
+   * Whether the server's error ends it: in the packet of the message with the last of these bytes, which passes whole.
+   */
   readonly lastWord: boolean;
 }
 
@@ -24,11 +26,11 @@ export class Proxy implements AsyncDisposable {
   isSilent = false;
   /** Text of a statement whose next answer is lost together with its connection. */
   loseAnswerTo: string | undefined;
-  /** How many bytes the server has sent since {@link Proxy.count}. */
+  /** Bytes that the server has sent since {@link Proxy.count}. */
   received = 0;
-  /** After how many of these bytes a message of the server ends. */
+  /** Offsets at which a message of the server ends. */
   ends: number[] = [];
-  /** After how many of these bytes the first ReadyForQuery ends. */
+  /** Offset at which the first ReadyForQuery ends. */
   greeted = 0;
   readonly #sockets = new Set<Socket>();
   readonly #clients = new Set<Socket>();
@@ -46,7 +48,7 @@ export class Proxy implements AsyncDisposable {
     this.#server = createServer((client) => {
       const upstream = connect(Number(port === "" ? 5432 : port), hostname);
       let isLost = false;
-      /** What has come of a message that is not complete. */
+      /** Received part of an incomplete message. */
       let begun: Buffer = Buffer.alloc(0);
       this.#clients.add(client);
       client.on("close", () => this.#clients.delete(client));
@@ -60,7 +62,7 @@ export class Proxy implements AsyncDisposable {
         socket.on("close", () => this.#sockets.delete(socket));
       }
       client.on("close", end);
-      // what was written before must still arrive
+      // `end` flushes pending writes, which must still arrive
       upstream.on("close", () => client.end());
       client.on("data", (data) => {
         if (this.isSilent) return;
@@ -83,7 +85,7 @@ export class Proxy implements AsyncDisposable {
           }
           this.#cut = undefined;
           const last = data.subarray(0, Math.max(0, at - before));
-          // in one packet
+          // both in one packet
           client.end(cut.lastWord ? Buffer.concat([last, LAST_WORD]) : last);
           upstream.destroy();
         }
@@ -94,7 +96,7 @@ export class Proxy implements AsyncDisposable {
     this.port = (this.#server.address() as AddressInfo).port;
   }
 
-  /** Counts from now on. @param cut - ends the connection that receives its last byte, and no other */
+  /** Restarts the count. @param cut - ends the connection that receives its last byte, and no other */
   count(cut?: Cut): void {
     this.received = 0;
     this.ends = [];
@@ -102,7 +104,7 @@ export class Proxy implements AsyncDisposable {
     this.#cut = cut;
   }
 
-  /** Sends all who are connected what they have not asked for and ends the connections; resolves when they are closed. */
+  /** Sends unsolicited bytes to all clients and ends their connections; resolves when they are closed. */
   async endWith(bytes: Buffer = Buffer.alloc(0)): Promise<void> {
     const clients = [...this.#clients];
     await Promise.all(
@@ -112,7 +114,9 @@ export class Proxy implements AsyncDisposable {
     );
   }
 
-  /** Notes where messages end: a type of one byte, a length of four that counts itself. Returns what is not complete. */
+  /**
+   * Records where messages end: a type of one byte, a length of four that counts itself. Returns the incomplete rest.
+   */
   #receive(bytes: Buffer, added: number): Buffer {
     const start = this.received + added - bytes.length;
     let at = 0;
