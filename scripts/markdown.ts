@@ -25,6 +25,26 @@ export function proseOf(text: string): string[] {
   });
 }
 
+/** Returns the lines inside a page's code blocks, as the site shows them; drawings are no code. */
+export function codeOf(page: string): Array<{ readonly line: number; readonly code: string }> {
+  const lines = read(page).split("\n");
+  const found: Array<{ readonly line: number; readonly code: string }> = [];
+  let fence: string | undefined;
+  let isDrawing = false;
+  for (const [index, code] of lines.entries()) {
+    const [, mark, language] = /^\s*(`{3,}|~{3,})\s*(\w*)/.exec(code) ?? [];
+    if (fence === undefined && mark !== undefined) {
+      fence = mark;
+      isDrawing = language === "mermaid";
+    } else if (fence !== undefined && mark?.startsWith(fence)) {
+      fence = undefined;
+    } else if (fence !== undefined && !isDrawing) {
+      found.push({ line: index + 1, code });
+    }
+  }
+  return found;
+}
+
 /** Returns the anchors of a page's headings, as GitHub makes them. */
 export function anchorsOf(page: string): Set<string> {
   const seen = new Map<string, number>();

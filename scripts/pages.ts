@@ -1,8 +1,8 @@
-// Checks the pages of the documentation: every link and its heading exist, and every page keeps to its length. The
-// reference names exactly what the code has, and both indexes list every page.
+// Checks the pages of the documentation: every link and its heading exist, every page keeps to its length, and no code
+// block scrolls sideways on the site. The reference names exactly what the code has, and both indexes list every page.
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { anchorsOf, codeIn, linksOf, rowsOf } from "./markdown.ts";
+import { anchorsOf, codeIn, codeOf, linksOf, rowsOf } from "./markdown.ts";
 import { conclude, files, read, root } from "./workspace.ts";
 
 const maximumLines: ReadonlyArray<readonly [page: string, lines: number]> = [
@@ -22,6 +22,16 @@ for (const [pattern, lines] of maximumLines) {
   for (const page of files(pattern)) {
     const length = read(page).trimEnd().split("\n").length;
     if (length > lines) problems.push(`${page}:${lines + 1} Page is too long: at most ${lines} lines, got ${length}`);
+  }
+}
+
+/** Columns of a code block that fit the site at 1280 pixels beside the menu and the outline. */
+const maximumColumns = 76;
+const shownOnSite = ["docs/**/*.md", "{packages,examples}/**/README.md", "{bench/README,CONTRIBUTING,ARCHITECTURE}.md"];
+for (const page of [...shownOnSite, "site/home.md"].flatMap(files)) {
+  for (const { line, code } of codeOf(page)) {
+    if (code.length <= maximumColumns) continue;
+    problems.push(`${page}:${line} Code block is too wide: at most ${maximumColumns} columns, got ${code.length}`);
   }
 }
 

@@ -40,14 +40,23 @@ function snippetsOf(page: string): Snippet[] {
   return snippets;
 }
 
-/** Finds the comments after a `console.log`, on its line or the next one. */
+/** Finds the comments after a `console.log`: on the line it ends on, or on the lines below it. */
 function claimsIn(code: readonly string[], firstLine: number): Map<number, string> {
   const claims = new Map<number, string>();
-  for (const [index, line] of code.entries()) {
-    const beside = /\bconsole\.log\(.*\)[;,]?\s+\/\/ (.+)$/.exec(line)?.[1];
-    const below = /\bconsole\.log\(.*\);?$/.test(code[index - 1] ?? "") ? /^\s*\/\/ (.+)$/.exec(line)?.[1] : undefined;
-    const claim = beside ?? below;
-    if (claim !== undefined) claims.set(firstLine + index, claim);
+  for (const [start, line] of code.entries()) {
+    const [, indent, said] = /^(\s*).*\bconsole\.log\((.*)$/.exec(line) ?? [];
+    if (indent === undefined || said === undefined) continue;
+    const isOneLine = /\)[;,]?(\s+\/\/ .+)?$/.test(said);
+    const end = isOneLine ? start : code.findIndex((next, at) => at > start && /^\s*/.exec(next)?.[0] === indent);
+    const [, beside] = /^.*?\)[;,]?\s+\/\/ (.+)$/.exec(code[end] ?? "") ?? [];
+    const below: string[] = [];
+    for (let at = end + 1; beside === undefined; at += 1) {
+      const [, words] = /^\s*\/\/ (.+)$/.exec(code[at] ?? "") ?? [];
+      if (words === undefined) break;
+      below.push(words);
+    }
+    const claim = (beside ?? below.join(" ")).replaceAll(/\s+/g, " ");
+    if (claim !== "") claims.set(firstLine + end, claim);
   }
   return claims;
 }
@@ -76,7 +85,7 @@ function inTermsOfPages(output: string): string {
     .trim();
 }
 
-const snippets = ["{README,CONTRIBUTING,ARCHITECTURE}.md", "docs/**/*.md", "packages/*/README.md"]
+const snippets = ["{README,CONTRIBUTING,ARCHITECTURE,site/home}.md", "docs/**/*.md", "packages/*/README.md"]
   .flatMap(files)
   .flatMap(snippetsOf);
 
