@@ -6,7 +6,7 @@
 # Versions: Node 24.21.0
 # Date: 2026-11-29
 # Why it matters: nodes that compute in threads fail in a one-line program that names its type, as documents and tests do.
-#   Decision 14 says so.
+#   Decision 9 says so.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

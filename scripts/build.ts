@@ -1,6 +1,6 @@
 // `npm run build`: builds the published packages. The compiler writes one declaration file per source file. rolldown
 // writes one code file per entry point and one for the code they share, since Node spends most of an import on finding
-// files. Names stay as written. See docs/decisions/0015-bundled-code.md.
+// files. Names stay as written. See docs/decisions/0009-bundles-and-threads.md.
 import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import path from "node:path";

@@ -11,7 +11,7 @@ import { createFlow } from "./flow.ts";
 import { quotingModel } from "./quoting-model.ts";
 import { serve } from "./serve.ts";
 
-const TEXT = new URL("../../docs/explain/backpressure-and-fairness.md", import.meta.url);
+const TEXT = new URL("../../docs/explain/scheduling.md", import.meta.url);
 
 export async function main(stay = false) {
   await using flow = createFlow();
