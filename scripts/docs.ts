@@ -24,7 +24,7 @@ function pageOf(file: string): string | undefined {
   if (file.startsWith("docs/")) return file.slice("docs/".length);
   const [, name] = /^([A-Z]+)\.md$/.exec(file) ?? [];
   if (name !== undefined && name !== "AGENTS") return `project/${name.toLowerCase()}.md`;
-  const [, folder, place = ""] = /^(packages|examples|bench)(\/[\w-]+)?\/README\.md$/.exec(file) ?? [];
+  const [, folder, place = ""] = /^(packages|examples|bench|findings)(\/[\w-]+)?\/README\.md$/.exec(file) ?? [];
   return folder === undefined ? undefined : `${folder}${place}/index.md`;
 }
 
@@ -51,6 +51,16 @@ function translated(file: string, place: string): string {
     const relative = path.posix.relative(path.posix.dirname(place), target);
     return `${relative.startsWith(".") ? "" : "./"}${relative}${link.heading === undefined ? "" : `#${link.heading}`}`;
   });
+}
+
+/** The sentence on the front page with the measured speed of a hop, from the page of benchmarks. */
+function figure(): string {
+  const page = "docs/reference/benchmarks.md";
+  const [, row = ""] = /^\*\*linear-10\*\*:.*?^\| (penguiflow\b.*?)$/ms.exec(read(page)) ?? [];
+  const [, hops, , share] = row.split("|").map((cell) => cell.trim());
+  if (!hops?.endsWith(" hops/s") || share === undefined) throw new Error(`Cannot read "linear-10" of ${page}`);
+  const speed = `**${hops.replace("hops/s", "hops a second")}** through ten nodes in a line`;
+  return `Measured: ${speed}, ${share} the speed of a bare chain of awaits. [All benchmarks](./${pageOf(page)})`;
 }
 
 /** Writes all pages, and every source that a page links to. */
