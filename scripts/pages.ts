@@ -25,6 +25,16 @@ for (const [pattern, lines] of maximumLines) {
   }
 }
 
+// The glossary stays short, and explains a word once.
+const glossary = rowsOf("CONTRIBUTING.md", "Glossary").flatMap(([words = ""]) => [words.split(", ")]);
+if (glossary.length === 0 || glossary.length > 60) {
+  problems.push(`CONTRIBUTING.md has ${glossary.length} rows in its glossary: 1 to 60 are wanted`);
+}
+const explained = glossary.flat();
+for (const [index, word] of explained.entries()) {
+  if (explained.indexOf(word) !== index) problems.push(`CONTRIBUTING.md explains "${word}" twice in its glossary`);
+}
+
 /** Columns of a code block that fit the site at 1280 pixels beside the menu and the outline. */
 const maximumColumns = 76;
 const shownOnSite = ["docs/**/*.md", "{packages,examples}/**/README.md", "{bench/README,CONTRIBUTING,ARCHITECTURE}.md"];
