@@ -1,4 +1,4 @@
-// PenguiFlow outside production, where messages and working memories are frozen: see decision 22.
+// PenguiFlow outside production, where messages and working memories are frozen: see decision 7.
 process.env["NODE_ENV"] = "development";
 
 export const { linear, fanOut, loop, streams, validated } = await import("./penguiflow.ts");

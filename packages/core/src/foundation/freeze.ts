@@ -14,7 +14,7 @@ function isProduction(): boolean {
 
 /**
  * Whether the objects that are made for every message are frozen: in development and tests, where a stray write must
- * throw, and not in production, where freezing is a fifth of a hop in a loop. See decision 22.
+ * throw, and not in production, where freezing is a fifth of a hop in a loop. See decision 7.
  */
 export const FREEZES: boolean = !isProduction();
 
