@@ -49,12 +49,9 @@ function claimsIn(code: readonly string[], firstLine: number): Map<number, strin
     const isOneLine = /\)[;,]?(\s+\/\/ .+)?$/.test(said);
     const end = isOneLine ? start : code.findIndex((next, at) => at > start && /^\s*/.exec(next)?.[0] === indent);
     const [, beside] = /^.*?\)[;,]?\s+\/\/ (.+)$/.exec(code[end] ?? "") ?? [];
-    const below: string[] = [];
-    for (let at = end + 1; beside === undefined; at += 1) {
-      const [, words] = /^\s*\/\/ (.+)$/.exec(code[at] ?? "") ?? [];
-      if (words === undefined) break;
-      below.push(words);
-    }
+    const after = code.slice(end + 1);
+    const lines = after.findIndex((next) => !/^\s*\/\/ ./.test(next));
+    const below = after.slice(0, lines === -1 ? undefined : lines).map((next) => next.trim().slice(3));
     const claim = (beside ?? below.join(" ")).replaceAll(/\s+/g, " ");
     if (claim !== "") claims.set(firstLine + end, claim);
   }

@@ -75,7 +75,7 @@ describe("a library", () => {
   test("finds the passage about a question, and says where it stands", async () => {
     const library = await readLibrary(DOCS);
     const [best] = await library.search("When is a handler a zombie?", 3, new AbortController().signal);
-    expect(best?.file).toBe(path.join("guides", "cancellation-and-deadlines.md"));
+    expect(best?.file).toBe(path.join("guides", "retries-and-cancellation.md"));
     expect(best?.text).toMatch(/zombie/);
     expect(await library.search("xylophone", 3, new AbortController().signal)).toEqual([]);
   });

@@ -47,18 +47,20 @@ describe("the linter has nothing to say", { timeout: 240_000 }, () => {
 
   test("of the flows in the documentation, but for the one that shows a deadlock", async () => {
     const desk = scratchFolder("lint");
-    const pages = files("{README.md,docs/**/*.md,packages/*/README.md}").filter((page) => !/\blint\b/.test(page));
+    const pages = files("{README.md,docs/**/*.md,packages/*/README.md}");
     const blocks = pages.flatMap((page) =>
       Array.from(read(page).matchAll(/^```ts$\n([^]*?)^```$/gm), ([, code = ""], index) => {
+        // blocks that lint their own flows state what is found
+        if (code.includes('from "penguiflow/lint"')) return [];
         const file = path.join(desk, `${page.replaceAll(/[/.]/g, "-")}-${index + 1}.ts`);
         writeFileSync(file, code);
-        return file;
-      }),
+        return [file];
+      }).flat(),
     );
     const linted = await lint(blocks);
     expect(linted.flatMap(({ flows }) => flows).length).toBeGreaterThan(pages.length);
     // each message of its cycle causes two
-    const doomed = "docs-explain-backpressure-and-fairness-md-1.ts, flow flow";
+    const doomed = "docs-explain-scheduling-md-2.ts, flow flow";
     expect(found(linted)).toEqual([
       `${doomed}: dead-end left,right`,
       `${doomed}: loop-without-budget left,right`,
