@@ -53,7 +53,7 @@ function translated(file: string, place: string): string {
   });
 }
 
-/** The sentence on the front page with the measured speed of a hop, from the page of benchmarks. */
+/** Writes the front page's sentence with the measured speed of a hop, from the page of benchmarks. */
 function figure(): string {
   const page = "docs/reference/benchmarks.md";
   const [, row = ""] = /^\*\*linear-10\*\*:.*?^\| (penguiflow\b.*?)$/ms.exec(read(page)) ?? [];
@@ -70,11 +70,10 @@ function layOut(): void {
   for (const file of files("**/*.md")) {
     const place = pageOf(file);
     if (place === undefined) continue;
-    const text = translated(file, place);
-    // The front page consists of the program of the readme and of site/home.md.
-    const program = /^## A flow\n(.*?)(?=^## )/ms.exec(text)?.[1] ?? "";
-    write(place, place === "index.md" ? `${read("site/home.md")}\n${program}` : text);
-    for (const link of linksOf(file)) {
+    const source = file === "README.md" ? "site/home.md" : file;
+    const text = translated(source, place);
+    write(place, place === "index.md" ? text.replace("<!-- figure -->", figure()) : text);
+    for (const link of linksOf(source)) {
       if (placeOf(link.file)?.startsWith("source/")) sources.add(link.file);
     }
   }
