@@ -1,7 +1,7 @@
 /**
- * Calls `listener` once when `signal` aborts, at once if it already has.
+ * Calls `listener` once when `signal` aborts, immediately if it already has.
  *
- * @returns a function that takes the listener off again.
+ * @returns a function that removes the listener
  */
 export function onAbort(signal: AbortSignal, listener: (reason: unknown) => void): () => void {
   if (signal.aborted) {

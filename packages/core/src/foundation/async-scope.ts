@@ -1,9 +1,9 @@
 /**
- * A captured async context: functions that run in the scope see what every `AsyncLocalStorage` held where the scope was
- * captured. An `AsyncResource` of `node:async_hooks` is one.
+ * A captured async context: functions run in the scope see the values that every `AsyncLocalStorage` held at capture.
+ * An `AsyncResource` of `node:async_hooks` is one.
  */
 export interface AsyncScope {
-  /** Calls `work` in the captured context and returns what it returns. The context before is restored afterwards. */
+  /** Calls `work` in the captured context and returns its result. The previous context is restored afterwards. */
   runInAsyncScope<Args extends unknown[], Result>(
     work: (...args: Args) => Result,
     self: undefined,
@@ -11,7 +11,7 @@ export interface AsyncScope {
   ): Result;
 }
 
-/** Parts of a host that may have `node:async_hooks`: Node, Bun, Deno, and workerd with `nodejs_compat`. */
+/** The parts of a host that may have `node:async_hooks`: Node, Bun, Deno, and workerd with `nodejs_compat`. */
 interface Host {
   readonly process?: {
     getBuiltinModule?(
@@ -23,14 +23,14 @@ interface Host {
 /** The scope of hosts without async contexts. */
 const UNSCOPED: AsyncScope = { runInAsyncScope: (work, _self, ...args) => work(...args) };
 
-/** Descriptions of the symbols under which Node's resources keep a context: whole, or one store each. */
+/** Descriptions of the symbols under which Node's resources hold a context: whole, or one per store. */
 const CONTEXT_KEYS = /^(?:context_frame|kResourceStore|kAsyncLocalStorageContext)$/;
 
 const { AsyncResource } = (globalThis as Host).process?.getBuiltinModule?.("node:async_hooks") ?? {};
 
 /**
- * The empty async context, for work of no trace. On hosts whose resources hide their context it is the one in which
- * this module was loaded.
+ * The empty async context, for work that belongs to no trace. On hosts whose resources hide their context, it is the
+ * context in which this module was loaded.
  */
 export const EMPTY_SCOPE: AsyncScope = captureEmpty();
 
@@ -57,7 +57,7 @@ type Framed = AsyncScope & { readonly [key: symbol]: unknown };
 function captureEmpty(): AsyncScope {
   if (AsyncResource === undefined) return UNSCOPED;
   const scope = new AsyncResource("PENGUIFLOW");
-  // a module that is imported within a request would keep the context of that request for ever
+  // a module first imported within a request would keep that request's context forever
   for (const key of Object.getOwnPropertySymbols(scope))
     if (CONTEXT_KEYS.test(key.description ?? "")) Reflect.set(scope, key, undefined);
   return scope;

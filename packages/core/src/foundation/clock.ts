@@ -1,18 +1,18 @@
-/** Where a flow gets its time from. The default is {@link systemClock}; tests pass a `TestClock`. */
+/** Source of time for a flow. The default is {@link systemClock}; tests pass a `TestClock`. */
 export interface Clock {
-  /** Milliseconds that only ever grow, from an arbitrary start. Spans are measured with it. */
+  /** Returns monotonic milliseconds from an arbitrary start. Durations are measured with it. */
   now(): number;
-  /** Milliseconds since the Unix epoch. Instants that leave the process are written with it. */
+  /** Returns milliseconds since the Unix epoch. Instants that leave the process are written with it. */
   epochNow(): number;
   /**
-   * Calls `callback` once, `delayMs` from now or a little later.
+   * Calls `callback` once, `delayMs` from now or slightly later.
    *
-   * @returns a function that takes the call back.
+   * @returns a function that cancels the call
    */
   setTimer(callback: () => void, delayMs: number): () => void;
 }
 
-/** A reading of the clock. An object, since storing a number for every attempt would allocate one. */
+/** A reading of the clock. It is an object because storing a number per attempt would allocate one. */
 export class Moment {
   /** The clock's `now()`. */
   readonly now: number;
@@ -25,10 +25,10 @@ export class Moment {
   }
 }
 
-// setTimeout fires at once for delays above 2^31 - 1
+// setTimeout fires immediately for delays above 2^31 - 1
 const LONGEST_DELAY_MS = 2_147_483_647;
 
-/** The time of this machine: `performance.now`, `Date.now` and `setTimeout`. */
+/** The clock of this machine: `performance.now`, `Date.now` and `setTimeout`. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   epochNow: () => Date.now(),
@@ -39,10 +39,10 @@ export const systemClock: Clock = {
 };
 
 /**
- * The present moment.
+ * Returns the current moment.
  *
- * @param turn - a moment earlier in the same turn of the event loop, if there is one: the system's two clocks run alike
- * since then, so that one is read, and not both
+ * @param turn - an earlier moment in the same turn of the event loop, if any: the system's clocks advance together
+ *   since then, so only one of them is read
  */
 export function momentOf(clock: Clock, turn: Moment | undefined): Moment {
   const now = clock.now();

@@ -1,29 +1,29 @@
 /**
- * Why something failed while a flow was running. Codes are stable: switch on them.
- * `docs/reference/errors.md` says for each one when it happens and what to do.
+ * Stable codes for run-time failures of a flow: safe to switch on. `docs/reference/errors.md` states for each code when
+ * it occurs and how to respond.
  */
 export const FlowErrorCode = {
-  /** A handler threw, or rejected, and no retry was left. */
+  /** A handler threw or rejected, and no retry was left. */
   NODE_EXCEPTION: "NODE_EXCEPTION",
   /** An attempt took longer than the node's `timeoutMs`. */
   NODE_TIMEOUT: "NODE_TIMEOUT",
-  /** A payload did not pass the schema of the node it was sent to. */
+  /** A payload failed the input schema of its target node. */
   INPUT_INVALID: "INPUT_INVALID",
-  /** A handler's value did not pass the node's output schema. */
+  /** A handler's value failed the node's output schema. */
   OUTPUT_INVALID: "OUTPUT_INVALID",
-  /** A value was to go to a node that the sender has no edge to. */
+  /** A value was addressed to a node that the sender has no edge to. */
   ROUTE_UNKNOWN: "ROUTE_UNKNOWN",
-  /** A join waited longer than its `timeoutMs` for its messages; also the reason given to handlers it no longer waits for. */
+  /** A join exceeded its `timeoutMs`; also the abort reason for handlers that the join no longer waits for. */
   JOIN_TIMEOUT: "JOIN_TIMEOUT",
-  /** Nodes of a cycle wait for one another and no edge of it has room left. */
+  /** Nodes of a cycle wait for one another and no edge of the cycle has capacity left. */
   DEADLOCK: "DEADLOCK",
   /** The trace was cancelled by a caller, by its signal, or with its parent. */
   TRACE_CANCELLED: "TRACE_CANCELLED",
-  /** A cancelled trace of that id still has handlers that have not returned. */
+  /** A cancelled trace with this id still has handlers that have not returned. */
   TRACE_UNWINDING: "TRACE_UNWINDING",
-  /** No trace of that id runs or has unread results. */
+  /** No trace with this id is in flight or has unread results. */
   TRACE_UNKNOWN: "TRACE_UNKNOWN",
-  /** Several tenants use that trace id and the call did not say which one is meant. */
+  /** Several tenants use this trace id and the call did not name one. */
   TENANT_REQUIRED: "TENANT_REQUIRED",
   /** The deadline of the trace passed. */
   DEADLINE_EXCEEDED: "DEADLINE_EXCEEDED",
@@ -31,78 +31,78 @@ export const FlowErrorCode = {
   HOP_BUDGET_EXHAUSTED: "HOP_BUDGET_EXHAUSTED",
   /** A controller loop used up its tokens. */
   TOKEN_BUDGET_EXHAUSTED: "TOKEN_BUDGET_EXHAUSTED",
-  /** The work of the trace ran out and nothing reached the Rookery. */
+  /** All work of the trace finished and nothing reached the Rookery. */
   NO_RESULT: "NO_RESULT",
-  /** An edge had no room and the sender did not want to wait. */
+  /** An edge was full and the sender chose not to wait. */
   QUEUE_FULL: "QUEUE_FULL",
-  /** A handler with retries emitted more messages than can be held back. */
+  /** A handler with retries emitted more messages than the flow holds back. */
   HELD_LIMIT: "HELD_LIMIT",
   /** A wait ended because its `timeoutMs` passed. */
   WAIT_TIMEOUT: "WAIT_TIMEOUT",
   /** A wait ended because its signal was aborted. */
   WAIT_ABORTED: "WAIT_ABORTED",
-  /** A handler waited for a further message and none can come any more. */
+  /** A handler waited for a further message and none can arrive any more. */
   FETCH_STARVED: "FETCH_STARVED",
-  /** A stream already has a writer, or was ended for good. */
+  /** A stream already has a writer, or has ended for good. */
   STREAM_BUSY: "STREAM_BUSY",
   /** A handler used its context after its attempt was over. */
   ATTEMPT_OVER: "ATTEMPT_OVER",
   /** The thread that ran a node's function ended before it answered. */
   THREAD_CRASHED: "THREAD_CRASHED",
-  /** A function cannot be called in a thread: its module, the function or the pool is not there. */
+  /** A function cannot be called in a thread: the module, the function or the pool is missing. */
   THREAD_UNAVAILABLE: "THREAD_UNAVAILABLE",
-  /** A value cannot be sent to another thread, or from it. */
+  /** A value cannot be cloned to or from another thread. */
   NOT_CLONEABLE: "NOT_CLONEABLE",
-  /** A value cannot be written to the journal: a part of it is not data. */
+  /** A value cannot be written to the journal: part of it is not data. */
   NOT_SERIALISABLE: "NOT_SERIALISABLE",
-  /** A value is larger than a durable flow keeps. */
+  /** A value exceeds the size limit of a durable flow. */
   PAYLOAD_TOO_LARGE: "PAYLOAD_TOO_LARGE",
-  /** Another writer has the journal's partition. */
+  /** Another writer holds the journal's partition. */
   JOURNAL_OWNED: "JOURNAL_OWNED",
-  /** Another writer has taken the journal's partition over. */
+  /** Another writer has taken over the journal's partition. */
   JOURNAL_FENCED: "JOURNAL_FENCED",
-  /** The journal could not be read or written: what a caller waits for is not known to be stored. */
+  /** Reading or writing the journal failed: the caller's data may not be stored. */
   JOURNAL_FAILED: "JOURNAL_FAILED",
-  /** What the journal has of a trace does not fit the flow any more, or was written by a newer version. */
+  /** The stored state of a trace no longer fits the flow, or was written by a newer version. */
   GRAPH_CHANGED: "GRAPH_CHANGED",
   /** A side effect under `ctx.once` has failed before and is not repeated. */
   EFFECT_FAILED: "EFFECT_FAILED",
-  /** It is not known whether a side effect under `ctx.once` took place. */
+  /** The outcome of a side effect under `ctx.once` is unknown. */
   EFFECT_UNKNOWN: "EFFECT_UNKNOWN",
-  /** The trace waits for answers to its pauses. */
+  /** The trace is waiting for answers to its pauses. */
   TRACE_PAUSED: "TRACE_PAUSED",
-  /** A token was not made by this flow. */
+  /** This flow did not issue the token. */
   PAUSE_UNKNOWN: "PAUSE_UNKNOWN",
-  /** A token is cut off or altered. */
+  /** The token is truncated or altered. */
   PAUSE_MALFORMED: "PAUSE_MALFORMED",
-  /** A pause has been answered already, or its trace has ended. */
+  /** The pause has already been answered, or its trace has ended. */
   PAUSE_USED: "PAUSE_USED",
-  /** A pause was not answered in time. */
+  /** The pause was not answered in time. */
   PAUSE_EXPIRED: "PAUSE_EXPIRED",
-  /** A token belongs to another tenant. */
+  /** The token belongs to another tenant. */
   PAUSE_FOREIGN: "PAUSE_FOREIGN",
-  /** An answer did not pass the schema of its pause. */
+  /** The answer failed the schema of its pause. */
   RESUME_INVALID: "RESUME_INVALID",
-  /** Another agent cannot be reached, or not any more. */
+  /** Another agent is unreachable. */
   REMOTE_UNAVAILABLE: "REMOTE_UNAVAILABLE",
-  /** Another agent does not take a call: it has no such skill, or wants another version, media type or caller. */
+  /** Another agent rejected the call: unknown skill, or unsupported version, media type or caller. */
   REMOTE_REFUSED: "REMOTE_REFUSED",
-  /** The task at another agent failed, was rejected or was cancelled there, or the agent answered with an error. */
+  /** The task at another agent failed, was rejected or was cancelled, or the agent answered with an error. */
   REMOTE_FAILED: "REMOTE_FAILED",
-  /** The answer of another agent broke off, and it could not be taken up again. */
+  /** The answer of another agent was interrupted and could not be resumed. */
   REMOTE_CUT: "REMOTE_CUT",
-  /** Another agent wants input or authentication, and its node does not send that on. */
+  /** Another agent requires input or authentication, and its node does not forward the request. */
   REMOTE_INTERRUPTED: "REMOTE_INTERRUPTED",
   /** The flow has not been started. */
   FLOW_NOT_RUNNING: "FLOW_NOT_RUNNING",
-  /** The flow is stopping or was stopped. */
+  /** The flow is shutting down or has shut down. */
   FLOW_STOPPED: "FLOW_STOPPED",
 } as const;
 
 /** One of the stable codes of a {@link FlowError}. */
 export type FlowErrorCode = (typeof FlowErrorCode)[keyof typeof FlowErrorCode];
 
-/** What a {@link FlowError} is made from. */
+/** Fields from which a {@link FlowError} is made. */
 export interface FlowErrorInit {
   readonly code: FlowErrorCode;
   readonly message: string;
@@ -115,7 +115,7 @@ export interface FlowErrorInit {
   readonly latencyMs?: number | undefined;
   readonly retryable?: boolean | undefined;
   readonly cause?: unknown;
-  /** The message that was being handled. Never part of the serialised form. */
+  /** The message that was being handled. Excluded from the serialised form. */
   readonly failedMessage?: unknown;
   /** JSON-safe details, such as the issues of a failed validation. */
   readonly details?: Readonly<Record<string, unknown>> | undefined;
@@ -126,7 +126,7 @@ export interface ErrorPayload {
   readonly name: string;
   readonly message: string;
   readonly code?: string;
-  /** The HTTP status that the error told in `status` or `statusCode`. */
+  /** HTTP status from the error's `status` or `statusCode`. */
   readonly status?: number;
   readonly stack?: string;
   readonly cause?: ErrorPayload;
@@ -139,7 +139,7 @@ export interface ErrorPayload {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-/** A failure while a flow was running: which trace, node and attempt, why, and whether a retry may help. */
+/** A run-time failure of a flow: its trace, node, attempt and cause, and whether a retry may help. */
 export class FlowError extends Error {
   override readonly name: string = "FlowError";
   readonly code: FlowErrorCode;
@@ -154,7 +154,7 @@ export class FlowError extends Error {
   readonly retryable: boolean;
   /** JSON-safe details, such as the issues of a failed validation. */
   readonly details: Readonly<Record<string, unknown>> | undefined;
-  /** The message that was being handled, for cleaning up. Not enumerable and never serialised. */
+  /** The message that was being handled, for clean-up. Not enumerable and never serialised. */
   declare readonly failedMessage: unknown;
 
   constructor(init: FlowErrorInit) {
@@ -170,17 +170,17 @@ export class FlowError extends Error {
     Object.defineProperty(this, "failedMessage", { value: init.failedMessage, enumerable: false });
   }
 
-  /** The error as plain, JSON-safe data: stack and causes included, the failed message left out. */
+  /** Returns the error as plain, JSON-safe data, with stack and causes but without the failed message. */
   toPayload(): ErrorPayload {
     return errorPayload(this);
   }
 
-  /** The error that user code threw, or this error itself when it has no cause. */
+  /** Returns the error that user code threw, or this error itself when it has no cause. */
   unwrap(): unknown {
     return "cause" in this ? this.cause : this;
   }
 
-  /** Lets `JSON.stringify` print {@link FlowError.toPayload}. */
+  /** Makes `JSON.stringify` print {@link FlowError.toPayload}. */
   toJSON(): ErrorPayload {
     return this.toPayload();
   }
@@ -202,8 +202,8 @@ export class TraceCancelled extends FlowError {
 const MAX_CAUSES = 8;
 
 /**
- * Any thrown value as plain, JSON-safe data with its class, message, stack and up to eight causes. A value
- * that cannot be read is described as such.
+ * Converts any thrown value to plain, JSON-safe data with its class, message, stack and up to eight causes. A value
+ * that cannot be read is described as unreadable.
  */
 export function errorPayload(error: unknown, depth = 0): ErrorPayload {
   try {
@@ -238,7 +238,7 @@ function payloadOf(error: Error, depth: number): ErrorPayload {
 
 const UNREADABLE = "a value that cannot be read";
 
-/** A thrown value as text, whatever it is. */
+/** Converts any thrown value to text. */
 export function describeThrown(value: unknown): string {
   try {
     if (value instanceof Error) return value.message;

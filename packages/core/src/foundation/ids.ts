@@ -1,11 +1,11 @@
 import type { Random } from "./random.ts";
 
-/** All pairs of digits in base 36: ids are made often enough for the conversion of the counter to show. */
+/** All pairs of base-36 digits: ids are created often enough for the conversion of the counter to matter. */
 const ENDINGS: readonly string[] = Array.from({ length: 36 * 36 }, (_, index) => index.toString(36).padStart(2, "0"));
 
 /**
- * Makes ids: a prefix of 64 random bits, then a counter, both in base 36. An id made here is known by its
- * number, so that a table need not look at its characters.
+ * Creates ids: a prefix of 64 random bits, then a counter, both in base 36. An id created here maps back to its number,
+ * so tables can index it without hashing its characters.
  */
 export class IdSource {
   readonly #prefix: string;
@@ -28,12 +28,12 @@ export class IdSource {
     return this.#block + ENDINGS[low];
   }
 
-  /** The number of the id made last, from 0. */
+  /** The number of the most recent id, from 0. */
   get last(): number {
     return this.#count - 1;
   }
 
-  /** The number of an id that was made here, `undefined` for another. */
+  /** Returns the number of an id created here, `undefined` for any other. */
   numberOf(id: string): number | undefined {
     if (!id.startsWith(this.#prefix)) return undefined;
     const count = Number.parseInt(id.slice(this.#prefix.length), 36);
@@ -43,7 +43,7 @@ export class IdSource {
 
 const ids = new IdSource(Math.random);
 
-/** An id for a message that is made outside a flow. */
+/** Creates an id for a message that is made outside a flow. */
 export function newId(): string {
   return ids.next();
 }

@@ -1,4 +1,4 @@
-/** Something with a place in a {@link MinHeap}: smallest `key` first, then smallest `order`. */
+/** An entry of a {@link MinHeap}, ordered by `key`, then by `order`, smallest first. */
 export interface HeapEntry {
   key: number;
   order: number;
@@ -32,12 +32,12 @@ export class MinHeap<Entry extends HeapEntry> {
     return top;
   }
 
-  /** Puts the top entry where it belongs after its key has grown. */
+  /** Restores the order of the heap after the top entry's key has grown. */
   topChanged(): void {
     this.#sink();
   }
 
-  /** Takes `entry` out wherever it stands. Cost is linear: for rare removals only. */
+  /** Removes `entry` from any position. Cost is linear: for rare removals only. */
   remove(entry: Entry): void {
     const rest = this.#entries.filter((other) => other !== entry);
     this.#entries.length = 0;

@@ -1,5 +1,6 @@
 /**
- * Checks numbers that users configure. Each error names the option, what is wanted and what was given.
+ * Throws unless `value` is a whole number of `least` or more. Each error names the option, the wanted and the given
+ * value.
  */
 export function requireInteger(name: string, value: number, least: number): void {
   if (Number.isInteger(value) && value >= least) return;
@@ -12,7 +13,7 @@ export function requireNumber(name: string, value: number, least: number): void 
   throw wrongNumber(name, `a number of ${least} or more`, value);
 }
 
-/** Throws unless every key of `options` is among `known`. Misspelt options must not pass silently. */
+/** Throws unless every key of `options` is among `known`, so that misspelt options do not pass silently. */
 export function requireKnownKeys(what: string, options: object, known: readonly string[]): void {
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
@@ -30,12 +31,12 @@ export function requireOneOf(name: string, value: unknown, allowed: readonly str
   throw new TypeError(`Option "${name}" must be one of ${wanted}: got ${shown(value)}`);
 }
 
-/** Throws unless `value` can be called. */
+/** Throws unless `value` is a function. */
 export function requireFunction(name: string, value: unknown): void {
   if (typeof value !== "function") throw new TypeError(`Option "${name}" must be a function: got ${shown(value)}`);
 }
 
-/** A value in an error message. */
+/** Formats a value for an error message. */
 export function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";

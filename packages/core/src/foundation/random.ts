@@ -2,10 +2,10 @@
 export type Random = () => number;
 
 /**
- * A random source that gives the same numbers for the same seed.
+ * Creates a random source that yields the same numbers for the same seed.
  *
- * The generator is mulberry32 by Tommy Ettinger (public domain): 32 bits of state, period 2^32,
- * good enough for jitter and schedules, not for secrets.
+ * The generator is mulberry32 by Tommy Ettinger (public domain): 32 bits of state, period 2^32. It suits jitter and
+ * schedules, not secrets.
  */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;

@@ -1,11 +1,11 @@
-/** Decides when the work that is ready to run does run. The simulation passes a seeded one. */
+/** Decides when ready work runs. The simulation passes a seeded one. */
 export interface Scheduler {
   /**
-   * Receives work that could run now and runs it once, in any order it likes. When this is not
-   * given, ready work runs in the same turn, in the order it became ready.
+   * Receives ready work and runs each task once, in any order. When omitted, ready work runs in the same turn, in the
+   * order it became ready.
    */
   readonly ready?: (task: () => void) => void;
-  /** Runs `task` after timers and I/O had their turn. */
+  /** Runs `task` after timers and I/O have had their turn. */
   nextTurn(task: () => void): void;
 }
 
@@ -13,12 +13,12 @@ declare const setImmediate: ((task: () => void) => unknown) | undefined;
 
 let turns = 0;
 
-/** For the test kit: how many tasks wait for the next turn of {@link systemScheduler}. */
+/** Returns how many tasks wait for the next turn of {@link systemScheduler}. For the test kit. */
 export function outstandingTurns(): number {
   return turns;
 }
 
-/** Runs ready work at once, and yields to timers and I/O through `setImmediate` or what is nearest to it. */
+/** Runs ready work immediately, and yields to timers and I/O through `setImmediate` or its nearest equivalent. */
 export const systemScheduler: Scheduler = {
   nextTurn(task) {
     turns += 1;

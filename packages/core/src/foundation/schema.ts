@@ -1,6 +1,6 @@
 /**
- * The part of Standard Schema 1 (https://standardschema.dev) that the runtime uses. Schemas of
- * zod, valibot, arktype and others are of this type as they are.
+ * The part of Standard Schema 1 (https://standardschema.dev) that the runtime uses. Schemas of zod, valibot, arktype
+ * and others satisfy this type as they are.
  */
 export interface Schema<Input = unknown, Output = Input> {
   readonly "~standard": {
@@ -11,21 +11,21 @@ export interface Schema<Input = unknown, Output = Input> {
   };
 }
 
-/** What a schema says of a value. */
+/** The result of validating a value. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };
 
-/** One thing that is wrong with a value, and where in it. */
+/** One validation issue, with the path to its value. */
 export interface SchemaIssue {
   readonly message: string;
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** What may be passed to a schema. */
+/** The type that a schema accepts. */
 export type SchemaInput<S> = S extends Schema<infer Input, unknown> ? Input : never;
 
-/** What a schema makes of it. */
+/** The type that a schema returns. */
 export type SchemaOutput<S> = S extends {
   readonly "~standard": { readonly types?: { readonly output: infer Output } | undefined };
 }
@@ -33,7 +33,7 @@ export type SchemaOutput<S> = S extends {
   : never;
 
 /**
- * A schema that checks nothing and only carries a type, for payloads that need none at run time.
+ * Creates a schema that checks nothing and only carries a type, for payloads that need no validation at run time.
  *
  * @example `joinK("merge", 3, { input: shape<Found>() })`
  */
@@ -43,7 +43,7 @@ export function shape<Type>(): Schema<Type> {
 
 const ANYTHING: Schema = { "~standard": { version: 1, vendor: "penguiflow", validate: (value) => ({ value }) } };
 
-/** Whether a schema can refuse or change a value: those made by {@link shape} cannot. */
+/** Whether a schema can refuse or change a value: schemas made by {@link shape} cannot. */
 export function checks(schema: Schema | undefined): schema is Schema {
   return schema !== undefined && schema !== ANYTHING;
 }
@@ -55,12 +55,12 @@ export function isSchema(value: unknown): value is Schema {
   return typeof standard?.validate === "function";
 }
 
-/** The issues of a failed validation as one line: `path: message; path: message`. */
+/** Formats the issues of a failed validation as one line: `path: message; path: message`. */
 export function formatIssues(issues: readonly SchemaIssue[]): string {
   return issues.map((issue) => `${issuePath(issue)}: ${issue.message}`).join("; ");
 }
 
-/** Where in the value an issue is, as `payload.items[2].name`. */
+/** Formats the path of an issue, as `payload.items[2].name`. */
 export function issuePath(issue: SchemaIssue): string {
   let path = "payload";
   for (const step of issue.path ?? []) {

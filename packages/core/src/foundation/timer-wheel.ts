@@ -4,14 +4,14 @@ import { type HeapEntry, MinHeap } from "./min-heap.ts";
 
 /** A pending call of a {@link TimerWheel}. */
 export interface Timer {
-  /** Takes the call back. Harmless when it already happened. */
+  /** Cancels the call. Does nothing once the call has been made. */
   cancel(): void;
 }
 
 /**
- * All waits of a flow behind a single timer of the clock. Calls that are due in the same
- * millisecond share a slot: setting and cancelling cost the same at any number of timers.
- * Calls run in the order of their instants, then in the order they were set.
+ * Multiplexes all waits of a flow onto a single timer of the clock. Calls due in the same millisecond share a slot, so
+ * setting and cancelling cost the same at any number of timers. Calls run in order of their due times, then in the
+ * order they were set.
  */
 export class TimerWheel {
   readonly #clock: Clock;
@@ -24,8 +24,9 @@ export class TimerWheel {
   readonly #onFault: (error: unknown) => void;
 
   /**
-   * @param scope - the async context of all calls: without it they would get, and keep, that of the code that armed the timer
-   * @param onFault - receives what a call throws: the calls after it are made all the same
+   * @param scope - the async context of all calls: without it, they would inherit and retain that of the code that
+   *   armed the timer
+   * @param onFault - receives the error of a call that throws; later calls are made regardless
    */
   constructor(clock: Clock, scope: AsyncScope, onFault: (error: unknown) => void) {
     this.#clock = clock;
@@ -33,12 +34,12 @@ export class TimerWheel {
     this.#onFault = onFault;
   }
 
-  /** How many calls are pending. */
+  /** Number of pending calls. */
   get size(): number {
     return this.#size;
   }
 
-  /** Calls `callback` when the clock's `now()` has reached `dueAt`, rounded up to a millisecond. */
+  /** Calls `callback` once the clock's `now()` has reached `dueAt`, rounded up to a millisecond. */
   at(dueAt: number, callback: () => void): Timer {
     if (Number.isNaN(dueAt)) throw new RangeError("Cannot set a timer for an instant that is not a number");
     const due = Math.ceil(dueAt);
@@ -60,7 +61,7 @@ export class TimerWheel {
     return this.at(this.#clock.now() + delayMs, callback);
   }
 
-  /** Takes all calls back. */
+  /** Cancels all calls. */
   clear(): void {
     this.#slots.clear();
     while (this.#order.pop() !== undefined);
@@ -68,11 +69,11 @@ export class TimerWheel {
     this.#arm();
   }
 
-  /** For {@link Call.cancel}. */
+  /** Removes a call; used by {@link Call.cancel}. */
   forget(call: Call, slot: Slot): void {
     if (!slot.calls.delete(call)) return;
     this.#size -= 1;
-    // the process must be able to end as soon as nothing is awaited any more
+    // an armed timer would keep the process alive after its last wait has ended
     if (this.#size === 0) this.clear();
   }
 
@@ -100,7 +101,7 @@ export class TimerWheel {
       this.#order.pop();
       this.#slots.delete(slot.key);
       for (const call of slot.calls) {
-        // a call may cancel a later one of its own slot
+        // removed first, because a call may cancel a later one of its own slot
         slot.calls.delete(call);
         this.#size -= 1;
         try {
