@@ -2,27 +2,27 @@ import { FREEZES } from "../foundation/freeze.ts";
 import { shown } from "../foundation/options.ts";
 import { VOUCHED } from "./vouched.ts";
 
-/** What {@link WM} is made from. */
+/** Fields from which a {@link WM} is made. */
 export interface WMInit<Fact> {
   readonly query: string;
   /** @defaultValue none */
   readonly facts?: readonly Fact[];
   /** @defaultValue 0 */
   readonly hops?: number;
-  /** How often the controller may run; `null` for no limit. @defaultValue 8 */
+  /** Maximum number of controller runs; `null` for no limit. @defaultValue 8 */
   readonly budgetHops?: number | null;
   /** @defaultValue 0 */
   readonly tokensUsed?: number;
-  /** How many tokens the loop may use; `null` for no limit. @defaultValue null */
+  /** Maximum number of tokens the loop may use; `null` for no limit. @defaultValue null */
   readonly budgetTokens?: number | null;
   /** From 0 to 1. @defaultValue 0 */
   readonly confidence?: number;
 }
 
 /**
- * Working memory of a controller loop. A controller (a node with an edge to itself) that returns one
- * runs again with it; the runtime counts the hops and ends the loop when a budget is used up.
- * Immutable: `wm.with({ facts })` makes the next one.
+ * Working memory of a controller loop. A controller (a node with an edge to itself) that returns a `WM` runs again with
+ * it. The runtime counts the hops and ends the loop when a budget is exhausted. Immutable: `wm.with({ facts })` returns
+ * a changed copy.
  */
 export class WM<out Fact = unknown> {
   readonly query: string;
@@ -34,7 +34,7 @@ export class WM<out Fact = unknown> {
   readonly confidence: number;
 
   /**
-   * @param vouched - internal: the runtime's word that the parts were checked and frozen before
+   * @param vouched - internal: the runtime's assertion that the fields are already checked and frozen
    * @throws RangeError when a number is below 0
    */
   constructor(init: WMInit<Fact>, vouched?: typeof VOUCHED) {
@@ -49,14 +49,14 @@ export class WM<out Fact = unknown> {
     if (FREEZES) Object.freeze(this);
   }
 
-  /** The working memory with some parts replaced. */
+  /** Returns a copy with some fields replaced. */
   with<Next = Fact>(change: Partial<WMInit<Fact | Next>>): WM<Fact | Next> {
     const { query, facts, hops, budgetHops, tokensUsed, budgetTokens, confidence } = this;
     return new WM<Fact | Next>({ query, facts, hops, budgetHops, tokensUsed, budgetTokens, confidence, ...change });
   }
 }
 
-/** What a working memory consists of. */
+/** The fields of a working memory. */
 type MemoryParts<Fact> = Omit<WM<Fact>, "with">;
 
 function checkedMemory<Fact>(init: WMInit<Fact>): MemoryParts<Fact> {
@@ -76,30 +76,30 @@ function checkedMemory<Fact>(init: WMInit<Fact>): MemoryParts<Fact> {
   return parts;
 }
 
-/** One step that a planner wants to take. */
+/** A step that a planner proposes. */
 export interface PlanStep<Kind extends string = string> {
-  /** Which tool or action. */
+  /** The tool or action to run. */
   readonly kind: Kind;
   readonly args?: Readonly<Record<string, unknown>>;
-  /** How many steps of the plan may run side by side with this one. */
+  /** Maximum number of steps of the plan that may run in parallel with this one. */
   readonly maxConcurrency?: number;
 }
 
-/** What a planner makes of the working memory: the next steps, why, and whether it is done. */
+/** A planner's decision about the working memory: the next steps, the reason, and whether the work is done. */
 export interface Thought<Kind extends string = string> {
   readonly steps: readonly PlanStep<Kind>[];
   readonly rationale: string;
   readonly done: boolean;
 }
 
-/** What {@link FinalAnswer} is made from. */
+/** Fields from which a {@link FinalAnswer} is made. */
 export interface FinalAnswerInit<Citation> {
   readonly text: string;
   /** @defaultValue none */
   readonly citations?: readonly Citation[];
 }
 
-/** The end of a controller loop: returned by the controller, or made by the runtime when a budget is used up. */
+/** The end of a controller loop: returned by the controller, or created by the runtime when a budget is exhausted. */
 export class FinalAnswer<out Citation = string> {
   readonly text: string;
   readonly citations: readonly Citation[];
@@ -111,7 +111,7 @@ export class FinalAnswer<out Citation = string> {
   }
 }
 
-/** A frozen copy, or the array itself if it is frozen. */
+/** Returns a frozen copy, or the array itself if it is frozen. */
 function frozen<Item>(items: readonly Item[] = []): readonly Item[] {
   return Object.isFrozen(items) ? items : Object.freeze([...items]);
 }

@@ -4,14 +4,14 @@ import { newId } from "../foundation/ids.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "./meta.ts";
 import { VOUCHED } from "./vouched.ts";
 
-/** Whose message it is and how it is to be treated. Set once where the trace begins. */
+/** A message's tenant, topic and priority. Set once, at the start of the trace. */
 export interface MessageHeaders {
-  /** The tenant boundary: fairness, stores, buses and remote calls go by it. */
+  /** The tenant boundary: fairness, stores, buses and remote calls are scoped to it. */
   readonly tenant: string;
-  /** What the message is about, for logs and policies. */
+  /** The subject of the message, for logs and policies. */
   readonly topic?: string | undefined;
   /**
-   * A whole number; higher is served sooner.
+   * Whole number; higher values are served sooner.
    *
    * @defaultValue 0
    */
@@ -21,7 +21,7 @@ export interface MessageHeaders {
 /** The tenant of messages that name none. */
 export const DEFAULT_TENANT = "default";
 
-/** What a {@link Message} is made from. */
+/** Fields from which a {@link Message} is made. */
 export interface MessageInit<Payload> {
   readonly payload: Payload;
   /** @defaultValue the tenant `"default"` */
@@ -30,12 +30,12 @@ export interface MessageInit<Payload> {
   readonly traceId?: string | undefined;
   /** Epoch milliseconds. @defaultValue now */
   readonly createdAt?: number | undefined;
-  /** Epoch milliseconds after which the trace is given up. @defaultValue none */
+  /** Epoch milliseconds after which the trace ends as exhausted. @defaultValue none */
   readonly deadlineAt?: number | undefined;
   readonly meta?: Meta | undefined;
 }
 
-/** What {@link Message.with} may change. Trace, tenant, priority and deadline belong to the trace. */
+/** The fields that {@link Message.with} may change. Trace, tenant, priority and deadline belong to the trace. */
 export interface MessageChange<Payload> {
   readonly payload?: Payload;
   readonly topic?: string | undefined;
@@ -43,31 +43,31 @@ export interface MessageChange<Payload> {
 }
 
 /**
- * A payload in its envelope. Immutable: `message.with({ payload })` makes the next one. Plain objects
- * and arrays in `meta` are copied and frozen, so branches never see each other's changes.
+ * A payload in its envelope. Immutable: `message.with({ payload })` returns a changed copy. Plain objects and arrays in
+ * `meta` are copied and frozen, so branches never see each other's changes.
  */
 export class Message<out Payload = unknown> {
   static {
-    // not in its type: what has the parts of a message need not have it
+    // kept out of the type, so that an object with the fields of a message needs no such method
     Object.defineProperty(this.prototype, Symbol.toPrimitive, { value: asPrimitive });
   }
 
   readonly payload: Payload;
   readonly headers: MessageHeaders;
-  /** Which request the message belongs to. */
+  /** Id of the request that the message belongs to. */
   readonly traceId: string;
-  /** Epoch milliseconds at which the trace's first message was made. */
+  /** Epoch milliseconds at which the trace's first message was created. */
   readonly createdAt: number;
-  /** Epoch milliseconds after which the trace is given up, if it has a deadline. */
+  /** Epoch milliseconds after which the trace ends as exhausted, if it has a deadline. */
   readonly deadlineAt: number | undefined;
   readonly meta: Meta;
 
   /**
-   * @param vouched - internal: the runtime's word that the parts were checked and frozen before
-   * @throws TypeError when the payload is missing or a part is of the wrong kind
+   * @param vouched - internal: the runtime's assertion that the fields are already checked and frozen
+   * @throws TypeError when the payload is missing or a field has the wrong type
    */
   constructor(init: MessageInit<Payload>, vouched?: typeof VOUCHED) {
-    // small, so that it costs nothing but the object where the parts are there already
+    // kept small, so that vouched fields cost nothing beyond the object
     const parts = vouched === VOUCHED ? (init as MessageParts<Payload>) : checkedParts(init);
     this.payload = parts.payload;
     this.headers = parts.headers;
@@ -78,7 +78,7 @@ export class Message<out Payload = unknown> {
     if (FREEZES) Object.freeze(this);
   }
 
-  /** The message with some parts replaced; trace, tenant, priority and deadline stay. */
+  /** Returns a copy with some fields replaced; trace, tenant, priority and deadline stay. */
   with<Next = Payload>(change: MessageChange<Next>): Message<Next> {
     return new Message<Next>(
       {
@@ -94,7 +94,7 @@ export class Message<out Payload = unknown> {
   }
 }
 
-/** The message with another payload, as the runtime makes it for a handler's bare return value. */
+/** Returns the message with another payload, as the runtime does for a handler's bare return value. */
 export function carry<Payload>(parent: Message, payload: Payload): Message<Payload> {
   return new Message<Payload>(
     {
@@ -109,7 +109,7 @@ export function carry<Payload>(parent: Message, payload: Payload): Message<Paylo
   );
 }
 
-/** What a message consists of. */
+/** The fields of a message. */
 type MessageParts<Payload> = Omit<Message<Payload>, "with">;
 
 function checkedParts<Payload>(init: MessageInit<Payload>): MessageParts<Payload> {
@@ -138,7 +138,7 @@ function checkedParts<Payload>(init: MessageInit<Payload>): MessageParts<Payload
   return { payload, headers, traceId, createdAt, deadlineAt, meta: meta === undefined ? EMPTY_META : freezeMeta(meta) };
 }
 
-/** Headers that were checked, so that those of another message need not be checked again. */
+/** Headers that have been checked, so that a message reusing them skips the check. */
 class CheckedHeaders implements MessageHeaders {
   readonly tenant: string;
   declare readonly topic?: string | undefined;
@@ -152,11 +152,11 @@ class CheckedHeaders implements MessageHeaders {
   }
 }
 
-/** The headers of messages that were given none. */
+/** Headers of messages that were created without any. */
 export const DEFAULT_HEADERS: MessageHeaders = new CheckedHeaders({ tenant: DEFAULT_TENANT });
 
 /**
- * A frozen copy of headers; headers of a message are returned as they are.
+ * Returns a frozen copy of headers; headers of a message are returned as they are.
  *
  * @throws TypeError when the tenant is empty or the priority is not a whole number
  */
@@ -171,7 +171,7 @@ export function checkedHeaders(headers: MessageHeaders): MessageHeaders {
   return new CheckedHeaders(headers);
 }
 
-/** A message used as text says what it is; used as a number, or added, it was taken for its payload. */
+/** Describes a message used as text; throws when it is used as a number, because the caller took it for its payload. */
 function asPrimitive(this: Message, hint: string): string {
   if (hint === "string") return `[message of trace "${this.traceId}"; its payload is message.payload]`;
   throw new TypeError(

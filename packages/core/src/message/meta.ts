@@ -1,21 +1,21 @@
-/** Side data that travels with a message: JSON-safe in durable and remote use, anything in process. */
+/** Side data that travels with a message: JSON-safe in durable and remote use, any value in process. */
 export type Meta = Readonly<Record<string, unknown>>;
 
-/** The meta of messages that were given none. */
+/** The meta of messages that were created without any. */
 export const EMPTY_META: Meta = Object.freeze({});
 
-/** Levels of nesting, as durable payloads have it. Deeper ones would overflow the stack of their readers. */
+/** Maximum nesting, the same as for durable payloads. Deeper values would overflow the stack of their readers. */
 const MAX_DEPTH = 500;
 
-/** Keys that a message shows of the way to what is too deep. */
+/** Number of keys that an error shows of the path to a value that is nested too deep. */
 const SHOWN_KEYS = 6;
 
 /**
- * A copy of `meta` in which every plain object and array is frozen, however deep, so that branches
- * of a trace cannot see one another's changes. Class instances (sessions, clients) stay as they are.
- * What is already frozen throughout is returned without a copy.
+ * Returns a copy of `meta` in which every plain object and array is frozen at any depth, so branches of a trace cannot
+ * see one another's changes. Class instances (sessions, clients) stay as they are. A value that is already frozen
+ * throughout is returned without a copy.
  *
- * @throws RangeError when it is nested more than 500 levels deep; names the way there
+ * @throws RangeError when it is nested more than 500 levels deep; names the path
  */
 export function freezeMeta(meta: Meta): Meta {
   return frozenCopy(meta, new Map(), []) as Meta;

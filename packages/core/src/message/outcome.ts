@@ -2,17 +2,17 @@ import type { FlowError } from "../foundation/flow-error.ts";
 import type { FinalAnswer } from "./controller.ts";
 import type { Message } from "./message.ts";
 
-/** What every outcome tells. */
+/** Fields of every outcome. */
 export interface OutcomeBase<Result> {
   readonly traceId: string;
   readonly tenant: string;
-  /** What reached the Rookery before the end, in order of arrival. */
+  /** Messages that reached the Rookery before the end, in order of arrival. */
   readonly messages: readonly Message<Result>[];
   /** The payloads of `messages`. */
   readonly results: readonly Result[];
-  /** How many further results were not kept, see `maxResults`. */
+  /** Number of further results that were dropped, see `maxResults`. */
   readonly droppedResults: number;
-  /** Milliseconds from acceptance to the end. */
+  /** Milliseconds from acceptance to the end of the trace. */
   readonly durationMs: number;
 }
 
@@ -29,58 +29,58 @@ export interface FailedOutcome<Result> extends OutcomeBase<Result> {
   readonly error: FlowError;
 }
 
-/** Somebody cancelled the trace: its caller, its signal, its parent. */
+/** The trace was cancelled by its caller, its signal or its parent. */
 export interface CancelledOutcome<Result> extends OutcomeBase<Result> {
   readonly status: "cancelled";
   readonly error: FlowError;
   readonly reason: unknown;
 }
 
-/** A deadline passed or a budget was used up; `error.code` says which. */
+/** A deadline passed or a budget was exhausted; `error.code` tells them apart. */
 export interface ExhaustedOutcome<Result> extends OutcomeBase<Result> {
   readonly status: "exhausted";
   readonly error: FlowError;
-  /** The documented closing text, as `fetch` users get it. */
+  /** The documented closing text, as returned to `fetch`. */
   readonly finalAnswer: FinalAnswer;
 }
 
-/** The work ran out and nothing reached the Rookery. */
+/** All work finished and nothing reached the Rookery. */
 export interface EmptyOutcome<Result> extends OutcomeBase<Result> {
   readonly status: "empty";
   readonly error: FlowError;
   /** The node at which the last message of the trace ended. */
   readonly lastNode: string | undefined;
-  /** Why the trace ended there. */
+  /** Reason why the trace ended there. */
   readonly reason: string;
 }
 
-/** The flow was stopped before the work was done. */
+/** The flow shut down before the work was done. */
 export interface StoppedOutcome<Result> extends OutcomeBase<Result> {
   readonly status: "stopped";
   readonly error: FlowError;
 }
 
-/** A pause of a trace, as whoever may answer it sees it. */
+/** A pause of a trace, as presented to the person or system that may answer it. */
 export interface PauseTicket {
-  /** What `flow.resume` takes. Whoever has it can answer, so it is a secret. */
+  /** Token for `flow.resume`. Anyone who holds it can answer, so keep it secret. */
   readonly token: string;
   readonly node: string;
   readonly reason: string;
-  /** What the handler wants whoever answers to know. */
+  /** Context that the handler provides for answering. */
   readonly payload: unknown;
-  /** Epoch milliseconds after which it can no longer be answered, if ever. */
+  /** Epoch milliseconds after which the pause can no longer be answered, if it expires. */
   readonly expiresAt: number | undefined;
 }
 
-/** Nothing is left to do before somebody answers. The trace goes on when `flow.resume` is called. */
+/** Nothing is left to do until a pause is answered. The trace continues when `flow.resume` is called. */
 export interface PausedOutcome<Result> extends OutcomeBase<Result> {
   readonly status: "paused";
   readonly error: FlowError;
-  /** In the order in which they were made. */
+  /** In order of creation. */
   readonly pauses: readonly PauseTicket[];
 }
 
-/** How a trace ended. Every trace gets exactly one. */
+/** The final outcome of a trace. Every trace gets exactly one. */
 export type FinalOutcome<Result = unknown> =
   | CompletedOutcome<Result>
   | FailedOutcome<Result>
@@ -89,8 +89,8 @@ export type FinalOutcome<Result = unknown> =
   | EmptyOutcome<Result>
   | StoppedOutcome<Result>;
 
-/** How a trace ended, or that it waits for answers. */
+/** The final outcome of a trace, or the state in which it waits for answers. */
 export type Outcome<Result = unknown> = FinalOutcome<Result> | PausedOutcome<Result>;
 
-/** The ways a trace can end. */
+/** The status of a final outcome. */
 export type OutcomeStatus = FinalOutcome["status"];

@@ -1,34 +1,34 @@
 import type { Meta } from "./meta.ts";
 
-/** Why a stream ended: its writer was done, failed, was cancelled, or starts again when its handler is called again. */
+/** Reason why a stream ended: its writer was done, failed or was cancelled, or its handler is retried. */
 export type StreamEnd = "done" | "error" | "cancelled" | "retry";
 
-/** One piece of a stream that a node sends while it works. */
+/** A piece of a stream that a node sends while it works. */
 export interface StreamChunk {
-  /** Which stream of the trace the chunk belongs to. */
+  /** Id of the stream that the chunk belongs to. */
   readonly streamId: string;
   /** Counts from 0 within one run of the stream. */
   readonly seq: number;
   readonly text: string;
   /** Whether this is the last chunk. Every stream gets exactly one. */
   readonly done: boolean;
-  /** Why the stream ended, on its last chunk. */
+  /** Reason why the stream ended, on its last chunk. */
   readonly end?: StreamEnd;
-  /** Which attempt of the node wrote it: 1 for the first. 0 for chunks from outside of a node. */
+  /** Attempt of the node that wrote the chunk, from 1; 0 for chunks from outside a node. */
   readonly attempt: number;
-  /** Counts how often a stream of this id was begun: 0, then one more for each retry or reuse. */
+  /** Number of earlier streams with this id: 0, then one more for each retry or reuse. */
   readonly run: number;
-  /** The node that wrote it, none for chunks from outside. */
+  /** The node that wrote the chunk; absent for chunks from outside. */
   readonly node?: string;
   readonly traceId: string;
   readonly tenant: string;
-  /** A copy of the parent message's meta with the chunk's own on top. */
+  /** Copy of the parent message's meta, overlaid with the chunk's own. */
   readonly meta: Meta;
 }
 
 /**
- * A chunk's id, unique across streams and retries: `streamId.run.seq`. What a server-sent event cannot
- * carry in an id (line breaks, NUL, lone surrogates) is written as `%` and its code, `%` itself as `%25`.
+ * Returns a chunk's id, unique across streams and retries: `streamId.run.seq`. Characters that a server-sent event
+ * cannot carry in an id (line breaks, NUL, lone surrogates) are written as `%` and their code, `%` itself as `%25`.
  */
 export function chunkId(chunk: StreamChunk): string {
   const streamId = chunk.streamId.replace(
@@ -38,18 +38,18 @@ export function chunkId(chunk: StreamChunk): string {
   return `${streamId}.${chunk.run}.${chunk.seq}`;
 }
 
-/** What {@link formatSseEvent} adds to a chunk. */
+/** Fields that {@link formatSseEvent} adds to a chunk. */
 export interface SseOptions {
   /** The event's type. @defaultValue `"chunk"`, and `"done"` for the last chunk */
   readonly event?: string;
-  /** Milliseconds after which a client that lost its connection comes back. */
+  /** Milliseconds after which a client reconnects when it has lost its connection. */
   readonly retryMs?: number;
 }
 
 /**
- * A chunk as one server-sent event, ready to be written to the response. Its data is the JSON text of
- * {@link chunkToWsJson}, in which line breaks and control characters are escaped, so that any text
- * survives; its id lets a client resume with `Last-Event-ID`.
+ * Formats a chunk as one server-sent event, ready to be written to the response. Its data is the JSON text of {@link
+ * chunkToWsJson}, with line breaks and control characters escaped, so that any text survives. Its id lets a client
+ * resume with `Last-Event-ID`.
  *
  * Source of the format: WHATWG HTML, section 9.2 "Server-sent events".
  */
@@ -59,9 +59,7 @@ export function formatSseEvent(chunk: StreamChunk, options: SseOptions = {}): st
   return `id: ${chunkId(chunk)}\nevent: ${fieldText(event)}\n${retry}data: ${chunkToWsJson(chunk)}\n\n`;
 }
 
-/**
- * A chunk as one JSON text for a WebSocket. Keys of `extra` are added; those of the chunk win.
- */
+/** Formats a chunk as one JSON text for a WebSocket. Keys of `extra` are added; the chunk's own keys win. */
 export function chunkToWsJson(chunk: StreamChunk, extra: Readonly<Record<string, unknown>> = {}): string {
   const core = {
     id: chunkId(chunk),
@@ -81,7 +79,7 @@ export function chunkToWsJson(chunk: StreamChunk, extra: Readonly<Record<string,
   return JSON.stringify({ ...own, ...core });
 }
 
-// a line break would end the field
+// removes line breaks, which would end the field
 function fieldText(text: string): string {
   return text.replace(/[\r\n\0]/g, " ");
 }

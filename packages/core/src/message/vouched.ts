@@ -1,2 +1,2 @@
-/** The runtime's word that what an object is made from was checked and frozen before. Internal. */
+/** The runtime's assertion that the fields of an object are already checked and frozen. Internal. */
 export const VOUCHED: unique symbol = Symbol("vouched");
