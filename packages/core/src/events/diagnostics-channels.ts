@@ -1,12 +1,12 @@
 import type { FlowEvent, FlowEventType, Middleware } from "./flow-event.ts";
 
-/** What is used of a channel of `node:diagnostics_channel`. */
+/** The part of a `node:diagnostics_channel` channel that is used. */
 interface Channel {
   readonly hasSubscribers: boolean;
   publish(event: FlowEvent): void;
 }
 
-/** What is used of a host that may have Node's own modules. */
+/** The part of a host that may provide Node's own modules. */
 interface Host {
   readonly process?: {
     getBuiltinModule?(name: "node:diagnostics_channel"): { channel(name: string): Channel } | undefined;
@@ -46,8 +46,8 @@ const TYPES: Readonly<Record<FlowEventType, true>> = {
 let channels: ReadonlyMap<string, Channel> | undefined;
 
 /**
- * The middlewares of a run, with one more if somebody has subscribed to a diagnostics channel of an event:
- * `penguiflow:node_failed` and so on. Asked once per run, so that channels without subscribers cost nothing.
+ * Returns the middlewares of a run, plus one if a diagnostics channel of an event (`penguiflow:node_failed` and so on)
+ * has a subscriber. Evaluated once per run, so that channels without subscribers cost nothing.
  */
 export function withChannels(middlewares: readonly Middleware[]): readonly Middleware[] {
   channels ??= openChannels();
@@ -59,7 +59,7 @@ function publish(event: FlowEvent): void {
   channels?.get(event.type)?.publish(event);
 }
 
-/** One channel for each type of event; none where the host has no such channels, as in browsers. */
+/** Opens one channel per event type; none on hosts without diagnostics channels, such as browsers. */
 function openChannels(): ReadonlyMap<string, Channel> {
   const diagnostics = (globalThis as Host).process?.getBuiltinModule?.("node:diagnostics_channel");
   if (diagnostics === undefined) return new Map();

@@ -2,34 +2,36 @@ import type { ErrorPayload } from "../foundation/flow-error.ts";
 import type { OutcomeStatus } from "../message/outcome.ts";
 import type { RemoteState } from "../message/remote-interrupt.ts";
 
-/** What every event carries. */
+/** Fields of every event. */
 export interface EventBase {
   /** Epoch milliseconds. */
   readonly at: number;
-  /** The flow's name; that of a playbook is `parent/playbook`. */
+  /** The flow's name; for a playbook, `parent/playbook`. */
   readonly flow: string;
   readonly traceId: string;
   readonly tenant: string;
 }
 
-/** What every event of a node carries. */
+/** Fields of every node event. */
 export interface NodeEventBase extends EventBase {
   readonly node: string;
   /** 1 for the first try. */
   readonly attempt: number;
-  /** How many messages wait for the node. */
+  /** Number of messages queued for the node. */
   readonly queueDepth: number;
-  /** How many messages the node works on. */
+  /** Number of messages in flight at the node. */
   readonly inflight: number;
 }
 
-/** A trace was begun. */
+/** A trace started. */
 export interface TraceStartEvent extends EventBase {
   readonly type: "trace_start";
   readonly topic?: string | undefined;
 }
 
-/** A trace ended. Only what its handlers still do may follow: `node_zombie`, `node_late`, `trace_cancel_finish`. */
+/**
+ * A trace ended. Only events of its remaining handlers may follow: `node_zombie`, `node_late`, `trace_cancel_finish`.
+ */
 export interface TraceEndEvent extends EventBase {
   readonly type: "trace_end";
   readonly status: OutcomeStatus;
@@ -41,18 +43,18 @@ export interface TraceEndEvent extends EventBase {
 /** A handler is about to be called. */
 export interface NodeStartEvent extends NodeEventBase {
   readonly type: "node_start";
-  /** Milliseconds the message waited for the node. */
+  /** Milliseconds the message was queued for the node. */
   readonly queueMs: number;
 }
 
-/** An attempt succeeded and everything it sent was accepted. */
+/** An attempt succeeded and its edges accepted every message it sent. */
 export interface NodeSuccessEvent extends NodeEventBase {
   readonly type: "node_success";
-  /** Milliseconds the message waited for the node. */
+  /** Milliseconds the message was queued for the node. */
   readonly queueMs: number;
   /** Milliseconds the handler ran. */
   readonly runMs: number;
-  /** Milliseconds until what it sent was accepted. */
+  /** Milliseconds until its edges had accepted the messages it sent. */
   readonly emitMs: number;
   /** `runMs + emitMs`. */
   readonly latencyMs: number;
@@ -85,47 +87,47 @@ export interface NodeFailedEvent extends NodeEventBase {
   readonly error: ErrorPayload;
 }
 
-/** An attempt was told to stop because its trace ended. */
+/** An attempt was aborted because its trace ended. */
 export interface NodeCancelledEvent extends NodeEventBase {
   readonly type: "node_cancelled";
   readonly reason: string;
 }
 
-/** A handler that was told to stop has not returned within the flow's grace period. It counts as a zombie until it does. */
+/** An aborted handler has not returned within the flow's grace period. It counts as a zombie until it returns. */
 export interface NodeZombieEvent extends NodeEventBase {
   readonly type: "node_zombie";
 }
 
-/** A handler returned after its attempt was over; what it returned was not used. */
+/** A handler returned after its attempt was over; its result was discarded. */
 export interface NodeLateEvent extends NodeEventBase {
   readonly type: "node_late";
 }
 
-/** A message was not handled because the trace's deadline passed while it waited. */
+/** A message was not handled because the trace's deadline passed while it was queued. */
 export interface DeadlineSkipEvent extends NodeEventBase {
   readonly type: "deadline_skip";
 }
 
-/** A message was dropped: its trace ended while it waited, or its join had sent a short group on without it. */
+/** A message was dropped: its trace ended while it waited, or its join emitted a short group without it. */
 export interface MessageDropEvent extends NodeEventBase {
   readonly type: "message_drop";
   readonly reason: string;
 }
 
-/** A router sent a message nowhere. */
+/** A router chose no successor for a message. */
 export interface RouteDropEvent extends NodeEventBase {
   readonly type: "route_drop";
   readonly reason: string;
 }
 
-/** A result was not kept: nobody asked for more, or the trace ended unread. */
+/** A result was dropped: the result buffer was full, or the trace ended unread. */
 export interface ResultDropEvent extends EventBase {
   readonly type: "result_drop";
   readonly node: string;
   readonly reason: string;
 }
 
-/** A message waits in a join for others. */
+/** A message waits in a join for the rest of its group. */
 export interface JoinWaitEvent extends EventBase {
   readonly type: "join_wait";
   readonly node: string;
@@ -140,13 +142,13 @@ export interface DeadlockEvent extends EventBase {
   readonly cycle: readonly string[];
 }
 
-/** Somebody cancels a trace. */
+/** A caller, a signal or a parent trace cancels a trace. */
 export interface TraceCancelStartEvent extends EventBase {
   readonly type: "trace_cancel_start";
   readonly reason: string;
 }
 
-/** Every handler of a cancelled trace has returned or was given up. */
+/** Every handler of a cancelled trace has returned or was abandoned. */
 export interface TraceCancelFinishEvent extends EventBase {
   readonly type: "trace_cancel_finish";
   readonly dropped: number;
@@ -154,11 +156,11 @@ export interface TraceCancelFinishEvent extends EventBase {
   readonly zombies: number;
 }
 
-/** A handler pauses until somebody answers. */
+/** A handler pauses until it is given an answer. */
 export interface NodePauseEvent extends NodeEventBase {
   readonly type: "node_pause";
   readonly reason: string;
-  /** Epoch milliseconds after which nobody can, if ever. */
+  /** Epoch milliseconds after which the pause can no longer be answered, if it expires. */
   readonly expiresAt?: number;
 }
 
@@ -168,27 +170,27 @@ export interface NodeResumeEvent extends NodeEventBase {
   readonly reason: string;
 }
 
-/** Of a trace, nothing is left to do before somebody answers. */
+/** Nothing of a trace is left to do until its pauses are answered. */
 export interface TracePauseEvent extends EventBase {
   readonly type: "trace_pause";
-  /** How many answers are missing. */
+  /** Number of missing answers. */
   readonly pauses: number;
 }
 
-/** What every event of a call of another agent carries. Several calls of one trace are told apart by their attempt. */
+/** Fields of every event of a call to another agent. The attempt tells several calls of one trace apart. */
 export interface RemoteEventBase extends NodeEventBase {
   readonly skill: string;
   readonly agentUrl: string;
-  /** The task at the agent, once it is known. */
+  /** The agent's task id, once known. */
   readonly taskId?: string | undefined;
   readonly contextId?: string | undefined;
 }
 
-/** What the events that end a call of another agent carry: each call has one of them. */
+/** Fields of the events that end a call to another agent: each call has exactly one of them. */
 export interface RemoteEndEventBase extends RemoteEventBase {
-  /** Milliseconds from the beginning of the call. */
+  /** Milliseconds since the start of the call. */
   readonly latencyMs: number;
-  /** Bytes of bodies, as the transport counted them; none where it does not count. */
+  /** Bytes of request and response bodies, as counted by the transport; absent where it does not count. */
   readonly bytesSent?: number | undefined;
   readonly bytesReceived?: number | undefined;
 }
@@ -198,38 +200,38 @@ export interface RemoteCallStartEvent extends RemoteEventBase {
   readonly type: "remote_call_start";
 }
 
-/** A part of another agent's answer has come. */
+/** Part of another agent's answer arrived. */
 export interface RemoteStreamPartEvent extends RemoteEventBase {
   readonly type: "remote_stream_event";
   /** Counts from 0 within the call. */
   readonly index: number;
-  /** Whether it was the last. */
+  /** Whether this was the last part. */
   readonly done: boolean;
-  /** Bytes since the event before, as the transport counted them; none where it does not count. */
+  /** Bytes since the previous event, as counted by the transport; absent where it does not count. */
   readonly bytesReceived?: number | undefined;
 }
 
-/** Another agent has answered: with a result, or with what it needs to go on. */
+/** Another agent answered with a result, or with a request for input or authentication. */
 export interface RemoteCallSuccessEvent extends RemoteEndEventBase {
   readonly type: "remote_call_success";
   readonly state: RemoteState;
 }
 
-/** A call of another agent failed. */
+/** A call to another agent failed. */
 export interface RemoteCallErrorEvent extends RemoteEndEventBase {
   readonly type: "remote_call_error";
   readonly error: ErrorPayload;
 }
 
-/** The attempt was over before another agent had answered: node timeout, cancel, deadline, stop. */
+/** The attempt ended before another agent answered: node timeout, cancel, deadline or shutdown. */
 export interface RemoteCallCancelledEvent extends RemoteEndEventBase {
   readonly type: "remote_call_cancelled";
   readonly reason: string;
-  /** Whether the agent has heard that its task is no longer wanted. */
+  /** Whether the agent acknowledged that its task is no longer wanted. */
   readonly wasHeard: boolean;
 }
 
-/** Something that happened in a flow. */
+/** An event of a flow. */
 export type FlowEvent =
   | TraceStartEvent
   | TraceEndEvent
@@ -259,8 +261,8 @@ export type FlowEvent =
   | RemoteCallErrorEvent
   | RemoteCallCancelledEvent;
 
-/** The kinds of events. */
+/** The event types. */
 export type FlowEventType = FlowEvent["type"];
 
-/** Sees every event of a flow, in order. What it returns is ignored, what it throws is logged. */
+/** Receives every event of a flow, in order. Its return value is ignored; errors are logged. */
 export type Middleware = (event: FlowEvent) => unknown;

@@ -1,20 +1,20 @@
 import type { FlowEvent, FlowEventType, Middleware } from "./flow-event.ts";
 import { defaultLogger, type Logger, type LogLevel } from "./logger.ts";
 
-/** What {@link logFlowEvents} can be told. */
+/** Options of {@link logFlowEvents}. */
 export interface LogFlowEventsOptions {
-  /** Only events of these types. @defaultValue all */
+  /** Event types to log. @defaultValue all */
   readonly types?: readonly FlowEventType[];
-  /** Changes or withholds a line's fields before it is written. Return `undefined` to leave the line out. */
+  /** Changes or withholds a line's fields before it is written. Return `undefined` to omit the line. */
   readonly redact?: (
     fields: Readonly<Record<string, unknown>>,
     event: FlowEvent,
   ) => Readonly<Record<string, unknown>> | undefined;
-  /** Called with the latency of each finished attempt, in milliseconds. */
+  /** Receives the latency of each finished attempt, in milliseconds. */
   readonly onLatency?: (event: FlowEvent, latencyMs: number) => void;
 }
 
-/** A middleware that writes one structured line per event. Payloads are never part of it. */
+/** Creates a middleware that writes one structured line per event. Payloads are never included. */
 export function logFlowEvents(logger: Logger = defaultLogger, options: LogFlowEventsOptions = {}): Middleware {
   const types = options.types === undefined ? undefined : new Set(options.types);
   return (event) => {
@@ -26,7 +26,7 @@ export function logFlowEvents(logger: Logger = defaultLogger, options: LogFlowEv
   };
 }
 
-/** An event as one readable line, whatever names and texts are in it. */
+/** Formats an event as one readable line, with unprintable characters escaped. */
 export function formatFlowEvent(event: FlowEvent): string {
   const { type, at, traceId, ...rest } = event;
   const details = Object.entries(rest)
@@ -39,7 +39,7 @@ export function formatFlowEvent(event: FlowEvent): string {
     .trimEnd();
 }
 
-// control characters and line breaks of any kind would break the line or the terminal
+// control characters and any kind of line break would break the line or the terminal
 // oxlint-disable-next-line no-control-regex
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
 

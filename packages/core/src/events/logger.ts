@@ -1,25 +1,25 @@
 import { requireKnownKeys, shown } from "../foundation/options.ts";
 
-/** Where log lines go. `console` is one. */
+/** Destination of log lines. `console` is one. */
 export interface Logger {
-  /** Writes a line for those who look for a fault. The runtime writes none. */
+  /** Writes a line that helps to debug. The runtime itself writes none. */
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  /** Writes a line on what goes as it should, such as the start of an attempt or a trace that completed. */
+  /** Writes a line about normal operation, such as the start of an attempt or a completed trace. */
   info(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  /** Writes a line on trouble that the work may survive, such as an attempt that failed. */
+  /** Writes a line about a problem that the work may survive, such as a failed attempt. */
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  /** Writes a line on something that is lost, such as a trace that failed or events that were not stored. */
+  /** Writes a line about a loss, such as a failed trace or events that were not stored. */
   error(message: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 
-/** How serious a line is. */
+/** The severity of a line. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** What {@link configureLogging} sets. */
+/** Options of {@link configureLogging}. */
 export interface LoggingOptions {
   /** One JSON object per line instead of text. @defaultValue false */
   readonly structured?: boolean;
-  /** Lines below this level are left out. @defaultValue `"info"` */
+  /** Minimum level; lines below it are omitted. @defaultValue `"info"` */
   readonly level?: LogLevel;
   /** Receives each finished line. @defaultValue `console`: warnings and errors to its error output */
   readonly write?: (line: string, level: LogLevel) => void;
@@ -31,7 +31,7 @@ let lineOf = textLine;
 let lowest = LEVELS.indexOf("info");
 let write = writeToConsole;
 
-/** Sets how {@link defaultLogger} writes, for the whole process. Options left out get their defaults. */
+/** Configures {@link defaultLogger} for the whole process. Omitted options get their defaults. */
 export function configureLogging(options: LoggingOptions = {}): void {
   requireKnownKeys("configureLogging", options, ["structured", "level", "write"]);
   const level = options.level ?? "info";
@@ -42,7 +42,7 @@ export function configureLogging(options: LoggingOptions = {}): void {
   write = options.write ?? writeToConsole;
 }
 
-/** The logger that is used where none was given. Set it up with {@link configureLogging}. */
+/** The logger used where none is given. Configure it with {@link configureLogging}. */
 export const defaultLogger: Logger = {
   debug: (message, fields) => log("debug", message, fields),
   info: (message, fields) => log("info", message, fields),
@@ -50,7 +50,10 @@ export const defaultLogger: Logger = {
   error: (message, fields) => log("error", message, fields),
 };
 
-/** A logger that cannot harm its caller: a line that it fails to write, at once or later, goes to {@link defaultLogger}. */
+/**
+ * Wraps a logger so that it cannot harm its caller: a line that fails, synchronously or later, goes to {@link
+ * defaultLogger}.
+ */
 export function safeLogger(logger: Logger): Logger {
   const safe =
     (level: LogLevel): Logger[LogLevel] =>
@@ -59,11 +62,11 @@ export function safeLogger(logger: Logger): Logger {
         try {
           defaultLogger[level](message, fields);
         } catch {
-          // there is no other place to write to
+          // no other place is left to write to
         }
       };
       try {
-        // a method may be an async function, whose rejection nothing else awaits
+        // a method may be an async function, and nothing else awaits its rejection
         const written: unknown = logger[level](message, fields);
         if (written instanceof Promise) written.catch(failed);
       } catch {
@@ -76,7 +79,7 @@ export function safeLogger(logger: Logger): Logger {
 function log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
   if (LEVELS.indexOf(level) < lowest) return;
   const written: unknown = write(lineOf(level, message, fields), level);
-  // an async function whose rejection nothing else awaits
+  // nothing else awaits the rejection of an async function
   if (written instanceof Promise) written.catch(() => {});
 }
 
@@ -105,7 +108,7 @@ function plain(value: unknown): string {
   }
 }
 
-// the stack of an error is for structured lines: in a line of text it hides the rest
+// omits the stack of an error, which would bury the rest of a text line; structured lines keep it
 function withoutStack(key: string, value: unknown): unknown {
   return key === "stack" ? undefined : value;
 }

@@ -1,6 +1,6 @@
 import type { FlowEvent } from "./flow-event.ts";
 
-/** One number an event contributes to a metric. */
+/** One metric data point of an event. */
 export interface MetricSample {
   readonly name: string;
   readonly kind: "counter" | "gauge" | "histogram";
@@ -11,8 +11,8 @@ export interface MetricSample {
 }
 
 /**
- * Labels of an event with few distinct values: flow, event, node, status, error code. Trace ids and
- * tenants are left out on purpose: they belong in logs.
+ * Returns the low-cardinality labels of an event: flow, event, node, status, error code. Trace ids and tenants are
+ * omitted on purpose: they belong in logs.
  */
 export function labels(event: FlowEvent): Readonly<Record<string, string>> {
   const found: Record<string, string> = { flow: event.flow, event: event.type };
@@ -22,7 +22,7 @@ export function labels(event: FlowEvent): Readonly<Record<string, string>> {
   return found;
 }
 
-/** What an event contributes to metrics: a count of the event, latencies, and the depths of the node. */
+/** Returns the metric samples of an event: a count, latencies, and the node's depths. */
 export function metricSamples(event: FlowEvent): readonly MetricSample[] {
   const common = labels(event);
   const samples: MetricSample[] = [{ name: "penguiflow.events", kind: "counter", unit: "1", value: 1, labels: common }];

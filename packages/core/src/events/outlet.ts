@@ -1,27 +1,27 @@
 import type { AsyncScope } from "../foundation/async-scope.ts";
 
 /**
- * The way out of a flow for one observer, store or bus: a bounded buffer and one delivery at a time, in
- * order. The flow only ever appends; an observer that is slow, throws or hangs costs it nothing but the
- * entries that find the buffer full, which are counted.
+ * Delivers to one observer, store or bus: a bounded buffer, and one delivery at a time, in order. The flow only ever
+ * appends, so an observer that is slow, throws or hangs cannot delay it. Items that find the buffer full are dropped
+ * and counted.
  */
 export class Outlet<Item> {
-  /** How many items found the buffer full. */
+  /** Number of items dropped because the buffer was full. */
   dropped = 0;
-  /** How many deliveries failed. */
+  /** Number of failed deliveries. */
   failed = 0;
   #buffer: Item[] = [];
-  /** How many items have found room so far, and how many of those have been delivered or have failed. */
+  /** Number of items accepted so far, and number of those that have been delivered or have failed. */
   #taken = 0;
   #done = 0;
-  /** Those who wait until so many are done, in order. */
+  /** Pending flushes, each with the number of items it waits for, in order. */
   readonly #flushes: { readonly until: number; readonly resolve: () => void }[] = [];
   readonly #scope: AsyncScope;
   readonly #capacity: number;
   readonly #deliver: (batch: readonly Item[]) => void | Promise<void>;
   readonly #onFailure: (error: unknown, batch: readonly Item[]) => void;
 
-  /** @param scope - the async context of deliveries: no trace's, since one delivery has the items of many */
+  /** @param scope - the async context of deliveries: that of no trace, because one delivery carries items of many */
   constructor(
     scope: AsyncScope,
     capacity: number,
@@ -34,7 +34,7 @@ export class Outlet<Item> {
     this.#onFailure = onFailure;
   }
 
-  /** How many items are in the buffer or being delivered. */
+  /** Number of items that are buffered or being delivered. */
   get pending(): number {
     return this.#taken - this.#done;
   }
@@ -50,14 +50,14 @@ export class Outlet<Item> {
     if (!isDelivering) void this.#scope.runInAsyncScope(() => this.#run(), undefined);
   }
 
-  /** Resolves when everything appended so far has been delivered or has failed, whatever is appended meanwhile. */
+  /** Resolves once every item appended so far has been delivered or has failed, regardless of later ones. */
   flush(): Promise<void> {
     if (this.pending === 0) return Promise.resolve();
     return new Promise((resolve) => this.#flushes.push({ until: this.#taken, resolve }));
   }
 
   async #run(): Promise<void> {
-    // the flow's own turn comes first
+    // lets the flow finish its own turn first
     await Promise.resolve();
     while (this.#buffer.length > 0) {
       const batch = this.#buffer;
