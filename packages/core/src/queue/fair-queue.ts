@@ -1,39 +1,39 @@
 import { type HeapEntry, MinHeap } from "../foundation/min-heap.ts";
 
-/** Something that waits in a {@link FairQueue}; the queue links items through `nextInLane`. */
+/** An item that waits in a {@link FairQueue}; the queue links items through `nextInLane`. */
 export interface QueueItem {
   nextInLane: this | null;
 }
 
-/** Whose items wait: a trace. */
+/** The owner of waiting items: a trace. */
 export interface LaneOwner {
   readonly tenant: string;
   readonly priority: number;
-  /** The owner's lanes in all queues. Kept by the queues. */
+  /** The owner's lanes in all queues. Maintained by the queues. */
   lanes: Lane | null;
 }
 
-/** How many earlier arrivals one level of priority overtakes. Later ones it overtakes anyway. */
+/** Number of earlier arrivals that one level of priority overtakes. It overtakes later ones in any case. */
 export const PLACES_PER_PRIORITY = 100;
 
 /**
- * A waiting line that is fair between tenants and between the owners of one tenant.
+ * A queue that is fair between tenants and between the owners of one tenant.
  *
- * - Tenants are served in proportion to their weights (stride scheduling: Waldspurger 1995; a tenant
- *   that comes back is not given credit for its absence).
+ * - Tenants are served in proportion to their weights (stride scheduling: Waldspurger 1995; a tenant that returns gets
+ *   no credit for its absence).
  * - Owners of one tenant take turns: after an item has been taken, the owner goes to the end of the line.
- * - A level of priority is worth {@link PLACES_PER_PRIORITY} places in that line, so a low priority
- *   waits longer but is never starved.
- * - Items of one owner keep their order. In an exclusive queue the owner's next item is not given out
- *   before the one taken last was {@link FairQueue.release}d.
+ * - A level of priority is worth {@link PLACES_PER_PRIORITY} places in that line, so a low priority waits longer but
+ *   never starves.
+ * - Items of one owner keep their order. In an exclusive queue, the owner's next item is withheld until the last one
+ *   taken is {@link FairQueue.release}d.
  *
- * States of a lane: idle (no items or busy, in no line) ⇄ ready (has items, stands in its tenant's line).
- * All operations cost the same at any length, but for a logarithm of the number of waiting tenants.
+ * States of a lane: idle (no items or busy, in no line) ⇄ ready (has items, in its tenant's line). All operations cost
+ * the same at any length, except for a logarithm of the number of waiting tenants.
  */
 export class FairQueue<Item extends QueueItem> {
-  /** How many items wait. */
+  /** Number of waiting items. */
   size = 0;
-  /** How many owners have an item that may be taken now. */
+  /** Number of owners with an item that may be taken now. */
   ready = 0;
   readonly #exclusive: boolean;
   readonly #weightOf: (tenant: string) => number;
@@ -47,7 +47,7 @@ export class FairQueue<Item extends QueueItem> {
     this.#weightOf = weightOf;
   }
 
-  /** Adds an item at the end of its owner's lane. `busy` says whether the owner's last item is still out. */
+  /** Appends an item to its owner's lane. `busy` tells whether the owner's last item is still in flight. */
   push(owner: LaneOwner, item: Item, busy: boolean): void {
     const lane = this.#laneFor(owner, busy);
     if (lane.tail === null) lane.head = item;
@@ -58,7 +58,7 @@ export class FairQueue<Item extends QueueItem> {
     if (!lane.busy && !lane.isReady) this.#makeReady(lane);
   }
 
-  /** Adds an item at the head of its owner's lane: it was out already and comes back. */
+  /** Returns an item that was taken to the head of its owner's lane. */
   pushFront(owner: LaneOwner, item: Item, busy: boolean): void {
     const lane = this.#laneFor(owner, busy);
     item.nextInLane = lane.head as Item | null;
@@ -86,7 +86,7 @@ export class FairQueue<Item extends QueueItem> {
     return item;
   }
 
-  /** Takes the first item of one owner that fits, whether or not it is the owner's turn. */
+  /** Takes the first item of one owner that satisfies `fits`, even out of turn. */
   popOf(owner: LaneOwner, fits: (item: Item) => boolean): Item | null {
     const lane = this.laneOf(owner);
     if (lane === null) return null;
@@ -109,12 +109,12 @@ export class FairQueue<Item extends QueueItem> {
     return item;
   }
 
-  /** The owner's first item, left where it is. */
+  /** Returns the owner's first item without taking it. */
   peekOf(owner: LaneOwner): Item | null {
     return (this.laneOf(owner)?.head as Item | null | undefined) ?? null;
   }
 
-  /** Lets the owner's next item be taken. Harmless when nothing of the owner waits. */
+  /** Allows the owner's next item to be taken. Does nothing when no item of the owner waits. */
   release(owner: LaneOwner): void {
     const lane = this.laneOf(owner);
     if (lane === null) return;
@@ -123,7 +123,7 @@ export class FairQueue<Item extends QueueItem> {
     else if (!lane.isReady) this.#makeReady(lane);
   }
 
-  /** Keeps the owner's next item from being taken: one of its items is out, taken by another way. */
+  /** Blocks the owner's next item while another of its items is in flight outside this queue. */
   hold(owner: LaneOwner): void {
     const lane = this.laneOf(owner);
     if (lane === null || lane.busy) return;
@@ -131,7 +131,7 @@ export class FairQueue<Item extends QueueItem> {
     if (lane.isReady) this.#unready(lane);
   }
 
-  /** Takes everything of one owner out. Cost is that of the owner's own items. */
+  /** Removes all items of one owner. Cost is linear in the owner's own items. */
   drain(owner: LaneOwner): Item[] {
     const lane = this.laneOf(owner);
     if (lane === null) return [];
@@ -142,7 +142,7 @@ export class FairQueue<Item extends QueueItem> {
     return items;
   }
 
-  /** The owner's lane in this queue, if it has one. */
+  /** Returns the owner's lane in this queue, if it has one. */
   laneOf(owner: LaneOwner): Lane | null {
     let lane = owner.lanes;
     while (lane !== null && lane.queue !== this) lane = lane.nextOfOwner;
@@ -190,7 +190,7 @@ export class FairQueue<Item extends QueueItem> {
     lane.key = arrival - lane.owner.priority * PLACES_PER_PRIORITY;
     const tenant = lane.tenant;
     if (tenant.isIdle) {
-      // a newcomer begins at the end of the round, or one whose items come singly would always be first
+      // a newcomer starts at the end of the round; otherwise one whose items arrive singly would always be first
       tenant.key = Math.max(tenant.key, this.#virtualTime + tenant.stride);
       tenant.order = arrival;
       tenant.append(lane);
@@ -229,7 +229,7 @@ export interface Lane {
   readonly tenant: TenantLine;
   head: QueueItem | null;
   tail: QueueItem | null;
-  /** An item of the lane is out and the queue is exclusive. */
+  /** Whether an item of the lane is in flight and the queue is exclusive. */
   busy: boolean;
   isReady: boolean;
   key: number;
@@ -244,13 +244,13 @@ interface PriorityClass {
   tail: Lane | null;
 }
 
-/** The ready lanes of one tenant, one list for each priority in use. */
+/** The ready lanes of one tenant, one list per priority in use. */
 class TenantLine implements HeapEntry {
   readonly name: string;
   readonly stride: number;
   key = 0;
   order = 0;
-  /** Lanes of the tenant in the queue, ready or not. */
+  /** Number of the tenant's lanes in the queue, ready or not. */
   lanes = 0;
   readonly #classes: PriorityClass[] = [];
 

@@ -1,10 +1,10 @@
 import { type Waiting, WaitingList } from "./waiting-list.ts";
 
-/** Those who wait for room, first come first served within a tenant; tenants take turns. */
+/** Entries that wait for capacity, in FIFO order within a tenant; tenants take turns. */
 export class FairWaitingList<Entry extends Waiting & { readonly tenant: string }> {
   size = 0;
   readonly #lines = new Map<string, TenantLine<Entry>>();
-  /** The tenants in the order in which they have their turn. */
+  /** The tenants in the order of their turns. */
   readonly #turns = new WaitingList<TenantLine<Entry>>();
 
   push(entry: Entry): void {
@@ -27,7 +27,7 @@ export class FairWaitingList<Entry extends Waiting & { readonly tenant: string }
     return entry;
   }
 
-  /** Takes `entry` out. Harmless when it does not stand here. */
+  /** Removes `entry`. Does nothing when it is not in this list. */
   remove(entry: Entry): void {
     const line = this.#lines.get(entry.tenant);
     if (line === undefined || entry.list !== line) return;
@@ -39,7 +39,7 @@ export class FairWaitingList<Entry extends Waiting & { readonly tenant: string }
   }
 }
 
-/** Those of one tenant. */
+/** The waiting entries of one tenant. */
 class TenantLine<Entry extends Waiting> extends WaitingList<Entry> implements Waiting {
   readonly tenant: string;
   nextWaiting: this | null = null;

@@ -1,12 +1,12 @@
-/** Something that can stand in a {@link WaitingList}. It stands in at most one. */
+/** An entry of a {@link WaitingList}. It is in at most one list. */
 export interface Waiting {
   nextWaiting: this | null;
   prevWaiting: this | null;
-  /** The list it stands in. */
+  /** The list that contains the entry. */
   list: WaitingList<this> | null;
 }
 
-/** Those who wait for room, first come first served; anyone may leave at any time at no cost to the rest. */
+/** Entries that wait for capacity, in FIFO order; removing any entry takes constant time. */
 export class WaitingList<Entry extends Waiting> {
   head: Entry | null = null;
   #tail: Entry | null = null;
@@ -28,7 +28,7 @@ export class WaitingList<Entry extends Waiting> {
     return first;
   }
 
-  /** Takes `entry` out. Harmless when it does not stand here. */
+  /** Removes `entry`. Does nothing when it is not in this list. */
   remove(entry: Entry): void {
     if (entry.list !== this) return;
     if (entry.prevWaiting === null) this.head = entry.nextWaiting;
