@@ -2,11 +2,11 @@
 export type Successors = readonly (readonly number[])[];
 
 /**
- * The rings of a graph: its strongly connected components with more than one node or with an edge
- * from a node to itself, each as a sorted list of nodes.
+ * Finds the rings of a graph: its strongly connected components with more than one node or with an edge from a node to
+ * itself. Each is a sorted list of nodes.
  *
- * Algorithm: Tarjan 1972, "Depth-first search and linear graph algorithms", made iterative so that a
- * chain of a hundred thousand nodes does not overflow the stack.
+ * Algorithm: Tarjan 1972, "Depth-first search and linear graph algorithms", made iterative so that a chain of a hundred
+ * thousand nodes does not overflow the stack.
  */
 export function findRings(successors: Successors): number[][] {
   const count = successors.length;
@@ -56,7 +56,7 @@ export function findRings(successors: Successors): number[][] {
   return rings;
 }
 
-/** A shortest way from `from` back to itself along `successors`, as `[from, …, from]`; none if there is none. */
+/** Finds a shortest cycle through `from` along `successors`, as `[from, …, from]`; `undefined` if there is none. */
 export function findCycleThrough(successors: Successors, from: number): number[] | undefined {
   const cameFrom = new Map<number, number>();
   let frontier = [from];

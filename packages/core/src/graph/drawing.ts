@@ -3,37 +3,37 @@ import { OPEN_SEA, ROOKERY } from "./endpoints.ts";
 import { type EdgeJson, graphToJson, type GraphJson, type HasGraph, type NodeJson } from "./graph-json.ts";
 import type { NodeKind } from "./node.ts";
 
-/** What is in the picture of a flow, before it is written in a drawing language. */
+/** The contents of a flow's picture, independent of the drawing language. */
 export interface Drawing {
   readonly shapes: readonly Shape[];
-  /** Those inside subflows too. */
+  /** Edges, including those inside subflows. */
   readonly edges: readonly Line[];
 }
 
 /** A node or an endpoint in a picture. */
 export interface Shape {
-  /** Made of letters, digits and `_`, whatever the node is called. */
+  /** Id made of letters, digits and `_`, whatever the name of the node. */
   readonly id: string;
-  /** Lines of text that can be shown; still to be escaped. */
+  /** Printable lines of text; not yet escaped. */
   readonly label: string;
   readonly kind: NodeKind | "endpoint";
-  /** Which of {@link COLOURS} it gets. */
+  /** Key into {@link COLOURS}. */
   readonly role: Role;
-  /** What a subflow consists of: its shape is a frame around these. */
+  /** Contents of a subflow: its shape is a frame around these. */
   readonly inside: readonly Shape[] | undefined;
 }
 
-/** An edge in a picture: `from` and `to` are ids of shapes without inside. */
+/** An edge in a picture: `from` and `to` are ids of shapes that are no frames. */
 export interface Line {
   readonly from: string;
   readonly to: string;
   readonly kind: EdgeJson["kind"];
 }
 
-/** What a shape is drawn as. */
+/** The role that determines a shape's outline and colours. */
 export type Role = Shape["kind"] | "controller";
 
-/** Fill, border and text of each role. All three are given, so that they suit light and dark backgrounds alike. */
+/** Fill, border and text of each role. All three are set, so that they suit light and dark backgrounds alike. */
 export const COLOURS: Readonly<
   Record<Role, { readonly fill: string; readonly stroke: string; readonly text: string }>
 > = {
@@ -46,19 +46,19 @@ export const COLOURS: Readonly<
   remote: { fill: "#fce7f3", stroke: "#db2777", text: "#831843" },
 };
 
-/** The colour of edges that lead back: loops and cycles. */
+/** The colour of back edges: loops and cycles. */
 export const BACK_COLOUR = COLOURS.controller.stroke;
 
-/** Lays out what the picture of a flow consists of, subflows included. */
+/** Lays out the picture of a flow, subflows included. */
 export function drawFlow(flow: HasGraph): Drawing {
   const edges: Line[] = [];
   return { shapes: drawGraph(graphToJson(flow), "", edges), edges };
 }
 
-/** `prefix` keeps the ids of several graphs in one picture apart. */
+/** Lays out one graph. `prefix` keeps the ids of several graphs in one picture apart. */
 function drawGraph(graph: GraphJson, prefix: string, edges: Line[]): Shape[] {
   const ids = new Map(graph.nodes.map((node, index) => [node.name, { node, id: `${prefix}n${index}` }]));
-  // Edges of a subflow with a known inside go to and come from the endpoints in it.
+  // edges of a subflow with a known graph connect to the endpoints inside it
   const end = (name: string, endpointInside: string): string => {
     const known = ids.get(name);
     if (known === undefined) return prefix + name;
@@ -95,8 +95,8 @@ function labelOf({ name, policy, effects, gathering, note }: NodeJson): string {
 }
 
 /**
- * Replaces what cannot be shown, or written in XML: control characters by their pictures (U+2400 …),
- * lone surrogates and code points that are no characters by U+FFFD. A newline stays.
+ * Replaces characters that cannot be shown or written in XML. Control characters become their pictures (U+2400 …), lone
+ * surrogates and noncharacters U+FFFD. A newline stays.
  */
 function showable(text: string): string {
   return text.toWellFormed().replace(/[\p{Cc}\p{Noncharacter_Code_Point}]/gu, (character) => {
@@ -108,9 +108,9 @@ function showable(text: string): string {
 }
 
 /**
- * The value of an option that has few.
+ * Returns `value`.
  *
- * @throws TypeError when it has another
+ * @throws TypeError when it is none of the allowed directions
  */
 export function requireDirection<Direction extends string>(
   option: string,

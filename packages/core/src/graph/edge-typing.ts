@@ -1,7 +1,6 @@
 /**
- * The types by which the compiler checks a graph. A node carries three phantom types: what it accepts
- * (contravariant, so that the input of several entries is their intersection), what it sends on, and
- * the resources its handler needs.
+ * The types by which the compiler checks a graph. A node carries three phantom types: its input, its output and the
+ * resources of its handler. The input is contravariant, so that the input of several entries is their intersection.
  */
 import type { WM } from "../message/controller.ts";
 import type { Message } from "../message/message.ts";
@@ -23,8 +22,8 @@ export interface NodeRef<out Name extends string, in Input, out Output, in Resou
 export type AnyNode = NodeRef<string, never, unknown, never>;
 
 /**
- * What a node may be connected to: a node that accepts what `Sender` sends. When the compiler says that
- * a node is not assignable to this, compare `Payload` with what the node takes.
+ * A valid target for `Sender`: a node that accepts its output. When the compiler says that a node is not assignable to
+ * this, compare `Payload` with the node's input.
  */
 export interface NodeAccepting<Payload, out Sender extends string> {
   readonly name: string;
@@ -37,34 +36,34 @@ export interface Itself<out Name extends string> {
   readonly name: Name;
 }
 
-/** What the node's `to` accepts. In a loop, working memory goes back to the node and the rest goes on. */
+/** The targets that a node's `to` accepts. In a loop, working memory returns to the node and other output goes on. */
 export type Targets<Name extends string, Output, Loops extends boolean> = Loops extends true
   ? NodeAccepting<Exclude<Output, WM>, Name> | Itself<Name>
   : NodeAccepting<Output, Name>;
 
-/** What a node sends to others: a controller keeps its working memory to itself. */
+/** The output a node sends to others: a controller keeps its working memory to itself. */
 export type Onward<Output, Loops extends boolean> = Loops extends true ? Exclude<Output, WM> : Output;
 
-/** The payload in what a handler returned or resolved with. */
+/** The payload of a value that a handler returned or resolved with. */
 export type PayloadOf<Returned> =
   Returned extends Message<infer Payload> ? Payload : Returned extends undefined | void ? never : Returned;
 
 /**
- * A node and its successors, in types. It has what `create` needs as properties of its own, since looking
- * them up over many connections costs the compiler next to nothing, and comparing types a great deal.
+ * A node and its successors, in types. It holds everything `create` needs as properties of its own: for the compiler,
+ * looking them up over many connections is cheap and comparing types is expensive.
  */
 export interface Connection<out Source extends string, out From, out Others extends string, out To, in Resources> {
   readonly source: Source;
   readonly from: From;
-  /** Names of the successors that are not the node itself. */
+  /** Names of the successors other than the node itself. */
   readonly targets: Others;
   readonly to: To;
-  /** The name of the node, since it has a successor that is not itself. */
+  /** The node's name, present because it has a successor other than itself. */
   readonly sender: Source;
   readonly needs: (resources: Resources) => void;
 }
 
-/** A node that has no successor but itself. */
+/** A node without successors other than itself. */
 export interface Lone<out Source extends string, out From, in Resources> {
   readonly source: Source;
   readonly from: From;
@@ -89,7 +88,7 @@ export type ConnectionOf<Source extends string, From, Others extends string, To,
   ? Lone<Source, From, Resources>
   : Connection<Source, From, Others, To, Resources>;
 
-/** The names without the node's own: an edge to oneself makes no predecessor. */
+/** The names without the node's own: a self-edge makes no predecessor. */
 export type OtherNames<Names extends string, Own extends string, Loops extends boolean> = Loops extends true
   ? Exclude<Names, Own>
   : Names;
@@ -100,50 +99,50 @@ export interface AnyEdges {
   readonly "~is"?: "edges" | undefined;
 }
 
-/** The name of a node. */
+/** Name of a node. */
 export type NameOf<Node> = Node extends { readonly name: infer Name extends string } ? Name : never;
 
 /** Whether names are a pattern that the compiler cannot enumerate: `string`, or a template such as `step${number}`. */
 export type IsOpen<Names extends string> = [Names] extends [never]
   ? false
-  : // oxlint-disable-next-line typescript/no-generated-empty-object-type -- what a type without known keys accepts
+  : // oxlint-disable-next-line typescript/no-generated-empty-object-type -- accepts a type without known keys
     Record<never, never> extends { [Name in Names]: unknown }
     ? true
     : false;
 
-/** The nodes whose name is not among `Taken`; all of them where the compiler does not know the names. */
+/** The nodes with names not in `Taken`; all of them when the compiler does not know the names. */
 export type Beside<Node, Names extends string, Taken extends string> =
   IsOpen<Taken> extends true ? Node : Extract<Node, { readonly name: Exclude<Names, Taken> }>;
 
-/** Entry nodes and exit nodes of connections, and what the others need. */
+/** Entry and exit nodes of connections, and the resources of the others. */
 export interface Ends<Edge extends AnyConnection> {
-  /** A node without predecessor can only be where connections come from. */
+  /** Nodes without predecessors: they can only be sources of connections. */
   readonly ingress: Beside<Edge["from"], Edge["source"], Edge["targets"]>;
-  /** A node without successor can only be where connections lead to, itself if it is alone. */
+  /** Nodes without successors: they can only be targets of connections, or a lone node. */
   readonly egress: Beside<Edge["to"], Edge["source"] | Edge["targets"], Edge["sender"]>;
   readonly needs: Edge["needs"];
 }
 
-/** Entry nodes and exit nodes of the edges given to `create`, and what the others need. */
+/** Entry and exit nodes of the edges given to `create`, and the resources of the others. */
 export type GraphOf<Args extends readonly AnyEdges[]> = Ends<Args[number]["~edges"]>;
 
-/** A node of which nothing is known but that it has phantom types. */
+/** A node about which only its phantom types are known. */
 export interface Typed {
   readonly "~node"?: unknown;
 }
 
 /**
- * What the compiler knows of a graph that it has refused already: one mistake is one error, so that nothing which
- * follows from it is checked.
+ * The type of a graph that the compiler has already refused. It suppresses follow-up errors, so that one mistake is one
+ * error.
  */
 // oxlint-disable-next-line typescript/no-explicit-any -- the only type that brings no further errors
 export type Refused = any;
 
-/** What all of these nodes accept. */
+/** The payload that all of these nodes accept. */
 export type InputOf<Node> =
   NonNullable<(Node & Typed)["~node"]> extends { readonly input: (input: infer Input) => void } ? Input : Refused;
 
-/** What any of these nodes sends. */
+/** The payload that any of these nodes sends. */
 export type OutputOf<Node> = Node extends { readonly "~node"?: { readonly output: infer Output } | undefined }
   ? Output
   : Refused;

@@ -1,16 +1,16 @@
 import { shown } from "../foundation/options.ts";
 import type { AnyConnection, AnyNode, ConnectionOf, NameOf, NodeAccepting, NodeRef, OutputOf } from "./edge-typing.ts";
 
-/** A node and one of its successors; no successor for a node that only belongs to the graph. */
+/** A node and one of its successors; no successor for a node that is merely part of the graph. */
 export type EdgePair = readonly [from: AnyNode, to: AnyNode | undefined];
 
-/** Connections between nodes, as `a.to(b)` makes them and `create` takes them. */
+/** Connections between nodes, created by `a.to(b)` and passed to `create`. */
 export class Edges<out Made extends AnyConnection, out Last> {
   declare readonly "~edges": Made;
   declare readonly "~last"?: Last;
   declare readonly "~is"?: "edges" | undefined;
   readonly pairs: readonly EdgePair[];
-  /** The nodes that a further `.to` goes on from. */
+  /** The nodes from which a further `.to` continues. */
   readonly last: readonly AnyNode[];
 
   constructor(pairs: readonly EdgePair[], last: readonly AnyNode[]) {
@@ -28,7 +28,7 @@ export class Edges<out Made extends AnyConnection, out Last> {
   }
 }
 
-/** Pairs `from` with each target. Without targets the node merely belongs to the graph. */
+/** Pairs `from` with each target. Without targets, the node is merely part of the graph. */
 export function connect(from: AnyNode, targets: readonly AnyNode[]): EdgePair[] {
   for (const target of targets) {
     if (typeof target !== "object" || target === null || typeof target.name !== "string") {
@@ -38,7 +38,7 @@ export function connect(from: AnyNode, targets: readonly AnyNode[]): EdgePair[] 
   return targets.length === 0 ? [[from, undefined]] : targets.map((to) => [from, to] as const);
 }
 
-/** The connections from each of several nodes to all of others. */
+/** The connections from each of several nodes to all of the others. */
 export type ConnectionsFrom<From, To extends { readonly name: string }> =
   From extends NodeRef<infer Name, never, unknown, infer Resources>
     ? ConnectionOf<Name, From, Exclude<To["name"], Name>, To, Resources>

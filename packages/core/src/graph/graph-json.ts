@@ -3,16 +3,16 @@ import type { Graph, Vertex } from "./graph.ts";
 import type { Effects, Gathering, NodeKind } from "./node.ts";
 import { type NodePolicy, type ResolvedPolicy, resolvePolicy } from "./node-policy.ts";
 
-/** Anything that has a graph: a flow, running or not. */
+/** An object with a graph, such as a flow, running or not. */
 export interface HasGraph {
   readonly graph: Graph;
 }
 
-/** A graph as plain JSON, from {@link graphToJson}. */
+/** A graph as plain JSON, returned by {@link graphToJson}. */
 export interface GraphJson {
-  /** In the order in which `create` met them, without the two endpoints. */
+  /** Nodes in the order in which `create` met them, without the two endpoints. */
   readonly nodes: readonly NodeJson[];
-  /** In declared order, with those that leave `"OpenSea"` and those that lead to `"Rookery"`. */
+  /** Edges in declared order, including those that leave `"OpenSea"` or lead to `"Rookery"`. */
   readonly edges: readonly EdgeJson[];
   /** Groups of nodes that can reach one another, by name. */
   readonly rings: readonly (readonly string[])[];
@@ -22,19 +22,19 @@ export interface GraphJson {
 export interface NodeJson {
   readonly name: string;
   readonly kind: NodeKind;
-  /** Whether it takes what is emitted into the flow. */
+  /** Whether it receives messages emitted into the flow. */
   readonly isIngress: boolean;
-  /** Whether what it sends goes to the Rookery. */
+  /** Whether its output goes to the Rookery. */
   readonly isEgress: boolean;
   /** Whether it has an edge to itself. */
   readonly isController: boolean;
   readonly policy: PolicyJson;
-  /** What its handler does to the world outside, where the node says it. */
+  /** Declared side effects of the handler, if any. */
   readonly effects?: Effects;
-  /** What a join waits for. */
+  /** Gathering options of a join. */
   readonly gathering?: GatheringJson;
   readonly note?: string;
-  /** The graph inside a subflow, where it is known. */
+  /** The graph inside a subflow, if known. */
   readonly inner?: GraphJson;
 }
 
@@ -46,11 +46,11 @@ export interface PolicyJson extends Omit<NodePolicy, "concurrency" | "retryIf"> 
 
 /** A join in {@link NodeJson}. */
 export interface GatheringJson {
-  /** `"dynamic"` when each group's first message decides. */
+  /** Messages per group; `"dynamic"` when each group's first message decides. */
   readonly count: number | "dynamic";
   readonly timeoutMs?: number;
   readonly whenShort: Gathering["whenShort"];
-  /** Where late messages are not dropped. */
+  /** Present where late messages are not dropped. */
   readonly late?: "group";
 }
 
@@ -58,13 +58,13 @@ export interface GatheringJson {
 export interface EdgeJson {
   readonly from: string;
   readonly to: string;
-  /** `"loop"`: from a node to itself. `"cycle"`: part of another way back to where it starts. */
+  /** `"loop"`: from a node to itself. `"cycle"`: part of any other path back to its start. */
   readonly kind: "forward" | "loop" | "cycle";
 }
 
 /**
- * Describes the graph of a flow as plain data that survives `JSON.stringify`: for user interfaces,
- * snapshots and tools that draw for themselves.
+ * Describes the graph of a flow as plain data that survives `JSON.stringify`: for user interfaces, snapshots and custom
+ * drawing tools.
  *
  * @example
  * ```ts
@@ -134,7 +134,7 @@ function gatheringJson({ count, timeoutMs, whenShort, late }: Gathering): Gather
   };
 }
 
-/** Whether this is a graph, of a subflow for example. */
+/** Whether this is a graph, such as that of a subflow. */
 export function isGraph(inner: unknown): inner is Graph {
   return typeof inner === "object" && inner !== null && "vertices" in inner && "rings" in inner;
 }

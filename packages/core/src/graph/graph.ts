@@ -7,9 +7,9 @@ import { FlowNode } from "./node.ts";
 /** A node of any type, as the runtime handles it. */
 export type SomeNode = FlowNode<string, never, unknown, never, boolean>;
 
-/** A cycle that was not allowed. `path` shows it: first and last are the same node. */
+/** A cycle that was not allowed. `path` is the cycle: first and last are the same node. */
 export class CycleError extends TypeError {
-  /** Tells the error apart in logs. */
+  /** Distinguishes the error in logs. */
   override readonly name = "CycleError";
   readonly path: readonly string[];
 
@@ -23,18 +23,18 @@ export class CycleError extends TypeError {
 export interface Vertex {
   readonly index: number;
   readonly node: SomeNode;
-  /** In declared order. */
+  /** Indexes of the successors, in declared order. */
   readonly successors: readonly number[];
   readonly predecessors: readonly number[];
   readonly isIngress: boolean;
   readonly isEgress: boolean;
-  /** Which ring of `graph.rings` the node is in, if any. */
+  /** Index of the node's ring in `graph.rings`, if it is in one. */
   readonly ring: number | undefined;
 }
 
-/** What is connected to what: plain data, made once by `create` and checked there. */
+/** Nodes and their connections: plain data, built and checked once by `create`. */
 export interface Graph {
-  /** In the order in which `create` met them. */
+  /** Nodes in the order in which `create` met them. */
   readonly vertices: readonly Vertex[];
   readonly byName: ReadonlyMap<string, number>;
   /** Groups of nodes that can reach one another. */
@@ -44,8 +44,8 @@ export interface Graph {
 /**
  * Builds and checks a graph.
  *
- * @throws TypeError for an empty graph, a name used twice or reserved, a graph without entry;
- * CycleError for a cycle that was not allowed
+ * @throws TypeError for an empty graph, a duplicate or reserved name, or a graph without entry; CycleError for a cycle
+ *   that was not allowed
  */
 export function buildGraph(pairs: readonly EdgePair[], allowCycles: boolean): Graph {
   const nodes: SomeNode[] = [];

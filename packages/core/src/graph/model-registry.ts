@@ -7,16 +7,16 @@ export interface RegisteredModels {
 }
 
 /**
- * Schemas by node name, for those who keep them apart from the nodes. Schemas on a node itself win.
- * Any Standard Schema will do.
+ * Schemas by node name, for code that keeps them apart from the nodes. Schemas on a node itself win. Any Standard
+ * Schema is accepted.
  */
 export class ModelRegistry {
   readonly #models = new Map<string, RegisteredModels>();
 
   /**
-   * Says what a node takes and sends.
+   * Registers the input and output schemas of a node.
    *
-   * @throws TypeError when the name is registered already or a model is not a Standard Schema
+   * @throws TypeError when the name is already registered or a model is not a Standard Schema
    */
   register(name: string, input: Schema<unknown, unknown>, output: Schema<unknown, unknown>): this {
     if (this.#models.has(name)) throw new TypeError(`Cannot register node "${name}" twice`);
@@ -31,12 +31,12 @@ export class ModelRegistry {
     return this;
   }
 
-  /** The schemas registered for a node. */
+  /** Returns the schemas registered for a node. */
   get(name: string): RegisteredModels | undefined {
     return this.#models.get(name);
   }
 
-  /** The names that have been registered. */
+  /** Returns the registered names. */
   names(): readonly string[] {
     return [...this.#models.keys()];
   }

@@ -2,8 +2,8 @@ import { signatureOf } from "./signature.ts";
 import { partnersOf, tokensOf } from "./tokens.ts";
 
 /**
- * Names that a handler reads from its `ctx.resources` without asking whether there are any, as its text shows. It sees
- * no further than the function itself; when in doubt there are none.
+ * Returns the names that a handler's text reads from `ctx.resources` unconditionally. It sees no further than the
+ * function itself; when in doubt, it returns none.
  */
 export function neededResources(handler: (...args: never[]) => unknown): string[] {
   const source = Function.prototype.toString.call(handler);
@@ -31,12 +31,12 @@ export function neededResources(handler: (...args: never[]) => unknown): string[
     else if (tokens[before] === "=" && tokens[before - 1] === "}" && !DEFAULTED.has(tokens[at + 1] ?? "")) {
       const open = openOf(partners, before - 1);
       for (const key of open === undefined ? [] : keysOf(tokens.slice(open + 1, before - 1))) names.add(key);
-    } else return []; // handed on, or asked whether they are there
+    } else return []; // passed on, or checked for presence
   }
   return [...names];
 }
 
-/** What gives another value where there are no resources. */
+/** Tokens that supply another value where there are no resources. */
 const DEFAULTED = new Set(["?", "?.", "|", "&"]);
 
 function openOf(partners: ReadonlyMap<number, number>, close: number): number | undefined {
@@ -44,7 +44,7 @@ function openOf(partners: ReadonlyMap<number, number>, close: number): number | 
   return undefined;
 }
 
-/** The keys of a pattern, given the tokens between its braces. */
+/** Returns the keys of a pattern, given the tokens between its braces. */
 function keysOf(pattern: readonly string[]): string[] {
   return pattern.filter((token, at) => /^[\p{ID_Start}$_]/u.test(token) && (at === 0 || pattern[at - 1] === ","));
 }

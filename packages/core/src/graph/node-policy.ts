@@ -6,90 +6,90 @@ import {
   requireOneOf,
 } from "../foundation/options.ts";
 
-/** What {@link NodePolicy.retryIf} is told about a failed attempt. */
+/** A failed attempt, as passed to {@link NodePolicy.retryIf}. */
 export interface RetryQuestion {
-  /** The number of the attempt that failed: 1 for the first. */
+  /** The number of the failed attempt, from 1. */
   readonly attempt: number;
   readonly node: string;
   readonly traceId: string;
-  /** What would happen if there were no `retryIf`. */
+  /** The default decision, without `retryIf`. */
   readonly retryable: boolean;
 }
 
-/** How a node is run: validation, time, retries, concurrency and order. */
+/** Validation, timeout, retries, concurrency and order of a node. */
 export interface NodePolicy {
   /**
-   * Which payloads are checked against the node's schemas.
+   * The payloads that are checked against the node's schemas.
    *
    * @defaultValue `"both"`
    */
   readonly validate?: "both" | "in" | "out" | "none";
   /**
-   * Milliseconds one attempt may take, validation included, delivery of its result not.
+   * Timeout of one attempt in milliseconds. It covers validation, but not delivery of the result.
    *
    * @defaultValue no limit
    */
   readonly timeoutMs?: number;
   /**
-   * How often a failed attempt is followed by another.
+   * Maximum number of retries after the first attempt.
    *
    * @defaultValue 0
    */
   readonly maxRetries?: number;
   /**
-   * Milliseconds before the first retry.
+   * Delay before the first retry, in milliseconds.
    *
    * @defaultValue 500
    */
   readonly backoffBaseMs?: number;
   /**
-   * By what the delay grows with each further retry.
+   * Factor by which the delay grows with each further retry.
    *
    * @defaultValue 2
    */
   readonly backoffMult?: number;
   /**
-   * Milliseconds no delay exceeds.
+   * Maximum delay before a retry, in milliseconds.
    *
    * @defaultValue no limit
    */
   readonly maxBackoffMs?: number;
   /**
-   * Which part of a delay is random: 1 draws from 0 to the full delay ("full jitter"), 0 always waits
-   * the full delay. Many retries at the same instant are what jitter avoids.
+   * Random share of a delay, from 0 to 1. 1 draws from 0 to the full delay ("full jitter"); 0 always waits the full
+   * delay. Jitter keeps many retries from coinciding.
    *
    * @defaultValue 1
    */
   readonly jitter?: number;
   /**
-   * Decides which errors are worth a retry. Cancellation never is.
+   * Decides which errors are retried. Cancellation never is.
    *
    * @defaultValue all but validation errors, routing errors and errors with `retryable: false`
    */
   readonly retryIf?: (error: unknown, question: RetryQuestion) => boolean;
   /**
-   * How many messages the node works on at once.
+   * Maximum number of messages in flight at the node.
    *
    * @defaultValue 64
    */
   readonly concurrency?: number;
   /**
-   * `"trace"`: messages of one trace are handled one after the other, in the order they were sent,
-   * whatever the concurrency. `"none"`: any number of them at once.
+   * `"trace"`: messages of one trace are handled one at a time, in the order they were sent, at any concurrency.
+   * `"none"`: any number of them at once.
    *
    * @defaultValue `"trace"`
    */
   readonly ordering?: "trace" | "none";
   /**
-   * `"before"`: in a durable flow, the handler is called only when its message is stored. For steps that others see or
-   * that cost money: after a crash the flow still knows of them. Each call waits for a write.
+   * `"before"`: in a durable flow, the handler is called only once its message is stored. Use it for steps that are
+   * visible outside or cost money, because the flow still knows of them after a crash. Each call waits for a write.
    *
-   * @defaultValue messages are handled at once and stored meanwhile
+   * @defaultValue messages are handled at once and stored in the background
    */
   readonly durable?: "before" | undefined;
 }
 
-/** A {@link NodePolicy} with every default filled in. */
+/** A {@link NodePolicy} with all defaults applied. */
 export interface ResolvedPolicy {
   readonly validate: "both" | "in" | "out" | "none";
   readonly timeoutMs: number | undefined;
@@ -108,10 +108,10 @@ const VALIDATE_MODES = ["both", "in", "out", "none"];
 const ORDERINGS = ["trace", "none"];
 
 /**
- * Fills in the defaults of a policy.
+ * Applies the defaults of a policy.
  *
- * @throws TypeError, RangeError when an option is unknown or out of range; the message names node,
- * option, what is wanted and what was given
+ * @throws TypeError, RangeError when an option is unknown or out of range; names the node, the option, the wanted and
+ *   the given value
  */
 export function resolvePolicy(node: string, policy: NodePolicy = {}): ResolvedPolicy {
   const resolved: ResolvedPolicy = {

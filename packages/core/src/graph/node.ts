@@ -16,45 +16,45 @@ import { connect, Edges } from "./edges.ts";
 import type { Context, HandlerResult, MessageHandler, PayloadHandler, Playbook } from "./handler.ts";
 import { type NodePolicy, type ResolvedPolicy, resolvePolicy } from "./node-policy.ts";
 
-/** What a node is to those who draw or check a graph. */
+/** The kind of a node, for tools that draw or check a graph. */
 export type NodeKind = "node" | "router" | "join" | "subflow" | "remote";
 
 /**
- * What a handler does to the world outside: nothing; it looks; it changes something each time it runs; it
- * changes something, and doing that again changes nothing more, since it passes an idempotency key on.
+ * The external side effects of a handler. `"writes"` changes something on every run; `"idempotent"` passes an
+ * idempotency key on, so that a repetition changes nothing more.
  */
 export type Effects = "none" | "reads" | "writes" | "idempotent";
 
 const EFFECTS: readonly Effects[] = ["none", "reads", "writes", "idempotent"];
 
-/** How a node gathers several messages of a trace into one. Set by `joinK`. */
+/** The grouping of several messages of a trace into one. Set by `joinK`. */
 export interface Gathering {
-  /** How many messages make a group, or how to tell from the group's first message. */
+  /** Number of messages per group, or a function that derives it from the group's first message. */
   readonly count: number | ((first: Message) => number);
   /** Milliseconds from the first message of a group. @defaultValue no limit */
   readonly timeoutMs: number | undefined;
-  /** What becomes of a group that stays short. */
+  /** Fate of a group that stays short. */
   readonly whenShort: "fail" | "emit";
-  /** Fate of a message that arrives after a short group was sent on at its timeout. */
+  /** Fate of a message that arrives after its group was emitted short at its timeout. */
   readonly late: "drop" | "group";
 }
 
-/** What a node says about its handler. The runtime does not ask: linters and drawings do. */
+/** Declarations about a handler. The runtime ignores them: linters and drawings use them. */
 export interface NodeClaims {
-  /** What the handler does to the world outside. @defaultValue not said */
+  /** External side effects of the handler. @defaultValue unspecified */
   readonly effects?: Effects | undefined;
-  /** The playbooks the handler calls. @defaultValue not said */
+  /** The playbooks the handler calls. @defaultValue unspecified */
   readonly calls?: readonly Playbook[] | undefined;
   /**
-   * Whether the handler sees to it that no message goes round the cycle of several nodes it is in for ever:
-   * it counts the rounds, or looks at a budget.
+   * Whether the handler ensures that no message circulates forever in the cycle of several nodes it belongs to: it
+   * counts the rounds, or checks a budget.
    *
    * @defaultValue false
    */
   readonly boundsLoop?: boolean | undefined;
 }
 
-/** What {@link FlowNode} is made from; users call `node`, `payloadNode` or a pattern. */
+/** Fields from which a {@link FlowNode} is made; users call `node`, `payloadNode` or a pattern. */
 export interface NodeInit extends NodeClaims {
   readonly name: string;
   readonly style: "message" | "payload";
@@ -67,17 +67,17 @@ export interface NodeInit extends NodeClaims {
   readonly gathering?: Gathering | undefined;
   /** The graph inside, for drawings of subflows. */
   readonly inner?: unknown;
-  /** What to write beside the node in drawings. */
+  /** Remark beside the node in drawings. */
   readonly note?: string | undefined;
   /** The agent that does the work of a remote node. */
   readonly remote?: RemoteSkill | undefined;
-  /** Whether each message goes to one successor alone, as that of a router without policy does. */
+  /** Whether each message goes to exactly one successor, as for a router without a policy. */
   readonly choosesOne?: boolean | undefined;
 }
 
 /**
- * A named async function with its schemas and policy: the vertex of a graph. Made by `node` and
- * `payloadNode`; a definition only, it holds no state and may be used in several flows.
+ * A named async function with its schemas and policy: the vertex of a graph. Created by `node` and `payloadNode`; it is
+ * a definition without state and may be used in several flows.
  */
 export class FlowNode<
   out Name extends string,
@@ -87,13 +87,13 @@ export class FlowNode<
   Loops extends boolean = false,
 > {
   declare readonly "~node"?: NodeTypes<Input, Onward<Output, Loops>, Resources> | undefined;
-  /** For the compiler: a node is taken for edges but for its `~is`, so that its error is the one below. */
+  /** Makes a node match the type of edges except for its `~is`, so that the compiler reports the error below. */
   declare readonly "~edges": never;
-  /** The compiler's words for a node where edges are wanted. */
+  /** Compiler error for a node where edges are expected. */
   declare readonly "~is"?: `got node "${Name}"; write ${Name}.to(next), or ${Name}.to() for a node alone`;
   readonly name: Name;
   readonly kind: NodeKind;
-  /** Whether the handler is given the message or its payload. */
+  /** Whether the handler receives the message or its payload. */
   readonly style: "message" | "payload";
   readonly handler: MessageHandler | PayloadHandler;
   readonly input: Schema<unknown, unknown> | undefined;
@@ -150,8 +150,8 @@ export class FlowNode<
   }
 
   /**
-   * Connects this node with its successors. They get what it returns in the order they stand here. A
-   * node without successors sends to the Rookery.
+   * Connects this node to its successors. They receive its output in declared order. A node without successors sends to
+   * the Rookery.
    */
   to<const Next extends readonly Targets<Name, Output, Loops>[]>(
     ...targets: Next
@@ -186,14 +186,15 @@ function mayBePlaybook(value: unknown): boolean {
   return typeof value === "function" || (typeof value === "object" && value !== null && "graph" in value);
 }
 
-/** Wraps a handler: is given what it would be called with and how to call it. */
+/** Wraps a handler: receives its input, its context and a function that calls it. */
 export type HandlerWrap = (input: unknown, ctx: Context, call: () => unknown) => unknown;
 
 const wraps = new WeakMap<object, Set<HandlerWrap>>();
 
 /**
- * For the test kit: has a node's handler called through `wrap` in every flow that is run from now on, inside
- * of earlier wraps, until the function that is returned is called.
+ * Calls a node's handler through `wrap`, inside earlier wraps, in every flow that is run from now on. For the test kit.
+ *
+ * @returns a function that removes the wrap
  */
 export function wrapHandler(node: object, wrap: HandlerWrap): () => void {
   const known = wraps.get(node) ?? new Set();
@@ -201,7 +202,7 @@ export function wrapHandler(node: object, wrap: HandlerWrap): () => void {
   return () => known.delete(wrap);
 }
 
-/** The handler of a node as it is to be called. */
+/** Returns the handler of a node, with its wraps. */
 export function handlerOf(node: {
   readonly handler: MessageHandler | PayloadHandler;
 }): (input: unknown, ctx: unknown) => unknown {
@@ -218,8 +219,8 @@ export function handlerOf(node: {
 }
 
 /**
- * The end of a sentence on a handler that went wrong, where its text shows that it takes a message for its payload or the
- * reverse; empty where it does not.
+ * Returns the end of an error message for a handler whose text shows that it confuses message and payload; otherwise an
+ * empty string.
  */
 export function styleHint({ kind, style, handler }: Pick<NodeInit, "kind" | "style" | "handler">): string {
   if (kind !== "node") return "";
@@ -231,46 +232,48 @@ export function styleHint({ kind, style, handler }: Pick<NodeInit, "kind" | "sty
     return new RegExp(`^[^]*?\\b${first}[^]*\\b${first}\\.payload\\b`).test(source)
       ? "; its handler is given the payload alone: use node for a handler of the message"
       : "";
-  // what is handed on whole may be read elsewhere
+  // an object that is passed on whole may be read elsewhere
   const isReadHere = first === "{" || source.match(new RegExp(`\\b${first}\\b(?!\\s*[.?[])`, "g"))?.length === 1;
   if (!isReadHere || /\b(?:payload|with|arguments|native code)\b/.test(source)) return "";
   return "; its handler is given the message: read message.payload, or use payloadNode for a handler of the payload alone";
 }
 
-/** Options of a node beside its handler. */
+/** Options of a node besides its handler. */
 export interface NodeOptions<Name extends string, Loops extends boolean = boolean> extends NodeClaims {
-  /** Unique in a flow. */
+  /** Name, unique in a flow. */
   readonly name: Name;
   readonly policy?: NodePolicy;
   /** Allows an edge to itself: a controller loop. @defaultValue false */
   readonly allowCycle?: Loops;
 }
 
-/** What the compiler does not check in {@link Handles}: the forms before it have. */
+/** The part of {@link Handles} that the compiler does not check: earlier overloads have checked it. */
 // oxlint-disable-next-line typescript/no-explicit-any -- the only type that any handler fits
 export type Anything = any;
 
-/** A handler. When the compiler says that a function is not assignable to this, `What` says what it is given. */
+/**
+ * A handler. When the compiler says that a function is not assignable to this, `What` names the argument it receives.
+ */
 export interface Handles<out What extends string, in Taken, out Returned> {
-  /** Handles what the node is given. */
+  /** Handles the node's input. */
   (taken: Taken, ctx: Context<Anything, Anything>): Returned;
-  /** For the compiler alone. */
+  /** Carries the text for the compiler alone. */
   readonly "~what"?: What;
 }
 
-/** A schema for what a node takes. */
+/** A schema for the node's input. */
 export interface WithInput<Input extends Schema<unknown, unknown>> {
   readonly input: Input;
 }
 
-/** A schema for what a node sends. */
+/** A schema for the node's output. */
 export interface WithOutput<Output extends Schema<unknown, unknown>> {
   readonly output: Output;
 }
 
 /**
- * Makes a node whose handler is given the message with its envelope. It may return a payload (the
- * envelope is kept), a message made by `message.with`, or nothing.
+ * Creates a node whose handler receives the message with its envelope. It may return a payload (the envelope is kept),
+ * a message created by `message.with`, or nothing.
  *
  * @example
  * ```ts
@@ -283,8 +286,8 @@ export function node<const Name extends string, Input, Returned, Resources = unk
   handler: (message: Message<Input>, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources>;
 /**
- * Makes a node whose input and output schemas say what it takes and sends. Its handler is given the message
- * as the input schema returned it.
+ * Creates a node whose schemas define its input and output. Its handler receives the message as returned by the input
+ * schema.
  *
  * @throws TypeError, RangeError when name, handler, schema or policy are unusable
  */
@@ -302,7 +305,7 @@ export function node<
   ) => HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>,
 ): FlowNode<Name, SchemaInput<Input>, SchemaOutput<Output>, Resources, Loops>;
 /**
- * Makes a node whose input schema says what it takes; what it sends is what its handler returns.
+ * Creates a node whose schema defines its input; its handler's return type defines its output.
  *
  * @throws TypeError, RangeError when name, handler, schema or policy are unusable
  */
@@ -317,7 +320,7 @@ export function node<
   handler: (message: Message<SchemaOutput<Input>>, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, SchemaInput<Input>, PayloadOf<Awaited<Returned>>, Resources, Loops>;
 /**
- * Makes a node whose output schema says what it sends; what it takes is what its handler declares.
+ * Creates a node whose schema defines its output; its handler's parameter defines its input.
  *
  * @throws TypeError, RangeError when name, handler, schema or policy are unusable
  */
@@ -335,7 +338,7 @@ export function node<
   ) => HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>,
 ): FlowNode<Name, Input, SchemaOutput<Output>, Resources, Loops>;
 /**
- * Makes a node with a policy or a loop and no schemas: what it takes and sends is what its handler declares.
+ * Creates a node with a policy or a loop and no schemas: its handler defines its input and output.
  *
  * @throws TypeError, RangeError when name, handler or policy are unusable
  */
@@ -349,7 +352,7 @@ export function node<
   options: NodeOptions<Name, Loops> & { readonly input?: undefined; readonly output?: undefined },
   handler: (message: Message<Input>, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources, Loops>;
-/** Tells the compiler's reader what a handler must be that no other form takes. */
+/** Produces the compile error for a handler that no other overload accepts. */
 export function node<Input extends Schema<unknown, unknown> = never, Output extends Schema<unknown, unknown> = never>(
   options: string | (NodeOptions<string> & { readonly input?: Input; readonly output?: Output }),
   handler: Handles<
@@ -366,8 +369,8 @@ export function node(options: string | AnyNodeOptions, handler: MessageHandler, 
 }
 
 /**
- * Makes a node whose handler is given the payload alone. The runtime carries the envelope, so trace,
- * tenant, deadline and meta are kept; nodes of both kinds mix freely.
+ * Creates a node whose handler receives the payload alone. The runtime carries the envelope, so trace, tenant, deadline
+ * and meta are kept; nodes of both kinds mix freely.
  *
  * @example
  * ```ts
@@ -380,8 +383,8 @@ export function payloadNode<const Name extends string, Input, Returned, Resource
   handler: (payload: Input, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources>;
 /**
- * Makes a node whose input and output schemas say what it takes and sends. Its handler is given the payload
- * as the input schema returned it.
+ * Creates a node whose schemas define its input and output. Its handler receives the payload as returned by the input
+ * schema.
  *
  * @throws TypeError, RangeError when name, handler, schema or policy are unusable
  */
@@ -399,7 +402,7 @@ export function payloadNode<
   ) => HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>,
 ): FlowNode<Name, SchemaInput<Input>, SchemaOutput<Output>, Resources, Loops>;
 /**
- * Makes a node whose input schema says what it takes; what it sends is what its handler returns.
+ * Creates a node whose schema defines its input; its handler's return type defines its output.
  *
  * @throws TypeError, RangeError when name, handler, schema or policy are unusable
  */
@@ -414,7 +417,7 @@ export function payloadNode<
   handler: (payload: SchemaOutput<Input>, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, SchemaInput<Input>, PayloadOf<Awaited<Returned>>, Resources, Loops>;
 /**
- * Makes a node whose output schema says what it sends; what it takes is what its handler declares.
+ * Creates a node whose schema defines its output; its handler's parameter defines its input.
  *
  * @throws TypeError, RangeError when name, handler, schema or policy are unusable
  */
@@ -432,7 +435,7 @@ export function payloadNode<
   ) => HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>,
 ): FlowNode<Name, Input, SchemaOutput<Output>, Resources, Loops>;
 /**
- * Makes a node with a policy or a loop and no schemas: what it takes and sends is what its handler declares.
+ * Creates a node with a policy or a loop and no schemas: its handler defines its input and output.
  *
  * @throws TypeError, RangeError when name, handler or policy are unusable
  */
@@ -446,7 +449,7 @@ export function payloadNode<
   options: NodeOptions<Name, Loops> & { readonly input?: undefined; readonly output?: undefined },
   handler: (payload: Input, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources, Loops>;
-/** Tells the compiler's reader what a handler must be that no other form takes. */
+/** Produces the compile error for a handler that no other overload accepts. */
 export function payloadNode<
   Input extends Schema<unknown, unknown> = never,
   Output extends Schema<unknown, unknown> = never,
@@ -465,7 +468,7 @@ export function payloadNode(options: string | AnyNodeOptions, handler: PayloadHa
   return new FlowNode({ ...optionsOf(options), style: "payload", handler });
 }
 
-/** Options at the wrong place must not pass silently. */
+/** Throws when options follow the last parameter: misplaced options must not pass silently. */
 function refuseMore(what: string, more: readonly unknown[]): void {
   if (more.length > 0) throw new TypeError(`${what} takes a name or options, then a handler: got a third argument`);
 }

@@ -2,10 +2,10 @@ import { requireKnownKeys } from "../foundation/options.ts";
 import { BACK_COLOUR, COLOURS, drawFlow, type Line, requireDirection, type Shape } from "./drawing.ts";
 import type { HasGraph } from "./graph-json.ts";
 
-/** How {@link flowToDot} draws. */
+/** Options of {@link flowToDot}. */
 export interface DotOptions {
   /**
-   * Where the flow goes: top to bottom, left to right, …
+   * Direction of the drawing: top to bottom, left to right, …
    *
    * @defaultValue `"TB"`
    */
@@ -13,8 +13,8 @@ export interface DotOptions {
 }
 
 /**
- * Draws a flow in DOT, the language of Graphviz: `dot -Tsvg flow.dot > flow.svg`. The picture has the
- * shapes, frames and remarks of {@link flowToMermaid}'s.
+ * Draws a flow in DOT, the language of Graphviz: `dot -Tsvg flow.dot > flow.svg`. The picture has the same shapes,
+ * frames and remarks as that of {@link flowToMermaid}.
  *
  * @throws TypeError for a direction that Graphviz does not know, or an unknown option
  */
@@ -53,7 +53,7 @@ function shapeLines({ id, label, kind, role, inside }: Shape): string[] {
   if (inside !== undefined) {
     return [
       `subgraph cluster_${id} {`,
-      // The title stands on the background, so it has the colour that suits both light and dark.
+      // the title is drawn on the background, so it needs the colour that suits both light and dark
       `  graph [${attributes({ label, class: role, color: stroke, fontcolor: stroke, style: "rounded" })}]`,
       ...inside.flatMap(shapeLines).map((line) => `  ${line}`),
       "}",
@@ -75,7 +75,10 @@ function attributes(values: Readonly<Record<string, string>>): string {
     .join(" ");
 }
 
-/** Graphviz reads escapes such as `\N` and entities such as `&amp;` between quotes, and some versions crash on an empty line. */
+/**
+ * Escapes a quoted value: Graphviz interprets escapes such as `\N` and entities such as `&amp;` between quotes, and
+ * some versions crash on an empty line.
+ */
 function escapeValue(value: string): string {
   return value
     .replace(/(?<=^|\n)(?=\n|$)/g, " ")

@@ -2,10 +2,10 @@ import { requireKnownKeys } from "../foundation/options.ts";
 import { BACK_COLOUR, COLOURS, drawFlow, type Line, requireDirection, type Role, type Shape } from "./drawing.ts";
 import type { HasGraph } from "./graph-json.ts";
 
-/** How {@link flowToMermaid} draws. */
+/** Options of {@link flowToMermaid}. */
 export interface MermaidOptions {
   /**
-   * Where the flow goes: top down, left to right, …
+   * Direction of the drawing: top down, left to right, …
    *
    * @defaultValue `"TD"`
    */
@@ -13,14 +13,14 @@ export interface MermaidOptions {
 }
 
 /**
- * Draws a flow as a Mermaid flowchart, which GitHub, GitLab and many editors show as a picture.
- * OpenSea and Rookery are ovals, routers diamonds, joins funnels, remote nodes slanted; subflows are
- * frames with their own graph inside, or have double sides when it is not known. Edges back are marked
- * "loop" and "cycle"; below a node's name stand the policies that are not the default. Names may
- * contain anything: they are escaped, and control characters are shown as pictures like ␀.
+ * Draws a flow as a Mermaid flowchart, which GitHub, GitLab and many editors render as a picture.
  *
- * Mermaid refuses more than 500 edges or 50 000 characters unless its `maxEdges` and `maxTextSize`
- * are raised.
+ * OpenSea and Rookery are ovals, routers diamonds, joins funnels, remote nodes slanted. Subflows are frames around
+ * their own graph, or have double sides when it is not known. Back edges are labelled "loop" or "cycle"; non-default
+ * policies are shown below a node's name. Names may contain anything: they are escaped, and control characters are
+ * shown as pictures like ␀.
+ *
+ * Mermaid refuses more than 500 edges or 50 000 characters unless its `maxEdges` and `maxTextSize` are raised.
  *
  * @throws TypeError for a direction that Mermaid does not know, or an unknown option
  */
@@ -84,15 +84,15 @@ function classLine(role: Role | typeof FRAME): string {
 }
 
 /**
- * What Mermaid reads as quote, comment, entity, tag or, in a line that speaks of style, as the end of a
- * colour; white space that would be trimmed or end the line; and the space that would make a statement of
- * "direction LR", which Mermaid finds even between quotes.
+ * Characters that Mermaid would interpret: a quote, comment, entity or tag; in a line that mentions style, the end of a
+ * colour; white space that would be trimmed or end the line. The space in "direction LR" is coded too, because Mermaid
+ * finds that statement even between quotes.
  */
 const CODED = /["#%&<>\\`]|(?<=(?:style|classDef).*):|[^\S ]|^ | $|(?<=direction) /;
 
 /**
- * Places at which Mermaid, after it has decoded all codes, would still read a line break, an icon, a
- * formula or one of its own placeholders. An element that shows nothing keeps the two sides apart.
+ * Positions at which Mermaid, after decoding all codes, would still find a line break, an icon, a formula or one of its
+ * own placeholders. An invisible element keeps the two sides apart.
  */
 const SPLIT = /(?<=\\)(?=n)|(?<=:)(?=fa-)|(?<=\$)(?=\$)|(?<=ﬂ)(?=°)|(?<=¶)(?=ß)/;
 

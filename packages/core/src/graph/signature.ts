@@ -1,4 +1,4 @@
-/** The tokens of the second parameter, none if there is none, and where the body begins. */
+/** Returns the tokens of the second parameter, if there is one, and the index at which the body begins. */
 export function signatureOf(
   tokens: readonly string[],
   partners: ReadonlyMap<number, number>,

@@ -1,4 +1,4 @@
-/** What stands for a string, a template's text, a regular expression and a number. */
+/** The stand-in for a string, a template's text, a regular expression and a number. */
 const LITERAL = "“”";
 
 const TOKEN =
@@ -8,16 +8,16 @@ const REGEXP = /\/(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/\w*/y;
 
 const TEMPLATE_TEXT = /(?:[^`\\$]|\\[^]|\$(?!\{))*/y;
 
-/** After these words a slash begins a regular expression. */
+/** Words after which a slash begins a regular expression. */
 const BEFORE_VALUE = new Set(["return", "typeof", "case", "in", "of", "void", "delete", "await", "yield", "throw"]);
 
 /**
- * Splits JavaScript into words, marks and {@link LITERAL}s, without white space and comments. The code in
- * a template's `${…}` stands between braces. It knows no grammar: a slash behind `)` is always a division.
+ * Splits JavaScript into words, punctuation and {@link LITERAL}s, without white space and comments. The code in a
+ * template's `${…}` appears between braces. It knows no grammar: a slash after `)` is always a division.
  */
 export function tokensOf(source: string): string[] {
   const tokens: string[] = [];
-  /** Whether each open brace is that of a template's `${`. */
+  /** Whether each open brace belongs to a template's `${`. */
   const braces: boolean[] = [];
   let at = 0;
   const skip = (pattern: RegExp): string => {
@@ -64,7 +64,7 @@ function mayBeginValue(last: string | undefined): boolean {
   return last !== LITERAL && last !== ")" && last !== "]" && last !== "}" && !/^[\p{ID_Start}$_#]/u.test(last);
 }
 
-/** For each bracket the index of its partner; brackets without one are left out. */
+/** Returns for each bracket the index of its partner; unmatched brackets are left out. */
 export function partnersOf(tokens: readonly string[]): Map<number, number> {
   const partners = new Map<number, number>();
   const open: number[] = [];
