@@ -1,4 +1,4 @@
-/** What {@link lintFlow} looks for, in the order in which it reports. */
+/** The rules of {@link lintFlow}, in reporting order. */
 export type LintRule =
   | "join-never-fills"
   | "unreachable-node"
@@ -10,27 +10,27 @@ export type LintRule =
   | "io-without-timeout"
   | "returns-and-emits";
 
-/** Something about a flow that is worth a look. */
+/** A problem that the linter found in a flow. */
 export interface Finding {
   readonly rule: LintRule;
-  /** `"error"`: the flow cannot work as it is drawn. `"warning"`: it works until a bad day. */
+  /** `"error"`: the flow cannot work as drawn. `"warning"`: it may fail under load or on errors. */
   readonly severity: "error" | "warning";
-  /** The nodes it is about. Those of a playbook stand behind the node that calls it: `"caller/node"`. */
+  /** The affected nodes. Nodes of a playbook follow the name of the calling node: `"caller/node"`. */
   readonly nodes: readonly string[];
-  /** What is wrong, and what comes of it. */
+  /** The problem and its consequence. */
   readonly reason: string;
-  /** What to do about it. */
+  /** The remedy. */
   readonly fix: string;
 }
 
-/** What a rule says of one place, before it is known where that place is. */
+/** A rule's result for one place, before the place itself is known. */
 export interface Problem {
   readonly nodes: readonly string[];
   readonly reason: string;
   readonly fix: string;
 }
 
-/** Names as they stand in sentences. */
+/** Formats names for a sentence. */
 export function quoted(names: readonly string[], between = ", "): string {
   return names.map((name) => `"${name}"`).join(between);
 }

@@ -1,6 +1,6 @@
 import { type Finding, quoted } from "./finding.ts";
 
-/** Findings as lines to print: what, where, why, and what to do. */
+/** Formats findings as lines to print: problem, place, reason and fix. */
 export function formatFindings(findings: readonly Finding[]): string {
   if (findings.length === 0) return "No findings\n";
   return findings

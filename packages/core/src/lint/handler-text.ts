@@ -1,21 +1,26 @@
 import { signatureOf } from "../graph/signature.ts";
 import { partnersOf, tokensOf } from "../graph/tokens.ts";
 
-/** What can be seen in the text of a handler. Where it cannot be known, the answer is the one that finds nothing. */
+/**
+ * Facts derived from the text of a handler. Where a fact cannot be derived, its value is the one that reports nothing.
+ */
 export interface HandlerFacts {
-  /** Whether it may send messages beside what it returns. */
+  /** Whether it may send messages besides its return value. */
   readonly mayEmit: boolean;
-  /** How many messages it sends to all successors for each it is given, at least; 1 when it cannot be seen. */
+  /** Minimum number of messages it sends to all successors per input; 1 when it cannot be derived. */
   readonly sendsAtLeast: number;
-  /** Whether it emits to all successors and then returns a value too, whatever comes. */
+  /** Whether it always emits to all successors and then also returns a value. */
   readonly returnsAndEmits: boolean;
-  /** Whether it may send to the Rookery: it names it, or hands its context on. */
+  /** Whether it may send to the Rookery: it names it, or passes its context on. */
   readonly mayLeave: boolean;
 }
 
 const UNKNOWN: HandlerFacts = { mayEmit: true, sendsAtLeast: 1, returnsAndEmits: false, mayLeave: true };
 
-/** Reads the text of a handler. It sees no further than the function itself: code that is given `ctx` may do anything. */
+/**
+ * Derives facts from the text of a handler. It sees no further than the function itself: code that receives `ctx` may
+ * do anything.
+ */
 export function factsOf(handler: (...args: never[]) => unknown): HandlerFacts {
   const source = Function.prototype.toString.call(handler);
   const tokens = tokensOf(source);
@@ -56,7 +61,7 @@ class Body {
     this.#context = context;
   }
 
-  /** What the context is asked for, and whether it goes to where it may be asked for anything. */
+  /** Returns the members read from the context, and whether the context is passed on. */
   uses(): { asks: string[]; isHandedOn: boolean } {
     const members = this.#tokens.flatMap((_, at) =>
       at >= this.#from && this.#isContext(at) ? [this.#memberAt(at)] : [],
@@ -65,7 +70,7 @@ class Body {
     return { asks, isHandedOn: asks.length < members.length };
   }
 
-  /** What happens in every run that does not throw: emits to all successors, and the return of a value behind them. */
+  /** Returns the effects of every run that does not throw: emits to all successors, and a value returned after them. */
   certain(): { emits: number; returnsValue: boolean } {
     if (this.#tokens[this.#from] !== "{") return { emits: 0, returnsValue: false };
     let emits = 0;
@@ -93,7 +98,7 @@ class Body {
     return dot === "." || dot === "?." ? this.#tokens[at + 2] : undefined;
   }
 
-  /** `ctx.emit(one)` as a statement of its own, or what a loop without braces repeats. */
+  /** Whether `ctx.emit(one)` is a whole statement, possibly the body of a loop without braces. */
   #isEmitToAll(at: number): boolean {
     const member = this.#memberAt(at);
     if ((member !== "emit" && member !== "emitNowait") || this.#tokens[at + 3] !== "(") return false;
@@ -120,7 +125,7 @@ class Body {
     return before === "do" || (before === ")" && this.#isLoop(this.#partners.get(at - 1)));
   }
 
-  /** Whether what the bracket holds runs whenever the code around it does. */
+  /** Whether the bracket's contents run whenever the code around it runs. */
   #isPlainBlock(at: number): boolean {
     const before = this.#tokens[at - 1] ?? "";
     return this.#tokens[at] === "{" && ["try", "finally", ";"].includes(before);

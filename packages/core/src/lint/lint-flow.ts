@@ -26,16 +26,15 @@ const RULES: Readonly<Record<LintRule, readonly [severity: Finding["severity"], 
 };
 
 /**
- * Looks at a flow, running or not, for what compiles and still goes wrong: joins that never fill, cycles
- * without end, retries that multiply. Subflows and the playbooks that nodes declare with `calls` are looked
- * at too, so functions that make playbooks are called once. Errors come first, then the order of
- * {@link LintRule}, then the order of the graph.
+ * Checks a flow, running or not, for mistakes that compile: joins that never fill, cycles without end, retries that
+ * multiply. Subflows and the playbooks that nodes declare with `calls` are checked too, so functions that create
+ * playbooks are called once. Errors come first, then the order of {@link LintRule}, then the order of the graph.
  *
  * @example
  * ```ts
  * test("the flow is sound", () => expect(lintFlow(flow)).toEqual([]));
  * ```
- * @throws TypeError when it is given no flow, or a node's `calls` hold something that makes none
+ * @throws TypeError when it receives no flow, or a node's `calls` contain something that creates none
  */
 export function lintFlow(flow: HasGraph): Finding[] {
   const graph: unknown = (flow as HasGraph | null | undefined)?.graph;
@@ -47,7 +46,9 @@ export function lintFlow(flow: HasGraph): Finding[] {
   );
 }
 
-/** The graph and those of its playbooks, callers first. One that is called the same way twice is looked at once. */
+/**
+ * Returns the graph and those of its playbooks, callers first. A playbook called twice in the same way is checked once.
+ */
 function placesOf(graph: Graph): Place[] {
   const playbooks = new PlaybookGraphs();
   const places: Place[] = [{ graph, prefix: "", repeatedBy: undefined, isTimed: false, playbooks }];

@@ -4,47 +4,51 @@ import type { Playbook } from "../graph/handler.ts";
 import type { Problem } from "./finding.ts";
 import { factsOf, type HandlerFacts } from "./handler-text.ts";
 
-/** A graph that is looked at, and what is known of how a message gets there. */
+/** A graph under inspection, and the path by which messages reach it. */
 export interface Place {
   readonly graph: Graph;
-  /** What stands before the names of its nodes: those that call it, each with a slash. */
+  /** Prefix of its nodes' names: the calling nodes, each followed by a slash. */
   readonly prefix: string;
-  /** The node with retries by which all of it may be repeated. */
+  /** The node whose retries may repeat the whole graph. */
   readonly repeatedBy: string | undefined;
-  /** Whether a node that calls it limits its time. */
+  /** Whether a calling node limits its time. */
   readonly isTimed: boolean;
   readonly playbooks: PlaybookGraphs;
 }
 
-/** Looks for one kind of trouble in one place. */
+/** Checks one place for one kind of problem. */
 export type Rule = (place: Place) => readonly Problem[];
 
 export function vertexAt(graph: Graph, index: number): Vertex {
   return graph.vertices[index] as Vertex;
 }
 
-/** The names of nodes as findings give them. */
+/** Returns the names of nodes as used in findings. */
 export function namesOf({ graph, prefix }: Place, indexes: Iterable<number>): string[] {
   return Array.from(indexes, (index) => prefix + vertexAt(graph, index).node.name);
 }
 
 const facts = new WeakMap<object, HandlerFacts>();
 
-/** What can be seen in the text of a node's handler. */
+/** Returns the facts derived from the text of a node's handler. */
 export function factsAbout(node: SomeNode): HandlerFacts {
   let known = facts.get(node);
   if (known === undefined) facts.set(node, (known = factsOf(node.handler)));
   return known;
 }
 
-/** A declared playbook that makes further ones of itself has no end. */
+/** Limit on nested playbooks: one that declares further ones of itself has no end. */
 const MOST_PLAYBOOKS = 1000;
 
-/** The graphs of the flows that nodes run: that of a subflow, and of playbooks that are declared. */
+/** The graphs of the flows that nodes run: subflows and declared playbooks. */
 export class PlaybookGraphs {
   readonly #graphs = new Map<Playbook, Graph>();
 
-  /** @throws TypeError when a node calls something that is no playbook, or playbooks without end */
+  /**
+   * Returns the graphs that a node runs.
+   *
+   * @throws TypeError when a node calls something that is no playbook, or playbooks without end
+   */
   of(node: SomeNode): Graph[] {
     const graphs = node.calls.map((playbook) => this.#graphOf(playbook, node.name));
     return isGraph(node.inner) ? [node.inner, ...graphs] : graphs;

@@ -1,7 +1,7 @@
 import { quoted } from "../finding.ts";
 import { factsAbout, namesOf, type Rule, vertexAt } from "../place.ts";
 
-/** What comes to a node cannot get any further: a router without choice, a cycle without way out. */
+/** Reports nodes that trap their messages: a router without choice, a cycle without exit. */
 export const deadEnd: Rule = (place) => {
   const { graph } = place;
   const routers = graph.vertices.filter(({ node, isEgress }) => node.kind === "router" && isEgress);

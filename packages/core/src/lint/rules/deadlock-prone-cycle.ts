@@ -2,10 +2,10 @@ import { findRings } from "../../graph/cycles.ts";
 import { quoted } from "../finding.ts";
 import { factsAbout, namesOf, type Rule, vertexAt } from "../place.ts";
 
-/** Messages become more with every round of a cycle, until its edges are full. */
+/** Reports cycles in which messages multiply with every round until their edges are full. */
 export const deadlockProneCycle: Rule = (place) => {
   const { graph } = place;
-  // a join makes one of several: only cycles without one are sure to grow
+  // a join merges several messages: only cycles without one are sure to grow
   const successors = graph.vertices.map(({ node, successors: all }) =>
     node.gathering === undefined ? all.filter((to) => vertexAt(graph, to).node.gathering === undefined) : [],
   );

@@ -1,7 +1,7 @@
 import { quoted } from "../finding.ts";
 import { namesOf, type Rule } from "../place.ts";
 
-/** A node waits for the world outside, and nothing limits how long. */
+/** Reports nodes that wait for external systems without a time limit. */
 export const ioWithoutTimeout: Rule = (place) => {
   if (place.isTimed) return [];
   return place.graph.vertices.flatMap(({ index, node }) => {

@@ -2,12 +2,12 @@ import { quoted } from "../finding.ts";
 import { namesOf, type Rule, vertexAt } from "../place.ts";
 import { starvingJoins } from "./starving-joins.ts";
 
-/** A join waits for more messages than a call can bring it. */
+/** Reports joins that wait for more messages than a call can bring. */
 export const joinNeverFills: Rule = (place) =>
   [...starvingJoins(place.graph)]
     .sort(([one], [other]) => one - other)
     .flatMap(([index, most]) => {
-      // a join that nothing comes to is unreachable
+      // a join that nothing reaches is reported as unreachable
       if (most === 0) return [];
       const { gathering } = vertexAt(place.graph, index).node;
       const nodes = namesOf(place, [index]);

@@ -1,7 +1,7 @@
 import { quoted } from "../finding.ts";
 import { namesOf, type Rule, vertexAt } from "../place.ts";
 
-/** Nothing counts the rounds of a cycle. A controller is no such cycle: its working memory has a budget. */
+/** Reports cycles in which nothing counts the rounds. A controller is exempt: its working memory has a budget. */
 export const loopWithoutBudget: Rule = (place) => {
   const { graph } = place;
   const unbounded = graph.rings.filter((ring) => {

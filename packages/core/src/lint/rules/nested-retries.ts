@@ -2,9 +2,9 @@ import type { Graph, SomeNode } from "../../graph/graph.ts";
 import { quoted } from "../finding.ts";
 import type { PlaybookGraphs, Rule } from "../place.ts";
 
-/** A node with retries calls a playbook in which nodes have retries: the attempts multiply. */
+/** Reports nodes with retries that call a playbook whose nodes have retries: the attempts multiply. */
 export const nestedRetries: Rule = (place) => {
-  // the outermost node with retries tells of all below it
+  // the outermost node with retries reports all below it
   if (place.repeatedBy !== undefined) return [];
   const worst = new WorstCases(place.playbooks);
   return place.graph.vertices.flatMap(({ node }) => {
@@ -23,7 +23,10 @@ export const nestedRetries: Rule = (place) => {
   });
 };
 
-/** The most attempts at one node, and the nodes with retries on the way to it, by their names below the start. */
+/**
+ * The maximum number of attempts at one node, and the nodes with retries on the path to it, by their names below the
+ * start.
+ */
 interface WorstCase {
   readonly attempts: number;
   readonly nodes: readonly string[];
@@ -39,7 +42,7 @@ class WorstCases {
     this.#playbooks = playbooks;
   }
 
-  /** Of the playbooks that a node calls. */
+  /** Returns the worst case of the playbooks that a node calls. */
   below(node: SomeNode): WorstCase {
     return this.#playbooks.of(node).reduce((worst, graph) => worse(worst, this.#in(graph)), ONE_ATTEMPT);
   }

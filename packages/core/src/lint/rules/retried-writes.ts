@@ -1,7 +1,7 @@
 import { quoted } from "../finding.ts";
 import { namesOf, type Rule } from "../place.ts";
 
-/** An attempt that failed may have written already; the next writes again. */
+/** Reports handlers with retries that write: a failed attempt may have written already, and the next writes again. */
 export const retriedWrites: Rule = (place) =>
   place.graph.vertices.flatMap(({ index, node }) => {
     const repeater = node.policy.maxRetries > 0 ? place.prefix + node.name : place.repeatedBy;

@@ -1,7 +1,7 @@
 import { quoted } from "../finding.ts";
 import { factsAbout, namesOf, type Rule } from "../place.ts";
 
-/** A handler emits to all successors and returns a value: they get both. */
+/** Reports handlers that emit to all successors and also return a value: the successors receive both. */
 export const returnsAndEmits: Rule = (place) =>
   place.graph.vertices.flatMap(({ index, node, successors, isEgress }) => {
     // a controller may emit to others and return its memory to itself

@@ -1,12 +1,12 @@
 import type { Graph, Vertex } from "../../graph/graph.ts";
 import { factsAbout, vertexAt } from "../place.ts";
 
-/** A sum of thirds may fall short of 1. */
+/** Tolerance for rounding: a sum of thirds may fall short of 1. */
 const ROUNDING = 1e-9;
 
 /**
- * Joins that wait for more messages than one message that enters the flow can bring them, and how many it
- * can bring at most. A join that never fills sends nothing, so others may starve of it.
+ * Finds joins that wait for more messages than one incoming message can bring, with the maximum that it can bring. A
+ * join that never fills sends nothing, so others may starve because of it.
  */
 export function starvingJoins(graph: Graph): Map<number, number> {
   const starving = new Map<number, number>();
@@ -26,9 +26,9 @@ export function starvingJoins(graph: Graph): Map<number, number> {
 }
 
 /**
- * How many messages can come to a node because of one that enters the flow, before the node itself sends
- * any. From the node backwards: a message is worth what its copies are worth. What lies on a cycle is never
- * finished with, so its worth is unlimited.
+ * Computes the maximum number of messages that one incoming message can bring to a node before the node itself sends
+ * any. It works backwards from the node: a message is worth as much as its copies. Messages on a cycle may be copied
+ * without end, so their worth is unlimited.
  */
 function mostArrivals(graph: Graph, target: number, silent: ReadonlyMap<number, number>): number {
   const behind = new Set([target]);
@@ -59,7 +59,7 @@ function mostArrivals(graph: Graph, target: number, silent: ReadonlyMap<number, 
   return Math.floor(most + ROUNDING);
 }
 
-/** How many messages a node sends, at most, for each it is given. */
+/** Returns the maximum number of messages a node sends per input. */
 function messagesSentFor({ node }: Vertex): number {
   if (node.gathering !== undefined) {
     const { count, whenShort } = node.gathering;
@@ -69,12 +69,12 @@ function messagesSentFor({ node }: Vertex): number {
   return factsAbout(node).mayEmit ? Number.POSITIVE_INFINITY : 1;
 }
 
-/** Whether a message that goes back to the node may come with one that goes on. */
+/** Whether a message to the node itself may come together with one to others. */
 function sendsToItself({ node }: Vertex): boolean {
   return node.kind !== "node" || factsAbout(node).mayEmit;
 }
 
-/** The successors among which a message counts. A controller's goes back or goes on. */
+/** Returns the successors among which a message counts. A controller's message goes either back or on. */
 function onwardOf(vertex: Vertex): readonly number[] {
   return sendsToItself(vertex) ? vertex.successors : vertex.successors.filter((to) => to !== vertex.index);
 }

@@ -2,7 +2,7 @@ import { quoted } from "../finding.ts";
 import { namesOf, type Rule, vertexAt } from "../place.ts";
 import { starvingJoins } from "./starving-joins.ts";
 
-/** No message can come to a node, since all ways to it lead through joins that never fill. */
+/** Reports nodes that no message can reach, because all paths to them lead through joins that never fill. */
 export const unreachableNode: Rule = (place) => {
   const { graph } = place;
   const starving = starvingJoins(graph);
