@@ -13,23 +13,23 @@ import { FlowNode } from "../graph/node.ts";
 import type { NodePolicy } from "../graph/node-policy.ts";
 import type { Message } from "../message/message.ts";
 
-/** How `joinK` gathers. */
+/** Options of `joinK`. */
 export interface JoinOptions<Input extends Schema<unknown, unknown>> {
-  /** The type of the gathered payloads; `shape<Found>()` where nothing is to be checked. */
+  /** Schema of the gathered payloads; `shape<Found>()` where nothing needs checking. */
   readonly input?: Input;
   /** Milliseconds from the first message of a group. @defaultValue no limit */
   readonly timeoutMs?: number;
   /**
-   * What becomes of a group that stays short because time has passed or no message can come any more:
-   * the trace fails (`JOIN_TIMEOUT`) or ends empty, or the group is sent on as it is.
+   * Fate of a group that stays short at its timeout, or because no further message can arrive. `"fail"` fails the trace
+   * with `JOIN_TIMEOUT`, or ends it empty. `"emit"` sends the group on as it is.
    *
    * @defaultValue `"fail"`
    */
   readonly whenShort?: "fail" | "emit";
   /**
-   * Fate of messages that were on their way when a short group was sent on at its `timeoutMs`. `"drop"` drops them
-   * with a `message_drop` event, and the trace does not wait for them. `"group"` has them begin another group.
-   * Needs `timeoutMs` and `whenShort: "emit"`.
+   * Fate of messages that were in flight when a short group was emitted at its `timeoutMs`. `"drop"` drops them with a
+   * `message_drop` event, and the trace does not wait for them. `"group"` starts another group with them. Requires
+   * `timeoutMs` and `whenShort: "emit"`.
    *
    * @defaultValue `"drop"`
    */
@@ -37,7 +37,7 @@ export interface JoinOptions<Input extends Schema<unknown, unknown>> {
   readonly policy?: NodePolicy;
 }
 
-/** `Count` times `Item`; an array where the count is not known to the compiler. */
+/** `Count` times `Item`; an array when the compiler does not know the count. */
 export type Group<Item, Count extends number, Items extends Item[] = []> = number extends Count
   ? Item[]
   : Items["length"] extends Count
@@ -45,11 +45,11 @@ export type Group<Item, Count extends number, Items extends Item[] = []> = numbe
     : Group<Item, Count, [...Items, Item]>;
 
 /**
- * A node that gathers `count` messages of a trace and sends their payloads on as one array, in order of
- * arrival. The messages wait outside of edges and worker slots, are released with their trace, and keep
- * it alive. Metas are merged; where they differ, later arrivals win.
+ * Creates a node that gathers `count` messages of a trace and sends their payloads on as one array, in order of
+ * arrival. The messages wait outside of edges and worker slots; they are released with their trace and keep it alive.
+ * Metas are merged; on conflict, later arrivals win.
  *
- * @param count - how many messages make a group, or how to tell from its first message
+ * @param count - the number of messages per group, or a function that derives it from the group's first message
  * @throws RangeError when the count is not a whole number of 1 or more
  */
 export function joinK<const Name extends string, Item, const Count extends number = number>(
@@ -58,7 +58,7 @@ export function joinK<const Name extends string, Item, const Count extends numbe
   options?: JoinOptions<Schema<unknown, unknown>> & { readonly input?: undefined; readonly whenShort?: "fail" },
 ): FlowNode<Name, Item, Group<Item, Count>>;
 /**
- * Gathers payloads that a schema checks, one by one; the type of the array knows its length.
+ * Gathers payloads that a schema checks one by one; the array's type includes its length.
  *
  * @throws TypeError, RangeError when count or options are unusable
  */
@@ -68,9 +68,9 @@ export function joinK<const Name extends string, Input extends Schema<unknown, u
   options: JoinOptions<Input> & { readonly input: Input; readonly whenShort?: "fail" },
 ): FlowNode<Name, SchemaInput<Input>, Group<SchemaOutput<Input>, Count>>;
 /**
- * Gathers groups whose length differs: the count comes from a group's first message, or a group that stays
- * short is sent on. A count of 0 sends an empty array on at once: the message that says so stands for a group without
- * messages, such as the fan-out of an empty list, and is not part of it.
+ * Gathers groups of varying length: the count comes from a group's first message, or a short group is emitted. A count
+ * of 0 emits an empty array at once. The message that says so represents a group without messages, such as the fan-out
+ * of an empty list, and is not part of it.
  *
  * @throws TypeError, RangeError when count or options are unusable
  */
@@ -98,7 +98,7 @@ export function joinK(
     name,
     kind: "join",
     style: "message",
-    // the payloads are checked here, one by one: the node's own schema would be that of the group
+    // checks each payload here, because the node's own schema would apply to the whole group
     handler: checks(input)
       ? (message: Message<never>) => checkEach(message, name, input["~standard"].validate)
       : (message: Message<never>) => message,
@@ -112,7 +112,7 @@ export function joinK(
   });
 }
 
-/** The message with all payloads parsed; a promise if the schema is asynchronous. */
+/** Returns the message with all payloads parsed; a promise if the schema is asynchronous. */
 function checkEach(
   message: Message<readonly unknown[]>,
   name: string,

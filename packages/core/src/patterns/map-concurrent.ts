@@ -1,19 +1,19 @@
 import { requireInteger, shown } from "../foundation/options.ts";
 
-/** How {@link mapConcurrent} works through its items. */
+/** Options of {@link mapConcurrent}. */
 export interface MapConcurrentOptions {
-  /** How many items are worked on at once. @defaultValue 8 */
+  /** Maximum number of items in flight. @defaultValue 8 */
   readonly maxConcurrency?: number;
-  /** Ends the whole when it aborts: no further item is started. */
+  /** Cancels the whole run: once it aborts, no further item is started. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Works through items, several at once, and resolves with the results in the order of the items. Items
- * are taken lazily, so a generator is never further ahead than the limit. The first failure aborts the
- * signal given to the other workers, starts no further item and is the rejection.
+ * Maps items concurrently and resolves with the results in the order of the items. Items are taken lazily, so a
+ * generator is never further ahead than the limit. The first failure aborts the signal of the other workers, prevents
+ * further items and becomes the rejection.
  *
- * @throws whatever a worker throws, or the signal's reason
+ * @throws the error of a worker, or the signal's reason
  */
 export async function mapConcurrent<Item, Result>(
   items: Iterable<Item> | AsyncIterable<Item>,
@@ -40,7 +40,7 @@ export async function mapConcurrent<Item, Result>(
       try {
         step = await iterator.next();
       } catch (error) {
-        // a source that failed is neither asked again nor closed
+        // a source that failed is neither read again nor closed
         isDone = true;
         throw error;
       }
@@ -72,7 +72,7 @@ export async function mapConcurrent<Item, Result>(
   return results;
 }
 
-// an endless iterable with an endless limit
+// bounds the workers for an endless iterable with an endless limit
 const MOST_WORKERS = 10_000;
 
 function iteratorOf<Item>(items: Iterable<Item> | AsyncIterable<Item>): Iterator<Item> | AsyncIterator<Item> {

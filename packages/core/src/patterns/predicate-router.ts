@@ -6,16 +6,16 @@ import { FlowNode } from "../graph/node.ts";
 import type { Message } from "../message/message.ts";
 import type { RoutingPolicy } from "./routing-policy.ts";
 
-/** What a predicate may choose: a successor, several, or none, by node or name. */
+/** The choice of a predicate: a successor, several, or none, by node or name. */
 export type RouteChoice = NodeOrName | readonly NodeOrName[] | null | undefined;
 
-/** What routers can be told. */
+/** Options of a router. */
 export interface RouterOptions {
-  /** May change every choice. @defaultValue none */
+  /** Policy that may change every choice. @defaultValue none */
   readonly policy?: RoutingPolicy;
 }
 
-/** The names a choice can be; `string` where the compiler cannot tell. */
+/** The names that a choice may contain; `string` when the compiler does not know them. */
 export type ChosenNames<Choice> = Choice extends null | undefined | void
   ? never
   : Choice extends readonly (infer One)[]
@@ -24,22 +24,22 @@ export type ChosenNames<Choice> = Choice extends null | undefined | void
       ? Name
       : Choice;
 
-/** Says which targets of a router are missing in its `to`. */
+/** The compile error for targets of a router that are missing in its `to`. */
 export interface MissingTargets<Names> {
   readonly "this router chooses targets that it is not connected to": Names;
 }
 
-/** What a router can choose and is not connected to; never where the compiler cannot tell. */
+/** The possible choices of a router that it is not connected to; `never` when the compiler does not know them. */
 export type Unconnected<Chosen, Connected> = string extends Chosen ? never : Exclude<Chosen, Connected>;
 
-/** A router made by {@link predicateRouter}: its `to` must name every target that the predicate can choose. */
+/** A router created by {@link predicateRouter}: its `to` must name every target that the predicate can choose. */
 export interface PredicateRouter<Name extends string, Payload, Chosen> extends Omit<
   FlowNode<Name, Payload, Payload>,
   "to"
 > {
   /**
-   * Connects the router with its successors, in declared order. Where the predicate can choose a node that is
-   * not among them, the result names it and `create` does not accept it.
+   * Connects the router to its successors, in declared order. When the predicate can choose a node that is not among
+   * them, the result names it and `create` rejects it.
    */
   to<const Next extends readonly NodeAccepting<Payload, Name>[]>(
     ...targets: Next
@@ -58,8 +58,8 @@ export interface PredicateRouter<Name extends string, Payload, Chosen> extends O
 }
 
 /**
- * A node that passes each message on to the successors its predicate chooses: one, several or none, by
- * node or name. A choice of none is reported as a `route_drop` event.
+ * Creates a node that forwards each message to the successors its predicate chooses: one, several or none, by node or
+ * name. A choice of none is reported as a `route_drop` event.
  *
  * @throws FlowError `ROUTE_UNKNOWN`, which fails the trace, when a chosen node is no successor
  */
@@ -85,17 +85,17 @@ export function predicateRouter<const Name extends string, Payload, const Choice
   }) as unknown as PredicateRouter<Name, Payload, ChosenNames<Choice>>;
 }
 
-/** Throws unless a router's options are known and its policy can be asked. */
+/** Throws unless a router's options are known and its policy has a `select` method. */
 export function requireRouterOptions(name: string, options: RouterOptions, known: readonly string[]): void {
   requireKnownKeys(`router "${name}"`, options, known);
   if (options.policy !== undefined)
     requireFunction(`policy.select" of router "${name}`, (options.policy as Partial<RoutingPolicy>).select);
 }
 
-/** Routers check nothing: their targets do. */
+/** Disables validation: a router's targets check the payload. */
 const ROUTER_POLICY = { validate: "none" } as const;
 
-/** Sends a message where a router wants it, after asking its policy. */
+/** Sends a message to the router's choice, after applying its policy. */
 export async function sendRouted(
   ctx: Context,
   message: Message,
@@ -118,7 +118,7 @@ export async function sendRouted(
   if (names.length > 0) await ctx.emit(message, { to: names });
 }
 
-/** What to write beside a router in drawings. */
+/** Returns the remark beside a router in drawings. */
 export function noteOf(options: RouterOptions): string | undefined {
   return options.policy === undefined ? undefined : `policy: ${options.policy.constructor.name}`;
 }

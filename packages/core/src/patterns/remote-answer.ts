@@ -1,36 +1,36 @@
 import { describeThrown, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import type { RemoteCallResult, RemoteStreamEvent } from "../ports/remote-transport.ts";
 
-/** Where an answer comes from and where its parts go. */
+/** The source of an answer and the callbacks for its parts. */
 export interface AnswerReading {
   readonly agentUrl: string;
   readonly open: () => AsyncIterable<RemoteStreamEvent>;
-  /** Whether the answer goes on with a text of which the beginning was told before. @defaultValue false */
+  /** Whether the answer continues a text whose beginning has been delivered before. @defaultValue false */
   readonly goesOn?: boolean | undefined;
-  /** Whether the task is known, so that its answer can be opened again. */
+  /** Whether the task is known, so that its answer can be reopened. */
   readonly canReopen: () => boolean;
   readonly reopen: () => AsyncIterable<RemoteStreamEvent>;
-  /** How often in all a broken answer is opened again. */
+  /** Maximum number of times in total that an interrupted answer is reopened. */
   readonly maxResubscribes: number;
   readonly sleep: (delayMs: number) => Promise<void>;
-  /** Called for each event, before its text. */
+  /** Called for each event, before its text is delivered. */
   readonly onEvent?: ((event: RemoteStreamEvent) => void) | undefined;
-  /** Called with each piece of text, in order and once; reading waits for it. */
+  /** Called with each piece of text, in order and once; reading waits for its result. */
   readonly onText?: ((text: string) => unknown) | undefined;
 }
 
-/** How often a broken answer is opened again where nothing else is said. */
+/** Default number of times that an interrupted answer is reopened. */
 export const MAX_RESUBSCRIBES = 3;
-/** Milliseconds before a broken answer is opened again for the first time; each further wait is twice as long. */
+/** Delay before an interrupted answer is first reopened, in milliseconds; it doubles each time. */
 const FIRST_WAIT_MS = 100;
-/** How many pieces that came too early are kept. */
+/** Maximum number of early pieces that are buffered. */
 const MOST_EARLY = 1000;
 
 /**
- * Reads an answer to its last event, and opens it again where it breaks off or a piece is missing.
+ * Reads an answer to its last event. Reopens it when it is interrupted or a piece is missing.
  *
- * @throws FlowError `REMOTE_CUT` when it cannot be had to its end; what the transport throws when that is final or
- * there is no task yet
+ * @throws FlowError `REMOTE_CUT` when it cannot be read to its end; the transport's error when that is final or no task
+ *   is known yet
  */
 export async function readAnswer(reading: AnswerReading): Promise<RemoteCallResult> {
   const pieces = new PiecesInOrder(reading.goesOn === true ? undefined : 0);
@@ -39,7 +39,7 @@ export async function readAnswer(reading: AnswerReading): Promise<RemoteCallResu
     const end = await readOn(events, pieces, reading);
     if ("answer" in end) return end.answer;
     const { fault } = end;
-    // a task that the agent does not know any more is no reason to say that it refused the call
+    // a task that the agent no longer knows does not mean that it refused the call
     const isGone = times > 0 && fault instanceof FlowError && fault.code === FlowErrorCode.REMOTE_REFUSED;
     if (isFinal(fault) && !isGone) throw fault;
     const isKnown = reading.canReopen();
@@ -58,7 +58,7 @@ export async function readAnswer(reading: AnswerReading): Promise<RemoteCallResu
   }
 }
 
-/** Whether an error of a transport says that there is no task, or that it is over. */
+/** Whether a transport's error means that there is no task, or that the task is over. */
 export function isFinal(error: unknown): error is FlowError {
   return (
     error instanceof FlowError &&
@@ -66,7 +66,7 @@ export function isFinal(error: unknown): error is FlowError {
   );
 }
 
-/** Reads until the answer is there, or something is in the way. */
+/** Reads until the answer is complete or cannot be continued. */
 async function readOn(
   events: AsyncIterable<RemoteStreamEvent>,
   pieces: PiecesInOrder,
@@ -98,23 +98,23 @@ async function readOn(
       if (event.done) return { answer: { ...event, result: event.result } };
     }
   } finally {
-    // nobody waits for how it is closed
+    // not awaited: the result of closing the stream does not matter
     if (isOpen) void (async () => await iterator.return?.())().catch(() => {});
   }
 }
 
-/** Pieces of a text that come twice, overlapping or out of order, each passed on once and in order. */
+/** Delivers pieces of a text once and in order, although they arrive twice, overlapping or out of order. */
 class PiecesInOrder {
-  /** How much of the text was passed on; not known before the first piece of one that goes on. */
+  /** Length of the delivered text; unknown before the first piece of a continued one. */
   #length: number | undefined;
-  /** By place: what came before its turn. */
+  /** Early pieces by position. */
   readonly #early = new Map<number, string>();
 
   constructor(length: number | undefined) {
     this.#length = length;
   }
 
-  /** How many pieces wait for one that is missing. */
+  /** Number of pieces that wait for a missing one. */
   get early(): number {
     return this.#early.size;
   }
@@ -123,7 +123,7 @@ class PiecesInOrder {
     this.#early.clear();
   }
 
-  /** What can be passed on now that a piece has come. */
+  /** Returns the text that can be delivered after a piece has arrived. */
   take(text: string, at: number | undefined): string {
     if (at === undefined) return text;
     if (text.length > (this.#early.get(at)?.length ?? 0)) this.#early.set(at, text);

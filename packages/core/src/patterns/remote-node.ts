@@ -26,7 +26,7 @@ import type {
 import { RemoteDesk } from "../engine/context/remote-desk.ts";
 import { isFinal, MAX_RESUBSCRIBES, readAnswer } from "./remote-answer.ts";
 
-/** Which skill of which agent a {@link remoteNode} calls, and how. */
+/** Agent, skill and options of a {@link remoteNode}. */
 export interface RemoteNodeOptions<
   Input extends Schema<unknown, unknown>,
   Output extends Schema<unknown, unknown>,
@@ -35,32 +35,35 @@ export interface RemoteNodeOptions<
   readonly transport: RemoteTransport;
   readonly agentUrl: string;
   readonly skill: string;
-  /** What the node takes. @defaultValue anything */
+  /** Schema of the node's input. @defaultValue anything */
   readonly input?: Input | undefined;
-  /** What the agent answers; `shape<Found>()` where nothing is to be checked. @defaultValue not known */
+  /** Schema of the agent's answer; `shape<Found>()` where nothing needs checking. @defaultValue unknown */
   readonly output?: Output | undefined;
-  /** In a durable flow the agent is called when the message is stored: `durable` is `"before"` unless it is given. */
+  /**
+   * Policy of the node. In a durable flow the agent is called only once the message is stored: `durable` defaults to
+   * `"before"`.
+   */
   readonly policy?: NodePolicy | undefined;
-  /** Whether the agent's text goes into the trace's stream as it comes. @defaultValue false */
+  /** Whether the agent's text is forwarded to the trace's stream as it arrives. @defaultValue false */
   readonly streaming?: boolean | undefined;
-  /** The keys of meta that travel; no other does. @defaultValue none */
+  /** The keys of meta that are sent; no others are. @defaultValue none */
   readonly meta?: readonly string[] | undefined;
-  /** The task that a message answers, or the conversation it goes on with. @defaultValue a new task */
+  /** The task that a message answers, or the conversation it continues. @defaultValue a new task */
   readonly continues?: ((message: Message<SchemaOutput<Input>>) => RemoteCallRequest["continues"]) | undefined;
   /**
-   * What becomes of a task that waits for its caller: it is cancelled and the attempt fails with
-   * `REMOTE_INTERRUPTED`, or the node sends a {@link RemoteInterrupt} in place of the answer.
+   * Behaviour when a task waits for its caller. `"fail"` cancels it and fails the attempt with `REMOTE_INTERRUPTED`;
+   * otherwise the node sends a {@link RemoteInterrupt} in place of the answer.
    *
    * @defaultValue `"fail"`
    */
   readonly interrupts?: Interrupts | undefined;
   /**
-   * Milliseconds that the cancel of a task may take, the wait for its id included. A flow waits `graceMs` for it.
+   * Timeout for cancelling a task, in milliseconds, including the wait for its id. A flow waits `graceMs` for it.
    *
    * @defaultValue 900
    */
   readonly cancelTimeoutMs?: number | undefined;
-  /** How often an answer that broke off is taken up again, after 100 ms, 200 ms and so on. @defaultValue 3 */
+  /** Maximum number of times that an interrupted answer is resumed, after 100 ms, 200 ms and so on. @defaultValue 3 */
   readonly maxResubscribes?: number | undefined;
 }
 
@@ -83,10 +86,10 @@ const OPTIONS: readonly string[] = [
 ];
 
 /**
- * A node whose work another agent does. Tenant, trace id, deadline, what is left of budgets and the place in the
- * caller's trace travel. When its attempt is over before the agent has answered, whyever, the agent's task is
- * cancelled, once. An answer that breaks off is taken up again, and never passed on in part. Where the flow has a
- * state store, it keeps which task works for the trace: {@link remoteTasks}.
+ * Creates a node whose work is done by another agent. Tenant, trace id, deadline, remaining budgets and the trace
+ * context are sent along. When the attempt ends before the agent has answered, for any reason, the agent's task is
+ * cancelled once. An interrupted answer is resumed, and never forwarded in part. With a state store, the flow records
+ * the trace's tasks: {@link remoteTasks}.
  *
  * @example
  * ```ts
@@ -114,7 +117,7 @@ export function remoteNode<
     handler,
     input,
     output: output !== undefined && interrupts === "send" ? orInterrupt(output) : output,
-    // the agent hears of nothing that this side may have forgotten after a crash
+    // stored before the call, so that the agent never works for a message that a crash has erased
     policy: { durable: "before", ...policy },
     effects,
     calls,
@@ -144,10 +147,10 @@ function requireOptions(name: string, options: AnyOptions): void {
   if (maxResubscribes !== undefined) requireInteger("maxResubscribes", maxResubscribes, 0);
 }
 
-/** The interrupts that remote nodes have made: what an agent answers cannot pass for one. */
+/** The interrupts created by remote nodes, so that an agent's answer cannot pass for one. */
 const made = new WeakSet<object>();
 
-/** A schema that lets interrupts pass as they are. */
+/** Wraps a schema so that interrupts pass unchanged. */
 function orInterrupt(schema: Schema<unknown, unknown>): Schema<unknown, unknown> {
   const { validate, ...standard } = schema["~standard"];
   return {
@@ -160,24 +163,24 @@ function orInterrupt(schema: Schema<unknown, unknown>): Schema<unknown, unknown>
 }
 
 /**
- * One call of an agent, for one attempt.
+ * One call to an agent, for one attempt.
  *
- * States: asking → bound (its task is known) → over. Whatever ends the attempt makes it over.
+ * States: asking → bound (its task is known) → over. Any end of the attempt leads to over.
  */
 class RemoteCall {
   readonly #options: AnyOptions;
   readonly #ctx: Context<never>;
   readonly #desk: RemoteDesk;
   readonly #request: RemoteCallRequest;
-  /** Ends the call: not before the agent has heard that its task is not wanted. */
+  /** Aborts the call, but not before the agent has been told that its task is unwanted. */
   readonly #connection = new AbortController();
   readonly #startedAt: number;
   #task: RemoteTask | undefined;
   #onTask = (): void => {};
-  /** Whether the task has nothing more to do. */
+  /** Whether the task is finished. */
   #isOver = false;
   #events = 0;
-  /** Bytes so far; none where the transport does not count. */
+  /** Bytes so far; absent where the transport does not count. */
   #bytes: { sent: number; received: number } | undefined;
   #receivedBefore = 0;
 
@@ -220,7 +223,7 @@ class RemoteCall {
     let stay = (): void => {};
     const left = new Promise<never>((_, reject) => {
       stay = onAbort(signal, (reason) => {
-        // before the next attempt begins
+        // marks the task's key as used up before the next attempt begins, which needs another task
         if (!this.#desk.goesOnAfter(reason)) this.#desk.useUp();
         reject(reason);
       });
@@ -229,7 +232,7 @@ class RemoteCall {
       return this.#settle(await Promise.race([answer, left]));
     } catch (error) {
       if (signal.aborted) {
-        // a task whose answer is taken up in the next run goes on meanwhile
+        // a task whose answer the next run resumes continues in the meantime
         const wasHeard = !this.#desk.goesOnAfter(signal.reason) && (await this.#cancelTask(answer));
         if (this.#desk.hasListeners)
           this.#desk.report({
@@ -290,7 +293,7 @@ class RemoteCall {
     this.#onTask();
   }
 
-  /** What the node sends. */
+  /** Returns the node's output. */
   #settle({ result, state = "completed" }: RemoteCallResult): unknown {
     const { skill, agentUrl, interrupts = "fail" } = this.#options;
     const { taskId, contextId } = this.#task ?? { taskId: undefined, contextId: undefined };
@@ -315,7 +318,7 @@ class RemoteCall {
     return interrupt;
   }
 
-  /** The error of the attempt. A task that may be under way is cancelled first. */
+  /** Returns the error of the attempt. A task that may be in flight is cancelled first. */
   async #fail(error: unknown, answer: Promise<unknown>): Promise<unknown> {
     const { node, traceId, tenant, attempt } = this.#ctx;
     if (this.#task !== undefined) {
@@ -330,7 +333,11 @@ class RemoteCall {
     return new FlowError({ code, message, traceId, tenant, node, attempt, details, cause: error });
   }
 
-  /** Cancels the task if there is one, or will be soon; answers whether the agent has heard. */
+  /**
+   * Cancels the task if there is one, or will be soon.
+   *
+   * @returns whether the agent has acknowledged it
+   */
   async #cancelTask(answer: Promise<unknown>): Promise<boolean> {
     const { transport, cancelTimeoutMs = 900, agentUrl } = this.#options;
     const patience = new AbortController();
@@ -367,7 +374,7 @@ class RemoteCall {
   }
 }
 
-/** An answer that comes in one piece. */
+/** Yields an answer that arrives in one piece. */
 async function* answered(answer: Promise<RemoteCallResult>): AsyncGenerator<RemoteStreamEvent, void, undefined> {
   yield { ...(await answer), done: true };
 }

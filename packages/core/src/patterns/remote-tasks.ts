@@ -4,34 +4,34 @@ import type { RemoteCallResult, RemoteTransport } from "../ports/remote-transpor
 import type { RemoteBinding, StateStore, TraceKey } from "../ports/state-store.ts";
 import { MAX_RESUBSCRIBES, readAnswer } from "./remote-answer.ts";
 
-/** Whose tasks {@link remoteTasks} finds. */
+/** The trace and transport for {@link remoteTasks}. */
 export interface RemoteTasksQuery extends TraceKey {
   readonly stateStore: Pick<StateStore, "findRemoteBindings">;
-  /** Reaches the agents of all of them. */
+  /** Transport that reaches the agents of all tasks. */
   readonly transport: RemoteTransport;
 }
 
-/** A task that another agent has, or had, for a trace. */
+/** A task that another agent runs, or ran, for a trace. */
 export interface BoundTask {
   readonly binding: RemoteBinding;
   /**
-   * Takes its answer up again and resolves when the task is complete or waits for its caller. `onText` is called with
-   * its whole text from the beginning, in pieces, and reading waits for what it returns.
+   * Resumes the task's answer and resolves when the task is complete or waits for its caller. `onText` receives the
+   * whole text from the beginning, in pieces; reading waits for its result.
    *
    * @throws FlowError `REMOTE_FAILED`; `REMOTE_REFUSED` when the agent does not know the task; `REMOTE_CUT`; the
-   * signal's reason
+   *   signal's reason
    */
   answer(options?: {
     readonly signal?: AbortSignal | undefined;
     readonly onText?: ((text: string) => unknown) | undefined;
   }): Promise<RemoteCallResult>;
-  /** Tells the agent that the task is no longer wanted; one that is over is left alone. */
+  /** Cancels the task at the agent; does nothing when it is over. */
   cancel(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
 }
 
 /**
- * The tasks of a trace at other agents, as the state store has them, in the order in which they were begun: to be
- * read to their end or cancelled by a process that did not begin them, as after a restart.
+ * Loads the tasks of a trace at other agents from the state store, in the order in which they were begun. A process
+ * that did not begin them, as after a restart, can read them to their end or cancel them.
  */
 export async function remoteTasks(query: RemoteTasksQuery): Promise<readonly BoundTask[]> {
   const { tenant, traceId, stateStore, transport } = query;
@@ -59,7 +59,7 @@ export async function remoteTasks(query: RemoteTasksQuery): Promise<readonly Bou
   }));
 }
 
-/** Resolves after a while, or when a signal aborts. */
+/** Resolves after `delayMs` milliseconds, or when a signal aborts. */
 async function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
   const undo: (() => void)[] = [];
   await new Promise<void>((resolve) =>

@@ -1,42 +1,40 @@
 import { shown } from "../foundation/options.ts";
 import type { Message } from "../message/message.ts";
 
-/** What a routing policy is asked. */
+/** A router's choice, as passed to a routing policy. */
 export interface RoutingRequest<Payload = unknown> {
   readonly message: Message<Payload>;
   readonly traceId: string;
   readonly tenant: string;
   /** The router's name. */
   readonly node: string;
-  /** Names of the successors the router chose. */
+  /** Names of the chosen successors. */
   readonly proposed: readonly string[];
   /** Names of all successors of the router. */
   readonly successors: readonly string[];
 }
 
-/** What a policy makes of a router's choice: other names, nothing, or `undefined` to leave it as it is. */
+/** A policy's decision: other names, none, or `undefined` to keep the router's choice. */
 export type RoutingDecision = string | readonly string[] | null | undefined;
 
-/**
- * Changes what routers decide, without changing the graph: it may narrow, replace or drop (`null`, `[]`).
- */
+/** Overrides the decisions of routers without changing the graph: it may narrow, replace or drop (`null`, `[]`). */
 export interface RoutingPolicy {
-  /** Decides where one message goes, before it is sent. What it throws fails the router's attempt. */
+  /** Decides on one message before it is sent. An error fails the router's attempt. */
   select(request: RoutingRequest): RoutingDecision | Promise<RoutingDecision>;
 }
 
-/** How {@link DictRoutingPolicy} finds its entry. */
+/** Options of {@link DictRoutingPolicy}. */
 export interface DictRoutingOptions {
-  /** Used for keys that have no entry. @defaultValue the router's own choice */
+  /** Decision for keys without an entry. @defaultValue the router's own choice */
   readonly default?: RoutingDecision;
-  /** Which key a message has. @defaultValue its trace id */
+  /** Derives the key of a message. @defaultValue its trace id */
   readonly key?: (request: RoutingRequest) => string | undefined;
 }
 
-/** Routes by key, as the policy reads them: a name, several, or `null` to drop. */
+/** Routes by key: a name, several, or `null` to drop. */
 export type RoutingMapping = Readonly<Record<string, string | readonly string[] | null>>;
 
-/** What is used of a host that may have an environment and files. */
+/** The part of a host that may have environment variables and files. */
 interface Host {
   readonly process?: {
     readonly env?: Readonly<Record<string, string | undefined>>;
@@ -47,35 +45,52 @@ interface Host {
 }
 
 /**
- * A routing policy that looks up where a message goes: from an object, JSON text, a JSON file or an
- * environment variable. The mapping may be replaced while flows run.
+ * A routing policy that looks up a message's targets in an object, JSON text, a JSON file or an environment variable.
+ * The mapping may be replaced while flows run.
  */
 export class DictRoutingPolicy implements RoutingPolicy {
   #mapping: ReadonlyMap<string, string | readonly string[] | null>;
   #default: RoutingDecision;
   readonly #key: (request: RoutingRequest) => string | undefined;
 
-  /** @throws TypeError when an entry is neither a name, names nor null; names the entry */
+  /**
+   * Copies the mapping.
+   *
+   * @throws TypeError when an entry is neither a name, names nor null; names the entry
+   */
   constructor(mapping: RoutingMapping, options: DictRoutingOptions = {}) {
     this.#mapping = checkedMapping(mapping, "the mapping");
     this.#default = checkedDefault(options.default);
     this.#key = options.key ?? ((request) => request.traceId);
   }
 
-  /** A policy from JSON text. @throws TypeError when it is not a JSON object of routes */
+  /**
+   * Creates a policy from JSON text.
+   *
+   * @throws TypeError when it is not a JSON object of routes
+   */
   static fromJson(text: string, options?: DictRoutingOptions): DictRoutingPolicy {
     return new DictRoutingPolicy(parseMapping(text, "the JSON text"), options);
   }
 
-  /** A policy from a JSON file. @throws TypeError when it is not a JSON object of routes, or where there are no files; the file system's error when it cannot be read */
+  /**
+   * Creates a policy from a JSON file.
+   *
+   * @throws TypeError when it is not a JSON object of routes, or the host has no files; the file system's error when it
+   *   cannot be read
+   */
   static async fromFile(path: string, options?: DictRoutingOptions): Promise<DictRoutingPolicy> {
-    // Not imported: bundlers for browsers stop at a name that they do not know, also where nobody calls this.
+    // not imported: bundlers for browsers stop at an unknown module name, even when the code is never called
     const files = (globalThis as Host).process?.getBuiltinModule?.("node:fs/promises");
     if (files === undefined) throw new TypeError(`Cannot read file "${path}": there are no files in this runtime`);
     return new DictRoutingPolicy(parseMapping(await files.readFile(path, "utf8"), `file "${path}"`), options);
   }
 
-  /** A policy from JSON text in an environment variable. @throws TypeError when it is not set or not a JSON object of routes */
+  /**
+   * Creates a policy from JSON text in an environment variable.
+   *
+   * @throws TypeError when it is not set or not a JSON object of routes
+   */
   static fromEnvironment(variable: string, options?: DictRoutingOptions): DictRoutingPolicy {
     const text = (globalThis as Host).process?.env?.[variable];
     if (text === undefined)
@@ -83,19 +98,19 @@ export class DictRoutingPolicy implements RoutingPolicy {
     return new DictRoutingPolicy(parseMapping(text, `environment variable "${variable}"`), options);
   }
 
-  /** The entry of the message's key, the default where there is none. */
+  /** Returns the entry of the message's key, or the default. */
   select(request: RoutingRequest): RoutingDecision {
     const key = this.#key(request);
     const entry = key === undefined ? undefined : this.#mapping.get(key);
     return entry === undefined ? this.#default : entry;
   }
 
-  /** Replaces the whole mapping for messages from now on. */
+  /** Replaces the whole mapping for subsequent messages. */
   updateMapping(mapping: RoutingMapping): void {
     this.#mapping = checkedMapping(mapping, "the mapping");
   }
 
-  /** Replaces what is used for keys without an entry; `undefined` leaves the choice to the router. */
+  /** Replaces the decision for keys without an entry; `undefined` keeps the router's choice. */
   setDefault(decision: RoutingDecision): void {
     this.#default = checkedDefault(decision);
   }
@@ -128,7 +143,7 @@ function checkedMapping(
           `The route of "${key}" in ${source} must be a name, an array of names or null: got ${shown(entry)}`,
         );
       }
-      // later changes of the caller's array are not ours
+      // copied, because the caller may change its array later
       return [key, Array.isArray(entry) ? Object.freeze([...(entry as readonly string[])]) : entry];
     }),
   );

@@ -6,15 +6,15 @@ import type { StreamChunk } from "../message/stream-chunk.ts";
 import type { EmitOptions, Flow } from "../flow/flow.ts";
 import { TraceReader, type TraceStream } from "../engine/results/trace-reader.ts";
 
-/** What {@link streamFlow} yields and sends. */
+/** Options of {@link streamFlow}. */
 export interface StreamFlowOptions<Entries extends string> extends EmitOptions<Entries> {
-  /** Whether results are yielded too, after the chunks that came before them. @defaultValue true */
+  /** Whether results are yielded too, after their chunks. @defaultValue true */
   readonly includeFinal?: boolean;
 }
 
 /**
- * Sends a message and yields the chunks of its trace and then its results, bare: what a server-sent
- * events handler writes out. `flow.stream` tells the two apart by `type`.
+ * Sends a message and yields the chunks of its trace and then its results, without wrappers: ready for a handler of
+ * server-sent events. `flow.stream` distinguishes the two by `type`.
  *
  * @throws FlowError at the end of the iteration when the trace did not complete
  */
@@ -41,22 +41,22 @@ export function streamFlow<Input, Result, Resources, Entries extends string>(
   });
 }
 
-/** Yielded by {@link keepAlive} where a stream has nothing to say. */
+/** Yielded by {@link keepAlive} while a stream is silent. */
 export interface KeepAlive {
   readonly type: "keep-alive";
 }
 
-/** How long {@link keepAlive} waits. */
+/** Options of {@link keepAlive}. */
 export interface KeepAliveOptions {
-  /** Milliseconds without an item, after the last one was taken. @defaultValue 15000 */
+  /** Milliseconds of silence, counted from the last item taken. @defaultValue 15000 */
   readonly afterMs?: number;
-  /** @defaultValue the system's */
+  /** Source of time. @defaultValue the system's clock */
   readonly clock?: Clock;
 }
 
 /**
- * Yields the items of a stream, and `{ type: "keep-alive" }` whenever none has come for a while. A server writes a comment
- * (`: keep-alive` and an empty line) for it, so that proxies and clients do not take a silent event stream for a dead one.
+ * Yields the items of a stream, and `{ type: "keep-alive" }` whenever it has been silent for a while. A server writes a
+ * comment for it (`: keep-alive` and an empty line), so that proxies and clients do not close a silent event stream.
  *
  * Source: WHATWG HTML, section 9.2.7 "Authoring notes", which recommends a comment every 15 seconds.
  *
@@ -89,16 +89,16 @@ export function keepAlive<Item>(
 
 const KEEP_ALIVE: KeepAlive = Object.freeze({ type: "keep-alive" });
 
-/** How {@link emitStreamEvents} writes. */
+/** Options of {@link emitStreamEvents}. */
 export interface EmitStreamEventsOptions<Event> {
   readonly streamId?: string;
-  /** The text of an event; `undefined` to leave it out. @defaultValue the event, which must be a string */
+  /** Extracts the text of an event; `undefined` to omit it. @defaultValue the event, which must be a string */
   readonly text?: (event: Event) => string | undefined;
 }
 
 /**
- * Sends every event of an async iterable, such as the tokens of a model, as chunks of one stream, with
- * the reader's backpressure, and resolves with the whole text. The source is closed when the attempt ends.
+ * Sends every event of an async iterable, such as the tokens of a model, as chunks of one stream. It applies the
+ * reader's backpressure and resolves with the whole text. The source is closed when the attempt ends.
  */
 export async function emitStreamEvents<Event>(
   source: AsyncIterable<Event> | Iterable<Event>,

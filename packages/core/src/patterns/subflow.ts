@@ -3,14 +3,14 @@ import { FlowNode } from "../graph/node.ts";
 import type { NodePolicy } from "../graph/node-policy.ts";
 import type { Message } from "../message/message.ts";
 
-/** What {@link flowNode} can be told. */
+/** Options of {@link flowNode}. */
 export interface FlowNodeOptions {
   readonly policy?: NodePolicy;
 }
 
 /**
- * A whole flow as one node of another. Trace id, headers, deadline, budgets, cancellation and observers
- * are passed on; its first result is what the node sends, its failure the node's.
+ * Creates a node that runs a whole flow. Trace id, headers, deadline, budgets, cancellation and observers are
+ * inherited. The flow's first result becomes the node's output, its failure the node's.
  */
 export function flowNode<const Name extends string, Input, Result>(
   name: Name,
@@ -29,9 +29,9 @@ export function flowNode<const Name extends string, Input, Result>(
 }
 
 /**
- * Runs another flow from within a handler; the same as `ctx.callPlaybook(playbook, message, options)`.
+ * Runs another flow from within a handler; equivalent to `ctx.callPlaybook(playbook, message, options)`.
  *
- * @throws FlowError the error the playbook ended with
+ * @throws FlowError with which the playbook ended
  */
 export function callPlaybook<Input, Result>(
   ctx: Pick<Context<never>, "callPlaybook">,

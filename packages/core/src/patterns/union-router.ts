@@ -14,19 +14,19 @@ import {
   sendRouted,
 } from "./predicate-router.ts";
 
-/** A node that takes one variant of a union and is named after it. */
+/** A node that takes one variant of a union and carries its name. */
 export type VariantNode<Union, Key extends keyof Union> = Union extends unknown
   ? { readonly name: Union[Key]; readonly "~node"?: Pick<NodeTypes<Union, unknown, never>, "input"> | undefined }
   : never;
 
-/** A router made by {@link unionRouter}: its `to` must take a node for every variant, named after it. */
+/** A router created by {@link unionRouter}: its `to` requires a node for every variant, named after it. */
 export interface UnionRouter<Name extends string, Input, Union, Key extends keyof Union> extends Omit<
   FlowNode<Name, Input, Union>,
   "to"
 > {
   /**
-   * Connects the router with a node for each variant. Where a variant has none, the result names it and
-   * `create` does not accept it.
+   * Connects the router to a node for each variant. When a variant has none, the result names it and `create` rejects
+   * it.
    */
   to<const Next extends readonly VariantNode<Union, Key>[]>(
     ...targets: Next
@@ -39,11 +39,10 @@ export interface UnionRouter<Name extends string, Input, Union, Key extends keyo
 }
 
 /**
- * A node that sends each variant of a discriminated union to the node that is named after it. The
- * compiler checks that no variant is forgotten and that each node takes its variant; the schema checks
- * the payload at run time.
+ * Creates a node that sends each variant of a discriminated union to the node named after it. The compiler checks that
+ * no variant is missing and that each node accepts its variant; the schema checks the payload at run time.
  *
- * @param options - `discriminator` is the property that tells the variants apart; @defaultValue `"kind"`
+ * @param options - `discriminator` is the property that distinguishes the variants; @defaultValue `"kind"`
  */
 export function unionRouter<
   const Name extends string,
