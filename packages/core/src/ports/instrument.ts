@@ -1,11 +1,11 @@
 import type { FlowEvent } from "../events/flow-event.ts";
 import type { Message } from "../message/message.ts";
 
-/** A run of a flow as an {@link Instrument} sees it. */
+/** A run of a flow, as passed to an {@link Instrument}. */
 export interface InstrumentedRun {
-  /** The flow's name; that of a playbook is `parent/playbook`. */
+  /** The flow's name; for a playbook, `parent/playbook`. */
   readonly flow: string;
-  /** What the flow holds now. */
+  /** Returns the flow's current figures. */
   stats(): RunFigures;
 }
 
@@ -15,7 +15,7 @@ export interface RunFigures {
   readonly nodes: readonly { readonly name: string; readonly queued: number; readonly running: number }[];
 }
 
-/** A trace as a {@link Probe} sees it: the same object from its first event to its last. */
+/** A trace, as passed to a {@link Probe}: the same object from its first event to its last. */
 export interface ProbedTrace {
   readonly id: string;
   readonly tenant: string;
@@ -27,44 +27,44 @@ export interface RemoteSkill {
   readonly skill: string;
 }
 
-/** An attempt as a {@link Probe} sees it: the same object from its first event to its last. */
+/** An attempt, as passed to a {@link Probe}: the same object from its first event to its last. */
 export interface ProbedAttempt {
   readonly trace: ProbedTrace;
   readonly node: string;
   readonly attempt: number;
   readonly message: Message;
   readonly idempotencyKey: string;
-  /** What the attempt calls, at a remote node. @defaultValue none */
+  /** The skill that a remote node calls. @defaultValue none */
   readonly remote?: RemoteSkill | undefined;
 }
 
 /**
- * Follows one run of a flow. It is called at once where middlewares are told in batches, so that it can
- * stand around handlers and have messages carry a context along. It must not call back into the flow; what
- * it throws is logged (`instrument_failed`) and changes nothing.
+ * Follows one run of a flow. Its methods are called synchronously, whereas middlewares receive batches, so a probe can
+ * wrap handlers and attach a context to messages. It must not call back into the flow. Its errors are logged
+ * (`instrument_failed`) and change nothing.
  */
 export interface Probe {
-  /** A trace begins with a message, in the async context of whoever sent it. */
+  /** Called when a trace begins with a message, in the async context of the sender. */
   begin(trace: ProbedTrace, message: Message): void;
-  /** Answers what enters the trace in place of a message from outside: the same with another meta. */
+  /** Returns the message that enters the trace in place of one from outside: the same with different meta. */
   enter(trace: ProbedTrace, message: Message): Message;
   /**
-   * Calls a handler, once, with the attempt's message or the same with another meta. It is answered what the
-   * handler returned, often a promise; nothing when it threw.
+   * Calls a handler, once, with the attempt's message or the same with different meta. `handler` returns the value of
+   * the handler, often a promise; nothing when it threw.
    */
   handle(attempt: ProbedAttempt, handler: (message: Message) => unknown): void;
-  /** A running handler took a further message. */
+  /** Called when a running handler has fetched a further message. */
   fetched(attempt: ProbedAttempt, message: Message): void;
-  /** Answers what a join makes of several messages in place of `group`: the same with another meta. */
+  /** Returns the message that replaces `group`, a join's result: the same with different meta. */
   gather(group: Message, parts: readonly Message[]): Message;
-  /** Something happened: in a trace, or in an attempt when that is given. */
+  /** Receives an event of a trace, and its attempt if it belongs to one. */
   event(event: FlowEvent, trace: ProbedTrace, attempt: ProbedAttempt | undefined): void;
-  /** The run is over. */
+  /** Called at the end of the run. */
   stop(): void;
 }
 
 /**
- * What follows the runs of a flow from inside: tracers and profilers. Answers the probe for a run, or
- * nothing when it is not worth it; then it costs nothing.
+ * Follows the runs of a flow from inside, for tracers and profilers. Returns a probe for a run, or nothing to ignore
+ * the run at no cost.
  */
 export type Instrument = (run: InstrumentedRun) => Probe | undefined;

@@ -1,77 +1,81 @@
-/** Who wants to write a partition, and for how long without a word from it. */
+/** A writer's claim to a partition. */
 export interface JournalClaim {
-  /** What the writer owns: one flow's traces, or a share of them. */
+  /** The traces that the writer owns: those of one flow, or a share of them. */
   readonly partition: string;
-  /** The writer's name, told to others that are refused. */
+  /** The writer's name, reported to rejected writers. */
   readonly owner: string;
-  /** Milliseconds after the last {@link JournalPartition.renew} or append at which the claim ends. */
+  /** Milliseconds after the last {@link JournalPartition.renew} or append at which the claim expires. */
   readonly leaseMs: number;
 }
 
-/** What a journal has of one trace: all that is needed to go on with it. */
+/** The stored state of one trace: everything needed to resume it. */
 export interface JournalEntry {
-  /** Tells traces apart: unique in its partition, larger for later ones. At most 2 ** 53 − 1. */
+  /** Identifies the trace: unique in its partition, larger for later ones. At most 2 ** 53 − 1. */
   readonly run: number;
   readonly tenant: string;
   readonly traceId: string;
-  /** `failed` waits until somebody has it tried again; all others are gone on with. */
+  /** Whether the trace is resumed (`open`), or has failed and waits until it is retried. */
   readonly status: "open" | "failed";
-  /** The form of `state`. */
+  /** Version of the format of `state`. */
   readonly version: number;
   /** JSON text, of any length. */
   readonly state: string;
 }
 
-/** What has changed since the batch before. Stored whole or not at all. */
+/** The changes since the previous batch. Stored atomically. */
 export interface JournalBatch {
-  /** Traces as they are now; each takes the place of what there was of its run. */
+  /** Current state of traces; each replaces the previous state of its run. */
   readonly put: readonly JournalEntry[];
-  /** Runs of which nothing is to be left, whatever `put` says. One that is not there is no error. */
+  /** Runs to delete, even if `put` contains them. An unknown run is no error. */
   readonly remove: readonly number[];
-  /** By node: how many messages more it is done with. */
+  /** Number of messages completed since the previous batch, by node. */
   readonly counts: ReadonlyMap<string, number>;
 }
 
 /**
- * A partition in the hands of its one writer. A writer that was overtaken is refused with `JOURNAL_FENCED`, and so is
+ * A partition held by its one writer. A writer that has been superseded is rejected with `JOURNAL_FENCED`, and so is
  * every call after {@link JournalPartition.close}.
  */
 export interface JournalPartition {
-  /** The same for as long as the partition exists, and of no other. */
+  /** Id that is constant for the lifetime of the partition and unique to it. */
   readonly id: string;
-  /** How often the partition has been opened, from 1. */
+  /** Number of times the partition has been opened, from 1. */
   readonly epoch: number;
-  /** The number of the batch stored last; 0 when there is none. */
+  /** Number of the last stored batch; 0 if there is none. */
   readonly sequence: number;
-  /** All entries in pages, in the order of their runs. */
+  /** Yields all entries in pages, ordered by run. */
   read(): AsyncIterable<readonly JournalEntry[]>;
-  /** By node: how many messages it is done with, since the partition was made. */
+  /** Returns the number of messages completed since the partition was created, by node. */
   counts(): Promise<ReadonlyMap<string, number>>;
   /**
-   * Stores a batch and answers with its number, which is `expectedSequence + 1`. When it rejects, nothing of the batch
-   * is stored, or nobody knows, as when an answer of a server was lost for good; all of it or nothing in any case. The
-   * flow stops then, and reads what there is when it runs again.
+   * Stores a batch and resolves with its number, `expectedSequence + 1`. When it rejects, the batch is either not
+   * stored, or its fate is unknown, such as when a server's response is lost. It is never stored in part. The flow then
+   * stops, and reads the stored state when it runs again.
    *
-   * @throws FlowError `JOURNAL_FENCED` when another writer has the partition, or `expectedSequence` is not that of the
-   * batch stored last
+   * @throws FlowError `JOURNAL_FENCED` when another writer holds the partition, or `expectedSequence` is not that of
+   *   the last stored batch
    */
   append(batch: JournalBatch, expectedSequence: number): Promise<number>;
-  /** Keeps the claim for another `leaseMs`. @throws FlowError `JOURNAL_FENCED` */
+  /**
+   * Renews the claim for another `leaseMs`.
+   *
+   * @throws FlowError `JOURNAL_FENCED`
+   */
   renew(): Promise<void>;
-  /** Gives the partition up, so that others need not wait until the claim ends. Repeating it is safe. */
+  /** Releases the partition, so that others need not wait until the claim expires. Idempotent. */
   close(): Promise<void>;
 }
 
 /**
- * Keeps what a durable flow must not lose. It holds the traces that are under way, each as it was at the latest batch;
- * of one that has ended nothing is left, so that a journal needs no compaction. An adapter for a technology that can
- * only append compacts by keeping the latest entry of each run.
+ * Stores the data that a durable flow must not lose: its in-flight traces, each in its latest state. Nothing remains of
+ * a trace that has ended, so a journal needs no compaction. An adapter for an append-only technology compacts by
+ * keeping the latest entry of each run.
  */
 export interface Journal {
   /**
-   * Takes a partition, which is made if there is none, and answers when its claim is stored.
+   * Acquires a partition, creating it if needed, and resolves once the claim is stored.
    *
-   * @throws FlowError `JOURNAL_OWNED` while the claim of another writer lasts; `details` names its owner
+   * @throws FlowError `JOURNAL_OWNED` while another writer's claim is valid; `details` names its owner
    */
   open(claim: JournalClaim): Promise<JournalPartition>;
 }

@@ -1,9 +1,9 @@
 import type { MessageHeaders } from "../message/message.ts";
 import type { Meta } from "../message/meta.ts";
 
-/** A message that went over an edge, as others are told of it. */
+/** A message that an edge has accepted, as published to subscribers. */
 export interface BusEnvelope {
-  /** The version of this form. */
+  /** The version of this format. */
   readonly version: 1;
   /** `source->target`; `OpenSea` and `Rookery` are the endpoints. */
   readonly edge: string;
@@ -20,10 +20,10 @@ export interface BusEnvelope {
 }
 
 /**
- * Tells others what goes over the edges of a flow. Called off the hot path, in order, one batch at a
- * time, after acceptance; a call that fails is logged and never stops the flow.
+ * Publishes the messages that the edges of a flow accept. Called off the hot path, in order, one batch at a time, after
+ * acceptance. A failed call is logged and never stops the flow.
  */
 export interface MessageBus {
-  /** Publishes envelopes in the given order. A batch that was rejected is not repeated. */
+  /** Publishes envelopes in the given order. A rejected batch is not repeated. */
   publish(batch: readonly BusEnvelope[]): Promise<void>;
 }

@@ -1,70 +1,71 @@
 import type { Message } from "../message/message.ts";
 import type { RemoteState } from "../message/remote-interrupt.ts";
 
-/** Whose task of which agent is meant. A `RemoteBinding` is one. */
+/** A task at an agent, and its tenant. A `RemoteBinding` is one. */
 export interface RemoteTask {
   readonly tenant: string;
   readonly agentUrl: string;
-  /** Made by the agent. */
+  /** Id assigned by the agent. */
   readonly taskId: string;
-  /** The conversation the task belongs to, made by the agent or by its caller. */
+  /** Id of the task's conversation, assigned by the agent or by its caller. */
   readonly contextId?: string | undefined;
 }
 
-/** What the caller has left of the budgets of a controller loop; `null` for no limit. */
+/** The caller's remaining budgets of a controller loop; `null` for no limit. */
 export interface RemoteBudget {
   readonly hops: number | null;
   readonly tokens: number | null;
 }
 
-/** What a transport tells a caller that waits for an answer. What they do costs the transport nothing. */
+/** Callbacks for a caller that waits for an answer. They are called synchronously and must not block. */
 export interface RemoteCallHooks {
   /**
-   * The agent has begun a task for the call. Called once, as soon as the ids are known and before anything else
-   * of the answer, in `send` and `stream` alike; never for an answer without a task.
+   * Called when the agent has begun a task for the call: once, as soon as the ids are known and before any other part
+   * of the answer. This holds for `send` and `stream` alike. Never called for an answer without a task.
    */
   readonly onTask?: ((task: Pick<RemoteTask, "taskId" | "contextId">) => void) | undefined;
   /**
-   * Bytes of bodies that went over the network for the call since the last time, as the transport counted them on
-   * the way. Before the event or the answer they belong to. Never called where nothing is encoded.
+   * Receives the bytes of bodies transferred for the call since the last report, as counted by the transport. Called
+   * before the event or answer they belong to. Never called where nothing is encoded.
    */
   readonly onBytes?: ((bytes: { readonly sent: number; readonly received: number }) => void) | undefined;
 }
 
-/** A call of another agent's skill. */
+/** A call to another agent's skill. */
 export interface RemoteCallRequest extends RemoteCallHooks {
   /**
-   * Payload, tenant, topic, priority, trace id, deadline (as it is for the agent) and the part of meta that is to
-   * travel. All of it goes to the agent, nothing else does.
+   * The message whose payload, tenant, topic, priority, trace id, deadline (adjusted for the agent) and selected meta
+   * are sent. All of it goes to the agent, nothing else does.
    */
   readonly message: Message;
   readonly skill: string;
   readonly agentUrl: string;
   /**
-   * Stays the same when the call is repeated for want of an answer. An agent that has a task of that tenant and key,
-   * under way or complete, answers with it; where that has failed or was cancelled, it begins another.
+   * Key that stays the same when the call is repeated for want of an answer. If the agent has a task with that tenant
+   * and key, in flight or complete, it answers with that task. If that task has failed or was cancelled, it begins
+   * another.
    */
   readonly idempotencyKey: string;
   /**
-   * Ends the call, not the task: it rejects with the reason at once and its connection is closed. Whether the task
-   * is cancelled is for the caller to say, with {@link RemoteTransport.cancel}: no transport does it unasked.
+   * Ends the call but not the task: the call rejects with the reason at once and its connection is closed. The caller
+   * decides whether to cancel the task, with {@link RemoteTransport.cancel}; no transport does so unasked.
    */
   readonly signal: AbortSignal;
   /** The W3C `traceparent` header of the caller. @defaultValue none */
   readonly traceparent?: string | undefined;
   /** The W3C `tracestate` header of the caller. @defaultValue none */
   readonly tracestate?: string | undefined;
-  /** What the caller has left. @defaultValue no limits */
+  /** The caller's remaining budgets. @defaultValue no limits */
   readonly budget?: RemoteBudget | undefined;
-  /** The task that the message answers, or the conversation it goes on with. @defaultValue a new task */
+  /** The task that the message answers, or the conversation it continues. @defaultValue a new task */
   readonly continues?: { readonly taskId?: string | undefined; readonly contextId?: string | undefined } | undefined;
 }
 
 /** The answer to a call. */
 export interface RemoteCallResult {
-  /** The payload; of a task that waits, what the agent asks for. */
+  /** The payload; for a waiting task, the agent's question. */
   readonly result: unknown;
-  /** @defaultValue `"completed"` */
+  /** State of the task. @defaultValue `"completed"` */
   readonly state?: RemoteState | undefined;
   readonly taskId?: string | undefined;
   readonly contextId?: string | undefined;
@@ -75,52 +76,51 @@ export interface RemoteStreamEvent {
   /** A piece of text for the trace's stream. */
   readonly text?: string | undefined;
   /**
-   * Where the piece begins in the task's whole text, in UTF-16 code units. By it a reader drops what it has, puts
-   * pieces in order and notices that one is missing. Texts that are no part of the answer, such as news of
-   * progress, have none: they are passed on as they come, and are not repeated by `resubscribe`.
+   * Position of the piece in the task's whole text, in UTF-16 code units. With it, a reader drops duplicates, restores
+   * order and detects gaps. Texts outside the answer, such as progress news, have none: they are delivered as they
+   * arrive, and `resubscribe` does not repeat them.
    */
   readonly at?: number | undefined;
-  /** Whether this is the last event. A stream without one broke off. */
+  /** Whether this is the last event. A stream without one was interrupted. */
   readonly done: boolean;
-  /** On the last event: the payload; of a task that waits, what the agent asks for. */
+  /** On the last event: the payload; for a waiting task, the agent's question. */
   readonly result?: unknown;
-  /** On the last event. @defaultValue `"completed"` */
+  /** On the last event: state of the task. @defaultValue `"completed"` */
   readonly state?: RemoteState | undefined;
   readonly taskId?: string | undefined;
   readonly contextId?: string | undefined;
 }
 
 /**
- * Reaches other agents. Each call is for the tenant of its message or task, and no tenant gets at another's tasks.
+ * Calls other agents. Each call is scoped to the tenant of its message or task; no tenant can access another's tasks.
  *
- * Failures that are final are a `FlowError`: `REMOTE_FAILED` when the task failed, was rejected or was cancelled, or
- * the agent answered the call with an error, `cause` or `details` saying why and `retryable` whether a new task may do better; `REMOTE_REFUSED` when the agent
- * does not take the call at all: no such skill or task, wrong version or media type, not authenticated. Anything
- * else is a fault on the way, such as `REMOTE_UNAVAILABLE` for an agent that cannot be reached: the task, if there
- * is one, may be under way.
+ * Final failures are a `FlowError`. `REMOTE_FAILED`: the task failed, was rejected or was cancelled, or the agent
+ * answered with an error. `cause` or `details` give the reason, and `retryable` tells whether a new task may succeed.
+ * `REMOTE_REFUSED`: the agent rejects the call itself: unknown skill or task, unsupported version or media type, or
+ * missing authentication. Any other error is a transport fault, such as `REMOTE_UNAVAILABLE` for an unreachable agent;
+ * the task, if there is one, may be in flight.
  */
 export interface RemoteTransport {
   /** Calls a skill and resolves when its task is complete or waits for its caller. */
   send(request: RemoteCallRequest): Promise<RemoteCallResult>;
   /**
-   * Calls a skill and yields its answer in parts; the agent is kept waiting where the reader takes its time. Leaving
-   * the loop closes the connection and not the task.
+   * Calls a skill and yields its answer in parts, with backpressure from the reader to the agent. Leaving the loop
+   * closes the connection but not the task.
    */
   stream(request: RemoteCallRequest): AsyncIterable<RemoteStreamEvent>;
   /**
-   * Takes up the answer of a task again: yields the text there is so far, from its beginning or from anywhere in
-   * it, then what comes. Of a task that is over, its text and its last event. Agents that do not stream are asked
-   * again and again.
+   * Resumes the answer of a task. Yields the text so far, from its beginning or from any position, then new text; for a
+   * finished task, its text and its last event. Agents that do not stream are polled.
    *
-   * @throws FlowError `REMOTE_REFUSED` when the agent does not know the task, or not as this tenant's
+   * @throws FlowError `REMOTE_REFUSED` when the agent does not know the task, or not under this tenant
    */
   resubscribe(
     task: RemoteTask,
     options: Pick<RemoteCallRequest, "signal" | "onBytes">,
   ): AsyncIterable<RemoteStreamEvent>;
   /**
-   * Tells the agent that a task is no longer wanted and resolves when it has heard so. A task that is over, not known
-   * or another tenant's is left alone, without an error.
+   * Cancels a task at the agent and resolves when the agent has acknowledged it. A task that is over, unknown or
+   * another tenant's is left alone, without an error.
    */
   cancel(task: RemoteTask, options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { FlowEvent } from "../events/flow-event.ts";
 import type { OutcomeStatus } from "../message/outcome.ts";
 
-/** An event as it is kept. */
+/** An event in the form in which it is stored. */
 export interface StoredEvent {
   readonly tenant: string;
   readonly traceId: string;
@@ -14,7 +14,7 @@ export interface StoredEvent {
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
-/** Which remote task works for a trace. */
+/** A remote task that works for a trace. */
 export interface RemoteBinding {
   readonly tenant: string;
   readonly traceId: string;
@@ -24,31 +24,31 @@ export interface RemoteBinding {
   readonly contextId: string | undefined;
 }
 
-/** Whose trace is meant. */
+/** The tenant and trace id of a trace. */
 export interface TraceKey {
   readonly tenant: string;
   readonly traceId: string;
 }
 
-/** Which part of a history is wanted. */
+/** A request for a page of a trace's history. */
 export interface HistoryQuery extends TraceKey {
-  /** Where the last page ended. @defaultValue the beginning */
+  /** Cursor of the previous page. @defaultValue the beginning */
   readonly cursor?: string | undefined;
-  /** How many events at most. @defaultValue 1000 */
+  /** Maximum number of events. @defaultValue 1000 */
   readonly limit?: number | undefined;
 }
 
-/** A part of a history, in the order of occurrence. */
+/** A page of a history, in order of occurrence. */
 export interface HistoryPage {
   readonly events: readonly StoredEvent[];
-  /** Pass it on for the next page; none when this is the last. */
+  /** Cursor for the next page; `undefined` on the last page. */
   readonly cursor: string | undefined;
 }
 
-/** What became of a trace, as far as its events tell: `running` until one says how it ended, or that it waits for answers. */
+/** State of a trace, derived from its events: `running` until an event reports its end or a pause. */
 export type TraceState = "running" | "paused" | OutcomeStatus;
 
-/** A trace in a list. Runs of the same tenant and trace id are one trace, and the last one's news count. */
+/** A trace in a list. Runs with the same tenant and trace id are one trace; the latest run determines its state. */
 export interface TraceSummary extends TraceKey {
   /** The name of the flow. */
   readonly flow: string | undefined;
@@ -57,68 +57,66 @@ export interface TraceSummary extends TraceKey {
   readonly startedAt: number;
   /** Epoch milliseconds of its latest event. */
   readonly lastAt: number;
-  /** Where it failed; otherwise where it was seen last. */
+  /** The node at which it failed; otherwise the last node seen. */
   readonly node: string | undefined;
-  /** The code of the error with which it ended. */
+  /** The code of the error that ended it. */
   readonly errorCode: string | undefined;
 }
 
-/** Which traces of a tenant are wanted; all that is given must hold. */
+/** Filter for the traces of a tenant; all given conditions must hold. */
 export interface TraceQuery {
   readonly tenant: string;
   readonly state?: TraceState | undefined;
   readonly node?: string | undefined;
   readonly errorCode?: string | undefined;
-  /** Epoch milliseconds: traces that started then or later. */
+  /** Epoch milliseconds: matches traces that started then or later. */
   readonly startedFrom?: number | undefined;
-  /** Epoch milliseconds: traces that started earlier. */
+  /** Epoch milliseconds: matches traces that started earlier. */
   readonly startedBefore?: number | undefined;
-  /** Where the last page ended. @defaultValue the newest */
+  /** Cursor of the previous page. @defaultValue the newest trace */
   readonly cursor?: string | undefined;
-  /** How many traces at most. @defaultValue 1000 */
+  /** Maximum number of traces. @defaultValue 1000 */
   readonly limit?: number | undefined;
 }
 
-/** A part of a list of traces: the one that started last comes first. */
+/** A page of a list of traces, most recently started first. */
 export interface TracePage {
   readonly traces: readonly TraceSummary[];
-  /** Pass it on for the next page; none when this is the last. */
+  /** Cursor for the next page; `undefined` on the last page. */
   readonly cursor: string | undefined;
 }
 
-/**
- * How much a state store keeps. Traces go whole, with their events and bindings, the one whose latest event is
- * oldest first.
- */
+/** Limits of a state store. Traces are removed whole, with their events and bindings, least recently active first. */
 export interface Retention {
-  /** Milliseconds since its latest event after which a trace goes. */
+  /** Maximum age of a trace in milliseconds, since its latest event. */
   readonly maxAgeMs?: number | undefined;
-  /** How many traces. */
+  /** Maximum number of traces. */
   readonly maxTraces?: number | undefined;
-  /** How many events of one trace; its oldest go. */
+  /** Maximum number of events per trace; its oldest are removed. */
   readonly maxEventsPerTrace?: number | undefined;
-  /** How many bytes the payloads of all events have as JSON text. */
+  /** Maximum size in bytes of all event payloads as JSON text. */
   readonly maxBytes?: number | undefined;
 }
 
 /**
- * Keeps what happened. The runtime calls it off the hot path, one batch at a time; a call that fails is
- * logged and never reaches a handler. A store never returns another tenant's data. It keeps as much as its
- * {@link Retention} allows: `saveEvents` has it kept from time to time, `prune` at once. A cursor stays good
- * while events are saved and others go: what is there is given once, in order. One that the store never gave is
- * refused with a `TypeError`, a limit that is not a whole number of 1 or more with a `RangeError`.
+ * Stores the events of a flow. The runtime calls it off the hot path, one batch at a time; a failed call is logged and
+ * never reaches a handler. A store never returns another tenant's data.
+ *
+ * Its size is bounded by its {@link Retention}, enforced by `saveEvents` from time to time and by `prune` immediately.
+ * A cursor stays valid while events are saved and removed: the events that remain are returned once, in order. An
+ * unknown cursor is rejected with a `TypeError`, a limit that is not a whole number of 1 or more with a `RangeError`.
  */
 export interface StateStore {
-  /** Keeps events in the given order, all of them or none. */
+  /** Stores events in the given order, atomically. */
   saveEvents(batch: readonly StoredEvent[]): Promise<void>;
-  /** A page of a trace's events, oldest first; an empty one for a trace that is not known. */
+  /** Returns a page of a trace's events, oldest first; an empty page for an unknown trace. */
   loadHistory(query: HistoryQuery): Promise<HistoryPage>;
-  /** A page of a tenant's traces of which there are events, the one that started last first. */
+  /** Returns a page of a tenant's traces that have events, most recently started first. */
   listTraces(query: TraceQuery): Promise<TracePage>;
-  /** Removes what is too old or too much; resolves to the number of traces that went. */
+  /** Removes traces and events beyond the retention limits; resolves to the number of removed traces. */
   prune(): Promise<number>;
-  /** Keeps a binding; one of the same trace, node, agent and task is replaced. */
+  /** Stores a binding, replacing one of the same trace, node, agent and task. */
   saveRemoteBinding(binding: RemoteBinding): Promise<void>;
-  /** The bindings kept for a trace, in the order in which they were first kept; none for a trace that is not known. */
+  /** Returns the bindings of a trace in the order in which they were first stored; none for an unknown trace. */
   findRemoteBindings(key: TraceKey): Promise<readonly RemoteBinding[]>;
 }

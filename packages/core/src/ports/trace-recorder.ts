@@ -1,40 +1,40 @@
 import type { Message } from "../message/message.ts";
 import type { FinalOutcome } from "../message/outcome.ts";
 
-/** Which message of which trace a record is about. */
+/** The trace and message of a record. */
 export interface RecordPlace {
-  /** Tells apart traces that share a business trace id. */
+  /** Id that distinguishes traces with the same business trace id. */
   readonly run: string;
   readonly traceId: string;
   readonly tenant: string;
   readonly node: string;
-  /** Where in the trace the message comes from; the same after a retry or a restart. */
+  /** Identifies the message's origin within the trace; the same after a retry or a restart. */
   readonly lineage: string;
 }
 
-/** One change of a trace's state. */
+/** A state change of a trace. */
 export type TraceRecord =
-  /** A message from outside was accepted by an entry node's edge. */
+  /** The edge of an entry node accepted a message from outside. */
   | (RecordPlace & { readonly type: "accepted"; readonly message: Message })
-  /** A message that was accepted before a restart is there again. */
+  /** A message that was accepted before a restart has been restored. */
   | (RecordPlace & { readonly type: "restored"; readonly attempt: number; readonly message: Message })
   /** A handler is about to be called. */
   | (RecordPlace & { readonly type: "started"; readonly attempt: number })
   /** An attempt sent a message before its end. */
   | (RecordPlace & { readonly type: "emitted"; readonly attempt: number; readonly outputs: readonly RecordedOutput[] })
-  /** An attempt succeeded; its message is done and these take its place. */
+  /** An attempt succeeded; its message is done and its outputs take its place. */
   | (RecordPlace & {
       readonly type: "committed";
       readonly attempt: number;
       readonly outputs: readonly RecordedOutput[];
     })
-  /** A message waits outside of edge and attempt. */
+  /** A message waits outside of edges and attempts. */
   | (RecordPlace & { readonly type: "parked"; readonly why: "backoff" | "join" | "pause" })
-  /** A message that waited goes on: with its next attempt, as part of a group, or in line again after a fetch. */
+  /** A waiting message continues: with its next attempt, as part of a group, or queued again after a fetch. */
   | (RecordPlace & { readonly type: "resumed"; readonly why: "backoff" | "join" | "fetch" | "pause" })
-  /** A running attempt took a message that waited for its node. */
+  /** A running attempt fetched a message that was queued for its node. */
   | (RecordPlace & { readonly type: "fetched" })
-  /** A message was given up because its trace ended. */
+  /** A message was dropped because its trace ended. */
   | (RecordPlace & { readonly type: "dropped" })
   | {
       readonly type: "ended";
@@ -44,7 +44,7 @@ export type TraceRecord =
       readonly outcome: FinalOutcome;
     };
 
-/** A message that an attempt sent, and where to. */
+/** A message that an attempt sent, and its target. */
 export interface RecordedOutput {
   /** The target's name; `Rookery` for results. */
   readonly node: string;
@@ -53,8 +53,7 @@ export interface RecordedOutput {
 }
 
 /**
- * Is told of every change of every trace's state, synchronously and in order: what a journal writes
- * down and a simulation checks. It must not call back into the flow; what it throws is logged (`recorder_failed`) and
- * changes nothing.
+ * Receives every state change of every trace, synchronously and in order: a journal stores them and a simulation checks
+ * them. It must not call back into the flow. Its errors are logged (`recorder_failed`) and change nothing.
  */
 export type TraceRecorder = (record: TraceRecord) => void;
