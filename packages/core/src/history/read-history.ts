@@ -1,9 +1,9 @@
 import type { StateStore, StoredEvent, TraceKey, TraceQuery, TraceSummary } from "../ports/state-store.ts";
 
-/** Which traces of a tenant, without saying how they are paged. */
+/** Filter for the traces of a tenant, without paging. */
 export type TraceFilter = Omit<TraceQuery, "cursor" | "limit">;
 
-/** All events of a trace, oldest first, loaded page by page. */
+/** Yields all events of a trace, oldest first, loaded page by page. */
 export async function* readHistory(store: StateStore, key: TraceKey): AsyncGenerator<StoredEvent, void> {
   let cursor: string | undefined;
   do {
@@ -13,7 +13,7 @@ export async function* readHistory(store: StateStore, key: TraceKey): AsyncGener
   } while (cursor !== undefined);
 }
 
-/** All traces of a tenant that a filter lets through, the one that started last first, loaded page by page. */
+/** Yields all traces of a tenant that match a filter, most recently started first, loaded page by page. */
 export async function* readTraces(store: StateStore, filter: TraceFilter): AsyncGenerator<TraceSummary, void> {
   let cursor: string | undefined;
   do {
@@ -23,7 +23,7 @@ export async function* readTraces(store: StateStore, filter: TraceFilter): Async
   } while (cursor !== undefined);
 }
 
-/** The events of all traces that a filter lets through, one line of JSON for each, trace by trace. */
+/** Yields the events of all traces that match a filter, one line of JSON each, trace by trace. */
 export async function* exportTraces(store: StateStore, filter: TraceFilter): AsyncGenerator<string, void> {
   for await (const trace of readTraces(store, filter)) {
     for await (const event of readHistory(store, trace)) yield `${JSON.stringify(event)}\n`;

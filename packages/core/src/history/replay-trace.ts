@@ -3,10 +3,10 @@ import type { StateStore, TraceKey } from "../ports/state-store.ts";
 import { readHistory } from "./read-history.ts";
 
 /**
- * Tells a middleware what happened to a trace, event by event, as if it were happening now: it waits for each before
- * the next. No handler runs. What the middleware throws ends the replay.
+ * Replays a trace's events into a middleware, one by one, awaiting each call. No handler runs. An error of the
+ * middleware ends the replay.
  *
- * @returns how many events there were
+ * @returns the number of events
  */
 export async function replayTrace(store: StateStore, key: TraceKey, middleware: Middleware): Promise<number> {
   let events = 0;

@@ -2,9 +2,9 @@ import type { OutcomeStatus } from "../message/outcome.ts";
 import type { StoredEvent, TraceSummary } from "../ports/state-store.ts";
 
 /**
- * What an event says about its trace, for whoever writes a state store: give it the summary that is kept, and keep
- * what it returns. It changes a summary that it is given. The events of playbooks tell where a trace is, and only
- * those of the flow itself whether it has ended.
+ * Updates the summary of a trace with an event, for authors of state stores: pass the stored summary, and store the
+ * returned one. A given summary is changed in place. Events of playbooks tell the trace's current node; only the flow's
+ * own events tell whether it has ended.
  */
 export function summarize(kept: TraceSummary | undefined, event: StoredEvent): TraceSummary {
   const { tenant, traceId, kind, at, payload } = event;
