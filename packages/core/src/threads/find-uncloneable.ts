@@ -1,15 +1,17 @@
-/** The part of a value that keeps it from being sent to another thread. */
+/** The part of a value that prevents it from being sent to another thread. */
 export interface Uncloneable {
-  /** As `payload.items[2].done`. */
+  /** Path of the part, as in `payload.items[2].done`. */
   readonly path: string;
-  /** What stands there: `a function`, `a Promise`. */
+  /** Description of the part: `a function`, `a Promise`. */
   readonly found: string;
 }
 
-/** Levels of nesting that are searched. */
+/** Maximum nesting that is searched. */
 const MAX_DEPTH = 500;
 
-/** The first part of `value` that structured clone refuses, the innermost one; `value` itself when no part is at fault. */
+/**
+ * Finds the first, innermost part of `value` that structured clone refuses; `value` itself when no part is at fault.
+ */
 export function findUncloneable(value: unknown, path: string): Uncloneable {
   return search(value, path, new Set()) ?? { path, found: describe(value) };
 }
@@ -36,7 +38,7 @@ export function isCloneable(value: unknown): boolean {
   }
 }
 
-/** What is cloned with a value, each with the step that leads to it. */
+/** Lists everything that is cloned with a value, each with the step that leads to it. */
 function partsOf(value: unknown): Array<readonly [step: string, part: unknown]> {
   if (typeof value !== "object" || value === null) return [];
   try {
@@ -50,7 +52,7 @@ function partsOf(value: unknown): Array<readonly [step: string, part: unknown]> 
     if (value instanceof Set) return [...value].map((part: unknown, index) => [`.values()[${index}]`, part]);
     return Object.entries(value).map(([key, part]: [string, unknown]) => [stepTo(key), part]);
   } catch {
-    // a getter that throws: the value as a whole is at fault
+    // a getter throws: the value as a whole is at fault
     return [];
   }
 }

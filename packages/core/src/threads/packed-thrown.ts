@@ -1,24 +1,24 @@
 import { describeThrown } from "../foundation/flow-error.ts";
 import { isCloneable } from "./find-uncloneable.ts";
 
-/** Something thrown, in a form that can be sent to another thread. Structured clone would lose class name and code. */
+/** A thrown value in a form that can be sent to another thread. Structured clone would lose class name and code. */
 export type PackedThrown =
   | { readonly isError: false; readonly value: unknown }
   | {
       readonly isError: true;
-      /** Of the class, when the error has no name of its own. */
+      /** Name of the error, or of its class when it has none of its own. */
       readonly name: string;
       readonly message: string;
       readonly stack: string | undefined;
       readonly cause: PackedThrown | undefined;
-      /** Its own properties, such as `code` and `retryable`. */
+      /** Own properties, such as `code` and `retryable`. */
       readonly fields: Readonly<Record<string, unknown>>;
     };
 
 const MAX_CAUSES = 8;
 const CARRIED_APART = new Set(["name", "message", "stack", "cause"]);
 
-/** Makes something thrown ready to be sent. What cannot be sent or read is described in words. */
+/** Converts a thrown value to a form that can be sent. A part that cannot be sent or read is described in words. */
 export function packThrown(thrown: unknown, depth = 0): PackedThrown {
   try {
     if (!(thrown instanceof Error)) {
@@ -45,8 +45,8 @@ const BUILT_IN = new Map(
 );
 
 /**
- * What was thrown in another thread: name, message, stack, causes and own properties are as they were there. Errors
- * of the language are of their class, others are an `Error` of that name.
+ * Restores a value thrown in another thread, with its name, message, stack, causes and own properties. Built-in errors
+ * keep their class; others become an `Error` of that name.
  */
 export function unpackThrown(packed: PackedThrown): unknown {
   if (!packed.isError) return packed.value;

@@ -4,13 +4,13 @@ import type { Uncloneable } from "./find-uncloneable.ts";
 import type { Thread } from "./thread.ts";
 import type { TaskCall } from "./thread-messages.ts";
 
-/** A call of a function in a thread. States: waiting → running → over; one that is not wanted any more may skip running. */
+/** A call of a function in a thread. States: waiting → running → over; an aborted call may skip running. */
 export class Task implements Waiting {
   readonly call: TaskCall;
   readonly signal: AbortSignal;
-  /** Settles when no thread works on it any more. */
+  /** Settles once no thread works on the task any more. */
   readonly promise: Promise<unknown>;
-  /** The thread that works on it; none before and after. */
+  /** The thread that runs the task; `undefined` before and after. */
   thread: Thread | undefined;
   nextWaiting: this | null = null;
   prevWaiting: this | null = null;
@@ -31,7 +31,7 @@ export class Task implements Waiting {
     return this.call.facts.tenant;
   }
 
-  /** The thread ended before it answered. */
+  /** Creates the error for a thread that ended before it answered. */
   crashed(exitCode: number, uncaught: unknown): FlowError {
     const why = uncaught instanceof Error ? `${uncaught.name}: ${uncaught.message}` : `exit code ${exitCode}`;
     return this.#error(FlowErrorCode.THREAD_CRASHED, `ended before it answered: ${why}`, {
@@ -41,12 +41,12 @@ export class Task implements Waiting {
     });
   }
 
-  /** The function cannot be called. */
+  /** Creates the error for a function that cannot be called. */
   unavailable(problem: string, cause?: unknown): FlowError {
     return this.#error(FlowErrorCode.THREAD_UNAVAILABLE, `cannot run "${this.call.run}": ${problem}`, { cause });
   }
 
-  /** A value cannot be sent to the thread, or from it. */
+  /** Creates the error for a value that cannot be sent to or from the thread. */
   unsendable(direction: "take" | "send", { path, found }: Uncloneable): FlowError {
     return this.#error(
       FlowErrorCode.NOT_CLONEABLE,

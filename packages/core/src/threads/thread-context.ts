@@ -1,18 +1,18 @@
 import type { Context } from "../graph/handler.ts";
 
-/** What a function in a thread is given beside its payload: what of the handler's context is the same there. */
+/** The second argument of a function in a thread: the part of the handler's context that is available there. */
 export interface ThreadContext extends Pick<
   Context,
   "node" | "traceId" | "tenant" | "attempt" | "idempotencyKey" | "deadlineAt"
 > {
   /**
-   * Aborts when the attempt is over: cancel, deadline, node timeout, stop. A loop that never waits sees it in
-   * `signal.aborted`. The thread of a function that does not return within the pool's `graceMs` is ended.
+   * Aborts when the attempt is over: cancel, deadline, node timeout, shutdown. A synchronous loop can poll
+   * `signal.aborted`. If the function does not return within the pool's `graceMs`, its thread is terminated.
    */
   readonly signal: AbortSignal;
-  /** Has these parts of the result (buffers, ports) moved to the flow instead of copied. */
+  /** Transfers these parts of the result (buffers, ports) to the flow instead of copying them. */
   transfer(...parts: readonly object[]): void;
 }
 
-/** The part of it that is plain data. */
+/** The plain data of the context. */
 export type TaskFacts = Omit<ThreadContext, "signal" | "transfer">;

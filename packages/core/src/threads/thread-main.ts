@@ -1,4 +1,5 @@
-// What runs in a worker thread: takes one call at a time, imports the module and answers what its function returned.
+// Entry point of a worker thread: receives one call at a time, imports the module and answers with the function's
+// result.
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { describeThrown } from "../foundation/flow-error.ts";
 import { findUncloneable, isCloneable } from "./find-uncloneable.ts";
@@ -7,7 +8,7 @@ import type { ThreadContext } from "./thread-context.ts";
 import type { TaskAnswer, TaskCall, TaskStop } from "./thread-messages.ts";
 
 const port = workerData as MessagePort;
-/** Stops the call under way. */
+/** Aborts the call in progress. */
 let stopping: AbortController | undefined;
 
 port.on("message", (message: TaskCall | TaskStop) => {
@@ -31,12 +32,14 @@ async function perform(call: TaskCall): Promise<void> {
   answer(outcome, parts);
 }
 
-/** The signal of a call. A loop that never waits is told nothing, so whoever asks it looks for messages first. */
+/**
+ * Creates the signal of a call. A synchronous loop receives no events, so reading `aborted` polls for messages first.
+ */
 function watchful(controller: AbortController): AbortSignal {
   const { signal } = controller;
   const isAborted = () => Reflect.get(AbortSignal.prototype, "aborted", signal);
   const look = () => {
-    // while a call is under way nothing comes but the order to stop it
+    // during a call, the only possible message is the request to stop it
     const news = stopping === controller && !isAborted() ? receiveMessageOnPort(port) : undefined;
     if (news !== undefined) stop(news.message as TaskStop);
     return isAborted();

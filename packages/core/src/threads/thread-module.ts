@@ -4,22 +4,22 @@ import { shown } from "../foundation/options.ts";
 import type { PayloadOf } from "../graph/edge-typing.ts";
 import type { ThreadContext } from "./thread-context.ts";
 
-/** A module whose functions can be run in threads. Made by `threadModule`. */
+/** A module whose functions can run in threads. Created by `threadModule`. */
 export interface ThreadModule<out Exports> {
-  /** Where a thread imports it from. */
+  /** URL from which a thread imports the module. */
   readonly url: string;
-  /** In types only: what it exports. */
+  /** The module's exports, in types only. */
   readonly "~exports"?: Exports | undefined;
 }
 
-/** The names of a module's functions that can be run in a thread: `(payload, thread) => result`. */
+/** The names of a module's functions that can run in a thread: `(payload, thread) => result`. */
 export type RunnableOf<Exports> = {
   [Key in keyof Exports & string]: Exports[Key] extends (payload: never, thread: ThreadContext) => unknown
     ? Key
     : never;
 }[keyof Exports & string];
 
-/** The payload that a function of a module takes. */
+/** The payload that a function of a module accepts. */
 export type TakenBy<Exports, Run extends keyof Exports> = Exports[Run] extends (
   payload: infer Payload,
   ...rest: never
@@ -27,7 +27,7 @@ export type TakenBy<Exports, Run extends keyof Exports> = Exports[Run] extends (
   ? Payload
   : never;
 
-/** The payload that a function of a module returns, or resolves with. */
+/** The payload that a function of a module returns or resolves with. */
 export type ResultOf<Exports, Run extends keyof Exports> = Exports[Run] extends (...parameters: never) => infer Returned
   ? PayloadOf<Awaited<Returned>>
   : never;
@@ -35,8 +35,8 @@ export type ResultOf<Exports, Run extends keyof Exports> = Exports[Run] extends 
 const modules = new WeakSet<object>();
 
 /**
- * Names a module whose exported functions run in threads. It is imported there, when it is first needed, and never
- * here. Its type is given, so that the compiler checks what is called.
+ * Names a module whose exported functions run in threads. Threads import it on first use; the calling thread never
+ * does. The type argument lets the compiler check the calls.
  *
  * @example
  * ```ts
@@ -44,8 +44,8 @@ const modules = new WeakSet<object>();
  *
  * const hashing = threadModule<typeof hashFile>(new URL("./hash-file.ts", import.meta.url));
  * ```
- * @param url - of a TypeScript or JavaScript file, or a `data:` URL. Where there is no `.ts` any more, after a build,
- * the `.js` beside it is meant
+ * @param url - of a TypeScript or JavaScript file, or a `data:` URL. If the `.ts` file does not exist, as after a
+ *   build, the `.js` file beside it is used
  * @throws TypeError when it is no such URL, or there is no such file
  */
 export function threadModule<Exports extends object>(url: URL | string): ThreadModule<Exports> {
@@ -60,7 +60,7 @@ export function threadModule<Exports extends object>(url: URL | string): ThreadM
   return Object.freeze(module);
 }
 
-/** Whether `value` was made by `threadModule`. */
+/** Whether `value` was created by `threadModule`. */
 export function isThreadModule(value: unknown): value is ThreadModule<unknown> {
   return typeof value === "object" && value !== null && modules.has(value);
 }

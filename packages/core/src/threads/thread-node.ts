@@ -7,33 +7,33 @@ import type { NodePolicy } from "../graph/node-policy.ts";
 import { isThreadModule, type ResultOf, type RunnableOf, type TakenBy, type ThreadModule } from "./thread-module.ts";
 import { runInPool, ThreadPool } from "./thread-pool.ts";
 
-/** What a node that runs in threads is made from. */
+/** Options of a node that runs in threads. */
 export interface ThreadNodeOptions<Name extends string, Exports, Run extends keyof Exports, Input, Output> extends Pick<
   NodeClaims,
   "effects"
 > {
-  /** Unique in a flow. */
+  /** Name, unique in a flow. */
   readonly name: Name;
-  /** Where the function is. */
+  /** The function's module. */
   readonly module: ThreadModule<Exports>;
   /** The name of the exported function `(payload, thread) => result`. */
   readonly run: Run;
-  /** Checked here, before the payload is sent to the thread. */
+  /** Input schema, checked in the flow's thread before the payload is sent. */
   readonly input?: Input;
-  /** Checked here, when the result has come. */
+  /** Output schema, checked in the flow's thread after the result has arrived. */
   readonly output?: Output &
     (ResultOf<Exports, Run> extends SchemaInput<Output> ? unknown : Schema<ResultOf<Exports, Run>>);
-  /** How it is run, as for any node; `concurrency` is the size of the pool unless you say otherwise. */
+  /** Policy, as for any node; `concurrency` defaults to the size of the pool. */
   readonly policy?: NodePolicy;
-  /** Whose threads. @defaultValue `ThreadPool.shared` */
+  /** The pool that runs the node. @defaultValue `ThreadPool.shared` */
   readonly pool?: ThreadPool;
 }
 
 /**
- * Makes a node whose function runs in a worker thread, for work that would keep the event loop busy. Its payload and
- * its result are copied by structured clone: functions cannot cross, and instances of classes arrive as plain objects.
- * Timeout, cancel, deadline and stop end the work, if need be with its thread. A thread that ends by itself is replaced,
- * and its message retried by the node's policy.
+ * Creates a node whose function runs in a worker thread, for work that would block the event loop. Payload and result
+ * are copied by structured clone: functions cannot be sent, and class instances arrive as plain objects. Timeout,
+ * cancel, deadline and shutdown end the work, if necessary together with its thread. A crashed thread is replaced, and
+ * its message is retried under the node's policy.
  *
  * @example
  * ```ts

@@ -7,41 +7,41 @@ import { Task } from "./task.ts";
 import { Thread, type ThreadOwner } from "./thread.ts";
 import type { TaskCall } from "./thread-messages.ts";
 
-/** How much memory each thread may use, in megabytes. A thread that needs more ends; its message may be retried. */
+/** Memory limits of each thread, in megabytes. A thread that exceeds one ends; its message may be retried. */
 export interface ThreadLimits {
-  /** The main heap. @defaultValue as Node decides */
+  /** Limit of the main heap. @defaultValue Node's own */
   readonly maxOldGenerationSizeMb?: number;
-  /** The heap of objects just made. @defaultValue as Node decides */
+  /** Limit of the heap for new objects. @defaultValue Node's own */
   readonly maxYoungGenerationSizeMb?: number;
-  /** The stack. @defaultValue 4 */
+  /** Size of the stack. @defaultValue 4 */
   readonly stackSizeMb?: number;
 }
 
-/** How many threads a pool may have, and for how long. */
+/** Size, lifetime and limits of a pool's threads. */
 export interface ThreadPoolOptions {
-  /** The most threads there are at once. @defaultValue as many as the machine can run in parallel */
+  /** Maximum number of threads. @defaultValue the machine's parallelism */
   readonly size?: number;
-  /** Milliseconds after which a thread without work ends. @defaultValue 5000 */
+  /** Milliseconds after which an idle thread ends. @defaultValue 5000 */
   readonly idleMs?: number;
   /**
-   * Milliseconds that a function which was told to stop has before its thread is ended. Keep it below `graceMs` of the
-   * flow. @defaultValue 100
+   * Grace period of an aborted function before its thread is terminated, in milliseconds. Keep it below `graceMs` of
+   * the flow. @defaultValue 100
    */
   readonly graceMs?: number;
   readonly limits?: ThreadLimits;
 }
 
-/** The figures of a pool. */
+/** The current figures of a pool. */
 export interface ThreadPoolStats {
-  /** Threads there are, those that are just ending included. */
+  /** Number of threads, including those that are ending. */
   readonly threads: number;
-  /** Threads that wait for work. */
+  /** Number of idle threads. */
   readonly idle: number;
-  /** Calls that wait for a thread. */
+  /** Number of calls that wait for a thread. */
   readonly waiting: number;
-  /** Threads started so far. */
+  /** Number of threads started so far. */
   readonly started: number;
-  /** Of these, how many ended by themselves. */
+  /** Number of threads that ended by themselves. */
   readonly crashed: number;
 }
 
@@ -51,8 +51,8 @@ let runIn: (pool: ThreadPool, call: TaskCall, signal: AbortSignal) => Promise<un
 let shared: ThreadPool | undefined;
 
 /**
- * Worker threads for nodes made by `threadNode`. A thread is started when a message needs one, has one message at a
- * time, and ends when it had no work for a while. Calls for which there is no thread wait; tenants take turns.
+ * Worker threads for nodes created by `threadNode`. A thread is started on demand, handles one message at a time, and
+ * ends after an idle period. When no thread is free, calls wait; tenants take turns.
  *
  * Disposable: `await using threads = new ThreadPool(…)` closes it at the end of the block.
  */
@@ -61,14 +61,14 @@ export class ThreadPool implements AsyncDisposable {
     runIn = (pool, call, signal) => pool.#run(call, signal);
   }
 
-  /** The most threads there are at once. */
+  /** Maximum number of threads. */
   readonly size: number;
   readonly #idleMs: number;
   readonly #graceMs: number;
   readonly #limits: ThreadLimits;
   readonly #waiting = new FairWaitingList<Task>();
   readonly #threads = new Set<Thread>();
-  /** The one used last is taken first, so that the others may end. */
+  /** Idle threads; the most recently used is taken first, so that the others may end. */
   readonly #idle: Thread[] = [];
   readonly #owner: ThreadOwner = {
     onIdle: (thread) => {
@@ -86,7 +86,11 @@ export class ThreadPool implements AsyncDisposable {
   #crashed = 0;
   #isClosed = false;
 
-  /** @throws TypeError, RangeError when an option is unknown or out of range */
+  /**
+   * Creates a pool without threads.
+   *
+   * @throws TypeError, RangeError when an option is unknown or out of range
+   */
   constructor(options: ThreadPoolOptions = {}) {
     requireKnownKeys("ThreadPool", options, ["size", "idleMs", "graceMs", "limits"]);
     const { size = availableParallelism(), idleMs = 5_000, graceMs = 100, limits = {} } = options;
@@ -101,13 +105,13 @@ export class ThreadPool implements AsyncDisposable {
     this.#limits = { ...limits };
   }
 
-  /** The pool of nodes that were given none, with the default options. A new one after it was closed. */
+  /** The default pool, with default options. It is replaced by a new one after it was closed. */
   static get shared(): ThreadPool {
     if (shared === undefined || shared.#isClosed) shared = new ThreadPool();
     return shared;
   }
 
-  /** Its figures at this moment. */
+  /** Returns the current figures. */
   stats(): ThreadPoolStats {
     return {
       threads: this.#threads.size,
@@ -119,8 +123,8 @@ export class ThreadPool implements AsyncDisposable {
   }
 
   /**
-   * Ends all threads and resolves when they are gone. What runs is told to stop and has `graceMs` to do so; what waits,
-   * and what comes later, fails with `THREAD_UNAVAILABLE`. Stop the flows that use the pool first.
+   * Terminates all threads and resolves when they have ended. Running calls are aborted and have `graceMs` to return;
+   * waiting and later calls fail with `THREAD_UNAVAILABLE`. Stop the flows that use the pool first.
    */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -157,7 +161,7 @@ export class ThreadPool implements AsyncDisposable {
     }
   }
 
-  /** Gives waiting calls to threads, as long as there are both. */
+  /** Assigns waiting calls to threads while there are both. */
   #assign(): void {
     while (this.#waiting.size > 0 && (this.#idle.length > 0 || this.#threads.size < this.size)) {
       const task = this.#waiting.shift();
@@ -180,7 +184,7 @@ export class ThreadPool implements AsyncDisposable {
     return thread;
   }
 
-  /** A thread has nothing to do. */
+  /** Marks a thread as idle. */
   #rest(thread: Thread): void {
     if (this.#isClosed) return thread.terminate();
     this.#idle.push(thread);
@@ -199,9 +203,10 @@ export class ThreadPool implements AsyncDisposable {
 const closed = (task: Task): FlowError => task.unavailable("its pool was closed");
 
 /**
- * Runs a call in a thread of `pool`. Settles when no thread works on it any more.
+ * Runs a call in a thread of `pool`. Settles once no thread works on it any more.
  *
- * @throws FlowError `THREAD_CRASHED`, `THREAD_UNAVAILABLE`, `NOT_CLONEABLE`; what the function threw; the signal's reason
+ * @throws FlowError `THREAD_CRASHED`, `THREAD_UNAVAILABLE`, `NOT_CLONEABLE`; the function's own error; the signal's
+ *   reason
  */
 export function runInPool(pool: ThreadPool, call: TaskCall, signal: AbortSignal): Promise<unknown> {
   return runIn(pool, call, signal);

@@ -5,15 +5,15 @@ import type { Task } from "./task.ts";
 import type { TaskAnswer, TaskStop } from "./thread-messages.ts";
 import type { ThreadLimits } from "./thread-pool.ts";
 
-/** What a thread tells its pool. */
+/** A pool's callbacks for its threads. */
 export interface ThreadOwner {
-  /** It has answered and can take the next task. */
+  /** Called when the thread has answered and can take the next task. */
   onIdle(thread: Thread): void;
-  /** It is gone. */
+  /** Called when the thread has ended. */
   onEnd(thread: Thread, how: "crashed" | "terminated"): void;
 }
 
-// Written out, so that bundlers find it.
+// spelled out, so that bundlers find the file
 const MAIN = import.meta.url.endsWith(".ts")
   ? new URL("./thread-main.ts", import.meta.url)
   : new URL("./thread-main.js", import.meta.url);
@@ -21,8 +21,8 @@ const MAIN = import.meta.url.endsWith(".ts")
 /**
  * One worker thread.
  *
- * States: idle ⇄ busy (has a task) → stopping (its task is not wanted any more) → idle, or ended when it does not
- * answer in time. It may end by itself in any state. While it is idle it does not keep the process alive.
+ * States: idle ⇄ busy (has a task) → stopping (its task was aborted) → idle, or ended when it does not answer in time.
+ * It may end by itself in any state. While it is idle, it does not keep the process alive.
  */
 export class Thread {
   readonly #owner: ThreadOwner;
@@ -37,7 +37,7 @@ export class Thread {
 
   constructor(owner: ThreadOwner, limits: ThreadLimits) {
     this.#owner = owner;
-    // A channel of its own: what the user's code does with the worker's is its own affair.
+    // uses a separate channel, so that user code may use the worker's own
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     this.#worker = new Worker(MAIN, {
@@ -56,17 +56,21 @@ export class Thread {
     port1.unref();
   }
 
-  /** What it works on. */
+  /** The task that the thread runs. */
   get task(): Task | undefined {
     return this.#task;
   }
 
-  /** Settles when it is gone. */
+  /** Settles when the thread has ended. */
   get hasEnded(): Promise<void> {
     return this.#ended.promise;
   }
 
-  /** @throws FlowError `NOT_CLONEABLE`; the thread is idle then */
+  /**
+   * Runs a task.
+   *
+   * @throws FlowError `NOT_CLONEABLE`; the thread stays idle then
+   */
   run(task: Task): void {
     try {
       this.#port.postMessage(task.call, []);
@@ -80,7 +84,7 @@ export class Thread {
     task.thread = this;
   }
 
-  /** Tells the function to stop, and ends the thread when it has not answered after `graceMs`. */
+  /** Aborts the function, and terminates the thread when it has not answered after `graceMs`. */
   stop(reason: unknown, graceMs: number): void {
     if (this.#task === undefined || this.#isTerminated) return;
     this.#stopReason = reason;
@@ -89,18 +93,18 @@ export class Thread {
     this.#timer = setTimeout(() => this.terminate(), graceMs);
   }
 
-  /** Calls back when it was idle for so long. */
+  /** Calls `callback` once the thread has been idle for `idleMs` milliseconds. */
   afterIdle(idleMs: number, callback: () => void): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(callback, idleMs);
     this.#timer.unref();
   }
 
-  /** Ends the thread, whatever it does. */
+  /** Terminates the thread in any state. */
   terminate(): void {
     this.#isTerminated = true;
     clearTimeout(this.#timer);
-    // who waits for its end must see it
+    // keeps the process alive until waits for the thread's end have settled
     this.#worker.ref();
     void this.#worker.terminate();
   }
@@ -133,7 +137,7 @@ export class Thread {
   #end(exitCode: number): void {
     const how = this.#isTerminated ? "terminated" : "crashed";
     this.#isTerminated = true;
-    // It may have answered and then ended.
+    // the thread may have answered just before it ended
     const last = receiveMessageOnPort(this.#port);
     if (last !== undefined) this.#answered(last.message as TaskAnswer);
     clearTimeout(this.#timer);
