@@ -3,8 +3,8 @@ import { FinalAnswer, type FinalAnswerInit, WM, type WMInit } from "../message/c
 import { Message, type MessageInit } from "../message/message.ts";
 
 /*
- * How a value stands in the journal. What JSON can say stands as it is, all else under a tag: an object with one key
- * that begins with "$". A plain object that looks like that gets one "$" more.
+ * Encoding of values in the journal. Values that JSON can represent are stored as they are; all others under a tag: an
+ * object with a single key that begins with "$". A plain object of that shape gets one more "$".
  *
  *   undefined                          {"$undefined":true}
  *   NaN, Infinity, -Infinity, -0       {"$number":"NaN"}
@@ -20,44 +20,44 @@ import { Message, type MessageInit } from "../message/message.ts";
  *   Message                            {"$message":{"payload":…,"headers":{…},"traceId":…,"createdAt":…,"meta":{…}}}
  *   the plain object {"$date":0}       {"$$date":0}
  *
- * A journal outlives the program that wrote it: tags may be added, and never change their meaning.
+ * A journal outlives the program that wrote it: tags may be added, but never change their meaning.
  */
 
-/** Why a value cannot be written down. */
+/** The reason why a value cannot be stored. */
 export interface Unfit {
   readonly code: "NOT_SERIALISABLE" | "PAYLOAD_TOO_LARGE";
-  /** As `payload.user.tags[2]`; of a Map `payload.get("key")`, `payload.keys()[0]`. */
+  /** Path of the unfit part: `payload.user.tags[2]`; in a Map, `payload.get("key")` or `payload.keys()[0]`. */
   readonly path: string;
-  /** What it is and what is wanted. */
+  /** Description of the part and of the accepted data. */
   readonly problem: string;
 }
 
-/** Levels of nesting. Deeper ones would put the stack of whoever writes or reads them at risk. */
+/** Maximum nesting. Deeper values could overflow the stack of code that writes or reads them. */
 const MAX_DEPTH = 500;
 
 const WANTED =
   "wanted is data: null, booleans, numbers, strings, bigints, undefined, and arrays, plain objects, Maps, Sets, Dates, Uint8Arrays, Buffers, WMs, FinalAnswers and Messages of them";
 
 /**
- * What is wrong with a value, if anything: the first part of it that is not data, or its size. Parts are looked at in
- * their order, and no further than `maxBytes`.
+ * Finds the first part of a value that is not data, or reports its size. Parts are visited in order, and no further
+ * than `maxBytes`.
  *
- * Data is what `wanted` of the problem lists. A value whose restored form would differ is refused: an array with a hole,
- * a property that is not enumerable or has a symbol as its key, and a property added to an array, Map, Set or Date, such
- * as the `index` of a match. An array element with a getter is read. A text-named property added to bytes is neither
- * found nor written: JavaScript lists such properties only together with every index.
+ * The text of the problem lists the accepted data. A value whose restored form would differ is refused. This applies to
+ * an array with a hole, a property that is not enumerable or has a symbol key, and a property added to an array, Map,
+ * Set or Date, such as the `index` of a match. An array element with a getter is read. A text-named property added to
+ * bytes is neither found nor written: JavaScript lists such properties only together with every index.
  *
- * @param root - what paths begin with: `payload`
- * @param maxBytes - how long the JSON text may be, roughly and in characters: escapes are not counted, of numbers only
- * the usual number of digits
+ * @param root - the start of paths: `payload`
+ * @param maxBytes - maximum length of the JSON text, roughly and in characters: escapes are not counted, and numbers
+ *   count as their usual number of digits
  */
 export function unfitness(value: unknown, root: string, maxBytes: number): Unfit | undefined {
   return roomAfter(value, maxBytes, 0) < 0 ? explained(root, maxBytes) : undefined;
 }
 
 /**
- * A fit value as JSON can say it; the value itself where it is that already. It comes back equal from
- * {@link fromPlain}; an object in two places becomes two, and frozen objects and arrays can be changed again.
+ * Converts a fit value to plain JSON data; returns the value itself where nothing changes. {@link fromPlain} restores
+ * an equal value. An object in two places becomes two, and frozen objects and arrays become mutable.
  *
  * @param value - one in which {@link unfitness} has found nothing
  * @throws TypeError when a part of the value is not data
@@ -83,10 +83,10 @@ export function toPlain(value: unknown): unknown {
 }
 
 /**
- * The reverse of {@link toPlain}, also of what JSON has made of it.
+ * Restores a value from {@link toPlain}, even after a round trip through JSON.
  *
- * @throws TypeError when a tag is not known, what stands under it is not of its form, or the value is none that JSON has
- * @throws RangeError when what stands under a tag is out of the range of its class
+ * @throws TypeError when a tag is unknown, its content is malformed, or the value is none that JSON has
+ * @throws RangeError when a tag's content is out of the range of its class
  */
 export function fromPlain(plain: unknown): unknown {
   if (plain === null || typeof plain === "string" || typeof plain === "number" || typeof plain === "boolean")
@@ -105,14 +105,14 @@ export function fromPlain(plain: unknown): unknown {
   return read(content);
 }
 
-/** How a class of data is measured and written. */
+/** Measures and writes one class of data. */
 interface Kind<Value extends object> {
-  /** As {@link roomAfter}. */
+  /** Returns the room left after the value, as {@link roomAfter} does. */
   measure(value: Value, room: number, depth: number): number;
   write(value: Value): object;
 }
 
-/** Node's Buffer, where there is one. */
+/** Node's Buffer, where available. */
 const { Buffer } = globalThis as {
   readonly Buffer?: { readonly prototype: Uint8Array; from(memory: ArrayBufferLike): Uint8Array };
 };
@@ -177,7 +177,7 @@ const KINDS: ReadonlyMap<object, Kind<object>> = new Map<object, Kind<object>>([
   ],
 ]);
 
-/** What stands under a tag as the value it was. */
+/** Readers that restore the content of each tag. */
 const READERS: ReadonlyMap<string, (content: unknown) => unknown> = new Map<string, (content: unknown) => unknown>([
   ["$undefined", (content) => (content === true ? undefined : malformed("$undefined", "true", content))],
   [
@@ -236,7 +236,7 @@ function malformed(tag: string, wanted: string, content: unknown): never {
   throw new TypeError(`Cannot read what stands under "${tag}": wanted is ${wanted}, got ${describeThrown(content)}`);
 }
 
-/** The fields of an instance, from what stands under its tag. One of them is always there. */
+/** Reads the fields of an instance from its tag's content. `always` names the mandatory one. */
 function fieldsFrom(tag: string, always: string, content: unknown): object {
   if (typeof content !== "object" || content === null || !Object.hasOwn(content, always)) {
     malformed(tag, `an object with "${always}"`, content);
@@ -270,7 +270,7 @@ function isPlainObject(value: object): boolean {
   return prototype === Object.prototype || prototype === null;
 }
 
-/** The key of an object that has one alone, if it begins with `$`. */
+/** Returns the only key of an object, if it begins with `$`. */
 function tagOf(value: object): string | undefined {
   let tag: string | undefined;
   for (const key in value) {
@@ -281,7 +281,7 @@ function tagOf(value: object): string | undefined {
   return tag;
 }
 
-/** An array or plain object with its parts converted: the same one if they all stay what they are. */
+/** Returns an array or plain object with its parts converted; the same object if no part changes. */
 function withParts(value: object, convert: (part: unknown) => unknown): object {
   let copy: object | undefined;
   if (Array.isArray(value)) {
@@ -296,15 +296,15 @@ function withParts(value: object, convert: (part: unknown) => unknown): object {
     if (!isOwn.call(value, key)) continue;
     const before = (value as Record<string, unknown>)[key];
     const part = convert(before);
-    // a spread has made even "__proto__" a property of its own, which is what is set here
+    // the spread has made even "__proto__" an own property, so this assignment sets it
     if (part !== before) ((copy ??= { ...value }) as Record<string, unknown>)[key] = part;
   }
   return copy ?? value;
 }
 
-// The walk that measures. It allocates the lists of names and symbols of a plain object, and the names of an array.
+// The measuring walk. It allocates only the lists of names and symbols of a plain object, and the names of an array.
 
-// Faster in a loop over keys than `Object.hasOwn`, and accessors are found without a descriptor being made.
+// Faster in a loop over keys than `Object.hasOwn`; finds accessors without creating a descriptor.
 const {
   hasOwnProperty: isOwn,
   __lookupGetter__: getterOf,
@@ -315,11 +315,16 @@ const {
   readonly __lookupSetter__: (this: object, key: string) => unknown;
 };
 
-/** Why the walk has stopped, unless for lack of room; and from where, the innermost step first. Empty between walks. */
+/**
+ * The reason why the walk stopped, unless for lack of room, and the path, innermost step first. Empty between walks.
+ */
 let fault: string | undefined;
 const steps: Array<{ readonly holder: object; readonly step: string }> = [];
 
-/** What is left of `room` after a value, in characters; less than 0 when there is too little, or the value is unfit. */
+/**
+ * Returns the remainder of `room` after a value, in characters; negative when there is too little, or the value is
+ * unfit.
+ */
 function roomAfter(value: unknown, room: number, depth: number): number {
   switch (typeof value) {
     case "string":
@@ -361,14 +366,14 @@ function roomAfterArray(value: readonly unknown[], before: number, depth: number
         : roomAfter(part, room - 1, depth + 1);
     if (room < 0) return stopped(value, `[${index}]`);
   }
-  // an array without holes and additions has its indices and "length", in this order
+  // an array without holes and added properties has its indices and "length", in this order
   const names = Object.getOwnPropertyNames(value);
   if (names.length > value.length + 1) return added(value, names[value.length + 1]);
   const [symbol] = Object.getOwnPropertySymbols(value);
   return symbol === undefined ? room : added(value, symbol);
 }
 
-/** @param holder - whose fields they are */
+/** Returns the room left after the fields of `holder`, an instance or plain object. */
 function roomAfterFields(holder: object, fields: object, before: number, depth: number): number {
   let room = before - 2;
   let count = 0;
@@ -419,24 +424,27 @@ function roomAfterSet(set: ReadonlySet<unknown>, before: number, depth: number):
   return room;
 }
 
-/** Whether an object of a class without properties has some. */
+/** Whether an object of a class without own properties has been given some. */
 const hasAdded = (value: object): boolean => Reflect.ownKeys(value).length > 0;
 
-/** A property of a value that has none of its own. */
+/** Reports an added property of a value that should have none. */
 function added(value: object, key: string | symbol | undefined = Reflect.ownKeys(value)[0]): number {
   const what = Array.isArray(value) ? "an array" : describe(value);
   unfit(`a property added to ${what}, which would be lost; copy it into a plain object; ${WANTED}`);
   return stopped(value, typeof key === "string" ? stepTo(key) : `[${String(key)}]`);
 }
 
-/** The keys that each constructor sets, in its order. In production an instance is not frozen, and more may be added. */
+/**
+ * The keys that each constructor sets, in order. Production does not freeze instances, so properties may have been
+ * added.
+ */
 const WM_FIELDS: readonly PropertyKey[] = Reflect.ownKeys(new WM({ query: "" }));
 const ANSWER_FIELDS: readonly PropertyKey[] = Reflect.ownKeys(new FinalAnswer({ text: "" }));
 const MESSAGE_FIELDS: readonly PropertyKey[] = Reflect.ownKeys(
   new Message({ payload: null, traceId: "t", createdAt: 0 }),
 );
 
-/** Stops at an instance that lacks a field of its class, or has one more; `undefined` for one as it was made. */
+/** Stops at an instance that lacks a field of its class or has an extra one; returns `undefined` for an intact one. */
 function misfit(value: object, fields: readonly PropertyKey[]): number | undefined {
   const keys = Reflect.ownKeys(value);
   if (!fields.every((field) => Object.hasOwn(value, field)))
@@ -459,7 +467,9 @@ function stopped(holder: object, step: string): number {
   return -1;
 }
 
-/** Why the walk has stopped. What is its own part makes it so deep or large that it is found here at last. */
+/**
+ * Builds the explanation for a stopped walk. If the value is only too deep or too large, this is where it is noticed.
+ */
 function explained(root: string, maxBytes: number): Unfit {
   const [problem, way] = [fault, steps.splice(0).reverse()];
   fault = undefined;
@@ -507,10 +517,10 @@ function fromBase64(tag: string, content: unknown): Uint8Array {
     : malformed(tag, "base64 in a string", content);
 }
 
-/** Base64 of bytes, without what only Node has. */
+/** Encodes bytes as base64 without Node's own functions. */
 function toBase64(bytes: Uint8Array): string {
   let text = "";
-  // a call takes only so many arguments
+  // a call accepts a limited number of arguments
   for (let start = 0; start < bytes.length; start += 8192) {
     text += String.fromCharCode(...bytes.subarray(start, start + 8192));
   }

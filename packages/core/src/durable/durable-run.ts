@@ -16,42 +16,45 @@ import { StoredGate } from "./stored-gate.ts";
 import { thisProcess } from "./this-process.ts";
 import { savedItem, type SavedTrace, STATE_VERSION, stateOf, stateSince } from "./trace-state.ts";
 
-/** A trace that failed and waits; in this process, unless an earlier one has left it. */
+/** A failed trace that waits for a retry; in memory, unless an earlier process has left it. */
 interface Failed {
   readonly entry: JournalEntry;
   readonly trace: Trace | undefined;
 }
 
-/** What is known of how a trace is written down. */
+/** The storage state of a trace. */
 class Mark {
-  /** Whether it stands in the list of what has changed. */
+  /** Whether the trace is in the list of changed traces. */
   hasChanged = false;
-  /** Whether the journal has an entry of it. */
+  /** Whether the journal has an entry of the trace. */
   isStored = false;
-  /** Whether it cannot be written down any more. */
+  /** Whether the trace can no longer be serialised. */
   isSpoiled = false;
-  /** What it was written down as when it failed, while that is kept. */
+  /** Saved state of a failed trace, while it is kept. */
   failed: SavedTrace | undefined;
-  /** What it was written down as when it was left to a later run. */
+  /** Saved state of a trace that is left to a later run. */
   parked: SavedTrace | undefined;
 }
 
 type Told = (failure: Error | undefined) => void;
 
-/** Numbers of traces grow from opening to opening, so that none is given twice: a process may end before it has told the journal of one. */
+/**
+ * Run numbers reserved per opening. They grow with the epoch, so that none is reused even when a process ends before it
+ * has stored one.
+ */
 const RUNS_PER_EPOCH = 2 ** 32;
 
-/** How often it is looked whether another's claim is kept up, and by how much its end may seem to move when it is not. */
+/** Interval for checking whether another process renews its claim, and the tolerance for its expiry; in milliseconds. */
 const CLAIM_LOOK_MS = 250;
 const CLAIM_TOLERANCE_MS = 50;
 
-/** For so many milliseconds changes gather at most, while messages go from node to node. */
+/** Maximum group-commit delay while messages move between nodes, in milliseconds. */
 const LONGEST_GATHERING_MS = 10;
 
 /**
- * Writes what changes in a flow into its journal, one batch at a time: while one is being stored, the next gathers.
- * A batch has the traces as they are at one moment between two steps of the engine; what was accepted and done since
- * the last is not in it. Who may see an effect of a change only when it is stored waits in `#waiting`.
+ * Writes the changes of a flow to its journal, one batch at a time: while one is stored, the next accumulates. A batch
+ * contains the traces as of one moment between two steps of the engine; later changes are not in it. Callers that may
+ * see an effect only once it is stored wait in `#waiting`.
  *
  * States: opening → ready → sealed, or lost at any time.
  */
@@ -67,28 +70,28 @@ export class JournalledRun implements DurableRun {
   #sequence = 0;
   #changed: Trace[] = [];
   #waiting: Told[] = [];
-  /** Those who wait for the batch that is just being stored. */
+  /** Waiters for the batch that is being stored. */
   #waitingNow: Told[] = [];
-  /** How many messages each node is done with since the last batch, by its index. */
+  /** Messages completed since the last batch, by node index. */
   #done: number[] = [];
-  /** How many messages nodes were done with. */
+  /** Total number of completed messages. */
   #steps = 0;
   #isDue = false;
-  /** The clock's `now()` by which what has changed is written. */
+  /** The clock's `now()` by which pending changes are written. */
   #writeBy = 0;
   #writing: Promise<void> | undefined;
   #isSealed = false;
   #lost: Error | undefined;
-  /** Called when nothing can be stored any more. */
+  /** Listeners for the loss of the journal. */
   readonly #onLost: ((failure: Error) => void)[] = [];
   #renewal: Timer | undefined;
-  /** Entries of traces that failed and wait, the oldest first. */
+  /** Entries of failed traces that wait for a retry, oldest first. */
   readonly #failed = new Map<number, Failed>();
-  /** Entries and runs that are to be stored and removed though no trace of theirs is under way. */
+  /** Entries and runs to store and remove although their traces are not in flight. */
   #put: JournalEntry[] = [];
   #removed: number[] = [];
   #found: Recovery = { resumed: 0, failed: 0, changed: [] };
-  /** Traces found to have changed after that, the oldest first. */
+  /** Traces that were found changed later, oldest first. */
   readonly #changedSince: ChangedTrace[] = [];
 
   constructor(engine: DurableHost, options: ResolvedDurableOptions) {
@@ -97,7 +100,7 @@ export class JournalledRun implements DurableRun {
     this.#recovering = new Recovering(engine, options);
     this.ready = new Promise((resolve, reject) => {
       this.#onLost.push(reject);
-      // the entries that an earlier process has left have no caller here
+      // entries left by an earlier process have no caller whose context could apply
       const opened = engine.options.homeScope.runInAsyncScope(() => this.#open(), undefined);
       opened.then(resolve, (error: unknown) => this.#lose(error));
     });
@@ -125,7 +128,7 @@ export class JournalledRun implements DurableRun {
     try {
       state = stateOf(this.#engine, trace, attempt);
     } catch {
-      // it fails for that very reason
+      // ignored: the run fails for the same reason
     }
     if (state === undefined) return;
     const failed = { ...state, error: this.kept(error) };
@@ -140,7 +143,7 @@ export class JournalledRun implements DurableRun {
     });
   }
 
-  /** Asks `onChanged` about a message that was set aside, and does what it says. */
+  /** Calls `onChanged` for a message that was set aside, and applies its decision. */
   async #settleChanged(attempt: Attempt, pauses: readonly Pause[]): Promise<void> {
     const engine = this.#engine;
     const { trace, node, traceId, tenant } = attempt;
@@ -148,7 +151,7 @@ export class JournalledRun implements DurableRun {
     const names = unasked.map(({ name, reason, answer }) => `"${name ?? reason}"${answer ? " (answered)" : ""}`);
     const problem = `node "${node}" returned without asking for ${names.join(", ")}, which an earlier run asked for`;
     const found = await this.#recovering.settled({ traceId, tenant }, savedItem(attempt, "backoff"), problem, unasked);
-    // its trace may have ended meanwhile; when the flow stops, the next run calls the handler again
+    // the trace may have ended in the meantime; during shutdown, the next run calls the handler again
     if (!trace.isOpen || attempt.state !== State.PARKED || this.#isSealed) return;
     if (!("action" in found)) {
       const { worker, item } = found;
@@ -179,7 +182,7 @@ export class JournalledRun implements DurableRun {
     engine.agenda.flush();
   }
 
-  /** Ends a trace in this run and keeps it as it is for a later one. */
+  /** Ends a trace in this run and keeps its stored state for a later one. */
   #park(trace: Trace, error: FlowError): void {
     const state = stateOf(this.#engine, trace) as SavedTrace;
     markOf(trace).parked = state;
@@ -279,7 +282,7 @@ export class JournalledRun implements DurableRun {
     return given.length;
   }
 
-  /** Traces of one id that failed, which are no longer kept. */
+  /** Removes and returns the failed traces of one id. */
   #takeFailed(traceId: string, tenant: string): readonly JournalEntry[] {
     const found = [...this.#failed.values()].filter(
       ({ entry }) => entry.traceId === traceId && entry.tenant === tenant,
@@ -289,7 +292,7 @@ export class JournalledRun implements DurableRun {
       if (trace === undefined) return entry;
       const mark = markOf(trace);
       const now = this.#entryOf(trace, stateSince(trace, mark.failed as SavedTrace), "failed");
-      // from now on the entry is that of the trace which takes its place, and so are its results
+      // the entry now belongs to the trace that replaces it, and so do its results
       mark.failed = undefined;
       mark.isStored = false;
       this.#engine.rookery.withdraw(trace);
@@ -325,17 +328,17 @@ export class JournalledRun implements DurableRun {
   async close(): Promise<void> {
     this.#renewal?.cancel();
     const closing = this.#closed(this.#partition);
-    // a journal that does not answer does not answer this
+    // a journal that does not answer writes would not answer this either
     if (this.#writing === undefined) await closing;
   }
 
-  /** Stores what there is, the last of it. */
+  /** Stores the last changes. */
   async #writeRest(): Promise<void> {
     await this.ready.catch(() => {});
-    // what is given out from now on would be given out again by the next run
+    // values delivered from now on would be delivered again by the next run
     this.isClosing = true;
     while (this.#writing !== undefined) await this.#writing;
-    // first those who wait are told, then what became of that is stored
+    // notifies waiters first, then stores the consequences
     if (this.#lost === undefined) await this.#write();
     const written = this.#lost === undefined ? this.#write() : undefined;
     this.#isSealed = true;
@@ -355,7 +358,7 @@ export class JournalledRun implements DurableRun {
     const { leaseMs } = this.#options;
     const partition = await this.#claim();
     if (this.#lost !== undefined) {
-      // it was given up while it was waited for
+      // the run was given up while the claim was pending
       await this.#closed(partition);
       throw this.#lost;
     }
@@ -385,7 +388,7 @@ export class JournalledRun implements DurableRun {
           continue;
         }
         markOf(found).isStored = true;
-        // what it was when it was read and what became of it since may differ already
+        // its state when read may differ from its present one
         if (!found.isOpen) this.changed(found);
         resumed += 1;
       }
@@ -397,7 +400,10 @@ export class JournalledRun implements DurableRun {
     return this.#found;
   }
 
-  /** Takes the partition. The claim of a process that is dead is waited for; one that is alive keeps it up, and that is told. */
+  /**
+   * Acquires the partition. Waits for the claim of a dead process to expire; rejects when the other one keeps renewing
+   * it.
+   */
   async #claim(): Promise<JournalPartition> {
     const { clock, options, timers } = this.#engine;
     const { journal, partition = options.name, owner, leaseMs } = this.#options;
@@ -425,7 +431,7 @@ export class JournalledRun implements DurableRun {
           await this.#partition?.renew();
         } catch (error) {
           if (hasCode(error, FlowErrorCode.JOURNAL_FENCED)) this.#lose(error);
-          // the claim lasts for a while yet
+          // the claim is still valid for a while
           else this.#engine.options.logger.warn("journal_renew_failed", this.#facts(error));
         }
       })();
@@ -441,7 +447,10 @@ export class JournalledRun implements DurableRun {
     this.#lookNextTurn();
   }
 
-  /** Writes when messages have come to rest, or have moved for long enough: what moves on is worth no write of its own. */
+  /**
+   * Schedules a write for when messages have come to rest or have moved for long enough: a moving message is worth no
+   * write of its own.
+   */
   #lookNextTurn(): void {
     const seen = this.#steps;
     this.#engine.scheduler.nextTurn(() => {
@@ -454,7 +463,7 @@ export class JournalledRun implements DurableRun {
     });
   }
 
-  /** Stores all that has changed so far. */
+  /** Stores all changes so far. */
   async #write(): Promise<void> {
     this.#waitingNow = this.#waiting.splice(0);
     const put = this.#put.splice(0);
@@ -496,7 +505,7 @@ export class JournalledRun implements DurableRun {
     await this.#writing;
   }
 
-  /** A payload was data when it was sent, and is not any more: somebody has changed it meanwhile. */
+  /** Fails a trace whose payload was data when it was sent, but has been mutated since. */
   #failSpoiled(trace: Trace, cause: unknown): void {
     const { ending, agenda } = this.#engine;
     this.changed(trace);
@@ -528,7 +537,7 @@ export class JournalledRun implements DurableRun {
     return { run, tenant, traceId: id, status, version: STATE_VERSION, state: JSON.stringify(state) };
   }
 
-  /** Keeps a trace that has failed, in place of the oldest when there are too many. */
+  /** Keeps a failed trace, evicting the oldest when there are too many. */
   #keepFailed(entry: JournalEntry, trace?: Trace): void {
     this.#failed.set(entry.run, { entry, trace });
     if (this.#failed.size <= this.#options.maxFailed) return;
@@ -537,7 +546,7 @@ export class JournalledRun implements DurableRun {
     this.#removed.push(oldest as number);
   }
 
-  /** Keeps a trace of an earlier run that has failed, and what it left to be fetched. */
+  /** Keeps a failed trace of an earlier run, with its unread results. */
   #keepLeft(entry: JournalEntry): void {
     const left = this.#recovering.left(entry);
     if (left !== undefined) {
@@ -562,7 +571,7 @@ export class JournalledRun implements DurableRun {
     for (const told of waiting) told(failure);
   }
 
-  /** Nothing can be stored any more: what this process knows and the journal does not is lost, as in a crash. */
+  /** Gives up the journal: changes that are not stored are lost, as in a crash. */
   #lose(cause: unknown): void {
     if (this.#lost !== undefined) return;
     const isOwn = hasCode(cause, FlowErrorCode.JOURNAL_FENCED) || hasCode(cause, FlowErrorCode.JOURNAL_OWNED);
@@ -599,7 +608,7 @@ export class JournalledRun implements DurableRun {
   }
 }
 
-/** The refusal of a partition; one that names the flow at fault where that is of this very process. */
+/** Rewrites the refusal of a partition; when this very process owns it, the error names the flow at fault. */
 function orOwnedHere(error: FlowError): FlowError {
   const { details } = error;
   if (details?.["owner"] !== thisProcess()) return error;
@@ -612,7 +621,7 @@ function orOwnedHere(error: FlowError): FlowError {
   });
 }
 
-/** Whether a thrown value is a FlowError of a code. */
+/** Whether a thrown value is a FlowError with a given code. */
 function hasCode(thrown: unknown, code: FlowErrorCode): thrown is FlowError {
   try {
     return thrown instanceof FlowError && thrown.code === code;
@@ -645,7 +654,7 @@ function listing(
   return { tenant, traceId, status, startedAt, nodes, error };
 }
 
-/** FNV-1a (Fowler, Noll, Vo). */
+/** Computes the FNV-1a hash of a text (Fowler, Noll, Vo). */
 function seedOf(text: string): number {
   let state = 0x811c9dc5;
   for (let index = 0; index < text.length; index += 1) state = Math.imul(state ^ text.charCodeAt(index), 0x01000193);

@@ -6,41 +6,47 @@ import { JournalledRun } from "./durable-run.ts";
 import type { OnChanged } from "./recovering.ts";
 import { thisProcess } from "./this-process.ts";
 
-/** How a flow is made durable. */
+/** Options of {@link durable}. */
 export interface DurableOptions {
-  /** Where what must not be lost is kept. */
+  /** Storage for the state that must not be lost. */
   readonly journal: Journal;
-  /** The part of the journal that this flow's traces are in. One process at a time may run it. @defaultValue the flow's name */
+  /**
+   * The journal's partition for this flow's traces. At most one process at a time may hold it. @defaultValue the flow's
+   * name
+   */
   readonly partition?: string | undefined;
-  /** The name of this process, told to others that want the same partition. @defaultValue its process id and random digits */
+  /**
+   * The name of this process, reported to others that request the same partition. @defaultValue its process id and
+   * random digits
+   */
   readonly owner?: string | undefined;
   /**
-   * Milliseconds after which another process may take over when this one is no longer heard of. `ready` waits for so
-   * long where a process has died, and rejects with `JOURNAL_OWNED` as soon as it is clear that it is alive.
+   * Milliseconds without renewal after which another process may take over. `ready` waits this long after a crash of
+   * the previous process, and rejects with `JOURNAL_OWNED` as soon as that process proves to be alive.
    *
    * @defaultValue 10000
    */
   readonly leaseMs?: number | undefined;
   /**
-   * How long a payload may be, in characters of its JSON text, roughly; the same holds for each meta. Errors that are
-   * kept are cut to it.
+   * Maximum length of a payload, roughly, in characters of its JSON text; the same limit applies to each meta. Stored
+   * errors are truncated to it.
    *
    * @defaultValue 1048576
    */
   readonly maxPayloadBytes?: number | undefined;
-  /** How many traces that have failed are kept to be tried again; the oldest go first. @defaultValue 1000 */
+  /** Maximum number of failed traces kept for a retry; the oldest are evicted first. @defaultValue 1000 */
   readonly maxFailed?: number | undefined;
   /**
-   * What is done with a trace whose node is gone or whose payload does not fit its node any more: it fails, it stays
-   * in the journal for a later run, or a function says where its message goes. Each is logged and stands in the
-   * recovery's `changed`.
+   * Handling of a trace whose node is gone or whose payload no longer fits its node. The trace fails, stays in the
+   * journal for a later run, or goes wherever a function sends it. Each case is logged and listed in the recovery's
+   * `changed`.
    *
    * @defaultValue `"park"`
    */
   readonly onChanged?: OnChanged | undefined;
 }
 
-/** {@link DurableOptions} with their defaults. */
+/** {@link DurableOptions} with defaults applied. */
 export interface ResolvedDurableOptions {
   readonly journal: Journal;
   readonly partition: string | undefined;
@@ -54,15 +60,15 @@ export interface ResolvedDurableOptions {
 const KNOWN = ["journal", "partition", "owner", "leaseMs", "maxPayloadBytes", "maxFailed", "onChanged"] as const;
 
 /**
- * Makes a flow survive the end of its process: kill it at any instant, run it again, and every message that it
- * accepted is finished.
+ * Makes a flow survive the end of its process: after a crash at any instant, the next run finishes every accepted
+ * message.
  *
  * @example
  * ```ts
  * const journal = await SqliteJournal.open({ file: "orders.db" });
  * const flow = create(a.to(b), { durability: durable({ journal }) });
  * flow.run();
- * await flow.ready(); // what an earlier process has left is under way again
+ * await flow.ready(); // the traces of an earlier process are in flight again
  * ```
  *
  * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range

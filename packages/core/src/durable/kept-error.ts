@@ -1,11 +1,11 @@
 import { type ErrorPayload, errorPayload, FlowError, type FlowErrorCode } from "../foundation/flow-error.ts";
 
-/** Longest text of an error that is kept, in characters. */
+/** Maximum length of a stored error's texts, in characters. */
 const MAX_TEXT = 16_384;
-/** Below this, an error is kept without stack, causes and details. */
+/** Limit below which an error is stored without stack, causes and details. */
 const MIN_TEXT = 64;
 
-/** An error as the journal keeps it: no text is longer than 16 384 characters, the whole no longer than `maxBytes` as JSON. */
+/** Truncates an error for the journal: no text exceeds 16 384 characters, the whole at most `maxBytes` as JSON. */
 export function keptError(error: unknown, maxBytes: number): ErrorPayload {
   const payload = errorPayload(error);
   for (let limit = MAX_TEXT; limit >= MIN_TEXT; limit /= 2) {
@@ -16,7 +16,7 @@ export function keptError(error: unknown, maxBytes: number): ErrorPayload {
   return bounded(rest, MIN_TEXT);
 }
 
-/** The error of which {@link keptError} has kept what there is. */
+/** Restores an error from the fields that {@link keptError} has stored. */
 export function errorFrom(payload: ErrorPayload): FlowError {
   const { code, message, stack, cause, traceId, tenant, node, attempt, latencyMs, retryable, details } = payload;
   const error = new FlowError({
@@ -53,7 +53,7 @@ function bounded(payload: ErrorPayload, limit: number): ErrorPayload {
   const kept: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(payload)) kept[key] = typeof value === "string" ? cut(value, limit) : value;
   const { message, stack, cause, details } = payload;
-  // the message that begins a stack must not push its frames out
+  // shortens the message at the start of a stack, which would push the frames out
   if (stack !== undefined)
     kept["stack"] = cut(
       stack.replace(message, () => cut(message, limit / 2)),

@@ -13,27 +13,27 @@ import { keptError } from "./kept-error.ts";
 import { type Placed, readState, restoreFailed, restoreTrace } from "./restore.ts";
 import { type SavedItem, STATE_VERSION, type SavedTrace } from "./trace-state.ts";
 
-/** A message in the journal that does not fit the flow any more. */
+/** A stored message that no longer fits the flow. */
 export interface ChangedMessage {
   readonly tenant: string;
   readonly traceId: string;
   readonly node: string;
   readonly payload: unknown;
-  /** What does not fit. */
+  /** The mismatch. */
   readonly problem: string;
-  /** What its handler does not ask for any more, when that is what does not fit. */
+  /** Pauses that its handler no longer asks for, when they are the mismatch. */
   readonly unasked?: readonly UnaskedPause[];
 }
 
-/** What becomes of it: where it goes instead, or what is done with its trace. */
+/** The decision about a changed message: a new target, or the fate of its trace. */
 export type Migration = { readonly node: string; readonly payload: unknown } | "fail" | "park";
 
-/** How traces that do not fit the flow any more are dealt with. */
+/** The policy for traces that no longer fit the flow. */
 export type OnChanged = "fail" | "park" | ((message: ChangedMessage) => Migration | Promise<Migration>);
 
-/** Puts traces back from the journal, and sees which do not fit the flow any more. */
+/** Restores traces from the journal, and detects those that no longer fit the flow. */
 export class Recovering {
-  /** Traces that stay in the journal for a later run, by their numbers. */
+  /** Traces that stay in the journal for a later run, by run number. */
   readonly parked = new Map<number, JournalEntry>();
   readonly #engine: DurableHost;
   readonly #onChanged: OnChanged;
@@ -45,7 +45,7 @@ export class Recovering {
     this.#maxPayloadBytes = maxPayloadBytes;
   }
 
-  /** Puts a trace back, or answers with why not. `isRetry` when it had failed and is tried again. */
+  /** Restores a trace, or returns the mismatch. `isRetry` is set when a failed trace is retried. */
   async restore(entry: JournalEntry, isRetry: boolean): Promise<Trace | ChangedTrace> {
     const { tenant, traceId } = entry;
     let state: SavedTrace;
@@ -67,31 +67,31 @@ export class Recovering {
       if (place.action === "parked" && !isRetry) this.parked.set(entry.run, entry);
       return place;
     }
-    // a function that says what becomes of a message may take longer than the flow runs
+    // the function that decides on a message may outlast the flow
     if (this.#engine.isEnding) return { tenant, traceId, node: "", problem: "the flow was stopped", action: "parked" };
     return restoreTrace(this.#engine, entry, again, placed);
   }
 
-  /** What a trace that has failed left to be fetched; none where its entry cannot be read. */
+  /** Returns the unread results and error of a failed trace; `undefined` when its entry cannot be read. */
   left(entry: JournalEntry): { readonly trace: Trace; readonly state: SavedTrace } | undefined {
     try {
       const state = readState(entry);
       requireReadable(state);
       return { trace: restoreFailed(this.#engine, entry, state), state };
     } catch {
-      // `unfinished` and `retryFailed` tell what is wrong with it
+      // `unfinished` and `retryFailed` report the mismatch
       return undefined;
     }
   }
 
-  /** Those of one id, which are no longer kept. */
+  /** Removes and returns the parked entries of one id. */
   takeParked(traceId: string, tenant: string): JournalEntry[] {
     const taken = [...this.parked.values()].filter((entry) => entry.traceId === traceId && entry.tenant === tenant);
     for (const { run } of taken) this.parked.delete(run);
     return taken;
   }
 
-  /** The entry of a trace that could not be put back and counts as failed. */
+  /** Returns the entry of a trace that could not be restored and counts as failed. */
   failed(entry: JournalEntry, problem: string): JournalEntry {
     const { tenant, traceId } = entry;
     const error = new FlowError({ code: FlowErrorCode.GRAPH_CHANGED, message: problem, tenant, traceId });
@@ -109,7 +109,7 @@ export class Recovering {
       : await this.settled(entry, item, problem);
   }
 
-  /** What happens to a message that does not fit: where it goes, or what was done with its trace. */
+  /** Resolves the fate of a message that does not fit: its new target, or the action on its trace. */
   async settled(
     { tenant, traceId }: Pick<JournalEntry, "tenant" | "traceId">,
     item: SavedItem,
@@ -122,7 +122,7 @@ export class Recovering {
     if (how === "fail") return { ...changed, action: "failed" };
     if (how === "park") return { ...changed, action: "parked" };
     if (how instanceof Error) return { ...changed, problem: `${problem}; ${how.message}`, action: "parked" };
-    // another node has sent nothing yet
+    // the new node has not sent anything yet
     const { sent: _, sentTo: __, ...kept } = item;
     const moved: SavedItem = {
       ...(how.node === item.node ? item : kept),
@@ -135,7 +135,7 @@ export class Recovering {
     return { ...changed, problem: `${problem}; migrated: ${left}`, action: "parked" };
   }
 
-  /** What becomes of a message that does not fit; an error where the function that says so is at fault. */
+  /** Returns the decision on a message that does not fit; an error when the deciding function fails. */
   async #decided(message: ChangedMessage): Promise<Migration | Error> {
     if (typeof this.#onChanged !== "function") return this.#onChanged;
     try {
@@ -154,12 +154,12 @@ export class Recovering {
     return this.#engine.workshop.byName.get(node);
   }
 
-  /** Why a message does not fit the flow, if it does not. */
+  /** Returns the reason why a message does not fit the flow, if any. */
   async #problem(item: SavedItem): Promise<string | undefined> {
     const worker = this.#workerOf(item);
     if (worker === undefined)
       return `node "${item.node}" is gone; there are ${[...this.#engine.workshop.byName.keys()].map((name) => `"${name}"`).join(", ")}`;
-    // a join's messages are checked when they are together
+    // a join's messages are checked once its group is complete
     if (worker.inputSchema === undefined || worker.node.gathering !== undefined) return undefined;
     const answer = worker.inputSchema["~standard"].validate(fromPlain(item.payload));
     const result = answer instanceof Promise ? await answer : answer;
@@ -169,7 +169,7 @@ export class Recovering {
   }
 }
 
-/** Throws unless all that was written down of a trace can be read: nothing of it is begun otherwise. */
+/** Throws unless the whole stored state of a trace is readable, so that nothing is restored in part. */
 function requireReadable({ items, results = [], effects = [], pauses = [] }: SavedTrace): void {
   for (const item of [...items, ...items.flatMap(({ taken = [] }) => taken), ...results]) {
     fromPlain(item.payload ?? null);
@@ -182,7 +182,7 @@ function requireReadable({ items, results = [], effects = [], pauses = [] }: Sav
   }
 }
 
-/** A trace that has failed as it is to be tried again: handlers are called anew, and may repeat effects that failed. */
+/** Prepares a failed trace for a retry: handlers are called anew, and may repeat effects that failed. */
 function triedAgain({ error: _, isErrorUnread: __, ...state }: SavedTrace, now: number): SavedTrace {
   const pauses = state.pauses?.filter(({ answer, expiresAt }) => answer !== undefined || (expiresAt ?? Infinity) > now);
   const isAsked = (item: SavedItem): boolean =>

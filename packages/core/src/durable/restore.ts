@@ -13,7 +13,11 @@ import { fromPlain } from "./codec.ts";
 import { errorFrom } from "./kept-error.ts";
 import { type SavedItem, type SavedMessage, type SavedPause, STATE_VERSION, type SavedTrace } from "./trace-state.ts";
 
-/** What an entry of the journal says. @throws FlowError `GRAPH_CHANGED` when it was written by a newer version */
+/**
+ * Reads the stored state of an entry.
+ *
+ * @throws FlowError `GRAPH_CHANGED` when it was written by a newer version
+ */
 export function readState({ version, state, traceId, tenant }: JournalEntry): SavedTrace {
   const refusal = (why: string, cause?: unknown): FlowError =>
     new FlowError({
@@ -34,8 +38,8 @@ export function readState({ version, state, traceId, tenant }: JournalEntry): Sa
 }
 
 /**
- * Pauses of form 1 with the keys of form 2. Where two of one handler have the same reason, their order alone told them
- * apart: no handler finds them, so that no answer can go to another question.
+ * Converts pauses of format 1 to the keys of format 2. Where two pauses of one handler have the same reason, only their
+ * order distinguished them. No handler finds those, so that no answer can go to another question.
  */
 function keyedByReason(pauses: readonly SavedPause[]): SavedPause[] {
   const keys = pauses.map(keyOfFirstForm);
@@ -45,20 +49,20 @@ function keyedByReason(pauses: readonly SavedPause[]): SavedPause[] {
   });
 }
 
-/** The key of form 2 for a pause of form 1, which does not tell the flow of a playbook. */
+/** Returns the format 2 key of a format 1 pause, which does not name the flow of a playbook. */
 function keyOfFirstForm({ key, node, reason }: SavedPause): string {
   const place = key.slice(0, key.lastIndexOf("."));
   const [root, own] = place.split("/");
   return `${place}${root === own ? "" : `@/${node}`}.${reason}`;
 }
 
-/** An item whose node is there, if it has one. */
+/** An item and its node, if it has one. */
 export interface Placed {
   readonly item: SavedItem;
   readonly worker: Worker;
 }
 
-/** Puts back what a trace that failed has left for those who fetch by its id: its results, and its error. */
+/** Restores the unread results and error of a failed trace, to be fetched by its id. */
 export function restoreFailed(engine: DurableHost, { run, traceId }: JournalEntry, state: SavedTrace): Trace {
   const headers = checkedHeaders(state.headers);
   const sink = engine.rookery.sinkFor();
@@ -72,7 +76,7 @@ export function restoreFailed(engine: DurableHost, { run, traceId }: JournalEntr
   return trace;
 }
 
-/** Puts a trace back as it was written down; its messages go on from where they are. */
+/** Restores a trace from its stored state; its messages continue from their places. */
 export function restoreTrace(
   engine: DurableHost,
   entry: JournalEntry,
@@ -106,14 +110,14 @@ export function restoreTrace(
   restoreLasting(trace, state);
   restoreClosed(engine, trace, state);
   if (engine.reporter.hasListeners) engine.reporter.trace(trace, { type: "trace_start", topic: headers.topic });
-  // all of them are there before any goes on: or the trace might be taken for one that waits in vain
+  // restores all attempts before any continues; otherwise the trace might be taken for one that waits in vain
   const attempts = placed.map(({ item, worker }) => {
     const message = messageOf(trace, headers, item, state.deadlineAt);
     const [high, low] = item.lineage;
     const attempt = new Attempt(worker, trace, message, null, high, low, item.attempt);
     attempt.round = item.round ?? 0;
     engine.ledger.restored(attempt);
-    // what a handler has not asked for is noticed on the long way through the engine alone
+    // only the slow path through the engine notices a pause that the handler no longer asks for
     if (pauses.length > 0) attempt.extras ??= new AttemptExtras();
     attempt.skip(item.sent ?? 0, item.sentTo);
     if (item.taken !== undefined)
@@ -135,12 +139,12 @@ export function restoreTrace(
   });
   trace.deadlineAt = state.deadlineAt;
   for (const { item, attempt } of attempts) if (trace.isOpen) goOn(engine, item, attempt, pauses);
-  // what comes from outside of its ring must not overtake a message that was handled already, and has no edge any more
+  // messages from outside of the ring must not overtake one that was handled already and has no edge any more
   for (const { item, attempt } of attempts)
     if (attempt.worker.isOrdered && (item.where === "handler" || (item.where === "line" && item.source === undefined)))
       attempt.worker.outer?.hold(trace);
   if (trace.isOpen && pauses.length > 0) engine.pausing.restore(trace, pauses);
-  // only now: if it has passed, each of them is dropped from where it is
+  // set last: if the deadline has passed, each message is dropped from its place
   if (trace.isOpen && state.deadlineAt !== undefined) engine.setDeadline(trace, state.deadlineAt);
   if (trace.isOpen && trace.live === 0) engine.ending.finish(trace);
   else engine.ending.checkStarved(trace);
@@ -177,7 +181,7 @@ function goOn(engine: DurableHost, item: SavedItem, attempt: Attempt, pauses: re
 }
 
 function edgeOf(worker: Worker, source: string | undefined): Edge | null {
-  // where messages are gathered, it is groups that stand in line, and they have no place on an edge
+  // at a join the queued items are groups, which have no place on an edge
   if (worker.node.gathering !== undefined) return null;
   return worker.into.find((edge) => edge.source === source) ?? null;
 }
@@ -221,7 +225,7 @@ function pausesOf({ pauses = [] }: SavedTrace): Pause[] {
   }));
 }
 
-/** A message from what was written down of it. */
+/** Restores a message from its stored form. */
 export function messageOf(
   trace: Trace,
   common: MessageHeaders,

@@ -5,7 +5,7 @@ import type { Source } from "../engine/results/trace-reader.ts";
 import type { StreamItem, StreamSink } from "../engine/results/stream-sink.ts";
 import type { Trace } from "../engine/state/trace.ts";
 
-/** Lets what leaves a flow out when all that came before is stored. */
+/** Holds back a flow's output until everything before it is stored. */
 export class StoredGate implements Gate {
   readonly #run: DurableRun;
 
@@ -50,7 +50,7 @@ export class StoredGate implements Gate {
           await run.stored();
           throw error;
         });
-        // chunks are for those who watch; a result is one that lasts
+        // chunks are transient output for watchers; a result must last
         if (item?.type !== "chunk") await run.stored();
         return item as StreamItem<Result> | undefined;
       },

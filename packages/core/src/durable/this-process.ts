@@ -1,8 +1,8 @@
 const PROCESS_MARK = Symbol.for("penguiflow.process");
 
 /**
- * The name of this process. Process ids repeat between containers, so it also has random digits; they are kept where a
- * second load of this module finds them.
+ * Returns the name of this process. Process ids repeat between containers, so it also has random digits. They are kept
+ * globally, so that a second load of this module finds them.
  */
 export function thisProcess(): string {
   const globals = globalThis as { readonly process?: { readonly pid?: number }; [PROCESS_MARK]?: string };

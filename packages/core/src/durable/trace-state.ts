@@ -7,10 +7,10 @@ import type { DurableHost } from "../engine/durable-host.ts";
 import { RookerySink } from "../engine/results/rookery.ts";
 import { toPlain } from "./codec.ts";
 
-/** The form of what is written down of a trace. Older forms are read, newer ones refused. */
+/** Format version of a stored trace. Older formats are read, newer ones refused. */
 export const STATE_VERSION = 2;
 
-/** A message as it is written down: what all messages of its trace have in common is left out. */
+/** A message in stored form, without the fields that all messages of its trace share. */
 export interface SavedMessage {
   readonly payload: unknown;
   readonly meta?: unknown;
@@ -18,40 +18,39 @@ export interface SavedMessage {
   readonly createdAt: number;
 }
 
-/** A message and where it is. */
+/** A message and its place. */
 export interface SavedItem extends SavedMessage {
   readonly node: string;
   /** The two halves of its lineage id. */
   readonly lineage: readonly [number, number];
   /**
-   * In line; at a handler that is to be called again; waiting for its next attempt, for others to join, or for
-   * an answer.
+   * Place of the message: queued, at a handler that is to be called again, or waiting in backoff, a join or a pause.
    */
   readonly where: "line" | "handler" | "backoff" | "join" | "pause";
   readonly attempt: number;
-  /** The round it belongs to, where joins of a cycle have sent short groups on. */
+  /** The message's round, where joins of a cycle have emitted short groups. */
   readonly round?: number;
-  /** From which node it comes, in line. */
+  /** The sending node of a queued message. */
   readonly source?: string;
-  /** Epoch milliseconds, in backoff and join. */
+  /** Due time in epoch milliseconds, in backoff and join. */
   readonly dueAt?: number;
-  /** How many messages its handler has sent already. */
+  /** Number of messages that its handler has already sent. */
   readonly sent?: number;
-  /** A digest of where those went. */
+  /** Digest of the targets of those messages. */
   readonly sentTo?: number;
-  /** Messages that its handler took in addition. */
+  /** Messages that its handler fetched in addition. */
   readonly taken?: readonly SavedItem[];
 }
 
-/** A result that nobody has taken. */
+/** A result that has not been fetched. */
 export interface SavedResult extends SavedMessage {
   readonly node?: string;
 }
 
-/** A pause as it is written down. In form 1 its key ends in its place among the pauses of its handler. */
+/** A pause in stored form. In format 1 its key ends with its position among the pauses of its handler. */
 export interface SavedPause {
   readonly key: string;
-  /** None where its reason identifies it. */
+  /** Name of the pause; absent where its reason identifies it. */
   readonly name?: string;
   readonly token: string;
   readonly node: string;
@@ -61,34 +60,39 @@ export interface SavedPause {
   readonly answer?: { readonly value: unknown };
 }
 
-/** A trace as it is written down. */
+/** A trace in stored form. */
 export interface SavedTrace {
   readonly headers: MessageHeaders;
   /** Epoch milliseconds. */
   readonly startedAt: number;
   readonly deadlineAt?: number;
-  /** Opened by `emit`. */
+  /** Present on a trace opened by `emit`. */
   readonly isOpenEnded?: true;
-  /** Nothing is left of it but results. */
+  /** Present when only results are left of the trace. */
   readonly hasEnded?: true;
-  /** How many messages came from outside. */
+  /** Number of messages from outside. */
   readonly entered: number;
   readonly resultCount: number;
   readonly items: readonly SavedItem[];
   readonly results?: readonly SavedResult[];
   readonly effects?: readonly (readonly [string, Pick<Effect, "status" | "value" | "error">])[];
   readonly pauses?: readonly SavedPause[];
-  /** Joins that drop late messages, each with the round before which a message is late; none if any is. */
+  /**
+   * Joins that drop late messages, each with the first round that is not late; without a round, every message is late.
+   */
   readonly closed?: readonly { readonly node: string; readonly before?: number }[];
   /** Number of the latest round. */
   readonly rounds?: number;
-  /** Why it has failed. */
+  /** Error with which the trace failed. */
   readonly error?: ErrorPayload;
-  /** Whether that is an item of the Rookery that was not fetched. */
+  /** Present when the error is an unread item of the Rookery. */
   readonly isErrorUnread?: true;
 }
 
-/** A trace as it is now, or nothing when nothing of it is left. `failed` is the attempt at which it is about to fail. */
+/**
+ * Returns the present state of a trace; `undefined` when nothing is left of it. `failed` is the attempt that is about
+ * to fail it.
+ */
 export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): SavedTrace | undefined {
   const results = resultsOf(trace);
   const items = trace.isOpen ? itemsOf(trace) : [];
@@ -127,7 +131,7 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
   };
 }
 
-/** What a trace that has failed was written down as, with what has become of its results and effects since. */
+/** Returns the state of a failed trace, updated with later changes of its results and effects. */
 export function stateSince(
   trace: Trace,
   { results: _, effects: __, isErrorUnread: ___, ...failed }: SavedTrace,
@@ -171,11 +175,11 @@ function itemsOf(trace: Trace): SavedItem[] {
     if (member.state === State.PARKED) members.push(savedItem(member, "backoff", member.extras?.dueAt));
     else if (member.state !== State.OVER) members.push(savedItem(member, "handler"));
   }
-  // the trace links the latest first
+  // reversed, because the trace links its latest member first
   const items = members.reverse();
   for (let lane = trace.lanes; lane !== null; lane = lane.nextOfOwner) {
     for (let item = lane.head as Attempt | null; item !== null; item = item.nextInLane) {
-      // what no edge has accepted is sent again by whoever sends it
+      // a message that no edge has accepted is sent again by its sender
       if (item.send === null) items.push(savedItem(item, "line"));
     }
   }
@@ -186,7 +190,7 @@ function itemsOf(trace: Trace): SavedItem[] {
   return items;
 }
 
-/** A message as it is written down, with where it is. */
+/** Converts a message and its place to stored form. */
 export function savedItem(item: Attempt, where: SavedItem["where"], dueAt?: number): SavedItem {
   const { extras, sent, source } = item;
   const taken = extras === null ? [] : [...(extras.fetched ?? []), ...(extras.refetch ?? [])];
@@ -210,7 +214,7 @@ function resultsOf(trace: Trace): SavedResult[] {
   if (!(sink instanceof RookerySink)) return trace.isOpen ? (trace.results ?? []).map(savedMessage) : [];
   const results: SavedResult[] = [];
   for (const { item, node } of sink.kept ?? []) {
-    // the error of a trace that failed is told by its own entry
+    // the error of a failed trace is stored in its own entry
     if (!(item instanceof Error)) results.push({ ...savedMessage(item), ...(node === undefined ? {} : { node }) });
   }
   return results;
