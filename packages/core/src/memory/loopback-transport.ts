@@ -16,28 +16,30 @@ import type { StreamItem } from "../engine/results/stream-sink.ts";
 
 /** The part of a flow that the transport calls: any running `Flow`. */
 export interface LoopbackAgent {
-  /** Runs the skill on a payload and yields chunks and results as they come, as `Flow.stream` does. */
+  /** Runs the skill on a payload and yields chunks and results as they arrive, like `Flow.stream`. */
   stream(input: never, options: EmitOptions<never>): AsyncIterable<StreamItem<unknown>>;
-  /** Answers a pause of it, as `Flow.resume` does. @defaultValue tasks that wait cannot be gone on with */
+  /** Answers a pause, like `Flow.resume`. @defaultValue waiting tasks cannot be continued */
   resume?(token: string, value: unknown, options: { readonly tenant: string }): Promise<Outcome>;
 }
 
-/** How many tasks are kept after their end, so that their answers can be taken up again. */
+/** Maximum number of finished tasks that are kept, so that their answers can be resumed. */
 const MOST_FINISHED = 100;
-/** How many pieces a reader may be behind before the skill waits. */
+/** Maximum number of pieces a reader may lag behind before the skill is blocked. */
 const WINDOW = 64;
 
 /**
- * A remote transport that stays in this process: skills are running flows. For tests, and for services
- * that are split up later. Nothing is encoded, so no bytes are counted. A task runs on when nobody reads its
- * answer any more; the last 100 that are over are kept, so that they can be read again. A skill that pauses asks
- * for input: what it gets to see of the pause is `{ reason, payload }`, and the next message answers it.
+ * A remote transport within this process: skills are running flows. For tests, and for services that are split up
+ * later. Nothing is encoded, so no bytes are counted.
+ *
+ * A task continues when its answer has no reader any more; the last 100 finished tasks are kept, so that they can be
+ * read again. A skill that pauses asks for input: the caller receives `{ reason, payload }`, and the next message
+ * answers the pause.
  */
 export class LoopbackTransport implements RemoteTransport {
   readonly #skills: Readonly<Record<string, LoopbackAgent>>;
-  /** Those that are over come in the order of their end. */
+  /** Tasks by id; finished ones in order of their end. */
   readonly #tasks = new Map<string, LoopbackTask>();
-  /** By the keys of the calls that they answer. */
+  /** Tasks by the keys of the calls that they answer. */
   readonly #byKey = new Map<string, LoopbackTask>();
   #openTasks = 0;
 
@@ -45,13 +47,13 @@ export class LoopbackTransport implements RemoteTransport {
     this.#skills = skills;
   }
 
-  /** How many tasks are under way. */
+  /** Number of tasks in flight. */
   get openTasks(): number {
     return this.#openTasks;
   }
 
   /**
-   * Calls a skill and resolves with its first result when its trace has ended.
+   * Calls a skill and resolves with its first result once its trace has ended.
    *
    * @throws FlowError `REMOTE_REFUSED` when there is no such skill, `REMOTE_FAILED` when its trace did not complete
    */
@@ -62,7 +64,7 @@ export class LoopbackTransport implements RemoteTransport {
   }
 
   /**
-   * Calls a skill and yields the texts of its chunks, and last its first result.
+   * Calls a skill and yields the texts of its chunks, then its first result.
    *
    * @throws FlowError `REMOTE_REFUSED` when there is no such skill, `REMOTE_FAILED` when its trace did not complete
    */
@@ -74,7 +76,7 @@ export class LoopbackTransport implements RemoteTransport {
   }
 
   /**
-   * Yields the whole text of a task so far, then what comes.
+   * Yields the whole text of a task so far, then new text.
    *
    * @throws FlowError `REMOTE_REFUSED` when there is no such task, `REMOTE_FAILED` when its trace did not complete
    */
@@ -90,7 +92,7 @@ export class LoopbackTransport implements RemoteTransport {
     yield* task.read(pieces.length, signal);
   }
 
-  /** Cancels the trace that works for a task; a task that is over or unknown is left alone. */
+  /** Cancels the trace that works for a task; does nothing when the task is over or unknown. */
   async cancel({ tenant, taskId }: RemoteTask): Promise<void> {
     const task = this.#tasks.get(taskId);
     if (task?.tenant !== tenant) return;
@@ -98,7 +100,7 @@ export class LoopbackTransport implements RemoteTransport {
     task.stop.abort(new FlowError({ code: FlowErrorCode.TRACE_CANCELLED, message }));
   }
 
-  /** The task of a call: the one that was begun when the call was made before, or a new one. */
+  /** Returns the task of a call: the existing one when the call is repeated, otherwise a new one. */
   #taskFor(request: RemoteCallRequest): LoopbackTask {
     const { message, skill, agentUrl, idempotencyKey, continues } = request;
     const { tenant } = message.headers;
@@ -122,7 +124,7 @@ export class LoopbackTransport implements RemoteTransport {
     return task;
   }
 
-  /** A task is under way, and over when its work is. */
+  /** Runs a task's work and marks the task as finished at its end. */
   #work(task: LoopbackTask, key: string, work: Promise<void>): void {
     task.keys.push(key);
     this.#byKey.set(key, task);
@@ -146,24 +148,24 @@ export class LoopbackTransport implements RemoteTransport {
   }
 }
 
-/** One run of a skill and what it has said so far. */
+/** One run of a skill and its output so far. */
 class LoopbackTask {
-  /** Of the calls that it answers: the first, and those that went on with it. */
+  /** Keys of the calls that the task answers: the first, and those that continued it. */
   readonly keys: string[] = [];
   readonly tenant: string;
   readonly taskId = newId();
   readonly contextId: string;
   readonly stop = new AbortController();
   readonly pieces: string[] = [];
-  /** With which piece the answer to the latest message begins. */
+  /** Index of the piece that begins the answer to the latest message. */
   begunAt = 0;
-  /** Whether nothing more comes: it is complete, has failed, or waits for its caller. */
+  /** Whether the answer is finished: the task is complete, has failed, or waits for its caller. */
   isOver = false;
   #result: unknown;
   #error: FlowError | undefined;
-  /** What it waits for. */
+  /** Pauses that wait for an answer. */
   #pauses: readonly PauseTicket[] = [];
-  /** The places of those who read. */
+  /** Positions of the readers. */
   readonly #readers = new Set<{ next: number }>();
   readonly #waiting = new Set<() => void>();
 
@@ -180,7 +182,7 @@ class LoopbackTask {
     return this.#pauses.length > 0 && !this.hasFailed;
   }
 
-  /** Whether it has failed or is about to, having been cancelled. */
+  /** Whether the task has failed, or will, because it was cancelled. */
   get hasFailed(): boolean {
     return this.#error !== undefined || this.stop.signal.aborted;
   }
@@ -207,7 +209,7 @@ class LoopbackTask {
       let hasResult = false;
       for await (const item of items) {
         if (item.type === "result") {
-          // the first one counts
+          // only the first result counts
           if (!hasResult) this.#result = item.result;
           hasResult = true;
         } else if (item.chunk.text !== "") {
@@ -225,7 +227,7 @@ class LoopbackTask {
     this.#changed();
   }
 
-  /** Takes the answer to its first pause. One that does not fit is asked for again. */
+  /** Answers the task's first pause. An answer that fails the schema is requested again. */
   async goOn(agent: LoopbackAgent, { message, skill, agentUrl }: RemoteCallRequest): Promise<void> {
     const pauses = this.#pauses;
     this.begunAt = this.pieces.length;
@@ -255,7 +257,7 @@ class LoopbackTask {
     });
   }
 
-  /** Yields its texts from piece number `from` on, and its result. */
+  /** Yields the texts from piece number `from` on, then the result. */
   async *read(from: number, signal: AbortSignal): AsyncGenerator<RemoteStreamEvent, void, undefined> {
     const reader = { next: from };
     let at = this.pieces.slice(0, from).join("").length;
@@ -289,7 +291,7 @@ class LoopbackTask {
     }
   }
 
-  /** Whether a reader is too far behind. */
+  /** Whether a reader lags too far behind. */
   #isAhead(): boolean {
     if (this.stop.signal.aborted) return false;
     for (const { next } of this.#readers) if (this.pieces.length - next > WINDOW) return true;
@@ -302,7 +304,7 @@ class LoopbackTask {
     for (const resume of waiting) resume();
   }
 
-  /** Resolves when something has changed, or `signal` or the task's own has aborted. */
+  /** Resolves on a change of the task, or when `signal` or the task's own signal aborts. */
   async #change(signal: AbortSignal = this.stop.signal): Promise<void> {
     let takeBack = (): void => {};
     await new Promise<void>((resolve) => {

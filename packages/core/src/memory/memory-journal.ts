@@ -10,23 +10,31 @@ interface Kept {
   epoch: number;
   sequence: number;
   owner: string;
-  /** The clock's `now()` at which the claim ends. */
+  /** The clock's `now()` at which the claim expires. */
   claimEndsAt: number;
   readonly entries: Map<number, JournalEntry>;
   readonly counts: Map<string, number>;
 }
 
-/** Keeps what durable flows must not lose, for as long as the process lives: for tests, and to see how it works. */
+/** Stores the state of durable flows for the lifetime of the process: for tests and experiments. */
 export class MemoryJournal implements Journal {
   readonly #clock: Clock;
   readonly #partitions = new Map<string, Kept>();
 
-  /** @param options - `clock` tells when a claim ends; @defaultValue the machine's time */
+  /**
+   * Creates an empty journal.
+   *
+   * @param options - `clock` determines when a claim expires; @defaultValue the machine's clock
+   */
   constructor(options: { readonly clock?: Clock | undefined } = {}) {
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** Takes a partition. @throws FlowError `JOURNAL_OWNED` while the claim of another writer lasts */
+  /**
+   * Acquires a partition.
+   *
+   * @throws FlowError `JOURNAL_OWNED` while another writer's claim is valid
+   */
   async open({ partition, owner, leaseMs }: JournalClaim): Promise<JournalPartition> {
     let kept = this.#partitions.get(partition);
     if (kept === undefined) {
@@ -109,11 +117,11 @@ class MemoryPartition implements JournalPartition {
   }
 }
 
-/** The error of a writer that is refused while the claim of another lasts. For adapters. */
+/** Creates the error for a writer that is rejected while another's claim is valid. For adapters. */
 export function journalOwned(claim: {
   readonly partition: string;
   readonly owner: string;
-  /** Milliseconds. */
+  /** Milliseconds until the claim expires. */
   readonly endsInMs: number;
 }): FlowError {
   const { partition, owner, endsInMs } = claim;
@@ -125,7 +133,7 @@ export function journalOwned(claim: {
   });
 }
 
-/** The error of a writer that was overtaken. For adapters. */
+/** Creates the error for a writer that has been superseded. For adapters. */
 export function journalFenced(partition: string, why: string): FlowError {
   return new FlowError({
     code: FlowErrorCode.JOURNAL_FENCED,

@@ -1,21 +1,21 @@
 import { requireFunction, requireKnownKeys, shown } from "../foundation/options.ts";
 import type { BusEnvelope, MessageBus } from "../ports/message-bus.ts";
 
-/** Whose envelopes a subscriber wants. */
+/** Filter for a subscriber's envelopes. */
 export interface BusFilter {
   readonly tenant: string;
-  /** `source->target`. @defaultValue every edge */
+  /** Edge as `source->target`. @defaultValue every edge */
   readonly edge?: string;
 }
 
-/** A message bus in this process. A subscriber is called for each envelope of its tenant, in order. */
+/** A message bus within this process. A subscriber is called for each envelope of its tenant, in order. */
 export class MemoryMessageBus implements MessageBus {
   readonly #subscribers = new Set<{ readonly filter: BusFilter; readonly receive: (envelope: BusEnvelope) => void }>();
 
   /**
    * Calls the subscribers for each envelope in turn, in the order in which they subscribed.
    *
-   * @throws AggregateError of what subscribers threw, after all have been called
+   * @throws AggregateError of the subscribers' errors, after all have been called
    */
   async publish(batch: readonly BusEnvelope[]): Promise<void> {
     const failures: unknown[] = [];
@@ -33,9 +33,10 @@ export class MemoryMessageBus implements MessageBus {
   }
 
   /**
-   * Has `receive` called for each envelope that fits, from now on; returns how to end that.
+   * Calls `receive` for each subsequent envelope that matches.
    *
-   * @throws TypeError when the filter names no tenant, has an unknown key, or there is no function to call
+   * @returns a function that unsubscribes
+   * @throws TypeError when the filter names no tenant or has an unknown key, or `receive` is not a function
    */
   subscribe(filter: BusFilter, receive: (envelope: BusEnvelope) => void): () => void {
     if (typeof filter !== "object" || filter === null)

@@ -14,30 +14,30 @@ import type {
   TraceSummary,
 } from "../ports/state-store.ts";
 
-/** How much {@link MemoryStateStore} keeps: 1000 traces and 10 000 events of each, when nothing else is said. */
+/** Limits of {@link MemoryStateStore}: by default, 1000 traces and 10 000 events of each. */
 export interface MemoryStateStoreOptions extends Retention {
-  /** Tells how old a trace is. @defaultValue the machine's time */
+  /** Clock that determines a trace's age. @defaultValue the machine's clock */
   readonly clock?: Clock;
 }
 
 interface Kept {
-  /** By which it is told apart in lists from those that started in the same millisecond. */
+  /** Distinguishes the trace in lists from others that started in the same millisecond. */
   readonly number: number;
-  /** None while there are only bindings. */
+  /** Summary of the trace; absent while there are only bindings. */
   summary: TraceSummary | undefined;
   readonly events: StoredEvent[];
-  /** How many events were there before the first that is kept. */
+  /** Number of events removed before the first one kept. */
   dropped: number;
-  /** Counted only when bytes are limited. */
+  /** Size in bytes, counted only when bytes are limited. */
   bytes: number;
-  /** Epoch milliseconds of its latest event; while there is none, of its first binding. */
+  /** Epoch milliseconds of the latest event, or of the first binding while there is no event. */
   quietSince: number;
   readonly bindings: Map<string, RemoteBinding>;
 }
 
-/** A state store in this process, for tests and for looking back at recent traces. Bounded. */
+/** A bounded state store within this process, for tests and for inspecting recent traces. */
 export class MemoryStateStore implements StateStore {
-  /** The one that was quiet longest comes first. */
+  /** Traces by name, least recently active first. */
   readonly #traces = new Map<string, Kept>();
   readonly #maxAgeMs: number | undefined;
   readonly #maxTraces: number;
@@ -60,13 +60,13 @@ export class MemoryStateStore implements StateStore {
     if (this.#maxBytes !== undefined) requireInteger("maxBytes", this.#maxBytes, 1);
   }
 
-  /** Keeps events in the given order; beyond the limits the oldest go. */
+  /** Stores events in the given order; beyond the limits, the oldest are removed. */
   async saveEvents(batch: readonly StoredEvent[]): Promise<void> {
     for (const event of batch) {
       const name = keyOf(event);
       const kept = this.#keptOf(name, event.at);
       kept.quietSince = Math.max(kept.quietSince, event.at);
-      // to the end of the line
+      // moves the trace to the end of the map
       this.#traces.delete(name);
       this.#traces.set(name, kept);
       kept.summary = summarize(kept.summary, event);
@@ -81,7 +81,7 @@ export class MemoryStateStore implements StateStore {
   }
 
   /**
-   * A page of a trace's events, oldest first; an empty one for a trace that is not known.
+   * Returns a page of a trace's events, oldest first; an empty page for an unknown trace.
    *
    * @throws TypeError when the cursor is not one of this store
    * @throws TypeError, RangeError when the limit is not a whole number of 1 or more
@@ -92,7 +92,7 @@ export class MemoryStateStore implements StateStore {
     const [number, from = 0] = placeOf(query.cursor, /^(\d+)\/(\d+)$/);
     const kept = this.#traces.get(keyOf(query));
     if (kept === undefined) return { events: [], cursor: undefined };
-    // a trace that went and was heard of again is another
+    // a trace that was removed and has new events is another trace
     const start = number === kept.number ? Math.max(0, from - kept.dropped) : 0;
     const events = kept.events.slice(start, start + limit);
     const isLast = start + events.length >= kept.events.length;
@@ -100,7 +100,7 @@ export class MemoryStateStore implements StateStore {
   }
 
   /**
-   * A page of a tenant's traces, the one that started last first.
+   * Returns a page of a tenant's traces, most recently started first.
    *
    * @throws TypeError when the cursor is not one of this store
    * @throws TypeError, RangeError when the limit is not a whole number of 1 or more
@@ -124,24 +124,24 @@ export class MemoryStateStore implements StateStore {
     };
   }
 
-  /** Removes traces that are too old or too many; resolves to how many went. */
+  /** Removes traces beyond the age and number limits; resolves to the number of removed traces. */
   async prune(): Promise<number> {
     return this.#release();
   }
 
-  /** Keeps a binding; one of the same trace, node, agent and task is replaced. */
+  /** Stores a binding, replacing one of the same trace, node, agent and task. */
   async saveRemoteBinding(binding: RemoteBinding): Promise<void> {
     const { bindings } = this.#keptOf(keyOf(binding), this.#clock.epochNow());
     bindings.set(JSON.stringify([binding.node, binding.agentUrl, binding.taskId]), binding);
     this.#release();
   }
 
-  /** The bindings of a trace in the order in which they were first kept; none for a trace that is not known. */
+  /** Returns the bindings of a trace in the order in which they were first stored; none for an unknown trace. */
   async findRemoteBindings(key: TraceKey): Promise<readonly RemoteBinding[]> {
     return [...(this.#traces.get(keyOf(key))?.bindings.values() ?? [])];
   }
 
-  /** What is kept under a name, or a new place for it. */
+  /** Returns the record of a trace, creating it if needed. */
   #keptOf(name: string, at: number): Kept {
     let kept = this.#traces.get(name);
     if (kept === undefined) {
@@ -152,7 +152,7 @@ export class MemoryStateStore implements StateStore {
     return kept;
   }
 
-  /** Adds an event's bytes, or takes them away. */
+  /** Adds or subtracts an event's bytes. */
   #weigh(kept: Kept, event: StoredEvent, sign: 1 | -1): void {
     if (this.#maxBytes === undefined) return;
     const bytes = sign * new TextEncoder().encode(JSON.stringify(event.payload)).byteLength;
@@ -160,7 +160,7 @@ export class MemoryStateStore implements StateStore {
     this.#bytes += bytes;
   }
 
-  /** Lets go of the traces that were quiet longest until the limits are kept; how many those were. */
+  /** Removes the least recently active traces until the limits are met; returns their number. */
   #release(): number {
     const from = this.#maxAgeMs === undefined ? -Infinity : this.#clock.epochNow() - this.#maxAgeMs;
     let released = 0;
@@ -179,7 +179,7 @@ function keyOf({ tenant, traceId }: TraceKey): string {
   return JSON.stringify([tenant, traceId]);
 }
 
-/** The numbers in a cursor; none without a cursor. */
+/** Parses the numbers of a cursor; none without a cursor. */
 function placeOf(cursor: string | undefined, shape: RegExp): number[] {
   if (cursor === undefined) return [];
   const numbers = shape.exec(cursor)?.slice(1).map(Number);
