@@ -1,20 +1,20 @@
 import { isSame, written } from "../kit/same-value.ts";
 
-/** One rule that every adapter of a port keeps. A test of any test runner: `test(name, run)`. */
+/** One rule that every adapter of a port obeys. A test of any test runner: `test(name, run)`. */
 export interface ContractCase {
   readonly name: string;
-  /** Rejects, saying what was wanted and what came, when the adapter breaks the rule. */
+  /** Rejects with the expected and the actual value when the adapter breaks the rule. */
   readonly run: () => Promise<void>;
 }
 
 const PATIENCE_MS = 5_000;
 
-/** Throws unless an adapter gave what it should. */
+/** Throws unless `given` equals `wanted`. */
 export function requireSame(what: string, given: unknown, wanted: unknown): void {
   if (!isSame(wanted, given)) throw new Error(`${what} must be ${written(wanted)}: got ${written(given)}`);
 }
 
-/** The error with which something fails; throws when it does not fail. */
+/** Returns the error with which `work` fails; throws when it does not fail. */
 export async function failureOf(what: string, work: Promise<unknown>): Promise<unknown> {
   try {
     await inTime(what, work);
@@ -24,7 +24,7 @@ export async function failureOf(what: string, work: Promise<unknown>): Promise<u
   throw new Error(`${what} must fail: it did not`);
 }
 
-/** Waits for something, but not for ever. */
+/** Waits for `work`, but fails after a time limit. */
 export async function inTime<Value>(what: string, work: Promise<Value>): Promise<Value> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -37,7 +37,7 @@ export async function inTime<Value>(what: string, work: Promise<Value>): Promise
   }
 }
 
-/** Waits until a condition holds, looking again and again, but not for ever. */
+/** Polls until a condition holds; fails after a time limit. */
 export async function until(what: string, isSo: () => boolean): Promise<void> {
   const end = Date.now() + PATIENCE_MS;
   while (!isSo()) {

@@ -3,16 +3,16 @@ import { FlowErrorCode } from "../../foundation/flow-error.ts";
 import type { Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartition } from "../../ports/journal.ts";
 import { type ContractCase, failureOf, inTime, requireSame } from "./contract.ts";
 
-/** What {@link journalContract} tests. */
+/** Options of {@link journalContract}. */
 export interface JournalContract {
-  /** Makes an empty journal whose claims end by the time of this machine. */
+  /** Creates an empty journal whose claims expire by the machine's clock. */
   readonly make: () => Journal | Promise<Journal>;
-  /** Called with each journal at the end of its case. @defaultValue nothing to do */
+  /** Called with each journal at the end of its case. @defaultValue does nothing */
   readonly close?: (journal: Journal) => void | Promise<void>;
 }
 
 /**
- * The rules of the `Journal` port, for whoever writes an adapter. Each case makes a journal of its own.
+ * Returns the rules of the `Journal` port, for authors of adapters. Each case creates its own journal.
  *
  * @example
  * ```ts
@@ -37,12 +37,12 @@ export function journalContract(options: JournalContract): ContractCase[] {
 
 type Rule = (journal: Journal) => Promise<void>;
 
-/** Longer than any case takes. */
+/** A lease longer than any case takes. */
 const LONG_MS = 60_000;
-/** A claim that ends while a case waits for it. */
+/** A lease that expires while a case waits for it. */
 const SHORT_MS = 200;
 
-/** No UTF-8 for the surrogates, and names that are found in every object. */
+/** Names that UTF-8 cannot encode (lone surrogates), and names that every object inherits. */
 const ODD_NAMES = [
   "a",
   "A",
@@ -84,14 +84,14 @@ const rules: Readonly<Record<string, Rule>> = {
     const partition = await journal.open(claim());
     await partition.append(batch({ put: [entry(1), entry(2)], remove: [7] }), 0);
     await partition.append(batch({ put: [entry(3), entry(4)], remove: [1, 4, 2 ** 53 - 1] }), 1);
-    // of 4 nothing is to be left, although it was put
+    // run 4 is removed although the batch also puts it
     await requireEntries(partition, [entry(2), entry(3)]);
     await partition.append(batch({ remove: [2, 3, 3] }), 2);
     await requireEntries(partition, []);
   },
   async "gives each entry once and in the order of the runs, however many there are"(journal) {
     const partition = await journal.open(claim());
-    // 4001 is a prime: each run comes once, in no order
+    // 4001 is prime: each run occurs once, in scrambled order
     const runs = Array.from({ length: 4_000 }, (_, index) => ((index + 1) * 1_234) % 4_001);
     for (const part of [0, 1, 2, 3])
       await partition.append(
@@ -210,7 +210,7 @@ const rules: Readonly<Record<string, Rule>> = {
     await requireFenced(one, 2);
     await requireEntries(two, [entry(1), entry(2)]);
     requireSame("The counts", await countsOf(two), [["a", 1]]);
-    // nor does it take the claim of the other away
+    // closing the superseded partition must not release the other's claim
     await one.close();
     await requireRefused("A third claim", journal.open(claim({ owner: "three" })), FlowErrorCode.JOURNAL_OWNED);
     await two.append(batch({ remove: [1, 2] }), 2);
@@ -230,13 +230,15 @@ const rules: Readonly<Record<string, Rule>> = {
     ];
     for (const [index, keep] of keepings.entries()) {
       for (let tried = 0; !(await isKept(journal, `${index} ${tried}`, keep)); tried += 1) {
-        // the machine was too slow to tell; the time of the case ends this
+        // the machine was too slow to decide; the time limit of the case ends this
       }
     }
   },
 };
 
-/** Whether a claim was kept for two and a half times as long as it lasts; `false` when the machine was too slow to tell. */
+/**
+ * Whether a claim was renewed for two and a half times its duration; `false` when the machine was too slow to decide.
+ */
 async function isKept(
   journal: Journal,
   partition: string,
@@ -326,7 +328,7 @@ async function requireRefused(
   return error;
 }
 
-/** Whatever a writer does that does not have the partition any more is refused. */
+/** Throws unless every call of a superseded writer is rejected. */
 async function requireFenced(partition: JournalPartition, sequence: number): Promise<void> {
   const change = batch({ put: [entry(1, { version: 99 }), entry(98)], remove: [2], counts: new Map([["a", 50]]) });
   for (const expected of [sequence, sequence + 1])
@@ -336,7 +338,7 @@ async function requireFenced(partition: JournalPartition, sequence: number): Pro
   await requireRefused("Its counts", partition.counts(), FENCED);
 }
 
-/** Opens the partition as soon as its claim has ended. */
+/** Opens the partition as soon as its claim has expired. */
 async function opened(journal: Journal, owner: string): Promise<JournalPartition> {
   for (;;) {
     try {

@@ -6,23 +6,23 @@ import { create } from "../../flow/create.ts";
 import { type ContractCase, inTime, requireSame, until } from "./contract.ts";
 import { faultyMessageBus } from "../kit/faulty-adapters.ts";
 
-/** A bus and the other end of it. */
+/** A bus and its receiving end. */
 export interface TestedBus {
   readonly bus: MessageBus;
-  /** Has `receive` called for each envelope of a tenant that is published from now on. */
+  /** Calls `receive` for each envelope of a tenant that is published from now on. */
   readonly subscribe: (tenant: string, receive: (envelope: BusEnvelope) => void) => unknown;
-  /** Called at the end of the case. @defaultValue nothing to do */
+  /** Called at the end of the case. @defaultValue does nothing */
   readonly close?: () => void | Promise<void>;
 }
 
-/** What {@link messageBusContract} tests. */
+/** Options of {@link messageBusContract}. */
 export interface MessageBusContract {
-  /** Makes a bus on which nobody else publishes. */
+  /** Creates a bus without other publishers. */
   readonly make: () => TestedBus | Promise<TestedBus>;
 }
 
 /**
- * The rules of the `MessageBus` port, for whoever writes an adapter. Each case makes a bus of its own.
+ * Returns the rules of the `MessageBus` port, for authors of adapters. Each case creates its own bus.
  *
  * @example
  * ```ts

@@ -15,22 +15,22 @@ import { create } from "../../flow/create.ts";
 import { type ContractCase, failureOf, inTime, requireSame, until } from "./contract.ts";
 import { type AdapterFault, faultyRemoteTransport } from "../kit/faulty-adapters.ts";
 
-/** A transport and where it leads. */
+/** A transport and the URL of its agent. */
 export interface TestedTransport {
   readonly transport: RemoteTransport;
   readonly agentUrl: string;
-  /** Called at the end of the case. @defaultValue nothing to do */
+  /** Called at the end of the case. @defaultValue does nothing */
   readonly close?: () => void | Promise<void>;
 }
 
-/** What {@link remoteTransportContract} tests. */
+/** Options of {@link remoteTransportContract}. */
 export interface RemoteTransportContract {
-  /** Has an agent offer these skills, and makes a transport that reaches it. */
+  /** Starts an agent that offers these skills, and creates a transport that reaches it. */
   readonly make: (skills: Readonly<Record<string, LoopbackAgent>>) => TestedTransport | Promise<TestedTransport>;
 }
 
 /**
- * The rules of the `RemoteTransport` port, for whoever writes an adapter. Each case has an agent of its own.
+ * Returns the rules of the `RemoteTransport` port, for authors of adapters. Each case has its own agent.
  *
  * @example
  * ```ts
@@ -56,15 +56,15 @@ export function remoteTransportContract(options: RemoteTransportContract): Contr
   }));
 }
 
-/** The other side: what its handlers have seen. */
+/** The agent, and the calls that its handlers have received. */
 class Agent {
-  /** What came with the calls of "echo" that were begun. */
+  /** Envelope fields of the calls to "echo" that were begun. */
   readonly seen: { readonly tenant: string; readonly meta: unknown; readonly deadlineAt: number | undefined }[] = [];
-  /** How often "fail" was called. */
+  /** Number of calls to "fail". */
   failures = 0;
-  /** Handlers that wait to be told to stop. */
+  /** Number of handlers that wait for an abort. */
   waiting = 0;
-  /** Has "halting" go on after its first word. */
+  /** Lets "halting" continue after its first word. */
   goOn = (): void => {};
   readonly #mayGoOn = new Promise<void>((resolve) => (this.goOn = resolve));
   readonly #flows = {
@@ -336,7 +336,7 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
         let text = "";
         for await (const item of spells.stream(word)) {
           if (item.type === "result") requireSame(`The result of "${word}"`, item.result, word.length);
-          // the next attempt begins again
+          // the next attempt starts from the beginning
           else text = item.chunk.end === "retry" ? "" : text + item.chunk.text;
         }
         requireSame("The text", text, word);

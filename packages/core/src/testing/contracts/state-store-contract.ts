@@ -16,18 +16,18 @@ import { create } from "../../flow/create.ts";
 import { type ContractCase, failureOf, inTime, requireSame } from "./contract.ts";
 import { faultyStateStore } from "../kit/faulty-adapters.ts";
 
-/** What {@link stateStoreContract} tests. */
+/** Options of {@link stateStoreContract}. */
 export interface StateStoreContract {
-  /** Makes an empty store that keeps as much as it is told; what is not told has no limit that a case could meet. */
+  /** Creates an empty store with the given limits; a limit that is not given must be out of reach of the cases. */
   readonly make: (retention: Retention) => StateStore | Promise<StateStore>;
-  /** Called with each store at the end of its case. @defaultValue nothing to do */
+  /** Called with each store at the end of its case. @defaultValue does nothing */
   readonly close?: (store: StateStore) => void | Promise<void>;
 }
 
 const ada: TraceKey = { tenant: "ada", traceId: "t" };
 
 /**
- * The rules of the `StateStore` port, for whoever writes an adapter. Each case makes a store of its own.
+ * Returns the rules of the `StateStore` port, for authors of adapters. Each case creates its own store.
  *
  * @example
  * ```ts
@@ -94,7 +94,7 @@ const rules: Readonly<Record<string, Rule>> = {
       { tenant: "ADA", traceId: "t" },
       { tenant: "ada", traceId: "t " },
       { tenant: "a%", traceId: "_" },
-      // no UTF-8 for these
+      // lone surrogates, which UTF-8 cannot encode
       { tenant: "\ud800", traceId: "t" },
       { tenant: "\udfff", traceId: "t" },
       { tenant: "\ufffd", traceId: "t" },
@@ -299,7 +299,7 @@ const rulesOfRetention: readonly (readonly [name: string, retention: Retention, 
       await store.saveEvents([...story("revived", now), ...story("new", now)]);
       await store.prune();
       const left = await listed(store, { tenant: "ada" });
-      // one that was gone when it was heard of again has started anew
+      // a removed trace with new events has started anew
       requireSame("The traces that are left", left.sort(), ["new", "revived"]);
     },
   ],
@@ -389,13 +389,13 @@ const rulesOfRetention: readonly (readonly [name: string, retention: Retention, 
 /** 2025-10-09, in epoch milliseconds. */
 const BEGUN = 1_760_000_000_000;
 
-/** Something that happened to a trace so many milliseconds after the beginning. */
+/** Creates an event of a trace, `at` milliseconds after the start. */
 function tell(key: TraceKey, at: number, kind: StoredEvent["kind"], payload: object = {}, node?: string): StoredEvent {
   const { tenant, traceId } = key;
   return { tenant, traceId, kind, at: BEGUN + at, node, payload: { type: kind, flow: "orders", ...payload } };
 }
 
-/** A trace that starts, reaches node "send", and ends when it is said how. */
+/** Creates the events of a trace that starts, reaches node "send", and ends in the given way. */
 function story(
   traceId: string,
   at: number,
@@ -411,7 +411,7 @@ function story(
   return end === undefined ? begun : [...begun, tell(key, at + 3, "trace_end", end)];
 }
 
-/** What a list has of a {@link story}. */
+/** Returns the summary of a {@link story} in a list. */
 function summary(traceId: string, at: number, rest: Pick<TraceSummary, "state" | "lastAt"> & Partial<TraceSummary>) {
   const startedAt = BEGUN + at;
   return { tenant: "ada", traceId, flow: "orders", startedAt, node: "send", errorCode: undefined, ...rest };
@@ -447,14 +447,14 @@ function binding({ tenant, traceId }: TraceKey, taskId: string): RemoteBinding {
   return { tenant, traceId, node: "remote", agentUrl: "https://agent.example", taskId, contextId: undefined };
 }
 
-/** Slow calls of a contract are slow by a turn. */
+/** A clock on which the slow calls of a contract take one turn. */
 const HASTY: Clock = { ...systemClock, setTimer: (callback) => systemClock.setTimer(callback, 0) };
 
 const numberOf = ({ payload }: StoredEvent): unknown => payload["number"];
 const tasksOf = (bindings: readonly RemoteBinding[]): string[] => bindings.map(({ taskId }) => taskId);
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-/** An object without what is `undefined` in it, and nothing but its own: stores may make objects of their own. */
+/** Returns the own, defined properties of an object: stores may return instances of their own classes. */
 function present(value: object | undefined): unknown {
   return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }
@@ -482,7 +482,7 @@ async function paged(store: StateStore, limit: number): Promise<unknown[]> {
   return numbers;
 }
 
-/** Whether all of `part` comes in `whole`, in that order. */
+/** Whether all of `part` occurs in `whole`, in that order. */
 function isWithin(part: readonly string[], whole: readonly string[]): boolean {
   let from = 0;
   return part.every((item) => {

@@ -6,15 +6,15 @@ import type { Flow } from "../../flow/flow.ts";
 import { runOne } from "./run-one.ts";
 import { isSame, written } from "./same-value.ts";
 
-/** What {@link assertPreservesMessageEnvelope} runs the node with. */
+/** Context options for {@link assertPreservesMessageEnvelope}. */
 export interface EnvelopeOptions<Input> {
   readonly message: Message<Input>;
   readonly resources?: unknown;
 }
 
 /**
- * Runs a node on a message and asserts that headers, trace id, deadline and meta come out as they went
- * in. A handler that makes a message of its own, instead of `message.with(…)` or a bare payload, fails.
+ * Runs a node on a message and asserts that headers, trace id, deadline and meta are unchanged in its output. A handler
+ * that creates a message of its own, instead of `message.with(…)` or a bare payload, fails.
  *
  * @returns the node's result
  * @throws Error that names the part that changed

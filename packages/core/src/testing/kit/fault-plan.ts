@@ -3,28 +3,28 @@ import type { AnyNode } from "../../graph/edge-typing.ts";
 import { wrapHandler } from "../../graph/node.ts";
 import { type Fault, suffer } from "./fault.ts";
 
-/** A fault, and where it happens. */
+/** A fault, and the node and attempt at which it occurs. */
 export type PlannedFault = Fault & {
   readonly node: AnyNode;
-  /** Which attempt of a message: 1 for the first, or all of a list. @defaultValue 1 */
+  /** Number of the failing attempt, from 1, or a list of numbers. @defaultValue 1 */
   readonly onAttempt?: number | readonly number[];
-  /** Only in this trace. @defaultValue every trace */
+  /** Restricts the fault to this trace. @defaultValue every trace */
   readonly traceId?: string;
 };
 
-/** Faults that happen from now on. */
+/** Faults that occur from now on. */
 export interface FaultPlan extends Disposable {
-  /** The faults that have not happened yet: empty when the test has met them all. */
+  /** The faults that have not occurred yet: empty once the test has met them all. */
   readonly unmet: readonly PlannedFault[];
-  /** Ends the plan at once. */
+  /** Ends the plan immediately. */
   restore(): void;
 }
 
 const TYPES: readonly Fault["type"][] = ["throw", "throwAfter", "return", "slow", "hang", "late", "deaf"];
 
 /**
- * Makes attempts of nodes go wrong as planned, in every flow that is run from now on. Of several faults that fit
- * an attempt the first happens.
+ * Injects faults into attempts of nodes, in every flow that is run from now on. When several faults match an attempt,
+ * the first occurs.
  *
  * @example
  * ```ts
@@ -33,7 +33,7 @@ const TYPES: readonly Fault["type"][] = ["throw", "throwAfter", "return", "slow"
  *   { node: embed, type: "slow", byMs: 5_000, onAttempt: 2, traceId: "t-7" },
  * ]);
  * ```
- * @throws TypeError, RangeError when a fault is of no known type, or one of its numbers is out of range
+ * @throws TypeError, RangeError when a fault has an unknown type, or one of its numbers is out of range
  */
 export function faultPlan(faults: readonly PlannedFault[]): FaultPlan {
   const unmet = new Set(faults);

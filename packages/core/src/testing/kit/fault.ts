@@ -1,15 +1,15 @@
 import type { Context } from "../../graph/handler.ts";
 
 /**
- * What goes wrong in one attempt of a node.
+ * A fault in one attempt of a node.
  *
  * - `throw`: throws `error` instead of doing its work.
- * - `throwAfter`: does its work, then throws `error`: what it has done to the outside stays done.
+ * - `throwAfter`: does its work, then throws `error`: side effects remain.
  * - `return`: returns `value` instead of doing its work, such as one that its output schema refuses.
  * - `slow`: begins `byMs` milliseconds of the flow's clock later.
- * - `hang`: does nothing until it is told to stop.
- * - `late`: does its work, and returns only when it has been told to stop.
- * - `deaf`: never returns, whatever it is told.
+ * - `hang`: does nothing until it is aborted.
+ * - `late`: does its work, and returns only once it has been aborted.
+ * - `deaf`: never returns and ignores the abort.
  */
 export type Fault =
   | { readonly type: "throw" | "throwAfter"; readonly error: unknown }
@@ -17,7 +17,7 @@ export type Fault =
   | { readonly type: "slow"; readonly byMs: number }
   | { readonly type: "hang" | "late" | "deaf" };
 
-/** Has an attempt go wrong; `call` does its work. */
+/** Applies a fault to an attempt; `call` does the attempt's work. */
 export function suffer(fault: Fault, ctx: Context, call: () => unknown): unknown {
   switch (fault.type) {
     case "throw":

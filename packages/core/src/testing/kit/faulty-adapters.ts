@@ -5,28 +5,28 @@ import type { MessageBus } from "../../ports/message-bus.ts";
 import type { RemoteStreamEvent, RemoteTransport } from "../../ports/remote-transport.ts";
 import type { StateStore } from "../../ports/state-store.ts";
 
-/** How often calls of an adapter go wrong. */
+/** Rate and kind of an adapter's faults. */
 export interface FaultyOptions {
-  /** What decides: `seededRandom(7)` makes it the same each time. @defaultValue `Math.random` */
+  /** Random source of the faults: `seededRandom(7)` makes them reproducible. @defaultValue `Math.random` */
   readonly random?: Random;
-  /** The part of the calls that go wrong, from 0 to 1. @defaultValue 0.2 */
+  /** Share of faulty calls, from 0 to 1. @defaultValue 0.2 */
   readonly rate?: number;
-  /** By which slow calls are slow. @defaultValue the machine's time */
+  /** Clock that delays slow calls. @defaultValue the machine's clock */
   readonly clock?: Clock;
-  /** Called for each call that goes wrong. */
+  /** Called for each fault. */
   readonly onFault?: (fault: AdapterFault) => void;
 }
 
 /**
- * How a call of an adapter goes wrong: `refused` fails without having been done, `unanswered` is done and fails
- * all the same, `slow` takes up to a second longer. And how a part of a remote answer does: `cut` is the last that
- * comes, and is lost; `repeated` comes twice; `reordered` comes after the next.
+ * A fault of an adapter call: `refused` fails without effect, `unanswered` takes effect and fails all the same, `slow`
+ * takes up to a second longer. For a part of a remote answer: `cut` loses this part and all later ones, `repeated`
+ * delivers it twice, `reordered` delivers it after the next.
  */
 export type AdapterFault = "refused" | "unanswered" | "slow" | "cut" | "repeated" | "reordered";
 
 const SLOWEST_MS = 1_000;
 
-/** Decides for each call of an adapter whether and how it goes wrong. */
+/** Decides for each call of an adapter whether it is faulty, and with which fault. */
 class Mishaps {
   readonly #random: Random;
   readonly #rate: number;
@@ -52,7 +52,7 @@ class Mishaps {
     return value;
   }
 
-  /** What goes wrong before a call is made; gives what goes wrong after it. */
+  /** Applies the faults before a call; returns a function that applies those after it. */
   async begin(what: string): Promise<() => void> {
     if (this.#random() >= this.#rate) return () => {};
     const fault = (["refused", "unanswered", "slow"] as const)[Math.floor(this.#random() * 3)] as AdapterFault;
@@ -65,12 +65,12 @@ class Mishaps {
     };
   }
 
-  /** Yields the parts of an answer, with something wrong here and there. */
+  /** Yields the parts of an answer, with occasional faults. */
   async *among(events: AsyncIterable<RemoteStreamEvent>): AsyncGenerator<RemoteStreamEvent, void, undefined> {
     let late: RemoteStreamEvent | undefined;
     for await (const event of events) {
       const isFaulty = this.#random() < this.#rate / 4;
-      // what has no place cannot be put in order, and the last is not missed when another follows
+      // a part without position cannot be reordered, and the loss of the last part goes unnoticed when another follows
       const kinds = event.at === undefined || late !== undefined ? (["cut"] as const) : IN_ANSWERS;
       const fault = kinds[Math.floor(this.#random() * kinds.length)] as (typeof IN_ANSWERS)[number];
       if (isFaulty) this.#onFault(fault);
@@ -92,7 +92,7 @@ class Mishaps {
 const IN_ANSWERS = ["cut", "repeated", "reordered"] as const;
 
 /**
- * A state store of which calls go wrong now and then.
+ * Wraps a state store so that some of its calls are faulty.
  *
  * @throws TypeError, RangeError when an option is unknown or out of range
  */
@@ -109,7 +109,7 @@ export function faultyStateStore(store: StateStore, options: FaultyOptions = {})
 }
 
 /**
- * A message bus of which calls go wrong now and then.
+ * Wraps a message bus so that some of its calls are faulty.
  *
  * @throws TypeError, RangeError when an option is unknown or out of range
  */
@@ -119,7 +119,7 @@ export function faultyMessageBus(bus: MessageBus, options: FaultyOptions = {}): 
 }
 
 /**
- * A remote transport of which calls go wrong now and then: a stream before its first event, after its last, and a
+ * Wraps a remote transport so that some of its calls are faulty: a stream before its first event, after its last, and a
  * quarter as often at each event between.
  *
  * @throws TypeError, RangeError when an option is unknown or out of range

@@ -5,13 +5,16 @@ const TRACES_KEPT = 1000;
 
 interface Recorded {
   events: FlowEvent[];
-  /** Traces of the id that have begun and not ended: several, where playbooks work for one. */
+  /** Number of traces with the id that have begun and not ended: several when playbooks work for one. */
   open: number;
 }
 
 const recorded = new Map<string, Recorded>();
 
-/** A middleware that keeps the events of the last 1000 traces for {@link getRecordedEvents}. `runOne` adds it by itself. */
+/**
+ * A middleware that records the events of the last 1000 traces for {@link getRecordedEvents}. `runOne` adds it
+ * automatically.
+ */
 export const recordFlowEvents: Middleware = (event) => {
   let known = recorded.get(event.traceId);
   if (known === undefined) {
@@ -21,7 +24,7 @@ export const recordFlowEvents: Middleware = (event) => {
     if (recorded.size > TRACES_KEPT) recorded.delete(oldest as string);
   }
   if (event.type === "trace_start") {
-    // an id that is used again, in another test
+    // the id is used again, in another test
     if (known.open === 0) known.events = [];
     known.open += 1;
   } else if (event.type === "trace_end") {
@@ -30,17 +33,20 @@ export const recordFlowEvents: Middleware = (event) => {
   known.events.push(event);
 };
 
-/** The events of a trace in order, as recorded by `runOne` or {@link recordFlowEvents}; those of playbooks included. */
+/**
+ * Returns the events of a trace in order, as recorded by `runOne` or {@link recordFlowEvents}, including those of
+ * playbooks.
+ */
 export function getRecordedEvents(traceId: string): readonly FlowEvent[] {
   return recorded.get(traceId)?.events ?? [];
 }
 
-/** What {@link assertNodeSequence} compares. */
+/** Options of {@link assertNodeSequence}. */
 export interface SequenceOptions {
   /**
-   * `"exact"`: every attempt counts. `"collapseRetries"`: the attempts of one message count once.
-   * `"partialOrder"`: the names must come in this order, whatever else comes before, between and after.
-   * Names in an inner array may come in any order in each mode.
+   * `"exact"`: every attempt counts. `"collapseRetries"`: the attempts of one message count once. `"partialOrder"`: the
+   * names must occur in this order, with any others before, between and after. Names in an inner array may occur in any
+   * order in each mode.
    *
    * @defaultValue `"exact"`
    */
@@ -48,7 +54,7 @@ export interface SequenceOptions {
 }
 
 /**
- * Asserts in which order the nodes of a trace were run: `assertNodeSequence(id, ["split", ["a", "b"], "join"])`.
+ * Asserts the order in which the nodes of a trace ran: `assertNodeSequence(id, ["split", ["a", "b"], "join"])`.
  *
  * @throws Error that shows both sequences when they differ or nothing was recorded
  */
@@ -84,7 +90,7 @@ function matches(actual: readonly string[], expected: readonly (string | readonl
   return index === actual.length;
 }
 
-/** Whether the steps follow one another in `actual`: each name after all those of the step before. */
+/** Whether the steps occur in sequence in `actual`: each name after all names of the previous step. */
 function isInOrder(actual: readonly string[], expected: readonly (string | readonly string[])[]): boolean {
   let from = 0;
   for (const step of expected) {

@@ -5,20 +5,20 @@ import type { EmitOptions, Flow } from "../../flow/flow.ts";
 import type { FlowStats } from "../../engine/flow-stats.ts";
 import { recordFlowEvents } from "./recorded-events.ts";
 
-/** How {@link runOne} runs. */
+/** Options of {@link runOne}. */
 export interface RunOneOptions<Entries extends string = string> extends Omit<EmitOptions<Entries>, "timeoutMs"> {
   readonly registry?: ModelRegistry;
   readonly resources?: unknown;
-  /** Milliseconds of real time after which the run is given up. @defaultValue 5000 */
+  /** Timeout of the run in milliseconds of real time. @defaultValue 5000 */
   readonly timeoutMs?: number;
 }
 
 /**
- * Runs one message through a flow and resolves with its first result: starts the flow if it does not
- * run, and stops it again. For tests; services start a flow once and use `flow.call`.
+ * Runs one message through a flow and resolves with its first result. Starts the flow if it is not running, and stops
+ * it afterwards. For tests; services start a flow once and use `flow.call`.
  *
- * @throws FlowError the reason when the trace did not complete
- * @throws Error after `timeoutMs`, saying what every node and edge holds
+ * @throws FlowError with which the trace ended when it did not complete
+ * @throws Error after `timeoutMs`, listing the load of every node and edge
  */
 export async function runOne<Input, Result, Resources, Entries extends string>(
   flow: Flow<Input, Result, Resources, Entries>,
@@ -48,13 +48,13 @@ export async function runOne<Input, Result, Resources, Entries extends string>(
     return outcome.messages[0] as Message<Result>;
   } finally {
     clearTimeout(timer);
-    // a flow whose clock stands still cannot end its grace period: that must not hold up the diagnosis
+    // a flow with a frozen clock cannot end its grace period, which must not delay the diagnosis
     const stopped = wasRunning ? undefined : flow.stop();
     if (!gaveUp.signal.aborted) await stopped;
   }
 }
 
-/** What every node and edge of a flow holds, in lines; those that hold nothing are left out. */
+/** Lists the load of every node and edge of a flow, one line each; idle ones are omitted. */
 export function describeStats(stats: FlowStats): string {
   const nodes = stats.nodes.flatMap((node) => {
     const parts = [

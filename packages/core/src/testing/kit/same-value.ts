@@ -1,4 +1,4 @@
-/** Whether two values have the same entries, however deep; instances of classes must be the very same. */
+/** Whether two values have the same entries at any depth; class instances must be identical. */
 export function isSame(before: unknown, after: unknown, seen = new Set<unknown>()): boolean {
   if (Object.is(before, after) || seen.has(before)) return true;
   if (!isPlain(before) || !isPlain(after) || Array.isArray(before) !== Array.isArray(after)) return false;
@@ -17,7 +17,7 @@ function isPlain(value: unknown): value is Record<string, unknown> {
   return name === undefined || name === "Object" || name === "Array" || name === "CheckedHeaders";
 }
 
-/** A value as it stands in the message of an assertion. */
+/** Formats a value for an assertion message. */
 export function written(value: unknown): string {
   try {
     return JSON.stringify(value) ?? String(value);

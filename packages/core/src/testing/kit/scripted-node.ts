@@ -4,7 +4,7 @@ import { type FlowNode, node, type NodeOptions, type WithInput, type WithOutput 
 import type { Message } from "../../message/message.ts";
 import { type Fault, suffer } from "./fault.ts";
 
-/** One thing that a scripted node does in an attempt. */
+/** One action of a scripted node in an attempt. */
 export type Step =
   | Fault
   /** Streams a piece of text. */
@@ -12,25 +12,25 @@ export type Step =
   /** Sends a further message. */
   | { readonly type: "emit"; readonly value: unknown; readonly to?: EmitTarget["to"] };
 
-/** What a scripted node does in one attempt: its steps one after the other. What throws or returns comes last. */
+/** The actions of a scripted node in one attempt, in sequence. A step that throws or returns comes last. */
 export type Steps = Step | readonly Step[];
 
-/** Which attempt of which trace a script is asked for. */
+/** The attempt for which a script is evaluated. */
 export interface ScriptedAttempt<Input> {
   readonly payload: Input;
   readonly message: Message<Input>;
   readonly traceId: string;
   readonly tenant: string;
-  /** 1 for the first. */
+  /** Number of the attempt, from 1. */
   readonly attempt: number;
 }
 
-/** Steps for each attempt in turn, of which the last is repeated, or a function that gives those of an attempt. */
+/** Steps for each attempt in turn, the last repeated, or a function that returns the steps of an attempt. */
 export type Script<Input> = readonly Steps[] | ((attempt: ScriptedAttempt<Input>) => Steps);
 
 /**
- * A node that does what a script says, in place of one that needs a network or a model. Where the script does
- * not `return` a value it sends on what it was given. `shape<Type>()` is a schema that only says the type.
+ * Creates a node that follows a script, in place of one that needs a network or a model. When the script does not
+ * `return` a value, the node forwards its input. `shape<Type>()` is a schema that only carries a type.
  *
  * @example
  * ```ts
@@ -66,7 +66,7 @@ export function scriptedNode<
   return node(options, handler);
 }
 
-/** Does the steps from the first on; what follows a fault is the work that the fault is about. */
+/** Performs the steps in sequence; the steps after a fault are the work that it affects. */
 async function perform([step, ...rest]: readonly Step[], message: Message, ctx: Context): Promise<unknown> {
   if (step === undefined) return message;
   if (step.type === "chunk") await ctx.emitChunk({ text: step.text });

@@ -5,28 +5,28 @@ import type { Context } from "../../graph/handler.ts";
 import type { Message } from "../../message/message.ts";
 import { faultPlan } from "./fault-plan.ts";
 
-/** How the handler made by `simulateError` behaves. */
+/** Options of the handler created by `simulateError`. */
 export interface SimulatedHandler<Result> {
-  /** How many attempts fail before one succeeds. @defaultValue 1 */
+  /** Number of failing attempts before one succeeds. @defaultValue 1 */
   readonly failTimes?: number;
-  /** What the successful attempts return. @defaultValue the message they are given */
+  /** Return value of the successful attempts. @defaultValue the message they receive */
   readonly result?: Result;
-  /** Whether failures are counted for each trace apart. @defaultValue false: over all traces */
+  /** Whether failures are counted per trace. @defaultValue false: over all traces */
   readonly perTrace?: boolean;
 }
 
-/** When a node fails that `simulateError` was given. */
+/** Attempts at which a node fails. */
 export interface SimulatedFault {
-  /** What is thrown. */
+  /** The error to throw. */
   readonly error: unknown;
-  /** Which attempt of a message fails: 1 for the first, or all of a list. @defaultValue 1 */
+  /** Number of the failing attempt, from 1, or a list of numbers. @defaultValue 1 */
   readonly onAttempt?: number | readonly number[];
-  /** Only for this trace. @defaultValue every trace */
+  /** Restricts the fault to this trace. @defaultValue every trace */
   readonly traceId?: string;
 }
 
 /**
- * Models failures. Given a name and a code, makes a handler that fails at first and then succeeds.
+ * Simulates failures. Given a name and a code, creates a handler that fails at first and then succeeds.
  *
  * @example
  * ```ts
@@ -45,7 +45,7 @@ export function simulateError<Result = Message>(
  * ```ts
  * const mend = simulateError(embed, { error: new Error("busy"), onAttempt: 1 });
  * ```
- * @returns a function that ends that
+ * @returns a function that ends the fault
  * @throws TypeError, RangeError when an attempt is not a whole number of 1 or more
  */
 export function simulateError(node: AnyNode, fault: SimulatedFault): () => void;

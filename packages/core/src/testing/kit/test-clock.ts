@@ -9,9 +9,8 @@ interface Pending {
 }
 
 /**
- * A clock that stands still until it is told to advance. Pass it to `create(…, { clock })`, then
- * `await clock.advance(1_000)` runs everything that is due within that second, in order, and lets
- * handlers go on in between.
+ * A clock that stands still until it is advanced. Pass it to `create(…, { clock })`. `await clock.advance(1_000)` then
+ * runs everything due within that second, in order, and lets handlers continue in between.
  */
 export class TestClock implements Clock {
   #now = 0;
@@ -19,26 +18,30 @@ export class TestClock implements Clock {
   readonly #epoch: number;
   readonly #pending = new Set<Pending>();
 
-  /** @param epochMs - what `epochNow` is at the start; @defaultValue 2026-01-01T00:00:00Z */
+  /**
+   * Creates a clock whose `now()` is 0.
+   *
+   * @param epochMs - initial value of `epochNow`; @defaultValue 2026-01-01T00:00:00Z
+   */
   constructor(epochMs: number = Date.UTC(2026, 0, 1)) {
     this.#epoch = epochMs;
   }
 
-  /** Milliseconds by which the clock has been advanced, from 0. */
+  /** Returns the milliseconds by which the clock has been advanced, from 0. */
   now(): number {
     return this.#now;
   }
 
-  /** Milliseconds since the Unix epoch: the start plus what the clock has been advanced by. */
+  /** Returns the milliseconds since the Unix epoch: the start plus all advances. */
   epochNow(): number {
     return this.#epoch + this.#now;
   }
 
   /**
-   * Has `callback` called once by the `advance` that reaches `delayMs` from now; timers due at the same time in
-   * the order in which they were set.
+   * Calls `callback` once, in the `advance` that reaches `delayMs` from now. Timers due at the same time run in the
+   * order in which they were set.
    *
-   * @returns a function that takes the call back
+   * @returns a function that cancels the call
    */
   setTimer(callback: () => void, delayMs: number): () => void {
     const pending: Pending = { dueAt: this.#now + Math.max(0, delayMs), order: this.#count++, callback };
@@ -46,12 +49,14 @@ export class TestClock implements Clock {
     return () => this.#pending.delete(pending);
   }
 
-  /** How many timers wait. A flow has one for all its waits. */
+  /** Number of pending timers. A flow has one for all its waits. */
   get timers(): number {
     return this.#pending.size;
   }
 
-  /** Moves time on to the next timer and runs it, without waiting for what follows from it. Does nothing when none is set. */
+  /**
+   * Advances to the next timer and runs it, without waiting for its consequences. Does nothing when no timer is set.
+   */
   step(): void {
     const next = this.#next();
     if (next === undefined) return;
@@ -60,7 +65,7 @@ export class TestClock implements Clock {
     next.callback();
   }
 
-  /** Moves time on by `ms` milliseconds, timer by timer. Resolves when everything that became due has run. */
+  /** Advances the clock by `ms` milliseconds, timer by timer. Resolves once everything that became due has run. */
   async advance(ms: number): Promise<void> {
     requireNumber("ms", ms, 0);
     const until = this.#now + ms;
@@ -89,7 +94,7 @@ export class TestClock implements Clock {
   }
 }
 
-/** Resolves when handlers that wait for nothing but promises have gone on as far as they can. */
+/** Resolves once handlers that wait only for promises have continued as far as they can. */
 export async function settle(): Promise<void> {
   do {
     await new Promise((resolve) => setTimeout(resolve, 0));

@@ -4,8 +4,8 @@ import { WM } from "../../message/controller.ts";
 import type { LawShape } from "./record-laws.ts";
 
 /**
- * What the laws need to know of a graph whose handlers nobody knows. `choosers` are attempts that have said themselves
- * where a message goes, `tenants` those whose weights are known to be equal.
+ * Returns the facts about a graph that the laws need. `choosers` are attempts that have chosen their messages' targets,
+ * `tenants` those with equal weights.
  */
 export function lawShapeOf(
   { byName, vertices }: Graph,
@@ -31,13 +31,13 @@ export function lawShapeOf(
     shareOf(name, tenant) {
       const vertex = vertexOf(name);
       if (vertex === undefined || vertex.ring !== undefined || !tenants.includes(tenant)) return undefined;
-      // with more slots the scheduler has a say in who is next
+      // with more slots, the scheduler influences the order
       return vertex.node.policy.concurrency === 1 && vertex.node.gathering === undefined ? 1 : undefined;
     },
   };
 }
 
-/** Of a playbook's runs: their graph is not known. */
+/** The shape of a playbook's runs, whose graph is not known. */
 export const UNKNOWN_SHAPE: LawShape = {
   entriesWith: () => undefined,
   isOrdered: () => false,

@@ -3,8 +3,8 @@ import type { TraceRecord } from "../../ports/trace-recorder.ts";
 import type { Restart } from "./record-laws.ts";
 
 /**
- * L10: what is wrong with what a journal has when all traces have ended: it keeps nothing but what failed, and counts
- * each commit of `runs` once; one line each.
+ * Checks L10 on a journal after all traces have ended: it retains only failed traces and counts each commit of `runs`
+ * once. Returns one line per violation.
  */
 export function brokenJournal(
   records: readonly (TraceRecord | Restart)[],

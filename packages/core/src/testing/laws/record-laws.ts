@@ -2,38 +2,38 @@ import { OPEN_SEA, ROOKERY } from "../../graph/endpoints.ts";
 import type { Message } from "../../message/message.ts";
 import type { RecordedOutput, TraceRecord } from "../../ports/trace-recorder.ts";
 
-/** What the laws need to know of a graph. */
+/** The facts about a graph that the laws need. */
 export interface LawShape {
-  /** The nodes that get a message from outside together with `entry`; none if that is not known. */
+  /** Returns the nodes that receive a message from outside together with `entry`; `undefined` if unknown. */
   entriesWith(entry: string): readonly string[] | undefined;
   isOrdered(node: string): boolean;
-  /** How many messages a join must gather; none where it may stay short. */
+  /** Returns the number of messages a join must gather; `undefined` where a group may stay short. */
   groupSize(node: string): number | undefined;
-  /** The nodes that an output must reach together; none if that is not known. */
+  /** Returns the nodes that an output must reach together; `undefined` if unknown. */
   targets(sender: Sender, output: Message): readonly string[] | undefined;
-  /** Each tenant's share of a node's turns in relation to the others'; none at a node that gives no turns. */
+  /** Returns a tenant's share of a node's turns relative to the others'; `undefined` at a node that gives no turns. */
   shareOf(node: string, tenant: string): number | undefined;
-  /** Whether it is part of an attempt, and begins anew when that does: a playbook's. */
+  /** Whether the run is part of an attempt and restarts with it, as a playbook's does. */
   readonly isWithin?: boolean;
 }
 
-/** Stands between the records that are stored of a process and those of the next. */
+/** Separates the stored records of one process from those of the next. */
 export interface Restart {
   readonly type: "restart";
 }
 
-/** The message in whose attempt another was sent. */
+/** The message whose attempt sent another. */
 export interface Sender {
   readonly run: string;
   readonly node: string;
   readonly lineage: string;
-  /** None of a group's. */
+  /** The message; absent for that of a group. */
   readonly message: Message | undefined;
 }
 
 type RunRecord = Exclude<TraceRecord, { readonly type: "ended" }>;
 
-/** Where a message is. Over is final; what a handler has taken may come back when it is retried. */
+/** The place of a message. "over" is final; a "taken" message may return when its handler is retried. */
 type Where = "on its edge" | "in an attempt" | "in backoff" | "in a join" | "paused" | "taken" | "over";
 
 interface Item {
@@ -43,28 +43,28 @@ interface Item {
   readonly message: Message | undefined;
   where: Where;
   attempt: number;
-  /** It has given its turn to those behind it. */
+  /** Whether the message has yielded its turn to later ones. */
   wasPaused?: boolean;
 }
 
-/** One trace as the records tell it. */
+/** One trace, reconstructed from its records. */
 class Run {
   readonly items = new Map<string, Item>();
-  /** Lineages by edge, in the order in which they were accepted. */
+  /** Lineages by edge, in order of acceptance. */
   readonly arrivals = new Map<string, string[]>();
-  /** What each message that was sent has reached, by its sender. */
+  /** Nodes reached by each sent message, by its sender. */
   readonly sendings = new Map<string, Map<Message, string[]>>();
   readonly results = new Set<string>();
-  /** Taken by a join or a fetch in the very act that sent it, of which the sender's record tells next. */
+  /** Messages taken by a join or a fetch in the act of sending, before the sender's record reports them. */
   readonly foretold = new Map<string, Item>();
-  /** Messages that must be there again, since the last restart. */
+  /** Messages that must reappear after the last restart. */
   missing = new Set<string>();
   hasEnded = false;
 }
 
 /**
- * Reads the records of a flow from first to last and tells which of the laws L1, L2, L4, L5, L7 and L10 they
- * break, one line each. Of a process that was killed they are those that its journal has.
+ * Checks the records of a flow in order against the laws L1, L2, L4, L5, L7 and L10. Returns one line per violation.
+ * For a killed process, only the records in its journal count.
  */
 export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf: (run: string) => LawShape): string[] {
   const broken: string[] = [];
@@ -94,7 +94,7 @@ export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf:
 
 type Complain = (law: string, what: string) => void;
 
-/** What was somewhere has to come back. What a handler has taken is kept with it. */
+/** Expects all unfinished messages to reappear. A message that a handler has taken is stored with it. */
 function restart(run: Run): void {
   if (run.hasEnded) return;
   for (const [lineage, { where }] of run.items) if (where !== "over" && where !== "taken") run.missing.add(lineage);
@@ -130,7 +130,7 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
       else if (!run.missing.delete(lineage)) complain("L10", `the message was ${item.where} before the restart`);
       else if (item.node !== node) complain("L10", `the message was at "${item.node}" before the restart`);
       else if (item.where === "in an attempt" || item.where === "in a join") item.where = "on its edge";
-      // its attempt begins again
+      // the attempt starts from the beginning
       if (item?.where === "on its edge") item.attempt = record.attempt - 1;
       return;
     case "started": {
@@ -173,13 +173,13 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
       else move(["on its edge"], "taken");
       return;
     case "dropped":
-      // too late for a join, in the very act that sent it
+      // too late for a join, in the act of sending
       if (item === undefined) foretell("over");
       else move(["on its edge", "in backoff", "in a join", "paused"], "over");
   }
 }
 
-/** After a pause the same attempt begins again. */
+/** Restarts the same attempt after a pause. */
 function pausedAgain(item: Item | undefined): void {
   if (item === undefined) return;
   item.attempt -= 1;
@@ -206,7 +206,7 @@ function accept(run: Run, source: string, parent: string, output: RecordedOutput
   run.arrivals.set(edge, [...(run.arrivals.get(edge) ?? []), lineage]);
 }
 
-/** At an ordered node a trace's messages are handled one after the other, those of one edge in their order. */
+/** Checks that an ordered node handles a trace's messages one at a time, and those of one edge in their order. */
 function checkTurn(run: Run, lineage: string, item: Item, shape: LawShape, complain: Complain): void {
   for (const [other, { node, where }] of run.items) {
     if (other === lineage || node !== item.node) continue;
@@ -216,14 +216,14 @@ function checkTurn(run: Run, lineage: string, item: Item, shape: LawShape, compl
   for (const earlier of run.arrivals.get(`${item.source}→${item.node}`) ?? []) {
     if (earlier === lineage) return;
     const before = run.items.get(earlier) as Item;
-    // what several attempts send at once has no order
+    // messages that several attempts send at once have no order
     const isComparable = before.parent === item.parent || item.source === OPEN_SEA || shape.isOrdered(item.source);
     if (isComparable && before.wasPaused !== true && before.where === "on its edge")
       complain("L4", `message ${earlier} came before it over the same edge and still waits`);
   }
 }
 
-/** The messages that wait at a join have become the one that `lineage` names. */
+/** Replaces the messages that wait at a join by the one that `lineage` identifies. */
 function gather(run: Run, node: string, lineage: string, shape: LawShape, complain: Complain): void {
   const members = [...run.items.values(), ...run.foretold.values()].filter(
     (item) => item.node === node && item.where === "in a join",
@@ -258,13 +258,13 @@ function end(run: Run, name: string, shape: LawShape, complain: Complain): void 
   }
 }
 
-/** Whether a message that was sent once, or several times, reached all of `wanted` each time and nobody else. */
+/** Whether a message sent one or more times reached all of `wanted` each time, and no other node. */
 function isSentTo(wanted: readonly string[], reached: readonly string[]): boolean {
   const times = reached.length / wanted.length;
   return wanted.every((name) => reached.filter((one) => one === name).length === times);
 }
 
-/** A record as one line: the same for two runs if and only if they did the same. */
+/** Formats a record as one line: two runs have equal lines if and only if they did the same. */
 export function lineOf(record: TraceRecord | Restart): string {
   if (record.type === "restart") return "a new process goes on from what is stored";
   const trace = `${record.type} run ${record.run} "${record.traceId}" of ${record.tenant}`;

@@ -1,12 +1,12 @@
 import type { Graph } from "../../graph/graph.ts";
 import type { FlowStats } from "../../engine/flow-stats.ts";
 
-/** By how many messages an edge may exceed its capacity while a blocked ring drains. */
+/** Number of messages by which an edge may exceed its capacity while a blocked ring drains. */
 const DRAIN_ALLOWANCE = 64;
 
 /**
- * L3: which edges hold more than they may, and which nodes do more at once than they may; one line each. `restored`
- * says how many messages a node was given back after a restart: they keep their places, whoever came meanwhile.
+ * Checks L3: edges and nodes within their bounds. Returns one line per violation. `restored` is the number of messages
+ * restored at a node after a restart: they keep their places, regardless of later arrivals.
  */
 export function brokenBounds(
   graph: Graph,
@@ -16,7 +16,7 @@ export function brokenBounds(
   const broken: string[] = [];
   for (const { source, target, size, capacity } of edges) {
     if (size === 0) continue;
-    // a ring that is blocked drains over its own edges
+    // a blocked ring drains over its own edges
     const ring = ringOf(graph, source);
     const drains = ring !== undefined && ring === ringOf(graph, target);
     const allowance = (drains ? Math.max(capacity, DRAIN_ALLOWANCE) : 0) + (restored.get(target) ?? 0);
@@ -24,12 +24,12 @@ export function brokenBounds(
     if (size > most || size < 0) broken.push(`L3: edge "${source}" → "${target}" holds ${size} of ${most}`);
   }
   for (const { node, ring } of graph.vertices) {
-    // groups that were sent on short are as many as were open
+    // emitting short groups can release as many groups as were open
     if (node.gathering === undefined || node.gathering.whenShort === "emit") continue;
     const { queued = 0, concurrency = 0 } = nodes.find(({ name }) => name === node.name) ?? {};
     const capacity = edges.find(({ target }) => target === node.name)?.capacity ?? 0;
     const allowance = (ring === undefined ? 0 : Math.max(capacity, DRAIN_ALLOWANCE)) + (restored.get(node.name) ?? 0);
-    // what is tried again does not lose its place
+    // a retried message keeps its place
     const most = capacity === 0 ? Number.POSITIVE_INFINITY : capacity + allowance + concurrency;
     if (queued > most) broken.push(`L3: join "${node.name}" holds ${queued} groups of ${most}`);
   }
@@ -42,7 +42,10 @@ export function brokenBounds(
   return broken;
 }
 
-/** L3: what belongs to a trace is gone with it. What is left in the tables of a flow without traces; one line each. */
+/**
+ * Checks L3: the resources of a trace are released with it. Returns one line per leftover in the tables of a flow
+ * without traces.
+ */
 export function leftBehind({ timers, nodes, edges }: FlowStats): string[] {
   const left: string[] = [];
   if (timers !== 0) left.push(`L3: ${timers} timers are left`);
@@ -57,7 +60,7 @@ export function leftBehind({ timers, nodes, edges }: FlowStats): string[] {
   return left;
 }
 
-/** L2 and L3: what is wrong when no trace is under way and every result has been read; one line each. */
+/** Checks L2 and L3 when no trace is in flight and every result has been read. Returns one line per violation. */
 export function brokenEnd(stats: FlowStats): string[] {
   const { traces, unreadResults, fetchers, outcomes, accepted } = stats;
   const broken = leftBehind(stats);
@@ -69,7 +72,7 @@ export function brokenEnd(stats: FlowStats): string[] {
   return broken;
 }
 
-/** Which ring of a graph a node is in. */
+/** Returns the ring of a graph that contains a node. */
 function ringOf({ byName, vertices }: Graph, name: string): number | undefined {
   return vertices[byName.get(name) ?? -1]?.ring;
 }

@@ -2,26 +2,26 @@ import { ROOKERY } from "../../graph/endpoints.ts";
 import type { TraceRecord } from "../../ports/trace-recorder.ts";
 import type { LawShape } from "./record-laws.ts";
 
-/** What one trace has at one node. */
+/** The messages of one trace at one node. */
 interface Line {
   readonly tenant: string;
   readonly waiting: Set<string>;
-  /** Taken by a handler before the commit that sent them was told. */
+  /** Messages taken by a handler before the commit that sent them was recorded. */
   readonly foretold: Set<string>;
   atWork: number;
 }
 
-/** How often tenants had their turn since one of them has been waiting without a break. */
+/** Turns per tenant since one of them began to wait without interruption. */
 interface Contest {
   own: number;
   readonly others: Map<string, number>;
 }
 
-/** One node with those who wait for it. */
+/** One node and its queued messages. */
 class Desk {
   readonly #isOrdered: boolean;
   readonly lines = new Map<string, Line>();
-  /** By the tenant that waits. */
+  /** Contests by the waiting tenant. */
   readonly contests = new Map<string, Contest>();
 
   constructor(isOrdered: boolean) {
@@ -36,7 +36,7 @@ class Desk {
     return line;
   }
 
-  /** The tenants of whom a message could be taken now; those of whom none could begin anew when they come back. */
+  /** Returns the tenants with a message that could be taken now; the others start anew when they return. */
   contenders(): Set<string> {
     const tenants = new Set<string>();
     for (const { tenant, waiting, atWork } of this.lines.values())
@@ -47,8 +47,8 @@ class Desk {
 }
 
 /**
- * L6: a tenant of whom messages wait has its share of the node's turns. Reads the records of a flow from first to
- * last and tells where one did not, one line each.
+ * Checks L6: a tenant with waiting messages gets its share of the node's turns. Reads the records of a flow in order
+ * and returns one line per violation.
  */
 export function brokenTurns(records: readonly TraceRecord[], shapeOf: (run: string) => LawShape): string[] {
   const broken: string[] = [];
@@ -104,7 +104,7 @@ export function brokenTurns(records: readonly TraceRecord[], shapeOf: (run: stri
           contest.others.set(tenant, turns);
           const shares = { own: shape.shareOf(node, contender) ?? 1, other: shape.shareOf(node, tenant) ?? 1 };
           const lead = turns / shares.other - contest.own / shares.own;
-          // by one turn each, and by the message that was taken before the contender came
+          // tolerates one turn each, and the message taken before the contender arrived
           if (lead > 1 / shares.own + 2 / shares.other + 1e-9)
             broken.push(
               `L6 at record ${index}: tenant "${contender}" waits for "${node}" and had ${contest.own} turns while "${tenant}" had ${turns}`,
@@ -115,7 +115,7 @@ export function brokenTurns(records: readonly TraceRecord[], shapeOf: (run: stri
         break;
       }
       case "parked":
-        // unlike in a backoff, others of its trace may go on
+        // unlike in a backoff, other messages of its trace may continue
         if (record.why === "pause") line.atWork -= 1;
         break;
       case "emitted":

@@ -2,18 +2,18 @@ import type { Random } from "../../foundation/random.ts";
 import { type Scheduler, systemScheduler } from "../../foundation/scheduler.ts";
 import { TestClock } from "../kit/test-clock.ts";
 
-/** More steps than any run takes that comes to an end. */
+/** Limit on steps, above that of any run that terminates. */
 const STEP_LIMIT = 20_000;
 
 /**
- * What happens next, drawn from a seeded random source: one of the tasks that could run, one of the moves of
- * those outside of the flow, the next turn, or the next timer. Time is that of its clock alone.
+ * Draws the next event from a seeded random source: a ready task, a move from outside of the flow, the next turn, or
+ * the next timer. Only its clock advances time.
  */
 export class SeededSchedule implements Scheduler {
   readonly clock = new TestClock();
   readonly #random: Random;
   readonly #tasks: (() => void)[] = [];
-  /** What is to run in the next turn: before time moves on. */
+  /** Work for the next turn, which runs before time advances. */
   readonly #turns: (() => void)[] = [];
   readonly #moves: (() => void)[] = [];
 
@@ -29,15 +29,16 @@ export class SeededSchedule implements Scheduler {
     this.#turns.push(task);
   }
 
-  /** Has somebody outside of the flow act at some time. */
+  /** Schedules an action from outside of the flow, at any time. */
   move(act: () => void): void {
     this.#moves.push(act);
   }
 
   /**
-   * Lets tasks, moves and time take their turns until nothing is left to do. Calls `look` whenever all that
-   * could go on by itself has done so. Answers whether that came to an end. Where only timers are left, `isOver` may
-   * say that nothing will come of them.
+   * Runs tasks, moves and timers in drawn order until nothing is left to do. Calls `look` whenever everything that can
+   * continue by itself has done so. Where only timers are left, `isOver` may declare them irrelevant.
+   *
+   * @returns whether the run terminated
    */
   async playOn(look: () => void, isOver: () => boolean = () => false): Promise<boolean> {
     for (let step = 0; step < STEP_LIMIT; step += 1) {
@@ -54,7 +55,7 @@ export class SeededSchedule implements Scheduler {
       if (chosen === undefined || (this.#tasks.length + this.#moves.length + this.#turns.length === 0 && isOver()))
         return true;
       chosen.act();
-      // sometimes several things happen before anyone notices
+      // sometimes several events occur before any of them is noticed
       if (this.#tasks.length > 0 && this.#random() < 0.3) this.#takeOne(this.#tasks)();
     }
     return false;

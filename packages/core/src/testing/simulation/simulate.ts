@@ -10,9 +10,9 @@ import type { Flow } from "../../flow/flow.ts";
 import { SimulatedRun } from "./simulated-run.ts";
 
 /**
- * What a simulated flow is run with, to be spread into the options of `create`: virtual time, a seeded scheduler
- * and random source, a recorder and an observer that check the laws, and a store and a bus that fail now and then.
- * Further flows, such as those behind a `LoopbackTransport`, take `clock`, `random` and `scheduler` alone.
+ * Options for `create` that make a flow run under simulation. They contain virtual time, a seeded scheduler and random
+ * source, a recorder and an observer that check the laws, and a store and a bus with occasional faults. Further flows,
+ * such as those behind a `LoopbackTransport`, take `clock`, `random` and `scheduler` alone.
  */
 export type SimulationPorts = Required<
   Pick<
@@ -21,80 +21,85 @@ export type SimulationPorts = Required<
   >
 >;
 
-/** What else a simulated flow may be made from. */
+/** Further parts for building a simulated flow. */
 export interface SimulationTools {
   readonly seed: number;
   /** Random numbers of the seed. */
   readonly random: Random;
-  /** Has calls of a transport fail, lose their answers and be slow, as the seed says. */
+  /** Wraps a transport whose calls fail, lose their answers and are slow, as determined by the seed. */
   readonly faulty: (transport: RemoteTransport) => RemoteTransport;
   /**
-   * For a durable flow: a journal on a slow disk. The process ends now and then when it should not, and another goes
-   * on: `durability: durable({ journal })`.
+   * A journal on a slow disk, for a durable flow: `durability: durable({ journal })`. The process occasionally crashes,
+   * and another continues.
    */
   readonly journal: Journal;
 }
 
-/** One request of a simulated run, and what became of it. */
+/** One request of a simulated run, and its result. */
 export interface SimulatedRequest<Input, Result> {
-  /** Its payload. */
+  /** Payload of the request. */
   readonly input: Input;
   readonly tenant: string;
   readonly traceId: string;
-  /** How its trace ended. */
+  /** Status of the trace's outcome. */
   readonly status: OutcomeStatus;
-  /** All that reached the Rookery, however its caller waited for it. */
+  /** All messages that reached the Rookery, however the caller waited for them. */
   readonly results: readonly Result[];
-  /** Why it did not complete. */
+  /** Reason why the trace did not complete. */
   readonly error: FlowError | undefined;
 }
 
-/** How {@link simulate} simulates. */
+/** Options of {@link simulate}. */
 export interface SimulateOptions<Input, Result, Resources = unknown> {
   /**
-   * Makes the flow: `(ports) => create(a.to(b), { ...ports })`. Called for each seed, and for each process that goes on
-   * with a durable flow.
+   * Creates the flow: `(ports) => create(a.to(b), { ...ports })`. Called for each seed, and for each process that
+   * continues a durable flow.
    */
   readonly flow: (ports: SimulationPorts, tools: SimulationTools) => Flow<Input, Result, Resources>;
-  /** Makes the input of a request, from nothing but random numbers of the seed. */
+  /** Creates the input of a request. It must use only the given random numbers. */
   readonly input: (random: Random, index: number) => NoInfer<Input> | Message<NoInfer<Input>>;
-  /** How many seeds are run, from 1 on, or a list of those to run. @defaultValue 100 */
+  /** Number of seeds to run, from 1 on, or a list of seeds. @defaultValue 100 */
   readonly seeds?: number | readonly number[];
-  /** How many requests a run has at most. @defaultValue 10 */
+  /** Maximum number of requests per run. @defaultValue 10 */
   readonly requests?: number;
-  /** What is given to `flow.run({ resources })`. @defaultValue none */
+  /** Value given to `flow.run({ resources })`. @defaultValue none */
   readonly resources?: NoInfer<Resources>;
-  /** Whether handlers, the store, the bus, callers, and processes with a journal do what they should not. @defaultValue true */
+  /**
+   * Whether faults are injected: into handlers, store, bus, callers, and processes with a journal. @defaultValue true
+   */
   readonly faults?: boolean;
-  /** Answers a pause of a handler, from nothing but the pause and random numbers of its own. @defaultValue `true` each time */
+  /**
+   * Answers a pause of a handler. It must use only the pause and the given random numbers. @defaultValue `true` each
+   * time
+   */
   readonly answer?: (pause: PauseTicket, random: Random) => unknown;
-  /** Says by throwing that what a run did is wrong. Called when all its requests have ended. @defaultValue none */
+  /** Throws when the results of a run are wrong. Called once all its requests have ended. @defaultValue none */
   readonly check?: (requests: readonly SimulatedRequest<NoInfer<Input>, NoInfer<Result>>[]) => void | Promise<void>;
 }
 
-/** What a simulation that found nothing has gone through. */
+/** Statistics of a simulation without findings. */
 export interface SimulationReport {
   readonly seeds: number;
   readonly requests: number;
-  /** How often a handler was called. */
+  /** Number of handler calls. */
   readonly attempts: number;
-  /** How many requests ended how. */
+  /** Number of requests by status. */
   readonly outcomes: Readonly<Partial<Record<OutcomeStatus, number>>>;
-  /** How many faults of which kind there were. */
+  /** Number of faults by kind. */
   readonly faults: Readonly<Record<string, number>>;
-  /** How often the process of a durable flow has ended in the middle of its work, and another has gone on. */
+  /** Number of crashes of a durable flow's process. */
   readonly crashes: number;
 }
 
 /** A seed under which a flow breaks a law, or the user's own check. */
 export class SimulationError extends Error {
-  /** Tells the error apart in logs. */
+  /** Distinguishes the error in logs. */
   override readonly name = "SimulationError";
-  /** Pass `seeds: [seed]` to run it again: it does the same. */
+  /** Seed that reproduces the run: pass `seeds: [seed]`. */
   readonly seed: number;
-  /** What is wrong, one line each, with the law that says so. */
+  /** The violations, one line each, with the law. */
   readonly broken: readonly string[];
-  /** What happened, one line for each change of a trace's state. */
+  /** The history of the run, one line per state change of a trace. */
   readonly records: readonly string[];
 
   constructor(run: { seed: number; broken: readonly string[]; records: readonly string[]; held: string }) {
@@ -118,9 +123,9 @@ export class SimulationError extends Error {
 const SHOWN = 20;
 
 /**
- * Runs a flow many times under virtual time: each seed draws the requests, what goes wrong, and the order in which
- * all that could happen next does happen. Checks after each step that the flow keeps the laws of the runtime, and
- * at the end that nothing is left of any request. What handlers wait for must come from `ctx` or the ports.
+ * Runs a flow many times under virtual time. Each seed determines the requests, the faults, and the order of all
+ * concurrent events. Each step checks that the flow obeys the laws of the runtime, and the end that nothing remains of
+ * any request. Handlers must wait only through `ctx` or the ports.
  *
  * @example
  * ```ts
@@ -173,7 +178,7 @@ export async function simulate<Input, Result, Resources = unknown>(
   for (const [index, seed] of list.entries()) {
     const run = await play(seed);
     const broken = [...run.broken];
-    // a run that cannot be repeated cannot be looked into
+    // a run that cannot be repeated cannot be investigated
     if (index === 0 || broken.length > 0) broken.push(...differences(run, await play(seed)));
     if (broken.length > 0) throw new SimulationError({ seed, broken, records: run.records, held: run.held });
     sum.seeds += 1;

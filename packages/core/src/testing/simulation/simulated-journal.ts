@@ -3,33 +3,33 @@ import type { Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartitio
 import type { SeededSchedule } from "./seeded-schedule.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 
-/** What a journal of a simulated run has to know of the run. */
+/** The facts about a simulated run that its journal needs. */
 export interface JournalSetting {
   readonly schedule: SeededSchedule;
-  /** What its partitions are told apart by. */
+  /** Id that distinguishes its partitions. */
   readonly id: string;
-  /** The process that opens a partition now. */
+  /** Returns the process that opens a partition now. */
   readonly process: () => SimulatedProcess;
-  /** By how many milliseconds a call is slow. */
+  /** Draws the delay of a call, in milliseconds. */
   readonly delayMs: () => number;
-  /** Whether the disk does not take a batch, or a renewal. */
+  /** Whether the disk refuses a batch or a renewal. */
   readonly refuses: (what: "batch" | "renewal") => boolean;
-  /** Whether the claim of a process that has ended has to run out. */
+  /** Whether the claim of a dead process must expire first. */
   readonly keepsClaim: () => boolean;
   /** Whether the process ends before or after a batch is stored. */
   readonly ends: (when: "before" | "after") => boolean;
-  /** Ends a process where it stands. */
+  /** Kills a process at its current point. */
   readonly kill: (process: SimulatedProcess) => void;
 }
 
 /**
- * A journal in memory on a slow disk, in processes that end when they should not: before a batch is stored, when it is
- * and nobody knows yet, or at any other time.
+ * An in-memory journal on a slow disk, for processes that crash: before a batch is stored, after it is stored but
+ * before it is acknowledged, or at any other time.
  */
 export class SimulatedJournal implements Journal {
   readonly #setting: JournalSetting;
   readonly #memory: MemoryJournal;
-  /** Whether a flow makes use of it. */
+  /** Whether a flow uses the journal. */
   isUsed = false;
   readonly #partitions = new Map<string, JournalPartition>();
 
@@ -42,7 +42,7 @@ export class SimulatedJournal implements Journal {
     const process = this.#setting.process();
     this.isUsed = true;
     return this.#do(process, async () => {
-      // sometimes nobody knows that the process before is gone, and its claim is waited for
+      // sometimes the previous process's end goes unnoticed, so its claim must expire first
       if (!this.#setting.keepsClaim()) await this.#partitions.get(claim.partition)?.close();
       const partition = await this.#memory.open(claim);
       this.#partitions.set(claim.partition, partition);
@@ -51,7 +51,7 @@ export class SimulatedJournal implements Journal {
     });
   }
 
-  /** What is in all its partitions. */
+  /** Returns the contents of all partitions. */
   async read(): Promise<{ entries: JournalEntry[]; counts: Map<string, number> }> {
     const entries: JournalEntry[] = [];
     const counts = new Map<string, number>();

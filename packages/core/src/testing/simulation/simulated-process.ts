@@ -6,28 +6,28 @@ import type { Engine } from "../../engine/engine.ts";
 import type { SeededSchedule } from "./seeded-schedule.ts";
 
 /**
- * A process in which a simulated flow runs. When it is killed, nothing that its flow, its handlers and its callers
- * have set going goes on: as with a real one, all that is left is what the journal has.
+ * A process in which a simulated flow runs. Killing it stops all activity of its flow, handlers and callers: as with a
+ * real process, only the contents of the journal remain.
  */
 export class SimulatedProcess {
   readonly records: TraceRecord[] = [];
   readonly events: FlowEvent[] = [];
-  /** How many of the records are in the journal. */
+  /** Number of records that are in the journal. */
   stored = 0;
   hasEnded = false;
-  /** Whether it has claimed the journal. */
+  /** Whether it holds a claim on the journal. */
   hasJournal = false;
-  /** Whether its flow is being stopped, for another process to go on. */
+  /** Whether its flow is shutting down, for another process to continue. */
   isLeaving = false;
-  /** The run of its flow, once a handler was called. */
+  /** The engine of its flow, once a handler was called. */
   engine: Engine | undefined;
-  /** Who waits for what, by number. */
+  /** Descriptions of pending waits, by number. */
   readonly waits = new Map<number, string>();
   /** The run of each request, by its key. */
   readonly runs = new Map<string, string>();
-  /** How many messages each node was given back. */
+  /** Number of messages restored, by node. */
   readonly restored = new Map<string, number>();
-  /** How many results of each request were given out, by its key. */
+  /** Number of delivered results of each request, by its key. */
   readonly told = new Map<string, number>();
   readonly clock: Clock;
   readonly scheduler: Scheduler;
@@ -51,7 +51,7 @@ export class SimulatedProcess {
     return this.#timers.size;
   }
 
-  /** Does something at some time, `delayMs` from now or later, if the process still is there. */
+  /** Calls `act` at some time, `delayMs` from now or later, if the process still exists. */
   later(act: () => void, delayMs = 0): void {
     if (delayMs > 0) this.clock.setTimer(() => this.later(act), delayMs);
     else this.#schedule.move(this.#whileAlive(act));

@@ -34,79 +34,79 @@ import { brokenTurns } from "../laws/turn-laws.ts";
 type AnyFlow = Flow<unknown, unknown>;
 type AnyOptions = SimulateOptions<unknown, unknown>;
 
-/** What of a run is decided before it begins. */
+/** The decisions made before a run begins. */
 interface Setting {
   readonly seed: number;
   readonly requests: number;
   readonly faults: boolean;
-  /** Whether processes of a durable flow end when they should not, and disks are slow. */
+  /** Whether processes of a durable flow crash, and disks are slow. */
   readonly crashes: boolean;
 }
 
 const TENANTS = ["tenant-1", "tenant-2", "tenant-3"] as const;
 
-/** How often a kind of fault happens in a run that has it. In most runs most kinds do not happen at all. */
+/** Possible rates of a kind of fault. Most runs have few kinds of faults. */
 const RATES = [0, 0, 0, 0.03, 0.1, 0.3] as const;
 
-/** How often the process of a durable flow ends in one run. */
+/** Maximum number of crashes in one run. */
 const MOST_CRASHES = 5;
 
-/** More moves than the readers of a flow that was stopped need to come to the end of their streams. */
+/** More moves than the readers of a stopped flow need to finish their streams. */
 const LEISURELY_ROUNDS = 100;
 
 const DELAYS_MS = [1, 7, 40, 250, 2_000] as const;
 
-/** One request on its way. */
+/** A request in flight. */
 interface Request {
   readonly message: Message;
   readonly tenant: string;
   readonly traceId: string;
-  /** Names it among others. */
+  /** Distinguishes the request from others. */
   readonly key: string;
   hasBegun: boolean;
-  /** What its caller was told of its end. */
+  /** The outcome reported to its caller. */
   told: Told | undefined;
 }
 
 interface Told {
-  /** Not known of an error alone. */
+  /** Status of the outcome; unknown for a bare error. */
   readonly status: OutcomeStatus | undefined;
   readonly error: FlowError | undefined;
 }
 
-/** One run of a user's flow under a seed, and what it showed. */
+/** One run of a user's flow under a seed, and its findings. */
 export class SimulatedRun {
-  /** Which laws were broken, one line each. */
+  /** Broken laws, one line each. */
   readonly broken: string[] = [];
   readonly outcomes = new Map<string, number>();
-  /** How many faults of which kind there were. */
+  /** Number of faults by kind. */
   readonly faults = new Map<string, number>();
-  /** What nodes and edges held when something was seen to be broken. */
+  /** Load of nodes and edges at the first sign of a violation. */
   held = "";
   readonly #options: AnyOptions;
   readonly #setting: Setting;
   readonly #schedule: SeededSchedule;
   readonly #journal: SimulatedJournal;
   readonly #processes: SimulatedProcess[] = [];
-  /** What has become of it all so far: of processes that have ended, what the journal has. */
+  /** Records so far; for processes that have ended, only those in the journal. */
   readonly #history: (TraceRecord | Restart)[] = [];
-  /** What the disk and the ends of processes are drawn from. */
+  /** Random source for the disk and the crashes. */
   readonly #fate: Random;
   #process!: SimulatedProcess;
   #flow!: AnyFlow;
   #unwrap: (() => void)[] = [];
-  /** How often a process has ended in the middle of its work. */
+  /** Number of crashes. */
   crashes = 0;
   readonly #random: Random;
   readonly #rates = new Map<string, number>();
   readonly #envelopes: BusEnvelope[] = [];
   readonly #requests: Request[] = [];
   #waits = 0;
-  /** What is to be done as soon as a process is there again. */
+  /** Actions postponed until a process is running again. */
   readonly #postponed: (() => void)[] = [];
   /** Tokens of pauses whose answers are stored. */
   readonly #answered = new Set<string>();
-  /** Attempts that have said themselves where a message goes. */
+  /** Attempts that have chosen their messages' targets. */
   readonly #choosers = new Set<string>();
   #isStopped = false;
 
@@ -130,7 +130,7 @@ export class SimulatedRun {
     this.#boot();
   }
 
-  /** All that has happened, one line each, also what was not stored. */
+  /** The complete history, one line each, including records that were not stored. */
   get records(): readonly string[] {
     return this.#processes.flatMap(({ records, stored }, index) => [
       ...(index === 0 ? [] : [lineOf({ type: "restart" })]),
@@ -140,12 +140,12 @@ export class SimulatedRun {
     ]);
   }
 
-  /** How many requests there were. */
+  /** Number of requests. */
   get requests(): number {
     return this.#requests.length;
   }
 
-  /** How often a handler was called. */
+  /** Number of handler calls. */
   get attempts(): number {
     return this.#allRecords.filter(({ type }) => type === "started").length;
   }
@@ -179,7 +179,7 @@ export class SimulatedRun {
     if (this.broken.length === 0) await this.#checkByUser();
   }
 
-  /** Makes the flow, in a process of its own. */
+  /** Creates the flow, in a process of its own. */
   #boot(): void {
     const process = new SimulatedProcess(this.#schedule);
     this.#process = process;
@@ -200,7 +200,7 @@ export class SimulatedRun {
       refuses: (what) => {
         if (what === "renewal") return this.#strikes("a disk refuses a renewal");
         if (!this.#mayCrash || !this.#strikes("a disk refuses a batch")) return false;
-        // a flow that cannot store any more stops by itself
+        // a flow that cannot store any more shuts down by itself
         this.#leave();
         return true;
       },
@@ -225,7 +225,7 @@ export class SimulatedRun {
     this.#schedule.move(() => this.#restart());
   }
 
-  /** Stops the flow in the middle of its work, and has another process go on with it. */
+  /** Shuts the flow down in mid-work, and has another process continue it. */
   #leave(): void {
     const [process, flow] = [this.#process, this.#flow];
     if (process.isLeaving) return;
@@ -235,7 +235,7 @@ export class SimulatedRun {
     this.#watch("a stop in the middle", stopped);
     const goOn = (abandoned: number, rounds: number): void =>
       process.later(() => {
-        // readers of streams take their time
+        // readers of streams need some time to finish
         if (process.waits.size > 0 && rounds > 0) {
           goOn(abandoned, rounds - 1);
           return;
@@ -250,7 +250,7 @@ export class SimulatedRun {
     void stopped.then(({ abandoned }) => goOn(abandoned, LEISURELY_ROUNDS));
   }
 
-  /** A new process goes on with what the journal has. */
+  /** Starts a new process from the contents of the journal. */
   #restart(): void {
     const { records, stored } = this.#process;
     this.#history.push(...records.slice(0, stored), { type: "restart" });
@@ -269,14 +269,14 @@ export class SimulatedRun {
     for (const act of this.#postponed.splice(0)) this.#process.later(act);
   }
 
-  /** Of which requests the journal has had such a record. */
+  /** Returns the keys of the requests with a stored record of this type. */
   #storedKeys(type: TraceRecord["type"]): string[] {
     return this.#history.flatMap((record) =>
       record.type !== "restart" && record.type === type ? [keyOf(record.tenant, record.traceId)] : [],
     );
   }
 
-  /** The process may end at any time, or be stopped in good order. */
+  /** Schedules a possible end of the process: a crash or an orderly shutdown. */
   #planEnd(): void {
     const process = this.#process;
     if (!this.#journal.isUsed || !this.#mayCrash) return;
@@ -287,12 +287,12 @@ export class SimulatedRun {
       });
   }
 
-  /** Random numbers of the seed for one purpose, so that one more draw here changes nothing there. */
+  /** Returns random numbers for one purpose, so that an additional draw here changes nothing elsewhere. */
   #stream(purpose: string): Random {
     return seededRandom(hashOf(`${this.#setting.seed} ${purpose}`));
   }
 
-  /** Whether a fault of a kind happens now. Which kinds a run has, and how often, is the seed's affair. */
+  /** Whether a fault of a kind occurs now. The seed determines the kinds of a run and their rates. */
   #happens(kind: string, random: Random, mayHappen = this.#setting.faults): boolean {
     if (!mayHappen) return false;
     let rate = this.#rates.get(kind);
@@ -347,7 +347,7 @@ export class SimulatedRun {
     };
   }
 
-  /** Draws the requests and when they come. */
+  /** Draws the requests and their times. */
   #plan(): void {
     const count = 1 + Math.floor(this.#random() * this.#setting.requests);
     const inputs = this.#stream("inputs");
@@ -378,7 +378,7 @@ export class SimulatedRun {
     }
   }
 
-  /** Does what callers do as soon as there is a flow to do it with. */
+  /** Runs a caller's action as soon as a flow is available. */
   #whenUp(act: () => void): void {
     if (this.#flow.isRunning && !this.#process.hasEnded && !this.#process.isLeaving) act();
     else this.#postponed.push(act);
@@ -408,7 +408,7 @@ export class SimulatedRun {
     else this.#watch(what, this.#emit(request, options));
   }
 
-  /** What its caller is told of a request is stored, and stays true. */
+  /** Waits for a request's outcome, and checks that it was stored before its caller received it. */
   async #learn(request: Request, waiting: Promise<Outcome>): Promise<void> {
     const process = this.#process;
     const outcome = await waiting;
@@ -439,16 +439,16 @@ export class SimulatedRun {
     const run = process.runs.get(request.key);
     const ofRun = process.records.filter((record) => record.run === run);
     const unstored = process.records.slice(process.stored).filter((record) => record.run === run);
-    // of a trace that has ended before anything of it was written down and done, nothing need be
+    // a trace that ended before any of its commits was stored need not be stored
     if (unstored.length === ofRun.length && unstored.every(({ type }) => type !== "committed")) return;
     for (const record of unstored)
       if (record.type === "committed" || record.type === "ended")
         this.broken.push(`L10: the caller of ${nameOf(request)} was told before it was stored: ${lineOf(record)}`);
   }
 
-  /** A result that is given out is stored. */
+  /** Checks that a delivered result is stored. */
   #tellResult(process: SimulatedProcess, request: Request, payload: unknown): void {
-    // the text with which an exhausted trace ends is made for its reader
+    // the closing text of an exhausted trace is created for its reader
     if (!this.#journal.isUsed || payload instanceof FinalAnswer) return;
     const { key } = request;
     add(process.told, key, 1);
@@ -460,7 +460,7 @@ export class SimulatedRun {
       this.broken.push(`L10: a result of ${nameOf(request)} was given out before it was stored`);
   }
 
-  /** Reads a stream, at the reader's leisure, and now and then not to its end. */
+  /** Reads a stream at the reader's pace, occasionally not to its end. */
   async #read(request: Request, options: { readonly signal: AbortSignal }): Promise<void> {
     const { message, traceId } = request;
     const process = this.#process;
@@ -475,7 +475,7 @@ export class SimulatedRun {
     }
   }
 
-  /** Emits a message and fetches until there is no more. */
+  /** Emits a message and fetches until nothing is left. */
   async #emit(request: Request, options: { readonly signal: AbortSignal }): Promise<void> {
     const process = this.#process;
     await this.#flow.emit(request.message, options);
@@ -486,7 +486,7 @@ export class SimulatedRun {
   #checkAccepted({ records, stored, runs }: SimulatedProcess, request: Request): void {
     const ofRun = records.filter(({ run }) => run === runs.get(request.key));
     const place = records.findIndex((record) => record.type === "accepted" && ofRun.includes(record));
-    // what was cancelled at once need not be written down
+    // a trace cancelled immediately need not be stored
     const isNothing = ofRun.at(-1)?.type === "ended" && ofRun.every(({ type }) => type !== "committed");
     if (place >= stored && !isNothing)
       this.broken.push(`L10: ${nameOf(request)} counts as accepted before it is stored`);
@@ -503,12 +503,12 @@ export class SimulatedRun {
     }
   }
 
-  /** Fetches what is left of a request whose caller does not wait any more. */
+  /** Fetches the remaining results of a request whose caller has stopped waiting. */
   #collect(request: Request): void {
     this.#watch(`collecting the results of ${nameOf(request)}`, this.#fetchAll(request));
   }
 
-  /** Answers what the handlers of a trace wait for. */
+  /** Answers the pauses of a trace. */
   #answer(tenant: string, traceId: string): void {
     if (this.#isStopped || !this.#flow.isRunning) return;
     const [flow, process] = [this.#flow, this.#process];
@@ -543,7 +543,7 @@ export class SimulatedRun {
     if (record.type === "parked" && record.why === "pause") process.later(() => this.#answer(tenant, traceId));
   }
 
-  /** A handler as it is called: with what goes wrong in it, and with an eye on where its messages go. */
+  /** Runs a handler with injected faults, and records where its messages go. */
   #handle(process: SimulatedProcess, node: SomeNode, ctx: Context, call: () => unknown): unknown {
     if (process.hasEnded) return new Promise(() => {});
     const engine = Engine.of(ctx);
@@ -559,7 +559,7 @@ export class SimulatedRun {
     if (this.#happens("a handler throws", random)) return { type: "throw", error };
     if (this.#happens("a handler throws when its work is done", random)) return { type: "throwAfter", error };
     if (this.#happens("a handler is slow", random)) return { type: "slow", byMs: oneOf(DELAYS_MS, random) };
-    // somebody must tell it to stop
+    // only an abort ends the faults below, so they need a timeout or a deadline
     if (node.policy.timeoutMs === undefined && ctx.deadlineAt === undefined) return undefined;
     if (this.#happens("a handler hangs", random)) return { type: "hang" };
     if (this.#happens("a handler returns too late", random)) return { type: "late" };
@@ -604,25 +604,25 @@ export class SimulatedRun {
     if (this.broken.length > 0) this.#look();
   }
 
-  /** Whether nothing is left to wait for but the renewal of the claim on the journal. */
+  /** Whether only the renewal of the journal's claim is left to wait for. */
   get #isQuiet(): boolean {
     const { hasJournal, hasEnded } = this.#process;
     if (!hasJournal || hasEnded || !this.#flow.isRunning) return false;
     return this.#schedule.clock.timers === 1 && this.#flow.stats().timers === 1;
   }
 
-  /** The figures of the flow, but for the renewal of the claim on the journal. */
+  /** Returns the flow's figures without the renewal of the journal's claim. */
   #stats(): FlowStats {
     const stats = this.#flow.stats();
     return this.#journal.isUsed ? { ...stats, timers: stats.timers - 1 } : stats;
   }
 
-  /** Remembers what nodes and edges hold, the first time something is amiss. */
+  /** Records the load of nodes and edges at the first violation. */
   #look(): void {
     if (this.held === "" && this.#flow.isRunning) this.held = describeStats(this.#flow.stats());
   }
 
-  /** Remembers that somebody waits, and notices when it is over. */
+  /** Tracks a wait until it settles. */
   #watch(what: string, wait: Promise<unknown>): void {
     const { waits } = this.#process;
     const id = this.#waits++;
@@ -635,14 +635,14 @@ export class SimulatedRun {
       .finally(() => waits.delete(id));
   }
 
-  /** The run of each request: the first of its id and tenant; later ones are those of its playbooks. */
+  /** Returns the run of each request: the first with its id and tenant; later ones belong to its playbooks. */
   #runs(): Map<string, Request> {
     const first = new Map<string, number>();
     const accepted = new Set(this.#storedKeys("accepted"));
     for (const record of this.#history) {
       if (record.type === "restart") continue;
       const { run } = record;
-      // what ended before it was accepted may have been sent again
+      // a request that ended before it was accepted may have been sent again
       if (record.type !== "accepted" && accepted.has(keyOf(record.tenant, record.traceId))) continue;
       const key = keyOf(record.tenant, record.traceId);
       first.set(key, Math.min(first.get(key) ?? Number.POSITIVE_INFINITY, Number.parseInt(run, 36)));
@@ -655,7 +655,7 @@ export class SimulatedRun {
     const shape = lawShapeOf(this.#flow.graph, this.#choosers, TENANTS);
     const shapeOf = (run: string): LawShape => (runs.has(run) ? shape : UNKNOWN_SHAPE);
     const [first, { records, events }] = [this.#processes[0] as SimulatedProcess, this.#process];
-    // in a process that goes on with what was, nobody knows how long it has waited
+    // in a process that continues stored work, waiting times are unknown
     this.broken.push(...brokenLaws(this.#history, shapeOf), ...brokenTurns(first.records, shapeOf));
     const dropped = new Map<string, number>();
     for (const record of records)
@@ -667,7 +667,7 @@ export class SimulatedRun {
       if (left > 0) this.broken.push(`L1: ${left} messages were dropped at ${place} without an event`);
   }
 
-  /** L11: whoever is told of a request is told of it as its tenant's. */
+  /** Checks L11: each observer of a request sees it under the request's tenant. */
   #checkTenants(): void {
     const known = new Set(this.#requests.map(({ key }) => key));
     const told = this.#processes.flatMap(({ events, records }) => [...events, ...records]);
@@ -685,7 +685,7 @@ export class SimulatedRun {
     const accepted = new Set(this.#storedKeys("accepted"));
     for (const record of this.#history) {
       const request = record.type === "ended" ? runs.get(record.run) : undefined;
-      // what was never accepted may have been sent, and have ended, in several processes
+      // a request that was never accepted may have been sent, and have ended, in several processes
       if (record.type !== "ended" || request?.told === undefined || !accepted.has(request.key)) continue;
       const { told } = request;
       const { outcome, traceId, tenant } = record;
@@ -723,7 +723,7 @@ export class SimulatedRun {
   }
 }
 
-/** Codes that say nothing of the trace itself: it goes on when the flow runs again, or was never begun. */
+/** Codes that do not decide the trace: it continues when the flow runs again, or was never started. */
 const UNDECIDED: ReadonlySet<string> = new Set([
   "FLOW_STOPPED",
   "FLOW_NOT_RUNNING",
@@ -754,7 +754,7 @@ function add(counts: Map<string, number>, key: string, number: number): void {
   counts.set(key, (counts.get(key) ?? 0) + number);
 }
 
-/** FNV-1a (Fowler, Noll, Vo). */
+/** Computes the FNV-1a hash of a text (Fowler, Noll, Vo). */
 function hashOf(text: string): number {
   let state = 0x811c9dc5;
   for (let index = 0; index < text.length; index += 1) state = Math.imul(state ^ text.charCodeAt(index), 0x01000193);
