@@ -174,7 +174,7 @@ export { flowToDot } from "./graph/render-dot.ts";
 export type { MermaidOptions } from "./graph/render-mermaid.ts";
 export { flowToMermaid } from "./graph/render-mermaid.ts";
 
-// The types by which the compiler checks a graph, for those who write functions over nodes and flows
+// Types by which the compiler checks a graph, for code that defines functions over nodes and flows.
 export type {
   AnyConnection,
   AnyEdges,
