@@ -38,7 +38,7 @@ export interface DurableOptions {
   readonly maxFailed?: number | undefined;
   /**
    * Handling of a trace whose node is gone or whose payload no longer fits its node. The trace fails, stays in the
-   * journal for a later run, or goes wherever a function sends it. Each case is logged and listed in the recovery's
+   * journal for a later run, or follows the decision of a function. Each case is logged and listed in the recovery's
    * `changed`.
    *
    * @defaultValue `"park"`

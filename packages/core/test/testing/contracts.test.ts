@@ -57,7 +57,7 @@ describe("the journal in memory", () => {
   });
 });
 
-/** How many cases of a contract an adapter breaks, by name. */
+/** Returns the cases of a contract that an adapter breaks, by name. */
 async function brokenBy(cases: readonly { name: string; run: () => Promise<void> }[]): Promise<string[]> {
   const broken: string[] = [];
   for (const { name, run } of cases) await run().catch(() => void broken.push(name));
@@ -87,7 +87,7 @@ describe("a contract notices", () => {
       saveEvents: (batch) => sound.saveEvents(batch.map((event) => ({ ...event, ...one(event) }))),
       loadHistory: (query) => sound.loadHistory({ ...query, ...one(query) }),
     }));
-    expect(await brokenBy(cases)).toContain("keeps tenants apart who use the same trace id, and ids that look alike");
+    expect(await brokenBy(cases)).toContain("isolates tenants that use the same trace id, and similar ids");
   });
 
   test("a store that forgets its order, its cursor or its batch", async () => {
@@ -96,9 +96,9 @@ describe("a contract notices", () => {
     const endless = storeWith((sound) => ({
       loadHistory: async (query) => ({ ...(await sound.loadHistory({ ...query, cursor: undefined })) }),
     }));
-    expect(await brokenBy(endless)).toContain("gives each event once, however a history is paged");
+    expect(await brokenBy(endless)).toContain("returns each event once, at any page size");
     const twice = storeWith((sound) => ({ saveEvents: (batch) => sound.saveEvents([...batch, ...batch.slice(-1)]) }));
-    expect(await brokenBy(twice)).toContain("keeps the events of a flow that goes on while saves fail");
+    expect(await brokenBy(twice)).toContain("keeps the events of a flow that continues while saves fail");
   });
 
   test("a store that lists what it should not, or not all", async () => {
@@ -108,7 +108,7 @@ describe("a contract notices", () => {
         return { traces: pages.flatMap(({ traces }) => traces), cursor: undefined };
       },
     }));
-    expect(await brokenBy(open)).toContain("keeps tenants apart who use the same trace id, and ids that look alike");
+    expect(await brokenBy(open)).toContain("isolates tenants that use the same trace id, and similar ids");
     const unsorted = storeWith((sound) => ({
       listTraces: async (query) => {
         const page = await sound.listTraces(query);
@@ -116,7 +116,7 @@ describe("a contract notices", () => {
       },
     }));
     expect(await brokenBy(unsorted)).toContain(
-      "lists a tenant's traces with what became of them, the one that started last first",
+      "lists a tenant's traces with their states, most recently started first",
     );
     for (const ignored of ["state", "node", "errorCode", "startedFrom", "startedBefore"]) {
       const careless = storeWith((sound) => ({
@@ -144,7 +144,7 @@ describe("a contract notices", () => {
       };
     });
     expect(await brokenBy(clinging)).toEqual([
-      "lets go of the traces that were quiet longest when there are too many, whoever's they are",
+      "removes the least recently active traces of any tenant when there are too many",
     ]);
   });
 
@@ -158,7 +158,7 @@ describe("a contract notices", () => {
         };
       },
     });
-    expect(await brokenBy(loud)).toEqual(["delivers to each tenant its own and nothing else"]);
+    expect(await brokenBy(loud)).toEqual(["delivers to each tenant its own envelopes and no others"]);
     const repeating = messageBusContract({
       make() {
         const { bus, subscribe } = makeBus();
@@ -166,7 +166,7 @@ describe("a contract notices", () => {
       },
     });
     expect(await brokenBy(repeating)).toContain(
-      "carries the messages of a flow that goes on while calls fail, none of them twice",
+      "publishes the messages of a flow that continues while calls fail, none of them twice",
     );
   });
 
@@ -227,7 +227,7 @@ describe("a contract notices", () => {
       }),
     ],
     [
-      "puts and removes in one batch, and does not mind the removal of what is not there",
+      "puts and removes in one batch, and ignores the removal of an unknown run",
       (sound) => ({
         async append(batch, expected) {
           await sound.append({ ...batch, put: [] }, expected);
@@ -236,7 +236,7 @@ describe("a contract notices", () => {
       }),
     ],
     [
-      "gives each entry once and in the order of the runs, however many there are",
+      "yields each entry once, ordered by run, at any number of entries",
       (sound) => ({
         async *read() {
           for await (const page of sound.read()) yield page.toReversed();
@@ -244,31 +244,31 @@ describe("a contract notices", () => {
       }),
     ],
     [
-      "adds up how many messages the nodes are done with",
+      "adds up the completed messages of each node",
       (sound) => ({
         append: (batch, expected) =>
           sound.append({ ...batch, counts: new Map([...batch.counts].slice(0, 1)) }, expected),
       }),
     ],
     [
-      "numbers its batches, and keeps nothing of one that does not follow the last",
+      "numbers its batches, and stores nothing of one that is out of sequence",
       (sound) => ({ append: (batch) => sound.append(batch, sound.sequence) }),
     ],
     [
-      "frees a partition at once when it is closed, and refuses whatever is done with it then",
+      "releases a partition when it is closed, and rejects every later call on it",
       (sound) => ({ counts: () => sound.counts().catch(() => new Map()) }),
     ],
     [
-      "gives a partition to another when its claim has ended, and refuses the one that was overtaken",
+      "gives a partition to another writer when its claim has expired, and fences off the former one",
       (sound) => ({ renew: () => sound.renew().catch(() => {}) }),
     ],
-    ["keeps a claim that is renewed, and that of a writer that appends", () => ({ renew: async () => {} })],
+    ["keeps a claim valid while its writer renews it or appends", () => ({ renew: async () => {} })],
     [
-      "has after a partition was closed and opened what was in it, under the same id and a larger epoch",
+      "keeps the contents and id of a partition when it is closed and reopened, under a larger epoch",
       () => ({ close: async () => {} }),
     ],
     [
-      "lets a writer go on whose claim has ended when nobody overtook it",
+      "lets a writer continue after its claim has expired when no other has taken over",
       (sound) => {
         const openedAt = performance.now();
         return {
@@ -291,10 +291,10 @@ describe("a contract notices", () => {
     expect(await brokenBy(named(journalWith(change), rule))).toEqual([rule]);
   });
 
-  test("a journal that gives a partition to everybody", async () => {
+  test("a journal that gives a partition to every claimant", async () => {
     const rules = [
-      "refuses another writer while a claim lasts, and names its owner",
-      "gives a partition that several want at once to one of them",
+      "rejects another writer while a claim is valid, and names its owner",
+      "gives a partition to exactly one of several concurrent claimants",
     ];
     expect(
       await brokenBy(

@@ -2,7 +2,7 @@ import { LoopbackTransport, type RemoteTransport } from "penguiflow";
 import { remoteTransportContract } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
 
-/** Whether a loopback with a defect keeps a rule of the contract. */
+/** Whether a loopback with a defect obeys a rule of the contract. */
 async function keeps(rule: string, change: (sound: LoopbackTransport) => Partial<RemoteTransport>): Promise<boolean> {
   const cases = remoteTransportContract({
     make(skills) {
@@ -31,13 +31,13 @@ const defects: readonly (readonly [
   change: (sound: LoopbackTransport) => Partial<RemoteTransport>,
 ])[] = [
   [
-    "tells nobody its task",
-    "tells the id of a task once, before it answers",
+    "never reports its task",
+    "reports the id of a task once, before any other part of the answer",
     (sound) => ({ send: ({ onTask: _, ...request }) => sound.send(request) }),
   ],
   [
     "tells its task twice",
-    "tells the id of a task once, before it answers",
+    "reports the id of a task once, before any other part of the answer",
     (sound) => ({
       send: ({ onTask, ...request }) =>
         sound.send({
@@ -51,7 +51,7 @@ const defects: readonly (readonly [
   ],
   [
     "has no places",
-    "yields the texts of a skill in their order, each with its place, and its result with the one event that is done",
+    "yields the texts of a skill in order, each with its position, and its result with the one last event",
     (sound) => ({
       async *stream(request) {
         for await (const { at: _, ...event } of sound.stream(request)) yield event;
@@ -65,17 +65,17 @@ const defects: readonly (readonly [
   ],
   [
     "forgets meta",
-    "carries tenant, meta, deadline and the caller's place in its trace, and nothing more",
+    "sends tenant, meta, deadline and trace context of the caller, and nothing more",
     (sound) => ({ send: (request) => sound.send({ ...request, message: request.message.with({ meta: {} }) }) }),
   ],
   [
     "forgets the caller's place in its trace",
-    "carries tenant, meta, deadline and the caller's place in its trace, and nothing more",
+    "sends tenant, meta, deadline and trace context of the caller, and nothing more",
     (sound) => ({ send: ({ traceparent: _, ...request }) => sound.send(request) }),
   ],
   [
     "begins a task for each call",
-    "begins one task for a call that is repeated, and another where that has failed",
+    "begins one task for a repeated call, and another after that task has failed",
     (sound) => {
       let calls = 0;
       return { send: (request) => sound.send({ ...request, idempotencyKey: `${(calls += 1)}` }) };
@@ -83,7 +83,7 @@ const defects: readonly (readonly [
   ],
   [
     "cancels a task when its stream is left",
-    "takes up the answer of a task whose stream was left, without a gap",
+    "resumes the answer of a task whose stream was left, without a gap",
     (sound) => ({
       async *stream(request) {
         let task = { tenant: "ada", agentUrl: "loopback", taskId: "" };
@@ -101,7 +101,7 @@ const defects: readonly (readonly [
   ],
   [
     "takes an answer up where it is, and not from its beginning",
-    "takes up the answer of a task whose stream was left, without a gap",
+    "resumes the answer of a task whose stream was left, without a gap",
     (sound) => ({
       async *resubscribe(task, options) {
         let isFirst = true;
@@ -115,7 +115,7 @@ const defects: readonly (readonly [
   ],
   [
     "fails when it is to cancel what it does not know",
-    "cancels a task by its id, and leaves alone one that it does not know",
+    "cancels a task by its id, and ignores an unknown one",
     () => ({ cancel: () => Promise.reject(new Error("No such task")) }),
   ],
   [
@@ -125,7 +125,7 @@ const defects: readonly (readonly [
   ],
   [
     "takes a task that waits for one that is complete",
-    "says that a task waits for input when its skill pauses, and goes on with it",
+    "reports that a task waits for input when its skill pauses, and continues it",
     (sound) => ({ send: async (request) => ({ ...(await sound.send(request)), state: undefined }) }),
   ],
   [

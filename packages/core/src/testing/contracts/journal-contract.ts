@@ -71,7 +71,7 @@ const rules: Readonly<Record<string, Rule>> = {
     await partition.append(batch({ put: entries }), 0);
     await requireEntries(partition, entries);
   },
-  async "has of each run what was put last"(journal) {
+  async "keeps the last state of each run"(journal) {
     const partition = await journal.open(claim());
     await partition.append(batch({ put: [entry(1), entry(2)] }), 0);
     const changed = entry(1, { tenant: "bob", traceId: "u", status: "failed", version: 2, state: '"changed"' });
@@ -80,7 +80,7 @@ const rules: Readonly<Record<string, Rule>> = {
     await partition.append(batch({ put: [entry(1)] }), 2);
     await requireEntries(partition, [entry(1), entry(2)]);
   },
-  async "puts and removes in one batch, and does not mind the removal of what is not there"(journal) {
+  async "puts and removes in one batch, and ignores the removal of an unknown run"(journal) {
     const partition = await journal.open(claim());
     await partition.append(batch({ put: [entry(1), entry(2)], remove: [7] }), 0);
     await partition.append(batch({ put: [entry(3), entry(4)], remove: [1, 4, 2 ** 53 - 1] }), 1);
@@ -89,7 +89,7 @@ const rules: Readonly<Record<string, Rule>> = {
     await partition.append(batch({ remove: [2, 3, 3] }), 2);
     await requireEntries(partition, []);
   },
-  async "gives each entry once and in the order of the runs, however many there are"(journal) {
+  async "yields each entry once, ordered by run, at any number of entries"(journal) {
     const partition = await journal.open(claim());
     // 4001 is prime: each run occurs once, in scrambled order
     const runs = Array.from({ length: 4_000 }, (_, index) => ((index + 1) * 1_234) % 4_001);
@@ -105,7 +105,7 @@ const rules: Readonly<Record<string, Rule>> = {
       Array.from({ length: 4_000 }, (_, index) => index + 1),
     );
   },
-  async "takes many entries in one batch, and removes them in one"(journal) {
+  async "stores many entries in one batch, and removes them in one"(journal) {
     const partition = await journal.open(claim());
     const entries = Array.from({ length: 5_000 }, (_, run) => entry(run, { state: JSON.stringify("x".repeat(300)) }));
     await partition.append(batch({ put: entries }), 0);
@@ -113,7 +113,7 @@ const rules: Readonly<Record<string, Rule>> = {
     await partition.append(batch({ remove: entries.map(({ run }) => run) }), 1);
     await requireEntries(partition, []);
   },
-  async "does not need the batch any more when it has answered"(journal) {
+  async "does not retain the batch after its call has resolved"(journal) {
     const partition = await journal.open(claim());
     const [put, remove, counts] = [[entry(1)], [2], new Map([["a", 1]])];
     await partition.append({ put, remove, counts }, 0);
@@ -123,7 +123,7 @@ const rules: Readonly<Record<string, Rule>> = {
     await requireEntries(partition, [entry(1)]);
     requireSame("The counts", await countsOf(partition), [["a", 1]]);
   },
-  async "adds up how many messages the nodes are done with"(journal) {
+  async "adds up the completed messages of each node"(journal) {
     const partition = await journal.open(claim());
     requireSame("The counts of a new partition", await countsOf(partition), []);
     const odd = ODD_NAMES.map((node, index) => [node, index + 1] as const);
@@ -133,7 +133,7 @@ const rules: Readonly<Record<string, Rule>> = {
     const wanted = odd.map(([node, count]) => [node, node === "a" ? count + 2 ** 40 : count]);
     requireSame("The counts", await countsOf(partition), sorted(wanted as [string, number][]));
   },
-  async "numbers its batches, and keeps nothing of one that does not follow the last"(journal) {
+  async "numbers its batches, and stores nothing of one that is out of sequence"(journal) {
     const partition = await journal.open(claim());
     requireSame("The sequence of a new partition", partition.sequence, 0);
     requireSame("The number of the first batch", await partition.append(batch({ put: [entry(1)] }), 0), 1);
@@ -148,7 +148,7 @@ const rules: Readonly<Record<string, Rule>> = {
     requireSame("The number of the next batch", await partition.append(batch({ put: [entry(3)] }), 2), 3);
     await requireEntries(partition, [entry(1), entry(3)]);
   },
-  async "keeps partitions apart, also those with names that look alike"(journal) {
+  async "isolates partitions, even those with similar names"(journal) {
     const partitions: JournalPartition[] = [];
     for (const partition of ODD_NAMES) partitions.push(await journal.open(claim({ partition })));
     requireSame("The number of ids", new Set(partitions.map(({ id }) => id)).size, ODD_NAMES.length);
@@ -160,7 +160,7 @@ const rules: Readonly<Record<string, Rule>> = {
       requireSame(`The counts of ${JSON.stringify(ODD_NAMES[index])}`, await countsOf(partition), [["n", index + 1]]);
     }
   },
-  async "has after a partition was closed and opened what was in it, under the same id and a larger epoch"(journal) {
+  async "keeps the contents and id of a partition when it is closed and reopened, under a larger epoch"(journal) {
     const first = await journal.open(claim());
     requireSame("The first epoch", first.epoch, 1);
     await first.append(batch({ put: [entry(1), entry(2)], counts: new Map([["a", 3]]) }), 0);
@@ -174,7 +174,7 @@ const rules: Readonly<Record<string, Rule>> = {
       await again.close();
     }
   },
-  async "frees a partition at once when it is closed, and refuses whatever is done with it then"(journal) {
+  async "releases a partition when it is closed, and rejects every later call on it"(journal) {
     const closed = await journal.open(claim());
     await closed.append(batch({ put: [entry(1)] }), 0);
     await closed.close();
@@ -184,7 +184,7 @@ const rules: Readonly<Record<string, Rule>> = {
     await requireFenced(closed, 1);
     await requireEntries(next, [entry(1)]);
   },
-  async "refuses another writer while a claim lasts, and names its owner"(journal) {
+  async "rejects another writer while a claim is valid, and names its owner"(journal) {
     const one = await journal.open(claim({ owner: "one \ud800\u0000" }));
     for (const owner of ["two", "one \ud800\u0000"]) {
       const error = await requireRefused("A second claim", journal.open(claim({ owner })), FlowErrorCode.JOURNAL_OWNED);
@@ -194,13 +194,13 @@ const rules: Readonly<Record<string, Rule>> = {
     await one.renew();
     await requireEntries(one, [entry(1)]);
   },
-  async "gives a partition that several want at once to one of them"(journal) {
+  async "gives a partition to exactly one of several concurrent claimants"(journal) {
     const wishes = ["one", "two", "three"].map((owner) => journal.open(claim({ owner })));
     const answers = await Promise.allSettled(wishes);
     const given = answers.filter(({ status }) => status === "fulfilled");
     requireSame("The number of writers", given.length, 1);
   },
-  async "gives a partition to another when its claim has ended, and refuses the one that was overtaken"(journal) {
+  async "gives a partition to another writer when its claim has expired, and fences off the former one"(journal) {
     const one = await journal.open(claim({ leaseMs: SHORT_MS }));
     await one.append(batch({ put: [entry(1)], counts: new Map([["a", 1]]) }), 0);
     const two = await opened(journal, "two");
@@ -215,7 +215,7 @@ const rules: Readonly<Record<string, Rule>> = {
     await requireRefused("A third claim", journal.open(claim({ owner: "three" })), FlowErrorCode.JOURNAL_OWNED);
     await two.append(batch({ remove: [1, 2] }), 2);
   },
-  async "lets a writer go on whose claim has ended when nobody overtook it"(journal) {
+  async "lets a writer continue after its claim has expired when no other has taken over"(journal) {
     const partition = await journal.open(claim({ leaseMs: 1 }));
     await pause(20);
     await partition.append(batch({ put: [entry(1)] }), 0);
@@ -223,7 +223,7 @@ const rules: Readonly<Record<string, Rule>> = {
     await requireEntries(partition, [entry(1)]);
     await partition.renew();
   },
-  async "keeps a claim that is renewed, and that of a writer that appends"(journal) {
+  async "keeps a claim valid while its writer renews it or appends"(journal) {
     const keepings: ((partition: JournalPartition) => Promise<unknown>)[] = [
       (partition) => partition.renew(),
       (partition) => partition.append(batch({}), partition.sequence),

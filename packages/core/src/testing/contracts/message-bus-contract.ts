@@ -53,7 +53,7 @@ export function messageBusContract(options: MessageBusContract): ContractCase[] 
 type Rule = (bus: MessageBus, received: (tenant: string) => Promise<BusEnvelope[]>) => Promise<void>;
 
 const rules: Readonly<Record<string, Rule>> = {
-  async "delivers what is published in its order, batch after batch"(bus, received) {
+  async "delivers envelopes in the order of publication, batch after batch"(bus, received) {
     const got = await received("ada");
     await bus.publish([envelope("ada", 1), envelope("ada", 2)]);
     await bus.publish([envelope("ada", 3)]);
@@ -74,7 +74,7 @@ const rules: Readonly<Record<string, Rule>> = {
     await until("the envelope has come", () => got.length >= 1);
     requireSame("What came", JSON.parse(JSON.stringify(got[0])), JSON.parse(JSON.stringify(sent)));
   },
-  async "delivers to each tenant its own and nothing else"(bus, received) {
+  async "delivers to each tenant its own envelopes and no others"(bus, received) {
     const [ofAda, ofBob] = [await received("ada"), await received("bob")];
     await bus.publish([envelope("ada", 1), envelope("bob", 2), envelope("adam", 3), envelope("ada", 4)]);
     await until("three envelopes have come", () => ofAda.length + ofBob.length >= 3);
@@ -89,15 +89,15 @@ const rules: Readonly<Record<string, Rule>> = {
       [2],
     );
   },
-  async "delivers to all who have subscribed"(bus, received) {
+  async "delivers to every subscriber"(bus, received) {
     const [one, other] = [await received("ada"), await received("ada")];
     await bus.publish([envelope("ada", 1)]);
     await until("both have it", () => one.length + other.length >= 2);
     requireSame("How many came to each", [one.length, other.length], [1, 1]);
   },
-  async "takes an empty batch, a large one, and one that nobody waits for"(bus, received) {
+  async "accepts an empty batch, a large one, and one without subscribers"(bus, received) {
     await bus.publish([]);
-    await bus.publish([envelope("nobody", 1)]);
+    await bus.publish([envelope("stranger", 1)]);
     const got = await received("ada");
     const numbers = Array.from({ length: 2_000 }, (_, index) => index);
     await bus.publish(numbers.map((number) => envelope("ada", number)));
@@ -108,7 +108,7 @@ const rules: Readonly<Record<string, Rule>> = {
       numbers,
     );
   },
-  async "carries the messages of a flow that goes on while calls fail, none of them twice"(bus, received) {
+  async "publishes the messages of a flow that continues while calls fail, none of them twice"(bus, received) {
     const got = await received("ada");
     const step = payloadNode("step", (number: number) => number);
     const logger = { debug() {}, info() {}, warn() {}, error() {} };

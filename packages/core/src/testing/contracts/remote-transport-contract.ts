@@ -136,9 +136,7 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     requireSame("The result", (await scene.transport.send(request(scene, "echo", payload))).result, payload);
     requireSame("The result", (await scene.transport.send(request(scene, "echo", "a text"))).result, "a text");
   },
-  async "yields the texts of a skill in their order, each with its place, and its result with the one event that is done"(
-    scene,
-  ) {
+  async "yields the texts of a skill in order, each with its position, and its result with the one last event"(scene) {
     const events = await collect(scene.transport.stream(request(scene, "spell", "pingu ✓")));
     requireSame("The text", textOf(events), "pingu ✓");
     let length = 0;
@@ -153,7 +151,7 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       { done: true, result: 7 },
     );
   },
-  async "tells the id of a task once, before it answers"(scene) {
+  async "reports the id of a task once, before any other part of the answer"(scene) {
     const { transport, agent } = scene;
     for (const kind of ["send", "stream"] as const) {
       const abort = new AbortController();
@@ -182,7 +180,7 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     await requireCode(FlowErrorCode.REMOTE_REFUSED, "A call", scene.transport.send(request(scene, none)));
     await requireCode(FlowErrorCode.REMOTE_REFUSED, "A stream", collect(scene.transport.stream(request(scene, none))));
   },
-  async "carries tenant, meta, deadline and the caller's place in its trace, and nothing more"(scene) {
+  async "sends tenant, meta, deadline and trace context of the caller, and nothing more"(scene) {
     const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     const deadlineAt = Date.now() + 60_000;
     const asked = request(scene, "echo", "x", { tenant: "bob", meta: { lang: "de", deep: { list: [1] } }, deadlineAt });
@@ -193,7 +191,7 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     if (seen?.deadlineAt === undefined || seen.deadlineAt > deadlineAt)
       throw new Error(`The deadline must be ${deadlineAt} or earlier: got ${seen?.deadlineAt}`);
   },
-  async "keeps calls apart that are made at once"(scene) {
+  async "isolates concurrent calls"(scene) {
     const numbers = Array.from({ length: 30 }, (_, index) => index);
     const answers = await Promise.all(
       numbers.map((number) => scene.transport.send(request(scene, "echo", number, { tenant: `tenant ${number % 3}` }))),
@@ -204,7 +202,7 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       numbers,
     );
   },
-  async "gives a call up when its signal aborts"(scene) {
+  async "ends a call when its signal aborts"(scene) {
     const { transport, agent } = scene;
     for (const kind of ["send", "stream"] as const) {
       const abort = new AbortController();
@@ -229,7 +227,7 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     await failureOf("A stream whose signal had aborted", stream);
     requireSame("The calls that the agent saw", scene.agent.seen, []);
   },
-  async "begins one task for a call that is repeated, and another where that has failed"(scene) {
+  async "begins one task for a repeated call, and another after that task has failed"(scene) {
     const asked = request(scene, "echo", "once");
     const answers = [await scene.transport.send(asked), await scene.transport.send(asked)];
     requireSame(
@@ -244,7 +242,7 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       requireSame("The calls that the agent saw", scene.agent.failures, time);
     }
   },
-  async "takes up the answer of a task whose stream was left, without a gap"(scene) {
+  async "resumes the answer of a task whose stream was left, without a gap"(scene) {
     const { transport, agent } = scene;
     let taskId: string | undefined;
     const asked = {
@@ -267,7 +265,7 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       { text: "on, and on", done: true, result: "done" },
     );
   },
-  async "says that a task waits for input when its skill pauses, and goes on with it"(scene) {
+  async "reports that a task waits for input when its skill pauses, and continues it"(scene) {
     const { transport } = scene;
     for (const kind of ["send", "stream"] as const) {
       const call = async (asked: RemoteCallRequest) => {
@@ -284,7 +282,7 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       requireSame(`What a ${kind} is told of the answer`, await call(answer), done);
     }
   },
-  async "cancels a task by its id, and leaves alone one that it does not know"(scene) {
+  async "cancels a task by its id, and ignores an unknown one"(scene) {
     const { transport, agent } = scene;
     await transport.cancel(taskOf(scene, "no such task"));
     let taskId: string | undefined;

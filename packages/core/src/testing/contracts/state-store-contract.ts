@@ -67,12 +67,12 @@ const rules: Readonly<Record<string, Rule>> = {
     requireSame("The event that was loaded", present(events[0]), present(saved));
     requireSame("The node of an event without one", events[1]?.node, undefined);
   },
-  async "gives each event once, however a history is paged"(store) {
+  async "returns each event once, at any page size"(store) {
     await store.saveEvents(range(1, 11).map((number) => event(ada, number)));
     for (const limit of [1, 3, 10, 11, 50])
       requireSame(`A history in pages of ${limit}`, await paged(store, limit), range(1, 11));
   },
-  async "goes on after a cursor with what was saved since"(store) {
+  async "continues after a cursor with the events saved since"(store) {
     await store.saveEvents(range(1, 4).map((number) => event(ada, number)));
     const first = await store.loadHistory({ ...ada, limit: 2 });
     await store.saveEvents([event(ada, 5)]);
@@ -80,12 +80,12 @@ const rules: Readonly<Record<string, Rule>> = {
     requireSame("The rest of the history", rest.events.map(numberOf), [3, 4, 5]);
     requireSame("The cursor of the last page", rest.cursor, undefined);
   },
-  async "has an empty history of a trace that it does not know"(store) {
-    const { events, cursor } = await store.loadHistory({ tenant: "ada", traceId: "nobody's" });
+  async "returns an empty history for an unknown trace"(store) {
+    const { events, cursor } = await store.loadHistory({ tenant: "ada", traceId: "unknown" });
     requireSame("The history", { events: [...events], cursor }, { events: [], cursor: undefined });
-    requireSame("The bindings", [...(await store.findRemoteBindings({ tenant: "ada", traceId: "nobody's" }))], []);
+    requireSame("The bindings", [...(await store.findRemoteBindings({ tenant: "ada", traceId: "unknown" }))], []);
   },
-  async "keeps tenants apart who use the same trace id, and ids that look alike"(store) {
+  async "isolates tenants that use the same trace id, and similar ids"(store) {
     const keys = [
       ada,
       { tenant: "bob", traceId: "t" },
@@ -109,7 +109,7 @@ const rules: Readonly<Record<string, Rule>> = {
       requireSame(`The traces of ${key.tenant}`, await listed(store, { tenant: key.tenant }), own.reverse());
     }
   },
-  async "takes a batch of several traces, a large batch, and an empty one"(store) {
+  async "accepts a batch of several traces, a large batch, and an empty one"(store) {
     const bob = { tenant: "bob", traceId: "t" };
     await store.saveEvents([]);
     await store.saveEvents(range(1, 2_000).map((number) => event(number % 2 === 0 ? ada : bob, number)));
@@ -126,13 +126,13 @@ const rules: Readonly<Record<string, Rule>> = {
       2_000,
     );
   },
-  async "does not need the batch any more when it has answered"(store) {
+  async "does not retain the batch after its call has resolved"(store) {
     const batch = [event(ada, 1), event(ada, 2)];
     await store.saveEvents(batch);
     batch.length = 0;
     await requireHistory(store, ada, [1, 2]);
   },
-  async "keeps what is saved at the same time, each batch in its order"(store) {
+  async "stores concurrent batches, each in its order"(store) {
     const batches = range(0, 9).map((batch) => range(1, 5).map((number) => event(ada, batch * 10 + number)));
     await Promise.all(batches.map((batch) => store.saveEvents(batch)));
     const kept = (await store.loadHistory({ ...ada, limit: 100 })).events.map(numberOf);
@@ -145,7 +145,7 @@ const rules: Readonly<Record<string, Rule>> = {
       );
     }
   },
-  async "keeps several bindings of a trace, and of each task the last"(store) {
+  async "keeps several bindings of a trace, and the last one of each task"(store) {
     await store.saveRemoteBinding(binding(ada, "one"));
     await store.saveRemoteBinding(binding(ada, "two"));
     await store.saveRemoteBinding({ ...binding(ada, "one"), contextId: "changed" });
@@ -157,7 +157,7 @@ const rules: Readonly<Record<string, Rule>> = {
     await requireHistory(store, ada, []);
     requireSame("The traces of which there are events", await listed(store, { tenant: "ada" }), []);
   },
-  async "refuses a cursor that it never gave, and a limit of nothing"(store) {
+  async "rejects an unknown cursor, and a limit below 1"(store) {
     await store.saveEvents([event(ada, 1)]);
     for (const load of [
       (page: object) => store.loadHistory({ ...ada, ...page }),
@@ -173,7 +173,7 @@ const rules: Readonly<Record<string, Rule>> = {
       }
     }
   },
-  async "lists a tenant's traces with what became of them, the one that started last first"(store) {
+  async "lists a tenant's traces with their states, most recently started first"(store) {
     const error = { name: "FlowError", message: "too slow", code: "NODE_TIMEOUT", node: "pack" };
     await store.saveEvents([...story("open", 10), ...story("done", 30, { status: "completed" })]);
     await store.saveEvents(story("failed", 20, { status: "failed", error }));
@@ -218,9 +218,7 @@ const rules: Readonly<Record<string, Rule>> = {
       requireSame(`The same in pages`, both.map(({ traceId }) => traceId).join(""), wanted);
     }
   },
-  async "takes runs of one id for one trace of which the last news counts, and no playbook's end for its parent's"(
-    store,
-  ) {
+  async "merges runs of one id into one trace with the latest state, and ignores the end of a playbook"(store) {
     const stateOf = async () => (await store.listTraces({ tenant: "ada" })).traces.map(({ state }) => state).join();
     await store.saveEvents(story("t", 10, { status: "failed", error: { code: "NODE_EXCEPTION", node: "pack" } }));
     await store.saveEvents(story("t", 20));
@@ -239,7 +237,7 @@ const rules: Readonly<Record<string, Rule>> = {
     const wanted = summary("t", 10, { state: "completed", lastAt: BEGUN + 41 });
     requireSame("The trace", present(trace), present(wanted));
   },
-  async "gives each trace once, however a list is paged, and while others start"(store) {
+  async "lists each trace once, at any page size, and while others start"(store) {
     const instants = [10, 10, 10, 20, 20, 30, 40];
     for (const [index, at] of instants.entries()) await store.saveEvents(story(`t${index}`, at));
     const wanted = ["t6", "t5", "t4", "t3", "t2", "t1", "t0"];
@@ -255,7 +253,7 @@ const rules: Readonly<Record<string, Rule>> = {
     requireSame("The number of traces that go", await store.prune(), 0);
     requireSame("The number of traces that are left", (await listed(store, { tenant: "ada" })).length, 50);
   },
-  async "keeps the events of a flow that goes on while saves fail"(store) {
+  async "keeps the events of a flow that continues while saves fail"(store) {
     let lost = 0;
     const faults = {
       random: seededRandom(7),
@@ -290,7 +288,7 @@ const rules: Readonly<Record<string, Rule>> = {
 
 const rulesOfRetention: readonly (readonly [name: string, retention: Retention, rule: Rule])[] = [
   [
-    "lets go of traces that are too old, with their bindings",
+    "removes traces that are too old, with their bindings",
     { maxAgeMs: 60_000 },
     async (store) => {
       const now = Date.now() - BEGUN;
@@ -304,7 +302,7 @@ const rulesOfRetention: readonly (readonly [name: string, retention: Retention, 
     },
   ],
   [
-    "lets go of the traces that were quiet longest when there are too many, whoever's they are",
+    "removes the least recently active traces of any tenant when there are too many",
     { maxTraces: 3 },
     async (store) => {
       const quiet = { tenant: "bob", traceId: "b" };
@@ -323,7 +321,7 @@ const rulesOfRetention: readonly (readonly [name: string, retention: Retention, 
     },
   ],
   [
-    "lets go of the oldest events of a trace that has too many, and goes on after a cursor to one that went",
+    "removes the oldest events of a trace that has too many, and continues after a cursor to a removed one",
     { maxEventsPerTrace: 5 },
     async (store) => {
       await store.saveEvents(range(1, 4).map((number) => event(ada, number)));
@@ -339,7 +337,7 @@ const rulesOfRetention: readonly (readonly [name: string, retention: Retention, 
     },
   ],
   [
-    "lets go of the traces that were quiet longest when they are too large",
+    "removes the least recently active traces when they are too large",
     { maxBytes: 10_000 },
     async (store) => {
       // 500 letters of two bytes each
@@ -359,7 +357,7 @@ const rulesOfRetention: readonly (readonly [name: string, retention: Retention, 
     },
   ],
   [
-    "goes on after a cursor with a trace that went and began anew",
+    "continues after a cursor with a trace that was removed and began anew",
     { maxTraces: 1 },
     async (store) => {
       await store.saveEvents(range(1, 4).map((number) => event(ada, number)));
@@ -372,7 +370,7 @@ const rulesOfRetention: readonly (readonly [name: string, retention: Retention, 
     },
   ],
   [
-    "gives what is left of a list when traces go between its pages",
+    "returns the rest of a list when traces are removed between its pages",
     { maxTraces: 4 },
     async (store) => {
       for (const number of range(1, 4)) await store.saveEvents(story(`t${number}`, number * 10));
