@@ -24,7 +24,7 @@ const pausesOf = (outcome: Outcome): readonly PauseTicket[] => {
   return outcome.pauses;
 };
 
-/** A handler that asks one question after the other. */
+/** Creates a handler that asks one question after the other. */
 const inTurn =
   (...names: readonly string[]): Ask =>
   async (ctx) => {
@@ -33,7 +33,7 @@ const inTurn =
     return answers;
   };
 
-/** A release of the flow whose one node asks as given. */
+/** Creates a release of the flow whose one node asks as given. */
 function release(journal: Journal, ask: Ask, options: Partial<DurableOptions> = {}) {
   const logger = logbook();
   const node = payloadNode("ask", async (_: unknown, ctx) => await ask(ctx));
@@ -52,7 +52,7 @@ async function leftBy(ask: Ask, journal: Journal = new MemoryJournal()): Promise
   return { journal, token: (pause as PauseTicket).token };
 }
 
-/** Gives the entries of a journal the form that an earlier version of this package wrote. */
+/** Converts the entries of a journal to the format of an earlier version of this package. */
 async function inFirstForm(journal: Journal): Promise<void> {
   const partition = await journal.open({ partition: "flow", owner: "the test", leaseMs: 1 });
   const put = [];

@@ -46,7 +46,7 @@ async function leftAtOld(): Promise<MemoryJournal> {
   return journal;
 }
 
-/** The flow without "old". */
+/** Creates the flow without "old". */
 function withNew(journal: Journal, options: Partial<DurableOptions> = {}) {
   const logger = logbook();
   const first = payloadNode("first", (value: unknown) => value);
@@ -56,7 +56,7 @@ function withNew(journal: Journal, options: Partial<DurableOptions> = {}) {
   return { flow, logger };
 }
 
-/** The flow as it was, with a handler that gives back what it is given. */
+/** Creates the original flow, with a handler that returns its input. */
 function asItWas(journal: Journal, options: Partial<DurableOptions> = {}, input?: typeof NUMBER) {
   const first = payloadNode("first", (value: unknown) => value);
   const old = payloadNode({ name: "old", input: input as typeof NUMBER }, (value: unknown) => value);
@@ -66,7 +66,7 @@ function asItWas(journal: Journal, options: Partial<DurableOptions> = {}, input?
 }
 
 describe("a trace whose node is gone", () => {
-  test("stays in the journal, is logged and listed, and goes on when the node is back", async () => {
+  test("stays in the journal, is logged and listed, and continues when the node is back", async () => {
     const journal = await leftAtOld();
     const { flow, logger } = withNew(journal);
     const changed = [
@@ -183,7 +183,7 @@ describe("a trace whose node is gone", () => {
 });
 
 describe("a trace whose payload does not fit its node any more", () => {
-  test("is parked alone; those that fit go on", async () => {
+  test("is parked alone; those that fit continue", async () => {
     const journal = await leftAtOld();
     const flow = asItWas(journal, {}, NUMBER);
     const { changed, resumed } = await flow.ready();
@@ -222,7 +222,7 @@ describe("a trace whose payload does not fit its node any more", () => {
 });
 
 describe("an entry that cannot be read", () => {
-  /** A journal in which an entry is replaced. */
+  /** Creates a journal in which one entry is replaced. */
   async function spoilt(change: (entry: JournalEntry) => Partial<JournalEntry>) {
     const journal = await leftAtOld();
     const partition = await journal.open({ partition: "flow", owner: "the test", leaseMs: 1 });
@@ -241,7 +241,10 @@ describe("an entry that cannot be read", () => {
     ["is empty", () => ({ state: "" })],
     ["is null", () => ({ state: "null" })],
     ["has no messages", () => ({ state: "{}" })],
-    ["has a payload nobody knows", ({ state }) => ({ state: state.replace('"payload":1', '"payload":{"$new":1}') })],
+    [
+      "has a payload with an unknown tag",
+      ({ state }) => ({ state: state.replace('"payload":1', '"payload":{"$new":1}') }),
+    ],
     ["has failed and is cut off", ({ state }) => ({ status: "failed", state: state.slice(0, -5) })],
   ])("since it %s stays where it is, is listed, and harms no other", async (_, change) => {
     const { journal, was } = await spoilt(change);
@@ -263,7 +266,7 @@ describe("an entry that cannot be read", () => {
 });
 
 describe("a failed trace", () => {
-  /** A flow whose last node fails for as long as it is told to. */
+  /** Creates a flow whose last node fails on demand. */
   const failing = (journal: Journal, options: Partial<DurableOptions> = {}) => {
     const state = { isBroken: true, calls: 0 };
     const a = payloadNode("a", (n: number) => n + 1);
@@ -276,7 +279,7 @@ describe("a failed trace", () => {
     return { flow, state };
   };
 
-  test("is tried again once, however often it is asked for", async () => {
+  test("is retried once, however often it is asked for", async () => {
     const { flow, state } = failing(new MemoryJournal());
     await code(flow.call(1, { traceId: "t" }));
     state.isBroken = false;
@@ -288,7 +291,7 @@ describe("a failed trace", () => {
     await flow.stop();
   });
 
-  test("that fails again can be tried again, also over restarts", async () => {
+  test("that fails again can be retried, also over restarts", async () => {
     const journal = new MemoryJournal();
     for (const round of range(3)) {
       const { flow, state } = failing(journal);
@@ -302,7 +305,7 @@ describe("a failed trace", () => {
     }
   });
 
-  test("is of its tenant alone; nobody else's is tried again", async () => {
+  test("belongs to its tenant; no other tenant's is retried", async () => {
     const { flow, state } = failing(new MemoryJournal());
     for (const tenant of ["acme", "zeta"]) await code(flow.call(1, { traceId: "t", tenant }));
     expect(await code(flow.retryFailed("t"))).toBe("TRACE_UNKNOWN");
@@ -314,7 +317,7 @@ describe("a failed trace", () => {
     await flow.stop();
   });
 
-  test("in a flow that is not durable cannot be tried again", async () => {
+  test("in a flow that is not durable cannot be retried", async () => {
     const flow = create(end.to()).run();
     expect(await code(flow.retryFailed("t"))).toBe("TRACE_UNKNOWN");
     expect(await flow.unfinished()).toEqual([]);
@@ -336,7 +339,7 @@ describe("a failed trace", () => {
     }
   });
 
-  test("keeps the results it had: they are fetched before it is tried again, or after, once", async () => {
+  test("keeps the results it had: they are fetched before it is retried, or after, once", async () => {
     for (const readsFirst of [true, false]) {
       const journal = new MemoryJournal();
       let isBroken = true;
@@ -387,7 +390,7 @@ describe("a failed trace", () => {
     late.open();
     await settle();
     await flow.stop({ drainMs: 0 });
-    // it is still under way
+    // the trace is still in flight
     expect((await contentsOf(journal)).entries).toMatchObject([{ traceId: "t", status: "open" }]);
     held.open();
   });

@@ -7,7 +7,7 @@ import { fromPlain, toPlain, unfitness } from "../../src/durable/codec.ts";
 
 const ROOM = 1_000_000;
 
-/** What the journal gives back. */
+/** Returns the value as restored from the journal. */
 const kept = (value: unknown): unknown => fromPlain(JSON.parse(JSON.stringify(toPlain(value))));
 
 const key = fc.oneof(
@@ -15,10 +15,10 @@ const key = fc.oneof(
   fc.constantFrom("__proto__", "constructor", "toJSON", "$date", "$$date", "$", "$map", "$no-tag", "a"),
 );
 
-/** The object of these properties, whatever they are called. */
+/** Creates an object with these properties, including names such as "__proto__". */
 const objectOf = (entries: ReadonlyArray<readonly [string, unknown]>): object => Object.fromEntries(entries);
 
-/** What JSON can say, and no single key with a `$`. */
+/** Values that JSON can represent, without objects that have a single key beginning with `$`. */
 const plainJson = fc.letrec((tie) => ({
   any: fc.oneof(
     { maxDepth: 4, withCrossShrink: true },
@@ -31,7 +31,7 @@ const plainJson = fc.letrec((tie) => ({
   ),
 })).any;
 
-/** All that is data and comes back just as it was. */
+/** All values that are data and are restored unchanged. */
 const data = fc.letrec((tie) => ({
   any: fc.oneof(
     { maxDepth: 4, withCrossShrink: true },
@@ -101,7 +101,7 @@ describe("data", () => {
     expect(Object.getPrototypeOf(plain.list[1].$map[0][1].$wm)).toBe(Object.prototype);
   });
 
-  // The journal outlives the program: what was written once must be read for ever.
+  // the journal outlives the program, so data must remain readable forever
   test.each<[string, unknown, string]>([
     ["undefined", undefined, '{"$undefined":true}'],
     ["a property that is undefined", { a: undefined }, '{"a":{"$undefined":true}}'],
@@ -312,7 +312,7 @@ describe("a value that is not data", () => {
   ])("is found: %s", (_, value, path, problem) => {
     const found = unfitness(value, "payload", ROOM);
     expect(found).toEqual({ code: "NOT_SERIALISABLE", path, problem: expect.stringMatching(problem) as string });
-    // nothing is left of it for the next one
+    // nothing remains for the next call
     expect(unfitness({ n: 1 }, "payload", ROOM)).toBeUndefined();
   });
 
@@ -347,8 +347,8 @@ describe("a value that is not data", () => {
     expect(unfitness(value, "payload", ROOM)).toMatchObject({ code: "NOT_SERIALISABLE", path });
   });
 
-  test("is found wherever it is, and the path leads to it", () => {
-    /** A step into a value: what leads there, and what is around it. */
+  test("is found at any place, and the path leads to it", () => {
+    /** A step into a value: its path and the values around it. */
     const step = fc.oneof(
       fc.tuple(data, fc.nat(3)).map(([beside, index]) => ({
         path: `[${index}]`,
@@ -417,7 +417,7 @@ describe("a value that is not data", () => {
   });
 });
 
-/** Every kind of value there is, data or not, and what people do to each. */
+/** Every kind of value, data or not, with the ways in which programs modify it. */
 const anyKind = fc.letrec((tie) => {
   const property = fc.constantFrom<PropertyKey>("index", "0", "length2", "__proto__", "$date", Symbol("s"));
   const descriptor = fc.oneof(
@@ -503,13 +503,13 @@ test("a value of any kind is restored as what it was, prototypes and properties 
   expect(Math.min(restored, refused)).toBeGreaterThan(200);
 });
 
-/** What `isDeepStrictEqual` does not look at: the attributes of properties, and those that are not enumerable. */
+/** Returns the properties that `isDeepStrictEqual` ignores: attributes, and those that are not enumerable. */
 function shapeOf(value: unknown): unknown {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return undefined;
   return [
     Object.getPrototypeOf(value) === null ? null : Object.prototype.toString.call(value),
     Reflect.ownKeys(value).map((name) => {
-      // an array's elements are read, whatever they are
+      // an array's elements are read, accessors included
       if (Array.isArray(value) && name !== "length") return name;
       const found = Object.getOwnPropertyDescriptor(value, name) as PropertyDescriptor;
       return [name, found.enumerable, "get" in found, "set" in found, shapeOf(found.value)];
@@ -548,7 +548,7 @@ describe("the size of a value", () => {
   });
 
   test("is about that of its JSON text", () => {
-    /** The smallest limit that lets it through. */
+    /** Returns the smallest limit that accepts the value. */
     const sizeOf = (value: unknown): number => {
       let [low, high] = [0, ROOM];
       while (low < high) {
@@ -560,7 +560,7 @@ describe("the size of a value", () => {
     };
     fc.assert(
       fc.property(data, (value) => {
-        // escapes are not counted, numbers and dates by their kind
+        // escapes are not counted, numbers and dates count by kind
         const text = JSON.stringify(toPlain(value)).replaceAll(/\\(u[\da-f]{4}|.)/g, "x");
         expect(sizeOf(value)).toBeGreaterThan(text.length / 3 - 10);
         expect(sizeOf(value)).toBeLessThan(text.length * 6 + 20);

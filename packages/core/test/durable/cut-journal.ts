@@ -18,7 +18,10 @@ import { TestClock } from "penguiflow/testing";
 import { passing } from "../fixtures/quiet-flow.ts";
 import { logbook, within } from "../fixtures/watched-flow.ts";
 
-/** Where a journal stops: before its batch of that number is stored, or when it is stored and nobody is told. */
+/**
+ * The point at which a journal stops: before the batch with that number is stored, or after it but before the caller is
+ * told.
+ */
 export interface Cut {
   readonly at: number;
   readonly side: "before" | "after";
@@ -36,7 +39,7 @@ export class CutJournal implements Journal {
     this.#cut = cut;
   }
 
-  /** Nothing is stored from now on. */
+  /** Refuses to store anything from now on. */
   cut(): void {
     this.isCut = true;
   }
@@ -54,9 +57,9 @@ export class CutJournal implements Journal {
   }
 }
 
-/** A journal whose appends wait until they are let through. */
+/** A journal whose appends are blocked until they are released. */
 export class HeldJournal implements Journal {
-  /** How many have been asked for and not answered. */
+  /** Number of pending appends. */
   waiting = 0;
   appended: JournalBatch[] = [];
   isHeld = false;
@@ -71,7 +74,7 @@ export class HeldJournal implements Journal {
     this.isHeld = true;
   }
 
-  /** Answers those that wait, with a failure if one is given, and holds none from now on. */
+  /** Settles the pending appends, with a failure if given, and blocks none from now on. */
   release(failure?: Error): void {
     this.isHeld = false;
     for (const go of this.#held.splice(0)) go(failure);
@@ -92,7 +95,7 @@ export class HeldJournal implements Journal {
   }
 }
 
-/** A partition with parts of it replaced. */
+/** Wraps a partition, with some methods replaced. */
 export function wrapped(
   partition: JournalPartition,
   append: JournalPartition["append"],
@@ -111,7 +114,7 @@ export function wrapped(
   };
 }
 
-/** What a journal has, and how many messages each node is done with. */
+/** Returns the entries of a journal and the number of completed messages per node. */
 export async function contentsOf(
   journal: Journal,
   name = "flow",
@@ -124,37 +127,37 @@ export async function contentsOf(
   return { entries, counts };
 }
 
-/** What a process needs that runs a scenario's flow. */
+/** The environment of a process that runs a scenario's flow. */
 export interface World {
   readonly clock: TestClock;
   readonly durability: Durability;
   readonly logger: ReturnType<typeof logbook>;
-  /** What handlers did to the world, whatever process they ran in. */
+  /** External effects of handlers, across all processes. */
   readonly effects: string[];
 }
 
-/** A flow and what is sent to it. */
+/** A flow and its input. */
 export interface Scenario {
   make(world: World): Flow<never, unknown, unknown, never>;
   readonly inputs: readonly { readonly traceId: string; readonly input: unknown; readonly options?: EmitOptions }[];
   readonly options?: Partial<DurableOptions>;
-  /** Called again and again while the flow runs: it answers pauses. */
+  /** Called repeatedly while the flow runs: it answers pauses. */
   tend?(flow: Flow<never, unknown, unknown, never>): Promise<unknown>;
-  /** Milliseconds for which nobody runs the flow after a cut. */
+  /** Milliseconds of downtime after a cut. */
   readonly downMs?: number;
 }
 
-/** What became of a scenario. */
+/** The result of a scenario. */
 export interface Told {
-  /** By trace: its results in no order, and where and why it failed. */
+  /** Results of each trace, unordered, and the place and cause of its failure. */
   readonly ends: Record<string, unknown>;
-  /** By node. */
+  /** Completed messages by node. */
   readonly counts: Record<string, number>;
   readonly effects: readonly string[];
   readonly batches: number;
 }
 
-/** Runs a scenario in as many processes as there are cuts, and one more that is not cut. */
+/** Runs a scenario in one process per cut, and one more without a cut. */
 async function lived(scenario: Scenario, cuts: readonly Cut[]): Promise<Told> {
   const clock = new TestClock();
   const journal = new MemoryJournal({ clock });
@@ -186,7 +189,7 @@ async function lived(scenario: Scenario, cuts: readonly Cut[]): Promise<Told> {
     for (let step = 0; step < 400 && !state() && quiet < 30; step += 1) {
       await clock.advance(5);
       if (flow.isRunning) await scenario.tend?.(flow as never).catch(() => undefined);
-      // the cut is never reached where it lies behind what waits for its results to be fetched
+      // the cut is never reached where it lies behind results that wait to be fetched
       quiet = cut === undefined || own.batches !== seen ? 0 : quiet + 1;
       seen = own.batches;
     }
@@ -204,7 +207,7 @@ async function lived(scenario: Scenario, cuts: readonly Cut[]): Promise<Told> {
   throw new Error("unreachable");
 }
 
-/** Fetches all there is of every trace. */
+/** Fetches all remaining results of every trace. */
 async function collect(
   flow: Flow<unknown, unknown>,
   { inputs }: Scenario,
@@ -225,7 +228,7 @@ async function collect(
           const failed = (await flow.unfinished()).filter((one) => one.traceId === traceId);
           ends[traceId] = {
             results: results.map((one) => JSON.stringify(one)).sort(),
-            // why it has ended is known only to the process in which it did, unless it failed
+            // the cause of an end is known only to its own process, unless the trace failed
             ...(failed.length === 0
               ? {}
               : { failed: failed.map(({ nodes, error: why }) => ({ nodes, why: whyOf(why) })) }),
@@ -237,7 +240,7 @@ async function collect(
   );
 }
 
-/** What an error tells that does not depend on the process in which it was thrown. */
+/** Returns the parts of an error that do not depend on the process in which it was thrown. */
 function whyOf(error: ErrorPayload | undefined): unknown {
   if (error === undefined) return undefined;
   const { stack: _, latencyMs: __, cause, ...rest } = error;
@@ -245,14 +248,16 @@ function whyOf(error: ErrorPayload | undefined): unknown {
 }
 
 /**
- * Holds a scenario against itself cut at every batch, before and after that is stored; some are cut once more soon
- * after. Resolves with how many cuts were tried.
+ * Compares a scenario with itself cut at every batch, before and after that is stored; some are cut once more soon
+ * after.
+ *
+ * @returns the number of cuts
  */
 export async function expectAlikeHoweverCut(scenario: Scenario): Promise<number> {
   const { batches, ...whole } = await lived(scenario, []);
   expect(batches).toBeGreaterThan(2);
   const all = Array.from({ length: batches }, (_, at) => [cutsAt(at, "before"), cutsAt(at, "after")]).flat();
-  // each has a clock and a journal of its own; side by side they wait less
+  // each has its own clock and journal; running them side by side reduces waiting
   for (let first = 0; first < all.length; first += AT_ONCE) {
     await Promise.all(
       all.slice(first, first + AT_ONCE).map(async (cuts) => {

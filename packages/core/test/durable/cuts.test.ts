@@ -22,7 +22,7 @@ import { contentsOf, CutJournal, expectAlikeHoweverCut, type Scenario, type Worl
 const traces = (count: number, input: (index: number) => unknown = (index) => index): Scenario["inputs"] =>
   Array.from({ length: count }, (_, index) => ({ traceId: `t${index}`, input: input(index) }));
 
-/** Takes a while, so that there is a batch between it and the next. */
+/** Creates a node that takes a while, so that a batch lies between it and the next. */
 const step = <Name extends string>(name: Name, by = 1, sleepMs = 12) =>
   payloadNode(name, async (n: number, ctx) => {
     await ctx.sleep(sleepMs);
@@ -33,7 +33,7 @@ const sum = payloadNode("sum", (parts: readonly number[]) => parts.reduce((a, b)
 
 const options = ({ clock, durability, logger }: World) => ({ clock, durability, logger, graceMs: 5 });
 
-/** The types of scenarios do not matter to those who cut them. */
+/** Erases the types of a flow, which are irrelevant to its cuts. */
 const made = (flow: unknown) => flow as ReturnType<Scenario["make"]>;
 
 const scenarios: Record<string, Scenario> = {
@@ -349,7 +349,7 @@ const scenarios: Record<string, Scenario> = {
   },
 };
 
-scenarios["a backoff and a join whose time passes while nobody runs the flow"] = {
+scenarios["a backoff and a join whose time passes while no process runs the flow"] = {
   make: (world) => {
     let failures = 0;
     const later = payloadNode(
@@ -399,7 +399,7 @@ test("cut at any batch, a call was answered, or its result is fetched by its id,
       );
       expect(called.status === "fulfilled" ? called.value : 12).toBe(12);
       expect(fetched.status === "fulfilled" ? (fetched.value as Message).payload : 12).toBe(12);
-      // what is stored is finished, and what was answered is not stored any more
+      // a stored trace is finished, and an answered one is no longer stored
       expect(told[1]).toBe(entries.length > 0 ? "a result" : "TRACE_UNKNOWN");
       seen.add(told.join());
     }

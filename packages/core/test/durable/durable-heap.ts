@@ -26,7 +26,7 @@ const flow = create(split.to(left, right), left.to(both), right.to(both), both.t
 flow.run();
 await flow.ready();
 
-/** All traces at once. Answers with how many ended with another sum than theirs. */
+/** Runs all traces at once. Returns the number of those with a wrong sum. */
 async function round(): Promise<number> {
   const ends = await Promise.all(
     Array.from({ length: TRACES }, async (_, n) => {
@@ -37,7 +37,7 @@ async function round(): Promise<number> {
           return "payload" in item ? item.payload : -1;
         }
         await flow.cancel(traceId);
-        // how it ended is kept until somebody asks
+        // the outcome is kept until it is fetched
         await flow.fetch({ traceId }).catch(() => undefined);
         return 2 * n;
       }
@@ -53,7 +53,7 @@ const heapMb: number[] = [];
 let wrong = await round();
 for (let rounds = 0; rounds < 5; rounds += 1) {
   wrong += await round();
-  // what was given out last is forgotten with the batch after it
+  // the last delivered result is released with the batch after it
   await new Promise((resolve) => setTimeout(resolve, 50));
   globalThis.gc?.();
   globalThis.gc?.();

@@ -30,7 +30,7 @@ describe("a durable flow", () => {
     expect(await contentsOf(journal)).toEqual({ entries: [], counts: { a: 1, b: 1 } });
   });
 
-  test("goes on in a new run from where the last was cut off, with the same idempotency key, and not from the start", async () => {
+  test("continues in a new run from where the last was cut off, with the same idempotency key, and not from the start", async () => {
     const journal = new MemoryJournal();
     const seen: string[] = [];
     let hang = true;
@@ -95,7 +95,7 @@ describe("a durable flow", () => {
     expect(result.payload).toBe(23);
   });
 
-  test("a result that nobody has fetched is there after a restart", async () => {
+  test("a result that has not been fetched survives a restart", async () => {
     const journal = new MemoryJournal();
     const make = () =>
       create(payloadNode("a", (n: number) => n + 1).to(payloadNode("b", (n: number) => n)), {
@@ -110,7 +110,7 @@ describe("a durable flow", () => {
     expect(((await after.fetch({ traceId: "t" })) as Message).payload).toBe(2);
   });
 
-  test("what cannot be written down is refused, with the way to it", async () => {
+  test("what cannot be stored is refused, with the way to it", async () => {
     const journal = new MemoryJournal();
     const a = payloadNode("a", (_: { list: unknown[] }) => ({ deep: [1, () => {}] }));
     await using flow = create(a.to(payloadNode("b", (x: unknown) => x)), {
@@ -200,7 +200,7 @@ describe("ctx.once", () => {
     expect(charged).toBe(1);
   });
 
-  test("an effect that was under way when the process ended is unknown, and the function that finds out is asked", async () => {
+  test("an effect that was in flight when the process ended is unknown, and the function that finds out is asked", async () => {
     const journal = new MemoryJournal();
     const make = (of: Journal, ifUnknown: "fail" | "run" | (() => string)) => {
       const pay = payloadNode(
@@ -312,7 +312,7 @@ describe("ctx.pause", () => {
 });
 
 describe("a failed trace", () => {
-  test("is tried again from the node at which it failed", async () => {
+  test("is retried from the node at which it failed", async () => {
     const journal = new MemoryJournal();
     let broken = true;
     let first = 0;
@@ -394,7 +394,7 @@ test("stop does not wait for traces that wait for answers", async () => {
   expect(performance.now() - begun).toBeLessThan(10_000);
 });
 
-test("a trace whose payload cannot be read stays in the journal, and the others go on", async () => {
+test("a trace whose payload cannot be read stays in the journal, and the others continue", async () => {
   const journal = new MemoryJournal();
   const state = (payload: unknown) =>
     JSON.stringify({
@@ -422,7 +422,7 @@ test("a trace whose payload cannot be read stays in the journal, and the others 
   expect(await flow.unfinished()).toMatchObject([{ traceId: "t1", status: "parked" }]);
 });
 
-test("a result that was fetched while the flow stopped is not given out again by the next run", async () => {
+test("a result that was fetched while the flow stopped is not delivered again by the next run", async () => {
   const journal = new MemoryJournal();
   const make = () =>
     create(payloadNode("a", (n: number) => n + 1).to(payloadNode("b", (n: number) => n)), {
@@ -440,7 +440,7 @@ test("a result that was fetched while the flow stopped is not given out again by
   expect(await after.ready()).toMatchObject({ resumed: 0 });
 });
 
-test("a handler whose answer was refused holds nothing up when its trace is cancelled", async () => {
+test("a handler whose answer was refused delays nothing when its trace is cancelled", async () => {
   const ask = payloadNode(
     "ask",
     async (_: number, ctx) => await ctx.pause({ reason: "a number?", resumeSchema: z.number() }),

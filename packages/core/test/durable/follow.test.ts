@@ -11,7 +11,7 @@ async function read(items: Promise<AsyncIterable<unknown>>): Promise<unknown[]> 
   return all;
 }
 
-/** A flow of two nodes: what the second does is told by the test, which may stop the flow before. */
+/** Creates a flow of two nodes. The test controls the second, and may stop the flow before it. */
 function processOf(journal: MemoryJournal, second: (value: number, ctx: Context) => Promise<number> | number) {
   const first = payloadNode("first", (value: number) => value + 1);
   const work = payloadNode("work", (value: number, ctx) => second(value, ctx));
@@ -20,15 +20,15 @@ function processOf(journal: MemoryJournal, second: (value: number, ctx: Context)
   return flow;
 }
 
-/** Resolves when whoever was asked to read has begun. */
+/** Resolves once the requested read has begun. */
 const begun = (): Promise<void> => new Promise(setImmediate);
 
-/** Resolves when no trace is under way. */
+/** Resolves once no trace is in flight. */
 async function atRest(flow: ReturnType<typeof processOf>): Promise<void> {
   while (flow.stats().traces > 0) await new Promise(setImmediate);
 }
 
-/** The journal of a process that ended while the trace was at work. */
+/** Returns the journal of a process that ended while the trace was in flight. */
 async function leftBehind(tenant = "default"): Promise<MemoryJournal> {
   const journal = new MemoryJournal();
   const started = Promise.withResolvers<void>();
@@ -44,7 +44,7 @@ async function leftBehind(tenant = "default"): Promise<MemoryJournal> {
   return journal;
 }
 
-test("after a restart whoever knows a trace's id reads its chunks and its result as if it had been there from the beginning", async () => {
+test("after a restart, a follower that knows the trace id reads its chunks and its result as if it had followed from the beginning", async () => {
   const journal = await leftBehind();
   const go = Promise.withResolvers<void>();
   await using flow = processOf(journal, async (value, ctx) => {
@@ -60,7 +60,7 @@ test("after a restart whoever knows a trace's id reads its chunks and its result
   await expect(read(flow.follow("t"))).rejects.toMatchObject({ code: "TRACE_UNKNOWN" });
 });
 
-test("what is left of a trace that ended before somebody came is read once", async () => {
+test("the results of a trace that ended before it was followed are read once", async () => {
   const journal = await leftBehind();
   await using flow = processOf(journal, (value) => value * 10);
   await flow.ready();
@@ -69,7 +69,7 @@ test("what is left of a trace that ended before somebody came is read once", asy
   await expect(read(flow.follow("t"))).rejects.toMatchObject({ code: "TRACE_UNKNOWN" });
 });
 
-test("whoever follows a trace that fails is given its error, before its end and after", async () => {
+test("a follower of a failing trace receives its error, before its end and after", async () => {
   for (const comes of ["before", "after"]) {
     const journal = await leftBehind();
     const go = Promise.withResolvers<void>();
@@ -106,7 +106,7 @@ test("a trace whose caller is there, or whose results are fetched, is not follow
   await expect(read(flow.follow("emitted"))).rejects.toThrow("its results go to fetch");
 });
 
-test("whoever leaves a trace it follows cancels it, unless told otherwise", async () => {
+test("a follower that leaves cancels the trace, unless it detaches", async () => {
   for (const [onLeave, wanted] of [
     ["cancel", "cancelled"],
     ["detach", "completed"],
@@ -133,7 +133,7 @@ test("whoever leaves a trace it follows cancels it, unless told otherwise", asyn
   }
 });
 
-test("a paused trace tells whoever follows it so, and its answer goes on from there", async () => {
+test("a follower learns that the trace is paused, and the answer continues from there", async () => {
   const ask = payloadNode("ask", async (_: number, ctx) => await ctx.pause<string>({ reason: "which?" }));
   await using flow = create(ask.to(), { logger: SILENT });
   flow.run();

@@ -25,7 +25,7 @@ const ask = payloadNode("ask", async (n: number, ctx) =>
   n === 7 ? await ctx.pause<number>({ reason: "how many?" }) : n,
 );
 
-/** A durable flow of two nodes, which is stopped after the test. */
+/** Creates a durable flow of two nodes, which is stopped after the test. */
 function flowOf(journal: Journal, more: Partial<DurableOptions> = {}, options: FlowOptions = {}) {
   const flow = create(plus.to(ask), {
     durability: durable({ journal, ...more }),
@@ -37,7 +37,7 @@ function flowOf(journal: Journal, more: Partial<DurableOptions> = {}, options: F
   return flow;
 }
 
-/** A flow whose journal answers no append until it is told to. */
+/** Creates a flow whose journal blocks every append until it is released. */
 async function held() {
   const journal = new HeldJournal();
   const flow = flowOf(journal);
@@ -46,7 +46,7 @@ async function held() {
   return { journal, flow };
 }
 
-/** Nothing comes while the append that contains it is held; it does as soon as that is stored. */
+/** Checks that a value arrives only once the append that contains it has been stored. */
 async function comesWhenStored<Value>(
   journal: HeldJournal,
   promise: Promise<Value>,
@@ -58,7 +58,7 @@ async function comesWhenStored<Value>(
   return settled;
 }
 
-describe("nothing is given out before the append that contains it has resolved:", () => {
+describe("nothing is delivered before the append that contains it has resolved:", () => {
   test("the result of a call", async () => {
     const { journal, flow } = await held();
     expect(await comesWhenStored(journal, flow.call(1))).toMatchObject({ value: 2 });
@@ -145,7 +145,7 @@ describe("nothing is given out before the append that contains it has resolved:"
     await flow.stop();
   });
 
-  test("the tokens of pauses, and how a trace goes on that was resumed", async () => {
+  test("the tokens of pauses, and the continuation of a resumed trace", async () => {
     const { journal, flow } = await held();
     void flow.outcome(6);
     await settle();
@@ -157,7 +157,7 @@ describe("nothing is given out before the append that contains it has resolved:"
     await flow.stop();
   });
 
-  test("that a failed trace is tried again", async () => {
+  test("that a failed trace is retried", async () => {
     const { journal, flow } = await held();
     journal.release();
     await flow.outcome(-1, { traceId: "t" });
@@ -166,7 +166,7 @@ describe("nothing is given out before the append that contains it has resolved:"
     await flow.stop();
   });
 
-  test("a chunk of a stream is for those who watch, and waits for nothing", async () => {
+  test("a chunk of a stream is delivered at once, and waits for no append", async () => {
     const journal = new HeldJournal();
     const talk = payloadNode("talk", async (_: number, ctx) => {
       await ctx.emitChunk({ text: "hello" });
@@ -194,9 +194,9 @@ describe("when an append fails,", () => {
       flow.emit(2, { traceId: "t" }),
       flow.fetch({ traceId: "read" }),
       flow.fetch({ traceId: "nothing comes" }),
-      flow.fetch({ tenant: "nobody" }),
+      flow.fetch({ tenant: "stranger" }),
       readAll(flow.stream(1)),
-      flow.cancel("nobody"),
+      flow.cancel("unknown"),
     ];
     const outcome = flow.outcome(1);
     await settle();
@@ -213,7 +213,7 @@ describe("when an append fails,", () => {
     expect(await code(flow.call(1))).toBe("FLOW_NOT_RUNNING");
   });
 
-  test("the flow can be run again, and goes on from what is stored", async () => {
+  test("the flow can be run again, and continues from what is stored", async () => {
     const { journal, flow } = await held();
     journal.release();
     const opened = gate();
@@ -242,19 +242,19 @@ describe("when an append fails,", () => {
 });
 
 describe("the journal's claim:", () => {
-  test("what overtakes a writer fences it: nothing it does after that is given out", async () => {
+  test("what overtakes a writer fences it: nothing it does after that is delivered", async () => {
     const clock = new TestClock();
     const journal = new MemoryJournal({ clock });
     const first = flowOf(journal, { owner: "first", leaseMs: 1_000 });
     await first.ready();
-    // its own clock stands still, so that it does not renew
+    // the journal's own clock stands still, so the claim is not renewed
     await clock.advance(1_001);
     const second = flowOf(journal, { owner: "second", leaseMs: 1_000 });
     await second.ready();
     expect(await code(first.call(1))).toBe("JOURNAL_FENCED");
     expect(await second.call(1)).toBe(2);
     await first.stop();
-    // giving up what it does not have any more takes it from nobody
+    // releasing a partition that it no longer holds does not affect the holder
     expect(await second.call(2)).toBe(3);
     await second.stop();
   });
@@ -272,7 +272,7 @@ describe("the journal's claim:", () => {
     await (await journal.open({ partition: "flow", owner: "other", leaseMs: 1 })).close();
   });
 
-  test("a renewal that fails is logged and tried again; one that is refused stops the flow", async () => {
+  test("a renewal that fails is logged and retried; one that is refused stops the flow", async () => {
     const clock = new TestClock();
     const memory = new MemoryJournal({ clock });
     let renewals = 0;
@@ -332,7 +332,7 @@ describe("the journal's claim:", () => {
       await within(4_000, flow.stop());
       expect(flow.isRunning).toBe(false);
     }
-    // the one that could not be read was given up
+    // the partition that could not be read was released
     await (await memory.open({ partition: "flow", owner: "other", leaseMs: 1 })).close();
   });
 });
@@ -350,7 +350,7 @@ describe("stop of a durable flow", () => {
     return { opened, flow };
   };
 
-  test("ends traces as stopped, and the next run goes on with them", async () => {
+  test("ends traces as stopped, and the next run continues with them", async () => {
     const journal = new MemoryJournal();
     const { flow, opened } = waitingFlow(journal);
     flow.run();
@@ -371,7 +371,7 @@ describe("stop of a durable flow", () => {
     expect((await contentsOf(journal)).entries).toEqual([]);
   });
 
-  test("lets what was accepted finish while it drains, and gives its results out", async () => {
+  test("lets what was accepted finish while it drains, and delivers its results", async () => {
     const { flow, opened } = waitingFlow(new MemoryJournal());
     flow.run();
     await flow.ready();
@@ -444,7 +444,7 @@ describe("stop of a durable flow", () => {
     journal.release();
   });
 
-  test("while an append is under way waits for it, and gives out what it contains", async () => {
+  test("while an append is in flight waits for it, and delivers what it contains", async () => {
     const { journal, flow } = await held();
     const called = flow.call(1);
     await settle();
@@ -472,7 +472,7 @@ describe("stop of a durable flow", () => {
       { clock, logger },
     );
     expect(await passing(clock, flow.call(1))).toBe(2);
-    // that of the claim alone
+    // the timer of the claim alone
     expect(flow.stats().timers).toBe(1);
     await passing(clock, flow.stop());
     expect(clock.timers).toBe(0);
@@ -491,7 +491,7 @@ describe("stop of a durable flow", () => {
   });
 });
 
-test("unfinished tells since when a call is under way", async () => {
+test("unfinished tells since when a call is in flight", async () => {
   const clock = new TestClock();
   await clock.advance(5_000);
   const flow = flowOf(new MemoryJournal({ clock }), {}, { clock });

@@ -10,19 +10,19 @@ test("ten thousand traces at once, six times over: all end, the journal is empty
     { encoding: "utf8", timeout: 100_000, env: { ...process.env, NODE_OPTIONS: "" } },
   );
   expect(child.stderr).toBe("");
-  // nothing holds it when the flow is stopped
+  // nothing keeps the process alive once the flow has stopped
   expect(child.status).toBe(0);
   const told = JSON.parse(child.stdout) as { heapMb: number[]; counts: Record<string, number> };
-  // every 33rd was cancelled
+  // every 33rd trace was cancelled
   const completed = 6 * (10_000 - Math.ceil(10_000 / 33));
   expect(told).toMatchObject({
     wrong: 0,
     entries: 0,
-    // the timer is that of the claim
+    // the remaining timer renews the claim
     left: { traces: 0, timers: 1, unreadResults: 0, fetchers: 0 },
     counts: { left: completed, both: completed, sum: completed },
   });
   const [first, last] = [told.heapMb[0] ?? 0, told.heapMb.at(-1) ?? 0];
-  // in four rounds a leak of one small object for each trace would be above three megabytes
+  // over four rounds, a leak of one small object per trace would exceed three megabytes
   expect(last - first).toBeLessThan(2);
 }, 120_000);

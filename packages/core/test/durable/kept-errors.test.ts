@@ -13,11 +13,11 @@ class HttpError extends Error {
 
 interface Settings extends Partial<DurableOptions> {
   readonly emits?: boolean;
-  /** Makes what the handler throws; nothing for a handler that is well. */
+  /** Creates the handler's error; absent for a handler that succeeds. */
   readonly thrown?: (() => unknown) | undefined;
 }
 
-/** A flow whose second node throws at each of its two attempts. */
+/** Creates a flow whose second node throws at each of its two attempts. */
 function failing(journal: Journal, { emits = false, thrown, ...options }: Settings = {}) {
   const first = payloadNode("first", (payload: unknown) => payload);
   const policy = { maxRetries: 1, backoffBaseMs: 0 };
@@ -35,7 +35,7 @@ function failing(journal: Journal, { emits = false, thrown, ...options }: Settin
 const http = (): Error => new HttpError("busy", { cause: new TypeError("socket closed") });
 const codeOf = (error: unknown): FlowErrorCode | undefined => (error instanceof FlowError ? error.code : undefined);
 
-test("after a restart a failure is told as whole as before it", async () => {
+test("after a restart a failure is reported as whole as before it", async () => {
   const journal = new MemoryJournal();
   const before = failing(journal, { thrown: http });
   await rejection(before.call(1, { traceId: "t" }));
@@ -86,7 +86,7 @@ describe("the failure of a trace with emitErrorsToRookery", () => {
     expect(error.cause).toBeInstanceOf(Error);
     expect(error.unwrap()).toMatchObject({ name: "HttpError", code: "E_UPSTREAM", status: 503 });
     expect(codeOf(await rejection(after.fetch({ traceId: "t" })))).toBe("TRACE_UNKNOWN");
-    // it was fetched, and waits to be tried again
+    // the trace was fetched, and waits for a retry
     expect(await after.unfinished()).toMatchObject([{ traceId: "t", status: "failed" }]);
     await after.stop();
     const later = failing(journal, { emits: true });
@@ -95,7 +95,7 @@ describe("the failure of a trace with emitErrorsToRookery", () => {
     await later.stop();
   });
 
-  test("is withdrawn when the trace is tried again: what is fetched then is its result", async () => {
+  test("is withdrawn when the trace is retried: what is fetched then is its result", async () => {
     const journal = new MemoryJournal();
     const before = failing(journal, { emits: true, thrown: http });
     await before.emit(1, { traceId: "t" });
@@ -184,7 +184,7 @@ describe("what is kept of an error", () => {
     await flow.stop();
   });
 
-  test("leaves out details that are no data, and the trace is kept all the same", async () => {
+  test("leaves out details that are no data, and the trace is kept nevertheless", async () => {
     const circle: Record<string, unknown> = {};
     circle["self"] = circle;
     for (const details of [circle, { big: 1n }]) {

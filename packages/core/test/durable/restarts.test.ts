@@ -14,7 +14,7 @@ import { expect, test } from "vitest";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
-test("whoever fetches from a trace that is answered is given its result, beside whoever answers it", async () => {
+test("a fetcher of an answered trace receives its result, and so does the answering caller", async () => {
   const ask = payloadNode("ask", async (_: number, ctx) => await ctx.pause<string>({ reason: "which?" }));
   await using flow = create(ask.to(), { logger: SILENT });
   flow.run();
@@ -109,7 +109,7 @@ test("a trace whose deadline passed while no process ran drops its messages wher
   expect(records.map(({ type }) => type)).toEqual(["restored", "dropped", "ended"]);
 });
 
-/** A partition's members, to be changed one by one. */
+/** Copies a partition's members, so that they can be replaced one by one. */
 function own(partition: Awaited<ReturnType<MemoryJournal["open"]>>) {
   return {
     id: partition.id,
