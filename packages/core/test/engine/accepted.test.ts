@@ -55,7 +55,7 @@ describe("a stream that is accepted before it is read", () => {
     await flow.flush();
     expect(events).toEqual([]);
     expect(flow.stats().accepted).toBe(0);
-    // whoever reads it all the same is told the same
+    // a reader of the stream receives the same error
     expect(await rejection(kinds(stream))).toMatchObject({ code: "INPUT_INVALID" });
   });
 

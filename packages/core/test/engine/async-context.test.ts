@@ -28,7 +28,7 @@ import { logbook } from "../fixtures/watched-flow.ts";
 const who = new AsyncLocalStorage<string>();
 const nameOf = (caller: number): string => `caller ${caller}`;
 
-/** The places at which the user's code of a flow ran, and what it saw that was not its own caller's. */
+/** The places at which user code of a flow ran, and the contexts it saw there that belonged to another caller. */
 class Sights {
   readonly places = new Set<string>();
   readonly wrong = new Set<string>();
@@ -39,7 +39,9 @@ class Sights {
     if (seen !== nameOf(caller)) this.wrong.add(`at ${place}, ${nameOf(caller)} saw ${seen ?? "nothing"}`);
   };
 
-  /** What was seen of others, and the places that were not reached: nothing, if all is well. */
+  /**
+   * Returns the contexts that belonged to another caller, and the places that were not reached; empty if all is well.
+   */
   faults(places: readonly string[]): string[] {
     return [...this.wrong, ...places.filter((place) => !this.places.has(place))];
   }
@@ -53,7 +55,7 @@ async function ticks(count: number): Promise<void> {
   for (let tick = 0; tick < count; tick += 1) await Promise.resolve();
 }
 
-/** A node that looks before and after it awaits. */
+/** Creates a node that looks before and after it awaits. */
 const looking = (look: Look, name: string, policy = {}) =>
   payloadNode({ name, policy }, async (caller: number) => {
     look(caller, name);
@@ -74,14 +76,14 @@ const schema = (look: Look, place: string, isAsync: boolean): Schema<number, num
   },
 });
 
-/** Looks from a handler that has thrown, whose error has the caller's number. */
+/** Looks from a handler that has thrown, whose error carries the caller's number. */
 const retryIf = (look: Look) => (error: unknown) => {
   const caller = /\d+/.exec((error as Error).message)?.[0] ?? "";
   look(Number(caller), "retryIf");
   return true;
 };
 
-/** The user's code of a flow, and the places at which it looks for each caller. */
+/** The user code of a flow, and the places at which it looks for each caller. */
 interface Case {
   readonly places: readonly string[];
   readonly flow: (look: Look, options: FlowOptions) => AnyFlow;
@@ -294,12 +296,12 @@ const cases: Readonly<Record<string, Case>> = {
   },
 };
 
-/** The ways to ask a flow, each until all its user's code has run. */
+/** The ways to call a flow, each until all its user code has run. */
 const ways: Readonly<Record<string, (flow: AnyFlow, caller: number) => Promise<unknown>>> = {
   call: (flow, caller) => flow.call(caller),
   outcome: (flow, caller) => flow.outcome(caller),
   emit: async (flow, caller) => await flow.fetch({ traceId: await flow.emit(caller) }),
-  // begun here, and read by somebody else
+  // begun here, and read in another context
   stream: async (flow, caller) => {
     const items = flow.stream(caller);
     return await who.run("the reader", async () => {
@@ -315,7 +317,7 @@ const kinds: Readonly<Record<string, () => FlowOptions>> = {
   "a durable flow": () => ({ durability: durable({ journal: new MemoryJournal() }) }),
 };
 
-/** Asks for many callers at once, each in a context of its own, while time is advanced in another. */
+/** Calls for many callers at once, each in its own context, while time advances in another. */
 async function askForAll(flow: AnyFlow, clock: TestClock, ask: (caller: number) => Promise<unknown>): Promise<void> {
   flow.run();
   const asked = range(100).map((caller) => who.run(nameOf(caller), () => ask(caller)));
@@ -337,7 +339,7 @@ describe.each(Object.keys(kinds))("in %s", (kind) => {
 });
 
 describe("a handler that is called again after a pause", () => {
-  test.each(Object.keys(kinds))("sees its first caller, whoever resumes it, in %s", async (kind) => {
+  test.each(Object.keys(kinds))("sees its first caller, regardless of the resuming one, in %s", async (kind) => {
     const sights = new Sights();
     const clock = new TestClock();
     const asks = payloadNode({ name: "asks", policy: { concurrency: 2 } }, async (caller: number, ctx) => {
@@ -368,7 +370,7 @@ describe("a trace of an earlier process", () => {
     await flow.stop();
   };
 
-  test("goes on in an empty async context, also when another trace's end starts it", async () => {
+  test("continues in an empty async context, also when another trace's end starts it", async () => {
     const journal = new MemoryJournal();
     await stopped(journal, () => new Promise(() => {}), [1, 2]);
     const seen: [number, string, string | undefined][] = [];
@@ -398,7 +400,7 @@ describe("a trace of an earlier process", () => {
     expect(new Set(seen.filter(([n]) => n > 0).map(([, , by]) => by))).toEqual(new Set([undefined]));
   });
 
-  test("that is tried again goes on in the async context of the one who tries", async () => {
+  test("that is retried continues in the async context of the one who tries", async () => {
     const journal = new MemoryJournal();
     await stopped(journal, () => Promise.reject(new Error("failed")), [1]);
     const seen: unknown[] = [];
@@ -563,7 +565,7 @@ describe("the option asyncScope", () => {
     const flow = running(cases["a node with concurrency 1"]?.flow(sights.look, { asyncScope }) as AnyFlow);
     await Promise.all(range(5).map((caller) => who.run(nameOf(caller), () => flow.call(caller))));
     expect(sights.faults(["only", "only later"])).toEqual([]);
-    // the first started at once, and one was captured for what belongs to no trace
+    // the first started at once, and one was captured for work of no trace
     expect(captured).toBe(5);
   });
 

@@ -17,7 +17,7 @@ import { durable } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
 import { rejection, tidy } from "../fixtures/watched-flow.ts";
 
-/** What would have ended the process. */
+/** Errors that would have ended the process. */
 const fatal: unknown[] = [];
 const EVENTS = ["unhandledRejection", "uncaughtException"] as const;
 const others = new Map<string, NodeJS.UncaughtExceptionListener[]>();
@@ -42,7 +42,7 @@ afterEach(async () => {
   if (fatal.length > 0) throw new AggregateError(fatal, "The process would have ended");
 });
 
-/** Values that are thrown and are hard to describe, beside an ordinary one. */
+/** Thrown values that are hard to describe, next to an ordinary one. */
 const revoked = Proxy.revocable({}, {});
 revoked.revoke();
 const THROWN: ReadonlyArray<readonly [string, unknown]> = [
@@ -57,7 +57,7 @@ const inc = payloadNode("inc", (n: number) => n + 1);
 const slow = payloadNode("slow", async (n: number) => await Promise.resolve(n + 1));
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** A logger and the names of what it was told. */
+/** Creates a logger that keeps the names of its lines. */
 function listening(): Logger & { readonly lines: string[] } {
   const lines: string[] = [];
   const note = (message: string): void => void lines.push(message);
@@ -68,7 +68,7 @@ const fails = (thrown: unknown) => ({
   "at once": (): never => {
     throw thrown;
   },
-  // an async function where a plain one is wanted, as JavaScript allows
+  // an async function in place of a plain one, as JavaScript allows
   later: (async () => await Promise.reject(thrown)) as unknown as () => never,
 });
 
@@ -166,7 +166,7 @@ describe.each(THROWN)("an observer that throws %s", (_name, thrown) => {
     );
   }
 
-  test("as reason of a cancel cancels all the same", async () => {
+  test("as reason of a cancel cancels nevertheless", async () => {
     const hang = payloadNode("hang", async (n: number, ctx) => {
       await ctx.sleep(60_000);
       return n;
@@ -267,11 +267,11 @@ test("an error of a port that the engine calls fails the trace it befalls, and i
   expect(logger.lines).toContain("engine_failed");
 });
 
-/** A journal of which one method fails. */
+/** Creates a journal of which one method fails. */
 function failing(method: "open" | keyof JournalPartition, fail: () => unknown): Journal {
   const journal = new MemoryJournal();
   if (method === "open") return { open: fail as unknown as Journal["open"] };
-  // what is read comes page by page
+  // reading yields pages
   const read = async function* (): AsyncGenerator {
     yield await fail();
   };

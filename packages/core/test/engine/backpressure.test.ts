@@ -7,7 +7,7 @@ import { rejection, within } from "../fixtures/watched-flow.ts";
 
 const one = { concurrency: 1 } as const;
 
-/** A node that holds its messages until the test lets them go, one by one. */
+/** Creates a node that holds its messages until the test releases them, one by one. */
 function held(name: string, concurrency = 1) {
   const waiting: (() => void)[] = [];
   const seen: number[] = [];
@@ -26,7 +26,7 @@ function held(name: string, concurrency = 1) {
 }
 
 describe("an edge of capacity 1", () => {
-  test("takes one message beside the one in work and makes the next sender wait, in order", async () => {
+  test("takes one message beside the one in work and blocks the next sender, in order", async () => {
     const slow = held("slow");
     const flow = running(create(slow.node.to(), { queueMaxSize: 1 }));
     const emits = [1, 2, 3].map((payload) => flow.emit(payload));
@@ -61,7 +61,7 @@ describe("an edge of capacity 1", () => {
     expect(slow.seen).toEqual([1, 2]);
   });
 
-  test("makes a handler that emits wait, and lets it go on when there is room", async () => {
+  test("blocks an emitting handler until there is capacity", async () => {
     const slow = held("slow");
     const progress: number[] = [];
     const source = payloadNode("source", async (count: number, ctx) => {
@@ -108,7 +108,7 @@ describe("a value for several successors", () => {
     const flow = running(create(split.to(slow.node, quick), { queueMaxSize }));
     const outcomes = range(12).map((payload) => flow.outcome(payload));
     await settle();
-    // one in work and a full edge
+    // one in flight and a full edge
     expect(fast).toEqual(range(1 + queueMaxSize));
     await slow.release(12);
     expect(fast).toEqual(range(12));
@@ -177,7 +177,7 @@ test("no edge ever holds more than its capacity, whatever the graph's width, len
   );
 });
 
-test("an edge without bound never makes a sender wait", async () => {
+test("an edge without bound never blocks a sender", async () => {
   const slow = held("slow");
   const flow = running(create(slow.node.to(), { queueMaxSize: 0 }));
   const emits = range(500).map((payload) => flow.emit(payload, { traceId: "all" }));
@@ -187,8 +187,8 @@ test("an edge without bound never makes a sender wait", async () => {
   await slow.release();
 });
 
-describe("results that nobody fetches", () => {
-  test("make the sender of their trace wait, and a call passes beside it at the same node", async () => {
+describe("results that are not fetched", () => {
+  test("block the sender of their trace, and a call passes beside it at the same node", async () => {
     let sent = 0;
     const source = payloadNode({ name: "source", policy: one }, async (count: number, ctx) => {
       for (const index of range(count)) {
@@ -208,7 +208,7 @@ describe("results that nobody fetches", () => {
     expect(read).toEqual(range(12));
   });
 
-  test("make emit wait in the end, however many traces they belong to: nothing is unbounded", async () => {
+  test("block emit in the end, however many traces they belong to: nothing is unbounded", async () => {
     const echo = payloadNode({ name: "echo", policy: { concurrency: 4 } }, (payload: number) => payload);
     const flow = running(create(echo.to(), { queueMaxSize: 4, rookeryMaxSize: 16 }));
     let accepted = 0;
@@ -223,7 +223,7 @@ describe("results that nobody fetches", () => {
 });
 
 describe("a stream that is not read", () => {
-  test("stops its producer within the window, and nobody else, not even at a node of concurrency 1", async () => {
+  test("blocks its producer within the window, and no other trace, even at a node of concurrency 1", async () => {
     const sent: Record<string, number> = {};
     const talker = node({ name: "talker", policy: one }, async (message: Message<string>, ctx) => {
       for (const index of range(20)) {
@@ -341,7 +341,7 @@ test("a broadcast into two nodes of one cycle puts no more on an edge than it ho
 });
 
 describe("a join whose groups wait for a slot", () => {
-  test.each([1, 2])("makes its senders wait when as many wait as an edge holds, in groups of %i", async (count) => {
+  test.each([1, 2])("blocks its senders when as many wait as an edge holds, in groups of %i", async (count) => {
     const door = gate();
     let emitted = 0;
     const source = payloadNode("source", async (total: number, ctx) => {
@@ -378,7 +378,7 @@ describe("a join whose groups wait for a slot", () => {
     const edges = [enter.to(join), join.to(spread), spread.to(join)] as const;
     const flow = running(create(...edges, { allowCycles: true, queueMaxSize: 1 }));
     expect(await within(4_000, flow.outcome(5))).toMatchObject({ status: "empty" });
-    // more than the cycle can drain is a deadlock with a name, not a line without end
+    // more than the cycle can drain is a named deadlock, not an endless line
     const endless = flow.outcome(Number.POSITIVE_INFINITY);
     expect(await within(4_000, endless)).toMatchObject({ status: "failed", error: { code: FlowErrorCode.DEADLOCK } });
   });

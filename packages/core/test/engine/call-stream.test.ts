@@ -10,7 +10,7 @@ const turns = async (count = 5) => {
   for (let turn = 0; turn < count; turn += 1) await settle();
 };
 
-/** Reads a stream to its end: texts of chunks, results as they are, and what it failed with. */
+/** Reads a stream to its end: texts of chunks, results, and the error it failed with. */
 async function readAll(items: AsyncIterable<StreamItem<unknown>>) {
   const seen: unknown[] = [];
   try {
@@ -265,7 +265,7 @@ describe("stream", () => {
     await stream.return(undefined);
   });
 
-  /** Talks for ever, and notes why it was stopped. */
+  /** Creates a node that sends chunks forever and records its abort reason. */
   const endless = () => {
     const reasons: unknown[] = [];
     const written: number[] = [];
@@ -340,7 +340,7 @@ describe("stream", () => {
     expect(reasons).toEqual(["TRACE_CANCELLED"]);
   });
 
-  test("left with onLeave detach lets the trace go on, with nobody to wait for", async () => {
+  test("left with onLeave detach lets the trace continue, detached", async () => {
     const done: number[] = [];
     const talker = payloadNode("talker", async (count: number, ctx) => {
       for (let index = 0; index < count; index += 1) await ctx.emitChunk({ text: String(index) });
@@ -373,7 +373,7 @@ describe("stream", () => {
     expect((await within(1_000, reading)).at(-1)).toBe("TRACE_CANCELLED");
   });
 
-  test("read slowly makes its producer wait within the window, and nobody else", async () => {
+  test("read slowly blocks its producer within the window, and no other trace", async () => {
     const talker = endless();
     const flow = tidy(create(talker.node.to(), { streamWindow: 4 }).run());
     const stream = flow.stream(1);

@@ -37,7 +37,7 @@ describe("what a handler sends when it is called again", () => {
     expect(end).toMatchObject({ status: "completed", results: ["emit 0", "emit 1", "returned 1"] });
   });
 
-  /** Sends to each target in turn, and is cut off before it returns. */
+  /** Creates a flow that sends to each target in turn, and is cut off before it returns. */
   const sending = (journal: Journal, targets: readonly (string | undefined)[], hangs: boolean) => {
     const send = payloadNode("send", async (n: number, ctx) => {
       for (const to of targets) await ctx.emit(`${to} ${n}`, to === undefined ? {} : { to });
@@ -79,7 +79,7 @@ describe("what a handler sends when it is called again", () => {
       ]);
       expect(flow.stats().outcomes).toMatchObject({ failed: 1 });
       await flow.stop();
-      // in the release that sends as before it goes on
+      // run first in the release that sends as before
       const flowAsBefore = sending(await cutOff(["a", "b"]), ["a", "b"], false);
       expect(payloadOf(await within(4_000, flowAsBefore.fetch({ traceId: "t" })))).toMatch(/[ab] 1/);
       expect(payloadOf(await within(4_000, flowAsBefore.fetch({ traceId: "t" })))).toMatch(/[ab] 1/);

@@ -16,7 +16,7 @@ import { recorder, rejection, within } from "../fixtures/watched-flow.ts";
 
 const one = { concurrency: 1 } as const;
 const echo = (name = "echo") => payloadNode(name, (payload: number) => payload);
-/** Goes on until it is told to stop. */
+/** Creates a node that works until it is aborted. */
 const polite = (name: string, policy: { concurrency?: number; maxRetries?: number } = {}) =>
   payloadNode({ name, policy }, async (payload: number, ctx) => {
     await ctx.sleep(1e9);
@@ -69,7 +69,7 @@ describe("cancel", () => {
     expect(await flow.cancel("bad")).toEqual({ found: true, dropped: 3, aborted: 0, zombies: 0 });
     expect(flow.stats().edges[0]).toMatchObject({ size: 4, waiting: 2 });
     const settled = await within(500, refused);
-    // one was accepted before, the others hear why they never will be
+    // one was accepted before; the others are rejected, because they never will be
     expect(settled.map((result) => result.status)).toEqual(["fulfilled", "rejected", "rejected"]);
     expect((settled[2] as { reason: FlowError }).reason.code).toBe(FlowErrorCode.TRACE_CANCELLED);
     door.open();
@@ -159,7 +159,7 @@ describe("cancel", () => {
     await clock.advance(10);
     expect(flow.stats().timers).toBeGreaterThan(4);
     const report = await within(500, flow.cancel("t"));
-    // the parked retry, the joined message and what waited for "blocked"; the handlers that wait, also in the playbook
+    // the parked retry, the joined message and those waiting for "blocked"; the waiting handlers, also in the playbook
     expect(report).toEqual({ found: true, dropped: 4, aborted: 7, zombies: 0 });
     const cancelled = FlowErrorCode.TRACE_CANCELLED;
     expect(codes).toEqual({
@@ -213,7 +213,7 @@ describe("cancel", () => {
     expect(seen.of("node_cancelled")).toHaveLength(1);
   });
 
-  test("is told as trace_cancel_start and, with its report, as trace_cancel_finish", async () => {
+  test("is reported as trace_cancel_start and, with its report, as trace_cancel_finish", async () => {
     const seen = recorder();
     const flow = running(create(polite("worker").to(), { middlewares: [seen.middleware] }));
     const outcome = flow.outcome(1, { traceId: "t" });
@@ -257,7 +257,7 @@ describe("cancel", () => {
     const outcomes = ids.map((traceId) => flow.outcome(1, { traceId }));
     const startedAt = performance.now();
     for (const id of ids) await flow.cancel(id);
-    // 2 000 × 50 000 looks would take seconds
+    // 2 000 × 50 000 comparisons would take seconds
     expect(performance.now() - startedAt).toBeLessThan(1_000);
     for (const outcome of await Promise.all(outcomes)) expect(outcome.status).toBe("cancelled");
     door.open();
@@ -276,7 +276,7 @@ describe("a handler that ignores its signal", () => {
     return { node: made, open: () => doors.shift()?.() };
   };
 
-  test("does not hold up cancel beyond the grace period: it is a zombie then, its slot goes to others, its results are fenced off", async () => {
+  test("does not delay cancel beyond the grace period: it is a zombie then, its slot goes to others, its results are fenced off", async () => {
     const clock = new TestClock();
     const seen = recorder();
     const { node: worker, open } = deaf();
@@ -287,7 +287,7 @@ describe("a handler that ignores its signal", () => {
     const next = flow.outcome(5);
     await settle();
     const cancelled = flow.cancel("t");
-    // whoever waits for the trace does not wait for the handler
+    // the trace's outcome does not wait for its handler
     expect(await within(500, outcome)).toMatchObject({ status: "cancelled" });
     await clock.advance(99);
     expect(await isPending(cancelled)).toBe(true);

@@ -5,7 +5,7 @@ import { settle, TestClock } from "penguiflow/testing";
 import { range, running } from "../fixtures/quiet-flow.ts";
 import { recorder, rejection, within } from "../fixtures/watched-flow.ts";
 
-/** A controller that goes on until `decide` returns something else than a WM. */
+/** Creates a controller that continues until `decide` returns something other than a WM. */
 function loop(decide: (wm: WM, run: number) => WM | FinalAnswer, isAsync = true) {
   const runs: WM[] = [];
   const handler = (message: Message<WM>): WM | FinalAnswer => {
@@ -356,7 +356,7 @@ describe("the budget of a loop in a playbook", () => {
     await flow.call(new WM({ query: "q", budgetHops: null, budgetTokens: 45, tokensUsed: 15 }));
     expect(codes).toEqual([
       `${FlowErrorCode.HOP_BUDGET_EXHAUSTED} after 2`,
-      // 30 are left
+      // 30 tokens are left
       `${FlowErrorCode.TOKEN_BUDGET_EXHAUSTED} after 3`,
     ]);
   });

@@ -17,7 +17,7 @@ import { recorder, rejection, within } from "../fixtures/watched-flow.ts";
 
 const one = { concurrency: 1 } as const;
 
-/** Waits for its signal alone. */
+/** Creates a node that waits only for its signal. */
 const stuck = (name: string) =>
   payloadNode(
     { name, policy: one },
@@ -27,7 +27,7 @@ const stuck = (name: string) =>
       }),
   );
 
-/** The trace is under way up to its deadline and ended at it. */
+/** Checks that the trace is in flight up to its deadline and ends at it. */
 async function endsAtDeadline(
   clock: TestClock,
   outcome: Promise<Outcome>,
@@ -380,7 +380,7 @@ describe("the deadline of a playbook", () => {
     expect(seen).toEqual([undefined, 90, 40, 90, 40]);
   });
 
-  test("that is its own fails the call and not the caller, who may go on", async () => {
+  test("that is its own fails the call and not the caller, who may continue", async () => {
     const clock = new TestClock();
     const inner = create(stuck("inner").to());
     const outer = payloadNode("outer", async (_: number, ctx) => {

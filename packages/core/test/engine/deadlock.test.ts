@@ -15,7 +15,7 @@ const stepNode = <const Name extends string>(name: Name, handle: Handle, concurr
   payloadNode({ name, policy: { concurrency } }, handle);
 const start = payloadNode("start", (step: Step) => step);
 
-/** Sends each message on twice until it has been sent on `left` times. */
+/** Forwards each message twice until it has been forwarded `left` times. */
 const twice: Handle = async (step, ctx) => {
   if (step.left === 0) return undefined;
   await ctx.emit({ left: step.left - 1 });
@@ -23,7 +23,7 @@ const twice: Handle = async (step, ctx) => {
   return undefined;
 };
 
-/** Two nodes that send each message on twice, to one another. */
+/** Creates two nodes that forward each message twice, to one another. */
 function doubling(concurrency: number) {
   let count = 0;
   const handle: Handle = (step, ctx) => {
@@ -39,7 +39,7 @@ describe("a cycle in which each message causes two, with edges of capacity 2", (
     const { edges, handled } = doubling(concurrency);
     const flow = running(create(...edges, { allowCycles: true, queueMaxSize: 2 }));
     const outcome = await within(2_000, flow.outcome({ left: 5 }));
-    // nothing leads out of the cycle
+    // no edge leads out of the cycle
     expect(outcome).toMatchObject({ status: "empty" });
     expect(handled()).toBe(2 ** 6 - 1);
   });
@@ -94,7 +94,7 @@ describe("a cycle in which each message causes two, with edges of capacity 2", (
   });
 });
 
-test("a cycle that is freed by the end of another trace's handler goes on", async () => {
+test("a cycle that is freed by the end of another trace's handler continues", async () => {
   const door = gate();
   const handle: Handle = async (step, ctx) => {
     if (step.left >= 0) return twice(step, ctx);
@@ -144,7 +144,7 @@ test("a pause in a handler of the cycle does not make a deadlock of it", async (
   expect(await within(500, outcome)).toMatchObject({ status: "empty" });
 });
 
-/** Found by the property below: broadcasts that keep places on edges which nobody uses. */
+/** Found by the property below: broadcasts that reserve places on unused edges. */
 const BLOCKED_ONCE = [
   { size: 4, extra: [[1, 0]], queueMaxSize: 2, concurrency: 2, depth: 3, pauses: [1, 1, 1, 0] },
   { size: 3, extra: [[1, 0]], queueMaxSize: 1, concurrency: 2, depth: 2, pauses: [1, 0, 0, 0] },
@@ -227,7 +227,7 @@ test("a cycle blocked beside a message that waits for its retry is freed when th
   expectEmpty(flow);
 });
 
-test("a cycle that sends out of itself, too, goes on, whoever blocks last", async () => {
+test("a cycle that also sends out of itself continues, regardless of the sender that blocks last", async () => {
   const setting = fc.record({
     concurrencies: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 })),
     steps: fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 2, maxLength: 6 }),

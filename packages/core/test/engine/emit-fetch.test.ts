@@ -8,7 +8,7 @@ const same = payloadNode("same", (value: number) => value);
 const codeOf = (error: unknown) => (error instanceof FlowError ? error.code : error);
 const payloadOf = (item: unknown) => (item as Message<number>).payload;
 
-/** A node whose handlers wait until they are let go, first come first served. */
+/** Creates a node whose handlers wait until they are released, in FIFO order. */
 function gate(name = "gate", concurrency = 64) {
   const waiting: { value: number; go: () => void }[] = [];
   return {
@@ -20,11 +20,11 @@ function gate(name = "gate", concurrency = 64) {
           ctx.signal.addEventListener("abort", () => reject(ctx.signal.reason as Error));
         }),
     ),
-    /** What has been let in and not yet let go. */
+    /** The numbers that have entered and have not been released. */
     get inside(): number[] {
       return waiting.map(({ value }) => value);
     },
-    /** Lets one go. */
+    /** Releases one. */
     async next() {
       waiting.shift()?.go();
       await settle();
@@ -238,7 +238,7 @@ describe("emitNowait", () => {
     await flow.emit("surplus", { traceId: "surplus" });
     expect((await first) as Message).toMatchObject({ payload: "first" });
     await settle();
-    // the error of a trace has room of its own: now there are two
+    // the error of a trace has its own buffer place: now there are two
     flow.emitNowait("fails", { traceId: "fails" });
     await settle();
     expect(() => flow.emitNowait("surplus", { traceId: "next" })).toThrow(FlowError);
@@ -269,7 +269,7 @@ describe("emitNowait", () => {
     expect([await flow.fetch(), await flow.fetch()].map(payloadOf)).toEqual([1, 2]);
   });
 
-  test("on a full edge throws also when the trace is under way already", async () => {
+  test("on a full edge throws also when the trace is in flight already", async () => {
     const held = gate();
     const flow = tidy(create(held.node.to(), { queueMaxSize: 1 }).run());
     flow.emitNowait(1, { traceId: "t" });
@@ -302,7 +302,7 @@ describe("emitNowait", () => {
 });
 
 describe("emit", () => {
-  test("with capacity 1 and a blocked node accepts the second message and makes the third wait, in order", async () => {
+  test("with capacity 1 and a blocked node accepts the second message and blocks the third, in order", async () => {
     const held = gate("gate", 1);
     const flow = tidy(create(held.node.to(), { queueMaxSize: 1 }).run());
     const accepted: number[] = [];
@@ -379,7 +379,7 @@ describe("emit", () => {
     expect(flow.stats().accepted).toBe(0);
   });
 
-  test("waits in the end when nobody fetches: what the flow holds stays bounded", async () => {
+  test("blocks in the end when results are not fetched: the flow's memory stays bounded", async () => {
     const options: FlowOptions = { queueMaxSize: 2, rookeryMaxSize: 4 };
     const flow = create(
       payloadNode({ name: "pass", policy: { concurrency: 2 } }, (v: number) => v).to(),
@@ -400,7 +400,7 @@ describe("emit", () => {
     expect(traces).toBeLessThan(100);
   });
 
-  test("that waits because nobody fetches goes on when somebody does, and nothing is lost", async () => {
+  test("that is blocked by unfetched results continues when they are fetched, and nothing is lost", async () => {
     const flow = tidy(create(same.to(), { queueMaxSize: 2, rookeryMaxSize: 4 }).run());
     const emitting = (async () => {
       for (let value = 0; value < 200; value += 1) await flow.emit(value);
@@ -414,7 +414,7 @@ describe("emit", () => {
 });
 
 describe("fetch", () => {
-  test("gives results in the order in which they came, to those who wait in the order in which they began", async () => {
+  test("delivers results in the order of arrival, to waiting fetchers in FIFO order", async () => {
     const flow = tidy(create(same.to()).run());
     const waiting = [flow.fetch(), flow.fetch()];
     for (const value of [1, 2, 3]) await flow.emit(value);
@@ -430,11 +430,11 @@ describe("fetch", () => {
     expect(payloadOf(await flow.fetch())).toBe(1);
   });
 
-  test("of a trace nobody knows is refused at once", async () => {
+  test("of an unknown trace is refused at once", async () => {
     const flow = tidy(create(same.to()).run());
-    const error = await rejection(flow.fetch({ traceId: "nobody" }));
+    const error = await rejection(flow.fetch({ traceId: "unknown" }));
     expect(codeOf(error)).toBe("TRACE_UNKNOWN");
-    expect(error).toMatchObject({ traceId: "nobody" });
+    expect(error).toMatchObject({ traceId: "unknown" });
   });
 
   test("that times out says so after exactly its time and leaves nothing behind", async () => {
@@ -473,7 +473,7 @@ describe("fetch", () => {
     expect(String(await rejection(flow.fetch({ trace: "t" } as object)))).toContain('Unknown option "trace" of fetch');
     expect(String(await rejection(flow.fetch({ timeoutMs: -1 })))).toContain('"timeoutMs"');
     expect(String(await rejection(flow.fetch({ from: "same" })))).toContain('Cannot fetch from "same"');
-    expect(String(await rejection(flow.fetch({ from: "nobody" })))).toContain('Cannot fetch from "nobody"');
+    expect(String(await rejection(flow.fetch({ from: "unknown" })))).toContain('Cannot fetch from "unknown"');
   });
 
   test("of an empty, failed or cancelled trace is rejected with the diagnosis, whether it began before or after", async () => {
@@ -596,7 +596,7 @@ describe("fetch", () => {
     expect(new Set(fetched).size).toBe(30);
   });
 
-  test("in any mix with emits, time-outs and aborts delivers each result once and loses none", async () => {
+  test("in any mix with emits, timeouts and aborts delivers each result once and loses none", async () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant("emit" as const), trace: fc.nat({ max: 2 }) }),
       fc.record({ kind: fc.constant("fetch" as const) }),
@@ -674,7 +674,7 @@ describe("a trace that gives more results than its caller takes", () => {
     expect(outcome.messages.map((message) => message.payload)).toEqual([1, 1.1]);
   });
 
-  test("waits alone when nobody reads it", async () => {
+  test("blocks only itself when it is not read", async () => {
     const flood = payloadNode("flood", async (value: number, ctx) => {
       for (let index = 0; index < 100; index += 1) await ctx.emit(value + index);
     });
@@ -746,7 +746,7 @@ describe("a trace in which nothing is left", () => {
 });
 
 describe("ctx.fetch", () => {
-  test("rejects alone when no further message can come: other waits of the handler go on", async () => {
+  test("rejects alone when no further message can come: other waits of the handler continue", async () => {
     const clock = new TestClock();
     const patient = payloadNode("patient", async (value: number, ctx) => {
       const sleeping = ctx.sleep(50);
@@ -791,7 +791,7 @@ describe("ctx.fetch", () => {
     const errors: unknown[] = [];
     const ask = payloadNode("ask", async (value: number, ctx) => {
       errors.push(await rejection(within(500, ctx.fetch({ timeoutMs: Number.NaN }))));
-      errors.push(await rejection(within(500, ctx.fetch({ from: "nobody" }))));
+      errors.push(await rejection(within(500, ctx.fetch({ from: "unknown" }))));
       errors.push(await rejection(within(500, ctx.sleep(Number.NaN))));
       errors.push(await rejection(within(500, ctx.sleep(-1))));
       return value;
@@ -800,7 +800,7 @@ describe("ctx.fetch", () => {
     await flow.call(1);
     expect(errors.map(String)).toEqual([
       expect.stringContaining("NaN"),
-      expect.stringContaining('Cannot fetch from "nobody"'),
+      expect.stringContaining('Cannot fetch from "unknown"'),
       expect.stringContaining("NaN"),
       expect.stringContaining("-1"),
     ]);

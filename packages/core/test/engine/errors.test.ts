@@ -13,7 +13,7 @@ const failureOf = async (thrown: unknown) => {
   return (await rejection(within(1_000, flow.call(1, { traceId: "t", tenant: "acme" })))) as FlowError;
 };
 
-/** One way to each code, and what it is thrown by. */
+/** One way to produce each code. */
 const ways: Partial<Record<FlowErrorCode, () => Promise<unknown>>> = {
   NODE_EXCEPTION: () => failureOf(new Error("x")),
   NODE_TIMEOUT: async () => {
@@ -29,7 +29,7 @@ const ways: Partial<Record<FlowErrorCode, () => Promise<unknown>>> = {
     rejection(tidy(create(payloadNode({ name: "a", output: z.string() }, () => 1 as never).to()).run()).call(1)),
   ROUTE_UNKNOWN: () =>
     rejection(
-      tidy(create(payloadNode("a", (value: number, ctx) => ctx.emit(value, { to: "nobody" })).to()).run()).call(1),
+      tidy(create(payloadNode("a", (value: number, ctx) => ctx.emit(value, { to: "stranger" })).to()).run()).call(1),
     ),
   TRACE_CANCELLED: async () => {
     const flow = tidy(create(payloadNode("a", (_: number, ctx) => ctx.sleep(1e9)).to()).run());
@@ -164,7 +164,7 @@ describe("the error of a failed node", () => {
     expect(error.unwrap()).toBe(cause);
   });
 
-  test("says how long the attempt took, whether or not anybody watches, from any time of the clock", async () => {
+  test("includes the duration of the attempt, with or without observers, from any time of the clock", async () => {
     for (const isWatched of [false, true]) {
       for (const from of [0, 500]) {
         const clock = new TestClock();
@@ -332,7 +332,7 @@ describe("a FlowError", () => {
     }
   });
 
-  test("is an Error for everybody: instanceof, name, stack and text", () => {
+  test("is an Error in every respect: instanceof, name, stack and text", () => {
     const error = new TraceCancelled({ traceId: "t", cause: new Error("why") });
     expect(error).toBeInstanceOf(FlowError);
     expect(error).toBeInstanceOf(Error);
@@ -341,7 +341,7 @@ describe("a FlowError", () => {
     expect(error.stack).toContain("errors.test.ts");
   });
 
-  test("that user code throws is the cause, whatever its code, so that nobody takes it for the runtime's own", async () => {
+  test("that user code throws becomes the cause, whatever its code, and is not confused with the runtime's own", async () => {
     for (const code of ["NODE_TIMEOUT", "INPUT_INVALID", "ROUTE_UNKNOWN", "FETCH_STARVED", "HELD_LIMIT"] as const) {
       const own = new FlowError({ code, message: "Mine", node: "elsewhere", retryable: true });
       const error = await failureOf(own);

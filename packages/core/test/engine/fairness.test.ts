@@ -6,7 +6,7 @@ import { within } from "../fixtures/watched-flow.ts";
 
 const one = { concurrency: 1 } as const;
 
-/** A node that works 1 ms on each message, one at a time, and notes whose it was. */
+/** Creates a node that works 1 ms on each message, one at a time, and records its owner. */
 function counter(policy: { concurrency: number; ordering?: "trace" | "none" } = one) {
   const log: string[] = [];
   const made = payloadNode({ name: "worker", policy }, async (payload: number, ctx) => {
@@ -197,7 +197,7 @@ describe("traces of one tenant", () => {
   );
 });
 
-test("a thousand abandoned callers and unread streams keep nobody from working", async () => {
+test("a thousand abandoned callers and unread streams block no other trace", async () => {
   const talker = payloadNode({ name: "talker", policy: { concurrency: 2 } }, async (payload: number, ctx) => {
     for (const index of range(10)) await ctx.emitChunk({ text: String(index) });
     return payload;

@@ -4,7 +4,7 @@ import { settle, TestClock } from "penguiflow/testing";
 import { gate, isPending, range, running } from "../fixtures/quiet-flow.ts";
 import { rejection, within } from "../fixtures/watched-flow.ts";
 
-/** Sends the numbers below `count` on, one by one. */
+/** Creates a node that emits the numbers below `count`, one by one. */
 const spread = (name = "spread") =>
   payloadNode(name, async (count: number, ctx): Promise<number | undefined> => {
     for (const index of range(count)) await ctx.emit(index);
@@ -76,7 +76,7 @@ describe("ctx.fetch", () => {
     expect(results).toEqual(range(50).map((index) => [`${index}-1`, `${index}-2`]));
   });
 
-  test("is rejected with FETCH_STARVED when no message can come any more, and the handler may go on", async () => {
+  test("is rejected with FETCH_STARVED when no message can come any more, and the handler may continue", async () => {
     const lone = payloadNode("lone", async (payload: number, ctx) => {
       const error = (await rejection(ctx.fetch())) as { code?: unknown };
       return [payload, error.code];
@@ -105,7 +105,7 @@ describe("ctx.fetch", () => {
     ]);
   });
 
-  test("is starved when a join of the trace holds the rest for ever", async () => {
+  test("is starved when a join of the trace holds the rest forever", async () => {
     const source = payloadNode("source", (payload: number) => payload);
     const join = joinK("join", 2, { input: shape<number>() });
     const lone = payloadNode(
@@ -336,7 +336,7 @@ describe("the slot of a handler that waits for a message", () => {
     expect(await within(500, slow)).toBe("slow rest");
   });
 
-  test("is taken back before the handler goes on: never do more handlers work than the concurrency allows", async () => {
+  test("is taken back before the handler continues: never do more handlers work than the concurrency allows", async () => {
     const clock = new TestClock();
     let [now, most] = [0, 0];
     const work = async (ctx: { sleep(ms: number): Promise<void> }) => {
@@ -378,7 +378,7 @@ describe("a wait that the handler does not await", () => {
     expect(flow.stats().timers).toBe(0);
   });
 
-  test("on a playbook is released with the attempt: the loser of a race is told to stop", async () => {
+  test("on a playbook is released with the attempt: the loser of a race is aborted", async () => {
     const clock = new TestClock();
     const told: unknown[] = [];
     const slow = payloadNode("slow", async (payload: number, ctx) => {

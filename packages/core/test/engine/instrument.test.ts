@@ -3,7 +3,7 @@ import { create, type FlowEvent, joinK, type Logger, type Message, node, payload
 import { TestClock } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
 
-/** A probe that does nothing but what a test gives it. */
+/** Creates a probe that does nothing except for the given parts. */
 function probe(parts: Partial<Probe>): Probe {
   return {
     begin: () => {},
@@ -17,7 +17,7 @@ function probe(parts: Partial<Probe>): Probe {
   };
 }
 
-/** A logger that keeps the warnings. */
+/** Creates a logger that keeps the warnings. */
 function warnings(): Logger & { readonly lines: string[] } {
   const lines: string[] = [];
   const quiet = () => {};
@@ -247,7 +247,7 @@ describe("a probe at fault", () => {
       },
       1,
     ],
-  ])("that %s: the handler runs once all the same", async ([, handle, complaints]) => {
+  ])("that %s: the handler runs once nevertheless", async ([, handle, complaints]) => {
     const logger = warnings();
     let calls = 0;
     const count = payloadNode({ name: "count", policy: { maxRetries: 0 } }, (fails: boolean) => {

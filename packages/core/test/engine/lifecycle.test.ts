@@ -6,7 +6,7 @@ import { leftovers, NOTHING, recorder, rejection, tidy, within } from "../fixtur
 const same = payloadNode("same", (value: number) => value);
 const codeOf = (error: unknown) => (error instanceof FlowError ? error.code : error);
 
-/** A node whose handlers return when they are told to, or when their signal aborts. */
+/** Creates a node whose handlers return on demand, or when their signal aborts. */
 function gate(concurrency = 64) {
   const waiting: (() => void)[] = [];
   return {
@@ -25,7 +25,7 @@ function gate(concurrency = 64) {
   };
 }
 
-/** A node whose handlers ignore their signal and return only when they are told to. */
+/** Creates a node whose handlers ignore their signal and return only on demand. */
 function deaf() {
   const waiting: (() => void)[] = [];
   return {
@@ -175,7 +175,7 @@ describe("stop", () => {
     expect(outside.isRunning).toBe(false);
   });
 
-  test.each([[-1], [Number.NaN], ["5"]])("refuses drainMs %j by name and goes on running", async (drainMs) => {
+  test.each([[-1], [Number.NaN], ["5"]])("refuses drainMs %j by name and continues running", async (drainMs) => {
     const flow = tidy(create(same.to()).run());
     const error = await rejection((async () => flow.stop({ drainMs: drainMs as number }))());
     expect(String(error)).toContain('Option "drainMs" must be a number of 0 or more: got');
@@ -274,7 +274,7 @@ describe("stop", () => {
     expect(time.timers).toBe(0);
   });
 
-  test("a handler that ignores its signal holds it up for the grace period and no longer, and is counted", async () => {
+  test("a handler that ignores its signal delays it for the grace period and no longer, and is counted", async () => {
     const stuck = deaf();
     const time = clock();
     const seen = recorder();
@@ -341,7 +341,7 @@ describe("stop", () => {
     await within(2_000, flow.stop(), "stop");
   });
 
-  test("releases those who begin to wait while observers are still being told", async () => {
+  test("releases waits that begin while observers are still being notified", async () => {
     const told = Promise.withResolvers<undefined>();
     const flow = create(same.to(), { middlewares: [() => told.promise] }).run();
     await flow.call(1);

@@ -26,7 +26,7 @@ const pair = () => {
 };
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** A store whose saving does what the function says. */
+/** Creates a store with the given `saveEvents`. */
 const storing = (saveEvents: (batch: readonly StoredEvent[]) => Promise<void>): StateStore => ({
   saveEvents,
   loadHistory: async (): Promise<HistoryPage> => ({ events: [], cursor: undefined }),
@@ -75,7 +75,7 @@ describe("middlewares", () => {
     expect(most).toBe(1);
   });
 
-  test("that throw or reject are logged, counted, and see the next event all the same", async () => {
+  test("that throw or reject are logged, counted, and see the next event nevertheless", async () => {
     const logger = logbook();
     let calls = 0;
     const throwing = () => {
@@ -131,7 +131,7 @@ describe("middlewares", () => {
     expect(results).toEqual(Array.from({ length: 20 }, (_, index) => index * 2 + 1));
     const { observers, traces } = flow.stats();
     expect(traces).toBe(0);
-    // 120 events: what is in delivery and 4 in the buffer are kept, the rest is counted
+    // 120 events: those in delivery and 4 in the buffer are kept, the rest is counted
     const [slow, throwing] = [0, 1].map((rest) => observers.middlewares.filter((_, index) => index % 2 === rest));
     for (const count of slow!) {
       expect(count.dropped + count.pending).toBe(120);
@@ -140,7 +140,7 @@ describe("middlewares", () => {
     for (const count of throwing!) expect(count.failed).toBeGreaterThan(0);
   });
 
-  test("that hang for ever do not hold up stop", async () => {
+  test("that hang forever do not delay stop", async () => {
     const flow = create(pair(), { middlewares: [() => new Promise<void>(() => {})] }).run();
     expect(await flow.call(1)).toBe(3);
     const report = await within(3_000, flow.stop(), "stop");
@@ -242,7 +242,7 @@ describe("middlewares", () => {
   });
 });
 
-describe("with nobody listening", () => {
+describe("without listeners", () => {
   test("no event is built: the wall clock is not read for hops", async () => {
     let reads = 0;
     const clock: Clock = {
@@ -343,7 +343,7 @@ describe("the state store", () => {
     expect(logger.lines.length).toBeGreaterThan(0);
   });
 
-  test("that hangs loses events beyond the buffer, counted, and holds up neither calls nor stop", async () => {
+  test("that hangs loses events beyond the buffer, counted, and delays neither calls nor stop", async () => {
     const store = storing(() => new Promise<void>(() => {}));
     const flow = create(pair(), { stateStore: store, observerBuffer: 10 }).run();
     for (let call = 0; call < 20; call += 1) expect(await flow.call(call)).toBe(call * 2 + 1);
@@ -481,7 +481,7 @@ describe("the message bus", () => {
     ]);
   });
 
-  test("that fails is logged with its edges and never reaches the flow; one that hangs does not hold up stop", async () => {
+  test("that fails is logged with its edges and never reaches the flow; one that hangs does not delay stop", async () => {
     const logger = logbook();
     const failing: MessageBus = {
       publish: async () => {
@@ -530,7 +530,7 @@ test("flush resolves at once on a flow that does not run, and with everything de
 test("flush waits for what was told before it, not for what is told meanwhile", async () => {
   const state = { calls: 0, isOver: false };
   const flow = create(pair(), {
-    // each event it is told leads to the next: the buffer is never empty
+    // each received event leads to the next: the buffer is never empty
     middlewares: [
       async (event) => {
         await turn();

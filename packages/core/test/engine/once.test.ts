@@ -278,7 +278,7 @@ describe("in a durable flow", () => {
     await passing(clock, flow.stop(), 5);
   });
 
-  /** Runs until the effect is under way, and is cut there. */
+  /** Runs until the effect is in progress, and cuts the process there. */
   async function cutWhileItRuns(options: OnceOptions<unknown>) {
     const memory = new MemoryJournal();
     const journal = new CutJournal(memory);
@@ -304,7 +304,7 @@ describe("in a durable flow", () => {
     const flow = payer(journal, () => (calls += 1), {}, { maxRetries: 2 });
     expect(await code(flow.fetch({ traceId: "t" }))).toBe("EFFECT_UNKNOWN");
     expect(calls).toBe(0);
-    // it is tried again when somebody has looked, and is still unknown
+    // a retry without a look at the world: the effect is still unknown
     await flow.retryFailed("t");
     expect(await code(flow.fetch({ traceId: "t" }))).toBe("EFFECT_UNKNOWN");
     await flow.stop();
@@ -331,7 +331,7 @@ describe("in a durable flow", () => {
     await flow.stop();
   });
 
-  test("that succeeded is not repeated when its failed trace is tried again, in this process and in another", async () => {
+  test("that succeeded is not repeated when its failed trace is retried, in this process and in another", async () => {
     const journal = new MemoryJournal();
     let [calls, isBroken] = [0, true];
     const make = () => {
@@ -354,7 +354,7 @@ describe("in a durable flow", () => {
     await flow.stop();
   });
 
-  test("that ended after its trace had failed is known when that is tried again", async () => {
+  test("that ended after its trace had failed is known when that is retried", async () => {
     const [begun, charged] = [gate(), gate<string>()];
     let [calls, isBroken] = [0, true];
     const pay = paying(async (_, ctx) => {
@@ -379,11 +379,11 @@ describe("in a durable flow", () => {
     await flow.stop();
   });
 
-  test("that had not begun when its trace failed is begun when that is tried again", async () => {
+  test("that had not begun when its trace failed is begun when that is retried", async () => {
     let [calls, isBroken] = [0, true];
     const pay = paying(async (_, ctx) => {
       const effect = ctx.once("charge", () => (calls += 1));
-      // nobody awaits it, and the process goes on
+      // nothing awaits it, and the process continues
       if (isBroken) throw new Error("down");
       return await effect;
     });

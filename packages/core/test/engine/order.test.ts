@@ -52,7 +52,7 @@ describe("messages of one trace", () => {
     expect(await within(500, outcome)).toMatchObject({ results: [0, 1, 2] });
   });
 
-  test("keep their order when the first times out and is tried again", async () => {
+  test("keep their order when the first times out and is retried", async () => {
     const clock = new TestClock();
     const handled: string[] = [];
     const source = payloadNode("source", async (count: number, ctx) => {

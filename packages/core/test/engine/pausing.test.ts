@@ -23,14 +23,14 @@ import { logbook, recorder, rejection, within } from "../fixtures/watched-flow.t
 const codeOf = (error: unknown): unknown => (error instanceof FlowError ? error.code : error);
 const code = async (promise: PromiseLike<unknown>): Promise<unknown> => codeOf(await rejection(promise));
 
-/** The open pauses of an outcome that must be paused. */
+/** Returns the open pauses of an outcome that must be paused. */
 function pausesOf(outcome: Outcome): readonly PauseTicket[] {
   if (outcome.status !== "paused") throw new Error(`${outcome.status}: ${JSON.stringify(outcome)}`);
   return outcome.pauses;
 }
 const tokensOf = (outcome: Outcome): string[] => pausesOf(outcome).map(({ token }) => token);
 
-/** A schema of numbers above 0. */
+/** Creates a schema of numbers above 0. */
 const positive = (isAsync: boolean): Schema<unknown, number> => ({
   "~standard": {
     version: 1,
@@ -48,7 +48,7 @@ const asking = (name: string, ask: (n: number, ctx: Parameters<Parameters<typeof
   payloadNode(name, async (n: number, ctx) => await ask(n, ctx));
 
 describe("a handler that pauses", () => {
-  test("is told to stop, and called again from its beginning with the answer", async () => {
+  test("is aborted, and called again from its beginning with the answer", async () => {
     const calls: unknown[] = [];
     const ask = asking("ask", async (n, ctx) => {
       calls.push("called");
@@ -115,7 +115,7 @@ describe("a handler that pauses", () => {
     }
   });
 
-  test("and is resumed with both answers in the same turn goes on once", async () => {
+  test("and is resumed with both answers in the same turn continues once", async () => {
     let calls = 0;
     const ask = asking("ask", async (_, ctx) => {
       calls += 1;
@@ -130,7 +130,7 @@ describe("a handler that pauses", () => {
     expect(calls).toBeLessThanOrEqual(3);
   });
 
-  test("in a race of pauses goes on when all are answered", async () => {
+  test("in a race of pauses continues when all are answered", async () => {
     const ask = asking(
       "ask",
       async (_, ctx) => await Promise.race([ctx.pause({ reason: "a" }), ctx.pause({ reason: "b" })]),
@@ -388,7 +388,7 @@ describe("an answer that does not fit", () => {
     expect(await within(2_000, fetched)).toBe("PAUSE_EXPIRED");
   });
 
-  test("that is no data is refused in a durable flow", async () => {
+  test("that is not data is refused in a durable flow", async () => {
     const ask = asking("ask", async (_n, ctx) => await ctx.pause({ reason: "?" }));
     const flow = create(ask.to(end), { durability: durable({ journal: new MemoryJournal() }), logger: logbook() });
     flow.run();
@@ -463,7 +463,7 @@ describe("while a trace is paused", () => {
     expectEmpty(flow);
   });
 
-  test("its deadline goes on", async () => {
+  test("its deadline continues", async () => {
     const clock = new TestClock();
     const flow = running(create(ask.to(end), { clock }), clock);
     await flow.outcome(1, { traceId: "t", timeoutMs: 500 });
@@ -487,7 +487,7 @@ describe("while a trace is paused", () => {
     ]);
   });
 
-  test("other branches go on, and its outcome is paused when nothing else is left to do", async () => {
+  test("other branches continue, and its outcome is paused when nothing else is left to do", async () => {
     const opened = gate();
     const slow = payloadNode("slow", async (n: number) => {
       await opened.passed;

@@ -27,14 +27,14 @@ const upper = payloadNode("upper", (text: string) => text.toUpperCase());
 const exclaim = payloadNode("exclaim", (text: string) => `${text}!`);
 const shout = () => create(upper.to(exclaim), { name: "shout" });
 
-/** A flow whose only node does what the function says. */
+/** Creates a flow with the given function as its only node. */
 const parent = <Output>(
   work: (text: string, ctx: Context) => Output,
   options: FlowOptions = {},
   policy: NodePolicy = {},
 ) => tidy(create(payloadNode({ name: "caller", policy }, work).to(), { name: "parent", ...options }).run());
 
-/** A playbook of one node. */
+/** Creates a playbook of one node. */
 const playbookOf = <Output>(work: (text: string, ctx: Context) => Output, options: FlowOptions = {}) =>
   create(payloadNode("inner", work).to(), { name: "child", ...options });
 
@@ -234,7 +234,7 @@ describe("a playbook inherits", () => {
     const caller = parent((text, ctx) => ctx.callPlaybook(playbook, text), { clock });
     const outcome = caller.outcome("x", { traceId: "t" });
     await clock.advance(10);
-    // the caller and the one inside
+    // the caller and its playbook
     expect(await within(1_000, caller.cancel("t"))).toMatchObject({ found: true, aborted: 2, zombies: 0 });
     expect((await outcome).status).toBe("cancelled");
     await clock.advance(0);
@@ -471,7 +471,7 @@ describe("a retry of the node that calls a playbook", () => {
     await clock.advance(100);
     await Promise.all(calls);
     expect(keys).toHaveLength(6);
-    // two calls of two traces, and each attempt has those of the one before
+    // two calls of two traces; each attempt repeats the keys of the previous one
     expect(new Set(keys.flat()).size).toBe(4);
     expect(new Set(keys.map((each) => each.join(" "))).size).toBe(2);
     expect(new Set(keys.flat().flatMap((each) => each.split(","))).size).toBe(8);
@@ -756,7 +756,7 @@ describe("a playbook and the end of what called it", () => {
     await clock.advance(5_000);
   });
 
-  test("that will not stop does not hold up stop for longer than the grace period", async () => {
+  test("that will not stop does not delay stop for longer than the grace period", async () => {
     const clock = new TestClock();
     const deaf = playbookOf(async () => {
       await new Promise<void>((resolve) => clock.setTimer(resolve, 60_000));

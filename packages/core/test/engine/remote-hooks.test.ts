@@ -137,7 +137,7 @@ describe("registerExternalTask", () => {
       },
     ],
     ["rejects", () => Promise.reject(new Error("agent away"))],
-  ])("a cancel that %s is logged and harms nobody", async (_, cancel) => {
+  ])("a cancel that %s is logged and harms no trace", async (_, cancel) => {
     const logger = logbook();
     const { flow, clock } = sleeping({ logger });
     const outcome = flow.outcome(100, { traceId: "t" });
@@ -149,7 +149,7 @@ describe("registerExternalTask", () => {
     expect(JSON.stringify(logger.lines)).toContain("agent away");
   });
 
-  test("a task that takes for ever to be cancelled does not hold up cancel or stop", async () => {
+  test("a task that takes forever to be cancelled does not delay cancel or stop", async () => {
     const { flow } = sleeping();
     const outcome = flow.outcome(100, { traceId: "t" });
     flow.registerExternalTask("t", { cancel: () => new Promise(() => {}) });

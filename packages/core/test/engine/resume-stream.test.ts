@@ -51,7 +51,7 @@ test("a refused answer ends the stream with its error, and the pause stays open"
   expect(await flow.resume(token, "ada")).toMatchObject({ status: "completed", result: 6 });
 });
 
-test("whoever leaves such a stream cancels the trace, unless told otherwise", async () => {
+test("leaving such a stream cancels the trace, unless it is detached", async () => {
   await using flow = flowOf();
   for (const [onLeave, wanted] of [
     ["cancel", "cancelled"],

@@ -15,7 +15,7 @@ import { recorder, rejection, tidy, within } from "../fixtures/watched-flow.ts";
 
 const codeOf = (error: unknown) => (error instanceof FlowError ? error.code : error);
 
-/** A node that fails its first `failures` attempts of each message, and when each attempt began. */
+/** Creates a node that fails its first `failures` attempts of each message, and records the start of each attempt. */
 function flaky(policy: NodePolicy, failures: number, thrown: () => unknown = () => new Error("busy")) {
   const startedAt: number[] = [];
   const clock = new TestClock();
@@ -407,7 +407,7 @@ describe("messages of a failed attempt", () => {
   });
 });
 
-describe("a time-out", () => {
+describe("a timeout", () => {
   test("ends the attempt at exactly its time, with the signal aborted and the waits rejected", async () => {
     const clock = new TestClock();
     const seen = recorder();
@@ -623,7 +623,7 @@ describe("a success", () => {
       await within(1_000, Promise.all(outcomes));
       await flow.flush();
       const told = seen.of("node_success").filter((event) => event.node === "work");
-      // The third finishes its work at 90, finds the edge taken by the second until 130, and then has its place.
+      // the third finishes its work at 90, finds the edge taken by the second until 130, and then gets its place
       expect(
         told.map(({ traceId, queueMs, runMs, emitMs, latencyMs }) => [traceId, queueMs, runMs, emitMs, latencyMs]),
       ).toEqual([

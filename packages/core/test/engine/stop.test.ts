@@ -7,7 +7,7 @@ import { recorder, rejection, within } from "../fixtures/watched-flow.ts";
 const one = { concurrency: 1 } as const;
 const code = async (promise: PromiseLike<unknown>) => ((await rejection(promise)) as { code: string }).code;
 
-describe("stop releases whoever waits with FLOW_STOPPED:", () => {
+describe("stop rejects every wait with FLOW_STOPPED:", () => {
   const sleepy = (clock: TestClock) => {
     const sleeper = payloadNode({ name: "sleeper", policy: one }, async (payload: number, ctx) => {
       await ctx.sleep(1e9);
@@ -212,7 +212,7 @@ describe("stop with drainMs", () => {
     expect(await within(500, stopping)).toEqual({ completed: 1, cancelled: 0, abandoned: 0 });
   });
 
-  test("resolves at once when nothing is under way", async () => {
+  test("resolves at once when nothing is in flight", async () => {
     const clock = new TestClock();
     const flow = running(create(payloadNode("echo", (payload: number) => payload).to(), { clock }), clock);
     await flow.call(1);

@@ -215,7 +215,7 @@ interface Plan {
   readonly ends: readonly number[];
 }
 
-test("whatever handlers do and whoever gives up when, every trace settles exactly once and the flow is empty in the end", async () => {
+test("whatever handlers do and whenever callers give up, every trace settles exactly once and the flow is empty in the end", async () => {
   const plan: fc.Arbitrary<Plan> = fc.record({
     width: fc.integer({ min: 1, max: 3 }),
     depth: fc.integer({ min: 1, max: 3 }),
@@ -337,6 +337,6 @@ test("the heap is flat after a hundred thousand messages with failures, cancels,
   const { heapMb, empty } = JSON.parse(child.stdout) as { heapMb: number[]; empty: boolean };
   expect(empty).toBe(true);
   const [first, last] = [heapMb[0] ?? 0, heapMb.at(-1) ?? 0];
-  // per round of 25 000 messages a leak of one small object each would be above a megabyte
+  // per round of 25 000 messages, a leak of one small object each would exceed a megabyte
   expect(last - first).toBeLessThan(1.5);
 }, 70_000);

@@ -6,7 +6,7 @@ import { leftovers, NOTHING, rejection, tidy, within } from "../fixtures/watched
 const codeOf = (error: unknown) => (error instanceof FlowError ? error.code : error);
 const payloadOf = (item: unknown) => (item as Message).payload;
 
-/** A flow whose handlers wait until their value is let go; each says whose it was. */
+/** Creates a flow whose handlers wait until their value is released; each returns its tenant. */
 function gated() {
   const waiting = new Map<string, () => void>();
   const gate = node(
@@ -80,7 +80,7 @@ describe("a trace id that two tenants use", () => {
     const acme = flow.outcome("a", { traceId: "t", tenant: "acme" });
     const umbrella = flow.outcome("u", { traceId: "t", tenant: "umbrella" });
     await settle();
-    expect(await flow.cancel("t", { tenant: "nobody" })).toMatchObject({ found: false });
+    expect(await flow.cancel("t", { tenant: "stranger" })).toMatchObject({ found: false });
     expect(await flow.cancel("t", { tenant: "acme" })).toEqual({ found: true, dropped: 0, aborted: 1, zombies: 0 });
     expect((await acme).status).toBe("cancelled");
     await open("u");
@@ -99,7 +99,7 @@ describe("a trace id that two tenants use", () => {
     await settle();
     await flow.emitChunk({ traceId: "t", tenant: "acme", text: "for acme" });
     await flow.emitChunk({ traceId: "t", tenant: "umbrella", text: "for umbrella" });
-    expect(codeOf(await rejection(flow.emitChunk({ traceId: "t", tenant: "nobody", text: "x" })))).toBe(
+    expect(codeOf(await rejection(flow.emitChunk({ traceId: "t", tenant: "stranger", text: "x" })))).toBe(
       "TRACE_UNKNOWN",
     );
     await open("a");
@@ -139,7 +139,7 @@ describe("a trace id that two tenants use", () => {
     expect(codeOf(await rejection(flow.fetch({ traceId: "t" })))).toBe("TENANT_REQUIRED");
     for (const tenant of ["umbrella", "acme"])
       expect(await rejection(flow.fetch({ traceId: "t", tenant }))).toMatchObject({ code: "NO_RESULT", tenant });
-    expect(codeOf(await rejection(flow.fetch({ traceId: "t", tenant: "nobody" })))).toBe("TRACE_UNKNOWN");
+    expect(codeOf(await rejection(flow.fetch({ traceId: "t", tenant: "stranger" })))).toBe("TRACE_UNKNOWN");
   });
 
   test("refuses new work only to the tenant whose trace is still unwinding", async () => {
@@ -165,7 +165,7 @@ describe("many trace ids", () => {
   test("that look alike are told apart", async () => {
     const { flow, open } = gated();
     const middle = (index: number) => `${index}`.padStart(6, "0");
-    // The same beginning and the same end, as ids of one service have them.
+    // the same beginning and the same end, as in ids of one service
     const ids = Array.from({ length: 600 }, (_, index) => `request-${middle(index)}-of-the-one-gateway-we-have`);
     const outcomes = ids.map((traceId, index) => flow.outcome(`v${index}`, { traceId }));
     await settle();

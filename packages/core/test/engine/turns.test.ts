@@ -19,7 +19,7 @@ describe("handlers that never wait", () => {
     await using flow = create(spinning.to()).run();
     await Promise.all(range(100).map((count) => flow.call(count)));
     clearInterval(interval);
-    // 400 ms: with a look at the clock after every 256th call there would be none
+    // 400 ms: if the clock were read after every 256th call, there would be none
     expect(fired).toBeGreaterThan(10);
   });
 

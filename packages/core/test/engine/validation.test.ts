@@ -174,11 +174,11 @@ describe("schemas", () => {
   });
 
   test("with an asynchronous refinement of zod are awaited", async () => {
-    const known = z.string().refine(async (name) => name !== "nobody", "is not known");
+    const known = z.string().refine(async (name) => name !== "stranger", "is not known");
     const greet = payloadNode({ name: "greet", input: known, output: known }, (name) => name);
     const flow = tidy(create(greet.to()).run());
     expect(await flow.call("Pingu")).toBe("Pingu");
-    expect((await failure(flow.call("nobody"))).message).toContain("payload: is not known");
+    expect((await failure(flow.call("stranger"))).message).toContain("payload: is not known");
   });
 
   test("that are asynchronous cannot check what is emitted without waiting, and emit can", async () => {
@@ -201,7 +201,7 @@ describe("schemas", () => {
     ]);
   });
 
-  test("that throw instead of answering fail the node, and the flow goes on", async () => {
+  test("that throw instead of answering fail the node, and the flow continues", async () => {
     const broken: Schema<number> = {
       "~standard": {
         version: 1,
@@ -262,7 +262,7 @@ describe("schemas", () => {
     }
   });
 
-  test("that an emit fails tell the handler the whole story, should it want to go on", async () => {
+  test("that an emit fails tell the handler the whole story, should it want to continue", async () => {
     const caught: FlowError[] = [];
     const talk = payloadNode({ name: "talk", output: z.string() }, async (_: number, ctx) => {
       caught.push((await rejection(ctx.emit(5 as never))) as FlowError);

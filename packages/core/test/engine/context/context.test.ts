@@ -4,7 +4,7 @@ import { type Context, create, type Flow, FlowError, type Message, node, payload
 import { settle, TestClock } from "penguiflow/testing";
 import { rejection, tidy, within } from "../../fixtures/watched-flow.ts";
 
-/** Builds what the compiler cannot know. */
+/** Builds a graph that the compiler cannot type. */
 const build = (...args: unknown[]) =>
   Reflect.apply<undefined, unknown[], unknown>(create, undefined, args) as Flow<number, number>;
 
@@ -47,7 +47,7 @@ describe("the context", () => {
     });
   });
 
-  test("stays that of its own attempt, whoever holds on to it", async () => {
+  test("stays that of its own attempt, even when another keeps it", async () => {
     const kept: Context[] = [];
     const keepRest = node("rest", function ({ payload }: Message<number>, ...rest: Context[]) {
       kept.push(rest[0] as Context);
@@ -128,7 +128,7 @@ describe("the context", () => {
     expect(aborted).toEqual([]);
   });
 
-  test("waits that nobody listens to do not bring the process down when the trace ends", async () => {
+  test("waits that are not awaited do not crash the process when the trace ends", async () => {
     const unhandled: unknown[] = [];
     const others = process.listeners("unhandledRejection");
     process.removeAllListeners("unhandledRejection");
@@ -170,7 +170,7 @@ describe("the context", () => {
     expect(woke).toEqual([0, 10, 10, 20, 30]);
   });
 
-  test("a wait ends with its own signal or time, and the handler goes on", async () => {
+  test("a wait ends with its own signal or time, and the handler continues", async () => {
     const clock = new TestClock();
     const seen: unknown[] = [];
     const gate = Promise.withResolvers<undefined>();
@@ -199,7 +199,7 @@ describe("the context", () => {
 });
 
 describe("the idempotency key", () => {
-  test("is the same for every attempt of a message, time-outs included", async () => {
+  test("is the same for every attempt of a message, timeouts included", async () => {
     const clock = new TestClock();
     const keys: string[] = [];
     const flaky = payloadNode(

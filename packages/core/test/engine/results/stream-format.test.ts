@@ -10,8 +10,8 @@ interface ParsedEvent {
 }
 
 /**
- * Reads an event stream as WHATWG HTML, section 9.2.6 "Interpreting an event stream", says: the bytes
- * come in pieces cut anywhere, also within a character or between CR and LF.
+ * Parses an event stream as specified by WHATWG HTML, section 9.2.6 "Interpreting an event stream". The bytes arrive in
+ * pieces cut anywhere, also within a character or between CR and LF.
  */
 function parseEventStream(pieces: readonly Uint8Array[]): { events: ParsedEvent[]; retryMs: number | undefined } {
   const decoder = new TextDecoder("utf-8");
@@ -22,7 +22,7 @@ function parseEventStream(pieces: readonly Uint8Array[]): { events: ParsedEvent[
   let retryMs: number | undefined;
   let [data, type, lastEventId] = ["", "", ""];
   const lines = text.split(/\r\n|\n|\r/);
-  // what follows the last line end is an unfinished line and never interpreted
+  // the text after the last line end is an unfinished line and never interpreted
   lines.pop();
   for (const line of lines) {
     if (line === "") {
@@ -84,7 +84,7 @@ const nasty = fc.oneof(
     .map((parts) => parts.join("")),
 );
 
-/** Cuts bytes into pieces at any places. */
+/** Cuts bytes into pieces at the given places. */
 const cut = (bytes: Uint8Array, places: readonly number[]): Uint8Array[] => {
   const at = [...new Set(places.map((place) => place % (bytes.length + 1)))].sort((a, b) => a - b);
   return [...at, bytes.length].map((end, index) => bytes.slice(index === 0 ? 0 : at[index - 1], end));
@@ -97,7 +97,7 @@ describe("formatSseEvent", () => {
     expect(formatSseEvent(chunk(), { event: "token", retryMs: 2_500 })).toContain("event: token\nretry: 2500\n");
   });
 
-  test("gives a real parser back any text, whatever stands in it and wherever the bytes are cut", () => {
+  test("delivers any text to a real parser, at any cut of the bytes", () => {
     fc.assert(
       fc.property(
         fc.array(
@@ -159,7 +159,7 @@ describe("formatSseEvent", () => {
     );
   });
 
-  test("gives a client that lost its connection an id to go on from, across the streams and runs of a trace", async () => {
+  test("gives a client that lost its connection an id to continue from, across the streams and runs of a trace", async () => {
     const talker = payloadNode("talker", async (_: string, ctx) => {
       for (const streamId of ["a", "b", "a"]) {
         for (const index of range(3)) await ctx.emitChunk({ text: String(index), streamId });

@@ -21,7 +21,7 @@ interface Streaming {
   ): AsyncIterable<{ type: "chunk"; chunk: StreamChunk } | { type: "result"; result: unknown }>;
 }
 
-/** The chunks of one trace, and the error its stream ended with. */
+/** Returns the chunks of one trace, and the error its stream ended with. */
 async function chunksOf(flow: unknown, input: unknown, options: object = {}) {
   const chunks: StreamChunk[] = [];
   const results: unknown[] = [];
@@ -37,7 +37,7 @@ async function chunksOf(flow: unknown, input: unknown, options: object = {}) {
   return { chunks, results, error };
 }
 
-/** Every run of every stream counts from 0 without a gap and ends with its one last chunk. */
+/** Checks that every run of every stream counts from 0 without a gap and ends with exactly one last chunk. */
 function expectWellFormed(chunks: readonly StreamChunk[]): void {
   const runs = new Map<string, StreamChunk[]>();
   for (const chunk of chunks) {
@@ -282,7 +282,7 @@ describe("flow.emitChunk", () => {
     expectWellFormed(chunks);
   });
 
-  test("waits for the reader like everybody else, and settles when the trace ends first", async () => {
+  test("waits for the reader like every other writer, and settles when the trace ends first", async () => {
     for (const how of ["completes", "is cancelled"]) {
       const { worker, door } = waiting();
       const flow = running(create(worker.to(), { streamWindow: 1 }));

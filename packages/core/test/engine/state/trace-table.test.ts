@@ -15,7 +15,7 @@ const trace = (id: string, tenant = "acme"): Trace => {
 };
 
 test("a table finds, of all traces put in and taken out, exactly those that are in it", () => {
-  // ids that differ only in the middle, and ids that differ nowhere
+  // ids that differ only in the middle, and equal ids
   const id = fc.oneof(
     fc.constantFrom("", "a", "b", "same"),
     fc.nat(9).map((digit) => `begin-----${digit}-----and-the-end-of-a-long-id`),
