@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 const parse = payloadNode({ name: "parse", policy: { maxRetries: 0 } }, (text: string) => JSON.parse(text) as unknown);
 const undo: (() => void)[] = [];
 
-/** Listens on the channel of a type until the test is over. */
+/** Subscribes to the channel of a type until the test is over. */
 function listen(type: string): FlowEvent[] {
   const events: FlowEvent[] = [];
   const note = (event: unknown) => void events.push(event as FlowEvent);
@@ -21,7 +21,7 @@ afterEach(() => {
 });
 
 describe("diagnostics channels", () => {
-  test("publish the events of every flow that is run while somebody listens, each type on its own", async () => {
+  test("publish the events of every flow that runs while they have subscribers, one channel per type", async () => {
     const failed = listen("node_failed");
     const ended = listen("trace_end");
     await using one = create(parse.to(), { name: "one" });

@@ -20,7 +20,7 @@ import { recorder, tidy, within } from "../fixtures/watched-flow.ts";
 
 const START = Date.UTC(2026, 0, 1);
 
-/** A flow's options, and what its observer has seen. */
+/** Creates a flow's options, and a record of its events. */
 function watched(options: FlowOptions = {}) {
   const clock = new TestClock();
   const watch = recorder();
@@ -32,7 +32,7 @@ const sleeper = (policy: { concurrency?: number; timeoutMs?: number } = {}) =>
     await ctx.sleep(ms);
     return ms;
   });
-/** Ignores its signal. */
+/** Creates a node that ignores its signal. */
 const stubborn = (clock: TestClock, policy: { timeoutMs?: number } = {}) =>
   payloadNode({ name: "stubborn", policy }, async (ms: number) => {
     await new Promise<void>((resolve) => clock.setTimer(resolve, ms));
@@ -40,7 +40,7 @@ const stubborn = (clock: TestClock, policy: { timeoutMs?: number } = {}) =>
   });
 
 describe("every event", () => {
-  test("carries time, flow, trace and tenant, and those of nodes attempt, queue depth and work under way", async () => {
+  test("carries time, flow, trace and tenant, and those of nodes attempt, queue depth and work in flight", async () => {
     const { clock, options, events } = watched();
     const flow = tidy(create(sleeper({ concurrency: 2 }).to(), options).run());
     await clock.advance(5);
@@ -73,7 +73,7 @@ describe("every event", () => {
 });
 
 describe("a trace that completes", () => {
-  test("is told as start, its nodes, end", async () => {
+  test("is reported as start, its nodes, end", async () => {
     const { options, events } = watched();
     const flow = tidy(create(echo.to(), options).run());
     await flow.call(1, { traceId: "t", topic: "birds" });
@@ -136,7 +136,7 @@ describe("a trace that completes", () => {
 });
 
 describe("an attempt that fails", () => {
-  test("is told as error, retry and, when no retry is left, failed, each with the structured error", async () => {
+  test("is reported as error, retry and, when no retry is left, failed, each with the structured error", async () => {
     const { clock, options, events, of } = watched();
     const flaky = payloadNode(
       { name: "flaky", policy: { maxRetries: 1, backoffBaseMs: 50, jitter: 0 } },
@@ -200,7 +200,7 @@ describe("an attempt that fails", () => {
     expect(of("node_failed")).toHaveLength(1);
   });
 
-  test("by its timeout is told as node_timeout with the error, and its late return as node_late", async () => {
+  test("by its timeout is reported as node_timeout with the error, and its late return as node_late", async () => {
     const clock = new TestClock();
     const watch = recorder();
     const flow = tidy(
@@ -396,7 +396,7 @@ test("trace_end is the last event of a trace whose handlers have all returned, a
   }
 });
 
-/** A way to bring each kind of event about; the compiler sees to it that none is forgotten. */
+/** One way to produce each kind of event; the compiler checks that none is missing. */
 const ways: Record<FlowEventType, (options: FlowOptions, clock: TestClock) => Promise<unknown>> = {
   trace_start: completes,
   trace_end: completes,
@@ -507,7 +507,7 @@ async function timesOut(options: FlowOptions, clock: TestClock): Promise<void> {
   await flow.flush();
 }
 
-/** An agent that answers, one that fails, and one that is left. */
+/** Calls an agent that answers, one that fails, and one that is abandoned. */
 async function callsAgents(options: FlowOptions, clock: TestClock): Promise<void> {
   const work = payloadNode("work", async (value: number, ctx) => {
     await ctx.emitChunk({ text: "begun" });

@@ -16,7 +16,7 @@ import { logbook, recorder, tidy } from "../fixtures/watched-flow.ts";
 
 const SECRET = "4111-1111-1111-1111";
 
-/** Logs of a flow that succeeds, retries and fails on payloads that hold a secret. */
+/** Returns the log of a flow that succeeds, retries and fails on payloads that hold a secret. */
 async function logs(options: LogFlowEventsOptions = {}) {
   const clock = new TestClock();
   const logger = logbook();

@@ -76,7 +76,7 @@ describe("configureLogging", () => {
     expect(error.mock.calls).toHaveLength(2);
   });
 
-  test("survives fields that cannot be written as JSON, and writes the line all the same", () => {
+  test("survives fields that cannot be written as JSON, and writes the line nevertheless", () => {
     const circular: Record<string, unknown> = {};
     circular["self"] = circular;
     for (const structured of [true, false]) {

@@ -3,7 +3,7 @@ import { create, type FlowEvent, type FlowOptions, labels, metricSamples, payloa
 import { TestClock } from "penguiflow/testing";
 import { recorder, tidy } from "../fixtures/watched-flow.ts";
 
-/** Events of many traces, of two tenants, that end in several ways. */
+/** Returns the events of many traces, of two tenants, that end in several ways. */
 async function eventsOf(traces: number): Promise<readonly FlowEvent[]> {
   const clock = new TestClock();
   const watch = recorder();
