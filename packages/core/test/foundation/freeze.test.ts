@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 
-/** Makes one of each kind of object that every message brings about, and prints which are frozen. */
+/** Creates one of each kind of object that is made per message, and prints which are frozen. */
 const program = `
   const env = process.env;
   const write = process.stdout.write.bind(process.stdout);

@@ -28,7 +28,7 @@ describe("the timers of a flow", () => {
         expect(flow.stats().timers).toBe(0);
         expect(clock.timers).toBe(0);
         await flow.stop();
-        // At equal instants the deadline, which was set first, wins.
+        // at equal instants the deadline, which was set first, wins
         const expected = wishes
           .map(({ delay, until }, index) => ({ delay, index, wakes: until === undefined || delay < until }))
           .filter(({ wakes }) => wakes)
@@ -39,7 +39,7 @@ describe("the timers of a flow", () => {
     );
   });
 
-  test("are one timer of the clock, however many wait, and none when nobody does", async () => {
+  test("share one timer of the clock at any number, and use none when there are none", async () => {
     const clock = new TestClock();
     const sleepy = payloadNode({ name: "sleepy", policy: { concurrency: 10_000 } }, async (ms: number, ctx) => {
       await ctx.sleep(ms);
