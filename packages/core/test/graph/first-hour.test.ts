@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { create, MemoryMessageBus, Message, node, payloadNode } from "penguiflow";
 import { rejection, tidy } from "../fixtures/watched-flow.ts";
 
-/** What a program says that no compiler has checked. */
-// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it says what the compiler is to believe
+/** Asserts a type that the compiler has not checked. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it states the type for the compiler to assume
 const unchecked = <Value>(value: unknown): Value => value as Value;
 type Handler = (message: Message<string>) => unknown;
 

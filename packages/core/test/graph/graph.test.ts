@@ -7,13 +7,13 @@ const same = (name: string) => payloadNode(name, (value: number) => value);
 const looping = (name: string) => payloadNode({ name, allowCycle: true }, (value: number) => value);
 const [a, b, c, d] = [same("a"), same("b"), same("c"), same("d")] as const;
 
-/** Connects and builds what the compiler would refuse, or cannot know. */
+/** Connects and builds a graph that the compiler would refuse, or cannot know. */
 const connect = (from: object, ...to: unknown[]) =>
   (from as { to(...targets: unknown[]): { readonly pairs: readonly unknown[] } }).to(...to);
 const build = (...args: unknown[]) =>
   Reflect.apply<undefined, unknown[], unknown>(create, undefined, args) as Flow<number, number>;
 
-/** What a function throws. */
+/** Returns the error that a function throws. */
 function thrownBy(act: () => unknown): unknown {
   try {
     act();
@@ -135,7 +135,7 @@ describe("what belongs to a graph", () => {
     expect(edges).toEqual(["ab", "bc", "bd"]);
   });
 
-  test("a chain after several targets goes on from each of them", () => {
+  test("a chain after several targets continues from each of them", () => {
     const flow = create(a.to(b, c).to(d));
     expect(flow.graph.vertices.map((vertex) => [vertex.node.name, vertex.predecessors.length])).toEqual([
       ["a", 0],
@@ -145,7 +145,7 @@ describe("what belongs to a graph", () => {
     ]);
   });
 
-  test("a graph is data that nobody can change", () => {
+  test("a graph is immutable data", () => {
     const { graph } = create(a.to(b));
     expect(Object.isFrozen(graph)).toBe(true);
     expect(Object.isFrozen(graph.vertices)).toBe(true);

@@ -36,7 +36,7 @@ describe("a node that cannot be used is refused where it is made", () => {
     ).toThrow('Option "output" of node "a" must be a Standard Schema (zod, valibot, arktype, …): got string');
   });
 
-  test("with an option nobody knows, which is named beside those that are known", () => {
+  test("with an unknown option, which is named beside the known ones", () => {
     expect(() => node(any({ name: "a", retries: 3 }), () => 1)).toThrow(TypeError);
     expect(() => node(any({ name: "a", retries: 3 }), () => 1)).toThrow(
       /Unknown option "retries" of node "a": known are "name", "input", "output", "policy", "allowCycle"/,
@@ -204,7 +204,7 @@ describe("a registry of models", () => {
     expect(registry.names()).toEqual([]);
   });
 
-  test("does not take names that everybody inherits for names that were registered", () => {
+  test("does not confuse names that every object inherits with registered ones", () => {
     expect(new ModelRegistry().get("constructor")).toBeUndefined();
     expect(() => new ModelRegistry().register("constructor", model, model)).not.toThrow();
   });

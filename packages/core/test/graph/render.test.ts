@@ -10,11 +10,11 @@ import { FlowNode, node, type NodeInit, payloadNode } from "../../src/graph/node
 import { flowToDot } from "../../src/graph/render-dot.ts";
 import { flowToMermaid } from "../../src/graph/render-mermaid.ts";
 
-/** What a reader of the drawing language found in the text. */
+/** The picture that a parser of the drawing language found in the text. */
 interface Picture {
   readonly shapes: readonly { label: string; role: string; outline: string; frame: string | undefined }[];
   readonly frames: readonly { label: string; frame: string | undefined }[];
-  /** `from → to`, by label, and the label of the edge. */
+  /** Edges as `from → to`, by label, and the label of the edge. */
   readonly edges: readonly string[];
 }
 
@@ -35,8 +35,8 @@ const readers = { mermaid: { draw: flowToMermaid, read: readMermaid }, graphviz:
 let graphviz: Graphviz;
 beforeAll(async () => {
   graphviz = await Graphviz.load();
-  // Mermaid passes labels through DOMPurify, which works in browsers only. Without one, all it would
-  // have to take out must not be there: every tag but the two that the drawing writes itself.
+  // Mermaid passes labels through DOMPurify, which works in browsers only. Without one, the text must not contain
+  // anything that it would remove: every tag but the two that the drawing writes itself.
   Object.assign(DOMPurify, {
     addHook: () => undefined,
     sanitize(text: string) {
@@ -353,7 +353,7 @@ describe("graphToJson", () => {
   });
 });
 
-/** What a picture can show of a name. */
+/** Returns the form in which a picture can show a name. */
 function shown(name: string): string {
   return Array.from(name.replace(/\p{Surrogate}/gu, "\ufffd"), (character) => {
     if (character === "\n" || !/[\p{Cc}\p{Noncharacter_Code_Point}]/u.test(character)) return character;
@@ -365,7 +365,7 @@ function shown(name: string): string {
   }).join("");
 }
 
-/** An empty line may be drawn as a line with a space. */
+/** Replaces an empty line, which may be drawn as a line with a space. */
 function spaced(label: string): string {
   return label
     .split("\n")
@@ -375,7 +375,7 @@ function spaced(label: string): string {
 
 async function readMermaid(text: string): Promise<Picture> {
   await mermaid.parse(text);
-  // oxlint-disable-next-line typescript/no-deprecated -- the only way to what the parser found
+  // oxlint-disable-next-line typescript/no-deprecated -- the only access to the parser's result
   const { db } = (await mermaid.mermaidAPI.getDiagramFromText(text)) as unknown as {
     db: {
       getVertices(): Map<string, { id: string; text: string; type: string; classes: string[] }>;
@@ -388,9 +388,10 @@ async function readMermaid(text: string): Promise<Picture> {
     const decoded = label
       .replaceAll("<br/>", "\n")
       .replaceAll("<wbr/>", "\0")
-      // Mermaid's own form of a code like #35; between parser and browser.
+      // Mermaid's own form of a code such as #35; between parser and browser
       .replace(/ﬂ°°(\d+)¶ß/g, (_, code) => String.fromCodePoint(Number(code)));
-    // What the browser part of Mermaid would still turn into a line break, an icon, a formula, a character.
+    // none of the forms that the browser part of Mermaid would turn into a line break, an icon, a formula or a
+    // character
     expect(decoded).not.toMatch(/\\n|fa[bklrs]?:fa-|\$\$|ﬂ°|¶ß/);
     return decoded.replaceAll("\0", "");
   };
@@ -408,10 +409,10 @@ async function readMermaid(text: string): Promise<Picture> {
       expect(db.getClasses().has(role)).toBe(true);
       return { label: decode(vertex.text), role, outline: vertex.type, frame: frameOf(vertex.id) };
     }),
-    // Mermaid lists a frame after those inside it.
+    // Mermaid lists a frame after those inside it
     frames: frames.map(({ id, title }) => ({ label: decode(title), frame: frameOf(id) })).toReversed(),
     edges: db.getEdges().map(({ start, end, text: mark, style = [] }) => {
-      // The edges that are marked, and no others, have a colour of their own.
+      // only the marked edges have a colour of their own
       expect(style.some((property) => property.startsWith("stroke:"))).toBe(mark !== "");
       return `${label(start)} → ${label(end)} ${mark}`.trimEnd();
     }),
@@ -422,7 +423,7 @@ interface GraphvizObject {
   readonly _gvid: number;
   readonly name: string;
   readonly class: string;
-  /** Clusters have none. */
+  /** Shape of a node; clusters have none. */
   readonly shape?: string;
   readonly peripheries?: string;
   readonly nodes?: readonly number[];
@@ -434,7 +435,7 @@ async function readDot(text: string): Promise<Picture> {
     objects: GraphvizObject[];
     edges?: { tail: number; head: number; label?: string }[];
   };
-  // What is really shown: a text for each line.
+  // the drawn picture: a text for each line
   const svg = graphviz.layout(text, "svg", "dot");
   const printed = new Map(
     Array.from(
@@ -448,7 +449,7 @@ async function readDot(text: string): Promise<Picture> {
   const label = ({ name }: GraphvizObject) => printed.get(name) ?? "none";
   const frames = objects.filter(({ shape }) => shape === undefined);
   const shapes = objects.filter(({ shape }) => shape !== undefined);
-  // Graphviz lists the members of inner frames with the outer ones too; the innermost comes last.
+  // Graphviz lists the members of inner frames with the outer ones too; the innermost comes last
   const frameOf = ({ _gvid: id }: GraphvizObject) => {
     const frame = frames.findLast(
       ({ nodes, subgraphs }) => nodes?.includes(id) === true || subgraphs?.includes(id) === true,
@@ -471,7 +472,7 @@ async function readDot(text: string): Promise<Picture> {
 const XML_NAMES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"' };
 
 function unescapeXml(text: string): string {
-  // Graphviz keeps spaces apart with this code; a no-break space in the text stays as it is.
+  // Graphviz keeps spaces apart with this code; a no-break space in the text remains
   return text
     .replaceAll("&#160;", " ")
     .replace(/&(?:#(\d+)|(\w+));/g, (_, code: string | undefined, name: string) =>
