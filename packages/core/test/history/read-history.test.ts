@@ -3,7 +3,7 @@ import type { FlowEvent, StateStore, StoredEvent } from "penguiflow";
 import { describe, expect, test } from "vitest";
 import { tidy } from "../fixtures/watched-flow.ts";
 
-/** A store that gives no page of more than two. */
+/** Wraps a store so that its pages have at most two entries. */
 function inSmallPages(store: StateStore): StateStore & { readonly pages: number } {
   const counted = {
     pages: 0,
@@ -23,7 +23,7 @@ function inSmallPages(store: StateStore): StateStore & { readonly pages: number 
   return counted;
 }
 
-/** What a flow left in a store that was asked 1 to 5, where 2 and 4 fail, and what a middleware saw of it. */
+/** Returns the store of a flow that was called with 1 to 5, of which 2 and 4 fail, and the events of its middleware. */
 async function used() {
   const store = inSmallPages(new MemoryStateStore());
   const seen: FlowEvent[] = [];
@@ -50,7 +50,7 @@ describe("what a store has kept", () => {
     const events = await all(readHistory(store, { tenant: "acme", traceId: "t2" }));
     expect(events.map(({ payload }) => payload)).toEqual(of("t2"));
     expect(store.pages).toBe(Math.ceil(events.length / 2));
-    expect(await all(readHistory(store, { tenant: "nobody", traceId: "t2" }))).toEqual([]);
+    expect(await all(readHistory(store, { tenant: "stranger", traceId: "t2" }))).toEqual([]);
   });
 
   test("loads no page before it is wanted", async () => {
