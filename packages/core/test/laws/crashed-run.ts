@@ -8,14 +8,14 @@ import { count, expectationOf, type Parcel } from "./script.ts";
 import { type EffectLog, type HandlerLog, scriptedFlow } from "./scripted-flow.ts";
 import type { RunReport } from "./seeded-run.ts";
 
-/** What a run in several processes showed. */
+/** The findings of a run in several processes. */
 export interface CrashReport extends RunReport {
   readonly crashes: number;
 }
 
 /**
  * Runs a random flow as a durable one, with side effects and pauses, in processes that end at any time. Callers, faults
- * and schedule are those of `simulate`; what became of the requests is compared with the script.
+ * and schedule are those of `simulate`; the results of the requests are compared with the script.
  */
 export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<CrashReport> {
   const shape = shapeOf(spec);
@@ -70,7 +70,10 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
   };
 }
 
-/** A request that ran to its end did what the script says, in however many processes; one that did not has a reason. */
+/**
+ * Checks that a completed request did what the script says, in any number of processes, and that any other has a
+ * reason.
+ */
 function checkRequest(shape: Shape, request: SimulatedRequest<unknown, unknown>, hasFaults: boolean): void {
   if (!shape.isExact) return;
   const { status, results, traceId, error } = request;

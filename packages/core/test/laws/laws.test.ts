@@ -6,14 +6,14 @@ import { settled } from "../../src/testing/simulation/seeded-schedule.ts";
 import { oneSeed } from "./one-seed.ts";
 import { count } from "./script.ts";
 
-/** `npm run simulate` looks longer, and elsewhere. */
+/** Number of seeds; `npm run simulate` tries more, and others. */
 const SEEDS = 150;
-/** Each has shown an error once that no other test shows as it was. */
+/** Seeds that have each found an error that no other test reproduces as it was. */
 const ONCE_BROKEN = [387, 944, 3521, 9560, 14_779];
 
 describe("the laws on random graphs under random schedules", () => {
   test(
-    `hold under ${SEEDS} seeds, and the same seed gives the same run, whoever looks on`,
+    `hold under ${SEEDS} seeds, and the same seed gives the same run before any audience`,
     { timeout: 120_000 },
     async () => {
       const statuses = new Map<string, number>();
@@ -26,7 +26,7 @@ describe("the laws on random graphs under random schedules", () => {
         for (const [status, number] of report.statuses) count(statuses, status, number);
         for (const [fault, number] of report.faults) count(faults, fault, number);
       }
-      // what never happens proves nothing
+      // a status that never occurs proves nothing
       for (const status of ["completed", "failed", "cancelled", "exhausted", "empty", "stopped"])
         expect(statuses.get(status) ?? 0, `traces that are ${status}`).toBeGreaterThan(SEEDS / 100);
       expect(faults.size).toBeGreaterThan(10);
@@ -39,7 +39,7 @@ describe("the laws on random graphs under random schedules", () => {
         "a disk refuses a batch",
         "a disk is slow",
         "a pause is answered",
-        "nobody knows whether an effect took place",
+        "the outcome of an effect is unknown",
       ])
         expect(faults.get(fault) ?? 0, fault).toBeGreaterThan(0);
     },

@@ -6,32 +6,32 @@ import { type RunSpec, runSpec } from "./run-spec.ts";
 import { type RunReport, seededRun, story } from "./seeded-run.ts";
 import { count } from "./script.ts";
 
-/** What a seed has shown. */
+/** The findings of a seed. */
 export interface SeedReport {
-  /** Which laws were broken, one line each. */
+  /** Broken laws, one line each. */
   readonly broken: readonly string[];
-  /** Looks for a smaller graph that breaks one, and says all that is needed to look into it. */
+  /** Searches for a smaller graph that breaks a law, and returns a full report for the investigation. */
   readonly explain: () => Promise<string>;
   readonly messages: number;
   readonly faults: ReadonlyMap<string, number>;
   readonly statuses: ReadonlyMap<string, number>;
-  /** How often the process of the durable run ended. */
+  /** Number of crashes of the durable run. */
   readonly crashes: number;
-  /** Hash of all that its runs showed, where it was wanted. */
+  /** Hash of everything its runs showed, if requested. */
   readonly digest: Uint8Array | undefined;
 }
 
-/** For how long a smaller graph that breaks a law is looked for. */
+/** Time limit for shrinking a graph that breaks a law, in milliseconds. */
 const SHRINK_MS = 10_000;
 
-/** The graph, the callers and the schedule of a seed. */
+/** Returns the graph, the callers and the schedule of a seed. */
 function specOf(seed: number): RunSpec {
   return fc.sample(runSpec, { seed, numRuns: 1 })[0] as RunSpec;
 }
 
 /**
- * Runs the graph of a seed: before a good audience and a bad one, and durable in processes that end; every third time
- * before nobody, too, and durable once more.
+ * Runs the graph of a seed before a good audience and a bad one, and durable in processes that crash. Every third seed
+ * also runs without an audience, and durable once more.
  */
 export async function oneSeed(seed: number, wantsDigest = false): Promise<SeedReport> {
   const spec = specOf(seed);
@@ -62,7 +62,7 @@ function together(digests: readonly RunDigest[]): Uint8Array {
   return whole.digest();
 }
 
-/** Runs a graph before each audience and compares: which laws are broken, one line each. */
+/** Runs a graph before each audience and compares. Returns one line per broken law. */
 async function brokenBy(
   spec: RunSpec,
   isThorough: boolean,
@@ -71,7 +71,7 @@ async function brokenBy(
   const good = await seededRun(spec, "good", digestOf());
   const bad = await seededRun(spec, "bad", digestOf());
   const crashed = await crashedRun(spec, digestOf());
-  const reports = isThorough ? [good, bad, await seededRun(spec, "nobody", digestOf())] : [good, bad];
+  const reports = isThorough ? [good, bad, await seededRun(spec, "none", digestOf())] : [good, bad];
   const broken = [...reports, crashed].flatMap((report) => report.broken);
   if (broken.length === 0 && !isTheSame(good, bad)) {
     const isSeeded = isTheSame(good, await seededRun(spec, "good"));
@@ -91,7 +91,7 @@ function difference(law: string, one: RunReport, other: RunReport): string {
   return `${law}, from record ${parting} on:\n  ${one.lines[parting]}\n  ${other.lines[parting]}`;
 }
 
-/** The run to be told of: the first in which a law was broken. */
+/** Returns the run to report: the first in which a law was broken. */
 function worstOf(reports: readonly RunReport[]): RunReport {
   return (reports.find(({ broken }) => broken.length > 0) ?? reports[0]) as RunReport;
 }

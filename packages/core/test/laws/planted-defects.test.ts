@@ -17,7 +17,7 @@ afterEach(() => {
   for (const repair of repairs.splice(0)) repair();
 });
 
-/** Puts a defect in place of a method of the engine, until the end of the test. */
+/** Replaces a method of the engine by a defective one until the end of the test. */
 function plant<Owner extends object, Name extends keyof Owner>(
   prototype: Owner,
   name: Name,
@@ -34,13 +34,13 @@ function plant<Owner extends object, Name extends keyof Owner>(
   });
 }
 
-/** A defect, the seed that finds it first, and what is said of it. */
+/** A defect, the first seed that finds it, and its expected report. */
 interface Defect {
   readonly what: string;
   readonly plant: () => void;
   readonly seed: number;
   readonly says: RegExp;
-  /** The seed under which a flow of a user shows it. */
+  /** The seed under which a user's flow shows it. */
   readonly ofFlow: number;
   /** Whether it shows in the flow's figures alone, which are no part of the digest. */
   readonly inFiguresAlone?: true;
@@ -50,7 +50,7 @@ const defects: readonly Defect[] = [
   {
     what: "a delivery that a retry repeats",
     plant() {
-      // messages that an attempt has held back are sent when it fails, too
+      // messages that an attempt has held back are sent even when it fails
       const emitters = new WeakMap<object, Emitting>();
       plant(Emitting.prototype, "sendOrHold", (sound, emitting) => (attempt, emit) => {
         emitters.set(attempt, emitting);
@@ -68,7 +68,7 @@ const defects: readonly Defect[] = [
   {
     what: "a lost wake-up",
     plant() {
-      // where one message is handled at a time, nobody tells the next of its trace that it may go
+      // at a node with one message at a time, the next of its trace is never released
       plant(Slots.prototype, "letNextGo", (sound) => (worker, trace) => {
         if (worker.concurrency > 1) sound(worker, trace);
       });
@@ -80,7 +80,7 @@ const defects: readonly Defect[] = [
   {
     what: "a leaked counter",
     plant() {
-      // a handler that was told to stop is counted twice, and once when it returns
+      // an aborted handler is counted twice, and once when it returns
       plant(Ending.prototype, "linger", (sound) => (attempt) => {
         attempt.worker.lingering += 1;
         sound(attempt);
@@ -107,7 +107,7 @@ const defects: readonly Defect[] = [
   {
     what: "a partial broadcast",
     plant() {
-      // a message for several nodes leaves out those that have no room
+      // a message for several nodes omits full edges
       plant(Sending.prototype, "send", (sound, sending) => (trace, from, message, edges, settle) => {
         const open = edges.filter((edge) => sending.takes(edge, trace));
         return sound(trace, from, message, open.length > 0 ? open : edges, settle);
@@ -119,7 +119,7 @@ const defects: readonly Defect[] = [
   },
 ];
 
-/** A flow as a user may have it: a node that emits and may be repeated, little room, a slow branch. */
+/** Simulates a typical user's flow: a node that emits and may be repeated, little capacity, a slow branch. */
 function userFlow(seeds: readonly number[]) {
   return simulate({
     flow(ports) {
@@ -193,7 +193,7 @@ describe("a planted defect of durable flows is found", () => {
     expect(found.join("\n")).toMatch(defect.says);
   });
 
-  /** Leaves the last of several messages of a trace out. */
+  /** Omits the last of several messages of a trace. */
   function withoutLast(batch: JournalBatch): JournalBatch {
     const put = batch.put.map((entry) => {
       const state = JSON.parse(entry.state) as { items: unknown[] };
@@ -204,7 +204,7 @@ describe("a planted defect of durable flows is found", () => {
     return { ...batch, put };
   }
 
-  /** A durable flow as a user may have it. */
+  /** Simulates a typical durable flow. */
   function orderFlow(seeds: readonly number[]) {
     return simulate({
       flow(ports, { journal }) {

@@ -15,7 +15,7 @@ import { canonical, RunDigest } from "./run-digest.ts";
 
 const hex = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString("hex");
 
-/** What to change in one run of a small flow. */
+/** The changes to one run of a small flow. */
 interface Change {
   readonly handler?: (count: number) => number;
   readonly tooMany?: string;
@@ -24,7 +24,7 @@ interface Change {
   readonly changeBatch?: (state: string) => string;
 }
 
-/** The digest of two calls of a small flow, of which the second fails. */
+/** Returns the digest of two calls of a small flow, of which the second fails. */
 async function digestOf({
   handler = (count) => count + 1,
   tooMany = "too many penguins",

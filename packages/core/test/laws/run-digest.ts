@@ -20,9 +20,9 @@ const ANSWERING: ReadonlySet<string | symbol> = new Set<keyof SomeFlow>([
 ]);
 
 /**
- * Hash of all that one run shows: records, events, what the state store, the message bus and the journal receive, and
- * what callers get. Each of these is hashed in its own order, answers in the order of the calls. Names of classes and
- * files, stack traces and the order of an object's keys do not count. Observing does not change the run.
+ * Hashes everything that one run shows: records, events, data sent to the state store, the message bus and the journal,
+ * and values returned to callers. Each of these is hashed in its own order, answers in the order of the calls. Names of
+ * classes and files, stack traces and the order of an object's keys do not count. Observing does not change the run.
  */
 export class RunDigest {
   readonly #records = createHash("sha256");
@@ -33,7 +33,7 @@ export class RunDigest {
   /** Answers of each call of the flow so far. */
   readonly #answers: string[][] = [];
 
-  /** Reads along with observers that are there: one more would change the schedule. */
+  /** Observes through the existing observers: an additional one would change the schedule. */
   observed<Options extends Observers>(options: Options): Options {
     const { recorder, middlewares = [], stateStore, messageBus } = options;
     const [first, ...rest] = middlewares;
@@ -66,7 +66,7 @@ export class RunDigest {
     } satisfies Options;
   }
 
-  /** Reads along with every batch that a journal is given. */
+  /** Observes every batch that a journal receives. */
   journal(journal: Journal): Journal {
     return {
       open: (claim) =>
@@ -78,7 +78,7 @@ export class RunDigest {
     };
   }
 
-  /** Reads along with what the callers of a flow get. */
+  /** Observes the values returned to the callers of a flow. */
   callers(flow: SomeFlow): SomeFlow {
     return new Proxy(flow, {
       get: (target, name) => {
@@ -112,7 +112,7 @@ function note(hash: Hash, ...values: readonly unknown[]): void {
   for (const value of values) hash.update(canonical(value)).update("\n");
 }
 
-/** The same object whose named methods report their arguments before they do their work. */
+/** Wraps an object so that the named methods report their arguments before they run. */
 function following<Owner extends object>(owner: Owner, reports: Reports<Owner>): Owner {
   return new Proxy(owner, {
     get(target, name) {
@@ -127,14 +127,14 @@ function following<Owner extends object>(owner: Owner, reports: Reports<Owner>):
   });
 }
 
-/** For each method a function of the same arguments. */
+/** A reporting function with the same arguments for each method. */
 type Reports<Owner> = {
   readonly [Name in keyof Owner]?: Owner[Name] extends (...args: infer Args) => unknown
     ? (...args: Args) => void
     : never;
 };
 
-/** Does a call and adds what comes of it: its value, its error, or each item of a stream. */
+/** Performs a call and records its value, its error, or each item of a stream. */
 function followed(call: () => unknown, answers: string[]): unknown {
   const gives = (value: unknown): void => void answers.push(`gives ${canonical(value)}`);
   const throws = (error: unknown): void => void answers.push(`throws ${canonical(error)}`);
@@ -170,7 +170,7 @@ function followedItems(
   };
 }
 
-/** A batch with its states as data, so that the order of their keys does not count. */
+/** Returns a batch with its states as data, so that the order of their keys does not count. */
 function readable(batch: JournalBatch): unknown {
   return {
     ...batch,
@@ -182,7 +182,7 @@ function readable(batch: JournalBatch): unknown {
 const MESSAGE_PARTS = ["payload", "headers", "traceId", "createdAt", "deadlineAt", "meta"] as const;
 const ERROR_PARTS = ["code", "traceId", "tenant", "node", "attempt", "latencyMs", "retryable", "details", "cause"];
 
-/** A value as text: the same for values with the same public content, whatever their classes and the order of their keys. */
+/** Formats a value as text that depends only on its public content, not on classes or the order of keys. */
 export function canonical(value: unknown, within: readonly object[] = []): string {
   if (typeof value === "function") return "a function";
   if (typeof value === "bigint") return `${value}n`;
@@ -207,7 +207,7 @@ export function canonical(value: unknown, within: readonly object[] = []): strin
   if (value instanceof Error) return `Error${entries(["name", "message", ...ERROR_PARTS])}`;
   if (value instanceof Message) return `Message${entries(MESSAGE_PARTS)}`;
   const keys = Object.keys(value).sort();
-  // an error as data
+  // treats an error as data
   const isError = "stack" in value && "message" in value && "name" in value;
   return entries(isError ? keys.filter((key) => key !== "stack") : keys);
 }

@@ -1,18 +1,20 @@
 import * as fc from "fast-check";
 
-/** What a node of a random graph is and how it is run. */
+/** Kind and options of a node in a random graph. */
 export interface NodeSpec {
   readonly kind: "plain" | "bare" | "router" | "join" | "loop" | "fetcher" | "playbook" | "remote";
-  /** Which of the nodes before it lead to it, each taken modulo its own place; none makes it an entry. */
+  /**
+   * Predecessors among the earlier nodes, each taken modulo the node's own place; without any, the node is an entry.
+   */
   readonly parents: readonly number[];
-  /** With cycles: which node before it it leads back to. */
+  /** In graphs with cycles: an earlier node as a further successor. */
   readonly back: number | undefined;
   readonly concurrency: number;
   readonly ordering: "trace" | "none";
   readonly maxRetries: number;
   readonly backoffBaseMs: number;
   readonly timeoutMs: number | undefined;
-  /** Percentages of its messages of which the handler does such a thing. */
+  /** Percentages of its messages for which the handler does such a thing. */
   readonly slow: number;
   readonly failing: number;
   readonly emitting: number;
@@ -21,26 +23,26 @@ export interface NodeSpec {
     readonly count: number;
     readonly timeoutMs: number | undefined;
     readonly whenShort: "fail" | "emit";
-    /** Asked for only where a timeout may leave late messages. */
+    /** Used only where a timeout may leave late messages. */
     readonly late: "drop" | "group";
-    /** Whether the function that counts throws now and then. */
+    /** Whether the function that counts throws occasionally. */
     readonly isFaulty: boolean;
   };
 }
 
-/** What a caller does. */
+/** The actions of a caller. */
 export interface TraceSpec {
   readonly by: "call" | "outcome" | "stream" | "emit";
   readonly tenant: string;
-  /** Traces may share an id. */
+  /** Trace id; traces may share one. */
   readonly traceId: string | undefined;
   readonly priority: number;
   readonly fuel: number;
   readonly timeoutMs: number | undefined;
-  /** How many messages are emitted into the trace, and how many results are fetched by its id. */
+  /** Number of messages emitted into the trace, and of results fetched by its id. */
   readonly messages: number;
   readonly fetches: number;
-  /** What the caller does before the end. */
+  /** The caller's action before the end. */
   readonly change: "nothing" | "cancel" | "signal" | "leave" | "detach" | "abort first";
 }
 
@@ -49,7 +51,7 @@ export interface RunSpec {
   readonly seed: number;
   readonly nodes: readonly NodeSpec[];
   readonly allowCycles: boolean;
-  /** Without nodes that take several messages together, what a trace does is known beforehand. */
+  /** Whether the behaviour of a trace can be predicted: it has no nodes that take several messages together. */
   readonly isExact: boolean;
   readonly queueMaxSize: number;
   readonly streamWindow: number;
@@ -140,7 +142,7 @@ export const runSpec: fc.Arbitrary<RunSpec> = fc.record({
   ),
 });
 
-/** A graph as it comes out of a {@link RunSpec}: nodes by place, with the places they lead to. */
+/** The graph of a {@link RunSpec}: nodes by place, with the places they lead to. */
 export interface Shape {
   readonly seed: number;
   readonly nodes: readonly NodeSpec[];
@@ -148,13 +150,13 @@ export interface Shape {
   readonly onward: readonly (readonly number[])[];
   readonly entries: readonly number[];
   readonly hasCycles: boolean;
-  /** Cycles, or loops of one node. */
+  /** Whether it has cycles, or loops of one node. */
   readonly hasRings: boolean;
-  /** Whether what a trace does depends on nothing but the graph and its first message. */
+  /** Whether the behaviour of a trace depends only on the graph and its first message. */
   readonly isExact: boolean;
 }
 
-/** Routers and joins have policies of their own. */
+/** Applies the fixed policies of routers and joins. */
 function asItIsRun(node: NodeSpec, isExact: boolean): NodeSpec {
   if (isExact && (node.kind === "join" || node.kind === "fetcher")) return { ...node, kind: "plain" };
   if (node.kind === "router") return { ...node, maxRetries: 0, timeoutMs: undefined, ordering: "trace" };
@@ -173,7 +175,7 @@ export function shapeOf(spec: RunSpec): Shape {
     if (place === 0) continue;
     for (const parent of parents) connect(parent % place, place);
     if (parents.length === 0 && allowCycles) connect(0, place);
-    // joins spend no fuel: led back by them, a trace would go round for ever
+    // joins spend no fuel: a back edge from one would let a trace circulate forever
     if (back !== undefined && allowCycles && place > 1 && kind !== "join") connect(place, 1 + (back % (place - 1)));
   }
   const entries = [...nodes.keys()].filter((place) => onward.every((targets) => !targets.includes(place)));

@@ -1,7 +1,7 @@
 import { seededRandom } from "penguiflow";
 import type { NodeSpec, Shape } from "./run-spec.ts";
 
-/** The payload of every message: where it comes from, and how much may still be made of it. */
+/** The payload of every message: its origin, and the fuel for further messages. */
 export interface Parcel {
   readonly id: string;
   readonly fuel: number;
@@ -10,13 +10,13 @@ export interface Parcel {
 /** A message that a handler sends. */
 export interface Output {
   readonly parcel: Parcel;
-  /** Goes round its own loop once more. */
+  /** Whether it goes round its own loop once more. */
   readonly again: boolean;
-  /** `undefined` for all successors, none of them for the Rookery. */
+  /** Targets; `undefined` for all successors, empty for the Rookery. */
   readonly to: readonly number[] | undefined;
 }
 
-/** One thing that a handler does before it returns. */
+/** One action of a handler before it returns. */
 export type Act =
   | { readonly act: "tick" }
   | { readonly act: "sleep" | "ignore signal"; readonly ms: number }
@@ -24,10 +24,10 @@ export type Act =
   | { readonly act: "fetch" }
   | { readonly act: "emit"; readonly output: Output; readonly waits: boolean };
 
-/** All that a handler does with one message. */
+/** All actions of a handler for one message. */
 export interface Deed {
   readonly acts: readonly Act[];
-  /** How many attempts fail, how, and before which act. */
+  /** Number, kind and position of failing attempts. */
   readonly failures: number;
   readonly failsBy: "throw" | "stall";
   readonly failsAt: number;
@@ -35,12 +35,12 @@ export interface Deed {
 }
 
 export const BUDGET_HOPS = 4;
-/** Longer than any timeout of a node. */
+/** Milliseconds that exceed any timeout of a node. */
 export const STALL_MS = 71;
 
 /**
- * What the handler of a node does with a message. Depends on nothing but the graph, its seed and the
- * message, so that what a trace does can be told beforehand, whatever the schedule.
+ * Determines the actions of a node's handler for a message. They depend only on the graph, its seed and the message, so
+ * that the behaviour of a trace can be predicted under any schedule.
  */
 export function deedOf(shape: Shape, place: number, parcel: Parcel, hops: number): Deed {
   const node = shape.nodes[place] as NodeSpec;
@@ -71,7 +71,7 @@ export function deedOf(shape: Shape, place: number, parcel: Parcel, hops: number
   } else if (parcel.fuel > 0 || onward.length === 0 || (onward.length === 1 && (onward[0] as number) > place)) {
     returned = { again: node.kind === "loop" && isLikely(60), to: undefined };
   } else {
-    // no fuel left: on towards the end, and to one node alone
+    // without fuel, the message goes on towards the end, and to one node alone
     const ahead = onward.find((target) => target > place);
     if (ahead !== undefined && node.kind !== "bare") plans.push({ again: false, to: [ahead], waits: true });
   }
@@ -80,7 +80,7 @@ export function deedOf(shape: Shape, place: number, parcel: Parcel, hops: number
     .map(({ again, to }) => (again ? 1 : (to ?? onward).length))
     .reduce((sum, reached) => sum + Math.max(reached, 1), 0);
   const fuel = Math.max(0, Math.floor((parcel.fuel - 1) / Math.max(1, receivers)));
-  // a router sends on what it was given
+  // a router forwards its input
   const child = (output: number): Parcel =>
     node.kind === "router" ? parcel : { id: `${parcel.id}/${place}.${hops}.${output}`, fuel };
 
@@ -98,7 +98,7 @@ export function deedOf(shape: Shape, place: number, parcel: Parcel, hops: number
   const failures = Math.ceil(random() * (node.maxRetries + 1));
   return {
     acts,
-    // a bare handler cannot tell one attempt from another
+    // a bare handler cannot distinguish attempts
     failures: !isFailing ? 0 : node.kind === "bare" ? Number.POSITIVE_INFINITY : failures,
     failsBy: node.timeoutMs !== undefined && isLikely(50) ? "stall" : "throw",
     failsAt: Math.floor(random() * (acts.length + 1)),
@@ -106,24 +106,24 @@ export function deedOf(shape: Shape, place: number, parcel: Parcel, hops: number
   };
 }
 
-/** What must have happened in a trace that ran to its end. */
+/** The expected behaviour of a trace that ran to its end. */
 export interface Expectation {
-  /** How often each message was handled, by {@link keyOf}. */
+  /** Number of times each message was handled, by {@link keyOf}. */
   readonly handled: ReadonlyMap<string, number>;
-  /** How often each result came, by the parcel's id. */
+  /** Number of times each result arrived, by the parcel's id. */
   readonly results: ReadonlyMap<string, number>;
-  /** What ends the trace before its work is done, if anything does. */
+  /** The possible early ends of the trace. */
   readonly endings: ReadonlySet<"failed" | "exhausted">;
-  /** Whether an attempt may take longer than its node allows because it has to wait for others. */
+  /** Whether an attempt may exceed its node's timeout because it has to wait for others. */
   readonly mayStretch: boolean;
 }
 
-/** Names a message at a node. */
+/** Returns the key of a message at a node. */
 export function keyOf(place: number, id: string, hops: number): string {
   return `${place}|${id}|${hops}`;
 }
 
-/** Works out what becomes of first messages, without a runtime. */
+/** Predicts the fate of first messages, without a runtime. */
 export function expectationOf(
   shape: Shape,
   first: readonly { readonly place: number; readonly parcel: Parcel }[],
@@ -146,7 +146,7 @@ export function expectationOf(
         deed.acts.some(({ act }) => act === "emit" || act === "chunk"));
     if (deed.failures > node.maxRetries) {
       endings.add("failed");
-      // what it emitted before it failed is on its way, unless it was held back
+      // messages emitted before the failure are in flight, unless they were held back
       const early = node.maxRetries === 0 ? deed.acts.slice(0, deed.failsAt) : [];
       follow(early.flatMap((act) => (act.act === "emit" ? [act.output] : [])));
       continue;
@@ -172,22 +172,22 @@ export function expectationOf(
   return { handled, results, endings, mayStretch };
 }
 
-/** Whether an output goes back to the node it comes from. */
+/** Whether an output returns to its own node. */
 export function goesRound({ again, to }: Pick<Output, "again" | "to">): boolean {
   return again && to === undefined;
 }
 
-/** Milliseconds a handler takes when it waits for nobody. */
+/** Returns the milliseconds that a handler takes when it never waits for others. */
 function durationOf(deed: Deed): number {
   return deed.acts.reduce((sum, act) => sum + ("ms" in act ? act.ms : 0), 0);
 }
 
-/** Counts a key once more, or several times. */
+/** Increases the count of a key. */
 export function count(counts: Map<string, number>, key: string, times = 1): void {
   counts.set(key, (counts.get(key) ?? 0) + times);
 }
 
-/** FNV-1a (Fowler, Noll, Vo). */
+/** Computes the FNV-1a hash of a text (Fowler, Noll, Vo). */
 export function hashOf(text: string): number {
   let state = 0x811c9dc5;
   for (let index = 0; index < text.length; index += 1) state = Math.imul(state ^ text.charCodeAt(index), 0x01000193);

@@ -37,29 +37,29 @@ import {
 type AnyFlow = Flow<unknown, unknown>;
 type ScriptNode = FlowNode<string, unknown, unknown>;
 
-/** What the handlers of a scripted flow have done. */
+/** The recorded actions of a scripted flow's handlers. */
 export interface HandlerLog {
-  /** How often a message was handled to its end, by `keyOf`. */
+  /** Number of times a message was handled to its end, by `keyOf`. */
   readonly returned: Map<string, number>;
-  /** Handlers at work, by place; those that wait for others are not. */
+  /** Number of active handlers, by place; handlers that wait for others do not count. */
   readonly active: number[];
   readonly problems: string[];
-  /** What went wrong on purpose, by kind. */
+  /** Number of injected faults, by kind. */
   readonly faults: Map<string, number>;
-  /** How many attempts have begun. */
+  /** Number of attempts begun. */
   handled: number;
 }
 
-/** What the side effects of a scripted flow have done, in all its processes. */
+/** The recorded side effects of a scripted flow, in all its processes. */
 export interface EffectLog {
-  /** How often an effect took place, by the key it was given. */
+  /** Number of times an effect took place, by its key. */
   readonly done: Map<string, number>;
 }
 
-/** The node's name in a scripted flow. */
+/** Returns the node's name in a scripted flow. */
 export const nameOf = (place: number): string => `n${place}`;
 
-/** A parcel in whatever a node is given. */
+/** Returns the parcel in a node's input. */
 export function parcelOf(payload: unknown): { readonly parcel: Parcel; readonly hops: number } {
   if (payload instanceof WM) return { parcel: payload.facts[0] as Parcel, hops: payload.hops };
   if (!Array.isArray(payload)) return { parcel: payload as Parcel, hops: 0 };
@@ -73,7 +73,7 @@ export function parcelOf(payload: unknown): { readonly parcel: Parcel; readonly 
   };
 }
 
-/** Builds a flow whose handlers do what the script says. */
+/** Builds a flow whose handlers follow the script. */
 export function scriptedFlow(
   shape: Shape,
   { clock }: { readonly clock: Clock },
@@ -114,7 +114,7 @@ export function scriptedFlow(
   return { flow, agent, log };
 }
 
-/** The playbook of all nodes that call one, and the agent of those that call another. */
+/** Creates the playbook of all nodes that call one, which is also the agent of remote nodes. */
 function innerFlow(options: FlowOptions = {}): AnyFlow {
   const through = payloadNode({ name: "through", policy: { concurrency: 2 } }, (parcel: Parcel) => parcel);
   const dawdle = payloadNode({ name: "dawdle", policy: { concurrency: 2 } }, async (parcel: Parcel, ctx) => {
@@ -147,10 +147,10 @@ function scriptedNode(
   const sleepOnClock = (ms: number): Promise<void> => new Promise((resolve) => clock.setTimer(() => resolve(), ms));
 
   const atWork = new Set<string>();
-  /** Calls a handler's work and keeps count of it; at an ordered node a trace may be at work only once. */
+  /** Counts a handler's work as active; at an ordered node a trace may be active only once. */
   const entered = <Value>({ id }: Parcel, work: () => Value | Promise<Value>): Value | Promise<Value> => {
     const trace = /^t\d+/.exec(id)?.[0];
-    // a handler that was timed out, or has outlived its trace, may be at work beside the next
+    // a handler that has timed out, or has outlived its trace, may be active beside the next
     const isOrdered = trace !== undefined && ordering === "trace" && timeoutMs === undefined && kind !== "remote";
     if (isOrdered && atWork.has(trace)) log.problems.push(`L4: ${name} handles two messages of ${trace} at once`);
     if (isOrdered) atWork.add(trace);
@@ -261,7 +261,7 @@ function scriptedNode(
   const loops = kind === "loop" ? { allowCycle: true } : {};
   return node({ name, policy, ...loops }, handler);
 
-  /** Has a side effect, which takes its time, and must not take place twice. */
+  /** Performs a side effect that takes some time and must not take place twice. */
   async function doOnce(key: string, ctx: Context, { done }: EffectLog): Promise<void> {
     const run = async (effectKey: string): Promise<string> => {
       count(done, effectKey);
@@ -269,7 +269,7 @@ function scriptedNode(
       return key;
     };
     const ifUnknown = (): string => {
-      count(log.faults, "nobody knows whether an effect took place");
+      count(log.faults, "the outcome of an effect is unknown");
       return key;
     };
     const value = await aside(ctx.once(key, run, { ifUnknown }));
@@ -286,7 +286,7 @@ function scriptedNode(
     }
   }
 
-  /** Asks until there is an answer. */
+  /** Calls until there is an answer. */
   async function callAgent(parcel: Parcel, ctx: Context): Promise<void> {
     const { idempotencyKey, signal } = ctx;
     const message = ctx.message.with({ payload: parcel });
@@ -342,7 +342,7 @@ function scriptedNode(
     await aside(ctx.emit(value, to));
   }
 
-  /** While a handler waits for others, its slot may be theirs. */
+  /** Releases the slot of a handler while it waits for others. */
   async function aside<Value>(wait: Promise<Value>): Promise<Value> {
     log.active[place]! -= 1;
     try {
@@ -368,7 +368,7 @@ function onlyWhenNothingComes(error: unknown): void {
   if (code !== "WAIT_TIMEOUT" && code !== "FETCH_STARVED") throw error;
 }
 
-/** What a handler sends for an output: a message now and then, otherwise a bare payload. */
+/** Returns the value that a handler sends for an output: occasionally a message, otherwise a bare payload. */
 function valueOf(output: Output | undefined, message: Message): unknown {
   if (output === undefined) return undefined;
   const { parcel } = output;

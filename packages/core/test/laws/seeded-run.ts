@@ -27,22 +27,22 @@ import { type NodeSpec, type RunSpec, type Shape, shapeOf, type TraceSpec } from
 import { count, deedOf, expectationOf, goesRound, keyOf, type Parcel } from "./script.ts";
 import { type HandlerLog, nameOf, parcelOf, scriptedFlow } from "./scripted-flow.ts";
 
-/** What a run showed. */
+/** The findings of a run. */
 export interface RunReport {
-  /** Which laws it broke, one line each. */
+  /** Broken laws, one line each. */
   readonly broken: readonly string[];
-  /** Its records, one line each; none when nobody watched. */
+  /** Records of the run, one line each; none without an audience. */
   readonly lines: readonly string[];
-  /** What nodes and edges held when the first law was seen to be broken. */
+  /** Load of nodes and edges at the first violation. */
   readonly held: string;
   readonly statuses: ReadonlyMap<string, number>;
-  /** What went wrong on purpose, by kind. */
+  /** Number of injected faults, by kind. */
   readonly faults: ReadonlyMap<string, number>;
-  /** Messages that were handed to a handler. */
+  /** Number of messages delivered to a handler. */
   readonly messages: number;
 }
 
-/** Says all that is needed to look into a run that went wrong. */
+/** Reports everything needed to investigate a failed run. */
 export function story(spec: RunSpec, { broken, lines, held }: Pick<RunReport, "broken" | "lines" | "held">): string {
   const { onward, entries } = shapeOf(spec);
   return [
@@ -56,15 +56,15 @@ export function story(spec: RunSpec, { broken, lines, held }: Pick<RunReport, "b
 }
 
 /**
- * Who looks on. Nobody: the engine takes its short ways. A good audience: a recorder, an observer and, where the spec
- * says so, a store and a bus, under a seeded scheduler. A bad one: the same with observers that throw and dawdle
- * and a store and a bus that fail.
+ * The observers of a run. "none": the engine takes its fast paths. "good": a recorder, an observer and, where the spec
+ * says so, a store and a bus, under a seeded scheduler. "bad": the same with observers that throw and dawdle and a
+ * store and a bus that fail.
  */
-export type Audience = "nobody" | "good" | "bad";
+export type Audience = "none" | "good" | "bad";
 
 /**
- * Runs a random flow with random callers under a random schedule, all from the seed of the spec: which
- * of the tasks that could run does run, when time moves on, when callers act.
+ * Runs a random flow with random callers under a random schedule, all from the seed of the spec. The seed determines
+ * which ready task runs, when time advances, and when callers act.
  */
 export async function seededRun(spec: RunSpec, audience: Audience, digest?: RunDigest): Promise<RunReport> {
   return new SeededRun(spec, audience, digest).play();
@@ -76,7 +76,7 @@ class SeededRun {
   readonly #random: () => number;
   readonly #schedule: SeededSchedule;
   readonly #flow: Flow<unknown, unknown>;
-  /** What the remote nodes call. */
+  /** The agent of the remote nodes. */
   readonly #agent: Flow<unknown, unknown>;
   readonly #log: HandlerLog;
   readonly #isWatched: boolean;
@@ -96,7 +96,7 @@ class SeededRun {
   #isStopped = false;
 
   constructor(spec: RunSpec, audience: Audience, digest: RunDigest | undefined) {
-    const isWatched = audience !== "nobody";
+    const isWatched = audience !== "none";
     this.#spec = spec;
     this.#shape = shapeOf(spec);
     this.#random = seededRandom(spec.seed);
@@ -131,7 +131,7 @@ class SeededRun {
     this.#log = log;
   }
 
-  /** An error of the engine itself is logged, and nothing else tells of it. */
+  /** Reports an error of the engine itself, which appears only in the log. */
   #notBroken(message: string, fields: unknown): void {
     if (message === "engine_failed") this.#broken.push(`the engine failed: ${JSON.stringify(fields)}`);
   }
@@ -186,13 +186,13 @@ class SeededRun {
     this.#look();
   }
 
-  /** Remembers what nodes and edges hold when something is seen to be wrong, or when all there was to do is done. */
+  /** Records the load of nodes and edges at the first violation, or at the end. */
   #look(): void {
     if (this.#held === "" && this.#flow.isRunning && this.#broken.length > 0)
       this.#held = describeStats(this.#flow.stats());
   }
 
-  /** Fetches what nobody has read, so that those who wait for room can end. */
+  /** Fetches unread results, so that senders blocked by them can end. */
   async #readRest(): Promise<void> {
     for (let round = 0; this.#flow.stats().unreadResults > 0; round += 1) {
       if (round > 2_000) {
@@ -204,7 +204,7 @@ class SeededRun {
     }
   }
 
-  /** A trace that was emitted waits in a join for further messages as long as some may come. */
+  /** Closes emitted traces: one waits in a join for further messages as long as some may arrive. */
   async #closeOpenEnded(): Promise<void> {
     if (this.#shape.isExact) return;
     for (const [index, { by, tenant, traceId = `trace-${index}` }] of this.#spec.traces.entries())
@@ -268,7 +268,7 @@ class SeededRun {
         this.#broken.push("L11: a chunk of another trace");
       items += 1;
       if (items >= last) return;
-      // the reader takes its time
+      // lets the reader pause
       await new Promise<void>((resolve) => this.#schedule.move(resolve));
     }
   }
@@ -301,7 +301,7 @@ class SeededRun {
     this.#watch("stop", this.#flow.stop({ drainMs }));
   }
 
-  /** Remembers that somebody waits, and notices when it is over. */
+  /** Tracks a wait until it settles. */
   #watch(what: string, wait: Promise<unknown>): void {
     const id = this.#waits++;
     this.#unsettled.set(id, what);
@@ -317,7 +317,7 @@ class SeededRun {
     this.#meddled.set(key, (this.#meddled.get(key) ?? new Set()).add(status));
   }
 
-  /** L3: no edge holds more than it may, no node does more at once than it may. */
+  /** Checks L3: edges and nodes within their bounds. */
   #checkBounds(stats: FlowStats): void {
     const { traces, fetchers, nodes } = stats;
     this.#broken.push(...brokenBounds(this.#flow.graph, stats));
@@ -340,7 +340,7 @@ class SeededRun {
     for (const records of runs.values()) this.#checkRun(records);
   }
 
-  /** A store and a bus: with a bad audience they refuse, throw and dawdle before they do their work. */
+  /** Creates a store and a bus; with a bad audience they refuse, throw and dawdle before they work. */
   #keepers(audience: Audience): { readonly stateStore: StateStore; readonly messageBus: MessageBus } {
     const random = seededRandom(this.#spec.seed ^ 0x2c1b3c6d);
     const keep = (work: () => void | Promise<void>): Promise<void> => {
@@ -363,7 +363,10 @@ class SeededRun {
     };
   }
 
-  /** L8, L11: the store has of each tenant's traces what observers were told of them, and failures are counted. */
+  /**
+   * Checks L8 and L11: the store has the same events of each tenant's traces as the observers, and failures are
+   * counted.
+   */
   async #checkKept(): Promise<void> {
     const { stateStore, messageBus, middlewares } = this.#flow.stats().observers;
     const lost = stateStore.dropped + stateStore.failed + messageBus.dropped + messageBus.failed;
@@ -384,7 +387,7 @@ class SeededRun {
     }
   }
 
-  /** L11: no message is on the way for another tenant than that of its caller. */
+  /** Checks L11: no message is in flight for another tenant than that of its caller. */
   #checkTenants(): void {
     const seen = this.#records.flatMap((record) => {
       if (record.type === "accepted") return [{ tenant: record.tenant, message: record.message }];
@@ -405,7 +408,7 @@ class SeededRun {
     if (owner !== tenant) this.#broken.push(`L11: a payload of ${owner} travels for ${tenant}`);
   }
 
-  /** L5: what is dropped is dropped with an event. */
+  /** Checks L5: every dropped message is dropped with an event. */
   #checkDrops(): void {
     if (this.#spec.stop !== undefined) return;
     const told = new Map<string, number>();
@@ -422,11 +425,11 @@ class SeededRun {
         );
   }
 
-  /** A trace that ran to its end did what the script says; one that did not has a reason. */
+  /** Checks that a completed trace did what the script says, and that any other has a reason. */
   #checkRun(records: readonly TraceRecord[]): void {
     const last = records.at(-1);
     const first = records.flatMap((record) => (record.type === "accepted" ? [record] : []));
-    // a playbook's own traces, and those of which nothing was accepted, have no script
+    // a playbook's own traces, and those without an accepted message, have no script
     if (last?.type !== "ended" || first.length === 0 || first.some(({ node }) => !node.startsWith("n"))) return;
     const { status } = last.outcome;
     count(this.#statuses, status);
@@ -471,7 +474,7 @@ class SeededRun {
       );
   }
 
-  /** Without records: what callers got is what the script says. */
+  /** Checks, without records, that callers received what the script says. */
   #checkOutcomes(): void {
     for (const { parcel, outcome } of this.#outcomes) {
       count(this.#statuses, outcome.status);
@@ -503,7 +506,7 @@ class SeededRun {
   }
 }
 
-/** Observers that nobody should notice. They wait for promises alone, so that a schedule has no need to know of them. */
+/** Observers that must not affect the flow. They wait for promises alone, so that a schedule need not know of them. */
 const BAD_MIDDLEWARES: readonly Middleware[] = [
   () => {
     throw PLANNED;
@@ -522,7 +525,7 @@ const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 const placeOf = (name: string): number => Number(name.slice(1));
 
-/** What the laws need to know of a random graph and of the playbook in it. */
+/** Returns the facts about a random graph and its playbook that the laws need. */
 function lawShapeOf(spec: RunSpec, shape: Shape): LawShape {
   const nodeOf = (name: string): NodeSpec | undefined =>
     name.startsWith("n") ? shape.nodes[placeOf(name)] : undefined;
@@ -535,7 +538,7 @@ function lawShapeOf(spec: RunSpec, shape: Shape): LawShape {
     },
     shareOf(name, tenant) {
       const node = nodeOf(name);
-      // elsewhere the scheduler, or the cycle, has a say in who is next
+      // elsewhere the scheduler, or the cycle, influences the order
       const givesTurns = node?.concurrency === 1 && node.kind !== "join" && node.kind !== "router" && !shape.hasRings;
       return givesTurns ? (spec.weights[tenant] ?? 1) : undefined;
     },
