@@ -205,7 +205,7 @@ describe("a dead end", () => {
 });
 
 describe("a loop without budget", () => {
-  test("is a cycle of several nodes that nobody bounds", () => {
+  test("is an unbounded cycle of several nodes", () => {
     const flow = create(a.to(b), b.to(c), c.to(b, d), { allowCycles: true });
     expect(found(flow)).toEqual([["loop-without-budget", "b", "c"]]);
   });
@@ -510,7 +510,7 @@ describe("lintFlow", () => {
     expect(() => lintFlow(endless())).toThrow(/declare a playbook once/);
   });
 
-  test("prints what a tired person needs", () => {
+  test("prints everything needed to fix the problem", () => {
     expect(formatFindings([])).toBe("No findings\n");
     const flow = create(payloadNode({ name: "read", effects: "reads" }, (value: number) => value).to());
     expect(formatFindings(lintFlow(flow))).toBe(

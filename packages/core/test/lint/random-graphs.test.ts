@@ -35,7 +35,7 @@ const vertex = fc.record({
   isTimed: fc.boolean(),
   boundsLoop: fc.boolean(),
   count: fc.integer({ min: 1, max: 4 }),
-  /** To whom, as steps from itself; negative steps lead back. */
+  /** Targets, as steps from the node itself; negative steps lead back. */
   steps: fc.uniqueArray(fc.integer({ min: -3, max: 4 }), { maxLength: 4 }),
 });
 
@@ -83,7 +83,7 @@ function flowOf(specs: readonly VertexSpec[]) {
   return createOrRefuse(edges);
 }
 
-/** A ring that nothing leads into is no graph. */
+/** Creates a flow, or nothing where a ring without entry is refused. */
 function createOrRefuse(edges: readonly never[], options: FlowOptions = {}) {
   try {
     return create(...edges, { allowCycles: true, ...options });
@@ -119,7 +119,7 @@ describe("the linter on random graphs", () => {
       }),
       { numRuns: 1_000, seed: 7 },
     );
-    // what never happens proves nothing
+    // a rule that never fires proves nothing
     expect([...rules.keys()].sort()).toEqual([
       "dead-end",
       "deadlock-prone-cycle",
@@ -165,7 +165,10 @@ const simple = fc.record({
   steps: fc.uniqueArray(fc.integer({ min: -2, max: 4 }), { maxLength: 4 }),
 });
 
-/** A flow whose routers choose by chance, and a payload that union routers understand. It tires of cycles in the end. */
+/**
+ * Creates a flow whose routers choose at random, and a payload that union routers understand. It leaves cycles in the
+ * end.
+ */
 function runnable(
   specs: readonly (typeof simple extends fc.Arbitrary<infer Spec> ? Spec : never)[],
   random: () => number,

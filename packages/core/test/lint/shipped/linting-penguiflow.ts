@@ -1,8 +1,8 @@
-// Stands in for "penguiflow" while shipped code runs: every flow that is made is looked at by the linter.
+// Stands in for "penguiflow" while shipped code runs: the linter checks every flow that is created.
 import { create as make, type Flow } from "penguiflow";
 import { type Finding, lintFlow } from "penguiflow/lint";
 
-/** A flow that shipped code has made. */
+/** A flow created by shipped code. */
 export interface LintedFlow {
   readonly name: string;
   readonly findings: readonly Finding[];

@@ -1,18 +1,18 @@
-// Runs shipped code, one file after the other, and sends what the linter says of its flows to the parent process.
+// Runs shipped code, one file after the other, and sends the findings on its flows to the parent process.
 import { registerHooks } from "node:module";
 import process from "node:process";
 import { setTimeout } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-// imported before the hook is there, so that it gets the package itself
+// imported before the hook is registered, so that it gets the package itself
 import { flows, type LintedFlow } from "./linting-penguiflow.ts";
 
-/** What one file made. */
+/** The flows of one file. */
 export interface LintedFile {
   readonly file: string;
   readonly flows: readonly LintedFlow[];
 }
 
-/** A server never ends. */
+/** Time limit for a file, in milliseconds: a server never ends. */
 const LONGEST_MS = 15_000;
 
 const standIn = import.meta.resolve("./linting-penguiflow.ts");

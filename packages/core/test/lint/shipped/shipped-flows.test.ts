@@ -6,14 +6,14 @@ import { describe, expect, test } from "vitest";
 import { files, read, root, scratchFolder } from "../../../../../scripts/workspace.ts";
 import type { LintedFile } from "./run-linted.ts";
 
-/** What examples/service needs to start. */
+/** The environment that examples/service needs to start. */
 const serviceEnvironment = {
   PORT: "0",
   ADMIN_PORT: "0",
   TENANTS: JSON.stringify([{ name: "acme", token: "a-token-of-acme-0001", documents: path.join(root, "docs") }]),
 };
 
-/** Runs files in a process of their own and resolves with the flows they made. */
+/** Runs files in a separate process and resolves with their flows. */
 async function lint(these: readonly string[]): Promise<LintedFile[]> {
   const linted: LintedFile[] = [];
   const child = fork(new URL("./run-linted.ts", import.meta.url), [], {
