@@ -251,7 +251,7 @@ describe("the loopback transport", () => {
     expect((await collect(events)).at(-1)).toMatchObject({ result: 1_000, done: true });
   });
 
-  test("passes on what is left of a budget, and the conversation that is gone on with", async () => {
+  test("passes on what is left of a budget, and the conversation that is continued", async () => {
     const plan = payloadNode("plan", (wm: WM) => ({ budgetHops: wm.budgetHops, budgetTokens: wm.budgetTokens }));
     const transport = new LoopbackTransport({ plan: tidy(create(plan.to()).run()) });
     const asked = request("plan", { payload: new WM({ query: "q", hops: 1, budgetTokens: 50 }) });

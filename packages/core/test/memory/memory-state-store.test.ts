@@ -29,7 +29,7 @@ async function pages(store: MemoryStateStore, limit: number, between: () => Prom
 }
 
 describe("the memory store", () => {
-  test("gives back what it was given, in order, at any page size", async () => {
+  test("returns the stored events, in order, at any page size", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 8 }),
@@ -50,7 +50,7 @@ describe("the memory store", () => {
     );
   });
 
-  test("goes on from a cursor without a gap or a repetition while events are added and old ones go", async () => {
+  test("continues from a cursor without a gap or a repetition while events are added and old ones go", async () => {
     const store = new MemoryStateStore({ maxEventsPerTrace: 10 });
     await store.saveEvents(series("t", 8));
     let next = 8;
@@ -69,7 +69,7 @@ describe("the memory store", () => {
     expect((await pages(store, 2)).flat().map((one) => one.at)).toEqual([15, 16, 17, 18, 19]);
   });
 
-  test("lets go of traces by its clock, bindings without events too", async () => {
+  test("removes traces by its clock, bindings without events too", async () => {
     const clock = new TestClock();
     const store = new MemoryStateStore({ clock, maxAgeMs: 1_000 });
     const at = (traceId: string, instant: number) => store.saveEvents([{ ...event(traceId, 1), at: instant }]);
@@ -94,7 +94,7 @@ describe("the memory store", () => {
     expect((await store.listTraces({ tenant: "acme" })).traces[0]).toMatchObject({ lastAt: 5, state: "running" });
   });
 
-  test("gives up the trace that was quiet longest when there are too many", async () => {
+  test("gives up the trace that was least recently active when there are too many", async () => {
     const store = new MemoryStateStore({ maxTraces: 2 });
     await store.saveEvents([event("a", 1), event("b", 1), event("a", 2), event("c", 1)]);
     const has = async (traceId: string) => (await store.loadHistory({ tenant: "acme", traceId })).events.length;
@@ -109,7 +109,7 @@ describe("the memory store", () => {
       (await store.loadHistory({ tenant, traceId })).events.map((one) => one.at);
     expect(await numbers("acme", "t")).toEqual([1]);
     expect(await numbers("rival", "t")).toEqual([2]);
-    expect(await numbers("nobody", "t")).toEqual([]);
+    expect(await numbers("stranger", "t")).toEqual([]);
     expect(await numbers("a:", "b")).toEqual([4]);
     expect(await numbers("a", ":b")).toEqual([5]);
     await store.saveRemoteBinding(binding("one"));
