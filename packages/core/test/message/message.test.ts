@@ -281,7 +281,7 @@ describe("branches", () => {
     ]);
   });
 
-  test("of a bare payload share a meta that nobody can change", async () => {
+  test("of a bare payload share an immutable meta", async () => {
     const split = payloadNode("split", (value: number) => value);
     const look = (name: string) => node(name, (message: Message<number>) => message.with({ payload: message.meta }));
     const flow = tidy(create(split.to(look("left"), look("right"))).run());
@@ -357,7 +357,7 @@ describe("payload nodes and message nodes in a row", () => {
 
   test("a thenable that a handler returns is awaited", async () => {
     class Later {
-      // oxlint-disable-next-line unicorn/no-thenable -- what query builders return
+      // oxlint-disable-next-line unicorn/no-thenable -- query builders return these
       then(resolve: (value: number) => void): void {
         resolve(5);
       }
