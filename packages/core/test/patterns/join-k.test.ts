@@ -17,7 +17,7 @@ import { TestClock } from "penguiflow/testing";
 import { z } from "zod";
 import { leftovers, NOTHING, recorder, rejection, tidy, within } from "../fixtures/watched-flow.ts";
 
-/** Sends each number on after as many milliseconds as it says. */
+/** Emits each number after as many milliseconds as it says. */
 const scatter = payloadNode("scatter", async (delays: readonly number[], ctx) => {
   for (const delay of delays) await ctx.emit(delay, { to: "delay" });
 });
@@ -29,7 +29,7 @@ const delay = payloadNode(
   },
 );
 
-/** Sends `many` numbers from 0 on, one by one. */
+/** Emits `many` numbers from 0 on, one by one. */
 const count = payloadNode("count", async (many: number, ctx) => {
   for (let number = 0; number < many; number += 1) await ctx.emit(number, { to: "join" });
 });
@@ -317,7 +317,7 @@ describe("a join that stays short", () => {
     expect(await within(1_000, fetched)).toMatchObject({ code: "FLOW_STOPPED" });
   });
 
-  test("does not hold up other traces of the same join", async () => {
+  test("does not delay other traces of the same join", async () => {
     const flow = counting(anyJoin(2));
     await flow.emit(1, { traceId: "open" });
     expect(await within(2_000, flow.call(2))).toEqual([0, 1]);

@@ -16,7 +16,7 @@ import { durable } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
 import { leftovers, NOTHING, recorder, tidy } from "../fixtures/watched-flow.ts";
 
-/** Sends each number on after as many milliseconds as it says. */
+/** Emits each number after as many milliseconds as it says. */
 const scatter = payloadNode("scatter", async (delays: readonly number[], ctx) => {
   for (const delay of delays) await ctx.emit(delay, { to: "delay" });
 });
@@ -37,7 +37,7 @@ const short = (late?: "drop" | "group") =>
     ...(late === undefined ? {} : { late }),
   });
 
-/** The flow `source → fast, … → join → after`, where `after` takes `afterMs`. */
+/** Creates the flow `source → fast, … → join → after`, where `after` takes `afterMs`. */
 function fanOut(
   slow: FlowNode<"slow", number, string>,
   clock: TestClock,
@@ -62,7 +62,7 @@ const lateBy = (ms: number) =>
     return `slow ${value}`;
   });
 
-describe("what comes to a join after its short group went on at the timeout", () => {
+describe("messages that reach a join after its short group was emitted at the timeout", () => {
   test.each([
     ["unobserved", {}],
     ["observed", { middlewares: [() => {}] }],
@@ -99,7 +99,7 @@ describe("what comes to a join after its short group went on at the timeout", ()
     expect(groups).toHaveLength(2);
   });
 
-  test("has its handler told to stop, with the reason", async () => {
+  test("has its handler aborted, with the reason", async () => {
     const clock = new TestClock();
     let reason: FlowError | undefined;
     const slow = payloadNode("slow", (value: number, ctx) => {
@@ -172,7 +172,7 @@ describe("what comes to a join after its short group went on at the timeout", ()
     const flow = tidy(create(scatter.to(delay), delay.to(counted), { clock }).run());
     const outcome = flow.outcome([10, 20, 30, 500, 510]);
     await clock.advance(1_000);
-    // the first group was full; the second gave up, and with it the join
+    // the first group was full; the second timed out, and closed the join
     expect(await outcome).toMatchObject({ results: [[10, 20], [30]], durationMs: 130 });
   });
 
@@ -231,7 +231,7 @@ describe("what comes to a join after its short group went on at the timeout", ()
     expect(await outcome).toMatchObject({ status: "empty", lastNode: "nothing" });
   });
 
-  test("is none of the next round of a cycle: that gets groups of its own", async () => {
+  test("does not belong to the next round of a cycle: that gets groups of its own", async () => {
     const clock = new TestClock();
     const { middleware, of } = recorder();
     interface Task {
@@ -327,7 +327,7 @@ describe("what comes to a join after its short group went on at the timeout", ()
     await using after = make(false);
     await clock.advance(1_000);
     expect(((await after.fetch({ traceId: "t" })) as Message).payload).toEqual(["fast 1"]);
-    // the handler began again with the same group; the late member made none
+    // the handler started again with the same group; the late member created none
     expect(groups).toEqual([["fast 1"], ["fast 1"]]);
     expect(after.stats().traces).toBe(0);
   });

@@ -5,7 +5,7 @@ import { create, mapConcurrent, payloadNode } from "penguiflow";
 import { TestClock } from "penguiflow/testing";
 import { rejection, tidy, within } from "../fixtures/watched-flow.ts";
 
-/** Counts how many run at once. */
+/** Counts concurrent workers. */
 function gauge() {
   let running = 0;
   let most = 0;
@@ -122,7 +122,7 @@ test("the first failure aborts the other workers with it, starts no further item
   expect(closed).toBe(true);
 });
 
-test("it settles only when every worker has returned, so that nothing goes on behind the caller's back", async () => {
+test("it settles only when every worker has returned, so that nothing continues behind the caller's back", async () => {
   let late = false;
   await rejection(
     mapConcurrent([0, 1], async (item) => {

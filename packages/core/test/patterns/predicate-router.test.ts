@@ -7,7 +7,7 @@ const a = payloadNode("a", (value: number) => `a${value}`);
 const b = payloadNode("b", (value: number) => `b${value}`);
 const c = payloadNode("c", (value: number) => `c${value}`);
 
-/** Routes to what the function says; the compiler is not told which names it may choose. */
+/** Creates a router with the function's choice; the compiler does not know the possible names. */
 const routing = (choose: (value: number) => RouteChoice | Promise<RouteChoice>, watch = recorder()) => {
   const router = predicateRouter("router", (message: Message<number>) => choose(message.payload));
   return tidy(create(router.to(a, b, c), { middlewares: [watch.middleware] }).run());
@@ -30,7 +30,7 @@ describe("a predicate router sends a message to", () => {
     ["null", null],
     ["undefined", undefined],
     ["an empty array", []],
-  ])("nobody on %s, which is an event and an empty trace that names the router", async (_, choice) => {
+  ])("no node on %s, which is an event and an empty trace that names the router", async (_, choice) => {
     const watch = recorder();
     const flow = routing(() => choice, watch);
     const outcome = await within(1_000, flow.outcome(1));
@@ -76,7 +76,7 @@ test("a predicate that throws is an ordinary node error", async () => {
   expect(await rejection(flow.call(1))).toMatchObject({ code: "NODE_EXCEPTION", node: "router" });
 });
 
-test("a predicate is given the whole message and a context, and the envelope goes on unchanged", async () => {
+test("a predicate is given the whole message and a context, and the envelope continues unchanged", async () => {
   const seen: unknown[] = [];
   const router = predicateRouter("router", async (message: Message<number>, ctx) => {
     seen.push(message.meta["lang"], ctx.tenant, ctx.successors);

@@ -4,7 +4,7 @@ import { TestClock } from "penguiflow/testing";
 import { expect, test } from "vitest";
 import { logbook, recorder, tidy, within } from "../fixtures/watched-flow.ts";
 
-/** An agent that takes a second, and flows that call it and share a journal. */
+/** Creates an agent that takes a second, and flows that call it and share a journal. */
 function workshop() {
   const clock = new TestClock();
   const work = payloadNode("work", async (value: number, ctx) => {
@@ -26,7 +26,7 @@ function workshop() {
   return { clock, agent, transport, make, seen };
 }
 
-test("the task of a durable flow that is stopped goes on, and its next run takes the answer", async () => {
+test("the task of a durable flow that is stopped continues, and its next run takes the answer", async () => {
   const { clock, agent, make, seen } = workshop();
   const before = make().run();
   const id = await before.emit(21, { tenant: "acme" });
@@ -43,7 +43,7 @@ test("the task of a durable flow that is stopped goes on, and its next run takes
   await after.stop();
 });
 
-test("a trace that failed since its agent did has another task when it is tried again", async () => {
+test("a trace that failed since its agent did has another task when it is retried", async () => {
   const { clock, agent, make } = workshop();
   const flow = make().run();
   const outcome = flow.outcome(-1, { traceId: "t", tenant: "acme" });

@@ -29,13 +29,13 @@ import { logbook, recorder, rejection, tidy, within } from "../fixtures/watched-
 
 type Answering = (request: RemoteCallRequest, call: number) => AsyncGenerator<RemoteStreamEvent, void, undefined>;
 
-/** An agent that answers as a test says, and remembers what it was asked. */
+/** An agent with scripted answers that records its requests. */
 class FakeAgent implements RemoteTransport {
   readonly requests: RemoteCallRequest[] = [];
   readonly cancelled: string[] = [];
   readonly resubscribed: RemoteTask[] = [];
   readonly #answer: Answering;
-  /** How answers are taken up again. */
+  /** The answer to a resumed task. */
   again: (call: number) => AsyncGenerator<RemoteStreamEvent, void, undefined> = async function* () {};
   cancelling: (signal: AbortSignal | undefined) => Promise<void> = () => Promise.resolve();
 
@@ -66,11 +66,11 @@ class FakeAgent implements RemoteTransport {
   }
 }
 
-/** Nothing comes until the call is given up. */
+/** Returns a promise that never settles until the call is aborted. */
 const silence = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true }));
 
-/** Begins a task and says no more. */
+/** Begins a task and sends nothing more. */
 const silent: Answering = async function* ({ onTask, signal }, call) {
   onTask?.({ taskId: `task ${call}` });
   yield await silence(signal);
@@ -78,7 +78,7 @@ const silent: Answering = async function* ({ onTask, signal }, call) {
 
 type Options = Partial<RemoteNodeOptions<Schema<unknown, unknown>, Schema<unknown, unknown>>>;
 
-/** A flow of one remote node, on a clock of its own. */
+/** Creates a flow of one remote node, with its own clock. */
 function calling(transport: RemoteTransport, options: Options = {}, flowOptions: FlowOptions = {}) {
   const clock = new TestClock();
   const ask = remoteNode("ask", { transport, agentUrl: "agent", skill: "find", ...options });
@@ -163,7 +163,7 @@ describe("a remote node", () => {
     expect(await read(quiet.flow.stream("x"))).toMatchObject({ texts: [], results: [8] });
   });
 
-  test("keeps the agent waiting while nobody reads", async () => {
+  test("applies backpressure to the agent while its answer is not read", async () => {
     let sent = 0;
     const agent = new FakeAgent(async function* () {
       for (; sent < 100; sent += 1) yield { text: "x", at: sent, done: false };
@@ -282,7 +282,7 @@ describe("a task that is no longer wanted", () => {
     expect(await within(1_000, ways[way]!(flow, clock))).toBe(statuses[way]);
     await clock.advance(2_000);
     expect(agent.cancelled).toEqual(["acme agent task 1"]);
-    // the agent heard of it before the connection was closed
+    // the agent was told before the connection was closed
     expect(agent.requests[0]?.signal.aborted).toBe(true);
     if (flow.isRunning) await flow.flush();
     expect(seen.of("remote_call_cancelled")).toMatchObject([{ taskId: "task 1", wasHeard: true }]);
@@ -352,7 +352,7 @@ describe("a task that is no longer wanted", () => {
   test.each<[string, (signal: AbortSignal | undefined) => Promise<void>]>([
     ["fails", () => Promise.reject(new Error("agent away"))],
     ["hangs", () => new Promise(() => {})],
-  ])("whose cancel %s holds nobody up, and is warned of", async (_, cancelling) => {
+  ])("whose cancel %s blocks nothing, and logs a warning", async (_, cancelling) => {
     const agent = new FakeAgent(silent);
     agent.cancelling = cancelling;
     const logger = logbook();
@@ -387,7 +387,7 @@ describe("a task that is no longer wanted", () => {
 describe("a call that fails", () => {
   const policy = { maxRetries: 2, backoffBaseMs: 0 };
 
-  test("is repeated under the same key while nobody knows of a task", async () => {
+  test("is repeated under the same key while no task is known", async () => {
     const agent = new FakeAgent(async function* (_, call) {
       if (call < 3) throw new FlowError({ code: "REMOTE_UNAVAILABLE", message: "away", retryable: true });
       yield { done: true, result: call };
@@ -444,7 +444,7 @@ describe("a call that fails", () => {
     const agent = new FakeAgent(async function* ({ onTask }) {
       onTask?.({ taskId: "t" });
       yield { done: false };
-      // the instant has come, its timer has not been called yet
+      // the instant has come, but its timer has not fired yet
       now = 50;
       throw new FlowError({ code: "REMOTE_FAILED", message: "deadline exceeded" });
     });
@@ -599,7 +599,7 @@ describe("a task that waits for its caller", () => {
     expect(agent.cancelled).toEqual(["default agent t"]);
   });
 
-  test("is sent on as plain data where that is wanted, past the schema of answers, and can be gone on with", async () => {
+  test("is sent on as plain data where that is wanted, past the schema of answers, and can be continued", async () => {
     const agent = asking("input-required");
     const none: Schema<string, string> = {
       "~standard": { version: 1, vendor: "test", validate: () => ({ issues: [{ message: "no" }] }) },
@@ -650,13 +650,13 @@ test("a flow that pauses is asked and answered through remote nodes, as often as
     error: { code: "REMOTE_REFUSED" },
   });
 
-  // what is not wanted any more is cancelled though it waits
+  // an unwanted task is cancelled even though it waits
   const fails = tidy(create(remoteNode("fails", { ...remote, interrupts: "fail" }).to()).run());
   expect(await fails.outcome("Porto")).toMatchObject({ error: { code: "REMOTE_INTERRUPTED" } });
   expect(agent.stats()).toMatchObject({ traces: 0, outcomes: { completed: 1, cancelled: 1 } });
 });
 
-test("an answer that goes on with a task tells the text from where it was told before", async () => {
+test("an answer that continues with a task tells the text from where it was told before", async () => {
   const agent = new FakeAgent(async function* ({ onTask }) {
     onTask?.({ taskId: "t" });
     yield { text: "and ", at: 12, done: false };
@@ -807,7 +807,7 @@ describe("the events of a remote call", () => {
     ]);
   });
 
-  test("tell of failure and leave out bytes that nobody counted", async () => {
+  test("report a failure and omit bytes that were not counted", async () => {
     const agent = new FakeAgent(async function* () {
       yield { done: false };
       throw new FlowError({ code: "REMOTE_REFUSED", message: "no such skill" });
