@@ -16,7 +16,7 @@ const owner = (name: string, tenant = "t", priority = 0): Owner => ({ name, tena
 const item = (of: Owner, index = 0): Item => ({ owner: of, index, nextInLane: null });
 const label = (one: Item | null): string | null => (one === null ? null : `${one.owner.name}${one.index}`);
 
-/** Puts `count` items of each owner in, owner by owner. */
+/** Creates a queue with `count` items of each owner, owner by owner. */
 function filled(owners: readonly Owner[], count: number, weights: Record<string, number> = {}, exclusive = false) {
   const queue = new FairQueue<Item>(exclusive, (tenant) => weights[tenant] ?? 1);
   for (const one of owners) for (const index of range(count)) queue.push(one, item(one, index), false);
@@ -83,7 +83,7 @@ describe("a fair queue", () => {
       const queue = new FairQueue<Item>(exclusive, () => 1);
       const backlog = range(100).map((index) => owner(`b${index}`, "backlog"));
       for (const one of backlog) queue.push(one, item(one), false);
-      // a client whose next request waits as soon as the one before has been taken
+      // a client whose next request waits as soon as the previous one has been taken
       let [served, waits] = [0, false];
       for (const round of range(40)) {
         const one = owner(`c${round}`, "closed loop");
@@ -97,7 +97,7 @@ describe("a fair queue", () => {
     },
   );
 
-  test("does not make a tenant pay for service while nobody else waited", () => {
+  test("does not charge a tenant for service while no other tenant waited", () => {
     const [busy, other] = [owner("b", "busy"), owner("o", "other")];
     const queue = filled([busy], 300);
     popAll(queue, 200);
@@ -174,7 +174,7 @@ type Command =
   | { readonly kind: "pop" }
   | { readonly kind: "release" | "hold" | "drain" | "popOf" | "peekOf"; readonly owner: number };
 
-/** What a fair queue must do, leaving open whose turn it is. */
+/** The required behaviour of a fair queue, without the order of turns. */
 class Model {
   readonly lanes = new Map<Owner, Item[]>();
   readonly busy = new Set<Owner>();
@@ -191,7 +191,7 @@ class Model {
   }
 }
 
-test("whatever is done to it, a fair queue loses nothing, keeps each owner's order, gives busy owners' items to nobody and forgets who has none", () => {
+test("under any operations, a fair queue loses nothing, keeps each owner's order, withholds busy owners' items and forgets owners without items", () => {
   const ownerIndex = fc.nat(5);
   const command: fc.Arbitrary<Command> = fc.oneof(
     { weight: 5, arbitrary: fc.record({ kind: fc.constant("push" as const), owner: ownerIndex }) },
@@ -239,7 +239,7 @@ test("whatever is done to it, a fair queue loses nothing, keeps each owner's ord
           queue.release(one);
           model.busy.delete(one);
         } else if (step.kind === "hold") {
-          // it means nothing where the owner has no lane
+          // it has no effect where the owner has no lane
           if (exclusive && queue.laneOf(one) !== null) {
             queue.hold(one);
             model.busy.add(one);
@@ -248,7 +248,7 @@ test("whatever is done to it, a fair queue loses nothing, keeps each owner's ord
           deepStrictEqual(queue.drain(one), items.splice(0));
           model.busy.delete(one);
         } else if (step.kind === "popOf") {
-          // takes the first that fits, from wherever it stands
+          // takes the first matching item from any position
           const fits = ({ index }: Item): boolean => index % 3 !== 0;
           const wanted = items.findIndex(fits);
           strictEqual(queue.popOf(one, fits), wanted === -1 ? null : items.splice(wanted, 1)[0]);
