@@ -8,7 +8,7 @@ function echo(policy = {}) {
   return payloadNode({ name: "echo", policy: { ...retrying, ...policy } }, (text: string) => text);
 }
 
-/** The outcome of one message under planned faults, with the virtual milliseconds it took. */
+/** Returns the outcome of one message under planned faults, with the virtual milliseconds it took. */
 async function outcomeUnder(faults: (node: ReturnType<typeof echo>) => readonly PlannedFault[], policy = {}) {
   const clock = new TestClock();
   const work = echo(policy);
@@ -50,7 +50,7 @@ describe("a fault plan", () => {
     expect(outcome).toMatchObject({ status: "completed", durationMs: 40 });
   });
 
-  test("hangs until the attempt is told to stop", async () => {
+  test("hangs until the attempt is aborted", async () => {
     const { outcome, stats } = await outcomeUnder((work) => [{ node: work, type: "hang" }]);
     expect(outcome).toMatchObject({ status: "completed", durationMs: 110 });
     expect(stats.lateResults).toBe(0);
@@ -190,6 +190,6 @@ describe("a sequence of nodes in partial order", () => {
     assertNodeSequence("partial", ["read", ["right", "left"]], { mode });
     expect(() => assertNodeSequence("partial", ["end", "left"], { mode })).toThrow(/expected: end → left/);
     expect(() => assertNodeSequence("partial", ["left", "left"], { mode })).toThrow(/ran other nodes/);
-    expect(() => assertNodeSequence("partial", ["read", ["left", "nobody"]], { mode })).toThrow(/\{left, nobody\}/);
+    expect(() => assertNodeSequence("partial", ["read", ["left", "missing"]], { mode })).toThrow(/\{left, missing\}/);
   });
 });

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 
 const event: StoredEvent = { tenant: "ada", traceId: "t", kind: "node_start", at: 0, node: "n", payload: {} };
 
-/** What 200 saves in a row came to under a seed. */
+/** Returns the results of 200 saves in a row under a seed. */
 async function savesUnder(seed: number, rate?: number) {
   const clock = new TestClock();
   const faults: AdapterFault[] = [];

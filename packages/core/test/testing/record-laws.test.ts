@@ -61,7 +61,7 @@ const resumed = (node: string, lineage: string, why: "backoff" | "join"): TraceR
 });
 const dropped = (node: string, lineage: string): TraceRecord => ({ type: "dropped", ...at(node, lineage) });
 
-/** Three messages of one trace: a retry, a group, a fetch, one that is never begun, and all that belongs to it. */
+/** Three messages of one trace: a retry, a group, a fetch, and one that is never begun. */
 const good: readonly TraceRecord[] = [
   accepted("1", first),
   accepted("2", second),
@@ -96,7 +96,10 @@ const restored = (node: string, lineage: string, sent: Message, attempt = 1): Tr
   message: sent,
 });
 
-/** The same in two processes: the first ends while one message waits, one is at work, one in a backoff, one in a join. */
+/**
+ * The same in two processes: the first ends while one message is queued, one in flight, one in a backoff, one in a
+ * join.
+ */
 const inTwo = (back: readonly TraceRecord[]): readonly (TraceRecord | Restart)[] => {
   const end = placeOf(/^resumed.* 1l at/);
   const again = [started("right", "1r"), parked("join", "2rj", "join")];
@@ -117,10 +120,10 @@ const instead = (line: RegExp, record: TraceRecord): TraceRecord[] => good.with(
 const swapped = (one: RegExp, other: RegExp): TraceRecord[] =>
   good.with(placeOf(one), good[placeOf(other)] as TraceRecord).with(placeOf(other), good[placeOf(one)] as TraceRecord);
 
-/** What is wrong, what the checkers say of it, and records in which it is so. */
+/** The defect, the expected report, and records that contain the defect. */
 const doctored: readonly (readonly [what: string, says: RegExp, records: readonly TraceRecord[]])[] = [
   ["a message is handled twice", /^L1 .*is over/, before(/^ended/, started("left", "1l", 3))],
-  ["a message is handled that nobody sent", /^L1 .*no record tells/, before(/^ended/, started("left", "?"))],
+  ["a message is handled that was never sent", /^L1 .*no record tells/, before(/^ended/, started("left", "?"))],
   [
     "a message is handled at another node than it was sent to",
     /^L1 .*accepted by "right"/,

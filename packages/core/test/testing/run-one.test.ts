@@ -6,7 +6,7 @@ import { rejection, tidy, within } from "../fixtures/watched-flow.ts";
 
 const echo = payloadNode("echo", (value: number) => value);
 const forever = () => new Promise<never>(() => {});
-/** Never returns by itself, but when it is told to stop. */
+/** Creates a node that returns only when it is aborted. */
 const stuck = (name: string, concurrency = 64) =>
   payloadNode({ name, policy: { concurrency } }, (_: number, ctx) => ctx.sleep(1e9).then(() => 1));
 
@@ -52,7 +52,7 @@ describe("runOne", () => {
   });
 });
 
-describe("runOne on time-out", () => {
+describe("runOne on timeout", () => {
   const gaveUp = async (flow: Parameters<typeof runOne<number, unknown, unknown, string>>[0]): Promise<string> => {
     const error = (await within(4_000, rejection(runOne(flow, 1, { timeoutMs: 50 })), "runOne")) as Error;
     return error.message;

@@ -22,7 +22,7 @@ interface Part {
 
 const policy = { maxRetries: 3, backoffBaseMs: 5, timeoutMs: 1_000 } as const;
 
-/** Fan-out, join, a router, streams, retries and timeouts. */
+/** Creates a flow with fan-out, join, a router, streams, retries and timeouts. */
 function shop(options: FlowOptions) {
   const split = payloadNode({ name: "split", policy: { concurrency: 1 } }, (order: number): Part => ({
     order,
@@ -92,7 +92,7 @@ describe("simulate", () => {
       flow(ports, { faulty }) {
         const look = payloadNode("look", (query: string) => query.length);
         const through = payloadNode("through", (found: number) => found);
-        // by the names of the outer nodes, which its records must not be taken for
+        // its nodes have the names of the outer ones, but its records must not be confused with theirs
         const playbook = create(look.to(through), { name: "inner" });
         const { clock, random, scheduler } = ports;
         const shout = payloadNode("shout", async (text: string, ctx) => {
@@ -192,7 +192,7 @@ describe("simulate", () => {
 
   test("finds what a durable flow does twice, under the same seed each time", { timeout: 60_000 }, async () => {
     const simulation = (seeds: number | readonly number[]) => {
-      // what was done to the outside stays done when a process ends
+      // external effects remain when a process ends
       const sent = new Map<string, number>();
       return simulate({
         flow(ports, { journal }) {

@@ -75,7 +75,7 @@ test("what promises lead to between two timers happens between them", async () =
   expect(order).toEqual(["promises of the first", "second"]);
 });
 
-test("advancing by nothing lets handlers go on as far as they can", async () => {
+test("advancing by nothing lets handlers continue as far as they can", async () => {
   const clock = new TestClock();
   let steps = 0;
   void (async () => {

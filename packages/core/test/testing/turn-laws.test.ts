@@ -11,7 +11,7 @@ const shape: LawShape = {
   shareOf: (node, tenant) => (node !== "desk" ? undefined : tenant === "rich" ? 3 : 1),
 };
 
-/** Records of a node at which each letter of `story` is a turn: `+a` a message of a tenant comes, `a` one is handled. */
+/** Creates the records of a node from turns: in `story`, `+a` enqueues a message of a tenant, `a` handles one. */
 function recordsOf(story: string, node = "desk"): TraceRecord[] {
   const names: Readonly<Record<string, string>> = { a: "ada", b: "bob", r: "rich" };
   const waiting: Record<string, string[]> = {};
