@@ -9,7 +9,7 @@ import type * as exported from "./tasks.ts";
 
 export const tasks = threadModule<typeof exported>(new URL("./tasks.ts", import.meta.url));
 
-/** A pool that is closed after the test, and must then have no thread. */
+/** Creates a pool that is closed after the test, and must then have no thread. */
 export function pool(options: ThreadPoolOptions = {}): ThreadPool {
   const made = new ThreadPool({ size: 2, ...options });
   onTestFinished(async () => {
@@ -20,7 +20,9 @@ export function pool(options: ThreadPoolOptions = {}): ThreadPool {
   return made;
 }
 
-/** A pool of one thread that has started and imported the tasks, so that limits of time are spent on work. */
+/**
+ * Creates a pool of one thread that has started and imported the tasks, so that time limits apply to the work alone.
+ */
 export async function warmPool(options: ThreadPoolOptions = {}): Promise<ThreadPool> {
   const threads = pool({ size: 1, ...options });
   const double = threadNode({ name: "double", module: tasks, run: "double", pool: threads });
@@ -29,7 +31,7 @@ export async function warmPool(options: ThreadPoolOptions = {}): Promise<ThreadP
   return threads;
 }
 
-/** The name of a file that a thread can write to. */
+/** Returns the name of a file that a thread can write to. */
 export async function scratchFile(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "threads-"));
   onTestFinished(() => rm(folder, { recursive: true }));
@@ -38,13 +40,13 @@ export async function scratchFile(): Promise<string> {
 
 export const contentOf = (file: string): Promise<string> => readFile(file, "utf8").catch(() => "");
 
-/** Waits for something that happens in another thread. */
+/** Polls for an event in another thread. */
 export async function until(isSo: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
   for (const end = performance.now() + ms; performance.now() < end; await sleep(5)) if (await isSo()) return;
   throw new Error(`Not so after ${ms} ms: ${isSo.toString()}`);
 }
 
-/** What a thread failed a trace with. */
+/** Returns the error with which a thread failed a trace. */
 export function threadError(outcome: Outcome): FlowError {
   if (outcome.status !== "failed") throw new Error(`Wanted a failed trace: got ${outcome.status}`);
   if (outcome.error.code !== "NODE_EXCEPTION")

@@ -1,4 +1,4 @@
-/** Leaves an idle thread and a running flow behind: the process must end all the same, once the work is done. */
+/** Leaves an idle thread and a running flow behind: the process must nevertheless end once the work is done. */
 import { create } from "penguiflow";
 import { threadModule, threadNode, ThreadPool } from "penguiflow/threads";
 import type * as exported from "./tasks.ts";

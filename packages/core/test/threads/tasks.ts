@@ -9,7 +9,7 @@ export class QuotaError extends Error {
   readonly retryable = false;
 }
 
-/** Where and as what a task ran. */
+/** The thread and process of a task. */
 export interface Seen {
   readonly threadId: number;
   readonly node: string;
@@ -37,7 +37,7 @@ export function hang(): never {
   for (;;);
 }
 
-/** Writes a line to a file over and over, without ever waiting, for as long as it is let. */
+/** Writes a line to a file over and over, synchronously, until its thread is terminated. */
 export function scribble(file: string): never {
   for (let until = 0; ;) {
     if (Date.now() < until) continue;
@@ -46,7 +46,7 @@ export function scribble(file: string): never {
   }
 }
 
-/** Ends as told on the first attempt and answers on the second. */
+/** Ends as given on the first attempt and answers on the second. */
 export function endOnce(how: "exit" | "throw" | "reject", { attempt }: ThreadContext): Promise<string> | string {
   if (attempt > 1) return `${how}, attempt ${attempt}`;
   if (how === "exit") process.exit(3);
@@ -70,7 +70,7 @@ export function answerAndDie(value: number): number {
   return value;
 }
 
-/** Leaves something behind that ends the thread while it is idle. */
+/** Schedules the end of its thread while that is idle. */
 export function dieLater(_: number): number {
   setTimeout(() => process.exit(9), 30);
   return threadId;
@@ -86,7 +86,7 @@ export function fail(kind: "class" | "range" | "string" | "function"): never {
 
 export const unsendable = (_: number) => ({ deep: [{ fine: 1 }, { done: Promise.resolve(1) }] });
 
-/** Waits, and says in a file that it was told to stop. */
+/** Waits, and writes to a file when it is aborted. */
 export async function waitForSignal(file: string, { signal }: ThreadContext): Promise<string> {
   try {
     await sleep(60_000, undefined, { signal });
@@ -97,7 +97,7 @@ export async function waitForSignal(file: string, { signal }: ThreadContext): Pr
   return "never";
 }
 
-/** Computes without ever waiting, and looks whether it is to stop. */
+/** Computes synchronously, polling for an abort. */
 export function spinUntilStopped(file: string, { signal }: ThreadContext): never {
   while (!signal.aborted);
   appendFileSync(file, `stopped ${threadId}`);
@@ -105,7 +105,7 @@ export function spinUntilStopped(file: string, { signal }: ThreadContext): never
   throw new Error("unreachable");
 }
 
-/** The same, by what a stopped signal throws. */
+/** Does the same, through the error that an aborted signal throws. */
 export function spinUntilThrown(file: string, { signal }: ThreadContext): never {
   try {
     for (;;) signal.throwIfAborted();
@@ -125,10 +125,10 @@ export function transfersWrongly(_: number, thread: ThreadContext): number {
   return 1;
 }
 
-/** Writes where others can see it. */
+/** Writes to shared memory. */
 export const increment = (shared: Int32Array): number => Atomics.add(shared, 0, 1);
 
-/** Does what a payload says: answers, fails, ends its thread, or never returns. */
+/** Acts as the payload says: answers, fails, ends its thread, or never returns. */
 export function behave(how: "answer" | "fail" | "exit" | "hang"): string {
   if (how === "fail") throw new Error(how);
   if (how === "exit") process.exit(1);
@@ -136,7 +136,7 @@ export function behave(how: "answer" | "fail" | "exit" | "hang"): string {
   return how;
 }
 
-/** Keeps its thread busy for so many milliseconds. */
+/** Keeps its thread busy for `ms` milliseconds. */
 export function burn(ms: number): number {
   const until = performance.now() + ms;
   while (performance.now() < until);

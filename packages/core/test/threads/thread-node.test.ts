@@ -9,7 +9,7 @@ import { recorder, tidy, within } from "../fixtures/watched-flow.ts";
 import type * as broken from "./broken-module.ts";
 import { contentOf, pool, scratchFile, tasks, threadError, until, warmPool } from "./fixtures.ts";
 
-/** Retries at once. */
+/** Retries immediately. */
 const again = { maxRetries: 1, backoffBaseMs: 0 };
 
 describe("a node in threads", () => {
@@ -192,7 +192,7 @@ describe("a thread that ends by itself", () => {
 });
 
 describe("work that is not wanted any more", () => {
-  /** Whether nothing is written to a file any more. */
+  /** Whether a file is no longer written to. */
   async function isStill(file: string): Promise<boolean> {
     const before = await contentOf(file);
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -301,7 +301,7 @@ describe("values that cannot cross", () => {
     expect(threadError(await flow.outcome(value))).toMatchObject({ details: { path: "payload.run" } });
   });
 
-  test("are named in results too, and the thread goes on", async () => {
+  test("are named in results too, and the thread continues", async () => {
     const threads = pool({ size: 1 });
     const bad = threadNode({ name: "bad", module: tasks, run: "unsendable", pool: threads });
     expect(threadError(await tidy(create(bad.to()).run()).outcome(1))).toMatchObject({

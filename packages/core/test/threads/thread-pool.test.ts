@@ -43,7 +43,7 @@ describe("a pool of threads", () => {
   });
 
   test(
-    "settles every call and keeps to its size, whatever the calls do and whoever leaves",
+    "settles every call and keeps to its size, whatever the calls do and whichever callers leave",
     { timeout: 60_000 },
     async () => {
       const threads = pool({ size: 3, graceMs: 5 });
@@ -55,7 +55,7 @@ describe("a pool of threads", () => {
       const ask = async (index: number): Promise<string> => {
         const how =
           (["answer", "answer", "answer", "fail", "exit", "hang"] as const)[Math.floor(random() * 6)] ?? "answer";
-        // who hangs is always left, others sometimes
+        // a caller always leaves a hanging call, others sometimes
         const leavesMs = how === "hang" || random() < 0.3 ? 20 + random() * 300 : undefined;
         const tenant = `tenant ${index % 3}`;
         const { status } = await flow.outcome(how, { tenant, ...(leavesMs !== undefined && { timeoutMs: leavesMs }) });
@@ -102,7 +102,7 @@ describe("a pool of threads", () => {
     const echoing = tidy(create(echo.to()).run());
     await echoing.call(1);
     await echoing.outcome(() => 1);
-    // had the first idle time gone on, it would end the thread now
+    // if the first idle time had continued, it would end the thread now
     await tidy(create(burn.to()).run()).call(300);
     expect(threads.stats()).toMatchObject({ started: 1, threads: 1 });
   });
