@@ -1,4 +1,4 @@
-/** What the compiler must accept and refuse of calls. `tsc -b` checks it; it is never run. */
+/** Accepted and refused calls. `tsc -b` checks this file; it is never run. */
 import {
   type Context,
   create,

@@ -34,7 +34,7 @@ const circle = payloadNode("circle", (value: { kind: "circle"; radius: number })
 export const used = [search, answer, count, flow, Shape, circle, joinK, predicateRouter, unionRouter, same];
 `;
 
-/** Programs by name: what is added to the nodes above. */
+/** Programs by name: code that is appended to the nodes above. */
 const programs = {
   payloadToNode: `const made = node("len", (x: string) => x.length);\nconst it = create(made.to());\nit.run();\nvoid it.call("a").then((r) => r.toFixed());`,
   payloadToNodeWithPolicy: `node({ name: "len", policy: { maxRetries: 2 } }, async (x: string) => x.length);`,
@@ -123,7 +123,7 @@ describe("an edge whose payloads do not fit is an error that names both nodes an
   });
 });
 
-describe("the likeliest mistake of a first hour is one readable error, and brings no others:", () => {
+describe("the most likely first mistake is one readable error, and brings no others:", () => {
   test.each<[mistake: string, name: keyof typeof programs, leadsTo: string]>([
     ["a handler of a payload given to node", "payloadToNode", "for a handler of the payload alone use payloadNode"],
     ["the same with a policy", "payloadToNodeWithPolicy", "for a handler of the payload alone use payloadNode"],

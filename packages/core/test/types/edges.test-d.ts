@@ -1,4 +1,4 @@
-/** What the compiler must accept and refuse of graphs. `tsc -b` checks it; it is never run. */
+/** Accepted and refused graphs. `tsc -b` checks this file; it is never run. */
 import { create, type FlowOf, type Message, node, payloadNode } from "penguiflow";
 import { same } from "./same.ts";
 
@@ -11,7 +11,7 @@ const envelope = node("envelope", async (message: Message<string>) =>
 const wantsText = node("wantsText", (message: Message<{ text: string }>) => message.payload.text.length);
 const nothing = payloadNode("nothing", (_: string) => {});
 
-// what fits, inline and in variables
+// accepted edges, inline and in variables
 create(text.to(length));
 create(text.to(upper, length), upper.to(envelope), envelope.to(wantsText));
 const edges = text.to(upper);
@@ -56,7 +56,7 @@ create(either.to(both));
 // @ts-expect-error envelope sends an object, length takes a string
 envelope.to(length);
 
-// what is no node
+// values that are no node
 // @ts-expect-error a name is no node
 text.to("length");
 // @ts-expect-error nodes are no edges
@@ -64,7 +64,7 @@ create(text, length);
 // @ts-expect-error an unknown option
 create(text.to(length), { queueMaxsize: 2 });
 
-// the types of a flow
+// types of a flow
 const flow = create(text.to(upper), upper.to(length));
 same<Parameters<typeof flow.call>[0], number | Message<number>>();
 same<Awaited<ReturnType<typeof flow.call>>, number>();

@@ -1,4 +1,4 @@
-/** What the compiler must accept and refuse of routers and playbooks. `tsc -b` checks it; it is never run. */
+/** Accepted and refused routers and playbooks. `tsc -b` checks this file; it is never run. */
 import {
   callPlaybook,
   create,
@@ -18,7 +18,7 @@ const small = payloadNode("small", (value: number) => value);
 const large = payloadNode("large", (value: number) => `${value}`);
 const words = payloadNode("words", (value: string) => value);
 
-// predicateRouter: its `to` must name what it can choose
+// predicateRouter: its `to` must name every possible choice
 const bySize = predicateRouter("bySize", (message: Message<number>) => (message.payload > 9 ? "large" : "small"));
 const routed = create(bySize.to(small, large));
 void routed.call(5);
@@ -37,7 +37,7 @@ const several = predicateRouter("several", async (_: Message<number>) => ["small
 create(several.to(small, large));
 // @ts-expect-error it may choose small
 create(several.to(large));
-// what the compiler cannot know it does not refuse
+// the compiler does not refuse a choice that it cannot know
 create(predicateRouter("any", (_: Message<number>): RouteChoice => "elsewhere").to(small));
 declare const name: string;
 create(predicateRouter("any", (_: Message<number>) => name).to(small));
@@ -85,7 +85,7 @@ unionRouter("events", shape<Event>()).to(add, take);
 // @ts-expect-error events have no colour
 unionRouter("events", shape<Event>(), { discriminator: "colour" });
 
-// a router is sent what its schema takes, and its targets get what the schema makes of it
+// a router receives its schema's input, and its targets receive the schema's output
 const Job = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("run"), at: z.string().transform(Number) }),
   z.object({ kind: z.literal("skip") }),

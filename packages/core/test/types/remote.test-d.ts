@@ -1,4 +1,4 @@
-/** What the compiler must accept and refuse of remote nodes. `tsc -b` checks it; it is never run. */
+/** Accepted and refused remote nodes. `tsc -b` checks this file; it is never run. */
 import {
   create,
   payloadNode,
@@ -16,7 +16,7 @@ const agent = { transport, agentUrl: "https://agent.example", skill: "find" };
 const Found = z.object({ kind: z.literal("found"), times: z.number() });
 type Found = z.infer<typeof Found>;
 
-// what it takes and sends are its schemas
+// its schemas define its input and output
 const find = remoteNode("find", { ...agent, input: shape<string>(), output: Found });
 const show = payloadNode("show", ({ times }: Found) => `${times}`);
 const flow = create(find.to(show));
@@ -24,16 +24,16 @@ void flow.call("penguins");
 // @ts-expect-error it takes a string
 void flow.call(5);
 same<Awaited<ReturnType<typeof flow.call>>, string>();
-// @ts-expect-error it sends what was found
+// @ts-expect-error it sends the answer
 find.to(payloadNode("words", (text: string) => text));
 
-// without a schema nothing is known of the answer
+// without a schema the answer is unknown
 const bare = remoteNode("bare", agent);
 create(bare.to(payloadNode("any", (value: unknown) => value)));
-// @ts-expect-error nobody knows that it is a number
+// @ts-expect-error its output is not known to be a number
 bare.to(payloadNode("number", (value: number) => value));
 
-// interrupts that are sent on have to be taken by somebody
+// forwarded interrupts need a receiver
 const asking = remoteNode("asking", { ...agent, output: Found, interrupts: "send" });
 // @ts-expect-error show takes no interrupt
 asking.to(show);
@@ -44,10 +44,10 @@ const auth = payloadNode("auth-required", ({ prompt }: RemoteInterrupt) => promp
 const route = unionRouter("route", Answer);
 create(asking.to(route), route.to(found, input, auth));
 const some = asking.to(route);
-// @ts-expect-error nobody takes the one that wants authentication
+// @ts-expect-error no node takes the one that wants authentication
 create(some, route.to(found, input));
 
-// what it continues is read from what it takes
+// its task is derived from its input
 remoteNode("reply", {
   ...agent,
   input: shape<RemoteInterrupt>(),

@@ -1,5 +1,5 @@
-// Two generic conditional types are assignable only when what they test for is the same. It is written out
-// twice, since an alias would be compared by its argument, and `any` would pass.
+// Two generic conditional types are assignable only when their tested types are the same. The type is written out
+// twice, because an alias would be compared by its argument, and `any` would pass.
 type Equal<Left, Right> =
   // oxlint-disable-next-line typescript/no-unnecessary-type-parameters
   (<Any>() => Any extends Left ? 1 : 2) extends <Any>() => Any extends Right ? 1 : 2 ? true : false;

@@ -1,4 +1,4 @@
-/** What the compiler must accept and refuse where schemas give the types. `tsc -b` checks it; it is never run. */
+/** Accepted and refused schemas. `tsc -b` checks this file; it is never run. */
 import { type } from "arktype";
 import { create, joinK, type Message, ModelRegistry, node, payloadNode, shape } from "penguiflow";
 import * as v from "valibot";
@@ -7,7 +7,7 @@ import { same } from "./same.ts";
 
 const Amount = z.object({ amount: z.string().transform(Number) });
 
-// a node is sent what its input schema takes, and its handler gets what the schema makes of it
+// a node receives its input schema's input, and its handler receives the schema's output
 const parse = node({ name: "parse", input: Amount }, (message) => {
   same<typeof message.payload, { amount: number }>();
   return message.payload.amount;
@@ -18,10 +18,10 @@ void flow.call({ amount: "5" });
 void flow.call({ amount: 5 });
 same<Awaited<ReturnType<typeof flow.call>>, number>();
 create(payloadNode("source", (_: null) => ({ amount: "5" })).to(parse));
-// @ts-expect-error the source sends what the schema makes, not what it takes
+// @ts-expect-error the source sends the schema's output, not its input
 create(payloadNode("source", (_: null) => ({ amount: 5 })).to(parse));
 
-// a handler returns what its output schema takes, and its successors get what the schema makes of it
+// a handler returns its output schema's input, and its successors receive the schema's output
 const format = payloadNode({ name: "format", input: z.number(), output: z.number().transform(String) }, (value) => {
   same<typeof value, number>();
   return value * 2;
@@ -38,7 +38,7 @@ node({ name: "envelope", output: z.string() }, (message: Message<number>) => mes
 // @ts-expect-error the schema takes a string, in an envelope too
 node({ name: "envelope", output: z.string() }, (message: Message<number>) => message.with({ payload: 5 }));
 
-// what a handler emits goes by the output schema too
+// the output schema also applies to emitted values
 payloadNode({ name: "emits", input: z.number(), output: z.string() }, async (value, ctx) => {
   await ctx.emit("text");
   // @ts-expect-error the schema takes a string
@@ -71,7 +71,7 @@ payloadNode({ name: "shaped", input: shape<Map<string, number>>() }, (value) => 
   same<typeof value, Map<string, number>>();
 });
 
-// joinK: the tuple of what it gathers
+// joinK: the tuple of gathered payloads
 const three = joinK("three", 3, { input: shape<string>() });
 create(
   payloadNode("source", (_: null) => "").to(three),
@@ -95,7 +95,7 @@ same<Awaited<ReturnType<typeof told.call>>, string[]>();
 const short = create(joinK("short", 3, { input: shape<string>(), whenShort: "emit", timeoutMs: 5 }).to());
 same<Awaited<ReturnType<typeof short.call>>, string[]>();
 
-// a join, too, is sent what its schema takes and gathers what the schema makes of it
+// a join, too, receives its schema's input and gathers the schema's output
 const coerced = joinK("coerced", 2, { input: z.string().transform(Number) });
 create(payloadNode("source", (_: null) => "5").to(coerced));
 const pair = create(coerced.to());

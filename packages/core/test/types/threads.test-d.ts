@@ -1,4 +1,4 @@
-/** What the compiler must accept and refuse of nodes in threads. `tsc -b` checks it; it is never run. */
+/** Accepted and refused nodes in threads. `tsc -b` checks this file; it is never run. */
 import { create, payloadNode, type Schema, shape } from "penguiflow";
 import { type ThreadContext, threadModule, threadNode } from "penguiflow/threads";
 import { z } from "zod";
@@ -34,7 +34,7 @@ same<Awaited<ReturnType<typeof always.call>>, true>();
 threadNode({ name: "none", module, run: "none" });
 // @ts-expect-error it is no function
 threadNode({ name: "version", module, run: "version" });
-// @ts-expect-error nobody would give it a third parameter
+// @ts-expect-error the pool passes no third parameter
 threadNode({ name: "three", module, run: "three" });
 // @ts-expect-error a module without its type has no functions
 threadNode({ name: "untyped", module: threadModule(new URL("file:///a.js")), run: "hash" });
