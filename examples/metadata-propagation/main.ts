@@ -30,7 +30,7 @@ const tax = node(
     const region = String(message.meta["region"]);
     const percent = TAX_PERCENT[region];
     if (percent === undefined)
-      throw new RangeError(`Cannot tax in "${region}": known are ${Object.keys(TAX_PERCENT).join(", ")}`);
+      throw new RangeError(`Cannot tax in "${region}": expected one of ${Object.keys(TAX_PERCENT).join(", ")}`);
     const bill: Bill = { cents: message.payload, taxCents: Math.round((message.payload * percent) / 100) };
     return note(message, `${percent} % at attempt ${ctx.attempt}`).with({ payload: bill });
   },

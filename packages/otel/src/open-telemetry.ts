@@ -87,7 +87,7 @@ function meterOf(given: MeterProvider | undefined): Meter | undefined {
 function requireOptions(options: OpenTelemetryOptions): void {
   const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key));
   if (unknown !== undefined)
-    throw new TypeError(`Unknown option "${unknown}" of openTelemetry: known are "${OPTIONS.join('", "')}"`);
+    throw new TypeError(`Unknown option "${unknown}" of openTelemetry: expected one of "${OPTIONS.join('", "')}"`);
   const { tracerProvider, meterProvider, contents } = options;
   if (tracerProvider !== undefined && typeof tracerProvider.getTracer !== "function")
     throw new TypeError('Option "tracerProvider" of openTelemetry must be a TracerProvider: it has no getTracer');

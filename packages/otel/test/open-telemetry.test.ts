@@ -130,7 +130,7 @@ describe("openTelemetry", () => {
   test.for([
     [
       { content: 1 },
-      'Unknown option "content" of openTelemetry: known are "tracerProvider", "meterProvider", "contents"',
+      'Unknown option "content" of openTelemetry: expected one of "tracerProvider", "meterProvider", "contents"',
     ],
     [{ contents: true }, 'Option "contents" of openTelemetry must be a function (payload, place): got true'],
     [{ tracerProvider: {} }, 'Option "tracerProvider" of openTelemetry must be a TracerProvider: it has no getTracer'],

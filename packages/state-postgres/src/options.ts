@@ -116,7 +116,7 @@ function requireConnection(connection: unknown): void {
 function requireKnownKeys(what: string, options: object, known: readonly string[]): void {
   const unknown = Object.keys(options).find((key) => !known.includes(key));
   if (unknown !== undefined)
-    throw new TypeError(`Unknown option "${unknown}" of ${what}: known are "${known.join('", "')}"`);
+    throw new TypeError(`Unknown option "${unknown}" of ${what}: expected one of "${known.join('", "')}"`);
 }
 
 function wrongNumber(name: string, wanted: string, value: unknown): Error {

@@ -385,6 +385,6 @@ function placeOf(cursor: string | undefined, shape: RegExp): string[] {
   if (cursor === undefined) return [];
   const numbers = shape.exec(cursor)?.slice(1);
   if (numbers === undefined)
-    throw new TypeError(`Cannot go on from cursor ${JSON.stringify(cursor)}: it is not one this store gave`);
+    throw new TypeError(`Cannot continue from cursor ${JSON.stringify(cursor)}: this store did not issue it`);
   return numbers;
 }

@@ -4,14 +4,14 @@ import { expect, test } from "vitest";
 const connection = "postgres://user@127.0.0.1/database";
 
 test.for([
-  [{ connection, tenant: "ada" }, TypeError, 'Unknown option "tenant" of PostgresStateStore: known are "connection"'],
+  [{ connection, tenant: "ada" }, TypeError, 'Unknown option "tenant" of PostgresStateStore: expected one of "connection"'],
   [{}, TypeError, 'Option "connection" must be a URL or an object: got undefined'],
   [
     { connection: "user:secret@host" },
     TypeError,
     'Option "connection" must be a URL like "postgres://user@host:5432/database"',
   ],
-  [{ connection: { hots: "db" } }, TypeError, 'Unknown option "hots" of option "connection": known are "host"'],
+  [{ connection: { hots: "db" } }, TypeError, 'Unknown option "hots" of option "connection": expected one of "host"'],
   [{ connection, schema: "" }, TypeError, 'Option "schema" must be a name of 1 to 63 bytes: got ""'],
   [{ connection, schema: "ü".repeat(32) }, TypeError, 'Option "schema" must be a name of 1 to 63 bytes'],
   [{ connection, maxConnections: 0 }, RangeError, 'Option "maxConnections" must be a whole number of 1 or more: got 0'],
@@ -25,7 +25,7 @@ test.for([
 });
 
 test.for([
-  [{ connection, clock: {} }, TypeError, 'Unknown option "clock" of PostgresJournal: known are "connection", "schema"'],
+  [{ connection, clock: {} }, TypeError, 'Unknown option "clock" of PostgresJournal: expected one of "connection", "schema"'],
   [{}, TypeError, 'Option "connection" must be a URL or an object: got undefined'],
   [{ connection, patienceMs: 0 }, RangeError, 'Option "patienceMs" must be a whole number of 1 or more: got 0'],
 ] as const)("%j is refused by a journal", async ([options, kind, message]) => {

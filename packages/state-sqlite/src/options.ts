@@ -77,7 +77,7 @@ function withDefaults(options: SqliteFileOptions): ResolvedFileOptions {
 function requireKnown(owner: string, options: object, known: readonly string[]): void {
   const unknown = Object.keys(options).find((key) => !known.includes(key));
   if (unknown !== undefined)
-    throw new TypeError(`Unknown option "${unknown}" of ${owner}: known are "${known.join('", "')}"`);
+    throw new TypeError(`Unknown option "${unknown}" of ${owner}: expected one of "${known.join('", "')}"`);
 }
 
 /** Throws unless a number is whole and 1 or more. */

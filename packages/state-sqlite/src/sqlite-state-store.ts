@@ -290,6 +290,6 @@ function placeOf(cursor: string | undefined, shape: RegExp): number[] {
   if (cursor === undefined) return [];
   const numbers = shape.exec(cursor)?.slice(1).map(Number);
   if (numbers === undefined)
-    throw new TypeError(`Cannot go on from cursor ${JSON.stringify(cursor)}: it is not one this store gave`);
+    throw new TypeError(`Cannot continue from cursor ${JSON.stringify(cursor)}: this store did not issue it`);
   return numbers;
 }

@@ -125,7 +125,7 @@ describe("a journal", () => {
   test.each([
     [
       { file: "a", maxAgeMs: 1 },
-      'Unknown option "maxAgeMs" of SqliteJournal: known are "file", "durability", "patienceMs"',
+      'Unknown option "maxAgeMs" of SqliteJournal: expected one of "file", "durability", "patienceMs"',
     ],
     [{ file: "" }, 'Option "file" must be the path of a file: got ""'],
   ])("names an option that is wrong: %j", async (options, message) => {

@@ -309,7 +309,7 @@ async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
 function requireOptions(options: A2AClientOptions): void {
   for (const key of Object.keys(options))
     if (!OPTIONS.includes(key))
-      throw new TypeError(`Unknown option "${key}" of A2AClientTransport: known are "${OPTIONS.join('", "')}"`);
+      throw new TypeError(`Unknown option "${key}" of A2AClientTransport: expected one of "${OPTIONS.join('", "')}"`);
   for (const key of ["headers", "tenant", "fetch"] as const)
     if (options[key] !== undefined && typeof options[key] !== "function")
       throw new TypeError(`Option "${key}" must be a function: got ${typeof options[key]}`);

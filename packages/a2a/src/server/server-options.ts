@@ -114,7 +114,7 @@ export function bytesOf(limit: string, option = "bodyLimit"): number {
 export function requireOptions(options: A2AServerOptions): void {
   for (const key of Object.keys(options))
     if (!OPTIONS.includes(key))
-      throw new TypeError(`Unknown option "${key}" of A2AServerAdapter: known are "${OPTIONS.join('", "')}"`);
+      throw new TypeError(`Unknown option "${key}" of A2AServerAdapter: expected one of "${OPTIONS.join('", "')}"`);
   bytesOf(options.bodyLimit ?? DEFAULT_BODY_LIMIT);
   const { textLimit = DEFAULT_TEXT_LIMIT } = options;
   if (bytesOf(textLimit, "textLimit") > constants.MAX_STRING_LENGTH)

@@ -100,7 +100,7 @@ export function fromPlain(plain: unknown): unknown {
   if (tag.startsWith("$$")) return { [tag.slice(1)]: fromPlain(content) };
   const read = READERS.get(tag);
   if (read === undefined) {
-    throw new TypeError(`Cannot read the tag "${tag}": known are "${[...READERS.keys()].join('", "')}"`);
+    throw new TypeError(`Cannot read the tag "${tag}": expected one of "${[...READERS.keys()].join('", "')}"`);
   }
   return read(content);
 }

@@ -89,7 +89,7 @@ export function durable(options: DurableOptions): Durability {
   for (const name of ["partition", "owner"] as const) {
     const value = resolved[name];
     if (value !== undefined && (typeof value !== "string" || value === ""))
-      throw new TypeError(`Option "${name}" of durable must be a string that is not empty: got ${shown(value)}`);
+      throw new TypeError(`Option "${name}" of durable must be a non-empty string: got ${shown(value)}`);
   }
   requireNumber("leaseMs", resolved.leaseMs, 1);
   requireInteger("maxPayloadBytes", resolved.maxPayloadBytes, 1);

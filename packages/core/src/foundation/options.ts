@@ -18,7 +18,7 @@ export function requireKnownKeys(what: string, options: object, known: readonly 
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
       throw new TypeError(
-        `Unknown option "${key}" of ${what}: known are ${known.map((name) => `"${name}"`).join(", ")}`,
+        `Unknown option "${key}" of ${what}: expected one of ${known.map((name) => `"${name}"`).join(", ")}`,
       );
     }
   }

@@ -112,7 +112,7 @@ export class FlowNode<
 
   constructor(init: NodeInit & { readonly name: Name }) {
     if (typeof init.name !== "string" || init.name.trim() === "") {
-      throw new TypeError(`Option "name" of a node must be a string that is not empty: got ${shown(init.name)}`);
+      throw new TypeError(`Option "name" of a node must be a non-empty string: got ${shown(init.name)}`);
     }
     if (typeof init.handler !== "function") {
       throw new TypeError(`Node "${init.name}" needs a handler function (message, ctx): got ${typeof init.handler}`);

@@ -44,7 +44,7 @@ export class MemoryMessageBus implements MessageBus {
     requireKnownKeys("subscribe", filter, ["tenant", "edge"]);
     if (typeof filter.tenant !== "string" || filter.tenant === "")
       throw new TypeError(
-        `Option "tenant" of subscribe must be a string that is not empty: got ${shown(filter.tenant)}; without one, no envelope would fit ("default" is the tenant of messages that name none)`,
+        `Option "tenant" of subscribe must be a non-empty string: got ${shown(filter.tenant)}; without one, no envelope would fit ("default" is the tenant of messages that name none)`,
       );
     if (filter.edge !== undefined && (typeof filter.edge !== "string" || !filter.edge.includes("->")))
       throw new TypeError(

@@ -123,7 +123,7 @@ function checkedParts<Payload>(init: MessageInit<Payload>): MessageParts<Payload
   const traceId = init.traceId ?? newId();
   const createdAt = init.createdAt ?? Date.now();
   if (typeof traceId !== "string" || traceId === "") {
-    throw new TypeError(`Option "traceId" of Message must be a string that is not empty: got ${shown(traceId)}`);
+    throw new TypeError(`Option "traceId" of Message must be a non-empty string: got ${shown(traceId)}`);
   }
   if (!Number.isFinite(createdAt)) {
     throw new TypeError(`Option "createdAt" of Message must be epoch milliseconds: got ${String(createdAt)}`);
@@ -163,7 +163,7 @@ export const DEFAULT_HEADERS: MessageHeaders = new CheckedHeaders({ tenant: DEFA
 export function checkedHeaders(headers: MessageHeaders): MessageHeaders {
   if (headers instanceof CheckedHeaders) return headers;
   if (typeof headers !== "object" || headers === null || typeof headers.tenant !== "string" || headers.tenant === "") {
-    throw new TypeError(`Header "tenant" must be a string that is not empty: got ${shown(headers?.tenant)}`);
+    throw new TypeError(`Header "tenant" must be a non-empty string: got ${shown(headers?.tenant)}`);
   }
   if (headers.priority !== undefined && !Number.isInteger(headers.priority)) {
     throw new TypeError(`Header "priority" must be a whole number: got ${shown(headers.priority)}`);

@@ -137,7 +137,7 @@ function requireOptions(name: string, options: AnyOptions): void {
     requireFunction(`transport.${method}" of "${what}`, (transport as Partial<RemoteTransport> | undefined)?.[method]);
   for (const [option, value] of Object.entries({ agentUrl, skill })) {
     if (typeof value !== "string" || value === "")
-      throw new TypeError(`Option "${option}" of ${what} must be a string that is not empty: got ${shown(value)}`);
+      throw new TypeError(`Option "${option}" of ${what} must be a non-empty string: got ${shown(value)}`);
   }
   if (meta !== undefined && !(Array.isArray(meta) && meta.every((key) => typeof key === "string")))
     throw new TypeError(`Option "meta" of ${what} must be a list of keys: got ${shown(meta)}`);

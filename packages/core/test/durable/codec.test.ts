@@ -583,7 +583,7 @@ describe("the size of a value", () => {
 
 describe("what was not written by this codec", () => {
   test.each<[string, unknown]>([
-    ['Cannot read the tag "$regexp": known are "$undefined", "$number"', { $regexp: "a" }],
+    ['Cannot read the tag "$regexp": expected one of "$undefined", "$number"', { $regexp: "a" }],
     ['Cannot read the tag "$"', [{ a: { $: 1 } }]],
     ['Cannot read what stands under "$undefined": wanted is true, got false', { $undefined: false }],
     ['under "$number": wanted is NaN', { $number: "1" }],

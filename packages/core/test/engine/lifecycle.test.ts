@@ -56,7 +56,7 @@ describe("run", () => {
   test("refuses an option it does not know", () => {
     const flow = create(same.to());
     const run = flow.run.bind(flow) as (options: object) => unknown;
-    expect(() => run({ resource: {} })).toThrow('Unknown option "resource" of run: known are "registry", "resources"');
+    expect(() => run({ resource: {} })).toThrow('Unknown option "resource" of run: expected one of "registry", "resources"');
     expect(flow.isRunning).toBe(false);
   });
 
@@ -185,7 +185,7 @@ describe("stop", () => {
   test("refuses an option it does not know", async () => {
     const flow = tidy(create(same.to()).run());
     expect(String(await rejection((async () => flow.stop({ drain: 5 } as object))()))).toContain(
-      'Unknown option "drain" of stop: known are "drainMs"',
+      'Unknown option "drain" of stop: expected one of "drainMs"',
     );
   });
 

@@ -179,7 +179,7 @@ describe("bad input is named, however it is made:", () => {
 
 describe("a subscription that could receive nothing is refused:", () => {
   test.each([
-    [{}, /"tenant" of subscribe must be a string that is not empty: got undefined/],
+    [{}, /"tenant" of subscribe must be a non-empty string: got undefined/],
     [{ tenant: "" }, /"tenant"/],
     [undefined, /expected a filter/],
     [{ tenant: "acme", edges: "a->b" }, /Unknown option "edges" of subscribe/],

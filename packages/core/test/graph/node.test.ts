@@ -39,7 +39,7 @@ describe("a node that cannot be used is refused where it is made", () => {
   test("with an unknown option, which is named beside the known ones", () => {
     expect(() => node(any({ name: "a", retries: 3 }), () => 1)).toThrow(TypeError);
     expect(() => node(any({ name: "a", retries: 3 }), () => 1)).toThrow(
-      /Unknown option "retries" of node "a": known are "name", "input", "output", "policy", "allowCycle"/,
+      /Unknown option "retries" of node "a": expected one of "name", "input", "output", "policy", "allowCycle"/,
     );
   });
 });
@@ -79,7 +79,7 @@ describe("a policy", () => {
   test("option that is unknown is named, with those that are known", () => {
     expect(() => withPolicy({ timeout: 5 })).toThrow(TypeError);
     expect(() => withPolicy({ timeout: 5 })).toThrow(
-      /Unknown option "timeout" of the policy of node "a": known are .*"timeoutMs"/,
+      /Unknown option "timeout" of the policy of node "a": expected one of .*"timeoutMs"/,
     );
   });
 
@@ -147,7 +147,7 @@ describe("options of create", () => {
   test("that are unknown are named, with those that are known", () => {
     expect(() => build({ queue_maxsize: 3 })).toThrow(TypeError);
     expect(() => build({ queue_maxsize: 3 })).toThrow(
-      /Unknown option "queue_maxsize" of create: known are .*"queueMaxSize"/,
+      /Unknown option "queue_maxsize" of create: expected one of .*"queueMaxSize"/,
     );
   });
 

@@ -390,9 +390,9 @@ describe("payload nodes and message nodes in a row", () => {
   test("wrong options of a call name the option, what is wanted and what was given", async () => {
     const flow = tidy(create(payloadNode("a", (value: number) => value).to()).run());
     const wrong: [object, string][] = [
-      [{ tenant: "" }, '"tenant" must be a string that is not empty: got ""'],
+      [{ tenant: "" }, '"tenant" must be a non-empty string: got ""'],
       [{ priority: 0.5 }, '"priority" must be a whole number: got 0.5'],
-      [{ traceId: "" }, '"traceId" of Message must be a string that is not empty: got ""'],
+      [{ traceId: "" }, '"traceId" of Message must be a non-empty string: got ""'],
       [{ timeoutMs: -1 }, '"timeoutMs" must be a number of 0 or more: got -1'],
       [{ timeoutMs: Number.NaN }, '"timeoutMs" must be a number of 0 or more: got NaN'],
       [{ deadlineAt: Number.NaN }, '"deadlineAt" of Message must be epoch milliseconds: got NaN'],

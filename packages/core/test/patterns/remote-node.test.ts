@@ -209,7 +209,7 @@ describe("a remote node", () => {
       remoteNode("ask", { transport: agent, agentUrl: "agent", skill: "find", ...options });
     expect(made({ skil: "x" })).toThrow(/Unknown option "skil" of remote node "ask"/);
     expect(made({ transport: { send: () => {} } })).toThrow(/transport\.stream" of "remote node "ask"/);
-    expect(made({ skill: "" })).toThrow(/"skill" of remote node "ask" must be a string that is not empty/);
+    expect(made({ skill: "" })).toThrow(/"skill" of remote node "ask" must be a non-empty string/);
     expect(made({ agentUrl: 3 })).toThrow(/"agentUrl" of remote node "ask"/);
     expect(made({ meta: "lang" })).toThrow(/"meta" of remote node "ask" must be a list of keys/);
     expect(made({ interrupts: "drop" })).toThrow(/"interrupts" must be one of "fail", "send"/);
