@@ -36,7 +36,7 @@ export interface Unfit {
 const MAX_DEPTH = 500;
 
 const WANTED =
-  "wanted is data: null, booleans, numbers, strings, bigints, undefined, and arrays, plain objects, Maps, Sets, Dates, Uint8Arrays, Buffers, WMs, FinalAnswers and Messages of them";
+  "expected data: null, booleans, numbers, strings, bigints, undefined, and arrays, plain objects, Maps, Sets, Dates, Uint8Arrays, Buffers, WMs, FinalAnswers and Messages of them";
 
 /**
  * Finds the first part of a value that is not data, or reports its size. Parts are visited in order, and no further
@@ -92,7 +92,7 @@ export function fromPlain(plain: unknown): unknown {
   if (plain === null || typeof plain === "string" || typeof plain === "number" || typeof plain === "boolean")
     return plain;
   if (typeof plain !== "object" || !(Array.isArray(plain) || isPlainObject(plain))) {
-    throw new TypeError(`Cannot read ${describe(plain)}: wanted is what JSON has`);
+    throw new TypeError(`Cannot read ${describe(plain)}: expected a JSON value`);
   }
   const tag = tagOf(plain);
   if (tag === undefined) return withParts(plain, fromPlain);
@@ -100,7 +100,7 @@ export function fromPlain(plain: unknown): unknown {
   if (tag.startsWith("$$")) return { [tag.slice(1)]: fromPlain(content) };
   const read = READERS.get(tag);
   if (read === undefined) {
-    throw new TypeError(`Cannot read the tag "${tag}": expected one of "${[...READERS.keys()].join('", "')}"`);
+    throw new TypeError(`Cannot read tag "${tag}": expected one of "${[...READERS.keys()].join('", "')}"`);
   }
   return read(content);
 }
@@ -233,7 +233,7 @@ const READERS: ReadonlyMap<string, (content: unknown) => unknown> = new Map<stri
 ]);
 
 function malformed(tag: string, wanted: string, content: unknown): never {
-  throw new TypeError(`Cannot read what stands under "${tag}": wanted is ${wanted}, got ${describeThrown(content)}`);
+  throw new TypeError(`Cannot read the content of tag "${tag}": expected ${wanted}, got ${describeThrown(content)}`);
 }
 
 /** Reads the fields of an instance from its tag's content. `always` names the mandatory one. */
@@ -339,7 +339,7 @@ function roomAfter(value: unknown, room: number, depth: number): number {
       return room - 14 - String(value).length;
     case "object":
       if (value === null) return room - 4;
-      if (depth === MAX_DEPTH) return unfit(`nested more than ${MAX_DEPTH} levels deep; wanted is less`);
+      if (depth === MAX_DEPTH) return unfit(`nested more than ${MAX_DEPTH} levels deep`);
       try {
         if (Array.isArray(value)) return roomAfterArray(value, room, depth);
         if (isPlainObject(value))
@@ -362,7 +362,7 @@ function roomAfterArray(value: readonly unknown[], before: number, depth: number
     const part = value[index];
     room =
       part === undefined && !Object.hasOwn(value, index)
-        ? unfit(`a hole of an array; ${WANTED}`)
+        ? unfit(`a hole in an array; ${WANTED}`)
         : roomAfter(part, room - 1, depth + 1);
     if (room < 0) return stopped(value, `[${index}]`);
   }
@@ -478,7 +478,7 @@ function explained(root: string, maxBytes: number): Unfit {
   for (const { holder, step } of way) {
     const first = paths.get(holder);
     if (first !== undefined) {
-      return { code: "NOT_SERIALISABLE", path, problem: `the same object as ${first}, whose part it is; ${WANTED}` };
+      return { code: "NOT_SERIALISABLE", path, problem: `the same object as ${first}, which contains it; ${WANTED}` };
     }
     paths.set(holder, path);
     path += step;
@@ -487,7 +487,7 @@ function explained(root: string, maxBytes: number): Unfit {
   return {
     code: "PAYLOAD_TOO_LARGE",
     path: root,
-    problem: `longer than ${maxBytes} characters as JSON text; wanted is less: keep what is large elsewhere, and send where it is`,
+    problem: `longer than ${maxBytes} characters as JSON text`,
   };
 }
 

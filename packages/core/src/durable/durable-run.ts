@@ -230,7 +230,7 @@ export class JournalledRun implements DurableRun {
       code === "PAYLOAD_TOO_LARGE" ? "; keep it elsewhere and send a reference, or raise maxPayloadBytes" : "";
     throw new FlowError({
       code,
-      message: `Cannot write to the journal what was sent${where}: ${path} is ${problem}${hint}`,
+      message: `Cannot store the value sent${where}: ${path} is ${problem}${hint}`,
       node,
       details: { path },
     });
@@ -510,7 +510,7 @@ export class JournalledRun implements DurableRun {
     const { ending, agenda } = this.#engine;
     this.changed(trace);
     markOf(trace).isSpoiled = true;
-    const message = `Cannot write trace "${trace.id}" to the journal: a payload was changed after it was sent: ${describeThrown(cause)}`;
+    const message = `Cannot store trace "${trace.id}": a payload was modified after it was sent: ${describeThrown(cause)}; send a copy`;
     const { id: traceId, tenant } = trace;
     ending.fail(trace, new FlowError({ code: FlowErrorCode.NOT_SERIALISABLE, message, traceId, tenant, cause }));
     agenda.flush();
@@ -580,7 +580,7 @@ export class JournalledRun implements DurableRun {
       ? cause
       : new FlowError({
           code: FlowErrorCode.JOURNAL_FAILED,
-          message: `The journal of flow "${name}" failed, and the flow was stopped: ${describeThrown(cause)}; run it again to go on from what is stored`,
+          message: `Cannot continue flow "${name}": its journal failed: ${describeThrown(cause)}; run it again to resume from the stored state`,
           retryable: true,
           cause,
         });
@@ -593,7 +593,7 @@ export class JournalledRun implements DurableRun {
   #stopped(): FlowError {
     return new FlowError({
       code: FlowErrorCode.FLOW_STOPPED,
-      message: `Flow "${this.#engine.options.name}" was stopped before this was stored; its traces go on when it runs again`,
+      message: `Flow "${this.#engine.options.name}" was stopped before the change was stored; its traces resume when it runs again`,
       retryable: true,
     });
   }
@@ -614,7 +614,7 @@ function orOwnedHere(error: FlowError): FlowError {
   if (details?.["owner"] !== thisProcess()) return error;
   return new FlowError({
     code: FlowErrorCode.JOURNAL_OWNED,
-    message: `Cannot open partition "${String(details["partition"])}" of the journal: another flow of this very process writes it, as after its module was loaded again; stop that flow first, or give this one a partition of its own`,
+    message: `Cannot open partition "${String(details["partition"])}" of the journal: another flow of this process holds it, such as one from before a module reload; stop that flow first, or use another partition`,
     retryable: true,
     details,
     cause: error,

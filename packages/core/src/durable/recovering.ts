@@ -158,7 +158,7 @@ export class Recovering {
   async #problem(item: SavedItem): Promise<string | undefined> {
     const worker = this.#workerOf(item);
     if (worker === undefined)
-      return `node "${item.node}" is gone; there are ${[...this.#engine.workshop.byName.keys()].map((name) => `"${name}"`).join(", ")}`;
+      return `node "${item.node}" no longer exists; the flow has ${[...this.#engine.workshop.byName.keys()].map((name) => `"${name}"`).join(", ")}`;
     // a join's messages are checked once its group is complete
     if (worker.inputSchema === undefined || worker.node.gathering !== undefined) return undefined;
     const answer = worker.inputSchema["~standard"].validate(fromPlain(item.payload));

@@ -22,13 +22,13 @@ export function readState({ version, state, traceId, tenant }: JournalEntry): Sa
   const refusal = (why: string, cause?: unknown): FlowError =>
     new FlowError({
       code: FlowErrorCode.GRAPH_CHANGED,
-      message: `Cannot read what the journal has of trace "${traceId}": ${why}`,
+      message: `Cannot read the stored state of trace "${traceId}": ${why}`,
       traceId,
       tenant,
       cause,
     });
   if (version > STATE_VERSION || version < 1)
-    throw refusal(`its form is ${version}, and this version of penguiflow knows forms up to ${STATE_VERSION}`);
+    throw refusal(`its format is ${version}, and this version of penguiflow reads formats up to ${STATE_VERSION}; upgrade it`);
   try {
     const read = JSON.parse(state) as SavedTrace;
     return version === 1 && read.pauses !== undefined ? { ...read, pauses: keyedByReason(read.pauses) } : read;

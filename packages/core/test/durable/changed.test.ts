@@ -75,7 +75,7 @@ describe("a trace whose node is gone", () => {
     ];
     const recovery = await flow.ready();
     expect(recovery).toMatchObject({ resumed: 0, failed: 0, changed });
-    expect(recovery.changed[0]?.problem).toBe('node "old" is gone; there are "first", "new"');
+    expect(recovery.changed[0]?.problem).toBe('node "old" no longer exists; the flow has "first", "new"');
     expect(logger.lines.map(({ message }) => message)).toEqual(["trace_changed", "trace_changed"]);
     expect(await flow.unfinished()).toMatchObject([
       { traceId: "one", status: "parked", nodes: ["old"] },
@@ -146,7 +146,7 @@ describe("a trace whose node is gone", () => {
     ["says nothing", () => undefined, /onChanged failed: .*must return/],
     ["says something else", () => "drop", /must return .*"drop"/],
     ["names no node", () => ({ payload: 1 }), /must return/],
-    ["names a node that is not there", () => ({ node: "nowhere", payload: 1 }), /migrated: node "nowhere" is gone/],
+    ["names a node that is not there", () => ({ node: "nowhere", payload: 1 }), /migrated: node "nowhere" no longer exists/],
     ["gives a payload that does not fit", () => ({ node: "new", payload: "text" }), /migrated: .*must be a number/],
     ["gives a payload that is no data", () => ({ node: "new", payload: () => 1 }), /onChanged failed: /],
   ])("is parked, and harms no other, when the function %s", async (_, decide, problem) => {
@@ -536,7 +536,7 @@ test("a payload that is changed after it was sent so that it is no longer data f
   quick.open();
   const ended = await outcome;
   expect(ended).toMatchObject({ status: "failed", error: { code: "NOT_SERIALISABLE" } });
-  expect("error" in ended && ended.error.message).toContain("changed after it was sent");
+  expect("error" in ended && ended.error.message).toContain("modified after it was sent");
   held.open();
   expect(await other).toMatchObject({ status: "completed", results: [2, 2] });
   expect(await flow.unfinished()).toEqual([]);

@@ -204,9 +204,9 @@ describe("a value that is not data", () => {
   carried["sent"] = new Message({ payload: carried });
 
   test.each<[string, unknown, string, RegExp]>([
-    ["a function", () => 0, "payload", /^a function; wanted is data: null, booleans/],
-    ["a named function", { on: function save() {} }, "payload.on", /^the function "save"; wanted is data/],
-    ["a symbol", [Symbol("s")], "payload[0]", /^the symbol Symbol\(s\); wanted is data/],
+    ["a function", () => 0, "payload", /^a function; expected data: null, booleans/],
+    ["a named function", { on: function save() {} }, "payload.on", /^the function "save"; expected data/],
+    ["a symbol", [Symbol("s")], "payload[0]", /^the symbol Symbol\(s\); expected data/],
     ["a symbol as key", { a: { [Symbol("s")]: 1 } }, "payload.a[Symbol(s)]", /^a property whose key is a symbol/],
     [
       "a getter",
@@ -216,18 +216,18 @@ describe("a value that is not data", () => {
         },
       },
       "payload.a",
-      /^an accessor; wanted/,
+      /^an accessor; expected data/,
     ],
-    ["a setter", { b: 1, set a(_: number) {} }, "payload.a", /^an accessor; wanted/],
-    ["an instance", { a: new Session() }, "payload.a", /^an instance of Session; wanted/],
-    ["an instance with toJSON", new URL("http://a.b"), "payload", /^an instance of URL; wanted/],
+    ["a setter", { b: 1, set a(_: number) {} }, "payload.a", /^an accessor; expected data/],
+    ["an instance", { a: new Session() }, "payload.a", /^an instance of Session; expected data/],
+    ["an instance with toJSON", new URL("http://a.b"), "payload", /^an instance of URL; expected data/],
     ["a RegExp", [/a/], "payload[0]", /^an instance of RegExp/],
     ["other bytes", new Float64Array(1), "payload", /^an instance of Float64Array/],
     ["bytes in shared memory", new Uint8Array(new SharedArrayBuffer(1)), "payload", /^bytes in shared memory/],
     ["a class that extends Uint8Array", new (class Bytes extends Uint8Array {})(), "payload", /^an instance of Bytes/],
     ["a boxed primitive", [Object("text")], "payload[0]", /^an instance of String/],
     // eslint-disable-next-line no-sparse-arrays
-    ["a hole of an array", { list: [1, , 2] }, "payload.list[1]", /^a hole of an array; wanted/],
+    ["a hole in an array", { list: [1, , 2] }, "payload.list[1]", /^a hole in an array; expected data/],
     ["the index of a match", "in 2026".match(/\d+/), "payload.index", /^a property added to an array, which would be/],
     [
       "a property of a Date",
@@ -244,13 +244,13 @@ describe("a value that is not data", () => {
       "a property that is not enumerable",
       [Object.defineProperty({ a: 1 }, "hidden", { value: 1 })],
       "payload[0].hidden",
-      /^a property that is not enumerable; wanted/,
+      /^a property that is not enumerable; expected data/,
     ],
     [
       "a symbol that is not enumerable",
       Object.defineProperty({ a: 1 }, Symbol("hidden"), { value: 1 }),
       "payload[Symbol(hidden)]",
-      /^a property whose key is a symbol; wanted/,
+      /^a property whose key is a symbol; expected data/,
     ],
     [
       "the arguments of a function",
@@ -303,10 +303,10 @@ describe("a value that is not data", () => {
         }),
       ],
       "payload[0]",
-      /^a value that cannot be read; wanted/,
+      /^a value that cannot be read; expected data/,
     ],
-    ["a cycle", circle, "payload.list[0].back", /^the same object as payload, whose part it is; wanted/],
-    ["a cycle further in", { x: circle }, "payload.x.list[0].back", /^the same object as payload.x, whose part/],
+    ["a cycle", circle, "payload.list[0].back", /^the same object as payload, which contains it; expected data/],
+    ["a cycle further in", { x: circle }, "payload.x.list[0].back", /^the same object as payload.x, which contains/],
     ["a cycle through a Map", map, 'payload.get("me").values()[0]', /^the same object as payload, /],
     ["a cycle through a Message", [carried], "payload[0].sent.payload", /^the same object as payload\[0\], /],
   ])("is found: %s", (_, value, path, problem) => {
@@ -401,7 +401,7 @@ describe("a value that is not data", () => {
   ])("is one of more than 500 levels, of %s, and one of 500 comes back", (_, wrap) => {
     const found = unfitness(nested(501, wrap), "payload", ROOM);
     expect(found?.code).toBe("NOT_SERIALISABLE");
-    expect(found?.problem).toBe("nested more than 500 levels deep; wanted is less");
+    expect(found?.problem).toBe("nested more than 500 levels deep");
     expect(unfitness(nested(20_000, wrap), "payload", ROOM)).toEqual(found);
     const deepest = nested(500, wrap);
     expect(unfitness(deepest, "payload", ROOM)).toBeUndefined();
@@ -413,7 +413,7 @@ describe("a value that is not data", () => {
     ["the symbol Symbol(s)", Symbol("s")],
     ["an instance of Session", [new Session()]],
   ])("is not written unseen: %s", (what, value) => {
-    expect(() => toPlain(value)).toThrow(`Cannot write ${what}: wanted is data`);
+    expect(() => toPlain(value)).toThrow(`Cannot write ${what}: expected data`);
   });
 });
 
@@ -525,7 +525,7 @@ describe("the size of a value", () => {
     expect(found).toEqual({
       code: "PAYLOAD_TOO_LARGE",
       path: "payload",
-      problem: expect.stringMatching(/^longer than 100 characters as JSON text; wanted is less/) as string,
+      problem: expect.stringMatching(/^longer than 100 characters as JSON text$/) as string,
     });
     expect(isRead).toBe(false);
     expect(unfitness({ n: 1 }, "payload", 100)).toBeUndefined();
@@ -583,28 +583,28 @@ describe("the size of a value", () => {
 
 describe("what was not written by this codec", () => {
   test.each<[string, unknown]>([
-    ['Cannot read the tag "$regexp": expected one of "$undefined", "$number"', { $regexp: "a" }],
-    ['Cannot read the tag "$"', [{ a: { $: 1 } }]],
-    ['Cannot read what stands under "$undefined": wanted is true, got false', { $undefined: false }],
-    ['under "$number": wanted is NaN', { $number: "1" }],
-    ['under "$bigint": wanted is digits', { $bigint: "1.5" }],
-    ['under "$bigint": wanted is digits', { $bigint: 1 }],
-    ['under "$date": wanted is a number or null, got today', { $date: "today" }],
-    ['under "$map": wanted is an array of pairs, got [[1]]', { $map: [[1]] }],
-    ['under "$map": wanted is an array of pairs', { $map: {} }],
-    ['under "$set": wanted is an array', { $set: "ab" }],
-    ['under "$bytes": wanted is base64', { $bytes: "a b=" }],
-    ['under "$bytes": wanted is base64', { $bytes: "abc" }],
-    ['under "$buffer": wanted is base64', { $buffer: "abc" }],
-    ['under "$bare": wanted is an object, got [1]', { $bare: [1] }],
-    ['under "$wm": wanted is an object with "query", got {}', { $wm: {} }],
+    ['Cannot read tag "$regexp": expected one of "$undefined", "$number"', { $regexp: "a" }],
+    ['Cannot read tag "$"', [{ a: { $: 1 } }]],
+    ['Cannot read the content of tag "$undefined": expected true, got false', { $undefined: false }],
+    ['of tag "$number": expected NaN', { $number: "1" }],
+    ['of tag "$bigint": expected digits', { $bigint: "1.5" }],
+    ['of tag "$bigint": expected digits', { $bigint: 1 }],
+    ['of tag "$date": expected a number or null, got today', { $date: "today" }],
+    ['of tag "$map": expected an array of pairs, got [[1]]', { $map: [[1]] }],
+    ['of tag "$map": expected an array of pairs', { $map: {} }],
+    ['of tag "$set": expected an array', { $set: "ab" }],
+    ['of tag "$bytes": expected base64', { $bytes: "a b=" }],
+    ['of tag "$bytes": expected base64', { $bytes: "abc" }],
+    ['of tag "$buffer": expected base64', { $buffer: "abc" }],
+    ['of tag "$bare": expected an object, got [1]', { $bare: [1] }],
+    ['of tag "$wm": expected an object with "query", got {}', { $wm: {} }],
     ['Option "hops" of WM must be 0 or more', { $wm: { query: "q", hops: -1 } }],
-    ['under "$final": wanted is an object with "text"', { $final: "text" }],
-    ['under "$message": wanted is an object with "payload"', { $message: null }],
-    ['Header "tenant" must be a string', { $message: { payload: 1, headers: {} } }],
-    ["Cannot read undefined: wanted is what JSON has", undefined],
-    ["Cannot read the bigint 1: wanted is what JSON has", [1n]],
-    ["Cannot read an instance of Date: wanted is what JSON has", { a: new Date(0) }],
+    ['of tag "$final": expected an object with "text"', { $final: "text" }],
+    ['of tag "$message": expected an object with "payload"', { $message: null }],
+    ['Header "tenant" must be a non-empty string', { $message: { payload: 1, headers: {} } }],
+    ["Cannot read undefined: expected a JSON value", undefined],
+    ["Cannot read the bigint 1: expected a JSON value", [1n]],
+    ["Cannot read an instance of Date: expected a JSON value", { a: new Date(0) }],
   ])("is refused: %s", (message, plain) => {
     expect(() => fromPlain(plain)).toThrow(message);
   });

@@ -141,7 +141,7 @@ describe("a durable flow", () => {
     const two = make(durable({ journal, leaseMs: 300 }));
     await expect(two.ready()).rejects.toMatchObject({
       code: "JOURNAL_OWNED",
-      message: expect.stringMatching(/another flow of this very process writes it.*stop that flow first/) as unknown,
+      message: expect.stringMatching(/another flow of this process holds it.*stop that flow first/) as unknown,
       details: { owner: expect.stringMatching(/^process \d+ \([0-9a-f]{8}\)$/) as unknown },
     });
     expect(await one.call(1)).toBe(2);

@@ -8,7 +8,7 @@ const withPolicy = (policy: unknown) => payloadNode({ name: "a", policy: any(pol
 describe("a node that cannot be used is refused where it is made", () => {
   test.each([[""], ["  "], ["\t\n"]])("with the name %j", (name) => {
     expect(() => payloadNode(name, () => 1)).toThrow(TypeError);
-    expect(() => payloadNode(name, () => 1)).toThrow(/"name".*not empty.*got/);
+    expect(() => payloadNode(name, () => 1)).toThrow(/"name".*non-empty.*got/);
   });
 
   test("with something other than a name", () => {
