@@ -515,8 +515,8 @@ describe("lintFlow", () => {
     const flow = create(payloadNode({ name: "read", effects: "reads" }, (value: number) => value).to());
     expect(formatFindings(lintFlow(flow))).toBe(
       `warning io-without-timeout at "read"
-  Node "read" reads from the outside and has no timeout: when no answer comes it keeps its slot and its trace until a deadline, if there is one.
-  Fix: Set policy.timeoutMs, and pass ctx.signal on.
+  Node "read" reads from an external system and has no timeout: without an answer, it holds its slot and its trace until a deadline, if there is one.
+  Fix: Set policy.timeoutMs and pass ctx.signal to the call.
 `,
     );
   });

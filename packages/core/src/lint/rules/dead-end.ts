@@ -20,8 +20,8 @@ export const deadEnd: Rule = (place) => {
       const nodes = namesOf(place, [index]);
       return {
         nodes,
-        reason: `Router ${quoted(nodes)} has no other node to choose, so a message that comes there goes no further or fails with ROUTE_UNKNOWN`,
-        fix: "Connect it with the nodes it chooses",
+        reason: `Router ${quoted(nodes)} has no other node to choose, so its messages are dropped or fail with ROUTE_UNKNOWN`,
+        fix: "Connect it to the nodes it chooses",
       };
     }),
     ...cycles.map((ring) => {
@@ -29,7 +29,7 @@ export const deadEnd: Rule = (place) => {
       return {
         nodes,
         reason: `No edge leads out of the cycle of ${quoted(nodes)}, so no result leaves the flow`,
-        fix: "Connect a node of the cycle with one outside, or emit the result to ROOKERY",
+        fix: "Connect a node of the cycle to one outside, or emit the result to ROOKERY",
       };
     }),
   ];

@@ -20,8 +20,8 @@ export const deadlockProneCycle: Rule = (place) => {
     return [
       {
         nodes,
-        reason: `In the cycle of ${quoted(nodes)} ${quoted(namesOf(place, growing))} makes several messages of each: they become more with every round, until the edges are full and a trace fails with DEADLOCK`,
-        fix: "Bring the branches together with joinK before they lead back, or send one message on per round",
+        reason: `In the cycle of ${quoted(nodes)} ${quoted(namesOf(place, growing))} sends several messages for each one: they multiply with every round, until the edges are full and a trace fails with DEADLOCK`,
+        fix: "Merge the branches with joinK before they lead back, or send one message per round",
       },
     ];
   });

@@ -11,8 +11,8 @@ export const ioWithoutTimeout: Rule = (place) => {
     return [
       {
         nodes,
-        reason: `Node ${quoted(nodes)} ${node.kind === "remote" ? "calls another agent" : `${node.effects === "reads" ? "reads from" : "writes to"} the outside`} and has no timeout: when no answer comes it keeps its slot and its trace until a deadline, if there is one`,
-        fix: "Set policy.timeoutMs, and pass ctx.signal on",
+        reason: `Node ${quoted(nodes)} ${node.kind === "remote" ? "calls another agent" : `${node.effects === "reads" ? "reads from" : "writes to"} an external system`} and has no timeout: without an answer, it holds its slot and its trace until a deadline, if there is one`,
+        fix: "Set policy.timeoutMs and pass ctx.signal to the call",
       },
     ];
   });

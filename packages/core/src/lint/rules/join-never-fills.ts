@@ -14,8 +14,8 @@ export const joinNeverFills: Rule = (place) =>
       return [
         {
           nodes,
-          reason: `One call brings join ${quoted(nodes)} at most ${most} of the ${String(gathering?.count)} messages it waits for, so what waits there is never sent on`,
-          fix: `Let it wait for ${most}, connect the branches it lacks, or send short groups on with whenShort: "emit"`,
+          reason: `One call brings join ${quoted(nodes)} at most ${most} of the ${String(gathering?.count)} messages it waits for, so its messages are never sent on`,
+          fix: `Reduce its count to ${most}, connect the missing branches, or emit short groups with whenShort: "emit"`,
         },
       ];
     });

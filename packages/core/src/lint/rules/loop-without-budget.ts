@@ -12,8 +12,8 @@ export const loopWithoutBudget: Rule = (place) => {
     const nodes = namesOf(place, ring);
     return {
       nodes,
-      reason: `Nothing bounds how often a message goes round the cycle of ${quoted(nodes)}: budgets of working memory count in a node's own loop alone`,
-      fix: "Count the rounds in the payload and leave after the last; say so with boundsLoop: true at the node that counts",
+      reason: `Nothing bounds the rounds of a message in the cycle of ${quoted(nodes)}: working memory budgets apply only to a node's own loop`,
+      fix: "Count the rounds in the payload and leave after the last; declare it with boundsLoop: true at the node that counts",
     };
   });
 };

@@ -17,7 +17,7 @@ export const nestedRetries: Rule = (place) => {
       {
         nodes,
         reason: `Retries multiply: ${quoted(nodes.slice(0, 1))} makes ${own} attempts, each of which may make ${below.attempts} at ${quoted(nodes.slice(-1))}, ${own * below.attempts} in all`,
-        fix: "Keep the retries where the trouble arises and take them from the nodes around it",
+        fix: "Keep the retries at the node that fails and remove them from the nodes around it",
       },
     ];
   });

@@ -12,9 +12,9 @@ export const retriedWrites: Rule = (place) =>
       {
         nodes: isOwn ? nodes : [repeater, ...nodes],
         reason: isOwn
-          ? `Node ${quoted(nodes)} writes and has retries: an attempt that wrote and then failed is followed by one that writes again`
-          : `Node ${quoted(nodes)} writes, and ${quoted([repeater])} has retries: each runs it again, also when it had succeeded`,
-        fix: `Pass ctx.idempotencyKey on to what is written to and say effects: "idempotent", or set maxRetries: 0 at ${quoted([repeater])}`,
+          ? `Node ${quoted(nodes)} writes and has retries: an attempt that fails after its write is followed by one that writes again`
+          : `Node ${quoted(nodes)} writes, and ${quoted([repeater])} has retries: each retry runs it again, even when it had succeeded`,
+        fix: `Pass ctx.idempotencyKey to the written system and declare effects: "idempotent", or set maxRetries: 0 at ${quoted([repeater])}`,
       },
     ];
   });

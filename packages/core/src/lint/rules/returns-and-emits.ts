@@ -10,8 +10,8 @@ export const returnsAndEmits: Rule = (place) =>
     return [
       {
         nodes,
-        reason: `Node ${quoted(nodes)} emits and returns a value: ${isEgress ? "the caller" : "each successor"} gets both, first what was emitted`,
-        fix: "Return nothing, or emit the last message too; where both are meant, say with { to } who gets what is emitted",
+        reason: `Node ${quoted(nodes)} emits and returns a value: ${isEgress ? "the caller" : "each successor"} receives both, the emitted messages first`,
+        fix: "Return nothing, or emit the last message too; if both are intended, address the emitted messages with { to }",
       },
     ];
   });

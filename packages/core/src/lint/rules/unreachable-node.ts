@@ -20,8 +20,8 @@ export const unreachableNode: Rule = (place) => {
   return [
     {
       nodes,
-      reason: `No message comes to ${quoted(nodes)}: every way there leads through ${blocking.size === 1 ? `join ${joins}, which never fills` : `joins that never fill, ${joins}`}`,
-      fix: `Mend the join${blocking.size === 1 ? "" : "s"} before, or lead another edge there`,
+      reason: `No message reaches ${quoted(nodes)}: every path leads through ${blocking.size === 1 ? `join ${joins}, which never fills` : `joins that never fill, ${joins}`}`,
+      fix: `Fix the preceding join${blocking.size === 1 ? "" : "s"}, or add an edge that bypasses ${blocking.size === 1 ? "it" : "them"}`,
     },
   ];
 };
