@@ -84,7 +84,7 @@ async function brokenBy(
   return { reports, crashed, broken };
 }
 
-const OTHER_RUN = "L9: the same seed gives another run";
+const OTHER_RUN = "L9: the same seed produces a different run";
 
 function difference(law: string, one: RunReport, other: RunReport): string {
   const parting = one.lines.findIndex((line, index) => line !== other.lines[index]);

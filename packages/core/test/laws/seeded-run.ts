@@ -182,7 +182,7 @@ class SeededRun {
       this.#checkBounds(this.#flow.stats());
       this.#look();
     });
-    if (!didEnd) this.#broken.push("L2: the run goes on and on");
+    if (!didEnd) this.#broken.push("L2: the run does not terminate");
     this.#look();
   }
 

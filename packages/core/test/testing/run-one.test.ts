@@ -65,7 +65,7 @@ describe("runOne on timeout", () => {
     });
     const text = await gaveUp(create(burst.to(stuck("stuck", 2)), { queueMaxSize: 3 }));
     expect(text).toMatch(/^runOne gave up after 50 ms/);
-    expect(text).toMatch(/traces under way: 1/);
+    expect(text).toMatch(/traces in flight: 1/);
     expect(text).toMatch(/node "burst": .*1 blocked/);
     expect(text).toMatch(/node "stuck": .*queued/);
     expect(text).toMatch(/edge "burst" → "stuck": 3 of 3, 1 waiting/);
@@ -115,5 +115,5 @@ describe("runOne on timeout", () => {
 
 test("describeStats leaves out what holds nothing", () => {
   const flow = tidy(create(echo.to()).run());
-  expect(describeStats(flow.stats())).toBe("traces under way: 0, timers set: 0");
+  expect(describeStats(flow.stats())).toBe("traces in flight: 0, timers: 0");
 });

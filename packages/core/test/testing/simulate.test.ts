@@ -223,7 +223,7 @@ describe("simulate", () => {
     const dice = payloadNode("dice", () => Math.random());
     await expect(
       simulate({ flow: (ports) => create(dice.to(), { ...ports }), input: () => undefined as never, seeds: 5 }),
-    ).rejects.toThrow(/L9: the same seed gives another run/);
+    ).rejects.toThrow(/L9: the same seed produces a different run/);
   });
 
   test("notices a handler that waits for something that never comes, and says who holds it", async () => {

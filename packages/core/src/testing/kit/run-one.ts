@@ -72,7 +72,7 @@ export function describeStats(stats: FlowStats): string {
     .map(
       (edge) => `  edge "${edge.source}" → "${edge.target}": ${edge.size} of ${edge.capacity}, ${edge.waiting} waiting`,
     );
-  return [`traces under way: ${stats.traces}, timers set: ${stats.timers}`, ...nodes, ...edges].join("\n");
+  return [`traces in flight: ${stats.traces}, timers: ${stats.timers}`, ...nodes, ...edges].join("\n");
 }
 
 function count(number: number, what: string): string {

@@ -195,9 +195,9 @@ function differences(run: SimulatedRun, again: SimulatedRun): string[] {
   const parting = run.records.findIndex((line, index) => line !== again.records[index]);
   if (parting < 0 && run.records.length === again.records.length) return [];
   return [
-    "L9: the same seed gives another run: a handler uses time, chance or I/O that is not of its ctx or the ports",
-    `the first run went on with: ${run.records[parting] ?? "nothing"}`,
-    `the second with:            ${again.records[parting] ?? "nothing"}`,
+    "L9: the same seed produces a different run: a handler uses time, randomness or I/O outside of ctx and the ports",
+    `the first run continued with: ${run.records[parting] ?? "nothing"}`,
+    `the second with:              ${again.records[parting] ?? "nothing"}`,
   ];
 }
 

@@ -164,7 +164,7 @@ export class SimulatedRun {
     this.#watch("flush", this.#flow.flush());
     await this.#playOn();
     for (const what of this.#process.waits.values())
-      this.broken.push(`L2: ${what} has not settled; a handler may wait for what is not of its ctx or the ports`);
+      this.broken.push(`L2: ${what} has not settled; a handler may be waiting outside of ctx and the ports`);
     if (this.#process.waits.size === 0) this.broken.push(...brokenEnd(this.#stats()));
     if (this.broken.length > 0) this.#look();
     this.#isStopped = true;
@@ -600,7 +600,7 @@ export class SimulatedRun {
       },
       () => this.#isQuiet,
     );
-    if (!didEnd) this.broken.push("L2: the run goes on and on");
+    if (!didEnd) this.broken.push("L2: the run does not terminate");
     if (this.broken.length > 0) this.#look();
   }
 
