@@ -91,7 +91,7 @@ export function joinK(
   requireOneOf(`late" of join "${name}`, options.late ?? "drop", ["drop", "group"]);
   if (options.late !== undefined && (options.timeoutMs === undefined || options.whenShort !== "emit"))
     throw new TypeError(
-      `Cannot use option "late" of join "${name}": only a group sent on at a timeout leaves late messages; set timeoutMs and whenShort: "emit", or remove it`,
+      `Cannot use option "late" of join "${name}": only a group emitted at a timeout leaves late messages; set timeoutMs and whenShort: "emit", or remove it`,
     );
   const { input } = options;
   return new FlowNode({

@@ -45,10 +45,10 @@ export async function readAnswer(reading: AnswerReading): Promise<RemoteCallResu
     const isKnown = reading.canReopen();
     if (!isKnown && fault instanceof Error) throw fault;
     if (!isKnown || isGone || times >= reading.maxResubscribes) {
-      const why = fault === undefined ? "it ended too early" : describeThrown(fault);
+      const why = fault === undefined ? "it ended before its last event" : describeThrown(fault);
       throw new FlowError({
         code: FlowErrorCode.REMOTE_CUT,
-        message: `The answer of agent "${reading.agentUrl}" broke off, and was taken up again ${times} times in vain: ${why}`,
+        message: `Cannot read the answer of agent "${reading.agentUrl}": it was interrupted and resuming failed ${times} times: ${why}`,
         cause: fault,
         retryable: true,
       });

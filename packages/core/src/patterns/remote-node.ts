@@ -300,7 +300,7 @@ class RemoteCall {
     if (state !== "completed" && interrupts === "fail") {
       throw new FlowError({
         code: FlowErrorCode.REMOTE_INTERRUPTED,
-        message: `Skill "${skill}" of agent "${agentUrl}" stopped with "${state}", and node "${this.#ctx.node}" does not send that on: set interrupts to "send"`,
+        message: `Skill "${skill}" of agent "${agentUrl}" stopped with "${state}", which node "${this.#ctx.node}" does not forward; set interrupts: "send"`,
         details: { state, taskId, contextId },
       });
     }

@@ -82,7 +82,7 @@ export class DictRoutingPolicy implements RoutingPolicy {
   static async fromFile(path: string, options?: DictRoutingOptions): Promise<DictRoutingPolicy> {
     // not imported: bundlers for browsers stop at an unknown module name, even when the code is never called
     const files = (globalThis as Host).process?.getBuiltinModule?.("node:fs/promises");
-    if (files === undefined) throw new TypeError(`Cannot read file "${path}": there are no files in this runtime`);
+    if (files === undefined) throw new TypeError(`Cannot read file "${path}": this runtime has no file system`);
     return new DictRoutingPolicy(parseMapping(await files.readFile(path, "utf8"), `file "${path}"`), options);
   }
 
@@ -94,7 +94,7 @@ export class DictRoutingPolicy implements RoutingPolicy {
   static fromEnvironment(variable: string, options?: DictRoutingOptions): DictRoutingPolicy {
     const text = (globalThis as Host).process?.env?.[variable];
     if (text === undefined)
-      throw new TypeError(`Environment variable "${variable}" is not set: wanted a JSON object of routes`);
+      throw new TypeError(`Cannot read routes from environment variable "${variable}": it is not set; expected a JSON object of routes`);
     return new DictRoutingPolicy(parseMapping(text, `environment variable "${variable}"`), options);
   }
 
@@ -134,7 +134,7 @@ function checkedMapping(
   source: string,
 ): ReadonlyMap<string, string | readonly string[] | null> {
   if (typeof mapping !== "object" || mapping === null || Array.isArray(mapping)) {
-    throw new TypeError(`Cannot read routes from ${source}: wanted an object of names, got ${shown(mapping)}`);
+    throw new TypeError(`Cannot read routes from ${source}: expected an object of routes, got ${shown(mapping)}`);
   }
   return new Map(
     Object.entries(mapping).map(([key, entry]) => {

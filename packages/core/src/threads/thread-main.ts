@@ -83,7 +83,7 @@ function answer(message: TaskAnswer, parts: readonly object[]): void {
   } catch (error) {
     const value = message.kind === "returned" ? message.value : undefined;
     const part = isCloneable(value)
-      ? { path: "thread.transfer", found: `given what cannot be moved: ${describeThrown(error)}` }
+      ? { path: "thread.transfer", found: `given a value that cannot be transferred: ${describeThrown(error)}` }
       : findUncloneable(value, "result");
     port.postMessage({ kind: "unsendable", part } satisfies TaskAnswer);
   }

@@ -186,9 +186,9 @@ describe("DictRoutingPolicy", () => {
   test("says where text that is not usable came from", async () => {
     expect(() => DictRoutingPolicy.fromJson("{")).toThrow(/JSON text.*not JSON/);
     for (const text of ["[]", "null", "5", '"a"'])
-      expect(() => DictRoutingPolicy.fromJson(text)).toThrow(/wanted an object/);
+      expect(() => DictRoutingPolicy.fromJson(text)).toThrow(/expected an object/);
     expect(() => DictRoutingPolicy.fromJson('{"bad": 5}')).toThrow(/"bad" in the JSON text/);
-    expect(() => DictRoutingPolicy.fromEnvironment("NOT_SET_IN_TEST")).toThrow(/"NOT_SET_IN_TEST" is not set/);
+    expect(() => DictRoutingPolicy.fromEnvironment("NOT_SET_IN_TEST")).toThrow(/"NOT_SET_IN_TEST": it is not set/);
     vi.stubEnv("ROUTES_FOR_TEST", "nonsense");
     expect(() => DictRoutingPolicy.fromEnvironment("ROUTES_FOR_TEST")).toThrow(/"ROUTES_FOR_TEST".*not JSON/);
     expect(await rejection(DictRoutingPolicy.fromFile("/no/such/routes.json"))).toMatchObject({ code: "ENOENT" });
@@ -197,11 +197,11 @@ describe("DictRoutingPolicy", () => {
   test("says when the runtime has no files and no environment", async () => {
     vi.stubGlobal("process", undefined);
     const fromFile = rejection(DictRoutingPolicy.fromFile("routes.json"));
-    expect(() => DictRoutingPolicy.fromEnvironment("ROUTES")).toThrow(/"ROUTES" is not set/);
+    expect(() => DictRoutingPolicy.fromEnvironment("ROUTES")).toThrow(/"ROUTES": it is not set/);
     vi.unstubAllGlobals();
     expect(await fromFile).toMatchObject({
       name: "TypeError",
-      message: 'Cannot read file "routes.json": there are no files in this runtime',
+      message: 'Cannot read file "routes.json": this runtime has no file system',
     });
   });
 });
