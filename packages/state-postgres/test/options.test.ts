@@ -4,7 +4,11 @@ import { expect, test } from "vitest";
 const connection = "postgres://user@127.0.0.1/database";
 
 test.for([
-  [{ connection, tenant: "ada" }, TypeError, 'Unknown option "tenant" of PostgresStateStore: expected one of "connection"'],
+  [
+    { connection, tenant: "ada" },
+    TypeError,
+    'Unknown option "tenant" of PostgresStateStore: expected one of "connection"',
+  ],
   [{}, TypeError, 'Option "connection" must be a URL or an object: got undefined'],
   [
     { connection: "user:secret@host" },
@@ -25,7 +29,11 @@ test.for([
 });
 
 test.for([
-  [{ connection, clock: {} }, TypeError, 'Unknown option "clock" of PostgresJournal: expected one of "connection", "schema"'],
+  [
+    { connection, clock: {} },
+    TypeError,
+    'Unknown option "clock" of PostgresJournal: expected one of "connection", "schema"',
+  ],
   [{}, TypeError, 'Option "connection" must be a URL or an object: got undefined'],
   [{ connection, patienceMs: 0 }, RangeError, 'Option "patienceMs" must be a whole number of 1 or more: got 0'],
 ] as const)("%j is refused by a journal", async ([options, kind, message]) => {

@@ -141,7 +141,10 @@ describe("an option", () => {
     [{ file: "a", maxAgeMs: -1 }, 'Option "maxAgeMs" must be a number of 1 or more: got -1'],
     [{ file: "a", maxTraces: 1.5 }, 'Option "maxTraces" must be a whole number of 1 or more: got 1.5'],
     [{ file: "a", maxBytes: "1" }, 'Option "maxBytes" must be a whole number of 1 or more: got "1"'],
-    [{ file: "a", maxEvents: 1 }, 'Unknown option "maxEvents" of SqliteStateStore: expected one of "file", "durability"'],
+    [
+      { file: "a", maxEvents: 1 },
+      'Unknown option "maxEvents" of SqliteStateStore: expected one of "file", "durability"',
+    ],
   ])("that is wrong is named: %j", async (options, message) => {
     await expect(SqliteStateStore.open(options as never)).rejects.toThrow(message);
   });

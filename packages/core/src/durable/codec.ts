@@ -42,10 +42,14 @@ const WANTED =
  * Finds the first part of a value that is not data, or reports its size. Parts are visited in order, and no further
  * than `maxBytes`.
  *
- * The text of the problem lists the accepted data. A value whose restored form would differ is refused. This applies to
- * an array with a hole, a property that is not enumerable or has a symbol key, and a property added to an array, Map,
- * Set or Date, such as the `index` of a match. An array element with a getter is read. A text-named property added to
- * bytes is neither found nor written: JavaScript lists such properties only together with every index.
+ * The text of the problem lists the accepted data. A value whose restored form would differ is refused:
+ *
+ * - an array with a hole
+ * - a property that is not enumerable or has a symbol key
+ * - a property added to an array, Map, Set or Date, such as the `index` of a match
+ *
+ * An array element with a getter is read. A text-named property added to bytes is neither found nor written: JavaScript
+ * lists such properties only together with every index.
  *
  * @param root - the start of paths: `payload`
  * @param maxBytes - maximum length of the JSON text, roughly and in characters: escapes are not counted, and numbers

@@ -44,7 +44,9 @@ type Told = (failure: Error | undefined) => void;
  */
 const RUNS_PER_EPOCH = 2 ** 32;
 
-/** Interval for checking whether another process renews its claim, and the tolerance for its expiry; in milliseconds. */
+/**
+ * Interval for checking whether another process renews its claim, in milliseconds; then the tolerance for its expiry.
+ */
 const CLAIM_LOOK_MS = 250;
 const CLAIM_TOLERANCE_MS = 50;
 
@@ -358,7 +360,7 @@ export class JournalledRun implements DurableRun {
     const { leaseMs } = this.#options;
     const partition = await this.#claim();
     if (this.#lost !== undefined) {
-      // the run was given up while the claim was pending
+      // the run failed while the claim was pending
       await this.#closed(partition);
       throw this.#lost;
     }
@@ -571,7 +573,7 @@ export class JournalledRun implements DurableRun {
     for (const told of waiting) told(failure);
   }
 
-  /** Gives up the journal: changes that are not stored are lost, as in a crash. */
+  /** Abandons the journal: changes that are not stored are lost, as in a crash. */
   #lose(cause: unknown): void {
     if (this.#lost !== undefined) return;
     const isOwn = hasCode(cause, FlowErrorCode.JOURNAL_FENCED) || hasCode(cause, FlowErrorCode.JOURNAL_OWNED);

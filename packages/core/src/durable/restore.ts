@@ -28,7 +28,9 @@ export function readState({ version, state, traceId, tenant }: JournalEntry): Sa
       cause,
     });
   if (version > STATE_VERSION || version < 1)
-    throw refusal(`its format is ${version}, and this version of penguiflow reads formats up to ${STATE_VERSION}; upgrade it`);
+    throw refusal(
+      `its format is ${version}, and this version of penguiflow reads formats up to ${STATE_VERSION}; upgrade it`,
+    );
   try {
     const read = JSON.parse(state) as SavedTrace;
     return version === 1 && read.pauses !== undefined ? { ...read, pauses: keyedByReason(read.pauses) } : read;
@@ -110,7 +112,7 @@ export function restoreTrace(
   restoreLasting(trace, state);
   restoreClosed(engine, trace, state);
   if (engine.reporter.hasListeners) engine.reporter.trace(trace, { type: "trace_start", topic: headers.topic });
-  // restores all attempts before any continues; otherwise the trace might be taken for one that waits in vain
+  // restores all attempts before any continues; otherwise the trace might look starved
   const attempts = placed.map(({ item, worker }) => {
     const message = messageOf(trace, headers, item, state.deadlineAt);
     const [high, low] = item.lineage;

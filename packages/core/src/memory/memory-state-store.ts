@@ -183,7 +183,8 @@ function keyOf({ tenant, traceId }: TraceKey): string {
 function placeOf(cursor: string | undefined, shape: RegExp): number[] {
   if (cursor === undefined) return [];
   const numbers = shape.exec(cursor)?.slice(1).map(Number);
-  if (numbers === undefined) throw new TypeError(`Cannot continue from cursor "${cursor}": this store did not issue it`);
+  if (numbers === undefined)
+    throw new TypeError(`Cannot continue from cursor "${cursor}": this store did not issue it`);
   return numbers;
 }
 

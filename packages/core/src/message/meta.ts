@@ -11,8 +11,8 @@ const MAX_DEPTH = 500;
 const SHOWN_KEYS = 6;
 
 /**
- * Returns a copy of `meta` in which every plain object and array is frozen at any depth, so branches of a trace cannot
- * see one another's changes. Class instances (sessions, clients) stay as they are. A value that is already frozen
+ * Returns a copy of `meta` with every plain object and array frozen at any depth. Branches of a trace then cannot see
+ * one another's changes. Class instances (sessions, clients) stay as they are. A value that is already frozen
  * throughout is returned without a copy.
  *
  * @throws RangeError when it is nested more than 500 levels deep; names the path

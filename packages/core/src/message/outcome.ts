@@ -36,7 +36,7 @@ export interface CancelledOutcome<Result> extends OutcomeBase<Result> {
   readonly reason: unknown;
 }
 
-/** A deadline passed or a budget was exhausted; `error.code` tells them apart. */
+/** A deadline passed or a budget was exhausted; `error.code` distinguishes them. */
 export interface ExhaustedOutcome<Result> extends OutcomeBase<Result> {
   readonly status: "exhausted";
   readonly error: FlowError;

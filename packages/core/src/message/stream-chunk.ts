@@ -27,8 +27,8 @@ export interface StreamChunk {
 }
 
 /**
- * Returns a chunk's id, unique across streams and retries: `streamId.run.seq`. Characters that a server-sent event
- * cannot carry in an id (line breaks, NUL, lone surrogates) are written as `%` and their code, `%` itself as `%25`.
+ * Returns a chunk's id, unique across streams and retries: `streamId.run.seq`. A server-sent event cannot carry line
+ * breaks, NUL and lone surrogates in an id. They are written as `%` and their code, `%` itself as `%25`.
  */
 export function chunkId(chunk: StreamChunk): string {
   const streamId = chunk.streamId.replace(

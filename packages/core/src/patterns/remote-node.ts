@@ -334,7 +334,7 @@ class RemoteCall {
   }
 
   /**
-   * Cancels the task if there is one, or will be soon.
+   * Cancels the task, even one whose id is still to arrive.
    *
    * @returns whether the agent has acknowledged it
    */

@@ -94,7 +94,9 @@ export class DictRoutingPolicy implements RoutingPolicy {
   static fromEnvironment(variable: string, options?: DictRoutingOptions): DictRoutingPolicy {
     const text = (globalThis as Host).process?.env?.[variable];
     if (text === undefined)
-      throw new TypeError(`Cannot read routes from environment variable "${variable}": it is not set; expected a JSON object of routes`);
+      throw new TypeError(
+        `Cannot read routes from environment variable "${variable}": it is not set; expected a JSON object of routes`,
+      );
     return new DictRoutingPolicy(parseMapping(text, `environment variable "${variable}"`), options);
   }
 

@@ -146,7 +146,11 @@ describe("a trace whose node is gone", () => {
     ["says nothing", () => undefined, /onChanged failed: .*must return/],
     ["says something else", () => "drop", /must return .*"drop"/],
     ["names no node", () => ({ payload: 1 }), /must return/],
-    ["names a node that is not there", () => ({ node: "nowhere", payload: 1 }), /migrated: node "nowhere" no longer exists/],
+    [
+      "names a node that is not there",
+      () => ({ node: "nowhere", payload: 1 }),
+      /migrated: node "nowhere" no longer exists/,
+    ],
     ["gives a payload that does not fit", () => ({ node: "new", payload: "text" }), /migrated: .*must be a number/],
     ["gives a payload that is no data", () => ({ node: "new", payload: () => 1 }), /onChanged failed: /],
   ])("is parked, and harms no other, when the function %s", async (_, decide, problem) => {

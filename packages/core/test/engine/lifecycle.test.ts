@@ -56,7 +56,9 @@ describe("run", () => {
   test("refuses an option it does not know", () => {
     const flow = create(same.to());
     const run = flow.run.bind(flow) as (options: object) => unknown;
-    expect(() => run({ resource: {} })).toThrow('Unknown option "resource" of run: expected one of "registry", "resources"');
+    expect(() => run({ resource: {} })).toThrow(
+      'Unknown option "resource" of run: expected one of "registry", "resources"',
+    );
     expect(flow.isRunning).toBe(false);
   });
 

@@ -18,7 +18,7 @@ export interface FaultyOptions {
 }
 
 /**
- * A fault of an adapter call: `refused` fails without effect, `unanswered` takes effect and fails all the same, `slow`
+ * A fault of an adapter call: `refused` fails without effect, `unanswered` takes effect and fails nevertheless, `slow`
  * takes up to a second longer. For a part of a remote answer: `cut` loses this part and all later ones, `repeated`
  * delivers it twice, `reordered` delivers it after the next.
  */

@@ -11,8 +11,8 @@ import { SimulatedRun } from "./simulated-run.ts";
 
 /**
  * Options for `create` that make a flow run under simulation. They contain virtual time, a seeded scheduler and random
- * source, a recorder and an observer that check the laws, and a store and a bus with occasional faults. Further flows,
- * such as those behind a `LoopbackTransport`, take `clock`, `random` and `scheduler` alone.
+ * source. A recorder and an observer check the laws; a store and a bus have occasional faults. Further flows, such as
+ * those behind a `LoopbackTransport`, take `clock`, `random` and `scheduler` alone.
  */
 export type SimulationPorts = Required<
   Pick<
