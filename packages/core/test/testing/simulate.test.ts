@@ -144,7 +144,7 @@ describe("simulate", () => {
     expect(broken).toEqual([expect.stringMatching(/^Your check: order \d was charged \d times$/)]);
     expect(message).toContain(`Seed ${seed} breaks the flow; run it again with seeds: [${seed}]`);
     expect(message).toContain(records.at(-1));
-    expect(message).toContain("What nodes and edges held");
+    expect(message).toContain("Contents of nodes and edges");
     const again = await simulation([seed]).catch((error: unknown) => error);
     expect((again as SimulationError).records).toEqual(records);
     expect((again as SimulationError).message).toBe(message);

@@ -110,7 +110,7 @@ export class SimulationError extends Error {
         ...[...new Set(broken)].slice(0, SHOWN).map((line) => `  ${line}`),
         `The last of ${records.length} records:`,
         ...records.slice(-SHOWN).map((line) => `  ${line}`),
-        "What nodes and edges held when it was noticed:",
+        "Contents of nodes and edges at that time:",
         `  ${(held || "nothing: all requests had ended").replaceAll("\n", "\n  ")}`,
       ].join("\n"),
     );
