@@ -2,13 +2,13 @@ import { FlowErrorCode } from "../../foundation/flow-error.ts";
 import { WM } from "../../message/controller.ts";
 import { VOUCHED } from "../../message/vouched.ts";
 
-/** Why a trace is exhausted. */
+/** Codes of an exhausted trace: the deadline or budget that ran out. */
 export type ExhaustionCode =
   | typeof FlowErrorCode.DEADLINE_EXCEEDED
   | typeof FlowErrorCode.HOP_BUDGET_EXHAUSTED
   | typeof FlowErrorCode.TOKEN_BUDGET_EXHAUSTED;
 
-/** The documented closing texts. */
+/** Texts of the final answer of an exhausted trace, as documented. */
 export const EXHAUSTION_TEXT: Readonly<Record<ExhaustionCode, string>> = {
   DEADLINE_EXCEEDED: "Deadline exceeded",
   HOP_BUDGET_EXHAUSTED: "Hop budget exhausted",
@@ -16,9 +16,9 @@ export const EXHAUSTION_TEXT: Readonly<Record<ExhaustionCode, string>> = {
 };
 
 /**
- * What becomes of the working memory that a controller sent to itself. Counts a hop of its loop, unless the
- * controller did so itself, and checks the budgets: the loop is over when the hops have reached `budgetHops`
- * or the tokens `budgetTokens`, and the answer says which.
+ * Advances a controller's loop: returns the working memory of the next hop, or the code of the exhausted budget. Counts
+ * the hop unless the controller already did. The loop ends when the hops reach `budgetHops` or the tokens reach
+ * `budgetTokens`.
  */
 export function nextLoopStep(before: unknown, returned: WM): WM | ExhaustionCode {
   const hopsBefore = before instanceof WM ? before.hops : 0;
@@ -32,7 +32,7 @@ export function nextLoopStep(before: unknown, returned: WM): WM | ExhaustionCode
   return new WM({ query, facts, hops, budgetHops, tokensUsed, budgetTokens, confidence }, VOUCHED);
 }
 
-/** The child's working memory with budgets no larger than what the parent has left. */
+/** Limits a child's working memory to the budgets the parent has left. */
 export function shrinkBudget(parent: unknown, child: unknown): unknown {
   if (!(parent instanceof WM) || !(child instanceof WM)) return child;
   const budgetHops = lesser(left(parent.budgetHops, parent.hops), child.budgetHops, child.hops);

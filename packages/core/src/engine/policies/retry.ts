@@ -16,9 +16,9 @@ const NEVER_BY_DEFAULT: ReadonlySet<FlowErrorCode> = new Set([
 ]);
 
 /**
- * Whether a failed attempt is followed by another.
+ * Decides whether a failed attempt is retried.
  *
- * @returns milliseconds until the next attempt, or `undefined` when there is none
+ * @returns milliseconds until the next attempt, or `undefined` for no retry
  */
 export function retryDelay(
   policy: ResolvedPolicy,
@@ -35,25 +35,25 @@ export function retryDelay(
   return wanted ? backoffDelay(policy, attempt, random) : undefined;
 }
 
-/** Whether an error is worth a retry when the policy does not say: most are. */
+/** Whether an error is retryable when the policy does not say. Most errors are. */
 export function isRetryable(code: FlowErrorCode, cause: unknown): boolean {
   if (NEVER_BY_DEFAULT.has(code)) return false;
   try {
     return !(typeof cause === "object" && cause !== null && "retryable" in cause && cause.retryable === false);
   } catch {
-    // it cannot be read
+    // reading a revoked proxy throws: an unreadable cause counts as retryable, like any unknown error
     return true;
   }
 }
 
 /**
- * Milliseconds before the attempt that follows attempt number `attempt`:
- * `backoffBaseMs · backoffMult^(attempt - 1)`, at most `maxBackoffMs`, of which the share `jitter` is random.
+ * Computes the delay in milliseconds after attempt number `attempt`: `backoffBaseMs · backoffMult^(attempt - 1)`, at
+ * most `maxBackoffMs`. The share `jitter` of it is random.
  *
  * Full jitter: Brooker 2015, "Exponential Backoff And Jitter", AWS Architecture Blog.
  */
 function backoffDelay(policy: ResolvedPolicy, attempt: number, random: Random): number {
-  // 0 times an endless multiple would be no number
+  // `0 * Infinity` is NaN, which would make a timer without a delay
   const grown = policy.backoffBaseMs === 0 ? 0 : policy.backoffBaseMs * policy.backoffMult ** (attempt - 1);
   const full = Math.min(grown, policy.maxBackoffMs);
   return policy.jitter === 0 ? full : full * (1 - policy.jitter) + full * policy.jitter * random();

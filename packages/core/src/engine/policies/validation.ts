@@ -2,15 +2,18 @@ import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { formatIssues, issuePath, type Schema, type SchemaResult } from "../../foundation/schema.ts";
 import { carry, Message } from "../../message/message.ts";
 
-/** Checks a message's payload and returns the message with the parsed one; a promise if the schema is asynchronous. */
+/**
+ * Validates a message's payload and returns the message with the parsed payload, as a promise if the schema is
+ * asynchronous.
+ */
 export type CheckMessage = (message: Message) => Message | Promise<Message>;
 
-/** Checks what a handler returned, be it a payload, a message or nothing. */
+/** Validates a handler's return value: a payload, a message or `undefined`. */
 export type CheckValue = (value: unknown) => unknown;
 
 /**
- * A check of payloads against a schema. A payload that does not pass throws a FlowError with `code`
- * that names the node, the place and the problem; its `details.issues` lists them all.
+ * Makes a check of payloads against a schema. An invalid payload throws a FlowError with `code` that names the node,
+ * the path and the problem. Its `details.issues` lists every issue.
  */
 export function messageCheck(node: string, code: FlowErrorCode, schema: Schema<unknown, unknown>): CheckMessage {
   const parse = payloadCheck(node, code, schema);
@@ -21,7 +24,7 @@ export function messageCheck(node: string, code: FlowErrorCode, schema: Schema<u
   };
 }
 
-/** {@link messageCheck} for a value that a handler sends, be it a payload or a message. */
+/** Makes a {@link messageCheck} for a value that a handler sends, be it a payload or a message. */
 export function valueCheck(node: string, schema: Schema<unknown, unknown>): CheckValue {
   const parse = payloadCheck(node, FlowErrorCode.OUTPUT_INVALID, schema);
   const checkMessage = messageCheck(node, FlowErrorCode.OUTPUT_INVALID, schema);
