@@ -11,128 +11,134 @@ import type { StreamWriter } from "./stream-table.ts";
 import type { Pause, Trace } from "./trace.ts";
 import type { Edge, Ring, Worker } from "./worker.ts";
 
-/** Where an {@link Attempt} is in its life. Over is final: what its handler does then is fenced off. */
+/** States of an {@link Attempt}. `OVER` is final: anything its handler does afterwards is rejected or dropped. */
 export const State = { QUEUED: 0, LAUNCHED: 1, RUNNING: 2, SENDING: 3, PARKED: 4, OVER: 5, PAUSED: 6 } as const;
 /** One of the states of an {@link Attempt}. */
 export type State = (typeof State)[keyof typeof State];
 
-/** Whether an attempt counts against its node's concurrency. */
+/** Slot ownership of an {@link Attempt}. Only `HELD` counts against the node's concurrency. */
 export const Slot = { NONE: 0, HELD: 1, LENT: 2 } as const;
 /** One of the ways to hold a slot. */
 export type Slot = (typeof Slot)[keyof typeof Slot];
 
-/** A message that waits for the success of its attempt. */
+/** Emitted message held back until its attempt succeeds. */
 export interface HeldEmit {
   readonly message: Message;
   readonly edges: readonly Edge[];
-  /** The targets its handler asked for, as a number. */
+  /** Hash of the targets that its handler named. */
   readonly wish: number;
-  /** The budget that sending it uses up: the trace ends instead. */
+  /** Budget that sending it exhausts. The trace ends instead of the send. */
   readonly exhausted?: ExhaustionCode;
 }
 
-/** A handler that waits for a further message. */
+/** Pending `fetch` of a handler. */
 export interface FetchWait {
   readonly resolve: (message: Message) => void;
   readonly reject: (reason: unknown) => void;
-  /** Names of predecessors; `undefined` for any. */
+  /** Names of the accepted predecessors; `undefined` for any. */
   readonly from: ReadonlySet<string> | undefined;
 }
 
-/** Something a handler waits for. */
+/** Pending wait of a handler. */
 export interface HandlerWait {
   readonly reject: (reason: unknown) => void;
-  /** Whether it goes on when the handler returns: what it sent is still sent. */
+  /** Whether the wait survives the handler's return, as a send does. */
   readonly outlivesHandler: boolean;
 }
 
-/** What only some attempts have. */
+/** Rarely used fields of an {@link Attempt}, allocated on first use. */
 export class AttemptExtras {
-  /** Readings of the clock, made only while somebody watches. */
+  /** Clock reading, made only if the run is observed. */
   queuedAt: number | undefined;
   returnedAt: number | undefined;
-  /** Its lineage id in digits, once somebody has asked for it. */
+  /** Lineage id as text, cached on first use. */
   lineage: string | undefined;
   timer: Timer | undefined;
-  /** Epoch milliseconds at which a message in backoff goes on. */
+  /** End of the backoff, in epoch milliseconds. */
   dueAt: number | undefined;
   controller: AbortController | undefined;
-  /** Why the attempt is over, for its signal. */
+  /** Reason the attempt was aborted, passed to its signal. */
   reason: Error | undefined;
-  /** The message before its payload was parsed, for a retry. */
+  /** Message before its payload was parsed, kept for a retry. */
   original: Message | undefined;
   readonly outbox: Send[] = [];
   held: HeldEmit[] | undefined;
-  /** Messages the handler took with `fetch`. */
+  /** Messages the handler has fetched. */
   fetched: Attempt[] | undefined;
-  /** Messages an earlier attempt took, to be taken again. */
+  /** Messages an earlier attempt fetched, returned first by this attempt's `fetch`. */
   refetch: Attempt[] | undefined;
-  /** The fetch that waits for a message. */
+  /** Pending fetch. */
   fetch: FetchWait | undefined;
-  /** Waits of the handler. */
+  /** Pending waits of the handler. */
   waits: Set<HandlerWait> | undefined;
-  /** Chunks for which the reader of the stream has no room yet. */
+  /** Number of chunks blocked because the stream's reader has no room. */
   unsentChunks = 0;
-  /** Called when there are none left. */
+  /** Callback for when no chunk is blocked any more. */
   onChunksSent: (() => void) | undefined;
-  /** Called with the slot that was lent. */
+  /** Callbacks for when the lent slot is reclaimed. */
   resumes: (() => void)[] | undefined;
-  /** How many playbooks it has called without a key. */
+  /** Number of playbook calls without a key. */
   playbookCalls = 0;
-  /** Keys of playbooks it has called. */
+  /** Keys of its playbook calls. */
   playbookKeys: Set<string> | undefined;
-  /** Names of the pauses its handler has asked for. */
+  /** Names of the pauses its handler has requested. */
   pauseNames: Set<string> | undefined;
-  /** Pauses to which it has no answer: it is about to be parked. */
+  /** Pauses still unanswered. The attempt is parked if there are any. */
   readonly asked: Pause[] = [];
-  /** How many answers are being checked. */
+  /** Number of answers being validated. */
   checking = 0;
-  /** How many of its messages were accepted before its handler had to be called again: they are not sent twice. */
+  /** Number of its outputs accepted before the handler was called again. They are not sent twice. */
   alreadySent = 0;
-  /** A digest of where those went, where it is known. */
+  /** Hash of the targets of those outputs, if known. */
   alreadySentTo: number | undefined;
-  /** The node it came from, where it has no edge any more. */
+  /** Predecessor's name, for a message that has lost its edge. */
   source: string | undefined;
   writesStreams = false;
   isZombie = false;
-  /** Whether the end of its trace waits for its handler. */
+  /** Whether its trace stays unwinding until its handler returns. */
   unwinds = false;
   graceTimer: Timer | undefined;
 }
 
 /**
- * One try of one message at one node. Born when the message is sent to the node.
+ * One attempt to process a message at a node, created when the message is sent there.
  *
- * States: queued (on an edge, or waiting for room on it) → launched (it has a slot) → running (its handler was called) → sending
- * (the handler has returned, what it sends waits for room) → over. A try that failed is over, and the
- * next one is born parked → queued or running; so is that of a handler that has paused: paused → queued. Whatever ends the trace makes every attempt of it over.
+ * States: queued → launched → running → sending → over.
+ * - queued: on an edge, or blocked before it
+ * - launched: holds a slot
+ * - running: its handler was called
+ * - sending: its handler has returned and its outputs are blocked
+ * - over: final
+ *
+ * A failed attempt is over; its retry starts parked (backoff) → queued. A paused attempt is over; its successor starts
+ * paused → queued. The end of the trace moves every attempt to over.
  */
 export class Attempt implements QueueItem, StreamWriter {
   worker: Worker;
   readonly trace: Trace;
   message: Message;
-  /** The edge on which it has a place while it is queued. */
+  /** Edge it occupies while queued. */
   edge: Edge | null;
-  /** Whether it is counted in its ring's population. */
+  /** Whether it counts in its ring's population. */
   inRing = false;
-  /** The send that waits for a place for it. */
+  /** Send that waits for room for it. */
   send: Send | null = null;
   attempt: number;
   high: number;
   low: number;
   state: State = State.QUEUED;
   slot: Slot = Slot.NONE;
-  /** How many messages it has sent so far. */
+  /** Number of messages sent so far. */
   outputs = 0;
-  /** A digest of the targets of what it has emitted so far. */
+  /** Hash of the targets of everything emitted so far. */
   sentTo = 0;
-  /** The round its message belongs to: that of the latest short group it comes from, or 0. */
+  /** Round of its message: the number of the latest short group it descends from, or 0. */
   round = 0;
-  /** The turn in which it got its slot. */
+  /** Turn in which it took its slot. */
   heldSince: Moment | undefined;
-  /** When the handler was called, to within a turn unless somebody watches. */
+  /** Start of the handler, exact to a turn unless the run is observed. */
   started: Moment | undefined;
-  /** What awaits its handler: kept, since it may await many. */
+  /** Continuation of its handler's promise, allocated once because the attempt may pass through many nodes. */
   onReturned: ((value: unknown) => void) | undefined;
   onThrew: ((error: unknown) => void) | undefined;
   extras: AttemptExtras | null = null;
@@ -158,13 +164,13 @@ export class Attempt implements QueueItem, StreamWriter {
     this.attempt = attempt;
   }
 
-  /** Waits in its node's line, for the first time or again. */
+  /** Moves to queued, for the first time or again. */
   queue(): void {
     if (this.state === State.PARKED) this.worker.parked -= 1;
     this.state = State.QUEUED;
   }
 
-  /** Takes a slot of its node; its handler is called next. */
+  /** Moves to launched and takes a slot of the node. */
   launch(): void {
     this.holdSlot();
     this.state = State.LAUNCHED;
@@ -179,18 +185,18 @@ export class Attempt implements QueueItem, StreamWriter {
     this.state = State.SENDING;
   }
 
-  /** Waits in a backoff, outside of edge and slot. */
+  /** Moves to parked, for a backoff. It occupies neither edge nor slot. */
   park(): void {
     this.state = State.PARKED;
     this.worker.parked += 1;
   }
 
-  /** Waits for an answer, outside of edge and slot. */
+  /** Moves to paused until an answer arrives. It occupies neither edge nor slot. */
   pause(): void {
     this.state = State.PAUSED;
   }
 
-  /** Ends the attempt; its signal and its waits are left to {@link Attempt.abort}. */
+  /** Moves to over. {@link Attempt.abort} deals with its signal and waits. */
   end(): void {
     if (this.state === State.PARKED) this.worker.parked -= 1;
     this.state = State.OVER;
@@ -201,14 +207,14 @@ export class Attempt implements QueueItem, StreamWriter {
     this.slot = Slot.HELD;
   }
 
-  /** Gives its slot up, for good or, if it is `lent`, until it is reclaimed. Returns whether others wait for the slot. */
+  /** Releases the slot, for good or, if `isLent`, until it is reclaimed. Returns whether others wait for the slot. */
   leaveSlot(isLent: boolean): boolean {
     const wasHeld = this.slot === Slot.HELD;
     if (wasHeld || !isLent) this.slot = isLent ? Slot.LENT : Slot.NONE;
     return wasHeld && this.worker.vacate();
   }
 
-  /** Takes the place, and the slot, of the attempt before it in the same trace, which is over. */
+  /** Takes the place and the slot of the previous attempt of the same trace, which is then over. */
   takeOver(before: Attempt): void {
     this.state = State.LAUNCHED;
     this.slot = Slot.HELD;
@@ -228,7 +234,7 @@ export class Attempt implements QueueItem, StreamWriter {
     ring.population += 1;
   }
 
-  /** Leaves its ring. Returns the ring if it was in one. */
+  /** Leaves its ring and returns it, if it was in one. */
   leaveRing(): Ring | undefined {
     if (!this.inRing) return undefined;
     this.inRing = false;
@@ -237,10 +243,12 @@ export class Attempt implements QueueItem, StreamWriter {
     return ring;
   }
 
-  /** Becomes the first attempt of the next message, where nobody outside the runtime has seen it. */
+  /**
+   * Reuses this object as the first attempt of the next message. Allowed only if no handler holds a reference to it.
+   */
   goOn(worker: Worker, message: Message, high: number, low: number): void {
     this.worker = worker;
-    // passed on as it was: storing an object costs more than comparing it
+    // a node often returns the message it received: comparing is cheaper than the write barrier of a store
     if (message !== this.message) this.message = message;
     this.high = high;
     this.low = low;
@@ -255,7 +263,7 @@ export class Attempt implements QueueItem, StreamWriter {
     return this.extras;
   }
 
-  /** What edges have accepted of it, in all calls of its handler: how many messages, and a digest of their targets. */
+  /** Outputs that edges have accepted in all calls of its handler: their number and a hash of their targets. */
   get sent(): { readonly count: number; readonly to: number | undefined } {
     const { extras, outputs, sentTo } = this;
     if (extras === null) return { count: outputs, to: sentTo };
@@ -265,12 +273,12 @@ export class Attempt implements QueueItem, StreamWriter {
     return { count: accepted, to: outbox[0]?.sentTo ?? sentTo };
   }
 
-  /** The node it came from; none for a group of a join. */
+  /** Predecessor's name; `undefined` for the group of a join. */
   get source(): string | undefined {
     return this.edge?.source ?? this.extras?.source;
   }
 
-  /** Has its handler not send again what edges have accepted of an earlier call. */
+  /** Suppresses the first `count` outputs: edges accepted them in an earlier call of the handler. */
   skip(count: number, to: number | undefined): void {
     if (count === 0) return;
     this.more.alreadySent = count;
@@ -297,13 +305,13 @@ export class Attempt implements QueueItem, StreamWriter {
     return `${this.traceKey}-${lineageText(this.high, this.low)}`;
   }
 
-  /** What the idempotency keys of a trace have in common. */
+  /** Common prefix of the idempotency keys of a trace. */
   get traceKey(): string {
     const outer = outermost(this);
     return `${outer.worker.identity.id}-${outer.trace.runText}`;
   }
 
-  /** The lineage id of its message. For records: it is kept. */
+  /** Lineage id of its message as text, cached. */
   get lineage(): string {
     return (this.more.lineage ??= lineageText(this.high, this.low));
   }
@@ -317,12 +325,12 @@ export class Attempt implements QueueItem, StreamWriter {
     return more.controller.signal;
   }
 
-  /** Throws the reason for which it is over, unless its handler is at work. */
+  /** Throws the reason the attempt ended unless its handler is running. */
   requireRunning(what: string): void {
     if (this.state !== State.RUNNING) throw this.refusal(what);
   }
 
-  /** The handler has returned: what it still waits for is given up, but for what it has sent. */
+  /** Rejects the waits that do not survive the handler's return. */
   endWaits(): void {
     const waits = this.extras?.waits;
     if (waits === undefined || waits.size === 0) return;
@@ -330,7 +338,7 @@ export class Attempt implements QueueItem, StreamWriter {
     for (const wait of [...waits]) if (!wait.outlivesHandler) wait.reject(reason);
   }
 
-  /** Ends the attempt from outside: its signal aborts and its waits reject with `reason`. */
+  /** Ends the attempt from outside: aborts its signal and rejects its waits with `reason`. */
   abort(reason: Error): void {
     this.end();
     const extras = this.more;
@@ -344,7 +352,7 @@ export class Attempt implements QueueItem, StreamWriter {
     if (controller !== undefined) this.trace.inScope((why) => controller.abort(why), reason);
   }
 
-  /** The reason for which it may do nothing more: its end, or that its handler is not at work. */
+  /** Returns the error for an operation outside a running handler: the reason the attempt ended, if it was aborted. */
   refusal(what: string): Error {
     return this.extras?.reason ?? this.#overError(what);
   }
@@ -362,27 +370,26 @@ export class Attempt implements QueueItem, StreamWriter {
 }
 
 /**
- * One message on its way to all the edges it goes to, or to the Rookery when there are none. It is
- * accepted by all of them at once: places are reserved edge by edge, in declared order, and only when
- * all are had is anything sent.
+ * A message on its way to every one of its edges, or to the Rookery if it has none. Acceptance is atomic: room is
+ * reserved edge by edge in declared order, and nothing is sent until every edge has room.
  *
- * States: new → accepted, or new → waiting for room → accepted | abandoned with its trace.
+ * States: new → accepted, or new → blocked → accepted | abandoned with its trace.
  */
 export class Send implements Waiting {
   readonly trace: Trace;
-  /** The attempt that sends; `null` for messages from outside. */
+  /** Sending attempt; `null` for messages from outside. */
   readonly from: Attempt | null;
   readonly message: Message;
   readonly edges: readonly Edge[];
-  /** Which output of its sender this is; part of the lineage id. */
+  /** Index among its sender's outputs; part of the lineage id. */
   readonly output: number;
-  /** The digest of what its sender had emitted before it. */
+  /** Hash of the targets its sender had emitted to before this send. */
   readonly sentTo: number;
-  /** How many of `edges` have a place for it. */
+  /** Number of `edges` on which it has reserved room. */
   places = 0;
-  /** The message at the one node it goes to, which may start it before the edge has room. */
+  /** The attempt at its only target, which may start before the edge has room. */
   item: Attempt | null = null;
-  /** Called when it was accepted, or with the reason why it never will be. */
+  /** Callback for its acceptance, or for the error that prevents it. */
   settle: ((failure: Error | undefined) => void) | null;
   nextWaiting: this | null = null;
   prevWaiting: this | null = null;
@@ -409,13 +416,13 @@ export class Send implements Waiting {
     return this.trace.tenant;
   }
 
-  /** The edge whose room it waits for. */
+  /** Edge that blocks it. */
   get awaited(): Edge | undefined {
     return this.edges[this.places];
   }
 }
 
-/** The attempt of the flow itself in which an attempt of a playbook works, or the attempt. */
+/** Returns the attempt of the outermost flow in which an attempt of a playbook works, or the attempt itself. */
 export function outermost(attempt: Attempt): Attempt {
   let outer = attempt;
   while (outer.trace.origin !== null) outer = outer.trace.origin.parent;

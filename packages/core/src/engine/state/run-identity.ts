@@ -1,10 +1,10 @@
-/** Numbers of one run of a flow from which ids of its traces and messages are made. */
+/** Seeds and counters that identify the traces and messages of one run. */
 export class RunIdentity {
-  /** Distinguishes the idempotency keys of this run from those of others. */
+  /** Prefix that separates the idempotency keys of this run from those of other runs. */
   id: string;
-  /** The start of every lineage id. */
+  /** Seed of every lineage id. */
   lineageSeed: number;
-  /** The number of the next trace. Playbooks share it with their parent, so that records tell their traces apart. */
+  /** Counter of traces, shared between playbooks and their parent so that records can tell their traces apart. */
   readonly traces: { next: number };
 
   constructor(id: string, lineageSeed: number, traces: { next: number } = { next: 0 }) {

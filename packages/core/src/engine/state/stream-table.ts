@@ -3,13 +3,13 @@ import { freezeOutsideProduction } from "../../foundation/freeze.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "../../message/meta.ts";
 import type { StreamChunk, StreamEnd } from "../../message/stream-chunk.ts";
 
-/** Who writes a stream: an attempt, or someone outside of the flow's nodes. */
+/** Writer of a stream: an attempt, or a caller outside the flow's nodes. */
 export interface StreamWriter {
   readonly node: string | undefined;
   readonly attempt: number;
 }
 
-/** What a writer wants to send. */
+/** Chunk as requested by its writer, before it has a number. */
 export interface ChunkDraft {
   readonly text: string;
   readonly streamId: string | undefined;
@@ -27,10 +27,11 @@ interface OpenStream {
 }
 
 /**
- * The streams of one trace: numbers their chunks, keeps each to one writer at a time and sees to it that
- * each run of a stream ends with exactly one last chunk.
+ * Streams of one trace. Numbers their chunks. At most one writer per stream, and exactly one last chunk per run of a
+ * stream.
  *
- * States of a stream: open (has a writer) ⇄ closed (its last chunk was sent; the next chunk opens it again as its next run).
+ * States of a stream: open (has a writer) ⇄ closed (its last chunk was sent). The next chunk reopens it as its next
+ * run.
  */
 export class StreamTable {
   readonly #traceId: string;
@@ -38,9 +39,9 @@ export class StreamTable {
   readonly #streams = new Map<string, OpenStream>();
   readonly #ownIds = new Map<StreamWriter, string>();
   #unnamed = 0;
-  /** The one that was written to last: mostly it goes on. */
+  /** Stream written last, checked first because writers rarely alternate. */
   #last: OpenStream | undefined;
-  /** Whether that writer has named no stream: it need not be looked up by its id. */
+  /** Whether the last writer named no stream, so that no lookup by id is needed. */
   #isLastUnnamed = false;
 
   constructor(traceId: string, tenant: string) {
@@ -49,9 +50,9 @@ export class StreamTable {
   }
 
   /**
-   * Opens a stream for a writer, unless the writer has it open already.
+   * Opens a stream for a writer, unless it is already open for that writer.
    *
-   * @throws FlowError `STREAM_BUSY` when another writer has not ended the stream
+   * @throws FlowError `STREAM_BUSY` if another writer has not ended the stream
    */
   open(writer: StreamWriter, wanted: string | undefined): OpenStream {
     const last = this.#last;
@@ -80,10 +81,10 @@ export class StreamTable {
   }
 
   /**
-   * Makes the next chunk of a stream. Called when the chunk is taken, so that those which were never taken
-   * leave no gap in the numbers.
+   * Makes the next chunk of a stream. Call it when the chunk is taken, so that an abandoned chunk leaves no gap in the
+   * numbers.
    *
-   * @throws FlowError `STREAM_BUSY`; RangeError when a number is given that does not go on
+   * @throws FlowError `STREAM_BUSY`; RangeError if `seq` is lower than the next number
    */
   next(writer: StreamWriter, draft: ChunkDraft): StreamChunk {
     const stream = this.open(writer, draft.streamId);
@@ -97,7 +98,7 @@ export class StreamTable {
     return this.#chunk(stream, writer, seq, draft, draft.done ? "done" : undefined);
   }
 
-  /** Ends all streams that `writer` has open and returns their last chunks. */
+  /** Ends every stream `writer` has open and returns their last chunks. */
   endAll(writer: StreamWriter, end: StreamEnd): StreamChunk[] {
     const last: StreamChunk[] = [];
     for (const stream of this.#streams.values()) {
@@ -116,7 +117,7 @@ export class StreamTable {
     return last;
   }
 
-  /** Lets the writer of a retry go on with the stream ids of the attempt before. */
+  /** Passes the stream id of an attempt on to its retry. */
   inherit(from: StreamWriter, to: StreamWriter): void {
     const streamId = this.#ownIds.get(from);
     if (streamId !== undefined) this.#ownIds.set(to, streamId);

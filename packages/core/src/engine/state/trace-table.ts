@@ -3,24 +3,32 @@ import type { IdSource } from "../../foundation/ids.ts";
 import type { Trace } from "./trace.ts";
 
 /**
- * The traces of a running flow by business id. Several may share one: each caller has its own.
+ * In-flight traces by business id. Traces may share an id: each caller has its own trace.
  *
- * A hash table chained through the traces themselves. A `Map` is not used: with entries that come and go
- * by the million it rebuilds itself every few dozen insertions, and what it leaves behind keeps ended
- * traces alive until the next full garbage collection, at half the throughput of the whole runtime.
+ * An intrusive hash table, chained through the traces. A `Map` with millions of short-lived entries rehashes every few
+ * dozen insertions. Its old tables keep ended traces alive until the next full garbage collection, which halves the
+ * throughput of the runtime.
  */
 export class TraceTable {
   readonly #ids: IdSource;
   #chains: (Trace | null)[] = new Array<Trace | null>(256).fill(null);
-  /** Traces that are open or unwinding. */
+  /** Number of open and unwinding traces. */
   size = 0;
 
-  /** @param ids - gives the ids of most traces; these are told apart by their numbers */
+  /**
+   * Creates an empty table.
+   *
+   * @param ids - source of most trace ids; their numbers serve as hashes
+   */
   constructor(ids: IdSource) {
     this.#ids = ids;
   }
 
-  /** @param idNumber - the number of the trace's id, where it is known */
+  /**
+   * Adds a trace.
+   *
+   * @param idNumber - number of the trace's id, if known
+   */
   add(trace: Trace, idNumber?: number): void {
     if (this.size >= this.#chains.length) this.#grow();
     trace.hash = idNumber ?? this.#hash(trace.id);
@@ -43,16 +51,16 @@ export class TraceTable {
     this.size -= 1;
   }
 
-  /** Whether there is a trace of that id, of whichever tenant. */
+  /** Whether a trace of that id exists, for any tenant. */
   has(id: string): boolean {
     for (let trace = this.#first(id); trace !== null; trace = trace.nextInTable) if (trace.id === id) return true;
     return false;
   }
 
   /**
-   * The traces of that id, newest first.
+   * Returns the traces of that id, newest first.
    *
-   * @throws FlowError `TENANT_REQUIRED` when several tenants use the id and none is named
+   * @throws FlowError `TENANT_REQUIRED` if several tenants use the id and `tenant` is undefined
    */
   find(id: string, tenant: string | undefined): Trace[] {
     const found: Trace[] = [];
@@ -69,7 +77,7 @@ export class TraceTable {
     return found;
   }
 
-  /** All traces, as they are now. */
+  /** Returns a copy of all traces. */
   all(): Trace[] {
     const all: Trace[] = [];
     for (const first of this.#chains)
@@ -98,7 +106,7 @@ export class TraceTable {
   }
 }
 
-/** FNV-1a (Fowler, Noll, Vo) over the characters of an id. */
+/** Computes FNV-1a (Fowler, Noll, Vo) over the characters of an id. */
 function fnv(id: string): number {
   let state = 0x811c9dc5;
   for (let index = 0; index < id.length; index += 1) state = Math.imul(state ^ id.charCodeAt(index), 0x01000193);

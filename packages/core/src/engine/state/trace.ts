@@ -10,201 +10,210 @@ import type { StreamTable } from "./stream-table.ts";
 import type { Worker } from "./worker.ts";
 
 /**
- * Where what a trace produces goes: one implementation for each way of waiting for a trace. The engine
- * calls it; a sink without room answers `false` and calls `onRoom` when that changes.
+ * Receiver of a trace's results, chunks and outcome: one implementation per way of waiting for a trace. The engine
+ * calls it. A sink without room returns `false` and calls `onRoom` when it has room again.
  */
 export interface TraceSink {
-  /** How many results are kept for the outcome; 0 where they are handed on as they come. */
+  /** Number of results kept for the outcome; 0 if the sink passes them on as they arrive. */
   readonly keepResults: number;
-  /** Whether an attempt whose result was refused gives its slot to others while it waits. @defaultValue true */
+  /** Whether an attempt whose result was refused lends its slot while it waits. @defaultValue true */
   readonly lendsSlot?: boolean;
-  /** Told of its trace before anything else. */
+  /** Receives its trace before any other call. */
   opened?(trace: Trace): void;
-  /** Set by the engine while somebody waits for room. @defaultValue nobody does */
+  /** Callback for new room, set by the engine while a send or chunk is blocked. @defaultValue none */
   onRoom?: (() => void) | null;
-  /** Whether it would take a result. */
+  /** Whether it would accept a result. */
   hasRoomForResult(): boolean;
-  /** Takes a result of an exit node, or answers `false` and takes nothing. */
+  /** Accepts a result of an exit node, or returns `false` and takes nothing. */
   result(message: Message, node: string): boolean;
-  /** Whether it wants another chunk. The runtime sees to it that a stream's last chunk is taken in any case. */
+  /** Whether it has room for another chunk. The last chunk of a stream is delivered even without room. */
   hasRoom(): boolean;
-  /** Takes a chunk. */
+  /** Accepts a chunk. */
   chunk(chunk: StreamChunk): void;
-  /** Settles whoever waits for the first result alone. Called instead of `ended` when nobody else watches. */
+  /** Settles a caller that wants only the first result. Replaces `ended` if the sink needs no outcome. */
   completed?(first: Message): void;
-  /** Tells whoever waits that only answers to pauses are missing. It may be called again, and `ended` comes later. */
+  /**
+   * Notifies the caller that the trace waits only for answers to pauses. May be called again; `ended` follows later.
+   */
   paused?(outcome: Outcome): void;
-  /** Settles whoever waits. Called once, last. */
+  /** Settles the caller. Called exactly once, as the last call. */
   ended(outcome: Outcome): void;
 }
 
-/** What became of a side effect: `unknown` when the process ended before it was known. */
+/** Recorded result of a side effect: `unknown` if the process ended before the effect settled. */
 export interface Effect {
   status: "started" | "succeeded" | "failed" | "unknown";
-  /** What it gave, when it succeeded. */
+  /** Return value, if it succeeded. */
   value?: unknown;
-  /** Why it failed. */
+  /** Error, if it failed. */
   error?: ErrorPayload | undefined;
-  /** While it runs in this process. */
+  /** Promise of the effect while it runs in this process. */
   running?: Promise<unknown> | undefined;
 }
 
-/** A pause that a handler made. */
+/**
+ * A pause requested by a handler.
+ *
+ * States: asked → waiting (its attempt is parked) → answered → over. An answer that does not fit returns it to asked.
+ * It expires at `expiresAt`, and with its trace.
+ */
 export interface Pause {
-  /** Identifies it within its trace: its message, its playbook if any, and its name. */
+  /** Identity within its trace: its message, its playbook if any, and its name. */
   key: string;
-  /** The name given to it; its reason identifies one without. */
+  /** Name given by the handler. Without one the reason identifies the pause. */
   name: string | undefined;
   readonly token: string;
   readonly node: string;
   readonly reason: string;
   readonly payload: unknown;
-  /** Epoch milliseconds. */
+  /** Expiry, in epoch milliseconds. */
   readonly expiresAt: number | undefined;
-  /** The attempt that asked for it last; none while an earlier run made it and this run has not asked for it. */
+  /** Attempt that requested it last; `undefined` if only an earlier run has requested it. */
   askedBy: Attempt | undefined;
-  /** The attempt that waits for its answer. */
+  /** Paused attempt that waits for its answer. */
   waiting: Attempt | undefined;
   answer: { readonly value: unknown } | undefined;
-  /** Called when the answer that is there does not fit. */
+  /** Callback for an answer that fails validation. */
   refuse: ((error: unknown) => void) | undefined;
   timer: Timer | undefined;
 }
 
-/** What a trace has that outlasts attempts, and the process if the flow is durable. Few traces have any. */
+/** State of a trace that outlives its attempts and, in a durable flow, the process. Few traces have any. */
 export class Lasting {
-  /** By key. */
+  /** Side effects by key. */
   readonly effects = new Map<string, Effect>();
-  /** By key, in the order in which they were made. */
+  /** Pauses by key, in creation order. */
   readonly pauses = new Map<string, Pause>();
-  /** Attempts that wait for answers. */
+  /** Paused attempts. */
   readonly paused = new Set<Attempt>();
-  /** Who, beside its sink, wants to know how the trace goes on. */
+  /** Listeners for the next outcome, besides the sink. */
   watchers: ((outcome: Outcome) => void)[] = [];
-  /** Whether those who wait have been told that only answers are missing. */
+  /** Whether the callers have been notified that only answers are missing. */
   isQuiet = false;
 }
 
-/** Messages of a trace that wait in a join for others. */
+/** Messages of a trace that a join has gathered so far. */
 export interface Gathered {
   readonly place: Worker;
   readonly members: Attempt[];
   readonly want: number;
   timer: Timer | undefined;
-  /** Epoch milliseconds at which it is sent on as it is, or fails. */
+  /** Time of the join's timeout, in epoch milliseconds. */
   dueAt: number | undefined;
   high: number;
   low: number;
-  /** Where it stands among its node's groups. */
+  /** Index among its node's groups. */
   index: number;
 }
 
-/** A join that has sent a short group on at its timeout: it drops what was on its way then. */
+/** A join that sent a short group on at its timeout. It drops late messages. */
 export interface ClosedJoin {
   readonly place: Worker;
-  /** Messages of an earlier round are late. */
+  /** Lowest round that is not late. */
   readonly before: number;
 }
 
-/** From which call of which attempt a playbook's trace comes: the same when the attempt is made again. */
+/** Call of a playbook that opened a trace. A repeated attempt makes the same origin. */
 export interface Origin {
-  /** The name of the playbook's flow. */
+  /** Name of the playbook's flow. */
   readonly flow: string;
-  /** The run of the outermost trace. */
+  /** Run of the outermost trace. */
   readonly run: number;
   readonly high: number;
   readonly low: number;
-  /** The attempt that called. */
+  /** Calling attempt. */
   readonly parent: Attempt;
 }
 
-/** The message that opens a trace, and the reader of its results. */
+/** First message of a trace and the sink for its results. */
 export interface Opening {
   readonly message: Message;
-  /** The number of its id, if that was just made: no other trace has it. */
+  /** Number of a freshly generated id, which no other trace uses. */
   readonly idNumber: number | undefined;
-  /** Of a playbook's trace, which its parent tells apart from others of its id. */
+  /** Origin of a playbook's trace, which its parent tells apart from other traces of the same id. */
   readonly origin: Origin | null;
   readonly sink: TraceSink;
   readonly signal: AbortSignal | undefined;
-  /** Whether messages may still come from outside. */
+  /** Whether further messages may arrive from outside. */
   readonly isOpenEnded: boolean;
 }
 
-/** What only some traces have. */
+/** Rarely used fields of a {@link Trace}, allocated on first use. */
 export class TraceExtras {
-  /** Whether it is about to fail. */
+  /** Whether the trace is about to fail. */
   isDoomed = false;
-  /** Why it ended, unless it completed. */
+  /** Error it ended with; `undefined` if it completed. */
   error: FlowError | undefined;
-  /** Handlers that were told to stop and have not returned. */
+  /** Number of aborted handlers that have not returned. */
   unwinding = 0;
   streams: StreamTable | undefined;
-  /** What to undo at the end: listeners, subflows, remote tasks. */
+  /** Cleanup callbacks for the end of the trace: listeners, subflows, remote tasks. */
   releases: Set<(reason: unknown) => void> | undefined;
   deadlineTimer: Timer | undefined;
   lastNode: string | undefined;
   lastReason: string | undefined;
-  /** Messages from outside that wait for room on several edges. */
+  /** Blocked sends from outside. */
   entrySends: Set<Send> | undefined;
-  /** Those who wait until results or chunks have been read, in order; each answers whether it got in. */
+  /** Blocked writers of results and chunks, in order. Each returns whether it got in. */
   unread: (() => boolean)[] | undefined;
   /** Joins that drop late messages. */
   closed: ClosedJoin[] | undefined;
-  /** Number of the latest round: each short group of a join in a cycle begins one. */
+  /** Number of the latest round. Each short group of a join in a cycle starts a new one. */
   rounds = 0;
-  /** Its run in base 36. */
+  /** Its run in base 36, cached. */
   runText: string | undefined;
-  /** What the journal knows of it; kept by whoever writes the journal. */
+  /** State of the trace as last stored; owned by the durable run. */
   journalled: object | undefined;
 }
 
 /**
- * One request on its way through a flow, and sole owner of everything that exists because of it. What
- * hangs on a trace is released with it.
+ * One request in flight, and the sole owner of everything that exists because of it. Ending the trace releases all of
+ * it.
  *
- * States: open → ended, and unwinding as long as handlers that were told to stop have not returned.
- * `live` counts its messages that are somewhere: waiting to be accepted, on an edge, in an attempt, parked.
- * When it falls to zero the work has run out and the trace ends.
+ * States: open → ended. An ended trace is unwinding until its aborted handlers have returned or their grace periods are
+ * over.
+ *
+ * Invariant: `live` counts the messages that are blocked, on an edge, in an attempt or parked. The trace ends when it
+ * reaches zero.
  */
 export class Trace implements LaneOwner, QueueItem {
-  /** Tells apart traces that share a business id. */
+  /** Number that distinguishes traces with the same business id. */
   readonly run: number;
   readonly id: string;
   readonly headers: MessageHeaders;
   sink: TraceSink;
-  /** Whether messages may still come from outside: opened by `emit`. */
+  /** Whether further messages may arrive from outside: the trace was opened by `emit`. */
   readonly isOpenEnded: boolean;
-  /** The clock's `now()` at the start. */
+  /** Start by the clock's `now()`. */
   readonly startedAt: number;
   origin: Origin | null = null;
-  /** The async context of its caller; `null` while nothing of it has been anywhere but in that context itself. */
+  /** Async context of its caller; `null` while the trace has not left that context. */
   scope: AsyncScope | null = null;
   isOpen = true;
-  /** Whether an `emit` into it has been accepted: whoever's was refused fetches nothing. */
+  /** Whether an `emit` into it was accepted. A caller whose `emit` was refused fetches nothing. */
   wasEntered = false;
   live = 0;
-  /** Those of `live` that wait in joins. */
+  /** Number of `live` messages that wait in joins. */
   joined = 0;
-  /** Attempts that wait for a further message. */
+  /** Number of attempts that wait in `fetch`. */
   fetching = 0;
   lanes: Lane | null = null;
-  /** Its first message, while it stands in line itself: the attempt is made when its turn comes. */
+  /** First message of a queued trace. Its attempt is allocated on dequeue. */
   entry: Message | null = null;
   nextInLane: this | null = null;
   firstMember: Attempt | null = null;
   gathered: Gathered[] | null = null;
   /** Side effects and pauses. */
   lasting: Lasting | null = null;
-  /** Epoch milliseconds. */
+  /** Deadline, in epoch milliseconds. */
   deadlineAt: number | undefined;
   results: Message[] | null = null;
   resultCount = 0;
   outputs = 0;
   extras: TraceExtras | null = null;
-  /** Of the id; set by the table. */
+  /** Hash of the id, set by the table. */
   hash = 0;
-  /** The next trace of the same chain of the table. */
+  /** Next trace in its chain of the table. */
   nextInTable: Trace | null = null;
 
   constructor(
@@ -228,7 +237,7 @@ export class Trace implements LaneOwner, QueueItem {
     return this.extras;
   }
 
-  /** Its run in base 36, as records have it. */
+  /** Its run in base 36, as used in records. */
   get runText(): string {
     return (this.more.runText ??= this.run.toString(36));
   }
@@ -241,27 +250,27 @@ export class Trace implements LaneOwner, QueueItem {
     return this.headers.priority ?? 0;
   }
 
-  /** Whether somebody waits until results or chunks have been read. */
+  /** Whether results or chunks are blocked until the reader catches up. */
   get isUnread(): boolean {
     return (this.extras?.unread?.length ?? 0) > 0;
   }
 
-  /** One of its messages, or `count` of them, has come to be. */
+  /** Counts `count` new messages. */
   gain(count = 1): void {
     this.live += count;
   }
 
-  /** One of its messages is done or given up. */
+  /** Uncounts a message that is done or dropped. */
   lose(): void {
     this.live -= 1;
   }
 
-  /** One of its messages waits in a join. */
+  /** Counts a message that waits in a join. */
   gather(): void {
     this.joined += 1;
   }
 
-  /** `count` of its messages that waited in a join have become one. */
+  /** Merges `count` messages of a join into one. */
   joinUp(count: number): void {
     this.joined -= count;
     this.live -= count - 1;
@@ -275,12 +284,12 @@ export class Trace implements LaneOwner, QueueItem {
     this.fetching -= 1;
   }
 
-  /** Takes no more messages. Those that are left are released by the engine, and counted no more at {@link Trace.empty}. */
+  /** Refuses further messages. The engine releases the remaining ones; {@link Trace.empty} uncounts them. */
   close(): void {
     this.isOpen = false;
   }
 
-  /** Nothing of it is anywhere. */
+  /** Resets the counts: none of its messages is anywhere. */
   empty(): void {
     this.live = 0;
     this.joined = 0;
@@ -306,7 +315,7 @@ export class Trace implements LaneOwner, QueueItem {
     member.nextOfTrace = member.prevOfTrace = null;
   }
 
-  /** Puts one member in the place of another. */
+  /** Replaces one member by another. */
   replace(member: Attempt, next: Attempt): void {
     if (this.firstMember === member && member.nextOfTrace === null) {
       this.firstMember = next;
@@ -316,12 +325,12 @@ export class Trace implements LaneOwner, QueueItem {
     this.link(next);
   }
 
-  /** Calls the user's code in the async context of the trace's caller, from wherever in the engine. */
+  /** Calls user code in the async context of the trace's caller. */
   inScope<Argument, Result>(work: (argument: Argument) => Result, argument: Argument): Result {
     return this.scope === null ? work(argument) : this.scope.runInAsyncScope(work, undefined, argument);
   }
 
-  /** Registers what is to be undone when the trace ends and returns a function that takes it back. */
+  /** Registers a cleanup callback for the end of the trace. Returns a function that unregisters it. */
   onEnd(release: (reason: unknown) => void): () => void {
     const releases = (this.more.releases ??= new Set());
     releases.add(release);

@@ -8,37 +8,36 @@ import type { Attempt, Send } from "./attempt.ts";
 import type { RunIdentity } from "./run-identity.ts";
 import type { Gathered, Trace } from "./trace.ts";
 
-/** The share of a tenant in each queue. */
+/** Weight of a tenant in each queue. */
 export type WeightOf = (tenant: string) => number;
 
-/** A node's handler with only the layers that its policy asks for. */
+/** Compiled handler of a node, with only the layers its policy asks for. */
 export interface NodePlan {
-  /** The schema of the node's input, if it is checked. */
+  /** Schema of the node's input, if it is validated. */
   readonly inputSchema: Schema<unknown, unknown> | undefined;
   readonly checkInput: CheckMessage | undefined;
   readonly checkEmitted: CheckValue | undefined;
-  /** Whether the handler is called only when its message is stored. */
+  /** Whether the handler is called only after its message is stored. */
   readonly storesFirst: boolean;
-  /** Whether the handler may look at its context. */
+  /** Whether the handler may use its context. */
   readonly takesContext: boolean;
   readonly call: (message: Message, attempt: Attempt) => unknown;
 }
 
 /**
- * Room for messages between two nodes. `size` counts those that wait on it, `reserved` the places kept for a broadcast.
- * Into a node that gathers nothing waits on an edge: there it is groups that wait for a slot, and the room on each of
- * its edges is what they leave.
+ * Bounded connection between two nodes. `size` counts the messages queued on it, `reserved` the room kept for atomic
+ * sends. Messages to a join do not occupy the edge: its capacity limits the groups that wait for a slot.
  */
 export class Edge {
   readonly index: number;
-  /** The name of the node it comes from, or `OpenSea`. */
+  /** Name of the source node, or `OpenSea`. */
   readonly source: string;
   readonly target: Worker;
-  /** 0 for no bound. */
+  /** Maximum number of messages; 0 for no bound. */
   readonly capacity: number;
   /** Whether it lies within a ring of the graph. */
   readonly isInner: boolean;
-  /** Whether its target gathers messages into groups. */
+  /** Whether its target is a join. */
   readonly gathers: boolean;
   size = 0;
   reserved = 0;
@@ -53,12 +52,12 @@ export class Edge {
     this.gathers = target.node.gathering !== undefined;
   }
 
-  /** How much of the capacity is used, but for places that are kept. */
+  /** Used capacity, without reserved room. */
   get load(): number {
     return this.gathers ? this.target.queued : this.size;
   }
 
-  /** Whether another message fits, if none waits for room before it. */
+  /** Whether another message fits, ignoring blocked sends ahead of it. */
   get isOpen(): boolean {
     return this.capacity === 0 || this.load + this.reserved < this.capacity;
   }
@@ -69,19 +68,22 @@ export class Edge {
 }
 
 /**
- * The nodes of a cycle and how many messages are on their way in it. Messages from outside are let in
- * only while those inside fit on the smallest edge and the slots behind it, so that a cycle can always
- * drain.
+ * Nodes of a cycle and the number of messages in it. Invariant: messages enter only while those inside fit on the
+ * smallest edge and the slots behind it, so a cycle can always drain.
  */
 export class Ring {
   population = 0;
-  /** Sends of its nodes that wait for room. */
+  /** Number of blocked sends of its nodes. */
   blocked = 0;
   readonly capacity: number;
   limit = Number.POSITIVE_INFINITY;
   readonly workers: Worker[] = [];
 
-  /** @param capacity - of each edge; 0 for no bound */
+  /**
+   * Creates an empty ring.
+   *
+   * @param capacity - capacity of each edge; 0 for no bound
+   */
   constructor(capacity: number) {
     this.capacity = capacity;
   }
@@ -89,12 +91,12 @@ export class Ring {
   add(worker: Worker): void {
     this.workers.push(worker);
     if (this.capacity === 0) return;
-    // where a line forms all slots are in use: so many messages are never on the edge
+    // a full edge means that all slots are in use: as many messages are never on the edge and may enter besides
     this.limit = Math.min(this.limit, this.capacity + worker.concurrency - 1);
   }
 }
 
-/** A node of a running flow: its waiting line, its slots, and its handler with only the layers its policy asks for. */
+/** Runtime state of a node: its queue, its slots and its compiled handler. */
 export class Worker {
   readonly identity: RunIdentity;
   readonly index: number;
@@ -104,47 +106,47 @@ export class Worker {
   readonly concurrency: number;
   readonly isOrdered: boolean;
   readonly timeoutMs: number | undefined;
-  /** Whether a failed attempt may be made again: what it emits is held back until it has succeeded. */
+  /** Whether failed attempts may be retried. If so, emits are held back until the attempt succeeds. */
   readonly retries: boolean;
-  /** The schema of its input, if it is checked. */
+  /** Schema of its input, if it is validated. */
   readonly inputSchema: Schema<unknown, unknown> | undefined;
   readonly checkInput: CheckMessage | undefined;
-  /** Whether something has to be done before its handler is called. */
+  /** Whether its message is validated or stored before the handler is called. */
   readonly prepares: boolean;
-  /** Whether its handler is called as soon as it has a slot: nothing is checked before, and no timeout starts. */
+  /** Whether its handler is called as soon as it has a slot, with no validation, store or timeout before it. */
   readonly isPlain: boolean;
-  /** Whether its handler is called only when its message is stored. */
+  /** Whether its handler is called only after its message is stored. */
   readonly storesFirst: boolean;
   readonly checkEmitted: CheckValue | undefined;
-  /** Whether the handler may look at its context. */
+  /** Whether its handler may use its context. */
   readonly takesContext: boolean;
   readonly call: (message: Message, attempt: Attempt) => unknown;
   readonly ring: Ring | undefined;
-  /** What waits for a slot; in a ring only what comes from inside it. */
+  /** Queue for slots. In a ring it holds only messages from inside the ring. */
   readonly inbox: FairQueue<Attempt | Trace>;
-  /** What waits to enter the ring. */
+  /** Queue of messages that wait to enter the ring. */
   readonly outer: FairQueue<Attempt | Trace> | undefined;
   /** Edges to other nodes, in declared order. */
   readonly onward: Edge[] = [];
-  /** The edge to itself. */
+  /** Edge to itself. */
   loop: Edge | undefined;
-  /** Its one edge, where only a free slot decides whether the next handler is called in the same turn. */
+  /** Its only edge, if a free slot is the sole condition for calling the next handler in the same turn. */
   straight: Edge | null = null;
   readonly into: Edge[] = [];
-  /** The edge from outside. */
+  /** Edge from OpenSea. */
   entry: Edge | undefined;
   readonly edgeTo = new Map<string, Edge>();
-  /** Slots in use. */
+  /** Number of slots in use. */
   running = 0;
-  /** Attempts that have lent their slot and want it back, in order. */
+  /** Attempts that have lent their slot and reclaim it, in order. */
   readonly returning: (() => void)[] = [];
-  /** Sends of this node's attempts that wait for room. */
+  /** Blocked sends of this node's attempts. */
   readonly blocked = new Set<Send>();
-  /** Messages that wait for their next attempt. */
+  /** Number of messages in backoff. */
   parked = 0;
-  /** Groups that wait for further messages, if it gathers. */
+  /** Incomplete groups, if it is a join. */
   readonly groups: Gathered[] = [];
-  /** Attempts that are over while their handler has not returned. */
+  /** Number of handlers still running after their attempt ended. */
   lingering = 0;
   zombies = 0;
   isWoken = false;
@@ -175,12 +177,12 @@ export class Worker {
     this.call = plan.call;
   }
 
-  /** Takes a slot for a message that is handed on from another node. */
+  /** Takes a slot for a message handed on from another node. */
   occupy(): void {
     this.running += 1;
   }
 
-  /** Frees a slot. Returns whether messages or handlers wait for one, or senders for room in its ring. */
+  /** Frees a slot. Returns whether messages, handlers or sends in its ring wait for it. */
   vacate(): boolean {
     this.running -= 1;
     return (
@@ -191,35 +193,35 @@ export class Worker {
     );
   }
 
-  /** A handler whose attempt is over has not returned. */
+  /** Counts a handler that runs on after its attempt ended. */
   linger(): void {
     this.lingering += 1;
   }
 
-  /** A lingering handler has outlived its grace period. */
+  /** Counts a handler whose grace period is over as a zombie. */
   giveUp(): void {
     this.zombies += 1;
   }
 
-  /** A lingering handler has returned. */
+  /** Uncounts a handler that has returned after its attempt ended. */
   returned(wasZombie: boolean): void {
     this.lingering -= 1;
     if (wasZombie) this.zombies -= 1;
   }
 
-  /** A send of one of its attempts waits for room. */
+  /** Registers a blocked send. */
   block(send: Send): void {
     if (this.blocked.has(send)) return;
     this.blocked.add(send);
     if (this.ring !== undefined) this.ring.blocked += 1;
   }
 
-  /** A send waits no longer. Harmless when it did not. */
+  /** Unregisters a blocked send. Does nothing if it is not registered. */
   unblock(send: Send): void {
     if (this.blocked.delete(send) && this.ring !== undefined) this.ring.blocked -= 1;
   }
 
-  /** A group waits no longer. */
+  /** Removes a group. */
   dropGroup(group: Gathered): void {
     const last = this.groups.pop() as Gathered;
     if (last === group) return;
@@ -231,13 +233,13 @@ export class Worker {
     return this.inbox.size + (this.outer?.size ?? 0);
   }
 
-  /** Whether a slot is free and nobody else is entitled to it; `isInner` for a message from within its ring. */
+  /** Whether a slot is free and no queued message is entitled to it. `isInner` marks a message from within its ring. */
   hasSlot(isInner: boolean): boolean {
     if (this.running >= this.concurrency || this.inbox.ready !== 0 || this.returning.length !== 0) return false;
     return this.outer === undefined || isInner || (this.outer.ready === 0 && this.mayEnterRing);
   }
 
-  /** Where a message that came over `edge` waits. */
+  /** Returns the queue for a message that arrives over `edge`. */
   queueOf(edge: Edge | null): FairQueue<Attempt | Trace> {
     return this.outer === undefined || edge === null || edge.isInner ? this.inbox : this.outer;
   }
@@ -246,7 +248,7 @@ export class Worker {
     return this.ring === undefined || this.ring.population < this.ring.limit;
   }
 
-  /** The next message to work on, if any may be taken now. In a ring, those inside and outside take turns. */
+  /** Returns the next item to start, or `null`. In a ring, messages inside and outside alternate. */
   takeNext(): Attempt | Trace | null {
     if (this.outer === undefined) return this.inbox.pop();
     if (!this.mayEnterRing) return this.inbox.pop();
