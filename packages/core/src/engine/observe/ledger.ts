@@ -5,22 +5,23 @@ import type { Trace } from "../state/trace.ts";
 import { type Attempt, State } from "../state/attempt.ts";
 import { outputTo, placeOf, resultOutput, runOf } from "./reporter.ts";
 
-/** The side of a journal that is told which traces have changed. */
+/** Subset of a durable run that receives change notifications from the {@link Ledger}. */
 export interface JournalMarks {
   changed(trace: Trace): void;
   done(attempt: Attempt): void;
 }
 
 /**
- * The one place through which the state of a trace changes: how many of its messages are somewhere,
- * and where. Whoever keeps a journal, or checks the laws, watches here.
+ * Records every change of a trace's state. For each transition of a message, one method here updates the trace's
+ * counts, marks the trace as changed for the journal and notifies the recorder. Invariant: a running trace changes
+ * `live` and `joined` only here.
  */
 export class Ledger {
   readonly #record: TraceRecorder | undefined;
   readonly #durable: JournalMarks | undefined;
-  /** The attempt whose last messages are being sent: what is accepted at once becomes part of its commit. */
+  /** Attempt whose last messages are being sent. Outputs accepted at once become part of its commit record. */
   #finishing: Attempt | undefined;
-  /** The attempt that was finishing last, and what it has sent, until its commit is told. */
+  /** Attempt that was finishing last. Its outputs stay in `#outputs` until the commit is recorded. */
   #sender: Attempt | undefined;
   #outputs: RecordedOutput[] = [];
 
@@ -33,7 +34,7 @@ export class Ledger {
     return this.#record !== undefined;
   }
 
-  /** An attempt sends its last messages, from now until {@link Ledger.allSent}. */
+  /** Collects the outputs of an attempt for its commit record, from now until {@link Ledger.allSent}. */
   finishing(attempt: Attempt): void {
     if (this.#record === undefined) return;
     this.#finishing = this.#sender = attempt;
@@ -44,33 +45,33 @@ export class Ledger {
     this.#finishing = undefined;
   }
 
-  /** Something of a trace is not as it was. */
+  /** Marks a trace as changed since it was last stored. */
   changed(trace: Trace): void {
     this.#durable?.changed(trace);
   }
 
-  /** A message is done, and the one it became has been handed on without a stop. */
+  /** Records that a message is done and its output was handed straight to the next handler. */
   handedOn(attempt: Attempt): void {
     this.#durable?.done(attempt);
   }
 
-  /** A message that was accepted before a restart is there again. */
+  /** Records a message that was accepted before a restart and is in flight again. */
   restored(attempt: Attempt): void {
     attempt.trace.gain();
     this.#record?.({ type: "restored", ...placeOf(attempt), attempt: attempt.attempt, message: attempt.message });
   }
 
-  /** A message is on its way to be accepted. */
+  /** Counts a message that is about to be accepted. */
   expected(trace: Trace): void {
     trace.gain();
   }
 
-  /** A message that was expected never came to be. */
+  /** Takes back an {@link Ledger.expected} message that was never created. */
   withdrawn(trace: Trace): void {
     trace.lose();
   }
 
-  /** A node accepted a message, from outside or from `from`. */
+  /** Records that a node accepted a message, from outside or from `from`. */
   accepted(target: Attempt, from: Attempt | null): void {
     this.changed(target.trace);
     if (this.#record === undefined) return;
@@ -78,7 +79,7 @@ export class Ledger {
     else this.#output(from, outputTo(target));
   }
 
-  /** The Rookery accepted a result. */
+  /** Records that the Rookery accepted a result. */
   delivered(message: Message, from: Attempt, high: number, low: number): void {
     this.changed(from.trace);
     if (this.#record !== undefined) this.#output(from, resultOutput(message, high, low));
@@ -88,7 +89,7 @@ export class Ledger {
     this.#record?.({ type: "started", ...placeOf(attempt), attempt: attempt.attempt });
   }
 
-  /** A message is done; what it sent on the way takes its place. */
+  /** Records that a message is done. Its outputs take its place. */
   committed(attempt: Attempt): void {
     attempt.trace.lose();
     this.#durable?.done(attempt);
@@ -97,52 +98,52 @@ export class Ledger {
     this.#record({ type: "committed", ...placeOf(attempt), attempt: attempt.attempt, outputs });
   }
 
-  /** What an attempt has sent so far is told now, since the rest has to wait for room and its commit with it. */
+  /** Records the outputs accepted so far: the commit waits because the remaining outputs are blocked. */
   commitWaits(attempt: Attempt): void {
     const outputs = this.#outputsOf(attempt);
     if (outputs.length > 0) this.#record?.({ type: "emitted", ...placeOf(attempt), attempt: attempt.attempt, outputs });
   }
 
-  /** A message waits outside of edge and attempt. */
+  /** Records that a message waits outside edges and attempts. */
   parked(attempt: Attempt, why: "backoff" | "join" | "pause"): void {
     if (why === "join") attempt.trace.gather();
     this.changed(attempt.trace);
     this.#record?.({ type: "parked", ...placeOf(attempt), why });
   }
 
-  /** A message goes on after a backoff or a pause. */
+  /** Records that a message resumes after a backoff or a pause. */
   resumed(attempt: Attempt, why: "backoff" | "pause"): void {
     this.changed(attempt.trace);
     this.#record?.({ type: "resumed", ...placeOf(attempt), why });
   }
 
-  /** `count` messages of a join have become the one that `group` carries. */
+  /** Records that `count` messages of a join have become the one that `group` carries. */
   joined(group: Attempt, count: number): void {
     group.trace.joinUp(count);
     this.changed(group.trace);
     this.#record?.({ type: "resumed", ...placeOf(group), why: "join" });
   }
 
-  /** A running attempt took a message that was on its way to the same node. */
+  /** Records that a running attempt fetched a message that was queued for the same node. */
   fetched(taken: Attempt): void {
     taken.trace.lose();
     this.changed(taken.trace);
     this.#record?.({ type: "fetched", ...placeOf(taken) });
   }
 
-  /** A message that an attempt took goes back in line: its successor did not ask for it. */
+  /** Records that a fetched message returns to the queue because the next attempt did not fetch it. */
   givenBack(attempt: Attempt): void {
     attempt.trace.gain();
     this.changed(attempt.trace);
     this.#record?.({ type: "resumed", ...placeOf(attempt), why: "fetch" });
   }
 
-  /** A message is given up because its trace has ended. */
+  /** Records that a message is dropped because its trace has ended. */
   dropped(attempt: Attempt): void {
     this.#record?.({ type: "dropped", ...placeOf(attempt) });
   }
 
-  /** A message has come too late for its join and is given up; its trace goes on. */
+  /** Records that a join drops a late message. The trace continues. */
   cameLate(attempt: Attempt): void {
     attempt.trace.lose();
     this.changed(attempt.trace);

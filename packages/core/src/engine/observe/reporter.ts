@@ -20,7 +20,7 @@ type NodeDetails<Event> = Event extends { readonly node: string; readonly attemp
   ? Omit<Event, "at" | "flow" | "traceId" | "tenant" | "node" | "attempt" | "queueDepth" | "inflight">
   : never;
 
-/** The options of a flow that say to whom events go. */
+/** Flow options that name the observers of events. */
 interface ReporterOptions {
   readonly name: string;
   readonly clock: Clock;
@@ -31,14 +31,14 @@ interface ReporterOptions {
   readonly messageBus: MessageBus | undefined;
 }
 
-/** Tells middlewares, the state store and the message bus what happens. Builds nothing when nobody listens. */
+/** Delivers events to middlewares, the state store and the message bus. Builds an event only if there is a listener. */
 export class Reporter {
-  /** Whether anybody wants events. */
+  /** Whether any observer receives events. */
   readonly hasListeners: boolean;
   readonly #options: ReporterOptions;
-  /** By middleware, in the order in which they were added. */
+  /** Outlets by middleware, in the order in which they were added. */
   readonly #outlets: Map<Middleware, Outlet<FlowEvent>>;
-  /** The outlets alone: each event goes through the list. */
+  /** The outlets as a list, since iterating a map for each event is slower. */
   readonly #listeners: readonly Outlet<FlowEvent>[];
   readonly #store: Outlet<StoredEvent> | undefined;
   readonly #bindings: Outlet<RemoteBinding> | undefined;
@@ -46,8 +46,10 @@ export class Reporter {
   readonly #probe: SafeProbe | undefined;
 
   /**
-   * @param stored - in a durable flow: when all that has happened so far is stored
-   * @param parent - of a playbook: the observers are told of both in one line, so that they see everything in order
+   * Creates the outlets of one run.
+   *
+   * @param stored - in a durable flow, resolves when everything so far is stored
+   * @param parent - reporter of the parent run, for a playbook; both runs share its outlets, so observers see one order
    */
   constructor(
     options: ReporterOptions,
@@ -109,7 +111,7 @@ export class Reporter {
         homeScope,
         observerBuffer,
         async (batch) => {
-          // others must not hear of what a crash would undo
+          // publishing before the state is stored would announce messages that a crash undoes
           await stored?.();
           await messageBus.publish(batch);
         },
@@ -127,7 +129,7 @@ export class Reporter {
     return this.#bus !== undefined;
   }
 
-  /** An event of a trace. Call it only when {@link Reporter.hasListeners}. */
+  /** Reports an event of a trace. Call it only if {@link Reporter.hasListeners}. */
   trace(trace: Trace, details: EventDetails<FlowEvent>): void {
     this.#send(
       {
@@ -141,7 +143,7 @@ export class Reporter {
     );
   }
 
-  /** An event of an attempt. Call it only when {@link Reporter.hasListeners}. */
+  /** Reports an event of an attempt. Call it only if {@link Reporter.hasListeners}. */
   node(attempt: Attempt, details: NodeDetails<FlowEvent>): void {
     const { worker, trace } = attempt;
     this.#send(
@@ -161,12 +163,12 @@ export class Reporter {
     );
   }
 
-  /** A handler is about to be called. Call it only when {@link Reporter.hasListeners}. */
+  /** Reports that a handler is about to be called. Call it only if {@link Reporter.hasListeners}. */
   started(attempt: Attempt): void {
     const { worker, trace } = attempt;
     const queuedAt = attempt.extras?.queuedAt;
     const { now, epoch } = attempt.started as Moment;
-    // each hop has a start and a success: these two are written out, since spreading details takes longer than the hop
+    // every hop has a start and a success event: spreading `details` into them would take longer than the hop itself
     const event: NodeStartEvent = {
       type: "node_start",
       queueMs: queuedAt === undefined ? 0 : now - queuedAt,
@@ -183,10 +185,10 @@ export class Reporter {
   }
 
   /**
-   * An attempt has succeeded.
+   * Reports that an attempt has succeeded.
    *
-   * @param moment - when it has
-   * @param isHandedOn - whether its message is about to start at the next node
+   * @param moment - time of the success
+   * @param isHandedOn - whether its message starts at the next node in the same turn
    */
   succeeded(attempt: Attempt, { now, epoch }: Moment, isHandedOn = false): void {
     const { worker, trace, extras } = attempt;
@@ -214,12 +216,12 @@ export class Reporter {
     this.#send(event, trace, attempt);
   }
 
-  /** Has the state store keep which remote task works for a trace. */
+  /** Stores the binding between a trace and its remote task. */
   bind(binding: RemoteBinding): void {
     this.#bindings?.push(binding);
   }
 
-  /** Tells the bus that an edge has accepted a message. */
+  /** Publishes a message that an edge has accepted to the bus. */
   publish(trace: Trace, source: string, target: string, message: Message): void {
     this.#bus?.push({
       version: 1,
@@ -236,13 +238,13 @@ export class Reporter {
     });
   }
 
-  /** Resolves when everything told so far has been delivered or has failed. */
+  /** Resolves when every event so far has been delivered or has failed. */
   async flush(): Promise<void> {
     const all = [...this.#listeners, this.#store, this.#bindings, this.#bus];
     await Promise.all(all.flatMap((outlet) => (outlet === undefined ? [] : [outlet.flush()])));
   }
 
-  /** The same for the state store alone: others may hang. */
+  /** Flushes the state store alone, so that another observer that hangs cannot delay it. */
   async flushStore(): Promise<void> {
     await this.#store?.flush();
   }
@@ -275,18 +277,18 @@ export class Reporter {
   }
 }
 
-/** How far one observer is behind. */
+/** Backlog of one observer. */
 export interface ObserverCount {
-  /** Items that found the buffer full. */
+  /** Items dropped because the buffer was full. */
   readonly dropped: number;
-  /** Deliveries that failed. */
+  /** Failed deliveries. */
   readonly failed: number;
   readonly pending: number;
 }
 
-/** How far the observers of a flow are behind. */
+/** Backlogs of a flow's observers. */
 export interface ObserverStats {
-  /** In the order in which they were added. */
+  /** Backlogs of the middlewares, in the order in which they were added. */
   readonly middlewares: readonly ObserverCount[];
   readonly stateStore: ObserverCount;
   readonly messageBus: ObserverCount;
@@ -300,7 +302,7 @@ async function deliverEach<Item>(
   for (const item of batch) {
     try {
       const done = deliver(item);
-      // a promise of any make
+      // a middleware may return a thenable that is not a native promise
       if (typeof done === "object" && done !== null && "then" in done) await (done as PromiseLike<unknown>);
     } catch (error) {
       onFailure(error, item);
@@ -308,23 +310,23 @@ async function deliverEach<Item>(
   }
 }
 
-/** Where a record's message is. */
+/** Returns the position of a record's message. */
 export function placeOf(attempt: Attempt): RecordPlace {
   const { run, traceId, tenant } = runOf(attempt.trace);
   return { run, traceId, tenant, node: attempt.worker.name, lineage: attempt.lineage };
 }
 
-/** Which trace a record is about. */
+/** Returns the trace that a record belongs to. */
 export function runOf(trace: Trace): { readonly run: string; readonly traceId: string; readonly tenant: string } {
   return { run: trace.runText, traceId: trace.id, tenant: trace.tenant };
 }
 
-/** An output as it is recorded. */
+/** Converts an output for a record. */
 export function outputTo(target: Attempt): RecordedOutput {
   return { node: target.worker.name, lineage: target.lineage, message: target.message };
 }
 
-/** A result as it is recorded. */
+/** Converts a result for a record. */
 export function resultOutput(message: Message, high: number, low: number): RecordedOutput {
   return { node: ROOKERY, lineage: lineageText(high, low), message };
 }

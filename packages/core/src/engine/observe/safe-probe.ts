@@ -5,8 +5,8 @@ import type { Message } from "../../message/message.ts";
 import type { Instrument, InstrumentedRun, Probe, ProbedAttempt, ProbedTrace } from "../../ports/instrument.ts";
 
 /**
- * A probe that cannot harm the flow: what it throws is logged, and then everything is as if it had not been
- * asked. Handlers are called once, and what they return or throw goes past it.
+ * Isolates the flow from its probe. Errors of the probe are logged and otherwise ignored. A handler is called exactly
+ * once, and the probe cannot alter its result or error.
  */
 export class SafeProbe {
   readonly #probe: Probe;
@@ -41,7 +41,8 @@ export class SafeProbe {
         }
         return hasThrown ? undefined : value;
       });
-      // the promise of the handler is none of the probe's
+      // the handler's own promise is awaited by the engine: returning it here would log the handler's failure as the
+      // probe's
       return answer === value ? undefined : answer;
     });
     if (!isCalled) return handler(attempt.message);
@@ -69,7 +70,7 @@ export class SafeProbe {
     const failed = (error: unknown): void => this.#logger.warn("instrument_failed", { error: errorPayload(error) });
     try {
       const answer = question();
-      // a probe may be an async function, whose rejection nothing else awaits
+      // a probe may be async: without a `catch` its rejection would end the process
       if (answer instanceof Promise) answer.catch(failed);
       return answer;
     } catch (error) {
@@ -79,7 +80,7 @@ export class SafeProbe {
   }
 }
 
-/** The probe that the flow's instrument has for a run. */
+/** Creates the probe of a run from the flow's instrument. */
 export function probeFor(
   options: { readonly name: string; readonly logger: Logger; readonly instrument: Instrument | undefined },
   stats: InstrumentedRun["stats"],
