@@ -2,26 +2,29 @@ import type { Attempt, Send } from "../state/attempt.ts";
 import type { Trace } from "../state/trace.ts";
 import type { Worker } from "../state/worker.ts";
 
-/** The acts of the engine on what stands on the {@link Agenda}. */
+/** Engine actions that the {@link Agenda} calls. */
 export interface AgendaSteps {
-  /** Gives the free slots of a node to those who wait for one. */
+  /** Assigns the free slots of a node to its queued attempts. */
   pump(worker: Worker): void;
-  /** Runs an attempt that has a slot. */
+  /** Runs an attempt that holds a slot. */
   run(attempt: Attempt): void;
-  /** Captures the async context of the trace's caller, while that is the current one. */
+  /** Captures the async context of the trace's caller. Call it only while that context is current. */
   keepScope(trace: Trace): void;
   /** Whether `run` calls the handler before it returns. */
   readonly runsAtOnce: boolean;
-  /** Lets a blocked cycle drain, or fails a trace of it. */
+  /** Lets a blocked cycle drain, or fails one of its traces. */
   drainOrFail(send: Send): void;
   /** Reports an error of the engine itself. */
   broke(error: unknown): void;
 }
 
 /**
- * Work that is to be done before the engine rests: parts put it here, and `flush` does it in one place and one order.
- * First the tasks of the step that is just complete, then nodes that may take work, then attempts that have a slot; a
- * blocked send is looked at when nothing else is left.
+ * Queue of the engine's pending work. Parts push work; {@link Agenda.flush} alone performs it, in a fixed order: tasks
+ * of the step just completed, nodes to pump, attempts to run. A blocked send is examined only when nothing else is
+ * left.
+ *
+ * States: idle → flush scheduled (microtask) → flushing → idle; while stepping, new work is noted and flushed
+ * afterwards.
  */
 export class Agenda {
   readonly #steps: AgendaSteps;
@@ -31,22 +34,22 @@ export class Agenda {
   #first: (() => void)[] = [];
   #isFlushing = false;
   #isFlushDue = false;
-  /** Whether a message is just being handed on: what that causes is flushed when it is done. */
+  /** Whether a message is being handed on. Work caused meanwhile is flushed afterwards. */
   #isStepping = false;
-  /** Whether that has caused anything. */
+  /** Whether the current step has caused work. */
   #isFlushOwed = false;
 
   constructor(steps: AgendaSteps) {
     this.#steps = steps;
   }
 
-  /** Runs an attempt that has a slot, soon. */
+  /** Schedules an attempt that holds a slot. */
   run(attempt: Attempt): void {
     this.#ready.push(attempt);
     this.#flushSoon();
   }
 
-  /** Looks soon whether the node can take more work. */
+  /** Schedules a check whether the node can take more work. */
   wake(worker: Worker): void {
     if (worker.isWoken) return;
     worker.isWoken = true;
@@ -54,19 +57,19 @@ export class Agenda {
     this.#flushSoon();
   }
 
-  /** Does something when the present step is complete, before any further handler is called. */
+  /** Schedules a task that runs after the current step and before any other handler. */
   beforeRunning(task: () => void): void {
     this.#first.push(task);
     this.#flushSoon();
   }
 
-  /** Looks, when nothing else is left to run, whether a send that waits for room in a cycle waits for ever. */
+  /** Schedules a deadlock check of a send that is blocked in a cycle. It runs when no other work is left. */
   suspect(send: Send): void {
     this.#suspects.push(send);
     this.#flushSoon();
   }
 
-  /** Runs an attempt at once, unless others are being run, and then everything that it has caused. */
+  /** Runs an attempt now, then flushes the work it caused. During a flush the attempt is only queued. */
   runNow(attempt: Attempt): void {
     if (this.#isFlushing || !this.#steps.runsAtOnce) {
       this.#steps.keepScope(attempt.trace);
@@ -80,12 +83,16 @@ export class Agenda {
     this.flush();
   }
 
-  /** Begins to hand a message on. What that causes stays on the agenda until {@link Agenda.endStep}. */
+  /** Begins handing a message on. Work it causes stays on the agenda until {@link Agenda.endStep}. */
   beginStep(): void {
     this.#isStepping = true;
   }
 
-  /** The message is handed on. `goesOn` unless everything is flushed now. */
+  /**
+   * Ends the step.
+   *
+   * @param goesOn - `false` if the caller flushes; otherwise a flush is scheduled
+   */
   endStep(goesOn: boolean): void {
     this.#isStepping = false;
     if (!this.#isFlushOwed) return;
@@ -93,7 +100,7 @@ export class Agenda {
     if (goesOn) this.#flushSoon();
   }
 
-  /** Does everything on the agenda, until nothing is left. */
+  /** Performs all work on the agenda until none is left. */
   flush(): void {
     if (this.#isFlushing || !this.#hasWork()) return;
     this.#isFlushing = true;

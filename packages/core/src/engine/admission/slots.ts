@@ -6,13 +6,13 @@ import type { Agenda } from "./agenda.ts";
 
 interface SlotsHost {
   readonly clock: Clock;
-  /** The moment of the first look at the clock in this turn of the event loop. */
+  /** Time of the first clock reading in this turn of the event loop. */
   readonly turn: Moment;
   readonly isWatched: boolean;
   readonly agenda: Agenda;
 }
 
-/** Admission to nodes: which message may be handled, which waits in line, and who has which slot. */
+/** Admits messages to nodes: decides which message starts, queues the others and keeps track of slots. */
 export class Slots {
   readonly #engine: SlotsHost;
   readonly #agenda: Agenda;
@@ -22,25 +22,28 @@ export class Slots {
     this.#agenda = engine.agenda;
   }
 
-  /** Whether a message may be handled at once; `isInner` if it comes from within the node's ring. */
+  /** Whether a message could start now. `isInner` says that it comes from within the node's ring. */
   mayStart(worker: Worker, trace: Trace | undefined, isInner: boolean): boolean {
     if (!worker.hasSlot(isInner)) return false;
     return trace === undefined || !worker.isOrdered || !this.#occupies(trace, worker);
   }
 
-  /** Gives a message the slot it may have and runs it soon. */
+  /** Takes a slot for a message and schedules its handler. Requires {@link Slots.mayStart}. */
   launch(attempt: Attempt): void {
     this.take(attempt);
     this.#agenda.run(attempt);
   }
 
-  /** Gives a message the slot it may have and runs it now, unless others are being run. */
+  /**
+   * Takes a slot for a message and runs its handler now, or schedules it during a flush. Requires {@link
+   * Slots.mayStart}.
+   */
   runNow(attempt: Attempt): void {
     this.take(attempt);
     this.#agenda.runNow(attempt);
   }
 
-  /** Puts a message in its node's waiting line. */
+  /** Enqueues a message at its node. */
   enqueue(attempt: Attempt): void {
     const { worker, trace } = attempt;
     if (this.#engine.isWatched) attempt.more.queuedAt = this.#engine.clock.now();
@@ -51,26 +54,27 @@ export class Slots {
     if (!isBusy) this.#agenda.wake(worker);
   }
 
-  /** Puts a new trace itself in the waiting line of the node where it enters. */
+  /** Fast path for calls: enqueues the trace itself at its entry node. Its Attempt is allocated on dequeue. */
   lineUp(trace: Trace, edge: Edge): void {
     edge.target.queueOf(edge).push(trace, trace, false);
     this.#agenda.wake(edge.target);
   }
 
-  /** Puts a message that was handled before back at the head of its trace's line. */
+  /** Enqueues a message that was handled before at the head of its trace's lane. */
   enqueueFirst(attempt: Attempt): void {
     const { worker, trace } = attempt;
     if (this.#engine.isWatched) attempt.more.queuedAt = this.#engine.clock.now();
     attempt.enterRing();
     const isBusy = worker.isOrdered && isAtWork(trace, worker);
     worker.inbox.pushFront(trace, attempt, isBusy);
-    // while it was paused, another of its trace may have begun
+    // another message of the trace may have started while this one was paused: releasing the lane now would break the
+    // order
     if (isBusy) return;
     worker.inbox.release(trace);
     this.#agenda.wake(worker);
   }
 
-  /** Gives a message a slot of its node. */
+  /** Takes a slot of the message's node. */
   take(attempt: Attempt): void {
     const { worker } = attempt;
     attempt.launch();
@@ -79,10 +83,7 @@ export class Slots {
     attempt.trace.link(attempt);
   }
 
-  /**
-   * The attempt no longer works: its slot goes to others, and its trace's turn at the node goes to the
-   * trace's next message, unless another attempt at this one is to follow.
-   */
+  /** Releases the slot of an attempt, its ring membership and, if `isDone`, its trace's turn at the node. */
   leave(attempt: Attempt, isDone = true): void {
     const { worker, trace } = attempt;
     trace.unlink(attempt);
@@ -91,7 +92,7 @@ export class Slots {
     this.free(attempt);
   }
 
-  /** Lets the trace's next message at the node be taken. */
+  /** Releases the trace's turn at a node, so that its next message can start. */
   letNextGo(worker: Worker, trace: Trace): void {
     if (trace.lanes === null || !worker.isOrdered) return;
     worker.inbox.release(trace);
@@ -110,24 +111,24 @@ export class Slots {
     if (attempt.leaveSlot(false)) this.#agenda.wake(attempt.worker);
   }
 
-  /** While a handler waits for others it does not count against the node's concurrency. */
+  /** Lends the slot of an attempt: a handler that waits for other messages does not count against the concurrency. */
   lend(attempt: Attempt): void {
     if (attempt.leaveSlot(true)) this.#agenda.wake(attempt.worker);
   }
 
-  /** Calls `resume` as soon as the attempt has its slot again, at once if it has not lent it. */
+  /** Calls `resume` when the attempt has its slot back, at once if it was not lent. */
   reclaim(attempt: Attempt, resume: () => void): void {
     const { worker } = attempt;
     if (attempt.slot !== Slot.LENT || attempt.state !== State.RUNNING) {
       resume();
       return;
     }
-    // several waits of one handler may end before it has its slot again: one slot serves them all
+    // several waits of one handler may settle before the slot is back: reclaiming one slot for each would leak slots
     const resumes = (attempt.more.resumes ??= []);
     resumes.push(resume);
     if (resumes.length > 1) return;
     const take = (): void => {
-      // the attempt may be over, and its waits have ended
+      // the attempt may have ended while it queued for the slot: taking the slot would leak it
       if (attempt.more.resumes !== resumes) {
         this.#agenda.wake(worker);
         return;
@@ -140,12 +141,12 @@ export class Slots {
     else worker.returning.push(take);
   }
 
-  /** A slot of the node is free for others. */
+  /** Frees a slot of the node. */
   giveOn(worker: Worker): void {
     if (worker.vacate()) this.#agenda.wake(worker);
   }
 
-  /** Whether a message of the trace is being handled at the node, or waits for it. */
+  /** Whether a message of the trace is queued or being handled at the node. */
   #occupies(trace: Trace, worker: Worker): boolean {
     if (isAtWork(trace, worker)) return true;
     if (trace.lanes === null) return false;
