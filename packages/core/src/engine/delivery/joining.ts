@@ -12,7 +12,7 @@ import type { Ledger } from "../observe/ledger.ts";
 import type { Reporter } from "../observe/reporter.ts";
 import type { SafeProbe } from "../observe/safe-probe.ts";
 
-/** The parts of a run that this one calls. */
+/** Engine parts that {@link Joining} calls. */
 export interface JoiningHost {
   readonly clock: Clock;
   readonly timers: TimerWheel;
@@ -25,7 +25,13 @@ export interface JoiningHost {
   readonly ending: { checkStarved(trace: Trace): void; fail(trace: Trace, error: FlowError): void };
 }
 
-/** Gathers messages of one trace until there are enough of them for the node. They wait outside of edges and slots. */
+/**
+ * Gathers messages of one trace into groups of the size their join wants. Gathered messages occupy neither edge nor
+ * slot.
+ *
+ * States of a group: gathering → complete, or gathering → timed out or starved → sent short | trace failed. A join that
+ * sent a short group at its timeout may drop late messages.
+ */
 export class Joining {
   readonly #engine: JoiningHost;
 
@@ -33,7 +39,7 @@ export class Joining {
     this.#engine = engine;
   }
 
-  /** A message has come to a node that gathers. `dueAt` is that of a group that waited before a restart. */
+  /** Adds a message to its group, or opens one. `dueAt` restores the timeout of a group from before a restart. */
   arrive(item: Attempt, dueAt?: number): void {
     const { trace, worker } = item;
     const engine = this.#engine;
@@ -68,7 +74,7 @@ export class Joining {
       engine.reporter.trace(trace, {
         type: "join_wait",
         node: worker.name,
-        // a message that only says that there are none is not counted
+        // an "empty" group holds one message that only says so: counting it would report 1 of 0
         have: Math.min(group.members.length, group.want),
         want: group.want,
       });
@@ -77,17 +83,17 @@ export class Joining {
     else engine.ending.checkStarved(trace);
   }
 
-  /** Nothing more can come. Sends groups that may stay short on; answers whether there was one. */
+  /**
+   * Sends on the incomplete groups that may stay short, when no more messages can arrive. Returns whether there was
+   * one.
+   */
   sendShort(trace: Trace): boolean {
     const short = trace.gathered?.filter((group) => group.place.node.gathering?.whenShort === "emit") ?? [];
     for (const group of short) this.#send(trace, group);
     return short.length > 0;
   }
 
-  /**
-   * Whether all that is left of a trace can do nothing but come too late: each message is on its way to joins that
-   * have gone on without it.
-   */
+  /** Whether every remaining message of a trace can only arrive late at joins that have already continued. */
   isOnlyLate(trace: Trace): boolean {
     const known = new Map<string, boolean>();
     let found = 0;
@@ -106,16 +112,16 @@ export class Joining {
         if (!isLost(item)) return false;
     for (const { members } of trace.gathered ?? []) for (const member of members) if (!isLost(member)) return false;
     for (const item of trace.lasting?.paused ?? []) if (!isLost(item)) return false;
-    // what else is live has not been accepted yet, and its way is not known
+    // the remaining live messages are not accepted yet: their route is unknown, so the trace is not only late
     return found === trace.live;
   }
 
-  /** The name of a join that waits. */
+  /** Returns the name of a join that waits. */
   firstOf(trace: Trace): string | undefined {
     return trace.gathered?.[0]?.place.name;
   }
 
-  /** What the trace's joins wait for, in words; none if they wait for nothing. */
+  /** Describes the missing messages of the trace's joins; `undefined` if no join waits. */
   describe(trace: Trace): string | undefined {
     if (trace.gathered === null || trace.gathered.length === 0) return undefined;
     return trace.gathered
@@ -150,12 +156,12 @@ export class Joining {
     else engine.slots.enqueue(attempt);
   }
 
-  /** A join goes on with the group that `attempt` carries: what is on its way to it from now on is late. */
+  /** Marks a join as closed for the messages still on their way to it. `attempt` carries its short group. */
   #close(trace: Trace, attempt: Attempt): void {
     const { worker } = attempt;
     const extras = trace.more;
     const others = (extras.closed ?? []).filter(({ place }) => place !== worker);
-    // in a cycle the group itself may come back, and what comes of it is not late
+    // in a cycle the group may come back to the join: without a new round its own descendants would be dropped as late
     if (worker.ring !== undefined) attempt.round = extras.rounds += 1;
     const before = worker.ring === undefined ? Number.POSITIVE_INFINITY : attempt.round;
     extras.closed = [...others, { place: worker, before }];
@@ -172,7 +178,7 @@ export class Joining {
     engine.ending.checkStarved(trace);
   }
 
-  /** How many messages make a group. Where the node's own count function is at fault, the trace is about to fail. */
+  /** Returns the number of messages in a group. If the node's count function throws, the trace is about to fail. */
   #wanted(item: Attempt): number {
     const { worker, trace } = item;
     const { count } = worker.node.gathering as { count: number | ((first: Message) => number) };
@@ -187,7 +193,7 @@ export class Joining {
     } catch (error) {
       problem = error;
     }
-    // only after the message has reached the other nodes it goes to: all of them get it or none
+    // failing at once would leave a broadcast half delivered: every target of the message gets it first
     trace.more.isDoomed = true;
     this.#engine.agenda.beforeRunning(() => this.#engine.failing.failTrace(item, problem));
     return Number.POSITIVE_INFINITY;
@@ -216,14 +222,14 @@ export class Joining {
   }
 }
 
-/** Whether a join has gone on without the messages of a round. */
+/** Whether a join has continued without the messages of a round. */
 function isLate(trace: Trace, worker: Worker, round: number): boolean {
   const { extras } = trace;
   if (extras === null || extras.closed === undefined) return false;
   return extras.closed.some(({ place, before }) => place === worker && round < before);
 }
 
-/** Whether all a node sends in a round ends at joins that have gone on without it. */
+/** Whether every path from a node ends at joins that have continued without this round. */
 function leadsOnlyToLate(trace: Trace, first: Worker, round: number): boolean {
   const behind = new Set([first]);
   for (const worker of behind) {
@@ -233,7 +239,7 @@ function leadsOnlyToLate(trace: Trace, first: Worker, round: number): boolean {
   return true;
 }
 
-/** One message with all payloads, in order of arrival; where metas differ, later ones win. */
+/** Merges messages into one with all payloads, in order of arrival. The meta of later messages wins. */
 function together(messages: readonly Message[]): Message {
   const first = messages[0] as Message;
   const payloads: unknown[] = [];

@@ -2,7 +2,7 @@ import { checkedHeaders, Message } from "../../message/message.ts";
 import { VOUCHED } from "../../message/vouched.ts";
 import type { Trace } from "../state/trace.ts";
 
-/** A message from a handler with the trace's own id, tenant and deadline, whatever the handler made of them. */
+/** Restores the trace's own id, tenant and deadline on a message made by a handler. */
 export function sealed(trace: Trace, message: Message): Message {
   const { headers, traceId, deadlineAt } = message;
   if (

@@ -11,11 +11,11 @@ import type { Ledger } from "../observe/ledger.ts";
 import type { Reporter } from "../observe/reporter.ts";
 import type { RunIdentity } from "../state/run-identity.ts";
 
-/** The parts of a run that this one calls. */
+/** Engine parts that {@link Sending} calls. */
 interface SendingHost {
   readonly identity: RunIdentity;
   readonly isWatched: boolean;
-  /** Whether every trace is being ended: room that becomes free goes to no one. */
+  /** Whether every trace is being ended. Freed room is then not given to blocked sends. */
   readonly isEnding: boolean;
   readonly agenda: Agenda;
   readonly slots: Slots;
@@ -28,12 +28,12 @@ interface SendingHost {
   resultDropped(trace: Trace, node: string, reason: string): void;
 }
 
-/** By how many messages an edge of a cycle may exceed its capacity to let a blocked cycle drain. */
+/** Number of messages by which an edge of a cycle may exceed its capacity to let a blocked cycle drain. */
 const DRAIN_ALLOWANCE = 64;
 
 const ROOKERY_INDEX = -1;
 
-/** Gets messages accepted: by one edge, by several at once, or by the Rookery; and lets senders wait. */
+/** Delivers messages to edges and to the Rookery; applies backpressure in FIFO order. */
 export class Sending {
   readonly #engine: SendingHost;
 
@@ -42,8 +42,8 @@ export class Sending {
   }
 
   /**
-   * Sends a message. Answers whether it was accepted at once; otherwise `settle` is called when it is.
-   * What one attempt sends is accepted in the order in which it was sent.
+   * Sends a message. Returns whether it was accepted at once; otherwise calls `settle` on acceptance. The outputs of
+   * one attempt are accepted in order.
    */
   send(
     trace: Trace,
@@ -69,7 +69,7 @@ export class Sending {
     return false;
   }
 
-  /** Starts a message from outside in this very turn, if its node is free. */
+  /** Fast path for calls: starts a message from outside in this turn, if its node is free. Returns whether it did. */
   startAtOnce(trace: Trace, message: Message, edge: Edge): boolean {
     const worker = edge.target;
     if (worker.node.gathering !== undefined || trace.live > 0 || !this.#engine.slots.mayStart(worker, trace, false))
@@ -82,8 +82,8 @@ export class Sending {
   }
 
   /**
-   * Lets a trace wait itself for its node, where nobody waits until its message is accepted and none can follow it: it
-   * takes no place on the edge, and nothing is made for it before its turn. Answers whether it is in line.
+   * Fast path for calls: enqueues the trace; its Attempt is allocated on dequeue. Used if no caller awaits acceptance
+   * and no message can follow. Returns whether it is enqueued.
    */
   lineUp(trace: Trace, message: Message, edge: Edge): boolean {
     if (trace.isOpenEnded || edge.gathers || trace.live > 0 || this.takes(edge, trace)) return false;
@@ -93,7 +93,7 @@ export class Sending {
     return true;
   }
 
-  /** The attempt of a trace that stood in line itself. */
+  /** Allocates the attempt of a queued trace. */
   entryOf(trace: Trace, edge: Edge): Attempt {
     const item = this.#target(trace, null, trace.entry as Message, edge, trace.outputs++);
     if (this.#engine.isWatched) item.more.queuedAt = trace.startedAt;
@@ -101,13 +101,13 @@ export class Sending {
     return item;
   }
 
-  /** A trace that stood in line itself is about to start. */
+  /** Records that a queued trace was dequeued and is about to start. */
   entered(item: Attempt): void {
     this.#published(item.trace, item.message, item.worker.entry as Edge);
     this.#engine.ledger.accepted(item, null);
   }
 
-  /** A message from outside that has to wait before it may even stand in line. {@link Sending.offerHeld} sends it. */
+  /** Holds a message from outside back until the Rookery has room. {@link Sending.offerHeld} sends it. */
   hold(trace: Trace, message: Message, edges: readonly Edge[], settle: (failure: Error | undefined) => void): Send {
     const send = new Send(trace, null, message, edges, trace.outputs++, settle);
     this.#engine.ledger.expected(trace);
@@ -127,32 +127,32 @@ export class Sending {
     settle?.(undefined);
   }
 
-  /** Whether {@link Sending.send} would be accepted at once. */
+  /** Whether {@link Sending.send} would accept a message at once. */
   hasRoom(trace: Trace, from: Attempt | null, edges: readonly Edge[]): boolean {
     if ((from?.extras?.outbox.length ?? 0) > 0) return false;
     if (edges.length === 0) return !trace.isUnread && trace.sink.hasRoomForResult();
     return this.takesAll(edges, trace);
   }
 
-  /** A message has left its place on an edge. */
+  /** Frees the room of a message that has left its edge. */
   leftEdge(edge: Edge): void {
     edge.size -= 1;
     this.#giveRoom(edge);
   }
 
-  /** A group has left the line of its join. */
+  /** Frees the room of a group that has left its join's queue. */
   leftJoin(worker: Worker): void {
     for (const edge of worker.into) this.#giveRoom(edge);
   }
 
-  /** A message that waited for a place has been started without one. */
+  /** Accepts a blocked message that started before its edge had room. */
   startedWithoutPlace(send: Send): void {
     const edge = send.edges[0] as Edge;
     edge.waiting.remove(send);
     this.#itemAccepted(send, send.item as Attempt, edge);
   }
 
-  /** Gives up a send whose trace has ended. */
+  /** Abandons a send whose trace has ended. */
   abandon(send: Send, reason: Error): void {
     send.awaited?.waiting.remove(send);
     send.from?.worker.unblock(send);
@@ -165,7 +165,7 @@ export class Sending {
     settle?.(reason);
   }
 
-  /** Lets those who wait for room where the trace's results and chunks are read try again, in order. */
+  /** Retries the blocked results and chunks of a trace, in order. */
   roomFor(trace: Trace): void {
     const line = trace.extras?.unread ?? [];
     let next = line[0];
@@ -176,7 +176,7 @@ export class Sending {
     this.#engine.agenda.flush();
   }
 
-  /** Waits for room where the trace's results and chunks are read. `attempt` answers whether it got in. */
+  /** Blocks until the trace's reader has room. `attempt` returns whether it got in. */
   whenRoom(trace: Trace, attempt: () => boolean): void {
     (trace.more.unread ??= []).push(attempt);
     trace.sink.onRoom ??= () => this.roomFor(trace);
@@ -187,7 +187,7 @@ export class Sending {
     return this.#sendAtOnce(trace, from, message, edges, output) || this.#waitFor(send);
   }
 
-  /** Sends a message if all it goes to have room; does nothing otherwise. */
+  /** Sends a message if every target has room; does nothing otherwise. */
   #sendAtOnce(trace: Trace, from: Attempt | null, message: Message, edges: readonly Edge[], output: number): boolean {
     if (edges.length === 0) return this.#deliver(trace, from as Attempt, message, output, false);
     if (edges.length === 1) {
@@ -202,11 +202,11 @@ export class Sending {
     return true;
   }
 
-  /** Makes a message wait for room. Answers whether it has got it at once after all. */
+  /** Blocks a send. Returns whether it was accepted after all. */
   #waitFor(send: Send): boolean {
     const { edges, trace } = send;
     const only = edges[0];
-    // a message that is to be gathered waits before the join: there is nothing yet that could be started
+    // a message to a join must block before the group: an attempt enqueued early could start without its group
     if (edges.length > 1 || only?.gathers === true) return this.#reserve(send);
     if (only !== undefined) {
       const item = this.#target(trace, send.from, send.message, only, send.output);
@@ -219,7 +219,7 @@ export class Sending {
       return false;
     }
     const from = send.from as Attempt;
-    // whoever does not read what a trace produces delays that trace alone
+    // a slow reader must delay only its own trace: holding the slot would block other traces at this node
     if (trace.sink.lendsSlot !== false) this.#engine.slots.lend(from);
     this.whenRoom(trace, () => {
       if (!this.#deliver(trace, from, send.message, send.output, true)) return false;
@@ -232,18 +232,18 @@ export class Sending {
   /** Hands a message to each of several nodes. */
   #putOnAll(trace: Trace, from: Attempt | null, message: Message, edges: readonly Edge[], output: number): void {
     for (const edge of edges) {
-      // the trace may have ended at one of them
+      // accepting it at one node may have ended the trace
       if (!trace.isOpen) break;
       this.#engine.ledger.expected(trace);
       this.#put(trace, from, message, edge, output);
     }
     if (from !== null || !trace.isOpen) return;
-    // from outside it was one message; now there is one at each of its nodes
+    // the caller counted one message; by now each target has counted its own
     this.#engine.ledger.withdrawn(trace);
     this.#engine.ending.checkStarved(trace);
   }
 
-  /** Goes on reserving places, in declared order; sends when all are had. */
+  /** Reserves room on the remaining edges, in declared order. Sends once every edge has room. */
   #reserve(send: Send): boolean {
     for (;;) {
       const edge = send.awaited;
@@ -259,18 +259,18 @@ export class Sending {
     const { trace, from, message, edges, output } = send;
     for (const edge of edges) edge.reserved -= 1;
     this.#putOnAll(trace, from, message, edges, output);
-    // a message that was started, joined or taken at once has not used the place that was kept for it
+    // a message that started at once, joined or was fetched leaves its reserved room unused: offer it, or senders hang
     for (const edge of edges) this.#giveRoom(edge);
     return true;
   }
 
-  /** Whether all edges take a message of the trace, or of a new one, at once. */
+  /** Whether every edge accepts a message of the trace, or of a new one, at once. */
   takesAll(edges: readonly Edge[], trace: Trace | undefined): boolean {
     for (const edge of edges) if (!edge.hasRoom && !(this.takes(edge, trace) && entersAlone(edge, edges))) return false;
     return true;
   }
 
-  /** Whether an edge takes a message of the trace, or of a new one, at once. */
+  /** Whether an edge accepts a message of the trace, or of a new one, at once. */
   takes(edge: Edge, trace: Trace | undefined): boolean {
     if (edge.hasRoom) return true;
     if (edge.gathers) return false;
@@ -314,7 +314,7 @@ export class Sending {
     return target;
   }
 
-  /** Gives a result to whoever reads what the trace produces. Answers whether there was room for it. */
+  /** Delivers a result to the trace's sink. Returns whether there was room. */
   #deliver(trace: Trace, from: Attempt, message: Message, output: number, isInTurn: boolean): boolean {
     const engine = this.#engine;
     const othersWait = !isInTurn && trace.isUnread;
@@ -360,7 +360,7 @@ export class Sending {
     this.#accepted(send);
   }
 
-  /** A send that waited has been accepted: its sender goes on. */
+  /** Settles a blocked send that was accepted, then offers its sender's next one. */
   #accepted(send: Send): void {
     const { from, settle } = send;
     send.settle = null;
@@ -388,18 +388,18 @@ export class Sending {
   #blocked(send: Send, edge: Edge): void {
     if (send.from === null) return;
     send.from.worker.block(send);
-    // also when the edge leads out of a cycle: its room may be kept for a send that waits in the cycle
+    // an edge out of the cycle counts too: its room may be reserved for a send that is blocked inside the cycle
     if (edge.isInner || send.from.worker.ring !== undefined) this.#engine.agenda.suspect(send);
   }
 
-  /** If nobody in the cycle of a waiting send can move, lets the cycle drain over its bound, or fails the trace. */
+  /** Resolves a deadlock: if no node in the cycle can move, lets it drain over its bound or fails the trace. */
   drainOrFail(send: Send): void {
     if (send.list === null) return;
-    // from the sender on: its edge's target may be idle, where the room is kept for another send of the same node
+    // start at the sender: its target may be idle while the room is reserved for another send of the same node
     const stuck = stuckWorkers((send.from as Attempt).worker);
     if (stuck === undefined) return;
     const waiting = [...stuck].flatMap((worker) => [...worker.blocked]).filter(({ list }) => list !== null);
-    // what waits for room outside of the cycle gets it there, sooner or later
+    // a send blocked outside the cycle gets room eventually: counting it would report a false deadlock
     const inner = waiting.filter(({ awaited }) => awaited?.isInner === true);
     const drain = inner.find(({ awaited }) => mayExceed(awaited as Edge));
     if (drain !== undefined) {
@@ -415,7 +415,7 @@ export class Sending {
   }
 }
 
-/** Whether no other of the edges leads into the same ring: what enters there first may leave no room for a second. */
+/** Whether no other edge leads into the same ring. The first message to enter may leave no room for a second. */
 function entersAlone(edge: Edge, edges: readonly Edge[]): boolean {
   const { ring } = edge.target;
   return ring === undefined || edge.isInner || edges.every((other) => other === edge || other.target.ring !== ring);
@@ -425,21 +425,21 @@ function mayExceed(edge: Edge): boolean {
   return edge.load + edge.reserved < edge.capacity + Math.max(edge.capacity, DRAIN_ALLOWANCE);
 }
 
-/** The nodes behind `first` that wait for one another; none when one of them can still move. */
+/** Returns the nodes reachable from `first` that block one another, or `undefined` if one of them can move. */
 function stuckWorkers(first: Worker): Set<Worker> | undefined {
   const seen = new Set([first]);
   for (const worker of seen) {
     if (canMove(worker)) return undefined;
     for (const { awaited } of worker.blocked) {
       if (awaited === undefined) continue;
-      // where nothing stands on the edge, its room is kept for another send of this very node
+      // an empty edge without room has its room reserved for another send of this same node
       seen.add(awaited.load === 0 ? worker : awaited.target);
     }
   }
   return seen;
 }
 
-/** Whether something at a node goes on by itself: a handler at work, or a slot for a message or a retry to come. */
+/** Whether a node can progress by itself: a handler is running, or a slot is free for a queued message or a retry. */
 function canMove(worker: Worker): boolean {
   let working = worker.running;
   for (const { from } of worker.blocked) if (from?.slot === Slot.HELD) working -= 1;
@@ -449,7 +449,7 @@ function canMove(worker: Worker): boolean {
   return worker.inbox.ready > 0 || worker.returning.length > 0 || worker.parked > 0 || mayEnter;
 }
 
-/** The names of the nodes that wait for one another, beginning and ending with the same. */
+/** Names the nodes of a deadlock in order, starting and ending with the same one. */
 function cycleFrom(source: string, first: Worker): string[] {
   const path = [source];
   let worker: Worker | undefined = first;
@@ -462,7 +462,7 @@ function cycleFrom(source: string, first: Worker): string[] {
   return [...path.slice(Math.max(path.indexOf(repeated), 0)), repeated];
 }
 
-/** The error of a message for which an edge has no room and whose sender does not wait. */
+/** Makes the error of a non-blocking emit onto a full edge. */
 export function queueFull(node: string, traceId: string, tenant: string, edges: readonly Edge[]): FlowError {
   const full = edges
     .filter((edge) => !edge.hasRoom)
