@@ -7,17 +7,17 @@ import { EXHAUSTION_TEXT } from "../policies/budget.ts";
 import type { Trace } from "../state/trace.ts";
 import type { Edge } from "../state/worker.ts";
 
-/** The parts of a run that this one calls. */
+/** Engine parts that {@link Acceptance} calls. */
 export interface AcceptanceHost {
   readonly clock: Clock;
   readonly timers: TimerWheel;
   enter(trace: Trace, message: Message, edges: readonly Edge[], settle: (failure: Error | undefined) => void): boolean;
 }
 
-/** Tells callers whether the flow takes a message before they read anything of it. */
+/** Tells callers whether the flow accepts a message, before they read any of its results. */
 export class Acceptance {
   readonly #engine: AcceptanceHost;
-  /** Called to give up checks that wait for asynchronous schemas. */
+  /** Callbacks that abandon checks waiting for asynchronous schemas. */
   readonly #waiting = new Set<(reason: unknown) => void>();
 
   constructor(engine: AcceptanceHost) {
@@ -25,8 +25,8 @@ export class Acceptance {
   }
 
   /**
-   * Checks a message against the entry nodes it is for. There is no trace yet, so a refused message leaves nothing behind.
-   * The wait for an asynchronous schema ends with the message's deadline, a signal or the flow's stop.
+   * Validates a message against its entry nodes. No trace exists yet, so a refused message leaves nothing behind. The
+   * message's deadline, a signal or the flow's stop ends the wait for an asynchronous schema.
    *
    * @throws FlowError `INPUT_INVALID`
    */
@@ -57,7 +57,7 @@ export class Acceptance {
     }
   }
 
-  /** Sends a message into its trace. Resolves when it is accepted, rejects with the error of a trace that ends before. */
+  /** Sends a message into its trace. Resolves on acceptance; rejects with the error of a trace that ends before it. */
   enter(trace: Trace, message: Message, edges: readonly Edge[]): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (failure: unknown): void => {
@@ -73,7 +73,7 @@ export class Acceptance {
     });
   }
 
-  /** Gives up every check that waits. */
+  /** Abandons every pending check. */
   close(): void {
     for (const giveUp of this.#waiting) giveUp(undefined);
   }

@@ -15,7 +15,7 @@ import type { DurableRun } from "../durability.ts";
 import type { Sending } from "../delivery/sending.ts";
 import type { TraceTable } from "../state/trace-table.ts";
 
-/** The parts of a run that this one calls. */
+/** Engine parts that {@link Rookery} calls. */
 export interface RookeryHost {
   readonly clock: Clock;
   readonly timers: TimerWheel;
@@ -25,15 +25,15 @@ export interface RookeryHost {
   readonly agenda: Agenda;
   readonly ledger: Ledger;
   readonly sending: Sending;
-  /** Whether every trace is being ended: what is asked for from now on never comes. */
+  /** Whether every trace is being ended. A fetch that starts now gets nothing. */
   readonly isEnding: boolean;
   resultDropped(trace: Trace, node: string, reason: string): void;
 }
 
-/** What `fetch` returns: a result, or the error of a trace with `emitErrorsToRookery`. */
+/** Item that `fetch` returns: a result, or the error of a trace with `emitErrorsToRookery`. */
 export type RookeryItem = Message | FlowError;
 
-/** Which item is wanted. */
+/** Filter of a `fetch`. */
 export interface FetchWish {
   readonly traceId?: string | undefined;
   readonly tenant?: string | undefined;
@@ -43,7 +43,7 @@ export interface FetchWish {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** An item that nobody has fetched. */
+/** Item that no `fetch` has returned yet. */
 export interface Unread {
   readonly item: RookeryItem;
   readonly node: string | undefined;
@@ -57,21 +57,23 @@ interface Fetcher {
 }
 
 /**
- * Where the results of `emit`ted messages wait for `fetch`: in order of arrival, bounded, and with a
- * bound for each trace, so that a trace nobody reads delays no other. When it is full, what is left of
- * traces that have ended and that somebody has read from goes first; otherwise senders wait.
+ * Buffer of the results of `emit`ted messages until `fetch` returns them, in order of arrival. It is bounded as a whole
+ * and for each trace, so an unread trace delays no other. When full, it first evicts the results of ended traces whose
+ * caller fetched by id or is gone; otherwise senders block.
+ *
+ * States: open → closed by the flow's stop, which rejects every fetch.
  */
 export class Rookery {
   readonly #engine: RookeryHost;
   readonly #unread = new UnreadResults();
-  /** Fetchers of any trace, by trace id those of one; in order of arrival. */
+  /** Pending fetches of any trace, and of one trace by its id, in order of arrival. */
   readonly #anyTrace = new Set<Fetcher>();
   readonly #oneTrace = new Map<string, Set<Fetcher>>();
-  /** Errors of ended traces that left nothing to read, oldest first, for those who fetch by trace. */
+  /** Errors of ended traces that left no item, oldest first, for a later fetch by trace id. */
   readonly #endings = new Map<string, { run: number; tenant: string; error: FlowError }[]>();
   #endingCount = 0;
   readonly #waiting = new Set<RookerySink>();
-  /** Messages from outside that wait until results have been fetched. */
+  /** Messages from outside that wait until results are fetched. */
   readonly #heldBack: Send[] = [];
   #closed: Error | undefined;
 
@@ -88,7 +90,7 @@ export class Rookery {
     return [...this.#oneTrace.values()].reduce((sum, fetchers) => sum + fetchers.size, this.#anyTrace.size);
   }
 
-  /** Whether `emit` has to wait until results have been fetched. What nobody will come back for makes room first. */
+  /** Whether `emit` must wait until results are fetched. Evicts first. */
   isFull(): boolean {
     return this.#heldBack.length > 0 || !this.#hasRoom();
   }
@@ -103,12 +105,12 @@ export class Rookery {
     return this.#unread.size < rookeryMaxSize && sink.unread < (queueMaxSize === 0 ? rookeryMaxSize : queueMaxSize);
   }
 
-  /** Sends a message from outside as soon as there is room for its results. */
+  /** Sends a message from outside once there is room for its results. */
   holdBack(send: Send): void {
     this.#heldBack.push(send);
   }
 
-  /** The next item that fits the wish, once there is one. */
+  /** Resolves with the next item that matches the wish. */
   fetch(asked: FetchWish): Promise<RookeryItem> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     return new Promise((resolve, reject) => {
@@ -162,7 +164,7 @@ export class Rookery {
     });
   }
 
-  /** Takes an item for a fetcher that waits, or keeps it if there is room. */
+  /** Hands an item to a pending fetch, or keeps it if there is room. */
   offer(unread: Unread, isLast: boolean): boolean {
     const trace = unread.sink.trace as Trace;
     for (const fetcher of [...(this.#oneTrace.get(trace.id) ?? []), ...this.#anyTrace]) {
@@ -180,12 +182,13 @@ export class Rookery {
     }
     if (!this.#hasRoom()) {
       if (!isLast) {
-        // the bound of all traces together holds the node up in the end, that of one trace never does
+        // only the common bound may block the node: a trace at its own bound must not hold a slot that other traces
+        // need
         unread.sink.lendsSlot = this.#waiting.size < rookeryMaxSize;
         this.#waiting.add(unread.sink);
         return false;
       }
-      // errors and closing texts have room of their own
+      // errors and final answers have room of their own: refusing them would leave a fetch without an end
       if (this.#unread.size >= 2 * rookeryMaxSize) {
         this.#engine.resultDropped(trace, unread.node ?? "", "the Rookery is full");
         return true;
@@ -195,27 +198,27 @@ export class Rookery {
     return true;
   }
 
-  /** Keeps what is left of a trace whose caller has gone, for whoever fetches by its id, until the room is needed. */
+  /** Keeps the results of a trace whose caller is gone, for a fetch by its id, until the room is needed. */
   keep(trace: Trace, outcome: Outcome): void {
     const sink = this.#sinkOfEnded(trace);
     for (const item of outcome.messages) this.offer({ item, node: undefined, sink }, true);
     this.ended(sink, outcome);
   }
 
-  /** Whether somebody fetches by the trace's id, and waits. */
+  /** Whether a fetch by the trace's id is pending. */
   isAwaited({ id, tenant }: Trace): boolean {
     for (const { wish } of this.#oneTrace.get(id) ?? [])
       if (wish.tenant === undefined || wish.tenant === tenant) return true;
     return false;
   }
 
-  /** Puts results back that were there before a restart. */
+  /** Restores the results from before a restart. */
   restore(trace: Trace, results: readonly { readonly message: Message; readonly node: string | undefined }[]): void {
     const sink = trace.sink instanceof RookerySink ? trace.sink : this.#sinkOfEnded(trace);
     for (const { message, node } of results) this.#keep({ item: message, node, sink });
   }
 
-  /** Puts back what a trace that failed before a restart has left; `isErrorUnread` when its error is an item, too. */
+  /** Restores what a failed trace had left before a restart. `isErrorUnread` says that its error is an unread item. */
   restoreFailed(
     trace: Trace,
     results: readonly { readonly message: Message; readonly node: string | undefined }[],
@@ -225,7 +228,7 @@ export class Rookery {
     const sink = trace.sink as RookerySink;
     sink.hasEnded = true;
     sink.error = error;
-    // the caller of a trace that `emit` did not open is gone: what it left makes room
+    // no caller remains of a trace that `emit` did not open: without this its results would never be evicted
     sink.wasReadById = !trace.isOpenEnded;
     this.restore(trace, results);
     if (isErrorUnread) this.#keep({ item: error, node: undefined, sink });
@@ -233,9 +236,9 @@ export class Rookery {
   }
 
   /**
-   * Gives a reader what is left of an ended trace, and how it ended.
+   * Passes the remaining results of an ended trace to a reader.
    *
-   * @throws FlowError the trace's error, `TRACE_UNKNOWN` when nothing is left
+   * @throws FlowError the trace's error, or `TRACE_UNKNOWN` if nothing remains
    */
   async readLeft(traceId: string, tenant: string, reader: StreamSink): Promise<void> {
     let left: Unread | undefined;
@@ -248,7 +251,7 @@ export class Rookery {
     if (left?.sink.error !== undefined) throw left.sink.error;
   }
 
-  /** Whether an ended trace has left results, or the word why it ended. */
+  /** Whether an ended trace has left results or an error. */
   hasLeft(traceId: string, tenant: string): boolean {
     const hasEnding = this.#endings.get(traceId)?.some((ending) => ending.tenant === tenant) === true;
     return hasEnding || this.#leftOf(traceId, tenant) !== undefined;
@@ -259,7 +262,7 @@ export class Rookery {
     return undefined;
   }
 
-  /** Takes back what is left of a trace that failed: it is put back with it. */
+  /** Withdraws the remaining items of a failed trace that is restored for a retry. */
   withdraw(trace: Trace): void {
     for (const unread of [...this.#unread.of(trace.id)]) {
       if (unread.sink.trace !== trace) continue;
@@ -277,7 +280,7 @@ export class Rookery {
     const sink = this.sinkFor();
     sink.trace = trace;
     sink.hasEnded = true;
-    // nobody may come back for them
+    // its caller may never return: without this its results would never be evicted
     sink.wasReadById = true;
     trace.sink = sink;
     return sink;
@@ -289,7 +292,7 @@ export class Rookery {
     unread.sink.kept?.add(unread);
   }
 
-  /** Gives an item out, in a durable flow when it is stored; after that it is no longer kept. */
+  /** Hands an item out. A durable flow first stores the state that led to it, then stops keeping the item. */
   #hand(unread: Unread, resolve: (item: RookeryItem) => void, reject: (error: unknown) => void): void {
     const { durable } = this.#engine;
     if (durable === undefined) {
@@ -310,13 +313,13 @@ export class Rookery {
     });
   }
 
-  /** An item is not kept any more. */
+  /** Stops keeping an item for the journal. */
   #forget(unread: Unread): void {
     const { sink } = unread;
     if (sink.kept?.delete(unread) === true) this.#engine.ledger.changed(sink.trace as Trace);
   }
 
-  /** A trace has ended: those who fetch from it and will get nothing are told. */
+  /** Rejects the fetches that an ended trace leaves without an item. */
   ended(sink: RookerySink, outcome: Outcome): void {
     const { traceId, tenant } = outcome;
     if (outcome.status !== "completed") sink.error = outcome.error;
@@ -343,7 +346,7 @@ export class Rookery {
     this.#leaveWord(sink.trace as Trace, error);
   }
 
-  /** Keeps why a trace ended for the next fetch by its id. */
+  /** Keeps the error of an ended trace for the next fetch by its id. */
   #leaveWord({ run, id, tenant }: Trace, error: FlowError): void {
     const list = this.#endings.get(id) ?? [];
     list.push({ run, tenant, error });
@@ -355,7 +358,7 @@ export class Rookery {
     this.#endings.delete(oldest as string);
   }
 
-  /** Releases everyone, since the flow stops. */
+  /** Rejects every fetch because the flow stops. */
   close(): void {
     const error = this.#engine.durable?.failure ?? fetchStopped();
     this.#closed = error;
@@ -394,7 +397,7 @@ export class Rookery {
     this.#goOn();
   }
 
-  /** Lets those who wait for room in the Rookery try again: senders of results first, then messages from outside. */
+  /** Unblocks senders that wait for room: first those of results, then messages from outside. */
   #goOn(): void {
     for (const sink of this.#waiting) {
       if (!this.#hasRoom()) return;
@@ -409,7 +412,7 @@ export class Rookery {
 
   #hasRoom(): boolean {
     const { rookeryMaxSize } = this.#engine.options;
-    // the ends of traces may have made it hold more
+    // errors and final answers of ended traces may have exceeded the bound: evict more than one
     while (this.#unread.size >= rookeryMaxSize) if (!this.#evict()) return false;
     return true;
   }
@@ -457,7 +460,7 @@ export class Rookery {
       .some((trace) => trace.isOpen && (trace.isOpenEnded || trace.sink instanceof LeftSink));
   }
 
-  /** The wish with the one tenant that uses its trace id: a tenant that comes later must not be taken for it. */
+  /** Pins the wish to the only tenant that uses its trace id. Otherwise a later trace of another tenant could match. */
   #pinned(wish: FetchWish): FetchWish {
     const { traceId } = wish;
     if (traceId === undefined || wish.tenant !== undefined) return wish;
@@ -474,19 +477,19 @@ export class Rookery {
   }
 }
 
-/** For `emit`: results go to the flow's Rookery; chunks are read by nobody. */
+/** Sink of `emit`: passes results to the flow's Rookery and discards chunks. */
 export class RookerySink implements TraceSink {
   readonly keepResults = 0;
   onRoom: (() => void) | null = null;
   trace: Trace | undefined;
   unread = 0;
   hasEnded = false;
-  /** Why its trace ended, unless it completed. */
+  /** Error its trace ended with; `undefined` if it completed. */
   error: FlowError | undefined;
   wasReadById = false;
   lendsSlot = true;
   emitsErrors = false;
-  /** In a durable flow, items that were not given out yet: the journal keeps them. */
+  /** Items not handed out yet, in a durable flow. The journal keeps them. */
   readonly kept: Set<Unread> | undefined;
   readonly #rookery: Rookery;
   readonly #engine: RookeryHost;
@@ -519,7 +522,7 @@ export class RookerySink implements TraceSink {
     const { id, headers, deadlineAt, wasEntered } = this.trace as Trace;
     const createdAt = this.#engine.clock.epochNow();
     const envelope = new Message({ payload: undefined, headers, traceId: id, deadlineAt, createdAt });
-    // whoever's emit was rejected with the error fetches nothing
+    // a caller whose `emit` was rejected already has the error: an item as well would stay unread
     if (wasEntered && outcome.status === "exhausted") {
       this.#rookery.offer({ item: carry(envelope, outcome.finalAnswer), node: undefined, sink: this }, true);
     } else if (wasEntered && outcome.status === "failed" && this.emitsErrors) {
@@ -530,21 +533,21 @@ export class RookerySink implements TraceSink {
   }
 }
 
-/** For a trace whose caller does not wait any more: it was told that the trace has paused, or has gone with its process. */
+/** Sink of a trace without a waiting caller. The caller was notified of a pause, or its process has ended. */
 export class LeftSink extends OutcomeSink {
   constructor(rookery: Rookery, maxResults: number, trace: Trace) {
     super(maxResults, (outcome) => {
-      // whoever has resumed it is told, and nothing need be kept but for those who wait for it
+      // the caller that resumed the trace receives the outcome: keeping it too would hold room that no fetch frees
       const isTold = (trace.lasting?.watchers.length ?? 0) > 0;
       if (!isTold || rookery.isAwaited(trace)) rookery.keep(trace, outcome);
     });
   }
 
-  /** Nobody is there to be told. */
+  /** Does nothing: no caller remains to be notified. */
   override paused(): void {}
 }
 
-/** The error of whoever fetches while the flow stops. */
+/** Makes the error of a fetch during the flow's stop. */
 function fetchStopped(): FlowError {
   return new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up fetching: the flow was stopped" });
 }

@@ -2,7 +2,7 @@ import type { Message } from "../../message/message.ts";
 import type { Outcome } from "../../message/outcome.ts";
 import type { TraceSink } from "../state/trace.ts";
 
-/** For `call`: the first result is all that is wanted, and no outcome is made where there is one. */
+/** Sink of `call`: settles with the first result. No outcome is built for a completed trace. */
 export class CallSink implements TraceSink {
   readonly #resolve: (result: unknown) => void;
   readonly #reject: (error: unknown) => void;
@@ -44,7 +44,7 @@ export class CallSink implements TraceSink {
   }
 }
 
-/** For `outcome`: one promise for the whole trace. Chunks are read by nobody. */
+/** Sink of `outcome`: settles one promise for the whole trace and discards chunks. */
 export class OutcomeSink implements TraceSink {
   readonly keepResults: number;
   readonly #resolve: (outcome: Outcome) => void;

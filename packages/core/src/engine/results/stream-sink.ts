@@ -3,7 +3,7 @@ import type { Outcome } from "../../message/outcome.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
 import type { TraceSink } from "../state/trace.ts";
 
-/** What `flow.stream` yields: pieces of streams while the trace runs, and its results. */
+/** Item that `flow.stream` yields: a chunk while the trace runs, or a result. */
 export type StreamItem<Result> =
   | { readonly type: "chunk"; readonly chunk: StreamChunk }
   | { readonly type: "result"; readonly result: Result; readonly message: Message<Result> };
@@ -14,18 +14,18 @@ interface Reader {
 }
 
 /**
- * For `stream`: a window of unread items between the trace and one reader. When the window is full the
- * trace's producers wait, and nobody else.
+ * Sink of `stream`: a window of unread items between the trace and one reader. A full window blocks the trace's
+ * producers and no other trace.
  *
- * States: open → ended (items left to read) → drained.
+ * States: open → ended (items remain) → drained; open → detached when the reader leaves.
  */
 export class StreamSink implements TraceSink {
-  // results are handed to the reader, so none are kept beside
+  // the reader receives the results: keeping them as well would hold them until the trace ends
   readonly keepResults = 0;
   onRoom: (() => void) | null = null;
   #items: (StreamItem<unknown> | undefined)[] = [];
   #first = 0;
-  /** How it ended: with an error, unless the trace completed. */
+  /** End of the trace: `error` is `undefined` if it completed. */
   #end: { readonly error: unknown } | undefined;
   #reader: Reader | undefined;
   #isDetached = false;
@@ -53,7 +53,7 @@ export class StreamSink implements TraceSink {
     return this.#isDetached || this.#reader !== undefined || this.unread < this.#window;
   }
 
-  /** What the trace has produced before it was read: it has room of its own. */
+  /** Adds results produced before there was a reader. They do not count against the window. */
   begin(results: Iterable<Message>): void {
     for (const message of results) this.#take({ type: "result", result: message.payload, message });
   }
@@ -62,13 +62,13 @@ export class StreamSink implements TraceSink {
     this.#take({ type: "chunk", chunk });
   }
 
-  /** Nothing comes of what the reader wanted, and it is told why. */
+  /** Ends the stream with an error, for a reader whose request cannot be met. */
   fail(error: unknown): void {
     this.close(error);
     this.#isDetached = true;
   }
 
-  /** The reader learns what to answer, and reads no further. */
+  /** Ends the stream with the pauses to answer. */
   paused(outcome: Outcome): void {
     this.ended(outcome);
     this.#isDetached = true;
@@ -78,7 +78,7 @@ export class StreamSink implements TraceSink {
     this.close(outcome.status === "completed" ? undefined : outcome.error);
   }
 
-  /** Nothing more comes; with `error`, that is why. */
+  /** Ends the stream, with `error` if the trace did not complete. */
   close(error: unknown): void {
     this.#end ??= { error };
     const reader = this.#reader;
@@ -86,7 +86,7 @@ export class StreamSink implements TraceSink {
     if (reader !== undefined) this.#tellEnd(reader);
   }
 
-  /** The next item, if it is there already. */
+  /** Returns the next item if it is buffered. */
   take(): StreamItem<unknown> | undefined {
     if (this.unread === 0) return undefined;
     const item = this.#items[this.#first] as StreamItem<unknown>;
@@ -99,12 +99,15 @@ export class StreamSink implements TraceSink {
       this.#items = this.#items.slice(this.#first);
       this.#first = 0;
     }
-    // producers are woken once for half a window, not for every item
+    // waking producers for every item costs a flush each: half a window is worth one
     if (this.onRoom !== null && this.unread <= this.#window >> 1) this.onRoom();
     return item;
   }
 
-  /** The next item; `undefined` after the last. Rejects with the error of a trace that did not complete. */
+  /**
+   * Resolves with the next item, or `undefined` after the last. Rejects with the error of a trace that did not
+   * complete.
+   */
   next(): Promise<StreamItem<unknown> | undefined> {
     return new Promise((resolve, reject) => {
       const item = this.take();
@@ -114,7 +117,7 @@ export class StreamSink implements TraceSink {
     });
   }
 
-  /** The reader has left and the trace goes on: from now on everything is taken and nothing kept. */
+  /** Detaches the reader. The trace continues; its further items are discarded. */
   detach(): void {
     this.#isDetached = true;
     this.#reader?.resolve(undefined);

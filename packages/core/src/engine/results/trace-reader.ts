@@ -1,35 +1,35 @@
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 
-/** What a {@link TraceReader} reads from. */
+/** Source of a {@link TraceReader}'s items. */
 export interface Source<Item> {
-  /** The next item, if it is there already and the source can tell. */
+  /** Returns the next item if it is buffered. */
   take?(): Item | undefined;
-  /** The next item, `undefined` after the last. */
+  /** Resolves with the next item, or `undefined` after the last. */
   next(): Promise<Item | undefined>;
-  /** Called when the reader leaves before the last item. */
+  /** Called if the reader leaves before the last item. */
   leave(): Promise<unknown>;
-  /** Settles when it is known whether the flow takes the message. Only of a source that was begun to be checked. */
+  /** Settles once the flow has accepted or refused the message. Present only if the reader asked for acceptance. */
   readonly accepted?: Promise<void> | undefined;
 }
 
-/** The items of a trace, to be read once, in order. Nothing happens before the first read, or `accepted`. */
+/** Items of a trace, to be read once and in order. The trace starts with the first read or with `accepted()`. */
 export interface TraceStream<Item> extends AsyncGenerator<Item, void, undefined> {
   /**
-   * Begins the trace before its first item is read, and resolves when the entry nodes have accepted its message: their
-   * input schemas pass and their edges have room; in a durable flow, when that is stored. The message is checked once more
-   * where it is handled. A stream that was accepted runs: read it, or leave it with `return()` or `await using`.
+   * Starts the trace before its first item is read. Resolves once the entry nodes accept its message: their input
+   * schemas pass and their edges have room. In a durable flow, it is stored by then. The node validates the message
+   * again. An accepted stream runs: read it, or leave it with `return()` or `await using`.
    *
-   * A message that the schemas refuse begins no trace: there are no events of it, and nothing to undo.
+   * A message that the schemas refuse starts no trace and causes no event.
    *
-   * @throws FlowError `INPUT_INVALID`, or the error with which the trace ended before it was accepted. TypeError when the
-   * stream has been read or left before
+   * @throws FlowError `INPUT_INVALID`, or the error of a trace that ended before acceptance. TypeError if the stream
+   * was read or left before
    */
   accepted(): Promise<void>;
 }
 
 /**
- * An async iterator over a trace that is begun with the first read. Unlike a generator it can be left at
- * any time, also while a read waits: the read ends, and the trace is cancelled without waiting for an item.
+ * Async iterator over a trace that starts with the first read. Unlike a generator, it can be left while a read is
+ * pending: the read ends and the trace is cancelled without waiting for an item.
  *
  * States: idle → reading → done, or idle → accepting → reading → done.
  */
@@ -37,17 +37,19 @@ export class TraceReader<Item> implements TraceStream<Item> {
   readonly #begin: (isChecked: boolean) => Source<Item>;
   readonly #check: ((left: AbortSignal) => Promise<void>) | undefined;
   #accepted: Promise<void> | undefined;
-  /** Aborts when the reader leaves while its message is checked. */
+  /** Aborted if the reader leaves during validation of its message. */
   #left: AbortController | undefined;
   #source: Source<Item> | undefined;
   #isDone = false;
-  /** The end of the last read. */
+  /** End of the last read. */
   #last: Promise<unknown> = Promise.resolve();
   #reads = 0;
 
   /**
-   * @param begin - begins the trace; `isChecked` when the reader asks whether the flow takes the message
-   * @param check - refuses a message before there is a trace; `left` aborts when the reader leaves meanwhile
+   * Creates a reader; the trace is not started yet.
+   *
+   * @param begin - starts the trace; `isChecked` says that the reader asked for acceptance
+   * @param check - refuses a message before there is a trace; `left` aborts if the reader leaves meanwhile
    */
   constructor(begin: (isChecked: boolean) => Source<Item>, check?: (left: AbortSignal) => Promise<void>) {
     this.#begin = begin;
@@ -71,10 +73,10 @@ export class TraceReader<Item> implements TraceStream<Item> {
           code: FlowErrorCode.WAIT_ABORTED,
           message: "Cannot accept a message: the caller has left",
         });
-      // it may have been read meanwhile
+      // a read during the check may have started the trace: starting it twice would run the message twice
       this.#source ??= this.#begin(true);
     } catch (error) {
-      // a later read is told the same
+      // a later read rejects with the same error, instead of starting the refused trace
       this.#source ??= { next: () => Promise.reject(error), leave: () => Promise.resolve() };
       throw error;
     }
@@ -92,7 +94,7 @@ export class TraceReader<Item> implements TraceStream<Item> {
       const value = this.#source?.take?.();
       if (value !== undefined) return Promise.resolve({ done: false, value });
     }
-    // reads that are asked for at once are answered in order
+    // concurrent reads queue up: settling them as they come would reorder the items
     this.#reads += 1;
     const read = this.#last.then(() => this.#read());
     const settled = (): void => void (this.#reads -= 1);

@@ -1,6 +1,6 @@
 import type { Unread } from "./rookery.ts";
 
-/** Items that nobody has fetched, in order of arrival: of all traces, and by trace id. */
+/** Unread items in order of arrival, as a whole and by trace id. */
 export class UnreadResults {
   readonly #all = new Set<Unread>();
   readonly #byId = new Map<string, Unread[]>();
@@ -9,7 +9,7 @@ export class UnreadResults {
     return this.#all.size;
   }
 
-  /** Those of the traces of one id, or of all. */
+  /** Returns the items of one trace id, or all items. */
   of(traceId: string | undefined): Iterable<Unread> {
     return traceId === undefined ? this.#all : (this.#byId.get(traceId) ?? []);
   }
