@@ -18,7 +18,7 @@ import type { Sending } from "../delivery/sending.ts";
 import type { Joining } from "../delivery/joining.ts";
 import type { TraceTable } from "../state/trace-table.ts";
 
-/** The parts of a run that this one calls. */
+/** Engine parts that {@link Ending} calls. */
 interface EndingHost {
   readonly clock: Clock;
   readonly timers: TimerWheel;
@@ -34,23 +34,28 @@ interface EndingHost {
   readonly joining: Joining;
   readonly fetching: { starve(trace: Trace): void };
   readonly pausing: { quiet(trace: Trace): void; ended(trace: Trace): void };
-  /** Called when a trace and all its handlers are gone. */
+  /** Called when a trace has ended and its last handler has returned or was abandoned. */
   traceRests(): void;
 }
 
-/** What `cancel` found and did. */
+/** Result of a `cancel`. */
 export interface CancelReport {
-  /** Whether a trace of that id was open. */
+  /** Whether an open trace of that id was found. */
   readonly found: boolean;
-  /** Messages that were waiting and are gone. */
+  /** Number of waiting messages that were dropped. */
   readonly dropped: number;
-  /** Handlers that were told to stop. */
+  /** Number of handlers that were aborted. */
   readonly aborted: number;
-  /** Those of them that had not returned within the flow's grace period. */
+  /** Number of aborted handlers still running at the end of the flow's grace period. */
   readonly zombies: number;
 }
 
-/** Ends traces: exactly once each, whatever for, and with nothing of them left behind. */
+/**
+ * Terminates each trace exactly once and releases everything it owns.
+ *
+ * States of a trace here: open → ended → unwinding, while aborted handlers run → removed. A handler that outlives its
+ * grace period becomes a zombie and no longer delays the removal.
+ */
 export class Ending {
   readonly #engine: EndingHost;
   readonly #cancelling = new Map<Trace, CancelState>();
@@ -62,19 +67,19 @@ export class Ending {
     empty: 0,
     stopped: 0,
   };
-  /** Handlers that were told to stop and have neither returned nor been given up. */
+  /** Number of aborted handlers that have neither returned nor been abandoned. */
   #lingering = 0;
   #onAllGone: (() => void) | undefined;
-  /** Handlers given up after their grace period. */
+  /** Number of handlers abandoned after their grace period. */
   zombies = 0;
-  /** Handlers that returned after they were given up. */
+  /** Number of values that handlers returned after their attempt was over. */
   late = 0;
 
   constructor(engine: EndingHost) {
     this.#engine = engine;
   }
 
-  /** The trace's work has run out. */
+  /** Ends a trace whose work has run out, as `completed` or `empty`. */
   finish(trace: Trace): void {
     if (trace.resultCount > 0 && trace.live === 0) {
       this.#complete(trace);
@@ -94,7 +99,7 @@ export class Ending {
     this.#end(trace, "empty", error, undefined);
   }
 
-  /** If all that is left of a trace waits for messages that cannot come, lets it go on or end. */
+  /** Ends or continues a trace of which every remaining message waits for one that cannot arrive. */
   checkStarved(trace: Trace): void {
     if (!trace.isOpen || trace.extras?.isDoomed) return;
     if (trace.extras?.closed !== undefined && this.#engine.joining.isOnlyLate(trace)) {
@@ -129,7 +134,7 @@ export class Ending {
     this.#end(trace, "failed", error, undefined);
   }
 
-  /** Ends a trace in this run; the journal keeps it for a later one. */
+  /** Ends a trace in this run. The journal keeps it for a later run. */
   leave(trace: Trace, error: FlowError): void {
     if (trace.isOpen) this.#end(trace, "failed", error, undefined);
   }
@@ -153,7 +158,10 @@ export class Ending {
     );
   }
 
-  /** A deadline passed or a budget was used up. `attempt` is the one that used it up, if it is about to return. */
+  /**
+   * Ends a trace as `exhausted`: its deadline passed or a budget ran out. `attempt` is the attempt that exhausted it,
+   * if that is about to return.
+   */
   exhaust(trace: Trace, code: ExhaustionCode, attempt?: Attempt): void {
     if (!trace.isOpen) return;
     const error = this.#error(
@@ -165,7 +173,7 @@ export class Ending {
     this.#end(trace, "exhausted", error, undefined, attempt);
   }
 
-  /** Cancels a trace and resolves when its handlers have returned or were given up. */
+  /** Cancels a trace. Resolves when its handlers have returned or were abandoned. */
   async cancel(trace: Trace, reason: unknown): Promise<CancelReport> {
     if (!trace.isOpen) return { found: false, dropped: 0, aborted: 0, zombies: 0 };
     const engine = this.#engine;
@@ -186,12 +194,12 @@ export class Ending {
     return { found: true, dropped, aborted, zombies };
   }
 
-  /** Whoever cancels the trace waits for this, too: the end of a playbook's trace. */
+  /** Adds the cancellation of a playbook's trace to the report of its parent's. */
   alsoAwait(trace: Trace, cancelled: Promise<CancelReport>): void {
     this.#cancelling.get(trace)?.inner.push(cancelled);
   }
 
-  /** Ends every trace because the flow stops; resolves when all handlers have returned or were given up. */
+  /** Ends every trace because the flow stops. Resolves when all handlers have returned or were abandoned. */
   async stopAll(): Promise<{ cancelled: number; abandoned: number }> {
     const engine = this.#engine;
     const zombiesBefore = this.zombies;
@@ -207,14 +215,14 @@ export class Ending {
     return { cancelled, abandoned: this.zombies - zombiesBefore };
   }
 
-  /** A handler whose attempt is over is given time to return. */
+  /** Starts the grace period of a handler whose attempt is over. */
   linger(attempt: Attempt): void {
     attempt.worker.linger();
     this.#lingering += 1;
     attempt.more.graceTimer = this.#engine.timers.after(this.#engine.options.graceMs, () => this.#giveUp(attempt));
   }
 
-  /** A handler has returned after its attempt was over. */
+  /** Handles the late return of a handler whose attempt is over. */
   returned(attempt: Attempt, value: unknown, didReturn: boolean): void {
     const { worker, trace } = attempt;
     const extras = attempt.more;
@@ -229,7 +237,7 @@ export class Ending {
     if (!extras.isZombie) this.#unwound(trace, attempt, false);
   }
 
-  /** The one result of a call is there and nothing else is left of its trace. */
+  /** Fast path for calls: completes a trace with its only result. */
   answered(trace: Trace, result: Message): void {
     trace.close();
     trace.empty();
@@ -241,7 +249,7 @@ export class Ending {
     this.#close(trace);
   }
 
-  /** Nothing of the trace waits or works any more, and there are results. */
+  /** Completes a trace with results of which no message remains. */
   #complete(trace: Trace): void {
     const outcome = this.#outcome(trace, "completed", undefined, undefined);
     trace.close();
@@ -272,7 +280,7 @@ export class Ending {
     this.#engine.agenda.flush();
   }
 
-  /** A handler that was waited for has returned or was given up. */
+  /** Uncounts a handler that has returned or was abandoned. */
   #gone(): void {
     this.#lingering -= 1;
     if (this.#lingering === 0) this.#onAllGone?.();
@@ -316,7 +324,7 @@ export class Ending {
         running.push(attempt);
         continue;
       }
-      // its handler has not been called: not yet, or not again
+      // its handler does not run: the message counts as dropped, not as aborted
       if (attempt.state === State.LAUNCHED || attempt.state === State.PARKED) waiting.push(attempt);
       attempt.end();
       engine.slots.free(attempt);
@@ -331,7 +339,7 @@ export class Ending {
       waiting.push(...group.members);
     }
     trace.gathered = null;
-    // what a join has not waited for has no error of its own
+    // sends blocked by a pending join must reject, although the trace itself has completed without an error
     const cause =
       error ??
       this.#error(trace, FlowErrorCode.JOIN_TIMEOUT, `Trace "${trace.id}" has completed: its joins wait no longer`);
@@ -354,14 +362,14 @@ export class Ending {
       for (const attempt of running) engine.reporter.node(attempt, { type: "node_cancelled", reason: text });
     }
     this.#settle(trace, outcome, status, error);
-    // user code runs from here on: listeners of signals, and whoever waited
+    // abort listeners and callers run user code from here on: the trace's state must be final by now
     for (const attempt of running) attempt.abort(cause);
     this.#release(extras, cause);
     if (running.length === 0) this.#close(trace);
     return state;
   }
 
-  /** Takes what waits of a trace out of every line. Cost is that of the trace's own messages. */
+  /** Removes the trace's queued messages from every queue. Cost: the trace's own messages. */
   #takeWaiting(trace: Trace): Attempt[] {
     const { sending, workshop } = this.#engine;
     const items: Attempt[] = [];
@@ -420,7 +428,7 @@ export class Ending {
     });
   }
 
-  /** What every outcome tells of a trace. */
+  /** Returns the fields that every outcome has. */
   baseOf(trace: Trace): OutcomeBase<unknown> {
     const messages = Object.freeze([...(trace.results ?? [])]);
     return {
@@ -461,7 +469,7 @@ interface CancelState {
   zombies: number;
   resolve: () => void;
   done: Promise<void>;
-  /** Reports of playbooks. */
+  /** Cancellation reports of playbooks. */
   inner: Promise<CancelReport>[];
 }
 

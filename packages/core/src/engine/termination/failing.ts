@@ -14,9 +14,9 @@ import type { Ledger } from "../observe/ledger.ts";
 import type { Reporter } from "../observe/reporter.ts";
 import type { Sending } from "../delivery/sending.ts";
 
-/** The parts of a run that this one calls. */
+/** Engine parts that {@link Failing} calls. */
 interface FailingHost {
-  /** Captures the async context of the trace's caller, while that is the current one. */
+  /** Captures the async context of the trace's caller. Call it only while that context is current. */
   keepScope(trace: Trace): void;
   readonly clock: Clock;
   readonly timers: TimerWheel;
@@ -48,7 +48,7 @@ const OWN_CODES: ReadonlySet<FlowErrorCode> = new Set([
   FlowErrorCode.REMOTE_INTERRUPTED,
 ]);
 
-/** What becomes of an attempt that threw or took too long: another one after a while, or the end of its trace. */
+/** Handles an attempt that threw or timed out: schedules a retry or fails its trace. */
 export class Failing {
   readonly #engine: FailingHost;
 
@@ -56,14 +56,14 @@ export class Failing {
     this.#engine = engine;
   }
 
-  /** Starts the clock of an attempt. */
+  /** Starts the timeout of an attempt. */
   armTimeout(attempt: Attempt, timeoutMs: number): void {
     const startedAt = this.#engine.clock.now();
     attempt.started = new Moment(startedAt, 0);
     attempt.more.timer = this.#engine.timers.at(startedAt + timeoutMs, () => this.#timedOut(attempt, timeoutMs));
   }
 
-  /** A handler threw, or a payload was invalid. */
+  /** Handles an error thrown by a handler, or an invalid payload. */
   threw(attempt: Attempt, thrown: unknown): void {
     attempt.extras?.timer?.cancel();
     attempt.endWaits();
@@ -82,7 +82,7 @@ export class Failing {
     this.#goOn(attempt, error, delayMs);
   }
 
-  /** What was thrown, with the whole story: the runtime's own errors keep their code, others become the cause. */
+  /** Wraps a thrown value in a FlowError. Errors of the runtime keep their code; any other value becomes the cause. */
   explain(attempt: Attempt, thrown: unknown): FlowError {
     if (isOwnError(attempt, thrown))
       return this.#error(attempt, thrown.code, thrown.message, thrown.cause, thrown.details);
@@ -91,7 +91,7 @@ export class Failing {
     return this.#error(attempt, FlowErrorCode.NODE_EXCEPTION, message + hint, thrown);
   }
 
-  /** Ends the trace of an attempt that was not even begun. */
+  /** Fails the trace of an attempt whose handler was not called. */
   failTrace(attempt: Attempt, thrown: unknown): void {
     const message = `Node "${attempt.worker.name}" failed: ${describeThrown(thrown)}`;
     this.#engine.ending.fail(attempt.trace, this.#error(attempt, FlowErrorCode.NODE_EXCEPTION, message, thrown));
@@ -114,7 +114,7 @@ export class Failing {
       });
     }
     const delayMs = this.#delay(attempt, error);
-    // the trace goes on at once, the slot stays taken until the handler has returned or its grace is over
+    // the trace continues at once, but the slot stays taken: freeing it would exceed the node's concurrency
     trace.unlink(attempt);
     engine.slots.leaveRing(attempt);
     engine.ending.linger(attempt);
@@ -148,14 +148,14 @@ export class Failing {
       endStreams();
       const unsent = extras?.outbox.splice(0) ?? [];
       for (const send of unsent) engine.sending.abandon(send, error);
-      // whoever tries it again sends what no edge has accepted
+      // a later retry of the trace sends what no edge has accepted: counting unsent outputs would lose them
       attempt.outputs -= unsent.length;
       attempt.sentTo = unsent[0]?.sentTo ?? attempt.sentTo;
       engine.ending.fail(trace, error, attempt);
       return;
     }
     const next = this.#next(attempt, attempt.attempt + 1);
-    // a node with retries has sent nothing in an attempt that failed
+    // a node with retries holds its emits back: only outputs of an earlier call can have been sent
     if (extras !== null) next.skip(extras.alreadySent, extras.alreadySentTo);
     endStreams();
     this.#park(next);
@@ -165,7 +165,7 @@ export class Failing {
   }
 
   /**
-   * Takes a message from a handler that has returned, as if the handler had not been called. It waits until
+   * Takes a message back from a handler that has returned, as if it had not been called. The message is parked until
    * {@link Failing.replace} or the end of its trace.
    */
   setAside(attempt: Attempt): Attempt {
@@ -186,7 +186,7 @@ export class Failing {
     return next;
   }
 
-  /** Puts another message in the place of one that was set aside. */
+  /** Replaces a message that was set aside. */
   replace(attempt: Attempt, next: Attempt): void {
     const engine = this.#engine;
     const { trace, worker } = attempt;
@@ -215,7 +215,7 @@ export class Failing {
     this.#engine.ledger.parked(next, "backoff");
   }
 
-  /** A message that waited for its next attempt before a restart goes on waiting. */
+  /** Restores the backoff of a message from before a restart. */
   restore(attempt: Attempt, dueAt: number): void {
     const engine = this.#engine;
     attempt.park();
@@ -228,7 +228,7 @@ export class Failing {
     if (attempt.state !== State.PARKED) return;
     const engine = this.#engine;
     attempt.queue();
-    // the short way through the engine is closed to messages with pauses: see `Pausing.mayFinish`
+    // a message with pauses must keep its extras: without them it would take the fast path past `Pausing.mayFinish`
     if (attempt.trace.lasting === null && attempt.extras?.refetch === undefined && attempt.extras?.alreadySent === 0)
       attempt.extras = null;
     attempt.trace.unlink(attempt);
@@ -263,14 +263,14 @@ export class Failing {
   }
 }
 
-/** Whether the runtime itself made an error for this attempt. Those of other flows are causes like any other. */
+/** Whether the runtime made an error for this attempt. Errors of other flows are causes like any other. */
 function isOwnError(attempt: Attempt, thrown: unknown): thrown is FlowError {
   try {
     if (!(thrown instanceof FlowError) || !OWN_CODES.has(thrown.code) || thrown.node !== attempt.worker.name)
       return false;
     return thrown.traceId === undefined || thrown.traceId === attempt.trace.id;
   } catch {
-    // a revoked proxy
+    // reading a revoked proxy throws
     return false;
   }
 }
@@ -279,7 +279,7 @@ function isTypeError(thrown: unknown): boolean {
   try {
     return thrown instanceof TypeError;
   } catch {
-    // a revoked proxy
+    // reading a revoked proxy throws
     return false;
   }
 }
