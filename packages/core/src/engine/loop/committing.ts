@@ -16,10 +16,10 @@ import type { Ending } from "../termination/ending.ts";
 import type { Slots } from "../admission/slots.ts";
 
 interface CommittingHost {
-  /** Captures the async context of the trace's caller, while that is the current one. */
+  /** Captures the async context of the trace's caller. Call it only while that context is current. */
   keepScope(trace: Trace): void;
   readonly clock: Clock;
-  /** The present moment. */
+  /** Current time. */
   readonly moment: Moment;
   readonly isWatched: boolean;
   readonly ledger: Ledger;
@@ -32,7 +32,7 @@ interface CommittingHost {
   readonly ending: Ending;
 }
 
-/** Brings an attempt whose handler has returned to its commit: sends what it returned, and waits until that is accepted. */
+/** Commits attempts whose handler has returned: sends the returned value and waits for its acceptance. */
 export class Committing {
   readonly #engine: CommittingHost;
 
@@ -40,7 +40,7 @@ export class Committing {
     this.#engine = engine;
   }
 
-  /** Sends what a handler has returned. The attempt is committed when all that it has sent is accepted. */
+  /** Sends the handler's return value. The attempt commits once everything it sent is accepted. */
   finish(attempt: Attempt, message: Message | null): void {
     const { worker, trace } = attempt;
     this.#engine.keepScope(trace);
@@ -62,7 +62,7 @@ export class Committing {
     attempt.endWaits();
     const { extras } = attempt;
     if (extras !== null && extras.unsentChunks > 0) {
-      // the chunks that it has streamed come before the value that it returns
+      // the streamed chunks precede the returned value: sending now would overtake the blocked ones
       extras.onChunksSent = () => this.#sendOn(attempt, sent, edges);
       return;
     }
@@ -78,18 +78,19 @@ export class Committing {
     }
     ledger.finishing(attempt);
     emitting.release(attempt);
-    // fewer messages than in an earlier call: what the handler returns is none of those that were sent then
+    // this call emitted fewer messages than the earlier one: without this the returned value would be taken for one of
+    // those
     if (attempt.extras !== null && attempt.outputs < attempt.extras.alreadySent)
       attempt.outputs = attempt.extras.alreadySent;
     if (sent !== null && trace.isOpen) sending.send(trace, attempt, sent, edges, null);
     ledger.allSent();
-    // the trace may have ended meanwhile
+    // sending may have ended the trace, and its attempts with it
     if (!isSending(attempt)) return;
     if ((attempt.extras?.outbox.length ?? 0) === 0) this.commit(attempt);
     else ledger.commitWaits(attempt);
   }
 
-  /** Everything an attempt sent has been accepted: its message is done. */
+  /** Commits an attempt: everything it sent was accepted, so its message is done. */
   commit(attempt: Attempt): void {
     const { worker, trace } = attempt;
     const { ledger, reporter, slots, ending } = this.#engine;

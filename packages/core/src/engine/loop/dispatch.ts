@@ -21,17 +21,17 @@ import type { Failing } from "../termination/failing.ts";
 import type { Slots } from "../admission/slots.ts";
 
 interface DispatchHost {
-  /** Captures the async context of the trace's caller, while that is the current one. */
+  /** Captures the async context of the trace's caller. Call it only while that context is current. */
   keepScope(trace: Trace): void;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
-  /** The moment of the first look at the clock in this turn of the event loop. */
+  /** Time of the first clock reading in this turn of the event loop. */
   readonly turn: Moment;
-  /** The present moment. */
+  /** Current time. */
   readonly moment: Moment;
-  /** Whether times are read, since a run is observed. */
+  /** Whether the run is observed, so that times are read. */
   readonly isWatched: boolean;
-  /** Whether each message is recorded, so that none may be handed on without a stop. */
+  /** Whether each message is recorded, so that none may take the fast path. */
   readonly isFollowed: boolean;
   readonly agenda: Agenda;
   readonly slots: Slots;
@@ -44,41 +44,43 @@ interface DispatchHost {
   readonly committing: Committing;
   readonly failing: Failing;
   readonly ending: Ending;
-  /** Reports an error of the engine itself; the trace of the attempt fails. */
+  /** Reports an error of the engine itself; fails the trace of the attempt. */
   broke(error: unknown, attempt?: Attempt): void;
 }
 
-/** After so many milliseconds of handler calls in a row, timers and I/O get their turn. */
+/** Yield to the event loop after this long, in milliseconds. */
 const TURN_MS = 2;
-/** It is looked at most after so many handler calls whether that time has passed; sooner when they take long. */
+/** Maximum number of handler calls between clock readings. Slow handlers lower it. */
 const CALLS_PER_LOOK = 256;
-/** After so many handler calls the turn ends in any case: the clock may stand still. */
+/** Maximum number of handler calls per turn, in case the clock stands still. */
 const CALLS_PER_TURN = 16_384;
 
 /**
- * Brings messages to handlers: who may start, what runs next, and what becomes of a handler's value.
+ * Drives messages from handler to handler: pumps queues, calls handlers and routes their results.
  *
- * A message goes through the graph in one `drive`: when a handler has returned and the next node is
- * free, its handler is called in the same turn, and only otherwise is the message put on an edge.
+ * A message passes through the graph in one `drive`. When a handler returns and the next node is free, its handler is
+ * called in the same turn. Otherwise the message is put on an edge.
  */
 export class Dispatch {
   readonly #engine: DispatchHost;
   readonly #agenda: Agenda;
   readonly #slots: Slots;
-  /** Whether a message may take the short way: no recorder follows each one, and no test reorders ready work. */
+  /**
+   * Whether messages may take the fast path: no recorder follows each one, and no test scheduler reorders ready work.
+   */
   readonly #mayShorten: boolean;
-  /** Handler calls from look to look at the clock, and those left until the next. */
+  /** Handler calls between clock readings, and the number left until the next. */
   #stride = 16;
   #callsLeft = 16;
-  /** Handler calls since the turn began. */
+  /** Handler calls in this turn. */
   #calls = 0;
-  /** The turn of the last look. */
+  /** Turn of the last clock reading. */
   #lookedIn: Moment | undefined;
   #nextTurn: Promise<void> | undefined;
-  /** The trace in whose async context handlers are just being called. */
+  /** Trace in whose async context handlers are being called. */
   #driven: Trace | null = null;
   readonly #driveFirst = (attempt: Attempt): void => this.#drive(attempt.trace, attempt);
-  /** When the message that is handled next was handed on, while a run is watched: its start needs no further reading. */
+  /** Time at which the next message was handed on, if the run is observed. It saves a clock reading. */
   #handedOnAt: Moment | undefined;
 
   constructor(engine: DispatchHost) {
@@ -88,14 +90,14 @@ export class Dispatch {
     this.#mayShorten = !engine.isFollowed && engine.scheduler.ready === undefined;
   }
 
-  /** Runs an attempt that has a slot: its handler, and those of the nodes behind it as far as they are free. */
+  /** Runs an attempt that holds a slot: its handler, then those of the following nodes as long as they are free. */
   run(attempt: Attempt): void {
     const { scheduler } = this.#engine;
     if (scheduler.ready === undefined) this.#driveInScope(attempt);
     else scheduler.ready(() => this.#driveInScope(attempt));
   }
 
-  /** Gives free slots to those who wait: first to those who lent theirs, then by turns. */
+  /** Assigns free slots: first to handlers that lent theirs, then to queued messages in turn. */
   pump(worker: Worker): void {
     worker.isWoken = false;
     while (worker.running < worker.concurrency) {
@@ -115,18 +117,18 @@ export class Dispatch {
       }
       this.#slots.take(attempt);
       this.#agenda.run(attempt);
-      // only now: the room it leaves may bring another message to this very node
+      // only after `take`: the freed room may bring another message to this node, which would start out of order
       if (isEntry) this.#engine.sending.entered(attempt);
       else if (send !== null) this.#engine.sending.startedWithoutPlace(send);
       else if (edge !== null) this.#engine.sending.leftEdge(edge);
       else if (worker.node.gathering !== undefined) this.#engine.sending.leftJoin(worker);
     }
-    // what has left the node may have been the last in its cycle that could move
+    // the message that just left may have been the last in its cycle that could move: check the cycle for a deadlock
     if (worker.ring === undefined || worker.ring.blocked === 0) return;
     for (const member of worker.ring.workers) for (const send of member.blocked) this.#agenda.suspect(send);
   }
 
-  /** Drives a message in the async context of its trace's caller. A trace that is being driven is in it already. */
+  /** Drives a message in the async context of its trace's caller, entering that context unless it is current. */
   #driveInScope(attempt: Attempt): void {
     const { trace } = attempt;
     const driven = this.#driven;
@@ -136,9 +138,9 @@ export class Dispatch {
   }
 
   /**
-   * Takes one message from handler to handler, as far as it goes without waiting for one of them. `undefined` stands for
-   * a handler that is at work, `null` for the end of the way. Runs in the async context of the trace's caller: promises
-   * keep it from handler to handler.
+   * Takes one message from handler to handler until one of them is asynchronous. `undefined` means that a handler is
+   * running, `null` that nothing is left to run. Requires the async context of the trace's caller; promises preserve it
+   * between handlers.
    */
   #drive(trace: Trace, first: Attempt | null | undefined): void {
     const outer = this.#driven;
@@ -156,18 +158,18 @@ export class Dispatch {
       }
       if (next === null) this.#agenda.flush();
     } catch (error) {
-      // neither the process nor the caller that happens to be on the stack is at fault
+      // neither the process nor the caller on the stack caused this error: rethrowing would crash it
       this.#engine.broke(error, next ?? undefined);
     } finally {
       this.#driven = outer;
     }
   }
 
-  /** Calls the handler of an attempt. Answers with what runs next, as {@link Dispatch.#drive} takes it. */
+  /** Calls the handler of an attempt. Returns the next attempt as {@link Dispatch.#drive} takes it. */
   #begin(attempt: Attempt): Attempt | null | undefined {
     const engine = this.#engine;
     const { worker } = attempt;
-    // its trace may have ended before its handler was called
+    // its trace may have ended between launch and call
     if (attempt.state !== State.LAUNCHED) return null;
     attempt.run();
     let value: unknown;
@@ -175,18 +177,18 @@ export class Dispatch {
       if (worker.isPlain && !engine.isWatched) {
         const { turn } = engine;
         if (attempt.started !== turn) attempt.started = turn;
-        // the handler may use its context from another async context
+        // the handler may use its context from another async context: capture the caller's while it is current
         if (worker.takesContext) engine.keepScope(attempt.trace);
         const { call } = worker;
         value = call(attempt.message, attempt);
       } else {
         value = this.#prepareAndCall(attempt);
       }
-      // a promise of an async function needs no check and no copy; the `then` of another value may throw as it is read
+      // a native promise needs neither check nor copy; reading `then` of any other value may throw
       const isOwn = value instanceof Promise && value.constructor === Promise;
       if (isOwn || isThenable(value)) {
         const promise = isOwn ? (value as Promise<unknown>) : Promise.resolve(value);
-        // an attempt goes through many nodes: these are made once for all of them
+        // an attempt may pass through many nodes: allocating these closures for each hop would dominate its cost
         attempt.onReturned ??= (result) => this.#driveOn(attempt, true, result);
         attempt.onThrew ??= (error) => this.#driveOn(attempt, false, error);
         void promise.then(attempt.onReturned, attempt.onThrew);
@@ -198,7 +200,7 @@ export class Dispatch {
     return this.#returned(attempt, value);
   }
 
-  /** Goes on after a handler that was waited for. It never throws: nothing awaits it. */
+  /** Continues after an asynchronous handler. Never throws, because no caller awaits it. */
   #driveOn(attempt: Attempt, didReturn: boolean, result: unknown): void {
     let next: Attempt | null | undefined;
     try {
@@ -210,20 +212,20 @@ export class Dispatch {
     this.#drive(attempt.trace, next);
   }
 
-  /** Calls a handler that is watched, has a timeout or wants its message checked or stored first. */
+  /** Calls a handler that is observed, has a timeout, or needs its message validated or stored first. */
   #prepareAndCall(attempt: Attempt): unknown {
     const engine = this.#engine;
     const { worker } = attempt;
     if (engine.isWatched) this.#started(attempt);
     else attempt.started = engine.turn;
-    // its timer, and what the handler does with its context, may come from elsewhere
+    // the timer fires, and the handler may use its context, in another async context: capture the caller's now
     if (worker.takesContext || worker.timeoutMs !== undefined) engine.keepScope(attempt.trace);
     if (worker.timeoutMs !== undefined) engine.failing.armTimeout(attempt, worker.timeoutMs);
     const prepared = worker.prepares ? this.#prepare(attempt) : undefined;
     return prepared === undefined ? callHandler(attempt) : prepared.then(() => callHandler(attempt));
   }
 
-  /** Notes, for those who watch, that a handler is about to be called. */
+  /** Records for observers that a handler is about to be called. */
   #started(attempt: Attempt): void {
     const { ledger, reporter } = this.#engine;
     attempt.started = this.#handedOnAt ?? this.#engine.moment;
@@ -232,7 +234,7 @@ export class Dispatch {
     if (reporter.hasListeners) reporter.started(attempt);
   }
 
-  /** What has to be done before the handler is called; a promise if that takes time. */
+  /** Validates and stores the message before the handler is called. Returns a promise if that is asynchronous. */
   #prepare(attempt: Attempt): Promise<void> | undefined {
     const { worker } = attempt;
     const checked = worker.checkInput === undefined ? attempt.message : worker.checkInput(attempt.message);
@@ -253,14 +255,14 @@ export class Dispatch {
     attempt.message = checked;
   }
 
-  /** A handler has failed: it threw, or what it was given or has returned does not fit. */
+  /** Handles a failed attempt: its handler threw, or its input or output is invalid. */
   #threw(attempt: Attempt, error: unknown): null {
     if (isRunning(attempt)) this.#engine.failing.threw(attempt, error);
     else this.#engine.ending.returned(attempt, undefined, false);
     return null;
   }
 
-  /** A handler has returned. Answers as {@link Dispatch.#begin} does. */
+  /** Continues after a handler has returned. Returns as {@link Dispatch.#begin} does. */
   #returned(attempt: Attempt, value: unknown): Attempt | null | undefined {
     const { checkEmitted } = attempt.worker;
     if (checkEmitted === undefined || value === undefined || !isRunning(attempt)) return this.#step(attempt, value);
@@ -278,7 +280,7 @@ export class Dispatch {
     return undefined;
   }
 
-  /** Goes on with a value whose check was waited for. It never throws. */
+  /** Continues after an asynchronous validation. Never throws. */
   #driveChecked(attempt: Attempt, value: unknown): void {
     let next: Attempt | null;
     try {
@@ -290,7 +292,7 @@ export class Dispatch {
     this.#drive(attempt.trace, next);
   }
 
-  /** What a handler has returned, and was found to be right, goes on its way, unless its attempt is over. */
+  /** Routes a validated value, unless the attempt is over. */
   #step(attempt: Attempt, value: unknown): Attempt | null {
     if (!isRunning(attempt)) {
       this.#engine.ending.returned(attempt, value, true);
@@ -306,14 +308,14 @@ export class Dispatch {
     return next;
   }
 
-  /** What a handler returned goes on its way. Answers with the next attempt if that may run at once. */
+  /** Routes a handler's value. Returns the next attempt if it may run at once. */
   #commit(attempt: Attempt, value: unknown): Attempt | null {
     const engine = this.#engine;
     const { worker, trace } = attempt;
     const isShort = this.#mayShorten && attempt.extras === null;
     if (isShort && value !== undefined) {
       const { straight } = worker;
-      // of a trace with a single message nothing can be at the other node
+      // a trace with a single message cannot occupy the other node: no check of its order is needed
       if (straight !== null && trace.live === 1 && straight.target.hasSlot(false))
         return this.#startNext(attempt, straight, messageOf(attempt, value));
       if (worker.loop !== undefined && value instanceof WM) {
@@ -332,10 +334,10 @@ export class Dispatch {
     return null;
   }
 
-  /** The next round of a controller's loop. Answers as {@link Dispatch.#handOn} does. */
+  /** Starts the next round of a controller's loop. Returns as {@link Dispatch.#handOn} does. */
   #goRound(attempt: Attempt, loop: Edge, memory: WM): Attempt | null | undefined {
     const { worker, trace } = attempt;
-    // others wait for the slot: after this turn the next round stands in line with them
+    // other messages wait for the slot: without this a long loop would starve them
     if (trace.live > 1 || (othersWait(worker) && attempt.heldSince !== this.#engine.turn)) return undefined;
     const step = nextLoopStep(attempt.message.payload, memory);
     if (typeof step !== "string") return this.#startNext(attempt, loop, carry(attempt.message, step));
@@ -344,8 +346,8 @@ export class Dispatch {
   }
 
   /**
-   * The short way: one message in, one out, and the next node is free or gathers. Answers with what runs next,
-   * `null` when nothing does, `undefined` when the message has to take the long way.
+   * Fast path: one message in, one out, and the next node is free or a join. Returns the next attempt, `null` if
+   * nothing is left to run, or `undefined` if the message needs the slow path.
    */
   #handOn(attempt: Attempt, worker: Worker, trace: Trace, message: Message): Attempt | null | undefined {
     if (worker.onward.length !== 1 || trace.fetching > 0) return undefined;
@@ -373,7 +375,7 @@ export class Dispatch {
     return this.#slots.mayStart(target, trace, false) ? this.#startNext(attempt, edge, message) : undefined;
   }
 
-  /** The slot of the attempt is left for one of the edge's target, and the message is launched there. */
+  /** Exchanges the slot of an attempt for one at the edge's target and launches the message there. */
   #startNext(attempt: Attempt, edge: Edge, message: Message): Attempt {
     const { worker, trace } = attempt;
     const { target } = edge;
@@ -388,7 +390,7 @@ export class Dispatch {
       this.#slots.giveOn(worker);
     }
     if (!worker.takesContext) {
-      // nobody but the runtime has seen this attempt: it can go on as the next
+      // no handler holds a reference to this attempt: reusing it saves an allocation for each hop
       attempt.goOn(target, message, high, low);
       return attempt;
     }
@@ -397,14 +399,14 @@ export class Dispatch {
     return next;
   }
 
-  /** Reports the success of an attempt whose message is handed on. Returns the time of it. */
+  /** Reports the success of an attempt whose message is handed on. Returns its time. */
   #succeeded(attempt: Attempt): Moment {
     const { moment, reporter } = this.#engine;
     reporter.succeeded(attempt, moment, true);
     return moment;
   }
 
-  /** The short way out: the only result of a call, with nothing of the trace left. Answers whether it was that. */
+  /** Fast path for calls: completes a trace with its only result. Returns whether it did. */
   #answer(attempt: Attempt, trace: Trace, message: Message): boolean {
     if (trace.sink.completed === undefined || trace.resultCount > 0) return false;
     this.#engine.ledger.handedOn(attempt);
@@ -415,7 +417,7 @@ export class Dispatch {
     return true;
   }
 
-  /** Whether timers and I/O are to have their turn before another handler is called. */
+  /** Whether to yield to the event loop before the next handler call. */
   #isTurnOver(): boolean {
     if (this.#nextTurn !== undefined) return true;
     const { turn, clock, scheduler } = this.#engine;
@@ -441,13 +443,13 @@ export class Dispatch {
   }
 }
 
-/** Whether somebody waits for a slot of the node. */
+/** Whether handlers or messages wait for a slot of the node. */
 function othersWait(worker: Worker): boolean {
   if (worker.inbox.ready !== 0 || worker.returning.length !== 0) return true;
   return worker.outer !== undefined && worker.outer.ready !== 0 && worker.mayEnterRing;
 }
 
-/** What a handler has returned, as a message of its trace. */
+/** Converts a handler's return value into a message of its trace. */
 function messageOf({ message, trace }: Attempt, value: unknown): Message {
   if (value === message) return message;
   return value instanceof Message ? sealed(trace, value) : carry(message, value);
