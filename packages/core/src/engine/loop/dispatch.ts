@@ -117,7 +117,7 @@ export class Dispatch {
       }
       this.#slots.take(attempt);
       this.#agenda.run(attempt);
-      // only after `take`: the freed room may bring another message to this node, which would start out of order
+      // only after `take`: the freed room may bring another message to this node, which must not get the slot first
       if (isEntry) this.#engine.sending.entered(attempt);
       else if (send !== null) this.#engine.sending.startedWithoutPlace(send);
       else if (edge !== null) this.#engine.sending.leftEdge(edge);
@@ -158,7 +158,7 @@ export class Dispatch {
       }
       if (next === null) this.#agenda.flush();
     } catch (error) {
-      // neither the process nor the caller on the stack caused this error: rethrowing would crash it
+      // neither the process nor the caller on the stack is at fault: rethrowing would hit the wrong one
       this.#engine.broke(error, next ?? undefined);
     } finally {
       this.#driven = outer;
@@ -188,7 +188,7 @@ export class Dispatch {
       const isOwn = value instanceof Promise && value.constructor === Promise;
       if (isOwn || isThenable(value)) {
         const promise = isOwn ? (value as Promise<unknown>) : Promise.resolve(value);
-        // an attempt may pass through many nodes: allocating these closures for each hop would dominate its cost
+        // an attempt may pass through many nodes: without the cache every hop would allocate two closures
         attempt.onReturned ??= (result) => this.#driveOn(attempt, true, result);
         attempt.onThrew ??= (error) => this.#driveOn(attempt, false, error);
         void promise.then(attempt.onReturned, attempt.onThrew);

@@ -537,7 +537,7 @@ export class RookerySink implements TraceSink {
 export class LeftSink extends OutcomeSink {
   constructor(rookery: Rookery, maxResults: number, trace: Trace) {
     super(maxResults, (outcome) => {
-      // the caller that resumed the trace receives the outcome: keeping it too would hold room that no fetch frees
+      // the caller that resumed the trace receives the outcome: keeping it too would hold room until an eviction
       const isTold = (trace.lasting?.watchers.length ?? 0) > 0;
       if (!isTold || rookery.isAwaited(trace)) rookery.keep(trace, outcome);
     });

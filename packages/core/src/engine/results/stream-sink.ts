@@ -99,7 +99,7 @@ export class StreamSink implements TraceSink {
       this.#items = this.#items.slice(this.#first);
       this.#first = 0;
     }
-    // waking producers for every item costs a flush each: half a window is worth one
+    // waking producers for every item would cost a flush for each
     if (this.onRoom !== null && this.unread <= this.#window >> 1) this.onRoom();
     return item;
   }

@@ -248,7 +248,7 @@ export class Attempt implements QueueItem, StreamWriter {
    */
   goOn(worker: Worker, message: Message, high: number, low: number): void {
     this.worker = worker;
-    // a node often returns the message it received: comparing is cheaper than the write barrier of a store
+    // a node often returns the message it received: storing an object costs more than comparing it
     if (message !== this.message) this.message = message;
     this.high = high;
     this.low = low;
