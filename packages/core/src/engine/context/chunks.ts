@@ -14,7 +14,7 @@ import type { Trace } from "../state/trace.ts";
 import { type Emitting, wishOf } from "./emitting.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
 
-/** The parts of a run that this one calls. */
+/** Engine parts that {@link Chunks} calls. */
 export interface ChunksHost {
   readonly slots: Slots;
   readonly waits: HandlerWaits;
@@ -22,7 +22,7 @@ export interface ChunksHost {
   readonly emitting: Emitting;
 }
 
-/** Pieces of streams on their way to the reader of their trace. A writer waits while the reader has no room. */
+/** Delivers stream chunks to the reader of their trace; blocks writers while the reader has no room. */
 export class Chunks {
   readonly #engine: ChunksHost;
 
@@ -30,7 +30,7 @@ export class Chunks {
     this.#engine = engine;
   }
 
-  /** Sends a chunk of an attempt; resolves when its reader has room. */
+  /** Sends a chunk of an attempt. Resolves when the reader has room. */
   emitChunk(attempt: Attempt, init: ChunkInit): Promise<StreamChunk> {
     const { trace, more } = attempt;
     const parent = init.parent ?? attempt.message;
@@ -62,7 +62,7 @@ export class Chunks {
     );
   }
 
-  /** Sends a chunk for someone outside of the flow's nodes. */
+  /** Sends a chunk from outside the flow's nodes. Resolves when the reader has room. */
   emitOutside(
     trace: Trace,
     writer: StreamWriter,
@@ -101,7 +101,7 @@ export class Chunks {
     });
   }
 
-  /** What a chunk is to be. Its stream is opened now; its number is that of the moment it is taken. */
+  /** Validates a chunk and opens its stream. The chunk gets its number later, when the reader takes it. */
   #draft(trace: Trace, writer: StreamWriter, init: ChunkInit, parent: Message | undefined): ChunkDraft {
     const { text, seq, done = false, meta } = init;
     if (typeof text !== "string")
@@ -116,7 +116,7 @@ export class Chunks {
     return chunk;
   }
 
-  /** Has a chunk taken when the reader has room, behind those who wait already; returns how to take it back. */
+  /** Takes a chunk when the reader has room, in FIFO order. Returns a function that withdraws it. */
   #takeWhenRoom(trace: Trace, take: () => void, refused: (error: unknown) => void): () => void {
     let isWanted = true;
     this.#engine.sending.whenRoom(trace, () => {
@@ -140,7 +140,7 @@ function streamsOf(trace: Trace): StreamTable {
   return (trace.more.streams ??= new StreamTable(trace.id, trace.tenant));
 }
 
-/** Whether a chunk has to wait. */
+/** Whether a chunk must wait for room. */
 function isCrowded(trace: Trace): boolean {
   return trace.isUnread || !trace.sink.hasRoom();
 }

@@ -7,14 +7,19 @@ import type { DurableRun } from "../durability.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
 
-/** The parts of a run that this one calls. */
+/** Engine parts that {@link Effects} calls. */
 export interface EffectsHost {
   readonly durable: DurableRun | undefined;
   readonly ledger: Ledger;
   readonly waits: HandlerWaits;
 }
 
-/** Keeps what became of side effects, so that each takes place at most once in its trace. */
+/**
+ * Records the results of side effects, so that each runs at most once in its trace.
+ *
+ * States of an effect: started → succeeded | failed, or unknown if the process ends while it runs. `ifFailed` and
+ * `ifUnknown` decide whether a failed or unknown effect runs again.
+ */
 export class Effects {
   readonly #engine: EffectsHost;
 
@@ -22,7 +27,7 @@ export class Effects {
     this.#engine = engine;
   }
 
-  /** Runs a side effect, unless it was run before in the attempt's trace. */
+  /** Runs a side effect unless its trace already has a result of it. */
   async once<Value>(
     attempt: Attempt,
     key: string,
@@ -44,7 +49,7 @@ export class Effects {
         return (await this.#engine.waits.waitFor(attempt, known.running)) as Value;
       } catch (error) {
         if (effects.get(key) === known || !isRunning(attempt)) throw error;
-        // who was to run it was over before it began
+        // the attempt that was to run the effect ended before it started: without this call the effect would never run
         return await this.once(attempt, key, run, options);
       }
     }
@@ -57,7 +62,7 @@ export class Effects {
     return await this.#run(attempt, key, run, "started");
   }
 
-  /** Calls `run` and keeps what became of it. Until then the effect counts as `meanwhile`. */
+  /** Calls `run` and records its result. The effect's status is `meanwhile` until then. */
   async #run<Value>(
     attempt: Attempt,
     key: string,
@@ -74,7 +79,8 @@ export class Effects {
       let isBegun = false;
       try {
         ledger.changed(trace);
-        // that it begins is stored before it does, or a crash would leave no mark of it
+        // the start is stored before the effect runs: otherwise a crash would leave no trace of it, and it would run
+        // twice
         if (durable !== undefined) await waits.waitFor(attempt, durable.stored());
         attempt.requireRunning("run a side effect");
         isBegun = true;
@@ -83,7 +89,7 @@ export class Effects {
         Object.assign(effect, { status: "succeeded", value, running: undefined });
         return value;
       } catch (error) {
-        // one that could not find out knows as little as before
+        // a check that could not find out must restore the earlier status: marking it failed would allow a second run
         if (isBegun && meanwhile === "started")
           Object.assign(effect, {
             status: "failed",

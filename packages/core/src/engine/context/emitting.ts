@@ -16,7 +16,7 @@ import type { HandlerWaits } from "./handler-waits.ts";
 import type { Failing } from "../termination/failing.ts";
 import type { Ending } from "../termination/ending.ts";
 
-/** The parts of a run that this one calls. */
+/** Engine parts that {@link Emitting} calls. */
 interface EmittingHost {
   readonly options: { readonly maxHeldEmits: number };
   readonly slots: Slots;
@@ -27,12 +27,12 @@ interface EmittingHost {
   readonly ending: Ending;
 }
 
-/** Where a message of a node goes. */
+/** Targets of an emitted message. */
 export type Target = NodeOrName | readonly NodeOrName[] | undefined;
 
 const ACCEPTED = Promise.resolve();
 
-/** Messages that handlers send while they work. */
+/** Sends the messages that handlers emit while they run. */
 export class Emitting {
   readonly #engine: EmittingHost;
 
@@ -42,7 +42,7 @@ export class Emitting {
 
   emit(attempt: Attempt, value: unknown, to: Target): Promise<void> {
     const checked = this.#checked(attempt, value);
-    // sent at once where nothing has to be awaited: what a handler sends keeps its order, awaited or not
+    // a synchronous check sends at once: deferring it would reorder emits that the handler does not await
     return checked instanceof Promise
       ? detached(checked.then((parsed) => this.#emitChecked(attempt, parsed, to)))
       : this.#emitChecked(attempt, checked, to);
@@ -71,7 +71,7 @@ export class Emitting {
     void this.sendOrHold(attempt, step);
   }
 
-  /** The edges on which a node's message leaves; none for the Rookery. */
+  /** Returns the edges for a node's message; none for the Rookery. */
   route(worker: Worker, message: Message, to: Target, trace: Trace): readonly Edge[] {
     if (to === undefined) {
       if (worker.loop !== undefined && message.payload instanceof WM) return [worker.loop];
@@ -92,7 +92,7 @@ export class Emitting {
     });
   }
 
-  /** Sends what an attempt with retries has held back until its success. */
+  /** Sends the emits held back until the attempt's success. */
   release(attempt: Attempt): void {
     const held = attempt.extras?.held;
     if (held === undefined) return;
@@ -105,12 +105,12 @@ export class Emitting {
         this.#engine.ledger.commitWaits(attempt);
         this.#engine.ending.exhaust(attempt.trace, exhausted, attempt);
       }
-      // the budget is used up, or a join's count was at fault
+      // an earlier send may have exhausted a budget or failed a join: the rest must not enter an ended trace
       if (!attempt.trace.isOpen) return;
     }
   }
 
-  /** An emitted value, checked as a returned one is, with the whole story in its error. */
+  /** Validates an emitted value as a returned one. Its error has the context of the attempt. */
   #checked(attempt: Attempt, value: unknown): unknown {
     const { checkEmitted } = attempt.worker;
     if (checkEmitted === undefined) return value;
@@ -125,7 +125,9 @@ export class Emitting {
     }
   }
 
-  /** What is sent where. In a loop it counts a hop and ends the trace when a budget is used up. */
+  /**
+   * Resolves the message and edges of an emit. In a loop it counts a hop and ends the trace if a budget is exhausted.
+   */
   #step(attempt: Attempt, value: unknown, to: Target): HeldEmit | undefined {
     const { worker, trace } = attempt;
     const message = value instanceof Message ? sealed(trace, value) : carry(attempt.message, value);
@@ -136,13 +138,13 @@ export class Emitting {
       return { message, edges, wish };
     const step = nextLoopStep(attempt.message.payload, message.payload);
     if (step instanceof WM) return { message: step === message.payload ? message : carry(message, step), edges, wish };
-    // an attempt that may be made again has sent nothing before it has succeeded
+    // the budget of a node with retries is exhausted only on success: ending the trace now would skip its retry
     if (worker.retries) return { message, edges, wish, exhausted: step };
     this.#engine.ending.exhaust(trace, step);
     throw attempt.extras?.reason as Error;
   }
 
-  /** Sends a message, or holds it back until its attempt has succeeded, at a node with retries. */
+  /** Sends a message. A node with retries holds it back until its attempt succeeds. */
   sendOrHold(attempt: Attempt, emit: HeldEmit): Promise<void> {
     const { worker, trace } = attempt;
     const engine = this.#engine;
@@ -177,8 +179,8 @@ export class Emitting {
   }
 
   /**
-   * Notes where an emit was to go. With the last of those that an earlier call had sent, and that were not sent again, all
-   * of them must have had the same targets: otherwise others were taken for them. Answers whether that is so.
+   * Adds an emit to the hash of targets. Once as many were emitted as an earlier call had sent, both hashes must match.
+   * If they differ, fails the trace: other messages would count as already sent. Returns whether they match.
    */
   #requireSame(attempt: Attempt, wish: number): boolean {
     attempt.sentTo = (Math.imul(attempt.sentTo ^ wish, 0x01000193) + 1) | 0;
@@ -194,7 +196,7 @@ export class Emitting {
   }
 }
 
-/** The targets of an emit as a number: the same for the same names, whatever their order. */
+/** Hashes the targets of an emit, independently of their order. */
 export function wishOf(to: Target): number {
   if (to === undefined) return 1;
   let sum = 0;

@@ -10,7 +10,7 @@ import type { HandlerWaits } from "./handler-waits.ts";
 import type { SafeProbe } from "../observe/safe-probe.ts";
 import type { Sending } from "../delivery/sending.ts";
 
-/** The parts of a run that this one calls. */
+/** Engine parts that {@link Fetching} calls. */
 export interface FetchingHost {
   readonly probe: SafeProbe | undefined;
   readonly slots: Slots;
@@ -20,7 +20,7 @@ export interface FetchingHost {
   readonly ending: { checkStarved(trace: Trace): void };
 }
 
-/** Lets a handler take further messages of its trace that are on their way to its node. */
+/** Lets a running handler receive further messages of its trace that are bound for its node. */
 export class Fetching {
   readonly #engine: FetchingHost;
 
@@ -65,7 +65,7 @@ export class Fetching {
     );
   }
 
-  /** Gives a message to a running handler that waits for one. Answers whether one did. */
+  /** Hands a message to a running handler with a matching `fetch`. Returns whether there was one. */
   give(item: Attempt): boolean {
     for (let member = item.trace.firstMember; member !== null; member = member.nextOfTrace) {
       const wait = member.extras?.fetch;
@@ -79,7 +79,7 @@ export class Fetching {
     return false;
   }
 
-  /** Whether a running handler waits for a message that comes over `edge`. */
+  /** Whether a running handler has a `fetch` that matches `edge`. */
   wants(trace: Trace, edge: Edge): boolean {
     for (let member = trace.firstMember; member !== null; member = member.nextOfTrace) {
       const wait = member.extras?.fetch;
@@ -93,7 +93,7 @@ export class Fetching {
     return false;
   }
 
-  /** Puts messages that an attempt took and its successor did not ask for back in line, where they were. */
+  /** Returns messages to the queue that an attempt had fetched and its retry did not. */
   giveBack(attempt: Attempt): void {
     const left = attempt.extras?.refetch;
     if (left === undefined) return;
@@ -107,7 +107,7 @@ export class Fetching {
     }
   }
 
-  /** Rejects the waits of all handlers of a trace to which no message can come any more. */
+  /** Rejects every pending `fetch` of a trace to whose handlers no message can arrive. */
   starve(trace: Trace): void {
     for (let member = trace.firstMember; member !== null;) {
       const next: Attempt | null = member.nextOfTrace;
@@ -128,7 +128,7 @@ export class Fetching {
   #takeWaiting(attempt: Attempt, sources: ReadonlySet<string> | undefined): Message | undefined {
     const { worker, trace } = attempt;
     for (const queue of worker.outer === undefined ? [worker.inbox] : [worker.inbox, worker.outer]) {
-      // it has an attempt at work: it does not stand in line itself
+      // the trace has a running attempt, so it is not queued itself: every item is an Attempt
       const item = queue.popOf(trace, (candidate) => fits(candidate as Attempt, sources)) as Attempt | null;
       if (item === null) continue;
       if (item.send !== null) this.#engine.sending.startedWithoutPlace(item.send);

@@ -29,7 +29,7 @@ import type { HandlerWaits } from "./handler-waits.ts";
 import type { Pausing } from "./pausing.ts";
 import type { Playbooks } from "./playbooks.ts";
 
-/** The parts of a run that its handlers may call, through their context or as remote nodes. */
+/** Engine parts that handlers call, through their context or as remote nodes. */
 export interface ContextServices {
   readonly resources: unknown;
   readonly clock: Clock;
@@ -44,12 +44,12 @@ export interface ContextServices {
   readonly chunks: Chunks;
   readonly fetching: Fetching;
   readonly playbooks: Playbooks;
-  /** Those of the outermost flow, which outlast a playbook's attempt. */
+  /** Side effects of the outermost flow, since they outlast a playbook's attempt. */
   readonly effects: Effects;
   readonly pausing: Pausing;
 }
 
-/** What a handler sees of its attempt, as its second argument. Made only for handlers that take one. */
+/** Context of a handler, its second argument. Allocated only for handlers that take one; exposes no engine field. */
 export class HandlerContext implements Context {
   readonly #attempt: Attempt;
   readonly #services: ContextServices;
@@ -59,7 +59,7 @@ export class HandlerContext implements Context {
     this.#services = services;
   }
 
-  /** The attempt and the services behind a context; `undefined` for a context of another making. */
+  /** Returns the attempt and services behind a context; `undefined` if a flow did not make it. */
   static behind(ctx: object): { readonly attempt: Attempt; readonly services: ContextServices } | undefined {
     return #attempt in ctx ? { attempt: ctx.#attempt, services: ctx.#services } : undefined;
   }
@@ -162,7 +162,10 @@ export class HandlerContext implements Context {
     });
   }
 
-  /** Acts while the handler is at work, and rejects otherwise. A handler that does not await it is not told. */
+  /**
+   * Performs an operation if the handler is running; rejects otherwise. A rejection the handler does not await is
+   * ignored.
+   */
   #detached<Value>(what: string, act: () => Promise<Value>): Promise<Value> {
     return detached(this.#guarded(what, act));
   }

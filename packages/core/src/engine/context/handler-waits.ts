@@ -14,7 +14,12 @@ interface WaitsHost {
   readonly slots: Slots;
 }
 
-/** Waits of handlers: each ends with its attempt, and takes back the slot that the handler has lent. */
+/**
+ * Registers the waits of handlers. A wait ends with its attempt and reclaims the slot the handler has lent.
+ *
+ * States of a wait: pending → settled (slot being reclaimed) → resumed, or pending → rejected by abort, timeout or the
+ * end of its attempt.
+ */
 export class HandlerWaits {
   readonly #engine: WaitsHost;
 
@@ -23,9 +28,8 @@ export class HandlerWaits {
   }
 
   /**
-   * A wait of a handler that ends with the attempt: it is rejected with the reason when the attempt
-   * is over first. `begin` starts it and returns how to take it back. A handler that has lent its slot
-   * goes on when it has it again.
+   * Starts a wait. It rejects with the attempt's reason if the attempt ends first. `begin` starts the operation and
+   * returns its undo. A handler that has lent its slot resumes once it has the slot back.
    */
   wait<Value>(
     attempt: Attempt,
@@ -64,14 +68,14 @@ export class HandlerWaits {
           ),
         );
       }
-      // settled while it was being set up
+      // `begin` may settle the wait synchronously: the undo steps registered after that would never run
       if (isSettled) for (const step of undo) step?.();
     });
-    // a wait that the handler does not await must not end the process
+    // a rejected wait that the handler does not await would end the process
     return detached(promise);
   }
 
-  /** {@link HandlerWaits.wait} for a promise. */
+  /** Starts a {@link HandlerWaits.wait} for a promise. */
   waitFor<Value>(attempt: Attempt, promise: Promise<Value>): Promise<Value> {
     return this.wait<Value>(attempt, (resolve, reject) => {
       promise.then(resolve, reject);

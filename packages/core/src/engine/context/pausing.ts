@@ -22,7 +22,7 @@ import type { HandlerWaits } from "./handler-waits.ts";
 import type { TraceTable } from "../state/trace-table.ts";
 import type { RunIdentity } from "../state/run-identity.ts";
 
-/** The parts of a run that this one calls. */
+/** Engine parts that {@link Pausing} calls. */
 export interface PausingHost {
   readonly clock: Clock;
   readonly timers: TimerWheel;
@@ -43,17 +43,20 @@ export interface PausingHost {
   readonly rookery: Rookery;
   readonly ending: Ending;
   readonly failing: Failing;
-  /** Called when a trace waits for nothing but answers. */
+  /** Called when a trace waits only for answers. */
   traceRests(): void;
 }
 
 /**
- * Lets handlers wait for answers, for days if need be. A handler that pauses is told to stop, and its message is
- * parked. When an answer is there the handler is called again from its beginning, and the pause gives the answer.
+ * Parks messages whose handlers ask for answers, for days if necessary. A pausing handler is aborted. Once an answer
+ * arrives, its handler is called again from the start and `ctx.pause` returns the answer.
+ *
+ * States of a pause: asked → waiting → answered → over, as listed at {@link Pause}. A trace is quiet while it waits
+ * only for answers.
  */
 export class Pausing {
   readonly #engine: PausingHost;
-  /** How many traces wait for nothing but answers. */
+  /** Number of traces that wait only for answers. */
   quietTraces = 0;
   /** Traces with pauses, by run. */
   readonly #traces = new Map<number, Trace>();
@@ -62,7 +65,7 @@ export class Pausing {
     this.#engine = engine;
   }
 
-  /** The answer to a pause of `attempt`, if it is there; otherwise the attempt is over. */
+  /** Returns the answer to a pause of `attempt` if there is one; otherwise ends the attempt and parks its message. */
   pause(attempt: Attempt, init: PauseInit<unknown>): Promise<unknown> {
     requirePause(init);
     const root = outermost(attempt);
@@ -89,13 +92,13 @@ export class Pausing {
     lasting.pauses.set(key, pause);
     this.#traces.set(trace.run, trace);
     const { more } = root;
-    // other pauses of the same step are parked with this one
+    // every pause of this step is parked together: parking at the first would hide the others from the caller
     if (more.asked.push(pause) === 1) this.#engine.agenda.beforeRunning(() => this.#park(root));
     return this.#engine.waits.wait(attempt, () => undefined);
   }
 
   /**
-   * Answers a pause. `told` is called with how the trace goes on.
+   * Answers a pause. Calls `told` with the next outcome of the trace.
    *
    * @throws FlowError `PAUSE_UNKNOWN`, `PAUSE_MALFORMED`, `PAUSE_USED`, `PAUSE_EXPIRED`, `PAUSE_FOREIGN`
    */
@@ -110,9 +113,9 @@ export class Pausing {
   }
 
   /**
-   * Answers a pause and has what the trace produces go to `sink` from now on.
+   * Answers a pause and redirects the trace's further output to `sink`.
    *
-   * @throws FlowError the same; TypeError for a trace whose results are to be fetched
+   * @throws FlowError as {@link Pausing.resume}; TypeError if the trace's results go to `fetch`
    */
   resumeInto(token: string, value: unknown, tenant: string, sink: StreamSink): Trace {
     const found = this.#find(token, tenant);
@@ -133,9 +136,9 @@ export class Pausing {
   }
 
   /**
-   * Whether a trace whose caller has gone is under way, or has left something.
+   * Whether a trace without a caller is in flight or has left results.
    *
-   * @throws TypeError when its results go elsewhere
+   * @throws TypeError if its results go elsewhere
    */
   canFollow(traceId: string, tenant: string): boolean {
     const { traces, rookery } = this.#engine;
@@ -145,9 +148,9 @@ export class Pausing {
   }
 
   /**
-   * Has what a trace has produced, and what it produces from now on, go to `sink`, if its caller has gone.
+   * Redirects a trace's earlier and further output to `sink`, if its caller is gone.
    *
-   * @throws FlowError `TRACE_UNKNOWN`; TypeError for a trace whose results go elsewhere
+   * @throws FlowError `TRACE_UNKNOWN`; TypeError if the trace's results go elsewhere
    */
   follow(traceId: string, tenant: string, sink: StreamSink): Trace | undefined {
     const engine = this.#engine;
@@ -188,19 +191,19 @@ export class Pausing {
     this.#goOn(pause.waiting);
   }
 
-  /** The open pauses of a trace. */
+  /** Returns the open pauses of a trace. */
   ticketsOf(trace: Trace): PauseTicket[] {
     return [...(trace.lasting?.pauses.values() ?? [])].filter(({ answer }) => answer === undefined).map(ticketOf);
   }
 
-  /** The open pauses of all traces of a tenant, or of one. */
+  /** Returns a tenant's open pauses, of all its traces or of one. */
   tickets(tenant: string, traceId: string | undefined): (PauseTicket & { readonly traceId: string })[] {
     return [...this.#traces.values()]
       .filter((trace) => trace.tenant === tenant && (traceId === undefined || trace.id === traceId))
       .flatMap((trace) => this.ticketsOf(trace).map((ticket) => ({ ...ticket, traceId: trace.id })));
   }
 
-  /** Nothing of a trace can go on before a pause is answered: whoever waits for it is told. */
+  /** Notifies the callers of a trace that it waits only for answers. */
   quiet(trace: Trace): void {
     const lasting = trace.lasting as Lasting;
     if (lasting.isQuiet) return;
@@ -231,7 +234,7 @@ export class Pausing {
     return Object.freeze({ status: "paused", ...this.#engine.ending.baseOf(trace), error, pauses });
   }
 
-  /** The pauses of a trace go on after a restart. */
+  /** Restores the pauses of a trace after a restart. */
   restore(trace: Trace, pauses: readonly Pause[]): void {
     const lasting = (trace.lasting ??= new Lasting());
     this.#traces.set(trace.run, trace);
@@ -242,7 +245,11 @@ export class Pausing {
     }
   }
 
-  /** @throws TypeError when the key of a playbook's call is no text, or that of another call of the attempt */
+  /**
+   * Registers the key of a playbook call.
+   *
+   * @throws TypeError if the key is empty or no string, or another call of the attempt uses it
+   */
   requirePlaybookKey(attempt: Attempt, key: string): void {
     if (typeof key !== "string" || key === "")
       throw new TypeError(`Option "key" of callPlaybook must be a string that is not empty: got ${shown(key)}`);
@@ -256,8 +263,9 @@ export class Pausing {
   }
 
   /**
-   * Decides whether an attempt whose handler has returned is done. It is not when an earlier run asked for something the
-   * handler no longer asks for: an answer would be lost. The durable run settles what happens to its message then.
+   * Decides whether an attempt whose handler has returned may commit. It may not if an earlier run requested a pause
+   * that the handler no longer requests: the answer would be lost. The durable run then decides what happens to its
+   * message.
    */
   mayFinish(attempt: Attempt): boolean {
     const engine = this.#engine;
@@ -285,7 +293,7 @@ export class Pausing {
     return true;
   }
 
-  /** Drops pauses of an attempt for which no handler asks any more. */
+  /** Drops pauses that no handler requests any more. */
   drop(trace: Trace, pauses: readonly Pause[]): void {
     for (const pause of pauses) {
       pause.timer?.cancel();
@@ -293,7 +301,7 @@ export class Pausing {
     }
   }
 
-  /** An attempt has succeeded: its pauses are over. */
+  /** Ends the pauses of an attempt that has succeeded. */
   committed(attempt: Attempt): void {
     const { lasting } = attempt.trace;
     if (lasting === null) return;
@@ -305,7 +313,7 @@ export class Pausing {
     if (lasting.pauses.size === 0) this.#traces.delete(attempt.trace.run);
   }
 
-  /** A trace has ended, and its pauses with it. */
+  /** Ends the pauses of a trace that has ended. */
   ended(trace: Trace): void {
     const { lasting } = trace;
     if (lasting === null) return;
@@ -316,13 +324,13 @@ export class Pausing {
     this.#traces.delete(trace.run);
   }
 
-  /** Something of a trace goes on again. */
+  /** Marks a quiet trace as active again. */
   stir(lasting: Lasting): void {
     if (lasting.isQuiet) this.quietTraces -= 1;
     lasting.isQuiet = false;
   }
 
-  /** Fails a trace whose handler asks for two things under one name, even when it is about to be parked for the first. */
+  /** Fails a trace whose handler uses one name twice, even if it is about to be parked for the first use. */
   #refused(attempt: Attempt, message: string): TypeError {
     const { agenda, ending, failing } = this.#engine;
     const root = outermost(attempt);
@@ -332,7 +340,7 @@ export class Pausing {
     return error;
   }
 
-  /** Finds a pause that an earlier run made under its reason alone, and gives it the key it has now. */
+  /** Finds a pause that an earlier run requested without a name, and gives it its current key. */
   #inherited(
     lasting: Lasting,
     root: Attempt,
@@ -382,7 +390,7 @@ export class Pausing {
     });
   }
 
-  /** Takes an attempt out of its node until an answer comes. */
+  /** Parks the message of an attempt until an answer arrives. */
   #park(root: Attempt): void {
     const { trace, worker, extras } = root;
     if (root.state !== State.RUNNING || extras === null || extras.asked.length === 0 || extras.checking > 0) return;
@@ -391,7 +399,7 @@ export class Pausing {
     const original = extras.original ?? root.message;
     const paused = new Attempt(worker, trace, original, null, root.high, root.low, root.attempt);
     paused.round = root.round;
-    // the short way through the engine is closed to it: see `mayFinish`
+    // an attempt without extras could take the fast path past `mayFinish`, and an answer would be lost
     paused.extras = new AttemptExtras();
     paused.skip(root.sent.count, root.sent.to);
 
@@ -403,7 +411,7 @@ export class Pausing {
       trace.extras?.streams?.inherit(root, paused);
       for (const chunk of trace.extras?.streams?.endAll(root, "retry") ?? []) trace.sink.chunk(chunk);
     }
-    // the slot stays taken until the handler has returned or its grace is over
+    // the slot stays taken until the handler returns or its grace period ends: freeing it would exceed the concurrency
     trace.unlink(root);
     engine.slots.letNextGo(worker, trace);
     engine.slots.leaveRing(root);
@@ -427,16 +435,16 @@ export class Pausing {
     }
     for (const pause of lasting.pauses.values()) if (isOf(pause, root)) pause.waiting = paused;
     engine.ledger.parked(paused, "pause");
-    // an answer may have come in the very step in which it was asked for
+    // an answer may arrive in the step that asked for it: without this check the message would wait for ever
     if (extras.asked.some(({ answer }) => answer !== undefined)) this.#goOn(paused);
     else engine.ending.checkStarved(trace);
     engine.agenda.flush();
   }
 
-  /** Calls the handler of a message that waits for answers. */
+  /** Requeues a paused message. */
   #goOn(paused: Attempt | undefined): void {
     const engine = this.#engine;
-    // another answer has come, or the handler runs: it will ask for this one, too
+    // another answer has already requeued the message, or its handler runs and will request this one too
     if (paused?.trace.lasting?.paused.delete(paused) !== true) return;
     paused.queue();
     engine.ledger.resumed(paused, "pause");
@@ -449,7 +457,7 @@ export class Pausing {
     const { resumeSchema } = init;
     if (resumeSchema === undefined) return this.#accepted(root, pause, value);
     const { more } = root;
-    // a handler that asks for several answers is parked when it is known which of those that are there fit
+    // parking waits for every check: only then is it known which answers are missing
     more.checking += 1;
     const result = await this.#engine.waits.waitFor(root, checkedBy(resumeSchema, value));
     more.checking -= 1;
@@ -471,7 +479,7 @@ export class Pausing {
     this.#arm(root.trace, pause);
     more.asked.push(pause);
     this.#park(root);
-    // it is over by now, unless another of its answers is still being checked
+    // the attempt is over by now, unless another of its answers is being checked
     root.requireRunning("pause");
     return await this.#engine.waits.wait(root, () => undefined);
   }
@@ -529,23 +537,25 @@ export class Pausing {
   }
 }
 
-/** The place of an attempt's pauses: its message, and in a playbook also the flow and node that ask. */
+/** Returns the key prefix of an attempt's pauses: its message, and in a playbook the flow and node that ask. */
 function pausePlace(root: Attempt, attempt: Attempt): string {
   const own = `${root.lineage}/${attempt.lineage}`;
   return attempt === root ? own : `${own}@${attempt.trace.origin?.flow}/${attempt.node}`;
 }
 
-/** The same as it was written down while the flow of a playbook was not: see `keyOfFirstForm` in `durable/restore.ts`. */
+/**
+ * Returns the prefix in its earlier form, without the playbook's flow: see `keyOfFirstForm` in `durable/restore.ts`.
+ */
 function unnamedPlaybookPlace(root: Attempt, attempt: Attempt): string {
   return `${root.lineage}/${attempt.lineage}@/${attempt.node}`;
 }
 
-/** Whether a pause was made by the handler of an attempt's message, or by a playbook that it called. */
+/** Whether the handler of the attempt's message, or a playbook it called, requested the pause. */
 function isOf(pause: Pause, attempt: Attempt): boolean {
   return pause.key.startsWith(`${attempt.lineage}/`);
 }
 
-/** What a schema says of an answer. One that throws is told to the handler. */
+/** Validates an answer. An error thrown by the schema reaches the handler. */
 async function checkedBy(schema: Schema<unknown, unknown>, value: unknown): Promise<SchemaResult<unknown>> {
   return await schema["~standard"].validate(value);
 }
@@ -567,11 +577,14 @@ function requirePause(init: PauseInit<unknown>): void {
     throw new TypeError(`Option "resumeSchema" of pause must be a Standard Schema: got ${shown(init.resumeSchema)}`);
 }
 
-/** A whole token: its secret has one of the two lengths that `secret` gives it, so that one cut off is told apart. */
+/**
+ * Pattern of a complete token. Its secret has one of the two lengths that `secret` produces, so a truncated one is
+ * detected.
+ */
 const TOKEN =
   /^pause_[0-9a-z]+_[0-9a-z]+_(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?:[0-9a-f]{8}-){3}[0-9a-f]{8})$/;
 
-/** 128 bits that cannot be guessed, unless the flow was given random numbers of its own. */
+/** Generates 128 unguessable bits, or seeded ones if the flow has its own `random`. */
 function secret({ options }: PausingHost): string {
   if (options.random === Math.random) return globalThis.crypto.randomUUID();
   return Array.from({ length: 4 }, () =>
@@ -581,7 +594,11 @@ function secret({ options }: PausingHost): string {
   ).join("-");
 }
 
-/** Where the results of a trace go whose caller has gone. @throws TypeError when somebody else gets them */
+/**
+ * Returns the sink of a trace whose caller is gone.
+ *
+ * @throws TypeError if the results go elsewhere
+ */
 function requireLeft({ id, sink }: Trace): LeftSink {
   if (sink instanceof LeftSink) return sink;
   throw new TypeError(

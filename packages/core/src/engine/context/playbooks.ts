@@ -16,7 +16,7 @@ import type { CancelReport, Ending } from "../termination/ending.ts";
 import type { Edge } from "../state/worker.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
 
-/** The run of a playbook, as its parent sees it. */
+/** Run of a playbook, as seen by its parent. */
 export interface ChildRun {
   readonly options: { readonly name: string };
   readonly workshop: { readonly entries: readonly Edge[] };
@@ -26,29 +26,34 @@ export interface ChildRun {
   close(): Promise<{ readonly abandoned: number }>;
 }
 
-/** The parts of a run that this one calls. */
+/** Engine parts that {@link Playbooks} calls. */
 export interface PlaybooksHost {
   readonly clock: Clock;
   readonly options: { readonly name: string };
   readonly waits: HandlerWaits;
   readonly sending: Sending;
   readonly ending: Ending;
-  /** Starts a flow with this run's observers, resources and ports; `undefined` if `flow` is none. */
+  /** Starts a flow with this run's observers, resources and ports. Returns `undefined` if `flow` is no flow. */
   startChild(flow: unknown, registry: ModelRegistry | undefined): ChildRun | undefined;
 }
 
-/** Stands for an edge in the lineage of a playbook's messages. */
+/** Edge index of playbook calls in lineage ids. */
 const PLAYBOOK_INDEX = -2;
 
-/** The same for those of calls that have a key. */
+/** Edge index of playbook calls with a key. */
 const KEYED_INDEX = -3;
 
-/** A function declared in a handler is a new playbook at every call: better an error than a flow for each. */
+/**
+ * Maximum number of playbooks. A function declared inside a handler is a new playbook at each call and would leak
+ * flows.
+ */
 const MOST_PLAYBOOKS = 100;
 
 /**
- * The flows that a flow's handlers call. Each playbook is built and started once, at its first call,
- * and stopped with the flow; a thousand calls cost a thousand runs and not a thousand builds.
+ * Flows that a flow's handlers call. Each is built and started once, at its first call, and stopped with the flow.
+ * Further calls only open traces.
+ *
+ * States: open → stopped, which refuses new playbooks.
  */
 export class Playbooks {
   readonly #engine: PlaybooksHost;
@@ -59,7 +64,7 @@ export class Playbooks {
     this.#engine = engine;
   }
 
-  /** Runs a message of `parent` through another flow and resolves with its first result. */
+  /** Runs a message of `parent` through another flow. Resolves with its first result. */
   call<Input, Result>(
     parent: Attempt,
     playbook: Playbook<Input, Result>,
@@ -86,7 +91,7 @@ export class Playbooks {
           outcome.error.code === FlowErrorCode.DEADLINE_EXCEEDED &&
           message.deadlineAt === parent.trace.deadlineAt
         ) {
-          // it was the parent's deadline: the parent's trace is exhausted, no node of it has failed
+          // the parent's own deadline has passed: rejecting here would fail the node, and its policy would retry it
           this.#engine.ending.exhaust(parent.trace, FlowErrorCode.DEADLINE_EXCEEDED);
         } else {
           reject(outcome.error);
@@ -102,7 +107,7 @@ export class Playbooks {
     });
   }
 
-  /** Stops every playbook; resolves with the number of handlers given up, when the last has returned or was. */
+  /** Stops every playbook. Resolves with the number of abandoned handlers. */
   async stop(): Promise<number> {
     this.#isStopped = true;
     const engines = [...this.#running.values()];
@@ -166,7 +171,11 @@ function originOf(parent: Attempt, flow: string, key: string | undefined): Origi
   return { run, high: keyedHigh, low: keyedLow, parent, flow };
 }
 
-/** Where what a playbook's trace produces goes: its result to the caller, its chunks into the parent's stream. */
+/**
+ * Sink of a playbook's trace: passes the result to the caller and chunks to the parent's stream.
+ *
+ * States: free ⇄ in line (its writers wait for room as one entry of the parent's line).
+ */
 class ParentSink implements TraceSink {
   readonly keepResults = 1;
   onRoom: (() => void) | null = null;
@@ -191,7 +200,7 @@ class ParentSink implements TraceSink {
     return true;
   }
 
-  /** Its writers stand in the parent's line, once for all of them. */
+  /** Whether there is room. If not, joins the parent's line once for all writers. */
   hasRoom(): boolean {
     const { trace } = this.#parent;
     if (!trace.isOpen) return true;

@@ -11,15 +11,19 @@ type DetailsOf<Event> = Event extends RemoteEvent
   ? Omit<Event, "at" | "flow" | "traceId" | "tenant" | "node" | "attempt" | "queueDepth" | "inflight">
   : never;
 
-/** How many tasks each message of a trace has used up at each node, by idempotency key. */
+/** Number of used-up remote tasks of each message at each node, by idempotency key. */
 const usedUp = new WeakMap<Trace, Map<string, number>>();
 
-/** What a remote node needs of the engine beside its `ctx`. Usable after the attempt is over, too. */
+/** Engine services for a remote node, beside its `ctx`. Usable after the attempt is over. */
 export class RemoteDesk {
   readonly #attempt: Attempt;
   readonly #engine: ContextServices;
 
-  /** @throws TypeError when `ctx` is not that of a running flow's handler */
+  /**
+   * Opens the desk of an attempt.
+   *
+   * @throws TypeError if `ctx` is not that of a running flow's handler
+   */
   constructor(ctx: Pick<Context<never>, "node">) {
     const behind = HandlerContext.behind(ctx);
     if (behind === undefined)
@@ -32,12 +36,12 @@ export class RemoteDesk {
     return this.#engine.reporter.hasListeners;
   }
 
-  /** The clock's `now()`. */
+  /** Reading of the clock's `now()`. */
   get now(): number {
     return this.#engine.clock.now();
   }
 
-  /** Epoch milliseconds at which nobody waits for an answer any more: by the trace's deadline and the node's timeout. */
+  /** Deadline for an answer in epoch milliseconds: the earlier of the trace's deadline and the node's timeout. */
   get deadlineAt(): number | undefined {
     const { trace, worker } = this.#attempt;
     const { deadlineAt } = trace;
@@ -46,38 +50,38 @@ export class RemoteDesk {
     return Math.min(deadlineAt ?? Number.POSITIVE_INFINITY, this.#engine.clock.epochNow() + timeoutMs);
   }
 
-  /** The same for every attempt until one has {@link RemoteDesk.useUp used up} its task. */
+  /** Key of the remote task, the same for every attempt until one has {@link RemoteDesk.useUp used up} its task. */
   get idempotencyKey(): string {
     const key = this.#attempt.idempotencyKey;
     const used = usedUp.get(this.#attempt.trace)?.get(key);
     return used === undefined ? key : `${key}-${used + 1}`;
   }
 
-  /** The task that was begun under the key is over, or no longer wanted: the next attempt needs another. */
+  /** Marks the task of the current key as over or unwanted. The next attempt starts another. */
   useUp(): void {
     const { trace, idempotencyKey } = this.#attempt;
     const keys = usedUp.get(trace) ?? new Map<string, number>();
     usedUp.set(trace, keys.set(idempotencyKey, (keys.get(idempotencyKey) ?? 0) + 1));
   }
 
-  /** Whether the attempt is made again, though it is over: a durable flow goes on where it was stopped. */
+  /** Whether the attempt is repeated although it is over. A durable flow continues it after a stop. */
   goesOnAfter(reason: unknown): boolean {
     const isStop = reason instanceof FlowError && reason.code === FlowErrorCode.FLOW_STOPPED;
     return isStop && this.#engine.durable !== undefined;
   }
 
-  /** Call it only when {@link RemoteDesk.hasListeners}. */
+  /** Reports an event. Call it only if {@link RemoteDesk.hasListeners}. */
   report(details: DetailsOf<RemoteEvent>): void {
     this.#engine.reporter.node(this.#attempt, details);
   }
 
-  /** Has the state store keep which task works for the trace. */
+  /** Stores the binding between the trace and its remote task. */
   bind({ agentUrl, taskId, contextId }: Omit<RemoteTask, "tenant">): void {
     const { tenant, traceId, node } = this.#attempt;
     this.#engine.reporter.bind({ tenant, traceId, node, agentUrl, taskId, contextId });
   }
 
-  /** Calls back after a while, also when the flow has stopped meanwhile; returns how to take it back. */
+  /** Schedules a callback that also runs after the flow has stopped. Returns a function that cancels it. */
   after(delayMs: number, callback: () => void): () => void {
     return this.#engine.clock.setTimer(callback, delayMs);
   }
@@ -86,7 +90,7 @@ export class RemoteDesk {
     this.#engine.options.logger.warn(message, fields);
   }
 
-  /** Ends the trace as exhausted if its deadline has passed: no node of it has failed then. */
+  /** Ends the trace as exhausted if its deadline has passed, so that no node counts as failed. */
   exhaust(): void {
     const { trace } = this.#attempt;
     const { deadlineAt } = trace;
