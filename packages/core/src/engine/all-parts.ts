@@ -8,7 +8,7 @@ import type { PartMakers } from "./parts.ts";
 import { Acceptance } from "./results/acceptance.ts";
 import { Rookery } from "./results/rookery.ts";
 
-/** Every part: a flow made by `create` can do all that its documents say. */
+/** Every optional part, for flows made by `create`. */
 export const allParts: PartMakers = {
   acceptance: (engine) => new Acceptance(engine),
   chunks: (engine) => new Chunks(engine),

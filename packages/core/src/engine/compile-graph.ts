@@ -12,17 +12,17 @@ import { messageCheck, valueCheck } from "./policies/validation.ts";
 import type { RunIdentity } from "./state/run-identity.ts";
 import { Edge, type NodePlan, Ring, type WeightOf, Worker } from "./state/worker.ts";
 
-/** The parts of a run that stand between a node and its handler. */
+/** Layers of a run between a node and its handler. */
 export interface NodeLayers {
   readonly identity: RunIdentity;
   readonly weightOf: WeightOf;
   readonly probe: SafeProbe | undefined;
   readonly durable: DurableRun | undefined;
-  /** Given to the context of each handler. */
+  /** Services behind the context of each handler. */
   readonly services: ContextServices;
 }
 
-/** The compiled graph: workers in the order of its vertices, and the edges from outside. */
+/** Compiled graph: workers in the order of its vertices, and the edges. */
 export interface Workshop {
   readonly workers: readonly Worker[];
   readonly byName: ReadonlyMap<string, Worker>;
@@ -31,7 +31,7 @@ export interface Workshop {
   readonly edges: readonly Edge[];
 }
 
-/** Compiles a graph. Done once per run. */
+/** Compiles a graph, once per run. */
 export function compileGraph(
   graph: Graph,
   registry: ModelRegistry | undefined,
@@ -69,7 +69,7 @@ export function compileGraph(
   return { workers, byName: new Map(workers.map((worker) => [worker.name, worker])), entries, edges };
 }
 
-/** The one edge of a node outside cycles, unless a join gathers its messages or it leads into a cycle. */
+/** Returns the only edge of a node, unless a join or a cycle is involved. */
 function straightEdge({ onward, ring }: Worker): Edge | null {
   const only = onward.length === 1 ? (onward[0] as Edge) : null;
   return only === null || only.gathers || ring !== undefined || only.target.ring !== undefined ? null : only;
@@ -105,7 +105,7 @@ function handlerCall(
 ): NodePlan["call"] {
   const handle = handler as (value: unknown, ctx?: HandlerContext) => unknown;
   if (style === "message") {
-    // itself, where it cannot see a second argument: a function around it is a further call for each hop
+    // a handler without a second parameter is used as it is: a wrapper would add a call to each hop
     return isTaken
       ? (message, attempt) => handle(message, new HandlerContext(attempt, services))
       : (handle as (message: Message) => unknown);
@@ -115,7 +115,7 @@ function handlerCall(
     : (message) => handle(message.payload);
 }
 
-/** Calls a handler through a probe. */
+/** Wraps a handler so that it is called through a probe. */
 function probed(probe: SafeProbe, call: NodePlan["call"]): NodePlan["call"] {
   return (message, attempt) =>
     probe.handle(attempt, (own) => {
@@ -127,11 +127,12 @@ function probed(probe: SafeProbe, call: NodePlan["call"]): NodePlan["call"] {
     });
 }
 
-/** Whether a function may look at its second argument. When in doubt it does. */
+/** Whether a function may read its second argument; `true` if in doubt. */
 function takesContext(handler: (...args: never[]) => unknown): boolean {
   if (handler.length !== 1) return true;
   const source = Function.prototype.toString.call(handler);
-  // a rest or default parameter does not count in `length`, and `arguments` has everything
+  // `length` ignores rest and default parameters, and `arguments` sees everything: relying on it would withhold the
+  // context
   const isPattern = !source.includes("=>") && /^[^(]*\(\s*[{[]/.test(source);
   if (isPattern) return true;
   const parameters = new Set(source.slice(0, source.includes("=>") ? source.indexOf("=>") : source.indexOf("{")));

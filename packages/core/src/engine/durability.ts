@@ -7,27 +7,27 @@ import type { Pause, Trace } from "./state/trace.ts";
 import type { Attempt } from "./state/attempt.ts";
 import type { Source } from "./results/trace-reader.ts";
 
-/** What makes a flow durable; made by `durable` of `penguiflow/durable`. */
+/** Durability of a flow, made by `durable` of `penguiflow/durable`. */
 export interface Durability {
   readonly "~durability": true;
 }
 
-/** What a flow found in its journal. */
+/** Contents of the journal at the start of a run. */
 export interface Recovery {
-  /** Traces that go on, or of which results are left. */
+  /** Number of traces that continue, or that have results left. */
   readonly resumed: number;
-  /** Traces that failed earlier and wait until they are tried again. */
+  /** Number of traces that failed earlier and wait for a retry. */
   readonly failed: number;
   /**
-   * Traces that do not fit the flow any more, and what was done with them. Asked later, `ready` lists those found since
-   * then, too; of these it keeps the last `maxFailed`.
+   * Traces that no longer fit the flow, and the action taken. A later `ready` also lists traces found since; of these
+   * it keeps the last `maxFailed`.
    */
   readonly changed: readonly ChangedTrace[];
 }
 
-/** Something an earlier run asked for that its handler does not ask for any more. */
+/** Pause that an earlier run requested and its handler no longer requests. */
 export interface UnaskedPause {
-  /** The pause's name, if it was given one. */
+  /** Name of the pause, if it has one. */
   readonly name: string | undefined;
   readonly reason: string;
   readonly payload: unknown;
@@ -35,39 +35,39 @@ export interface UnaskedPause {
   readonly answer: { readonly value: unknown } | undefined;
 }
 
-/** A trace in the journal that does not fit the flow any more. */
+/** Trace in the journal that no longer fits the flow. */
 export interface ChangedTrace {
   readonly tenant: string;
   readonly traceId: string;
-  /** Where its message was. */
+  /** Node of its message. */
   readonly node: string;
-  /** What does not fit. */
+  /** Description of the mismatch. */
   readonly problem: string;
-  /** What was done: it has failed, or it stays in the journal for a later run. */
+  /** Action taken: the trace has failed, or it stays in the journal for a later run. */
   readonly action: "failed" | "parked";
 }
 
-/** A trace that a durable flow has not finished. */
+/** Trace that a durable flow has not finished. */
 export interface UnfinishedTrace {
   readonly tenant: string;
   readonly traceId: string;
-  /** `failed` and `parked` wait for somebody: see `retryFailed`, and the recovery's `changed`. */
+  /** Status of the trace. `failed` and `parked` need an action: see `retryFailed`, and the recovery's `changed`. */
   readonly status: "running" | "paused" | "failed" | "parked";
-  /** Epoch milliseconds. */
+  /** Start in epoch milliseconds. */
   readonly startedAt: number;
-  /** Where its messages are, each node once. */
+  /** Nodes of its messages, each once. */
   readonly nodes: readonly string[];
-  /** Why it failed: as it was thrown, in at most `maxPayloadBytes` as JSON. */
+  /** Error it failed with, in at most `maxPayloadBytes` as JSON. */
   readonly error: ErrorPayload | undefined;
 }
 
-/** Where what leaves a durable flow waits until all that came before is stored. */
+/** Barrier for everything that leaves a durable flow: it waits until the preceding state is stored. */
 export interface Gate {
-  /** Has values wait. `refuse` is called with why, when that cannot be stored. */
+  /** Delays values. Calls `refuse` with the error if the state cannot be stored. */
   value<Value>(tell: (value: Value) => void, refuse: (failure: Error) => void): (value: Value) => void;
-  /** The same for outcomes: one that could not be stored counts as `stopped`. */
+  /** Delays outcomes. An outcome whose state could not be stored becomes `stopped`. */
   outcome(tell: (outcome: Outcome) => void): (outcome: Outcome) => void;
-  /** What the reader of a stream gets of the trace that `begin` begins when the run is ready. */
+  /** Makes the source of a stream whose trace `begin` starts once the run is ready. */
   stream<Result>(
     sink: StreamSink,
     begin: () => Trace | undefined,
@@ -75,53 +75,57 @@ export interface Gate {
   ): Source<StreamItem<Result>>;
 }
 
-/** A durable run, as the engine sees it. */
+/** Durable run, as seen by the engine. */
 export interface DurableRun {
   readonly gate: Gate;
-  /** Whether what the journal had is under way again. */
+  /** Whether the traces of the journal are in flight again. */
   readonly isReady: boolean;
-  /** Whether results are no longer given out, since that could not be stored. */
+  /** Whether results are withheld because their delivery could no longer be stored. */
   readonly isClosing: boolean;
-  /** Rejects when the journal cannot be read, or belongs to another. */
+  /** Recovery at the start. Rejects if the journal cannot be read or has another owner. */
   readonly ready: Promise<Recovery>;
-  /** What the journal had, and what was found to have changed since. Complete when {@link DurableRun.ready} is. */
+  /** Traces recovered so far, and mismatches found since. Complete once {@link DurableRun.ready} resolves. */
   readonly recovery: Recovery;
-  /** Why nothing can be stored any more, if that is so. */
+  /** Error that prevents all further storing. */
   readonly failure: Error | undefined;
-  /** Something of a trace is not as it was when it was last written down. */
+  /** Marks a trace as changed since it was last stored. */
   changed(trace: Trace): void;
-  /** A node is done with a message. */
+  /** Marks a message as done at its node. */
   done(attempt: Attempt): void;
-  /** A trace is about to fail at an attempt: what there is of it is kept, to be tried again. */
+  /** Stores the state of a trace that is about to fail, so that it can be retried. */
   failing(trace: Trace, error: FlowError, attempt: Attempt | undefined): void;
   /**
-   * A handler has returned without asking for pauses that an earlier run made. `attempt` is its message, set aside until
-   * `onChanged` has said what happens to it.
+   * Handles a handler that has returned without requesting the pauses of an earlier run. `attempt` is its message, set
+   * aside until `onChanged` decides.
    */
   notAsked(attempt: Attempt, pauses: readonly Pause[]): void;
-  /** Calls `told` when all that has changed so far is stored, or with why it never will be. */
+  /** Calls `told` once every change so far is stored, or with the error that prevents it. */
   afterStored(told: (failure: Error | undefined) => void): void;
-  /** The same as a promise. */
+  /** Resolves once every change so far is stored. */
   stored(): Promise<void>;
-  /** The check of what a node sends, with that of the journal behind it. */
+  /** Makes the check of a node's output: `check`, then that of the journal. */
   checked(node: string, check: CheckValue | undefined): CheckValue;
-  /** @throws FlowError `NOT_SERIALISABLE`, `PAYLOAD_TOO_LARGE` */
+  /**
+   * Checks that a value can be stored.
+   *
+   * @throws FlowError `NOT_SERIALISABLE`, `PAYLOAD_TOO_LARGE`
+   */
   requireFit(value: unknown, what: string, node?: string): void;
-  /** The same for a message of the outside. */
+  /** Checks that a message from outside can be stored. */
   requireFitMessage(message: Message): void;
-  /** An error as the journal keeps it. */
+  /** Converts an error to its stored form. */
   kept(error: unknown): ErrorPayload;
   unfinished(): UnfinishedTrace[];
   /**
-   * Puts the traces of that id which failed back as they were written down, and answers whether there was one.
+   * Restores the failed traces of that id as they were stored. Returns whether there was one.
    *
-   * @throws FlowError `GRAPH_CHANGED` when one does not fit: it stays failed
+   * @throws FlowError `GRAPH_CHANGED` if one no longer fits: it stays failed
    */
   retryFailed(traceId: string, tenant: string): Promise<boolean>;
-  /** Gives up the traces of that id which failed or are parked. Answers how many there were, when that is stored. */
+  /** Discards the failed and parked traces of that id. Resolves with their number once that is stored. */
   discard(traceId: string, tenant: string): Promise<number>;
-  /** Stores what there is now; later changes are not stored, and who waits for them is refused. */
+  /** Stores the current state. Later changes are not stored, and waits for them reject. */
   seal(): Promise<void>;
-  /** Gives the journal up. */
+  /** Releases the journal. */
   close(): Promise<void>;
 }

@@ -18,7 +18,7 @@ import type { RunIdentity } from "./state/run-identity.ts";
 import type { Trace } from "./state/trace.ts";
 import type { TraceTable } from "./state/trace-table.ts";
 
-/** The parts of a run that its journal reads, and to which it gives back what it has kept. */
+/** Engine parts that a durable run reads and restores. */
 export interface DurableHost {
   readonly clock: Clock;
   readonly scheduler: Scheduler;
@@ -45,28 +45,28 @@ export interface DurableHost {
   readonly isStopping: boolean;
   /** Whether every trace is being ended. */
   readonly isEnding: boolean;
-  /** Traces accepted since the run began. */
+  /** Number of traces accepted since the run began. */
   accepted: number;
-  /** Called when the journal can be written no more: nothing that happens from now on would last. */
+  /** Callback for a journal that can no longer be written: further work would not be durable. */
   onJournalLost: (() => void) | undefined;
-  /** Gives a trace the async context of the code that calls this. */
+  /** Captures the async context of the calling code for a trace. */
   keepScope(trace: Trace): void;
-  /** Ends a trace at an instant, at once if that has passed. */
+  /** Sets the deadline of a trace; ends it at once if the deadline has passed. */
   setDeadline(trace: Trace, deadlineAt: number): void;
 }
 
-/** Begins a durable run. */
+/** Starts a durable run. */
 export type StartDurable = (engine: DurableHost) => DurableRun;
 
 const starters = new WeakMap<object, StartDurable>();
 
-/** Makes an option known as what makes flows durable. How it does is nobody else's business. */
+/** Registers an option value as a durability. Only `starterOf` can reach its implementation. */
 export function registerDurability(durability: Durability, start: StartDurable): Durability {
   starters.set(durability, start);
   return durability;
 }
 
-/** How the runs of a flow with that option are begun. */
+/** Returns the starter of durable runs behind an option value, if it is a durability. */
 export function starterOf(durability: unknown): StartDurable | undefined {
   return typeof durability === "object" && durability !== null ? starters.get(durability) : undefined;
 }

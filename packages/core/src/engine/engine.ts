@@ -42,16 +42,16 @@ import { type Opening, Trace } from "./state/trace.ts";
 import { TraceTable } from "./state/trace-table.ts";
 import type { Edge } from "./state/worker.ts";
 
-/** For how many tenants headers are kept. */
+/** Maximum number of tenants with cached headers. */
 const KNOWN_TENANTS = 1000;
 
-/** What `stop` did. */
+/** Result of a `stop`. */
 export interface StopReport {
-  /** Traces that completed while the flow was stopping. */
+  /** Number of traces that completed while the flow was stopping. */
   readonly completed: number;
-  /** Traces that were ended before they completed. */
+  /** Number of traces ended before they completed. */
   readonly cancelled: number;
-  /** Handlers that had not returned within the grace period. */
+  /** Number of handlers still running after their grace period. */
   readonly abandoned: number;
 }
 
@@ -60,15 +60,17 @@ export type StartWithin = (parent: Engine, registry: ModelRegistry | undefined) 
 
 const starters = new WeakMap<object, StartWithin>();
 
-/** Makes a flow known as a playbook, and with it the way to start it as part of another run. */
+/** Registers a flow as a playbook, with the function that starts it as part of another run. */
 export function registerPlaybook(flow: object, start: StartWithin): void {
   starters.set(flow, start);
 }
 
 /**
- * One run of a flow, from `run` to `stop`: the composition root that owns the compiled graph, the in-flight traces and
- * the parts, and opens and closes. Each part names what it needs of the others in an interface of its own, and this
- * class fits all of them.
+ * One run of a flow, from `run` to `stop`: the composition root of the compiled graph, the in-flight traces and the
+ * engine's parts. Each part names its needs in a narrow host interface, and this class implements all of them. Optional
+ * parts are created on first use.
+ *
+ * States: running → stopping (accepts no trace, drains) → ending (every trace is ended) → closed.
  */
 export class Engine {
   readonly options: ResolvedOptions;
@@ -81,9 +83,9 @@ export class Engine {
   readonly workshop: Workshop;
   readonly traces: TraceTable;
   readonly reporter: Reporter;
-  /** Follows this run from inside, if somebody wants to. */
+  /** Probe of this run, if the flow has an instrument. */
   readonly probe: SafeProbe | undefined;
-  /** Writes the journal, if the flow has one. */
+  /** Durable run, if the flow is durable. */
   readonly durable: DurableRun | undefined;
   readonly ledger: Ledger;
   readonly agenda: Agenda;
@@ -94,18 +96,18 @@ export class Engine {
   readonly emitting: Emitting;
   readonly failing: Failing;
   readonly ending: Ending;
-  /** Whether times are read and the ledger is told of every hop, since somebody watches. */
+  /** Whether the run is observed: times are read and the ledger records every hop. */
   readonly isWatched: boolean;
-  /** Whether somebody is told of every message, so that none may take the short way from node to node. */
+  /** Whether an observer receives every message, so that none may take the fast path between nodes. */
   readonly isFollowed: boolean;
   accepted = 0;
   droppedResults = 0;
-  /** Called when the journal can be written no more: nothing that happens from now on would last. */
+  /** Callback for a journal that can no longer be written: further work would not be durable. */
   onJournalLost: (() => void) | undefined;
-  /** Set by `stop`: called when no trace is left that goes on by itself. */
+  /** Callback of `stop` for when every remaining trace waits for answers. */
   onIdle: (() => void) | undefined;
   isStopping = false;
-  /** While everything is ended, room that becomes free goes to nobody. */
+  /** Whether every trace is being ended. Freed room is then not given to blocked sends. */
   isEnding = false;
   readonly #makers: PartMakers;
   readonly #parent: Engine | undefined;
@@ -137,7 +139,7 @@ export class Engine {
     this.traces = new TraceTable(this.ids);
     this.identity = new RunIdentity(id, Math.floor(options.random() * 4_294_967_296) | 0, parent?.identity.traces);
     this.probe = probeFor(options, () => statsOf(this));
-    // a playbook's trace is part of an attempt of the parent's: it begins again when that does
+    // a playbook's trace restarts with the parent's attempt: recovering it as well would run it twice
     this.durable = parent === undefined ? starterOf(options.durability)?.(this) : undefined;
     const { durable } = this;
     const stored = durable === undefined ? undefined : () => durable.stored();
@@ -196,12 +198,12 @@ export class Engine {
     return this.#parts.rookery ?? this.#make("rookery");
   }
 
-  /** Pauses belong to the message of the outermost flow: that one is called again, not the playbook. */
+  /** Pauses of the outermost flow, whose message is called again instead of the playbook. */
   get pausing(): Pausing {
     return this.#parent?.pausing ?? this.#parts.pausing ?? this.#make("pausing");
   }
 
-  /** Side effects, too, outlast a playbook's attempt. */
+  /** Side effects of the outermost flow, since they outlast a playbook's attempt. */
   get effects(): Effects {
     return this.#parent?.effects ?? this.#parts.effects ?? this.#make("effects");
   }
@@ -216,7 +218,7 @@ export class Engine {
   }
 
   /**
-   * Begins a trace with its first message.
+   * Opens a trace for its first message.
    *
    * @throws FlowError `FLOW_STOPPED`, `TRACE_UNWINDING`
    */
@@ -224,7 +226,7 @@ export class Engine {
     const { message, sink, signal, idNumber, origin } = opening;
     this.#requireAcceptance(message, idNumber !== undefined || origin !== null);
     if (this.#hasWeights) this.weightOf(message.headers.tenant);
-    // a call wants its result alone: how long it took is read only when somebody watches
+    // an unobserved `call` reports no duration: this saves a clock reading per call
     const startedAt =
       this.isWatched || this.durable !== undefined || sink.completed === undefined ? this.clock.now() : 0;
     const trace = new Trace(
@@ -236,7 +238,7 @@ export class Engine {
       startedAt,
     );
     trace.origin = origin;
-    // what others emit into it later must not be taken for its caller
+    // a later `emit` comes from another async context, which would be taken for that of the caller
     if (opening.isOpenEnded) this.keepScope(trace);
     sink.opened?.(trace);
     this.traces.add(trace, idNumber);
@@ -250,14 +252,17 @@ export class Engine {
   }
 
   /**
-   * Keeps the async context of a trace's caller, before anything of the trace may be started by others. Called in that
-   * context: a trace that goes from handler to handler in one drive has never left it, and needs no scope.
+   * Captures the async context of a trace's caller, before other code may start part of the trace. Call it in that
+   * context. A trace that runs in one drive never leaves the context and needs no scope.
    */
   keepScope(trace: Trace): void {
     trace.scope ??= this.options.asyncScope();
   }
 
-  /** Sends a message of the outside into a trace. `settle` is called if it has to wait; answers whether it has not. */
+  /**
+   * Sends a message from outside into a trace. Returns whether it was accepted at once; otherwise `settle` is called
+   * later.
+   */
   enter(
     trace: Trace,
     sent: Message,
@@ -274,7 +279,7 @@ export class Engine {
     return this.sending.send(trace, null, message, edges, settle);
   }
 
-  /** The same for a message whose results are to be fetched. Resolves when it was accepted. */
+  /** Sends a message whose results go to `fetch`. Resolves on acceptance. */
   enterOpenEnded(trace: Trace, message: Message, edges: readonly Edge[]): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       const settle = (failure: Error | undefined): void => {
@@ -294,7 +299,7 @@ export class Engine {
   }
 
   /**
-   * Throws unless the entry nodes could take a message of the trace, or of a new one, at once.
+   * Throws unless the entry nodes accept a message of the trace, or of a new one, at once.
    *
    * @throws FlowError `QUEUE_FULL`
    */
@@ -303,7 +308,7 @@ export class Engine {
     throw queueFull("OpenSea", message.traceId, message.headers.tenant, edges);
   }
 
-  /** The open trace of that id into which `emit` sends further messages. */
+  /** Returns the open trace of that id into which `emit` sends further messages. */
   openEndedTrace(message: Message): Trace | undefined {
     this.#requireAcceptance(message, false);
     if (!this.traces.has(message.traceId)) return undefined;
@@ -314,10 +319,10 @@ export class Engine {
     return this.#hasWeights ? this.options.homeScope.runInAsyncScope(weightOf, undefined, this.options, tenant) : 1;
   }
 
-  /** Headers, the same object for the same tenant where there is nothing else in them. */
+  /** Returns frozen headers, shared between the messages of a tenant if they contain nothing else. */
   headersOf(tenant: string, topic: string | undefined, priority: number | undefined): MessageHeaders {
     if (topic !== undefined || priority !== undefined) return checkedHeaders({ tenant, topic, priority });
-    // often the same tenant calls again
+    // consecutive calls often have the same tenant: comparing is cheaper than a map lookup
     if (this.#lastHeaders.tenant === tenant) return this.#lastHeaders;
     let headers = this.#tenantHeaders.get(tenant);
     if (headers === undefined) {
@@ -329,7 +334,7 @@ export class Engine {
     return headers;
   }
 
-  /** The moment of the first look at the clock in this turn of the event loop: good enough for most purposes. */
+  /** Time of the first clock reading in this turn of the event loop. */
   get turn(): Moment {
     return this.#turn ?? this.#beginTurn();
   }
@@ -353,8 +358,8 @@ export class Engine {
   }
 
   /**
-   * Takes no more work, lets what was accepted finish within `drainMs`, then ends the rest. Resolves when
-   * every handler has returned or was given up.
+   * Accepts no more work, drains for up to `drainMs`, then ends the remaining traces. Resolves when every handler has
+   * returned or was abandoned.
    */
   async close(drainMs = 0): Promise<StopReport> {
     this.isStopping = true;
@@ -370,7 +375,7 @@ export class Engine {
       this.onIdle = undefined;
     }
     if (this.durable !== undefined) {
-      // what waits for the journal gets out before nothing can be stored any more
+      // the bus waits for the journal: sealing the journal first would reject its pending batches
       await this.flushObservers(this.options.graceMs);
       await this.durable.seal();
     }
@@ -386,12 +391,12 @@ export class Engine {
     return { completed: this.ending.counts.completed - before, cancelled, abandoned: abandoned + abandonedInside };
   }
 
-  /** Results that wait for `fetch`. */
+  /** Number of results that wait for `fetch`. */
   get unreadResults(): number {
     return this.#parts.rookery?.size ?? 0;
   }
 
-  /** Calls of `fetch` that wait. */
+  /** Number of pending `fetch` calls. */
   get fetchers(): number {
     return this.#parts.rookery?.fetchers ?? 0;
   }
@@ -400,14 +405,14 @@ export class Engine {
     return this.#parts.pausing?.quietTraces ?? 0;
   }
 
-  /** A trace and all its handlers are gone, or it waits for nothing but answers. */
+  /** Called when a trace and its handlers are gone, or it waits only for answers. */
   traceRests(): void {
     if (this.traces.size === this.#quietTraces) this.onIdle?.();
   }
 
   /**
-   * Reports an error of the engine itself, or of a port it calls, that would otherwise end the process. `attempt` is
-   * the one it befell: its trace fails, so that its callers settle.
+   * Reports an error of the engine or of a port that would otherwise end the process. Fails the trace of `attempt`, so
+   * that its callers settle.
    */
   broke(error: unknown, attempt?: Attempt): void {
     const { logger, name } = this.options;
@@ -416,7 +421,7 @@ export class Engine {
     try {
       const wasRunning = attempt.state === State.RUNNING;
       this.failing.failTrace(attempt, error);
-      // its handler is not at work any more
+      // its handler no longer runs: without this its slot would never be freed
       if (wasRunning) this.ending.returned(attempt, undefined, false);
       this.agenda.flush();
     } catch (second) {
@@ -424,7 +429,7 @@ export class Engine {
     }
   }
 
-  /** Waits until observers are told of everything so far, for a time at most: one may hang. Answers whether they are. */
+  /** Waits until observers have received every event so far, for `timeoutMs` at most. Returns whether they have. */
   async flushObservers(timeoutMs: number): Promise<boolean> {
     const { logger, name } = this.options;
     let timer: Timer | undefined;
@@ -462,19 +467,19 @@ export class Engine {
     });
   }
 
-  /** Starts a flow with this run's observers, resources and ports; `undefined` if `flow` is none. */
+  /** Starts a flow with this run's observers, resources and ports. Returns `undefined` if `flow` is no flow. */
   startChild(flow: unknown, registry: ModelRegistry | undefined): Engine | undefined {
     const start = typeof flow === "object" && flow !== null ? starters.get(flow) : undefined;
     return start?.(this, registry);
   }
 
-  /** The run that a handler's context belongs to; `undefined` for a context of another making. */
+  /** Returns the run behind a handler's context; `undefined` if a flow did not make the context. */
   static of(ctx: object): Engine | undefined {
     const services = HandlerContext.behind(ctx)?.services;
     return services instanceof Engine ? services : undefined;
   }
 
-  /** Ends a trace at an instant, at once if that has passed. */
+  /** Sets the deadline of a trace; ends it at once if the deadline has passed. */
   setDeadline(trace: Trace, deadlineAt: number): void {
     const leftMs = deadlineAt - this.clock.epochNow();
     trace.deadlineAt = deadlineAt;
@@ -489,7 +494,7 @@ export class Engine {
   }
 }
 
-/** The recorder of the options, called in no trace's async context. Its failures are logged and change nothing. */
+/** Wraps the recorder: calls it outside every trace's async context and logs its errors. */
 function safeRecorder({ recorder, homeScope, logger, name }: ResolvedOptions): TraceRecorder | undefined {
   if (recorder === undefined) return undefined;
   const failed = (error: unknown): void => logger.error("recorder_failed", { flow: name, error: errorPayload(error) });

@@ -13,73 +13,72 @@ import type { TraceRecorder } from "../ports/trace-recorder.ts";
 import type { Durability } from "./durability.ts";
 import { starterOf } from "./durable-host.ts";
 
-/** How a flow is run. */
+/** Options of a flow. */
 export interface FlowOptions {
-  /** The flow's name in events and logs. @defaultValue `"flow"` */
+  /** Name of the flow in events and logs. @defaultValue `"flow"` */
   readonly name?: string;
   /**
-   * How many messages one edge holds; 0 for no bound. A full edge makes its senders wait.
+   * Capacity of each edge in messages; 0 for no bound. A full edge blocks its senders.
    *
    * @defaultValue 64
    */
   readonly queueMaxSize?: number;
-  /** Allows cycles between several nodes. @defaultValue false */
+  /** Whether cycles between several nodes are allowed. @defaultValue false */
   readonly allowCycles?: boolean;
-  /** See every event, in order. @defaultValue none */
+  /** Listeners that receive every event, in order. @defaultValue none */
   readonly middlewares?: readonly Middleware[];
-  /** Makes the error of a failed trace an item that `fetch` returns. @defaultValue false */
+  /** Whether `fetch` returns the error of a failed trace as an item. @defaultValue false */
   readonly emitErrorsToRookery?: boolean;
-  /** Keeps the events of the flow and its remote bindings. @defaultValue none */
+  /** Store for the flow's events and remote bindings. @defaultValue none */
   readonly stateStore?: StateStore;
-  /** Is told of every message that goes over an edge. @defaultValue none */
+  /** Receives every message an edge accepts. @defaultValue none */
   readonly messageBus?: MessageBus;
   /**
-   * Each tenant's share of a node's work in relation to the others'.
+   * Weight of each tenant's share of a node's work, relative to the other tenants.
    *
    * @defaultValue 1 for every tenant
    */
   readonly tenantWeights?: Readonly<Record<string, number>> | ((tenant: string) => number);
   /**
-   * Milliseconds that a handler which was told to stop has to return. After that its slot is given to
-   * others and it is counted as a zombie.
+   * Grace period after abort, in milliseconds. A handler that outlives it loses its slot and counts as a zombie.
    *
    * @defaultValue 1000
    */
   readonly graceMs?: number;
-  /** How many unread items a stream's reader may be behind before its producers wait. @defaultValue 64 */
+  /** Number of unread items of a stream at which its producers block. @defaultValue 64 */
   readonly streamWindow?: number;
-  /** How many results `outcome` keeps; further ones are dropped with an event. @defaultValue 1000 */
+  /** Number of results `outcome` keeps; further ones are dropped with an event. @defaultValue 1000 */
   readonly maxResults?: number;
-  /** How many results of `emit`ted messages wait for `fetch` before their senders wait. @defaultValue 1024 */
+  /** Number of unread results of `emit`ted messages at which their senders block. @defaultValue 1024 */
   readonly rookeryMaxSize?: number;
-  /** How many messages an attempt of a node with retries may hold back. @defaultValue 1000 */
+  /** Number of emits an attempt of a node with retries may hold back. @defaultValue 1000 */
   readonly maxHeldEmits?: number;
-  /** How many events each middleware, the store and the bus may be behind before events are dropped for it. @defaultValue 10000 */
+  /** Buffer size per observer; when full, new events are dropped and counted. @defaultValue 10000 */
   readonly observerBuffer?: number;
-  /** Where the flow reports trouble with observers, stores and buses. @defaultValue the default logger */
+  /** Logger for failures of observers, stores and buses. @defaultValue the default logger */
   readonly logger?: Logger;
-  /** Is told of every change of a trace's state, for journals and simulations. @defaultValue none */
+  /** Receives every change of a trace's state, for journals and simulations. @defaultValue none */
   readonly recorder?: TraceRecorder;
-  /** Has the flow survive the end of its process: `durable({ journal })` of `penguiflow/durable`. @defaultValue none */
+  /** Makes the flow survive a crash: `durable({ journal })` of `penguiflow/durable`. @defaultValue none */
   readonly durability?: Durability;
-  /** Follows every run from inside, for tracing; shared with playbooks. @defaultValue none */
+  /** Traces every run from inside; shared with playbooks. @defaultValue none */
   readonly instrument?: Instrument;
   /**
-   * Captures the async context of a caller, in which the handlers of its trace run: for hosts with async contexts and
-   * without `process.getBuiltinModule`. Called once more by `create`, for the context of observers and stores.
+   * Captures the async context of a caller, in which the handlers of its trace run. Needed on hosts with async contexts
+   * but without `process.getBuiltinModule`. `create` also calls it once, for observers and stores.
    *
-   * @defaultValue an `AsyncResource` of `node:async_hooks` where there is one
+   * @defaultValue an `AsyncResource` of `node:async_hooks` where available
    */
   readonly asyncScope?: () => AsyncScope;
-  /** @defaultValue the machine's time */
+  /** Source of time. @defaultValue the machine's time */
   readonly clock?: Clock;
-  /** @defaultValue `Math.random` */
+  /** Source of random numbers. @defaultValue `Math.random` */
   readonly random?: Random;
-  /** @defaultValue ready work runs at once */
+  /** Scheduler of ready work. @defaultValue ready work runs at once */
   readonly scheduler?: Scheduler;
 }
 
-/** {@link FlowOptions} with every default filled in. */
+/** {@link FlowOptions} with defaults applied. */
 export interface ResolvedOptions {
   readonly name: string;
   readonly queueMaxSize: number;
@@ -100,7 +99,7 @@ export interface ResolvedOptions {
   readonly durability: Durability | undefined;
   readonly instrument: Instrument | undefined;
   readonly asyncScope: () => AsyncScope;
-  /** The async context of observers, stores and whatever else belongs to no trace. */
+  /** Async context of observers, stores and other work outside every trace. */
   readonly homeScope: AsyncScope;
   readonly clock: Clock;
   readonly random: Random;
@@ -108,9 +107,9 @@ export interface ResolvedOptions {
 }
 
 /**
- * Fills in the defaults.
+ * Applies the defaults and validates the options.
  *
- * @throws TypeError, RangeError when an option is unknown or out of range
+ * @throws TypeError, RangeError if an option is unknown or out of range
  */
 export function resolveOptions(options: FlowOptions): ResolvedOptions {
   if (options.asyncScope !== undefined) requireFunction("asyncScope", options.asyncScope);
@@ -164,13 +163,13 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
   return resolved;
 }
 
-/** Throws unless `middleware` can be called. */
+/** Throws a TypeError unless `middleware` is a function. */
 export function requireMiddleware(middleware: unknown): void {
   if (typeof middleware !== "function")
     throw new TypeError(`A middleware must be a function (event): got ${typeof middleware}`);
 }
 
-/** The weight of a tenant, checked. */
+/** Returns the validated weight of a tenant. */
 export function weightOf(options: ResolvedOptions, tenant: string): number {
   const { tenantWeights } = options;
   const weight =

@@ -2,63 +2,63 @@ import type { OutcomeStatus } from "../message/outcome.ts";
 import type { Engine } from "./engine.ts";
 import type { ObserverStats } from "./observe/reporter.ts";
 
-/** What a node of a running flow holds. */
+/** Figures of a node in a running flow. */
 export interface NodeStats {
   readonly name: string;
-  /** Messages that wait for it. */
+  /** Number of queued messages. */
   readonly queued: number;
-  /** Slots in use. */
+  /** Number of slots in use. */
   readonly running: number;
   readonly concurrency: number;
-  /** Attempts that wait until what they send is accepted. */
+  /** Number of attempts whose outputs are blocked. */
   readonly blocked: number;
-  /** Messages that wait for their next attempt. */
+  /** Number of messages in backoff. */
   readonly parked: number;
-  /** Groups that wait for further messages, if it is a join. */
+  /** Incomplete groups, if it is a join. */
   readonly groups: readonly { readonly have: number; readonly want: number }[];
-  /** Handlers that have not returned though their attempt is over. */
+  /** Number of handlers still running after their attempt ended. */
   readonly lingering: number;
-  /** Those of them whose grace period is over. */
+  /** Number of lingering handlers whose grace period is over. */
   readonly zombies: number;
 }
 
-/** What an edge of a running flow holds. */
+/** Figures of an edge in a running flow. */
 export interface EdgeStats {
   readonly source: string;
   readonly target: string;
   readonly size: number;
-  /** 0 for no bound. */
+  /** Maximum number of messages; 0 for no bound. */
   readonly capacity: number;
-  /** Senders that wait for room. A call that waits is counted at its node, in `queued`. */
+  /** Number of blocked senders. A waiting call counts at its node, in `queued`. */
   readonly waiting: number;
 }
 
 /** Figures of a running flow. */
 export interface FlowStats {
-  /** Traces under way, those included whose handlers have not returned yet. */
+  /** Number of in-flight traces, including ended ones whose handlers still run. */
   readonly traces: number;
-  /** Traces accepted since `run`. */
+  /** Number of traces accepted since `run`. */
   readonly accepted: number;
-  /** How the traces that ended did. */
+  /** Number of ended traces by outcome. */
   readonly outcomes: Readonly<Record<OutcomeStatus, number>>;
   readonly nodes: readonly NodeStats[];
   readonly edges: readonly EdgeStats[];
-  /** Results that wait for `fetch`. */
+  /** Number of results that wait for `fetch`. */
   readonly unreadResults: number;
-  /** Calls of `fetch` that wait. */
+  /** Number of pending `fetch` calls. */
   readonly fetchers: number;
-  /** Results that were not kept. */
+  /** Number of dropped results. */
   readonly droppedResults: number;
-  /** Handlers given up after their grace period, since `run`. */
+  /** Number of handlers abandoned after their grace period, since `run`. */
   readonly zombies: number;
-  /** Results of handlers that returned too late, since `run`. */
+  /** Number of results discarded because their handler returned too late, since `run`. */
   readonly lateResults: number;
-  /** Timers set: deadlines, timeouts, backoffs, joins, waits. */
+  /** Number of pending timers: deadlines, timeouts, backoffs, joins, waits. */
   readonly timers: number;
   readonly observers: ObserverStats;
 }
 
-/** Reads the figures of a running flow. Cost is that of its graph, not of its traces. */
+/** Collects the figures of a running flow. Cost: the size of its graph, independent of its traces. */
 export function statsOf(engine: Engine): FlowStats {
   return {
     traces: engine.traces.size,

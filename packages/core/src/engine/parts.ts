@@ -7,7 +7,7 @@ import type { Joining, JoiningHost } from "./delivery/joining.ts";
 import type { Acceptance, AcceptanceHost } from "./results/acceptance.ts";
 import type { Rookery, RookeryHost } from "./results/rookery.ts";
 
-/** Parts of a run that many flows never use. */
+/** Optional parts of a run. */
 export interface Parts {
   readonly acceptance: Acceptance;
   readonly chunks: Chunks;
@@ -19,7 +19,7 @@ export interface Parts {
   readonly rookery: Rookery;
 }
 
-/** The parts of a run that the optional ones call. */
+/** Engine parts that the optional parts call. */
 export type PartsHost = AcceptanceHost &
   ChunksHost &
   EffectsHost &
@@ -29,5 +29,5 @@ export type PartsHost = AcceptanceHost &
   PlaybooksHost &
   RookeryHost;
 
-/** Makes optional parts. A part is made when a run first uses it; one that is left out is not in the bundle either. */
+/** Factories of optional parts. A part is created on first use; an omitted one is not bundled. */
 export type PartMakers = { readonly [Name in keyof Parts]?: (engine: PartsHost) => Parts[Name] };
