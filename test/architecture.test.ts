@@ -222,6 +222,7 @@ const wellWorded = [
   "bench",
   "examples",
   "test",
+  "packages/core/src/engine",
   "packages/a2a/src",
   "packages/a2a/test",
   "packages/a2a/test-integration",
