@@ -174,7 +174,7 @@ function originOf(parent: Attempt, flow: string, key: string | undefined): Origi
 /**
  * Sink of a playbook's trace: passes the result to the caller and chunks to the parent's stream.
  *
- * States: free ⇄ in line (its writers wait for room as one entry of the parent's line).
+ * States: free ⇄ blocked (its writers wait for room as one entry of the parent's queue).
  */
 class ParentSink implements TraceSink {
   readonly keepResults = 1;
@@ -200,7 +200,7 @@ class ParentSink implements TraceSink {
     return true;
   }
 
-  /** Whether there is room. If not, joins the parent's line once for all writers. */
+  /** Whether there is room. If not, joins the parent's queue once for all writers. */
   hasRoom(): boolean {
     const { trace } = this.#parent;
     if (!trace.isOpen) return true;
