@@ -304,7 +304,7 @@ const ways: Record<Job["way"], (job: Job, options: Options) => Promise<Seen | un
     let items = 0;
     for await (const item of flow.stream(job, { ...options, onLeave: job.onLeave })) {
       if (item.type === "result") results.push(item.result);
-      else if (item.chunk.text !== "") {
+      else if (item.type === "chunk" && item.chunk.text !== "") {
         if (item.chunk.text !== `${job.id}:${chunks}`) problem(`chunk ${chunks} is "${item.chunk.text}"`, job);
         chunks += 1;
       }

@@ -49,7 +49,7 @@ export async function main() {
   let chunks = 0;
   for await (const item of flow.stream("tenant", { tenant: "acme" })) {
     if (item.type === "result") answer = item.result;
-    else if (item.chunk.text !== "") console.log(`[caller] ${item.chunk.text}`);
+    else if (item.type === "chunk" && item.chunk.text !== "") console.log(`[caller] ${item.chunk.text}`);
     if (item.type === "chunk" && item.chunk.text !== "") chunks += 1;
   }
   console.log(`[caller] ${answer}`);

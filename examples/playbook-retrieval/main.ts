@@ -84,7 +84,7 @@ export async function main(question = "What happens to messages when a trace is 
   let found: FinalAnswer | undefined;
   for await (const item of flow.stream(question, { tenant: "acme", timeoutMs: 30_000 })) {
     if (item.type === "result") found = item.result;
-    else if (item.chunk.text !== "") searches.push(item.chunk.text);
+    else if (item.type === "chunk" && item.chunk.text !== "") searches.push(item.chunk.text);
   }
   console.log([question, searches.join("\n"), found?.text, found?.citations.join("\n")].join("\n\n"));
   return { searches, answer: found };

@@ -56,6 +56,7 @@ export async function main() {
 
   const told: string[] = [];
   for await (const item of flow.stream("tenant", { tenant: "acme", timeoutMs: 20_000 })) {
+    if (item.type === "pause") continue;
     const line = item.type === "chunk" ? item.chunk.text : item.result;
     if (line === "") continue;
     told.push(line);

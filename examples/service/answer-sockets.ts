@@ -141,7 +141,7 @@ class Conversation {
       const json =
         item.type === "chunk"
           ? chunkToWsJson(item.chunk, { type: "chunk" })
-          : JSON.stringify({ type: "result", traceId, result: item.result });
+          : JSON.stringify({ ...item, message: undefined, traceId });
       await paced((taken) => this.#socket.send(json, taken), over.signal);
     }
   }

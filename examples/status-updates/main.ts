@@ -84,6 +84,7 @@ export async function main(folder = "docs") {
       answer = item.result;
       continue;
     }
+    if (item.type === "pause") continue;
     const { text, meta } = item.chunk as { text: string; meta: { step?: string; state?: string } };
     // the runtime ends each stream with a chunk that has neither
     const line = meta.step === undefined ? text : `${meta.state?.padEnd(8)}${meta.step}`;

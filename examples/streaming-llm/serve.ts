@@ -80,6 +80,7 @@ async function converse(flow: AnsweringFlow, socket: WebSocket, question: string
     for await (const item of flow.stream(question, { tenant: "acme", signal: left.signal })) {
       // a WebSocket has no drain event, so its buffer is polled
       while (socket.bufferedAmount > MOST_BYTES_BEHIND) await delay(20, undefined, { signal: left.signal });
+      if (item.type === "pause") continue;
       socket.send(
         item.type === "chunk"
           ? chunkToWsJson(item.chunk, { type: "chunk" })

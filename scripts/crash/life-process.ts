@@ -114,7 +114,7 @@ const ways: Record<
     let chunks = 0;
     for await (const item of flow.stream(job, { ...options, onLeave: "detach" })) {
       if (item.type === "result") tell({ type: "result", result: item.result });
-      else if (item.chunk.text !== "") {
+      else if (item.type === "chunk" && item.chunk.text !== "") {
         if (item.chunk.text !== `${job.id}:${chunks}`) problem(`chunk ${chunks} is "${item.chunk.text}"`, "A stream");
         chunks += 1;
         tell({ type: "chunk" });

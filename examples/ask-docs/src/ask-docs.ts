@@ -96,7 +96,7 @@ async function answer(question: string, library: Library, signal: AbortSignal): 
   for await (const item of flow.stream(question, { signal })) {
     if (item.type === "chunk") {
       printChunk(item.chunk, question);
-    } else {
+    } else if (item.type === "result") {
       isAnswered = item.result.citations.length > 0;
       if (isAnswered) printSources(process.stdout, item.result);
     }

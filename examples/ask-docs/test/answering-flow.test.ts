@@ -10,7 +10,7 @@ async function ask(question: string) {
   const answers: FinalAnswer<unknown>[] = [];
   for await (const item of flow.stream(question)) {
     if (item.type === "chunk") chunks.push(item.chunk);
-    else answers.push(item.result);
+    else if (item.type === "result") answers.push(item.result);
   }
   const said = (node: string) => chunks.filter((chunk) => chunk.node === node && chunk.text !== "");
   return { answers, searches: said("plan").map((chunk) => chunk.text), sentences: said("compose") };

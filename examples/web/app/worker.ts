@@ -9,6 +9,7 @@ async function* events(text: string, signal: AbortSignal): AsyncGenerator<Uint8A
   flow.run();
   const asked: Text = { text, pauseMs: 5 };
   for await (const item of flow.stream(asked, { signal })) {
+    if (item.type === "pause") continue;
     yield encoder.encode(
       item.type === "chunk" ? formatSseEvent(item.chunk) : `event: result\ndata: ${JSON.stringify(item.result)}\n\n`,
     );

@@ -1,4 +1,5 @@
 import type { Part } from "@a2a-js/sdk";
+import { chunkToWsJson, type RemoteChunk, type StreamChunk } from "penguiflow";
 
 /**
  * URI of the A2A extension by which flows exchange data the protocol has no field for. Under this key a message's
@@ -32,6 +33,12 @@ export interface TaskFacts {
   readonly retryable?: boolean | undefined;
   /** Trace of the caller. */
   readonly callerTraceId?: string | undefined;
+}
+
+/** Facts that mark a part of the chunks' artifact as a chunk with data. */
+export interface ChunkFacts {
+  /** Kind of the data. */
+  readonly kind: string;
 }
 
 /** Artifacts of a flow's task: its chunks, and its result. */
@@ -104,6 +111,30 @@ function filePart({ url, bytes, filename = "", mediaType = "" }: FilePart): Part
 /** Converts a text to a part. */
 export function textPart(text: string): Part {
   return { content: { $case: "text", value: text }, mediaType: "text/plain", filename: "", metadata: undefined };
+}
+
+/**
+ * Converts a chunk with data to a part: its data, or an empty text if it has none.
+ *
+ * @throws FlowError `NOT_SERIALISABLE` when the data is no JSON; names the path
+ */
+export function chunkPart(chunk: StreamChunk): Part {
+  // meta may hold values of the process, and no part carries it
+  const { kind, data } = JSON.parse(chunkToWsJson({ ...chunk, meta: {} })) as RemoteChunk;
+  const facts: ChunkFacts = { kind };
+  const metadata = { [EXTENSION]: facts };
+  if (data === undefined) return { ...textPart(""), metadata };
+  return { content: { $case: "data", value: data }, mediaType: JSON_TYPE, filename: "", metadata };
+}
+
+/** Extracts the chunks with data among the parts of the chunks' artifact. */
+export function chunksOf(parts: readonly Part[]): RemoteChunk[] {
+  return parts.flatMap(({ content, metadata, mediaType }): RemoteChunk[] => {
+    const { kind } = factsIn(metadata);
+    if (typeof kind !== "string") return [];
+    if (content?.$case === "data") return [{ kind, data: content.value as unknown }];
+    return [isNull(content, mediaType) ? { kind, data: null } : { kind }];
+  });
 }
 
 /**

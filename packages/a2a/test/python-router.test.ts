@@ -36,6 +36,20 @@ function parse(text: string): [string, Record<string, unknown>][] {
 
 const headers = { tenant: "acme" };
 
+test("sends a chunk with data as a chunk whose text is empty", async () => {
+  const flow = create(
+    payloadNode("count", async (count: number, ctx) => {
+      await ctx.emitChunk({ kind: "blank", data: { count } });
+      return count;
+    }).to(),
+  );
+  const { post } = await serve(new A2AServerAdapter(flow, { card }));
+  const events = parse(await (await post("/message/stream", { payload: 3, headers })).text());
+  expect(events.filter(([name]) => name === "chunk")).toMatchObject([
+    ["chunk", { text: "", kind: "blank", data: { count: 3 } }],
+  ]);
+});
+
 test("answers as the routes of Python do", async () => {
   const flow = create(
     node("echo", async ({ payload, meta }, ctx) => {

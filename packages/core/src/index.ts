@@ -30,7 +30,8 @@ export type {
   StoppedOutcome,
 } from "./message/outcome.ts";
 export type { RemoteInterrupt, RemoteState } from "./message/remote-interrupt.ts";
-export type { SseOptions, StreamChunk, StreamEnd } from "./message/stream-chunk.ts";
+export type * from "./message/chunk-kinds.ts";
+export type { SseOptions, StreamChunk, StreamChunkBase, StreamEnd } from "./message/stream-chunk.ts";
 export { chunkId, chunkToWsJson, formatSseEvent } from "./message/stream-chunk.ts";
 
 export type * from "./events/flow-event.ts";
@@ -57,6 +58,7 @@ export type {
   RemoteCallHooks,
   RemoteCallRequest,
   RemoteCallResult,
+  RemoteChunk,
   RemoteStreamEvent,
   RemoteTask,
   RemoteTransport,
@@ -82,6 +84,7 @@ export type { Graph, SomeNode, Vertex } from "./graph/graph.ts";
 export { CycleError } from "./graph/graph.ts";
 export type {
   ChunkInit,
+  ChunkOptions,
   Context,
   EmitTarget,
   HandlerResult,

@@ -1,6 +1,6 @@
 import { type Message, type Part, type StreamResponse, type Task, TaskState, type TaskStatus } from "@a2a-js/sdk";
-import { FlowError, FlowErrorCode, type RemoteCallHooks, type RemoteStreamEvent } from "penguiflow";
-import { factsIn, RESULT_ARTIFACT, textOf, valueOf } from "../wire.ts";
+import { FlowError, FlowErrorCode, type RemoteCallHooks, type RemoteChunk, type RemoteStreamEvent } from "penguiflow";
+import { chunksOf, factsIn, RESULT_ARTIFACT, textOf, valueOf } from "../wire.ts";
 
 const FAILURES: ReadonlyMap<TaskState, string> = new Map([
   [TaskState.TASK_STATE_FAILED, "failed"],
@@ -23,6 +23,8 @@ export class AnswerReader {
   readonly #artifacts = new Map<string, Part[]>();
   #ids: { readonly taskId?: string; readonly contextId?: string } = {};
   #length = 0;
+  /** Number of chunks with data. */
+  #chunks = 0;
   /** Whether the agent has replaced a text, after which offsets are meaningless. */
   #isRewritten = false;
   #isDone = false;
@@ -66,12 +68,14 @@ export class AnswerReader {
   *#task({ id, contextId, artifacts, status, metadata }: Task): Generator<RemoteStreamEvent, void, undefined> {
     this.#learn(id, contextId);
     for (const { artifactId, parts } of artifacts) {
-      const before = textOf(this.#artifacts.get(artifactId) ?? []);
+      const earlier = this.#artifacts.get(artifactId) ?? [];
+      const before = textOf(earlier);
       const text = textOf(parts);
       this.#artifacts.set(artifactId, [...parts]);
       // a task that is fetched again contains the earlier text, and more
       if (this.#isText(artifactId) && text.startsWith(before) && text.length > before.length)
         yield this.#text(text.slice(before.length));
+      for (const chunk of this.#dataIn(artifactId, parts).slice(chunksOf(earlier).length)) yield this.#chunk(chunk);
     }
     yield* this.#status(status, metadata);
   }
@@ -79,10 +83,16 @@ export class AnswerReader {
   *#piece(artifactId: string, parts: readonly Part[], append: boolean): Generator<RemoteStreamEvent, void, undefined> {
     const known = this.#artifacts.get(artifactId) ?? [];
     const text = textOf(parts);
-    if (!append && textOf(known) !== "") this.#isRewritten = true;
+    if (!append && known.length > 0 && (textOf(known) !== "" || chunksOf(known).length > 0)) this.#isRewritten = true;
     if (append) known.push(...parts);
     this.#artifacts.set(artifactId, append ? known : [...parts]);
     if (this.#isText(artifactId) && text !== "") yield this.#text(text);
+    for (const chunk of this.#dataIn(artifactId, parts)) yield this.#chunk(chunk);
+  }
+
+  /** Extracts the chunks with data that a flow has sent. */
+  #dataIn(artifactId: string, parts: readonly Part[]): RemoteChunk[] {
+    return this.#isFlow && this.#isText(artifactId) ? chunksOf(parts) : [];
   }
 
   #isText(artifactId: string): boolean {
@@ -93,6 +103,12 @@ export class AnswerReader {
     const at = this.#length;
     this.#length += text.length;
     return { ...this.#ids, text, ...(this.#isRewritten ? {} : { at }), done: false };
+  }
+
+  #chunk(chunk: RemoteChunk): RemoteStreamEvent {
+    const chunkAt = this.#chunks;
+    this.#chunks += 1;
+    return { ...this.#ids, chunk, ...(this.#isRewritten ? {} : { chunkAt }), done: false };
   }
 
   *#status(status: TaskStatus | undefined, metadata: Task["metadata"]): Generator<RemoteStreamEvent, void, undefined> {

@@ -8,17 +8,20 @@ import {
   FlowError,
   FlowErrorCode,
   type PauseTicket,
+  type StreamChunk,
+  type StreamChunkBase,
   type StreamItem,
   WM,
 } from "penguiflow";
 import {
+  chunkPart,
+  chunksOf,
   EXTENSION,
   factsIn,
   partsOf,
   RESULT_ARTIFACT,
   TEXT_ARTIFACT,
   type TaskFacts,
-  textOf,
   textPart,
   valueOf,
   withoutFacts,
@@ -197,13 +200,16 @@ export class FlowExecutor implements AgentExecutor {
         }
         // the first result counts, as in `call`
         if (item.type === "result") result ??= { value: item.result };
-        else if (item.chunk.text !== "") {
-          bytes = (isReplaced ? 0 : bytes) + Buffer.byteLength(item.chunk.text);
-          this.#requireRoom(turn.taskId, bytes);
-          await text(textPart(item.chunk.text), false);
+        else if (item.type === "chunk") {
+          const part = partOf(item.chunk);
+          if (part !== undefined) {
+            bytes = (isReplaced ? 0 : bytes) + bytesOf(part);
+            this.#requireRoom(turn.taskId, bytes);
+            await text(part, false);
+          }
+          // the next attempt rewrites its text
+          else if (item.chunk.end === "retry") isReplaced = true;
         }
-        // the next attempt rewrites its text
-        else if (item.chunk.end === "retry") isReplaced = true;
       }
     } catch (error) {
       const code = error instanceof FlowError ? error.code : undefined;
@@ -212,7 +218,7 @@ export class FlowExecutor implements AgentExecutor {
       // an invalid answer leaves the question open
       else if (code === FlowErrorCode.RESUME_INVALID)
         await this.#ask(turn, await pauses(), errorPayload(error).message);
-      else if (code === FlowErrorCode.PAYLOAD_TOO_LARGE) {
+      else if (code === FlowErrorCode.PAYLOAD_TOO_LARGE || code === FlowErrorCode.NOT_SERIALISABLE) {
         // a followed trace has no caller whose failure would end it
         await flow.cancel(turn.taskId, { tenant, reason: error });
         await fail(turn, error, flow.name);
@@ -316,10 +322,24 @@ function factsOf(skill: unknown, callerTraceId: unknown): TaskFacts {
   };
 }
 
-/** Measures the streamed text of a task; `undefined` when it has none. */
+/** Converts a chunk to a part; `undefined` if it has no content. */
+function partOf(chunk: StreamChunk): Part | undefined {
+  const { text, kind }: StreamChunkBase = chunk;
+  if (kind !== undefined) return chunkPart(chunk);
+  return text === "" ? undefined : textPart(text);
+}
+
+function bytesOf(part: Part): number {
+  const { content } = part;
+  if (content?.$case === "text" && part.metadata === undefined) return Buffer.byteLength(content.value);
+  const [{ kind, data = null } = { kind: "" }] = chunksOf([part]);
+  return Buffer.byteLength(kind) + Buffer.byteLength(JSON.stringify(data));
+}
+
+/** Measures the streamed text and data of a task; `undefined` when it has none. */
 function textBytesOf({ artifacts }: Task): number | undefined {
   const artifact = artifacts.find(({ artifactId }) => artifactId === TEXT_ARTIFACT);
-  return artifact === undefined ? undefined : Buffer.byteLength(textOf(artifact.parts));
+  return artifact?.parts.reduce((sum, part) => sum + bytesOf(part), 0);
 }
 
 const working = () => ({ state: TaskState.TASK_STATE_WORKING, message: undefined, timestamp: now() });

@@ -10,7 +10,7 @@ import express, {
   type Router,
 } from "express";
 import { errorPayload } from "penguiflow";
-import { EXTENSION, factsIn, partsOf, RESULT_ARTIFACT, textOf, valueOf } from "../wire.ts";
+import { chunksOf, EXTENSION, factsIn, partsOf, RESULT_ARTIFACT, textOf, valueOf } from "../wire.ts";
 import { inBackground } from "./background.ts";
 import type { FlowRequestHandler } from "./flow-request-handler.ts";
 import { requireDepth } from "./request-shapes.ts";
@@ -165,6 +165,7 @@ function* eventsOf({ payload }: StreamResponse): Generator<readonly [string, Rec
     if (artifact?.artifactId === RESULT_ARTIFACT)
       yield ["artifact", { output: valueOf(parts) ?? null, taskId, contextId }];
     else if (textOf(parts) !== "") yield ["chunk", { text: textOf(parts), taskId, contextId }];
+    else for (const chunk of chunksOf(parts)) yield ["chunk", { text: "", ...chunk, taskId, contextId }];
   } else if (payload?.$case === "statusUpdate") {
     const { taskId, contextId, status, metadata } = payload.value;
     const name = STATUS.get(status?.state);

@@ -1,4 +1,12 @@
-import { type Artifact, type ListTasksRequest, type ListTasksResponse, Role, type Task, TaskState } from "@a2a-js/sdk";
+import {
+  type Artifact,
+  type ListTasksRequest,
+  type ListTasksResponse,
+  type Part,
+  Role,
+  type Task,
+  TaskState,
+} from "@a2a-js/sdk";
 import type { ServerCallContext, TaskStore } from "@a2a-js/sdk/server";
 import { factsIn, EXTENSION, textOf, textPart } from "../wire.ts";
 import { readableError } from "./background.ts";
@@ -54,7 +62,7 @@ export class TendedTaskStore implements TaskStore {
   }
 
   async save(task: Task, context: ServerCallContext): Promise<void> {
-    const kept = { ...task, artifacts: task.artifacts.map(inOnePiece) };
+    const kept = { ...task, artifacts: task.artifacts.map(inFewPieces) };
     if (this.#isShared) return await this.#store.save(kept, context);
     const key = keyOf(task.id, context);
     const draft: Draft = this.#drafts.get(key) ?? { loose: 0 };
@@ -139,7 +147,7 @@ export class TendedTaskStore implements TaskStore {
 function tighten(draft: Draft, { artifacts }: Task): void {
   draft.loose += 1;
   if (draft.loose < FEW_PIECES) return;
-  const texts = artifacts.map(({ parts }) => textOf(parts.slice(0, 1)));
+  const texts = artifacts.flatMap(({ parts }) => parts.map((part) => textOf([part])));
   const length = texts.reduce((sum, text) => sum + text.length, 0);
   if (draft.loose * PIECE_BYTES < length) return;
   draft.loose = 0;
@@ -147,13 +155,30 @@ function tighten(draft: Draft, { artifacts }: Task): void {
   for (const text of texts) text.charCodeAt(0);
 }
 
-/** Merges an artifact of texts alone into one text. */
-function inOnePiece(artifact: Artifact): Artifact {
+/** Merges the texts of an artifact that follow one another. */
+function inFewPieces(artifact: Artifact): Artifact {
   const { parts } = artifact;
-  const isText = parts.every(({ content, metadata, filename }) => {
-    return content?.$case === "text" && metadata === undefined && filename === "";
-  });
-  return isText && parts.length > 1 ? { ...artifact, parts: [textPart(textOf(parts))] } : artifact;
+  if (!parts.some((part, index) => index > 0 && isText(part) && isText(parts[index - 1] as Part))) return artifact;
+  const merged: Part[] = [];
+  let texts: Part[] = [];
+  const take = (): void => {
+    if (texts.length > 0) merged.push(texts.length === 1 ? (texts[0] as Part) : textPart(textOf(texts)));
+    texts = [];
+  };
+  for (const part of parts) {
+    if (isText(part)) texts.push(part);
+    else {
+      take();
+      merged.push(part);
+    }
+  }
+  take();
+  return { ...artifact, parts: merged };
+}
+
+/** Whether a part is a mere text. */
+function isText({ content, metadata, filename }: Part): boolean {
+  return content?.$case === "text" && metadata === undefined && filename === "";
 }
 
 const keyOf = (taskId: string, context: ServerCallContext): string => `${scopeOf(context)} ${taskId}`;

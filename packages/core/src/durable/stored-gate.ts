@@ -50,7 +50,7 @@ export class StoredGate implements Gate {
           await run.stored();
           throw error;
         });
-        // chunks are transient output for watchers; a result must last
+        // chunks are transient output for watchers; a result must last, and a pause may be answered after a crash
         if (item?.type !== "chunk") await run.stored();
         return item as StreamItem<Result> | undefined;
       },

@@ -53,7 +53,7 @@ export const FlowErrorCode = {
   THREAD_UNAVAILABLE: "THREAD_UNAVAILABLE",
   /** A value cannot be cloned to or from another thread. */
   NOT_CLONEABLE: "NOT_CLONEABLE",
-  /** A value cannot be written to the journal: part of it is not data. */
+  /** A value cannot be serialised for the journal or a client: part of it is not data. */
   NOT_SERIALISABLE: "NOT_SERIALISABLE",
   /** A value exceeds the size limit of a durable flow. */
   PAYLOAD_TOO_LARGE: "PAYLOAD_TOO_LARGE",

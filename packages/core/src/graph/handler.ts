@@ -1,4 +1,5 @@
 import type { Schema } from "../foundation/schema.ts";
+import type { ChunkData } from "../message/chunk-kinds.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
 import type { Meta } from "../message/meta.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
@@ -20,9 +21,8 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A chunk to be sent by {@link Context.emitChunk}. */
-export interface ChunkInit {
-  readonly text: string;
+/** Options of a chunk that is to be sent. */
+export interface ChunkOptions {
   /** The message the chunk belongs to. @defaultValue the message being handled */
   readonly parent?: Message | undefined;
   /** @defaultValue one stream per attempt: the trace id, then the trace id with `~2`, `~3`, … */
@@ -35,6 +35,13 @@ export interface ChunkInit {
   /** Successors that receive the chunk as a message, instead of the reader of the trace's stream. */
   readonly to?: NodeOrName | readonly NodeOrName[] | undefined;
 }
+
+/** A chunk to be sent by {@link Context.emitChunk}: text, or data of a kind declared in `ChunkKinds`. */
+export type ChunkInit = ChunkOptions &
+  (
+    | { readonly text: string; readonly kind?: undefined; readonly data?: undefined }
+    | (ChunkData & { readonly text?: undefined })
+  );
 
 /** Behaviour of {@link Context.once} when no value is stored. */
 export interface OnceOptions<Value> {
@@ -131,7 +138,7 @@ export interface Context<Resources = unknown, Output = unknown> {
    */
   emitNowait(value: Output | Message<Output>, target?: EmitTarget): void;
   /**
-   * Sends a piece of a stream. Resolves when the reader of the trace's stream has capacity for more; a stream without a
+   * Sends a piece of a stream: text, or data of a kind. Resolves when the reader of the trace's stream has capacity for more; a stream without a
    * reader accepts everything and keeps nothing.
    *
    * @throws FlowError `STREAM_BUSY` when another writer holds the stream

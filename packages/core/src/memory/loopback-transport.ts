@@ -6,12 +6,14 @@ import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import type {
   RemoteCallRequest,
   RemoteCallResult,
+  RemoteChunk,
   RemoteStreamEvent,
   RemoteTask,
   RemoteTransport,
 } from "../ports/remote-transport.ts";
 import type { EmitOptions } from "../flow/flow.ts";
 import { shrinkBudget } from "../engine/policies/budget.ts";
+import type { StreamChunkBase } from "../message/stream-chunk.ts";
 import type { StreamItem } from "../engine/results/stream-sink.ts";
 
 /** The part of a flow that the transport calls: any running `Flow`. */
@@ -64,7 +66,7 @@ export class LoopbackTransport implements RemoteTransport {
   }
 
   /**
-   * Calls a skill and yields the texts of its chunks, then its first result.
+   * Calls a skill and yields the texts and data of its chunks, then its first result.
    *
    * @throws FlowError `REMOTE_REFUSED` when there is no such skill, `REMOTE_FAILED` when its trace did not complete
    */
@@ -76,7 +78,7 @@ export class LoopbackTransport implements RemoteTransport {
   }
 
   /**
-   * Yields the whole text of a task so far, then new text.
+   * Yields the texts and chunks with data of a task from its beginning, then its first result.
    *
    * @throws FlowError `REMOTE_REFUSED` when there is no such task, `REMOTE_FAILED` when its trace did not complete
    */
@@ -87,9 +89,7 @@ export class LoopbackTransport implements RemoteTransport {
     signal.throwIfAborted();
     const task = this.#tasks.get(taskId);
     if (task?.tenant !== tenant) throw refused(`Agent "${agentUrl}" has no task "${taskId}"`);
-    const { pieces } = task;
-    if (pieces.length > 0) yield { ...task.ids, text: pieces.join(""), at: 0, done: false };
-    yield* task.read(pieces.length, signal);
+    yield* task.read(0, signal);
   }
 
   /** Cancels the trace that works for a task; does nothing when the task is over or unknown. */
@@ -156,7 +156,8 @@ class LoopbackTask {
   readonly taskId = newId();
   readonly contextId: string;
   readonly stop = new AbortController();
-  readonly pieces: string[] = [];
+  /** Texts and chunks with data, in order. */
+  readonly pieces: (string | RemoteChunk)[] = [];
   /** Index of the piece that begins the answer to the latest message. */
   begunAt = 0;
   /** Whether the answer is finished: the task is complete, has failed, or waits for its caller. */
@@ -212,8 +213,10 @@ class LoopbackTask {
           // only the first result counts
           if (!hasResult) this.#result = item.result;
           hasResult = true;
-        } else if (item.chunk.text !== "") {
-          this.pieces.push(item.chunk.text);
+        } else if (item.type === "chunk") {
+          const { text, kind, data }: StreamChunkBase = item.chunk;
+          if (text === "" && kind === undefined) continue;
+          this.pieces.push(kind === undefined ? text : { kind, data });
           this.#changed();
           while (this.#isAhead()) await this.#change();
         }
@@ -257,18 +260,28 @@ class LoopbackTask {
     });
   }
 
-  /** Yields the texts from piece number `from` on, then the result. */
+  /** Yields the texts and chunks from piece number `from` on, then the result. */
   async *read(from: number, signal: AbortSignal): AsyncGenerator<RemoteStreamEvent, void, undefined> {
     const reader = { next: from };
-    let at = this.pieces.slice(0, from).join("").length;
+    let at = 0;
+    let chunkAt = 0;
+    for (const piece of this.pieces.slice(0, from)) {
+      if (typeof piece === "string") at += piece.length;
+      else chunkAt += 1;
+    }
     this.#readers.add(reader);
     try {
       for (;;) {
         signal.throwIfAborted();
-        const text = this.pieces[reader.next];
-        if (text !== undefined) {
-          yield { ...this.ids, text, at, done: false };
-          at += text.length;
+        const piece = this.pieces[reader.next];
+        if (piece !== undefined) {
+          if (typeof piece === "string") {
+            yield { ...this.ids, text: piece, at, done: false };
+            at += piece.length;
+          } else {
+            yield { ...this.ids, chunk: piece, chunkAt, done: false };
+            chunkAt += 1;
+          }
           reader.next += 1;
           this.#changed();
         } else if (this.#error !== undefined) {

@@ -18,7 +18,16 @@ const SHOWN_KEYS = 6;
  * @throws RangeError when it is nested more than 500 levels deep; names the path
  */
 export function freezeMeta(meta: Meta): Meta {
-  return frozenCopy(meta, new Map(), []) as Meta;
+  return frozenCopy(meta, new Map(), ["meta"]) as Meta;
+}
+
+/**
+ * Returns a frozen copy of a chunk's data, as {@link freezeMeta} does, so that its writer may reuse the object.
+ *
+ * @throws RangeError when it is nested more than 500 levels deep; names the path
+ */
+export function freezeData(data: unknown): unknown {
+  return frozenCopy(data, new Map(), ["data"]);
 }
 
 function frozenCopy(value: unknown, seen: Map<object, unknown>, way: string[]): unknown {
@@ -30,8 +39,9 @@ function frozenCopy(value: unknown, seen: Map<object, unknown>, way: string[]): 
   }
   const known = seen.get(value);
   if (known !== undefined) return known;
-  if (isDeepFrozen(value, new Set(), way.length)) return value;
-  if (way.length > MAX_DEPTH) throw tooDeep(way);
+  const depth = way.length - 1;
+  if (isDeepFrozen(value, new Set(), depth)) return value;
+  if (depth > MAX_DEPTH) throw tooDeep(way);
   const copy: Record<string, unknown> | unknown[] = isArray ? [] : {};
   seen.set(value, copy);
   for (const [key, item] of Object.entries(value)) {
@@ -43,9 +53,10 @@ function frozenCopy(value: unknown, seen: Map<object, unknown>, way: string[]): 
 }
 
 function tooDeep(way: readonly string[]): RangeError {
-  const path = way.slice(0, SHOWN_KEYS).map((key) => `[${JSON.stringify(key)}]`);
+  const [root, ...keys] = way;
+  const path = keys.slice(0, SHOWN_KEYS).map((key) => `[${JSON.stringify(key)}]`);
   return new RangeError(
-    `Cannot keep meta: meta${path.join("")}… is nested more than ${MAX_DEPTH} levels deep; send less, or a reference to it`,
+    `Cannot keep ${root}: ${root}${path.join("")}… is nested more than ${MAX_DEPTH} levels deep; send less, or a reference to it`,
   );
 }
 

@@ -1,5 +1,5 @@
 import { describeThrown, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import type { RemoteCallResult, RemoteStreamEvent } from "../ports/remote-transport.ts";
+import type { RemoteCallResult, RemoteChunk, RemoteStreamEvent } from "../ports/remote-transport.ts";
 
 /** The source of an answer and the callbacks for its parts. */
 export interface AnswerReading {
@@ -17,6 +17,8 @@ export interface AnswerReading {
   readonly onEvent?: ((event: RemoteStreamEvent) => void) | undefined;
   /** Called with each piece of text, in order and once; reading waits for its result. */
   readonly onText?: ((text: string) => unknown) | undefined;
+  /** Called with each chunk with data, in order and once; reading waits for its result. */
+  readonly onChunk?: ((chunk: RemoteChunk) => unknown) | undefined;
 }
 
 /** Default number of times that an interrupted answer is reopened. */
@@ -33,10 +35,12 @@ const MOST_EARLY = 1000;
  *   is known yet
  */
 export async function readAnswer(reading: AnswerReading): Promise<RemoteCallResult> {
-  const pieces = new PiecesInOrder(reading.goesOn === true ? undefined : 0);
+  const start = reading.goesOn === true ? undefined : 0;
+  const pieces = new PiecesInOrder(start);
+  const chunks = new ChunksInOrder(start);
   let events = reading.open();
   for (let times = 0; ; times += 1) {
-    const end = await readOn(events, pieces, reading);
+    const end = await readOn(events, pieces, chunks, reading);
     if ("answer" in end) return end.answer;
     const { fault } = end;
     // a task that the agent no longer knows does not mean that it refused the call
@@ -70,7 +74,8 @@ export function isFinal(error: unknown): error is FlowError {
 async function readOn(
   events: AsyncIterable<RemoteStreamEvent>,
   pieces: PiecesInOrder,
-  { onEvent, onText }: AnswerReading,
+  chunks: ChunksInOrder,
+  { onEvent, onText, onChunk }: AnswerReading,
 ): Promise<{ readonly answer: RemoteCallResult } | { readonly fault: unknown }> {
   const iterator = events[Symbol.asyncIterator]();
   let isOpen = true;
@@ -91,9 +96,13 @@ async function readOn(
       onEvent?.(event);
       const text = event.text === undefined ? "" : pieces.take(event.text, event.at);
       if (text !== "") await onText?.(text);
-      if (pieces.early > MOST_EARLY || (event.done && pieces.early > 0)) {
+      const ready = event.chunk === undefined ? [] : chunks.take(event.chunk, event.chunkAt);
+      for (const chunk of ready) await onChunk?.(chunk);
+      const early = pieces.early + chunks.early;
+      if (early > MOST_EARLY || (event.done && early > 0)) {
         pieces.forgetEarly();
-        return { fault: new Error("a part of its text is missing") };
+        chunks.forgetEarly();
+        return { fault: new Error("a part of its text or data is missing") };
       }
       if (event.done) return { answer: { ...event, result: event.result } };
     }
@@ -141,6 +150,42 @@ class PiecesInOrder {
       }
     }
     this.#length = length;
+    return ready;
+  }
+}
+
+/** Delivers chunks with data once and in order, although they arrive twice or out of order. */
+class ChunksInOrder {
+  /** Number of the next chunk; unknown before the first chunk of a continued answer. */
+  #next: number | undefined;
+  /** Early chunks by number. */
+  readonly #early = new Map<number, RemoteChunk>();
+
+  constructor(next: number | undefined) {
+    this.#next = next;
+  }
+
+  /** Number of chunks that wait for a missing one. */
+  get early(): number {
+    return this.#early.size;
+  }
+
+  forgetEarly(): void {
+    this.#early.clear();
+  }
+
+  /** Returns the chunks that can be delivered after one has arrived. */
+  take(chunk: RemoteChunk, at: number | undefined): RemoteChunk[] {
+    if (at === undefined) return [chunk];
+    let next = this.#next ?? at;
+    if (at >= next) this.#early.set(at, chunk);
+    const ready: RemoteChunk[] = [];
+    for (let found = this.#early.get(next); found !== undefined; found = this.#early.get(next)) {
+      this.#early.delete(next);
+      ready.push(found);
+      next += 1;
+    }
+    this.#next = next;
     return ready;
   }
 }

@@ -9,7 +9,7 @@ import {
   shown,
 } from "../foundation/options.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "../foundation/schema.ts";
-import type { Context } from "../graph/handler.ts";
+import type { ChunkInit, Context } from "../graph/handler.ts";
 import { FlowNode, type NodeClaims } from "../graph/node.ts";
 import type { NodePolicy } from "../graph/node-policy.ts";
 import { WM } from "../message/controller.ts";
@@ -264,6 +264,8 @@ class RemoteCall {
       sleep: (delayMs) => this.#ctx.sleep(delayMs),
       onEvent: (event) => this.#heard(event),
       onText: streaming ? (text) => this.#ctx.emitChunk({ text }) : undefined,
+      // an agent's kinds are known at run time only
+      onChunk: streaming ? ({ kind, data }) => this.#ctx.emitChunk({ kind, data } as unknown as ChunkInit) : undefined,
     });
     answer.catch(() => {});
     return answer;

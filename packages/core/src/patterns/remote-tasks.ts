@@ -1,6 +1,6 @@
 import { onAbort } from "../foundation/abort.ts";
 import { systemClock } from "../foundation/clock.ts";
-import type { RemoteCallResult, RemoteTransport } from "../ports/remote-transport.ts";
+import type { RemoteCallResult, RemoteChunk, RemoteTransport } from "../ports/remote-transport.ts";
 import type { RemoteBinding, StateStore, TraceKey } from "../ports/state-store.ts";
 import { MAX_RESUBSCRIBES, readAnswer } from "./remote-answer.ts";
 
@@ -16,7 +16,7 @@ export interface BoundTask {
   readonly binding: RemoteBinding;
   /**
    * Resumes the task's answer and resolves when the task is complete or waits for its caller. `onText` receives the
-   * whole text from the beginning, in pieces; reading waits for its result.
+   * whole text from the beginning, in pieces, and `onChunk` the chunks with data; reading waits for their results.
    *
    * @throws FlowError `REMOTE_FAILED`; `REMOTE_REFUSED` when the agent does not know the task; `REMOTE_CUT`; the
    *   signal's reason
@@ -24,6 +24,7 @@ export interface BoundTask {
   answer(options?: {
     readonly signal?: AbortSignal | undefined;
     readonly onText?: ((text: string) => unknown) | undefined;
+    readonly onChunk?: ((chunk: RemoteChunk) => unknown) | undefined;
   }): Promise<RemoteCallResult>;
   /** Cancels the task at the agent; does nothing when it is over. */
   cancel(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
@@ -38,7 +39,7 @@ export async function remoteTasks(query: RemoteTasksQuery): Promise<readonly Bou
   const bindings = await stateStore.findRemoteBindings({ tenant, traceId });
   return bindings.map((binding) => ({
     binding,
-    async answer({ signal = new AbortController().signal, onText } = {}) {
+    async answer({ signal = new AbortController().signal, onText, onChunk } = {}) {
       const open = () => transport.resubscribe(binding, { signal });
       try {
         return await readAnswer({
@@ -49,6 +50,7 @@ export async function remoteTasks(query: RemoteTasksQuery): Promise<readonly Bou
           maxResubscribes: MAX_RESUBSCRIBES,
           sleep: (delayMs) => sleep(delayMs, signal),
           onText,
+          onChunk,
         });
       } catch (error) {
         signal.throwIfAborted();

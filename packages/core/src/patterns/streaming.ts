@@ -14,7 +14,7 @@ export interface StreamFlowOptions<Entries extends string> extends EmitOptions<E
 
 /**
  * Sends a message and yields the chunks of its trace and then its results, without wrappers: ready for a handler of
- * server-sent events. `flow.stream` distinguishes the two by `type`.
+ * server-sent events. `flow.stream` distinguishes the two by `type`, and yields pauses too.
  *
  * @throws FlowError at the end of the iteration when the trace did not complete
  */
@@ -33,7 +33,7 @@ export function streamFlow<Input, Result, Resources, Entries extends string>(
           const step = await items.next();
           if (step.done === true) return undefined;
           if (step.value.type === "chunk") return step.value.chunk;
-          if (includeFinal) return step.value.result;
+          if (step.value.type === "result" && includeFinal) return step.value.result;
         }
       },
       leave: () => items.return(),

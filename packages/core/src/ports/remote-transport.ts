@@ -71,6 +71,12 @@ export interface RemoteCallResult {
   readonly contextId?: string | undefined;
 }
 
+/** A chunk with data, as an agent sends it: its kind and data are unchecked. */
+export interface RemoteChunk {
+  readonly kind: string;
+  readonly data?: unknown;
+}
+
 /** A part of the answer to a call. */
 export interface RemoteStreamEvent {
   /** A piece of text for the trace's stream. */
@@ -81,6 +87,10 @@ export interface RemoteStreamEvent {
    * arrive, and `resubscribe` does not repeat them.
    */
   readonly at?: number | undefined;
+  /** A chunk with data for the trace's stream. It must be JSON where the answer is encoded. */
+  readonly chunk?: RemoteChunk | undefined;
+  /** Number of the chunk among those of the task, from 0: serves a reader as `at` does for texts. */
+  readonly chunkAt?: number | undefined;
   /** Whether this is the last event. A stream without one was interrupted. */
   readonly done: boolean;
   /** On the last event: the payload; for a waiting task, the agent's question. */

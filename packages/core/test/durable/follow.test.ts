@@ -1,4 +1,4 @@
-import { type Context, create, FlowError, MemoryJournal, type Outcome, payloadNode } from "penguiflow";
+import { type Context, create, FlowError, MemoryJournal, type Outcome, payloadNode, type StreamItem } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { expect, test } from "vitest";
 
@@ -6,8 +6,10 @@ const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 async function read(items: Promise<AsyncIterable<unknown>>): Promise<unknown[]> {
   const all: unknown[] = [];
-  for await (const item of (await items) as AsyncIterable<{ type: string; chunk?: { text: string }; result?: unknown }>)
-    all.push(item.type === "chunk" ? item.chunk?.text : item.result);
+  for await (const item of (await items) as AsyncIterable<StreamItem<unknown>>) {
+    if (item.type === "chunk") all.push(item.chunk.text);
+    else all.push(item.type === "pause" ? `${item.pause.reason} (pause)` : item.result);
+  }
   return all;
 }
 

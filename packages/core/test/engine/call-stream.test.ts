@@ -14,7 +14,10 @@ const turns = async (count = 5) => {
 async function readAll(items: AsyncIterable<StreamItem<unknown>>) {
   const seen: unknown[] = [];
   try {
-    for await (const item of items) seen.push(item.type === "chunk" ? item.chunk.text : item.result);
+    for await (const item of items) {
+      if (item.type === "chunk") seen.push(item.chunk.text);
+      else seen.push(item.type === "result" ? item.result : item.pause.reason);
+    }
   } catch (error) {
     seen.push(codeOf(error));
   }
@@ -438,8 +441,8 @@ describe("stream", () => {
     const reading = (async () => {
       for await (const item of flow.stream(0))
         items.push(
-          item.type === "result"
-            ? item.result
+          item.type !== "chunk"
+            ? item.type === "result" && item.result
             : [item.chunk.text, item.chunk.attempt, item.chunk.run, item.chunk.seq, item.chunk.end],
         );
     })();

@@ -235,7 +235,7 @@ describe("a controller", () => {
     const results: unknown[] = [];
     for await (const item of flow.stream(new WM({ query: "q", budgetHops: null }))) {
       if (item.type === "result") results.push(item.result);
-      else if (!item.chunk.done) texts.push(item.chunk.text);
+      else if (item.type === "chunk" && !item.chunk.done) texts.push(item.chunk.text);
     }
     expect(texts).toEqual(range(300).map((hop) => `hop ${hop}`));
     expect(results).toEqual([done]);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { create, FlowError, payloadNode } from "../../src/index.ts";
-import type { Outcome, PauseTicket } from "../../src/index.ts";
+import type { Outcome, PauseTicket, StreamItem } from "../../src/index.ts";
 
 const ask = payloadNode("ask", async (question: string, ctx) => {
   await ctx.emitChunk({ text: `${question} ` });
@@ -26,8 +26,10 @@ function ticketOf(outcome: Outcome): PauseTicket {
 
 async function read(items: AsyncIterable<unknown>): Promise<unknown[]> {
   const all: unknown[] = [];
-  for await (const item of items as AsyncIterable<{ type: string; chunk?: { text: string }; result?: unknown }>)
-    all.push(item.type === "chunk" ? item.chunk?.text : item.result);
+  for await (const item of items as AsyncIterable<StreamItem<unknown>>) {
+    if (item.type === "chunk") all.push(item.chunk.text);
+    else all.push(item.type === "pause" ? `${item.pause.reason} (pause)` : item.result);
+  }
   return all;
 }
 

@@ -195,12 +195,15 @@ describe("the loopback transport", () => {
     await clock.advance(50);
     const ids = { taskId, contextId: "t" };
     expect(await later).toEqual([
-      { ...ids, text: "ab", at: 0, done: false },
+      { ...ids, text: "a", at: 0, done: false },
+      { ...ids, text: "b", at: 1, done: false },
       { ...ids, text: "c", at: 2, done: false },
       { ...ids, result: 5, done: true },
     ]);
     expect(await collect(transport.resubscribe(taskOf(taskId), asked))).toEqual([
-      { ...ids, text: "abc", at: 0, done: false },
+      { ...ids, text: "a", at: 0, done: false },
+      { ...ids, text: "b", at: 1, done: false },
+      { ...ids, text: "c", at: 2, done: false },
       { ...ids, result: 5, done: true },
     ]);
     expect(await rejection(collect(transport.resubscribe(taskOf(taskId, "rival"), asked)))).toMatchObject({

@@ -93,7 +93,7 @@ async function read(items: AsyncIterable<StreamItem<unknown>>) {
   const seqs: number[] = [];
   for await (const item of items) {
     if (item.type === "result") results.push(item.result);
-    else {
+    else if (item.type === "chunk") {
       if (item.chunk.text !== "") texts.push(item.chunk.text);
       seqs.push(item.chunk.seq);
       if (item.chunk.end !== undefined) ends.push(item.chunk.end);
@@ -516,7 +516,7 @@ describe("an answer that breaks off", () => {
     const failure = rejection(
       (async () => {
         for await (const item of items)
-          told.push(item.type === "result" ? "result" : (item.chunk.end ?? item.chunk.text));
+          told.push(item.type === "chunk" ? (item.chunk.end ?? item.chunk.text) : item.type);
       })(),
     );
     await clock.advance(299);

@@ -134,7 +134,8 @@ describe("a scripted node", () => {
     flow.run();
     const items: unknown[] = [];
     for await (const item of flow.stream("who?"))
-      items.push(item.type === "chunk" ? `${item.chunk.text}${item.chunk.done ? "." : ""}` : item.result);
+      if (item.type === "chunk") items.push(`${item.chunk.text}${item.chunk.done ? "." : ""}`);
+      else if (item.type === "result") items.push(item.result);
     expect(items).toEqual(["pin", ".", "pin", "gu", ".", "pingu"]);
     expect(await flow.call("again?")).toBe("pingu");
     await flow.stop();

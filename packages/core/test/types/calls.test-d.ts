@@ -84,6 +84,7 @@ export async function results(): Promise<void> {
 
   for await (const item of flow.stream({ text: "a" })) {
     if (item.type === "chunk") same<typeof item.chunk, StreamChunk>();
+    else if (item.type === "pause") same<typeof item.pause, PauseTicket>();
     else {
       same<typeof item.result, string>();
       same<typeof item.message, Message<string>>();

@@ -4,7 +4,7 @@ import { onAbort } from "../../foundation/abort.ts";
 import { shown } from "../../foundation/options.ts";
 import type { ChunkInit } from "../../graph/handler.ts";
 import { carry, type Message } from "../../message/message.ts";
-import { EMPTY_META } from "../../message/meta.ts";
+import { EMPTY_META, freezeData } from "../../message/meta.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
 import type { Slots } from "../admission/slots.ts";
 import type { Sending } from "../delivery/sending.ts";
@@ -103,11 +103,12 @@ export class Chunks {
 
   /** Validates a chunk and opens its stream. The chunk gets its number later, when the reader takes it. */
   #draft(trace: Trace, writer: StreamWriter, init: ChunkInit, parent: Message | undefined): ChunkDraft {
-    const { text, seq, done = false, meta } = init;
+    const { seq, done = false, meta } = init;
+    const { text, kind, data } = contentOf(init);
     if (typeof text !== "string")
       throw new TypeError(`Option "text" of emitChunk must be a string: got ${shown(text)}`);
     const { id: streamId } = streamsOf(trace).open(writer, init.streamId);
-    return { text, streamId, seq, done, parentMeta: parent?.meta ?? EMPTY_META, meta };
+    return { text, kind, data, streamId, seq, done, parentMeta: parent?.meta ?? EMPTY_META, meta };
   }
 
   #take(trace: Trace, writer: StreamWriter, draft: ChunkDraft): StreamChunk {
@@ -134,6 +135,25 @@ export class Chunks {
       isWanted = false;
     };
   }
+}
+
+/**
+ * Returns a chunk's content, with a frozen copy of its data.
+ *
+ * @throws TypeError if its kind is unusable, it has both text and a kind, or data without a kind
+ */
+function contentOf(init: { readonly text?: unknown; readonly kind?: unknown; readonly data?: unknown }) {
+  const { text, kind, data } = init;
+  if (kind === undefined) {
+    if (data !== undefined)
+      throw new TypeError('Cannot emit a chunk: it has "data" without a "kind"; name the kind of its data');
+    return { text, kind, data };
+  }
+  if (typeof kind !== "string" || kind === "")
+    throw new TypeError(`Option "kind" of emitChunk must be a string that is not empty: got ${shown(kind)}`);
+  if (text !== undefined)
+    throw new TypeError(`Cannot emit a chunk of kind ${shown(kind)}: it has "text", too; send two chunks`);
+  return { text: "", kind, data: freezeData(data) };
 }
 
 function streamsOf(trace: Trace): StreamTable {

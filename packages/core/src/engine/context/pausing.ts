@@ -113,7 +113,7 @@ export class Pausing {
   }
 
   /**
-   * Answers a pause and redirects the trace's further output to `sink`.
+   * Answers a pause and redirects the trace's further output to `sink`, after the other pauses that are open.
    *
    * @throws FlowError as {@link Pausing.resume}; TypeError if the trace's results go to `fetch`
    */
@@ -121,6 +121,7 @@ export class Pausing {
     const found = this.#find(token, tenant);
     const { trace } = found;
     const before = requireLeft(trace);
+    for (const ticket of this.ticketsOf(trace)) if (ticket.token !== token) sink.pause(ticket);
     trace.sink = sink;
     const refuse = (error: unknown): void => {
       if (trace.sink === sink) trace.sink = before;
@@ -164,6 +165,7 @@ export class Pausing {
     }
     requireLeft(trace);
     sink.begin(trace.results ?? []);
+    for (const ticket of this.ticketsOf(trace)) sink.pause(ticket);
     if (trace.lasting?.isQuiet === true) sink.paused(this.#pausedOutcome(trace));
     else trace.sink = sink;
     return trace;
@@ -426,8 +428,8 @@ export class Pausing {
         attempt: root.attempt,
       }),
     );
-    for (const pause of extras.asked) {
-      if (pause.waiting !== undefined) continue;
+    const fresh = extras.asked.filter(({ waiting }) => waiting === undefined);
+    for (const pause of fresh) {
       this.#arm(trace, pause);
       const { reason, expiresAt } = pause;
       if (engine.reporter.hasListeners)
@@ -435,6 +437,7 @@ export class Pausing {
     }
     for (const pause of lasting.pauses.values()) if (isOf(pause, root)) pause.waiting = paused;
     engine.ledger.parked(paused, "pause");
+    for (const pause of fresh) if (pause.answer === undefined) trace.sink.pause?.(ticketOf(pause));
     // an answer may arrive in the step that asked for it: without this check the message would wait for ever
     if (extras.asked.some(({ answer }) => answer !== undefined)) this.#goOn(paused);
     else engine.ending.checkStarved(trace);

@@ -4,7 +4,7 @@ import type { Playbook, PlaybookOptions } from "../../graph/handler.ts";
 import type { ModelRegistry } from "../../graph/model-registry.ts";
 import { Message } from "../../message/message.ts";
 import type { Outcome } from "../../message/outcome.ts";
-import type { StreamChunk } from "../../message/stream-chunk.ts";
+import type { StreamChunk, StreamChunkBase } from "../../message/stream-chunk.ts";
 import { shrinkBudget } from "../policies/budget.ts";
 import { StreamTable, type StreamWriter } from "../state/stream-table.ts";
 import type { Opening, Origin, Trace, TraceSink } from "../state/trace.ts";
@@ -242,8 +242,11 @@ class ParentSink implements TraceSink {
       this.#writers.delete(chunk.streamId);
       if (chunk.end !== "done" && chunk.text === "") return streams.endAll(writer, chunk.end)[0];
     }
+    const { text, kind, data }: StreamChunkBase = chunk;
     return streams.next(writer, {
-      text: chunk.text,
+      text,
+      kind,
+      data,
       streamId: undefined,
       seq: undefined,
       done: chunk.done,

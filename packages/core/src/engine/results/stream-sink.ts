@@ -1,12 +1,16 @@
 import type { Message } from "../../message/message.ts";
-import type { Outcome } from "../../message/outcome.ts";
+import type { Outcome, PauseTicket } from "../../message/outcome.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
 import type { TraceSink } from "../state/trace.ts";
 
-/** Item that `flow.stream` yields: a chunk while the trace runs, or a result. */
+/**
+ * Item that `flow.stream` yields: a chunk, a result, or a pause that waits for an answer. A pause is yielded as soon as
+ * its handler is parked, while other branches of the trace go on.
+ */
 export type StreamItem<Result> =
   | { readonly type: "chunk"; readonly chunk: StreamChunk }
-  | { readonly type: "result"; readonly result: Result; readonly message: Message<Result> };
+  | { readonly type: "result"; readonly result: Result; readonly message: Message<Result> }
+  | { readonly type: "pause"; readonly pause: PauseTicket };
 
 interface Reader {
   readonly resolve: (item: StreamItem<unknown> | undefined) => void;
@@ -60,6 +64,11 @@ export class StreamSink implements TraceSink {
 
   chunk(chunk: StreamChunk): void {
     this.#take({ type: "chunk", chunk });
+  }
+
+  /** Adds a pause. It does not count against the window: its message is parked, so it cannot be repeated. */
+  pause(pause: PauseTicket): void {
+    this.#take({ type: "pause", pause });
   }
 
   /** Ends the stream with an error, for a reader whose request cannot be met. */

@@ -1,7 +1,7 @@
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { freezeOutsideProduction } from "../../foundation/freeze.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "../../message/meta.ts";
-import type { StreamChunk, StreamEnd } from "../../message/stream-chunk.ts";
+import type { StreamChunk, StreamChunkBase, StreamEnd } from "../../message/stream-chunk.ts";
 
 /** Writer of a stream: an attempt, or a caller outside the flow's nodes. */
 export interface StreamWriter {
@@ -12,6 +12,8 @@ export interface StreamWriter {
 /** Chunk as requested by its writer, before it has a number. */
 export interface ChunkDraft {
   readonly text: string;
+  readonly kind: string | undefined;
+  readonly data: unknown;
   readonly streamId: string | undefined;
   readonly seq: number | undefined;
   readonly done: boolean;
@@ -25,6 +27,9 @@ interface OpenStream {
   run: number;
   writer: StreamWriter | undefined;
 }
+
+/** Content of the chunk with which the runtime ends a stream. */
+const LAST = { text: "", kind: undefined, data: undefined, parentMeta: EMPTY_META, meta: undefined };
 
 /**
  * Streams of one trace. Numbers their chunks. At most one writer per stream, and exactly one last chunk per run of a
@@ -124,18 +129,18 @@ export class StreamTable {
   }
 
   #lastChunk(stream: OpenStream, writer: StreamWriter, end: StreamEnd): StreamChunk {
-    return this.#chunk(stream, writer, stream.nextSeq, { text: "", parentMeta: EMPTY_META, meta: undefined }, end);
+    return this.#chunk(stream, writer, stream.nextSeq, LAST, end);
   }
 
   #chunk(
     stream: OpenStream,
     writer: StreamWriter,
     seq: number,
-    { text, parentMeta, meta }: Pick<ChunkDraft, "text" | "parentMeta" | "meta">,
+    { text, kind, data, parentMeta, meta }: Omit<ChunkDraft, "streamId" | "seq" | "done">,
     end: StreamEnd | undefined,
   ): StreamChunk {
     if (end !== undefined) stream.writer = undefined;
-    const chunk: { -readonly [Key in keyof StreamChunk]: StreamChunk[Key] } = {
+    const chunk: { -readonly [Key in keyof StreamChunkBase]: StreamChunkBase[Key] } = {
       streamId: stream.id,
       seq,
       text,
@@ -148,7 +153,11 @@ export class StreamTable {
     };
     if (writer.node !== undefined) chunk.node = writer.node;
     if (end !== undefined) chunk.end = end;
-    return freezeOutsideProduction(chunk);
+    if (kind !== undefined) {
+      chunk.kind = kind;
+      if (data !== undefined) chunk.data = data;
+    }
+    return freezeOutsideProduction(chunk) as StreamChunk;
   }
 
   #ownIdOf(writer: StreamWriter): string {

@@ -2,7 +2,7 @@ import type { AsyncScope } from "../../foundation/async-scope.ts";
 import type { ErrorPayload, FlowError } from "../../foundation/flow-error.ts";
 import type { Timer } from "../../foundation/timer-wheel.ts";
 import type { Message, MessageHeaders } from "../../message/message.ts";
-import type { Outcome } from "../../message/outcome.ts";
+import type { Outcome, PauseTicket } from "../../message/outcome.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
 import type { Lane, LaneOwner, QueueItem } from "../../queue/fair-queue.ts";
 import type { Attempt, Send } from "./attempt.ts";
@@ -32,6 +32,8 @@ export interface TraceSink {
   chunk(chunk: StreamChunk): void;
   /** Settles a caller that wants only the first result. Replaces `ended` if the sink needs no outcome. */
   completed?(first: Message): void;
+  /** Accepts a pause that waits for an answer, even without room. */
+  pause?(pause: PauseTicket): void;
   /**
    * Notifies the caller that the trace waits only for answers to pauses. May be called again; `ended` follows later.
    */

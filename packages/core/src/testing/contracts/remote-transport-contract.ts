@@ -80,6 +80,16 @@ class Agent {
         return text.length;
       }).to(),
     ),
+    report: create(
+      payloadNode("report", async (steps: number, ctx) => {
+        for (let step = 0; step < steps; step += 1) {
+          await ctx.emitChunk({ text: `${step} ` });
+          // the program that runs the contract declares no such kind
+          await ctx.emitChunk({ kind: "step", data: { step, notes: [null, "ü ✓"] } } as never);
+        }
+        return steps;
+      }).to(),
+    ),
     fail: create(
       payloadNode("fail", (): string => {
         this.failures += 1;
@@ -150,6 +160,25 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       { done: events.at(-1)?.done, result: events.at(-1)?.result },
       { done: true, result: 7 },
     );
+  },
+  async "yields chunks with data once and in order, also to a reader that comes later"(scene) {
+    const { transport } = scene;
+    const wanted = [0, 1, 2].map((step) => ({ kind: "step", data: { step, notes: [null, "ü ✓"] } }));
+    const events = await collect(transport.stream(request(scene, "report", 3)));
+    const { taskId } = events.find((event) => event.taskId !== undefined) ?? {};
+    const { signal } = new AbortController();
+    const later = await collect(transport.resubscribe(taskOf(scene, taskId), { signal }));
+    for (const answer of [events, later]) {
+      const told = answer.flatMap(({ chunk, chunkAt }) => (chunk === undefined ? [] : [{ chunk, chunkAt }]));
+      const read = told.map(({ chunk: { kind, data } }) => ({ kind, data }));
+      requireSame("The chunks", read, wanted);
+      requireSame(
+        "Their numbers",
+        told.map(({ chunkAt }) => chunkAt),
+        [0, 1, 2],
+      );
+      requireSame("The text", textOf(answer), "0 1 2 ");
+    }
   },
   async "reports the id of a task once, before any other part of the answer"(scene) {
     const { transport, agent } = scene;
@@ -335,7 +364,7 @@ const rules: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
         for await (const item of spells.stream(word)) {
           if (item.type === "result") requireSame(`The result of "${word}"`, item.result, word.length);
           // the next attempt starts from the beginning
-          else text = item.chunk.end === "retry" ? "" : text + item.chunk.text;
+          else if (item.type === "chunk") text = item.chunk.end === "retry" ? "" : text + item.chunk.text;
         }
         requireSame("The text", text, word);
       };

@@ -8,7 +8,7 @@ import { wrapHandler } from "../../graph/node.ts";
 import { MemoryStateStore } from "../../memory/memory-state-store.ts";
 import { FinalAnswer } from "../../message/controller.ts";
 import { Message } from "../../message/message.ts";
-import type { FinalOutcome, Outcome, OutcomeStatus } from "../../message/outcome.ts";
+import type { FinalOutcome, Outcome, OutcomeStatus, PauseTicket } from "../../message/outcome.ts";
 import type { BusEnvelope } from "../../ports/message-bus.ts";
 import type { TraceRecord } from "../../ports/trace-recorder.ts";
 import type { Attempt } from "../../engine/state/attempt.ts";
@@ -466,12 +466,25 @@ export class SimulatedRun {
     const process = this.#process;
     const leaves = this.#happens("a reader leaves", this.#random);
     const onLeave = this.#random() < 0.5 ? "cancel" : "detach";
-    for await (const item of this.#flow.stream(message, { ...options, onLeave })) {
-      const { traceId: from } = item.type === "chunk" ? item.chunk : item.message;
-      if (from !== traceId) this.broken.push(`L11: the stream of "${traceId}" has an item of "${from}"`);
-      if (item.type === "result") this.#tellResult(process, request, item.message.payload);
-      if (leaves) throw LEFT;
-      await new Promise<void>((resolve) => this.#schedule.move(resolve));
+    const heard = new Set<string>();
+    try {
+      for await (const item of this.#flow.stream(message, { ...options, onLeave })) {
+        if (item.type === "pause") {
+          const { token, reason } = item.pause;
+          if (heard.has(token)) this.broken.push(`L2: the stream of "${traceId}" has the pause "${reason}" twice`);
+          heard.add(token);
+        } else {
+          const { traceId: from } = item.type === "chunk" ? item.chunk : item.message;
+          if (from !== traceId) this.broken.push(`L11: the stream of "${traceId}" has an item of "${from}"`);
+        }
+        if (item.type === "result") this.#tellResult(process, request, item.message.payload);
+        if (leaves) throw LEFT;
+        await new Promise<void>((resolve) => this.#schedule.move(resolve));
+      }
+    } catch (error) {
+      for (const { token, reason } of pausesOf(error))
+        if (!heard.has(token)) this.broken.push(`L2: the stream of "${traceId}" ended without the pause "${reason}"`);
+      throw error;
     }
   }
 
@@ -745,6 +758,12 @@ const nameOf = ({ tenant, traceId }: Request): string => `request "${traceId}" o
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 const keyOf = (tenant: string, traceId: string): string => JSON.stringify([tenant, traceId]);
+
+/** Returns the pauses with which the stream of a paused trace ends. */
+function pausesOf(error: unknown): readonly PauseTicket[] {
+  const isPaused = error instanceof FlowError && error.code === FlowErrorCode.TRACE_PAUSED;
+  return isPaused ? (error.details?.["pauses"] as readonly PauseTicket[]) : [];
+}
 
 function oneOf<Item>(items: readonly Item[], random: Random): Item {
   return items[Math.floor(random() * items.length)] as Item;

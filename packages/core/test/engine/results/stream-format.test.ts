@@ -213,6 +213,8 @@ describe("chunkToWsJson", () => {
             "node",
             "traceId",
             "meta",
+            "kind",
+            "data",
             "own",
             "__proto__",
           ),
@@ -232,6 +234,8 @@ describe("chunkToWsJson", () => {
             "node",
             "traceId",
             "meta",
+            "kind",
+            "data",
           ])
             expect([key, read[key]]).toEqual([key, plain[key]]);
           expect(read["own"]).toEqual("own" in extra ? JSON.parse(JSON.stringify(extra["own"])) : undefined);

@@ -1,0 +1,207 @@
+import {
+  create,
+  formatSseEvent,
+  MemoryJournal,
+  payloadNode,
+  type PauseTicket,
+  type StreamItem,
+  streamFlow,
+} from "penguiflow";
+import { durable } from "penguiflow/durable";
+import { TestClock } from "penguiflow/testing";
+import { describe, expect, test } from "vitest";
+import { HeldJournal } from "../../durable/cut-journal.ts";
+import { isPending } from "../../fixtures/quiet-flow.ts";
+import { rejection, within } from "../../fixtures/watched-flow.ts";
+
+const start = () => payloadNode("start", (order: string) => order);
+const approve = () =>
+  payloadNode("approve", async (order: string, ctx) => {
+    const by = await ctx.pause<string>({ reason: "Approve?", payload: { order } });
+    return `${order} by ${by}`;
+  });
+/** Asks for two answers at once. */
+const measure = () =>
+  payloadNode("measure", async (order: string, ctx) => {
+    const [size, color] = await Promise.all([
+      ctx.pause<string>({ reason: "Size?" }),
+      ctx.pause<string>({ reason: "Color?" }),
+    ]);
+    return `${size} ${color} ${order}`;
+  });
+/** Takes 400 ms beside a pause. */
+const slow = () =>
+  payloadNode("slow", async (order: string, ctx) => {
+    await ctx.sleep(400);
+    return `${order} packed`;
+  });
+
+function pair(asking: ReturnType<typeof approve> | ReturnType<typeof measure>) {
+  const clock = new TestClock();
+  const [first, packing] = [start(), slow()];
+  return { clock, flow: create(first.to(asking, packing), { clock }).run() };
+}
+
+const toldOf = (item: StreamItem<unknown> | undefined): unknown =>
+  item?.type === "pause" ? `${item.pause.reason} (pause)` : item?.type === "result" ? item.result : item?.chunk.text;
+
+/** Reads a stream to its end; the last entry is the code it failed with. */
+async function readAll(items: AsyncIterable<StreamItem<unknown>>): Promise<unknown[]> {
+  const all: unknown[] = [];
+  try {
+    for await (const item of items) all.push(toldOf(item));
+  } catch (error) {
+    all.push((error as { code?: unknown }).code);
+  }
+  return all;
+}
+
+async function pauseOf(items: AsyncIterator<StreamItem<unknown>, unknown>): Promise<PauseTicket> {
+  const { value } = (await within(1_000, items.next())) as { value: StreamItem<unknown> };
+  if (value.type !== "pause") throw new Error(value.type);
+  return value.pause;
+}
+
+describe("a reader of a stream", () => {
+  test("hears of a pause while a sibling still works, and can answer it before the sibling is done", async () => {
+    const { clock, flow } = pair(approve());
+    const stream = flow.stream("tent");
+    const pause = await pauseOf(stream);
+    expect(clock.now()).toBe(0);
+    expect(pause).toMatchObject({ node: "approve", reason: "Approve?", payload: { order: "tent" } });
+    expect(await flow.pauses()).toEqual([{ ...pause, traceId: expect.any(String) as string }]);
+    void flow.resume(pause.token, "Maria");
+    expect(toldOf((await within(1_000, stream.next())).value as StreamItem<unknown>)).toBe("tent by Maria");
+    const rest = readAll(stream);
+    await clock.advance(400);
+    expect(await rest).toEqual(["tent packed"]);
+    await flow.stop();
+  });
+
+  test("hears of each pause once, and then that the trace waits", async () => {
+    const { clock, flow } = pair(measure());
+    const all = readAll(flow.stream("tent"));
+    await clock.advance(400);
+    expect(await all).toEqual(["Size? (pause)", "Color? (pause)", "tent packed", "TRACE_PAUSED"]);
+    await flow.stop();
+  });
+
+  test("that comes with an answer hears first of the pauses that are still open, and not again of them", async () => {
+    await using flow = create(measure().to()).run();
+    expect(await readAll(flow.stream("tent", { traceId: "t" }))).toEqual([
+      "Size? (pause)",
+      "Color? (pause)",
+      "TRACE_PAUSED",
+    ]);
+    const [size, color] = await flow.pauses();
+    expect(await readAll(flow.resumeStream(color?.token ?? "", "red"))).toEqual(["Size? (pause)", "TRACE_PAUSED"]);
+    expect(await readAll(flow.resumeStream(size?.token ?? "", "big"))).toEqual(["big red tent"]);
+  });
+
+  test("hears of a question that an answer leads to", async () => {
+    const ask = payloadNode("ask", async (_: number, ctx) => {
+      const first = await ctx.pause<string>({ reason: "First?" });
+      return `${first} ${await ctx.pause<string>({ reason: "Second?" })}`;
+    });
+    await using flow = create(ask.to()).run();
+    const first = await pauseOf(flow.stream(1));
+    await expect.poll(async () => (await flow.pauses()).length).toBe(1);
+    const answered = flow.resumeStream(first.token, "a");
+    const second = await pauseOf(answered);
+    expect(second.reason).toBe("Second?");
+    expect(await readAll(flow.resumeStream(second.token, "b"))).toEqual(["a b"]);
+  });
+
+  test("that follows a trace hears first of its open pauses, whether the trace waits or works", async () => {
+    await using flow = create(approve().to()).run();
+    await readAll(flow.stream("tent", { traceId: "t" }));
+    expect(await readAll(await flow.follow("t"))).toEqual(["Approve? (pause)", "TRACE_PAUSED"]);
+
+    const journal = new MemoryJournal();
+    const process = () => {
+      const [first, packing] = [start(), slow()];
+      const options = { clock: new TestClock(), durability: durable({ journal }), graceMs: 5 };
+      return create(first.to(approve(), packing), options).run();
+    };
+    const before = process();
+    const { token } = await pauseOf(before.stream("tent", { traceId: "t" }));
+    await before.stop();
+    await using after = process();
+    const items = await after.follow("t");
+    expect(await pauseOf(items)).toMatchObject({ token, reason: "Approve?" });
+    await items.return();
+  });
+
+  test("hears of a pause in a playbook, which the handler that called it has", async () => {
+    const inner = create(approve().to(), { name: "inner" });
+    const [first, packing] = [start(), slow()];
+    const call = payloadNode("call", (order: string, ctx) => ctx.callPlaybook(inner, order));
+    const clock = new TestClock();
+    const flow = create(first.to(call, packing), { clock }).run();
+    const stream = flow.stream("tent");
+    const pause = await pauseOf(stream);
+    expect([clock.now(), pause.node]).toEqual([0, "approve"]);
+    void flow.resume(pause.token, "Maria");
+    expect(toldOf((await within(1_000, stream.next())).value as StreamItem<unknown>)).toBe("tent by Maria");
+    await stream.return();
+    await flow.stop();
+  });
+
+  test("of a durable flow is given a pause only when it is stored: its token works after a crash", async () => {
+    const journal = new HeldJournal();
+    const flow = create(approve().to(), { durability: durable({ journal }), graceMs: 5 }).run();
+    await flow.ready();
+    journal.hold();
+    const stream = flow.stream("tent");
+    const item = stream.next();
+    expect(await isPending(item)).toBe(true);
+    journal.release();
+    expect(toldOf((await within(4_000, item)).value as StreamItem<unknown>)).toBe("Approve? (pause)");
+    await rejection(stream.next());
+    await flow.stop();
+  });
+
+  test("without wrappers hears of a pause only at the end: it could not tell a pause from a result", async () => {
+    await using flow = create(approve().to()).run();
+    const items: unknown[] = [];
+    const error = await rejection(
+      (async () => {
+        for await (const item of streamFlow(flow, "tent")) items.push(item);
+      })(),
+    );
+    expect([items, error]).toMatchObject([[], { code: "TRACE_PAUSED" }]);
+  });
+
+  test("finds a pause in the window however full it is, and no other reader hears of it", async () => {
+    const busy = payloadNode("busy", async (order: string, ctx) => {
+      await ctx.emitChunk({ text: order });
+      return ctx.pause<string>({ reason: order });
+    });
+    await using flow = create(busy.to(), { streamWindow: 1 }).run();
+    const [one, two] = await Promise.all([readAll(flow.stream("one")), readAll(flow.stream("two"))]);
+    expect([one, two]).toEqual([
+      ["one", "", "one (pause)", "TRACE_PAUSED"],
+      ["two", "", "two (pause)", "TRACE_PAUSED"],
+    ]);
+  });
+});
+
+describe("formatSseEvent", () => {
+  const pause: PauseTicket = { token: "t", node: "n", reason: "a\nb?", payload: { n: 1 }, expiresAt: undefined };
+
+  test("formats a pause as an event of its own type, without an id", () => {
+    expect(formatSseEvent(pause, { retryMs: 5 })).toBe(
+      'event: pause\nretry: 5\ndata: {"token":"t","node":"n","reason":"a\\nb?","payload":{"n":1}}\n\n',
+    );
+    expect(formatSseEvent(pause, { event: "question" })).toMatch(/^event: question\n/);
+  });
+
+  test("names the path in a payload that is no JSON", () => {
+    expect(() => formatSseEvent({ ...pause, payload: { since: [new Date(0)] } })).toThrow(
+      expect.objectContaining({
+        code: "NOT_SERIALISABLE",
+        message: 'Cannot serialise pause "a\nb?": payload.since[0] is an object of class Date; send JSON data',
+      }),
+    );
+  });
+});
