@@ -1,3 +1,4 @@
+import { isAppEventType } from "./app-event.ts";
 import type { FlowEvent, FlowEventType, Middleware } from "./flow-event.ts";
 
 /** The part of a `node:diagnostics_channel` channel that is used. */
@@ -13,7 +14,11 @@ interface Host {
   };
 }
 
-const TYPES: Readonly<Record<FlowEventType, true>> = {
+/** Channel of all events that handlers report with `ctx.tell`. */
+const APP = "app";
+
+const TYPES: Readonly<Record<FlowEventType | typeof APP, true>> = {
+  [APP]: true,
   trace_start: true,
   trace_end: true,
   node_start: true,
@@ -56,7 +61,7 @@ export function withChannels(middlewares: readonly Middleware[]): readonly Middl
 }
 
 function publish(event: FlowEvent): void {
-  channels?.get(event.type)?.publish(event);
+  channels?.get(isAppEventType(event.type) ? APP : event.type)?.publish(event);
 }
 
 /** Opens one channel per event type; none on hosts without diagnostics channels, such as browsers. */

@@ -1,4 +1,5 @@
 import type { ErrorPayload } from "../foundation/flow-error.ts";
+import type { DataField } from "../message/chunk-kinds.ts";
 import type { OutcomeStatus } from "../message/outcome.ts";
 import type { RemoteState } from "../message/remote-interrupt.ts";
 
@@ -231,8 +232,35 @@ export interface RemoteCallCancelledEvent extends RemoteEndEventBase {
   readonly wasHeard: boolean;
 }
 
-/** An event of a flow. */
+/**
+ * Data of the events that handlers report with `ctx.tell`, by type. Programs and libraries add their events by
+ * declaration merging. Each type begins with `app.`; others, and types that are not declared, do not compile.
+ *
+ * @example
+ *   declare module "penguiflow" {
+ *     interface AppEvents {
+ *       "app.cache_miss": { readonly key: string };
+ *     }
+ *   }
+ */
+// oxlint-disable-next-line typescript/no-empty-interface, typescript/no-empty-object-type
+export interface AppEvents {}
+
+type AppEventName = keyof AppEvents & `app.${string}`;
+
+/** An event to be reported by `ctx.tell`. Its data is JSON, of at most 16 384 characters. */
+export type AppEventInit = {
+  [Type in AppEventName]: { readonly type: Type } & DataField<AppEvents[Type]>;
+}[AppEventName];
+
+/** An event that a handler has reported with `ctx.tell`: one of {@link AppEvents}, with a frozen copy of its data. */
+export type AppEvent = {
+  [Type in AppEventName]: NodeEventBase & { readonly type: Type } & DataField<AppEvents[Type]>;
+}[AppEventName];
+
+/** An event of a flow. A program that declares {@link AppEvents} has those, too: give a `switch` a default case. */
 export type FlowEvent =
+  | AppEvent
   | TraceStartEvent
   | TraceEndEvent
   | NodeStartEvent

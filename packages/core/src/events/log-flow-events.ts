@@ -1,3 +1,4 @@
+import { isAppEventType } from "./app-event.ts";
 import type { FlowEvent, FlowEventType, Middleware } from "./flow-event.ts";
 import { defaultLogger, type Logger, type LogLevel } from "./logger.ts";
 
@@ -14,7 +15,7 @@ export interface LogFlowEventsOptions {
   readonly onLatency?: (event: FlowEvent, latencyMs: number) => void;
 }
 
-/** Creates a middleware that writes one structured line per event. Payloads are never included. */
+/** Creates a middleware that writes one structured line per event. Payloads are never included, the data of `ctx.tell` is. */
 export function logFlowEvents(logger: Logger = defaultLogger, options: LogFlowEventsOptions = {}): Middleware {
   const types = options.types === undefined ? undefined : new Set(options.types);
   return (event) => {
@@ -44,6 +45,7 @@ export function formatFlowEvent(event: FlowEvent): string {
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
 
 function levelOf(event: FlowEvent): LogLevel {
+  if (isAppEventType(event.type)) return "info";
   switch (event.type) {
     case "node_failed":
     case "deadlock":

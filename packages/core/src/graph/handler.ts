@@ -1,3 +1,4 @@
+import type { AppEventInit } from "../events/flow-event.ts";
 import type { Schema } from "../foundation/schema.ts";
 import type { ChunkData } from "../message/chunk-kinds.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
@@ -144,6 +145,14 @@ export interface Context<Resources = unknown, Output = unknown> {
    * @throws FlowError `STREAM_BUSY` when another writer holds the stream
    */
   emitChunk(chunk: ChunkInit): Promise<StreamChunk>;
+  /**
+   * Reports an event of the program's own to middlewares, state store, bus and instrument, declared in `AppEvents`. It is
+   * reported at once, also by an attempt that fails later. It costs nothing if the flow has no observer. Data that is no
+   * JSON or is too long is logged as `event_refused` and not reported.
+   *
+   * @throws TypeError if the type does not begin with `app.`; FlowError `ATTEMPT_OVER`
+   */
+  tell(event: AppEventInit): void;
   /**
    * Takes the next message of the same trace that is queued for this node, so that one handler can consume several. The
    * worker slot is released during the wait.

@@ -397,7 +397,10 @@ test("trace_end is the last event of a trace whose handlers have all returned, a
 });
 
 /** One way to produce each kind of event; the compiler checks that none is missing. */
-const ways: Record<FlowEventType, (options: FlowOptions, clock: TestClock) => Promise<unknown>> = {
+const ways: Record<
+  Exclude<FlowEventType, `app.${string}`>,
+  (options: FlowOptions, clock: TestClock) => Promise<unknown>
+> = {
   trace_start: completes,
   trace_end: completes,
   node_start: completes,

@@ -37,6 +37,15 @@ import {
 type AnyFlow = Flow<unknown, unknown>;
 type ScriptNode = FlowNode<string, unknown, unknown>;
 
+declare module "penguiflow" {
+  interface ChunkKinds {
+    scripted: { readonly place: number };
+  }
+  interface AppEvents {
+    "app.scripted": { readonly place: number };
+  }
+}
+
 /** The recorded actions of a scripted flow's handlers. */
 export interface HandlerLog {
   /** Number of times a message was handled to its end, by `keyOf`. */
@@ -315,7 +324,10 @@ function scriptedNode(
         await sleepOnClock(act.ms);
         return;
       case "chunk":
-        await aside(ctx.emitChunk({ text: act.text }));
+        if (act.text === "1") {
+          ctx.tell({ type: "app.scripted", data: { place } });
+          await aside(ctx.emitChunk({ kind: "scripted", data: { place } }));
+        } else await aside(ctx.emitChunk({ text: act.text }));
         return;
       case "fetch":
         await aside(ctx.fetch({ timeoutMs: 13 }).catch(onlyWhenNothingComes));

@@ -1,5 +1,7 @@
 import { detached } from "../../foundation/detached.ts";
 import { requireNumber } from "../../foundation/options.ts";
+import { requireAppEventType } from "../../events/app-event.ts";
+import type { AppEventInit } from "../../events/flow-event.ts";
 import type { Logger } from "../../events/logger.ts";
 import type { Clock } from "../../foundation/clock.ts";
 import type { TimerWheel } from "../../foundation/timer-wheel.ts";
@@ -119,6 +121,13 @@ export class HandlerContext implements Context {
 
   emitChunk(chunk: ChunkInit): Promise<StreamChunk> {
     return this.#guarded("emit a chunk", () => this.#services.chunks.emitChunk(this.#attempt, chunk));
+  }
+
+  tell(event: AppEventInit): void {
+    this.#attempt.requireRunning("report an event");
+    const { type, data } = event as { readonly type: unknown; readonly data?: unknown };
+    requireAppEventType(type);
+    this.#services.reporter.tell(this.#attempt, type, data);
   }
 
   fetch(options: WaitOptions & { readonly from?: NodeOrName | readonly NodeOrName[] } = {}): Promise<Message> {

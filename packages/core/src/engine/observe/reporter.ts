@@ -2,10 +2,12 @@ import type { AsyncScope } from "../../foundation/async-scope.ts";
 import { errorPayload } from "../../foundation/flow-error.ts";
 import { freezeOutsideProduction } from "../../foundation/freeze.ts";
 import { lineageText } from "../../foundation/lineage.ts";
+import { refusedData } from "../../events/app-event.ts";
 import { Outlet } from "../../events/outlet.ts";
 import type { FlowEvent, Middleware, NodeStartEvent, NodeSuccessEvent } from "../../events/flow-event.ts";
 import { ROOKERY } from "../../graph/endpoints.ts";
 import type { Message } from "../../message/message.ts";
+import { EMPTY_META, freezeData } from "../../message/meta.ts";
 import type { BusEnvelope, MessageBus } from "../../ports/message-bus.ts";
 import type { RemoteBinding, StateStore, StoredEvent } from "../../ports/state-store.ts";
 import type { RecordedOutput, RecordPlace } from "../../ports/trace-recorder.ts";
@@ -214,6 +216,40 @@ export class Reporter {
       inflight: worker.running,
     };
     this.#send(event, trace, attempt);
+  }
+
+  /**
+   * Reports a program's own event to the observers and the bus. Refused data is logged: an error would make the outcome
+   * of a handler depend on whether it is observed.
+   */
+  tell(attempt: Attempt, type: string, data: unknown): void {
+    if (!this.hasListeners && this.#bus === undefined) return;
+    const { worker, trace } = attempt;
+    const { name: flow, logger, clock } = this.#options;
+    const { id: traceId, tenant } = trace;
+    const problem = refusedData(type, data);
+    if (problem !== undefined) {
+      logger.warn("event_refused", { event: type, flow, traceId, tenant, node: worker.name, problem });
+      return;
+    }
+    const frozen = freezeData(data);
+    const content = frozen === undefined ? { type } : { type, data: frozen };
+    // the types of a program's own events are declared by the program, and unknown here
+    if (this.hasListeners) this.node(attempt, content as unknown as NodeDetails<FlowEvent>);
+    this.#bus?.push({
+      version: 1,
+      edge: `${worker.name}->${type}`,
+      source: worker.name,
+      target: type,
+      event: type,
+      flow,
+      traceId,
+      tenant,
+      headers: trace.headers,
+      payload: frozen,
+      meta: EMPTY_META,
+      at: clock.epochNow(),
+    });
   }
 
   /** Stores the binding between a trace and its remote task. */
