@@ -1,5 +1,5 @@
-// Announces its plan first, then its progress, then its findings. Status goes into the stream, as chunks with details
-// in `meta`; the result stays a single value.
+// Announces its plan first, then its progress, then its findings. Status goes into the stream, as chunks with data; the
+// result stays a single value. Broken links are reported to observers as events of the program's own.
 //
 //   npm run example examples/status-updates/main.ts
 import { globSync } from "node:fs";
@@ -8,6 +8,15 @@ import { type Context, create, FinalAnswer, mapConcurrent, payloadNode } from "p
 
 const REPOSITORY = new URL("../../", import.meta.url);
 const STEPS = ["read", "collect", "check"] as const;
+
+declare module "penguiflow" {
+  interface ChunkKinds {
+    "status.step": { readonly name: string; readonly state: "planned" | "begun" | "done" };
+  }
+  interface AppEvents {
+    "app.broken_link": { readonly file: string; readonly target: string };
+  }
+}
 
 interface Page {
   readonly file: string;
@@ -25,15 +34,15 @@ function step<const Name extends (typeof STEPS)[number], Input, Output>(
   work: (input: Input, signal: AbortSignal) => Promise<Output>,
 ) {
   return payloadNode({ name, policy: { timeoutMs: 20_000 } }, async (input: Input, ctx: Context) => {
-    await ctx.emitChunk({ text: "", meta: { step: name, state: "begun" } });
+    await ctx.emitChunk({ kind: "status.step", data: { name, state: "begun" } });
     const output = await work(input, ctx.signal);
-    await ctx.emitChunk({ text: "", meta: { step: name, state: "done" } });
+    await ctx.emitChunk({ kind: "status.step", data: { name, state: "done" } });
     return output;
   });
 }
 
 const plan = payloadNode("plan", async (folder: string, ctx) => {
-  for (const name of STEPS) await ctx.emitChunk({ text: "", meta: { step: name, state: "planned" } });
+  for (const name of STEPS) await ctx.emitChunk({ kind: "status.step", data: { name, state: "planned" } });
   return folder;
 });
 
@@ -63,7 +72,9 @@ const check = step("check", (links: Link[], signal): Promise<Link[]> => {
 });
 
 const report = payloadNode("report", async (links: Link[], ctx) => {
-  const broken = links.filter((link) => link.isBroken).map(({ file, target }) => `${file} → ${target}`);
+  const found = links.filter((link) => link.isBroken);
+  for (const { file, target } of found) ctx.tell({ type: "app.broken_link", data: { file, target } });
+  const broken = found.map(({ file, target }) => `${file} → ${target}`);
   const lines = [`${links.length} links, ${broken.length} of them broken`, ...broken];
   for (const line of lines) await ctx.emitChunk({ text: line });
   return new FinalAnswer({ text: lines.join("\n"), citations: broken });
@@ -80,14 +91,11 @@ export async function main(folder = "docs") {
   const told: string[] = [];
   let answer: FinalAnswer | undefined;
   for await (const item of flow.stream(folder, { tenant: "acme", timeoutMs: 30_000 })) {
-    if (item.type === "result") {
-      answer = item.result;
-      continue;
-    }
-    if (item.type === "pause") continue;
-    const { text, meta } = item.chunk as { text: string; meta: { step?: string; state?: string } };
+    if (item.type === "result") answer = item.result;
+    if (item.type !== "chunk") continue;
+    const { text, kind, data } = item.chunk;
     // the runtime ends each stream with a chunk that has neither
-    const line = meta.step === undefined ? text : `${meta.state?.padEnd(8)}${meta.step}`;
+    const line = kind === "status.step" ? `${data.state.padEnd(8)}${data.name}` : text;
     if (line === "") continue;
     told.push(line);
     console.log(line);
