@@ -96,6 +96,7 @@ export type {
   Playbook,
   PlaybookFlow,
   PlaybookOptions,
+  SleepOptions,
   WaitOptions,
 } from "./graph/handler.ts";
 export type { RegisteredModels } from "./graph/model-registry.ts";

@@ -149,7 +149,12 @@ export class JournalledRun implements DurableRun {
   async #settleChanged(attempt: Attempt, pauses: readonly Pause[]): Promise<void> {
     const engine = this.#engine;
     const { trace, node, traceId, tenant } = attempt;
-    const unasked = pauses.map(({ name, reason, payload, answer }) => ({ name, reason, payload, answer }));
+    const unasked = pauses.map(({ name, reason, payload, answer }) => ({
+      name,
+      reason,
+      payload,
+      answer: answer?.isExpired === true ? undefined : answer,
+    }));
     const names = unasked.map(({ name, reason, answer }) => `"${name ?? reason}"${answer ? " (answered)" : ""}`);
     const problem = `node "${node}" returned without asking for ${names.join(", ")}, which an earlier run asked for`;
     const found = await this.#recovering.settled({ traceId, tenant }, savedItem(attempt, "backoff"), problem, unasked);
@@ -251,7 +256,7 @@ export class JournalledRun implements DurableRun {
     const listed = [...running].flatMap((trace) => {
       const state = stateOf(this.#engine, trace);
       if (state === undefined) return [];
-      return [listing(trace.id, trace.tenant, trace.lasting?.isQuiet === true ? "paused" : "running", state)];
+      return [listing(trace.id, trace.tenant, trace.lasting?.rest === "quiet" ? "paused" : "running", state)];
     });
     const waiting = [...this.#failed.values()].map(({ entry }) => listingOf(entry, "failed"));
     return [...listed, ...waiting, ...[...this.#recovering.parked.values()].map((entry) => listingOf(entry, "parked"))];

@@ -184,7 +184,10 @@ function requireReadable({ items, results = [], effects = [], pauses = [] }: Sav
 
 /** Prepares a failed trace for a retry: handlers are called anew, and may repeat effects that failed. */
 function triedAgain({ error: _, isErrorUnread: __, ...state }: SavedTrace, now: number): SavedTrace {
-  const pauses = state.pauses?.filter(({ answer, expiresAt }) => answer !== undefined || (expiresAt ?? Infinity) > now);
+  // a handler that continues without an answer, or has slept, must not begin to wait anew
+  const pauses = state.pauses?.filter(
+    ({ answer, goesOn, expiresAt }) => answer !== undefined || goesOn === true || (expiresAt ?? Infinity) > now,
+  );
   const isAsked = (item: SavedItem): boolean =>
     pauses?.some(({ key, answer }) => answer === undefined && key.startsWith(`${lineageText(...item.lineage)}/`)) ===
     true;

@@ -211,7 +211,7 @@ function restoreClosed(engine: DurableHost, trace: Trace, { closed = [], rounds 
 }
 
 function pausesOf({ pauses = [] }: SavedTrace): Pause[] {
-  return pauses.map(({ key, name, token, node, reason, payload, expiresAt, answer }) => ({
+  return pauses.map(({ key, name, token, node, reason, payload, expiresAt, goesOn = false, answer }) => ({
     key,
     name,
     token,
@@ -219,9 +219,11 @@ function pausesOf({ pauses = [] }: SavedTrace): Pause[] {
     reason,
     payload: payload === undefined ? undefined : fromPlain(payload),
     expiresAt,
+    goesOn,
+    hasBegun: true,
     askedBy: undefined,
     waiting: undefined,
-    answer: answer === undefined ? undefined : { value: fromPlain(answer.value) },
+    answer: answer === undefined ? undefined : { ...answer, value: fromPlain(answer.value) },
     refuse: undefined,
     timer: undefined,
   }));

@@ -1,6 +1,6 @@
 import type { ErrorPayload } from "../foundation/flow-error.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
-import type { Effect } from "../engine/state/trace.ts";
+import type { Effect, PauseAnswer } from "../engine/state/trace.ts";
 import type { Trace } from "../engine/state/trace.ts";
 import { type Attempt, State } from "../engine/state/attempt.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
@@ -8,7 +8,7 @@ import { RookerySink } from "../engine/results/rookery.ts";
 import { toPlain } from "./codec.ts";
 
 /** Format version of a stored trace. Older formats are read, newer ones refused. */
-export const STATE_VERSION = 2;
+export const STATE_VERSION = 3;
 
 /** A message in stored form, without the fields that all messages of its trace share. */
 export interface SavedMessage {
@@ -24,7 +24,7 @@ export interface SavedItem extends SavedMessage {
   /** The two halves of its lineage id. */
   readonly lineage: readonly [number, number];
   /**
-   * Place of the message: queued, at a handler that is to be called again, or waiting in backoff, a join or a pause.
+   * Place of the message: queued, at a handler that is to be called again, or waiting in backoff, a join, a pause or a sleep.
    */
   readonly where: "line" | "handler" | "backoff" | "join" | "pause";
   readonly attempt: number;
@@ -47,17 +47,23 @@ export interface SavedResult extends SavedMessage {
   readonly node?: string;
 }
 
-/** A pause in stored form. In format 1 its key ends with its position among the pauses of its handler. */
+/**
+ * A pause or a sleep in stored form. In format 1 its key ends with its position among the pauses of its handler. Format
+ * 3 added `goesOn`, `isExpired` and sleeps.
+ */
 export interface SavedPause {
   readonly key: string;
   /** Name of the pause; absent where its reason identifies it. */
   readonly name?: string;
-  readonly token: string;
+  /** Absent for a sleep. */
+  readonly token?: string;
   readonly node: string;
   readonly reason: string;
   readonly payload?: unknown;
   readonly expiresAt?: number;
-  readonly answer?: { readonly value: unknown };
+  /** Present when its handler is called again at `expiresAt`; otherwise the trace fails. */
+  readonly goesOn?: true;
+  readonly answer?: PauseAnswer;
 }
 
 /** A trace in stored form. */
@@ -116,15 +122,16 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
       ? {}
       : {
           pauses: [...lasting.pauses.values()].map(
-            ({ key, name, token, node, reason, payload, expiresAt, answer }) => ({
+            ({ key, name, token, node, reason, payload, expiresAt, goesOn, answer }) => ({
               key,
               ...(name === undefined ? {} : { name }),
-              token,
+              ...(token === undefined ? {} : { token }),
               node,
               reason,
               ...(payload === undefined ? {} : { payload: toPlain(payload) }),
               ...(expiresAt === undefined ? {} : { expiresAt }),
-              ...(answer === undefined ? {} : { answer: { value: toPlain(answer.value) } }),
+              ...(goesOn ? { goesOn } : {}),
+              ...(answer === undefined ? {} : { answer: { ...answer, value: toPlain(answer.value) } }),
             }),
           ),
         }),

@@ -364,7 +364,7 @@ export class Engine {
   async close(drainMs = 0): Promise<StopReport> {
     this.isStopping = true;
     const before = this.ending.counts.completed;
-    if (drainMs > 0 && this.traces.size > this.#quietTraces) {
+    if (drainMs > 0 && this.traces.size > this.#restingTraces) {
       await new Promise<void>((resolve) => {
         const timer = this.timers.after(drainMs, resolve);
         this.onIdle = () => {
@@ -401,13 +401,13 @@ export class Engine {
     return this.#parts.rookery?.fetchers ?? 0;
   }
 
-  get #quietTraces(): number {
-    return this.#parts.pausing?.quietTraces ?? 0;
+  get #restingTraces(): number {
+    return this.#parts.pausing?.restingTraces ?? 0;
   }
 
-  /** Called when a trace and its handlers are gone, or it waits only for answers. */
+  /** Called when a trace and its handlers are gone, or it waits only for answers or, if durable, for an instant. */
   traceRests(): void {
-    if (this.traces.size === this.#quietTraces) this.onIdle?.();
+    if (this.traces.size === this.#restingTraces) this.onIdle?.();
   }
 
   /**

@@ -40,6 +40,7 @@ const TYPES: Readonly<Record<FlowEventType | typeof APP, true>> = {
   trace_cancel_finish: true,
   node_pause: true,
   node_resume: true,
+  node_sleep: true,
   trace_pause: true,
   remote_call_start: true,
   remote_stream_event: true,

@@ -165,10 +165,21 @@ export interface NodePauseEvent extends NodeEventBase {
   readonly expiresAt?: number;
 }
 
-/** A pause was answered: its handler is called again. */
+/** A pause was answered or has expired: its handler was called again. */
 export interface NodeResumeEvent extends NodeEventBase {
   readonly type: "node_resume";
   readonly reason: string;
+  /** Present if there was no answer in time: its handler continues with `ifExpired`. */
+  readonly isExpired?: true;
+}
+
+/** A handler sleeps until an instant, parked. `node_start` follows when it is called again. */
+export interface NodeSleepEvent extends NodeEventBase {
+  readonly type: "node_sleep";
+  /** Name of the sleep. */
+  readonly name: string;
+  /** End of the sleep, in epoch milliseconds. */
+  readonly until: number;
 }
 
 /** Nothing of a trace is left to do until its pauses are answered. */
@@ -282,6 +293,7 @@ export type FlowEvent =
   | TraceCancelFinishEvent
   | NodePauseEvent
   | NodeResumeEvent
+  | NodeSleepEvent
   | TracePauseEvent
   | RemoteCallStartEvent
   | RemoteStreamPartEvent

@@ -72,6 +72,7 @@ function levelOf(event: FlowEvent): LogLevel {
     case "trace_cancel_finish":
     case "node_pause":
     case "node_resume":
+    case "node_sleep":
     case "trace_pause":
     case "remote_call_start":
     case "remote_call_success":

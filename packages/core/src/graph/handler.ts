@@ -70,8 +70,24 @@ export interface PauseInit<Value> {
   readonly payload?: unknown;
   /** Schema of the answer. @defaultValue anything */
   readonly resumeSchema?: Schema<unknown, Value> | undefined;
-  /** Epoch milliseconds after which the trace fails with `PAUSE_EXPIRED`. @defaultValue never */
+  /** Epoch milliseconds after which no answer is accepted, see `ifExpired`. @defaultValue never */
   readonly expiresAt?: number | undefined;
+  /**
+   * The value that the pause returns at `expiresAt` when there is no answer, or a function that makes it. The handler is
+   * called again then, in a durable flow also after a restart. The function runs in each further call of the handler.
+   *
+   * @defaultValue the trace fails with `PAUSE_EXPIRED`
+   */
+  readonly ifExpired?: NoInfer<Value> | (() => NoInfer<Value> | Promise<NoInfer<Value>>) | undefined;
+}
+
+/** Options of {@link Context.sleep} and {@link Context.sleepUntil}. */
+export interface SleepOptions {
+  /**
+   * The name under which the sleep is found when the handler is called again. Each sleep of a handler needs its own.
+   * Keep it from release to release.
+   */
+  readonly name?: string | undefined;
 }
 
 /** A running flow as a callee, accepted by {@link Context.callPlaybook} and `callPlaybook`. */
@@ -201,8 +217,24 @@ export interface Context<Resources = unknown, Output = unknown> {
    * refused, and the pause stays open.
    */
   pause<Value = unknown>(init: PauseInit<Value>): Promise<Value>;
-  /** Resolves after `delayMs` milliseconds of the flow's clock. */
-  sleep(delayMs: number): Promise<void>;
+  /**
+   * Waits for `delayMs` milliseconds. Without a name the handler stays in flight, holds its slot, and after a crash waits
+   * anew. With a name the message is parked, as in {@link Context.sleepUntil}, until `delayMs` after the first call.
+   *
+   * @throws TypeError when another sleep of the handler has the name
+   */
+  sleep(delayMs: number, options?: SleepOptions): Promise<void>;
+  /**
+   * Parks the message until `at`, in epoch milliseconds, for any length of time: in a durable flow, the process may end
+   * in between. The handler does not stay in flight: its `signal` aborts. When the sleep is over it is **called again
+   * from its beginning**, and this call resolves at once, as it does when `at` has passed already.
+   *
+   * The first call of the handler fixes the instant; a later one that passes another instant changes nothing. A handler
+   * with several sleeps names each.
+   *
+   * @throws TypeError when another sleep of the handler has the name, or neither has one
+   */
+  sleepUntil(at: number, options?: SleepOptions): Promise<void>;
 }
 
 /** A handler's return value: a payload, a message, or nothing. */

@@ -65,6 +65,8 @@ export interface PauseTicket {
   /** Token for `flow.resume`. Anyone who holds it can answer, so keep it secret. */
   readonly token: string;
   readonly node: string;
+  /** Name of the pause: as given by the handler, otherwise its reason. */
+  readonly name: string;
   readonly reason: string;
   /** Context that the handler provides for answering. */
   readonly payload: unknown;

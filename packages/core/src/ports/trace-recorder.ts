@@ -28,8 +28,13 @@ export type TraceRecord =
       readonly attempt: number;
       readonly outputs: readonly RecordedOutput[];
     })
-  /** A message waits outside of edges and attempts. */
-  | (RecordPlace & { readonly type: "parked"; readonly why: "backoff" | "join" | "pause" })
+  /** A message waits outside of edges and attempts: `pause` is a pause or a sleep of its handler. */
+  | (RecordPlace & {
+      readonly type: "parked";
+      readonly why: "backoff" | "join" | "pause";
+      /** Keys of the pauses and sleeps that begin now. */
+      readonly begins?: readonly string[];
+    })
   /** A waiting message continues: with its next attempt, as part of a group, or queued again after a fetch. */
   | (RecordPlace & { readonly type: "resumed"; readonly why: "backoff" | "join" | "fetch" | "pause" })
   /** A running attempt fetched a message that was queued for its node. */

@@ -8,6 +8,7 @@ import {
   type Message,
   node,
   type Outcome,
+  type PauseInit,
   type PauseTicket,
   payloadNode,
   type Schema,
@@ -433,6 +434,91 @@ describe("a pause that expires", () => {
     expectEmpty(flow);
   });
 
+  test("gives ifExpired instead of failing, whether a value, null or the result of a function", async () => {
+    const given: readonly [PauseInit<unknown>["ifExpired"], unknown][] = [
+      ["denied", "denied"],
+      [null, null],
+      [() => "made", "made"],
+      [async () => await Promise.resolve({ isApproved: false }), { isApproved: false }],
+      [() => undefined, undefined],
+    ];
+    for (const [ifExpired, wanted] of given) {
+      const clock = new TestClock();
+      const seen = recorder();
+      const expiresAt = clock.epochNow() + 1_000;
+      const ask = asking("ask", async (_, ctx) => [await ctx.pause({ reason: "approve", expiresAt, ifExpired })]);
+      const flow = running(create(ask.to(end), { clock, middlewares: [seen.middleware] }), clock);
+      const [token] = tokensOf(await flow.outcome(1, { traceId: "t" })) as [string];
+      const fetched = flow.fetch({ traceId: "t" });
+      await clock.advance(999);
+      expect(await isPending(fetched)).toBe(true);
+      await clock.advance(1);
+      expect(((await within(2_000, fetched)) as Message).payload).toEqual([wanted]);
+      expect(await code(flow.resume(token, "late"))).toBe("PAUSE_EXPIRED");
+      expect(seen.of("node_resume")).toMatchObject([{ reason: "approve", isExpired: true }]);
+      expectEmpty(flow);
+    }
+  });
+
+  test("gives the answer, and not ifExpired, when there was one in time", async () => {
+    const clock = new TestClock();
+    const expiresAt = clock.epochNow() + 1_000;
+    const ask = asking("ask", async (_, ctx) => {
+      const answer = await ctx.pause({ reason: "approve", expiresAt, ifExpired: () => expect.unreachable() });
+      await ctx.sleep(5_000);
+      return answer;
+    });
+    const flow = running(create(ask.to(end), { clock }), clock);
+    const [token] = tokensOf(await flow.outcome(1)) as [string];
+    const resumed = flow.resume(token, "yes");
+    await clock.advance(5_000);
+    expect(await within(2_000, resumed)).toMatchObject({ status: "completed", result: "yes" });
+  });
+
+  test("beside one that waits on goes on with the value once that is answered, and its late answer is refused", async () => {
+    for (const ifExpired of ["denied", async () => await Promise.resolve("denied")]) {
+      const clock = new TestClock();
+      const expiresAt = clock.epochNow() + 1_000;
+      const ask = asking(
+        "ask",
+        async (_, ctx) =>
+          await Promise.all([ctx.pause({ reason: "a", expiresAt, ifExpired }), ctx.pause<string>({ reason: "b" })]),
+      );
+      const flow = running(create(ask.to(end), { clock }), clock);
+      const [a, b] = tokensOf(await flow.outcome(1)) as [string, string];
+      await clock.advance(1_000);
+      expect(await flow.pauses()).toMatchObject([{ token: b, name: "b" }]);
+      expect(await code(flow.resume(a, "late"))).toBe("PAUSE_EXPIRED");
+      expect(await flow.resume(b, "yes")).toMatchObject({ status: "completed", result: ["denied", "yes"] });
+    }
+  });
+
+  test("and whose ifExpired throws fails as its handler does, and one that catches that is not left hanging", async () => {
+    const clock = new TestClock();
+    const expiresAt = clock.epochNow() + 1_000;
+    const ifExpired = (): never => {
+      throw new Error("no default");
+    };
+    const ask = asking("ask", async (n, ctx) => {
+      const expiring = ctx.pause<string>({ reason: "a", expiresAt, ifExpired });
+      if (n === 1) return await expiring;
+      return await Promise.all([expiring.catch((error: Error) => error.message), ctx.pause<string>({ reason: "b" })]);
+    });
+    const flow = running(create(ask.to(end), { clock }), clock);
+    await flow.outcome(1, { traceId: "t" });
+    const failed = rejection(flow.fetch({ traceId: "t" }));
+    const [, b] = tokensOf(await flow.outcome(2)) as [string, string];
+    await clock.advance(1_000);
+    expect(await within(2_000, failed)).toMatchObject({ code: "NODE_EXCEPTION", cause: { message: "no default" } });
+    expect(await within(2_000, flow.resume(b, "yes"))).toMatchObject({ result: ["no default", "yes"] });
+  });
+
+  test("takes ifExpired only together with expiresAt", async () => {
+    const ask = asking("ask", async (_, ctx) => await ctx.pause({ reason: "?", ifExpired: 1 }));
+    const flow = running(create(ask.to(end)));
+    expect(await rejection(flow.call(1))).toMatchObject({ message: expect.stringContaining('needs "expiresAt"') });
+  });
+
   test("does not expire once it is answered, however long the handler takes to ask again", async () => {
     const clock = new TestClock();
     const expiresAt = clock.epochNow() + 1_000;
@@ -582,6 +668,54 @@ describe("in another process", () => {
     expect(await flow.resume(b, 8)).toMatchObject({ status: "completed", results: [5, 316] });
     expect(await flow.unfinished()).toEqual([]);
     await flow.stop();
+  });
+
+  test("a pause that expired meanwhile continues there at once, with the value of the release that runs", async () => {
+    const clock = new TestClock();
+    const journal = new MemoryJournal({ clock });
+    const expiresAt = clock.epochNow() + 1_000;
+    const build = (ifExpired: string | undefined) => {
+      const ask = asking("ask", async (_n, ctx) => {
+        const answer = await ctx.pause({ reason: "approve", expiresAt, ifExpired });
+        await ctx.sleep(500);
+        return answer;
+      });
+      return create(ask.to(end), { durability: durable({ journal }), logger: logbook(), clock }).run();
+    };
+    const before = build("denied");
+    const [token] = tokensOf(await passing(clock, before.outcome(1, { traceId: "t" }), 1)) as [string];
+    await passing(clock, before.stop(), 1);
+    await clock.advance(2_000);
+    // stopped while the handler works with the value, which must not be asked for again
+    const between = build("refused");
+    await passing(clock, between.ready(), 1);
+    await clock.advance(100);
+    expect(await between.pauses()).toEqual([]);
+    expect(await code(between.resume(token, "late"))).toBe("PAUSE_EXPIRED");
+    await passing(clock, between.stop(), 1);
+    const after = build("rejected");
+    const fetched = (await passing(clock, after.fetch({ traceId: "t" }), 100)) as Message;
+    expect(fetched.payload).toBe("rejected");
+    await passing(clock, after.stop(), 1);
+  });
+
+  test("a pause that expired meanwhile fails its trace when the release that runs has no ifExpired any more", async () => {
+    const clock = new TestClock();
+    const journal = new MemoryJournal({ clock });
+    const expiresAt = clock.epochNow() + 1_000;
+    const build = (ifExpired: string | undefined) => {
+      const ask = asking("ask", async (_n, ctx) => await ctx.pause({ reason: "approve", expiresAt, ifExpired }));
+      return create(ask.to(end), { durability: durable({ journal }), logger: logbook(), clock }).run();
+    };
+    const before = build("denied");
+    await passing(clock, before.outcome(1, { traceId: "t" }), 1);
+    await passing(clock, before.stop(), 1);
+    await clock.advance(2_000);
+    const after = build(undefined);
+    await passing(clock, after.ready(), 1);
+    await clock.advance(1);
+    expect(await after.unfinished()).toMatchObject([{ status: "failed", error: { code: "PAUSE_EXPIRED" } }]);
+    await passing(clock, after.stop(), 1);
   });
 
   test("a pause that expired meanwhile fails its trace there", async () => {

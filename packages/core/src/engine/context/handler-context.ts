@@ -1,5 +1,5 @@
 import { detached } from "../../foundation/detached.ts";
-import { requireNumber } from "../../foundation/options.ts";
+import { requireKnownKeys, requireNumber, shown } from "../../foundation/options.ts";
 import { requireAppEventType } from "../../events/app-event.ts";
 import type { AppEventInit } from "../../events/flow-event.ts";
 import type { Logger } from "../../events/logger.ts";
@@ -14,6 +14,7 @@ import type {
   PauseInit,
   Playbook,
   PlaybookOptions,
+  SleepOptions,
   WaitOptions,
 } from "../../graph/handler.ts";
 import type { Message, MessageHeaders } from "../../message/message.ts";
@@ -161,13 +162,26 @@ export class HandlerContext implements Context {
     return this.#detached("pause", () => this.#services.pausing.pause(this.#attempt, init)) as Promise<Value>;
   }
 
-  sleep(delayMs: number): Promise<void> {
+  sleep(delayMs: number, options: SleepOptions = NO_OPTIONS): Promise<void> {
     return this.#guarded("sleep", () => {
       requireNumber("delayMs", delayMs, 0);
+      requireSleepOptions("sleep", options);
+      if (options.name !== undefined)
+        return detached(
+          this.#services.pausing.sleep(this.#attempt, this.#services.clock.epochNow() + delayMs, options.name),
+        );
       return this.#services.waits.wait(this.#attempt, (resolve) => {
         const timer = this.#services.timers.after(delayMs, () => resolve(undefined));
         return () => timer.cancel();
       });
+    });
+  }
+
+  sleepUntil(at: number, options: SleepOptions = NO_OPTIONS): Promise<void> {
+    return this.#detached("sleep", () => {
+      requireNumber("at", at, 0);
+      requireSleepOptions("sleepUntil", options);
+      return this.#services.pausing.sleep(this.#attempt, at, options.name ?? "sleepUntil");
     });
   }
 
@@ -187,4 +201,16 @@ export class HandlerContext implements Context {
       return Promise.reject(error);
     }
   }
+}
+
+const NO_OPTIONS: SleepOptions = Object.freeze({});
+
+function requireSleepOptions(method: string, options: SleepOptions): void {
+  if (options === NO_OPTIONS) return;
+  if (typeof options !== "object" || options === null)
+    throw new TypeError(`Cannot read the options of ${method}: expected { name }, got ${shown(options)}`);
+  requireKnownKeys(method, options, ["name"]);
+  const { name } = options;
+  if (name !== undefined && (typeof name !== "string" || name === ""))
+    throw new TypeError(`Option "name" of ${method} must be a string that is not empty: got ${shown(name)}`);
 }

@@ -4,7 +4,7 @@ import { requireKnownKeys, requireNumber, shown } from "../../foundation/options
 import type { PauseInit } from "../../graph/handler.ts";
 import type { Outcome, PausedOutcome, PauseTicket } from "../../message/outcome.ts";
 import type { StreamSink } from "../results/stream-sink.ts";
-import { Lasting, type Pause, type Trace } from "../state/trace.ts";
+import { Lasting, type Pause, type PauseAnswer, type Trace } from "../state/trace.ts";
 import { Attempt, AttemptExtras, outermost, State } from "../state/attempt.ts";
 import { LeftSink, type Rookery, RookerySink } from "../results/rookery.ts";
 import type { Clock } from "../../foundation/clock.ts";
@@ -48,17 +48,18 @@ export interface PausingHost {
 }
 
 /**
- * Parks messages whose handlers ask for answers, for days if necessary. A pausing handler is aborted. Once an answer
- * arrives, its handler is called again from the start and `ctx.pause` returns the answer.
+ * Parks messages whose handlers ask for answers or sleep, for days if necessary. Such a handler is aborted. Once an
+ * answer arrives or the sleep is over, it is called again from the start: `ctx.pause` returns the answer, and
+ * `ctx.sleepUntil` resolves. A sleep is a pause without a token, which expires and goes on.
  *
- * States of a pause: asked → waiting → answered → over, as listed at {@link Pause}. A trace is quiet while it waits
- * only for answers.
+ * States of a pause: asked → waiting → answered or expired → over, as listed at {@link Pause}. A trace is quiet while it
+ * waits only for answers and sleeps, and asleep while it waits only for sleeps.
  */
 export class Pausing {
   readonly #engine: PausingHost;
-  /** Number of traces that wait only for answers. */
-  quietTraces = 0;
-  /** Traces with pauses, by run. */
+  /** Number of quiet traces and, in a durable flow, of those asleep. */
+  restingTraces = 0;
+  /** Traces with pauses or sleeps, by run. */
   readonly #traces = new Map<number, Trace>();
 
   constructor(engine: PausingHost) {
@@ -69,32 +70,58 @@ export class Pausing {
   pause(attempt: Attempt, init: PauseInit<unknown>): Promise<unknown> {
     requirePause(init);
     const root = outermost(attempt);
-    const { trace } = root;
-    const place = pausePlace(root, attempt);
-    const name = init.name ?? init.reason;
-    const names = (attempt.more.pauseNames ??= new Set());
-    if (names.has(name))
-      throw this.#refused(
-        attempt,
-        `Cannot pause twice as ${shown(name)} at node "${attempt.node}": the answers could not be told apart; give each pause its own "name"`,
-      );
-    names.add(name);
-    const key = `${place}.${name}`;
-    if ((root.extras?.outbox.length ?? 0) > 0)
-      throw new TypeError(
-        `Cannot pause at node "${attempt.node}" while a message it has sent waits: await its emits first`,
-      );
-    const lasting = (trace.lasting ??= new Lasting());
+    const key = this.#newKey(root, attempt, "pause", init.name ?? init.reason);
+    const lasting = (root.trace.lasting ??= new Lasting());
     const known = lasting.pauses.get(key) ?? this.#inherited(lasting, root, attempt, init, key);
-    if (known !== undefined) known.askedBy = root;
+    if (known !== undefined) {
+      known.askedBy = root;
+      known.goesOn = init.ifExpired !== undefined;
+    }
     if (known?.answer !== undefined) return this.#accept(root, known, init);
-    const pause = known ?? this.#made(root, attempt, key, init);
-    lasting.pauses.set(key, pause);
+    return this.#wait(root, attempt, known ?? this.#made(root, attempt, key, init));
+  }
+
+  /** Resolves if the sleep of that name is over or `at` has passed; otherwise ends the attempt and parks its message. */
+  async sleep(attempt: Attempt, at: number, name: string): Promise<void> {
+    const engine = this.#engine;
+    const root = outermost(attempt);
+    const key = this.#newKey(root, attempt, "sleep", name);
+    const known = root.trace.lasting?.pauses.get(key);
+    if (known !== undefined) known.askedBy = root;
+    if (known?.answer !== undefined || (known?.expiresAt ?? at) <= engine.clock.epochNow()) return;
+    const asleep = { ...askedAt(attempt.node, key, root), name, reason: name, expiresAt: at, goesOn: true };
+    await this.#wait(root, attempt, known ?? asleep);
+  }
+
+  #wait(root: Attempt, attempt: Attempt, pause: Pause): Promise<unknown> {
+    const { trace, more } = root;
+    (trace.lasting ??= new Lasting()).pauses.set(pause.key, pause);
     this.#traces.set(trace.run, trace);
-    const { more } = root;
     // every pause of this step is parked together: parking at the first would hide the others from the caller
     if (more.asked.push(pause) === 1) this.#engine.agenda.beforeRunning(() => this.#park(root));
     return this.#engine.waits.wait(attempt, () => undefined);
+  }
+
+  /**
+   * Claims the key of a pause or a sleep for the running handler.
+   *
+   * @throws TypeError if the handler has used it already, or a message it has sent is blocked
+   */
+  #newKey(root: Attempt, attempt: Attempt, kind: "pause" | "sleep", name: string): string {
+    // a sleep must not take the answer to a question of the same name
+    const key = `${pausePlace(root, attempt)}${kind === "pause" ? "." : ":"}${name}`;
+    const keys = (attempt.more.pauseKeys ??= new Set());
+    if (keys.has(key))
+      throw this.#refused(
+        attempt,
+        `Cannot ${kind} twice as ${shown(name)} at node "${attempt.node}": the ${kind === "pause" ? "answers" : "sleeps"} could not be told apart; give each ${kind} its own "name"`,
+      );
+    keys.add(key);
+    if ((root.extras?.outbox.length ?? 0) > 0)
+      throw new TypeError(
+        `Cannot ${kind} at node "${attempt.node}" while a message it has sent waits: await its emits first`,
+      );
+    return key;
   }
 
   /**
@@ -166,7 +193,7 @@ export class Pausing {
     requireLeft(trace);
     sink.begin(trace.results ?? []);
     for (const ticket of this.ticketsOf(trace)) sink.pause(ticket);
-    if (trace.lasting?.isQuiet === true) sink.paused(this.#pausedOutcome(trace));
+    if (trace.lasting?.rest === "quiet") sink.paused(this.#pausedOutcome(trace));
     else trace.sink = sink;
     return trace;
   }
@@ -181,8 +208,7 @@ export class Pausing {
     const lasting = trace.lasting as Lasting;
     engine.durable?.requireFit(value, "the answer to a pause", pause.node);
     pause.answer = { value };
-    pause.timer?.cancel();
-    pause.timer = undefined;
+    disarm(pause);
     pause.refuse = (error) => {
       lasting.watchers = lasting.watchers.filter((watcher) => watcher !== told);
       refuse(error);
@@ -195,7 +221,7 @@ export class Pausing {
 
   /** Returns the open pauses of a trace. */
   ticketsOf(trace: Trace): PauseTicket[] {
-    return [...(trace.lasting?.pauses.values() ?? [])].filter(({ answer }) => answer === undefined).map(ticketOf);
+    return [...(trace.lasting?.pauses.values() ?? [])].filter(isOpenPause).map(ticketOf);
   }
 
   /** Returns a tenant's open pauses, of all its traces or of one. */
@@ -205,12 +231,23 @@ export class Pausing {
       .flatMap((trace) => this.ticketsOf(trace).map((ticket) => ({ ...ticket, traceId: trace.id })));
   }
 
-  /** Notifies the callers of a trace that it waits only for answers. */
-  quiet(trace: Trace): void {
+  /**
+   * Notes that a trace waits only for answers and sleeps. If it waits for an answer, its callers are notified. A trace
+   * asleep continues by itself, so its callers keep waiting.
+   */
+  rests(trace: Trace): void {
+    const engine = this.#engine;
     const lasting = trace.lasting as Lasting;
-    if (lasting.isQuiet) return;
-    lasting.isQuiet = true;
-    this.quietTraces += 1;
+    const rest = [...lasting.pauses.values()].some(isOpenPause) ? "quiet" : "asleep";
+    // without a journal a trace asleep is lost when the flow stops, so that draining must wait for it
+    if (lasting.rest === rest || (rest === "asleep" && engine.durable === undefined)) return;
+    if (lasting.rest === "none") this.restingTraces += 1;
+    lasting.rest = rest;
+    if (rest === "quiet") this.#notify(trace, lasting);
+    engine.traceRests();
+  }
+
+  #notify(trace: Trace, lasting: Lasting): void {
     const engine = this.#engine;
     const outcome = this.#pausedOutcome(trace);
     const pauses = outcome.pauses.length;
@@ -221,7 +258,6 @@ export class Pausing {
       sink.paused?.(outcome);
     }
     for (const watcher of lasting.watchers.splice(0)) watcher(outcome);
-    engine.traceRests();
   }
 
   #pausedOutcome(trace: Trace): PausedOutcome<unknown> {
@@ -273,7 +309,8 @@ export class Pausing {
     const engine = this.#engine;
     const { trace, worker } = attempt;
     const unasked = [...(trace.lasting?.pauses.values() ?? [])].filter(
-      (pause) => isOf(pause, attempt) && pause.askedBy !== attempt,
+      // a sleep that is not asked for any more has no answer to lose
+      (pause) => pause.token !== undefined && isOf(pause, attempt) && pause.askedBy !== attempt,
     );
     if (unasked.length === 0) return true;
     const inherited = unasked.filter(({ askedBy }) => askedBy === undefined);
@@ -290,7 +327,7 @@ export class Pausing {
         tenant,
         node: worker.name,
         pause: name ?? reason,
-        wasAnswered: answer !== undefined,
+        wasAnswered: answer !== undefined && answer.isExpired !== true,
       });
     return true;
   }
@@ -326,20 +363,24 @@ export class Pausing {
     this.#traces.delete(trace.run);
   }
 
-  /** Marks a quiet trace as active again. */
+  /** Marks a resting trace as active again. */
   stir(lasting: Lasting): void {
-    if (lasting.isQuiet) this.quietTraces -= 1;
-    lasting.isQuiet = false;
+    if (lasting.rest !== "none") this.restingTraces -= 1;
+    lasting.rest = "none";
   }
 
-  /** Fails a trace whose handler uses one name twice, even if it is about to be parked for the first use. */
+  /** Fails a trace whose handler uses one name twice. */
   #refused(attempt: Attempt, message: string): TypeError {
-    const { agenda, ending, failing } = this.#engine;
     const root = outermost(attempt);
     const error = new TypeError(message);
-    root.more.asked.length = 0;
-    agenda.beforeRunning(() => ending.fail(root.trace, failing.explain(root, error), root));
+    this.#failSoon(root, this.#engine.failing.explain(root, error));
     return error;
+  }
+
+  /** Fails a trace before its handler continues, even if the message is about to be parked. */
+  #failSoon(root: Attempt, error: FlowError): void {
+    root.more.asked.length = 0;
+    this.#engine.agenda.beforeRunning(() => this.#engine.ending.fail(root.trace, error, root));
   }
 
   /** Finds a pause that an earlier run requested without a name, and gives it its current key. */
@@ -363,36 +404,42 @@ export class Pausing {
   }
 
   #made(root: Attempt, attempt: Attempt, key: string, init: PauseInit<unknown>): Pause {
-    const { name, reason, payload, expiresAt } = init;
+    const { name, reason, payload, expiresAt, ifExpired } = init;
     const engine = this.#engine;
     if (payload !== undefined) engine.durable?.requireFit(payload, "the payload of a pause", attempt.node);
     const token = `pause_${root.trace.runText}_${expiresAt === undefined ? "0" : Math.ceil(expiresAt).toString(36)}_${secret(engine)}`;
-    return {
-      key,
-      name,
-      token,
-      node: attempt.node,
-      reason,
-      payload,
-      expiresAt,
-      askedBy: root,
-      waiting: undefined,
-      answer: undefined,
-      refuse: undefined,
-      timer: undefined,
-    };
+    const goesOn = ifExpired !== undefined;
+    return { ...askedAt(attempt.node, key, root), name, token, reason, payload, expiresAt, goesOn };
   }
 
   #arm(trace: Trace, pause: Pause): void {
     const engine = this.#engine;
     if (pause.expiresAt === undefined || pause.timer !== undefined || pause.answer !== undefined) return;
-    pause.timer = engine.timers.after(Math.max(0, pause.expiresAt - engine.clock.epochNow()), () => {
-      engine.ending.fail(trace, this.#expired(pause, trace));
-      engine.agenda.flush();
-    });
+    const delayMs = Math.max(0, pause.expiresAt - engine.clock.epochNow());
+    pause.timer = engine.timers.after(delayMs, () => this.#expire(trace, pause, pause.expiresAt as number));
   }
 
-  /** Parks the message of an attempt until an answer arrives. */
+  /** Ends a pause that was not answered in time, or a sleep. */
+  #expire(trace: Trace, pause: Pause, expiresAt: number): void {
+    const engine = this.#engine;
+    pause.timer = undefined;
+    // the wall clock may lag behind the clock of the timers: a sleep must not end before its instant
+    if (expiresAt > engine.clock.epochNow()) {
+      this.#arm(trace, pause);
+      return;
+    }
+    if (pause.goesOn) {
+      pause.answer = { value: undefined, isExpired: true };
+      this.stir(trace.lasting as Lasting);
+      engine.ledger.changed(trace);
+      this.#goOn(pause.waiting);
+    } else {
+      engine.ending.fail(trace, this.#expired(pause, trace));
+    }
+    engine.agenda.flush();
+  }
+
+  /** Parks the message of an attempt until an answer arrives or a sleep is over. */
   #park(root: Attempt): void {
     const { trace, worker, extras } = root;
     if (root.state !== State.RUNNING || extras === null || extras.asked.length === 0 || extras.checking > 0) return;
@@ -421,23 +468,22 @@ export class Pausing {
     root.abort(
       new FlowError({
         code: FlowErrorCode.TRACE_PAUSED,
-        message: `Node "${worker.name}" has paused: its handler is called again when there is an answer`,
+        message: `Node "${worker.name}" ${extras.asked.some(isOpenPause) ? "has paused: its handler is called again when there is an answer" : "sleeps: its handler is called again when the sleep is over"}`,
         traceId: trace.id,
         tenant: trace.tenant,
         node: worker.name,
         attempt: root.attempt,
       }),
     );
-    const fresh = extras.asked.filter(({ waiting }) => waiting === undefined);
-    for (const pause of fresh) {
+    const begins = extras.asked.filter(({ hasBegun }) => !hasBegun);
+    for (const pause of begins) {
+      pause.hasBegun = true;
       this.#arm(trace, pause);
-      const { reason, expiresAt } = pause;
-      if (engine.reporter.hasListeners)
-        engine.reporter.node(root, { type: "node_pause", reason, ...(expiresAt === undefined ? {} : { expiresAt }) });
+      if (engine.reporter.hasListeners) engine.reporter.node(root, beginOf(pause));
     }
     for (const pause of lasting.pauses.values()) if (isOf(pause, root)) pause.waiting = paused;
-    engine.ledger.parked(paused, "pause");
-    for (const pause of fresh) if (pause.answer === undefined) trace.sink.pause?.(ticketOf(pause));
+    engine.ledger.paused(paused, begins);
+    for (const pause of begins) if (isOpenPause(pause)) trace.sink.pause?.(ticketOf(pause));
     // an answer may arrive in the step that asked for it: without this check the message would wait for ever
     if (extras.asked.some(({ answer }) => answer !== undefined)) this.#goOn(paused);
     else engine.ending.checkStarved(trace);
@@ -456,14 +502,11 @@ export class Pausing {
   }
 
   async #accept(root: Attempt, pause: Pause, init: PauseInit<unknown>): Promise<unknown> {
-    const { value } = pause.answer as { readonly value: unknown };
+    const { value, isExpired } = pause.answer as PauseAnswer;
     const { resumeSchema } = init;
+    if (isExpired) return await this.#continued(root, pause, init);
     if (resumeSchema === undefined) return this.#accepted(root, pause, value);
-    const { more } = root;
-    // parking waits for every check: only then is it known which answers are missing
-    more.checking += 1;
-    const result = await this.#engine.waits.waitFor(root, checkedBy(resumeSchema, value));
-    more.checking -= 1;
+    const result = await this.#checked(root, checkedBy(resumeSchema, value));
     if (result.issues === undefined) {
       this.#park(root);
       return this.#accepted(root, pause, result.value);
@@ -480,18 +523,52 @@ export class Pausing {
     });
     refuse?.(error);
     this.#arm(root.trace, pause);
-    more.asked.push(pause);
+    root.more.asked.push(pause);
     this.#park(root);
     // the attempt is over by now, unless another of its answers is being checked
     root.requireRunning("pause");
     return await this.#engine.waits.wait(root, () => undefined);
   }
 
+  /** Awaits the check or the making of an answer. Parking waits for it: only then are the missing answers known. */
+  async #checked<Value>(root: Attempt, check: Promise<Value>): Promise<Value> {
+    const { more } = root;
+    more.checking += 1;
+    try {
+      const value = await this.#engine.waits.waitFor(root, check);
+      more.checking -= 1;
+      return value;
+    } catch (error) {
+      more.checking -= 1;
+      // a handler that catches the error and waits for other answers would never be parked
+      this.#park(root);
+      throw error;
+    }
+  }
+
+  /** Returns the value of an expired pause. Fails the trace if the handler, of a later release, has none. */
+  async #continued(root: Attempt, pause: Pause, { ifExpired }: PauseInit<unknown>): Promise<unknown> {
+    if (ifExpired === undefined) {
+      const error = this.#expired(pause, root.trace);
+      this.#failSoon(root, error);
+      throw error;
+    }
+    if (typeof ifExpired !== "function") return this.#accepted(root, pause, ifExpired);
+    const value = await this.#checked(root, called(ifExpired as () => unknown));
+    this.#park(root);
+    return this.#accepted(root, pause, value);
+  }
+
   #accepted(root: Attempt, pause: Pause, value: unknown): unknown {
-    pause.timer?.cancel();
-    pause.timer = pause.refuse = undefined;
+    disarm(pause);
+    pause.refuse = undefined;
+    const { reason, answer } = pause;
     if (this.#engine.reporter.hasListeners)
-      this.#engine.reporter.node(root, { type: "node_resume", reason: pause.reason });
+      this.#engine.reporter.node(root, {
+        type: "node_resume",
+        reason,
+        ...(answer?.isExpired === true ? { isExpired: true } : {}),
+      });
     return value;
   }
 
@@ -522,9 +599,10 @@ export class Pausing {
       throw refusal(FlowErrorCode.PAUSE_UNKNOWN, `flow "${this.#engine.options.name}" has not made the token`);
     }
     if (trace.tenant !== tenant) throw refusal(FlowErrorCode.PAUSE_FOREIGN, "the token belongs to another tenant");
+    const isPast = pause.expiresAt !== undefined && pause.expiresAt <= this.#engine.clock.epochNow();
+    // an earlier process may have let the pause expire by a clock ahead of this one's
+    if (pause.answer?.isExpired || (pause.answer === undefined && isPast)) throw this.#expired(pause, trace);
     if (pause.answer !== undefined) throw refusal(FlowErrorCode.PAUSE_USED, "the pause was answered already");
-    if (pause.expiresAt !== undefined && pause.expiresAt <= this.#engine.clock.epochNow())
-      throw this.#expired(pause, trace);
     return { trace, pause };
   }
 
@@ -563,19 +641,60 @@ async function checkedBy(schema: Schema<unknown, unknown>, value: unknown): Prom
   return await schema["~standard"].validate(value);
 }
 
-function ticketOf({ token, node, reason, payload, expiresAt }: Pause): PauseTicket {
-  return { token, node, reason, payload, expiresAt };
+/** Calls the function for an expired pause. An error it throws reaches the handler. */
+async function called(ifExpired: () => unknown): Promise<unknown> {
+  return await ifExpired();
+}
+
+function disarm(pause: Pause): void {
+  pause.timer?.cancel();
+  pause.timer = undefined;
+}
+
+/** Returns the common fields of a new pause or sleep. */
+function askedAt(node: string, key: string, askedBy: Attempt) {
+  return {
+    key,
+    node,
+    askedBy,
+    token: undefined,
+    payload: undefined,
+    hasBegun: false,
+    waiting: undefined,
+    answer: undefined,
+    refuse: undefined,
+    timer: undefined,
+  };
+}
+
+/** Whether it is a pause that can be answered. */
+function isOpenPause({ token, answer }: Pause): boolean {
+  return token !== undefined && answer === undefined;
+}
+
+/** Returns the event of the beginning of a pause or sleep. */
+function beginOf({ token, reason, expiresAt }: Pause) {
+  if (token === undefined) return { type: "node_sleep", name: reason, until: expiresAt as number } as const;
+  return { type: "node_pause", reason, ...(expiresAt === undefined ? {} : { expiresAt }) } as const;
+}
+
+function ticketOf({ token, node, name, reason, payload, expiresAt }: Pause): PauseTicket {
+  return { token: token as string, node, name: name ?? reason, reason, payload, expiresAt };
 }
 
 function requirePause(init: PauseInit<unknown>): void {
   if (typeof init !== "object" || init === null)
-    throw new TypeError(`A pause needs { reason, name?, payload?, resumeSchema?, expiresAt? }: got ${shown(init)}`);
-  requireKnownKeys("pause", init, ["reason", "name", "payload", "resumeSchema", "expiresAt"]);
+    throw new TypeError(
+      `A pause needs { reason, name?, payload?, resumeSchema?, expiresAt?, ifExpired? }: got ${shown(init)}`,
+    );
+  requireKnownKeys("pause", init, ["reason", "name", "payload", "resumeSchema", "expiresAt", "ifExpired"]);
   if (typeof init.reason !== "string" || init.reason === "")
     throw new TypeError(`Option "reason" of pause must be a string that is not empty: got ${shown(init.reason)}`);
   if (init.name !== undefined && (typeof init.name !== "string" || init.name === ""))
     throw new TypeError(`Option "name" of pause must be a string that is not empty: got ${shown(init.name)}`);
   if (init.expiresAt !== undefined) requireNumber("expiresAt", init.expiresAt, 0);
+  if (init.ifExpired !== undefined && init.expiresAt === undefined)
+    throw new TypeError('Option "ifExpired" of pause needs "expiresAt": without it the pause never expires');
   if (init.resumeSchema !== undefined && !isSchema(init.resumeSchema))
     throw new TypeError(`Option "resumeSchema" of pause must be a Standard Schema: got ${shown(init.resumeSchema)}`);
 }

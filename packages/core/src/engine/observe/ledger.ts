@@ -1,7 +1,7 @@
 import type { Message } from "../../message/message.ts";
 import type { FinalOutcome } from "../../message/outcome.ts";
 import type { RecordedOutput, TraceRecorder } from "../../ports/trace-recorder.ts";
-import type { Trace } from "../state/trace.ts";
+import type { Pause, Trace } from "../state/trace.ts";
 import { type Attempt, State } from "../state/attempt.ts";
 import { outputTo, placeOf, resultOutput, runOf } from "./reporter.ts";
 
@@ -105,13 +105,19 @@ export class Ledger {
   }
 
   /** Records that a message waits outside edges and attempts. */
-  parked(attempt: Attempt, why: "backoff" | "join" | "pause"): void {
+  parked(attempt: Attempt, why: "backoff" | "join"): void {
     if (why === "join") attempt.trace.gather();
     this.changed(attempt.trace);
     this.#record?.({ type: "parked", ...placeOf(attempt), why });
   }
 
-  /** Records that a message resumes after a backoff or a pause. */
+  /** Records that a message waits for answers or an instant. `begins` are the pauses and sleeps that are new. */
+  paused(attempt: Attempt, begins: readonly Pause[]): void {
+    this.changed(attempt.trace);
+    this.#record?.({ type: "parked", ...placeOf(attempt), why: "pause", begins: begins.map(({ key }) => key) });
+  }
+
+  /** Records that a message resumes after a backoff, a pause or a sleep. */
   resumed(attempt: Attempt, why: "backoff" | "pause"): void {
     this.changed(attempt.trace);
     this.#record?.({ type: "resumed", ...placeOf(attempt), why });

@@ -81,11 +81,11 @@ export class AttemptExtras {
   playbookCalls = 0;
   /** Keys of its playbook calls. */
   playbookKeys: Set<string> | undefined;
-  /** Names of the pauses its handler has requested. */
-  pauseNames: Set<string> | undefined;
-  /** Pauses still unanswered. The attempt is parked if there are any. */
+  /** Keys of the pauses and sleeps its handler has requested. */
+  pauseKeys: Set<string> | undefined;
+  /** Pauses still unanswered, and sleeps that are not over. The attempt is parked if there are any. */
   readonly asked: Pause[] = [];
-  /** Number of answers being validated. */
+  /** Number of answers being validated, or being made for an expired pause. */
   checking = 0;
   /** Number of its outputs accepted before the handler was called again. They are not sent twice. */
   alreadySent = 0;
@@ -191,7 +191,7 @@ export class Attempt implements QueueItem, StreamWriter {
     this.worker.parked += 1;
   }
 
-  /** Moves to paused until an answer arrives. It occupies neither edge nor slot. */
+  /** Moves to paused until an answer arrives or a sleep is over. It occupies neither edge nor slot. */
   pause(): void {
     this.state = State.PAUSED;
   }

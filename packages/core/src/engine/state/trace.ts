@@ -53,28 +53,41 @@ export interface Effect {
   running?: Promise<unknown> | undefined;
 }
 
+/** Answer to a {@link Pause}. */
+export interface PauseAnswer {
+  readonly value: unknown;
+  /** Present if there was none in time. The handler continues without one. */
+  readonly isExpired?: true;
+}
+
 /**
- * A pause requested by a handler.
+ * A pause or a sleep requested by a handler.
  *
- * States: asked → waiting (its attempt is parked) → answered → over. An answer that does not fit returns it to asked.
- * It expires at `expiresAt`, and with its trace.
+ * States: asked → waiting (its attempt is parked) → answered or expired → over. An answer that does not fit returns it
+ * to asked. At `expiresAt` it expires or fails its trace. It ends with its trace.
  */
 export interface Pause {
-  /** Identity within its trace: its message, its playbook if any, and its name. */
+  /** Identity within its trace: its message, its playbook if any, its kind and its name. */
   key: string;
   /** Name given by the handler. Without one the reason identifies the pause. */
   name: string | undefined;
-  readonly token: string;
+  /** Authorises an answer; `undefined` for a sleep, which only time ends. */
+  readonly token: string | undefined;
   readonly node: string;
+  /** Question; name of a sleep. */
   readonly reason: string;
   readonly payload: unknown;
-  /** Expiry, in epoch milliseconds. */
+  /** Expiry, in epoch milliseconds. A sleep is over then. */
   readonly expiresAt: number | undefined;
+  /** Whether its handler is called again at `expiresAt`. Otherwise the trace fails. */
+  goesOn: boolean;
+  /** Whether a message was parked for it, in this run or an earlier one. */
+  hasBegun: boolean;
   /** Attempt that requested it last; `undefined` if only an earlier run has requested it. */
   askedBy: Attempt | undefined;
   /** Paused attempt that waits for its answer. */
   waiting: Attempt | undefined;
-  answer: { readonly value: unknown } | undefined;
+  answer: PauseAnswer | undefined;
   /** Callback for an answer that fails validation. */
   refuse: ((error: unknown) => void) | undefined;
   timer: Timer | undefined;
@@ -84,14 +97,17 @@ export interface Pause {
 export class Lasting {
   /** Side effects by key. */
   readonly effects = new Map<string, Effect>();
-  /** Pauses by key, in creation order. */
+  /** Pauses and sleeps by key, in creation order. */
   readonly pauses = new Map<string, Pause>();
   /** Paused attempts. */
   readonly paused = new Set<Attempt>();
   /** Listeners for the next outcome, besides the sink. */
   watchers: ((outcome: Outcome) => void)[] = [];
-  /** Whether the callers have been notified that only answers are missing. */
-  isQuiet = false;
+  /**
+   * `quiet` once the callers have been notified that only answers are missing; `asleep` while a durable flow has nothing
+   * to do for the trace until a sleep is over.
+   */
+  rest: "none" | "asleep" | "quiet" = "none";
 }
 
 /** Messages of a trace that a join has gathered so far. */
@@ -205,7 +221,7 @@ export class Trace implements LaneOwner, QueueItem {
   nextInLane: this | null = null;
   firstMember: Attempt | null = null;
   gathered: Gathered[] | null = null;
-  /** Side effects and pauses. */
+  /** Side effects, pauses and sleeps. */
   lasting: Lasting | null = null;
   /** Deadline, in epoch milliseconds. */
   deadlineAt: number | undefined;

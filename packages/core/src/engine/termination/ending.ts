@@ -33,7 +33,7 @@ interface EndingHost {
   readonly sending: Sending;
   readonly joining: Joining;
   readonly fetching: { starve(trace: Trace): void };
-  readonly pausing: { quiet(trace: Trace): void; ended(trace: Trace): void };
+  readonly pausing: { rests(trace: Trace): void; ended(trace: Trace): void };
   /** Called when a trace has ended and its last handler has returned or was abandoned. */
   traceRests(): void;
 }
@@ -110,7 +110,7 @@ export class Ending {
     if (trace.live !== trace.joined + trace.fetching + paused || trace.live === 0) return;
     const engine = this.#engine;
     if (paused > 0) {
-      engine.pausing.quiet(trace);
+      engine.pausing.rests(trace);
       return;
     }
     if (trace.isOpenEnded) return;
