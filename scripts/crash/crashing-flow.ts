@@ -35,12 +35,18 @@ export interface Surroundings {
   readonly logger: Logger;
   /** Called for each effect whose state an earlier process left unknown. */
   readonly onUnknown: () => void;
+  /** Called for each sleep that is over, with whether it ended sooner than one that began anew in this life. */
+  readonly onSlept: (isContinued: boolean) => void;
+  /** Called for each question that expires. */
+  readonly onExpired: () => void;
 }
 
 /**
- * Builds a flow with everything a crash can interrupt: fan-out and join, retries, a loop, pauses, chunks, side effects.
+ * Builds a flow with everything a crash can interrupt: fan-out and join, retries, a loop, pauses, sleeps, chunks, side
+ * effects.
  */
-export function crashingFlow({ durability, effects, life, logger, onUnknown }: Surroundings) {
+export function crashingFlow({ durability, effects, life, logger, onUnknown, onSlept, onExpired }: Surroundings) {
+  const startedAt = Date.now();
   const concurrency = 16;
   const policy = { concurrency };
   const retrying = { concurrency, maxRetries: RETRIES, backoffBaseMs: 2, maxBackoffMs: 4 };
@@ -122,6 +128,23 @@ export function crashingFlow({ durability, effects, life, logger, onUnknown }: S
     return { job, value, by };
   });
 
+  const wait = payloadNode({ name: "wait", policy }, async (report: Report, ctx): Promise<Report> => {
+    const { id, sleepMs, expiresMs } = report.job;
+    const begunAt = await ctx.once("begun", () => Date.now(), { ifUnknown: "run" });
+    await ctx.sleep(sleepMs, { name: "nap" });
+    const now = Date.now();
+    if (now < begunAt + sleepMs) throw new Error(`The sleep of job ${id} ended ${begunAt + sleepMs - now} ms early`);
+    onSlept(now < startedAt + sleepMs);
+    const answer = await ctx.pause<string>({
+      reason: "a question that is never answered",
+      expiresAt: begunAt + sleepMs + expiresMs,
+      ifExpired: () => "no answer",
+    });
+    if (answer !== "no answer") throw new Error(`Job ${id} has the answer ${JSON.stringify(answer)}`);
+    onExpired();
+    return report;
+  });
+
   const conclude = payloadNode({ name: "conclude", policy }, async ({ job, value, by }: Report, ctx) => {
     const result: Result = { id: job.id, value, by, key: ctx.idempotencyKey };
     if (value !== valueOf(job)) throw new Error(`Job ${job.id} comes to ${value}, not ${valueOf(job)}`);
@@ -131,10 +154,11 @@ export function crashingFlow({ durability, effects, life, logger, onUnknown }: S
 
   return create(
     split.to(flaky, slow).to(gather).to(merge).to(charge).to(route),
-    route.to(begin, ask, conclude),
+    route.to(begin, ask, wait, conclude),
     begin.to(think),
     think.to(think, conclude),
     ask.to(conclude),
+    wait.to(conclude),
     { name: "crash", queueMaxSize: 16, graceMs: 50, durability, logger },
   );
 }

@@ -14,6 +14,9 @@ export class Evidence {
     recoveries: 0,
     resumed: 0,
     "unknown effects": 0,
+    sleeps: 0,
+    "sleeps continued": 0,
+    "expired questions": 0,
   };
   /** Violations: the first of each kind, and the count per kind. */
   readonly #problems = new Map<string, { readonly first: string; count: number }>();
@@ -48,6 +51,13 @@ export class Evidence {
         break;
       case "unknown":
         figures["unknown effects"] += 1;
+        break;
+      case "slept":
+        figures.sleeps += 1;
+        if (told.isContinued) figures["sleeps continued"] += 1;
+        break;
+      case "expired":
+        figures["expired questions"] += 1;
         break;
       case "chunk":
         figures.chunks += 1;

@@ -18,11 +18,15 @@ export interface Job {
   /** Failures of the charge before it succeeds. */
   readonly chargeFailures: number;
   readonly chunks: number;
-  readonly route: "think" | "ask" | "conclude";
+  readonly route: "think" | "ask" | "wait" | "conclude";
   /** Hops of its controller. */
   readonly hops: number;
   /** Lives until each question may be answered, for every question asked at once. */
   readonly waits: readonly number[];
+  /** Milliseconds that it sleeps before its conclusion. */
+  readonly sleepMs: number;
+  /** Milliseconds after which a question that is never answered expires. */
+  readonly expiresMs: number;
 }
 
 /** Result of a trace. `by` lists the lives in which its questions were answered; `key` is the key of the message. */
@@ -54,9 +58,11 @@ export function jobOf(seed: number, id: number): Job {
     failures: from(1, 3),
     chargeFailures: chance(0.2) ? 1 : 0,
     chunks: from(0, 3),
-    route: pick("think", "think", "ask", "conclude"),
+    route: pick("think", "think", "ask", "wait", "conclude"),
     hops: from(1, 5),
     waits: Array.from({ length: from(1, 2) }, () => from(0, 2)),
+    sleepMs: from(1, 400),
+    expiresMs: from(0, 300),
   };
 }
 
@@ -82,6 +88,7 @@ export function countsOf({ parts, route, hops }: Job): Readonly<Record<string, n
     route: 1,
     ...(route === "think" ? { begin: 1, think: hops } : {}),
     ...(route === "ask" ? { ask: 1 } : {}),
+    ...(route === "wait" ? { wait: 1 } : {}),
     conclude: 1,
   };
 }

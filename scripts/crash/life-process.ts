@@ -34,6 +34,8 @@ export type Told =
   | { readonly type: "result"; readonly result: Result }
   | { readonly type: "answered"; readonly id: number; readonly which: number }
   | { readonly type: "unknown" }
+  | { readonly type: "slept"; readonly isContinued: boolean }
+  | { readonly type: "expired" }
   | { readonly type: "chunk" }
   | { readonly type: "problem"; readonly what: string }
   | { readonly type: "done" };
@@ -92,6 +94,8 @@ const flow = crashingFlow({
     error: (message, fields) => tell({ type: "problem", what: `${message} ${JSON.stringify(fields)}` }),
   },
   onUnknown: () => tell({ type: "unknown" }),
+  onSlept: (isContinued) => tell({ type: "slept", isContinued }),
+  onExpired: () => tell({ type: "expired" }),
 });
 
 function seen(outcome: Outcome<Result>, where: string): void {
@@ -168,8 +172,8 @@ async function answerQuestions(): Promise<void> {
   while (flow.isRunning) {
     for (const tenant of tenants) {
       for (const { token, payload } of await flow.pauses({ tenant })) {
-        const question = payload as Question;
-        if (answered.has(token) || (question.fromLife > life && !isLast)) continue;
+        const question = payload as Question | undefined;
+        if (question === undefined || answered.has(token) || (question.fromLife > life && !isLast)) continue;
         answered.add(token);
         void answer(token, tenant, question);
       }

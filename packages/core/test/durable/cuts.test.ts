@@ -367,6 +367,39 @@ scenarios["a backoff and a join whose time passes while no process runs the flow
   downMs: 5_000,
 };
 
+scenarios["sleeps, in a branch and one after the other"] = {
+  make: (world) => {
+    const nap = payloadNode("nap", async (n: number, ctx) => {
+      await ctx.emit(n + 0.5);
+      await ctx.sleep(20, { name: "first" });
+      await ctx.sleep(6);
+      await ctx.sleepUntil(ctx.message.createdAt + 60);
+      return n + 10;
+    });
+    return made(create(step("a").to(nap), nap.to(step("b", 0, 4)), options(world)));
+  },
+  inputs: traces(2),
+};
+
+scenarios["sleeps and pauses whose time passes while no process runs the flow"] = {
+  make: (world) => {
+    const nap = payloadNode("nap", async (n: number, ctx) => {
+      await ctx.sleep(300, { name: "nap" });
+      return n + 10;
+    });
+    const ask = payloadNode("ask", async (n: number, ctx) => {
+      const ifExpired = async () => {
+        await ctx.sleep(3);
+        return 100;
+      };
+      return n + (await ctx.pause<number>({ reason: "how many?", expiresAt: ctx.message.createdAt + 400, ifExpired }));
+    });
+    return made(create(step("a").to(nap, ask), nap.to(step("b")), ask.to(step("c")), options(world)));
+  },
+  inputs: traces(2),
+  downMs: 5_000,
+};
+
 describe("cut at any batch, a flow ends as if it had not been cut:", () => {
   test.each(Object.keys(scenarios))("%s", { timeout: 30_000 }, async (name) => {
     const tried = await expectAlikeHoweverCut(scenarios[name] as Scenario);

@@ -418,6 +418,17 @@ const ways: Record<
   node_pause: pausesAndGoesOn,
   trace_pause: pausesAndGoesOn,
   node_resume: pausesAndGoesOn,
+  node_sleep: async (options, clock) => {
+    const nap = payloadNode("nap", async (n: number, ctx) => {
+      await ctx.sleep(10, { name: "nap" });
+      return n;
+    });
+    const flow = tidy(create(nap.to(), options).run());
+    const called = flow.call(1);
+    await clock.advance(10);
+    await called;
+    await flow.flush();
+  },
   deadline_skip: async (options, clock) => {
     const flow = tidy(create(sleeper({ concurrency: 1 }).to(), options).run());
     const outcomes = [flow.outcome(10), flow.outcome(10, { timeoutMs: 5 })];

@@ -39,6 +39,8 @@ describe("the laws on random graphs under random schedules", () => {
         "a disk refuses a batch",
         "a disk is slow",
         "a pause is answered",
+        "a pause expires",
+        "a sleep is over",
         "the outcome of an effect is unknown",
       ])
         expect(faults.get(fault) ?? 0, fault).toBeGreaterThan(0);

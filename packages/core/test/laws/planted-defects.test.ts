@@ -180,6 +180,16 @@ describe("a planted defect of durable flows is found", () => {
       },
       says: /L10 at record \d+: message \w+ is not there after a restart/,
     },
+    {
+      what: "a sleep that begins anew after a restart",
+      plant() {
+        plant(SimulatedJournal.prototype, "open", (sound) => async (claim) => {
+          const partition = await sound(claim);
+          return { ...partition, append: (batch, sequence) => partition.append(withoutSleeps(batch), sequence) };
+        });
+      },
+      says: /L10 at record \d+: the pause or sleep "[^"]+" begins anew/,
+    },
   ];
   test.for(ofJournal)("$what", { timeout: 60_000 }, async (defect) => {
     const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -204,6 +214,16 @@ describe("a planted defect of durable flows is found", () => {
     return { ...batch, put };
   }
 
+  /** Omits all sleeps, so that a handler that is called again does not find its own. */
+  function withoutSleeps(batch: JournalBatch): JournalBatch {
+    const put = batch.put.map((entry) => {
+      const state = JSON.parse(entry.state) as { pauses?: { token?: string }[] };
+      const pauses = state.pauses?.filter(({ token }) => token !== undefined);
+      return pauses === undefined ? entry : { ...entry, state: JSON.stringify({ ...state, pauses }) };
+    });
+    return { ...batch, put };
+  }
+
   /** Simulates a typical durable flow. */
   function orderFlow(seeds: readonly number[]) {
     return simulate({
@@ -211,6 +231,7 @@ describe("a planted defect of durable flows is found", () => {
         const take = payloadNode("take", (order: number) => order);
         const pack = payloadNode("pack", async (order: number, ctx) => {
           await ctx.sleep(5);
+          await ctx.sleep(40, { name: "let it dry" });
           return order;
         });
         const pay = payloadNode("pay", (order: number, ctx) => ctx.once("pay", () => order, { ifUnknown: "run" }));

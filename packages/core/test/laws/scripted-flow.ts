@@ -34,6 +34,11 @@ import {
   STALL_MS,
 } from "./script.ts";
 
+/** Milliseconds of a sleep that processes do not survive often. */
+const SLEEP_MS = 45;
+/** Milliseconds from the creation of a message to the expiry of its questions. */
+const EXPIRY_MS = 10;
+
 type AnyFlow = Flow<unknown, unknown>;
 type ScriptNode = FlowNode<string, unknown, unknown>;
 
@@ -245,13 +250,14 @@ function scriptedNode(
     if (Array.isArray(message.payload)) checkGroup(message.payload as Parcel[]);
     return entered(parcel, () => {
       const isQuick = deed.acts.length === 0 && ctx.attempt > deed.failures && kind !== "playbook" && kind !== "remote";
-      if (!isQuick || lasting >= 80) return inTime();
+      if (!isQuick || lasting >= 70) return inTime();
       count(log.returned, keyOf(place, parcel.id, hops));
       return value;
 
       async function inTime(): Promise<unknown> {
         if (effects !== undefined && lasting >= 80) await doOnce(`${place} ${parcel.id} ${hops}`, ctx, effects);
         if (lasting >= 90) await askAround(parcel, ctx, lasting >= 95);
+        if (lasting >= 70 && lasting < 80) await sleepLong(parcel, ctx, lasting < 73);
         for (const [index, act] of deed.acts.entries()) {
           if (index === deed.failsAt) await failing(deed, ctx.attempt, (ms) => ctx.sleep(ms));
           await perform(act, ctx);
@@ -285,12 +291,30 @@ function scriptedNode(
     if (value !== key) log.problems.push(`L10: ${name}: the effect "${key}" gave ${value}`);
   }
 
-  /** Asks one question or two, in an order that changes from call to call. Each has its own answer. */
+  /** Sleeps parked, once or twice in an order that changes from call to call. */
+  async function sleepLong({ id }: Parcel, ctx: Context, sleepsTwice: boolean): Promise<void> {
+    const lengths = [SLEEP_MS, ...(sleepsTwice ? [2 * SLEEP_MS] : [])];
+    if (log.handled % 2 === 0) lengths.reverse();
+    for (const ms of lengths) {
+      await aside(ctx.sleep(ms, { name: `${ms} ms for ${id}` }));
+      count(log.faults, "a sleep is over");
+    }
+  }
+
+  /**
+   * Asks one question or two, in an order that changes from call to call. Each has its own answer. Some expire, which
+   * gives the same answer: a late one is refused.
+   */
   async function askAround(parcel: Parcel, ctx: Context, asksTwo: boolean): Promise<void> {
     const reasons = [`may ${parcel.id} go on?`, ...(asksTwo ? [`by when may ${parcel.id} go on?`] : [])];
     if (log.handled % 2 === 0) reasons.reverse();
     for (const reason of reasons) {
-      const answer = await aside(ctx.pause({ reason, payload: parcel }));
+      const ifExpired = (): string => {
+        count(log.faults, "a pause expires");
+        return reason;
+      };
+      const expires = hashOf(reason) % 2 === 0 ? { expiresAt: ctx.message.createdAt + EXPIRY_MS, ifExpired } : {};
+      const answer = await aside(ctx.pause({ reason, payload: parcel, ...expires }));
       if (answer !== reason) log.problems.push(`L10: ${name}: "${reason}" was given the answer to "${String(answer)}"`);
     }
   }

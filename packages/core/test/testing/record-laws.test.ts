@@ -59,6 +59,12 @@ const resumed = (node: string, lineage: string, why: "backoff" | "join"): TraceR
   ...at(node, lineage),
   why,
 });
+const paused = (node: string, lineage: string, begins: readonly string[]): TraceRecord => ({
+  type: "parked",
+  ...at(node, lineage),
+  why: "pause",
+  begins,
+});
 const dropped = (node: string, lineage: string): TraceRecord => ({ type: "dropped", ...at(node, lineage) });
 
 /** Three messages of one trace: a retry, a group, a fetch, and one that is never begun. */
@@ -230,6 +236,19 @@ describe("the checkers of the laws", () => {
     const begun = [accepted("1", first), started("split", "1"), restart];
     expect(brokenLaws(begun, () => shape)).toEqual(['L2: the trace of run "0" has not ended']);
     expect(brokenLaws(begun, () => ({ ...shape, isWithin: true }))).toEqual([]);
+  });
+
+  test("notice when a pause or sleep that is stored begins anew, in the same process or the next", () => {
+    const wakes: TraceRecord = { type: "resumed", ...at("split", "1"), why: "pause" };
+    const sleeps = [accepted("1", first), started("split", "1"), paused("split", "1", ["nap"])];
+    const again = (begins: readonly string[]) => [wakes, started("split", "1"), paused("split", "1", begins)];
+    const broken = (then: readonly (TraceRecord | Restart)[]): string =>
+      brokenLaws([...sleeps, ...then], () => shape).join("\n");
+    for (const between of [[], [restart, restored("split", "1", first)]]) {
+      expect(broken([...between, ...again(["nap"])])).toMatch(/^L10 .*"nap" begins anew/m);
+      expect(broken([...between, ...again([])])).not.toMatch(/L10/);
+      expect(broken([...between, ...again(["other"])])).not.toMatch(/L10/);
+    }
   });
 
   test("keep apart traces that share an id", () => {

@@ -55,6 +55,8 @@ class Run {
   /** Nodes reached by each sent message, by its sender. */
   readonly sendings = new Map<string, Map<Message, string[]>>();
   readonly results = new Set<string>();
+  /** Keys of the pauses and sleeps that have begun. */
+  readonly waits = new Set<string>();
   /** Messages taken by a join or a fetch in the act of sending, before the sender's record reports them. */
   readonly foretold = new Map<string, Item>();
   /** Messages that must reappear after the last restart. */
@@ -154,6 +156,10 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
     case "parked":
       if (record.why === "pause") {
         move(["in an attempt"], "paused");
+        for (const wait of record.begins ?? []) {
+          if (run.waits.has(wait)) complain("L10", `the pause or sleep "${wait}" begins anew`);
+          run.waits.add(wait);
+        }
       } else if (record.why === "backoff") {
         move(["in an attempt"], "in backoff");
       } else if (item === undefined) {
@@ -284,6 +290,7 @@ export function lineOf(record: TraceRecord | Restart): string {
     case "committed":
       return `${place} attempt ${record.attempt} → ${record.outputs.map((output) => `${output.lineage} at ${output.node} ${JSON.stringify(output.message.payload)}`).join(", ")}`;
     case "parked":
+      return `${place} (${[record.why, ...(record.begins ?? [])].join(" ")})`;
     case "resumed":
       return `${place} (${record.why})`;
     case "fetched":
