@@ -32,6 +32,7 @@ const decide = payloadNode("decide", async (expense: Expense, ctx) => {
     payload: expense,
     resumeSchema: Decision,
     expiresAt: Date.now() + WEEK_MS,
+    ifExpired: { isApproved: false, by: "the deadline" },
   });
   return { expense, ...answer };
 });

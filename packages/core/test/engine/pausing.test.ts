@@ -502,7 +502,7 @@ describe("a pause that expires", () => {
     const ask = asking("ask", async (n, ctx) => {
       const expiring = ctx.pause<string>({ reason: "a", expiresAt, ifExpired });
       if (n === 1) return await expiring;
-      return await Promise.all([expiring.catch((error: Error) => error.message), ctx.pause<string>({ reason: "b" })]);
+      return await Promise.all([rejection(expiring), ctx.pause<string>({ reason: "b" })]);
     });
     const flow = running(create(ask.to(end), { clock }), clock);
     await flow.outcome(1, { traceId: "t" });
@@ -510,13 +510,16 @@ describe("a pause that expires", () => {
     const [, b] = tokensOf(await flow.outcome(2)) as [string, string];
     await clock.advance(1_000);
     expect(await within(2_000, failed)).toMatchObject({ code: "NODE_EXCEPTION", cause: { message: "no default" } });
-    expect(await within(2_000, flow.resume(b, "yes"))).toMatchObject({ result: ["no default", "yes"] });
+    expect(await within(2_000, flow.resume(b, "yes"))).toMatchObject({
+      result: [{ message: "no default" }, "yes"],
+    });
   });
 
   test("takes ifExpired only together with expiresAt", async () => {
     const ask = asking("ask", async (_, ctx) => await ctx.pause({ reason: "?", ifExpired: 1 }));
     const flow = running(create(ask.to(end)));
-    expect(await rejection(flow.call(1))).toMatchObject({ message: expect.stringContaining('needs "expiresAt"') });
+    const { message } = (await rejection(flow.call(1))) as FlowError;
+    expect(message).toContain('Option "ifExpired" of pause needs "expiresAt"');
   });
 
   test("does not expire once it is answered, however long the handler takes to ask again", async () => {

@@ -377,19 +377,17 @@ describe("a sleep in a durable flow", () => {
       await ctx.sleep(1_000, { name: "nap" });
       return clock.now();
     };
-    const first = await release(journal, clock, handle);
-    await within(2_000, first.flow.emit(1, { traceId: "t" }));
-    for (let current = first, deploys = 0; ; deploys += 1, current = await release(journal, clock, handle)) {
-      if (deploys === 3) {
-        const fetched = current.flow.fetch({ traceId: "t" });
-        await clock.advance(100);
-        expect(await within(2_000, fetched)).toMatchObject({ payload: 1_000 });
-        await current.stop();
-        break;
-      }
+    for (const deploy of range(3)) {
+      const { flow, stop } = await release(journal, clock, handle);
+      if (deploy === 0) await within(2_000, flow.emit(1, { traceId: "t" }));
       await clock.advance(300);
-      await current.stop();
+      await stop();
     }
+    const { flow, stop } = await release(journal, clock, handle);
+    const fetched = flow.fetch({ traceId: "t" });
+    await clock.advance(100);
+    expect(await within(2_000, fetched)).toMatchObject({ payload: 1_000 });
+    await stop();
     expect(calls).toBe(2);
   });
 

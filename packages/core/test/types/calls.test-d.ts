@@ -49,6 +49,24 @@ export async function input(): Promise<void> {
   await flow.call({ text: "a" }, { tennant: "acme" });
 }
 
+export async function pauses(ctx: Context): Promise<void> {
+  const decided = await ctx.pause<boolean>({ reason: "?", expiresAt: 1, ifExpired: false });
+  same<typeof decided, boolean>();
+  const made = await ctx.pause<string>({ reason: "?", expiresAt: 1, ifExpired: async () => "no" });
+  same<typeof made, string>();
+  const anything = await ctx.pause({ reason: "?", expiresAt: 1, ifExpired: "no" });
+  // the answer may be of another type than the value without one
+  same<typeof anything, unknown>();
+  // @ts-expect-error the answer is a boolean, and so is the value without one
+  await ctx.pause<boolean>({ reason: "?", expiresAt: 1, ifExpired: "no" });
+  // @ts-expect-error the same for the result of a function
+  await ctx.pause<boolean>({ reason: "?", expiresAt: 1, ifExpired: () => "no" });
+  await ctx.sleep(1, { name: "nap" });
+  await ctx.sleepUntil(1);
+  // @ts-expect-error an instant is a number of epoch milliseconds
+  await ctx.sleepUntil(new Date());
+}
+
 export async function results(): Promise<void> {
   const result = await flow.call({ text: "a" });
   same<typeof result, string>();
