@@ -187,11 +187,18 @@ describe("a reader of a stream", () => {
 });
 
 describe("formatSseEvent", () => {
-  const pause: PauseTicket = { token: "t", node: "n", reason: "a\nb?", payload: { n: 1 }, expiresAt: undefined };
+  const pause: PauseTicket = {
+    token: "t",
+    node: "n",
+    name: "ask",
+    reason: "a\nb?",
+    payload: { n: 1 },
+    expiresAt: undefined,
+  };
 
   test("formats a pause as an event of its own type, without an id", () => {
     expect(formatSseEvent(pause, { retryMs: 5 })).toBe(
-      'event: pause\nretry: 5\ndata: {"token":"t","node":"n","reason":"a\\nb?","payload":{"n":1}}\n\n',
+      'event: pause\nretry: 5\ndata: {"token":"t","node":"n","name":"ask","reason":"a\\nb?","payload":{"n":1}}\n\n',
     );
     expect(formatSseEvent(pause, { event: "question" })).toMatch(/^event: question\n/);
   });
