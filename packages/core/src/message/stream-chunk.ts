@@ -74,9 +74,9 @@ export interface SseOptions {
 export function formatSseEvent(item: StreamChunk | PauseTicket, options: SseOptions = {}): string {
   const retry = options.retryMs === undefined ? "" : `retry: ${Math.round(options.retryMs)}\n`;
   if ("token" in item) {
-    const { token, node, reason, payload, expiresAt } = item;
+    const { token, node, name, reason, payload, expiresAt } = item;
     if (payload !== undefined) requireJson(payload, "payload", `pause "${reason}"`);
-    const data = JSON.stringify({ token, node, reason, payload, expiresAt });
+    const data = JSON.stringify({ token, node, name, reason, payload, expiresAt });
     return `event: ${fieldText(options.event ?? "pause")}\n${retry}data: ${data}\n\n`;
   }
   const event = options.event ?? (item.done ? "done" : "chunk");
