@@ -158,7 +158,7 @@ async function fetchResults(): Promise<void> {
 async function answer(token: string, tenant: string, { id, which }: Question): Promise<void> {
   const where = `Answer ${which} of job ${id}`;
   try {
-    const outcome = await flow.resume(token, life, { tenant });
+    const outcome = await flow.pauses.resume(token, life, { tenant });
     if (outcome.status !== "stopped") tell({ type: "answered", id, which });
     seen(outcome, where);
   } catch (error) {
@@ -171,7 +171,7 @@ async function answerQuestions(): Promise<void> {
   const answered = new Set<string>();
   while (flow.isRunning) {
     for (const tenant of tenants) {
-      for (const { token, payload } of await flow.pauses({ tenant })) {
+      for (const { token, payload } of await flow.pauses.list({ tenant })) {
         const question = payload as Question | undefined;
         if (question === undefined || answered.has(token) || (question.fromLife > life && !isLast)) continue;
         answered.add(token);
@@ -194,7 +194,7 @@ const working = [
 if (isLast) {
   const end = performance.now() + STALL_MS;
   for (;;) {
-    const unfinished = await flow.unfinished();
+    const unfinished = await flow.recovery.unfinished();
     const { traces, unreadResults, fetchers } = flow.stats();
     // a busy fetcher is receiving a result, which the journal keeps until delivery
     if (unfinished.length + traces + unreadResults === 0 && fetchers === FETCHERS) break;

@@ -224,10 +224,12 @@ describe("no fault in the background ends the process", () => {
     expect(found).toEqual([]);
   });
 
+  const methods = { stream: { stream: broken }, pauses: { pauses: { list: faulty } }, outcome: { outcome: faulty } };
+
   test.each(["stream", "pauses", "outcome"] as const)("a flow that fails in %s", async (method) => {
     const found = uncaught();
     const flow = create(payloadNode("ask", async (_: string, ctx) => await ctx.pause<string>({ reason: "?" })).to());
-    const other = { [method]: method === "stream" ? broken : faulty } as unknown as Partial<ServedFlow>;
+    const other = methods[method] as unknown as Partial<ServedFlow>;
     const { url } = await serve(instead(flow, other), { answersWithMessage: () => method === "outcome" });
     for (const binding of BINDINGS) {
       const client = await speak(url, binding);
@@ -247,8 +249,9 @@ describe("no fault in the background ends the process", () => {
     const { value } = await client.sendMessageStream(saying("x")).next();
     await begun;
     const id = value?.payload?.$case === "task" ? value.payload.value.id : "";
-    const follow = (async () => broken()) as unknown as ServedFlow["follow"];
-    const other = await serve(instead(shout(), { follow }), { taskStore });
+    const follow = async () => broken();
+    const recovery = { follow } as unknown as ServedFlow["recovery"];
+    const other = await serve(instead(shout(), { recovery }), { taskStore });
     const reader = await speak(other.url, "JSONRPC");
     await reader.getTask({ tenant: "", id, historyLength: undefined });
     await until(async () => other.adapter.isQuiet);

@@ -187,7 +187,7 @@ test("a task that was taken up after a restart is cancelled as any other", async
   expect(cancelled.status?.state).toBe(TaskState.TASK_STATE_CANCELED);
   await until(async () => after.adapter.isQuiet);
   expect(flow.stats().traces).toBe(0);
-  expect(await flow.unfinished()).toEqual([]);
+  expect(await flow.recovery.unfinished()).toEqual([]);
 });
 
 test("a question is answered after a restart, when the flow is durable", async () => {

@@ -151,7 +151,7 @@ describe.each(BINDINGS)("over %s", (binding) => {
 
     const left = await taskOf(client.sendMessage(saying("EZS 2")));
     await client.cancelTask({ tenant: "", id: left.id, metadata: undefined });
-    expect(await app.adapter.flows[0]?.pauses({ traceId: left.id })).toEqual([]);
+    expect(await app.adapter.flows[0]?.pauses.list({ traceId: left.id })).toEqual([]);
   });
 
   test("a message that comes twice begins one task, whichever way it comes", async () => {

@@ -112,17 +112,11 @@ export { create, type FlowOf, type NoNode } from "./flow/create.ts";
 export type { ChangedTrace, Durability, Recovery, UnaskedPause, UnfinishedTrace } from "./engine/durability.ts";
 export type { CancelReport } from "./engine/termination/ending.ts";
 export type { StopReport } from "./engine/engine.ts";
-export type {
-  EmitOptions,
-  ExternalTask,
-  FetchOptions,
-  Runnable,
-  RunNeeds,
-  RunOptions,
-  StreamOptions,
-  TraceOptions,
-} from "./flow/flow.ts";
+export type { EmitOptions, FetchOptions, StreamOptions, TraceOptions } from "./flow/call-options.ts";
+export type { ExternalTask, Runnable, RunNeeds, RunOptions } from "./flow/flow.ts";
 export { Flow } from "./flow/flow.ts";
+export type { FlowPauses } from "./flow/pauses.ts";
+export type { FlowRecovery } from "./flow/recovery.ts";
 export type { FlowOptions, ResolvedOptions } from "./engine/flow-options.ts";
 export type { EdgeStats, FlowStats, NodeStats } from "./engine/flow-stats.ts";
 export type { ObserverCount, ObserverStats } from "./engine/observe/reporter.ts";

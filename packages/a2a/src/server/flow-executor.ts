@@ -33,7 +33,7 @@ import { seqOf, type Turn } from "./turn.ts";
 /** Part of a flow that the adapter uses: any `Flow`. */
 export interface ServedFlow extends Pick<
   Flow<never, unknown, never, never>,
-  "name" | "isRunning" | "isDurable" | "stop" | "stream" | "outcome" | "cancel" | "resumeStream" | "follow" | "pauses"
+  "name" | "isRunning" | "isDurable" | "stop" | "stream" | "outcome" | "cancel" | "pauses" | "recovery"
 > {
   /** Starts the flow. */
   run(options: never): unknown;
@@ -113,7 +113,7 @@ export class FlowExecutor implements AgentExecutor {
   /** Finds the trace of an orphaned task. @throws FlowError `TRACE_UNKNOWN` when it is gone */
   async find(task: Task, tenant: string): Promise<FoundTrace> {
     const flow = this.#flowOf(factsIn(task.metadata)["skill"]);
-    return { flow, items: await flow.follow(task.id, { tenant, onLeave: "detach" }) };
+    return { flow, items: await flow.recovery.follow(task.id, { tenant, onLeave: "detach" }) };
   }
 
   /** Resumes a task of an earlier process, as {@link FlowExecutor.execute} does. */
@@ -213,7 +213,7 @@ export class FlowExecutor implements AgentExecutor {
       }
     } catch (error) {
       const code = error instanceof FlowError ? error.code : undefined;
-      const pauses = async () => await flow.pauses({ tenant, traceId: turn.taskId });
+      const pauses = async () => await flow.pauses.list({ tenant, traceId: turn.taskId });
       if (code === FlowErrorCode.TRACE_PAUSED) await this.#ask(turn, await pauses());
       // an invalid answer leaves the question open
       else if (code === FlowErrorCode.RESUME_INVALID)
@@ -257,7 +257,7 @@ export class FlowExecutor implements AgentExecutor {
   async #resume(work: Work, { userMessage, task }: RequestContext): Promise<void> {
     const { flow, tenant, turn } = work;
     const { taskId } = turn;
-    const pauses = await flow.pauses({ tenant, traceId: taskId });
+    const pauses = await flow.pauses.list({ tenant, traceId: taskId });
     const { node } = factsIn(userMessage.metadata);
     const pause = node === undefined ? pauses[0] : pauses.find((candidate) => candidate.node === node);
     if (pause === undefined) {
@@ -265,7 +265,7 @@ export class FlowExecutor implements AgentExecutor {
       const message = `Cannot resume task "${taskId}": flow "${flow.name}" has no pause of it`;
       throw new FlowError({ code: FlowErrorCode.PAUSE_UNKNOWN, message });
     }
-    const items = flow.resumeStream(pause.token, this.#skills.payloadOf(userMessage), { tenant });
+    const items = flow.pauses.resumeStream(pause.token, this.#skills.payloadOf(userMessage), { tenant });
     await this.#follow(work, items, task === undefined ? undefined : textBytesOf(task));
   }
 

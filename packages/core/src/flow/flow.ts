@@ -1,77 +1,35 @@
 import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { requireKnownKeys, requireNumber, requireOneOf, shown } from "../foundation/options.ts";
+import { requireKnownKeys, requireNumber, shown } from "../foundation/options.ts";
 import { onAbort } from "../foundation/abort.ts";
 import { withChannels } from "../events/diagnostics-channels.ts";
 import type { Middleware } from "../events/flow-event.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { ChunkInit, NodeOrName, PlaybookFlow } from "../graph/handler.ts";
+import type { ChunkInit, PlaybookFlow } from "../graph/handler.ts";
 import { ModelRegistry } from "../graph/model-registry.ts";
-import { neededResources } from "../graph/needed-resources.ts";
-import { DEFAULT_HEADERS, Message, type MessageHeaders } from "../message/message.ts";
-import { VOUCHED } from "../message/vouched.ts";
-import { EMPTY_META, type Meta } from "../message/meta.ts";
-import type { Outcome, PauseTicket } from "../message/outcome.ts";
+import { DEFAULT_HEADERS, type Message } from "../message/message.ts";
+import type { Outcome } from "../message/outcome.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
 import type { HistoryPage, RemoteBinding } from "../ports/state-store.ts";
 import { CallSink, OutcomeSink } from "../engine/results/sink.ts";
-import { type StreamItem, StreamSink } from "../engine/results/stream-sink.ts";
+import type { StreamItem } from "../engine/results/stream-sink.ts";
 import type { StreamWriter } from "../engine/state/stream-table.ts";
 import type { Trace, TraceSink } from "../engine/state/trace.ts";
-import type { Recovery, UnfinishedTrace } from "../engine/durability.ts";
+import type { Recovery } from "../engine/durability.ts";
 import type { CancelReport } from "../engine/termination/ending.ts";
 import { allParts } from "../engine/all-parts.ts";
 import { sealed } from "../engine/delivery/sealed.ts";
 import { Engine, registerPlaybook, type StopReport } from "../engine/engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "../engine/flow-options.ts";
 import { type FlowStats, statsOf } from "../engine/flow-stats.ts";
-import type { FetchWish } from "../engine/results/rookery.ts";
-import { type Source, TraceReader, type TraceStream } from "../engine/results/trace-reader.ts";
-import type { Edge } from "../engine/state/worker.ts";
-
-/** How a message is sent into a flow. Each option left out is taken from the message, if one is given. */
-export interface EmitOptions<Names extends string = string> {
-  /** @defaultValue `"default"` */
-  readonly tenant?: string | undefined;
-  readonly topic?: string | undefined;
-  /** A whole number; higher is served sooner. @defaultValue 0 */
-  readonly priority?: number | undefined;
-  /** @defaultValue a new unique id */
-  readonly traceId?: string | undefined;
-  /** Epoch milliseconds after which the trace is given up. @defaultValue none */
-  readonly deadlineAt?: number | undefined;
-  /** Milliseconds after which the trace is given up. The sooner of this and `deadlineAt` counts. @defaultValue none */
-  readonly timeoutMs?: number | undefined;
-  readonly meta?: Meta | undefined;
-  /** Cancels the trace when it aborts. */
-  readonly signal?: AbortSignal | undefined;
-  /** One of the entry nodes. @defaultValue all entry nodes */
-  readonly to?: Names | { readonly name: Names } | undefined;
-}
-
-/** How a trace is streamed. */
-export interface StreamOptions<Names extends string = string> extends EmitOptions<Names> {
-  /** What leaving the loop early does with the trace. @defaultValue `"cancel"` */
-  readonly onLeave?: "cancel" | "detach";
-}
-
-/** Which result is fetched and how long that may take. */
-export interface FetchOptions {
-  /** Only results of that trace. @defaultValue the next of any trace */
-  readonly traceId?: string | undefined;
-  /** Needed when several tenants use the trace id. */
-  readonly tenant?: string | undefined;
-  /** Only results of these exit nodes. */
-  readonly from?: NodeOrName | readonly NodeOrName[] | undefined;
-  /** Milliseconds after which the wait is given up. @defaultValue none */
-  readonly timeoutMs?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Which trace is meant. */
-export interface TraceOptions {
-  /** Needed when several tenants use the trace id. */
-  readonly tenant?: string | undefined;
-}
+import type { TraceStream } from "../engine/results/trace-reader.ts";
+import type { EmitOptions, FetchOptions, StreamOptions, TraceOptions } from "./call-options.ts";
+import { wishOf } from "./fetch-wish.ts";
+import { FlowPauses } from "./pauses.ts";
+import { prepare } from "./prepare.ts";
+import { type Admitted, readTrace } from "./read-trace.ts";
+import { FlowRecovery } from "./recovery.ts";
+import { requireModels, requireNoResources } from "./run-checks.ts";
+import { Running, toldWhenStored } from "./running.ts";
 
 /** What runs outside of the flow for a trace and has to be stopped with it. */
 export interface ExternalTask {
@@ -110,7 +68,9 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   readonly name: string;
   readonly #options: ResolvedOptions;
   readonly #middlewares: Middleware[];
-  #engine: Engine | undefined;
+  readonly #running: Running;
+  #pauses: FlowPauses<Result> | undefined;
+  #recovery: FlowRecovery<Result> | undefined;
   #stopping: Promise<StopReport> | undefined;
 
   /** Internal: call `create`. */
@@ -118,6 +78,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     this.graph = graph;
     this.name = options.name;
     this.#options = options;
+    this.#running = new Running(options);
     this.#middlewares = [...options.middlewares];
     registerPlaybook(this, (parent, registry) => this.#startWithin(parent, registry));
   }
@@ -129,15 +90,25 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    * @throws FlowError `JOURNAL_OWNED` when another process has the journal, `JOURNAL_FAILED` when it cannot be read
    */
   async ready(): Promise<Recovery> {
-    const { durable } = this.#running();
+    const { durable } = this.#running.require();
     if (durable === undefined) return { resumed: 0, failed: 0, changed: [] };
     await durable.ready;
     return durable.recovery;
   }
 
+  /** The pauses of the flow's traces. */
+  get pauses(): FlowPauses<Result> {
+    return (this.#pauses ??= new FlowPauses(this.#running));
+  }
+
+  /** The traces that a durable flow has kept. */
+  get recovery(): FlowRecovery<Result> {
+    return (this.#recovery ??= new FlowRecovery(this.#running));
+  }
+
   /** Whether the flow accepts messages. */
   get isRunning(): boolean {
-    return this.#engine !== undefined && !this.#engine.isStopping;
+    return this.#running.engine !== undefined && !this.#running.engine.isStopping;
   }
 
   /** Whether what it has accepted outlasts its process: it has a journal. */
@@ -152,7 +123,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    */
   addMiddleware(middleware: Middleware): this {
     requireMiddleware(middleware);
-    if (this.#engine !== undefined)
+    if (this.#running.engine !== undefined)
       throw new TypeError(`Cannot add a middleware to flow "${this.name}": it is running; add it before run`);
     if (!this.#middlewares.includes(middleware)) this.#middlewares.push(middleware);
     return this;
@@ -169,12 +140,12 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   run(this: Runnable<Resources>): this;
   run(options: RunOptions<Resources> = {} as RunOptions<Resources>): this {
     requireKnownKeys("run", options, ["registry", "resources"]);
-    if (this.#engine !== undefined) throw new TypeError(`Cannot run flow "${this.name}" twice: stop it first`);
+    if (this.#running.engine !== undefined) throw new TypeError(`Cannot run flow "${this.name}" twice: stop it first`);
     const { registry, resources } = options as { registry?: ModelRegistry; resources?: unknown };
     if (registry !== undefined && !(registry instanceof ModelRegistry))
       throw new TypeError(`Option "registry" of run must be a ModelRegistry: got ${shown(registry)}`);
-    if (registry !== undefined) this.#requireModels(registry);
-    if (!("resources" in options)) this.#requireNoResources();
+    if (registry !== undefined) requireModels(this.graph, this.name, registry);
+    if (!("resources" in options)) requireNoResources(this.graph, this.name);
     const engine = new Engine(
       this.graph,
       this.#options,
@@ -183,9 +154,9 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       resources,
       allParts,
     );
-    this.#engine = engine;
+    this.#running.engine = engine;
     engine.onJournalLost = () => {
-      if (this.#engine !== engine) return;
+      if (this.#running.engine !== engine) return;
       this.stop().catch((error: unknown) =>
         this.#options.logger.error("stop_failed", { flow: this.name, error: errorPayload(error) }),
       );
@@ -202,10 +173,10 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     requireKnownKeys("stop", options, ["drainMs"]);
     const { drainMs = 0 } = options;
     requireNumber("drainMs", drainMs, 0);
-    const engine = this.#engine;
+    const engine = this.#running.engine;
     if (engine === undefined) return Promise.resolve({ completed: 0, cancelled: 0, abandoned: 0 });
     this.#stopping ??= engine.close(drainMs).finally(() => {
-      this.#engine = undefined;
+      this.#running.engine = undefined;
       this.#stopping = undefined;
     });
     return this.#stopping;
@@ -223,7 +194,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    */
   call(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<Result> {
     return new Promise((resolve, reject) => {
-      const engine = this.#running();
+      const engine = this.#running.require();
       const { durable } = engine;
       if (durable === undefined) {
         this.#begin(engine, input, options, new CallSink(resolve, reject));
@@ -231,7 +202,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       }
       const { gate } = durable;
       const sink = new CallSink(gate.value(resolve, reject), gate.value(reject, reject));
-      this.#whenReady(reject, () => this.#begin(engine, input, options, sink));
+      this.#running.whenReady(reject, () => this.#begin(engine, input, options, sink));
     });
   }
 
@@ -242,77 +213,11 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    */
   outcome(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<Outcome<Result>> {
     return new Promise((resolve, reject) => {
-      this.#whenReady(reject, (engine) => {
-        const tell = resolve as (outcome: Outcome) => void;
-        const told = engine.durable?.gate.outcome(tell) ?? tell;
+      this.#running.whenReady(reject, (engine) => {
+        const told = toldWhenStored(engine, resolve as (outcome: Outcome) => void);
         this.#begin(engine, input, options, new OutcomeSink(this.#options.maxResults, told));
       });
     });
-  }
-
-  /**
-   * Answers a pause: its handler is called again and is given `value`. Resolves with how the trace goes on: with its
-   * end, or `paused` when it waits for further answers. Works once for each token, in any process that runs the flow.
-   *
-   * @param options - `tenant` must be the trace's; @defaultValue `"default"`
-   * @throws FlowError `PAUSE_UNKNOWN`, `PAUSE_USED`, `PAUSE_EXPIRED`, `PAUSE_FOREIGN`; `RESUME_INVALID` when the value
-   * does not fit the pause's schema: the pause stays open then
-   */
-  resume(token: string, value: unknown, options: TraceOptions = {}): Promise<Outcome<Result>> {
-    return new Promise((resolve, reject) => {
-      requireKnownKeys("resume", options, ["tenant"]);
-      this.#whenReady(reject, (engine) => {
-        const tell = resolve as (outcome: Outcome) => void;
-        const told = engine.durable?.gate.outcome(tell) ?? tell;
-        engine.pausing.resume(token, value, options.tenant ?? DEFAULT_HEADERS.tenant, told, reject);
-      });
-    });
-  }
-
-  /** The pauses that wait for an answer: of a tenant's traces, or of one of them. */
-  async pauses(
-    options: TraceOptions & { readonly traceId?: string | undefined } = {},
-  ): Promise<(PauseTicket & { readonly traceId: string })[]> {
-    requireKnownKeys("pauses", options, ["tenant", "traceId"]);
-    const engine = await this.#readyEngine();
-    const tickets = engine.pausing.tickets(options.tenant ?? DEFAULT_HEADERS.tenant, options.traceId);
-    // whoever is given a token may come back with it days later
-    await engine.durable?.stored();
-    return tickets;
-  }
-
-  /** The traces that a durable flow has not finished, and those that failed and can be tried again. */
-  async unfinished(): Promise<UnfinishedTrace[]> {
-    return (await this.#readyEngine()).durable?.unfinished() ?? [];
-  }
-
-  /**
-   * Tries a failed trace of a durable flow again, from the node at which it failed; its result is fetched by its id.
-   * Effects of `ctx.once` that succeeded are not repeated. Resolves when that is stored.
-   *
-   * @throws FlowError `TRACE_UNKNOWN` when no failed trace of that id is kept, `GRAPH_CHANGED` when it does not fit
-   */
-  async retryFailed(traceId: string, options: TraceOptions = {}): Promise<void> {
-    requireKnownKeys("retryFailed", options, ["tenant"]);
-    const { durable } = await this.#readyEngine();
-    const tenant = options.tenant ?? DEFAULT_HEADERS.tenant;
-    if ((await durable?.retryFailed(traceId, tenant)) === true) return;
-    throw new FlowError({
-      code: FlowErrorCode.TRACE_UNKNOWN,
-      message: `No failed trace "${traceId}" of tenant "${tenant}" is kept in flow "${this.name}"`,
-      traceId,
-      tenant,
-    });
-  }
-
-  /**
-   * Gives up a trace of a durable flow that has failed, or that is parked since it does not fit the flow any more.
-   * Resolves with the number of such traces, when the journal has nothing of them any more.
-   */
-  async discard(traceId: string, options: TraceOptions = {}): Promise<number> {
-    requireKnownKeys("discard", options, ["tenant"]);
-    const { durable } = await this.#readyEngine();
-    return (await durable?.discard(traceId, options.tenant ?? DEFAULT_HEADERS.tenant)) ?? 0;
   }
 
   /**
@@ -325,52 +230,17 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    */
   stream(input: Input | Message<Input>, options: StreamOptions<Entries> = {}): TraceStream<StreamItem<Result>> {
     const { onLeave = "cancel", ...emitOptions } = options;
-    return this.#reader(
+    return readTrace(
+      this.#running,
       onLeave,
       (engine, sink, admitted) => this.#begin(engine, input, emitOptions, sink, admitted),
       async (left) => {
-        const engine = this.#isReady ? this.#running() : await this.#readyEngine();
-        const { message, edges } = this.#prepare(engine, input, emitOptions);
+        const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
+        const { message, edges } = prepare(engine, input, emitOptions);
         const { signal } = emitOptions;
         await engine.acceptance.check(message, edges, signal === undefined ? [left] : [left, signal]);
       },
     );
-  }
-
-  /**
-   * What `resume` does, for those who want to see what happens: yields the chunks and results of the trace from the
-   * answer on. A trace that was begun by `emit` cannot be read so: its results are fetched.
-   *
-   * @throws FlowError what `resume` throws; at the end of the iteration when the trace did not complete
-   */
-  resumeStream(
-    token: string,
-    value: unknown,
-    options: TraceOptions & Pick<StreamOptions, "onLeave"> = {},
-  ): AsyncGenerator<StreamItem<Result>, void, undefined> {
-    requireKnownKeys("resumeStream", options, ["tenant", "onLeave"]);
-    const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant } = options;
-    return this.#reader(onLeave, (engine, sink) => engine.pausing.resumeInto(token, value, tenant, sink));
-  }
-
-  /**
-   * Reads a trace whose caller has gone: with an earlier process of a durable flow, or when it was told that the trace
-   * has paused. What it resolves with yields the results that are there, then, from its first `next` on, chunks and
-   * results as they come, as `stream` does. What is left of a trace that has ended is yielded once. The end of the
-   * iteration throws the trace's error when it did not complete, `TRACE_PAUSED` while it waits for an answer.
-   *
-   * @throws FlowError `TRACE_UNKNOWN` when no such trace is under way or has left anything; TypeError when its results go
-   * to another reader, or are to be fetched
-   */
-  async follow(
-    traceId: string,
-    options: TraceOptions & Pick<StreamOptions, "onLeave"> = {},
-  ): Promise<AsyncGenerator<StreamItem<Result>, void, undefined>> {
-    requireKnownKeys("follow", options, ["tenant", "onLeave"]);
-    const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant } = options;
-    const { pausing } = await this.#readyEngine();
-    if (!pausing.canFollow(traceId, tenant)) throw this.#unknown(traceId, tenant);
-    return this.#reader(onLeave, (engine, sink) => engine.pausing.follow(traceId, tenant, sink));
   }
 
   /**
@@ -381,8 +251,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    * @throws FlowError `FLOW_NOT_RUNNING`, `FLOW_STOPPED`, `TRACE_UNWINDING`; the trace's error when it ends first
    */
   async emit(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<string> {
-    const engine = this.#isReady ? this.#running() : await this.#readyEngine();
-    const { message, edges } = this.#prepare(engine, input, options);
+    const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
+    const { message, edges } = prepare(engine, input, options);
     const known = engine.openEndedTrace(message);
     const trace = known ?? this.#openEnded(engine, message, options.signal);
     if (!trace.isOpen) throw trace.extras?.error as FlowError;
@@ -398,14 +268,14 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    * @throws FlowError `QUEUE_FULL` when an edge has no room; nothing is left of the message then
    */
   emitNowait(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): string {
-    const engine = this.#running();
+    const engine = this.#running.require();
     if (engine.durable?.isReady === false)
       throw new FlowError({
         code: FlowErrorCode.FLOW_NOT_RUNNING,
         message: `Flow "${this.name}" still reads its journal: await ready() first, or use emit`,
         retryable: true,
       });
-    const { message, edges } = this.#prepare(engine, input, options);
+    const { message, edges } = prepare(engine, input, options);
     const known = engine.openEndedTrace(message);
     engine.requireRoom(known, message, edges);
     const trace = known ?? this.#openEnded(engine, message, options.signal);
@@ -424,9 +294,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    * `WAIT_ABORTED`, `FLOW_STOPPED`
    */
   async fetch(options: FetchOptions = {}): Promise<Message<Result> | FlowError> {
-    const engine = this.#isReady ? this.#running() : await this.#readyEngine();
-    requireKnownKeys("fetch", options, ["traceId", "tenant", "from", "timeoutMs", "signal"]);
-    return (await engine.rookery.fetch(this.#wish(options))) as Message<Result> | FlowError;
+    const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
+    return (await engine.rookery.fetch(wishOf(this.graph, this.name, options))) as Message<Result> | FlowError;
   }
 
   /** {@link Flow.fetch} from whichever of the given exit nodes has a result first. */
@@ -443,7 +312,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   async emitChunk(
     chunk: ChunkInit & { readonly traceId?: string; readonly tenant?: string; readonly signal?: AbortSignal },
   ): Promise<StreamChunk> {
-    const engine = this.#running();
+    const engine = this.#running.require();
     const traceId = chunk.traceId ?? chunk.parent?.traceId;
     if (traceId === undefined) throw new TypeError('Cannot emit a chunk: pass "traceId" or "parent"');
     if (chunk.to !== undefined) throw new TypeError('Cannot emit a chunk to a node from outside: "to" is for handlers');
@@ -465,7 +334,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    */
   async cancel(traceId: string, options: TraceOptions & { readonly reason?: unknown } = {}): Promise<CancelReport> {
     requireKnownKeys("cancel", options, ["tenant", "reason"]);
-    const engine = this.#isReady ? this.#running() : await this.#readyEngine();
+    const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
     const traces = engine.traces.find(traceId, options.tenant);
     const reports = await Promise.all(traces.map((trace) => engine.ending.cancel(trace, options.reason)));
     if (engine.durable !== undefined) await engine.durable.stored();
@@ -482,12 +351,12 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
 
   /** A signal that aborts when the trace ends before it completed. Of an unknown trace it has aborted already. */
   ensureTraceSignal(traceId: string, options: TraceOptions = {}): AbortSignal {
-    const engine = this.#running();
+    const engine = this.#running.require();
     const controller = new AbortController();
     // listeners belong to the one who asks for the signal, and not to the one who ends the trace
     const scope = this.#options.asyncScope();
     const trace = engine.traces.find(traceId, options.tenant).find((candidate) => candidate.isOpen);
-    if (trace === undefined) controller.abort(this.#unknown(traceId, options.tenant));
+    if (trace === undefined) controller.abort(this.#running.unknownTrace(traceId, options.tenant));
     else
       trace.onEnd((reason) => {
         if (reason instanceof Error) scope.runInAsyncScope(() => controller.abort(reason), undefined);
@@ -519,7 +388,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     traceId: string,
     options: TraceOptions & { readonly cursor?: string; readonly limit?: number } = {},
   ): Promise<HistoryPage> {
-    await this.#engine?.reporter.flushStore();
+    await this.#running.engine?.reporter.flushStore();
     const { tenant = DEFAULT_HEADERS.tenant, ...rest } = options;
     return this.#store("load a history").loadHistory({ ...rest, tenant, traceId });
   }
@@ -539,16 +408,16 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     requireKnownKeys("flush", options, ["timeoutMs"]);
     const { timeoutMs = FLUSH_TIMEOUT_MS } = options;
     requireNumber("timeoutMs", timeoutMs, 0);
-    return (await this.#engine?.flushObservers(timeoutMs)) ?? true;
+    return (await this.#running.engine?.flushObservers(timeoutMs)) ?? true;
   }
 
   /** Figures of the running flow: what every node and edge holds, and what became of the traces. */
   stats(): FlowStats {
-    return statsOf(this.#running());
+    return statsOf(this.#running.require());
   }
 
   #startWithin(parent: Engine, registry: ModelRegistry | undefined): Engine {
-    if (registry !== undefined) this.#requireModels(registry);
+    if (registry !== undefined) requireModels(this.graph, this.name, registry);
     const { name, asyncScope, homeScope, clock, random, scheduler, logger } = parent.options;
     const { recorder = this.#options.recorder, instrument = this.#options.instrument } = parent.options;
     const ports = {
@@ -566,70 +435,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     return new Engine(this.graph, options, this.#middlewares, registry, parent.resources, allParts, parent);
   }
 
-  /** Reads what a trace produces into a sink that `begin` opens or finds it for. */
-  #reader(
-    onLeave: "cancel" | "detach",
-    begin: (engine: Engine, sink: StreamSink, admitted: Admitted | undefined) => Trace | undefined,
-    check?: (left: AbortSignal) => Promise<void>,
-  ): TraceStream<StreamItem<Result>> {
-    requireOneOf("onLeave", onLeave, ["cancel", "detach"]);
-    // a trace begins with the first read, which may come from elsewhere
-    const scope = this.#options.asyncScope();
-    const open = (isChecked: boolean): Source<StreamItem<Result>> => {
-      const sink = new StreamSink(this.#options.streamWindow);
-      const engine = this.#running();
-      const admitted = isChecked ? Promise.withResolvers<void>() : undefined;
-      const leave = async (trace: Trace | undefined): Promise<void> => {
-        sink.detach();
-        if (onLeave === "cancel" && trace !== undefined)
-          await engine.ending.cancel(trace, "the reader of its stream has left");
-      };
-      const { durable } = engine;
-      if (durable !== undefined) {
-        const beginOrRefuse = (): Trace | undefined => {
-          try {
-            return begin(engine, sink, admitted);
-          } catch (error) {
-            admitted?.reject(error);
-            throw error;
-          }
-        };
-        const accepted =
-          admitted && Promise.all([durable.ready, admitted.promise]).then(async () => await durable.stored());
-        return { ...durable.gate.stream<Result>(sink, beginOrRefuse, leave), accepted };
-      }
-      const trace = begin(engine, sink, admitted);
-      return {
-        take: () => sink.take() as StreamItem<Result> | undefined,
-        next: () => sink.next() as Promise<StreamItem<Result> | undefined>,
-        leave: async () => await leave(trace),
-        accepted: admitted?.promise,
-      };
-    };
-    return new TraceReader<StreamItem<Result>>(
-      (isChecked) => scope.runInAsyncScope(open, undefined, isChecked),
-      check && ((left) => scope.runInAsyncScope(check, undefined, left)),
-    );
-  }
-
-  /** Does something when what the journal had is under way again: at once in a flow that is not durable. */
-  #whenReady(reject: (error: unknown) => void, act: (engine: Engine) => void): void {
-    if (this.#isReady) act(this.#running());
-    else this.#readyEngine().then(act).catch(reject);
-  }
-
-  get #isReady(): boolean {
-    return this.#running().durable?.isReady !== false;
-  }
-
-  async #readyEngine(): Promise<Engine> {
-    const engine = this.#running();
-    await engine.durable?.ready;
-    return engine;
-  }
-
   #begin(engine: Engine, input: unknown, options: EmitOptions, sink: TraceSink, admitted?: Admitted): Trace {
-    const { message, edges, idNumber } = this.#prepare(engine, input, options);
+    const { message, edges, idNumber } = prepare(engine, input, options);
     engine.durable?.requireFitMessage(message);
     const trace = engine.open({ message, idNumber, origin: null, sink, signal: options.signal, isOpenEnded: false });
     if (admitted === undefined) engine.enter(trace, message, edges, null);
@@ -644,104 +451,10 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     return engine.open({ message, idNumber: undefined, origin: null, sink, signal, isOpenEnded: true });
   }
 
-  #prepare(
-    engine: Engine,
-    input: unknown,
-    options: EmitOptions,
-  ): { message: Message; edges: readonly Edge[]; idNumber: number | undefined } {
-    for (const key in options)
-      if (key !== "tenant" && key !== "signal" && !EMIT_OPTIONS.has(key))
-        requireKnownKeys("a call", options, [...EMIT_OPTIONS]);
-    const edges = this.#entries(engine, options.to);
-    const base = input instanceof Message ? (input as Message) : undefined;
-    let deadlineAt = options.deadlineAt ?? base?.deadlineAt;
-    if (options.timeoutMs !== undefined) {
-      requireNumber("timeoutMs", options.timeoutMs, 0);
-      deadlineAt = Math.min(deadlineAt ?? Number.POSITIVE_INFINITY, engine.clock.epochNow() + options.timeoutMs);
-    }
-    const { tenant, topic, priority, traceId, meta } = options;
-    const isRelabelled = tenant !== undefined || topic !== undefined || priority !== undefined;
-    const old = base?.headers ?? DEFAULT_HEADERS;
-    const headers = isRelabelled
-      ? engine.headersOf(tenant ?? old.tenant, topic ?? old.topic, priority ?? old.priority)
-      : old;
-    if (
-      base !== undefined &&
-      !isRelabelled &&
-      traceId === undefined &&
-      meta === undefined &&
-      deadlineAt === base.deadlineAt
-    ) {
-      return { message: base, edges, idNumber: undefined };
-    }
-    if (
-      base === undefined &&
-      traceId === undefined &&
-      meta === undefined &&
-      (deadlineAt === undefined || Number.isFinite(deadlineAt))
-    ) {
-      const message = carriedFrom(engine, input, headers, deadlineAt);
-      return { message, edges, idNumber: engine.ids.last };
-    }
-    const message = new Message({
-      payload: base === undefined ? input : base.payload,
-      headers,
-      traceId: traceId ?? base?.traceId ?? engine.ids.next(),
-      createdAt: base?.createdAt ?? engine.turn.epoch,
-      deadlineAt,
-      meta: meta === undefined ? base?.meta : { ...base?.meta, ...meta },
-    });
-    return { message, edges, idNumber: undefined };
-  }
-
-  #entries(engine: Engine, to: EmitOptions["to"]): readonly Edge[] {
-    const { entries } = engine.workshop;
-    if (to === undefined) return entries;
-    const name = typeof to === "string" ? to : to.name;
-    const edge = entries.find((candidate) => candidate.target.name === name);
-    if (edge !== undefined) return [edge];
-    throw new FlowError({
-      code: FlowErrorCode.ROUTE_UNKNOWN,
-      message: `Cannot deliver to "${name}": it is not an entry node of flow "${this.name}"; entry nodes are ${entries.map((entry) => `"${entry.target.name}"`).join(", ")}`,
-    });
-  }
-
-  #wish(options: FetchOptions): FetchWish {
-    if (options.timeoutMs !== undefined) requireNumber("timeoutMs", options.timeoutMs, 0);
-    const { from, ...rest } = options;
-    if (from === undefined) return rest;
-    const names = ((Array.isArray(from) ? from : [from]) as readonly NodeOrName[]).map((node) =>
-      typeof node === "string" ? node : node.name,
-    );
-    for (const name of names) {
-      const index = this.graph.byName.get(name);
-      if (index !== undefined && this.graph.vertices[index]?.isEgress) continue;
-      throw new TypeError(`Cannot fetch from "${name}": it is not an exit node of flow "${this.name}"`);
-    }
-    return { ...rest, from: new Set(names) };
-  }
-
-  #running(): Engine {
-    if (this.#engine !== undefined) return this.#engine;
-    throw new FlowError({
-      code: FlowErrorCode.FLOW_NOT_RUNNING,
-      message: `Flow "${this.name}" is not running: call run() first`,
-    });
-  }
-
   #openTrace(engine: Engine, traceId: string, tenant: string | undefined): Trace {
     const trace = engine.traces.find(traceId, tenant).find((candidate) => candidate.isOpen);
-    if (trace === undefined) throw this.#unknown(traceId, tenant);
+    if (trace === undefined) throw this.#running.unknownTrace(traceId, tenant);
     return trace;
-  }
-
-  #unknown(traceId: string, tenant: string | undefined): FlowError {
-    return new FlowError({
-      code: FlowErrorCode.TRACE_UNKNOWN,
-      message: `No trace "${traceId}" runs in flow "${this.name}"`,
-      traceId,
-      tenant,
-    });
   }
 
   #store(what: string) {
@@ -749,68 +462,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     if (stateStore === undefined) throw new TypeError(`Cannot ${what}: flow "${this.name}" has no stateStore`);
     return stateStore;
   }
-
-  /** For programs that no compiler has checked. */
-  #requireNoResources(): void {
-    const needs = this.graph.vertices.flatMap(({ node }) =>
-      neededResources(node.handler).map((resource) => ({ resource, node: node.name })),
-    );
-    if (needs.length === 0) return;
-    const names = [...new Set(needs.map(({ resource }) => resource))];
-    const readers = needs.map(({ resource, node }) => `node "${node}" reads ctx.resources.${resource}`);
-    throw new TypeError(
-      `Cannot run flow "${this.name}" without resources: ${readers.join(", ")}; call run({ resources: { ${names.join(", ")} } })`,
-    );
-  }
-
-  #requireModels(registry: ModelRegistry): void {
-    const missing = this.graph.vertices
-      .map(({ node }) => node)
-      .filter(
-        (node) =>
-          node.policy.validate !== "none" &&
-          node.input === undefined &&
-          node.output === undefined &&
-          registry.get(node.name) === undefined,
-      )
-      .map((node) => node.name)
-      .sort();
-    if (missing.length === 0) return;
-    throw new TypeError(
-      `Cannot run flow "${this.name}": these nodes validate but have no schemas and no entry in the registry: ${missing.map((name) => `"${name}"`).join(", ")}`,
-    );
-  }
 }
-
-/** Settled when it is known whether the entry nodes take a message. */
-type Admitted = PromiseWithResolvers<void>;
 
 const FLUSH_TIMEOUT_MS = 30_000;
-
-const EMIT_OPTIONS: ReadonlySet<string> = new Set([
-  "tenant",
-  "topic",
-  "priority",
-  "traceId",
-  "deadlineAt",
-  "timeoutMs",
-  "meta",
-  "signal",
-  "to",
-]);
-
-/** A message of a new trace, from parts that need no check. */
-function carriedFrom(
-  engine: Engine,
-  payload: unknown,
-  headers: MessageHeaders,
-  deadlineAt: number | undefined,
-): Message {
-  const createdAt = engine.turn.epoch;
-  return new Message(
-    { payload, headers, traceId: engine.ids.next(), createdAt, deadlineAt, meta: EMPTY_META },
-    VOUCHED,
-  );
-}
 
 const OUTSIDE: StreamWriter = { node: undefined, attempt: 0 };

@@ -203,7 +203,7 @@ export interface Context<Resources = unknown, Output = unknown> {
     options?: OnceOptions<Value>,
   ): Promise<Value>;
   /**
-   * Pauses until `flow.resume` is called with an answer, for any length of time: in a durable flow, the process may end
+   * Pauses until `flow.pauses.resume` is called with an answer, for any length of time: in a durable flow, the process may end
    * in between. The handler does not stay in flight: its `signal` aborts. Once there is an answer it is **called again
    * from its beginning**, and this call returns the answer at once. Wrap effects that must not repeat in {@link
    * Context.once}; messages that were sent before are not sent again.

@@ -11,7 +11,7 @@ import type {
   RemoteTask,
   RemoteTransport,
 } from "../ports/remote-transport.ts";
-import type { EmitOptions } from "../flow/flow.ts";
+import type { EmitOptions } from "../flow/call-options.ts";
 import { shrinkBudget } from "../engine/policies/budget.ts";
 import type { StreamChunkBase } from "../message/stream-chunk.ts";
 import type { StreamItem } from "../engine/results/stream-sink.ts";

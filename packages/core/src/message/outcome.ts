@@ -62,7 +62,7 @@ export interface StoppedOutcome<Result> extends OutcomeBase<Result> {
 
 /** A pause of a trace, as presented to the person or system that may answer it. */
 export interface PauseTicket {
-  /** Token for `flow.resume`. Anyone who holds it can answer, so keep it secret. */
+  /** Token for `flow.pauses.resume`. Anyone who holds it can answer, so keep it secret. */
   readonly token: string;
   readonly node: string;
   /** Name of the pause: as given by the handler, otherwise its reason. */
@@ -74,7 +74,7 @@ export interface PauseTicket {
   readonly expiresAt: number | undefined;
 }
 
-/** Nothing is left to do until a pause is answered. The trace continues when `flow.resume` is called. */
+/** Nothing is left to do until a pause is answered. The trace continues when `flow.pauses.resume` is called. */
 export interface PausedOutcome<Result> extends OutcomeBase<Result> {
   readonly status: "paused";
   readonly error: FlowError;

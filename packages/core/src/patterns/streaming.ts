@@ -3,7 +3,8 @@ import { requireKnownKeys, requireNumber } from "../foundation/options.ts";
 import type { Context } from "../graph/handler.ts";
 import type { Message } from "../message/message.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
-import type { EmitOptions, Flow } from "../flow/flow.ts";
+import type { EmitOptions } from "../flow/call-options.ts";
+import type { Flow } from "../flow/flow.ts";
 import { TraceReader, type TraceStream } from "../engine/results/trace-reader.ts";
 
 /** Options of {@link streamFlow}. */

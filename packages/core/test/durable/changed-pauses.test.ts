@@ -77,9 +77,9 @@ describe("an answer", () => {
   test("goes to its question though the next release asks another one first", async () => {
     const { journal, token } = await leftBy(inTurn("price"));
     const { flow } = release(journal, inTurn("size", "price"));
-    const [size] = pausesOf(await flow.resume(token, "9 euros"));
+    const [size] = pausesOf(await flow.pauses.resume(token, "9 euros"));
     expect(size?.reason).toBe("size");
-    const end = await flow.resume(size?.token as string, "XL");
+    const end = await flow.pauses.resume(size?.token as string, "XL");
     expect(end).toMatchObject({ status: "completed", result: { size: "XL", price: "9 euros" } });
     expect((await flow.ready()).changed).toEqual([]);
     await flow.stop();
@@ -90,8 +90,8 @@ describe("an answer", () => {
     const { flow } = release(new MemoryJournal(), (ctx) => inTurn(...names)(ctx));
     const [price] = pausesOf(await flow.outcome("p"));
     names = ["size", "price"];
-    const [size] = pausesOf(await flow.resume(price?.token as string, "9 euros"));
-    const end = await flow.resume(size?.token as string, "XL");
+    const [size] = pausesOf(await flow.pauses.resume(price?.token as string, "9 euros"));
+    const end = await flow.pauses.resume(size?.token as string, "XL");
     expect(end).toMatchObject({ result: { size: "XL", price: "9 euros" } });
     await flow.stop();
   });
@@ -103,7 +103,7 @@ describe("an answer", () => {
     const { flow } = release(journal, async (ctx) => ({
       price: await ctx.pause({ name: "price", reason: "What does it cost?" }),
     }));
-    expect(await flow.resume(token, 9)).toMatchObject({ status: "completed", result: { price: 9 } });
+    expect(await flow.pauses.resume(token, 9)).toMatchObject({ status: "completed", result: { price: 9 } });
     await flow.stop();
   });
 
@@ -112,7 +112,7 @@ describe("an answer", () => {
     const { flow } = release(journal, async (ctx) => ({
       price: await ctx.pause({ name: "price", reason: "How much?" }),
     }));
-    expect(await flow.resume(token, 9)).toMatchObject({ status: "completed", result: { price: 9 } });
+    expect(await flow.pauses.resume(token, 9)).toMatchObject({ status: "completed", result: { price: 9 } });
     await flow.stop();
   });
 
@@ -120,8 +120,8 @@ describe("an answer", () => {
     const { journal, token } = await leftBy(inTurn("price"));
     await inFirstForm(journal);
     const { flow } = release(journal, inTurn("size", "price"));
-    const [size] = pausesOf(await flow.resume(token, "9 euros"));
-    const end = await flow.resume(size?.token as string, "XL");
+    const [size] = pausesOf(await flow.pauses.resume(token, "9 euros"));
+    const end = await flow.pauses.resume(size?.token as string, "XL");
     expect(end).toMatchObject({ result: { size: "XL", price: "9 euros" } });
     await flow.stop();
   });
@@ -135,14 +135,14 @@ describe("an answer", () => {
       const { journal, token } = await leftBy(calling);
       if (isOld) await inFirstForm(journal);
       const same = release(journal, calling);
-      expect(await same.flow.pauses()).toMatchObject([{ token }]);
+      expect(await same.flow.pauses.list()).toMatchObject([{ token }]);
       await same.flow.stop();
       if (isOld) continue;
       const { flow } = release(journal, async (ctx) => {
         const a = await ctx.callPlaybook(alpha, "a");
         return { alpha: a, beta: await ctx.callPlaybook(beta, "b") };
       });
-      const [asked] = pausesOf(await flow.resume(token, "yes to beta"));
+      const [asked] = pausesOf(await flow.pauses.resume(token, "yes to beta"));
       expect(asked).toMatchObject({ reason: "approve?", node: "inner" });
       expect(asked?.token).not.toBe(token);
       await flow.stop();
@@ -152,8 +152,8 @@ describe("an answer", () => {
   test("that its handler never asks for is not given to another, and is left for a later release", async () => {
     const { journal, token } = await leftBy(inTurn("price"));
     const { flow, logger } = release(journal, inTurn("size"));
-    const [size] = pausesOf(await flow.resume(token, "9 euros"));
-    const end = await flow.resume(size?.token as string, "XL");
+    const [size] = pausesOf(await flow.pauses.resume(token, "9 euros"));
+    const end = await flow.pauses.resume(size?.token as string, "XL");
     const problem = 'node "ask" returned without asking for "price" (answered), which an earlier run asked for';
     expect(end).toMatchObject({
       status: "failed",
@@ -167,7 +167,7 @@ describe("an answer", () => {
     const changed = [{ tenant: "default", traceId: "t", node: "ask", problem, action: "parked" }];
     expect((await flow.ready()).changed).toEqual(changed);
     expect(logger.lines.filter(({ message }) => message === "trace_changed")).toHaveLength(1);
-    expect(await flow.unfinished()).toMatchObject([{ traceId: "t", status: "parked" }]);
+    expect(await flow.recovery.unfinished()).toMatchObject([{ traceId: "t", status: "parked" }]);
     expect(flow.stats()).toMatchObject({ traces: 0 });
     await flow.stop();
     // both answers are there for the release that asks for both
@@ -176,20 +176,20 @@ describe("an answer", () => {
     await settle();
     const { payload } = (await within(4_000, back.flow.fetch({ traceId: "t" }))) as { payload: unknown };
     expect(payload).toEqual({ price: "9 euros", size: "XL" });
-    expect(await back.flow.unfinished()).toEqual([]);
+    expect(await back.flow.recovery.unfinished()).toEqual([]);
     await back.flow.stop();
   });
 
   test('that its handler never asks for fails the trace with onChanged "fail", until it is tried again', async () => {
     const { journal, token } = await leftBy(inTurn("price"));
     const { flow } = release(journal, async () => ({}), { onChanged: "fail" });
-    const end = await flow.resume(token, "9 euros");
+    const end = await flow.pauses.resume(token, "9 euros");
     expect(end).toMatchObject({ status: "failed", error: { code: "GRAPH_CHANGED" } });
-    expect(await flow.unfinished()).toMatchObject([{ traceId: "t", status: "failed", nodes: ["ask"] }]);
+    expect(await flow.recovery.unfinished()).toMatchObject([{ traceId: "t", status: "failed", nodes: ["ask"] }]);
     await flow.stop();
     const back = release(journal, inTurn("price"));
     expect((await back.flow.ready()).failed).toBe(1);
-    await back.flow.retryFailed("t");
+    await back.flow.recovery.retryFailed("t");
     const { payload } = (await within(4_000, back.flow.fetch({ traceId: "t" }))) as { payload: unknown };
     expect(payload).toEqual({ price: "9 euros" });
     await back.flow.stop();
@@ -216,12 +216,12 @@ describe("an answer", () => {
         },
       },
     );
-    expect(await flow.resume(token, "9 euros")).toMatchObject({ status: "completed", results: [result] });
+    expect(await flow.pauses.resume(token, "9 euros")).toMatchObject({ status: "completed", results: [result] });
     expect(told).toMatchObject([
       { node: "ask", traceId: "t", payload: "p", unasked: [{ reason: "price", answer: { value: "9 euros" } }] },
     ]);
     expect(calls).toBe(node === "ask" ? 2 : 1);
-    expect(await flow.unfinished()).toEqual([]);
+    expect(await flow.recovery.unfinished()).toEqual([]);
     await flow.stop();
     expect((await contentsOf(journal)).entries).toEqual([]);
   });
@@ -230,7 +230,7 @@ describe("an answer", () => {
     const { journal, token } = await leftBy(inTurn("price"));
     const never = gate<"fail">();
     const { flow } = release(journal, async () => ({}), { onChanged: () => never.passed });
-    const resumed = flow.resume(token, "9 euros");
+    const resumed = flow.pauses.resume(token, "9 euros");
     await settle();
     await flow.stop();
     expect((await resumed).status).toBe("stopped");
@@ -248,7 +248,7 @@ describe("an answer", () => {
     const { flow, logger } = release(new MemoryJournal(), (ctx) => inTurn(...names)(ctx));
     const [price] = pausesOf(await flow.outcome("p"));
     names = [];
-    expect(await flow.resume(price?.token as string, 9)).toMatchObject({ status: "completed", result: {} });
+    expect(await flow.pauses.resume(price?.token as string, 9)).toMatchObject({ status: "completed", result: {} });
     expect(logger.lines.filter(({ message }) => message === "pause_not_asked")).toMatchObject([
       { fields: { node: "ask", pause: "price", wasAnswered: true } },
     ]);
@@ -265,10 +265,10 @@ test("a question that another release asks beside those that wait has its own an
       );
   const { journal, token } = await leftBy(both("a", "b"));
   const { flow } = release(journal, both("c", "a", "b"));
-  let outcome: Outcome = await flow.resume(token, "to a");
+  let outcome: Outcome = await flow.pauses.resume(token, "to a");
   for (let round = 0; outcome.status === "paused" && round < 5; round += 1) {
     const [next] = outcome.pauses;
-    outcome = await flow.resume(next?.token as string, `to ${next?.reason}`);
+    outcome = await flow.pauses.resume(next?.token as string, `to ${next?.reason}`);
   }
   expect(outcome).toMatchObject({ status: "completed", result: { a: "to a", b: "to b", c: "to c" } });
   await flow.stop();

@@ -77,7 +77,7 @@ describe("a trace whose node is gone", () => {
     expect(recovery).toMatchObject({ resumed: 0, failed: 0, changed });
     expect(recovery.changed[0]?.problem).toBe('node "old" no longer exists; the flow has "first", "new"');
     expect(logger.lines.map(({ message }) => message)).toEqual(["trace_changed", "trace_changed"]);
-    expect(await flow.unfinished()).toMatchObject([
+    expect(await flow.recovery.unfinished()).toMatchObject([
       { traceId: "one", status: "parked", nodes: ["old"] },
       { traceId: "two", status: "parked" },
     ]);
@@ -98,17 +98,17 @@ describe("a trace whose node is gone", () => {
       failed: 2,
       changed: [{ action: "failed" }, { action: "failed" }],
     });
-    expect(await flow.unfinished()).toMatchObject([{ traceId: "one", status: "failed", nodes: ["old"] }, {}]);
-    const error = await rejection(flow.retryFailed("one"));
+    expect(await flow.recovery.unfinished()).toMatchObject([{ traceId: "one", status: "failed", nodes: ["old"] }, {}]);
+    const error = await rejection(flow.recovery.retryFailed("one"));
     expect(error).toMatchObject({ code: "GRAPH_CHANGED", node: "old", traceId: "one" });
     // it is still there, once
-    expect(await flow.unfinished()).toHaveLength(2);
+    expect(await flow.recovery.unfinished()).toHaveLength(2);
     await flow.stop();
     const back = asItWas(journal);
     expect(await back.ready()).toMatchObject({ resumed: 0, failed: 2 });
-    await back.retryFailed("one");
+    await back.recovery.retryFailed("one");
     expect(payloadOf(await back.fetch({ traceId: "one" }))).toBe(1);
-    expect(await back.unfinished()).toMatchObject([{ traceId: "two", status: "failed" }]);
+    expect(await back.recovery.unfinished()).toMatchObject([{ traceId: "two", status: "failed" }]);
     await back.stop();
   });
 
@@ -254,7 +254,7 @@ describe("an entry that cannot be read", () => {
     const { journal, was } = await spoilt(change);
     const flow = asItWas(journal);
     await flow.ready();
-    const [one] = await flow.unfinished();
+    const [one] = await flow.recovery.unfinished();
     expect(one).toMatchObject({
       traceId: "one",
       tenant: "default",
@@ -262,8 +262,8 @@ describe("an entry that cannot be read", () => {
     });
     expect(payloadOf(await flow.fetch({ traceId: "two" }))).toBe("two");
     const isFailed = one?.status === "failed";
-    expect(await code(flow.retryFailed("one"))).toBe(isFailed ? "GRAPH_CHANGED" : "TRACE_UNKNOWN");
-    expect(await flow.unfinished()).toHaveLength(1);
+    expect(await code(flow.recovery.retryFailed("one"))).toBe(isFailed ? "GRAPH_CHANGED" : "TRACE_UNKNOWN");
+    expect(await flow.recovery.unfinished()).toHaveLength(1);
     await flow.stop();
     expect((await contentsOf(journal)).entries).toEqual([{ ...was, ...change(was) }]);
   });
@@ -287,10 +287,10 @@ describe("a failed trace", () => {
     const { flow, state } = failing(new MemoryJournal());
     await code(flow.call(1, { traceId: "t" }));
     state.isBroken = false;
-    const asked = await Promise.allSettled([flow.retryFailed("t"), flow.retryFailed("t")]);
+    const asked = await Promise.allSettled([flow.recovery.retryFailed("t"), flow.recovery.retryFailed("t")]);
     expect(asked.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
     expect(payloadOf(await flow.fetch({ traceId: "t" }))).toBe(4);
-    expect(await code(flow.retryFailed("t"))).toBe("TRACE_UNKNOWN");
+    expect(await code(flow.recovery.retryFailed("t"))).toBe("TRACE_UNKNOWN");
     expect(await code(flow.fetch({ traceId: "t" }))).toBe("TRACE_UNKNOWN");
     await flow.stop();
   });
@@ -301,9 +301,9 @@ describe("a failed trace", () => {
       const { flow, state } = failing(journal);
       expect(await flow.ready()).toMatchObject({ failed: Math.min(round, 1), resumed: 0 });
       if (round === 0) await code(flow.call(1, { traceId: "t" }));
-      await flow.retryFailed("t");
+      await flow.recovery.retryFailed("t");
       await code(flow.fetch({ traceId: "t" }));
-      expect(await flow.unfinished()).toMatchObject([{ traceId: "t", status: "failed", nodes: ["b"] }]);
+      expect(await flow.recovery.unfinished()).toMatchObject([{ traceId: "t", status: "failed", nodes: ["b"] }]);
       expect(state.calls).toBe(round === 0 ? 2 : 1);
       await flow.stop();
     }
@@ -312,19 +312,19 @@ describe("a failed trace", () => {
   test("belongs to its tenant; no other tenant's is retried", async () => {
     const { flow, state } = failing(new MemoryJournal());
     for (const tenant of ["acme", "zeta"]) await code(flow.call(1, { traceId: "t", tenant }));
-    expect(await code(flow.retryFailed("t"))).toBe("TRACE_UNKNOWN");
-    expect(await code(flow.retryFailed("x", { tenant: "acme" }))).toBe("TRACE_UNKNOWN");
+    expect(await code(flow.recovery.retryFailed("t"))).toBe("TRACE_UNKNOWN");
+    expect(await code(flow.recovery.retryFailed("x", { tenant: "acme" }))).toBe("TRACE_UNKNOWN");
     state.isBroken = false;
-    await flow.retryFailed("t", { tenant: "zeta" });
-    expect(await flow.unfinished()).toMatchObject([{ tenant: "acme", status: "failed" }]);
+    await flow.recovery.retryFailed("t", { tenant: "zeta" });
+    expect(await flow.recovery.unfinished()).toMatchObject([{ tenant: "acme", status: "failed" }]);
     expect(payloadOf(await flow.fetch({ traceId: "t", tenant: "zeta" }))).toBe(4);
     await flow.stop();
   });
 
   test("in a flow that is not durable cannot be retried", async () => {
     const flow = create(end.to()).run();
-    expect(await code(flow.retryFailed("t"))).toBe("TRACE_UNKNOWN");
-    expect(await flow.unfinished()).toEqual([]);
+    expect(await code(flow.recovery.retryFailed("t"))).toBe("TRACE_UNKNOWN");
+    expect(await flow.recovery.unfinished()).toEqual([]);
     await flow.stop();
   });
 
@@ -336,7 +336,7 @@ describe("a failed trace", () => {
       const kept = range(4)
         .slice(4 - maxFailed)
         .map((index) => ({ traceId: `t${index}` }));
-      expect(await flow.unfinished()).toMatchObject(kept);
+      expect(await flow.recovery.unfinished()).toMatchObject(kept);
       await flow.stop();
       expect((await contentsOf(journal)).entries).toMatchObject(kept);
       expect((await contentsOf(journal)).entries).toHaveLength(maxFailed);
@@ -362,7 +362,7 @@ describe("a failed trace", () => {
       if (readsFirst) results.push(payloadOf(await flow.fetch({ traceId: "t" })));
       await settle();
       isBroken = false;
-      await flow.retryFailed("t");
+      await flow.recovery.retryFailed("t");
       while (results.length < 3) results.push(payloadOf(await within(4_000, flow.fetch({ traceId: "t" }))));
       expect(results).toEqual([1, 2, 3]);
       await settle();
@@ -389,7 +389,7 @@ describe("a failed trace", () => {
     });
     const flow = create(a.to(end), { durability: durable({ journal }), logger: logbook() }).run();
     await code(flow.call(1, { traceId: "t" }));
-    await flow.retryFailed("t");
+    await flow.recovery.retryFailed("t");
     await settle();
     late.open();
     await settle();
@@ -419,7 +419,7 @@ describe("a failed trace", () => {
     expect(await code(flow.call(1, { traceId: "t" }))).toBe("NODE_EXCEPTION");
     isBroken = false;
     opened.open();
-    await flow.retryFailed("t");
+    await flow.recovery.retryFailed("t");
     const results: unknown[] = [];
     while (results.length < 6) results.push(payloadOf(await within(4_000, flow.fetch({ traceId: "t" }))));
     expect(results).toEqual(range(6));
@@ -446,7 +446,7 @@ describe("a failed trace", () => {
     expect(await passing(clock, code(flow.call(1, { traceId: "t" })), 100)).toBe("JOIN_TIMEOUT");
     await clock.advance(60_000);
     delayMs = 500;
-    await passing(clock, flow.retryFailed("t"), 1);
+    await passing(clock, flow.recovery.retryFailed("t"), 1);
     expect(payloadOf(await passing(clock, flow.fetch({ traceId: "t" }), 50))).toEqual([1, 2]);
     await passing(clock, flow.stop(), 1);
   });
@@ -498,10 +498,10 @@ test("a trace that failed or is parked can be given up", async () => {
   });
   const before = create(fail.to(), { durability: durable({ journal }), logger: logbook() }).run();
   for (const traceId of ["one", "two"]) await expect(before.call(1, { traceId })).rejects.toThrow("down");
-  expect(await before.discard("one", { tenant: "other" })).toBe(0);
-  expect(await before.discard("one")).toBe(1);
-  expect(await before.discard("one")).toBe(0);
-  expect(await before.unfinished()).toMatchObject([{ traceId: "two" }]);
+  expect(await before.recovery.discard("one", { tenant: "other" })).toBe(0);
+  expect(await before.recovery.discard("one")).toBe(1);
+  expect(await before.recovery.discard("one")).toBe(0);
+  expect(await before.recovery.unfinished()).toMatchObject([{ traceId: "two" }]);
   await before.stop();
   const hang = payloadNode("hang", async (_: number) => await new Promise<number>(() => {}));
   const between = create(hang.to(), { durability: durable({ journal }), logger: logbook(), graceMs: 1 }).run();
@@ -512,12 +512,12 @@ test("a trace that failed or is parked can be given up", async () => {
     logger: logbook(),
   });
   after.run();
-  expect((await after.unfinished()).map(({ traceId, status }) => [traceId, status])).toEqual([
+  expect((await after.recovery.unfinished()).map(({ traceId, status }) => [traceId, status])).toEqual([
     ["two", "failed"],
     ["three", "parked"],
   ]);
-  expect([await after.discard("two"), await after.discard("three")]).toEqual([1, 1]);
-  expect(await after.unfinished()).toEqual([]);
+  expect([await after.recovery.discard("two"), await after.recovery.discard("three")]).toEqual([1, 1]);
+  expect(await after.recovery.unfinished()).toEqual([]);
   await after.stop();
   const partition = await journal.open({ partition: "flow", owner: "x", leaseMs: 1 });
   for await (const page of partition.read()) expect(page).toEqual([]);
@@ -535,7 +535,7 @@ test("a payload that is changed after it was sent so that it is no longer data f
   const outcome = flow.outcome(payload);
   const other = flow.outcome({ id: 2 });
   await settle();
-  expect(await flow.unfinished()).toHaveLength(2);
+  expect(await flow.recovery.unfinished()).toHaveLength(2);
   payload.spoil = () => {};
   quick.open();
   const ended = await outcome;
@@ -543,7 +543,7 @@ test("a payload that is changed after it was sent so that it is no longer data f
   expect("error" in ended && ended.error.message).toContain("modified after it was sent");
   held.open();
   expect(await other).toMatchObject({ status: "completed", results: [2, 2] });
-  expect(await flow.unfinished()).toEqual([]);
+  expect(await flow.recovery.unfinished()).toEqual([]);
   await flow.stop();
   const partition = await journal.open({ partition: "flow", owner: "x", leaseMs: 1 });
   for await (const page of partition.read()) expect(page).toEqual([]);

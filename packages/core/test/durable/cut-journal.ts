@@ -225,7 +225,7 @@ async function collect(
           results.push(item.payload);
         } catch (error) {
           expect(error).toBeInstanceOf(FlowError);
-          const failed = (await flow.unfinished()).filter((one) => one.traceId === traceId);
+          const failed = (await flow.recovery.unfinished()).filter((one) => one.traceId === traceId);
           ends[traceId] = {
             results: results.map((one) => JSON.stringify(one)).sort(),
             // the cause of an end is known only to its own process, unless the trace failed

@@ -343,8 +343,8 @@ const scenarios: Record<string, Scenario> = {
     },
     inputs: traces(2),
     tend: async (flow) => {
-      for (const { token, reason } of await flow.pauses())
-        void flow.resume(token, reason === "first" ? 1 : 2).catch(() => {});
+      for (const { token, reason } of await flow.pauses.list())
+        void flow.pauses.resume(token, reason === "first" ? 1 : 2).catch(() => {});
     },
   },
 };

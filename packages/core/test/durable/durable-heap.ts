@@ -42,7 +42,8 @@ async function round(): Promise<number> {
         return 2 * n;
       }
       const outcome = await flow.outcome(n);
-      const resumed = outcome.status === "paused" ? await flow.resume(outcome.pauses[0]?.token ?? "", 0) : outcome;
+      const resumed =
+        outcome.status === "paused" ? await flow.pauses.resume(outcome.pauses[0]?.token ?? "", 0) : outcome;
       return resumed.status === "completed" ? resumed.result : -1;
     }),
   );

@@ -25,7 +25,7 @@ describe("a durable flow", () => {
     await using flow = create(a.to(b), { durability: durable({ journal }) });
     flow.run();
     expect(await flow.call(1)).toBe(4);
-    expect(await flow.unfinished()).toEqual([]);
+    expect(await flow.recovery.unfinished()).toEqual([]);
     await flow.stop();
     expect(await contentsOf(journal)).toEqual({ entries: [], counts: { a: 1, b: 1 } });
   });
@@ -49,7 +49,7 @@ describe("a durable flow", () => {
     const first = new CutJournal(journal);
     const before = make(first).run();
     const id = await before.emit(1, { traceId: "t" });
-    expect((await before.unfinished())[0]).toMatchObject({ traceId: "t", status: "running", nodes: ["b"] });
+    expect((await before.recovery.unfinished())[0]).toMatchObject({ traceId: "t", status: "running", nodes: ["b"] });
     first.cut();
     await before.stop();
     hang = false;
@@ -257,10 +257,10 @@ describe("ctx.pause", () => {
     if (paused.status !== "paused") throw new Error(paused.status);
     expect(paused.pauses).toMatchObject([{ node: "ask", reason: "approve?", payload: { amount: 5 } }]);
     const { token } = paused.pauses[0]!;
-    await expect(flow.resume(token, true, { tenant: "other" })).rejects.toMatchObject({ code: "PAUSE_FOREIGN" });
-    expect(await flow.resume(token, true)).toMatchObject({ status: "completed", result: 6 });
-    await expect(flow.resume(token, true)).rejects.toMatchObject({ code: "PAUSE_USED" });
-    await expect(flow.resume("nonsense", true)).rejects.toMatchObject({ code: "PAUSE_UNKNOWN" });
+    await expect(flow.pauses.resume(token, true, { tenant: "other" })).rejects.toMatchObject({ code: "PAUSE_FOREIGN" });
+    expect(await flow.pauses.resume(token, true)).toMatchObject({ status: "completed", result: 6 });
+    await expect(flow.pauses.resume(token, true)).rejects.toMatchObject({ code: "PAUSE_USED" });
+    await expect(flow.pauses.resume("nonsense", true)).rejects.toMatchObject({ code: "PAUSE_UNKNOWN" });
     expect(flow.stats().traces).toBe(0);
   });
 
@@ -277,7 +277,7 @@ describe("ctx.pause", () => {
       return (await stateStore.listTraces({ tenant: "default" })).traces.map(({ state }) => state);
     };
     expect(await states()).toEqual(["paused"]);
-    const resumed = flow.resume(paused.pauses[0]!.token, 7);
+    const resumed = flow.pauses.resume(paused.pauses[0]!.token, 7);
     await settle();
     expect(await states()).toEqual(["running"]);
     expect(await resumed).toMatchObject({ status: "completed", result: 7 });
@@ -291,8 +291,8 @@ describe("ctx.pause", () => {
     if (paused.status !== "paused") throw new Error(paused.status);
     await before.stop();
     await using after = approval(durable({ journal })).run();
-    expect(await after.pauses()).toMatchObject([{ reason: "approve?", payload: { amount: 5 } }]);
-    expect(await after.resume(paused.pauses[0]!.token, false)).toMatchObject({ status: "completed", result: 1 });
+    expect(await after.pauses.list()).toMatchObject([{ reason: "approve?", payload: { amount: 5 } }]);
+    expect(await after.pauses.resume(paused.pauses[0]!.token, false)).toMatchObject({ status: "completed", result: 1 });
   });
 
   test("one that tells nothing but its reason comes back, too", async () => {
@@ -305,9 +305,9 @@ describe("ctx.pause", () => {
     await before.outcome(1);
     await before.stop();
     await using after = make().run();
-    const [pause] = await after.pauses();
+    const [pause] = await after.pauses.list();
     expect(pause?.payload).toBeUndefined();
-    expect(await after.resume(pause!.token, 2)).toMatchObject({ status: "completed", result: 3 });
+    expect(await after.pauses.resume(pause!.token, 2)).toMatchObject({ status: "completed", result: 3 });
   });
 });
 
@@ -331,15 +331,15 @@ describe("a failed trace", () => {
       );
     const before = make().run();
     await expect(before.call(1, { traceId: "t" })).rejects.toMatchObject({ code: "NODE_EXCEPTION" });
-    expect(await before.unfinished()).toMatchObject([{ traceId: "t", status: "failed", nodes: ["b"] }]);
+    expect(await before.recovery.unfinished()).toMatchObject([{ traceId: "t", status: "failed", nodes: ["b"] }]);
     await before.stop();
     broken = false;
     await using after = make().run();
     expect(await after.ready()).toMatchObject({ failed: 1, resumed: 0 });
-    await after.retryFailed("t");
+    await after.recovery.retryFailed("t");
     expect(((await after.fetch({ traceId: "t" })) as Message).payload).toBe(4);
     expect(first).toBe(1);
-    expect(await after.unfinished()).toEqual([]);
+    expect(await after.recovery.unfinished()).toEqual([]);
   });
 });
 
@@ -419,7 +419,7 @@ test("a trace whose payload cannot be read stays in the journal, and the others 
   flow.run();
   expect(await flow.ready()).toMatchObject({ resumed: 1, changed: [{ traceId: "t1", action: "parked" }] });
   expect(((await flow.fetch({ traceId: "t2" })) as Message).payload).toBe(6);
-  expect(await flow.unfinished()).toMatchObject([{ traceId: "t1", status: "parked" }]);
+  expect(await flow.recovery.unfinished()).toMatchObject([{ traceId: "t1", status: "parked" }]);
 });
 
 test("a result that was fetched while the flow stopped is not delivered again by the next run", async () => {
@@ -450,7 +450,7 @@ test("a handler whose answer was refused delays nothing when its trace is cancel
   const paused = await flow.outcome(1, { traceId: "t" });
   if (paused.status !== "paused") throw new Error(paused.status);
   const { token } = paused.pauses[0]!;
-  await expect(flow.resume(token, "one")).rejects.toMatchObject({ code: "RESUME_INVALID" });
+  await expect(flow.pauses.resume(token, "one")).rejects.toMatchObject({ code: "RESUME_INVALID" });
   expect(await flow.cancel("t")).toMatchObject({ found: true, zombies: 0 });
   expect(await flow.stop()).toMatchObject({ abandoned: 0 });
 });

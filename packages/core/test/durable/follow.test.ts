@@ -54,12 +54,12 @@ test("after a restart, a follower that knows the trace id reads its chunks and i
     await ctx.emitChunk({ text: "working" });
     return value * 10;
   });
-  const items = read(flow.follow("t"));
+  const items = read(flow.recovery.follow("t"));
   await begun();
   go.resolve();
   expect((await items).filter((item) => item !== "")).toEqual(["working", 20]);
-  expect(await flow.unfinished()).toEqual([]);
-  await expect(read(flow.follow("t"))).rejects.toMatchObject({ code: "TRACE_UNKNOWN" });
+  expect(await flow.recovery.unfinished()).toEqual([]);
+  await expect(read(flow.recovery.follow("t"))).rejects.toMatchObject({ code: "TRACE_UNKNOWN" });
 });
 
 test("the results of a trace that ended before it was followed are read once", async () => {
@@ -67,8 +67,8 @@ test("the results of a trace that ended before it was followed are read once", a
   await using flow = processOf(journal, (value) => value * 10);
   await flow.ready();
   await atRest(flow);
-  expect(await read(flow.follow("t"))).toEqual([20]);
-  await expect(read(flow.follow("t"))).rejects.toMatchObject({ code: "TRACE_UNKNOWN" });
+  expect(await read(flow.recovery.follow("t"))).toEqual([20]);
+  await expect(read(flow.recovery.follow("t"))).rejects.toMatchObject({ code: "TRACE_UNKNOWN" });
 });
 
 test("a follower of a failing trace receives its error, before its end and after", async () => {
@@ -79,11 +79,11 @@ test("a follower of a failing trace receives its error, before its end and after
       await go.promise;
       throw new Error("down");
     });
-    const early = comes === "before" ? read(flow.follow("t")).catch((error: unknown) => error) : undefined;
+    const early = comes === "before" ? read(flow.recovery.follow("t")).catch((error: unknown) => error) : undefined;
     await begun();
     go.resolve();
     await atRest(flow);
-    const told = await (early ?? read(flow.follow("t")).catch((error: unknown) => error));
+    const told = await (early ?? read(flow.recovery.follow("t")).catch((error: unknown) => error));
     expect(told).toBeInstanceOf(FlowError);
     expect(told).toMatchObject({ code: "NODE_EXCEPTION" });
   }
@@ -93,8 +93,8 @@ test("a trace is followed by its own tenant alone", async () => {
   const journal = await leftBehind("a");
   await using flow = processOf(journal, (value) => value * 10);
   await flow.ready();
-  await expect(read(flow.follow("t", { tenant: "b" }))).rejects.toMatchObject({ code: "TRACE_UNKNOWN" });
-  expect(await read(flow.follow("t", { tenant: "a" }))).toEqual([20]);
+  await expect(read(flow.recovery.follow("t", { tenant: "b" }))).rejects.toMatchObject({ code: "TRACE_UNKNOWN" });
+  expect(await read(flow.recovery.follow("t", { tenant: "a" }))).toEqual([20]);
 });
 
 test("a trace whose caller is there, or whose results are fetched, is not followed", async () => {
@@ -102,10 +102,10 @@ test("a trace whose caller is there, or whose results are fetched, is not follow
   flow.run();
   void flow.outcome(1, { traceId: "called" });
   await flow.emit(1, { traceId: "emitted" });
-  await expect(read(flow.follow("called"))).rejects.toThrow(
+  await expect(read(flow.recovery.follow("called"))).rejects.toThrow(
     'Cannot read the stream of trace "called": its results go to another reader',
   );
-  await expect(read(flow.follow("emitted"))).rejects.toThrow("its results go to fetch");
+  await expect(read(flow.recovery.follow("emitted"))).rejects.toThrow("its results go to fetch");
 });
 
 test("a follower that leaves cancels the trace, unless it detaches", async () => {
@@ -123,7 +123,7 @@ test("a follower that leaves cancels the trace, unless it detaches", async () =>
       await go.promise;
       return value;
     });
-    const items = await flow.follow("t", { onLeave });
+    const items = await flow.recovery.follow("t", { onLeave });
     const first = items.next();
     await begun();
     come.resolve();
@@ -141,7 +141,7 @@ test("a follower learns that the trace is paused, and the answer continues from 
   flow.run();
   const outcome: Outcome = await flow.outcome(1, { traceId: "t" });
   if (outcome.status !== "paused") throw new Error(outcome.status);
-  await expect(read(flow.follow("t"))).rejects.toMatchObject({ code: "TRACE_PAUSED" });
-  const resumed = flow.resume(outcome.pauses[0]!.token, "this");
+  await expect(read(flow.recovery.follow("t"))).rejects.toMatchObject({ code: "TRACE_PAUSED" });
+  const resumed = flow.pauses.resume(outcome.pauses[0]!.token, "this");
   expect(await resumed).toMatchObject({ status: "completed", result: "this" });
 });

@@ -149,11 +149,11 @@ describe("nothing is delivered before the append that contains it has resolved:"
     const { journal, flow } = await held();
     void flow.outcome(6);
     await settle();
-    const listed = await comesWhenStored(journal, flow.pauses());
+    const listed = await comesWhenStored(journal, flow.pauses.list());
     expect(listed).toMatchObject({ value: [{ reason: "how many?" }] });
-    const token = (await flow.pauses())[0]?.token ?? "";
+    const token = (await flow.pauses.list())[0]?.token ?? "";
     journal.hold();
-    expect(await comesWhenStored(journal, flow.resume(token, 3))).toMatchObject({ value: { result: 3 } });
+    expect(await comesWhenStored(journal, flow.pauses.resume(token, 3))).toMatchObject({ value: { result: 3 } });
     await flow.stop();
   });
 
@@ -162,7 +162,7 @@ describe("nothing is delivered before the append that contains it has resolved:"
     journal.release();
     await flow.outcome(-1, { traceId: "t" });
     journal.hold();
-    expect(await comesWhenStored(journal, flow.retryFailed("t"))).toMatchObject({ status: "fulfilled" });
+    expect(await comesWhenStored(journal, flow.recovery.retryFailed("t"))).toMatchObject({ status: "fulfilled" });
     await flow.stop();
   });
 
@@ -324,7 +324,14 @@ describe("the journal's claim:", () => {
     };
     for (const journal of [broken, unreadable, rude]) {
       const flow = flowOf(journal);
-      const called = [flow.ready(), flow.call(1), flow.emit(1), flow.fetch(), readAll(flow.stream(1)), flow.pauses()];
+      const called = [
+        flow.ready(),
+        flow.call(1),
+        flow.emit(1),
+        flow.fetch(),
+        readAll(flow.stream(1)),
+        flow.pauses.list(),
+      ];
       const settled = await within(4_000, Promise.allSettled(called));
       expect(settled.map((one) => codeOf((one as PromiseRejectedResult).reason))).toEqual(
         called.map(() => "JOURNAL_FAILED"),
@@ -499,6 +506,6 @@ test("unfinished tells since when a call is in flight", async () => {
   const startedAt = clock.epochNow();
   await rejection(flow.call(6));
   await clock.advance(2_000);
-  expect(await flow.unfinished()).toMatchObject([{ status: "paused", startedAt, nodes: ["ask"] }]);
+  expect(await flow.recovery.unfinished()).toMatchObject([{ status: "paused", startedAt, nodes: ["ask"] }]);
   await passing(clock, flow.stop());
 });

@@ -39,7 +39,7 @@ test("after a restart a failure is reported as whole as before it", async () => 
   const journal = new MemoryJournal();
   const before = failing(journal, { thrown: http });
   await rejection(before.call(1, { traceId: "t" }));
-  const [was] = await before.unfinished();
+  const [was] = await before.recovery.unfinished();
   expect(was?.error).toMatchObject({
     name: "FlowError",
     code: "NODE_EXCEPTION",
@@ -61,7 +61,7 @@ test("after a restart a failure is reported as whole as before it", async () => 
   });
   await before.stop();
   const after = failing(journal);
-  expect(await after.unfinished()).toEqual([was]);
+  expect(await after.recovery.unfinished()).toEqual([was]);
   await after.stop();
 });
 
@@ -87,7 +87,7 @@ describe("the failure of a trace with emitErrorsToRookery", () => {
     expect(error.unwrap()).toMatchObject({ name: "HttpError", code: "E_UPSTREAM", status: 503 });
     expect(codeOf(await rejection(after.fetch({ traceId: "t" })))).toBe("TRACE_UNKNOWN");
     // the trace was fetched, and waits for a retry
-    expect(await after.unfinished()).toMatchObject([{ traceId: "t", status: "failed" }]);
+    expect(await after.recovery.unfinished()).toMatchObject([{ traceId: "t", status: "failed" }]);
     await after.stop();
     const later = failing(journal, { emits: true });
     await later.ready();
@@ -103,10 +103,10 @@ describe("the failure of a trace with emitErrorsToRookery", () => {
     await settle();
     await before.stop();
     const after = failing(journal, { emits: true });
-    await after.retryFailed("t");
+    await after.recovery.retryFailed("t");
     expect(await within(4_000, after.fetch({ traceId: "t" }))).toMatchObject({ payload: 1 });
     expect(codeOf(await rejection(after.fetch({ traceId: "t" })))).toBe("TRACE_UNKNOWN");
-    expect(await after.unfinished()).toEqual([]);
+    expect(await after.recovery.unfinished()).toEqual([]);
     await after.stop();
     expect((await contentsOf(journal)).entries).toEqual([]);
   });
@@ -166,7 +166,7 @@ describe("what is kept of an error", () => {
       const journal = new MemoryJournal();
       const flow = failing(journal, { thrown, maxPayloadBytes });
       await rejection(flow.call(1, { traceId: "t" }));
-      const [entry] = await flow.unfinished();
+      const [entry] = await flow.recovery.unfinished();
       expect(entry?.error).toMatchObject({ code: expect.stringMatching(/NODE_EXCEPTION|REMOTE_FAILED/) as string });
       expect(JSON.stringify(entry?.error).length).toBeLessThanOrEqual(Math.min(maxPayloadBytes, 200_000));
       await flow.stop();
@@ -178,7 +178,7 @@ describe("what is kept of an error", () => {
   test("has the frames of its stack though the message is long", async () => {
     const flow = failing(new MemoryJournal(), { thrown: () => new Error(large) });
     await rejection(flow.call(1, { traceId: "t" }));
-    const [entry] = await flow.unfinished();
+    const [entry] = await flow.recovery.unfinished();
     expect(entry?.error?.cause?.stack).toContain("kept-errors.test.ts");
     expect(entry?.error?.message).toMatch(/xxx… \(\d+ characters\)$/);
     await flow.stop();
@@ -191,7 +191,7 @@ describe("what is kept of an error", () => {
       const thrown = () => new FlowError({ code: "REMOTE_FAILED", message: "no", node: "second", details });
       const flow = failing(new MemoryJournal(), { thrown });
       expect(codeOf(await rejection(flow.call(1, { traceId: "t" })))).toBe("REMOTE_FAILED");
-      expect(await flow.unfinished()).toMatchObject([
+      expect(await flow.recovery.unfinished()).toMatchObject([
         { status: "failed", error: { code: "REMOTE_FAILED", details: { omitted: expect.any(String) as string } } },
       ]);
       await flow.stop();

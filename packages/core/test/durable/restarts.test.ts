@@ -21,7 +21,10 @@ test("a fetcher of an answered trace receives its result, and so does the answer
   const paused = await flow.outcome(1, { traceId: "t" });
   if (paused.status !== "paused") throw new Error(paused.status);
   const fetched = flow.fetch({ traceId: "t" });
-  expect(await flow.resume(paused.pauses[0]!.token, "this")).toMatchObject({ status: "completed", result: "this" });
+  expect(await flow.pauses.resume(paused.pauses[0]!.token, "this")).toMatchObject({
+    status: "completed",
+    result: "this",
+  });
   expect(((await fetched) as Message).payload).toBe("this");
 });
 
@@ -43,8 +46,8 @@ test("at an ordered node a message whose pause was answered waits until the othe
   flow.run();
   const outcome = flow.outcome(1, { traceId: "t" });
   await settle();
-  const [ticket] = await flow.pauses({ traceId: "t" });
-  const resumed = flow.resume(ticket!.token, true);
+  const [ticket] = await flow.pauses.list({ traceId: "t" });
+  const resumed = flow.pauses.resume(ticket!.token, true);
   await clock.advance(20);
   expect(seen).toEqual(["second begins", "second ends", "first begins", "first ends"]);
   expect((await outcome).status).toBe("completed");

@@ -233,7 +233,7 @@ describe("in a durable flow", () => {
     const stream = flow.stream(good);
     await stream.accepted();
     expect(await kinds(stream)).toEqual(["chunk", "chunk", "result"]);
-    expect(await flow.unfinished()).toEqual([]);
+    expect(await flow.recovery.unfinished()).toEqual([]);
     expect(flow.stats().traces).toBe(0);
   });
 

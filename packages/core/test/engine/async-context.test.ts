@@ -355,7 +355,7 @@ describe("a handler that is called again after a pause", () => {
       const outcome = await flow.outcome(caller);
       if (outcome.status !== "paused") throw new Error(outcome.status);
       const token = outcome.pauses[0]?.token as string;
-      return await who.run("the one who resumes", () => flow.resume(token, caller));
+      return await who.run("the one who resumes", () => flow.pauses.resume(token, caller));
     });
     expect(sights.faults(["asks", "answer", "answered", "after"])).toEqual([]);
   });
@@ -410,7 +410,7 @@ describe("a trace of an earlier process", () => {
     });
     const flow = create(work.to(), { durability: durable({ journal }), logger: logbook() }).run();
     await flow.ready();
-    await who.run("the operator", () => flow.retryFailed("left 1"));
+    await who.run("the operator", () => flow.recovery.retryFailed("left 1"));
     await flow.fetch({ traceId: "left 1" });
     await flow.stop();
     expect(seen).toEqual(["the operator"]);

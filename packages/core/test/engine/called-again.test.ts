@@ -33,7 +33,7 @@ describe("what a handler sends when it is called again", () => {
     });
     const flow = running(create(ask.to(payloadNode("end", (value: string) => value))));
     const [pause] = pausesOf(await flow.outcome(1));
-    const end = await flow.resume((pause as PauseTicket).token, true);
+    const end = await flow.pauses.resume((pause as PauseTicket).token, true);
     expect(end).toMatchObject({ status: "completed", results: ["emit 0", "emit 1", "returned 1"] });
   });
 
@@ -74,7 +74,7 @@ describe("what a handler sends when it is called again", () => {
       await flow.ready();
       await settle();
       await settle();
-      expect(await flow.unfinished()).toMatchObject([
+      expect(await flow.recovery.unfinished()).toMatchObject([
         { status: "failed", nodes: ["send"], error: { code: "GRAPH_CHANGED", node: "send" } },
       ]);
       expect(flow.stats().outcomes).toMatchObject({ failed: 1 });
@@ -130,7 +130,7 @@ test("a stream that a handler had begun before its pause is begun again under it
   } catch (error) {
     token = ((error as FlowError).details as { pauses: PauseTicket[] }).pauses[0]?.token as string;
   }
-  for await (const item of flow.resumeStream(token, true))
+  for await (const item of flow.pauses.resumeStream(token, true))
     if (item.type === "chunk") chunks.push([item.chunk.streamId, item.chunk.run, item.chunk.text, item.chunk.end]);
   expect(chunks).toEqual([
     ["t", 0, "asking 1", undefined],
@@ -162,9 +162,9 @@ describe("a playbook that a handler calls again", () => {
     const flow = running(create(ask.to()));
     const [b] = pausesOf(await flow.outcome(1));
     items = ["a", "b"];
-    const [a] = pausesOf(await flow.resume((b as PauseTicket).token, "yes to b"));
+    const [a] = pausesOf(await flow.pauses.resume((b as PauseTicket).token, "yes to b"));
     expect(a?.payload).toBe("a");
-    expect(await flow.resume((a as PauseTicket).token, "no to a")).toMatchObject({
+    expect(await flow.pauses.resume((a as PauseTicket).token, "no to a")).toMatchObject({
       result: "a: no to a true,b: yes to b true",
     });
   });

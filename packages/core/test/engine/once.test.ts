@@ -203,7 +203,7 @@ describe("a side effect that failed", () => {
     const flow = create(pay.to(end), { durability: durable({ journal: new MemoryJournal() }), logger: logbook() });
     flow.run();
     expect(await code(flow.call(1))).toBe("EFFECT_FAILED");
-    const [failed] = await flow.unfinished();
+    const [failed] = await flow.recovery.unfinished();
     expect(failed?.error?.message).toContain("receipt.print");
     expect(calls).toBe(1);
     await flow.stop();
@@ -305,7 +305,7 @@ describe("in a durable flow", () => {
     expect(await code(flow.fetch({ traceId: "t" }))).toBe("EFFECT_UNKNOWN");
     expect(calls).toBe(0);
     // a retry without a look at the world: the effect is still unknown
-    await flow.retryFailed("t");
+    await flow.recovery.retryFailed("t");
     expect(await code(flow.fetch({ traceId: "t" }))).toBe("EFFECT_UNKNOWN");
     await flow.stop();
   });
@@ -344,12 +344,12 @@ describe("in a durable flow", () => {
     };
     let flow = make();
     expect(await code(flow.call(1, { traceId: "t" }))).toBe("NODE_EXCEPTION");
-    await flow.retryFailed("t");
+    await flow.recovery.retryFailed("t");
     await rejection(flow.fetch({ traceId: "t" }));
     await flow.stop();
     isBroken = false;
     flow = make();
-    await flow.retryFailed("t");
+    await flow.recovery.retryFailed("t");
     expect(((await flow.fetch({ traceId: "t" })) as Message).payload).toBe("receipt 1");
     await flow.stop();
   });
@@ -373,7 +373,7 @@ describe("in a durable flow", () => {
     charged.open("receipt");
     await settle();
     isBroken = false;
-    await flow.retryFailed("t");
+    await flow.recovery.retryFailed("t");
     expect(((await flow.fetch({ traceId: "t" })) as Message).payload).toBe("receipt");
     expect(calls).toBe(1);
     await flow.stop();
@@ -393,7 +393,7 @@ describe("in a durable flow", () => {
     await settle();
     isBroken = false;
     expect(calls).toBe(0);
-    await flow.retryFailed("t");
+    await flow.recovery.retryFailed("t");
     expect(((await flow.fetch({ traceId: "t" })) as Message).payload).toBe(1);
     await flow.stop();
   });

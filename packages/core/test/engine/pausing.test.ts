@@ -59,7 +59,7 @@ describe("a handler that pauses", () => {
     const flow = running(create(ask.to(end)));
     const [token] = tokensOf(await flow.outcome(1)) as [string];
     expect(calls).toEqual(["called", "TRACE_PAUSED"]);
-    expect(await flow.resume(token, 5)).toMatchObject({ status: "completed", result: 6 });
+    expect(await flow.pauses.resume(token, 5)).toMatchObject({ status: "completed", result: 6 });
     expect(calls).toEqual(["called", "TRACE_PAUSED", "called"]);
   });
 
@@ -71,7 +71,7 @@ describe("a handler that pauses", () => {
     const paused = await Promise.all([flow.outcome(1), flow.outcome(2)]);
     expect(await flow.call(0)).toBe(0);
     expect(flow.stats().nodes[0]).toMatchObject({ running: 0, queued: 0, parked: 0 });
-    for (const one of paused) await flow.resume(tokensOf(one)[0] as string, "done");
+    for (const one of paused) await flow.pauses.resume(tokensOf(one)[0] as string, "done");
   });
 
   test("in sequence is asked one thing after the other, and given each answer as it was", async () => {
@@ -84,7 +84,7 @@ describe("a handler that pauses", () => {
     let outcome: Outcome = await flow.outcome(4);
     for (const index of range(4)) {
       expect(pausesOf(outcome)).toMatchObject([{ reason: `question ${index}` }]);
-      outcome = await flow.resume(tokensOf(outcome)[0] as string, `answer ${index}`);
+      outcome = await flow.pauses.resume(tokensOf(outcome)[0] as string, `answer ${index}`);
     }
     expect(outcome).toMatchObject({ status: "completed", result: range(4).map((index) => `answer ${index}`) });
   });
@@ -95,9 +95,9 @@ describe("a handler that pauses", () => {
     );
     const flow = running(create(ask.to(end)));
     const [a, b, c] = tokensOf(await flow.outcome(3)) as [string, string, string];
-    expect(pausesOf(await flow.resume(b, "B"))).toHaveLength(2);
-    expect(pausesOf(await flow.resume(c, "C"))).toMatchObject([{ token: a }]);
-    expect(await flow.resume(a, "A")).toMatchObject({ result: "ABC" });
+    expect(pausesOf(await flow.pauses.resume(b, "B"))).toHaveLength(2);
+    expect(pausesOf(await flow.pauses.resume(c, "C"))).toMatchObject([{ token: a }]);
+    expect(await flow.pauses.resume(a, "A")).toMatchObject({ result: "ABC" });
   });
 
   test("for several answers at once is told which does not fit, and the others stay", async () => {
@@ -108,11 +108,11 @@ describe("a handler that pauses", () => {
       );
       const flow = running(create(ask.to(end)));
       const [a, b] = tokensOf(await flow.outcome(1)) as [string, string];
-      expect(await code(flow.resume(a, -1))).toBe("RESUME_INVALID");
-      expect(pausesOf(await flow.resume(a, 1))).toMatchObject([{ token: b }]);
-      expect(await code(flow.resume(b, 0))).toBe("RESUME_INVALID");
-      expect(await flow.pauses()).toMatchObject([{ token: b }]);
-      expect(await flow.resume(b, 2)).toMatchObject({ result: "2,4" });
+      expect(await code(flow.pauses.resume(a, -1))).toBe("RESUME_INVALID");
+      expect(pausesOf(await flow.pauses.resume(a, 1))).toMatchObject([{ token: b }]);
+      expect(await code(flow.pauses.resume(b, 0))).toBe("RESUME_INVALID");
+      expect(await flow.pauses.list()).toMatchObject([{ token: b }]);
+      expect(await flow.pauses.resume(b, 2)).toMatchObject({ result: "2,4" });
     }
   });
 
@@ -125,7 +125,7 @@ describe("a handler that pauses", () => {
     const seen = recorder();
     const flow = running(create(ask.to(end), { middlewares: [seen.middleware] }));
     const tokens = tokensOf(await flow.outcome(1));
-    const outcomes = await Promise.all(tokens.map((token, index) => flow.resume(token, index)));
+    const outcomes = await Promise.all(tokens.map((token, index) => flow.pauses.resume(token, index)));
     expect(outcomes.at(-1)).toMatchObject({ status: "completed", result: [0, 1] });
     expect(seen.of("trace_end")).toHaveLength(1);
     expect(calls).toBeLessThanOrEqual(3);
@@ -138,8 +138,8 @@ describe("a handler that pauses", () => {
     );
     const flow = running(create(ask.to(end)));
     const [a, b] = tokensOf(await flow.outcome(1)) as [string, string];
-    expect(pausesOf(await flow.resume(b, "B"))).toMatchObject([{ token: a }]);
-    expect(await flow.resume(a, "A")).toMatchObject({ status: "completed", result: "A" });
+    expect(pausesOf(await flow.pauses.resume(b, "B"))).toMatchObject([{ token: a }]);
+    expect(await flow.pauses.resume(a, "A")).toMatchObject({ status: "completed", result: "A" });
   });
 
   test("in several branches, and in several messages of one ordered node, is answered apart", async () => {
@@ -156,7 +156,7 @@ describe("a handler that pauses", () => {
       ["left", "right"].flatMap((name) => range(3).map((index) => `${name} ${index}`)),
     );
     let last: Outcome | undefined;
-    for (const { token, reason } of pauses.toReversed()) last = await flow.resume(token, `yes ${reason}`);
+    for (const { token, reason } of pauses.toReversed()) last = await flow.pauses.resume(token, `yes ${reason}`);
     expect(last).toMatchObject({ result: pauses.map(({ reason }) => `yes ${reason}`).toSorted() });
   });
 
@@ -169,7 +169,7 @@ describe("a handler that pauses", () => {
     });
     const flow = running(create(think.to(think)));
     let outcome: Outcome = await flow.outcome(new WM<number>({ query: "q" }));
-    for (const index of range(3)) outcome = await flow.resume(tokensOf(outcome)[0] as string, index * 10);
+    for (const index of range(3)) outcome = await flow.pauses.resume(tokensOf(outcome)[0] as string, index * 10);
     expect(outcome).toMatchObject({ status: "completed", result: "0,10,20" });
   });
 
@@ -188,10 +188,10 @@ describe("a handler that pauses", () => {
     });
     const flow = running(create(outer.to(end)));
     const [a, b] = tokensOf(await flow.outcome(1)) as [string, string];
-    expect(pausesOf(await flow.resume(b, 200))).toMatchObject([{ token: a, reason: "inside" }]);
-    const last = await flow.resume(a, 100);
+    expect(pausesOf(await flow.pauses.resume(b, 200))).toMatchObject([{ token: a, reason: "inside" }]);
+    const last = await flow.pauses.resume(a, 100);
     expect(pausesOf(last)).toMatchObject([{ reason: "outside" }]);
-    expect(await flow.resume(tokensOf(last)[0] as string, "end")).toMatchObject({ result: [101, 211, "end"] });
+    expect(await flow.pauses.resume(tokensOf(last)[0] as string, "end")).toMatchObject({ result: [101, 211, "end"] });
     expect(begun).toBe(8);
   });
 
@@ -206,7 +206,7 @@ describe("a handler that pauses", () => {
     const flow = running(create(ask.to(end)));
     const paused = await flow.outcome(1);
     expect(paused.results).toEqual([1, 2]);
-    expect(await flow.resume(tokensOf(paused)[0] as string, 9)).toMatchObject({ results: [1, 2, 3, 9] });
+    expect(await flow.pauses.resume(tokensOf(paused)[0] as string, 9)).toMatchObject({ results: [1, 2, 3, 9] });
   });
 
   test("with retries sends what it held back once, and an attempt after the answer still gets it", async () => {
@@ -219,7 +219,7 @@ describe("a handler that pauses", () => {
     const flow = running(create(ask.to(end)));
     const paused = await flow.outcome(1);
     expect(paused.results).toEqual([]);
-    expect(await flow.resume(tokensOf(paused)[0] as string, 9)).toMatchObject({ results: ["before", 10] });
+    expect(await flow.pauses.resume(tokensOf(paused)[0] as string, 9)).toMatchObject({ results: ["before", 10] });
   });
 
   test("keeps the messages it has fetched", async () => {
@@ -233,7 +233,7 @@ describe("a handler that pauses", () => {
     });
     const flow = running(create(split.to(pair)));
     const paused = await flow.outcome(1);
-    expect(await flow.resume(tokensOf(paused)[0] as string, 0)).toMatchObject({ results: [[1, 2, 0]] });
+    expect(await flow.pauses.resume(tokensOf(paused)[0] as string, 0)).toMatchObject({ results: [[1, 2, 0]] });
   });
 
   test("while a message it sent waits for room is refused", async () => {
@@ -263,7 +263,7 @@ describe("a handler that pauses", () => {
     });
     const flow = running(create(ask.to(end)));
     expect(await flow.outcome(1)).toMatchObject({ status: "completed", result: 1 });
-    expect(await flow.pauses()).toEqual([]);
+    expect(await flow.pauses.list()).toEqual([]);
   });
 
   test("without a reason, with wrong options, or when its attempt is over is refused", async () => {
@@ -306,16 +306,16 @@ describe("a token", () => {
     const flow = running(create(ask.to(end)));
     const [token] = tokensOf(await flow.outcome(1, { tenant: "acme" })) as [string];
     for (const wrong of ["", "nonsense", `${token}x`.replace("_", "-"), 7 as never, null as never])
-      expect(await code(flow.resume(wrong, 1))).toBe("PAUSE_UNKNOWN");
-    expect(await code(flow.resume(token, 1))).toBe("PAUSE_FOREIGN");
-    expect(await code(flow.resume(token, 1, { tenant: "zeta" }))).toBe("PAUSE_FOREIGN");
+      expect(await code(flow.pauses.resume(wrong, 1))).toBe("PAUSE_UNKNOWN");
+    expect(await code(flow.pauses.resume(token, 1))).toBe("PAUSE_FOREIGN");
+    expect(await code(flow.pauses.resume(token, 1, { tenant: "zeta" }))).toBe("PAUSE_FOREIGN");
     const forged = token.replace(/^pause_[0-9a-z]+_/, "pause_zzzzzz_");
-    expect(await code(flow.resume(forged, 1, { tenant: "acme" }))).toBe("PAUSE_UNKNOWN");
+    expect(await code(flow.pauses.resume(forged, 1, { tenant: "acme" }))).toBe("PAUSE_UNKNOWN");
     const guessed = `${token.slice(0, -3)}000`;
-    expect(await code(flow.resume(guessed, 1, { tenant: "acme" }))).toMatch(/PAUSE_U/);
-    expect(await flow.resume(token, 1, { tenant: "acme" })).toMatchObject({ status: "completed" });
-    expect(await code(flow.resume(token, 1, { tenant: "acme" }))).toBe("PAUSE_USED");
-    expect(await flow.pauses({ tenant: "acme" })).toEqual([]);
+    expect(await code(flow.pauses.resume(guessed, 1, { tenant: "acme" }))).toMatch(/PAUSE_U/);
+    expect(await flow.pauses.resume(token, 1, { tenant: "acme" })).toMatchObject({ status: "completed" });
+    expect(await code(flow.pauses.resume(token, 1, { tenant: "acme" }))).toBe("PAUSE_USED");
+    expect(await flow.pauses.list({ tenant: "acme" })).toEqual([]);
   });
 
   test("that is cut off or altered is refused as such, and not as one that was used", async () => {
@@ -326,18 +326,21 @@ describe("a token", () => {
         .slice("pause_".length)
         .map((length) => token.slice(0, length));
       for (const wrong of ["pause_", ...cut, token.slice(0, -1), `${token}0`, `${token}\n`, ` ${token}`.slice(1, -1)])
-        expect([wrong, await code(flow.resume(wrong, 1))]).toEqual([wrong, "PAUSE_MALFORMED"]);
-      expect(await rejection(flow.resume(token.slice(0, 20), 1))).toMatchObject({
+        expect([wrong, await code(flow.pauses.resume(wrong, 1))]).toEqual([wrong, "PAUSE_MALFORMED"]);
+      expect(await rejection(flow.pauses.resume(token.slice(0, 20), 1))).toMatchObject({
         message: "Cannot resume: the token is cut off or altered (20 characters); pass the whole token of the pause",
       });
-      expect(await flow.resume(token, 1)).toMatchObject({ status: "completed" });
+      expect(await flow.pauses.resume(token, 1)).toMatchObject({ status: "completed" });
     }
   });
 
   test("that two answer at once takes the first", async () => {
     const flow = running(create(ask.to(end)));
     const [token] = tokensOf(await flow.outcome(1)) as [string];
-    const [first, second] = await Promise.allSettled([flow.resume(token, "first"), flow.resume(token, "second")]);
+    const [first, second] = await Promise.allSettled([
+      flow.pauses.resume(token, "first"),
+      flow.pauses.resume(token, "second"),
+    ]);
     expect(first).toMatchObject({ value: { result: "first" } });
     expect(codeOf((second as PromiseRejectedResult).reason)).toBe("PAUSE_USED");
   });
@@ -349,9 +352,9 @@ describe("a token", () => {
       flow.outcome(1, { tenant: "a", traceId: "y" }),
       flow.outcome(1, { tenant: "b", traceId: "x" }),
     ]);
-    expect(await flow.pauses()).toEqual([]);
-    expect((await flow.pauses({ tenant: "a" })).map(({ traceId }) => traceId)).toEqual(["x", "y"]);
-    expect(await flow.pauses({ tenant: "b", traceId: "x" })).toMatchObject([{ token: tokensOf(outcomes[2])[0] }]);
+    expect(await flow.pauses.list()).toEqual([]);
+    expect((await flow.pauses.list({ tenant: "a" })).map(({ traceId }) => traceId)).toEqual(["x", "y"]);
+    expect(await flow.pauses.list({ tenant: "b", traceId: "x" })).toMatchObject([{ token: tokensOf(outcomes[2])[0] }]);
     for (const { traceId, tenant } of outcomes) await flow.cancel(traceId, { tenant });
   });
 });
@@ -366,14 +369,14 @@ describe("an answer that does not fit", () => {
     const flow = running(create(ask.to(end)));
     const [token] = tokensOf(await flow.outcome(1)) as [string];
     for (const wrong of [0, "many", undefined]) {
-      expect(await rejection(flow.resume(token, wrong))).toMatchObject({
+      expect(await rejection(flow.pauses.resume(token, wrong))).toMatchObject({
         code: "RESUME_INVALID",
         node: "ask",
         details: { issues: [{ message: "must be above 0" }] },
       });
-      expect(await flow.pauses()).toMatchObject([{ token }]);
+      expect(await flow.pauses.list()).toMatchObject([{ token }]);
     }
-    expect(await flow.resume(token, 4)).toMatchObject({ result: 8 });
+    expect(await flow.pauses.resume(token, 4)).toMatchObject({ result: 8 });
   });
 
   test("leaves the time the pause has as it was", async () => {
@@ -383,7 +386,7 @@ describe("an answer that does not fit", () => {
     const ask = asking("ask", async (_n, ctx) => await ctx.pause({ reason: "how many?", resumeSchema, expiresAt }));
     const flow = running(create(ask.to(end), { clock }), clock);
     const [token] = tokensOf(await flow.outcome(1, { traceId: "t" })) as [string];
-    expect(await code(flow.resume(token, -1))).toBe("RESUME_INVALID");
+    expect(await code(flow.pauses.resume(token, -1))).toBe("RESUME_INVALID");
     const fetched = code(flow.fetch({ traceId: "t" }));
     await clock.advance(1_000);
     expect(await within(2_000, fetched)).toBe("PAUSE_EXPIRED");
@@ -394,8 +397,8 @@ describe("an answer that does not fit", () => {
     const flow = create(ask.to(end), { durability: durable({ journal: new MemoryJournal() }), logger: logbook() });
     flow.run();
     const [token] = tokensOf(await flow.outcome(1)) as [string];
-    expect(await code(flow.resume(token, () => 1))).toBe("NOT_SERIALISABLE");
-    expect(await flow.resume(token, "fine")).toMatchObject({ result: "fine" });
+    expect(await code(flow.pauses.resume(token, () => 1))).toBe("NOT_SERIALISABLE");
+    expect(await flow.pauses.resume(token, "fine")).toMatchObject({ result: "fine" });
     await flow.stop();
   });
 });
@@ -414,7 +417,7 @@ describe("a pause that expires", () => {
     expect(await isPending(ended)).toBe(true);
     await clock.advance(1);
     expect(await ended).toMatchObject({ code: "PAUSE_EXPIRED" });
-    expect(await code(flow.resume(token, 1))).toBe("PAUSE_EXPIRED");
+    expect(await code(flow.pauses.resume(token, 1))).toBe("PAUSE_EXPIRED");
   });
 
   test("fails its trace, and its token is refused from then on", async () => {
@@ -430,7 +433,7 @@ describe("a pause that expires", () => {
     expect(await isPending(fetched)).toBe(true);
     await clock.advance(1);
     expect(await fetched).toMatchObject({ code: "PAUSE_EXPIRED", node: "ask" });
-    expect(await code(flow.resume(token, 1))).toBe("PAUSE_EXPIRED");
+    expect(await code(flow.pauses.resume(token, 1))).toBe("PAUSE_EXPIRED");
     expectEmpty(flow);
   });
 
@@ -454,7 +457,7 @@ describe("a pause that expires", () => {
       expect(await isPending(fetched)).toBe(true);
       await clock.advance(1);
       expect(((await within(2_000, fetched)) as Message).payload).toEqual([wanted]);
-      expect(await code(flow.resume(token, "late"))).toBe("PAUSE_EXPIRED");
+      expect(await code(flow.pauses.resume(token, "late"))).toBe("PAUSE_EXPIRED");
       expect(seen.of("node_resume")).toMatchObject([{ reason: "approve", isExpired: true }]);
       expectEmpty(flow);
     }
@@ -470,7 +473,7 @@ describe("a pause that expires", () => {
     });
     const flow = running(create(ask.to(end), { clock }), clock);
     const [token] = tokensOf(await flow.outcome(1)) as [string];
-    const resumed = flow.resume(token, "yes");
+    const resumed = flow.pauses.resume(token, "yes");
     await clock.advance(5_000);
     expect(await within(2_000, resumed)).toMatchObject({ status: "completed", result: "yes" });
   });
@@ -487,9 +490,9 @@ describe("a pause that expires", () => {
       const flow = running(create(ask.to(end), { clock }), clock);
       const [a, b] = tokensOf(await flow.outcome(1)) as [string, string];
       await clock.advance(1_000);
-      expect(await flow.pauses()).toMatchObject([{ token: b, name: "b" }]);
-      expect(await code(flow.resume(a, "late"))).toBe("PAUSE_EXPIRED");
-      expect(await flow.resume(b, "yes")).toMatchObject({ status: "completed", result: ["denied", "yes"] });
+      expect(await flow.pauses.list()).toMatchObject([{ token: b, name: "b" }]);
+      expect(await code(flow.pauses.resume(a, "late"))).toBe("PAUSE_EXPIRED");
+      expect(await flow.pauses.resume(b, "yes")).toMatchObject({ status: "completed", result: ["denied", "yes"] });
     }
   });
 
@@ -510,7 +513,7 @@ describe("a pause that expires", () => {
     const [, b] = tokensOf(await flow.outcome(2)) as [string, string];
     await clock.advance(1_000);
     expect(await within(2_000, failed)).toMatchObject({ code: "NODE_EXCEPTION", cause: { message: "no default" } });
-    expect(await within(2_000, flow.resume(b, "yes"))).toMatchObject({
+    expect(await within(2_000, flow.pauses.resume(b, "yes"))).toMatchObject({
       result: [{ message: "no default" }, "yes"],
     });
   });
@@ -534,7 +537,7 @@ describe("a pause that expires", () => {
     await clock.advance(600);
     const [token] = tokensOf(await outcome) as [string];
     await clock.advance(300);
-    const resumed = flow.resume(token, "in time");
+    const resumed = flow.pauses.resume(token, "in time");
     await clock.advance(600);
     expect(await within(2_000, resumed)).toMatchObject({ status: "completed", result: "in time" });
   });
@@ -547,7 +550,7 @@ describe("while a trace is paused", () => {
     const flow = running(create(ask.to(end)));
     const [token] = tokensOf(await flow.outcome(1, { traceId: "t" })) as [string];
     expect(await flow.cancel("t")).toMatchObject({ found: true, dropped: 1 });
-    expect(await code(flow.resume(token, 1))).toBe("PAUSE_USED");
+    expect(await code(flow.pauses.resume(token, 1))).toBe("PAUSE_USED");
     expect(flow.stats().outcomes).toMatchObject({ cancelled: 1 });
     expectEmpty(flow);
   });
@@ -568,7 +571,7 @@ describe("while a trace is paused", () => {
     expect(await code(readAll(flow.stream(1, { traceId: "s" })))).toBe("TRACE_PAUSED");
     await flow.emit(1, { traceId: "e" });
     const fetched = ["c", "s", "e"].map((traceId) => flow.fetch({ traceId }));
-    for (const { token, traceId } of await flow.pauses()) void flow.resume(token, `done ${traceId}`);
+    for (const { token, traceId } of await flow.pauses.list()) void flow.pauses.resume(token, `done ${traceId}`);
     expect(((await Promise.all(fetched)) as Message[]).map(({ payload }) => payload)).toEqual([
       "done c",
       "done s",
@@ -589,14 +592,14 @@ describe("while a trace is paused", () => {
     opened.open();
     const paused = await outcome;
     expect(paused.results).toEqual([1]);
-    expect(await flow.resume(tokensOf(paused)[0] as string, 2)).toMatchObject({ results: [1, 2] });
+    expect(await flow.pauses.resume(tokensOf(paused)[0] as string, 2)).toMatchObject({ results: [1, 2] });
   });
 
   test("stop without draining ends it; resume is refused or told so, and nothing hangs", async () => {
     const flow = running(create(ask.to(end)));
     const [token] = tokensOf(await flow.outcome(1)) as [string];
     const stop = flow.stop();
-    const resumed = await Promise.allSettled([flow.resume(token, 1)]);
+    const resumed = await Promise.allSettled([flow.pauses.resume(token, 1)]);
     await within(2_000, stop);
     expect(resumed[0]).toMatchObject({
       status: "rejected",
@@ -628,7 +631,7 @@ describe("while a trace is paused", () => {
     const both = joinK("both", 2, { input: shape<unknown>() });
     const flow = running(create(split.to(ask, both), ask.to(both), both.to(end)));
     const paused = await flow.outcome(1);
-    expect(await flow.resume(tokensOf(paused)[0] as string, 2)).toMatchObject({ result: [1, 2] });
+    expect(await flow.pauses.resume(tokensOf(paused)[0] as string, 2)).toMatchObject({ result: [1, 2] });
   });
 });
 
@@ -657,19 +660,19 @@ describe("in another process", () => {
     const [token] = tokensOf(await begun.outcome(1, { traceId: "t" })) as [string];
     await begun.stop();
     let flow = make(journal);
-    expect(await flow.pauses()).toMatchObject([{ token, traceId: "t", reason: "first", payload: { n: 1 } }]);
-    const [a, b] = tokensOf(await flow.resume(token, 4)) as [string, string];
+    expect(await flow.pauses.list()).toMatchObject([{ token, traceId: "t", reason: "first", payload: { n: 1 } }]);
+    const [a, b] = tokensOf(await flow.pauses.resume(token, 4)) as [string, string];
     await flow.stop();
     flow = make(journal);
-    expect(await code(flow.resume(token, 4))).toBe("PAUSE_USED");
-    expect(pausesOf(await flow.resume(a, 3))).toMatchObject([{ token: b }]);
+    expect(await code(flow.pauses.resume(token, 4))).toBe("PAUSE_USED");
+    expect(pausesOf(await flow.pauses.resume(a, 3))).toMatchObject([{ token: b }]);
     await flow.stop();
     flow = make(journal);
-    expect(await code(flow.resume(b, -1))).toBe("RESUME_INVALID");
+    expect(await code(flow.pauses.resume(b, -1))).toBe("RESUME_INVALID");
     await flow.stop();
     flow = make(journal);
-    expect(await flow.resume(b, 8)).toMatchObject({ status: "completed", results: [5, 316] });
-    expect(await flow.unfinished()).toEqual([]);
+    expect(await flow.pauses.resume(b, 8)).toMatchObject({ status: "completed", results: [5, 316] });
+    expect(await flow.recovery.unfinished()).toEqual([]);
     await flow.stop();
   });
 
@@ -693,8 +696,8 @@ describe("in another process", () => {
     const between = build("refused");
     await passing(clock, between.ready(), 1);
     await clock.advance(100);
-    expect(await between.pauses()).toEqual([]);
-    expect(await code(between.resume(token, "late"))).toBe("PAUSE_EXPIRED");
+    expect(await between.pauses.list()).toEqual([]);
+    expect(await code(between.pauses.resume(token, "late"))).toBe("PAUSE_EXPIRED");
     await passing(clock, between.stop(), 1);
     const after = build("rejected");
     const fetched = (await passing(clock, after.fetch({ traceId: "t" }), 100)) as Message;
@@ -717,7 +720,7 @@ describe("in another process", () => {
     const after = build(undefined);
     await passing(clock, after.ready(), 1);
     await clock.advance(1);
-    expect(await after.unfinished()).toMatchObject([{ status: "failed", error: { code: "PAUSE_EXPIRED" } }]);
+    expect(await after.recovery.unfinished()).toMatchObject([{ status: "failed", error: { code: "PAUSE_EXPIRED" } }]);
     await passing(clock, after.stop(), 1);
   });
 
@@ -736,8 +739,8 @@ describe("in another process", () => {
     const after = build();
     await passing(clock, after.ready(), 1);
     await clock.advance(1);
-    expect(await code(after.resume(token, 1))).toBe("PAUSE_EXPIRED");
-    expect(await after.unfinished()).toMatchObject([{ traceId: "t", status: "failed" }]);
+    expect(await code(after.pauses.resume(token, 1))).toBe("PAUSE_EXPIRED");
+    expect(await after.recovery.unfinished()).toMatchObject([{ traceId: "t", status: "failed" }]);
     await passing(clock, after.stop(), 1);
   });
 });
@@ -748,8 +751,10 @@ test("ten thousand paused traces hold nothing when they are gone", { timeout: 60
   const outcomes = await Promise.all(range(10_000).map((index) => flow.outcome(index)));
   await settle();
   expect(flow.stats()).toMatchObject({ traces: 10_000, timers: 0 });
-  const ends = await Promise.all(outcomes.map((outcome, index) => flow.resume(tokensOf(outcome)[0] as string, index)));
+  const ends = await Promise.all(
+    outcomes.map((outcome, index) => flow.pauses.resume(tokensOf(outcome)[0] as string, index)),
+  );
   expect(ends.every(({ status }) => status === "completed")).toBe(true);
-  expect(await flow.pauses()).toEqual([]);
+  expect(await flow.pauses.list()).toEqual([]);
   expectEmpty(flow);
 });

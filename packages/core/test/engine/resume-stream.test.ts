@@ -36,21 +36,18 @@ async function read(items: AsyncIterable<unknown>): Promise<unknown[]> {
 test("what a trace produces after an answer can be read as a stream", async () => {
   await using flow = flowOf();
   const { token } = ticketOf(await flow.outcome("name?"));
-  expect((await read(flow.resumeStream(token, "ada"))).filter((text) => text !== "" && text !== "name? ")).toEqual([
-    "a",
-    "d",
-    "a",
-    6,
-  ]);
+  expect(
+    (await read(flow.pauses.resumeStream(token, "ada"))).filter((text) => text !== "" && text !== "name? "),
+  ).toEqual(["a", "d", "a", 6]);
   expect(flow.stats().traces).toBe(0);
 });
 
 test("a refused answer ends the stream with its error, and the pause stays open", async () => {
   await using flow = flowOf();
   const { token } = ticketOf(await flow.outcome("name?"));
-  await expect(read(flow.resumeStream(token, 7))).rejects.toMatchObject({ code: "RESUME_INVALID" });
-  await expect(read(flow.resumeStream("pause_0_0_x", "ada"))).rejects.toBeInstanceOf(FlowError);
-  expect(await flow.resume(token, "ada")).toMatchObject({ status: "completed", result: 6 });
+  await expect(read(flow.pauses.resumeStream(token, 7))).rejects.toMatchObject({ code: "RESUME_INVALID" });
+  await expect(read(flow.pauses.resumeStream("pause_0_0_x", "ada"))).rejects.toBeInstanceOf(FlowError);
+  expect(await flow.pauses.resume(token, "ada")).toMatchObject({ status: "completed", result: 6 });
 });
 
 test("leaving such a stream cancels the trace, unless it is detached", async () => {
@@ -61,7 +58,7 @@ test("leaving such a stream cancels the trace, unless it is detached", async () 
   ] as const) {
     const before = flow.stats().outcomes[wanted];
     const { token } = ticketOf(await flow.outcome("name?"));
-    const reader = flow.resumeStream(token, "ada", { onLeave });
+    const reader = flow.pauses.resumeStream(token, "ada", { onLeave });
     await reader.next();
     await reader.return();
     while (flow.stats().traces > 0) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -72,12 +69,13 @@ test("leaving such a stream cancels the trace, unless it is detached", async () 
 test("a trace whose results are fetched has no such stream", async () => {
   await using flow = flowOf();
   await flow.emit("name?", { traceId: "t" });
-  let tickets = await flow.pauses();
-  while (tickets.length === 0) tickets = await new Promise((resolve) => setTimeout(() => resolve(flow.pauses()), 1));
+  let tickets = await flow.pauses.list();
+  while (tickets.length === 0)
+    tickets = await new Promise((resolve) => setTimeout(() => resolve(flow.pauses.list()), 1));
   const { token } = tickets[0] as PauseTicket;
-  await expect(read(flow.resumeStream(token, "ada"))).rejects.toThrow(
+  await expect(read(flow.pauses.resumeStream(token, "ada"))).rejects.toThrow(
     'Cannot read the stream of trace "t": its results go to fetch',
   );
-  expect(await flow.resume(token, "ada")).toMatchObject({ status: "completed" });
+  expect(await flow.pauses.resume(token, "ada")).toMatchObject({ status: "completed" });
   expect(await flow.fetch({ traceId: "t" })).toMatchObject({ payload: 6 });
 });

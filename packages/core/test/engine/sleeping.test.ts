@@ -166,7 +166,7 @@ describe("a sleep with a name", () => {
       clock,
     );
     const [pause] = pausesOf(await flow.outcome(1));
-    const resumed = flow.resume((pause as PauseTicket).token, "yes");
+    const resumed = flow.pauses.resume((pause as PauseTicket).token, "yes");
     await clock.advance(100);
     expect(await within(2_000, resumed)).toMatchObject({ status: "completed", result: "yes at 100" });
   });
@@ -307,7 +307,7 @@ describe("while a trace sleeps", () => {
     const outcome = flow.outcome(1);
     await clock.advance(10);
     expect(await isPending(outcome)).toBe(true);
-    expect(await flow.pauses()).toEqual([]);
+    expect(await flow.pauses.list()).toEqual([]);
     await clock.advance(990);
     expect(await within(2_000, outcome)).toMatchObject({ status: "completed", result: 1 });
     const until = clock.epochNow();
@@ -338,7 +338,7 @@ describe("while a trace sleeps", () => {
     const flow = running(create(start.to(ask, remind), { clock, logger: logbook() }), clock);
     const [pause] = pausesOf(await within(2_000, flow.outcome(1, { traceId: "t" })));
     await clock.advance(1_500);
-    expect(await flow.resume((pause as PauseTicket).token, "yes")).toMatchObject({
+    expect(await flow.pauses.resume((pause as PauseTicket).token, "yes")).toMatchObject({
       status: "completed",
       results: ["reminder at 1000", "yes"],
     });
@@ -401,7 +401,7 @@ describe("a sleep in a durable flow", () => {
     const before = await release(journal, clock, handle);
     await within(2_000, before.flow.emit(1, { traceId: "t" }));
     await clock.advance(10);
-    expect(await before.flow.unfinished()).toMatchObject([{ traceId: "t", status: "running" }]);
+    expect(await before.flow.recovery.unfinished()).toMatchObject([{ traceId: "t", status: "running" }]);
     await before.stop();
     await clock.advance(365 * 24 * 3_600_000);
     const { flow, stop } = await release(journal, clock, handle);
@@ -441,7 +441,7 @@ describe("a sleep in a durable flow", () => {
     await clock.advance(1_000);
     expect((await within(2_000, failed)).status).toBe("failed");
     isDown = false;
-    await flow.retryFailed("t");
+    await flow.recovery.retryFailed("t");
     const fetched = flow.fetch({ traceId: "t" });
     await clock.advance(0);
     expect(await within(2_000, fetched)).toMatchObject({ payload: 1 });
@@ -467,7 +467,7 @@ describe("a sleep in a durable flow", () => {
     await clock.advance(3_000);
     expect((await within(2_000, failed)).status).toBe("failed");
     isDown = false;
-    await flow.retryFailed("t");
+    await flow.recovery.retryFailed("t");
     const fetched = flow.fetch({ traceId: "t" });
     await clock.advance(0);
     expect(await within(2_000, fetched)).toMatchObject({ payload: 3_000 });

@@ -548,7 +548,7 @@ async function pausesAndGoesOn(options: FlowOptions): Promise<void> {
   const ask = payloadNode("ask", async (_: number, ctx) => await ctx.pause<number>({ reason: "how many?" }));
   const flow = tidy(create(ask.to(), options).run());
   const paused = await flow.outcome(1);
-  if (paused.status === "paused") await flow.resume((paused.pauses[0] as PauseTicket).token, 2);
+  if (paused.status === "paused") await flow.pauses.resume((paused.pauses[0] as PauseTicket).token, 2);
   await flow.flush();
 }
 

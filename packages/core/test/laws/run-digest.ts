@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import { type Flow, type FlowOptions, type Journal, type JournalBatch, Message } from "penguiflow";
+import { type Flow, type FlowOptions, type FlowPauses, type Journal, type JournalBatch, Message } from "penguiflow";
 
 type SomeFlow = Flow<unknown, unknown>;
 type Observers = Pick<FlowOptions, "recorder" | "middlewares" | "stateStore" | "messageBus">;
@@ -13,11 +13,11 @@ const ANSWERING: ReadonlySet<string | symbol> = new Set<keyof SomeFlow>([
   "fetch",
   "flush",
   "outcome",
-  "pauses",
-  "resume",
   "stop",
   "stream",
 ]);
+/** The same of the group `pauses`. */
+const ANSWERING_OF_PAUSES: ReadonlySet<string | symbol> = new Set<keyof FlowPauses<unknown>>(["list", "resume"]);
 
 /**
  * Hashes everything that one run shows: records, events, data sent to the state store, the message bus and the journal,
@@ -80,12 +80,19 @@ export class RunDigest {
 
   /** Observes the values returned to the callers of a flow. */
   callers(flow: SomeFlow): SomeFlow {
-    return new Proxy(flow, {
+    const pauses = this.#answersOf(flow.pauses, ANSWERING_OF_PAUSES);
+    return this.#answersOf(flow, ANSWERING, { pauses });
+  }
+
+  #answersOf<Callee extends object>(callee: Callee, answering: ReadonlySet<string | symbol>, groups = {}): Callee {
+    return new Proxy(callee, {
       get: (target, name) => {
-        const value: unknown = Reflect.get(target, name, target);
+        const value: unknown = Object.hasOwn(groups, name)
+          ? Reflect.get(groups, name)
+          : Reflect.get(target, name, target);
         if (!isMethod(value)) return value;
         return (...args: unknown[]): unknown => {
-          if (!ANSWERING.has(name)) return value.apply(target, args);
+          if (!answering.has(name)) return value.apply(target, args);
           const answers: string[] = [];
           this.#answers.push(answers);
           return followed(() => value.apply(target, args), answers);

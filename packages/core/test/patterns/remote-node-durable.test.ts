@@ -49,7 +49,7 @@ test("a trace that failed since its agent did has another task when it is retrie
   const outcome = flow.outcome(-1, { traceId: "t", tenant: "acme" });
   await clock.advance(1_000);
   expect(await within(1_000, outcome)).toMatchObject({ error: { code: "REMOTE_FAILED" } });
-  await flow.retryFailed("t", { tenant: "acme" });
+  await flow.recovery.retryFailed("t", { tenant: "acme" });
   await clock.advance(1_000);
   expect(agent.stats().outcomes.failed).toBe(2);
   await flow.stop();

@@ -1,7 +1,8 @@
 import type { FlowError } from "../../foundation/flow-error.ts";
 import type { ModelRegistry } from "../../graph/model-registry.ts";
 import type { Message } from "../../message/message.ts";
-import type { EmitOptions, Flow } from "../../flow/flow.ts";
+import type { EmitOptions } from "../../flow/call-options.ts";
+import type { Flow } from "../../flow/flow.ts";
 import type { FlowStats } from "../../engine/flow-stats.ts";
 import { recordFlowEvents } from "./recorded-events.ts";
 

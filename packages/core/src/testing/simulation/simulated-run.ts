@@ -528,11 +528,11 @@ export class SimulatedRun {
     const { answer = () => true } = this.#options;
     const answered = new Set(this.#answered);
     const ask = async (): Promise<void> => {
-      for (const ticket of await flow.pauses({ tenant, traceId })) {
+      for (const ticket of await flow.pauses.list({ tenant, traceId })) {
         const { token } = ticket;
         if (answered.has(token)) this.broken.push(`L10: the answer to "${ticket.reason}" is asked for again`);
         const resume = async (): Promise<void> => {
-          const outcome = await flow.resume(token, answer(ticket, this.#stream(token)), { tenant });
+          const outcome = await flow.pauses.resume(token, answer(ticket, this.#stream(token)), { tenant });
           if (outcome.status === "stopped") return;
           this.#answered.add(token);
           this.#count("a pause is answered");

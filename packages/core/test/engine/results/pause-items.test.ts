@@ -69,8 +69,8 @@ describe("a reader of a stream", () => {
     const pause = await pauseOf(stream);
     expect(clock.now()).toBe(0);
     expect(pause).toMatchObject({ node: "approve", reason: "Approve?", payload: { order: "tent" } });
-    expect(await flow.pauses()).toEqual([{ ...pause, traceId: expect.any(String) as string }]);
-    void flow.resume(pause.token, "Maria");
+    expect(await flow.pauses.list()).toEqual([{ ...pause, traceId: expect.any(String) as string }]);
+    void flow.pauses.resume(pause.token, "Maria");
     expect(toldOf((await within(1_000, stream.next())).value as StreamItem<unknown>)).toBe("tent by Maria");
     const rest = readAll(stream);
     await clock.advance(400);
@@ -93,9 +93,12 @@ describe("a reader of a stream", () => {
       "Color? (pause)",
       "TRACE_PAUSED",
     ]);
-    const [size, color] = await flow.pauses();
-    expect(await readAll(flow.resumeStream(color?.token ?? "", "red"))).toEqual(["Size? (pause)", "TRACE_PAUSED"]);
-    expect(await readAll(flow.resumeStream(size?.token ?? "", "big"))).toEqual(["big red tent"]);
+    const [size, color] = await flow.pauses.list();
+    expect(await readAll(flow.pauses.resumeStream(color?.token ?? "", "red"))).toEqual([
+      "Size? (pause)",
+      "TRACE_PAUSED",
+    ]);
+    expect(await readAll(flow.pauses.resumeStream(size?.token ?? "", "big"))).toEqual(["big red tent"]);
   });
 
   test("hears of a question that an answer leads to", async () => {
@@ -105,17 +108,17 @@ describe("a reader of a stream", () => {
     });
     await using flow = create(ask.to()).run();
     const first = await pauseOf(flow.stream(1));
-    await expect.poll(async () => (await flow.pauses()).length).toBe(1);
-    const answered = flow.resumeStream(first.token, "a");
+    await expect.poll(async () => (await flow.pauses.list()).length).toBe(1);
+    const answered = flow.pauses.resumeStream(first.token, "a");
     const second = await pauseOf(answered);
     expect(second.reason).toBe("Second?");
-    expect(await readAll(flow.resumeStream(second.token, "b"))).toEqual(["a b"]);
+    expect(await readAll(flow.pauses.resumeStream(second.token, "b"))).toEqual(["a b"]);
   });
 
   test("that follows a trace hears first of its open pauses, whether the trace waits or works", async () => {
     await using flow = create(approve().to()).run();
     await readAll(flow.stream("tent", { traceId: "t" }));
-    expect(await readAll(await flow.follow("t"))).toEqual(["Approve? (pause)", "TRACE_PAUSED"]);
+    expect(await readAll(await flow.recovery.follow("t"))).toEqual(["Approve? (pause)", "TRACE_PAUSED"]);
 
     const journal = new MemoryJournal();
     const process = () => {
@@ -127,7 +130,7 @@ describe("a reader of a stream", () => {
     const { token } = await pauseOf(before.stream("tent", { traceId: "t" }));
     await before.stop();
     await using after = process();
-    const items = await after.follow("t");
+    const items = await after.recovery.follow("t");
     expect(await pauseOf(items)).toMatchObject({ token, reason: "Approve?" });
     await items.return();
   });
@@ -141,7 +144,7 @@ describe("a reader of a stream", () => {
     const stream = flow.stream("tent");
     const pause = await pauseOf(stream);
     expect([clock.now(), pause.node]).toEqual([0, "approve"]);
-    void flow.resume(pause.token, "Maria");
+    void flow.pauses.resume(pause.token, "Maria");
     expect(toldOf((await within(1_000, stream.next())).value as StreamItem<unknown>)).toBe("tent by Maria");
     await stream.return();
     await flow.stop();

@@ -1,0 +1,62 @@
+import { requireKnownKeys } from "../foundation/options.ts";
+import { DEFAULT_HEADERS } from "../message/message.ts";
+import type { Outcome, PauseTicket } from "../message/outcome.ts";
+import type { StreamItem } from "../engine/results/stream-sink.ts";
+import type { StreamOptions, TraceOptions } from "./call-options.ts";
+import { readTrace } from "./read-trace.ts";
+import { type Running, toldWhenStored } from "./running.ts";
+
+/** The pauses of a flow's traces: lists and answers them. */
+export class FlowPauses<out Result> {
+  readonly #running: Running;
+
+  /** Internal: use `flow.pauses`. */
+  constructor(running: Running) {
+    this.#running = running;
+  }
+
+  /** The pauses that wait for an answer: of a tenant's traces, or of one of them. */
+  async list(
+    options: TraceOptions & { readonly traceId?: string | undefined } = {},
+  ): Promise<(PauseTicket & { readonly traceId: string })[]> {
+    requireKnownKeys("pauses.list", options, ["tenant", "traceId"]);
+    const engine = await this.#running.ready();
+    const tickets = engine.pausing.tickets(options.tenant ?? DEFAULT_HEADERS.tenant, options.traceId);
+    // an answer may come days later: a token that is handed out must last as long
+    await engine.durable?.stored();
+    return tickets;
+  }
+
+  /**
+   * Answers a pause: its handler is called again and is given `value`. Resolves with how the trace goes on: with its
+   * end, or `paused` when it waits for further answers. Works once for each token, in any process that runs the flow.
+   *
+   * @param options - `tenant` must be the trace's; @defaultValue `"default"`
+   * @throws FlowError `PAUSE_UNKNOWN`, `PAUSE_USED`, `PAUSE_EXPIRED`, `PAUSE_FOREIGN`; `RESUME_INVALID` when the value
+   * does not fit the pause's schema: the pause stays open then
+   */
+  resume(token: string, value: unknown, options: TraceOptions = {}): Promise<Outcome<Result>> {
+    return new Promise((resolve, reject) => {
+      requireKnownKeys("pauses.resume", options, ["tenant"]);
+      this.#running.whenReady(reject, (engine) => {
+        const told = toldWhenStored(engine, resolve as (outcome: Outcome) => void);
+        engine.pausing.resume(token, value, options.tenant ?? DEFAULT_HEADERS.tenant, told, reject);
+      });
+    });
+  }
+
+  /**
+   * Answers a pause as `resume` does, and yields the chunks and results of the trace from the answer on. A trace that was begun by `emit` cannot be read so: its results are fetched.
+   *
+   * @throws FlowError what `resume` throws; at the end of the iteration when the trace did not complete
+   */
+  resumeStream(
+    token: string,
+    value: unknown,
+    options: TraceOptions & Pick<StreamOptions, "onLeave"> = {},
+  ): AsyncGenerator<StreamItem<Result>, void, undefined> {
+    requireKnownKeys("pauses.resumeStream", options, ["tenant", "onLeave"]);
+    const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant } = options;
+    return readTrace(this.#running, onLeave, (engine, sink) => engine.pausing.resumeInto(token, value, tenant, sink));
+  }
+}

@@ -1,0 +1,56 @@
+import { requireOneOf } from "../foundation/options.ts";
+import type { Engine } from "../engine/engine.ts";
+import { type StreamItem, StreamSink } from "../engine/results/stream-sink.ts";
+import { type Source, TraceReader, type TraceStream } from "../engine/results/trace-reader.ts";
+import type { Trace } from "../engine/state/trace.ts";
+import type { Running } from "./running.ts";
+
+/** Settled when it is known whether the entry nodes take a message. */
+export type Admitted = PromiseWithResolvers<void>;
+
+/** Reads what a trace produces into a sink that `begin` opens or finds it for. */
+export function readTrace<Result>(
+  running: Running,
+  onLeave: "cancel" | "detach",
+  begin: (engine: Engine, sink: StreamSink, admitted: Admitted | undefined) => Trace | undefined,
+  check?: (left: AbortSignal) => Promise<void>,
+): TraceStream<StreamItem<Result>> {
+  requireOneOf("onLeave", onLeave, ["cancel", "detach"]);
+  // a trace begins with the first read, which may come from elsewhere
+  const scope = running.options.asyncScope();
+  const open = (isChecked: boolean): Source<StreamItem<Result>> => {
+    const sink = new StreamSink(running.options.streamWindow);
+    const engine = running.require();
+    const admitted = isChecked ? Promise.withResolvers<void>() : undefined;
+    const leave = async (trace: Trace | undefined): Promise<void> => {
+      sink.detach();
+      if (onLeave === "cancel" && trace !== undefined)
+        await engine.ending.cancel(trace, "the reader of its stream has left");
+    };
+    const { durable } = engine;
+    if (durable !== undefined) {
+      const beginOrRefuse = (): Trace | undefined => {
+        try {
+          return begin(engine, sink, admitted);
+        } catch (error) {
+          admitted?.reject(error);
+          throw error;
+        }
+      };
+      const accepted =
+        admitted && Promise.all([durable.ready, admitted.promise]).then(async () => await durable.stored());
+      return { ...durable.gate.stream<Result>(sink, beginOrRefuse, leave), accepted };
+    }
+    const trace = begin(engine, sink, admitted);
+    return {
+      take: () => sink.take() as StreamItem<Result> | undefined,
+      next: () => sink.next() as Promise<StreamItem<Result> | undefined>,
+      leave: async () => await leave(trace),
+      accepted: admitted?.promise,
+    };
+  };
+  return new TraceReader<StreamItem<Result>>(
+    (isChecked) => scope.runInAsyncScope(open, undefined, isChecked),
+    check && ((left) => scope.runInAsyncScope(check, undefined, left)),
+  );
+}

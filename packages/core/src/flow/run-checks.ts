@@ -1,0 +1,43 @@
+import type { Graph } from "../graph/graph.ts";
+import type { ModelRegistry } from "../graph/model-registry.ts";
+import { neededResources } from "../graph/needed-resources.ts";
+
+/**
+ * Checks, for programs that no compiler has checked, that no handler reads resources.
+ *
+ * @throws TypeError that names the readers
+ */
+export function requireNoResources(graph: Graph, flow: string): void {
+  const needs = graph.vertices.flatMap(({ node }) =>
+    neededResources(node.handler).map((resource) => ({ resource, node: node.name })),
+  );
+  if (needs.length === 0) return;
+  const names = [...new Set(needs.map(({ resource }) => resource))];
+  const readers = needs.map(({ resource, node }) => `node "${node}" reads ctx.resources.${resource}`);
+  throw new TypeError(
+    `Cannot run flow "${flow}" without resources: ${readers.join(", ")}; call run({ resources: { ${names.join(", ")} } })`,
+  );
+}
+
+/**
+ * Checks that every node that validates has schemas of its own or in the registry.
+ *
+ * @throws TypeError that lists the nodes without
+ */
+export function requireModels(graph: Graph, flow: string, registry: ModelRegistry): void {
+  const missing = graph.vertices
+    .map(({ node }) => node)
+    .filter(
+      (node) =>
+        node.policy.validate !== "none" &&
+        node.input === undefined &&
+        node.output === undefined &&
+        registry.get(node.name) === undefined,
+    )
+    .map((node) => node.name)
+    .sort();
+  if (missing.length === 0) return;
+  throw new TypeError(
+    `Cannot run flow "${flow}": these nodes validate but have no schemas and no entry in the registry: ${missing.map((name) => `"${name}"`).join(", ")}`,
+  );
+}

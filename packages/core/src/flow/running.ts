@@ -1,0 +1,55 @@
+import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { ResolvedOptions } from "../engine/flow-options.ts";
+import type { Outcome } from "../message/outcome.ts";
+
+/** The options of a flow and its engine while it runs: shared by the flow and its groups of methods. */
+export class Running {
+  readonly options: ResolvedOptions;
+  engine: Engine | undefined;
+
+  constructor(options: ResolvedOptions) {
+    this.options = options;
+  }
+
+  /** @throws FlowError `FLOW_NOT_RUNNING` */
+  require(): Engine {
+    if (this.engine !== undefined) return this.engine;
+    throw new FlowError({
+      code: FlowErrorCode.FLOW_NOT_RUNNING,
+      message: `Flow "${this.options.name}" is not running: call run() first`,
+    });
+  }
+
+  /** Whether the engine has restored what its journal had: always in a flow that is not durable. */
+  get isReady(): boolean {
+    return this.require().durable?.isReady !== false;
+  }
+
+  /** Resolves with the engine when it has restored what its journal had. */
+  async ready(): Promise<Engine> {
+    const engine = this.require();
+    await engine.durable?.ready;
+    return engine;
+  }
+
+  /** Calls `act` with the engine when that is ready: at once in a flow that is not durable. */
+  whenReady(reject: (error: unknown) => void, act: (engine: Engine) => void): void {
+    if (this.isReady) act(this.require());
+    else this.ready().then(act).catch(reject);
+  }
+
+  unknownTrace(traceId: string, tenant: string | undefined): FlowError {
+    return new FlowError({
+      code: FlowErrorCode.TRACE_UNKNOWN,
+      message: `No trace "${traceId}" runs in flow "${this.options.name}"`,
+      traceId,
+      tenant,
+    });
+  }
+}
+
+/** Passes an outcome on: in a durable flow when what led to it is stored. */
+export function toldWhenStored(engine: Engine, tell: (outcome: Outcome) => void): (outcome: Outcome) => void {
+  return engine.durable?.gate.outcome(tell) ?? tell;
+}
