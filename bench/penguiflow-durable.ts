@@ -69,7 +69,10 @@ export function lineOf(
   const edges = chain.map((node, index) => node.to(...chain.slice(index + 1, index + 2)));
   if (journal === undefined) return core.create(...edges);
   // while the gate is closed, edges and Rookery must hold more than their default capacity
-  const roomy = gate === undefined ? {} : { queueMaxSize: 0, rookeryMaxSize: 1_000_000 };
+  const results = { rookeryMaxSize: 1_000_000 };
+  // revisions before flow.recovery have no limits, but the option itself
+  const room = "recovery" in core.Flow.prototype ? { limits: results } : results;
+  const roomy = gate === undefined ? {} : { queueMaxSize: 0, ...room };
   return core.create(...edges, { ...roomy, durability: durable({ journal, partition, leaseMs }) });
 }
 

@@ -242,7 +242,7 @@ const flow = create(
     name: "soak",
     queueMaxSize: 8,
     streamWindow: 4,
-    maxResults: KEPT_RESULTS,
+    limits: { maxResults: KEPT_RESULTS },
     graceMs: GRACE_MS,
     tenantWeights: { "tenant-0": 4, "tenant-1": 2 },
     random: seededRandom(wanted.seed),

@@ -117,7 +117,7 @@ export type { ExternalTask, Runnable, RunNeeds, RunOptions } from "./flow/flow.t
 export { Flow } from "./flow/flow.ts";
 export type { FlowPauses } from "./flow/pauses.ts";
 export type { FlowRecovery } from "./flow/recovery.ts";
-export type { FlowOptions, ResolvedOptions } from "./engine/flow-options.ts";
+export type { FlowLimits, FlowOptions, ResolvedOptions } from "./engine/flow-options.ts";
 export type { EdgeStats, FlowStats, NodeStats } from "./engine/flow-stats.ts";
 export type { ObserverCount, ObserverStats } from "./engine/observe/reporter.ts";
 

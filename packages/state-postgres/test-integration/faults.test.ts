@@ -100,7 +100,7 @@ describe("a server that goes away", () => {
     await using schema = await TestSchema.create();
     const store = await schema.open({ patienceMs: 300 }, proxy.port);
     const double = payloadNode("double", (count: number) => count * 2);
-    await using flow = create(double.to(), { stateStore: store, observerBuffer: 50, logger });
+    await using flow = create(double.to(), { stateStore: store, limits: { observerBuffer: 50 }, logger });
     flow.run();
     await proxy.goAway();
     for (let count = 0; count < 100; count += 1) expect(await flow.call(count, key)).toBe(count * 2);

@@ -94,7 +94,7 @@ export function restoreTrace(
   const trace = new Trace(run, traceId, headers, sink, isOpenEnded, startedAt);
   engine.keepScope(trace);
   if (isOpenEnded || hasEnded) sink.opened(trace);
-  else trace.sink = new LeftSink(engine.rookery, engine.options.maxResults, trace);
+  else trace.sink = new LeftSink(engine.rookery, engine.options.limits.maxResults, trace);
   trace.outputs = state.entered;
   trace.resultCount = resultCount;
   trace.wasEntered = true;

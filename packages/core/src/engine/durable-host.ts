@@ -28,7 +28,7 @@ export interface DurableHost {
     readonly logger: Logger;
     readonly homeScope: AsyncScope;
     readonly emitErrorsToRookery: boolean;
-    readonly maxResults: number;
+    readonly limits: { readonly maxResults: number };
   };
   readonly identity: RunIdentity;
   readonly workshop: Workshop;

@@ -13,6 +13,25 @@ import type { TraceRecorder } from "../ports/trace-recorder.ts";
 import type { Durability } from "./durability.ts";
 import { starterOf } from "./durable-host.ts";
 
+const DEFAULT_LIMITS: Required<FlowLimits> = {
+  maxResults: 1000,
+  maxHeldEmits: 1000,
+  rookeryMaxSize: 1024,
+  observerBuffer: 10_000,
+};
+
+/** Bounds on what a flow keeps. */
+export interface FlowLimits {
+  /** Number of results `outcome` keeps; further ones are dropped with an event. @defaultValue 1000 */
+  readonly maxResults?: number;
+  /** Number of emits an attempt of a node with retries may hold back. @defaultValue 1000 */
+  readonly maxHeldEmits?: number;
+  /** Number of unread results of `emit`ted messages at which their senders block. @defaultValue 1024 */
+  readonly rookeryMaxSize?: number;
+  /** Buffer size per observer; when full, new events are dropped and counted. @defaultValue 10000 */
+  readonly observerBuffer?: number;
+}
+
 /** Options of a flow. */
 export interface FlowOptions {
   /** Name of the flow in events and logs. @defaultValue `"flow"` */
@@ -47,14 +66,8 @@ export interface FlowOptions {
   readonly graceMs?: number;
   /** Number of unread items of a stream at which its producers block. @defaultValue 64 */
   readonly streamWindow?: number;
-  /** Number of results `outcome` keeps; further ones are dropped with an event. @defaultValue 1000 */
-  readonly maxResults?: number;
-  /** Number of unread results of `emit`ted messages at which their senders block. @defaultValue 1024 */
-  readonly rookeryMaxSize?: number;
-  /** Number of emits an attempt of a node with retries may hold back. @defaultValue 1000 */
-  readonly maxHeldEmits?: number;
-  /** Buffer size per observer; when full, new events are dropped and counted. @defaultValue 10000 */
-  readonly observerBuffer?: number;
+  /** Bounds that few flows need to change. */
+  readonly limits?: FlowLimits;
   /** Logger for failures of observers, stores and buses. @defaultValue the default logger */
   readonly logger?: Logger;
   /** Receives every change of a trace's state, for journals and simulations. @defaultValue none */
@@ -90,10 +103,7 @@ export interface ResolvedOptions {
   readonly tenantWeights: Readonly<Record<string, number>> | ((tenant: string) => number);
   readonly graceMs: number;
   readonly streamWindow: number;
-  readonly maxResults: number;
-  readonly rookeryMaxSize: number;
-  readonly maxHeldEmits: number;
-  readonly observerBuffer: number;
+  readonly limits: Required<FlowLimits>;
   readonly logger: Logger;
   readonly recorder: TraceRecorder | undefined;
   readonly durability: Durability | undefined;
@@ -124,10 +134,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
     tenantWeights: options.tenantWeights ?? {},
     graceMs: options.graceMs ?? 1000,
     streamWindow: options.streamWindow ?? 64,
-    maxResults: options.maxResults ?? 1000,
-    rookeryMaxSize: options.rookeryMaxSize ?? 1024,
-    maxHeldEmits: options.maxHeldEmits ?? 1000,
-    observerBuffer: options.observerBuffer ?? 10_000,
+    limits: resolveLimits(options),
     logger: safeLogger(options.logger ?? defaultLogger),
     recorder: options.recorder,
     durability: options.durability,
@@ -145,9 +152,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
   );
   requireInteger("queueMaxSize", resolved.queueMaxSize, 0);
   requireNumber("graceMs", resolved.graceMs, 0);
-  for (const name of ["streamWindow", "maxResults", "rookeryMaxSize", "maxHeldEmits", "observerBuffer"] as const) {
-    requireInteger(name, resolved[name], 1);
-  }
+  requireInteger("streamWindow", resolved.streamWindow, 1);
   if (!Array.isArray(resolved.middlewares))
     throw new TypeError(`Option "middlewares" must be an array of functions: got ${shown(resolved.middlewares)}`);
   for (const middleware of resolved.middlewares) requireMiddleware(middleware);
@@ -161,6 +166,26 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
     for (const [tenant, weight] of Object.entries(resolved.tenantWeights)) requireWeight(tenant, weight);
   }
   return resolved;
+}
+
+/** Fills in the limits that are left out, and checks the others. */
+function resolveLimits(options: FlowOptions): Required<FlowLimits> {
+  const { limits = {} } = options;
+  if (typeof limits !== "object" || limits === null)
+    throw new TypeError(`Option "limits" must be an object: got ${shown(limits)}`);
+  const known: { -readonly [Name in keyof FlowLimits]-?: number } = { ...DEFAULT_LIMITS };
+  requireKnownKeys("limits", limits, Object.keys(known));
+  for (const name of Object.keys(known) as (keyof FlowLimits)[]) {
+    if (name in options)
+      throw new TypeError(
+        `Cannot take option "${name}" of create: it is one of the limits; write limits: { ${name}: ${shown((options as FlowLimits)[name])} }`,
+      );
+    const limit = limits[name];
+    if (limit === undefined) continue;
+    requireInteger(`limits.${name}`, limit, 1);
+    known[name] = limit;
+  }
+  return known;
 }
 
 /** Throws a TypeError unless `middleware` is a function. */

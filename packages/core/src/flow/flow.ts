@@ -215,7 +215,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     return new Promise((resolve, reject) => {
       this.#running.whenReady(reject, (engine) => {
         const told = toldWhenStored(engine, resolve as (outcome: Outcome) => void);
-        this.#begin(engine, input, options, new OutcomeSink(this.#options.maxResults, told));
+        this.#begin(engine, input, options, new OutcomeSink(this.#options.limits.maxResults, told));
       });
     });
   }

@@ -10,7 +10,7 @@ export interface OutcomeBase<Result> {
   readonly messages: readonly Message<Result>[];
   /** The payloads of `messages`. */
   readonly results: readonly Result[];
-  /** Number of further results that were dropped, see `maxResults`. */
+  /** Number of further results that were dropped, see `limits.maxResults`. */
   readonly droppedResults: number;
   /** Milliseconds from acceptance to the end of the trace. */
   readonly durationMs: number;

@@ -210,7 +210,7 @@ describe("results that are not fetched", () => {
 
   test("block emit in the end, however many traces they belong to: nothing is unbounded", async () => {
     const echo = payloadNode({ name: "echo", policy: { concurrency: 4 } }, (payload: number) => payload);
-    const flow = running(create(echo.to(), { queueMaxSize: 4, rookeryMaxSize: 16 }));
+    const flow = running(create(echo.to(), { queueMaxSize: 4, limits: { rookeryMaxSize: 16 } }));
     let accepted = 0;
     const emits = range(1_000).map((payload) => flow.emit(payload).then(() => (accepted += 1)));
     await settle();

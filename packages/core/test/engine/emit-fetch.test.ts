@@ -233,7 +233,7 @@ describe("emitNowait", () => {
       await ctx.emit("surplus");
       return undefined;
     });
-    const flow = tidy(create(work.to(), { rookeryMaxSize: 1, emitErrorsToRookery: true }).run());
+    const flow = tidy(create(work.to(), { limits: { rookeryMaxSize: 1 }, emitErrorsToRookery: true }).run());
     const first = flow.fetch({ traceId: "surplus" }).catch(() => flow.fetch({ traceId: "surplus" }));
     await flow.emit("surplus", { traceId: "surplus" });
     expect((await first) as Message).toMatchObject({ payload: "first" });
@@ -380,7 +380,7 @@ describe("emit", () => {
   });
 
   test("blocks in the end when results are not fetched: the flow's memory stays bounded", async () => {
-    const options: FlowOptions = { queueMaxSize: 2, rookeryMaxSize: 4 };
+    const options: FlowOptions = { queueMaxSize: 2, limits: { rookeryMaxSize: 4 } };
     const flow = create(
       payloadNode({ name: "pass", policy: { concurrency: 2 } }, (v: number) => v).to(),
       options,
@@ -401,7 +401,7 @@ describe("emit", () => {
   });
 
   test("that is blocked by unfetched results continues when they are fetched, and nothing is lost", async () => {
-    const flow = tidy(create(same.to(), { queueMaxSize: 2, rookeryMaxSize: 4 }).run());
+    const flow = tidy(create(same.to(), { queueMaxSize: 2, limits: { rookeryMaxSize: 4 } }).run());
     const emitting = (async () => {
       for (let value = 0; value < 200; value += 1) await flow.emit(value);
     })();
@@ -612,7 +612,7 @@ describe("fetch", () => {
           await ctx.sleep(value % 3);
           return value;
         });
-        const flow = create(slow.to(), { clock, queueMaxSize, rookeryMaxSize: 3 }).run();
+        const flow = create(slow.to(), { clock, queueMaxSize, limits: { rookeryMaxSize: 3 } }).run();
         const got: number[] = [];
         const waits: Promise<unknown>[] = [];
         const take = (fetching: Promise<unknown>) =>
@@ -659,7 +659,7 @@ describe("a trace that gives more results than its caller takes", () => {
   });
 
   test("nor in a thousand emits of which one result each is fetched by trace", async () => {
-    const flow = tidy(create(three.to(same), { queueMaxSize: 4, rookeryMaxSize: 16 }).run());
+    const flow = tidy(create(three.to(same), { queueMaxSize: 4, limits: { rookeryMaxSize: 16 } }).run());
     for (let value = 0; value < 1_000; value += 1) {
       const traceId = await within(1_000, flow.emit(value), `emit ${value}`);
       expect(payloadOf(await within(1_000, flow.fetch({ traceId }), `fetch ${value}`))).toBe(value);
@@ -668,7 +668,7 @@ describe("a trace that gives more results than its caller takes", () => {
   });
 
   test("returns them all by outcome, and beyond maxResults counts what it did not keep", async () => {
-    const flow = tidy(create(three.to(), { maxResults: 2 }).run());
+    const flow = tidy(create(three.to(), { limits: { maxResults: 2 } }).run());
     const outcome = await flow.outcome(1);
     expect(outcome).toMatchObject({ status: "completed", result: 1, results: [1, 1.1], droppedResults: 1 });
     expect(outcome.messages.map((message) => message.payload)).toEqual([1, 1.1]);

@@ -87,7 +87,7 @@ const ways: Partial<Record<FlowErrorCode, () => Promise<unknown>>> = {
             await ctx.emit(value);
             await ctx.emit(value);
           }).to(),
-          { maxHeldEmits: 1 },
+          { limits: { maxHeldEmits: 1 } },
         ).run(),
       ).call(1),
     ),

@@ -122,7 +122,7 @@ describe("middlewares", () => {
             throw new Error("broken");
           },
     );
-    const flow = create(pair(), { middlewares, observerBuffer: 4, logger }).run();
+    const flow = create(pair(), { middlewares, limits: { observerBuffer: 4 }, logger }).run();
     const results = await within(
       5_000,
       Promise.all(Array.from({ length: 20 }, (_, index) => flow.call(index))),
@@ -156,7 +156,7 @@ describe("middlewares", () => {
       await gate;
     };
     const quick = recorder();
-    const flow = tidy(create(pair(), { middlewares: [slow, quick.middleware], observerBuffer: 10 }).run());
+    const flow = tidy(create(pair(), { middlewares: [slow, quick.middleware], limits: { observerBuffer: 10 } }).run());
     for (let call = 0; call < 10; call += 1) {
       await flow.call(call);
       await turn();
@@ -345,7 +345,7 @@ describe("the state store", () => {
 
   test("that hangs loses events beyond the buffer, counted, and delays neither calls nor stop", async () => {
     const store = storing(() => new Promise<void>(() => {}));
-    const flow = create(pair(), { stateStore: store, observerBuffer: 10 }).run();
+    const flow = create(pair(), { stateStore: store, limits: { observerBuffer: 10 } }).run();
     for (let call = 0; call < 20; call += 1) expect(await flow.call(call)).toBe(call * 2 + 1);
     const { dropped, pending } = flow.stats().observers.stateStore;
     expect(dropped + pending).toBe(120);

@@ -398,7 +398,7 @@ describe("messages of a failed attempt", () => {
         for (let index = 0; index < count; index += 1) await ctx.emit(index);
       },
     );
-    const flow = tidy(create(flood.to(), { maxHeldEmits: 5 }).run());
+    const flow = tidy(create(flood.to(), { limits: { maxHeldEmits: 5 } }).run());
     expect((await flow.outcome(5)).results).toEqual([0, 1, 2, 3, 4]);
     const outcome = await flow.outcome(6);
     expect(outcome).toMatchObject({ status: "failed", results: [], error: { code: "HELD_LIMIT", node: "flood" } });

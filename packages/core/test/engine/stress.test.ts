@@ -153,7 +153,7 @@ describe("with the machine's clock", () => {
   test("a node with two thousand successors sends to all of them", async () => {
     const source = payloadNode("source", (payload: number) => payload);
     const targets = range(2_000).map((index) => payloadNode(`n${index}`, (payload: number) => payload + index));
-    const flow = running(create(...targets.map((target) => source.to(target)), { maxResults: 5_000 }));
+    const flow = running(create(...targets.map((target) => source.to(target)), { limits: { maxResults: 5_000 } }));
     const outcome = await within(5_000, flow.outcome(1));
     expect(outcome.results).toEqual(range(2_000).map((index) => index + 1));
   });
@@ -279,7 +279,7 @@ test("whatever handlers do and whenever callers give up, every trace settles exa
           clock,
           streamWindow: 2,
           graceMs: 5,
-          rookeryMaxSize: 4,
+          limits: { rookeryMaxSize: 4 },
         });
         flow.run();
         const endings: string[] = [];

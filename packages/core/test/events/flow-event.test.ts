@@ -341,7 +341,7 @@ describe("what is given up is told", () => {
   });
 
   test("as result_drop when the caller wanted fewer results", async () => {
-    const { options, of } = watched({ maxResults: 2 });
+    const { options, of } = watched({ limits: { maxResults: 2 } });
     const many = payloadNode("many", async (count: number, ctx) => {
       for (let index = 0; index < count; index += 1) await ctx.emit(index);
       return undefined as number | undefined;

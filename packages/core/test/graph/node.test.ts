@@ -159,14 +159,15 @@ describe("options of create", () => {
     ["graceMs", -1, "0 or more", RangeError],
     ["graceMs", Number.NaN, "0 or more", RangeError],
     ["streamWindow", 0, "whole number of 1 or more", RangeError],
-    ["maxResults", 0, "whole number of 1 or more", RangeError],
-    ["rookeryMaxSize", 0, "whole number of 1 or more", RangeError],
-    ["maxHeldEmits", 0.5, "whole number of 1 or more", RangeError],
-    ["observerBuffer", -3, "whole number of 1 or more", RangeError],
+    ["limits.maxResults", 0, "whole number of 1 or more", RangeError],
+    ["limits.rookeryMaxSize", 0, "whole number of 1 or more", RangeError],
+    ["limits.maxHeldEmits", 0.5, "whole number of 1 or more", RangeError],
+    ["limits.observerBuffer", -3, "whole number of 1 or more", RangeError],
   ] as const)("%s must not be %j", (option, given, wanted, kind) => {
     let error: unknown;
     try {
-      build({ [option]: given });
+      const [group, name] = option.split(".") as [string, string?];
+      build(name === undefined ? { [option]: given } : { [group]: { [name]: given } });
     } catch (caught) {
       error = caught;
     }
@@ -175,6 +176,23 @@ describe("options of create", () => {
       `Option "${option}" must be ${wanted.startsWith("whole") ? "a" : "a number of"} ${wanted}: got ${typeof given === "string" ? JSON.stringify(given) : given}`,
     );
   });
+
+  test.each([
+    [{ maxResult: 1 }, 'Unknown option "maxResult" of limits: known are "maxResults"'],
+    [5, 'Option "limits" must be an object: got 5'],
+    [null, 'Option "limits" must be an object: got null'],
+  ])("limits must not be %j", (limits, message) => {
+    expect(() => build({ limits })).toThrow(message);
+  });
+
+  test.each(["maxResults", "maxHeldEmits", "rookeryMaxSize", "observerBuffer"])(
+    "%s outside of limits is refused with where it belongs",
+    (name) => {
+      expect(() => build({ [name]: 5 })).toThrow(
+        `Cannot take option "${name}" of create: it is one of the limits; write limits: { ${name}: 5 }`,
+      );
+    },
+  );
 
   test.each([[0], [-1], [Number.NaN], ["2"], [null]])("tenantWeights must not hold %j", (weight) => {
     expect(() => build({ tenantWeights: { acme: weight } })).toThrow(/tenant "acme".*above 0.*got/);

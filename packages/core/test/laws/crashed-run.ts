@@ -35,7 +35,7 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
           allowCycles,
           queueMaxSize,
           streamWindow,
-          rookeryMaxSize,
+          limits: { rookeryMaxSize },
           emitErrorsToRookery,
           graceMs: 50,
           durability: durable({ journal }),

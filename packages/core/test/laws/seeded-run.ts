@@ -116,7 +116,7 @@ class SeededRun {
       tenantWeights: spec.weights,
       queueMaxSize,
       streamWindow,
-      rookeryMaxSize,
+      limits: { rookeryMaxSize },
       emitErrorsToRookery,
       graceMs: 50,
       random: seededRandom(spec.seed ^ 0x5bd1e995),

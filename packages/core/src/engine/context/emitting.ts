@@ -18,7 +18,7 @@ import type { Ending } from "../termination/ending.ts";
 
 /** Engine parts that {@link Emitting} calls. */
 interface EmittingHost {
-  readonly options: { readonly maxHeldEmits: number };
+  readonly options: { readonly limits: { readonly maxHeldEmits: number } };
   readonly slots: Slots;
   readonly ledger: Ledger;
   readonly waits: HandlerWaits;
@@ -150,10 +150,10 @@ export class Emitting {
     const engine = this.#engine;
     if (worker.retries) {
       const held = (attempt.more.held ??= []);
-      if (held.length >= engine.options.maxHeldEmits) {
+      if (held.length >= engine.options.limits.maxHeldEmits) {
         throw new FlowError({
           code: FlowErrorCode.HELD_LIMIT,
-          message: `Cannot emit from "${worker.name}": it has retries and already holds ${held.length} messages back until its attempt succeeds; raise maxHeldEmits or emit from a node without retries`,
+          message: `Cannot emit from "${worker.name}": it has retries and already holds ${held.length} messages back until its attempt succeeds; raise limits.maxHeldEmits or emit from a node without retries`,
           traceId: trace.id,
           tenant: trace.tenant,
           node: worker.name,

@@ -28,7 +28,7 @@ export interface PausingHost {
   readonly timers: TimerWheel;
   readonly options: {
     readonly name: string;
-    readonly maxResults: number;
+    readonly limits: { readonly maxResults: number };
     readonly random: Random;
     readonly logger: Logger;
   };
@@ -254,7 +254,7 @@ export class Pausing {
     if (engine.reporter.hasListeners) engine.reporter.trace(trace, { type: "trace_pause", pauses });
     const { sink } = trace;
     if (!(sink instanceof RookerySink || sink instanceof LeftSink)) {
-      trace.sink = new LeftSink(engine.rookery, engine.options.maxResults, trace);
+      trace.sink = new LeftSink(engine.rookery, engine.options.limits.maxResults, trace);
       sink.paused?.(outcome);
     }
     for (const watcher of lasting.watchers.splice(0)) watcher(outcome);

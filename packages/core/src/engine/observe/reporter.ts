@@ -28,7 +28,7 @@ interface ReporterOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly homeScope: AsyncScope;
-  readonly observerBuffer: number;
+  readonly limits: { readonly observerBuffer: number };
   readonly stateStore: StateStore | undefined;
   readonly messageBus: MessageBus | undefined;
 }
@@ -62,7 +62,8 @@ export class Reporter {
   ) {
     this.#options = options;
     this.#probe = probe;
-    const { logger, homeScope, observerBuffer, stateStore, messageBus } = options;
+    const { logger, homeScope, stateStore, messageBus } = options;
+    const { observerBuffer } = options.limits;
     this.#outlets = new Map(parent === undefined ? [] : parent.#outlets);
     for (const middleware of middlewares) {
       if (this.#outlets.has(middleware)) continue;

@@ -19,7 +19,7 @@ import type { TraceTable } from "../state/trace-table.ts";
 export interface RookeryHost {
   readonly clock: Clock;
   readonly timers: TimerWheel;
-  readonly options: { readonly rookeryMaxSize: number; readonly queueMaxSize: number };
+  readonly options: { readonly limits: { readonly rookeryMaxSize: number }; readonly queueMaxSize: number };
   readonly traces: TraceTable;
   readonly durable: DurableRun | undefined;
   readonly agenda: Agenda;
@@ -101,7 +101,8 @@ export class Rookery {
 
   /** Whether a result of the sink's trace would be kept. */
   hasRoomFor(sink: RookerySink): boolean {
-    const { rookeryMaxSize, queueMaxSize } = this.#engine.options;
+    const { limits, queueMaxSize } = this.#engine.options;
+    const { rookeryMaxSize } = limits;
     return this.#unread.size < rookeryMaxSize && sink.unread < (queueMaxSize === 0 ? rookeryMaxSize : queueMaxSize);
   }
 
@@ -174,7 +175,8 @@ export class Rookery {
       fetcher.resolve(unread);
       return true;
     }
-    const { rookeryMaxSize, queueMaxSize } = this.#engine.options;
+    const { limits, queueMaxSize } = this.#engine.options;
+    const { rookeryMaxSize } = limits;
     const perTrace = queueMaxSize === 0 ? rookeryMaxSize : queueMaxSize;
     if (!isLast && unread.sink.unread >= perTrace) {
       unread.sink.lendsSlot = true;
@@ -352,7 +354,7 @@ export class Rookery {
     list.push({ run, tenant, error });
     this.#endings.set(id, list);
     this.#endingCount += 1;
-    if (this.#endingCount <= this.#engine.options.rookeryMaxSize) return;
+    if (this.#endingCount <= this.#engine.options.limits.rookeryMaxSize) return;
     const [oldest] = this.#endings.keys();
     this.#endingCount -= this.#endings.get(oldest as string)?.length ?? 0;
     this.#endings.delete(oldest as string);
@@ -411,7 +413,7 @@ export class Rookery {
   }
 
   #hasRoom(): boolean {
-    const { rookeryMaxSize } = this.#engine.options;
+    const { rookeryMaxSize } = this.#engine.options.limits;
     // errors and final answers of ended traces may have exceeded the bound: evict more than one
     while (this.#unread.size >= rookeryMaxSize) if (!this.#evict()) return false;
     return true;
