@@ -20,8 +20,10 @@ import type { StreamItem } from "../engine/results/stream-sink.ts";
 export interface LoopbackAgent {
   /** Runs the skill on a payload and yields chunks and results as they arrive, like `Flow.stream`. */
   stream(input: never, options: EmitOptions<never>): AsyncIterable<StreamItem<unknown>>;
-  /** Answers a pause, like `Flow.resume`. @defaultValue waiting tasks cannot be continued */
-  resume?(token: string, value: unknown, options: { readonly tenant: string }): Promise<Outcome>;
+  /** Answers pauses of the skill, as `flow.pauses` does. @defaultValue tasks that wait cannot be resumed */
+  readonly pauses?: {
+    resume(token: string, value: unknown, options: { readonly tenant: string }): Promise<Outcome>;
+  };
 }
 
 /** Maximum number of finished tasks that are kept, so that their answers can be resumed. */
@@ -114,7 +116,7 @@ export class LoopbackTransport implements RemoteTransport {
     if (known?.hasFailed === false) return known;
     if (continues?.taskId !== undefined) {
       const task = this.#tasks.get(continues.taskId);
-      if (task?.tenant !== tenant || !task.isWaiting || agent.resume === undefined)
+      if (task?.tenant !== tenant || !task.isWaiting || agent.pauses === undefined)
         throw refused(`Task "${continues.taskId}" of agent "${agentUrl}" does not wait for an answer`);
       this.#work(task, key, task.goOn(agent, request));
       return task;
@@ -238,7 +240,7 @@ class LoopbackTask {
     this.#pauses = [];
     try {
       const { tenant } = this;
-      const outcome = await agent.resume?.((pauses[0] as PauseTicket).token, message.payload, { tenant });
+      const outcome = await agent.pauses?.resume((pauses[0] as PauseTicket).token, message.payload, { tenant });
       if (outcome?.status === "completed") this.#result = outcome.result;
       else if (outcome?.status === "paused") this.#pauses = outcome.pauses;
       else this.#fail(outcome?.error, skill, agentUrl);
