@@ -15,6 +15,7 @@ const layers = [
   "patterns",
   "history",
   "memory",
+  "adapter",
   "durable",
   "lint",
   "testing",
@@ -22,7 +23,7 @@ const layers = [
 ];
 
 /** The layers with entry points of their own: the contents of the main one come before them. */
-const apart = ["durable", "lint", "testing", "threads"];
+const apart = ["adapter", "durable", "lint", "testing", "threads"];
 /** A layer for Node alone. */
 const forNode = "threads";
 

@@ -155,11 +155,10 @@ export { unionRouter } from "./patterns/union-router.ts";
 export type { TraceFilter } from "./history/read-history.ts";
 export { exportTraces, readHistory, readTraces } from "./history/read-history.ts";
 export { replayTrace } from "./history/replay-trace.ts";
-export { summarize } from "./history/summarize.ts";
 
 export type { LoopbackAgent } from "./memory/loopback-transport.ts";
 export { LoopbackTransport } from "./memory/loopback-transport.ts";
-export { journalFenced, journalOwned, MemoryJournal } from "./memory/memory-journal.ts";
+export { MemoryJournal } from "./memory/memory-journal.ts";
 export type { BusFilter } from "./memory/memory-message-bus.ts";
 export { MemoryMessageBus } from "./memory/memory-message-bus.ts";
 export type { MemoryStateStoreOptions } from "./memory/memory-state-store.ts";

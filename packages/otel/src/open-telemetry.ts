@@ -8,6 +8,7 @@ import {
   type TracerProvider,
 } from "@opentelemetry/api";
 import type { Instrument } from "penguiflow";
+import { requireKnownKeys } from "penguiflow/adapter";
 import { SCHEMA_URL, SCOPE } from "./conventions.ts";
 import { MeterWriter, Metrics } from "./meter-writer.ts";
 import { type Contents, SpanWriter } from "./span-writer.ts";
@@ -85,9 +86,7 @@ function meterOf(given: MeterProvider | undefined): Meter | undefined {
 }
 
 function requireOptions(options: OpenTelemetryOptions): void {
-  const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key));
-  if (unknown !== undefined)
-    throw new TypeError(`Unknown option "${unknown}" of openTelemetry: expected one of "${OPTIONS.join('", "')}"`);
+  requireKnownKeys("openTelemetry", options, OPTIONS);
   const { tracerProvider, meterProvider, contents } = options;
   if (tracerProvider !== undefined && typeof tracerProvider.getTracer !== "function")
     throw new TypeError('Option "tracerProvider" of openTelemetry must be a TracerProvider: it has no getTracer');

@@ -1,4 +1,5 @@
 import { type Clock, type Retention, systemClock } from "penguiflow";
+import { requireInteger, requireKnownKeys, requireRetention, RETENTION_OPTIONS, shown } from "penguiflow/adapter";
 
 /** Connection parameters, as an alternative to a URL. */
 export interface PostgresConnection {
@@ -48,7 +49,7 @@ export interface ResolvedStoreOptions extends ResolvedOptions, Retention {
 }
 
 const OF_SERVER = ["connection", "schema", "maxConnections", "patienceMs"];
-const OF_STORE = [...OF_SERVER, "clock", "maxAgeMs", "maxTraces", "maxEventsPerTrace", "maxBytes"];
+const OF_STORE = [...OF_SERVER, "clock", ...RETENTION_OPTIONS];
 const OF_CONNECTION = ["host", "port", "database", "user", "password", "ssl"];
 
 /** PostgreSQL truncates longer names silently. */
@@ -73,11 +74,7 @@ export function resolveStoreOptions(options: PostgresStateStoreOptions): Resolve
   requireKnownKeys("PostgresStateStore", options, OF_STORE);
   const { clock = systemClock, ...rest } = options;
   const server = resolveServer(options);
-  if (rest.maxAgeMs !== undefined && !(Number.isFinite(rest.maxAgeMs) && rest.maxAgeMs >= 1))
-    throw wrongNumber("maxAgeMs", "a number of 1 or more", rest.maxAgeMs);
-  for (const name of ["maxTraces", "maxEventsPerTrace", "maxBytes"] as const) {
-    if (rest[name] !== undefined) requireInteger(name, rest[name]);
-  }
+  requireRetention(rest);
   return { ...rest, ...server, clock };
 }
 
@@ -90,14 +87,9 @@ function resolveServer({
   requireConnection(connection);
   if (typeof schema !== "string" || schema === "" || schema.includes("\0") || Buffer.byteLength(schema) > LONGEST_NAME)
     throw new TypeError(`Option "schema" must be a name of 1 to ${LONGEST_NAME} bytes: got ${shown(schema)}`);
-  requireInteger("maxConnections", maxConnections);
-  requireInteger("patienceMs", patienceMs);
+  requireInteger("maxConnections", maxConnections, 1);
+  requireInteger("patienceMs", patienceMs, 1);
   return { connection, schema, maxConnections, patienceMs };
-}
-
-/** Throws unless a number is whole and 1 or more. */
-export function requireInteger(name: string, value: number): void {
-  if (!Number.isSafeInteger(value) || value < 1) throw wrongNumber(name, "a whole number of 1 or more", value);
 }
 
 function requireConnection(connection: unknown): void {
@@ -111,20 +103,4 @@ function requireConnection(connection: unknown): void {
   if (typeof connection !== "object" || connection === null)
     throw new TypeError(`Option "connection" must be a URL or an object: got ${shown(connection)}`);
   requireKnownKeys('option "connection"', connection, OF_CONNECTION);
-}
-
-function requireKnownKeys(what: string, options: object, known: readonly string[]): void {
-  const unknown = Object.keys(options).find((key) => !known.includes(key));
-  if (unknown !== undefined)
-    throw new TypeError(`Unknown option "${unknown}" of ${what}: expected one of "${known.join('", "')}"`);
-}
-
-function wrongNumber(name: string, wanted: string, value: unknown): Error {
-  const text = `Option "${name}" must be ${wanted}: got ${shown(value)}`;
-  return typeof value === "number" ? new RangeError(text) : new TypeError(text);
-}
-
-function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  return typeof value === "object" && value !== null ? "an object" : String(value);
 }

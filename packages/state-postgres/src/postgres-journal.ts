@@ -1,19 +1,11 @@
 import { randomUUID } from "node:crypto";
-import {
-  type FlowError,
-  type Journal,
-  type JournalBatch,
-  type JournalClaim,
-  type JournalEntry,
-  journalFenced,
-  journalOwned,
-  type JournalPartition,
-} from "penguiflow";
+import type { FlowError, Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartition } from "penguiflow";
+import { fromStorable, journalFenced, journalOwned, requireInteger, toStorable } from "penguiflow/adapter";
 import type { Database, Row } from "./database.ts";
 import { openSchema, quoted } from "./migrations.ts";
-import { type PostgresOptions, requireInteger, resolveOptions } from "./options.ts";
+import { type PostgresOptions, resolveOptions } from "./options.ts";
 import { textArray } from "./text-array.ts";
-import { fromJsonText, fromText, toJsonText, toKey, toText } from "./text-key.ts";
+import { fromJsonText, toJsonText, toKey } from "./text-key.ts";
 
 /** Limits of a page: it ends with the entry that reaches one of them. */
 const ENTRIES_PER_PAGE = 1_000;
@@ -59,8 +51,8 @@ export class PostgresJournal implements Journal, AsyncDisposable {
    */
   async open({ partition, owner, leaseMs }: JournalClaim): Promise<JournalPartition> {
     if (this.#closed !== undefined) throw new Error(`Cannot use the journal of schema ${this.#name}: it is closed`);
-    requireInteger("leaseMs", leaseMs);
-    const values = [randomUUID(), toKey(partition), randomUUID(), toText(owner), leaseMs];
+    requireInteger("leaseMs", leaseMs, 1);
+    const values = [randomUUID(), toKey(partition), randomUUID(), toStorable(owner), leaseMs];
     for (;;) {
       const [taken] = await this.#database.query(
         `insert into ${this.#name}.journal_partitions as p (id, key, epoch, sequence, mark, owner, claim_ends_at)
@@ -80,7 +72,7 @@ export class PostgresJournal implements Journal, AsyncDisposable {
       );
       const endsInMs = Number(held?.["ends_in_ms"] ?? 0);
       // it may have ended between the two statements
-      if (endsInMs > 0) throw journalOwned({ partition, owner: fromText(held?.["owner"] as string), endsInMs });
+      if (endsInMs > 0) throw journalOwned({ partition, owner: fromStorable(held?.["owner"] as string), endsInMs });
     }
   }
 
@@ -170,7 +162,7 @@ class PostgresPartition implements JournalPartition {
     );
     this.#requireClaim(rows[0]);
     const known = rows.filter(({ node }) => node !== null);
-    return new Map(known.map(({ node, count }) => [fromText(node as string), Number(count)]));
+    return new Map(known.map(({ node, count }) => [fromStorable(node as string), Number(count)]));
   }
 
   /**
@@ -261,13 +253,13 @@ class PostgresPartition implements JournalPartition {
         this.#leaseMs,
         remove,
         kept.map(({ run }) => run),
-        kept.map(({ tenant }) => toText(tenant)),
-        kept.map(({ traceId }) => toText(traceId)),
+        kept.map(({ tenant }) => toStorable(tenant)),
+        kept.map(({ traceId }) => toStorable(traceId)),
         kept.map(({ status }) => status),
         kept.map(({ version }) => version),
         textArray(kept.map(({ state }) => toJsonText(state))),
         nodes.map(toKey),
-        nodes.map(toText),
+        nodes.map(toStorable),
         [...counts.values()],
       ],
     );
@@ -285,7 +277,7 @@ class PostgresPartition implements JournalPartition {
   /** Returns the partition's row; throws when another writer owns it. */
   #requireClaim(row: Row | undefined): Row {
     if (row === undefined) throw this.#fenced("it is not there any more");
-    if (Number(row["epoch"]) !== this.epoch) throw this.#fenced(`"${fromText(row["owner"] as string)}" has it now`);
+    if (Number(row["epoch"]) !== this.epoch) throw this.#fenced(`"${fromStorable(row["owner"] as string)}" has it now`);
     return row;
   }
 
@@ -307,8 +299,8 @@ class PostgresPartition implements JournalPartition {
 function entryOf(row: Row): JournalEntry {
   return {
     run: Number(row["run"]),
-    tenant: fromText(row["tenant"] as string),
-    traceId: fromText(row["trace_id"] as string),
+    tenant: fromStorable(row["tenant"] as string),
+    traceId: fromStorable(row["trace_id"] as string),
     status: row["status"] as JournalEntry["status"],
     version: row["version"] as number,
     state: fromJsonText(row["state"] as string),

@@ -1,29 +1,23 @@
 import { randomUUID } from "node:crypto";
-import {
-  type Clock,
-  type HistoryPage,
-  type HistoryQuery,
-  type RemoteBinding,
-  type Retention,
-  type StateStore,
-  type StoredEvent,
-  summarize,
-  type TraceKey,
-  type TracePage,
-  type TraceQuery,
-  type TraceState,
-  type TraceSummary,
+import type {
+  Clock,
+  HistoryPage,
+  HistoryQuery,
+  RemoteBinding,
+  Retention,
+  StateStore,
+  StoredEvent,
+  TraceKey,
+  TracePage,
+  TraceQuery,
+  TraceSummary,
 } from "penguiflow";
-import type { Database, Row } from "./database.ts";
+import { fromStorable, requireInteger, summarize, summaryOf, toStorable } from "penguiflow/adapter";
+import type { Database } from "./database.ts";
 import { openSchema, quoted } from "./migrations.ts";
-import {
-  type PostgresStateStoreOptions,
-  requireInteger,
-  type ResolvedStoreOptions,
-  resolveStoreOptions,
-} from "./options.ts";
+import { type PostgresStateStoreOptions, type ResolvedStoreOptions, resolveStoreOptions } from "./options.ts";
 import { prune } from "./prune.ts";
-import { fromText, toKey, toText } from "./text-key.ts";
+import { toKey } from "./text-key.ts";
 
 /** Retention is enforced after that many saved events or milliseconds, whichever comes first. */
 const PRUNE_AFTER_EVENTS = 10_000;
@@ -103,7 +97,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
   async loadHistory(query: HistoryQuery): Promise<HistoryPage> {
     this.#requireOpen();
     const { tenant, traceId, cursor, limit = 1000 } = query;
-    requireInteger("limit", limit);
+    requireInteger("limit", limit, 1);
     // A trace that was pruned and written again is another one, with a greater id.
     const [trace = "0", number = "0"] = placeOf(cursor, /^(\d{1,18})\/(\d{1,18})$/);
     const rows = await this.#database.query(
@@ -137,7 +131,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
   async listTraces(query: TraceQuery): Promise<TracePage> {
     this.#requireOpen();
     const { tenant, state, node, errorCode, startedFrom, startedBefore, cursor, limit = 1000 } = query;
-    requireInteger("limit", limit);
+    requireInteger("limit", limit, 1);
     const [before, beforeId] = placeOf(cursor, /^(-?\d{1,18}(?:\.\d{1,18})?)\/(\d{1,18})$/);
     const rows = await this.#database.query(
       `select * from ${this.#schema}.traces
@@ -150,8 +144,8 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
       [
         toKey(tenant),
         state,
-        node === undefined ? undefined : toText(node),
-        errorCode === undefined ? undefined : toText(errorCode),
+        node === undefined ? undefined : toStorable(node),
+        errorCode === undefined ? undefined : toStorable(errorCode),
         startedFrom,
         startedBefore,
         before,
@@ -165,7 +159,7 @@ export class PostgresStateStore implements StateStore, AsyncDisposable {
       traces: page.map((row) => ({
         ...summaryOf(row),
         tenant,
-        traceId: fromText((row["long_trace_id"] ?? row["trace_id"]) as string),
+        traceId: fromStorable((row["long_trace_id"] ?? row["trace_id"]) as string),
       })),
       cursor: last && `${String(last["started_at"])}/${String(last["id"])}`,
     };
@@ -352,31 +346,18 @@ function groupsOf(batch: readonly StoredEvent[]): Map<string, Group> {
   return groups;
 }
 
-function summaryOf(row: Row): TraceSummary {
-  return {
-    tenant: row["tenant"] as string,
-    traceId: row["trace_id"] as string,
-    flow: textOf(row["flow"]),
-    state: row["state"] as TraceState,
-    startedAt: row["started_at"] as number,
-    lastAt: row["last_at"] as number,
-    node: textOf(row["node"]),
-    errorCode: textOf(row["error_code"]),
-  };
-}
-
 /** Reads a nullable column. */
 function textOf(column: unknown): string | undefined {
-  return typeof column === "string" ? fromText(column) : undefined;
+  return typeof column === "string" ? fromStorable(column) : undefined;
 }
 
 function keptText(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : toText(text);
+  return text === undefined ? undefined : toStorable(text);
 }
 
 /** Returns a trace id too long for its key; `undefined` for a short one. */
 function longOf(traceId: string): string | undefined {
-  const kept = toText(traceId);
+  const kept = toStorable(traceId);
   return kept === toKey(traceId) ? undefined : kept;
 }
 

@@ -1,4 +1,12 @@
 import { type Clock, type Retention, systemClock } from "penguiflow";
+import {
+  requireInteger,
+  requireKnownKeys,
+  requireOneOf,
+  requireRetention,
+  RETENTION_OPTIONS,
+  shown,
+} from "penguiflow/adapter";
 
 /**
  * Failures that a resolved save survives. `normal`: the end of the process, however sudden; a power loss may take the
@@ -33,7 +41,6 @@ export interface ResolvedFileOptions {
 export interface ResolvedOptions extends ResolvedFileOptions, Retention {}
 
 const OF_FILE = ["file", "durability", "patienceMs", "clock"];
-const OF_RETENTION = ["maxAgeMs", "maxTraces", "maxEventsPerTrace", "maxBytes"];
 
 /**
  * Applies the defaults of a store.
@@ -41,15 +48,10 @@ const OF_RETENTION = ["maxAgeMs", "maxTraces", "maxEventsPerTrace", "maxBytes"];
  * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
  */
 export function resolveOptions(options: SqliteStateStoreOptions): ResolvedOptions {
-  requireKnown("SqliteStateStore", options, [...OF_FILE, ...OF_RETENTION]);
+  requireKnownKeys("SqliteStateStore", options, [...OF_FILE, ...RETENTION_OPTIONS]);
   const { file, durability, patienceMs, clock, ...retention } = options;
   const resolved = withDefaults({ file, durability, patienceMs, clock });
-  const { maxAgeMs } = retention;
-  if (maxAgeMs !== undefined && !(Number.isFinite(maxAgeMs) && maxAgeMs >= 1))
-    throw wrongNumber("maxAgeMs", "a number of 1 or more", maxAgeMs);
-  for (const name of ["maxTraces", "maxEventsPerTrace", "maxBytes"] as const) {
-    if (retention[name] !== undefined) requireInteger(name, retention[name]);
-  }
+  requireRetention(retention);
   return { ...retention, ...resolved };
 }
 
@@ -59,7 +61,7 @@ export function resolveOptions(options: SqliteStateStoreOptions): ResolvedOption
  * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
  */
 export function resolveFileOptions(options: SqliteFileOptions): ResolvedFileOptions {
-  requireKnown("SqliteJournal", options, OF_FILE);
+  requireKnownKeys("SqliteJournal", options, OF_FILE);
   return withDefaults(options);
 }
 
@@ -68,29 +70,7 @@ function withDefaults(options: SqliteFileOptions): ResolvedFileOptions {
   // SQLite opens these as in-memory databases, which exist per connection
   if (typeof file !== "string" || file === "" || file === ":memory:" || file.includes("\0"))
     throw new TypeError(`Option "file" must be the path of a file: got ${shown(file)}`);
-  if (!["normal", "full"].includes(durability))
-    throw new TypeError(`Option "durability" must be one of "normal", "full": got ${shown(durability)}`);
-  requireInteger("patienceMs", patienceMs);
+  requireOneOf("durability", durability, ["normal", "full"]);
+  requireInteger("patienceMs", patienceMs, 1);
   return { file, durability, patienceMs, clock };
-}
-
-function requireKnown(owner: string, options: object, known: readonly string[]): void {
-  const unknown = Object.keys(options).find((key) => !known.includes(key));
-  if (unknown !== undefined)
-    throw new TypeError(`Unknown option "${unknown}" of ${owner}: expected one of "${known.join('", "')}"`);
-}
-
-/** Throws unless a number is whole and 1 or more. */
-export function requireInteger(name: string, value: number): void {
-  if (!Number.isSafeInteger(value) || value < 1) throw wrongNumber(name, "a whole number of 1 or more", value);
-}
-
-function wrongNumber(name: string, wanted: string, value: unknown): Error {
-  const text = `Option "${name}" must be ${wanted}: got ${shown(value)}`;
-  return typeof value === "number" ? new RangeError(text) : new TypeError(text);
-}
-
-function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  return typeof value === "object" && value !== null ? "an object" : String(value);
 }

@@ -1,19 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { crc32 } from "node:zlib";
-import {
-  type Clock,
-  type Journal,
-  type JournalBatch,
-  type JournalClaim,
-  type JournalEntry,
-  journalFenced,
-  journalOwned,
-  type JournalPartition,
-} from "penguiflow";
+import type { Clock, Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartition } from "penguiflow";
+import { fromStorable, journalFenced, journalOwned, toStorable } from "penguiflow/adapter";
 import { DAMAGED, type Database, type Row, type SqlValue } from "./database.ts";
 import { openMigrated } from "./migrations.ts";
 import { resolveFileOptions, type SqliteFileOptions } from "./options.ts";
-import { fromText, toText } from "./text-key.ts";
 
 /** Limits of a page of entries: their number, and the total length of their states. */
 const ENTRIES_PER_PAGE = 1_000;
@@ -71,7 +62,7 @@ export class SqliteJournal implements Journal, AsyncDisposable {
    */
   async open({ partition, owner, leaseMs }: JournalClaim): Promise<JournalPartition> {
     const database = this.#database;
-    const name = toText(partition);
+    const name = toStorable(partition);
     const find = "SELECT * FROM journal_partitions WHERE name = ?";
     const answer = await database.transaction("open a journal in", async () => {
       const now = this.#clock.epochNow();
@@ -82,7 +73,7 @@ export class SqliteJournal implements Journal, AsyncDisposable {
         // the clock was set back since the claim was stored, which must not prolong it
         if (before.ends_at - now > lease_ms)
           database.run("UPDATE journal_partitions SET ends_at = ? WHERE id = ?", now + lease_ms, id);
-        return { refusal: { partition, owner: fromText(before.owner), endsInMs } };
+        return { refusal: { partition, owner: fromStorable(before.owner), endsInMs } };
       }
       database.run(
         `INSERT INTO journal_partitions (name, public_id, epoch, sequence, owner, lease_ms, ends_at)
@@ -90,7 +81,7 @@ export class SqliteJournal implements Journal, AsyncDisposable {
          SET epoch = epoch + 1, owner = excluded.owner, lease_ms = excluded.lease_ms, ends_at = excluded.ends_at`,
         name,
         randomUUID(),
-        toText(owner),
+        toStorable(owner),
         leaseMs,
         now + leaseMs,
       );
@@ -170,7 +161,7 @@ class SqlitePartition implements JournalPartition {
   async counts(): Promise<ReadonlyMap<string, number>> {
     const find = "SELECT node, count FROM journal_counts WHERE partition = ?";
     const rows = await this.#read(() => this.#database.all(find, this.#row));
-    return new Map(rows.map(({ node, count }) => [fromText(node as string), count as number]));
+    return new Map(rows.map(({ node, count }) => [fromStorable(node as string), count as number]));
   }
 
   async append({ put, remove, counts }: JournalBatch, expectedSequence: number): Promise<number> {
@@ -200,7 +191,7 @@ class SqlitePartition implements JournalPartition {
           `INSERT INTO journal_counts (partition, node, count) VALUES (?, ?, ?)
            ON CONFLICT (partition, node) DO UPDATE SET count = count + excluded.count`,
           this.#row,
-          toText(node),
+          toStorable(node),
           count,
         );
     });
@@ -224,7 +215,7 @@ class SqlitePartition implements JournalPartition {
     const values: SqlValue[] = [];
     for (const entry of entries) {
       const { run, tenant, traceId, status, version, state } = entry;
-      values.push(this.#row, run, toText(tenant), toText(traceId), status, version, state, checksumOf(entry));
+      values.push(this.#row, run, toStorable(tenant), toStorable(traceId), status, version, state, checksumOf(entry));
     }
     const rows = entries.map(() => "(?, ?, ?, ?, ?, ?, ?, ?)").join();
     this.#database.run(
@@ -281,15 +272,15 @@ class SqlitePartition implements JournalPartition {
   #requireClaim(): void {
     const found = this.#database.get("SELECT epoch, owner FROM journal_partitions WHERE id = ?", this.#row);
     if (found?.["epoch"] !== this.epoch)
-      throw journalFenced(this.#name, `"${fromText(String(found?.["owner"]))}" has it now`);
+      throw journalFenced(this.#name, `"${fromStorable(String(found?.["owner"]))}" has it now`);
   }
 }
 
 function entryOf(row: Row): JournalEntry {
   const entry: JournalEntry = {
     run: row["run"] as number,
-    tenant: fromText(row["tenant"] as string),
-    traceId: fromText(row["trace_id"] as string),
+    tenant: fromStorable(row["tenant"] as string),
+    traceId: fromStorable(row["trace_id"] as string),
     status: row["status"] as JournalEntry["status"],
     version: row["version"] as number,
     state: row["state"] as string,

@@ -1,22 +1,20 @@
-import {
-  type Clock,
-  type HistoryPage,
-  type HistoryQuery,
-  type RemoteBinding,
-  type StateStore,
-  type StoredEvent,
-  summarize,
-  type TraceKey,
-  type TracePage,
-  type TraceQuery,
-  type TraceState,
-  type TraceSummary,
+import type {
+  Clock,
+  HistoryPage,
+  HistoryQuery,
+  RemoteBinding,
+  StateStore,
+  StoredEvent,
+  TraceKey,
+  TracePage,
+  TraceQuery,
+  TraceSummary,
 } from "penguiflow";
+import { fromStorable, requireInteger, summarize, summaryOf, toStorable } from "penguiflow/adapter";
 import type { Database, Row, SqlValue } from "./database.ts";
 import { openMigrated } from "./migrations.ts";
-import { requireInteger, resolveOptions, type SqliteStateStoreOptions } from "./options.ts";
+import { resolveOptions, type SqliteStateStoreOptions } from "./options.ts";
 import { Pruning } from "./prune.ts";
-import { fromText, toText } from "./text-key.ts";
 
 /** one statement of many rows takes half the time of as many statements */
 const ROWS_PER_STATEMENT = 20;
@@ -76,14 +74,14 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
    */
   async loadHistory(query: HistoryQuery): Promise<HistoryPage> {
     const { tenant, traceId, cursor, limit = 1000 } = query;
-    requireInteger("limit", limit);
+    requireInteger("limit", limit, 1);
     const [after = 0] = placeOf(cursor, /^(\d{1,15})$/);
     const rows = await this.#database.read("load a history from", () =>
       this.#database.all(
         `SELECT id, kind, at, node, payload FROM events
          WHERE trace = (SELECT id FROM traces WHERE tenant = ? AND trace_id = ?) AND id > ? ORDER BY id LIMIT ?`,
-        toText(tenant),
-        toText(traceId),
+        toStorable(tenant),
+        toStorable(traceId),
         after,
         limit + 1,
       ),
@@ -111,7 +109,7 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
    */
   async listTraces(query: TraceQuery): Promise<TracePage> {
     const { tenant, state, node, errorCode, startedFrom, startedBefore, cursor, limit = 1000 } = query;
-    requireInteger("limit", limit);
+    requireInteger("limit", limit, 1);
     const [before, beforeId] = placeOf(cursor, /^(-?\d{1,15}(?:\.\d{1,15})?)\/(\d{1,15})$/);
     const wishes: readonly (readonly [condition: string, ...values: SqlValue[]])[] = [
       ["state = ?", state],
@@ -126,7 +124,7 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
     const rows = await this.#database.read("list traces of", () =>
       this.#database.all(
         `SELECT * FROM traces INDEXED BY ${indexFor(query)} WHERE ${conditions.join(" AND ")} ORDER BY started_at DESC, id DESC LIMIT ?`,
-        toText(tenant),
+        toStorable(tenant),
         ...wanted.flatMap(([, ...values]) => values),
         limit + 1,
       ),
@@ -149,9 +147,9 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
         `INSERT INTO bindings (trace, node, agent_url, task_id, context_id) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT (trace, node, agent_url, task_id) DO UPDATE SET context_id = excluded.context_id`,
         Number(this.#rowOf(binding, this.#clock.epochNow())["id"]),
-        toText(node),
-        toText(agentUrl),
-        toText(taskId),
+        toStorable(node),
+        toStorable(agentUrl),
+        toStorable(taskId),
         keptText(contextId),
       );
       await this.#pruning.releaseTraces(0);
@@ -164,16 +162,16 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
       this.#database.all(
         `SELECT node, agent_url, task_id, context_id FROM bindings
          WHERE trace = (SELECT id FROM traces WHERE tenant = ? AND trace_id = ?) ORDER BY id`,
-        toText(tenant),
-        toText(traceId),
+        toStorable(tenant),
+        toStorable(traceId),
       ),
     );
     return rows.map((row) => ({
       tenant,
       traceId,
-      node: fromText(row["node"] as string),
-      agentUrl: fromText(row["agent_url"] as string),
-      taskId: fromText(row["task_id"] as string),
+      node: fromStorable(row["node"] as string),
+      agentUrl: fromStorable(row["agent_url"] as string),
+      taskId: fromStorable(row["task_id"] as string),
       contextId: textOf(row["context_id"]),
     }));
   }
@@ -227,7 +225,7 @@ export class SqliteStateStore implements StateStore, AsyncDisposable {
   /** Finds or inserts the row of a trace. Call it in a transaction. */
   #rowOf({ tenant, traceId }: TraceKey, at: number): Row {
     const find = "SELECT * FROM traces WHERE tenant = ? AND trace_id = ?";
-    const key = [toText(tenant), toText(traceId)] as const;
+    const key = [toStorable(tenant), toStorable(traceId)] as const;
     const row = this.#database.get(find, ...key);
     if (row !== undefined) return row;
     this.#database.run("INSERT INTO traces (tenant, trace_id, last_at) VALUES (?, ?, ?)", ...key, at);
@@ -263,26 +261,13 @@ function jsonOf({ kind, traceId, payload }: StoredEvent): string {
   }
 }
 
-function summaryOf(row: Row): TraceSummary {
-  return {
-    tenant: fromText(row["tenant"] as string),
-    traceId: fromText(row["trace_id"] as string),
-    flow: textOf(row["flow"]),
-    state: row["state"] as TraceState,
-    startedAt: row["started_at"] as number,
-    lastAt: row["last_at"] as number,
-    node: textOf(row["node"]),
-    errorCode: textOf(row["error_code"]),
-  };
-}
-
 /** Reads a nullable column. */
 function textOf(column: unknown): string | undefined {
-  return typeof column === "string" ? fromText(column) : undefined;
+  return typeof column === "string" ? fromStorable(column) : undefined;
 }
 
 function keptText(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : toText(text);
+  return text === undefined ? undefined : toStorable(text);
 }
 
 /** Parses the numbers of a cursor; none without a cursor. */

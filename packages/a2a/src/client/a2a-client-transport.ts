@@ -8,6 +8,7 @@ import type {
   RemoteTask,
   RemoteTransport,
 } from "penguiflow";
+import { requireFunction, requireKnownKeys, requireNumber } from "penguiflow/adapter";
 import { type CallFacts, EXTENSION, partsOf } from "../wire.ts";
 import { AnswerReader } from "./answer-reader.ts";
 import { type Agent, Agents, type Binding } from "./agents.ts";
@@ -307,15 +308,11 @@ async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
 }
 
 function requireOptions(options: A2AClientOptions): void {
-  for (const key of Object.keys(options))
-    if (!OPTIONS.includes(key))
-      throw new TypeError(`Unknown option "${key}" of A2AClientTransport: expected one of "${OPTIONS.join('", "')}"`);
+  requireKnownKeys("A2AClientTransport", options, OPTIONS);
   for (const key of ["headers", "tenant", "fetch"] as const)
-    if (options[key] !== undefined && typeof options[key] !== "function")
-      throw new TypeError(`Option "${key}" must be a function: got ${typeof options[key]}`);
+    if (options[key] !== undefined) requireFunction(key, options[key]);
   for (const key of ["timeoutMs", "cardMaxAgeMs", "pollMs"] as const) {
     const value = options[key];
-    if (value !== undefined && !(Number.isFinite(value) && value >= 0))
-      throw new RangeError(`Option "${key}" must be a number of 0 or more: got ${String(value)}`);
+    if (value !== undefined) requireNumber(key, value, 0);
   }
 }

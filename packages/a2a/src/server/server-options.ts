@@ -2,6 +2,7 @@ import { constants } from "node:buffer";
 import type { Message } from "@a2a-js/sdk";
 import type { TaskStore } from "@a2a-js/sdk/server";
 import type { PauseTicket } from "penguiflow";
+import { requireFunction, requireKnownKeys, requireOneOf } from "penguiflow/adapter";
 import type { Card } from "./agent-card.ts";
 import type { CallRequest } from "./connection.ts";
 import type { PushOptions } from "./push-sender.ts";
@@ -112,18 +113,17 @@ export function bytesOf(limit: string, option = "bodyLimit"): number {
 
 /** @throws TypeError or RangeError when an option is unknown or invalid */
 export function requireOptions(options: A2AServerOptions): void {
-  for (const key of Object.keys(options))
-    if (!OPTIONS.includes(key))
-      throw new TypeError(`Unknown option "${key}" of A2AServerAdapter: expected one of "${OPTIONS.join('", "')}"`);
+  requireKnownKeys("A2AServerAdapter", options, OPTIONS);
   bytesOf(options.bodyLimit ?? DEFAULT_BODY_LIMIT);
   const { textLimit = DEFAULT_TEXT_LIMIT } = options;
   if (bytesOf(textLimit, "textLimit") > constants.MAX_STRING_LENGTH)
     throw new RangeError(
       `Option "textLimit" must be at most ${constants.MAX_STRING_LENGTH}b, the longest string: got ${textLimit}`,
     );
-  requireOneOf("onClientGone", options.onClientGone, ["cancel", "detach"]);
-  requireOneOf("abandonedTasks", options.abandonedTasks, ["fail", "keep"]);
-  requireOneOf("repeatedMessages", options.repeatedMessages, ["join", "begin"]);
+  const { onClientGone, abandonedTasks, repeatedMessages } = options;
+  if (onClientGone !== undefined) requireOneOf("onClientGone", onClientGone, ["cancel", "detach"]);
+  if (abandonedTasks !== undefined) requireOneOf("abandonedTasks", abandonedTasks, ["fail", "keep"]);
+  if (repeatedMessages !== undefined) requireOneOf("repeatedMessages", repeatedMessages, ["join", "begin"]);
   const { keepAliveMs = DEFAULT_KEEP_ALIVE_MS } = options;
   if (!Number.isInteger(keepAliveMs) || keepAliveMs < 0 || keepAliveMs > LONGEST_MS)
     throw new RangeError(`Option "keepAliveMs" must be a whole number from 0 to ${LONGEST_MS}: got ${keepAliveMs}`);
@@ -136,11 +136,5 @@ export function requireOptions(options: A2AServerOptions): void {
     "answersWithMessage",
     "waitsForAuthorization",
   ] as const)
-    if (options[key] !== undefined && typeof options[key] !== "function")
-      throw new TypeError(`Option "${key}" must be a function: got ${typeof options[key]}`);
-}
-
-function requireOneOf(name: string, value: string | undefined, allowed: readonly string[]): void {
-  if (value !== undefined && !allowed.includes(value))
-    throw new TypeError(`Option "${name}" must be one of "${allowed.join('", "')}": got ${value}`);
+    if (options[key] !== undefined) requireFunction(key, options[key]);
 }

@@ -1,3 +1,4 @@
+import { fnv1a } from "../foundation/fnv.ts";
 import type { CheckValue } from "../engine/policies/validation.ts";
 import { describeThrown, type ErrorPayload, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import type { Timer } from "../foundation/timer-wheel.ts";
@@ -372,7 +373,7 @@ export class JournalledRun implements DurableRun {
     this.#partition = partition;
     this.#sequence = partition.sequence;
     engine.identity.id = partition.id;
-    engine.identity.lineageSeed = seedOf(partition.id);
+    engine.identity.lineageSeed = fnv1a(partition.id);
     engine.identity.traces.next = partition.epoch * RUNS_PER_EPOCH;
     this.#renewEvery(leaseMs / 3);
     let resumed = 0;
@@ -659,11 +660,4 @@ function listing(
 ): UnfinishedTrace {
   const nodes = [...new Set(items.map(({ node }) => node))];
   return { tenant, traceId, status, startedAt, nodes, error };
-}
-
-/** Computes the FNV-1a hash of a text (Fowler, Noll, Vo). */
-function seedOf(text: string): number {
-  let state = 0x811c9dc5;
-  for (let index = 0; index < text.length; index += 1) state = Math.imul(state ^ text.charCodeAt(index), 0x01000193);
-  return state | 0;
 }

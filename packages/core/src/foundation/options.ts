@@ -3,7 +3,7 @@
  * value.
  */
 export function requireInteger(name: string, value: number, least: number): void {
-  if (Number.isInteger(value) && value >= least) return;
+  if (Number.isSafeInteger(value) && value >= least) return;
   throw wrongNumber(name, `a whole number of ${least} or more`, value);
 }
 

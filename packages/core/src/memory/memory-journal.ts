@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "../foundation/clock.ts";
-import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import type { FlowError } from "../foundation/flow-error.ts";
 import { newId } from "../foundation/ids.ts";
+import { journalFenced, journalOwned } from "../ports/journal-errors.ts";
 import type { Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartition } from "../ports/journal.ts";
 
 const ENTRIES_PER_PAGE = 1000;
@@ -115,29 +116,4 @@ class MemoryPartition implements JournalPartition {
   #fenced(why: string): FlowError {
     return journalFenced(this.#name, why);
   }
-}
-
-/** Creates the error for a writer that is rejected while another's claim is valid. For adapters. */
-export function journalOwned(claim: {
-  readonly partition: string;
-  readonly owner: string;
-  /** Milliseconds until the claim expires. */
-  readonly endsInMs: number;
-}): FlowError {
-  const { partition, owner, endsInMs } = claim;
-  return new FlowError({
-    code: FlowErrorCode.JOURNAL_OWNED,
-    message: `Cannot open partition "${partition}" of the journal: "${owner}" writes it; stop it, or wait until its claim ends, in ${Math.ceil(endsInMs)} ms unless it is renewed`,
-    retryable: true,
-    details: { partition, owner, endsInMs },
-  });
-}
-
-/** Creates the error for a writer that has been superseded. For adapters. */
-export function journalFenced(partition: string, why: string): FlowError {
-  return new FlowError({
-    code: FlowErrorCode.JOURNAL_FENCED,
-    message: `Cannot write partition "${partition}" of the journal any more: ${why}`,
-    details: { partition },
-  });
 }

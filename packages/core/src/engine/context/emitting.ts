@@ -1,3 +1,4 @@
+import { fnv1a } from "../../foundation/fnv.ts";
 import { detached } from "../../foundation/detached.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { ROOKERY } from "../../graph/endpoints.ts";
@@ -202,9 +203,7 @@ export function wishOf(to: Target): number {
   let sum = 0;
   for (const target of (Array.isArray(to) ? to : [to]) as readonly NodeOrName[]) {
     const name = typeof target === "string" ? target : target.name;
-    let hash = 0x811c9dc5;
-    for (let index = 0; index < name.length; index += 1) hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
-    sum = (sum + hash) | 0;
+    sum = (sum + fnv1a(name)) | 0;
   }
   return sum;
 }

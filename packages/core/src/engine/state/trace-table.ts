@@ -1,3 +1,4 @@
+import { fnv1a } from "../../foundation/fnv.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import type { IdSource } from "../../foundation/ids.ts";
 import type { Trace } from "./trace.ts";
@@ -90,7 +91,10 @@ export class TraceTable {
   }
 
   #hash(id: string): number {
-    return this.#ids.numberOf(id) ?? fnv(id);
+    const number = this.#ids.numberOf(id);
+    if (number !== undefined) return number;
+    const hash = fnv1a(id);
+    return hash ^ (hash >>> 15);
   }
 
   #insert(trace: Trace): void {
@@ -104,11 +108,4 @@ export class TraceTable {
     this.#chains = new Array<Trace | null>(this.#chains.length * 4).fill(null);
     for (const trace of traces) this.#insert(trace);
   }
-}
-
-/** Computes FNV-1a (Fowler, Noll, Vo) over the characters of an id. */
-function fnv(id: string): number {
-  let state = 0x811c9dc5;
-  for (let index = 0; index < id.length; index += 1) state = Math.imul(state ^ id.charCodeAt(index), 0x01000193);
-  return state ^ (state >>> 15);
 }

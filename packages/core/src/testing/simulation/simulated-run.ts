@@ -1,3 +1,4 @@
+import { fnv1a } from "../../foundation/fnv.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { type Random, seededRandom } from "../../foundation/random.ts";
 import type { Logger } from "../../events/logger.ts";
@@ -289,7 +290,7 @@ export class SimulatedRun {
 
   /** Returns random numbers for one purpose, so that an additional draw here changes nothing elsewhere. */
   #stream(purpose: string): Random {
-    return seededRandom(hashOf(`${this.#setting.seed} ${purpose}`));
+    return seededRandom(fnv1a(`${this.#setting.seed} ${purpose}`) >>> 0);
   }
 
   /** Whether a fault of a kind occurs now. The seed determines the kinds of a run and their rates. */
@@ -771,11 +772,4 @@ function oneOf<Item>(items: readonly Item[], random: Random): Item {
 
 function add(counts: Map<string, number>, key: string, number: number): void {
   counts.set(key, (counts.get(key) ?? 0) + number);
-}
-
-/** Computes the FNV-1a hash of a text (Fowler, Noll, Vo). */
-function hashOf(text: string): number {
-  let state = 0x811c9dc5;
-  for (let index = 0; index < text.length; index += 1) state = Math.imul(state ^ text.charCodeAt(index), 0x01000193);
-  return state >>> 0;
 }

@@ -1,13 +1,12 @@
 /**
- * Encodes a text for the database: UTF-8 has no lone surrogates, and SQLite's functions end a text at NUL. Distinct
- * texts stay distinct.
+ * Encodes a text for a database: many have no NUL, and UTF-8 has no lone surrogates. Distinct texts stay distinct.
  */
-export function toText(text: string): string {
+export function toStorable(text: string): string {
   return /[\\\0\p{Surrogate}]/u.test(text) ? text.replaceAll(/[\\\0\p{Surrogate}]/gu, escaped) : text;
 }
 
-/** Decodes a text from {@link toText}. */
-export function fromText(kept: string): string {
+/** Decodes a text from {@link toStorable}. */
+export function fromStorable(kept: string): string {
   return kept.replaceAll(/\\([\da-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
 }
 

@@ -1,0 +1,13 @@
+export {
+  requireFunction,
+  requireInteger,
+  requireKnownKeys,
+  requireNumber,
+  requireOneOf,
+  shown,
+} from "../foundation/options.ts";
+export { summarize } from "../history/summarize.ts";
+export { journalFenced, journalOwned } from "../ports/journal-errors.ts";
+export { requireRetention, RETENTION_OPTIONS } from "./retention-options.ts";
+export { fromStorable, toStorable } from "./storable-text.ts";
+export { summaryOf } from "./trace-row.ts";
