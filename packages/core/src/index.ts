@@ -103,6 +103,7 @@ export type { RegisteredModels } from "./graph/model-registry.ts";
 export { ModelRegistry } from "./graph/model-registry.ts";
 export type { Effects, Gathering, NodeClaims, NodeInit, NodeKind, NodeOptions } from "./graph/node.ts";
 export { FlowNode, node, payloadNode } from "./graph/node.ts";
+export { Limiter, limiter, type LimiterOptions } from "./graph/limiter.ts";
 export type { NodePolicy, ResolvedPolicy, RetryQuestion } from "./graph/node-policy.ts";
 
 export type { TraceStream } from "./engine/results/trace-reader.ts";
@@ -118,7 +119,7 @@ export { Flow } from "./flow/flow.ts";
 export type { FlowPauses } from "./flow/pauses.ts";
 export type { FlowRecovery } from "./flow/recovery.ts";
 export type { FlowLimits, FlowOptions, ResolvedOptions } from "./engine/flow-options.ts";
-export type { EdgeStats, FlowStats, NodeStats } from "./engine/flow-stats.ts";
+export type { EdgeStats, FlowStats, LimiterStats, NodeStats } from "./engine/flow-stats.ts";
 export type { ObserverCount, ObserverStats } from "./engine/observe/reporter.ts";
 
 export type { Group, JoinOptions } from "./patterns/join-k.ts";

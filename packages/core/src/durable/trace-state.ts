@@ -180,14 +180,15 @@ function itemsOf(trace: Trace): SavedItem[] {
   const members: SavedItem[] = [];
   for (let member = trace.firstMember; member !== null; member = member.nextOfTrace) {
     if (member.state === State.PARKED) members.push(savedItem(member, "backoff", member.extras?.dueAt));
-    else if (member.state !== State.OVER) members.push(savedItem(member, "handler"));
+    // a message that waits for its limiter is in a line besides
+    else if (member.state !== State.OVER && member.state !== State.QUEUED) members.push(savedItem(member, "handler"));
   }
   // reversed, because the trace links its latest member first
   const items = members.reverse();
   for (let lane = trace.lanes; lane !== null; lane = lane.nextOfOwner) {
     for (let item = lane.head as Attempt | null; item !== null; item = item.nextInLane) {
       // a message that no edge has accepted is sent again by its sender
-      if (item.send === null) items.push(savedItem(item, "line"));
+      if (item.send === null && item.state === State.QUEUED) items.push(savedItem(item, "line"));
     }
   }
   for (const { members: waiting, dueAt } of trace.gathered ?? []) {

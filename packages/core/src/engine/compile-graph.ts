@@ -16,6 +16,8 @@ import { Edge, type NodePlan, Ring, type WeightOf, Worker } from "./state/worker
 export interface NodeLayers {
   readonly identity: RunIdentity;
   readonly weightOf: WeightOf;
+  /** Schedules a pump of a node. */
+  readonly wake: (worker: Worker) => void;
   readonly probe: SafeProbe | undefined;
   readonly durable: DurableRun | undefined;
   /** Services behind the context of each handler. */
@@ -42,7 +44,7 @@ export function compileGraph(
   const workers = graph.vertices.map((vertex) => {
     const ring = vertex.ring === undefined ? undefined : rings[vertex.ring];
     const plan = planOf(vertex.node, registry?.get(vertex.node.name), layers);
-    const worker = new Worker(vertex, ring, layers.identity, layers.weightOf, plan);
+    const worker = new Worker(vertex, ring, layers.identity, layers.weightOf, plan, layers.wake);
     ring?.add(worker);
     return worker;
   });

@@ -168,6 +168,7 @@ export class Engine {
     this.workshop = compileGraph(graph, registry, options.queueMaxSize, {
       identity,
       weightOf: (tenant) => this.weightOf(tenant),
+      wake: (worker) => this.agenda.wake(worker),
       probe,
       durable,
       services: this,

@@ -1,12 +1,16 @@
 import type { OutcomeStatus } from "../message/outcome.ts";
 import type { Engine } from "./engine.ts";
 import type { ObserverStats } from "./observe/reporter.ts";
+import type { Permits } from "./state/permits.ts";
+import type { Worker } from "./state/worker.ts";
 
 /** Figures of a node in a running flow. */
 export interface NodeStats {
   readonly name: string;
-  /** Number of queued messages. */
+  /** Number of queued messages, including those that wait for the node's limiter. */
   readonly queued: number;
+  /** Number of messages that wait for the node's limiter. */
+  readonly limited: number;
   /** Number of slots in use. */
   readonly running: number;
   readonly concurrency: number;
@@ -33,6 +37,20 @@ export interface EdgeStats {
   readonly waiting: number;
 }
 
+/** Figures of a limiter, over all flows that use it. */
+export interface LimiterStats {
+  /** Nodes of this flow that use it. */
+  readonly nodes: readonly string[];
+  /** Maximum number of handlers that run at once, per key if it has keys. */
+  readonly concurrency: number;
+  /** Number of handlers that run under it. */
+  readonly running: number;
+  /** Number of messages and handlers that wait for it. */
+  readonly waiting: number;
+  /** Number of keys in use; 1 at most for a limiter without keys. */
+  readonly keys: number;
+}
+
 /** Figures of a running flow. */
 export interface FlowStats {
   /** Number of in-flight traces, including ended ones whose handlers still run. */
@@ -43,6 +61,8 @@ export interface FlowStats {
   readonly outcomes: Readonly<Record<OutcomeStatus, number>>;
   readonly nodes: readonly NodeStats[];
   readonly edges: readonly EdgeStats[];
+  /** Limiters of its nodes, in the order of their first node. */
+  readonly limiters: readonly LimiterStats[];
   /** Number of results that wait for `fetch`. */
   readonly unreadResults: number;
   /** Number of pending `fetch` calls. */
@@ -67,6 +87,7 @@ export function statsOf(engine: Engine): FlowStats {
     nodes: engine.workshop.workers.map((worker) => ({
       name: worker.name,
       queued: worker.queued,
+      limited: worker.limited,
       running: worker.running,
       concurrency: worker.concurrency,
       blocked: worker.blocked.size,
@@ -82,6 +103,7 @@ export function statsOf(engine: Engine): FlowStats {
       capacity: edge.capacity,
       waiting: edge.waiting.size,
     })),
+    limiters: limitersOf(engine.workshop.workers),
     unreadResults: engine.unreadResults,
     fetchers: engine.fetchers,
     droppedResults: engine.droppedResults,
@@ -90,4 +112,14 @@ export function statsOf(engine: Engine): FlowStats {
     timers: engine.timers.size,
     observers: engine.reporter.stats,
   };
+}
+
+function limitersOf(workers: readonly Worker[]): LimiterStats[] {
+  const nodes = new Map<Permits, string[]>();
+  for (const { limit, name } of workers)
+    if (limit !== undefined) nodes.set(limit.permits, [...(nodes.get(limit.permits) ?? []), name]);
+  return [...nodes].map(([permits, names]) => {
+    const { used, waiting } = permits.load;
+    return { nodes: names, concurrency: permits.concurrency, running: used, waiting, keys: permits.keys };
+  });
 }

@@ -1,6 +1,7 @@
 import { OPEN_SEA, ROOKERY } from "./endpoints.ts";
 import type { Graph, Vertex } from "./graph.ts";
 import type { Effects, Gathering, NodeKind } from "./node.ts";
+import { Limiter } from "./limiter.ts";
 import { type NodePolicy, type ResolvedPolicy, resolvePolicy } from "./node-policy.ts";
 
 /** An object with a graph, such as a flow, running or not. */
@@ -39,8 +40,9 @@ export interface NodeJson {
 }
 
 /** The options of a node's policy that differ from their defaults. */
-export interface PolicyJson extends Omit<NodePolicy, "concurrency" | "retryIf"> {
+export interface PolicyJson extends Omit<NodePolicy, "concurrency" | "limiter" | "retryIf"> {
   readonly concurrency?: number | "unbounded";
+  readonly limiter?: { readonly concurrency: number; readonly by?: "custom" };
   readonly retryIf?: "custom";
 }
 
@@ -122,6 +124,8 @@ function policyJson(policy: ResolvedPolicy): PolicyJson {
 
 function jsonValue(value: unknown): unknown {
   if (typeof value === "function") return "custom";
+  if (value instanceof Limiter)
+    return { concurrency: value.concurrency, ...(value.by !== undefined && { by: "custom" }) };
   return value === Number.POSITIVE_INFINITY ? "unbounded" : value;
 }
 

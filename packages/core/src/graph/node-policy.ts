@@ -4,7 +4,9 @@ import {
   requireKnownKeys,
   requireNumber,
   requireOneOf,
+  shown,
 } from "../foundation/options.ts";
+import { Limiter } from "./limiter.ts";
 
 /** A failed attempt, as passed to {@link NodePolicy.retryIf}. */
 export interface RetryQuestion {
@@ -74,6 +76,13 @@ export interface NodePolicy {
    */
   readonly concurrency?: number;
   /**
+   * Concurrency limit shared with other nodes, made by `limiter`. It applies in addition to `concurrency`. A message
+   * that waits for it holds no slot.
+   *
+   * @defaultValue none
+   */
+  readonly limiter?: Limiter | undefined;
+  /**
    * `"trace"`: messages of one trace are handled one at a time, in the order they were sent, at any concurrency.
    * `"none"`: any number of them at once.
    *
@@ -100,6 +109,7 @@ export interface ResolvedPolicy {
   readonly jitter: number;
   readonly retryIf: ((error: unknown, question: RetryQuestion) => boolean) | undefined;
   readonly concurrency: number;
+  readonly limiter: Limiter | undefined;
   readonly ordering: "trace" | "none";
   readonly durable: "before" | undefined;
 }
@@ -124,6 +134,7 @@ export function resolvePolicy(node: string, policy: NodePolicy = {}): ResolvedPo
     jitter: policy.jitter ?? 1,
     retryIf: policy.retryIf,
     concurrency: policy.concurrency ?? 64,
+    limiter: policy.limiter,
     ordering: policy.ordering ?? "trace",
     durable: policy.durable,
   };
@@ -137,6 +148,8 @@ export function resolvePolicy(node: string, policy: NodePolicy = {}): ResolvedPo
   requireNumber(of("jitter"), resolved.jitter, 0);
   if (resolved.jitter > 1) throw new RangeError(`Option "${of("jitter")}" must be from 0 to 1: got ${resolved.jitter}`);
   if (resolved.concurrency !== Number.POSITIVE_INFINITY) requireInteger(of("concurrency"), resolved.concurrency, 1);
+  if (resolved.limiter !== undefined && !(resolved.limiter instanceof Limiter))
+    throw new TypeError(`Option "${of("limiter")}" must be made by limiter(): got ${shown(resolved.limiter)}`);
   if (resolved.retryIf !== undefined) requireFunction(of("retryIf"), resolved.retryIf);
   requireOneOf(of("validate"), resolved.validate, VALIDATE_MODES);
   requireOneOf(of("ordering"), resolved.ordering, ORDERINGS);

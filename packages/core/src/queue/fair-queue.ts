@@ -68,6 +68,11 @@ export class FairQueue<Item extends QueueItem> {
     if (!lane.busy && !lane.isReady) this.#makeReady(lane);
   }
 
+  /** Returns the item that {@link FairQueue.pop} would take. */
+  peek(): Item | null {
+    return (this.#line.peek()?.first().head as Item | undefined) ?? null;
+  }
+
   /** Takes the item whose turn it is; `null` when none may be taken now. */
   pop(): Item | null {
     const tenant = this.#line.peek();
@@ -273,12 +278,18 @@ class TenantLine implements HeapEntry {
   }
 
   takeFirst(): Lane {
+    const first = this.first();
+    this.unlink(first);
+    return first;
+  }
+
+  /** Returns the lane whose turn it is. Requires a lane. */
+  first(): Lane {
     let first = (this.#classes[0] as PriorityClass).head as Lane;
     for (let index = 1; index < this.#classes.length; index += 1) {
       const head = (this.#classes[index] as PriorityClass).head as Lane;
       if (head.key < first.key) first = head;
     }
-    this.unlink(first);
     return first;
   }
 

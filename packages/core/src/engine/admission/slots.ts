@@ -1,5 +1,8 @@
 import type { Clock, Moment } from "../../foundation/clock.ts";
+import { shown } from "../../foundation/options.ts";
+import type { Limiter } from "../../graph/limiter.ts";
 import { type Attempt, Slot, State } from "../state/attempt.ts";
+import { type NodeLimit, PermitLine } from "../state/permits.ts";
 import type { Trace } from "../state/trace.ts";
 import type { Edge, Worker } from "../state/worker.ts";
 import type { Agenda } from "./agenda.ts";
@@ -108,18 +111,20 @@ export class Slots {
   }
 
   free(attempt: Attempt): void {
+    if (attempt.extras !== null) this.endPermit(attempt);
     if (attempt.leaveSlot(false)) this.#agenda.wake(attempt.worker);
   }
 
   /** Lends the slot of an attempt: a handler that waits for other messages does not count against the concurrency. */
   lend(attempt: Attempt): void {
+    this.#givePermit(attempt);
     if (attempt.leaveSlot(true)) this.#agenda.wake(attempt.worker);
   }
 
   /** Calls `resume` when the attempt has its slot back, at once if it was not lent. */
   reclaim(attempt: Attempt, resume: () => void): void {
     const { worker } = attempt;
-    if (attempt.slot !== Slot.LENT || attempt.state !== State.RUNNING) {
+    if (attempt.state !== State.RUNNING || (attempt.slot !== Slot.LENT && !needsPermit(attempt))) {
       resume();
       return;
     }
@@ -133,12 +138,151 @@ export class Slots {
         this.#agenda.wake(worker);
         return;
       }
+      if (attempt.state === State.RUNNING && needsPermit(attempt)) {
+        // its line may have been forgotten meanwhile: a second line of one key would double the limit
+        const line = (worker.limit as NodeLimit).permits.lineOf((attempt.more.permitLine as PermitLine).key);
+        attempt.more.permitLine = line;
+        if (!line.take()) {
+          // the permit's holder may need this slot to go on: waiting with the slot would be a deadlock
+          attempt.more.reclaim = take;
+          attempt.more.isInPermitLine = true;
+          line.join(attempt);
+          return;
+        }
+        attempt.more.hasPermit = true;
+      }
       attempt.more.resumes = undefined;
-      if (attempt.state === State.RUNNING) attempt.holdSlot();
+      if (attempt.state === State.RUNNING && attempt.slot === Slot.LENT) attempt.holdSlot();
       for (const each of resumes) each();
     };
-    if (worker.running < worker.concurrency) take();
+    if (attempt.slot !== Slot.LENT || worker.running < worker.concurrency) take();
     else worker.returning.push(take);
+  }
+
+  /**
+   * Takes a permit of the node's limiter for a dequeued message, or has it wait in the limiter's line without a slot. It
+   * keeps its place on its edge meanwhile. Returns whether it may start. Throws what the limiter's `by` throws.
+   */
+  permit(attempt: Attempt, limit: NodeLimit): boolean {
+    const { limiter, permits } = limit;
+    const line = permits.lineOf(limiter.by === undefined ? "" : attempt.trace.inScope(keyOf, { limiter, attempt }));
+    const { more } = attempt;
+    more.permitLine = line;
+    if (line.take()) {
+      more.hasPermit = true;
+      return true;
+    }
+    more.isInPermitLine = true;
+    attempt.worker.waitForPermit();
+    // its trace's next message must see that this one is at work
+    attempt.trace.link(attempt);
+    line.join(attempt);
+    return false;
+  }
+
+  /**
+   * Starts or continues the attempts of a node to which its limiter offers a permit. An attempt that has no slot returns
+   * to its node's queue: a permit must never wait for a slot.
+   */
+  useOffers(worker: Worker, limit: NodeLimit, start: (attempt: Attempt) => void): void {
+    for (const line of limit.offered) {
+      limit.offered.delete(line);
+      for (;;) {
+        const attempt = line.isFree ? (line.peek() as Attempt | null) : null;
+        if (attempt === null || attempt.worker !== worker) break;
+        line.pop();
+        attempt.more.isInPermitLine = false;
+        this.#useOffer(attempt, line, start);
+      }
+      line.offer();
+    }
+  }
+
+  #useOffer(attempt: Attempt, line: PermitLine, start: (attempt: Attempt) => void): void {
+    const { worker, trace } = attempt;
+    const hasSlot = worker.running < worker.concurrency;
+    if (attempt.state === State.QUEUED) {
+      worker.leavePermitLine();
+      trace.unlink(attempt);
+      const queue = worker.queueOf(attempt.edge);
+      if (hasSlot && (queue === worker.inbox || worker.mayEnterRing)) {
+        line.takeTurn();
+        attempt.more.hasPermit = true;
+        start(attempt);
+        return;
+      }
+      queue.pushFront(trace, attempt, false);
+      queue.release(trace);
+      return;
+    }
+    const reclaim = attempt.more.reclaim as () => void;
+    attempt.more.reclaim = undefined;
+    if (attempt.state === State.RUNNING) {
+      if (attempt.slot === Slot.LENT && !hasSlot) {
+        worker.returning.unshift(reclaim);
+        return;
+      }
+      line.takeTurn();
+      attempt.more.hasPermit = true;
+    }
+    reclaim();
+  }
+
+  /** Returns the attempt's permit until its handler reclaims it: a handler that waits for others holds none. */
+  beginWait(attempt: Attempt): void {
+    attempt.more.waitsWithoutPermit += 1;
+    this.#givePermit(attempt);
+  }
+
+  /** Returns the attempt's permit for good. */
+  endPermit(attempt: Attempt): void {
+    this.#givePermit(attempt);
+    this.leavePermitLine(attempt);
+  }
+
+  /** Takes an attempt that is over out of its limiter's line. */
+  leavePermitLine(attempt: Attempt): void {
+    const { more } = attempt;
+    if (!more.isInPermitLine) return;
+    more.isInPermitLine = false;
+    const line = more.permitLine as PermitLine;
+    line.popOf(attempt.trace, (item) => item === attempt);
+    more.reclaim?.();
+    more.reclaim = undefined;
+    line.offer();
+  }
+
+  /** Forgets the attempts of an ended trace that waited in a limiter's line. Returns those that had not started. */
+  leftLine(line: PermitLine, items: readonly Attempt[]): Attempt[] {
+    for (const item of items) {
+      item.more.isInPermitLine = false;
+      if (item.state === State.QUEUED) item.worker.leavePermitLine();
+    }
+    line.offer();
+    return items.filter(({ state }) => state === State.QUEUED);
+  }
+
+  /** Takes a waiting message of a trace out of its node's limiter lines, if one fits. */
+  takeLimited(trace: Trace, worker: Worker, fits: (item: Attempt) => boolean): Attempt | null {
+    for (let lane = trace.lanes; lane !== null; lane = lane.nextOfOwner) {
+      if (!(lane.queue instanceof PermitLine)) continue;
+      const line = lane.queue;
+      const item = line.popOf(trace, (each) => {
+        const candidate = each as Attempt;
+        return candidate.worker === worker && candidate.state === State.QUEUED && fits(candidate);
+      }) as Attempt | null;
+      if (item === null) continue;
+      trace.unlink(item);
+      this.leftLine(line, [item]);
+      return item;
+    }
+    return null;
+  }
+
+  #givePermit({ extras }: Attempt): void {
+    if (extras?.hasPermit !== true) return;
+    extras.hasPermit = false;
+    (extras.permitLine as PermitLine).giveBack();
   }
 
   /** Frees a slot of the node. */
@@ -152,6 +296,19 @@ export class Slots {
     if (trace.lanes === null) return false;
     return worker.inbox.peekOf(trace) !== null || (worker.outer !== undefined && worker.outer.peekOf(trace) !== null);
   }
+}
+
+/** Whether an attempt must have a permit of its limiter before its handler goes on. */
+function needsPermit({ extras }: Attempt): boolean {
+  return extras !== null && extras.permitLine !== undefined && !extras.hasPermit && extras.waitsWithoutPermit === 0;
+}
+
+function keyOf({ limiter, attempt }: { readonly limiter: Limiter; readonly attempt: Attempt }): string {
+  const key: unknown = limiter.by?.(attempt.message);
+  if (typeof key === "string") return key;
+  throw new TypeError(
+    `Cannot limit node "${attempt.worker.name}": "by" of its limiter must return a string: got ${shown(key)}`,
+  );
 }
 
 function isAtWork(trace: Trace, worker: Worker): boolean {

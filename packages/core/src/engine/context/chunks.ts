@@ -58,7 +58,7 @@ export class Chunks {
           reject,
         );
       },
-      { outlivesHandler: true },
+      { outlivesHandler: true, lendsPermit: true },
     );
   }
 

@@ -46,7 +46,7 @@ export class Effects {
     const known = effects.get(key);
     if (known?.running !== undefined) {
       try {
-        return (await this.#engine.waits.waitFor(attempt, known.running)) as Value;
+        return (await this.#engine.waits.waitFor(attempt, known.running, { lendsPermit: true })) as Value;
       } catch (error) {
         if (effects.get(key) === known || !isRunning(attempt)) throw error;
         // the attempt that was to run the effect ended before it started: without this call the effect would never run

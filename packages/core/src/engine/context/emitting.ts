@@ -175,7 +175,7 @@ export class Emitting {
         accept = () => resolve(undefined);
         return undefined;
       },
-      { outlivesHandler: true },
+      { outlivesHandler: true, lendsPermit: true },
     );
   }
 

@@ -61,7 +61,7 @@ export class Fetching {
           if (trace.isOpen) trace.endFetch();
         };
       },
-      options,
+      { ...options, lendsPermit: true },
     );
   }
 
@@ -131,14 +131,23 @@ export class Fetching {
       // the trace has a running attempt, so it is not queued itself: every item is an Attempt
       const item = queue.popOf(trace, (candidate) => fits(candidate as Attempt, sources)) as Attempt | null;
       if (item === null) continue;
-      if (item.send !== null) this.#engine.sending.startedWithoutPlace(item.send);
-      else if (item.edge !== null) this.#engine.sending.leftEdge(item.edge);
-      else if (worker.node.gathering !== undefined) this.#engine.sending.leftJoin(worker);
-      this.#engine.slots.leaveRing(item);
-      this.#taken(attempt, item);
-      return item.message;
+      return this.#takeOut(attempt, item);
     }
-    return undefined;
+    const item =
+      worker.limit === undefined
+        ? null
+        : this.#engine.slots.takeLimited(trace, worker, (candidate) => fits(candidate, sources));
+    return item === null ? undefined : this.#takeOut(attempt, item);
+  }
+
+  /** Takes a queued message for a running handler. */
+  #takeOut(attempt: Attempt, item: Attempt): Message {
+    if (item.send !== null) this.#engine.sending.startedWithoutPlace(item.send);
+    else if (item.edge !== null) this.#engine.sending.leftEdge(item.edge);
+    else if (item.worker.node.gathering !== undefined) this.#engine.sending.leftJoin(item.worker);
+    this.#engine.slots.leaveRing(item);
+    this.#taken(attempt, item);
+    return item.message;
   }
 
   #taken(attempt: Attempt, item: Attempt): void {

@@ -29,31 +29,38 @@ export class HandlerWaits {
 
   /**
    * Starts a wait. It rejects with the attempt's reason if the attempt ends first. `begin` starts the operation and
-   * returns its undo. A handler that has lent its slot resumes once it has the slot back.
+   * returns its undo. A handler that has lent its slot resumes once it has the slot back. With `lendsPermit`, it holds no
+   * permit of its limiter meanwhile: the wait is for others, and they may need it.
    */
   wait<Value>(
     attempt: Attempt,
     begin: (resolve: (value: Value) => void, reject: (reason: unknown) => void) => (() => void) | undefined,
-    options: WaitOptions & { readonly outlivesHandler?: boolean } = {},
+    options: WaitOptions & { readonly outlivesHandler?: boolean; readonly lendsPermit?: boolean } = {},
   ): Promise<Value> {
-    const { timeoutMs, signal, outlivesHandler = false } = options;
+    const { timeoutMs, signal, outlivesHandler = false, lendsPermit = false } = options;
     if (timeoutMs !== undefined) requireNumber("timeoutMs", timeoutMs, 0);
     const { timers, slots, agenda } = this.#engine;
     const promise = new Promise<Value>((resolve, reject) => {
       const waits = (attempt.more.waits ??= new Set());
       const undo: ((() => void) | undefined)[] = [];
       let isSettled = false;
+      let hasLent = false;
       const settle = (finish: () => void): void => {
         if (isSettled) return;
         isSettled = true;
         waits.delete(wait);
         for (const step of undo) step?.();
+        if (hasLent) attempt.more.waitsWithoutPermit -= 1;
         slots.reclaim(attempt, finish);
       };
       const giveUp = (reason: unknown): void => settle(() => reject(reason));
       const wait: HandlerWait = { reject: giveUp, outlivesHandler };
       waits.add(wait);
       undo.push(begin((value) => settle(() => resolve(value)), giveUp));
+      if (lendsPermit && !isSettled && attempt.worker.limit !== undefined) {
+        hasLent = true;
+        slots.beginWait(attempt);
+      }
       if (timeoutMs !== undefined && !isSettled) {
         const timer = timers.after(timeoutMs, () => {
           giveUp(waitError(attempt, FlowErrorCode.WAIT_TIMEOUT, `waited ${timeoutMs} ms`));
@@ -76,11 +83,19 @@ export class HandlerWaits {
   }
 
   /** Starts a {@link HandlerWaits.wait} for a promise. */
-  waitFor<Value>(attempt: Attempt, promise: Promise<Value>): Promise<Value> {
-    return this.wait<Value>(attempt, (resolve, reject) => {
-      promise.then(resolve, reject);
-      return undefined;
-    });
+  waitFor<Value>(
+    attempt: Attempt,
+    promise: Promise<Value>,
+    options: { readonly lendsPermit?: boolean } = {},
+  ): Promise<Value> {
+    return this.wait<Value>(
+      attempt,
+      (resolve, reject) => {
+        promise.then(resolve, reject);
+        return undefined;
+      },
+      options,
+    );
   }
 }
 

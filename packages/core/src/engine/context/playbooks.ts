@@ -83,28 +83,32 @@ export class Playbooks {
       meta: given.meta,
     });
     const origin = originOf(parent, child.options.name, key);
-    return this.#engine.waits.wait<unknown>(parent, (resolve, reject) => {
-      const sink = new ParentSink(this.#engine, parent, (outcome) => {
-        if (outcome.status === "completed") {
-          resolve(outcome.result);
-        } else if (
-          outcome.error.code === FlowErrorCode.DEADLINE_EXCEEDED &&
-          message.deadlineAt === parent.trace.deadlineAt
-        ) {
-          // the parent's own deadline has passed: rejecting here would fail the node, and its policy would retry it
-          this.#engine.ending.exhaust(parent.trace, FlowErrorCode.DEADLINE_EXCEEDED);
-        } else {
-          reject(outcome.error);
-        }
-      });
-      const trace = child.open({ message, idNumber: undefined, origin, sink, signal: undefined, isOpenEnded: false });
-      child.enter(trace, message, child.workshop.entries, null);
-      return () => {
-        if (!trace.isOpen) return;
-        const reason = parent.extras?.reason ?? "its parent no longer waits for it";
-        this.#engine.ending.alsoAwait(parent.trace, child.ending.cancel(trace, reason));
-      };
-    });
+    return this.#engine.waits.wait<unknown>(
+      parent,
+      (resolve, reject) => {
+        const sink = new ParentSink(this.#engine, parent, (outcome) => {
+          if (outcome.status === "completed") {
+            resolve(outcome.result);
+          } else if (
+            outcome.error.code === FlowErrorCode.DEADLINE_EXCEEDED &&
+            message.deadlineAt === parent.trace.deadlineAt
+          ) {
+            // the parent's own deadline has passed: rejecting here would fail the node, and its policy would retry it
+            this.#engine.ending.exhaust(parent.trace, FlowErrorCode.DEADLINE_EXCEEDED);
+          } else {
+            reject(outcome.error);
+          }
+        });
+        const trace = child.open({ message, idNumber: undefined, origin, sink, signal: undefined, isOpenEnded: false });
+        child.enter(trace, message, child.workshop.entries, null);
+        return () => {
+          if (!trace.isOpen) return;
+          const reason = parent.extras?.reason ?? "its parent no longer waits for it";
+          this.#engine.ending.alsoAwait(parent.trace, child.ending.cancel(trace, reason));
+        };
+      },
+      { lendsPermit: true },
+    );
   }
 
   /** Stops every playbook. Resolves with the number of abandoned handlers. */

@@ -86,7 +86,14 @@ export class Sending {
    * and no message can follow. Returns whether it is enqueued.
    */
   lineUp(trace: Trace, message: Message, edge: Edge): boolean {
-    if (trace.isOpenEnded || edge.gathers || trace.live > 0 || this.takes(edge, trace)) return false;
+    if (
+      trace.isOpenEnded ||
+      edge.gathers ||
+      edge.target.limit !== undefined ||
+      trace.live > 0 ||
+      this.takes(edge, trace)
+    )
+      return false;
     trace.entry = message;
     this.#engine.ledger.expected(trace);
     this.#engine.slots.lineUp(trace, edge);
@@ -441,6 +448,8 @@ function stuckWorkers(first: Worker): Set<Worker> | undefined {
 
 /** Whether a node can progress by itself: a handler is running, or a slot is free for a queued message or a retry. */
 function canMove(worker: Worker): boolean {
+  // the holder of a permit runs user code and waits for nothing here: its permit becomes free
+  if (worker.limited > 0) return true;
   let working = worker.running;
   for (const { from } of worker.blocked) if (from?.slot === Slot.HELD) working -= 1;
   if (working > 0 || worker.blocked.size === 0) return true;

@@ -43,6 +43,7 @@ export class Committing {
   /** Sends the handler's return value. The attempt commits once everything it sent is accepted. */
   finish(attempt: Attempt, message: Message | null): void {
     const { worker, trace } = attempt;
+    const { slots } = this.#engine;
     this.#engine.keepScope(trace);
     attempt.extras?.timer?.cancel();
     if (trace.lasting !== null && !this.#engine.pausing.mayFinish(attempt)) return;
@@ -59,6 +60,8 @@ export class Committing {
       edges = [worker.loop];
     }
     attempt.beginSending();
+    // a result that waits for room must not hold the permit: the messages that fill the edge may need it
+    if (worker.limit !== undefined) slots.endPermit(attempt);
     attempt.endWaits();
     const { extras } = attempt;
     if (extras !== null && extras.unsentChunks > 0) {

@@ -13,6 +13,7 @@ import type { Reporter } from "../observe/reporter.ts";
 import { nextLoopStep } from "../policies/budget.ts";
 import { Attempt, State } from "../state/attempt.ts";
 import { Trace } from "../state/trace.ts";
+import type { NodeLimit } from "../state/permits.ts";
 import type { Edge, Worker } from "../state/worker.ts";
 import type { Agenda } from "../admission/agenda.ts";
 import type { Committing } from "./committing.ts";
@@ -100,6 +101,9 @@ export class Dispatch {
   /** Assigns free slots: first to handlers that lent theirs, then to queued messages in turn. */
   pump(worker: Worker): void {
     worker.isWoken = false;
+    const { limit } = worker;
+    if (limit !== undefined && limit.offered.size > 0)
+      this.#slots.useOffers(worker, limit, (attempt) => this.#start(worker, attempt, false));
     while (worker.running < worker.concurrency) {
       const resume = worker.returning.shift();
       if (resume !== undefined) {
@@ -110,22 +114,41 @@ export class Dispatch {
       if (next === null) break;
       const isEntry = next instanceof Trace;
       const attempt = isEntry ? this.#engine.sending.entryOf(next, worker.entry as Edge) : next;
-      const { send, edge } = attempt;
       if (worker.outer !== undefined && worker.isOrdered) {
         worker.inbox.hold(attempt.trace);
         worker.outer.hold(attempt.trace);
       }
-      this.#slots.take(attempt);
-      this.#agenda.run(attempt);
-      // only after `take`: the freed room may bring another message to this node, which must not get the slot first
-      if (isEntry) this.#engine.sending.entered(attempt);
-      else if (send !== null) this.#engine.sending.startedWithoutPlace(send);
-      else if (edge !== null) this.#engine.sending.leftEdge(edge);
-      else if (worker.node.gathering !== undefined) this.#engine.sending.leftJoin(worker);
+      if (limit === undefined) this.#start(worker, attempt, isEntry);
+      else this.#startLimited(worker, limit, attempt);
     }
     // the message that just left may have been the last in its cycle that could move: check the cycle for a deadlock
     if (worker.ring === undefined || worker.ring.blocked === 0) return;
     for (const member of worker.ring.workers) for (const send of member.blocked) this.#agenda.suspect(send);
+  }
+
+  /** Takes a slot for a dequeued message and schedules its handler. */
+  #start(worker: Worker, attempt: Attempt, isEntry: boolean): void {
+    const { send, edge } = attempt;
+    this.#slots.take(attempt);
+    this.#agenda.run(attempt);
+    // only after `take`: the freed room may bring another message to this node, which must not get the slot first
+    if (isEntry) this.#engine.sending.entered(attempt);
+    else if (send !== null) this.#engine.sending.startedWithoutPlace(send);
+    else if (edge !== null) this.#engine.sending.leftEdge(edge);
+    else if (worker.node.gathering !== undefined) this.#engine.sending.leftJoin(worker);
+  }
+
+  /** Starts a dequeued message if its limiter has a permit for it. */
+  #startLimited(worker: Worker, limit: NodeLimit, attempt: Attempt): void {
+    let mayStart: boolean;
+    try {
+      mayStart = this.#slots.permit(attempt, limit);
+    } catch (error) {
+      this.#start(worker, attempt, false);
+      this.#engine.failing.failTrace(attempt, error);
+      return;
+    }
+    if (mayStart) this.#start(worker, attempt, false);
   }
 
   /** Drives a message in the async context of its trace's caller, entering that context unless it is current. */
@@ -338,7 +361,8 @@ export class Dispatch {
   #goRound(attempt: Attempt, loop: Edge, memory: WM): Attempt | null | undefined {
     const { worker, trace } = attempt;
     // other messages wait for the slot: without this a long loop would starve them
-    if (trace.live > 1 || (othersWait(worker) && attempt.heldSince !== this.#engine.turn)) return undefined;
+    if (trace.live > 1 || worker.limit !== undefined || (othersWait(worker) && attempt.heldSince !== this.#engine.turn))
+      return undefined;
     const step = nextLoopStep(attempt.message.payload, memory);
     if (typeof step !== "string") return this.#startNext(attempt, loop, carry(attempt.message, step));
     this.#engine.ending.exhaust(trace, step, attempt);

@@ -8,6 +8,7 @@ import type { QueueItem } from "../../queue/fair-queue.ts";
 import type { Waiting, WaitingList } from "../../queue/waiting-list.ts";
 import type { ExhaustionCode } from "../policies/budget.ts";
 import type { StreamWriter } from "./stream-table.ts";
+import type { PermitLine } from "./permits.ts";
 import type { Pause, Trace } from "./trace.ts";
 import type { Edge, Ring, Worker } from "./worker.ts";
 
@@ -77,6 +78,16 @@ export class AttemptExtras {
   onChunksSent: (() => void) | undefined;
   /** Callbacks for when the lent slot is reclaimed. */
   resumes: (() => void)[] | undefined;
+  /** The limiter's line of its key. */
+  permitLine: PermitLine | undefined;
+  /** Whether it holds a permit of the limiter. */
+  hasPermit = false;
+  /** Whether it waits in the limiter's line. */
+  isInPermitLine = false;
+  /** Number of pending waits during which it holds no permit. */
+  waitsWithoutPermit = 0;
+  /** Continues a handler that reclaims its slot or permit. */
+  reclaim: (() => void) | undefined;
   /** Number of playbook calls without a key. */
   playbookCalls = 0;
   /** Keys of its playbook calls. */

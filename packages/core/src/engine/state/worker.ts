@@ -5,6 +5,7 @@ import { FairQueue } from "../../queue/fair-queue.ts";
 import { FairWaitingList } from "../../queue/fair-waiting-list.ts";
 import type { CheckMessage, CheckValue } from "../policies/validation.ts";
 import type { Attempt, Send } from "./attempt.ts";
+import { type NodeLimit, permitsOf } from "./permits.ts";
 import type { RunIdentity } from "./run-identity.ts";
 import type { Gathered, Trace } from "./trace.ts";
 
@@ -104,6 +105,10 @@ export class Worker {
   readonly node: SomeNode;
   readonly vertex: Vertex;
   readonly concurrency: number;
+  /** Number of slots for messages that need not queue first; 0 where a limiter decides on each message. */
+  readonly directSlots: number;
+  /** Its share of a limiter, if its policy names one. */
+  readonly limit: NodeLimit | undefined;
   readonly isOrdered: boolean;
   readonly timeoutMs: number | undefined;
   /** Whether failed attempts may be retried. If so, emits are held back until the attempt succeeds. */
@@ -144,6 +149,8 @@ export class Worker {
   readonly blocked = new Set<Send>();
   /** Number of messages in backoff. */
   parked = 0;
+  /** Number of messages that wait for the limiter. */
+  limited = 0;
   /** Incomplete groups, if it is a join. */
   readonly groups: Gathered[] = [];
   /** Number of handlers still running after their attempt ended. */
@@ -152,7 +159,19 @@ export class Worker {
   isWoken = false;
   #outerTurn = false;
 
-  constructor(vertex: Vertex, ring: Ring | undefined, identity: RunIdentity, weightOf: WeightOf, plan: NodePlan) {
+  /**
+   * Creates an idle node.
+   *
+   * @param wake - schedules a pump of the node
+   */
+  constructor(
+    vertex: Vertex,
+    ring: Ring | undefined,
+    identity: RunIdentity,
+    weightOf: WeightOf,
+    plan: NodePlan,
+    wake: (worker: Worker) => void,
+  ) {
     const { node } = vertex;
     const { policy } = node;
     this.identity = identity;
@@ -162,6 +181,12 @@ export class Worker {
     this.vertex = vertex;
     this.ring = ring;
     this.concurrency = policy.concurrency;
+    const { limiter } = policy;
+    this.directSlots = limiter === undefined ? policy.concurrency : 0;
+    this.limit =
+      limiter === undefined
+        ? undefined
+        : { limiter, permits: permitsOf(limiter), weightOf, offered: new Set(), wake: () => wake(this) };
     this.isOrdered = policy.ordering === "trace";
     this.timeoutMs = policy.timeoutMs;
     this.retries = policy.maxRetries > 0;
@@ -191,6 +216,16 @@ export class Worker {
       (this.outer !== undefined && this.outer.ready > 0) ||
       (this.ring !== undefined && this.ring.blocked > 0)
     );
+  }
+
+  /** Counts a message that waits for the limiter. */
+  waitForPermit(): void {
+    this.limited += 1;
+  }
+
+  /** Uncounts a message that no longer waits for the limiter. */
+  leavePermitLine(): void {
+    this.limited -= 1;
   }
 
   /** Counts a handler that runs on after its attempt ended. */
@@ -230,12 +265,12 @@ export class Worker {
   }
 
   get queued(): number {
-    return this.inbox.size + (this.outer?.size ?? 0);
+    return this.inbox.size + (this.outer?.size ?? 0) + this.limited;
   }
 
   /** Whether a slot is free and no queued message is entitled to it. `isInner` marks a message from within its ring. */
   hasSlot(isInner: boolean): boolean {
-    if (this.running >= this.concurrency || this.inbox.ready !== 0 || this.returning.length !== 0) return false;
+    if (this.running >= this.directSlots || this.inbox.ready !== 0 || this.returning.length !== 0) return false;
     return this.outer === undefined || isInner || (this.outer.ready === 0 && this.mayEnterRing);
   }
 

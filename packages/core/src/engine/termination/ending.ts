@@ -6,6 +6,7 @@ import type { StreamEnd } from "../../message/stream-chunk.ts";
 import { EXHAUSTION_TEXT, type ExhaustionCode } from "../policies/budget.ts";
 import type { Trace, TraceExtras } from "../state/trace.ts";
 import { Attempt, type Send, State } from "../state/attempt.ts";
+import { PermitLine } from "../state/permits.ts";
 import type { Edge, Worker } from "../state/worker.ts";
 import type { Clock } from "../../foundation/clock.ts";
 import type { TimerWheel } from "../../foundation/timer-wheel.ts";
@@ -371,10 +372,15 @@ export class Ending {
 
   /** Removes the trace's queued messages from every queue. Cost: the trace's own messages. */
   #takeWaiting(trace: Trace): Attempt[] {
-    const { sending, workshop } = this.#engine;
+    const { sending, slots, workshop } = this.#engine;
     const items: Attempt[] = [];
     while (trace.lanes !== null) {
-      const queue = trace.lanes.queue as Worker["inbox"];
+      const { queue: line } = trace.lanes;
+      if (line instanceof PermitLine) {
+        items.push(...slots.leftLine(line, line.drain(trace) as Attempt[]));
+        continue;
+      }
+      const queue = line as Worker["inbox"];
       for (const item of queue.drain(trace)) {
         if (item instanceof Attempt) items.push(item);
         else

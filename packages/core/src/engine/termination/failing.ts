@@ -119,6 +119,7 @@ export class Failing {
     engine.slots.leaveRing(attempt);
     engine.ending.linger(attempt);
     attempt.abort(error);
+    if (worker.limit !== undefined) engine.slots.leavePermitLine(attempt);
     this.#goOn(attempt, error, delayMs);
     engine.agenda.flush();
   }
