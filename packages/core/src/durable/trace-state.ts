@@ -3,6 +3,7 @@ import type { Message, MessageHeaders } from "../message/message.ts";
 import type { Effect, PauseAnswer } from "../engine/state/trace.ts";
 import type { Trace } from "../engine/state/trace.ts";
 import { type Attempt, State } from "../engine/state/attempt.ts";
+import { PermitLine } from "../engine/state/permits.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import { RookerySink } from "../engine/results/rookery.ts";
 import { toPlain } from "./codec.ts";
@@ -185,10 +186,14 @@ function itemsOf(trace: Trace): SavedItem[] {
   }
   // reversed, because the trace links its latest member first
   const items = members.reverse();
-  for (let lane = trace.lanes; lane !== null; lane = lane.nextOfOwner) {
-    for (let item = lane.head as Attempt | null; item !== null; item = item.nextInLane) {
-      // a message that no edge has accepted is sent again by its sender
-      if (item.send === null && item.state === State.QUEUED) items.push(savedItem(item, "line"));
+  // a message that waits for its limiter precedes those in its node's queue
+  for (const isLimited of [true, false]) {
+    for (let lane = trace.lanes; lane !== null; lane = lane.nextOfOwner) {
+      if (lane.queue instanceof PermitLine !== isLimited) continue;
+      for (let item = lane.head as Attempt | null; item !== null; item = item.nextInLane) {
+        // a message that no edge has accepted is sent again by its sender
+        if (item.send === null && item.state === State.QUEUED) items.push(savedItem(item, "line"));
+      }
     }
   }
   for (const { members: waiting, dueAt } of trace.gathered ?? []) {

@@ -7,6 +7,8 @@ import {
   type FlowNode,
   type FlowOptions,
   joinK,
+  type Limiter,
+  limiter,
   LoopbackTransport,
   type Message,
   node,
@@ -19,7 +21,7 @@ import {
   WM,
 } from "penguiflow";
 import { faultyRemoteTransport } from "../../src/testing/kit/faulty-adapters.ts";
-import type { NodeSpec, Shape } from "./run-spec.ts";
+import type { LimitSpec, NodeSpec, Shape } from "./run-spec.ts";
 import {
   type Act,
   BUDGET_HOPS,
@@ -57,6 +59,8 @@ export interface HandlerLog {
   readonly returned: Map<string, number>;
   /** Number of active handlers, by place; handlers that wait for others do not count. */
   readonly active: number[];
+  /** Number of active handlers of limited nodes; handlers that wait for others or a playbook do not count. */
+  limited: number;
   readonly problems: string[];
   /** Number of injected faults, by kind. */
   readonly faults: Map<string, number>;
@@ -97,6 +101,7 @@ export function scriptedFlow(
   const log: HandlerLog = {
     returned: new Map(),
     active: shape.nodes.map(() => 0),
+    limited: 0,
     problems: [],
     faults: new Map(),
     handled: 0,
@@ -116,8 +121,20 @@ export function scriptedFlow(
     rate: 0.4,
     onFault: (fault) => count(log.faults, `a call of the agent is ${fault}`),
   });
+  // each process has its own: a permit held by a crashed one would never be returned
+  const shared = shape.limits === undefined ? undefined : sharedLimiter(shape.limits);
   const nodes = shape.nodes.map((spec, place) =>
-    scriptedNode(shape, spec, place, clock, log, inner, transport, effects),
+    scriptedNode(
+      shape,
+      spec,
+      place,
+      clock,
+      log,
+      inner,
+      transport,
+      effects,
+      isLimited(shape, place) ? shared : undefined,
+    ),
   );
   const edges = nodes.map((from, place) => {
     const targets = (shape.onward[place] as readonly number[]).map((target) => nodes[target]);
@@ -126,6 +143,18 @@ export function scriptedFlow(
   });
   const flow = create(...edges, { ...options, clock }) as unknown as AnyFlow;
   return { flow, agent, log };
+}
+
+/** Whether a node shares the limiter of its run. A router has no policy. */
+export function isLimited({ limits, nodes }: Shape, place: number): boolean {
+  return limits !== undefined && ((limits.places >>> place) & 1) === 1 && nodes[place]?.kind !== "router";
+}
+
+function sharedLimiter({ concurrency, isKeyed }: LimitSpec): Limiter {
+  return limiter({
+    concurrency,
+    ...(isKeyed ? { by: ({ payload }: Message) => parcelOf(payload).parcel.id } : {}),
+  });
 }
 
 /** Creates the playbook of all nodes that call one, which is also the agent of remote nodes. */
@@ -147,6 +176,7 @@ function scriptedNode(
   inner: AnyFlow,
   transport: RemoteTransport,
   effects: EffectLog | undefined,
+  shared: Limiter | undefined,
 ): ScriptNode {
   const { concurrency, ordering, maxRetries, backoffBaseMs, timeoutMs, kind, gather } = spec;
   const name = nameOf(place);
@@ -156,6 +186,7 @@ function scriptedNode(
     maxRetries,
     backoffBaseMs,
     jitter: 0,
+    ...(shared === undefined ? {} : { limiter: shared }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   };
   const sleepOnClock = (ms: number): Promise<void> => new Promise((resolve) => clock.setTimer(() => resolve(), ms));
@@ -170,8 +201,10 @@ function scriptedNode(
     if (isOrdered) atWork.add(trace);
     log.handled += 1;
     log.active[place]! += 1;
+    if (shared !== undefined) log.limited += 1;
     const left = (): void => {
       log.active[place]! -= 1;
+      if (shared !== undefined) log.limited -= 1;
       if (isOrdered) atWork.delete(trace);
     };
     try {
@@ -264,7 +297,7 @@ function scriptedNode(
         }
         if (deed.failsAt >= deed.acts.length) await failing(deed, ctx.attempt, (ms) => ctx.sleep(ms));
         if (kind === "playbook") {
-          const back = await ctx.callPlaybook(inner, parcel);
+          const back = await unlimited(ctx.callPlaybook(inner, parcel));
           if ((back as Parcel).id !== parcel.id) log.problems.push(`${name}: the playbook answered another caller`);
         }
         if (kind === "remote") await callAgent(parcel, ctx);
@@ -382,9 +415,20 @@ function scriptedNode(
   async function aside<Value>(wait: Promise<Value>): Promise<Value> {
     log.active[place]! -= 1;
     try {
-      return await wait;
+      return await unlimited(wait);
     } finally {
       log.active[place]! += 1;
+    }
+  }
+
+  /** Releases the permit of a handler while it waits for others or a playbook. */
+  async function unlimited<Value>(wait: Promise<Value>): Promise<Value> {
+    if (shared === undefined) return await wait;
+    log.limited -= 1;
+    try {
+      return await wait;
+    } finally {
+      log.limited += 1;
     }
   }
 

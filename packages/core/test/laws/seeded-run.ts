@@ -25,7 +25,7 @@ import { brokenTurns } from "../../src/testing/laws/turn-laws.ts";
 import type { RunDigest } from "./run-digest.ts";
 import { type NodeSpec, type RunSpec, type Shape, shapeOf, type TraceSpec } from "./run-spec.ts";
 import { count, deedOf, expectationOf, goesRound, keyOf, type Parcel } from "./script.ts";
-import { type HandlerLog, nameOf, parcelOf, scriptedFlow } from "./scripted-flow.ts";
+import { type HandlerLog, isLimited, nameOf, parcelOf, scriptedFlow } from "./scripted-flow.ts";
 
 /** The findings of a run. */
 export interface RunReport {
@@ -317,6 +317,20 @@ class SeededRun {
     this.#meddled.set(key, (this.#meddled.get(key) ?? new Set()).add(status));
   }
 
+  /** Checks L3: limiters within their bounds. A free permit waits at most for a pump of the next message's node. */
+  #checkLimits({ limiters, nodes }: FlowStats): void {
+    const limits = this.#shape.limits;
+    for (const { running, keys, concurrency } of limiters) {
+      if (running > keys * concurrency || running < 0 || (limits?.isKeyed === false && keys > 1))
+        this.#broken.push(`L3: ${running} handlers run under ${keys} keys of a limiter of ${concurrency}`);
+    }
+    if (limits === undefined || limits.isKeyed) return;
+    const active = this.#log.limited;
+    const lingering = nodes.reduce((sum, node) => sum + node.lingering, 0);
+    if (active > limits.concurrency + lingering)
+      this.#broken.push(`L3: ${active} handlers work under a limiter of ${limits.concurrency}, ${lingering} linger`);
+  }
+
   /** Checks L3: edges and nodes within their bounds. */
   #checkBounds(stats: FlowStats): void {
     const { traces, fetchers, nodes } = stats;
@@ -326,6 +340,7 @@ class SeededRun {
       if (active > concurrency + lingering)
         this.#broken.push(`L3: ${active} handlers of ${name} work at once, ${concurrency} may and ${lingering} linger`);
     }
+    this.#checkLimits(stats);
     const isIdle = traces + fetchers === 0 && nodes.every(({ lingering, zombies }) => lingering + zombies === 0);
     if (isIdle) this.#broken.push(...leftBehind(stats));
   }
@@ -539,7 +554,12 @@ function lawShapeOf(spec: RunSpec, shape: Shape): LawShape {
     shareOf(name, tenant) {
       const node = nodeOf(name);
       // elsewhere the scheduler, or the cycle, influences the order
-      const givesTurns = node?.concurrency === 1 && node.kind !== "join" && node.kind !== "router" && !shape.hasRings;
+      const givesTurns =
+        node?.concurrency === 1 &&
+        node.kind !== "join" &&
+        node.kind !== "router" &&
+        !shape.hasRings &&
+        !isLimited(shape, placeOf(name));
       return givesTurns ? (spec.weights[tenant] ?? 1) : undefined;
     },
     targets({ node: from, message: incoming }, output) {

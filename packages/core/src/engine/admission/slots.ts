@@ -212,7 +212,8 @@ export class Slots {
         return;
       }
       queue.pushFront(trace, attempt, false);
-      queue.release(trace);
+      // it no longer is at work: a message of its trace within the ring must pass it, or neither of them could move
+      this.letNextGo(worker, trace);
       return;
     }
     const reclaim = attempt.more.reclaim as () => void;

@@ -31,8 +31,9 @@ export function lawShapeOf(
     shareOf(name, tenant) {
       const vertex = vertexOf(name);
       if (vertex === undefined || vertex.ring !== undefined || !tenants.includes(tenant)) return undefined;
-      // with more slots, the scheduler influences the order
-      return vertex.node.policy.concurrency === 1 && vertex.node.gathering === undefined ? 1 : undefined;
+      // with more slots, the scheduler influences the order; with a limiter, the tenants of all its nodes
+      const { policy, gathering } = vertex.node;
+      return policy.concurrency === 1 && policy.limiter === undefined && gathering === undefined ? 1 : undefined;
     },
   };
 }

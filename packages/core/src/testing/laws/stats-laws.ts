@@ -46,7 +46,7 @@ export function brokenBounds(
  * Checks L3: the resources of a trace are released with it. Returns one line per leftover in the tables of a flow
  * without traces.
  */
-export function leftBehind({ timers, nodes, edges }: FlowStats): string[] {
+export function leftBehind({ timers, nodes, edges, limiters }: FlowStats): string[] {
   const left: string[] = [];
   if (timers !== 0) left.push(`L3: ${timers} timers are left`);
   for (const { name, queued, running, blocked, parked, groups, lingering, zombies } of nodes) {
@@ -57,6 +57,9 @@ export function leftBehind({ timers, nodes, edges }: FlowStats): string[] {
   for (const { source, target, size, waiting } of edges)
     if (size + waiting !== 0)
       left.push(`L3: edge "${source}" → "${target}" is left with ${size} and ${waiting} waiting`);
+  for (const { nodes: users, running, waiting } of limiters)
+    if (running + waiting !== 0)
+      left.push(`L3: the limiter of "${users.join('", "')}" is left with ${running} running and ${waiting} waiting`);
   return left;
 }
 
