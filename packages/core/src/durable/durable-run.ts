@@ -6,6 +6,7 @@ import { Message } from "../message/message.ts";
 import type { JournalEntry, JournalPartition } from "../ports/journal.ts";
 import type { Pause, Trace } from "../engine/state/trace.ts";
 import { Attempt, AttemptExtras, State } from "../engine/state/attempt.ts";
+import type { TraceTurn } from "../engine/state/trace-turn.ts";
 import type { ChangedTrace, DurableRun, Recovery, UnfinishedTrace } from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import { unfitness } from "./codec.ts";
@@ -265,36 +266,66 @@ export class JournalledRun implements DurableRun {
 
   async retryFailed(traceId: string, tenant: string): Promise<boolean> {
     let changed: ChangedTrace | undefined;
-    const failed = this.#takeFailed(traceId, tenant);
-    for (const entry of failed) {
-      const found = await this.#recovering.restore(entry, true);
-      if ("run" in found) {
-        markOf(found).isStored = true;
-        this.changed(found);
-        this.#engine.agenda.flush();
-      } else {
-        this.#failed.set(entry.run, { entry, trace: undefined });
-        changed ??= found;
+    let count = 0;
+    for (const run of this.#failedRuns(traceId, tenant)) {
+      const turn = await this.#turnOf(run, tenant);
+      try {
+        const [entry] = this.#takeFailed([run]);
+        // it was retried or discarded meanwhile
+        if (entry === undefined) continue;
+        count += 1;
+        const found = await this.#recovering.restore(entry, true);
+        if ("run" in found) {
+          markOf(found).isStored = true;
+          this.changed(found);
+          this.#engine.agenda.flush();
+        } else {
+          this.#failed.set(run, { entry, trace: undefined });
+          changed ??= found;
+        }
+      } finally {
+        if (turn !== undefined) this.#engine.admission.release(turn);
       }
     }
-    if (failed.length > 0) await this.stored();
-    if (changed === undefined) return failed.length > 0;
+    if (count > 0) await this.stored();
+    if (changed === undefined) return count > 0;
     const message = `Cannot retry trace "${traceId}": ${changed.problem}`;
     throw new FlowError({ code: FlowErrorCode.GRAPH_CHANGED, message, traceId, tenant, node: changed.node });
   }
 
+  /** Waits until no trace of a failed trace's exclusive key runs, if it has one. */
+  async #turnOf(run: number, tenant: string): Promise<TraceTurn | undefined> {
+    const failed = this.#failed.get(run);
+    if (failed === undefined) return undefined;
+    let exclusive: string | undefined;
+    try {
+      ({ exclusive } = readState(failed.entry));
+    } catch {
+      // `restore` reports the mismatch
+    }
+    return exclusive === undefined ? undefined : await this.#engine.admission.turnOf(tenant, exclusive);
+  }
+
   async discard(traceId: string, tenant: string): Promise<number> {
-    const given = [...this.#takeFailed(traceId, tenant), ...this.#recovering.takeParked(traceId, tenant)];
+    const given = [
+      ...this.#takeFailed(this.#failedRuns(traceId, tenant)),
+      ...this.#recovering.takeParked(traceId, tenant),
+    ];
     this.#removed.push(...given.map(({ run }) => run));
     await this.stored();
     return given.length;
   }
 
-  /** Removes and returns the failed traces of one id. */
-  #takeFailed(traceId: string, tenant: string): readonly JournalEntry[] {
-    const found = [...this.#failed.values()].filter(
-      ({ entry }) => entry.traceId === traceId && entry.tenant === tenant,
-    );
+  /** Returns the runs of the failed traces of one id. */
+  #failedRuns(traceId: string, tenant: string): number[] {
+    return [...this.#failed]
+      .filter(([, { entry }]) => entry.traceId === traceId && entry.tenant === tenant)
+      .map(([run]) => run);
+  }
+
+  /** Removes and returns failed traces. */
+  #takeFailed(runs: readonly number[]): readonly JournalEntry[] {
+    const found = runs.flatMap((run) => this.#failed.get(run) ?? []);
     return found.map(({ entry, trace }) => {
       this.#failed.delete(entry.run);
       if (trace === undefined) return entry;

@@ -106,6 +106,7 @@ export function restoreTrace(
   }
   engine.traces.add(trace);
   engine.accepted += 1;
+  if (state.exclusive !== undefined || engine.options.maxTraces > 0) engine.admission.restore(trace, state.exclusive);
   const pauses = pausesOf(state);
   if (isOpenEnded) engine.rookery.restore(trace, results);
   else if (results.length > 0) trace.results = results.map(({ message }) => message);

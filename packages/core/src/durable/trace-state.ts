@@ -77,6 +77,8 @@ export interface SavedTrace {
   readonly isOpenEnded?: true;
   /** Present when only results are left of the trace. */
   readonly hasEnded?: true;
+  /** Key of an exclusive trace. */
+  readonly exclusive?: string;
   /** Number of messages from outside. */
   readonly entered: number;
   readonly resultCount: number;
@@ -113,6 +115,7 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
     ...(trace.deadlineAt === undefined ? {} : { deadlineAt: trace.deadlineAt }),
     ...(trace.isOpenEnded ? { isOpenEnded: true as const } : {}),
     ...(trace.isOpen ? {} : { hasEnded: true as const }),
+    ...(trace.extras?.turn?.exclusive === undefined ? {} : { exclusive: trace.extras.turn.exclusive }),
     entered: trace.outputs,
     resultCount: trace.resultCount,
     items,

@@ -1,3 +1,4 @@
+import { Admission } from "./admission/admission.ts";
 import { Chunks } from "./context/chunks.ts";
 import { Effects } from "./context/effects.ts";
 import { Fetching } from "./context/fetching.ts";
@@ -11,6 +12,7 @@ import { Rookery } from "./results/rookery.ts";
 /** Every optional part, for flows made by `create`. */
 export const allParts: PartMakers = {
   acceptance: (engine) => new Acceptance(engine),
+  admission: (engine) => new Admission(engine),
   chunks: (engine) => new Chunks(engine),
   effects: (engine) => new Effects(engine),
   fetching: (engine) => new Fetching(engine),

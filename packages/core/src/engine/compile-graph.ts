@@ -37,10 +37,12 @@ export interface Workshop {
 export function compileGraph(
   graph: Graph,
   registry: ModelRegistry | undefined,
-  queueMaxSize: number,
+  { queueMaxSize, maxTraces }: { readonly queueMaxSize: number; readonly maxTraces: number },
   layers: NodeLayers,
 ): Workshop {
-  const rings = graph.rings.map(() => new Ring(queueMaxSize));
+  // a ring takes as many traces as the flow: its edges must hold as many, or it could not drain
+  const ringMaxSize = queueMaxSize === 0 ? 0 : Math.max(queueMaxSize, maxTraces);
+  const rings = graph.rings.map(() => new Ring(ringMaxSize));
   const workers = graph.vertices.map((vertex) => {
     const ring = vertex.ring === undefined ? undefined : rings[vertex.ring];
     const plan = planOf(vertex.node, registry?.get(vertex.node.name), layers);
@@ -50,7 +52,7 @@ export function compileGraph(
   });
   const edges: Edge[] = [];
   const connect = (source: string, target: Worker, isInner: boolean): Edge => {
-    const edge = new Edge(edges.length, source, target, queueMaxSize, isInner);
+    const edge = new Edge(edges.length, source, target, isInner ? ringMaxSize : queueMaxSize, isInner);
     edges.push(edge);
     target.into.push(edge);
     return edge;

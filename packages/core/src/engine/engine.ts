@@ -24,6 +24,7 @@ import { starterOf } from "./durable-host.ts";
 import { type ResolvedOptions, weightOf } from "./flow-options.ts";
 import type { TraceRecorder } from "../ports/trace-recorder.ts";
 import { statsOf } from "./flow-stats.ts";
+import type { Admission } from "./admission/admission.ts";
 import { Agenda, type AgendaSteps } from "./admission/agenda.ts";
 import { Committing } from "./loop/committing.ts";
 import { Dispatch } from "./loop/dispatch.ts";
@@ -165,7 +166,7 @@ export class Engine {
     this.committing = new Committing(this);
     const dispatch = new Dispatch(this);
     const { identity, probe } = this;
-    this.workshop = compileGraph(graph, registry, options.queueMaxSize, {
+    this.workshop = compileGraph(graph, registry, options, {
       identity,
       weightOf: (tenant) => this.weightOf(tenant),
       wake: (worker) => this.agenda.wake(worker),
@@ -177,6 +178,10 @@ export class Engine {
 
   get acceptance(): Acceptance {
     return this.#parts.acceptance ?? this.#make("acceptance");
+  }
+
+  get admission(): Admission {
+    return this.#parts.admission ?? this.#make("admission");
   }
 
   get chunks(): Chunks {
@@ -271,8 +276,19 @@ export class Engine {
     settle: ((failure: Error | undefined) => void) | null,
   ): boolean {
     if (!trace.isOpen) return true;
-    if (trace.lasting !== null) this.pausing.stir(trace.lasting);
+    if (trace.lasting !== null) this.pausing.stir(trace);
     const message = this.probe === undefined ? sent : this.probe.enter(trace, sent);
+    const turn = trace.extras === null ? undefined : trace.extras.turn;
+    if (turn !== undefined && !turn.hasBegun) {
+      this.keepScope(trace);
+      const send = this.sending.hold(trace, message, edges, settle);
+      turn.starts.push(() => {
+        if (!trace.isOpen) return;
+        if (trace.isOpenEnded && this.rookery.isFull()) this.rookery.holdBack(send);
+        else this.sending.offerHeld(send);
+      });
+      return false;
+    }
     const only = edges.length === 1 ? (edges[0] as Edge) : undefined;
     if (only !== undefined && !this.isWatched && this.sending.startAtOnce(trace, message, only)) return true;
     this.keepScope(trace);
@@ -291,11 +307,38 @@ export class Engine {
         trace.wasEntered = true;
         resolve();
       };
-      if (this.rookery.isFull()) {
-        if (trace.lasting !== null) this.pausing.stir(trace.lasting);
+      if (trace.extras?.turn?.hasBegun !== false && this.rookery.isFull()) {
+        if (trace.lasting !== null) this.pausing.stir(trace);
         const own = this.probe === undefined ? message : this.probe.enter(trace, message);
         this.rookery.holdBack(this.sending.hold(trace, own, edges, settle));
       } else if (this.enter(trace, message, edges, settle)) settle(undefined);
+    });
+  }
+
+  /** Lets a new trace begin, or has it wait for its turn, where the flow bounds its traces or the trace is exclusive. */
+  requestTurn(trace: Trace, exclusive: string | undefined): void {
+    if (trace.isOpen && (exclusive !== undefined || this.options.maxTraces > 0))
+      this.admission.request(trace, exclusive);
+  }
+
+  /**
+   * Throws unless a message of the trace, or of a new one, would not wait for a turn.
+   *
+   * @throws FlowError `QUEUE_FULL`
+   */
+  requireTurn(trace: Trace | undefined, message: Message, exclusive: string | undefined): void {
+    const { tenant } = message.headers;
+    let obstacle: string | undefined;
+    if (trace?.extras?.turn?.hasBegun === false) obstacle = "its trace waits for its turn";
+    else if (trace === undefined && (exclusive !== undefined || this.options.maxTraces > 0))
+      obstacle = this.admission.obstacle(tenant, exclusive);
+    if (obstacle === undefined) return;
+    throw new FlowError({
+      code: FlowErrorCode.QUEUE_FULL,
+      message: `Cannot emit from "OpenSea" without waiting: ${obstacle}; use emit, or try again later`,
+      traceId: message.traceId,
+      tenant,
+      retryable: true,
     });
   }
 
@@ -385,6 +428,9 @@ export class Engine {
     const abandonedInside = (await this.#parts.playbooks?.stop()) ?? 0;
     this.#parts.rookery?.close();
     this.#parts.acceptance?.close();
+    this.#parts.admission?.close(
+      new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up waiting for a turn: the flow was stopped" }),
+    );
     await this.flushObservers(this.options.graceMs);
     await this.durable?.close();
     this.timers.clear();
@@ -397,6 +443,11 @@ export class Engine {
     return this.#parts.rookery?.size ?? 0;
   }
 
+  /** Number of traces and retries that wait for their turn. */
+  get waitingTraces(): number {
+    return this.#parts.admission?.waiting ?? 0;
+  }
+
   /** Number of pending `fetch` calls. */
   get fetchers(): number {
     return this.#parts.rookery?.fetchers ?? 0;
@@ -406,8 +457,24 @@ export class Engine {
     return this.#parts.pausing?.restingTraces ?? 0;
   }
 
-  /** Called when a trace and its handlers are gone, or it waits only for answers or, if durable, for an instant. */
-  traceRests(): void {
+  /** Called when a trace and its handlers are gone. */
+  traceLeft(trace: Trace): void {
+    this.#parts.admission?.left(trace);
+    this.#noteIdle();
+  }
+
+  /** Called when a trace waits only for answers or, if durable, for an instant. */
+  traceRests(trace: Trace): void {
+    this.#parts.admission?.rest(trace);
+    this.#noteIdle();
+  }
+
+  /** Called when a resting trace goes on. */
+  traceWakes(trace: Trace): void {
+    this.#parts.admission?.wake(trace);
+  }
+
+  #noteIdle(): void {
     if (this.traces.size === this.#restingTraces) this.onIdle?.();
   }
 

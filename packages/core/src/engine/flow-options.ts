@@ -42,6 +42,14 @@ export interface FlowOptions {
    * @defaultValue 64
    */
   readonly queueMaxSize?: number;
+  /**
+   * Maximum number of traces in flight; 0 for no bound. Further callers wait in a line that is fair to tenants, and
+   * `emitNowait` is refused. A cycle of the graph then takes as many traces. Playbook calls and traces that wait only
+   * for answers do not count.
+   *
+   * @defaultValue 0
+   */
+  readonly maxTraces?: number;
   /** Whether cycles between several nodes are allowed. @defaultValue false */
   readonly allowCycles?: boolean;
   /** Listeners that receive every event, in order. @defaultValue none */
@@ -95,6 +103,7 @@ export interface FlowOptions {
 export interface ResolvedOptions {
   readonly name: string;
   readonly queueMaxSize: number;
+  readonly maxTraces: number;
   readonly allowCycles: boolean;
   readonly middlewares: readonly Middleware[];
   readonly emitErrorsToRookery: boolean;
@@ -126,6 +135,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
   const resolved: ResolvedOptions = {
     name: options.name ?? "flow",
     queueMaxSize: options.queueMaxSize ?? 64,
+    maxTraces: options.maxTraces ?? 0,
     allowCycles: options.allowCycles ?? false,
     middlewares: options.middlewares ?? [],
     emitErrorsToRookery: options.emitErrorsToRookery ?? false,
@@ -151,6 +161,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
     Object.keys(resolved).filter((key) => key !== "homeScope"),
   );
   requireInteger("queueMaxSize", resolved.queueMaxSize, 0);
+  requireInteger("maxTraces", resolved.maxTraces, 0);
   requireNumber("graceMs", resolved.graceMs, 0);
   requireInteger("streamWindow", resolved.streamWindow, 1);
   if (!Array.isArray(resolved.middlewares))

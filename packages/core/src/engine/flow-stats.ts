@@ -55,6 +55,8 @@ export interface LimiterStats {
 export interface FlowStats {
   /** Number of in-flight traces, including ended ones whose handlers still run. */
   readonly traces: number;
+  /** Number of traces, and of retries of failed ones, that wait for their turn: see `exclusive` and `maxTraces`. */
+  readonly waitingTraces: number;
   /** Number of traces accepted since `run`. */
   readonly accepted: number;
   /** Number of ended traces by outcome. */
@@ -82,6 +84,7 @@ export interface FlowStats {
 export function statsOf(engine: Engine): FlowStats {
   return {
     traces: engine.traces.size,
+    waitingTraces: engine.waitingTraces,
     accepted: engine.accepted,
     outcomes: { ...engine.ending.counts },
     nodes: engine.workshop.workers.map((worker) => ({

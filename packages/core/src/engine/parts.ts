@@ -1,3 +1,4 @@
+import type { Admission, AdmissionHost } from "./admission/admission.ts";
 import type { Chunks, ChunksHost } from "./context/chunks.ts";
 import type { Effects, EffectsHost } from "./context/effects.ts";
 import type { Fetching, FetchingHost } from "./context/fetching.ts";
@@ -10,6 +11,7 @@ import type { Rookery, RookeryHost } from "./results/rookery.ts";
 /** Optional parts of a run. */
 export interface Parts {
   readonly acceptance: Acceptance;
+  readonly admission: Admission;
   readonly chunks: Chunks;
   readonly effects: Effects;
   readonly fetching: Fetching;
@@ -21,6 +23,7 @@ export interface Parts {
 
 /** Engine parts that the optional parts call. */
 export type PartsHost = AcceptanceHost &
+  AdmissionHost &
   ChunksHost &
   EffectsHost &
   FetchingHost &

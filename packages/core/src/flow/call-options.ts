@@ -17,6 +17,11 @@ export interface EmitOptions<Names extends string = string> {
   readonly meta?: Meta | undefined;
   /** Cancels the trace when it aborts. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Runs the traces of one tenant and key one after the other, in the order of their calls. A trace keeps its key until
+   * its handlers have returned, also while it waits for an answer. @defaultValue none
+   */
+  readonly exclusive?: string | undefined;
   /** One of the entry nodes. @defaultValue all entry nodes */
   readonly to?: Names | { readonly name: Names } | undefined;
 }

@@ -254,7 +254,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
     const { message, edges } = prepare(engine, input, options);
     const known = engine.openEndedTrace(message);
-    const trace = known ?? this.#openEnded(engine, message, options.signal);
+    const trace = known ?? this.#openEnded(engine, message, options);
     if (!trace.isOpen) throw trace.extras?.error as FlowError;
     await engine.enterOpenEnded(trace, sealed(trace, message), edges);
     if (engine.durable !== undefined) await engine.durable.stored();
@@ -277,8 +277,9 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       });
     const { message, edges } = prepare(engine, input, options);
     const known = engine.openEndedTrace(message);
+    engine.requireTurn(known, message, options.exclusive);
     engine.requireRoom(known, message, edges);
-    const trace = known ?? this.#openEnded(engine, message, options.signal);
+    const trace = known ?? this.#openEnded(engine, message, options);
     if (!trace.isOpen) throw trace.extras?.error as FlowError;
     trace.wasEntered = true;
     engine.enter(trace, sealed(trace, message), edges, null);
@@ -439,16 +440,19 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const { message, edges, idNumber } = prepare(engine, input, options);
     engine.durable?.requireFitMessage(message);
     const trace = engine.open({ message, idNumber, origin: null, sink, signal: options.signal, isOpenEnded: false });
+    engine.requestTurn(trace, options.exclusive);
     if (admitted === undefined) engine.enter(trace, message, edges, null);
     else admitted.resolve(engine.acceptance.enter(trace, message, edges));
     return trace;
   }
 
-  #openEnded(engine: Engine, message: Message, signal: AbortSignal | undefined): Trace {
+  #openEnded(engine: Engine, message: Message, { signal, exclusive }: EmitOptions): Trace {
     engine.durable?.requireFitMessage(message);
     const sink = engine.rookery.sinkFor();
     sink.emitsErrors = this.#options.emitErrorsToRookery;
-    return engine.open({ message, idNumber: undefined, origin: null, sink, signal, isOpenEnded: true });
+    const trace = engine.open({ message, idNumber: undefined, origin: null, sink, signal, isOpenEnded: true });
+    engine.requestTurn(trace, exclusive);
+    return trace;
   }
 
   #openTrace(engine: Engine, traceId: string, tenant: string | undefined): Trace {

@@ -1,5 +1,5 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { requireKnownKeys, requireNumber } from "../foundation/options.ts";
+import { requireKnownKeys, requireNumber, shown } from "../foundation/options.ts";
 import { DEFAULT_HEADERS, Message, type MessageHeaders } from "../message/message.ts";
 import { EMPTY_META } from "../message/meta.ts";
 import { VOUCHED } from "../message/vouched.ts";
@@ -16,6 +16,7 @@ const EMIT_OPTIONS: ReadonlySet<string> = new Set([
   "timeoutMs",
   "meta",
   "signal",
+  "exclusive",
   "to",
 ]);
 
@@ -28,6 +29,9 @@ export function prepare(
   for (const key in options)
     if (key !== "tenant" && key !== "signal" && !EMIT_OPTIONS.has(key))
       requireKnownKeys("a call", options, [...EMIT_OPTIONS]);
+  const { exclusive } = options;
+  if (exclusive !== undefined && (typeof exclusive !== "string" || exclusive === ""))
+    throw new TypeError(`Option "exclusive" must be a non-empty string: got ${shown(exclusive)}`);
   const edges = entriesOf(engine, options.to);
   const base = input instanceof Message ? (input as Message) : undefined;
   let deadlineAt = options.deadlineAt ?? base?.deadlineAt;

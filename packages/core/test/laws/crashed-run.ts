@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Flow } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import type { SimulatedRequest, SimulateOptions } from "penguiflow/testing";
 import { SimulatedRun } from "../../src/testing/simulation/simulated-run.ts";
@@ -34,6 +35,7 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
           ...ports,
           allowCycles,
           queueMaxSize,
+          maxTraces: spec.limits?.maxTraces ?? 0,
           streamWindow,
           limits: { rookeryMaxSize },
           emitErrorsToRookery,
@@ -44,7 +46,8 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
       );
       logs.push(log);
       agent.run();
-      return digest?.callers(flow) ?? flow;
+      const called = digest?.callers(flow) ?? flow;
+      return spec.limits?.isExclusive === true ? exclusively(called) : called;
     },
     input: (_random, index): Parcel => ({
       id: `t${index}`,
@@ -68,6 +71,20 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
     messages: run.attempts,
     crashes: run.crashes,
   };
+}
+
+const BEGINNING: ReadonlySet<string | symbol> = new Set(["call", "outcome", "stream", "emit", "emitNowait"]);
+
+/** Runs each tenant's traces under one exclusive key. */
+function exclusively(flow: Flow<unknown, unknown>): Flow<unknown, unknown> {
+  return new Proxy(flow, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      return (input: unknown, options: object, ...more: unknown[]): unknown =>
+        value.apply(target, [input, BEGINNING.has(name) ? { ...options, exclusive: "k" } : options, ...more]);
+    },
+  });
 }
 
 /**

@@ -54,6 +54,10 @@ export interface LimitSpec {
   readonly isKeyed: boolean;
   /** Nodes that share the limiter, as the places whose bit is set. */
   readonly places: number;
+  /** Maximum number of traces in flight; 0 for no bound. */
+  readonly maxTraces: number;
+  /** Whether each tenant's traces share one exclusive key. */
+  readonly isExclusive: boolean;
 }
 
 /** One run of a random flow. */
@@ -85,7 +89,13 @@ export function limited(seed: number, spec: RunSpec): RunSpec {
   const bits = (seed * 2_654_435_761) >>> 0;
   return {
     ...spec,
-    limits: { concurrency: 1 + (bits & 1), isKeyed: (bits & 6) === 6, places: (bits >>> 8) | 2 },
+    limits: {
+      concurrency: 1 + (bits & 1),
+      isKeyed: (bits & 6) === 6,
+      places: (bits >>> 8) | 2,
+      maxTraces: (bits >>> 3) & 3,
+      isExclusive: (bits & 96) === 96,
+    },
   };
 }
 

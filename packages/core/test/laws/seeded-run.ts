@@ -115,6 +115,7 @@ class SeededRun {
       allowCycles,
       tenantWeights: spec.weights,
       queueMaxSize,
+      maxTraces: spec.limits?.maxTraces ?? 0,
       streamWindow,
       limits: { rookeryMaxSize },
       emitErrorsToRookery,
@@ -222,6 +223,7 @@ class SeededRun {
       tenant,
       traceId,
       ...(priority === 0 ? {} : { priority }),
+      ...(this.#shape.limits?.isExclusive === true ? { exclusive: "k" } : {}),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       ...(change === "signal" || change === "abort first" ? { signal: abort.signal } : {}),
     };
@@ -318,8 +320,11 @@ class SeededRun {
   }
 
   /** Checks L3: limiters within their bounds. A free permit waits at most for a pump of the next message's node. */
-  #checkLimits({ limiters, nodes }: FlowStats): void {
+  #checkLimits({ limiters, nodes, traces, waitingTraces }: FlowStats): void {
     const limits = this.#shape.limits;
+    const begun = traces - waitingTraces;
+    if (limits !== undefined && limits.maxTraces > 0 && begun > limits.maxTraces)
+      this.#broken.push(`L3: ${begun} traces are in flight of ${limits.maxTraces}`);
     for (const { running, keys, concurrency } of limiters) {
       if (running > keys * concurrency || running < 0 || (limits?.isKeyed === false && keys > 1))
         this.#broken.push(`L3: ${running} handlers run under ${keys} keys of a limiter of ${concurrency}`);
@@ -350,9 +355,27 @@ class SeededRun {
     this.#broken.push(...brokenLaws(this.#records, () => lawShape), ...brokenTurns(this.#records, () => lawShape));
     this.#checkTenants();
     this.#checkDrops();
+    if (this.#shape.limits?.isExclusive === true) this.#checkExclusive();
     const runs = new Map<string, TraceRecord[]>();
     for (const record of this.#records) runs.set(record.run, [...(runs.get(record.run) ?? []), record]);
     for (const records of runs.values()) this.#checkRun(records);
+  }
+
+  /** Checks that a tenant's exclusive traces follow one another. */
+  #checkExclusive(): void {
+    const open = new Map<string, string>();
+    const ended = new Set<string>();
+    for (const record of this.#records) {
+      const { type, tenant, run } = record;
+      if (type === "ended") {
+        ended.add(run);
+        if (open.get(tenant) === run) open.delete(tenant);
+      }
+      if (type !== "accepted" || !/^n\d/.test(record.node) || ended.has(run)) continue;
+      const other = open.get(tenant) ?? run;
+      if (other !== run) this.#broken.push(`L4: exclusive runs ${other} and ${run} of ${tenant} are in flight at once`);
+      open.set(tenant, run);
+    }
   }
 
   /** Creates a store and a bus; with a bad audience they refuse, throw and dawdle before they work. */

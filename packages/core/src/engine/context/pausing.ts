@@ -44,7 +44,9 @@ export interface PausingHost {
   readonly ending: Ending;
   readonly failing: Failing;
   /** Called when a trace waits only for answers. */
-  traceRests(): void;
+  traceRests(trace: Trace): void;
+  /** Called when such a trace goes on. */
+  traceWakes(trace: Trace): void;
 }
 
 /**
@@ -214,7 +216,7 @@ export class Pausing {
       refuse(error);
     };
     lasting.watchers.push(told);
-    this.stir(lasting);
+    this.stir(trace);
     engine.ledger.changed(trace);
     this.#goOn(pause.waiting);
   }
@@ -244,7 +246,7 @@ export class Pausing {
     if (lasting.rest === "none") this.restingTraces += 1;
     lasting.rest = rest;
     if (rest === "quiet") this.#notify(trace, lasting);
-    engine.traceRests();
+    engine.traceRests(trace);
   }
 
   #notify(trace: Trace, lasting: Lasting): void {
@@ -359,14 +361,17 @@ export class Pausing {
     for (const pause of lasting.pauses.values()) pause.timer?.cancel();
     lasting.pauses.clear();
     lasting.paused.clear();
-    this.stir(lasting);
+    this.stir(trace);
     this.#traces.delete(trace.run);
   }
 
   /** Marks a resting trace as active again. */
-  stir(lasting: Lasting): void {
-    if (lasting.rest !== "none") this.restingTraces -= 1;
+  stir(trace: Trace): void {
+    const { lasting } = trace;
+    if (lasting === null || lasting.rest === "none") return;
     lasting.rest = "none";
+    this.restingTraces -= 1;
+    this.#engine.traceWakes(trace);
   }
 
   /** Fails a trace whose handler uses one name twice. */
@@ -430,7 +435,7 @@ export class Pausing {
     }
     if (pause.goesOn) {
       pause.answer = { value: undefined, isExpired: true };
-      this.stir(trace.lasting as Lasting);
+      this.stir(trace);
       engine.ledger.changed(trace);
       this.#goOn(pause.waiting);
     } else {

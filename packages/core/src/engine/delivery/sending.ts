@@ -114,8 +114,16 @@ export class Sending {
     this.#engine.ledger.accepted(item, null);
   }
 
-  /** Holds a message from outside back until the Rookery has room. {@link Sending.offerHeld} sends it. */
-  hold(trace: Trace, message: Message, edges: readonly Edge[], settle: (failure: Error | undefined) => void): Send {
+  /**
+   * Holds a message from outside back until its trace has its turn, or the Rookery has room. {@link Sending.offerHeld}
+   * sends it.
+   */
+  hold(
+    trace: Trace,
+    message: Message,
+    edges: readonly Edge[],
+    settle: ((failure: Error | undefined) => void) | null,
+  ): Send {
     const send = new Send(trace, null, message, edges, trace.outputs++, settle);
     this.#engine.ledger.expected(trace);
     (trace.more.entrySends ??= new Set()).add(send);

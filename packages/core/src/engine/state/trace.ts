@@ -7,6 +7,7 @@ import type { StreamChunk } from "../../message/stream-chunk.ts";
 import type { Lane, LaneOwner, QueueItem } from "../../queue/fair-queue.ts";
 import type { Attempt, Send } from "./attempt.ts";
 import type { StreamTable } from "./stream-table.ts";
+import type { TraceTurn } from "./trace-turn.ts";
 import type { Worker } from "./worker.ts";
 
 /**
@@ -180,6 +181,8 @@ export class TraceExtras {
   rounds = 0;
   /** Its run in base 36, cached. */
   runText: string | undefined;
+  /** Admission of the trace, where the flow bounds its traces or the trace is exclusive. */
+  turn: TraceTurn | undefined;
   /** State of the trace as last stored; owned by the durable run. */
   journalled: object | undefined;
 }

@@ -36,7 +36,7 @@ interface EndingHost {
   readonly fetching: { starve(trace: Trace): void };
   readonly pausing: { rests(trace: Trace): void; ended(trace: Trace): void };
   /** Called when a trace has ended and its last handler has returned or was abandoned. */
-  traceRests(): void;
+  traceLeft(trace: Trace): void;
 }
 
 /** Result of a `cancel`. */
@@ -412,7 +412,7 @@ export class Ending {
     const state = this.#cancelling.get(trace);
     this.#cancelling.delete(trace);
     state?.resolve();
-    engine.traceRests();
+    engine.traceLeft(trace);
   }
 
   #settle(trace: Trace, outcome: FinalOutcome, status: OutcomeStatus, error: FlowError | undefined): void {

@@ -65,8 +65,9 @@ export function leftBehind({ timers, nodes, edges, limiters }: FlowStats): strin
 
 /** Checks L2 and L3 when no trace is in flight and every result has been read. Returns one line per violation. */
 export function brokenEnd(stats: FlowStats): string[] {
-  const { traces, unreadResults, fetchers, outcomes, accepted } = stats;
+  const { traces, waitingTraces, unreadResults, fetchers, outcomes, accepted } = stats;
   const broken = leftBehind(stats);
+  if (waitingTraces !== 0) broken.push(`L3: ${waitingTraces} traces wait for their turn`);
   if (traces !== 0) broken.push(`L2: ${traces} traces are left`);
   if (unreadResults + fetchers !== 0)
     broken.push(`L3: ${unreadResults} results are left unread, ${fetchers} fetchers wait`);
