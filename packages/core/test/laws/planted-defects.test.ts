@@ -4,6 +4,8 @@ import { simulate, SimulationError } from "penguiflow/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { JournalledRun } from "../../src/durable/durable-run.ts";
 import { Emitting } from "../../src/engine/context/emitting.ts";
+import { Admission } from "../../src/engine/admission/admission.ts";
+import { State } from "../../src/engine/state/attempt.ts";
 import { Slots } from "../../src/engine/admission/slots.ts";
 import { Ending } from "../../src/engine/termination/ending.ts";
 import { Engine } from "../../src/engine/engine.ts";
@@ -158,6 +160,47 @@ describe("a planted defect is found", () => {
     const failure = await userFlow([ofFlow]).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(SimulationError);
     expect((failure as SimulationError).message).toMatch(says);
+  });
+});
+
+describe("a planted defect of limits is found", () => {
+  const ofLimits: readonly {
+    readonly what: string;
+    readonly plant: () => void;
+    readonly seed: number;
+    readonly says: RegExp;
+  }[] = [
+    {
+      what: "a permit that is kept while a result waits for room",
+      plant() {
+        plant(Slots.prototype, "endPermit", (sound) => (attempt) => {
+          if (attempt.state !== State.SENDING) sound(attempt);
+        });
+      },
+      seed: 18,
+      says: /L3: node "\w+" is left with 1 blocked/,
+    },
+    {
+      what: "an exclusive trace that begins while another runs",
+      plant() {
+        plant(Admission.prototype, "request", (sound) => (trace) => sound(trace, undefined));
+      },
+      seed: 18,
+      says: /L4: exclusive runs .* are in flight at once/,
+    },
+    {
+      what: "a trace that ends and keeps its capacity",
+      plant() {
+        plant(Admission.prototype, "left", () => () => {});
+      },
+      seed: 3,
+      says: /L2: .*(has not settled|are left)/,
+    },
+  ];
+  test.for(ofLimits)("$what", { timeout: 60_000 }, async ({ seed, plant: plantIt, says }) => {
+    expect((await oneSeed(seed)).broken, "without the defect").toEqual([]);
+    plantIt();
+    expect((await oneSeed(seed)).broken.join("\n")).toMatch(says);
   });
 });
 
