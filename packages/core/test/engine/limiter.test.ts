@@ -34,7 +34,7 @@ describe("a limiter", () => {
     expect(flows[0]?.stats().limiters).toEqual([
       { nodes: ["first", "second"], concurrency: 3, running: 3, waiting: 21, keys: 1 },
     ]);
-    expect(flows.map((flow) => flow.stats().nodes.map((stats) => stats.running)).flat()).toEqual([3, 0, 0]);
+    expect(flows.flatMap((flow) => flow.stats().nodes.map((stats) => stats.running))).toEqual([3, 0, 0]);
     await passing(clock, Promise.all(calls), 200);
     expect(active.most).toBe(3);
     for (const flow of flows) expect(flow.stats().limiters[0]).toMatchObject(idle);

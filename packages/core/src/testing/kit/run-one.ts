@@ -60,7 +60,8 @@ export function describeStats(stats: FlowStats): string {
   const nodes = stats.nodes.flatMap((node) => {
     const parts = [
       count(node.running, `of ${node.concurrency} running`),
-      count(node.queued, "queued"),
+      count(node.queued - node.limited, "queued"),
+      count(node.limited, "waiting for the limiter"),
       count(node.blocked, "blocked"),
       count(node.parked, "waiting for the next attempt"),
       ...node.groups.map((group) => `a group of ${group.have} of ${group.want} messages`),
@@ -73,7 +74,8 @@ export function describeStats(stats: FlowStats): string {
     .map(
       (edge) => `  edge "${edge.source}" → "${edge.target}": ${edge.size} of ${edge.capacity}, ${edge.waiting} waiting`,
     );
-  return [`traces in flight: ${stats.traces}, timers: ${stats.timers}`, ...nodes, ...edges].join("\n");
+  const turns = stats.waitingTraces === 0 ? "" : `, ${stats.waitingTraces} of them waiting for their turn`;
+  return [`traces in flight: ${stats.traces}${turns}, timers: ${stats.timers}`, ...nodes, ...edges].join("\n");
 }
 
 function count(number: number, what: string): string {
