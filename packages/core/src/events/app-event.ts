@@ -1,3 +1,4 @@
+import type { AppEvent, FlowEvent } from "./flow-event.ts";
 import { jsonFault } from "../foundation/json.ts";
 import { shown } from "../foundation/options.ts";
 
@@ -9,9 +10,9 @@ const MAX_TYPE = 128;
 
 const TYPE = /^app\.[\w.-]+$/;
 
-/** Whether an event type is a program's own. */
-export function isAppEventType(type: string): boolean {
-  return type.startsWith("app.");
+/** Whether an event was reported by `ctx.tell`. */
+export function isAppEvent(event: FlowEvent): event is AppEvent {
+  return event.type.startsWith("app.");
 }
 
 /**

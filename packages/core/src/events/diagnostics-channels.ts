@@ -1,4 +1,4 @@
-import { isAppEventType } from "./app-event.ts";
+import { isAppEvent } from "./app-event.ts";
 import type { FlowEvent, FlowEventType, Middleware } from "./flow-event.ts";
 
 /** The part of a `node:diagnostics_channel` channel that is used. */
@@ -17,7 +17,7 @@ interface Host {
 /** Channel of all events that handlers report with `ctx.tell`. */
 const APP = "app";
 
-const TYPES: Readonly<Record<FlowEventType | typeof APP, true>> = {
+const TYPES: Readonly<Record<Exclude<FlowEventType, `app.${string}`> | typeof APP, true>> = {
   [APP]: true,
   trace_start: true,
   trace_end: true,
@@ -62,7 +62,7 @@ export function withChannels(middlewares: readonly Middleware[]): readonly Middl
 }
 
 function publish(event: FlowEvent): void {
-  channels?.get(isAppEventType(event.type) ? APP : event.type)?.publish(event);
+  channels?.get(isAppEvent(event) ? APP : event.type)?.publish(event);
 }
 
 /** Opens one channel per event type; none on hosts without diagnostics channels, such as browsers. */

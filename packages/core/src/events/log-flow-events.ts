@@ -1,4 +1,4 @@
-import { isAppEventType } from "./app-event.ts";
+import { isAppEvent } from "./app-event.ts";
 import type { FlowEvent, FlowEventType, Middleware } from "./flow-event.ts";
 import { defaultLogger, type Logger, type LogLevel } from "./logger.ts";
 
@@ -45,7 +45,7 @@ export function formatFlowEvent(event: FlowEvent): string {
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
 
 function levelOf(event: FlowEvent): LogLevel {
-  if (isAppEventType(event.type)) return "info";
+  if (isAppEvent(event)) return "info";
   switch (event.type) {
     case "node_failed":
     case "deadlock":
