@@ -175,6 +175,19 @@ describe("a reader of a stream", () => {
     expect([items, error]).toMatchObject([[], { code: "TRACE_PAUSED" }]);
   });
 
+  test("hears of no sleep: it waits for no answer", async () => {
+    const clock = new TestClock();
+    const rest = payloadNode("rest", async (order: string, ctx) => {
+      await ctx.sleepUntil(clock.epochNow() + 1_000, { name: "rest" });
+      return order;
+    });
+    const flow = create(rest.to(), { clock }).run();
+    const all = readAll(flow.stream("tent"));
+    await clock.advance(1_000);
+    expect(await all).toEqual(["tent"]);
+    await flow.stop();
+  });
+
   test("finds a pause in the window however full it is, and no other reader hears of it", async () => {
     const busy = payloadNode("busy", async (order: string, ctx) => {
       await ctx.emitChunk({ text: order });
