@@ -248,26 +248,29 @@ export interface RemoteCallCancelledEvent extends RemoteEndEventBase {
  * declaration merging. Each type begins with `app.`; others, and types that are not declared, do not compile.
  *
  * @example
- *   declare module "penguiflow" {
- *     interface AppEvents {
- *       "app.cache_miss": { readonly key: string };
- *     }
+ * ```ts
+ * declare module "penguiflow" {
+ *   interface AppEvents {
+ *     "app.cache_miss": { readonly key: string };
  *   }
+ * }
+ * ```
  */
 // oxlint-disable-next-line typescript/no-empty-interface, typescript/no-empty-object-type
 export interface AppEvents {}
 
-type AppEventName = keyof AppEvents & `app.${string}`;
+/** The declared types of {@link AppEvents}. */
+export type AppEventType = keyof AppEvents & `app.${string}`;
 
 /** An event to be reported by `ctx.tell`. Its data is JSON, of at most 16 384 characters. */
 export type AppEventInit = {
-  [Type in AppEventName]: { readonly type: Type } & DataField<AppEvents[Type]>;
-}[AppEventName];
+  [Type in AppEventType]: { readonly type: Type } & DataField<AppEvents[Type]>;
+}[AppEventType];
 
 /** An event that a handler has reported with `ctx.tell`: one of {@link AppEvents}, with a frozen copy of its data. */
 export type AppEvent = {
-  [Type in AppEventName]: NodeEventBase & { readonly type: Type } & DataField<AppEvents[Type]>;
-}[AppEventName];
+  [Type in AppEventType]: NodeEventBase & { readonly type: Type } & DataField<AppEvents[Type]>;
+}[AppEventType];
 
 /** An event of a flow. A program that declares {@link AppEvents} has those, too: give a `switch` a default case. */
 export type FlowEvent =

@@ -3,11 +3,13 @@
  * does not compile. The runtime does not check the data.
  *
  * @example
- *   declare module "penguiflow" {
- *     interface ChunkKinds {
- *       progress: { readonly done: number; readonly of: number };
- *     }
+ * ```ts
+ * declare module "penguiflow" {
+ *   interface ChunkKinds {
+ *     progress: { readonly done: number; readonly of: number };
  *   }
+ * }
+ * ```
  */
 // oxlint-disable-next-line typescript/no-empty-interface, typescript/no-empty-object-type
 export interface ChunkKinds {}
