@@ -31,7 +31,7 @@ async function read(words: string): Promise<void> {
     for await (const item of flow.stream({ text: words, pauseMs: 150 }, { signal: stopped.signal })) {
       if (item.type === "result") show("completed", describe(item.result));
       // the last chunk has no text: it marks the end
-      else if (!item.chunk.done) sentences.append(line(item.chunk.text));
+      else if (item.type === "chunk" && !item.chunk.done) sentences.append(line(item.chunk.text));
     }
   } catch (error) {
     if (stopped.signal.aborted) show("cancelled", String(stopped.signal.reason));

@@ -256,7 +256,7 @@ export interface RemoteCallCancelledEvent extends RemoteEndEventBase {
  * }
  * ```
  */
-// oxlint-disable-next-line typescript/no-empty-interface, typescript/no-empty-object-type
+// oxlint-disable-next-line typescript/no-empty-object-type
 export interface AppEvents {}
 
 /** The declared types of {@link AppEvents}. */

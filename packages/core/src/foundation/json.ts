@@ -33,9 +33,9 @@ export function jsonFault(
   root: string,
   maxLength: number = Number.POSITIVE_INFINITY,
 ): JsonFault | undefined {
-  const fault = faultIn(value, { room: maxLength }, 0);
-  if (fault === undefined) return undefined;
-  const { problem, isTooLong, keys } = fault;
+  const found = faultIn(value, { room: maxLength }, 0);
+  if (found === undefined) return undefined;
+  const { problem, isTooLong, keys } = found;
   if (isTooLong) return { path: root, problem: `more than ${maxLength} characters as JSON`, isTooLong };
   const shown = keys.reverse().slice(0, SHOWN_KEYS).join("");
   return { path: `${root}${shown}${keys.length > SHOWN_KEYS ? "…" : ""}`, problem, isTooLong };
@@ -73,7 +73,9 @@ function faultInside(value: object, size: { room: number }, depth: number): Faul
   }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null)
-    return fault(`an object of class ${(value.constructor as { name?: unknown } | undefined)?.name ?? "unknown"}`);
+    return fault(
+      `an object of class ${(value.constructor as { readonly name?: string } | undefined)?.name ?? "unknown"}`,
+    );
   for (const [key, item] of Object.entries(value)) {
     if (item === undefined) continue;
     const found = taken(size, key.length + 4) ?? faultIn(item, size, depth + 1);

@@ -11,7 +11,7 @@
  * }
  * ```
  */
-// oxlint-disable-next-line typescript/no-empty-interface, typescript/no-empty-object-type
+// oxlint-disable-next-line typescript/no-empty-object-type
 export interface ChunkKinds {}
 
 /** The `data` field of a kind; optional where its type includes `undefined`. */

@@ -60,8 +60,9 @@ describe("a chunk with data", () => {
       await sent;
     });
     expect(chunk?.data).toEqual({ since, list: [1] });
-    expect((chunk?.data as { since: Date }).since).toBe(since);
-    expect(Object.isFrozen((chunk?.data as { list: object }).list)).toBe(true);
+    const data = chunk?.data as { readonly since: Date; readonly list: object } | undefined;
+    expect(data?.since).toBe(since);
+    expect(Object.isFrozen(data?.list)).toBe(true);
   });
 
   test("is written by callers outside the nodes, too", async () => {
