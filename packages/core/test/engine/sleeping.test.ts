@@ -14,7 +14,7 @@ import {
 } from "penguiflow";
 import { durable, type DurableOptions } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
-import { expectEmpty, isPending, passing, range, running } from "../fixtures/quiet-flow.ts";
+import { expectEmpty, isPending, passing, range, readAll, running } from "../fixtures/quiet-flow.ts";
 import { logbook, recorder, rejection, within } from "../fixtures/watched-flow.ts";
 
 const codeOf = (error: unknown): unknown => (error instanceof FlowError ? error.code : error);
@@ -313,6 +313,14 @@ describe("while a trace sleeps", () => {
     const until = clock.epochNow();
     expect(seen.of("node_sleep")).toMatchObject([{ node: "work", name: "nap", until }]);
     expect(seen.types()).not.toContain("trace_pause");
+  });
+
+  test("the reader of its stream is given the result, and no pause", async () => {
+    const clock = new TestClock();
+    const flow = nap(clock);
+    const read = readAll(flow.stream(1));
+    await clock.advance(1_000);
+    expect((await within(2_000, read)).map(({ type }) => type)).toEqual(["result"]);
   });
 
   test("cancel and its deadline end it", async () => {
