@@ -104,12 +104,20 @@ export { ModelRegistry } from "./graph/model-registry.ts";
 export type { Effects, Gathering, NodeClaims, NodeInit, NodeKind, NodeOptions } from "./graph/node.ts";
 export { FlowNode, node, payloadNode } from "./graph/node.ts";
 export { Limiter, limiter, type LimiterOptions } from "./graph/limiter.ts";
-export type { NodePolicy, ResolvedPolicy, RetryQuestion } from "./graph/node-policy.ts";
+export type {
+  FixedOptions,
+  MessagePolicy,
+  NodePolicy,
+  Policy,
+  PolicyFunction,
+  ResolvedPolicy,
+  RetryQuestion,
+} from "./graph/node-policy.ts";
 
 export type { TraceStream } from "./engine/results/trace-reader.ts";
 export type { StreamItem } from "./engine/results/stream-sink.ts";
 
-export { create, type FlowOf, type NoNode } from "./flow/create.ts";
+export { create, createFrom, type FlowOf, type NoNode } from "./flow/create.ts";
 export type { ChangedTrace, Durability, Recovery, UnaskedPause, UnfinishedTrace } from "./engine/durability.ts";
 export type { CancelReport } from "./engine/termination/ending.ts";
 export type { StopReport } from "./engine/engine.ts";

@@ -27,6 +27,7 @@ const TYPES: Readonly<Record<Exclude<FlowEventType, `app.${string}`> | typeof AP
   node_timeout: true,
   node_retry: true,
   node_failed: true,
+  node_fallback: true,
   node_cancelled: true,
   node_zombie: true,
   node_late: true,

@@ -88,6 +88,12 @@ export interface NodeFailedEvent extends NodeEventBase {
   readonly error: ErrorPayload;
 }
 
+/** A node failed for good, sent the value of its policy's `onFailed` instead, and the trace goes on. */
+export interface NodeFallbackEvent extends NodeEventBase {
+  readonly type: "node_fallback";
+  readonly error: ErrorPayload;
+}
+
 /** An attempt was aborted because its trace ended. */
 export interface NodeCancelledEvent extends NodeEventBase {
   readonly type: "node_cancelled";
@@ -283,6 +289,7 @@ export type FlowEvent =
   | NodeTimeoutEvent
   | NodeRetryEvent
   | NodeFailedEvent
+  | NodeFallbackEvent
   | NodeCancelledEvent
   | NodeZombieEvent
   | NodeLateEvent

@@ -53,6 +53,7 @@ function levelOf(event: FlowEvent): LogLevel {
     case "node_error":
     case "node_timeout":
     case "node_retry":
+    case "node_fallback":
     case "node_zombie":
     case "node_late":
     case "deadline_skip":

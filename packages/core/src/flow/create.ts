@@ -53,6 +53,36 @@ export function create(...args: readonly (AnyEdges | FlowOptions)[]): unknown {
   }
   if (options instanceof FlowNode || Array.isArray(options))
     throw new TypeError(`The last argument of create must be edges or options: got ${describe(options)}`);
+  return flowOf(edges, options);
+}
+
+/**
+ * Builds a flow from edges that are made at run time, such as one node for each tool of a list. The compiler cannot see
+ * such a graph, so the call states what the flow takes, returns and needs. The runtime checks the graph, and payloads
+ * where nodes have schemas; it does not check the stated types.
+ *
+ * @example
+ * ```ts
+ * const flow = createFrom<Question, Answer>([plan.to(...tools), ...tools.map((tool) => tool.to(answer))]);
+ * ```
+ * @throws as {@link create}
+ */
+export function createFrom<Input = never, Result = unknown, Resources = unknown>(
+  edges: readonly AnyEdges[],
+  options: FlowOptions & NoNode = {},
+): Flow<Input, Result, Resources> {
+  if (!Array.isArray(edges))
+    throw new TypeError(`The first argument of createFrom must be an array of edges: got ${describe(edges)}`);
+  for (const [index, entry] of edges.entries()) {
+    if (!(entry instanceof Edges))
+      throw new TypeError(`Item ${index} of createFrom's edges must be edges such as a.to(b): got ${describe(entry)}`);
+  }
+  if (typeof options !== "object" || options === null || options instanceof Edges || options instanceof FlowNode)
+    throw new TypeError(`The second argument of createFrom must be options: got ${describe(options)}`);
+  return flowOf(edges, options) as Flow<Input, Result, Resources>;
+}
+
+function flowOf(edges: readonly AnyEdges[], options: FlowOptions): Flow<unknown, unknown> {
   const resolved = resolveOptions(options);
   const pairs = edges.flatMap((entry) => (entry as unknown as Edges<AnyConnection, AnyNode>).pairs);
   return new Flow(buildGraph(pairs, resolved.allowCycles), resolved);

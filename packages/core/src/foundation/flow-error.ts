@@ -13,6 +13,8 @@ export const FlowErrorCode = {
   OUTPUT_INVALID: "OUTPUT_INVALID",
   /** A value was addressed to a node that the sender has no edge to. */
   ROUTE_UNKNOWN: "ROUTE_UNKNOWN",
+  /** A node's policy function threw, or returned an unusable policy for a message. */
+  POLICY_FAILED: "POLICY_FAILED",
   /** A join exceeded its `timeoutMs`; also the abort reason for handlers that the join no longer waits for. */
   JOIN_TIMEOUT: "JOIN_TIMEOUT",
   /** Nodes of a cycle wait for one another and no edge of the cycle has capacity left. */

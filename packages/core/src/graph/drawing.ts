@@ -88,6 +88,8 @@ function labelOf({ name, policy, effects, gathering, note }: NodeJson): string {
     effects === "none" ? undefined : effects,
     policy.maxRetries === undefined ? undefined : `retries ${policy.maxRetries}`,
     policy.timeoutMs === undefined ? undefined : `timeout ${policy.timeoutMs} ms`,
+    policy.perMessage === undefined ? undefined : "policy per message",
+    policy.onFailed === undefined ? undefined : "failure becomes a value",
     policy.concurrency === undefined ? undefined : `concurrency ${policy.concurrency}`,
     note,
   ].filter((remark) => remark !== undefined && remark.trim() !== "");

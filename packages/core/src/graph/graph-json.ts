@@ -40,10 +40,17 @@ export interface NodeJson {
 }
 
 /** The options of a node's policy that differ from their defaults. */
-export interface PolicyJson extends Omit<NodePolicy, "concurrency" | "limiter" | "retryIf"> {
+export interface PolicyJson extends Omit<
+  NodePolicy,
+  "concurrency" | "limiter" | "retryIf" | "retryAfterMs" | "onFailed" | "perMessage"
+> {
   readonly concurrency?: number | "unbounded";
   readonly limiter?: { readonly concurrency: number; readonly by?: "custom" };
   readonly retryIf?: "custom";
+  readonly retryAfterMs?: "custom";
+  readonly onFailed?: "custom";
+  /** Present where the policy depends on the message: the other options are then the node's defaults. */
+  readonly perMessage?: "custom";
 }
 
 /** A join in {@link NodeJson}. */

@@ -14,7 +14,7 @@ import type {
 } from "./edge-typing.ts";
 import { connect, Edges } from "./edges.ts";
 import type { Context, HandlerResult, MessageHandler, PayloadHandler, Playbook } from "./handler.ts";
-import { type NodePolicy, type ResolvedPolicy, resolvePolicy } from "./node-policy.ts";
+import { type Policy, type ResolvedPolicy, resolvePolicy } from "./node-policy.ts";
 
 /** The kind of a node, for tools that draw or check a graph. */
 export type NodeKind = "node" | "router" | "join" | "subflow" | "remote";
@@ -61,7 +61,7 @@ export interface NodeInit extends NodeClaims {
   readonly handler: MessageHandler | PayloadHandler;
   readonly input?: Schema<unknown, unknown> | undefined;
   readonly output?: Schema<unknown, unknown> | undefined;
-  readonly policy?: NodePolicy | undefined;
+  readonly policy?: Policy<never, unknown> | undefined;
   readonly allowCycle?: boolean | undefined;
   readonly kind?: NodeKind | undefined;
   readonly gathering?: Gathering | undefined;
@@ -238,11 +238,19 @@ export function styleHint({ kind, style, handler }: Pick<NodeInit, "kind" | "sty
   return "; its handler is given the message: read message.payload, or use payloadNode for a handler of the payload alone";
 }
 
-/** Options of a node besides its handler. */
-export interface NodeOptions<Name extends string, Loops extends boolean = boolean> extends NodeClaims {
+/**
+ * Options of a node besides its handler. `Input` is the payload that the policy's functions receive, `Fallback` the
+ * value of its `onFailed`.
+ */
+export interface NodeOptions<
+  Name extends string,
+  Loops extends boolean = boolean,
+  Input = unknown,
+  Fallback = never,
+> extends NodeClaims {
   /** Name, unique in a flow. */
   readonly name: Name;
-  readonly policy?: NodePolicy;
+  readonly policy?: Policy<Input, Fallback>;
   /** Allows an edge to itself: a controller loop. @defaultValue false */
   readonly allowCycle?: Loops;
 }
@@ -298,7 +306,9 @@ export function node<
   Resources = unknown,
   const Loops extends boolean = false,
 >(
-  options: NodeOptions<Name, Loops> & WithInput<Input> & WithOutput<Output>,
+  options: NodeOptions<Name, Loops, SchemaInput<Input>, HandlerResult<SchemaInput<Output>>> &
+    WithInput<Input> &
+    WithOutput<Output>,
   handler: (
     message: Message<SchemaOutput<Input>>,
     ctx: Context<Resources, SchemaInput<Output>>,
@@ -315,10 +325,11 @@ export function node<
   Returned,
   Resources = unknown,
   const Loops extends boolean = false,
+  Fallback = never,
 >(
-  options: NodeOptions<Name, Loops> & WithInput<Input> & { readonly output?: undefined },
+  options: NodeOptions<Name, Loops, SchemaInput<Input>, Fallback> & WithInput<Input> & { readonly output?: undefined },
   handler: (message: Message<SchemaOutput<Input>>, ctx: Context<Resources>) => Returned,
-): FlowNode<Name, SchemaInput<Input>, PayloadOf<Awaited<Returned>>, Resources, Loops>;
+): FlowNode<Name, SchemaInput<Input>, PayloadOf<Awaited<Returned> | Fallback>, Resources, Loops>;
 /**
  * Creates a node whose schema defines its output; its handler's parameter defines its input.
  *
@@ -330,13 +341,15 @@ export function node<
   Output extends Schema<unknown, unknown>,
   Resources = unknown,
   const Loops extends boolean = false,
+  Read = unknown,
 >(
-  options: NodeOptions<Name, Loops> & WithOutput<Output> & { readonly input?: undefined },
+  options: NodeOptions<Name, Loops, Read, HandlerResult<SchemaInput<Output>>> &
+    WithOutput<Output> & { readonly input?: undefined },
   handler: (
     message: Message<Input>,
     ctx: Context<Resources, SchemaInput<Output>>,
   ) => HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>,
-): FlowNode<Name, Input, SchemaOutput<Output>, Resources, Loops>;
+): FlowNode<Name, Input & Read, SchemaOutput<Output>, Resources, Loops>;
 /**
  * Creates a node with a policy or a loop and no schemas: its handler defines its input and output.
  *
@@ -348,13 +361,22 @@ export function node<
   Returned,
   Resources = unknown,
   const Loops extends boolean = false,
+  Read = unknown,
+  Fallback = never,
 >(
-  options: NodeOptions<Name, Loops> & { readonly input?: undefined; readonly output?: undefined },
+  options: NodeOptions<Name, Loops, Read, Fallback> & { readonly input?: undefined; readonly output?: undefined },
   handler: (message: Message<Input>, ctx: Context<Resources>) => Returned,
-): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources, Loops>;
+): FlowNode<Name, Input & Read, PayloadOf<Awaited<Returned> | Fallback>, Resources, Loops>;
 /** Produces the compile error for a handler that no other overload accepts. */
 export function node<Input extends Schema<unknown, unknown> = never, Output extends Schema<unknown, unknown> = never>(
-  options: string | (NodeOptions<string> & { readonly input?: Input; readonly output?: Output }),
+  options:
+    | string
+    | (NodeOptions<
+        string,
+        boolean,
+        [Input] extends [never] ? Anything : SchemaInput<Input>,
+        [Output] extends [never] ? Anything : HandlerResult<SchemaInput<Output>>
+      > & { readonly input?: Input; readonly output?: Output }),
   handler: Handles<
     "the message; for a handler of the payload alone use payloadNode",
     Message<[Input] extends [never] ? Anything : SchemaOutput<Input>>,
@@ -395,7 +417,9 @@ export function payloadNode<
   Resources = unknown,
   const Loops extends boolean = false,
 >(
-  options: NodeOptions<Name, Loops> & WithInput<Input> & WithOutput<Output>,
+  options: NodeOptions<Name, Loops, SchemaInput<Input>, HandlerResult<SchemaInput<Output>>> &
+    WithInput<Input> &
+    WithOutput<Output>,
   handler: (
     payload: SchemaOutput<Input>,
     ctx: Context<Resources, SchemaInput<Output>>,
@@ -412,10 +436,11 @@ export function payloadNode<
   Returned,
   Resources = unknown,
   const Loops extends boolean = false,
+  Fallback = never,
 >(
-  options: NodeOptions<Name, Loops> & WithInput<Input> & { readonly output?: undefined },
+  options: NodeOptions<Name, Loops, SchemaInput<Input>, Fallback> & WithInput<Input> & { readonly output?: undefined },
   handler: (payload: SchemaOutput<Input>, ctx: Context<Resources>) => Returned,
-): FlowNode<Name, SchemaInput<Input>, PayloadOf<Awaited<Returned>>, Resources, Loops>;
+): FlowNode<Name, SchemaInput<Input>, PayloadOf<Awaited<Returned> | Fallback>, Resources, Loops>;
 /**
  * Creates a node whose schema defines its output; its handler's parameter defines its input.
  *
@@ -427,13 +452,15 @@ export function payloadNode<
   Output extends Schema<unknown, unknown>,
   Resources = unknown,
   const Loops extends boolean = false,
+  Read = unknown,
 >(
-  options: NodeOptions<Name, Loops> & WithOutput<Output> & { readonly input?: undefined },
+  options: NodeOptions<Name, Loops, Read, HandlerResult<SchemaInput<Output>>> &
+    WithOutput<Output> & { readonly input?: undefined },
   handler: (
     payload: Input,
     ctx: Context<Resources, SchemaInput<Output>>,
   ) => HandlerResult<SchemaInput<Output>> | Promise<HandlerResult<SchemaInput<Output>>>,
-): FlowNode<Name, Input, SchemaOutput<Output>, Resources, Loops>;
+): FlowNode<Name, Input & Read, SchemaOutput<Output>, Resources, Loops>;
 /**
  * Creates a node with a policy or a loop and no schemas: its handler defines its input and output.
  *
@@ -445,16 +472,25 @@ export function payloadNode<
   Returned,
   Resources = unknown,
   const Loops extends boolean = false,
+  Read = unknown,
+  Fallback = never,
 >(
-  options: NodeOptions<Name, Loops> & { readonly input?: undefined; readonly output?: undefined },
+  options: NodeOptions<Name, Loops, Read, Fallback> & { readonly input?: undefined; readonly output?: undefined },
   handler: (payload: Input, ctx: Context<Resources>) => Returned,
-): FlowNode<Name, Input, PayloadOf<Awaited<Returned>>, Resources, Loops>;
+): FlowNode<Name, Input & Read, PayloadOf<Awaited<Returned> | Fallback>, Resources, Loops>;
 /** Produces the compile error for a handler that no other overload accepts. */
 export function payloadNode<
   Input extends Schema<unknown, unknown> = never,
   Output extends Schema<unknown, unknown> = never,
 >(
-  options: string | (NodeOptions<string> & { readonly input?: Input; readonly output?: Output }),
+  options:
+    | string
+    | (NodeOptions<
+        string,
+        boolean,
+        [Input] extends [never] ? Anything : SchemaInput<Input>,
+        [Output] extends [never] ? Anything : HandlerResult<SchemaInput<Output>>
+      > & { readonly input?: Input; readonly output?: Output }),
   handler: Handles<
     "the payload",
     [Input] extends [never] ? Anything : SchemaOutput<Input>,
@@ -473,7 +509,7 @@ function refuseMore(what: string, more: readonly unknown[]): void {
   if (more.length > 0) throw new TypeError(`${what} takes a name or options, then a handler: got a third argument`);
 }
 
-interface AnyNodeOptions extends NodeOptions<string> {
+interface AnyNodeOptions extends NodeOptions<string, boolean, never, unknown> {
   readonly input?: Schema<unknown, unknown> | undefined;
   readonly output?: Schema<unknown, unknown> | undefined;
 }

@@ -2,7 +2,7 @@ import { shown } from "../foundation/options.ts";
 import { type HasGraph, isGraph } from "../graph/graph-json.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Finding, LintRule } from "./finding.ts";
-import { type Place, PlaybookGraphs, type Rule } from "./place.ts";
+import { type Place, PlaybookGraphs, retriesOf, type Rule } from "./place.ts";
 import { deadEnd } from "./rules/dead-end.ts";
 import { deadlockProneCycle } from "./rules/deadlock-prone-cycle.ts";
 import { ioWithoutTimeout } from "./rules/io-without-timeout.ts";
@@ -56,8 +56,8 @@ function placesOf(graph: Graph): Place[] {
   for (const { graph: outer, prefix, repeatedBy, isTimed } of places) {
     for (const { node } of outer.vertices) {
       const caller = prefix + node.name;
-      const repeater = repeatedBy ?? (node.policy.maxRetries > 0 ? caller : undefined);
-      const timed = isTimed || node.policy.timeoutMs !== undefined;
+      const repeater = repeatedBy ?? (retriesOf(node) > 0 ? caller : undefined);
+      const timed = isTimed || node.policy.timeoutMs !== undefined || node.policy.perMessage !== undefined;
       const way = `${repeater !== undefined} ${timed}`;
       for (const inner of playbooks.of(node)) {
         const ways = seen.get(inner) ?? new Set();

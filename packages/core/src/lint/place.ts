@@ -28,6 +28,13 @@ export function namesOf({ graph, prefix }: Place, indexes: Iterable<number>): st
   return Array.from(indexes, (index) => prefix + vertexAt(graph, index).node.name);
 }
 
+/**
+ * Returns the retries that a node is known to make. A policy that depends on the message says nothing for sure.
+ */
+export function retriesOf({ policy }: SomeNode): number {
+  return policy.perMessage === undefined ? policy.maxRetries : 0;
+}
+
 const facts = new WeakMap<object, HandlerFacts>();
 
 /** Returns the facts derived from the text of a node's handler. */

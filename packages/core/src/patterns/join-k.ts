@@ -10,7 +10,7 @@ import {
   type SchemaResult,
 } from "../foundation/schema.ts";
 import { FlowNode } from "../graph/node.ts";
-import type { NodePolicy } from "../graph/node-policy.ts";
+import { type Policy, policyObject } from "../graph/node-policy.ts";
 import type { Message } from "../message/message.ts";
 
 /** Options of `joinK`. */
@@ -34,7 +34,8 @@ export interface JoinOptions<Input extends Schema<unknown, unknown>> {
    * @defaultValue `"drop"`
    */
   readonly late?: "drop" | "group";
-  readonly policy?: NodePolicy;
+  /** Policy of the node. Its functions receive the whole group as a message. */
+  readonly policy?: Policy;
 }
 
 /** `Count` times `Item`; an array when the compiler does not know the count. */
@@ -102,7 +103,7 @@ export function joinK(
     handler: checks(input)
       ? (message: Message<never>) => checkEach(message, name, input["~standard"].validate)
       : (message: Message<never>) => message,
-    policy: { ...options.policy, validate: "none" },
+    policy: { ...policyObject(options.policy), validate: "none" },
     gathering: {
       count: count as number | ((first: Message) => number),
       timeoutMs: options.timeoutMs,

@@ -9,9 +9,9 @@ import {
   shown,
 } from "../foundation/options.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "../foundation/schema.ts";
-import type { ChunkInit, Context } from "../graph/handler.ts";
+import type { ChunkInit, Context, HandlerResult } from "../graph/handler.ts";
 import { FlowNode, type NodeClaims } from "../graph/node.ts";
-import type { NodePolicy } from "../graph/node-policy.ts";
+import { type Policy, policyObject } from "../graph/node-policy.ts";
 import { WM } from "../message/controller.ts";
 import { Message } from "../message/message.ts";
 import type { RemoteInterrupt } from "../message/remote-interrupt.ts";
@@ -43,7 +43,7 @@ export interface RemoteNodeOptions<
    * Policy of the node. In a durable flow the agent is called only once the message is stored: `durable` defaults to
    * `"before"`.
    */
-  readonly policy?: NodePolicy | undefined;
+  readonly policy?: Policy<SchemaInput<Input>, HandlerResult<SchemaInput<Output>>> | undefined;
   /** Whether the agent's text is forwarded to the trace's stream as it arrives. @defaultValue false */
   readonly streaming?: boolean | undefined;
   /** The keys of meta that are sent; no others are. @defaultValue none */
@@ -118,7 +118,7 @@ export function remoteNode<
     input,
     output: output !== undefined && interrupts === "send" ? orInterrupt(output) : output,
     // stored before the call, so that the agent never works for a message that a crash has erased
-    policy: { durable: "before", ...policy },
+    policy: { durable: "before", ...policyObject(policy) },
     effects,
     calls,
     boundsLoop,

@@ -1,11 +1,11 @@
-import type { Context, Playbook, PlaybookFlow, PlaybookOptions } from "../graph/handler.ts";
+import type { Context, HandlerResult, Playbook, PlaybookFlow, PlaybookOptions } from "../graph/handler.ts";
 import { FlowNode } from "../graph/node.ts";
-import type { NodePolicy } from "../graph/node-policy.ts";
+import { type Policy, policyObject } from "../graph/node-policy.ts";
 import type { Message } from "../message/message.ts";
 
 /** Options of {@link flowNode}. */
-export interface FlowNodeOptions {
-  readonly policy?: NodePolicy;
+export interface FlowNodeOptions<Input = unknown, Result = never> {
+  readonly policy?: Policy<Input, HandlerResult<Result>>;
 }
 
 /**
@@ -15,7 +15,7 @@ export interface FlowNodeOptions {
 export function flowNode<const Name extends string, Input, Result>(
   name: Name,
   flow: PlaybookFlow<Input, Result>,
-  options: FlowNodeOptions = {},
+  options: FlowNodeOptions<NoInfer<Input>, NoInfer<Result>> = {},
 ): FlowNode<Name, Input, Result> {
   const handler = (message: Message<never>, ctx: Context<never>): Promise<unknown> => ctx.callPlaybook(flow, message);
   return new FlowNode({
@@ -23,7 +23,7 @@ export function flowNode<const Name extends string, Input, Result>(
     kind: "subflow",
     style: "message",
     handler,
-    policy: { validate: "none", ...options.policy },
+    policy: { validate: "none", ...policyObject(options.policy) },
     inner: (flow as { graph?: unknown }).graph,
   });
 }

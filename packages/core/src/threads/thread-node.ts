@@ -3,7 +3,8 @@ import { requireKnownKeys, shown } from "../foundation/options.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "../foundation/schema.ts";
 import type { Context } from "../graph/handler.ts";
 import { FlowNode, type NodeClaims } from "../graph/node.ts";
-import type { NodePolicy } from "../graph/node-policy.ts";
+import type { HandlerResult } from "../graph/handler.ts";
+import { type Policy, policyObject } from "../graph/node-policy.ts";
 import { isThreadModule, type ResultOf, type RunnableOf, type TakenBy, type ThreadModule } from "./thread-module.ts";
 import { runInPool, ThreadPool } from "./thread-pool.ts";
 
@@ -24,7 +25,10 @@ export interface ThreadNodeOptions<Name extends string, Exports, Run extends key
   readonly output?: Output &
     (ResultOf<Exports, Run> extends SchemaInput<Output> ? unknown : Schema<ResultOf<Exports, Run>>);
   /** Policy, as for any node; `concurrency` defaults to the size of the pool. */
-  readonly policy?: NodePolicy;
+  readonly policy?: Policy<
+    Input extends Schema<unknown, unknown> ? SchemaInput<Input> : TakenBy<Exports, Run>,
+    HandlerResult<Output extends Schema<unknown, unknown> ? SchemaInput<Output> : ResultOf<Exports, Run>>
+  >;
   /** The pool that runs the node. @defaultValue `ThreadPool.shared` */
   readonly pool?: ThreadPool;
 }
@@ -82,7 +86,7 @@ export function threadNode<
     },
     input,
     output,
-    policy: { concurrency: pool?.size ?? availableParallelism(), ...policy },
+    policy: { concurrency: pool?.size ?? availableParallelism(), ...policyObject(policy) },
     effects,
     note: `thread: ${run}`,
   });

@@ -408,6 +408,14 @@ const ways: Record<
   node_error: fails,
   node_retry: fails,
   node_failed: fails,
+  node_fallback: async (options) => {
+    const broken = payloadNode({ name: "broken", policy: { onFailed: () => 0 } }, (): number => {
+      throw new Error("broken");
+    });
+    const flow = tidy(create(broken.to(), options).run());
+    await flow.call(1);
+    await flow.flush();
+  },
   node_timeout: timesOut,
   node_late: timesOut,
   node_zombie: timesOut,

@@ -66,7 +66,7 @@ export class Emitting {
     }
     const step = this.#step(attempt, checked, to);
     if (step === undefined) return;
-    if (!worker.retries && !this.#engine.sending.hasRoom(trace, attempt, step.edges)) {
+    if (!attempt.mayRetry && !this.#engine.sending.hasRoom(trace, attempt, step.edges)) {
       throw queueFull(worker.name, trace.id, trace.tenant, step.edges);
     }
     void this.sendOrHold(attempt, step);
@@ -140,7 +140,7 @@ export class Emitting {
     const step = nextLoopStep(attempt.message.payload, message.payload);
     if (step instanceof WM) return { message: step === message.payload ? message : carry(message, step), edges, wish };
     // the budget of a node with retries is exhausted only on success: ending the trace now would skip its retry
-    if (worker.retries) return { message, edges, wish, exhausted: step };
+    if (attempt.mayRetry) return { message, edges, wish, exhausted: step };
     this.#engine.ending.exhaust(trace, step);
     throw attempt.extras?.reason as Error;
   }
@@ -149,7 +149,7 @@ export class Emitting {
   sendOrHold(attempt: Attempt, emit: HeldEmit): Promise<void> {
     const { worker, trace } = attempt;
     const engine = this.#engine;
-    if (worker.retries) {
+    if (attempt.mayRetry) {
       const held = (attempt.more.held ??= []);
       if (held.length >= engine.options.limits.maxHeldEmits) {
         throw new FlowError({

@@ -43,9 +43,9 @@ export class RemoteDesk {
 
   /** Deadline for an answer in epoch milliseconds: the earlier of the trace's deadline and the node's timeout. */
   get deadlineAt(): number | undefined {
-    const { trace, worker } = this.#attempt;
+    const { trace, policy } = this.#attempt;
     const { deadlineAt } = trace;
-    const { timeoutMs } = worker.node.policy;
+    const { timeoutMs } = policy;
     if (timeoutMs === undefined) return deadlineAt;
     return Math.min(deadlineAt ?? Number.POSITIVE_INFINITY, this.#engine.clock.epochNow() + timeoutMs);
   }

@@ -1,4 +1,5 @@
 import type { Clock, Moment } from "../../foundation/clock.ts";
+import { errorPayload } from "../../foundation/flow-error.ts";
 import { styleHint } from "../../graph/node.ts";
 import { WM } from "../../message/controller.ts";
 import { carry, type Message } from "../../message/message.ts";
@@ -46,7 +47,9 @@ export class Committing {
     const { slots } = this.#engine;
     this.#engine.keepScope(trace);
     attempt.extras?.timer?.cancel();
-    if (trace.lasting !== null && !this.#engine.pausing.mayFinish(attempt)) return;
+    // a handler that failed asked for no pause: only one that returned says that it asks no more
+    if (trace.lasting !== null && attempt.extras?.failure === undefined && !this.#engine.pausing.mayFinish(attempt))
+      return;
     if (this.#engine.isWatched) attempt.more.returnedAt = this.#engine.clock.now();
     let edges: readonly Edge[] = worker.onward;
     let sent = message;
@@ -99,7 +102,11 @@ export class Committing {
     const { ledger, reporter, slots, ending } = this.#engine;
     attempt.end();
     if (!trace.isOpen) return;
-    if (reporter.hasListeners) reporter.succeeded(attempt, this.#engine.moment);
+    if (reporter.hasListeners) {
+      const failure = attempt.extras?.failure;
+      if (failure === undefined) reporter.succeeded(attempt, this.#engine.moment);
+      else reporter.node(attempt, { type: "node_fallback", error: errorPayload(failure) });
+    }
     if (attempt.extras?.refetch !== undefined) this.#engine.fetching.giveBack(attempt);
     ledger.committed(attempt);
     if (trace.lasting !== null) this.#engine.pausing.committed(attempt);

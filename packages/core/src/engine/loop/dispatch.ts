@@ -1,4 +1,5 @@
 import type { Clock, Moment } from "../../foundation/clock.ts";
+import type { FlowError } from "../../foundation/flow-error.ts";
 import { mixHigh, mixLow } from "../../foundation/lineage.ts";
 import type { Scheduler } from "../../foundation/scheduler.ts";
 import { WM } from "../../message/controller.ts";
@@ -11,6 +12,7 @@ import type { DurableRun } from "../durability.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { Reporter } from "../observe/reporter.ts";
 import { nextLoopStep } from "../policies/budget.ts";
+import { policyOfMessage } from "../policies/message-policy.ts";
 import { Attempt, State } from "../state/attempt.ts";
 import { Trace } from "../state/trace.ts";
 import type { NodeLimit } from "../state/permits.ts";
@@ -193,7 +195,10 @@ export class Dispatch {
     const engine = this.#engine;
     const { worker } = attempt;
     // its trace may have ended between launch and call
-    if (attempt.state !== State.LAUNCHED) return null;
+    if (attempt.state !== State.LAUNCHED) {
+      const failure = attempt.extras?.failure;
+      return failure === undefined ? null : this.#fallBack(attempt, failure);
+    }
     attempt.run();
     let value: unknown;
     try {
@@ -223,6 +228,23 @@ export class Dispatch {
     return this.#returned(attempt, value);
   }
 
+  /** Continues a failed attempt with the value of its policy's `onFailed`. */
+  #fallBack(attempt: Attempt, failure: FlowError): Attempt | null | undefined {
+    const { worker, policy, message, extras } = attempt;
+    if (!isRunning(attempt)) return this.#threw(attempt, failure);
+    let value: unknown;
+    try {
+      value = policy.onFailed?.(failure, (extras?.original ?? message) as Message<never>);
+      if (isThenable(value)) {
+        Promise.resolve(value).catch(() => {});
+        throw new TypeError(`Option "onFailed" of node "${worker.name}" must return a value: got a promise`);
+      }
+    } catch (fault) {
+      return this.#threw(attempt, fault);
+    }
+    return this.#returned(attempt, value);
+  }
+
   /** Continues after an asynchronous handler. Never throws, because no caller awaits it. */
   #driveOn(attempt: Attempt, didReturn: boolean, result: unknown): void {
     let next: Attempt | null | undefined;
@@ -235,15 +257,21 @@ export class Dispatch {
     this.#drive(attempt.trace, next);
   }
 
-  /** Calls a handler that is observed, has a timeout, or needs its message validated or stored first. */
+  /**
+   * Calls a handler that is observed, has a timeout or a policy for each message, or needs its message validated or
+   * stored first.
+   */
   #prepareAndCall(attempt: Attempt): unknown {
     const engine = this.#engine;
     const { worker } = attempt;
     if (engine.isWatched) this.#started(attempt);
     else attempt.started = engine.turn;
     // the timer fires, and the handler may use its context, in another async context: capture the caller's now
-    if (worker.takesContext || worker.timeoutMs !== undefined) engine.keepScope(attempt.trace);
-    if (worker.timeoutMs !== undefined) engine.failing.armTimeout(attempt, worker.timeoutMs);
+    if (worker.looks) attempt.more.policy = policyOfMessage(worker.node, attempt.message);
+    const timeoutMs = worker.looks ? attempt.policy.timeoutMs : worker.timeoutMs;
+    if (worker.takesContext || timeoutMs !== undefined) engine.keepScope(attempt.trace);
+    // a policy function may have ended the trace: a timer would outlive it
+    if (timeoutMs !== undefined && isRunning(attempt)) engine.failing.armTimeout(attempt, timeoutMs);
     const prepared = worker.prepares ? this.#prepare(attempt) : undefined;
     return prepared === undefined ? callHandler(attempt) : prepared.then(() => callHandler(attempt));
   }
@@ -274,7 +302,9 @@ export class Dispatch {
 
   #replaceMessage(attempt: Attempt, checked: Message): void {
     if (checked === attempt.message) return;
-    if (attempt.worker.retries || this.#engine.durable !== undefined) attempt.more.original ??= attempt.message;
+    const { mayRetry, policy } = attempt;
+    if (mayRetry || policy.onFailed !== undefined || this.#engine.durable !== undefined)
+      attempt.more.original ??= attempt.message;
     attempt.message = checked;
   }
 

@@ -2,6 +2,7 @@ import type { Moment } from "../../foundation/clock.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { lineageText } from "../../foundation/lineage.ts";
 import type { Timer } from "../../foundation/timer-wheel.ts";
+import type { ResolvedPolicy } from "../../graph/node-policy.ts";
 import type { Message } from "../../message/message.ts";
 import type { RemoteSkill } from "../../ports/instrument.ts";
 import type { QueueItem } from "../../queue/fair-queue.ts";
@@ -60,8 +61,14 @@ export class AttemptExtras {
   controller: AbortController | undefined;
   /** Reason the attempt was aborted, passed to its signal. */
   reason: Error | undefined;
-  /** Message before its payload was parsed, kept for a retry. */
+  /** Message before its payload was parsed, kept for a retry or a fallback. */
   original: Message | undefined;
+  /** Policy of its message, where the node's depends on the message. */
+  policy: ResolvedPolicy | undefined;
+  /** Failure in place of which it sends the value of `onFailed`. Its handler is not called. */
+  failure: FlowError | undefined;
+  /** Attempt that sends in place of this one, which has timed out and keeps the slot until its handler returns. */
+  heir: Attempt | undefined;
   readonly outbox: Send[] = [];
   held: HeldEmit[] | undefined;
   /** Messages the handler has fetched. */
@@ -121,8 +128,8 @@ export class AttemptExtras {
  * - sending: its handler has returned and its outputs are blocked
  * - over: final
  *
- * A failed attempt is over; its retry starts parked (backoff) → queued. A paused attempt is over; its successor starts
- * paused → queued. The end of the trace moves every attempt to over.
+ * A failed attempt is over; its retry starts parked (backoff) → queued. The attempt that sends `onFailed`'s value in
+ * its place starts running. A paused attempt is over; its successor starts paused → queued. The end of the trace moves every attempt to over.
  */
 export class Attempt implements QueueItem, StreamWriter {
   worker: Worker;
@@ -238,6 +245,24 @@ export class Attempt implements QueueItem, StreamWriter {
     this.trace.replace(before, this);
   }
 
+  /** Takes the place of a failed attempt whose message is sent on in another way. Leaves it its slot. */
+  succeed(before: Attempt): void {
+    this.state = State.RUNNING;
+    this.started = before.started;
+    this.heldSince = before.heldSince;
+    this.inRing = before.inRing;
+    before.inRing = false;
+    this.trace.replace(before, this);
+  }
+
+  /** Passes the slot on to the attempt that sends in its place. Returns whether there is one to hold it. */
+  passSlotOn(to: Attempt | undefined): boolean {
+    if (to === undefined || to.state === State.OVER || this.slot !== Slot.HELD) return false;
+    to.slot = Slot.HELD;
+    this.slot = Slot.NONE;
+    return true;
+  }
+
   enterRing(): void {
     const { ring } = this.worker;
     if (ring === undefined || this.inRing) return;
@@ -294,6 +319,16 @@ export class Attempt implements QueueItem, StreamWriter {
     if (count === 0) return;
     this.more.alreadySent = count;
     this.more.alreadySentTo = to;
+  }
+
+  /** Policy of its message: the node's, unless that depends on the message. */
+  get policy(): ResolvedPolicy {
+    return this.extras?.policy ?? this.worker.node.policy;
+  }
+
+  /** Whether it may be retried. If so, emits are held back until it succeeds. */
+  get mayRetry(): boolean {
+    return this.policy.maxRetries > 0;
   }
 
   get node(): string {

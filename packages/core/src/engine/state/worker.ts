@@ -111,14 +111,14 @@ export class Worker {
   readonly limit: NodeLimit | undefined;
   readonly isOrdered: boolean;
   readonly timeoutMs: number | undefined;
-  /** Whether failed attempts may be retried. If so, emits are held back until the attempt succeeds. */
-  readonly retries: boolean;
+  /** Whether its policy depends on the message. */
+  readonly looks: boolean;
   /** Schema of its input, if it is validated. */
   readonly inputSchema: Schema<unknown, unknown> | undefined;
   readonly checkInput: CheckMessage | undefined;
   /** Whether its message is validated or stored before the handler is called. */
   readonly prepares: boolean;
-  /** Whether its handler is called as soon as it has a slot, with no validation, store or timeout before it. */
+  /** Whether its handler is called as soon as it has a slot, with no policy function, validation, store or timeout. */
   readonly isPlain: boolean;
   /** Whether its handler is called only after its message is stored. */
   readonly storesFirst: boolean;
@@ -189,14 +189,14 @@ export class Worker {
         : { limiter, permits: permitsOf(limiter), weightOf, offered: new Set(), wake: () => wake(this) };
     this.isOrdered = policy.ordering === "trace";
     this.timeoutMs = policy.timeoutMs;
-    this.retries = policy.maxRetries > 0;
+    this.looks = policy.perMessage !== undefined;
     this.storesFirst = plan.storesFirst;
     this.inbox = new FairQueue(this.isOrdered, weightOf);
     this.outer = ring === undefined ? undefined : new FairQueue(this.isOrdered, weightOf);
     this.inputSchema = plan.inputSchema;
     this.checkInput = plan.checkInput;
     this.prepares = plan.checkInput !== undefined || plan.storesFirst;
-    this.isPlain = !this.prepares && this.timeoutMs === undefined;
+    this.isPlain = !this.prepares && this.timeoutMs === undefined && !this.looks;
     this.checkEmitted = plan.checkEmitted;
     this.takesContext = plan.takesContext;
     this.call = plan.call;

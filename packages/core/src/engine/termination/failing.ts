@@ -1,6 +1,6 @@
 import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { type Clock, Moment } from "../../foundation/clock.ts";
-import { isRetryable, retryDelay } from "../policies/retry.ts";
+import { backoffDelay, isRetried, isRetryable, statedDelay } from "../policies/retry.ts";
 import { styleHint } from "../../graph/node.ts";
 import { Attempt, State } from "../state/attempt.ts";
 import type { Trace } from "../state/trace.ts";
@@ -33,6 +33,7 @@ const OWN_CODES: ReadonlySet<FlowErrorCode> = new Set([
   FlowErrorCode.INPUT_INVALID,
   FlowErrorCode.OUTPUT_INVALID,
   FlowErrorCode.ROUTE_UNKNOWN,
+  FlowErrorCode.POLICY_FAILED,
   FlowErrorCode.HELD_LIMIT,
   FlowErrorCode.FETCH_STARVED,
   FlowErrorCode.STREAM_BUSY,
@@ -48,7 +49,7 @@ const OWN_CODES: ReadonlySet<FlowErrorCode> = new Set([
   FlowErrorCode.REMOTE_INTERRUPTED,
 ]);
 
-/** Handles an attempt that threw or timed out: schedules a retry or fails its trace. */
+/** Handles an attempt that threw or timed out: schedules a retry, falls back to `onFailed`, or fails its trace. */
 export class Failing {
   readonly #engine: FailingHost;
 
@@ -65,6 +66,10 @@ export class Failing {
 
   /** Handles an error thrown by a handler, or an invalid payload. */
   threw(attempt: Attempt, thrown: unknown): void {
+    if (attempt.extras?.failure !== undefined) {
+      this.#cannotFallBack(attempt, attempt.extras.failure, thrown);
+      return;
+    }
     attempt.extras?.timer?.cancel();
     attempt.endWaits();
     const error = this.explain(attempt, thrown);
@@ -77,6 +82,17 @@ export class Failing {
     }
     this.#engine.keepScope(attempt.trace);
     const delayMs = this.#delay(attempt, error);
+    // the policy's functions are user code: they may have ended the trace, and the attempt with it
+    if (!isRunning(attempt)) {
+      this.#engine.ending.returned(attempt, undefined, false);
+      return;
+    }
+    if (delayMs === undefined && attempt.policy.onFailed !== undefined) {
+      attempt.passSlotOn(this.#fallBack(attempt, error));
+      attempt.end();
+      if (attempt.worker.limit !== undefined) this.#engine.slots.endPermit(attempt);
+      return;
+    }
     this.#engine.slots.leave(attempt, delayMs === undefined);
     attempt.end();
     this.#goOn(attempt, error, delayMs);
@@ -114,51 +130,102 @@ export class Failing {
       });
     }
     const delayMs = this.#delay(attempt, error);
+    // the policy's functions are user code: they may have ended the trace, and the attempt with it
+    if (!isRunning(attempt)) {
+      engine.agenda.flush();
+      return;
+    }
     // the trace continues at once, but the slot stays taken: freeing it would exceed the node's concurrency
+    if (delayMs === undefined && attempt.policy.onFailed !== undefined) {
+      attempt.more.heir = this.#fallBack(attempt, error);
+      engine.ending.linger(attempt);
+      attempt.abort(error);
+      if (worker.limit !== undefined) engine.slots.leavePermitLine(attempt);
+      engine.agenda.flush();
+      return;
+    }
     trace.unlink(attempt);
     engine.slots.leaveRing(attempt);
     engine.ending.linger(attempt);
     attempt.abort(error);
     if (worker.limit !== undefined) engine.slots.leavePermitLine(attempt);
-    this.#goOn(attempt, error, delayMs);
+    // its abort listeners are user code, too
+    if (trace.isOpen) this.#goOn(attempt, error, delayMs);
     engine.agenda.flush();
   }
 
+  /** Returns the delay before the next attempt, or `undefined` for none. Calls the policy's functions. */
   #delay(attempt: Attempt, error: FlowError): number | undefined {
-    try {
-      const { policy } = attempt.worker.node;
-      return attempt.trace.inScope(
-        () => retryDelay(policy, error, attempt.attempt, this.#engine.options.random),
-        undefined,
-      );
-    } catch (fault) {
-      this.#engine.options.logger.error("retry_if_failed", { node: attempt.worker.name, error: errorPayload(fault) });
-      return undefined;
-    }
+    const { policy, trace } = attempt;
+    const ask = <Answer>(event: string, question: () => Answer): Answer | undefined => {
+      try {
+        return trace.inScope(question, undefined);
+      } catch (fault) {
+        this.#engine.options.logger.error(event, { node: attempt.worker.name, error: errorPayload(fault) });
+        return undefined;
+      }
+    };
+    if (ask("retry_if_failed", () => isRetried(policy, error, attempt.attempt)) !== true) return undefined;
+    return (
+      ask("retry_after_failed", () => statedDelay(policy, error)) ??
+      backoffDelay(policy, attempt.attempt, this.#engine.options.random)
+    );
+  }
+
+  /** Replaces a failed attempt by one that sends the value of `onFailed`. The slot stays with the failed attempt. */
+  #fallBack(attempt: Attempt, error: FlowError): Attempt {
+    const { extras } = attempt;
+    this.#abandonUnsent(attempt, error);
+    const next = this.#next(attempt, attempt.attempt);
+    const { more } = next;
+    more.failure = error;
+    more.policy = extras?.policy;
+    more.original = extras?.original;
+    next.message = attempt.message;
+    next.skip(attempt.sent.count, attempt.sent.to);
+    this.#endStreams(attempt, "error");
+    next.succeed(attempt);
+    this.#engine.agenda.run(next);
+    return next;
+  }
+
+  /** Fails a trace with the failure that `onFailed` could not replace. */
+  #cannotFallBack(attempt: Attempt, failure: FlowError, fault: unknown): void {
+    const { options, slots, ending } = this.#engine;
+    options.logger.error("on_failed_failed", { node: attempt.worker.name, error: errorPayload(fault) });
+    slots.leave(attempt);
+    attempt.end();
+    ending.fail(attempt.trace, failure, attempt);
+  }
+
+  #endStreams(attempt: Attempt, end: "error" | "retry"): void {
+    const { trace, extras } = attempt;
+    if (!extras?.writesStreams) return;
+    for (const chunk of trace.extras?.streams?.endAll(attempt, end) ?? []) trace.sink.chunk(chunk);
+  }
+
+  /** Abandons the messages of an attempt that no edge has accepted: a later attempt sends them. */
+  #abandonUnsent(attempt: Attempt, reason: Error): void {
+    const unsent = attempt.extras?.outbox.splice(0) ?? [];
+    for (const send of unsent) this.#engine.sending.abandon(send, reason);
+    // counting unsent outputs would lose them
+    attempt.outputs -= unsent.length;
+    attempt.sentTo = unsent[0]?.sentTo ?? attempt.sentTo;
   }
 
   #goOn(attempt: Attempt, error: FlowError, delayMs: number | undefined): void {
     const engine = this.#engine;
     const { trace, extras } = attempt;
-    const endStreams = (): void => {
-      if (!extras?.writesStreams) return;
-      for (const chunk of trace.extras?.streams?.endAll(attempt, delayMs === undefined ? "error" : "retry") ?? [])
-        trace.sink.chunk(chunk);
-    };
     if (delayMs === undefined) {
-      endStreams();
-      const unsent = extras?.outbox.splice(0) ?? [];
-      for (const send of unsent) engine.sending.abandon(send, error);
-      // a later retry of the trace sends what no edge has accepted: counting unsent outputs would lose them
-      attempt.outputs -= unsent.length;
-      attempt.sentTo = unsent[0]?.sentTo ?? attempt.sentTo;
+      this.#endStreams(attempt, "error");
+      this.#abandonUnsent(attempt, error);
       engine.ending.fail(trace, error, attempt);
       return;
     }
     const next = this.#next(attempt, attempt.attempt + 1);
     // a node with retries holds its emits back: only outputs of an earlier call can have been sent
     if (extras !== null) next.skip(extras.alreadySent, extras.alreadySentTo);
-    endStreams();
+    this.#endStreams(attempt, "retry");
     this.#park(next);
     if (engine.reporter.hasListeners) engine.reporter.node(attempt, { type: "node_retry", delayMs });
     next.more.dueAt = engine.clock.epochNow() + delayMs;
@@ -171,18 +238,13 @@ export class Failing {
    */
   setAside(attempt: Attempt): Attempt {
     const engine = this.#engine;
-    const { trace, extras } = attempt;
     attempt.endWaits();
-    const unsent = extras?.outbox.splice(0) ?? [];
-    for (const send of unsent) engine.sending.abandon(send, new Error("Its message is put back"));
-    attempt.outputs -= unsent.length;
-    attempt.sentTo = unsent[0]?.sentTo ?? attempt.sentTo;
+    this.#abandonUnsent(attempt, new Error("Its message is put back"));
     engine.slots.leave(attempt, false);
     attempt.end();
     const next = this.#next(attempt, attempt.attempt);
     next.skip(attempt.sent.count, attempt.sent.to);
-    if (extras?.writesStreams)
-      for (const chunk of trace.extras?.streams?.endAll(attempt, "retry") ?? []) trace.sink.chunk(chunk);
+    this.#endStreams(attempt, "retry");
     this.#park(next);
     return next;
   }
@@ -274,6 +336,10 @@ function isOwnError(attempt: Attempt, thrown: unknown): thrown is FlowError {
     // reading a revoked proxy throws
     return false;
   }
+}
+
+function isRunning(attempt: Attempt): boolean {
+  return attempt.state === State.RUNNING;
 }
 
 function isTypeError(thrown: unknown): boolean {

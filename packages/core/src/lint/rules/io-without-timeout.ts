@@ -6,7 +6,8 @@ export const ioWithoutTimeout: Rule = (place) => {
   if (place.isTimed) return [];
   return place.graph.vertices.flatMap(({ index, node }) => {
     const isOutside = node.kind === "remote" || (node.effects ?? "none") !== "none";
-    if (!isOutside || node.policy.timeoutMs !== undefined) return [];
+    // a policy function may set a timeout
+    if (!isOutside || node.policy.timeoutMs !== undefined || node.policy.perMessage !== undefined) return [];
     const nodes = namesOf(place, [index]);
     return [
       {

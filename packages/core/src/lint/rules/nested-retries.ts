@@ -1,6 +1,6 @@
 import type { Graph, SomeNode } from "../../graph/graph.ts";
 import { quoted } from "../finding.ts";
-import type { PlaybookGraphs, Rule } from "../place.ts";
+import { type PlaybookGraphs, retriesOf, type Rule } from "../place.ts";
 
 /** Reports nodes with retries that call a playbook whose nodes have retries: the attempts multiply. */
 export const nestedRetries: Rule = (place) => {
@@ -9,8 +9,8 @@ export const nestedRetries: Rule = (place) => {
   const worst = new WorstCases(place.playbooks);
   return place.graph.vertices.flatMap(({ node }) => {
     const below = worst.below(node);
-    if (node.policy.maxRetries === 0 || below.attempts === 1) return [];
-    const own = 1 + node.policy.maxRetries;
+    if (retriesOf(node) === 0 || below.attempts === 1) return [];
+    const own = 1 + retriesOf(node);
     const caller = place.prefix + node.name;
     const nodes = [caller, ...below.nodes.map((name) => `${caller}/${name}`)];
     return [
@@ -56,7 +56,7 @@ class WorstCases {
     for (const { node } of graph.vertices) {
       const below = this.below(node);
       const nodes = below.nodes.map((name) => `${node.name}/${name}`);
-      const own = 1 + node.policy.maxRetries;
+      const own = 1 + retriesOf(node);
       worst = worse(worst, { attempts: own * below.attempts, nodes: own > 1 ? [node.name, ...nodes] : nodes });
     }
     this.#known.set(graph, worst);

@@ -1,10 +1,10 @@
 import { quoted } from "../finding.ts";
-import { namesOf, type Rule } from "../place.ts";
+import { namesOf, retriesOf, type Rule } from "../place.ts";
 
 /** Reports handlers with retries that write: a failed attempt may have written already, and the next writes again. */
 export const retriedWrites: Rule = (place) =>
   place.graph.vertices.flatMap(({ index, node }) => {
-    const repeater = node.policy.maxRetries > 0 ? place.prefix + node.name : place.repeatedBy;
+    const repeater = retriesOf(node) > 0 ? place.prefix + node.name : place.repeatedBy;
     if (node.effects !== "writes" || repeater === undefined) return [];
     const nodes = namesOf(place, [index]);
     const isOwn = repeater === nodes[0];

@@ -1,4 +1,4 @@
-import type { Context, EmitTarget } from "../../graph/handler.ts";
+import type { Context, EmitTarget, HandlerResult } from "../../graph/handler.ts";
 import type { Schema, SchemaInput, SchemaOutput } from "../../foundation/schema.ts";
 import { type FlowNode, node, type NodeOptions, type WithInput, type WithOutput } from "../../graph/node.ts";
 import type { Message } from "../../message/message.ts";
@@ -47,7 +47,9 @@ export function scriptedNode<
   Output extends Schema<unknown, unknown>,
   const Loops extends boolean = false,
 >(
-  options: NodeOptions<Name, Loops> & WithInput<Input> & WithOutput<Output>,
+  options: NodeOptions<Name, Loops, SchemaInput<Input>, HandlerResult<SchemaInput<Output>>> &
+    WithInput<Input> &
+    WithOutput<Output>,
   script: Script<SchemaOutput<Input>>,
 ): FlowNode<Name, SchemaInput<Input>, SchemaOutput<Output>, unknown, Loops> {
   if (typeof script !== "function" && script.length === 0)
