@@ -32,6 +32,20 @@ export interface Deed {
   readonly failsBy: "throw" | "stall";
   readonly failsAt: number;
   readonly returns: Output | undefined;
+  /** The value that replaces a failure at a node that falls back; nothing where it could go back in a cycle. */
+  readonly fallback: Output | undefined;
+}
+
+/** Whether a node's failures become values. It needs no draw of its own, so that seeds keep their graphs. */
+export function fallsBack(shape: Shape, place: number): boolean {
+  const { kind } = shape.nodes[place] as NodeSpec;
+  return kind !== "router" && kind !== "join" && hashOf(`${shape.seed}|${place}|falls back`) % 3 === 0;
+}
+
+/** Whether a node's policy depends on the message. */
+export function looks(shape: Shape, place: number): boolean {
+  const { kind } = shape.nodes[place] as NodeSpec;
+  return kind !== "router" && kind !== "join" && hashOf(`${shape.seed}|${place}|looks`) % 3 === 0;
 }
 
 export const BUDGET_HOPS = 4;
@@ -103,6 +117,9 @@ export function deedOf(shape: Shape, place: number, parcel: Parcel, hops: number
     failsBy: node.timeoutMs !== undefined && isLikely(50) ? "stall" : "throw",
     failsAt: Math.floor(random() * (acts.length + 1)),
     returns: returned === undefined ? undefined : { parcel: child(plans.length), ...returned },
+    fallback: onward.every((target) => target > place)
+      ? { parcel: { id: `${parcel.id}/${place}.${hops}.${plans.length + 1}`, fuel: 0 }, again: false, to: undefined }
+      : undefined,
   };
 }
 
@@ -116,6 +133,8 @@ export interface Expectation {
   readonly endings: ReadonlySet<"failed" | "exhausted">;
   /** Whether an attempt may exceed its node's timeout because it has to wait for others. */
   readonly mayStretch: boolean;
+  /** Whether such an attempt may be replaced by a fallback, so that its outputs cannot be predicted. */
+  readonly mayFallBack: boolean;
 }
 
 /** Returns the key of a message at a node. */
@@ -132,6 +151,7 @@ export function expectationOf(
   const results = new Map<string, number>();
   const endings = new Set<"failed" | "exhausted">();
   let mayStretch = false;
+  let mayFallBack = false;
   const work = first.map((message) => ({ ...message, hops: 0 }));
   for (const { place, parcel, hops } of work) {
     if (work.length > 20_000) throw new Error("The script makes too many messages");
@@ -139,11 +159,21 @@ export function expectationOf(
     const onward = shape.onward[place] as readonly number[];
     const deed = deedOf(shape, place, parcel, hops);
     count(handled, keyOf(place, parcel.id, hops));
-    mayStretch ||=
+    const isStretchable =
       node.timeoutMs !== undefined &&
       (node.kind === "playbook" ||
         node.kind === "remote" ||
         deed.acts.some(({ act }) => act === "emit" || act === "chunk"));
+    mayStretch ||= isStretchable;
+    const isFallback = fallsBack(shape, place);
+    mayFallBack ||= isStretchable && isFallback;
+    const isTooLong = node.timeoutMs !== undefined && durationOf(deed) > node.timeoutMs;
+    if (isFallback && (deed.failures > node.maxRetries || isTooLong)) {
+      const early = node.maxRetries === 0 ? deed.acts.slice(0, deed.failsAt) : [];
+      follow(early.flatMap((act) => (act.act === "emit" ? [act.output] : [])));
+      follow(deed.fallback === undefined ? [] : [deed.fallback]);
+      continue;
+    }
     if (deed.failures > node.maxRetries) {
       endings.add("failed");
       // messages emitted before the failure are in flight, unless they were held back
@@ -151,7 +181,7 @@ export function expectationOf(
       follow(early.flatMap((act) => (act.act === "emit" ? [act.output] : [])));
       continue;
     }
-    if (node.timeoutMs !== undefined && durationOf(deed) > node.timeoutMs) endings.add("failed");
+    if (isTooLong) endings.add("failed");
     const emitted = deed.acts.flatMap((act) => (act.act === "emit" ? [act.output] : []));
     follow([...emitted, ...(deed.returns === undefined ? [] : [deed.returns])]);
 
@@ -169,7 +199,7 @@ export function expectationOf(
       }
     }
   }
-  return { handled, results, endings, mayStretch };
+  return { handled, results, endings, mayStretch, mayFallBack };
 }
 
 /** Whether an output returns to its own node. */

@@ -12,6 +12,7 @@ import {
   LoopbackTransport,
   type Message,
   node,
+  type NodePolicy,
   payloadNode,
   predicateRouter,
   type RemoteTransport,
@@ -28,9 +29,11 @@ import {
   count,
   type Deed,
   deedOf,
+  fallsBack,
   goesRound,
   hashOf,
   keyOf,
+  looks,
   type Output,
   type Parcel,
   STALL_MS,
@@ -180,15 +183,18 @@ function scriptedNode(
 ): ScriptNode {
   const { concurrency, ordering, maxRetries, backoffBaseMs, timeoutMs, kind, gather } = spec;
   const name = nameOf(place);
-  const policy = {
-    concurrency,
-    ordering,
+  const fixed = { concurrency, ordering, jitter: 0, ...(shared === undefined ? {} : { limiter: shared }) };
+  const limits = {
     maxRetries,
     backoffBaseMs,
-    jitter: 0,
-    ...(shared === undefined ? {} : { limiter: shared }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    timeoutMs,
+    // within the range of the backoffs, so that the runs take as long as before
+    retryAfterMs: (): number | undefined => (hashOf(`${shape.seed}|${place}|states`) % 3 === 0 ? 4 : undefined),
+    onFailed: fallsBack(shape, place) ? fallBack : undefined,
   };
+  const policy: NodePolicy<unknown, unknown> = looks(shape, place)
+    ? { ...fixed, maxRetries: 9, perMessage: looking }
+    : { ...fixed, ...limits };
   const sleepOnClock = (ms: number): Promise<void> => new Promise((resolve) => clock.setTimer(() => resolve(), ms));
 
   const atWork = new Set<string>();
@@ -308,6 +314,21 @@ function scriptedNode(
   };
   const loops = kind === "loop" ? { allowCycle: true } : {};
   return node({ name, policy, ...loops }, handler);
+
+  /** Returns the limits for a message. Only they apply, and none of the node's own. */
+  function looking(message: Message) {
+    if (parcelOf(message.payload).parcel.id === "") log.problems.push(`${name}: its policy was asked without a parcel`);
+    count(log.faults, "a policy looks at the message");
+    return limits;
+  }
+
+  /** Returns the value that replaces a failure. */
+  function fallBack(_error: unknown, message: Message): unknown {
+    const { parcel, hops } = parcelOf(message.payload);
+    count(log.faults, "a failure becomes a value");
+    count(log.returned, keyOf(place, parcel.id, hops));
+    return valueOf(deedOf(shape, place, parcel, hops).fallback, message);
+  }
 
   /** Performs a side effect that takes some time and must not take place twice. */
   async function doOnce(key: string, ctx: Context, { done }: EffectLog): Promise<void> {

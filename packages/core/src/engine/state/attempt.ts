@@ -245,8 +245,14 @@ export class Attempt implements QueueItem, StreamWriter {
     this.trace.replace(before, this);
   }
 
-  /** Takes the place of a failed attempt whose message is sent on in another way. Leaves it its slot. */
+  /** Takes the place of a failed attempt, and its blocked sends. Leaves it its slot. */
   succeed(before: Attempt): void {
+    this.outputs = before.outputs;
+    this.sentTo = before.sentTo;
+    // the target may start them at any time: abandoning them while their trace goes on would send them twice
+    const blocked = before.extras?.outbox.splice(0) ?? [];
+    for (const send of blocked) send.from = this;
+    this.more.outbox.push(...blocked);
     this.state = State.RUNNING;
     this.started = before.started;
     this.heldSince = before.heldSince;
@@ -424,7 +430,7 @@ export class Attempt implements QueueItem, StreamWriter {
 export class Send implements Waiting {
   readonly trace: Trace;
   /** Sending attempt; `null` for messages from outside. */
-  readonly from: Attempt | null;
+  from: Attempt | null;
   readonly message: Message;
   readonly edges: readonly Edge[];
   /** Index among its sender's outputs; part of the lineage id. */

@@ -234,7 +234,7 @@ export class Ending {
       this.late += 1;
       if (this.#engine.reporter.hasListeners) this.#engine.reporter.node(attempt, { type: "node_late" });
     }
-    if (!attempt.passSlotOn(attempt.more.heir)) this.#engine.slots.free(attempt);
+    this.#engine.slots.freeLate(attempt);
     if (!extras.isZombie) this.#unwound(trace, attempt, false);
   }
 
@@ -276,7 +276,7 @@ export class Ending {
     this.zombies += 1;
     this.#gone();
     if (this.#engine.reporter.hasListeners) this.#engine.reporter.node(attempt, { type: "node_zombie" });
-    if (!attempt.passSlotOn(attempt.more.heir)) this.#engine.slots.free(attempt);
+    this.#engine.slots.freeLate(attempt);
     this.#unwound(trace, attempt, true);
     this.#engine.agenda.flush();
   }

@@ -175,14 +175,13 @@ export class Failing {
   /** Replaces a failed attempt by one that sends the value of `onFailed`. The slot stays with the failed attempt. */
   #fallBack(attempt: Attempt, error: FlowError): Attempt {
     const { extras } = attempt;
-    this.#abandonUnsent(attempt, error);
     const next = this.#next(attempt, attempt.attempt);
     const { more } = next;
     more.failure = error;
     more.policy = extras?.policy;
     more.original = extras?.original;
     next.message = attempt.message;
-    next.skip(attempt.sent.count, attempt.sent.to);
+    if (extras !== null) next.skip(extras.alreadySent, extras.alreadySentTo);
     this.#endStreams(attempt, "error");
     next.succeed(attempt);
     this.#engine.agenda.run(next);

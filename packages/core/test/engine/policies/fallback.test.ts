@@ -94,6 +94,31 @@ describe("a failure that becomes a value", () => {
     expect(keys.size).toBe(3);
   });
 
+  test.each([
+    ["throws", 0],
+    ["times out", 1_000],
+  ])("follows what waits for room when its handler %s: each is sent once, in order", async (_what, delayMs) => {
+    const clock = new TestClock();
+    const open = Promise.withResolvers<void>();
+    const chatty = payloadNode(
+      { name: "chatty", policy: { timeoutMs: 10, onFailed: () => 0 } },
+      async (value: number, ctx) => {
+        for (let more = 1; more < 6; more += 1) ctx.emit(value + more).catch(() => {});
+        await ctx.sleep(delayMs);
+        return broken();
+      },
+    );
+    const end = payloadNode({ name: "end", policy: { concurrency: 1 } }, async (value: number) => {
+      await open.promise;
+      return value;
+    });
+    const flow = tidy(create(chatty.to(end), { clock, queueMaxSize: 1 }).run());
+    const outcome = flow.outcome(0);
+    await clock.advance(20);
+    open.resolve();
+    expect(await within(1_000, outcome)).toMatchObject({ status: "completed", results: [1, 2, 3, 4, 5, 0] });
+  });
+
   test("gives the messages that the failed handler fetched back to the node", async () => {
     const greedy = payloadNode(
       { name: "greedy", policy: { onFailed: (_, message) => -Number(message.payload) } },
