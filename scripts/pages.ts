@@ -88,8 +88,10 @@ const matches = (text: string, shape: RegExp): string[] => Array.from(text.match
 
 /** Lists the properties of a public interface. */
 const membersOf = (name: string): string[] => {
-  const body = new RegExp(`^export interface ${name}\\b[^\\n]*\\{\\n(.*?)^\\}`, "ms").exec(reports)?.[1] ?? "";
-  return matches(body, /^ {4}readonly (\w+)\??:/gm);
+  const found = new RegExp(`^export interface ${name}\\b([^\\n]*)\\{\\n(.*?)^\\}`, "ms").exec(reports);
+  const extended = / extends (\w+)/.exec(found?.[1]?.replace(/^<.*?>/, "") ?? "")?.[1];
+  const inherited = extended === undefined ? [] : membersOf(extended);
+  return [...inherited, ...matches(found?.[2] ?? "", /^ {4}readonly (\w+)\??:/gm)];
 };
 
 compare(

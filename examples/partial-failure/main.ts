@@ -8,14 +8,23 @@ import type { AddressInfo } from "node:net";
 import process from "node:process";
 import { type Context, create, joinK, type Message, node, payloadNode, shape } from "penguiflow";
 
-const RETRIES = 2;
-
 interface Request {
   /** Number of requests that make up the answer, which the join waits for. */
   readonly of: number;
   readonly bird: string;
 }
 type Sighting = { readonly bird: string; readonly of: number } & ({ readonly seen: number } | { readonly why: string });
+
+/** Thrown for an answer that another attempt may improve. */
+class Refused extends Error {
+  readonly retryAfterMs: number | undefined;
+
+  constructor({ status, headers }: Response) {
+    super(`status ${status}`);
+    const seconds = headers.get("retry-after");
+    this.retryAfterMs = seconds === null ? undefined : Number(seconds) * 1_000;
+  }
+}
 
 const split = node("split", async ({ payload: birds }: Message<readonly string[]>, ctx) => {
   const of = birds.length;
@@ -27,22 +36,27 @@ const split = node("split", async ({ payload: birds }: Message<readonly string[]
 const ask = payloadNode(
   {
     name: "ask",
-    policy: { timeoutMs: 2_000, maxRetries: RETRIES, backoffBaseMs: 20, maxBackoffMs: 200, ordering: "none" },
+    policy: {
+      timeoutMs: 1_000,
+      maxRetries: 2,
+      backoffBaseMs: 20,
+      maxBackoffMs: 200,
+      ordering: "none",
+      // a busy service says when to come back
+      retryAfterMs: (error) => (error instanceof Refused ? error.retryAfterMs : undefined),
+      // a failure would end the trace and discard the other findings
+      onFailed: (error, { payload: { bird, of } }: Message<Request>): Sighting => {
+        const thrown = error.unwrap();
+        return { bird, of, why: `${thrown instanceof Refused ? thrown.message : error.code}, ${error.attempt} times` };
+      },
+    },
   },
   async ({ bird, of }: Request, ctx: Context<{ readonly url: string }>): Promise<Sighting> => {
-    try {
-      // shorter than the node's timeout, which could not be caught here
-      const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(1_000)]);
-      const response = await fetch(new URL(bird, ctx.resources.url), { signal });
-      if (response.ok) return { bird, of, seen: ((await response.json()) as { seen: number }).seen };
-      // an unknown bird stays unknown, so a retry is pointless
-      if (response.status < 500) return { bird, of, why: `status ${response.status}` };
-      throw new Error(`status ${response.status}`);
-    } catch (error) {
-      // throwing on the last attempt would fail the trace and discard the other findings
-      if (ctx.attempt <= RETRIES || ctx.signal.aborted) throw error;
-      return { bird, of, why: `${(error as Error).message}, ${ctx.attempt} times` };
-    }
+    const response = await fetch(new URL(bird, ctx.resources.url), { signal: ctx.signal });
+    if (response.ok) return { bird, of, seen: ((await response.json()) as { seen: number }).seen };
+    // an unknown bird stays unknown, so a retry is pointless
+    if (response.status < 500) return { bird, of, why: `status ${response.status}` };
+    throw new Refused(response);
   },
 );
 
@@ -78,7 +92,7 @@ async function startUnreliableService() {
     const isFirst = !asked.includes(bird);
     asked.push(bird);
     if (known[bird] === undefined) response.writeHead(404).end();
-    else if (isFirst || bird === "emperor") response.writeHead(503).end();
+    else if (isFirst || bird === "emperor") response.writeHead(503, { "retry-after": "0.02" }).end();
     else response.end(JSON.stringify({ seen: known[bird] }));
   }).listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -65,7 +65,7 @@ export function create(...args: readonly (AnyEdges | FlowOptions)[]): unknown {
  * ```ts
  * const flow = createFrom<Question, Answer>([plan.to(...tools), ...tools.map((tool) => tool.to(answer))]);
  * ```
- * @throws as {@link create}
+ * @throws TypeError, CycleError as `create` does
  */
 export function createFrom<Input = never, Result = unknown, Resources = unknown>(
   edges: readonly AnyEdges[],

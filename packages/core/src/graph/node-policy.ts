@@ -10,7 +10,7 @@ import type { FlowError } from "../foundation/flow-error.ts";
 import type { Message } from "../message/message.ts";
 import { Limiter } from "./limiter.ts";
 
-/** A failed attempt, as passed to {@link NodePolicy.retryIf}. */
+/** A failed attempt, as passed to {@link MessagePolicy.retryIf}. */
 export interface RetryQuestion {
   /** The number of the failed attempt, from 1. */
   readonly attempt: number;
