@@ -336,7 +336,7 @@ describe("a failure that becomes a value", () => {
     });
     const ends: unknown[] = [];
     for await (const item of tidy(create(streams.to()).run()).stream(4))
-      ends.push(item.type === "chunk" ? item.chunk.end : item.message.payload);
+      ends.push(item.type === "chunk" ? item.chunk.end : item.type === "result" ? item.result : item);
     expect(ends).toEqual([undefined, "error", -1]);
   });
 
@@ -405,11 +405,11 @@ describe("in a durable flow", () => {
     await before.stop();
     fails = true;
     await using after = build();
-    const [ticket] = await after.pauses();
-    expect(await within(1_000, after.resume(ticket?.token ?? "", "yes"))).toMatchObject({
+    const [ticket] = await after.pauses.list();
+    expect(await within(1_000, after.pauses.resume(ticket?.token ?? "", "yes"))).toMatchObject({
       status: "completed",
       results: ["gave up"],
     });
-    expect(await after.pauses()).toEqual([]);
+    expect(await after.pauses.list()).toEqual([]);
   });
 });
