@@ -223,17 +223,9 @@ const wellWorded = [
   "bench",
   "examples",
   "test",
-  "packages/core/src/engine",
-  "packages/a2a/src",
-  "packages/a2a/test",
-  "packages/a2a/test-integration",
-  "packages/otel/src",
-  "packages/otel/test",
-  "packages/state-sqlite/src",
-  "packages/state-sqlite/test",
-  "packages/state-postgres/src",
-  "packages/state-postgres/test",
-  "packages/state-postgres/test-integration",
+  "packages/*/src",
+  "packages/*/test",
+  "packages/*/test-integration",
 ];
 
 /** Extracts the comments of a file without their marks. Consecutive `//` lines are one comment. */

@@ -1,7 +1,7 @@
 import type { NodeOrName } from "../graph/handler.ts";
 import type { Meta } from "../message/meta.ts";
 
-/** How a message is sent into a flow. Each option left out is taken from the message, if one is given. */
+/** Options of a call. An option left out is taken from the message, if the input is one. */
 export interface EmitOptions<Names extends string = string> {
   /** @defaultValue `"default"` */
   readonly tenant?: string | undefined;
@@ -26,13 +26,13 @@ export interface EmitOptions<Names extends string = string> {
   readonly to?: Names | { readonly name: Names } | undefined;
 }
 
-/** How a trace is streamed. */
+/** Options of a streamed call. */
 export interface StreamOptions<Names extends string = string> extends EmitOptions<Names> {
-  /** What leaving the loop early does with the trace. @defaultValue `"cancel"` */
+  /** Fate of the trace when its reader leaves the loop early. @defaultValue `"cancel"` */
   readonly onLeave?: "cancel" | "detach";
 }
 
-/** Which result is fetched and how long that may take. */
+/** Selection of the result to fetch, and limits of the wait for it. */
 export interface FetchOptions {
   /** Only results of that trace. @defaultValue the next of any trace */
   readonly traceId?: string | undefined;
@@ -45,7 +45,7 @@ export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Which trace is meant. */
+/** The tenant of a trace that is named by its id. */
 export interface TraceOptions {
   /** Needed when several tenants use the trace id. */
   readonly tenant?: string | undefined;

@@ -23,7 +23,7 @@ export type FlowOf<Edge extends readonly AnyEdges[]> = Flow<
   NameOf<GraphOf<Edge>["ingress"]>
 >;
 
-/** What options are not: a node, which has a name as well. */
+/** A node, which has a name as options do, passed in their place. */
 export interface NoNode {
   readonly "~is"?: "options" | undefined;
 }

@@ -31,7 +31,7 @@ import { FlowRecovery } from "./recovery.ts";
 import { requireModels, requireNoResources } from "./run-checks.ts";
 import { Running, toldWhenStored } from "./running.ts";
 
-/** What runs outside of the flow for a trace and has to be stopped with it. */
+/** External work of a trace, cancelled when the trace ends first. */
 export interface ExternalTask {
   /** Called once when the trace ends before the task was taken back. */
   cancel(reason: unknown): unknown;
@@ -43,7 +43,7 @@ export type RunOptions<Resources> = {
   readonly registry?: ModelRegistry;
 } & (unknown extends Resources ? { readonly resources?: unknown } : { readonly resources: Resources });
 
-/** What a flow must be for `run` to be called without options: one whose handlers need no resources. */
+/** A flow whose handlers need no resources: its `run` takes no options. */
 export type Runnable<Resources> = unknown extends Resources ? unknown : RunNeeds<Resources>;
 
 /** A flow that needs resources: the compiler names it where `run` is called without them. */
@@ -63,7 +63,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   declare readonly "~flow"?: { readonly input: (input: Input) => void; readonly result: Result };
   declare readonly "~resources"?: (resources: Resources) => void;
   declare readonly "~entries"?: Entries;
-  /** What is connected to what. */
+  /** Nodes and edges of the flow. */
   readonly graph: Graph;
   readonly name: string;
   readonly #options: ResolvedOptions;
@@ -165,9 +165,9 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   }
 
   /**
-   * Stops the flow: takes no more work, lets what was accepted finish within `drainMs` milliseconds, ends
-   * the rest with the outcome `stopped`, and resolves when every handler has returned or was given up.
-   * Whoever waits is released. What a durable flow ends goes on when it runs again. Stopping a flow that does not run does nothing.
+   * Stops the flow: refuses new work, lets accepted work finish within `drainMs` milliseconds, and ends the rest with the
+   * outcome `stopped`. Resolves when every handler has returned or was given up. Every waiting caller is released. A durable
+   * flow resumes its unfinished traces when it runs again. Idempotent.
    */
   stop(options: { readonly drainMs?: number } = {}): Promise<StopReport> {
     requireKnownKeys("stop", options, ["drainMs"]);
@@ -327,9 +327,9 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   }
 
   /**
-   * Cancels the traces of that id: what waits is dropped, handlers are told to stop, whoever waits gets the
-   * outcome `cancelled`. Resolves when the handlers have returned or were given up after `graceMs`. Safe to
-   * repeat; results that were there before stay available.
+   * Cancels the traces of that id: drops their queued messages, aborts their handlers and settles their callers with the
+   * outcome `cancelled`. Resolves when the handlers have returned or were given up after `graceMs`. Idempotent; earlier
+   * results stay available.
    *
    * @throws FlowError `TENANT_REQUIRED` when several tenants use the id and none is named
    */
@@ -381,7 +381,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   }
 
   /**
-   * What the state store has of a trace, in the order of occurrence.
+   * Loads the stored events of a trace, in order of occurrence.
    *
    * @throws TypeError when the flow has no state store
    */
