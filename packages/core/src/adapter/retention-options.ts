@@ -9,7 +9,11 @@ export const RETENTION_OPTIONS: readonly (keyof Retention)[] = [
   "maxBytes",
 ];
 
-/** @throws TypeError, RangeError when a limit is no number or out of range */
+/**
+ * Checks the limits of a state store.
+ *
+ * @throws TypeError, RangeError when a limit is no number or out of range
+ */
 export function requireRetention(retention: Retention): void {
   for (const name of RETENTION_OPTIONS) {
     const limit = retention[name];

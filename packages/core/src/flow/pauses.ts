@@ -11,8 +11,8 @@ export class FlowPauses<out Result> {
   readonly #running: Running;
 
   /** Internal: use `flow.pauses`. */
-  constructor(running: Running) {
-    this.#running = running;
+  constructor(running: object) {
+    this.#running = running as Running;
   }
 
   /** The pauses that wait for an answer: of a tenant's traces, or of one of them. */

@@ -12,8 +12,8 @@ export class FlowRecovery<out Result> {
   readonly #running: Running;
 
   /** Internal: use `flow.recovery`. */
-  constructor(running: Running) {
-    this.#running = running;
+  constructor(running: object) {
+    this.#running = running as Running;
   }
 
   /** The traces that a durable flow has not finished, and those that failed and can be tried again. */
