@@ -117,9 +117,13 @@ export class Slots {
 
   /** Frees the slot of a handler that outlived its attempt, or passes it on to the attempt that sends in its place. */
   freeLate(attempt: Attempt): void {
-    if (!attempt.passSlotOn(attempt.more.heir)) this.free(attempt);
+    if (!attempt.passSlotOn(attempt.more.heir)) {
+      this.free(attempt);
+      return;
+    }
+    this.endPermit(attempt);
     // the handler may have been the last in its cycle that could move
-    else this.#agenda.wake(attempt.worker);
+    this.#agenda.wake(attempt.worker);
   }
 
   /** Lends the slot of an attempt: a handler that waits for other messages does not count against the concurrency. */

@@ -5,6 +5,7 @@ import {
   FlowError,
   type FlowEvent,
   joinK,
+  limiter,
   MemoryJournal,
   type Message,
   node,
@@ -196,6 +197,37 @@ describe("a failure that becomes a value", () => {
     for (let ms = 0; ms < 20; ms += 1) await clock.advance(5);
     expect(await within(1_000, Promise.all(results))).toEqual([1, 2, 3, 4, 5, 6]);
     expect(flow.stats()).toMatchObject({ traces: 0, timers: 0 });
+  });
+
+  test("returns the limiter's permit when its handler has returned, though its value still waits for room", async () => {
+    const clock = new TestClock();
+    const open = Promise.withResolvers<void>();
+    const shared = limiter({ concurrency: 1 });
+    const times = payloadNode(
+      { name: "times", policy: { timeoutMs: 5, limiter: shared, onFailed: (_, { payload }) => Number(payload) } },
+      async (value: number, ctx) => {
+        await ctx.sleep(1_000);
+        return value;
+      },
+    );
+    const throws = payloadNode({ name: "throws", policy: { limiter: shared, onFailed: () => 0 } }, (_: number) =>
+      broken(),
+    );
+    const blocked = payloadNode({ name: "blocked", policy: { concurrency: 1 } }, async (value: number) => {
+      await open.promise;
+      return value;
+    });
+    const echo = payloadNode({ name: "echo", policy: { limiter: shared } }, (text: string) => text);
+    const flow = tidy(create(times.to(blocked), throws.to(blocked), { clock, queueMaxSize: 1 }).run());
+    const other = tidy(create(echo.to()).run());
+    const results = [1, 2, 3].map((value) => flow.call(value, { to: "times" }));
+    for (let ms = 0; ms < 10; ms += 1) await clock.advance(5);
+    results.push(flow.call(4, { to: "throws" }));
+    await settle();
+    expect(await within(1_000, other.call("served"))).toBe("served");
+    open.resolve();
+    for (let ms = 0; ms < 10; ms += 1) await clock.advance(5);
+    expect(await within(1_000, Promise.all(results))).toEqual([1, 2, 3, 0]);
   });
 
   test("keeps the order of its trace", async () => {
