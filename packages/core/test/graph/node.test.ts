@@ -178,7 +178,7 @@ describe("options of create", () => {
   });
 
   test.each([
-    [{ maxResult: 1 }, 'Unknown option "maxResult" of limits: known are "maxResults"'],
+    [{ maxResult: 1 }, 'Unknown option "maxResult" of limits: expected one of "maxResults"'],
     [5, 'Option "limits" must be an object: got 5'],
     [null, 'Option "limits" must be an object: got null'],
   ])("limits must not be %j", (limits, message) => {
