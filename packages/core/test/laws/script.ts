@@ -135,6 +135,8 @@ export interface Expectation {
   readonly mayStretch: boolean;
   /** Whether such an attempt may be replaced by a fallback, so that its outputs cannot be predicted. */
   readonly mayFallBack: boolean;
+  /** Messages whose handlers may return late, any number of times. */
+  readonly late: ReadonlySet<string>;
 }
 
 /** Returns the key of a message at a node. */
@@ -150,6 +152,7 @@ export function expectationOf(
   const handled = new Map<string, number>();
   const results = new Map<string, number>();
   const endings = new Set<"failed" | "exhausted">();
+  const late = new Set<string>();
   let mayStretch = false;
   let mayFallBack = false;
   const work = first.map((message) => ({ ...message, hops: 0 }));
@@ -169,6 +172,8 @@ export function expectationOf(
     mayFallBack ||= isStretchable && isFallback;
     const isTooLong = node.timeoutMs !== undefined && durationOf(deed) > node.timeoutMs;
     if (isFallback && (deed.failures > node.maxRetries || isTooLong)) {
+      // a handler that cannot see its abort returns late, after each attempt: its returns cannot be predicted
+      if (isTooLong) late.add(keyOf(place, parcel.id, hops));
       const early = node.maxRetries === 0 ? deed.acts.slice(0, deed.failsAt) : [];
       follow(early.flatMap((act) => (act.act === "emit" ? [act.output] : [])));
       follow(deed.fallback === undefined ? [] : [deed.fallback]);
@@ -199,7 +204,7 @@ export function expectationOf(
       }
     }
   }
-  return { handled, results, endings, mayStretch, mayFallBack };
+  return { handled, results, endings, mayStretch, mayFallBack, late };
 }
 
 /** Whether an output returns to its own node. */

@@ -447,7 +447,9 @@ export class Pausing {
   /** Parks the message of an attempt until an answer arrives or a sleep is over. */
   #park(root: Attempt): void {
     const { trace, worker, extras } = root;
-    if (root.state !== State.RUNNING || extras === null || extras.asked.length === 0 || extras.checking > 0) return;
+    // a trace that is just ending aborts its attempts last: one parked now would outlive it
+    if (root.state !== State.RUNNING || !trace.isOpen) return;
+    if (extras === null || extras.asked.length === 0 || extras.checking > 0) return;
     const engine = this.#engine;
     const lasting = trace.lasting as Lasting;
     const original = extras.original ?? root.message;
