@@ -131,7 +131,7 @@ export function restoreTrace(
           messageOf(trace, headers, each, state.deadlineAt),
           edgeOf(worker, each.source),
           ...each.lineage,
-          1,
+          each.attempt,
         );
         if (taken.edge === null) taken.more.source = each.source;
         taken.end();

@@ -99,7 +99,7 @@ export class Fetching {
     if (left === undefined) return;
     attempt.more.refetch = undefined;
     for (const item of left.reverse()) {
-      const again = new Attempt(item.worker, item.trace, item.message, null, item.high, item.low, 1);
+      const again = new Attempt(item.worker, item.trace, item.message, null, item.high, item.low, item.attempt);
       again.more.source = item.source;
       again.round = item.round;
       this.#engine.ledger.givenBack(again);

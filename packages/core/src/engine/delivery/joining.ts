@@ -175,7 +175,8 @@ export class Joining {
     engine.ledger.cameLate(item);
     if (engine.reporter.hasListeners)
       engine.reporter.node(item, { type: "message_drop", reason: `join "${worker.name}" went on without it` });
-    engine.ending.checkStarved(trace);
+    // only when its sender has committed: a trace that ended in the midst would leave the sent messages without a record
+    engine.agenda.beforeRunning(() => engine.ending.checkStarved(trace));
   }
 
   /** Returns the number of messages in a group. If the node's count function throws, the trace is about to fail. */
