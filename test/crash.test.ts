@@ -25,8 +25,8 @@ test("what is released before it is stored is found to be lost", { timeout: 120_
 });
 
 test("what is stored without its entries is found to be done twice", { timeout: 120_000 }, async () => {
-  // within ten kills, none may hit a moment at which an effect could repeat
-  const { status, output } = await crash("--defect", "lost-entries", "--kills", "40");
+  // an effect repeats only after a kill at some moments: forty kills missed them all on a busy machine
+  const { status, output } = await crash("--defect", "lost-entries", "--kills", "150");
   expect(output).toMatch(/handed over twice|was performed twice/);
   expect(status).toBe(1);
 });
