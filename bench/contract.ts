@@ -9,7 +9,7 @@ export interface Workload<Setup = unknown, Rig extends Closable = Closable> {
   /** Figures that are measured; the first one ranks the subjects. */
   readonly figures: readonly [Figure, ...Figure[]];
   readonly setup: Setup;
-  /** Subjects that take part; all but the journals when left out. */
+  /** Subjects that take part; all but the checkpoint stores when left out. */
   readonly subjects?: readonly string[];
   /** Whether each run gives the same figures, so that one is enough. @defaultValue false */
   readonly isExact?: boolean;
@@ -95,12 +95,17 @@ export const queues: readonly string[] = ["fastq", "effect-queue", "effect-queue
 /** PenguiFlow with `NODE_ENV=development`; all other subjects run with `NODE_ENV=production`. */
 export const development = "penguiflow-development";
 
-/** PenguiFlow on its journals: a workload includes them by name. */
-export const journals: readonly string[] = ["memory-journal", "sqlite-normal", "sqlite-full", "postgres"];
+/** PenguiFlow on its checkpoint stores: a workload includes them by name. */
+export const checkpointStores: readonly string[] = [
+  "memory-checkpoint-store",
+  "sqlite-normal",
+  "sqlite-full",
+  "postgres",
+];
 
 /** Whether a subject takes part in a workload. */
 export function takesPart(subject: string, { subjects }: Workload): boolean {
-  return subjects === undefined ? !journals.includes(subject) : subjects.includes(subject);
+  return subjects === undefined ? !checkpointStores.includes(subject) : subjects.includes(subject);
 }
 
 /** Returns the subject that a bar is about. */

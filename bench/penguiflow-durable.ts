@@ -1,23 +1,23 @@
-// A line of nodes on a journal, for the subjects that differ only in its location.
+// A line of nodes on a checkpoint store, for the subjects that differ only in its location.
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { durable } from "penguiflow/durable";
-import type { Flow, Journal, Message } from "../packages/core/src/index.ts";
+import type { Flow, CheckpointStore, Message } from "../packages/core/src/index.ts";
 import { core } from "./core.ts";
 import type { RequestRig } from "./drive.ts";
 import type { Payload } from "./envelope.ts";
 import type { DurableRig, DurableSetup } from "./workloads/durable.ts";
 
-/** An open journal. */
+/** An open checkpoint store. */
 export interface Opened extends AsyncDisposable {
-  readonly journal: Journal;
+  readonly checkpoints: CheckpointStore;
 }
 
-/** Location of the journal of one run, never shared. */
+/** Location of the checkpoint store of one run, never shared. */
 export interface Place {
-  /** Address by which {@link Journals.open} finds the journal, also in another process. */
+  /** Address by which {@link CheckpointStores.open} finds the checkpoint store, also in another process. */
   readonly address: string;
   readonly note: string;
   /** Whether each batch waits for a disk or a server. */
@@ -27,8 +27,8 @@ export interface Place {
   remove(): Promise<void>;
 }
 
-/** Journals of one kind. */
-export interface Journals {
+/** Checkpoint stores of one kind. */
+export interface CheckpointStores {
   /** Creates a new place, or returns the reason why it cannot. */
   make(): Promise<Place | string>;
   open(address: string): Promise<Opened>;
@@ -38,7 +38,7 @@ type Line = Flow<Payload, Payload>;
 
 const tenant = "bench";
 const partition = "bench";
-/** Short: before its measurement, a recovery waits for the claim of the killed process. */
+/** Short: before its measurement, a recovery waits for the lease of the killed process. */
 const leaseMs = 2_000;
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
@@ -46,7 +46,7 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate
 /** @param gate - promise that the last node waits for */
 export function lineOf(
   { nodes, yields, tally }: Pick<DurableSetup, "nodes" | "yields" | "tally">,
-  journal?: Journal,
+  checkpoints?: CheckpointStore,
   gate?: Promise<void>,
 ): Line {
   const pass = async (message: Message<Payload>) => {
@@ -67,13 +67,13 @@ export function lineOf(
   );
   const chain = handlers.map((handler, index) => core.node(`n${index + 1}`, handler));
   const edges = chain.map((node, index) => node.to(...chain.slice(index + 1, index + 2)));
-  if (journal === undefined) return core.create(...edges);
+  if (checkpoints === undefined) return core.create(...edges);
   // while the gate is closed, edges and Rookery must hold more than their default capacity
   const results = { rookeryMaxSize: 1_000_000 };
   // revisions before flow.recovery have no limits, but the option itself
   const room = "recovery" in core.Flow.prototype ? { limits: results } : results;
   const roomy = gate === undefined ? {} : { queueMaxSize: 0, ...room };
-  return core.create(...edges, { ...roomy, durability: durable({ journal, partition, leaseMs }) });
+  return core.create(...edges, { ...roomy, durability: durable({ checkpoints, partition, leaseMs }) });
 }
 
 /** Fetches the result of an emitted message, once it is accepted. */
@@ -88,7 +88,7 @@ function requestsOf(flow: Line, ask: DurableSetup["ask"]): RequestRig<Payload>["
   return async (payload) => await taken(flow, await flow.emit(payload, { tenant }));
 }
 
-/** Builds the line without a journal. */
+/** Builds the line without a checkpoint store. */
 export function inMemory({ ask, ...setup }: DurableSetup): DurableRig {
   const flow = lineOf(setup);
   const close = async () => {
@@ -102,7 +102,7 @@ export function inMemory({ ask, ...setup }: DurableSetup): DurableRig {
   };
 }
 
-/** Has a separate process accept traces, kills it, and resolves when its claim has ended. */
+/** Has a separate process accept traces, kills it, and resolves when its lease has ended. */
 async function leaveUnfinished(subject: string, address: string, traces: number): Promise<void> {
   const child = fork(path.join(import.meta.dirname, "leave-unfinished.ts"), [subject, address, String(traces)], {
     stdio: ["ignore", "ignore", "inherit", "ipc"],
@@ -116,10 +116,14 @@ async function leaveUnfinished(subject: string, address: string, traces: number)
 }
 
 /** Runs in the process that is killed: accepts traces, which progress as far as the last node. */
-export async function acceptUnfinished(journals: Journals, address: string, traces: number): Promise<void> {
-  const { journal } = await journals.open(address);
+export async function acceptUnfinished(
+  checkpointStores: CheckpointStores,
+  address: string,
+  traces: number,
+): Promise<void> {
+  const { checkpoints } = await checkpointStores.open(address);
   const [nodes, tally] = [10, { hops: 0 }];
-  const flow = lineOf({ nodes, yields: false, tally }, journal, new Promise(() => {}));
+  const flow = lineOf({ nodes, yields: false, tally }, checkpoints, new Promise(() => {}));
   flow.run();
   const accept = async (id: number) => {
     await flow.emit({ id, text: "penguins" }, { tenant, traceId: `trace-${id}` });
@@ -141,19 +145,20 @@ async function eachInTurn(count: number, work: (id: number) => Promise<void>): P
 }
 
 /**
- * Creates a builder of the line on journals of one kind. @param subject - name of the subject that exports `journals`
+ * Creates a builder of the line on checkpoint stores of one kind. @param subject - name of the subject that exports
+ * `checkpointStores`
  */
-export function on(journals: Journals, subject: string) {
+export function on(checkpointStores: CheckpointStores, subject: string) {
   return async ({ ask, ...setup }: DurableSetup): Promise<DurableRig | string> => {
-    const place = await journals.make();
+    const place = await checkpointStores.make();
     if (typeof place === "string") return place;
     const toClose = new AsyncDisposableStack();
     toClose.defer(() => place.remove());
     let flow: Line | undefined;
     let opened: Opened | undefined;
     const run = async () => {
-      opened = toClose.use(await journals.open(place.address));
-      flow = lineOf(setup, opened.journal);
+      opened = toClose.use(await checkpointStores.open(place.address));
+      flow = lineOf(setup, opened.checkpoints);
       const running = flow.run();
       toClose.defer(async () => void (await running.stop()));
       return { running, recovery: await running.ready() };
@@ -167,11 +172,11 @@ export function on(journals: Journals, subject: string) {
       },
       async leftover() {
         await flow!.stop();
-        const claim = await opened!.journal.open({ partition, owner: "bench", leaseMs });
+        const lease = await opened!.checkpoints.open({ partition, owner: "bench", leaseMs });
         let entries = 0;
-        for await (const page of claim.read()) entries += page.length;
-        const counts = await claim.counts();
-        await claim.close();
+        for await (const page of lease.read()) entries += page.length;
+        const counts = await lease.counts();
+        await lease.close();
         return { entries, counts };
       },
       bytes: place.bytes,

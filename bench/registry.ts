@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { development, journals, type Subject, type Workload } from "./contract.ts";
+import { development, checkpointStores, type Subject, type Workload } from "./contract.ts";
 
 function modulesIn(folder: string): string[] {
   return readdirSync(path.join(import.meta.dirname, folder))
@@ -37,7 +37,7 @@ export async function loadWorkloads(): Promise<readonly Workload[]> {
 
 /** Lists the names of all subjects, which are their file names: the floor first, then ours. */
 export function subjectNames(): readonly string[] {
-  return sorted(modulesIn("subjects"), ["floor", "penguiflow", development, ...journals]);
+  return sorted(modulesIn("subjects"), ["floor", "penguiflow", development, ...checkpointStores]);
 }
 
 /** Imports a subject and the library it measures; called only in the process that measures it. */

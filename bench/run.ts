@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import {
-  journals,
+  checkpointStores,
   type Measurement,
   type Reply,
   subjectOf,
@@ -160,7 +160,7 @@ if (values.against !== undefined && values.page === true)
 const pairs = Number(values.pairs ?? (values.quick === true ? 1 : 7));
 if (!Number.isSafeInteger(pairs) || pairs < 1)
   refuse(`Option "--pairs" must be a whole number above 0: got "${values.pairs}"`);
-const ours = ["penguiflow", ...journals];
+const ours = ["penguiflow", ...checkpointStores];
 const notOurs = values.against === undefined ? undefined : values.subject?.find((name) => !ours.includes(name));
 if (notOurs !== undefined) refuse(`"${notOurs}" is the same in each revision: --against compares ${ours.join(", ")}`);
 

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, statfsSync, statSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { type Durability, SqliteJournal } from "@penguiflow/state-sqlite";
-import type { Journals } from "./penguiflow-durable.ts";
+import { type Durability, SqliteCheckpointStore } from "@penguiflow/state-sqlite";
+import type { CheckpointStores } from "./penguiflow-durable.ts";
 
 const fileSystems: Readonly<Record<number, string>> = {
   0xef53: "ext4",
@@ -24,12 +24,15 @@ function fileSystemOf(folder: string): string {
 
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 
-/** Creates journals in files, each in a folder of its own. @param survives - failures that a stored batch survives */
-export function inFiles(durability: Durability, survives: string): Journals {
+/**
+ * Creates checkpoint stores in files, each in a folder of its own. @param survives - failures that a stored batch
+ * survives
+ */
+export function inFiles(durability: Durability, survives: string): CheckpointStores {
   return {
     async make() {
       const folder = mkdtempSync(path.join(os.tmpdir(), "penguiflow-bench-"));
-      const file = path.join(folder, "journal.db");
+      const file = path.join(folder, "checkpoints.db");
       return {
         address: file,
         note: `${survives}; ${fileSystemOf(folder)}`,
@@ -39,8 +42,8 @@ export function inFiles(durability: Durability, survives: string): Journals {
       };
     },
     async open(file) {
-      const journal = await SqliteJournal.open({ file, durability });
-      return { journal, [Symbol.asyncDispose]: () => journal.close() };
+      const checkpoints = await SqliteCheckpointStore.open({ file, durability });
+      return { checkpoints, [Symbol.asyncDispose]: () => checkpoints.close() };
     },
   };
 }

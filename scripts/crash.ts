@@ -1,7 +1,7 @@
 // Runs a durable flow in a process that is killed again and again, at any instant: `npm run crash`, or `npm run crash
 // -- --kills 20`. Checks that no accepted message is lost or delivered twice, and that no effect happens twice. With
-// `--store postgres` the journal's server crashes, too. `--defect` plants a defect, which the run has to find. A seed
-// plans the same jobs and instants again; the work in flight at an instant depends on the machine.
+// `--store postgres` the checkpoint store's server crashes, too. `--defect` plants a defect, which the run has to find.
+// A seed plans the same jobs and instants again; the work in flight at an instant depends on the machine.
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -65,7 +65,7 @@ const store: Store =
   server === undefined
     ? {
         kind: "sqlite",
-        file: path.join(folder, "journal.db"),
+        file: path.join(folder, "checkpoints.db"),
         durability: (given.durability ?? "normal") as "normal" | "full",
       }
     : { kind: "postgres", url: server.url };
@@ -78,8 +78,8 @@ const seconds = (): number => (performance.now() - startedAt) / 1000;
 const perSecond = (count: number): string => `${(count / seconds()).toFixed(1)}/s`;
 
 /**
- * Plans when a process is killed, anywhere from opening its journal to full load: a number of milliseconds after a
- * number of reports. Progress at that instant then does not depend on the machine's speed.
+ * Plans when a process is killed, anywhere from opening its checkpoint store to full load: a number of milliseconds
+ * after a number of reports. Progress at that instant then does not depend on the machine's speed.
  */
 function instant(random: () => number): { readonly lines: number | undefined; readonly ms: number } {
   const kind = random();
@@ -181,5 +181,5 @@ const { problems } = evidence;
 if (problems.length === 0) rmSync(folder, { recursive: true });
 conclude(
   problems.length === 0 ? [] : [...problems, `Evidence: ${folder}; run it again: npm run crash -- ${again}`],
-  `All is well: each of ${accepted} accepted traces has its one result, nothing was delivered or done twice, the journal is empty`,
+  `All is well: each of ${accepted} accepted traces has its one result, nothing was delivered or done twice, the checkpoint store is empty`,
 );

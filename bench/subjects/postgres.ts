@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { PostgresJournal } from "@penguiflow/state-postgres";
+import { PostgresCheckpointStore } from "@penguiflow/state-postgres";
 import { Client } from "pg";
 import { server } from "../../packages/state-postgres/test-integration/server.ts";
-import { type Journals, on } from "../penguiflow-durable.ts";
+import { type CheckpointStores, on } from "../penguiflow-durable.ts";
 
 /** Finds the named server, the one at the usual address, or starts one; as `npm run test:servers` does. */
 async function findServer(): Promise<{ readonly url: string; stop(): Promise<void> } | string> {
@@ -30,8 +30,8 @@ async function ask(url: string, text: string, values: readonly unknown[] = []): 
   }
 }
 
-/** Journals in a schema each; the configuration of the server is left alone. */
-export const journals: Journals = {
+/** Checkpoint stores in a schema each; the configuration of the server is left alone. */
+export const checkpointStores: CheckpointStores = {
   async make() {
     const found = await findServer();
     if (typeof found === "string") return found;
@@ -59,11 +59,11 @@ export const journals: Journals = {
     };
   },
   async open(address) {
-    const journal = await PostgresJournal.open(
+    const checkpoints = await PostgresCheckpointStore.open(
       JSON.parse(address) as { readonly connection: string; readonly schema: string },
     );
-    return { journal, [Symbol.asyncDispose]: () => journal.close() };
+    return { checkpoints, [Symbol.asyncDispose]: () => checkpoints.close() };
   },
 };
 
-export const durable = on(journals, "postgres");
+export const durable = on(checkpointStores, "postgres");

@@ -1,6 +1,6 @@
-import { type Journals, on } from "../penguiflow-durable.ts";
+import { type CheckpointStores, on } from "../penguiflow-durable.ts";
 import { inFiles } from "../sqlite.ts";
 
-export const journals: Journals = inFiles("full", "survives a loss of power");
+export const checkpointStores: CheckpointStores = inFiles("full", "survives a loss of power");
 
-export const durable = on(journals, "sqlite-full");
+export const durable = on(checkpointStores, "sqlite-full");

@@ -1,6 +1,6 @@
-import { type Journals, on } from "../penguiflow-durable.ts";
+import { type CheckpointStores, on } from "../penguiflow-durable.ts";
 import { inFiles } from "../sqlite.ts";
 
-export const journals: Journals = inFiles("normal", "survives the end of the process");
+export const checkpointStores: CheckpointStores = inFiles("normal", "survives the end of the process");
 
-export const durable = on(journals, "sqlite-normal");
+export const durable = on(checkpointStores, "sqlite-normal");

@@ -1,4 +1,4 @@
-import { journals, type Bar, type Closable, type Measurement, type Workload } from "../contract.ts";
+import { checkpointStores, type Bar, type Closable, type Measurement, type Workload } from "../contract.ts";
 import { measureRate, stretch, type Load, type RequestRig, type Tally } from "../drive.ts";
 import type { Payload } from "../envelope.ts";
 import { isOwnPayload } from "./linear.ts";
@@ -6,16 +6,16 @@ import { isOwnPayload } from "./linear.ts";
 /** A line of pass-through nodes whose messages all survive the failures the subject names. */
 export interface DurableSetup {
   readonly nodes: number;
-  /** With `emit`, the journal stores acceptance and result, and `fetch` takes the result. */
+  /** With `emit`, the checkpoint store stores acceptance and result, and `fetch` takes the result. */
   readonly ask: "call" | "emit";
   /** Whether each handler waits for the next turn of the event loop, so that traces are in flight during a store. */
   readonly yields: boolean;
   readonly tally: Tally;
 }
 
-/** Contents of the journal when all traces have ended and the flow has stopped. */
+/** Contents of the checkpoint store when all traces have ended and the flow has stopped. */
 export interface Leftover {
-  /** Number of traces with an entry in the journal. */
+  /** Number of traces with an entry in the checkpoint store. */
   readonly entries: number;
   /** Messages handled, by node. */
   readonly counts: ReadonlyMap<string, number>;
@@ -23,7 +23,7 @@ export interface Leftover {
 
 export interface Recovered {
   readonly resumed: number;
-  /** Time from opening the journal until the flow was ready. */
+  /** Time from opening the checkpoint store until the flow was ready. */
   readonly recoveredMs: number;
   /** Time from the same moment until all results were fetched. */
   readonly finishedMs: number;
@@ -31,14 +31,14 @@ export interface Recovered {
   readonly answers: ReadonlyMap<number, Payload>;
 }
 
-/** A flow that runs once it is told to. The optional methods exist where there is a journal. */
+/** A flow that runs once it is told to. The optional methods exist where there is a checkpoint store. */
 export interface DurableRig extends Closable {
   /** Whether each batch waits for a disk or a server. */
   readonly waits: boolean;
   start(): Promise<RequestRig<Payload>>;
-  /** Stops the flow and reads the contents of the journal. */
+  /** Stops the flow and reads the contents of the checkpoint store. */
   leftover?(): Promise<Leftover>;
-  /** Size of the journal on disk. */
+  /** Size of the checkpoint store on disk. */
   bytes?(): Promise<number>;
   /** Has a process accept that many traces, kills it, and recovers them here. */
   recover?(traces: number): Promise<Recovered>;
@@ -68,7 +68,7 @@ function rate(
     title: `10 nodes in a line, 1,000 requests in flight, ${what}`,
     figures: [{ name: "hops/s", better: "more" }],
     setup,
-    subjects: ["penguiflow", ...journals],
+    subjects: ["penguiflow", ...checkpointStores],
     bars: rates,
     async measure(rig, timing): Promise<Measurement> {
       const measured = await measureRate(await rig.start(), loadOf(setup.tally), timing);
@@ -134,7 +134,8 @@ export const workloads: readonly Workload<DurableSetup, DurableRig>[] = [
   {
     name: "durable-leftover",
     family: "durable",
-    title: "what a journal keeps of each finished trace: rows, and by how much it grew on disk, of 40,000 after 20,000",
+    title:
+      "what a checkpoint store keeps of each finished trace: rows, and by how much it grew on disk, of 40,000 after 20,000",
     figures: [
       { name: "rows each", better: "less" },
       { name: "more bytes each", better: "less" },

@@ -5,13 +5,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { create, payloadNode } from "penguiflow";
 import { durable } from "penguiflow/durable";
-import { SqliteJournal } from "@penguiflow/state-sqlite";
+import { SqliteCheckpointStore } from "@penguiflow/state-sqlite";
 import { z } from "zod";
 
 const FREE_UP_TO_CENTS = 10_000;
 const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
 
-/** Folder of the journal and the bank's book. */
+/** Folder of the checkpoint store and the bank's book. */
 export const FOLDER = process.env["APPROVAL_FOLDER"] ?? path.join(tmpdir(), "penguiflow-approval");
 const BOOK = path.join(FOLDER, "bank.txt");
 
@@ -56,8 +56,11 @@ const pay = payloadNode(
 export async function withFlow(work: (flow: ReturnType<typeof createFlow>) => Promise<void>): Promise<void> {
   try {
     await mkdir(FOLDER, { recursive: true });
-    await using journal = await SqliteJournal.open({ file: path.join(FOLDER, "flow.db"), durability: "full" });
-    await using flow = createFlow(journal);
+    await using checkpoints = await SqliteCheckpointStore.open({
+      file: path.join(FOLDER, "flow.db"),
+      durability: "full",
+    });
+    await using flow = createFlow(checkpoints);
     flow.run();
     await flow.ready();
     await work(flow);
@@ -67,8 +70,8 @@ export async function withFlow(work: (flow: ReturnType<typeof createFlow>) => Pr
   }
 }
 
-function createFlow(journal: SqliteJournal) {
-  return create(decide.to(pay), { name: "expenses", durability: durable({ journal }) });
+function createFlow(checkpoints: SqliteCheckpointStore) {
+  return create(decide.to(pay), { name: "expenses", durability: durable({ checkpoints }) });
 }
 
 /** Writes a line to the bank's book for each transfer. The bank does not deduplicate: a second call pays twice. */

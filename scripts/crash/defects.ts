@@ -1,11 +1,11 @@
-import type { Journal, JournalBatch, JournalPartition } from "penguiflow";
+import type { CheckpointStore, CheckpointBatch, CheckpointPartition } from "penguiflow";
 
 const LATE_MS = 5;
 const LOST_EVERY = 10;
 
-type Append = JournalPartition["append"];
+type Append = CheckpointPartition["append"];
 
-/** Defects of a journal that the checks must detect. */
+/** Defects of a checkpoint store that the checks must detect. */
 const defects = {
   /** Resolves before a batch is stored, which releases gated output too early. */
   "released-early": (append: Append): Append => {
@@ -20,7 +20,7 @@ const defects = {
   },
   /** Stores some batches without their entries. */
   "lost-entries": (append: Append): Append => {
-    return async (batch: JournalBatch, sequence) => {
+    return async (batch: CheckpointBatch, sequence) => {
       const isLost = sequence % LOST_EVERY === 0;
       return await append(isLost ? { put: [], remove: [], counts: batch.counts } : batch, sequence);
     };
@@ -33,15 +33,15 @@ export type Defect = keyof typeof defects;
 /** Names of all defects that can be planted. */
 export const defectNames: readonly string[] = Object.keys(defects);
 
-/** Wraps a journal in a planted defect. */
-export function defective(journal: Journal, defect: Defect): Journal {
+/** Wraps a checkpoint store in a planted defect. */
+export function defective(checkpoints: CheckpointStore, defect: Defect): CheckpointStore {
   return {
-    async open(claim) {
-      const partition = await journal.open(claim);
+    async open(lease) {
+      const partition = await checkpoints.open(lease);
       const append = defects[defect]((batch, sequence) => partition.append(batch, sequence));
       return {
         id: partition.id,
-        epoch: partition.epoch,
+        fencingToken: partition.fencingToken,
         sequence: partition.sequence,
         read: () => partition.read(),
         counts: () => partition.counts(),

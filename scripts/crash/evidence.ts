@@ -1,8 +1,8 @@
-import type { JournalEntry } from "penguiflow";
+import type { Checkpoint } from "penguiflow";
 import { Effects } from "./effects.ts";
 import { countsOf, jobOf, type Result, valueOf } from "./jobs.ts";
 import type { Told } from "./life-process.ts";
-import { openJournal, type Store } from "./stores.ts";
+import { openCheckpoints, type Store } from "./stores.ts";
 
 /** Reports of the processes, and the violations they reveal. */
 export class Evidence {
@@ -119,7 +119,7 @@ export class Evidence {
         wanted.set(node, (wanted.get(node) ?? 0) + count);
     }
     for (const id of charges) if (!done.has(id)) this.problem(`Job ${id} was charged and has no result`);
-    const counts = await this.#verifyJournal(store);
+    const counts = await this.#verifyCheckpoints(store);
     for (const node of new Set([...wanted.keys(), ...counts.keys()])) {
       const [is, should] = [counts.get(node) ?? 0, wanted.get(node) ?? 0];
       if (is > should)
@@ -148,14 +148,16 @@ export class Evidence {
     return { done, charges };
   }
 
-  async #verifyJournal(store: Store): Promise<ReadonlyMap<string, number>> {
-    await using journal = await openJournal(store);
-    for (const wrong of (await journal.integrityCheck?.()) ?? []) this.problem(`The file is damaged: ${wrong}`);
-    const partition = await journal.open({ partition: "crash", owner: "evidence", leaseMs: 60_000 });
-    const left: JournalEntry[] = [];
+  async #verifyCheckpoints(store: Store): Promise<ReadonlyMap<string, number>> {
+    await using checkpoints = await openCheckpoints(store);
+    for (const wrong of (await checkpoints.integrityCheck?.()) ?? []) this.problem(`The file is damaged: ${wrong}`);
+    const partition = await checkpoints.open({ partition: "crash", owner: "evidence", leaseMs: 60_000 });
+    const left: Checkpoint[] = [];
     for await (const page of partition.read()) left.push(...page);
     if (left.length > 0)
-      this.problem(`${left.length} entries are left in the journal, such as ${left[0]?.traceId}: ${left[0]?.state}`);
+      this.problem(
+        `${left.length} entries are left in the checkpoint store, such as ${left[0]?.traceId}: ${left[0]?.state}`,
+      );
     const counts = await partition.counts();
     await partition.close();
     return counts;

@@ -10,7 +10,7 @@ import { crashingFlow, type Question } from "./crashing-flow.ts";
 import { type Defect, defective } from "./defects.ts";
 import { Effects } from "./effects.ts";
 import { type Job, jobId, jobOf, type Result, tenants } from "./jobs.ts";
-import { openJournal, type Store } from "./stores.ts";
+import { openCheckpoints, type Store } from "./stores.ts";
 
 /** Options of the process, given at its start. */
 export interface LifeOptions {
@@ -26,7 +26,7 @@ export interface Go {
   readonly isLast: boolean;
 }
 
-/** Reports, each written once the journal has stored it. */
+/** Reports, each written once the checkpoint store has stored it. */
 export type Told =
   | { readonly type: "warm" }
   | { readonly type: "ready"; readonly resumed: number }
@@ -41,7 +41,7 @@ export type Told =
   | { readonly type: "done" };
 
 /**
- * Short, so that the next life need not wait long for the claim of a killed process; the last life has no successor.
+ * Short, so that the next life need not wait long for the lease of a killed process; the last life has no successor.
  */
 const LEASE_MS = 20;
 const LAST_LEASE_MS = 10_000;
@@ -75,12 +75,12 @@ const [line] = (await once(process.stdin, "data")) as [Buffer];
 const { life, isLast } = JSON.parse(line.toString()) as Go;
 
 using effects = new Effects(effectsFile);
-await using opened = await openJournal(store);
-const journal = defect === undefined ? opened : defective(opened, defect);
+await using opened = await openCheckpoints(store);
+const checkpoints = defect === undefined ? opened : defective(opened, defect);
 const silent = (): void => {};
 const flow = crashingFlow({
   durability: durable({
-    journal,
+    checkpoints,
     partition: "crash",
     owner: `life ${life}`,
     leaseMs: isLast ? LAST_LEASE_MS : LEASE_MS,
@@ -196,7 +196,7 @@ if (isLast) {
   for (;;) {
     const unfinished = await flow.recovery.unfinished();
     const { traces, unreadResults, fetchers } = flow.stats();
-    // a busy fetcher is receiving a result, which the journal keeps until delivery
+    // a busy fetcher is receiving a result, which the checkpoint store keeps until delivery
     if (unfinished.length + traces + unreadResults === 0 && fetchers === FETCHERS) break;
     if (performance.now() > end) {
       problem(`${unfinished.length} traces do not end: ${JSON.stringify(unfinished.slice(0, 5))}`, "The last life");

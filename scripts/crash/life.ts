@@ -57,7 +57,7 @@ export class Life {
     (this.#child.stdin as NodeJS.WritableStream).write(JSON.stringify(how));
   }
 
-  /** Resolves when the traces of the journal are in flight again or the process has ended. */
+  /** Resolves when the traces of the checkpoint store are in flight again or the process has ended. */
   async ready(): Promise<void> {
     await this.#ready;
   }

@@ -1,20 +1,21 @@
-import type { Journal } from "penguiflow";
-import { PostgresJournal } from "@penguiflow/state-postgres";
-import { SqliteJournal } from "@penguiflow/state-sqlite";
+import type { CheckpointStore } from "penguiflow";
+import { PostgresCheckpointStore } from "@penguiflow/state-postgres";
+import { SqliteCheckpointStore } from "@penguiflow/state-sqlite";
 
-/** Location of a journal. */
+/** Location of a checkpoint store. */
 export type Store =
   | { readonly kind: "sqlite"; readonly file: string; readonly durability: "normal" | "full" }
   | { readonly kind: "postgres"; readonly url: string };
 
-/** A journal of either kind. */
-export interface OpenJournal extends Journal, AsyncDisposable {
+/** A checkpoint store of either kind. */
+export interface OpenCheckpoints extends CheckpointStore, AsyncDisposable {
   /** Reports corruption of the file; SQLite only. */
   integrityCheck?(): Promise<readonly string[]>;
 }
 
-/** Opens the journal of a store. */
-export async function openJournal(store: Store): Promise<OpenJournal> {
-  if (store.kind === "sqlite") return await SqliteJournal.open({ file: store.file, durability: store.durability });
-  return await PostgresJournal.open({ connection: store.url, schema: "crash", patienceMs: 30_000 });
+/** Opens the checkpoint store of a store. */
+export async function openCheckpoints(store: Store): Promise<OpenCheckpoints> {
+  if (store.kind === "sqlite")
+    return await SqliteCheckpointStore.open({ file: store.file, durability: store.durability });
+  return await PostgresCheckpointStore.open({ connection: store.url, schema: "crash", patienceMs: 30_000 });
 }

@@ -5,7 +5,7 @@ import path from "node:path";
 import { TaskState } from "@a2a-js/sdk";
 import { ServerCallContext } from "@a2a-js/sdk/server";
 import { MemoryTaskStore } from "@penguiflow/a2a/server";
-import { create, MemoryJournal, payloadNode } from "penguiflow";
+import { create, MemoryCheckpointStore, payloadNode } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { expect, onTestFinished, test } from "vitest";
 import { serve } from "./serve.ts";
@@ -88,7 +88,7 @@ test("ten thousand tasks leave nothing behind but those that are kept", async ()
 test.each(["before its text", "after the beginning of its text"])(
   "a task of a durable flow goes on after a restart, and whoever subscribes to it %s sees its end",
   async (when) => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     const taskStore = new MemoryTaskStore();
     const makeWork = (begin: Promise<void>, goOn: Promise<void>) => {
       const work = payloadNode("work", async (text: string, ctx) => {
@@ -99,7 +99,7 @@ test.each(["before its text", "after the beginning of its text"])(
         await ctx.emitChunk({ text });
         return text.toUpperCase();
       });
-      return create(work.to(), { name: "work", durability: durable({ journal }) });
+      return create(work.to(), { name: "work", durability: durable({ checkpoints }) });
     };
     const before = await serve(makeWork(Promise.resolve(), new Promise(() => {})), { taskStore });
     const first = await speak(before.url, "JSONRPC");
@@ -134,7 +134,7 @@ test.each(["before its text", "after the beginning of its text"])(
 );
 
 test("a task whose trace came to its end before anybody asked has that end", async () => {
-  const journal = new MemoryJournal();
+  const checkpoints = new MemoryCheckpointStore();
   const taskStore = new MemoryTaskStore();
   const makeWork = (isOpen: boolean) => {
     const work = payloadNode("work", async (text: string, ctx) => {
@@ -142,7 +142,7 @@ test("a task whose trace came to its end before anybody asked has that end", asy
       if (text === "bad") throw new Error("down");
       return text.toUpperCase();
     });
-    return create(work.to(), { name: "work", durability: durable({ journal }) });
+    return create(work.to(), { name: "work", durability: durable({ checkpoints }) });
   };
   const before = await serve(makeWork(false), { taskStore });
   const first = await speak(before.url, "HTTP+JSON");
@@ -164,14 +164,14 @@ test("a task whose trace came to its end before anybody asked has that end", asy
 });
 
 test("a task that was taken up after a restart is cancelled as any other", async () => {
-  const journal = new MemoryJournal();
+  const checkpoints = new MemoryCheckpointStore();
   const taskStore = new MemoryTaskStore();
   const makeWork = () => {
     const work = payloadNode("work", async (text: string, ctx) => {
       await ctx.sleep(60_000);
       return text;
     });
-    return create(work.to(), { name: "work", durability: durable({ journal }) });
+    return create(work.to(), { name: "work", durability: durable({ checkpoints }) });
   };
   const before = await serve(makeWork(), { taskStore });
   const first = await speak(before.url, "JSONRPC");
@@ -191,7 +191,7 @@ test("a task that was taken up after a restart is cancelled as any other", async
 });
 
 test("a question is answered after a restart, when the flow is durable", async () => {
-  const journal = new MemoryJournal();
+  const checkpoints = new MemoryCheckpointStore();
   const taskStore = new MemoryTaskStore();
   const make = () =>
     create(
@@ -199,7 +199,7 @@ test("a question is answered after a restart, when the flow is durable", async (
         "book",
         async (flight: string, ctx) => `${flight} at the ${await ctx.pause<string>({ reason: "Seat?" })}`,
       ).to(),
-      { name: "booking", durability: durable({ journal }) },
+      { name: "booking", durability: durable({ checkpoints }) },
     );
   const before = await serve(make(), { taskStore });
   const asked = await taskOf((await speak(before.url, "JSONRPC")).sendMessage(saying("EZS 1", {}, { tenant: "acme" })));

@@ -51,7 +51,13 @@ export type {
   RemoteSkill,
   RunFigures,
 } from "./ports/instrument.ts";
-export type { Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartition } from "./ports/journal.ts";
+export type {
+  CheckpointStore,
+  CheckpointBatch,
+  LeaseRequest,
+  Checkpoint,
+  CheckpointPartition,
+} from "./ports/checkpoint-store.ts";
 export type { BusEnvelope, MessageBus } from "./ports/message-bus.ts";
 export type {
   RemoteBudget,
@@ -167,7 +173,7 @@ export { replayTrace } from "./history/replay-trace.ts";
 
 export type { LoopbackAgent } from "./memory/loopback-transport.ts";
 export { LoopbackTransport } from "./memory/loopback-transport.ts";
-export { MemoryJournal } from "./memory/memory-journal.ts";
+export { MemoryCheckpointStore } from "./memory/memory-checkpoint-store.ts";
 export type { BusFilter } from "./memory/memory-message-bus.ts";
 export { MemoryMessageBus } from "./memory/memory-message-bus.ts";
 export type { MemoryStateStoreOptions } from "./memory/memory-state-store.ts";

@@ -1,3 +1,3 @@
 export type { PostgresConnection, PostgresOptions, PostgresStateStoreOptions } from "./options.ts";
-export { PostgresJournal } from "./postgres-journal.ts";
+export { PostgresCheckpointStore } from "./postgres-checkpoint-store.ts";
 export { PostgresStateStore } from "./postgres-state-store.ts";

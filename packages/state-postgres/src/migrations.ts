@@ -6,8 +6,8 @@ export type Migrations = readonly (readonly string[])[];
 
 /**
  * Migrations, version by version. Tables have no schema in their names: the search path selects it during a migration.
- * Every key of the history begins with the tenant, every key of the journal with its partition. Events of a trace are
- * numbered without a gap in commit order, so that a reader resuming after a number misses none.
+ * Every key of the history begins with the tenant, every key of the checkpoint store with its partition. Events of a
+ * trace are numbered without a gap in commit order, so that a reader resuming after a number misses none.
  */
 export const MIGRATIONS: Migrations = [
   [

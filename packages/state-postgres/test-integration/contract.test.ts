@@ -1,11 +1,11 @@
-import type { Journal, StateStore } from "penguiflow";
-import { journalContract, stateStoreContract } from "penguiflow/testing";
+import type { CheckpointStore, StateStore } from "penguiflow";
+import { checkpointStoreContract, stateStoreContract } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
 import { TestSchema } from "./server.ts";
 
-const schemas = new WeakMap<StateStore | Journal, TestSchema>();
+const schemas = new WeakMap<StateStore | CheckpointStore, TestSchema>();
 
-async function close(adapter: StateStore | Journal): Promise<void> {
+async function close(adapter: StateStore | CheckpointStore): Promise<void> {
   await schemas.get(adapter)?.[Symbol.asyncDispose]();
 }
 
@@ -19,19 +19,19 @@ const ofStore = stateStoreContract({
   close,
 });
 
-const ofJournal = journalContract({
+const ofCheckpoints = checkpointStoreContract({
   async make() {
     const schema = await TestSchema.create();
-    const journal = await schema.openJournal();
-    schemas.set(journal, schema);
-    return journal;
+    const checkpoints = await schema.openCheckpoints();
+    schemas.set(checkpoints, schema);
+    return checkpoints;
   },
   close,
 });
 
 describe.for([
   ["store", ofStore],
-  ["journal", ofJournal],
+  ["checkpoints", ofCheckpoints],
 ] as const)("the %s", ([, contract]) => {
   test.for(contract)("$name", async ({ run }) => {
     await expect(run()).resolves.toBeUndefined();

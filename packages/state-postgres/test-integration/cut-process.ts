@@ -5,9 +5,13 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { type StoredEvent, systemClock } from "penguiflow";
-import type { PostgresJournal, PostgresStateStore, PostgresStateStoreOptions } from "@penguiflow/state-postgres";
+import type {
+  PostgresCheckpointStore,
+  PostgresStateStore,
+  PostgresStateStoreOptions,
+} from "@penguiflow/state-postgres";
 import { MIGRATIONS } from "../src/migrations.ts";
-import { append, contentsAfter, contentsOf } from "./journal-batches.ts";
+import { append, contentsAfter, contentsOf } from "./checkpoint-batches.ts";
 import { type Cut, LAST_WORD, Proxy } from "./proxy.ts";
 import { historyOf, TestSchema } from "./server.ts";
 
@@ -35,7 +39,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   async migrations({ schema, proxy, begin }) {
     await schema.rows(`drop schema if exists "${schema.name}" cascade`);
     begin();
-    await (await openJournal(schema, proxy)).close();
+    await (await openCheckpoints(schema, proxy)).close();
     assert.equal((await schema.rows("select from @versions")).length, MIGRATIONS.length);
   },
   async store({ schema, proxy, begin }) {
@@ -57,10 +61,10 @@ const PARTS: Readonly<Record<string, Part>> = {
     );
     assert.equal((await store.findRemoteBindings({ tenant: "ada", traceId })).length, 1);
   },
-  async journal({ schema, proxy, begin }) {
-    await using journal = await openJournal(schema, proxy);
+  async checkpoints({ schema, proxy, begin }) {
+    await using checkpoints = await openCheckpoints(schema, proxy);
     begin();
-    await storeBatches(journal);
+    await storeBatches(checkpoints);
   },
   /** Prunes on request, and in the background of a save. */
   async pruning({ schema, proxy, begin }) {
@@ -95,12 +99,12 @@ async function open(
   return await schema.open({ maxConnections: 1, ...options }, port);
 }
 
-async function openJournal(schema: TestSchema, { port }: Proxy): Promise<PostgresJournal> {
-  return await schema.openJournal({ maxConnections: 1 }, port);
+async function openCheckpoints(schema: TestSchema, { port }: Proxy): Promise<PostgresCheckpointStore> {
+  return await schema.openCheckpoints({ maxConnections: 1 }, port);
 }
 
-async function storeBatches(journal: PostgresJournal): Promise<void> {
-  const partition = await journal.open({ partition: randomUUID(), owner: "one", leaseMs: 60_000 });
+async function storeBatches(checkpoints: PostgresCheckpointStore): Promise<void> {
+  const partition = await checkpoints.open({ partition: randomUUID(), owner: "one", leaseMs: 60_000 });
   await append(partition, 1, 2);
   await partition.renew();
   assert.deepEqual(await contentsOf(partition), contentsAfter(2));

@@ -22,7 +22,7 @@ test.each([
   ["the greeting of a connection for a transaction", "transaction", 800],
   ["an idle line", "idle line", 80],
   ["a save, a binding and reads of the store", "store", 1_000],
-  ["a claim, batches and reads of the journal", "journal", 1_000],
+  ["a lease, batches and reads of the checkpoint store", "checkpoints", 1_000],
   ["the migrations of a new schema", "migrations", 500],
   ["pruning, also in the background of a save", "pruning", 800],
 ])(

@@ -50,12 +50,12 @@ test("a schema is brought from each version to the latest, and keeps what is in 
   }
 });
 
-test("a schema that an earlier version has filled is brought up to date by a journal", async () => {
+test("a schema that an earlier version has filled is brought up to date by a checkpoint store", async () => {
   await using schema = await TestSchema.create();
   await withDatabase(async (database) => await migrate(database, schema.name, MIGRATIONS.slice(0, 1)));
   await schema.rows("insert into @traces (tenant, trace_id, last_at) values ('ada', 'kept', 1)");
-  const journal = await schema.openJournal();
-  const partition = await journal.open({ partition: "orders", owner: "one", leaseMs: 1_000 });
+  const checkpoints = await schema.openCheckpoints();
+  const partition = await checkpoints.open({ partition: "orders", owner: "one", leaseMs: 1_000 });
   expect(await partition.append({ put: [], remove: [], counts: new Map() }, 0)).toBe(1);
   expect(await schema.rows("select trace_id from @traces")).toEqual([{ trace_id: "kept" }]);
 });
@@ -110,10 +110,10 @@ test("a role without the right to make anything opens a schema that is up to dat
     await store.saveEvents([{ tenant: "ada", traceId: "t", kind: "trace_start", at: 1, node: undefined, payload: {} }]);
     expect((await store.loadHistory({ tenant: "ada", traceId: "t" })).events).toHaveLength(1);
     await store.close();
-    const journal = await schema.openJournal({ connection: connectionOfRole });
-    const partition = await journal.open({ partition: "orders", owner: "one", leaseMs: 1_000 });
+    const checkpoints = await schema.openCheckpoints({ connection: connectionOfRole });
+    const partition = await checkpoints.open({ partition: "orders", owner: "one", leaseMs: 1_000 });
     await partition.append({ put: [], remove: [1], counts: new Map([["a", 1]]) }, 0);
     expect(await partition.counts()).toEqual(new Map([["a", 1]]));
-    await journal.close();
+    await checkpoints.close();
   });
 });

@@ -4,7 +4,7 @@ import { Client } from "pg";
 import type { NeededServer } from "../../../scripts/test-servers.ts";
 import { startServer } from "./own-server.ts";
 import {
-  PostgresJournal,
+  PostgresCheckpointStore,
   type PostgresOptions,
   PostgresStateStore,
   type PostgresStateStoreOptions,
@@ -31,7 +31,7 @@ export class TestSchema implements AsyncDisposable {
   readonly name = `test_${randomUUID()}`;
   /** Connection for inspecting the tables and ending connections. */
   readonly admin = new Client(connection);
-  readonly #opened: (PostgresStateStore | PostgresJournal)[] = [];
+  readonly #opened: (PostgresStateStore | PostgresCheckpointStore)[] = [];
 
   static async create(): Promise<TestSchema> {
     const schema = new TestSchema();
@@ -46,11 +46,15 @@ export class TestSchema implements AsyncDisposable {
     return store;
   }
 
-  /** Opens a journal in this schema. @param port - of a proxy in between */
-  async openJournal(options: Partial<PostgresOptions> = {}, port?: number): Promise<PostgresJournal> {
-    const journal = await PostgresJournal.open({ connection: this.url(port), schema: this.name, ...options });
-    this.#opened.push(journal);
-    return journal;
+  /** Opens a checkpoint store in this schema. @param port - of a proxy in between */
+  async openCheckpoints(options: Partial<PostgresOptions> = {}, port?: number): Promise<PostgresCheckpointStore> {
+    const checkpoints = await PostgresCheckpointStore.open({
+      connection: this.url(port),
+      schema: this.name,
+      ...options,
+    });
+    this.#opened.push(checkpoints);
+    return checkpoints;
   }
 
   url(port?: number): string {
@@ -66,7 +70,7 @@ export class TestSchema implements AsyncDisposable {
     return (await this.rows(select, [this.name])).length;
   }
 
-  /** Waits until a store or journal of this schema waits for a lock. */
+  /** Waits until a store or checkpoint store of this schema waits for a lock. */
   async untilLocked(): Promise<void> {
     while ((await this.locked()) === 0);
   }

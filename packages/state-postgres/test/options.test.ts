@@ -1,4 +1,4 @@
-import { PostgresJournal, PostgresStateStore } from "@penguiflow/state-postgres";
+import { PostgresCheckpointStore, PostgresStateStore } from "@penguiflow/state-postgres";
 import { expect, test } from "vitest";
 
 const connection = "postgres://user@127.0.0.1/database";
@@ -32,12 +32,12 @@ test.for([
   [
     { connection, clock: {} },
     TypeError,
-    'Unknown option "clock" of PostgresJournal: expected one of "connection", "schema"',
+    'Unknown option "clock" of PostgresCheckpointStore: expected one of "connection", "schema"',
   ],
   [{}, TypeError, 'Option "connection" must be a URL or an object: got undefined'],
   [{ connection, patienceMs: 0 }, RangeError, 'Option "patienceMs" must be a whole number of 1 or more: got 0'],
-] as const)("%j is refused by a journal", async ([options, kind, message]) => {
-  const opening = PostgresJournal.open(options as never);
+] as const)("%j is refused by a checkpoint store", async ([options, kind, message]) => {
+  const opening = PostgresCheckpointStore.open(options as never);
   await expect(opening).rejects.toThrow(kind);
   await expect(opening).rejects.toThrow(message);
 });

@@ -1,3 +1,3 @@
 export type { Durability, SqliteFileOptions, SqliteStateStoreOptions } from "./options.ts";
-export { SqliteJournal } from "./sqlite-journal.ts";
+export { SqliteCheckpointStore } from "./sqlite-checkpoint-store.ts";
 export { SqliteStateStore } from "./sqlite-state-store.ts";

@@ -6,7 +6,7 @@ export type Migrations = readonly string[];
 
 /**
  * Migrations, version by version. Ids are never reused, so that a cursor never refers to another row. The totals are
- * those of the traces, for limits checked on every save. Instants of a journal are epoch milliseconds.
+ * those of the traces, for limits checked on every save. Instants of a checkpoint store are epoch milliseconds.
  */
 export const MIGRATIONS: Migrations = [
   `CREATE TABLE traces (

@@ -14,7 +14,7 @@ import {
  */
 export type Durability = "normal" | "full";
 
-/** Options of `SqliteJournal.open`. */
+/** Options of `SqliteCheckpointStore.open`. */
 export interface SqliteFileOptions {
   /** Path of the database file. It is created when missing; its folder must exist. */
   readonly file: string;
@@ -22,7 +22,7 @@ export interface SqliteFileOptions {
   readonly durability?: Durability | undefined;
   /** Time for which a call retries while another process writes, in milliseconds. @defaultValue 10000 */
   readonly patienceMs?: number | undefined;
-  /** Clock for the age of traces and the end of claims. @defaultValue the system clock */
+  /** Clock for the age of traces and the end of leases. @defaultValue the system clock */
   readonly clock?: Clock | undefined;
 }
 
@@ -56,12 +56,12 @@ export function resolveOptions(options: SqliteStateStoreOptions): ResolvedOption
 }
 
 /**
- * Applies the defaults of a journal.
+ * Applies the defaults of a checkpoint store.
  *
  * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
  */
 export function resolveFileOptions(options: SqliteFileOptions): ResolvedFileOptions {
-  requireKnownKeys("SqliteJournal", options, OF_FILE);
+  requireKnownKeys("SqliteCheckpointStore", options, OF_FILE);
   return withDefaults(options);
 }
 

@@ -1,15 +1,15 @@
-import { journalContract, stateStoreContract } from "penguiflow/testing";
+import { checkpointStoreContract, stateStoreContract } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
-import { SqliteJournal, SqliteStateStore } from "@penguiflow/state-sqlite";
+import { SqliteCheckpointStore, SqliteStateStore } from "@penguiflow/state-sqlite";
 import { newFile } from "./fixtures/new-file.ts";
 
 const ofStores = stateStoreContract({
   make: (retention) => SqliteStateStore.open({ file: newFile(), ...retention }),
   close: (store) => (store as SqliteStateStore).close(),
 });
-const ofJournals = journalContract({
-  make: () => SqliteJournal.open({ file: newFile() }),
-  close: (journal) => (journal as SqliteJournal).close(),
+const ofCheckpointStores = checkpointStoreContract({
+  make: () => SqliteCheckpointStore.open({ file: newFile() }),
+  close: (checkpoints) => (checkpoints as SqliteCheckpointStore).close(),
 });
 
 describe("the SQLite store", () => {
@@ -18,8 +18,8 @@ describe("the SQLite store", () => {
   });
 });
 
-describe("the SQLite journal", () => {
-  test.for(ofJournals)("$name", async ({ run }) => {
+describe("the SQLite checkpoint store", () => {
+  test.for(ofCheckpointStores)("$name", async ({ run }) => {
     await expect(run()).resolves.toBeUndefined();
   });
 });

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { SqliteJournal, SqliteStateStore } from "@penguiflow/state-sqlite";
+import { SqliteCheckpointStore, SqliteStateStore } from "@penguiflow/state-sqlite";
 import { describe, expect, test } from "vitest";
 import { Database } from "../src/database.ts";
 import { migrate, MIGRATIONS } from "../src/migrations.ts";
@@ -52,11 +52,11 @@ describe("a file", () => {
       expect(await store.findRemoteBindings({ tenant: "ada", traceId: "t" })).toHaveLength(1);
       await store.saveEvents(numbered("t", 4, 2));
       expect(await numbersOf(store, "t")).toEqual([1, 2, 3, 4, 5]);
-      await using journal = await SqliteJournal.open({ file });
-      const partition = await journal.open({ partition: "orders", owner: "two", leaseMs: 1_000 });
-      // the journal came with the second version
+      await using checkpoints = await SqliteCheckpointStore.open({ file });
+      const partition = await checkpoints.open({ partition: "orders", owner: "two", leaseMs: 1_000 });
+      // the checkpoint store came with the second version
       const kept = dump === "1.sql" ? [partition.id, 1, 0] : ["6d3c1f0e-5b7a-4c52-9d0e-2f6f5c1b8a40", 2, 2];
-      expect([partition.id, partition.epoch, await requireChain(partition)], dump).toEqual(kept);
+      expect([partition.id, partition.fencingToken, await requireChain(partition)], dump).toEqual(kept);
       await partition.append(batchOf(partition.sequence + 1), partition.sequence);
       expect(await requireChain(partition), dump).toBe(partition.sequence);
     }

@@ -7,7 +7,7 @@ export {
   shown,
 } from "../foundation/options.ts";
 export { summarize } from "../history/summarize.ts";
-export { journalFenced, journalOwned } from "../ports/journal-errors.ts";
+export { partitionFenced, partitionLeased } from "../ports/checkpoint-errors.ts";
 export { requireRetention, RETENTION_OPTIONS } from "./retention-options.ts";
 export { fromStorable, toStorable } from "./storable-text.ts";
 export { summaryOf } from "./trace-row.ts";

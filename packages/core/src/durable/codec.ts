@@ -3,8 +3,8 @@ import { FinalAnswer, type FinalAnswerInit, WM, type WMInit } from "../message/c
 import { Message, type MessageInit } from "../message/message.ts";
 
 /*
- * Encoding of values in the journal. Values that JSON can represent are stored as they are; all others under a tag: an
- * object with a single key that begins with "$". A plain object of that shape gets one more "$".
+ * Encoding of values in the checkpoint store. Values that JSON can represent are stored as they are; all others under a
+ * tag: an object with a single key that begins with "$". A plain object of that shape gets one more "$".
  *
  *   undefined                          {"$undefined":true}
  *   NaN, Infinity, -Infinity, -0       {"$number":"NaN"}
@@ -20,7 +20,7 @@ import { Message, type MessageInit } from "../message/message.ts";
  *   Message                            {"$message":{"payload":…,"headers":{…},"traceId":…,"createdAt":…,"meta":{…}}}
  *   the plain object {"$date":0}       {"$$date":0}
  *
- * A journal outlives the program that wrote it: tags may be added, but never change their meaning.
+ * A checkpoint store outlives the program that wrote it: tags may be added, but never change their meaning.
  */
 
 /** The reason why a value cannot be stored. */

@@ -3,7 +3,7 @@ import type { CheckValue } from "../engine/policies/validation.ts";
 import { describeThrown, type ErrorPayload, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import type { Timer } from "../foundation/timer-wheel.ts";
 import { Message } from "../message/message.ts";
-import type { JournalEntry, JournalPartition } from "../ports/journal.ts";
+import type { Checkpoint, CheckpointPartition } from "../ports/checkpoint-store.ts";
 import type { Pause, Trace } from "../engine/state/trace.ts";
 import { Attempt, AttemptExtras, State } from "../engine/state/attempt.ts";
 import type { TraceTurn } from "../engine/state/trace-turn.ts";
@@ -20,7 +20,7 @@ import { savedItem, type SavedTrace, STATE_VERSION, stateOf, stateSince } from "
 
 /** A failed trace that waits for a retry; in memory, unless an earlier process has left it. */
 interface Failed {
-  readonly entry: JournalEntry;
+  readonly entry: Checkpoint;
   readonly trace: Trace | undefined;
 }
 
@@ -28,7 +28,7 @@ interface Failed {
 class Mark {
   /** Whether the trace is in the list of changed traces. */
   hasChanged = false;
-  /** Whether the journal has an entry of the trace. */
+  /** Whether the checkpoint store has an entry of the trace. */
   isStored = false;
   /** Whether the trace can no longer be serialised. */
   isSpoiled = false;
@@ -41,28 +41,28 @@ class Mark {
 type Told = (failure: Error | undefined) => void;
 
 /**
- * Run numbers reserved per opening. They grow with the epoch, so that none is reused even when a process ends before it
- * has stored one.
+ * Run numbers reserved per opening. They grow with the fencing token, so that none is reused even when a process ends
+ * before it has stored one.
  */
-const RUNS_PER_EPOCH = 2 ** 32;
+const RUNS_PER_OPENING = 2 ** 32;
 
 /**
- * Interval for checking whether another process renews its claim, in milliseconds; then the tolerance for its expiry.
+ * Interval for checking whether another process renews its lease, in milliseconds; then the tolerance for its expiry.
  */
-const CLAIM_LOOK_MS = 250;
-const CLAIM_TOLERANCE_MS = 50;
+const LEASE_LOOK_MS = 250;
+const LEASE_TOLERANCE_MS = 50;
 
 /** Maximum group-commit delay while messages move between nodes, in milliseconds. */
 const LONGEST_GATHERING_MS = 10;
 
 /**
- * Writes the changes of a flow to its journal, one batch at a time: while one is stored, the next accumulates. A batch
- * contains the traces as of one moment between two steps of the engine; later changes are not in it. Callers that may
- * see an effect only once it is stored wait in `#waiting`.
+ * Writes the changes of a flow to its checkpoint store, one batch at a time: while one is stored, the next accumulates.
+ * A batch contains the traces as of one moment between two steps of the engine; later changes are not in it. Callers
+ * that may see an effect only once it is stored wait in `#waiting`.
  *
  * States: opening → ready → sealed, or lost at any time.
  */
-export class JournalledRun implements DurableRun {
+export class CheckpointedRun implements DurableRun {
   isReady = false;
   isClosing = false;
   readonly ready: Promise<Recovery>;
@@ -70,7 +70,7 @@ export class JournalledRun implements DurableRun {
   readonly #engine: DurableHost;
   readonly #options: ResolvedDurableOptions;
   readonly #recovering: Recovering;
-  #partition: JournalPartition | undefined;
+  #partition: CheckpointPartition | undefined;
   #sequence = 0;
   #changed: Trace[] = [];
   #waiting: Told[] = [];
@@ -86,13 +86,13 @@ export class JournalledRun implements DurableRun {
   #writing: Promise<void> | undefined;
   #isSealed = false;
   #lost: Error | undefined;
-  /** Listeners for the loss of the journal. */
+  /** Listeners for the loss of the checkpoint store. */
   readonly #onLost: ((failure: Error) => void)[] = [];
   #renewal: Timer | undefined;
   /** Entries of failed traces that wait for a retry, oldest first. */
   readonly #failed = new Map<number, Failed>();
   /** Entries and runs to store and remove although their traces are not in flight. */
-  #put: JournalEntry[] = [];
+  #put: Checkpoint[] = [];
   #removed: number[] = [];
   #found: Recovery = { resumed: 0, failed: 0, changed: [] };
   /** Traces that were found changed later, oldest first. */
@@ -178,7 +178,7 @@ export class JournalledRun implements DurableRun {
     engine.options.logger.warn("trace_changed", { flow: engine.options.name, ...found });
     this.#changedSince.push(found);
     if (this.#changedSince.length > this.#options.maxFailed) this.#changedSince.shift();
-    const fate = found.action === "failed" ? "" : "; the journal keeps it for a later run";
+    const fate = found.action === "failed" ? "" : "; the checkpoint store keeps it for a later run";
     const error = new FlowError({
       code: FlowErrorCode.GRAPH_CHANGED,
       message: `Cannot finish trace "${traceId}": ${found.problem}${fate}`,
@@ -324,7 +324,7 @@ export class JournalledRun implements DurableRun {
   }
 
   /** Removes and returns failed traces. */
-  #takeFailed(runs: readonly number[]): readonly JournalEntry[] {
+  #takeFailed(runs: readonly number[]): readonly Checkpoint[] {
     const found = runs.flatMap((run) => this.#failed.get(run) ?? []);
     return found.map(({ entry, trace }) => {
       this.#failed.delete(entry.run);
@@ -367,7 +367,7 @@ export class JournalledRun implements DurableRun {
   async close(): Promise<void> {
     this.#renewal?.cancel();
     const closing = this.#closed(this.#partition);
-    // a journal that does not answer writes would not answer this either
+    // a checkpoint store that does not answer writes would not answer this either
     if (this.#writing === undefined) await closing;
   }
 
@@ -384,20 +384,20 @@ export class JournalledRun implements DurableRun {
     await written;
   }
 
-  async #closed(partition: JournalPartition | undefined): Promise<void> {
+  async #closed(partition: CheckpointPartition | undefined): Promise<void> {
     try {
       await partition?.close();
     } catch (error) {
-      this.#engine.options.logger.warn("journal_close_failed", this.#facts(error));
+      this.#engine.options.logger.warn("checkpoints_close_failed", this.#facts(error));
     }
   }
 
   async #open(): Promise<Recovery> {
     const engine = this.#engine;
     const { leaseMs } = this.#options;
-    const partition = await this.#claim();
+    const partition = await this.#lease();
     if (this.#lost !== undefined) {
-      // the run failed while the claim was pending
+      // the run failed while the lease was pending
       await this.#closed(partition);
       throw this.#lost;
     }
@@ -405,7 +405,7 @@ export class JournalledRun implements DurableRun {
     this.#sequence = partition.sequence;
     engine.identity.id = partition.id;
     engine.identity.lineageSeed = fnv1a(partition.id);
-    engine.identity.traces.next = partition.epoch * RUNS_PER_EPOCH;
+    engine.identity.traces.next = partition.fencingToken * RUNS_PER_OPENING;
     this.#renewEvery(leaseMs / 3);
     let resumed = 0;
     const changed: ChangedTrace[] = [];
@@ -440,25 +440,25 @@ export class JournalledRun implements DurableRun {
   }
 
   /**
-   * Acquires the partition. Waits for the claim of a dead process to expire; rejects when the other one keeps renewing
+   * Acquires the partition. Waits for the lease of a dead process to expire; rejects when the other one keeps renewing
    * it.
    */
-  async #claim(): Promise<JournalPartition> {
+  async #lease(): Promise<CheckpointPartition> {
     const { clock, options, timers } = this.#engine;
-    const { journal, partition = options.name, owner, leaseMs } = this.#options;
+    const { checkpoints, partition = options.name, owner, leaseMs } = this.#options;
     let knownEnd: number | undefined;
     for (;;) {
       try {
-        return await journal.open({ partition, owner, leaseMs });
+        return await checkpoints.open({ partition, owner, leaseMs });
       } catch (error) {
-        if (!hasCode(error, FlowErrorCode.JOURNAL_OWNED)) throw error;
+        if (!hasCode(error, FlowErrorCode.PARTITION_LEASED)) throw error;
         const endsInMs = Number(error.details?.["endsInMs"]);
         const end = clock.now() + endsInMs;
-        const isAlive = knownEnd !== undefined && end > knownEnd + CLAIM_TOLERANCE_MS;
+        const isAlive = knownEnd !== undefined && end > knownEnd + LEASE_TOLERANCE_MS;
         if (isAlive || this.#engine.isStopping || !Number.isFinite(endsInMs)) throw orOwnedHere(error);
-        if (knownEnd === undefined) options.logger.warn("journal_waits", { flow: options.name, ...error.details });
+        if (knownEnd === undefined) options.logger.warn("lease_awaited", { flow: options.name, ...error.details });
         knownEnd = end;
-        await new Promise<void>((resolve) => timers.after(Math.min(endsInMs + 1, CLAIM_LOOK_MS), resolve));
+        await new Promise<void>((resolve) => timers.after(Math.min(endsInMs + 1, LEASE_LOOK_MS), resolve));
       }
     }
   }
@@ -469,9 +469,9 @@ export class JournalledRun implements DurableRun {
         try {
           await this.#partition?.renew();
         } catch (error) {
-          if (hasCode(error, FlowErrorCode.JOURNAL_FENCED)) this.#lose(error);
-          // the claim is still valid for a while
-          else this.#engine.options.logger.warn("journal_renew_failed", this.#facts(error));
+          if (hasCode(error, FlowErrorCode.PARTITION_FENCED)) this.#lose(error);
+          // the lease is still valid for a while
+          else this.#engine.options.logger.warn("lease_renewal_failed", this.#facts(error));
         }
       })();
       this.#renewEvery(ms);
@@ -511,7 +511,7 @@ export class JournalledRun implements DurableRun {
     for (const trace of this.#changed.splice(0)) {
       const mark = markOf(trace);
       mark.hasChanged = false;
-      let entry: JournalEntry | undefined;
+      let entry: Checkpoint | undefined;
       try {
         entry = this.#entryNow(trace, mark);
       } catch (error) {
@@ -530,7 +530,7 @@ export class JournalledRun implements DurableRun {
     }
     this.#writing = (async () => {
       try {
-        const partition = this.#partition as JournalPartition;
+        const partition = this.#partition as CheckpointPartition;
         const append = (): Promise<number> => partition.append({ put, remove, counts }, this.#sequence);
         this.#sequence = await this.#engine.options.homeScope.runInAsyncScope(append, undefined);
         this.#release(this.#waitingNow.splice(0), undefined);
@@ -555,7 +555,7 @@ export class JournalledRun implements DurableRun {
     agenda.flush();
   }
 
-  #entryNow(trace: Trace, mark: Mark): JournalEntry | undefined {
+  #entryNow(trace: Trace, mark: Mark): Checkpoint | undefined {
     if (mark.failed !== undefined && this.#failed.has(trace.run)) {
       const entry = this.#entryOf(trace, stateSince(trace, mark.failed), "failed");
       this.#failed.set(trace.run, { entry, trace });
@@ -572,12 +572,12 @@ export class JournalledRun implements DurableRun {
     return state === undefined ? undefined : this.#entryOf(trace, state, "open");
   }
 
-  #entryOf({ run, tenant, id }: Trace, state: SavedTrace, status: JournalEntry["status"]): JournalEntry {
+  #entryOf({ run, tenant, id }: Trace, state: SavedTrace, status: Checkpoint["status"]): Checkpoint {
     return { run, tenant, traceId: id, status, version: STATE_VERSION, state: JSON.stringify(state) };
   }
 
   /** Keeps a failed trace, evicting the oldest when there are too many. */
-  #keepFailed(entry: JournalEntry, trace?: Trace): void {
+  #keepFailed(entry: Checkpoint, trace?: Trace): void {
     this.#failed.set(entry.run, { entry, trace });
     if (this.#failed.size <= this.#options.maxFailed) return;
     const [oldest] = this.#failed.keys();
@@ -586,7 +586,7 @@ export class JournalledRun implements DurableRun {
   }
 
   /** Keeps a failed trace of an earlier run, with its unread results. */
-  #keepLeft(entry: JournalEntry): void {
+  #keepLeft(entry: Checkpoint): void {
     const left = this.#recovering.left(entry);
     if (left !== undefined) {
       const mark = markOf(left.trace);
@@ -610,23 +610,23 @@ export class JournalledRun implements DurableRun {
     for (const told of waiting) told(failure);
   }
 
-  /** Abandons the journal: changes that are not stored are lost, as in a crash. */
+  /** Abandons the checkpoint store: changes that are not stored are lost, as in a crash. */
   #lose(cause: unknown): void {
     if (this.#lost !== undefined) return;
-    const isOwn = hasCode(cause, FlowErrorCode.JOURNAL_FENCED) || hasCode(cause, FlowErrorCode.JOURNAL_OWNED);
+    const isOwn = hasCode(cause, FlowErrorCode.PARTITION_FENCED) || hasCode(cause, FlowErrorCode.PARTITION_LEASED);
     const name = this.#engine.options.name;
     this.#lost = isOwn
       ? cause
       : new FlowError({
-          code: FlowErrorCode.JOURNAL_FAILED,
-          message: `Cannot continue flow "${name}": its journal failed: ${describeThrown(cause)}; run it again to resume from the stored state`,
+          code: FlowErrorCode.CHECKPOINT_FAILED,
+          message: `Cannot continue flow "${name}": its checkpoint store failed: ${describeThrown(cause)}; run it again to resume from the stored state`,
           retryable: true,
           cause,
         });
-    this.#engine.options.logger.error("journal_lost", this.#facts(cause));
+    this.#engine.options.logger.error("checkpoints_lost", this.#facts(cause));
     this.#release([...this.#waitingNow.splice(0), ...this.#waiting.splice(0)], this.#lost);
     for (const tell of this.#onLost.splice(0)) tell(this.#lost);
-    this.#engine.onJournalLost?.();
+    this.#engine.onCheckpointsLost?.();
   }
 
   #stopped(): FlowError {
@@ -652,8 +652,8 @@ function orOwnedHere(error: FlowError): FlowError {
   const { details } = error;
   if (details?.["owner"] !== thisProcess()) return error;
   return new FlowError({
-    code: FlowErrorCode.JOURNAL_OWNED,
-    message: `Cannot open partition "${String(details["partition"])}" of the journal: another flow of this process holds it, such as one from before a module reload; stop that flow first, or use another partition`,
+    code: FlowErrorCode.PARTITION_LEASED,
+    message: `Cannot open partition "${String(details["partition"])}" of the checkpoint store: another flow of this process holds it, such as one from before a module reload; stop that flow first, or use another partition`,
     retryable: true,
     details,
     cause: error,
@@ -671,10 +671,10 @@ function hasCode(thrown: unknown, code: FlowErrorCode): thrown is FlowError {
 }
 
 function markOf(trace: Trace): Mark {
-  return (trace.more.journalled ??= new Mark()) as Mark;
+  return (trace.more.checkpointed ??= new Mark()) as Mark;
 }
 
-function listingOf(entry: JournalEntry, status: UnfinishedTrace["status"]): UnfinishedTrace {
+function listingOf(entry: Checkpoint, status: UnfinishedTrace["status"]): UnfinishedTrace {
   const { traceId, tenant } = entry;
   try {
     return listing(traceId, tenant, status, readState(entry));

@@ -1,18 +1,18 @@
 import { requireInteger, requireKnownKeys, requireNumber, requireOneOf, shown } from "../foundation/options.ts";
-import type { Journal } from "../ports/journal.ts";
+import type { CheckpointStore } from "../ports/checkpoint-store.ts";
 import type { Durability } from "../engine/durability.ts";
 import { registerDurability } from "../engine/durable-host.ts";
-import { JournalledRun } from "./durable-run.ts";
+import { CheckpointedRun } from "./durable-run.ts";
 import type { OnChanged } from "./recovering.ts";
 import { thisProcess } from "./this-process.ts";
 
 /** Options of {@link durable}. */
 export interface DurableOptions {
   /** Storage for the state that must not be lost. */
-  readonly journal: Journal;
+  readonly checkpoints: CheckpointStore;
   /**
-   * The journal's partition for this flow's traces. At most one process at a time may hold it. @defaultValue the flow's
-   * name
+   * The checkpoint store's partition for this flow's traces. At most one process at a time may hold it. @defaultValue
+   * the flow's name
    */
   readonly partition?: string | undefined;
   /**
@@ -22,7 +22,7 @@ export interface DurableOptions {
   readonly owner?: string | undefined;
   /**
    * Milliseconds without renewal after which another process may take over. `ready` waits this long after a crash of
-   * the previous process, and rejects with `JOURNAL_OWNED` as soon as that process proves to be alive.
+   * the previous process, and rejects with `PARTITION_LEASED` as soon as that process proves to be alive.
    *
    * @defaultValue 10000
    */
@@ -38,8 +38,8 @@ export interface DurableOptions {
   readonly maxFailed?: number | undefined;
   /**
    * Handling of a trace whose node is gone or whose payload no longer fits its node. The trace fails, stays in the
-   * journal for a later run, or follows the decision of a function. Each case is logged and listed in the recovery's
-   * `changed`.
+   * checkpoint store for a later run, or follows the decision of a function. Each case is logged and listed in the
+   * recovery's `changed`.
    *
    * @defaultValue `"park"`
    */
@@ -48,7 +48,7 @@ export interface DurableOptions {
 
 /** {@link DurableOptions} with defaults applied. */
 export interface ResolvedDurableOptions {
-  readonly journal: Journal;
+  readonly checkpoints: CheckpointStore;
   readonly partition: string | undefined;
   readonly owner: string;
   readonly leaseMs: number;
@@ -57,7 +57,7 @@ export interface ResolvedDurableOptions {
   readonly onChanged: OnChanged;
 }
 
-const KNOWN = ["journal", "partition", "owner", "leaseMs", "maxPayloadBytes", "maxFailed", "onChanged"] as const;
+const KNOWN = ["checkpoints", "partition", "owner", "leaseMs", "maxPayloadBytes", "maxFailed", "onChanged"] as const;
 
 /**
  * Makes a flow survive the end of its process: after a crash at any instant, the next run finishes every accepted
@@ -65,8 +65,8 @@ const KNOWN = ["journal", "partition", "owner", "leaseMs", "maxPayloadBytes", "m
  *
  * @example
  * ```ts
- * const journal = await SqliteJournal.open({ file: "orders.db" });
- * const flow = create(a.to(b), { durability: durable({ journal }) });
+ * const checkpoints = await SqliteCheckpointStore.open({ file: "orders.db" });
+ * const flow = create(a.to(b), { durability: durable({ checkpoints }) });
  * flow.run();
  * await flow.ready(); // the traces of an earlier process are in flight again
  * ```
@@ -76,7 +76,7 @@ const KNOWN = ["journal", "partition", "owner", "leaseMs", "maxPayloadBytes", "m
 export function durable(options: DurableOptions): Durability {
   requireKnownKeys("durable", options, KNOWN);
   const resolved: ResolvedDurableOptions = {
-    journal: options.journal,
+    checkpoints: options.checkpoints,
     partition: options.partition,
     owner: options.owner ?? thisProcess(),
     leaseMs: options.leaseMs ?? 10_000,
@@ -84,8 +84,10 @@ export function durable(options: DurableOptions): Durability {
     maxFailed: options.maxFailed ?? 1000,
     onChanged: options.onChanged ?? "park",
   };
-  if (typeof (resolved.journal as Partial<Journal> | undefined)?.open !== "function")
-    throw new TypeError(`Option "journal" of durable must be a journal: got ${shown(resolved.journal)}`);
+  if (typeof (resolved.checkpoints as Partial<CheckpointStore> | undefined)?.open !== "function")
+    throw new TypeError(
+      `Option "checkpoints" of durable must be a checkpoint store: got ${shown(resolved.checkpoints)}`,
+    );
   for (const name of ["partition", "owner"] as const) {
     const value = resolved[name];
     if (value !== undefined && (typeof value !== "string" || value === ""))
@@ -95,5 +97,5 @@ export function durable(options: DurableOptions): Durability {
   requireInteger("maxPayloadBytes", resolved.maxPayloadBytes, 1);
   requireInteger("maxFailed", resolved.maxFailed, 0);
   if (typeof resolved.onChanged !== "function") requireOneOf("onChanged", resolved.onChanged, ["fail", "park"]);
-  return registerDurability({ "~durability": true }, (engine) => new JournalledRun(engine, resolved));
+  return registerDurability({ "~durability": true }, (engine) => new CheckpointedRun(engine, resolved));
 }

@@ -5,7 +5,9 @@ const MAX_TEXT = 16_384;
 /** Limit below which an error is stored without stack, causes and details. */
 const MIN_TEXT = 64;
 
-/** Truncates an error for the journal: no text exceeds 16 384 characters, the whole at most `maxBytes` as JSON. */
+/**
+ * Truncates an error for the checkpoint store: no text exceeds 16 384 characters, the whole at most `maxBytes` as JSON.
+ */
 export function keptError(error: unknown, maxBytes: number): ErrorPayload {
   const payload = errorPayload(error);
   for (let limit = MAX_TEXT; limit >= MIN_TEXT; limit /= 2) {

@@ -2,7 +2,7 @@ import { describeThrown, FlowError, FlowErrorCode } from "../foundation/flow-err
 import { lineageText } from "../foundation/lineage.ts";
 import { shown } from "../foundation/options.ts";
 import { formatIssues } from "../foundation/schema.ts";
-import type { JournalEntry } from "../ports/journal.ts";
+import type { Checkpoint } from "../ports/checkpoint-store.ts";
 import type { Trace } from "../engine/state/trace.ts";
 import type { ChangedTrace, UnaskedPause } from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
@@ -31,10 +31,10 @@ export type Migration = { readonly node: string; readonly payload: unknown } | "
 /** The policy for traces that no longer fit the flow. */
 export type OnChanged = "fail" | "park" | ((message: ChangedMessage) => Migration | Promise<Migration>);
 
-/** Restores traces from the journal, and detects those that no longer fit the flow. */
+/** Restores traces from the checkpoint store, and detects those that no longer fit the flow. */
 export class Recovering {
-  /** Traces that stay in the journal for a later run, by run number. */
-  readonly parked = new Map<number, JournalEntry>();
+  /** Traces that stay in the checkpoint store for a later run, by run number. */
+  readonly parked = new Map<number, Checkpoint>();
   readonly #engine: DurableHost;
   readonly #onChanged: OnChanged;
   readonly #maxPayloadBytes: number;
@@ -46,7 +46,7 @@ export class Recovering {
   }
 
   /** Restores a trace, or returns the mismatch. `isRetry` is set when a failed trace is retried. */
-  async restore(entry: JournalEntry, isRetry: boolean): Promise<Trace | ChangedTrace> {
+  async restore(entry: Checkpoint, isRetry: boolean): Promise<Trace | ChangedTrace> {
     const { tenant, traceId } = entry;
     let state: SavedTrace;
     try {
@@ -73,7 +73,7 @@ export class Recovering {
   }
 
   /** Returns the unread results and error of a failed trace; `undefined` when its entry cannot be read. */
-  left(entry: JournalEntry): { readonly trace: Trace; readonly state: SavedTrace } | undefined {
+  left(entry: Checkpoint): { readonly trace: Trace; readonly state: SavedTrace } | undefined {
     try {
       const state = readState(entry);
       requireReadable(state);
@@ -85,14 +85,14 @@ export class Recovering {
   }
 
   /** Removes and returns the parked entries of one id. */
-  takeParked(traceId: string, tenant: string): JournalEntry[] {
+  takeParked(traceId: string, tenant: string): Checkpoint[] {
     const taken = [...this.parked.values()].filter((entry) => entry.traceId === traceId && entry.tenant === tenant);
     for (const { run } of taken) this.parked.delete(run);
     return taken;
   }
 
   /** Returns the entry of a trace that could not be restored and counts as failed. */
-  failed(entry: JournalEntry, problem: string): JournalEntry {
+  failed(entry: Checkpoint, problem: string): Checkpoint {
     const { tenant, traceId } = entry;
     const error = new FlowError({ code: FlowErrorCode.GRAPH_CHANGED, message: problem, tenant, traceId });
     const before = readState(entry);
@@ -102,7 +102,7 @@ export class Recovering {
     return { ...entry, status: "failed", version: STATE_VERSION, state: JSON.stringify(state) };
   }
 
-  async #place(entry: JournalEntry, item: SavedItem): Promise<Placed | ChangedTrace> {
+  async #place(entry: Checkpoint, item: SavedItem): Promise<Placed | ChangedTrace> {
     const problem = await this.#problem(item);
     return problem === undefined
       ? { item, worker: this.#workerOf(item) as Worker }
@@ -111,7 +111,7 @@ export class Recovering {
 
   /** Resolves the fate of a message that does not fit: its new target, or the action on its trace. */
   async settled(
-    { tenant, traceId }: Pick<JournalEntry, "tenant" | "traceId">,
+    { tenant, traceId }: Pick<Checkpoint, "tenant" | "traceId">,
     item: SavedItem,
     problem: string,
     unasked?: readonly UnaskedPause[],

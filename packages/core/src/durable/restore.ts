@@ -2,7 +2,7 @@ import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { checkedHeaders, Message, type MessageHeaders } from "../message/message.ts";
 import { VOUCHED } from "../message/vouched.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "../message/meta.ts";
-import type { JournalEntry } from "../ports/journal.ts";
+import type { Checkpoint } from "../ports/checkpoint-store.ts";
 import { Lasting, type Pause } from "../engine/state/trace.ts";
 import { Trace } from "../engine/state/trace.ts";
 import { Attempt, AttemptExtras } from "../engine/state/attempt.ts";
@@ -18,7 +18,7 @@ import { type SavedItem, type SavedMessage, type SavedPause, STATE_VERSION, type
  *
  * @throws FlowError `GRAPH_CHANGED` when it was written by a newer version
  */
-export function readState({ version, state, traceId, tenant }: JournalEntry): SavedTrace {
+export function readState({ version, state, traceId, tenant }: Checkpoint): SavedTrace {
   const refusal = (why: string, cause?: unknown): FlowError =>
     new FlowError({
       code: FlowErrorCode.GRAPH_CHANGED,
@@ -65,7 +65,7 @@ export interface Placed {
 }
 
 /** Restores the unread results and error of a failed trace, to be fetched by its id. */
-export function restoreFailed(engine: DurableHost, { run, traceId }: JournalEntry, state: SavedTrace): Trace {
+export function restoreFailed(engine: DurableHost, { run, traceId }: Checkpoint, state: SavedTrace): Trace {
   const headers = checkedHeaders(state.headers);
   const sink = engine.rookery.sinkFor();
   const trace = new Trace(run, traceId, headers, sink, state.isOpenEnded === true, engine.clock.now());
@@ -81,7 +81,7 @@ export function restoreFailed(engine: DurableHost, { run, traceId }: JournalEntr
 /** Restores a trace from its stored state; its messages continue from their places. */
 export function restoreTrace(
   engine: DurableHost,
-  entry: JournalEntry,
+  entry: Checkpoint,
   state: SavedTrace,
   placed: readonly Placed[],
 ): Trace {

@@ -12,7 +12,7 @@ export interface Durability {
   readonly "~durability": true;
 }
 
-/** Contents of the journal at the start of a run. */
+/** Contents of the checkpoint store at the start of a run. */
 export interface Recovery {
   /** Number of traces that continue, or that have results left. */
   readonly resumed: number;
@@ -35,7 +35,7 @@ export interface UnaskedPause {
   readonly answer: { readonly value: unknown } | undefined;
 }
 
-/** Trace in the journal that no longer fits the flow. */
+/** Trace in the checkpoint store that no longer fits the flow. */
 export interface ChangedTrace {
   readonly tenant: string;
   readonly traceId: string;
@@ -43,7 +43,7 @@ export interface ChangedTrace {
   readonly node: string;
   /** Description of the mismatch. */
   readonly problem: string;
-  /** Action taken: the trace has failed, or it stays in the journal for a later run. */
+  /** Action taken: the trace has failed, or it stays in the checkpoint store for a later run. */
   readonly action: "failed" | "parked";
 }
 
@@ -78,11 +78,11 @@ export interface Gate {
 /** Durable run, as seen by the engine. */
 export interface DurableRun {
   readonly gate: Gate;
-  /** Whether the traces of the journal are in flight again. */
+  /** Whether the traces of the checkpoint store are in flight again. */
   readonly isReady: boolean;
   /** Whether results are withheld because their delivery could no longer be stored. */
   readonly isClosing: boolean;
-  /** Recovery at the start. Rejects if the journal cannot be read or has another owner. */
+  /** Recovery at the start. Rejects if the checkpoint store cannot be read or has another owner. */
   readonly ready: Promise<Recovery>;
   /** Traces recovered so far, and mismatches found since. Complete once {@link DurableRun.ready} resolves. */
   readonly recovery: Recovery;
@@ -103,7 +103,7 @@ export interface DurableRun {
   afterStored(told: (failure: Error | undefined) => void): void;
   /** Resolves once every change so far is stored. */
   stored(): Promise<void>;
-  /** Makes the check of a node's output: `check`, then that of the journal. */
+  /** Makes the check of a node's output: `check`, then that of the checkpoint store. */
   checked(node: string, check: CheckValue | undefined): CheckValue;
   /**
    * Checks that a value can be stored.
@@ -126,6 +126,6 @@ export interface DurableRun {
   discard(traceId: string, tenant: string): Promise<number>;
   /** Stores the current state. Later changes are not stored, and waits for them reject. */
   seal(): Promise<void>;
-  /** Releases the journal. */
+  /** Releases the checkpoint store. */
   close(): Promise<void>;
 }

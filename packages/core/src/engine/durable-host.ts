@@ -50,8 +50,8 @@ export interface DurableHost {
   readonly isEnding: boolean;
   /** Number of traces accepted since the run began. */
   accepted: number;
-  /** Callback for a journal that can no longer be written: further work would not be durable. */
-  onJournalLost: (() => void) | undefined;
+  /** Callback for a checkpoint store that can no longer be written: further work would not be durable. */
+  onCheckpointsLost: (() => void) | undefined;
   /** Captures the async context of the calling code for a trace. */
   keepScope(trace: Trace): void;
   /** Sets the deadline of a trace; ends it at once if the deadline has passed. */

@@ -103,8 +103,8 @@ export class Engine {
   readonly isFollowed: boolean;
   accepted = 0;
   droppedResults = 0;
-  /** Callback for a journal that can no longer be written: further work would not be durable. */
-  onJournalLost: (() => void) | undefined;
+  /** Callback for a checkpoint store that can no longer be written: further work would not be durable. */
+  onCheckpointsLost: (() => void) | undefined;
   /** Callback of `stop` for when every remaining trace waits for answers. */
   onIdle: (() => void) | undefined;
   isStopping = false;
@@ -315,7 +315,9 @@ export class Engine {
     });
   }
 
-  /** Lets a new trace begin, or has it wait for its turn, where the flow bounds its traces or the trace is exclusive. */
+  /**
+   * Lets a new trace begin, or has it wait for its turn, where the flow bounds its traces or the trace is exclusive.
+   */
   requestTurn(trace: Trace, exclusive: string | undefined): void {
     if (trace.isOpen && (exclusive !== undefined || this.options.maxTraces > 0))
       this.admission.request(trace, exclusive);
@@ -419,7 +421,7 @@ export class Engine {
       this.onIdle = undefined;
     }
     if (this.durable !== undefined) {
-      // the bus waits for the journal: sealing the journal first would reject its pending batches
+      // the bus waits for the checkpoint store: sealing the checkpoint store first would reject its pending batches
       await this.flushObservers(this.options.graceMs);
       await this.durable.seal();
     }

@@ -78,9 +78,9 @@ export interface FlowOptions {
   readonly limits?: FlowLimits;
   /** Logger for failures of observers, stores and buses. @defaultValue the default logger */
   readonly logger?: Logger;
-  /** Receives every change of a trace's state, for journals and simulations. @defaultValue none */
+  /** Receives every change of a trace's state, for checkpoint stores and simulations. @defaultValue none */
   readonly recorder?: TraceRecorder;
-  /** Makes the flow survive a crash: `durable({ journal })` of `penguiflow/durable`. @defaultValue none */
+  /** Makes the flow survive a crash: `durable({ checkpoints })` of `penguiflow/durable`. @defaultValue none */
   readonly durability?: Durability;
   /** Traces every run from inside; shared with playbooks. @defaultValue none */
   readonly instrument?: Instrument;
@@ -171,7 +171,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
     throw new TypeError(`Option "instrument" must be a function (run): got ${shown(resolved.instrument)}`);
   if (resolved.durability !== undefined && starterOf(resolved.durability) === undefined)
     throw new TypeError(
-      `Option "durability" must be what durable({ journal }) of penguiflow/durable returns: got ${shown(resolved.durability)}`,
+      `Option "durability" must be what durable({ checkpoints }) of penguiflow/durable returns: got ${shown(resolved.durability)}`,
     );
   if (typeof resolved.tenantWeights === "object") {
     for (const [tenant, weight] of Object.entries(resolved.tenantWeights)) requireWeight(tenant, weight);

@@ -84,10 +84,11 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   }
 
   /**
-   * Resolves when everything that an earlier process has left in the journal is under way again; at once for a flow
-   * that is not durable. Calls made sooner wait for it.
+   * Resolves when everything that an earlier process has left in the checkpoint store is under way again; at once for a
+   * flow that is not durable. Calls made sooner wait for it.
    *
-   * @throws FlowError `JOURNAL_OWNED` when another process has the journal, `JOURNAL_FAILED` when it cannot be read
+   * @throws FlowError `PARTITION_LEASED` when another process has the checkpoint store, `CHECKPOINT_FAILED` when it
+   * cannot be read
    */
   async ready(): Promise<Recovery> {
     const { durable } = this.#running.require();
@@ -111,7 +112,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     return this.#running.engine !== undefined && !this.#running.engine.isStopping;
   }
 
-  /** Whether what it has accepted outlasts its process: it has a journal. */
+  /** Whether what it has accepted outlasts its process: it has a checkpoint store. */
   get isDurable(): boolean {
     return this.#options.durability !== undefined;
   }
@@ -132,8 +133,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   /**
    * Starts the flow.
    *
-   * @throws TypeError when it runs already, when no resources are given and a handler's text reads some, or when a registry is given and nodes that validate have
-   * neither schemas of their own nor an entry in it; lists them
+   * @throws TypeError when it runs already, when no resources are given and a handler's text reads some, or when a
+   * registry is given and nodes that validate have neither schemas of their own nor an entry in it; lists them
    */
   run(options: RunOptions<Resources>): this;
   /** Starts a flow whose handlers need no resources. */
@@ -155,7 +156,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       allParts,
     );
     this.#running.engine = engine;
-    engine.onJournalLost = () => {
+    engine.onCheckpointsLost = () => {
       if (this.#running.engine !== engine) return;
       this.stop().catch((error: unknown) =>
         this.#options.logger.error("stop_failed", { flow: this.name, error: errorPayload(error) }),
@@ -165,9 +166,9 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   }
 
   /**
-   * Stops the flow: refuses new work, lets accepted work finish within `drainMs` milliseconds, and ends the rest with the
-   * outcome `stopped`. Resolves when every handler has returned or was given up. Every waiting caller is released. A durable
-   * flow resumes its unfinished traces when it runs again. Idempotent.
+   * Stops the flow: refuses new work, lets accepted work finish within `drainMs` milliseconds, and ends the rest with
+   * the outcome `stopped`. Resolves when every handler has returned or was given up. Every waiting caller is released.
+   * A durable flow resumes its unfinished traces when it runs again. Idempotent.
    */
   stop(options: { readonly drainMs?: number } = {}): Promise<StopReport> {
     requireKnownKeys("stop", options, ["drainMs"]);
@@ -272,7 +273,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     if (engine.durable?.isReady === false)
       throw new FlowError({
         code: FlowErrorCode.FLOW_NOT_RUNNING,
-        message: `Flow "${this.name}" still reads its journal: await ready() first, or use emit`,
+        message: `Flow "${this.name}" still reads its checkpoint store: await ready() first, or use emit`,
         retryable: true,
       });
     const { message, edges } = prepare(engine, input, options);
@@ -327,9 +328,9 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   }
 
   /**
-   * Cancels the traces of that id: drops their queued messages, aborts their handlers and settles their callers with the
-   * outcome `cancelled`. Resolves when the handlers have returned or were given up after `graceMs`. Idempotent; earlier
-   * results stay available.
+   * Cancels the traces of that id: drops their queued messages, aborts their handlers and settles their callers with
+   * the outcome `cancelled`. Resolves when the handlers have returned or were given up after `graceMs`. Idempotent;
+   * earlier results stay available.
    *
    * @throws FlowError `TENANT_REQUIRED` when several tenants use the id and none is named
    */

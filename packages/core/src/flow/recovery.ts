@@ -42,7 +42,7 @@ export class FlowRecovery<out Result> {
 
   /**
    * Gives up a trace of a durable flow that has failed, or that is parked since it does not fit the flow any more.
-   * Resolves with the number of such traces, when the journal has nothing of them any more.
+   * Resolves with the number of such traces, when the checkpoint store has nothing of them any more.
    */
   async discard(traceId: string, options: TraceOptions = {}): Promise<number> {
     requireKnownKeys("recovery.discard", options, ["tenant"]);
@@ -56,8 +56,8 @@ export class FlowRecovery<out Result> {
    * results as they come, as `stream` does. What is left of a trace that has ended is yielded once. The end of the
    * iteration throws the trace's error when it did not complete, `TRACE_PAUSED` while it waits for an answer.
    *
-   * @throws FlowError `TRACE_UNKNOWN` when no such trace is under way or has left anything; TypeError when its results go
-   * to another reader, or are to be fetched
+   * @throws FlowError `TRACE_UNKNOWN` when no such trace is under way or has left anything; TypeError when its results
+   * go to another reader, or are to be fetched
    */
   async follow(
     traceId: string,

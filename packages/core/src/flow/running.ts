@@ -21,12 +21,12 @@ export class Running {
     });
   }
 
-  /** Whether the engine has restored what its journal had: always in a flow that is not durable. */
+  /** Whether the engine has restored what its checkpoint store had: always in a flow that is not durable. */
   get isReady(): boolean {
     return this.require().durable?.isReady !== false;
   }
 
-  /** Resolves with the engine when it has restored what its journal had. */
+  /** Resolves with the engine when it has restored what its checkpoint store had. */
   async ready(): Promise<Engine> {
     const engine = this.require();
     await engine.durable?.ready;

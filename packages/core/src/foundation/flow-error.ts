@@ -55,16 +55,16 @@ export const FlowErrorCode = {
   THREAD_UNAVAILABLE: "THREAD_UNAVAILABLE",
   /** A value cannot be cloned to or from another thread. */
   NOT_CLONEABLE: "NOT_CLONEABLE",
-  /** A value cannot be serialised for the journal or a client: part of it is not data. */
+  /** A value cannot be serialised for the checkpoint store or a client: part of it is not data. */
   NOT_SERIALISABLE: "NOT_SERIALISABLE",
   /** A value exceeds the size limit of a durable flow. */
   PAYLOAD_TOO_LARGE: "PAYLOAD_TOO_LARGE",
-  /** Another writer holds the journal's partition. */
-  JOURNAL_OWNED: "JOURNAL_OWNED",
-  /** Another writer has taken over the journal's partition. */
-  JOURNAL_FENCED: "JOURNAL_FENCED",
-  /** Reading or writing the journal failed: the caller's data may not be stored. */
-  JOURNAL_FAILED: "JOURNAL_FAILED",
+  /** Another writer holds the checkpoint store's partition. */
+  PARTITION_LEASED: "PARTITION_LEASED",
+  /** Another writer has taken over the checkpoint store's partition. */
+  PARTITION_FENCED: "PARTITION_FENCED",
+  /** Reading or writing the checkpoint store failed: the caller's data may not be stored. */
+  CHECKPOINT_FAILED: "CHECKPOINT_FAILED",
   /** The stored state of a trace no longer fits the flow, or was written by a newer version. */
   GRAPH_CHANGED: "GRAPH_CHANGED",
   /** A side effect under `ctx.once` has failed before and is not repeated. */

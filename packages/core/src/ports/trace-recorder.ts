@@ -58,7 +58,8 @@ export interface RecordedOutput {
 }
 
 /**
- * Receives every state change of every trace, synchronously and in order: a journal stores them and a simulation checks
- * them. It must not call back into the flow. Its errors are logged (`recorder_failed`) and change nothing.
+ * Receives every state change of every trace, synchronously and in order: a checkpoint store stores them and a
+ * simulation checks them. It must not call back into the flow. Its errors are logged (`recorder_failed`) and change
+ * nothing.
  */
 export type TraceRecorder = (record: TraceRecord) => void;

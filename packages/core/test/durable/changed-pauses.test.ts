@@ -3,8 +3,8 @@ import {
   type Context,
   create,
   FlowError,
-  type Journal,
-  MemoryJournal,
+  type CheckpointStore,
+  MemoryCheckpointStore,
   type Outcome,
   payloadNode,
   type PauseTicket,
@@ -13,7 +13,7 @@ import { type ChangedMessage, durable, type DurableOptions } from "penguiflow/du
 import { settle } from "penguiflow/testing";
 import { gate } from "../fixtures/quiet-flow.ts";
 import { logbook, rejection, within } from "../fixtures/watched-flow.ts";
-import { contentsOf } from "./cut-journal.ts";
+import { contentsOf } from "./cut-checkpoint-store.ts";
 
 type Answers = Record<string, unknown>;
 type Ask = (ctx: Context) => Promise<Answers>;
@@ -34,27 +34,30 @@ const inTurn =
   };
 
 /** Creates a release of the flow whose one node asks as given. */
-function release(journal: Journal, ask: Ask, options: Partial<DurableOptions> = {}) {
+function release(checkpoints: CheckpointStore, ask: Ask, options: Partial<DurableOptions> = {}) {
   const logger = logbook();
   const node = payloadNode("ask", async (_: unknown, ctx) => await ask(ctx));
   const other = payloadNode("other", (payload: unknown) => payload);
   const first = payloadNode("first", (payload: unknown) => payload);
-  const flow = create(first.to(node), node.to(other), { durability: durable({ journal, ...options }), logger });
+  const flow = create(first.to(node), node.to(other), { durability: durable({ checkpoints, ...options }), logger });
   flow.run();
   return { flow, logger };
 }
 
 /** Runs a release until its one trace is paused, and ends it. */
-async function leftBy(ask: Ask, journal: Journal = new MemoryJournal()): Promise<{ journal: Journal; token: string }> {
-  const { flow } = release(journal, ask);
+async function leftBy(
+  ask: Ask,
+  checkpoints: CheckpointStore = new MemoryCheckpointStore(),
+): Promise<{ checkpoints: CheckpointStore; token: string }> {
+  const { flow } = release(checkpoints, ask);
   const [pause] = pausesOf(await flow.outcome("p", { traceId: "t" }));
   await flow.stop();
-  return { journal, token: (pause as PauseTicket).token };
+  return { checkpoints, token: (pause as PauseTicket).token };
 }
 
-/** Converts the entries of a journal to the format of an earlier version of this package. */
-async function inFirstForm(journal: Journal): Promise<void> {
-  const partition = await journal.open({ partition: "flow", owner: "the test", leaseMs: 1 });
+/** Converts the entries of a checkpoint store to the format of an earlier version of this package. */
+async function inFirstForm(checkpoints: CheckpointStore): Promise<void> {
+  const partition = await checkpoints.open({ partition: "flow", owner: "the test", leaseMs: 1 });
   const put = [];
   for await (const page of partition.read())
     for (const entry of page) {
@@ -75,8 +78,8 @@ async function inFirstForm(journal: Journal): Promise<void> {
 
 describe("an answer", () => {
   test("goes to its question though the next release asks another one first", async () => {
-    const { journal, token } = await leftBy(inTurn("price"));
-    const { flow } = release(journal, inTurn("size", "price"));
+    const { checkpoints, token } = await leftBy(inTurn("price"));
+    const { flow } = release(checkpoints, inTurn("size", "price"));
     const [size] = pausesOf(await flow.pauses.resume(token, "9 euros"));
     expect(size?.reason).toBe("size");
     const end = await flow.pauses.resume(size?.token as string, "XL");
@@ -87,7 +90,7 @@ describe("an answer", () => {
 
   test("goes to its question though a flag flips while the flow runs", async () => {
     let names = ["price"];
-    const { flow } = release(new MemoryJournal(), (ctx) => inTurn(...names)(ctx));
+    const { flow } = release(new MemoryCheckpointStore(), (ctx) => inTurn(...names)(ctx));
     const [price] = pausesOf(await flow.outcome("p"));
     names = ["size", "price"];
     const [size] = pausesOf(await flow.pauses.resume(price?.token as string, "9 euros"));
@@ -97,10 +100,10 @@ describe("an answer", () => {
   });
 
   test("is found by name though the reason is worded anew", async () => {
-    const { journal, token } = await leftBy(async (ctx) => ({
+    const { checkpoints, token } = await leftBy(async (ctx) => ({
       price: await ctx.pause({ name: "price", reason: "How much?" }),
     }));
-    const { flow } = release(journal, async (ctx) => ({
+    const { flow } = release(checkpoints, async (ctx) => ({
       price: await ctx.pause({ name: "price", reason: "What does it cost?" }),
     }));
     expect(await flow.pauses.resume(token, 9)).toMatchObject({ status: "completed", result: { price: 9 } });
@@ -108,8 +111,8 @@ describe("an answer", () => {
   });
 
   test("is found by its reason when the next release gives the pause a name", async () => {
-    const { journal, token } = await leftBy(inTurn("How much?"));
-    const { flow } = release(journal, async (ctx) => ({
+    const { checkpoints, token } = await leftBy(inTurn("How much?"));
+    const { flow } = release(checkpoints, async (ctx) => ({
       price: await ctx.pause({ name: "price", reason: "How much?" }),
     }));
     expect(await flow.pauses.resume(token, 9)).toMatchObject({ status: "completed", result: { price: 9 } });
@@ -117,9 +120,9 @@ describe("an answer", () => {
   });
 
   test("that an earlier version of this package stored by its place is found by its reason", async () => {
-    const { journal, token } = await leftBy(inTurn("price"));
-    await inFirstForm(journal);
-    const { flow } = release(journal, inTurn("size", "price"));
+    const { checkpoints, token } = await leftBy(inTurn("price"));
+    await inFirstForm(checkpoints);
+    const { flow } = release(checkpoints, inTurn("size", "price"));
     const [size] = pausesOf(await flow.pauses.resume(token, "9 euros"));
     const end = await flow.pauses.resume(size?.token as string, "XL");
     expect(end).toMatchObject({ result: { size: "XL", price: "9 euros" } });
@@ -132,13 +135,13 @@ describe("an answer", () => {
     const [alpha, beta] = [playbook("alpha"), playbook("beta")];
     const calling = async (ctx: Context) => ({ beta: await ctx.callPlaybook(beta, "b") });
     for (const isOld of [false, true]) {
-      const { journal, token } = await leftBy(calling);
-      if (isOld) await inFirstForm(journal);
-      const same = release(journal, calling);
+      const { checkpoints, token } = await leftBy(calling);
+      if (isOld) await inFirstForm(checkpoints);
+      const same = release(checkpoints, calling);
       expect(await same.flow.pauses.list()).toMatchObject([{ token }]);
       await same.flow.stop();
       if (isOld) continue;
-      const { flow } = release(journal, async (ctx) => {
+      const { flow } = release(checkpoints, async (ctx) => {
         const a = await ctx.callPlaybook(alpha, "a");
         return { alpha: a, beta: await ctx.callPlaybook(beta, "b") };
       });
@@ -150,8 +153,8 @@ describe("an answer", () => {
   });
 
   test("that its handler never asks for is not given to another, and is left for a later release", async () => {
-    const { journal, token } = await leftBy(inTurn("price"));
-    const { flow, logger } = release(journal, inTurn("size"));
+    const { checkpoints, token } = await leftBy(inTurn("price"));
+    const { flow, logger } = release(checkpoints, inTurn("size"));
     const [size] = pausesOf(await flow.pauses.resume(token, "9 euros"));
     const end = await flow.pauses.resume(size?.token as string, "XL");
     const problem = 'node "ask" returned without asking for "price" (answered), which an earlier run asked for';
@@ -161,7 +164,7 @@ describe("an answer", () => {
       error: {
         code: "GRAPH_CHANGED",
         node: "ask",
-        message: `Cannot finish trace "t": ${problem}; the journal keeps it for a later run`,
+        message: `Cannot finish trace "t": ${problem}; the checkpoint store keeps it for a later run`,
       },
     });
     const changed = [{ tenant: "default", traceId: "t", node: "ask", problem, action: "parked" }];
@@ -171,7 +174,7 @@ describe("an answer", () => {
     expect(flow.stats()).toMatchObject({ traces: 0 });
     await flow.stop();
     // both answers are there for the release that asks for both
-    const back = release(journal, inTurn("price", "size"));
+    const back = release(checkpoints, inTurn("price", "size"));
     expect((await back.flow.ready()).resumed).toBe(1);
     await settle();
     const { payload } = (await within(4_000, back.flow.fetch({ traceId: "t" }))) as { payload: unknown };
@@ -181,13 +184,13 @@ describe("an answer", () => {
   });
 
   test('that its handler never asks for fails the trace with onChanged "fail", until it is tried again', async () => {
-    const { journal, token } = await leftBy(inTurn("price"));
-    const { flow } = release(journal, async () => ({}), { onChanged: "fail" });
+    const { checkpoints, token } = await leftBy(inTurn("price"));
+    const { flow } = release(checkpoints, async () => ({}), { onChanged: "fail" });
     const end = await flow.pauses.resume(token, "9 euros");
     expect(end).toMatchObject({ status: "failed", error: { code: "GRAPH_CHANGED" } });
     expect(await flow.recovery.unfinished()).toMatchObject([{ traceId: "t", status: "failed", nodes: ["ask"] }]);
     await flow.stop();
-    const back = release(journal, inTurn("price"));
+    const back = release(checkpoints, inTurn("price"));
     expect((await back.flow.ready()).failed).toBe(1);
     await back.flow.recovery.retryFailed("t");
     const { payload } = (await within(4_000, back.flow.fetch({ traceId: "t" }))) as { payload: unknown };
@@ -199,11 +202,11 @@ describe("an answer", () => {
     ["its own node", "ask", { asked: "p" }],
     ["another node", "other", { moved: "9 euros" }],
   ])("that its handler never asks for is told to onChanged, which sends the message to %s", async (_, node, result) => {
-    const { journal, token } = await leftBy(inTurn("price"));
+    const { checkpoints, token } = await leftBy(inTurn("price"));
     const told: ChangedMessage[] = [];
     let calls = 0;
     const { flow } = release(
-      journal,
+      checkpoints,
       async (ctx) => {
         calls += 1;
         return { asked: ctx.message.payload };
@@ -223,18 +226,18 @@ describe("an answer", () => {
     expect(calls).toBe(node === "ask" ? 2 : 1);
     expect(await flow.recovery.unfinished()).toEqual([]);
     await flow.stop();
-    expect((await contentsOf(journal)).entries).toEqual([]);
+    expect((await contentsOf(checkpoints)).entries).toEqual([]);
   });
 
   test("that is being asked about when the flow stops is asked about again by the next run", async () => {
-    const { journal, token } = await leftBy(inTurn("price"));
+    const { checkpoints, token } = await leftBy(inTurn("price"));
     const never = gate<"fail">();
-    const { flow } = release(journal, async () => ({}), { onChanged: () => never.passed });
+    const { flow } = release(checkpoints, async () => ({}), { onChanged: () => never.passed });
     const resumed = flow.pauses.resume(token, "9 euros");
     await settle();
     await flow.stop();
     expect((await resumed).status).toBe("stopped");
-    const back = release(journal, async () => ({}));
+    const back = release(checkpoints, async () => ({}));
     await back.flow.ready();
     await settle();
     await settle();
@@ -245,7 +248,7 @@ describe("an answer", () => {
 
   test("that a handler of this very run does not ask for any more is logged", async () => {
     let names = ["price"];
-    const { flow, logger } = release(new MemoryJournal(), (ctx) => inTurn(...names)(ctx));
+    const { flow, logger } = release(new MemoryCheckpointStore(), (ctx) => inTurn(...names)(ctx));
     const [price] = pausesOf(await flow.outcome("p"));
     names = [];
     expect(await flow.pauses.resume(price?.token as string, 9)).toMatchObject({ status: "completed", result: {} });
@@ -263,8 +266,8 @@ test("a question that another release asks beside those that wait has its own an
       Object.fromEntries(
         await Promise.all(names.map(async (name) => [name, await ctx.pause({ reason: name })] as const)),
       );
-  const { journal, token } = await leftBy(both("a", "b"));
-  const { flow } = release(journal, both("c", "a", "b"));
+  const { checkpoints, token } = await leftBy(both("a", "b"));
+  const { flow } = release(checkpoints, both("c", "a", "b"));
   let outcome: Outcome = await flow.pauses.resume(token, "to a");
   for (let round = 0; outcome.status === "paused" && round < 5; round += 1) {
     const [next] = outcome.pauses;
@@ -275,7 +278,7 @@ test("a question that another release asks beside those that wait has its own an
 });
 
 test("two pauses of one handler need two names: their answers could not be told apart", async () => {
-  const { flow } = release(new MemoryJournal(), async (ctx) => ({
+  const { flow } = release(new MemoryCheckpointStore(), async (ctx) => ({
     both: await Promise.all([ctx.pause({ reason: "approve?" }), ctx.pause({ reason: "approve?" })]),
   }));
   const error = (await rejection(flow.call("p"))) as FlowError;

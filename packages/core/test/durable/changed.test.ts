@@ -3,9 +3,9 @@ import {
   create,
   FlowError,
   joinK,
-  type Journal,
-  type JournalEntry,
-  MemoryJournal,
+  type CheckpointStore,
+  type Checkpoint,
+  MemoryCheckpointStore,
   type Message,
   node,
   payloadNode,
@@ -16,7 +16,7 @@ import { type ChangedMessage, durable, type DurableOptions, type Migration } fro
 import { settle, TestClock } from "penguiflow/testing";
 import { gate, passing, range } from "../fixtures/quiet-flow.ts";
 import { logbook, rejection, within } from "../fixtures/watched-flow.ts";
-import { contentsOf, CutJournal } from "./cut-journal.ts";
+import { contentsOf, CutCheckpoints } from "./cut-checkpoint-store.ts";
 
 const codeOf = (error: unknown): unknown => (error instanceof FlowError ? error.code : error);
 const code = async (promise: PromiseLike<unknown>): Promise<unknown> => codeOf(await rejection(promise));
@@ -32,43 +32,47 @@ const NUMBER: Schema<unknown, number> = {
 
 const end = payloadNode("end", (value: unknown) => value);
 
-/** Leaves two traces in the journal at the node "old": the payload of one is a number, of the other a text. */
-async function leftAtOld(): Promise<MemoryJournal> {
-  const journal = new MemoryJournal();
+/** Leaves two traces in the checkpoint store at the node "old": the payload of one is a number, of the other a text. */
+async function leftAtOld(): Promise<MemoryCheckpointStore> {
+  const checkpoints = new MemoryCheckpointStore();
   const first = payloadNode("first", (value: unknown) => value);
   const old = payloadNode("old", (_: unknown, ctx) => ctx.sleep(1_000_000));
-  const flow = create(first.to(old), { durability: durable({ journal }), logger: logbook(), graceMs: 1 }).run();
+  const flow = create(first.to(old), { durability: durable({ checkpoints }), logger: logbook(), graceMs: 1 }).run();
   await flow.emit(1, { traceId: "one" });
   await flow.emit("two", { traceId: "two" });
   await settle();
   await flow.stop();
-  expect(await contentsOf(journal)).toMatchObject({ counts: { first: 2 }, entries: [{}, {}] });
-  return journal;
+  expect(await contentsOf(checkpoints)).toMatchObject({ counts: { first: 2 }, entries: [{}, {}] });
+  return checkpoints;
 }
 
 /** Creates the flow without "old". */
-function withNew(journal: Journal, options: Partial<DurableOptions> = {}) {
+function withNew(checkpoints: CheckpointStore, options: Partial<DurableOptions> = {}) {
   const logger = logbook();
   const first = payloadNode("first", (value: unknown) => value);
   const next = payloadNode({ name: "new", input: NUMBER }, (n: number) => n + 100);
-  const flow = create(first.to(next), { durability: durable({ journal, ...options }), logger, graceMs: 1 });
+  const flow = create(first.to(next), { durability: durable({ checkpoints, ...options }), logger, graceMs: 1 });
   flow.run();
   return { flow, logger };
 }
 
 /** Creates the original flow, with a handler that returns its input. */
-function asItWas(journal: Journal, options: Partial<DurableOptions> = {}, input?: typeof NUMBER) {
+function asItWas(checkpoints: CheckpointStore, options: Partial<DurableOptions> = {}, input?: typeof NUMBER) {
   const first = payloadNode("first", (value: unknown) => value);
   const old = payloadNode({ name: "old", input: input as typeof NUMBER }, (value: unknown) => value);
-  const flow = create(first.to(old), { durability: durable({ journal, ...options }), logger: logbook(), graceMs: 1 });
+  const flow = create(first.to(old), {
+    durability: durable({ checkpoints, ...options }),
+    logger: logbook(),
+    graceMs: 1,
+  });
   flow.run();
   return flow;
 }
 
 describe("a trace whose node is gone", () => {
-  test("stays in the journal, is logged and listed, and continues when the node is back", async () => {
-    const journal = await leftAtOld();
-    const { flow, logger } = withNew(journal);
+  test("stays in the checkpoint store, is logged and listed, and continues when the node is back", async () => {
+    const checkpoints = await leftAtOld();
+    const { flow, logger } = withNew(checkpoints);
     const changed = [
       { traceId: "one", tenant: "default", node: "old", action: "parked" },
       { traceId: "two", action: "parked" },
@@ -83,7 +87,7 @@ describe("a trace whose node is gone", () => {
     ]);
     expect(await flow.call(5)).toBe(105);
     await flow.stop();
-    const back = asItWas(journal);
+    const back = asItWas(checkpoints);
     expect(await back.ready()).toMatchObject({ resumed: 2, changed: [] });
     expect(payloadOf(await back.fetch({ traceId: "one" }))).toBe(1);
     expect(payloadOf(await back.fetch({ traceId: "two" }))).toBe("two");
@@ -91,8 +95,8 @@ describe("a trace whose node is gone", () => {
   });
 
   test('fails with onChanged "fail", for good, until it is tried again in a flow that has the node', async () => {
-    const journal = await leftAtOld();
-    const { flow } = withNew(journal, { onChanged: "fail" });
+    const checkpoints = await leftAtOld();
+    const { flow } = withNew(checkpoints, { onChanged: "fail" });
     expect(await flow.ready()).toMatchObject({
       resumed: 0,
       failed: 2,
@@ -104,7 +108,7 @@ describe("a trace whose node is gone", () => {
     // it is still there, once
     expect(await flow.recovery.unfinished()).toHaveLength(2);
     await flow.stop();
-    const back = asItWas(journal);
+    const back = asItWas(checkpoints);
     expect(await back.ready()).toMatchObject({ resumed: 0, failed: 2 });
     await back.recovery.retryFailed("one");
     expect(payloadOf(await back.fetch({ traceId: "one" }))).toBe(1);
@@ -116,9 +120,9 @@ describe("a trace whose node is gone", () => {
     ["at once", (how: Migration) => how],
     ["later", (how: Migration) => Promise.resolve(how)],
   ])("goes where a function says that answers %s", async (_, answer) => {
-    const journal = await leftAtOld();
+    const checkpoints = await leftAtOld();
     const asked: ChangedMessage[] = [];
-    const { flow } = withNew(journal, {
+    const { flow } = withNew(checkpoints, {
       onChanged: (message) => {
         asked.push(message);
         return answer(message.payload === "two" ? "fail" : { node: "new", payload: Number(message.payload) * 10 });
@@ -131,7 +135,7 @@ describe("a trace whose node is gone", () => {
     ]);
     expect(payloadOf(await flow.fetch({ traceId: "one" }))).toBe(110);
     await flow.stop();
-    expect((await contentsOf(journal)).entries).toMatchObject([{ traceId: "two", status: "failed" }]);
+    expect((await contentsOf(checkpoints)).entries).toMatchObject([{ traceId: "two", status: "failed" }]);
   });
 
   test.each<[string, () => unknown, RegExp]>([
@@ -154,32 +158,32 @@ describe("a trace whose node is gone", () => {
     ["gives a payload that does not fit", () => ({ node: "new", payload: "text" }), /migrated: .*must be a number/],
     ["gives a payload that is no data", () => ({ node: "new", payload: () => 1 }), /onChanged failed: /],
   ])("is parked, and harms no other, when the function %s", async (_, decide, problem) => {
-    const journal = await leftAtOld();
-    const { flow } = withNew(journal, { onChanged: decide as () => Migration });
+    const checkpoints = await leftAtOld();
+    const { flow } = withNew(checkpoints, { onChanged: decide as () => Migration });
     const { changed, resumed } = await flow.ready();
     expect(resumed).toBe(0);
     expect(changed.map(({ action }) => action)).toEqual(["parked", "parked"]);
     expect(changed[0]?.problem).toMatch(problem);
     expect(await flow.call(5)).toBe(105);
     await flow.stop();
-    expect((await contentsOf(journal)).entries).toHaveLength(2);
+    expect((await contentsOf(checkpoints)).entries).toHaveLength(2);
   });
 
   test("whose function takes longer than the flow runs begins nothing after that", async () => {
-    const journal = await leftAtOld();
+    const checkpoints = await leftAtOld();
     const decided = gate<Migration>();
     const clock = new TestClock();
     const first = payloadNode("first", (value: unknown) => value);
     let calls = 0;
     const next = payloadNode("new", () => (calls += 1));
     const flow = create(first.to(next), {
-      durability: durable({ journal, leaseMs: 500, onChanged: () => decided.passed }),
+      durability: durable({ checkpoints, leaseMs: 500, onChanged: () => decided.passed }),
       logger: logbook(),
       clock,
     }).run();
     const ready = code(flow.ready());
     await passing(clock, flow.stop(), 100);
-    expect(await ready).toBe("JOURNAL_FAILED");
+    expect(await ready).toBe("CHECKPOINT_FAILED");
     decided.open({ node: "new", payload: 1 });
     await settle();
     expect(calls).toBe(0);
@@ -188,8 +192,8 @@ describe("a trace whose node is gone", () => {
 
 describe("a trace whose payload does not fit its node any more", () => {
   test("is parked alone; those that fit continue", async () => {
-    const journal = await leftAtOld();
-    const flow = asItWas(journal, {}, NUMBER);
+    const checkpoints = await leftAtOld();
+    const flow = asItWas(checkpoints, {}, NUMBER);
     const { changed, resumed } = await flow.ready();
     expect(resumed).toBe(1);
     expect(changed).toMatchObject([{ traceId: "two", node: "old", action: "parked" }]);
@@ -199,7 +203,7 @@ describe("a trace whose payload does not fit its node any more", () => {
   });
 
   test("is migrated at its node, in a join and in a backoff, with what it has sent already", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     const make = (isNew: boolean, onChanged?: DurableOptions["onChanged"]) => {
       const input = isNew ? NUMBER : (undefined as unknown as typeof NUMBER);
       const send = payloadNode({ name: "send", input }, async (value: unknown, ctx) => {
@@ -209,7 +213,7 @@ describe("a trace whose payload does not fit its node any more", () => {
       });
       const each = payloadNode("each", (value: unknown) => value);
       return create(send.to(each), {
-        durability: durable({ journal, onChanged }),
+        durability: durable({ checkpoints, onChanged }),
         logger: logbook(),
         graceMs: 1,
       }).run();
@@ -226,19 +230,19 @@ describe("a trace whose payload does not fit its node any more", () => {
 });
 
 describe("an entry that cannot be read", () => {
-  /** Creates a journal in which one entry is replaced. */
-  async function spoilt(change: (entry: JournalEntry) => Partial<JournalEntry>) {
-    const journal = await leftAtOld();
-    const partition = await journal.open({ partition: "flow", owner: "the test", leaseMs: 1 });
-    const pages: JournalEntry[] = [];
+  /** Creates a checkpoint store in which one entry is replaced. */
+  async function spoilt(change: (entry: Checkpoint) => Partial<Checkpoint>) {
+    const checkpoints = await leftAtOld();
+    const partition = await checkpoints.open({ partition: "flow", owner: "the test", leaseMs: 1 });
+    const pages: Checkpoint[] = [];
     for await (const page of partition.read()) pages.push(...page);
-    const [was] = pages as [JournalEntry];
+    const [was] = pages as [Checkpoint];
     await partition.append({ put: [{ ...was, ...change(was) }], remove: [], counts: new Map() }, partition.sequence);
     await partition.close();
-    return { journal, was };
+    return { checkpoints, was };
   }
 
-  test.each<[string, (entry: JournalEntry) => Partial<JournalEntry>]>([
+  test.each<[string, (entry: Checkpoint) => Partial<Checkpoint>]>([
     ["is of a newer version", ({ version }) => ({ version: version + 1 })],
     ["is of version 0", () => ({ version: 0 })],
     ["is cut off", ({ state }) => ({ state: state.slice(0, -5) })],
@@ -251,8 +255,8 @@ describe("an entry that cannot be read", () => {
     ],
     ["has failed and is cut off", ({ state }) => ({ status: "failed", state: state.slice(0, -5) })],
   ])("since it %s stays where it is, is listed, and harms no other", async (_, change) => {
-    const { journal, was } = await spoilt(change);
-    const flow = asItWas(journal);
+    const { checkpoints, was } = await spoilt(change);
+    const flow = asItWas(checkpoints);
     await flow.ready();
     const [one] = await flow.recovery.unfinished();
     expect(one).toMatchObject({
@@ -265,13 +269,13 @@ describe("an entry that cannot be read", () => {
     expect(await code(flow.recovery.retryFailed("one"))).toBe(isFailed ? "GRAPH_CHANGED" : "TRACE_UNKNOWN");
     expect(await flow.recovery.unfinished()).toHaveLength(1);
     await flow.stop();
-    expect((await contentsOf(journal)).entries).toEqual([{ ...was, ...change(was) }]);
+    expect((await contentsOf(checkpoints)).entries).toEqual([{ ...was, ...change(was) }]);
   });
 });
 
 describe("a failed trace", () => {
   /** Creates a flow whose last node fails on demand. */
-  const failing = (journal: Journal, options: Partial<DurableOptions> = {}) => {
+  const failing = (checkpoints: CheckpointStore, options: Partial<DurableOptions> = {}) => {
     const state = { isBroken: true, calls: 0 };
     const a = payloadNode("a", (n: number) => n + 1);
     const b = payloadNode("b", (n: number) => {
@@ -279,12 +283,12 @@ describe("a failed trace", () => {
       if (state.isBroken) throw new Error("down");
       return n * 2;
     });
-    const flow = create(a.to(b), { durability: durable({ journal, ...options }), logger: logbook() }).run();
+    const flow = create(a.to(b), { durability: durable({ checkpoints, ...options }), logger: logbook() }).run();
     return { flow, state };
   };
 
   test("is retried once, however often it is asked for", async () => {
-    const { flow, state } = failing(new MemoryJournal());
+    const { flow, state } = failing(new MemoryCheckpointStore());
     await code(flow.call(1, { traceId: "t" }));
     state.isBroken = false;
     const asked = await Promise.allSettled([flow.recovery.retryFailed("t"), flow.recovery.retryFailed("t")]);
@@ -296,9 +300,9 @@ describe("a failed trace", () => {
   });
 
   test("that fails again can be retried, also over restarts", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     for (const round of range(3)) {
-      const { flow, state } = failing(journal);
+      const { flow, state } = failing(checkpoints);
       expect(await flow.ready()).toMatchObject({ failed: Math.min(round, 1), resumed: 0 });
       if (round === 0) await code(flow.call(1, { traceId: "t" }));
       await flow.recovery.retryFailed("t");
@@ -310,7 +314,7 @@ describe("a failed trace", () => {
   });
 
   test("belongs to its tenant; no other tenant's is retried", async () => {
-    const { flow, state } = failing(new MemoryJournal());
+    const { flow, state } = failing(new MemoryCheckpointStore());
     for (const tenant of ["acme", "zeta"]) await code(flow.call(1, { traceId: "t", tenant }));
     expect(await code(flow.recovery.retryFailed("t"))).toBe("TRACE_UNKNOWN");
     expect(await code(flow.recovery.retryFailed("x", { tenant: "acme" }))).toBe("TRACE_UNKNOWN");
@@ -328,24 +332,24 @@ describe("a failed trace", () => {
     await flow.stop();
   });
 
-  test("is kept among so many at most: the oldest goes, also from the journal", async () => {
+  test("is kept among so many at most: the oldest goes, also from the checkpoint store", async () => {
     for (const maxFailed of [0, 1, 2]) {
-      const journal = new MemoryJournal();
-      const { flow } = failing(journal, { maxFailed });
+      const checkpoints = new MemoryCheckpointStore();
+      const { flow } = failing(checkpoints, { maxFailed });
       for (const index of range(4)) await code(flow.call(1, { traceId: `t${index}` }));
       const kept = range(4)
         .slice(4 - maxFailed)
         .map((index) => ({ traceId: `t${index}` }));
       expect(await flow.recovery.unfinished()).toMatchObject(kept);
       await flow.stop();
-      expect((await contentsOf(journal)).entries).toMatchObject(kept);
-      expect((await contentsOf(journal)).entries).toHaveLength(maxFailed);
+      expect((await contentsOf(checkpoints)).entries).toMatchObject(kept);
+      expect((await contentsOf(checkpoints)).entries).toHaveLength(maxFailed);
     }
   });
 
   test("keeps the results it had: they are fetched before it is retried, or after, once", async () => {
     for (const readsFirst of [true, false]) {
-      const journal = new MemoryJournal();
+      const checkpoints = new MemoryCheckpointStore();
       let isBroken = true;
       const a = payloadNode("a", async (n: number, ctx) => {
         await ctx.emit(n);
@@ -354,7 +358,10 @@ describe("a failed trace", () => {
         return n + 2;
       });
       const make = () =>
-        create(a.to(payloadNode("b", (n: number) => n)), { durability: durable({ journal }), logger: logbook() }).run();
+        create(a.to(payloadNode("b", (n: number) => n)), {
+          durability: durable({ checkpoints }),
+          logger: logbook(),
+        }).run();
       const flow = make();
       await flow.emit(1, { traceId: "t" }).catch(() => {});
       await settle();
@@ -368,12 +375,12 @@ describe("a failed trace", () => {
       await settle();
       expect(flow.stats()).toMatchObject({ unreadResults: 0, traces: 0 });
       await flow.stop();
-      expect((await contentsOf(journal)).entries).toEqual([]);
+      expect((await contentsOf(checkpoints)).entries).toEqual([]);
     }
   });
 
   test("that is over when something of its first try ends late is left alone", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     const [late, held] = [gate(), gate()];
     let tries = 0;
     const a = payloadNode("a", async (n: number, ctx) => {
@@ -387,7 +394,7 @@ describe("a failed trace", () => {
       void effect;
       throw new Error("down");
     });
-    const flow = create(a.to(end), { durability: durable({ journal }), logger: logbook() }).run();
+    const flow = create(a.to(end), { durability: durable({ checkpoints }), logger: logbook() }).run();
     await code(flow.call(1, { traceId: "t" }));
     await flow.recovery.retryFailed("t");
     await settle();
@@ -395,12 +402,12 @@ describe("a failed trace", () => {
     await settle();
     await flow.stop({ drainMs: 0 });
     // the trace is still in flight
-    expect((await contentsOf(journal)).entries).toMatchObject([{ traceId: "t", status: "open" }]);
+    expect((await contentsOf(checkpoints)).entries).toMatchObject([{ traceId: "t", status: "open" }]);
     held.open();
   });
 
   test("sends what no edge had accepted when it failed, and nothing twice", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     const opened = gate();
     let isBroken = true;
     const send = node("send", async (message: Message<number>, ctx) => {
@@ -415,7 +422,11 @@ describe("a failed trace", () => {
       await opened.passed;
       return n;
     });
-    const flow = create(send.to(slow), { durability: durable({ journal }), logger: logbook(), queueMaxSize: 2 }).run();
+    const flow = create(send.to(slow), {
+      durability: durable({ checkpoints }),
+      logger: logbook(),
+      queueMaxSize: 2,
+    }).run();
     expect(await code(flow.call(1, { traceId: "t" }))).toBe("NODE_EXCEPTION");
     isBroken = false;
     opened.open();
@@ -428,7 +439,7 @@ describe("a failed trace", () => {
 
   test("by a join whose time had passed waits for that time again", async () => {
     const clock = new TestClock();
-    const journal = new MemoryJournal({ clock });
+    const checkpoints = new MemoryCheckpointStore({ clock });
     const a = payloadNode("a", (n: number) => n);
     let delayMs = 10_000;
     const late = payloadNode("late", async (n: number, ctx) => {
@@ -437,7 +448,7 @@ describe("a failed trace", () => {
     });
     const both = joinK("both", 2, { input: shape<number>(), timeoutMs: 1_000 });
     const flow = create(a.to(late, both), late.to(both), {
-      durability: durable({ journal }),
+      durability: durable({ checkpoints }),
       logger: logbook(),
       clock,
       graceMs: 1,
@@ -453,9 +464,9 @@ describe("a failed trace", () => {
 });
 
 test("messages that a handler took come back by where they came from", async () => {
-  const memory = new MemoryJournal();
+  const memory = new MemoryCheckpointStore();
   let isFirst = true;
-  const make = (journal: Journal) => {
+  const make = (checkpoints: CheckpointStore) => {
     const split = payloadNode("split", (n: number) => n);
     const [left, right] = [
       payloadNode("left", (n: number) => `left ${n}`),
@@ -473,12 +484,12 @@ test("messages that a handler took come back by where they came from", async () 
     });
     const first = payloadNode("first", (n: number) => n);
     return create(first.to(split, take), split.to(left, right), left.to(take), right.to(take), {
-      durability: durable({ journal }),
+      durability: durable({ checkpoints }),
       logger: logbook(),
       graceMs: 1,
     }).run();
   };
-  const cut = new CutJournal(memory);
+  const cut = new CutCheckpoints(memory);
   const before = make(cut);
   await before.emit(1, { traceId: "t" });
   await settle();
@@ -492,11 +503,11 @@ test("messages that a handler took come back by where they came from", async () 
 });
 
 test("a trace that failed or is parked can be given up", async () => {
-  const journal = new MemoryJournal();
+  const checkpoints = new MemoryCheckpointStore();
   const fail = payloadNode("fail", (_: number): number => {
     throw new Error("down");
   });
-  const before = create(fail.to(), { durability: durable({ journal }), logger: logbook() }).run();
+  const before = create(fail.to(), { durability: durable({ checkpoints }), logger: logbook() }).run();
   for (const traceId of ["one", "two"]) await expect(before.call(1, { traceId })).rejects.toThrow("down");
   expect(await before.recovery.discard("one", { tenant: "other" })).toBe(0);
   expect(await before.recovery.discard("one")).toBe(1);
@@ -504,11 +515,11 @@ test("a trace that failed or is parked can be given up", async () => {
   expect(await before.recovery.unfinished()).toMatchObject([{ traceId: "two" }]);
   await before.stop();
   const hang = payloadNode("hang", async (_: number) => await new Promise<number>(() => {}));
-  const between = create(hang.to(), { durability: durable({ journal }), logger: logbook(), graceMs: 1 }).run();
+  const between = create(hang.to(), { durability: durable({ checkpoints }), logger: logbook(), graceMs: 1 }).run();
   await between.emit(1, { traceId: "three" });
   await between.stop();
   await using after = create(payloadNode("other", (n: number) => n).to(), {
-    durability: durable({ journal }),
+    durability: durable({ checkpoints }),
     logger: logbook(),
   });
   after.run();
@@ -519,18 +530,18 @@ test("a trace that failed or is parked can be given up", async () => {
   expect([await after.recovery.discard("two"), await after.recovery.discard("three")]).toEqual([1, 1]);
   expect(await after.recovery.unfinished()).toEqual([]);
   await after.stop();
-  const partition = await journal.open({ partition: "flow", owner: "x", leaseMs: 1 });
+  const partition = await checkpoints.open({ partition: "flow", owner: "x", leaseMs: 1 });
   for await (const page of partition.read()) expect(page).toEqual([]);
 });
 
 test("a payload that is changed after it was sent so that it is no longer data fails its trace, and no other", async () => {
-  const journal = new MemoryJournal();
+  const checkpoints = new MemoryCheckpointStore();
   const [held, quick] = [gate(), gate()];
   const payload: { id: number; spoil?: unknown } = { id: 1 };
   const start = payloadNode("start", (given: { id: number }) => given);
   const hold = payloadNode("hold", async ({ id }: { id: number }) => await held.passed.then(() => id));
   const soon = payloadNode("soon", async ({ id }: { id: number }) => await quick.passed.then(() => id));
-  await using flow = create(start.to(hold, soon), { durability: durable({ journal }), logger: logbook() });
+  await using flow = create(start.to(hold, soon), { durability: durable({ checkpoints }), logger: logbook() });
   flow.run();
   const outcome = flow.outcome(payload);
   const other = flow.outcome({ id: 2 });
@@ -545,6 +556,6 @@ test("a payload that is changed after it was sent so that it is no longer data f
   expect(await other).toMatchObject({ status: "completed", results: [2, 2] });
   expect(await flow.recovery.unfinished()).toEqual([]);
   await flow.stop();
-  const partition = await journal.open({ partition: "flow", owner: "x", leaseMs: 1 });
+  const partition = await checkpoints.open({ partition: "flow", owner: "x", leaseMs: 1 });
   for await (const page of partition.read()) expect(page).toEqual([]);
 });

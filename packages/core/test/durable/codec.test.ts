@@ -7,7 +7,7 @@ import { fromPlain, toPlain, unfitness } from "../../src/durable/codec.ts";
 
 const ROOM = 1_000_000;
 
-/** Returns the value as restored from the journal. */
+/** Returns the value as restored from the checkpoint store. */
 const kept = (value: unknown): unknown => fromPlain(JSON.parse(JSON.stringify(toPlain(value))));
 
 const key = fc.oneof(
@@ -101,7 +101,7 @@ describe("data", () => {
     expect(Object.getPrototypeOf(plain.list[1].$map[0][1].$wm)).toBe(Object.prototype);
   });
 
-  // the journal outlives the program, so data must remain readable forever
+  // the checkpoint store outlives the program, so data must remain readable forever
   test.each<[string, unknown, string]>([
     ["undefined", undefined, '{"$undefined":true}'],
     ["a property that is undefined", { a: undefined }, '{"a":{"$undefined":true}}'],

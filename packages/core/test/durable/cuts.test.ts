@@ -2,9 +2,9 @@ import { describe, expect, test } from "vitest";
 import {
   create,
   FinalAnswer,
-  MemoryJournal,
+  MemoryCheckpointStore,
   type FlowError,
-  type Journal,
+  type CheckpointStore,
   joinK,
   type Message,
   node,
@@ -17,7 +17,13 @@ import { durable } from "penguiflow/durable";
 import { TestClock } from "penguiflow/testing";
 import { passing, range } from "../fixtures/quiet-flow.ts";
 import { logbook } from "../fixtures/watched-flow.ts";
-import { contentsOf, CutJournal, expectAlikeHoweverCut, type Scenario, type World } from "./cut-journal.ts";
+import {
+  contentsOf,
+  CutCheckpoints,
+  expectAlikeHoweverCut,
+  type Scenario,
+  type World,
+} from "./cut-checkpoint-store.ts";
 
 const traces = (count: number, input: (index: number) => unknown = (index) => index): Scenario["inputs"] =>
   Array.from({ length: count }, (_, index) => ({ traceId: `t${index}`, input: input(index) }));
@@ -409,8 +415,8 @@ describe("cut at any batch, a flow ends as if it had not been cut:", () => {
 
 test("cut at any batch, a call was answered, or its result is fetched by its id, or nothing of it was accepted", async () => {
   const [a, b] = [step("a"), step("b", 10)];
-  const life = async (journal: Journal, clock: TestClock) => {
-    const flow = create(a.to(b), { durability: durable({ journal }), clock, logger: logbook(), graceMs: 5 });
+  const life = async (checkpoints: CheckpointStore, clock: TestClock) => {
+    const flow = create(a.to(b), { durability: durable({ checkpoints }), clock, logger: logbook(), graceMs: 5 });
     flow.run();
     await passing(clock, flow.ready(), 1);
     return flow;
@@ -419,8 +425,8 @@ test("cut at any batch, a call was answered, or its result is fetched by its id,
   for (const at of range(6)) {
     for (const side of ["before", "after"] as const) {
       const clock = new TestClock();
-      const memory = new MemoryJournal({ clock });
-      const first = await life(new CutJournal(memory, { at, side }), clock);
+      const memory = new MemoryCheckpointStore({ clock });
+      const first = await life(new CutCheckpoints(memory, { at, side }), clock);
       const [called] = await passing(clock, Promise.allSettled([first.call(1, { traceId: "t" })]), 5);
       await passing(clock, first.stop(), 5);
       const { entries } = await contentsOf(memory);
@@ -438,8 +444,8 @@ test("cut at any batch, a call was answered, or its result is fetched by its id,
     }
   }
   expect([...seen].toSorted()).toEqual([
-    "JOURNAL_FAILED,TRACE_UNKNOWN",
-    "JOURNAL_FAILED,a result",
+    "CHECKPOINT_FAILED,TRACE_UNKNOWN",
+    "CHECKPOINT_FAILED,a result",
     "a result,TRACE_UNKNOWN",
   ]);
 });

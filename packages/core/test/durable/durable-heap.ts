@@ -1,9 +1,9 @@
 // Run by heap.test.ts in a process of its own, with --expose-gc: prints the heap after each round.
-import { create, joinK, MemoryJournal, payloadNode, shape } from "penguiflow";
+import { create, joinK, MemoryCheckpointStore, payloadNode, shape } from "penguiflow";
 import { durable } from "penguiflow/durable";
 
 const TRACES = 10_000;
-const journal = new MemoryJournal();
+const checkpoints = new MemoryCheckpointStore();
 const logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 const split = payloadNode("split", (n: number) => n);
@@ -20,7 +20,7 @@ const right = payloadNode("right", (n: number) => n);
 const both = joinK("both", 2, { input: shape<number>(), timeoutMs: 600_000 });
 const sum = payloadNode("sum", ([a, b]: readonly [number, number]) => a + b);
 const flow = create(split.to(left, right), left.to(both), right.to(both), both.to(sum), {
-  durability: durable({ journal }),
+  durability: durable({ checkpoints }),
   logger,
 });
 flow.run();
@@ -62,7 +62,7 @@ for (let rounds = 0; rounds < 5; rounds += 1) {
 }
 const { traces, timers, unreadResults, fetchers } = flow.stats();
 await flow.stop();
-const partition = await journal.open({ partition: "flow", owner: "the test", leaseMs: 1 });
+const partition = await checkpoints.open({ partition: "flow", owner: "the test", leaseMs: 1 });
 let entries = 0;
 for await (const page of partition.read()) entries += page.length;
 const counts = Object.fromEntries(await partition.counts());

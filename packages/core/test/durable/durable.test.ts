@@ -2,9 +2,9 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import {
   create,
-  type Journal,
+  type CheckpointStore,
   joinK,
-  MemoryJournal,
+  MemoryCheckpointStore,
   MemoryStateStore,
   type Message,
   node,
@@ -13,28 +13,28 @@ import {
 } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { settle } from "penguiflow/testing";
-import { contentsOf, CutJournal, HeldJournal } from "./cut-journal.ts";
+import { contentsOf, CutCheckpoints, HeldCheckpoints } from "./cut-checkpoint-store.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 describe("a durable flow", () => {
-  test("answers a call as any flow does, and leaves nothing of it in the journal", async () => {
-    const journal = new MemoryJournal();
+  test("answers a call as any flow does, and leaves nothing of it in the checkpoint store", async () => {
+    const checkpoints = new MemoryCheckpointStore();
     const a = payloadNode("a", (n: number) => n + 1);
     const b = payloadNode("b", (n: number) => n * 2);
-    await using flow = create(a.to(b), { durability: durable({ journal }) });
+    await using flow = create(a.to(b), { durability: durable({ checkpoints }) });
     flow.run();
     expect(await flow.call(1)).toBe(4);
     expect(await flow.recovery.unfinished()).toEqual([]);
     await flow.stop();
-    expect(await contentsOf(journal)).toEqual({ entries: [], counts: { a: 1, b: 1 } });
+    expect(await contentsOf(checkpoints)).toEqual({ entries: [], counts: { a: 1, b: 1 } });
   });
 
   test("continues in a new run from where the last was cut off, with the same idempotency key, and not from the start", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     const seen: string[] = [];
     let hang = true;
-    const make = (of: Journal) => {
+    const make = (of: CheckpointStore) => {
       const a = payloadNode("a", (n: number, ctx) => {
         seen.push(`a ${ctx.idempotencyKey}`);
         return n + 1;
@@ -44,29 +44,29 @@ describe("a durable flow", () => {
         if (hang) await new Promise(() => {});
         return n * 2;
       });
-      return create(a.to(b), { durability: durable({ journal: of }), logger: SILENT, graceMs: 5 });
+      return create(a.to(b), { durability: durable({ checkpoints: of }), logger: SILENT, graceMs: 5 });
     };
-    const first = new CutJournal(journal);
+    const first = new CutCheckpoints(checkpoints);
     const before = make(first).run();
     const id = await before.emit(1, { traceId: "t" });
     expect((await before.recovery.unfinished())[0]).toMatchObject({ traceId: "t", status: "running", nodes: ["b"] });
     first.cut();
     await before.stop();
     hang = false;
-    const after = make(journal).run();
+    const after = make(checkpoints).run();
     expect(await after.ready()).toMatchObject({ resumed: 1 });
     const result = (await after.fetch({ traceId: id })) as Message;
     expect(result.payload).toBe(4);
     expect(seen.map((line) => line[0])).toEqual(["a", "b", "b"]);
     expect(seen[1]).toBe(seen[2]);
     await after.stop();
-    expect((await contentsOf(journal)).entries).toEqual([]);
+    expect((await contentsOf(checkpoints)).entries).toEqual([]);
   });
 
   test("a joined fan-out, a retry in backoff and a queue come back", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     let broken = true;
-    const make = (of: Journal) => {
+    const make = (of: CheckpointStore) => {
       const split = payloadNode("split", (n: number) => n);
       const left = payloadNode("left", (n: number) => n + 1);
       const right = payloadNode(
@@ -79,27 +79,27 @@ describe("a durable flow", () => {
       const both = joinK("both", 2, { input: shape<number>() });
       const sum = payloadNode("sum", (parts: readonly number[]) => parts.reduce((a, b) => a + b, 0));
       return create(split.to(left, right), left.to(both), right.to(both), both.to(sum), {
-        durability: durable({ journal: of }),
+        durability: durable({ checkpoints: of }),
         logger: SILENT,
       });
     };
-    const first = new CutJournal(journal);
+    const first = new CutCheckpoints(checkpoints);
     const before = make(first).run();
     await before.emit(10, { traceId: "t" });
     await settle();
     first.cut();
     await before.stop();
     broken = false;
-    await using after = make(journal).run();
+    await using after = make(checkpoints).run();
     const result = (await after.fetch({ traceId: "t" })) as Message;
     expect(result.payload).toBe(23);
   });
 
   test("a result that has not been fetched survives a restart", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     const make = () =>
       create(payloadNode("a", (n: number) => n + 1).to(payloadNode("b", (n: number) => n)), {
-        durability: durable({ journal }),
+        durability: durable({ checkpoints }),
       });
     const before = make().run();
     await before.emit(1, { traceId: "t" });
@@ -111,10 +111,10 @@ describe("a durable flow", () => {
   });
 
   test("what cannot be stored is refused, with the way to it", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     const a = payloadNode("a", (_: { list: unknown[] }) => ({ deep: [1, () => {}] }));
     await using flow = create(a.to(payloadNode("b", (x: unknown) => x)), {
-      durability: durable({ journal }),
+      durability: durable({ checkpoints }),
       logger: SILENT,
     });
     flow.run();
@@ -131,38 +131,38 @@ describe("a durable flow", () => {
   });
 
   test("a second flow of the same process is told so, though the module was loaded again meanwhile", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     const make = (durability: ReturnType<typeof durable>) =>
       create(payloadNode("a", (n: number) => n + 1).to(), { durability, logger: SILENT }).run();
     const isLoadedAgain = "../../src/durable/this-process.ts?again";
     const again = (await import(/* @vite-ignore */ isLoadedAgain)) as { readonly thisProcess: () => string };
-    await using one = make(durable({ journal, leaseMs: 300, owner: again.thisProcess() }));
+    await using one = make(durable({ checkpoints, leaseMs: 300, owner: again.thisProcess() }));
     await one.ready();
-    const two = make(durable({ journal, leaseMs: 300 }));
+    const two = make(durable({ checkpoints, leaseMs: 300 }));
     await expect(two.ready()).rejects.toMatchObject({
-      code: "JOURNAL_OWNED",
+      code: "PARTITION_LEASED",
       message: expect.stringMatching(/another flow of this process holds it.*stop that flow first/) as unknown,
       details: { owner: expect.stringMatching(/^process \d+ \([0-9a-f]{8}\)$/) as unknown },
     });
     expect(await one.call(1)).toBe(2);
   });
 
-  test("a second process is refused, and told who has the journal", async () => {
-    const journal = new MemoryJournal();
+  test("a second process is refused, and told who has the checkpoint store", async () => {
+    const checkpoints = new MemoryCheckpointStore();
     const make = (owner: string) =>
       create(payloadNode("a", (n: number) => n + 1).to(payloadNode("b", (n: number) => n)), {
-        durability: durable({ journal, owner, leaseMs: 300 }),
+        durability: durable({ checkpoints, owner, leaseMs: 300 }),
         logger: SILENT,
       });
     await using one = make("one").run();
     await one.ready();
     const two = make("two").run();
     await expect(two.ready()).rejects.toMatchObject({
-      code: "JOURNAL_OWNED",
+      code: "PARTITION_LEASED",
       message: expect.stringContaining('"one"') as unknown,
     });
     await expect(two.call(1)).rejects.toMatchObject({
-      code: expect.stringMatching(/JOURNAL_OWNED|FLOW_NOT_RUNNING|FLOW_STOPPED/) as unknown,
+      code: expect.stringMatching(/PARTITION_LEASED|FLOW_NOT_RUNNING|FLOW_STOPPED/) as unknown,
     });
     expect(await one.call(1)).toBe(2);
   });
@@ -170,10 +170,10 @@ describe("a durable flow", () => {
 
 describe("ctx.once", () => {
   test("runs an effect once over retries, and over a restart", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     let charged = 0;
     let hang = true;
-    const make = (of: Journal) => {
+    const make = (of: CheckpointStore) => {
       const pay = node("pay", async (message: Message<number>, ctx) => {
         const receipt = await ctx.once("charge", async (key) => {
           charged += 1;
@@ -183,33 +183,33 @@ describe("ctx.once", () => {
         return message.with({ payload: receipt });
       });
       return create(pay.to(payloadNode("b", (x: { id: number }) => x)), {
-        durability: durable({ journal: of }),
+        durability: durable({ checkpoints: of }),
         logger: SILENT,
         graceMs: 1,
       });
     };
-    const first = new CutJournal(journal);
+    const first = new CutCheckpoints(checkpoints);
     const before = make(first).run();
     await before.emit(1, { traceId: "t" });
     await settle();
     first.cut();
     await before.stop();
     hang = false;
-    await using after = make(journal).run();
+    await using after = make(checkpoints).run();
     expect(((await after.fetch({ traceId: "t" })) as Message).payload).toEqual({ id: 1, key: true });
     expect(charged).toBe(1);
   });
 
   test("an effect that was in flight when the process ended is unknown, and the function that finds out is asked", async () => {
-    const journal = new MemoryJournal();
-    const make = (of: Journal, ifUnknown: "fail" | "run" | (() => string)) => {
+    const checkpoints = new MemoryCheckpointStore();
+    const make = (of: CheckpointStore, ifUnknown: "fail" | "run" | (() => string)) => {
       const pay = payloadNode(
         "pay",
         async (_: number, ctx) =>
-          await ctx.once("charge", () => (of === journal ? "again" : new Promise<string>(() => {})), { ifUnknown }),
+          await ctx.once("charge", () => (of === checkpoints ? "again" : new Promise<string>(() => {})), { ifUnknown }),
       );
       return create(pay.to(payloadNode("b", (x: string) => x)), {
-        durability: durable({ journal: of }),
+        durability: durable({ checkpoints: of }),
         logger: SILENT,
         graceMs: 1,
       });
@@ -218,22 +218,22 @@ describe("ctx.once", () => {
       ["run", "again"],
       [() => "found out", "found out"],
     ] as const) {
-      const first = new CutJournal(journal);
+      const first = new CutCheckpoints(checkpoints);
       const before = make(first, how).run();
       await before.emit(1, { traceId: "t" });
       await settle();
       first.cut();
       await before.stop();
-      await using after = make(journal, how).run();
+      await using after = make(checkpoints, how).run();
       expect(((await after.fetch({ traceId: "t" })) as Message).payload).toBe(wanted);
     }
-    const first = new CutJournal(journal);
+    const first = new CutCheckpoints(checkpoints);
     const before = make(first, "fail").run();
     await before.emit(1, { traceId: "t" });
     await settle();
     first.cut();
     await before.stop();
-    await using after = make(journal, "fail").run();
+    await using after = make(checkpoints, "fail").run();
     await expect(after.fetch({ traceId: "t" })).rejects.toMatchObject({ code: "EFFECT_UNKNOWN" });
   });
 });
@@ -285,21 +285,21 @@ describe("ctx.pause", () => {
   });
 
   test("is answered in another process", async () => {
-    const journal = new MemoryJournal();
-    const before = approval(durable({ journal })).run();
+    const checkpoints = new MemoryCheckpointStore();
+    const before = approval(durable({ checkpoints })).run();
     const paused = await before.outcome(5);
     if (paused.status !== "paused") throw new Error(paused.status);
     await before.stop();
-    await using after = approval(durable({ journal })).run();
+    await using after = approval(durable({ checkpoints })).run();
     expect(await after.pauses.list()).toMatchObject([{ reason: "approve?", payload: { amount: 5 } }]);
     expect(await after.pauses.resume(paused.pauses[0]!.token, false)).toMatchObject({ status: "completed", result: 1 });
   });
 
   test("one that tells nothing but its reason comes back, too", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     const make = () => {
       const ask = payloadNode("ask", async (n: number, ctx) => n + (await ctx.pause<number>({ reason: "how many?" })));
-      return create(ask.to(), { durability: durable({ journal }), logger: SILENT });
+      return create(ask.to(), { durability: durable({ checkpoints }), logger: SILENT });
     };
     const before = make().run();
     await before.outcome(1);
@@ -313,7 +313,7 @@ describe("ctx.pause", () => {
 
 describe("a failed trace", () => {
   test("is retried from the node at which it failed", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     let broken = true;
     let first = 0;
     const make = () =>
@@ -327,7 +327,7 @@ describe("a failed trace", () => {
             return n * 2;
           }),
         ),
-        { durability: durable({ journal }), logger: SILENT },
+        { durability: durable({ checkpoints }), logger: SILENT },
       );
     const before = make().run();
     await expect(before.call(1, { traceId: "t" })).rejects.toMatchObject({ code: "NODE_EXCEPTION" });
@@ -345,8 +345,8 @@ describe("a failed trace", () => {
 
 describe("what leaves the process waits until it is stored", () => {
   test("an envelope on the bus, and the handler of a node with durable: before", async () => {
-    const journal = new MemoryJournal();
-    const slow = new HeldJournal(journal);
+    const checkpoints = new MemoryCheckpointStore();
+    const slow = new HeldCheckpoints(checkpoints);
     slow.hold();
     const published: string[] = [];
     let charged = 0;
@@ -359,7 +359,7 @@ describe("what leaves the process waits until it is stored", () => {
       publish: async (batch: readonly { readonly edge: string }[]) =>
         void published.push(...batch.map(({ edge }) => edge)),
     };
-    await using flow = create(a.to(pay), { durability: durable({ journal: slow }), messageBus, logger: SILENT });
+    await using flow = create(a.to(pay), { durability: durable({ checkpoints: slow }), messageBus, logger: SILENT });
     flow.run();
     const result = flow.call(1);
     await settle();
@@ -371,22 +371,25 @@ describe("what leaves the process waits until it is stored", () => {
   });
 });
 
-test("the claim of a process that has died is waited for", async () => {
-  const journal = new MemoryJournal();
-  await journal.open({ partition: "flow", owner: "the dead", leaseMs: 80 });
+test("the lease of a process that has died is waited for", async () => {
+  const checkpoints = new MemoryCheckpointStore();
+  await checkpoints.open({ partition: "flow", owner: "the dead", leaseMs: 80 });
   const said: unknown[] = [];
   const logger = { ...SILENT, warn: (what: string, facts: unknown) => void said.push([what, facts]) };
   const a = payloadNode("a", (n: number) => n + 1);
-  await using flow = create(a.to(payloadNode("b", (n: number) => n)), { durability: durable({ journal }), logger });
+  await using flow = create(a.to(payloadNode("b", (n: number) => n)), { durability: durable({ checkpoints }), logger });
   flow.run();
   expect(await flow.call(1)).toBe(2);
-  expect(said).toMatchObject([["journal_waits", { owner: "the dead" }]]);
+  expect(said).toMatchObject([["lease_awaited", { owner: "the dead" }]]);
 });
 
 test("stop does not wait for traces that wait for answers", async () => {
-  const journal = new MemoryJournal();
+  const checkpoints = new MemoryCheckpointStore();
   const ask = payloadNode("ask", async (n: number, ctx) => await ctx.pause<number>({ reason: `more than ${n}?` }));
-  const flow = create(ask.to(payloadNode("b", (n: number) => n)), { durability: durable({ journal }), logger: SILENT });
+  const flow = create(ask.to(payloadNode("b", (n: number) => n)), {
+    durability: durable({ checkpoints }),
+    logger: SILENT,
+  });
   flow.run();
   expect((await flow.outcome(1)).status).toBe("paused");
   const begun = performance.now();
@@ -394,8 +397,8 @@ test("stop does not wait for traces that wait for answers", async () => {
   expect(performance.now() - begun).toBeLessThan(10_000);
 });
 
-test("a trace whose payload cannot be read stays in the journal, and the others continue", async () => {
-  const journal = new MemoryJournal();
+test("a trace whose payload cannot be read stays in the checkpoint store, and the others continue", async () => {
+  const checkpoints = new MemoryCheckpointStore();
   const state = (payload: unknown) =>
     JSON.stringify({
       headers: { tenant: "default" },
@@ -405,7 +408,7 @@ test("a trace whose payload cannot be read stays in the journal, and the others 
       resultCount: 0,
       items: [{ node: "a", lineage: [1, 2], where: "line", attempt: 1, payload, createdAt: 1 }],
     });
-  const partition = await journal.open({ partition: "flow", owner: "before", leaseMs: 1 });
+  const partition = await checkpoints.open({ partition: "flow", owner: "before", leaseMs: 1 });
   const entry = (run: number, payload: unknown) =>
     ({ run, tenant: "default", traceId: `t${run}`, status: "open", version: 1, state: state(payload) }) as const;
   const counts = new Map<string, number>();
@@ -413,7 +416,7 @@ test("a trace whose payload cannot be read stays in the journal, and the others 
   await partition.close();
   const a = payloadNode("a", (n: number) => n + 1);
   await using flow = create(a.to(payloadNode("b", (n: number) => n)), {
-    durability: durable({ journal }),
+    durability: durable({ checkpoints }),
     logger: SILENT,
   });
   flow.run();
@@ -423,10 +426,10 @@ test("a trace whose payload cannot be read stays in the journal, and the others 
 });
 
 test("a result that was fetched while the flow stopped is not delivered again by the next run", async () => {
-  const journal = new MemoryJournal();
+  const checkpoints = new MemoryCheckpointStore();
   const make = () =>
     create(payloadNode("a", (n: number) => n + 1).to(payloadNode("b", (n: number) => n)), {
-      durability: durable({ journal }),
+      durability: durable({ checkpoints }),
       logger: SILENT,
     });
   const before = make().run();

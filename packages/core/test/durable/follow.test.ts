@@ -1,4 +1,12 @@
-import { type Context, create, FlowError, MemoryJournal, type Outcome, payloadNode, type StreamItem } from "penguiflow";
+import {
+  type Context,
+  create,
+  FlowError,
+  MemoryCheckpointStore,
+  type Outcome,
+  payloadNode,
+  type StreamItem,
+} from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { expect, test } from "vitest";
 
@@ -14,10 +22,13 @@ async function read(items: Promise<AsyncIterable<unknown>>): Promise<unknown[]> 
 }
 
 /** Creates a flow of two nodes. The test controls the second, and may stop the flow before it. */
-function processOf(journal: MemoryJournal, second: (value: number, ctx: Context) => Promise<number> | number) {
+function processOf(
+  checkpoints: MemoryCheckpointStore,
+  second: (value: number, ctx: Context) => Promise<number> | number,
+) {
   const first = payloadNode("first", (value: number) => value + 1);
   const work = payloadNode("work", (value: number, ctx) => second(value, ctx));
-  const flow = create(first.to(work), { durability: durable({ journal }), logger: SILENT });
+  const flow = create(first.to(work), { durability: durable({ checkpoints }), logger: SILENT });
   flow.run();
   return flow;
 }
@@ -30,11 +41,11 @@ async function atRest(flow: ReturnType<typeof processOf>): Promise<void> {
   while (flow.stats().traces > 0) await new Promise(setImmediate);
 }
 
-/** Returns the journal of a process that ended while the trace was in flight. */
-async function leftBehind(tenant = "default"): Promise<MemoryJournal> {
-  const journal = new MemoryJournal();
+/** Returns the checkpoint store of a process that ended while the trace was in flight. */
+async function leftBehind(tenant = "default"): Promise<MemoryCheckpointStore> {
+  const checkpoints = new MemoryCheckpointStore();
   const started = Promise.withResolvers<void>();
-  const flow = processOf(journal, async (_, ctx) => {
+  const flow = processOf(checkpoints, async (_, ctx) => {
     started.resolve();
     await ctx.sleep(60_000);
     return 0;
@@ -43,13 +54,13 @@ async function leftBehind(tenant = "default"): Promise<MemoryJournal> {
   await started.promise;
   await flow.stop();
   expect(await asked).toMatchObject({ code: "FLOW_STOPPED" });
-  return journal;
+  return checkpoints;
 }
 
 test("after a restart, a follower that knows the trace id reads its chunks and its result as if it had followed from the beginning", async () => {
-  const journal = await leftBehind();
+  const checkpoints = await leftBehind();
   const go = Promise.withResolvers<void>();
-  await using flow = processOf(journal, async (value, ctx) => {
+  await using flow = processOf(checkpoints, async (value, ctx) => {
     await go.promise;
     await ctx.emitChunk({ text: "working" });
     return value * 10;
@@ -63,8 +74,8 @@ test("after a restart, a follower that knows the trace id reads its chunks and i
 });
 
 test("the results of a trace that ended before it was followed are read once", async () => {
-  const journal = await leftBehind();
-  await using flow = processOf(journal, (value) => value * 10);
+  const checkpoints = await leftBehind();
+  await using flow = processOf(checkpoints, (value) => value * 10);
   await flow.ready();
   await atRest(flow);
   expect(await read(flow.recovery.follow("t"))).toEqual([20]);
@@ -73,9 +84,9 @@ test("the results of a trace that ended before it was followed are read once", a
 
 test("a follower of a failing trace receives its error, before its end and after", async () => {
   for (const comes of ["before", "after"]) {
-    const journal = await leftBehind();
+    const checkpoints = await leftBehind();
     const go = Promise.withResolvers<void>();
-    await using flow = processOf(journal, async () => {
+    await using flow = processOf(checkpoints, async () => {
       await go.promise;
       throw new Error("down");
     });
@@ -90,8 +101,8 @@ test("a follower of a failing trace receives its error, before its end and after
 });
 
 test("a trace is followed by its own tenant alone", async () => {
-  const journal = await leftBehind("a");
-  await using flow = processOf(journal, (value) => value * 10);
+  const checkpoints = await leftBehind("a");
+  await using flow = processOf(checkpoints, (value) => value * 10);
   await flow.ready();
   await expect(read(flow.recovery.follow("t", { tenant: "b" }))).rejects.toMatchObject({ code: "TRACE_UNKNOWN" });
   expect(await read(flow.recovery.follow("t", { tenant: "a" }))).toEqual([20]);
@@ -113,10 +124,10 @@ test("a follower that leaves cancels the trace, unless it detaches", async () =>
     ["cancel", "cancelled"],
     ["detach", "completed"],
   ] as const) {
-    const journal = await leftBehind();
+    const checkpoints = await leftBehind();
     const come = Promise.withResolvers<void>();
     const go = Promise.withResolvers<void>();
-    await using flow = processOf(journal, async (value, ctx) => {
+    await using flow = processOf(checkpoints, async (value, ctx) => {
       await come.promise;
       await ctx.emitChunk({ text: "begun" });
       ctx.signal.addEventListener("abort", () => go.resolve());

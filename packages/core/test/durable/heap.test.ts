@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
-test("ten thousand traces at once, six times over: all end, the journal is empty, the heap flat, and the process ends", () => {
+test("ten thousand traces at once, six times over: all end, the checkpoint store is empty, the heap flat, and the process ends", () => {
   const script = fileURLToPath(new URL("durable-heap.ts", import.meta.url));
   const child = spawnSync(
     process.execPath,
@@ -18,7 +18,7 @@ test("ten thousand traces at once, six times over: all end, the journal is empty
   expect(told).toMatchObject({
     wrong: 0,
     entries: 0,
-    // the remaining timer renews the claim
+    // the remaining timer renews the lease
     left: { traces: 0, timers: 1, unreadResults: 0, fetchers: 0 },
     counts: { left: completed, both: completed, sum: completed },
   });

@@ -1,9 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { create, FlowError, type FlowErrorCode, type Journal, MemoryJournal, payloadNode } from "penguiflow";
+import {
+  create,
+  FlowError,
+  type FlowErrorCode,
+  type CheckpointStore,
+  MemoryCheckpointStore,
+  payloadNode,
+} from "penguiflow";
 import { durable, type DurableOptions } from "penguiflow/durable";
 import { settle } from "penguiflow/testing";
 import { logbook, rejection, within } from "../fixtures/watched-flow.ts";
-import { contentsOf } from "./cut-journal.ts";
+import { contentsOf } from "./cut-checkpoint-store.ts";
 
 class HttpError extends Error {
   override readonly name = "HttpError";
@@ -18,7 +25,7 @@ interface Settings extends Partial<DurableOptions> {
 }
 
 /** Creates a flow whose second node throws at each of its two attempts. */
-function failing(journal: Journal, { emits = false, thrown, ...options }: Settings = {}) {
+function failing(checkpoints: CheckpointStore, { emits = false, thrown, ...options }: Settings = {}) {
   const first = payloadNode("first", (payload: unknown) => payload);
   const policy = { maxRetries: 1, backoffBaseMs: 0 };
   const second = payloadNode({ name: "second", policy }, (payload: unknown) => {
@@ -26,7 +33,7 @@ function failing(journal: Journal, { emits = false, thrown, ...options }: Settin
     return payload;
   });
   return create(first.to(second), {
-    durability: durable({ journal, ...options }),
+    durability: durable({ checkpoints, ...options }),
     emitErrorsToRookery: emits,
     logger: logbook(),
   }).run();
@@ -36,8 +43,8 @@ const http = (): Error => new HttpError("busy", { cause: new TypeError("socket c
 const codeOf = (error: unknown): FlowErrorCode | undefined => (error instanceof FlowError ? error.code : undefined);
 
 test("after a restart a failure is reported as whole as before it", async () => {
-  const journal = new MemoryJournal();
-  const before = failing(journal, { thrown: http });
+  const checkpoints = new MemoryCheckpointStore();
+  const before = failing(checkpoints, { thrown: http });
   await rejection(before.call(1, { traceId: "t" }));
   const [was] = await before.recovery.unfinished();
   expect(was?.error).toMatchObject({
@@ -60,20 +67,20 @@ test("after a restart a failure is reported as whole as before it", async () => 
     },
   });
   await before.stop();
-  const after = failing(journal);
+  const after = failing(checkpoints);
   expect(await after.recovery.unfinished()).toEqual([was]);
   await after.stop();
 });
 
 describe("the failure of a trace with emitErrorsToRookery", () => {
   test("can be fetched after a restart, once, with its causes", async () => {
-    const journal = new MemoryJournal();
-    const before = failing(journal, { emits: true, thrown: http });
+    const checkpoints = new MemoryCheckpointStore();
+    const before = failing(checkpoints, { emits: true, thrown: http });
     await before.emit(1, { traceId: "t" });
     await settle();
     await settle();
     await before.stop();
-    const after = failing(journal, { emits: true });
+    const after = failing(checkpoints, { emits: true });
     const error = (await within(4_000, after.fetch({ traceId: "t" }))) as FlowError;
     expect(error).toBeInstanceOf(FlowError);
     expect(error).toMatchObject({
@@ -89,51 +96,51 @@ describe("the failure of a trace with emitErrorsToRookery", () => {
     // the trace was fetched, and waits for a retry
     expect(await after.recovery.unfinished()).toMatchObject([{ traceId: "t", status: "failed" }]);
     await after.stop();
-    const later = failing(journal, { emits: true });
+    const later = failing(checkpoints, { emits: true });
     await later.ready();
     expect(later.stats().unreadResults).toBe(0);
     await later.stop();
   });
 
   test("is withdrawn when the trace is retried: what is fetched then is its result", async () => {
-    const journal = new MemoryJournal();
-    const before = failing(journal, { emits: true, thrown: http });
+    const checkpoints = new MemoryCheckpointStore();
+    const before = failing(checkpoints, { emits: true, thrown: http });
     await before.emit(1, { traceId: "t" });
     await settle();
     await settle();
     await before.stop();
-    const after = failing(journal, { emits: true });
+    const after = failing(checkpoints, { emits: true });
     await after.recovery.retryFailed("t");
     expect(await within(4_000, after.fetch({ traceId: "t" }))).toMatchObject({ payload: 1 });
     expect(codeOf(await rejection(after.fetch({ traceId: "t" })))).toBe("TRACE_UNKNOWN");
     expect(await after.recovery.unfinished()).toEqual([]);
     await after.stop();
-    expect((await contentsOf(journal)).entries).toEqual([]);
+    expect((await contentsOf(checkpoints)).entries).toEqual([]);
   });
 });
 
 test("after a restart fetch of a trace that failed rejects with why, as before it", async () => {
-  const journal = new MemoryJournal();
-  const before = failing(journal, { thrown: http });
+  const checkpoints = new MemoryCheckpointStore();
+  const before = failing(checkpoints, { thrown: http });
   await before.emit(1, { traceId: "t" });
   await settle();
   await settle();
   await before.stop();
-  const after = failing(journal);
+  const after = failing(checkpoints);
   const error = await rejection(after.fetch({ traceId: "t" }));
   expect(error).toMatchObject({ code: "NODE_EXCEPTION", attempt: 2, cause: { code: "E_UPSTREAM" } });
   await after.stop();
 });
 
 test("results of a trace that failed can be fetched after a restart", async () => {
-  const journal = new MemoryJournal();
+  const checkpoints = new MemoryCheckpointStore();
   const make = () => {
     const send = payloadNode("send", async (n: number, ctx) => {
       await ctx.emit(n);
       throw new Error("down");
     });
     const flow = create(send.to(payloadNode("end", (n: number) => n)), {
-      durability: durable({ journal }),
+      durability: durable({ checkpoints }),
       logger: logbook(),
     });
     return flow.run();
@@ -163,20 +170,20 @@ describe("what is kept of an error", () => {
     ],
   ])("is bounded for %s, and no longer than maxPayloadBytes", async (_, thrown) => {
     for (const maxPayloadBytes of [1_000, 20_000, 2 ** 20]) {
-      const journal = new MemoryJournal();
-      const flow = failing(journal, { thrown, maxPayloadBytes });
+      const checkpoints = new MemoryCheckpointStore();
+      const flow = failing(checkpoints, { thrown, maxPayloadBytes });
       await rejection(flow.call(1, { traceId: "t" }));
       const [entry] = await flow.recovery.unfinished();
       expect(entry?.error).toMatchObject({ code: expect.stringMatching(/NODE_EXCEPTION|REMOTE_FAILED/) as string });
       expect(JSON.stringify(entry?.error).length).toBeLessThanOrEqual(Math.min(maxPayloadBytes, 200_000));
       await flow.stop();
-      const { entries } = await contentsOf(journal);
+      const { entries } = await contentsOf(checkpoints);
       expect(entries[0]?.state.length).toBeLessThan(Math.min(maxPayloadBytes, 200_000) + 1_000);
     }
   });
 
   test("has the frames of its stack though the message is long", async () => {
-    const flow = failing(new MemoryJournal(), { thrown: () => new Error(large) });
+    const flow = failing(new MemoryCheckpointStore(), { thrown: () => new Error(large) });
     await rejection(flow.call(1, { traceId: "t" }));
     const [entry] = await flow.recovery.unfinished();
     expect(entry?.error?.cause?.stack).toContain("kept-errors.test.ts");
@@ -189,7 +196,7 @@ describe("what is kept of an error", () => {
     circle["self"] = circle;
     for (const details of [circle, { big: 1n }]) {
       const thrown = () => new FlowError({ code: "REMOTE_FAILED", message: "no", node: "second", details });
-      const flow = failing(new MemoryJournal(), { thrown });
+      const flow = failing(new MemoryCheckpointStore(), { thrown });
       expect(codeOf(await rejection(flow.call(1, { traceId: "t" })))).toBe("REMOTE_FAILED");
       expect(await flow.recovery.unfinished()).toMatchObject([
         { status: "failed", error: { code: "REMOTE_FAILED", details: { omitted: expect.any(String) as string } } },
@@ -199,16 +206,16 @@ describe("what is kept of an error", () => {
   });
 
   test("of a side effect that failed is bounded, too", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     const node = payloadNode("pay", async (_: number, ctx) => {
       await ctx.once("pay", () => {
         throw new Error(large);
       });
     });
-    const flow = create(node.to(), { durability: durable({ journal }), logger: logbook() }).run();
+    const flow = create(node.to(), { durability: durable({ checkpoints }), logger: logbook() }).run();
     await rejection(flow.call(1, { traceId: "t" }));
     await flow.stop();
-    const { entries } = await contentsOf(journal);
+    const { entries } = await contentsOf(checkpoints);
     expect(entries[0]?.state.length).toBeLessThan(200_000);
     expect(entries[0]?.state).toContain('"failed"');
   });

@@ -2,7 +2,7 @@ import {
   create,
   FinalAnswer,
   FlowError,
-  MemoryJournal,
+  MemoryCheckpointStore,
   type Message,
   node,
   payloadNode,
@@ -55,12 +55,12 @@ test("at an ordered node a message whose pause was answered waits until the othe
 });
 
 test("a reader of a stream is told of a failure when that is stored, and not before", async () => {
-  const journal = new MemoryJournal();
+  const checkpoints = new MemoryCheckpointStore();
   let isHeld = true;
   let store = (): void => {};
   const held = {
-    async open(claim: Parameters<MemoryJournal["open"]>[0]) {
-      const partition = await journal.open(claim);
+    async open(lease: Parameters<MemoryCheckpointStore["open"]>[0]) {
+      const partition = await checkpoints.open(lease);
       const append: typeof partition.append = async (batch, sequence) => {
         if (isHeld) await new Promise<void>((resolve) => (store = resolve));
         return await partition.append(batch, sequence);
@@ -71,7 +71,7 @@ test("a reader of a stream is told of a failure when that is stored, and not bef
   const fail = payloadNode("fail", (_: number): number => {
     throw new Error("down");
   });
-  await using flow = create(fail.to(), { durability: durable({ journal: held }), logger: SILENT });
+  await using flow = create(fail.to(), { durability: durable({ checkpoints: held }), logger: SILENT });
   flow.run();
   let told: unknown;
   const reading = flow
@@ -88,7 +88,7 @@ test("a reader of a stream is told of a failure when that is stored, and not bef
 
 test("a trace whose deadline passed while no process ran drops its messages where they are", async () => {
   const clock = new TestClock();
-  const journal = new MemoryJournal({ clock });
+  const checkpoints = new MemoryCheckpointStore({ clock });
   const records: TraceRecord[] = [];
   const make = () => {
     const wait = payloadNode("wait", async (name: number, ctx) => {
@@ -96,7 +96,7 @@ test("a trace whose deadline passed while no process ran drops its messages wher
       return name;
     });
     const recorder = (record: TraceRecord) => void records.push(record);
-    return create(wait.to(), { clock, recorder, durability: durable({ journal }), logger: SILENT });
+    return create(wait.to(), { clock, recorder, durability: durable({ checkpoints }), logger: SILENT });
   };
   const before = make().run();
   const sent = before.emit(1, { traceId: "t", timeoutMs: 100 });
@@ -113,10 +113,10 @@ test("a trace whose deadline passed while no process ran drops its messages wher
 });
 
 /** Copies a partition's members, so that they can be replaced one by one. */
-function own(partition: Awaited<ReturnType<MemoryJournal["open"]>>) {
+function own(partition: Awaited<ReturnType<MemoryCheckpointStore["open"]>>) {
   return {
     id: partition.id,
-    epoch: partition.epoch,
+    fencingToken: partition.fencingToken,
     sequence: partition.sequence,
     read: () => partition.read(),
     counts: () => partition.counts(),

@@ -3,7 +3,7 @@ import {
   create,
   type FlowError,
   joinK,
-  MemoryJournal,
+  MemoryCheckpointStore,
   type Message,
   node,
   payloadNode,
@@ -226,8 +226,8 @@ test("a join at the entry takes a message as it comes", async () => {
 
 describe("in a durable flow", () => {
   test("a stream is accepted when its message is stored, and a refused one leaves nothing behind", async () => {
-    const journal = new MemoryJournal();
-    await using flow = create(answering().to(), { name: "lasting", durability: durable({ journal }) });
+    const checkpoints = new MemoryCheckpointStore();
+    await using flow = create(answering().to(), { name: "lasting", durability: durable({ checkpoints }) });
     flow.run();
     await expect(flow.stream(bad).accepted()).rejects.toMatchObject({ code: "INPUT_INVALID" });
     const stream = flow.stream(good);
@@ -237,9 +237,12 @@ describe("in a durable flow", () => {
     expect(flow.stats().traces).toBe(0);
   });
 
-  test("what the journal cannot keep is refused", async () => {
+  test("what the checkpoint store cannot keep is refused", async () => {
     const any = payloadNode("any", (_: unknown) => 1);
-    await using flow = create(any.to(), { name: "lasting", durability: durable({ journal: new MemoryJournal() }) });
+    await using flow = create(any.to(), {
+      name: "lasting",
+      durability: durable({ checkpoints: new MemoryCheckpointStore() }),
+    });
     flow.run();
     await expect(flow.stream(() => {}).accepted()).rejects.toMatchObject({ code: "NOT_SERIALISABLE" });
   });

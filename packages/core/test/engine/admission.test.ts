@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { create, type Message, MemoryJournal, node, payloadNode } from "penguiflow";
+import { create, type Message, MemoryCheckpointStore, node, payloadNode } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
 import { passing, range, readAll, running } from "../fixtures/quiet-flow.ts";
@@ -135,7 +135,7 @@ describe("traces of one tenant and exclusive key", () => {
 
   test("wait for the one of an earlier process, and for a failed one that is tried again", async () => {
     const clock = new TestClock();
-    const journal = new MemoryJournal({ clock });
+    const checkpoints = new MemoryCheckpointStore({ clock });
     const log: string[] = [];
     let fails = true;
     const flowOf = (name: string) => {
@@ -146,7 +146,7 @@ describe("traces of one tenant and exclusive key", () => {
         log.push(`-${payload}`);
         return `${payload} by ${name}`;
       });
-      return create(work.to(), { name: "flow", clock, durability: durable({ journal }) });
+      return create(work.to(), { name: "flow", clock, durability: durable({ checkpoints }) });
     };
     const options = { exclusive: "k", tenant: "ada" };
     const before = flowOf("first");

@@ -7,8 +7,8 @@ import {
   flowNode,
   type FlowOptions,
   joinK,
-  type Journal,
-  MemoryJournal,
+  type CheckpointStore,
+  MemoryCheckpointStore,
   MemoryMessageBus,
   MemoryStateStore,
   type Message,
@@ -314,7 +314,7 @@ const ways: Readonly<Record<string, (flow: AnyFlow, caller: number) => Promise<u
 const kinds: Readonly<Record<string, () => FlowOptions>> = {
   "a flow": () => ({}),
   "a flow with observers": () => ({ middlewares: [() => {}], stateStore: new MemoryStateStore() }),
-  "a durable flow": () => ({ durability: durable({ journal: new MemoryJournal() }) }),
+  "a durable flow": () => ({ durability: durable({ checkpoints: new MemoryCheckpointStore() }) }),
 };
 
 /** Calls for many callers at once, each in its own context, while time advances in another. */
@@ -362,17 +362,21 @@ describe("a handler that is called again after a pause", () => {
 });
 
 describe("a trace of an earlier process", () => {
-  const stopped = async (journal: MemoryJournal, handler: (caller: number) => unknown, traces: readonly number[]) => {
+  const stopped = async (
+    checkpoints: MemoryCheckpointStore,
+    handler: (caller: number) => unknown,
+    traces: readonly number[],
+  ) => {
     const work = payloadNode({ name: "work", policy: { concurrency: 1 } }, handler);
-    const flow = create(work.to(), { durability: durable({ journal }), logger: logbook(), graceMs: 1 }).run();
+    const flow = create(work.to(), { durability: durable({ checkpoints }), logger: logbook(), graceMs: 1 }).run();
     for (const n of traces) await who.run("the first process", () => flow.emit(n, { traceId: `left ${n}` }));
     await settle();
     await flow.stop();
   };
 
   test("continues in an empty async context, also when another trace's end starts it", async () => {
-    const journal = new MemoryJournal();
-    await stopped(journal, () => new Promise(() => {}), [1, 2]);
+    const checkpoints = new MemoryCheckpointStore();
+    await stopped(checkpoints, () => new Promise(() => {}), [1, 2]);
     const seen: [number, string, string | undefined][] = [];
     const doors = [gate(), gate(), gate()] as const;
     const input = schema((n, place) => seen.push([n, place, who.getStore()]), "input", false);
@@ -381,7 +385,7 @@ describe("a trace of an earlier process", () => {
       await doors[n]?.passed;
       return n;
     });
-    const flow = create(work.to(), { durability: durable({ journal }), logger: logbook() });
+    const flow = create(work.to(), { durability: durable({ checkpoints }), logger: logbook() });
     await who.run("the one who starts it", async () => await flow.run().ready());
     const asked = who.run("the caller", () => flow.call(0, { priority: 9 }));
     await settle();
@@ -401,14 +405,14 @@ describe("a trace of an earlier process", () => {
   });
 
   test("that is retried continues in the async context of the one who tries", async () => {
-    const journal = new MemoryJournal();
-    await stopped(journal, () => Promise.reject(new Error("failed")), [1]);
+    const checkpoints = new MemoryCheckpointStore();
+    await stopped(checkpoints, () => Promise.reject(new Error("failed")), [1]);
     const seen: unknown[] = [];
     const work = payloadNode("work", (caller: number) => {
       seen.push(who.getStore());
       return caller;
     });
-    const flow = create(work.to(), { durability: durable({ journal }), logger: logbook() }).run();
+    const flow = create(work.to(), { durability: durable({ checkpoints }), logger: logbook() }).run();
     await flow.ready();
     await who.run("the operator", () => flow.recovery.retryFailed("left 1"));
     await flow.fetch({ traceId: "left 1" });
@@ -467,7 +471,7 @@ describe("a handler that calls enterWith", () => {
 });
 
 describe("what belongs to no trace", () => {
-  test("runs in an empty async context: observers, stores, journals and weights", async () => {
+  test("runs in an empty async context: observers, stores, checkpoint stores and weights", async () => {
     const seen = new Map<string, Set<string | undefined>>();
     const note = (place: string) => {
       seen.set(place, (seen.get(place) ?? new Set()).add(who.getStore()));
@@ -485,7 +489,7 @@ describe("what belongs to no trace", () => {
     await passing(clock, flow.flush());
     await passing(clock, flow.stop());
     const observers = ["weights", "recorder", "middleware", "middleware later", "store", "bus"];
-    const places = [...observers, "journal open", "journal append", "journal renew"];
+    const places = [...observers, "checkpoint store open", "checkpoint store append", "checkpoint store renew"];
     expect(Object.fromEntries(seen)).toEqual(Object.fromEntries(places.map((place) => [place, new Set([undefined])])));
   });
 
@@ -502,19 +506,23 @@ describe("what belongs to no trace", () => {
   });
 
   function looksOn(note: (place: string) => void, clock: TestClock): AnyFlow {
-    const [stateStore, messageBus, memory] = [new MemoryStateStore(), new MemoryMessageBus(), new MemoryJournal()];
+    const [stateStore, messageBus, memory] = [
+      new MemoryStateStore(),
+      new MemoryMessageBus(),
+      new MemoryCheckpointStore(),
+    ];
     vi.spyOn(stateStore, "saveEvents").mockImplementation(async () => note("store"));
     vi.spyOn(messageBus, "publish").mockImplementation(async () => note("bus"));
-    const open: Journal["open"] = async (options) => {
-      note("journal open");
+    const open: CheckpointStore["open"] = async (options) => {
+      note("checkpoint store open");
       const partition = await memory.open(options);
       const [append, renew] = [partition.append.bind(partition), partition.renew.bind(partition)];
       vi.spyOn(partition, "append").mockImplementation((batch, sequence) => {
-        note("journal append");
+        note("checkpoint store append");
         return append(batch, sequence);
       });
       vi.spyOn(partition, "renew").mockImplementation(() => {
-        note("journal renew");
+        note("checkpoint store renew");
         return renew();
       });
       return partition;
@@ -528,7 +536,7 @@ describe("what belongs to no trace", () => {
       clock,
       stateStore,
       messageBus,
-      durability: durable({ journal: { open } }),
+      durability: durable({ checkpoints: { open } }),
       recorder: () => note("recorder"),
       middlewares: [middleware],
       tenantWeights: () => note("weights") ?? 1,
@@ -641,7 +649,7 @@ describe("any graph", () => {
           queueMaxSize,
           logger: logbook(),
           ...(isWatched ? { middlewares: [() => {}] } : {}),
-          ...(isDurable ? { durability: durable({ journal: new MemoryJournal() }) } : {}),
+          ...(isDurable ? { durability: durable({ checkpoints: new MemoryCheckpointStore() }) } : {}),
         }),
       ).run();
       const asked = range(callers).map((caller) => who.run(nameOf(caller), () => flow.outcome(caller)));

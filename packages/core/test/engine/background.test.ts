@@ -2,10 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   configureLogging,
   create,
-  type Journal,
-  type JournalPartition,
+  type CheckpointStore,
+  type CheckpointPartition,
   type Logger,
-  MemoryJournal,
+  MemoryCheckpointStore,
   MemoryMessageBus,
   MemoryStateStore,
   node,
@@ -139,14 +139,14 @@ describe.each(THROWN)("an observer that throws %s", (_name, thrown) => {
     });
 
     test.each(["append", "renew", "read", "close", "open"] as const)(
-      `${when} as journal's %s has callers told, and nothing else`,
+      `${when} as checkpoint store's %s has callers told, and nothing else`,
       async (method) => {
         const clock = new TestClock();
         const logger = listening();
         const flow = create(slow.to(inc), {
           clock,
           logger,
-          durability: durable({ journal: failing(method, fail), leaseMs: 300 }),
+          durability: durable({ checkpoints: failing(method, fail), leaseMs: 300 }),
         });
         flow.run();
         const called = flow.call(1).then(
@@ -160,7 +160,11 @@ describe.each(THROWN)("an observer that throws %s", (_name, thrown) => {
         expect(await called).toBe(isHarmless ? "answered" : "refused");
         await flow.stop();
         expect(logger.lines).toContain(
-          method === "renew" ? "journal_renew_failed" : method === "close" ? "journal_close_failed" : "journal_lost",
+          method === "renew"
+            ? "lease_renewal_failed"
+            : method === "close"
+              ? "checkpoints_close_failed"
+              : "checkpoints_lost",
         );
       },
     );
@@ -267,17 +271,17 @@ test("an error of a port that the engine calls fails the trace it befalls, and i
   expect(logger.lines).toContain("engine_failed");
 });
 
-/** Creates a journal of which one method fails. */
-function failing(method: "open" | keyof JournalPartition, fail: () => unknown): Journal {
-  const journal = new MemoryJournal();
-  if (method === "open") return { open: fail as unknown as Journal["open"] };
+/** Creates a checkpoint store of which one method fails. */
+function failing(method: "open" | keyof CheckpointPartition, fail: () => unknown): CheckpointStore {
+  const checkpoints = new MemoryCheckpointStore();
+  if (method === "open") return { open: fail as unknown as CheckpointStore["open"] };
   // reading yields pages
   const read = async function* (): AsyncGenerator {
     yield await fail();
   };
   return {
-    open: async (claim) => {
-      const partition = await journal.open(claim);
+    open: async (lease) => {
+      const partition = await checkpoints.open(lease);
       return Object.defineProperty(partition, method, { value: method === "read" ? read : fail });
     },
   };

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import {
   create,
   type FlowError,
-  type Journal,
-  MemoryJournal,
+  type CheckpointStore,
+  MemoryCheckpointStore,
   type Message,
   node,
   type Outcome,
@@ -12,7 +12,7 @@ import {
 } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { settle } from "penguiflow/testing";
-import { CutJournal } from "../durable/cut-journal.ts";
+import { CutCheckpoints } from "../durable/cut-checkpoint-store.ts";
 import { range, running } from "../fixtures/quiet-flow.ts";
 import { logbook, rejection, within } from "../fixtures/watched-flow.ts";
 
@@ -38,18 +38,18 @@ describe("what a handler sends when it is called again", () => {
   });
 
   /** Creates a flow that sends to each target in turn, and is cut off before it returns. */
-  const sending = (journal: Journal, targets: readonly (string | undefined)[], hangs: boolean) => {
+  const sending = (checkpoints: CheckpointStore, targets: readonly (string | undefined)[], hangs: boolean) => {
     const send = payloadNode("send", async (n: number, ctx) => {
       for (const to of targets) await ctx.emit(`${to} ${n}`, to === undefined ? {} : { to });
       if (hangs) await new Promise<never>(() => {});
       return undefined as unknown as string;
     });
     const [a, b] = [payloadNode("a", (text: string) => text), payloadNode("b", (text: string) => text)];
-    return create(send.to(a, b), { durability: durable({ journal }), logger: logbook(), graceMs: 1 }).run();
+    return create(send.to(a, b), { durability: durable({ checkpoints }), logger: logbook(), graceMs: 1 }).run();
   };
-  const cutOff = async (targets: readonly (string | undefined)[]): Promise<Journal> => {
-    const memory = new MemoryJournal();
-    const cut = new CutJournal(memory);
+  const cutOff = async (targets: readonly (string | undefined)[]): Promise<CheckpointStore> => {
+    const memory = new MemoryCheckpointStore();
+    const cut = new CutCheckpoints(memory);
     const flow = sending(cut, targets, true);
     await flow.emit(1, { traceId: "t" });
     await settle();

@@ -4,8 +4,8 @@ import {
   create,
   FlowError,
   joinK,
-  type Journal,
-  MemoryJournal,
+  type CheckpointStore,
+  MemoryCheckpointStore,
   type Message,
   node,
   type OnceOptions,
@@ -15,7 +15,7 @@ import {
 } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
-import { CutJournal, HeldJournal } from "../durable/cut-journal.ts";
+import { CutCheckpoints, HeldCheckpoints } from "../durable/cut-checkpoint-store.ts";
 import { expectEmpty, gate, isPending, passing, range, running } from "../fixtures/quiet-flow.ts";
 import { logbook, rejection, within } from "../fixtures/watched-flow.ts";
 
@@ -200,7 +200,10 @@ describe("a side effect that failed", () => {
         }),
       { maxRetries: 2, backoffBaseMs: 0, retryIf: () => true },
     );
-    const flow = create(pay.to(end), { durability: durable({ journal: new MemoryJournal() }), logger: logbook() });
+    const flow = create(pay.to(end), {
+      durability: durable({ checkpoints: new MemoryCheckpointStore() }),
+      logger: logbook(),
+    });
     flow.run();
     expect(await code(flow.call(1))).toBe("EFFECT_FAILED");
     const [failed] = await flow.recovery.unfinished();
@@ -211,50 +214,55 @@ describe("a side effect that failed", () => {
 });
 
 describe("in a durable flow", () => {
-  const payer = (journal: Journal, run: () => unknown, options: OnceOptions<unknown> = {}, policy = {}) => {
+  const payer = (checkpoints: CheckpointStore, run: () => unknown, options: OnceOptions<unknown> = {}, policy = {}) => {
     const pay = paying(async (_, ctx) => await ctx.once("charge", run, options), { backoffBaseMs: 0, ...policy });
-    return create(pay.to(end), { durability: durable({ journal }), logger: logbook(), graceMs: 1 }).run();
+    return create(pay.to(end), { durability: durable({ checkpoints }), logger: logbook(), graceMs: 1 }).run();
   };
 
   test("is not begun before it is stored that it begins", async () => {
-    const journal = new HeldJournal();
+    const checkpoints = new HeldCheckpoints();
     let calls = 0;
-    const flow = payer(journal, () => (calls += 1));
+    const flow = payer(checkpoints, () => (calls += 1));
     await flow.ready();
-    journal.hold();
+    checkpoints.hold();
     const called = flow.call(1);
     await settle();
-    expect([calls, journal.waiting]).toEqual([0, 1]);
-    journal.release();
+    expect([calls, checkpoints.waiting]).toEqual([0, 1]);
+    checkpoints.release();
     expect(await within(4_000, called)).toBe(1);
-    const [mark] = journal.appended.flatMap(({ put }) => put).map(({ state }) => state);
+    const [mark] = checkpoints.appended.flatMap(({ put }) => put).map(({ state }) => state);
     expect(mark).toContain('"effects":[["charge",{"status":"started"');
     await flow.stop();
   });
 
   test("is not begun when its attempt was over before that was stored; the next attempt begins it", async () => {
     const clock = new TestClock();
-    const journal = new HeldJournal(new MemoryJournal({ clock }));
+    const checkpoints = new HeldCheckpoints(new MemoryCheckpointStore({ clock }));
     let calls = 0;
     const pay = paying(async (_, ctx) => await ctx.once("charge", () => (calls += 1)), {
       maxRetries: 5,
       backoffBaseMs: 1,
       timeoutMs: 50,
     });
-    const flow = create(pay.to(end), { durability: durable({ journal }), logger: logbook(), clock, graceMs: 1 }).run();
+    const flow = create(pay.to(end), {
+      durability: durable({ checkpoints }),
+      logger: logbook(),
+      clock,
+      graceMs: 1,
+    }).run();
     await passing(clock, flow.ready(), 1);
-    journal.hold();
+    checkpoints.hold();
     const called = flow.call(1);
     await clock.advance(120);
     expect(calls).toBe(0);
-    journal.release();
+    checkpoints.release();
     expect(await passing(clock, called, 5)).toBe(1);
     await passing(clock, flow.stop(), 5);
   });
 
   test("is begun by another that waits for it, when who was to begin it was over", async () => {
     const clock = new TestClock();
-    const journal = new HeldJournal(new MemoryJournal({ clock }));
+    const checkpoints = new HeldCheckpoints(new MemoryCheckpointStore({ clock }));
     let calls = 0;
     const split = payloadNode("split", (n: number) => n);
     const asks = <Name extends string>(name: Name, policy: object) =>
@@ -263,16 +271,16 @@ describe("in a durable flow", () => {
     const patient = asks("patient", {});
     const both = joinK("both", 2, { input: shape<number>() });
     const flow = create(split.to(hasty, patient), hasty.to(both), patient.to(both), {
-      durability: durable({ journal, leaseMs: 60_000 }),
+      durability: durable({ checkpoints, leaseMs: 60_000 }),
       logger: logbook(),
       clock,
       graceMs: 1,
     }).run();
     await passing(clock, flow.ready(), 1);
-    journal.hold();
+    checkpoints.hold();
     const called = flow.call(1);
     await clock.advance(100);
-    journal.release();
+    checkpoints.release();
     expect(await passing(clock, called, 50)).toEqual([1, 1]);
     expect(calls).toBe(1);
     await passing(clock, flow.stop(), 5);
@@ -280,11 +288,11 @@ describe("in a durable flow", () => {
 
   /** Runs until the effect is in progress, and cuts the process there. */
   async function cutWhileItRuns(options: OnceOptions<unknown>) {
-    const memory = new MemoryJournal();
-    const journal = new CutJournal(memory);
+    const memory = new MemoryCheckpointStore();
+    const checkpoints = new CutCheckpoints(memory);
     const begun = gate();
     const flow = payer(
-      journal,
+      checkpoints,
       () => {
         begun.open();
         return new Promise(() => {});
@@ -293,15 +301,15 @@ describe("in a durable flow", () => {
     );
     await flow.emit(1, { traceId: "t" });
     await begun.passed;
-    journal.cut();
+    checkpoints.cut();
     await flow.stop();
     return memory;
   }
 
   test("is unknown after a crash while it ran, and the trace fails with EFFECT_UNKNOWN", async () => {
-    const journal = await cutWhileItRuns({});
+    const checkpoints = await cutWhileItRuns({});
     let calls = 0;
-    const flow = payer(journal, () => (calls += 1), {}, { maxRetries: 2 });
+    const flow = payer(checkpoints, () => (calls += 1), {}, { maxRetries: 2 });
     expect(await code(flow.fetch({ traceId: "t" }))).toBe("EFFECT_UNKNOWN");
     expect(calls).toBe(0);
     // a retry without a look at the world: the effect is still unknown
@@ -311,28 +319,28 @@ describe("in a durable flow", () => {
   });
 
   test('is run again with { ifUnknown: "run" }', async () => {
-    const journal = await cutWhileItRuns({});
-    const flow = payer(journal, () => "again", { ifUnknown: "run" });
+    const checkpoints = await cutWhileItRuns({});
+    const flow = payer(checkpoints, () => "again", { ifUnknown: "run" });
     expect(((await flow.fetch({ traceId: "t" })) as Message).payload).toBe("again");
     await flow.stop();
   });
 
   test("is what a function finds out, which is asked again when it could not; the effect never runs meanwhile", async () => {
-    const journal = await cutWhileItRuns({});
+    const checkpoints = await cutWhileItRuns({});
     let [calls, asked] = [0, 0];
     const find = () => {
       asked += 1;
       if (asked < 3) throw new Error("no network");
       return "found";
     };
-    const flow = payer(journal, () => (calls += 1), { ifUnknown: find, ifFailed: "run" }, { maxRetries: 5 });
+    const flow = payer(checkpoints, () => (calls += 1), { ifUnknown: find, ifFailed: "run" }, { maxRetries: 5 });
     expect(((await flow.fetch({ traceId: "t" })) as Message).payload).toBe("found");
     expect([calls, asked]).toEqual([0, 3]);
     await flow.stop();
   });
 
   test("that succeeded is not repeated when its failed trace is retried, in this process and in another", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     let [calls, isBroken] = [0, true];
     const make = () => {
       const pay = paying(async (_, ctx) => {
@@ -340,7 +348,7 @@ describe("in a durable flow", () => {
         if (isBroken) throw new Error("down");
         return receipt;
       });
-      return create(pay.to(end), { durability: durable({ journal }), logger: logbook() }).run();
+      return create(pay.to(end), { durability: durable({ checkpoints }), logger: logbook() }).run();
     };
     let flow = make();
     expect(await code(flow.call(1, { traceId: "t" }))).toBe("NODE_EXCEPTION");
@@ -367,8 +375,8 @@ describe("in a durable flow", () => {
       if (isBroken) throw new Error("down");
       return await effect;
     });
-    const journal = new MemoryJournal();
-    const flow = create(pay.to(end), { durability: durable({ journal }), logger: logbook() }).run();
+    const checkpoints = new MemoryCheckpointStore();
+    const flow = create(pay.to(end), { durability: durable({ checkpoints }), logger: logbook() }).run();
     expect(await code(flow.call(1, { traceId: "t" }))).toBe("NODE_EXCEPTION");
     charged.open("receipt");
     await settle();
@@ -387,8 +395,8 @@ describe("in a durable flow", () => {
       if (isBroken) throw new Error("down");
       return await effect;
     });
-    const journal = new MemoryJournal();
-    const flow = create(pay.to(end), { durability: durable({ journal }), logger: logbook() }).run();
+    const checkpoints = new MemoryCheckpointStore();
+    const flow = create(pay.to(end), { durability: durable({ checkpoints }), logger: logbook() }).run();
     expect(await code(flow.call(1, { traceId: "t" }))).toBe("NODE_EXCEPTION");
     await settle();
     isBroken = false;

@@ -4,7 +4,7 @@ import {
   FlowError,
   type FlowOptions,
   joinK,
-  MemoryJournal,
+  MemoryCheckpointStore,
   type Message,
   node,
   type Outcome,
@@ -394,7 +394,10 @@ describe("an answer that does not fit", () => {
 
   test("that is not data is refused in a durable flow", async () => {
     const ask = asking("ask", async (_n, ctx) => await ctx.pause({ reason: "?" }));
-    const flow = create(ask.to(end), { durability: durable({ journal: new MemoryJournal() }), logger: logbook() });
+    const flow = create(ask.to(end), {
+      durability: durable({ checkpoints: new MemoryCheckpointStore() }),
+      logger: logbook(),
+    });
     flow.run();
     const [token] = tokensOf(await flow.outcome(1)) as [string];
     expect(await code(flow.pauses.resume(token, () => 1))).toBe("NOT_SERIALISABLE");
@@ -636,7 +639,7 @@ describe("while a trace is paused", () => {
 });
 
 describe("in another process", () => {
-  const make = (journal: MemoryJournal, options: FlowOptions = {}) => {
+  const make = (checkpoints: MemoryCheckpointStore, options: FlowOptions = {}) => {
     const first = payloadNode(
       "first",
       async (n: number, ctx) => n + (await ctx.pause<number>({ reason: "first", payload: { n } })),
@@ -649,28 +652,28 @@ describe("in another process", () => {
       ]);
       return a * 100 + b;
     });
-    const flow = create(first.to(second), { durability: durable({ journal }), logger: logbook(), ...options });
+    const flow = create(first.to(second), { durability: durable({ checkpoints }), logger: logbook(), ...options });
     flow.run();
     return flow;
   };
 
   test("each pause is answered apart, one process for each answer", async () => {
-    const journal = new MemoryJournal();
-    const begun = make(journal);
+    const checkpoints = new MemoryCheckpointStore();
+    const begun = make(checkpoints);
     const [token] = tokensOf(await begun.outcome(1, { traceId: "t" })) as [string];
     await begun.stop();
-    let flow = make(journal);
+    let flow = make(checkpoints);
     expect(await flow.pauses.list()).toMatchObject([{ token, traceId: "t", reason: "first", payload: { n: 1 } }]);
     const [a, b] = tokensOf(await flow.pauses.resume(token, 4)) as [string, string];
     await flow.stop();
-    flow = make(journal);
+    flow = make(checkpoints);
     expect(await code(flow.pauses.resume(token, 4))).toBe("PAUSE_USED");
     expect(pausesOf(await flow.pauses.resume(a, 3))).toMatchObject([{ token: b }]);
     await flow.stop();
-    flow = make(journal);
+    flow = make(checkpoints);
     expect(await code(flow.pauses.resume(b, -1))).toBe("RESUME_INVALID");
     await flow.stop();
-    flow = make(journal);
+    flow = make(checkpoints);
     expect(await flow.pauses.resume(b, 8)).toMatchObject({ status: "completed", results: [5, 316] });
     expect(await flow.recovery.unfinished()).toEqual([]);
     await flow.stop();
@@ -678,7 +681,7 @@ describe("in another process", () => {
 
   test("a pause that expired meanwhile continues there at once, with the value of the release that runs", async () => {
     const clock = new TestClock();
-    const journal = new MemoryJournal({ clock });
+    const checkpoints = new MemoryCheckpointStore({ clock });
     const expiresAt = clock.epochNow() + 1_000;
     const build = (ifExpired: string | undefined) => {
       const ask = asking("ask", async (_n, ctx) => {
@@ -686,7 +689,7 @@ describe("in another process", () => {
         await ctx.sleep(500);
         return answer;
       });
-      return create(ask.to(end), { durability: durable({ journal }), logger: logbook(), clock }).run();
+      return create(ask.to(end), { durability: durable({ checkpoints }), logger: logbook(), clock }).run();
     };
     const before = build("denied");
     const [token] = tokensOf(await passing(clock, before.outcome(1, { traceId: "t" }), 1)) as [string];
@@ -707,11 +710,11 @@ describe("in another process", () => {
 
   test("a pause that expired meanwhile fails its trace when the release that runs has no ifExpired any more", async () => {
     const clock = new TestClock();
-    const journal = new MemoryJournal({ clock });
+    const checkpoints = new MemoryCheckpointStore({ clock });
     const expiresAt = clock.epochNow() + 1_000;
     const build = (ifExpired: string | undefined) => {
       const ask = asking("ask", async (_n, ctx) => await ctx.pause({ reason: "approve", expiresAt, ifExpired }));
-      return create(ask.to(end), { durability: durable({ journal }), logger: logbook(), clock }).run();
+      return create(ask.to(end), { durability: durable({ checkpoints }), logger: logbook(), clock }).run();
     };
     const before = build("denied");
     await passing(clock, before.outcome(1, { traceId: "t" }), 1);
@@ -726,11 +729,11 @@ describe("in another process", () => {
 
   test("a pause that expired meanwhile fails its trace there", async () => {
     const clock = new TestClock();
-    const journal = new MemoryJournal({ clock });
+    const checkpoints = new MemoryCheckpointStore({ clock });
     const expiresAt = clock.epochNow() + 1_000;
     const build = () => {
       const ask = asking("ask", async (_n, ctx) => await ctx.pause({ reason: "approve", expiresAt }));
-      return create(ask.to(end), { durability: durable({ journal }), logger: logbook(), clock }).run();
+      return create(ask.to(end), { durability: durable({ checkpoints }), logger: logbook(), clock }).run();
     };
     const before = build();
     const [token] = tokensOf(await passing(clock, before.outcome(1, { traceId: "t" }), 1)) as [string];

@@ -4,10 +4,10 @@ import {
   create,
   FlowError,
   type FlowOptions,
-  type Journal,
-  type JournalClaim,
-  type JournalEntry,
-  MemoryJournal,
+  type CheckpointStore,
+  type LeaseRequest,
+  type Checkpoint,
+  MemoryCheckpointStore,
   type Outcome,
   type PauseTicket,
   payloadNode,
@@ -355,8 +355,8 @@ describe("while a trace sleeps", () => {
   test("stop with drainMs waits for it, unless the flow is durable", async () => {
     for (const isDurable of [false, true]) {
       const clock = new TestClock();
-      const journal = new MemoryJournal({ clock });
-      const flow = nap(clock, isDurable ? { durability: durable({ journal }) } : {});
+      const checkpoints = new MemoryCheckpointStore({ clock });
+      const flow = nap(clock, isDurable ? { durability: durable({ checkpoints }) } : {});
       const outcome = flow.outcome(1);
       await clock.advance(10);
       const stopped = flow.stop({ drainMs: 5_000 }).then(() => clock.now());
@@ -368,8 +368,13 @@ describe("while a trace sleeps", () => {
 });
 
 /** Creates a release of a durable flow with one node. */
-async function release(journal: Journal, clock: TestClock, handle: Handle, options: Partial<DurableOptions> = {}) {
-  const flow = oneNode(handle, { name: "flow", clock, durability: durable({ journal, ...options }) });
+async function release(
+  checkpoints: CheckpointStore,
+  clock: TestClock,
+  handle: Handle,
+  options: Partial<DurableOptions> = {},
+) {
+  const flow = oneNode(handle, { name: "flow", clock, durability: durable({ checkpoints, ...options }) });
   flow.run();
   const { changed } = await passing(clock, flow.ready(), 0);
   return { flow, changed, stop: () => passing(clock, flow.stop(), 0) };
@@ -378,7 +383,7 @@ async function release(journal: Journal, clock: TestClock, handle: Handle, optio
 describe("a sleep in a durable flow", () => {
   test("continues after a restart with what is left of it, however many there are", async () => {
     const clock = new TestClock();
-    const journal = new MemoryJournal({ clock });
+    const checkpoints = new MemoryCheckpointStore({ clock });
     let calls = 0;
     const handle: Handle = async (_, ctx) => {
       calls += 1;
@@ -386,12 +391,12 @@ describe("a sleep in a durable flow", () => {
       return clock.now();
     };
     for (const deploy of range(3)) {
-      const { flow, stop } = await release(journal, clock, handle);
+      const { flow, stop } = await release(checkpoints, clock, handle);
       if (deploy === 0) await within(2_000, flow.emit(1, { traceId: "t" }));
       await clock.advance(300);
       await stop();
     }
-    const { flow, stop } = await release(journal, clock, handle);
+    const { flow, stop } = await release(checkpoints, clock, handle);
     const fetched = flow.fetch({ traceId: "t" });
     await clock.advance(100);
     expect(await within(2_000, fetched)).toMatchObject({ payload: 1_000 });
@@ -401,18 +406,18 @@ describe("a sleep in a durable flow", () => {
 
   test("is over at once when its instant has passed while no process ran", async () => {
     const clock = new TestClock();
-    const journal = new MemoryJournal({ clock });
+    const checkpoints = new MemoryCheckpointStore({ clock });
     const handle: Handle = async (n, ctx) => {
       await ctx.sleepUntil(Date.UTC(2026, 0, 2));
       return n;
     };
-    const before = await release(journal, clock, handle);
+    const before = await release(checkpoints, clock, handle);
     await within(2_000, before.flow.emit(1, { traceId: "t" }));
     await clock.advance(10);
     expect(await before.flow.recovery.unfinished()).toMatchObject([{ traceId: "t", status: "running" }]);
     await before.stop();
     await clock.advance(365 * 24 * 3_600_000);
-    const { flow, stop } = await release(journal, clock, handle);
+    const { flow, stop } = await release(checkpoints, clock, handle);
     const fetched = flow.fetch({ traceId: "t" });
     await clock.advance(0);
     expect(await within(2_000, fetched)).toMatchObject({ payload: 1 });
@@ -421,14 +426,14 @@ describe("a sleep in a durable flow", () => {
 
   test("that the next release does not ask for any more is forgotten, and the trace fits the flow", async () => {
     const clock = new TestClock();
-    const journal = new MemoryJournal({ clock });
-    const before = await release(journal, clock, async (n, ctx) => {
+    const checkpoints = new MemoryCheckpointStore({ clock });
+    const before = await release(checkpoints, clock, async (n, ctx) => {
       await ctx.sleep(1_000, { name: "nap" });
       return n;
     });
     await within(2_000, before.flow.emit(1, { traceId: "t" }));
     await before.stop();
-    const { flow, stop, changed } = await release(journal, clock, async (n) => n + 1);
+    const { flow, stop, changed } = await release(checkpoints, clock, async (n) => n + 1);
     const fetched = flow.fetch({ traceId: "t" });
     await clock.advance(1_000);
     expect(await within(2_000, fetched)).toMatchObject({ payload: 2 });
@@ -438,9 +443,9 @@ describe("a sleep in a durable flow", () => {
 
   test("is not slept again by retryFailed", async () => {
     const clock = new TestClock();
-    const journal = new MemoryJournal({ clock });
+    const checkpoints = new MemoryCheckpointStore({ clock });
     let isDown = true;
-    const { flow, stop } = await release(journal, clock, async (n, ctx) => {
+    const { flow, stop } = await release(checkpoints, clock, async (n, ctx) => {
       await ctx.sleep(1_000, { name: "nap" });
       if (isDown) throw new Error("down");
       return n;
@@ -468,7 +473,7 @@ describe("a sleep in a durable flow", () => {
       await ctx.sleep(500, { name: "a while" });
       if (isDown) throw new Error("down");
     });
-    const durability = durable({ journal: new MemoryJournal({ clock }) });
+    const durability = durable({ checkpoints: new MemoryCheckpointStore({ clock }) });
     const flow = create(start.to(nap, fails), { clock, durability, logger: logbook() });
     flow.run();
     const failed = flow.outcome(1, { traceId: "t" });
@@ -484,7 +489,7 @@ describe("a sleep in a durable flow", () => {
 
   test("in a playbook parks the message of the handler that called it, and continues with what is left", async () => {
     const clock = new TestClock();
-    const journal = new MemoryJournal({ clock });
+    const checkpoints = new MemoryCheckpointStore({ clock });
     const inner = () =>
       create(
         payloadNode("rest", async (n: number, ctx) => {
@@ -494,11 +499,11 @@ describe("a sleep in a durable flow", () => {
         { name: "inner", clock, logger: logbook() },
       );
     const handle: Handle = async (n, ctx) => [await ctx.callPlaybook(inner, n), clock.now()];
-    const before = await release(journal, clock, handle);
+    const before = await release(checkpoints, clock, handle);
     await within(2_000, before.flow.emit(1, { traceId: "t" }));
     await clock.advance(600);
     await before.stop();
-    const { flow, stop } = await release(journal, clock, handle);
+    const { flow, stop } = await release(checkpoints, clock, handle);
     const fetched = flow.fetch({ traceId: "t" });
     await clock.advance(400);
     expect(await within(2_000, fetched)).toMatchObject({ payload: [2, 1_000] });
@@ -507,21 +512,21 @@ describe("a sleep in a durable flow", () => {
 
   test("is stored in a format that an earlier version of this package refuses, so that none takes it for a pause", async () => {
     const clock = new TestClock();
-    const journal = new MemoryJournal({ clock });
-    const { flow, stop } = await release(journal, clock, async (_, ctx) => {
+    const checkpoints = new MemoryCheckpointStore({ clock });
+    const { flow, stop } = await release(checkpoints, clock, async (_, ctx) => {
       await ctx.sleep(1_000, { name: "nap" });
     });
     await within(2_000, flow.emit(1, { traceId: "t" }));
     await settle();
     await stop();
-    expect((await contentsOf(journal)).map(({ version }) => version)).toEqual([3]);
+    expect((await contentsOf(checkpoints)).map(({ version }) => version)).toEqual([3]);
   });
 });
 
-async function contentsOf(journal: Journal): Promise<JournalEntry[]> {
-  const claim: JournalClaim = { partition: "flow", owner: "the test", leaseMs: 1 };
-  const partition = await journal.open(claim);
-  const entries: JournalEntry[] = [];
+async function contentsOf(checkpoints: CheckpointStore): Promise<Checkpoint[]> {
+  const lease: LeaseRequest = { partition: "flow", owner: "the test", leaseMs: 1 };
+  const partition = await checkpoints.open(lease);
+  const entries: Checkpoint[] = [];
   for await (const page of partition.read()) entries.push(...page);
   await partition.close();
   return entries;

@@ -27,7 +27,7 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
   const options: SimulateOptions<unknown, unknown> = {
     flow(given, tools) {
       const ports = digest?.observed(given) ?? given;
-      const journal = digest?.journal(tools.journal) ?? tools.journal;
+      const checkpoints = digest?.checkpoints(tools.checkpoints) ?? tools.checkpoints;
       const { flow, agent, log } = scriptedFlow(
         shape,
         { clock: ports.clock },
@@ -40,7 +40,7 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
           limits: { rookeryMaxSize },
           emitErrorsToRookery,
           graceMs: 50,
-          durability: durable({ journal }),
+          durability: durable({ checkpoints }),
         },
         effects,
       );

@@ -1,8 +1,8 @@
-import { create, joinK, type JournalBatch, type Message, node, payloadNode, shape } from "penguiflow";
+import { create, joinK, type CheckpointBatch, type Message, node, payloadNode, shape } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { simulate, SimulationError } from "penguiflow/testing";
 import { afterEach, describe, expect, test } from "vitest";
-import { JournalledRun } from "../../src/durable/durable-run.ts";
+import { CheckpointedRun } from "../../src/durable/durable-run.ts";
 import { Emitting } from "../../src/engine/context/emitting.ts";
 import { Admission } from "../../src/engine/admission/admission.ts";
 import { State } from "../../src/engine/state/attempt.ts";
@@ -11,7 +11,7 @@ import { Ending } from "../../src/engine/termination/ending.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { Failing } from "../../src/engine/termination/failing.ts";
 import { Sending } from "../../src/engine/delivery/sending.ts";
-import { SimulatedJournal } from "../../src/testing/simulation/simulated-journal.ts";
+import { SimulatedCheckpointStore } from "../../src/testing/simulation/simulated-checkpoint-store.ts";
 import { oneSeed } from "./one-seed.ts";
 
 const repairs: (() => void)[] = [];
@@ -205,19 +205,19 @@ describe("a planted defect of limits is found", () => {
 });
 
 describe("a planted defect of durable flows is found", () => {
-  const ofJournal: readonly { readonly what: string; readonly plant: () => void; readonly says: RegExp }[] = [
+  const ofCheckpoints: readonly { readonly what: string; readonly plant: () => void; readonly says: RegExp }[] = [
     {
       what: "a result that is released before it is stored",
       plant() {
-        plant(JournalledRun.prototype, "afterStored", () => (told) => told(undefined));
+        plant(CheckpointedRun.prototype, "afterStored", () => (told) => told(undefined));
       },
       says: /L10: .*(was told|was given out|counts as accepted) before it (was|is) stored/,
     },
     {
       what: "a message that is lost when a batch is built",
       plant() {
-        plant(SimulatedJournal.prototype, "open", (sound) => async (claim) => {
-          const partition = await sound(claim);
+        plant(SimulatedCheckpointStore.prototype, "open", (sound) => async (lease) => {
+          const partition = await sound(lease);
           return { ...partition, append: (batch, sequence) => partition.append(withoutLast(batch), sequence) };
         });
       },
@@ -226,15 +226,15 @@ describe("a planted defect of durable flows is found", () => {
     {
       what: "a sleep that begins anew after a restart",
       plant() {
-        plant(SimulatedJournal.prototype, "open", (sound) => async (claim) => {
-          const partition = await sound(claim);
+        plant(SimulatedCheckpointStore.prototype, "open", (sound) => async (lease) => {
+          const partition = await sound(lease);
           return { ...partition, append: (batch, sequence) => partition.append(withoutSleeps(batch), sequence) };
         });
       },
       says: /L10 at record \d+: the pause or sleep "[^"]+" begins anew/,
     },
   ];
-  test.for(ofJournal)("$what", { timeout: 60_000 }, async (defect) => {
+  test.for(ofCheckpoints)("$what", { timeout: 60_000 }, async (defect) => {
     const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
     await orderFlow(seeds);
     defect.plant();
@@ -247,7 +247,7 @@ describe("a planted defect of durable flows is found", () => {
   });
 
   /** Omits the last of several messages of a trace. */
-  function withoutLast(batch: JournalBatch): JournalBatch {
+  function withoutLast(batch: CheckpointBatch): CheckpointBatch {
     const put = batch.put.map((entry) => {
       const state = JSON.parse(entry.state) as { items: unknown[] };
       return state.items.length < 2
@@ -258,7 +258,7 @@ describe("a planted defect of durable flows is found", () => {
   }
 
   /** Omits all sleeps, so that a handler that is called again does not find its own. */
-  function withoutSleeps(batch: JournalBatch): JournalBatch {
+  function withoutSleeps(batch: CheckpointBatch): CheckpointBatch {
     const put = batch.put.map((entry) => {
       const state = JSON.parse(entry.state) as { pauses?: { token?: string }[] };
       const pauses = state.pauses?.filter(({ token }) => token !== undefined);
@@ -270,7 +270,7 @@ describe("a planted defect of durable flows is found", () => {
   /** Simulates a typical durable flow. */
   function orderFlow(seeds: readonly number[]) {
     return simulate({
-      flow(ports, { journal }) {
+      flow(ports, { checkpoints }) {
         const take = payloadNode("take", (order: number) => order);
         const pack = payloadNode("pack", async (order: number, ctx) => {
           await ctx.sleep(5);
@@ -279,7 +279,10 @@ describe("a planted defect of durable flows is found", () => {
         });
         const pay = payloadNode("pay", (order: number, ctx) => ctx.once("pay", () => order, { ifUnknown: "run" }));
         const send = joinK("send", 2, { input: shape<number>() });
-        return create(take.to(pack, pay), pack.to(send), pay.to(send), { ...ports, durability: durable({ journal }) });
+        return create(take.to(pack, pay), pack.to(send), pay.to(send), {
+          ...ports,
+          durability: durable({ checkpoints }),
+        });
       },
       input: (_random, index) => index,
       seeds,

@@ -2,7 +2,7 @@ import {
   create,
   FlowError,
   type FlowOptions,
-  MemoryJournal,
+  MemoryCheckpointStore,
   MemoryMessageBus,
   MemoryStateStore,
   payloadNode,
@@ -39,20 +39,20 @@ async function digestOf({
     stateStore: new MemoryStateStore(),
     messageBus: new MemoryMessageBus(),
   });
-  const journal = digest.journal(new MemoryJournal());
+  const checkpoints = digest.checkpoints(new MemoryCheckpointStore());
   const first = payloadNode("first", handler);
   const second = payloadNode("second", (count: number) => {
     if (count > 10) throw new Error(tooMany);
     return count;
   });
   const clock = new TestClock();
-  const sent: typeof journal = {
-    open: async (claim) => {
-      const partition = await journal.open(claim);
+  const sent: typeof checkpoints = {
+    open: async (lease) => {
+      const partition = await checkpoints.open(lease);
       return {
         ...partition,
         id: "partition",
-        epoch: partition.epoch,
+        fencingToken: partition.fencingToken,
         sequence: partition.sequence,
         read: () => partition.read(),
         counts: () => partition.counts(),
@@ -69,7 +69,7 @@ async function digestOf({
       };
     },
   };
-  const durability = isDurable === true ? { durability: durable({ journal: sent, partition: "test" }) } : {};
+  const durability = isDurable === true ? { durability: durable({ checkpoints: sent, partition: "test" }) } : {};
   const flow = digest.callers(
     create(first.to(second), {
       ...(change?.(watched) ?? watched),
@@ -157,7 +157,7 @@ describe("the digest of a run", () => {
       },
     },
     {
-      what: "a state in the journal",
+      what: "a state in the checkpoint store",
       from: { isDurable: true },
       change: {
         isDurable: true,
@@ -173,7 +173,7 @@ describe("the digest of a run", () => {
     expect(await digestOf(change)).not.toBe(await digestOf(from));
   });
 
-  test("does not change with the order of keys in the journal's states", async () => {
+  test("does not change with the order of keys in the checkpoint store's states", async () => {
     const reversed = (state: string): string =>
       JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(state) as object).reverse()));
     expect(await digestOf({ isDurable: true, changeBatch: reversed })).toBe(await digestOf({ isDurable: true }));

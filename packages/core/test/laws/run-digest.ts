@@ -1,5 +1,12 @@
 import { createHash, type Hash } from "node:crypto";
-import { type Flow, type FlowOptions, type FlowPauses, type Journal, type JournalBatch, Message } from "penguiflow";
+import {
+  type Flow,
+  type FlowOptions,
+  type FlowPauses,
+  type CheckpointStore,
+  type CheckpointBatch,
+  Message,
+} from "penguiflow";
 
 type SomeFlow = Flow<unknown, unknown>;
 type Observers = Pick<FlowOptions, "recorder" | "middlewares" | "stateStore" | "messageBus">;
@@ -20,16 +27,17 @@ const ANSWERING: ReadonlySet<string | symbol> = new Set<keyof SomeFlow>([
 const ANSWERING_OF_PAUSES: ReadonlySet<string | symbol> = new Set<keyof FlowPauses<unknown>>(["list", "resume"]);
 
 /**
- * Hashes everything that one run shows: records, events, data sent to the state store, the message bus and the journal,
- * and values returned to callers. Each of these is hashed in its own order, answers in the order of the calls. Names of
- * classes and files, stack traces and the order of an object's keys do not count. Observing does not change the run.
+ * Hashes everything that one run shows: records, events, data sent to the state store, the message bus and the
+ * checkpoint store, and values returned to callers. Each of these is hashed in its own order, answers in the order of
+ * the calls. Names of classes and files, stack traces and the order of an object's keys do not count. Observing does
+ * not change the run.
  */
 export class RunDigest {
   readonly #records = createHash("sha256");
   readonly #events = createHash("sha256");
   readonly #stored = createHash("sha256");
   readonly #published = createHash("sha256");
-  readonly #journalled = createHash("sha256");
+  readonly #checkpointed = createHash("sha256");
   /** Answers of each call of the flow so far. */
   readonly #answers: string[][] = [];
 
@@ -66,13 +74,13 @@ export class RunDigest {
     } satisfies Options;
   }
 
-  /** Observes every batch that a journal receives. */
-  journal(journal: Journal): Journal {
+  /** Observes every batch that a checkpoint store receives. */
+  checkpoints(checkpoints: CheckpointStore): CheckpointStore {
     return {
-      open: (claim) =>
-        journal.open(claim).then((partition) =>
+      open: (lease) =>
+        checkpoints.open(lease).then((partition) =>
           following(partition, {
-            append: (batch, sequence) => note(this.#journalled, claim.partition, sequence, readable(batch)),
+            append: (batch, sequence) => note(this.#checkpointed, lease.partition, sequence, readable(batch)),
           }),
         ),
     };
@@ -104,7 +112,7 @@ export class RunDigest {
   /** The hash of the run so far. */
   get bytes(): Buffer {
     const whole = createHash("sha256");
-    for (const hash of [this.#records, this.#events, this.#stored, this.#published, this.#journalled])
+    for (const hash of [this.#records, this.#events, this.#stored, this.#published, this.#checkpointed])
       whole.update(hash.copy().digest());
     for (const answers of this.#answers) note(whole, answers);
     return whole.digest();
@@ -178,7 +186,7 @@ function followedItems(
 }
 
 /** Returns a batch with its states as data, so that the order of their keys does not count. */
-function readable(batch: JournalBatch): unknown {
+function readable(batch: CheckpointBatch): unknown {
   return {
     ...batch,
     put: batch.put.map((entry) => ({ ...entry, state: JSON.parse(entry.state) as unknown })),

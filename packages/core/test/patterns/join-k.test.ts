@@ -5,7 +5,7 @@ import {
   FlowError,
   type FlowOptions,
   joinK,
-  MemoryJournal,
+  MemoryCheckpointStore,
   type Message,
   node,
   payloadNode,
@@ -457,7 +457,7 @@ describe("a fan-out over an empty list", () => {
 
   test("is what it is in a durable flow, too", async () => {
     const join = collect();
-    const durability = durable({ journal: new MemoryJournal() });
+    const durability = durable({ checkpoints: new MemoryCheckpointStore() });
     await using flow = create(split.to(shout, join), shout.to(join), join.to(end), {
       name: "lasting",
       durability,

@@ -6,7 +6,7 @@ import {
   type FlowOptions,
   joinK,
   type Message,
-  MemoryJournal,
+  MemoryCheckpointStore,
   node,
   payloadNode,
   predicateRouter,
@@ -297,7 +297,7 @@ describe("messages that reach a join after its short group was emitted at the ti
 
   test("stays late after a restart", async () => {
     const clock = new TestClock();
-    const journal = new MemoryJournal({ clock });
+    const checkpoints = new MemoryCheckpointStore({ clock });
     const groups: unknown[] = [];
     const make = (isFirst: boolean) => {
       const slow = payloadNode("slow", async (value: number, ctx) => {
@@ -312,7 +312,7 @@ describe("messages that reach a join after its short group was emitted at the ti
       const join = short();
       return create(source.to(fast, slow), fast.to(join), slow.to(join), join.to(after), {
         clock,
-        durability: durable({ journal }),
+        durability: durable({ checkpoints }),
         graceMs: 5,
       }).run();
     };

@@ -1,10 +1,17 @@
-import { create, LoopbackTransport, MemoryJournal, payloadNode, remoteNode, type RemoteInterrupt } from "penguiflow";
+import {
+  create,
+  LoopbackTransport,
+  MemoryCheckpointStore,
+  payloadNode,
+  remoteNode,
+  type RemoteInterrupt,
+} from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { TestClock } from "penguiflow/testing";
 import { expect, test } from "vitest";
 import { logbook, recorder, tidy, within } from "../fixtures/watched-flow.ts";
 
-/** Creates an agent that takes a second, and flows that call it and share a journal. */
+/** Creates an agent that takes a second, and flows that call it and share a checkpoint store. */
 function workshop() {
   const clock = new TestClock();
   const work = payloadNode("work", async (value: number, ctx) => {
@@ -14,12 +21,12 @@ function workshop() {
   });
   const agent = tidy(create(work.to(), { clock }).run());
   const transport = new LoopbackTransport({ work: agent });
-  const journal = new MemoryJournal();
+  const checkpoints = new MemoryCheckpointStore();
   const seen = recorder();
   const make = () =>
     create(remoteNode("ask", { transport, agentUrl: "agent", skill: "work" }).to(), {
       clock,
-      durability: durable({ journal }),
+      durability: durable({ checkpoints }),
       logger: logbook(),
       middlewares: [seen.middleware],
     });
@@ -69,7 +76,7 @@ test("what an agent asks for can be kept by a durable flow", async () => {
   };
   const ask = remoteNode("ask", { transport, agentUrl: "agent", skill: "work", interrupts: "send" });
   const show = payloadNode("show", (payload: unknown) => payload as RemoteInterrupt);
-  const flow = create(ask.to(show), { clock, durability: durable({ journal: new MemoryJournal() }) }).run();
+  const flow = create(ask.to(show), { clock, durability: durable({ checkpoints: new MemoryCheckpointStore() }) }).run();
   expect(await within(1_000, flow.call("x"))).toMatchObject({ kind: "input-required", prompt: "which?", taskId: "t" });
   await flow.stop();
 });

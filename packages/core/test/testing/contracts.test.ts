@@ -1,14 +1,14 @@
 import {
   type BusEnvelope,
-  type JournalPartition,
+  type CheckpointPartition,
   LoopbackTransport,
-  MemoryJournal,
+  MemoryCheckpointStore,
   MemoryMessageBus,
   MemoryStateStore,
   type StateStore,
 } from "penguiflow";
 import {
-  journalContract,
+  checkpointStoreContract,
   messageBusContract,
   remoteTransportContract,
   type RemoteTransportContract,
@@ -31,7 +31,7 @@ const makeTransport: RemoteTransportContract["make"] = (skills) => ({
 const ofStores = stateStoreContract({ make: (retention) => new MemoryStateStore(retention) });
 const ofBuses = messageBusContract({ make: makeBus });
 const ofTransports = remoteTransportContract({ make: makeTransport });
-const ofJournals = journalContract({ make: () => new MemoryJournal() });
+const ofCheckpointStores = checkpointStoreContract({ make: () => new MemoryCheckpointStore() });
 
 describe("the state store in memory", () => {
   test.for(ofStores)("$name", async ({ run }) => {
@@ -51,8 +51,8 @@ describe("the loopback transport", () => {
   });
 });
 
-describe("the journal in memory", () => {
-  test.for(ofJournals)("$name", async ({ run }) => {
+describe("the checkpoint store in memory", () => {
+  test.for(ofCheckpointStores)("$name", async ({ run }) => {
     await expect(run()).resolves.toBeUndefined();
   });
 });
@@ -191,16 +191,16 @@ describe("a contract notices", () => {
     expect(await brokenBy(named("answers a call with the result of the skill"))).toHaveLength(0);
   });
 
-  const journalWith = (change: (sound: JournalPartition) => Partial<JournalPartition>, leaseMs?: number) =>
-    journalContract({
+  const checkpointsWith = (change: (sound: CheckpointPartition) => Partial<CheckpointPartition>, leaseMs?: number) =>
+    checkpointStoreContract({
       make() {
-        const journal = new MemoryJournal();
+        const checkpoints = new MemoryCheckpointStore();
         return {
-          async open(claim) {
-            const sound = await journal.open({ ...claim, leaseMs: leaseMs ?? claim.leaseMs });
+          async open(lease) {
+            const sound = await checkpoints.open({ ...lease, leaseMs: leaseMs ?? lease.leaseMs });
             return {
               id: sound.id,
-              epoch: sound.epoch,
+              fencingToken: sound.fencingToken,
               get sequence() {
                 return sound.sequence;
               },
@@ -216,9 +216,10 @@ describe("a contract notices", () => {
       },
     });
 
-  const named = (cases: typeof ofJournals, ...names: string[]) => cases.filter(({ name }) => names.includes(name));
+  const named = (cases: typeof ofCheckpointStores, ...names: string[]) =>
+    cases.filter(({ name }) => names.includes(name));
 
-  test.for<[rule: string, change: (sound: JournalPartition) => Partial<JournalPartition>]>([
+  test.for<[rule: string, change: (sound: CheckpointPartition) => Partial<CheckpointPartition>]>([
     [
       "keeps an entry as it was",
       (sound) => ({
@@ -259,16 +260,16 @@ describe("a contract notices", () => {
       (sound) => ({ counts: () => sound.counts().catch(() => new Map()) }),
     ],
     [
-      "gives a partition to another writer when its claim has expired, and fences off the former one",
+      "gives a partition to another writer when its lease has expired, and fences off the former one",
       (sound) => ({ renew: () => sound.renew().catch(() => {}) }),
     ],
-    ["keeps a claim valid while its writer renews it or appends", () => ({ renew: async () => {} })],
+    ["keeps a lease valid while its writer renews it or appends", () => ({ renew: async () => {} })],
     [
-      "keeps the contents and id of a partition when it is closed and reopened, under a larger epoch",
+      "keeps the contents and id of a partition when it is closed and reopened, under a larger fencing token",
       () => ({ close: async () => {} }),
     ],
     [
-      "lets a writer continue after its claim has expired when no other has taken over",
+      "lets a writer continue after its lease has expired when no other has taken over",
       (sound) => {
         const openedAt = performance.now();
         return {
@@ -279,27 +280,27 @@ describe("a contract notices", () => {
         };
       },
     ],
-  ])("a journal that breaks a rule: %s", async ([rule, change]) => {
+  ])("a checkpoint store that breaks a rule: %s", async ([rule, change]) => {
     expect(
       await brokenBy(
         named(
-          journalWith(() => ({})),
+          checkpointsWith(() => ({})),
           rule,
         ),
       ),
     ).toEqual([]);
-    expect(await brokenBy(named(journalWith(change), rule))).toEqual([rule]);
+    expect(await brokenBy(named(checkpointsWith(change), rule))).toEqual([rule]);
   });
 
-  test("a journal that gives a partition to every claimant", async () => {
+  test("a checkpoint store that gives a partition to every writer", async () => {
     const rules = [
-      "rejects another writer while a claim is valid, and names its owner",
-      "gives a partition to exactly one of several concurrent claimants",
+      "rejects another writer while a lease is valid, and names its owner",
+      "gives a partition to exactly one of several concurrent writers",
     ];
     expect(
       await brokenBy(
         named(
-          journalWith(() => ({}), 0),
+          checkpointsWith(() => ({}), 0),
           ...rules,
         ),
       ),

@@ -156,7 +156,7 @@ describe("simulate", () => {
     async () => {
       const charged: string[] = [];
       const report = await simulate({
-        flow(ports, { journal }) {
+        flow(ports, { checkpoints }) {
           const check = payloadNode({ name: "check", policy }, (order: number) => order);
           const charge = payloadNode("charge", async (order: number, ctx) => {
             const isMine = await ctx.pause<boolean>({ reason: `charge ${order}?` });
@@ -171,7 +171,7 @@ describe("simulate", () => {
           return create(check.to(charge, pack), charge.to(send), pack.to(send), {
             queueMaxSize: 2,
             ...ports,
-            durability: durable({ journal }),
+            durability: durable({ checkpoints }),
           });
         },
         input: orders,
@@ -195,13 +195,13 @@ describe("simulate", () => {
       // external effects remain when a process ends
       const sent = new Map<string, number>();
       return simulate({
-        flow(ports, { journal }) {
+        flow(ports, { checkpoints }) {
           const send = payloadNode("send", async (order: string, ctx) => {
             sent.set(order, (sent.get(order) ?? 0) + 1);
             await ctx.sleep(5);
             return order;
           });
-          return create(send.to(), { ...ports, durability: durable({ journal }) });
+          return create(send.to(), { ...ports, durability: durable({ checkpoints }) });
         },
         input: (_random, index) => `order ${index}`,
         seeds,

@@ -54,8 +54,8 @@ export interface PausingHost {
  * answer arrives or the sleep is over, it is called again from the start: `ctx.pause` returns the answer, and
  * `ctx.sleepUntil` resolves. A sleep is a pause without a token, which expires and goes on.
  *
- * States of a pause: asked → waiting → answered or expired → over, as listed at {@link Pause}. A trace is quiet while it
- * waits only for answers and sleeps, and asleep while it waits only for sleeps.
+ * States of a pause: asked → waiting → answered or expired → over, as listed at {@link Pause}. A trace is quiet while
+ * it waits only for answers and sleeps, and asleep while it waits only for sleeps.
  */
 export class Pausing {
   readonly #engine: PausingHost;
@@ -83,7 +83,9 @@ export class Pausing {
     return this.#wait(root, attempt, known ?? this.#made(root, attempt, key, init));
   }
 
-  /** Resolves if the sleep of that name is over or `at` has passed; otherwise ends the attempt and parks its message. */
+  /**
+   * Resolves if the sleep of that name is over or `at` has passed; otherwise ends the attempt and parks its message.
+   */
   async sleep(attempt: Attempt, at: number, name: string): Promise<void> {
     const engine = this.#engine;
     const root = outermost(attempt);
@@ -241,7 +243,7 @@ export class Pausing {
     const engine = this.#engine;
     const lasting = trace.lasting as Lasting;
     const rest = [...lasting.pauses.values()].some(isOpenPause) ? "quiet" : "asleep";
-    // without a journal a trace asleep is lost when the flow stops, so that draining must wait for it
+    // without a checkpoint store a trace asleep is lost when the flow stops, so that draining must wait for it
     if (lasting.rest === rest || (rest === "asleep" && engine.durable === undefined)) return;
     if (lasting.rest === "none") this.restingTraces += 1;
     lasting.rest = rest;

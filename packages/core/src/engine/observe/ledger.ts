@@ -6,26 +6,26 @@ import { type Attempt, State } from "../state/attempt.ts";
 import { outputTo, placeOf, resultOutput, runOf } from "./reporter.ts";
 
 /** Subset of a durable run that receives change notifications from the {@link Ledger}. */
-export interface JournalMarks {
+export interface CheckpointMarks {
   changed(trace: Trace): void;
   done(attempt: Attempt): void;
 }
 
 /**
  * Records every change of a trace's state. For each transition of a message, one method here updates the trace's
- * counts, marks the trace as changed for the journal and notifies the recorder. Invariant: a running trace changes
- * `live` and `joined` only here.
+ * counts, marks the trace as changed for the checkpoint store and notifies the recorder. Invariant: a running trace
+ * changes `live` and `joined` only here.
  */
 export class Ledger {
   readonly #record: TraceRecorder | undefined;
-  readonly #durable: JournalMarks | undefined;
+  readonly #durable: CheckpointMarks | undefined;
   /** Attempt whose last messages are being sent. Outputs accepted at once become part of its commit record. */
   #finishing: Attempt | undefined;
   /** Attempt that was finishing last. Its outputs stay in `#outputs` until the commit is recorded. */
   #sender: Attempt | undefined;
   #outputs: RecordedOutput[] = [];
 
-  constructor(recorder: TraceRecorder | undefined, durable: JournalMarks | undefined) {
+  constructor(recorder: TraceRecorder | undefined, durable: CheckpointMarks | undefined) {
     this.#record = recorder;
     this.#durable = durable;
   }

@@ -315,7 +315,7 @@ export class Rookery {
     });
   }
 
-  /** Stops keeping an item for the journal. */
+  /** Stops keeping an item for the checkpoint store. */
   #forget(unread: Unread): void {
     const { sink } = unread;
     if (sink.kept?.delete(unread) === true) this.#engine.ledger.changed(sink.trace as Trace);
@@ -491,7 +491,7 @@ export class RookerySink implements TraceSink {
   wasReadById = false;
   lendsSlot = true;
   emitsErrors = false;
-  /** Items not handed out yet, in a durable flow. The journal keeps them. */
+  /** Items not handed out yet, in a durable flow. The checkpoint store keeps them. */
   readonly kept: Set<Unread> | undefined;
   readonly #rookery: Rookery;
   readonly #engine: RookeryHost;

@@ -105,8 +105,8 @@ export class Lasting {
   /** Listeners for the next outcome, besides the sink. */
   watchers: ((outcome: Outcome) => void)[] = [];
   /**
-   * `quiet` once the callers have been notified that only answers are missing; `asleep` while a durable flow has nothing
-   * to do for the trace until a sleep is over.
+   * `quiet` once the callers have been notified that only answers are missing; `asleep` while a durable flow has
+   * nothing to do for the trace until a sleep is over.
    */
   rest: "none" | "asleep" | "quiet" = "none";
 }
@@ -184,7 +184,7 @@ export class TraceExtras {
   /** Admission of the trace, where the flow bounds its traces or the trace is exclusive. */
   turn: TraceTurn | undefined;
   /** State of the trace as last stored; owned by the durable run. */
-  journalled: object | undefined;
+  checkpointed: object | undefined;
 }
 
 /**

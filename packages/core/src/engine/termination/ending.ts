@@ -135,7 +135,7 @@ export class Ending {
     this.#end(trace, "failed", error, undefined);
   }
 
-  /** Ends a trace in this run. The journal keeps it for a later run. */
+  /** Ends a trace in this run. The checkpoint store keeps it for a later run. */
   leave(trace: Trace, error: FlowError): void {
     if (trace.isOpen) this.#end(trace, "failed", error, undefined);
   }

@@ -66,7 +66,7 @@ class Run {
 
 /**
  * Checks the records of a flow in order against the laws L1, L2, L4, L5, L7 and L10. Returns one line per violation.
- * For a killed process, only the records in its journal count.
+ * For a killed process, only the records in its checkpoint store count.
  */
 export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf: (run: string) => LawShape): string[] {
   const broken: string[] = [];

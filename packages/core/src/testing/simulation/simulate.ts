@@ -3,7 +3,7 @@ import { requireFunction, requireInteger, requireKnownKeys } from "../../foundat
 import type { Random } from "../../foundation/random.ts";
 import type { Message } from "../../message/message.ts";
 import type { OutcomeStatus, PauseTicket } from "../../message/outcome.ts";
-import type { Journal } from "../../ports/journal.ts";
+import type { CheckpointStore } from "../../ports/checkpoint-store.ts";
 import type { RemoteTransport } from "../../ports/remote-transport.ts";
 import type { FlowOptions } from "../../engine/flow-options.ts";
 import type { Flow } from "../../flow/flow.ts";
@@ -29,10 +29,10 @@ export interface SimulationTools {
   /** Wraps a transport whose calls fail, lose their answers and are slow, as determined by the seed. */
   readonly faulty: (transport: RemoteTransport) => RemoteTransport;
   /**
-   * A journal on a slow disk, for a durable flow: `durability: durable({ journal })`. The process occasionally crashes,
-   * and another continues.
+   * A checkpoint store on a slow disk, for a durable flow: `durability: durable({ checkpoints })`. The process
+   * occasionally crashes, and another continues.
    */
-  readonly journal: Journal;
+  readonly checkpoints: CheckpointStore;
 }
 
 /** One request of a simulated run, and its result. */
@@ -65,7 +65,8 @@ export interface SimulateOptions<Input, Result, Resources = unknown> {
   /** Value given to `flow.run({ resources })`. @defaultValue none */
   readonly resources?: NoInfer<Resources>;
   /**
-   * Whether faults are injected: into handlers, store, bus, callers, and processes with a journal. @defaultValue true
+   * Whether faults are injected: into handlers, store, bus, callers, and processes with a checkpoint store.
+   * @defaultValue true
    */
   readonly faults?: boolean;
   /**

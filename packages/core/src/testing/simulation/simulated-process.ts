@@ -7,16 +7,16 @@ import type { SeededSchedule } from "./seeded-schedule.ts";
 
 /**
  * A process in which a simulated flow runs. Killing it stops all activity of its flow, handlers and callers: as with a
- * real process, only the contents of the journal remain.
+ * real process, only the contents of the checkpoint store remain.
  */
 export class SimulatedProcess {
   readonly records: TraceRecord[] = [];
   readonly events: FlowEvent[] = [];
-  /** Number of records that are in the journal. */
+  /** Number of records that are in the checkpoint store. */
   stored = 0;
   hasEnded = false;
-  /** Whether it holds a claim on the journal. */
-  hasJournal = false;
+  /** Whether it holds a lease on the checkpoint store. */
+  hasCheckpoints = false;
   /** Whether its flow is shutting down, for another process to continue. */
   isLeaving = false;
   /** The engine of its flow, once a handler was called. */

@@ -22,11 +22,11 @@ import { placeOf } from "../../engine/observe/reporter.ts";
 import { type Fault, suffer } from "../kit/fault.ts";
 import { faultyMessageBus, faultyRemoteTransport, faultyStateStore } from "../kit/faulty-adapters.ts";
 import { lawShapeOf, UNKNOWN_SHAPE } from "../laws/graph-law-shape.ts";
-import { brokenJournal } from "../laws/journal-laws.ts";
+import { brokenCheckpoints } from "../laws/checkpoint-laws.ts";
 import { brokenLaws, type LawShape, lineOf, type Restart } from "../laws/record-laws.ts";
 import { describeStats } from "../kit/run-one.ts";
 import { SeededSchedule } from "./seeded-schedule.ts";
-import { SimulatedJournal } from "./simulated-journal.ts";
+import { SimulatedCheckpointStore } from "./simulated-checkpoint-store.ts";
 import { SimulatedProcess } from "./simulated-process.ts";
 import type { SimulatedRequest, SimulateOptions, SimulationPorts, SimulationTools } from "./simulate.ts";
 import { brokenBounds, brokenEnd, leftBehind } from "../laws/stats-laws.ts";
@@ -87,9 +87,9 @@ export class SimulatedRun {
   readonly #options: AnyOptions;
   readonly #setting: Setting;
   readonly #schedule: SeededSchedule;
-  readonly #journal: SimulatedJournal;
+  readonly #checkpoints: SimulatedCheckpointStore;
   readonly #processes: SimulatedProcess[] = [];
-  /** Records so far; for processes that have ended, only those in the journal. */
+  /** Records so far; for processes that have ended, only those in the checkpoint store. */
   readonly #history: (TraceRecord | Restart)[] = [];
   /** Random source for the disk and the crashes. */
   readonly #fate: Random;
@@ -126,8 +126,8 @@ export class SimulatedRun {
     this.#setting = setting;
     this.#random = this.#stream("callers");
     this.#schedule = new SeededSchedule(this.#stream("schedule"));
-    this.#fate = this.#stream("journal");
-    this.#journal = this.#makeJournal();
+    this.#fate = this.#stream("checkpoints");
+    this.#checkpoints = this.#makeCheckpoints();
     this.#boot();
   }
 
@@ -160,7 +160,7 @@ export class SimulatedRun {
     this.#planEnd();
     this.#plan();
     await this.#playOn();
-    if (this.#allRecords.length === 0 && !this.#journal.isUsed)
+    if (this.#allRecords.length === 0 && !this.#checkpoints.isUsed)
       throw new TypeError('Option "flow" of simulate must pass its ports on: create(…, { ...ports })');
     this.#watch("flush", this.#flow.flush());
     await this.#playOn();
@@ -176,7 +176,7 @@ export class SimulatedRun {
     this.#history.push(...this.#process.records);
     this.#checkRecords();
     this.#checkTenants();
-    if (this.#journal.isUsed) await this.#checkJournal();
+    if (this.#checkpoints.isUsed) await this.#checkCheckpoints();
     if (this.broken.length === 0) await this.#checkByUser();
   }
 
@@ -192,10 +192,10 @@ export class SimulatedRun {
     );
   }
 
-  #makeJournal(): SimulatedJournal {
-    return new SimulatedJournal({
+  #makeCheckpoints(): SimulatedCheckpointStore {
+    return new SimulatedCheckpointStore({
       schedule: this.#schedule,
-      id: `journal of seed ${this.#setting.seed}`,
+      id: `checkpoints of seed ${this.#setting.seed}`,
       process: () => this.#process,
       delayMs: () => (this.#strikes("a disk is slow") ? oneOf(DELAYS_MS, this.#fate) : 0),
       refuses: (what) => {
@@ -205,7 +205,7 @@ export class SimulatedRun {
         this.#leave();
         return true;
       },
-      keepsClaim: () => this.#strikes("a claim of a dead process is waited for"),
+      keepsLease: () => this.#strikes("a lease of a dead process is waited for"),
       ends: (when) => this.#mayCrash && this.#strikes(`the process ends ${when} a batch is stored`),
       kill: (process) => this.#kill(process),
     });
@@ -251,7 +251,7 @@ export class SimulatedRun {
     void stopped.then(({ abandoned }) => goOn(abandoned, LEISURELY_ROUNDS));
   }
 
-  /** Starts a new process from the contents of the journal. */
+  /** Starts a new process from the contents of the checkpoint store. */
   #restart(): void {
     const { records, stored } = this.#process;
     this.#history.push(...records.slice(0, stored), { type: "restart" });
@@ -280,7 +280,7 @@ export class SimulatedRun {
   /** Schedules a possible end of the process: a crash or an orderly shutdown. */
   #planEnd(): void {
     const process = this.#process;
-    if (!this.#journal.isUsed || !this.#mayCrash) return;
+    if (!this.#checkpoints.isUsed || !this.#mayCrash) return;
     if (this.#strikes("the process ends at any time")) process.later(() => this.#kill(process));
     if (this.#strikes("the flow is stopped and runs again"))
       process.later(() => {
@@ -334,7 +334,7 @@ export class SimulatedRun {
       seed: this.#setting.seed,
       random: this.#stream("tools"),
       faulty: (transport) => faultyRemoteTransport(transport, this.#faulty("transport")),
-      journal: this.#journal,
+      checkpoints: this.#checkpoints,
     };
   }
 
@@ -436,7 +436,7 @@ export class SimulatedRun {
     error: FlowError | undefined,
   ): void {
     request.told = { status, error };
-    if (!this.#journal.isUsed) return;
+    if (!this.#checkpoints.isUsed) return;
     const run = process.runs.get(request.key);
     const ofRun = process.records.filter((record) => record.run === run);
     const unstored = process.records.slice(process.stored).filter((record) => record.run === run);
@@ -450,7 +450,7 @@ export class SimulatedRun {
   /** Checks that a delivered result is stored. */
   #tellResult(process: SimulatedProcess, request: Request, payload: unknown): void {
     // the closing text of an exhausted trace is created for its reader
-    if (!this.#journal.isUsed || payload instanceof FinalAnswer) return;
+    if (!this.#checkpoints.isUsed || payload instanceof FinalAnswer) return;
     const { key } = request;
     add(process.told, key, 1);
     let stored = 0;
@@ -493,7 +493,7 @@ export class SimulatedRun {
   async #emit(request: Request, options: { readonly signal: AbortSignal }): Promise<void> {
     const process = this.#process;
     await this.#flow.emit(request.message, options);
-    if (this.#journal.isUsed) this.#checkAccepted(process, request);
+    if (this.#checkpoints.isUsed) this.#checkAccepted(process, request);
     await this.#fetchAll(request);
   }
 
@@ -618,17 +618,17 @@ export class SimulatedRun {
     if (this.broken.length > 0) this.#look();
   }
 
-  /** Whether only the renewal of the journal's claim is left to wait for. */
+  /** Whether only the renewal of the checkpoint store's lease is left to wait for. */
   get #isQuiet(): boolean {
-    const { hasJournal, hasEnded } = this.#process;
-    if (!hasJournal || hasEnded || !this.#flow.isRunning) return false;
+    const { hasCheckpoints, hasEnded } = this.#process;
+    if (!hasCheckpoints || hasEnded || !this.#flow.isRunning) return false;
     return this.#schedule.clock.timers === 1 && this.#flow.stats().timers === 1;
   }
 
-  /** Returns the flow's figures without the renewal of the journal's claim. */
+  /** Returns the flow's figures without the renewal of the checkpoint store's lease. */
   #stats(): FlowStats {
     const stats = this.#flow.stats();
-    return this.#journal.isUsed ? { ...stats, timers: stats.timers - 1 } : stats;
+    return this.#checkpoints.isUsed ? { ...stats, timers: stats.timers - 1 } : stats;
   }
 
   /** Records the load of nodes and edges at the first violation. */
@@ -693,9 +693,9 @@ export class SimulatedRun {
         this.broken.push(`L11: a message of ${headers.tenant} goes over ${edge} for ${tenant}`);
   }
 
-  async #checkJournal(): Promise<void> {
+  async #checkCheckpoints(): Promise<void> {
     const runs = this.#runs();
-    this.broken.push(...brokenJournal(this.#history, new Set(runs.keys()), await this.#journal.read()));
+    this.broken.push(...brokenCheckpoints(this.#history, new Set(runs.keys()), await this.#checkpoints.read()));
     const accepted = new Set(this.#storedKeys("accepted"));
     for (const record of this.#history) {
       const request = record.type === "ended" ? runs.get(record.run) : undefined;
@@ -742,9 +742,9 @@ const UNDECIDED: ReadonlySet<string> = new Set([
   "FLOW_STOPPED",
   "FLOW_NOT_RUNNING",
   "TRACE_UNWINDING",
-  "JOURNAL_FAILED",
-  "JOURNAL_FENCED",
-  "JOURNAL_OWNED",
+  "CHECKPOINT_FAILED",
+  "PARTITION_FENCED",
+  "PARTITION_LEASED",
 ]);
 
 /** Thrown by a reader that leaves its stream. */

@@ -6,7 +6,7 @@ import {
   type FlowEvent,
   joinK,
   limiter,
-  MemoryJournal,
+  MemoryCheckpointStore,
   type Message,
   node,
   payloadNode,
@@ -16,7 +16,7 @@ import {
 import { durable } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
 import { z } from "zod";
-import { CutJournal } from "../../durable/cut-journal.ts";
+import { CutCheckpoints } from "../../durable/cut-checkpoint-store.ts";
 import { logbook, recorder, rejection, tidy, within } from "../../fixtures/watched-flow.ts";
 
 const broken = (): number => {
@@ -384,9 +384,9 @@ describe("a failure that becomes a value", () => {
 
 describe("in a durable flow", () => {
   test("a fallback that was handed on before a crash stays, and a message whose fallback was not is handled again", async () => {
-    const memory = new MemoryJournal();
-    const cut = new CutJournal(memory);
-    const run = (journal: CutJournal | MemoryJournal, works: boolean) => {
+    const memory = new MemoryCheckpointStore();
+    const cut = new CutCheckpoints(memory);
+    const run = (checkpoints: CutCheckpoints | MemoryCheckpointStore, works: boolean) => {
       const fails = payloadNode({ name: "fails", policy: { onFailed: () => "replaced" } }, (value: number): string => {
         if (!works) throw new Error("broken");
         return `handled ${value}`;
@@ -395,7 +395,7 @@ describe("in a durable flow", () => {
         if (!works) await new Promise<never>(() => {});
         return text;
       });
-      const durability = durable({ journal });
+      const durability = durable({ checkpoints });
       return create(fails.to(end), { durability, logger: logbook(), graceMs: 1, queueMaxSize: 1 }).run();
     };
     const before = run(cut, false);
@@ -415,7 +415,7 @@ describe("in a durable flow", () => {
       { name: "fails", output: shape<unknown>(), policy: { onFailed: () => () => {} } },
       broken,
     );
-    const durability = durable({ journal: new MemoryJournal() });
+    const durability = durable({ checkpoints: new MemoryCheckpointStore() });
     await using flow = create(fails.to(), { durability, logger: logbook() }).run();
     expect(await within(1_000, flow.outcome(undefined as never))).toMatchObject({
       status: "failed",
@@ -424,13 +424,13 @@ describe("in a durable flow", () => {
   });
 
   test("drops the pauses of a handler that fails for good, and goes on", async () => {
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     let fails = false;
     const asks = payloadNode({ name: "asks", policy: { onFailed: () => "gave up" } }, async (_: number, ctx) => {
       if (fails) return broken();
       return ctx.pause<string>({ reason: "may I?" });
     });
-    const build = () => create(asks.to(), { durability: durable({ journal }), logger: logbook() }).run();
+    const build = () => create(asks.to(), { durability: durable({ checkpoints }), logger: logbook() }).run();
     const before = build();
     const paused = await before.outcome(1, { traceId: "t" });
     expect(paused.status).toBe("paused");

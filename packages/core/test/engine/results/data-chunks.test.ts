@@ -3,7 +3,7 @@ import {
   type Context,
   create,
   formatSseEvent,
-  MemoryJournal,
+  MemoryCheckpointStore,
   type Message,
   node,
   payloadNode,
@@ -94,13 +94,15 @@ describe("a chunk with data", () => {
     expect(chunk).toMatchObject({ kind: "progress", data: { done: 3 }, node: "writer/inner" });
   });
 
-  test("goes to a node as a message when it is told to, also through a journal", async () => {
+  test("goes to a node as a message when it is told to, also through a checkpoint store", async () => {
     const teller = node("teller", async (_: Message<number>, ctx): Promise<StreamChunk | undefined> => {
       await ctx.emitChunk({ kind: "progress", data: { done: 5 }, to: "taker" });
       return undefined;
     });
     const taker = payloadNode("taker", ({ kind, data }: StreamChunk) => [kind, data]);
-    await using flow = create(teller.to(taker), { durability: durable({ journal: new MemoryJournal() }) }).run();
+    await using flow = create(teller.to(taker), {
+      durability: durable({ checkpoints: new MemoryCheckpointStore() }),
+    }).run();
     expect(await flow.call(1)).toEqual(["progress", { done: 5 }]);
   });
 

@@ -1,7 +1,7 @@
 import {
   create,
   formatSseEvent,
-  MemoryJournal,
+  MemoryCheckpointStore,
   payloadNode,
   type PauseTicket,
   type StreamItem,
@@ -10,7 +10,7 @@ import {
 import { durable } from "penguiflow/durable";
 import { TestClock } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
-import { HeldJournal } from "../../durable/cut-journal.ts";
+import { HeldCheckpoints } from "../../durable/cut-checkpoint-store.ts";
 import { isPending } from "../../fixtures/quiet-flow.ts";
 import { rejection, within } from "../../fixtures/watched-flow.ts";
 
@@ -120,10 +120,10 @@ describe("a reader of a stream", () => {
     await readAll(flow.stream("tent", { traceId: "t" }));
     expect(await readAll(await flow.recovery.follow("t"))).toEqual(["Approve? (pause)", "TRACE_PAUSED"]);
 
-    const journal = new MemoryJournal();
+    const checkpoints = new MemoryCheckpointStore();
     const process = () => {
       const [first, packing] = [start(), slow()];
-      const options = { clock: new TestClock(), durability: durable({ journal }), graceMs: 5 };
+      const options = { clock: new TestClock(), durability: durable({ checkpoints }), graceMs: 5 };
       return create(first.to(approve(), packing), options).run();
     };
     const before = process();
@@ -151,14 +151,14 @@ describe("a reader of a stream", () => {
   });
 
   test("of a durable flow is given a pause only when it is stored: its token works after a crash", async () => {
-    const journal = new HeldJournal();
-    const flow = create(approve().to(), { durability: durable({ journal }), graceMs: 5 }).run();
+    const checkpoints = new HeldCheckpoints();
+    const flow = create(approve().to(), { durability: durable({ checkpoints }), graceMs: 5 }).run();
     await flow.ready();
-    journal.hold();
+    checkpoints.hold();
     const stream = flow.stream("tent");
     const item = stream.next();
     expect(await isPending(item)).toBe(true);
-    journal.release();
+    checkpoints.release();
     expect(toldOf((await within(4_000, item)).value as StreamItem<unknown>)).toBe("Approve? (pause)");
     await rejection(stream.next());
     await flow.stop();

@@ -1,7 +1,7 @@
-import type { JournalPartition } from "penguiflow";
+import type { CheckpointPartition } from "penguiflow";
 import { describe, expect, test } from "vitest";
-import { PostgresJournal } from "@penguiflow/state-postgres";
-import { append, batchOf, contentsAfter, contentsOf } from "./journal-batches.ts";
+import { PostgresCheckpointStore } from "@penguiflow/state-postgres";
+import { append, batchOf, contentsAfter, contentsOf } from "./checkpoint-batches.ts";
 import { startServer } from "./own-server.ts";
 import { Proxy } from "./proxy.ts";
 import { TestSchema } from "./server.ts";
@@ -9,7 +9,7 @@ import { TestSchema } from "./server.ts";
 /** Text that only the appending statement contains. */
 const APPENDING = "counted as";
 
-const claim = { partition: "orders", owner: "one", leaseMs: 60_000 };
+const lease = { partition: "orders", owner: "one", leaseMs: 60_000 };
 
 /** Lock that holds a batch while it is being stored. */
 const ENTRIES = "select from @journal_entries for update";
@@ -26,7 +26,7 @@ async function withLock(schema: TestSchema, lock: string, work: () => Promise<vo
 describe("a connection that is lost", () => {
   test("in the middle of an append costs nothing: the batch is stored, once", async () => {
     await using schema = await TestSchema.create();
-    const partition = await (await schema.openJournal()).open(claim);
+    const partition = await (await schema.openCheckpoints()).open(lease);
     await append(partition, 1, 2);
     let appending: Promise<number> | undefined;
     await withLock(schema, ENTRIES, async () => {
@@ -40,7 +40,7 @@ describe("a connection that is lost", () => {
 
   test("again and again costs nothing either", { timeout: 60_000 }, async () => {
     await using schema = await TestSchema.create();
-    const partition = await (await schema.openJournal()).open(claim);
+    const partition = await (await schema.openCheckpoints()).open(lease);
     const appended = new AbortController();
     let terminated = 0;
     const killing = (async () => {
@@ -62,7 +62,7 @@ describe("a connection that is lost", () => {
   test("after the commit and before its answer does not have a batch stored twice", async () => {
     await using proxy = await Proxy.create();
     await using schema = await TestSchema.create();
-    const partition = await (await schema.openJournal({}, proxy.port)).open(claim);
+    const partition = await (await schema.openCheckpoints({}, proxy.port)).open(lease);
     await append(partition, 1, 1);
     proxy.loseAnswerTo = APPENDING;
     expect(await partition.append(batchOf(2), 1)).toBe(2);
@@ -74,11 +74,11 @@ describe("a connection that is lost", () => {
   test("before the answer to an opening leaves the partition with who asked for it", async () => {
     await using proxy = await Proxy.create();
     await using schema = await TestSchema.create();
-    const journal = await schema.openJournal({}, proxy.port);
+    const checkpoints = await schema.openCheckpoints({}, proxy.port);
     proxy.loseAnswerTo = "insert into";
-    const partition = await journal.open(claim);
+    const partition = await checkpoints.open(lease);
     expect(proxy.loseAnswerTo).toBeUndefined();
-    expect(partition.epoch).toBe(1);
+    expect(partition.fencingToken).toBe(1);
     await append(partition, 1, 2);
     expect(await contentsOf(partition)).toEqual(contentsAfter(2));
   });
@@ -86,7 +86,7 @@ describe("a connection that is lost", () => {
 
 describe("a batch that was given up", () => {
   /** Has the server store a batch after its writer has disconnected. */
-  async function storeLate(schema: TestSchema, partition: JournalPartition, number: number): Promise<void> {
+  async function storeLate(schema: TestSchema, partition: CheckpointPartition, number: number): Promise<void> {
     await withLock(schema, ENTRIES, async () => {
       await expect(partition.append(given, number - 1)).rejects.toThrow("Cannot reach PostgreSQL within 300 ms");
     });
@@ -97,7 +97,7 @@ describe("a batch that was given up", () => {
 
   test("and is stored nevertheless is answered so when it is given again", async () => {
     await using schema = await TestSchema.create();
-    const partition = await (await schema.openJournal({ patienceMs: 300 })).open(claim);
+    const partition = await (await schema.openCheckpoints({ patienceMs: 300 })).open(lease);
     await append(partition, 1, 1);
     await storeLate(schema, partition, 2);
     expect(await partition.append(given, 1)).toBe(2);
@@ -107,19 +107,19 @@ describe("a batch that was given up", () => {
 
   test("and is stored nevertheless has another in its place refused, until the partition is opened again", async () => {
     await using schema = await TestSchema.create();
-    const journal = await schema.openJournal({ patienceMs: 300 });
-    const partition = await journal.open(claim);
+    const checkpoints = await schema.openCheckpoints({ patienceMs: 300 });
+    const partition = await checkpoints.open(lease);
     await append(partition, 1, 1);
     await storeLate(schema, partition, 2);
     const another = { put: [], remove: [1, 2], counts: new Map() };
-    await expect(partition.append(another, 1)).rejects.toMatchObject({ code: "JOURNAL_FENCED" });
+    await expect(partition.append(another, 1)).rejects.toMatchObject({ code: "PARTITION_FENCED" });
     await partition.close();
-    expect(await contentsOf(await journal.open(claim))).toEqual(contentsAfter(2));
+    expect(await contentsOf(await checkpoints.open(lease))).toEqual(contentsAfter(2));
   });
 
   test("and is not stored leaves its place to another", async () => {
     await using schema = await TestSchema.create();
-    const partition = await (await schema.openJournal({ patienceMs: 300 })).open(claim);
+    const partition = await (await schema.openCheckpoints({ patienceMs: 300 })).open(lease);
     await append(partition, 1, 1);
     await withLock(schema, ENTRIES, async () => {
       const another = { put: [], remove: [1], counts: new Map([["other", 9]]) };
@@ -132,18 +132,18 @@ describe("a batch that was given up", () => {
 
   test("is seen whole by who takes the partition over, and the writer that gave it up is refused", async () => {
     await using schema = await TestSchema.create();
-    const journal = await schema.openJournal();
-    const late = await (await schema.openJournal({ patienceMs: 300 })).open({ ...claim, leaseMs: 1 });
+    const checkpoints = await schema.openCheckpoints();
+    const late = await (await schema.openCheckpoints({ patienceMs: 300 })).open({ ...lease, leaseMs: 1 });
     await append(late, 1, 1);
-    let opening: Promise<JournalPartition> | undefined;
+    let opening: Promise<CheckpointPartition> | undefined;
     await withLock(schema, ENTRIES, async () => {
       await expect(late.append(given, 1)).rejects.toThrow("Cannot reach PostgreSQL within 300 ms");
-      opening = journal.open({ ...claim, owner: "heir" });
+      opening = checkpoints.open({ ...lease, owner: "heir" });
       while ((await schema.locked()) < 2);
     });
-    const heir = await (opening as Promise<JournalPartition>);
+    const heir = await (opening as Promise<CheckpointPartition>);
     expect(await contentsOf(heir)).toEqual(contentsAfter(2));
-    await expect(late.append(given, 1)).rejects.toMatchObject({ code: "JOURNAL_FENCED" });
+    await expect(late.append(given, 1)).rejects.toMatchObject({ code: "PARTITION_FENCED" });
     await append(heir, 3, 3);
     expect(await contentsOf(heir)).toEqual(contentsAfter(3));
   });
@@ -151,26 +151,26 @@ describe("a batch that was given up", () => {
 
 test("a batch that arrives after the partition was taken over leaves nothing", async () => {
   await using schema = await TestSchema.create();
-  const journal = await schema.openJournal();
-  const late = await (await schema.openJournal()).open({ ...claim, leaseMs: 1 });
+  const checkpoints = await schema.openCheckpoints();
+  const late = await (await schema.openCheckpoints()).open({ ...lease, leaseMs: 1 });
   await append(late, 1, 1);
-  let heir: JournalPartition | undefined;
+  let heir: CheckpointPartition | undefined;
   let appending: Promise<number> | undefined;
   await withLock(schema, TABLE, async () => {
     appending = late.append(batchOf(2), 1);
     appending.catch(() => {});
     await schema.untilLocked();
-    heir = await journal.open({ ...claim, owner: "heir" });
+    heir = await checkpoints.open({ ...lease, owner: "heir" });
   });
-  await expect(appending).rejects.toMatchObject({ code: "JOURNAL_FENCED" });
-  expect(await contentsOf(heir as JournalPartition)).toEqual(contentsAfter(1));
+  await expect(appending).rejects.toMatchObject({ code: "PARTITION_FENCED" });
+  expect(await contentsOf(heir as CheckpointPartition)).toEqual(contentsAfter(1));
 });
 
 describe("a server that goes away", () => {
   test("and comes back in time is waited for", async () => {
     await using proxy = await Proxy.create();
     await using schema = await TestSchema.create();
-    const partition = await (await schema.openJournal({}, proxy.port)).open(claim);
+    const partition = await (await schema.openCheckpoints({}, proxy.port)).open(lease);
     await append(partition, 1, 2);
     await proxy.goAway();
     const appending = append(partition, 3, 5);
@@ -183,7 +183,7 @@ describe("a server that goes away", () => {
   test("for longer than a call's patience has it fail in time, and leaves the partition usable", async () => {
     await using proxy = await Proxy.create();
     await using schema = await TestSchema.create();
-    const partition = await (await schema.openJournal({ patienceMs: 300 }, proxy.port)).open(claim);
+    const partition = await (await schema.openCheckpoints({ patienceMs: 300 }, proxy.port)).open(lease);
     await append(partition, 1, 2);
     await proxy.goAway();
     const given = batchOf(3);
@@ -197,14 +197,14 @@ describe("a server that goes away", () => {
   test("while a partition is closed has it closed when that is tried again", async () => {
     await using proxy = await Proxy.create();
     await using schema = await TestSchema.create();
-    const journal = await schema.openJournal({ patienceMs: 300 }, proxy.port);
-    const partition = await journal.open(claim);
+    const checkpoints = await schema.openCheckpoints({ patienceMs: 300 }, proxy.port);
+    const partition = await checkpoints.open(lease);
     await proxy.goAway();
     await expect(partition.close()).rejects.toThrow("Cannot reach PostgreSQL within 300 ms");
     await proxy.comeBack();
-    await expect(journal.open(claim)).rejects.toMatchObject({ code: "JOURNAL_OWNED" });
+    await expect(checkpoints.open(lease)).rejects.toMatchObject({ code: "PARTITION_LEASED" });
     await partition.close();
-    expect((await journal.open(claim)).epoch).toBe(2);
+    expect((await checkpoints.open(lease)).fencingToken).toBe(2);
   });
 });
 
@@ -213,8 +213,8 @@ test(
   { timeout: 60_000 },
   async ({ skip }) => {
     await using server = (await startServer()) ?? skip("PostgreSQL is not installed");
-    await using journal = await PostgresJournal.open({ connection: server.url });
-    const partition = await journal.open(claim);
+    await using checkpoints = await PostgresCheckpointStore.open({ connection: server.url });
+    const partition = await checkpoints.open(lease);
     for (let crashes = 0; crashes < 3; crashes += 1) {
       const crashed = new AbortController();
       const appending = (async () => {

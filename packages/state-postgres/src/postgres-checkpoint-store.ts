@@ -1,6 +1,13 @@
 import { randomUUID } from "node:crypto";
-import type { FlowError, Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartition } from "penguiflow";
-import { fromStorable, journalFenced, journalOwned, requireInteger, toStorable } from "penguiflow/adapter";
+import type {
+  FlowError,
+  CheckpointStore,
+  CheckpointBatch,
+  LeaseRequest,
+  Checkpoint,
+  CheckpointPartition,
+} from "penguiflow";
+import { fromStorable, partitionFenced, partitionLeased, requireInteger, toStorable } from "penguiflow/adapter";
 import type { Database, Row } from "./database.ts";
 import { openSchema, quoted } from "./migrations.ts";
 import { type PostgresOptions, resolveOptions } from "./options.ts";
@@ -13,16 +20,16 @@ const BYTES_PER_PAGE = 4_000_000;
 
 /**
  * Stores the traces of durable flows in PostgreSQL. Several processes may share a schema, each with its own partitions;
- * a claim ends by the server's clock. While the server is unreachable, calls retry until their patience is exhausted. A
+ * a lease ends by the server's clock. While the server is unreachable, calls retry until their patience is exhausted. A
  * batch whose answer was lost is not stored twice.
  *
  * @example
  * ```ts
- * await using journal = await PostgresJournal.open({ connection: "postgres://user@host/database" });
- * const partition = await journal.open({ partition: "orders", owner: "worker 1", leaseMs: 10_000 });
+ * await using checkpoints = await PostgresCheckpointStore.open({ connection: "postgres://user@host/database" });
+ * const partition = await checkpoints.open({ partition: "orders", owner: "worker 1", leaseMs: 10_000 });
  * ```
  */
-export class PostgresJournal implements Journal, AsyncDisposable {
+export class PostgresCheckpointStore implements CheckpointStore, AsyncDisposable {
   readonly #database: Database;
   readonly #name: string;
   #closed: Promise<void> | undefined;
@@ -38,19 +45,20 @@ export class PostgresJournal implements Journal, AsyncDisposable {
    * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
    * @throws Error when the server cannot be reached or refuses, or when the schema is of a newer version
    */
-  static async open(options: PostgresOptions): Promise<PostgresJournal> {
+  static async open(options: PostgresOptions): Promise<PostgresCheckpointStore> {
     const resolved = resolveOptions(options);
-    return new PostgresJournal(await openSchema(resolved), resolved.schema);
+    return new PostgresCheckpointStore(await openSchema(resolved), resolved.schema);
   }
 
   /**
-   * Claims a partition, which is created if missing.
+   * Leases a partition, which is created if missing.
    *
-   * @throws FlowError `JOURNAL_OWNED` while the claim of another writer lasts
+   * @throws FlowError `PARTITION_LEASED` while the lease of another writer lasts
    * @throws TypeError, RangeError when `leaseMs` is not a whole number of 1 or more
    */
-  async open({ partition, owner, leaseMs }: JournalClaim): Promise<JournalPartition> {
-    if (this.#closed !== undefined) throw new Error(`Cannot use the journal of schema ${this.#name}: it is closed`);
+  async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
+    if (this.#closed !== undefined)
+      throw new Error(`Cannot use the checkpoint store of schema ${this.#name}: it is closed`);
     requireInteger("leaseMs", leaseMs, 1);
     const values = [randomUUID(), toKey(partition), randomUUID(), toStorable(owner), leaseMs];
     for (;;) {
@@ -72,12 +80,12 @@ export class PostgresJournal implements Journal, AsyncDisposable {
       );
       const endsInMs = Number(held?.["ends_in_ms"] ?? 0);
       // it may have ended between the two statements
-      if (endsInMs > 0) throw journalOwned({ partition, owner: fromStorable(held?.["owner"] as string), endsInMs });
+      if (endsInMs > 0) throw partitionLeased({ partition, owner: fromStorable(held?.["owner"] as string), endsInMs });
     }
   }
 
   /**
-   * Waits for pending calls, then closes the connections. Claims of open partitions last until they end. Idempotent.
+   * Waits for pending calls, then closes the connections. Leases of open partitions last until they end. Idempotent.
    */
   async close(): Promise<void> {
     await (this.#closed ??= this.#database.close());
@@ -89,23 +97,23 @@ export class PostgresJournal implements Journal, AsyncDisposable {
   }
 }
 
-class PostgresPartition implements JournalPartition {
+class PostgresPartition implements CheckpointPartition {
   readonly id: string;
-  readonly epoch: number;
+  readonly fencingToken: number;
   readonly #database: Database;
   readonly #schema: string;
   readonly #name: string;
   readonly #leaseMs: number;
   #sequence: number;
   /** Batch that may or may not be stored, because its answer was lost. */
-  #unsure: { readonly batch: JournalBatch; readonly mark: string } | undefined;
+  #unsure: { readonly batch: CheckpointBatch; readonly mark: string } | undefined;
   /** Settles with the latest call; calls are serialised because they change one row. */
   #calls: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   constructor(database: Database, schema: string, name: string, leaseMs: number, taken: Row) {
     this.id = taken["id"] as string;
-    this.epoch = Number(taken["epoch"]);
+    this.fencingToken = Number(taken["epoch"]);
     this.#sequence = Number(taken["sequence"]);
     this.#database = database;
     this.#schema = schema;
@@ -117,7 +125,7 @@ class PostgresPartition implements JournalPartition {
     return this.#sequence;
   }
 
-  async *read(): AsyncGenerator<readonly JournalEntry[]> {
+  async *read(): AsyncGenerator<readonly Checkpoint[]> {
     this.#requireOpen();
     const pages = await this.#database.query(
       `with weighed as materialized (
@@ -134,7 +142,7 @@ class PostgresPartition implements JournalPartition {
        where p.id = $1 order by pages.first`,
       [this.id],
     );
-    this.#requireClaim(pages[0]);
+    this.#requireLease(pages[0]);
     for (const { first, last } of pages) {
       if (first === null) return;
       this.#requireOpen();
@@ -146,7 +154,7 @@ class PostgresPartition implements JournalPartition {
          where p.id = $1 order by e.run`,
         [this.id, first, last],
       );
-      this.#requireClaim(rows[0]);
+      this.#requireLease(rows[0]);
       const page = rows.filter(({ run }) => run !== null).map(entryOf);
       if (page.length > 0) yield page;
     }
@@ -160,7 +168,7 @@ class PostgresPartition implements JournalPartition {
        where p.id = $1`,
       [this.id],
     );
-    this.#requireClaim(rows[0]);
+    this.#requireLease(rows[0]);
     const known = rows.filter(({ node }) => node !== null);
     return new Map(known.map(({ node, count }) => [fromStorable(node as string), Number(count)]));
   }
@@ -169,15 +177,15 @@ class PostgresPartition implements JournalPartition {
    * Stores a batch. A batch that was given up because the server was unreachable may be stored nevertheless: append the
    * same batch again, and it is stored once.
    *
-   * @throws FlowError `JOURNAL_FENCED` also when another batch is given instead of one that is stored nevertheless
+   * @throws FlowError `PARTITION_FENCED` also when another batch is given instead of one that is stored nevertheless
    */
-  async append(batch: JournalBatch, expectedSequence: number): Promise<number> {
+  async append(batch: CheckpointBatch, expectedSequence: number): Promise<number> {
     return await this.#inTurn(async () => {
       this.#requireOpen();
       const mark = this.#unsure?.batch === batch ? this.#unsure.mark : randomUUID();
       this.#unsure = { batch, mark };
       if (!(await this.#store(batch, expectedSequence, mark))) {
-        const row = this.#requireClaim(await this.#row());
+        const row = this.#requireLease(await this.#row());
         this.#sequence = Number(row["sequence"]);
         if (this.#sequence !== expectedSequence + 1 || row["mark"] !== mark)
           throw this.#fenced(`batch ${this.#sequence} is the last`);
@@ -195,9 +203,9 @@ class PostgresPartition implements JournalPartition {
         `update ${this.#schema}.journal_partitions
          set claim_ends_at = clock_timestamp() + $3::float8 * interval '1 millisecond'
          where id = $1 and epoch = $2 returning id`,
-        [this.id, this.epoch, this.#leaseMs],
+        [this.id, this.fencingToken, this.#leaseMs],
       );
-      if (renewed.length === 0) this.#requireClaim(await this.#row());
+      if (renewed.length === 0) this.#requireLease(await this.#row());
     });
   }
 
@@ -206,7 +214,7 @@ class PostgresPartition implements JournalPartition {
       this.#isClosed = true;
       await this.#database.query(
         `update ${this.#schema}.journal_partitions set claim_ends_at = to_timestamp(0) where id = $1 and epoch = $2`,
-        [this.id, this.epoch],
+        [this.id, this.fencingToken],
       );
     });
   }
@@ -216,7 +224,7 @@ class PostgresPartition implements JournalPartition {
    * row: all of them apply or none. Removals name the partition, because without statistics the server would scan all
    * of it.
    */
-  async #store({ put, remove, counts }: JournalBatch, expectedSequence: number, mark: string): Promise<boolean> {
+  async #store({ put, remove, counts }: CheckpointBatch, expectedSequence: number, mark: string): Promise<boolean> {
     // a statement may change a row only once
     const entries = new Map(put.map((entry) => [entry.run, entry]));
     for (const run of remove) entries.delete(run);
@@ -247,7 +255,7 @@ class PostgresPartition implements JournalPartition {
        select id from claim`,
       [
         this.id,
-        this.epoch,
+        this.fencingToken,
         expectedSequence,
         mark,
         this.#leaseMs,
@@ -275,9 +283,10 @@ class PostgresPartition implements JournalPartition {
   }
 
   /** Returns the partition's row; throws when another writer owns it. */
-  #requireClaim(row: Row | undefined): Row {
+  #requireLease(row: Row | undefined): Row {
     if (row === undefined) throw this.#fenced("it is not there any more");
-    if (Number(row["epoch"]) !== this.epoch) throw this.#fenced(`"${fromStorable(row["owner"] as string)}" has it now`);
+    if (Number(row["epoch"]) !== this.fencingToken)
+      throw this.#fenced(`"${fromStorable(row["owner"] as string)}" has it now`);
     return row;
   }
 
@@ -286,7 +295,7 @@ class PostgresPartition implements JournalPartition {
   }
 
   #fenced(why: string): FlowError {
-    return journalFenced(this.#name, why);
+    return partitionFenced(this.#name, why);
   }
 
   async #inTurn<Value>(call: () => Promise<Value>): Promise<Value> {
@@ -296,12 +305,12 @@ class PostgresPartition implements JournalPartition {
   }
 }
 
-function entryOf(row: Row): JournalEntry {
+function entryOf(row: Row): Checkpoint {
   return {
     run: Number(row["run"]),
     tenant: fromStorable(row["tenant"] as string),
     traceId: fromStorable(row["trace_id"] as string),
-    status: row["status"] as JournalEntry["status"],
+    status: row["status"] as Checkpoint["status"],
     version: row["version"] as number,
     state: fromJsonText(row["state"] as string),
   };

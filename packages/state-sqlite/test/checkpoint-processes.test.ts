@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { copyFileSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { SqliteJournal } from "@penguiflow/state-sqlite";
-import type { FlowError, JournalPartition } from "penguiflow";
+import { SqliteCheckpointStore } from "@penguiflow/state-sqlite";
+import type { FlowError, CheckpointPartition } from "penguiflow";
 import { describe, expect, test } from "vitest";
 import { batchOf, requireChain } from "./fixtures/chained.ts";
 import { newFile } from "./fixtures/new-file.ts";
 
-const program = path.join(import.meta.dirname, "fixtures/claiming-process.ts");
+const program = path.join(import.meta.dirname, "fixtures/leasing-process.ts");
 const LEASE_MS = 400;
 
 interface Writer {
@@ -36,16 +36,18 @@ async function writing(file: string, owner: string, batches: number, lastBatch?:
   return { child, lines, over };
 }
 
-/** Opens the partition once the previous claim has ended; returns for how long it was refused, in milliseconds. */
-async function takenOver(journal: SqliteJournal): Promise<{ partition: JournalPartition; refusedMs: number }> {
+/** Opens the partition once the previous lease has ended; returns for how long it was refused, in milliseconds. */
+async function takenOver(
+  checkpoints: SqliteCheckpointStore,
+): Promise<{ partition: CheckpointPartition; refusedMs: number }> {
   const begunAt = performance.now();
   for (;;) {
     try {
-      const partition = await journal.open({ partition: "orders", owner: "successor", leaseMs: 60_000 });
+      const partition = await checkpoints.open({ partition: "orders", owner: "successor", leaseMs: 60_000 });
       return { partition, refusedMs: performance.now() - begunAt };
     } catch (error) {
       const { code, details } = error as FlowError;
-      if (code !== "JOURNAL_OWNED" || details?.["owner"] !== "writer") throw error;
+      if (code !== "PARTITION_LEASED" || details?.["owner"] !== "writer") throw error;
       await new Promise((resolve) => setTimeout(resolve, Number(details["endsInMs"])));
     }
   }
@@ -53,7 +55,7 @@ async function takenOver(journal: SqliteJournal): Promise<{ partition: JournalPa
 
 describe("a process that has a partition", () => {
   test(
-    "and is killed leaves every answered batch, no part of another, and a claim that ends",
+    "and is killed leaves every answered batch, no part of another, and a lease that ends",
     { timeout: 60_000 },
     async () => {
       const file = newFile();
@@ -61,11 +63,11 @@ describe("a process that has a partition", () => {
         const writer = await writing(file, "writer", batches);
         writer.child.kill("SIGKILL");
         await writer.over;
-        await using journal = await SqliteJournal.open({ file });
-        const { partition, refusedMs } = await takenOver(journal);
+        await using checkpoints = await SqliteCheckpointStore.open({ file });
+        const { partition, refusedMs } = await takenOver(checkpoints);
         expect(refusedMs).toBeGreaterThan(0);
         expect(await requireChain(partition)).toBeGreaterThanOrEqual(Number(writer.lines().at(-1)));
-        expect(await journal.integrityCheck()).toEqual([]);
+        expect(await checkpoints.integrityCheck()).toEqual([]);
         await partition.close();
       }
     },
@@ -75,12 +77,12 @@ describe("a process that has a partition", () => {
     const file = newFile();
     const writer = await writing(file, "writer", 5, 5);
     try {
-      await using journal = await SqliteJournal.open({ file });
-      const { partition } = await takenOver(journal);
+      await using checkpoints = await SqliteCheckpointStore.open({ file });
+      const { partition } = await takenOver(checkpoints);
       const { sequence } = partition;
       writer.child.kill("SIGCONT");
       await writer.over;
-      expect(writer.lines().at(-1)).toBe("JOURNAL_FENCED");
+      expect(writer.lines().at(-1)).toBe("PARTITION_FENCED");
       expect(await requireChain(partition)).toBe(sequence);
       expect(await partition.append(batchOf(sequence + 1), sequence)).toBe(sequence + 1);
       expect(await requireChain(partition)).toBe(sequence + 1);
@@ -93,7 +95,7 @@ describe("a process that has a partition", () => {
     const file = newFile();
     const writer = await writing(file, "writer", 1);
     const other = await writing(file, "other", Infinity);
-    expect(other.lines()).toEqual(["JOURNAL_OWNED"]);
+    expect(other.lines()).toEqual(["PARTITION_LEASED"]);
     writer.child.kill("SIGKILL");
     await writer.over;
   });
@@ -114,8 +116,8 @@ describe("a process that has a partition", () => {
         copyFileSync(file, copy);
         writeFileSync(`${copy}-wal`, index < 4 ? log : Buffer.from(log).fill(0x5a, size - bytes));
         if (index < 4) truncateSync(`${copy}-wal`, size - bytes);
-        await using journal = await SqliteJournal.open({ file: copy });
-        const { partition } = await takenOver(journal);
+        await using checkpoints = await SqliteCheckpointStore.open({ file: copy });
+        const { partition } = await takenOver(checkpoints);
         left.add(await requireChain(partition));
       }
       // some processes lost a batch, none lost all

@@ -1,31 +1,37 @@
 import { type Clock, systemClock } from "../foundation/clock.ts";
 import type { FlowError } from "../foundation/flow-error.ts";
 import { newId } from "../foundation/ids.ts";
-import { journalFenced, journalOwned } from "../ports/journal-errors.ts";
-import type { Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartition } from "../ports/journal.ts";
+import { partitionFenced, partitionLeased } from "../ports/checkpoint-errors.ts";
+import type {
+  CheckpointStore,
+  CheckpointBatch,
+  LeaseRequest,
+  Checkpoint,
+  CheckpointPartition,
+} from "../ports/checkpoint-store.ts";
 
 const ENTRIES_PER_PAGE = 1000;
 
 interface Kept {
   readonly id: string;
-  epoch: number;
+  fencingToken: number;
   sequence: number;
   owner: string;
-  /** The clock's `now()` at which the claim expires. */
-  claimEndsAt: number;
-  readonly entries: Map<number, JournalEntry>;
+  /** The clock's `now()` at which the lease expires. */
+  leaseEndsAt: number;
+  readonly entries: Map<number, Checkpoint>;
   readonly counts: Map<string, number>;
 }
 
 /** Stores the state of durable flows for the lifetime of the process: for tests and experiments. */
-export class MemoryJournal implements Journal {
+export class MemoryCheckpointStore implements CheckpointStore {
   readonly #clock: Clock;
   readonly #partitions = new Map<string, Kept>();
 
   /**
-   * Creates an empty journal.
+   * Creates an empty checkpoint store.
    *
-   * @param options - `clock` determines when a claim expires; @defaultValue the machine's clock
+   * @param options - `clock` determines when a lease expires; @defaultValue the machine's clock
    */
   constructor(options: { readonly clock?: Clock | undefined } = {}) {
     this.#clock = options.clock ?? systemClock;
@@ -34,28 +40,28 @@ export class MemoryJournal implements Journal {
   /**
    * Acquires a partition.
    *
-   * @throws FlowError `JOURNAL_OWNED` while another writer's claim is valid
+   * @throws FlowError `PARTITION_LEASED` while another writer's lease is valid
    */
-  async open({ partition, owner, leaseMs }: JournalClaim): Promise<JournalPartition> {
+  async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
     let kept = this.#partitions.get(partition);
     if (kept === undefined) {
-      const [entries, counts] = [new Map<number, JournalEntry>(), new Map<string, number>()];
-      kept = { id: newId(), epoch: 0, sequence: 0, owner, claimEndsAt: 0, entries, counts };
+      const [entries, counts] = [new Map<number, Checkpoint>(), new Map<string, number>()];
+      kept = { id: newId(), fencingToken: 0, sequence: 0, owner, leaseEndsAt: 0, entries, counts };
       this.#partitions.set(partition, kept);
     }
     const now = this.#clock.now();
-    if (kept.claimEndsAt > now && kept.epoch > 0)
-      throw journalOwned({ partition, owner: kept.owner, endsInMs: kept.claimEndsAt - now });
-    kept.epoch += 1;
+    if (kept.leaseEndsAt > now && kept.fencingToken > 0)
+      throw partitionLeased({ partition, owner: kept.owner, endsInMs: kept.leaseEndsAt - now });
+    kept.fencingToken += 1;
     kept.owner = owner;
-    kept.claimEndsAt = now + leaseMs;
+    kept.leaseEndsAt = now + leaseMs;
     return new MemoryPartition(kept, partition, leaseMs, this.#clock);
   }
 }
 
-class MemoryPartition implements JournalPartition {
+class MemoryPartition implements CheckpointPartition {
   readonly id: string;
-  readonly epoch: number;
+  readonly fencingToken: number;
   readonly #kept: Kept;
   readonly #name: string;
   readonly #leaseMs: number;
@@ -64,7 +70,7 @@ class MemoryPartition implements JournalPartition {
 
   constructor(kept: Kept, name: string, leaseMs: number, clock: Clock) {
     this.id = kept.id;
-    this.epoch = kept.epoch;
+    this.fencingToken = kept.fencingToken;
     this.#kept = kept;
     this.#name = name;
     this.#leaseMs = leaseMs;
@@ -75,45 +81,45 @@ class MemoryPartition implements JournalPartition {
     return this.#kept.sequence;
   }
 
-  async *read(): AsyncGenerator<readonly JournalEntry[]> {
-    this.#requireClaim();
+  async *read(): AsyncGenerator<readonly Checkpoint[]> {
+    this.#requireLease();
     const entries = [...this.#kept.entries.values()].sort((a, b) => a.run - b.run);
     for (let start = 0; start < entries.length; start += ENTRIES_PER_PAGE)
       yield entries.slice(start, start + ENTRIES_PER_PAGE);
   }
 
   async counts(): Promise<ReadonlyMap<string, number>> {
-    this.#requireClaim();
+    this.#requireLease();
     return new Map(this.#kept.counts);
   }
 
-  async append({ put, remove, counts }: JournalBatch, expectedSequence: number): Promise<number> {
-    const kept = this.#requireClaim();
+  async append({ put, remove, counts }: CheckpointBatch, expectedSequence: number): Promise<number> {
+    const kept = this.#requireLease();
     if (expectedSequence !== kept.sequence) throw this.#fenced(`batch ${kept.sequence} is the last`);
     for (const entry of put) kept.entries.set(entry.run, entry);
     for (const run of remove) kept.entries.delete(run);
     for (const [node, count] of counts) kept.counts.set(node, (kept.counts.get(node) ?? 0) + count);
     kept.sequence += 1;
-    kept.claimEndsAt = this.#clock.now() + this.#leaseMs;
+    kept.leaseEndsAt = this.#clock.now() + this.#leaseMs;
     return kept.sequence;
   }
 
   async renew(): Promise<void> {
-    this.#requireClaim().claimEndsAt = this.#clock.now() + this.#leaseMs;
+    this.#requireLease().leaseEndsAt = this.#clock.now() + this.#leaseMs;
   }
 
   async close(): Promise<void> {
-    if (!this.#isClosed && this.#kept.epoch === this.epoch) this.#kept.claimEndsAt = 0;
+    if (!this.#isClosed && this.#kept.fencingToken === this.fencingToken) this.#kept.leaseEndsAt = 0;
     this.#isClosed = true;
   }
 
-  #requireClaim(): Kept {
+  #requireLease(): Kept {
     if (this.#isClosed) throw this.#fenced("it was closed");
-    if (this.#kept.epoch !== this.epoch) throw this.#fenced(`"${this.#kept.owner}" has it now`);
+    if (this.#kept.fencingToken !== this.fencingToken) throw this.#fenced(`"${this.#kept.owner}" has it now`);
     return this.#kept;
   }
 
   #fenced(why: string): FlowError {
-    return journalFenced(this.#name, why);
+    return partitionFenced(this.#name, why);
   }
 }

@@ -2,18 +2,18 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { type Clock, type JournalPartition, seededRandom, systemClock } from "penguiflow";
-import { SqliteJournal, SqliteStateStore } from "@penguiflow/state-sqlite";
+import { type Clock, type CheckpointPartition, seededRandom, systemClock } from "penguiflow";
+import { SqliteCheckpointStore, SqliteStateStore } from "@penguiflow/state-sqlite";
 import { describe, expect, test, vi } from "vitest";
 import { Database } from "../src/database.ts";
 import { batchOf, requireChain } from "./fixtures/chained.ts";
 import { newFile } from "./fixtures/new-file.ts";
 import { numbered, numbersOf, upTo } from "./fixtures/numbered.ts";
 
-const claim = { partition: "orders", owner: "one", leaseMs: 60_000 };
+const lease = { partition: "orders", owner: "one", leaseMs: 60_000 };
 
 /** Stores the next batches of a chain. */
-async function appendTo(partition: JournalPartition, batches: number): Promise<void> {
+async function appendTo(partition: CheckpointPartition, batches: number): Promise<void> {
   for (const number of upTo(batches).map((one) => one + partition.sequence))
     await partition.append(batchOf(number), number - 1);
 }
@@ -21,8 +21,8 @@ async function appendTo(partition: JournalPartition, batches: number): Promise<v
 /** Creates a closed file with a chain in it, and no file beside it. */
 async function chainFile(batches: number): Promise<string> {
   const file = newFile();
-  await using journal = await SqliteJournal.open({ file });
-  const partition = await journal.open(claim);
+  await using checkpoints = await SqliteCheckpointStore.open({ file });
+  const partition = await checkpoints.open(lease);
   await appendTo(partition, batches);
   await partition.close();
   return file;
@@ -30,38 +30,38 @@ async function chainFile(batches: number): Promise<string> {
 
 /** Clock that tests set by hand, forwards or back. */
 class HandClock implements Clock {
-  epoch = 1_760_000_000_000;
+  fencingToken = 1_760_000_000_000;
   now(): number {
     return systemClock.now();
   }
   epochNow(): number {
-    return this.epoch;
+    return this.fencingToken;
   }
   setTimer(callback: () => void, delayMs: number): () => void {
     return systemClock.setTimer(callback, delayMs);
   }
 }
 
-describe("a journal", () => {
+describe("a checkpoint store", () => {
   test("shares a file with a store, each with what it kept", async () => {
     const file = newFile();
     await using store = await SqliteStateStore.open({ file });
-    await using journal = await SqliteJournal.open({ file });
-    const partition = await journal.open(claim);
+    await using checkpoints = await SqliteCheckpointStore.open({ file });
+    const partition = await checkpoints.open(lease);
     await Promise.all([store.saveEvents(numbered("t", 1, 2_000)), appendTo(partition, 20)]);
     expect(await numbersOf(store, "t")).toEqual(upTo(2_000));
     expect(await requireChain(partition)).toBe(20);
-    expect(await journal.integrityCheck()).toEqual([]);
+    expect(await checkpoints.integrityCheck()).toEqual([]);
   });
 
   test("gets its turn beside a store that saves without a pause", async () => {
     const file = newFile();
     await using store = await SqliteStateStore.open({ file });
-    await using journal = await SqliteJournal.open({
+    await using checkpoints = await SqliteCheckpointStore.open({
       file: path.join(path.dirname(file), ".", "flow.db"),
       patienceMs: 500,
     });
-    const partition = await journal.open(claim);
+    const partition = await checkpoints.open(lease);
     const over = new AbortController();
     let batches = 0;
     const saving = async () => {
@@ -80,8 +80,8 @@ describe("a journal", () => {
   });
 
   test("stores a batch without giving others a turn", async () => {
-    await using journal = await SqliteJournal.open({ file: newFile() });
-    const partition = await journal.open(claim);
+    await using checkpoints = await SqliteCheckpointStore.open({ file: newFile() });
+    const partition = await checkpoints.open(lease);
     let turns = 0;
     const put = upTo(5_000).map((run) => ({ ...batchOf(1).put[0]!, run }));
     const turn = setImmediate(() => void (turns += 1));
@@ -92,8 +92,8 @@ describe("a journal", () => {
 
   test("ends a page when its states are long, and holds nothing up when a reader stops half-way", async () => {
     const file = newFile();
-    await using journal = await SqliteJournal.open({ file });
-    const partition = await journal.open(claim);
+    await using checkpoints = await SqliteCheckpointStore.open({ file });
+    const partition = await checkpoints.open(lease);
     const state = JSON.stringify("x".repeat(1_000_000));
     const put = upTo(12).map((run) => ({ ...batchOf(1).put[0]!, run, state }));
     await partition.append({ put, remove: [], counts: new Map() }, 0);
@@ -109,57 +109,61 @@ describe("a journal", () => {
     other.close();
   });
 
-  test("that is closed refuses to be used, and leaves a claim that was not given up to its end", async () => {
+  test("that is closed refuses to be used, and leaves a lease that was not given up to its end", async () => {
     const file = newFile();
-    const journal = await SqliteJournal.open({ file });
-    const partition = await journal.open(claim);
+    const checkpoints = await SqliteCheckpointStore.open({ file });
+    const partition = await checkpoints.open(lease);
     const stored = partition.append(batchOf(1), 0);
-    await Promise.all([journal.close(), journal.close()]);
+    await Promise.all([checkpoints.close(), checkpoints.close()]);
     expect(await stored).toBe(1);
-    await expect(partition.append(batchOf(2), 1)).rejects.toThrow(`Cannot write a journal in "${file}": it is closed`);
-    await expect(journal.open(claim)).rejects.toThrow(`Cannot open a journal in "${file}": it is closed`);
-    await using again = await SqliteJournal.open({ file });
-    await expect(again.open(claim)).rejects.toMatchObject({ code: "JOURNAL_OWNED" });
+    await expect(partition.append(batchOf(2), 1)).rejects.toThrow(
+      `Cannot write a checkpoint store in "${file}": it is closed`,
+    );
+    await expect(checkpoints.open(lease)).rejects.toThrow(`Cannot open a checkpoint store in "${file}": it is closed`);
+    await using again = await SqliteCheckpointStore.open({ file });
+    await expect(again.open(lease)).rejects.toMatchObject({ code: "PARTITION_LEASED" });
   });
 
   test.each([
     [
       { file: "a", maxAgeMs: 1 },
-      'Unknown option "maxAgeMs" of SqliteJournal: expected one of "file", "durability", "patienceMs"',
+      'Unknown option "maxAgeMs" of SqliteCheckpointStore: expected one of "file", "durability", "patienceMs"',
     ],
     [{ file: "" }, 'Option "file" must be the path of a file: got ""'],
   ])("names an option that is wrong: %j", async (options, message) => {
-    await expect(SqliteJournal.open(options as never)).rejects.toThrow(message);
+    await expect(SqliteCheckpointStore.open(options as never)).rejects.toThrow(message);
   });
 });
 
-describe("a claim", () => {
+describe("a lease", () => {
   test("ends after its lease although the clock was set back by a day", async () => {
     const clock = new HandClock();
-    await using journal = await SqliteJournal.open({ file: newFile(), clock });
-    const one = await journal.open({ ...claim, leaseMs: 1_000 });
+    await using checkpoints = await SqliteCheckpointStore.open({ file: newFile(), clock });
+    const one = await checkpoints.open({ ...lease, leaseMs: 1_000 });
     await one.append(batchOf(1), 0);
-    clock.epoch -= 86_400_000;
+    clock.fencingToken -= 86_400_000;
     for (const leftMs of [1_000, 400]) {
-      await expect(journal.open({ ...claim, owner: "two" })).rejects.toMatchObject({ details: { endsInMs: leftMs } });
-      clock.epoch += 600;
+      await expect(checkpoints.open({ ...lease, owner: "two" })).rejects.toMatchObject({
+        details: { endsInMs: leftMs },
+      });
+      clock.fencingToken += 600;
     }
-    const two = await journal.open({ ...claim, owner: "two" });
+    const two = await checkpoints.open({ ...lease, owner: "two" });
     await expect(one.append(batchOf(2), 1)).rejects.toThrow(
-      'Cannot write partition "orders" of the journal any more: "two" has it now',
+      'Cannot write partition "orders" of the checkpoint store any more: "two" has it now',
     );
     expect(await requireChain(two)).toBe(1);
   });
 
   test("is kept by its writer although the clock was set back", async () => {
     const clock = new HandClock();
-    await using journal = await SqliteJournal.open({ file: newFile(), clock });
-    const one = await journal.open({ ...claim, leaseMs: 1_000 });
-    clock.epoch -= 86_400_000;
+    await using checkpoints = await SqliteCheckpointStore.open({ file: newFile(), clock });
+    const one = await checkpoints.open({ ...lease, leaseMs: 1_000 });
+    clock.fencingToken -= 86_400_000;
     for (const times of upTo(5)) {
       await one.renew();
-      clock.epoch += 600;
-      await expect(journal.open({ ...claim, owner: "two" }), String(times)).rejects.toMatchObject({
+      clock.fencingToken += 600;
+      await expect(checkpoints.open({ ...lease, owner: "two" }), String(times)).rejects.toMatchObject({
         details: { owner: "one", endsInMs: 400 },
       });
     }
@@ -169,28 +173,34 @@ describe("a claim", () => {
     const random = seededRandom(11);
     const file = newFile();
     const clocks = [new HandClock(), new HandClock(), new HandClock()];
-    const journals = await Promise.all(clocks.map(async (clock) => await SqliteJournal.open({ file, clock })));
-    const partitions: (JournalPartition | undefined)[] = clocks.map(() => undefined);
+    const checkpointStores = await Promise.all(
+      clocks.map(async (clock) => await SqliteCheckpointStore.open({ file, clock })),
+    );
+    const partitions: (CheckpointPartition | undefined)[] = clocks.map(() => undefined);
     const stored: number[] = [];
     const refused = new Set<unknown>();
     for (let step = 0; step < 600; step += 1) {
       const writer = Math.floor(random() * 3);
       const partition = partitions[writer];
-      clocks[writer]!.epoch += (random() - 0.5) * 4_000;
+      clocks[writer]!.fencingToken += (random() - 0.5) * 4_000;
       try {
         if (partition === undefined)
-          partitions[writer] = await journals[writer]?.open({ ...claim, owner: `writer ${writer}`, leaseMs: 1_000 });
+          partitions[writer] = await checkpointStores[writer]?.open({
+            ...lease,
+            owner: `writer ${writer}`,
+            leaseMs: 1_000,
+          });
         else stored.push(await partition.append(batchOf(partition.sequence + 1), partition.sequence));
       } catch (error) {
         const { code } = error as { readonly code?: unknown };
         refused.add(code);
-        if (code === "JOURNAL_FENCED") partitions[writer] = undefined;
+        if (code === "PARTITION_FENCED") partitions[writer] = undefined;
       }
     }
     expect(stored.length).toBeGreaterThan(100);
     expect(stored).toEqual(upTo(stored.length));
-    expect(refused).toEqual(new Set(["JOURNAL_OWNED", "JOURNAL_FENCED"]));
-    for (const journal of journals) await journal.close();
+    expect(refused).toEqual(new Set(["PARTITION_LEASED", "PARTITION_FENCED"]));
+    for (const checkpoints of checkpointStores) await checkpoints.close();
   });
 });
 
@@ -205,13 +215,13 @@ describe("a fault", () => {
       return database;
     });
     const file = newFile();
-    await using journal = await SqliteJournal.open({ file });
-    const partition = await journal.open(claim);
+    await using checkpoints = await SqliteCheckpointStore.open({ file });
+    const partition = await checkpoints.open(lease);
     await appendTo(partition, 2);
     const put = upTo(1_000).map((run) => ({ ...batchOf(1).put[0]!, run }));
     const large = { put, remove: [21], counts: new Map([["a", 7]]) };
     await expect(partition.append(large, 2)).rejects.toThrow(
-      `Cannot write a journal in "${file}": the disk is full (database or disk is full)`,
+      `Cannot write a checkpoint store in "${file}": the disk is full (database or disk is full)`,
     );
     expect(await requireChain(partition)).toBe(2);
     // changes that need no space still succeed
@@ -219,7 +229,7 @@ describe("a fault", () => {
     expect(await requireChain(partition)).toBe(5);
     opened[0]?.exec("PRAGMA max_page_count = 4000");
     expect(await partition.append(large, 5)).toBe(6);
-    expect(await journal.integrityCheck()).toEqual([]);
+    expect(await checkpoints.integrityCheck()).toEqual([]);
   });
 
   test("of rights refuses to open a file that may only be read", async () => {
@@ -227,7 +237,7 @@ describe("a fault", () => {
     chmodSync(file, 0o444);
     chmodSync(path.dirname(file), 0o777);
     const program = path.join(import.meta.dirname, "fixtures/opening-process.ts");
-    const args = ["--conditions=@penguiflow/source", "--no-warnings", program, file, "SqliteJournal"];
+    const args = ["--conditions=@penguiflow/source", "--no-warnings", program, file, "SqliteCheckpointStore"];
     expect(execFileSync(process.execPath, args, { encoding: "utf8" })).toBe(
       `Cannot open "${file}": the file or its folder is not writable; grant write permission (attempt to write a readonly database)`,
     );
@@ -235,12 +245,12 @@ describe("a fault", () => {
 
   test("of another process that keeps the file busy refuses the batch when the patience ends, and is over with it", async () => {
     const file = newFile();
-    await using journal = await SqliteJournal.open({ file, patienceMs: 30 });
-    const partition = await journal.open(claim);
+    await using checkpoints = await SqliteCheckpointStore.open({ file, patienceMs: 30 });
+    const partition = await checkpoints.open(lease);
     const other = new DatabaseSync(file);
     other.exec("BEGIN IMMEDIATE");
     await expect(appendTo(partition, 1)).rejects.toThrow(
-      `Cannot write a journal in "${file}": another process has kept it busy for 30 ms`,
+      `Cannot write a checkpoint store in "${file}": another process has kept it busy for 30 ms`,
     );
     other.exec("COMMIT");
     other.close();
@@ -253,7 +263,7 @@ describe("a fault", () => {
     async (bytes) => {
       const file = await chainFile(100);
       truncateSync(file, statSync(file).size - bytes);
-      expect(await faultOf(file, 100)).toMatch(/^Cannot (open|read a journal in) ".*": the file is damaged/);
+      expect(await faultOf(file, 100)).toMatch(/^Cannot (open|read a checkpoint store in) ".*": the file is damaged/);
     },
   );
 
@@ -282,11 +292,13 @@ describe("a fault", () => {
       expect([...faults.keys()].sort()).toEqual([
         "Cannot open: it is not an SQLite database",
         "Cannot open: the file is damaged; restore it from a backup",
-        "Cannot read a journal in: the file is damaged; restore it from a backup",
+        "Cannot read a checkpoint store in: the file is damaged; restore it from a backup",
         "none",
       ]);
       // the other blocks hold free pages
-      expect(faults.get("Cannot read a journal in: the file is damaged; restore it from a backup")).toBeGreaterThan(10);
+      expect(
+        faults.get("Cannot read a checkpoint store in: the file is damaged; restore it from a backup"),
+      ).toBeGreaterThan(10);
     },
   );
 
@@ -295,23 +307,23 @@ describe("a fault", () => {
     {
       await using store = await SqliteStateStore.open({ file });
       await store.saveEvents(numbered("t", 1, 2_000));
-      await using journal = await SqliteJournal.open({ file });
-      expect(await journal.integrityCheck()).toEqual([]);
+      await using checkpoints = await SqliteCheckpointStore.open({ file });
+      expect(await checkpoints.integrityCheck()).toEqual([]);
     }
     const bytes = readFileSync(file);
     writeFileSync(file, bytes.fill(0x5a, bytes.length - 4_096));
-    await using journal = await SqliteJournal.open({ file });
-    const wrong = await journal.integrityCheck();
+    await using checkpoints = await SqliteCheckpointStore.open({ file });
+    const wrong = await checkpoints.integrityCheck();
     expect(wrong.length).toBeGreaterThan(0);
-    expect(await requireChain(await journal.open(claim))).toBe(10);
+    expect(await requireChain(await checkpoints.open(lease))).toBe(10);
   });
 });
 
 /** Returns the error of opening and reading a file with a chain; `undefined` when the chain is intact. */
 async function faultOf(file: string, batches: number): Promise<string | undefined> {
   try {
-    await using journal = await SqliteJournal.open({ file });
-    const sequence = await requireChain(await journal.open(claim));
+    await using checkpoints = await SqliteCheckpointStore.open({ file });
+    const sequence = await requireChain(await checkpoints.open(lease));
     return sequence === batches ? undefined : `It has ${sequence} batches`;
   } catch (error) {
     return (error as Error).message;

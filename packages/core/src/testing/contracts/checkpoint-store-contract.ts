@@ -1,41 +1,47 @@
 import { requireFunction, requireKnownKeys } from "../../foundation/options.ts";
 import { FlowErrorCode } from "../../foundation/flow-error.ts";
-import type { Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartition } from "../../ports/journal.ts";
+import type {
+  CheckpointStore,
+  CheckpointBatch,
+  LeaseRequest,
+  Checkpoint,
+  CheckpointPartition,
+} from "../../ports/checkpoint-store.ts";
 import { type ContractCase, failureOf, inTime, requireSame } from "./contract.ts";
 
-/** Options of {@link journalContract}. */
-export interface JournalContract {
-  /** Creates an empty journal whose claims expire by the machine's clock. */
-  readonly make: () => Journal | Promise<Journal>;
-  /** Called with each journal at the end of its case. @defaultValue does nothing */
-  readonly close?: (journal: Journal) => void | Promise<void>;
+/** Options of {@link checkpointStoreContract}. */
+export interface CheckpointStoreContract {
+  /** Creates an empty checkpoint store whose leases expire by the machine's clock. */
+  readonly make: () => CheckpointStore | Promise<CheckpointStore>;
+  /** Called with each checkpoint store at the end of its case. @defaultValue does nothing */
+  readonly close?: (checkpoints: CheckpointStore) => void | Promise<void>;
 }
 
 /**
- * Returns the rules of the `Journal` port, for authors of adapters. Each case creates its own journal.
+ * Returns the rules of the `CheckpointStore` port, for authors of adapters. Each case creates its own checkpoint store.
  *
  * @example
  * ```ts
- * for (const { name, run } of journalContract({ make: () => new MyJournal() })) test(name, run);
+ * for (const { name, run } of checkpointStoreContract({ make: () => new MyCheckpoints() })) test(name, run);
  * ```
  */
-export function journalContract(options: JournalContract): ContractCase[] {
-  requireKnownKeys("journalContract", options, ["make", "close"]);
+export function checkpointStoreContract(options: CheckpointStoreContract): ContractCase[] {
+  requireKnownKeys("checkpointStoreContract", options, ["make", "close"]);
   requireFunction("make", options.make);
   return Object.entries(rules).map(([name, rule]) => ({
     name,
     run: async () => {
-      const journal = await options.make();
+      const checkpoints = await options.make();
       try {
-        await inTime(`"${name}"`, rule(journal));
+        await inTime(`"${name}"`, rule(checkpoints));
       } finally {
-        await options.close?.(journal);
+        await options.close?.(checkpoints);
       }
     },
   }));
 }
 
-type Rule = (journal: Journal) => Promise<void>;
+type Rule = (checkpoints: CheckpointStore) => Promise<void>;
 
 /** A lease longer than any case takes. */
 const LONG_MS = 60_000;
@@ -59,8 +65,8 @@ const ODD_NAMES = [
 ];
 
 const rules: Readonly<Record<string, Rule>> = {
-  async "keeps an entry as it was"(journal) {
-    const partition = await journal.open(claim());
+  async "keeps an entry as it was"(checkpoints) {
+    const partition = await checkpoints.open(lease());
     const texts = [...ODD_NAMES, "\u0001\u007f\u2028 ${x} ?1 $1 :a @b"];
     const entries = [
       ...texts.map((text, run) => entry(run, { tenant: text, traceId: text, state: JSON.stringify({ text }) })),
@@ -71,8 +77,8 @@ const rules: Readonly<Record<string, Rule>> = {
     await partition.append(batch({ put: entries }), 0);
     await requireEntries(partition, entries);
   },
-  async "keeps the last state of each run"(journal) {
-    const partition = await journal.open(claim());
+  async "keeps the last state of each run"(checkpoints) {
+    const partition = await checkpoints.open(lease());
     await partition.append(batch({ put: [entry(1), entry(2)] }), 0);
     const changed = entry(1, { tenant: "bob", traceId: "u", status: "failed", version: 2, state: '"changed"' });
     await partition.append(batch({ put: [changed] }), 1);
@@ -80,8 +86,8 @@ const rules: Readonly<Record<string, Rule>> = {
     await partition.append(batch({ put: [entry(1)] }), 2);
     await requireEntries(partition, [entry(1), entry(2)]);
   },
-  async "puts and removes in one batch, and ignores the removal of an unknown run"(journal) {
-    const partition = await journal.open(claim());
+  async "puts and removes in one batch, and ignores the removal of an unknown run"(checkpoints) {
+    const partition = await checkpoints.open(lease());
     await partition.append(batch({ put: [entry(1), entry(2)], remove: [7] }), 0);
     await partition.append(batch({ put: [entry(3), entry(4)], remove: [1, 4, 2 ** 53 - 1] }), 1);
     // run 4 is removed although the batch also puts it
@@ -89,8 +95,8 @@ const rules: Readonly<Record<string, Rule>> = {
     await partition.append(batch({ remove: [2, 3, 3] }), 2);
     await requireEntries(partition, []);
   },
-  async "yields each entry once, ordered by run, at any number of entries"(journal) {
-    const partition = await journal.open(claim());
+  async "yields each entry once, ordered by run, at any number of entries"(checkpoints) {
+    const partition = await checkpoints.open(lease());
     // 4001 is prime: each run occurs once, in scrambled order
     const runs = Array.from({ length: 4_000 }, (_, index) => ((index + 1) * 1_234) % 4_001);
     for (const part of [0, 1, 2, 3])
@@ -105,16 +111,16 @@ const rules: Readonly<Record<string, Rule>> = {
       Array.from({ length: 4_000 }, (_, index) => index + 1),
     );
   },
-  async "stores many entries in one batch, and removes them in one"(journal) {
-    const partition = await journal.open(claim());
+  async "stores many entries in one batch, and removes them in one"(checkpoints) {
+    const partition = await checkpoints.open(lease());
     const entries = Array.from({ length: 5_000 }, (_, run) => entry(run, { state: JSON.stringify("x".repeat(300)) }));
     await partition.append(batch({ put: entries }), 0);
     await requireEntries(partition, entries);
     await partition.append(batch({ remove: entries.map(({ run }) => run) }), 1);
     await requireEntries(partition, []);
   },
-  async "does not retain the batch after its call has resolved"(journal) {
-    const partition = await journal.open(claim());
+  async "does not retain the batch after its call has resolved"(checkpoints) {
+    const partition = await checkpoints.open(lease());
     const [put, remove, counts] = [[entry(1)], [2], new Map([["a", 1]])];
     await partition.append({ put, remove, counts }, 0);
     put.length = 0;
@@ -123,8 +129,8 @@ const rules: Readonly<Record<string, Rule>> = {
     await requireEntries(partition, [entry(1)]);
     requireSame("The counts", await countsOf(partition), [["a", 1]]);
   },
-  async "adds up the completed messages of each node"(journal) {
-    const partition = await journal.open(claim());
+  async "adds up the completed messages of each node"(checkpoints) {
+    const partition = await checkpoints.open(lease());
     requireSame("The counts of a new partition", await countsOf(partition), []);
     const odd = ODD_NAMES.map((node, index) => [node, index + 1] as const);
     await partition.append(batch({ counts: new Map(odd) }), 0);
@@ -133,8 +139,8 @@ const rules: Readonly<Record<string, Rule>> = {
     const wanted = odd.map(([node, count]) => [node, node === "a" ? count + 2 ** 40 : count]);
     requireSame("The counts", await countsOf(partition), sorted(wanted as [string, number][]));
   },
-  async "numbers its batches, and stores nothing of one that is out of sequence"(journal) {
-    const partition = await journal.open(claim());
+  async "numbers its batches, and stores nothing of one that is out of sequence"(checkpoints) {
+    const partition = await checkpoints.open(lease());
     requireSame("The sequence of a new partition", partition.sequence, 0);
     requireSame("The number of the first batch", await partition.append(batch({ put: [entry(1)] }), 0), 1);
     requireSame("The number of an empty one", await partition.append(batch({}), 1), 2);
@@ -148,9 +154,9 @@ const rules: Readonly<Record<string, Rule>> = {
     requireSame("The number of the next batch", await partition.append(batch({ put: [entry(3)] }), 2), 3);
     await requireEntries(partition, [entry(1), entry(3)]);
   },
-  async "isolates partitions, even those with similar names"(journal) {
-    const partitions: JournalPartition[] = [];
-    for (const partition of ODD_NAMES) partitions.push(await journal.open(claim({ partition })));
+  async "isolates partitions, even those with similar names"(checkpoints) {
+    const partitions: CheckpointPartition[] = [];
+    for (const partition of ODD_NAMES) partitions.push(await checkpoints.open(lease({ partition })));
     requireSame("The number of ids", new Set(partitions.map(({ id }) => id)).size, ODD_NAMES.length);
     for (const [index, partition] of partitions.entries())
       await partition.append(batch({ put: [entry(1, { version: index })], counts: new Map([["n", index + 1]]) }), 0);
@@ -160,76 +166,86 @@ const rules: Readonly<Record<string, Rule>> = {
       requireSame(`The counts of ${JSON.stringify(ODD_NAMES[index])}`, await countsOf(partition), [["n", index + 1]]);
     }
   },
-  async "keeps the contents and id of a partition when it is closed and reopened, under a larger epoch"(journal) {
-    const first = await journal.open(claim());
-    requireSame("The first epoch", first.epoch, 1);
+  async "keeps the contents and id of a partition when it is closed and reopened, under a larger fencing token"(
+    checkpoints,
+  ) {
+    const first = await checkpoints.open(lease());
+    requireSame("The first fencing token", first.fencingToken, 1);
     await first.append(batch({ put: [entry(1), entry(2)], counts: new Map([["a", 3]]) }), 0);
     await first.append(batch({ remove: [2] }), 1);
     await first.close();
-    for (const epoch of [2, 3]) {
-      const again = await journal.open(claim({ owner: `owner ${epoch}` }));
-      requireSame("The id, the epoch and the sequence", [again.id, again.epoch, again.sequence], [first.id, epoch, 2]);
+    for (const fencingToken of [2, 3]) {
+      const again = await checkpoints.open(lease({ owner: `owner ${fencingToken}` }));
+      requireSame(
+        "The id, the fencing token and the sequence",
+        [again.id, again.fencingToken, again.sequence],
+        [first.id, fencingToken, 2],
+      );
       await requireEntries(again, [entry(1)]);
       requireSame("The counts", await countsOf(again), [["a", 3]]);
       await again.close();
     }
   },
-  async "releases a partition when it is closed, and rejects every later call on it"(journal) {
-    const closed = await journal.open(claim());
+  async "releases a partition when it is closed, and rejects every later call on it"(checkpoints) {
+    const closed = await checkpoints.open(lease());
     await closed.append(batch({ put: [entry(1)] }), 0);
     await closed.close();
     await closed.close();
     await requireFenced(closed, 1);
-    const next = await journal.open(claim({ owner: "two" }));
+    const next = await checkpoints.open(lease({ owner: "two" }));
     await requireFenced(closed, 1);
     await requireEntries(next, [entry(1)]);
   },
-  async "rejects another writer while a claim is valid, and names its owner"(journal) {
-    const one = await journal.open(claim({ owner: "one \ud800\u0000" }));
+  async "rejects another writer while a lease is valid, and names its owner"(checkpoints) {
+    const one = await checkpoints.open(lease({ owner: "one \ud800\u0000" }));
     for (const owner of ["two", "one \ud800\u0000"]) {
-      const error = await requireRefused("A second claim", journal.open(claim({ owner })), FlowErrorCode.JOURNAL_OWNED);
+      const error = await requireRefused(
+        "A second lease",
+        checkpoints.open(lease({ owner })),
+        FlowErrorCode.PARTITION_LEASED,
+      );
       requireSame("The owner it names", error.details?.["owner"], "one \ud800\u0000");
     }
     requireSame("The number of a batch of the first", await one.append(batch({ put: [entry(1)] }), 0), 1);
     await one.renew();
     await requireEntries(one, [entry(1)]);
   },
-  async "gives a partition to exactly one of several concurrent claimants"(journal) {
-    const wishes = ["one", "two", "three"].map((owner) => journal.open(claim({ owner })));
+  async "gives a partition to exactly one of several concurrent writers"(checkpoints) {
+    const wishes = ["one", "two", "three"].map((owner) => checkpoints.open(lease({ owner })));
     const answers = await Promise.allSettled(wishes);
     const given = answers.filter(({ status }) => status === "fulfilled");
     requireSame("The number of writers", given.length, 1);
   },
-  async "gives a partition to another writer when its claim has expired, and fences off the former one"(journal) {
-    const one = await journal.open(claim({ leaseMs: SHORT_MS }));
+  async "gives a partition to another writer when its lease has expired, and fences off the former one"(checkpoints) {
+    const one = await checkpoints.open(lease({ leaseMs: SHORT_MS }));
     await one.append(batch({ put: [entry(1)], counts: new Map([["a", 1]]) }), 0);
-    const two = await opened(journal, "two");
-    requireSame("Its id, epoch and sequence", [two.id, two.epoch, two.sequence], [one.id, 2, 1]);
+    const two = await opened(checkpoints, "two");
+    requireSame("Its id, fencing token and sequence", [two.id, two.fencingToken, two.sequence], [one.id, 2, 1]);
     await requireFenced(one, 1);
     await two.append(batch({ put: [entry(2)] }), 1);
     await requireFenced(one, 2);
     await requireEntries(two, [entry(1), entry(2)]);
     requireSame("The counts", await countsOf(two), [["a", 1]]);
-    // closing the superseded partition must not release the other's claim
+    // closing the superseded partition must not release the other's lease
     await one.close();
-    await requireRefused("A third claim", journal.open(claim({ owner: "three" })), FlowErrorCode.JOURNAL_OWNED);
+    await requireRefused("A third lease", checkpoints.open(lease({ owner: "three" })), FlowErrorCode.PARTITION_LEASED);
     await two.append(batch({ remove: [1, 2] }), 2);
   },
-  async "lets a writer continue after its claim has expired when no other has taken over"(journal) {
-    const partition = await journal.open(claim({ leaseMs: 1 }));
+  async "lets a writer continue after its lease has expired when no other has taken over"(checkpoints) {
+    const partition = await checkpoints.open(lease({ leaseMs: 1 }));
     await pause(20);
     await partition.append(batch({ put: [entry(1)] }), 0);
     await pause(20);
     await requireEntries(partition, [entry(1)]);
     await partition.renew();
   },
-  async "keeps a claim valid while its writer renews it or appends"(journal) {
-    const keepings: ((partition: JournalPartition) => Promise<unknown>)[] = [
+  async "keeps a lease valid while its writer renews it or appends"(checkpoints) {
+    const keepings: ((partition: CheckpointPartition) => Promise<unknown>)[] = [
       (partition) => partition.renew(),
       (partition) => partition.append(batch({}), partition.sequence),
     ];
     for (const [index, keep] of keepings.entries()) {
-      for (let tried = 0; !(await isKept(journal, `${index} ${tried}`, keep)); tried += 1) {
+      for (let tried = 0; !(await isKept(checkpoints, `${index} ${tried}`, keep)); tried += 1) {
         // the machine was too slow to decide; the time limit of the case ends this
       }
     }
@@ -237,39 +253,39 @@ const rules: Readonly<Record<string, Rule>> = {
 };
 
 /**
- * Whether a claim was renewed for two and a half times its duration; `false` when the machine was too slow to decide.
+ * Whether a lease was renewed for two and a half times its duration; `false` when the machine was too slow to decide.
  */
 async function isKept(
-  journal: Journal,
+  checkpoints: CheckpointStore,
   partition: string,
-  keep: (partition: JournalPartition) => Promise<unknown>,
+  keep: (partition: CheckpointPartition) => Promise<unknown>,
 ): Promise<boolean> {
-  const mine = await journal.open(claim({ partition, leaseMs: SHORT_MS }));
+  const mine = await checkpoints.open(lease({ partition, leaseMs: SHORT_MS }));
   for (const begunAt = performance.now(); performance.now() < begunAt + 2.5 * SHORT_MS; await pause(SHORT_MS / 4)) {
     const keptAt = performance.now();
     await keep(mine);
-    const failed = await journal.open(claim({ partition })).then(
+    const failed = await checkpoints.open(lease({ partition })).then(
       () => false,
       () => true,
     );
     if (failed) continue;
     const afterMs = performance.now() - keptAt;
     if (afterMs > 0.8 * SHORT_MS) return false;
-    throw new Error(`A claim must last for ${SHORT_MS} ms: another writer had the partition after ${afterMs} ms`);
+    throw new Error(`A lease must last for ${SHORT_MS} ms: another writer had the partition after ${afterMs} ms`);
   }
   return true;
 }
 
-const FENCED = FlowErrorCode.JOURNAL_FENCED;
+const FENCED = FlowErrorCode.PARTITION_FENCED;
 
-const claim = (changes: Partial<JournalClaim> = {}): JournalClaim => ({
+const lease = (changes: Partial<LeaseRequest> = {}): LeaseRequest => ({
   partition: "orders",
   owner: "one",
   leaseMs: LONG_MS,
   ...changes,
 });
 
-const entry = (run: number, changes: Partial<JournalEntry> = {}): JournalEntry => ({
+const entry = (run: number, changes: Partial<Checkpoint> = {}): Checkpoint => ({
   run,
   tenant: "ada",
   traceId: `t${run}`,
@@ -279,20 +295,20 @@ const entry = (run: number, changes: Partial<JournalEntry> = {}): JournalEntry =
   ...changes,
 });
 
-const batch = (changes: Partial<JournalBatch>): JournalBatch => ({
+const batch = (changes: Partial<CheckpointBatch>): CheckpointBatch => ({
   put: [],
   remove: [],
   counts: new Map(),
   ...changes,
 });
 
-async function entriesOf(partition: JournalPartition): Promise<JournalEntry[]> {
-  const entries: JournalEntry[] = [];
+async function entriesOf(partition: CheckpointPartition): Promise<Checkpoint[]> {
+  const entries: Checkpoint[] = [];
   for await (const page of partition.read()) entries.push(...page);
   return entries;
 }
 
-async function requireEntries(partition: JournalPartition, wanted: readonly JournalEntry[]): Promise<void> {
+async function requireEntries(partition: CheckpointPartition, wanted: readonly Checkpoint[]): Promise<void> {
   const read = await entriesOf(partition);
   requireSame(
     "The runs",
@@ -300,7 +316,7 @@ async function requireEntries(partition: JournalPartition, wanted: readonly Jour
     wanted.map(({ run }) => run),
   );
   for (const [index, { run, tenant, traceId, status, version, state }] of read.entries()) {
-    const { state: wantedState, ...rest } = wanted[index] as JournalEntry;
+    const { state: wantedState, ...rest } = wanted[index] as Checkpoint;
     requireSame("The entry", { run, tenant, traceId, status, version }, rest);
     if (state !== wantedState)
       throw new Error(`The state of run ${run} must be as it was: got ${state.length} characters that are different`);
@@ -310,7 +326,7 @@ async function requireEntries(partition: JournalPartition, wanted: readonly Jour
 const sorted = (counts: Iterable<[string, number]>): [string, number][] =>
   [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
 
-async function countsOf(partition: JournalPartition): Promise<[string, number][]> {
+async function countsOf(partition: CheckpointPartition): Promise<[string, number][]> {
   return sorted(await partition.counts());
 }
 
@@ -329,7 +345,7 @@ async function requireRefused(
 }
 
 /** Throws unless every call of a superseded writer is rejected. */
-async function requireFenced(partition: JournalPartition, sequence: number): Promise<void> {
+async function requireFenced(partition: CheckpointPartition, sequence: number): Promise<void> {
   const change = batch({ put: [entry(1, { version: 99 }), entry(98)], remove: [2], counts: new Map([["a", 50]]) });
   for (const expected of [sequence, sequence + 1])
     await requireRefused("Its batch", partition.append(change, expected), FENCED);
@@ -338,13 +354,13 @@ async function requireFenced(partition: JournalPartition, sequence: number): Pro
   await requireRefused("Its counts", partition.counts(), FENCED);
 }
 
-/** Opens the partition as soon as its claim has expired. */
-async function opened(journal: Journal, owner: string): Promise<JournalPartition> {
+/** Opens the partition as soon as its lease has expired. */
+async function opened(checkpoints: CheckpointStore, owner: string): Promise<CheckpointPartition> {
   for (;;) {
     try {
-      return await journal.open(claim({ owner }));
+      return await checkpoints.open(lease({ owner }));
     } catch (error) {
-      if ((error as { readonly code?: unknown }).code !== FlowErrorCode.JOURNAL_OWNED) throw error;
+      if ((error as { readonly code?: unknown }).code !== FlowErrorCode.PARTITION_LEASED) throw error;
       await pause(SHORT_MS / 10);
     }
   }

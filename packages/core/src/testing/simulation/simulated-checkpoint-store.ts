@@ -1,10 +1,16 @@
-import { MemoryJournal } from "../../memory/memory-journal.ts";
-import type { Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartition } from "../../ports/journal.ts";
+import { MemoryCheckpointStore } from "../../memory/memory-checkpoint-store.ts";
+import type {
+  CheckpointStore,
+  CheckpointBatch,
+  LeaseRequest,
+  Checkpoint,
+  CheckpointPartition,
+} from "../../ports/checkpoint-store.ts";
 import type { SeededSchedule } from "./seeded-schedule.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 
-/** The facts about a simulated run that its journal needs. */
-export interface JournalSetting {
+/** The facts about a simulated run that its checkpoint store needs. */
+export interface CheckpointSetting {
   readonly schedule: SeededSchedule;
   /** Id that distinguishes its partitions. */
   readonly id: string;
@@ -14,8 +20,8 @@ export interface JournalSetting {
   readonly delayMs: () => number;
   /** Whether the disk refuses a batch or a renewal. */
   readonly refuses: (what: "batch" | "renewal") => boolean;
-  /** Whether the claim of a dead process must expire first. */
-  readonly keepsClaim: () => boolean;
+  /** Whether the lease of a dead process must expire first. */
+  readonly keepsLease: () => boolean;
   /** Whether the process ends before or after a batch is stored. */
   readonly ends: (when: "before" | "after") => boolean;
   /** Kills a process at its current point. */
@@ -23,37 +29,37 @@ export interface JournalSetting {
 }
 
 /**
- * An in-memory journal on a slow disk, for processes that crash: before a batch is stored, after it is stored but
- * before it is acknowledged, or at any other time.
+ * An in-memory checkpoint store on a slow disk, for processes that crash: before a batch is stored, after it is stored
+ * but before it is acknowledged, or at any other time.
  */
-export class SimulatedJournal implements Journal {
-  readonly #setting: JournalSetting;
-  readonly #memory: MemoryJournal;
-  /** Whether a flow uses the journal. */
+export class SimulatedCheckpointStore implements CheckpointStore {
+  readonly #setting: CheckpointSetting;
+  readonly #memory: MemoryCheckpointStore;
+  /** Whether a flow uses the checkpoint store. */
   isUsed = false;
-  readonly #partitions = new Map<string, JournalPartition>();
+  readonly #partitions = new Map<string, CheckpointPartition>();
 
-  constructor(setting: JournalSetting) {
+  constructor(setting: CheckpointSetting) {
     this.#setting = setting;
-    this.#memory = new MemoryJournal({ clock: setting.schedule.clock });
+    this.#memory = new MemoryCheckpointStore({ clock: setting.schedule.clock });
   }
 
-  open(claim: JournalClaim): Promise<JournalPartition> {
+  open(lease: LeaseRequest): Promise<CheckpointPartition> {
     const process = this.#setting.process();
     this.isUsed = true;
     return this.#do(process, async () => {
-      // sometimes the previous process's end goes unnoticed, so its claim must expire first
-      if (!this.#setting.keepsClaim()) await this.#partitions.get(claim.partition)?.close();
-      const partition = await this.#memory.open(claim);
-      this.#partitions.set(claim.partition, partition);
-      process.hasJournal = true;
-      return this.#watched(partition, claim.partition, process);
+      // sometimes the previous process's end goes unnoticed, so its lease must expire first
+      if (!this.#setting.keepsLease()) await this.#partitions.get(lease.partition)?.close();
+      const partition = await this.#memory.open(lease);
+      this.#partitions.set(lease.partition, partition);
+      process.hasCheckpoints = true;
+      return this.#watched(partition, lease.partition, process);
     });
   }
 
   /** Returns the contents of all partitions. */
-  async read(): Promise<{ entries: JournalEntry[]; counts: Map<string, number> }> {
-    const entries: JournalEntry[] = [];
+  async read(): Promise<{ entries: Checkpoint[]; counts: Map<string, number> }> {
+    const entries: Checkpoint[] = [];
     const counts = new Map<string, number>();
     for (const [partition, last] of this.#partitions) {
       await last.close();
@@ -64,15 +70,15 @@ export class SimulatedJournal implements Journal {
     return { entries, counts };
   }
 
-  #watched(partition: JournalPartition, name: string, process: SimulatedProcess): JournalPartition {
+  #watched(partition: CheckpointPartition, name: string, process: SimulatedProcess): CheckpointPartition {
     const { id, refuses, ends, kill } = this.#setting;
     return {
       id: `${id} ${name}`,
-      epoch: partition.epoch,
+      fencingToken: partition.fencingToken,
       sequence: partition.sequence,
       read: () => partition.read(),
       counts: () => partition.counts(),
-      append: (batch: JournalBatch, expectedSequence: number) => {
+      append: (batch: CheckpointBatch, expectedSequence: number) => {
         const has = process.records.length;
         return new Promise<number>((resolve, reject) => {
           const store = (): void => {

@@ -5,12 +5,12 @@ import {
   type ErrorPayload,
   FlowError,
   type Flow,
-  type Journal,
-  type JournalBatch,
-  type JournalClaim,
-  type JournalEntry,
-  type JournalPartition,
-  MemoryJournal,
+  type CheckpointStore,
+  type CheckpointBatch,
+  type LeaseRequest,
+  type Checkpoint,
+  type CheckpointPartition,
+  MemoryCheckpointStore,
   type Message,
 } from "penguiflow";
 import { durable, type DurableOptions } from "penguiflow/durable";
@@ -19,23 +19,23 @@ import { passing } from "../fixtures/quiet-flow.ts";
 import { logbook, within } from "../fixtures/watched-flow.ts";
 
 /**
- * The point at which a journal stops: before the batch with that number is stored, or after it but before the caller is
- * told.
+ * The point at which a checkpoint store stops: before the batch with that number is stored, or after it but before the
+ * caller is told.
  */
 export interface Cut {
   readonly at: number;
   readonly side: "before" | "after";
 }
 
-/** A journal that works until its cut, as if the process had ended there. */
-export class CutJournal implements Journal {
+/** A checkpoint store that works until its cut, as if the process had ended there. */
+export class CutCheckpoints implements CheckpointStore {
   batches = 0;
   isCut = false;
-  readonly #journal: Journal;
+  readonly #checkpoints: CheckpointStore;
   readonly #cut: Cut | undefined;
 
-  constructor(journal: Journal, cut?: Cut) {
-    this.#journal = journal;
+  constructor(checkpoints: CheckpointStore, cut?: Cut) {
+    this.#checkpoints = checkpoints;
     this.#cut = cut;
   }
 
@@ -44,8 +44,8 @@ export class CutJournal implements Journal {
     this.isCut = true;
   }
 
-  async open(claim: JournalClaim): Promise<JournalPartition> {
-    const partition = await this.#journal.open(claim);
+  async open(lease: LeaseRequest): Promise<CheckpointPartition> {
+    const partition = await this.#checkpoints.open(lease);
     return wrapped(partition, async (batch, sequence) => {
       const isHere = this.#cut?.at === this.batches;
       if (isHere && !this.isCut && this.#cut.side === "after") await partition.append(batch, sequence);
@@ -57,17 +57,17 @@ export class CutJournal implements Journal {
   }
 }
 
-/** A journal whose appends are blocked until they are released. */
-export class HeldJournal implements Journal {
+/** A checkpoint store whose appends are blocked until they are released. */
+export class HeldCheckpoints implements CheckpointStore {
   /** Number of pending appends. */
   waiting = 0;
-  appended: JournalBatch[] = [];
+  appended: CheckpointBatch[] = [];
   isHeld = false;
-  readonly #journal: Journal;
+  readonly #checkpoints: CheckpointStore;
   readonly #held: ((failure: Error | undefined) => void)[] = [];
 
-  constructor(journal: Journal = new MemoryJournal()) {
-    this.#journal = journal;
+  constructor(checkpoints: CheckpointStore = new MemoryCheckpointStore()) {
+    this.#checkpoints = checkpoints;
   }
 
   hold(): void {
@@ -80,8 +80,8 @@ export class HeldJournal implements Journal {
     for (const go of this.#held.splice(0)) go(failure);
   }
 
-  async open(claim: JournalClaim): Promise<JournalPartition> {
-    const partition = await this.#journal.open(claim);
+  async open(lease: LeaseRequest): Promise<CheckpointPartition> {
+    const partition = await this.#checkpoints.open(lease);
     return wrapped(partition, async (batch, sequence) => {
       if (this.isHeld) {
         this.waiting += 1;
@@ -97,13 +97,13 @@ export class HeldJournal implements Journal {
 
 /** Wraps a partition, with some methods replaced. */
 export function wrapped(
-  partition: JournalPartition,
-  append: JournalPartition["append"],
-  others: Partial<JournalPartition> = {},
-): JournalPartition {
+  partition: CheckpointPartition,
+  append: CheckpointPartition["append"],
+  others: Partial<CheckpointPartition> = {},
+): CheckpointPartition {
   return {
     id: partition.id,
-    epoch: partition.epoch,
+    fencingToken: partition.fencingToken,
     sequence: partition.sequence,
     read: () => partition.read(),
     counts: () => partition.counts(),
@@ -114,13 +114,13 @@ export function wrapped(
   };
 }
 
-/** Returns the entries of a journal and the number of completed messages per node. */
+/** Returns the entries of a checkpoint store and the number of completed messages per node. */
 export async function contentsOf(
-  journal: Journal,
+  checkpoints: CheckpointStore,
   name = "flow",
-): Promise<{ entries: JournalEntry[]; counts: Record<string, number> }> {
-  const partition = await journal.open({ partition: name, owner: "the test", leaseMs: 1 });
-  const entries: JournalEntry[] = [];
+): Promise<{ entries: Checkpoint[]; counts: Record<string, number> }> {
+  const partition = await checkpoints.open({ partition: name, owner: "the test", leaseMs: 1 });
+  const entries: Checkpoint[] = [];
   for await (const page of partition.read()) entries.push(...page);
   const counts = Object.fromEntries(await partition.counts());
   await partition.close();
@@ -160,15 +160,15 @@ export interface Told {
 /** Runs a scenario in one process per cut, and one more without a cut. */
 async function lived(scenario: Scenario, cuts: readonly Cut[]): Promise<Told> {
   const clock = new TestClock();
-  const journal = new MemoryJournal({ clock });
+  const checkpoints = new MemoryCheckpointStore({ clock });
   const effects: string[] = [];
   const accepted = new Set<string>();
   let batches = 0;
   for (const cut of [...cuts, undefined]) {
-    const stored = new Set((await contentsOf(journal)).entries.map(({ traceId }) => traceId));
-    const own = new CutJournal(journal, cut);
+    const stored = new Set((await contentsOf(checkpoints)).entries.map(({ traceId }) => traceId));
+    const own = new CutCheckpoints(checkpoints, cut);
     const logger = logbook();
-    const world = { clock, effects, logger, durability: durable({ journal: own, ...scenario.options }) };
+    const world = { clock, effects, logger, durability: durable({ checkpoints: own, ...scenario.options }) };
     const flow = scenario.make(world) as unknown as Flow<unknown, unknown>;
     flow.run();
     await within(2_000, flow.ready(), "ready");
@@ -197,7 +197,7 @@ async function lived(scenario: Scenario, cuts: readonly Cut[]): Promise<Told> {
     if (cut === undefined) {
       await within(2_000, ended as Promise<void>, `the end of ${JSON.stringify(cuts)}: ${JSON.stringify(ends)}`);
       await passing(clock, flow.stop(), 5);
-      const { entries, counts } = await contentsOf(journal);
+      const { entries, counts } = await contentsOf(checkpoints);
       expect(entries.filter(({ status }) => status !== "failed")).toEqual([]);
       return { ends, counts, effects: effects.toSorted(), batches };
     }
@@ -257,7 +257,7 @@ export async function expectAlikeHoweverCut(scenario: Scenario): Promise<number>
   const { batches, ...whole } = await lived(scenario, []);
   expect(batches).toBeGreaterThan(2);
   const all = Array.from({ length: batches }, (_, at) => [cutsAt(at, "before"), cutsAt(at, "after")]).flat();
-  // each has its own clock and journal; running them side by side reduces waiting
+  // each has its own clock and checkpoint store; running them side by side reduces waiting
   for (let first = 0; first < all.length; first += AT_ONCE) {
     await Promise.all(
       all.slice(first, first + AT_ONCE).map(async (cuts) => {

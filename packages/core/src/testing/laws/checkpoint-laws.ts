@@ -1,15 +1,15 @@
-import type { JournalEntry } from "../../ports/journal.ts";
+import type { Checkpoint } from "../../ports/checkpoint-store.ts";
 import type { TraceRecord } from "../../ports/trace-recorder.ts";
 import type { Restart } from "./record-laws.ts";
 
 /**
- * Checks L10 on a journal after all traces have ended: it retains only failed traces and counts each commit of `runs`
- * once. Returns one line per violation.
+ * Checks L10 on a checkpoint store after all traces have ended: it retains only failed traces and counts each commit of
+ * `runs` once. Returns one line per violation.
  */
-export function brokenJournal(
+export function brokenCheckpoints(
   records: readonly (TraceRecord | Restart)[],
   runs: ReadonlySet<string>,
-  { entries, counts }: { readonly entries: readonly JournalEntry[]; readonly counts: ReadonlyMap<string, number> },
+  { entries, counts }: { readonly entries: readonly Checkpoint[]; readonly counts: ReadonlyMap<string, number> },
 ): string[] {
   const left = new Map(counts);
   const failed = new Set<string>();
@@ -20,9 +20,11 @@ export function brokenJournal(
   }
   const broken = [...left]
     .filter(([, number]) => number !== 0)
-    .map(([node, number]) => `L10: the journal counts ${number} messages more at "${node}" than were committed`);
+    .map(
+      ([node, number]) => `L10: the checkpoint store counts ${number} messages more at "${node}" than were committed`,
+    );
   for (const { run, status, traceId, tenant, state } of entries)
     if (status !== "failed" || !failed.has(run.toString(36)))
-      broken.push(`L10: "${traceId}" of ${tenant} is left in the journal (${status}): ${state}`);
+      broken.push(`L10: "${traceId}" of ${tenant} is left in the checkpoint store (${status}): ${state}`);
   return broken;
 }

@@ -1,7 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { crc32 } from "node:zlib";
-import type { Clock, Journal, JournalBatch, JournalClaim, JournalEntry, JournalPartition } from "penguiflow";
-import { fromStorable, journalFenced, journalOwned, toStorable } from "penguiflow/adapter";
+import type {
+  Clock,
+  CheckpointStore,
+  CheckpointBatch,
+  LeaseRequest,
+  Checkpoint,
+  CheckpointPartition,
+} from "penguiflow";
+import { fromStorable, partitionFenced, partitionLeased, toStorable } from "penguiflow/adapter";
 import { DAMAGED, type Database, type Row, type SqlValue } from "./database.ts";
 import { openMigrated } from "./migrations.ts";
 import { resolveFileOptions, type SqliteFileOptions } from "./options.ts";
@@ -18,10 +25,10 @@ const ROWS_PER_STATEMENT = 20;
  *
  * @example
  * ```ts
- * await using journal = await SqliteJournal.open({ file: "flow.db", durability: "full" });
+ * await using checkpoints = await SqliteCheckpointStore.open({ file: "flow.db", durability: "full" });
  * ```
  */
-export class SqliteJournal implements Journal, AsyncDisposable {
+export class SqliteCheckpointStore implements CheckpointStore, AsyncDisposable {
   readonly #database: Database;
   readonly #clock: Clock;
 
@@ -32,13 +39,13 @@ export class SqliteJournal implements Journal, AsyncDisposable {
 
   /**
    * Opens the file. Creates it when it is missing, and migrates it from an older version. Checks the pages of the
-   * journal, which takes a tenth of a second for 100 000 entries.
+   * checkpoint store, which takes a tenth of a second for 100 000 entries.
    *
    * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
    * @throws Error when the file cannot be opened and written to, is damaged, no database of this package, or of a newer
    * version
    */
-  static async open(options: SqliteFileOptions): Promise<SqliteJournal> {
+  static async open(options: SqliteFileOptions): Promise<SqliteCheckpointStore> {
     const resolved = resolveFileOptions(options);
     const database = await openMigrated(resolved);
     try {
@@ -52,25 +59,25 @@ export class SqliteJournal implements Journal, AsyncDisposable {
       await database.close();
       throw error;
     }
-    return new SqliteJournal(database, resolved.clock);
+    return new SqliteCheckpointStore(database, resolved.clock);
   }
 
   /**
-   * Claims a partition, which is created if missing; resolves once the claim is stored.
+   * Leases a partition, which is created if missing; resolves once the lease is stored.
    *
-   * @throws FlowError `JOURNAL_OWNED` while the claim of another writer lasts; `details` names its owner
+   * @throws FlowError `PARTITION_LEASED` while the lease of another writer lasts; `details` names its owner
    */
-  async open({ partition, owner, leaseMs }: JournalClaim): Promise<JournalPartition> {
+  async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
     const database = this.#database;
     const name = toStorable(partition);
     const find = "SELECT * FROM journal_partitions WHERE name = ?";
-    const answer = await database.transaction("open a journal in", async () => {
+    const answer = await database.transaction("open a checkpoint store in", async () => {
       const now = this.#clock.epochNow();
-      const before = database.get(find, name) as ClaimRow | undefined;
+      const before = database.get(find, name) as PartitionRow | undefined;
       if (before !== undefined && before.ends_at > now) {
         const { id, lease_ms } = before;
         const endsInMs = Math.min(before.ends_at - now, lease_ms);
-        // the clock was set back since the claim was stored, which must not prolong it
+        // the clock was set back since the lease was stored, which must not prolong it
         if (before.ends_at - now > lease_ms)
           database.run("UPDATE journal_partitions SET ends_at = ? WHERE id = ?", now + lease_ms, id);
         return { refusal: { partition, owner: fromStorable(before.owner), endsInMs } };
@@ -85,9 +92,9 @@ export class SqliteJournal implements Journal, AsyncDisposable {
         leaseMs,
         now + leaseMs,
       );
-      return { row: database.get(find, name) as ClaimRow };
+      return { row: database.get(find, name) as PartitionRow };
     });
-    if (answer.row === undefined) throw journalOwned(answer.refusal);
+    if (answer.row === undefined) throw partitionLeased(answer.refusal);
     return new SqlitePartition(database, this.#clock, partition, answer.row);
   }
 
@@ -96,7 +103,7 @@ export class SqliteJournal implements Journal, AsyncDisposable {
     return await this.#database.read("check", () => this.#database.check("integrity_check"));
   }
 
-  /** Waits for pending calls, then closes the file. Claims of open partitions last until they end. Idempotent. */
+  /** Waits for pending calls, then closes the file. Leases of open partitions last until they end. Idempotent. */
   async close(): Promise<void> {
     await this.#database.close();
   }
@@ -108,7 +115,7 @@ export class SqliteJournal implements Journal, AsyncDisposable {
 }
 
 /** A row of `journal_partitions`. */
-interface ClaimRow extends Row {
+interface PartitionRow extends Row {
   readonly id: number;
   readonly public_id: string;
   readonly epoch: number;
@@ -119,11 +126,12 @@ interface ClaimRow extends Row {
 }
 
 /**
- * Writes one partition. Every change names the epoch, so that it changes no row when another writer owns the partition.
+ * Writes one partition. Every change names the fencing token, so that it changes no row when another writer owns the
+ * partition.
  */
-class SqlitePartition implements JournalPartition {
+class SqlitePartition implements CheckpointPartition {
   readonly id: string;
-  readonly epoch: number;
+  readonly fencingToken: number;
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #name: string;
@@ -132,22 +140,22 @@ class SqlitePartition implements JournalPartition {
   #sequence: number;
   #isClosed = false;
 
-  constructor(database: Database, clock: Clock, name: string, claim: ClaimRow) {
-    this.id = claim.public_id;
-    this.epoch = claim.epoch;
+  constructor(database: Database, clock: Clock, name: string, lease: PartitionRow) {
+    this.id = lease.public_id;
+    this.fencingToken = lease.epoch;
     this.#database = database;
     this.#clock = clock;
     this.#name = name;
-    this.#row = claim.id;
-    this.#leaseMs = claim.lease_ms;
-    this.#sequence = claim.sequence;
+    this.#row = lease.id;
+    this.#leaseMs = lease.lease_ms;
+    this.#sequence = lease.sequence;
   }
 
   get sequence(): number {
     return this.#sequence;
   }
 
-  async *read(): AsyncGenerator<readonly JournalEntry[]> {
+  async *read(): AsyncGenerator<readonly Checkpoint[]> {
     let after = -Infinity;
     for (;;) {
       const page = await this.#read(() => this.#page(after));
@@ -164,18 +172,18 @@ class SqlitePartition implements JournalPartition {
     return new Map(rows.map(({ node, count }) => [fromStorable(node as string), count as number]));
   }
 
-  async append({ put, remove, counts }: JournalBatch, expectedSequence: number): Promise<number> {
+  async append({ put, remove, counts }: CheckpointBatch, expectedSequence: number): Promise<number> {
     await this.#write(async () => {
       const changed = this.#database.run(
         `UPDATE journal_partitions SET sequence = sequence + 1, ends_at = ? WHERE id = ? AND epoch = ? AND sequence = ?`,
         this.#clock.epochNow() + this.#leaseMs,
         this.#row,
-        this.epoch,
+        this.fencingToken,
         expectedSequence,
       );
       if (changed === 0) {
-        this.#requireClaim();
-        throw journalFenced(this.#name, `batch ${this.#sequence} is the last`);
+        this.#requireLease();
+        throw partitionFenced(this.#name, `batch ${this.#sequence} is the last`);
       }
       // no yield to the event loop: callers wait for the batch, and it is small
       for (let from = 0; from < put.length; from += ROWS_PER_STATEMENT)
@@ -201,17 +209,17 @@ class SqlitePartition implements JournalPartition {
   async renew(): Promise<void> {
     await this.#write(async () => {
       const endsAt = this.#clock.epochNow() + this.#leaseMs;
-      if (this.#setEnd(endsAt) === 0) this.#requireClaim();
+      if (this.#setEnd(endsAt) === 0) this.#requireLease();
     });
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await this.#database.transaction("close a journal in", async () => this.#setEnd(0));
+    await this.#database.transaction("close a checkpoint store in", async () => this.#setEnd(0));
   }
 
-  #put(entries: readonly JournalEntry[]): void {
+  #put(entries: readonly Checkpoint[]): void {
     const values: SqlValue[] = [];
     for (const entry of entries) {
       const { run, tenant, traceId, status, version, state } = entry;
@@ -226,8 +234,8 @@ class SqlitePartition implements JournalPartition {
     );
   }
 
-  #page(after: number): JournalEntry[] {
-    const entries: JournalEntry[] = [];
+  #page(after: number): Checkpoint[] {
+    const entries: Checkpoint[] = [];
     let characters = 0;
     const rows = this.#database.iterate(
       `SELECT run, tenant, trace_id, status, version, state, checksum FROM journal_entries
@@ -246,42 +254,42 @@ class SqlitePartition implements JournalPartition {
 
   async #read<Value>(work: () => Value): Promise<Value> {
     this.#requireOpen();
-    return await this.#database.read("read a journal in", () => {
+    return await this.#database.read("read a checkpoint store in", () => {
       const value = work();
       // a writer that owns the partition now has owned it during the read
-      this.#requireClaim();
+      this.#requireLease();
       return value;
     });
   }
 
   async #write(work: () => Promise<void>): Promise<void> {
     this.#requireOpen();
-    await this.#database.transaction("write a journal in", work);
+    await this.#database.transaction("write a checkpoint store in", work);
   }
 
-  /** Sets the end of the claim; returns the number of changed rows, none when another writer owns the partition. */
+  /** Sets the end of the lease; returns the number of changed rows, none when another writer owns the partition. */
   #setEnd(endsAt: number): number {
     const change = "UPDATE journal_partitions SET ends_at = ? WHERE id = ? AND epoch = ?";
-    return this.#database.run(change, endsAt, this.#row, this.epoch);
+    return this.#database.run(change, endsAt, this.#row, this.fencingToken);
   }
 
   #requireOpen(): void {
-    if (this.#isClosed) throw journalFenced(this.#name, "it was closed");
+    if (this.#isClosed) throw partitionFenced(this.#name, "it was closed");
   }
 
-  #requireClaim(): void {
+  #requireLease(): void {
     const found = this.#database.get("SELECT epoch, owner FROM journal_partitions WHERE id = ?", this.#row);
-    if (found?.["epoch"] !== this.epoch)
-      throw journalFenced(this.#name, `"${fromStorable(String(found?.["owner"]))}" has it now`);
+    if (found?.["epoch"] !== this.fencingToken)
+      throw partitionFenced(this.#name, `"${fromStorable(String(found?.["owner"]))}" has it now`);
   }
 }
 
-function entryOf(row: Row): JournalEntry {
-  const entry: JournalEntry = {
+function entryOf(row: Row): Checkpoint {
+  const entry: Checkpoint = {
     run: row["run"] as number,
     tenant: fromStorable(row["tenant"] as string),
     traceId: fromStorable(row["trace_id"] as string),
-    status: row["status"] as JournalEntry["status"],
+    status: row["status"] as Checkpoint["status"],
     version: row["version"] as number,
     state: row["state"] as string,
   };
@@ -291,6 +299,6 @@ function entryOf(row: Row): JournalEntry {
 }
 
 /** Computes a checksum of an entry: SQLite detects broken pages, not changed content. */
-function checksumOf({ run, tenant, traceId, status, version, state }: JournalEntry): number {
+function checksumOf({ run, tenant, traceId, status, version, state }: Checkpoint): number {
   return crc32(`${run} ${version} ${status} ${tenant} ${traceId} ${state}`);
 }

@@ -1,11 +1,11 @@
-import type { JournalEntry, JournalPartition } from "penguiflow";
+import type { Checkpoint, CheckpointPartition } from "penguiflow";
 import { expect, test } from "vitest";
-import { append, contentsAfter, contentsOf, takeOver } from "./journal-batches.ts";
+import { append, contentsAfter, contentsOf, takeOver } from "./checkpoint-batches.ts";
 import { TestSchema } from "./server.ts";
 
-const claim = { partition: "orders", owner: "one", leaseMs: 60_000 };
+const lease = { partition: "orders", owner: "one", leaseMs: 60_000 };
 
-const entry = (run: number, state: string): JournalEntry => ({
+const entry = (run: number, state: string): Checkpoint => ({
   run,
   tenant: "ada",
   traceId: `t${run}`,
@@ -14,7 +14,7 @@ const entry = (run: number, state: string): JournalEntry => ({
   state,
 });
 
-async function pagesOf(partition: JournalPartition): Promise<number[][]> {
+async function pagesOf(partition: CheckpointPartition): Promise<number[][]> {
   const pages: number[][] = [];
   for await (const page of partition.read()) pages.push(page.map(({ run }) => run));
   return pages;
@@ -24,7 +24,7 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, inde
 
 test("a page has no more than a thousand entries", async () => {
   await using schema = await TestSchema.create();
-  const partition = await (await schema.openJournal()).open(claim);
+  const partition = await (await schema.openCheckpoints()).open(lease);
   const put = upTo(2_500).map((run) => entry(run, "1"));
   await partition.append({ put, remove: [], counts: new Map() }, 0);
   const pages = await pagesOf(partition);
@@ -34,7 +34,7 @@ test("a page has no more than a thousand entries", async () => {
 
 test("a page of large entries has fewer of them", async () => {
   await using schema = await TestSchema.create();
-  const partition = await (await schema.openJournal()).open(claim);
+  const partition = await (await schema.openCheckpoints()).open(lease);
   const put = upTo(6).map((run) => entry(run, JSON.stringify("x".repeat(2_500_000))));
   await partition.append({ put, remove: [], counts: new Map() }, 0);
   expect(await pagesOf(partition)).toEqual([[0, 1], [2, 3], [4], [5]]);
@@ -42,7 +42,7 @@ test("a page of large entries has fewer of them", async () => {
 
 test("a reader goes on while batches are stored, and has what was there from the start and was left", async () => {
   await using schema = await TestSchema.create();
-  const partition = await (await schema.openJournal()).open(claim);
+  const partition = await (await schema.openCheckpoints()).open(lease);
   const put = upTo(3_000).map((run) => entry(run, "1"));
   await partition.append({ put, remove: [], counts: new Map() }, 0);
   const read: number[] = [];
@@ -56,34 +56,34 @@ test("a reader goes on while batches are stored, and has what was there from the
 
 test("a reader that is overtaken is refused in the middle", async () => {
   await using schema = await TestSchema.create();
-  const journal = await schema.openJournal();
-  const partition = await journal.open({ ...claim, leaseMs: 1 });
+  const checkpoints = await schema.openCheckpoints();
+  const partition = await checkpoints.open({ ...lease, leaseMs: 1 });
   const put = upTo(2_000).map((run) => entry(run, "1"));
   await partition.append({ put, remove: [], counts: new Map() }, 0);
   const reading = partition.read()[Symbol.asyncIterator]();
   await reading.next();
-  await takeOver(journal, { ...claim, owner: "heir" });
+  await takeOver(checkpoints, { ...lease, owner: "heir" });
   await expect(reading.next()).rejects.toThrow(
-    'Cannot write partition "orders" of the journal any more: "heir" has it now',
+    'Cannot write partition "orders" of the checkpoint store any more: "heir" has it now',
   );
 });
 
 test("calls that are made at once are done in their order, a closing last", async () => {
   await using schema = await TestSchema.create();
-  const journal = await schema.openJournal();
-  const partition = await journal.open(claim);
+  const checkpoints = await schema.openCheckpoints();
+  const partition = await checkpoints.open(lease);
   const calls = [append(partition, 1, 1), partition.renew(), partition.close()];
   await Promise.all(calls);
-  const again = await journal.open(claim);
+  const again = await checkpoints.open(lease);
   expect(await contentsOf(again)).toEqual(contentsAfter(1));
 });
 
 test("names of any length are kept apart", async () => {
   await using schema = await TestSchema.create();
-  const journal = await schema.openJournal();
+  const checkpoints = await schema.openCheckpoints();
   const long = "n".repeat(5_000);
-  const one = await journal.open({ ...claim, partition: `${long}1`, owner: long });
-  const other = await journal.open({ ...claim, partition: `${long}2` });
+  const one = await checkpoints.open({ ...lease, partition: `${long}1`, owner: long });
+  const other = await checkpoints.open({ ...lease, partition: `${long}2` });
   expect(one.id).not.toBe(other.id);
   const counts = new Map([
     [`${long}1`, 1],
@@ -92,34 +92,38 @@ test("names of any length are kept apart", async () => {
   const put = [{ ...entry(1, "1"), tenant: long, traceId: long }];
   await one.append({ put, remove: [], counts }, 0);
   expect(await contentsOf(one)).toEqual({ sequence: 1, entries: put, counts });
-  await expect(journal.open({ ...claim, partition: `${long}1` })).rejects.toMatchObject({ details: { owner: long } });
+  await expect(checkpoints.open({ ...lease, partition: `${long}1` })).rejects.toMatchObject({
+    details: { owner: long },
+  });
 });
 
-test("a store and a journal share a schema", async () => {
+test("a store and a checkpoint store share a schema", async () => {
   await using schema = await TestSchema.create();
   const store = await schema.open();
-  const partition = await (await schema.openJournal()).open(claim);
+  const partition = await (await schema.openCheckpoints()).open(lease);
   await store.saveEvents([{ tenant: "ada", traceId: "t", kind: "trace_start", at: 1, node: undefined, payload: {} }]);
   await append(partition, 1, 2);
   expect((await store.loadHistory({ tenant: "ada", traceId: "t" })).events).toHaveLength(1);
   expect(await contentsOf(partition)).toEqual(contentsAfter(2));
 });
 
-test("a partition whose row was taken away is refused, and so is a claim without a span", async () => {
+test("a partition whose row was taken away is refused, and so is a lease without a span", async () => {
   await using schema = await TestSchema.create();
-  const journal = await schema.openJournal();
-  const partition = await journal.open(claim);
+  const checkpoints = await schema.openCheckpoints();
+  const partition = await checkpoints.open(lease);
   await schema.rows("delete from @journal_partitions");
   await expect(append(partition, 1, 1)).rejects.toThrow("it is not there any more");
-  await expect(journal.open({ ...claim, leaseMs: 0 })).rejects.toThrow(
+  await expect(checkpoints.open({ ...lease, leaseMs: 0 })).rejects.toThrow(
     'Option "leaseMs" must be a whole number of 1 or more: got 0',
   );
 });
 
-test("a journal that is closed opens no partition", async () => {
+test("a checkpoint store that is closed opens no partition", async () => {
   await using schema = await TestSchema.create();
-  const journal = await schema.openJournal();
-  await journal.close();
-  await journal.close();
-  await expect(journal.open(claim)).rejects.toThrow(`Cannot use the journal of schema "${schema.name}": it is closed`);
+  const checkpoints = await schema.openCheckpoints();
+  await checkpoints.close();
+  await checkpoints.close();
+  await expect(checkpoints.open(lease)).rejects.toThrow(
+    `Cannot use the checkpoint store of schema "${schema.name}": it is closed`,
+  );
 });

@@ -1,15 +1,15 @@
-/** A writer's claim to a partition. */
-export interface JournalClaim {
+/** The lease that a writer asks for. */
+export interface LeaseRequest {
   /** The traces that the writer owns: those of one flow, or a share of them. */
   readonly partition: string;
   /** The writer's name, reported to rejected writers. */
   readonly owner: string;
-  /** Milliseconds after the last {@link JournalPartition.renew} or append at which the claim expires. */
+  /** Milliseconds after the last {@link CheckpointPartition.renew} or append at which the lease expires. */
   readonly leaseMs: number;
 }
 
 /** The stored state of one trace: everything needed to resume it. */
-export interface JournalEntry {
+export interface Checkpoint {
   /** Identifies the trace: unique in its partition, larger for later ones. At most 2 ** 53 − 1. */
   readonly run: number;
   readonly tenant: string;
@@ -23,9 +23,9 @@ export interface JournalEntry {
 }
 
 /** The changes since the previous batch. Stored atomically. */
-export interface JournalBatch {
+export interface CheckpointBatch {
   /** Current state of traces; each replaces the previous state of its run. */
-  readonly put: readonly JournalEntry[];
+  readonly put: readonly Checkpoint[];
   /** Runs to delete, even if `put` contains them. An unknown run is no error. */
   readonly remove: readonly number[];
   /** Number of messages completed since the previous batch, by node. */
@@ -33,18 +33,18 @@ export interface JournalBatch {
 }
 
 /**
- * A partition held by its one writer. A writer that has been superseded is rejected with `JOURNAL_FENCED`, and so is
- * every call after {@link JournalPartition.close}.
+ * A partition held by its one writer. A writer that has been superseded is rejected with `PARTITION_FENCED`, and so is
+ * every call after {@link CheckpointPartition.close}.
  */
-export interface JournalPartition {
+export interface CheckpointPartition {
   /** Id that is constant for the lifetime of the partition and unique to it. */
   readonly id: string;
   /** Number of times the partition has been opened, from 1. */
-  readonly epoch: number;
+  readonly fencingToken: number;
   /** Number of the last stored batch; 0 if there is none. */
   readonly sequence: number;
   /** Yields all entries in pages, ordered by run. */
-  read(): AsyncIterable<readonly JournalEntry[]>;
+  read(): AsyncIterable<readonly Checkpoint[]>;
   /** Returns the number of messages completed since the partition was created, by node. */
   counts(): Promise<ReadonlyMap<string, number>>;
   /**
@@ -52,30 +52,30 @@ export interface JournalPartition {
    * stored, or its fate is unknown, such as when a server's response is lost. It is never stored in part. The flow then
    * stops, and reads the stored state when it runs again.
    *
-   * @throws FlowError `JOURNAL_FENCED` when another writer holds the partition, or `expectedSequence` is not that of
+   * @throws FlowError `PARTITION_FENCED` when another writer holds the partition, or `expectedSequence` is not that of
    *   the last stored batch
    */
-  append(batch: JournalBatch, expectedSequence: number): Promise<number>;
+  append(batch: CheckpointBatch, expectedSequence: number): Promise<number>;
   /**
-   * Renews the claim for another `leaseMs`.
+   * Renews the lease for another `leaseMs`.
    *
-   * @throws FlowError `JOURNAL_FENCED`
+   * @throws FlowError `PARTITION_FENCED`
    */
   renew(): Promise<void>;
-  /** Releases the partition, so that others need not wait until the claim expires. Idempotent. */
+  /** Releases the partition, so that others need not wait until the lease expires. Idempotent. */
   close(): Promise<void>;
 }
 
 /**
  * Stores the data that a durable flow must not lose: its in-flight traces, each in its latest state. Nothing remains of
- * a trace that has ended, so a journal needs no compaction. An adapter for an append-only technology compacts by
- * keeping the latest entry of each run.
+ * a trace that has ended, so a checkpoint store needs no compaction. An adapter for an append-only technology compacts
+ * by keeping the latest entry of each run.
  */
-export interface Journal {
+export interface CheckpointStore {
   /**
-   * Acquires a partition, creating it if needed, and resolves once the claim is stored.
+   * Acquires a partition, creating it if needed, and resolves once the lease is stored.
    *
-   * @throws FlowError `JOURNAL_OWNED` while another writer's claim is valid; `details` names its owner
+   * @throws FlowError `PARTITION_LEASED` while another writer's lease is valid; `details` names its owner
    */
-  open(claim: JournalClaim): Promise<JournalPartition>;
+  open(lease: LeaseRequest): Promise<CheckpointPartition>;
 }
