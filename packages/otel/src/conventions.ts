@@ -70,6 +70,8 @@ export const Own = {
   /** Input and return value of a handler, when contents are enabled. */
   INPUT: "penguiflow.input",
   OUTPUT: "penguiflow.output",
+  /** Data of an event that a handler told, as JSON. */
+  DATA: "penguiflow.data",
   /** Task at the other agent. */
   REMOTE_TASK_ID: "penguiflow.remote.task_id",
   /** Outcome of the call: the state of its task, or `error`, or `cancelled`. */

@@ -23,6 +23,7 @@ import {
   type RemoteSkill,
   type TraceEndEvent,
 } from "penguiflow";
+import { isAppEvent } from "penguiflow/adapter";
 import { type AttemptOutcome, ERROR_TYPE, GenAi, Messaging, Own, SERVER_ADDRESS, SERVER_PORT } from "./conventions.ts";
 import { isRemoteEnd, type RemoteEnd, remoteStateOf } from "./remote-events.ts";
 import { carriedBy, carrying, producersOf } from "./trace-context.ts";
@@ -35,6 +36,13 @@ export type Contents = (
 
 /** Maximum length of a written payload: backends show no more, and a batch of spans must stay small. */
 const LONGEST_TEXT = 8192;
+
+/** Event of the program's own, whatever types it declares. */
+interface ToldEvent {
+  readonly type: string;
+  readonly data?: unknown;
+  readonly at: number;
+}
 
 interface OpenAttempt {
   readonly span: Span;
@@ -140,6 +148,7 @@ export class SpanWriter {
       else if (event.type === "node_timeout") this.#end(trace, attempt, "timeout", event.error);
       else if (event.type === "node_cancelled") this.#end(trace, attempt, "cancelled");
       else if (isRemoteEnd(event)) this.#describe(attempt, remoteEndOf(event));
+      else if (isAppEvent(event)) this.#tell(attempt, event);
     }
   }
 
@@ -149,6 +158,12 @@ export class SpanWriter {
   #describe(attempt: ProbedAttempt, attributes: Attributes): void {
     const span = this.#attempts.get(attempt)?.span;
     if (span?.isRecording() === true) span.setAttributes(attributes);
+  }
+
+  /** Adds what a handler tells to its span, as a span event. */
+  #tell(attempt: ProbedAttempt, { type, data, at }: ToldEvent): void {
+    const attributes = data === undefined ? {} : { [Own.DATA]: JSON.stringify(data).slice(0, LONGEST_TEXT) };
+    this.#attempts.get(attempt)?.span.addEvent(type, attributes, at);
   }
 
   #start(trace: ProbedTrace, attempt: ProbedAttempt, queueMs: number): void {

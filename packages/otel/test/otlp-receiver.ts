@@ -21,6 +21,8 @@ export interface ReceivedSpan {
   readonly attributes: Readonly<Record<string, Value>>;
   readonly status: { readonly code?: number; readonly message?: string };
   readonly exceptions: readonly (readonly [type: Value, message: Value])[];
+  /** Events that the handler told. */
+  readonly told: readonly (readonly [name: string, attributes: Readonly<Record<string, Value>>])[];
   readonly schemaUrl: string | undefined;
 }
 
@@ -145,6 +147,9 @@ function spansOf({ resourceSpans = [] }: Body): ReceivedSpan[] {
         links: links.map(({ spanId }) => spanId),
         attributes: record(attributes),
         status,
+        told: events
+          .filter(({ name }) => name.startsWith("app."))
+          .map(({ name, attributes: data }) => [name, record(data)] as const),
         exceptions: events
           .filter(({ name }) => name === "exception")
           .map((event) => record(event.attributes))

@@ -6,6 +6,13 @@ import { TestClock } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
 import { type ReceivedSpan, receiver, within } from "./otlp-receiver.ts";
 
+declare module "penguiflow" {
+  interface AppEvents {
+    "app.started": undefined;
+    "app.used": { readonly tokens: number; readonly text: string };
+  }
+}
+
 const CLIENT = 3;
 const CONSUMER = 5;
 const INTERNAL = 1;
@@ -279,6 +286,24 @@ describe("an attempt", () => {
       status: { code: ERROR, message: 'Node "shaky" failed: too soon' },
     });
     expect(named(spans, "invoke_workflow flow").attributes["penguiflow.outcome"]).toBe("completed");
+  });
+
+  test("has the events that its handler tells, with their data as JSON, cut where it is long", async () => {
+    await using otlp = await receiver();
+    const teller = payloadNode("teller", (id: number, ctx) => {
+      ctx.tell({ type: "app.started" });
+      ctx.tell({ type: "app.used", data: { tokens: id, text: "x".repeat(9_000) } });
+      return id;
+    });
+    await using flow = create(teller.to(), { instrument: openTelemetry(otlp.providers) });
+    flow.run();
+    await flow.call(7);
+    const { told } = named(await otlp.spans(), "process flow/teller");
+    expect(told.map(([name]) => name)).toEqual(["app.started", "app.used"]);
+    expect(told[0]?.[1]).toEqual({});
+    const data = told[1]?.[1]["penguiflow.data"] as string;
+    expect(data).toHaveLength(8192);
+    expect(data).toMatch(/^\{"tokens":7,"text":"x+$/);
   });
 
   test("that takes too long ends when its time is over, and its trace fails with the code", async () => {

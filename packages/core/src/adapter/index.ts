@@ -1,3 +1,4 @@
+export { isAppEvent } from "../events/app-event.ts";
 export {
   requireFunction,
   requireInteger,
