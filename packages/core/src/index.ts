@@ -1,8 +1,8 @@
 export type { AsyncScope } from "./foundation/async-scope.ts";
 export type { Clock } from "./foundation/clock.ts";
 export { systemClock } from "./foundation/clock.ts";
-export type { ErrorPayload, FlowErrorInit } from "./foundation/flow-error.ts";
-export { errorPayload, FlowError, FlowErrorCode, TraceCancelled } from "./foundation/flow-error.ts";
+export type { BudgetExhaustedInit, ErrorPayload, FlowErrorInit } from "./foundation/flow-error.ts";
+export { BudgetExhausted, errorPayload, FlowError, FlowErrorCode, TraceCancelled } from "./foundation/flow-error.ts";
 export type { Random } from "./foundation/random.ts";
 export { seededRandom } from "./foundation/random.ts";
 export type { Schema, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult } from "./foundation/schema.ts";
@@ -10,6 +10,7 @@ export { shape } from "./foundation/schema.ts";
 export type { Scheduler } from "./foundation/scheduler.ts";
 export { systemScheduler } from "./foundation/scheduler.ts";
 
+export type { Budget, BudgetLeft } from "./message/budget.ts";
 export type { FinalAnswerInit, PlanStep, Thought, WMInit } from "./message/controller.ts";
 export { FinalAnswer, WM } from "./message/controller.ts";
 export type { MessageChange, MessageHeaders, MessageInit } from "./message/message.ts";
@@ -102,7 +103,9 @@ export type {
   Playbook,
   PlaybookFlow,
   PlaybookOptions,
+  Reservation,
   SleepOptions,
+  TraceBudget,
   WaitOptions,
 } from "./graph/handler.ts";
 export type { RegisteredModels } from "./graph/model-registry.ts";

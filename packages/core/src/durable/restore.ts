@@ -3,6 +3,7 @@ import { checkedHeaders, Message, type MessageHeaders } from "../message/message
 import { VOUCHED } from "../message/vouched.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "../message/meta.ts";
 import type { Checkpoint } from "../ports/checkpoint-store.ts";
+import { BudgetAccount } from "../engine/state/budget-account.ts";
 import { Lasting, type Pause } from "../engine/state/trace.ts";
 import { Trace } from "../engine/state/trace.ts";
 import { Attempt, AttemptExtras } from "../engine/state/attempt.ts";
@@ -111,6 +112,7 @@ export function restoreTrace(
   if (isOpenEnded) engine.rookery.restore(trace, results);
   else if (results.length > 0) trace.results = results.map(({ message }) => message);
   restoreLasting(trace, state);
+  if (state.budget !== undefined) trace.more.account = new BudgetAccount(state.budget.limits, state.budget.spent);
   restoreClosed(engine, trace, state);
   if (engine.reporter.hasListeners) engine.reporter.trace(trace, { type: "trace_start", topic: headers.topic });
   // restores all attempts before any continues; otherwise the trace might look starved

@@ -30,7 +30,7 @@ export class StoredGate implements Gate {
           return;
         }
         const { traceId, tenant, durationMs } = outcome;
-        const none = { messages: [], results: [], droppedResults: 0 };
+        const none = { messages: [], results: [], droppedResults: 0, spent: {} };
         tell(Object.freeze({ status: "stopped", traceId, tenant, durationMs, ...none, error: failure as FlowError }));
       });
   }

@@ -1,4 +1,5 @@
 import type { ErrorPayload } from "../foundation/flow-error.ts";
+import type { Budget } from "../message/budget.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
 import type { Effect, PauseAnswer } from "../engine/state/trace.ts";
 import type { Trace } from "../engine/state/trace.ts";
@@ -9,7 +10,7 @@ import { RookerySink } from "../engine/results/rookery.ts";
 import { toPlain } from "./codec.ts";
 
 /** Format version of a stored trace. Older formats are read, newer ones refused. */
-export const STATE_VERSION = 3;
+export const STATE_VERSION = 4;
 
 /** A message in stored form, without the fields that all messages of its trace share. */
 export interface SavedMessage {
@@ -86,6 +87,8 @@ export interface SavedTrace {
   readonly results?: readonly SavedResult[];
   readonly effects?: readonly (readonly [string, Pick<Effect, "status" | "value" | "error">])[];
   readonly pauses?: readonly SavedPause[];
+  /** Limits of the trace's budget and what is spent of it. Reserved amounts are not stored: they return with their attempts. */
+  readonly budget?: { readonly limits: Budget; readonly spent: Budget };
   /**
    * Joins that drop late messages, each with the first round that is not late; without a round, every message is late.
    */
@@ -121,6 +124,7 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
     items,
     ...(results.length === 0 ? {} : { results }),
     ...effectsOf(trace),
+    ...budgetOf(trace),
     ...closedOf(trace),
     ...(lasting === null || lasting.pauses.size === 0
       ? {}
@@ -169,6 +173,12 @@ function effectsOf({ lasting }: Trace): Pick<SavedTrace, "effects"> {
       { status, value: toPlain(value), ...(error === undefined ? {} : { error }) },
     ]),
   };
+}
+
+function budgetOf({ extras }: Trace): Pick<SavedTrace, "budget"> {
+  if (extras?.account === undefined) return {};
+  const { limits, spent } = extras.account;
+  return { budget: { limits, spent } };
 }
 
 function closedOf({ extras }: Trace): Pick<SavedTrace, "closed" | "rounds"> {

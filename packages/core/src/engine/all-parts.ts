@@ -1,4 +1,5 @@
 import { Admission } from "./admission/admission.ts";
+import { Budgets } from "./context/budgets.ts";
 import { Chunks } from "./context/chunks.ts";
 import { Effects } from "./context/effects.ts";
 import { Fetching } from "./context/fetching.ts";
@@ -13,6 +14,7 @@ import { Rookery } from "./results/rookery.ts";
 export const allParts: PartMakers = {
   acceptance: (engine) => new Acceptance(engine),
   admission: (engine) => new Admission(engine),
+  budgets: (engine) => new Budgets(engine),
   chunks: (engine) => new Chunks(engine),
   effects: (engine) => new Effects(engine),
   fetching: (engine) => new Fetching(engine),

@@ -9,6 +9,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
 import { checkedHeaders, DEFAULT_HEADERS, type Message, type MessageHeaders } from "../message/message.ts";
 import { compileGraph, type Workshop } from "./compile-graph.ts";
+import type { Budgets } from "./context/budgets.ts";
 import type { Chunks } from "./context/chunks.ts";
 import type { Effects } from "./context/effects.ts";
 import { Emitting } from "./context/emitting.ts";
@@ -182,6 +183,11 @@ export class Engine {
 
   get admission(): Admission {
     return this.#parts.admission ?? this.#make("admission");
+  }
+
+  /** Budgets of the outermost flow: its playbooks spend the same. */
+  get budgets(): Budgets {
+    return this.#parent?.budgets ?? this.#parts.budgets ?? this.#make("budgets");
   }
 
   get chunks(): Chunks {

@@ -1,4 +1,5 @@
 import type { Admission, AdmissionHost } from "./admission/admission.ts";
+import type { Budgets, BudgetsHost } from "./context/budgets.ts";
 import type { Chunks, ChunksHost } from "./context/chunks.ts";
 import type { Effects, EffectsHost } from "./context/effects.ts";
 import type { Fetching, FetchingHost } from "./context/fetching.ts";
@@ -12,6 +13,7 @@ import type { Rookery, RookeryHost } from "./results/rookery.ts";
 export interface Parts {
   readonly acceptance: Acceptance;
   readonly admission: Admission;
+  readonly budgets: Budgets;
   readonly chunks: Chunks;
   readonly effects: Effects;
   readonly fetching: Fetching;
@@ -24,6 +26,7 @@ export interface Parts {
 /** Engine parts that the optional parts call. */
 export type PartsHost = AcceptanceHost &
   AdmissionHost &
+  BudgetsHost &
   ChunksHost &
   EffectsHost &
   FetchingHost &

@@ -1,4 +1,5 @@
 import type { NodeOrName } from "../graph/handler.ts";
+import type { Budget } from "../message/budget.ts";
 import type { Meta } from "../message/meta.ts";
 
 /** Options of a call. An option left out is taken from the message, if the input is one. */
@@ -22,6 +23,11 @@ export interface EmitOptions<Names extends string = string> {
    * its handlers have returned, also while it waits for an answer. @defaultValue none
    */
   readonly exclusive?: string | undefined;
+  /**
+   * Limits of what the trace and the playbooks below it may spend, by name, see `ctx.budget`. Controllers draw on `hops`
+   * and `tokens`. @defaultValue no limits
+   */
+  readonly budget?: Budget | undefined;
   /** One of the entry nodes. @defaultValue all entry nodes */
   readonly to?: Names | { readonly name: Names } | undefined;
 }

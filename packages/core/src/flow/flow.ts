@@ -247,7 +247,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   /**
    * Sends a message whose results are to be fetched, and resolves with its trace id when the entry nodes'
    * edges have accepted it, in a durable flow when that is stored. A message with the id of a trace that is
-   * under way joins that trace: deadline, priority and signal are those the trace was begun with.
+   * under way joins that trace: deadline, priority, budget and signal are those the trace was begun with.
    *
    * @throws FlowError `FLOW_NOT_RUNNING`, `FLOW_STOPPED`, `TRACE_UNWINDING`; the trace's error when it ends first
    */
@@ -441,17 +441,19 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const { message, edges, idNumber } = prepare(engine, input, options);
     engine.durable?.requireFitMessage(message);
     const trace = engine.open({ message, idNumber, origin: null, sink, signal: options.signal, isOpenEnded: false });
+    if (options.budget !== undefined) engine.budgets.open(trace, options.budget);
     engine.requestTurn(trace, options.exclusive);
     if (admitted === undefined) engine.enter(trace, message, edges, null);
     else admitted.resolve(engine.acceptance.enter(trace, message, edges));
     return trace;
   }
 
-  #openEnded(engine: Engine, message: Message, { signal, exclusive }: EmitOptions): Trace {
+  #openEnded(engine: Engine, message: Message, { signal, exclusive, budget }: EmitOptions): Trace {
     engine.durable?.requireFitMessage(message);
     const sink = engine.rookery.sinkFor();
     sink.emitsErrors = this.#options.emitErrorsToRookery;
     const trace = engine.open({ message, idNumber: undefined, origin: null, sink, signal, isOpenEnded: true });
+    if (budget !== undefined) engine.budgets.open(trace, budget);
     engine.requestTurn(trace, exclusive);
     return trace;
   }

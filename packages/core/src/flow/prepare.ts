@@ -1,6 +1,7 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { requireKnownKeys, requireNumber, shown } from "../foundation/options.ts";
 import { DEFAULT_HEADERS, Message, type MessageHeaders } from "../message/message.ts";
+import { requireBudget } from "../message/budget.ts";
 import { EMPTY_META } from "../message/meta.ts";
 import { VOUCHED } from "../message/vouched.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -17,6 +18,7 @@ const EMIT_OPTIONS: ReadonlySet<string> = new Set([
   "meta",
   "signal",
   "exclusive",
+  "budget",
   "to",
 ]);
 
@@ -32,6 +34,7 @@ export function prepare(
   const { exclusive } = options;
   if (exclusive !== undefined && (typeof exclusive !== "string" || exclusive === ""))
     throw new TypeError(`Option "exclusive" must be a non-empty string: got ${shown(exclusive)}`);
+  if (options.budget !== undefined) requireBudget("budget", options.budget);
   const edges = entriesOf(engine, options.to);
   const base = input instanceof Message ? (input as Message) : undefined;
   let deadlineAt = options.deadlineAt ?? base?.deadlineAt;

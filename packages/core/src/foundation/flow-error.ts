@@ -33,6 +33,8 @@ export const FlowErrorCode = {
   HOP_BUDGET_EXHAUSTED: "HOP_BUDGET_EXHAUSTED",
   /** A controller loop used up its tokens. */
   TOKEN_BUDGET_EXHAUSTED: "TOKEN_BUDGET_EXHAUSTED",
+  /** A budget of the trace ran out. */
+  BUDGET_EXHAUSTED: "BUDGET_EXHAUSTED",
   /** All work of the trace finished and nothing reached the Rookery. */
   NO_RESULT: "NO_RESULT",
   /** An edge was full and the sender chose not to wait. */
@@ -198,6 +200,35 @@ export class TraceCancelled extends FlowError {
       code: FlowErrorCode.TRACE_CANCELLED,
       message: init.message ?? `Trace "${init.traceId}" was cancelled`,
     });
+  }
+}
+
+/** Fields from which a {@link BudgetExhausted} is made. */
+export interface BudgetExhaustedInit extends Omit<FlowErrorInit, "message"> {
+  readonly budget: string;
+  readonly wanted: number;
+  readonly left: number;
+}
+
+/** A budget of the trace has less left than an attempt wants. A handler that lets it escape ends its trace. */
+export class BudgetExhausted extends FlowError {
+  override readonly name: string = "BudgetExhausted";
+  /** Name of the budget. */
+  readonly budget: string;
+  readonly wanted: number;
+  readonly left: number;
+
+  constructor(init: BudgetExhaustedInit) {
+    const { budget, wanted, left } = init;
+    super({
+      ...init,
+      message: `Budget "${budget}" of trace "${init.traceId}" is exhausted: ${left} left, ${wanted} wanted`,
+      retryable: false,
+      details: { budget, wanted, left },
+    });
+    this.budget = budget;
+    this.wanted = wanted;
+    this.left = left;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { AppEventInit } from "../events/flow-event.ts";
 import type { Schema } from "../foundation/schema.ts";
+import type { Budget, BudgetLeft } from "../message/budget.ts";
 import type { ChunkData } from "../message/chunk-kinds.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
 import type { Meta } from "../message/meta.ts";
@@ -90,6 +91,45 @@ export interface SleepOptions {
   readonly name?: string | undefined;
 }
 
+/** Amounts reserved by {@link TraceBudget.reserve}. They are returned when the handler returns or its attempt ends. */
+export interface Reservation {
+  /**
+   * Spends what was used and returns the rest. A name left out counts as it was reserved. What exceeds the reservation
+   * is taken from what is left.
+   *
+   * @param actual - @defaultValue the reserved amounts
+   * @throws BudgetExhausted if even that is too little: all that was left is spent then; TypeError if it is settled or
+   * released already; FlowError `ATTEMPT_OVER`
+   */
+  settle(actual?: Budget): void;
+  /** Returns the reserved amounts. Does nothing once it is settled. */
+  release(): void;
+}
+
+/**
+ * The budget of a trace, shared by its attempts and by the playbooks below it. Amounts that an attempt has spent stay
+ * spent if it fails. A handler that is called again spends again, unless it does so within {@link Context.once}.
+ */
+export interface TraceBudget {
+  /** Amounts that can be reserved now, by name. A name without a limit is absent. */
+  readonly left: BudgetLeft;
+  /** Amounts spent so far, by name; also of names without a limit. */
+  readonly spent: Budget;
+  /**
+   * Reserves amounts before they are used: all of them or none. Names without a limit are counted.
+   *
+   * @throws BudgetExhausted if too little is left of one of them; FlowError `ATTEMPT_OVER`
+   */
+  reserve(amounts: Budget): Reservation;
+  /**
+   * Records amounts that have been used.
+   *
+   * @throws BudgetExhausted if less was left of one of them: all that was left of it is spent then; FlowError
+   * `ATTEMPT_OVER`
+   */
+  spend(amounts: Budget): void;
+}
+
 /** A running flow as a callee, accepted by {@link Context.callPlaybook} and `callPlaybook`. */
 export interface PlaybookFlow<in Input = never, out Result = unknown> {
   readonly "~flow"?: { readonly input: (input: Input) => void; readonly result: Result } | undefined;
@@ -140,6 +180,8 @@ export interface Context<Resources = unknown, Output = unknown> {
   readonly resources: Resources;
   /** Key for side effects: the same for every attempt of this message at this node, and unique to it. */
   readonly idempotencyKey: string;
+  /** The budget of the trace, from `call(input, { budget })`. A trace that was given none counts and refuses nothing. */
+  readonly budget: TraceBudget;
 
   /**
    * Sends a further message. Resolves when every target edge has accepted it. A node with retries holds its messages

@@ -191,7 +191,10 @@ class LoopbackTask {
   }
 
   /** Runs the skill to its end. */
-  async run(agent: LoopbackAgent, { message, skill, agentUrl, traceparent, tracestate, budget }: RemoteCallRequest) {
+  async run(
+    agent: LoopbackAgent,
+    { message, skill, agentUrl, traceparent, tracestate, budget, traceBudget }: RemoteCallRequest,
+  ) {
     const left = new WM({
       query: "",
       budgetHops: budget?.hops ?? null,
@@ -207,6 +210,7 @@ class LoopbackTask {
         },
         traceId: this.taskId,
         deadlineAt: message.deadlineAt,
+        budget: traceBudget,
         signal: this.stop.signal,
       });
       let hasResult = false;

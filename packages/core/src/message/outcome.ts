@@ -1,4 +1,5 @@
 import type { FlowError } from "../foundation/flow-error.ts";
+import type { Budget } from "./budget.ts";
 import type { FinalAnswer } from "./controller.ts";
 import type { Message } from "./message.ts";
 
@@ -14,6 +15,8 @@ export interface OutcomeBase<Result> {
   readonly droppedResults: number;
   /** Milliseconds from acceptance to the end of the trace. */
   readonly durationMs: number;
+  /** Amounts that the trace and the playbooks below it have spent, by name, see `ctx.budget`. */
+  readonly spent: Budget;
 }
 
 /** All work was done and at least one result reached the Rookery. */
@@ -36,10 +39,12 @@ export interface CancelledOutcome<Result> extends OutcomeBase<Result> {
   readonly reason: unknown;
 }
 
-/** A deadline passed or a budget was exhausted; `error.code` distinguishes them. */
+/** A deadline passed or a budget was exhausted. */
 export interface ExhaustedOutcome<Result> extends OutcomeBase<Result> {
   readonly status: "exhausted";
   readonly error: FlowError;
+  /** `"deadline"`, or the name of the budget: `"hops"` and `"tokens"` are also those of a working memory. */
+  readonly which: string;
   /** The documented closing text, as returned to `fetch`. */
   readonly finalAnswer: FinalAnswer;
 }

@@ -207,6 +207,7 @@ class RemoteCall {
       traceparent: typeof traceparent === "string" ? traceparent : undefined,
       tracestate: typeof tracestate === "string" ? tracestate : undefined,
       budget: budgetOf(message.payload),
+      traceBudget: this.#desk.budgetLeft,
       continues: continues?.(message),
       onTask: (task) => this.#learn(task),
       onBytes: ({ sent, received }) => {

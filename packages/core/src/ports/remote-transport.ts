@@ -1,3 +1,4 @@
+import type { Budget } from "../message/budget.ts";
 import type { Message } from "../message/message.ts";
 import type { RemoteState } from "../message/remote-interrupt.ts";
 
@@ -57,6 +58,8 @@ export interface RemoteCallRequest extends RemoteCallHooks {
   readonly tracestate?: string | undefined;
   /** The caller's remaining budgets. @defaultValue no limits */
   readonly budget?: RemoteBudget | undefined;
+  /** Amounts left of the budget of the caller's trace: the agent's trace begins with it. @defaultValue no limits */
+  readonly traceBudget?: Budget | undefined;
   /** The task that the message answers, or the conversation it continues. @defaultValue a new task */
   readonly continues?: { readonly taskId?: string | undefined; readonly contextId?: string | undefined } | undefined;
 }

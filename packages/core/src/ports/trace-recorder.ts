@@ -1,3 +1,4 @@
+import type { Budget } from "../message/budget.ts";
 import type { Message } from "../message/message.ts";
 import type { FinalOutcome } from "../message/outcome.ts";
 
@@ -41,6 +42,18 @@ export type TraceRecord =
   | (RecordPlace & { readonly type: "fetched" })
   /** A message was dropped because its trace ended. */
   | (RecordPlace & { readonly type: "dropped" })
+  /** An attempt of the trace, or of a playbook below it, spent part of the budget. */
+  | {
+      readonly type: "spent";
+      readonly run: string;
+      readonly traceId: string;
+      readonly tenant: string;
+      readonly node: string;
+      readonly amounts: Budget;
+      /** Amounts that the trace has spent so far. */
+      readonly spent: Budget;
+      readonly limits: Budget;
+    }
   | {
       readonly type: "ended";
       readonly run: string;

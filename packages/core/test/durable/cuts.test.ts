@@ -304,6 +304,46 @@ const scenarios: Record<string, Scenario> = {
     },
     inputs: traces(2),
   },
+  "a budget that attempts spend as they end, and within side effects": {
+    make: (world) => {
+      const spend = payloadNode("spend", (n: number, ctx) => {
+        ctx.budget.spend({ calls: 1, costUsd: 0.1 });
+        return n;
+      });
+      const pay = payloadNode("pay", async (n: number, ctx) => {
+        await ctx.once(
+          "pay",
+          async () => {
+            const reservation = ctx.budget.reserve({ calls: 3 });
+            await ctx.sleep(4);
+            reservation.settle({ calls: 2, costUsd: 0.2 });
+          },
+          { ifUnknown: "run" },
+        );
+        await ctx.sleep(8);
+        return n;
+      });
+      const tell = payloadNode("tell", async (_: number, ctx) => {
+        await ctx.sleep(5);
+        return { spent: ctx.budget.spent, left: ctx.budget.left };
+      });
+      return made(create(step("a").to(spend).to(step("b")).to(pay).to(tell), options(world)));
+    },
+    inputs: traces(3).map((one) => ({ ...one, options: { budget: { calls: 5, costUsd: 1 } } })),
+  },
+  "a loop that draws on the budget of its trace": {
+    make: (world) => {
+      const controller = node({ name: "controller", allowCycle: true }, async (message: Message<WM>, ctx) => {
+        await ctx.sleep(7);
+        return message.payload.with({ tokensUsed: message.payload.tokensUsed + 10 });
+      });
+      return made(create(controller.to(controller), options(world)));
+    },
+    inputs: [
+      { traceId: "hops", input: new WM({ query: "", budgetHops: null }), options: { budget: { hops: 4 } } },
+      { traceId: "tokens", input: new WM({ query: "", budgetHops: null }), options: { budget: { tokens: 25 } } },
+    ],
+  },
   "side effects of their own in each round and branch": {
     make: (world) => {
       const paid = <Name extends string>(name: Name) =>

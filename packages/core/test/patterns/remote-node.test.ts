@@ -120,7 +120,8 @@ describe("a remote node", () => {
     const now = clock.epochNow();
     const payload = new WM({ query: "q", hops: 2, budgetHops: 5, tokensUsed: 70 });
     const meta = { lang: "de", secret: "s", traceparent: "00-a-b-01", tracestate: "x=y" };
-    await flow.call(payload, { tenant: "acme", topic: "birds", traceId: "t", meta, timeoutMs: 60_000 });
+    const budget = { toolCalls: 3 };
+    await flow.call(payload, { tenant: "acme", topic: "birds", traceId: "t", meta, timeoutMs: 60_000, budget });
     const [asked] = agent.requests;
     expect(asked).toMatchObject({
       skill: "find",
@@ -128,6 +129,7 @@ describe("a remote node", () => {
       traceparent: "00-a-b-01",
       tracestate: "x=y",
       budget: { hops: 3, tokens: null },
+      traceBudget: { toolCalls: 3 },
     });
     expect(asked?.message).toMatchObject({
       payload,
@@ -140,6 +142,7 @@ describe("a remote node", () => {
     await flow.call("x", { timeoutMs: 400 });
     expect(agent.requests[1]).toMatchObject({ message: { deadlineAt: now + 400 }, traceparent: undefined });
     expect(agent.requests[1]?.budget).toBeUndefined();
+    expect(agent.requests[1]?.traceBudget).toBeUndefined();
     expect(agent.requests[1]?.message.meta).toEqual({});
     expect(agent.requests[1]?.idempotencyKey).not.toBe(asked?.idempotencyKey);
   });

@@ -27,6 +27,7 @@ const ended: TraceRecord = {
     result: undefined,
     droppedResults: 0,
     durationMs: 0,
+    spent: {},
   },
 };
 
@@ -249,6 +250,27 @@ describe("the checkers of the laws", () => {
       expect(broken([...between, ...again([])])).not.toMatch(/L10/);
       expect(broken([...between, ...again(["other"])])).not.toMatch(/L10/);
     }
+  });
+
+  test("notice when a budget counts other amounts than were spent, or more than its limit", () => {
+    const spent = (amount: number, all: number, limit = 9): TraceRecord => ({
+      type: "spent",
+      ...run,
+      node: "split",
+      amounts: { calls: amount },
+      spent: { calls: all },
+      limits: { calls: limit },
+    });
+    const broken = (all: number, then: readonly (TraceRecord | Restart)[]): string => {
+      const last = ended.type === "ended" ? { ...ended, outcome: { ...ended.outcome, spent: { calls: all } } } : ended;
+      return brokenLaws([...then, ...good.slice(0, -1), last], () => shape).join("\n");
+    };
+    expect(broken(3, [spent(1, 1), spent(2, 3)])).toBe("");
+    expect(broken(3, [spent(1, 1), restart, spent(2, 3)])).toBe("");
+    expect(broken(4, [spent(1, 1), restart, spent(2, 4)])).toMatch(/^L10 .*4 of the budget "calls" count .* spent 3:/m);
+    expect(broken(2, [spent(1, 1)])).toMatch(/^L10 .*2 of the budget "calls" count as spent, .* spent 1: ended/m);
+    expect(broken(2, [])).toMatch(/^L10 .*2 of the budget "calls" count as spent/m);
+    expect(broken(3, [spent(3, 3, 2)])).toMatch(/^L3 .*3 is spent of the budget "calls" of 2/m);
   });
 
   test("keep apart traces that share an id", () => {

@@ -1,5 +1,7 @@
 /** Accepted and refused calls. `tsc -b` checks this file; it is never run. */
 import {
+  type Budget,
+  BudgetExhausted,
   type Context,
   create,
   FinalAnswer,
@@ -8,6 +10,7 @@ import {
   node,
   type PauseTicket,
   payloadNode,
+  type Reservation,
   type StreamChunk,
   WM,
 } from "penguiflow";
@@ -216,3 +219,29 @@ same<Awaited<ReturnType<typeof taken.maybe.call>>, number>();
 same<Awaited<ReturnType<typeof taken.asynchronous.call>>, { value: number }>();
 // @ts-expect-error a handler takes two parameters
 payloadNode("three", (value: number, _ctx: Context, extra: string) => value + extra);
+
+// budgets: amounts by name; a name without a limit has nothing left to tell
+const spender = payloadNode("spender", (value: number, ctx) => {
+  const reservation = ctx.budget.reserve({ toolCalls: 1 });
+  same<typeof reservation, Reservation>();
+  reservation.settle({ toolCalls: 1, costUsd: 0.02 });
+  const left = ctx.budget.left["toolCalls"];
+  same<typeof left, number | undefined>();
+  // @ts-expect-error an amount is a number
+  ctx.budget.spend({ toolCalls: "1" });
+  // @ts-expect-error what is left cannot be set
+  ctx.budget.left["toolCalls"] = 3;
+  return value;
+});
+
+export async function budgets(): Promise<void> {
+  const spending = create(spender.to()).run();
+  await spending.call(1, { budget: { toolCalls: 20, costUsd: 1 } });
+  // @ts-expect-error an amount is a number
+  await spending.call(1, { budget: { toolCalls: null } });
+  const outcome = await spending.outcome(1);
+  same<typeof outcome.spent, Budget>();
+  if (outcome.status === "exhausted") same<typeof outcome.which, string>();
+  if (outcome.status === "failed" && outcome.error instanceof BudgetExhausted)
+    same<typeof outcome.error.budget, string>();
+}

@@ -5,7 +5,6 @@ import { ROOKERY } from "../../graph/endpoints.ts";
 import type { NodeOrName } from "../../graph/handler.ts";
 import { WM } from "../../message/controller.ts";
 import { carry, Message } from "../../message/message.ts";
-import { nextLoopStep } from "../policies/budget.ts";
 import type { Trace } from "../state/trace.ts";
 import { type Attempt, type HeldEmit, State } from "../state/attempt.ts";
 import { sealed } from "../delivery/sealed.ts";
@@ -13,6 +12,7 @@ import { queueFull, type Sending } from "../delivery/sending.ts";
 import type { Edge, Worker } from "../state/worker.ts";
 import type { Slots } from "../admission/slots.ts";
 import type { Ledger } from "../observe/ledger.ts";
+import { type Budgets, nextHop } from "./budgets.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
 import type { Failing } from "../termination/failing.ts";
 import type { Ending } from "../termination/ending.ts";
@@ -23,6 +23,7 @@ interface EmittingHost {
   readonly slots: Slots;
   readonly ledger: Ledger;
   readonly waits: HandlerWaits;
+  readonly budgets: Budgets;
   readonly sending: Sending;
   readonly failing: Failing;
   readonly ending: Ending;
@@ -67,6 +68,7 @@ export class Emitting {
     const step = this.#step(attempt, checked, to);
     if (step === undefined) return;
     if (!attempt.mayRetry && !this.#engine.sending.hasRoom(trace, attempt, step.edges)) {
+      if (step.draws === true) attempt.returnLastDraw();
       throw queueFull(worker.name, trace.id, trace.tenant, step.edges);
     }
     void this.sendOrHold(attempt, step);
@@ -104,6 +106,7 @@ export class Emitting {
         this.#requireSame(attempt, wish);
       } else {
         this.#engine.ledger.commitWaits(attempt);
+        attempt.commitDraws();
         this.#engine.ending.exhaust(attempt.trace, exhausted, attempt);
       }
       // an earlier send may have exhausted a budget or failed a join: the rest must not enter an ended trace
@@ -137,10 +140,14 @@ export class Emitting {
     const wish = wishOf(to);
     if (worker.loop === undefined || !(message.payload instanceof WM) || !edges.includes(worker.loop))
       return { message, edges, wish };
-    const step = nextLoopStep(attempt.message.payload, message.payload);
-    if (step instanceof WM) return { message: step === message.payload ? message : carry(message, step), edges, wish };
+    const step = nextHop(attempt, message.payload, this.#engine);
+    if (step instanceof WM) {
+      const draws = trace.extras?.account !== undefined;
+      return { message: step === message.payload ? message : carry(message, step), edges, wish, draws };
+    }
     // the budget of a node with retries is exhausted only on success: ending the trace now would skip its retry
     if (attempt.mayRetry) return { message, edges, wish, exhausted: step };
+    attempt.commitDraws();
     this.#engine.ending.exhaust(trace, step);
     throw attempt.extras?.reason as Error;
   }

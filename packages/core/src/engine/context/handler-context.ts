@@ -15,6 +15,7 @@ import type {
   Playbook,
   PlaybookOptions,
   SleepOptions,
+  TraceBudget,
   WaitOptions,
 } from "../../graph/handler.ts";
 import type { Message, MessageHeaders } from "../../message/message.ts";
@@ -24,6 +25,7 @@ import type { Agenda } from "../admission/agenda.ts";
 import type { Ending } from "../termination/ending.ts";
 import type { Reporter } from "../observe/reporter.ts";
 import { type Attempt, State } from "../state/attempt.ts";
+import type { Budgets } from "./budgets.ts";
 import type { Chunks } from "./chunks.ts";
 import type { Effects } from "./effects.ts";
 import type { Emitting } from "./emitting.ts";
@@ -44,6 +46,8 @@ export interface ContextServices {
   readonly ending: Ending;
   readonly waits: HandlerWaits;
   readonly emitting: Emitting;
+  /** Budgets of the outermost flow: its playbooks spend the same. */
+  readonly budgets: Budgets;
   readonly chunks: Chunks;
   readonly fetching: Fetching;
   readonly playbooks: Playbooks;
@@ -109,6 +113,10 @@ export class HandlerContext implements Context {
 
   get idempotencyKey(): string {
     return this.#attempt.idempotencyKey;
+  }
+
+  get budget(): TraceBudget {
+    return this.#services.budgets.of(this.#attempt);
   }
 
   emit(value: unknown, target?: EmitTarget): Promise<void> {

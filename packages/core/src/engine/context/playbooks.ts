@@ -100,6 +100,8 @@ export class Playbooks {
           }
         });
         const trace = child.open({ message, idNumber: undefined, origin, sink, signal: undefined, isOpenEnded: false });
+        const account = parent.trace.extras?.account;
+        if (account !== undefined) trace.more.account = account;
         child.enter(trace, message, child.workshop.entries, null);
         return () => {
           if (!trace.isOpen) return;

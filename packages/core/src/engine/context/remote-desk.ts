@@ -1,9 +1,10 @@
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import type { FlowEvent } from "../../events/flow-event.ts";
 import type { Context } from "../../graph/handler.ts";
+import type { Budget } from "../../message/budget.ts";
 import type { RemoteTask } from "../../ports/remote-transport.ts";
 import type { Trace } from "../state/trace.ts";
-import type { Attempt } from "../state/attempt.ts";
+import { type Attempt, outermost } from "../state/attempt.ts";
 import { type ContextServices, HandlerContext } from "./handler-context.ts";
 
 type RemoteEvent = Extract<FlowEvent, { readonly skill: string }>;
@@ -48,6 +49,14 @@ export class RemoteDesk {
     const { timeoutMs } = policy;
     if (timeoutMs === undefined) return deadlineAt;
     return Math.min(deadlineAt ?? Number.POSITIVE_INFINITY, this.#engine.clock.epochNow() + timeoutMs);
+  }
+
+  /** Amounts left of the trace's budget; `undefined` if it has no limits. */
+  get budgetLeft(): Budget | undefined {
+    const account = outermost(this.#attempt).trace.extras?.account;
+    if (account === undefined) return undefined;
+    const left = account.left as Budget;
+    return Object.keys(left).length === 0 ? undefined : left;
   }
 
   /** Key of the remote task, the same for every attempt until one has {@link RemoteDesk.useUp used up} its task. */

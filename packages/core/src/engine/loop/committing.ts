@@ -3,13 +3,13 @@ import { errorPayload } from "../../foundation/flow-error.ts";
 import { styleHint } from "../../graph/node.ts";
 import { WM } from "../../message/controller.ts";
 import { carry, type Message } from "../../message/message.ts";
+import { type Budgets, nextHop } from "../context/budgets.ts";
 import type { Emitting } from "../context/emitting.ts";
 import type { Fetching } from "../context/fetching.ts";
 import type { Pausing } from "../context/pausing.ts";
 import type { Sending } from "../delivery/sending.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { Reporter } from "../observe/reporter.ts";
-import { nextLoopStep } from "../policies/budget.ts";
 import { type Attempt, State } from "../state/attempt.ts";
 import type { Trace } from "../state/trace.ts";
 import type { Edge } from "../state/worker.ts";
@@ -27,6 +27,7 @@ interface CommittingHost {
   readonly reporter: Reporter;
   readonly slots: Slots;
   readonly sending: Sending;
+  readonly budgets: Budgets;
   readonly emitting: Emitting;
   readonly fetching: Fetching;
   readonly pausing: Pausing;
@@ -54,8 +55,10 @@ export class Committing {
     let edges: readonly Edge[] = worker.onward;
     let sent = message;
     if (message !== null && worker.loop !== undefined && message.payload instanceof WM) {
-      const step = nextLoopStep(attempt.message.payload, message.payload);
-      if (typeof step === "string") {
+      const step = nextHop(attempt, message.payload, this.#engine);
+      if (!(step instanceof WM)) {
+        attempt.endWaits();
+        attempt.commitDraws();
         this.#engine.ending.exhaust(trace, step, attempt);
         return;
       }
@@ -108,6 +111,7 @@ export class Committing {
       else reporter.node(attempt, { type: "node_fallback", error: errorPayload(failure) });
     }
     if (attempt.extras?.refetch !== undefined) this.#engine.fetching.giveBack(attempt);
+    if (trace.extras?.account !== undefined) attempt.commitDraws();
     ledger.committed(attempt);
     if (trace.lasting !== null) this.#engine.pausing.committed(attempt);
     slots.leave(attempt);

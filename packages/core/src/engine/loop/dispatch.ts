@@ -393,6 +393,8 @@ export class Dispatch {
     // other messages wait for the slot: without this a long loop would starve them
     if (trace.live > 1 || worker.limit !== undefined || (othersWait(worker) && attempt.heldSince !== this.#engine.turn))
       return undefined;
+    // the way through `Committing` draws on the budget
+    if (trace.extras?.account !== undefined) return undefined;
     const step = nextLoopStep(attempt.message.payload, memory);
     if (typeof step !== "string") return this.#startNext(attempt, loop, carry(attempt.message, step));
     this.#engine.ending.exhaust(trace, step, attempt);

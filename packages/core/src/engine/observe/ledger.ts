@@ -1,6 +1,8 @@
+import type { Budget } from "../../message/budget.ts";
 import type { Message } from "../../message/message.ts";
 import type { FinalOutcome } from "../../message/outcome.ts";
 import type { RecordedOutput, TraceRecorder } from "../../ports/trace-recorder.ts";
+import type { BudgetAccount } from "../state/budget-account.ts";
 import type { Pause, Trace } from "../state/trace.ts";
 import { type Attempt, State } from "../state/attempt.ts";
 import { outputTo, placeOf, resultOutput, runOf } from "./reporter.ts";
@@ -154,6 +156,12 @@ export class Ledger {
     attempt.trace.lose();
     this.changed(attempt.trace);
     this.dropped(attempt);
+  }
+
+  /** Records that an attempt of the trace, or of a playbook below it, has spent part of the budget. */
+  spent(trace: Trace, { node }: Attempt, amounts: Budget, { spent, limits }: BudgetAccount): void {
+    this.changed(trace);
+    this.#record?.({ type: "spent", ...runOf(trace), node, amounts, spent, limits });
   }
 
   ended(trace: Trace, outcome: FinalOutcome): void {

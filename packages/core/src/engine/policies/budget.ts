@@ -1,4 +1,4 @@
-import { FlowErrorCode } from "../../foundation/flow-error.ts";
+import { BudgetExhausted, type FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { WM } from "../../message/controller.ts";
 import { VOUCHED } from "../../message/vouched.ts";
 
@@ -14,6 +14,23 @@ export const EXHAUSTION_TEXT: Readonly<Record<ExhaustionCode, string>> = {
   HOP_BUDGET_EXHAUSTED: "Hop budget exhausted",
   TOKEN_BUDGET_EXHAUSTED: "Token budget exhausted",
 };
+
+const WHICH: Readonly<Record<ExhaustionCode, string>> = {
+  DEADLINE_EXCEEDED: "deadline",
+  HOP_BUDGET_EXHAUSTED: "hops",
+  TOKEN_BUDGET_EXHAUSTED: "tokens",
+};
+
+/** Cause of an exhausted trace: the deadline or a working memory's own budget, or the error of the trace's budget. */
+export type Exhaustion = ExhaustionCode | BudgetExhausted;
+
+/** Returns the name of what ran out, and the text of the final answer. */
+export function exhaustionOf(error: FlowError): { readonly which: string; readonly text: string } {
+  const code = error.code as ExhaustionCode;
+  if (Object.hasOwn(EXHAUSTION_TEXT, code)) return { which: WHICH[code], text: EXHAUSTION_TEXT[code] };
+  const which = error instanceof BudgetExhausted ? error.budget : "";
+  return { which, text: `Budget exhausted: ${which}` };
+}
 
 /**
  * Advances a controller's loop: returns the working memory of the next hop, or the code of the exhausted budget. Counts

@@ -7,7 +7,7 @@ import type { Message } from "../../message/message.ts";
 import type { RemoteSkill } from "../../ports/instrument.ts";
 import type { QueueItem } from "../../queue/fair-queue.ts";
 import type { Waiting, WaitingList } from "../../queue/waiting-list.ts";
-import type { ExhaustionCode } from "../policies/budget.ts";
+import type { Exhaustion } from "../policies/budget.ts";
 import type { StreamWriter } from "./stream-table.ts";
 import type { PermitLine } from "./permits.ts";
 import type { Pause, Trace } from "./trace.ts";
@@ -30,7 +30,9 @@ export interface HeldEmit {
   /** Hash of the targets that its handler named. */
   readonly wish: number;
   /** Budget that sending it exhausts. The trace ends instead of the send. */
-  readonly exhausted?: ExhaustionCode;
+  readonly exhausted?: Exhaustion;
+  /** Whether it may draw on the budget of the trace. */
+  readonly draws?: boolean;
 }
 
 /** Pending `fetch` of a handler. */
@@ -46,6 +48,8 @@ export interface HandlerWait {
   readonly reject: (reason: unknown) => void;
   /** Whether the wait survives the handler's return, as a send does. */
   readonly outlivesHandler: boolean;
+  /** Spends what a controller's hop draws on a budget, when the attempt commits. Rejecting the wait returns it. */
+  readonly committed?: (() => void) | undefined;
 }
 
 /** Rarely used fields of an {@link Attempt}, allocated on first use. */
@@ -388,6 +392,22 @@ export class Attempt implements QueueItem, StreamWriter {
     if (waits === undefined || waits.size === 0) return;
     const reason = this.#overError("wait");
     for (const wait of [...waits]) if (!wait.outlivesHandler) wait.reject(reason);
+  }
+
+  /** Spends what its hops draw on a budget. */
+  commitDraws(): void {
+    for (const wait of [...(this.extras?.waits ?? [])]) wait.committed?.();
+  }
+
+  /** Returns what its last hop draws on a budget: its message is not sent. */
+  returnLastDraw(): void {
+    const last = [...(this.extras?.waits ?? [])].findLast(({ committed }) => committed !== undefined);
+    last?.reject(undefined);
+  }
+
+  /** Returns what its hops draw on a budget: it does not commit. */
+  returnDraws(reason: Error): void {
+    for (const wait of [...(this.extras?.waits ?? [])]) if (wait.committed !== undefined) wait.reject(reason);
   }
 
   /** Ends the attempt from outside: aborts its signal and rejects its waits with `reason`. */

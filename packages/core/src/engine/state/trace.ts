@@ -6,6 +6,7 @@ import type { Outcome, PauseTicket } from "../../message/outcome.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
 import type { Lane, LaneOwner, QueueItem } from "../../queue/fair-queue.ts";
 import type { Attempt, Send } from "./attempt.ts";
+import type { BudgetAccount } from "./budget-account.ts";
 import type { StreamTable } from "./stream-table.ts";
 import type { TraceTurn } from "./trace-turn.ts";
 import type { Worker } from "./worker.ts";
@@ -183,6 +184,8 @@ export class TraceExtras {
   runText: string | undefined;
   /** Admission of the trace, where the flow bounds its traces or the trace is exclusive. */
   turn: TraceTurn | undefined;
+  /** Its budgets; a playbook's trace has those of its parent. */
+  account: BudgetAccount | undefined;
   /** State of the trace as last stored; owned by the durable run. */
   checkpointed: object | undefined;
 }

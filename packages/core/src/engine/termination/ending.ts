@@ -1,9 +1,16 @@
-import { describeThrown, errorPayload, FlowError, FlowErrorCode, TraceCancelled } from "../../foundation/flow-error.ts";
+import {
+  type BudgetExhausted,
+  describeThrown,
+  errorPayload,
+  FlowError,
+  FlowErrorCode,
+  TraceCancelled,
+} from "../../foundation/flow-error.ts";
 import { FinalAnswer } from "../../message/controller.ts";
 import type { Message } from "../../message/message.ts";
 import type { FinalOutcome, OutcomeBase, OutcomeStatus } from "../../message/outcome.ts";
 import type { StreamEnd } from "../../message/stream-chunk.ts";
-import { EXHAUSTION_TEXT, type ExhaustionCode } from "../policies/budget.ts";
+import { EXHAUSTION_TEXT, type Exhaustion, exhaustionOf } from "../policies/budget.ts";
 import type { Trace, TraceExtras } from "../state/trace.ts";
 import { Attempt, type Send, State } from "../state/attempt.ts";
 import { PermitLine } from "../state/permits.ts";
@@ -163,15 +170,26 @@ export class Ending {
    * Ends a trace as `exhausted`: its deadline passed or a budget ran out. `attempt` is the attempt that exhausted it,
    * if that is about to return.
    */
-  exhaust(trace: Trace, code: ExhaustionCode, attempt?: Attempt): void {
+  exhaust(trace: Trace, by: Exhaustion, attempt?: Attempt): void {
     if (!trace.isOpen) return;
-    const error = this.#error(
-      trace,
-      code,
-      `Trace "${trace.id}" was given up: ${EXHAUSTION_TEXT[code].toLowerCase()}`,
-      attempt?.worker.name,
-    );
+    const error =
+      typeof by === "string"
+        ? this.#error(
+            trace,
+            by,
+            `Trace "${trace.id}" was given up: ${EXHAUSTION_TEXT[by].toLowerCase()}`,
+            attempt?.worker.name,
+          )
+        : by;
     this.#end(trace, "exhausted", error, undefined, attempt);
+  }
+
+  /** Ends a trace as `exhausted` because a handler of it let the error of its budget escape. */
+  overspent(trace: Trace, error: BudgetExhausted, attempt: Attempt): void {
+    if (!trace.isOpen) return;
+    if (this.#engine.reporter.hasListeners)
+      this.#engine.reporter.node(attempt, { type: "node_failed", error: errorPayload(error) });
+    this.#end(trace, "exhausted", error, undefined);
   }
 
   /** Cancels a trace. Resolves when its handlers have returned or were abandoned. */
@@ -305,6 +323,10 @@ export class Ending {
     const engine = this.#engine;
     const text = error?.message ?? `its trace ${status} without it`;
     const outcome = this.#outcome(trace, status, error, reason);
+    // sends blocked by a pending join must reject, although the trace itself has completed without an error
+    const cause =
+      error ??
+      this.#error(trace, FlowErrorCode.JOIN_TIMEOUT, `Trace "${trace.id}" has completed: its joins wait no longer`);
     const running: Attempt[] = [];
     let dropped = 0;
     const extras = trace.more;
@@ -327,6 +349,7 @@ export class Ending {
       }
       // its handler does not run: the message counts as dropped, not as aborted
       if (attempt.state === State.LAUNCHED || attempt.state === State.PARKED) waiting.push(attempt);
+      attempt.returnDraws(cause);
       attempt.end();
       engine.slots.free(attempt);
     }
@@ -340,10 +363,6 @@ export class Ending {
       waiting.push(...group.members);
     }
     trace.gathered = null;
-    // sends blocked by a pending join must reject, although the trace itself has completed without an error
-    const cause =
-      error ??
-      this.#error(trace, FlowErrorCode.JOIN_TIMEOUT, `Trace "${trace.id}" has completed: its joins wait no longer`);
     for (const send of sends) engine.sending.abandon(send, cause);
     for (const item of waiting) {
       dropped += 1;
@@ -444,6 +463,8 @@ export class Ending {
       results: Object.freeze(messages.map((message) => message.payload)),
       droppedResults: trace.sink.keepResults === 0 ? 0 : Math.max(0, trace.resultCount - messages.length),
       durationMs: this.#engine.clock.now() - trace.startedAt,
+      // a playbook spends its parent's budget
+      spent: (trace.origin === null ? trace.extras?.account?.spent : undefined) ?? NOTHING,
     };
   }
 
@@ -460,14 +481,16 @@ export class Ending {
       });
     if (status === "cancelled") return Object.freeze({ status, ...failure, reason });
     if (status !== "exhausted") return Object.freeze({ status, ...failure });
-    const text = EXHAUSTION_TEXT[failure.error.code as ExhaustionCode];
-    return Object.freeze({ status, ...failure, finalAnswer: new FinalAnswer({ text }) });
+    const { which, text } = exhaustionOf(failure.error);
+    return Object.freeze({ status, ...failure, which, finalAnswer: new FinalAnswer({ text }) });
   }
 
   #error(trace: Trace, code: FlowErrorCode, message: string, node?: string): FlowError {
     return new FlowError({ code, message, traceId: trace.id, tenant: trace.tenant, node });
   }
 }
+
+const NOTHING = Object.freeze({});
 
 interface CancelState {
   dropped: number;

@@ -1,8 +1,14 @@
-import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import {
+  type BudgetExhausted,
+  describeThrown,
+  errorPayload,
+  FlowError,
+  FlowErrorCode,
+} from "../../foundation/flow-error.ts";
 import { type Clock, Moment } from "../../foundation/clock.ts";
 import { backoffDelay, isRetried, isRetryable, statedDelay } from "../policies/retry.ts";
 import { styleHint } from "../../graph/node.ts";
-import { Attempt, State } from "../state/attempt.ts";
+import { Attempt, outermost, State } from "../state/attempt.ts";
 import type { Trace } from "../state/trace.ts";
 import type { Logger } from "../../events/logger.ts";
 import type { Random } from "../../foundation/random.ts";
@@ -73,6 +79,7 @@ export class Failing {
     attempt.extras?.timer?.cancel();
     attempt.endWaits();
     const error = this.explain(attempt, thrown);
+    if (attempt.extras !== null) attempt.returnDraws(error);
     if (this.#engine.reporter.hasListeners) {
       this.#engine.reporter.node(attempt, {
         type: "node_error",
@@ -100,6 +107,7 @@ export class Failing {
 
   /** Wraps a thrown value in a FlowError. Errors of the runtime keep their code; any other value becomes the cause. */
   explain(attempt: Attempt, thrown: unknown): FlowError {
+    if (isRefusal(attempt, thrown)) return thrown;
     if (isOwnError(attempt, thrown))
       return this.#error(attempt, thrown.code, thrown.message, thrown.cause, thrown.details);
     const message = `Node "${attempt.worker.name}" failed: ${describeThrown(thrown)}`;
@@ -218,7 +226,8 @@ export class Failing {
     if (delayMs === undefined) {
       this.#endStreams(attempt, "error");
       this.#abandonUnsent(attempt, error);
-      engine.ending.fail(trace, error, attempt);
+      if (isRefusal(attempt, error)) engine.ending.overspent(trace, error, attempt);
+      else engine.ending.fail(trace, error, attempt);
       return;
     }
     const next = this.#next(attempt, attempt.attempt + 1);
@@ -238,7 +247,9 @@ export class Failing {
   setAside(attempt: Attempt): Attempt {
     const engine = this.#engine;
     attempt.endWaits();
-    this.#abandonUnsent(attempt, new Error("Its message is put back"));
+    const reason = new Error("Its message is put back");
+    attempt.returnDraws(reason);
+    this.#abandonUnsent(attempt, reason);
     engine.slots.leave(attempt, false);
     attempt.end();
     const next = this.#next(attempt, attempt.attempt);
@@ -335,6 +346,11 @@ function isOwnError(attempt: Attempt, thrown: unknown): thrown is FlowError {
     // reading a revoked proxy throws
     return false;
   }
+}
+
+/** Whether a budget of the attempt's trace ran out. */
+function isRefusal(attempt: Attempt, thrown: unknown): thrown is BudgetExhausted {
+  return outermost(attempt).trace.extras?.account?.hasRefused(thrown) === true;
 }
 
 function isRunning(attempt: Attempt): boolean {

@@ -1,4 +1,5 @@
 import { OPEN_SEA, ROOKERY } from "../../graph/endpoints.ts";
+import type { Budget } from "../../message/budget.ts";
 import type { Message } from "../../message/message.ts";
 import type { RecordedOutput, TraceRecord } from "../../ports/trace-recorder.ts";
 
@@ -31,7 +32,8 @@ export interface Sender {
   readonly message: Message | undefined;
 }
 
-type RunRecord = Exclude<TraceRecord, { readonly type: "ended" }>;
+type RunRecord = Exclude<TraceRecord, { readonly type: "ended" | "spent" }>;
+type SpentRecord = Extract<TraceRecord, { readonly type: "spent" }>;
 
 /** The place of a message. "over" is final; a "taken" message may return when its handler is retried. */
 type Where = "on its edge" | "in an attempt" | "in backoff" | "in a join" | "paused" | "taken" | "over";
@@ -59,6 +61,8 @@ class Run {
   readonly waits = new Set<string>();
   /** Messages taken by a join or a fetch in the act of sending, before the sender's record reports them. */
   readonly foretold = new Map<string, Item>();
+  /** Amounts spent so far, by the name of the budget. */
+  readonly spent = new Map<string, number>();
   /** Messages that must reappear after the last restart. */
   missing = new Set<string>();
   hasEnded = false;
@@ -86,7 +90,10 @@ export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf:
     if (run.hasEnded) complain(record.type === "ended" ? "L2" : "L7", "its trace has ended already");
     else {
       if (record.type !== "restored") checkRestored(run, complain);
-      if (record.type === "ended") end(run, record.run, shape, complain);
+      if (record.type === "ended") {
+        end(run, record.run, shape, complain);
+        checkSpent(run, record.outcome.spent, complain);
+      } else if (record.type === "spent") spend(run, record, complain);
       else follow(run, record, shape, complain);
     }
   }
@@ -95,6 +102,24 @@ export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf:
 }
 
 type Complain = (law: string, what: string) => void;
+
+/** Counts what a trace spends, and checks that no budget is exceeded. */
+function spend(run: Run, { amounts, spent, limits }: SpentRecord, complain: Complain): void {
+  for (const [name, amount] of Object.entries(amounts)) run.spent.set(name, (run.spent.get(name) ?? 0) + amount);
+  checkSpent(run, spent, complain);
+  for (const [name, amount] of Object.entries(spent))
+    if (amount > (limits[name] ?? Number.POSITIVE_INFINITY))
+      complain("L3", `${amount} is spent of the budget "${name}" of ${limits[name]}`);
+}
+
+/** Checks that the account of a trace has what its attempts have spent, each amount once. */
+function checkSpent(run: Run, spent: Budget, complain: Complain): void {
+  for (const name of new Set([...run.spent.keys(), ...Object.keys(spent)])) {
+    const [told, counted] = [spent[name] ?? 0, run.spent.get(name) ?? 0];
+    if (Math.abs(told - counted) > 1e-9 * Math.max(1, counted))
+      complain("L10", `${told} of the budget "${name}" count as spent, and its attempts spent ${counted}`);
+  }
+}
 
 /** Expects all unfinished messages to reappear. A message that a handler has taken is stored with it. */
 function restart(run: Run): void {
@@ -279,6 +304,8 @@ export function lineOf(record: TraceRecord | Restart): string {
     const why = "error" in outcome ? `${outcome.error.code} (${outcome.error.message}) ` : "";
     return `${trace}: ${outcome.status} ${why}${JSON.stringify(outcome.results)}`;
   }
+  if (record.type === "spent")
+    return `${trace}: ${JSON.stringify(record.amounts)} at ${record.node}, ${JSON.stringify(record.spent)} of ${JSON.stringify(record.limits)} in all`;
   const place = `${trace}: ${record.lineage} at ${record.node}`;
   switch (record.type) {
     case "accepted":

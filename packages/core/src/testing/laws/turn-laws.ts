@@ -55,6 +55,7 @@ export function brokenTurns(records: readonly TraceRecord[], shapeOf: (run: stri
   const desks = new Map<string, Desk>();
   for (const [index, record] of records.entries()) {
     const { run, tenant } = record;
+    if (record.type === "spent") continue;
     if (record.type === "ended") {
       for (const desk of desks.values()) if (desk.lines.delete(run)) desk.contenders();
       continue;

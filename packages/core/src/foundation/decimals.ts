@@ -1,0 +1,14 @@
+/**
+ * Adds two numbers as decimals of 15 digits, counted from the first digit of the larger one, so that ten times 0.1 are 1.
+ * Whole numbers are added exactly.
+ */
+export function addDecimals(a: number, b: number): number {
+  const sum = a + b;
+  if (Number.isInteger(a) && Number.isInteger(b)) return sum;
+  const larger = Math.max(Math.abs(a), Math.abs(b));
+  let exponent = Math.floor(Math.log10(larger));
+  // the logarithm of a number just below a power of ten is rounded up
+  if (10 ** exponent > larger) exponent -= 1;
+  const digits = 14 - exponent;
+  return digits < 0 || digits > 100 ? sum : Number(sum.toFixed(digits));
+}

@@ -1,0 +1,24 @@
+import { requireNumber, shown } from "../foundation/options.ts";
+
+/** Amounts by name, such as `{ toolCalls: 20, costUsd: 1 }`: finite numbers of 0 or more. */
+export type Budget = Readonly<Record<string, number>>;
+
+/** Amounts that are left, by name. A name without a limit is absent. */
+export type BudgetLeft = Readonly<Partial<Record<string, number>>>;
+
+/** Maximum number of names in the account of a trace. */
+export const MAX_BUDGETS = 100;
+
+/**
+ * Throws unless a value is a budget.
+ *
+ * @throws TypeError, RangeError that name the amount
+ */
+export function requireBudget(option: string, value: unknown): asserts value is Budget {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new TypeError(`Option "${option}" must be an object of amounts by name: got ${shown(value)}`);
+  const amounts: [string, unknown][] = Object.entries(value);
+  if (amounts.length > MAX_BUDGETS)
+    throw new RangeError(`Option "${option}" must have at most ${MAX_BUDGETS} names: got ${amounts.length}`);
+  for (const [name, amount] of amounts) requireNumber(`${option}.${name}`, amount as number, 0);
+}
