@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Flow } from "penguiflow";
+import type { EmitOptions, Flow } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import type { SimulatedRequest, SimulateOptions } from "penguiflow/testing";
 import { SimulatedRun } from "../../src/testing/simulation/simulated-run.ts";
@@ -47,7 +47,8 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
       logs.push(log);
       agent.run();
       const called = digest?.callers(flow) ?? flow;
-      return spec.limits?.isExclusive === true ? exclusively(called) : called;
+      const exclusive = spec.limits?.isExclusive === true ? { exclusive: "k" } : {};
+      return withOptions(called, { ...exclusive, ...(spec.budget === undefined ? {} : { budget: spec.budget }) });
     },
     input: (_random, index): Parcel => ({
       id: `t${index}`,
@@ -75,14 +76,15 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
 
 const BEGINNING: ReadonlySet<string | symbol> = new Set(["call", "outcome", "stream", "emit", "emitNowait"]);
 
-/** Runs each tenant's traces under one exclusive key. */
-function exclusively(flow: Flow<unknown, unknown>): Flow<unknown, unknown> {
+/** Begins each trace with further options. */
+function withOptions(flow: Flow<unknown, unknown>, more: EmitOptions): Flow<unknown, unknown> {
+  if (Object.keys(more).length === 0) return flow;
   return new Proxy(flow, {
     get: (target, name) => {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
-      return (input: unknown, options: object, ...more: unknown[]): unknown =>
-        value.apply(target, [input, BEGINNING.has(name) ? { ...options, exclusive: "k" } : options, ...more]);
+      return (input: unknown, options: object, ...rest: unknown[]): unknown =>
+        value.apply(target, [input, BEGINNING.has(name) ? { ...options, ...more } : options, ...rest]);
     },
   });
 }
@@ -110,7 +112,11 @@ function checkRequest(shape: Shape, request: SimulatedRequest<unknown, unknown>,
   const hasTimeouts = shape.nodes.some(({ timeoutMs }) => timeoutMs !== undefined);
   const isDeadlock = error?.code === "DEADLOCK" && shape.hasRings;
   assert.ok(
-    hasFaults || hasTimeouts || isDeadlock || expected.endings.has(status as "failed" | "exhausted"),
+    hasFaults ||
+      hasTimeouts ||
+      (shape.budget !== undefined && status === "exhausted") ||
+      isDeadlock ||
+      expected.endings.has(status as "failed" | "exhausted"),
     `L2: ${traceId} is ${status} without a reason: ${error?.code} ${error?.message}`,
   );
 }

@@ -42,6 +42,7 @@ describe("the laws on random graphs under random schedules", () => {
         "a pause expires",
         "a sleep is over",
         "the outcome of an effect is unknown",
+        "a budget runs out",
       ])
         expect(faults.get(fault) ?? 0, fault).toBeGreaterThan(0);
     },

@@ -233,6 +233,16 @@ describe("a planted defect of durable flows is found", () => {
       },
       says: /L10 at record \d+: the pause or sleep "[^"]+" begins anew/,
     },
+    {
+      what: "a budget that is spent twice after a crash",
+      plant() {
+        plant(SimulatedCheckpointStore.prototype, "open", (sound) => async (lease) => {
+          const partition = await sound(lease);
+          return { ...partition, append: (batch, sequence) => partition.append(spentTwice(batch), sequence) };
+        });
+      },
+      says: /L10 at record \d+: \S+ of the budget "\w+" count as spent, and its attempts spent \S+:/,
+    },
   ];
   test.for(ofCheckpoints)("$what", { timeout: 60_000 }, async (defect) => {
     const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -267,11 +277,25 @@ describe("a planted defect of durable flows is found", () => {
     return { ...batch, put };
   }
 
+  /** Stores each spent amount twice. */
+  function spentTwice(batch: CheckpointBatch): CheckpointBatch {
+    const put = batch.put.map((entry) => {
+      const state = JSON.parse(entry.state) as { budget?: { spent: Record<string, number> } };
+      if (state.budget === undefined) return entry;
+      const spent = Object.fromEntries(Object.entries(state.budget.spent).map(([name, amount]) => [name, amount * 2]));
+      return { ...entry, state: JSON.stringify({ ...state, budget: { ...state.budget, spent } }) };
+    });
+    return { ...batch, put };
+  }
+
   /** Simulates a typical durable flow. */
   function orderFlow(seeds: readonly number[]) {
     return simulate({
       flow(ports, { checkpoints }) {
-        const take = payloadNode("take", (order: number) => order);
+        const take = payloadNode("take", (order: number, ctx) => {
+          ctx.budget.spend({ parcels: 1 });
+          return order;
+        });
         const pack = payloadNode("pack", async (order: number, ctx) => {
           await ctx.sleep(5);
           await ctx.sleep(40, { name: "let it dry" });

@@ -1,4 +1,5 @@
 import * as fc from "fast-check";
+import type { Budget } from "penguiflow";
 
 /** Kind and options of a node in a random graph. */
 export interface NodeSpec {
@@ -78,6 +79,15 @@ export interface RunSpec {
   readonly isKept: boolean;
   readonly stop: { readonly drainMs: number } | undefined;
   readonly limits?: LimitSpec | undefined;
+  /** Budget of each trace. */
+  readonly budget?: Budget | undefined;
+}
+
+/** Gives the traces of every seventh seed a budget. The other seeds stay as they were. */
+export function budgeted(seed: number, spec: RunSpec): RunSpec {
+  if (seed % 7 !== 2) return spec;
+  const bits = (seed * 2_654_435_761) >>> 0;
+  return { ...spec, budget: { units: (1 + (bits % 40)) / 10, ...(bits % 3 === 0 ? { hops: 5 } : {}) } };
 }
 
 /**
@@ -185,6 +195,7 @@ export interface Shape {
   readonly entries: readonly number[];
   readonly hasCycles: boolean;
   readonly limits: LimitSpec | undefined;
+  readonly budget: Budget | undefined;
   /** Whether it has cycles, or loops of one node. */
   readonly hasRings: boolean;
   /** Whether the behaviour of a trace depends only on the graph and its first message. */
@@ -222,6 +233,7 @@ export function shapeOf(spec: RunSpec): Shape {
     entries,
     hasCycles,
     limits: spec.limits,
+    budget: spec.budget,
     hasRings: hasCycles || nodes.some(({ kind }) => kind === "loop"),
     isExact: nodes.every(({ kind }) => kind !== "join" && kind !== "fetcher"),
   };

@@ -1,5 +1,6 @@
 import {
   type AnyEdges,
+  BudgetExhausted,
   type Clock,
   type Context,
   create,
@@ -64,6 +65,8 @@ export interface HandlerLog {
   readonly active: number[];
   /** Number of active handlers of limited nodes; handlers that wait for others or a playbook do not count. */
   limited: number;
+  /** Units that handlers have spent, by tenant and trace id. */
+  readonly spent: Map<string, number>;
   readonly problems: string[];
   /** Number of injected faults, by kind. */
   readonly faults: Map<string, number>;
@@ -105,13 +108,14 @@ export function scriptedFlow(
     returned: new Map(),
     active: shape.nodes.map(() => 0),
     limited: 0,
+    spent: new Map(),
     problems: [],
     faults: new Map(),
     handled: 0,
   };
-  const inner = innerFlow();
+  const inner = innerFlow(shape, log);
   const { logger, random, scheduler } = options;
-  const agent = innerFlow({
+  const agent = innerFlow(shape, log, {
     name: "agent",
     clock,
     ...(logger && { logger }),
@@ -161,13 +165,56 @@ function sharedLimiter({ concurrency, isKeyed }: LimitSpec): Limiter {
 }
 
 /** Creates the playbook of all nodes that call one, which is also the agent of remote nodes. */
-function innerFlow(options: FlowOptions = {}): AnyFlow {
+function innerFlow(shape: Shape, log: HandlerLog, options: FlowOptions = {}): AnyFlow {
   const through = payloadNode({ name: "through", policy: { concurrency: 2 } }, (parcel: Parcel) => parcel);
   const dawdle = payloadNode({ name: "dawdle", policy: { concurrency: 2 } }, async (parcel: Parcel, ctx) => {
+    const settle = spendSome(
+      shape,
+      log,
+      `inner ${parcel.id}`,
+      ctx,
+      !shape.nodes.some((_, place) => fallsBack(shape, place)),
+    );
     if (hashOf(parcel.id) % 3 === 0) await ctx.sleep(1);
+    settle();
     return parcel;
   });
   return create(through.to(dawdle), { name: "inner", queueMaxSize: 1, ...options }) as unknown as AnyFlow;
+}
+
+/**
+ * Spends part of the trace's budget, or reserves some of it. Returns a function that settles the reservation. Some
+ * reservations are left to the end of their attempt. A refusal ends the trace, or is passed over.
+ */
+function spendSome(shape: Shape, log: HandlerLog, key: string, ctx: Context, mayEnd: boolean): () => void {
+  const nothing = (): void => {};
+  const draw = hashOf(`${shape.seed}|${key}|spends`);
+  if (shape.budget === undefined || draw % 10 < 4) return nothing;
+  const units = (1 + (draw % 3)) / 10;
+  const note = (amount: number): void => count(log.spent, `${ctx.tenant} ${ctx.traceId}`, amount);
+  const isSpent = draw % 4 === 0;
+  try {
+    if (isSpent) {
+      ctx.budget.spend({ units });
+      note(units);
+      return nothing;
+    }
+    const reservation = ctx.budget.reserve({ units });
+    if (draw % 4 === 1) return nothing;
+    return () => {
+      // the attempt may be over: its reservation has returned then
+      if (ctx.signal.aborted) return;
+      const used = draw % 8 < 4 ? units : 0.1;
+      reservation.settle({ units: used });
+      note(used);
+    };
+  } catch (error) {
+    if (!(error instanceof BudgetExhausted)) throw error;
+    if (isSpent) note(error.left);
+    count(log.faults, "a budget runs out");
+    if (mayEnd && draw % 5 === 0) throw error;
+    return nothing;
+  }
 }
 
 function scriptedNode(
@@ -294,6 +341,7 @@ function scriptedNode(
       return value;
 
       async function inTime(): Promise<unknown> {
+        const settle = spendSome(shape, log, `${place} ${parcel.id} ${hops}`, ctx, !fallsBack(shape, place));
         if (effects !== undefined && lasting >= 80) await doOnce(`${place} ${parcel.id} ${hops}`, ctx, effects);
         if (lasting >= 90) await askAround(parcel, ctx, lasting >= 95);
         if (lasting >= 70 && lasting < 80) await sleepLong(parcel, ctx, lasting < 73);
@@ -307,6 +355,7 @@ function scriptedNode(
           if ((back as Parcel).id !== parcel.id) log.problems.push(`${name}: the playbook answered another caller`);
         }
         if (kind === "remote") await callAgent(parcel, ctx);
+        settle();
         count(log.returned, keyOf(place, parcel.id, hops));
         return value;
       }

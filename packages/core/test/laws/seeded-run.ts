@@ -224,6 +224,7 @@ class SeededRun {
       traceId,
       ...(priority === 0 ? {} : { priority }),
       ...(this.#shape.limits?.isExclusive === true ? { exclusive: "k" } : {}),
+      ...(this.#shape.budget === undefined ? {} : { budget: this.#shape.budget }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       ...(change === "signal" || change === "abort first" ? { signal: abort.signal } : {}),
     };
@@ -356,6 +357,7 @@ class SeededRun {
     this.#checkTenants();
     this.#checkDrops();
     if (this.#shape.limits?.isExclusive === true) this.#checkExclusive();
+    if (this.#shape.budget !== undefined) this.#checkSpent();
     const runs = new Map<string, TraceRecord[]>();
     for (const record of this.#records) runs.set(record.run, [...(runs.get(record.run) ?? []), record]);
     for (const records of runs.values()) this.#checkRun(records);
@@ -375,6 +377,18 @@ class SeededRun {
       const other = open.get(tenant) ?? run;
       if (other !== run) this.#broken.push(`L4: exclusive runs ${other} and ${run} of ${tenant} are in flight at once`);
       open.set(tenant, run);
+    }
+  }
+
+  /** Checks L10: the outcomes have what the handlers have spent. */
+  #checkSpent(): void {
+    const told = new Map<string, number>();
+    for (const record of this.#records)
+      if (record.type === "ended")
+        count(told, `${record.tenant} ${record.traceId}`, record.outcome.spent["units"] ?? 0);
+    for (const [key, spent] of told) {
+      const wanted = this.#log.spent.get(key) ?? 0;
+      if (Math.abs(spent - wanted) > 1e-6) this.#broken.push(`L10: ${key} has spent ${spent}, its handlers ${wanted}`);
     }
   }
 
@@ -505,6 +519,7 @@ class SeededRun {
     for (const ending of expected.endings) possible.add(ending);
     if (expected.endings.size === 0) possible.add(expected.results.size > 0 ? "completed" : "empty");
     if (this.#spec.stop !== undefined) possible.add("stopped");
+    if (this.#shape.budget !== undefined) possible.add("exhausted");
     const isDeadlock = status === "failed" && outcome.error.code === "DEADLOCK" && this.#shape.hasRings;
     const isStretched = status === "failed" && outcome.error.code === "NODE_TIMEOUT" && expected.mayStretch;
     if (!possible.has(status) && !isDeadlock && !isStretched)
