@@ -1,5 +1,5 @@
 import type { Part } from "@a2a-js/sdk";
-import { chunkToWsJson, type RemoteChunk, type StreamChunk } from "penguiflow";
+import { type Budget, chunkToWsJson, type RemoteChunk, type StreamChunk } from "penguiflow";
 
 /**
  * URI of the A2A extension by which flows exchange data the protocol has no field for. Under this key a message's
@@ -19,6 +19,8 @@ export interface CallFacts {
   readonly deadlineAt?: number | undefined;
   /** Remaining budgets of the caller's controller loop. */
   readonly budget?: { readonly hops: number | null; readonly tokens: number | null } | undefined;
+  /** Amounts left of the budget of the caller's trace, by name. */
+  readonly traceBudget?: Budget | undefined;
 }
 
 /** Facts an agent attaches to a task. */

@@ -224,3 +224,17 @@ test("working memory arrives as such, with what its caller has left of its budge
   expect(answer.result).toEqual({ text: "Hop budget exhausted", citations: [] });
   expect(seen).toEqual([0, 1]);
 });
+
+test.each(BINDINGS)("the agent's trace begins with what is left of its caller's budget (%s)", async (binding) => {
+  const look = payloadNode("look", (_: string, { budget }) => budget.left);
+  const { url } = await serve(create(look.to()));
+  const transport = new A2AClientTransport({ bindings: [binding] });
+  const ask = remoteNode("ask", { transport, agentUrl: url, skill: "main" });
+  const before = payloadNode("before", (text: string, { budget }) => {
+    budget.spend({ toolCalls: 2 });
+    return text;
+  });
+  await using flow = create(before.to(ask)).run();
+  expect(await flow.call("x", { budget: { toolCalls: 5, costUsd: 0.5 } })).toEqual({ toolCalls: 3, costUsd: 0.5 });
+  expect(await flow.call("x")).toEqual({});
+});

@@ -72,6 +72,7 @@ describe.each(BINDINGS)("over %s", (binding) => {
         if (fate === "throws") throw new TypeError("No such penguin");
         if (fate === "nothing") return undefined;
         if (fate === "late") await ctx.sleep(60_000);
+        if (fate === "dear") ctx.budget.reserve({ costUsd: 2 });
         return fate;
       }).to(),
     );
@@ -95,6 +96,13 @@ describe.each(BINDINGS)("over %s", (binding) => {
     const late = await endOf("late", { deadlineAt: Date.now() + 30 });
     expect(late).toMatchObject({ state: TaskState.TASK_STATE_COMPLETED, code: "DEADLINE_EXCEEDED" });
     expect(valueOf(late.artifacts[0]?.parts ?? [])).toEqual({ text: "Deadline exceeded", citations: [] });
+    const dear = await endOf("dear", { traceBudget: { costUsd: 1 } });
+    expect(dear).toMatchObject({ state: TaskState.TASK_STATE_COMPLETED, code: "BUDGET_EXHAUSTED" });
+    expect(valueOf(dear.artifacts[0]?.parts ?? [])).toEqual({ text: "Budget exhausted: costUsd", citations: [] });
+    expect(await endOf("dear", { traceBudget: { costUsd: "little" } })).toMatchObject({
+      state: TaskState.TASK_STATE_FAILED,
+      says: expect.stringContaining('Option "budget.costUsd" must be a number of 0 or more') as string,
+    });
   });
 
   test("a task that is cancelled stops the handler and is canceled, for all who read about it", async () => {

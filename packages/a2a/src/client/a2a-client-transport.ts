@@ -239,10 +239,10 @@ function paramsOf(
   { tenant, isFlow }: Line,
   returnImmediately: boolean,
 ): SendMessageRequest {
-  const { message, skill, idempotencyKey, budget, continues } = request;
+  const { message, skill, idempotencyKey, budget, traceBudget, continues } = request;
   const { topic, priority } = message.headers;
   const { traceId, deadlineAt, meta } = message;
-  const facts: CallFacts = { skill, topic, priority, traceId, deadlineAt, budget };
+  const facts: CallFacts = { skill, topic, priority, traceId, deadlineAt, budget, traceBudget };
   return {
     tenant,
     configuration: {

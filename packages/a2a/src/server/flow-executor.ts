@@ -1,6 +1,8 @@
 import { type Message, type Part, Role, type Task, TaskState } from "@a2a-js/sdk";
 import type { AgentExecutor, ExecutionEventBus, RequestContext, ServerCallContext } from "@a2a-js/sdk/server";
 import {
+  type Budget,
+  BudgetExhausted,
   type EmitOptions,
   errorPayload,
   FinalAnswer,
@@ -300,7 +302,7 @@ export function payloadOf({ parts, metadata }: Message): unknown {
 }
 
 function emitOptionsOf({ userMessage, context }: RequestContext): EmitOptions<never> {
-  const { topic, priority, deadlineAt } = factsIn(userMessage.metadata);
+  const { topic, priority, deadlineAt, traceBudget } = factsIn(userMessage.metadata);
   const traceparent = headerOf(context, "traceparent");
   const tracestate = headerOf(context, "tracestate");
   return {
@@ -312,6 +314,8 @@ function emitOptionsOf({ userMessage, context }: RequestContext): EmitOptions<ne
     ...(typeof topic === "string" ? { topic } : {}),
     ...(Number.isInteger(priority) ? { priority: priority as number } : {}),
     ...(typeof deadlineAt === "number" && Number.isFinite(deadlineAt) ? { deadlineAt } : {}),
+    // the flow refuses one that is no budget: without it, it would spend more than its caller allows
+    ...(traceBudget === undefined ? {} : { budget: traceBudget as Budget }),
   };
 }
 
@@ -381,7 +385,7 @@ const EXHAUSTED: Readonly<Record<string, string>> = {
 async function fail(turn: Turn, error: unknown, flow: string): Promise<void> {
   const isFlowError = error instanceof FlowError;
   const code = isFlowError ? error.code : FlowErrorCode.NODE_EXCEPTION;
-  const text = EXHAUSTED[code];
+  const text = error instanceof BudgetExhausted ? `Budget exhausted: ${error.budget}` : EXHAUSTED[code];
   if (text !== undefined) return complete(turn, new FinalAnswer({ text }), { code });
   turn.facts = { ...turn.facts, code, retryable: isFlowError && error.retryable };
   const state = code === FlowErrorCode.TRACE_CANCELLED ? TaskState.TASK_STATE_CANCELED : TaskState.TASK_STATE_FAILED;
