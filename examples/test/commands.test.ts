@@ -14,6 +14,7 @@ const LAST_WORDS: Readonly<Record<string, RegExp>> = {
   "fanout-join": /gzipped: \d+/,
   "map-concurrent": /^\d+ files, at most 4 at once$/m,
   "controller-multihop": /^ {2}docs\/learn\/1-first-flow\.md → .*\.md$/m,
+  budget: /^spent \d+ of 12 pages, [\d.]+ of 90 kilobytes$/m,
   "partial-failure": /^1 of 3 birds, 6 requests$/m,
   "reliability-middleware": /^27 × gentoo$/m,
   "playbook-retrieval": /^docs\/\w+\/[\w-]+\.md$/m,
