@@ -11,7 +11,7 @@ import {
   WM,
 } from "penguiflow";
 import type { Effect, Effects } from "./effects.ts";
-import { type Job, type Result, valueOf } from "./jobs.ts";
+import { hopsOf, type Job, type Result, valueOf } from "./jobs.ts";
 
 const RETRIES = 3;
 
@@ -43,7 +43,7 @@ export interface Surroundings {
 
 /**
  * Builds a flow with everything a crash can interrupt: fan-out and join, retries, a loop, pauses, sleeps, chunks, side
- * effects.
+ * effects, budgets.
  */
 export function crashingFlow({ durability, effects, life, logger, onUnknown, onSlept, onExpired }: Surroundings) {
   const startedAt = Date.now();
@@ -56,6 +56,7 @@ export function crashingFlow({ durability, effects, life, logger, onUnknown, onS
     const act = (key: string): boolean => {
       if (ctx.attempt <= failures) throw new Error(`try ${ctx.attempt} of "${effect.what}" fails`);
       effects.add({ ...effect, key });
+      if (effect.what === "charge") ctx.budget.spend({ charges: 1 });
       return true;
     };
     const findOut = (key: string): boolean => {
@@ -148,6 +149,10 @@ export function crashingFlow({ durability, effects, life, logger, onUnknown, onS
   const conclude = payloadNode({ name: "conclude", policy }, async ({ job, value, by }: Report, ctx) => {
     const result: Result = { id: job.id, value, by, key: ctx.idempotencyKey };
     if (value !== valueOf(job)) throw new Error(`Job ${job.id} comes to ${value}, not ${valueOf(job)}`);
+    // an effect that a crash has left unknown is not repeated, and its charge not spent
+    const { charges = 0, hops = 0 } = ctx.budget.spent;
+    if (charges > 1 || hops !== hopsOf(job))
+      throw new Error(`Job ${job.id} has spent ${charges} charges, ${hops} hops`);
     await affect(ctx, { what: "result", id: job.id, value: result });
     return result;
   });

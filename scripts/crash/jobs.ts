@@ -75,6 +75,11 @@ export function valueOf({ id, parts, route, hops }: Job): number {
   return route === "think" ? sum + hops : sum;
 }
 
+/** Computes how many hops a job draws from its budget: its controller's last round ends the loop. */
+export function hopsOf({ route, hops }: Job): number {
+  return route === "think" ? hops - 1 : 0;
+}
+
 /** Computes how many messages each node has handled once a job is complete. */
 export function countsOf({ parts, route, hops }: Job): Readonly<Record<string, number>> {
   return {

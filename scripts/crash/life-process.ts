@@ -5,11 +5,11 @@ import { writeSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { once } from "node:events";
 import { durable } from "penguiflow/durable";
-import { FlowError, type FlowErrorCode, type Outcome } from "penguiflow";
+import { type Budget, FlowError, type FlowErrorCode, type Outcome } from "penguiflow";
 import { crashingFlow, type Question } from "./crashing-flow.ts";
 import { type Defect, defective } from "./defects.ts";
 import { Effects } from "./effects.ts";
-import { type Job, jobId, jobOf, type Result, tenants } from "./jobs.ts";
+import { hopsOf, type Job, jobId, jobOf, type Result, tenants } from "./jobs.ts";
 import { openCheckpoints, type Store } from "./stores.ts";
 
 /** Options of the process, given at its start. */
@@ -105,7 +105,7 @@ function seen(outcome: Outcome<Result>, where: string): void {
 
 const ways: Record<
   Job["way"],
-  (job: Job, options: { readonly traceId: string; readonly tenant: string }) => Promise<void>
+  (job: Job, options: { readonly traceId: string; readonly tenant: string; readonly budget: Budget }) => Promise<void>
 > = {
   async emit(job, options) {
     await flow.emit(job, { ...options, ...(job.hasDeadline ? { timeoutMs: 3_600_000 } : {}) });
@@ -137,7 +137,9 @@ async function sendJobs(): Promise<void> {
       continue;
     }
     const job = jobOf(seed, jobId(life, jobs++));
-    const options = { traceId: String(job.id), tenant: job.tenant };
+    // an amount that is spent twice exhausts it
+    const budget = { hops: hopsOf(job) + 1, charges: 1 };
+    const options = { traceId: String(job.id), tenant: job.tenant, budget };
     await ways[job.way](job, options).catch((error: unknown) => problem(error, `Job ${job.id} by ${job.way}`));
   }
 }
