@@ -44,6 +44,7 @@ export function defective(checkpoints: CheckpointStore, defect: Defect): Checkpo
         fencingToken: partition.fencingToken,
         sequence: partition.sequence,
         read: () => partition.read(),
+        readLog: (run) => partition.readLog(run),
         counts: () => partition.counts(),
         append,
         renew: () => partition.renew(),

@@ -25,6 +25,7 @@ export type {
   FinalOutcome,
   Outcome,
   OutcomeBase,
+  OutcomeLog,
   OutcomeStatus,
   PausedOutcome,
   PauseTicket,
@@ -58,6 +59,7 @@ export type {
   LeaseRequest,
   Checkpoint,
   CheckpointPartition,
+  LogRow,
 } from "./ports/checkpoint-store.ts";
 export type { BusEnvelope, MessageBus } from "./ports/message-bus.ts";
 export type {
@@ -106,6 +108,7 @@ export type {
   Reservation,
   SleepOptions,
   TraceBudget,
+  TraceLog,
   WaitOptions,
 } from "./graph/handler.ts";
 export type { RegisteredModels } from "./graph/model-registry.ts";

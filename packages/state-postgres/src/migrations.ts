@@ -85,6 +85,32 @@ export const MIGRATIONS: Migrations = [
       primary key (partition, key)
     ) with (fillfactor = 50)`,
   ],
+  [
+    `create table journal_logs (
+      partition uuid not null,
+      run bigint not null,
+      at bigint not null,
+      items text not null,
+      primary key (partition, run, at)
+    )`,
+    `create table logs (
+      id bigint generated always as identity primary key,
+      tenant text not null,
+      name text not null,
+      first bigint not null,
+      length bigint not null,
+      unique (tenant, name)
+    ) with (fillfactor = 50)`,
+    // the mark identifies the call that stored the items from here on, and reveals whether a call with a lost answer
+    // took effect
+    `create table log_items (
+      log bigint not null,
+      at bigint not null,
+      item text not null,
+      mark uuid,
+      primary key (log, at)
+    )`,
+  ],
 ];
 
 /**

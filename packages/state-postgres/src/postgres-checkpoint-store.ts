@@ -6,6 +6,7 @@ import type {
   LeaseRequest,
   Checkpoint,
   CheckpointPartition,
+  LogRow,
 } from "penguiflow";
 import { fromStorable, partitionFenced, partitionLeased, requireInteger, toStorable } from "penguiflow/adapter";
 import type { Database, Row } from "./database.ts";
@@ -69,7 +70,8 @@ export class PostgresCheckpointStore implements CheckpointStore, AsyncDisposable
            epoch = p.epoch + case p.mark when excluded.mark then 0 else 1 end,
            mark = excluded.mark, owner = excluded.owner, claim_ends_at = excluded.claim_ends_at
          where p.claim_ends_at <= clock_timestamp() or p.mark = excluded.mark
-         returning id, epoch, sequence`,
+         returning id, epoch, sequence,
+           exists (select from ${this.#name}.journal_logs l where l.partition = p.id) as has_logs`,
         values,
       );
       if (taken !== undefined) return new PostgresPartition(this.#database, this.#name, partition, leaseMs, taken);
@@ -105,6 +107,8 @@ class PostgresPartition implements CheckpointPartition {
   readonly #name: string;
   readonly #leaseMs: number;
   #sequence: number;
+  /** Whether there may be rows of logs. */
+  #hasLogs: boolean;
   /** Batch that may or may not be stored, because its answer was lost. */
   #unsure: { readonly batch: CheckpointBatch; readonly mark: string } | undefined;
   /** Settles with the latest call; calls are serialised because they change one row. */
@@ -115,6 +119,7 @@ class PostgresPartition implements CheckpointPartition {
     this.id = taken["id"] as string;
     this.fencingToken = Number(taken["epoch"]);
     this.#sequence = Number(taken["sequence"]);
+    this.#hasLogs = taken["has_logs"] === true;
     this.#database = database;
     this.#schema = schema;
     this.#name = name;
@@ -158,6 +163,20 @@ class PostgresPartition implements CheckpointPartition {
       const page = rows.filter(({ run }) => run !== null).map(entryOf);
       if (page.length > 0) yield page;
     }
+  }
+
+  async readLog(run: number): Promise<readonly LogRow[]> {
+    this.#requireOpen();
+    const rows = await this.#database.query(
+      `select p.epoch, p.owner, l.at, l.items
+       from ${this.#schema}.journal_partitions p left join ${this.#schema}.journal_logs l
+         on l.partition = p.id and l.run = $2
+       where p.id = $1 order by l.at`,
+      [this.id, run],
+    );
+    this.#requireLease(rows[0]);
+    const known = rows.filter(({ at }) => at !== null);
+    return known.map(({ at, items }) => ({ run, at: Number(at), items: fromJsonText(items as string) }));
   }
 
   async counts(): Promise<ReadonlyMap<string, number>> {
@@ -224,11 +243,16 @@ class PostgresPartition implements CheckpointPartition {
    * row: all of them apply or none. Removals name the partition, because without statistics the server would scan all
    * of it.
    */
-  async #store({ put, remove, counts }: CheckpointBatch, expectedSequence: number, mark: string): Promise<boolean> {
+  async #store(batch: CheckpointBatch, expectedSequence: number, mark: string): Promise<boolean> {
+    const { put, logs = [], remove, counts } = batch;
     // a statement may change a row only once
     const entries = new Map(put.map((entry) => [entry.run, entry]));
     for (const run of remove) entries.delete(run);
     const kept = [...entries.values()];
+    const gone = new Set(logs.length === 0 ? [] : remove);
+    const rowsOfLogs = [...new Map(logs.map((row) => [`${row.run} ${row.at}`, row])).values()];
+    const logged = rowsOfLogs.filter(({ run }) => !gone.has(run));
+    if (logged.length > 0) this.#hasLogs = true;
     const nodes = [...counts.keys()];
     const rows = await this.#database.query(
       `with claim as (
@@ -247,7 +271,7 @@ class PostgresPartition implements CheckpointPartition {
          on conflict (partition, run) do update set
            tenant = excluded.tenant, trace_id = excluded.trace_id, status = excluded.status,
            version = excluded.version, state = excluded.state
-       ), counted as (
+       )${this.#hasLogs ? this.#logChanges() : ""}, counted as (
          insert into ${this.#schema}.journal_counts as c (partition, key, node, count)
          select claim.id, u.* from claim, unnest($13::text[], $14::text[], $15::bigint[]) as u
          on conflict (partition, key) do update set count = c.count + excluded.count
@@ -269,9 +293,29 @@ class PostgresPartition implements CheckpointPartition {
         nodes.map(toKey),
         nodes.map(toStorable),
         [...counts.values()],
+        ...(this.#hasLogs
+          ? [
+              logged.map(({ run }) => run),
+              logged.map(({ at }) => at),
+              textArray(logged.map(({ items }) => toJsonText(items))),
+            ]
+          : []),
       ],
     );
     return rows.length > 0;
+  }
+
+  /** Returns the part of a batch's statement that changes logs. Partitions without logs do not pay for it. */
+  #logChanges(): string {
+    return `, forgotten as (
+         delete from ${this.#schema}.journal_logs l
+         using unnest(array_fill($1::uuid, array[cardinality($6::bigint[])]), $6::bigint[]) as gone (partition, run)
+         where l.partition = gone.partition and l.run = gone.run and exists (select from claim)
+       ), logged as (
+         insert into ${this.#schema}.journal_logs (partition, run, at, items)
+         select claim.id, u.* from claim, unnest($16::bigint[], $17::bigint[], $18::text[]) as u
+         on conflict (partition, run, at) do update set items = excluded.items
+       )`;
   }
 
   async #row(): Promise<Row | undefined> {

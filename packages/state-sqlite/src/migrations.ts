@@ -74,6 +74,28 @@ export const MIGRATIONS: Migrations = [
      count INTEGER NOT NULL,
      PRIMARY KEY (partition, node)
    ) STRICT, WITHOUT ROWID;`,
+  `CREATE TABLE journal_logs (
+     partition INTEGER NOT NULL,
+     run INTEGER NOT NULL,
+     at INTEGER NOT NULL,
+     items TEXT NOT NULL,
+     checksum INTEGER NOT NULL,
+     PRIMARY KEY (partition, run, at)
+   ) STRICT;
+   CREATE TABLE logs (
+     id INTEGER PRIMARY KEY AUTOINCREMENT,
+     tenant TEXT NOT NULL,
+     name TEXT NOT NULL,
+     first INTEGER NOT NULL,
+     length INTEGER NOT NULL,
+     UNIQUE (tenant, name)
+   ) STRICT;
+   CREATE TABLE log_items (
+     log INTEGER NOT NULL,
+     at INTEGER NOT NULL,
+     item TEXT NOT NULL,
+     PRIMARY KEY (log, at)
+   ) STRICT;`,
 ];
 
 /**

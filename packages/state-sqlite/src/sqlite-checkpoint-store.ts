@@ -6,7 +6,7 @@ import type {
   CheckpointBatch,
   LeaseRequest,
   Checkpoint,
-  CheckpointPartition,
+  CheckpointPartition, LogRow
 } from "penguiflow";
 import { fromStorable, partitionFenced, partitionLeased, toStorable } from "penguiflow/adapter";
 import { DAMAGED, type Database, type Row, type SqlValue } from "./database.ts";
@@ -50,7 +50,7 @@ export class SqliteCheckpointStore implements CheckpointStore, AsyncDisposable {
     const database = await openMigrated(resolved);
     try {
       await database.read("open", () => {
-        for (const table of ["journal_partitions", "journal_entries", "journal_counts"]) {
+        for (const table of ["journal_partitions", "journal_entries", "journal_counts", "journal_logs"]) {
           const [wrong] = database.check(`quick_check(${table})`);
           if (wrong !== undefined) throw new Error(`${DAMAGED} (${wrong})`);
         }
@@ -70,7 +70,8 @@ export class SqliteCheckpointStore implements CheckpointStore, AsyncDisposable {
   async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
     const database = this.#database;
     const name = toStorable(partition);
-    const find = "SELECT * FROM journal_partitions WHERE name = ?";
+    const find = `SELECT *, EXISTS (SELECT 1 FROM journal_logs WHERE partition = journal_partitions.id) AS has_logs
+      FROM journal_partitions WHERE name = ?`;
     const answer = await database.transaction("open a checkpoint store in", async () => {
       const now = this.#clock.epochNow();
       const before = database.get(find, name) as PartitionRow | undefined;
@@ -123,6 +124,7 @@ interface PartitionRow extends Row {
   readonly owner: string;
   readonly lease_ms: number;
   readonly ends_at: number;
+  readonly has_logs: number;
 }
 
 /**
@@ -138,6 +140,8 @@ class SqlitePartition implements CheckpointPartition {
   readonly #row: number;
   readonly #leaseMs: number;
   #sequence: number;
+  /** Whether there may be rows of logs: partitions without do not pay for their removal. */
+  #hasLogs: boolean;
   #isClosed = false;
 
   constructor(database: Database, clock: Clock, name: string, lease: PartitionRow) {
@@ -149,6 +153,7 @@ class SqlitePartition implements CheckpointPartition {
     this.#row = lease.id;
     this.#leaseMs = lease.lease_ms;
     this.#sequence = lease.sequence;
+    this.#hasLogs = lease.has_logs === 1;
   }
 
   get sequence(): number {
@@ -166,13 +171,18 @@ class SqlitePartition implements CheckpointPartition {
     }
   }
 
+  async readLog(run: number): Promise<readonly LogRow[]> {
+    const find = "SELECT at, items, checksum FROM journal_logs WHERE partition = ? AND run = ? ORDER BY at";
+    return await this.#read(() => this.#database.all(find, this.#row, run).map((row) => logRowOf(run, row)));
+  }
+
   async counts(): Promise<ReadonlyMap<string, number>> {
     const find = "SELECT node, count FROM journal_counts WHERE partition = ?";
     const rows = await this.#read(() => this.#database.all(find, this.#row));
     return new Map(rows.map(({ node, count }) => [fromStorable(node as string), count as number]));
   }
 
-  async append({ put, remove, counts }: CheckpointBatch, expectedSequence: number): Promise<number> {
+  async append({ put, logs = [], remove, counts }: CheckpointBatch, expectedSequence: number): Promise<number> {
     await this.#write(async () => {
       const changed = this.#database.run(
         `UPDATE journal_partitions SET sequence = sequence + 1, ends_at = ? WHERE id = ? AND epoch = ? AND sequence = ?`,
@@ -188,12 +198,23 @@ class SqlitePartition implements CheckpointPartition {
       // no yield to the event loop: callers wait for the batch, and it is small
       for (let from = 0; from < put.length; from += ROWS_PER_STATEMENT)
         this.#put(put.slice(from, from + ROWS_PER_STATEMENT));
-      if (remove.length > 0)
+      for (const row of logs)
         this.#database.run(
-          "DELETE FROM journal_entries WHERE partition = ? AND run IN (SELECT value FROM json_each(?))",
+          "INSERT OR REPLACE INTO journal_logs (partition, run, at, items, checksum) VALUES (?, ?, ?, ?, ?)",
           this.#row,
-          JSON.stringify(remove),
+          row.run,
+          row.at,
+          row.items,
+          checksumOfRow(row),
         );
+      if (logs.length > 0) this.#hasLogs = true;
+      if (remove.length > 0)
+        for (const table of this.#hasLogs ? ["journal_entries", "journal_logs"] : ["journal_entries"])
+          this.#database.run(
+            `DELETE FROM ${table} WHERE partition = ? AND run IN (SELECT value FROM json_each(?))`,
+            this.#row,
+            JSON.stringify(remove),
+          );
       for (const [node, count] of counts)
         this.#database.run(
           `INSERT INTO journal_counts (partition, node, count) VALUES (?, ?, ?)
@@ -296,6 +317,17 @@ function entryOf(row: Row): Checkpoint {
   if (checksumOf(entry) !== row["checksum"])
     throw new Error(`${DAMAGED} (the checksum of run ${entry.run} does not match)`);
   return entry;
+}
+
+function logRowOf(run: number, row: Row): LogRow {
+  const found: LogRow = { run, at: row["at"] as number, items: row["items"] as string };
+  if (checksumOfRow(found) !== row["checksum"])
+    throw new Error(`${DAMAGED} (the checksum of the log of run ${run} does not match)`);
+  return found;
+}
+
+function checksumOfRow({ run, at, items }: LogRow): number {
+  return crc32(`${run} ${at} ${items}`);
 }
 
 /** Computes a checksum of an entry: SQLite detects broken pages, not changed content. */

@@ -57,6 +57,8 @@ describe("a file", () => {
       // the checkpoint store came with the second version
       const kept = dump === "1.sql" ? [partition.id, 1, 0] : ["6d3c1f0e-5b7a-4c52-9d0e-2f6f5c1b8a40", 2, 2];
       expect([partition.id, partition.fencingToken, await requireChain(partition)], dump).toEqual(kept);
+      // logs came with the third
+      expect(await partition.readLog(16), dump).toEqual(dump === "3.sql" ? [{ run: 16, at: 0, items: '["one"]' }] : []);
       await partition.append(batchOf(partition.sequence + 1), partition.sequence);
       expect(await requireChain(partition), dump).toBe(partition.sequence);
     }
@@ -73,16 +75,16 @@ describe("a file", () => {
         versions: versionsIn(database),
         topics: database.all("SELECT trace_id, topic FROM traces"),
       }));
-      expect(found, String(again)).toEqual({ versions: [1, 2, 3], topics: [{ trace_id: "t", topic: "none" }] });
+      expect(found, String(again)).toEqual({ versions: [1, 2, 3, 4], topics: [{ trace_id: "t", topic: "none" }] });
     }
-    expect(await migrated(newFile(), next, versionsIn)).toEqual([1, 2, 3]);
+    expect(await migrated(newFile(), next, versionsIn)).toEqual([1, 2, 3, 4]);
   });
 
   test("of a newer version is refused, and says what to do", async () => {
     const file = newFile();
     await migrated(file, next, () => {});
     await expect(SqliteStateStore.open({ file })).rejects.toThrow(
-      `Cannot open "${file}": its version is 3, written by a newer @penguiflow/state-sqlite; update this one, which supports versions up to 2`,
+      `Cannot open "${file}": its version is 4, written by a newer @penguiflow/state-sqlite; update this one, which supports versions up to 3`,
     );
   });
 
@@ -96,7 +98,7 @@ describe("a file", () => {
     await expect(migrated(file, broken, () => {})).rejects.toThrow("no such table: nowhere");
     await using store = await SqliteStateStore.open({ file });
     expect(await numbersOf(store, "t")).toEqual(upTo(3));
-    expect(await migrated(file, MIGRATIONS, versionsIn)).toEqual([1, 2]);
+    expect(await migrated(file, MIGRATIONS, versionsIn)).toEqual([1, 2, 3]);
   });
 
   test("is migrated by one of many that open it at once", async () => {

@@ -3,20 +3,21 @@ import type { CheckValue } from "../engine/policies/validation.ts";
 import { describeThrown, type ErrorPayload, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import type { Timer } from "../foundation/timer-wheel.ts";
 import { Message } from "../message/message.ts";
-import type { Checkpoint, CheckpointPartition } from "../ports/checkpoint-store.ts";
-import type { Pause, Trace } from "../engine/state/trace.ts";
+import type { Checkpoint, CheckpointPartition, LogRow } from "../ports/checkpoint-store.ts";
+import { Lasting, type Pause, type Trace } from "../engine/state/trace.ts";
 import { Attempt, AttemptExtras, State } from "../engine/state/attempt.ts";
+import type { LogItems } from "../engine/state/trace-log.ts";
 import type { TraceTurn } from "../engine/state/trace-turn.ts";
 import type { ChangedTrace, DurableRun, Recovery, UnfinishedTrace } from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
-import { unfitness } from "./codec.ts";
+import { fromPlain, toPlain, unfitness } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
 import { keptError } from "./kept-error.ts";
 import { Recovering } from "./recovering.ts";
 import { messageOf, readState } from "./restore.ts";
 import { StoredGate } from "./stored-gate.ts";
 import { thisProcess } from "./this-process.ts";
-import { savedItem, type SavedTrace, STATE_VERSION, stateOf, stateSince } from "./trace-state.ts";
+import { type EndedTrace, savedItem, type SavedTrace, STATE_VERSION, stateOf, stateSince } from "./trace-state.ts";
 
 /** A failed trace that waits for a retry; in memory, unless an earlier process has left it. */
 interface Failed {
@@ -36,6 +37,8 @@ class Mark {
   failed: SavedTrace | undefined;
   /** Saved state of a trace that is left to a later run. */
   parked: SavedTrace | undefined;
+  /** Whether it was decided if its log is kept, after the end of the trace. */
+  hasEnded = false;
 }
 
 type Told = (failure: Error | undefined) => void;
@@ -91,6 +94,8 @@ export class CheckpointedRun implements DurableRun {
   #renewal: Timer | undefined;
   /** Entries of failed traces that wait for a retry, oldest first. */
   readonly #failed = new Map<number, Failed>();
+  /** Ended traces whose logs are kept, oldest first. */
+  readonly #ended = new Map<number, Checkpoint>();
   /** Entries and runs to store and remove although their traces are not in flight. */
   #put: Checkpoint[] = [];
   #removed: number[] = [];
@@ -245,6 +250,24 @@ export class CheckpointedRun implements DurableRun {
     });
   }
 
+  textOf(items: readonly unknown[]): string {
+    return JSON.stringify(toPlain(items));
+  }
+
+  async storedLog(run: number): Promise<readonly LogItems[]> {
+    const rows = await (this.#partition as CheckpointPartition).readLog(run);
+    return rows.map(({ at, items }) => ({ at, items: fromPlain(JSON.parse(items)) as unknown[] }));
+  }
+
+  async logOf(traceId: string, tenant: string): Promise<readonly unknown[] | undefined> {
+    const failed = [...this.#failed.values()].map(({ entry }) => entry);
+    const entries = [...this.#ended.values(), ...failed, ...this.#recovering.parked.values()];
+    const runs = entries.filter((entry) => entry.traceId === traceId && entry.tenant === tenant).map(({ run }) => run);
+    if (runs.length === 0) return undefined;
+    await this.stored();
+    return (await this.storedLog(Math.max(...runs))).flatMap(({ items }) => items);
+  }
+
   requireFitMessage(message: Message): void {
     this.#requireFitParts(message, undefined);
   }
@@ -270,12 +293,15 @@ export class CheckpointedRun implements DurableRun {
     for (const run of this.#failedRuns(traceId, tenant)) {
       const turn = await this.#turnOf(run, tenant);
       try {
+        const before = this.#failed.get(run)?.trace?.lasting;
         const [entry] = this.#takeFailed([run]);
         // it was retried or discarded meanwhile
         if (entry === undefined) continue;
         count += 1;
         const found = await this.#recovering.restore(entry, true);
         if ("run" in found) {
+          // the log of this run may have items that are not stored yet
+          if (before?.log !== undefined) (found.lasting ??= new Lasting()).log = before.log;
           markOf(found).isStored = true;
           this.changed(found);
           this.#engine.agenda.flush();
@@ -334,6 +360,7 @@ export class CheckpointedRun implements DurableRun {
       // the entry now belongs to the trace that replaces it, and so do its results
       mark.failed = undefined;
       mark.isStored = false;
+      if (trace.lasting !== null) trace.lasting.log = undefined;
       this.#engine.rookery.withdraw(trace);
       return now;
     });
@@ -413,6 +440,10 @@ export class CheckpointedRun implements DurableRun {
       for (const entry of page) {
         if (entry.status === "failed") {
           this.#keepLeft(entry);
+          continue;
+        }
+        if (entry.status === "ended") {
+          this.#keepEnded(entry);
           continue;
         }
         const found = await this.#recovering.restore(entry, false);
@@ -506,6 +537,7 @@ export class CheckpointedRun implements DurableRun {
   async #write(): Promise<void> {
     this.#waitingNow = this.#waiting.splice(0);
     const put = this.#put.splice(0);
+    const logs: LogRow[] = [];
     const remove = this.#removed.splice(0);
     const spoiled: { readonly trace: Trace; readonly error: unknown }[] = [];
     for (const trace of this.#changed.splice(0)) {
@@ -518,8 +550,11 @@ export class CheckpointedRun implements DurableRun {
         spoiled.push({ trace, error });
         continue;
       }
-      if (entry !== undefined) put.push(entry);
-      else if (mark.isStored) remove.push(trace.run);
+      if (entry !== undefined) {
+        put.push(entry);
+        const { run } = trace;
+        for (const { at, text } of trace.lasting?.log?.takeUnstored() ?? []) logs.push({ run, at, items: text });
+      } else if (mark.isStored) remove.push(trace.run);
       mark.isStored = entry !== undefined;
     }
     for (const { trace, error } of spoiled) this.#failSpoiled(trace, error);
@@ -531,7 +566,8 @@ export class CheckpointedRun implements DurableRun {
     this.#writing = (async () => {
       try {
         const partition = this.#partition as CheckpointPartition;
-        const append = (): Promise<number> => partition.append({ put, remove, counts }, this.#sequence);
+        const batch = { put, ...(logs.length === 0 ? {} : { logs }), remove, counts };
+        const append = (): Promise<number> => partition.append(batch, this.#sequence);
         this.#sequence = await this.#engine.options.homeScope.runInAsyncScope(append, undefined);
         this.#release(this.#waitingNow.splice(0), undefined);
       } catch (error) {
@@ -569,10 +605,31 @@ export class CheckpointedRun implements DurableRun {
     }
     if (mark.isSpoiled) return undefined;
     const state = stateOf(this.#engine, trace);
-    return state === undefined ? undefined : this.#entryOf(trace, state, "open");
+    return state === undefined ? this.#endedEntry(trace, mark) : this.#entryOf(trace, state, "open");
   }
 
-  #entryOf({ run, tenant, id }: Trace, state: SavedTrace, status: Checkpoint["status"]): Checkpoint {
+  /** Returns the entry to which the log of an ended trace belongs, while the log is kept or still being read. */
+  #endedEntry(trace: Trace, mark: Mark): Checkpoint | undefined {
+    const log = trace.lasting?.log;
+    if (log === undefined || log.length === 0 || mark.failed !== undefined) return undefined;
+    const entry = this.#entryOf(trace, { log: log.length }, "ended");
+    if (!mark.hasEnded) this.#keepEnded(entry);
+    mark.hasEnded = true;
+    return this.#ended.has(trace.run) || log.reading !== undefined ? entry : undefined;
+  }
+
+  /** Keeps the log of an ended trace, evicting the oldest when there are too many. */
+  #keepEnded(entry: Checkpoint): void {
+    const { maxKeptLogs } = this.#engine.options.limits;
+    if (maxKeptLogs > 0) this.#ended.set(entry.run, entry);
+    else if (!this.isReady) this.#removed.push(entry.run);
+    if (this.#ended.size <= maxKeptLogs) return;
+    const [oldest] = this.#ended.keys();
+    this.#ended.delete(oldest as number);
+    this.#removed.push(oldest as number);
+  }
+
+  #entryOf({ run, tenant, id }: Trace, state: SavedTrace | EndedTrace, status: Checkpoint["status"]): Checkpoint {
     return { run, tenant, traceId: id, status, version: STATE_VERSION, state: JSON.stringify(state) };
   }
 

@@ -7,6 +7,7 @@ import { BudgetAccount } from "../engine/state/budget-account.ts";
 import { Lasting, type Pause } from "../engine/state/trace.ts";
 import { Trace } from "../engine/state/trace.ts";
 import { Attempt, AttemptExtras } from "../engine/state/attempt.ts";
+import { TraceLog } from "../engine/state/trace-log.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import { LeftSink } from "../engine/results/rookery.ts";
 import type { Edge, Worker } from "../engine/state/worker.ts";
@@ -102,6 +103,7 @@ export function restoreTrace(
   const results = resultsOf(trace, headers, state);
   if (hasEnded) {
     trace.close();
+    restoreLasting(trace, state);
     engine.rookery.restore(trace, results);
     return trace;
   }
@@ -195,7 +197,8 @@ function resultsOf(trace: Trace, headers: MessageHeaders, { results = [], deadli
   return results.map((saved) => ({ message: messageOf(trace, headers, saved, deadlineAt), node: saved.node }));
 }
 
-function restoreLasting(trace: Trace, { effects = [] }: SavedTrace): void {
+function restoreLasting(trace: Trace, { effects = [], log }: SavedTrace): void {
+  if (log !== undefined) (trace.lasting ??= new Lasting()).log = new TraceLog(log);
   for (const [key, { status, value, error }] of effects)
     (trace.lasting ??= new Lasting()).effects.set(key, {
       status: status === "started" ? "unknown" : status,

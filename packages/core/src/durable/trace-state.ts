@@ -68,7 +68,7 @@ export interface SavedPause {
   readonly answer?: PauseAnswer;
 }
 
-/** A trace in stored form. */
+/** A trace in stored form. Format 4 added `log`. */
 export interface SavedTrace {
   readonly headers: MessageHeaders;
   /** Epoch milliseconds. */
@@ -89,6 +89,8 @@ export interface SavedTrace {
   readonly pauses?: readonly SavedPause[];
   /** Limits of the trace's budget and what is spent of it. Reserved amounts are not stored: they return with their attempts. */
   readonly budget?: { readonly limits: Budget; readonly spent: Budget };
+  /** Position after the last item of its log, whose rows belong to the checkpoint. */
+  readonly log?: number;
   /**
    * Joins that drop late messages, each with the first round that is not late; without a round, every message is late.
    */
@@ -99,6 +101,11 @@ export interface SavedTrace {
   readonly error?: ErrorPayload;
   /** Present when the error is an unread item of the Rookery. */
   readonly isErrorUnread?: true;
+}
+
+/** What is left of a trace that has ended and whose log is kept. */
+export interface EndedTrace {
+  readonly log: number;
 }
 
 /**
@@ -125,6 +132,7 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
     ...(results.length === 0 ? {} : { results }),
     ...effectsOf(trace),
     ...budgetOf(trace),
+    ...logOf(trace),
     ...closedOf(trace),
     ...(lasting === null || lasting.pauses.size === 0
       ? {}
@@ -179,6 +187,11 @@ function budgetOf({ extras }: Trace): Pick<SavedTrace, "budget"> {
   if (extras?.account === undefined) return {};
   const { limits, spent } = extras.account;
   return { budget: { limits, spent } };
+}
+
+function logOf({ lasting }: Trace): Pick<SavedTrace, "log"> {
+  const length = lasting?.log?.length ?? 0;
+  return length === 0 ? {} : { log: length };
 }
 
 function closedOf({ extras }: Trace): Pick<SavedTrace, "closed" | "rounds"> {

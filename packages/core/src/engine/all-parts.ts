@@ -3,6 +3,7 @@ import { Budgets } from "./context/budgets.ts";
 import { Chunks } from "./context/chunks.ts";
 import { Effects } from "./context/effects.ts";
 import { Fetching } from "./context/fetching.ts";
+import { Logs } from "./context/logs.ts";
 import { Pausing } from "./context/pausing.ts";
 import { Playbooks } from "./context/playbooks.ts";
 import { Joining } from "./delivery/joining.ts";
@@ -19,6 +20,7 @@ export const allParts: PartMakers = {
   effects: (engine) => new Effects(engine),
   fetching: (engine) => new Fetching(engine),
   joining: (engine) => new Joining(engine),
+  logs: (engine) => new Logs(engine),
   pausing: (engine) => new Pausing(engine),
   playbooks: (engine) => new Playbooks(engine),
   rookery: (engine) => new Rookery(engine),

@@ -5,6 +5,7 @@ import type { Outcome } from "../message/outcome.ts";
 import type { StreamItem, StreamSink } from "./results/stream-sink.ts";
 import type { Pause, Trace } from "./state/trace.ts";
 import type { Attempt } from "./state/attempt.ts";
+import type { LogItems } from "./state/trace-log.ts";
 import type { Source } from "./results/trace-reader.ts";
 
 /** Durability of a flow, made by `durable` of `penguiflow/durable`. */
@@ -113,6 +114,12 @@ export interface DurableRun {
   requireFit(value: unknown, what: string, node?: string): void;
   /** Checks that a message from outside can be stored. */
   requireFitMessage(message: Message): void;
+  /** Converts fit items of a trace's log to their stored form. */
+  textOf(items: readonly unknown[]): string;
+  /** Reads the stored items of a trace's log. */
+  storedLog(run: number): Promise<readonly LogItems[]>;
+  /** Reads the log of a kept trace that is not in flight; `undefined` when there is none of that id. */
+  logOf(traceId: string, tenant: string): Promise<readonly unknown[] | undefined>;
   /** Converts an error to its stored form. */
   kept(error: unknown): ErrorPayload;
   unfinished(): UnfinishedTrace[];

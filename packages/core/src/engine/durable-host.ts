@@ -29,7 +29,7 @@ export interface DurableHost {
     readonly logger: Logger;
     readonly homeScope: AsyncScope;
     readonly emitErrorsToRookery: boolean;
-    readonly limits: { readonly maxResults: number };
+    readonly limits: { readonly maxResults: number; readonly maxKeptLogs: number };
     readonly maxTraces: number;
   };
   readonly identity: RunIdentity;

@@ -16,6 +16,7 @@ import { Emitting } from "./context/emitting.ts";
 import type { Fetching } from "./context/fetching.ts";
 import { HandlerContext } from "./context/handler-context.ts";
 import { HandlerWaits } from "./context/handler-waits.ts";
+import type { Logs } from "./context/logs.ts";
 import type { Pausing } from "./context/pausing.ts";
 import type { Playbooks } from "./context/playbooks.ts";
 import type { Joining } from "./delivery/joining.ts";
@@ -200,6 +201,10 @@ export class Engine {
 
   get joining(): Joining {
     return this.#parts.joining ?? this.#make("joining");
+  }
+
+  get logs(): Logs {
+    return this.#parts.logs ?? this.#make("logs");
   }
 
   get playbooks(): Playbooks {

@@ -16,6 +16,8 @@ import { starterOf } from "./durable-host.ts";
 const DEFAULT_LIMITS: Required<FlowLimits> = {
   maxResults: 1000,
   maxHeldEmits: 1000,
+  maxLogItems: 10_000,
+  maxKeptLogs: 0,
   rookeryMaxSize: 1024,
   observerBuffer: 10_000,
 };
@@ -26,6 +28,10 @@ export interface FlowLimits {
   readonly maxResults?: number;
   /** Number of emits an attempt of a node with retries may hold back. @defaultValue 1000 */
   readonly maxHeldEmits?: number;
+  /** Number of items in the log of a trace. @defaultValue 10000 */
+  readonly maxLogItems?: number;
+  /** Number of ended traces whose logs `flow.log` still reads; the oldest are removed first. @defaultValue 0 */
+  readonly maxKeptLogs?: number;
   /** Number of unread results of `emit`ted messages at which their senders block. @defaultValue 1024 */
   readonly rookeryMaxSize?: number;
   /** Buffer size per observer; when full, new events are dropped and counted. @defaultValue 10000 */
@@ -193,7 +199,7 @@ function resolveLimits(options: FlowOptions): Required<FlowLimits> {
       );
     const limit = limits[name];
     if (limit === undefined) continue;
-    requireInteger(`limits.${name}`, limit, 1);
+    requireInteger(`limits.${name}`, limit, name === "maxKeptLogs" ? 0 : 1);
     known[name] = limit;
   }
   return known;

@@ -3,6 +3,7 @@ import type { Budgets, BudgetsHost } from "./context/budgets.ts";
 import type { Chunks, ChunksHost } from "./context/chunks.ts";
 import type { Effects, EffectsHost } from "./context/effects.ts";
 import type { Fetching, FetchingHost } from "./context/fetching.ts";
+import type { Logs, LogsHost } from "./context/logs.ts";
 import type { Pausing, PausingHost } from "./context/pausing.ts";
 import type { Playbooks, PlaybooksHost } from "./context/playbooks.ts";
 import type { Joining, JoiningHost } from "./delivery/joining.ts";
@@ -18,6 +19,7 @@ export interface Parts {
   readonly effects: Effects;
   readonly fetching: Fetching;
   readonly joining: Joining;
+  readonly logs: Logs;
   readonly pausing: Pausing;
   readonly playbooks: Playbooks;
   readonly rookery: Rookery;
@@ -31,6 +33,7 @@ export type PartsHost = AcceptanceHost &
   EffectsHost &
   FetchingHost &
   JoiningHost &
+  LogsHost &
   PausingHost &
   PlaybooksHost &
   RookeryHost;

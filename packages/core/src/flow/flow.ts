@@ -401,6 +401,22 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   }
 
   /**
+   * Reads the log of a trace, as far as it is committed and, in a durable flow, stored: while the trace runs, of a trace
+   * that failed as long as a durable flow keeps it, and of the latest ended traces, as many as `limits.maxKeptLogs` says.
+   *
+   * @param options - `tenant` must be the trace's; @defaultValue `"default"`
+   * @throws FlowError `TRACE_UNKNOWN` when there is no such trace
+   */
+  async log(traceId: string, options: TraceOptions = {}): Promise<readonly unknown[]> {
+    requireKnownKeys("log", options, ["tenant"]);
+    const { tenant = DEFAULT_HEADERS.tenant } = options;
+    const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
+    const items = await engine.logs.of(traceId, tenant);
+    if (items === undefined) throw this.#running.unknownTrace(traceId, tenant);
+    return items;
+  }
+
+  /**
    * Waits until middlewares, state store and bus have been told of everything so far.
    *
    * @param options - `timeoutMs`: for so long at most; @defaultValue 30 000

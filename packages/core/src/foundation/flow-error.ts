@@ -41,6 +41,8 @@ export const FlowErrorCode = {
   QUEUE_FULL: "QUEUE_FULL",
   /** A handler with retries emitted more messages than the flow holds back. */
   HELD_LIMIT: "HELD_LIMIT",
+  /** A handler appended more items to the log of its trace than the flow keeps. */
+  LOG_LIMIT: "LOG_LIMIT",
   /** A wait ended because its `timeoutMs` passed. */
   WAIT_TIMEOUT: "WAIT_TIMEOUT",
   /** A wait ended because its signal was aborted. */

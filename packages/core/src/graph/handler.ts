@@ -54,6 +54,34 @@ export interface OnceOptions<Value> {
    * function. The function receives the same key, and its result is stored as the value. @defaultValue `"fail"`
    */
   readonly ifUnknown?: "fail" | "run" | ((effectKey: string) => Value | Promise<Value>);
+  /**
+   * How long the value is kept: until the trace ends, or until the message has been handled. With `"message"` the key
+   * belongs to the message: another message has an effect of its own under it.
+   *
+   * @defaultValue `"trace"`
+   */
+  readonly keep?: "trace" | "message";
+}
+
+/**
+ * The log of a trace: what was said in it, each item written once. A message then carries how far the log has come
+ * instead of its contents.
+ */
+export interface TraceLog {
+  /**
+   * Appends items, and resolves with the position after them: pass it on in the message, for {@link TraceLog.read}. The
+   * attempt itself reads them at once, others when it has committed. They are undone with an attempt that fails, pauses
+   * or is aborted. In a durable flow they must be data; they are stored with the message's progress, each once.
+   *
+   * @throws FlowError `LOG_LIMIT`, `NOT_SERIALISABLE`, `PAYLOAD_TOO_LARGE`
+   */
+  append(items: readonly unknown[]): Promise<number>;
+  /**
+   * Reads the items before position `upTo`, in order. Positions of attempts that were undone are skipped.
+   *
+   * @param upTo - @defaultValue the end
+   */
+  read<Item = unknown>(upTo?: number): Promise<readonly Item[]>;
 }
 
 /** A question for {@link Context.pause}. */
@@ -182,6 +210,8 @@ export interface Context<Resources = unknown, Output = unknown> {
   readonly idempotencyKey: string;
   /** The budget of the trace, from `call(input, { budget })`. A trace that was given none counts and refuses nothing. */
   readonly budget: TraceBudget;
+  /** The log of the trace; in a playbook, that of the playbook's own. */
+  readonly log: TraceLog;
 
   /**
    * Sends a further message. Resolves when every target edge has accepted it. A node with retries holds its messages

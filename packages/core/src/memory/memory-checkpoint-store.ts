@@ -8,6 +8,7 @@ import type {
   LeaseRequest,
   Checkpoint,
   CheckpointPartition,
+  LogRow,
 } from "../ports/checkpoint-store.ts";
 
 const ENTRIES_PER_PAGE = 1000;
@@ -20,6 +21,8 @@ interface Kept {
   /** The clock's `now()` at which the lease expires. */
   leaseEndsAt: number;
   readonly entries: Map<number, Checkpoint>;
+  /** Rows of logs by run and position. */
+  readonly logs: Map<number, Map<number, LogRow>>;
   readonly counts: Map<string, number>;
 }
 
@@ -45,8 +48,8 @@ export class MemoryCheckpointStore implements CheckpointStore {
   async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
     let kept = this.#partitions.get(partition);
     if (kept === undefined) {
-      const [entries, counts] = [new Map<number, Checkpoint>(), new Map<string, number>()];
-      kept = { id: newId(), fencingToken: 0, sequence: 0, owner, leaseEndsAt: 0, entries, counts };
+      const contents = { entries: new Map(), logs: new Map(), counts: new Map() };
+      kept = { id: newId(), fencingToken: 0, sequence: 0, owner, leaseEndsAt: 0, ...contents };
       this.#partitions.set(partition, kept);
     }
     const now = this.#clock.now();
@@ -93,11 +96,23 @@ class MemoryPartition implements CheckpointPartition {
     return new Map(this.#kept.counts);
   }
 
-  async append({ put, remove, counts }: CheckpointBatch, expectedSequence: number): Promise<number> {
+  async readLog(run: number): Promise<readonly LogRow[]> {
+    const rows = this.#requireLease().logs.get(run)?.values() ?? [];
+    return [...rows].sort((a, b) => a.at - b.at);
+  }
+
+  async append({ put, logs = [], remove, counts }: CheckpointBatch, expectedSequence: number): Promise<number> {
     const kept = this.#requireLease();
     if (expectedSequence !== kept.sequence) throw this.#fenced(`batch ${kept.sequence} is the last`);
     for (const entry of put) kept.entries.set(entry.run, entry);
-    for (const run of remove) kept.entries.delete(run);
+    for (const row of logs) {
+      const rows = kept.logs.get(row.run) ?? new Map<number, LogRow>();
+      kept.logs.set(row.run, rows.set(row.at, row));
+    }
+    for (const run of remove) {
+      kept.entries.delete(run);
+      kept.logs.delete(run);
+    }
     for (const [node, count] of counts) kept.counts.set(node, (kept.counts.get(node) ?? 0) + count);
     kept.sequence += 1;
     kept.leaseEndsAt = this.#clock.now() + this.#leaseMs;

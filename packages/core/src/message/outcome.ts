@@ -3,6 +3,14 @@ import type { Budget } from "./budget.ts";
 import type { FinalAnswer } from "./controller.ts";
 import type { Message } from "./message.ts";
 
+/** What was committed to the log of a trace until its outcome. It outlasts the trace. */
+export interface OutcomeLog {
+  /** Position after the last item. */
+  readonly length: number;
+  /** Reads the items in order. */
+  read(): Promise<readonly unknown[]>;
+}
+
 /** Fields of every outcome. */
 export interface OutcomeBase<Result> {
   readonly traceId: string;
@@ -17,6 +25,8 @@ export interface OutcomeBase<Result> {
   readonly durationMs: number;
   /** Amounts that the trace and the playbooks below it have spent, by name, see `ctx.budget`. */
   readonly spent: Budget;
+  /** The log of the trace; absent when it is empty. */
+  readonly log?: OutcomeLog | undefined;
 }
 
 /** All work was done and at least one result reached the Rookery. */

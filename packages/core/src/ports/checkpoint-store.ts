@@ -14,19 +14,30 @@ export interface Checkpoint {
   readonly run: number;
   readonly tenant: string;
   readonly traceId: string;
-  /** Whether the trace is resumed (`open`), or has failed and waits until it is retried. */
-  readonly status: "open" | "failed";
+  /** Whether the trace is resumed (`open`), has failed and waits until it is retried, or has only its log left. */
+  readonly status: "open" | "failed" | "ended";
   /** Version of the format of `state`. */
   readonly version: number;
   /** JSON text, of any length. */
   readonly state: string;
 }
 
+/** Items that one call has appended to the log of a trace. They belong to the checkpoint of its run. */
+export interface LogRow {
+  readonly run: number;
+  /** Position of the first item, unique in its run. */
+  readonly at: number;
+  /** JSON text of the items, of any length. */
+  readonly items: string;
+}
+
 /** The changes since the previous batch. Stored atomically. */
 export interface CheckpointBatch {
   /** Current state of traces; each replaces the previous state of its run. */
   readonly put: readonly Checkpoint[];
-  /** Runs to delete, even if `put` contains them. An unknown run is no error. */
+  /** New rows of logs; each replaces a row of the same run and position. @defaultValue none */
+  readonly logs?: readonly LogRow[] | undefined;
+  /** Runs to delete with their rows, even if `put` and `logs` contain them. An unknown run is no error. */
   readonly remove: readonly number[];
   /** Number of messages completed since the previous batch, by node. */
   readonly counts: ReadonlyMap<string, number>;
@@ -45,6 +56,8 @@ export interface CheckpointPartition {
   readonly sequence: number;
   /** Yields all entries in pages, ordered by run. */
   read(): AsyncIterable<readonly Checkpoint[]>;
+  /** Returns the rows of a run's log, ordered by position. */
+  readLog(run: number): Promise<readonly LogRow[]>;
   /** Returns the number of messages completed since the partition was created, by node. */
   counts(): Promise<ReadonlyMap<string, number>>;
   /**

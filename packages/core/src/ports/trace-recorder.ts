@@ -28,6 +28,8 @@ export type TraceRecord =
       readonly type: "committed";
       readonly attempt: number;
       readonly outputs: readonly RecordedOutput[];
+      /** Number of items that it has appended to the trace's log, if any. */
+      readonly logged?: number;
     })
   /** A message waits outside of edges and attempts: `pause` is a pause or a sleep of its handler. */
   | (RecordPlace & {

@@ -106,6 +106,7 @@ export function wrapped(
     fencingToken: partition.fencingToken,
     sequence: partition.sequence,
     read: () => partition.read(),
+    readLog: (run) => partition.readLog(run),
     counts: () => partition.counts(),
     renew: () => partition.renew(),
     close: () => partition.close(),

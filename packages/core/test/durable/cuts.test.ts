@@ -62,6 +62,59 @@ const scenarios: Record<string, Scenario> = {
     },
     inputs: traces(5),
   },
+  "a loop that logs each round and ends with its log": {
+    make: (world) => {
+      const think = node({ name: "think", allowCycle: true }, async (message: Message<WM>, ctx) => {
+        const { hops } = message.payload;
+        const length = await ctx.log.append([`round ${hops}`]);
+        await ctx.sleep(12);
+        if (hops < 4) return message.payload.with({ facts: [length] });
+        return message.with({ payload: (await ctx.log.read()) as never });
+      });
+      return made(create(think.to(think), options(world)));
+    },
+    inputs: traces(2, (index) => new WM({ query: `q${index}` })),
+  },
+  "branches that log beside one another, with retries and a pause": {
+    make: (world) => {
+      const split = step("split");
+      const left = payloadNode({ name: "left", policy: { maxRetries: 1, backoffBaseMs: 12 } }, async (n: number, ctx) => {
+        await ctx.log.append([`left ${n}, attempt ${ctx.attempt}`]);
+        await ctx.sleep(12);
+        if (ctx.attempt === 1) throw new Error("again");
+        return n;
+      });
+      const right = payloadNode("right", async (n: number, ctx) => {
+        await ctx.log.append([`right ${n}`]);
+        await ctx.sleep(25, { name: "nap" });
+        return n;
+      });
+      const both = joinK("both", 2, { input: shape<number>() });
+      const told = payloadNode("told", async (_: readonly number[], ctx) => (await ctx.log.read<string>()).toSorted());
+      return made(create(split.to(left, right), left.to(both), right.to(both), both.to(told), options(world)));
+    },
+    inputs: traces(2),
+  },
+  "effects that last as long as their message": {
+    make: (world) => {
+      const each = node({ name: "each", allowCycle: true }, async (message: Message<WM>, ctx) => {
+        const { hops, facts } = message.payload;
+        const value = await ctx.once(
+          "write",
+          async () => {
+            await ctx.sleep(5);
+            return hops;
+          },
+          { keep: "message", ifUnknown: "run" },
+        );
+        await ctx.sleep(12);
+        if (hops < 3) return message.payload.with({ facts: [...facts, value] });
+        return message.with({ payload: [...facts, value] as never });
+      });
+      return made(create(each.to(each), options(world)));
+    },
+    inputs: traces(1, () => new WM({ query: "q" })),
+  },
   "a fan-out with its join": {
     make: (world) => {
       const [split, left, right] = [step("split"), step("left", 10, 5), step("right", 100, 25)];

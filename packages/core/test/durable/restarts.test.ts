@@ -119,6 +119,7 @@ function own(partition: Awaited<ReturnType<MemoryCheckpointStore["open"]>>) {
     fencingToken: partition.fencingToken,
     sequence: partition.sequence,
     read: () => partition.read(),
+    readLog: (run: number) => partition.readLog(run),
     counts: () => partition.counts(),
     renew: () => partition.renew(),
     close: () => partition.close(),

@@ -22,6 +22,10 @@ import { logbook, rejection, within } from "../fixtures/watched-flow.ts";
 const codeOf = (error: unknown): unknown => (error instanceof FlowError ? error.code : error);
 const code = async (promise: PromiseLike<unknown>): Promise<unknown> => codeOf(await rejection(promise));
 
+async function until(isSo: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 200 && !isSo(); turn += 1) await settle();
+}
+
 const end = payloadNode("end", (value: unknown) => value);
 const paying = (act: (n: number, ctx: Context) => unknown, policy = {}) =>
   payloadNode({ name: "pay", policy }, async (n: number, ctx) => await act(n, ctx));
@@ -144,6 +148,71 @@ describe("a side effect runs at most once in its trace:", () => {
     const flow = running(create(pay.to(end)));
     expect(await flow.call(3)).toBe(3);
     expect(calls).toBe(1);
+  });
+});
+
+describe('with { keep: "message" } a side effect', () => {
+  test("runs at most once for its message, and once for each message under the same name", async () => {
+    const keys: string[] = [];
+    const think = node(
+      { name: "think", allowCycle: true, policy: { maxRetries: 1, backoffBaseMs: 0 } },
+      async (message: Message<WM<number>>, ctx) => {
+        const { hops, facts } = message.payload;
+        const value = await ctx.once("write", (key) => keys.push(key), { keep: "message" });
+        if (ctx.attempt === 1) throw new Error("again");
+        if (hops === 2) return message.with({ payload: [...facts, value].join() as never });
+        return message.payload.with({ facts: [...facts, value] });
+      },
+    );
+    const flow = running(create(think.to(think)));
+    expect(await flow.call(new WM<number>({ query: "q" }))).toBe("1,2,3");
+    expect(new Set(keys).size).toBe(3);
+  });
+
+  test("is apart from one of the same name that lasts as long as the trace", async () => {
+    const first = payloadNode("first", async (n: number, ctx) => [
+      n,
+      await ctx.once("k", () => "of the message", { keep: "message" }),
+      await ctx.once("k", () => "of the trace"),
+    ]);
+    const second = payloadNode("second", async (before: unknown[], ctx) => [
+      ...before,
+      await ctx.once("k", () => "of the next message", { keep: "message" }),
+      await ctx.once("k", () => "never", { keep: "trace" }),
+    ]);
+    const flow = running(create(first.to(second)));
+    expect(await flow.call(1)).toEqual([1, "of the message", "of the trace", "of the next message", "of the trace"]);
+  });
+
+  test("is forgotten by the checkpoint store when its message has been handled, and not before", async () => {
+    const checkpoints = new HeldCheckpoints();
+    const held = gate();
+    const pay = payloadNode("pay", async (n: number, ctx) => {
+      await ctx.once("charge", () => "a long receipt", { keep: "message" });
+      await settle();
+      return n;
+    });
+    const wait = payloadNode("wait", async (n: number) => {
+      await held.passed;
+      return n;
+    });
+    const flow = create(pay.to(wait), { durability: durable({ checkpoints }), logger: logbook() }).run();
+    const called = flow.call(1);
+    await until(() => checkpoints.appended.some(({ counts }) => counts.has("pay")));
+    const states = checkpoints.appended.flatMap(({ put }) => put).map(({ state }) => state);
+    expect(states.some((state) => state.includes("a long receipt"))).toBe(true);
+    expect(states.at(-1)).not.toContain("charge");
+    held.open();
+    expect(await called).toBe(1);
+    await flow.stop();
+  });
+
+  test("is kept for no other time", async () => {
+    const pay = paying(async (_, ctx) => await ctx.once("k", () => 1, { keep: "hour" as never }));
+    const flow = running(create(pay.to(end)));
+    expect(((await rejection(flow.call(1))) as FlowError).message).toContain(
+      'Option "keep" must be one of "trace", "message": got "hour"',
+    );
   });
 });
 

@@ -205,6 +205,7 @@ describe("a contract notices", () => {
                 return sound.sequence;
               },
               read: () => sound.read(),
+              readLog: (run) => sound.readLog(run),
               counts: () => sound.counts(),
               append: (batch, expected) => sound.append(batch, expected),
               renew: () => sound.renew(),
@@ -250,6 +251,14 @@ describe("a contract notices", () => {
         append: (batch, expected) =>
           sound.append({ ...batch, counts: new Map([...batch.counts].slice(0, 1)) }, expected),
       }),
+    ],
+    [
+      "keeps the rows of a log as they were, and returns those of one run, ordered by position",
+      (sound) => ({ readLog: async (run) => (await sound.readLog(run)).toReversed() }),
+    ],
+    [
+      "removes the rows of a log with their run alone",
+      (sound) => ({ append: (batch, expected) => sound.append({ ...batch, remove: [] }, expected) }),
     ],
     [
       "numbers its batches, and stores nothing of one that is out of sequence",

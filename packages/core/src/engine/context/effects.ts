@@ -35,20 +35,24 @@ export class Effects {
     options: OnceOptions<Value>,
   ): Promise<Value> {
     requireFunction("run", run);
-    requireKnownKeys("once", options, ["ifFailed", "ifUnknown"]);
-    const { ifFailed = "fail", ifUnknown = "fail" } = options;
+    requireKnownKeys("once", options, ["ifFailed", "ifUnknown", "keep"]);
+    const { ifFailed = "fail", ifUnknown = "fail", keep = "trace" } = options;
     if (typeof ifUnknown !== "function") requireOneOf("ifUnknown", ifUnknown, ["fail", "run"]);
     requireOneOf("ifFailed", ifFailed, ["fail", "run"]);
+    requireOneOf("keep", keep, ["trace", "message"]);
     if (typeof key !== "string" || key === "")
       throw new TypeError(`The key of a side effect must be a string that is not empty: got ${shown(key)}`);
-    const { trace } = outermost(attempt);
-    const effects = (trace.lasting ??= new Lasting()).effects;
-    const known = effects.get(key);
+    const root = outermost(attempt);
+    const effects = (root.trace.lasting ??= new Lasting()).effects;
+    const place = keep === "message" ? `${placeOf(root)}${key}` : key;
+    const known = effects.get(place);
+    // without extras the attempt would take the fast path, which forgets no values
+    if (keep === "message") void root.more;
     if (known?.running !== undefined) {
       try {
         return (await this.#engine.waits.waitFor(attempt, known.running, { lendsPermit: true })) as Value;
       } catch (error) {
-        if (effects.get(key) === known || !isRunning(attempt)) throw error;
+        if (effects.get(place) === known || !isRunning(attempt)) throw error;
         // the attempt that was to run the effect ended before it started: without this call the effect would never run
         return await this.once(attempt, key, run, options);
       }
@@ -57,24 +61,32 @@ export class Effects {
     if (known?.status === "failed" && ifFailed === "fail") throw this.#failed(attempt, key, known);
     if (known !== undefined && known.status !== "failed") {
       if (ifUnknown === "fail") throw this.#unknown(attempt, key);
-      if (typeof ifUnknown === "function") return await this.#run(attempt, key, ifUnknown, "unknown");
+      if (typeof ifUnknown === "function") return await this.#run(attempt, key, place, ifUnknown, "unknown");
     }
-    return await this.#run(attempt, key, run, "started");
+    return await this.#run(attempt, key, place, run, "started");
   }
 
-  /** Calls `run` and records its result. The effect's status is `meanwhile` until then. */
+  /** Forgets the effects that were to last as long as the message of an attempt, which has committed. */
+  committed(attempt: Attempt): void {
+    const { effects } = attempt.trace.lasting as Lasting;
+    const place = placeOf(attempt);
+    for (const key of effects.keys()) if (key.startsWith(place)) effects.delete(key);
+  }
+
+  /** Calls `run` and records its result at `place`. The effect's status is `meanwhile` until then. */
   async #run<Value>(
     attempt: Attempt,
     key: string,
+    place: string,
     run: (effectKey: string) => Value | Promise<Value>,
     meanwhile: "started" | "unknown",
   ): Promise<Value> {
     const { trace, traceKey } = outermost(attempt);
     const { durable, ledger, waits } = this.#engine;
     const { effects } = trace.lasting as Lasting;
-    const before = effects.get(key);
+    const before = effects.get(place);
     const effect: Effect = { status: meanwhile };
-    effects.set(key, effect);
+    effects.set(place, effect);
     const running = (async () => {
       let isBegun = false;
       try {
@@ -84,7 +96,7 @@ export class Effects {
         if (durable !== undefined) await waits.waitFor(attempt, durable.stored());
         attempt.requireRunning("run a side effect");
         isBegun = true;
-        const value = await run(`${traceKey}-${key}`);
+        const value = await run(`${traceKey}-${place}`);
         durable?.requireFit(value, `the value of ctx.once("${key}")`, attempt.worker.name);
         Object.assign(effect, { status: "succeeded", value, running: undefined });
         return value;
@@ -96,8 +108,10 @@ export class Effects {
             error: durable === undefined ? errorPayload(error) : durable.kept(error),
             running: undefined,
           });
-        else if (before === undefined) effects.delete(key);
-        else effects.set(key, before);
+        else if (effects.get(place) === effect) {
+          if (before === undefined) effects.delete(place);
+          else effects.set(place, before);
+        }
         throw error;
       } finally {
         ledger.changed(trace);
@@ -125,6 +139,11 @@ export class Effects {
       { key },
     );
   }
+}
+
+/** Returns the prefix of the effects that last as long as the message of an attempt. */
+function placeOf(attempt: Attempt): string {
+  return `${attempt.lineage}/`;
 }
 
 function isRunning(attempt: Attempt): boolean {

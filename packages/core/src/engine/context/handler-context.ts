@@ -16,6 +16,7 @@ import type {
   PlaybookOptions,
   SleepOptions,
   TraceBudget,
+  TraceLog,
   WaitOptions,
 } from "../../graph/handler.ts";
 import type { Message, MessageHeaders } from "../../message/message.ts";
@@ -31,6 +32,7 @@ import type { Effects } from "./effects.ts";
 import type { Emitting } from "./emitting.ts";
 import type { Fetching } from "./fetching.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
+import type { Logs } from "./logs.ts";
 import type { Pausing } from "./pausing.ts";
 import type { Playbooks } from "./playbooks.ts";
 
@@ -50,6 +52,7 @@ export interface ContextServices {
   readonly budgets: Budgets;
   readonly chunks: Chunks;
   readonly fetching: Fetching;
+  readonly logs: Logs;
   readonly playbooks: Playbooks;
   /** Side effects of the outermost flow, since they outlast a playbook's attempt. */
   readonly effects: Effects;
@@ -117,6 +120,15 @@ export class HandlerContext implements Context {
 
   get budget(): TraceBudget {
     return this.#services.budgets.of(this.#attempt);
+  }
+
+  get log(): TraceLog {
+    return {
+      append: (items) =>
+        this.#guarded("append to the log", () => Promise.resolve(this.#services.logs.append(this.#attempt, items))),
+      read: <Item>(upTo?: number) =>
+        this.#guarded("read the log", () => this.#services.logs.read(this.#attempt, upTo)) as Promise<readonly Item[]>,
+    };
   }
 
   emit(value: unknown, target?: EmitTarget): Promise<void> {

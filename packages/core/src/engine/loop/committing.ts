@@ -4,8 +4,10 @@ import { styleHint } from "../../graph/node.ts";
 import { WM } from "../../message/controller.ts";
 import { carry, type Message } from "../../message/message.ts";
 import { type Budgets, nextHop } from "../context/budgets.ts";
+import type { Effects } from "../context/effects.ts";
 import type { Emitting } from "../context/emitting.ts";
 import type { Fetching } from "../context/fetching.ts";
+import type { Logs } from "../context/logs.ts";
 import type { Pausing } from "../context/pausing.ts";
 import type { Sending } from "../delivery/sending.ts";
 import type { Ledger } from "../observe/ledger.ts";
@@ -31,6 +33,8 @@ interface CommittingHost {
   readonly emitting: Emitting;
   readonly fetching: Fetching;
   readonly pausing: Pausing;
+  readonly effects: Effects;
+  readonly logs: Logs;
   readonly ending: Ending;
 }
 
@@ -112,8 +116,12 @@ export class Committing {
     }
     if (attempt.extras?.refetch !== undefined) this.#engine.fetching.giveBack(attempt);
     if (trace.extras?.account !== undefined) attempt.commitDraws();
-    ledger.committed(attempt);
-    if (trace.lasting !== null) this.#engine.pausing.committed(attempt);
+    const { lasting } = trace;
+    ledger.committed(attempt, lasting?.log === undefined ? 0 : this.#engine.logs.committed(attempt));
+    if (lasting !== null) {
+      this.#engine.pausing.committed(attempt);
+      if (lasting.effects.size > 0) this.#engine.effects.committed(attempt);
+    }
     slots.leave(attempt);
     if (attempt.outputs === 0) {
       trace.more.lastNode = worker.name;

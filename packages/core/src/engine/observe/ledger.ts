@@ -91,13 +91,19 @@ export class Ledger {
     this.#record?.({ type: "started", ...placeOf(attempt), attempt: attempt.attempt });
   }
 
-  /** Records that a message is done. Its outputs take its place. */
-  committed(attempt: Attempt): void {
+  /** Records that a message is done. Its outputs take its place, and `logged` items are in the trace's log for good. */
+  committed(attempt: Attempt, logged: number): void {
     attempt.trace.lose();
     this.#durable?.done(attempt);
     if (this.#record === undefined) return;
     const outputs = this.#outputsOf(attempt);
-    this.#record({ type: "committed", ...placeOf(attempt), attempt: attempt.attempt, outputs });
+    this.#record({
+      type: "committed",
+      ...placeOf(attempt),
+      attempt: attempt.attempt,
+      outputs,
+      ...(logged === 0 ? {} : { logged }),
+    });
   }
 
   /** Records the outputs accepted so far: the commit waits because the remaining outputs are blocked. */

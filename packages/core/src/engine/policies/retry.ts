@@ -9,6 +9,7 @@ const NEVER_BY_DEFAULT: ReadonlySet<FlowErrorCode> = new Set([
   FlowErrorCode.ROUTE_UNKNOWN,
   FlowErrorCode.POLICY_FAILED,
   FlowErrorCode.HELD_LIMIT,
+  FlowErrorCode.LOG_LIMIT,
   FlowErrorCode.NOT_SERIALISABLE,
   FlowErrorCode.PAYLOAD_TOO_LARGE,
   FlowErrorCode.EFFECT_FAILED,

@@ -8,6 +8,7 @@ import type { Lane, LaneOwner, QueueItem } from "../../queue/fair-queue.ts";
 import type { Attempt, Send } from "./attempt.ts";
 import type { BudgetAccount } from "./budget-account.ts";
 import type { StreamTable } from "./stream-table.ts";
+import type { TraceLog } from "./trace-log.ts";
 import type { TraceTurn } from "./trace-turn.ts";
 import type { Worker } from "./worker.ts";
 
@@ -103,6 +104,8 @@ export class Lasting {
   readonly pauses = new Map<string, Pause>();
   /** Paused attempts. */
   readonly paused = new Set<Attempt>();
+  /** Items that handlers have appended, if any. */
+  log: TraceLog | undefined;
   /** Listeners for the next outcome, besides the sink. */
   watchers: ((outcome: Outcome) => void)[] = [];
   /**

@@ -8,7 +8,7 @@ import {
 } from "../../foundation/flow-error.ts";
 import { FinalAnswer } from "../../message/controller.ts";
 import type { Message } from "../../message/message.ts";
-import type { FinalOutcome, OutcomeBase, OutcomeStatus } from "../../message/outcome.ts";
+import type { FinalOutcome, OutcomeBase, OutcomeLog, OutcomeStatus } from "../../message/outcome.ts";
 import type { StreamEnd } from "../../message/stream-chunk.ts";
 import { EXHAUSTION_TEXT, type Exhaustion, exhaustionOf } from "../policies/budget.ts";
 import type { Trace, TraceExtras } from "../state/trace.ts";
@@ -24,6 +24,7 @@ import type { Reporter } from "../observe/reporter.ts";
 import type { DurableRun } from "../durability.ts";
 import type { Sending } from "../delivery/sending.ts";
 import type { Joining } from "../delivery/joining.ts";
+import type { TraceLog } from "../state/trace-log.ts";
 import type { TraceTable } from "../state/trace-table.ts";
 
 /** Engine parts that {@link Ending} calls. */
@@ -42,6 +43,7 @@ interface EndingHost {
   readonly joining: Joining;
   readonly fetching: { starve(trace: Trace): void };
   readonly pausing: { rests(trace: Trace): void; ended(trace: Trace): void };
+  readonly logs: { ended(trace: Trace): void; viewOf(trace: Trace, log: TraceLog): OutcomeLog };
   /** Called when a trace has ended and its last handler has returned or was abandoned. */
   traceLeft(trace: Trace): void;
 }
@@ -261,7 +263,7 @@ export class Ending {
     trace.close();
     trace.empty();
     this.counts.completed += 1;
-    if (trace.lasting !== null) this.#engine.pausing.ended(trace);
+    this.#endLasting(trace);
     this.#engine.ledger.changed(trace);
     trace.sink.completed?.(result);
     if (trace.extras !== null) this.#release(trace.extras, undefined);
@@ -273,11 +275,18 @@ export class Ending {
     const outcome = this.#outcome(trace, "completed", undefined, undefined);
     trace.close();
     this.counts.completed += 1;
-    if (trace.lasting !== null) this.#engine.pausing.ended(trace);
+    this.#endLasting(trace);
     this.#engine.ledger.ended(trace, outcome);
     this.#settle(trace, outcome, "completed", undefined);
     if (trace.extras !== null) this.#release(trace.extras, outcome);
     this.#close(trace);
+  }
+
+  #endLasting(trace: Trace): void {
+    const { lasting } = trace;
+    if (lasting === null) return;
+    this.#engine.pausing.ended(trace);
+    if (lasting.log !== undefined) this.#engine.logs.ended(trace);
   }
 
   #release(extras: TraceExtras, reason: unknown): void {
@@ -353,10 +362,8 @@ export class Ending {
       attempt.end();
       engine.slots.free(attempt);
     }
-    if (trace.lasting !== null) {
-      waiting.push(...trace.lasting.paused);
-      engine.pausing.ended(trace);
-    }
+    if (trace.lasting !== null) waiting.push(...trace.lasting.paused);
+    this.#endLasting(trace);
     for (const group of trace.gathered ?? []) {
       group.timer?.cancel();
       group.place.dropGroup(group);
@@ -456,6 +463,7 @@ export class Ending {
   /** Returns the fields that every outcome has. */
   baseOf(trace: Trace): OutcomeBase<unknown> {
     const messages = Object.freeze([...(trace.results ?? [])]);
+    const log = trace.lasting?.log;
     return {
       traceId: trace.id,
       tenant: trace.tenant,
@@ -465,6 +473,7 @@ export class Ending {
       durationMs: this.#engine.clock.now() - trace.startedAt,
       // a playbook spends its parent's budget
       spent: (trace.origin === null ? trace.extras?.account?.spent : undefined) ?? NOTHING,
+      ...(log === undefined || log.length === 0 ? {} : { log: this.#engine.logs.viewOf(trace, log) }),
     };
   }
 

@@ -41,6 +41,7 @@ const OWN_CODES: ReadonlySet<FlowErrorCode> = new Set([
   FlowErrorCode.ROUTE_UNKNOWN,
   FlowErrorCode.POLICY_FAILED,
   FlowErrorCode.HELD_LIMIT,
+  FlowErrorCode.LOG_LIMIT,
   FlowErrorCode.FETCH_STARVED,
   FlowErrorCode.STREAM_BUSY,
   FlowErrorCode.NOT_SERIALISABLE,

@@ -6,6 +6,7 @@ import type {
   LeaseRequest,
   Checkpoint,
   CheckpointPartition,
+  LogRow,
 } from "../../ports/checkpoint-store.ts";
 import { type ContractCase, failureOf, inTime, requireSame } from "./contract.ts";
 
@@ -128,6 +129,51 @@ const rules: Readonly<Record<string, Rule>> = {
     counts.clear();
     await requireEntries(partition, [entry(1)]);
     requireSame("The counts", await countsOf(partition), [["a", 1]]);
+  },
+  async "keeps the rows of a log as they were, and returns those of one run, ordered by position"(checkpoints) {
+    const partition = await checkpoints.open(lease());
+    requireSame("The log of an unknown run", await partition.readLog(1), []);
+    const texts = [JSON.stringify(ODD_NAMES), JSON.stringify("ü".repeat(1_000_000)), " [ ]\n", "[]"];
+    const rows = texts.map((items, index): LogRow => ({ run: 1, at: 3 - index, items }));
+    const last: LogRow = { run: 2 ** 53 - 1, at: 2 ** 53 - 1, items: "[1]" };
+    await partition.append(batch({ put: [entry(1), entry(last.run)], logs: [...rows, last] }), 0);
+    await partition.append(batch({ put: [entry(1)], logs: [{ run: 1, at: 4, items: "[5]" }] }), 1);
+    await requireRows(partition, 1, [...rows.toReversed(), { run: 1, at: 4, items: "[5]" }]);
+    await requireRows(partition, last.run, [last]);
+    await partition.append(batch({ logs: [{ run: 1, at: 0, items: "[0]" }] }), 2);
+    requireSame("The row that replaces another", (await partition.readLog(1))[0], { run: 1, at: 0, items: "[0]" });
+  },
+  async "removes the rows of a log with their run alone"(checkpoints) {
+    const partition = await checkpoints.open(lease());
+    const row = (run: number, at = 0): LogRow => ({ run, at, items: "[1]" });
+    await partition.append(batch({ put: [entry(1), entry(2), entry(3)], logs: [row(1), row(1, 1), row(2), row(3)] }), 0);
+    await partition.append(batch({ put: [entry(4)], logs: [row(2, 1), row(4)], remove: [1, 4, 7] }), 1);
+    for (const [run, rows] of [
+      [1, []],
+      [2, [row(2), row(2, 1)]],
+      [3, [row(3)]],
+      // run 4 is removed although the batch also has a row of it
+      [4, []],
+    ] as const)
+      await requireRows(partition, run, rows);
+    await partition.close();
+    const again = await checkpoints.open(lease());
+    await again.append(batch({ remove: [3] }), 2);
+    await requireRows(again, 3, []);
+    await requireRows(again, 2, [row(2), row(2, 1)]);
+  },
+  async "stores no row of a batch that is refused, and isolates partitions with the same runs"(checkpoints) {
+    const [one, two] = [await checkpoints.open(lease()), await checkpoints.open(lease({ partition: "others" }))];
+    const row: LogRow = { run: 1, at: 0, items: '["one"]' };
+    await one.append(batch({ put: [entry(1)], logs: [row] }), 0);
+    await two.append(batch({ put: [entry(1)], logs: [{ ...row, items: '["two"]' }] }), 0);
+    await requireRefused("A batch out of sequence", one.append(batch({ logs: [{ ...row, at: 1 }] }), 0), FENCED);
+    await requireRows(one, 1, [row]);
+    await two.append(batch({ remove: [1] }), 1);
+    await requireRows(two, 1, []);
+    await requireRows(one, 1, [row]);
+    await one.close();
+    await requireRefused("A log after the end", one.readLog(1), FENCED);
   },
   async "adds up the completed messages of each node"(checkpoints) {
     const partition = await checkpoints.open(lease());
@@ -321,6 +367,15 @@ async function requireEntries(partition: CheckpointPartition, wanted: readonly C
     if (state !== wantedState)
       throw new Error(`The state of run ${run} must be as it was: got ${state.length} characters that are different`);
   }
+}
+
+async function requireRows(partition: CheckpointPartition, run: number, wanted: readonly LogRow[]): Promise<void> {
+  const read = await partition.readLog(run);
+  const placesOf = (rows: readonly LogRow[]) => rows.map((row) => [row.run, row.at]);
+  requireSame(`The places of the log of run ${run}`, placesOf(read), placesOf(wanted));
+  for (const [index, { at, items }] of read.entries())
+    if (items !== wanted[index]?.items)
+      throw new Error(`The items at ${at} must be as they were: got ${items.length} characters that are different`);
 }
 
 const sorted = (counts: Iterable<[string, number]>): [string, number][] =>

@@ -77,6 +77,7 @@ export class SimulatedCheckpointStore implements CheckpointStore {
       fencingToken: partition.fencingToken,
       sequence: partition.sequence,
       read: () => partition.read(),
+      readLog: (run) => this.#do(process, () => partition.readLog(run)),
       counts: () => partition.counts(),
       append: (batch: CheckpointBatch, expectedSequence: number) => {
         const has = process.records.length;

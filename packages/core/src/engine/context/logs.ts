@@ -1,0 +1,129 @@
+import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { requireInteger, shown } from "../../foundation/options.ts";
+import type { OutcomeLog } from "../../message/outcome.ts";
+import type { DurableRun } from "../durability.ts";
+import type { Ledger } from "../observe/ledger.ts";
+import type { Attempt } from "../state/attempt.ts";
+import { Lasting, type Trace } from "../state/trace.ts";
+import { TraceLog } from "../state/trace-log.ts";
+import type { TraceTable } from "../state/trace-table.ts";
+import type { HandlerWaits } from "./handler-waits.ts";
+
+/** Engine parts that {@link Logs} calls. */
+export interface LogsHost {
+  readonly options: { readonly limits: { readonly maxLogItems: number; readonly maxKeptLogs: number } };
+  readonly durable: DurableRun | undefined;
+  readonly ledger: Ledger;
+  readonly traces: TraceTable;
+  readonly waits: HandlerWaits;
+}
+
+/** Log of a trace that has ended. */
+interface KeptLog {
+  readonly traceId: string;
+  readonly tenant: string;
+  readonly log: TraceLog;
+}
+
+/** Appends to the logs of traces and reads them. Keeps those of ended traces, up to a bound, unless they are stored. */
+export class Logs {
+  readonly #engine: LogsHost;
+  /** Logs of ended traces, oldest first. */
+  readonly #kept: KeptLog[] = [];
+
+  constructor(engine: LogsHost) {
+    this.#engine = engine;
+  }
+
+  /** Appends items to the trace's log; returns the position after them. They are undone unless the attempt commits. */
+  append(attempt: Attempt, items: readonly unknown[]): number {
+    if (!Array.isArray(items)) throw new TypeError(`The items of a log must be an array: got ${shown(items)}`);
+    const { durable, options } = this.#engine;
+    const { trace, node } = attempt;
+    const log = ((trace.lasting ??= new Lasting()).log ??= new TraceLog(0));
+    if (items.length === 0) return log.end;
+    const { maxLogItems } = options.limits;
+    if (log.end + items.length > maxLogItems)
+      throw new FlowError({
+        code: FlowErrorCode.LOG_LIMIT,
+        message: `Cannot append ${items.length} items at node "${node}": the log of the trace has ${log.end} of at most ${maxLogItems}; raise limits.maxLogItems`,
+        traceId: trace.id,
+        tenant: trace.tenant,
+        node,
+        attempt: attempt.attempt,
+      });
+    durable?.requireFit(items, "items", node);
+    // without extras the attempt would take the fast path, which commits no items
+    void attempt.more;
+    return log.add(attempt, [...(items as readonly unknown[])], durable?.textOf(items));
+  }
+
+  /** Returns the committed items before `upTo`, and the attempt's own. */
+  async read(attempt: Attempt, upTo: number = Number.POSITIVE_INFINITY): Promise<readonly unknown[]> {
+    if (upTo !== Number.POSITIVE_INFINITY) requireInteger("upTo", upTo, 0);
+    const log = attempt.trace.lasting?.log;
+    if (log === undefined) return [];
+    if (log.left > 0) await this.#engine.waits.waitFor(attempt, this.#filled(attempt.trace, log));
+    return log.view(upTo, attempt);
+  }
+
+  /** Commits the items of an attempt; returns their number. */
+  committed(attempt: Attempt): number {
+    return attempt.trace.lasting?.log?.commit(attempt) ?? 0;
+  }
+
+  /** Returns access to the log as it is now, which outlasts the trace. */
+  viewOf(trace: Trace, log: TraceLog): OutcomeLog {
+    const { length } = log;
+    // the store removes the items with the trace
+    if (log.left > 0) this.#filled(trace, log).catch(() => {});
+    return Object.freeze({
+      length,
+      read: async (): Promise<readonly unknown[]> => {
+        if (log.left > 0) await this.#filled(trace, log);
+        return log.view(length);
+      },
+    });
+  }
+
+  /** Keeps the log of a trace that has ended, unless the checkpoint store does. */
+  ended({ id, tenant, lasting, origin }: Trace): void {
+    const log = lasting?.log;
+    const { maxKeptLogs } = this.#engine.options.limits;
+    // a playbook's trace has the id of its parent's, and nobody can ask for it
+    if (log === undefined || log.length === 0 || this.#engine.durable !== undefined || origin !== null || maxKeptLogs === 0) return;
+    this.#kept.push({ traceId: id, tenant, log });
+    if (this.#kept.length > maxKeptLogs) this.#kept.shift();
+  }
+
+  /** Returns the stored items of a trace's log; `undefined` when no such trace is in flight or kept. */
+  async of(traceId: string, tenant: string): Promise<readonly unknown[] | undefined> {
+    const { durable, traces } = this.#engine;
+    const trace = traces.find(traceId, tenant).find(({ isOpen }) => isOpen);
+    if (trace === undefined) {
+      const kept = this.#kept.findLast((one) => one.traceId === traceId && one.tenant === tenant);
+      return kept === undefined ? await durable?.logOf(traceId, tenant) : kept.log.view(Number.POSITIVE_INFINITY);
+    }
+    const log = trace.lasting?.log;
+    if (log !== undefined && log.left > 0) await this.#filled(trace, log);
+    const items = log?.view(Number.POSITIVE_INFINITY) ?? [];
+    await durable?.stored();
+    return items;
+  }
+
+  /** Reads the items that an earlier run has stored. */
+  #filled(trace: Trace, log: TraceLog): Promise<void> {
+    log.reading ??= (async () => {
+      try {
+        log.fill(await (this.#engine.durable as DurableRun).storedLog(trace.run));
+      } catch (error) {
+        log.reading = undefined;
+        throw error;
+      } finally {
+        // the checkpoint of an ended trace was kept for this
+        this.#engine.ledger.changed(trace);
+      }
+    })();
+    return log.reading;
+  }
+}
