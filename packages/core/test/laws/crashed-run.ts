@@ -37,7 +37,8 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
           queueMaxSize,
           maxTraces: spec.limits?.maxTraces ?? 0,
           streamWindow,
-          limits: { rookeryMaxSize },
+          // the logs of all traces are there at the end, for the laws
+          limits: { rookeryMaxSize, maxKeptLogs: 100 },
           emitErrorsToRookery,
           graceMs: 50,
           durability: durable({ checkpoints }),

@@ -224,6 +224,29 @@ describe("a planted defect of durable flows is found", () => {
       says: /L10 at record \d+: message \w+ is not there after a restart/,
     },
     {
+      what: "a row of a log that is kept of a failed attempt",
+      plant() {
+        plant(Failing.prototype, "threw", (sound) => (attempt, thrown) => {
+          attempt.trace.lasting?.log?.commit(attempt);
+          sound(attempt, thrown);
+        });
+      },
+      says: /L10: .*(log of run "\w+" has \d+ items, and committed attempts have logged \d+|of an attempt that failed)/,
+    },
+    {
+      what: "a row of a log that is lost when a batch is built",
+      plant() {
+        plant(SimulatedCheckpointStore.prototype, "open", (sound) => async (lease) => {
+          const partition = await sound(lease);
+          return {
+            ...partition,
+            append: (batch, sequence) => partition.append({ ...batch, logs: batch.logs?.slice(1) }, sequence),
+          };
+        });
+      },
+      says: /L10: the log of run "\w+" has \d+ items, and committed attempts have logged \d+/,
+    },
+    {
       what: "a sleep that begins anew after a restart",
       plant() {
         plant(SimulatedCheckpointStore.prototype, "open", (sound) => async (lease) => {
@@ -259,10 +282,8 @@ describe("a planted defect of durable flows is found", () => {
   /** Omits the last of several messages of a trace. */
   function withoutLast(batch: CheckpointBatch): CheckpointBatch {
     const put = batch.put.map((entry) => {
-      const state = JSON.parse(entry.state) as { items: unknown[] };
-      return state.items.length < 2
-        ? entry
-        : { ...entry, state: JSON.stringify({ ...state, items: state.items.slice(0, -1) }) };
+      const { items = [], ...state } = JSON.parse(entry.state) as { items?: unknown[] };
+      return items.length < 2 ? entry : { ...entry, state: JSON.stringify({ ...state, items: items.slice(0, -1) }) };
     });
     return { ...batch, put };
   }
@@ -302,10 +323,16 @@ describe("a planted defect of durable flows is found", () => {
           return order;
         });
         const pay = payloadNode("pay", (order: number, ctx) => ctx.once("pay", () => order, { ifUnknown: "run" }));
+        const post = payloadNode({ name: "post", policy: { maxRetries: 1 } }, async (orders: number[], ctx) => {
+          await ctx.log.append([`attempt ${ctx.attempt}`]);
+          if (ctx.attempt === 1) throw new Error("the lift is stuck");
+          return orders.length;
+        });
         const send = joinK("send", 2, { input: shape<number>() });
-        return create(take.to(pack, pay), pack.to(send), pay.to(send), {
+        return create(take.to(pack, pay), pack.to(send), pay.to(send), send.to(post), {
           ...ports,
           durability: durable({ checkpoints }),
+          limits: { maxKeptLogs: 100 },
         });
       },
       input: (_random, index) => index,

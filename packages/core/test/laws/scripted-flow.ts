@@ -72,6 +72,8 @@ export interface HandlerLog {
   readonly faults: Map<string, number>;
   /** Number of attempts begun. */
   handled: number;
+  /** Items of each trace's log that some handler has read and others have committed. */
+  readonly logged: Map<string, Set<string>>;
 }
 
 /** The recorded side effects of a scripted flow, in all its processes. */
@@ -112,6 +114,7 @@ export function scriptedFlow(
     problems: [],
     faults: new Map(),
     handled: 0,
+    logged: new Map(),
   };
   const inner = innerFlow(shape, log);
   const { logger, random, scheduler } = options;
@@ -333,15 +336,17 @@ function scriptedNode(
     const deed = deedOf(shape, place, parcel, hops);
     const value = valueOf(deed.returns, message);
     const lasting = effects === undefined ? 0 : hashOf(`${shape.seed}|${place}|${parcel.id}|${hops}|lasting`) % 100;
+    const logs = shape.seed % 7 === 2 && hashOf(`${shape.seed}|${place}|${parcel.id}|${hops}|logs`) % 100 >= 50;
     if (Array.isArray(message.payload)) checkGroup(message.payload as Parcel[]);
     return entered(parcel, () => {
       const isQuick = deed.acts.length === 0 && ctx.attempt > deed.failures && kind !== "playbook" && kind !== "remote";
-      if (!isQuick || lasting >= 70) return inTime();
+      if (!isQuick || lasting >= 70 || logs) return inTime();
       count(log.returned, keyOf(place, parcel.id, hops));
       return value;
 
       async function inTime(): Promise<unknown> {
         const settle = spendSome(shape, log, `${place} ${parcel.id} ${hops}`, ctx, !fallsBack(shape, place));
+        if (logs) await noteDown(ctx);
         if (effects !== undefined && lasting >= 80) await doOnce(`${place} ${parcel.id} ${hops}`, ctx, effects);
         if (lasting >= 90) await askAround(parcel, ctx, lasting >= 95);
         if (lasting >= 70 && lasting < 80) await sleepLong(parcel, ctx, lasting < 73);
@@ -379,6 +384,21 @@ function scriptedNode(
     return valueOf(deedOf(shape, place, parcel, hops).fallback, message);
   }
 
+  /** Appends to the trace's log, which must have nothing of earlier attempts and all that was committed. */
+  async function noteDown({ idempotencyKey: own, log: traceLog }: Context): Promise<void> {
+    const trace = own.slice(0, own.lastIndexOf("-"));
+    const before = await traceLog.read<string>();
+    const length = await traceLog.append([own, "more"]);
+    const upTo = await traceLog.read<string>(length);
+    if (before.includes(own)) log.problems.push(`L10: ${name}: the log has an item of an attempt that failed`);
+    if (upTo.filter((item) => item === own).length !== 1) log.problems.push(`L10: ${name}: an item is not in the log`);
+    const known = log.logged.get(trace) ?? new Set();
+    for (const item of known)
+      if (!before.includes(item)) log.problems.push(`L10: ${name}: a committed item has left the log`);
+    log.logged.set(trace, new Set(before));
+    count(log.faults, "a handler logs");
+  }
+
   /** Performs a side effect that takes some time and must not take place twice. */
   async function doOnce(key: string, ctx: Context, { done }: EffectLog): Promise<void> {
     const run = async (effectKey: string): Promise<string> => {
@@ -390,7 +410,8 @@ function scriptedNode(
       count(log.faults, "the outcome of an effect is unknown");
       return key;
     };
-    const value = await aside(ctx.once(key, run, { ifUnknown }));
+    const keep = hashOf(`${shape.seed}|${key}|keep`) % 3 === 0 ? "message" : "trace";
+    const value = await aside(ctx.once(key, run, { ifUnknown, keep }));
     if (value !== key) log.problems.push(`L10: ${name}: the effect "${key}" gave ${value}`);
   }
 

@@ -315,7 +315,7 @@ export function lineOf(record: TraceRecord | Restart): string {
       return `${place} attempt ${record.attempt}`;
     case "emitted":
     case "committed":
-      return `${place} attempt ${record.attempt} → ${record.outputs.map((output) => `${output.lineage} at ${output.node} ${JSON.stringify(output.message.payload)}`).join(", ")}`;
+      return `${place} attempt ${record.attempt}${"logged" in record ? ` logs ${record.logged}` : ""} → ${record.outputs.map((output) => `${output.lineage} at ${output.node} ${JSON.stringify(output.message.payload)}`).join(", ")}`;
     case "parked":
       return `${place} (${[record.why, ...(record.begins ?? [])].join(" ")})`;
     case "resumed":

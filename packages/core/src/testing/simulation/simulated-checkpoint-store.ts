@@ -5,7 +5,9 @@ import type {
   LeaseRequest,
   Checkpoint,
   CheckpointPartition,
+  LogRow,
 } from "../../ports/checkpoint-store.ts";
+import type { StoredContents } from "../laws/checkpoint-laws.ts";
 import type { SeededSchedule } from "./seeded-schedule.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 
@@ -57,17 +59,19 @@ export class SimulatedCheckpointStore implements CheckpointStore {
     });
   }
 
-  /** Returns the contents of all partitions. */
-  async read(): Promise<{ entries: Checkpoint[]; counts: Map<string, number> }> {
+  /** Returns the contents of all partitions, with the rows of these runs' logs. */
+  async read(runs: ReadonlySet<number>): Promise<StoredContents> {
     const entries: Checkpoint[] = [];
+    const logs: LogRow[] = [];
     const counts = new Map<string, number>();
     for (const [partition, last] of this.#partitions) {
       await last.close();
       const now = await this.#memory.open({ partition, owner: "the end of the run", leaseMs: 1 });
       for await (const page of now.read()) entries.push(...page);
+      for (const run of runs) logs.push(...(await now.readLog(run)));
       for (const [node, count] of await now.counts()) counts.set(node, (counts.get(node) ?? 0) + count);
     }
-    return { entries, counts };
+    return { entries, logs, counts };
   }
 
   #watched(partition: CheckpointPartition, name: string, process: SimulatedProcess): CheckpointPartition {

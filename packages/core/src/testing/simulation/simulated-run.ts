@@ -695,7 +695,9 @@ export class SimulatedRun {
 
   async #checkCheckpoints(): Promise<void> {
     const runs = this.#runs();
-    this.broken.push(...brokenCheckpoints(this.#history, new Set(runs.keys()), await this.#checkpoints.read()));
+    const known = new Set(this.#history.flatMap((record) => ("run" in record ? Number.parseInt(record.run, 36) : [])));
+    const stored = await this.#checkpoints.read(known);
+    this.broken.push(...brokenCheckpoints(this.#history, new Set(runs.keys()), stored));
     const accepted = new Set(this.#storedKeys("accepted"));
     for (const record of this.#history) {
       const request = record.type === "ended" ? runs.get(record.run) : undefined;
