@@ -61,6 +61,7 @@ export type {
   CheckpointPartition,
   LogRow,
 } from "./ports/checkpoint-store.ts";
+export type { Log, LogKey, LogPage, LogRange } from "./ports/log.ts";
 export type { BusEnvelope, MessageBus } from "./ports/message-bus.ts";
 export type {
   RemoteBudget,
@@ -180,6 +181,7 @@ export { replayTrace } from "./history/replay-trace.ts";
 export type { LoopbackAgent } from "./memory/loopback-transport.ts";
 export { LoopbackTransport } from "./memory/loopback-transport.ts";
 export { MemoryCheckpointStore } from "./memory/memory-checkpoint-store.ts";
+export { MemoryLog } from "./memory/memory-log.ts";
 export type { BusFilter } from "./memory/memory-message-bus.ts";
 export { MemoryMessageBus } from "./memory/memory-message-bus.ts";
 export type { MemoryStateStoreOptions } from "./memory/memory-state-store.ts";

@@ -14,7 +14,7 @@ export interface PostgresConnection {
   readonly ssl?: boolean | object | undefined;
 }
 
-/** Options of `PostgresCheckpointStore.open`. */
+/** Options of `PostgresCheckpointStore.open` and `PostgresLog.open`. */
 export interface PostgresOptions {
   /**
    * URL such as `postgres://user:password@host:5432/database`, or its parts. Omitted parts come from `PGHOST` and the
@@ -56,12 +56,12 @@ const OF_CONNECTION = ["host", "port", "database", "user", "password", "ssl"];
 const LONGEST_NAME = 63;
 
 /**
- * Applies the defaults of a checkpoint store.
+ * Applies the defaults of a checkpoint store or of logs. @param what - the class that is opened
  *
  * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
  */
-export function resolveOptions(options: PostgresOptions): ResolvedOptions {
-  requireKnownKeys("PostgresCheckpointStore", options, OF_SERVER);
+export function resolveOptions(what: string, options: PostgresOptions): ResolvedOptions {
+  requireKnownKeys(what, options, OF_SERVER);
   return resolveServer(options);
 }
 

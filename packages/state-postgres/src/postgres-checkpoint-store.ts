@@ -47,7 +47,7 @@ export class PostgresCheckpointStore implements CheckpointStore, AsyncDisposable
    * @throws Error when the server cannot be reached or refuses, or when the schema is of a newer version
    */
   static async open(options: PostgresOptions): Promise<PostgresCheckpointStore> {
-    const resolved = resolveOptions(options);
+    const resolved = resolveOptions("PostgresCheckpointStore", options);
     return new PostgresCheckpointStore(await openSchema(resolved), resolved.schema);
   }
 

@@ -1,11 +1,11 @@
-import type { CheckpointStore, StateStore } from "penguiflow";
-import { checkpointStoreContract, stateStoreContract } from "penguiflow/testing";
+import type { CheckpointStore, Log, StateStore } from "penguiflow";
+import { checkpointStoreContract, logContract, stateStoreContract } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
 import { TestSchema } from "./server.ts";
 
-const schemas = new WeakMap<StateStore | CheckpointStore, TestSchema>();
+const schemas = new WeakMap<StateStore | CheckpointStore | Log, TestSchema>();
 
-async function close(adapter: StateStore | CheckpointStore): Promise<void> {
+async function close(adapter: StateStore | CheckpointStore | Log): Promise<void> {
   await schemas.get(adapter)?.[Symbol.asyncDispose]();
 }
 
@@ -29,9 +29,20 @@ const ofCheckpoints = checkpointStoreContract({
   close,
 });
 
+const ofLog = logContract({
+  async make() {
+    const schema = await TestSchema.create();
+    const log = await schema.openLog();
+    schemas.set(log, schema);
+    return log;
+  },
+  close,
+});
+
 describe.for([
   ["store", ofStore],
   ["checkpoints", ofCheckpoints],
+  ["log", ofLog],
 ] as const)("the %s", ([, contract]) => {
   test.for(contract)("$name", async ({ run }) => {
     await expect(run()).resolves.toBeUndefined();

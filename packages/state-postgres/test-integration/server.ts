@@ -5,6 +5,7 @@ import type { NeededServer } from "../../../scripts/test-servers.ts";
 import { startServer } from "./own-server.ts";
 import {
   PostgresCheckpointStore,
+  PostgresLog,
   type PostgresOptions,
   PostgresStateStore,
   type PostgresStateStoreOptions,
@@ -31,7 +32,7 @@ export class TestSchema implements AsyncDisposable {
   readonly name = `test_${randomUUID()}`;
   /** Connection for inspecting the tables and ending connections. */
   readonly admin = new Client(connection);
-  readonly #opened: (PostgresStateStore | PostgresCheckpointStore)[] = [];
+  readonly #opened: (PostgresStateStore | PostgresCheckpointStore | PostgresLog)[] = [];
 
   static async create(): Promise<TestSchema> {
     const schema = new TestSchema();
@@ -55,6 +56,13 @@ export class TestSchema implements AsyncDisposable {
     });
     this.#opened.push(checkpoints);
     return checkpoints;
+  }
+
+  /** Opens logs in this schema. @param port - of a proxy in between */
+  async openLog(options: Partial<PostgresOptions> = {}, port?: number): Promise<PostgresLog> {
+    const log = await PostgresLog.open({ connection: this.url(port), schema: this.name, ...options });
+    this.#opened.push(log);
+    return log;
   }
 
   url(port?: number): string {

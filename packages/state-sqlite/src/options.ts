@@ -14,7 +14,7 @@ import {
  */
 export type Durability = "normal" | "full";
 
-/** Options of `SqliteCheckpointStore.open`. */
+/** Options of `SqliteCheckpointStore.open` and `SqliteLog.open`. */
 export interface SqliteFileOptions {
   /** Path of the database file. It is created when missing; its folder must exist. */
   readonly file: string;
@@ -56,12 +56,12 @@ export function resolveOptions(options: SqliteStateStoreOptions): ResolvedOption
 }
 
 /**
- * Applies the defaults of a checkpoint store.
+ * Applies the defaults of a checkpoint store or of logs. @param what - the class that is opened
  *
  * @throws TypeError, RangeError when an option is unknown, of the wrong kind or out of range
  */
-export function resolveFileOptions(options: SqliteFileOptions): ResolvedFileOptions {
-  requireKnownKeys("SqliteCheckpointStore", options, OF_FILE);
+export function resolveFileOptions(what: string, options: SqliteFileOptions): ResolvedFileOptions {
+  requireKnownKeys(what, options, OF_FILE);
   return withDefaults(options);
 }
 

@@ -46,7 +46,7 @@ export class SqliteCheckpointStore implements CheckpointStore, AsyncDisposable {
    * version
    */
   static async open(options: SqliteFileOptions): Promise<SqliteCheckpointStore> {
-    const resolved = resolveFileOptions(options);
+    const resolved = resolveFileOptions("SqliteCheckpointStore", options);
     const database = await openMigrated(resolved);
     try {
       await database.read("open", () => {

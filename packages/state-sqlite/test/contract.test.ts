@@ -1,6 +1,6 @@
-import { checkpointStoreContract, stateStoreContract } from "penguiflow/testing";
+import { checkpointStoreContract, logContract, stateStoreContract } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
-import { SqliteCheckpointStore, SqliteStateStore } from "@penguiflow/state-sqlite";
+import { SqliteCheckpointStore, SqliteLog, SqliteStateStore } from "@penguiflow/state-sqlite";
 import { newFile } from "./fixtures/new-file.ts";
 
 const ofStores = stateStoreContract({
@@ -10,6 +10,17 @@ const ofStores = stateStoreContract({
 const ofCheckpointStores = checkpointStoreContract({
   make: () => SqliteCheckpointStore.open({ file: newFile() }),
   close: (checkpoints) => (checkpoints as SqliteCheckpointStore).close(),
+});
+
+const ofLogs = logContract({
+  make: () => SqliteLog.open({ file: newFile() }),
+  close: (log) => (log as SqliteLog).close(),
+});
+
+describe("the SQLite log", () => {
+  test.for(ofLogs)("$name", async ({ run }) => {
+    await expect(run()).resolves.toBeUndefined();
+  });
 });
 
 describe("the SQLite store", () => {

@@ -43,6 +43,8 @@ export const FlowErrorCode = {
   HELD_LIMIT: "HELD_LIMIT",
   /** A handler appended more items to the log of its trace than the flow keeps. */
   LOG_LIMIT: "LOG_LIMIT",
+  /** An append was not at the end of a log, because another writer was faster. */
+  LOG_CONFLICT: "LOG_CONFLICT",
   /** A wait ended because its `timeoutMs` passed. */
   WAIT_TIMEOUT: "WAIT_TIMEOUT",
   /** A wait ended because its signal was aborted. */

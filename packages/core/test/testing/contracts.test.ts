@@ -1,14 +1,17 @@
 import {
   type BusEnvelope,
   type CheckpointPartition,
+  type Log,
   LoopbackTransport,
   MemoryCheckpointStore,
+  MemoryLog,
   MemoryMessageBus,
   MemoryStateStore,
   type StateStore,
 } from "penguiflow";
 import {
   checkpointStoreContract,
+  logContract,
   messageBusContract,
   remoteTransportContract,
   type RemoteTransportContract,
@@ -31,6 +34,7 @@ const makeTransport: RemoteTransportContract["make"] = (skills) => ({
 const ofStores = stateStoreContract({ make: (retention) => new MemoryStateStore(retention) });
 const ofBuses = messageBusContract({ make: makeBus });
 const ofTransports = remoteTransportContract({ make: makeTransport });
+const ofLogs = logContract({ make: () => new MemoryLog() });
 const ofCheckpointStores = checkpointStoreContract({ make: () => new MemoryCheckpointStore() });
 
 describe("the state store in memory", () => {
@@ -53,6 +57,12 @@ describe("the loopback transport", () => {
 
 describe("the checkpoint store in memory", () => {
   test.for(ofCheckpointStores)("$name", async ({ run }) => {
+    await expect(run()).resolves.toBeUndefined();
+  });
+});
+
+describe("the log in memory", () => {
+  test.for(ofLogs)("$name", async ({ run }) => {
     await expect(run()).resolves.toBeUndefined();
   });
 });
@@ -146,6 +156,33 @@ describe("a contract notices", () => {
     expect(await brokenBy(clinging)).toEqual([
       "removes the least recently active traces of any tenant when there are too many",
     ]);
+  });
+
+  test.for<[rule: string, change: (sound: Log) => Partial<Log>]>([
+    ["keeps items as they were, in order", (sound) => ({ append: (key, at, items) => sound.append(key, at, [...items].map((item) => item ?? 0)) })],
+    [
+      "refuses an append that is not at its end, and stores nothing of it",
+      (sound) => ({ append: async (key, _, items) => await sound.append(key, (await sound.read(key)).length, items) }),
+    ],
+    ["returns each item once, at any page size", (sound) => ({ read: (key, range) => sound.read(key, { ...range, from: 0 }) })],
+    ["removes the items before a position, and changes no other position", () => ({ trim: async () => {} })],
+    [
+      "isolates tenants and names, even those that look alike",
+      (sound) => ({ append: ({ name }, at, items) => sound.append({ tenant: "", name }, at, items) }),
+    ],
+  ])("a log that breaks: %s", async ([rule, change]) => {
+    const broken = logContract({
+      make() {
+        const sound = new MemoryLog();
+        return {
+          append: (key, at, items) => sound.append(key, at, items),
+          read: (key, range) => sound.read(key, range),
+          trim: (key, before) => sound.trim(key, before),
+          ...change(sound),
+        };
+      },
+    });
+    expect(await brokenBy(broken.filter(({ name }) => name === rule))).toEqual([rule]);
   });
 
   test("a bus that tells everyone everything, and one that repeats itself", async () => {

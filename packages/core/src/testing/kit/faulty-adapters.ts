@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "../../foundation/clock.ts";
 import { requireKnownKeys, requireNumber } from "../../foundation/options.ts";
 import type { Random } from "../../foundation/random.ts";
+import type { Log } from "../../ports/log.ts";
 import type { MessageBus } from "../../ports/message-bus.ts";
 import type { RemoteStreamEvent, RemoteTransport } from "../../ports/remote-transport.ts";
 import type { StateStore } from "../../ports/state-store.ts";
@@ -105,6 +106,20 @@ export function faultyStateStore(store: StateStore, options: FaultyOptions = {})
     prune: () => mishaps.around("prune", () => store.prune()),
     saveRemoteBinding: (binding) => mishaps.around("saveRemoteBinding", () => store.saveRemoteBinding(binding)),
     findRemoteBindings: (key) => mishaps.around("findRemoteBindings", () => store.findRemoteBindings(key)),
+  };
+}
+
+/**
+ * Wraps logs so that some of their calls are faulty.
+ *
+ * @throws TypeError, RangeError when an option is unknown or out of range
+ */
+export function faultyLog(log: Log, options: FaultyOptions = {}): Log {
+  const mishaps = new Mishaps("faultyLog", options);
+  return {
+    append: (key, at, items) => mishaps.around("append", () => log.append(key, at, items)),
+    read: (key, range) => mishaps.around("read", () => log.read(key, range)),
+    trim: (key, before) => mishaps.around("trim", () => log.trim(key, before)),
   };
 }
 
