@@ -14,3 +14,5 @@ export const checkpointStores: CheckpointStores = {
 };
 
 export const durable = on(checkpointStores, "memory-checkpoint-store");
+
+export { log } from "../penguiflow-log.ts";

@@ -1,0 +1,86 @@
+// A loop whose steps append to the log of their trace, on a checkpoint store that counts what it is given.
+import { setTimeout as sleep } from "node:timers/promises";
+import { durable } from "penguiflow/durable";
+import type { CheckpointBatch, CheckpointStore } from "../packages/core/src/index.ts";
+import { core } from "./core.ts";
+import type { LogRig, LogSetup } from "./workloads/log.ts";
+
+interface Step {
+  readonly step: number;
+  /** Position after the last item of the log. */
+  readonly upTo: number;
+}
+
+interface Call {
+  readonly step: number;
+  readonly call: number;
+}
+
+const bytesOf = ({ put, logs = [] }: CheckpointBatch): number =>
+  [...put.map(({ state, tenant, traceId }) => state + tenant + traceId), ...logs.map(({ items }) => items)].reduce(
+    (sum, text) => sum + Buffer.byteLength(text),
+    0,
+  );
+
+/** Builds a rig that runs the loop in a flow of its own each time. */
+export async function log({ steps, calls, bytes }: LogSetup): Promise<LogRig> {
+  return {
+    note: "bytes of the batches as they are given to the store",
+    close: async () => {},
+    async loop(hasEffects) {
+      let written = 0;
+      const memory = new core.MemoryCheckpointStore();
+      const checkpoints: CheckpointStore = {
+        async open(lease) {
+          const partition = await memory.open(lease);
+          const append = async (batch: CheckpointBatch, sequence: number) => {
+            written += bytesOf(batch);
+            return await partition.append(batch, sequence);
+          };
+          return {
+            id: partition.id,
+            fencingToken: partition.fencingToken,
+            sequence: partition.sequence,
+            read: () => partition.read(),
+            readLog: (run) => partition.readLog(run),
+            counts: () => partition.counts(),
+            append,
+            renew: () => partition.renew(),
+            close: () => partition.close(),
+          };
+        },
+      };
+      const text = "x".repeat(bytes - 2);
+      const start = core.payloadNode("start", (first: Step) => first);
+      const think = core.payloadNode("think", async ({ step, upTo }: Step, ctx): Promise<Call | undefined> => {
+        if (step === steps) {
+          await ctx.emit((await ctx.log.read(upTo)).length as never, { to: core.ROOKERY });
+          return undefined;
+        }
+        for (let call = 0; call < calls; call += 1) await ctx.emit({ step, call });
+        return undefined;
+      });
+      const tool = core.payloadNode({ name: "tool", policy: { ordering: "none" } }, async (now: Call, ctx) => {
+        const work = async (): Promise<string> => {
+          await sleep(now.call + 1);
+          return text;
+        };
+        const said = hasEffects ? await ctx.once("call", work, { keep: "message" }) : await work();
+        return { step: now.step, upTo: await ctx.log.append([said]) };
+      });
+      const gather = core.joinK("gather", calls, { input: core.shape<Step>() });
+      const next = core.payloadNode("next", (done: Step[]) => ({
+        step: (done[0] as Step).step + 1,
+        upTo: Math.max(...done.map(({ upTo }) => upTo)),
+      }));
+      const flow = core.create(start.to(think), think.to(tool), tool.to(gather), gather.to(next), next.to(think), {
+        allowCycles: true,
+        durability: durable({ checkpoints }),
+      });
+      flow.run();
+      const items: unknown = await flow.call({ step: 0, upTo: 0 });
+      await flow.stop();
+      return { written, items: items as number };
+    },
+  };
+}
