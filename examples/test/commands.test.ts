@@ -17,6 +17,7 @@ const LAST_WORDS: Readonly<Record<string, RegExp>> = {
   budget: /^spent \d+ of 12 pages, [\d.]+ of 90 kilobytes$/m,
   "partial-failure": /^1 of 3 birds, 6 requests$/m,
   "reliability-middleware": /^27 × gentoo$/m,
+  conversation: /^9 lines in the log, 1 turn refused$/m,
   "playbook-retrieval": /^docs\/\w+\/[\w-]+\.md$/m,
   "metadata-propagation": /^boston .*\$1,348\.50/m,
   "routing-policy": /^stranger {2}fast: \d+ bytes$/m,
