@@ -6,7 +6,8 @@ import type {
   CheckpointBatch,
   LeaseRequest,
   Checkpoint,
-  CheckpointPartition, LogRow
+  CheckpointPartition,
+  LogRow,
 } from "penguiflow";
 import { fromStorable, partitionFenced, partitionLeased, toStorable } from "penguiflow/adapter";
 import { DAMAGED, type Database, type Row, type SqlValue } from "./database.ts";

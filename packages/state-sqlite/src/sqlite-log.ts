@@ -1,11 +1,5 @@
 import type { Log, LogKey, LogPage, LogRange } from "penguiflow";
-import {
-  logConflict,
-  requireLogAppend,
-  requireLogRange,
-  requireLogTrim,
-  toStorable,
-} from "penguiflow/adapter";
+import { logConflict, requireLogAppend, requireLogRange, requireLogTrim, toStorable } from "penguiflow/adapter";
 import type { Database, Row } from "./database.ts";
 import { openMigrated } from "./migrations.ts";
 import { resolveFileOptions, type SqliteFileOptions } from "./options.ts";

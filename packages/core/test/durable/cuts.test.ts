@@ -78,12 +78,15 @@ const scenarios: Record<string, Scenario> = {
   "branches that log beside one another, with retries and a pause": {
     make: (world) => {
       const split = step("split");
-      const left = payloadNode({ name: "left", policy: { maxRetries: 1, backoffBaseMs: 12 } }, async (n: number, ctx) => {
-        await ctx.log.append([`left ${n}, attempt ${ctx.attempt}`]);
-        await ctx.sleep(12);
-        if (ctx.attempt === 1) throw new Error("again");
-        return n;
-      });
+      const left = payloadNode(
+        { name: "left", policy: { maxRetries: 1, backoffBaseMs: 12 } },
+        async (n: number, ctx) => {
+          await ctx.log.append([`left ${n}, attempt ${ctx.attempt}`]);
+          await ctx.sleep(12);
+          if (ctx.attempt === 1) throw new Error("again");
+          return n;
+        },
+      );
       const right = payloadNode("right", async (n: number, ctx) => {
         await ctx.log.append([`right ${n}`]);
         await ctx.sleep(25, { name: "nap" });

@@ -84,12 +84,15 @@ describe("a handler appends to the log of its trace", () => {
 describe("what an attempt has appended is undone", () => {
   test("when it fails: the retry appends at the same place", async () => {
     const seen: unknown[] = [];
-    const shaky = payloadNode({ name: "shaky", policy: { maxRetries: 2, backoffBaseMs: 0 } }, async (_: number, ctx) => {
-      seen.push(await ctx.log.read());
-      seen.push(await ctx.log.append([`attempt ${ctx.attempt}`]));
-      if (ctx.attempt < 3) throw new Error("later");
-      return await ctx.log.read();
-    });
+    const shaky = payloadNode(
+      { name: "shaky", policy: { maxRetries: 2, backoffBaseMs: 0 } },
+      async (_: number, ctx) => {
+        seen.push(await ctx.log.read());
+        seen.push(await ctx.log.append([`attempt ${ctx.attempt}`]));
+        if (ctx.attempt < 3) throw new Error("later");
+        return await ctx.log.read();
+      },
+    );
     const flow = running(create(shaky.to(end)));
     expect(await flow.call(1)).toEqual(["attempt 3"]);
     expect(seen).toEqual([[], 1, [], 1, [], 1]);
@@ -105,7 +108,11 @@ describe("what an attempt has appended is undone", () => {
         return "never";
       },
     );
-    const last = payloadNode("last", async (value: unknown, ctx) => [value, await ctx.log.append([]), await ctx.log.read()]);
+    const last = payloadNode("last", async (value: unknown, ctx) => [
+      value,
+      await ctx.log.append([]),
+      await ctx.log.read(),
+    ]);
     const flow = running(create(slow.to(last)), clock);
     void flow;
     const timed = running(create(slow.to(last), { clock, graceMs: 1 }), clock);
@@ -224,8 +231,9 @@ describe("the log of a trace is read from outside", () => {
 });
 
 describe("wrong use of a log is refused:", () => {
-  const using = (act: (ctx: { readonly log: { append(items: unknown): unknown; read(upTo?: unknown): unknown } }) => unknown) =>
-    payloadNode("use", async (_: number, ctx) => await act(ctx as never));
+  const using = (
+    act: (ctx: { readonly log: { append(items: unknown): unknown; read(upTo?: unknown): unknown } }) => unknown,
+  ) => payloadNode("use", async (_: number, ctx) => await act(ctx as never));
 
   test("items that are no list, and a position that is no whole number", async () => {
     for (const [act, says] of [
@@ -249,7 +257,8 @@ describe("wrong use of a log is refused:", () => {
       code: "LOG_LIMIT",
       node: "many",
       attempt: 1,
-      message: 'Cannot append 2 items at node "many": the log of the trace has 2 of at most 3; raise limits.maxLogItems',
+      message:
+        'Cannot append 2 items at node "many": the log of the trace has 2 of at most 3; raise limits.maxLogItems',
     });
     expect(() => create(many.to(end), { limits: { maxLogItems: 0 } })).toThrow(RangeError);
     expect(() => create(many.to(end), { limits: { maxKeptLogs: -1 } })).toThrow(RangeError);

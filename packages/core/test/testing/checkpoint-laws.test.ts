@@ -24,7 +24,8 @@ const entry = (status: Checkpoint["status"]): Checkpoint => ({
 test("a checkpoint store that counts a commit twice, or not at all, is noticed; commits of playbooks are no matter of it", () => {
   const records = [committed("10"), committed("playbook")];
   const runs = new Set(["10"]);
-  const told = (count: number) => brokenCheckpoints(records, runs, { entries: [], logs: [], counts: new Map([["a", count]]) });
+  const told = (count: number) =>
+    brokenCheckpoints(records, runs, { entries: [], logs: [], counts: new Map([["a", count]]) });
   expect(told(1)).toEqual([]);
   expect(told(2)).toEqual(['L10: the checkpoint store counts 1 messages more at "a" than were committed']);
   expect(told(0)).toEqual(['L10: the checkpoint store counts -1 messages more at "a" than were committed']);
@@ -42,11 +43,15 @@ describe("the rows of a log that is left are noticed", () => {
     ({ type: "ended", run: "10", traceId: "t", tenant: "ada", outcome: { status } }) as never;
   const row = (at: number, items = "[1,2]"): LogRow => ({ run: 36, at, items });
   const told = (logs: readonly LogRow[], entries: readonly Checkpoint[], logged?: number) =>
-    brokenCheckpoints([{ ...committed("10"), ...(logged && { logged }) } as TraceRecord, ended("failed")], new Set(["10"]), {
-      entries,
-      logs,
-      counts: new Map([["a", 1]]),
-    });
+    brokenCheckpoints(
+      [{ ...committed("10"), ...(logged && { logged }) } as TraceRecord, ended("failed")],
+      new Set(["10"]),
+      {
+        entries,
+        logs,
+        counts: new Map([["a", 1]]),
+      },
+    );
 
   test("where they are not those that committed attempts have logged", () => {
     expect(told([row(0), row(3)], [entry("failed")], 4)).toEqual([]);

@@ -159,12 +159,25 @@ describe("a contract notices", () => {
   });
 
   test.for<[rule: string, change: (sound: Log) => Partial<Log>]>([
-    ["keeps items as they were, in order", (sound) => ({ append: (key, at, items) => sound.append(key, at, [...items].map((item) => item ?? 0)) })],
+    [
+      "keeps items as they were, in order",
+      (sound) => ({
+        append: (key, at, items) =>
+          sound.append(
+            key,
+            at,
+            [...items].map((item) => item ?? 0),
+          ),
+      }),
+    ],
     [
       "refuses an append that is not at its end, and stores nothing of it",
       (sound) => ({ append: async (key, _, items) => await sound.append(key, (await sound.read(key)).length, items) }),
     ],
-    ["returns each item once, at any page size", (sound) => ({ read: (key, range) => sound.read(key, { ...range, from: 0 }) })],
+    [
+      "returns each item once, at any page size",
+      (sound) => ({ read: (key, range) => sound.read(key, { ...range, from: 0 }) }),
+    ],
     ["removes the items before a position, and changes no other position", () => ({ trim: async () => {} })],
     [
       "isolates tenants and names, even those that look alike",

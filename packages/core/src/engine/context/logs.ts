@@ -91,7 +91,14 @@ export class Logs {
     const log = lasting?.log;
     const { maxKeptLogs } = this.#engine.options.limits;
     // a playbook's trace has the id of its parent's, and nobody can ask for it
-    if (log === undefined || log.length === 0 || this.#engine.durable !== undefined || origin !== null || maxKeptLogs === 0) return;
+    if (
+      log === undefined ||
+      log.length === 0 ||
+      this.#engine.durable !== undefined ||
+      origin !== null ||
+      maxKeptLogs === 0
+    )
+      return;
     this.#kept.push({ traceId: id, tenant, log });
     if (this.#kept.length > maxKeptLogs) this.#kept.shift();
   }

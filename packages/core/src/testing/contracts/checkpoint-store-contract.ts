@@ -146,7 +146,10 @@ const rules: Readonly<Record<string, Rule>> = {
   async "removes the rows of a log with their run alone"(checkpoints) {
     const partition = await checkpoints.open(lease());
     const row = (run: number, at = 0): LogRow => ({ run, at, items: "[1]" });
-    await partition.append(batch({ put: [entry(1), entry(2), entry(3)], logs: [row(1), row(1, 1), row(2), row(3)] }), 0);
+    await partition.append(
+      batch({ put: [entry(1), entry(2), entry(3)], logs: [row(1), row(1, 1), row(2), row(3)] }),
+      0,
+    );
     await partition.append(batch({ put: [entry(4)], logs: [row(2, 1), row(4)], remove: [1, 4, 7] }), 1);
     for (const [run, rows] of [
       [1, []],

@@ -40,7 +40,19 @@ type Rule = (log: Log) => Promise<void>;
 const ada: LogKey = { tenant: "ada", name: "thread" };
 
 /** Names that UTF-8 cannot encode (lone surrogates), names that look alike, and one longer than an index entry. */
-const ODD_NAMES = ["a", "A", "a ", "", "a\u0000", "\ud800", "\\ud800", "%", "ü ✓ '\"\n", "__proto__", "x".repeat(5_000)];
+const ODD_NAMES = [
+  "a",
+  "A",
+  "a ",
+  "",
+  "a\u0000",
+  "\ud800",
+  "\\ud800",
+  "%",
+  "ü ✓ '\"\n",
+  "__proto__",
+  "x".repeat(5_000),
+];
 
 const rules: Readonly<Record<string, Rule>> = {
   async "keeps items as they were, in order"(log) {
@@ -185,8 +197,9 @@ async function requireConflict(log: Log, at: number, length: number): Promise<vo
     readonly code?: unknown;
     readonly details?: Readonly<Record<string, unknown>>;
   };
-  requireSame(`The code and the length of an append at ${at}`, [error.code, error.details?.["length"]], [
-    FlowErrorCode.LOG_CONFLICT,
-    length,
-  ]);
+  requireSame(
+    `The code and the length of an append at ${at}`,
+    [error.code, error.details?.["length"]],
+    [FlowErrorCode.LOG_CONFLICT, length],
+  );
 }

@@ -45,11 +45,7 @@ export function brokenCheckpoints(
 }
 
 /** Checks the rows of the logs that are left of the runs `kept`. */
-function brokenLogs(
-  logs: readonly LogRow[],
-  kept: ReadonlySet<string>,
-  logged: ReadonlyMap<string, number>,
-): string[] {
+function brokenLogs(logs: readonly LogRow[], kept: ReadonlySet<string>, logged: ReadonlyMap<string, number>): string[] {
   const broken: string[] = [];
   const stored = new Map<string, number>();
   const ends = new Map<string, number>();
