@@ -107,6 +107,8 @@ export type {
   PlaybookFlow,
   PlaybookOptions,
   Reservation,
+  SignalOptions,
+  Signals,
   SleepOptions,
   TraceBudget,
   TraceLog,

@@ -79,6 +79,8 @@ export class CheckpointedRun implements DurableRun {
   #waiting: Told[] = [];
   /** Waiters for the batch that is being stored. */
   #waitingNow: Told[] = [];
+  /** Waiters for traces of which nothing is stored yet. */
+  readonly #unstored = new Map<Trace, Told[]>();
   /** Messages completed since the last batch, by node index. */
   #done: number[] = [];
   /** Total number of completed messages. */
@@ -214,11 +216,13 @@ export class CheckpointedRun implements DurableRun {
   }
 
   stored(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.afterStored((failure) => {
-        if (failure === undefined) resolve();
-        else reject(failure);
-      });
+    return toldBy((told) => this.afterStored(told));
+  }
+
+  storedTrace(trace: Trace): Promise<void> {
+    return toldBy((told) => {
+      if (markOf(trace).isStored || this.#isSealed || this.#lost !== undefined) this.afterStored(told);
+      else this.#unstored.set(trace, [...(this.#unstored.get(trace) ?? []), told]);
     });
   }
 
@@ -388,7 +392,8 @@ export class CheckpointedRun implements DurableRun {
       patience?.cancel();
     }
     this.#isSealed = true;
-    this.#release(this.#waiting.splice(0), this.#lost ?? this.#stopped());
+    const waiting = [...this.#waiting.splice(0), ...this.#takeUnstored([...this.#unstored.keys()])];
+    this.#release(waiting, this.#lost ?? this.#stopped());
   }
 
   async close(): Promise<void> {
@@ -550,6 +555,8 @@ export class CheckpointedRun implements DurableRun {
         spoiled.push({ trace, error });
         continue;
       }
+      if (this.#unstored.size > 0 && (entry !== undefined || !trace.isOpen))
+        this.#waitingNow.push(...this.#takeUnstored([trace]));
       if (entry !== undefined) {
         put.push(entry);
         const { run } = trace;
@@ -663,6 +670,14 @@ export class CheckpointedRun implements DurableRun {
     return counts;
   }
 
+  #takeUnstored(traces: readonly Trace[]): Told[] {
+    return traces.flatMap((trace) => {
+      const waiting = this.#unstored.get(trace) ?? [];
+      this.#unstored.delete(trace);
+      return waiting;
+    });
+  }
+
   #release(waiting: readonly Told[], failure: Error | undefined): void {
     for (const told of waiting) told(failure);
   }
@@ -681,7 +696,8 @@ export class CheckpointedRun implements DurableRun {
           cause,
         });
     this.#engine.options.logger.error("checkpoints_lost", this.#facts(cause));
-    this.#release([...this.#waitingNow.splice(0), ...this.#waiting.splice(0)], this.#lost);
+    const unstored = this.#takeUnstored([...this.#unstored.keys()]);
+    this.#release([...this.#waitingNow.splice(0), ...this.#waiting.splice(0), ...unstored], this.#lost);
     for (const tell of this.#onLost.splice(0)) tell(this.#lost);
     this.#engine.onCheckpointsLost?.();
   }
@@ -725,6 +741,16 @@ function hasCode(thrown: unknown, code: FlowErrorCode): thrown is FlowError {
     // a revoked proxy
     return false;
   }
+}
+
+/** Returns a promise of a listener's call. */
+function toldBy(listen: (told: Told) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    listen((failure) => {
+      if (failure === undefined) resolve();
+      else reject(failure);
+    });
+  });
 }
 
 function markOf(trace: Trace): Mark {

@@ -124,8 +124,8 @@ export function restoreTrace(
     const attempt = new Attempt(worker, trace, message, null, high, low, item.attempt);
     attempt.round = item.round ?? 0;
     engine.ledger.restored(attempt);
-    // only the slow path through the engine notices a pause that the handler no longer asks for
-    if (pauses.length > 0) attempt.extras ??= new AttemptExtras();
+    // only the slow path through the engine notices a pause or a signal that the handler no longer asks for
+    if (pauses.length > 0 || state.signals !== undefined) attempt.extras ??= new AttemptExtras();
     attempt.skip(item.sent ?? 0, item.sentTo);
     if (item.taken !== undefined)
       attempt.more.refetch = item.taken.map((each) => {
@@ -197,8 +197,10 @@ function resultsOf(trace: Trace, headers: MessageHeaders, { results = [], deadli
   return results.map((saved) => ({ message: messageOf(trace, headers, saved, deadlineAt), node: saved.node }));
 }
 
-function restoreLasting(trace: Trace, { effects = [], log }: SavedTrace): void {
+function restoreLasting(trace: Trace, { effects = [], signals = [], log }: SavedTrace): void {
   if (log !== undefined) (trace.lasting ??= new Lasting()).log = new TraceLog(log);
+  for (const { name, value, receiver } of signals)
+    (trace.lasting ??= new Lasting()).signals.push({ name, value: fromPlain(value), receiver, call: undefined });
   for (const [key, { status, value, error }] of effects)
     (trace.lasting ??= new Lasting()).effects.set(key, {
       status: status === "started" ? "unknown" : status,
@@ -217,10 +219,11 @@ function restoreClosed(engine: DurableHost, trace: Trace, { closed = [], rounds 
 }
 
 function pausesOf({ pauses = [] }: SavedTrace): Pause[] {
-  return pauses.map(({ key, name, token, node, reason, payload, expiresAt, goesOn = false, answer }) => ({
+  return pauses.map(({ key, name, token, signal, node, reason, payload, expiresAt, goesOn = false, answer }) => ({
     key,
     name,
     token,
+    signal,
     node,
     reason,
     payload: payload === undefined ? undefined : fromPlain(payload),

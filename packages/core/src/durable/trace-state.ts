@@ -51,14 +51,16 @@ export interface SavedResult extends SavedMessage {
 
 /**
  * A pause or a sleep in stored form. In format 1 its key ends with its position among the pauses of its handler. Format
- * 3 added `goesOn`, `isExpired` and sleeps.
+ * 3 added `goesOn`, `isExpired` and sleeps, format 4 waits for signals.
  */
 export interface SavedPause {
   readonly key: string;
   /** Name of the pause; absent where its reason identifies it. */
   readonly name?: string;
-  /** Absent for a sleep. */
+  /** Absent for a sleep, and for the wait for a signal. */
   readonly token?: string;
+  /** Name of the signal that its handler waits for. */
+  readonly signal?: string;
   readonly node: string;
   readonly reason: string;
   readonly payload?: unknown;
@@ -68,7 +70,15 @@ export interface SavedPause {
   readonly answer?: PauseAnswer;
 }
 
-/** A trace in stored form. Format 4 added `log`. */
+/** A signal in stored form. */
+export interface SavedSignal {
+  readonly name: string;
+  readonly value: unknown;
+  /** Message that has received it. */
+  readonly receiver?: string;
+}
+
+/** A trace in stored form. Format 4 added `log` and `signals`. */
 export interface SavedTrace {
   readonly headers: MessageHeaders;
   /** Epoch milliseconds. */
@@ -91,6 +101,8 @@ export interface SavedTrace {
   readonly budget?: { readonly limits: Budget; readonly spent: Budget };
   /** Position after the last item of its log, whose rows belong to the checkpoint. */
   readonly log?: number;
+  /** Signals that are not consumed, in order of acceptance. */
+  readonly signals?: readonly SavedSignal[];
   /**
    * Joins that drop late messages, each with the first round that is not late; without a round, every message is late.
    */
@@ -133,15 +145,17 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
     ...effectsOf(trace),
     ...budgetOf(trace),
     ...logOf(trace),
+    ...(trace.isOpen ? signalsOf(trace) : {}),
     ...closedOf(trace),
     ...(lasting === null || lasting.pauses.size === 0
       ? {}
       : {
           pauses: [...lasting.pauses.values()].map(
-            ({ key, name, token, node, reason, payload, expiresAt, goesOn, answer }) => ({
+            ({ key, name, token, signal, node, reason, payload, expiresAt, goesOn, answer }) => ({
               key,
               ...(name === undefined ? {} : { name }),
               ...(token === undefined ? {} : { token }),
+              ...(signal === undefined ? {} : { signal }),
               node,
               reason,
               ...(payload === undefined ? {} : { payload: toPlain(payload) }),
@@ -171,6 +185,16 @@ export function stateSince(
 function hasUnreadError({ sink }: Trace): boolean {
   if (sink instanceof RookerySink) for (const { item } of sink.kept ?? []) if (item instanceof Error) return true;
   return false;
+}
+
+function signalsOf({ lasting }: Trace): Pick<SavedTrace, "signals"> {
+  if (lasting === null || lasting.signals.length === 0) return {};
+  const signals = lasting.signals.map(({ name, value, receiver }) => ({
+    name,
+    value: toPlain(value),
+    ...(receiver === undefined ? {} : { receiver }),
+  }));
+  return { signals };
 }
 
 function effectsOf({ lasting }: Trace): Pick<SavedTrace, "effects"> {

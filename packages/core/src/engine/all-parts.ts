@@ -6,6 +6,7 @@ import { Fetching } from "./context/fetching.ts";
 import { Logs } from "./context/logs.ts";
 import { Pausing } from "./context/pausing.ts";
 import { Playbooks } from "./context/playbooks.ts";
+import { Signalling } from "./context/signalling.ts";
 import { Joining } from "./delivery/joining.ts";
 import type { PartMakers } from "./parts.ts";
 import { Acceptance } from "./results/acceptance.ts";
@@ -24,4 +25,5 @@ export const allParts: PartMakers = {
   pausing: (engine) => new Pausing(engine),
   playbooks: (engine) => new Playbooks(engine),
   rookery: (engine) => new Rookery(engine),
+  signalling: (engine) => new Signalling(engine),
 };

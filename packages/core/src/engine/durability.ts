@@ -104,6 +104,11 @@ export interface DurableRun {
   afterStored(told: (failure: Error | undefined) => void): void;
   /** Resolves once every change so far is stored. */
   stored(): Promise<void>;
+  /**
+   * Resolves once a trace is stored with its changes so far, or has ended. Nothing of a trace is stored before an edge has
+   * accepted its first message.
+   */
+  storedTrace(trace: Trace): Promise<void>;
   /** Makes the check of a node's output: `check`, then that of the checkpoint store. */
   checked(node: string, check: CheckValue | undefined): CheckValue;
   /**

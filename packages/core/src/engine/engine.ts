@@ -19,6 +19,7 @@ import { HandlerWaits } from "./context/handler-waits.ts";
 import type { Logs } from "./context/logs.ts";
 import type { Pausing } from "./context/pausing.ts";
 import type { Playbooks } from "./context/playbooks.ts";
+import type { Signalling } from "./context/signalling.ts";
 import type { Joining } from "./delivery/joining.ts";
 import { queueFull, Sending } from "./delivery/sending.ts";
 import type { DurableRun } from "./durability.ts";
@@ -218,6 +219,11 @@ export class Engine {
   /** Pauses of the outermost flow, whose message is called again instead of the playbook. */
   get pausing(): Pausing {
     return this.#parent?.pausing ?? this.#parts.pausing ?? this.#make("pausing");
+  }
+
+  /** Signals of the outermost flow, whose trace they are sent into. */
+  get signalling(): Signalling {
+    return this.#parent?.signalling ?? this.#parts.signalling ?? this.#make("signalling");
   }
 
   /** Side effects of the outermost flow, since they outlast a playbook's attempt. */

@@ -19,6 +19,7 @@ const DEFAULT_LIMITS: Required<FlowLimits> = {
   maxLogItems: 10_000,
   maxKeptLogs: 0,
   rookeryMaxSize: 1024,
+  maxSignals: 1000,
   observerBuffer: 10_000,
 };
 
@@ -34,6 +35,8 @@ export interface FlowLimits {
   readonly maxKeptLogs?: number;
   /** Number of unread results of `emit`ted messages at which their senders block. @defaultValue 1024 */
   readonly rookeryMaxSize?: number;
+  /** Number of signals a trace keeps until its handlers have consumed them; further ones are refused. @defaultValue 1000 */
+  readonly maxSignals?: number;
   /** Buffer size per observer; when full, new events are dropped and counted. @defaultValue 10000 */
   readonly observerBuffer?: number;
 }

@@ -6,6 +6,7 @@ import type { Fetching, FetchingHost } from "./context/fetching.ts";
 import type { Logs, LogsHost } from "./context/logs.ts";
 import type { Pausing, PausingHost } from "./context/pausing.ts";
 import type { Playbooks, PlaybooksHost } from "./context/playbooks.ts";
+import type { Signalling, SignallingHost } from "./context/signalling.ts";
 import type { Joining, JoiningHost } from "./delivery/joining.ts";
 import type { Acceptance, AcceptanceHost } from "./results/acceptance.ts";
 import type { Rookery, RookeryHost } from "./results/rookery.ts";
@@ -23,6 +24,7 @@ export interface Parts {
   readonly pausing: Pausing;
   readonly playbooks: Playbooks;
   readonly rookery: Rookery;
+  readonly signalling: Signalling;
 }
 
 /** Engine parts that the optional parts call. */
@@ -36,7 +38,8 @@ export type PartsHost = AcceptanceHost &
   LogsHost &
   PausingHost &
   PlaybooksHost &
-  RookeryHost;
+  RookeryHost &
+  SignallingHost;
 
 /** Factories of optional parts. A part is created on first use; an omitted one is not bundled. */
 export type PartMakers = { readonly [Name in keyof Parts]?: (engine: PartsHost) => Parts[Name] };

@@ -188,6 +188,29 @@ export interface NodeSleepEvent extends NodeEventBase {
   readonly until: number;
 }
 
+/** A trace accepted a signal. */
+export interface SignalAcceptEvent extends EventBase {
+  readonly type: "signal_accept";
+  /** Name of the signal. */
+  readonly signal: string;
+}
+
+/** A handler waits for a signal, parked. `node_start` follows when it is called again. */
+export interface SignalWaitEvent extends NodeEventBase {
+  readonly type: "signal_wait";
+  /** Name of the signal. */
+  readonly signal: string;
+  /** Epoch milliseconds at which it waits no longer, if it expires. */
+  readonly expiresAt?: number;
+}
+
+/** A trace ended with signals that no handler has consumed. */
+export interface SignalDropEvent extends EventBase {
+  readonly type: "signal_drop";
+  /** Number of these signals. */
+  readonly signals: number;
+}
+
 /** Nothing of a trace is left to do until its pauses are answered. */
 export interface TracePauseEvent extends EventBase {
   readonly type: "trace_pause";
@@ -305,6 +328,9 @@ export type FlowEvent =
   | NodeResumeEvent
   | NodeSleepEvent
   | TracePauseEvent
+  | SignalAcceptEvent
+  | SignalWaitEvent
+  | SignalDropEvent
   | RemoteCallStartEvent
   | RemoteStreamPartEvent
   | RemoteCallSuccessEvent

@@ -58,6 +58,7 @@ function levelOf(event: FlowEvent): LogLevel {
     case "node_late":
     case "deadline_skip":
     case "result_drop":
+    case "signal_drop":
     case "remote_call_error":
       return "warn";
     case "trace_end":
@@ -75,6 +76,8 @@ function levelOf(event: FlowEvent): LogLevel {
     case "node_resume":
     case "node_sleep":
     case "trace_pause":
+    case "signal_accept":
+    case "signal_wait":
     case "remote_call_start":
     case "remote_call_success":
     case "remote_call_cancelled":

@@ -17,6 +17,7 @@ import type { Trace, TraceSink } from "../engine/state/trace.ts";
 import type { Recovery } from "../engine/durability.ts";
 import type { CancelReport } from "../engine/termination/ending.ts";
 import { allParts } from "../engine/all-parts.ts";
+import { requireSignalName } from "../engine/context/signalling.ts";
 import { sealed } from "../engine/delivery/sealed.ts";
 import { Engine, registerPlaybook, type StopReport } from "../engine/engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "../engine/flow-options.ts";
@@ -351,6 +352,23 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     );
   }
 
+  /**
+   * Sends a value into a running trace, for a handler that asks for `ctx.signals(name)`. Resolves when the trace has
+   * accepted it, in a durable flow when that is stored. Of several traces with the id, the newest receives it. A trace that
+   * ends drops the signals that no handler has consumed.
+   *
+   * @throws FlowError `TRACE_UNKNOWN`, `TRACE_ENDED`, `TENANT_REQUIRED`; `QUEUE_FULL` at `limits.maxSignals`; in a durable
+   * flow `NOT_SERIALISABLE`, `PAYLOAD_TOO_LARGE`
+   */
+  async signal(traceId: string, name: string, value: unknown, options: TraceOptions = {}): Promise<void> {
+    requireSignalName(name);
+    requireKnownKeys("signal", options, ["tenant"]);
+    const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
+    const trace = this.#unendedTrace(engine, traceId, options.tenant);
+    engine.signalling.accept(trace, name, value);
+    await engine.durable?.storedTrace(trace);
+  }
+
   /** A signal that aborts when the trace ends before it completed. Of an unknown trace it has aborted already. */
   ensureTraceSignal(traceId: string, options: TraceOptions = {}): AbortSignal {
     const engine = this.#running.require();
@@ -478,6 +496,20 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const trace = engine.traces.find(traceId, tenant).find((candidate) => candidate.isOpen);
     if (trace === undefined) throw this.#running.unknownTrace(traceId, tenant);
     return trace;
+  }
+
+  #unendedTrace(engine: Engine, traceId: string, tenant: string | undefined): Trace {
+    const traces = engine.traces.find(traceId, tenant);
+    const trace = traces.find((candidate) => candidate.isOpen);
+    if (trace !== undefined) return trace;
+    if (traces.length === 0 && !engine.rookery.hasLeft(traceId, tenant ?? DEFAULT_HEADERS.tenant))
+      throw this.#running.unknownTrace(traceId, tenant);
+    throw new FlowError({
+      code: FlowErrorCode.TRACE_ENDED,
+      message: `Cannot signal to trace "${traceId}": it has ended`,
+      traceId,
+      tenant,
+    });
   }
 
   #store(what: string) {

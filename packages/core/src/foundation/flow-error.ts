@@ -23,6 +23,8 @@ export const FlowErrorCode = {
   TRACE_CANCELLED: "TRACE_CANCELLED",
   /** A cancelled trace with this id still has handlers that have not returned. */
   TRACE_UNWINDING: "TRACE_UNWINDING",
+  /** The trace with this id has ended. */
+  TRACE_ENDED: "TRACE_ENDED",
   /** No trace with this id is in flight or has unread results. */
   TRACE_UNKNOWN: "TRACE_UNKNOWN",
   /** Several tenants use this trace id and the call did not name one. */

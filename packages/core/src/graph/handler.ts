@@ -158,6 +158,20 @@ export interface TraceBudget {
   spend(amounts: Budget): void;
 }
 
+/** Options of {@link Context.signals}. */
+export interface SignalOptions {
+  /** Epoch milliseconds at which a wait ends without a signal. The first call of each wait fixes it. @defaultValue never */
+  readonly expiresAt?: number | undefined;
+}
+
+/** Signals of one name that were sent into a trace, in order. Ends at `expiresAt`. See {@link Context.signals}. */
+export interface Signals<Value> extends AsyncIterableIterator<Value, undefined, undefined> {
+  /** Returns the next signal. Without one, parks the message, as in {@link Context.pause}, until there is one. */
+  next(): Promise<IteratorResult<Value, undefined>>;
+  /** Returns the signals that are there, without waiting. */
+  take(): Value[];
+}
+
 /** A running flow as a callee, accepted by {@link Context.callPlaybook} and `callPlaybook`. */
 export interface PlaybookFlow<in Input = never, out Result = unknown> {
   readonly "~flow"?: { readonly input: (input: Input) => void; readonly result: Result } | undefined;
@@ -307,6 +321,16 @@ export interface Context<Resources = unknown, Output = unknown> {
    * @throws TypeError when another sleep of the handler has the name, or neither has one
    */
   sleepUntil(at: number, options?: SleepOptions): Promise<void>;
+  /**
+   * Signals of a name, which `flow.signal` sends into this trace. Each is delivered to one message, and consumed when
+   * that message is done. A handler that is called again before that receives the same signals in the same order.
+   *
+   * A handler that waits for a signal is parked, as in {@link Context.pause}, and **called again from its beginning**.
+   * Signals sent before a handler asks for them wait in the trace. The wait counts for no caller: none is told `paused`.
+   *
+   * @throws TypeError when a message the handler has sent is blocked
+   */
+  signals<Value = unknown>(name: string, options?: SignalOptions): Signals<Value>;
 }
 
 /** A handler's return value: a payload, a message, or nothing. */

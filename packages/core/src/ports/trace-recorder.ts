@@ -56,13 +56,31 @@ export type TraceRecord =
       readonly spent: Budget;
       readonly limits: Budget;
     }
-  | {
+  /**
+   * A handler received a signal. The signals of its last call are consumed when the message commits; the others can be
+   * received again.
+   */
+  | (RecordPlace & {
+      readonly type: "received";
+      /** Identifies the receiver: the message or, in a playbook, the playbook's message. */
+      readonly by: string;
+      /** Number of signals of that name that the call has received before. */
+      readonly position: number;
+      readonly signal: string;
+      readonly value: unknown;
+    })
+  /** A trace accepted a signal. */
+  | (Omit<RecordPlace, "node" | "lineage"> & {
+      readonly type: "signalled";
+      readonly signal: string;
+      readonly value: unknown;
+    })
+  | (Omit<RecordPlace, "node" | "lineage"> & {
       readonly type: "ended";
-      readonly run: string;
-      readonly traceId: string;
-      readonly tenant: string;
       readonly outcome: FinalOutcome;
-    };
+      /** Number of signals that no handler has consumed. */
+      readonly unreadSignals?: number;
+    });
 
 /** A message that an attempt sent, and its target. */
 export interface RecordedOutput {

@@ -15,7 +15,7 @@ import {
   type RouteChoice,
   shape,
 } from "penguiflow";
-import { TestClock } from "penguiflow/testing";
+import { settle, TestClock } from "penguiflow/testing";
 import { recorder, tidy, within } from "../fixtures/watched-flow.ts";
 
 const START = Date.UTC(2026, 0, 1);
@@ -437,6 +437,9 @@ const ways: Record<
     await called;
     await flow.flush();
   },
+  signal_accept: signalled,
+  signal_wait: signalled,
+  signal_drop: signalled,
   deadline_skip: async (options, clock) => {
     const flow = tidy(create(sleeper({ concurrency: 1 }).to(), options).run());
     const outcomes = [flow.outcome(10), flow.outcome(10, { timeoutMs: 5 })];
@@ -549,6 +552,17 @@ async function callsAgents(options: FlowOptions, clock: TestClock): Promise<void
   await clock.advance(10);
   await Promise.all(outcomes);
   await clock.advance(0);
+  await flow.flush();
+}
+
+/** Waits for a signal and is sent two. */
+async function signalled(options: FlowOptions): Promise<void> {
+  const listen = payloadNode("listen", async (_: number, ctx) => (await ctx.signals("steer").next()).value);
+  const flow = tidy(create(listen.to(), options).run());
+  const called = flow.call(1, { traceId: "t" });
+  await settle();
+  await Promise.all([flow.signal("t", "steer", "left"), flow.signal("t", "steer", "right")]);
+  await called;
   await flow.flush();
 }
 

@@ -68,6 +68,15 @@ export async function pauses(ctx: Context): Promise<void> {
   await ctx.sleepUntil(1);
   // @ts-expect-error an instant is a number of epoch milliseconds
   await ctx.sleepUntil(new Date());
+  const signals = ctx.signals<"left" | "right">("steer", { expiresAt: 1 });
+  for await (const value of signals) same<typeof value, "left" | "right">();
+  const { done, value } = await signals.next();
+  if (!done) same<typeof value, "left" | "right">();
+  const taken = signals.take();
+  same<typeof taken, ("left" | "right")[]>();
+  await flow.signal("t", "steer", "left", { tenant: "acme" });
+  // @ts-expect-error a signal has a name
+  await flow.signal("t");
 }
 
 export async function results(): Promise<void> {

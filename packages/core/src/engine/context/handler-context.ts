@@ -14,6 +14,8 @@ import type {
   PauseInit,
   Playbook,
   PlaybookOptions,
+  SignalOptions,
+  Signals,
   SleepOptions,
   TraceBudget,
   TraceLog,
@@ -35,6 +37,7 @@ import type { HandlerWaits } from "./handler-waits.ts";
 import type { Logs } from "./logs.ts";
 import type { Pausing } from "./pausing.ts";
 import type { Playbooks } from "./playbooks.ts";
+import { requireSignalName, type Signalling } from "./signalling.ts";
 
 /** Engine parts that handlers call, through their context or as remote nodes. */
 export interface ContextServices {
@@ -57,6 +60,8 @@ export interface ContextServices {
   /** Side effects of the outermost flow, since they outlast a playbook's attempt. */
   readonly effects: Effects;
   readonly pausing: Pausing;
+  /** Signals of the outermost flow, whose trace they are sent into. */
+  readonly signalling: Signalling;
 }
 
 /** Context of a handler, its second argument. Allocated only for handlers that take one; exposes no engine field. */
@@ -203,6 +208,13 @@ export class HandlerContext implements Context {
       requireSleepOptions("sleepUntil", options);
       return this.#services.pausing.sleep(this.#attempt, at, options.name ?? "sleepUntil");
     });
+  }
+
+  signals<Value = unknown>(name: string, options: SignalOptions = {}): Signals<Value> {
+    requireSignalName(name);
+    requireKnownKeys("signals", options, ["expiresAt"]);
+    if (options.expiresAt !== undefined) requireNumber("expiresAt", options.expiresAt, 0);
+    return this.#services.signalling.of(this.#attempt, name, options.expiresAt) as Signals<Value>;
   }
 
   /**

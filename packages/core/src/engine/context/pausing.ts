@@ -52,10 +52,11 @@ export interface PausingHost {
 /**
  * Parks messages whose handlers ask for answers or sleep, for days if necessary. Such a handler is aborted. Once an
  * answer arrives or the sleep is over, it is called again from the start: `ctx.pause` returns the answer, and
- * `ctx.sleepUntil` resolves. A sleep is a pause without a token, which expires and goes on.
+ * `ctx.sleepUntil` resolves. A sleep is a pause without a token, which expires and goes on; so is a wait for a signal,
+ * which the signal answers.
  *
- * States of a pause: asked → waiting → answered or expired → over, as listed at {@link Pause}. A trace is quiet while
- * it waits only for answers and sleeps, and asleep while it waits only for sleeps.
+ * States of a pause: asked → waiting → answered or expired → over, as listed at {@link Pause}. A trace is quiet while it
+ * waits only for answers, sleeps and signals, and asleep while it waits for no answer.
  */
 export class Pausing {
   readonly #engine: PausingHost;
@@ -97,6 +98,53 @@ export class Pausing {
     await this.#wait(root, attempt, known ?? asleep);
   }
 
+  /**
+   * Ends the attempt and parks its message until a signal of that name arrives or `expiresAt`. Resolves if that has
+   * passed. `position` is the number of signals of the name that the handler has received.
+   */
+  async listen(attempt: Attempt, name: string, position: number, expiresAt: number | undefined): Promise<void> {
+    const root = outermost(attempt);
+    const key = listenKey(root, attempt, name, position);
+    const known = root.trace.lasting?.pauses.get(key);
+    const end = known?.expiresAt ?? expiresAt;
+    if (end !== undefined && end <= this.#engine.clock.epochNow()) return;
+    this.#requireSent(root, attempt, `wait for signal ${shown(name)}`);
+    if (known !== undefined) {
+      known.askedBy = root;
+      // another handler has received the signal for which this one was called
+      known.answer = undefined;
+      this.#arm(root.trace, known);
+      // two calls of `next` at once
+      if (root.more.asked.includes(known)) return await this.#engine.waits.wait(attempt, () => undefined);
+    }
+    const asked = { ...askedAt(attempt.node, key, root), name, reason: name, signal: name, expiresAt, goesOn: true };
+    await this.#wait(root, attempt, known ?? asked);
+  }
+
+  /** Ends the wait for a signal that the handler has received. */
+  heard(root: Attempt, attempt: Attempt, name: string, position: number): void {
+    const { lasting } = root.trace;
+    const key = listenKey(root, attempt, name, position);
+    lasting?.pauses.get(key)?.timer?.cancel();
+    lasting?.pauses.delete(key);
+  }
+
+  /** Calls handlers again that wait for signals of a name, for `count` signals, those that have waited longest first. */
+  wakeListeners(trace: Trace, name: string, count: number): void {
+    let left = count;
+    for (const pause of trace.lasting?.pauses.values() ?? []) {
+      if (left === 0) return;
+      if (pause.signal !== name) continue;
+      left -= 1;
+      // its handler is about to be called
+      if (pause.answer !== undefined) continue;
+      pause.answer = { value: undefined };
+      disarm(pause);
+      this.stir(trace);
+      this.#requeue(pause.waiting);
+    }
+  }
+
   #wait(root: Attempt, attempt: Attempt, pause: Pause): Promise<unknown> {
     const { trace, more } = root;
     (trace.lasting ??= new Lasting()).pauses.set(pause.key, pause);
@@ -121,11 +169,15 @@ export class Pausing {
         `Cannot ${kind} twice as ${shown(name)} at node "${attempt.node}": the ${kind === "pause" ? "answers" : "sleeps"} could not be told apart; give each ${kind} its own "name"`,
       );
     keys.add(key);
+    this.#requireSent(root, attempt, kind);
+    return key;
+  }
+
+  #requireSent(root: Attempt, attempt: Attempt, what: string): void {
     if ((root.extras?.outbox.length ?? 0) > 0)
       throw new TypeError(
-        `Cannot ${kind} at node "${attempt.node}" while a message it has sent waits: await its emits first`,
+        `Cannot ${what} at node "${attempt.node}" while a message it has sent waits: await its emits first`,
       );
-    return key;
   }
 
   /**
@@ -236,8 +288,8 @@ export class Pausing {
   }
 
   /**
-   * Notes that a trace waits only for answers and sleeps. If it waits for an answer, its callers are notified. A trace
-   * asleep continues by itself, so its callers keep waiting.
+   * Notes that a trace waits only for answers, sleeps and signals. If it waits for an answer, its callers are notified.
+   * A trace asleep continues without them, so its callers keep waiting.
    */
   rests(trace: Trace): void {
     const engine = this.#engine;
@@ -477,7 +529,7 @@ export class Pausing {
     root.abort(
       new FlowError({
         code: FlowErrorCode.TRACE_PAUSED,
-        message: `Node "${worker.name}" ${extras.asked.some(isOpenPause) ? "has paused: its handler is called again when there is an answer" : "sleeps: its handler is called again when the sleep is over"}`,
+        message: `Node "${worker.name}" ${parkedUntil(extras.asked)}`,
         traceId: trace.id,
         tenant: trace.tenant,
         node: worker.name,
@@ -499,15 +551,19 @@ export class Pausing {
     engine.agenda.flush();
   }
 
-  /** Requeues a paused message. */
   #goOn(paused: Attempt | undefined): void {
+    this.#requeue(paused);
+    this.#engine.agenda.flush();
+  }
+
+  /** Requeues a paused message. */
+  #requeue(paused: Attempt | undefined): void {
     const engine = this.#engine;
     // another answer has already requeued the message, or its handler runs and will request this one too
     if (paused?.trace.lasting?.paused.delete(paused) !== true) return;
     paused.queue();
     engine.ledger.resumed(paused, "pause");
     engine.slots.enqueueFirst(paused);
-    engine.agenda.flush();
   }
 
   async #accept(root: Attempt, pause: Pause, init: PauseInit<unknown>): Promise<unknown> {
@@ -628,7 +684,7 @@ export class Pausing {
 }
 
 /** Returns the key prefix of an attempt's pauses: its message, and in a playbook the flow and node that ask. */
-function pausePlace(root: Attempt, attempt: Attempt): string {
+export function pausePlace(root: Attempt, attempt: Attempt): string {
   const own = `${root.lineage}/${attempt.lineage}`;
   return attempt === root ? own : `${own}@${attempt.trace.origin?.flow}/${attempt.node}`;
 }
@@ -638,6 +694,11 @@ function pausePlace(root: Attempt, attempt: Attempt): string {
  */
 function unnamedPlaybookPlace(root: Attempt, attempt: Attempt): string {
   return `${root.lineage}/${attempt.lineage}@/${attempt.node}`;
+}
+
+/** Returns the key of a wait for a signal. */
+function listenKey(root: Attempt, attempt: Attempt, name: string, position: number): string {
+  return `${pausePlace(root, attempt)}!${position}.${name}`;
 }
 
 /** Whether the handler of the attempt's message, or a playbook it called, requested the pause. */
@@ -667,6 +728,7 @@ function askedAt(node: string, key: string, askedBy: Attempt) {
     node,
     askedBy,
     token: undefined,
+    signal: undefined,
     payload: undefined,
     hasBegun: false,
     waiting: undefined,
@@ -676,13 +738,23 @@ function askedAt(node: string, key: string, askedBy: Attempt) {
   };
 }
 
+/** Describes the wait of an attempt that is about to be parked. */
+function parkedUntil(asked: readonly Pause[]): string {
+  if (asked.some(isOpenPause)) return "has paused: its handler is called again when there is an answer";
+  return asked.some(({ signal }) => signal !== undefined)
+    ? "waits for a signal: its handler is called again when there is one"
+    : "sleeps: its handler is called again when the sleep is over";
+}
+
 /** Whether it is a pause that can be answered. */
 function isOpenPause({ token, answer }: Pause): boolean {
   return token !== undefined && answer === undefined;
 }
 
-/** Returns the event of the beginning of a pause or sleep. */
-function beginOf({ token, reason, expiresAt }: Pause) {
+/** Returns the event of the beginning of a pause, a sleep or a wait for a signal. */
+function beginOf({ token, signal, reason, expiresAt }: Pause) {
+  if (signal !== undefined)
+    return { type: "signal_wait", signal, ...(expiresAt === undefined ? {} : { expiresAt }) } as const;
   if (token === undefined) return { type: "node_sleep", name: reason, until: expiresAt as number } as const;
   return { type: "node_pause", reason, ...(expiresAt === undefined ? {} : { expiresAt }) } as const;
 }

@@ -9,6 +9,7 @@ import type { Emitting } from "../context/emitting.ts";
 import type { Fetching } from "../context/fetching.ts";
 import type { Logs } from "../context/logs.ts";
 import type { Pausing } from "../context/pausing.ts";
+import type { Signalling } from "../context/signalling.ts";
 import type { Sending } from "../delivery/sending.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { Reporter } from "../observe/reporter.ts";
@@ -35,6 +36,7 @@ interface CommittingHost {
   readonly pausing: Pausing;
   readonly effects: Effects;
   readonly logs: Logs;
+  readonly signalling: Signalling;
   readonly ending: Ending;
 }
 
@@ -123,6 +125,7 @@ export class Committing {
       if (lasting.effects.size > 0) this.#engine.effects.committed(attempt);
     }
     slots.leave(attempt);
+    if (trace.lasting !== null && trace.lasting.signals.length > 0) this.#engine.signalling.committed(attempt);
     if (attempt.outputs === 0) {
       trace.more.lastNode = worker.name;
       trace.more.lastReason =

@@ -3,7 +3,7 @@ import type { Message } from "../../message/message.ts";
 import type { FinalOutcome } from "../../message/outcome.ts";
 import type { RecordedOutput, TraceRecorder } from "../../ports/trace-recorder.ts";
 import type { BudgetAccount } from "../state/budget-account.ts";
-import type { Pause, Trace } from "../state/trace.ts";
+import type { Pause, Signal, Trace } from "../state/trace.ts";
 import { type Attempt, State } from "../state/attempt.ts";
 import { outputTo, placeOf, resultOutput, runOf } from "./reporter.ts";
 
@@ -170,11 +170,24 @@ export class Ledger {
     this.#record?.({ type: "spent", ...runOf(trace), node, amounts, spent, limits });
   }
 
+  /** Records that a trace accepted a signal. */
+  signalled(trace: Trace, signal: string, value: unknown): void {
+    this.changed(trace);
+    this.#record?.({ type: "signalled", ...runOf(trace), signal, value });
+  }
+
+  /** Records that a handler received a signal: its `position`-th of the name in this call. */
+  received(root: Attempt, by: string, position: number, { name: signal, value }: Signal): void {
+    this.changed(root.trace);
+    this.#record?.({ type: "received", ...placeOf(root), by, position, signal, value });
+  }
+
   ended(trace: Trace, outcome: FinalOutcome): void {
     trace.close();
     trace.empty();
     this.changed(trace);
-    this.#record?.({ type: "ended", ...runOf(trace), outcome });
+    const unread = trace.lasting?.signals.length ?? 0;
+    this.#record?.({ type: "ended", ...runOf(trace), outcome, ...(unread === 0 ? {} : { unreadSignals: unread }) });
   }
 
   #output(from: Attempt, output: RecordedOutput): void {

@@ -105,7 +105,9 @@ export class AttemptExtras {
   playbookKeys: Set<string> | undefined;
   /** Keys of the pauses and sleeps its handler has requested. */
   pauseKeys: Set<string> | undefined;
-  /** Pauses still unanswered, and sleeps that are not over. The attempt is parked if there are any. */
+  /** Number of signals its handler call has received, by name. */
+  signals: Map<string, number> | undefined;
+  /** Pauses still unanswered, sleeps that are not over, and waits for signals. The attempt is parked if there are any. */
   readonly asked: Pause[] = [];
   /** Number of answers being validated, or being made for an expired pause. */
   checking = 0;

@@ -64,7 +64,7 @@ export interface PauseAnswer {
 }
 
 /**
- * A pause or a sleep requested by a handler.
+ * A pause or a sleep requested by a handler, or its wait for a signal.
  *
  * States: asked → waiting (its attempt is parked) → answered or expired → over. An answer that does not fit returns it
  * to asked. At `expiresAt` it expires or fails its trace. It ends with its trace.
@@ -74,10 +74,12 @@ export interface Pause {
   key: string;
   /** Name given by the handler. Without one the reason identifies the pause. */
   name: string | undefined;
-  /** Authorises an answer; `undefined` for a sleep, which only time ends. */
+  /** Authorises an answer; `undefined` for a sleep and for the wait for a signal. */
   readonly token: string | undefined;
+  /** Name of the signal that its handler waits for. */
+  readonly signal: string | undefined;
   readonly node: string;
-  /** Question; name of a sleep. */
+  /** Question; name of a sleep or a signal. */
   readonly reason: string;
   readonly payload: unknown;
   /** Expiry, in epoch milliseconds. A sleep is over then. */
@@ -96,12 +98,24 @@ export interface Pause {
   timer: Timer | undefined;
 }
 
+/** A signal sent into a trace, until it is consumed. */
+export interface Signal {
+  readonly name: string;
+  readonly value: unknown;
+  /** Message that has received it: its place, as in the key of a {@link Pause}. */
+  receiver: string | undefined;
+  /** Handler call that received it last. */
+  call: object | undefined;
+}
+
 /** State of a trace that outlives its attempts and, in a durable flow, the process. Few traces have any. */
 export class Lasting {
   /** Side effects by key. */
   readonly effects = new Map<string, Effect>();
   /** Pauses and sleeps by key, in creation order. */
   readonly pauses = new Map<string, Pause>();
+  /** Signals that are not consumed, in order of acceptance. */
+  signals: Signal[] = [];
   /** Paused attempts. */
   readonly paused = new Set<Attempt>();
   /** Items that handlers have appended, if any. */
@@ -230,7 +244,7 @@ export class Trace implements LaneOwner, QueueItem {
   nextInLane: this | null = null;
   firstMember: Attempt | null = null;
   gathered: Gathered[] | null = null;
-  /** Side effects, pauses and sleeps. */
+  /** Side effects, pauses, sleeps and signals. */
   lasting: Lasting | null = null;
   /** Deadline, in epoch milliseconds. */
   deadlineAt: number | undefined;

@@ -263,7 +263,7 @@ export class Ending {
     trace.close();
     trace.empty();
     this.counts.completed += 1;
-    this.#endLasting(trace);
+    this.#endLasting(trace, "completed");
     this.#engine.ledger.changed(trace);
     trace.sink.completed?.(result);
     if (trace.extras !== null) this.#release(trace.extras, undefined);
@@ -275,18 +275,25 @@ export class Ending {
     const outcome = this.#outcome(trace, "completed", undefined, undefined);
     trace.close();
     this.counts.completed += 1;
-    this.#endLasting(trace);
+    this.#endLasting(trace, "completed");
     this.#engine.ledger.ended(trace, outcome);
     this.#settle(trace, outcome, "completed", undefined);
     if (trace.extras !== null) this.#release(trace.extras, outcome);
     this.#close(trace);
   }
 
-  #endLasting(trace: Trace): void {
+  /** Releases what outlives the attempts of a trace. */
+  #endLasting(trace: Trace, status: OutcomeStatus): void {
     const { lasting } = trace;
     if (lasting === null) return;
-    this.#engine.pausing.ended(trace);
-    if (lasting.log !== undefined) this.#engine.logs.ended(trace);
+    const { reporter, durable, pausing, logs } = this.#engine;
+    pausing.ended(trace);
+    if (lasting.log !== undefined) logs.ended(trace);
+    const signals = lasting.signals.length;
+    if (signals === 0 || !reporter.hasListeners) return;
+    // the checkpoint store keeps them with such a trace
+    const isKept = durable !== undefined && (status === "failed" || status === "stopped");
+    if (!isKept) reporter.trace(trace, { type: "signal_drop", signals });
   }
 
   #release(extras: TraceExtras, reason: unknown): void {
@@ -363,7 +370,7 @@ export class Ending {
       engine.slots.free(attempt);
     }
     if (trace.lasting !== null) waiting.push(...trace.lasting.paused);
-    this.#endLasting(trace);
+    this.#endLasting(trace, status);
     for (const group of trace.gathered ?? []) {
       group.timer?.cancel();
       group.place.dropGroup(group);

@@ -189,6 +189,7 @@ export class Failing {
     more.failure = error;
     more.policy = extras?.policy;
     more.original = extras?.original;
+    more.signals = extras?.signals;
     next.message = attempt.message;
     if (extras !== null) next.skip(extras.alreadySent, extras.alreadySentTo);
     this.#endStreams(attempt, "error");

@@ -32,7 +32,7 @@ export interface Sender {
   readonly message: Message | undefined;
 }
 
-type RunRecord = Exclude<TraceRecord, { readonly type: "ended" | "spent" }>;
+type RunRecord = Exclude<TraceRecord, { readonly type: "ended" | "signalled" | "spent" }>;
 type SpentRecord = Extract<TraceRecord, { readonly type: "spent" }>;
 
 /** The place of a message. "over" is final; a "taken" message may return when its handler is retried. */
@@ -94,7 +94,7 @@ export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf:
         end(run, record.run, shape, complain);
         checkSpent(run, record.outcome.spent, complain);
       } else if (record.type === "spent") spend(run, record, complain);
-      else follow(run, record, shape, complain);
+      else if (record.type !== "signalled") follow(run, record, shape, complain);
     }
   }
   for (const [name, run] of runs) if (!run.hasEnded) broken.push(`L2: the trace of run "${name}" has not ended`);
@@ -207,6 +207,9 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
       // too late for a join, in the act of sending
       if (item === undefined) foretell("over");
       else move(["on its edge", "in backoff", "in a join", "paused"], "over");
+      return;
+    case "received":
+      if (item?.where !== "in an attempt") complain("L7", "no attempt of the message is under way");
   }
 }
 
@@ -302,10 +305,12 @@ export function lineOf(record: TraceRecord | Restart): string {
   if (record.type === "ended") {
     const { outcome } = record;
     const why = "error" in outcome ? `${outcome.error.code} (${outcome.error.message}) ` : "";
-    return `${trace}: ${outcome.status} ${why}${JSON.stringify(outcome.results)}`;
+    const unread = record.unreadSignals === undefined ? "" : `, ${record.unreadSignals} signals unread`;
+    return `${trace}: ${outcome.status} ${why}${JSON.stringify(outcome.results)}${unread}`;
   }
   if (record.type === "spent")
     return `${trace}: ${JSON.stringify(record.amounts)} at ${record.node}, ${JSON.stringify(record.spent)} of ${JSON.stringify(record.limits)} in all`;
+  if (record.type === "signalled") return `${trace}: ${record.signal} ${JSON.stringify(record.value)}`;
   const place = `${trace}: ${record.lineage} at ${record.node}`;
   switch (record.type) {
     case "accepted":
@@ -320,6 +325,8 @@ export function lineOf(record: TraceRecord | Restart): string {
       return `${place} (${[record.why, ...(record.begins ?? [])].join(" ")})`;
     case "resumed":
       return `${place} (${record.why})`;
+    case "received":
+      return `${place} ${record.signal} ${JSON.stringify(record.value)} (${record.position} of ${record.by})`;
     case "fetched":
     case "dropped":
       return place;

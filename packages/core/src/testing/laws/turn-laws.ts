@@ -60,6 +60,7 @@ export function brokenTurns(records: readonly TraceRecord[], shapeOf: (run: stri
       for (const desk of desks.values()) if (desk.lines.delete(run)) desk.contenders();
       continue;
     }
+    if (record.type === "signalled") continue;
     const shape = shapeOf(run);
     const deskOf = (node: string): Desk | undefined => {
       if (node === ROOKERY || shape.shareOf(node, tenant) === undefined) return undefined;
@@ -120,6 +121,7 @@ export function brokenTurns(records: readonly TraceRecord[], shapeOf: (run: stri
         if (record.why === "pause") line.atWork -= 1;
         break;
       case "emitted":
+      case "received":
       case "restored":
         break;
     }
