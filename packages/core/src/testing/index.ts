@@ -24,6 +24,7 @@ export type { Script, ScriptedAttempt, Step, Steps } from "./kit/scripted-node.t
 export { scriptedNode } from "./kit/scripted-node.ts";
 export type {
   SimulatedRequest,
+  SimulatedSignal,
   SimulateOptions,
   SimulationPorts,
   SimulationReport,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { EmitOptions, Flow } from "penguiflow";
 import { durable } from "penguiflow/durable";
-import type { SimulatedRequest, SimulateOptions } from "penguiflow/testing";
+import type { SimulatedRequest, SimulatedSignal, SimulateOptions } from "penguiflow/testing";
 import { SimulatedRun } from "../../src/testing/simulation/simulated-run.ts";
 import type { RunDigest } from "./run-digest.ts";
 import { type RunSpec, type Shape, shapeOf } from "./run-spec.ts";
@@ -56,6 +56,7 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
       fuel: (traces[index % traces.length] as { fuel: number }).fuel,
     }),
     answer: ({ reason }) => reason,
+    ...(spec.hasSignals === true ? { signals: signalsOf } : {}),
     check(requests) {
       for (const request of requests) checkRequest(shape, request, hasFaults);
       for (const [key, times] of effects.done) assert.equal(times, 1, `L10: effect ${key} took place ${times} times`);
@@ -76,6 +77,14 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
 }
 
 const BEGINNING: ReadonlySet<string | symbol> = new Set(["call", "outcome", "stream", "emit", "emitNowait"]);
+
+/** Draws the signals for a request. */
+function signalsOf(random: () => number, index: number): SimulatedSignal[] {
+  return Array.from({ length: Math.floor(random() * 5) }, (_, number) => ({
+    name: random() < 0.7 ? "word" : "turn",
+    value: { to: `t${index}`, number },
+  }));
+}
 
 /** Begins each trace with further options. */
 function withOptions(flow: Flow<unknown, unknown>, more: EmitOptions): Flow<unknown, unknown> {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { type CrashReport, crashedRun } from "./crashed-run.ts";
 import { RunDigest } from "./run-digest.ts";
-import { budgeted, limited, type RunSpec, runSpec } from "./run-spec.ts";
+import { budgeted, limited, type RunSpec, runSpec, signalled } from "./run-spec.ts";
 import { type RunReport, seededRun, story } from "./seeded-run.ts";
 import { count } from "./script.ts";
 
@@ -24,9 +24,14 @@ export interface SeedReport {
 /** Time limit for shrinking a graph that breaks a law, in milliseconds. */
 const SHRINK_MS = 10_000;
 
+/** Adds what only some seeds have. */
+function completed(seed: number, spec: RunSpec): RunSpec {
+  return signalled(seed, budgeted(seed, limited(seed, spec)));
+}
+
 /** Returns the graph, the callers and the schedule of a seed. */
 function specOf(seed: number): RunSpec {
-  return budgeted(seed, limited(seed, fc.sample(runSpec, { seed, numRuns: 1 })[0] as RunSpec));
+  return completed(seed, fc.sample(runSpec, { seed, numRuns: 1 })[0] as RunSpec);
 }
 
 /**
@@ -103,7 +108,7 @@ function isTheSame(one: RunReport, other: RunReport): boolean {
 async function explain(seed: number, spec: RunSpec, report: RunReport, broken: readonly string[]): Promise<string> {
   let smallest = { spec, report, broken };
   const breaks = fc.asyncProperty(runSpec, async (drawn) => {
-    const candidate = budgeted(seed, limited(seed, drawn));
+    const candidate = completed(seed, drawn);
     const found = await brokenBy(candidate, seed % 3 === 0);
     if (found.broken.length > 0)
       smallest = { spec: candidate, report: worstOf([...found.reports, found.crashed]), broken: found.broken };

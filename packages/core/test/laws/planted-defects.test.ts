@@ -4,6 +4,7 @@ import { simulate, SimulationError } from "penguiflow/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { CheckpointedRun } from "../../src/durable/durable-run.ts";
 import { Emitting } from "../../src/engine/context/emitting.ts";
+import { Signalling } from "../../src/engine/context/signalling.ts";
 import { Admission } from "../../src/engine/admission/admission.ts";
 import { State } from "../../src/engine/state/attempt.ts";
 import { Slots } from "../../src/engine/admission/slots.ts";
@@ -336,6 +337,73 @@ describe("a planted defect of durable flows is found", () => {
         });
       },
       input: (_random, index) => index,
+      seeds,
+    });
+  }
+});
+
+describe("a planted defect of signals is found", () => {
+  const ofSignals: readonly { readonly what: string; readonly plant: () => void; readonly says: RegExp }[] = [
+    {
+      what: "a signal that is lost in a crash",
+      plant() {
+        plant(SimulatedCheckpointStore.prototype, "open", (sound) => async (lease) => {
+          const partition = await sound(lease);
+          return { ...partition, append: (batch, sequence) => partition.append(withoutLastSignal(batch), sequence) };
+        });
+      },
+      says: /L1 at record \d+: (\d+) signals are left of the trace, (?!\1 )\d+ should be/,
+    },
+    {
+      what: "a signal that is delivered to another message, too",
+      plant() {
+        plant(Signalling.prototype, "committed", () => ({ trace }) => {
+          for (const signal of trace.lasting?.signals ?? []) signal.receiver = undefined;
+        });
+      },
+      says: /L4 at record \d+: (no such signal is left|the signal .* came before it)/,
+    },
+  ];
+  test.for(ofSignals)("$what", { timeout: 60_000 }, async (defect) => {
+    const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
+    await steeredFlow(seeds);
+    for (const seed of [4, 9, 14, 19, 24]) expect((await oneSeed(seed)).broken, "without the defect").toEqual([]);
+    defect.plant();
+    const failure = await steeredFlow(seeds).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(SimulationError);
+    expect((failure as SimulationError).message).toMatch(defect.says);
+    const found: string[] = [];
+    for (const seed of [4, 9, 14, 19, 24]) found.push(...(await oneSeed(seed)).broken);
+    expect(found.join("\n")).toMatch(defect.says);
+  });
+
+  /** Omits the last signal of each trace. */
+  function withoutLastSignal(batch: CheckpointBatch): CheckpointBatch {
+    const put = batch.put.map((checkpoint) => {
+      const state = JSON.parse(checkpoint.state) as { signals?: unknown[] };
+      const signals = state.signals?.slice(0, -1);
+      return signals === undefined ? checkpoint : { ...checkpoint, state: JSON.stringify({ ...state, signals }) };
+    });
+    return { ...batch, put };
+  }
+
+  /** Simulates a durable flow with two nodes that wait for signals, for a while. */
+  function steeredFlow(seeds: readonly number[]) {
+    return simulate({
+      flow(ports, { checkpoints }) {
+        const hear = <Name extends string>(name: Name) =>
+          payloadNode({ name, policy: { maxRetries: 2, backoffBaseMs: 5 } }, async (words: string[], ctx) => {
+            const signals = ctx.signals<string>("word", { expiresAt: ctx.message.createdAt + 40 });
+            const { value, done } = await signals.next();
+            await ctx.sleep(3);
+            return [...words, ...(done ? [] : [value]), ...signals.take()];
+          });
+        const [first, second] = [hear("first"), hear("second")];
+        return create(first.to(second), { ...ports, durability: durable({ checkpoints }) });
+      },
+      input: (): string[] => [],
+      signals: (random, index) =>
+        Array.from({ length: Math.floor(random() * 6) }, (_, word) => ({ name: "word", value: `${index}.${word}` })),
       seeds,
     });
   }

@@ -81,6 +81,8 @@ export interface RunSpec {
   readonly limits?: LimitSpec | undefined;
   /** Budget of each trace. */
   readonly budget?: Budget | undefined;
+  /** Whether signals are sent into its traces, and handlers receive them. */
+  readonly hasSignals?: boolean;
 }
 
 /** Gives the traces of every seventh seed a budget. The other seeds stay as they were. */
@@ -107,6 +109,11 @@ export function limited(seed: number, spec: RunSpec): RunSpec {
       isExclusive: (bits & 96) === 96,
     },
   };
+}
+
+/** Adds signals to the durable runs of every fifth seed, others than those with limits. */
+export function signalled(seed: number, spec: RunSpec): RunSpec {
+  return seed % 5 === 4 ? { ...spec, hasSignals: true } : spec;
 }
 
 const share = fc.constantFrom(0, 0, 20, 60);
@@ -196,6 +203,7 @@ export interface Shape {
   readonly hasCycles: boolean;
   readonly limits: LimitSpec | undefined;
   readonly budget: Budget | undefined;
+  readonly hasSignals: boolean;
   /** Whether it has cycles, or loops of one node. */
   readonly hasRings: boolean;
   /** Whether the behaviour of a trace depends only on the graph and its first message. */
@@ -234,6 +242,7 @@ export function shapeOf(spec: RunSpec): Shape {
     hasCycles,
     limits: spec.limits,
     budget: spec.budget,
+    hasSignals: spec.hasSignals === true,
     hasRings: hasCycles || nodes.some(({ kind }) => kind === "loop"),
     isExact: nodes.every(({ kind }) => kind !== "join" && kind !== "fetcher"),
   };

@@ -337,10 +337,14 @@ function scriptedNode(
     const value = valueOf(deed.returns, message);
     const lasting = effects === undefined ? 0 : hashOf(`${shape.seed}|${place}|${parcel.id}|${hops}|lasting`) % 100;
     const logs = shape.seed % 7 === 2 && hashOf(`${shape.seed}|${place}|${parcel.id}|${hops}|logs`) % 100 >= 50;
+    const hears =
+      effects === undefined || !shape.hasSignals
+        ? 0
+        : hashOf(`${shape.seed}|${place}|${parcel.id}|${hops}|hears`) % 100;
     if (Array.isArray(message.payload)) checkGroup(message.payload as Parcel[]);
     return entered(parcel, () => {
       const isQuick = deed.acts.length === 0 && ctx.attempt > deed.failures && kind !== "playbook" && kind !== "remote";
-      if (!isQuick || lasting >= 70 || logs) return inTime();
+      if (!isQuick || lasting >= 70 || logs || hears >= 60) return inTime();
       count(log.returned, keyOf(place, parcel.id, hops));
       return value;
 
@@ -350,6 +354,7 @@ function scriptedNode(
         if (effects !== undefined && lasting >= 80) await doOnce(`${place} ${parcel.id} ${hops}`, ctx, effects);
         if (lasting >= 90) await askAround(parcel, ctx, lasting >= 95);
         if (lasting >= 70 && lasting < 80) await sleepLong(parcel, ctx, lasting < 73);
+        if (hears >= 60) await hear(parcel, ctx, hears >= 90);
         for (const [index, act] of deed.acts.entries()) {
           if (index === deed.failsAt) await failing(deed, ctx.attempt, (ms) => ctx.sleep(ms));
           await perform(act, ctx);
@@ -440,6 +445,27 @@ function scriptedNode(
       const expires = hashOf(reason) % 2 === 0 ? { expiresAt: ctx.message.createdAt + EXPIRY_MS, ifExpired } : {};
       const answer = await aside(ctx.pause({ reason, payload: parcel, ...expires }));
       if (answer !== reason) log.problems.push(`L10: ${name}: "${reason}" was given the answer to "${String(answer)}"`);
+    }
+  }
+
+  /** Receives the signals that are there, or waits for one or two. */
+  async function hear({ id }: Parcel, ctx: Context, isTaking: boolean): Promise<void> {
+    const signals = ctx.signals<{ readonly to: string }>(hashOf(id) % 3 === 0 ? "turn" : "word", {
+      expiresAt: ctx.message.createdAt + SLEEP_MS,
+    });
+    const received = isTaking ? signals.take() : [];
+    while (!isTaking && received.length < 1 + (hashOf(id) % 2)) {
+      const { done, value } = await aside(signals.next());
+      if (done) {
+        count(log.faults, "a wait for a signal expires");
+        break;
+      }
+      received.push(value);
+    }
+    for (const { to } of received) {
+      count(log.faults, "a signal is received");
+      if (id.startsWith("t") && id.split("/")[0] !== to)
+        log.problems.push(`L11: ${name}: the message ${id} received a signal for ${to}`);
     }
   }
 

@@ -49,6 +49,12 @@ export interface SimulatedRequest<Input, Result> {
   readonly error: FlowError | undefined;
 }
 
+/** A signal that is sent into the trace of a simulated request. */
+export interface SimulatedSignal {
+  readonly name: string;
+  readonly value: unknown;
+}
+
 /** Options of {@link simulate}. */
 export interface SimulateOptions<Input, Result, Resources = unknown> {
   /**
@@ -74,6 +80,11 @@ export interface SimulateOptions<Input, Result, Resources = unknown> {
    * time
    */
   readonly answer?: (pause: PauseTicket, random: Random) => unknown;
+  /**
+   * Returns signals to be sent into the trace of a request, at any time after its beginning. It must use only the given
+   * random numbers. @defaultValue none
+   */
+  readonly signals?: (random: Random, index: number) => readonly SimulatedSignal[];
   /** Throws when the results of a run are wrong. Called once all its requests have ended. @defaultValue none */
   readonly check?: (requests: readonly SimulatedRequest<NoInfer<Input>, NoInfer<Result>>[]) => void | Promise<void>;
 }
@@ -149,6 +160,7 @@ export async function simulate<Input, Result, Resources = unknown>(
     "resources",
     "faults",
     "answer",
+    "signals",
     "check",
   ]);
   const { seeds = 100, requests = 10, faults = true, check } = options;

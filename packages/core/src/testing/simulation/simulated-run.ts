@@ -28,8 +28,15 @@ import { describeStats } from "../kit/run-one.ts";
 import { SeededSchedule } from "./seeded-schedule.ts";
 import { SimulatedCheckpointStore } from "./simulated-checkpoint-store.ts";
 import { SimulatedProcess } from "./simulated-process.ts";
-import type { SimulatedRequest, SimulateOptions, SimulationPorts, SimulationTools } from "./simulate.ts";
+import type {
+  SimulatedRequest,
+  SimulatedSignal,
+  SimulateOptions,
+  SimulationPorts,
+  SimulationTools,
+} from "./simulate.ts";
 import { brokenBounds, brokenEnd, leftBehind } from "../laws/stats-laws.ts";
+import { brokenSignals } from "../laws/signal-laws.ts";
 import { brokenTurns } from "../laws/turn-laws.ts";
 
 type AnyFlow = Flow<unknown, unknown>;
@@ -64,6 +71,8 @@ interface Request {
   readonly traceId: string;
   /** Distinguishes the request from others. */
   readonly key: string;
+  /** Signals to be sent into its trace. */
+  readonly signals: readonly SimulatedSignal[];
   hasBegun: boolean;
   /** The outcome reported to its caller. */
   told: Told | undefined;
@@ -265,6 +274,7 @@ export class SimulatedRun {
       if (accepted.has(key)) {
         this.#collect(request);
         this.#process.later(() => this.#answer(tenant, traceId));
+        this.#process.later(() => this.#signalAgain(request));
       } else if (request.told === undefined) this.#process.later(() => this.#send(request));
     }
     for (const act of this.#postponed.splice(0)) this.#process.later(act);
@@ -351,7 +361,7 @@ export class SimulatedRun {
   /** Draws the requests and their times. */
   #plan(): void {
     const count = 1 + Math.floor(this.#random() * this.#setting.requests);
-    const inputs = this.#stream("inputs");
+    const [inputs, signals] = [this.#stream("inputs"), this.#stream("signals")];
     for (let index = 0; index < count; index += 1) {
       const input = this.#options.input(inputs, index);
       const given = input instanceof Message ? (input as Message) : undefined;
@@ -373,7 +383,15 @@ export class SimulatedRun {
         meta: given?.meta,
       });
       const key = keyOf(tenant, traceId);
-      const request: Request = { message, tenant, traceId, key, hasBegun: false, told: undefined };
+      const request: Request = {
+        message,
+        tenant,
+        traceId,
+        key,
+        signals: this.#options.signals?.(signals, index) ?? [],
+        hasBegun: false,
+        told: undefined,
+      };
       this.#requests.push(request);
       this.#schedule.move(() => this.#whenUp(() => this.#send(request)));
     }
@@ -398,6 +416,11 @@ export class SimulatedRun {
         if (!this.#isStopped)
           this.#whenUp(() => this.#watch(`cancel of ${what}`, this.#flow.cancel(traceId, { tenant })));
       });
+    for (const signal of request.signals)
+      this.#schedule.move(() => {
+        // after a restart, those that are not stored are sent again
+        if (this.#process === process) this.#signal(request, signal);
+      });
     // a join of an emitted trace waits for further messages
     const mayEmit = flow.graph.vertices.every(({ node }) => node.gathering === undefined);
     const kind = this.#random();
@@ -407,6 +430,37 @@ export class SimulatedRun {
       this.#watch(what, this.#learnCall(request, flow.call(message, options)));
     else if (kind < 0.85) this.#watch(what, this.#learnCall(request, this.#read(request, options)));
     else this.#watch(what, this.#emit(request, options));
+  }
+
+  /** Sends a signal, and checks that it is stored when its sender is told so. */
+  #signal(request: Request, signal: SimulatedSignal): void {
+    const [flow, process] = [this.#flow, this.#process];
+    if (this.#isStopped || process.hasEnded || process.isLeaving || !flow.isRunning) return;
+    const { tenant, traceId } = request;
+    const { name, value } = signal;
+    const send = async (): Promise<void> => {
+      await flow.signal(traceId, name, value, { tenant });
+      this.#count("a signal is sent");
+      if (!this.#checkpoints.isUsed) return;
+      const ofRun = process.records.filter(({ run }) => run === process.runs.get(request.key));
+      const isStored = process.records.slice(0, process.stored).some((record) => isOf(signal, record));
+      // the signals of a trace that has ended need not be stored
+      if (!isStored && ofRun.at(-1)?.type !== "ended")
+        this.broken.push(`L10: a signal to ${nameOf(request)} counts as accepted before it is stored`);
+    };
+    this.#watch(`signal "${name}" to ${nameOf(request)}`, send());
+  }
+
+  /** Sends the signals of which a crash has left nothing. */
+  #signalAgain(request: Request): void {
+    const stored = this.#history.filter(
+      (record) => record.type === "signalled" && keyOf(record.tenant, record.traceId) === request.key,
+    );
+    for (const signal of request.signals) {
+      const index = stored.findIndex((record) => isOf(signal, record));
+      if (index === -1) this.#signal(request, signal);
+      else stored.splice(index, 1);
+    }
   }
 
   /** Waits for a request's outcome, and checks that it was stored before its caller received it. */
@@ -671,6 +725,7 @@ export class SimulatedRun {
     const [first, { records, events }] = [this.#processes[0] as SimulatedProcess, this.#process];
     // in a process that continues stored work, waiting times are unknown
     this.broken.push(...brokenLaws(this.#history, shapeOf), ...brokenTurns(first.records, shapeOf));
+    this.broken.push(...brokenSignals(this.#history));
     const dropped = new Map<string, number>();
     for (const record of records)
       if (record.type === "dropped") add(dropped, `${record.node} of "${record.traceId}" of ${record.tenant}`, 1);
@@ -761,6 +816,12 @@ const nameOf = ({ tenant, traceId }: Request): string => `request "${traceId}" o
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 const keyOf = (tenant: string, traceId: string): string => JSON.stringify([tenant, traceId]);
+
+/** Whether a record tells of the signal. */
+function isOf({ name, value }: SimulatedSignal, record: TraceRecord | Restart): boolean {
+  if (record.type !== "signalled" || record.signal !== name) return false;
+  return JSON.stringify(record.value) === JSON.stringify(value);
+}
 
 /** Returns the pauses with which the stream of a paused trace ends. */
 function pausesOf(error: unknown): readonly PauseTicket[] {
