@@ -1,7 +1,8 @@
 // Runs a durable flow in a process that is killed again and again, at any instant: `npm run crash`, or `npm run crash
 // -- --kills 20`. Checks that no accepted message is lost or delivered twice, and that no effect happens twice. With
 // `--store postgres` the checkpoint store's server crashes, too. `--defect` plants a defect, which the run has to find.
-// A seed plans the same jobs and instants again; the work in flight at an instant depends on the machine.
+// A seed plans the same jobs and instants again; the work in flight at an instant depends on the machine. What the flow
+// has beside its main part is in crash/features, one file each.
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -181,5 +182,5 @@ const { problems } = evidence;
 if (problems.length === 0) rmSync(folder, { recursive: true });
 conclude(
   problems.length === 0 ? [] : [...problems, `Evidence: ${folder}; run it again: npm run crash -- ${again}`],
-  `All is well: each of ${accepted} accepted traces has its one result, nothing was delivered or done twice, the checkpoint store is empty`,
+  `All is well: each of ${accepted} accepted traces has its one end, nothing was delivered or done twice, the checkpoint store is empty`,
 );

@@ -31,8 +31,14 @@ test("what is stored without its entries is found to be done twice", { timeout: 
   expect(status).toBe(1);
 });
 
+test("signals that are not stored are found to be lost", { timeout: 120_000 }, async () => {
+  const { status, output } = await crash("--defect", "lost-signals", "--kills", "40");
+  expect(output).toMatch(/^Job \d+ was sent signal \d+, which is lost/m);
+  expect(status).toBe(1);
+});
+
 test("an option that it does not know is refused", { timeout: 120_000 }, async () => {
   const { status, output } = await crash("--defect", "none");
-  expect(output).toContain('Option "--defect" must be one of "released-early", "lost-entries": got "none"');
+  expect(output).toContain('Option "--defect" must be one of "released-early", "lost-entries", "lost-signals": got "none"');
   expect(status).toBe(2);
 });

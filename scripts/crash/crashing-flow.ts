@@ -1,6 +1,7 @@
 import {
+  type AnyEdges,
   type Context,
-  create,
+  createFrom,
   type Durability,
   joinK,
   type Logger,
@@ -11,13 +12,13 @@ import {
   WM,
 } from "penguiflow";
 import type { Effect, Effects } from "./effects.ts";
+import type { FeatureSetting, Report } from "./feature.ts";
 import { hopsOf, type Job, type Result, valueOf } from "./jobs.ts";
 
 const RETRIES = 3;
 
 type Part = { readonly job: Job; readonly index: number };
 type Piece = Part & { readonly by: "flaky" | "slow" };
-type Report = { readonly job: Job; readonly value: number; readonly by: readonly number[] };
 
 /** Prompt of a pause. */
 export interface Question {
@@ -39,13 +40,27 @@ export interface Surroundings {
   readonly onSlept: (isContinued: boolean) => void;
   /** Called for each question that expires. */
   readonly onExpired: () => void;
+  /** Makes the edges of the features, each from a node of its name. */
+  readonly featureEdges: (parts: Pick<FeatureSetting, "affect" | "conclude">) => readonly AnyEdges[];
 }
+
+/** Node at which the traces of jobs without a feature begin. */
+export const ENTRY = "split";
 
 /**
  * Builds a flow with everything a crash can interrupt: fan-out and join, retries, a loop, pauses, sleeps, chunks, side
- * effects, budgets.
+ * effects, budgets, and the features.
  */
-export function crashingFlow({ durability, effects, life, logger, onUnknown, onSlept, onExpired }: Surroundings) {
+export function crashingFlow({
+  durability,
+  effects,
+  life,
+  logger,
+  onUnknown,
+  onSlept,
+  onExpired,
+  featureEdges,
+}: Surroundings) {
   const startedAt = Date.now();
   const concurrency = 16;
   const policy = { concurrency };
@@ -66,7 +81,7 @@ export function crashingFlow({ durability, effects, life, logger, onUnknown, onS
     await ctx.once(effect.what, act, { ifFailed: "run", ifUnknown: findOut });
   };
 
-  const split = payloadNode({ name: "split", policy }, async (job: Job, ctx): Promise<Part> => {
+  const split = payloadNode({ name: ENTRY, policy }, async (job: Job, ctx): Promise<Part> => {
     for (let index = 0; index < job.parts - 1; index += 1) {
       await ctx.emit({ job, index });
       if (index % 2 === 1) await ctx.sleep(0);
@@ -157,13 +172,16 @@ export function crashingFlow({ durability, effects, life, logger, onUnknown, onS
     return result;
   });
 
-  return create(
-    split.to(flaky, slow).to(gather).to(merge).to(charge).to(route),
-    route.to(begin, ask, wait, conclude),
-    begin.to(think),
-    think.to(think, conclude),
-    ask.to(conclude),
-    wait.to(conclude),
+  return createFrom<Job, Result>(
+    [
+      split.to(flaky, slow).to(gather).to(merge).to(charge).to(route),
+      route.to(begin, ask, wait, conclude),
+      begin.to(think),
+      think.to(think, conclude),
+      ask.to(conclude),
+      wait.to(conclude),
+      ...featureEdges({ affect, conclude }),
+    ],
     { name: "crash", queueMaxSize: 16, graceMs: 50, durability, logger },
   );
 }

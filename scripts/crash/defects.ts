@@ -1,4 +1,4 @@
-import type { CheckpointStore, CheckpointBatch, CheckpointPartition } from "penguiflow";
+import type { Checkpoint, CheckpointBatch, CheckpointPartition, CheckpointStore } from "penguiflow";
 
 const LATE_MS = 5;
 const LOST_EVERY = 10;
@@ -25,7 +25,18 @@ const defects = {
       return await append(isLost ? { put: [], remove: [], counts: batch.counts } : batch, sequence);
     };
   },
+  /** Stores traces without the signals that no handler has received. */
+  "lost-signals": (append: Append): Append => {
+    return async (batch: CheckpointBatch, sequence) =>
+      await append({ ...batch, put: batch.put.map(withoutSignals) }, sequence);
+  },
 };
+
+function withoutSignals(checkpoint: Checkpoint): Checkpoint {
+  const state = JSON.parse(checkpoint.state) as { readonly signals?: readonly { readonly receiver?: string }[] };
+  const signals = state.signals?.filter(({ receiver }) => receiver !== undefined);
+  return signals === undefined ? checkpoint : { ...checkpoint, state: JSON.stringify({ ...state, signals }) };
+}
 
 /** Name of a defect that can be planted. */
 export type Defect = keyof typeof defects;

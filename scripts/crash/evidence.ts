@@ -1,12 +1,14 @@
 import type { Checkpoint } from "penguiflow";
 import { Effects } from "./effects.ts";
-import { countsOf, jobOf, type Result, valueOf } from "./jobs.ts";
+import type { Observed } from "./feature.ts";
+import { features } from "./features.ts";
+import { countsOf, type FeatureName, jobOf, type Result, valueOf } from "./jobs.ts";
 import type { Told } from "./life-process.ts";
 import { openCheckpoints, type Store } from "./stores.ts";
 
 /** Reports of the processes, and the violations they reveal. */
 export class Evidence {
-  readonly figures = {
+  readonly figures: Record<string, number> & { accepted: number; results: number } = {
     accepted: 0,
     results: 0,
     answers: 0,
@@ -17,9 +19,14 @@ export class Evidence {
     sleeps: 0,
     "sleeps continued": 0,
     "expired questions": 0,
+    ...Object.fromEntries(
+      Object.entries(features).flatMap(([name, { observes }]) => observes.map((what) => [`${name}: ${what}`, 0])),
+    ),
   };
   /** Violations: the first of each kind, and the count per kind. */
   readonly #problems = new Map<string, { readonly first: string; count: number }>();
+  /** Observations by feature. */
+  readonly #observed = new Map<FeatureName, Observed[]>();
   readonly #seed: number;
   readonly #accepted = new Set<number>();
   readonly #results = new Map<number, Result>();
@@ -42,32 +49,42 @@ export class Evidence {
         this.#see(told.result);
         break;
       case "answered":
-        figures.answers += 1;
+        this.#count("answers");
         this.#answered.set(`${told.id}/${told.which}`, life);
         break;
       case "ready":
-        figures.recoveries += 1;
-        figures.resumed += told.resumed;
+        this.#count("recoveries");
+        this.#count("resumed", told.resumed);
         break;
       case "unknown":
-        figures["unknown effects"] += 1;
+        this.#count("unknown effects");
         break;
       case "slept":
-        figures.sleeps += 1;
-        if (told.isContinued) figures["sleeps continued"] += 1;
+        this.#count("sleeps");
+        if (told.isContinued) this.#count("sleeps continued");
         break;
       case "expired":
-        figures["expired questions"] += 1;
+        this.#count("expired questions");
         break;
       case "chunk":
-        figures.chunks += 1;
+        this.#count("chunks");
         break;
+      case "observed": {
+        const { feature, observation } = told;
+        this.#count(`${feature}: ${observation.what}`);
+        this.#observed.set(feature, [...(this.#observed.get(feature) ?? []), { ...observation, life }]);
+        break;
+      }
       case "problem":
         this.problem(`In life ${life}: ${told.what}`);
         break;
       case "warm":
       case "done":
     }
+  }
+
+  #count(figure: string, times = 1): void {
+    this.figures[figure] = (this.figures[figure] ?? 0) + times;
   }
 
   problem(what: string): void {
@@ -97,6 +114,8 @@ export class Evidence {
   async verify(store: Store, effectsFile: string): Promise<Readonly<Record<string, number>>> {
     const { done, charges } = this.#verifyEffects(effectsFile);
     for (const id of this.#accepted) {
+      const { feature } = jobOf(this.#seed, id);
+      if (feature !== undefined && features[feature].counts === undefined) continue;
       if (!done.has(id)) this.problem(`Job ${id} was accepted and lost: it has no result`);
       else if (!this.#results.has(id)) this.problem(`The result of job ${id}, which was accepted, was never fetched`);
     }
@@ -115,10 +134,14 @@ export class Evidence {
     const wanted = new Map<string, number>();
     for (const id of done.keys()) {
       if (!charges.has(id)) this.problem(`Job ${id} was never charged`);
-      for (const [node, count] of Object.entries(countsOf(jobOf(this.#seed, id))))
-        wanted.set(node, (wanted.get(node) ?? 0) + count);
+      const job = jobOf(this.#seed, id);
+      const wantedOfJob = job.feature === undefined ? countsOf(job) : features[job.feature].counts?.(job);
+      for (const [node, count] of Object.entries(wantedOfJob ?? {})) wanted.set(node, (wanted.get(node) ?? 0) + count);
     }
     for (const id of charges) if (!done.has(id)) this.problem(`Job ${id} was charged and has no result`);
+    for (const [name, { verify }] of Object.entries(features))
+      for (const problem of verify(this.#observed.get(name as FeatureName) ?? [], this.#resultsOf(name)))
+        this.problem(problem);
     const counts = await this.#verifyCheckpoints(store);
     for (const node of new Set([...wanted.keys(), ...counts.keys()])) {
       const [is, should] = [counts.get(node) ?? 0, wanted.get(node) ?? 0];
@@ -127,6 +150,11 @@ export class Evidence {
       if (is < should) this.problem(`Node "${node}" has committed ${is} messages, ${should - is} too few`);
     }
     return Object.fromEntries(counts);
+  }
+
+  /** Returns the results of a feature's jobs. */
+  #resultsOf(name: string): Map<number, Result> {
+    return new Map([...this.#results].filter(([id]) => jobOf(this.#seed, id).feature === name));
   }
 
   #verifyEffects(file: string): { readonly done: Map<number, Result>; readonly charges: Set<number> } {

@@ -4,10 +4,20 @@ const TENANTS = 3;
 /** Ids per life: the id of a job divided by this is its life. */
 const JOBS_PER_LIFE = 1_000_000;
 
+/** Names of the features that have jobs of their own. */
+const featureNames = ["cancels", "deadlines", "retries", "signals"] as const;
+
+/** Name of a feature that has jobs of its own. */
+export type FeatureName = (typeof featureNames)[number];
+
 /** Plan of a trace, derived from the seed and its id alone, so that the killed process and the checking one agree. */
 export interface Job {
   readonly id: number;
+  /** Life in which it is sent. */
+  readonly life: number;
   readonly tenant: string;
+  /** Feature at whose node it begins. Without one it passes through the main part of the flow. */
+  readonly feature: FeatureName | undefined;
   readonly way: "emit" | "call" | "stream";
   readonly hasDeadline: boolean;
   /** Number of parts; two nodes handle each of them. */
@@ -48,10 +58,11 @@ export function jobOf(seed: number, id: number): Job {
   const chance = (part: number): boolean => random() < part;
   const from = (least: number, most: number): number => least + Math.floor(random() * (most - least + 1));
   const pick = <const Item>(...items: readonly Item[]): Item => items[from(0, items.length - 1)] as Item;
-  return {
+  const job = {
     id,
+    life: Math.floor(id / JOBS_PER_LIFE),
     tenant: `tenant-${id % TENANTS}`,
-    way: pick("emit", "emit", "emit", "call", "stream"),
+    way: pick("emit", "emit", "stream", "call", "stream"),
     hasDeadline: chance(0.3),
     parts: from(1, 6),
     failsAt: chance(0.3) ? 0 : from(1, 12),
@@ -64,6 +75,12 @@ export function jobOf(seed: number, id: number): Job {
     sleepMs: from(1, 400),
     expiresMs: from(0, 300),
   };
+  return { ...job, feature: chance(0.2) ? pick(...featureNames) : undefined };
+}
+
+/** Whether what a job waits for may happen in a life: in the first, or up to two later. */
+export function isDue({ life: first, waits }: Job, life: number, isLast: boolean): boolean {
+  return isLast || life >= first + (waits[0] ?? 0);
 }
 
 /** The tenants of all jobs. */
@@ -76,11 +93,11 @@ export function valueOf({ id, parts, route, hops }: Job): number {
 }
 
 /** Computes how many hops a job draws from its budget: its controller's last round ends the loop. */
-export function hopsOf({ route, hops }: Job): number {
-  return route === "think" ? hops - 1 : 0;
+export function hopsOf({ feature, route, hops }: Job): number {
+  return feature === undefined && route === "think" ? hops - 1 : 0;
 }
 
-/** Computes how many messages each node has handled once a job is complete. */
+/** Computes how many messages each node has handled once a job without a feature is complete. */
 export function countsOf({ parts, route, hops }: Job): Readonly<Record<string, number>> {
   return {
     split: 1,

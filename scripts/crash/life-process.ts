@@ -6,10 +6,12 @@ import { flushCompileCache } from "node:module";
 import { once } from "node:events";
 import { durable } from "penguiflow/durable";
 import { type Budget, FlowError, type FlowErrorCode, type Outcome } from "penguiflow";
-import { crashingFlow, type Question } from "./crashing-flow.ts";
+import { Attending } from "./attending.ts";
+import { crashingFlow, ENTRY, type Question } from "./crashing-flow.ts";
 import { type Defect, defective } from "./defects.ts";
 import { Effects } from "./effects.ts";
-import { hopsOf, type Job, jobId, jobOf, type Result, tenants } from "./jobs.ts";
+import { type Observation, sleep } from "./feature.ts";
+import { type FeatureName, hopsOf, type Job, jobId, jobOf, type Result, tenants } from "./jobs.ts";
 import { openCheckpoints, type Store } from "./stores.ts";
 
 /** Options of the process, given at its start. */
@@ -37,6 +39,7 @@ export type Told =
   | { readonly type: "slept"; readonly isContinued: boolean }
   | { readonly type: "expired" }
   | { readonly type: "chunk" }
+  | { readonly type: "observed"; readonly feature: FeatureName; readonly observation: Observation }
   | { readonly type: "problem"; readonly what: string }
   | { readonly type: "done" };
 
@@ -52,8 +55,6 @@ const EMITTERS = 16;
 
 /** Codes that end a wait without a violation: the trace waits for an answer, or the process ends. */
 const EXPECTED: ReadonlySet<FlowErrorCode> = new Set(["TRACE_PAUSED", "FLOW_STOPPED", "FLOW_NOT_RUNNING"]);
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Writes a report synchronously, before anything else can happen in this process. */
 function tell(told: Told): void {
@@ -78,6 +79,14 @@ using effects = new Effects(effectsFile);
 await using opened = await openCheckpoints(store);
 const checkpoints = defect === undefined ? opened : defective(opened, defect);
 const silent = (): void => {};
+const attending = new Attending({
+  life,
+  isLast,
+  seed,
+  flow: () => flow,
+  tell: (feature, observation) => tell({ type: "observed", feature, observation }),
+  problem,
+});
 const flow = crashingFlow({
   durability: durable({
     checkpoints,
@@ -96,6 +105,7 @@ const flow = crashingFlow({
   onUnknown: () => tell({ type: "unknown" }),
   onSlept: (isContinued) => tell({ type: "slept", isContinued }),
   onExpired: () => tell({ type: "expired" }),
+  featureEdges: (parts) => attending.edges(parts),
 });
 
 function seen(outcome: Outcome<Result>, where: string): void {
@@ -105,7 +115,10 @@ function seen(outcome: Outcome<Result>, where: string): void {
 
 const ways: Record<
   Job["way"],
-  (job: Job, options: { readonly traceId: string; readonly tenant: string; readonly budget: Budget }) => Promise<void>
+  (
+    job: Job,
+    options: { readonly traceId: string; readonly tenant: string; readonly to: string; readonly budget: Budget },
+  ) => Promise<void>
 > = {
   async emit(job, options) {
     await flow.emit(job, { ...options, ...(job.hasDeadline ? { timeoutMs: 3_600_000 } : {}) });
@@ -127,6 +140,11 @@ const ways: Record<
   },
 };
 
+async function sendTo(feature: FeatureName, job: Job): Promise<void> {
+  await attending.begin(job, feature);
+  tell({ type: "accepted", id: job.id });
+}
+
 let jobs = 0;
 
 /** Sends jobs, one after another. */
@@ -139,8 +157,9 @@ async function sendJobs(): Promise<void> {
     const job = jobOf(seed, jobId(life, jobs++));
     // an amount that is spent twice exhausts it
     const budget = { hops: hopsOf(job) + 1, charges: 1 };
-    const options = { traceId: String(job.id), tenant: job.tenant, budget };
-    await ways[job.way](job, options).catch((error: unknown) => problem(error, `Job ${job.id} by ${job.way}`));
+    const options = { traceId: String(job.id), tenant: job.tenant, to: ENTRY, budget };
+    const sent = job.feature === undefined ? ways[job.way](job, options) : sendTo(job.feature, job);
+    await sent.catch((error: unknown) => problem(error, `Job ${job.id} by ${job.way}`));
   }
 }
 
@@ -150,7 +169,7 @@ async function fetchResults(): Promise<void> {
     try {
       const item = await flow.fetch();
       if (item instanceof FlowError) throw item;
-      tell({ type: "result", result: item.payload });
+      if (attending.fetched(item)) tell({ type: "result", result: item.payload });
     } catch (error) {
       problem(error, "A fetch");
     }
@@ -185,9 +204,10 @@ async function answerQuestions(): Promise<void> {
 }
 
 flow.run();
-const { resumed, changed, failed } = await flow.ready();
-if (changed.length + failed > 0) problem(`${JSON.stringify(changed)}, ${failed} failed`, "Recovery");
+const { resumed, changed } = await flow.ready();
+if (changed.length > 0) problem(JSON.stringify(changed), "Recovery");
 tell({ type: "ready", resumed });
+attending.goOn(await flow.recovery.unfinished());
 const working = [
   answerQuestions().catch((error: unknown) => problem(error, "Answering")),
   ...Array.from({ length: FETCHERS }, fetchResults),
@@ -207,7 +227,7 @@ if (isLast) {
     await sleep(5);
   }
   await flow.stop();
-  await Promise.all(working);
+  await Promise.all([...working, attending.ended()]);
   process.stdin.destroy();
   tell({ type: "done" });
 } else await Promise.all(working);
