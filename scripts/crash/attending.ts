@@ -7,8 +7,8 @@ import { type FeatureName, type Job, jobOf, type Result } from "./jobs.ts";
 interface Surroundings extends Pick<FeatureSetting, "life" | "isLast"> {
   readonly seed: number;
   readonly flow: () => Flow<Job, Result>;
-  tell(feature: FeatureName, observation: Observation): void;
-  problem(error: unknown, where: string): void;
+  readonly tell: (feature: FeatureName, observation: Observation) => void;
+  readonly problem: (error: unknown, where: string) => void;
 }
 
 /** Runs the features' parts of a process. */

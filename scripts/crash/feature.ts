@@ -26,9 +26,9 @@ export interface FeatureSetting {
   readonly life: number;
   readonly isLast: boolean;
   /** Performs an effect unless an earlier life has performed it. */
-  affect(ctx: Context, effect: Omit<Effect, "key">): Promise<void>;
-  tell(observation: Observation): void;
-  problem(what: string): void;
+  readonly affect: (ctx: Context, effect: Omit<Effect, "key">) => Promise<void>;
+  readonly tell: (observation: Observation) => void;
+  readonly problem: (what: string) => void;
   /** Node that ends a trace with the result of its job. */
   readonly conclude: FlowNode<"conclude", Report, Result>;
 }
@@ -42,7 +42,7 @@ export interface AttendedTrace {
   /** Whether it failed in an earlier life. */
   readonly hasFailed: boolean;
   /** Whether the result was fetched, or the process ends. */
-  isOver(): boolean;
+  readonly isOver: () => boolean;
 }
 
 /** A feature's part of a process. */
@@ -66,7 +66,7 @@ export interface Feature {
   /** Makes its part of a process. */
   part(setting: FeatureSetting): FeaturePart;
   /** Finds violations in the observations and results of all lives. */
-  verify(observed: readonly Observed[], results: ReadonlyMap<number, Result>): Iterable<string>;
+  readonly verify: (observed: readonly Observed[], results: ReadonlyMap<number, Result>) => Iterable<string>;
 }
 
 /** Groups observations of one kind by job. */

@@ -1,4 +1,4 @@
-import { type FlowError, payloadNode } from "penguiflow";
+import { FlowError, payloadNode } from "penguiflow";
 import { byJob, type Feature, sleep } from "../feature.ts";
 import { isDue, type Job } from "../jobs.ts";
 
@@ -20,8 +20,8 @@ export const cancels: Feature = {
         const { found } = await flow.cancel(traceId, { tenant, reason: "the plan" });
         if (!found) problem(`Job ${job.id} was to be cancelled and has ended before`);
         tell({ what: "cancelled", id: job.id });
-        const end = await flow.fetch({ traceId, tenant }).catch((error: FlowError) => error.code);
-        if (end !== "TRACE_CANCELLED" && end !== "FLOW_STOPPED")
+        const end: unknown = await flow.fetch({ traceId, tenant }).catch((error: unknown) => error);
+        if (!(end instanceof FlowError && (end.code === "TRACE_CANCELLED" || end.code === "FLOW_STOPPED")))
           problem(`Job ${job.id} was cancelled and ended with ${JSON.stringify(end)}`);
       },
     };

@@ -20,6 +20,7 @@ const ANSWERING: ReadonlySet<string | symbol> = new Set<keyof SomeFlow>([
   "fetch",
   "flush",
   "outcome",
+  "signal",
   "stop",
   "stream",
 ]);

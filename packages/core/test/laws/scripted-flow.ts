@@ -454,7 +454,7 @@ function scriptedNode(
       expiresAt: ctx.message.createdAt + SLEEP_MS,
     });
     const received = isTaking ? signals.take() : [];
-    while (!isTaking && received.length < 1 + (hashOf(id) % 2)) {
+    for (let left = isTaking ? 0 : 1 + (hashOf(id) % 2); left > 0; left -= 1) {
       const { done, value } = await aside(signals.next());
       if (done) {
         count(log.faults, "a wait for a signal expires");

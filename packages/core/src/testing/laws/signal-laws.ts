@@ -61,7 +61,16 @@ export function brokenSignals(records: readonly (TraceRecord | Restart)[]): stri
         if (unreadSignals !== run.sent.length)
           complain("L1", `${unreadSignals} signals are left of the trace, ${run.sent.length} should be`);
         run.sent = [];
+        break;
       }
+      case "accepted":
+      case "dropped":
+      case "emitted":
+      case "fetched":
+      case "parked":
+      case "restored":
+      case "resumed":
+        break;
     }
   }
   return broken;
