@@ -24,6 +24,7 @@ const LAST_WORDS: Readonly<Record<string, RegExp>> = {
   visualizer: /^flowchart LR$/m,
   "traceable-errors": /^too new: NODE_EXCEPTION at node "raise", attempt 2$/m,
   "streaming-llm": /\(WebSocket\)\n {2}\w/,
+  steering: /^to Maria: \d+ pages, \d+ words$/m,
   "status-updates": /^\d+ links, \d+ of them broken$/m,
   "cancel-and-deadlines": /^undisturbed: completed, 99991$/m,
   testing: /^ok {2}nothing is left behind$/m,
