@@ -234,8 +234,8 @@ const spender = payloadNode("spender", (value: number, ctx) => {
   const reservation = ctx.budget.reserve({ toolCalls: 1 });
   same<typeof reservation, Reservation>();
   reservation.settle({ toolCalls: 1, costUsd: 0.02 });
-  const left = ctx.budget.left["toolCalls"];
-  same<typeof left, number | undefined>();
+  const calls = ctx.budget.left["toolCalls"];
+  same<typeof calls, number | undefined>();
   // @ts-expect-error an amount is a number
   ctx.budget.spend({ toolCalls: "1" });
   // @ts-expect-error what is left cannot be set
