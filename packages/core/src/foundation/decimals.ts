@@ -4,11 +4,14 @@
  */
 export function addDecimals(a: number, b: number): number {
   const sum = a + b;
-  if (Number.isInteger(a) && Number.isInteger(b)) return sum;
-  const larger = Math.max(Math.abs(a), Math.abs(b));
-  let exponent = Math.floor(Math.log10(larger));
+  return Number.isInteger(a) && Number.isInteger(b) ? sum : roundTo(sum, Math.max(Math.abs(a), Math.abs(b)));
+}
+
+/** Rounds a number to the last of 15 digits, counted from the first digit of `scale`. */
+export function roundTo(value: number, scale: number): number {
+  let exponent = Math.floor(Math.log10(scale));
   // the logarithm of a number just below a power of ten is rounded up
-  if (10 ** exponent > larger) exponent -= 1;
+  if (10 ** exponent > scale) exponent -= 1;
   const digits = 14 - exponent;
-  return digits < 0 || digits > 100 ? sum : Number(sum.toFixed(digits));
+  return digits < 0 || digits > 100 ? value : Number(value.toFixed(digits));
 }

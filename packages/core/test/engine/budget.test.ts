@@ -594,7 +594,11 @@ describe("amounts", () => {
         );
         expect(account.left["a"]).toBeGreaterThanOrEqual(0);
         expect(account.shortage({ a: account.left["a"] ?? 0 })).toBeUndefined();
-        for (const claim of claims) claim.end();
+        for (const claim of claims) {
+          claim.end();
+          const reserved = claim.amounts["a"] ?? 0;
+          expect(Math.abs((account.spend(claim.amounts)["a"] ?? 0) - reserved)).toBeLessThan(1e-6);
+        }
         account.spend({ a: limit });
         account.spend({ a: 1 });
         expect(account.spent["a"] ?? 0).toBeLessThanOrEqual(account.limits["a"] ?? 0);

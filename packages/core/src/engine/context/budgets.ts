@@ -52,7 +52,9 @@ export class Budgets {
         requireBudget("actual", actual);
         if (!claim.isOpen) throw new TypeError("Cannot settle a reservation: it is settled or released already");
         giveBack();
-        this.spend(attempt, { ...claim.amounts, ...actual });
+        const used = { ...claim.amounts, ...actual };
+        const beyond = Object.entries(used).filter(([name, amount]) => amount > (claim.amounts[name] ?? 0));
+        this.#spendOrThrow(attempt, account, used, Object.fromEntries(beyond));
       },
       release: giveBack,
     };
@@ -61,8 +63,12 @@ export class Budgets {
   spend(attempt: Attempt, amounts: Budget): void {
     requireUsable(attempt, "spend a budget");
     requireBudget("amounts", amounts);
-    const account = this.accountOf(attempt);
-    const shortage = account.shortage(amounts);
+    this.#spendOrThrow(attempt, this.accountOf(attempt), amounts, amounts);
+  }
+
+  /** Spends amounts. Throws if less was left than is `asked`. */
+  #spendOrThrow(attempt: Attempt, account: BudgetAccount, amounts: Budget, asked: Budget): void {
+    const shortage = account.shortage(asked);
     this.#spend(attempt, account, amounts);
     if (shortage !== undefined) throw refusal(attempt, account, shortage);
   }

@@ -1,4 +1,4 @@
-import { addDecimals } from "../../foundation/decimals.ts";
+import { addDecimals, roundTo } from "../../foundation/decimals.ts";
 import { type Budget, type BudgetLeft, MAX_BUDGETS } from "../../message/budget.ts";
 
 /** Amounts of one name. Invariant: `spent + reserved` is at most the limit. */
@@ -144,6 +144,8 @@ function leftOf({ limit, spent, reserved }: Line): number {
   return Math.max(0, addDecimals(limit, -addDecimals(spent, reserved)));
 }
 
-function fits({ limit, spent, reserved }: Line, amount: number): boolean {
-  return limit === undefined || addDecimals(addDecimals(spent, reserved), amount) <= limit;
+function fits(line: Line, amount: number): boolean {
+  const { limit } = line;
+  // rounded as what is left is: thirds of a budget fit three times
+  return limit === undefined || roundTo(amount, limit) <= leftOf(line);
 }
