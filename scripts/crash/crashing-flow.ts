@@ -49,7 +49,7 @@ export const ENTRY = "split";
 
 /**
  * Builds a flow with everything a crash can interrupt: fan-out and join, retries, a loop, pauses, sleeps, chunks, side
- * effects, budgets, and the features.
+ * effects, budgets, a log, and the features.
  */
 export function crashingFlow({
   durability,
@@ -89,12 +89,14 @@ export function crashingFlow({
     return { job, index: job.parts - 1 };
   });
 
-  const flaky = payloadNode({ name: "flaky", policy: retrying }, ({ job, index }: Part, { attempt }): Piece => {
-    if (index === job.failsAt && attempt <= job.failures) throw new Error(`part ${index} is broken`);
+  const flaky = payloadNode({ name: "flaky", policy: retrying }, async ({ job, index }: Part, ctx): Promise<Piece> => {
+    await ctx.log.append([`flaky ${index}`]);
+    if (index === job.failsAt && ctx.attempt <= job.failures) throw new Error(`part ${index} is broken`);
     return { job, index, by: "flaky" };
   });
 
   const slow = payloadNode({ name: "slow", policy }, async ({ job, index }: Part, ctx): Promise<Piece> => {
+    await ctx.log.append([`slow ${index}`]);
     if ((job.id + index) % 3 === 0) await ctx.sleep(index % 4);
     return { job, index, by: "slow" };
   });
@@ -129,12 +131,16 @@ export function crashingFlow({
     (report: Report): WM<Report> => new WM({ query: String(report.job.id), facts: [report] }),
   );
 
-  const think = payloadNode({ name: "think", allowCycle: true, policy }, (memory: WM<Report>): WM<Report> | Report => {
-    const [{ job, value, by }] = memory.facts as [Report];
-    if (memory.tokensUsed !== memory.hops) throw new Error(`Hop ${memory.hops} comes after ${memory.tokensUsed}`);
-    const hops = memory.hops + 1;
-    return hops === job.hops ? { job, value: value + hops, by } : memory.with({ tokensUsed: hops });
-  });
+  const think = payloadNode(
+    { name: "think", allowCycle: true, policy },
+    async (memory: WM<Report>, ctx): Promise<WM<Report> | Report> => {
+      const [{ job, value, by }] = memory.facts as [Report];
+      if (memory.tokensUsed !== memory.hops) throw new Error(`Hop ${memory.hops} comes after ${memory.tokensUsed}`);
+      const hops = memory.hops + 1;
+      await ctx.log.append([`hop ${hops}`]);
+      return hops === job.hops ? { job, value: value + hops, by } : memory.with({ tokensUsed: hops });
+    },
+  );
 
   const ask = payloadNode({ name: "ask", policy }, async ({ job, value }: Report, ctx): Promise<Report> => {
     const questions = job.waits.map((wait, which): Question => ({ id: job.id, which, fromLife: life + wait }));
@@ -168,6 +174,7 @@ export function crashingFlow({
     const { charges = 0, hops = 0 } = ctx.budget.spent;
     if (charges > 1 || hops !== hopsOf(job))
       throw new Error(`Job ${job.id} has spent ${charges} charges, ${hops} hops`);
+    requireLogged(job, await ctx.log.read<string>());
     await affect(ctx, { what: "result", id: job.id, value: result });
     return result;
   });
@@ -184,4 +191,13 @@ export function crashingFlow({
     ],
     { name: "crash", queueMaxSize: 16, graceMs: 50, durability, logger },
   );
+}
+
+/** Throws unless the log of a job has each part and each hop once, and the hops in order. */
+function requireLogged({ id, parts, route, hops }: Job, log: readonly string[]): void {
+  const wanted = Array.from({ length: parts }, (_, index) => [`flaky ${index}`, `slow ${index}`]).flat();
+  const thought = route === "think" ? Array.from({ length: hops }, (_, index) => `hop ${index + 1}`) : [];
+  const logged = log.filter((item) => !item.startsWith("hop"));
+  if (logged.toSorted().join() !== wanted.toSorted().join() || log.slice(logged.length).join() !== thought.join())
+    throw new Error(`The log of job ${id} has ${log.join()}`);
 }
