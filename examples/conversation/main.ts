@@ -78,7 +78,7 @@ export async function main(log: Log = new MemoryLog()) {
   const { items, length } = await log.read(thread);
   for (const line of items as readonly Line[])
     if (line.who !== "tool") console.log(`${line.who.padEnd(9)}  ${line.text}`);
-  const refused = tries.reduce((sum, count) => sum + count - 1, 0);
+  const refused = tries.reduce((sum, tried) => sum + tried - 1, 0);
   console.log(`${length} lines in the log, ${refused} turn refused`);
   return { items, refused };
 }

@@ -98,6 +98,8 @@ export class CheckpointedRun implements DurableRun {
   readonly #failed = new Map<number, Failed>();
   /** Ended traces whose logs are kept, oldest first. */
   readonly #ended = new Map<number, Checkpoint>();
+  /** Ended traces with a log that are kept for their unread results. */
+  readonly #unread = new Map<number, Checkpoint>();
   /** Entries and runs to store and remove although their traces are not in flight. */
   #put: Checkpoint[] = [];
   #removed: number[] = [];
@@ -265,7 +267,7 @@ export class CheckpointedRun implements DurableRun {
 
   async logOf(traceId: string, tenant: string): Promise<readonly unknown[] | undefined> {
     const failed = [...this.#failed.values()].map(({ entry }) => entry);
-    const entries = [...this.#ended.values(), ...failed, ...this.#recovering.parked.values()];
+    const entries = [...this.#ended.values(), ...this.#unread.values(), ...failed, ...this.#recovering.parked.values()];
     const runs = entries.filter((entry) => entry.traceId === traceId && entry.tenant === tenant).map(({ run }) => run);
     if (runs.length === 0) return undefined;
     await this.stored();
@@ -612,7 +614,13 @@ export class CheckpointedRun implements DurableRun {
     }
     if (mark.isSpoiled) return undefined;
     const state = stateOf(this.#engine, trace);
-    return state === undefined ? this.#endedEntry(trace, mark) : this.#entryOf(trace, state, "open");
+    if (state === undefined) {
+      this.#unread.delete(trace.run);
+      return this.#endedEntry(trace, mark);
+    }
+    const entry = this.#entryOf(trace, state, "open");
+    if (!trace.isOpen && state.log !== undefined) this.#unread.set(trace.run, entry);
+    return entry;
   }
 
   /** Returns the entry to which the log of an ended trace belongs, while the log is kept or still being read. */

@@ -115,7 +115,7 @@ export interface SavedTrace {
   readonly isErrorUnread?: true;
 }
 
-/** What is left of a trace that has ended and whose log is kept. */
+/** State of a trace that has ended and whose log is kept. */
 export interface EndedTrace {
   readonly log: number;
 }

@@ -55,7 +55,7 @@ export interface OnceOptions<Value> {
    */
   readonly ifUnknown?: "fail" | "run" | ((effectKey: string) => Value | Promise<Value>);
   /**
-   * How long the value is kept: until the trace ends, or until the message has been handled. With `"message"` the key
+   * Lifetime of the value: until the trace ends, or until the message has been handled. With `"message"` the key
    * belongs to the message: another message has an effect of its own under it.
    *
    * @defaultValue `"trace"`

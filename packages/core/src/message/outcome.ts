@@ -3,7 +3,7 @@ import type { Budget } from "./budget.ts";
 import type { FinalAnswer } from "./controller.ts";
 import type { Message } from "./message.ts";
 
-/** What was committed to the log of a trace until its outcome. It outlasts the trace. */
+/** Access to the items that a trace had logged when it had its outcome. It outlasts the trace. */
 export interface OutcomeLog {
   /** Position after the last item. */
   readonly length: number;

@@ -50,7 +50,7 @@ async function rowsOf(checkpoints: CheckpointStore): Promise<unknown[]> {
   const known = range(3).flatMap((back) => range(4).map((index) => first - (back + 1) * 2 ** 32 + index));
   const rows = await Promise.all([...new Set([...runs, ...known])].map((run) => partition.readLog(run)));
   await partition.close();
-  return rows.flat().map(({ at, items }) => [at, JSON.parse(items)]);
+  return rows.flat().map(({ at, items }) => [at, JSON.parse(items) as unknown]);
 }
 
 describe("the log of a durable flow's trace", () => {
@@ -176,6 +176,25 @@ describe("the log of a durable flow's trace", () => {
     await none.ready();
     await none.stop();
     expect((await contentsOf(checkpoints)).entries).toEqual([]);
+    expect(await rowsOf(checkpoints)).toEqual([]);
+  });
+
+  test("of an ended trace is there as long as its results wait to be fetched, also over a restart", async () => {
+    const checkpoints = new MemoryCheckpointStore();
+    const before = noting(checkpoints, Promise.resolve()).run();
+    await before.emit("one", { traceId: "t" });
+    for (let turn = 0; turn < 20; turn += 1) await settle();
+    const log = ["one", { at: new Date(0) }, "one again"];
+    expect(await before.log("t")).toEqual(log);
+    await before.stop();
+    const after = noting(checkpoints, Promise.resolve()).run();
+    await after.ready();
+    await settle();
+    expect(await after.log("t")).toEqual(log);
+    expect(((await after.fetch({ traceId: "t" })) as Message).payload).toEqual({ length: 3, log });
+    await settle();
+    expect(await rejection(after.log("t"))).toMatchObject({ code: "TRACE_UNKNOWN" });
+    await after.stop();
     expect(await rowsOf(checkpoints)).toEqual([]);
   });
 

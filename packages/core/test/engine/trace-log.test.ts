@@ -113,10 +113,8 @@ describe("what an attempt has appended is undone", () => {
       await ctx.log.append([]),
       await ctx.log.read(),
     ]);
-    const flow = running(create(slow.to(last)), clock);
-    void flow;
-    const timed = running(create(slow.to(last), { clock, graceMs: 1 }), clock);
-    expect(await passing(clock, timed.call(1), 10)).toEqual(["instead", 0, []]);
+    const flow = running(create(slow.to(last), { clock, graceMs: 1 }), clock);
+    expect(await passing(clock, flow.call(1), 10)).toEqual(["instead", 0, []]);
   });
 
   test("when it pauses or sleeps: its handler appends again", async () => {
@@ -143,13 +141,16 @@ describe("what an attempt has appended is undone", () => {
     const two = payloadNode("two", async (_: number, ctx) => {
       await appended.passed;
       const length = await ctx.log.append(["two"]);
-      // what another attempt has not committed is not seen
+      // items of an attempt that has not committed are not seen
       expect(await ctx.log.read()).toEqual(["two"]);
       failed.open();
       return length;
     });
     const both = joinK("both", 2, { input: shape<number>() });
-    const read = payloadNode("read", async (lengths: number[], ctx) => [lengths.toSorted(), await ctx.log.read()]);
+    const read = payloadNode("read", async (lengths: number[], ctx) => [
+      lengths.toSorted((a, b) => a - b),
+      await ctx.log.read(),
+    ]);
     const flow = running(create(split.to(one, two), one.to(both), two.to(both), both.to(read)));
     // the place of the failed attempt, 0, stays empty
     expect(await flow.call(1)).toEqual([
@@ -218,10 +219,10 @@ describe("the log of a trace is read from outside", () => {
         traceId: status,
         ...(status === "exhausted" ? { timeoutMs: 10 } : {}),
       });
+      await clock.advance(1);
       if (status === "cancelled") await flow.cancel(status);
       const outcome = await passing(clock, asked, 20);
       const noted = [status, "noted", ...(status === "completed" || status === "empty" ? ["act"] : [])];
-      if (status === "cancelled" && outcome.log === undefined) continue;
       expect([outcome.status, outcome.log?.length, await outcome.log?.read()]).toEqual([status, noted.length, noted]);
     }
     await flow.cancel("paused");

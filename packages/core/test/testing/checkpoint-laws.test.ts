@@ -43,15 +43,11 @@ describe("the rows of a log that is left are noticed", () => {
     ({ type: "ended", run: "10", traceId: "t", tenant: "ada", outcome: { status } }) as never;
   const row = (at: number, items = "[1,2]"): LogRow => ({ run: 36, at, items });
   const told = (logs: readonly LogRow[], entries: readonly Checkpoint[], logged?: number) =>
-    brokenCheckpoints(
-      [{ ...committed("10"), ...(logged && { logged }) } as TraceRecord, ended("failed")],
-      new Set(["10"]),
-      {
-        entries,
-        logs,
-        counts: new Map([["a", 1]]),
-      },
-    );
+    brokenCheckpoints([{ ...committed("10"), ...(logged && { logged }) }, ended("failed")], new Set(["10"]), {
+      entries,
+      logs,
+      counts: new Map([["a", 1]]),
+    });
 
   test("where they are not those that committed attempts have logged", () => {
     expect(told([row(0), row(3)], [entry("failed")], 4)).toEqual([]);

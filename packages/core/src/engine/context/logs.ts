@@ -90,7 +90,7 @@ export class Logs {
   ended({ id, tenant, lasting, origin }: Trace): void {
     const log = lasting?.log;
     const { maxKeptLogs } = this.#engine.options.limits;
-    // a playbook's trace has the id of its parent's, and nobody can ask for it
+    // no call finds the trace of a playbook: it has the id of its parent's
     if (
       log === undefined ||
       log.length === 0 ||
@@ -128,7 +128,7 @@ export class Logs {
         throw error;
       } finally {
         // the checkpoint of an ended trace was kept for this
-        this.#engine.ledger.changed(trace);
+        if (!trace.isOpen) this.#engine.ledger.changed(trace);
       }
     })();
     return log.reading;

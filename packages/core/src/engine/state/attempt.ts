@@ -321,6 +321,10 @@ export class Attempt implements QueueItem, StreamWriter {
     return { count: accepted, to: outbox[0]?.sentTo ?? sentTo };
   }
 
+  get isOver(): boolean {
+    return this.state === State.OVER;
+  }
+
   /** Predecessor's name; `undefined` for the group of a join. */
   get source(): string | undefined {
     return this.edge?.source ?? this.extras?.source;

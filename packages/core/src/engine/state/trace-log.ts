@@ -1,5 +1,3 @@
-import { type Attempt, State } from "./attempt.ts";
-
 /** Items that one call has appended to the log of a trace. */
 export interface LogItems {
   /** Position of the first item. */
@@ -7,14 +5,22 @@ export interface LogItems {
   readonly items: readonly unknown[];
 }
 
-/** Items with their stored form, which they had when they were appended; `undefined` in a flow that is not durable. */
-interface Row extends LogItems {
-  readonly text: string | undefined;
+/** An attempt that appends. */
+interface Writer {
+  readonly isOver: boolean;
 }
 
 /** Items of an attempt that has not committed. */
-interface PendingRow extends Row {
-  readonly by: Attempt;
+interface PendingItems extends LogItems {
+  readonly by: Writer;
+  /** Stored form of the items when they were appended; `undefined` in a flow that is not durable. */
+  readonly text: string | undefined;
+}
+
+/** Items in stored form. */
+interface StoredItems {
+  readonly at: number;
+  readonly text: string;
 }
 
 /**
@@ -31,10 +37,10 @@ export class TraceLog {
   /** Promise of these items while they are read. */
   reading: Promise<void> | undefined;
   /** Committed items in memory, by position. */
-  readonly #rows: Row[] = [];
-  #pending: PendingRow[] = [];
+  readonly #rows: LogItems[] = [];
+  #pending: PendingItems[] = [];
   /** Committed items that no batch contains yet. */
-  #unstored: Row[] = [];
+  readonly #unstored: StoredItems[] = [];
 
   /**
    * Creates the log of a trace.
@@ -53,20 +59,20 @@ export class TraceLog {
   }
 
   /** Adds items of a running attempt; returns the position after them. */
-  add(by: Attempt, items: readonly unknown[], text: string | undefined): number {
+  add(by: Writer, items: readonly unknown[], text: string | undefined): number {
     const at = this.end;
     this.#pending.push({ at, items, text, by });
     return at + items.length;
   }
 
   /** Commits the items of an attempt; returns their number. */
-  commit(by: Attempt): number {
+  commit(by: Writer): number {
     let count = 0;
     this.#pending = this.#pending.filter((row) => {
       if (row.by !== by) return true;
       const { at, items, text } = row;
-      this.#insert({ at, items, text: undefined });
-      if (text !== undefined) this.#unstored.push({ at, items: [], text });
+      this.#insert({ at, items });
+      if (text !== undefined) this.#unstored.push({ at, text });
       this.length = Math.max(this.length, endOf(row));
       count += items.length;
       return false;
@@ -75,20 +81,20 @@ export class TraceLog {
   }
 
   /** Returns the stored form of the items committed since the previous call. */
-  takeUnstored(): readonly { readonly at: number; readonly text: string }[] {
-    return this.#unstored.splice(0) as readonly (Row & { readonly text: string })[];
+  takeUnstored(): readonly StoredItems[] {
+    return this.#unstored.splice(0);
   }
 
   /** Adds the items that an earlier run left in the checkpoint store. */
   fill(stored: readonly LogItems[]): void {
     // the store has those of this run, too
-    for (const { at, items } of stored) if (at < this.left) this.#insert({ at, items, text: undefined });
+    for (const row of stored) if (row.at < this.left) this.#insert(row);
     this.left = 0;
     this.reading = undefined;
   }
 
   /** Returns the committed items before a position, and those of `by` itself, in order. */
-  view(upTo: number, by?: Attempt): unknown[] {
+  view(upTo: number, by?: Writer): unknown[] {
     this.#undo();
     const own = this.#pending.filter((row) => row.by === by);
     const rows = own.length === 0 ? this.#rows : [...this.#rows, ...own].sort((one, other) => one.at - other.at);
@@ -100,13 +106,12 @@ export class TraceLog {
 
   /** Drops the items of attempts that are over. */
   #undo(): void {
-    if (this.#pending.some(({ by }) => by.state === State.OVER))
-      this.#pending = this.#pending.filter(({ by }) => by.state !== State.OVER);
+    if (this.#pending.some(({ by }) => by.isOver)) this.#pending = this.#pending.filter(({ by }) => !by.isOver);
   }
 
-  #insert(row: Row): void {
+  #insert(row: LogItems): void {
     let place = this.#rows.length;
-    while (place > 0 && (this.#rows[place - 1] as Row).at > row.at) place -= 1;
+    while (place > 0 && (this.#rows[place - 1] as LogItems).at > row.at) place -= 1;
     this.#rows.splice(place, 0, row);
   }
 }
