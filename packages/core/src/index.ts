@@ -56,6 +56,7 @@ export type {
 export type {
   CheckpointStore,
   CheckpointBatch,
+  CheckpointFilter,
   LeaseRequest,
   Checkpoint,
   CheckpointPartition,

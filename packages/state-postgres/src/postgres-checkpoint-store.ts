@@ -3,6 +3,7 @@ import type {
   FlowError,
   CheckpointStore,
   CheckpointBatch,
+  CheckpointFilter,
   LeaseRequest,
   Checkpoint,
   CheckpointPartition,
@@ -130,11 +131,13 @@ class PostgresPartition implements CheckpointPartition {
     return this.#sequence;
   }
 
-  async *read(): AsyncGenerator<readonly Checkpoint[]> {
+  async *read(filter: CheckpointFilter = {}): AsyncGenerator<readonly Checkpoint[]> {
     this.#requireOpen();
+    const [condition, values] = conditionOf(filter);
     const pages = await this.#database.query(
       `with weighed as materialized (
-         select run, octet_length(state) as bytes from ${this.#schema}.journal_entries where partition = $1
+         select run, octet_length(state) as bytes from ${this.#schema}.journal_entries e
+         where partition = $1 and ${condition(2)}
        ), numbered as (
          select run, (row_number() over by_run - 1) / ${ENTRIES_PER_PAGE}
            + (sum(bytes) over by_run - bytes) / ${BYTES_PER_PAGE} as page
@@ -145,7 +148,7 @@ class PostgresPartition implements CheckpointPartition {
          select min(run) as first, max(run) as last from numbered group by page
        ) as pages on true
        where p.id = $1 order by pages.first`,
-      [this.id],
+      [this.id, ...values],
     );
     this.#requireLease(pages[0]);
     for (const { first, last } of pages) {
@@ -153,11 +156,11 @@ class PostgresPartition implements CheckpointPartition {
       this.#requireOpen();
       // both bounds, so that the planner sees a small range whatever the distribution of the runs
       const rows = await this.#database.query(
-        `select p.epoch, p.owner, e.run, e.tenant, e.trace_id, e.status, e.version, e.state
+        `select p.epoch, p.owner, e.run, e.tenant, e.trace_id, e.status, e.version, e.state, e.due_at
          from ${this.#schema}.journal_partitions p left join ${this.#schema}.journal_entries e
-           on e.partition = p.id and e.run between $2 and $3
+           on e.partition = p.id and e.run between $2 and $3 and ${condition(4)}
          where p.id = $1 order by e.run`,
-        [this.id, first, last],
+        [this.id, first, last, ...values],
       );
       this.#requireLease(rows[0]);
       const page = rows.filter(({ run }) => run !== null).map(entryOf);
@@ -177,6 +180,29 @@ class PostgresPartition implements CheckpointPartition {
     this.#requireLease(rows[0]);
     const known = rows.filter(({ at }) => at !== null);
     return known.map(({ at, items }) => ({ run, at: Number(at), items: fromJsonText(items as string) }));
+  }
+
+  async countAtRest(): Promise<number> {
+    return (await this.#ofRest("count(*)")) ?? 0;
+  }
+
+  async nextDueAt(after: number): Promise<number | undefined> {
+    return await this.#ofRest("min(e.due_at)", "and e.due_at > $2 and e.due_at < 'Infinity'", [after]);
+  }
+
+  /** Returns an aggregate of the entries at rest. */
+  async #ofRest(aggregate: string, condition = "", values: readonly number[] = []): Promise<number | undefined> {
+    this.#requireOpen();
+    const [row] = await this.#database.query(
+      `select p.epoch, p.owner, (
+         select ${aggregate} from ${this.#schema}.journal_entries e
+         where e.partition = p.id and e.due_at is not null ${condition}
+       )::float8 as answer
+       from ${this.#schema}.journal_partitions p where p.id = $1`,
+      [this.id, ...values],
+    );
+    const { answer } = this.#requireLease(row) as { readonly answer?: number | null };
+    return answer ?? undefined;
   }
 
   async counts(): Promise<ReadonlyMap<string, number>> {
@@ -265,12 +291,12 @@ class PostgresPartition implements CheckpointPartition {
          using unnest(array_fill($1::uuid, array[cardinality($6::bigint[])]), $6::bigint[]) as gone (partition, run)
          where e.partition = gone.partition and e.run = gone.run and exists (select from claim)
        ), entered as (
-         insert into ${this.#schema}.journal_entries (partition, run, tenant, trace_id, status, version, state)
+         insert into ${this.#schema}.journal_entries (partition, run, tenant, trace_id, status, version, state, due_at)
          select claim.id, u.* from claim,
-           unnest($7::bigint[], $8::text[], $9::text[], $10::text[], $11::int[], $12::text[]) as u
+           unnest($7::bigint[], $8::text[], $9::text[], $10::text[], $11::int[], $12::text[], $16::float8[]) as u
          on conflict (partition, run) do update set
            tenant = excluded.tenant, trace_id = excluded.trace_id, status = excluded.status,
-           version = excluded.version, state = excluded.state
+           version = excluded.version, state = excluded.state, due_at = excluded.due_at
        )${this.#hasLogs ? this.#logChanges() : ""}, counted as (
          insert into ${this.#schema}.journal_counts as c (partition, key, node, count)
          select claim.id, u.* from claim, unnest($13::text[], $14::text[], $15::bigint[]) as u
@@ -293,6 +319,7 @@ class PostgresPartition implements CheckpointPartition {
         nodes.map(toKey),
         nodes.map(toStorable),
         [...counts.values()],
+        kept.map(({ dueAt }) => dueAt ?? null),
         ...(this.#hasLogs
           ? [
               logged.map(({ run }) => run),
@@ -313,7 +340,7 @@ class PostgresPartition implements CheckpointPartition {
          where l.partition = gone.partition and l.run = gone.run and exists (select from claim)
        ), logged as (
          insert into ${this.#schema}.journal_logs (partition, run, at, items)
-         select claim.id, u.* from claim, unnest($16::bigint[], $17::bigint[], $18::text[]) as u
+         select claim.id, u.* from claim, unnest($17::bigint[], $18::bigint[], $19::text[]) as u
          on conflict (partition, run, at) do update set items = excluded.items
        )`;
   }
@@ -357,5 +384,27 @@ function entryOf(row: Row): Checkpoint {
     status: row["status"] as Checkpoint["status"],
     version: row["version"] as number,
     state: fromJsonText(row["state"] as string),
+    ...(row["due_at"] === null ? {} : { dueAt: Number(row["due_at"]) }),
   };
+}
+
+/** Returns a filter as a condition with parameters from a number on, and their values. */
+function conditionOf({ isAtRest, run, tenant, traceId, dueBy }: CheckpointFilter) {
+  const conditions: ((parameter: number) => string)[] = [];
+  const values: (string | number)[] = [];
+  const add = (value: string | number | undefined, condition: (parameter: string) => string): void => {
+    if (value === undefined) return;
+    const place = values.push(value) - 1;
+    conditions.push((first) => condition(`$${first + place}`));
+  };
+  if (isAtRest !== undefined) conditions.push(() => `e.due_at is ${isAtRest ? "not null" : "null"}`);
+  add(run, (value) => `e.run = ${value}::bigint`);
+  add(dueBy, (value) => `e.due_at <= ${value}::float8`);
+  // the beginning of a name is indexed
+  const named = (column: string) => (value: string) =>
+    `left(e.${column}, 250) = left(${value}::text, 250) and e.${column} = ${value}::text`;
+  add(tenant === undefined ? undefined : toStorable(tenant), named("tenant"));
+  add(traceId === undefined ? undefined : toStorable(traceId), named("trace_id"));
+  const condition = (first: number): string => ["true", ...conditions.map((each) => each(first))].join(" and ");
+  return [condition, values] as const;
 }

@@ -96,6 +96,11 @@ export const MIGRATIONS: Migrations = [
      item TEXT NOT NULL,
      PRIMARY KEY (log, at)
    ) STRICT;`,
+  // an entry that is not at rest is in none of the indexes: storing it costs nothing more
+  `ALTER TABLE journal_entries ADD COLUMN due_at REAL;
+   CREATE INDEX journal_entries_by_due ON journal_entries (partition, due_at) WHERE due_at IS NOT NULL;
+   CREATE INDEX journal_entries_by_trace ON journal_entries (partition, trace_id, run) WHERE due_at IS NOT NULL;
+   CREATE INDEX journal_entries_by_tenant ON journal_entries (partition, tenant, run) WHERE due_at IS NOT NULL;`,
 ];
 
 /**

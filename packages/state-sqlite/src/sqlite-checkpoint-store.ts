@@ -4,6 +4,7 @@ import type {
   Clock,
   CheckpointStore,
   CheckpointBatch,
+  CheckpointFilter,
   LeaseRequest,
   Checkpoint,
   CheckpointPartition,
@@ -161,10 +162,11 @@ class SqlitePartition implements CheckpointPartition {
     return this.#sequence;
   }
 
-  async *read(): AsyncGenerator<readonly Checkpoint[]> {
+  async *read(filter: CheckpointFilter = {}): AsyncGenerator<readonly Checkpoint[]> {
+    const selection = selectionOf(filter);
     let after = -Infinity;
     for (;;) {
-      const page = await this.#read(() => this.#page(after));
+      const page = await this.#read(() => this.#page(selection, after));
       const last = page.at(-1);
       if (last === undefined) return;
       yield page;
@@ -175,6 +177,17 @@ class SqlitePartition implements CheckpointPartition {
   async readLog(run: number): Promise<readonly LogRow[]> {
     const find = "SELECT at, items, checksum FROM journal_logs WHERE partition = ? AND run = ? ORDER BY at";
     return await this.#read(() => this.#database.all(find, this.#row, run).map((row) => logRowOf(run, row)));
+  }
+
+  async countAtRest(): Promise<number> {
+    const find = "SELECT count(*) AS count FROM journal_entries WHERE partition = ? AND due_at IS NOT NULL";
+    return await this.#read(() => this.#database.get(find, this.#row)?.["count"] as number);
+  }
+
+  async nextDueAt(after: number): Promise<number | undefined> {
+    const find = "SELECT min(due_at) AS next FROM journal_entries WHERE partition = ? AND due_at > ?";
+    const next = await this.#read(() => this.#database.get(find, this.#row, after)?.["next"] as number | null);
+    return next === null || next === Number.POSITIVE_INFINITY ? undefined : next;
   }
 
   async counts(): Promise<ReadonlyMap<string, number>> {
@@ -244,26 +257,30 @@ class SqlitePartition implements CheckpointPartition {
   #put(entries: readonly Checkpoint[]): void {
     const values: SqlValue[] = [];
     for (const entry of entries) {
-      const { run, tenant, traceId, status, version, state } = entry;
-      values.push(this.#row, run, toStorable(tenant), toStorable(traceId), status, version, state, checksumOf(entry));
+      const { run, tenant, traceId, status, version, state, dueAt } = entry;
+      const names = [toStorable(tenant), toStorable(traceId)];
+      values.push(this.#row, run, ...names, status, version, state, checksumOf(entry), dueAt);
     }
-    const rows = entries.map(() => "(?, ?, ?, ?, ?, ?, ?, ?)").join();
+    const rows = entries.map(() => "(?, ?, ?, ?, ?, ?, ?, ?, ?)").join();
     this.#database.run(
-      `INSERT INTO journal_entries (partition, run, tenant, trace_id, status, version, state, checksum) VALUES ${rows}
+      `INSERT INTO journal_entries (partition, run, tenant, trace_id, status, version, state, checksum, due_at)
+       VALUES ${rows}
        ON CONFLICT (partition, run) DO UPDATE SET tenant = excluded.tenant, trace_id = excluded.trace_id,
-         status = excluded.status, version = excluded.version, state = excluded.state, checksum = excluded.checksum`,
+         status = excluded.status, version = excluded.version, state = excluded.state, checksum = excluded.checksum,
+         due_at = excluded.due_at`,
       ...values,
     );
   }
 
-  #page(after: number): Checkpoint[] {
+  #page({ index, condition, values }: Selection, after: number): Checkpoint[] {
     const entries: Checkpoint[] = [];
     let characters = 0;
     const rows = this.#database.iterate(
-      `SELECT run, tenant, trace_id, status, version, state, checksum FROM journal_entries
-       WHERE partition = ? AND run > ? ORDER BY run`,
+      `SELECT run, tenant, trace_id, status, version, state, checksum, due_at FROM journal_entries ${index}
+       WHERE partition = ? AND run > ? ${condition} ORDER BY run`,
       this.#row,
       after,
+      ...values,
     );
     for (const row of rows) {
       const entry = entryOf(row);
@@ -314,6 +331,7 @@ function entryOf(row: Row): Checkpoint {
     status: row["status"] as Checkpoint["status"],
     version: row["version"] as number,
     state: row["state"] as string,
+    ...(row["due_at"] === null ? {} : { dueAt: row["due_at"] as number }),
   };
   if (checksumOf(entry) !== row["checksum"])
     throw new Error(`${DAMAGED} (the checksum of run ${entry.run} does not match)`);
@@ -332,6 +350,37 @@ function checksumOfRow({ run, at, items }: LogRow): number {
 }
 
 /** Computes a checksum of an entry: SQLite detects broken pages, not changed content. */
-function checksumOf({ run, tenant, traceId, status, version, state }: Checkpoint): number {
-  return crc32(`${run} ${version} ${status} ${tenant} ${traceId} ${state}`);
+function checksumOf({ run, tenant, traceId, status, version, state, dueAt }: Checkpoint): number {
+  const rest = dueAt === undefined ? "" : ` ${dueAt}`;
+  return crc32(`${run} ${version} ${status} ${tenant} ${traceId} ${state}${rest}`);
+}
+
+/** Part of a query that selects entries. */
+interface Selection {
+  /** Index to use: without statistics, SQLite would read the whole partition for its order. */
+  readonly index: string;
+  readonly condition: string;
+  readonly values: readonly SqlValue[];
+}
+
+function selectionOf({ isAtRest, run, tenant, traceId, dueBy }: CheckpointFilter): Selection {
+  const conditions: string[] = [];
+  const values: SqlValue[] = [];
+  if (isAtRest !== undefined) conditions.push(`AND due_at IS ${isAtRest ? "NOT NULL" : "NULL"}`);
+  for (const [condition, value] of [
+    ["run = ?", run],
+    ["tenant = ?", tenant === undefined ? undefined : toStorable(tenant)],
+    ["trace_id = ?", traceId === undefined ? undefined : toStorable(traceId)],
+    ["due_at <= ?", dueBy],
+  ] as const) {
+    if (value === undefined) continue;
+    conditions.push(`AND ${condition}`);
+    values.push(value);
+  }
+  const isIndexed = run === undefined && (isAtRest === true || dueBy !== undefined);
+  let index = "";
+  if (isIndexed && traceId !== undefined) index = "INDEXED BY journal_entries_by_trace";
+  else if (isIndexed && dueBy !== undefined) index = "INDEXED BY journal_entries_by_due";
+  else if (isIndexed && tenant !== undefined) index = "INDEXED BY journal_entries_by_tenant";
+  return { index, condition: conditions.join(" "), values };
 }

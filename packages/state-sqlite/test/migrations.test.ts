@@ -11,6 +11,7 @@ import { newFile } from "./fixtures/new-file.ts";
 import { numbered, numbersOf, upTo } from "./fixtures/numbered.ts";
 
 const next = [...MIGRATIONS, "ALTER TABLE traces ADD COLUMN topic TEXT; UPDATE traces SET topic = 'none';"];
+const current = MIGRATIONS.length;
 const versions = path.join(import.meta.dirname, "versions");
 
 /** Opens a file, migrates it with `migrations`, and runs `look` on it. */
@@ -29,7 +30,7 @@ const versionsIn = (database: Database) => database.all("SELECT version FROM ver
 describe("a file", () => {
   test("of every version that was ever published is brought up to date with what is in it", async () => {
     const dumps = readdirSync(versions);
-    expect(dumps).toHaveLength(MIGRATIONS.length);
+    expect(dumps).toHaveLength(current);
     for (const dump of dumps) {
       const file = newFile();
       const old = new DatabaseSync(file);
@@ -58,7 +59,7 @@ describe("a file", () => {
       const kept = dump === "1.sql" ? [partition.id, 1, 0] : ["6d3c1f0e-5b7a-4c52-9d0e-2f6f5c1b8a40", 2, 2];
       expect([partition.id, partition.fencingToken, await requireChain(partition)], dump).toEqual(kept);
       // logs came with the third
-      expect(await partition.readLog(16), dump).toEqual(dump === "3.sql" ? [{ run: 16, at: 0, items: '["one"]' }] : []);
+      expect(await partition.readLog(16), dump).toEqual(dump >= "3.sql" ? [{ run: 16, at: 0, items: '["one"]' }] : []);
       await partition.append(batchOf(partition.sequence + 1), partition.sequence);
       expect(await requireChain(partition), dump).toBe(partition.sequence);
     }
@@ -75,16 +76,16 @@ describe("a file", () => {
         versions: versionsIn(database),
         topics: database.all("SELECT trace_id, topic FROM traces"),
       }));
-      expect(found, String(again)).toEqual({ versions: [1, 2, 3, 4], topics: [{ trace_id: "t", topic: "none" }] });
+      expect(found, String(again)).toEqual({ versions: upTo(next.length), topics: [{ trace_id: "t", topic: "none" }] });
     }
-    expect(await migrated(newFile(), next, versionsIn)).toEqual([1, 2, 3, 4]);
+    expect(await migrated(newFile(), next, versionsIn)).toEqual(upTo(next.length));
   });
 
   test("of a newer version is refused, and says what to do", async () => {
     const file = newFile();
     await migrated(file, next, () => {});
     await expect(SqliteStateStore.open({ file })).rejects.toThrow(
-      `Cannot open "${file}": its version is 4, written by a newer @penguiflow/state-sqlite; update this one, which supports versions up to 3`,
+      `Cannot open "${file}": its version is ${next.length}, written by a newer @penguiflow/state-sqlite; update this one, which supports versions up to ${current}`,
     );
   });
 
@@ -98,7 +99,7 @@ describe("a file", () => {
     await expect(migrated(file, broken, () => {})).rejects.toThrow("no such table: nowhere");
     await using store = await SqliteStateStore.open({ file });
     expect(await numbersOf(store, "t")).toEqual(upTo(3));
-    expect(await migrated(file, MIGRATIONS, versionsIn)).toEqual([1, 2, 3]);
+    expect(await migrated(file, MIGRATIONS, versionsIn)).toEqual(upTo(current));
   });
 
   test("is migrated by one of many that open it at once", async () => {

@@ -5,6 +5,7 @@ import { partitionFenced, partitionLeased } from "../ports/checkpoint-errors.ts"
 import type {
   CheckpointStore,
   CheckpointBatch,
+  CheckpointFilter,
   LeaseRequest,
   Checkpoint,
   CheckpointPartition,
@@ -84,11 +85,26 @@ class MemoryPartition implements CheckpointPartition {
     return this.#kept.sequence;
   }
 
-  async *read(): AsyncGenerator<readonly Checkpoint[]> {
-    this.#requireLease();
-    const entries = [...this.#kept.entries.values()].sort((a, b) => a.run - b.run);
-    for (let start = 0; start < entries.length; start += ENTRIES_PER_PAGE)
-      yield entries.slice(start, start + ENTRIES_PER_PAGE);
+  async *read(filter: CheckpointFilter = {}): AsyncGenerator<readonly Checkpoint[]> {
+    const { entries } = this.#requireLease();
+    const one = filter.run === undefined ? undefined : entries.get(filter.run);
+    const candidates = filter.run === undefined ? [...entries.values()] : one === undefined ? [] : [one];
+    const found = candidates.filter((entry) => fits(entry, filter)).sort((a, b) => a.run - b.run);
+    for (let start = 0; start < found.length; start += ENTRIES_PER_PAGE)
+      yield found.slice(start, start + ENTRIES_PER_PAGE);
+  }
+
+  async countAtRest(): Promise<number> {
+    let count = 0;
+    for (const { dueAt } of this.#requireLease().entries.values()) if (dueAt !== undefined) count += 1;
+    return count;
+  }
+
+  async nextDueAt(after: number): Promise<number | undefined> {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { dueAt } of this.#requireLease().entries.values())
+      if (dueAt !== undefined && dueAt > after && dueAt < next) next = dueAt;
+    return Number.isFinite(next) ? next : undefined;
   }
 
   async counts(): Promise<ReadonlyMap<string, number>> {
@@ -137,4 +153,12 @@ class MemoryPartition implements CheckpointPartition {
   #fenced(why: string): FlowError {
     return partitionFenced(this.#name, why);
   }
+}
+
+function fits(entry: Checkpoint, { isAtRest, tenant, traceId, dueBy }: CheckpointFilter): boolean {
+  const { dueAt } = entry;
+  if (isAtRest !== undefined && isAtRest !== (dueAt !== undefined)) return false;
+  if (tenant !== undefined && tenant !== entry.tenant) return false;
+  if (traceId !== undefined && traceId !== entry.traceId) return false;
+  return dueBy === undefined || (dueAt !== undefined && dueAt <= dueBy);
 }

@@ -20,6 +20,22 @@ export interface Checkpoint {
   readonly version: number;
   /** JSON text, of any length. */
   readonly state: string;
+  /**
+   * Present while the trace is at rest, so that it need not be in memory: the instant at which it continues by itself,
+   * in epoch milliseconds. `Infinity` if only an answer continues it.
+   */
+  readonly dueAt?: number | undefined;
+}
+
+/** Selection of checkpoints: those that fit every given field. */
+export interface CheckpointFilter {
+  /** Whether the trace is at rest, with a {@link Checkpoint.dueAt}. */
+  readonly isAtRest?: boolean | undefined;
+  readonly run?: number | undefined;
+  readonly tenant?: string | undefined;
+  readonly traceId?: string | undefined;
+  /** Latest {@link Checkpoint.dueAt}; selects traces at rest only. */
+  readonly dueBy?: number | undefined;
 }
 
 /** Items that one call has appended to the log of a trace. They belong to the checkpoint of its run. */
@@ -54,8 +70,15 @@ export interface CheckpointPartition {
   readonly fencingToken: number;
   /** Number of the last stored batch; 0 if there is none. */
   readonly sequence: number;
-  /** Yields all entries in pages, ordered by run. */
-  read(): AsyncIterable<readonly Checkpoint[]>;
+  /**
+   * Yields the entries that fit the filter, in pages, ordered by run: all of them without a filter. Entries at rest may
+   * be many more than fit into memory. A flow looks them up by run, by trace id, by tenant or by `dueBy`.
+   */
+  read(filter?: CheckpointFilter): AsyncIterable<readonly Checkpoint[]>;
+  /** Returns the number of entries at rest. */
+  countAtRest(): Promise<number>;
+  /** Returns the earliest finite {@link Checkpoint.dueAt} later than `after`; `undefined` if there is none. */
+  nextDueAt(after: number): Promise<number | undefined>;
   /** Returns the rows of a run's log, ordered by position. */
   readLog(run: number): Promise<readonly LogRow[]>;
   /** Returns the number of messages completed since the partition was created, by node. */

@@ -254,7 +254,9 @@ describe("a contract notices", () => {
               get sequence() {
                 return sound.sequence;
               },
-              read: () => sound.read(),
+              read: (filter) => sound.read(filter),
+              countAtRest: () => sound.countAtRest(),
+              nextDueAt: (after) => sound.nextDueAt(after),
               readLog: (run) => sound.readLog(run),
               counts: () => sound.counts(),
               append: (batch, expected) => sound.append(batch, expected),

@@ -3,6 +3,7 @@ import { FlowErrorCode } from "../../foundation/flow-error.ts";
 import type {
   CheckpointStore,
   CheckpointBatch,
+  CheckpointFilter,
   LeaseRequest,
   Checkpoint,
   CheckpointPartition,
@@ -111,6 +112,86 @@ const rules: Readonly<Record<string, Rule>> = {
       read.map(({ run }) => run),
       Array.from({ length: 4_000 }, (_, index) => index + 1),
     );
+  },
+  async "keeps until when a trace rests, and forgets it with the next state"(checkpoints) {
+    const partition = await checkpoints.open(lease());
+    const instants = [0, 1.5, NOON, NOON + 0.25, Number.POSITIVE_INFINITY];
+    const resting = instants.map((dueAt, run) => entry(run, { dueAt }));
+    await partition.append(batch({ put: [...resting, entry(9)] }), 0);
+    await requireEntries(partition, [...resting, entry(9)]);
+    const changed = [entry(0), entry(1, { dueAt: NOON }), entry(9, { dueAt: Number.POSITIVE_INFINITY })];
+    await partition.append(batch({ put: changed, remove: [2] }), 1);
+    await requireEntries(partition, [
+      entry(0),
+      entry(1, { dueAt: NOON }),
+      ...resting.slice(3),
+      changed[2] as Checkpoint,
+    ]);
+  },
+  async "yields the entries that fit every field of a filter"(checkpoints) {
+    const partition = await checkpoints.open(lease());
+    const other = await checkpoints.open(lease({ partition: "others" }));
+    const long = "x".repeat(3_000);
+    const names = [...ODD_NAMES, long, `${long}y`];
+    const entries = names.flatMap((name, index) => [
+      entry(4 * index, { tenant: name, traceId: "t", dueAt: NOON + index }),
+      entry(4 * index + 1, { tenant: "ada", traceId: name, dueAt: Number.POSITIVE_INFINITY }),
+      entry(4 * index + 2, { tenant: name, traceId: name }),
+      entry(4 * index + 3, { tenant: "ada", traceId: "t", status: "failed" }),
+    ]);
+    await partition.append(batch({ put: entries }), 0);
+    await other.append(batch({ put: [entry(0, { tenant: "ada", traceId: "t", dueAt: NOON })] }), 0);
+    const wanted = async (filter: CheckpointFilter): Promise<void> =>
+      await requireEntries(
+        partition,
+        entries.filter((each) => fitsIn(each, filter)),
+        filter,
+      );
+    const few: CheckpointFilter[] = [
+      {},
+      { run: 4 },
+      { run: 5_000 },
+      { tenant: "none" },
+      { traceId: "none" },
+      { dueBy: NOON - 1 },
+      { dueBy: NOON },
+      { dueBy: NOON + 3 },
+      { dueBy: Number.POSITIVE_INFINITY },
+      { run: 4, dueBy: NOON },
+      { run: 8, tenant: "a ", traceId: "t", dueBy: NOON + 2 },
+      ...names.flatMap((name) => [{ tenant: name }, { traceId: name }, { tenant: name, traceId: name }]),
+    ];
+    for (const filter of few)
+      for (const isAtRest of [undefined, true, false])
+        await wanted(isAtRest === undefined ? filter : { ...filter, isAtRest });
+  },
+  async "yields many entries at rest in pages, and what changes meanwhile does not disturb the others"(checkpoints) {
+    const partition = await checkpoints.open(lease());
+    const resting = Array.from({ length: 3_000 }, (_, run) => entry(run, { dueAt: run % 2 === 0 ? NOON : NOON + 1 }));
+    await partition.append(batch({ put: resting }), 0);
+    const seen = new Set<number>();
+    for await (const page of partition.read({ isAtRest: true, dueBy: NOON })) {
+      for (const { run } of page) seen.add(run);
+      // what was yielded goes on
+      await partition.append(batch({ put: page.map(({ run }) => entry(run)) }), partition.sequence);
+    }
+    requireSame("The number of yielded entries", seen.size, 1_500);
+    requireSame("The number of those that still rest", await partition.countAtRest(), 1_500);
+  },
+  async "counts the entries at rest, and finds the next instant"(checkpoints) {
+    const partition = await checkpoints.open(lease());
+    const facts = async (after: number) => [await partition.countAtRest(), await partition.nextDueAt(after)];
+    requireSame("The facts of an empty partition", await facts(0), [0, undefined]);
+    const other = await checkpoints.open(lease({ partition: "others" }));
+    await other.append(batch({ put: [entry(1, { dueAt: 1 })] }), 0);
+    await partition.append(batch({ put: [entry(1), entry(2, { dueAt: Number.POSITIVE_INFINITY })] }), 0);
+    requireSame("The facts when only an answer is missing", await facts(0), [1, undefined]);
+    await partition.append(batch({ put: [entry(3, { dueAt: NOON }), entry(4, { dueAt: NOON + 0.5 })] }), 1);
+    requireSame("The facts", await facts(Number.NEGATIVE_INFINITY), [3, NOON]);
+    requireSame("The facts after the first instant", await facts(NOON), [3, NOON + 0.5]);
+    requireSame("The facts after the last instant", await facts(NOON + 0.5), [3, undefined]);
+    await partition.append(batch({ put: [entry(3)], remove: [4] }), 2);
+    requireSame("The facts when they are over", await facts(0), [1, undefined]);
   },
   async "stores many entries in one batch, and removes them in one"(checkpoints) {
     const partition = await checkpoints.open(lease());
@@ -351,22 +432,42 @@ const batch = (changes: Partial<CheckpointBatch>): CheckpointBatch => ({
   ...changes,
 });
 
-async function entriesOf(partition: CheckpointPartition): Promise<Checkpoint[]> {
+/** An instant in epoch milliseconds. */
+const NOON = Date.UTC(2026, 0, 1, 12);
+
+function fitsIn({ run, tenant, traceId, dueAt }: Checkpoint, filter: CheckpointFilter): boolean {
+  return (
+    (filter.isAtRest ?? dueAt !== undefined) === (dueAt !== undefined) &&
+    (filter.run ?? run) === run &&
+    (filter.tenant ?? tenant) === tenant &&
+    (filter.traceId ?? traceId) === traceId &&
+    (filter.dueBy === undefined || (dueAt !== undefined && dueAt <= filter.dueBy))
+  );
+}
+
+const shortened = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text);
+
+async function entriesOf(partition: CheckpointPartition, filter?: CheckpointFilter): Promise<Checkpoint[]> {
   const entries: Checkpoint[] = [];
-  for await (const page of partition.read()) entries.push(...page);
+  for await (const page of partition.read(filter)) entries.push(...page);
   return entries;
 }
 
-async function requireEntries(partition: CheckpointPartition, wanted: readonly Checkpoint[]): Promise<void> {
-  const read = await entriesOf(partition);
+async function requireEntries(
+  partition: CheckpointPartition,
+  wanted: readonly Checkpoint[],
+  filter?: CheckpointFilter,
+): Promise<void> {
+  const read = await entriesOf(partition, filter);
   requireSame(
-    "The runs",
+    filter === undefined ? "The runs" : `The runs that fit ${shortened(JSON.stringify(filter))}`,
     read.map(({ run }) => run),
     wanted.map(({ run }) => run),
   );
-  for (const [index, { run, tenant, traceId, status, version, state }] of read.entries()) {
+  for (const [index, { run, tenant, traceId, status, version, state, dueAt }] of read.entries()) {
     const { state: wantedState, ...rest } = wanted[index] as Checkpoint;
-    requireSame("The entry", { run, tenant, traceId, status, version }, rest);
+    const entry = { run, tenant, traceId, status, version };
+    requireSame("The entry", dueAt === undefined ? entry : { ...entry, dueAt }, rest);
     if (state !== wantedState)
       throw new Error(`The state of run ${run} must be as it was: got ${state.length} characters that are different`);
   }
@@ -410,6 +511,9 @@ async function requireFenced(partition: CheckpointPartition, sequence: number): 
   await requireRefused("Its renewal", partition.renew(), FENCED);
   await requireRefused("Its reading", entriesOf(partition), FENCED);
   await requireRefused("Its counts", partition.counts(), FENCED);
+  await requireRefused("Its look-up", entriesOf(partition, { isAtRest: true, run: 1 }), FENCED);
+  await requireRefused("Its count at rest", partition.countAtRest(), FENCED);
+  await requireRefused("Its next instant", partition.nextDueAt(0), FENCED);
 }
 
 /** Opens the partition as soon as its lease has expired. */

@@ -2,6 +2,7 @@ import { MemoryCheckpointStore } from "../../memory/memory-checkpoint-store.ts";
 import type {
   CheckpointStore,
   CheckpointBatch,
+  CheckpointFilter,
   LeaseRequest,
   Checkpoint,
   CheckpointPartition,
@@ -80,7 +81,9 @@ export class SimulatedCheckpointStore implements CheckpointStore {
       id: `${id} ${name}`,
       fencingToken: partition.fencingToken,
       sequence: partition.sequence,
-      read: () => partition.read(),
+      read: (filter) => this.#read(partition, filter, process),
+      countAtRest: () => partition.countAtRest(),
+      nextDueAt: (after) => this.#do(process, () => partition.nextDueAt(after)),
       readLog: (run) => this.#do(process, () => partition.readLog(run)),
       counts: () => partition.counts(),
       append: (batch: CheckpointBatch, expectedSequence: number) => {
@@ -108,6 +111,20 @@ export class SimulatedCheckpointStore implements CheckpointStore {
         }),
       close: () => this.#do(process, () => partition.close()),
     };
+  }
+
+  /** Reads after a while where a flow looks something up, so that much can happen in between. */
+  async *#read(
+    partition: CheckpointPartition,
+    filter: CheckpointFilter | undefined,
+    process: SimulatedProcess,
+  ): AsyncGenerator<readonly Checkpoint[]> {
+    const isLookUp = filter?.isAtRest === true;
+    if (isLookUp) await this.#do(process, async () => {});
+    for await (const page of partition.read(filter)) {
+      yield page;
+      if (isLookUp) await this.#do(process, async () => {});
+    }
   }
 
   #do<Value>(process: SimulatedProcess, act: () => Promise<Value>): Promise<Value> {
