@@ -3,18 +3,20 @@ import type { CheckValue } from "../engine/policies/validation.ts";
 import { describeThrown, type ErrorPayload, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import type { Timer } from "../foundation/timer-wheel.ts";
 import { Message } from "../message/message.ts";
-import type { Checkpoint, CheckpointPartition, LogRow } from "../ports/checkpoint-store.ts";
+import type { PauseTicket } from "../message/outcome.ts";
+import type { Checkpoint, CheckpointFilter, CheckpointPartition, LogRow } from "../ports/checkpoint-store.ts";
 import { Lasting, type Pause, type Trace } from "../engine/state/trace.ts";
 import { Attempt, AttemptExtras, State } from "../engine/state/attempt.ts";
 import type { LogItems } from "../engine/state/trace-log.ts";
 import type { TraceTurn } from "../engine/state/trace-turn.ts";
-import type { ChangedTrace, DurableRun, Recovery, UnfinishedTrace } from "../engine/durability.ts";
+import type { ChangedTrace, DurableRun, Recovery, UnfinishedTrace, UnloadedFilter } from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import { fromPlain, toPlain, unfitness } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
 import { keptError } from "./kept-error.ts";
 import { Recovering } from "./recovering.ts";
-import { messageOf, readState } from "./restore.ts";
+import { messageOf, openPausesOf, readState } from "./restore.ts";
+import { dueAtOf, type RestingHost, RestingTraces } from "./resting-traces.ts";
 import { StoredGate } from "./stored-gate.ts";
 import { thisProcess } from "./this-process.ts";
 import { type EndedTrace, savedItem, type SavedTrace, STATE_VERSION, stateOf, stateSince } from "./trace-state.ts";
@@ -31,6 +33,8 @@ class Mark {
   hasChanged = false;
   /** Whether the checkpoint store has an entry of the trace. */
   isStored = false;
+  /** Instant until which the trace rests, as stored. */
+  dueAt: number | undefined;
   /** Whether the trace can no longer be serialised. */
   isSpoiled = false;
   /** Saved state of a failed trace, while it is kept. */
@@ -73,6 +77,7 @@ export class CheckpointedRun implements DurableRun {
   readonly #engine: DurableHost;
   readonly #options: ResolvedDurableOptions;
   readonly #recovering: Recovering;
+  readonly #resting: RestingTraces;
   #partition: CheckpointPartition | undefined;
   #sequence = 0;
   #changed: Trace[] = [];
@@ -111,6 +116,7 @@ export class CheckpointedRun implements DurableRun {
     this.#engine = engine;
     this.#options = options;
     this.#recovering = new Recovering(engine, options);
+    this.#resting = new RestingTraces(engine, this.#restingHost(), options.unloadAfterMs);
     this.ready = new Promise((resolve, reject) => {
       this.#onLost.push(reject);
       // entries left by an earlier process have no caller whose context could apply
@@ -184,9 +190,7 @@ export class CheckpointedRun implements DurableRun {
       engine.failing.replace(attempt, moved);
       return;
     }
-    engine.options.logger.warn("trace_changed", { flow: engine.options.name, ...found });
-    this.#changedSince.push(found);
-    if (this.#changedSince.length > this.#options.maxFailed) this.#changedSince.shift();
+    this.#noteChanged(found);
     const fate = found.action === "failed" ? "" : "; the checkpoint store keeps it for a later run";
     const error = new FlowError({
       code: FlowErrorCode.GRAPH_CHANGED,
@@ -282,7 +286,9 @@ export class CheckpointedRun implements DurableRun {
     return keptError(error, this.#options.maxPayloadBytes);
   }
 
-  unfinished(): UnfinishedTrace[] {
+  async unfinished(): Promise<UnfinishedTrace[]> {
+    const unloaded: UnfinishedTrace[] = [];
+    await this.#resting.each({}, (entry) => unloaded.push(listingOf(entry)));
     const running = this.#engine.traces.all().filter(({ isOpen }) => isOpen);
     const listed = [...running].flatMap((trace) => {
       const state = stateOf(this.#engine, trace);
@@ -290,7 +296,91 @@ export class CheckpointedRun implements DurableRun {
       return [listing(trace.id, trace.tenant, trace.lasting?.rest === "quiet" ? "paused" : "running", state)];
     });
     const waiting = [...this.#failed.values()].map(({ entry }) => listingOf(entry, "failed"));
-    return [...listed, ...waiting, ...[...this.#recovering.parked.values()].map((entry) => listingOf(entry, "parked"))];
+    const parked = [...this.#recovering.parked.values()].map((entry) => listingOf(entry, "parked"));
+    return [...listed, ...unloaded, ...waiting, ...parked];
+  }
+
+  get unloaded(): number {
+    return this.#resting.unloaded;
+  }
+
+  async load(which: UnloadedFilter): Promise<void> {
+    await this.#resting.load(which);
+  }
+
+  async unloadedPauses(
+    tenant: string,
+    traceId: string | undefined,
+  ): Promise<(PauseTicket & { readonly traceId: string })[]> {
+    const found: (PauseTicket & { readonly traceId: string })[] = [];
+    await this.#resting.each({ tenant, traceId }, (entry) => {
+      for (const ticket of openPausesOf(readState(entry))) found.push({ ...ticket, traceId: entry.traceId });
+    });
+    return found;
+  }
+
+  rests(trace: Trace): void {
+    this.#resting.rests(trace);
+  }
+
+  wakes(trace: Trace): void {
+    this.#resting.wakes(trace);
+  }
+
+  #restingHost(): RestingHost {
+    return {
+      partition: () => this.#partition as CheckpointPartition,
+      afterStored: (told) => this.afterStored(told),
+      stored: () => this.stored(),
+      isStored: (trace) => {
+        const mark = markOf(trace);
+        if (mark.hasChanged) return false;
+        if (mark.isStored && mark.dueAt === dueAtOf(trace)) return true;
+        this.changed(trace);
+        return false;
+      },
+      forget: (trace) => {
+        // whatever still refers to it must not remove its checkpoint
+        markOf(trace).isStored = false;
+      },
+      restore: (entry) => this.#load(entry),
+    };
+  }
+
+  /** Restores a trace that is loaded, or sets it aside because it no longer fits the flow. */
+  async #load(entry: Checkpoint): Promise<void> {
+    const found = await this.#recovering.restore(entry, "load");
+    if ("run" in found) {
+      const mark = markOf(found);
+      mark.isStored = true;
+      mark.dueAt = entry.dueAt;
+      if (!found.isOpen) this.changed(found);
+      return;
+    }
+    this.#engine.accepted -= 1;
+    this.#noteChanged(found);
+    if (found.action === "failed") {
+      this.#setAside(entry, found);
+    } else if (this.#recovering.parked.has(entry.run)) {
+      // without an instant it is read at the start of a later run
+      const { dueAt: _, ...parked } = entry;
+      this.#recovering.parked.set(entry.run, parked);
+      this.#put.push(parked);
+    }
+    this.#writeSoon();
+  }
+
+  /** Keeps a trace that no longer fits the flow as a failed one. */
+  #setAside(entry: Checkpoint, { problem }: ChangedTrace): void {
+    const failed = this.#recovering.failed(entry, problem);
+    this.#put.push(failed);
+    this.#keepLeft(failed);
+  }
+
+  #noteChanged(found: ChangedTrace): void {
+    this.#engine.options.logger.warn("trace_changed", { flow: this.#engine.options.name, ...found });
+    this.#changedSince.push(found);
+    if (this.#changedSince.length > this.#options.maxFailed) this.#changedSince.shift();
   }
 
   async retryFailed(traceId: string, tenant: string): Promise<boolean> {
@@ -304,7 +394,7 @@ export class CheckpointedRun implements DurableRun {
         // it was retried or discarded meanwhile
         if (entry === undefined) continue;
         count += 1;
-        const found = await this.#recovering.restore(entry, true);
+        const found = await this.#recovering.restore(entry, "retry");
         if ("run" in found) {
           // the log of this run may have items that are not stored yet
           if (before?.log !== undefined) (found.lasting ??= new Lasting()).log = before.log;
@@ -441,10 +531,35 @@ export class CheckpointedRun implements DurableRun {
     engine.identity.lineageSeed = fnv1a(partition.id);
     engine.identity.traces.next = partition.fencingToken * RUNS_PER_OPENING;
     this.#renewEvery(leaseMs / 3);
-    let resumed = 0;
     const changed: ChangedTrace[] = [];
-    for await (const page of partition.read()) {
+    const resting = this.#resting;
+    let resumed = 0;
+    if (resting.isOn) {
+      resumed += (await this.#restore(partition, { isAtRest: false }, changed)).resumed;
+      const now = engine.clock.epochNow();
+      const due = await this.#restore(partition, { dueBy: now }, changed);
+      const unloaded = (await partition.countAtRest()) - due.read;
+      await resting.takeOver(unloaded, now);
+      engine.accepted += unloaded;
+      resumed += due.resumed + unloaded;
+    } else resumed += (await this.#restore(partition, {}, changed)).resumed;
+    this.isReady = true;
+    this.#writeSoon();
+    this.#found = { resumed, failed: this.#failed.size, changed };
+    return this.#found;
+  }
+
+  /** Restores the entries that fit the filter at the start. Adds the traces that no longer fit the flow to `changed`. */
+  async #restore(
+    partition: CheckpointPartition,
+    filter: CheckpointFilter,
+    changed: ChangedTrace[],
+  ): Promise<{ readonly read: number; readonly resumed: number }> {
+    const engine = this.#engine;
+    let [read, resumed] = [0, 0];
+    for await (const page of partition.read(filter)) {
       for (const entry of page) {
+        read += 1;
         if (entry.status === "failed") {
           this.#keepLeft(entry);
           continue;
@@ -453,14 +568,10 @@ export class CheckpointedRun implements DurableRun {
           this.#keepEnded(entry);
           continue;
         }
-        const found = await this.#recovering.restore(entry, false);
+        const found = await this.#recovering.restore(entry, "start");
         if (!("run" in found)) {
           changed.push(found);
-          if (found.action === "failed") {
-            const failed = this.#recovering.failed(entry, found.problem);
-            this.#put.push(failed);
-            this.#keepLeft(failed);
-          }
+          if (found.action === "failed") this.#setAside(entry, found);
           engine.options.logger.warn("trace_changed", { flow: engine.options.name, ...found });
           continue;
         }
@@ -471,10 +582,7 @@ export class CheckpointedRun implements DurableRun {
       }
       engine.agenda.flush();
     }
-    this.isReady = true;
-    this.#writeSoon();
-    this.#found = { resumed, failed: this.#failed.size, changed };
-    return this.#found;
+    return { read, resumed };
   }
 
   /**
@@ -614,13 +722,14 @@ export class CheckpointedRun implements DurableRun {
     }
     if (mark.isSpoiled) return undefined;
     const state = stateOf(this.#engine, trace);
+    mark.dueAt = state !== undefined && this.#resting.isOn ? dueAtOf(trace) : undefined;
     if (state === undefined) {
       this.#unread.delete(trace.run);
       return this.#endedEntry(trace, mark);
     }
     const entry = this.#entryOf(trace, state, "open");
     if (!trace.isOpen && state.log !== undefined) this.#unread.set(trace.run, entry);
-    return entry;
+    return mark.dueAt === undefined ? entry : { ...entry, dueAt: mark.dueAt };
   }
 
   /** Returns the entry to which the log of an ended trace belongs, while the log is kept or still being read. */
@@ -765,12 +874,15 @@ function markOf(trace: Trace): Mark {
   return (trace.more.checkpointed ??= new Mark()) as Mark;
 }
 
-function listingOf(entry: Checkpoint, status: UnfinishedTrace["status"]): UnfinishedTrace {
+/** Lists a trace that is not in memory. Without a status it is an unloaded one. */
+function listingOf(entry: Checkpoint, status?: "failed" | "parked"): UnfinishedTrace {
   const { traceId, tenant } = entry;
   try {
-    return listing(traceId, tenant, status, readState(entry));
+    const state = readState(entry);
+    const isAsked = state.pauses?.some(({ token, answer }) => token !== undefined && answer === undefined);
+    return listing(traceId, tenant, status ?? (isAsked === true ? "paused" : "running"), state);
   } catch (error) {
-    return { tenant, traceId, status, startedAt: 0, nodes: [], error: errorPayload(error) };
+    return { tenant, traceId, status: status ?? "paused", startedAt: 0, nodes: [], error: errorPayload(error) };
   }
 }
 

@@ -44,6 +44,14 @@ export interface DurableOptions {
    * @defaultValue `"park"`
    */
   readonly onChanged?: OnChanged | undefined;
+  /**
+   * Milliseconds after which a trace that only waits leaves memory: for answers, instants or joins. It is loaded again
+   * when it is answered, looked up or due. A trace stays in memory while a caller, a reader, a `fetch` or an external
+   * task belongs to it, and if it was begun by `emit` or is exclusive. `Infinity` keeps all traces in memory.
+   *
+   * @defaultValue 60000
+   */
+  readonly unloadAfterMs?: number | undefined;
 }
 
 /** {@link DurableOptions} with defaults applied. */
@@ -55,9 +63,19 @@ export interface ResolvedDurableOptions {
   readonly maxPayloadBytes: number;
   readonly maxFailed: number;
   readonly onChanged: OnChanged;
+  readonly unloadAfterMs: number;
 }
 
-const KNOWN = ["checkpoints", "partition", "owner", "leaseMs", "maxPayloadBytes", "maxFailed", "onChanged"] as const;
+const KNOWN = [
+  "checkpoints",
+  "partition",
+  "owner",
+  "leaseMs",
+  "maxPayloadBytes",
+  "maxFailed",
+  "onChanged",
+  "unloadAfterMs",
+] as const;
 
 /**
  * Makes a flow survive the end of its process: after a crash at any instant, the next run finishes every accepted
@@ -83,6 +101,7 @@ export function durable(options: DurableOptions): Durability {
     maxPayloadBytes: options.maxPayloadBytes ?? 2 ** 20,
     maxFailed: options.maxFailed ?? 1000,
     onChanged: options.onChanged ?? "park",
+    unloadAfterMs: options.unloadAfterMs === undefined ? 60_000 : options.unloadAfterMs,
   };
   if (typeof (resolved.checkpoints as Partial<CheckpointStore> | undefined)?.open !== "function")
     throw new TypeError(
@@ -96,6 +115,7 @@ export function durable(options: DurableOptions): Durability {
   requireNumber("leaseMs", resolved.leaseMs, 1);
   requireInteger("maxPayloadBytes", resolved.maxPayloadBytes, 1);
   requireInteger("maxFailed", resolved.maxFailed, 0);
+  if (resolved.unloadAfterMs !== Number.POSITIVE_INFINITY) requireNumber("unloadAfterMs", resolved.unloadAfterMs, 1);
   if (typeof resolved.onChanged !== "function") requireOneOf("onChanged", resolved.onChanged, ["fail", "park"]);
   return registerDurability({ "~durability": true }, (engine) => new CheckpointedRun(engine, resolved));
 }

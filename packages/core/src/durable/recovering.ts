@@ -45,8 +45,9 @@ export class Recovering {
     this.#maxPayloadBytes = maxPayloadBytes;
   }
 
-  /** Restores a trace, or returns the mismatch. `isRetry` is set when a failed trace is retried. */
-  async restore(entry: Checkpoint, isRetry: boolean): Promise<Trace | ChangedTrace> {
+  /** Restores a trace, at the start, when it is loaded or for a retry after its failure; or returns the mismatch. */
+  async restore(entry: Checkpoint, why: "start" | "load" | "retry"): Promise<Trace | ChangedTrace> {
+    const isRetry = why === "retry";
     const { tenant, traceId } = entry;
     let state: SavedTrace;
     try {
@@ -69,7 +70,7 @@ export class Recovering {
     }
     // the function that decides on a message may outlast the flow
     if (this.#engine.isEnding) return { tenant, traceId, node: "", problem: "the flow was stopped", action: "parked" };
-    return restoreTrace(this.#engine, entry, again, placed);
+    return restoreTrace(this.#engine, entry, again, placed, why === "load");
   }
 
   /** Returns the unread results and error of a failed trace; `undefined` when its entry cannot be read. */

@@ -1,6 +1,7 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { checkedHeaders, Message, type MessageHeaders } from "../message/message.ts";
 import { VOUCHED } from "../message/vouched.ts";
+import type { PauseTicket } from "../message/outcome.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "../message/meta.ts";
 import type { Checkpoint } from "../ports/checkpoint-store.ts";
 import { BudgetAccount } from "../engine/state/budget-account.ts";
@@ -8,6 +9,7 @@ import { Lasting, type Pause } from "../engine/state/trace.ts";
 import { Trace } from "../engine/state/trace.ts";
 import { Attempt, AttemptExtras } from "../engine/state/attempt.ts";
 import { TraceLog } from "../engine/state/trace-log.ts";
+import { isOpenPause, ticketOf } from "../engine/context/pausing.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import { LeftSink } from "../engine/results/rookery.ts";
 import type { Edge, Worker } from "../engine/state/worker.ts";
@@ -80,12 +82,16 @@ export function restoreFailed(engine: DurableHost, { run, traceId }: Checkpoint,
   return trace;
 }
 
-/** Restores a trace from its stored state; its messages continue from their places. */
+/**
+ * Restores a trace from its stored state; its messages continue from their places. A trace that is loaded was counted,
+ * and observers were told of it, before.
+ */
 export function restoreTrace(
   engine: DurableHost,
   entry: Checkpoint,
   state: SavedTrace,
   placed: readonly Placed[],
+  isLoaded: boolean,
 ): Trace {
   const { run, traceId } = entry;
   const { resultCount, hasEnded = false, isOpenEnded = false } = state;
@@ -108,7 +114,7 @@ export function restoreTrace(
     return trace;
   }
   engine.traces.add(trace);
-  engine.accepted += 1;
+  if (!isLoaded) engine.accepted += 1;
   if (state.exclusive !== undefined || engine.options.maxTraces > 0) engine.admission.restore(trace, state.exclusive);
   const pauses = pausesOf(state);
   if (isOpenEnded) engine.rookery.restore(trace, results);
@@ -116,7 +122,8 @@ export function restoreTrace(
   restoreLasting(trace, state);
   if (state.budget !== undefined) trace.more.account = new BudgetAccount(state.budget.limits, state.budget.spent);
   restoreClosed(engine, trace, state);
-  if (engine.reporter.hasListeners) engine.reporter.trace(trace, { type: "trace_start", topic: headers.topic });
+  if (engine.reporter.hasListeners && !isLoaded)
+    engine.reporter.trace(trace, { type: "trace_start", topic: headers.topic });
   // restores all attempts before any continues; otherwise the trace might look starved
   const attempts = placed.map(({ item, worker }) => {
     const message = messageOf(trace, headers, item, state.deadlineAt);
@@ -150,7 +157,7 @@ export function restoreTrace(
   for (const { item, attempt } of attempts)
     if (attempt.worker.isOrdered && (item.where === "handler" || (item.where === "line" && item.source === undefined)))
       attempt.worker.outer?.hold(trace);
-  if (trace.isOpen && pauses.length > 0) engine.pausing.restore(trace, pauses);
+  if (trace.isOpen && pauses.length > 0) engine.pausing.restore(trace, pauses, isLoaded);
   // set last: if the deadline has passed, each message is dropped from its place
   if (trace.isOpen && state.deadlineAt !== undefined) engine.setDeadline(trace, state.deadlineAt);
   if (trace.isOpen && trace.live === 0) engine.ending.finish(trace);
@@ -216,6 +223,11 @@ function restoreClosed(engine: DurableHost, trace: Trace, { closed = [], rounds 
   });
   if (joins.length > 0) trace.more.closed = joins;
   if (rounds > 0) trace.more.rounds = rounds;
+}
+
+/** Returns the pauses of a stored trace that can be answered. */
+export function openPausesOf(state: SavedTrace): PauseTicket[] {
+  return pausesOf(state).filter(isOpenPause).map(ticketOf);
 }
 
 function pausesOf({ pauses = [] }: SavedTrace): Pause[] {

@@ -37,7 +37,7 @@ export class StoredGate implements Gate {
 
   stream<Result>(
     sink: StreamSink,
-    begin: () => Trace | undefined,
+    begin: () => Trace | undefined | Promise<Trace | undefined>,
     leave: (trace: Trace | undefined) => Promise<void>,
   ): Source<StreamItem<Result>> {
     const run = this.#run;

@@ -1,7 +1,7 @@
 import type { CheckValue } from "./policies/validation.ts";
 import type { ErrorPayload, FlowError } from "../foundation/flow-error.ts";
 import type { Message } from "../message/message.ts";
-import type { Outcome } from "../message/outcome.ts";
+import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import type { StreamItem, StreamSink } from "./results/stream-sink.ts";
 import type { Pause, Trace } from "./state/trace.ts";
 import type { Attempt } from "./state/attempt.ts";
@@ -15,13 +15,13 @@ export interface Durability {
 
 /** Contents of the checkpoint store at the start of a run. */
 export interface Recovery {
-  /** Number of traces that continue, or that have results left. */
+  /** Number of traces that continue, or that have results left. Traces at rest are among them, and are not read yet. */
   readonly resumed: number;
   /** Number of traces that failed earlier and wait for a retry. */
   readonly failed: number;
   /**
-   * Traces that no longer fit the flow, and the action taken. A later `ready` also lists traces found since; of these
-   * it keeps the last `maxFailed`.
+   * Traces that no longer fit the flow, and the action taken. A later `ready` also lists traces found since, such as
+   * traces at rest when they are loaded; of these it keeps the last `maxFailed`.
    */
   readonly changed: readonly ChangedTrace[];
 }
@@ -62,6 +62,11 @@ export interface UnfinishedTrace {
   readonly error: ErrorPayload | undefined;
 }
 
+/** Selection of unloaded traces: by their run, or by their id. */
+export type UnloadedFilter =
+  | { readonly run: number }
+  | { readonly traceId: string; readonly tenant: string | undefined };
+
 /** Barrier for everything that leaves a durable flow: it waits until the preceding state is stored. */
 export interface Gate {
   /** Delays values. Calls `refuse` with the error if the state cannot be stored. */
@@ -71,7 +76,7 @@ export interface Gate {
   /** Makes the source of a stream whose trace `begin` starts once the run is ready. */
   stream<Result>(
     sink: StreamSink,
-    begin: () => Trace | undefined,
+    begin: () => Trace | undefined | Promise<Trace | undefined>,
     leave: (trace: Trace | undefined) => Promise<void>,
   ): Source<StreamItem<Result>>;
 }
@@ -127,7 +132,19 @@ export interface DurableRun {
   logOf(traceId: string, tenant: string): Promise<readonly unknown[] | undefined>;
   /** Converts an error to its stored form. */
   kept(error: unknown): ErrorPayload;
-  unfinished(): UnfinishedTrace[];
+  unfinished(): Promise<UnfinishedTrace[]>;
+  /** Number of traces at rest that are in the store alone. */
+  readonly unloaded: number;
+  /**
+   * Loads the unloaded traces that fit. Use them as soon as this resolves: they may be unloaded again later.
+   */
+  load(which: UnloadedFilter): Promise<void>;
+  /** Returns the open pauses of a tenant's unloaded traces, of all or of those with one id. */
+  unloadedPauses(tenant: string, traceId: string | undefined): Promise<(PauseTicket & { readonly traceId: string })[]>;
+  /** Called when a trace waits only for answers or instants. */
+  rests(trace: Trace): void;
+  /** Called when such a trace continues or has ended. */
+  wakes(trace: Trace): void;
   /**
    * Restores the failed traces of that id as they were stored. Returns whether there was one.
    *

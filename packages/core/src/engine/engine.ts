@@ -269,8 +269,15 @@ export class Engine {
     this.probe?.begin(trace, message);
     if (this.reporter.hasListeners) this.reporter.trace(trace, { type: "trace_start", topic: message.headers.topic });
     if (message.deadlineAt !== undefined) this.setDeadline(trace, message.deadlineAt);
-    if (signal !== undefined && trace.isOpen)
-      trace.onEnd(onAbort(signal, (reason) => void this.ending.cancel(trace, reason)));
+    if (signal !== undefined && trace.isOpen) {
+      const stop = onAbort(signal, (reason) => void this.ending.cancel(trace, reason));
+      const forget = trace.onEnd(stop);
+      const release = (): void => {
+        forget();
+        stop();
+      };
+      if (this.durable !== undefined) trace.more.signal = { signal, release };
+    }
     return trace;
   }
 
@@ -485,12 +492,14 @@ export class Engine {
   /** Called when a trace waits only for answers or, if durable, for an instant. */
   traceRests(trace: Trace): void {
     this.#parts.admission?.rest(trace);
+    this.durable?.rests(trace);
     this.#noteIdle();
   }
 
   /** Called when a resting trace goes on. */
   traceWakes(trace: Trace): void {
     this.#parts.admission?.wake(trace);
+    this.durable?.wakes(trace);
   }
 
   #noteIdle(): void {

@@ -53,7 +53,7 @@ export interface LimiterStats {
 
 /** Figures of a running flow. */
 export interface FlowStats {
-  /** Number of in-flight traces, including ended ones whose handlers still run. */
+  /** Number of in-flight traces, including unloaded ones, and ended ones whose handlers still run. */
   readonly traces: number;
   /** Number of traces, and of retries of failed ones, that wait for their turn: see `exclusive` and `maxTraces`. */
   readonly waitingTraces: number;
@@ -83,7 +83,7 @@ export interface FlowStats {
 /** Collects the figures of a running flow. Cost: the size of its graph, independent of its traces. */
 export function statsOf(engine: Engine): FlowStats {
   return {
-    traces: engine.traces.size,
+    traces: engine.traces.size + (engine.durable?.unloaded ?? 0),
     waitingTraces: engine.waitingTraces,
     accepted: engine.accepted,
     outcomes: { ...engine.ending.counts },

@@ -46,6 +46,7 @@ const TYPES: Readonly<Record<Exclude<FlowEventType, `app.${string}`> | typeof AP
   signal_accept: true,
   signal_wait: true,
   signal_drop: true,
+  trace_unload: true,
   remote_call_start: true,
   remote_stream_event: true,
   remote_call_success: true,

@@ -218,6 +218,11 @@ export interface TracePauseEvent extends EventBase {
   readonly pauses: number;
 }
 
+/** A durable trace at rest leaves memory. It is loaded again when it is answered, looked up or due. */
+export interface TraceUnloadEvent extends EventBase {
+  readonly type: "trace_unload";
+}
+
 /** Fields of every event of a call to another agent. The attempt tells several calls of one trace apart. */
 export interface RemoteEventBase extends NodeEventBase {
   readonly skill: string;
@@ -331,6 +336,8 @@ export type FlowEvent =
   | SignalAcceptEvent
   | SignalWaitEvent
   | SignalDropEvent
+  | TraceUnloadEvent
+  | TraceUnloadEvent
   | RemoteCallStartEvent
   | RemoteStreamPartEvent
   | RemoteCallSuccessEvent

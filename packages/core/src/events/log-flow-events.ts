@@ -82,6 +82,7 @@ function levelOf(event: FlowEvent): LogLevel {
     case "remote_call_success":
     case "remote_call_cancelled":
       return "info";
+    case "trace_unload":
     case "remote_stream_event":
       return "debug";
   }

@@ -30,7 +30,7 @@ import { prepare } from "./prepare.ts";
 import { type Admitted, readTrace } from "./read-trace.ts";
 import { FlowRecovery } from "./recovery.ts";
 import { requireModels, requireNoResources } from "./run-checks.ts";
-import { Running, toldWhenStored } from "./running.ts";
+import { loading, Running, toldWhenStored } from "./running.ts";
 
 /** External work of a trace, cancelled when the trace ends first. */
 export interface ExternalTask {
@@ -236,11 +236,13 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       this.#running,
       onLeave,
       (engine, sink, admitted) => this.#begin(engine, input, emitOptions, sink, admitted),
-      async (left) => {
-        const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
-        const { message, edges } = prepare(engine, input, emitOptions);
-        const { signal } = emitOptions;
-        await engine.acceptance.check(message, edges, signal === undefined ? [left] : [left, signal]);
+      {
+        check: async (left) => {
+          const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
+          const { message, edges } = prepare(engine, input, emitOptions);
+          const { signal } = emitOptions;
+          await engine.acceptance.check(message, edges, signal === undefined ? [left] : [left, signal]);
+        },
       },
     );
   }
@@ -298,7 +300,12 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    */
   async fetch(options: FetchOptions = {}): Promise<Message<Result> | FlowError> {
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
-    return (await engine.rookery.fetch(wishOf(this.graph, this.name, options))) as Message<Result> | FlowError;
+    const wish = wishOf(this.graph, this.name, options);
+    if (wish.traceId !== undefined) {
+      const loaded = loading(engine, wish.traceId, wish.tenant);
+      if (loaded !== undefined) await loaded;
+    }
+    return (await engine.rookery.fetch(wish)) as Message<Result> | FlowError;
   }
 
   /** {@link Flow.fetch} from whichever of the given exit nodes has a result first. */
@@ -319,7 +326,10 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const traceId = chunk.traceId ?? chunk.parent?.traceId;
     if (traceId === undefined) throw new TypeError('Cannot emit a chunk: pass "traceId" or "parent"');
     if (chunk.to !== undefined) throw new TypeError('Cannot emit a chunk to a node from outside: "to" is for handlers');
-    const trace = this.#openTrace(engine, traceId, chunk.tenant ?? chunk.parent?.headers.tenant);
+    const tenant = chunk.tenant ?? chunk.parent?.headers.tenant;
+    const loaded = loading(engine, traceId, tenant);
+    if (loaded !== undefined) await loaded;
+    const trace = this.#openTrace(engine, traceId, tenant);
     return engine.chunks.emitOutside(
       trace,
       OUTSIDE,
@@ -338,6 +348,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   async cancel(traceId: string, options: TraceOptions & { readonly reason?: unknown } = {}): Promise<CancelReport> {
     requireKnownKeys("cancel", options, ["tenant", "reason"]);
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
+    const loaded = loading(engine, traceId, options.tenant);
+    if (loaded !== undefined) await loaded;
     const traces = engine.traces.find(traceId, options.tenant);
     const reports = await Promise.all(traces.map((trace) => engine.ending.cancel(trace, options.reason)));
     if (engine.durable !== undefined) await engine.durable.stored();
@@ -375,12 +387,20 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const controller = new AbortController();
     // listeners belong to the one who asks for the signal, and not to the one who ends the trace
     const scope = this.#options.asyncScope();
-    const trace = engine.traces.find(traceId, options.tenant).find((candidate) => candidate.isOpen);
-    if (trace === undefined) controller.abort(this.#running.unknownTrace(traceId, options.tenant));
-    else
-      trace.onEnd((reason) => {
-        if (reason instanceof Error) scope.runInAsyncScope(() => controller.abort(reason), undefined);
-      });
+    const abort = (reason: unknown): void => scope.runInAsyncScope(() => controller.abort(reason), undefined);
+    const find = (): Trace | undefined =>
+      engine.traces.find(traceId, options.tenant).find((candidate) => candidate.isOpen);
+    const follow = (trace: Trace | undefined): void => {
+      if (trace === undefined) abort(this.#running.unknownTrace(traceId, options.tenant));
+      else
+        trace.onEnd((reason) => {
+          if (reason instanceof Error) abort(reason);
+        });
+    };
+    const trace = find();
+    const loaded = trace === undefined ? loading(engine, traceId, options.tenant) : undefined;
+    if (loaded === undefined) follow(trace);
+    else loaded.then(() => follow(find())).catch(abort);
     return controller.signal;
   }
 

@@ -4,7 +4,7 @@ import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import type { StreamItem } from "../engine/results/stream-sink.ts";
 import type { StreamOptions, TraceOptions } from "./call-options.ts";
 import { readTrace } from "./read-trace.ts";
-import { type Running, toldWhenStored } from "./running.ts";
+import { loadingPause, type Running, toldWhenStored } from "./running.ts";
 
 /** The pauses of a flow's traces: lists and answers them. */
 export class FlowPauses<out Result> {
@@ -21,7 +21,9 @@ export class FlowPauses<out Result> {
   ): Promise<(PauseTicket & { readonly traceId: string })[]> {
     requireKnownKeys("pauses.list", options, ["tenant", "traceId"]);
     const engine = await this.#running.ready();
-    const tickets = engine.pausing.tickets(options.tenant ?? DEFAULT_HEADERS.tenant, options.traceId);
+    const { tenant = DEFAULT_HEADERS.tenant, traceId } = options;
+    const unloaded = (await engine.durable?.unloadedPauses(tenant, traceId)) ?? [];
+    const tickets = [...engine.pausing.tickets(tenant, traceId), ...unloaded];
     // an answer may come days later: a token that is handed out must last as long
     await engine.durable?.stored();
     return tickets;
@@ -40,7 +42,11 @@ export class FlowPauses<out Result> {
       requireKnownKeys("pauses.resume", options, ["tenant"]);
       this.#running.whenReady(reject, (engine) => {
         const told = toldWhenStored(engine, resolve as (outcome: Outcome) => void);
-        engine.pausing.resume(token, value, options.tenant ?? DEFAULT_HEADERS.tenant, told, reject);
+        const answer = (): void =>
+          engine.pausing.resume(token, value, options.tenant ?? DEFAULT_HEADERS.tenant, told, reject);
+        const loaded = loadingPause(engine, token);
+        if (loaded === undefined) answer();
+        else loaded.then(answer).catch(reject);
       });
     });
   }
@@ -57,6 +63,8 @@ export class FlowPauses<out Result> {
   ): AsyncGenerator<StreamItem<Result>, void, undefined> {
     requireKnownKeys("pauses.resumeStream", options, ["tenant", "onLeave"]);
     const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant } = options;
-    return readTrace(this.#running, onLeave, (engine, sink) => engine.pausing.resumeInto(token, value, tenant, sink));
+    return readTrace(this.#running, onLeave, (engine, sink) => engine.pausing.resumeInto(token, value, tenant, sink), {
+      load: (engine) => loadingPause(engine, token),
+    });
   }
 }

@@ -8,12 +8,20 @@ import type { Running } from "./running.ts";
 /** Settled when it is known whether the entry nodes take a message. */
 export type Admitted = PromiseWithResolvers<void>;
 
+/** Work before a trace is read. */
+interface Before {
+  /** Refuses a message before there is a trace; `left` aborts if the reader leaves meanwhile. */
+  readonly check?: (left: AbortSignal) => Promise<void>;
+  /** Loads the trace that `begin` finds, if a durable flow has unloaded it. */
+  readonly load?: (engine: Engine) => Promise<void> | undefined;
+}
+
 /** Reads what a trace produces into a sink that `begin` opens or finds it for. */
 export function readTrace<Result>(
   running: Running,
   onLeave: "cancel" | "detach",
   begin: (engine: Engine, sink: StreamSink, admitted: Admitted | undefined) => Trace | undefined,
-  check?: (left: AbortSignal) => Promise<void>,
+  { check, load }: Before = {},
 ): TraceStream<StreamItem<Result>> {
   requireOneOf("onLeave", onLeave, ["cancel", "detach"]);
   // a trace begins with the first read, which may come from elsewhere
@@ -39,7 +47,9 @@ export function readTrace<Result>(
       };
       const accepted =
         admitted && Promise.all([durable.ready, admitted.promise]).then(async () => await durable.stored());
-      return { ...durable.gate.stream<Result>(sink, beginOrRefuse, leave), accepted };
+      const loadAndBegin = (): Trace | undefined | Promise<Trace | undefined> =>
+        load?.(engine)?.then(beginOrRefuse) ?? beginOrRefuse();
+      return { ...durable.gate.stream<Result>(sink, loadAndBegin, leave), accepted };
     }
     const trace = begin(engine, sink, admitted);
     return {

@@ -5,7 +5,7 @@ import type { UnfinishedTrace } from "../engine/durability.ts";
 import type { StreamItem } from "../engine/results/stream-sink.ts";
 import type { StreamOptions, TraceOptions } from "./call-options.ts";
 import { readTrace } from "./read-trace.ts";
-import type { Running } from "./running.ts";
+import { loading, type Running } from "./running.ts";
 
 /** The traces that a durable flow has kept: lists, retries, discards and follows them. */
 export class FlowRecovery<out Result> {
@@ -18,7 +18,7 @@ export class FlowRecovery<out Result> {
 
   /** The traces that a durable flow has not finished, and those that failed and can be tried again. */
   async unfinished(): Promise<UnfinishedTrace[]> {
-    return (await this.#running.ready()).durable?.unfinished() ?? [];
+    return (await (await this.#running.ready()).durable?.unfinished()) ?? [];
   }
 
   /**
@@ -65,8 +65,11 @@ export class FlowRecovery<out Result> {
   ): Promise<AsyncGenerator<StreamItem<Result>, void, undefined>> {
     requireKnownKeys("recovery.follow", options, ["tenant", "onLeave"]);
     const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant } = options;
-    const { pausing } = await this.#running.ready();
-    if (!pausing.canFollow(traceId, tenant)) throw this.#running.unknownTrace(traceId, tenant);
-    return readTrace(this.#running, onLeave, (engine, sink) => engine.pausing.follow(traceId, tenant, sink));
+    const engine = await this.#running.ready();
+    await loading(engine, traceId, tenant);
+    if (!engine.pausing.canFollow(traceId, tenant)) throw this.#running.unknownTrace(traceId, tenant);
+    return readTrace(this.#running, onLeave, ({ pausing }, sink) => pausing.follow(traceId, tenant, sink), {
+      load: (running) => loading(running, traceId, tenant),
+    });
   }
 }

@@ -49,6 +49,19 @@ export class Running {
   }
 }
 
+/** Loads the traces of an id that a durable flow has unloaded. Returns `undefined` when there can be none. */
+export function loading(engine: Engine, traceId: string, tenant: string | undefined): Promise<void> | undefined {
+  const { durable } = engine;
+  return durable === undefined || durable.unloaded === 0 ? undefined : durable.load({ traceId, tenant });
+}
+
+/** Loads the trace of a pause if a durable flow has unloaded it. Returns `undefined` when it has not. */
+export function loadingPause({ durable, pausing }: Engine, token: string): Promise<void> | undefined {
+  if (durable === undefined || durable.unloaded === 0) return undefined;
+  const run = pausing.unknownRunOf(token);
+  return run === undefined ? undefined : durable.load({ run });
+}
+
 /** Passes an outcome on: in a durable flow when what led to it is stored. */
 export function toldWhenStored(engine: Engine, tell: (outcome: Outcome) => void): (outcome: Outcome) => void {
   return engine.durable?.gate.outcome(tell) ?? tell;

@@ -17,7 +17,7 @@ export interface RecordPlace {
 export type TraceRecord =
   /** The edge of an entry node accepted a message from outside. */
   | (RecordPlace & { readonly type: "accepted"; readonly message: Message })
-  /** A message that was accepted before a restart has been restored. */
+  /** A message that was accepted before a restart, or before its trace was unloaded, has been restored. */
   | (RecordPlace & { readonly type: "restored"; readonly attempt: number; readonly message: Message })
   /** A handler is about to be called. */
   | (RecordPlace & { readonly type: "started"; readonly attempt: number })
@@ -75,6 +75,8 @@ export type TraceRecord =
       readonly signal: string;
       readonly value: unknown;
     })
+  /** A durable trace at rest left memory. Its messages are `restored` when it is loaded again. */
+  | { readonly type: "unloaded"; readonly run: string; readonly traceId: string; readonly tenant: string }
   | (Omit<RecordPlace, "node" | "lineage"> & {
       readonly type: "ended";
       readonly outcome: FinalOutcome;

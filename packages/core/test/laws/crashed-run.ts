@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { EmitOptions, Flow } from "penguiflow";
+import { type EmitOptions, type Flow, seededRandom } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import type { SimulatedRequest, SimulatedSignal, SimulateOptions } from "penguiflow/testing";
 import { SimulatedRun } from "../../src/testing/simulation/simulated-run.ts";
@@ -41,7 +41,7 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
           limits: { rookeryMaxSize, maxKeptLogs: 100 },
           emitErrorsToRookery,
           graceMs: 50,
-          durability: durable({ checkpoints }),
+          durability: durable({ checkpoints, unloadAfterMs: unloadAfterMsOf(seed) }),
         },
         effects,
       );
@@ -74,6 +74,12 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
     messages: run.attempts,
     crashes: run.crashes,
   };
+}
+
+/** Returns when the traces of a seed that rest leave memory. */
+function unloadAfterMsOf(seed: number): number {
+  const times = [1, 1, 1, 5, 50, 1_000, Number.POSITIVE_INFINITY];
+  return times[Math.floor(seededRandom(seed ^ 0x5bd1e995)() * times.length)] as number;
 }
 
 const BEGINNING: ReadonlySet<string | symbol> = new Set(["call", "outcome", "stream", "emit", "emitNowait"]);

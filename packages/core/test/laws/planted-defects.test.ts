@@ -2,6 +2,7 @@ import { create, joinK, type CheckpointBatch, type Message, node, payloadNode, s
 import { durable } from "penguiflow/durable";
 import { simulate, SimulationError } from "penguiflow/testing";
 import { afterEach, describe, expect, test } from "vitest";
+import { RestingTraces } from "../../src/durable/resting-traces.ts";
 import { CheckpointedRun } from "../../src/durable/durable-run.ts";
 import { Emitting } from "../../src/engine/context/emitting.ts";
 import { Signalling } from "../../src/engine/context/signalling.ts";
@@ -404,6 +405,34 @@ describe("a planted defect of signals is found", () => {
       input: (): string[] => [],
       signals: (random, index) =>
         Array.from({ length: Math.floor(random() * 6) }, (_, word) => ({ name: "word", value: `${index}.${word}` })),
+      seeds,
+    });
+  }
+});
+
+describe("a planted defect of traces at rest is found", () => {
+  test("an unloaded trace whose instant is forgotten", { timeout: 60_000 }, async () => {
+    const says = /L2: the trace of run "\w+" has not ended/;
+    const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
+    await approvals(seeds);
+    expect((await oneSeed(105)).broken, "without the defect").toEqual([]);
+    plant(RestingTraces.prototype, "armAlarm", () => () => {});
+    await expect(approvals(seeds)).rejects.toThrow(says);
+    expect((await oneSeed(105)).broken.join("\n")).toMatch(says);
+  });
+
+  /** Simulates a flow whose requests wait for an answer out of memory, until it is too late for one. */
+  function approvals(seeds: readonly number[]) {
+    return simulate({
+      flow(ports, { checkpoints }) {
+        const ask = payloadNode("ask", async (order: number, ctx) => {
+          const expiresAt = ctx.message.createdAt + 500;
+          await ctx.pause({ reason: "May it go?", expiresAt, ifExpired: true });
+          return order;
+        });
+        return create(ask.to(), { ...ports, durability: durable({ checkpoints, unloadAfterMs: 1 }) });
+      },
+      input: (_random, index) => index,
       seeds,
     });
   }

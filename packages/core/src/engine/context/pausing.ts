@@ -299,7 +299,7 @@ export class Pausing {
     if (lasting.rest === rest || (rest === "asleep" && engine.durable === undefined)) return;
     if (lasting.rest === "none") this.restingTraces += 1;
     lasting.rest = rest;
-    if (rest === "quiet") this.#notify(trace, lasting);
+    if (rest === "quiet" && !lasting.wasTold) this.#notify(trace, lasting);
     engine.traceRests(trace);
   }
 
@@ -328,9 +328,12 @@ export class Pausing {
     return Object.freeze({ status: "paused", ...this.#engine.ending.baseOf(trace), error, pauses });
   }
 
-  /** Restores the pauses of a trace after a restart. */
-  restore(trace: Trace, pauses: readonly Pause[]): void {
+  /**
+   * Restores the pauses of a trace after a restart, or when it is loaded: its callers were told of the pauses then.
+   */
+  restore(trace: Trace, pauses: readonly Pause[], wasTold: boolean): void {
     const lasting = (trace.lasting ??= new Lasting());
+    lasting.wasTold = wasTold;
     this.#traces.set(trace.run, trace);
     for (const pause of pauses) {
       for (const paused of lasting.paused) if (isOf(pause, paused)) pause.waiting = paused;
@@ -424,8 +427,24 @@ export class Pausing {
     const { lasting } = trace;
     if (lasting === null || lasting.rest === "none") return;
     lasting.rest = "none";
+    lasting.wasTold = false;
     this.restingTraces -= 1;
     this.#engine.traceWakes(trace);
+  }
+
+  /** Releases the pauses of a trace at rest that is unloaded. */
+  unloaded(trace: Trace): void {
+    const lasting = trace.lasting as Lasting;
+    for (const pause of lasting.pauses.values()) disarm(pause);
+    this.#traces.delete(trace.run);
+    lasting.rest = "none";
+    this.restingTraces -= 1;
+  }
+
+  /** Returns the run that made a token, if its trace is not among those with pauses in memory. */
+  unknownRunOf(token: string): number | undefined {
+    const run = Number.parseInt(partsOf(token)?.[1] ?? "", 36);
+    return run < this.#engine.identity.traces.next && !this.#traces.has(run) ? run : undefined;
   }
 
   /** Fails a trace whose handler uses one name twice. */
@@ -638,7 +657,7 @@ export class Pausing {
   }
 
   #find(token: string, tenant: string): { readonly trace: Trace; readonly pause: Pause } {
-    const parts = /^pause_([0-9a-z]*)_?([0-9a-z]*)/.exec(token);
+    const parts = partsOf(token);
     const refusal = (code: FlowErrorCode, why: string): FlowError =>
       new FlowError({ code, message: `Cannot resume: ${why}`, tenant });
     if (parts === null) throw refusal(FlowErrorCode.PAUSE_UNKNOWN, "the token was not made by a flow");
@@ -747,7 +766,7 @@ function parkedUntil(asked: readonly Pause[]): string {
 }
 
 /** Whether it is a pause that can be answered. */
-function isOpenPause({ token, answer }: Pause): boolean {
+export function isOpenPause({ token, answer }: Pause): boolean {
   return token !== undefined && answer === undefined;
 }
 
@@ -759,7 +778,8 @@ function beginOf({ token, signal, reason, expiresAt }: Pause) {
   return { type: "node_pause", reason, ...(expiresAt === undefined ? {} : { expiresAt }) } as const;
 }
 
-function ticketOf({ token, node, name, reason, payload, expiresAt }: Pause): PauseTicket {
+/** Returns what a caller needs to answer a pause. */
+export function ticketOf({ token, node, name, reason, payload, expiresAt }: Pause): PauseTicket {
   return { token: token as string, node, name: name ?? reason, reason, payload, expiresAt };
 }
 
@@ -786,6 +806,11 @@ function requirePause(init: PauseInit<unknown>): void {
  */
 const TOKEN =
   /^pause_[0-9a-z]+_[0-9a-z]+_(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?:[0-9a-f]{8}-){3}[0-9a-f]{8})$/;
+
+/** Splits a token, which may be truncated, into the run of its trace and its expiry. */
+function partsOf(token: string): RegExpExecArray | null {
+  return /^pause_([0-9a-z]*)_?([0-9a-z]*)/.exec(token);
+}
 
 /** Generates 128 unguessable bits, or seeded ones if the flow has its own `random`. */
 function secret({ options }: PausingHost): string {

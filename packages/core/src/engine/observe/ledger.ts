@@ -164,6 +164,13 @@ export class Ledger {
     this.dropped(attempt);
   }
 
+  /** Records that a trace at rest leaves memory. The store has its messages. */
+  unloaded(trace: Trace): void {
+    trace.close();
+    trace.empty();
+    this.#record?.({ type: "unloaded", ...runOf(trace) });
+  }
+
   /** Records that an attempt of the trace, or of a playbook below it, has spent part of the budget. */
   spent(trace: Trace, { node }: Attempt, amounts: Budget, { spent, limits }: BudgetAccount): void {
     this.changed(trace);

@@ -127,6 +127,8 @@ export class Lasting {
    * nothing to do for the trace until a sleep is over.
    */
   rest: "none" | "asleep" | "quiet" = "none";
+  /** Whether its callers were notified of its rest before it was unloaded. */
+  wasTold = false;
 }
 
 /** Messages of a trace that a join has gathered so far. */
@@ -186,6 +188,8 @@ export class TraceExtras {
   streams: StreamTable | undefined;
   /** Cleanup callbacks for the end of the trace: listeners, subflows, remote tasks. */
   releases: Set<(reason: unknown) => void> | undefined;
+  /** Signal of the caller of a durable trace, and the end of listening to it. */
+  signal: { readonly signal: AbortSignal; readonly release: () => void } | undefined;
   deadlineTimer: Timer | undefined;
   lastNode: string | undefined;
   lastReason: string | undefined;

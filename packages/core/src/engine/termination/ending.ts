@@ -42,7 +42,7 @@ interface EndingHost {
   readonly sending: Sending;
   readonly joining: Joining;
   readonly fetching: { starve(trace: Trace): void };
-  readonly pausing: { rests(trace: Trace): void; ended(trace: Trace): void };
+  readonly pausing: { rests(trace: Trace): void; ended(trace: Trace): void; unloaded(trace: Trace): void };
   readonly logs: { ended(trace: Trace): void; viewOf(trace: Trace, log: TraceLog): OutcomeLog };
   /** Called when a trace has ended and its last handler has returned or was abandoned. */
   traceLeft(trace: Trace): void;
@@ -147,6 +147,23 @@ export class Ending {
   /** Ends a trace in this run. The checkpoint store keeps it for a later run. */
   leave(trace: Trace, error: FlowError): void {
     if (trace.isOpen) this.#end(trace, "failed", error, undefined);
+  }
+
+  /** Releases what a trace at rest has in memory. It has not ended: the store alone has it. */
+  unload(trace: Trace): void {
+    const engine = this.#engine;
+    if (engine.reporter.hasListeners) engine.reporter.trace(trace, { type: "trace_unload" });
+    engine.ledger.unloaded(trace);
+    trace.extras?.deadlineTimer?.cancel();
+    engine.pausing.unloaded(trace);
+    const groups = trace.gathered ?? [];
+    trace.gathered = null;
+    for (const group of groups) {
+      group.timer?.cancel();
+      group.place.dropGroup(group);
+      for (const { worker } of group.members) engine.sending.leftJoin(worker);
+    }
+    engine.traces.remove(trace);
   }
 
   deadlock(send: Send, cycle: readonly string[]): void {

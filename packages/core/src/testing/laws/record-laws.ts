@@ -32,7 +32,7 @@ export interface Sender {
   readonly message: Message | undefined;
 }
 
-type RunRecord = Exclude<TraceRecord, { readonly type: "ended" | "signalled" | "spent" }>;
+type RunRecord = Exclude<TraceRecord, { readonly type: "ended" | "signalled" | "spent" | "unloaded" }>;
 type SpentRecord = Extract<TraceRecord, { readonly type: "spent" }>;
 
 /** The place of a message. "over" is final; a "taken" message may return when its handler is retried. */
@@ -94,6 +94,7 @@ export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf:
         end(run, record.run, shape, complain);
         checkSpent(run, record.outcome.spent, complain);
       } else if (record.type === "spent") spend(run, record, complain);
+      else if (record.type === "unloaded") unload(run, complain);
       else if (record.type !== "signalled") follow(run, record, shape, complain);
     }
   }
@@ -125,6 +126,14 @@ function checkSpent(run: Run, spent: Budget, complain: Complain): void {
 function restart(run: Run): void {
   if (run.hasEnded) return;
   for (const [lineage, { where }] of run.items) if (where !== "over" && where !== "taken") run.missing.add(lineage);
+}
+
+/** Expects what a restart does of a trace at rest. */
+function unload(run: Run, complain: Complain): void {
+  for (const [lineage, { where }] of run.items)
+    if (where !== "paused" && where !== "in a join" && where !== "over" && where !== "taken")
+      complain("L1", `message ${lineage} is ${where}`);
+  restart(run);
 }
 
 function checkRestored(run: Run, complain: Complain): void {
@@ -302,6 +311,7 @@ function isSentTo(wanted: readonly string[], reached: readonly string[]): boolea
 export function lineOf(record: TraceRecord | Restart): string {
   if (record.type === "restart") return "a new process goes on from what is stored";
   const trace = `${record.type} run ${record.run} "${record.traceId}" of ${record.tenant}`;
+  if (record.type === "unloaded") return trace;
   if (record.type === "ended") {
     const { outcome } = record;
     const why = "error" in outcome ? `${outcome.error.code} (${outcome.error.message}) ` : "";

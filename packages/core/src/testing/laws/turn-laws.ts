@@ -56,7 +56,7 @@ export function brokenTurns(records: readonly TraceRecord[], shapeOf: (run: stri
   for (const [index, record] of records.entries()) {
     const { run, tenant } = record;
     if (record.type === "spent") continue;
-    if (record.type === "ended") {
+    if (record.type === "ended" || record.type === "unloaded") {
       for (const desk of desks.values()) if (desk.lines.delete(run)) desk.contenders();
       continue;
     }

@@ -56,6 +56,9 @@ const TENANTS = ["tenant-1", "tenant-2", "tenant-3"] as const;
 /** Possible rates of a kind of fault. Most runs have few kinds of faults. */
 const RATES = [0, 0, 0, 0.03, 0.1, 0.3] as const;
 
+/** Possible rates of a way in which people take their time. */
+const HABITS = [0, 0.3, 0.8] as const;
+
 /** Maximum number of crashes in one run. */
 const MOST_CRASHES = 5;
 
@@ -74,6 +77,8 @@ interface Request {
   /** Signals to be sent into its trace. */
   readonly signals: readonly SimulatedSignal[];
   hasBegun: boolean;
+  /** Whether its results are fetched: unread ones make its trace wait. */
+  isEmitted: boolean;
   /** The outcome reported to its caller. */
   told: Told | undefined;
 }
@@ -108,6 +113,11 @@ export class SimulatedRun {
   /** Number of crashes. */
   crashes = 0;
   readonly #random: Random;
+  /** Random source for the times of answers and of callers who come back. */
+  readonly #answers: Random;
+  readonly #latecomers = new Set<Request>();
+  /** Whether nothing else happens any more. */
+  #isLate = false;
   readonly #rates = new Map<string, number>();
   readonly #envelopes: BusEnvelope[] = [];
   readonly #requests: Request[] = [];
@@ -134,6 +144,7 @@ export class SimulatedRun {
     this.#options = options;
     this.#setting = setting;
     this.#random = this.#stream("callers");
+    this.#answers = this.#stream("answers");
     this.#schedule = new SeededSchedule(this.#stream("schedule"));
     this.#fate = this.#stream("checkpoints");
     this.#checkpoints = this.#makeCheckpoints();
@@ -169,6 +180,7 @@ export class SimulatedRun {
     this.#planEnd();
     this.#plan();
     await this.#playOn();
+    await this.#letCollect();
     if (this.#allRecords.length === 0 && !this.#checkpoints.isUsed)
       throw new TypeError('Option "flow" of simulate must pass its ports on: create(…, { ...ports })');
     this.#watch("flush", this.#flow.flush());
@@ -304,13 +316,18 @@ export class SimulatedRun {
   }
 
   /** Whether a fault of a kind occurs now. The seed determines the kinds of a run and their rates. */
-  #happens(kind: string, random: Random, mayHappen = this.#setting.faults): boolean {
+  #happens(kind: string, random: Random, mayHappen = this.#setting.faults, rates: readonly number[] = RATES): boolean {
     if (!mayHappen) return false;
     let rate = this.#rates.get(kind);
-    if (rate === undefined) this.#rates.set(kind, (rate = oneOf(RATES, this.#stream(`rate of ${kind}`))));
+    if (rate === undefined) this.#rates.set(kind, (rate = oneOf(rates, this.#stream(`rate of ${kind}`))));
     if (random() >= rate) return false;
     this.#count(kind);
     return true;
+  }
+
+  /** Whether someone takes their time, which is no fault. */
+  #isUnhurried(kind: string, random: Random): boolean {
+    return this.#happens(kind, random, this.#setting.crashes, HABITS);
   }
 
   #count(kind: string): void {
@@ -390,6 +407,7 @@ export class SimulatedRun {
         key,
         signals: this.#options.signals?.(signals, index) ?? [],
         hasBegun: false,
+        isEmitted: false,
         told: undefined,
       };
       this.#requests.push(request);
@@ -429,7 +447,10 @@ export class SimulatedRun {
     else if (kind < 0.6 || (!mayEmit && kind >= 0.85))
       this.#watch(what, this.#learnCall(request, flow.call(message, options)));
     else if (kind < 0.85) this.#watch(what, this.#learnCall(request, this.#read(request, options)));
-    else this.#watch(what, this.#emit(request, options));
+    else {
+      request.isEmitted = true;
+      this.#watch(what, this.#emit(request, options));
+    }
   }
 
   /** Sends a signal, and checks that it is stored when its sender is told so. */
@@ -478,6 +499,8 @@ export class SimulatedRun {
       this.#tell(process, request, "completed", undefined);
     } catch (error) {
       if (error instanceof FlowError && error.code === FlowErrorCode.TRACE_PAUSED) this.#collect(request);
+      // the trace may have paused before its reader left, or pause later: its results are kept then
+      else if (error === LEFT) this.#latecomers.add(request);
       else if (error instanceof FlowError && !UNDECIDED.has(error.code)) this.#tell(process, request, undefined, error);
       throw error;
     }
@@ -571,9 +594,24 @@ export class SimulatedRun {
     }
   }
 
-  /** Fetches the remaining results of a request whose caller has stopped waiting. */
+  /** Fetches the remaining results of a request whose caller has stopped waiting: now, or when all else has happened. */
   #collect(request: Request): void {
+    if (!this.#isLate && !request.isEmitted && this.#isUnhurried("a caller comes back late", this.#answers)) {
+      this.#latecomers.add(request);
+      return;
+    }
     this.#watch(`collecting the results of ${nameOf(request)}`, this.#fetchAll(request));
+  }
+
+  /** Lets callers come back that nothing waited for. A trace that has not ended by now never will. */
+  async #letCollect(): Promise<void> {
+    this.#isLate = true;
+    const ended = new Set(
+      this.#allRecords.flatMap(({ type, tenant, traceId }) => (type === "ended" ? [keyOf(tenant, traceId)] : [])),
+    );
+    const latecomers = [...this.#latecomers].filter(({ key }) => ended.has(key));
+    for (const request of latecomers) this.#whenUp(() => this.#collect(request));
+    if (latecomers.length > 0) await this.#playOn();
   }
 
   /** Answers the pauses of a trace. */
@@ -584,7 +622,12 @@ export class SimulatedRun {
     const answered = new Set(this.#answered);
     const ask = async (): Promise<void> => {
       for (const ticket of await flow.pauses.list({ tenant, traceId })) {
-        const { token } = ticket;
+        const { token, expiresAt } = ticket;
+        if (
+          expiresAt !== undefined &&
+          this.#isUnhurried("a pause is not answered", this.#stream(`silence of ${token}`))
+        )
+          continue;
         if (answered.has(token)) this.broken.push(`L10: the answer to "${ticket.reason}" is asked for again`);
         const resume = async (): Promise<void> => {
           const outcome = await flow.pauses.resume(token, answer(ticket, this.#stream(token)), { tenant });
@@ -608,7 +651,10 @@ export class SimulatedRun {
     const key = keyOf(tenant, traceId);
     if (!process.runs.has(key)) process.runs.set(key, run);
     if (record.type === "restored") add(process.restored, record.node, 1);
-    if (record.type === "parked" && record.why === "pause") process.later(() => this.#answer(tenant, traceId));
+    if (record.type === "parked" && record.why === "pause") {
+      const isSlow = this.#isUnhurried("an answer takes its time", this.#answers);
+      process.later(() => this.#answer(tenant, traceId), isSlow ? oneOf(DELAYS_MS, this.#answers) : 0);
+    }
   }
 
   /** Runs a handler with injected faults, and records where its messages go. */

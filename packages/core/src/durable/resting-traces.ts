@@ -1,0 +1,275 @@
+import { onAbort } from "../foundation/abort.ts";
+import { errorPayload } from "../foundation/flow-error.ts";
+import type { Timer } from "../foundation/timer-wheel.ts";
+import type { Checkpoint, CheckpointFilter, CheckpointPartition } from "../ports/checkpoint-store.ts";
+import type { Trace } from "../engine/state/trace.ts";
+import type { DurableHost } from "../engine/durable-host.ts";
+import { LeftSink } from "../engine/results/rookery.ts";
+
+/** Parts of a durable run that {@link RestingTraces} calls. */
+export interface RestingHost {
+  partition(): CheckpointPartition;
+  /** Whether the stored state of a trace is its current one. If not, it will be stored. */
+  isStored(trace: Trace): boolean;
+  /** Stops storing a trace. Its checkpoint stays. */
+  forget(trace: Trace): void;
+  afterStored(told: (failure: Error | undefined) => void): void;
+  stored(): Promise<void>;
+  /** Restores a trace that had left memory, or deals with its mismatch. */
+  restore(entry: Checkpoint): Promise<void>;
+}
+
+/** Selection of traces at rest. */
+type RestingFilter = Omit<CheckpointFilter, "isAtRest">;
+
+/** Delay before another read after one that failed, in milliseconds. */
+const RETRY_MS = 1_000;
+
+/**
+ * Unloads traces that have been at rest for some time, and loads them again when they are asked for or due. The store
+ * alone keeps an unloaded trace: memory holds their number, and one timer for the earliest instant at which one of them
+ * continues.
+ *
+ * States of a trace: at work ⇄ at rest in memory → unloaded → at rest in memory, or restored in a later run.
+ */
+export class RestingTraces {
+  /** Number of unloaded traces. */
+  unloaded = 0;
+  readonly #engine: DurableHost;
+  readonly #host: RestingHost;
+  readonly #unloadAfterMs: number;
+  /** Traces at rest in memory, each with the clock's time of its last check, oldest first. */
+  readonly #resting = new Map<Trace, number>();
+  #sweep: Timer | undefined;
+  /** Traces that are being read, by run. */
+  readonly #loading = new Map<number, Promise<void>>();
+  /** Number of pending look-ups by run. What they load must stay until they have used it. */
+  readonly #wanted = new Map<number, number>();
+  #alarm: Timer | undefined;
+  /** Epoch milliseconds of the alarm. */
+  #alarmAt = Number.POSITIVE_INFINITY;
+
+  constructor(engine: DurableHost, host: RestingHost, unloadAfterMs: number) {
+    this.#engine = engine;
+    this.#host = host;
+    this.#unloadAfterMs = unloadAfterMs;
+  }
+
+  /** Whether traces are unloaded at all. */
+  get isOn(): boolean {
+    return this.#unloadAfterMs !== Number.POSITIVE_INFINITY;
+  }
+
+  /** Takes over the traces at rest that an earlier process has left in the store. */
+  async takeOver(unloaded: number, now: number): Promise<void> {
+    this.unloaded = unloaded;
+    await this.#armNext(now);
+  }
+
+  /** Notes that a trace rests from now on. */
+  rests(trace: Trace): void {
+    if (!this.isOn) return;
+    this.#resting.delete(trace);
+    this.#resting.set(trace, this.#engine.clock.now());
+    this.#sweep ??= this.#engine.timers.after(this.#unloadAfterMs, () => this.#sweepUp());
+  }
+
+  /** Notes that a trace continues, or has ended. */
+  wakes(trace: Trace): void {
+    if (this.#resting.delete(trace) && this.#resting.size === 0) this.#disarmSweep();
+  }
+
+  #disarmSweep(): void {
+    this.#sweep?.cancel();
+    this.#sweep = undefined;
+  }
+
+  /** Unloads the traces that have rested long enough, once their state is stored. */
+  #sweepUp(): void {
+    const { clock, timers } = this.#engine;
+    const now = clock.now();
+    const found: Trace[] = [];
+    for (const [trace, since] of this.#resting) {
+      if (since + this.#unloadAfterMs > now) break;
+      found.push(trace);
+    }
+    // a trace that has to stay is checked again after the same time
+    for (const trace of found) {
+      this.#resting.delete(trace);
+      this.#resting.set(trace, now);
+    }
+    const [oldest = now] = this.#resting.values();
+    this.#sweep = timers.after(Math.max(1, oldest + this.#unloadAfterMs - now), () => this.#sweepUp());
+    const free = found.filter(({ run }) => !this.#wanted.has(run));
+    if (free.length === 0) return;
+    this.#host.afterStored((failure) => {
+      if (failure !== undefined) return;
+      for (const trace of free) if (this.#resting.has(trace) && this.#mayLeave(trace)) this.#unload(trace);
+      if (this.#resting.size === 0) this.#disarmSweep();
+    });
+  }
+
+  /** Whether nothing in this process needs a trace, and the store has all of it. */
+  #mayLeave(trace: Trace): boolean {
+    const { rookery } = this.#engine;
+    const { lasting, extras, sink } = trace;
+    if (!trace.isOpen || this.#wanted.has(trace.run)) return false;
+    if (dueAtOf(trace) === undefined || !(sink instanceof LeftSink)) return false;
+    if (lasting === null || lasting.watchers.length > 0 || rookery.isAwaited(trace)) return false;
+    for (const { status } of lasting.effects.values()) if (status === "started") return false;
+    const releases = (extras?.releases?.size ?? 0) - (extras?.signal === undefined ? 0 : 1);
+    const isHeld = releases + (extras?.entrySends?.size ?? 0) > 0 || trace.isUnread;
+    return !isHeld && this.#host.isStored(trace);
+  }
+
+  #unload(trace: Trace): void {
+    const dueAt = dueAtOf(trace) as number;
+    this.#resting.delete(trace);
+    this.#host.forget(trace);
+    this.#listen(trace);
+    this.#engine.ending.unload(trace);
+    this.unloaded += 1;
+    this.armAlarm(dueAt);
+  }
+
+  /** Has the caller's signal cancel the trace as before, without keeping the trace in memory. */
+  #listen({ run, id, tenant, extras }: Trace): void {
+    if (extras?.signal === undefined) return;
+    const { signal, release } = extras.signal;
+    release();
+    onAbort(signal, (reason) => {
+      this.#cancel(run, id, tenant, reason).catch((error: unknown) => this.#warn(error));
+    });
+  }
+
+  async #cancel(run: number, id: string, tenant: string, reason: unknown): Promise<void> {
+    await this.load({ run });
+    const trace = this.#engine.traces.find(id, tenant).find((found) => found.run === run);
+    if (trace !== undefined) await this.#engine.ending.cancel(trace, reason);
+  }
+
+  /**
+   * Loads the unloaded traces that match. Resolves once they are in memory: the calling code must use them before it
+   * waits again.
+   */
+  async load(filter: RestingFilter): Promise<void> {
+    if (this.unloaded === 0) return;
+    const found: Checkpoint[] = [];
+    for await (const page of this.#host.partition().read({ ...filter, isAtRest: true })) found.push(...page);
+    await this.#loadAll(found);
+  }
+
+  async #loadAll(found: readonly Checkpoint[]): Promise<void> {
+    for (const { run } of found) this.#wanted.set(run, (this.#wanted.get(run) ?? 0) + 1);
+    try {
+      await Promise.all(found.map((entry) => this.#loadOne(entry)));
+    } finally {
+      for (const { run } of found) {
+        const others = (this.#wanted.get(run) as number) - 1;
+        if (others === 0) this.#wanted.delete(run);
+        else this.#wanted.set(run, others);
+      }
+    }
+  }
+
+  /** Calls `look` with the checkpoint of each unloaded trace that matches. */
+  async each(filter: RestingFilter, look: (entry: Checkpoint) => void): Promise<void> {
+    if (this.unloaded === 0) return;
+    await this.#host.stored();
+    for await (const page of this.#host.partition().read({ ...filter, isAtRest: true }))
+      for (const entry of page) if (!this.#isInMemory(entry)) look(entry);
+  }
+
+  #isInMemory({ run, traceId, tenant }: Checkpoint): boolean {
+    return this.#engine.traces.find(traceId, tenant).some((trace) => trace.run === run);
+  }
+
+  async #loadOne(entry: Checkpoint): Promise<void> {
+    if (this.#isInMemory(entry)) return;
+    let loading = this.#loading.get(entry.run);
+    if (loading === undefined) {
+      const { homeScope } = this.#engine.options;
+      // the trace has no caller whose async context could apply
+      loading = homeScope.runInAsyncScope((run) => this.#read(run), undefined, entry.run);
+      loading = loading.finally(() => this.#loading.delete(entry.run));
+      this.#loading.set(entry.run, loading);
+    }
+    await loading;
+  }
+
+  /**
+   * Reads a trace and restores it. The entry found before may be out of date: the trace may have been loaded and have
+   * ended in between. From here on only this call can load it.
+   */
+  async #read(run: number): Promise<void> {
+    await this.#host.stored();
+    for await (const page of this.#host.partition().read({ run, isAtRest: true })) {
+      for (const entry of page) {
+        await this.#host.restore(entry);
+        this.unloaded -= 1;
+      }
+    }
+    if (this.unloaded === 0) this.#disarmAlarm();
+    this.#engine.agenda.flush();
+  }
+
+  /** Sets the alarm for an instant at which an unloaded trace continues, unless it is set for an earlier one. */
+  armAlarm(dueAt: number): void {
+    if (dueAt >= this.#alarmAt) return;
+    this.#disarmAlarm();
+    this.#alarmAt = dueAt;
+    const { clock, timers } = this.#engine;
+    this.#alarm = timers.after(Math.max(0, dueAt - clock.epochNow()), () => {
+      this.#disarmAlarm();
+      this.#loadDue().catch((error: unknown) => this.#retry(error));
+    });
+  }
+
+  #disarmAlarm(): void {
+    this.#alarm?.cancel();
+    this.#alarm = undefined;
+    this.#alarmAt = Number.POSITIVE_INFINITY;
+  }
+
+  async #loadDue(): Promise<void> {
+    const now = this.#engine.clock.epochNow();
+    // page by page, because a million may be due at once
+    for await (const page of this.#host.partition().read({ isAtRest: true, dueBy: now })) await this.#loadAll(page);
+    await this.#armNext(now);
+  }
+
+  async #armNext(after: number): Promise<void> {
+    const next = this.unloaded === 0 ? undefined : await this.#host.partition().nextDueAt(after);
+    if (next !== undefined) this.armAlarm(next);
+  }
+
+  #retry(error: unknown): void {
+    const { isStopping, clock } = this.#engine;
+    if (isStopping) return;
+    this.#warn(error);
+    this.armAlarm(clock.epochNow() + RETRY_MS);
+  }
+
+  #warn(error: unknown): void {
+    const { logger, name } = this.#engine.options;
+    logger.warn("load_failed", { flow: name, error: errorPayload(error) });
+  }
+}
+
+/**
+ * Returns the instant until which a trace at rest needs no memory: `Infinity` if only an answer continues it,
+ * `undefined` if it has to be in memory. A trace of `emit` may receive further messages at any time, and an exclusive
+ * one holds its key.
+ */
+export function dueAtOf(trace: Trace): number | undefined {
+  const { lasting, extras } = trace;
+  if (!trace.isOpen || lasting === null || lasting.rest === "none") return undefined;
+  if (trace.isOpenEnded || trace.origin !== null || extras?.turn?.exclusive !== undefined) return undefined;
+  if (trace.firstMember !== null || trace.lanes !== null || trace.entry !== null) return undefined;
+  if (trace.live !== trace.joined + lasting.paused.size) return undefined;
+  let dueAt = trace.deadlineAt ?? Number.POSITIVE_INFINITY;
+  for (const group of trace.gathered ?? []) dueAt = Math.min(dueAt, group.dueAt ?? Number.POSITIVE_INFINITY);
+  for (const { answer, expiresAt = Number.POSITIVE_INFINITY } of lasting.pauses.values())
+    if (answer === undefined) dueAt = Math.min(dueAt, expiresAt);
+  return dueAt;
+}

@@ -1,0 +1,474 @@
+import { afterEach, describe, expect, test } from "vitest";
+import {
+  type Context,
+  create,
+  type Flow,
+  FlowError,
+  type FlowOptions,
+  joinK,
+  MemoryCheckpointStore,
+  type Outcome,
+  type PauseTicket,
+  payloadNode,
+  shape,
+} from "penguiflow";
+import { durable, type DurableOptions } from "penguiflow/durable";
+import { TestClock } from "penguiflow/testing";
+import { isPending, passing, range, readAll } from "../fixtures/quiet-flow.ts";
+import { logbook, recorder, rejection, within } from "../fixtures/watched-flow.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+/** So long that no test renews it. */
+const LEASE_MS = 10_000 * HOUR;
+
+const codeOf = (error: unknown): unknown => (error instanceof FlowError ? error.code : error);
+const ticketOf = (outcome: Outcome): PauseTicket => {
+  if (outcome.status !== "paused") throw new Error(`${outcome.status}: ${JSON.stringify(outcome)}`);
+  return outcome.pauses[0] as PauseTicket;
+};
+
+const started: { readonly flow: Flow<number, unknown>; readonly clock: TestClock }[] = [];
+
+/** Starts a flow that the test must leave without traces, and with no timer but the renewal of its lease. */
+function running<Running extends Flow<number, unknown>>(flow: Running, clock: TestClock): Running {
+  (flow as Flow<number, unknown>).run({});
+  started.push({ flow, clock });
+  return flow;
+}
+
+afterEach(async () => {
+  for (const { flow, clock } of started.splice(0)) {
+    if (!flow.isRunning) continue;
+    const { traces, timers, unreadResults, fetchers } = flow.stats();
+    await passing(clock, flow.stop());
+    expect({ traces, timers, unreadResults, fetchers }).toEqual({
+      traces: 0,
+      timers: 1,
+      unreadResults: 0,
+      fetchers: 0,
+    });
+  }
+});
+
+type Handle = (n: number, ctx: Context) => Promise<unknown>;
+
+/** Creates a store, and processes that run one flow on it one after the other. */
+function machine(handle: Handle, durability: Partial<DurableOptions> = {}) {
+  const clock = new TestClock();
+  const checkpoints = new MemoryCheckpointStore({ clock });
+  const logger = logbook();
+  const boot = (options: FlowOptions = {}, isRun = true) => {
+    const work = payloadNode("work", async (n: number, ctx) => await handle(n, ctx));
+    const flow = create(work.to(), {
+      logger,
+      clock,
+      durability: durable({ checkpoints, leaseMs: LEASE_MS, unloadAfterMs: MINUTE, ...durability }),
+      ...options,
+    });
+    return isRun ? running(flow, clock) : flow;
+  };
+  return { clock, checkpoints, logger, boot };
+}
+
+const asking: Handle = async (n, ctx) => n + (await ctx.pause<number>({ reason: "how many?" }));
+
+describe("a trace at rest", () => {
+  test("leaves memory after unloadAfterMs, with its timers, and is counted as before", async () => {
+    const { clock, boot } = machine(asking);
+    const flow = boot();
+    await flow.ready();
+    for (const n of range(5))
+      ticketOf(await within(2_000, flow.outcome(n, { traceId: `t${n}`, timeoutMs: 10 * HOUR })));
+    await clock.advance(MINUTE - 1);
+    const before = flow.stats();
+    await clock.advance(1);
+    const after = flow.stats();
+    // one timer renews the lease, one waits for the earliest deadline
+    expect(after.timers).toBe(2);
+    expect(before.timers).toBeGreaterThan(5);
+    expect([after.traces, after.accepted, after.outcomes]).toEqual([5, 5, before.outcomes]);
+    for (const n of range(5)) await flow.cancel(`t${n}`);
+    expect(flow.stats()).toMatchObject({ traces: 0, outcomes: { cancelled: 5 } });
+  });
+
+  test("is loaded by the token of its pause, and answered once", async () => {
+    const { clock, boot } = machine(asking);
+    const flow = boot();
+    await flow.ready();
+    const { token } = ticketOf(await within(2_000, flow.outcome(1)));
+    await clock.advance(HOUR);
+    const answers = [1, 2, 3].map((value) =>
+      flow.pauses.resume(token, value).then((outcome) => outcome.results, codeOf),
+    );
+    const told = await passing(clock, Promise.all(answers));
+    expect(told).toEqual([[2], "PAUSE_USED", "PAUSE_USED"]);
+    expect(codeOf(await rejection(flow.pauses.resume(token, 4)))).toBe("PAUSE_USED");
+    expect(flow.stats()).toMatchObject({ traces: 0, accepted: 1, outcomes: { completed: 1 } });
+  });
+
+  test("keeps its answer from another tenant", async () => {
+    const { clock, boot } = machine(asking);
+    const flow = boot();
+    await flow.ready();
+    const { token } = ticketOf(await within(2_000, flow.outcome(1, { tenant: "ada" })));
+    await clock.advance(HOUR);
+    expect(codeOf(await rejection(flow.pauses.resume(token, 1, { tenant: "bob" })))).toBe("PAUSE_FOREIGN");
+    expect((await flow.cancel("none", { tenant: "bob" })).found).toBe(false);
+    expect(await flow.pauses.list({ tenant: "bob" })).toEqual([]);
+    expect(await passing(clock, flow.pauses.resume(token, 1, { tenant: "ada" }))).toMatchObject({ results: [2] });
+  });
+
+  test("is cancelled, fetched and followed by its id", async () => {
+    const { clock, boot } = machine(asking);
+    const flow = boot();
+    await flow.ready();
+    const tokens: string[] = [];
+    for (const id of ["a", "b", "c"])
+      tokens.push(ticketOf(await within(2_000, flow.outcome(1, { traceId: id }))).token);
+    await clock.advance(HOUR);
+    expect(await flow.cancel("a")).toMatchObject({ found: true, dropped: 1 });
+    const fetched = flow.fetch({ traceId: "b" });
+    expect(await isPending(fetched)).toBe(true);
+    // a trace that a fetch waits for stays
+    await clock.advance(HOUR);
+    expect(await isPending(fetched)).toBe(true);
+    await passing(clock, flow.pauses.resume(tokens[1] as string, 1));
+    expect(await within(2_000, fetched)).toMatchObject({ payload: 2 });
+    const followed = await flow.recovery.follow("c");
+    // the reader takes its time
+    await clock.advance(HOUR);
+    expect(codeOf(await rejection(readAll(followed)))).toBe("TRACE_PAUSED");
+    await clock.advance(HOUR);
+    const stream = flow.pauses.resumeStream(tokens[2] as string, 5);
+    expect(await passing(clock, readAll(stream))).toMatchObject([{ type: "result", result: 6 }]);
+    expect(codeOf(await rejection(flow.recovery.follow("d")))).toBe("TRACE_UNKNOWN");
+  });
+
+  test("is listed without being loaded", async () => {
+    const { clock, boot } = machine(asking);
+    const flow = boot();
+    await flow.ready();
+    for (const n of range(3))
+      await within(2_000, flow.outcome(n, { traceId: `t${n}`, tenant: n === 2 ? "bob" : "ada" }));
+    const listed = await flow.pauses.list({ tenant: "ada" });
+    const unfinished = await flow.recovery.unfinished();
+    await clock.advance(HOUR);
+    await within(2_000, flow.outcome(3, { traceId: "t3", tenant: "bob" }));
+    const timers = flow.stats().timers;
+    expect(await flow.pauses.list({ tenant: "ada" })).toEqual(listed);
+    expect(await flow.pauses.list({ tenant: "ada", traceId: "t1" })).toEqual([listed[1]]);
+    expect((await flow.pauses.list({ tenant: "bob" })).map(({ traceId }) => traceId).sort()).toEqual(["t2", "t3"]);
+    const now = await flow.recovery.unfinished();
+    for (const trace of unfinished) expect(now).toContainEqual(trace);
+    expect(now.map(({ status }) => status)).toEqual(["paused", "paused", "paused", "paused"]);
+    expect(flow.stats().timers).toBe(timers);
+    for (const n of range(4)) await flow.cancel(`t${n}`);
+  });
+
+  test("tells observers that it was unloaded, and nothing when it is loaded", async () => {
+    const told = recorder();
+    const { clock, boot } = machine(asking);
+    const flow = boot({ middlewares: [told.middleware] });
+    await flow.ready();
+    const { token } = ticketOf(await within(2_000, flow.outcome(1)));
+    await clock.advance(HOUR);
+    await passing(clock, flow.pauses.resume(token, 1));
+    await flow.flush();
+    const types = told.events.map(({ type }) => type).filter((type) => type.startsWith("trace_"));
+    expect(types).toEqual(["trace_start", "trace_pause", "trace_unload", "trace_end"]);
+  });
+});
+
+describe("an unloaded trace continues at its instant", () => {
+  test("when its sleep is over", async () => {
+    const calls: number[] = [];
+    const { clock, boot } = machine(async (n, ctx) => {
+      if (n === 1) await ctx.pause({ reason: "?" });
+      await ctx.sleep(2 * HOUR, { name: "nap" });
+      calls.push(clock.now());
+      return n;
+    });
+    const flow = boot();
+    await flow.ready();
+    const { token } = ticketOf(await within(2_000, flow.outcome(1, { traceId: "t" })));
+    const outcome = flow.pauses.resume(token, 0);
+    await clock.advance(2 * HOUR - 1);
+    // its caller waits: it stays in memory
+    expect(await isPending(outcome)).toBe(true);
+    await clock.advance(1);
+    expect(await within(2_000, outcome)).toMatchObject({ status: "completed" });
+    expect(calls).toEqual([2 * HOUR]);
+  });
+
+  test("when its pause expires", async () => {
+    const { clock, boot } = machine(async (n, ctx) => {
+      const expiresAt = clock.epochNow() + n * HOUR;
+      return await ctx.pause<number>({ reason: "?", expiresAt, ...(n === 2 ? { ifExpired: 7 } : {}) });
+    });
+    const flow = boot();
+    await flow.ready();
+    for (const n of [3, 2, 1]) ticketOf(await within(2_000, flow.outcome(n, { traceId: `t${n}` })));
+    await clock.advance(HOUR - 1);
+    expect(flow.stats()).toMatchObject({ traces: 3, timers: 2 });
+    await clock.advance(1);
+    expect(flow.stats()).toMatchObject({ traces: 2, outcomes: { failed: 1 } });
+    expect(codeOf(await rejection(flow.fetch({ traceId: "t1" })))).toBe("PAUSE_EXPIRED");
+    await clock.advance(HOUR);
+    expect(await within(2_000, flow.fetch({ traceId: "t2" }))).toMatchObject({ payload: 7 });
+    await clock.advance(HOUR);
+    expect(flow.stats()).toMatchObject({ traces: 0, outcomes: { failed: 2, completed: 1 } });
+    await flow.recovery.discard("t1");
+    await flow.recovery.discard("t3");
+    await rejection(flow.fetch({ traceId: "t3" }));
+  });
+
+  test("when its deadline passes, and when a join gives up", async () => {
+    const { clock, checkpoints } = machine(asking);
+    const split = payloadNode("split", (n: number) => n);
+    const ask = payloadNode("ask", async (n: number, ctx) => n + (await ctx.pause<number>({ reason: "?" })));
+    const both = joinK("both", 2, { input: shape<number>(), timeoutMs: 3 * HOUR });
+    const flow = running(
+      create(split.to(ask, both), ask.to(both), {
+        clock,
+        logger: logbook(),
+        durability: durable({ checkpoints, partition: "joins", leaseMs: LEASE_MS, unloadAfterMs: MINUTE }),
+      }),
+      clock,
+    );
+    await flow.ready();
+    const { token } = ticketOf(await within(2_000, flow.outcome(1, { traceId: "answered" })));
+    ticketOf(await within(2_000, flow.outcome(1, { traceId: "late", timeoutMs: HOUR })));
+    ticketOf(await within(2_000, flow.outcome(1, { traceId: "short" })));
+    await clock.advance(HOUR - 1);
+    expect(flow.stats().nodes.flatMap(({ groups }) => groups)).toEqual([]);
+    await clock.advance(1);
+    expect(flow.stats()).toMatchObject({ traces: 2, outcomes: { exhausted: 1 } });
+    expect(await passing(clock, flow.pauses.resume(token, 4), 1)).toMatchObject({ results: [[1, 5]] });
+    await clock.advance(2 * HOUR);
+    expect(flow.stats()).toMatchObject({ traces: 0, outcomes: { failed: 1, completed: 1 } });
+    expect(codeOf(await rejection(flow.fetch({ traceId: "short" })))).toBe("JOIN_TIMEOUT");
+    await rejection(flow.fetch({ traceId: "late" }));
+    await flow.recovery.discard("short");
+  });
+});
+
+describe("a trace stays in memory", () => {
+  test("while a caller waits for it, or a task or a signal of its own belongs to it", async () => {
+    const { clock, boot } = machine(async (n, ctx) => {
+      if (n === 0) await ctx.sleep(5 * HOUR, { name: "nap" });
+      else await ctx.pause({ reason: "?" });
+      return n;
+    });
+    const flow = boot();
+    await flow.ready();
+    const called = flow.call(0);
+    await within(2_000, flow.outcome(2, { traceId: "watched" }));
+    const signal = flow.ensureTraceSignal("watched");
+    await clock.advance(HOUR);
+    await flow.cancel("watched");
+    expect(signal.aborted).toBe(true);
+    expect(await passing(clock, called, HOUR)).toBe(0);
+  });
+
+  test("of emit, so that further messages join it", async () => {
+    const { clock, boot } = machine(asking);
+    const flow = boot();
+    await flow.ready();
+    await flow.emit(1, { traceId: "t" });
+    await clock.advance(HOUR);
+    flow.emitNowait(2, { traceId: "t" });
+    await clock.advance(1);
+    expect(flow.stats().traces).toBe(1);
+    expect(await flow.pauses.list()).toHaveLength(2);
+    await flow.cancel("t");
+    await rejection(flow.fetch({ traceId: "t" }));
+  });
+
+  test("and keeps its exclusive key", async () => {
+    const { clock, boot } = machine(asking);
+    const flow = boot();
+    await flow.ready();
+    const { token } = ticketOf(await within(2_000, flow.outcome(1, { exclusive: "k" })));
+    await clock.advance(HOUR);
+    const next = flow.outcome(2, { exclusive: "k", traceId: "next" });
+    await clock.advance(HOUR);
+    expect(await isPending(next)).toBe(true);
+    await passing(clock, flow.pauses.resume(token, 1));
+    ticketOf(await within(2_000, next));
+    await flow.cancel("next");
+  });
+
+  test("with unloadAfterMs of Infinity", async () => {
+    const { clock, boot } = machine(asking, { unloadAfterMs: Number.POSITIVE_INFINITY });
+    const flow = boot();
+    await flow.ready();
+    ticketOf(await within(2_000, flow.outcome(1, { traceId: "t", timeoutMs: 1_000 * HOUR })));
+    await clock.advance(100 * HOUR);
+    // the renewal of the lease and the deadline
+    expect(flow.stats().timers).toBe(2);
+    expect(flow.ensureTraceSignal("t").aborted).toBe(false);
+    await flow.cancel("t");
+  });
+});
+
+test("the signal of its caller cancels an unloaded trace, and one that was loaded again", async () => {
+  const { clock, boot } = machine(asking);
+  const flow = boot();
+  await flow.ready();
+  const [one, two, three] = [new AbortController(), new AbortController(), new AbortController()];
+  for (const [n, { signal }] of [one, two, three].entries())
+    ticketOf(await within(2_000, flow.outcome(n, { traceId: `t${n}`, signal })));
+  const [, again] = await flow.pauses.list();
+  await clock.advance(HOUR);
+  one.abort();
+  await clock.advance(1);
+  expect(flow.stats()).toMatchObject({ traces: 2, outcomes: { cancelled: 1 } });
+  const resumed = flow.pauses.resumeStream(again?.token as string, 1);
+  expect(await passing(clock, readAll(resumed))).toHaveLength(1);
+  two.abort();
+  const followed = await flow.recovery.follow("t2");
+  three.abort();
+  await clock.advance(1);
+  expect(flow.stats()).toMatchObject({ traces: 0, outcomes: { cancelled: 2, completed: 1 } });
+  await rejection(readAll(followed));
+  expect(flow.stats().timers).toBe(1);
+});
+
+test("a signal asked for an unloaded trace belongs to the trace", async () => {
+  const { clock, boot } = machine(asking);
+  const flow = boot();
+  await flow.ready();
+  ticketOf(await within(2_000, flow.outcome(1, { traceId: "t" })));
+  await clock.advance(HOUR);
+  const [known, unknown] = [flow.ensureTraceSignal("t"), flow.ensureTraceSignal("u")];
+  await clock.advance(HOUR);
+  expect([known.aborted, unknown.aborted]).toEqual([false, true]);
+  await flow.cancel("t");
+  expect(known.aborted).toBe(true);
+});
+
+test("traces of maxTraces give up their place while they rest, in memory or not", async () => {
+  const { clock, boot } = machine(asking);
+  const flow = boot({ maxTraces: 1 });
+  await flow.ready();
+  const tokens: string[] = [];
+  for (const n of range(3)) {
+    tokens.push(ticketOf(await within(2_000, flow.outcome(n))).token);
+    await clock.advance(HOUR);
+  }
+  const ends = await passing(clock, Promise.all(tokens.map((token) => flow.pauses.resume(token, 1))));
+  expect(ends.flatMap(({ results }) => results)).toEqual([1, 2, 3]);
+  expect(flow.stats()).toMatchObject({ traces: 0, waitingTraces: 0 });
+});
+
+describe("a start", () => {
+  test("reads only what does not rest, and counts the rest", async () => {
+    const { clock, checkpoints, boot } = machine(async (n, ctx) => {
+      if (n === 0) await ctx.sleep(HOUR, { name: "nap" });
+      return await ctx.pause<number>({ reason: "?" });
+    });
+    const first = boot();
+    await first.ready();
+    const tokens: string[] = [];
+    for (const n of [1, 2, 3]) tokens.push(ticketOf(await within(2_000, first.outcome(n, { traceId: `t${n}` }))).token);
+    const called = first.call(0, { traceId: "t0" }).catch(codeOf);
+    await clock.advance(MINUTE);
+    await passing(clock, first.stop());
+    expect(await within(2_000, called)).toBe("FLOW_STOPPED");
+    const open = checkpoints.open.bind(checkpoints);
+    let read = 0;
+    checkpoints.open = async (lease) => {
+      const partition = await open(lease);
+      const all = partition.read.bind(partition);
+      partition.read = async function* (filter) {
+        for await (const page of all(filter)) {
+          read += page.length;
+          yield page;
+        }
+      };
+      return partition;
+    };
+    const second = boot();
+    expect(await passing(clock, second.ready())).toMatchObject({ resumed: 4 });
+    expect(read).toBe(0);
+    expect(second.stats()).toMatchObject({ traces: 4, accepted: 4 });
+    expect(await passing(clock, second.pauses.resume(tokens[1] as string, 8))).toMatchObject({ results: [8] });
+    await clock.advance(HOUR);
+    // the sleeper asks by now
+    expect(await second.pauses.list({ traceId: "t0" })).toHaveLength(1);
+    for (const n of [0, 1, 3]) await second.cancel(`t${n}`);
+    expect(second.stats()).toMatchObject({ traces: 0, accepted: 4, outcomes: { completed: 1, cancelled: 3 } });
+  });
+
+  test("continues what became due while no process ran", async () => {
+    const { clock, boot } = machine(async (n, ctx) => {
+      const expiresAt = clock.epochNow() + HOUR;
+      return n + (await ctx.pause<number>({ reason: "?", expiresAt, ifExpired: 5 }));
+    });
+    const first = boot();
+    await first.ready();
+    await within(2_000, first.outcome(1, { traceId: "t" }));
+    await passing(clock, first.stop());
+    await clock.advance(2 * HOUR);
+    const second = boot();
+    await passing(clock, second.ready());
+    expect(await within(2_000, second.fetch({ traceId: "t" }))).toMatchObject({ payload: 6 });
+  });
+
+  test("finds a trace that does not fit any more when that is loaded", async () => {
+    const { clock, checkpoints, logger, boot } = machine(asking);
+    const first = boot();
+    await first.ready();
+    const { token } = ticketOf(await within(2_000, first.outcome(1, { traceId: "t" })));
+    await passing(clock, first.stop());
+    const other = payloadNode("other", (n: number) => n);
+    const changed = running(
+      create(other.to(), {
+        name: "flow",
+        clock,
+        logger,
+        durability: durable({ checkpoints, leaseMs: LEASE_MS, unloadAfterMs: MINUTE }),
+      }),
+      clock,
+    );
+    expect(await passing(clock, changed.ready())).toMatchObject({ resumed: 1, changed: [] });
+    expect(codeOf(await rejection(passing(clock, changed.pauses.resume(token, 1))))).toBe("PAUSE_USED");
+    expect((await changed.ready()).changed).toMatchObject([{ traceId: "t", action: "parked" }]);
+    expect(changed.stats()).toMatchObject({ traces: 0, accepted: 0 });
+    expect(await changed.recovery.unfinished()).toMatchObject([{ traceId: "t", status: "parked" }]);
+    await passing(clock, changed.stop());
+    // the next release fits again
+    const last = boot();
+    await passing(clock, last.ready());
+    expect(await passing(clock, last.pauses.resume(token, 1))).toMatchObject({ results: [2] });
+  });
+});
+
+test("a store that fails while a trace is loaded leaves the trace where it is", async () => {
+  const { clock, checkpoints, boot } = machine(asking);
+  const open = checkpoints.open.bind(checkpoints);
+  let isDown = false;
+  checkpoints.open = async (lease) => {
+    const partition = await open(lease);
+    const all = partition.read.bind(partition);
+    partition.read = (filter) => {
+      if (isDown) throw new Error("down");
+      return all(filter);
+    };
+    return partition;
+  };
+  const flow = boot();
+  await flow.ready();
+  const { token } = ticketOf(await within(2_000, flow.outcome(1)));
+  await clock.advance(HOUR);
+  isDown = true;
+  expect(await rejection(flow.pauses.resume(token, 1))).toMatchObject({ message: "down" });
+  isDown = false;
+  expect(await passing(clock, flow.pauses.resume(token, 1))).toMatchObject({ results: [2] });
+});
+
+test.each([[0], [-1], [Number.NaN], ["1"], [null]])("unloadAfterMs of %s is refused", (unloadAfterMs) => {
+  const checkpoints = new MemoryCheckpointStore();
+  expect(() => durable({ checkpoints, unloadAfterMs: unloadAfterMs as number })).toThrow(/"unloadAfterMs"/);
+});
