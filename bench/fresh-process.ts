@@ -3,7 +3,8 @@ import { once } from "node:events";
 import path from "node:path";
 import { development, type Reply, type Timing } from "./contract.ts";
 
-const timeoutMs = 120_000;
+/** Returns the time limit of a run. Many waiting traces take their time. */
+const limitMs = (): number => Math.max(120_000, Number(process.env["BENCH_TRACES"] ?? 0) / 2);
 
 /** Order for one run. */
 export interface Order {
@@ -22,6 +23,7 @@ export interface Order {
  * @throws Error with the output of the process when it failed
  */
 export async function runFresh({ subject, workload, timing, bench, conditions }: Order): Promise<Reply> {
+  const timeoutMs = limitMs();
   const child = fork(path.join(bench, "one-run.ts"), [subject, workload, JSON.stringify(timing)], {
     execArgv: ["--expose-gc", "--max-old-space-size=2048", ...conditions],
     env: { ...process.env, NODE_ENV: subject === development ? "development" : "production" },

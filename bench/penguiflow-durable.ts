@@ -9,6 +9,7 @@ import { core } from "./core.ts";
 import type { RequestRig } from "./drive.ts";
 import type { Payload } from "./envelope.ts";
 import type { DurableRig, DurableSetup } from "./workloads/durable.ts";
+import type { WaitingDurableRig, WaitingDurableSetup } from "./workloads/waiting-durable.ts";
 
 /** An open checkpoint store. */
 export interface Opened extends AsyncDisposable {
@@ -188,6 +189,61 @@ export function on(checkpointStores: CheckpointStores, subject: string) {
         const answers = new Map<number, Payload>();
         await eachInTurn(traces, async (id) => void answers.set(id, await taken(running, `trace-${id}`)));
         return { resumed: recovery.resumed, recoveredMs, finishedMs: performance.now() - startedAt, answers };
+      },
+      close: () => toClose.disposeAsync(),
+    };
+  };
+}
+
+/** Creates a builder of traces that wait on checkpoint stores of one kind. */
+export function waitingOn(stores: CheckpointStores) {
+  return async ({ unloadAfterMs }: WaitingDurableSetup): Promise<WaitingDurableRig | string> => {
+    const place = await stores.make();
+    if (typeof place === "string") return place;
+    const toClose = new AsyncDisposableStack();
+    toClose.defer(() => place.remove());
+    const { checkpoints } = toClose.use(await stores.open(place.address));
+    let unloaded = 0;
+    const flowOf = (name: string, afterMs: number) => {
+      const ask = core.payloadNode("ask", async (_: number, ctx) => await ctx.pause<number>({ reason: "which?" }));
+      const flow = core.create(ask.to(), {
+        middlewares: [(event) => void (event.type === "trace_unload" && (unloaded += 1))],
+        durability: durable({ checkpoints, partition: name, unloadAfterMs: afterMs }),
+      });
+      flow.run();
+      toClose.defer(async () => void (await flow.stop()));
+      return flow;
+    };
+    let unloading = flowOf("unloading", unloadAfterMs);
+    const keeping = flowOf("keeping", Number.POSITIVE_INFINITY);
+    const begin = async (flow: typeof keeping, traces: number, nth: number): Promise<string[]> => {
+      const tokens: string[] = [];
+      await eachInTurn(traces, async (id) => {
+        const outcome = await flow.outcome(id, { tenant });
+        if (outcome.status !== "paused") throw new Error(`Wrong outcome: expected paused, got ${outcome.status}`);
+        if (id % nth === 0) tokens.push(outcome.pauses[0]!.token);
+      });
+      return tokens;
+    };
+    return {
+      note: place.note,
+      async wait(traces, nth) {
+        const wanted = unloaded + traces;
+        const tokens = await begin(unloading, traces, nth);
+        while (unloaded < wanted) await sleep(unloadAfterMs);
+        return tokens;
+      },
+      waitInMemory: async (traces) => await begin(keeping, traces, 1),
+      async resume(token, isInMemory, answer) {
+        const outcome = await (isInMemory ? keeping : unloading).pauses.resume(token, answer, { tenant });
+        return outcome.status === "completed" ? outcome.result : outcome.status;
+      },
+      async restart() {
+        await unloading.stop();
+        const startedAt = performance.now();
+        unloading = flowOf("unloading", unloadAfterMs);
+        await unloading.ready();
+        return performance.now() - startedAt;
       },
       close: () => toClose.disposeAsync(),
     };

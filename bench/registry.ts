@@ -26,6 +26,7 @@ export async function loadWorkloads(): Promise<readonly Workload[]> {
     "waiting",
     "pending",
     "durable",
+    "waiting-durable",
     "package",
     "types",
   ];

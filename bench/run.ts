@@ -34,6 +34,7 @@ const usage = `Usage: npm run bench -- [workload …] [--subject name …] [--qu
   --against   builds another revision, runs PenguiFlow of both by turns and prints the ratios, without peers and bars;
               the features are left out unless they are named
   --pairs     runs of each build for a ratio, 7 when left out
+  --traces    waiting traces of waiting-durable, 100000 when left out; its bar is to hold for a million
 
   families    ${families.join(", ")}
   workloads   ${known
@@ -63,6 +64,7 @@ function readCommandLine() {
     against: { type: "string" },
     pairs: { type: "string" },
     subject: { type: "string", multiple: true },
+    traces: { type: "string" },
     help: { type: "boolean", short: "h" },
   } as const;
   try {
@@ -160,6 +162,11 @@ if (values.against !== undefined && values.page === true)
 const pairs = Number(values.pairs ?? (values.quick === true ? 1 : 7));
 if (!Number.isSafeInteger(pairs) || pairs < 1)
   refuse(`Option "--pairs" must be a whole number above 0: got "${values.pairs}"`);
+const traces = Number(values.traces ?? 100_000);
+if (!Number.isSafeInteger(traces) || traces < 1)
+  refuse(`Option "--traces" must be a whole number above 0: got "${values.traces}"`);
+// each run has a process of its own
+process.env["BENCH_TRACES"] = String(traces);
 const ours = ["penguiflow", ...checkpointStores];
 const notOurs = values.against === undefined ? undefined : values.subject?.find((name) => !ours.includes(name));
 if (notOurs !== undefined) refuse(`"${notOurs}" is the same in each revision: --against compares ${ours.join(", ")}`);

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { PostgresCheckpointStore } from "@penguiflow/state-postgres";
 import { Client } from "pg";
 import { server } from "../../packages/state-postgres/test-integration/server.ts";
-import { type CheckpointStores, on } from "../penguiflow-durable.ts";
+import { type CheckpointStores, on, waitingOn } from "../penguiflow-durable.ts";
 
 /** Finds the named server, the one at the usual address, or starts one; as `npm run test:servers` does. */
 async function findServer(): Promise<{ readonly url: string; stop(): Promise<void> } | string> {
@@ -67,3 +67,5 @@ export const checkpointStores: CheckpointStores = {
 };
 
 export const durable = on(checkpointStores, "postgres");
+
+export const waitingDurable = waitingOn(checkpointStores);
