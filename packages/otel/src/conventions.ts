@@ -60,7 +60,7 @@ export const Own = {
   TRACE_ID: "penguiflow.trace.id",
   /** Attempt number; 1 for the first. */
   ATTEMPT: "penguiflow.attempt",
-  /** Outcome of an attempt: an {@link AttemptOutcome}. Of a trace: its outcome's status. */
+  /** Outcome of an attempt: an {@link AttemptOutcome}. Of a trace: its outcome's status, or `unloaded`. */
   OUTCOME: "penguiflow.outcome",
   /** Number of results of a trace. */
   RESULTS: "penguiflow.results",

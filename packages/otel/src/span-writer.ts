@@ -141,6 +141,8 @@ export class SpanWriter {
   event(event: FlowEvent, trace: ProbedTrace, attempt: ProbedAttempt | undefined): void {
     if (event.type === "trace_end") {
       this.#endTrace(event, trace);
+    } else if (event.type === "trace_unload") {
+      this.#unload(trace);
     } else if (attempt !== undefined) {
       if (event.type === "node_start") this.#start(trace, attempt, event.queueMs);
       else if (event.type === "node_success") this.#end(trace, attempt, "success", undefined, timesOf(event));
@@ -214,6 +216,17 @@ export class SpanWriter {
     open.attempts.clear();
     const error = isFailure(event.status) ? event.error : undefined;
     finish(open.span, event.status, error, { [Own.RESULTS]: event.results });
+  }
+
+  /** Ends the span of a trace that leaves memory: its later attempts link to those before. */
+  #unload(trace: ProbedTrace): void {
+    const open = this.#traces.get(trace);
+    if (open === undefined) return;
+    this.#traces.delete(trace);
+    // attempts that have paused
+    for (const { span } of open.attempts) finish(span, "unloaded");
+    open.attempts.clear();
+    finish(open.span, "unloaded");
   }
 
   /** Writes an input or output. Payload getters and the user's own function may throw, and must not break the flow. */

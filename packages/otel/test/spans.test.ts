@@ -1,7 +1,19 @@
 import { context, propagation, ROOT_CONTEXT, trace, TraceFlags } from "@opentelemetry/api";
 import { type Sampler, SamplingDecision } from "@opentelemetry/sdk-trace";
 import { openTelemetry } from "@penguiflow/otel";
-import { create, joinK, LoopbackTransport, Message, node, payloadNode, remoteNode, shape, WM } from "penguiflow";
+import {
+  create,
+  joinK,
+  LoopbackTransport,
+  MemoryCheckpointStore,
+  Message,
+  node,
+  payloadNode,
+  remoteNode,
+  shape,
+  WM,
+} from "penguiflow";
+import { durable } from "penguiflow/durable";
 import { TestClock } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
 import { type ReceivedSpan, receiver, within } from "./otlp-receiver.ts";
@@ -195,6 +207,30 @@ describe("a trace", () => {
     const root = named(spans, "invoke_workflow all/inner");
     expect(root).toMatchObject({ parentSpanId: attempt.spanId, links: [] });
     expect(named(spans, "process all/inner/double").parentSpanId).toBe(root.spanId);
+  });
+
+  test("that leaves memory ends its span, and its later attempts are below that one", async () => {
+    await using otlp = await receiver();
+    const ask = payloadNode("ask", async (n: number, ctx) => n + (await ctx.pause<number>({ reason: "?" })));
+    const clock = new TestClock();
+    await using flow = create(ask.to(), {
+      name: "shop",
+      clock,
+      instrument: openTelemetry(otlp.providers),
+      durability: durable({ checkpoints: new MemoryCheckpointStore({ clock }), unloadAfterMs: 1_000 }),
+    });
+    flow.run();
+    const outcome = await flow.outcome(1);
+    if (outcome.status !== "paused") throw new Error(outcome.status);
+    await clock.advance(1_000);
+    await flow.pauses.resume(outcome.pauses[0]!.token, 2);
+    const spans = await otlp.spans();
+    const root = named(spans, "invoke_workflow shop");
+    expect(root.attributes["penguiflow.outcome"]).toBe("unloaded");
+    expect(spans.filter(({ name }) => name === "process shop/ask").map(({ parentSpanId }) => parentSpanId)).toEqual([
+      root.spanId,
+      root.spanId,
+    ]);
   });
 
   test("that is not sampled writes nothing, and says so to what its handlers call and to those behind", async () => {
