@@ -172,7 +172,7 @@ const rules: Readonly<Record<string, Rule>> = {
     const seen = new Set<number>();
     for await (const page of partition.read({ isAtRest: true, dueBy: NOON })) {
       for (const { run } of page) seen.add(run);
-      // what was yielded goes on
+      // continues the traces of the page
       await partition.append(batch({ put: page.map(({ run }) => entry(run)) }), partition.sequence);
     }
     requireSame("The number of yielded entries", seen.size, 1_500);
