@@ -22,6 +22,9 @@ export interface RestingHost {
 /** Selection of traces at rest. */
 type RestingFilter = Omit<CheckpointFilter, "isAtRest">;
 
+/** Maximum number of traces that are checked in one go, so that a burst does not block the event loop. */
+const TRACES_PER_SWEEP = 1_000;
+
 /** Delay before another read after one that failed, in milliseconds. */
 const RETRY_MS = 1_000;
 
@@ -90,7 +93,7 @@ export class RestingTraces {
     const now = clock.now();
     const found: Trace[] = [];
     for (const [trace, since] of this.#resting) {
-      if (since + this.#unloadAfterMs > now) break;
+      if (since + this.#unloadAfterMs > now || found.length === TRACES_PER_SWEEP) break;
       found.push(trace);
     }
     // a trace that has to stay is checked again after the same time
@@ -143,6 +146,8 @@ export class RestingTraces {
   }
 
   async #cancel(run: number, id: string, tenant: string, reason: unknown): Promise<void> {
+    // a flow that is stopped leaves the trace to its next run
+    if (this.#engine.isStopping) return;
     await this.load({ run });
     const trace = this.#engine.traces.find(id, tenant).find((found) => found.run === run);
     if (trace !== undefined) await this.#engine.ending.cancel(trace, reason);

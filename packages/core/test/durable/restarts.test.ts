@@ -1,4 +1,5 @@
 import {
+  type CheckpointPartition,
   create,
   FinalAnswer,
   FlowError,
@@ -113,7 +114,7 @@ test("a trace whose deadline passed while no process ran drops its messages wher
 });
 
 /** Copies a partition's members, so that they can be replaced one by one. */
-function own(partition: Awaited<ReturnType<MemoryCheckpointStore["open"]>>) {
+function own(partition: CheckpointPartition): CheckpointPartition {
   return {
     id: partition.id,
     fencingToken: partition.fencingToken,
@@ -123,6 +124,7 @@ function own(partition: Awaited<ReturnType<MemoryCheckpointStore["open"]>>) {
     nextDueAt: (after) => partition.nextDueAt(after),
     readLog: (run: number) => partition.readLog(run),
     counts: () => partition.counts(),
+    append: (batch, sequence) => partition.append(batch, sequence),
     renew: () => partition.renew(),
     close: () => partition.close(),
   };

@@ -6,6 +6,7 @@ import {
   type FlowOptions,
   joinK,
   LoopbackTransport,
+  MemoryCheckpointStore,
   type Message,
   type PauseTicket,
   node,
@@ -15,6 +16,7 @@ import {
   type RouteChoice,
   shape,
 } from "penguiflow";
+import { durable } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
 import { recorder, tidy, within } from "../fixtures/watched-flow.ts";
 
@@ -425,6 +427,15 @@ const ways: Record<
   trace_cancel_finish: isCancelled,
   node_pause: pausesAndGoesOn,
   trace_pause: pausesAndGoesOn,
+  trace_unload: async (options, clock) => {
+    const ask = payloadNode("ask", async (n: number, ctx) => n + (await ctx.pause<number>({ reason: "?" })));
+    const durability = durable({ checkpoints: new MemoryCheckpointStore({ clock }), unloadAfterMs: 10 });
+    await using flow = create(ask.to(), { ...options, durability });
+    flow.run();
+    await flow.outcome(1);
+    await clock.advance(10);
+    await flow.flush();
+  },
   node_resume: pausesAndGoesOn,
   node_sleep: async (options, clock) => {
     const nap = payloadNode("nap", async (n: number, ctx) => {
