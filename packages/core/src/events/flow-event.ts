@@ -337,7 +337,6 @@ export type FlowEvent =
   | SignalWaitEvent
   | SignalDropEvent
   | TraceUnloadEvent
-  | TraceUnloadEvent
   | RemoteCallStartEvent
   | RemoteStreamPartEvent
   | RemoteCallSuccessEvent

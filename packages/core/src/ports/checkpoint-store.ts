@@ -31,8 +31,11 @@ export interface Checkpoint {
 export interface CheckpointFilter {
   /** Whether the trace is at rest, with a {@link Checkpoint.dueAt}. */
   readonly isAtRest?: boolean | undefined;
+  /** The {@link Checkpoint.run}. */
   readonly run?: number | undefined;
+  /** The {@link Checkpoint.tenant}. */
   readonly tenant?: string | undefined;
+  /** The {@link Checkpoint.traceId}. */
   readonly traceId?: string | undefined;
   /** Latest {@link Checkpoint.dueAt}; selects traces at rest only. */
   readonly dueBy?: number | undefined;
