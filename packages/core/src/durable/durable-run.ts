@@ -340,8 +340,8 @@ export class CheckpointedRun implements DurableRun {
         return false;
       },
       forget: (trace) => {
-        // whatever still refers to it must not remove its checkpoint
-        markOf(trace).isStored = false;
+        // as if it were in the list for good: whatever still refers to it must not change its checkpoint
+        markOf(trace).hasChanged = true;
       },
       restore: (entry) => this.#load(entry),
     };

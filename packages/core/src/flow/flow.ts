@@ -449,6 +449,8 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     requireKnownKeys("log", options, ["tenant"]);
     const { tenant = DEFAULT_HEADERS.tenant } = options;
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
+    const loaded = loading(engine, traceId, tenant);
+    if (loaded !== undefined) await loaded;
     const items = await engine.logs.of(traceId, tenant);
     if (items === undefined) throw this.#running.unknownTrace(traceId, tenant);
     return items;

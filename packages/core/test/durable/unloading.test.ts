@@ -335,6 +335,39 @@ test("the signal of its caller cancels an unloaded trace, and one that was loade
   expect(flow.stats().timers).toBe(1);
 });
 
+test("an unloaded trace keeps its log and its budget", async () => {
+  const { clock, checkpoints } = machine(asking);
+  const note = payloadNode("note", async (n: number, ctx) => {
+    await ctx.log.append([`noted ${n}`]);
+    ctx.budget.spend({ calls: 1 });
+    return n;
+  });
+  const ask = payloadNode("ask", async (n: number, ctx) => {
+    const answer = await ctx.pause<number>({ reason: "?" });
+    await ctx.log.append([`answered ${answer}`]);
+    ctx.budget.spend({ calls: 1 });
+    return [await ctx.log.read(), ctx.budget.left] as const;
+  });
+  const flow = running(
+    create(note.to(ask), {
+      clock,
+      logger: logbook(),
+      durability: durable({ checkpoints, leaseMs: LEASE_MS, unloadAfterMs: MINUTE }),
+    }) as unknown as Flow<number, unknown>,
+    clock,
+  );
+  await flow.ready();
+  const paused = await within(2_000, flow.outcome(1, { traceId: "t", budget: { calls: 3 } }));
+  const { token } = ticketOf(paused);
+  await clock.advance(HOUR);
+  expect(await flow.log("t")).toEqual(["noted 1"]);
+  // a view of the log from before refers to what has left memory
+  expect("log" in paused && (await paused.log?.read())).toEqual(["noted 1"]);
+  await clock.advance(HOUR);
+  const outcome = await passing(clock, flow.pauses.resume(token, 2));
+  expect(outcome).toMatchObject({ results: [[["noted 1", "answered 2"], { calls: 1 }]] });
+});
+
 test("a signal asked for an unloaded trace belongs to the trace", async () => {
   const { clock, boot } = machine(asking);
   const flow = boot();
