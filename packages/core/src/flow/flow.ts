@@ -376,12 +376,14 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     requireSignalName(name);
     requireKnownKeys("signal", options, ["tenant"]);
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
+    const loaded = loading(engine, traceId, options.tenant);
+    if (loaded !== undefined) await loaded;
     const trace = this.#unendedTrace(engine, traceId, options.tenant);
     engine.signalling.accept(trace, name, value);
     await engine.durable?.storedTrace(trace);
   }
 
-  /** A signal that aborts when the trace ends before it completed. Of an unknown trace it has aborted already. */
+  /** A signal that aborts when the trace ends before it completed. Of an unknown trace it has aborted already, or does so when a durable flow has looked for it in its store. */
   ensureTraceSignal(traceId: string, options: TraceOptions = {}): AbortSignal {
     const engine = this.#running.require();
     const controller = new AbortController();

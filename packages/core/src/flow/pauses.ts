@@ -23,7 +23,10 @@ export class FlowPauses<out Result> {
     const engine = await this.#running.ready();
     const { tenant = DEFAULT_HEADERS.tenant, traceId } = options;
     const unloaded = (await engine.durable?.unloadedPauses(tenant, traceId)) ?? [];
-    const tickets = [...engine.pausing.tickets(tenant, traceId), ...unloaded];
+    const inMemory = engine.pausing.tickets(tenant, traceId);
+    // a trace may have been loaded since it was listed
+    const known = new Set(inMemory.map(({ token }) => token));
+    const tickets = [...unloaded.filter(({ token }) => !known.has(token)), ...inMemory];
     // an answer may come days later: a token that is handed out must last as long
     await engine.durable?.stored();
     return tickets;

@@ -368,6 +368,21 @@ test("an unloaded trace keeps its log and its budget", async () => {
   expect(outcome).toMatchObject({ results: [[["noted 1", "answered 2"], { calls: 1 }]] });
 });
 
+test("an unloaded trace that waits for a signal receives it", async () => {
+  const { clock, boot } = machine(async (n, ctx) => {
+    if (n === 1) await ctx.pause({ reason: "?" });
+    const { value } = await ctx.signals<number>("go").next();
+    return n + (value ?? 0);
+  });
+  const flow = boot();
+  await flow.ready();
+  const { token } = ticketOf(await within(2_000, flow.outcome(1, { traceId: "t" })));
+  await clock.advance(HOUR);
+  await flow.signal("t", "go", 5);
+  await clock.advance(HOUR);
+  expect(await passing(clock, flow.pauses.resume(token, 0))).toMatchObject({ results: [6] });
+});
+
 test("a signal asked for an unloaded trace belongs to the trace", async () => {
   const { clock, boot } = machine(asking);
   const flow = boot();

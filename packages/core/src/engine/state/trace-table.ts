@@ -75,7 +75,8 @@ export class TraceTable {
         traceId: id,
       });
     }
-    return found;
+    // a trace that was loaded again is older than its place in the table
+    return found.length > 1 ? found.sort((one, other) => other.run - one.run) : found;
   }
 
   /** Returns a copy of all traces. */
