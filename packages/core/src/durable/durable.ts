@@ -47,7 +47,7 @@ export interface DurableOptions {
   /**
    * Milliseconds after which a trace that only waits leaves memory: for answers, instants or joins. It is loaded again
    * when it is answered, looked up or due. A trace stays in memory while a caller, a reader, a `fetch` or an external
-   * task belongs to it, and if it was begun by `emit` or is exclusive. `Infinity` keeps all traces in memory.
+   * task belongs to it, and if it was begun by `emit`. `Infinity` keeps all traces in memory.
    *
    * @defaultValue 60000
    */

@@ -3,6 +3,7 @@ import { errorPayload } from "../foundation/flow-error.ts";
 import type { Timer } from "../foundation/timer-wheel.ts";
 import type { Checkpoint, CheckpointFilter, CheckpointPartition } from "../ports/checkpoint-store.ts";
 import type { Trace } from "../engine/state/trace.ts";
+import type { TraceTurn } from "../engine/state/trace-turn.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import { LeftSink } from "../engine/results/rookery.ts";
 
@@ -18,6 +19,18 @@ export interface RestingHost {
   /** Restores a trace that had left memory, or deals with its mismatch. */
   restore(entry: Checkpoint): Promise<void>;
 }
+
+/** An unloaded exclusive trace. It holds its key, so that the next trace of the key has to wait. */
+interface Held {
+  readonly run: number;
+  readonly traceId: string;
+  readonly tenant: string;
+  readonly dueAt: number;
+  readonly turn: TraceTurn;
+}
+
+/** A trace that a look-up has found. */
+type Found = Pick<Checkpoint, "run" | "traceId" | "tenant">;
 
 /** Selection of traces at rest. */
 type RestingFilter = Omit<CheckpointFilter, "isAtRest">;
@@ -44,6 +57,8 @@ export class RestingTraces {
   /** Traces at rest in memory, each with the clock's time of its last check, oldest first. */
   readonly #resting = new Map<Trace, number>();
   #sweep: Timer | undefined;
+  /** Unloaded exclusive traces by run. The store has no instant of theirs, so that a start reads them with their keys. */
+  readonly #held = new Map<number, Held>();
   /** Traces that are being read, by run. */
   readonly #loading = new Map<number, Promise<void>>();
   /** Number of pending look-ups by run. What they load must stay until they have used it. */
@@ -117,7 +132,7 @@ export class RestingTraces {
     const { rookery } = this.#engine;
     const { lasting, extras, sink } = trace;
     if (!trace.isOpen || this.#wanted.has(trace.run)) return false;
-    if (dueAtOf(trace) === undefined || !(sink instanceof LeftSink)) return false;
+    if (restsUntil(trace) === undefined || !(sink instanceof LeftSink)) return false;
     if (lasting === null || lasting.watchers.length > 0 || rookery.isAwaited(trace)) return false;
     for (const { status } of lasting.effects.values()) if (status === "started") return false;
     const releases = (extras?.releases?.size ?? 0) - (extras?.signal === undefined ? 0 : 1);
@@ -126,7 +141,9 @@ export class RestingTraces {
   }
 
   #unload(trace: Trace): void {
-    const dueAt = dueAtOf(trace) as number;
+    const dueAt = restsUntil(trace) as number;
+    const { run, id: traceId, tenant, extras } = trace;
+    if (extras?.turn?.exclusive !== undefined) this.#held.set(run, { run, traceId, tenant, dueAt, turn: extras.turn });
     this.#resting.delete(trace);
     this.#host.forget(trace);
     this.#listen(trace);
@@ -159,12 +176,22 @@ export class RestingTraces {
    */
   async load(filter: RestingFilter): Promise<void> {
     if (this.unloaded === 0) return;
-    const found: Checkpoint[] = [];
+    const found: Found[] = this.#heldThatFit(filter);
     for await (const page of this.#host.partition().read({ ...filter, isAtRest: true })) found.push(...page);
     await this.#loadAll(found);
   }
 
-  async #loadAll(found: readonly Checkpoint[]): Promise<void> {
+  #heldThatFit({ run, traceId, tenant, dueBy }: RestingFilter): Found[] {
+    return [...this.#held.values()].filter(
+      (held) =>
+        (run ?? held.run) === held.run &&
+        (traceId ?? held.traceId) === held.traceId &&
+        (tenant ?? held.tenant) === held.tenant &&
+        held.dueAt <= (dueBy ?? Number.POSITIVE_INFINITY),
+    );
+  }
+
+  async #loadAll(found: readonly Found[]): Promise<void> {
     for (const { run } of found) this.#wanted.set(run, (this.#wanted.get(run) ?? 0) + 1);
     try {
       await Promise.all(found.map((entry) => this.#loadOne(entry)));
@@ -181,15 +208,19 @@ export class RestingTraces {
   async each(filter: RestingFilter, look: (entry: Checkpoint) => void): Promise<void> {
     if (this.unloaded === 0) return;
     await this.#host.stored();
-    for await (const page of this.#host.partition().read({ ...filter, isAtRest: true }))
-      for (const entry of page) if (!this.#isInMemory(entry)) look(entry);
+    const lookAt = async (filtered: CheckpointFilter): Promise<void> => {
+      for await (const page of this.#host.partition().read(filtered))
+        for (const entry of page) if (!this.#isInMemory(entry)) look(entry);
+    };
+    await lookAt({ ...filter, isAtRest: true });
+    for (const { run } of this.#heldThatFit(filter)) await lookAt({ run });
   }
 
-  #isInMemory({ run, traceId, tenant }: Checkpoint): boolean {
+  #isInMemory({ run, traceId, tenant }: Found): boolean {
     return this.#engine.traces.find(traceId, tenant).some((trace) => trace.run === run);
   }
 
-  async #loadOne(entry: Checkpoint): Promise<void> {
+  async #loadOne(entry: Found): Promise<void> {
     if (this.#isInMemory(entry)) return;
     let loading = this.#loading.get(entry.run);
     if (loading === undefined) {
@@ -208,10 +239,14 @@ export class RestingTraces {
    */
   async #read(run: number): Promise<void> {
     await this.#host.stored();
-    for await (const page of this.#host.partition().read({ run, isAtRest: true })) {
+    const held = this.#held.get(run);
+    for await (const page of this.#host.partition().read(held === undefined ? { run, isAtRest: true } : { run })) {
       for (const entry of page) {
         await this.#host.restore(entry);
         this.unloaded -= 1;
+        this.#held.delete(run);
+        // the restored trace has taken the key, too
+        if (held !== undefined) this.#engine.admission.release(held.turn);
       }
     }
     if (this.unloaded === 0) this.#disarmAlarm();
@@ -238,6 +273,7 @@ export class RestingTraces {
 
   async #loadDue(): Promise<void> {
     const now = this.#engine.clock.epochNow();
+    await this.#loadAll(this.#heldThatFit({ dueBy: now }));
     // page by page, because a million may be due at once
     for await (const page of this.#host.partition().read({ isAtRest: true, dueBy: now })) await this.#loadAll(page);
     await this.#armNext(now);
@@ -246,6 +282,7 @@ export class RestingTraces {
   async #armNext(after: number): Promise<void> {
     const next = this.unloaded === 0 ? undefined : await this.#host.partition().nextDueAt(after);
     if (next !== undefined) this.armAlarm(next);
+    for (const { dueAt } of this.#held.values()) if (dueAt > after) this.armAlarm(dueAt);
   }
 
   #retry(error: unknown): void {
@@ -261,15 +298,19 @@ export class RestingTraces {
   }
 }
 
+/** Returns {@link restsUntil} of a trace that a start need not read. An exclusive one has to take its key then. */
+export function dueAtOf(trace: Trace): number | undefined {
+  return trace.extras?.turn?.exclusive === undefined ? restsUntil(trace) : undefined;
+}
+
 /**
  * Returns the instant until which a trace at rest needs no memory: `Infinity` if only an answer continues it,
- * `undefined` if it has to be in memory. A trace of `emit` may receive further messages at any time, and an exclusive
- * one holds its key.
+ * `undefined` if it has to be in memory. A trace of `emit` may receive further messages at any time.
  */
-export function dueAtOf(trace: Trace): number | undefined {
-  const { lasting, extras } = trace;
+function restsUntil(trace: Trace): number | undefined {
+  const { lasting } = trace;
   if (!trace.isOpen || lasting === null || lasting.rest === "none") return undefined;
-  if (trace.isOpenEnded || trace.origin !== null || extras?.turn?.exclusive !== undefined) return undefined;
+  if (trace.isOpenEnded || trace.origin !== null) return undefined;
   if (trace.firstMember !== null || trace.lanes !== null || trace.entry !== null) return undefined;
   if (trace.live !== trace.joined + lasting.paused.size) return undefined;
   let dueAt = trace.deadlineAt ?? Number.POSITIVE_INFINITY;

@@ -285,20 +285,6 @@ describe("a trace stays in memory", () => {
     await rejection(flow.fetch({ traceId: "t" }));
   });
 
-  test("and keeps its exclusive key", async () => {
-    const { clock, boot } = machine(asking);
-    const flow = boot();
-    await flow.ready();
-    const { token } = ticketOf(await within(2_000, flow.outcome(1, { exclusive: "k" })));
-    await clock.advance(HOUR);
-    const next = flow.outcome(2, { exclusive: "k", traceId: "next" });
-    await clock.advance(HOUR);
-    expect(await isPending(next)).toBe(true);
-    await passing(clock, flow.pauses.resume(token, 1));
-    ticketOf(await within(2_000, next));
-    await flow.cancel("next");
-  });
-
   test("with unloadAfterMs of Infinity", async () => {
     const { clock, boot } = machine(asking, { unloadAfterMs: Number.POSITIVE_INFINITY });
     const flow = boot();
@@ -381,6 +367,45 @@ test("an unloaded trace that waits for a signal receives it", async () => {
   await flow.signal("t", "go", 5);
   await clock.advance(HOUR);
   expect(await passing(clock, flow.pauses.resume(token, 0))).toMatchObject({ results: [6] });
+});
+
+test("an exclusive trace leaves memory and keeps its key, also when the flow runs again", async () => {
+  const { clock, boot } = machine(async (n, ctx) => {
+    const expiresAt = clock.epochNow() + 10 * HOUR;
+    return n + (await ctx.pause<number>({ reason: "how many?", expiresAt, ifExpired: 100 }));
+  });
+  let flow = boot();
+  await flow.ready();
+  const begin = async (n: number, exclusive: string): Promise<string> =>
+    ticketOf(await within(2_000, flow.outcome(n, { exclusive, traceId: `t${n}` }))).token;
+  const token = await begin(1, "k");
+  await begin(2, "l");
+  await clock.advance(HOUR);
+  // the lease, and the alarm for both
+  expect(flow.stats()).toMatchObject({ traces: 2, timers: 2 });
+  expect(await flow.pauses.list({ traceId: "t1" })).toMatchObject([{ token }]);
+  const waiting = flow.outcome(3, { exclusive: "k", traceId: "t3" }).catch(codeOf);
+  await clock.advance(MINUTE);
+  expect(await isPending(waiting)).toBe(true);
+  await passing(clock, flow.stop());
+  expect(await within(2_000, waiting)).toMatchObject({ status: "stopped" });
+  flow = boot();
+  await passing(clock, flow.ready());
+  await clock.advance(HOUR);
+  expect(flow.stats()).toMatchObject({ traces: 2, timers: 2, accepted: 2 });
+  const [next, other] = [flow.outcome(4, { exclusive: "k" }), flow.outcome(5, { exclusive: "l" })];
+  await clock.advance(HOUR);
+  expect([await isPending(next), await isPending(other)]).toEqual([true, true]);
+  expect(await passing(clock, flow.pauses.resume(token, 1), 1)).toMatchObject({ results: [2] });
+  const { token: last } = ticketOf(await within(2_000, next));
+  expect(await isPending(other)).toBe(true);
+  // the other expires
+  await clock.advance(8 * HOUR);
+  expect(await within(2_000, flow.fetch({ traceId: "t2" }))).toMatchObject({ payload: 102 });
+  const { token: third } = ticketOf(await within(2_000, other));
+  for (const each of [last, third])
+    expect(await passing(clock, flow.pauses.resume(each, 1), 1)).toMatchObject({ status: "completed" });
+  expect(flow.stats().waitingTraces).toBe(0);
 });
 
 test("a signal asked for an unloaded trace belongs to the trace", async () => {
