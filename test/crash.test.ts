@@ -39,6 +39,8 @@ test("signals that are not stored are found to be lost", { timeout: 120_000 }, a
 
 test("an option that it does not know is refused", { timeout: 120_000 }, async () => {
   const { status, output } = await crash("--defect", "none");
-  expect(output).toContain('Option "--defect" must be one of "released-early", "lost-entries", "lost-signals": got "none"');
+  expect(output).toContain(
+    'Option "--defect" must be one of "released-early", "lost-entries", "lost-signals": got "none"',
+  );
   expect(status).toBe(2);
 });

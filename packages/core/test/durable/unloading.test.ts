@@ -328,7 +328,7 @@ test("an unloaded trace keeps its log and its budget", async () => {
     ctx.budget.spend({ calls: 1 });
     return n;
   });
-  const ask = payloadNode("ask", async (n: number, ctx) => {
+  const ask = payloadNode("ask", async (_: number, ctx) => {
     const answer = await ctx.pause<number>({ reason: "?" });
     await ctx.log.append([`answered ${answer}`]);
     ctx.budget.spend({ calls: 1 });
