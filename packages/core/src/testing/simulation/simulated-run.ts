@@ -286,7 +286,7 @@ export class SimulatedRun {
       if (accepted.has(key)) {
         this.#collect(request);
         this.#process.later(() => this.#answer(tenant, traceId));
-        this.#process.later(() => this.#signalAgain(request));
+        if (request.signals.length > 0) this.#process.later(() => this.#signalAgain(request));
       } else if (request.told === undefined) this.#process.later(() => this.#send(request));
     }
     for (const act of this.#postponed.splice(0)) this.#process.later(act);
