@@ -70,6 +70,7 @@ export function brokenSignals(records: readonly (TraceRecord | Restart)[]): stri
       case "parked":
       case "restored":
       case "resumed":
+      case "spent":
         break;
     }
   }
