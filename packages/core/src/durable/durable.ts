@@ -101,7 +101,7 @@ export function durable(options: DurableOptions): Durability {
     maxPayloadBytes: options.maxPayloadBytes ?? 2 ** 20,
     maxFailed: options.maxFailed ?? 1000,
     onChanged: options.onChanged ?? "park",
-    unloadAfterMs: options.unloadAfterMs === undefined ? 60_000 : options.unloadAfterMs,
+    unloadAfterMs: options.unloadAfterMs ?? 60_000,
   };
   if (typeof (resolved.checkpoints as Partial<CheckpointStore> | undefined)?.open !== "function")
     throw new TypeError(

@@ -1,3 +1,4 @@
+import { deepStrictEqual } from "node:assert";
 import { afterEach, describe, expect, test } from "vitest";
 import {
   type Context,
@@ -42,12 +43,7 @@ afterEach(async () => {
     if (!flow.isRunning) continue;
     const { traces, timers, unreadResults, fetchers } = flow.stats();
     await passing(clock, flow.stop());
-    expect({ traces, timers, unreadResults, fetchers }).toEqual({
-      traces: 0,
-      timers: 1,
-      unreadResults: 0,
-      fetchers: 0,
-    });
+    deepStrictEqual([traces, timers, unreadResults, fetchers], [0, 1, 0, 0]);
   }
 });
 
@@ -541,7 +537,7 @@ test("a store that fails while a trace is loaded leaves the trace where it is", 
   expect(await passing(clock, flow.pauses.resume(token, 1))).toMatchObject({ results: [2] });
 });
 
-test.each([[0], [-1], [Number.NaN], ["1"], [null]])("unloadAfterMs of %s is refused", (unloadAfterMs) => {
+test.each([[0], [-1], [Number.NaN], ["1"]])("unloadAfterMs of %s is refused", (unloadAfterMs) => {
   const checkpoints = new MemoryCheckpointStore();
   expect(() => durable({ checkpoints, unloadAfterMs: unloadAfterMs as number })).toThrow(/"unloadAfterMs"/);
 });
