@@ -415,10 +415,12 @@ describe("a planted defect of traces at rest is found", () => {
     const says = /L2: the trace of run "\w+" has not ended/;
     const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
     await approvals(seeds);
-    expect((await oneSeed(105)).broken, "without the defect").toEqual([]);
+    for (const seed of [218, 330, 431]) expect((await oneSeed(seed)).broken, "without the defect").toEqual([]);
     plant(RestingTraces.prototype, "armAlarm", () => () => {});
     await expect(approvals(seeds)).rejects.toThrow(says);
-    expect((await oneSeed(105)).broken.join("\n")).toMatch(says);
+    const found: string[] = [];
+    for (const seed of [218, 330, 431]) found.push(...(await oneSeed(seed)).broken);
+    expect(found.join("\n")).toMatch(says);
   });
 
   /** Simulates a flow whose requests wait for an answer out of memory, until it is too late for one. */
