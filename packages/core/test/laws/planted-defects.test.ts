@@ -270,7 +270,7 @@ describe("a planted defect of durable flows is found", () => {
     },
   ];
   test.for(ofCheckpoints)("$what", { timeout: 60_000 }, async (defect) => {
-    const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
+    const seeds = Array.from({ length: 20 }, (_, index) => index + 1);
     await orderFlow(seeds);
     defect.plant();
     const failure = await orderFlow(seeds).catch((error: unknown) => error);
