@@ -5,8 +5,8 @@ import type { Timer } from "../foundation/timer-wheel.ts";
 import { Message } from "../message/message.ts";
 import type { PauseTicket } from "../message/outcome.ts";
 import type { Checkpoint, CheckpointFilter, CheckpointPartition, LogRow } from "../ports/checkpoint-store.ts";
-import { Lasting, type Pause, type Trace } from "../engine/state/trace.ts";
-import { Attempt, AttemptExtras, State } from "../engine/state/attempt.ts";
+import { Lasting, type Origin, type Pause, type Trace, type TraceSink } from "../engine/state/trace.ts";
+import { Attempt, AttemptExtras, outermost, outermostTrace, pathOf, State } from "../engine/state/attempt.ts";
 import type { LogItems } from "../engine/state/trace-log.ts";
 import type { TraceTurn } from "../engine/state/trace-turn.ts";
 import type { ChangedTrace, DurableRun, Recovery, UnfinishedTrace, UnloadedFilter } from "../engine/durability.ts";
@@ -15,11 +15,19 @@ import { fromPlain, toPlain, unfitness } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
 import { keptError } from "./kept-error.ts";
 import { Recovering } from "./recovering.ts";
-import { messageOf, openPausesOf, readState } from "./restore.ts";
+import { messageOf, openPausesOf, readState, type RestoredCall, restoreTrace } from "./restore.ts";
 import { dueAtOf, type RestingHost, RestingTraces } from "./resting-traces.ts";
 import { StoredGate } from "./stored-gate.ts";
 import { thisProcess } from "./this-process.ts";
-import { type EndedTrace, savedItem, type SavedTrace, STATE_VERSION, stateOf, stateSince } from "./trace-state.ts";
+import {
+  type EndedTrace,
+  type SavedCall,
+  savedItem,
+  type SavedTrace,
+  STATE_VERSION,
+  stateOf,
+  stateSince,
+} from "./trace-state.ts";
 
 /** A failed trace that waits for a retry; in memory, unless an earlier process has left it. */
 interface Failed {
@@ -127,22 +135,24 @@ export class CheckpointedRun implements DurableRun {
   }
 
   changed(trace: Trace): void {
-    const mark = markOf(trace);
+    const outer = outermostTrace(trace);
+    const mark = markOf(outer);
     if (mark.hasChanged || this.#isSealed) return;
     mark.hasChanged = true;
-    this.#changed.push(trace);
+    this.#changed.push(outer);
     this.#writeSoon();
   }
 
   done(attempt: Attempt): void {
     const { index } = attempt.worker;
-    this.#done[index] = (this.#done[index] ?? 0) + 1;
+    // counts are of the flow's own nodes
+    if (attempt.trace.origin === null) this.#done[index] = (this.#done[index] ?? 0) + 1;
     this.#steps += 1;
     this.changed(attempt.trace);
   }
 
   failing(trace: Trace, error: FlowError, attempt: Attempt | undefined): void {
-    if (this.#isSealed) return;
+    if (this.#isSealed || trace.origin !== null) return;
     let state: SavedTrace | undefined;
     try {
       state = stateOf(this.#engine, trace, attempt);
@@ -155,16 +165,44 @@ export class CheckpointedRun implements DurableRun {
     this.#keepFailed(this.#entryOf(trace, failed, "failed"), trace);
   }
 
-  notAsked(attempt: Attempt, pauses: readonly Pause[]): void {
-    this.#settleChanged(attempt, pauses).catch((error: unknown) => {
-      this.#engine.ending.fail(attempt.trace, this.#engine.failing.explain(attempt, error), attempt);
-      this.#engine.agenda.flush();
-    });
+  notAsked(engine: object, attempt: Attempt, pauses: readonly Pause[]): void {
+    this.#settleChanged(engine as DurableHost, attempt, pauses).catch((error: unknown) =>
+      this.#failOutermost(attempt, error),
+    );
+  }
+
+  restoreCall(engine: object, left: object, origin: Origin, sink: TraceSink, isWanted: () => boolean): void {
+    this.#restoreCall(engine as DurableHost, left as Required<SavedCall>, { origin, sink }, isWanted).catch(
+      (error: unknown) => this.#failOutermost(origin.parent, error),
+    );
+  }
+
+  async #restoreCall(
+    engine: DurableHost,
+    { run, trace: state }: Required<SavedCall>,
+    call: RestoredCall,
+    isWanted: () => boolean,
+  ): Promise<void> {
+    const { name, parent } = call.origin;
+    const { traceId, tenant } = parent;
+    const recovering = new Recovering(engine, this.#options, [...pathOf(parent.trace), name]);
+    const placed = await recovering.placed({ traceId, tenant }, state);
+    // its caller may have ended in the meantime; during shutdown, the next run restores it
+    if (!isWanted() || this.#isSealed) return;
+    if ("action" in placed) this.#endChanged(call.origin.parent, placed);
+    else restoreTrace(engine, { run, traceId }, state, placed, false, call);
+    engine.agenda.flush();
+  }
+
+  /** Fails the outermost trace around an attempt with an error of this run. */
+  #failOutermost(attempt: Attempt, error: unknown): void {
+    const outer = outermost(attempt);
+    this.#engine.ending.fail(outer.trace, this.#engine.failing.explain(outer, error), outer);
+    this.#engine.agenda.flush();
   }
 
   /** Calls `onChanged` for a message that was set aside, and applies its decision. */
-  async #settleChanged(attempt: Attempt, pauses: readonly Pause[]): Promise<void> {
-    const engine = this.#engine;
+  async #settleChanged(engine: DurableHost, attempt: Attempt, pauses: readonly Pause[]): Promise<void> {
     const { trace, node, traceId, tenant } = attempt;
     const unasked = pauses.map(({ name, reason, payload, answer }) => ({
       name,
@@ -174,12 +212,13 @@ export class CheckpointedRun implements DurableRun {
     }));
     const names = unasked.map(({ name, reason, answer }) => `"${name ?? reason}"${answer ? " (answered)" : ""}`);
     const problem = `node "${node}" returned without asking for ${names.join(", ")}, which an earlier run asked for`;
-    const found = await this.#recovering.settled({ traceId, tenant }, savedItem(attempt, "backoff"), problem, unasked);
+    const recovering = new Recovering(engine, this.#options, pathOf(trace));
+    const found = await recovering.settled({ traceId, tenant }, savedItem(attempt, "backoff"), problem, unasked);
     // the trace may have ended in the meantime; during shutdown, the next run calls the handler again
     if (!trace.isOpen || attempt.state !== State.PARKED || this.#isSealed) return;
     if (!("action" in found)) {
       const { worker, item } = found;
-      engine.pausing.drop(trace, pauses);
+      engine.pausing.drop(attempt, pauses);
       const message = messageOf(trace, trace.headers, item, trace.deadlineAt);
       const moved = new Attempt(worker, trace, message, null, attempt.high, attempt.low, 1);
       moved.round = attempt.round;
@@ -190,6 +229,14 @@ export class CheckpointedRun implements DurableRun {
       engine.failing.replace(attempt, moved);
       return;
     }
+    this.#endChanged(attempt, found);
+  }
+
+  /** Ends the outermost trace around a message that no longer fits. */
+  #endChanged(changed: Attempt, found: ChangedTrace): void {
+    const engine = this.#engine;
+    const attempt = outermost(changed);
+    const { trace, traceId, tenant } = attempt;
     this.#noteChanged(found);
     const fate = found.action === "failed" ? "" : "; the checkpoint store keeps it for a later run";
     const error = new FlowError({
@@ -197,7 +244,7 @@ export class CheckpointedRun implements DurableRun {
       message: `Cannot finish trace "${traceId}": ${found.problem}${fate}`,
       traceId,
       tenant,
-      node,
+      node: found.node,
     });
     if (found.action === "failed") engine.ending.fail(trace, error, attempt);
     else this.#park(trace, error);

@@ -11,13 +11,15 @@ import { fromPlain, toPlain } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
 import { keptError } from "./kept-error.ts";
 import { type Placed, readState, restoreFailed, restoreTrace } from "./restore.ts";
-import { type SavedItem, STATE_VERSION, type SavedTrace } from "./trace-state.ts";
+import { type SavedCall, type SavedItem, STATE_VERSION, type SavedTrace } from "./trace-state.ts";
 
 /** A stored message that no longer fits the flow. */
 export interface ChangedMessage {
   readonly tenant: string;
   readonly traceId: string;
   readonly node: string;
+  /** Names of the playbooks in which the node is, outermost first; absent outside of playbooks. */
+  readonly path?: readonly string[];
   readonly payload: unknown;
   /** The mismatch. */
   readonly problem: string;
@@ -38,9 +40,20 @@ export class Recovering {
   readonly #engine: DurableHost;
   readonly #onChanged: OnChanged;
   readonly #maxPayloadBytes: number;
+  readonly #path: readonly string[];
 
-  constructor(engine: DurableHost, { onChanged, maxPayloadBytes }: ResolvedDurableOptions) {
+  /**
+   * Creates it for a flow.
+   *
+   * @param path - names of the playbooks around the flow, and its own, if it is a playbook
+   */
+  constructor(
+    engine: DurableHost,
+    { onChanged, maxPayloadBytes }: ResolvedDurableOptions,
+    path: readonly string[] = [],
+  ) {
     this.#engine = engine;
+    this.#path = path;
     this.#onChanged = onChanged;
     this.#maxPayloadBytes = maxPayloadBytes;
   }
@@ -58,19 +71,25 @@ export class Recovering {
       return { tenant, traceId, node: "", problem: describeThrown(error), action: "parked" };
     }
     const again = isRetry ? triedAgain(state, this.#engine.clock.epochNow()) : state;
-    const placed: Placed[] = [];
-    for (const item of again.items) {
-      const place = await this.#place(entry, item);
-      if (!("action" in place)) {
-        placed.push(place);
-        continue;
-      }
-      if (place.action === "parked" && !isRetry) this.parked.set(entry.run, entry);
-      return place;
+    const placed = await this.placed(entry, again);
+    if ("action" in placed) {
+      if (placed.action === "parked" && !isRetry) this.parked.set(entry.run, entry);
+      return placed;
     }
     // the function that decides on a message may outlast the flow
     if (this.#engine.isEnding) return { tenant, traceId, node: "", problem: "the flow was stopped", action: "parked" };
     return restoreTrace(this.#engine, entry, again, placed, why === "load");
+  }
+
+  /** Returns the messages of a trace with their nodes, or the first mismatch. */
+  async placed(entry: Pick<Checkpoint, "tenant" | "traceId">, state: SavedTrace): Promise<Placed[] | ChangedTrace> {
+    const placed: Placed[] = [];
+    for (const item of state.items) {
+      const place = await this.#place(entry, item);
+      if ("action" in place) return place;
+      placed.push(place);
+    }
+    return placed;
   }
 
   /** Returns the unread results and error of a failed trace; `undefined` when its entry cannot be read. */
@@ -103,7 +122,7 @@ export class Recovering {
     return { ...entry, status: "failed", version: STATE_VERSION, state: JSON.stringify(state) };
   }
 
-  async #place(entry: Checkpoint, item: SavedItem): Promise<Placed | ChangedTrace> {
+  async #place(entry: Pick<Checkpoint, "tenant" | "traceId">, item: SavedItem): Promise<Placed | ChangedTrace> {
     const problem = await this.#problem(item);
     return problem === undefined
       ? { item, worker: this.#workerOf(item) as Worker }
@@ -119,7 +138,12 @@ export class Recovering {
   ): Promise<Placed | ChangedTrace> {
     const changed = { tenant, traceId, node: item.node, problem };
     const payload = fromPlain(item.payload);
-    const how = await this.#decided({ ...changed, payload, ...(unasked === undefined ? {} : { unasked }) });
+    const how = await this.#decided({
+      ...changed,
+      ...(this.#path.length === 0 ? {} : { path: this.#path }),
+      payload,
+      ...(unasked === undefined ? {} : { unasked }),
+    });
     if (how === "fail") return { ...changed, action: "failed" };
     if (how === "park") return { ...changed, action: "parked" };
     if (how instanceof Error) return { ...changed, problem: `${problem}; ${how.message}`, action: "parked" };
@@ -171,7 +195,11 @@ export class Recovering {
 }
 
 /** Throws unless the whole stored state of a trace is readable, so that nothing is restored in part. */
-function requireReadable({ items, results = [], effects = [], pauses = [] }: SavedTrace): void {
+function requireReadable({ items, results = [], effects = [], pauses = [], calls = [] }: SavedTrace): void {
+  for (const { trace, result } of calls) {
+    if (trace !== undefined) requireReadable(trace);
+    fromPlain(result ?? null);
+  }
   for (const item of [...items, ...items.flatMap(({ taken = [] }) => taken), ...results]) {
     fromPlain(item.payload ?? null);
     if (item.meta !== undefined) fromPlain(item.meta);
@@ -184,14 +212,20 @@ function requireReadable({ items, results = [], effects = [], pauses = [] }: Sav
 }
 
 /** Prepares a failed trace for a retry: handlers are called anew, and may repeat effects that failed. */
-function triedAgain({ error: _, isErrorUnread: __, ...state }: SavedTrace, now: number): SavedTrace {
+function triedAgain(
+  { error: _, isErrorUnread: __, ...state }: SavedTrace,
+  now: number,
+  asked: SavedTrace["pauses"] = state.pauses,
+): SavedTrace {
   // a handler that continues without an answer, or has slept, must not begin to wait anew
-  const pauses = state.pauses?.filter(
+  const pauses = asked?.filter(
     ({ answer, goesOn, expiresAt }) => answer !== undefined || goesOn === true || (expiresAt ?? Infinity) > now,
   );
-  const isAsked = (item: SavedItem): boolean =>
-    pauses?.some(({ key, answer }) => answer === undefined && key.startsWith(`${lineageText(...item.lineage)}/`)) ===
-    true;
+  const isAsked = (item: SavedItem): boolean => {
+    const lineage = lineageText(...item.lineage);
+    const isOf = (key: string): boolean => key.startsWith(`${lineage}/`) || key.includes(`/${lineage}@`);
+    return pauses?.some(({ key, answer }) => answer === undefined && isOf(key)) === true;
+  };
   const { deadlineAt, ...rest } = state;
   return {
     ...rest,
@@ -202,7 +236,14 @@ function triedAgain({ error: _, isErrorUnread: __, ...state }: SavedTrace, now: 
       attempt: 1,
       where: item.where === "pause" && !isAsked(item) ? "handler" : item.where,
     })),
-    ...(pauses === undefined ? {} : { pauses }),
+    ...(state.pauses === undefined || pauses === undefined ? {} : { pauses }),
+    ...(state.calls === undefined ? {} : { calls: state.calls.flatMap((call) => calledAgain(call, now, pauses)) }),
     ...(state.effects === undefined ? {} : { effects: state.effects.filter(([, { status }]) => status !== "failed") }),
   };
+}
+
+/** Prepares a call for a retry of its trace. A call that has failed is made anew. */
+function calledAgain(call: SavedCall, now: number, pauses: SavedTrace["pauses"]): SavedCall | [] {
+  if (call.error !== undefined) return [];
+  return call.trace === undefined ? call : { ...call, trace: triedAgain(call.trace, now, pauses) };
 }

@@ -2,7 +2,7 @@ import { onAbort } from "../foundation/abort.ts";
 import { errorPayload } from "../foundation/flow-error.ts";
 import type { Timer } from "../foundation/timer-wheel.ts";
 import type { Checkpoint, CheckpointFilter, CheckpointPartition } from "../ports/checkpoint-store.ts";
-import type { Trace } from "../engine/state/trace.ts";
+import { needsProcess, type Trace } from "../engine/state/trace.ts";
 import type { TraceTurn } from "../engine/state/trace-turn.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import { LeftSink } from "../engine/results/rookery.ts";
@@ -313,6 +313,7 @@ function restsUntil(trace: Trace): number | undefined {
   if (trace.isOpenEnded || trace.origin !== null) return undefined;
   if (trace.firstMember !== null || trace.lanes !== null || trace.entry !== null) return undefined;
   if (trace.live !== trace.joined + lasting.paused.size) return undefined;
+  for (const call of lasting.calls?.values() ?? []) if (needsProcess(call, trace)) return undefined;
   let dueAt = trace.deadlineAt ?? Number.POSITIVE_INFINITY;
   for (const group of trace.gathered ?? []) dueAt = Math.min(dueAt, group.dueAt ?? Number.POSITIVE_INFINITY);
   for (const { answer, expiresAt = Number.POSITIVE_INFINITY } of lasting.pauses.values())

@@ -5,17 +5,24 @@ import type { PauseTicket } from "../message/outcome.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "../message/meta.ts";
 import type { Checkpoint } from "../ports/checkpoint-store.ts";
 import { BudgetAccount } from "../engine/state/budget-account.ts";
-import { Lasting, type Pause } from "../engine/state/trace.ts";
+import { Lasting, type Origin, type Pause, type StoredCall, type TraceSink } from "../engine/state/trace.ts";
 import { Trace } from "../engine/state/trace.ts";
-import { Attempt, AttemptExtras } from "../engine/state/attempt.ts";
+import { Attempt, AttemptExtras, outermost } from "../engine/state/attempt.ts";
 import { TraceLog } from "../engine/state/trace-log.ts";
 import { isOpenPause, ticketOf } from "../engine/context/pausing.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
-import { LeftSink } from "../engine/results/rookery.ts";
+import { LeftSink, RookerySink } from "../engine/results/rookery.ts";
 import type { Edge, Worker } from "../engine/state/worker.ts";
 import { fromPlain } from "./codec.ts";
 import { errorFrom } from "./kept-error.ts";
-import { type SavedItem, type SavedMessage, type SavedPause, STATE_VERSION, type SavedTrace } from "./trace-state.ts";
+import {
+  type SavedCall,
+  type SavedItem,
+  type SavedMessage,
+  type SavedPause,
+  STATE_VERSION,
+  type SavedTrace,
+} from "./trace-state.ts";
 
 /**
  * Reads the stored state of an entry.
@@ -82,26 +89,34 @@ export function restoreFailed(engine: DurableHost, { run, traceId }: Checkpoint,
   return trace;
 }
 
+/** The call that a playbook's trace is restored for. */
+export interface RestoredCall {
+  readonly origin: Origin;
+  readonly sink: TraceSink;
+}
+
 /**
  * Restores a trace from its stored state; its messages continue from their places. A trace that is loaded was counted,
  * and observers were told of it, before.
  */
 export function restoreTrace(
   engine: DurableHost,
-  entry: Checkpoint,
+  entry: Pick<Checkpoint, "run" | "traceId">,
   state: SavedTrace,
   placed: readonly Placed[],
   isLoaded: boolean,
+  call?: RestoredCall,
 ): Trace {
   const { run, traceId } = entry;
   const { resultCount, hasEnded = false, isOpenEnded = false } = state;
   const headers = checkedHeaders(state.headers);
-  const sink = engine.rookery.sinkFor();
-  sink.emitsErrors = engine.options.emitErrorsToRookery;
   const startedAt = engine.clock.now() - Math.max(0, engine.clock.epochNow() - state.startedAt);
+  const sink = call?.sink ?? engine.rookery.sinkFor();
   const trace = new Trace(run, traceId, headers, sink, isOpenEnded, startedAt);
   engine.keepScope(trace);
-  if (isOpenEnded || hasEnded) sink.opened(trace);
+  if (sink instanceof RookerySink) sink.emitsErrors = engine.options.emitErrorsToRookery;
+  if (call !== undefined) trace.origin = call.origin;
+  if (call !== undefined || isOpenEnded || hasEnded) sink.opened?.(trace);
   else trace.sink = new LeftSink(engine.rookery, engine.options.limits.maxResults, trace);
   trace.outputs = state.entered;
   trace.resultCount = resultCount;
@@ -115,8 +130,9 @@ export function restoreTrace(
   }
   engine.traces.add(trace);
   if (!isLoaded) engine.accepted += 1;
-  if (state.exclusive !== undefined || engine.options.maxTraces > 0) engine.admission.restore(trace, state.exclusive);
-  const pauses = pausesOf(state);
+  if (call === undefined && (state.exclusive !== undefined || engine.options.maxTraces > 0))
+    engine.admission.restore(trace, state.exclusive);
+  const pauses = call === undefined ? pausesOf(state) : pausesAround(call.origin);
   if (isOpenEnded) engine.rookery.restore(trace, results);
   else if (results.length > 0) trace.results = results.map(({ message }) => message);
   restoreLasting(trace, state);
@@ -124,6 +140,8 @@ export function restoreTrace(
   restoreClosed(engine, trace, state);
   if (engine.reporter.hasListeners && !isLoaded)
     engine.reporter.trace(trace, { type: "trace_start", topic: headers.topic });
+  const { signals } = (call === undefined ? trace : outermost(call.origin.parent).trace).lasting ?? {};
+  const hasSignals = signals !== undefined && signals.length > 0;
   // restores all attempts before any continues; otherwise the trace might look starved
   const attempts = placed.map(({ item, worker }) => {
     const message = messageOf(trace, headers, item, state.deadlineAt);
@@ -132,7 +150,7 @@ export function restoreTrace(
     attempt.round = item.round ?? 0;
     engine.ledger.restored(attempt);
     // only the slow path through the engine notices a pause or a signal that the handler no longer asks for
-    if (pauses.length > 0 || state.signals !== undefined) attempt.extras ??= new AttemptExtras();
+    if (pauses.length > 0 || hasSignals || state.calls !== undefined) attempt.extras ??= new AttemptExtras();
     attempt.skip(item.sent ?? 0, item.sentTo);
     if (item.taken !== undefined)
       attempt.more.refetch = item.taken.map((each) => {
@@ -152,12 +170,16 @@ export function restoreTrace(
     return { item, attempt };
   });
   trace.deadlineAt = state.deadlineAt;
-  for (const { item, attempt } of attempts) if (trace.isOpen) goOn(engine, item, attempt, pauses);
+  if (call !== undefined && pauses.length > 0) {
+    trace.lasting ??= new Lasting();
+    for (const { attempt } of attempts) engine.pausing.adopt(attempt);
+  }
+  for (const { item, attempt } of attempts) if (trace.isOpen) goOn(engine, item, attempt, pauses, state.calls);
   // messages from outside of the ring must not overtake one that was handled already and has no edge any more
   for (const { item, attempt } of attempts)
     if (attempt.worker.isOrdered && (item.where === "handler" || (item.where === "line" && item.source === undefined)))
       attempt.worker.outer?.hold(trace);
-  if (trace.isOpen && pauses.length > 0) engine.pausing.restore(trace, pauses, isLoaded);
+  if (call === undefined && trace.isOpen && pauses.length > 0) engine.pausing.restore(trace, pauses, isLoaded);
   // set last: if the deadline has passed, each message is dropped from its place
   if (trace.isOpen && state.deadlineAt !== undefined) engine.setDeadline(trace, state.deadlineAt);
   if (trace.isOpen && trace.live === 0) engine.ending.finish(trace);
@@ -165,7 +187,13 @@ export function restoreTrace(
   return trace;
 }
 
-function goOn(engine: DurableHost, item: SavedItem, attempt: Attempt, pauses: readonly Pause[]): void {
+function goOn(
+  engine: DurableHost,
+  item: SavedItem,
+  attempt: Attempt,
+  pauses: readonly Pause[],
+  calls: readonly SavedCall[] = [],
+): void {
   const { worker, trace } = attempt;
   switch (item.where) {
     case "line":
@@ -185,13 +213,30 @@ function goOn(engine: DurableHost, item: SavedItem, attempt: Attempt, pauses: re
       else engine.joining.arrive(attempt, item.dueAt);
       return;
     case "pause":
-      if (!pauses.some(({ key, answer }) => answer === undefined && key.startsWith(`${attempt.lineage}/`))) {
+      // only the handler knows the playbook
+      if (!isAsked(attempt, pauses) || calls.some((call) => call.needsProcess && isBy(call.key, attempt))) {
+        engine.ledger.resumed(attempt, "pause");
         engine.slots.enqueueFirst(attempt);
         return;
       }
       attempt.pause();
       (trace.lasting ??= new Lasting()).paused.add(attempt);
   }
+}
+
+/** Whether a message waits for an answer or a sleep, its own or in the outermost flow one of its playbooks'. */
+function isAsked(attempt: Attempt, pauses: readonly Pause[]): boolean {
+  const own = attempt.trace.origin === null ? "" : `${outermost(attempt).lineage}/`;
+  return pauses.some(({ key, answer }) => answer === undefined && key.startsWith(`${own}${attempt.lineage}`));
+}
+
+function isBy(key: string, attempt: Attempt): boolean {
+  return key.startsWith(`${attempt.lineage}/`);
+}
+
+/** Returns the pauses of the outermost trace around a playbook's. */
+function pausesAround({ parent }: Origin): Pause[] {
+  return [...(outermost(parent).trace.lasting?.pauses.values() ?? [])];
 }
 
 function edgeOf(worker: Worker, source: string | undefined): Edge | null {
@@ -204,8 +249,12 @@ function resultsOf(trace: Trace, headers: MessageHeaders, { results = [], deadli
   return results.map((saved) => ({ message: messageOf(trace, headers, saved, deadlineAt), node: saved.node }));
 }
 
-function restoreLasting(trace: Trace, { effects = [], signals = [], log }: SavedTrace): void {
-  if (log !== undefined) (trace.lasting ??= new Lasting()).log = new TraceLog(log);
+function restoreLasting(trace: Trace, { effects = [], signals = [], log, logItems, calls = [] }: SavedTrace): void {
+  if (log !== undefined) {
+    const own = ((trace.lasting ??= new Lasting()).log = new TraceLog(log));
+    if (logItems !== undefined) own.fill(logItems.map(({ at, items }) => ({ at, items: items.map(fromPlain) })));
+  }
+  for (const call of calls) ((trace.lasting ??= new Lasting()).calls ??= new Map()).set(call.key, restoredCall(call));
   for (const { name, value, receiver } of signals)
     (trace.lasting ??= new Lasting()).signals.push({ name, value: fromPlain(value), receiver, call: undefined });
   for (const [key, { status, value, error }] of effects)
@@ -214,6 +263,22 @@ function restoreLasting(trace: Trace, { effects = [], signals = [], log }: Saved
       value: fromPlain(value),
       error,
     });
+}
+
+function restoredCall(saved: SavedCall): StoredCall {
+  const { key, trace, error, result } = saved;
+  const call: StoredCall = {
+    key,
+    origin: undefined,
+    left: undefined,
+    trace: undefined,
+    end: undefined,
+    settle: undefined,
+  };
+  if (trace !== undefined) call.left = saved;
+  else if (error === undefined) call.end = { result: fromPlain(result) };
+  else call.end = { error: errorFrom(error), kept: error };
+  return call;
 }
 
 function restoreClosed(engine: DurableHost, trace: Trace, { closed = [], rounds = 0 }: SavedTrace): void {
@@ -231,23 +296,26 @@ export function openPausesOf(state: SavedTrace): PauseTicket[] {
 }
 
 function pausesOf({ pauses = [] }: SavedTrace): Pause[] {
-  return pauses.map(({ key, name, token, signal, node, reason, payload, expiresAt, goesOn = false, answer }) => ({
-    key,
-    name,
-    token,
-    signal,
-    node,
-    reason,
-    payload: payload === undefined ? undefined : fromPlain(payload),
-    expiresAt,
-    goesOn,
-    hasBegun: true,
-    askedBy: undefined,
-    waiting: undefined,
-    answer: answer === undefined ? undefined : { ...answer, value: fromPlain(answer.value) },
-    refuse: undefined,
-    timer: undefined,
-  }));
+  return pauses.map(
+    ({ key, name, token, signal, node, path = [], reason, payload, expiresAt, goesOn = false, answer }) => ({
+      key,
+      name,
+      token,
+      signal,
+      node,
+      path,
+      reason,
+      payload: payload === undefined ? undefined : fromPlain(payload),
+      expiresAt,
+      goesOn,
+      hasBegun: true,
+      askedBy: undefined,
+      goOnWaiting: undefined,
+      answer: answer === undefined ? undefined : { ...answer, value: fromPlain(answer.value) },
+      refuse: undefined,
+      timer: undefined,
+    }),
+  );
 }
 
 /** Restores a message from its stored form. */

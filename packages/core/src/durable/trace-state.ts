@@ -1,7 +1,8 @@
 import type { ErrorPayload } from "../foundation/flow-error.ts";
 import type { Budget } from "../message/budget.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
-import type { Effect, PauseAnswer } from "../engine/state/trace.ts";
+import { type Effect, needsProcess, type PauseAnswer, type StoredCall } from "../engine/state/trace.ts";
+import type { LogItems } from "../engine/state/trace-log.ts";
 import type { Trace } from "../engine/state/trace.ts";
 import { type Attempt, State } from "../engine/state/attempt.ts";
 import { PermitLine } from "../engine/state/permits.ts";
@@ -62,6 +63,8 @@ export interface SavedPause {
   /** Name of the signal that its handler waits for. */
   readonly signal?: string;
   readonly node: string;
+  /** Names of the playbooks in which it was requested; absent outside of playbooks. */
+  readonly path?: readonly string[];
   readonly reason: string;
   readonly payload?: unknown;
   readonly expiresAt?: number;
@@ -78,7 +81,19 @@ export interface SavedSignal {
   readonly receiver?: string;
 }
 
-/** A trace in stored form. Format 4 added `log` and `signals`. */
+/** A call of a playbook in stored form: its trace while that is in flight, then its end. */
+export interface SavedCall {
+  readonly key: string;
+  /** Run and state of its trace. */
+  readonly run?: number;
+  readonly trace?: SavedTrace;
+  /** Present while its trace works or waits for an instant of its own, so that its caller's handler must be called. */
+  readonly needsProcess?: true;
+  readonly result?: unknown;
+  readonly error?: ErrorPayload;
+}
+
+/** A trace in stored form. Format 4 added `log`, `signals` and `calls`. */
 export interface SavedTrace {
   readonly headers: MessageHeaders;
   /** Epoch milliseconds. */
@@ -96,6 +111,7 @@ export interface SavedTrace {
   readonly items: readonly SavedItem[];
   readonly results?: readonly SavedResult[];
   readonly effects?: readonly (readonly [string, Pick<Effect, "status" | "value" | "error">])[];
+  /** Pauses of the trace and of its playbooks, in the outermost trace. */
   readonly pauses?: readonly SavedPause[];
   /** Limits of the trace's budget and what is spent of it. Reserved amounts are not stored: they return with their attempts. */
   readonly budget?: { readonly limits: Budget; readonly spent: Budget };
@@ -103,6 +119,10 @@ export interface SavedTrace {
   readonly log?: number;
   /** Signals that are not consumed, in order of acceptance. */
   readonly signals?: readonly SavedSignal[];
+  /** Items of the log of a playbook's trace, which has no checkpoint of its own. */
+  readonly logItems?: readonly LogItems[];
+  /** Calls of playbooks by messages that are not done. */
+  readonly calls?: readonly SavedCall[];
   /**
    * Joins that drop late messages, each with the first round that is not late; without a round, every message is late.
    */
@@ -147,16 +167,18 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
     ...logOf(trace),
     ...(trace.isOpen ? signalsOf(trace) : {}),
     ...closedOf(trace),
+    ...callsOf(engine, trace),
     ...(lasting === null || lasting.pauses.size === 0
       ? {}
       : {
           pauses: [...lasting.pauses.values()].map(
-            ({ key, name, token, signal, node, reason, payload, expiresAt, goesOn, answer }) => ({
+            ({ key, name, token, signal, node, path, reason, payload, expiresAt, goesOn, answer }) => ({
               key,
               ...(name === undefined ? {} : { name }),
               ...(token === undefined ? {} : { token }),
               ...(signal === undefined ? {} : { signal }),
               node,
+              ...(path.length === 0 ? {} : { path }),
               reason,
               ...(payload === undefined ? {} : { payload: toPlain(payload) }),
               ...(expiresAt === undefined ? {} : { expiresAt }),
@@ -213,9 +235,29 @@ function budgetOf({ extras }: Trace): Pick<SavedTrace, "budget"> {
   return { budget: { limits, spent } };
 }
 
-function logOf({ lasting }: Trace): Pick<SavedTrace, "log"> {
+function logOf({ lasting, origin }: Trace): Pick<SavedTrace, "log" | "logItems"> {
   const length = lasting?.log?.length ?? 0;
-  return length === 0 ? {} : { log: length };
+  if (length === 0) return {};
+  if (origin === null) return { log: length };
+  const rows = lasting?.log?.committed ?? [];
+  return { log: length, logItems: rows.map(({ at, items }) => ({ at, items: items.map(toPlain) })) };
+}
+
+function callsOf(engine: DurableHost, caller: Trace): Pick<SavedTrace, "calls"> {
+  const { isOpen, lasting } = caller;
+  if (!isOpen || lasting?.calls === undefined) return {};
+  const calls = [...lasting.calls.values()].flatMap((call) => savedCall(engine, call, caller));
+  return calls.length === 0 ? {} : { calls };
+}
+
+/** Converts a call to stored form; returns nothing if no node has accepted its first message. */
+function savedCall(engine: DurableHost, call: StoredCall, caller: Trace): SavedCall | [] {
+  const { key, end, trace, left } = call;
+  if (end !== undefined) return "error" in end ? { key, error: end.kept } : { key, result: toPlain(end.result) };
+  if (trace === undefined) return (left as SavedCall | undefined) ?? [];
+  const state = stateOf(engine, trace);
+  if (state === undefined) return [];
+  return { key, run: trace.run, trace: state, ...(needsProcess(call, caller) ? { needsProcess: true as const } : {}) };
 }
 
 function closedOf({ extras }: Trace): Pick<SavedTrace, "closed" | "rounds"> {

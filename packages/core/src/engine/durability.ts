@@ -3,7 +3,7 @@ import type { ErrorPayload, FlowError } from "../foundation/flow-error.ts";
 import type { Message } from "../message/message.ts";
 import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import type { StreamItem, StreamSink } from "./results/stream-sink.ts";
-import type { Pause, Trace } from "./state/trace.ts";
+import type { Origin, Pause, Trace, TraceSink } from "./state/trace.ts";
 import type { Attempt } from "./state/attempt.ts";
 import type { LogItems } from "./state/trace-log.ts";
 import type { Source } from "./results/trace-reader.ts";
@@ -94,7 +94,7 @@ export interface DurableRun {
   readonly recovery: Recovery;
   /** Error that prevents all further storing. */
   readonly failure: Error | undefined;
-  /** Marks a trace as changed since it was last stored. */
+  /** Marks a trace as changed since it was last stored. A playbook's is part of the outermost one. */
   changed(trace: Trace): void;
   /** Marks a message as done at its node. */
   done(attempt: Attempt): void;
@@ -102,9 +102,16 @@ export interface DurableRun {
   failing(trace: Trace, error: FlowError, attempt: Attempt | undefined): void;
   /**
    * Handles a handler that has returned without requesting the pauses of an earlier run. `attempt` is its message, set
-   * aside until `onChanged` decides.
+   * aside until `onChanged` decides. `engine` is the run of its flow.
    */
-  notAsked(attempt: Attempt, pauses: readonly Pause[]): void;
+  notAsked(engine: object, attempt: Attempt, pauses: readonly Pause[]): void;
+  /**
+   * Restores a playbook's trace that an earlier process left, unless it is unwanted by then. If it no longer fits, the
+   * outermost trace ends as `onChanged` decides.
+   *
+   * @param engine - the playbook's run
+   */
+  restoreCall(engine: object, left: object, origin: Origin, sink: TraceSink, isWanted: () => boolean): void;
   /** Calls `told` once every change so far is stored, or with the error that prevents it. */
   afterStored(told: (failure: Error | undefined) => void): void;
   /** Resolves once every change so far is stored. */

@@ -143,8 +143,7 @@ export class Engine {
     this.traces = new TraceTable(this.ids);
     this.identity = new RunIdentity(id, Math.floor(options.random() * 4_294_967_296) | 0, parent?.identity.traces);
     this.probe = probeFor(options, () => statsOf(this));
-    // a playbook's trace restarts with the parent's attempt: recovering it as well would run it twice
-    this.durable = parent === undefined ? starterOf(options.durability)?.(this) : undefined;
+    this.durable = parent === undefined ? starterOf(options.durability)?.(this) : parent.durable;
     const { durable } = this;
     const stored = durable === undefined ? undefined : () => durable.stored();
     this.reporter = new Reporter(options, middlewares, this.probe, stored, parent?.reporter);
@@ -216,14 +215,26 @@ export class Engine {
     return this.#parts.rookery ?? this.#make("rookery");
   }
 
-  /** Pauses of the outermost flow, whose message is called again instead of the playbook. */
+  /** Pauses of its traces. Without durability those of the outermost flow, whose message is called again instead. */
   get pausing(): Pausing {
-    return this.#parent?.pausing ?? this.#parts.pausing ?? this.#make("pausing");
+    const shared = this.durable === undefined ? this.#parent?.pausing : undefined;
+    return shared ?? this.#parts.pausing ?? this.#make("pausing");
   }
 
-  /** Signals of the outermost flow, whose trace they are sent into. */
+  /** Whether it runs a playbook. */
+  get isWithin(): boolean {
+    return this.#parent !== undefined;
+  }
+
+  /** Pauses of the outermost flow, which alone knows their tokens; `undefined` in that flow itself. */
+  get outerPausing(): Pausing | undefined {
+    return this.#parent?.outerPausing ?? this.#parent?.pausing;
+  }
+
+  /** Receipt of signals, which are sent into outermost traces. Without durability that of the outermost flow. */
   get signalling(): Signalling {
-    return this.#parent?.signalling ?? this.#parts.signalling ?? this.#make("signalling");
+    const shared = this.durable === undefined ? this.#parent?.signalling : undefined;
+    return shared ?? this.#parts.signalling ?? this.#make("signalling");
   }
 
   /** Side effects of the outermost flow, since they outlast a playbook's attempt. */
@@ -444,7 +455,7 @@ export class Engine {
       });
       this.onIdle = undefined;
     }
-    if (this.durable !== undefined) {
+    if (this.durable !== undefined && this.#parent === undefined) {
       // the bus waits for the checkpoint store: sealing the checkpoint store first would reject its pending batches
       await this.flushObservers(this.options.graceMs);
       await this.durable.seal();
@@ -458,7 +469,7 @@ export class Engine {
       new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up waiting for a turn: the flow was stopped" }),
     );
     await this.flushObservers(this.options.graceMs);
-    await this.durable?.close();
+    if (this.#parent === undefined) await this.durable?.close();
     this.timers.clear();
     this.probe?.stop();
     return { completed: this.ending.counts.completed - before, cancelled, abandoned: abandoned + abandonedInside };

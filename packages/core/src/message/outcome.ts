@@ -80,6 +80,8 @@ export interface PauseTicket {
   /** Token for `flow.pauses.resume`. Anyone who holds it can answer, so keep it secret. */
   readonly token: string;
   readonly node: string;
+  /** Names of the playbooks in which the handler runs, outermost first. */
+  readonly path: readonly string[];
   /** Name of the pause: as given by the handler, otherwise its reason. */
   readonly name: string;
   readonly reason: string;

@@ -27,8 +27,10 @@ export interface StreamChunkBase {
   readonly attempt: number;
   /** Number of earlier streams with this id: 0, then one more for each retry or reuse. */
   readonly run: number;
-  /** The node that wrote the chunk; absent for chunks from outside. */
+  /** The node that wrote the chunk, after its callers if in a playbook; absent for chunks from outside. */
   readonly node?: string;
+  /** Names of the playbooks in which it was written, outermost first; absent outside of playbooks. */
+  readonly path?: readonly string[];
   readonly traceId: string;
   readonly tenant: string;
   /** Copy of the parent message's meta, overlaid with the chunk's own. */
@@ -74,9 +76,9 @@ export interface SseOptions {
 export function formatSseEvent(item: StreamChunk | PauseTicket, options: SseOptions = {}): string {
   const retry = options.retryMs === undefined ? "" : `retry: ${Math.round(options.retryMs)}\n`;
   if ("token" in item) {
-    const { token, node, name, reason, payload, expiresAt } = item;
+    const { token, node, path, name, reason, payload, expiresAt } = item;
     if (payload !== undefined) requireJson(payload, "payload", `pause "${reason}"`);
-    const data = JSON.stringify({ token, node, name, reason, payload, expiresAt });
+    const data = JSON.stringify({ token, node, path, name, reason, payload, expiresAt });
     return `event: ${fieldText(options.event ?? "pause")}\n${retry}data: ${data}\n\n`;
   }
   const event = options.event ?? (item.done ? "done" : "chunk");
@@ -104,6 +106,7 @@ export function chunkToWsJson(chunk: StreamChunk, extra: Readonly<Record<string,
     attempt: chunk.attempt,
     run: chunk.run,
     node: chunk.node,
+    path: chunk.path,
     traceId: chunk.traceId,
     meta: chunk.meta,
   };

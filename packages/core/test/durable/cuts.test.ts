@@ -502,6 +502,54 @@ scenarios["sleeps and pauses whose time passes while no process runs the flow"] 
   downMs: 5_000,
 };
 
+scenarios["playbooks in one another, which ask"] = {
+  make: (world) => {
+    const ask = payloadNode("ask", async (n: number, ctx) => {
+      const answer = await ctx.pause<number>({ reason: "how many?", payload: n });
+      await ctx.sleep(3);
+      return n + answer;
+    });
+    const asking = create(ask.to(step("after", 5)), { name: "asking", graceMs: 5 });
+    const both = payloadNode("both", async (n: number, ctx) => {
+      const parts = [n, n + 100].map((part) => ctx.callPlaybook(asking, part, { key: `${part}` }));
+      const [a, b] = await Promise.all(parts);
+      return (a as number) + (b as number);
+    });
+    const middle = create(step("before").to(both), { name: "middle", graceMs: 5 });
+    const outer = payloadNode("outer", (n: number, ctx) => ctx.callPlaybook(middle, n));
+    return made(create(outer.to(step("b")), options(world)));
+  },
+  inputs: traces(2),
+  tend: async (flow) => {
+    for (const { token, payload } of await flow.pauses.list())
+      void flow.pauses.resume(token, (payload as number) * 1000).catch(() => {});
+  },
+};
+
+scenarios["playbooks side by side, of which one sleeps and one fails, called by a handler that is retried"] = {
+  make: (world) => {
+    const nap = payloadNode("nap", async (n: number, ctx) => {
+      await ctx.sleep(25, { name: "nap" });
+      return n;
+    });
+    const napping = create(nap.to(step("awake", 7)), { name: "napping", graceMs: 5 });
+    const fail = payloadNode("fail", (): number => {
+      throw new Error("never");
+    });
+    const failing = create(step("try").to(fail), { name: "failing", graceMs: 5 });
+    const policy = { maxRetries: 1, backoffBaseMs: 5, jitter: 0 };
+    const outer = payloadNode({ name: "outer", policy }, async (n: number, ctx) => {
+      const failed = ctx.callPlaybook(failing, n).catch((error: unknown) => (error as FlowError).code);
+      const all = await Promise.all([ctx.callPlaybook(napping, n), failed]);
+      await ctx.sleep(5);
+      if (ctx.attempt === 1) throw new Error("once more");
+      return all.join();
+    });
+    return made(create(outer.to(payloadNode("b", (text: string) => text)), options(world)));
+  },
+  inputs: traces(2),
+};
+
 describe("cut at any batch, a flow ends as if it had not been cut:", () => {
   test.each(Object.keys(scenarios))("%s", { timeout: 30_000 }, async (name) => {
     const tried = await expectAlikeHoweverCut(scenarios[name] as Scenario);

@@ -233,10 +233,21 @@ describe("the checkers of the laws", () => {
     expect(broken(back.with(1, restored("right", "1l", first, 2)))).toMatch(/^L10 .*was at "left" before the restart/m);
   });
 
-  test("take what is part of an attempt for gone with its process", () => {
+  test("let a playbook go with its caller after a restart, and notice when it begins anew instead of going on", () => {
+    const within = { ...shape, isWithin: true };
     const begun = [accepted("1", first), started("split", "1"), restart];
     expect(brokenLaws(begun, () => shape)).toEqual(['L2: the trace of run "0" has not ended']);
-    expect(brokenLaws(begun, () => ({ ...shape, isWithin: true }))).toEqual([]);
+    expect(brokenLaws(begun, () => within)).toEqual([]);
+    const other = { run: "1" };
+    const anew = [...begun, { ...accepted("1", first), ...other }, { ...ended, ...other }];
+    expect(brokenLaws(anew, () => within).join("\n")).toMatch(/^L10 .*the playbook begins anew/m);
+    // a retry begins it anew when it has cancelled it
+    const cancelled = [accepted("1", first), started("split", "1"), ended, ...anew.slice(2)];
+    expect(brokenLaws(cancelled, () => within).join("\n")).not.toMatch(/begins anew/);
+    // a playbook that it had called was cancelled with it, though no record tells
+    const inner = [{ ...accepted("1x", first), run: "2" }, restart, restored("split", "1", first), ended];
+    const again = { ...accepted("1x", first), run: "3" };
+    expect(brokenLaws([...begun.slice(0, 2), ...inner, again], () => within).join("\n")).not.toMatch(/begins anew/);
   });
 
   test("notice when a pause or sleep that is stored begins anew, in the same process or the next", () => {

@@ -55,7 +55,9 @@ export class Logs {
     durable?.requireFit(items, "items", node);
     // without extras the attempt would take the fast path, which commits no items
     void attempt.more;
-    return log.add(attempt, [...(items as readonly unknown[])], durable?.textOf(items));
+    // the log of a playbook is stored with its trace, not in rows
+    const text = trace.origin === null ? durable?.textOf(items) : undefined;
+    return log.add(attempt, [...(items as readonly unknown[])], text);
   }
 
   /** Returns the committed items before `upTo`, and the attempt's own. */

@@ -4,8 +4,8 @@ import { requireKnownKeys, requireNumber, shown } from "../../foundation/options
 import type { PauseInit } from "../../graph/handler.ts";
 import type { Outcome, PausedOutcome, PauseTicket } from "../../message/outcome.ts";
 import type { StreamSink } from "../results/stream-sink.ts";
-import { Lasting, type Pause, type PauseAnswer, type Trace } from "../state/trace.ts";
-import { Attempt, AttemptExtras, outermost, State } from "../state/attempt.ts";
+import { isActive, Lasting, type Pause, type PauseAnswer, type StoredCall, type Trace } from "../state/trace.ts";
+import { Attempt, AttemptExtras, outermost, outermostTrace, pathOf, State } from "../state/attempt.ts";
 import { LeftSink, type Rookery, RookerySink } from "../results/rookery.ts";
 import type { Clock } from "../../foundation/clock.ts";
 import type { Random } from "../../foundation/random.ts";
@@ -43,6 +43,8 @@ export interface PausingHost {
   readonly rookery: Rookery;
   readonly ending: Ending;
   readonly failing: Failing;
+  /** Pauses of the outermost flow; `undefined` in that flow itself. */
+  readonly outerPausing: Pausing | undefined;
   /** Called when a trace waits only for answers. */
   traceRests(trace: Trace): void;
   /** Called when such a trace goes on. */
@@ -54,6 +56,9 @@ export interface PausingHost {
  * answer arrives or the sleep is over, it is called again from the start: `ctx.pause` returns the answer, and
  * `ctx.sleepUntil` resolves. A sleep is a pause without a token, which expires and goes on; so is a wait for a signal,
  * which the signal answers.
+ *
+ * Pauses belong to the outermost trace. In a playbook it is the outermost message that is parked; in a durable flow the
+ * playbook's own message, and then each caller whose playbook waits for nothing but answers and sleeps.
  *
  * States of a pause: asked → waiting → answered or expired → over, as listed at {@link Pause}. A trace is quiet while it
  * waits only for answers, sleeps and signals, and asleep while it waits for no answer.
@@ -72,10 +77,10 @@ export class Pausing {
   /** Returns the answer to a pause of `attempt` if there is one; otherwise ends the attempt and parks its message. */
   pause(attempt: Attempt, init: PauseInit<unknown>): Promise<unknown> {
     requirePause(init);
-    const root = outermost(attempt);
+    const root = this.#parkedFor(attempt);
     const key = this.#newKey(root, attempt, "pause", init.name ?? init.reason);
-    const lasting = (root.trace.lasting ??= new Lasting());
-    const known = lasting.pauses.get(key) ?? this.#inherited(lasting, root, attempt, init, key);
+    const lasting = (outermost(attempt).trace.lasting ??= new Lasting());
+    const known = lasting.pauses.get(key) ?? this.#inherited(lasting, attempt, init, key);
     if (known !== undefined) {
       known.askedBy = root;
       known.goesOn = init.ifExpired !== undefined;
@@ -89,12 +94,12 @@ export class Pausing {
    */
   async sleep(attempt: Attempt, at: number, name: string): Promise<void> {
     const engine = this.#engine;
-    const root = outermost(attempt);
+    const root = this.#parkedFor(attempt);
     const key = this.#newKey(root, attempt, "sleep", name);
-    const known = root.trace.lasting?.pauses.get(key);
+    const known = outermost(attempt).trace.lasting?.pauses.get(key);
     if (known !== undefined) known.askedBy = root;
     if (known?.answer !== undefined || (known?.expiresAt ?? at) <= engine.clock.epochNow()) return;
-    const asleep = { ...askedAt(attempt.node, key, root), name, reason: name, expiresAt: at, goesOn: true };
+    const asleep = { ...askedAt(attempt, key, root), name, reason: name, expiresAt: at, goesOn: true };
     await this.#wait(root, attempt, known ?? asleep);
   }
 
@@ -103,9 +108,10 @@ export class Pausing {
    * passed. `position` is the number of signals of the name that the handler has received.
    */
   async listen(attempt: Attempt, name: string, position: number, expiresAt: number | undefined): Promise<void> {
-    const root = outermost(attempt);
-    const key = listenKey(root, attempt, name, position);
-    const known = root.trace.lasting?.pauses.get(key);
+    const root = this.#parkedFor(attempt);
+    const key = listenKey(attempt, name, position);
+    const outer = outermost(attempt).trace;
+    const known = outer.lasting?.pauses.get(key);
     const end = known?.expiresAt ?? expiresAt;
     if (end !== undefined && end <= this.#engine.clock.epochNow()) return;
     this.#requireSent(root, attempt, `wait for signal ${shown(name)}`);
@@ -113,18 +119,18 @@ export class Pausing {
       known.askedBy = root;
       // another handler has received the signal for which this one was called
       known.answer = undefined;
-      this.#arm(root.trace, known);
+      this.#outer.#arm(outer, known);
       // two calls of `next` at once
       if (root.more.asked.includes(known)) return await this.#engine.waits.wait(attempt, () => undefined);
     }
-    const asked = { ...askedAt(attempt.node, key, root), name, reason: name, signal: name, expiresAt, goesOn: true };
+    const asked = { ...askedAt(attempt, key, root), name, reason: name, signal: name, expiresAt, goesOn: true };
     await this.#wait(root, attempt, known ?? asked);
   }
 
   /** Ends the wait for a signal that the handler has received. */
-  heard(root: Attempt, attempt: Attempt, name: string, position: number): void {
-    const { lasting } = root.trace;
-    const key = listenKey(root, attempt, name, position);
+  heard(attempt: Attempt, name: string, position: number): void {
+    const { lasting } = outermost(attempt).trace;
+    const key = listenKey(attempt, name, position);
     lasting?.pauses.get(key)?.timer?.cancel();
     lasting?.pauses.delete(key);
   }
@@ -141,17 +147,32 @@ export class Pausing {
       pause.answer = { value: undefined };
       disarm(pause);
       this.stir(trace);
-      this.#requeue(pause.waiting);
+      pause.goOnWaiting?.();
     }
   }
 
   #wait(root: Attempt, attempt: Attempt, pause: Pause): Promise<unknown> {
-    const { trace, more } = root;
+    const { more } = root;
+    const { trace } = outermost(attempt);
     (trace.lasting ??= new Lasting()).pauses.set(pause.key, pause);
-    this.#traces.set(trace.run, trace);
+    this.#outer.#traces.set(trace.run, trace);
     // every pause of this step is parked together: parking at the first would hide the others from the caller
     if (more.asked.push(pause) === 1) this.#engine.agenda.beforeRunning(() => this.#park(root));
     return this.#engine.waits.wait(attempt, () => undefined);
+  }
+
+  get #outer(): Pausing {
+    return this.#engine.outerPausing ?? this;
+  }
+
+  /** Returns the attempt whose message is parked when `attempt` pauses. */
+  #parkedFor(attempt: Attempt): Attempt {
+    return this.#engine.durable === undefined ? outermost(attempt) : attempt;
+  }
+
+  /** Whether a pause wakes an attempt's message: its handler requested it, or without durability one of its playbooks. */
+  #isOwn(pause: Pause, attempt: Attempt): boolean {
+    return this.#engine.durable === undefined ? isOf(pause, attempt) : pause.key.startsWith(placeOf(attempt));
   }
 
   /**
@@ -161,7 +182,7 @@ export class Pausing {
    */
   #newKey(root: Attempt, attempt: Attempt, kind: "pause" | "sleep", name: string): string {
     // a sleep must not take the answer to a question of the same name
-    const key = `${pausePlace(root, attempt)}${kind === "pause" ? "." : ":"}${name}`;
+    const key = `${pausePlace(attempt)}${kind === "pause" ? "." : ":"}${name}`;
     const keys = (attempt.more.pauseKeys ??= new Set());
     if (keys.has(key))
       throw this.#refused(
@@ -272,7 +293,8 @@ export class Pausing {
     lasting.watchers.push(told);
     this.stir(trace);
     engine.ledger.changed(trace);
-    this.#goOn(pause.waiting);
+    pause.goOnWaiting?.();
+    engine.agenda.flush();
   }
 
   /** Returns the open pauses of a trace. */
@@ -288,12 +310,20 @@ export class Pausing {
   }
 
   /**
-   * Notes that a trace waits only for answers, sleeps and signals. If it waits for an answer, its callers are notified.
-   * A trace asleep continues without them, so its callers keep waiting.
+   * Notes that a trace waits only for answers, sleeps and signals. The callers of a playbook's trace may then rest, too.
+   * If it waits for an answer, its callers are notified. A trace asleep continues without them, so its callers keep
+   * waiting.
    */
   rests(trace: Trace): void {
     const engine = this.#engine;
     const lasting = trace.lasting as Lasting;
+    for (const call of lasting.calls?.values() ?? []) if (isActive(call)) return;
+    if (trace.origin !== null) {
+      if (lasting.rest === "asleep") return;
+      lasting.rest = "asleep";
+      trace.sink.rests?.();
+      return;
+    }
     const rest = [...lasting.pauses.values()].some(isOpenPause) ? "quiet" : "asleep";
     // without a checkpoint store a trace asleep is lost when the flow stops, so that draining must wait for it
     if (lasting.rest === rest || (rest === "asleep" && engine.durable === undefined)) return;
@@ -336,10 +366,32 @@ export class Pausing {
     lasting.wasTold = wasTold;
     this.#traces.set(trace.run, trace);
     for (const pause of pauses) {
-      for (const paused of lasting.paused) if (isOf(pause, paused)) pause.waiting = paused;
+      for (const paused of lasting.paused) if (isOf(pause, paused)) pause.goOnWaiting = () => this.#requeue(paused);
       lasting.pauses.set(pause.key, pause);
       this.#arm(trace, pause);
     }
+  }
+
+  /** Connects the pauses of a playbook's message that is in flight again with it. */
+  adopt(attempt: Attempt): void {
+    const caller = attempt.trace.origin?.parent;
+    for (const pause of outermost(attempt).trace.lasting?.pauses.values() ?? []) {
+      if (!this.#isOwn(pause, attempt)) continue;
+      pause.askedBy = caller;
+      pause.goOnWaiting = () => this.#requeue(attempt);
+    }
+  }
+
+  /** Parks the message of a handler that waits for a playbook which rests. */
+  parkCaller(attempt: Attempt): void {
+    this.#park(attempt);
+  }
+
+  /** Requeues the message that made a call, if it is parked. */
+  wakeCaller(trace: Trace, { key }: StoredCall): void {
+    // its handler may be parked again at once: iterating over the set itself would never end
+    for (const paused of [...(trace.lasting?.paused ?? [])])
+      if (key.startsWith(`${paused.lineage}/`)) this.#goOn(paused);
   }
 
   /**
@@ -367,14 +419,16 @@ export class Pausing {
   mayFinish(attempt: Attempt): boolean {
     const engine = this.#engine;
     const { trace, worker } = attempt;
-    const unasked = [...(trace.lasting?.pauses.values() ?? [])].filter(
+    const unasked = [...(outermost(attempt).trace.lasting?.pauses.values() ?? [])].filter((pause) => {
       // a sleep that is not asked for any more has no answer to lose
-      (pause) => pause.token !== undefined && isOf(pause, attempt) && pause.askedBy !== attempt,
-    );
+      if (pause.token === undefined) return false;
+      if (this.#isOwn(pause, attempt)) return pause.askedBy !== attempt;
+      return isOf(pause, attempt) && pause.askedBy === undefined;
+    });
     if (unasked.length === 0) return true;
-    const inherited = unasked.filter(({ askedBy }) => askedBy === undefined);
+    const inherited = unasked.filter(({ askedBy }) => askedBy?.trace !== trace);
     if (engine.durable !== undefined && inherited.length > 0) {
-      engine.durable.notAsked(engine.failing.setAside(attempt), inherited);
+      engine.durable.notAsked(engine, engine.failing.setAside(attempt), inherited);
       return false;
     }
     const { logger, name: flow } = engine.options;
@@ -392,29 +446,37 @@ export class Pausing {
   }
 
   /** Drops pauses that no handler requests any more. */
-  drop(trace: Trace, pauses: readonly Pause[]): void {
+  drop(attempt: Attempt, pauses: Iterable<Pause>): void {
+    const { trace } = outermost(attempt);
     for (const pause of pauses) {
       pause.timer?.cancel();
       trace.lasting?.pauses.delete(pause.key);
     }
+    if (trace.lasting?.pauses.size === 0) this.#outer.#traces.delete(trace.run);
   }
 
   /** Ends the pauses of an attempt that has succeeded. */
   committed(attempt: Attempt): void {
-    const { lasting } = attempt.trace;
-    if (lasting === null) return;
-    for (const pause of lasting.pauses.values()) {
-      if (!isOf(pause, attempt)) continue;
-      pause.timer?.cancel();
-      lasting.pauses.delete(pause.key);
-    }
-    if (lasting.pauses.size === 0) this.#traces.delete(attempt.trace.run);
+    const { lasting } = outermost(attempt).trace;
+    if (lasting !== null)
+      this.drop(
+        attempt,
+        [...lasting.pauses.values()].filter((pause) => isOf(pause, attempt)),
+      );
   }
 
   /** Ends the pauses of a trace that has ended. */
   ended(trace: Trace): void {
     const { lasting } = trace;
     if (lasting === null) return;
+    if (trace.origin !== null) {
+      const { pauses } = outermostTrace(trace).lasting ?? {};
+      for (const paused of lasting.paused)
+        this.drop(
+          paused,
+          [...(pauses?.values() ?? [])].filter((pause) => this.#isOwn(pause, paused)),
+        );
+    }
     for (const pause of lasting.pauses.values()) pause.timer?.cancel();
     lasting.pauses.clear();
     lasting.paused.clear();
@@ -422,14 +484,18 @@ export class Pausing {
     this.#traces.delete(trace.run);
   }
 
-  /** Marks a resting trace as active again. */
+  /** Marks a resting trace and its callers as active again. */
   stir(trace: Trace): void {
-    const { lasting } = trace;
-    if (lasting === null || lasting.rest === "none") return;
-    lasting.rest = "none";
-    lasting.wasTold = false;
-    this.restingTraces -= 1;
-    this.#engine.traceWakes(trace);
+    const { lasting, origin } = trace;
+    if (lasting !== null && lasting.rest !== "none") {
+      lasting.rest = "none";
+      lasting.wasTold = false;
+      if (origin === null) {
+        this.#outer.restingTraces -= 1;
+        this.#outer.#engine.traceWakes(trace);
+      }
+    }
+    if (origin !== null) this.stir(origin.parent.trace);
   }
 
   /** Releases the pauses of a trace at rest that is unloaded. */
@@ -449,7 +515,7 @@ export class Pausing {
 
   /** Fails a trace whose handler uses one name twice. */
   #refused(attempt: Attempt, message: string): TypeError {
-    const root = outermost(attempt);
+    const root = this.#parkedFor(attempt);
     const error = new TypeError(message);
     this.#failSoon(root, this.#engine.failing.explain(root, error));
     return error;
@@ -462,14 +528,8 @@ export class Pausing {
   }
 
   /** Finds a pause that an earlier run requested without a name, and gives it its current key. */
-  #inherited(
-    lasting: Lasting,
-    root: Attempt,
-    attempt: Attempt,
-    { name, reason }: PauseInit<unknown>,
-    key: string,
-  ): Pause | undefined {
-    for (const place of [pausePlace(root, attempt), unnamedPlaybookPlace(root, attempt)]) {
+  #inherited(lasting: Lasting, attempt: Attempt, { name, reason }: PauseInit<unknown>, key: string): Pause | undefined {
+    for (const place of [pausePlace(attempt), unnamedPlaybookPlace(attempt)]) {
       const known = lasting.pauses.get(`${place}.${reason}`);
       if (known === undefined || known.name !== undefined || known.askedBy !== undefined) continue;
       lasting.pauses.delete(known.key);
@@ -485,9 +545,9 @@ export class Pausing {
     const { name, reason, payload, expiresAt, ifExpired } = init;
     const engine = this.#engine;
     if (payload !== undefined) engine.durable?.requireFit(payload, "the payload of a pause", attempt.node);
-    const token = `pause_${root.trace.runText}_${expiresAt === undefined ? "0" : Math.ceil(expiresAt).toString(36)}_${secret(engine)}`;
+    const token = `pause_${outermost(attempt).trace.runText}_${expiresAt === undefined ? "0" : Math.ceil(expiresAt).toString(36)}_${secret(engine)}`;
     const goesOn = ifExpired !== undefined;
-    return { ...askedAt(attempt.node, key, root), name, token, reason, payload, expiresAt, goesOn };
+    return { ...askedAt(attempt, key, root), name, token, reason, payload, expiresAt, goesOn };
   }
 
   #arm(trace: Trace, pause: Pause): void {
@@ -510,21 +570,23 @@ export class Pausing {
       pause.answer = { value: undefined, isExpired: true };
       this.stir(trace);
       engine.ledger.changed(trace);
-      this.#goOn(pause.waiting);
+      pause.goOnWaiting?.();
     } else {
       engine.ending.fail(trace, this.#expired(pause, trace));
     }
     engine.agenda.flush();
   }
 
-  /** Parks the message of an attempt until an answer arrives or a sleep is over. */
+  /** Parks the message of an attempt until an answer arrives, a sleep is over or a playbook has ended. */
   #park(root: Attempt): void {
     const { trace, worker, extras } = root;
     // a trace that is just ending aborts its attempts last: one parked now would outlive it
     if (root.state !== State.RUNNING || !trace.isOpen) return;
-    if (extras === null || extras.asked.length === 0 || extras.checking > 0) return;
+    if (extras === null || extras.checking > 0) return;
+    if (extras.asked.length === 0 && !awaitsResting(root)) return;
     const engine = this.#engine;
-    const lasting = trace.lasting as Lasting;
+    const outer = outermost(root).trace;
+    const lasting = (trace.lasting ??= new Lasting());
     const original = extras.original ?? root.message;
     const paused = new Attempt(worker, trace, original, null, root.high, root.low, root.attempt);
     paused.round = root.round;
@@ -548,7 +610,7 @@ export class Pausing {
     root.abort(
       new FlowError({
         code: FlowErrorCode.TRACE_PAUSED,
-        message: `Node "${worker.name}" ${parkedUntil(extras.asked)}`,
+        message: `Node "${worker.name}" ${whyParked(extras.asked)}`,
         traceId: trace.id,
         tenant: trace.tenant,
         node: worker.name,
@@ -558,10 +620,11 @@ export class Pausing {
     const begins = extras.asked.filter(({ hasBegun }) => !hasBegun);
     for (const pause of begins) {
       pause.hasBegun = true;
-      this.#arm(trace, pause);
+      this.#outer.#arm(outer, pause);
       if (engine.reporter.hasListeners) engine.reporter.node(root, beginOf(pause));
     }
-    for (const pause of lasting.pauses.values()) if (isOf(pause, root)) pause.waiting = paused;
+    for (const pause of outer.lasting?.pauses.values() ?? [])
+      if (this.#isOwn(pause, root)) pause.goOnWaiting = () => this.#requeue(paused);
     engine.ledger.paused(paused, begins);
     for (const pause of begins) if (isOpenPause(pause)) trace.sink.pause?.(ticketOf(pause));
     // an answer may arrive in the step that asked for it: without this check the message would wait for ever
@@ -570,16 +633,17 @@ export class Pausing {
     engine.agenda.flush();
   }
 
-  #goOn(paused: Attempt | undefined): void {
+  #goOn(paused: Attempt): void {
     this.#requeue(paused);
     this.#engine.agenda.flush();
   }
 
   /** Requeues a paused message. */
-  #requeue(paused: Attempt | undefined): void {
+  #requeue(paused: Attempt): void {
     const engine = this.#engine;
     // another answer has already requeued the message, or its handler runs and will request this one too
-    if (paused?.trace.lasting?.paused.delete(paused) !== true) return;
+    if (paused.trace.lasting?.paused.delete(paused) !== true) return;
+    this.stir(paused.trace);
     paused.queue();
     engine.ledger.resumed(paused, "pause");
     engine.slots.enqueueFirst(paused);
@@ -606,7 +670,7 @@ export class Pausing {
       details: { issues: result.issues.map((issue) => ({ path: issuePath(issue), message: issue.message })) },
     });
     refuse?.(error);
-    this.#arm(root.trace, pause);
+    this.#outer.#arm(outermost(root).trace, pause);
     root.more.asked.push(pause);
     this.#park(root);
     // the attempt is over by now, unless another of its answers is being checked
@@ -703,26 +767,48 @@ export class Pausing {
 }
 
 /** Returns the key prefix of an attempt's pauses: its message, and in a playbook the flow and node that ask. */
-export function pausePlace(root: Attempt, attempt: Attempt): string {
-  const own = `${root.lineage}/${attempt.lineage}`;
-  return attempt === root ? own : `${own}@${attempt.trace.origin?.flow}/${attempt.node}`;
+export function pausePlace(attempt: Attempt): string {
+  const { origin } = attempt.trace;
+  return origin === null ? placeOf(attempt) : `${placeOf(attempt)}@${origin.flow}/${attempt.node}`;
+}
+
+/** Returns the messages in the keys of an attempt's pauses: the outermost one and its own. */
+function placeOf(attempt: Attempt): string {
+  return `${outermost(attempt).lineage}/${attempt.lineage}`;
+}
+
+/** Whether a handler waits for a playbook that waits only for answers and sleeps. */
+function awaitsResting(attempt: Attempt): boolean {
+  for (const call of attempt.trace.lasting?.calls?.values() ?? [])
+    if (
+      call.settle !== undefined &&
+      call.key.startsWith(`${attempt.lineage}/`) &&
+      call.trace?.lasting?.rest === "asleep"
+    )
+      return true;
+  return false;
+}
+
+function whyParked(asked: readonly Pause[]): string {
+  if (asked.length === 0) return "waits for a playbook: its handler is called again when that has ended";
+  return parkedUntil(asked);
 }
 
 /**
  * Returns the prefix in its earlier form, without the playbook's flow: see `keyOfFirstForm` in `durable/restore.ts`.
  */
-function unnamedPlaybookPlace(root: Attempt, attempt: Attempt): string {
-  return `${root.lineage}/${attempt.lineage}@/${attempt.node}`;
+function unnamedPlaybookPlace(attempt: Attempt): string {
+  return `${placeOf(attempt)}@/${attempt.node}`;
 }
 
 /** Returns the key of a wait for a signal. */
-function listenKey(root: Attempt, attempt: Attempt, name: string, position: number): string {
-  return `${pausePlace(root, attempt)}!${position}.${name}`;
+function listenKey(attempt: Attempt, name: string, position: number): string {
+  return `${pausePlace(attempt)}!${position}.${name}`;
 }
 
-/** Whether the handler of the attempt's message, or a playbook it called, requested the pause. */
+/** Whether the handler of the attempt's message requested the pause or, in the outermost flow, a playbook it called. */
 function isOf(pause: Pause, attempt: Attempt): boolean {
-  return pause.key.startsWith(`${attempt.lineage}/`);
+  return pause.key.startsWith(attempt.trace.origin === null ? `${attempt.lineage}/` : placeOf(attempt));
 }
 
 /** Validates an answer. An error thrown by the schema reaches the handler. */
@@ -741,16 +827,17 @@ function disarm(pause: Pause): void {
 }
 
 /** Returns the common fields of a new pause or sleep. */
-function askedAt(node: string, key: string, askedBy: Attempt) {
+function askedAt(attempt: Attempt, key: string, askedBy: Attempt) {
   return {
     key,
-    node,
+    node: attempt.node,
+    path: pathOf(attempt.trace),
     askedBy,
     token: undefined,
     signal: undefined,
     payload: undefined,
     hasBegun: false,
-    waiting: undefined,
+    goOnWaiting: undefined,
     answer: undefined,
     refuse: undefined,
     timer: undefined,
@@ -779,8 +866,8 @@ function beginOf({ token, signal, reason, expiresAt }: Pause) {
 }
 
 /** Returns what a caller needs to answer a pause. */
-export function ticketOf({ token, node, name, reason, payload, expiresAt }: Pause): PauseTicket {
-  return { token: token as string, node, name: name ?? reason, reason, payload, expiresAt };
+export function ticketOf({ token, node, path, name, reason, payload, expiresAt }: Pause): PauseTicket {
+  return { token: token as string, node, path, name: name ?? reason, reason, payload, expiresAt };
 }
 
 function requirePause(init: PauseInit<unknown>): void {

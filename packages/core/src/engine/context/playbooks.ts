@@ -3,36 +3,19 @@ import { mixHigh, mixLow } from "../../foundation/lineage.ts";
 import type { Playbook, PlaybookOptions } from "../../graph/handler.ts";
 import type { ModelRegistry } from "../../graph/model-registry.ts";
 import { Message } from "../../message/message.ts";
-import type { Outcome } from "../../message/outcome.ts";
-import type { StreamChunk, StreamChunkBase } from "../../message/stream-chunk.ts";
 import { shrinkBudget } from "../policies/budget.ts";
-import { StreamTable, type StreamWriter } from "../state/stream-table.ts";
-import type { Opening, Origin, Trace, TraceSink } from "../state/trace.ts";
+import type { Origin } from "../state/trace.ts";
 import type { Attempt } from "../state/attempt.ts";
 import type { Clock } from "../../foundation/clock.ts";
 import { sealed } from "../delivery/sealed.ts";
-import type { Sending } from "../delivery/sending.ts";
-import type { CancelReport, Ending } from "../termination/ending.ts";
-import type { Edge } from "../state/worker.ts";
-import type { HandlerWaits } from "./handler-waits.ts";
-
-/** Run of a playbook, as seen by its parent. */
-export interface ChildRun {
-  readonly options: { readonly name: string };
-  readonly workshop: { readonly entries: readonly Edge[] };
-  readonly ending: { cancel(trace: Trace, reason: unknown): Promise<CancelReport> };
-  open(opening: Opening): Trace;
-  enter(trace: Trace, message: Message, edges: readonly Edge[], settle: null): boolean;
-  close(): Promise<{ readonly abandoned: number }>;
-}
+import type { DurableRun } from "../durability.ts";
+import { type ChildRun, PlaybookSink } from "./playbook-sink.ts";
+import { StoredCalls, type StoredCallsHost } from "./stored-calls.ts";
 
 /** Engine parts that {@link Playbooks} calls. */
-export interface PlaybooksHost {
+export interface PlaybooksHost extends StoredCallsHost {
   readonly clock: Clock;
-  readonly options: { readonly name: string };
-  readonly waits: HandlerWaits;
-  readonly sending: Sending;
-  readonly ending: Ending;
+  readonly durable: DurableRun | undefined;
   /** Starts a flow with this run's observers, resources and ports. Returns `undefined` if `flow` is no flow. */
   startChild(flow: unknown, registry: ModelRegistry | undefined): ChildRun | undefined;
 }
@@ -58,10 +41,13 @@ const MOST_PLAYBOOKS = 100;
 export class Playbooks {
   readonly #engine: PlaybooksHost;
   readonly #running = new Map<unknown, ChildRun>();
+  /** Calls that outlive their handlers, in a durable flow. */
+  readonly #stored: StoredCalls | undefined;
   #isStopped = false;
 
   constructor(engine: PlaybooksHost) {
     this.#engine = engine;
+    if (engine.durable !== undefined) this.#stored = new StoredCalls(engine, engine.durable);
   }
 
   /** Runs a message of `parent` through another flow. Resolves with its first result. */
@@ -82,22 +68,28 @@ export class Playbooks {
       deadlineAt: this.#deadline(parent, timeoutMs),
       meta: given.meta,
     });
-    const origin = originOf(parent, child.options.name, key);
+    const origin = this.#originOf(parent, child.options.name, key);
+    if (this.#stored !== undefined) {
+      this.#engine.durable?.requireFitMessage(message);
+      return this.#stored.call(child, origin, message);
+    }
     return this.#engine.waits.wait<unknown>(
       parent,
       (resolve, reject) => {
-        const sink = new ParentSink(this.#engine, parent, (outcome) => {
-          if (outcome.status === "completed") {
-            resolve(outcome.result);
-          } else if (
-            outcome.error.code === FlowErrorCode.DEADLINE_EXCEEDED &&
-            message.deadlineAt === parent.trace.deadlineAt
-          ) {
-            // the parent's own deadline has passed: rejecting here would fail the node, and its policy would retry it
-            this.#engine.ending.exhaust(parent.trace, FlowErrorCode.DEADLINE_EXCEEDED);
-          } else {
-            reject(outcome.error);
-          }
+        const sink = new PlaybookSink(this.#engine, origin, {
+          ended: (outcome) => {
+            if (outcome.status === "completed") {
+              resolve(outcome.result);
+            } else if (
+              outcome.error.code === FlowErrorCode.DEADLINE_EXCEEDED &&
+              message.deadlineAt === parent.trace.deadlineAt
+            ) {
+              // the parent's own deadline has passed: rejecting here would fail the node, and its policy would retry it
+              this.#engine.ending.exhaust(parent.trace, FlowErrorCode.DEADLINE_EXCEEDED);
+            } else {
+              reject(outcome.error);
+            }
+          },
         });
         const trace = child.open({ message, idNumber: undefined, origin, sink, signal: undefined, isOpenEnded: false });
         const account = parent.trace.extras?.account;
@@ -113,6 +105,16 @@ export class Playbooks {
     );
   }
 
+  /** Removes the stored calls of a message that is done. */
+  committed(attempt: Attempt): void {
+    this.#stored?.committed(attempt);
+  }
+
+  /** Cancels and removes the stored calls that a further attempt must make anew. */
+  failed(attempt: Attempt): void {
+    this.#stored?.failed(attempt);
+  }
+
   /** Stops every playbook. Resolves with the number of abandoned handlers. */
   async stop(): Promise<number> {
     this.#isStopped = true;
@@ -126,6 +128,32 @@ export class Playbooks {
     if (timeoutMs === undefined) return parent.trace.deadlineAt;
     const own = this.#engine.clock.epochNow() + timeoutMs;
     return parent.trace.deadlineAt === undefined ? own : Math.min(own, parent.trace.deadlineAt);
+  }
+
+  #originOf(parent: Attempt, flow: string, key: string | undefined): Origin {
+    const { trace, high, low, more } = parent;
+    const run = trace.origin?.run ?? trace.run;
+    const name = flow.slice(this.#engine.options.name.length + 1);
+    if (key === undefined) {
+      const call = more.playbookCalls++;
+      return {
+        run,
+        high: mixHigh(high, low, PLAYBOOK_INDEX, call),
+        low: mixLow(high, low, PLAYBOOK_INDEX, call),
+        parent,
+        flow,
+        name,
+      };
+    }
+    let [keyedHigh, keyedLow] = [mixHigh(high, low, KEYED_INDEX, 0), mixLow(high, low, KEYED_INDEX, 0)];
+    for (let index = 0; index < key.length; index += 1) {
+      const unit = key.charCodeAt(index);
+      [keyedHigh, keyedLow] = [
+        mixHigh(keyedHigh, keyedLow, KEYED_INDEX, unit),
+        mixLow(keyedHigh, keyedLow, KEYED_INDEX, unit),
+      ];
+    }
+    return { run, high: keyedHigh, low: keyedLow, parent, flow, name };
   }
 
   #runOf(playbook: Playbook): ChildRun {
@@ -150,114 +178,5 @@ export class Playbooks {
     }
     this.#running.set(playbook, engine);
     return engine;
-  }
-}
-
-function originOf(parent: Attempt, flow: string, key: string | undefined): Origin {
-  const { trace, high, low, more } = parent;
-  const run = trace.origin?.run ?? trace.run;
-  if (key === undefined) {
-    const call = more.playbookCalls++;
-    return {
-      run,
-      high: mixHigh(high, low, PLAYBOOK_INDEX, call),
-      low: mixLow(high, low, PLAYBOOK_INDEX, call),
-      parent,
-      flow,
-    };
-  }
-  let [keyedHigh, keyedLow] = [mixHigh(high, low, KEYED_INDEX, 0), mixLow(high, low, KEYED_INDEX, 0)];
-  for (let index = 0; index < key.length; index += 1) {
-    const unit = key.charCodeAt(index);
-    [keyedHigh, keyedLow] = [
-      mixHigh(keyedHigh, keyedLow, KEYED_INDEX, unit),
-      mixLow(keyedHigh, keyedLow, KEYED_INDEX, unit),
-    ];
-  }
-  return { run, high: keyedHigh, low: keyedLow, parent, flow };
-}
-
-/**
- * Sink of a playbook's trace: passes the result to the caller and chunks to the parent's stream.
- *
- * States: free ⇄ blocked (its writers wait for room as one entry of the parent's queue).
- */
-class ParentSink implements TraceSink {
-  readonly keepResults = 1;
-  onRoom: (() => void) | null = null;
-  readonly #engine: PlaybooksHost;
-  readonly #parent: Attempt;
-  readonly #settle: (outcome: Outcome) => void;
-  readonly #writers = new Map<string, StreamWriter>();
-  #isInLine = false;
-  #isAdmitted = false;
-
-  constructor(engine: PlaybooksHost, parent: Attempt, settle: (outcome: Outcome) => void) {
-    this.#engine = engine;
-    this.#parent = parent;
-    this.#settle = settle;
-  }
-
-  hasRoomForResult(): boolean {
-    return true;
-  }
-
-  result(): boolean {
-    return true;
-  }
-
-  /** Whether there is room. If not, joins the parent's queue once for all writers. */
-  hasRoom(): boolean {
-    const { trace } = this.#parent;
-    if (!trace.isOpen) return true;
-    const mayTry = this.#isAdmitted || !trace.isUnread;
-    if (mayTry && trace.sink.hasRoom()) return true;
-    if (this.#isInLine) return false;
-    this.#isInLine = true;
-    this.#engine.sending.whenRoom(trace, () => {
-      if (!trace.sink.hasRoom()) return false;
-      this.#isInLine = false;
-      this.#isAdmitted = true;
-      this.onRoom?.();
-      this.#isAdmitted = false;
-      return true;
-    });
-    return false;
-  }
-
-  chunk(chunk: StreamChunk): void {
-    const { trace } = this.#parent;
-    if (!trace.isOpen) return;
-    const own = this.#asParents(chunk);
-    if (own !== undefined) trace.sink.chunk(own);
-  }
-
-  ended(outcome: Outcome): void {
-    this.#settle(outcome);
-  }
-
-  #asParents(chunk: StreamChunk): StreamChunk | undefined {
-    const { trace } = this.#parent;
-    const streams = (trace.more.streams ??= new StreamTable(trace.id, trace.tenant));
-    let writer = this.#writers.get(chunk.streamId);
-    if (writer === undefined) {
-      writer = { node: `${this.#parent.node}/${chunk.node ?? ""}`, attempt: this.#parent.attempt };
-      this.#writers.set(chunk.streamId, writer);
-    }
-    if (chunk.end !== undefined) {
-      this.#writers.delete(chunk.streamId);
-      if (chunk.end !== "done" && chunk.text === "") return streams.endAll(writer, chunk.end)[0];
-    }
-    const { text, kind, data }: StreamChunkBase = chunk;
-    return streams.next(writer, {
-      text,
-      kind,
-      data,
-      streamId: undefined,
-      seq: undefined,
-      done: chunk.done,
-      parentMeta: chunk.meta,
-      meta: undefined,
-    });
   }
 }

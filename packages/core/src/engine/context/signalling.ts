@@ -91,7 +91,7 @@ export class Signalling {
   #receive(attempt: Attempt, name: string): Signal | undefined {
     const root = outermost(attempt);
     const { trace } = root;
-    const place = pausePlace(root, attempt);
+    const place = pausePlace(attempt);
     const position = positionOf(attempt, name);
     let count = 0;
     let oldest: Signal | undefined;
@@ -105,20 +105,25 @@ export class Signalling {
     if (signal === undefined) return undefined;
     (attempt.more.signals ??= new Map()).set(name, position + 1);
     signal.receiver = place;
-    signal.call = root.more.signals ??= new Map();
-    this.#engine.pausing.heard(root, attempt, name, position);
+    // in a durable flow a playbook's message outlasts the call of its outermost handler
+    signal.call = (this.#engine.durable === undefined ? root : attempt).more.signals ??= new Map();
+    this.#engine.pausing.heard(attempt, name, position);
     this.#engine.ledger.received(root, place, position, signal);
     return signal;
   }
 
   /** Consumes the signals that the last handler call of a message has received, when the message is done. */
-  committed(root: Attempt): void {
-    const { trace, lineage, extras } = root;
+  committed(attempt: Attempt): void {
+    const { extras } = attempt;
+    const { trace } = outermost(attempt);
+    // without durability a playbook begins again with its outermost handler
+    if (this.#engine.durable === undefined && attempt.trace !== trace) return;
     const { lasting } = trace;
     if (lasting === null) return;
+    const place = attempt.trace === trace ? `${attempt.lineage}/` : pausePlace(attempt);
     const names = new Set<string>();
     lasting.signals = lasting.signals.filter((signal) => {
-      const isOwn = signal.receiver?.startsWith(`${lineage}/`) === true;
+      const isOwn = signal.receiver?.startsWith(place) === true;
       if (isOwn && signal.call !== undefined && signal.call === extras?.signals) return false;
       if (isOwn) signal.receiver = signal.call = undefined;
       if (signal.receiver === undefined) names.add(signal.name);

@@ -13,7 +13,7 @@ import type { Signalling } from "../context/signalling.ts";
 import type { Sending } from "../delivery/sending.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { Reporter } from "../observe/reporter.ts";
-import { type Attempt, State } from "../state/attempt.ts";
+import { type Attempt, outermostTrace, State } from "../state/attempt.ts";
 import type { Trace } from "../state/trace.ts";
 import type { Edge } from "../state/worker.ts";
 import type { Ending } from "../termination/ending.ts";
@@ -37,6 +37,7 @@ interface CommittingHost {
   readonly effects: Effects;
   readonly logs: Logs;
   readonly signalling: Signalling;
+  readonly playbooks: { committed(attempt: Attempt): void };
   readonly ending: Ending;
 }
 
@@ -123,9 +124,11 @@ export class Committing {
     if (lasting !== null) {
       this.#engine.pausing.committed(attempt);
       if (lasting.effects.size > 0) this.#engine.effects.committed(attempt);
+      if (lasting.calls !== undefined) this.#engine.playbooks.committed(attempt);
     }
     slots.leave(attempt);
-    if (trace.lasting !== null && trace.lasting.signals.length > 0) this.#engine.signalling.committed(attempt);
+    const outer = trace.origin === null ? trace : outermostTrace(trace);
+    if (outer.lasting !== null && outer.lasting.signals.length > 0) this.#engine.signalling.committed(attempt);
     if (attempt.outputs === 0) {
       trace.more.lastNode = worker.name;
       trace.more.lastReason =

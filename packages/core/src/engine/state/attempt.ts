@@ -506,3 +506,15 @@ export function outermost(attempt: Attempt): Attempt {
   while (outer.trace.origin !== null) outer = outer.trace.origin.parent;
   return outer;
 }
+
+/** Returns the outermost trace around a trace: itself, unless it is a playbook's. */
+export function outermostTrace(trace: Trace): Trace {
+  return trace.origin === null ? trace : outermost(trace.origin.parent).trace;
+}
+
+/** Returns the names of the playbooks in which a trace runs, outermost first. */
+export function pathOf(trace: Trace): readonly string[] {
+  const path: string[] = [];
+  for (let { origin } = trace; origin !== null; { origin } = origin.parent.trace) path.unshift(origin.name);
+  return path;
+}

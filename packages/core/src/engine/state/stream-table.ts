@@ -7,6 +7,8 @@ import type { StreamChunk, StreamChunkBase, StreamEnd } from "../../message/stre
 export interface StreamWriter {
   readonly node: string | undefined;
   readonly attempt: number;
+  /** Names of the playbooks in which it writes; absent outside of playbooks. */
+  readonly path?: readonly string[];
 }
 
 /** Chunk as requested by its writer, before it has a number. */
@@ -152,6 +154,7 @@ export class StreamTable {
       meta: meta === undefined ? parentMeta : freezeMeta({ ...parentMeta, ...meta }),
     };
     if (writer.node !== undefined) chunk.node = writer.node;
+    if (writer.path !== undefined) chunk.path = writer.path;
     if (end !== undefined) chunk.end = end;
     if (kind !== undefined) {
       chunk.kind = kind;

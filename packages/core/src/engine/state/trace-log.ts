@@ -58,6 +58,11 @@ export class TraceLog {
     return Math.max(this.length, ...this.#pending.map(endOf));
   }
 
+  /** Committed items in memory, by position. */
+  get committed(): readonly LogItems[] {
+    return this.#rows;
+  }
+
   /** Adds items of a running attempt; returns the position after them. */
   add(by: Writer, items: readonly unknown[], text: string | undefined): number {
     const at = this.end;

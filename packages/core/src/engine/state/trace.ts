@@ -37,6 +37,8 @@ export interface TraceSink {
   completed?(first: Message): void;
   /** Accepts a pause that waits for an answer, even without room. */
   pause?(pause: PauseTicket): void;
+  /** Learns that the trace, a playbook's in a durable flow, waits only for answers and sleeps. */
+  rests?(): void;
   /**
    * Notifies the caller that the trace waits only for answers to pauses. May be called again; `ended` follows later.
    */
@@ -84,14 +86,19 @@ export interface Pause {
   readonly payload: unknown;
   /** Expiry, in epoch milliseconds. A sleep is over then. */
   readonly expiresAt: number | undefined;
+  /** Names of the playbooks in which it was requested, outermost first. */
+  readonly path: readonly string[];
   /** Whether its handler is called again at `expiresAt`. Otherwise the trace fails. */
   goesOn: boolean;
   /** Whether a message was parked for it, in this run or an earlier one. */
   hasBegun: boolean;
-  /** Attempt that requested it last; `undefined` if only an earlier run has requested it. */
+  /**
+   * Attempt that requested it last, or that called the playbook whose stored message did; `undefined` if only an earlier
+   * run has requested it.
+   */
   askedBy: Attempt | undefined;
-  /** Paused attempt that waits for its answer. */
-  waiting: Attempt | undefined;
+  /** Requeues the paused attempt that waits for its answer. */
+  goOnWaiting: (() => void) | undefined;
   answer: PauseAnswer | undefined;
   /** Callback for an answer that fails validation. */
   refuse: ((error: unknown) => void) | undefined;
@@ -108,6 +115,45 @@ export interface Signal {
   call: object | undefined;
 }
 
+/** End of a playbook's trace. */
+export type CallEnd =
+  | { readonly result: unknown }
+  | { readonly error: FlowError; /** The error in stored form. */ readonly kept: ErrorPayload };
+
+/** Call of a playbook by a message of a durable flow. It outlives the handler that made it. */
+export interface StoredCall {
+  /** Identity within the calling trace: its message, its number or key, and the playbook. */
+  readonly key: string;
+  /** Origin of its trace; `undefined` while only an earlier process has made it. */
+  origin: Origin | undefined;
+  /** State an earlier process left, until the trace is restored from it. Owned by the durable run. */
+  left: object | undefined;
+  /** Its trace, while that is in flight. */
+  trace: Trace | undefined;
+  end: CallEnd | undefined;
+  /** Settles the handler that waits for it. */
+  settle: ((end: CallEnd) => void) | undefined;
+  /** Cancels its trace. */
+  cancel?: (reason: unknown) => void;
+}
+
+/** Whether a playbook works for a call, rather than waiting for answers and sleeps. */
+export function isActive({ trace }: StoredCall): boolean {
+  return trace !== undefined && (trace.lasting === null || trace.lasting.rest === "none");
+}
+
+/**
+ * Whether the trace of a call needs a process: it works, or waits for an instant of its own. Pauses and sleeps are those
+ * of the outermost trace.
+ */
+export function needsProcess(call: StoredCall, caller: Trace): boolean {
+  const { trace } = call;
+  if (trace === undefined) return false;
+  if (isActive(call) || trace.joined > 0 || trace.deadlineAt !== caller.deadlineAt) return true;
+  for (const each of trace.lasting?.calls?.values() ?? []) if (needsProcess(each, trace)) return true;
+  return false;
+}
+
 /** State of a trace that outlives its attempts and, in a durable flow, the process. Few traces have any. */
 export class Lasting {
   /** Side effects by key. */
@@ -120,6 +166,8 @@ export class Lasting {
   readonly paused = new Set<Attempt>();
   /** Items that handlers have appended, if any. */
   log: TraceLog | undefined;
+  /** Calls of playbooks by key, in a durable flow. */
+  calls: Map<string, StoredCall> | undefined;
   /** Listeners for the next outcome, besides the sink. */
   watchers: ((outcome: Outcome) => void)[] = [];
   /**
@@ -154,14 +202,16 @@ export interface ClosedJoin {
 
 /** Call of a playbook that opened a trace. A repeated attempt makes the same origin. */
 export interface Origin {
-  /** Name of the playbook's flow. */
+  /** Name of the playbook's flow, after those of its callers. */
   readonly flow: string;
+  /** Name of the playbook's flow alone. */
+  readonly name: string;
   /** Run of the outermost trace. */
   readonly run: number;
   readonly high: number;
   readonly low: number;
-  /** Calling attempt. */
-  readonly parent: Attempt;
+  /** Calling attempt, the latest one if the message's handler was called again. */
+  parent: Attempt;
 }
 
 /** First message of a trace and the sink for its results. */

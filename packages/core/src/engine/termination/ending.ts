@@ -403,7 +403,7 @@ export class Ending {
     extras.entrySends = undefined;
     engine.ledger.ended(trace, outcome);
     const state = cancelState(dropped, running.length);
-    if (running.length > 0) this.#cancelling.set(trace, state);
+    this.#cancelling.set(trace, state);
     extras.unwinding = running.length;
     for (const attempt of running) {
       attempt.more.unwinds = true;

@@ -33,6 +33,7 @@ interface FailingHost {
   readonly reporter: Reporter;
   readonly sending: Sending;
   readonly ending: Ending;
+  readonly playbooks: { failed(attempt: Attempt): void };
 }
 
 const OWN_CODES: ReadonlySet<FlowErrorCode> = new Set([
@@ -193,6 +194,7 @@ export class Failing {
     next.message = attempt.message;
     if (extras !== null) next.skip(extras.alreadySent, extras.alreadySentTo);
     this.#endStreams(attempt, "error");
+    if (attempt.trace.lasting?.calls !== undefined) this.#engine.playbooks.failed(attempt);
     next.succeed(attempt);
     this.#engine.agenda.run(next);
     return next;
@@ -236,6 +238,7 @@ export class Failing {
     // a node with retries holds its emits back: only outputs of an earlier call can have been sent
     if (extras !== null) next.skip(extras.alreadySent, extras.alreadySentTo);
     this.#endStreams(attempt, "retry");
+    if (trace.lasting?.calls !== undefined) engine.playbooks.failed(attempt);
     this.#park(next);
     if (engine.reporter.hasListeners) engine.reporter.node(attempt, { type: "node_retry", delayMs });
     next.more.dueAt = engine.clock.epochNow() + delayMs;

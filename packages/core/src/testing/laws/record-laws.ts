@@ -14,7 +14,7 @@ export interface LawShape {
   targets(sender: Sender, output: Message): readonly string[] | undefined;
   /** Returns a tenant's share of a node's turns relative to the others'; `undefined` at a node that gives no turns. */
   shareOf(node: string, tenant: string): number | undefined;
-  /** Whether the run is part of an attempt and restarts with it, as a playbook's does. */
+  /** Whether the run is a playbook's, which continues after a restart once its caller calls it again. */
   readonly isWithin?: boolean;
 }
 
@@ -65,6 +65,10 @@ class Run {
   readonly spent = new Map<string, number>();
   /** Messages that must reappear after the last restart. */
   missing = new Set<string>();
+  /** Whether nothing has been heard of it since the last restart. */
+  isAway = false;
+  /** Whether the caller of the playbook may have ended while it was away. */
+  mayHaveEnded = false;
   hasEnded = false;
 }
 
@@ -75,10 +79,11 @@ class Run {
 export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf: (run: string) => LawShape): string[] {
   const broken: string[] = [];
   const runs = new Map<string, Run>();
+  /** Runs of playbooks by request, and the last of them by the lineage of a first message. */
+  const within = new Map<string, { readonly all: Set<Run>; readonly begun: Map<string, Run> }>();
 
   for (const [index, record] of records.entries()) {
     if (record.type === "restart") {
-      for (const name of runs.keys()) if (shapeOf(name).isWithin === true) runs.delete(name);
       for (const run of runs.values()) restart(run);
       continue;
     }
@@ -87,6 +92,18 @@ export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf:
     const run = runs.get(record.run) ?? new Run();
     runs.set(record.run, run);
     const shape = shapeOf(record.run);
+    run.isAway = false;
+    if (shape.isWithin === true) {
+      const request = JSON.stringify([record.tenant, record.traceId]);
+      const { all, begun } = within.get(request) ?? { all: new Set(), begun: new Map<string, Run>() };
+      within.set(request, { all: all.add(run), begun });
+      if (record.type === "ended") for (const other of all) other.mayHaveEnded ||= other.isAway;
+      if (record.type === "accepted") {
+        const earlier = begun.get(record.lineage);
+        if (earlier?.hasEnded === false && !earlier.mayHaveEnded) complain("L10", "the playbook begins anew");
+        begun.set(record.lineage, run);
+      }
+    }
     if (run.hasEnded) complain(record.type === "ended" ? "L2" : "L7", "its trace has ended already");
     else {
       if (record.type !== "restored") checkRestored(run, complain);
@@ -98,7 +115,11 @@ export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf:
       else if (record.type !== "signalled") follow(run, record, shape, complain);
     }
   }
-  for (const [name, run] of runs) if (!run.hasEnded) broken.push(`L2: the trace of run "${name}" has not ended`);
+  for (const [name, run] of runs) {
+    // a playbook that was stored ends with its caller, which need not have called it again
+    if (!run.hasEnded && !(run.isAway && shapeOf(name).isWithin === true))
+      broken.push(`L2: the trace of run "${name}" has not ended`);
+  }
   return broken;
 }
 
@@ -125,6 +146,7 @@ function checkSpent(run: Run, spent: Budget, complain: Complain): void {
 /** Expects all unfinished messages to reappear. A message that a handler has taken is stored with it. */
 function restart(run: Run): void {
   if (run.hasEnded) return;
+  run.isAway = true;
   for (const [lineage, { where }] of run.items) if (where !== "over" && where !== "taken") run.missing.add(lineage);
 }
 

@@ -661,7 +661,7 @@ export class SimulatedRun {
   #handle(process: SimulatedProcess, node: SomeNode, ctx: Context, call: () => unknown): unknown {
     if (process.hasEnded) return new Promise(() => {});
     const engine = Engine.of(ctx);
-    if (engine?.durable !== undefined) process.engine = engine;
+    if (engine?.durable !== undefined && !engine.isWithin) process.engine = engine;
     this.#noteChoices(ctx);
     const random = this.#stream(`${node.name} ${ctx.idempotencyKey} ${ctx.attempt}`);
     const fault = this.#faultOf(node, ctx, random);

@@ -206,6 +206,7 @@ describe("formatSseEvent", () => {
   const pause: PauseTicket = {
     token: "t",
     node: "n",
+    path: ["inner"],
     name: "ask",
     reason: "a\nb?",
     payload: { n: 1 },
@@ -214,7 +215,7 @@ describe("formatSseEvent", () => {
 
   test("formats a pause as an event of its own type, without an id", () => {
     expect(formatSseEvent(pause, { retryMs: 5 })).toBe(
-      'event: pause\nretry: 5\ndata: {"token":"t","node":"n","name":"ask","reason":"a\\nb?","payload":{"n":1}}\n\n',
+      'event: pause\nretry: 5\ndata: {"token":"t","node":"n","path":["inner"],"name":"ask","reason":"a\\nb?","payload":{"n":1}}\n\n',
     );
     expect(formatSseEvent(pause, { event: "question" })).toMatch(/^event: question\n/);
   });
