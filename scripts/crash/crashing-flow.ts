@@ -1,6 +1,8 @@
+import { randomUUID } from "node:crypto";
 import {
   type AnyEdges,
   type Context,
+  create,
   createFrom,
   type Durability,
   joinK,
@@ -49,7 +51,7 @@ export const ENTRY = "split";
 
 /**
  * Builds a flow with everything a crash can interrupt: fan-out and join, retries, a loop, pauses, sleeps, chunks, side
- * effects, budgets, a log, and the features.
+ * effects, budgets, a log, playbooks, and the features.
  */
 export function crashingFlow({
   durability,
@@ -142,13 +144,28 @@ export function crashingFlow({
     },
   );
 
-  const ask = payloadNode({ name: "ask", policy }, async ({ job, value }: Report, ctx): Promise<Report> => {
+  const answered = async ({ job, value }: Report, ctx: Context): Promise<Report> => {
     const questions = job.waits.map((wait, which): Question => ({ id: job.id, which, fromLife: life + wait }));
     const by = await Promise.all(
       questions.map((payload) => ctx.pause<number>({ reason: `question ${payload.which}`, payload })),
     );
     return { job, value, by };
-  });
+  };
+
+  const stamp = payloadNode({ name: "stamp", policy }, (report: Report) => ({ report, stamp: randomUUID() }));
+  const prompt = payloadNode(
+    { name: "prompt", policy },
+    async ({ report, stamp: own }: { readonly report: Report; readonly stamp: string }, ctx): Promise<Report> => {
+      const first = await ctx.once("stamp", () => own, { ifUnknown: "run" });
+      if (first !== own) throw new Error(`Job ${report.job.id} was stamped again by a node that had committed`);
+      return await answered(report, ctx);
+    },
+  );
+  const asking = create(stamp.to(prompt), { name: "asking", graceMs: 50 });
+
+  const ask = payloadNode({ name: "ask", policy }, async (report: Report, ctx): Promise<Report> =>
+    report.job.id % 2 === 0 ? await answered(report, ctx) : await ctx.callPlaybook(asking, report),
+  );
 
   const wait = payloadNode({ name: "wait", policy }, async (report: Report, ctx): Promise<Report> => {
     const { id, sleepMs, expiresMs } = report.job;

@@ -268,6 +268,16 @@ describe("a planted defect of durable flows is found", () => {
       },
       says: /L10 at record \d+: \S+ of the budget "\w+" count as spent, and its attempts spent \S+:/,
     },
+    {
+      what: "a playbook that begins anew after a restart",
+      plant() {
+        plant(SimulatedCheckpointStore.prototype, "open", (sound) => async (lease) => {
+          const partition = await sound(lease);
+          return { ...partition, append: (batch, sequence) => partition.append(withoutCalls(batch), sequence) };
+        });
+      },
+      says: /L10 at record \d+: the playbook begins anew/,
+    },
   ];
   test.for(ofCheckpoints)("$what", { timeout: 60_000 }, async (defect) => {
     const seeds = Array.from({ length: 20 }, (_, index) => index + 1);
@@ -311,6 +321,15 @@ describe("a planted defect of durable flows is found", () => {
     return { ...batch, put };
   }
 
+  /** Omits the calls of playbooks. */
+  function withoutCalls(batch: CheckpointBatch): CheckpointBatch {
+    const put = batch.put.map((entry) => {
+      const { calls: _, ...state } = JSON.parse(entry.state) as { calls?: unknown };
+      return { ...entry, state: JSON.stringify(state) };
+    });
+    return { ...batch, put };
+  }
+
   /** Simulates a typical durable flow. */
   function orderFlow(seeds: readonly number[]) {
     return simulate({
@@ -319,10 +338,16 @@ describe("a planted defect of durable flows is found", () => {
           ctx.budget.spend({ parcels: 1 });
           return order;
         });
+        const wrap = payloadNode("wrap", (order: number) => order);
+        const tie = payloadNode("tie", async (order: number, ctx) => {
+          await ctx.sleep(5);
+          return order;
+        });
+        const wrapping = create(wrap.to(tie), { name: "wrapping" });
         const pack = payloadNode("pack", async (order: number, ctx) => {
           await ctx.sleep(5);
           await ctx.sleep(40, { name: "let it dry" });
-          return order;
+          return await ctx.callPlaybook(wrapping, order);
         });
         const pay = payloadNode("pay", (order: number, ctx) => ctx.once("pay", () => order, { ifUnknown: "run" }));
         const post = payloadNode({ name: "post", policy: { maxRetries: 1 } }, async (orders: number[], ctx) => {

@@ -116,7 +116,7 @@ export function scriptedFlow(
     handled: 0,
     logged: new Map(),
   };
-  const inner = innerFlow(shape, log);
+  const inner = effects === undefined ? innerFlow(shape, log) : lastingInnerFlow(shape, log);
   const { logger, random, scheduler } = options;
   const agent = innerFlow(shape, log, {
     name: "agent",
@@ -218,6 +218,42 @@ function spendSome(shape: Shape, log: HandlerLog, key: string, ctx: Context, may
     if (mayEnd && draw % 5 === 0) throw error;
     return nothing;
   }
+}
+
+/**
+ * Creates the playbook of a durable flow, whose messages may sleep, ask a question, or call a playbook of their own. All
+ * of it depends on the parcel alone, and not on draws of the script.
+ */
+function lastingInnerFlow(shape: Shape, log: HandlerLog, depth = 1): AnyFlow {
+  const deeper = depth < 3 ? lastingInnerFlow(shape, log, depth + 1) : undefined;
+  const policy: NodePolicy = { concurrency: 2 };
+  const through = payloadNode({ name: "through", policy }, (parcel: Parcel) => parcel);
+  const linger = payloadNode({ name: "linger", policy }, async (parcel: Parcel, ctx) => {
+    const fate = hashOf(`${parcel.id} at depth ${depth}`);
+    if (deeper !== undefined && fate % 3 === 0) {
+      const calls = fate % 2 === 0 ? ["a"] : ["a", "b"];
+      const back = await Promise.all(calls.map((key) => ctx.callPlaybook(deeper, parcel, { key })));
+      if (back.some((one) => (one as Parcel).id !== parcel.id)) log.problems.push("a playbook answered another caller");
+      count(log.faults, "a playbook calls another");
+    }
+    if (fate % 4 === 0) {
+      const reason = `may ${parcel.id} go on at depth ${depth}?`;
+      const answer = await ctx.pause({ reason });
+      if (answer !== reason) log.problems.push(`L10: "${reason}" was given the answer to "${String(answer)}"`);
+    }
+    if (fate % 4 === 1) await ctx.sleep(SLEEP_MS, { name: "linger" });
+    const mayEnd = !shape.nodes.some((_, place) => fallsBack(shape, place));
+    const settle = spendSome(shape, log, `inner ${depth} ${parcel.id}`, ctx, mayEnd);
+    if (fate % 4 === 2) await ctx.sleep(1);
+    settle();
+    if (fate % 5 === 0) {
+      await ctx.log.append([depth]);
+      const logged = await ctx.log.read();
+      if (logged.length !== 1 || logged[0] !== depth) log.problems.push(`L10: a playbook reads ${logged.join()}`);
+    }
+    return parcel;
+  });
+  return create(through.to(linger), { name: "inner", queueMaxSize: 1 }) as unknown as AnyFlow;
 }
 
 function scriptedNode(
