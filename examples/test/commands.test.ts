@@ -31,6 +31,7 @@ const LAST_WORDS: Readonly<Record<string, RegExp>> = {
   "simulate-your-flow": /^ {14}in spite of \d+ faults of \d\d kinds$/m,
   orchestrator: /^Cannot take the note "": /m,
   "history-and-bus": /^on the bus: o-1 ice axe, 8900 cents$/m,
+  "durable-agent": /^process 3 is told: docs\/guides takes \d+ kB$/m,
   "remote-agent": /^the agent: 1 completed, 1 cancelled, 0 open$/m,
   "tenant-fairness": /^noisy .* number 363 of 363$/m,
 };
