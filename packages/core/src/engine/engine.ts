@@ -327,7 +327,13 @@ export class Engine {
     const only = edges.length === 1 ? (edges[0] as Edge) : undefined;
     if (only !== undefined && !this.isWatched && this.sending.startAtOnce(trace, message, only)) return true;
     this.keepScope(trace);
-    if (only !== undefined && this.durable === undefined && this.sending.lineUp(trace, message, only)) return false;
+    if (
+      only !== undefined &&
+      settle === null &&
+      this.durable === undefined &&
+      this.sending.lineUp(trace, message, only)
+    )
+      return false;
     return this.sending.send(trace, null, message, edges, settle);
   }
 

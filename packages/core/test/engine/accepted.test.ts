@@ -13,6 +13,7 @@ import {
 import { durable } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
 import { z } from "zod";
+import { passing, readAll, running } from "../fixtures/quiet-flow.ts";
 import { leftovers, NOTHING, recorder, rejection, tidy, within } from "../fixtures/watched-flow.ts";
 
 const Question = z.object({ text: z.string().min(1) });
@@ -246,4 +247,18 @@ describe("in a durable flow", () => {
     flow.run();
     await expect(flow.stream(() => {}).accepted()).rejects.toMatchObject({ code: "NOT_SERIALISABLE" });
   });
+});
+
+test("a stream that asks for acceptance is told as soon as a full edge has room for its message", async () => {
+  const clock = new TestClock();
+  const work = payloadNode({ name: "work", policy: { concurrency: 1 } }, async (n: number, ctx) => {
+    await ctx.sleep(10);
+    return n;
+  });
+  const flow = running(create(work.to(), { clock, queueMaxSize: 1 }), clock);
+  const before = Promise.all([flow.call(1), flow.call(2)]);
+  const stream = flow.stream(3);
+  const accepted = stream.accepted().then(() => flow.stats().traces);
+  expect(await passing(clock, accepted, 10)).toBe(2);
+  await passing(clock, Promise.all([before, readAll(stream)]), 30);
 });
