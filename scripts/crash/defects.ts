@@ -58,6 +58,8 @@ export function defective(checkpoints: CheckpointStore, defect: Defect): Checkpo
         countAtRest: () => partition.countAtRest(),
         nextDueAt: (after) => partition.nextDueAt(after),
         readLog: (run) => partition.readLog(run),
+        outcomes: (keys) => partition.outcomes(keys),
+        expiring: (limit) => partition.expiring(limit),
         counts: () => partition.counts(),
         append,
         renew: () => partition.renew(),

@@ -61,6 +61,7 @@ export type {
   Checkpoint,
   CheckpointPartition,
   LogRow,
+  StoredOutcome,
 } from "./ports/checkpoint-store.ts";
 export type { Log, LogKey, LogPage, LogRange } from "./ports/log.ts";
 export type { BusEnvelope, MessageBus } from "./ports/message-bus.ts";

@@ -119,6 +119,22 @@ export const MIGRATIONS: Migrations = [
     `create index journal_entries_by_trace on journal_entries (partition, left(trace_id, 250)) where due_at is not null`,
     `create index journal_entries_by_tenant on journal_entries (partition, left(tenant, 250)) where due_at is not null`,
   ],
+  [
+    `create table kept_outcomes (
+      partition uuid not null,
+      run bigint not null,
+      tenant_key text not null,
+      trace_key text not null,
+      tenant text not null,
+      trace_id text not null,
+      version int not null,
+      state text not null,
+      expires_at double precision not null,
+      primary key (partition, run)
+    )`,
+    `create index kept_outcomes_by_id on kept_outcomes (partition, tenant_key, trace_key)`,
+    `create index kept_outcomes_by_expiry on kept_outcomes (partition, expires_at, run)`,
+  ],
 ];
 
 /**

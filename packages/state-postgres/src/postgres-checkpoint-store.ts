@@ -8,6 +8,8 @@ import type {
   Checkpoint,
   CheckpointPartition,
   LogRow,
+  StoredOutcome,
+  TraceKey,
 } from "penguiflow";
 import { fromStorable, partitionFenced, partitionLeased, requireInteger, toStorable } from "penguiflow/adapter";
 import type { Database, Row } from "./database.ts";
@@ -218,6 +220,37 @@ class PostgresPartition implements CheckpointPartition {
     return new Map(known.map(({ node, count }) => [fromStorable(node as string), Number(count)]));
   }
 
+  async outcomes(keys: readonly TraceKey[]): Promise<readonly StoredOutcome[]> {
+    this.#requireOpen();
+    const rows = await this.#database.query(
+      `select p.epoch, p.owner, o.run, o.tenant, o.trace_id, o.version, o.state, o.expires_at
+       from ${this.#schema}.journal_partitions p left join (
+         select distinct * from unnest($2::text[], $3::text[]) as k (tenant_key, trace_key)
+         join ${this.#schema}.kept_outcomes using (tenant_key, trace_key) where partition = $1
+       ) as o on true
+       where p.id = $1`,
+      [this.id, keys.map(({ tenant }) => toKey(tenant)), keys.map(({ traceId }) => toKey(traceId))],
+    );
+    this.#requireLease(rows[0]);
+    return rows.filter(({ run }) => run !== null).map(outcomeOf);
+  }
+
+  async expiring(limit: number): Promise<readonly Pick<StoredOutcome, "run" | "expiresAt">[]> {
+    this.#requireOpen();
+    const rows = await this.#database.query(
+      `select p.epoch, p.owner, o.run, o.expires_at from ${this.#schema}.journal_partitions p left join (
+         select run, expires_at from ${this.#schema}.kept_outcomes where partition = $1
+         order by expires_at, run limit $2
+       ) as o on true
+       where p.id = $1 order by o.expires_at, o.run`,
+      [this.id, limit],
+    );
+    this.#requireLease(rows[0]);
+    return rows
+      .filter(({ run }) => run !== null)
+      .map((row) => ({ run: Number(row["run"]), expiresAt: Number(row["expires_at"]) }));
+  }
+
   /**
    * Stores a batch. A batch that was given up because the server was unreachable may be stored nevertheless: append the
    * same batch again, and it is stored once.
@@ -279,6 +312,7 @@ class PostgresPartition implements CheckpointPartition {
     const rowsOfLogs = [...new Map(logs.map((row) => [`${row.run} ${row.at}`, row])).values()];
     const logged = rowsOfLogs.filter(({ run }) => !gone.has(run));
     if (logged.length > 0) this.#hasLogs = true;
+    const outcomes = this.#outcomeChanges(batch, this.#hasLogs ? 19 : 16);
     const nodes = [...counts.keys()];
     const rows = await this.#database.query(
       `with claim as (
@@ -301,7 +335,7 @@ class PostgresPartition implements CheckpointPartition {
          insert into ${this.#schema}.journal_counts as c (partition, key, node, count)
          select claim.id, u.* from claim, unnest($13::text[], $14::text[], $15::bigint[]) as u
          on conflict (partition, key) do update set count = c.count + excluded.count
-       )
+       )${outcomes.text}
        select id from claim`,
       [
         this.id,
@@ -327,6 +361,7 @@ class PostgresPartition implements CheckpointPartition {
               textArray(logged.map(({ items }) => toJsonText(items))),
             ]
           : []),
+        ...outcomes.values,
       ],
     );
     return rows.length > 0;
@@ -343,6 +378,40 @@ class PostgresPartition implements CheckpointPartition {
          select claim.id, u.* from claim, unnest($17::bigint[], $18::bigint[], $19::text[]) as u
          on conflict (partition, run, at) do update set items = excluded.items
        )`;
+  }
+
+  /** Returns the part of a batch's statement that changes kept outcomes, and its parameters. Most batches have none. */
+  #outcomeChanges({ keep = [], forget = [] }: CheckpointBatch, first: number): { text: string; values: unknown[] } {
+    if (keep.length + forget.length === 0) return { text: "", values: [] };
+    const outcomes = new Map(keep.map((outcome) => [outcome.run, outcome]));
+    for (const run of forget) outcomes.delete(run);
+    const kept = [...outcomes.values()];
+    const text = `, outcomes_forgotten as (
+         delete from ${this.#schema}.kept_outcomes o
+         using unnest(array_fill($1::uuid, array[cardinality($${first}::bigint[])]), $${first}::bigint[]) as gone (partition, run)
+         where o.partition = gone.partition and o.run = gone.run and exists (select from claim)
+       ), outcomes_kept as (
+         insert into ${this.#schema}.kept_outcomes
+           (partition, run, tenant_key, trace_key, tenant, trace_id, version, state, expires_at)
+         select claim.id, u.* from claim, unnest($${first + 1}::bigint[], $${first + 2}::text[], $${first + 3}::text[], $${first + 4}::text[], $${first + 5}::text[],
+           $${first + 6}::int[], $${first + 7}::text[], $${first + 8}::float8[]) as u
+         on conflict (partition, run) do update set
+           tenant_key = excluded.tenant_key, trace_key = excluded.trace_key, tenant = excluded.tenant,
+           trace_id = excluded.trace_id, version = excluded.version, state = excluded.state,
+           expires_at = excluded.expires_at
+       )`;
+    const values = [
+      forget,
+      kept.map(({ run }) => run),
+      kept.map(({ tenant }) => toKey(tenant)),
+      kept.map(({ traceId }) => toKey(traceId)),
+      kept.map(({ tenant }) => toStorable(tenant)),
+      kept.map(({ traceId }) => toStorable(traceId)),
+      kept.map(({ version }) => version),
+      textArray(kept.map(({ state }) => toJsonText(state))),
+      kept.map(({ expiresAt }) => expiresAt),
+    ];
+    return { text, values };
   }
 
   async #row(): Promise<Row | undefined> {
@@ -407,4 +476,15 @@ function conditionOf({ isAtRest, run, tenant, traceId, dueBy }: CheckpointFilter
   add(traceId === undefined ? undefined : toStorable(traceId), named("trace_id"));
   const condition = (first: number): string => ["true", ...conditions.map((each) => each(first))].join(" and ");
   return [condition, values] as const;
+}
+
+function outcomeOf(row: Row): StoredOutcome {
+  return {
+    run: Number(row["run"]),
+    tenant: fromStorable(row["tenant"] as string),
+    traceId: fromStorable(row["trace_id"] as string),
+    version: row["version"] as number,
+    state: fromJsonText(row["state"] as string),
+    expiresAt: Number(row["expires_at"]),
+  };
 }

@@ -101,6 +101,19 @@ export const MIGRATIONS: Migrations = [
    CREATE INDEX journal_entries_by_due ON journal_entries (partition, due_at) WHERE due_at IS NOT NULL;
    CREATE INDEX journal_entries_by_trace ON journal_entries (partition, trace_id, run) WHERE due_at IS NOT NULL;
    CREATE INDEX journal_entries_by_tenant ON journal_entries (partition, tenant, run) WHERE due_at IS NOT NULL;`,
+  `CREATE TABLE kept_outcomes (
+     partition INTEGER NOT NULL,
+     run INTEGER NOT NULL,
+     tenant TEXT NOT NULL,
+     trace_id TEXT NOT NULL,
+     version INTEGER NOT NULL,
+     state TEXT NOT NULL,
+     expires_at REAL NOT NULL,
+     checksum INTEGER NOT NULL,
+     PRIMARY KEY (partition, run)
+   ) STRICT;
+   CREATE INDEX kept_outcomes_by_id ON kept_outcomes (partition, tenant, trace_id);
+   CREATE INDEX kept_outcomes_by_expiry ON kept_outcomes (partition, expires_at, run);`,
 ];
 
 /**

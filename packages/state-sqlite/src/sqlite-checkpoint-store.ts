@@ -9,6 +9,8 @@ import type {
   Checkpoint,
   CheckpointPartition,
   LogRow,
+  StoredOutcome,
+  TraceKey,
 } from "penguiflow";
 import { fromStorable, partitionFenced, partitionLeased, toStorable } from "penguiflow/adapter";
 import { DAMAGED, type Database, type Row, type SqlValue } from "./database.ts";
@@ -52,7 +54,8 @@ export class SqliteCheckpointStore implements CheckpointStore, AsyncDisposable {
     const database = await openMigrated(resolved);
     try {
       await database.read("open", () => {
-        for (const table of ["journal_partitions", "journal_entries", "journal_counts", "journal_logs"]) {
+        const tables = ["journal_partitions", "journal_entries", "journal_counts", "journal_logs", "kept_outcomes"];
+        for (const table of tables) {
           const [wrong] = database.check(`quick_check(${table})`);
           if (wrong !== undefined) throw new Error(`${DAMAGED} (${wrong})`);
         }
@@ -196,7 +199,29 @@ class SqlitePartition implements CheckpointPartition {
     return new Map(rows.map(({ node, count }) => [fromStorable(node as string), count as number]));
   }
 
-  async append({ put, logs = [], remove, counts }: CheckpointBatch, expectedSequence: number): Promise<number> {
+  async outcomes(keys: readonly TraceKey[]): Promise<readonly StoredOutcome[]> {
+    const find = `SELECT run, tenant, trace_id, version, state, expires_at, checksum FROM kept_outcomes
+                  WHERE partition = ? AND tenant = ? AND trace_id = ?`;
+    const found = await this.#read(() => {
+      const outcomes = new Map<number, StoredOutcome>();
+      for (const { tenant, traceId } of keys)
+        for (const row of this.#database.all(find, this.#row, toStorable(tenant), toStorable(traceId)))
+          outcomes.set(row["run"] as number, outcomeOf(row));
+      return outcomes;
+    });
+    return [...found.values()];
+  }
+
+  async expiring(limit: number): Promise<readonly Pick<StoredOutcome, "run" | "expiresAt">[]> {
+    const find = "SELECT run, expires_at FROM kept_outcomes WHERE partition = ? ORDER BY expires_at, run LIMIT ?";
+    const rows = await this.#read(() => this.#database.all(find, this.#row, limit));
+    return rows.map((row) => ({ run: row["run"] as number, expiresAt: row["expires_at"] as number }));
+  }
+
+  async append(
+    { put, logs = [], remove, keep = [], forget = [], counts }: CheckpointBatch,
+    expectedSequence: number,
+  ): Promise<number> {
     await this.#write(async () => {
       const changed = this.#database.run(
         `UPDATE journal_partitions SET sequence = sequence + 1, ends_at = ? WHERE id = ? AND epoch = ? AND sequence = ?`,
@@ -229,6 +254,13 @@ class SqlitePartition implements CheckpointPartition {
             this.#row,
             JSON.stringify(remove),
           );
+      for (const outcome of keep) this.#keep(outcome);
+      if (forget.length > 0)
+        this.#database.run(
+          "DELETE FROM kept_outcomes WHERE partition = ? AND run IN (SELECT value FROM json_each(?))",
+          this.#row,
+          JSON.stringify(forget),
+        );
       for (const [node, count] of counts)
         this.#database.run(
           `INSERT INTO journal_counts (partition, node, count) VALUES (?, ?, ?)
@@ -269,6 +301,25 @@ class SqlitePartition implements CheckpointPartition {
          status = excluded.status, version = excluded.version, state = excluded.state, checksum = excluded.checksum,
          due_at = excluded.due_at`,
       ...values,
+    );
+  }
+
+  #keep(outcome: StoredOutcome): void {
+    const { run, tenant, traceId, version, state, expiresAt } = outcome;
+    this.#database.run(
+      `INSERT INTO kept_outcomes (partition, run, tenant, trace_id, version, state, expires_at, checksum)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (partition, run) DO UPDATE SET tenant = excluded.tenant, trace_id = excluded.trace_id,
+         version = excluded.version, state = excluded.state, expires_at = excluded.expires_at,
+         checksum = excluded.checksum`,
+      this.#row,
+      run,
+      toStorable(tenant),
+      toStorable(traceId),
+      version,
+      state,
+      expiresAt,
+      checksumOfOutcome(outcome),
     );
   }
 
@@ -347,6 +398,24 @@ function logRowOf(run: number, row: Row): LogRow {
 
 function checksumOfRow({ run, at, items }: LogRow): number {
   return crc32(`${run} ${at} ${items}`);
+}
+
+function outcomeOf(row: Row): StoredOutcome {
+  const outcome: StoredOutcome = {
+    run: row["run"] as number,
+    tenant: fromStorable(row["tenant"] as string),
+    traceId: fromStorable(row["trace_id"] as string),
+    version: row["version"] as number,
+    state: row["state"] as string,
+    expiresAt: row["expires_at"] as number,
+  };
+  if (checksumOfOutcome(outcome) !== row["checksum"])
+    throw new Error(`${DAMAGED} (the checksum of the outcome of run ${outcome.run} does not match)`);
+  return outcome;
+}
+
+function checksumOfOutcome({ run, tenant, traceId, version, state, expiresAt }: StoredOutcome): number {
+  return crc32(`${run} ${version} ${expiresAt} ${tenant} ${traceId} ${state}`);
 }
 
 /** Computes a checksum of an entry: SQLite detects broken pages, not changed content. */

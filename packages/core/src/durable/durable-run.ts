@@ -4,16 +4,25 @@ import { describeThrown, type ErrorPayload, errorPayload, FlowError, FlowErrorCo
 import type { Timer } from "../foundation/timer-wheel.ts";
 import { Message } from "../message/message.ts";
 import type { PauseTicket } from "../message/outcome.ts";
-import type { Checkpoint, CheckpointFilter, CheckpointPartition, LogRow } from "../ports/checkpoint-store.ts";
+import type {
+  Checkpoint,
+  CheckpointFilter,
+  CheckpointPartition,
+  LogRow,
+  StoredOutcome,
+} from "../ports/checkpoint-store.ts";
+import type { TraceKey } from "../ports/state-store.ts";
 import { Lasting, type Origin, type Pause, type Trace, type TraceSink } from "../engine/state/trace.ts";
 import { Attempt, AttemptExtras, outermost, outermostTrace, pathOf, State } from "../engine/state/attempt.ts";
 import type { LogItems } from "../engine/state/trace-log.ts";
 import type { TraceTurn } from "../engine/state/trace-turn.ts";
 import type { ChangedTrace, DurableRun, Recovery, UnfinishedTrace, UnloadedFilter } from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
+import type { KeptOutcome } from "../engine/results/kept-outcomes.ts";
 import { fromPlain, toPlain, unfitness } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
 import { keptError } from "./kept-error.ts";
+import { keptFrom, outcomeFrom, savedEnd, storedOutcome } from "./kept-outcome.ts";
 import { Recovering } from "./recovering.ts";
 import { messageOf, openPausesOf, readState, type RestoredCall, restoreTrace } from "./restore.ts";
 import { dueAtOf, type RestingHost, RestingTraces } from "./resting-traces.ts";
@@ -22,6 +31,7 @@ import { thisProcess } from "./this-process.ts";
 import {
   type EndedTrace,
   type SavedCall,
+  type SavedEnd,
   savedItem,
   type SavedTrace,
   STATE_VERSION,
@@ -47,11 +57,18 @@ class Mark {
   isSpoiled = false;
   /** Saved state of a failed trace, while it is kept. */
   failed: SavedTrace | undefined;
+  /** Saved outcome of a trace with a given id that has ended. */
+  end: SavedEnd | undefined;
   /** Saved state of a trace that is left to a later run. */
   parked: SavedTrace | undefined;
   /** Whether it was decided if its log is kept, after the end of the trace. */
   hasEnded = false;
 }
+
+/** Maximum number of expired outcomes that one batch removes. */
+const OUTCOMES_PER_BATCH = 1_000;
+
+const FOR_LATER = "; the checkpoint store keeps it for a later run";
 
 type Told = (failure: Error | undefined) => void;
 
@@ -116,6 +133,10 @@ export class CheckpointedRun implements DurableRun {
   /** Entries and runs to store and remove although their traces are not in flight. */
   #put: Checkpoint[] = [];
   #removed: number[] = [];
+  /** Runs of outcomes that are kept no longer. */
+  #forgotten: number[] = [];
+  /** Epoch milliseconds at which the next kept outcome expires, if any is stored. */
+  #expiresAt: number | undefined;
   #found: Recovery = { resumed: 0, failed: 0, changed: [] };
   /** Traces that were found changed later, oldest first. */
   readonly #changedSince: ChangedTrace[] = [];
@@ -129,7 +150,7 @@ export class CheckpointedRun implements DurableRun {
       this.#onLost.push(reject);
       // entries left by an earlier process have no caller whose context could apply
       const opened = engine.options.homeScope.runInAsyncScope(() => this.#open(), undefined);
-      opened.then(resolve, (error: unknown) => this.#lose(error));
+      opened.then(resolve, (error: unknown) => void this.#lose(error));
     });
     this.ready.catch(() => {});
   }
@@ -238,25 +259,26 @@ export class CheckpointedRun implements DurableRun {
     const attempt = outermost(changed);
     const { trace, traceId, tenant } = attempt;
     this.#noteChanged(found);
-    const fate = found.action === "failed" ? "" : "; the checkpoint store keeps it for a later run";
-    const error = new FlowError({
-      code: FlowErrorCode.GRAPH_CHANGED,
-      message: `Cannot finish trace "${traceId}": ${found.problem}${fate}`,
-      traceId,
-      tenant,
-      node: found.node,
-    });
+    const fate = found.action === "failed" ? "" : FOR_LATER;
+    const error = this.#cannotFinish({ traceId, tenant }, `${found.problem}${fate}`, found.node);
     if (found.action === "failed") engine.ending.fail(trace, error, attempt);
     else this.#park(trace, error);
     engine.agenda.flush();
+  }
+
+  #cannotFinish({ traceId, tenant }: TraceKey, problem: string, node?: string): FlowError {
+    const message = `Cannot finish trace "${traceId}": ${problem}`;
+    return new FlowError({ code: FlowErrorCode.GRAPH_CHANGED, message, traceId, tenant, node });
   }
 
   /** Ends a trace in this run and keeps its stored state for a later one. */
   #park(trace: Trace, error: FlowError): void {
     const state = stateOf(this.#engine, trace) as SavedTrace;
     markOf(trace).parked = state;
-    this.#recovering.parked.set(trace.run, this.#entryOf(trace, state, "open"));
+    const entry = this.#entryOf(trace, state, "open");
+    this.#recovering.parked.set(trace.run, entry);
     this.#engine.ending.leave(trace, error);
+    this.#keepParked(entry, error);
   }
 
   afterStored(told: Told): void {
@@ -430,6 +452,19 @@ export class CheckpointedRun implements DurableRun {
     if (this.#changedSince.length > this.#options.maxFailed) this.#changedSince.shift();
   }
 
+  async keptOutcomes(keys: readonly TraceKey[]): Promise<readonly KeptOutcome[]> {
+    if (this.#lost !== undefined) throw this.#lost;
+    let stored: readonly StoredOutcome[];
+    try {
+      const partition = this.#partition as CheckpointPartition;
+      stored = await this.#engine.options.homeScope.runInAsyncScope(() => partition.outcomes(keys), undefined);
+    } catch (error) {
+      // to take the outcome for missing would run the message twice
+      throw this.#lose(error);
+    }
+    return stored.map(keptFrom);
+  }
+
   async retryFailed(traceId: string, tenant: string): Promise<boolean> {
     let changed: ChangedTrace | undefined;
     let count = 0;
@@ -445,6 +480,8 @@ export class CheckpointedRun implements DurableRun {
         if ("run" in found) {
           // the log of this run may have items that are not stored yet
           if (before?.log !== undefined) (found.lasting ??= new Lasting()).log = before.log;
+          // not before: until then nothing else says that the id is taken
+          this.#engine.keptOutcomes.release(entry, run);
           markOf(found).isStored = true;
           this.changed(found);
           this.#engine.agenda.flush();
@@ -481,8 +518,14 @@ export class CheckpointedRun implements DurableRun {
       ...this.#recovering.takeParked(traceId, tenant),
     ];
     this.#removed.push(...given.map(({ run }) => run));
+    const { keptOutcomes, clock } = this.#engine;
+    const wasKept = keptOutcomes.discard({ tenant, traceId }) && given.length === 0;
     await this.stored();
-    return given.length;
+    const stored = await this.keptOutcomes([{ tenant, traceId }]);
+    this.#forgotten.push(...stored.map(({ run }) => run));
+    if (stored.length > 0) await this.stored();
+    const now = clock.epochNow();
+    return given.length + (wasKept ? 1 : 0) + stored.filter(({ expiresAt }) => expiresAt > now).length;
   }
 
   /** Returns the runs of the failed traces of one id. */
@@ -504,6 +547,7 @@ export class CheckpointedRun implements DurableRun {
       mark.failed = undefined;
       mark.isStored = false;
       if (trace.lasting !== null) trace.lasting.log = undefined;
+      trace.more.given = undefined;
       this.#engine.rookery.withdraw(trace);
       return now;
     });
@@ -590,6 +634,8 @@ export class CheckpointedRun implements DurableRun {
       engine.accepted += unloaded;
       resumed += due.resumed + unloaded;
     } else resumed += (await this.#restore(partition, {}, changed)).resumed;
+    const [first] = await partition.expiring(1);
+    this.#expiresAt = first?.expiresAt;
     this.isReady = true;
     this.#writeSoon();
     this.#found = { resumed, failed: this.#failed.size, changed };
@@ -619,10 +665,13 @@ export class CheckpointedRun implements DurableRun {
         if (!("run" in found)) {
           changed.push(found);
           if (found.action === "failed") this.#setAside(entry, found);
+          else this.#keepParked(entry, this.#cannotFinish(entry, `${found.problem}${FOR_LATER}`));
           engine.options.logger.warn("trace_changed", { flow: engine.options.name, ...found });
           continue;
         }
         markOf(found).isStored = true;
+        // its results are unread, so that its outcome is not stored by itself yet
+        if (!found.isOpen) this.#restoreEnd(found, entry);
         // its state when read may differ from its present one
         if (!found.isOpen) this.changed(found);
         resumed += 1;
@@ -661,6 +710,7 @@ export class CheckpointedRun implements DurableRun {
       void (async () => {
         try {
           await this.#partition?.renew();
+          await this.#forgetExpired();
         } catch (error) {
           if (hasCode(error, FlowErrorCode.PARTITION_FENCED)) this.#lose(error);
           // the lease is still valid for a while
@@ -669,6 +719,24 @@ export class CheckpointedRun implements DurableRun {
       })();
       this.#renewEvery(ms);
     });
+  }
+
+  /** Removes the outcomes that have expired, in batches. */
+  async #forgetExpired(): Promise<void> {
+    const { clock } = this.#engine;
+    const isDue = (at: number | undefined): boolean => at !== undefined && at <= clock.epochNow();
+    while (isDue(this.#expiresAt) && !this.#isSealed) {
+      const page = await (this.#partition as CheckpointPartition).expiring(OUTCOMES_PER_BATCH);
+      const due = page.filter(({ expiresAt }) => isDue(expiresAt));
+      this.#expiresAt = page[due.length]?.expiresAt ?? (page.length < OUTCOMES_PER_BATCH ? undefined : this.#expiresAt);
+      if (due.length === 0) return;
+      this.#forgotten.push(...due.map(({ run }) => run));
+      const isStored = await this.stored().then(
+        () => true,
+        () => false,
+      );
+      if (!isStored) return;
+    }
   }
 
   #writeSoon(): void {
@@ -690,7 +758,7 @@ export class CheckpointedRun implements DurableRun {
       else if (this.#steps !== seen && this.#engine.clock.now() < this.#writeBy) this.#lookNextTurn();
       else {
         this.#isDue = false;
-        this.#write().catch((error: unknown) => this.#lose(error));
+        this.#write().catch((error: unknown) => void this.#lose(error));
       }
     });
   }
@@ -701,6 +769,8 @@ export class CheckpointedRun implements DurableRun {
     const put = this.#put.splice(0);
     const logs: LogRow[] = [];
     const remove = this.#removed.splice(0);
+    const forget = this.#forgotten.splice(0);
+    const keep: StoredOutcome[] = [];
     const spoiled: { readonly trace: Trace; readonly error: unknown }[] = [];
     for (const trace of this.#changed.splice(0)) {
       const mark = markOf(trace);
@@ -708,6 +778,10 @@ export class CheckpointedRun implements DurableRun {
       let entry: Checkpoint | undefined;
       try {
         entry = this.#entryNow(trace, mark);
+        // the entry of an ended trace has its log alone
+        const isOver = entry === undefined || entry.status === "ended";
+        const outcome = isOver ? this.#outcomeNow(trace, mark) : undefined;
+        if (outcome !== undefined) keep.push(outcome);
       } catch (error) {
         spoiled.push({ trace, error });
         continue;
@@ -723,22 +797,25 @@ export class CheckpointedRun implements DurableRun {
     }
     for (const { trace, error } of spoiled) this.#failSpoiled(trace, error);
     const counts = this.#countsSinceLast();
-    if (put.length + remove.length + counts.size === 0) {
+    if (put.length + remove.length + keep.length + forget.length + counts.size === 0) {
       this.#release(this.#waitingNow.splice(0), undefined);
       return;
     }
     this.#writing = (async () => {
       try {
         const partition = this.#partition as CheckpointPartition;
-        const batch = { put, ...(logs.length === 0 ? {} : { logs }), remove, counts };
+        const outcomes = keep.length + forget.length === 0 ? {} : { keep, forget };
+        const batch = { put, ...(logs.length === 0 ? {} : { logs }), remove, ...outcomes, counts };
         const append = (): Promise<number> => partition.append(batch, this.#sequence);
         this.#sequence = await this.#engine.options.homeScope.runInAsyncScope(append, undefined);
+        for (const outcome of keep) this.#outcomeStored(outcome);
         this.#release(this.#waitingNow.splice(0), undefined);
       } catch (error) {
         this.#lose(error);
       } finally {
         this.#writing = undefined;
-        if (this.#changed.length + this.#waiting.length + this.#removed.length > 0) this.#writeSoon();
+        const due = this.#changed.length + this.#waiting.length + this.#removed.length + this.#forgotten.length;
+        if (due > 0) this.#writeSoon();
       }
     })();
     await this.#writing;
@@ -800,8 +877,76 @@ export class CheckpointedRun implements DurableRun {
     this.#removed.push(oldest as number);
   }
 
-  #entryOf({ run, tenant, id }: Trace, state: SavedTrace | EndedTrace, status: Checkpoint["status"]): Checkpoint {
-    return { run, tenant, traceId: id, status, version: STATE_VERSION, state: JSON.stringify(state) };
+  #entryOf(trace: Trace, state: SavedTrace | EndedTrace, status: Checkpoint["status"]): Checkpoint {
+    const { run, tenant, id } = trace;
+    const before = "given" in state ? state.given : undefined;
+    const end = before === undefined ? undefined : this.#endOf(trace);
+    const given = before && end && { given: { ...before, end } };
+    const text = JSON.stringify(given === undefined ? state : { ...state, ...given });
+    return { run, tenant, traceId: id, status, version: STATE_VERSION, state: text };
+  }
+
+  /** Returns the outcome to keep for the id of a trace of which nothing else is left. */
+  #outcomeNow(trace: Trace, mark: Mark): StoredOutcome | undefined {
+    const given = trace.extras?.given;
+    const isLeft = mark.parked !== undefined || given?.end === undefined;
+    const end = isLeft ? undefined : this.#endOf(trace);
+    return given === undefined || end === undefined ? undefined : storedOutcome(trace, given.digest, end);
+  }
+
+  /** Returns the outcome of an ended trace in stored form, if it is kept. */
+  #endOf(trace: Trace): SavedEnd | undefined {
+    const end = trace.extras?.given?.end;
+    if (end === undefined) return undefined;
+    return (markOf(trace).end ??= savedEnd(end, this.#options.maxPayloadBytes));
+  }
+
+  /** Notes that the partition has an outcome: it is read from there from now on. */
+  #outcomeStored(outcome: StoredOutcome): void {
+    this.#engine.keptOutcomes.release(outcome, outcome.run);
+    this.#expiresAt = Math.min(this.#expiresAt ?? Infinity, outcome.expiresAt);
+  }
+
+  /** Keeps the outcome of an ended trace of an earlier run whose checkpoint remains. */
+  #restoreEnd(trace: Trace, entry: Checkpoint): void {
+    const given = trace.extras?.given;
+    // a trace whose deadline had passed has ended just now, and its outcome is known
+    if (given === undefined || given.end !== undefined) return;
+    const { given: saved, error, headers, deadlineAt, isOpenEnded = false } = readState(entry);
+    const { keepMs, digest } = given;
+    const end = saved?.end ?? {
+      // it failed when it was restored
+      status: "failed",
+      error: error ?? this.kept(undefined),
+      expiresAt: this.#engine.clock.epochNow() + keepMs,
+      durationMs: 0,
+      droppedResults: 0,
+      spent: {},
+    };
+    const { run, tenant, traceId } = entry;
+    const { expiresAt } = end;
+    markOf(trace).end = end;
+    const kept = { expiresAt, outcome: outcomeFrom(entry, headers, deadlineAt, end) };
+    given.end = kept;
+    this.#engine.keptOutcomes.keep({ run, tenant, traceId, digest, isOpenEnded, trace, ...kept });
+  }
+
+  /** Refuses the id of a trace that stays for a later run, and may still be finished by it. */
+  #keepParked(entry: Checkpoint, error: FlowError): void {
+    const { run, tenant, traceId } = entry;
+    let digest: string | undefined;
+    let isOpenEnded = false;
+    try {
+      const { given, ...state } = readState(entry);
+      if (given === undefined) return;
+      digest = given.digest;
+      isOpenEnded = state.isOpenEnded === true;
+    } catch {
+      // the id may be a given one: taking it for free could run its message twice
+    }
+    const base = { traceId, tenant, messages: [], results: [], droppedResults: 0, durationMs: 0, spent: {} };
+    const outcome = Object.freeze({ status: "failed" as const, ...base, error });
+    this.#engine.keptOutcomes.keep({ run, tenant, traceId, digest, isOpenEnded, outcome, expiresAt: Infinity });
   }
 
   /** Keeps a failed trace, evicting the oldest when there are too many. */
@@ -809,8 +954,11 @@ export class CheckpointedRun implements DurableRun {
     this.#failed.set(entry.run, { entry, trace });
     if (this.#failed.size <= this.#options.maxFailed) return;
     const [oldest] = this.#failed.keys();
+    const evicted = this.#failed.get(oldest as number)?.trace;
     this.#failed.delete(oldest as number);
-    this.#removed.push(oldest as number);
+    // its outcome is kept for its id, though it can no longer be retried
+    if (evicted?.extras?.given === undefined) this.#removed.push(oldest as number);
+    else this.changed(evicted);
   }
 
   /** Keeps a failed trace of an earlier run, with its unread results. */
@@ -820,7 +968,8 @@ export class CheckpointedRun implements DurableRun {
       const mark = markOf(left.trace);
       mark.failed = left.state;
       mark.isStored = true;
-    }
+      this.#restoreEnd(left.trace, entry);
+    } else this.#keepParked(entry, this.#cannotFinish(entry, "its stored state cannot be read"));
     this.#keepFailed(entry, left?.trace);
   }
 
@@ -847,8 +996,8 @@ export class CheckpointedRun implements DurableRun {
   }
 
   /** Abandons the checkpoint store: changes that are not stored are lost, as in a crash. */
-  #lose(cause: unknown): void {
-    if (this.#lost !== undefined) return;
+  #lose(cause: unknown): Error {
+    if (this.#lost !== undefined) return this.#lost;
     const isOwn = hasCode(cause, FlowErrorCode.PARTITION_FENCED) || hasCode(cause, FlowErrorCode.PARTITION_LEASED);
     const name = this.#engine.options.name;
     this.#lost = isOwn
@@ -860,10 +1009,12 @@ export class CheckpointedRun implements DurableRun {
           cause,
         });
     this.#engine.options.logger.error("checkpoints_lost", this.#facts(cause));
+    const lost = this.#lost;
     const unstored = this.#takeUnstored([...this.#unstored.keys()]);
-    this.#release([...this.#waitingNow.splice(0), ...this.#waiting.splice(0), ...unstored], this.#lost);
-    for (const tell of this.#onLost.splice(0)) tell(this.#lost);
+    this.#release([...this.#waitingNow.splice(0), ...this.#waiting.splice(0), ...unstored], lost);
+    for (const tell of this.#onLost.splice(0)) tell(lost);
     this.#engine.onCheckpointsLost?.();
+    return lost;
   }
 
   #stopped(): FlowError {

@@ -1,4 +1,12 @@
-import { type ErrorPayload, errorPayload, FlowError, type FlowErrorCode } from "../foundation/flow-error.ts";
+import {
+  BudgetExhausted,
+  type ErrorPayload,
+  errorPayload,
+  FlowError,
+  type FlowErrorCode,
+  type FlowErrorInit,
+  TraceCancelled,
+} from "../foundation/flow-error.ts";
 
 /** Maximum length of a stored error's texts, in characters. */
 const MAX_TEXT = 16_384;
@@ -21,7 +29,7 @@ export function keptError(error: unknown, maxBytes: number): ErrorPayload {
 /** Restores an error from the fields that {@link keptError} has stored. */
 export function errorFrom(payload: ErrorPayload): FlowError {
   const { code, message, stack, cause, traceId, tenant, node, attempt, latencyMs, retryable, details } = payload;
-  const error = new FlowError({
+  const init = {
     code: code as FlowErrorCode,
     message,
     traceId,
@@ -32,8 +40,16 @@ export function errorFrom(payload: ErrorPayload): FlowError {
     retryable,
     details,
     cause: cause === undefined ? undefined : causeFrom(cause),
-  });
-  return withStack(error, stack);
+  };
+  return withStack(ofClass(payload.name, init), stack);
+}
+
+/** Makes an error of the class that callers tell apart. */
+function ofClass(name: string, init: FlowErrorInit): FlowError {
+  if (name === "TraceCancelled") return new TraceCancelled(init);
+  if (name !== "BudgetExhausted") return new FlowError(init);
+  const { budget, wanted, left } = init.details ?? {};
+  return new BudgetExhausted({ ...init, budget: String(budget), wanted: Number(wanted), left: Number(left) });
 }
 
 function causeFrom(payload: ErrorPayload): Error {

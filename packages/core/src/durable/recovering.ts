@@ -226,9 +226,10 @@ function triedAgain(
     const isOf = (key: string): boolean => key.startsWith(`${lineage}/`) || key.includes(`/${lineage}@`);
     return pauses?.some(({ key, answer }) => answer === undefined && isOf(key)) === true;
   };
-  const { deadlineAt, ...rest } = state;
+  const { deadlineAt, given, ...rest } = state;
   return {
     ...rest,
+    ...(given === undefined ? {} : { given: { digest: given.digest, keepMs: given.keepMs } }),
     ...(deadlineAt === undefined || deadlineAt <= now ? {} : { deadlineAt }),
     items: state.items.map(({ dueAt, ...item }) => ({
       ...item,

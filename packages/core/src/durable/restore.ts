@@ -30,6 +30,21 @@ import {
  * @throws FlowError `GRAPH_CHANGED` when it was written by a newer version
  */
 export function readState({ version, state, traceId, tenant }: Checkpoint): SavedTrace {
+  const read = readStored({ version, state, traceId, tenant }) as SavedTrace;
+  return version === 1 && read.pauses !== undefined ? { ...read, pauses: keyedByReason(read.pauses) } : read;
+}
+
+/**
+ * Parses a state, of a trace or of an outcome.
+ *
+ * @throws FlowError `GRAPH_CHANGED` when it was written by a newer version
+ */
+export function readStored({
+  version,
+  state,
+  traceId,
+  tenant,
+}: Pick<Checkpoint, "version" | "state" | "traceId" | "tenant">): unknown {
   const refusal = (why: string, cause?: unknown): FlowError =>
     new FlowError({
       code: FlowErrorCode.GRAPH_CHANGED,
@@ -43,8 +58,7 @@ export function readState({ version, state, traceId, tenant }: Checkpoint): Save
       `its format is ${version}, and this version of penguiflow reads formats up to ${STATE_VERSION}; upgrade it`,
     );
   try {
-    const read = JSON.parse(state) as SavedTrace;
-    return version === 1 && read.pauses !== undefined ? { ...read, pauses: keyedByReason(read.pauses) } : read;
+    return JSON.parse(state);
   } catch (error) {
     throw refusal("it is damaged", error);
   }
@@ -84,6 +98,7 @@ export function restoreFailed(engine: DurableHost, { run, traceId }: Checkpoint,
   trace.close();
   trace.outputs = state.entered;
   restoreLasting(trace, state);
+  restoreGiven(trace, state);
   const error = errorFrom(state.error ?? { name: "FlowError", code: FlowErrorCode.NODE_EXCEPTION, message: "" });
   engine.rookery.restoreFailed(trace, resultsOf(trace, headers, state), error, state.isErrorUnread === true);
   return trace;
@@ -121,6 +136,7 @@ export function restoreTrace(
   trace.outputs = state.entered;
   trace.resultCount = resultCount;
   trace.wasEntered = true;
+  restoreGiven(trace, state);
   const results = resultsOf(trace, headers, state);
   if (hasEnded) {
     trace.close();
@@ -281,6 +297,12 @@ function restoredCall(saved: SavedCall): StoredCall {
   return call;
 }
 
+function restoreGiven(trace: Trace, { given }: SavedTrace): void {
+  if (given === undefined) return;
+  const { digest, keepMs } = given;
+  trace.more.given = { digest, keepMs, pending: undefined, end: undefined };
+}
+
 function restoreClosed(engine: DurableHost, trace: Trace, { closed = [], rounds = 0 }: SavedTrace): void {
   const joins = closed.flatMap(({ node, before = Number.POSITIVE_INFINITY }) => {
     const place = engine.workshop.byName.get(node);
@@ -320,7 +342,7 @@ function pausesOf({ pauses = [] }: SavedTrace): Pause[] {
 
 /** Restores a message from its stored form. */
 export function messageOf(
-  trace: Trace,
+  trace: Pick<Trace, "id">,
   common: MessageHeaders,
   saved: SavedMessage,
   deadlineAt: number | undefined,

@@ -1,6 +1,7 @@
 import type { ErrorPayload } from "../foundation/flow-error.ts";
 import type { Budget } from "../message/budget.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
+import type { OutcomeStatus } from "../message/outcome.ts";
 import { type Effect, needsProcess, type PauseAnswer, type StoredCall } from "../engine/state/trace.ts";
 import type { LogItems } from "../engine/state/trace-log.ts";
 import type { Trace } from "../engine/state/trace.ts";
@@ -93,7 +94,32 @@ export interface SavedCall {
   readonly error?: ErrorPayload;
 }
 
-/** A trace in stored form. Format 4 added `log`, `signals` and `calls`. */
+/** Admission by a given id in stored form, since format 4. */
+export interface SavedGivenId {
+  readonly digest: string;
+  readonly keepMs: number;
+  /** Present once the trace has ended. */
+  readonly end?: SavedEnd;
+}
+
+/** An outcome that is kept for its id. */
+export interface SavedEnd {
+  readonly status: Exclude<OutcomeStatus, "stopped">;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+  readonly durationMs: number;
+  readonly droppedResults: number;
+  readonly spent: Budget;
+  readonly results?: readonly SavedMessage[];
+  readonly error?: ErrorPayload;
+  /** Reason of a cancellation. */
+  readonly reason?: unknown;
+  /** Last node and reason of a trace without a result. */
+  readonly lastNode?: string;
+  readonly lastReason?: string;
+}
+
+/** A trace in stored form. Format 4 added `log`, `signals`, `calls` and `given`. */
 export interface SavedTrace {
   readonly headers: MessageHeaders;
   /** Epoch milliseconds. */
@@ -105,6 +131,7 @@ export interface SavedTrace {
   readonly hasEnded?: true;
   /** Key of an exclusive trace. */
   readonly exclusive?: string;
+  readonly given?: SavedGivenId;
   /** Number of messages from outside. */
   readonly entered: number;
   readonly resultCount: number;
@@ -158,6 +185,7 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
     ...(trace.isOpenEnded ? { isOpenEnded: true as const } : {}),
     ...(trace.isOpen ? {} : { hasEnded: true as const }),
     ...(trace.extras?.turn?.exclusive === undefined ? {} : { exclusive: trace.extras.turn.exclusive }),
+    ...givenOf(trace),
     entered: trace.outputs,
     resultCount: trace.resultCount,
     items,
@@ -198,10 +226,16 @@ export function stateSince(
   const results = resultsOf(trace);
   return {
     ...failed,
+    ...givenOf(trace),
     ...(results.length === 0 ? {} : { results }),
     ...(hasUnreadError(trace) ? { isErrorUnread: true as const } : {}),
     ...effectsOf(trace),
   };
+}
+
+function givenOf({ extras }: Trace): Pick<SavedTrace, "given"> {
+  const given = extras?.given;
+  return given === undefined ? {} : { given: { digest: given.digest, keepMs: given.keepMs } };
 }
 
 function hasUnreadError({ sink }: Trace): boolean {
@@ -325,7 +359,8 @@ function resultsOf(trace: Trace): SavedResult[] {
   return results;
 }
 
-function savedMessage({ payload, meta, headers, createdAt }: Message): SavedMessage {
+/** Converts a message to stored form. */
+export function savedMessage({ payload, meta, headers, createdAt }: Message): SavedMessage {
   return {
     payload: toPlain(payload),
     ...(hasKeys(meta) ? { meta: toPlain(meta) } : {}),

@@ -10,6 +10,7 @@ import { Signalling } from "./context/signalling.ts";
 import { Joining } from "./delivery/joining.ts";
 import type { PartMakers } from "./parts.ts";
 import { Acceptance } from "./results/acceptance.ts";
+import { KeptOutcomes } from "./results/kept-outcomes.ts";
 import { Rookery } from "./results/rookery.ts";
 
 /** Every optional part, for flows made by `create`. */
@@ -22,6 +23,7 @@ export const allParts: PartMakers = {
   fetching: (engine) => new Fetching(engine),
   joining: (engine) => new Joining(engine),
   logs: (engine) => new Logs(engine),
+  keptOutcomes: (engine) => new KeptOutcomes(engine),
   pausing: (engine) => new Pausing(engine),
   playbooks: (engine) => new Playbooks(engine),
   rookery: (engine) => new Rookery(engine),

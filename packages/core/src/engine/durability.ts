@@ -2,6 +2,8 @@ import type { CheckValue } from "./policies/validation.ts";
 import type { ErrorPayload, FlowError } from "../foundation/flow-error.ts";
 import type { Message } from "../message/message.ts";
 import type { Outcome, PauseTicket } from "../message/outcome.ts";
+import type { TraceKey } from "../ports/state-store.ts";
+import type { KeptOutcome } from "./results/kept-outcomes.ts";
 import type { StreamItem, StreamSink } from "./results/stream-sink.ts";
 import type { Origin, Pause, Trace, TraceSink } from "./state/trace.ts";
 import type { Attempt } from "./state/attempt.ts";
@@ -160,6 +162,8 @@ export interface DurableRun {
   retryFailed(traceId: string, tenant: string): Promise<boolean>;
   /** Discards the failed and parked traces of that id. Resolves with their number once that is stored. */
   discard(traceId: string, tenant: string): Promise<number>;
+  /** Reads the stored outcomes of these ids, including expired ones. */
+  keptOutcomes(keys: readonly TraceKey[]): Promise<readonly KeptOutcome[]>;
   /** Stores the current state. Later changes are not stored, and waits for them reject. */
   seal(): Promise<void>;
   /** Releases the checkpoint store. */

@@ -14,6 +14,7 @@ import type { Failing } from "./termination/failing.ts";
 import type { Slots } from "./admission/slots.ts";
 import type { Ledger } from "./observe/ledger.ts";
 import type { Reporter } from "./observe/reporter.ts";
+import type { KeptOutcomes } from "./results/kept-outcomes.ts";
 import type { Rookery } from "./results/rookery.ts";
 import type { RunIdentity } from "./state/run-identity.ts";
 import type { Trace } from "./state/trace.ts";
@@ -41,6 +42,7 @@ export interface DurableHost {
   readonly agenda: Agenda;
   readonly slots: Slots;
   readonly joining: Joining;
+  readonly keptOutcomes: KeptOutcomes;
   readonly failing: Failing;
   readonly ending: Ending;
   readonly pausing: Pausing;

@@ -38,6 +38,7 @@ import { Ledger } from "./observe/ledger.ts";
 import { Reporter } from "./observe/reporter.ts";
 import { probeFor, type SafeProbe } from "./observe/safe-probe.ts";
 import type { Acceptance } from "./results/acceptance.ts";
+import type { KeptOutcomes } from "./results/kept-outcomes.ts";
 import type { Rookery } from "./results/rookery.ts";
 import type { PartMakers, Parts } from "./parts.ts";
 import { type Attempt, State } from "./state/attempt.ts";
@@ -201,6 +202,10 @@ export class Engine {
 
   get joining(): Joining {
     return this.#parts.joining ?? this.#make("joining");
+  }
+
+  get keptOutcomes(): KeptOutcomes {
+    return this.#parts.keptOutcomes ?? this.#make("keptOutcomes");
   }
 
   get logs(): Logs {
@@ -471,6 +476,9 @@ export class Engine {
     const abandonedInside = (await this.#parts.playbooks?.stop()) ?? 0;
     this.#parts.rookery?.close();
     this.#parts.acceptance?.close();
+    this.#parts.keptOutcomes?.close(
+      new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up looking an id up: the flow was stopped" }),
+    );
     this.#parts.admission?.close(
       new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up waiting for a turn: the flow was stopped" }),
     );
@@ -489,6 +497,11 @@ export class Engine {
   /** Number of traces and retries that wait for their turn. */
   get waitingTraces(): number {
     return this.#parts.admission?.waiting ?? 0;
+  }
+
+  /** Number of outcomes of given ids in memory. */
+  get keptInMemory(): number {
+    return this.#parts.keptOutcomes?.size ?? 0;
   }
 
   /** Number of pending `fetch` calls. */

@@ -20,6 +20,7 @@ const DEFAULT_LIMITS: Required<FlowLimits> = {
   maxKeptLogs: 0,
   rookeryMaxSize: 1024,
   maxSignals: 1000,
+  maxKeptOutcomes: 10_000,
   observerBuffer: 10_000,
 };
 
@@ -37,6 +38,11 @@ export interface FlowLimits {
   readonly rookeryMaxSize?: number;
   /** Number of signals a trace keeps until its handlers have consumed them; further ones are refused. @defaultValue 1000 */
   readonly maxSignals?: number;
+  /**
+   * Number of outcomes that a flow that is not durable keeps for their ids; when full, the oldest are evicted.
+   * @defaultValue 10000
+   */
+  readonly maxKeptOutcomes?: number;
   /** Buffer size per observer; when full, new events are dropped and counted. @defaultValue 10000 */
   readonly observerBuffer?: number;
 }

@@ -69,6 +69,8 @@ export interface FlowStats {
   readonly unreadResults: number;
   /** Number of pending `fetch` calls. */
   readonly fetchers: number;
+  /** Number of outcomes of given ids in memory. A durable flow stores most of them, and has few in memory. */
+  readonly keptOutcomes: number;
   /** Number of dropped results. */
   readonly droppedResults: number;
   /** Number of handlers abandoned after their grace period, since `run`. */
@@ -109,6 +111,7 @@ export function statsOf(engine: Engine): FlowStats {
     limiters: limitersOf(engine.workshop.workers),
     unreadResults: engine.unreadResults,
     fetchers: engine.fetchers,
+    keptOutcomes: engine.keptInMemory,
     droppedResults: engine.droppedResults,
     zombies: engine.ending.zombies,
     lateResults: engine.ending.late,

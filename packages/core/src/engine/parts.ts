@@ -9,6 +9,7 @@ import type { Playbooks, PlaybooksHost } from "./context/playbooks.ts";
 import type { Signalling, SignallingHost } from "./context/signalling.ts";
 import type { Joining, JoiningHost } from "./delivery/joining.ts";
 import type { Acceptance, AcceptanceHost } from "./results/acceptance.ts";
+import type { KeptOutcomes, KeptOutcomesHost } from "./results/kept-outcomes.ts";
 import type { Rookery, RookeryHost } from "./results/rookery.ts";
 
 /** Optional parts of a run. */
@@ -21,6 +22,7 @@ export interface Parts {
   readonly fetching: Fetching;
   readonly joining: Joining;
   readonly logs: Logs;
+  readonly keptOutcomes: KeptOutcomes;
   readonly pausing: Pausing;
   readonly playbooks: Playbooks;
   readonly rookery: Rookery;
@@ -36,6 +38,7 @@ export type PartsHost = AcceptanceHost &
   FetchingHost &
   JoiningHost &
   LogsHost &
+  KeptOutcomesHost &
   PausingHost &
   PlaybooksHost &
   RookeryHost &

@@ -11,6 +11,14 @@ export interface EmitOptions<Names extends string = string> {
   readonly priority?: number | undefined;
   /** @defaultValue a new unique id */
   readonly traceId?: string | undefined;
+  /**
+   * Trace id for which at most one trace of the tenant is accepted. A further call of the id joins the trace in flight,
+   * or is given the kept outcome; one with another payload, `topic` or `to` is refused with `ID_CONFLICT`. Excludes
+   * `traceId`. @defaultValue none
+   */
+  readonly id?: string | undefined;
+  /** Milliseconds from the end of the trace for which the outcome of an `id` is kept. @defaultValue 86400000, a day */
+  readonly keepMs?: number | undefined;
   /** Epoch milliseconds after which the trace is given up. @defaultValue none */
   readonly deadlineAt?: number | undefined;
   /** Milliseconds after which the trace is given up. The sooner of this and `deadlineAt` counts. @defaultValue none */

@@ -11,6 +11,7 @@ import type { Outcome } from "../message/outcome.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
 import type { HistoryPage, RemoteBinding } from "../ports/state-store.ts";
 import { CallSink, OutcomeSink } from "../engine/results/sink.ts";
+import type { RookerySink } from "../engine/results/rookery.ts";
 import type { StreamItem } from "../engine/results/stream-sink.ts";
 import type { StreamWriter } from "../engine/state/stream-table.ts";
 import type { Trace, TraceSink } from "../engine/state/trace.ts";
@@ -24,6 +25,7 @@ import { requireMiddleware, type ResolvedOptions } from "../engine/flow-options.
 import { type FlowStats, statsOf } from "../engine/flow-stats.ts";
 import type { TraceStream } from "../engine/results/trace-reader.ts";
 import type { EmitOptions, FetchOptions, StreamOptions, TraceOptions } from "./call-options.ts";
+import { emitOfId, outcomeOfId, streamOfId } from "./given-id.ts";
 import { wishOf } from "./fetch-wish.ts";
 import { FlowPauses } from "./pauses.ts";
 import { prepare } from "./prepare.ts";
@@ -198,6 +200,14 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     return new Promise((resolve, reject) => {
       const engine = this.#running.require();
       const { durable } = engine;
+      if (options.id !== undefined) {
+        const told = (outcome: Outcome): void => {
+          if (outcome.status === "completed") resolve(outcome.result as Result);
+          else reject(outcome.error);
+        };
+        this.#askOutcome(input, options, told, reject);
+        return;
+      }
       if (durable === undefined) {
         this.#begin(engine, input, options, new CallSink(resolve, reject));
         return;
@@ -215,6 +225,10 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    */
   outcome(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<Outcome<Result>> {
     return new Promise((resolve, reject) => {
+      if (options.id !== undefined) {
+        this.#askOutcome(input, options, resolve as (outcome: Outcome) => void, reject);
+        return;
+      }
       this.#running.whenReady(reject, (engine) => {
         const told = toldWhenStored(engine, resolve as (outcome: Outcome) => void);
         this.#begin(engine, input, options, new OutcomeSink(this.#options.limits.maxResults, told));
@@ -235,7 +249,10 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     return readTrace(
       this.#running,
       onLeave,
-      (engine, sink, admitted) => this.#begin(engine, input, emitOptions, sink, admitted),
+      (engine, sink, admitted) =>
+        emitOptions.id === undefined
+          ? this.#begin(engine, input, emitOptions, sink, admitted)
+          : streamOfId(engine, input, emitOptions, sink, admitted),
       {
         check: async (left) => {
           const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
@@ -256,6 +273,11 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    */
   async emit(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<string> {
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
+    if (options.id !== undefined) {
+      await emitOfId(engine, input, options, () => this.#rookerySink(engine));
+      await engine.durable?.stored();
+      return options.id;
+    }
     const { message, edges } = prepare(engine, input, options);
     const known = engine.openEndedTrace(message);
     const trace = known ?? this.#openEnded(engine, message, options);
@@ -271,8 +293,12 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
    *
    * @throws FlowError `QUEUE_FULL` when an edge has no room; nothing is left of the message then
    */
-  emitNowait(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): string {
+  emitNowait(input: Input | Message<Input>, options: Omit<EmitOptions<Entries>, "id" | "keepMs"> = {}): string {
     const engine = this.#running.require();
+    if ((options as EmitOptions).id !== undefined)
+      throw new TypeError(
+        'Option "id" of emitNowait is not allowed: what is kept of an id may have to be read; use emit',
+      );
     if (engine.durable?.isReady === false)
       throw new FlowError({
         code: FlowErrorCode.FLOW_NOT_RUNNING,
@@ -508,12 +534,29 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
 
   #openEnded(engine: Engine, message: Message, { signal, exclusive, budget }: EmitOptions): Trace {
     engine.durable?.requireFitMessage(message);
-    const sink = engine.rookery.sinkFor();
-    sink.emitsErrors = this.#options.emitErrorsToRookery;
+    const sink = this.#rookerySink(engine);
     const trace = engine.open({ message, idNumber: undefined, origin: null, sink, signal, isOpenEnded: true });
     if (budget !== undefined) engine.budgets.open(trace, budget);
     engine.requestTurn(trace, exclusive);
     return trace;
+  }
+
+  #rookerySink(engine: Engine): RookerySink {
+    const sink = engine.rookery.sinkFor();
+    sink.emitsErrors = this.#options.emitErrorsToRookery;
+    return sink;
+  }
+
+  /** Reports the next outcome of the trace of a given id. */
+  #askOutcome(
+    input: unknown,
+    options: EmitOptions,
+    told: (outcome: Outcome) => void,
+    refuse: (error: unknown) => void,
+  ): void {
+    this.#running.whenReady(refuse, (engine) => {
+      outcomeOfId(engine, input, options, toldWhenStored(engine, told), refuse).catch(refuse);
+    });
   }
 
   #openTrace(engine: Engine, traceId: string, tenant: string | undefined): Trace {

@@ -13,6 +13,8 @@ const EMIT_OPTIONS: ReadonlySet<string> = new Set([
   "topic",
   "priority",
   "traceId",
+  "id",
+  "keepMs",
   "deadlineAt",
   "timeoutMs",
   "meta",
@@ -22,12 +24,16 @@ const EMIT_OPTIONS: ReadonlySet<string> = new Set([
   "to",
 ]);
 
+/** A message and where it is sent. */
+export interface Prepared {
+  readonly message: Message;
+  readonly edges: readonly Edge[];
+  /** Number of the trace's id, if it is new. */
+  readonly idNumber: number | undefined;
+}
+
 /** Makes the message that is sent of an input and options, and finds the entry edges it goes to. */
-export function prepare(
-  engine: Engine,
-  input: unknown,
-  options: EmitOptions,
-): { message: Message; edges: readonly Edge[]; idNumber: number | undefined } {
+export function prepare(engine: Engine, input: unknown, options: EmitOptions): Prepared {
   for (const key in options)
     if (key !== "tenant" && key !== "signal" && !EMIT_OPTIONS.has(key))
       requireKnownKeys("a call", options, [...EMIT_OPTIONS]);
@@ -42,7 +48,8 @@ export function prepare(
     requireNumber("timeoutMs", options.timeoutMs, 0);
     deadlineAt = Math.min(deadlineAt ?? Number.POSITIVE_INFINITY, engine.clock.epochNow() + options.timeoutMs);
   }
-  const { tenant, topic, priority, traceId, meta } = options;
+  const { tenant, topic, priority, meta } = options;
+  const traceId = options.id === undefined && options.keepMs === undefined ? options.traceId : givenId(options);
   const isRelabelled = tenant !== undefined || topic !== undefined || priority !== undefined;
   const old = base?.headers ?? DEFAULT_HEADERS;
   const headers = isRelabelled
@@ -75,6 +82,21 @@ export function prepare(
     meta: meta === undefined ? base?.meta : { ...base?.meta, ...meta },
   });
   return { message, edges, idNumber: undefined };
+}
+
+/**
+ * Returns the id of a call that gives one.
+ *
+ * @throws TypeError, RangeError
+ */
+function givenId({ id, keepMs, traceId }: EmitOptions): string {
+  if (id === undefined) throw new TypeError('Option "keepMs" needs "id": only the outcome of an id is kept');
+  if (typeof id !== "string" || id === "")
+    throw new TypeError(`Option "id" must be a non-empty string: got ${shown(id)}`);
+  if (traceId !== undefined)
+    throw new TypeError('Options "id" and "traceId" exclude each other: an id is the trace id');
+  if (keepMs !== undefined) requireNumber("keepMs", keepMs, 0);
+  return id;
 }
 
 function entriesOf(engine: Engine, to: EmitOptions["to"]): readonly Edge[] {

@@ -20,7 +20,11 @@ interface Before {
 export function readTrace<Result>(
   running: Running,
   onLeave: "cancel" | "detach",
-  begin: (engine: Engine, sink: StreamSink, admitted: Admitted | undefined) => Trace | undefined,
+  begin: (
+    engine: Engine,
+    sink: StreamSink,
+    admitted: Admitted | undefined,
+  ) => Trace | undefined | Promise<Trace | undefined>,
   { check, load }: Before = {},
 ): TraceStream<StreamItem<Result>> {
   requireOneOf("onLeave", onLeave, ["cancel", "detach"]);
@@ -37,9 +41,9 @@ export function readTrace<Result>(
     };
     const { durable } = engine;
     if (durable !== undefined) {
-      const beginOrRefuse = (): Trace | undefined => {
+      const beginOrRefuse = async (): Promise<Trace | undefined> => {
         try {
-          return begin(engine, sink, admitted);
+          return await begin(engine, sink, admitted);
         } catch (error) {
           admitted?.reject(error);
           throw error;
@@ -55,7 +59,7 @@ export function readTrace<Result>(
     return {
       take: () => sink.take() as StreamItem<Result> | undefined,
       next: () => sink.next() as Promise<StreamItem<Result> | undefined>,
-      leave: async () => await leave(trace),
+      leave: async () => await leave(await trace),
       accepted: admitted?.promise,
     };
   };

@@ -41,13 +41,16 @@ export class FlowRecovery<out Result> {
   }
 
   /**
-   * Gives up a trace of a durable flow that has failed, or that is parked since it does not fit the flow any more.
+   * Gives up a trace of a durable flow that has failed, or that is parked since it does not fit the flow any more, and
+   * the kept outcome of an `id`, which may be used again then.
    * Resolves with the number of such traces, when the checkpoint store has nothing of them any more.
    */
   async discard(traceId: string, options: TraceOptions = {}): Promise<number> {
     requireKnownKeys("recovery.discard", options, ["tenant"]);
-    const { durable } = await this.#running.ready();
-    return (await durable?.discard(traceId, options.tenant ?? DEFAULT_HEADERS.tenant)) ?? 0;
+    const { durable, keptOutcomes } = await this.#running.ready();
+    const { tenant = DEFAULT_HEADERS.tenant } = options;
+    if (durable !== undefined) return await durable.discard(traceId, tenant);
+    return keptOutcomes.discard({ tenant, traceId }) ? 1 : 0;
   }
 
   /**

@@ -27,6 +27,8 @@ export const FlowErrorCode = {
   TRACE_ENDED: "TRACE_ENDED",
   /** No trace with this id is in flight or has unread results. */
   TRACE_UNKNOWN: "TRACE_UNKNOWN",
+  /** The id was accepted with another input, and its trace is in flight or its outcome kept. */
+  ID_CONFLICT: "ID_CONFLICT",
   /** Several tenants use this trace id and the call did not name one. */
   TENANT_REQUIRED: "TENANT_REQUIRED",
   /** The deadline of the trace passed. */

@@ -10,7 +10,9 @@ import type {
   Checkpoint,
   CheckpointPartition,
   LogRow,
+  StoredOutcome,
 } from "../ports/checkpoint-store.ts";
+import type { TraceKey } from "../ports/state-store.ts";
 
 const ENTRIES_PER_PAGE = 1000;
 
@@ -25,6 +27,8 @@ interface Kept {
   /** Rows of logs by run and position. */
   readonly logs: Map<number, Map<number, LogRow>>;
   readonly counts: Map<string, number>;
+  /** Kept outcomes by run. */
+  readonly outcomes: Map<number, StoredOutcome>;
 }
 
 /** Stores the state of durable flows for the lifetime of the process: for tests and experiments. */
@@ -49,7 +53,7 @@ export class MemoryCheckpointStore implements CheckpointStore {
   async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
     let kept = this.#partitions.get(partition);
     if (kept === undefined) {
-      const contents = { entries: new Map(), logs: new Map(), counts: new Map() };
+      const contents = { entries: new Map(), logs: new Map(), counts: new Map(), outcomes: new Map() };
       kept = { id: newId(), fencingToken: 0, sequence: 0, owner, leaseEndsAt: 0, ...contents };
       this.#partitions.set(partition, kept);
     }
@@ -112,12 +116,26 @@ class MemoryPartition implements CheckpointPartition {
     return new Map(this.#kept.counts);
   }
 
+  async outcomes(keys: readonly TraceKey[]): Promise<readonly StoredOutcome[]> {
+    const { outcomes } = this.#requireLease();
+    const wanted = new Set(keys.map(keyOf));
+    return [...outcomes.values()].filter((outcome) => wanted.has(keyOf(outcome)));
+  }
+
+  async expiring(limit: number): Promise<readonly Pick<StoredOutcome, "run" | "expiresAt">[]> {
+    const { outcomes } = this.#requireLease();
+    return [...outcomes.values()].sort((a, b) => a.expiresAt - b.expiresAt).slice(0, limit);
+  }
+
   async readLog(run: number): Promise<readonly LogRow[]> {
     const rows = this.#requireLease().logs.get(run)?.values() ?? [];
     return [...rows].sort((a, b) => a.at - b.at);
   }
 
-  async append({ put, logs = [], remove, counts }: CheckpointBatch, expectedSequence: number): Promise<number> {
+  async append(
+    { put, logs = [], remove, keep = [], forget = [], counts }: CheckpointBatch,
+    expectedSequence: number,
+  ): Promise<number> {
     const kept = this.#requireLease();
     if (expectedSequence !== kept.sequence) throw this.#fenced(`batch ${kept.sequence} is the last`);
     for (const entry of put) kept.entries.set(entry.run, entry);
@@ -129,6 +147,8 @@ class MemoryPartition implements CheckpointPartition {
       kept.entries.delete(run);
       kept.logs.delete(run);
     }
+    for (const outcome of keep) kept.outcomes.set(outcome.run, outcome);
+    for (const run of forget) kept.outcomes.delete(run);
     for (const [node, count] of counts) kept.counts.set(node, (kept.counts.get(node) ?? 0) + count);
     kept.sequence += 1;
     kept.leaseEndsAt = this.#clock.now() + this.#leaseMs;
@@ -161,4 +181,8 @@ function fits(entry: Checkpoint, { isAtRest, tenant, traceId, dueBy }: Checkpoin
   if (tenant !== undefined && tenant !== entry.tenant) return false;
   if (traceId !== undefined && traceId !== entry.traceId) return false;
   return dueBy === undefined || (dueAt !== undefined && dueAt <= dueBy);
+}
+
+function keyOf({ tenant, traceId }: TraceKey): string {
+  return `${tenant.length}:${tenant}${traceId}`;
 }

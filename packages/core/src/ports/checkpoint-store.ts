@@ -1,3 +1,5 @@
+import type { TraceKey } from "./state-store.ts";
+
 /** The lease that a writer asks for. */
 export interface LeaseRequest {
   /** The traces that the writer owns: those of one flow, or a share of them. */
@@ -50,6 +52,18 @@ export interface LogRow {
   readonly items: string;
 }
 
+/** The outcome of a trace that has ended, kept for its id. */
+export interface StoredOutcome extends TraceKey {
+  /** The trace's run, which distinguishes outcomes of one id. */
+  readonly run: number;
+  /** Version of the format of `state`. */
+  readonly version: number;
+  /** JSON text, of any length. */
+  readonly state: string;
+  /** Epoch milliseconds after which it is to be removed. */
+  readonly expiresAt: number;
+}
+
 /** The changes since the previous batch. Stored atomically. */
 export interface CheckpointBatch {
   /** Current state of traces; each replaces the previous state of its run. */
@@ -58,6 +72,10 @@ export interface CheckpointBatch {
   readonly logs?: readonly LogRow[] | undefined;
   /** Runs to delete with their rows, even if `put` and `logs` contain them. An unknown run is no error. */
   readonly remove: readonly number[];
+  /** Outcomes to keep; each replaces the previous one of its run. @defaultValue none */
+  readonly keep?: readonly StoredOutcome[];
+  /** Runs of outcomes to remove, even if `keep` contains them. An unknown run is no error. @defaultValue none */
+  readonly forget?: readonly number[];
   /** Number of messages completed since the previous batch, by node. */
   readonly counts: ReadonlyMap<string, number>;
 }
@@ -86,6 +104,10 @@ export interface CheckpointPartition {
   readLog(run: number): Promise<readonly LogRow[]>;
   /** Returns the number of messages completed since the partition was created, by node. */
   counts(): Promise<ReadonlyMap<string, number>>;
+  /** Returns the kept outcomes of these ids, in any order. */
+  outcomes(keys: readonly TraceKey[]): Promise<readonly StoredOutcome[]>;
+  /** Returns the kept outcomes that expire first, at most `limit` of them, in order of their expiry. */
+  expiring(limit: number): Promise<readonly Pick<StoredOutcome, "run" | "expiresAt">[]>;
   /**
    * Stores a batch and resolves with its number, `expectedSequence + 1`. When it rejects, the batch is either not
    * stored, or its fate is unknown, such as when a server's response is lost. It is never stored in part. The flow then

@@ -16,7 +16,12 @@ export interface RecordPlace {
 /** A state change of a trace. */
 export type TraceRecord =
   /** The edge of an entry node accepted a message from outside. */
-  | (RecordPlace & { readonly type: "accepted"; readonly message: Message })
+  | (RecordPlace & {
+      readonly type: "accepted";
+      readonly message: Message;
+      /** Present when the caller gave the trace's id as `id`, for which no other trace may be accepted. */
+      readonly hasGivenId?: true;
+    })
   /** A message that was accepted before a restart, or before its trace was unloaded, has been restored. */
   | (RecordPlace & { readonly type: "restored"; readonly attempt: number; readonly message: Message })
   /** A handler is about to be called. */

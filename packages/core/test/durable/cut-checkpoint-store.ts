@@ -109,6 +109,8 @@ export function wrapped(
     countAtRest: () => partition.countAtRest(),
     nextDueAt: (after) => partition.nextDueAt(after),
     readLog: (run) => partition.readLog(run),
+    outcomes: (keys) => partition.outcomes(keys),
+    expiring: (limit) => partition.expiring(limit),
     counts: () => partition.counts(),
     renew: () => partition.renew(),
     close: () => partition.close(),

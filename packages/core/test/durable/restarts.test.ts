@@ -8,6 +8,7 @@ import {
   node,
   payloadNode,
   type TraceRecord,
+  type TraceKey,
 } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
@@ -123,6 +124,8 @@ function own(partition: CheckpointPartition): CheckpointPartition {
     countAtRest: () => partition.countAtRest(),
     nextDueAt: (after) => partition.nextDueAt(after),
     readLog: (run: number) => partition.readLog(run),
+    outcomes: (keys: readonly TraceKey[]) => partition.outcomes(keys),
+    expiring: (limit: number) => partition.expiring(limit),
     counts: () => partition.counts(),
     append: (batch, sequence) => partition.append(batch, sequence),
     renew: () => partition.renew(),

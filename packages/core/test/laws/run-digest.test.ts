@@ -57,6 +57,8 @@ async function digestOf({
         read: (filter) => partition.read(filter),
         countAtRest: () => partition.countAtRest(),
         nextDueAt: (after) => partition.nextDueAt(after),
+        outcomes: (keys) => partition.outcomes(keys),
+        expiring: (limit) => partition.expiring(limit),
         counts: () => partition.counts(),
         renew: () => partition.renew(),
         close: () => partition.close(),

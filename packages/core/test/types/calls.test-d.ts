@@ -48,6 +48,13 @@ export async function input(): Promise<void> {
   flow.stream(5);
   // @ts-expect-error and runOne
   await runOne(flow, 5);
+  await flow.call({ text: "a" }, { id: "order-17", keepMs: 60_000 });
+  await flow.emit({ text: "a" }, { id: "order-17" });
+  flow.stream({ text: "a" }, { id: "order-17" });
+  // @ts-expect-error an id is text
+  await flow.call({ text: "a" }, { id: 17 });
+  // @ts-expect-error emitNowait cannot wait for what is kept of an id
+  flow.emitNowait({ text: "a" }, { id: "order-17" });
   // @ts-expect-error an unknown option
   await flow.call({ text: "a" }, { tennant: "acme" });
 }

@@ -226,7 +226,7 @@ export class Pausing {
     const { trace } = found;
     const before = requireLeft(trace);
     for (const ticket of this.ticketsOf(trace)) if (ticket.token !== token) sink.pause(ticket);
-    trace.sink = sink;
+    redirect(trace, sink);
     const refuse = (error: unknown): void => {
       if (trace.sink === sink) trace.sink = before;
       sink.fail(error);
@@ -268,10 +268,15 @@ export class Pausing {
       return undefined;
     }
     requireLeft(trace);
+    return this.readInto(trace, sink);
+  }
+
+  /** Redirects the earlier and further output of a trace whose caller is gone. */
+  readInto(trace: Trace, sink: StreamSink): Trace {
     sink.begin(trace.results ?? []);
     for (const ticket of this.ticketsOf(trace)) sink.pause(ticket);
-    if (trace.lasting?.rest === "quiet") sink.paused(this.#pausedOutcome(trace));
-    else trace.sink = sink;
+    if (trace.lasting?.rest === "quiet") sink.paused(this.pausedOutcome(trace));
+    else redirect(trace, sink);
     return trace;
   }
 
@@ -335,7 +340,7 @@ export class Pausing {
 
   #notify(trace: Trace, lasting: Lasting): void {
     const engine = this.#engine;
-    const outcome = this.#pausedOutcome(trace);
+    const outcome = this.pausedOutcome(trace);
     const pauses = outcome.pauses.length;
     if (engine.reporter.hasListeners) engine.reporter.trace(trace, { type: "trace_pause", pauses });
     const { sink } = trace;
@@ -346,7 +351,8 @@ export class Pausing {
     for (const watcher of lasting.watchers.splice(0)) watcher(outcome);
   }
 
-  #pausedOutcome(trace: Trace): PausedOutcome<unknown> {
+  /** Returns the outcome that a paused trace has for its callers. */
+  pausedOutcome(trace: Trace): PausedOutcome<unknown> {
     const pauses = this.ticketsOf(trace);
     const error = new FlowError({
       code: FlowErrorCode.TRACE_PAUSED,
@@ -907,6 +913,12 @@ function secret({ options }: PausingHost): string {
       .toString(16)
       .padStart(8, "0"),
   ).join("-");
+}
+
+/** Gives a trace another reader. An outcome that is kept for an id stays whole. */
+function redirect(trace: Trace, sink: StreamSink): void {
+  if (trace.extras?.given !== undefined) sink.keepResults = trace.sink.keepResults;
+  trace.sink = sink;
 }
 
 /**

@@ -77,8 +77,10 @@ export class Ledger {
   accepted(target: Attempt, from: Attempt | null): void {
     this.changed(target.trace);
     if (this.#record === undefined) return;
-    if (from === null) this.#record({ type: "accepted", ...placeOf(target), message: target.message });
-    else this.#output(from, outputTo(target));
+    if (from === null) {
+      const given = target.trace.extras?.given === undefined ? {} : { hasGivenId: true as const };
+      this.#record({ type: "accepted", ...placeOf(target), message: target.message, ...given });
+    } else this.#output(from, outputTo(target));
   }
 
   /** Records that the Rookery accepted a result. */

@@ -540,7 +540,8 @@ export class LeftSink extends OutcomeSink {
   constructor(rookery: Rookery, maxResults: number, trace: Trace) {
     super(maxResults, (outcome) => {
       // the caller that resumed the trace receives the outcome: keeping it too would hold room until an eviction
-      const isTold = (trace.lasting?.watchers.length ?? 0) > 0;
+      // so would one that is kept for its id
+      const isTold = (trace.lasting?.watchers.length ?? 0) > 0 || trace.extras?.given?.end !== undefined;
       if (!isTold || rookery.isAwaited(trace)) rookery.keep(trace, outcome);
     });
   }

@@ -25,7 +25,8 @@ interface Reader {
  */
 export class StreamSink implements TraceSink {
   // the reader receives the results: keeping them as well would hold them until the trace ends
-  readonly keepResults = 0;
+  /** More than 0 where the outcome is kept: it must be whole. */
+  keepResults = 0;
   onRoom: (() => void) | null = null;
   #items: (StreamItem<unknown> | undefined)[] = [];
   #first = 0;

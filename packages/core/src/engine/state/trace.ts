@@ -7,6 +7,7 @@ import type { StreamChunk } from "../../message/stream-chunk.ts";
 import type { Lane, LaneOwner, QueueItem } from "../../queue/fair-queue.ts";
 import type { Attempt, Send } from "./attempt.ts";
 import type { BudgetAccount } from "./budget-account.ts";
+import type { GivenId } from "./given-id.ts";
 import type { StreamTable } from "./stream-table.ts";
 import type { TraceLog } from "./trace-log.ts";
 import type { TraceTurn } from "./trace-turn.ts";
@@ -257,6 +258,8 @@ export class TraceExtras {
   turn: TraceTurn | undefined;
   /** Its budgets; a playbook's trace has those of its parent. */
   account: BudgetAccount | undefined;
+  /** Admission by the id that its caller gave, if it is unique. */
+  given: GivenId | undefined;
   /** State of the trace as last stored; owned by the durable run. */
   checkpointed: object | undefined;
 }

@@ -26,6 +26,7 @@ import type { Sending } from "../delivery/sending.ts";
 import type { Joining } from "../delivery/joining.ts";
 import type { TraceLog } from "../state/trace-log.ts";
 import type { TraceTable } from "../state/trace-table.ts";
+import type { KeptOutcomes } from "../results/kept-outcomes.ts";
 
 /** Engine parts that {@link Ending} calls. */
 interface EndingHost {
@@ -41,6 +42,7 @@ interface EndingHost {
   readonly reporter: Reporter;
   readonly sending: Sending;
   readonly joining: Joining;
+  readonly keptOutcomes: KeptOutcomes;
   readonly fetching: { starve(trace: Trace): void };
   readonly pausing: { rests(trace: Trace): void; ended(trace: Trace): void; unloaded(trace: Trace): void };
   readonly logs: { ended(trace: Trace): void; viewOf(trace: Trace, log: TraceLog): OutcomeLog };
@@ -472,6 +474,8 @@ export class Ending {
       for (const chunk of streams.endTrace(streamEnd(status))) trace.sink.chunk(chunk);
       trace.more.streams = undefined;
     }
+    const given = trace.extras?.given;
+    if (given !== undefined) engine.keptOutcomes.ended(trace, given, outcome);
     trace.sink.ended(outcome);
     for (const watcher of trace.lasting?.watchers.splice(0) ?? []) watcher(outcome);
     if (!engine.reporter.hasListeners) return;

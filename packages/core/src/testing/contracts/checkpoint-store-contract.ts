@@ -8,7 +8,9 @@ import type {
   Checkpoint,
   CheckpointPartition,
   LogRow,
+  StoredOutcome,
 } from "../../ports/checkpoint-store.ts";
+import type { TraceKey } from "../../ports/state-store.ts";
 import { type ContractCase, failureOf, inTime, requireSame } from "./contract.ts";
 
 /** Options of {@link checkpointStoreContract}. */
@@ -269,6 +271,71 @@ const rules: Readonly<Record<string, Rule>> = {
     const wanted = odd.map(([node, count]) => [node, node === "a" ? count + 2 ** 40 : count]);
     requireSame("The counts", await countsOf(partition), sorted(wanted as [string, number][]));
   },
+  async "keeps outcomes as they were, and finds them by tenant and id"(checkpoints) {
+    const partition = await checkpoints.open(lease());
+    const kept = ODD_NAMES.map((text, run) => outcome(run, { tenant: text, traceId: text }));
+    const others = [
+      outcome(1_000, { tenant: "a", traceId: "b", state: JSON.stringify("ü".repeat(100_000)) }),
+      outcome(1_001, { tenant: "b", traceId: "a", version: 2_147_483_647, expiresAt: 2 ** 53 - 1 }),
+      outcome(2 ** 53 - 1, { tenant: "a", traceId: "x".repeat(5_000), expiresAt: 0.5 }),
+      // two outcomes of one id
+      outcome(1_002, { tenant: "b", traceId: "a", state: " { }\n" }),
+    ];
+    await partition.append(batch({ keep: [...kept, ...others], put: [entry(1)] }), 0);
+    for (const each of kept) await requireOutcomes(partition, [each], [each]);
+    await requireOutcomes(partition, [others[0], others[2]], [others[0], others[2]]);
+    await requireOutcomes(partition, [others[1], others[1]], [others[1], others[3]]);
+    await requireOutcomes(partition, [...kept, ...others], [...kept, ...others]);
+    await requireOutcomes(
+      partition,
+      [
+        { tenant: "a", traceId: "none" },
+        { tenant: "x", traceId: "a" },
+      ],
+      [],
+    );
+    await requireOutcomes(partition, [], []);
+    // an outcome is no checkpoint: reading those at the start must not grow with the outcomes
+    await requireEntries(partition, [entry(1)]);
+  },
+  async "keeps the last outcome of each run, and removes outcomes, in the batch that changes checkpoints"(checkpoints) {
+    const partition = await checkpoints.open(lease());
+    await partition.append(batch({ put: [entry(1), entry(2)] }), 0);
+    await partition.append(batch({ remove: [1], keep: [outcome(1), outcome(2), outcome(3)], forget: [3, 9] }), 1);
+    await requireEntries(partition, [entry(2)]);
+    // run 3 is removed although the batch also keeps it
+    await requireOutcomes(partition, [outcome(1), outcome(2), outcome(3)], [outcome(1), outcome(2)]);
+    const changed = outcome(2, { traceId: "other", version: 2, state: '"changed"', expiresAt: 7 });
+    await partition.append(batch({ keep: [changed], forget: [1] }), 2);
+    await requireOutcomes(partition, [outcome(1), outcome(2), changed], [changed]);
+    const refused = batch({ keep: [outcome(5)], forget: [2] });
+    await requireRefused("A batch out of sequence", partition.append(refused, 9), FENCED);
+    await requireOutcomes(partition, [outcome(5), changed], [changed]);
+    await partition.close();
+    const again = await checkpoints.open(lease());
+    await requireOutcomes(again, [changed], [changed]);
+    await again.append(batch({ forget: [2, 2] }), 3);
+    await requireOutcomes(again, [changed], []);
+  },
+  async "lists the outcomes that expire first, and removes many in one batch"(checkpoints) {
+    const partition = await checkpoints.open(lease());
+    requireSame("What expires in a new partition", await partition.expiring(10), []);
+    // 1009 is prime: each instant occurs once, in scrambled order
+    const kept = Array.from({ length: 1_008 }, (_, run) => outcome(run, { expiresAt: ((run + 1) * 613) % 1_009 }));
+    await partition.append(batch({ keep: kept }), 0);
+    const listed = async (limit: number): Promise<[number, number][]> =>
+      (await partition.expiring(limit)).map(({ run, expiresAt }) => [run, expiresAt]);
+    const wanted = kept
+      .map(({ run, expiresAt }): [number, number] => [run, expiresAt])
+      .sort(([, one], [, other]) => one - other);
+    requireSame("What expires first", await listed(3), wanted.slice(0, 3));
+    requireSame("All of it", await listed(5_000), wanted);
+    await partition.append(batch({ forget: wanted.slice(0, 1_000).map(([run]) => run) }), 1);
+    requireSame("What is left", await listed(5_000), wanted.slice(1_000));
+    const other = await checkpoints.open(lease({ partition: "other" }));
+    requireSame("What expires in another partition", await other.expiring(10), []);
+    await requireOutcomes(other, kept.slice(0, 3), []);
+  },
   async "numbers its batches, and stores nothing of one that is out of sequence"(checkpoints) {
     const partition = await checkpoints.open(lease());
     requireSame("The sequence of a new partition", partition.sequence, 0);
@@ -425,6 +492,16 @@ const entry = (run: number, changes: Partial<Checkpoint> = {}): Checkpoint => ({
   ...changes,
 });
 
+const outcome = (run: number, changes: Partial<StoredOutcome> = {}): StoredOutcome => ({
+  run,
+  tenant: "ada",
+  traceId: `t${run}`,
+  version: 1,
+  state: `{"run":${run}}`,
+  expiresAt: 1_000_000 + run,
+  ...changes,
+});
+
 const batch = (changes: Partial<CheckpointBatch>): CheckpointBatch => ({
   put: [],
   remove: [],
@@ -482,6 +559,22 @@ async function requireRows(partition: CheckpointPartition, run: number, wanted: 
       throw new Error(`The items at ${at} must be as they were: got ${items.length} characters that are different`);
 }
 
+async function requireOutcomes(
+  partition: CheckpointPartition,
+  keys: readonly (TraceKey | undefined)[],
+  wanted: readonly (StoredOutcome | undefined)[],
+): Promise<void> {
+  const known = keys.flatMap((key) => (key === undefined ? [] : [{ tenant: key.tenant, traceId: key.traceId }]));
+  const plain = (outcomes: readonly (StoredOutcome | undefined)[]): string[] =>
+    outcomes
+      .flatMap((each) => (each === undefined ? [] : [each]))
+      .sort((one, other) => one.run - other.run)
+      .map(({ run, tenant, traceId, version, state, expiresAt }) =>
+        JSON.stringify([run, tenant, traceId, version, state, expiresAt]),
+      );
+  requireSame("The outcomes", plain(await partition.outcomes(known)), plain(wanted));
+}
+
 const sorted = (counts: Iterable<[string, number]>): [string, number][] =>
   [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
 
@@ -514,6 +607,8 @@ async function requireFenced(partition: CheckpointPartition, sequence: number): 
   await requireRefused("Its look-up", entriesOf(partition, { isAtRest: true, run: 1 }), FENCED);
   await requireRefused("Its count at rest", partition.countAtRest(), FENCED);
   await requireRefused("Its next instant", partition.nextDueAt(0), FENCED);
+  await requireRefused("Its outcomes", partition.outcomes([entry(1)]), FENCED);
+  await requireRefused("What expires in it", partition.expiring(1), FENCED);
 }
 
 /** Opens the partition as soon as its lease has expired. */

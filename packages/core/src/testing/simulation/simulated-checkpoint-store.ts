@@ -85,6 +85,8 @@ export class SimulatedCheckpointStore implements CheckpointStore {
       countAtRest: () => partition.countAtRest(),
       nextDueAt: (after) => this.#do(process, () => partition.nextDueAt(after)),
       readLog: (run) => this.#do(process, () => partition.readLog(run)),
+      outcomes: (keys) => partition.outcomes(keys),
+      expiring: (limit) => partition.expiring(limit),
       counts: () => partition.counts(),
       append: (batch: CheckpointBatch, expectedSequence: number) => {
         const has = process.records.length;
