@@ -9,6 +9,7 @@ import { Signalling } from "../../src/engine/context/signalling.ts";
 import { Admission } from "../../src/engine/admission/admission.ts";
 import { State } from "../../src/engine/state/attempt.ts";
 import { Slots } from "../../src/engine/admission/slots.ts";
+import { KeptOutcomes } from "../../src/engine/results/kept-outcomes.ts";
 import { Ending } from "../../src/engine/termination/ending.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { Failing } from "../../src/engine/termination/failing.ts";
@@ -203,6 +204,56 @@ describe("a planted defect of limits is found", () => {
     expect((await oneSeed(seed)).broken, "without the defect").toEqual([]);
     plantIt();
     expect((await oneSeed(seed)).broken.join("\n")).toMatch(says);
+  });
+});
+
+describe("a planted defect of ids is found", () => {
+  const ofIds: readonly { readonly what: string; readonly plant: () => void }[] = [
+    {
+      what: "an id that is accepted twice, because its stored outcome is not read",
+      plant() {
+        plant(CheckpointedRun.prototype, "keptOutcomes", () => async () => []);
+      },
+    },
+    {
+      what: "an id that is accepted twice, because its trace in flight is not looked for",
+      plant() {
+        plant(KeptOutcomes.prototype, "inFlight", () => () => undefined);
+      },
+    },
+    {
+      what: "an id that is accepted twice, because the batch that ends its trace does not keep its outcome",
+      plant() {
+        plant(SimulatedCheckpointStore.prototype, "open", (sound) => async (lease) => {
+          const partition = await sound(lease);
+          return { ...partition, append: (batch, sequence) => partition.append({ ...batch, keep: [] }, sequence) };
+        });
+      },
+    },
+  ];
+  const says = /L10 at record \d+: the id was accepted before, by run \w+/;
+  test.for(ofIds)("$what", { timeout: 60_000 }, async ({ plant: plantIt }) => {
+    const seeds = [4, 9, 14, 19, 24, 29];
+    const flow = () =>
+      simulate({
+        flow(ports, { checkpoints }) {
+          const work = payloadNode("work", async (order: number, ctx) => {
+            await ctx.sleep(5);
+            return order;
+          });
+          return create(work.to(), { ...ports, durability: durable({ checkpoints }) });
+        },
+        input: (_random, index) => index,
+        seeds,
+      });
+    await flow();
+    plantIt();
+    const failure = await flow().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(SimulationError);
+    expect((failure as SimulationError).message).toMatch(says);
+    const found: string[] = [];
+    for (const seed of [14, 59]) found.push(...(await oneSeed(seed)).broken);
+    expect(found.join("\n")).toMatch(says);
   });
 });
 

@@ -81,6 +81,8 @@ export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf:
   const runs = new Map<string, Run>();
   /** Runs of playbooks by request, and the last of them by the lineage of a first message. */
   const within = new Map<string, { readonly all: Set<Run>; readonly begun: Map<string, Run> }>();
+  /** Runs that were accepted for given ids. */
+  const given = new Map<string, string>();
 
   for (const [index, record] of records.entries()) {
     if (record.type === "restart") {
@@ -103,6 +105,12 @@ export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf:
         if (earlier?.hasEnded === false && !earlier.mayHaveEnded) complain("L10", "the playbook begins anew");
         begun.set(record.lineage, run);
       }
+    }
+    if (record.type === "accepted" && record.hasGivenId === true) {
+      const id = JSON.stringify([record.tenant, record.traceId]);
+      const first = given.get(id) ?? record.run;
+      if (first !== record.run) complain("L10", `the id was accepted before, by run ${first}`);
+      given.set(id, first);
     }
     if (run.hasEnded) complain(record.type === "ended" ? "L2" : "L7", "its trace has ended already");
     else {

@@ -62,6 +62,12 @@ const HABITS = [0, 0.3, 0.8] as const;
 /** Maximum number of crashes in one run. */
 const MOST_CRASHES = 5;
 
+/** Seeds whose requests may have given ids, of five. The others stay as they were. */
+const ID_SEED = 4;
+
+/** Time for which outcomes are kept, in milliseconds: longer than any run. */
+const KEEP_MS = 1e12;
+
 /** More moves than the readers of a stopped flow need to finish their streams. */
 const LEISURELY_ROUNDS = 100;
 
@@ -81,6 +87,8 @@ interface Request {
   isEmitted: boolean;
   /** The outcome reported to its caller. */
   told: Told | undefined;
+  /** Kind and number of further deliveries with its trace id as `id`; `undefined` for a request without. */
+  readonly ofId: { readonly by: "emit" | "call"; readonly redeliveries: number } | undefined;
 }
 
 interface Told {
@@ -181,6 +189,7 @@ export class SimulatedRun {
     this.#plan();
     await this.#playOn();
     await this.#letCollect();
+    await this.#redeliver();
     if (this.#allRecords.length === 0 && !this.#checkpoints.isUsed)
       throw new TypeError('Option "flow" of simulate must pass its ports on: create(…, { ...ports })');
     this.#watch("flush", this.#flow.flush());
@@ -199,6 +208,17 @@ export class SimulatedRun {
     this.#checkTenants();
     if (this.#checkpoints.isUsed) await this.#checkCheckpoints();
     if (this.broken.length === 0) await this.#checkByUser();
+  }
+
+  /** Delivers each message of an id once more: its caller is told what is kept of it. */
+  async #redeliver(): Promise<void> {
+    for (const request of this.#requests)
+      if (request.ofId?.by === "call" && request.hasBegun && this.#flow.isRunning) {
+        const { message, traceId } = request;
+        const outcome = this.#flow.outcome(message, { id: traceId, keepMs: KEEP_MS });
+        this.#watch(`the last delivery of ${nameOf(request)}`, this.#learn(request, outcome));
+      }
+    await this.#playOn();
   }
 
   /** Creates the flow, in a process of its own. */
@@ -284,7 +304,8 @@ export class SimulatedRun {
       if (!request.hasBegun) continue;
       const { tenant, traceId, key } = request;
       if (accepted.has(key)) {
-        this.#collect(request);
+        if (request.ofId === undefined) this.#collect(request);
+        else this.#process.later(() => this.#send(request));
         this.#process.later(() => this.#answer(tenant, traceId));
         if (request.signals.length > 0) this.#process.later(() => this.#signalAgain(request));
       } else if (request.told === undefined) this.#process.later(() => this.#send(request));
@@ -379,6 +400,9 @@ export class SimulatedRun {
   #plan(): void {
     const count = 1 + Math.floor(this.#random() * this.#setting.requests);
     const [inputs, signals] = [this.#stream("inputs"), this.#stream("signals")];
+    const ids = this.#stream("ids");
+    // a join of an emitted trace waits for further messages
+    const mayEmit = this.#flow.graph.vertices.every(({ node }) => node.gathering === undefined);
     for (let index = 0; index < count; index += 1) {
       const input = this.#options.input(inputs, index);
       const given = input instanceof Message ? (input as Message) : undefined;
@@ -400,6 +424,10 @@ export class SimulatedRun {
         meta: given?.meta,
       });
       const key = keyOf(tenant, traceId);
+      const ofId =
+        this.#setting.seed % 5 !== ID_SEED || ids() < 0.3
+          ? undefined
+          : { by: mayEmit && ids() < 0.3 ? ("emit" as const) : ("call" as const), redeliveries: Math.floor(ids() * 3) };
       const request: Request = {
         message,
         tenant,
@@ -409,9 +437,11 @@ export class SimulatedRun {
         hasBegun: false,
         isEmitted: false,
         told: undefined,
+        ofId,
       };
       this.#requests.push(request);
-      this.#schedule.move(() => this.#whenUp(() => this.#send(request)));
+      for (let delivery = 0; delivery <= (ofId?.redeliveries ?? 0); delivery += 1)
+        this.#schedule.move(() => this.#whenUp(() => this.#send(request)));
     }
   }
 
@@ -441,8 +471,9 @@ export class SimulatedRun {
       });
     // a join of an emitted trace waits for further messages
     const mayEmit = flow.graph.vertices.every(({ node }) => node.gathering === undefined);
-    const kind = this.#random();
-    const options = { signal: abort.signal };
+    const { ofId } = request;
+    const kind = ofId?.by === "emit" ? 1 : this.#random() * (ofId === undefined ? 1 : 0.85);
+    const options = { signal: abort.signal, ...(ofId === undefined ? {} : { id: traceId, keepMs: KEEP_MS }) };
     if (kind < 0.4) this.#watch(what, this.#learn(request, flow.outcome(message, options)));
     else if (kind < 0.6 || (!mayEmit && kind >= 0.85))
       this.#watch(what, this.#learnCall(request, flow.call(message, options)));
@@ -501,7 +532,8 @@ export class SimulatedRun {
       if (error instanceof FlowError && error.code === FlowErrorCode.TRACE_PAUSED) this.#collect(request);
       // the trace may have paused before its reader left, or pause later: its results are kept then
       else if (error === LEFT) this.#latecomers.add(request);
-      else if (error instanceof FlowError && !UNDECIDED.has(error.code)) this.#tell(process, request, undefined, error);
+      else if (error instanceof FlowError && !UNDECIDED.has(error.code) && !isOwnLeave(request, error))
+        this.#tell(process, request, undefined, error);
       throw error;
     }
   }
@@ -528,6 +560,8 @@ export class SimulatedRun {
   #tellResult(process: SimulatedProcess, request: Request, payload: unknown): void {
     // the closing text of an exhausted trace is created for its reader
     if (!this.#checkpoints.isUsed || payload instanceof FinalAnswer) return;
+    // several readers of one id are given the same results
+    if (request.ofId?.by === "call") return;
     const { key } = request;
     add(process.told, key, 1);
     let stored = 0;
@@ -596,6 +630,8 @@ export class SimulatedRun {
 
   /** Fetches the remaining results of a request whose caller has stopped waiting: now, or when all else has happened. */
   #collect(request: Request): void {
+    // its outcome is kept for its id, and asked for by the next delivery
+    if (request.ofId?.by === "call") return;
     if (!this.#isLate && !request.isEmitted && this.#isUnhurried("a caller comes back late", this.#answers)) {
       this.#latecomers.add(request);
       return;
@@ -855,6 +891,11 @@ const LEFT = new Error("The reader has left");
 
 function errorOf(outcome: Outcome): FlowError | undefined {
   return outcome.status === "completed" ? undefined : outcome.error;
+}
+
+/** Whether a caller has left the trace of its id, which goes on. */
+function isOwnLeave({ ofId }: Request, { code }: FlowError): boolean {
+  return ofId !== undefined && (code === FlowErrorCode.WAIT_ABORTED || code === FlowErrorCode.WAIT_TIMEOUT);
 }
 
 const nameOf = ({ tenant, traceId }: Request): string => `request "${traceId}" of ${tenant}`;
