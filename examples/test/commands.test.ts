@@ -33,6 +33,7 @@ const LAST_WORDS: Readonly<Record<string, RegExp>> = {
   "history-and-bus": /^on the bus: o-1 ice axe, 8900 cents$/m,
   "durable-agent": /^process 3 is told: docs\/guides takes \d+ kB$/m,
   "remote-agent": /^the agent: 1 completed, 1 cancelled, 0 open$/m,
+  webhook: /^packed an ice axe\nshipped a box with an ice axe$/m,
   "tenant-fairness": /^noisy .* number 363 of 363$/m,
 };
 
