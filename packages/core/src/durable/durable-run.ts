@@ -97,6 +97,7 @@ const LONGEST_GATHERING_MS = 10;
 export class CheckpointedRun implements DurableRun {
   isReady = false;
   isClosing = false;
+  leaseEndsAt = Number.NEGATIVE_INFINITY;
   readonly ready: Promise<Recovery>;
   readonly gate: StoredGate = new StoredGate(this);
   readonly #engine: DurableHost;
@@ -124,6 +125,9 @@ export class CheckpointedRun implements DurableRun {
   /** Listeners for the loss of the checkpoint store. */
   readonly #onLost: ((failure: Error) => void)[] = [];
   #renewal: Timer | undefined;
+  #renewing: Promise<void> | undefined;
+  /** Handlers that wait for an overdue lease. */
+  #heldBack: { readonly promise: Promise<void>; readonly release: () => void } | undefined;
   /** Entries of failed traces that wait for a retry, oldest first. */
   readonly #failed = new Map<number, Failed>();
   /** Ended traces whose logs are kept, oldest first. */
@@ -691,9 +695,12 @@ export class CheckpointedRun implements DurableRun {
     let knownEnd: number | undefined;
     for (;;) {
       try {
-        return await checkpoints.open({ partition, owner, leaseMs });
+        const askedAt = clock.now();
+        const opened = await checkpoints.open({ partition, owner, leaseMs });
+        this.#confirmLease(askedAt);
+        return opened;
       } catch (error) {
-        if (!hasCode(error, FlowErrorCode.PARTITION_LEASED)) throw error;
+        if (!hasCode(error, FlowErrorCode.PARTITION_LEASED) || !options.waitsForLease) throw error;
         const endsInMs = Number(error.details?.["endsInMs"]);
         const end = clock.now() + endsInMs;
         const isAlive = knownEnd !== undefined && end > knownEnd + LEASE_TOLERANCE_MS;
@@ -707,16 +714,7 @@ export class CheckpointedRun implements DurableRun {
 
   #renewEvery(ms: number): void {
     this.#renewal = this.#engine.timers.after(ms, () => {
-      void (async () => {
-        try {
-          await this.#partition?.renew();
-          await this.#forgetExpired();
-        } catch (error) {
-          if (hasCode(error, FlowErrorCode.PARTITION_FENCED)) this.#lose(error);
-          // the lease is still valid for a while
-          else this.#engine.options.logger.warn("lease_renewal_failed", this.#facts(error));
-        }
-      })();
+      void this.#renew();
       this.#renewEvery(ms);
     });
   }
@@ -736,6 +734,59 @@ export class CheckpointedRun implements DurableRun {
         () => false,
       );
       if (!isStored) return;
+    }
+  }
+
+  /** Renews the lease, one request at a time. */
+  #renew(): Promise<void> {
+    this.#renewing ??= this.#requestRenewal().finally(() => (this.#renewing = undefined));
+    return this.#renewing;
+  }
+
+  async #requestRenewal(): Promise<void> {
+    const { clock, options } = this.#engine;
+    const askedAt = clock.now();
+    try {
+      await this.#partition?.renew();
+      this.#confirmLease(askedAt);
+      await this.#forgetExpired();
+    } catch (error) {
+      if (hasCode(error, FlowErrorCode.PARTITION_FENCED)) this.#lose(error);
+      // the lease is still valid for a while, or no handler starts
+      else options.logger.warn("lease_renewal_failed", this.#facts(error));
+    }
+  }
+
+  /** Notes that a lease was stored that was requested at `askedAt`, and lets handlers that waited for it start. */
+  #confirmLease(askedAt: number): void {
+    this.leaseEndsAt = Math.max(this.leaseEndsAt, askedAt + this.#options.leaseMs);
+    const { clock, options } = this.#engine;
+    if (this.#heldBack === undefined || clock.now() >= this.leaseEndsAt) return;
+    const { release } = this.#heldBack;
+    this.#heldBack = undefined;
+    options.logger.info("lease_renewed", { flow: options.name, partition: this.#options.partition ?? options.name });
+    release();
+  }
+
+  renewedLease(): Promise<void> {
+    if (this.#heldBack === undefined) {
+      const { clock, options } = this.#engine;
+      const overdueMs = clock.now() - this.leaseEndsAt;
+      const partition = this.#options.partition ?? options.name;
+      options.logger.warn("lease_overdue", { flow: options.name, partition, overdueMs });
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#heldBack = { promise, release: resolve };
+      void this.#renewUntilHeld();
+    }
+    return this.#heldBack.promise;
+  }
+
+  /** Renews an overdue lease, again and again until that succeeds or the run ends. */
+  async #renewUntilHeld(): Promise<void> {
+    while (this.#heldBack !== undefined && this.#lost === undefined && !this.#isSealed) {
+      await this.#renew();
+      if (this.#heldBack === undefined) return;
+      await new Promise<void>((resolve) => this.#engine.timers.after(LEASE_LOOK_MS, resolve));
     }
   }
 
@@ -807,7 +858,9 @@ export class CheckpointedRun implements DurableRun {
         const outcomes = keep.length + forget.length === 0 ? {} : { keep, forget };
         const batch = { put, ...(logs.length === 0 ? {} : { logs }), remove, ...outcomes, counts };
         const append = (): Promise<number> => partition.append(batch, this.#sequence);
+        const askedAt = this.#engine.clock.now();
         this.#sequence = await this.#engine.options.homeScope.runInAsyncScope(append, undefined);
+        this.#confirmLease(askedAt);
         for (const outcome of keep) this.#outcomeStored(outcome);
         this.#release(this.#waitingNow.splice(0), undefined);
       } catch (error) {
@@ -999,7 +1052,7 @@ export class CheckpointedRun implements DurableRun {
   #lose(cause: unknown): Error {
     if (this.#lost !== undefined) return this.#lost;
     const isOwn = hasCode(cause, FlowErrorCode.PARTITION_FENCED) || hasCode(cause, FlowErrorCode.PARTITION_LEASED);
-    const name = this.#engine.options.name;
+    const { name, logger, waitsForLease } = this.#engine.options;
     this.#lost = isOwn
       ? cause
       : new FlowError({
@@ -1008,7 +1061,9 @@ export class CheckpointedRun implements DurableRun {
           retryable: true,
           cause,
         });
-    this.#engine.options.logger.error("checkpoints_lost", this.#facts(cause));
+    // the caller of a run that does not wait decides what a leased partition means
+    const isExpected = this.#partition === undefined && !waitsForLease && hasCode(cause, FlowErrorCode.PARTITION_LEASED);
+    if (!isExpected) logger.error("checkpoints_lost", this.#facts(cause));
     const lost = this.#lost;
     const unstored = this.#takeUnstored([...this.#unstored.keys()]);
     this.#release([...this.#waitingNow.splice(0), ...this.#waiting.splice(0), ...unstored], lost);

@@ -83,8 +83,19 @@ export interface Gate {
   ): Source<StreamItem<Result>>;
 }
 
+/**
+ * Lease of a durable run by the clock of its own process. A process that was suspended must not start handlers while
+ * another one may have its partition.
+ */
+export interface Lease {
+  /** The clock's `now()` from which on no handler may start. Counts from when the last renewal was requested. */
+  readonly leaseEndsAt: number;
+  /** Renews the lease at once. Stays pending until that succeeds, for ever if another process has the partition. */
+  renewedLease(): Promise<void>;
+}
+
 /** Durable run, as seen by the engine. */
-export interface DurableRun {
+export interface DurableRun extends Lease {
   readonly gate: Gate;
   /** Whether the traces of the checkpoint store are in flight again. */
   readonly isReady: boolean;

@@ -29,6 +29,7 @@ export interface DurableHost {
     readonly name: string;
     readonly logger: Logger;
     readonly homeScope: AsyncScope;
+    readonly waitsForLease: boolean;
     readonly emitErrorsToRookery: boolean;
     readonly limits: { readonly maxResults: number; readonly maxKeptLogs: number };
     readonly maxTraces: number;

@@ -22,7 +22,7 @@ import type { Playbooks } from "./context/playbooks.ts";
 import type { Signalling } from "./context/signalling.ts";
 import type { Joining } from "./delivery/joining.ts";
 import { queueFull, Sending } from "./delivery/sending.ts";
-import type { DurableRun } from "./durability.ts";
+import type { DurableRun, Lease } from "./durability.ts";
 import { starterOf } from "./durable-host.ts";
 import { type ResolvedOptions, weightOf } from "./flow-options.ts";
 import type { TraceRecorder } from "../ports/trace-recorder.ts";
@@ -92,6 +92,8 @@ export class Engine {
   readonly probe: SafeProbe | undefined;
   /** Durable run, if the flow is durable. */
   readonly durable: DurableRun | undefined;
+  /** Lease of the outermost flow's partition, if that is durable. */
+  readonly lease: Lease | undefined;
   readonly ledger: Ledger;
   readonly agenda: Agenda;
   readonly slots: Slots;
@@ -146,6 +148,7 @@ export class Engine {
     this.probe = probeFor(options, () => statsOf(this));
     this.durable = parent === undefined ? starterOf(options.durability)?.(this) : parent.durable;
     const { durable } = this;
+    this.lease = parent?.lease ?? durable;
     const stored = durable === undefined ? undefined : () => durable.stored();
     this.reporter = new Reporter(options, middlewares, this.probe, stored, parent?.reporter);
     this.ledger = new Ledger(safeRecorder(options), this.durable);

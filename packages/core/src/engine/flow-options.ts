@@ -135,6 +135,8 @@ export interface ResolvedOptions {
   readonly asyncScope: () => AsyncScope;
   /** Async context of observers, stores and other work outside every trace. */
   readonly homeScope: AsyncScope;
+  /** Whether a durable run waits for the lease of a dead process to expire. Otherwise it ends at once, silently. */
+  readonly waitsForLease: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly scheduler: Scheduler;
@@ -166,6 +168,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
     instrument: options.instrument,
     asyncScope: options.asyncScope ?? captureScope,
     homeScope: options.asyncScope?.() ?? EMPTY_SCOPE,
+    waitsForLease: true,
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
     scheduler: options.scheduler ?? systemScheduler,
@@ -173,7 +176,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
   requireKnownKeys(
     "create",
     options,
-    Object.keys(resolved).filter((key) => key !== "homeScope"),
+    Object.keys(resolved).filter((key) => key !== "homeScope" && key !== "waitsForLease"),
   );
   requireInteger("queueMaxSize", resolved.queueMaxSize, 0);
   requireInteger("maxTraces", resolved.maxTraces, 0);

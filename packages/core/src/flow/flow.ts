@@ -1,11 +1,11 @@
-import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { requireKnownKeys, requireNumber, shown } from "../foundation/options.ts";
+import { describeThrown, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { requireKnownKeys, requireNumber } from "../foundation/options.ts";
 import { onAbort } from "../foundation/abort.ts";
 import { withChannels } from "../events/diagnostics-channels.ts";
 import type { Middleware } from "../events/flow-event.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { ChunkInit, PlaybookFlow } from "../graph/handler.ts";
-import { ModelRegistry } from "../graph/model-registry.ts";
+import type { ModelRegistry } from "../graph/model-registry.ts";
 import { DEFAULT_HEADERS, type Message } from "../message/message.ts";
 import type { Outcome } from "../message/outcome.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
@@ -15,7 +15,7 @@ import type { RookerySink } from "../engine/results/rookery.ts";
 import type { StreamItem } from "../engine/results/stream-sink.ts";
 import type { StreamWriter } from "../engine/state/stream-table.ts";
 import type { Trace, TraceSink } from "../engine/state/trace.ts";
-import type { Recovery } from "../engine/durability.ts";
+import type { Durability, Recovery } from "../engine/durability.ts";
 import type { CancelReport } from "../engine/termination/ending.ts";
 import { allParts } from "../engine/all-parts.ts";
 import { requireSignalName } from "../engine/context/signalling.ts";
@@ -31,7 +31,7 @@ import { FlowPauses } from "./pauses.ts";
 import { prepare } from "./prepare.ts";
 import { type Admitted, readTrace } from "./read-trace.ts";
 import { FlowRecovery } from "./recovery.ts";
-import { requireModels, requireNoResources } from "./run-checks.ts";
+import { requireModels, requireRunOptions } from "./run-checks.ts";
 import { loading, Running, toldWhenStored } from "./running.ts";
 
 /** External work of a trace, cancelled when the trace ends first. */
@@ -40,11 +40,17 @@ export interface ExternalTask {
   cancel(reason: unknown): unknown;
 }
 
-/** Options of `run`; `resources` are required when a handler needs any. */
-export type RunOptions<Resources> = {
+/** Options of `run` and `start`; `resources` are required when a handler needs any. */
+export type RunOptions<Resources> = RunSettings &
+  (unknown extends Resources ? { readonly resources?: unknown } : { readonly resources: Resources });
+
+/** Options of a run, without its resources. */
+export interface RunSettings {
   /** Schemas by node name, for nodes that have none of their own. */
   readonly registry?: ModelRegistry;
-} & (unknown extends Resources ? { readonly resources?: unknown } : { readonly resources: Resources });
+  /** Makes the run survive a crash: `durable({ checkpoints, partition })`. @defaultValue that of the flow */
+  readonly durability?: Durability;
+}
 
 /** A flow whose handlers need no resources: its `run` takes no options. */
 export type Runnable<Resources> = unknown extends Resources ? unknown : RunNeeds<Resources>;
@@ -55,35 +61,28 @@ export interface RunNeeds<in Resources> {
 }
 
 /**
- * A typed graph of async functions that can be run. Made by `create`.
- *
- * States: idle → running (`run`) → stopping → idle (`stop`); a stopped flow can be run again and starts
- * empty. Disposable: `await using flow = create(…)` stops it at the end of the block.
+ * One run of a flow: an engine with its own traces, queues and resources. Made by `flow.start`. A run that has ended
+ * stays ended. Disposable: `await using run = flow.start()` stops it at the end of the block.
  */
-export class Flow<in Input, out Result, Resources = unknown, out Entries extends string = string>
-  implements AsyncDisposable, PlaybookFlow<Input, Result>
-{
+export class FlowRun<in Input, out Result, out Entries extends string = string> implements AsyncDisposable {
   declare readonly "~flow"?: { readonly input: (input: Input) => void; readonly result: Result };
-  declare readonly "~resources"?: (resources: Resources) => void;
   declare readonly "~entries"?: Entries;
   /** Nodes and edges of the flow. */
   readonly graph: Graph;
   readonly name: string;
-  readonly #options: ResolvedOptions;
-  readonly #middlewares: Middleware[];
   readonly #running: Running;
   #pauses: FlowPauses<Result> | undefined;
   #recovery: FlowRecovery<Result> | undefined;
-  #stopping: Promise<StopReport> | undefined;
 
-  /** Internal: call `create`. */
-  constructor(graph: Graph, options: ResolvedOptions) {
+  /** Internal: call `flow.start`. */
+  constructor(graph: Graph, running: object) {
     this.graph = graph;
-    this.name = options.name;
-    this.#options = options;
-    this.#running = new Running(options);
-    this.#middlewares = [...options.middlewares];
-    registerPlaybook(this, (parent, registry) => this.#startWithin(parent, registry));
+    this.#running = running as Running;
+    this.name = this.#options.name;
+  }
+
+  get #options(): ResolvedOptions {
+    return this.#running.options;
   }
 
   /**
@@ -121,54 +120,6 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   }
 
   /**
-   * Adds an observer of all events, once.
-   *
-   * @throws TypeError when the flow runs: the list is fixed then
-   */
-  addMiddleware(middleware: Middleware): this {
-    requireMiddleware(middleware);
-    if (this.#running.engine !== undefined)
-      throw new TypeError(`Cannot add a middleware to flow "${this.name}": it is running; add it before run`);
-    if (!this.#middlewares.includes(middleware)) this.#middlewares.push(middleware);
-    return this;
-  }
-
-  /**
-   * Starts the flow.
-   *
-   * @throws TypeError when it runs already, when no resources are given and a handler's text reads some, or when a
-   * registry is given and nodes that validate have neither schemas of their own nor an entry in it; lists them
-   */
-  run(options: RunOptions<Resources>): this;
-  /** Starts a flow whose handlers need no resources. */
-  run(this: Runnable<Resources>): this;
-  run(options: RunOptions<Resources> = {} as RunOptions<Resources>): this {
-    requireKnownKeys("run", options, ["registry", "resources"]);
-    if (this.#running.engine !== undefined) throw new TypeError(`Cannot run flow "${this.name}" twice: stop it first`);
-    const { registry, resources } = options as { registry?: ModelRegistry; resources?: unknown };
-    if (registry !== undefined && !(registry instanceof ModelRegistry))
-      throw new TypeError(`Option "registry" of run must be a ModelRegistry: got ${shown(registry)}`);
-    if (registry !== undefined) requireModels(this.graph, this.name, registry);
-    if (!("resources" in options)) requireNoResources(this.graph, this.name);
-    const engine = new Engine(
-      this.graph,
-      this.#options,
-      withChannels(this.#middlewares),
-      registry,
-      resources,
-      allParts,
-    );
-    this.#running.engine = engine;
-    engine.onCheckpointsLost = () => {
-      if (this.#running.engine !== engine) return;
-      this.stop().catch((error: unknown) =>
-        this.#options.logger.error("stop_failed", { flow: this.name, error: errorPayload(error) }),
-      );
-    };
-    return this;
-  }
-
-  /**
    * Stops the flow: refuses new work, lets accepted work finish within `drainMs` milliseconds, and ends the rest with
    * the outcome `stopped`. Resolves when every handler has returned or was given up. Every waiting caller is released.
    * A durable flow resumes its unfinished traces when it runs again. Idempotent.
@@ -177,13 +128,15 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     requireKnownKeys("stop", options, ["drainMs"]);
     const { drainMs = 0 } = options;
     requireNumber("drainMs", drainMs, 0);
-    const engine = this.#running.engine;
-    if (engine === undefined) return Promise.resolve({ completed: 0, cancelled: 0, abandoned: 0 });
-    this.#stopping ??= engine.close(drainMs).finally(() => {
-      this.#running.engine = undefined;
-      this.#stopping = undefined;
-    });
-    return this.#stopping;
+    return this.#running.stop(drainMs);
+  }
+
+  /**
+   * Resolves once the run has ended: with the error that ended it, such as `PARTITION_FENCED`, or `undefined` after
+   * `stop`. Of a flow, it is that of its latest `run`.
+   */
+  get closed(): Promise<Error | undefined> {
+    return this.#running.closed;
   }
 
   /** Stops the flow without draining. */
@@ -502,25 +455,6 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     return statsOf(this.#running.require());
   }
 
-  #startWithin(parent: Engine, registry: ModelRegistry | undefined): Engine {
-    if (registry !== undefined) requireModels(this.graph, this.name, registry);
-    const { name, asyncScope, homeScope, clock, random, scheduler, logger } = parent.options;
-    const { recorder = this.#options.recorder, instrument = this.#options.instrument } = parent.options;
-    const ports = {
-      asyncScope,
-      homeScope,
-      clock,
-      random,
-      scheduler,
-      logger,
-      recorder,
-      instrument,
-      durability: undefined,
-    };
-    const options = { ...this.#options, name: `${name}/${this.name}`, ...ports };
-    return new Engine(this.graph, options, this.#middlewares, registry, parent.resources, allParts, parent);
-  }
-
   #begin(engine: Engine, input: unknown, options: EmitOptions, sink: TraceSink, admitted?: Admitted): Trace {
     const { message, edges, idNumber } = prepare(engine, input, options);
     engine.durable?.requireFitMessage(message);
@@ -583,6 +517,103 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const { stateStore } = this.#options;
     if (stateStore === undefined) throw new TypeError(`Cannot ${what}: flow "${this.name}" has no stateStore`);
     return stateStore;
+  }
+}
+
+/**
+ * A typed graph of async functions that can be run. Made by `create`. As a {@link FlowRun}, it is the run that `run`
+ * begins, and the only one that can begin again; `start` begins others.
+ *
+ * States: idle → running (`run`) → stopping → idle (`stop`); a stopped flow can be run again and starts
+ * empty. Disposable: `await using flow = create(…)` stops it at the end of the block.
+ */
+export class Flow<in Input, out Result, Resources = unknown, out Entries extends string = string>
+  extends FlowRun<Input, Result, Entries>
+  implements PlaybookFlow<Input, Result>
+{
+  declare readonly "~resources"?: (resources: Resources) => void;
+  readonly #options: ResolvedOptions;
+  readonly #middlewares: Middleware[];
+  readonly #running: Running;
+
+  /** Internal: call `create`. */
+  constructor(graph: Graph, options: ResolvedOptions) {
+    const running = new Running(options);
+    super(graph, running);
+    this.#options = options;
+    this.#running = running;
+    this.#middlewares = [...options.middlewares];
+    registerPlaybook(this, (parent, registry) => this.#startWithin(parent, registry));
+  }
+
+  /**
+   * Adds an observer of all events, once. Runs that `start` has begun are not affected.
+   *
+   * @throws TypeError when the flow runs: the list is fixed then
+   */
+  addMiddleware(middleware: Middleware): this {
+    requireMiddleware(middleware);
+    if (this.#running.engine !== undefined)
+      throw new TypeError(`Cannot add a middleware to flow "${this.name}": it is running; add it before run`);
+    if (!this.#middlewares.includes(middleware)) this.#middlewares.push(middleware);
+    return this;
+  }
+
+  /**
+   * Starts the flow.
+   *
+   * @throws TypeError when it runs already, when no resources are given and a handler's text reads some, or when a
+   * registry is given and nodes that validate have neither schemas of their own nor an entry in it; lists them
+   */
+  run(options: RunOptions<Resources>): this;
+  /** Starts a flow whose handlers need no resources. */
+  run(this: Runnable<Resources>): this;
+  run(options: RunOptions<Resources> = {} as RunOptions<Resources>): this {
+    if (this.#running.engine !== undefined) throw new TypeError(`Cannot run flow "${this.name}" twice: stop it first`);
+    this.#running.begin(this.#engine("run", options));
+    return this;
+  }
+
+  /**
+   * Starts a run of its own beside others of this flow. Each has its own engine, traces, queues and resources. A durable
+   * run whose partition is leased ends at once: `ready` rejects with `PARTITION_LEASED`, and its caller decides when to
+   * start another.
+   *
+   * @throws TypeError as `run` does
+   */
+  start(options: RunOptions<Resources>): FlowRun<Input, Result, Entries>;
+  /** Starts a run of a flow whose handlers need no resources. */
+  start(this: Runnable<Resources>): FlowRun<Input, Result, Entries>;
+  start(options: RunOptions<Resources> = {} as RunOptions<Resources>): FlowRun<Input, Result, Entries> {
+    const running = new Running(this.#options);
+    running.begin(this.#engine("start", options));
+    return new FlowRun(this.graph, running);
+  }
+
+  #startWithin(parent: Engine, registry: ModelRegistry | undefined): Engine {
+    if (registry !== undefined) requireModels(this.graph, this.name, registry);
+    const { name, asyncScope, homeScope, clock, random, scheduler, logger } = parent.options;
+    const { recorder = this.#options.recorder, instrument = this.#options.instrument } = parent.options;
+    const ports = {
+      asyncScope,
+      homeScope,
+      clock,
+      random,
+      scheduler,
+      logger,
+      recorder,
+      instrument,
+      durability: undefined,
+    };
+    const options = { ...this.#options, name: `${name}/${this.name}`, ...ports };
+    return new Engine(this.graph, options, this.#middlewares, registry, parent.resources, allParts, parent);
+  }
+
+  #engine(method: "run" | "start", options: RunOptions<Resources>): Engine {
+    requireRunOptions(method, this.graph, this.name, options);
+    const { registry, resources, ...own } = options as RunSettings & { readonly resources?: unknown };
+    const resolved = { ...this.#options, ...own, waitsForLease: method === "run" };
+    return new Engine(this.graph, resolved, withChannels([...this.#middlewares]), registry, resources, allParts);
   }
 }
 

@@ -1,6 +1,26 @@
 import type { Graph } from "../graph/graph.ts";
-import type { ModelRegistry } from "../graph/model-registry.ts";
+import { requireKnownKeys, shown } from "../foundation/options.ts";
+import { ModelRegistry } from "../graph/model-registry.ts";
 import { neededResources } from "../graph/needed-resources.ts";
+import { starterOf } from "../engine/durable-host.ts";
+
+/**
+ * Checks the options of a run.
+ *
+ * @throws TypeError that names the option
+ */
+export function requireRunOptions(method: "run" | "start", graph: Graph, flow: string, options: object): void {
+  requireKnownKeys(method, options, ["registry", "resources", "durability"]);
+  const { registry, durability } = options as { readonly registry?: unknown; readonly durability?: unknown };
+  if (registry !== undefined && !(registry instanceof ModelRegistry))
+    throw new TypeError(`Option "registry" of ${method} must be a ModelRegistry: got ${shown(registry)}`);
+  if ("durability" in options && starterOf(durability) === undefined)
+    throw new TypeError(
+      `Option "durability" of ${method} must be what durable({ checkpoints }) of penguiflow/durable returns: got ${shown(durability)}`,
+    );
+  if (registry !== undefined) requireModels(graph, flow, registry);
+  if (!("resources" in options)) requireNoResources(graph, flow);
+}
 
 /**
  * Checks, for programs that no compiler has checked, that no handler reads resources.

@@ -1,23 +1,61 @@
-import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import type { Engine } from "../engine/engine.ts";
+import { errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import type { Engine, StopReport } from "../engine/engine.ts";
 import type { ResolvedOptions } from "../engine/flow-options.ts";
 import type { Outcome } from "../message/outcome.ts";
 
 /** The options of a flow and its engine while it runs: shared by the flow and its groups of methods. */
 export class Running {
-  readonly options: ResolvedOptions;
+  options: ResolvedOptions;
   engine: Engine | undefined;
+  /** Resolves with the error that ended the latest engine, or `undefined` if it was stopped. */
+  closed: Promise<Error | undefined> = Promise.resolve(undefined);
+  #stopping: Promise<StopReport> | undefined;
+  /** Error that ended the latest engine. */
+  #failure: Error | undefined;
+  #noteClosed: (why: Error | undefined) => void = () => {};
 
   constructor(options: ResolvedOptions) {
     this.options = options;
   }
 
+  /** Begins a run. It stops by itself once its checkpoints can no longer be written. */
+  begin(engine: Engine): void {
+    const { promise, resolve } = Promise.withResolvers<Error | undefined>();
+    this.options = engine.options;
+    this.engine = engine;
+    this.closed = promise;
+    this.#noteClosed = resolve;
+    engine.onCheckpointsLost = () => {
+      if (this.engine !== engine) return;
+      this.stop(0).catch((error: unknown) =>
+        this.options.logger.error("stop_failed", { flow: this.options.name, error: errorPayload(error) }),
+      );
+    };
+  }
+
+  /** Ends the run. Idempotent. */
+  stop(drainMs: number): Promise<StopReport> {
+    const { engine } = this;
+    if (engine === undefined) return Promise.resolve({ completed: 0, cancelled: 0, abandoned: 0 });
+    this.#stopping ??= engine.close(drainMs).finally(() => {
+      this.engine = undefined;
+      this.#stopping = undefined;
+      this.#failure = engine.durable?.failure;
+      this.#noteClosed(this.#failure);
+    });
+    return this.#stopping;
+  }
+
   /** @throws FlowError `FLOW_NOT_RUNNING` */
   require(): Engine {
     if (this.engine !== undefined) return this.engine;
+    const { name, waitsForLease } = this.options;
+    if (!waitsForLease && this.#failure !== undefined) throw this.#failure;
     throw new FlowError({
       code: FlowErrorCode.FLOW_NOT_RUNNING,
-      message: `Flow "${this.options.name}" is not running: call run() first`,
+      message: waitsForLease
+        ? `Flow "${name}" is not running: call run() first`
+        : `This run of flow "${name}" was stopped: start another`,
     });
   }
 

@@ -8,7 +8,7 @@ import type { HandlerWaits } from "../context/handler-waits.ts";
 import type { Joining } from "../delivery/joining.ts";
 import { sealed } from "../delivery/sealed.ts";
 import type { Sending } from "../delivery/sending.ts";
-import type { DurableRun } from "../durability.ts";
+import type { DurableRun, Lease } from "../durability.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { Reporter } from "../observe/reporter.ts";
 import { nextLoopStep } from "../policies/budget.ts";
@@ -41,6 +41,7 @@ interface DispatchHost {
   readonly ledger: Ledger;
   readonly reporter: Reporter;
   readonly durable: DurableRun | undefined;
+  readonly lease: Lease | undefined;
   readonly waits: HandlerWaits;
   readonly sending: Sending;
   readonly joining: Joining;
@@ -53,7 +54,7 @@ interface DispatchHost {
 
 /** Yield to the event loop after this long, in milliseconds. */
 const TURN_MS = 2;
-/** Maximum number of handler calls between clock readings. Slow handlers lower it. */
+/** Maximum number of handler calls between looks at the turn. Slow handlers lower it. */
 const CALLS_PER_LOOK = 256;
 /** Maximum number of handler calls per turn, in case the clock stands still. */
 const CALLS_PER_TURN = 16_384;
@@ -72,9 +73,12 @@ export class Dispatch {
    * Whether messages may take the fast path: no recorder follows each one, and no test scheduler reorders ready work.
    */
   readonly #mayShorten: boolean;
-  /** Handler calls between clock readings, and the number left until the next. */
+  readonly #lease: Lease | undefined;
+  /** Handler calls between looks at the turn, and the number left until {@link Dispatch.#mustWait} is asked. */
   #stride = 16;
   #callsLeft = 16;
+  /** With a lease, each call asks it, and this is the number of calls left until a look at the turn. */
+  #leasedCallsLeft = 16;
   /** Handler calls in this turn. */
   #calls = 0;
   /** Turn of the last clock reading. */
@@ -91,6 +95,8 @@ export class Dispatch {
     this.#agenda = engine.agenda;
     this.#slots = engine.slots;
     this.#mayShorten = !engine.isFollowed && engine.scheduler.ready === undefined;
+    this.#lease = engine.lease;
+    this.#count();
   }
 
   /** Runs an attempt that holds a slot: its handler, then those of the following nodes as long as they are free. */
@@ -173,7 +179,7 @@ export class Dispatch {
     let next = first;
     try {
       while (next !== null && next !== undefined) {
-        if (--this.#callsLeft <= 0 && this.#isTurnOver()) {
+        if (--this.#callsLeft <= 0 && this.#mustWait()) {
           const waiting = next;
           this.#handedOnAt = undefined;
           void this.#nextTurn?.then(() => this.#drive(trace, waiting));
@@ -298,6 +304,9 @@ export class Dispatch {
     this.#replaceMessage(attempt, checked instanceof Promise ? await checked : checked);
     if (attempt.worker.storesFirst && isRunning(attempt))
       await this.#engine.waits.waitFor(attempt, this.#engine.durable?.stored() as Promise<void>);
+    const lease = this.#lease;
+    if (lease !== undefined && isRunning(attempt) && this.#engine.clock.now() >= lease.leaseEndsAt)
+      await this.#engine.waits.waitFor(attempt, lease.renewedLease());
   }
 
   #replaceMessage(attempt: Attempt, checked: Message): void {
@@ -473,9 +482,27 @@ export class Dispatch {
     return true;
   }
 
+  /** Whether the next handler call must wait: for the event loop, or for a lease that is overdue. */
+  #mustWait(): boolean {
+    if (this.#nextTurn !== undefined) return true;
+    return this.#lease === undefined ? this.#isTurnOver() : this.#isOverdue(this.#lease) || this.#isLeasedTurnOver();
+  }
+
+  /** Whether the lease is overdue. Then no handler is called until it is renewed. */
+  #isOverdue(lease: Lease): boolean {
+    if (this.#engine.clock.now() < lease.leaseEndsAt) return false;
+    this.#nextTurn = lease.renewedLease().then(() => this.#beginTurn());
+    return true;
+  }
+
+  #isLeasedTurnOver(): boolean {
+    this.#callsLeft = 1;
+    this.#leasedCallsLeft -= 1;
+    return this.#leasedCallsLeft <= 0 && this.#isTurnOver();
+  }
+
   /** Whether to yield to the event loop before the next handler call. */
   #isTurnOver(): boolean {
-    if (this.#nextTurn !== undefined) return true;
     const { turn, clock, scheduler } = this.#engine;
     if (this.#lookedIn !== turn) this.#calls = 0;
     this.#lookedIn = turn;
@@ -484,18 +511,28 @@ export class Dispatch {
     if (elapsedMs < TURN_MS) this.#stride = Math.min(this.#stride * 2, CALLS_PER_LOOK);
     else if (elapsedMs > 2 * TURN_MS) this.#stride = Math.ceil(this.#stride / 2);
     if (elapsedMs < TURN_MS && this.#calls < CALLS_PER_TURN) {
-      this.#callsLeft = this.#stride;
+      this.#count();
       return false;
     }
     this.#nextTurn = new Promise((resolve) => {
       scheduler.nextTurn(() => {
-        this.#callsLeft = this.#stride;
-        this.#calls = 0;
-        this.#nextTurn = undefined;
+        this.#beginTurn();
         resolve();
       });
     });
     return true;
+  }
+
+  #beginTurn(): void {
+    this.#count();
+    this.#calls = 0;
+    this.#nextTurn = undefined;
+  }
+
+  /** Starts to count the calls until the next look. */
+  #count(): void {
+    this.#leasedCallsLeft = this.#stride;
+    this.#callsLeft = this.#lease === undefined ? this.#stride : 1;
   }
 }
 

@@ -80,6 +80,15 @@ export class TestClock implements Clock {
     await settle();
   }
 
+  /**
+   * Advances the clock by `ms` milliseconds without running anything, as when the process was suspended. Timers that
+   * became due run late, in the next `advance`.
+   */
+  skip(ms: number): void {
+    requireNumber("ms", ms, 0);
+    this.#now += ms;
+  }
+
   #next(): Pending | undefined {
     let next: Pending | undefined;
     for (const pending of this.#pending) {
