@@ -61,6 +61,7 @@ export function defective(checkpoints: CheckpointStore, defect: Defect): Checkpo
         outcomes: (keys) => partition.outcomes(keys),
         expiring: (limit) => partition.expiring(limit),
         counts: () => partition.counts(),
+        consumed: () => partition.consumed(),
         append,
         renew: () => partition.renew(),
         close: () => partition.close(),

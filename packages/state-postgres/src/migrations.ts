@@ -135,6 +135,14 @@ export const MIGRATIONS: Migrations = [
     `create index kept_outcomes_by_id on kept_outcomes (partition, tenant_key, trace_key)`,
     `create index kept_outcomes_by_expiry on kept_outcomes (partition, expires_at, run)`,
   ],
+  [
+    `create table journal_positions (
+      partition uuid not null,
+      lane bigint not null,
+      sequence bigint not null,
+      primary key (partition, lane)
+    ) with (fillfactor = 50)`,
+  ],
 ];
 
 /**

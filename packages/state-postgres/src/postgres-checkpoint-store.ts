@@ -251,6 +251,19 @@ class PostgresPartition implements CheckpointPartition {
       .map((row) => ({ run: Number(row["run"]), expiresAt: Number(row["expires_at"]) }));
   }
 
+  async consumed(): Promise<ReadonlyMap<number, number>> {
+    this.#requireOpen();
+    const rows = await this.#database.query(
+      `select p.epoch, p.owner, c.lane, c.sequence
+       from ${this.#schema}.journal_partitions p left join ${this.#schema}.journal_positions c on c.partition = p.id
+       where p.id = $1`,
+      [this.id],
+    );
+    this.#requireLease(rows[0]);
+    const known = rows.filter(({ lane }) => lane !== null);
+    return new Map(known.map(({ lane, sequence }) => [Number(lane), Number(sequence)]));
+  }
+
   /**
    * Stores a batch. A batch that was given up because the server was unreachable may be stored nevertheless: append the
    * same batch again, and it is stored once.
@@ -312,8 +325,35 @@ class PostgresPartition implements CheckpointPartition {
     const rowsOfLogs = [...new Map(logs.map((row) => [`${row.run} ${row.at}`, row])).values()];
     const logged = rowsOfLogs.filter(({ run }) => !gone.has(run));
     if (logged.length > 0) this.#hasLogs = true;
-    const outcomes = this.#outcomeChanges(batch, this.#hasLogs ? 19 : 16);
     const nodes = [...counts.keys()];
+    const values: unknown[] = [
+      this.id,
+      this.fencingToken,
+      expectedSequence,
+      mark,
+      this.#leaseMs,
+      remove,
+      kept.map(({ run }) => run),
+      kept.map(({ tenant }) => toStorable(tenant)),
+      kept.map(({ traceId }) => toStorable(traceId)),
+      kept.map(({ status }) => status),
+      kept.map(({ version }) => version),
+      textArray(kept.map(({ state }) => toJsonText(state))),
+      nodes.map(toKey),
+      nodes.map(toStorable),
+      [...counts.values()],
+      kept.map(({ dueAt }) => dueAt ?? null),
+    ];
+    if (this.#hasLogs)
+      values.push(
+        logged.map(({ run }) => run),
+        logged.map(({ at }) => at),
+        textArray(logged.map(({ items }) => toJsonText(items))),
+      );
+    const outcomes = this.#outcomeChanges(batch, values.length + 1);
+    values.push(...outcomes.values);
+    const positions = this.#positionChanges(batch, values.length + 1);
+    values.push(...positions.values);
     const rows = await this.#database.query(
       `with claim as (
          update ${this.#schema}.journal_partitions
@@ -335,34 +375,9 @@ class PostgresPartition implements CheckpointPartition {
          insert into ${this.#schema}.journal_counts as c (partition, key, node, count)
          select claim.id, u.* from claim, unnest($13::text[], $14::text[], $15::bigint[]) as u
          on conflict (partition, key) do update set count = c.count + excluded.count
-       )${outcomes.text}
+        )${outcomes.text}${positions.text}
        select id from claim`,
-      [
-        this.id,
-        this.fencingToken,
-        expectedSequence,
-        mark,
-        this.#leaseMs,
-        remove,
-        kept.map(({ run }) => run),
-        kept.map(({ tenant }) => toStorable(tenant)),
-        kept.map(({ traceId }) => toStorable(traceId)),
-        kept.map(({ status }) => status),
-        kept.map(({ version }) => version),
-        textArray(kept.map(({ state }) => toJsonText(state))),
-        nodes.map(toKey),
-        nodes.map(toStorable),
-        [...counts.values()],
-        kept.map(({ dueAt }) => dueAt ?? null),
-        ...(this.#hasLogs
-          ? [
-              logged.map(({ run }) => run),
-              logged.map(({ at }) => at),
-              textArray(logged.map(({ items }) => toJsonText(items))),
-            ]
-          : []),
-        ...outcomes.values,
-      ],
+      values,
     );
     return rows.length > 0;
   }
@@ -378,6 +393,17 @@ class PostgresPartition implements CheckpointPartition {
          select claim.id, u.* from claim, unnest($17::bigint[], $18::bigint[], $19::text[]) as u
          on conflict (partition, run, at) do update set items = excluded.items
        )`;
+  }
+
+  /** Returns the part of a batch's statement that stores positions, and its parameters. Most batches have none. */
+  #positionChanges({ consumed = new Map() }: CheckpointBatch, first: number): { text: string; values: unknown[] } {
+    if (consumed.size === 0) return { text: "", values: [] };
+    const text = `, taken as (
+         insert into ${this.#schema}.journal_positions as c (partition, lane, sequence)
+         select claim.id, u.* from claim, unnest($${first}::bigint[], $${first + 1}::bigint[]) as u
+         on conflict (partition, lane) do update set sequence = excluded.sequence
+       )`;
+    return { text, values: [[...consumed.keys()], [...consumed.values()]] };
   }
 
   /** Returns the part of a batch's statement that changes kept outcomes, and its parameters. Most batches have none. */

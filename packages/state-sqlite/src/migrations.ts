@@ -114,6 +114,12 @@ export const MIGRATIONS: Migrations = [
    ) STRICT;
    CREATE INDEX kept_outcomes_by_id ON kept_outcomes (partition, tenant, trace_id);
    CREATE INDEX kept_outcomes_by_expiry ON kept_outcomes (partition, expires_at, run);`,
+  `CREATE TABLE journal_positions (
+     partition INTEGER NOT NULL,
+     lane INTEGER NOT NULL,
+     sequence INTEGER NOT NULL,
+     PRIMARY KEY (partition, lane)
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 /**

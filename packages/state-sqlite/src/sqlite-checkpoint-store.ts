@@ -54,7 +54,14 @@ export class SqliteCheckpointStore implements CheckpointStore, AsyncDisposable {
     const database = await openMigrated(resolved);
     try {
       await database.read("open", () => {
-        const tables = ["journal_partitions", "journal_entries", "journal_counts", "journal_logs", "kept_outcomes"];
+        const tables = [
+          "journal_partitions",
+          "journal_entries",
+          "journal_counts",
+          "journal_logs",
+          "kept_outcomes",
+          "journal_positions",
+        ];
         for (const table of tables) {
           const [wrong] = database.check(`quick_check(${table})`);
           if (wrong !== undefined) throw new Error(`${DAMAGED} (${wrong})`);
@@ -218,8 +225,14 @@ class SqlitePartition implements CheckpointPartition {
     return rows.map((row) => ({ run: row["run"] as number, expiresAt: row["expires_at"] as number }));
   }
 
+  async consumed(): Promise<ReadonlyMap<number, number>> {
+    const find = "SELECT lane, sequence FROM journal_positions WHERE partition = ?";
+    const rows = await this.#read(() => this.#database.all(find, this.#row));
+    return new Map(rows.map(({ lane, sequence }) => [lane as number, sequence as number]));
+  }
+
   async append(
-    { put, logs = [], remove, keep = [], forget = [], counts }: CheckpointBatch,
+    { put, logs = [], remove, keep = [], forget = [], counts, consumed }: CheckpointBatch,
     expectedSequence: number,
   ): Promise<number> {
     await this.#write(async () => {
@@ -268,6 +281,14 @@ class SqlitePartition implements CheckpointPartition {
           this.#row,
           toStorable(node),
           count,
+        );
+      for (const [lane, sequence] of consumed ?? [])
+        this.#database.run(
+          `INSERT INTO journal_positions (partition, lane, sequence) VALUES (?, ?, ?)
+           ON CONFLICT (partition, lane) DO UPDATE SET sequence = excluded.sequence`,
+          this.#row,
+          lane,
+          sequence,
         );
     });
     return (this.#sequence = expectedSequence + 1);

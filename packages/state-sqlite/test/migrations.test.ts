@@ -60,6 +60,8 @@ describe("a file", () => {
       expect([partition.id, partition.fencingToken, await requireChain(partition)], dump).toEqual(kept);
       // logs came with the third
       expect(await partition.readLog(16), dump).toEqual(dump >= "3.sql" ? [{ run: 16, at: 0, items: '["one"]' }] : []);
+      // positions came with the sixth
+      expect(await partition.consumed(), dump).toEqual(new Map(dump >= "6.sql" ? [[0, 2]] : []));
       await partition.append(batchOf(partition.sequence + 1), partition.sequence);
       expect(await requireChain(partition), dump).toBe(partition.sequence);
     }

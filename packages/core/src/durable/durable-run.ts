@@ -1062,7 +1062,8 @@ export class CheckpointedRun implements DurableRun {
           cause,
         });
     // the caller of a run that does not wait decides what a leased partition means
-    const isExpected = this.#partition === undefined && !waitsForLease && hasCode(cause, FlowErrorCode.PARTITION_LEASED);
+    const isExpected =
+      this.#partition === undefined && !waitsForLease && hasCode(cause, FlowErrorCode.PARTITION_LEASED);
     if (!isExpected) logger.error("checkpoints_lost", this.#facts(cause));
     const lost = this.#lost;
     const unstored = this.#takeUnstored([...this.#unstored.keys()]);

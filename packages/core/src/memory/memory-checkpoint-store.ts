@@ -29,6 +29,7 @@ interface Kept {
   readonly counts: Map<string, number>;
   /** Kept outcomes by run. */
   readonly outcomes: Map<number, StoredOutcome>;
+  readonly consumed: Map<number, number>;
 }
 
 /** Stores the state of durable flows for the lifetime of the process: for tests and experiments. */
@@ -53,8 +54,14 @@ export class MemoryCheckpointStore implements CheckpointStore {
   async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
     let kept = this.#partitions.get(partition);
     if (kept === undefined) {
-      const contents = { entries: new Map(), logs: new Map(), counts: new Map(), outcomes: new Map() };
-      kept = { id: newId(), fencingToken: 0, sequence: 0, owner, leaseEndsAt: 0, ...contents };
+      const tables = {
+        entries: new Map(),
+        logs: new Map(),
+        counts: new Map(),
+        outcomes: new Map(),
+        consumed: new Map(),
+      };
+      kept = { id: newId(), fencingToken: 0, sequence: 0, owner, leaseEndsAt: 0, ...tables };
       this.#partitions.set(partition, kept);
     }
     const now = this.#clock.now();
@@ -132,8 +139,13 @@ class MemoryPartition implements CheckpointPartition {
     return [...rows].sort((a, b) => a.at - b.at);
   }
 
+  async consumed(): Promise<ReadonlyMap<number, number>> {
+    this.#requireLease();
+    return new Map(this.#kept.consumed);
+  }
+
   async append(
-    { put, logs = [], remove, keep = [], forget = [], counts }: CheckpointBatch,
+    { put, logs = [], remove, keep = [], forget = [], counts, consumed }: CheckpointBatch,
     expectedSequence: number,
   ): Promise<number> {
     const kept = this.#requireLease();
@@ -150,6 +162,7 @@ class MemoryPartition implements CheckpointPartition {
     for (const outcome of keep) kept.outcomes.set(outcome.run, outcome);
     for (const run of forget) kept.outcomes.delete(run);
     for (const [node, count] of counts) kept.counts.set(node, (kept.counts.get(node) ?? 0) + count);
+    for (const [lane, sequence] of consumed ?? []) kept.consumed.set(lane, sequence);
     kept.sequence += 1;
     kept.leaseEndsAt = this.#clock.now() + this.#leaseMs;
     return kept.sequence;

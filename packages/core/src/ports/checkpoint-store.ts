@@ -78,6 +78,11 @@ export interface CheckpointBatch {
   readonly forget?: readonly number[];
   /** Number of messages completed since the previous batch, by node. */
   readonly counts: ReadonlyMap<string, number>;
+  /**
+   * Positions of an intake up to which its items were taken, by lane; each replaces the previous one of its lane. Absent
+   * when none has changed.
+   */
+  readonly consumed?: ReadonlyMap<number, number>;
 }
 
 /**
@@ -108,6 +113,8 @@ export interface CheckpointPartition {
   outcomes(keys: readonly TraceKey[]): Promise<readonly StoredOutcome[]>;
   /** Returns the kept outcomes that expire first, at most `limit` of them, in order of their expiry. */
   expiring(limit: number): Promise<readonly Pick<StoredOutcome, "run" | "expiresAt">[]>;
+  /** Returns the last stored position of each lane. */
+  consumed(): Promise<ReadonlyMap<number, number>>;
   /**
    * Stores a batch and resolves with its number, `expectedSequence + 1`. When it rejects, the batch is either not
    * stored, or its fate is unknown, such as when a server's response is lost. It is never stored in part. The flow then

@@ -112,6 +112,7 @@ export function wrapped(
     outcomes: (keys) => partition.outcomes(keys),
     expiring: (limit) => partition.expiring(limit),
     counts: () => partition.counts(),
+    consumed: () => partition.consumed(),
     renew: () => partition.renew(),
     close: () => partition.close(),
     ...others,

@@ -128,6 +128,7 @@ function own(partition: CheckpointPartition): CheckpointPartition {
     expiring: (limit: number) => partition.expiring(limit),
     counts: () => partition.counts(),
     append: (batch, sequence) => partition.append(batch, sequence),
+    consumed: () => partition.consumed(),
     renew: () => partition.renew(),
     close: () => partition.close(),
   };

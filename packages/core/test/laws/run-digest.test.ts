@@ -60,6 +60,7 @@ async function digestOf({
         outcomes: (keys) => partition.outcomes(keys),
         expiring: (limit) => partition.expiring(limit),
         counts: () => partition.counts(),
+        consumed: () => partition.consumed(),
         renew: () => partition.renew(),
         close: () => partition.close(),
         append: (batch, sequence) =>

@@ -261,6 +261,7 @@ describe("a contract notices", () => {
               outcomes: (keys) => sound.outcomes(keys),
               expiring: (limit) => sound.expiring(limit),
               counts: () => sound.counts(),
+              consumed: () => sound.consumed(),
               append: (batch, expected) => sound.append(batch, expected),
               renew: () => sound.renew(),
               close: () => sound.close(),
@@ -313,6 +314,13 @@ describe("a contract notices", () => {
     [
       "removes the rows of a log with their run alone",
       (sound) => ({ append: (batch, expected) => sound.append({ ...batch, remove: [] }, expected) }),
+    ],
+    [
+      "keeps the last position of each lane",
+      (sound) => ({
+        append: (batch, expected) =>
+          sound.append({ ...batch, consumed: new Map([...(batch.consumed ?? [])].slice(0, 1)) }, expected),
+      }),
     ],
     [
       "numbers its batches, and stores nothing of one that is out of sequence",

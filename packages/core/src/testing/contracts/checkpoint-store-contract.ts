@@ -205,13 +205,15 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   async "does not retain the batch after its call has resolved"(checkpoints) {
     const partition = await checkpoints.open(lease());
-    const [put, remove, counts] = [[entry(1)], [2], new Map([["a", 1]])];
-    await partition.append({ put, remove, counts }, 0);
+    const [put, remove, counts, consumed] = [[entry(1)], [2], new Map([["a", 1]]), new Map([[0, 7]])];
+    await partition.append({ put, remove, counts, consumed }, 0);
     put.length = 0;
     remove[0] = 1;
     counts.clear();
+    consumed.set(0, 8);
     await requireEntries(partition, [entry(1)]);
     requireSame("The counts", await countsOf(partition), [["a", 1]]);
+    requireSame("The positions", await positionsOf(partition), [[0, 7]]);
   },
   async "keeps the rows of a log as they were, and returns those of one run, ordered by position"(checkpoints) {
     const partition = await checkpoints.open(lease());
@@ -336,18 +338,49 @@ const rules: Readonly<Record<string, Rule>> = {
     requireSame("What expires in another partition", await other.expiring(10), []);
     await requireOutcomes(other, kept.slice(0, 3), []);
   },
+  async "keeps the last position of each lane"(checkpoints) {
+    const partition = await checkpoints.open(lease());
+    requireSame("The positions of a new partition", await positionsOf(partition), []);
+    const most = 2 ** 53 - 1;
+    await partition.append(
+      batch({
+        consumed: new Map([
+          [0, 5],
+          [7, 0],
+          [most, most],
+        ]),
+      }),
+      0,
+    );
+    await partition.append(batch({ consumed: new Map([[0, 9]]), put: [entry(1)] }), 1);
+    await partition.append(batch({ remove: [1] }), 2);
+    const wanted: [number, number][] = [
+      [0, 9],
+      [7, 0],
+      [most, most],
+    ];
+    requireSame("The positions", await positionsOf(partition), wanted);
+    await partition.close();
+    requireSame("The positions of a reopened one", await positionsOf(await checkpoints.open(lease())), wanted);
+  },
   async "numbers its batches, and stores nothing of one that is out of sequence"(checkpoints) {
     const partition = await checkpoints.open(lease());
     requireSame("The sequence of a new partition", partition.sequence, 0);
     requireSame("The number of the first batch", await partition.append(batch({ put: [entry(1)] }), 0), 1);
     requireSame("The number of an empty one", await partition.append(batch({}), 1), 2);
-    const other = batch({ put: [entry(1, { version: 9 }), entry(2)], remove: [1], counts: new Map([["a", 1]]) });
+    const other = batch({
+      put: [entry(1, { version: 9 }), entry(2)],
+      remove: [1],
+      counts: new Map([["a", 1]]),
+      consumed: new Map([[0, 1]]),
+    });
     for (const expected of [0, 1, 3]) {
       await requireRefused(`A batch after batch ${expected}`, partition.append(other, expected), FENCED);
       requireSame("The sequence", partition.sequence, 2);
     }
     await requireEntries(partition, [entry(1)]);
     requireSame("The counts", await countsOf(partition), []);
+    requireSame("The positions", await positionsOf(partition), []);
     requireSame("The number of the next batch", await partition.append(batch({ put: [entry(3)] }), 2), 3);
     await requireEntries(partition, [entry(1), entry(3)]);
   },
@@ -356,11 +389,19 @@ const rules: Readonly<Record<string, Rule>> = {
     for (const partition of ODD_NAMES) partitions.push(await checkpoints.open(lease({ partition })));
     requireSame("The number of ids", new Set(partitions.map(({ id }) => id)).size, ODD_NAMES.length);
     for (const [index, partition] of partitions.entries())
-      await partition.append(batch({ put: [entry(1, { version: index })], counts: new Map([["n", index + 1]]) }), 0);
+      await partition.append(
+        batch({
+          put: [entry(1, { version: index })],
+          counts: new Map([["n", index + 1]]),
+          consumed: new Map([[0, index]]),
+        }),
+        0,
+      );
     await partitions[0]?.append(batch({ remove: [1] }), 1);
     for (const [index, partition] of partitions.entries()) {
       await requireEntries(partition, index === 0 ? [] : [entry(1, { version: index })]);
       requireSame(`The counts of ${JSON.stringify(ODD_NAMES[index])}`, await countsOf(partition), [["n", index + 1]]);
+      requireSame(`The positions of ${JSON.stringify(ODD_NAMES[index])}`, await positionsOf(partition), [[0, index]]);
     }
   },
   async "keeps the contents and id of a partition when it is closed and reopened, under a larger fencing token"(
@@ -582,6 +623,10 @@ async function countsOf(partition: CheckpointPartition): Promise<[string, number
   return sorted(await partition.counts());
 }
 
+async function positionsOf(partition: CheckpointPartition): Promise<[number, number][]> {
+  return [...(await partition.consumed())].sort(([a], [b]) => a - b);
+}
+
 async function requireRefused(
   what: string,
   work: Promise<unknown>,
@@ -609,6 +654,7 @@ async function requireFenced(partition: CheckpointPartition, sequence: number): 
   await requireRefused("Its next instant", partition.nextDueAt(0), FENCED);
   await requireRefused("Its outcomes", partition.outcomes([entry(1)]), FENCED);
   await requireRefused("What expires in it", partition.expiring(1), FENCED);
+  await requireRefused("Its positions", partition.consumed(), FENCED);
 }
 
 /** Opens the partition as soon as its lease has expired. */

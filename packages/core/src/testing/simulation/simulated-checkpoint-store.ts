@@ -88,6 +88,7 @@ export class SimulatedCheckpointStore implements CheckpointStore {
       outcomes: (keys) => partition.outcomes(keys),
       expiring: (limit) => partition.expiring(limit),
       counts: () => partition.counts(),
+      consumed: () => partition.consumed(),
       append: (batch: CheckpointBatch, expectedSequence: number) => {
         const has = process.records.length;
         return new Promise<number>((resolve, reject) => {
