@@ -64,6 +64,7 @@ export type {
   StoredOutcome,
 } from "./ports/checkpoint-store.ts";
 export type { Log, LogKey, LogPage, LogRange } from "./ports/log.ts";
+export type { Outbox, TracePlace } from "./ports/outbox.ts";
 export type { BusEnvelope, MessageBus } from "./ports/message-bus.ts";
 export type {
   RemoteBudget,
@@ -135,7 +136,14 @@ export type { TraceStream } from "./engine/results/trace-reader.ts";
 export type { StreamItem } from "./engine/results/stream-sink.ts";
 
 export { create, createFrom, type FlowOf, type NoNode } from "./flow/create.ts";
-export type { ChangedTrace, Durability, Recovery, UnaskedPause, UnfinishedTrace } from "./engine/durability.ts";
+export type {
+  ChangedTrace,
+  Durability,
+  Position,
+  Recovery,
+  UnaskedPause,
+  UnfinishedTrace,
+} from "./engine/durability.ts";
 export type { CancelReport } from "./engine/termination/ending.ts";
 export type { StopReport } from "./engine/engine.ts";
 export type { EmitOptions, FetchOptions, StreamOptions, TraceOptions } from "./flow/call-options.ts";

@@ -16,14 +16,23 @@ import { Lasting, type Origin, type Pause, type Trace, type TraceSink } from "..
 import { Attempt, AttemptExtras, outermost, outermostTrace, pathOf, State } from "../engine/state/attempt.ts";
 import type { LogItems } from "../engine/state/trace-log.ts";
 import type { TraceTurn } from "../engine/state/trace-turn.ts";
-import type { ChangedTrace, DurableRun, Recovery, UnfinishedTrace, UnloadedFilter } from "../engine/durability.ts";
+import { OutboxSink } from "../engine/results/outcome-delivery.ts";
+import type {
+  ChangedTrace,
+  DurableRun,
+  Position,
+  Recovery,
+  UnfinishedTrace,
+  UnloadedFilter,
+} from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import type { KeptOutcome } from "../engine/results/kept-outcomes.ts";
 import { fromPlain, toPlain, unfitness } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
 import { keptError } from "./kept-error.ts";
-import { keptFrom, outcomeFrom, savedEnd, storedOutcome } from "./kept-outcome.ts";
+import { endFrom, keptFrom, savedEnd, storedOutcome } from "./kept-outcome.ts";
 import { Recovering } from "./recovering.ts";
+import { Positions } from "./positions.ts";
 import { messageOf, openPausesOf, readState, type RestoredCall, restoreTrace } from "./restore.ts";
 import { dueAtOf, type RestingHost, RestingTraces } from "./resting-traces.ts";
 import { StoredGate } from "./stored-gate.ts";
@@ -97,7 +106,6 @@ const LONGEST_GATHERING_MS = 10;
 export class CheckpointedRun implements DurableRun {
   isReady = false;
   isClosing = false;
-  leaseEndsAt = Number.NEGATIVE_INFINITY;
   readonly ready: Promise<Recovery>;
   readonly gate: StoredGate = new StoredGate(this);
   readonly #engine: DurableHost;
@@ -124,10 +132,12 @@ export class CheckpointedRun implements DurableRun {
   #lost: Error | undefined;
   /** Listeners for the loss of the checkpoint store. */
   readonly #onLost: ((failure: Error) => void)[] = [];
+  /** The clock's `now()` at which the lease ends. */
+  #leaseEndsAt = Number.NEGATIVE_INFINITY;
   #renewal: Timer | undefined;
   #renewing: Promise<void> | undefined;
-  /** Handlers that wait for an overdue lease. */
-  #heldBack: { readonly promise: Promise<void>; readonly release: () => void } | undefined;
+  /** Renewal of a lease that is overdue, for which handlers wait. */
+  #overdue: { readonly renewed: Promise<void>; readonly release: () => void; retry: Timer | undefined } | undefined;
   /** Entries of failed traces that wait for a retry, oldest first. */
   readonly #failed = new Map<number, Failed>();
   /** Ended traces whose logs are kept, oldest first. */
@@ -144,6 +154,7 @@ export class CheckpointedRun implements DurableRun {
   #found: Recovery = { resumed: 0, failed: 0, changed: [] };
   /** Traces that were found changed later, oldest first. */
   readonly #changedSince: ChangedTrace[] = [];
+  readonly #positions = new Positions();
 
   constructor(engine: DurableHost, options: ResolvedDurableOptions) {
     this.#engine = engine;
@@ -278,6 +289,7 @@ export class CheckpointedRun implements DurableRun {
   /** Ends a trace in this run and keeps its stored state for a later one. */
   #park(trace: Trace, error: FlowError): void {
     const state = stateOf(this.#engine, trace) as SavedTrace;
+    if (trace.sink instanceof OutboxSink) trace.sink.isParked = true;
     markOf(trace).parked = state;
     const entry = this.#entryOf(trace, state, "open");
     this.#recovering.parked.set(trace.run, entry);
@@ -517,19 +529,46 @@ export class CheckpointedRun implements DurableRun {
   }
 
   async discard(traceId: string, tenant: string): Promise<number> {
-    const given = [
-      ...this.#takeFailed(this.#failedRuns(traceId, tenant)),
-      ...this.#recovering.takeParked(traceId, tenant),
-    ];
-    this.#removed.push(...given.map(({ run }) => run));
     const { keptOutcomes, clock } = this.#engine;
-    const wasKept = keptOutcomes.discard({ tenant, traceId }) && given.length === 0;
+    const failed = this.#failedRuns(traceId, tenant);
+    for (const run of failed) {
+      const trace = this.#failed.get(run)?.trace;
+      if (trace !== undefined) {
+        trace.more.given = undefined;
+        this.#engine.rookery.withdraw(trace);
+      }
+      this.#dropFailed(run);
+    }
+    const parked = this.#recovering.takeParked(traceId, tenant);
+    this.#removed.push(...parked.map(({ run }) => run));
+    const count = failed.length + parked.length;
+    const wasKept = keptOutcomes.discard({ tenant, traceId }) && count === 0;
     await this.stored();
     const stored = await this.keptOutcomes([{ tenant, traceId }]);
     this.#forgotten.push(...stored.map(({ run }) => run));
     if (stored.length > 0) await this.stored();
     const now = clock.epochNow();
-    return given.length + (wasKept ? 1 : 0) + stored.filter(({ expiresAt }) => expiresAt > now).length;
+    return count + (wasKept ? 1 : 0) + stored.filter(({ expiresAt }) => expiresAt > now).length;
+  }
+
+  get consumed(): ReadonlyMap<number, number> {
+    return this.#positions.recorded;
+  }
+
+  expect(position: Position): (() => void) | undefined {
+    const take = this.#positions.expect(position);
+    return (
+      take &&
+      (() => {
+        take();
+        this.#writeSoon();
+      })
+    );
+  }
+
+  holds(traceId: string, tenant: string): boolean {
+    const entries = [...[...this.#failed.values()].map(({ entry }) => entry), ...this.#recovering.parked.values()];
+    return entries.some((entry) => entry.traceId === traceId && entry.tenant === tenant);
   }
 
   /** Returns the runs of the failed traces of one id. */
@@ -546,13 +585,14 @@ export class CheckpointedRun implements DurableRun {
       this.#failed.delete(entry.run);
       if (trace === undefined) return entry;
       const mark = markOf(trace);
-      const now = this.#entryOf(trace, stateSince(trace, mark.failed as SavedTrace), "failed");
+      const now = this.#entryOf(trace, stateSince(this.#engine, trace, mark.failed as SavedTrace), "failed");
       // the entry now belongs to the trace that replaces it, and so do its results
       mark.failed = undefined;
       mark.isStored = false;
       if (trace.lasting !== null) trace.lasting.log = undefined;
       trace.more.given = undefined;
       this.#engine.rookery.withdraw(trace);
+      this.#engine.outcomes.withdraw(trace);
       return now;
     });
   }
@@ -626,6 +666,7 @@ export class CheckpointedRun implements DurableRun {
     engine.identity.lineageSeed = fnv1a(partition.id);
     engine.identity.traces.next = partition.fencingToken * RUNS_PER_OPENING;
     this.#renewEvery(leaseMs / 3);
+    this.#positions.restore(await partition.consumed());
     const changed: ChangedTrace[] = [];
     const resting = this.#resting;
     let resumed = 0;
@@ -759,35 +800,38 @@ export class CheckpointedRun implements DurableRun {
 
   /** Notes that a lease was stored that was requested at `askedAt`, and lets handlers that waited for it start. */
   #confirmLease(askedAt: number): void {
-    this.leaseEndsAt = Math.max(this.leaseEndsAt, askedAt + this.#options.leaseMs);
+    this.#leaseEndsAt = Math.max(this.#leaseEndsAt, askedAt + this.#options.leaseMs);
     const { clock, options } = this.#engine;
-    if (this.#heldBack === undefined || clock.now() >= this.leaseEndsAt) return;
-    const { release } = this.#heldBack;
-    this.#heldBack = undefined;
+    if (this.#overdue === undefined || clock.now() >= this.#leaseEndsAt) return;
+    const { release, retry } = this.#overdue;
+    retry?.cancel();
+    this.#overdue = undefined;
     options.logger.info("lease_renewed", { flow: options.name, partition: this.#options.partition ?? options.name });
     release();
   }
 
+  get leaseEndsAt(): number {
+    return this.#leaseEndsAt;
+  }
+
   renewedLease(): Promise<void> {
-    if (this.#heldBack === undefined) {
+    if (this.#overdue === undefined) {
       const { clock, options } = this.#engine;
-      const overdueMs = clock.now() - this.leaseEndsAt;
+      const overdueMs = clock.now() - this.#leaseEndsAt;
       const partition = this.#options.partition ?? options.name;
       options.logger.warn("lease_overdue", { flow: options.name, partition, overdueMs });
       const { promise, resolve } = Promise.withResolvers<void>();
-      this.#heldBack = { promise, release: resolve };
-      void this.#renewUntilHeld();
+      this.#overdue = { renewed: promise, release: resolve, retry: undefined };
+      void this.#renewOverdue();
     }
-    return this.#heldBack.promise;
+    return this.#overdue.renewed;
   }
 
   /** Renews an overdue lease, again and again until that succeeds or the run ends. */
-  async #renewUntilHeld(): Promise<void> {
-    while (this.#heldBack !== undefined && this.#lost === undefined && !this.#isSealed) {
-      await this.#renew();
-      if (this.#heldBack === undefined) return;
-      await new Promise<void>((resolve) => this.#engine.timers.after(LEASE_LOOK_MS, resolve));
-    }
+  async #renewOverdue(): Promise<void> {
+    await this.#renew();
+    if (this.#overdue === undefined || this.#lost !== undefined || this.#isSealed) return;
+    this.#overdue.retry = this.#engine.timers.after(LEASE_LOOK_MS, () => void this.#renewOverdue());
   }
 
   #writeSoon(): void {
@@ -848,15 +892,22 @@ export class CheckpointedRun implements DurableRun {
     }
     for (const { trace, error } of spoiled) this.#failSpoiled(trace, error);
     const counts = this.#countsSinceLast();
-    if (put.length + remove.length + keep.length + forget.length + counts.size === 0) {
+    const consumed = this.#positions.changes();
+    if (put.length + remove.length + keep.length + forget.length + counts.size + consumed.size === 0) {
       this.#release(this.#waitingNow.splice(0), undefined);
       return;
     }
     this.#writing = (async () => {
       try {
         const partition = this.#partition as CheckpointPartition;
-        const outcomes = keep.length + forget.length === 0 ? {} : { keep, forget };
-        const batch = { put, ...(logs.length === 0 ? {} : { logs }), remove, ...outcomes, counts };
+        const batch = {
+          put,
+          ...(logs.length === 0 ? {} : { logs }),
+          remove,
+          ...(keep.length + forget.length === 0 ? {} : { keep, forget }),
+          counts,
+          ...(consumed.size === 0 ? {} : { consumed }),
+        };
         const append = (): Promise<number> => partition.append(batch, this.#sequence);
         const askedAt = this.#engine.clock.now();
         this.#sequence = await this.#engine.options.homeScope.runInAsyncScope(append, undefined);
@@ -868,7 +919,7 @@ export class CheckpointedRun implements DurableRun {
       } finally {
         this.#writing = undefined;
         const due = this.#changed.length + this.#waiting.length + this.#removed.length + this.#forgotten.length;
-        if (due > 0) this.#writeSoon();
+        if (due > 0 || this.#positions.hasMoved) this.#writeSoon();
       }
     })();
     await this.#writing;
@@ -887,13 +938,13 @@ export class CheckpointedRun implements DurableRun {
 
   #entryNow(trace: Trace, mark: Mark): Checkpoint | undefined {
     if (mark.failed !== undefined && this.#failed.has(trace.run)) {
-      const entry = this.#entryOf(trace, stateSince(trace, mark.failed), "failed");
+      const entry = this.#entryOf(trace, stateSince(this.#engine, trace, mark.failed), "failed");
       this.#failed.set(trace.run, { entry, trace });
       return entry;
     }
     if (mark.parked !== undefined) {
       if (!this.#recovering.parked.has(trace.run)) return undefined;
-      const entry = this.#entryOf(trace, stateSince(trace, mark.parked), "open");
+      const entry = this.#entryOf(trace, stateSince(this.#engine, trace, mark.parked), "open");
       this.#recovering.parked.set(trace.run, entry);
       return entry;
     }
@@ -979,7 +1030,7 @@ export class CheckpointedRun implements DurableRun {
     const { run, tenant, traceId } = entry;
     const { expiresAt } = end;
     markOf(trace).end = end;
-    const kept = { expiresAt, outcome: outcomeFrom(entry, headers, deadlineAt, end) };
+    const kept = { expiresAt, outcome: endFrom(entry, headers, deadlineAt, end) };
     given.end = kept;
     this.#engine.keptOutcomes.keep({ run, tenant, traceId, digest, isOpenEnded, trace, ...kept });
   }
@@ -1007,11 +1058,16 @@ export class CheckpointedRun implements DurableRun {
     this.#failed.set(entry.run, { entry, trace });
     if (this.#failed.size <= this.#options.maxFailed) return;
     const [oldest] = this.#failed.keys();
-    const evicted = this.#failed.get(oldest as number)?.trace;
-    this.#failed.delete(oldest as number);
-    // its outcome is kept for its id, though it can no longer be retried
-    if (evicted?.extras?.given === undefined) this.#removed.push(oldest as number);
-    else this.changed(evicted);
+    this.#dropFailed(oldest as number);
+  }
+
+  /** Gives up a failed trace, which can no longer be retried. Its outcome stays while it is kept or undelivered. */
+  #dropFailed(run: number): void {
+    const trace = this.#failed.get(run)?.trace;
+    this.#failed.delete(run);
+    const isUndelivered = trace?.sink instanceof OutboxSink && trace.sink.outcome !== undefined;
+    if (trace !== undefined && (isUndelivered || trace.extras?.given !== undefined)) this.changed(trace);
+    else this.#removed.push(run);
   }
 
   /** Keeps a failed trace of an earlier run, with its unread results. */

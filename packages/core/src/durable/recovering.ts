@@ -213,7 +213,7 @@ function requireReadable({ items, results = [], effects = [], pauses = [], calls
 
 /** Prepares a failed trace for a retry: handlers are called anew, and may repeat effects that failed. */
 function triedAgain(
-  { error: _, isErrorUnread: __, ...state }: SavedTrace,
+  { error: _, isErrorUnread: __, outcome: ___, ...state }: SavedTrace,
   now: number,
   asked: SavedTrace["pauses"] = state.pauses,
 ): SavedTrace {

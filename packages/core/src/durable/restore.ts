@@ -15,6 +15,7 @@ import { LeftSink, RookerySink } from "../engine/results/rookery.ts";
 import type { Edge, Worker } from "../engine/state/worker.ts";
 import { fromPlain } from "./codec.ts";
 import { errorFrom } from "./kept-error.ts";
+import { outcomeFrom } from "./saved-outcome.ts";
 import {
   type SavedCall,
   type SavedItem,
@@ -92,6 +93,7 @@ export interface Placed {
 /** Restores the unread results and error of a failed trace, to be fetched by its id. */
 export function restoreFailed(engine: DurableHost, { run, traceId }: Checkpoint, state: SavedTrace): Trace {
   const headers = checkedHeaders(state.headers);
+  if (state.isAccepted) return restoreUndelivered(engine, run, traceId, state);
   const sink = engine.rookery.sinkFor();
   const trace = new Trace(run, traceId, headers, sink, state.isOpenEnded === true, engine.clock.now());
   sink.opened(trace);
@@ -110,6 +112,22 @@ export interface RestoredCall {
   readonly sink: TraceSink;
 }
 
+/** Restores an accepted trace that has ended, and its outcome if that is not delivered yet. */
+function restoreUndelivered(engine: DurableHost, run: number, traceId: string, state: SavedTrace): Trace {
+  const headers = checkedHeaders(state.headers);
+  const sink = engine.outcomes.sinkFor();
+  const trace = new Trace(run, traceId, headers, sink, false, engine.clock.now());
+  sink.opened(trace);
+  trace.close();
+  trace.outputs = state.entered;
+  trace.resultCount = state.resultCount;
+  restoreLasting(trace, state);
+  if (state.outcome === undefined) return trace;
+  const messages = resultsOf(trace, headers, state).map(({ message }) => message);
+  engine.outcomes.keep(sink, outcomeFrom(state.outcome, { traceId, tenant: headers.tenant }, messages));
+  return trace;
+}
+
 /**
  * Restores a trace from its stored state; its messages continue from their places. A trace that is loaded was counted,
  * and observers were told of it, before.
@@ -123,15 +141,16 @@ export function restoreTrace(
   call?: RestoredCall,
 ): Trace {
   const { run, traceId } = entry;
-  const { resultCount, hasEnded = false, isOpenEnded = false } = state;
+  const { resultCount, hasEnded = false, isOpenEnded = false, isAccepted = false } = state;
+  if (hasEnded && isAccepted) return restoreUndelivered(engine, run, traceId, state);
   const headers = checkedHeaders(state.headers);
   const startedAt = engine.clock.now() - Math.max(0, engine.clock.epochNow() - state.startedAt);
-  const sink = call?.sink ?? engine.rookery.sinkFor();
+  const sink = call?.sink ?? (isAccepted ? engine.outcomes.sinkFor() : engine.rookery.sinkFor());
   const trace = new Trace(run, traceId, headers, sink, isOpenEnded, startedAt);
   engine.keepScope(trace);
   if (sink instanceof RookerySink) sink.emitsErrors = engine.options.emitErrorsToRookery;
   if (call !== undefined) trace.origin = call.origin;
-  if (call !== undefined || isOpenEnded || hasEnded) sink.opened?.(trace);
+  if (call !== undefined || isOpenEnded || hasEnded || isAccepted) sink.opened?.(trace);
   else trace.sink = new LeftSink(engine.rookery, engine.options.limits.maxResults, trace);
   trace.outputs = state.entered;
   trace.resultCount = resultCount;
@@ -195,7 +214,10 @@ export function restoreTrace(
   for (const { item, attempt } of attempts)
     if (attempt.worker.isOrdered && (item.where === "handler" || (item.where === "line" && item.source === undefined)))
       attempt.worker.outer?.hold(trace);
-  if (call === undefined && trace.isOpen && pauses.length > 0) engine.pausing.restore(trace, pauses, isLoaded);
+  if (call === undefined && trace.isOpen && pauses.length > 0) {
+    engine.pausing.restore(trace, pauses, isLoaded);
+    if (isAccepted) for (const ticket of engine.pausing.ticketsOf(trace)) trace.sink.pause?.(ticket);
+  }
   // set last: if the deadline has passed, each message is dropped from its place
   if (trace.isOpen && state.deadlineAt !== undefined) engine.setDeadline(trace, state.deadlineAt);
   if (trace.isOpen && trace.live === 0) engine.ending.finish(trace);

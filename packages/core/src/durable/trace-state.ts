@@ -1,15 +1,17 @@
 import type { ErrorPayload } from "../foundation/flow-error.ts";
 import type { Budget } from "../message/budget.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
-import type { OutcomeStatus } from "../message/outcome.ts";
 import { type Effect, needsProcess, type PauseAnswer, type StoredCall } from "../engine/state/trace.ts";
 import type { LogItems } from "../engine/state/trace-log.ts";
 import type { Trace } from "../engine/state/trace.ts";
 import { type Attempt, State } from "../engine/state/attempt.ts";
 import { PermitLine } from "../engine/state/permits.ts";
+import type { DurableRun } from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
+import { OutboxSink } from "../engine/results/outcome-delivery.ts";
 import { RookerySink } from "../engine/results/rookery.ts";
 import { toPlain } from "./codec.ts";
+import { type SavedOutcome, savedOutcome } from "./saved-outcome.ts";
 
 /** Format version of a stored trace. Older formats are read, newer ones refused. */
 export const STATE_VERSION = 4;
@@ -103,20 +105,10 @@ export interface SavedGivenId {
 }
 
 /** An outcome that is kept for its id. */
-export interface SavedEnd {
-  readonly status: Exclude<OutcomeStatus, "stopped">;
+export interface SavedEnd extends SavedOutcome {
   /** Epoch milliseconds. */
   readonly expiresAt: number;
-  readonly durationMs: number;
-  readonly droppedResults: number;
-  readonly spent: Budget;
   readonly results?: readonly SavedMessage[];
-  readonly error?: ErrorPayload;
-  /** Reason of a cancellation. */
-  readonly reason?: unknown;
-  /** Last node and reason of a trace without a result. */
-  readonly lastNode?: string;
-  readonly lastReason?: string;
 }
 
 /** A trace in stored form. Format 4 added `log`, `signals`, `calls` and `given`. */
@@ -129,6 +121,10 @@ export interface SavedTrace {
   readonly isOpenEnded?: true;
   /** Present when only results are left of the trace. */
   readonly hasEnded?: true;
+  /** Present on a trace begun by `accept`. */
+  readonly isAccepted?: true;
+  /** Outcome that is not delivered yet; its messages are the `results`. */
+  readonly outcome?: SavedOutcome;
   /** Key of an exclusive trace. */
   readonly exclusive?: string;
   readonly given?: SavedGivenId;
@@ -176,7 +172,8 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
   const items = trace.isOpen ? itemsOf(trace) : [];
   if (failed !== undefined && items.every(({ lineage }) => lineage[0] !== failed.high || lineage[1] !== failed.low))
     items.push(savedItem(failed, "handler"));
-  if (items.length === 0 && results.length === 0) return undefined;
+  const outcome = outcomeOf(engine, trace);
+  if (items.length === 0 && results.length === 0 && outcome === undefined) return undefined;
   const { lasting } = trace;
   return {
     headers: trace.headers,
@@ -184,6 +181,8 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
     ...(trace.deadlineAt === undefined ? {} : { deadlineAt: trace.deadlineAt }),
     ...(trace.isOpenEnded ? { isOpenEnded: true as const } : {}),
     ...(trace.isOpen ? {} : { hasEnded: true as const }),
+    ...(trace.sink instanceof OutboxSink ? { isAccepted: true as const } : {}),
+    ...(outcome === undefined ? {} : { outcome }),
     ...(trace.extras?.turn?.exclusive === undefined ? {} : { exclusive: trace.extras.turn.exclusive }),
     ...givenOf(trace),
     entered: trace.outputs,
@@ -218,15 +217,19 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
   };
 }
 
-/** Returns the state of a failed trace, updated with later changes of its results and effects. */
+/** Returns the state of a failed trace, updated with later changes of its results, effects and outcome. */
 export function stateSince(
+  engine: DurableHost,
   trace: Trace,
-  { results: _, effects: __, isErrorUnread: ___, ...failed }: SavedTrace,
+  { results: before, effects: _, isErrorUnread: __, outcome: ___, ...failed }: SavedTrace,
 ): SavedTrace {
-  const results = resultsOf(trace);
+  // a retry of an accepted trace goes on from the results that it had
+  const results = trace.sink instanceof OutboxSink ? (before ?? []) : resultsOf(trace);
+  const outcome = outcomeOf(engine, trace);
   return {
     ...failed,
     ...givenOf(trace),
+    ...(outcome === undefined ? {} : { outcome }),
     ...(results.length === 0 ? {} : { results }),
     ...(hasUnreadError(trace) ? { isErrorUnread: true as const } : {}),
     ...effectsOf(trace),
@@ -236,6 +239,11 @@ export function stateSince(
 function givenOf({ extras }: Trace): Pick<SavedTrace, "given"> {
   const given = extras?.given;
   return given === undefined ? {} : { given: { digest: given.digest, keepMs: given.keepMs } };
+}
+
+function outcomeOf({ durable }: DurableHost, { sink }: Trace): SavedOutcome | undefined {
+  if (!(sink instanceof OutboxSink) || sink.outcome === undefined) return undefined;
+  return savedOutcome(sink.outcome, (error) => (durable as DurableRun).kept(error));
 }
 
 function hasUnreadError({ sink }: Trace): boolean {
@@ -350,6 +358,7 @@ export function savedItem(item: Attempt, where: SavedItem["where"], dueAt?: numb
 
 function resultsOf(trace: Trace): SavedResult[] {
   const { sink } = trace;
+  if (sink instanceof OutboxSink && sink.outcome !== undefined) return sink.outcome.messages.map(savedMessage);
   if (!(sink instanceof RookerySink)) return trace.isOpen ? (trace.results ?? []).map(savedMessage) : [];
   const results: SavedResult[] = [];
   for (const { item, node } of sink.kept ?? []) {

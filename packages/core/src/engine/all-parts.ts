@@ -11,6 +11,7 @@ import { Joining } from "./delivery/joining.ts";
 import type { PartMakers } from "./parts.ts";
 import { Acceptance } from "./results/acceptance.ts";
 import { KeptOutcomes } from "./results/kept-outcomes.ts";
+import { OutcomeDelivery } from "./results/outcome-delivery.ts";
 import { Rookery } from "./results/rookery.ts";
 
 /** Every optional part, for flows made by `create`. */
@@ -24,6 +25,7 @@ export const allParts: PartMakers = {
   joining: (engine) => new Joining(engine),
   logs: (engine) => new Logs(engine),
   keptOutcomes: (engine) => new KeptOutcomes(engine),
+  outcomes: (engine) => new OutcomeDelivery(engine),
   pausing: (engine) => new Pausing(engine),
   playbooks: (engine) => new Playbooks(engine),
   rookery: (engine) => new Rookery(engine),

@@ -94,6 +94,13 @@ export interface Lease {
   renewedLease(): Promise<void>;
 }
 
+/** Position of an item in an intake. */
+export interface Position {
+  /** Number of the lane, from 0. Positions of a lane ascend. */
+  readonly lane: number;
+  readonly sequence: number;
+}
+
 /** Durable run, as seen by the engine. */
 export interface DurableRun extends Lease {
   readonly gate: Gate;
@@ -175,6 +182,15 @@ export interface DurableRun extends Lease {
   discard(traceId: string, tenant: string): Promise<number>;
   /** Reads the stored outcomes of these ids, including expired ones. */
   keptOutcomes(keys: readonly TraceKey[]): Promise<readonly KeptOutcome[]>;
+  /** Positions of the intake that are stored, or are with the next batch, by lane. */
+  readonly consumed: ReadonlyMap<number, number>;
+  /**
+   * Notes an item of the intake that is about to be taken. Returns the function to call in the step that takes it: its
+   * position is stored with that step. Returns `undefined` if the position was recorded before.
+   */
+  expect(position: Position): (() => void) | undefined;
+  /** Whether a failed or parked trace of that id is kept. */
+  holds(traceId: string, tenant: string): boolean;
   /** Stores the current state. Later changes are not stored, and waits for them reject. */
   seal(): Promise<void>;
   /** Releases the checkpoint store. */

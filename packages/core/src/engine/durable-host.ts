@@ -15,6 +15,7 @@ import type { Slots } from "./admission/slots.ts";
 import type { Ledger } from "./observe/ledger.ts";
 import type { Reporter } from "./observe/reporter.ts";
 import type { KeptOutcomes } from "./results/kept-outcomes.ts";
+import type { OutcomeDelivery } from "./results/outcome-delivery.ts";
 import type { Rookery } from "./results/rookery.ts";
 import type { RunIdentity } from "./state/run-identity.ts";
 import type { Trace } from "./state/trace.ts";
@@ -48,6 +49,8 @@ export interface DurableHost {
   readonly ending: Ending;
   readonly pausing: Pausing;
   readonly rookery: Rookery;
+  readonly outcomes: OutcomeDelivery;
+  readonly durable: DurableRun | undefined;
   readonly isStopping: boolean;
   /** Whether every trace is being ended. */
   readonly isEnding: boolean;

@@ -39,6 +39,7 @@ import { Reporter } from "./observe/reporter.ts";
 import { probeFor, type SafeProbe } from "./observe/safe-probe.ts";
 import type { Acceptance } from "./results/acceptance.ts";
 import type { KeptOutcomes } from "./results/kept-outcomes.ts";
+import type { OutcomeDelivery } from "./results/outcome-delivery.ts";
 import type { Rookery } from "./results/rookery.ts";
 import type { PartMakers, Parts } from "./parts.ts";
 import { type Attempt, State } from "./state/attempt.ts";
@@ -213,6 +214,10 @@ export class Engine {
 
   get logs(): Logs {
     return this.#parts.logs ?? this.#make("logs");
+  }
+
+  get outcomes(): OutcomeDelivery {
+    return this.#parts.outcomes ?? this.#make("outcomes");
   }
 
   get playbooks(): Playbooks {
@@ -459,7 +464,7 @@ export class Engine {
   async close(drainMs = 0): Promise<StopReport> {
     this.isStopping = true;
     const before = this.ending.counts.completed;
-    if (drainMs > 0 && this.traces.size > this.#restingTraces) {
+    if (drainMs > 0 && !this.#isIdle) {
       await new Promise<void>((resolve) => {
         const timer = this.timers.after(drainMs, resolve);
         this.onIdle = () => {
@@ -482,6 +487,7 @@ export class Engine {
     this.#parts.keptOutcomes?.close(
       new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up looking an id up: the flow was stopped" }),
     );
+    this.#parts.outcomes?.close();
     this.#parts.admission?.close(
       new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: "Gave up waiting for a turn: the flow was stopped" }),
     );
@@ -495,6 +501,11 @@ export class Engine {
   /** Number of results that wait for `fetch`. */
   get unreadResults(): number {
     return this.#parts.rookery?.size ?? 0;
+  }
+
+  /** Number of outcomes that are not delivered yet. */
+  get undeliveredOutcomes(): number {
+    return this.#parts.outcomes?.size ?? 0;
   }
 
   /** Number of traces and retries that wait for their turn. */
@@ -535,8 +546,17 @@ export class Engine {
     this.durable?.wakes(trace);
   }
 
+  /** Called when an outcome is delivered. */
+  outcomeDelivered(): void {
+    this.#noteIdle();
+  }
+
+  get #isIdle(): boolean {
+    return this.traces.size === this.#restingTraces && this.undeliveredOutcomes === 0;
+  }
+
   #noteIdle(): void {
-    if (this.traces.size === this.#restingTraces) this.onIdle?.();
+    if (this.onIdle !== undefined && this.#isIdle) this.onIdle();
   }
 
   /**

@@ -7,6 +7,7 @@ import type { Middleware } from "../events/flow-event.ts";
 import { defaultLogger, type Logger, safeLogger } from "../events/logger.ts";
 import type { Instrument } from "../ports/instrument.ts";
 import type { MessageBus } from "../ports/message-bus.ts";
+import type { Outbox } from "../ports/outbox.ts";
 import type { StateStore } from "../ports/state-store.ts";
 import type { TraceRecorder } from "../ports/trace-recorder.ts";
 
@@ -137,10 +138,15 @@ export interface ResolvedOptions {
   readonly homeScope: AsyncScope;
   /** Whether a durable run waits for the lease of a dead process to expire. Otherwise it ends at once, silently. */
   readonly waitsForLease: boolean;
+  /** Receiver of what accepted traces produce. */
+  readonly outbox: Outbox | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly scheduler: Scheduler;
 }
+
+/** Resolved options that are no options of a flow. */
+const OF_A_RUN: ReadonlySet<string> = new Set(["homeScope", "waitsForLease", "outbox"]);
 
 /**
  * Applies the defaults and validates the options.
@@ -169,6 +175,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
     asyncScope: options.asyncScope ?? captureScope,
     homeScope: options.asyncScope?.() ?? EMPTY_SCOPE,
     waitsForLease: true,
+    outbox: undefined,
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
     scheduler: options.scheduler ?? systemScheduler,
@@ -176,7 +183,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
   requireKnownKeys(
     "create",
     options,
-    Object.keys(resolved).filter((key) => key !== "homeScope" && key !== "waitsForLease"),
+    Object.keys(resolved).filter((key) => !OF_A_RUN.has(key)),
   );
   requireInteger("queueMaxSize", resolved.queueMaxSize, 0);
   requireInteger("maxTraces", resolved.maxTraces, 0);

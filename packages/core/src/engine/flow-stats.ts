@@ -67,6 +67,8 @@ export interface FlowStats {
   readonly limiters: readonly LimiterStats[];
   /** Number of results that wait for `fetch`. */
   readonly unreadResults: number;
+  /** Number of outcomes that the outbox has not taken yet. */
+  readonly undeliveredOutcomes: number;
   /** Number of pending `fetch` calls. */
   readonly fetchers: number;
   /** Number of outcomes of given ids in memory. A durable flow stores most of them, and has few in memory. */
@@ -110,6 +112,7 @@ export function statsOf(engine: Engine): FlowStats {
     })),
     limiters: limitersOf(engine.workshop.workers),
     unreadResults: engine.unreadResults,
+    undeliveredOutcomes: engine.undeliveredOutcomes,
     fetchers: engine.fetchers,
     keptOutcomes: engine.keptInMemory,
     droppedResults: engine.droppedResults,

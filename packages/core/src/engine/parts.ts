@@ -10,6 +10,7 @@ import type { Signalling, SignallingHost } from "./context/signalling.ts";
 import type { Joining, JoiningHost } from "./delivery/joining.ts";
 import type { Acceptance, AcceptanceHost } from "./results/acceptance.ts";
 import type { KeptOutcomes, KeptOutcomesHost } from "./results/kept-outcomes.ts";
+import type { OutcomeDelivery, OutcomeDeliveryHost } from "./results/outcome-delivery.ts";
 import type { Rookery, RookeryHost } from "./results/rookery.ts";
 
 /** Optional parts of a run. */
@@ -23,6 +24,7 @@ export interface Parts {
   readonly joining: Joining;
   readonly logs: Logs;
   readonly keptOutcomes: KeptOutcomes;
+  readonly outcomes: OutcomeDelivery;
   readonly pausing: Pausing;
   readonly playbooks: Playbooks;
   readonly rookery: Rookery;
@@ -39,6 +41,7 @@ export type PartsHost = AcceptanceHost &
   JoiningHost &
   LogsHost &
   KeptOutcomesHost &
+  OutcomeDeliveryHost &
   PausingHost &
   PlaybooksHost &
   RookeryHost &

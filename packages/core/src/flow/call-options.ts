@@ -1,3 +1,4 @@
+import type { Position } from "../engine/durability.ts";
 import type { NodeOrName } from "../graph/handler.ts";
 import type { Budget } from "../message/budget.ts";
 import type { Meta } from "../message/meta.ts";
@@ -38,6 +39,13 @@ export interface EmitOptions<Names extends string = string> {
   readonly budget?: Budget | undefined;
   /** One of the entry nodes. @defaultValue all entry nodes */
   readonly to?: Names | { readonly name: Names } | undefined;
+}
+
+/** Options of `accept`: the item's id and position in its intake, and those of its message. */
+export interface AcceptOptions<Names extends string = string> extends Omit<EmitOptions<Names>, "traceId" | "signal"> {
+  /** Id of the trace. At most one trace of an id is in flight or undelivered per tenant. */
+  readonly id: string;
+  readonly consumed: Position;
 }
 
 /** Options of a streamed call. */

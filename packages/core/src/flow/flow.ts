@@ -15,7 +15,9 @@ import type { RookerySink } from "../engine/results/rookery.ts";
 import type { StreamItem } from "../engine/results/stream-sink.ts";
 import type { StreamWriter } from "../engine/state/stream-table.ts";
 import type { Trace, TraceSink } from "../engine/state/trace.ts";
-import type { Durability, Recovery } from "../engine/durability.ts";
+import type { Durability, DurableRun, Position, Recovery } from "../engine/durability.ts";
+import type { Edge } from "../engine/state/worker.ts";
+import type { Outbox } from "../ports/outbox.ts";
 import type { CancelReport } from "../engine/termination/ending.ts";
 import { allParts } from "../engine/all-parts.ts";
 import { requireSignalName } from "../engine/context/signalling.ts";
@@ -24,14 +26,14 @@ import { Engine, registerPlaybook, type StopReport } from "../engine/engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "../engine/flow-options.ts";
 import { type FlowStats, statsOf } from "../engine/flow-stats.ts";
 import type { TraceStream } from "../engine/results/trace-reader.ts";
-import type { EmitOptions, FetchOptions, StreamOptions, TraceOptions } from "./call-options.ts";
+import type { AcceptOptions, EmitOptions, FetchOptions, StreamOptions, TraceOptions } from "./call-options.ts";
 import { emitOfId, outcomeOfId, streamOfId } from "./given-id.ts";
 import { wishOf } from "./fetch-wish.ts";
 import { FlowPauses } from "./pauses.ts";
 import { prepare } from "./prepare.ts";
 import { type Admitted, readTrace } from "./read-trace.ts";
 import { FlowRecovery } from "./recovery.ts";
-import { requireModels, requireRunOptions } from "./run-checks.ts";
+import { requireModels, requirePosition, requireRunOptions } from "./run-checks.ts";
 import { loading, Running, toldWhenStored } from "./running.ts";
 
 /** External work of a trace, cancelled when the trace ends first. */
@@ -50,6 +52,8 @@ export interface RunSettings {
   readonly registry?: ModelRegistry;
   /** Makes the run survive a crash: `durable({ checkpoints, partition })`. @defaultValue that of the flow */
   readonly durability?: Durability;
+  /** Receives the outcomes, chunks and pauses of accepted traces. @defaultValue none: `accept` is refused */
+  readonly outbox?: Outbox;
 }
 
 /** A flow whose handlers need no resources: its `run` takes no options. */
@@ -187,6 +191,54 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
         this.#begin(engine, input, options, new OutcomeSink(this.#options.limits.maxResults, told));
       });
     });
+  }
+
+  /**
+   * Takes an item of an intake: begins a trace for it and records its position, in the batch that stores both. Resolves
+   * when they are stored, with `known` if the id is in flight, failed, parked or undelivered: its position is recorded
+   * then, and no trace begins. The trace's outcome, chunks and pauses go to the run's outbox. An item that is refused
+   * holds up the positions behind it until it is accepted or {@link FlowRun.consume | consumed}.
+   *
+   * @throws FlowError when the message cannot be stored, or the run ends first: `FLOW_STOPPED`, `PARTITION_FENCED`
+   * @throws TypeError when the run is not durable or has no outbox
+   */
+  async accept(
+    input: Input | Message<Input>,
+    { id, consumed, ...options }: AcceptOptions<Entries>,
+  ): Promise<"accepted" | "known"> {
+    const take = (await this.#intake("accept items")).expect(requirePosition(consumed));
+    if (take === undefined) return "known";
+    const engine = this.#running.require();
+    const { message, edges } = prepare(engine, input, { ...options, traceId: id });
+    const durable = engine.durable as DurableRun;
+    durable.requireFitMessage(message);
+    await engine.outcomes.room();
+    const { tenant } = message.headers;
+    const isKnown =
+      engine.traces.find(id, tenant).length > 0 || durable.holds(id, tenant) || engine.outcomes.holds(id, tenant);
+    if (isKnown) take();
+    else await this.#enterAccepted(engine, message, edges, options.exclusive, take);
+    await durable.stored();
+    return isKnown ? "known" : "accepted";
+  }
+
+  /**
+   * Records the position of an item that needs no trace: a command that has taken effect, or an item that was refused.
+   * Resolves when that is stored.
+   *
+   * @throws FlowError as `accept` does
+   */
+  async consume(position: Position): Promise<void> {
+    const durable = await this.#intake("consume items");
+    durable.expect(requirePosition(position))?.();
+    await durable.stored();
+  }
+
+  /** Positions that are stored, by lane: where the intake is to be read on. */
+  async consumed(): Promise<ReadonlyMap<number, number>> {
+    const durable = await this.#intake("know positions");
+    await durable.stored();
+    return durable.consumed;
   }
 
   /**
@@ -464,6 +516,41 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     if (admitted === undefined) engine.enter(trace, message, edges, null);
     else admitted.resolve(engine.acceptance.enter(trace, message, edges));
     return trace;
+  }
+
+  async #intake(what: string): Promise<DurableRun> {
+    const { durable, options } = await this.#running.ready();
+    if (durable === undefined || options.outbox === undefined)
+      throw new TypeError(`Cannot ${what} in a run of flow "${this.name}": it needs { durability, outbox }`);
+    return durable;
+  }
+
+  /** Begins an accepted trace. Resolves in the step in which the entry nodes have room, or the trace has ended. */
+  #enterAccepted(
+    engine: Engine,
+    message: Message,
+    edges: readonly Edge[],
+    exclusive: string | undefined,
+    take: () => void,
+  ): Promise<void> {
+    const sink = engine.outcomes.sinkFor();
+    const trace = engine.open({
+      message,
+      idNumber: undefined,
+      origin: null,
+      sink,
+      signal: undefined,
+      isOpenEnded: false,
+    });
+    engine.requestTurn(trace, exclusive);
+    return new Promise((resolve) => {
+      // the outcome of a trace that ends while it waits is stored with the position, so nothing is lost either
+      const settle = (): void => {
+        take();
+        resolve();
+      };
+      if (!trace.isOpen || engine.enter(trace, sealed(trace, message), edges, settle)) settle();
+    });
   }
 
   #openEnded(engine: Engine, message: Message, { signal, exclusive, budget }: EmitOptions): Trace {

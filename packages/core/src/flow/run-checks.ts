@@ -1,7 +1,8 @@
 import type { Graph } from "../graph/graph.ts";
-import { requireKnownKeys, shown } from "../foundation/options.ts";
+import { requireInteger, requireKnownKeys, shown } from "../foundation/options.ts";
 import { ModelRegistry } from "../graph/model-registry.ts";
 import { neededResources } from "../graph/needed-resources.ts";
+import type { Position } from "../engine/durability.ts";
 import { starterOf } from "../engine/durable-host.ts";
 
 /**
@@ -10,16 +11,41 @@ import { starterOf } from "../engine/durable-host.ts";
  * @throws TypeError that names the option
  */
 export function requireRunOptions(method: "run" | "start", graph: Graph, flow: string, options: object): void {
-  requireKnownKeys(method, options, ["registry", "resources", "durability"]);
-  const { registry, durability } = options as { readonly registry?: unknown; readonly durability?: unknown };
+  requireKnownKeys(method, options, ["registry", "resources", "durability", "outbox"]);
+  const { registry, durability, outbox } = options as Readonly<Record<string, unknown>>;
   if (registry !== undefined && !(registry instanceof ModelRegistry))
     throw new TypeError(`Option "registry" of ${method} must be a ModelRegistry: got ${shown(registry)}`);
   if ("durability" in options && starterOf(durability) === undefined)
     throw new TypeError(
       `Option "durability" of ${method} must be what durable({ checkpoints }) of penguiflow/durable returns: got ${shown(durability)}`,
     );
+  if (outbox !== undefined) requireOutbox(method, outbox);
   if (registry !== undefined) requireModels(graph, flow, registry);
   if (!("resources" in options)) requireNoResources(graph, flow);
+}
+
+function requireOutbox(method: string, outbox: unknown): void {
+  const { deliver, chunk, pause } = (outbox ?? {}) as Readonly<Record<string, unknown>>;
+  const isOutbox =
+    typeof deliver === "function" &&
+    [chunk, pause].every((receive) => receive === undefined || typeof receive === "function");
+  if (!isOutbox)
+    throw new TypeError(
+      `Option "outbox" of ${method} must be { deliver, chunk?, pause? }, all of them functions: got ${shown(outbox)}`,
+    );
+}
+
+/**
+ * Checks a position of an intake.
+ *
+ * @throws TypeError, RangeError
+ */
+export function requirePosition(position: Position): Position {
+  if (typeof position !== "object" || position === null)
+    throw new TypeError(`A position must be { lane, sequence }: got ${shown(position)}`);
+  requireInteger("lane", position.lane, 0);
+  requireInteger("sequence", position.sequence, 0);
+  return position;
 }
 
 /**

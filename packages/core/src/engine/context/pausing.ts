@@ -6,6 +6,7 @@ import type { Outcome, PausedOutcome, PauseTicket } from "../../message/outcome.
 import type { StreamSink } from "../results/stream-sink.ts";
 import { isActive, Lasting, type Pause, type PauseAnswer, type StoredCall, type Trace } from "../state/trace.ts";
 import { Attempt, AttemptExtras, outermost, outermostTrace, pathOf, State } from "../state/attempt.ts";
+import { OutboxSink } from "../results/outcome-delivery.ts";
 import { LeftSink, type Rookery, RookerySink } from "../results/rookery.ts";
 import type { Clock } from "../../foundation/clock.ts";
 import type { Random } from "../../foundation/random.ts";
@@ -344,7 +345,7 @@ export class Pausing {
     const pauses = outcome.pauses.length;
     if (engine.reporter.hasListeners) engine.reporter.trace(trace, { type: "trace_pause", pauses });
     const { sink } = trace;
-    if (!(sink instanceof RookerySink || sink instanceof LeftSink)) {
+    if (!(sink instanceof RookerySink || sink instanceof LeftSink || sink instanceof OutboxSink)) {
       trace.sink = new LeftSink(engine.rookery, engine.options.limits.maxResults, trace);
       sink.paused?.(outcome);
     }

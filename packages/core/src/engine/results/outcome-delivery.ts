@@ -1,0 +1,195 @@
+import type { AsyncScope } from "../../foundation/async-scope.ts";
+import { errorPayload } from "../../foundation/flow-error.ts";
+import type { TimerWheel } from "../../foundation/timer-wheel.ts";
+import type { Logger } from "../../events/logger.ts";
+import type { FinalOutcome, Outcome, PauseTicket } from "../../message/outcome.ts";
+import type { StreamChunk } from "../../message/stream-chunk.ts";
+import type { Outbox } from "../../ports/outbox.ts";
+import type { DurableRun } from "../durability.ts";
+import type { Ledger } from "../observe/ledger.ts";
+import type { Trace, TraceSink } from "../state/trace.ts";
+
+/** Engine parts that {@link OutcomeDelivery} calls. */
+export interface OutcomeDeliveryHost {
+  readonly timers: TimerWheel;
+  readonly options: {
+    readonly name: string;
+    readonly logger: Logger;
+    readonly homeScope: AsyncScope;
+    readonly outbox: Outbox | undefined;
+    readonly limits: { readonly maxResults: number; readonly rookeryMaxSize: number };
+  };
+  readonly durable: DurableRun | undefined;
+  readonly ledger: Ledger;
+  /** Called when an outcome is delivered. */
+  outcomeDelivered(): void;
+}
+
+/** Delay before an outcome is delivered again, in milliseconds. It doubles with each failure, up to the longest. */
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 10_000;
+
+/**
+ * Delivers the outcomes of accepted traces to the outbox of their run. An outcome stays in the checkpoint of its trace
+ * until `deliver` has resolved. It is delivered at least once, and again after a restart.
+ *
+ * States of an outcome: kept → stored → delivered. A failed delivery is repeated.
+ */
+export class OutcomeDelivery {
+  readonly #engine: OutcomeDeliveryHost;
+  /** Undelivered outcomes, by trace id. */
+  readonly #kept = new Map<string, Set<OutboxSink>>();
+  /** Number of undelivered outcomes. */
+  size = 0;
+  /** Accepts that wait for room, in order. */
+  #waiting: (() => void)[] = [];
+  #isClosed = false;
+
+  constructor(engine: OutcomeDeliveryHost) {
+    this.#engine = engine;
+  }
+
+  sinkFor(): OutboxSink {
+    return new OutboxSink(this, this.#engine);
+  }
+
+  /** Whether an outcome of that trace id is undelivered. */
+  holds(traceId: string, tenant: string): boolean {
+    for (const { trace } of this.#kept.get(traceId) ?? []) if (trace?.tenant === tenant) return true;
+    return false;
+  }
+
+  /** Resolves once another outcome may be kept. */
+  async room(): Promise<void> {
+    while (this.size >= this.#engine.options.limits.rookeryMaxSize && !this.#isClosed)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Keeps an outcome, and delivers it once it is stored. */
+  keep(sink: OutboxSink, outcome: FinalOutcome): void {
+    const { id } = sink.trace as Trace;
+    sink.outcome = outcome;
+    const kept = this.#kept.get(id) ?? new Set();
+    this.#kept.set(id, kept.add(sink));
+    this.size += 1;
+    this.#engine.durable?.afterStored((failure) => {
+      if (failure === undefined) void this.deliver(sink, outcome, FIRST_RETRY_MS);
+    });
+  }
+
+  /** Forgets the outcome of a failed trace that is retried. */
+  withdraw({ sink }: Trace): void {
+    if (sink instanceof OutboxSink && sink.outcome !== undefined) this.#forget(sink);
+  }
+
+  /** Lets accepts that wait for room fail, because the run ends. */
+  close(): void {
+    this.#isClosed = true;
+    for (const goOn of this.#waiting.splice(0)) goOn();
+  }
+
+  /** Delivers an outcome, again and again until the outbox has taken it. */
+  async deliver(sink: OutboxSink, outcome: FinalOutcome, retryMs: number): Promise<void> {
+    const { durable, options, timers } = this.#engine;
+    const { outbox, homeScope, logger, name } = options;
+    if (outbox === undefined || sink.outcome !== outcome || durable?.isClosing !== false) return;
+    try {
+      await homeScope.runInAsyncScope(() => outbox.deliver(outcome), undefined);
+    } catch (error) {
+      const { traceId, tenant } = outcome;
+      logger.warn("deliver_failed", { flow: name, traceId, tenant, error: errorPayload(error) });
+      timers.after(retryMs, () => void this.deliver(sink, outcome, Math.min(2 * retryMs, LONGEST_RETRY_MS)));
+      return;
+    }
+    // it may have been retried meanwhile
+    if (sink.outcome === outcome) this.acknowledge(sink);
+  }
+
+  /** Removes a delivered outcome from the checkpoint of its trace. */
+  acknowledge(sink: OutboxSink): void {
+    this.#forget(sink);
+    this.#engine.ledger.changed(sink.trace as Trace);
+    this.#engine.outcomeDelivered();
+  }
+
+  #forget(sink: OutboxSink): void {
+    const { id } = sink.trace as Trace;
+    sink.outcome = undefined;
+    const kept = this.#kept.get(id);
+    kept?.delete(sink);
+    if (kept?.size === 0) this.#kept.delete(id);
+    this.size -= 1;
+    for (const goOn of this.#waiting.splice(0)) goOn();
+  }
+}
+
+/** Sink of an accepted trace. Its outcome, chunks and pauses go to the outbox of the run. */
+export class OutboxSink implements TraceSink {
+  readonly keepResults: number;
+  trace: Trace | undefined;
+  /** Outcome that is not delivered yet. */
+  outcome: FinalOutcome | undefined;
+  /** Whether the checkpoint keeps the trace for a later run, although it has ended in this one. */
+  isParked = false;
+  readonly #delivery: OutcomeDelivery;
+  readonly #engine: OutcomeDeliveryHost;
+
+  constructor(delivery: OutcomeDelivery, engine: OutcomeDeliveryHost) {
+    this.#delivery = delivery;
+    this.#engine = engine;
+    this.keepResults = engine.options.limits.maxResults;
+  }
+
+  opened(trace: Trace): void {
+    this.trace = trace;
+  }
+
+  hasRoomForResult(): boolean {
+    return true;
+  }
+
+  result(): boolean {
+    return true;
+  }
+
+  hasRoom(): boolean {
+    return true;
+  }
+
+  chunk(chunk: StreamChunk): void {
+    const { outbox } = this.#engine.options;
+    if (outbox?.chunk !== undefined) this.#call("chunk", () => outbox.chunk?.(chunk, this.#place));
+  }
+
+  /** Announces a pause once it is stored: an answer may come days later. */
+  pause(pause: PauseTicket): void {
+    const { durable, options } = this.#engine;
+    const { outbox } = options;
+    if (outbox?.pause === undefined) return;
+    durable?.afterStored((failure) => {
+      if (failure === undefined) this.#call("pause", () => outbox.pause?.(pause, this.#place));
+    });
+  }
+
+  ended(outcome: Outcome): void {
+    if (outcome.status !== "stopped" && outcome.status !== "paused" && !this.isParked)
+      this.#delivery.keep(this, outcome);
+  }
+
+  get #place(): { readonly tenant: string; readonly traceId: string } {
+    const { id: traceId, tenant } = this.trace as Trace;
+    return { tenant, traceId };
+  }
+
+  #call(what: string, call: () => unknown): void {
+    const { logger, name, homeScope } = this.#engine.options;
+    const failed = (error: unknown): void =>
+      logger.warn("outbox_failed", { flow: name, what, ...this.#place, error: errorPayload(error) });
+    try {
+      const called: unknown = homeScope.runInAsyncScope(call, undefined);
+      if (called instanceof Promise) called.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+}

@@ -1,0 +1,369 @@
+import { describe, expect, test } from "vitest";
+import {
+  create,
+  type CheckpointStore,
+  type FinalOutcome,
+  type Logger,
+  MemoryCheckpointStore,
+  payloadNode,
+  type PauseTicket,
+  type StreamChunk,
+} from "penguiflow";
+import { durable } from "penguiflow/durable";
+import { settle, TestClock } from "penguiflow/testing";
+import { contentsOf, CutCheckpoints } from "../durable/cut-checkpoint-store.ts";
+import { gate, passing } from "../fixtures/quiet-flow.ts";
+import { logbook, rejection } from "../fixtures/watched-flow.ts";
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+const at = (sequence: number, lane = 0) => ({ lane, sequence });
+
+/** An outbox that takes what comes, as long as it is open. */
+function outbox() {
+  const outcomes: FinalOutcome[] = [];
+  const chunks: StreamChunk[] = [];
+  const pauses: PauseTicket[] = [];
+  let refusals = 0;
+  let held: Promise<void> | undefined;
+  return {
+    outcomes,
+    chunks,
+    pauses,
+    refuse: (times: number) => (refusals = times),
+    hold: (until: Promise<void> | undefined) => (held = until),
+    told: () => outcomes.map(({ traceId, status }) => `${traceId} ${status}`),
+    async deliver(outcome: FinalOutcome) {
+      await held;
+      if (refusals > 0) {
+        refusals -= 1;
+        throw new Error("the results are away");
+      }
+      outcomes.push(outcome);
+    },
+    chunk: (chunk: StreamChunk) => void chunks.push(chunk),
+    pause: (pause: PauseTicket) => void pauses.push(pause),
+  };
+}
+
+/** A node that does what its input says. */
+function worker(opened: Promise<void> = Promise.resolve()) {
+  return payloadNode(
+    { name: "work", policy: { concurrency: 1 } },
+    async (wish: "double" | "fail" | "nothing" | "wait" | "chunk" | "ask", ctx): Promise<string | undefined> => {
+      if (wish === "fail") throw new Error("it broke");
+      if (wish === "nothing") return undefined;
+      if (wish === "wait") await opened;
+      if (wish === "chunk") await ctx.emitChunk({ text: "half" });
+      if (wish === "ask") return `answered ${String(await ctx.pause({ reason: "may I?" }))}`;
+      return wish;
+    },
+  );
+}
+
+function started(
+  checkpoints: CheckpointStore,
+  into: ReturnType<typeof outbox>,
+  { clock = new TestClock(), opened = Promise.resolve(), maxFailed = 100, options = {}, logger = SILENT } = {},
+) {
+  const flow = create(worker(opened).to(), { name: "orders", clock, logger, graceMs: 5, ...options });
+  return flow.start({ durability: durable({ checkpoints, partition: "p-0", maxFailed }), outbox: into });
+}
+
+describe("an item of an intake", () => {
+  test("is accepted when its trace and its position are stored, and its outcome is delivered", async () => {
+    const checkpoints = new MemoryCheckpointStore();
+    const into = outbox();
+    const run = started(checkpoints, into);
+    expect(await run.accept("double", { id: "a", consumed: at(7, 2), tenant: "acme" })).toBe("accepted");
+    await settle();
+    expect(into.outcomes).toMatchObject([{ traceId: "a", tenant: "acme", status: "completed", result: "double" }]);
+    expect(await run.consumed()).toEqual(new Map([[2, 7]]));
+    expect(run.stats()).toMatchObject({ traces: 0, undeliveredOutcomes: 0 });
+    await run.stop();
+    expect((await contentsOf(checkpoints, "p-0")).entries).toEqual([]);
+    const again = started(checkpoints, into);
+    expect(await again.consumed()).toEqual(new Map([[2, 7]]));
+    await again.stop();
+  });
+
+  test("has its position recorded in the step in which the entry nodes have room, never earlier", async () => {
+    const opened = gate();
+    const into = outbox();
+    const options = { queueMaxSize: 1 };
+    const run = started(new MemoryCheckpointStore(), into, { opened: opened.passed, options });
+    const accepts = [1, 2, 3, 4].map((n) => run.accept("wait", { id: `t${n}`, consumed: at(n) }));
+    await Promise.all(accepts.slice(0, 2));
+    // one is at work, one is on the edge, and the others are stored nowhere
+    expect(await run.consumed()).toEqual(new Map([[0, 2]]));
+    opened.open();
+    await Promise.all(accepts);
+    expect(await run.consumed()).toEqual(new Map([[0, 4]]));
+    await settle();
+    expect(into.told()).toEqual([1, 2, 3, 4].map((n) => `t${n} completed`));
+    await run.stop();
+  });
+
+  test("holds up the positions behind it in its lane while it waits, and not those of another lane", async () => {
+    const opened = gate();
+    const side = payloadNode("side", (n: number) => n);
+    const slow = payloadNode({ name: "slow", policy: { concurrency: 1 } }, async (n: number) => {
+      await opened.passed;
+      return n;
+    });
+    const flow = create(slow.to(), side.to(), { queueMaxSize: 1, logger: SILENT });
+    const into = outbox();
+    const run = flow.start({ durability: durable({ checkpoints: new MemoryCheckpointStore() }), outbox: into });
+    const first = [1, 2, 3].map((n) => run.accept(n, { id: `t${n}`, consumed: at(n), to: "slow" }));
+    const behind = run.accept(4, { id: "t4", consumed: at(4), to: "side" });
+    const beside = run.accept(5, { id: "t5", consumed: at(9, 1), to: "side" });
+    expect(await Promise.all([behind, beside])).toEqual(["accepted", "accepted"]);
+    expect(await run.consumed()).toEqual(
+      new Map([
+        [0, 2],
+        [1, 9],
+      ]),
+    );
+    opened.open();
+    await Promise.all(first);
+    expect(await run.consumed()).toEqual(
+      new Map([
+        [0, 4],
+        [1, 9],
+      ]),
+    );
+    await run.stop();
+  });
+
+  test("of an id that is in flight, failed or undelivered is known: its position is recorded, and nothing begins", async () => {
+    const opened = gate();
+    const into = outbox();
+    const run = started(new MemoryCheckpointStore(), into, { opened: opened.passed });
+    await run.accept("fail", { id: "failed", consumed: at(1) });
+    await settle();
+    into.hold(new Promise(() => {}));
+    await run.accept("double", { id: "undelivered", consumed: at(2) });
+    await settle();
+    await run.accept("wait", { id: "in flight", consumed: at(3) });
+    const again = ["failed", "undelivered", "in flight"].map((id, index) =>
+      run.accept("double", { id, consumed: at(4 + index) }),
+    );
+    expect(await Promise.all(again)).toEqual(["known", "known", "known"]);
+    expect(await run.consumed()).toEqual(new Map([[0, 6]]));
+    expect(run.stats().accepted).toBe(3);
+    // another tenant's id is another id
+    expect(await run.accept("double", { id: "failed", tenant: "acme", consumed: at(7) })).toBe("accepted");
+    opened.open();
+    await run.stop();
+  });
+
+  test("at a position that was recorded is known, whatever became of its trace", async () => {
+    const checkpoints = new MemoryCheckpointStore();
+    const into = outbox();
+    const run = started(checkpoints, into);
+    await run.accept("double", { id: "a", consumed: at(5) });
+    await run.stop();
+    const again = started(checkpoints, into);
+    expect(await again.accept("double", { id: "a", consumed: at(5) })).toBe("known");
+    expect(await again.accept("double", { id: "b", consumed: at(3) })).toBe("known");
+    await again.stop();
+  });
+
+  test("that is refused holds up its lane until it is consumed", async () => {
+    const into = outbox();
+    const run = started(new MemoryCheckpointStore(), into);
+    await run.accept("double", { id: "a", consumed: at(1) });
+    const refused = run.accept((() => {}) as never, { id: "b", consumed: at(2) });
+    expect(await rejection(refused)).toMatchObject({ code: "NOT_SERIALISABLE" });
+    await run.accept("double", { id: "c", consumed: at(3) });
+    expect(await run.consumed()).toEqual(new Map([[0, 1]]));
+    await run.consume(at(2));
+    expect(await run.consumed()).toEqual(new Map([[0, 3]]));
+    await run.stop();
+  });
+
+  test("whose deadline passes while it waits is consumed, and its outcome is delivered", async () => {
+    const clock = new TestClock();
+    const opened = gate();
+    const into = outbox();
+    const options = { queueMaxSize: 1 };
+    const run = started(new MemoryCheckpointStore({ clock }), into, { clock, opened: opened.passed, options });
+    for (const n of [1, 2]) await passing(clock, run.accept("wait", { id: `t${n}`, consumed: at(n) }), 1);
+    const late = run.accept("double", { id: "late", consumed: at(3), timeoutMs: 50 });
+    await clock.advance(60);
+    expect(await late).toBe("accepted");
+    expect(await run.consumed()).toEqual(new Map([[0, 3]]));
+    await clock.advance(10);
+    expect(into.told()).toEqual(["late exhausted"]);
+    opened.open();
+    await passing(clock, run.stop(), 5);
+  });
+
+  test("needs a durable run with an outbox, and a position", async () => {
+    await using flow = create(worker().to(), { logger: SILENT });
+    await using bare = flow.start();
+    const refusal = await rejection(bare.accept("double", { id: "a", consumed: at(1) }));
+    expect(String(refusal)).toBe(
+      'TypeError: Cannot accept items in a run of flow "flow": it needs { durability, outbox }',
+    );
+    const run = started(new MemoryCheckpointStore(), outbox());
+    const wrong = run.accept("double", { id: "a", consumed: { lane: -1, sequence: 1 } });
+    expect(String(await rejection(wrong))).toMatch('Option "lane" must be a whole number of 0 or more: got -1');
+    expect(() => flow.start({ outbox: { deliver: "here" } as never })).toThrow(
+      'Option "outbox" of start must be { deliver, chunk?, pause? }, all of them functions: got an object',
+    );
+    await run.stop();
+  });
+});
+
+describe("an outbox", () => {
+  test("is given every outcome but a stop, again after each failure, and again after a restart", async () => {
+    const clock = new TestClock();
+    const checkpoints = new MemoryCheckpointStore({ clock });
+    const closed = outbox();
+    closed.refuse(Number.POSITIVE_INFINITY);
+    const logger = logbook();
+    const hung = gate();
+    const run = started(checkpoints, closed, { clock, opened: hung.passed, logger });
+    const wishes = ["double", "nothing", "fail", "wait", "wait"] as const;
+    const ids = ["completed", "empty", "failed", "cancelled", "exhausted"];
+    for (const [index, id] of ids.entries())
+      await passing(
+        clock,
+        run.accept(wishes[index] as "wait", {
+          id,
+          consumed: at(index),
+          ...(id === "exhausted" ? { timeoutMs: 100 } : {}),
+        }),
+        1,
+      );
+    const cancelled = run.cancel("cancelled", { reason: { by: "ada" } });
+    await clock.advance(200);
+    expect(await cancelled).toMatchObject({ found: true });
+    await clock.advance(60_000);
+    expect(closed.outcomes).toEqual([]);
+    expect(run.stats()).toMatchObject({ traces: 0, undeliveredOutcomes: 5 });
+    expect(new Set(logger.lines.map(({ message }) => message))).toEqual(new Set(["deliver_failed"]));
+    await passing(clock, run.stop(), 5);
+
+    const open = outbox();
+    const again = started(checkpoints, open, { clock });
+    await again.ready();
+    await clock.advance(10);
+    expect(open.told().toSorted()).toEqual(ids.map((id) => `${id} ${id}`).toSorted());
+    const of = (id: string) => open.outcomes.find(({ traceId }) => traceId === id);
+    expect(of("completed")).toMatchObject({ result: "double", results: ["double"], tenant: "default" });
+    expect(of("empty")).toMatchObject({ error: { code: "NO_RESULT" }, lastNode: "work" });
+    expect(of("failed")).toMatchObject({ error: { code: "NODE_EXCEPTION", node: "work" } });
+    expect(of("cancelled")).toMatchObject({ error: { code: "TRACE_CANCELLED" }, reason: { by: "ada" } });
+    expect(of("exhausted")).toMatchObject({ error: { code: "DEADLINE_EXCEEDED" }, finalAnswer: {} });
+    await passing(clock, again.stop(), 5);
+
+    // what is delivered is gone; the failed trace remains for a retry
+    const last = outbox();
+    const third = started(checkpoints, last, { clock });
+    await third.ready();
+    await clock.advance(10);
+    expect(last.outcomes).toEqual([]);
+    expect(await third.recovery.unfinished()).toMatchObject([{ traceId: "failed", status: "failed" }]);
+    await third.recovery.retryFailed("failed");
+    await clock.advance(10);
+    expect(last.told()).toEqual(["failed failed"]);
+    await passing(clock, third.stop(), 5);
+  });
+
+  test("keeps the outcome of a failed trace that can no longer be retried", async () => {
+    const checkpoints = new MemoryCheckpointStore();
+    const closed = outbox();
+    closed.hold(new Promise(() => {}));
+    const run = started(checkpoints, closed, { maxFailed: 1 });
+    for (const n of [1, 2, 3]) await run.accept("fail", { id: `t${n}`, consumed: at(n) });
+    await settle();
+    expect(await run.recovery.unfinished()).toMatchObject([{ traceId: "t3" }]);
+    expect(await run.recovery.discard("t3")).toBe(1);
+    await run.stop();
+    const open = outbox();
+    const again = started(checkpoints, open, { maxFailed: 1 });
+    await again.ready();
+    await settle();
+    expect(open.told().toSorted()).toEqual(["t1 failed", "t2 failed", "t3 failed"]);
+    await again.stop();
+    expect((await contentsOf(checkpoints, "p-0")).entries).toEqual([]);
+  });
+
+  test("is given nothing that is not stored", async () => {
+    const memory = new MemoryCheckpointStore();
+    const cut = new CutCheckpoints(memory);
+    const into = outbox();
+    const run = started(cut, into);
+    await run.ready();
+    cut.cut();
+    const accept = rejection(run.accept("double", { id: "a", consumed: at(1) }));
+    expect(await accept).toMatchObject({ code: "CHECKPOINT_FAILED" });
+    await run.closed;
+    expect(into.outcomes).toEqual([]);
+  });
+
+  test("that is full makes further items wait", async () => {
+    const held = gate();
+    const into = outbox();
+    into.hold(held.passed);
+    const options = { limits: { rookeryMaxSize: 2 } };
+    const run = started(new MemoryCheckpointStore(), into, { options });
+    for (const n of [1, 2]) await run.accept("double", { id: `t${n}`, consumed: at(n) });
+    await settle();
+    let isAccepted = false;
+    const third = run.accept("double", { id: "t3", consumed: at(3) }).then(() => (isAccepted = true));
+    await settle();
+    expect(isAccepted).toBe(false);
+    expect(await run.consumed()).toEqual(new Map([[0, 2]]));
+    held.open();
+    await third;
+    await settle();
+    expect(into.told()).toEqual(["t1 completed", "t2 completed", "t3 completed"]);
+    await run.stop();
+  });
+
+  test("is emptied by a stop that drains", async () => {
+    const held = gate();
+    const into = outbox();
+    into.hold(held.passed);
+    const run = started(new MemoryCheckpointStore(), into, { options: { clock: undefined } });
+    await run.accept("double", { id: "a", consumed: at(1) });
+    const stopped = run.stop({ drainMs: 60_000 });
+    held.open();
+    await stopped;
+    expect(into.told()).toEqual(["a completed"]);
+  });
+
+  test("is given the chunks of accepted traces, and their pauses once these are stored, again after a restart", async () => {
+    const checkpoints = new MemoryCheckpointStore();
+    const into = outbox();
+    const run = started(checkpoints, into);
+    await run.accept("chunk", { id: "a", consumed: at(1) });
+    await run.accept("ask", { id: "b", consumed: at(2) });
+    await settle();
+    expect(into.chunks.map(({ traceId, text }) => `${traceId} ${text}`)).toContain("a half");
+    expect(into.pauses).toMatchObject([{ reason: "may I?", node: "work" }]);
+    expect(into.told()).toEqual(["a completed"]);
+    await run.stop();
+
+    const after = outbox();
+    const again = started(checkpoints, after);
+    await again.ready();
+    await settle();
+    expect(after.pauses).toEqual(into.pauses);
+    const outcome = await again.pauses.resume(after.pauses[0]?.token ?? "", "yes");
+    expect(outcome).toMatchObject({ status: "completed", result: "answered yes" });
+    await settle();
+    expect(after.outcomes).toMatchObject([{ traceId: "b", status: "completed", result: "answered yes" }]);
+    await again.stop();
+  });
+
+  test("does not take the results of other callers", async () => {
+    const into = outbox();
+    const run = started(new MemoryCheckpointStore(), into);
+    expect(await run.call("double")).toBe("double");
+    await run.stop();
+    expect(into.outcomes).toEqual([]);
+  });
+});
