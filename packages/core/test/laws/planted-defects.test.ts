@@ -4,6 +4,7 @@ import { simulate, SimulationError } from "penguiflow/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { RestingTraces } from "../../src/durable/resting-traces.ts";
 import { CheckpointedRun } from "../../src/durable/durable-run.ts";
+import { Positions } from "../../src/durable/positions.ts";
 import { Emitting } from "../../src/engine/context/emitting.ts";
 import { Signalling } from "../../src/engine/context/signalling.ts";
 import { Admission } from "../../src/engine/admission/admission.ts";
@@ -12,6 +13,7 @@ import { Slots } from "../../src/engine/admission/slots.ts";
 import { KeptOutcomes } from "../../src/engine/results/kept-outcomes.ts";
 import { Ending } from "../../src/engine/termination/ending.ts";
 import { Engine } from "../../src/engine/engine.ts";
+import { OutcomeDelivery } from "../../src/engine/results/outcome-delivery.ts";
 import { Failing } from "../../src/engine/termination/failing.ts";
 import { Sending } from "../../src/engine/delivery/sending.ts";
 import { SimulatedCheckpointStore } from "../../src/testing/simulation/simulated-checkpoint-store.ts";
@@ -509,6 +511,99 @@ describe("a planted defect of traces at rest is found", () => {
           return order;
         });
         return create(ask.to(), { ...ports, durability: durable({ checkpoints, unloadAfterMs: 1 }) });
+      },
+      input: (_random, index) => index,
+      seeds,
+    });
+  }
+});
+
+describe("a planted defect of partitions is found", () => {
+  const ofPartitions: readonly {
+    readonly what: string;
+    readonly plant: () => void;
+    readonly says: RegExp;
+    readonly seed: number;
+    /** The seed under which a user's flow shows it. */
+    readonly ofFlow: number;
+  }[] = [
+    {
+      what: "a position that is recorded before its item is taken",
+      plant() {
+        plant(Positions.prototype, "expect", (sound) => (position) => {
+          const take = sound(position);
+          take?.();
+          return take;
+        });
+      },
+      says: /L10: the outcome of request .* was never delivered/,
+      seed: 308,
+      ofFlow: 50,
+    },
+    {
+      what: "a position that is not stored with its trace",
+      plant() {
+        plant(SimulatedCheckpointStore.prototype, "open", (sound) => async (lease) => {
+          const partition = await sound(lease);
+          return { ...partition, append: ({ consumed: _, ...batch }, sequence) => partition.append(batch, sequence) };
+        });
+      },
+      says: /L10: (item \d+ of lane \d+, .* was never consumed|request .* was accepted 2 times)/,
+      seed: 21,
+      ofFlow: 8,
+    },
+    {
+      what: "an outcome that is removed before it is delivered",
+      plant() {
+        plant(OutcomeDelivery.prototype, "deliver", (sound, delivery) => async (sink, outcome, retryMs) => {
+          const delivered = sound(sink, outcome, retryMs);
+          if (sink.outcome === outcome) delivery.acknowledge(sink);
+          await delivered;
+        });
+      },
+      says: /L10: the outcome of request .* was never delivered/,
+      seed: 41,
+      ofFlow: 23,
+    },
+    {
+      what: "a handler that starts past the lease of its process",
+      plant() {
+        const sound = Object.getOwnPropertyDescriptor(CheckpointedRun.prototype, "leaseEndsAt") as PropertyDescriptor;
+        const never = { ...sound, get: () => Number.POSITIVE_INFINITY };
+        Object.defineProperty(CheckpointedRun.prototype, "leaseEndsAt", never);
+        repairs.push(() => Object.defineProperty(CheckpointedRun.prototype, "leaseEndsAt", sound));
+      },
+      says: /L10: a handler of "\w+" starts \d+ ms after its process's lease has ended/,
+      seed: 1,
+      ofFlow: 11,
+    },
+  ];
+  test.for(ofPartitions)("$what", { timeout: 60_000 }, async ({ plant: plantIt, says, seed, ofFlow }) => {
+    expect((await oneSeed(seed)).broken, "without the defect").toEqual([]);
+    await orderFlow([ofFlow]);
+    plantIt();
+    const failure = await orderFlow([ofFlow]).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(SimulationError);
+    expect((failure as SimulationError).message).toMatch(says);
+    expect((await oneSeed(seed)).broken.join("\n")).toMatch(says);
+  });
+
+  /** Simulates a durable flow whose first node holds items back. */
+  function orderFlow(seeds: readonly number[]) {
+    return simulate({
+      flow(ports, { checkpoints }) {
+        const take = payloadNode({ name: "take", policy: { concurrency: 1 } }, async (order: number, ctx) => {
+          await ctx.sleep(3);
+          return order;
+        });
+        const pack = payloadNode("pack", async (order: number, ctx) => {
+          await ctx.sleep(5);
+          return order;
+        });
+        const pay = payloadNode("pay", (order: number, ctx) => ctx.once("pay", () => order, { ifUnknown: "run" }));
+        const send = joinK("send", 2, { input: shape<number>() });
+        const durability = durable({ checkpoints });
+        return create(take.to(pack, pay), pack.to(send), pay.to(send), { queueMaxSize: 1, ...ports, durability });
       },
       input: (_random, index) => index,
       seeds,

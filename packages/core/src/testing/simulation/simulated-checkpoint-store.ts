@@ -38,6 +38,8 @@ export interface CheckpointSetting {
 export class SimulatedCheckpointStore implements CheckpointStore {
   readonly #setting: CheckpointSetting;
   readonly #memory: MemoryCheckpointStore;
+  /** The clock's `now()` at which the lease of the partition opened last expires. */
+  leaseEndsAt = Number.NEGATIVE_INFINITY;
   /** Whether a flow uses the checkpoint store. */
   isUsed = false;
   readonly #partitions = new Map<string, CheckpointPartition>();
@@ -55,27 +57,38 @@ export class SimulatedCheckpointStore implements CheckpointStore {
       if (!this.#setting.keepsLease()) await this.#partitions.get(lease.partition)?.close();
       const partition = await this.#memory.open(lease);
       this.#partitions.set(lease.partition, partition);
+      this.#extend(lease.leaseMs);
       process.hasCheckpoints = true;
-      return this.#watched(partition, lease.partition, process);
+      return this.#watched(partition, lease, process);
     });
   }
 
-  /** Returns the contents of all partitions, with the rows of these runs' logs. */
-  async read(runs: ReadonlySet<number>): Promise<StoredContents> {
+  /** Returns the contents of all partitions, with the rows of these runs' logs and the positions of the intake. */
+  async read(runs: ReadonlySet<number>): Promise<StoredContents & { readonly consumed: ReadonlyMap<number, number> }> {
     const entries: Checkpoint[] = [];
     const logs: LogRow[] = [];
     const counts = new Map<string, number>();
+    const consumed = new Map<number, number>();
     for (const [partition, last] of this.#partitions) {
       await last.close();
       const now = await this.#memory.open({ partition, owner: "the end of the run", leaseMs: 1 });
       for await (const page of now.read()) entries.push(...page);
       for (const run of runs) logs.push(...(await now.readLog(run)));
       for (const [node, count] of await now.counts()) counts.set(node, (counts.get(node) ?? 0) + count);
+      for (const [lane, sequence] of await now.consumed()) consumed.set(lane, sequence);
     }
-    return { entries, logs, counts };
+    return { entries, logs, counts, consumed };
   }
 
-  #watched(partition: CheckpointPartition, name: string, process: SimulatedProcess): CheckpointPartition {
+  #extend(leaseMs: number): void {
+    this.leaseEndsAt = this.#setting.schedule.clock.now() + leaseMs;
+  }
+
+  #watched(
+    partition: CheckpointPartition,
+    { partition: name, leaseMs }: LeaseRequest,
+    process: SimulatedProcess,
+  ): CheckpointPartition {
     const { id, refuses, ends, kill } = this.#setting;
     return {
       id: `${id} ${name}`,
@@ -99,6 +112,7 @@ export class SimulatedCheckpointStore implements CheckpointStore {
           };
           const answer = (sequence: number): void => {
             process.stored = has;
+            this.#extend(leaseMs);
             process.later(() => {
               if (ends("after")) kill(process);
               else resolve(sequence);
@@ -111,6 +125,7 @@ export class SimulatedCheckpointStore implements CheckpointStore {
         this.#do(process, async () => {
           if (refuses("renewal")) throw new Error("Simulated fault: the disk does not take the renewal");
           await partition.renew();
+          this.#extend(leaseMs);
         }),
       close: () => this.#do(process, () => partition.close()),
     };

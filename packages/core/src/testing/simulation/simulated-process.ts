@@ -19,6 +19,8 @@ export class SimulatedProcess {
   hasCheckpoints = false;
   /** Whether its flow is shutting down, for another process to continue. */
   isLeaving = false;
+  /** Whether its flow takes items of the intake as they come. */
+  readsIntake = false;
   /** The engine of its flow, once a handler was called. */
   engine: Engine | undefined;
   /** Descriptions of pending waits, by number. */

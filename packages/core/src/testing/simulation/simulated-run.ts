@@ -10,6 +10,7 @@ import { MemoryStateStore } from "../../memory/memory-state-store.ts";
 import { FinalAnswer } from "../../message/controller.ts";
 import { Message } from "../../message/message.ts";
 import type { FinalOutcome, Outcome, OutcomeStatus, PauseTicket } from "../../message/outcome.ts";
+import type { Outbox } from "../../ports/outbox.ts";
 import type { BusEnvelope } from "../../ports/message-bus.ts";
 import type { TraceRecord } from "../../ports/trace-recorder.ts";
 import type { Attempt } from "../../engine/state/attempt.ts";
@@ -22,11 +23,13 @@ import { placeOf } from "../../engine/observe/reporter.ts";
 import { type Fault, suffer } from "../kit/fault.ts";
 import { faultyMessageBus, faultyRemoteTransport, faultyStateStore } from "../kit/faulty-adapters.ts";
 import { lawShapeOf, UNKNOWN_SHAPE } from "../laws/graph-law-shape.ts";
+import { brokenIntake } from "../laws/intake-laws.ts";
 import { brokenCheckpoints } from "../laws/checkpoint-laws.ts";
 import { brokenLaws, type LawShape, lineOf, type Restart } from "../laws/record-laws.ts";
 import { describeStats } from "../kit/run-one.ts";
 import { SeededSchedule } from "./seeded-schedule.ts";
 import { SimulatedCheckpointStore } from "./simulated-checkpoint-store.ts";
+import { type IntakeItem, SimulatedIntake } from "./simulated-intake.ts";
 import { SimulatedProcess } from "./simulated-process.ts";
 import type {
   SimulatedRequest,
@@ -67,9 +70,16 @@ const ID_SEED = 4;
 
 /** Time for which outcomes are kept, in milliseconds: longer than any run. */
 const KEEP_MS = 1e12;
+/** Share of the runs of durable flows that have an intake, and of the requests that reach these through it. */
+const INTAKE_SHARE = 0.3;
+const OFFERED_SHARE = 0.6;
+const LANES = 2;
 
 /** More moves than the readers of a stopped flow need to finish their streams. */
 const LEISURELY_ROUNDS = 100;
+
+/** Suspension of a process, beyond its lease. */
+const SLEEP_MS = 15_000;
 
 const DELAYS_MS = [1, 7, 40, 250, 2_000] as const;
 
@@ -82,6 +92,8 @@ interface Request {
   readonly key: string;
   /** Signals to be sent into its trace. */
   readonly signals: readonly SimulatedSignal[];
+  /** Whether it reaches the flow through the intake. */
+  readonly isOffered: boolean;
   hasBegun: boolean;
   /** Whether its results are fetched: unread ones make its trace wait. */
   isEmitted: boolean;
@@ -129,6 +141,10 @@ export class SimulatedRun {
   readonly #rates = new Map<string, number>();
   readonly #envelopes: BusEnvelope[] = [];
   readonly #requests: Request[] = [];
+  readonly #intake = new SimulatedIntake<Request>();
+  readonly #offers: Random;
+  /** Whether some requests reach the flow through the intake, and their outcomes leave through the outbox. */
+  #hasIntake = false;
   #waits = 0;
   /** Actions postponed until a process is running again. */
   readonly #postponed: (() => void)[] = [];
@@ -155,8 +171,10 @@ export class SimulatedRun {
     this.#answers = this.#stream("answers");
     this.#schedule = new SeededSchedule(this.#stream("schedule"));
     this.#fate = this.#stream("checkpoints");
+    this.#offers = this.#stream("offers");
     this.#checkpoints = this.#makeCheckpoints();
     this.#boot();
+    this.#hasIntake = this.#flow.isDurable && this.#stream("intake")() < INTAKE_SHARE;
   }
 
   /** The complete history, one line each, including records that were not stored. */
@@ -184,7 +202,7 @@ export class SimulatedRun {
   }
 
   async #play(): Promise<void> {
-    this.#flow.run({ resources: this.#options.resources });
+    this.#begin();
     this.#planEnd();
     this.#plan();
     await this.#playOn();
@@ -231,6 +249,80 @@ export class SimulatedRun {
     this.#unwrap = this.#flow.graph.vertices.map(({ node }) =>
       wrapHandler(node, (_input, ctx, call) => this.#handle(process, node, ctx, call)),
     );
+  }
+
+  /** Runs the flow of the current process. */
+  #begin(): void {
+    const { resources } = this.#options;
+    const [flow, process] = [this.#flow, this.#process];
+    if (!this.#hasIntake) {
+      flow.run({ resources });
+      return;
+    }
+    flow.run({ resources, outbox: this.#outbox(process) });
+    const read = async (): Promise<void> => {
+      const consumed = await flow.consumed();
+      if (process.hasEnded) return;
+      process.readsIntake = true;
+      for (const item of this.#intake.after(consumed)) this.#accept(item);
+    };
+    this.#watch("a look at the intake", read());
+  }
+
+  /** Makes the outbox of a process, which is slow and refuses outcomes at times. */
+  #outbox(process: SimulatedProcess): Outbox {
+    const random = this.#stream(`outbox ${this.#processes.length}`);
+    const strikes = (kind: string): boolean => !this.#isStopped && this.#happens(kind, random, this.#setting.crashes);
+    const receive = (outcome: FinalOutcome): void => {
+      const { tenant, traceId, status } = outcome;
+      const request = this.#requests.find(({ key }) => key === keyOf(tenant, traceId)) as Request;
+      this.#intake.deliver(request, outcome);
+      this.#tell(process, request, status, errorOf(outcome));
+    };
+    return {
+      deliver: (outcome) =>
+        new Promise<void>((resolve, reject) =>
+          process.later(
+            () => {
+              if (strikes("an outbox refuses an outcome")) {
+                reject(new Error("Simulated fault: the outbox refuses an outcome"));
+                return;
+              }
+              receive(outcome);
+              process.later(resolve);
+            },
+            strikes("an outbox is slow") ? oneOf(DELAYS_MS, random) : 0,
+          ),
+        ),
+      pause: (_pause, { tenant, traceId }) => process.later(() => this.#answer(tenant, traceId)),
+    };
+  }
+
+  /** Offers a request to the intake, which takes it whether a process runs or not. */
+  #offer(request: Request): void {
+    request.hasBegun = true;
+    const times = this.#happens("a request is offered twice", this.#offers, this.#setting.crashes) ? 2 : 1;
+    for (let time = 0; time < times; time += 1) {
+      const item = this.#intake.offer(request, Math.floor(this.#offers() * LANES));
+      if (this.#process.readsIntake) this.#accept(item);
+    }
+    if (this.#happens("a caller cancels", this.#offers)) {
+      const { tenant, traceId } = request;
+      this.#schedule.move(() => {
+        if (!this.#isStopped)
+          this.#whenUp(() => this.#watch(`cancel of ${nameOf(request)}`, this.#flow.cancel(traceId, { tenant })));
+      });
+    }
+  }
+
+  /** Has the flow take an item of the intake. */
+  #accept({ request, lane, sequence }: IntakeItem<Request>): void {
+    const [flow, process] = [this.#flow, this.#process];
+    const accept = async (): Promise<void> => {
+      const how = await flow.accept(request.message, { id: request.traceId, consumed: { lane, sequence } });
+      if (how === "accepted") this.#checkAccepted(process, request);
+    };
+    this.#watch(`the acceptance of ${nameOf(request)}`, accept());
   }
 
   #makeCheckpoints(): SimulatedCheckpointStore {
@@ -297,11 +389,11 @@ export class SimulatedRun {
     const { records, stored } = this.#process;
     this.#history.push(...records.slice(0, stored), { type: "restart" });
     this.#boot();
-    this.#flow.run({ resources: this.#options.resources });
+    this.#begin();
     this.#planEnd();
     const accepted = new Set(this.#storedKeys("accepted"));
     for (const request of this.#requests) {
-      if (!request.hasBegun) continue;
+      if (!request.hasBegun || request.isOffered) continue;
       const { tenant, traceId, key } = request;
       if (accepted.has(key)) {
         if (request.ofId === undefined) this.#collect(request);
@@ -323,12 +415,20 @@ export class SimulatedRun {
   /** Schedules a possible end of the process: a crash or an orderly shutdown. */
   #planEnd(): void {
     const process = this.#process;
+    if (this.#flow.isDurable) this.#planSleep(process);
     if (!this.#checkpoints.isUsed || !this.#mayCrash) return;
     if (this.#strikes("the process ends at any time")) process.later(() => this.#kill(process));
     if (this.#strikes("the flow is stopped and runs again"))
       process.later(() => {
         if (this.#mayCrash) this.#leave();
       });
+  }
+
+  /** Schedules a possible suspension of the machine: no timer of the process fires meanwhile. */
+  #planSleep(process: SimulatedProcess): void {
+    const random = this.#stream(`sleep ${this.#processes.length}`);
+    if (this.#happens("the machine sleeps", random, this.#setting.crashes && !this.#isStopped))
+      process.later(() => this.#schedule.clock.skip(SLEEP_MS));
   }
 
   /** Returns random numbers for one purpose, so that an additional draw here changes nothing elsewhere. */
@@ -424,8 +524,9 @@ export class SimulatedRun {
         meta: given?.meta,
       });
       const key = keyOf(tenant, traceId);
+      const isOffered = this.#hasIntake && this.#offers() < OFFERED_SHARE;
       const ofId =
-        this.#setting.seed % 5 !== ID_SEED || ids() < 0.3
+        isOffered || this.#setting.seed % 5 !== ID_SEED || ids() < 0.3
           ? undefined
           : { by: mayEmit && ids() < 0.3 ? ("emit" as const) : ("call" as const), redeliveries: Math.floor(ids() * 3) };
       const request: Request = {
@@ -434,6 +535,7 @@ export class SimulatedRun {
         traceId,
         key,
         signals: this.#options.signals?.(signals, index) ?? [],
+        isOffered,
         hasBegun: false,
         isEmitted: false,
         told: undefined,
@@ -441,7 +543,10 @@ export class SimulatedRun {
       };
       this.#requests.push(request);
       for (let delivery = 0; delivery <= (ofId?.redeliveries ?? 0); delivery += 1)
-        this.#schedule.move(() => this.#whenUp(() => this.#send(request)));
+        this.#schedule.move(() => {
+          if (isOffered) this.#offer(request);
+          else this.#whenUp(() => this.#send(request));
+        });
     }
   }
 
@@ -687,7 +792,9 @@ export class SimulatedRun {
     const key = keyOf(tenant, traceId);
     if (!process.runs.has(key)) process.runs.set(key, run);
     if (record.type === "restored") add(process.restored, record.node, 1);
-    if (record.type === "parked" && record.why === "pause") {
+    // the outbox announces the pauses of an accepted request
+    const isAnnounced = this.#hasIntake && this.#requests.some((request) => request.key === key && request.isOffered);
+    if (record.type === "parked" && record.why === "pause" && !isAnnounced) {
       const isSlow = this.#isUnhurried("an answer takes its time", this.#answers);
       process.later(() => this.#answer(tenant, traceId), isSlow ? oneOf(DELAYS_MS, this.#answers) : 0);
     }
@@ -696,6 +803,9 @@ export class SimulatedRun {
   /** Runs a handler with injected faults, and records where its messages go. */
   #handle(process: SimulatedProcess, node: SomeNode, ctx: Context, call: () => unknown): unknown {
     if (process.hasEnded) return new Promise(() => {});
+    const overdueMs = process.clock.now() - this.#checkpoints.leaseEndsAt;
+    if (process.hasCheckpoints && overdueMs >= 0)
+      this.broken.push(`L10: a handler of "${node.name}" starts ${overdueMs} ms after its process's lease has ended`);
     const engine = Engine.of(ctx);
     if (engine?.durable !== undefined && !engine.isWithin) process.engine = engine;
     this.#noteChoices(ctx);
@@ -835,6 +945,7 @@ export class SimulatedRun {
     const known = new Set(this.#history.flatMap((record) => ("run" in record ? Number.parseInt(record.run, 36) : [])));
     const stored = await this.#checkpoints.read(known);
     this.broken.push(...brokenCheckpoints(this.#history, new Set(runs.keys()), stored));
+    if (this.#hasIntake) this.#checkIntake(stored.consumed);
     const accepted = new Set(this.#storedKeys("accepted"));
     for (const record of this.#history) {
       const request = record.type === "ended" ? runs.get(record.run) : undefined;
@@ -848,6 +959,25 @@ export class SimulatedRun {
           `L10: request "${traceId}" of ${tenant} is ${outcome.status}, and its caller was told ${told.status ?? told.error?.code}`,
         );
     }
+  }
+
+  #checkIntake(consumed: ReadonlyMap<number, number>): void {
+    const offered = this.#requests.filter(({ isOffered, hasBegun }) => isOffered && hasBegun);
+    const entries = this.#flow.graph.vertices.filter(({ isIngress }) => isIngress).map(({ node }) => node.name);
+    this.broken.push(
+      ...brokenIntake(this.#history, {
+        requests: offered.map((request) => ({
+          name: nameOf(request),
+          tenant: request.tenant,
+          traceId: request.traceId,
+          delivered: this.#intake.delivered.get(request) ?? [],
+        })),
+        left: this.#intake
+          .after(consumed)
+          .map(({ request, lane, sequence }) => `item ${sequence} of lane ${lane}, ${nameOf(request)},`),
+        entries: new Set(entries),
+      }),
+    );
   }
 
   async #checkByUser(): Promise<void> {
