@@ -10,6 +10,7 @@ import type { RequestRig } from "./drive.ts";
 import type { Payload } from "./envelope.ts";
 import type { DurableRig, DurableSetup } from "./workloads/durable.ts";
 import type { WaitingDurableRig, WaitingDurableSetup } from "./workloads/waiting-durable.ts";
+import type { RunsRig, RunsSetup } from "./workloads/runs.ts";
 
 /** An open checkpoint store. */
 export interface Opened extends AsyncDisposable {
@@ -247,5 +248,24 @@ export function waitingOn(stores: CheckpointStores) {
       },
       close: () => toClose.disposeAsync(),
     };
+  };
+}
+
+/** Builds a flow of which each run has a partition of one checkpoint store in memory. */
+export function manyRuns({ nodes }: RunsSetup): RunsRig {
+  const checkpoints = new core.MemoryCheckpointStore();
+  const chain = Array.from({ length: nodes }, (_, index) => core.payloadNode(`n${index + 1}`, async (id: number) => id));
+  const flow = core.create(...chain.map((node, index) => node.to(...chain.slice(index + 1, index + 2))));
+  const started: AsyncDisposable[] = [];
+  return {
+    async start(name) {
+      const run = flow.start({ durability: durable({ checkpoints, partition: name }) });
+      started.push(run);
+      await run.ready();
+      return { call: async (id) => await run.call(id) };
+    },
+    async close() {
+      await Promise.all(started.map((run) => run[Symbol.asyncDispose]()));
+    },
   };
 }

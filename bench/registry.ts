@@ -27,6 +27,7 @@ export async function loadWorkloads(): Promise<readonly Workload[]> {
     "pending",
     "durable",
     "waiting-durable",
+    "runs",
     "package",
     "types",
   ];

@@ -10,6 +10,7 @@ import type { LinearRig, LinearSetup } from "../workloads/linear.ts";
 import type { LoopRig, LoopSetup } from "../workloads/loop.ts";
 import type { PackageRig } from "../workloads/package.ts";
 import type { PendingRig, PendingSetup } from "../workloads/pending.ts";
+import type { RunsRig, RunsSetup } from "../workloads/runs.ts";
 import type { StreamsRig, StreamsSetup } from "../workloads/streams.ts";
 import type { TypesRig } from "../workloads/types.ts";
 import type { ValidatedRig, ValidatedSetup } from "../workloads/validated.ts";
@@ -35,6 +36,10 @@ export { features } from "../penguiflow-features.ts";
 /** Loads the durable line on demand, so that other runs do not import it. */
 export const durable = async (setup: DurableSetup): Promise<DurableRig> =>
   (await import("../penguiflow-durable.ts")).inMemory(setup);
+
+/** Loads the runs on demand, so that other runs do not import durability. */
+export const runs = async (setup: RunsSetup): Promise<RunsRig> =>
+  (await import("../penguiflow-durable.ts")).manyRuns(setup);
 
 type PassNode = ReturnType<typeof pass>;
 

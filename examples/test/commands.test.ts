@@ -16,6 +16,7 @@ const LAST_WORDS: Readonly<Record<string, RegExp>> = {
   "controller-multihop": /^ {2}docs\/learn\/1-first-flow\.md → .*\.md$/m,
   budget: /^spent \d+ of 12 pages, [\d.]+ of 90 kilobytes$/m,
   "partial-failure": /^1 of 3 birds, 6 requests$/m,
+  partitions: /^y-2: a box with a sledge, shipped$/m,
   "reliability-middleware": /^27 × gentoo$/m,
   conversation: /^9 lines in the log, 1 turn refused$/m,
   "playbook-retrieval": /^docs\/\w+\/[\w-]+\.md$/m,
