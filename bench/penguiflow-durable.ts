@@ -254,7 +254,9 @@ export function waitingOn(stores: CheckpointStores) {
 /** Builds a flow of which each run has a partition of one checkpoint store in memory. */
 export function manyRuns({ nodes }: RunsSetup): RunsRig {
   const checkpoints = new core.MemoryCheckpointStore();
-  const chain = Array.from({ length: nodes }, (_, index) => core.payloadNode(`n${index + 1}`, async (id: number) => id));
+  const chain = Array.from({ length: nodes }, (_, index) =>
+    core.payloadNode(`n${index + 1}`, async (id: number) => id),
+  );
   const flow = core.create(...chain.map((node, index) => node.to(...chain.slice(index + 1, index + 2))));
   const started: AsyncDisposable[] = [];
   return {

@@ -18,18 +18,15 @@ interface Order {
   readonly item: string;
 }
 
-const pack = payloadNode(
-  { name: "pack", policy: { concurrency: 1 } },
-  async (order: Order, ctx): Promise<string> => {
-    await ctx.sleep(5);
-    return `a box with ${order.item}`;
-  },
-);
+const pack = payloadNode({ name: "pack", policy: { concurrency: 1 } }, async (order: Order, ctx): Promise<string> => {
+  await ctx.sleep(5);
+  return `a box with ${order.item}`;
+});
 const ship = payloadNode("ship", (box: string): string => `${box}, shipped`);
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const flow = create(pack.to(ship), { name: "orders", queueMaxSize: 1, logger: SILENT });
 
-/** What outlasts a process: the checkpoints, the intake of each partition, and the results. */
+/** State that outlasts a process: the checkpoints, the intake of each partition, and the results. */
 class World {
   readonly checkpoints = new MemoryCheckpointStore();
   readonly intake: Readonly<Record<string, readonly Order[]>> = {
@@ -61,7 +58,9 @@ export async function main() {
   await work("orders-0", next);
   // hand over in order: what was accepted finishes, and its outcomes are delivered
   await Promise.all([next, steady].map((run) => run.stop({ drainMs: 10_000 })));
-  const ends = [...world.results].map(([id, outcome]) => [id, outcome.results[0]] as const).sort();
+  const ends = [...world.results.values()]
+    .toSorted((one, other) => (one.traceId < other.traceId ? -1 : 1))
+    .map(({ traceId, results: [end] }) => [traceId, end] as const);
   for (const [id, end] of ends) console.log(`${id}: ${String(end)}`);
   return { readOn, ends: Object.fromEntries(ends) };
 }

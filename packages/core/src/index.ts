@@ -146,7 +146,7 @@ export type {
 } from "./engine/durability.ts";
 export type { CancelReport } from "./engine/termination/ending.ts";
 export type { StopReport } from "./engine/engine.ts";
-export type { EmitOptions, FetchOptions, StreamOptions, TraceOptions } from "./flow/call-options.ts";
+export type { AcceptOptions, EmitOptions, FetchOptions, StreamOptions, TraceOptions } from "./flow/call-options.ts";
 export type { ExternalTask, Runnable, RunNeeds, RunOptions, RunSettings } from "./flow/flow.ts";
 export { Flow, FlowRun } from "./flow/flow.ts";
 export type { FlowPauses } from "./flow/pauses.ts";

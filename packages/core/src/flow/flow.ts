@@ -202,14 +202,12 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
    * @throws FlowError when the message cannot be stored, or the run ends first: `FLOW_STOPPED`, `PARTITION_FENCED`
    * @throws TypeError when the run is not durable or has no outbox
    */
-  async accept(
-    input: Input | Message<Input>,
-    { id, consumed, ...options }: AcceptOptions<Entries>,
-  ): Promise<"accepted" | "known"> {
+  async accept(input: Input | Message<Input>, options: AcceptOptions<Entries>): Promise<"accepted" | "known"> {
+    const { id, consumed, ...emitOptions } = options;
     const take = (await this.#intake("accept items")).expect(requirePosition(consumed));
     if (take === undefined) return "known";
     const engine = this.#running.require();
-    const { message, edges } = prepare(engine, input, { ...options, traceId: id });
+    const { message, edges } = prepare(engine, input, { ...emitOptions, traceId: id });
     const durable = engine.durable as DurableRun;
     durable.requireFitMessage(message);
     await engine.outcomes.room();

@@ -29,8 +29,12 @@ function outbox() {
     outcomes,
     chunks,
     pauses,
-    refuse: (times: number) => (refusals = times),
-    hold: (until: Promise<void> | undefined) => (held = until),
+    refuse(times: number): void {
+      refusals = times;
+    },
+    hold(until: Promise<void>): void {
+      held = until;
+    },
     told: () => outcomes.map(({ traceId, status }) => `${traceId} ${status}`),
     async deliver(outcome: FinalOutcome) {
       await held;
@@ -258,7 +262,7 @@ describe("an outbox", () => {
     expect(of("exhausted")).toMatchObject({ error: { code: "DEADLINE_EXCEEDED" }, finalAnswer: {} });
     await passing(clock, again.stop(), 5);
 
-    // what is delivered is gone; the failed trace remains for a retry
+    // delivered outcomes are gone; the failed trace remains for a retry
     const last = outbox();
     const third = started(checkpoints, last, { clock });
     await third.ready();

@@ -2,7 +2,7 @@ import type { FinalOutcome } from "../../message/outcome.ts";
 import type { TraceRecord } from "../../ports/trace-recorder.ts";
 import type { Restart } from "./record-laws.ts";
 
-/** What callers have offered to an intake, and what became of it. */
+/** Requests that callers have offered to an intake, and their fate. */
 export interface IntakeStory {
   /** Name, tenant and id of each request that was offered. */
   readonly requests: readonly {
