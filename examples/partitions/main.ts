@@ -2,6 +2,7 @@
 // run takes the partition over. Each order is accepted once, and each outcome is delivered.
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  type CheckpointBatch,
   type CheckpointStore,
   create,
   type FinalOutcome,
@@ -102,21 +103,15 @@ function endingAfter(batches: number, checkpoints: CheckpointStore): CheckpointS
   return {
     async open(lease) {
       const partition = await checkpoints.open(lease);
-      return {
-        id: partition.id,
-        fencingToken: partition.fencingToken,
-        sequence: partition.sequence,
-        read: () => partition.read(),
-        counts: () => partition.counts(),
-        consumed: () => partition.consumed(),
-        renew: () => partition.renew(),
+      const append = partition.append.bind(partition);
+      return Object.assign(partition, {
         close: async () => {},
-        async append(batch, sequence) {
+        async append(batch: CheckpointBatch, sequence: number) {
           left -= 1;
           if (left < 0) throw new Error("the power is gone");
-          return await partition.append(batch, sequence);
+          return await append(batch, sequence);
         },
-      };
+      });
     },
   };
 }

@@ -5,6 +5,7 @@ import type { Checkpoint, CheckpointFilter, CheckpointPartition } from "../ports
 import { needsProcess, type Trace } from "../engine/state/trace.ts";
 import type { TraceTurn } from "../engine/state/trace-turn.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
+import { OutboxSink } from "../engine/results/outcome-delivery.ts";
 import { LeftSink } from "../engine/results/rookery.ts";
 
 /** Parts of a durable run that {@link RestingTraces} calls. */
@@ -298,9 +299,13 @@ export class RestingTraces {
   }
 }
 
-/** Returns {@link restsUntil} of a trace that a start need not read. An exclusive one has to take its key then. */
+/**
+ * Returns {@link restsUntil} of a trace that a start need not read. An exclusive one has to take its key then, and of an
+ * accepted one the outbox is told what it waits for.
+ */
 export function dueAtOf(trace: Trace): number | undefined {
-  return trace.extras?.turn?.exclusive === undefined ? restsUntil(trace) : undefined;
+  const isReadAtStart = trace.extras?.turn?.exclusive !== undefined || trace.sink instanceof OutboxSink;
+  return isReadAtStart ? undefined : restsUntil(trace);
 }
 
 /**
