@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
-import { create, payloadNode } from "penguiflow";
+import { type CheckpointStore, create, payloadNode } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { SqliteCheckpointStore } from "@penguiflow/state-sqlite";
 
@@ -17,7 +17,7 @@ const ROOT = path.resolve(import.meta.dirname, "../..");
 const TRACE = { traceId: "tidy up" };
 
 /** The agent. `say` tells what its handlers do. */
-export function createFlow(checkpoints: SqliteCheckpointStore, say: (line: string) => void) {
+export function createFlow(checkpoints: CheckpointStore, say: (line: string) => void) {
   const measure = payloadNode("measure", (folder: string) => {
     say(`measures ${folder}`);
     return { folder, kilobytes: kilobytes(pagesOf(folder)) };

@@ -10,7 +10,7 @@ import path from "node:path";
 import process from "node:process";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { create, payloadNode } from "penguiflow";
+import { type CheckpointStore, create, payloadNode } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { SqliteCheckpointStore } from "@penguiflow/state-sqlite";
 
@@ -22,7 +22,7 @@ interface OrderPaid {
 const EVENT: OrderPaid = { id: "event-17", item: "an ice axe" };
 
 /** Makes the receiver's flow. `isStuck`: the carrier does not answer. */
-function createFlow(checkpoints: SqliteCheckpointStore, book: string, isStuck: boolean) {
+export function createFlow(checkpoints: CheckpointStore, book: string, isStuck: boolean) {
   const pack = payloadNode("pack", async ({ item }: OrderPaid) => {
     await appendFile(book, `packed ${item}\n`);
     return `a box with ${item}`;

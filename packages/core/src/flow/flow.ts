@@ -337,7 +337,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     return (await engine.rookery.fetch(wish)) as Message<Result> | FlowError;
   }
 
-  /** {@link Flow.fetch} from whichever of the given exit nodes has a result first. */
+  /** {@link FlowRun.fetch} from whichever of the given exit nodes has a result first. */
   fetchAny(options: FetchOptions = {}): Promise<Message<Result> | FlowError> {
     return this.fetch(options);
   }

@@ -3,6 +3,7 @@ import { registerHooks } from "node:module";
 import process from "node:process";
 import { setTimeout } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
+import { MemoryCheckpointStore } from "penguiflow";
 // imported before the hook is registered, so that it gets the package itself
 import { flows, type LintedFlow } from "./linting-penguiflow.ts";
 
@@ -10,6 +11,12 @@ import { flows, type LintedFlow } from "./linting-penguiflow.ts";
 export interface LintedFile {
   readonly file: string;
   readonly flows: readonly LintedFlow[];
+}
+
+/** Exports that an example may have. */
+interface Example {
+  readonly main?: () => unknown;
+  readonly createFlow?: (checkpoints: MemoryCheckpointStore, ...others: unknown[]) => unknown;
 }
 
 /** Time limit for a file, in milliseconds: a server never ends. */
@@ -21,8 +28,10 @@ registerHooks({
 });
 
 async function runFile(file: string): Promise<void> {
-  const { main } = (await import(pathToFileURL(file).href)) as { main?: () => unknown };
+  const { main, createFlow } = (await import(pathToFileURL(file).href)) as Example;
   await main?.();
+  // its flows ran in other processes
+  if (flows.length === 0) createFlow?.(new MemoryCheckpointStore());
 }
 
 for (const file of JSON.parse(process.env["FILES"] ?? "[]") as string[]) {
