@@ -53,7 +53,7 @@ export function requirePosition(position: Position): Position {
  *
  * @throws TypeError that names the readers
  */
-export function requireNoResources(graph: Graph, flow: string): void {
+function requireNoResources(graph: Graph, flow: string): void {
   const needs = graph.vertices.flatMap(({ node }) =>
     neededResources(node.handler).map((resource) => ({ resource, node: node.name })),
   );

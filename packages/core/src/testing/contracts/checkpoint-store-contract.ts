@@ -584,8 +584,8 @@ async function requireEntries(
   );
   for (const [index, { run, tenant, traceId, status, version, state, dueAt }] of read.entries()) {
     const { state: wantedState, ...rest } = wanted[index] as Checkpoint;
-    const entry = { run, tenant, traceId, status, version };
-    requireSame("The entry", dueAt === undefined ? entry : { ...entry, dueAt }, rest);
+    const found = { run, tenant, traceId, status, version };
+    requireSame("The entry", dueAt === undefined ? found : { ...found, dueAt }, rest);
     if (state !== wantedState)
       throw new Error(`The state of run ${run} must be as it was: got ${state.length} characters that are different`);
   }

@@ -71,6 +71,7 @@ export function brokenSignals(records: readonly (TraceRecord | Restart)[]): stri
       case "restored":
       case "resumed":
       case "spent":
+      case "unloaded":
         break;
     }
   }
