@@ -25,9 +25,9 @@ test("what is released before it is stored is found to be lost", { timeout: 120_
 });
 
 test("what is stored without its entries is found to be done twice", { timeout: 120_000 }, async () => {
-  // an effect repeats only after a kill at some moments: forty kills missed them all on a busy machine
-  const { status, output } = await crash("--defect", "lost-entries", "--kills", "150");
-  expect(output).toMatch(/handed over twice|was performed twice/);
+  // an effect repeats only after a kill at some moments; a message whose entry was lost is counted again after any kill
+  const { status, output } = await crash("--defect", "lost-entries", "--kills", "40");
+  expect(output).toMatch(/was performed twice|: delivered twice/);
   expect(status).toBe(1);
 });
 

@@ -22,7 +22,7 @@ const defects = {
   "lost-entries": (append: Append): Append => {
     return async (batch: CheckpointBatch, sequence) => {
       const isLost = sequence % LOST_EVERY === 0;
-      return await append(isLost ? { put: [], remove: [], counts: batch.counts } : batch, sequence);
+      return await append(isLost ? { ...batch, put: [], remove: [] } : batch, sequence);
     };
   },
   /** Stores traces without the signals that no handler has received. */

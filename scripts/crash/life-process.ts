@@ -5,7 +5,7 @@ import { writeSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { once } from "node:events";
 import { durable } from "penguiflow/durable";
-import { type Budget, FlowError, type FlowErrorCode, type Outcome } from "penguiflow";
+import { type Budget, FlowError, type FlowErrorCode, type Outcome, type UnfinishedTrace } from "penguiflow";
 import { Attending } from "./attending.ts";
 import { crashingFlow, ENTRY, type Question } from "./crashing-flow.ts";
 import { type Defect, defective } from "./defects.ts";
@@ -203,6 +203,11 @@ async function answerQuestions(): Promise<void> {
   }
 }
 
+/** Whether a trace has failed and nobody retries it. */
+function staysFailed({ status, traceId }: UnfinishedTrace): boolean {
+  return status === "failed" && jobOf(seed, Number(traceId)).feature !== "retries";
+}
+
 flow.run();
 const { resumed, changed } = await flow.ready();
 if (changed.length > 0) problem(JSON.stringify(changed), "Recovery");
@@ -219,9 +224,10 @@ if (isLast) {
     const unfinished = await flow.recovery.unfinished();
     const { traces, unreadResults, fetchers } = flow.stats();
     // a busy fetcher is receiving a result, which the checkpoint store keeps until delivery
-    if (unfinished.length + traces + unreadResults === 0 && fetchers === FETCHERS) break;
-    if (performance.now() > end) {
-      problem(`${unfinished.length} traces do not end: ${JSON.stringify(unfinished.slice(0, 5))}`, "The last life");
+    const isOver = unfinished.every(staysFailed) && traces + unreadResults === 0 && fetchers === FETCHERS;
+    if (isOver || performance.now() > end) {
+      if (!isOver || unfinished.length > 0)
+        problem(`${unfinished.length} traces do not end: ${JSON.stringify(unfinished.slice(0, 5))}`, "The last life");
       break;
     }
     await sleep(5);
