@@ -372,8 +372,14 @@ export class CheckpointedRun implements DurableRun {
   }
 
   async unfinished(): Promise<UnfinishedTrace[]> {
-    const unloaded: UnfinishedTrace[] = [];
-    await this.#resting.each({}, (entry) => unloaded.push(listingOf(entry)));
+    return await this.#resting.list(
+      {},
+      (entry) => [listingOf(entry)],
+      () => this.#unfinishedInMemory(),
+    );
+  }
+
+  #unfinishedInMemory(): UnfinishedTrace[] {
     const running = this.#engine.traces.all().filter(({ isOpen }) => isOpen);
     const listed = [...running].flatMap((trace) => {
       const state = stateOf(this.#engine, trace);
@@ -382,7 +388,7 @@ export class CheckpointedRun implements DurableRun {
     });
     const waiting = [...this.#failed.values()].map(({ entry }) => listingOf(entry, "failed"));
     const parked = [...this.#recovering.parked.values()].map((entry) => listingOf(entry, "parked"));
-    return [...listed, ...unloaded, ...waiting, ...parked];
+    return [...listed, ...waiting, ...parked];
   }
 
   get unloaded(): number {
@@ -393,15 +399,15 @@ export class CheckpointedRun implements DurableRun {
     await this.#resting.load(which);
   }
 
-  async unloadedPauses(
+  async openPauses(
     tenant: string,
     traceId: string | undefined,
   ): Promise<(PauseTicket & { readonly traceId: string })[]> {
-    const found: (PauseTicket & { readonly traceId: string })[] = [];
-    await this.#resting.each({ tenant, traceId }, (entry) => {
-      for (const ticket of openPausesOf(readState(entry))) found.push({ ...ticket, traceId: entry.traceId });
-    });
-    return found;
+    return await this.#resting.list(
+      { tenant, traceId },
+      (entry) => openPausesOf(readState(entry)).map((ticket) => ({ ...ticket, traceId: entry.traceId })),
+      () => this.#engine.pausing.tickets(tenant, traceId),
+    );
   }
 
   rests(trace: Trace): void {

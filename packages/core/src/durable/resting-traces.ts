@@ -64,6 +64,8 @@ export class RestingTraces {
   readonly #loading = new Map<number, Promise<void>>();
   /** Number of pending look-ups by run. What they load must stay until they have used it. */
   readonly #wanted = new Map<number, number>();
+  /** Number of look-ups by id or tenant. A trace that left memory meanwhile might be found in neither place. */
+  #lookUps = 0;
   #alarm: Timer | undefined;
   /** Epoch milliseconds of the alarm. */
   #alarmAt = Number.POSITIVE_INFINITY;
@@ -132,7 +134,7 @@ export class RestingTraces {
   #mayLeave(trace: Trace): boolean {
     const { rookery } = this.#engine;
     const { lasting, extras, sink } = trace;
-    if (!trace.isOpen || this.#wanted.has(trace.run)) return false;
+    if (!trace.isOpen || this.#lookUps > 0 || this.#wanted.has(trace.run)) return false;
     if (restsUntil(trace) === undefined || !(sink instanceof LeftSink)) return false;
     if (lasting === null || lasting.watchers.length > 0 || rookery.isAwaited(trace)) return false;
     for (const { status } of lasting.effects.values()) if (status === "started") return false;
@@ -177,9 +179,14 @@ export class RestingTraces {
    */
   async load(filter: RestingFilter): Promise<void> {
     if (this.unloaded === 0) return;
-    const found: Found[] = this.#heldThatFit(filter);
-    for await (const page of this.#host.partition().read({ ...filter, isAtRest: true })) found.push(...page);
-    await this.#loadAll(found);
+    this.#lookUps += 1;
+    try {
+      const found: Found[] = this.#heldThatFit(filter);
+      for await (const page of this.#host.partition().read({ ...filter, isAtRest: true })) found.push(...page);
+      await this.#loadAll(found);
+    } finally {
+      this.#lookUps -= 1;
+    }
   }
 
   #heldThatFit({ run, traceId, tenant, dueBy }: RestingFilter): Found[] {
@@ -205,16 +212,32 @@ export class RestingTraces {
     }
   }
 
-  /** Calls `look` with the checkpoint of each unloaded trace that matches. */
-  async each(filter: RestingFilter, look: (entry: Checkpoint) => void): Promise<void> {
-    if (this.unloaded === 0) return;
-    await this.#host.stored();
-    const lookAt = async (filtered: CheckpointFilter): Promise<void> => {
-      for await (const page of this.#host.partition().read(filtered))
-        for (const entry of page) if (!this.#isInMemory(entry)) look(entry);
-    };
-    await lookAt({ ...filter, isAtRest: true });
-    for (const { run } of this.#heldThatFit(filter)) await lookAt({ run });
+  /** Lists what `stored` returns for the checkpoint of each unloaded trace that matches, then what `inMemory` returns. */
+  async list<Item>(
+    filter: RestingFilter,
+    stored: (entry: Checkpoint) => readonly Item[],
+    inMemory: () => readonly Item[],
+  ): Promise<Item[]> {
+    if (this.unloaded === 0) return [...inMemory()];
+    this.#lookUps += 1;
+    try {
+      await this.#host.stored();
+      const found: { readonly entry: Found; readonly items: readonly Item[] }[] = [];
+      const lookAt = async (filtered: CheckpointFilter): Promise<void> => {
+        for await (const page of this.#host.partition().read(filtered))
+          for (const entry of page) {
+            const { run, traceId, tenant } = entry;
+            if (!this.#isInMemory(entry)) found.push({ entry: { run, traceId, tenant }, items: stored(entry) });
+          }
+      };
+      await lookAt({ ...filter, isAtRest: true });
+      for (const { run } of this.#heldThatFit(filter)) await lookAt({ run });
+      // a trace may have been loaded since it was found
+      const unloaded = found.filter(({ entry }) => !this.#isInMemory(entry)).flatMap(({ items }) => items);
+      return [...unloaded, ...inMemory()];
+    } finally {
+      this.#lookUps -= 1;
+    }
   }
 
   #isInMemory({ run, traceId, tenant }: Found): boolean {

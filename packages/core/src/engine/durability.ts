@@ -166,8 +166,8 @@ export interface DurableRun extends Lease {
    * Loads the unloaded traces that fit. Use them as soon as this resolves: they may be unloaded again later.
    */
   load(which: UnloadedFilter): Promise<void>;
-  /** Returns the open pauses of a tenant's unloaded traces, of all or of those with one id. */
-  unloadedPauses(tenant: string, traceId: string | undefined): Promise<(PauseTicket & { readonly traceId: string })[]>;
+  /** Returns the open pauses of a tenant's traces, of all or of those with one id, in memory or not. */
+  openPauses(tenant: string, traceId: string | undefined): Promise<(PauseTicket & { readonly traceId: string })[]>;
   /** Called when a trace waits only for answers or instants. */
   rests(trace: Trace): void;
   /** Called when such a trace continues or has ended. */

@@ -22,13 +22,11 @@ export class FlowPauses<out Result> {
     requireKnownKeys("pauses.list", options, ["tenant", "traceId"]);
     const engine = await this.#running.ready();
     const { tenant = DEFAULT_HEADERS.tenant, traceId } = options;
-    const unloaded = (await engine.durable?.unloadedPauses(tenant, traceId)) ?? [];
-    const inMemory = engine.pausing.tickets(tenant, traceId);
-    // a trace may have been loaded since it was listed
-    const known = new Set(inMemory.map(({ token }) => token));
-    const tickets = [...unloaded.filter(({ token }) => !known.has(token)), ...inMemory];
+    const { durable, pausing } = engine;
+    if (durable === undefined) return pausing.tickets(tenant, traceId);
+    const tickets = await durable.openPauses(tenant, traceId);
     // an answer may come days later: a token that is handed out must last as long
-    await engine.durable?.stored();
+    await durable.stored();
     return tickets;
   }
 

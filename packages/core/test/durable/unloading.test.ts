@@ -67,6 +67,24 @@ function machine(handle: Handle, durability: Partial<DurableOptions> = {}) {
   return { clock, checkpoints, logger, boot };
 }
 
+/** Makes reads of a store slow that begin while `isSlow`: until `begin`, they have read nothing, and until `end`, not all. */
+function slowReads(checkpoints: MemoryCheckpointStore) {
+  const reading = { isSlow: false, begin: Promise.withResolvers<void>(), end: Promise.withResolvers<void>() };
+  const open = checkpoints.open.bind(checkpoints);
+  checkpoints.open = async (lease) => {
+    const partition = await open(lease);
+    const all = partition.read.bind(partition);
+    partition.read = async function* (filter) {
+      const { isSlow, begin, end } = reading;
+      if (isSlow) await begin.promise;
+      yield* all(filter);
+      if (isSlow) await end.promise;
+    };
+    return partition;
+  };
+  return reading;
+}
+
 const asking: Handle = async (n, ctx) => n + (await ctx.pause<number>({ reason: "how many?" }));
 
 describe("a trace at rest", () => {
@@ -160,6 +178,58 @@ describe("a trace at rest", () => {
     expect(now.map(({ status }) => status)).toEqual(["paused", "paused", "paused", "paused"]);
     expect(flow.stats().timers).toBe(timers);
     for (const n of range(4)) await flow.cancel(`t${n}`);
+  });
+
+  test("is listed also when it is loaded and due to leave again while the store is read", async () => {
+    const { clock, checkpoints, boot } = machine(asking);
+    const reading = slowReads(checkpoints);
+    const flow = boot();
+    await flow.ready();
+    await within(2_000, flow.outcome(1, { traceId: "t" }));
+    const unfinished = await flow.recovery.unfinished();
+    const pauses = await flow.pauses.list();
+    await clock.advance(HOUR);
+    reading.isSlow = true;
+    const listings = Promise.all([flow.recovery.unfinished(), flow.pauses.list()]);
+    expect(await isPending(listings)).toBe(true);
+    reading.isSlow = false;
+    const reader = await flow.recovery.follow("t");
+    expect(codeOf(await rejection(readAll(reader)))).toBe("TRACE_PAUSED");
+    reading.begin.resolve();
+    expect(await isPending(listings)).toBe(true);
+    await clock.advance(HOUR);
+    reading.end.resolve();
+    expect(await within(2_000, listings)).toEqual([unfinished, pauses]);
+    const { timers } = flow.stats();
+    // afterwards it does leave
+    await clock.advance(HOUR);
+    expect(flow.stats().timers).toBe(timers - 1);
+    await flow.cancel("t");
+  });
+
+  test("is found by its id also when it has come to rest while the store is read", async () => {
+    const question = Promise.withResolvers<void>();
+    const { clock, checkpoints, boot } = machine(async (n, ctx) => {
+      if (n > 0) await question.promise;
+      return await ctx.pause({ reason: "how many?" });
+    });
+    const reading = slowReads(checkpoints);
+    const flow = boot();
+    await flow.ready();
+    await within(2_000, flow.outcome(0, { traceId: "unloaded" }));
+    await clock.advance(HOUR);
+    const outcome = flow.outcome(1, { traceId: "t" });
+    reading.isSlow = true;
+    const cancelling = flow.cancel("t");
+    reading.begin.resolve();
+    expect(await isPending(cancelling)).toBe(true);
+    question.resolve();
+    ticketOf(await within(2_000, outcome));
+    await clock.advance(HOUR);
+    reading.end.resolve();
+    expect((await within(2_000, cancelling)).found).toBe(true);
+    reading.isSlow = false;
+    await flow.cancel("unloaded");
   });
 
   test("tells observers that it was unloaded, and nothing when it is loaded", async () => {
