@@ -18,6 +18,8 @@ export class TimerWheel {
   readonly #scope: AsyncScope;
   readonly #slots = new Map<number, Slot>();
   readonly #order = new MinHeap<Slot>();
+  /** The slot whose calls are being made. */
+  #firing: Slot | undefined;
   #armedFor = Number.POSITIVE_INFINITY;
   #disarm: (() => void) | undefined;
   #size = 0;
@@ -63,6 +65,9 @@ export class TimerWheel {
 
   /** Cancels all calls. */
   clear(): void {
+    // a call that is cancelled later must find itself gone already
+    for (const { calls } of this.#slots.values()) calls.clear();
+    this.#firing?.calls.clear();
     this.#slots.clear();
     while (this.#order.pop() !== undefined);
     this.#size = 0;
@@ -100,6 +105,7 @@ export class TimerWheel {
       if (slot === undefined || slot.key > now) break;
       this.#order.pop();
       this.#slots.delete(slot.key);
+      this.#firing = slot;
       for (const call of slot.calls) {
         // removed first, because a call may cancel a later one of its own slot
         slot.calls.delete(call);
@@ -110,6 +116,7 @@ export class TimerWheel {
           this.#onFault(error);
         }
       }
+      this.#firing = undefined;
     }
     this.#arm();
   }

@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import { TestClock } from "penguiflow/testing";
+import { EMPTY_SCOPE } from "../../src/foundation/async-scope.ts";
+import { TimerWheel } from "../../src/foundation/timer-wheel.ts";
+
+function wheelOn(clock: TestClock): TimerWheel {
+  return new TimerWheel(clock, EMPTY_SCOPE, (error) => expect.unreachable(String(error)));
+}
+
+test("a timer that is cancelled after all were cleared is counted once", () => {
+  const wheel = wheelOn(new TestClock());
+  const timer = wheel.after(5, () => {});
+  wheel.after(7, () => {});
+  wheel.clear();
+  timer.cancel();
+  expect(wheel.size).toBe(0);
+});
+
+test("a timer that clears all cancels those of its own millisecond, too", async () => {
+  const clock = new TestClock();
+  const wheel = wheelOn(clock);
+  const called: number[] = [];
+  for (const number of [1, 2, 3])
+    wheel.after(5, () => {
+      called.push(number);
+      wheel.clear();
+    });
+  await clock.advance(5);
+  expect([called, wheel.size, clock.timers]).toEqual([[1], 0, 0]);
+});
