@@ -953,12 +953,22 @@ export class SimulatedRun {
       if (record.type !== "ended" || request?.told === undefined || !accepted.has(request.key)) continue;
       const { told } = request;
       const { outcome, traceId, tenant } = record;
-      const isSame = (told.status ?? outcome.status) === outcome.status && told.error?.code === errorOf(outcome)?.code;
+      const isSame = isToldOf(told, outcome) || this.#earlier(request).some((earlier) => isToldOf(told, earlier));
       if (!isSame)
         this.broken.push(
           `L10: request "${traceId}" of ${tenant} is ${outcome.status}, and its caller was told ${told.status ?? told.error?.code}`,
         );
     }
+  }
+
+  /** Returns the outcomes of the traces with a request's id that ended before they were accepted: it was free again. */
+  #earlier({ ofId, key }: Request): FinalOutcome[] {
+    if (ofId === undefined) return [];
+    const accepted = new Set(this.#history.flatMap((record) => (record.type === "accepted" ? [record.run] : [])));
+    return this.#allRecords.flatMap((record) => {
+      if (record.type !== "ended" || keyOf(record.tenant, record.traceId) !== key) return [];
+      return accepted.has(record.run) ? [] : [record.outcome];
+    });
   }
 
   #checkIntake(consumed: ReadonlyMap<number, number>): void {
@@ -1021,6 +1031,11 @@ const LEFT = new Error("The reader has left");
 
 function errorOf(outcome: Outcome): FlowError | undefined {
   return outcome.status === "completed" ? undefined : outcome.error;
+}
+
+/** Whether a caller was told of this outcome. */
+function isToldOf({ status, error }: Told, outcome: FinalOutcome): boolean {
+  return (status ?? outcome.status) === outcome.status && error?.code === errorOf(outcome)?.code;
 }
 
 /** Whether a caller has left the trace of its id, which goes on. */
