@@ -42,7 +42,10 @@ export interface EmitOptions<Names extends string = string> {
 }
 
 /** Options of `accept`: the item's id and position in its intake, and those of its message. */
-export interface AcceptOptions<Names extends string = string> extends Omit<EmitOptions<Names>, "traceId" | "signal"> {
+export interface AcceptOptions<Names extends string = string> extends Omit<
+  EmitOptions<Names>,
+  "traceId" | "signal" | "keepMs"
+> {
   /** Id of the trace. At most one trace of an id is in flight or undelivered per tenant. */
   readonly id: string;
   readonly consumed: Position;

@@ -16,7 +16,6 @@ import type { StreamItem } from "../engine/results/stream-sink.ts";
 import type { StreamWriter } from "../engine/state/stream-table.ts";
 import type { Trace, TraceSink } from "../engine/state/trace.ts";
 import type { Durability, DurableRun, Position, Recovery } from "../engine/durability.ts";
-import type { Edge } from "../engine/state/worker.ts";
 import type { Outbox } from "../ports/outbox.ts";
 import type { CancelReport } from "../engine/termination/ending.ts";
 import { allParts } from "../engine/all-parts.ts";
@@ -30,7 +29,8 @@ import type { AcceptOptions, EmitOptions, FetchOptions, StreamOptions, TraceOpti
 import { emitOfId, outcomeOfId, streamOfId } from "./given-id.ts";
 import { wishOf } from "./fetch-wish.ts";
 import { FlowPauses } from "./pauses.ts";
-import { prepare } from "./prepare.ts";
+import { openTrace } from "./open-trace.ts";
+import { prepare, type Prepared } from "./prepare.ts";
 import { type Admitted, readTrace } from "./read-trace.ts";
 import { FlowRecovery } from "./recovery.ts";
 import { requireModels, requirePosition, requireRunOptions } from "./run-checks.ts";
@@ -207,7 +207,11 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     const take = (await this.#intake("accept items")).expect(requirePosition(consumed));
     if (take === undefined) return "known";
     const engine = this.#running.require();
-    const { message, edges } = prepare(engine, input, { ...emitOptions, traceId: id });
+    for (const key of ["traceId", "signal", "keepMs"])
+      if (key in emitOptions)
+        throw new TypeError(`Option "${key}" of accept is not allowed: its caller does not wait for the trace`);
+    const prepared = prepare(engine, input, { ...emitOptions, traceId: id });
+    const { message } = prepared;
     const durable = engine.durable as DurableRun;
     durable.requireFitMessage(message);
     await engine.outcomes.room();
@@ -215,7 +219,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     const isKnown =
       engine.traces.find(id, tenant).length > 0 || durable.holds(id, tenant) || engine.outcomes.holds(id, tenant);
     if (isKnown) take();
-    else await this.#enterAccepted(engine, message, edges, options.exclusive, take);
+    else await this.#enterAccepted(engine, prepared, emitOptions, take);
     await durable.stored();
     return isKnown ? "known" : "accepted";
   }
@@ -506,11 +510,10 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
   }
 
   #begin(engine: Engine, input: unknown, options: EmitOptions, sink: TraceSink, admitted?: Admitted): Trace {
-    const { message, edges, idNumber } = prepare(engine, input, options);
+    const prepared = prepare(engine, input, options);
+    const { message, edges } = prepared;
     engine.durable?.requireFitMessage(message);
-    const trace = engine.open({ message, idNumber, origin: null, sink, signal: options.signal, isOpenEnded: false });
-    if (options.budget !== undefined) engine.budgets.open(trace, options.budget);
-    engine.requestTurn(trace, options.exclusive);
+    const trace = openTrace(engine, prepared, options, sink);
     if (admitted === undefined) engine.enter(trace, message, edges, null);
     else admitted.resolve(engine.acceptance.enter(trace, message, edges));
     return trace;
@@ -526,21 +529,12 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
   /** Begins an accepted trace. Resolves in the step in which the entry nodes have room, or the trace has ended. */
   #enterAccepted(
     engine: Engine,
-    message: Message,
-    edges: readonly Edge[],
-    exclusive: string | undefined,
+    prepared: Prepared,
+    options: EmitOptions,
     take: () => void,
   ): Promise<void> {
-    const sink = engine.outcomes.sinkFor();
-    const trace = engine.open({
-      message,
-      idNumber: undefined,
-      origin: null,
-      sink,
-      signal: undefined,
-      isOpenEnded: false,
-    });
-    engine.requestTurn(trace, exclusive);
+    const { message, edges } = prepared;
+    const trace = openTrace(engine, prepared, options, engine.outcomes.sinkFor());
     return new Promise((resolve) => {
       // the outcome of a trace that ends while it waits is stored with the position, so nothing is lost either
       const settle = (): void => {
@@ -551,13 +545,9 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     });
   }
 
-  #openEnded(engine: Engine, message: Message, { signal, exclusive, budget }: EmitOptions): Trace {
+  #openEnded(engine: Engine, message: Message, options: EmitOptions): Trace {
     engine.durable?.requireFitMessage(message);
-    const sink = this.#rookerySink(engine);
-    const trace = engine.open({ message, idNumber: undefined, origin: null, sink, signal, isOpenEnded: true });
-    if (budget !== undefined) engine.budgets.open(trace, budget);
-    engine.requestTurn(trace, exclusive);
-    return trace;
+    return openTrace(engine, { message, idNumber: undefined }, options, this.#rookerySink(engine), true);
   }
 
   #rookerySink(engine: Engine): RookerySink {

@@ -11,6 +11,7 @@ import type { StreamSink } from "../engine/results/stream-sink.ts";
 import type { GivenId } from "../engine/state/given-id.ts";
 import { Lasting, type Trace, type TraceSink } from "../engine/state/trace.ts";
 import type { EmitOptions } from "./call-options.ts";
+import { openTrace } from "./open-trace.ts";
 import { prepare, type Prepared } from "./prepare.ts";
 import type { Admitted } from "./read-trace.ts";
 
@@ -155,17 +156,16 @@ export async function emitOfId(
 function begin(
   engine: Engine,
   { message, edges }: Prepared,
-  { signal, exclusive }: EmitOptions,
+  options: EmitOptions,
   sink: TraceSink,
   given: GivenId,
   isOpenEnded = false,
 ): Trace {
   engine.durable?.requireFitMessage(message);
-  const trace = engine.open({ message, idNumber: undefined, origin: null, sink, signal, isOpenEnded });
+  const trace = openTrace(engine, { message, idNumber: undefined }, options, sink, isOpenEnded);
   // its deadline has passed, or its signal was aborted before
   if (!trace.isOpen) return trace;
   trace.more.given = given;
-  engine.requestTurn(trace, exclusive);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   promise.catch(() => {});
   let isAccepted = false;

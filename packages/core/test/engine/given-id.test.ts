@@ -47,6 +47,21 @@ describe("an id", () => {
     expect(await refusalOf(flow.call(1, { id: "a" }))).toMatchObject({ code: "TRACE_CANCELLED" });
   });
 
+  test("takes every option of its call: its budget limits the trace, however it is sent", async () => {
+    const spend = payloadNode("spend", (cents: number, ctx) => {
+      ctx.budget.spend({ cents });
+      return ctx.budget.left["cents"];
+    });
+    const flow = running(create(spend.to()));
+    const budget = { cents: 1 };
+    const outcome = await flow.outcome(5, { id: "a", budget });
+    expect(outcome).toMatchObject({ status: "exhausted", which: "cents", spent: { cents: 1 } });
+    expect(await refusalOf(flow.call(5, { id: "b", budget }))).toMatchObject({ code: "BUDGET_EXHAUSTED" });
+    expect(await refusalOf(readAll(flow.stream(5, { id: "c", budget })))).toMatchObject({ code: "BUDGET_EXHAUSTED" });
+    await flow.emit(5, { id: "d", budget });
+    expect(await flow.fetch({ traceId: "d" })).toMatchObject({ payload: { text: "Budget exhausted: cents" } });
+  });
+
   test("belongs to its tenant, and is no business of traces that share a traceId", async () => {
     const { clock, calls, flow } = counted();
     const options = [{ id: "a" }, { id: "a", tenant: "b" }, { traceId: "a" }, { traceId: "a" }];

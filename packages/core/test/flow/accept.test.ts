@@ -202,6 +202,26 @@ describe("an item of an intake", () => {
     await passing(clock, run.stop(), 5);
   });
 
+  test("takes the options of its call: its budget limits the trace", async () => {
+    const into = outbox();
+    const spend = payloadNode("spend", (cents: number, ctx) => ctx.budget.spend({ cents }));
+    const durability = durable({ checkpoints: new MemoryCheckpointStore() });
+    await using run = create(spend.to()).start({ durability, outbox: into });
+    await run.accept(5, { id: "a", consumed: at(1), budget: { cents: 1 } });
+    await run.stop({ drainMs: 1_000 });
+    expect(into.outcomes).toMatchObject([{ status: "exhausted", which: "cents", spent: { cents: 1 } }]);
+  });
+
+  test("refuses the options of a caller that waits", async () => {
+    const run = started(new MemoryCheckpointStore(), outbox());
+    for (const option of [{ traceId: "b" }, { signal: AbortSignal.abort() }, { keepMs: 1 }])
+      expect(await rejection(run.accept("double", { id: "a", consumed: at(1), ...option }))).toMatchObject({
+        name: "TypeError",
+        message: `Option "${Object.keys(option)[0]}" of accept is not allowed: its caller does not wait for the trace`,
+      });
+    await run.stop();
+  });
+
   test("needs a durable run with an outbox, and a position", async () => {
     await using flow = create(worker().to(), { logger: SILENT });
     await using bare = flow.start();
