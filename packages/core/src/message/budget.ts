@@ -15,7 +15,7 @@ export const MAX_BUDGETS = 100;
  * @throws TypeError, RangeError that name the amount
  */
 export function requireBudget(option: string, value: unknown): asserts value is Budget {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
+  if (typeof value !== "object" || value === null || Array.isArray(value) || value instanceof Map)
     throw new TypeError(`Option "${option}" must be an object of amounts by name: got ${shown(value)}`);
   const amounts: [string, unknown][] = Object.entries(value);
   if (amounts.length > MAX_BUDGETS)

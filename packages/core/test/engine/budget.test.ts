@@ -99,6 +99,17 @@ describe("a reservation", () => {
     expect(await flow.call(1, { budget: { tokens: 20 } })).toEqual({ tokens: 15, calls: 1 });
   });
 
+  test("settled with a name that it has not reserved takes that from what is left, whatever the name", async () => {
+    for (const name of ["tokens", "constructor", "__proto__"]) {
+      const amounts = (amount: number): Budget => Object.fromEntries([[name, amount]]);
+      const flow = doing((_, { budget }) => {
+        const error = caught(() => budget.reserve({ calls: 1 }).settle(amounts(15)));
+        return (error as BudgetExhausted).budget;
+      });
+      expect(await flow.outcome(1, { budget: amounts(10) })).toMatchObject({ results: [name], spent: amounts(10) });
+    }
+  });
+
   test("settled with more than there is spends all that is left, never more, and says so", async () => {
     const flow = doing((_, { budget }) => {
       const other = budget.reserve({ tokens: 8 });
@@ -533,6 +544,7 @@ describe("wrong use is refused:", () => {
 
   test.each<[string, unknown, RegExp]>([
     ["no object", 3, /Option "budget" must be an object of amounts by name: got 3/],
+    ["a Map", new Map([["a", 1]]), /Option "budget" must be an object of amounts by name: got/],
     ["a list", [3], /Option "budget" must be an object of amounts by name: got an array/],
     ["a negative amount", { calls: -1 }, /Option "budget.calls" must be a number of 0 or more: got -1/],
     ["an infinite amount", { calls: Infinity }, /Option "budget.calls" must be a number of 0 or more: got Infinity/],

@@ -53,7 +53,8 @@ export class Budgets {
         if (!claim.isOpen) throw new TypeError("Cannot settle a reservation: it is settled or released already");
         giveBack();
         const used = { ...claim.amounts, ...actual };
-        const beyond = Object.entries(used).filter(([name, amount]) => amount > (claim.amounts[name] ?? 0));
+        const reserved = new Map(Object.entries(claim.amounts));
+        const beyond = Object.entries(used).filter(([name, amount]) => amount > (reserved.get(name) ?? 0));
         this.#spendOrThrow(attempt, account, used, Object.fromEntries(beyond));
       },
       release: giveBack,
