@@ -30,23 +30,18 @@ import type { KeptOutcome } from "../engine/results/kept-outcomes.ts";
 import { fromPlain, toPlain, unfitness } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
 import { keptError } from "./kept-error.ts";
-import { endFrom, keptFrom, savedEnd, storedOutcome } from "./kept-outcome.ts";
 import { Recovering } from "./recovering.ts";
 import { Positions } from "./positions.ts";
-import { messageOf, openPausesOf, readState, type RestoredCall, restoreTrace } from "./restore.ts";
+import { readState } from "./read-state.ts";
+import { openPausesOf, type RestoredCall, restoreTrace } from "./restore.ts";
 import { dueAtOf, type RestingHost, RestingTraces } from "./resting-traces.ts";
+import { messageOf } from "./saved-message.ts";
+import { endFrom, keptFrom, type SavedEnd, savedEnd, storedOutcome } from "./saved-outcome.ts";
+import type { EndedTrace, SavedCall, SavedTrace } from "./saved-trace.ts";
 import { StoredGate } from "./stored-gate.ts";
+import { STATE_VERSION } from "./stored-version.ts";
 import { thisProcess } from "./this-process.ts";
-import {
-  type EndedTrace,
-  type SavedCall,
-  type SavedEnd,
-  savedItem,
-  type SavedTrace,
-  STATE_VERSION,
-  stateOf,
-  stateSince,
-} from "./trace-state.ts";
+import { savedItem, stateOf, stateSince } from "./trace-state.ts";
 
 /** A failed trace that waits for a retry; in memory, unless an earlier process has left it. */
 interface Failed {

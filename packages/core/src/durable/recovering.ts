@@ -10,8 +10,10 @@ import type { Worker } from "../engine/state/worker.ts";
 import { fromPlain, toPlain } from "./codec.ts";
 import type { ResolvedDurableOptions } from "./durable.ts";
 import { keptError } from "./kept-error.ts";
-import { type Placed, readState, restoreFailed, restoreTrace } from "./restore.ts";
-import { type SavedCall, type SavedItem, STATE_VERSION, type SavedTrace } from "./trace-state.ts";
+import { readState } from "./read-state.ts";
+import { type Placed, restoreFailed, restoreTrace } from "./restore.ts";
+import type { SavedCall, SavedItem, SavedTrace } from "./saved-trace.ts";
+import { STATE_VERSION } from "./stored-version.ts";
 
 /** A stored message that no longer fits the flow. */
 export interface ChangedMessage {

@@ -1,8 +1,6 @@
-import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { checkedHeaders, Message, type MessageHeaders } from "../message/message.ts";
-import { VOUCHED } from "../message/vouched.ts";
+import { FlowErrorCode } from "../foundation/flow-error.ts";
+import { checkedHeaders, type MessageHeaders } from "../message/message.ts";
 import type { PauseTicket } from "../message/outcome.ts";
-import { EMPTY_META, freezeMeta, type Meta } from "../message/meta.ts";
 import type { Checkpoint } from "../ports/checkpoint-store.ts";
 import { BudgetAccount } from "../engine/state/budget-account.ts";
 import { Lasting, type Origin, type Pause, type StoredCall, type TraceSink } from "../engine/state/trace.ts";
@@ -15,74 +13,9 @@ import { LeftSink, RookerySink } from "../engine/results/rookery.ts";
 import type { Edge, Worker } from "../engine/state/worker.ts";
 import { fromPlain } from "./codec.ts";
 import { errorFrom } from "./kept-error.ts";
+import { messageOf } from "./saved-message.ts";
 import { outcomeFrom } from "./saved-outcome.ts";
-import {
-  type SavedCall,
-  type SavedItem,
-  type SavedMessage,
-  type SavedPause,
-  STATE_VERSION,
-  type SavedTrace,
-} from "./trace-state.ts";
-
-/**
- * Reads the stored state of an entry.
- *
- * @throws FlowError `GRAPH_CHANGED` when it was written by a newer version
- */
-export function readState({ version, state, traceId, tenant }: Checkpoint): SavedTrace {
-  const read = readStored({ version, state, traceId, tenant }) as SavedTrace;
-  return version === 1 && read.pauses !== undefined ? { ...read, pauses: keyedByReason(read.pauses) } : read;
-}
-
-/**
- * Parses a state, of a trace or of an outcome.
- *
- * @throws FlowError `GRAPH_CHANGED` when it was written by a newer version
- */
-export function readStored({
-  version,
-  state,
-  traceId,
-  tenant,
-}: Pick<Checkpoint, "version" | "state" | "traceId" | "tenant">): unknown {
-  const refusal = (why: string, cause?: unknown): FlowError =>
-    new FlowError({
-      code: FlowErrorCode.GRAPH_CHANGED,
-      message: `Cannot read the stored state of trace "${traceId}": ${why}`,
-      traceId,
-      tenant,
-      cause,
-    });
-  if (version > STATE_VERSION || version < 1)
-    throw refusal(
-      `its format is ${version}, and this version of penguiflow reads formats up to ${STATE_VERSION}; upgrade it`,
-    );
-  try {
-    return JSON.parse(state);
-  } catch (error) {
-    throw refusal("it is damaged", error);
-  }
-}
-
-/**
- * Converts pauses of format 1 to the keys of format 2. Where two pauses of one handler have the same reason, only their
- * order distinguished them. No handler finds those, so that no answer can go to another question.
- */
-function keyedByReason(pauses: readonly SavedPause[]): SavedPause[] {
-  const keys = pauses.map(keyOfFirstForm);
-  return pauses.map((pause, index) => {
-    const key = keys[index] as string;
-    return { ...pause, key: keys.indexOf(key) === keys.lastIndexOf(key) ? key : pause.key };
-  });
-}
-
-/** Returns the format 2 key of a format 1 pause, which does not name the flow of a playbook. */
-function keyOfFirstForm({ key, node, reason }: SavedPause): string {
-  const place = key.slice(0, key.lastIndexOf("."));
-  const [root, own] = place.split("/");
-  return `${place}${root === own ? "" : `@/${node}`}.${reason}`;
-}
+import type { SavedCall, SavedItem, SavedTrace } from "./saved-trace.ts";
 
 /** An item and its node, if it has one. */
 export interface Placed {
@@ -359,26 +292,5 @@ function pausesOf({ pauses = [] }: SavedTrace): Pause[] {
       refuse: undefined,
       timer: undefined,
     }),
-  );
-}
-
-/** Restores a message from its stored form. */
-export function messageOf(
-  trace: Pick<Trace, "id">,
-  common: MessageHeaders,
-  saved: SavedMessage,
-  deadlineAt: number | undefined,
-): Message {
-  const { payload, meta, topic, createdAt } = saved;
-  return new Message(
-    {
-      payload: fromPlain(payload),
-      headers: topic === common.topic ? common : checkedHeaders({ ...common, topic }),
-      traceId: trace.id,
-      createdAt,
-      deadlineAt,
-      meta: meta === undefined ? EMPTY_META : freezeMeta(fromPlain(meta) as Meta),
-    },
-    VOUCHED,
   );
 }
