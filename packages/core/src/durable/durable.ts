@@ -2,69 +2,9 @@ import { requireInteger, requireKnownKeys, requireNumber, requireOneOf, shown } 
 import type { CheckpointStore } from "../ports/checkpoint-store.ts";
 import type { Durability } from "../engine/durability.ts";
 import { registerDurability } from "../engine/durable-host.ts";
+import type { DurableOptions, ResolvedDurableOptions } from "./durable-options.ts";
 import { CheckpointedRun } from "./durable-run.ts";
-import type { OnChanged } from "./recovering.ts";
 import { thisProcess } from "./this-process.ts";
-
-/** Options of {@link durable}. */
-export interface DurableOptions {
-  /** Storage for the state that must not be lost. */
-  readonly checkpoints: CheckpointStore;
-  /**
-   * The checkpoint store's partition for this flow's traces. At most one process at a time may hold it. @defaultValue
-   * the flow's name
-   */
-  readonly partition?: string | undefined;
-  /**
-   * The name of this process, reported to others that request the same partition. @defaultValue its process id and
-   * random digits
-   */
-  readonly owner?: string | undefined;
-  /**
-   * Milliseconds without renewal after which another process may take over. `ready` waits this long after a crash of
-   * the previous process, and rejects with `PARTITION_LEASED` as soon as that process proves to be alive.
-   *
-   * @defaultValue 10000
-   */
-  readonly leaseMs?: number | undefined;
-  /**
-   * Maximum length of a payload, roughly, in characters of its JSON text; the same limit applies to each meta. Stored
-   * errors are truncated to it.
-   *
-   * @defaultValue 1048576
-   */
-  readonly maxPayloadBytes?: number | undefined;
-  /** Maximum number of failed traces kept for a retry; the oldest are evicted first. @defaultValue 1000 */
-  readonly maxFailed?: number | undefined;
-  /**
-   * Handling of a trace whose node is gone or whose payload no longer fits its node. The trace fails, stays in the
-   * checkpoint store for a later run, or follows the decision of a function. Each case is logged and listed in the
-   * recovery's `changed`.
-   *
-   * @defaultValue `"park"`
-   */
-  readonly onChanged?: OnChanged | undefined;
-  /**
-   * Milliseconds after which a trace that only waits leaves memory: for answers, instants or joins. It is loaded again
-   * when it is answered, looked up or due. A trace stays in memory while a caller, a reader, a `fetch` or an external
-   * task belongs to it, and if it was begun by `emit`. `Infinity` keeps all traces in memory.
-   *
-   * @defaultValue 60000
-   */
-  readonly unloadAfterMs?: number | undefined;
-}
-
-/** {@link DurableOptions} with defaults applied. */
-export interface ResolvedDurableOptions {
-  readonly checkpoints: CheckpointStore;
-  readonly partition: string | undefined;
-  readonly owner: string;
-  readonly leaseMs: number;
-  readonly maxPayloadBytes: number;
-  readonly maxFailed: number;
-  readonly onChanged: OnChanged;
-  readonly unloadAfterMs: number;
-}
 
 const KNOWN = [
   "checkpoints",

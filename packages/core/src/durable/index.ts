@@ -1,3 +1,3 @@
-export type { DurableOptions } from "./durable.ts";
+export type { DurableOptions } from "./durable-options.ts";
 export { durable } from "./durable.ts";
-export type { ChangedMessage, Migration, OnChanged } from "./recovering.ts";
+export type { ChangedMessage, Migration, OnChanged } from "./placing.ts";

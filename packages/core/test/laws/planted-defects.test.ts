@@ -2,7 +2,9 @@ import { create, joinK, type CheckpointBatch, type Message, node, payloadNode, s
 import { durable } from "penguiflow/durable";
 import { simulate, SimulationError } from "penguiflow/testing";
 import { afterEach, describe, expect, test } from "vitest";
+import { BatchWriter } from "../../src/durable/batch-writer.ts";
 import { RestingTraces } from "../../src/durable/resting-traces.ts";
+import { StoredOutcomes } from "../../src/durable/stored-outcomes.ts";
 import { CheckpointedRun } from "../../src/durable/durable-run.ts";
 import { Positions } from "../../src/durable/positions.ts";
 import { Emitting } from "../../src/engine/context/emitting.ts";
@@ -214,7 +216,7 @@ describe("a planted defect of ids is found", () => {
     {
       what: "an id that is accepted twice, because its stored outcome is not read",
       plant() {
-        plant(CheckpointedRun.prototype, "keptOutcomes", () => async () => []);
+        plant(StoredOutcomes.prototype, "read", () => async () => []);
       },
     },
     {
@@ -264,7 +266,7 @@ describe("a planted defect of durable flows is found", () => {
     {
       what: "a result that is released before it is stored",
       plant() {
-        plant(CheckpointedRun.prototype, "afterStored", () => (told) => told(undefined));
+        plant(BatchWriter.prototype, "afterStored", () => (told) => told(undefined));
       },
       says: /L10: .*(was told|was given out|counts as accepted) before it (was|is) stored/,
     },
