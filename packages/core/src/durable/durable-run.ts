@@ -241,7 +241,7 @@ export class CheckpointedRun implements DurableRun {
     return await this.resting.list(
       { tenant, traceId },
       (entry) => openPausesOf(readState(entry)).map((ticket) => ({ ...ticket, traceId: entry.traceId })),
-      () => this.engine.pausing.tickets(tenant, traceId),
+      () => this.engine.pausing.pauses.tickets(tenant, traceId),
     );
   }
 

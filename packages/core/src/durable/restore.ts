@@ -7,7 +7,7 @@ import { Lasting, type Origin, type Pause, type StoredCall, type TraceSink } fro
 import { Trace } from "../engine/state/trace.ts";
 import { Attempt, AttemptExtras, outermost } from "../engine/state/attempt.ts";
 import { TraceLog } from "../engine/state/trace-log.ts";
-import { isOpenPause, ticketOf } from "../engine/context/pausing.ts";
+import { isOpenPause, ticketOf, ticketsOf } from "../engine/context/open-pause.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import { LeftSink, RookerySink } from "../engine/results/rookery.ts";
 import type { Edge, Worker } from "../engine/state/worker.ts";
@@ -140,7 +140,7 @@ export function restoreTrace(
   trace.deadlineAt = state.deadlineAt;
   if (call !== undefined && pauses.length > 0) {
     trace.lasting ??= new Lasting();
-    for (const { attempt } of attempts) engine.pausing.adopt(attempt);
+    for (const { attempt } of attempts) engine.pausing.parking.adopt(attempt);
   }
   for (const { item, attempt } of attempts) if (trace.isOpen) goOn(engine, item, attempt, pauses, state.calls);
   // messages from outside of the ring must not overtake one that was handled already and has no edge any more
@@ -149,7 +149,7 @@ export function restoreTrace(
       attempt.worker.outer?.hold(trace);
   if (call === undefined && trace.isOpen && pauses.length > 0) {
     engine.pausing.restore(trace, pauses, isLoaded);
-    if (isAccepted) for (const ticket of engine.pausing.ticketsOf(trace)) trace.sink.pause?.(ticket);
+    if (isAccepted) for (const ticket of ticketsOf(trace)) trace.sink.pause?.(ticket);
   }
   // set last: if the deadline has passed, each message is dropped from its place
   if (trace.isOpen && state.deadlineAt !== undefined) engine.setDeadline(trace, state.deadlineAt);

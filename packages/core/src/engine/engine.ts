@@ -324,7 +324,7 @@ export class Engine {
     settle: ((failure: Error | undefined) => void) | null,
   ): boolean {
     if (!trace.isOpen) return true;
-    if (trace.lasting !== null) this.pausing.stir(trace);
+    if (trace.lasting !== null) this.pausing.resting.stir(trace);
     const message = this.probe === undefined ? sent : this.probe.enter(trace, sent);
     const turn = trace.extras === null ? undefined : trace.extras.turn;
     if (turn !== undefined && !turn.hasBegun) {
@@ -362,7 +362,7 @@ export class Engine {
         resolve();
       };
       if (trace.extras?.turn?.hasBegun !== false && this.rookery.isFull()) {
-        if (trace.lasting !== null) this.pausing.stir(trace);
+        if (trace.lasting !== null) this.pausing.resting.stir(trace);
         const own = this.probe === undefined ? message : this.probe.enter(trace, message);
         this.rookery.holdBack(this.sending.hold(trace, own, edges, settle));
       } else if (this.enter(trace, message, edges, settle)) settle(undefined);

@@ -79,7 +79,7 @@ export async function outcomeOfId(
       begin(engine, prepared, options, new OutcomeSink(engine.options.limits.maxResults, told), given),
     join(trace, { message }) {
       requireCallers(trace.isOpenEnded, trace.id);
-      if (trace.lasting?.rest === "quiet") told(engine.pausing.pausedOutcome(trace));
+      if (trace.lasting?.rest === "quiet") told(engine.pausing.resting.pausedOutcome(trace));
       else awaitOutcome(engine, trace, message.deadlineAt, options.signal, told, refuse);
     },
     tell({ isOpenEnded, traceId, outcome }) {
@@ -120,7 +120,7 @@ export function streamOfId(
     join(trace, { message }) {
       requireCallers(trace.isOpenEnded, trace.id);
       admitted?.resolve(trace.extras?.given?.pending);
-      if (trace.sink instanceof LeftSink) return engine.pausing.readInto(trace, sink);
+      if (trace.sink instanceof LeftSink) return engine.pausing.following.readInto(trace, sink);
       awaitOutcome(engine, trace, message.deadlineAt, options.signal, end, (error) => sink.fail(error));
       return undefined;
     },

@@ -23,7 +23,7 @@ export class FlowPauses<out Result> {
     const engine = await this.#running.ready();
     const { tenant = DEFAULT_HEADERS.tenant, traceId } = options;
     const { durable, pausing } = engine;
-    if (durable === undefined) return pausing.tickets(tenant, traceId);
+    if (durable === undefined) return pausing.pauses.tickets(tenant, traceId);
     const tickets = await durable.openPauses(tenant, traceId);
     // an answer may come days later: a token that is handed out must last as long
     await durable.stored();
@@ -44,7 +44,7 @@ export class FlowPauses<out Result> {
       this.#running.whenReady(reject, (engine) => {
         const told = toldWhenStored(engine, resolve as (outcome: Outcome) => void);
         const answer = (): void =>
-          engine.pausing.resume(token, value, options.tenant ?? DEFAULT_HEADERS.tenant, told, reject);
+          engine.pausing.pauses.resume(token, value, options.tenant ?? DEFAULT_HEADERS.tenant, told, reject);
         const loaded = loadingPause(engine, token);
         if (loaded === undefined) answer();
         else loaded.then(answer).catch(reject);
@@ -64,8 +64,13 @@ export class FlowPauses<out Result> {
   ): AsyncGenerator<StreamItem<Result>, void, undefined> {
     requireKnownKeys("pauses.resumeStream", options, ["tenant", "onLeave"]);
     const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant } = options;
-    return readTrace(this.#running, onLeave, (engine, sink) => engine.pausing.resumeInto(token, value, tenant, sink), {
-      load: (engine) => loadingPause(engine, token),
-    });
+    return readTrace(
+      this.#running,
+      onLeave,
+      (engine, sink) => engine.pausing.following.resumeInto(token, value, tenant, sink),
+      {
+        load: (engine) => loadingPause(engine, token),
+      },
+    );
   }
 }

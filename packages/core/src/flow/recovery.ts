@@ -70,8 +70,8 @@ export class FlowRecovery<out Result> {
     const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant } = options;
     const engine = await this.#running.ready();
     await loading(engine, traceId, tenant);
-    if (!engine.pausing.canFollow(traceId, tenant)) throw this.#running.unknownTrace(traceId, tenant);
-    return readTrace(this.#running, onLeave, ({ pausing }, sink) => pausing.follow(traceId, tenant, sink), {
+    if (!engine.pausing.following.canFollow(traceId, tenant)) throw this.#running.unknownTrace(traceId, tenant);
+    return readTrace(this.#running, onLeave, ({ pausing }, sink) => pausing.following.follow(traceId, tenant, sink), {
       load: (running) => loading(running, traceId, tenant),
     });
   }

@@ -96,7 +96,7 @@ export function loading(engine: Engine, traceId: string, tenant: string | undefi
 /** Loads the trace of a pause if a durable flow has unloaded it. Returns `undefined` when it has not. */
 export function loadingPause({ durable, pausing }: Engine, token: string): Promise<void> | undefined {
   if (durable === undefined || durable.unloaded === 0) return undefined;
-  const run = pausing.unknownRunOf(token);
+  const run = pausing.pauses.unknownRunOf(token);
   return run === undefined ? undefined : durable.load({ run });
 }
 

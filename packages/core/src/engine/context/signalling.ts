@@ -8,7 +8,8 @@ import type { Ledger } from "../observe/ledger.ts";
 import type { Reporter } from "../observe/reporter.ts";
 import { type Attempt, outermost } from "../state/attempt.ts";
 import { Lasting, type Signal, type Trace } from "../state/trace.ts";
-import { type Pausing, pausePlace } from "./pausing.ts";
+import { pausePlace } from "./pause-keys.ts";
+import type { Pausing } from "./pausing.ts";
 
 /** Engine parts that {@link Signalling} calls. */
 export interface SignallingHost {
@@ -137,7 +138,7 @@ export class Signalling {
   #wake(trace: Trace, name: string): void {
     const { signals } = trace.lasting as Lasting;
     const count = signals.filter((signal) => signal.name === name && signal.receiver === undefined).length;
-    this.#engine.pausing.wakeListeners(trace, name, count);
+    this.#engine.pausing.pauses.wakeListeners(trace, name, count);
   }
 }
 

@@ -22,7 +22,9 @@ export interface StoredCallsHost extends PlaybookSinkHost {
   readonly ledger: Ledger;
   readonly waits: HandlerWaits;
   readonly ending: Ending;
-  readonly pausing: { parkCaller(attempt: Attempt): void; wakeCaller(trace: Trace, call: StoredCall): void };
+  readonly pausing: {
+    readonly parking: { park(attempt: Attempt): void; wakeCaller(trace: Trace, call: StoredCall): void };
+  };
 }
 
 /**
@@ -114,7 +116,7 @@ export class StoredCalls {
   #parkSoon(origin: Origin): void {
     const { agenda, pausing } = this.#engine;
     // its handler may be about to call others: parking now would hide them, and what they ask for
-    agenda.beforeRunning(() => pausing.parkCaller(origin.parent));
+    agenda.beforeRunning(() => pausing.parking.park(origin.parent));
   }
 
   #begin(run: ChildRun, call: StoredCall, origin: Origin, message: Message): void {
@@ -161,7 +163,7 @@ export class StoredCalls {
     } else call.end = { error: outcome.error, kept: this.#durable.kept(outcome.error) };
     call.left = undefined;
     ledger.changed(caller);
-    if (call.settle === undefined) pausing.wakeCaller(caller, call);
+    if (call.settle === undefined) pausing.parking.wakeCaller(caller, call);
     else call.settle(call.end);
   }
 }

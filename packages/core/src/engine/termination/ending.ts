@@ -44,7 +44,11 @@ interface EndingHost {
   readonly joining: Joining;
   readonly keptOutcomes: KeptOutcomes;
   readonly fetching: { starve(trace: Trace): void };
-  readonly pausing: { rests(trace: Trace): void; ended(trace: Trace): void; unloaded(trace: Trace): void };
+  readonly pausing: {
+    readonly resting: { rests(trace: Trace): void };
+    ended(trace: Trace): void;
+    unloaded(trace: Trace): void;
+  };
   readonly logs: { ended(trace: Trace): void; viewOf(trace: Trace, log: TraceLog): OutcomeLog };
   /** Called when a trace has ended and its last handler has returned or was abandoned. */
   traceLeft(trace: Trace): void;
@@ -122,7 +126,7 @@ export class Ending {
     if (trace.live !== trace.joined + trace.fetching + paused || trace.live === 0) return;
     const engine = this.#engine;
     if (paused > 0) {
-      engine.pausing.rests(trace);
+      engine.pausing.resting.rests(trace);
       return;
     }
     if (trace.isOpenEnded) return;
