@@ -147,8 +147,9 @@ export type {
 export type { CancelReport } from "./engine/termination/ending.ts";
 export type { StopReport } from "./engine/engine.ts";
 export type { AcceptOptions, EmitOptions, FetchOptions, StreamOptions, TraceOptions } from "./flow/call-options.ts";
-export type { ExternalTask, Runnable, RunNeeds, RunOptions, RunSettings } from "./flow/flow.ts";
-export { Flow, FlowRun } from "./flow/flow.ts";
+export type { Runnable, RunNeeds, RunOptions, RunSettings } from "./flow/flow.ts";
+export { type ExternalTask, FlowRun } from "./flow/flow-run.ts";
+export { Flow } from "./flow/flow.ts";
 export type { FlowPauses } from "./flow/pauses.ts";
 export type { FlowRecovery } from "./flow/recovery.ts";
 export type { FlowLimits, FlowOptions, ResolvedOptions } from "./engine/flow-options.ts";
