@@ -1,5 +1,5 @@
 import type { CheckpointStore } from "../ports/checkpoint-store.ts";
-import type { OnChanged } from "./placing.ts";
+import type { UnaskedPause } from "../engine/durability.ts";
 
 /** Options of `durable`. */
 export interface DurableOptions {
@@ -48,6 +48,26 @@ export interface DurableOptions {
    */
   readonly unloadAfterMs?: number | undefined;
 }
+
+/** A stored message that no longer fits the flow. */
+export interface ChangedMessage {
+  readonly tenant: string;
+  readonly traceId: string;
+  readonly node: string;
+  /** Names of the playbooks in which the node is, outermost first; absent outside of playbooks. */
+  readonly path?: readonly string[];
+  readonly payload: unknown;
+  /** The mismatch. */
+  readonly problem: string;
+  /** Pauses that its handler no longer asks for, when they are the mismatch. */
+  readonly unasked?: readonly UnaskedPause[];
+}
+
+/** The decision about a changed message: a new target, or the fate of its trace. */
+export type Migration = { readonly node: string; readonly payload: unknown } | "fail" | "park";
+
+/** The policy for traces that no longer fit the flow. */
+export type OnChanged = "fail" | "park" | ((message: ChangedMessage) => Migration | Promise<Migration>);
 
 /** {@link DurableOptions} with defaults applied. */
 export interface ResolvedDurableOptions {

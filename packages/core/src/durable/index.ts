@@ -1,3 +1,2 @@
-export type { DurableOptions } from "./durable-options.ts";
+export type { ChangedMessage, DurableOptions, Migration, OnChanged } from "./durable-options.ts";
 export { durable } from "./durable.ts";
-export type { ChangedMessage, Migration, OnChanged } from "./placing.ts";

@@ -6,28 +6,9 @@ import type { ChangedTrace, UnaskedPause } from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import type { Worker } from "../engine/state/worker.ts";
 import { fromPlain, toPlain } from "./codec.ts";
+import type { ChangedMessage, Migration, OnChanged } from "./durable-options.ts";
 import type { Placed } from "./restore.ts";
 import type { SavedItem, SavedTrace } from "./saved-trace.ts";
-
-/** A stored message that no longer fits the flow. */
-export interface ChangedMessage {
-  readonly tenant: string;
-  readonly traceId: string;
-  readonly node: string;
-  /** Names of the playbooks in which the node is, outermost first; absent outside of playbooks. */
-  readonly path?: readonly string[];
-  readonly payload: unknown;
-  /** The mismatch. */
-  readonly problem: string;
-  /** Pauses that its handler no longer asks for, when they are the mismatch. */
-  readonly unasked?: readonly UnaskedPause[];
-}
-
-/** The decision about a changed message: a new target, or the fate of its trace. */
-export type Migration = { readonly node: string; readonly payload: unknown } | "fail" | "park";
-
-/** The policy for traces that no longer fit the flow. */
-export type OnChanged = "fail" | "park" | ((message: ChangedMessage) => Migration | Promise<Migration>);
 
 /** Finds the nodes of stored messages, and has `onChanged` decide on those that no longer fit the flow. */
 export class Placing {
