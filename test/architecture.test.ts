@@ -78,30 +78,24 @@ const keepsToItsLayer = each((source) => {
     .map((specifier) => `Cannot import "${specifier}": it is not above "${layers[highest]}"`);
 });
 
-/** The folders of the engine. Each may import those before it; the files beside them put the parts together. */
-const engineFolders = [
-  "policies",
-  "state",
-  "observe",
-  "admission",
-  "delivery",
-  "results",
-  "termination",
-  "context",
-  "loop",
-];
-
-const engineFolderOf = (file: string): number => {
-  const [, , , layer, folder = ""] = file.split("/");
-  return layer === "engine" ? engineFolders.indexOf(folder) : -1;
+/** The folders of a layer. Each may import those before it; the files beside them put the parts together. */
+const foldersOf: Readonly<Record<string, readonly string[]>> = {
+  engine: ["policies", "state", "observe", "admission", "delivery", "results", "termination", "context", "loop"],
+  durable: ["form", "store", "traces"],
 };
 
-const keepsToItsPlaceInTheEngine = each((source) => {
-  const own = engineFolderOf(source.file);
+const placeInLayer = (file: string): number => {
+  const [, , , layer = "", folder = ""] = file.split("/");
+  return foldersOf[layer]?.indexOf(folder) ?? -1;
+};
+
+const keepsToItsPlaceInItsLayer = each((source) => {
+  const own = placeInLayer(source.file);
   if (own === -1) return [];
   return importsOf(source)
-    .filter((specifier) => engineFolderOf(resolve(source, specifier)) > own)
-    .map((specifier) => `Cannot import "${specifier}": it is not above "${engineFolders[own]}"`);
+    .filter((specifier) => layerOf(resolve(source, specifier)) === layerOf(source.file))
+    .filter((specifier) => placeInLayer(resolve(source, specifier)) > own)
+    .map((specifier) => `Cannot import "${specifier}": it is not above "${source.file.split("/")[4]}"`);
 });
 
 const engineFile = "packages/core/src/engine/engine.ts";
@@ -124,7 +118,7 @@ const writesState =
   /(?<!this)\.(?:state|slot|inRing|isOpen|live|joined|fetching) (?:[+-])?= |\b(?:worker|target|attempt\.worker)\.(?:running|parked|lingering|zombies) (?:[+-])?= /g;
 
 const writesNoState = each((source) =>
-  engineFolderOf(source.file) === engineFolders.indexOf("state") || !/^(?:engine|durable)$/.test(layerOf(source.file))
+  source.file.startsWith("packages/core/src/engine/state/") || !/^(?:engine|durable)$/.test(layerOf(source.file))
     ? []
     : [...source.text.matchAll(writesState)].map(
         ([found]) => `Cannot write "${found.trim()}": call a method of the record that owns the field`,
@@ -301,12 +295,23 @@ const rules: ReadonlyArray<
   ],
   [
     "a folder of the engine imports only folders above it",
-    keepsToItsPlaceInTheEngine,
+    keepsToItsPlaceInItsLayer,
     core,
     [
       {
         file: "packages/core/src/engine/state/a.ts",
         text: 'import type { Dispatch } from "../loop/dispatch.ts";',
+      },
+    ],
+  ],
+  [
+    "a folder of durable flows imports only folders above it",
+    keepsToItsPlaceInItsLayer,
+    core,
+    [
+      {
+        file: "packages/core/src/durable/store/a.ts",
+        text: 'import type { FailedTraces } from "../traces/failed-traces.ts";',
       },
     ],
   ],

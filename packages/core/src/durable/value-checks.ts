@@ -1,7 +1,7 @@
 import { FlowError } from "../foundation/flow-error.ts";
 import { Message } from "../message/message.ts";
 import type { CheckValue } from "../engine/policies/validation.ts";
-import { unfitness } from "./codec.ts";
+import { unfitness } from "./form/codec.ts";
 
 /** Checks that values can be stored. */
 export class ValueChecks {

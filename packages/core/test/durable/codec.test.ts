@@ -3,7 +3,7 @@ import { runInNewContext } from "node:vm";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FinalAnswer, Message, WM } from "penguiflow";
-import { fromPlain, toPlain, unfitness } from "../../src/durable/codec.ts";
+import { fromPlain, toPlain, unfitness } from "../../src/durable/form/codec.ts";
 
 const ROOM = 1_000_000;
 

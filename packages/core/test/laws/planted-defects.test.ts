@@ -2,11 +2,11 @@ import { create, joinK, type CheckpointBatch, type Message, node, payloadNode, s
 import { durable } from "penguiflow/durable";
 import { simulate, SimulationError } from "penguiflow/testing";
 import { afterEach, describe, expect, test } from "vitest";
-import { BatchWriter } from "../../src/durable/batch-writer.ts";
-import { RestingTraces } from "../../src/durable/resting-traces.ts";
-import { StoredOutcomes } from "../../src/durable/stored-outcomes.ts";
+import { BatchWriter } from "../../src/durable/store/batch-writer.ts";
+import { RestingTraces } from "../../src/durable/traces/resting-traces.ts";
+import { StoredOutcomes } from "../../src/durable/traces/stored-outcomes.ts";
 import { CheckpointedRun } from "../../src/durable/durable-run.ts";
-import { Positions } from "../../src/durable/positions.ts";
+import { Positions } from "../../src/durable/store/positions.ts";
 import { Emitting } from "../../src/engine/context/emitting.ts";
 import { Signalling } from "../../src/engine/context/signalling.ts";
 import { Admission } from "../../src/engine/admission/admission.ts";

@@ -13,7 +13,7 @@ export function placeOf(attempt: Attempt): string {
 }
 
 /**
- * Returns the prefix in its earlier form, without the playbook's flow: see `keyOfFirstForm` in `durable/restore.ts`.
+ * Returns the prefix in its earlier form, without the playbook's flow: see `keyOfFirstForm` in `durable/form/read-state.ts`.
  */
 export function unnamedPlaybookPlace(attempt: Attempt): string {
   return `${placeOf(attempt)}@/${attempt.node}`;

@@ -1,4 +1,4 @@
-import type { Position } from "../engine/durability.ts";
+import type { Position } from "../../engine/durability.ts";
 
 /** Items of one lane that are outstanding, or taken after one that is. */
 interface Lane {

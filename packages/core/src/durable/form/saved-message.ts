@@ -1,6 +1,6 @@
-import { EMPTY_META, freezeMeta, type Meta } from "../message/meta.ts";
-import { checkedHeaders, Message, type MessageHeaders } from "../message/message.ts";
-import { VOUCHED } from "../message/vouched.ts";
+import { EMPTY_META, freezeMeta, type Meta } from "../../message/meta.ts";
+import { checkedHeaders, Message, type MessageHeaders } from "../../message/message.ts";
+import { VOUCHED } from "../../message/vouched.ts";
 import { fromPlain, toPlain } from "./codec.ts";
 
 /** A message in stored form, without the fields that all messages of its trace share. */

@@ -1,21 +1,21 @@
-import { FlowErrorCode } from "../foundation/flow-error.ts";
-import { checkedHeaders, type MessageHeaders } from "../message/message.ts";
-import type { PauseTicket } from "../message/outcome.ts";
-import type { Checkpoint } from "../ports/checkpoint-store.ts";
-import { BudgetAccount } from "../engine/state/budget-account.ts";
-import { Lasting, type Origin, type Pause, type StoredCall, type TraceSink } from "../engine/state/trace.ts";
-import { Trace } from "../engine/state/trace.ts";
-import { Attempt, AttemptExtras, outermost } from "../engine/state/attempt.ts";
-import { TraceLog } from "../engine/state/trace-log.ts";
-import { isOpenPause, ticketOf, ticketsOf } from "../engine/context/open-pause.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
-import { LeftSink, RookerySink } from "../engine/results/rookery.ts";
-import type { Edge, Worker } from "../engine/state/worker.ts";
-import { fromPlain } from "./codec.ts";
-import { errorFrom } from "./kept-error.ts";
-import { messageOf } from "./saved-message.ts";
-import { outcomeFrom } from "./saved-outcome.ts";
-import type { SavedCall, SavedItem, SavedTrace } from "./saved-trace.ts";
+import { FlowErrorCode } from "../../foundation/flow-error.ts";
+import { checkedHeaders, type MessageHeaders } from "../../message/message.ts";
+import type { PauseTicket } from "../../message/outcome.ts";
+import type { Checkpoint } from "../../ports/checkpoint-store.ts";
+import { BudgetAccount } from "../../engine/state/budget-account.ts";
+import { Lasting, type Origin, type Pause, type StoredCall, type TraceSink } from "../../engine/state/trace.ts";
+import { Trace } from "../../engine/state/trace.ts";
+import { Attempt, AttemptExtras, outermost } from "../../engine/state/attempt.ts";
+import { TraceLog } from "../../engine/state/trace-log.ts";
+import { isOpenPause, ticketOf, ticketsOf } from "../../engine/context/open-pause.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
+import { LeftSink, RookerySink } from "../../engine/results/rookery.ts";
+import type { Edge, Worker } from "../../engine/state/worker.ts";
+import { fromPlain } from "../form/codec.ts";
+import { errorFrom } from "../form/kept-error.ts";
+import { messageOf } from "../form/saved-message.ts";
+import { outcomeFrom } from "../form/saved-outcome.ts";
+import type { SavedCall, SavedItem, SavedTrace } from "../form/saved-trace.ts";
 
 /** An item and its node, if it has one. */
 export interface Placed {

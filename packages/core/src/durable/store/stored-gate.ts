@@ -1,9 +1,9 @@
-import type { FlowError } from "../foundation/flow-error.ts";
-import type { Outcome } from "../message/outcome.ts";
-import type { DurableRun, Gate } from "../engine/durability.ts";
-import type { Source } from "../engine/results/trace-reader.ts";
-import type { StreamItem, StreamSink } from "../engine/results/stream-sink.ts";
-import type { Trace } from "../engine/state/trace.ts";
+import type { FlowError } from "../../foundation/flow-error.ts";
+import type { Outcome } from "../../message/outcome.ts";
+import type { DurableRun, Gate } from "../../engine/durability.ts";
+import type { Source } from "../../engine/results/trace-reader.ts";
+import type { StreamItem, StreamSink } from "../../engine/results/stream-sink.ts";
+import type { Trace } from "../../engine/state/trace.ts";
 
 /** Holds back a flow's output until everything before it is stored. */
 export class StoredGate implements Gate {

@@ -1,4 +1,4 @@
-import type { Trace } from "../engine/state/trace.ts";
+import type { Trace } from "../../engine/state/trace.ts";
 
 /** Receives the error that prevents storing, or `undefined` once that is done. */
 export type Told = (failure: Error | undefined) => void;

@@ -1,17 +1,17 @@
-import type { FlowError } from "../foundation/flow-error.ts";
-import type { Checkpoint, StoredOutcome } from "../ports/checkpoint-store.ts";
-import type { TraceKey } from "../ports/state-store.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
-import type { KeptOutcome } from "../engine/results/kept-outcomes.ts";
-import type { Trace } from "../engine/state/trace.ts";
-import type { BatchWriter } from "./batch-writer.ts";
-import type { ResolvedDurableOptions } from "./durable-options.ts";
-import { keptError } from "./kept-error.ts";
-import { markOf } from "./mark.ts";
-import type { PartitionLease } from "./partition-lease.ts";
-import { readState } from "./read-state.ts";
-import { endFrom, keptFrom, type SavedEnd, savedEnd, storedOutcome } from "./saved-outcome.ts";
-import type { SavedTrace } from "./saved-trace.ts";
+import type { FlowError } from "../../foundation/flow-error.ts";
+import type { Checkpoint, StoredOutcome } from "../../ports/checkpoint-store.ts";
+import type { TraceKey } from "../../ports/state-store.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
+import type { KeptOutcome } from "../../engine/results/kept-outcomes.ts";
+import type { Trace } from "../../engine/state/trace.ts";
+import type { BatchWriter } from "../store/batch-writer.ts";
+import type { ResolvedDurableOptions } from "../durable-options.ts";
+import { keptError } from "../form/kept-error.ts";
+import { markOf } from "../store/mark.ts";
+import type { PartitionLease } from "../store/partition-lease.ts";
+import { readState } from "../form/read-state.ts";
+import { endFrom, keptFrom, type SavedEnd, savedEnd, storedOutcome } from "../form/saved-outcome.ts";
+import type { SavedTrace } from "../form/saved-trace.ts";
 
 /** Parts of a durable run that {@link StoredOutcomes} calls. */
 export interface StoredOutcomesHost {

@@ -1,16 +1,16 @@
-import type { ChangedTrace } from "../engine/durability.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
-import { Attempt, AttemptExtras, outermost, pathOf, State } from "../engine/state/attempt.ts";
-import type { Pause } from "../engine/state/trace.ts";
-import type { BatchWriter } from "./batch-writer.ts";
-import type { ResolvedDurableOptions } from "./durable-options.ts";
+import type { ChangedTrace } from "../../engine/durability.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
+import { Attempt, AttemptExtras, outermost, pathOf, State } from "../../engine/state/attempt.ts";
+import type { Pause } from "../../engine/state/trace.ts";
+import type { BatchWriter } from "../store/batch-writer.ts";
+import type { ResolvedDurableOptions } from "../durable-options.ts";
 import type { ParkedTraces } from "./parked-traces.ts";
 import { Placing } from "./placing.ts";
 import { cannotFinish, FOR_LATER } from "./recovering.ts";
 import { type RestoredCall, restoreTrace } from "./restore.ts";
-import { messageOf } from "./saved-message.ts";
-import type { SavedCall } from "./saved-trace.ts";
-import { savedItem } from "./trace-state.ts";
+import { messageOf } from "../form/saved-message.ts";
+import type { SavedCall } from "../form/saved-trace.ts";
+import { savedItem } from "../form/trace-state.ts";
 
 /** Parts of a durable run that {@link Mismatches} calls. */
 export interface MismatchesHost {

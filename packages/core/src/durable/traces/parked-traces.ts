@@ -1,14 +1,14 @@
-import type { FlowError } from "../foundation/flow-error.ts";
-import type { Checkpoint } from "../ports/checkpoint-store.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
-import { OutboxSink } from "../engine/results/outcome-delivery.ts";
-import type { Trace } from "../engine/state/trace.ts";
-import type { BatchWriter } from "./batch-writer.ts";
-import { markOf } from "./mark.ts";
-import type { SavedTrace } from "./saved-trace.ts";
+import type { FlowError } from "../../foundation/flow-error.ts";
+import type { Checkpoint } from "../../ports/checkpoint-store.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
+import { OutboxSink } from "../../engine/results/outcome-delivery.ts";
+import type { Trace } from "../../engine/state/trace.ts";
+import type { BatchWriter } from "../store/batch-writer.ts";
+import { markOf } from "../store/mark.ts";
+import type { SavedTrace } from "../form/saved-trace.ts";
 import type { StoredOutcomes } from "./stored-outcomes.ts";
-import { entryOf, isOf } from "./trace-entry.ts";
-import { stateOf, stateSince } from "./trace-state.ts";
+import { entryOf, isOf } from "../form/trace-entry.ts";
+import { stateOf, stateSince } from "../form/trace-state.ts";
 
 /** Parts of a durable run that {@link ParkedTraces} calls. */
 export interface ParkedTracesHost {

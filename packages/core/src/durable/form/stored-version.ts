@@ -1,5 +1,5 @@
-import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import type { Checkpoint } from "../ports/checkpoint-store.ts";
+import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import type { Checkpoint } from "../../ports/checkpoint-store.ts";
 
 /** Format version of a stored trace. Older formats are read, newer ones refused. */
 export const STATE_VERSION = 4;

@@ -1,18 +1,18 @@
-import { describeThrown, type ErrorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import type { Checkpoint } from "../ports/checkpoint-store.ts";
-import type { TraceKey } from "../ports/state-store.ts";
-import type { ChangedTrace } from "../engine/durability.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
-import type { Trace } from "../engine/state/trace.ts";
-import { fromPlain } from "./codec.ts";
-import type { ResolvedDurableOptions } from "./durable-options.ts";
+import { describeThrown, type ErrorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import type { Checkpoint } from "../../ports/checkpoint-store.ts";
+import type { TraceKey } from "../../ports/state-store.ts";
+import type { ChangedTrace } from "../../engine/durability.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
+import type { Trace } from "../../engine/state/trace.ts";
+import { fromPlain } from "../form/codec.ts";
+import type { ResolvedDurableOptions } from "../durable-options.ts";
 import type { ParkedTraces } from "./parked-traces.ts";
 import { Placing } from "./placing.ts";
-import { readState } from "./read-state.ts";
+import { readState } from "../form/read-state.ts";
 import { restoreFailed, restoreTrace } from "./restore.ts";
-import type { SavedTrace } from "./saved-trace.ts";
-import { STATE_VERSION } from "./stored-version.ts";
-import { triedAgain } from "./tried-again.ts";
+import type { SavedTrace } from "../form/saved-trace.ts";
+import { STATE_VERSION } from "../form/stored-version.ts";
+import { triedAgain } from "../form/tried-again.ts";
 
 /** Parts of a durable run that {@link Recovering} calls. */
 export interface RecoveringHost {

@@ -1,6 +1,6 @@
-import { describeThrown } from "../foundation/flow-error.ts";
-import { FinalAnswer, type FinalAnswerInit, WM, type WMInit } from "../message/controller.ts";
-import { Message, type MessageInit } from "../message/message.ts";
+import { describeThrown } from "../../foundation/flow-error.ts";
+import { FinalAnswer, type FinalAnswerInit, WM, type WMInit } from "../../message/controller.ts";
+import { Message, type MessageInit } from "../../message/message.ts";
 
 /*
  * Encoding of values in the checkpoint store. Values that JSON can represent are stored as they are; all others under a

@@ -1,8 +1,8 @@
-import type { ErrorPayload } from "../foundation/flow-error.ts";
-import type { Budget } from "../message/budget.ts";
-import type { MessageHeaders } from "../message/message.ts";
-import type { LogItems } from "../engine/state/trace-log.ts";
-import type { Effect, PauseAnswer } from "../engine/state/trace.ts";
+import type { ErrorPayload } from "../../foundation/flow-error.ts";
+import type { Budget } from "../../message/budget.ts";
+import type { MessageHeaders } from "../../message/message.ts";
+import type { LogItems } from "../../engine/state/trace-log.ts";
+import type { Effect, PauseAnswer } from "../../engine/state/trace.ts";
 import type { SavedMessage } from "./saved-message.ts";
 import type { SavedEnd, SavedOutcome } from "./saved-outcome.ts";
 

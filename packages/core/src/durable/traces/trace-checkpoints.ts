@@ -1,16 +1,16 @@
-import { describeThrown, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import type { Checkpoint } from "../ports/checkpoint-store.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
-import type { Trace } from "../engine/state/trace.ts";
-import type { BatchWriter, StoredParts } from "./batch-writer.ts";
+import { describeThrown, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import type { Checkpoint } from "../../ports/checkpoint-store.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
+import type { Trace } from "../../engine/state/trace.ts";
+import type { BatchWriter, StoredParts } from "../store/batch-writer.ts";
 import type { FailedTraces } from "./failed-traces.ts";
 import type { KeptLogs } from "./kept-logs.ts";
-import { markOf } from "./mark.ts";
+import { markOf } from "../store/mark.ts";
 import type { ParkedTraces } from "./parked-traces.ts";
 import { dueAtOf, type RestingTraces } from "./resting-traces.ts";
 import type { StoredOutcomes } from "./stored-outcomes.ts";
-import { entryOf } from "./trace-entry.ts";
-import { stateOf } from "./trace-state.ts";
+import { entryOf } from "../form/trace-entry.ts";
+import { stateOf } from "../form/trace-state.ts";
 
 /** Parts of a durable run that {@link TraceCheckpoints} calls. */
 export interface TraceCheckpointsHost {
@@ -23,7 +23,7 @@ export interface TraceCheckpointsHost {
   readonly writer: BatchWriter;
 }
 
-/** Makes the checkpoint of a changed trace: each has one of its owner, or of what is left of it. */
+/** Makes the checkpoint of a changed trace: as it failed or was parked, as it is now, or of its log alone. */
 export class TraceCheckpoints {
   readonly #run: TraceCheckpointsHost;
 

@@ -1,14 +1,14 @@
-import { describeThrown } from "../foundation/flow-error.ts";
-import { shown } from "../foundation/options.ts";
-import { formatIssues } from "../foundation/schema.ts";
-import type { TraceKey } from "../ports/state-store.ts";
-import type { ChangedTrace, UnaskedPause } from "../engine/durability.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
-import type { Worker } from "../engine/state/worker.ts";
-import { fromPlain, toPlain } from "./codec.ts";
-import type { ChangedMessage, Migration, OnChanged } from "./durable-options.ts";
+import { describeThrown } from "../../foundation/flow-error.ts";
+import { shown } from "../../foundation/options.ts";
+import { formatIssues } from "../../foundation/schema.ts";
+import type { TraceKey } from "../../ports/state-store.ts";
+import type { ChangedTrace, UnaskedPause } from "../../engine/durability.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
+import type { Worker } from "../../engine/state/worker.ts";
+import { fromPlain, toPlain } from "../form/codec.ts";
+import type { ChangedMessage, Migration, OnChanged } from "../durable-options.ts";
 import type { Placed } from "./restore.ts";
-import type { SavedItem, SavedTrace } from "./saved-trace.ts";
+import type { SavedItem, SavedTrace } from "../form/saved-trace.ts";
 
 /** Finds the nodes of stored messages, and has `onChanged` decide on those that no longer fit the flow. */
 export class Placing {

@@ -1,12 +1,12 @@
-import { onAbort } from "../foundation/abort.ts";
-import { errorPayload } from "../foundation/flow-error.ts";
-import type { Timer } from "../foundation/timer-wheel.ts";
-import type { Checkpoint, CheckpointFilter, CheckpointPartition } from "../ports/checkpoint-store.ts";
-import { needsProcess, type Trace } from "../engine/state/trace.ts";
-import type { TraceTurn } from "../engine/state/trace-turn.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
-import { OutboxSink } from "../engine/results/outcome-delivery.ts";
-import { LeftSink } from "../engine/results/rookery.ts";
+import { onAbort } from "../../foundation/abort.ts";
+import { errorPayload } from "../../foundation/flow-error.ts";
+import type { Timer } from "../../foundation/timer-wheel.ts";
+import type { Checkpoint, CheckpointFilter, CheckpointPartition } from "../../ports/checkpoint-store.ts";
+import { needsProcess, type Trace } from "../../engine/state/trace.ts";
+import type { TraceTurn } from "../../engine/state/trace-turn.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
+import { OutboxSink } from "../../engine/results/outcome-delivery.ts";
+import { LeftSink } from "../../engine/results/rookery.ts";
 
 /** Parts of a durable run that {@link RestingTraces} calls. */
 export interface RestingHost {

@@ -1,6 +1,6 @@
-import type { Checkpoint } from "../ports/checkpoint-store.ts";
-import type { Trace } from "../engine/state/trace.ts";
-import type { Worker } from "../engine/state/worker.ts";
+import type { Checkpoint } from "../../ports/checkpoint-store.ts";
+import type { Trace } from "../../engine/state/trace.ts";
+import type { Worker } from "../../engine/state/worker.ts";
 import { markOf } from "./mark.ts";
 
 /** Changes for the next batch. */

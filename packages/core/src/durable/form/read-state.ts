@@ -1,4 +1,4 @@
-import type { Checkpoint } from "../ports/checkpoint-store.ts";
+import type { Checkpoint } from "../../ports/checkpoint-store.ts";
 import type { SavedPause, SavedTrace } from "./saved-trace.ts";
 import { readStored } from "./stored-version.ts";
 

@@ -1,4 +1,4 @@
-import { lineageText } from "../foundation/lineage.ts";
+import { lineageText } from "../../foundation/lineage.ts";
 import type { SavedCall, SavedItem, SavedTrace } from "./saved-trace.ts";
 
 /** Prepares a failed trace for a retry: handlers are called anew, and may repeat effects that failed. */

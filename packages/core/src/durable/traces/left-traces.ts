@@ -1,16 +1,16 @@
-import type { Checkpoint, CheckpointFilter } from "../ports/checkpoint-store.ts";
-import type { ChangedTrace, Recovery } from "../engine/durability.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
+import type { Checkpoint, CheckpointFilter } from "../../ports/checkpoint-store.ts";
+import type { ChangedTrace, Recovery } from "../../engine/durability.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
 import type { FailedTraces } from "./failed-traces.ts";
 import type { KeptLogs } from "./kept-logs.ts";
 import type { Mismatches } from "./mismatches.ts";
 import type { ParkedTraces } from "./parked-traces.ts";
-import type { PartitionLease } from "./partition-lease.ts";
+import type { PartitionLease } from "../store/partition-lease.ts";
 import { cannotFinish, FOR_LATER, type Recovering } from "./recovering.ts";
 import type { RestingTraces } from "./resting-traces.ts";
 import type { StoredOutcomes } from "./stored-outcomes.ts";
 import type { TraceCheckpoints } from "./trace-checkpoints.ts";
-import type { BatchWriter } from "./batch-writer.ts";
+import type { BatchWriter } from "../store/batch-writer.ts";
 
 /** Parts of a durable run that {@link LeftTraces} calls. */
 export interface LeftTracesHost {

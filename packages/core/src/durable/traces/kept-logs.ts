@@ -1,12 +1,12 @@
-import type { Checkpoint } from "../ports/checkpoint-store.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
-import type { LogItems } from "../engine/state/trace-log.ts";
-import type { Trace } from "../engine/state/trace.ts";
-import type { BatchWriter } from "./batch-writer.ts";
-import { fromPlain, toPlain } from "./codec.ts";
-import { markOf } from "./mark.ts";
-import type { PartitionLease } from "./partition-lease.ts";
-import { entryOf } from "./trace-entry.ts";
+import type { Checkpoint } from "../../ports/checkpoint-store.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
+import type { LogItems } from "../../engine/state/trace-log.ts";
+import type { Trace } from "../../engine/state/trace.ts";
+import type { BatchWriter } from "../store/batch-writer.ts";
+import { fromPlain, toPlain } from "../form/codec.ts";
+import { markOf } from "../store/mark.ts";
+import type { PartitionLease } from "../store/partition-lease.ts";
+import { entryOf } from "../form/trace-entry.ts";
 
 /** Parts of a durable run that {@link KeptLogs} calls. */
 export interface KeptLogsHost {

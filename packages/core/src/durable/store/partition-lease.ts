@@ -1,10 +1,10 @@
-import { errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import type { Timer } from "../foundation/timer-wheel.ts";
-import type { CheckpointPartition } from "../ports/checkpoint-store.ts";
-import type { Lease } from "../engine/durability.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
-import type { ResolvedDurableOptions } from "./durable-options.ts";
-import { thisProcess } from "./this-process.ts";
+import { errorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import type { Timer } from "../../foundation/timer-wheel.ts";
+import type { CheckpointPartition } from "../../ports/checkpoint-store.ts";
+import type { Lease } from "../../engine/durability.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
+import type { ResolvedDurableOptions } from "../durable-options.ts";
+import { thisProcess } from "../this-process.ts";
 
 /** Parts of a durable run that {@link PartitionLease} calls. */
 export interface PartitionLeaseHost {

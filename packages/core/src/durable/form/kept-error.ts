@@ -6,7 +6,7 @@ import {
   type FlowErrorCode,
   type FlowErrorInit,
   TraceCancelled,
-} from "../foundation/flow-error.ts";
+} from "../../foundation/flow-error.ts";
 
 /** Maximum length of a stored error's texts, in characters. */
 const MAX_TEXT = 16_384;

@@ -1,12 +1,12 @@
-import { errorPayload } from "../foundation/flow-error.ts";
-import type { Checkpoint } from "../ports/checkpoint-store.ts";
-import type { UnfinishedTrace } from "../engine/durability.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
+import { errorPayload } from "../../foundation/flow-error.ts";
+import type { Checkpoint } from "../../ports/checkpoint-store.ts";
+import type { UnfinishedTrace } from "../../engine/durability.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
 import type { FailedTraces } from "./failed-traces.ts";
 import type { ParkedTraces } from "./parked-traces.ts";
-import { readState } from "./read-state.ts";
-import type { SavedTrace } from "./saved-trace.ts";
-import { stateOf } from "./trace-state.ts";
+import { readState } from "../form/read-state.ts";
+import type { SavedTrace } from "../form/saved-trace.ts";
+import { stateOf } from "../form/trace-state.ts";
 
 /** Parts of a durable run that {@link unfinishedInMemory} reads. */
 export interface UnfinishedTracesHost {

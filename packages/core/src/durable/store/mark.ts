@@ -1,6 +1,6 @@
-import type { Trace } from "../engine/state/trace.ts";
-import type { SavedEnd } from "./saved-outcome.ts";
-import type { SavedTrace } from "./saved-trace.ts";
+import type { Trace } from "../../engine/state/trace.ts";
+import type { SavedEnd } from "../form/saved-outcome.ts";
+import type { SavedTrace } from "../form/saved-trace.ts";
 
 /** The storage state of a trace. */
 class Mark {

@@ -1,20 +1,20 @@
-import { type ErrorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import type { Checkpoint } from "../ports/checkpoint-store.ts";
-import type { ChangedTrace } from "../engine/durability.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
-import { OutboxSink } from "../engine/results/outcome-delivery.ts";
-import type { Attempt } from "../engine/state/attempt.ts";
-import type { TraceTurn } from "../engine/state/trace-turn.ts";
-import { Lasting, type Trace } from "../engine/state/trace.ts";
-import type { BatchWriter } from "./batch-writer.ts";
-import type { ResolvedDurableOptions } from "./durable-options.ts";
-import { markOf } from "./mark.ts";
+import { type ErrorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import type { Checkpoint } from "../../ports/checkpoint-store.ts";
+import type { ChangedTrace } from "../../engine/durability.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
+import { OutboxSink } from "../../engine/results/outcome-delivery.ts";
+import type { Attempt } from "../../engine/state/attempt.ts";
+import type { TraceTurn } from "../../engine/state/trace-turn.ts";
+import { Lasting, type Trace } from "../../engine/state/trace.ts";
+import type { BatchWriter } from "../store/batch-writer.ts";
+import type { ResolvedDurableOptions } from "../durable-options.ts";
+import { markOf } from "../store/mark.ts";
 import { cannotFinish, type Recovering } from "./recovering.ts";
-import { readState } from "./read-state.ts";
-import type { SavedTrace } from "./saved-trace.ts";
+import { readState } from "../form/read-state.ts";
+import type { SavedTrace } from "../form/saved-trace.ts";
 import type { StoredOutcomes } from "./stored-outcomes.ts";
-import { entryOf, isOf } from "./trace-entry.ts";
-import { stateOf, stateSince } from "./trace-state.ts";
+import { entryOf, isOf } from "../form/trace-entry.ts";
+import { stateOf, stateSince } from "../form/trace-state.ts";
 
 /** Parts of a durable run that {@link FailedTraces} calls. */
 export interface FailedTracesHost {

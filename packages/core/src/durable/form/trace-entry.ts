@@ -1,5 +1,5 @@
-import type { Checkpoint } from "../ports/checkpoint-store.ts";
-import type { Trace } from "../engine/state/trace.ts";
+import type { Checkpoint } from "../../ports/checkpoint-store.ts";
+import type { Trace } from "../../engine/state/trace.ts";
 import type { EndedTrace, SavedTrace } from "./saved-trace.ts";
 import { STATE_VERSION } from "./stored-version.ts";
 

@@ -1,16 +1,16 @@
-import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import type { Timer } from "../foundation/timer-wheel.ts";
+import { describeThrown, errorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import type { Timer } from "../../foundation/timer-wheel.ts";
 import type {
   Checkpoint,
   CheckpointBatch,
   CheckpointPartition,
   LogRow,
   StoredOutcome,
-} from "../ports/checkpoint-store.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
-import { type Attempt, outermostTrace } from "../engine/state/attempt.ts";
-import type { Trace } from "../engine/state/trace.ts";
-import type { ResolvedDurableOptions } from "./durable-options.ts";
+} from "../../ports/checkpoint-store.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
+import { type Attempt, outermostTrace } from "../../engine/state/attempt.ts";
+import type { Trace } from "../../engine/state/trace.ts";
+import type { ResolvedDurableOptions } from "../durable-options.ts";
 import { markOf } from "./mark.ts";
 import { hasCode, type PartitionLease } from "./partition-lease.ts";
 import { PendingChanges } from "./pending-changes.ts";

@@ -1,10 +1,10 @@
-import { needsProcess, type StoredCall, type Trace } from "../engine/state/trace.ts";
-import { type Attempt, State } from "../engine/state/attempt.ts";
-import { PermitLine } from "../engine/state/permits.ts";
-import type { DurableRun } from "../engine/durability.ts";
-import type { DurableHost } from "../engine/durable-host.ts";
-import { OutboxSink } from "../engine/results/outcome-delivery.ts";
-import { RookerySink } from "../engine/results/rookery.ts";
+import { needsProcess, type StoredCall, type Trace } from "../../engine/state/trace.ts";
+import { type Attempt, State } from "../../engine/state/attempt.ts";
+import { PermitLine } from "../../engine/state/permits.ts";
+import type { DurableRun } from "../../engine/durability.ts";
+import type { DurableHost } from "../../engine/durable-host.ts";
+import { OutboxSink } from "../../engine/results/outcome-delivery.ts";
+import { RookerySink } from "../../engine/results/rookery.ts";
 import { toPlain } from "./codec.ts";
 import { savedMessage } from "./saved-message.ts";
 import { type SavedOutcome, savedOutcome } from "./saved-outcome.ts";
