@@ -359,6 +359,21 @@ describe("an outbox", () => {
     expect(into.told()).toEqual(["a completed"]);
   });
 
+  test("that refuses an outcome when its run is over keeps no timer of it", async () => {
+    const clock = new TestClock();
+    const held = gate();
+    const into = outbox();
+    into.hold(held.passed);
+    into.refuse(1);
+    const run = started(new MemoryCheckpointStore(), into, { clock });
+    await run.accept("double", { id: "a", consumed: at(1) });
+    await settle();
+    await run.stop();
+    held.open();
+    await settle();
+    expect(clock.timers).toBe(0);
+  });
+
   test("is given the chunks of accepted traces, and their pauses once these are stored, again after a restart", async () => {
     const checkpoints = new MemoryCheckpointStore();
     const into = outbox();

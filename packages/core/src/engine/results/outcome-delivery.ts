@@ -98,6 +98,8 @@ export class OutcomeDelivery {
     } catch (error) {
       const { traceId, tenant } = outcome;
       logger.warn("deliver_failed", { flow: name, traceId, tenant, error: errorPayload(error) });
+      // a later run delivers it
+      if (this.#isClosed) return;
       timers.after(retryMs, () => void this.deliver(sink, outcome, Math.min(2 * retryMs, LONGEST_RETRY_MS)));
       return;
     }
