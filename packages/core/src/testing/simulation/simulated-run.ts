@@ -387,7 +387,10 @@ export class SimulatedRun {
   /** Starts a new process from the contents of the checkpoint store. */
   #restart(): void {
     const { records, stored } = this.#process;
-    this.#history.push(...records.slice(0, stored), { type: "restart" });
+    const kept = records.slice(0, stored);
+    // the signals of a trace are stored with the first message that an edge accepts
+    const begun = new Set([...this.#history, ...kept].flatMap((record) => (isOfBegun(record) ? [record.run] : [])));
+    this.#history.push(...kept.filter(({ run }) => begun.has(run)), { type: "restart" });
     this.#boot();
     this.#begin();
     this.#planEnd();
@@ -652,8 +655,9 @@ export class SimulatedRun {
     request.told = { status, error };
     if (!this.#checkpoints.isUsed) return;
     const run = process.runs.get(request.key);
-    const ofRun = process.records.filter((record) => record.run === run);
-    const unstored = process.records.slice(process.stored).filter((record) => record.run === run);
+    const isOfRun = (record: TraceRecord): boolean => isOfBegun(record) && record.run === run;
+    const ofRun = process.records.filter(isOfRun);
+    const unstored = process.records.slice(process.stored).filter(isOfRun);
     // a trace that ended before any of its commits was stored need not be stored
     if (unstored.length === ofRun.length && unstored.every(({ type }) => type !== "committed")) return;
     for (const record of unstored)
@@ -1048,6 +1052,11 @@ const nameOf = ({ tenant, traceId }: Request): string => `request "${traceId}" o
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 const keyOf = (tenant: string, traceId: string): string => JSON.stringify([tenant, traceId]);
+
+/** Whether a record cannot come before an edge has accepted a message of its trace, or the trace has ended. */
+function isOfBegun(record: TraceRecord | Restart): record is Exclude<TraceRecord, { readonly type: "signalled" }> {
+  return record.type !== "restart" && record.type !== "signalled";
+}
 
 /** Whether a record tells of the signal. */
 function isOf({ name, value }: SimulatedSignal, record: TraceRecord | Restart): boolean {
