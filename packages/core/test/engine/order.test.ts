@@ -52,6 +52,78 @@ describe("messages of one trace", () => {
     expect(await within(500, outcome)).toMatchObject({ results: [0, 1, 2] });
   });
 
+  test.each([0, 1])(
+    "keep their order when one is retried in a loop, another of the trace is answered and %s of other traces come between",
+    async (others) => {
+      const clock = new TestClock();
+      const handled: string[] = [];
+      const free = gate();
+      const source = payloadNode("source", async (wishes: readonly string[], ctx) => {
+        for (const wish of wishes) await ctx.emit(wish);
+      });
+      const policy = { concurrency: 1, maxRetries: 1, backoffBaseMs: 50, jitter: 0 } as const;
+      const loop = payloadNode({ name: "loop", policy }, async (wish: string, ctx): Promise<string | undefined> => {
+        handled.push(`${wish} ${ctx.attempt}`);
+        if (wish === "ask") await ctx.pause({ reason: "May it go?" });
+        if (wish === "fail" && ctx.attempt === 1) throw new Error("once more");
+        if (wish === "hold") await free.passed;
+        return undefined;
+      });
+      const back = payloadNode("back", (wish: string) => wish);
+      const flow = running(
+        create(source.to(loop), loop.to(back), back.to(loop), { clock, allowCycles: true }),
+        clock,
+      );
+      const outcome = flow.outcome(["ask", "fail", "last"]);
+      await settle();
+      expect(handled).toEqual(["ask 1", "fail 1"]);
+      const holding = [["hold"], ...range(others).map(() => ["other"])].map((wishes) => flow.outcome(wishes));
+      await clock.advance(50);
+      const [{ token }] = (await flow.pauses.list()) as [{ readonly token: string }];
+      const answered = flow.pauses.resume(token, true);
+      await settle();
+      free.open();
+      await within(500, Promise.all([outcome, answered, ...holding]));
+      const own = handled.filter((call) => !/hold|other/.test(call));
+      expect(own).toEqual(["ask 1", "fail 1", "ask 1", "fail 2", "last 1"]);
+    },
+  );
+
+  test.each([0, 1])(
+    "keep their order when the next arrives while one in a loop waits to be retried and %s of other traces come between",
+    async (others) => {
+      const clock = new TestClock();
+      const handled: string[] = [];
+      const free = gate();
+      const source = payloadNode({ name: "source", policy: { ordering: "none" } }, async (wish: string, ctx) => {
+        await ctx.emit(wish);
+        if (wish !== "fail") return;
+        await ctx.sleep(60);
+        await ctx.emit("last");
+      });
+      const policy = { concurrency: 1, maxRetries: 1, backoffBaseMs: 50, jitter: 0 } as const;
+      const loop = payloadNode({ name: "loop", policy }, async (wish: string, ctx): Promise<string | undefined> => {
+        handled.push(`${wish} ${ctx.attempt}`);
+        if (wish === "fail" && ctx.attempt === 1) throw new Error("once more");
+        if (wish === "hold") await free.passed;
+        return undefined;
+      });
+      const back = payloadNode("back", (wish: string) => wish);
+      const flow = running(
+        create(source.to(loop), loop.to(back), back.to(loop), { clock, allowCycles: true }),
+        clock,
+      );
+      const outcome = flow.outcome("fail");
+      await settle();
+      const holding = ["hold", ...range(others).map(() => "other")].map((wish) => flow.outcome(wish));
+      await clock.advance(60);
+      free.open();
+      await within(500, Promise.all([outcome, ...holding]));
+      const own = handled.filter((call) => !/hold|other/.test(call));
+      expect(own).toEqual(["fail 1", "fail 2", "last 1"]);
+    },
+  );
+
   test("keep their order when the first times out and is retried", async () => {
     const clock = new TestClock();
     const handled: string[] = [];

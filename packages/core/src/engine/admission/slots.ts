@@ -52,7 +52,8 @@ export class Slots {
     if (this.#engine.isWatched) attempt.more.queuedAt = this.#engine.clock.now();
     if (attempt.edge?.isInner === true) attempt.enterRing();
     const queue = worker.queueOf(attempt.edge);
-    const isBusy = worker.isOrdered && isAtWork(trace, worker);
+    const isBusy =
+      worker.isOrdered && (isAtWork(trace, worker) || (queue === worker.outer && awaitsCall(trace, worker)));
     queue.push(trace, attempt, isBusy);
     if (!isBusy) this.#agenda.wake(worker);
   }
@@ -99,7 +100,7 @@ export class Slots {
   letNextGo(worker: Worker, trace: Trace): void {
     if (trace.lanes === null || !worker.isOrdered) return;
     worker.inbox.release(trace);
-    worker.outer?.release(trace);
+    if (worker.outer !== undefined && !awaitsCall(trace, worker)) worker.outer.release(trace);
     if (worker.queued > 0) this.#agenda.wake(worker);
   }
 
@@ -321,6 +322,15 @@ function keyOf({ limiter, attempt }: { readonly limiter: Limiter; readonly attem
   throw new TypeError(
     `Cannot limit node "${attempt.worker.name}": "by" of its limiter must return a string: got ${shown(key)}`,
   );
+}
+
+/**
+ * Whether a message of the trace that was handled before waits at a node of a ring to be handled again. It has left its
+ * edge, and those behind it there must not overtake it.
+ */
+function awaitsCall(trace: Trace, worker: Worker): boolean {
+  const first = worker.inbox.peekOf(trace) as Attempt | null;
+  return first !== null && first.edge === null;
 }
 
 function isAtWork(trace: Trace, worker: Worker): boolean {
