@@ -157,7 +157,7 @@ export class CheckpointedRun implements DurableRun {
   async close(): Promise<void> {
     const closing = this.lease.close();
     // a checkpoint store that does not answer writes would not answer this either
-    if (!this.writer.isWriting) await closing;
+    if (!this.writer.isWriting) await this.lease.patiently(closing);
   }
 
   get leaseEndsAt(): number {
@@ -192,11 +192,12 @@ export class CheckpointedRun implements DurableRun {
   }
 
   async unfinished(): Promise<UnfinishedTrace[]> {
-    return await this.resting.list(
+    const listed = this.resting.list(
       {},
       (entry) => [listingOf(entry)],
       () => unfinishedInMemory(this),
     );
+    return await this.writer.whileOpen(listed);
   }
 
   keptOutcomes(keys: readonly TraceKey[]): Promise<readonly KeptOutcome[]> {
@@ -231,18 +232,19 @@ export class CheckpointedRun implements DurableRun {
   }
 
   async load(which: UnloadedFilter): Promise<void> {
-    await this.resting.load(which);
+    await this.writer.whileOpen(this.resting.load(which));
   }
 
   async openPauses(
     tenant: string,
     traceId: string | undefined,
   ): Promise<(PauseTicket & { readonly traceId: string })[]> {
-    return await this.resting.list(
+    const listed = this.resting.list(
       { tenant, traceId },
       (entry) => openPausesOf(readState(entry)).map((ticket) => ({ ...ticket, traceId: entry.traceId })),
       () => this.engine.pausing.pauses.tickets(tenant, traceId),
     );
+    return await this.writer.whileOpen(listed);
   }
 
   rests(trace: Trace): void {

@@ -12,6 +12,7 @@ import {
 } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
+import { gate } from "../fixtures/quiet-flow.ts";
 import { CutCheckpoints } from "./cut-checkpoint-store.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
@@ -351,6 +352,40 @@ test("a store that cannot be asked refuses the id, for a missing answer would ru
   await flow.ready();
   expect(await refusalOf(flow.call({ n: 1 }, { id: "a" }))).toMatchObject({ code: "CHECKPOINT_FAILED" });
   expect(calls).toEqual([]);
+  await flow.stop();
+});
+
+test("an outcome that is stored while the store is read for its id is found", async () => {
+  const memory = new MemoryCheckpointStore();
+  const held = gate();
+  let reads = 0;
+  const store: CheckpointStore = {
+    open: async (request) => {
+      const partition = await memory.open(request);
+      const { outcomes } = partition;
+      partition.outcomes = async (keys) => {
+        const found = await outcomes.call(partition, keys);
+        if ((reads += 1) > 1) await held.passed;
+        return found;
+      };
+      return partition;
+    },
+  };
+  let calls = 0;
+  let again: Promise<unknown> | undefined;
+  const work = payloadNode("work", (id: string): string => {
+    calls += 1;
+    // the id of the same turn, whose trace is just about to begin
+    if (id === "a") again = flow.call("b", { id: "b" });
+    return id;
+  });
+  const flow = create(work.to(), { durability: durable({ checkpoints: store }) });
+  flow.run();
+  await flow.ready();
+  await Promise.all(["a", "b"].map((id) => flow.call(id, { id })));
+  held.open();
+  expect(await again).toBe("b");
+  expect(calls).toBe(2);
   await flow.stop();
 });
 

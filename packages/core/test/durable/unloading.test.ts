@@ -1,6 +1,8 @@
 import { deepStrictEqual } from "node:assert";
 import { afterEach, describe, expect, test } from "vitest";
 import {
+  type CheckpointFilter,
+  type CheckpointPartition,
   type Context,
   create,
   type Flow,
@@ -15,7 +17,7 @@ import {
 } from "penguiflow";
 import { durable, type DurableOptions } from "penguiflow/durable";
 import { TestClock } from "penguiflow/testing";
-import { isPending, passing, range, readAll } from "../fixtures/quiet-flow.ts";
+import { gate, isPending, passing, range, readAll } from "../fixtures/quiet-flow.ts";
 import { logbook, recorder, rejection, within } from "../fixtures/watched-flow.ts";
 
 const MINUTE = 60_000;
@@ -605,6 +607,124 @@ test("a store that fails while a trace is loaded leaves the trace where it is", 
   expect(await rejection(flow.pauses.resume(token, 1))).toMatchObject({ message: "down" });
   isDown = false;
   expect(await passing(clock, flow.pauses.resume(token, 1))).toMatchObject({ results: [2] });
+});
+
+/** Has every partition of a store changed by `change` when it is opened. */
+function patched(checkpoints: MemoryCheckpointStore, change: (partition: CheckpointPartition) => void): void {
+  const open = checkpoints.open.bind(checkpoints);
+  checkpoints.open = async (lease) => {
+    const partition = await open(lease);
+    change(partition);
+    return partition;
+  };
+}
+
+/** Has reads of a store wait for `held` after they have read. */
+function slowly(checkpoints: MemoryCheckpointStore, held: (filter: CheckpointFilter) => Promise<void> | undefined): void {
+  patched(checkpoints, (partition) => {
+    const read = partition.read.bind(partition);
+    partition.read = async function* (filter = {}) {
+      const pages = await readAll(read(filter));
+      await held(filter);
+      yield* pages;
+    };
+  });
+}
+
+test("a call of an id is told of its trace as soon as that is loaded, however long others of the turn take", async () => {
+  const begun: number[] = [];
+  const { clock, checkpoints, boot } = machine(async (n, ctx) => {
+    begun.push(n);
+    return await ctx.pause({ reason: "how many?" });
+  });
+  const answers = gate();
+  let isSlow = false;
+  slowly(checkpoints, ({ traceId }) => (isSlow && traceId === "id 1" ? answers.passed : undefined));
+  const flow = boot();
+  await flow.ready();
+  const ask = () => [0, 1].map((n) => flow.outcome(n, { id: `id ${n}` }));
+  await within(2_000, Promise.all(ask()));
+  await clock.advance(HOUR);
+  isSlow = true;
+  const asked = ask();
+  expect(await within(2_000, asked[0] as Promise<Outcome>)).toMatchObject({ status: "paused" });
+  await clock.advance(HOUR);
+  answers.open();
+  expect(await within(2_000, asked[1] as Promise<Outcome>)).toMatchObject({ status: "paused" });
+  expect(begun).toEqual([0, 1]);
+  for (const n of [0, 1]) await flow.cancel(`id ${n}`);
+});
+
+test("a trace does not leave memory while it is looked up by its id", async () => {
+  const working = gate();
+  const { clock, checkpoints, boot } = machine(async (n, ctx) => {
+    if (n === 2) await working.passed;
+    return n + (await ctx.pause<number>({ reason: "how many?" }));
+  });
+  const answers = gate();
+  slowly(checkpoints, ({ traceId }) => (traceId === "b" ? answers.passed : undefined));
+  const flow = boot();
+  await flow.ready();
+  await within(2_000, flow.outcome(1, { traceId: "a" }));
+  await clock.advance(HOUR);
+  const outcome = flow.outcome(2, { traceId: "b" });
+  await clock.advance(1);
+  // the store is read while the trace is in memory, and answers when it has rested for long
+  const found = flow.cancel("b");
+  await clock.advance(1);
+  working.open();
+  ticketOf(await within(2_000, outcome));
+  await clock.advance(HOUR);
+  answers.open();
+  expect(await within(2_000, found)).toMatchObject({ found: true });
+  await flow.cancel("a");
+});
+
+test("whoever waits for a store that does not answer is released when the flow stops", async () => {
+  const { clock, checkpoints, boot } = machine(asking);
+  let isDown = false;
+  const never = new Promise<never>(() => {});
+  slowly(checkpoints, () => (isDown ? never : undefined));
+  patched(checkpoints, (partition) => {
+    const outcomes = partition.outcomes.bind(partition);
+    partition.outcomes = async (keys) => await (isDown ? never : outcomes(keys));
+  });
+  const flow = boot();
+  await flow.ready();
+  const { token } = ticketOf(await within(2_000, flow.outcome(1, { id: "a" })));
+  await clock.advance(HOUR);
+  isDown = true;
+  const waiting = [
+    flow.call(1, { id: "a" }),
+    flow.signal("a", "hurry", 1),
+    flow.pauses.resume(token, 1),
+    flow.pauses.list(),
+    flow.log("a"),
+    flow.cancel("a"),
+    flow.fetch({ traceId: "a" }),
+    flow.recovery.follow("a"),
+    flow.recovery.unfinished(),
+    flow.recovery.discard("a"),
+    readAll(flow.pauses.resumeStream(token, 1)),
+  ].map(rejection);
+  await clock.advance(1);
+  await passing(clock, flow.stop());
+  const codes = (await within(2_000, Promise.all(waiting))).map(codeOf);
+  expect(codes).toEqual(waiting.map(() => "FLOW_STOPPED"));
+});
+
+test("a stop gives a store up that does not close within leaseMs", async () => {
+  const { clock, checkpoints, logger, boot } = machine(asking);
+  patched(checkpoints, (partition) => {
+    partition.close = () => new Promise(() => {});
+  });
+  const flow = boot();
+  await flow.ready();
+  const stopped = flow.stop();
+  expect(await isPending(stopped)).toBe(true);
+  await clock.advance(LEASE_MS);
+  await within(2_000, stopped);
+  expect(logger.lines.map(({ message }) => message)).toContain("checkpoints_close_failed");
 });
 
 test.each([[0], [-1], [Number.NaN], ["1"]])("unloadAfterMs of %s is refused", (unloadAfterMs) => {

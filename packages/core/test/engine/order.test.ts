@@ -79,7 +79,7 @@ describe("messages of one trace", () => {
       expect(handled).toEqual(["ask 1", "fail 1"]);
       const holding = [["hold"], ...range(others).map(() => ["other"])].map((wishes) => flow.outcome(wishes));
       await clock.advance(50);
-      const [{ token }] = (await flow.pauses.list()) as [{ readonly token: string }];
+      const [{ token }] = (await flow.pauses.list()) as unknown as [{ readonly token: string }];
       const answered = flow.pauses.resume(token, true);
       await settle();
       free.open();

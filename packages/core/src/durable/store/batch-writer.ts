@@ -59,6 +59,8 @@ export class BatchWriter {
   readonly pending: PendingChanges = new PendingChanges();
   readonly #run: BatchWriterHost;
   readonly #waiters = new StoredWaiters();
+  /** Callbacks that give pending reads up. */
+  readonly #reads = new Set<() => void>();
   #sequence = 0;
   /** Total number of completed messages. */
   #steps = 0;
@@ -122,6 +124,16 @@ export class BatchWriter {
     return toldBy((told) => {
       if (markOf(trace).isStored || this.#isSealed || this.#lost !== undefined) this.afterStored(told);
       else this.#waiters.addFor(trace, told);
+    });
+  }
+
+  /** Settles as a read does, or rejects when the run ends first: a checkpoint store may never answer. */
+  whileOpen<Value>(reading: Promise<Value>): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => reject(this.#lost ?? this.#stopped("the checkpoint store answered"));
+      if (this.#isSealed) giveUp();
+      else this.#reads.add(giveUp);
+      void reading.then(resolve, reject).finally(() => this.#reads.delete(giveUp));
     });
   }
 
@@ -276,6 +288,7 @@ export class BatchWriter {
     }
     this.#isSealed = true;
     this.#waiters.fail(this.#lost ?? this.#stopped());
+    for (const giveUp of this.#reads) giveUp();
   }
 
   /** Stores the last changes. */
@@ -291,10 +304,10 @@ export class BatchWriter {
     await written;
   }
 
-  #stopped(): FlowError {
+  #stopped(before = "the change was stored"): FlowError {
     return new FlowError({
       code: FlowErrorCode.FLOW_STOPPED,
-      message: `Flow "${this.#run.engine.options.name}" was stopped before the change was stored; its traces resume when it runs again`,
+      message: `Flow "${this.#run.engine.options.name}" was stopped before ${before}; its traces resume when it runs again`,
       retryable: true,
     });
   }

@@ -120,6 +120,20 @@ export class PartitionLease implements Lease {
     return this.release(this.#partition);
   }
 
+  /** Waits for the partition to close, at most as long as its lease lasts: the checkpoint store may never answer. */
+  async patiently(closing: Promise<void>): Promise<void> {
+    const { engine, options } = this.#run;
+    let patience: Timer | undefined;
+    const givenUp = new Promise<void>((resolve) => {
+      patience = engine.timers.after(options.leaseMs, () => {
+        this.#warn("checkpoints_close_failed", new Error(`it has not answered for ${options.leaseMs} ms`));
+        resolve();
+      });
+    });
+    await Promise.race([closing, givenUp]);
+    patience?.cancel();
+  }
+
   /** Releases an acquired partition. */
   async release(partition: CheckpointPartition | undefined): Promise<void> {
     try {

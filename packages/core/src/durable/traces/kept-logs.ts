@@ -39,7 +39,8 @@ export class KeptLogs {
 
   /** Reads the stored items of a trace's log. */
   async read(run: number): Promise<readonly LogItems[]> {
-    const rows = await this.#run.lease.partition.readLog(run);
+    const { lease, writer } = this.#run;
+    const rows = await writer.whileOpen(lease.partition.readLog(run));
     return rows.map(({ at, items }) => ({ at, items: fromPlain(JSON.parse(items)) as unknown[] }));
   }
 

@@ -120,8 +120,10 @@ export class StoredOutcomes {
     if (writer.failure !== undefined) throw writer.failure;
     let stored: readonly StoredOutcome[];
     try {
-      stored = await engine.options.homeScope.runInAsyncScope(() => lease.partition.outcomes(keys), undefined);
+      const read = engine.options.homeScope.runInAsyncScope(() => lease.partition.outcomes(keys), undefined);
+      stored = await writer.whileOpen(read);
     } catch (error) {
+      if (writer.isSealed) throw error;
       // to take the outcome for missing would run the message twice
       throw writer.lose(error);
     }

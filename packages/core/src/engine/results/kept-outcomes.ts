@@ -106,8 +106,8 @@ export class KeptOutcomes {
     let failure: unknown;
     try {
       if (durable !== undefined && durable.unloaded > 0) {
-        for (const { key } of asked) await durable.load(key);
-        asked = this.#answerKnown(asked);
+        await Promise.all(asked.map((lookup) => this.#load(lookup, durable)));
+        asked = asked.filter((lookup) => this.#isPending(lookup));
       }
       for (const kept of (await durable?.keptOutcomes(asked.map(({ key }) => key))) ?? []) {
         const before = found.get(keyOf(kept));
@@ -116,21 +116,26 @@ export class KeptOutcomes {
     } catch (error) {
       failure = error;
     }
-    for (const { key, resolve, reject } of asked) {
+    for (const lookup of asked) {
+      if (!this.#isPending(lookup)) continue;
+      const { key, stored, resolve, reject } = lookup;
       this.#lookups.delete(keyOf(key));
-      if (failure === undefined) resolve(found.get(keyOf(key)));
+      if (failure === undefined) resolve(stored ?? found.get(keyOf(key)));
       else reject(failure);
     }
   }
 
-  /** Answers the lookups whose trace is in flight, having been loaded: it may leave memory again. Returns the others. */
-  #answerKnown(asked: Lookup[]): Lookup[] {
-    return asked.filter(({ key, resolve }) => {
-      if (!this.isKnown(key.tenant, key.traceId)) return true;
-      this.#lookups.delete(keyOf(key));
-      resolve(undefined);
-      return false;
-    });
+  /** Loads the trace of a lookup, and answers at once if it is in flight: it may leave memory again soon. */
+  async #load(lookup: Lookup, durable: DurableRun): Promise<void> {
+    const { key, resolve } = lookup;
+    await durable.load(key);
+    if (!this.isKnown(key.tenant, key.traceId) || !this.#isPending(lookup)) return;
+    this.#lookups.delete(keyOf(key));
+    resolve(undefined);
+  }
+
+  #isPending(lookup: Lookup): boolean {
+    return this.#lookups.get(keyOf(lookup.key)) === lookup;
   }
 
   /** Keeps the outcome of a trace that ends, unless no edge had accepted its message. */
@@ -162,7 +167,11 @@ export class KeptOutcomes {
   /** Removes the outcome of a run from memory: it is stored, its trace is retried, or it is discarded. */
   release({ tenant, traceId }: TraceKey, run: number): void {
     const key = keyOf({ tenant, traceId });
-    if (this.#kept.get(key)?.run === run) this.#kept.delete(key);
+    const kept = this.#kept.get(key);
+    if (kept?.run !== run) return;
+    this.#kept.delete(key);
+    const lookup = this.#lookups.get(key);
+    if (lookup !== undefined) lookup.stored = kept;
   }
 
   /** Removes the outcome of an id from memory. Returns whether there was one. */
@@ -199,6 +208,8 @@ export class KeptOutcomes {
 
 interface Lookup extends PromiseWithResolvers<KeptOutcome | undefined> {
   readonly key: TraceKey;
+  /** Outcome that was stored while the store was read, which may have missed it. */
+  stored?: KeptOutcome;
 }
 
 function keyOf({ tenant, traceId }: TraceKey): string {
