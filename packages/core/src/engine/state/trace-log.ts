@@ -12,7 +12,6 @@ interface Writer {
 
 /** Items of an attempt that has not committed. */
 interface PendingItems extends LogItems {
-  readonly by: Writer;
   /** Stored form of the items when they were appended; `undefined` in a flow that is not durable. */
   readonly text: string | undefined;
 }
@@ -38,7 +37,8 @@ export class TraceLog {
   reading: Promise<void> | undefined;
   /** Committed items in memory, by position. */
   readonly #rows: LogItems[] = [];
-  #pending: PendingItems[] = [];
+  /** Items by writer, each writer's by position. */
+  readonly #pending = new Map<Writer, PendingItems[]>();
   /** Committed items that no batch contains yet. */
   readonly #unstored: StoredItems[] = [];
 
@@ -55,7 +55,9 @@ export class TraceLog {
   /** Position after the last item. */
   get end(): number {
     this.#undo();
-    return Math.max(this.length, ...this.#pending.map(endOf));
+    let end = this.length;
+    for (const rows of this.#pending.values()) end = Math.max(end, endOf(rows.at(-1) as PendingItems));
+    return end;
   }
 
   /** Committed items in memory, by position. */
@@ -66,22 +68,23 @@ export class TraceLog {
   /** Adds items of a running attempt; returns the position after them. */
   add(by: Writer, items: readonly unknown[], text: string | undefined): number {
     const at = this.end;
-    this.#pending.push({ at, items, text, by });
+    const rows = this.#pending.get(by);
+    if (rows === undefined) this.#pending.set(by, [{ at, items, text }]);
+    else rows.push({ at, items, text });
     return at + items.length;
   }
 
   /** Commits the items of an attempt; returns their number. */
   commit(by: Writer): number {
     let count = 0;
-    this.#pending = this.#pending.filter((row) => {
-      if (row.by !== by) return true;
+    for (const row of this.#pending.get(by) ?? []) {
       const { at, items, text } = row;
       this.#insert({ at, items });
       if (text !== undefined) this.#unstored.push({ at, text });
       this.length = Math.max(this.length, endOf(row));
       count += items.length;
-      return false;
-    });
+    }
+    this.#pending.delete(by);
     return count;
   }
 
@@ -101,7 +104,7 @@ export class TraceLog {
   /** Returns the committed items before a position, and those of `by` itself, in order. */
   view(upTo: number, by?: Writer): unknown[] {
     this.#undo();
-    const own = this.#pending.filter((row) => row.by === by);
+    const own = (by && this.#pending.get(by)) ?? [];
     const rows = own.length === 0 ? this.#rows : [...this.#rows, ...own].sort((one, other) => one.at - other.at);
     const found: unknown[] = [];
     for (const { at, items } of rows)
@@ -111,7 +114,7 @@ export class TraceLog {
 
   /** Drops the items of attempts that are over. */
   #undo(): void {
-    if (this.#pending.some(({ by }) => by.isOver)) this.#pending = this.#pending.filter(({ by }) => !by.isOver);
+    for (const by of this.#pending.keys()) if (by.isOver) this.#pending.delete(by);
   }
 
   #insert(row: LogItems): void {
