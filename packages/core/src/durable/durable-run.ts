@@ -155,6 +155,7 @@ export class CheckpointedRun implements DurableRun {
   }
 
   async close(): Promise<void> {
+    this.resting.close();
     const closing = this.lease.close();
     // a checkpoint store that does not answer writes would not answer this either
     if (!this.writer.isWriting) await this.lease.patiently(closing);

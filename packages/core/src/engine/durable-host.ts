@@ -60,6 +60,8 @@ export interface DurableHost {
   onCheckpointsLost: (() => void) | undefined;
   /** Captures the async context of the calling code for a trace. */
   keepScope(trace: Trace): void;
+  /** Has the signal of a caller cancel a trace, until that ends. */
+  cancelOn(trace: Trace, signal: AbortSignal): void;
   /** Sets the deadline of a trace; ends it at once if the deadline has passed. */
   setDeadline(trace: Trace, deadlineAt: number): void;
 }

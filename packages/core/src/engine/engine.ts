@@ -293,16 +293,19 @@ export class Engine {
     this.probe?.begin(trace, message);
     if (this.reporter.hasListeners) this.reporter.trace(trace, { type: "trace_start", topic: message.headers.topic });
     if (message.deadlineAt !== undefined) this.setDeadline(trace, message.deadlineAt);
-    if (signal !== undefined && trace.isOpen) {
-      const stop = onAbort(signal, (reason) => void this.ending.cancel(trace, reason));
-      const forget = trace.onEnd(stop);
-      const release = (): void => {
-        forget();
-        stop();
-      };
-      if (this.durable !== undefined) trace.more.signal = { signal, release };
-    }
+    if (signal !== undefined && trace.isOpen) this.cancelOn(trace, signal);
     return trace;
+  }
+
+  /** Has the signal of a caller cancel a trace, until that ends. */
+  cancelOn(trace: Trace, signal: AbortSignal): void {
+    const stop = onAbort(signal, (reason) => void this.ending.cancel(trace, reason));
+    const forget = trace.onEnd(stop);
+    const release = (): void => {
+      forget();
+      stop();
+    };
+    if (this.durable !== undefined) trace.more.signal = { signal, release };
   }
 
   /**

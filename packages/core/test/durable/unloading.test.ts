@@ -1,4 +1,5 @@
 import { deepStrictEqual } from "node:assert";
+import { getEventListeners } from "node:events";
 import { afterEach, describe, expect, test } from "vitest";
 import {
   type CheckpointFilter,
@@ -387,6 +388,26 @@ test("the signal of its caller cancels an unloaded trace, and one that was loade
   expect(flow.stats()).toMatchObject({ traces: 0, outcomes: { cancelled: 2, completed: 1 } });
   await rejection(readAll(followed));
   expect(flow.stats().timers).toBe(1);
+});
+
+test("nothing listens to the signal of a caller once its trace has ended, or the flow has stopped", async () => {
+  const { clock, boot } = machine(asking);
+  const flow = boot();
+  await flow.ready();
+  const { signal } = new AbortController();
+  for (const n of range(3)) await within(2_000, flow.outcome(n, { traceId: `t${n}`, signal }));
+  await clock.advance(HOUR);
+  expect(getEventListeners(signal, "abort")).toHaveLength(3);
+  const [one, two] = await flow.pauses.list();
+  await passing(clock, flow.pauses.resume(one?.token as string, 1));
+  await flow.signal("t1", "hurry", 1);
+  expect(getEventListeners(signal, "abort")).toHaveLength(2);
+  await clock.advance(HOUR);
+  expect(getEventListeners(signal, "abort")).toHaveLength(2);
+  await passing(clock, flow.pauses.resume(two?.token as string, 1));
+  expect(getEventListeners(signal, "abort")).toHaveLength(1);
+  await passing(clock, flow.stop());
+  expect(getEventListeners(signal, "abort")).toHaveLength(0);
 });
 
 test("an unloaded trace keeps its log and its budget", async () => {

@@ -66,6 +66,8 @@ export class RestingTraces {
   readonly #wanted = new Map<number, number>();
   /** Number of look-ups by id or tenant. A trace that left memory meanwhile might be found in neither place. */
   #lookUps = 0;
+  /** Signals of callers that cancel unloaded traces, by run. */
+  readonly #signals = new Map<number, { readonly signal: AbortSignal; readonly stop: () => void }>();
   #alarm: Timer | undefined;
   /** Epoch milliseconds of the alarm. */
   #alarmAt = Number.POSITIVE_INFINITY;
@@ -160,9 +162,26 @@ export class RestingTraces {
     if (extras?.signal === undefined) return;
     const { signal, release } = extras.signal;
     release();
-    onAbort(signal, (reason) => {
+    const stop = onAbort(signal, (reason) => {
       this.#cancel(run, id, tenant, reason).catch((error: unknown) => this.#warn(error));
     });
+    this.#signals.set(run, { signal, stop });
+  }
+
+  /** Returns the signal of its caller to a trace that was loaded: it is listened to no longer than the trace is open. */
+  #returnSignal({ run, traceId, tenant }: Found): void {
+    const listening = this.#signals.get(run);
+    if (listening === undefined) return;
+    listening.stop();
+    this.#signals.delete(run);
+    const trace = this.#engine.traces.find(traceId, tenant).find((found) => found.run === run);
+    if (trace?.isOpen === true) this.#engine.cancelOn(trace, listening.signal);
+  }
+
+  /** Listens to callers no longer: the next run continues their traces. */
+  close(): void {
+    for (const { stop } of this.#signals.values()) stop();
+    this.#signals.clear();
   }
 
   async #cancel(run: number, id: string, tenant: string, reason: unknown): Promise<void> {
@@ -271,6 +290,7 @@ export class RestingTraces {
         this.#held.delete(run);
         // the restored trace has taken the key, too
         if (held !== undefined) this.#engine.admission.release(held.turn);
+        this.#returnSignal(entry);
       }
     }
     if (this.unloaded === 0) this.#disarmAlarm();
