@@ -13,8 +13,9 @@ export function requireNumber(name: string, value: number, least: number): void 
   throw wrongNumber(name, `a number of ${least} or more`, value);
 }
 
-/** Throws unless every key of `options` is among `known`, so that misspelt options do not pass silently. */
+/** Throws unless `options` is an object whose keys are all among `known`, so that misspelt options do not pass silently. */
 export function requireKnownKeys(what: string, options: object, known: readonly string[]): void {
+  requireOptions(what, options);
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
       throw new TypeError(
@@ -22,6 +23,25 @@ export function requireKnownKeys(what: string, options: object, known: readonly 
       );
     }
   }
+}
+
+/** Throws unless `options` can have options as its properties. */
+export function requireOptions(what: string, options: unknown): void {
+  if (typeof options === "object" && options !== null) return;
+  throw new TypeError(`The options of ${what} must be an object: got ${shown(options)}`);
+}
+
+/** Throws unless `value` is a string that is not empty. */
+export function requireText(name: string, value: unknown): void {
+  if (typeof value === "string" && value !== "") return;
+  throw new TypeError(`Option "${name}" must be a non-empty string: got ${shown(value)}`);
+}
+
+/** Throws unless `value` is an `AbortSignal`, of whatever realm or library. */
+export function requireSignal(name: string, value: unknown): void {
+  const { aborted, addEventListener } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof aborted === "boolean" && typeof addEventListener === "function") return;
+  throw new TypeError(`Option "${name}" must be an AbortSignal: got ${shown(value)}`);
 }
 
 /** Throws unless `value` is one of `allowed`. */

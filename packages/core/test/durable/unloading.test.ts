@@ -701,6 +701,26 @@ test("a trace does not leave memory while it is looked up by its id", async () =
   await flow.cancel("a");
 });
 
+test("a trace that leaves memory while traces are listed is listed", async () => {
+  const { clock, checkpoints, boot } = machine(asking);
+  const answers = gate();
+  let isSlow = false;
+  slowly(checkpoints, () => (isSlow ? answers.passed : undefined));
+  const flow = boot();
+  await flow.ready();
+  await within(2_000, flow.outcome(1, { traceId: "a" }));
+  await clock.advance(HOUR);
+  isSlow = true;
+  await within(2_000, flow.outcome(2, { traceId: "b" }));
+  const pauses = flow.pauses.list({ traceId: "b" });
+  const traces = flow.recovery.unfinished();
+  await clock.advance(HOUR);
+  answers.open();
+  expect(await within(2_000, pauses)).toHaveLength(1);
+  expect((await within(2_000, traces)).map(({ traceId }) => traceId).sort()).toEqual(["a", "b"]);
+  for (const id of ["a", "b"]) await flow.cancel(id);
+});
+
 test("whoever waits for a store that does not answer is released when the flow stops", async () => {
   const { clock, checkpoints, boot } = machine(asking);
   let isDown = false;
