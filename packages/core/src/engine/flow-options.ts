@@ -1,6 +1,6 @@
 import { type AsyncScope, captureScope, EMPTY_SCOPE } from "../foundation/async-scope.ts";
 import { type Clock, systemClock } from "../foundation/clock.ts";
-import { requireFunction, requireInteger, requireKnownKeys, requireNumber, shown } from "../foundation/options.ts";
+import { requireFunction, requireInteger, requireKnownKeys, requireNumber, requireText, shown } from "../foundation/options.ts";
 import type { Random } from "../foundation/random.ts";
 import { type Scheduler, systemScheduler } from "../foundation/scheduler.ts";
 import type { Middleware } from "../events/flow-event.ts";
@@ -185,6 +185,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
     options,
     Object.keys(resolved).filter((key) => !OF_A_RUN.has(key)),
   );
+  requireText("name", resolved.name);
   requireInteger("queueMaxSize", resolved.queueMaxSize, 0);
   requireInteger("maxTraces", resolved.maxTraces, 0);
   requireNumber("graceMs", resolved.graceMs, 0);

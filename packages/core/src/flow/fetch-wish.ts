@@ -1,4 +1,4 @@
-import { requireKnownKeys, requireNumber } from "../foundation/options.ts";
+import { requireKnownKeys, requireNumber, requireSignal, requireText } from "../foundation/options.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { NodeOrName } from "../graph/handler.ts";
 import type { FetchWish } from "../engine/results/rookery.ts";
@@ -8,6 +8,8 @@ import type { FetchOptions } from "./call-options.ts";
 export function wishOf(graph: Graph, flow: string, options: FetchOptions): FetchWish {
   requireKnownKeys("fetch", options, ["traceId", "tenant", "from", "timeoutMs", "signal"]);
   if (options.timeoutMs !== undefined) requireNumber("timeoutMs", options.timeoutMs, 0);
+  if (options.traceId !== undefined) requireText("traceId", options.traceId);
+  if (options.signal !== undefined) requireSignal("signal", options.signal);
   const { from, ...rest } = options;
   if (from === undefined) return rest;
   const names = ((Array.isArray(from) ? from : [from]) as readonly NodeOrName[]).map((node) =>

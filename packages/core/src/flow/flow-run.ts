@@ -1,5 +1,5 @@
 import { describeThrown, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { requireKnownKeys, requireNumber } from "../foundation/options.ts";
+import { requireKnownKeys, requireNumber, requireOptions, requireText } from "../foundation/options.ts";
 import { onAbort } from "../foundation/abort.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { ChunkInit } from "../graph/handler.ts";
@@ -128,6 +128,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
    */
   call(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<Result> {
     return new Promise((resolve, reject) => {
+      requireOptions("a call", options);
       const engine = this.#running.require();
       const { durable } = engine;
       if (options.id !== undefined) {
@@ -155,6 +156,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
    */
   outcome(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<Outcome<Result>> {
     return new Promise((resolve, reject) => {
+      requireOptions("a call", options);
       if (options.id !== undefined) {
         this.#askOutcome(input, options, resolve as (outcome: Outcome) => void, reject);
         return;
@@ -176,7 +178,9 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
    * @throws TypeError when the run is not durable or has no outbox
    */
   async accept(input: Input | Message<Input>, options: AcceptOptions<Entries>): Promise<"accepted" | "known"> {
+    requireOptions("accept", options);
     const { id, consumed, ...emitOptions } = options;
+    requireText("id", id);
     const take = (await this.#intake("accept items")).expect(requirePosition(consumed));
     if (take === undefined) return "known";
     const engine = this.#running.require();
@@ -225,6 +229,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
    * @throws FlowError at the end of the iteration when the trace did not complete
    */
   stream(input: Input | Message<Input>, options: StreamOptions<Entries> = {}): TraceStream<StreamItem<Result>> {
+    requireOptions("a call", options);
     const { onLeave = "cancel", ...emitOptions } = options;
     return readTrace(
       this.#running,
@@ -252,6 +257,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
    * @throws FlowError `FLOW_NOT_RUNNING`, `FLOW_STOPPED`, `TRACE_UNWINDING`; the trace's error when it ends first
    */
   async emit(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<string> {
+    requireOptions("a call", options);
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
     if (options.id !== undefined) {
       await emitOfId(engine, input, options, () => this.#rookerySink(engine));
@@ -352,6 +358,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
    * @throws FlowError `TENANT_REQUIRED` when several tenants use the id and none is named
    */
   async cancel(traceId: string, options: TraceOptions & { readonly reason?: unknown } = {}): Promise<CancelReport> {
+    requireText("traceId", traceId);
     requireKnownKeys("cancel", options, ["tenant", "reason"]);
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
     const loaded = loading(engine, traceId, options.tenant);
@@ -380,6 +387,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
    */
   async signal(traceId: string, name: string, value: unknown, options: TraceOptions = {}): Promise<void> {
     requireSignalName(name);
+    requireText("traceId", traceId);
     requireKnownKeys("signal", options, ["tenant"]);
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
     const loaded = loading(engine, traceId, options.tenant);
@@ -391,6 +399,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
 
   /** A signal that aborts when the trace ends before it completed. Of an unknown trace it has aborted already, or does so when a durable flow has looked for it in its store. */
   ensureTraceSignal(traceId: string, options: TraceOptions = {}): AbortSignal {
+    requireText("traceId", traceId);
     const engine = this.#running.require();
     const controller = new AbortController();
     // listeners belong to the one who asks for the signal, and not to the one who ends the trace
@@ -454,6 +463,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
    * @throws FlowError `TRACE_UNKNOWN` when there is no such trace
    */
   async log(traceId: string, options: TraceOptions = {}): Promise<readonly unknown[]> {
+    requireText("traceId", traceId);
     requireKnownKeys("log", options, ["tenant"]);
     const { tenant = DEFAULT_HEADERS.tenant } = options;
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();

@@ -1,5 +1,5 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { requireKnownKeys, requireNumber, shown } from "../foundation/options.ts";
+import { requireKnownKeys, requireNumber, requireOptions, requireSignal, requireText } from "../foundation/options.ts";
 import { DEFAULT_HEADERS, Message, type MessageHeaders } from "../message/message.ts";
 import { requireBudget } from "../message/budget.ts";
 import { EMPTY_META } from "../message/meta.ts";
@@ -34,12 +34,13 @@ export interface Prepared {
 
 /** Makes the message that is sent of an input and options, and finds the entry edges it goes to. */
 export function prepare(engine: Engine, input: unknown, options: EmitOptions): Prepared {
+  requireOptions("a call", options);
   for (const key in options)
     if (key !== "tenant" && key !== "signal" && !EMIT_OPTIONS.has(key))
       requireKnownKeys("a call", options, [...EMIT_OPTIONS]);
   const { exclusive } = options;
-  if (exclusive !== undefined && (typeof exclusive !== "string" || exclusive === ""))
-    throw new TypeError(`Option "exclusive" must be a non-empty string: got ${shown(exclusive)}`);
+  if (exclusive !== undefined) requireText("exclusive", exclusive);
+  if (options.signal !== undefined) requireSignal("signal", options.signal);
   if (options.budget !== undefined) requireBudget("budget", options.budget);
   const edges = entriesOf(engine, options.to);
   const base = input instanceof Message ? (input as Message) : undefined;
@@ -91,8 +92,7 @@ export function prepare(engine: Engine, input: unknown, options: EmitOptions): P
  */
 function givenId({ id, keepMs, traceId }: EmitOptions): string {
   if (id === undefined) throw new TypeError('Option "keepMs" needs "id": only the outcome of an id is kept');
-  if (typeof id !== "string" || id === "")
-    throw new TypeError(`Option "id" must be a non-empty string: got ${shown(id)}`);
+  requireText("id", id);
   if (traceId !== undefined)
     throw new TypeError('Options "id" and "traceId" exclude each other: an id is the trace id');
   if (keepMs !== undefined) requireNumber("keepMs", keepMs, 0);

@@ -1,5 +1,5 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { requireKnownKeys } from "../foundation/options.ts";
+import { requireKnownKeys, requireText } from "../foundation/options.ts";
 import { DEFAULT_HEADERS } from "../message/message.ts";
 import type { UnfinishedTrace } from "../engine/durability.ts";
 import type { StreamItem } from "../engine/results/stream-sink.ts";
@@ -28,6 +28,7 @@ export class FlowRecovery<out Result> {
    * @throws FlowError `TRACE_UNKNOWN` when no failed trace of that id is kept, `GRAPH_CHANGED` when it does not fit
    */
   async retryFailed(traceId: string, options: TraceOptions = {}): Promise<void> {
+    requireText("traceId", traceId);
     requireKnownKeys("recovery.retryFailed", options, ["tenant"]);
     const { durable } = await this.#running.ready();
     const tenant = options.tenant ?? DEFAULT_HEADERS.tenant;
@@ -46,6 +47,7 @@ export class FlowRecovery<out Result> {
    * Resolves with the number of such traces, when the checkpoint store has nothing of them any more.
    */
   async discard(traceId: string, options: TraceOptions = {}): Promise<number> {
+    requireText("traceId", traceId);
     requireKnownKeys("recovery.discard", options, ["tenant"]);
     const { durable, keptOutcomes } = await this.#running.ready();
     const { tenant = DEFAULT_HEADERS.tenant } = options;
@@ -66,6 +68,7 @@ export class FlowRecovery<out Result> {
     traceId: string,
     options: TraceOptions & Pick<StreamOptions, "onLeave"> = {},
   ): Promise<AsyncGenerator<StreamItem<Result>, void, undefined>> {
+    requireText("traceId", traceId);
     requireKnownKeys("recovery.follow", options, ["tenant", "onLeave"]);
     const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant } = options;
     const engine = await this.#running.ready();

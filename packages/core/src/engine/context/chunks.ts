@@ -1,7 +1,7 @@
 import { detached } from "../../foundation/detached.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { onAbort } from "../../foundation/abort.ts";
-import { shown } from "../../foundation/options.ts";
+import { requireOptions, shown } from "../../foundation/options.ts";
 import type { ChunkInit } from "../../graph/handler.ts";
 import { carry, type Message } from "../../message/message.ts";
 import { EMPTY_META, freezeData } from "../../message/meta.ts";
@@ -32,6 +32,7 @@ export class Chunks {
 
   /** Sends a chunk of an attempt. Resolves when the reader has room. */
   emitChunk(attempt: Attempt, init: ChunkInit): Promise<StreamChunk> {
+    requireOptions("emitChunk", init);
     const { trace, more } = attempt;
     const parent = init.parent ?? attempt.message;
     const draft = this.#draft(trace, attempt, init, parent);

@@ -1,5 +1,5 @@
 import { detached } from "../../foundation/detached.ts";
-import { requireKnownKeys, requireNumber, shown } from "../../foundation/options.ts";
+import { requireKnownKeys, requireNumber, requireOptions, shown } from "../../foundation/options.ts";
 import { requireAppEventType } from "../../events/app-event.ts";
 import type { AppEventInit } from "../../events/flow-event.ts";
 import type { Logger } from "../../events/logger.ts";
@@ -151,6 +151,7 @@ export class HandlerContext implements Context {
 
   tell(event: AppEventInit): void {
     this.#attempt.requireRunning("report an event");
+    requireOptions("tell", event);
     const { type, data } = event as { readonly type: unknown; readonly data?: unknown };
     requireAppEventType(type);
     this.#services.reporter.tell(this.#attempt, type, data);
@@ -170,6 +171,8 @@ export class HandlerContext implements Context {
     options: PlaybookOptions = {},
   ): Promise<Result> {
     return this.#guarded("call a playbook", () => {
+      requireKnownKeys("callPlaybook", options, ["timeoutMs", "key"]);
+      if (options.timeoutMs !== undefined) requireNumber("timeoutMs", options.timeoutMs, 0);
       if (options.key !== undefined) this.#services.pausing.requirePlaybookKey(this.#attempt, options.key);
       return this.#services.playbooks.call(this.#attempt, playbook, message ?? this.message, options);
     }) as Promise<Result>;
