@@ -1,6 +1,13 @@
 import { type AsyncScope, captureScope, EMPTY_SCOPE } from "../foundation/async-scope.ts";
 import { type Clock, systemClock } from "../foundation/clock.ts";
-import { requireFunction, requireInteger, requireKnownKeys, requireNumber, requireText, shown } from "../foundation/options.ts";
+import {
+  requireFunction,
+  requireInteger,
+  requireKnownKeys,
+  requireNumber,
+  requireText,
+  shown,
+} from "../foundation/options.ts";
 import type { Random } from "../foundation/random.ts";
 import { type Scheduler, systemScheduler } from "../foundation/scheduler.ts";
 import type { Middleware } from "../events/flow-event.ts";

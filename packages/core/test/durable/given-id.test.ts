@@ -362,9 +362,9 @@ test("an outcome that is stored while the store is read for its id is found", as
   const store: CheckpointStore = {
     open: async (request) => {
       const partition = await memory.open(request);
-      const { outcomes } = partition;
+      const outcomes = partition.outcomes.bind(partition);
       partition.outcomes = async (keys) => {
-        const found = await outcomes.call(partition, keys);
+        const found = await outcomes(keys);
         if ((reads += 1) > 1) await held.passed;
         return found;
       };

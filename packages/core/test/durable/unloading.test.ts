@@ -641,7 +641,10 @@ function patched(checkpoints: MemoryCheckpointStore, change: (partition: Checkpo
 }
 
 /** Has reads of a store wait for `held` after they have read. */
-function slowly(checkpoints: MemoryCheckpointStore, held: (filter: CheckpointFilter) => Promise<void> | undefined): void {
+function slowly(
+  checkpoints: MemoryCheckpointStore,
+  held: (filter: CheckpointFilter) => Promise<void> | undefined,
+): void {
   patched(checkpoints, (partition) => {
     const read = partition.read.bind(partition);
     partition.read = async function* (filter = {}) {
