@@ -70,10 +70,7 @@ describe("messages of one trace", () => {
         return undefined;
       });
       const back = payloadNode("back", (wish: string) => wish);
-      const flow = running(
-        create(source.to(loop), loop.to(back), back.to(loop), { clock, allowCycles: true }),
-        clock,
-      );
+      const flow = running(create(source.to(loop), loop.to(back), back.to(loop), { clock, allowCycles: true }), clock);
       const outcome = flow.outcome(["ask", "fail", "last"]);
       await settle();
       expect(handled).toEqual(["ask 1", "fail 1"]);
@@ -109,10 +106,7 @@ describe("messages of one trace", () => {
         return undefined;
       });
       const back = payloadNode("back", (wish: string) => wish);
-      const flow = running(
-        create(source.to(loop), loop.to(back), back.to(loop), { clock, allowCycles: true }),
-        clock,
-      );
+      const flow = running(create(source.to(loop), loop.to(back), back.to(loop), { clock, allowCycles: true }), clock);
       const outcome = flow.outcome("fail");
       await settle();
       const holding = ["hold", ...range(others).map(() => "other")].map((wish) => flow.outcome(wish));
