@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { create, type Message, node, payloadNode } from "penguiflow";
+import { create, type Message, node, type PauseTicket, payloadNode } from "penguiflow";
 import { settle, TestClock } from "penguiflow/testing";
 import { expectEmpty, gate, range, running } from "../fixtures/quiet-flow.ts";
 import { within } from "../fixtures/watched-flow.ts";
@@ -76,8 +76,8 @@ describe("messages of one trace", () => {
       expect(handled).toEqual(["ask 1", "fail 1"]);
       const holding = [["hold"], ...range(others).map(() => ["other"])].map((wishes) => flow.outcome(wishes));
       await clock.advance(50);
-      const [{ token }] = (await flow.pauses.list()) as unknown as [{ readonly token: string }];
-      const answered = flow.pauses.resume(token, true);
+      const [ticket] = await flow.pauses.list();
+      const answered = flow.pauses.resume((ticket as PauseTicket).token, true);
       await settle();
       free.open();
       await within(500, Promise.all([outcome, answered, ...holding]));
