@@ -193,6 +193,7 @@ export class BatchWriter {
     const keep: StoredOutcome[] = [];
     const spoiled: { readonly trace: Trace; readonly error: unknown }[] = [];
     for (const trace of this.pending.takeTraces()) {
+      this.pending.storing(trace);
       let parts: StoredParts;
       try {
         parts = checkpoints.partsOf(trace);

@@ -56,12 +56,14 @@ export class PendingChanges {
     return { put: this.#put.splice(0), remove: this.#removed.splice(0), forget: this.#forgotten.splice(0) };
   }
 
-  /** Removes and returns the changed traces, one by one. Each can change again from then on. */
-  *takeTraces(): Generator<Trace> {
-    for (const trace of this.#changed.splice(0)) {
-      markOf(trace).hasChanged = false;
-      yield trace;
-    }
+  /** Removes and returns the changed traces. Each still counts as changed until {@link PendingChanges.storing}. */
+  takeTraces(): Trace[] {
+    return this.#changed.splice(0);
+  }
+
+  /** Notes that a taken trace is being stored: it can change again from now on. */
+  storing(trace: Trace): void {
+    markOf(trace).hasChanged = false;
   }
 
   /** Removes and returns the numbers of completed messages, by node. */
