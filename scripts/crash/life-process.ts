@@ -203,7 +203,7 @@ async function answerQuestions(): Promise<void> {
   }
 }
 
-/** Whether a trace has failed and nobody retries it. */
+/** Whether a trace has failed and no job retries it. */
 function staysFailed({ status, traceId }: UnfinishedTrace): boolean {
   return status === "failed" && jobOf(seed, Number(traceId)).feature !== "retries";
 }

@@ -411,3 +411,26 @@ function plainOf(outcome: object | undefined): unknown {
   const { messages: _, error, ...rest } = outcome as { messages: unknown; error?: FlowError };
   return { ...rest, error: error?.toPayload() };
 }
+
+test("a checkpoint store that does not say which outcomes expire delays no renewal of the lease", async () => {
+  const clock = new TestClock();
+  const memory = new MemoryCheckpointStore({ clock });
+  let asked = 0;
+  const checkpoints: CheckpointStore = {
+    open: async (lease) => {
+      const partition = await memory.open(lease);
+      const expiring = partition.expiring.bind(partition);
+      return Object.assign(partition, {
+        expiring: (limit: number) => ((asked += 1) === 1 ? expiring(limit) : never()),
+      });
+    },
+  };
+  const { flow } = processOf(checkpoints, undefined, { clock, leaseMs: 300 });
+  open.push(flow);
+  await flow.ready();
+  await flow.call({ n: 1 }, { id: "a", keepMs: 1 });
+  for (let passed = 0; passed < 1_500; passed += 50) await clock.advance(50);
+  expect(asked).toBe(2);
+  const other = await refusalOf(memory.open({ partition: "flow", owner: "another", leaseMs: 300 }));
+  expect(other.code).toBe("PARTITION_LEASED");
+});

@@ -161,12 +161,14 @@ export class PartitionLease implements Lease {
     try {
       await this.#partition?.renew();
       this.confirm(askedAt);
-      await this.#run.leaseRenewed();
     } catch (error) {
       if (hasCode(error, FlowErrorCode.PARTITION_FENCED)) this.#run.lose(error);
       // the lease is still valid for a while, or no handler starts
       else this.#warn("lease_renewal_failed", error);
+      return;
     }
+    // not awaited: a checkpoint store that does not answer it must not delay the next renewal
+    this.#run.leaseRenewed().catch((error: unknown) => this.#warn("expired_outcomes_kept", error));
   }
 
   /** Renews an overdue lease, again and again until that succeeds or the run ends. */

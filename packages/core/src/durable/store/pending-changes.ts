@@ -16,7 +16,7 @@ export class PendingChanges {
 
   /** Whether the next batch is due for what it stores. */
   get isDue(): boolean {
-    return this.#changed.length + this.#removed.length + this.#forgotten.length > 0;
+    return this.#changed.length + this.#put.length + this.#removed.length + this.#forgotten.length > 0;
   }
 
   /** Adds an outermost trace. Returns whether it was not among the changed ones. */

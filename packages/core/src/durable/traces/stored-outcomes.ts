@@ -32,6 +32,7 @@ export class StoredOutcomes {
   readonly #run: StoredOutcomesHost;
   /** Epoch milliseconds at which the next kept outcome expires, if any is stored. */
   #expiresAt: number | undefined;
+  #forgetting: Promise<void> | undefined;
 
   constructor(run: StoredOutcomesHost) {
     this.#run = run;
@@ -141,7 +142,12 @@ export class StoredOutcomes {
   }
 
   /** Removes the outcomes that have expired, in batches. */
-  async forgetExpired(): Promise<void> {
+  forgetExpired(): Promise<void> {
+    this.#forgetting ??= this.#forgetDue().finally(() => (this.#forgetting = undefined));
+    return this.#forgetting;
+  }
+
+  async #forgetDue(): Promise<void> {
     const { engine, lease, writer } = this.#run;
     const isDue = (at: number | undefined): boolean => at !== undefined && at <= engine.clock.epochNow();
     while (isDue(this.#expiresAt) && !writer.isSealed) {
