@@ -193,6 +193,8 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     durable.requireFitMessage(message);
     await engine.outcomes.room();
     const { tenant } = message.headers;
+    const loaded = loading(engine, id, tenant);
+    if (loaded !== undefined) await loaded;
     const isKnown =
       engine.traces.find(id, tenant).length > 0 || durable.holds(id, tenant) || engine.outcomes.holds(id, tenant);
     if (isKnown) take();

@@ -3,6 +3,7 @@ import {
   create,
   type CheckpointStore,
   type FinalOutcome,
+  type FlowEvent,
   type Logger,
   MemoryCheckpointStore,
   payloadNode,
@@ -158,6 +159,22 @@ describe("an item of an intake", () => {
     expect(await run.accept("double", { id: "failed", tenant: "acme", consumed: at(7) })).toBe("accepted");
     opened.open();
     await run.stop();
+  });
+
+  test("of an id whose trace has left memory is known", async () => {
+    const clock = new TestClock();
+    const checkpoints = new MemoryCheckpointStore({ clock });
+    let unloaded = 0;
+    const watch = ({ type }: FlowEvent): void => void (type === "trace_unload" && (unloaded += 1));
+    const flow = create(worker().to(), { name: "orders", clock, logger: SILENT, middlewares: [watch] });
+    const durability = durable({ checkpoints, partition: "p-0", unloadAfterMs: 1 });
+    await using run = flow.start({ durability, outbox: outbox() });
+    await run.ready();
+    expect((await run.outcome("ask", { traceId: "a" })).status).toBe("paused");
+    for (let tries = 0; tries < 10; tries += 1) await clock.advance(10);
+    await run.flush();
+    expect(unloaded).toBe(1);
+    expect(await run.accept("double", { id: "a", consumed: at(1) })).toBe("known");
   });
 
   test("at a position that was recorded is known, whatever became of its trace", async () => {
