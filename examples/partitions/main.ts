@@ -1,5 +1,7 @@
 // One flow, two partitions, each with its intake. The run of one partition crashes in the middle of its work; another
 // run takes the partition over. Each order is accepted once, and each outcome is delivered.
+//
+//   npm run example examples/partitions/main.ts
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type CheckpointBatch,

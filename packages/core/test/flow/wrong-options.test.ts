@@ -4,7 +4,7 @@ import { durable } from "penguiflow/durable";
 import { running } from "../fixtures/quiet-flow.ts";
 import { rejection } from "../fixtures/watched-flow.ts";
 
-/** What programs pass that no compiler has checked. */
+/** Mistakes of programs that no compiler has checked. */
 type Loose = Readonly<Record<string, (...given: unknown[]) => unknown>>;
 
 const work = payloadNode("work", (n: number) => n);
