@@ -1,7 +1,15 @@
 // Measures the cost of a feature: the plain line of ten nodes against the same line with the feature.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { z } from "zod";
-import type { EmitOptions, Flow, FlowOptions, Message, NodePolicy, WM } from "../packages/core/src/index.ts";
+import type {
+  EmitOptions,
+  Flow,
+  FlowOptions,
+  Message,
+  NodePolicy,
+  WM,
+  RunOptions,
+} from "../packages/core/src/index.ts";
 import { core } from "./core.ts";
 import type { RequestRig, Tally } from "./drive.ts";
 import type { Payload } from "./envelope.ts";
@@ -140,7 +148,7 @@ function build(nodes: number, tally: Tally, difference: Partial<Difference>): { 
   });
   const edges = chain.map((node, index) => node.to(...chain.slice(index + 1, index + 2)));
   const flow = core.create(...([...edges, ...beside] as typeof edges), options ?? {}) as unknown as Line;
-  flow.run(run as Parameters<Line["run"]>[0]);
+  flow.run((run ?? {}) as RunOptions<unknown>);
   const call = { tenant: "bench", ...difference.call };
   const request = ask === undefined ? (payload: Payload) => flow.call(payload, call) : ask.bind(undefined, flow);
   const close = async () => {

@@ -33,21 +33,13 @@ export async function log({ steps, calls, bytes }: LogSetup): Promise<LogRig> {
       const checkpoints: CheckpointStore = {
         async open(lease) {
           const partition = await memory.open(lease);
-          const append = async (batch: CheckpointBatch, sequence: number) => {
-            written += bytesOf(batch);
-            return await partition.append(batch, sequence);
-          };
-          return {
-            id: partition.id,
-            fencingToken: partition.fencingToken,
-            sequence: partition.sequence,
-            read: () => partition.read(),
-            readLog: (run) => partition.readLog(run),
-            counts: () => partition.counts(),
-            append,
-            renew: () => partition.renew(),
-            close: () => partition.close(),
-          };
+          const append = partition.append.bind(partition);
+          return Object.assign(partition, {
+            append: async (batch: CheckpointBatch, sequence: number) => {
+              written += bytesOf(batch);
+              return await append(batch, sequence);
+            },
+          });
         },
       };
       const text = "x".repeat(bytes - 2);
