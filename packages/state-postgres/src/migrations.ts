@@ -110,16 +110,12 @@ export const MIGRATIONS: Migrations = [
       mark uuid,
       primary key (log, at)
     )`,
-  ],
-  [
     // an entry that is not at rest is in none of the indexes: storing it costs nothing more.
     // The beginnings of names, because an index entry is small
     `alter table journal_entries add column due_at double precision`,
     `create index journal_entries_by_due on journal_entries (partition, due_at) where due_at is not null`,
     `create index journal_entries_by_trace on journal_entries (partition, left(trace_id, 250)) where due_at is not null`,
     `create index journal_entries_by_tenant on journal_entries (partition, left(tenant, 250)) where due_at is not null`,
-  ],
-  [
     `create table kept_outcomes (
       partition uuid not null,
       run bigint not null,
@@ -134,8 +130,6 @@ export const MIGRATIONS: Migrations = [
     )`,
     `create index kept_outcomes_by_id on kept_outcomes (partition, tenant_key, trace_key)`,
     `create index kept_outcomes_by_expiry on kept_outcomes (partition, expires_at, run)`,
-  ],
-  [
     `create table journal_positions (
       partition uuid not null,
       lane bigint not null,

@@ -95,13 +95,13 @@ export const MIGRATIONS: Migrations = [
      at INTEGER NOT NULL,
      item TEXT NOT NULL,
      PRIMARY KEY (log, at)
-   ) STRICT;`,
-  // an entry that is not at rest is in none of the indexes: storing it costs nothing more
-  `ALTER TABLE journal_entries ADD COLUMN due_at REAL;
+   ) STRICT;
+   -- an entry that is not at rest is in none of the indexes: storing it costs nothing more
+   ALTER TABLE journal_entries ADD COLUMN due_at REAL;
    CREATE INDEX journal_entries_by_due ON journal_entries (partition, due_at) WHERE due_at IS NOT NULL;
    CREATE INDEX journal_entries_by_trace ON journal_entries (partition, trace_id, run) WHERE due_at IS NOT NULL;
-   CREATE INDEX journal_entries_by_tenant ON journal_entries (partition, tenant, run) WHERE due_at IS NOT NULL;`,
-  `CREATE TABLE kept_outcomes (
+   CREATE INDEX journal_entries_by_tenant ON journal_entries (partition, tenant, run) WHERE due_at IS NOT NULL;
+   CREATE TABLE kept_outcomes (
      partition INTEGER NOT NULL,
      run INTEGER NOT NULL,
      tenant TEXT NOT NULL,
@@ -113,8 +113,8 @@ export const MIGRATIONS: Migrations = [
      PRIMARY KEY (partition, run)
    ) STRICT;
    CREATE INDEX kept_outcomes_by_id ON kept_outcomes (partition, tenant, trace_id);
-   CREATE INDEX kept_outcomes_by_expiry ON kept_outcomes (partition, expires_at, run);`,
-  `CREATE TABLE journal_positions (
+   CREATE INDEX kept_outcomes_by_expiry ON kept_outcomes (partition, expires_at, run);
+   CREATE TABLE journal_positions (
      partition INTEGER NOT NULL,
      lane INTEGER NOT NULL,
      sequence INTEGER NOT NULL,
