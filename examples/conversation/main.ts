@@ -1,5 +1,5 @@
 // A conversation. What one turn says is in the log of its trace, each line stored once, however often nodes pass it on.
-// What all turns have said is in a log that outlasts them. Of two turns at once, one is refused and is taken again.
+// A log that outlasts them has what all turns have said. Of two turns at once, one is refused and is taken again.
 //
 //   npm run example examples/conversation/main.ts
 import { readFile } from "node:fs/promises";

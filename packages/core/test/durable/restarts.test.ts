@@ -8,11 +8,11 @@ import {
   node,
   payloadNode,
   type TraceRecord,
-  type TraceKey,
 } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
 import { expect, test } from "vitest";
+import { wrapped } from "./cut-checkpoint-store.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -116,20 +116,5 @@ test("a trace whose deadline passed while no process ran drops its messages wher
 
 /** Copies a partition's members, so that they can be replaced one by one. */
 function own(partition: CheckpointPartition): CheckpointPartition {
-  return {
-    id: partition.id,
-    fencingToken: partition.fencingToken,
-    sequence: partition.sequence,
-    read: (filter) => partition.read(filter),
-    countAtRest: () => partition.countAtRest(),
-    nextDueAt: (after) => partition.nextDueAt(after),
-    readLog: (run: number) => partition.readLog(run),
-    outcomes: (keys: readonly TraceKey[]) => partition.outcomes(keys),
-    expiring: (limit: number) => partition.expiring(limit),
-    counts: () => partition.counts(),
-    append: (batch, sequence) => partition.append(batch, sequence),
-    consumed: () => partition.consumed(),
-    renew: () => partition.renew(),
-    close: () => partition.close(),
-  };
+  return wrapped(partition, (batch, sequence) => partition.append(batch, sequence));
 }

@@ -10,6 +10,7 @@ import {
 import { durable } from "penguiflow/durable";
 import { TestClock } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
+import { wrapped } from "../durable/cut-checkpoint-store.ts";
 import { oneSeed } from "./one-seed.ts";
 import { canonical, RunDigest } from "./run-digest.ts";
 
@@ -49,29 +50,11 @@ async function digestOf({
   const sent: typeof checkpoints = {
     open: async (lease) => {
       const partition = await checkpoints.open(lease);
-      return {
-        ...partition,
-        id: "partition",
-        fencingToken: partition.fencingToken,
-        sequence: partition.sequence,
-        read: (filter) => partition.read(filter),
-        countAtRest: () => partition.countAtRest(),
-        nextDueAt: (after) => partition.nextDueAt(after),
-        outcomes: (keys) => partition.outcomes(keys),
-        expiring: (limit) => partition.expiring(limit),
-        counts: () => partition.counts(),
-        consumed: () => partition.consumed(),
-        renew: () => partition.renew(),
-        close: () => partition.close(),
-        append: (batch, sequence) =>
-          partition.append(
-            {
-              ...batch,
-              put: batch.put.map((entry) => ({ ...entry, state: changeBatch?.(entry.state) ?? entry.state })),
-            },
-            sequence,
-          ),
+      const append: typeof partition.append = (batch, sequence) => {
+        const put = batch.put.map((entry) => ({ ...entry, state: changeBatch?.(entry.state) ?? entry.state }));
+        return partition.append({ ...batch, put }, sequence);
       };
+      return wrapped(partition, append, { id: "partition" });
     },
   };
   const durability = isDurable === true ? { durability: durable({ checkpoints: sent, partition: "test" }) } : {};

@@ -62,9 +62,10 @@ export class RestingTraces {
   readonly #held = new Map<number, Held>();
   /** Traces that are being read, by run. */
   readonly #loading = new Map<number, Promise<void>>();
-  /** Number of pending look-ups by run. What they load must stay until they have used it. */
-  readonly #wanted = new Map<number, number>();
-  /** Number of look-ups by id or tenant. A trace that left memory meanwhile might be found in neither place. */
+  /**
+   * Number of pending look-ups. A trace that left memory meanwhile might be found in neither place, and what they load
+   * must stay until they have used it.
+   */
   #lookUps = 0;
   /** Signals of callers that cancel unloaded traces, by run. */
   readonly #signals = new Map<number, { readonly signal: AbortSignal; readonly stop: () => void }>();
@@ -123,11 +124,10 @@ export class RestingTraces {
     }
     const [oldest = now] = this.#resting.values();
     this.#sweep = timers.after(Math.max(1, oldest + this.#unloadAfterMs - now), () => this.#sweepUp());
-    const free = found.filter(({ run }) => !this.#wanted.has(run));
-    if (free.length === 0) return;
+    if (found.length === 0 || this.#lookUps > 0) return;
     this.#host.afterStored((failure) => {
       if (failure !== undefined) return;
-      for (const trace of free) if (this.#resting.has(trace) && this.#mayLeave(trace)) this.#unload(trace);
+      for (const trace of found) if (this.#resting.has(trace) && this.#mayLeave(trace)) this.#unload(trace);
       if (this.#resting.size === 0) this.#disarmSweep();
     });
   }
@@ -136,7 +136,7 @@ export class RestingTraces {
   #mayLeave(trace: Trace): boolean {
     const { rookery } = this.#engine;
     const { lasting, extras, sink } = trace;
-    if (!trace.isOpen || this.#lookUps > 0 || this.#wanted.has(trace.run)) return false;
+    if (!trace.isOpen || this.#lookUps > 0) return false;
     if (restsUntil(trace) === undefined || !(sink instanceof LeftSink)) return false;
     if (lasting === null || lasting.watchers.length > 0 || rookery.isAwaited(trace)) return false;
     for (const { status } of lasting.effects.values()) if (status === "started") return false;
@@ -219,15 +219,11 @@ export class RestingTraces {
   }
 
   async #loadAll(found: readonly Found[]): Promise<void> {
-    for (const { run } of found) this.#wanted.set(run, (this.#wanted.get(run) ?? 0) + 1);
+    this.#lookUps += 1;
     try {
       await Promise.all(found.map((entry) => this.#loadOne(entry)));
     } finally {
-      for (const { run } of found) {
-        const others = (this.#wanted.get(run) as number) - 1;
-        if (others === 0) this.#wanted.delete(run);
-        else this.#wanted.set(run, others);
-      }
+      this.#lookUps -= 1;
     }
   }
 

@@ -3,8 +3,15 @@ import { checkedHeaders, type MessageHeaders } from "../../message/message.ts";
 import type { PauseTicket } from "../../message/outcome.ts";
 import type { Checkpoint } from "../../ports/checkpoint-store.ts";
 import { BudgetAccount } from "../../engine/state/budget-account.ts";
-import { Lasting, type Origin, type Pause, type StoredCall, type TraceSink } from "../../engine/state/trace.ts";
-import { Trace } from "../../engine/state/trace.ts";
+import {
+  Lasting,
+  type Origin,
+  type Pause,
+  type StoredCall,
+  Trace,
+  type TraceSink,
+  unknownCall,
+} from "../../engine/state/trace.ts";
 import { Attempt, AttemptExtras, outermost } from "../../engine/state/attempt.ts";
 import { TraceLog } from "../../engine/state/trace-log.ts";
 import { isOpenPause, ticketOf, ticketsOf } from "../../engine/context/open-pause.ts";
@@ -238,14 +245,7 @@ function restoreLasting(trace: Trace, { effects = [], signals = [], log, logItem
 
 function restoredCall(saved: SavedCall): StoredCall {
   const { key, trace, error, result } = saved;
-  const call: StoredCall = {
-    key,
-    origin: undefined,
-    left: undefined,
-    trace: undefined,
-    end: undefined,
-    settle: undefined,
-  };
+  const call = unknownCall(key);
   if (trace !== undefined) call.left = saved;
   else if (error === undefined) call.end = { result: fromPlain(result) };
   else call.end = { error: errorFrom(error), kept: error };

@@ -9,7 +9,7 @@ import type { Slots } from "../admission/slots.ts";
 import type { DurableRun } from "../durability.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { Attempt } from "../state/attempt.ts";
-import { type CallEnd, Lasting, type Origin, type StoredCall, type Trace } from "../state/trace.ts";
+import { type CallEnd, Lasting, type Origin, type StoredCall, type Trace, unknownCall } from "../state/trace.ts";
 import type { Ending } from "../termination/ending.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
 import { type ChildRun, PlaybookSink, type PlaybookSinkHost } from "./playbook-sink.ts";
@@ -49,14 +49,7 @@ export class StoredCalls {
     const key = `${parent.lineage}/${lineageText(origin.high, origin.low)}@${origin.flow}`;
     const known = calls.get(key);
     if (known?.end !== undefined) return detached(settled(known.end));
-    const call: StoredCall = known ?? {
-      key,
-      origin: undefined,
-      left: undefined,
-      trace: undefined,
-      end: undefined,
-      settle: undefined,
-    };
+    const call = known ?? unknownCall(key);
     return this.#engine.waits.wait<unknown>(
       parent,
       (resolve, reject) => {

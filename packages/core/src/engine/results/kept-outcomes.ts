@@ -33,7 +33,7 @@ export interface KeptOutcome extends KeptEnd {
 }
 
 /**
- * What became of the traces with given ids. At most one trace is accepted per tenant and id while it is in flight or its
+ * Outcomes of the traces with given ids. At most one trace is accepted per tenant and id while it is in flight or its
  * outcome is kept.
  *
  * Without durability the latest `maxKeptOutcomes` are in memory. In a durable flow the checkpoint partition has them;

@@ -138,6 +138,11 @@ export interface StoredCall {
   cancel?: (reason: unknown) => void;
 }
 
+/** Creates a call of which only the key is known. */
+export function unknownCall(key: string): StoredCall {
+  return { key, origin: undefined, left: undefined, trace: undefined, end: undefined, settle: undefined };
+}
+
 /** Whether a playbook works for a call, rather than waiting for answers and sleeps. */
 export function isActive({ trace }: StoredCall): boolean {
   return trace !== undefined && (trace.lasting === null || trace.lasting.rest === "none");
