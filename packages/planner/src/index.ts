@@ -1,0 +1,13 @@
+export { DEFAULT_BUDGET, type PlanBudget } from "./plan/budget.ts";
+export type { Caller } from "./plan/caller.ts";
+export type { Json, JsonSchema } from "./plan/json.ts";
+export type { Prompt, PromptPart, ProviderMetadata, Turn, TurnPart } from "./plan/log-item.ts";
+export type { PlanEnd, PlanErrorCode, PlanResult, Step, StepCall } from "./plan/plan-end.ts";
+export type { PlanEvent } from "./plan/plan-event.ts";
+export type { Policy, PolicyCall, ToolInfo, Verdict } from "./plan/policy.ts";
+export type { Answerer, Decision, Question } from "./plan/question.ts";
+export type { ArtifactRef, ContentPart, ToolErrorCode, ToolOutput } from "./plan/tool-output.ts";
+export type { Approval, Checked, Effects, IfUnknown, Tool, ToolContext, ToolInit, ToolQuestion } from "./tools/tool.ts";
+export type { ListRequest, ToolSource } from "./tools/source.ts";
+export type { ModelSettings, ModelTurn, Price, Prices } from "./model/model-turn.ts";
+export type { PromptParts, RememberedTurn, StepInfo } from "./model/prompt-parts.ts";

@@ -1,0 +1,44 @@
+import type { LanguageModelV4CallOptions } from "@ai-sdk/provider";
+import type { TurnPart } from "../plan/log-item.ts";
+
+/** What one model call gave, alike for native tool calling and JSON mode. */
+export interface ModelTurn {
+  /** Text, reasoning, calls, in the order of the model. */
+  readonly parts: readonly TurnPart[];
+  /** All its text. */
+  readonly text: string;
+  /** `cut` by a limit of length or a stream without an end, `filtered`, or `stop` for every other reason. */
+  readonly finish: "stop" | "cut" | "filtered";
+  readonly tokensIn: number;
+  readonly tokensOut: number;
+  readonly costUsd: number;
+  /** The model that answered, as the provider calls it. */
+  readonly modelId: string;
+}
+
+/** Settings of model calls, passed on as they are. */
+export type ModelSettings = Pick<
+  LanguageModelV4CallOptions,
+  | "maxOutputTokens"
+  | "temperature"
+  | "topP"
+  | "topK"
+  | "presencePenalty"
+  | "frequencyPenalty"
+  | "stopSequences"
+  | "seed"
+  | "reasoning"
+  | "providerOptions"
+  | "headers"
+>;
+
+/** Prices in US dollars for a million tokens. */
+export interface Price {
+  readonly input: number;
+  readonly output: number;
+  /** @defaultValue `input` */
+  readonly cachedInput?: number | undefined;
+}
+
+/** Prices by model id. */
+export type Prices = Readonly<Record<string, Price>>;

@@ -1,0 +1,67 @@
+import type { FlowError } from "penguiflow";
+import type { PlanBudget } from "./budget.ts";
+import type { Json } from "./json.ts";
+import type { Question } from "./question.ts";
+import type { ToolOutput } from "./tool-output.ts";
+
+/** Why a run failed. */
+export type PlanErrorCode =
+  | "MODEL_FAILED"
+  | "MODEL_OUTPUT_UNUSABLE"
+  | "MODEL_OUTPUT_CUT"
+  | "MODEL_OUTPUT_FILTERED"
+  | "CONTEXT_TOO_LONG"
+  | "OUTPUT_INVALID"
+  | "POLICY_STOPPED"
+  | "THREAD_PAUSED"
+  | "RUN_FAILED";
+
+/** One model call with the tool calls that it asked for. */
+export interface Step {
+  readonly index: number;
+  readonly text: string;
+  readonly calls: readonly StepCall[];
+  readonly tokens: number;
+  readonly costUsd: number;
+}
+
+/** A call of a tool, with its result once it has one. */
+export interface StepCall {
+  readonly callId: string;
+  readonly tool: string;
+  readonly args: Json;
+  readonly output?: ToolOutput | undefined;
+}
+
+interface PlanBase {
+  readonly runId: string;
+  readonly steps: readonly Step[];
+  readonly spent: PlanBudget;
+}
+
+/** The end of a run. Output that is unusable, cut or filtered is `failed`; a budget or deadline is `exhausted`. */
+export type PlanEnd<Output = string> =
+  | (PlanBase & {
+      readonly status: "completed";
+      readonly output: Output;
+      readonly text: string;
+      /** Whether a critic was still unsatisfied when its revisions were used up. */
+      readonly unsatisfied?: string | undefined;
+    })
+  | (PlanBase & {
+      readonly status: "exhausted";
+      readonly which: keyof PlanBudget | "deadline";
+      readonly text?: string | undefined;
+    })
+  | (PlanBase & {
+      readonly status: "failed";
+      readonly code: PlanErrorCode;
+      readonly error: FlowError;
+      readonly text?: string | undefined;
+    })
+  | (PlanBase & { readonly status: "cancelled"; readonly reason: unknown });
+
+/** An end, or a pause with the open questions. */
+export type PlanResult<Output = string> =
+  | PlanEnd<Output>
+  | (PlanBase & { readonly status: "paused"; readonly questions: readonly Question[] });

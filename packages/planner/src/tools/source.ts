@@ -1,0 +1,31 @@
+import type { Caller } from "../plan/caller.ts";
+import type { Tool } from "./tool.ts";
+
+/** A request for the tools of a source. */
+export interface ListRequest {
+  readonly caller: Caller;
+  /** The value of the planner's `credentials` for this caller and source. */
+  readonly credential: unknown;
+  readonly signal: AbortSignal;
+}
+
+/** Tools that share a limit and a way to sign in. A port: an MCP server, an OpenAPI document, a list of tools. */
+export interface ToolSource {
+  /** Prefix of its tools' names: `gh` makes `gh_search`. Empty for none. */
+  readonly name: string;
+  /** Calls at the same time, of all runs together. @defaultValue 8 */
+  readonly concurrency?: number | undefined;
+  /** Calls at the same time of one caller (tenant and user). @defaultValue none */
+  readonly perCaller?: number | undefined;
+  /**
+   * Whose credential a call needs. With `"user"` and none the run asks the user to sign in.
+   *
+   * @defaultValue `"never"`
+   */
+  readonly signsIn?: "never" | "service" | "user" | undefined;
+  /** The tools of a caller. Called before each run; a failure makes its tools unavailable for that run. */
+  list(request: ListRequest): Promise<readonly Tool[]>;
+  /** Gives the question of a sign-in: a URL that the user opens. @defaultValue no way to sign in */
+  signIn?(caller: Caller, signal: AbortSignal): Promise<{ readonly url: string }>;
+  close?(): Promise<void>;
+}
