@@ -496,7 +496,7 @@ export class Engine {
     );
     await this.flushObservers(this.options.graceMs);
     if (this.#parent === undefined) await this.durable?.close();
-    this.timers.clear();
+    this.timers.close();
     this.probe?.stop();
     return { completed: this.ending.counts.completed - before, cancelled, abandoned: abandoned + abandonedInside };
   }

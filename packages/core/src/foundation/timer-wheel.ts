@@ -23,6 +23,7 @@ export class TimerWheel {
   #armedFor = Number.POSITIVE_INFINITY;
   #disarm: (() => void) | undefined;
   #size = 0;
+  #isClosed = false;
   readonly #onFault: (error: unknown) => void;
 
   /**
@@ -41,9 +42,10 @@ export class TimerWheel {
     return this.#size;
   }
 
-  /** Calls `callback` once the clock's `now()` has reached `dueAt`, rounded up to a millisecond. */
+  /** Calls `callback` once the clock's `now()` has reached `dueAt`, rounded up to a millisecond; never once closed. */
   at(dueAt: number, callback: () => void): Timer {
     if (Number.isNaN(dueAt)) throw new RangeError("Cannot set a timer for an instant that is not a number");
+    if (this.#isClosed) return NEVER;
     const due = Math.ceil(dueAt);
     let slot = this.#slots.get(due);
     if (slot === undefined) {
@@ -63,8 +65,13 @@ export class TimerWheel {
     return this.at(this.#clock.now() + delayMs, callback);
   }
 
-  /** Cancels all calls. */
-  clear(): void {
+  /** Cancels all calls, and makes none that is set later: a store may answer when its flow has stopped. */
+  close(): void {
+    this.#isClosed = true;
+    this.#clear();
+  }
+
+  #clear(): void {
     // a call that is cancelled later must find itself gone already
     for (const { calls } of this.#slots.values()) calls.clear();
     this.#firing?.calls.clear();
@@ -79,7 +86,7 @@ export class TimerWheel {
     if (!slot.calls.delete(call)) return;
     this.#size -= 1;
     // an armed timer would keep the process alive after its last wait has ended
-    if (this.#size === 0) this.clear();
+    if (this.#size === 0) this.#clear();
   }
 
   #arm(): void {
@@ -125,6 +132,9 @@ export class TimerWheel {
 interface Slot extends HeapEntry {
   readonly calls: Set<Call>;
 }
+
+/** The timer of a closed wheel. */
+const NEVER: Timer = { cancel() {} };
 
 class Call implements Timer {
   readonly #wheel: TimerWheel;

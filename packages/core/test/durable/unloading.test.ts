@@ -724,6 +724,51 @@ test("a trace that leaves memory while traces are listed is listed", async () =>
   for (const id of ["a", "b"]) await flow.cancel(id);
 });
 
+describe("no alarm is set once the store names the next instant", () => {
+  /** Unloads two traces and has the first continue. The store does not name the instant of the second until `answers`. */
+  async function oneAtRest() {
+    const { clock, checkpoints, boot } = machine(async (n, ctx) => {
+      const expiresAt = ctx.message.createdAt + n * HOUR;
+      return await ctx.pause({ reason: "?", expiresAt, ifExpired: n });
+    });
+    const answers = gate();
+    let isSlow = false;
+    patched(checkpoints, (partition) => {
+      const nextDueAt = partition.nextDueAt.bind(partition);
+      partition.nextDueAt = async (after) => {
+        const next = await nextDueAt(after);
+        if (isSlow) await answers.passed;
+        return next;
+      };
+    });
+    const flow = boot();
+    await flow.ready();
+    for (const n of [2, 9]) ticketOf(await within(2_000, flow.outcome(n, { traceId: `t${n}` })));
+    await clock.advance(HOUR);
+    isSlow = true;
+    await clock.advance(HOUR);
+    expect(await within(2_000, flow.fetch({ traceId: "t2" }))).toMatchObject({ payload: 2 });
+    expect(flow.stats()).toMatchObject({ traces: 1, timers: 1, outcomes: { completed: 1 } });
+    return { clock, flow, answers };
+  }
+
+  test("if the last unloaded trace has been loaded meanwhile", async () => {
+    const { clock, flow, answers } = await oneAtRest();
+    await flow.cancel("t9");
+    answers.open();
+    await clock.advance(1);
+    expect(flow.stats()).toMatchObject({ traces: 0, timers: 1 });
+  });
+
+  test("if the flow has stopped meanwhile", async () => {
+    const { clock, flow, answers } = await oneAtRest();
+    await passing(clock, flow.stop());
+    answers.open();
+    await clock.advance(1);
+    expect(clock.timers).toBe(0);
+  });
+});
+
 test("whoever waits for a store that does not answer is released when the flow stops", async () => {
   const { clock, checkpoints, boot } = machine(asking);
   let isDown = false;

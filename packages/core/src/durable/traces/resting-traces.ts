@@ -320,7 +320,10 @@ export class RestingTraces {
   }
 
   async #armNext(after: number): Promise<void> {
-    const next = this.unloaded === 0 ? undefined : await this.#host.partition().nextDueAt(after);
+    if (this.unloaded === 0) return;
+    const next = await this.#host.partition().nextDueAt(after);
+    // the last of them may have been loaded meanwhile
+    if (this.unloaded === 0) return;
     if (next !== undefined) this.armAlarm(next);
     for (const { dueAt } of this.#held.values()) if (dueAt > after) this.armAlarm(dueAt);
   }
