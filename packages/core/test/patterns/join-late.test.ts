@@ -204,6 +204,38 @@ describe("messages that reach a join after its short group was emitted at the ti
     expect(await outcome).toMatchObject({ results: [["fast 1"], "other slow 1"], durationMs: 300 });
   });
 
+  test("is waited for while it may still go round a cycle that does not lead to the join", async () => {
+    const clock = new TestClock();
+    const rounds: number[] = [];
+    const join = short();
+    const slow = payloadNode("slow", async (value: number, ctx) => {
+      await ctx.sleep(300);
+      await ctx.emit(value, { to: "there" });
+      return undefined as number | undefined;
+    });
+    const there = payloadNode("there", (value: number) => value + 1);
+    const back = payloadNode("back", (value: number) => {
+      rounds.push(value);
+      return value < 4 ? value : undefined;
+    });
+    const late = payloadNode("late", (value: number) => `late ${value}`);
+    const flow = tidy(
+      create(
+        source.to(fast, slow),
+        fast.to(join),
+        slow.to(late, there),
+        late.to(join),
+        there.to(back),
+        back.to(there),
+        { clock, allowCycles: true },
+      ).run(),
+    );
+    const outcome = flow.outcome(1);
+    await clock.advance(1_000);
+    expect(await outcome).toMatchObject({ results: [["fast 1"]], durationMs: 300 });
+    expect(rounds).toEqual([2, 3, 4]);
+  });
+
   test("may be a group itself: joins behind one another give up in turn", async () => {
     const clock = new TestClock();
     const inner = joinK("inner", 2, { input: shape<string>(), timeoutMs: 200, whenShort: "emit" });
@@ -229,6 +261,36 @@ describe("messages that reach a join after its short group was emitted at the ti
     const outcome = flow.outcome(1);
     await clock.advance(80);
     expect(await outcome).toMatchObject({ status: "empty", lastNode: "nothing" });
+  });
+
+  test("are not those of the short group, though it goes round a cycle without an end", async () => {
+    const clock = new TestClock();
+    const rounds: number[] = [];
+    const join = short();
+    const pair = joinK("pair", 2, { input: shape<readonly string[]>() });
+    const there = payloadNode("there", (groups: readonly unknown[]) => groups);
+    const back = payloadNode("back", (groups: readonly unknown[]) => {
+      rounds.push(groups.length);
+      return groups.length < 3 ? [...groups, "again"] : undefined;
+    });
+    const slow = lateBy(300);
+    const flow = tidy(
+      create(
+        source.to(fast, slow),
+        fast.to(join),
+        slow.to(join),
+        join.to(pair, there),
+        pair.to(there),
+        there.to(back),
+        back.to(there),
+        { clock, allowCycles: true },
+      ).run(),
+    );
+    const outcome = flow.outcome(1);
+    await clock.advance(80);
+    expect(rounds).toEqual([1, 2, 3]);
+    await clock.advance(1_000);
+    expect(await outcome).toMatchObject({ status: "empty", lastNode: "pair" });
   });
 
   test("does not belong to the next round of a cycle: that gets groups of its own", async () => {

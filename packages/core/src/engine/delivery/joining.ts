@@ -237,7 +237,15 @@ function leadsOnlyToLate(trace: Trace, first: Worker, round: number): boolean {
     if (worker.onward.length === 0) return false;
     for (const { target } of worker.onward) if (!isLate(trace, target, round)) behind.add(target);
   }
-  return true;
+  // a cycle without a way to such a join is work that nothing makes late
+  let before: number;
+  do {
+    before = behind.size;
+    for (const worker of [...behind].reverse())
+      if (worker.onward.some(({ target }) => !behind.has(target) || isLate(trace, target, round)))
+        behind.delete(worker);
+  } while (behind.size < before);
+  return behind.size === 0;
 }
 
 /** Merges messages into one with all payloads, in order of arrival. The meta of later messages wins. */
