@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { parseArgs } from "node:util";
+import { readCommandLine, refuse, wholeNumber } from "../scripts/command-line.ts";
 import {
   checkpointStores,
   type Measurement,
@@ -49,30 +49,6 @@ const calmShare = 0.7;
 const calmTries = 3;
 /** Bounds the repeats: on a machine that is never calm, they would go on for ever. */
 let repeatsLeft = 30;
-
-/** Exits with the problem of the command line and the usage. */
-function refuse(problem: string): never {
-  console.error(`${problem}\n\n${usage}`);
-  process.exit(2);
-}
-
-function readCommandLine() {
-  const options = {
-    quick: { type: "boolean" },
-    json: { type: "boolean" },
-    page: { type: "boolean" },
-    against: { type: "string" },
-    pairs: { type: "string" },
-    subject: { type: "string", multiple: true },
-    traces: { type: "string" },
-    help: { type: "boolean", short: "h" },
-  } as const;
-  try {
-    return parseArgs({ options, allowPositionals: true });
-  } catch (error) {
-    return refuse((error as Error).message);
-  }
-}
 
 const runOnce = (subject: string, workload: string, wanted: Timing): Promise<Reply> =>
   runFresh({ subject, workload, timing: wanted, bench: import.meta.dirname, conditions });
@@ -143,11 +119,19 @@ function caveats(): string {
   ].join(" ");
 }
 
-const { values, positionals } = readCommandLine();
-if (values.help === true) {
-  console.log(usage);
-  process.exit();
-}
+const { values, positionals } = readCommandLine(
+  usage,
+  {
+    quick: { type: "boolean" },
+    json: { type: "boolean" },
+    page: { type: "boolean" },
+    against: { type: "string" },
+    pairs: { type: "string" },
+    subject: { type: "string", multiple: true },
+    traces: { type: "string" },
+  },
+  true,
+);
 const unknown = positionals.find((word) => !known.some(({ name, family }) => word === name || word === family));
 if (unknown !== undefined) refuse(`Cannot run workload "${unknown}": it does not exist`);
 const stranger = values.subject?.find((name) => !subjectNames().includes(name));
@@ -159,12 +143,8 @@ if (values.page === true && isPart)
 if (values.against === undefined && values.pairs !== undefined) refuse("--pairs needs --against");
 if (values.against !== undefined && values.page === true)
   refuse("Cannot write the page from --against: it compares with peers; leave --against out");
-const pairs = Number(values.pairs ?? (values.quick === true ? 1 : 7));
-if (!Number.isSafeInteger(pairs) || pairs < 1)
-  refuse(`Option "--pairs" must be a whole number above 0: got "${values.pairs}"`);
-const traces = Number(values.traces ?? 100_000);
-if (!Number.isSafeInteger(traces) || traces < 1)
-  refuse(`Option "--traces" must be a whole number above 0: got "${values.traces}"`);
+const pairs = wholeNumber("pairs", values.pairs ?? (values.quick === true ? "1" : "7"));
+const traces = wholeNumber("traces", values.traces ?? "100000");
 // each run has a process of its own
 process.env["BENCH_TRACES"] = String(traces);
 const ours = ["penguiflow", ...checkpointStores];

@@ -6,9 +6,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { seededRandom } from "penguiflow";
 import { startServer } from "../packages/state-postgres/test-integration/own-server.ts";
+import { readCommandLine, refuse, wholeNumber } from "./command-line.ts";
 import { type Defect, defectNames } from "./crash/defects.ts";
 import { Evidence } from "./crash/evidence.ts";
 import { Life } from "./crash/life.ts";
@@ -21,20 +21,23 @@ const PROGRESS_MS = 5_000;
 /** Timeout after which a process that is not ready, or the last one, counts as hanging. */
 const HANGING_MS = 120_000;
 
-const { values: given } = parseArgs({
-  options: {
-    kills: { type: "string", default: "1000" },
-    seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    store: { type: "string", default: "sqlite" },
-    durability: { type: "string" },
-    defect: { type: "string" },
-  },
-});
+const usage = `Usage: npm run crash -- [--kills n] [--seed n] [--store name] [--durability name] [--defect name]
 
-function refuse(what: string): never {
-  process.stderr.write(`${what}\n`);
-  process.exit(2);
-}
+  --kills       number of processes to kill, 1000 when left out
+  --seed        plans the same jobs and instants again; another one each time when left out
+  --store       sqlite or postgres, whose server crashes, too; sqlite when left out
+  --durability  normal or full, of sqlite; normal when left out
+  --defect      plants a defect, which the run has to find: ${defectNames.join(", ")}
+
+The exit status is 1 when something was lost or happened twice, or nothing is proven.`;
+
+const { values: given } = readCommandLine(usage, {
+  kills: { type: "string", default: "1000" },
+  seed: { type: "string", default: String(Date.now() % 1_000_000) },
+  store: { type: "string", default: "sqlite" },
+  durability: { type: "string" },
+  defect: { type: "string" },
+});
 
 function requireOne(option: "store" | "durability" | "defect", known: readonly string[]): void {
   const value = given[option];
@@ -42,18 +45,14 @@ function requireOne(option: "store" | "durability" | "defect", known: readonly s
     refuse(`Option "--${option}" must be one of "${known.join('", "')}": got "${value}"`);
 }
 
-for (const option of ["kills", "seed"] as const) {
-  if (Number.isSafeInteger(Number(given[option])) && Number(given[option]) > 0) continue;
-  refuse(`Option "--${option}" must be a whole number above 0: got "${given[option]}"`);
-}
+const kills = wholeNumber("kills", given.kills);
+const seed = wholeNumber("seed", given.seed);
 requireOne("store", ["sqlite", "postgres"]);
 requireOne("durability", ["normal", "full"]);
 requireOne("defect", defectNames);
 if (given.store === "postgres" && given.durability !== undefined)
   refuse('Option "--durability" is for "--store sqlite" alone');
 
-const kills = Number(given.kills);
-const seed = Number(given.seed);
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const folder = mkdtempSync(path.join(os.tmpdir(), "penguiflow-crash-"));
 await using server = given.store === "postgres" ? await startServer() : undefined;

@@ -3,7 +3,7 @@
 // order of the pages.
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { parseArgs } from "node:util";
+import { readCommandLine } from "./command-line.ts";
 import { installFolder } from "./install-folder.ts";
 import { linksOf, withLinks } from "./markdown.ts";
 import { files, publishedPackages, read, root, run, type Package } from "./workspace.ts";
@@ -130,18 +130,12 @@ async function must(what: string, program: string, ...args: string[]): Promise<v
   if (status !== 0) throw new Error(`${what} fails:\n${output.trimEnd()}`);
 }
 
-function readCommandLine() {
-  try {
-    return parseArgs({ options: { base: { type: "string", default: "/" }, serve: { type: "boolean" } } }).values;
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${usage}\n`);
-    return process.exit(2);
-  }
-}
-
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-const { base, serve } = readCommandLine();
+const { base, serve } = readCommandLine(usage, {
+  base: { type: "string", default: "/" },
+  serve: { type: "boolean" },
+}).values;
 const startedAt = performance.now();
 if (!(await installFolder("site", "what builds the site"))) process.exit();
 layOut();

@@ -4,9 +4,17 @@
 // `--digest` prints one hash of everything the seeds record: it changes only when a record, event or outcome changes.
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { oneSeed, type SeedReport } from "../packages/core/test/laws/one-seed.ts";
+import { readCommandLine, wholeNumber } from "./command-line.ts";
+
+const USAGE = `Usage: npm run simulate -- [--seeds n] [--from seed] [--digest]
+
+  --seeds   number of random graphs, 10000 when left out
+  --from    first seed, 1 when left out
+  --digest  prints one hash of everything the seeds record
+
+The exit status is 1 when a seed breaks a law.`;
 
 /** Seeds given to a worker at once. */
 const BATCH = 25;
@@ -90,21 +98,13 @@ class OrderedDigest {
 }
 
 async function simulate(): Promise<void> {
-  const { values: given } = parseArgs({
-    options: {
-      seeds: { type: "string", default: "10000" },
-      from: { type: "string", default: "1" },
-      digest: { type: "boolean", default: false },
-    },
+  const { values: given } = readCommandLine(USAGE, {
+    seeds: { type: "string", default: "10000" },
+    from: { type: "string", default: "1" },
+    digest: { type: "boolean", default: false },
   });
-  for (const [option, value] of Object.entries({ seeds: given.seeds, from: given.from })) {
-    if (Number.isSafeInteger(Number(value)) && Number(value) > 0) continue;
-    process.stderr.write(`Option "--${option}" must be a whole number above 0: got "${value}"\n`);
-    process.exitCode = 2;
-    return;
-  }
-  const seeds = Number(given.seeds);
-  const from = Number(given.from);
+  const seeds = wholeNumber("seeds", given.seeds);
+  const from = wholeNumber("from", given.from);
   const end = from + seeds;
   let next = from;
   const sum = {

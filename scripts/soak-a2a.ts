@@ -5,7 +5,6 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { A2AClientTransport, type Binding } from "@penguiflow/a2a/client";
 import { A2AServerAdapter, createA2AApp, MemoryTaskStore } from "@penguiflow/a2a/server";
 import {
@@ -17,6 +16,7 @@ import {
   type RemoteStreamEvent,
   type RemoteTask,
 } from "penguiflow";
+import { readCommandLine, wholeNumber } from "./command-line.ts";
 import { conclude } from "./workspace.ts";
 
 const MOST_IN_FLIGHT = 32;
@@ -32,12 +32,14 @@ const LEFT_LIMIT = "1mb";
 const LEFT_PIECE = 32 * 2 ** 10;
 const LEFT_BYTES = 8 * 2 ** 20;
 
-const { values: given } = parseArgs({ options: { tasks: { type: "string", default: "10000" } } });
-const wanted = Number(given.tasks);
-if (!Number.isSafeInteger(wanted) || wanted < 2 * WARM_UP_ROUNDS * ROUND) {
-  process.stderr.write(`Option "--tasks" must be a whole number of 4000 or more: got "${given.tasks}"\n`);
-  process.exit(2);
-}
+const usage = `Usage: npm run soak:a2a -- [--tasks n]
+
+  --tasks  number of tasks, 10000 when left out
+
+The exit status is 1 when a task did not end as planned, or something was left behind.`;
+
+const { values: given } = readCommandLine(usage, { tasks: { type: "string", default: "10000" } });
+const wanted = wholeNumber("tasks", given.tasks, 2 * WARM_UP_ROUNDS * ROUND);
 const { gc } = globalThis;
 if (gc === undefined) {
   process.stderr.write('Cannot measure the heap without "--expose-gc": use "npm run soak:a2a"\n');

@@ -2,7 +2,6 @@
 // tables of the runtime end empty, and that the heap stays flat: `npm run soak`, or with a size and a seed, `npm run
 // soak -- --messages 200000 --traces 8000 --seed 7`. A seed plans the same faults for each trace again; their
 // interleaving depends on the machine.
-import { parseArgs } from "node:util";
 import {
   type Context,
   create,
@@ -22,6 +21,7 @@ import {
 } from "penguiflow";
 import { Engine } from "../packages/core/src/engine/engine.ts";
 import { statsOf } from "../packages/core/src/engine/flow-stats.ts";
+import { readCommandLine, wholeNumber } from "./command-line.ts";
 import { conclude as finish } from "./workspace.ts";
 
 const MOST_IN_FLIGHT = 200;
@@ -36,19 +36,24 @@ const SAMPLES = 50;
 const WARM_UP_SAMPLES = 5;
 const HEAP_ALLOWANCE_MB = 8;
 
-const { values: given } = parseArgs({
-  options: {
-    messages: { type: "string", default: "5000000" },
-    traces: { type: "string", default: "200000" },
-    seed: { type: "string", default: "1" },
-  },
+const usage = `Usage: npm run soak -- [--messages n] [--traces n] [--seed n]
+
+  --messages  number of handler calls, 5000000 when left out
+  --traces    number of traces they are spread over, 200000 when left out
+  --seed      plans the same faults again, 1 when left out
+
+The exit status is 1 when a trace did not end as planned, or something was left behind.`;
+
+const { values: given } = readCommandLine(usage, {
+  messages: { type: "string", default: "5000000" },
+  traces: { type: "string", default: "200000" },
+  seed: { type: "string", default: "1" },
 });
-for (const [option, value] of Object.entries(given)) {
-  if (Number.isSafeInteger(Number(value)) && Number(value) > 0) continue;
-  process.stderr.write(`Option "--${option}" must be a whole number above 0: got "${value}"\n`);
-  process.exit(2);
-}
-const wanted = { messages: Number(given.messages), traces: Number(given.traces), seed: Number(given.seed) };
+const wanted = {
+  messages: wholeNumber("messages", given.messages),
+  traces: wholeNumber("traces", given.traces),
+  seed: wholeNumber("seed", given.seed),
+};
 const figures = { started: 0, handled: 0, retries: 0, timeouts: 0, cancels: 0, chunks: 0, givenUp: 0, forgotten: 0 };
 const problems: string[] = [];
 
