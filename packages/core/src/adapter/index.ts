@@ -1,4 +1,6 @@
 export { isAppEvent } from "../events/app-event.ts";
+export { digestOf } from "../foundation/digest.ts";
+export { fnv1a } from "../foundation/fnv.ts";
 export {
   requireFunction,
   requireInteger,
@@ -8,6 +10,11 @@ export {
   shown,
 } from "../foundation/options.ts";
 export { summarize } from "../history/summarize.ts";
+export type { ClusterBackend } from "../ports/cluster-backend.ts";
+export type { Intake, IntakeLimit, Offer, Offered } from "../ports/intake.ts";
+export type { Registry, RegistryEntry } from "../ports/registry.ts";
+export type { ResultKey, ResultStore, StoredResult } from "../ports/result-store.ts";
+export type { Wire } from "../ports/wire.ts";
 export { partitionFenced, partitionLeased } from "../ports/checkpoint-errors.ts";
 export { requireLogAppend, requireLogRange, requireLogTrim } from "../ports/log-arguments.ts";
 export { logConflict } from "../ports/log-errors.ts";

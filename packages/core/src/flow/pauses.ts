@@ -53,6 +53,29 @@ export class FlowPauses<out Result> {
   }
 
   /**
+   * Answers a pause as `resume` does, and resolves once the answer is accepted, in a durable flow when it is stored. Its
+   * `outcome` is the promise that `resume` returns.
+   *
+   * @throws FlowError what `resume` throws, but for `RESUME_INVALID`, with which `outcome` rejects
+   */
+  async answer(
+    token: string,
+    value: unknown,
+    options: TraceOptions = {},
+  ): Promise<{ readonly outcome: Promise<Outcome<Result>> }> {
+    requireKnownKeys("pauses.answer", options, ["tenant"]);
+    const engine = await this.#running.ready();
+    await loadingPause(engine, token);
+    const { promise, resolve, reject } = Promise.withResolvers<Outcome<Result>>();
+    const told = toldWhenStored(engine, resolve as (outcome: Outcome) => void);
+    engine.pausing.pauses.resume(token, value, options.tenant ?? DEFAULT_HEADERS.tenant, told, reject);
+    // the caller may not want it, and a background promise must not end the process
+    promise.catch(() => {});
+    await engine.durable?.stored();
+    return { outcome: promise };
+  }
+
+  /**
    * Answers a pause as `resume` does, and yields the chunks and results of the trace from the answer on. A trace that was begun by `emit` cannot be read so: its results are fetched.
    *
    * @throws FlowError what `resume` throws; at the end of the iteration when the trace did not complete

@@ -109,6 +109,10 @@ export const FlowErrorCode = {
   FLOW_NOT_RUNNING: "FLOW_NOT_RUNNING",
   /** The flow is shutting down or has shut down. */
   FLOW_STOPPED: "FLOW_STOPPED",
+  /** A cluster has not stored the message. It is safe to send it again with the same id. */
+  NOT_ACCEPTED: "NOT_ACCEPTED",
+  /** A cluster may have accepted the message, and its outcome is not known yet. Ask for it with the same id. */
+  OUTCOME_UNKNOWN: "OUTCOME_UNKNOWN",
 } as const;
 
 /** One of the stable codes of a {@link FlowError}. */

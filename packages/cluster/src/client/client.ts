@@ -1,0 +1,575 @@
+import { randomBytes } from "node:crypto";
+import {
+  type EmitOptions,
+  errorPayload,
+  type FinalOutcome,
+  FlowError,
+  FlowErrorCode,
+  type Message,
+  type PausedOutcome,
+  type StreamChunk,
+} from "penguiflow";
+import { digestOf, type Offer } from "penguiflow/adapter";
+import { readError, writeValue } from "penguiflow/durable";
+import { type Attach, type Command, type Note, ownerSubject, type ResultBody } from "../form/command.ts";
+import { Gatherer } from "../form/gather.ts";
+import { COMMAND_LANE, type Deployment, laneOf, partitionName, partitionNames, partitionOf } from "../form/place.ts";
+import { fromBytes, toBytes } from "../form/text.ts";
+import type { ClusterSettings } from "../worker/settings.ts";
+import { type MemberCard, membersPrefix } from "../worker/worker.ts";
+import { type ClusterPause, type Heard, heardFrom, heardFromResult } from "./pending.ts";
+
+/** A flow as clients know it: its name and version, and its types. A flow of the program is one, of version `"1"`. */
+export interface FlowRef<in Input, out Result> {
+  readonly name: string;
+  readonly version?: string | undefined;
+  readonly "~flow"?: { readonly input: (input: Input) => void; readonly result: Result } | undefined;
+}
+
+/** Options of a call on a cluster. */
+export interface ClusterCallOptions extends Omit<EmitOptions, "traceId" | "signal"> {
+  /** Gives up waiting, not the trace: {@link Client.cancel} ends that. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An item of a stream on a cluster. */
+export type ClusterStreamItem<Result> =
+  | { readonly type: "chunk"; readonly chunk: StreamChunk }
+  | { readonly type: "pause"; readonly pause: ClusterPause }
+  | { readonly type: "result"; readonly result: Result; readonly message: Message<Result> };
+
+/** An outcome as a cluster tells it. It is `paused` as soon as a pause is stored. */
+export type ClusterOutcome<Result> =
+  | FinalOutcome<Result>
+  | (Omit<PausedOutcome<Result>, "pauses"> & { readonly pauses: readonly ClusterPause[] });
+
+/** Figures for an autoscaler. */
+export interface ClusterLoad {
+  /** Items that wait in intakes. */
+  readonly backlog: number;
+  readonly inFlight: number;
+  /** Traces that end each second. */
+  readonly endedPerSecond: number;
+  /** Members that run the flow, in any version asked for. */
+  readonly members: number;
+  /** Members that are wanted. */
+  readonly wanted: number;
+}
+
+interface Listener {
+  readonly partition: string;
+  readonly tenant: string;
+  readonly id: string;
+  readonly hear: (heard: Heard) => void;
+  readonly since: number;
+}
+
+interface Answer {
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const OFFERS_AT_ONCE = 500;
+const LOOKUPS_AT_ONCE = 500;
+/** Milliseconds after which a client looks for results that it was not told. */
+const POLL_MS = 1_000;
+/** Milliseconds between two tries of an offer whose fate is unknown, and the number of tries. */
+const RETRY_MS = 250;
+const OFFER_TRIES = 20;
+
+/** A caller of the flows of a cluster. Made by `cluster(…).client()`. */
+export class Client implements AsyncDisposable {
+  readonly #settings: ClusterSettings;
+  readonly #inbox = `inbox-${randomBytes(12).toString("hex")}`;
+  readonly #listeners = new Map<string, Set<Listener>>();
+  readonly #answers = new Map<string, Answer>();
+  readonly #offers: Gatherer<Offer, "stored" | "duplicate" | "full">;
+  readonly #inboxSubscription: Disposable;
+  readonly #polling: ReturnType<typeof setInterval>;
+  #toForget: { readonly partition: string; readonly tenant: string; readonly id: string }[] = [];
+  #looking: Promise<void> | undefined;
+  #count = 0;
+  #isClosed = false;
+
+  /** Internal: call `cluster(…).client()`. */
+  constructor(settings: ClusterSettings) {
+    this.#settings = settings;
+    const { backend } = settings;
+    this.#offers = new Gatherer(OFFERS_AT_ONCE, (offers) => backend.intake.offer(offers));
+    this.#inboxSubscription = backend.wire.subscribe(this.#inbox, (body) => this.#receive(body));
+    this.#polling = setInterval(() => this.#poll(), POLL_MS);
+    this.#polling.unref();
+  }
+
+  /**
+   * Sends a message and resolves with its first result.
+   *
+   * @throws FlowError `NOT_ACCEPTED` when nothing was stored: send it again; `OUTCOME_UNKNOWN` when the deadline passed
+   *   after it was stored: ask again with the same id; else the reason why the trace did not complete
+   */
+  async call<Input, Result>(
+    flow: FlowRef<Input, Result>,
+    input: NoInfer<Input>,
+    options: ClusterCallOptions = {},
+  ): Promise<Result> {
+    const outcome = await this.outcome(flow, input, options);
+    if (outcome.status === "completed") return outcome.result;
+    throw outcome.error;
+  }
+
+  /** Does the same as {@link Client.call}, and resolves with how the trace ended, or with its pauses. */
+  outcome<Input, Result>(
+    flow: FlowRef<Input, Result>,
+    input: NoInfer<Input>,
+    options: ClusterCallOptions = {},
+  ): Promise<ClusterOutcome<Result>> {
+    const command = this.#command(input, options);
+    const deployment = this.#deployment(flow);
+    return this.#await<Result>(deployment, command.tenant, command.id, options, () =>
+      this.#send(deployment, laneOf(deployment, command.tenant), keyOf(command), command),
+    );
+  }
+
+  /**
+   * Sends a message and yields chunks and pauses as they come, then the results. A reader that leaves the loop leaves
+   * the trace running.
+   *
+   * @throws FlowError as {@link Client.call}, at the end of the iteration
+   */
+  async *stream<Input, Result>(
+    flow: FlowRef<Input, Result>,
+    input: NoInfer<Input>,
+    options: ClusterCallOptions = {},
+  ): AsyncGenerator<ClusterStreamItem<Result>, void, undefined> {
+    const command = this.#command(input, options);
+    const deployment = this.#deployment(flow);
+    yield* this.#read<Result>(deployment, command.tenant, command.id, options, () =>
+      this.#send(deployment, laneOf(deployment, command.tenant), keyOf(command), command),
+    );
+  }
+
+  /** Reads a trace that any client has begun: what is told from now on, then its results. */
+  async *follow<Result>(
+    flow: FlowRef<never, Result>,
+    id: string,
+    options: Pick<ClusterCallOptions, "tenant" | "timeoutMs" | "signal"> = {},
+  ): AsyncGenerator<ClusterStreamItem<Result>, void, undefined> {
+    const deployment = this.#deployment(flow);
+    yield* this.#read<Result>(deployment, options.tenant ?? "default", id, options, async () => {});
+  }
+
+  /**
+   * Cancels a trace, also one whose message was not read yet. Resolves once its result is stored: `cancelled`, or the
+   * one it had before.
+   */
+  async cancel(
+    flow: FlowRef<never, unknown>,
+    id: string,
+    options: { readonly tenant?: string | undefined; readonly reason?: string | undefined } = {},
+  ): Promise<void> {
+    const { tenant = "default", reason } = options;
+    await this.#order(this.#deployment(flow), tenant, id, { kind: "cancel", reason });
+  }
+
+  /**
+   * Answers a pause, and resolves with how its trace goes on.
+   *
+   * @throws FlowError `PAUSE_UNKNOWN`, `PAUSE_USED`, `PAUSE_EXPIRED`, `PAUSE_FOREIGN`, `RESUME_INVALID`
+   */
+  async resume<Result>(
+    flow: FlowRef<never, Result>,
+    pause: Pick<ClusterPause, "token" | "traceId">,
+    value: unknown,
+    options: Pick<ClusterCallOptions, "tenant" | "timeoutMs" | "signal"> = {},
+  ): Promise<ClusterOutcome<Result>> {
+    const deployment = this.#deployment(flow);
+    const { tenant = "default" } = options;
+    const text = writeValue(value, "the answer", this.#settings.backend.limits.offerBytes);
+    const [index, token] = splitToken(pause.token, deployment);
+    const answered = pause.token;
+    return await this.#await<Result>(
+      deployment,
+      tenant,
+      pause.traceId,
+      options,
+      () =>
+        this.#order(
+          deployment,
+          tenant,
+          pause.traceId,
+          { kind: "resume", token, value: text },
+          partitionName(deployment, index),
+        ),
+      answered,
+    );
+  }
+
+  /** Sends a signal into a running trace. Resolves when it is stored. */
+  async signal(
+    flow: FlowRef<never, unknown>,
+    id: string,
+    name: string,
+    value: unknown,
+    options: { readonly tenant?: string | undefined } = {},
+  ): Promise<void> {
+    const text = writeValue(value, "the signal", this.#settings.backend.limits.offerBytes);
+    await this.#order(this.#deployment(flow), options.tenant ?? "default", id, { kind: "signal", name, value: text });
+  }
+
+  /** Tries a failed trace again, from the node at which it failed. Resolves when that is stored. */
+  async retryFailed(flow: FlowRef<never, unknown>, id: string, options: { readonly tenant?: string | undefined } = {}) {
+    await this.#order(this.#deployment(flow), options.tenant ?? "default", id, { kind: "retryFailed" });
+  }
+
+  /** Gives up a failed trace, and the outcome that is kept for its id. */
+  async discard(flow: FlowRef<never, unknown>, id: string, options: { readonly tenant?: string | undefined } = {}) {
+    await this.#order(this.#deployment(flow), options.tenant ?? "default", id, { kind: "discard" });
+  }
+
+  /**
+   * Returns figures for an autoscaler.
+   *
+   * @param options - `target`: share of its time in which a member may be busy, @defaultValue 0.7; `clearWithinMs`:
+   *   milliseconds in which the backlog is to be worked off, @defaultValue 60000
+   */
+  async load(
+    flow: FlowRef<never, unknown>,
+    options: { readonly target?: number | undefined; readonly clearWithinMs?: number | undefined } = {},
+  ): Promise<ClusterLoad> {
+    const { target = 0.7, clearWithinMs = 60_000 } = options;
+    const deployment = this.#deployment(flow);
+    const { backend, name } = this.#settings;
+    const waiting = await backend.intake.backlog(partitionNames(deployment));
+    const backlog = [...waiting.values()].reduce((sum, count) => sum + count, 0);
+    const cards = await readMembers(backend.registry, name);
+    const group = `${deployment.flow}@${deployment.version}`;
+    const figures = cards.flatMap(({ figures: all }) => (all[group] === undefined ? [] : [all[group]]));
+    const sum = (pick: (one: (typeof figures)[number]) => number): number =>
+      figures.reduce((total, one) => total + pick(one), 0);
+    const busy = sum((one) => one.busy);
+    const endedPerSecond = sum((one) => one.endedPerSecond);
+    // without a trace that has ended, a waiting item counts as a tenth of a second of work
+    const secondsEach = endedPerSecond === 0 ? 0.1 : busy / endedPerSecond;
+    const wanted = Math.ceil((busy + (backlog * secondsEach * 1_000) / clearWithinMs) / target);
+    const inFlight = sum((one) => one.inFlight);
+    return {
+      backlog,
+      inFlight,
+      endedPerSecond,
+      members: figures.length,
+      wanted: Math.max(wanted, inFlight > 0 ? 1 : 0),
+    };
+  }
+
+  /** Ends the client. Calls that wait reject with `OUTCOME_UNKNOWN`; their traces go on. Idempotent. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearInterval(this.#polling);
+    this.#inboxSubscription[Symbol.dispose]();
+    for (const listeners of this.#listeners.values())
+      for (const { hear, id, tenant } of listeners)
+        hear({ type: "refused", error: unknown(id, tenant, "its client was closed") });
+    for (const { reject } of this.#answers.values()) reject(unknown("", "", "its client was closed"));
+    await this.#looking;
+    await this.#forget();
+  }
+
+  #deployment({ name: flow, version = "1" }: FlowRef<never, unknown>): Deployment {
+    const { name: app, partitions, lanes } = this.#settings;
+    return { app, flow, version, partitions, lanes };
+  }
+
+  #command(input: unknown, options: ClusterCallOptions): Extract<Command, { kind: "call" }> {
+    if (this.#isClosed) throw new TypeError("Cannot call: the client was closed");
+    const { tenant = "default", id, keepMs = this.#settings.keepMs, meta, timeoutMs, deadlineAt } = options;
+    const { offerBytes } = this.#settings.backend.limits;
+    const now = Date.now();
+    const limits = [deadlineAt, timeoutMs === undefined ? undefined : now + timeoutMs].filter((at) => at !== undefined);
+    const { topic, priority, exclusive, budget, to } = options;
+    this.#count += 1;
+    return {
+      kind: "call",
+      tenant,
+      id: id ?? `${this.#inbox}.${this.#count}`,
+      isGiven: id !== undefined,
+      digest: digestOf([input, topic, to]),
+      payload: writeValue(input, "payload", offerBytes),
+      meta: meta === undefined ? undefined : writeValue(meta, "meta", offerBytes),
+      options: {
+        topic,
+        priority,
+        exclusive,
+        budget,
+        to: typeof to === "object" ? to.name : to,
+        deadlineAt: limits.length === 0 ? undefined : Math.min(...limits),
+      },
+      inbox: this.#inbox,
+      keepMs,
+      at: now,
+    };
+  }
+
+  /** Waits for the end of a trace, or for a pause other than the `answered` one. */
+  #await<Result>(
+    deployment: Deployment,
+    tenant: string,
+    id: string,
+    options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">,
+    send: () => Promise<void>,
+    answered?: string,
+  ): Promise<ClusterOutcome<Result>> {
+    return new Promise((resolve, reject) => {
+      const hear = (heard: Heard): void => {
+        if (heard.type === "chunk") return;
+        if (heard.type === "pauses") {
+          const pauses = heard.pauses.filter(({ token }) => token !== answered);
+          if (pauses.length === 0) return;
+          settle(() => resolve(pausedOutcome<Result>(id, tenant, pauses)));
+        } else if (heard.type === "outcome") settle(() => resolve(heard.outcome as FinalOutcome<Result>));
+        else settle(() => reject(heard.error));
+      };
+      const stop = this.#listen(
+        { partition: partitionOf(deployment, tenant, id), tenant, id, hear, since: performance.now() },
+        options,
+      );
+      const settle = (act: () => void): void => {
+        stop();
+        act();
+      };
+      send().catch((error: unknown) => settle(() => reject(error)));
+    });
+  }
+
+  async *#read<Result>(
+    deployment: Deployment,
+    tenant: string,
+    id: string,
+    options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">,
+    send: () => Promise<void>,
+  ): AsyncGenerator<ClusterStreamItem<Result>, void, undefined> {
+    const queue: Heard[] = [];
+    let wake: (() => void) | undefined;
+    const hear = (heard: Heard): void => {
+      queue.push(heard);
+      wake?.();
+    };
+    const told = new Set<string>();
+    const partition = partitionOf(deployment, tenant, id);
+    const stop = this.#listen({ partition, tenant, id, hear, since: 0 }, options);
+    try {
+      this.#attach(partition, tenant, id);
+      send().catch((error: unknown) => hear({ type: "refused", error: error as Error }));
+      for (;;) {
+        const heard = queue.shift();
+        if (heard === undefined) {
+          await new Promise<void>((resolve) => (wake = resolve));
+          continue;
+        }
+        if (heard.type === "chunk") yield { type: "chunk", chunk: heard.chunk };
+        else if (heard.type === "pauses") {
+          for (const pause of heard.pauses) if (!told.has(pause.token)) yield { type: "pause", pause };
+          for (const { token } of heard.pauses) told.add(token);
+        } else if (heard.type === "refused") throw heard.error;
+        else {
+          const outcome = heard.outcome as FinalOutcome<Result>;
+          for (const message of outcome.messages) yield { type: "result", result: message.payload, message };
+          if (outcome.status !== "completed") throw outcome.error;
+          return;
+        }
+      }
+    } finally {
+      stop();
+    }
+  }
+
+  /** Registers a listener. Returns the function that ends it. */
+  #listen(listener: Listener, options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">): () => void {
+    const { tenant, id, hear, partition } = listener;
+    const key = `${partition}\u0000${tenant}\u0000${id}`;
+    const listeners = this.#listeners.get(key) ?? new Set();
+    this.#listeners.set(key, listeners);
+    listeners.add(listener);
+    const { timeoutMs = Infinity, deadlineAt = Infinity, signal } = options;
+    const leftMs = Math.min(timeoutMs, deadlineAt - Date.now());
+    const giveUp = (why: string) => (): void => hear({ type: "refused", error: unknown(id, tenant, why) });
+    const late = giveUp("its deadline passed");
+    // the owner's own outcome at the deadline comes first, where it comes at all
+    const timer = leftMs === Infinity ? undefined : setTimeout(late, leftMs + 2 * POLL_MS);
+    const aborted = (): void => hear({ type: "refused", error: signal?.reason as Error });
+    signal?.addEventListener("abort", aborted, { once: true });
+    if (signal?.aborted === true) queueMicrotask(aborted);
+    return () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", aborted);
+      listeners.delete(listener);
+      if (listeners.size === 0) this.#listeners.delete(key);
+    };
+  }
+
+  /** Stores a command in the intake of a partition, again and again where its fate is unknown. */
+  async #send(deployment: Deployment, lane: number, key: string, command: Command, name?: string): Promise<void> {
+    const partition = name ?? partitionOf(deployment, command.tenant, command.id);
+    const body = toBytes(command);
+    const { offerBytes } = this.#settings.backend.limits;
+    if (body.length > offerBytes)
+      throw notAccepted(command, `it has ${body.length} bytes, and at most ${offerBytes} are allowed`);
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const answer = await this.#offers.add({ partition, lane, key, body });
+        if (answer === "full") throw notAccepted(command, `the intake of partition "${partition}" is full`);
+        return;
+      } catch (error) {
+        if (error instanceof FlowError && error.code === FlowErrorCode.NOT_ACCEPTED) throw error;
+        if (tries >= OFFER_TRIES) throw notAccepted(command, errorPayload(error).message, error);
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  /** Sends an order for a trace and waits until it was carried out. */
+  async #order(
+    deployment: Deployment,
+    tenant: string,
+    id: string,
+    order: DistributiveOmit<Exclude<Command, { kind: "call" }>, "tenant" | "id" | "inbox" | "nonce">,
+    partition?: string,
+  ): Promise<void> {
+    this.#count += 1;
+    const nonce = `${this.#inbox}.${this.#count}`;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#answers.set(nonce, { resolve, reject });
+    try {
+      const command = { ...order, tenant, id, inbox: this.#inbox, nonce } as Command;
+      await this.#send(deployment, COMMAND_LANE, nonce, command, partition);
+      await promise;
+    } finally {
+      this.#answers.delete(nonce);
+    }
+  }
+
+  #receive(body: Uint8Array): void {
+    const note = fromBytes<Note>(body);
+    if (note.kind === "done") this.#answers.get(note.nonce)?.resolve();
+    else if (note.kind === "undone") this.#answers.get(note.nonce)?.reject(readError(note.error));
+    const heard = heardFrom(note);
+    if (heard === undefined) return;
+    for (const [key, listeners] of this.#listeners)
+      if (key.endsWith(`\u0000${note.tenant}\u0000${note.id}`)) this.#hear(listeners, heard);
+  }
+
+  #hear(listeners: ReadonlySet<Listener>, heard: Heard): void {
+    for (const { hear, partition, tenant, id } of [...listeners]) {
+      hear(heard);
+      if (heard.type === "outcome" && id.startsWith(this.#inbox)) this.#toForget.push({ partition, tenant, id });
+    }
+  }
+
+  #attach(partition: string, tenant: string, id: string): void {
+    const attach: Attach = { tenant, id, inbox: this.#inbox };
+    this.#settings.backend.wire.publish(ownerSubject(partition), toBytes(attach));
+  }
+
+  #poll(): void {
+    this.#looking ??= this.#look()
+      .catch((error: unknown) => this.#settings.logger.warn("results_not_read", { error: errorPayload(error) }))
+      .finally(() => {
+        this.#looking = undefined;
+      });
+  }
+
+  /** Looks for results that this client was not told. */
+  async #look(): Promise<void> {
+    await this.#forget();
+    const old = performance.now() - POLL_MS;
+    const due = [...this.#listeners.values()].flatMap((listeners) =>
+      [...listeners].filter(({ since }) => since < old).slice(0, 1),
+    );
+    for (let from = 0; from < due.length; from += LOOKUPS_AT_ONCE) {
+      const page = due.slice(from, from + LOOKUPS_AT_ONCE);
+      const results = await this.#settings.backend.results.get(
+        page.map(({ partition, tenant, id }) => ({ partition, tenant, id })),
+        "latest",
+      );
+      for (const [index, { partition, tenant, id }] of page.entries()) {
+        const result = results[index];
+        const listeners = this.#listeners.get(`${partition}\u0000${tenant}\u0000${id}`);
+        if (result !== undefined && listeners !== undefined)
+          this.#hear(listeners, heardFromResult(fromBytes<ResultBody>(result.body), id));
+        else this.#attach(partition, tenant, id);
+      }
+    }
+  }
+
+  /** Removes results of ids that only this client knows and has been told. */
+  async #forget(): Promise<void> {
+    const keys = this.#toForget;
+    this.#toForget = [];
+    if (keys.length > 0) await this.#settings.backend.results.forget(keys);
+  }
+}
+
+type DistributiveOmit<Union, Keys extends PropertyKey> = Union extends unknown ? Omit<Union, Keys> : never;
+
+/** Reads the cards of all members. */
+async function readMembers(registry: ClusterSettings["backend"]["registry"], app: string): Promise<MemberCard[]> {
+  const cards = new Map<string, MemberCard>();
+  const watching = new AbortController();
+  await registry.watch(
+    membersPrefix(app),
+    (key, value) => {
+      if (value === undefined) cards.delete(key);
+      else cards.set(key, JSON.parse(value) as MemberCard);
+    },
+    watching.signal,
+  );
+  watching.abort();
+  return [...cards.values()];
+}
+
+const keyOf = ({ tenant, id }: Command): string => `${tenant}\u0000${id}`;
+
+function splitToken(token: string, { partitions }: Deployment): readonly [number, string] {
+  const [, index, rest] = /^(\d+)~(.+)$/s.exec(token) ?? [];
+  if (index === undefined || Number(index) >= partitions)
+    throw new FlowError({
+      code: FlowErrorCode.PAUSE_MALFORMED,
+      message: `Cannot answer the pause: expected a token that a cluster of ${partitions} partitions has given`,
+    });
+  return [Number(index), rest!];
+}
+
+function notAccepted({ id, tenant }: Command, why: string, cause?: unknown): FlowError {
+  return new FlowError({
+    code: FlowErrorCode.NOT_ACCEPTED,
+    message: `Cannot accept "${id}": ${why}; it is safe to send it again`,
+    traceId: id,
+    tenant,
+    cause,
+    retryable: true,
+  });
+}
+
+function unknown(id: string, tenant: string, why: string): FlowError {
+  return new FlowError({
+    code: FlowErrorCode.OUTCOME_UNKNOWN,
+    message: `The outcome of trace "${id}" is unknown: ${why}; ask for it with the same id`,
+    traceId: id,
+    tenant,
+  });
+}
+
+function pausedOutcome<Result>(
+  traceId: string,
+  tenant: string,
+  pauses: readonly ClusterPause[],
+): ClusterOutcome<Result> {
+  const error = new FlowError({
+    code: FlowErrorCode.TRACE_PAUSED,
+    message: `Trace "${traceId}" waits for an answer: ${pauses.map(({ reason }) => reason).join(", ")}`,
+    traceId,
+    tenant,
+  });
+  const base = { traceId, tenant, messages: [], results: [], droppedResults: 0, durationMs: 0, spent: {} };
+  return { ...base, status: "paused", error, pauses };
+}

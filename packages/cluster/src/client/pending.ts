@@ -1,0 +1,42 @@
+import type { PauseTicket, StreamChunk } from "penguiflow";
+import { readError, readOutcome, readValue } from "penguiflow/durable";
+import type { FinalOutcome } from "penguiflow";
+import type { Note, ResultBody } from "../form/command.ts";
+
+/** A pause of a trace on a cluster: its token leads to its partition. */
+export interface ClusterPause extends PauseTicket {
+  readonly traceId: string;
+}
+
+/** What a listener hears of a trace. */
+export type Heard =
+  | { readonly type: "outcome"; readonly outcome: FinalOutcome }
+  | { readonly type: "refused"; readonly error: Error }
+  | { readonly type: "chunk"; readonly chunk: StreamChunk }
+  | { readonly type: "pauses"; readonly pauses: readonly ClusterPause[] };
+
+/** Reads a note to a client. Answers to commands are none. */
+export function heardFrom(note: Note): Heard | undefined {
+  switch (note.kind) {
+    case "outcome":
+      return { type: "outcome", outcome: readOutcome(note.outcome) };
+    case "refused":
+      return { type: "refused", error: readError(note.error) };
+    case "chunk":
+      return { type: "chunk", chunk: readValue(note.chunk) as StreamChunk };
+    case "pause":
+      return { type: "pauses", pauses: [pauseFrom(note.pause, note.id)] };
+    default:
+      return undefined;
+  }
+}
+
+/** Reads a stored result. */
+export function heardFromResult(body: ResultBody, id: string): Heard {
+  if (body.kind === "outcome") return { type: "outcome", outcome: readOutcome(body.outcome) };
+  return { type: "pauses", pauses: body.pauses.map((pause) => pauseFrom(pause, id)) };
+}
+
+function pauseFrom(text: string, traceId: string): ClusterPause {
+  return { ...(readValue(text) as PauseTicket), traceId };
+}

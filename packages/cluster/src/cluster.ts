@@ -1,0 +1,92 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { defaultLogger, type Logger } from "penguiflow";
+import { type ClusterBackend, requireInteger, requireKnownKeys, requireNumber } from "penguiflow/adapter";
+import { Client } from "./client/client.ts";
+import type { ClusterSettings } from "./worker/settings.ts";
+import { Worker } from "./worker/worker.ts";
+
+/** Options of {@link cluster}. All programs of a cluster give the same. */
+export interface ClusterOptions {
+  /** Name of the cluster in its backend. */
+  readonly name: string;
+  readonly backend: ClusterBackend;
+  /**
+   * Shares into which each flow's traces are split: about four times the most workers there will be. It cannot be changed
+   * while traces are in flight. @defaultValue 16
+   */
+  readonly partitions?: number | undefined;
+  /** Queues of a partition's intake, to which tenants are spread. @defaultValue 16 */
+  readonly lanes?: number | undefined;
+  /**
+   * Milliseconds after which the partitions of a silent worker go to others: at least four times the longest that its
+   * event loop stands still. @defaultValue 10000
+   */
+  readonly leaseMs?: number | undefined;
+  /** Milliseconds for which outcomes are kept. @defaultValue 86400000, a day */
+  readonly keepMs?: number | undefined;
+  /** @defaultValue the default logger */
+  readonly logger?: Logger | undefined;
+}
+
+/** Options of a worker. */
+export interface WorkerOptions {
+  /**
+   * Name of the member, unique in the cluster. One that is the same after a restart regains its partitions.
+   * @defaultValue host name, process id and random digits
+   */
+  readonly name?: string | undefined;
+  /** Traces in flight in each partition; further ones wait in their lanes. @defaultValue 256 */
+  readonly maxInFlight?: number | undefined;
+  /** Milliseconds that handlers have to finish when a partition is handed over. @defaultValue 10000 */
+  readonly drainMs?: number | undefined;
+}
+
+/** The programs' access to a cluster. Made by {@link cluster}. */
+export interface Cluster {
+  /** Creates a worker, which begins with its first `run`. @throws TypeError, RangeError */
+  worker(options?: WorkerOptions): Worker;
+  /** Creates a client. */
+  client(): Client;
+}
+
+const OPTIONS = ["name", "backend", "partitions", "lanes", "leaseMs", "keepMs", "logger"];
+const MAX_PARTITIONS = 4_096;
+
+/**
+ * Describes a cluster: flows whose traces are spread over the workers of many machines.
+ *
+ * @throws TypeError, RangeError that name the option
+ */
+export function cluster(options: ClusterOptions): Cluster {
+  requireKnownKeys("cluster", options, OPTIONS);
+  const { name, backend, partitions = 16, lanes = 16, leaseMs = 10_000, keepMs = 86_400_000 } = options;
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(name))
+    throw new TypeError(`Option "name" of cluster must be 1 to 64 of "A-Z a-z 0-9 _ -": got ${JSON.stringify(name)}`);
+  requireInteger("partitions", partitions, 1);
+  if (partitions > MAX_PARTITIONS)
+    throw new RangeError(`Option "partitions" of cluster must be at most ${MAX_PARTITIONS}: got ${partitions}`);
+  requireInteger("lanes", lanes, 1);
+  requireNumber("leaseMs", leaseMs, 1);
+  requireNumber("keepMs", keepMs, 1);
+  const settings: ClusterSettings = {
+    name,
+    backend,
+    partitions,
+    lanes,
+    leaseMs,
+    keepMs,
+    logger: options.logger ?? defaultLogger,
+  };
+  return {
+    worker(given = {}) {
+      requireKnownKeys("worker", given, ["name", "maxInFlight", "drainMs"]);
+      const { maxInFlight = 256, drainMs = 10_000 } = given;
+      const member = given.name ?? `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`;
+      requireInteger("maxInFlight", maxInFlight, 1);
+      requireNumber("drainMs", drainMs, 0);
+      return new Worker({ ...settings, member, maxInFlight, drainMs });
+    },
+    client: () => new Client(settings),
+  };
+}

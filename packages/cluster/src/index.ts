@@ -1,0 +1,14 @@
+export { type Cluster, cluster, type ClusterOptions, type WorkerOptions } from "./cluster.ts";
+export {
+  Client,
+  type ClusterCallOptions,
+  type ClusterLoad,
+  type ClusterOutcome,
+  type ClusterStreamItem,
+  type FlowRef,
+} from "./client/client.ts";
+export type { ClusterPause } from "./client/pending.ts";
+export { memoryBackend } from "./memory/memory-backend.ts";
+export type { MemoryIntakeOptions } from "./memory/memory-intake.ts";
+export type { AnyFlow } from "./worker/partition-owner.ts";
+export { type DrainReport, Worker } from "./worker/worker.ts";

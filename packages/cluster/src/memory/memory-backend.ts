@@ -1,0 +1,23 @@
+import { MemoryCheckpointStore } from "penguiflow";
+import type { ClusterBackend } from "penguiflow/adapter";
+import { MemoryIntake, type MemoryIntakeOptions } from "./memory-intake.ts";
+import { MemoryRegistry } from "./memory-registry.ts";
+import { MemoryResultStore } from "./memory-result-store.ts";
+import { MemoryWire } from "./memory-wire.ts";
+
+/**
+ * A backend in this process, whose state ends with it: for tests, experiments and, through `hostBackend`, clusters of
+ * forked processes.
+ */
+export function memoryBackend(options: MemoryIntakeOptions = {}): ClusterBackend {
+  const registry = new MemoryRegistry();
+  return {
+    checkpoints: new MemoryCheckpointStore(),
+    intake: new MemoryIntake(options),
+    results: new MemoryResultStore(),
+    registry,
+    wire: new MemoryWire(),
+    limits: { offerBytes: 16_777_216, wireBytes: 16_777_216 },
+    [Symbol.asyncDispose]: async () => registry[Symbol.dispose](),
+  };
+}

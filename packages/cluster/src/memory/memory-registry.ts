@@ -1,0 +1,65 @@
+import type { Registry, RegistryEntry } from "penguiflow/adapter";
+
+type Listener = (key: string, value: string | undefined) => void;
+
+interface Kept extends RegistryEntry {
+  readonly timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** Keeps the values of a registry in this process. */
+export class MemoryRegistry implements Registry, Disposable {
+  readonly #values = new Map<string, Kept>();
+  readonly #watches = new Set<{ readonly prefix: string; readonly tell: Listener }>();
+  #revision = 0;
+
+  async get(key: string): Promise<RegistryEntry | undefined> {
+    const kept = this.#values.get(key);
+    return kept === undefined ? undefined : { value: kept.value, revision: kept.revision };
+  }
+
+  async put(
+    key: string,
+    value: string,
+    { revision, ttlMs }: { readonly revision?: number | undefined; readonly ttlMs?: number | undefined } = {},
+  ): Promise<number | "conflict"> {
+    const before = this.#values.get(key);
+    if (revision !== undefined && revision !== (before?.revision ?? 0)) return "conflict";
+    clearTimeout(before?.timer);
+    this.#revision += 1;
+    const timer = ttlMs === undefined ? undefined : setTimeout(() => this.#remove(key), ttlMs);
+    timer?.unref();
+    this.#values.set(key, { value, revision: this.#revision, timer });
+    if (before?.value !== value) this.#tell(key, value);
+    return this.#revision;
+  }
+
+  async delete(key: string): Promise<void> {
+    this.#remove(key);
+  }
+
+  async watch(prefix: string, onChange: Listener, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const watch = { prefix, tell: onChange };
+    this.#watches.add(watch);
+    signal.addEventListener("abort", () => this.#watches.delete(watch), { once: true });
+    for (const [key, { value }] of this.#values) if (key.startsWith(prefix)) onChange(key, value);
+  }
+
+  [Symbol.dispose](): void {
+    for (const { timer } of this.#values.values()) clearTimeout(timer);
+    this.#values.clear();
+    this.#watches.clear();
+  }
+
+  #remove(key: string): void {
+    const kept = this.#values.get(key);
+    if (kept === undefined) return;
+    clearTimeout(kept.timer);
+    this.#values.delete(key);
+    this.#tell(key, undefined);
+  }
+
+  #tell(key: string, value: string | undefined): void {
+    for (const { prefix, tell } of this.#watches) if (key.startsWith(prefix)) tell(key, value);
+  }
+}

@@ -1,0 +1,472 @@
+import {
+  errorPayload,
+  type FinalOutcome,
+  type Flow,
+  FlowError,
+  FlowErrorCode,
+  type FlowRun,
+  type Outbox,
+  type PauseTicket,
+  type StreamChunk,
+} from "penguiflow";
+import type { Offered, StoredResult } from "penguiflow/adapter";
+import { durable, readValue, writeError, writeOutcome, writeValue } from "penguiflow/durable";
+import { COMMAND_LANE } from "../form/place.ts";
+import {
+  type Attach,
+  type CallCommand,
+  type Command,
+  inboxOf,
+  type Note,
+  ownerSubject,
+  type ResultBody,
+  type TraceCommand,
+} from "../form/command.ts";
+import { Gatherer } from "../form/gather.ts";
+import { fromBytes, toBytes } from "../form/text.ts";
+import type { WorkerSettings } from "./settings.ts";
+import { Trimmer } from "./trimmer.ts";
+
+/** Any flow that a worker runs. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a worker runs flows of every type
+export type AnyFlow = Flow<any, unknown, any>;
+
+/** Items of a read. */
+const READ_COUNT = 256;
+const READ_BYTES = 4_194_304;
+/** Milliseconds after which an intake is read again without a notification. */
+const POLL_MS = 1_000;
+const RESULTS_AT_ONCE = 500;
+const CHUNK_BYTES = 1_048_576;
+/** Milliseconds after which a listener that has not said so again is forgotten. */
+const ATTACH_MS = 5_000;
+
+/** What the owner knows of a trace it has accepted. Lost at a takeover: callers then ask for their results. */
+interface Accepted {
+  readonly inboxes: Set<string>;
+  readonly digest: string;
+  readonly keepMs: number;
+}
+
+/** Figures of the partitions of a worker. */
+export interface OwnerFigures {
+  readonly inFlight: number;
+  readonly ended: number;
+}
+
+/**
+ * Owns a partition for as long as it is wanted: acquires its lease, accepts what its intake has, carries out commands,
+ * and stores and tells results. Loses it when it cannot write its checkpoints, and tries to acquire it again.
+ */
+export class PartitionOwner {
+  readonly #settings: WorkerSettings;
+  readonly #flow: AnyFlow;
+  readonly #resources: unknown;
+  readonly #name: string;
+  readonly #index: number;
+  readonly #leaving = new AbortController();
+  readonly #accepted = new Map<string, Accepted>();
+  /** Traces that were cancelled before their message was read: by this owner, an earlier one is asked by `isOld`. */
+  readonly #overtaken = new Set<string>();
+  readonly #pauses = new Map<string, string[]>();
+  readonly #listeners = new Map<string, { readonly key: string; readonly inbox: string; readonly until: number }>();
+  readonly #results: Gatherer<StoredResult, "stored" | "superseded">;
+  #ended = 0;
+  #inFlight = 0;
+  #wake: (() => void) | undefined;
+  #isOpen = false;
+  readonly #whenOver: Promise<void>;
+
+  constructor(settings: WorkerSettings, flow: AnyFlow, resources: unknown, name: string, index: number) {
+    this.#settings = settings;
+    this.#flow = flow;
+    this.#resources = resources;
+    this.#name = name;
+    this.#index = index;
+    this.#results = new Gatherer(RESULTS_AT_ONCE, (results) => settings.backend.results.put(results));
+    this.#whenOver = this.#own();
+  }
+
+  get figures(): OwnerFigures {
+    return { inFlight: this.#inFlight, ended: this.#ended };
+  }
+
+  /** Whether the partition is held. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Hands the partition over: accepts nothing more, lets handlers finish within `drainMs`, and releases the lease. */
+  async leave(): Promise<void> {
+    this.#leaving.abort();
+    this.#wake?.();
+    await this.#whenOver;
+  }
+
+  async #own(): Promise<void> {
+    const { signal } = this.#leaving;
+    const { leaseMs, logger } = this.#settings;
+    for (let failures = 0; !signal.aborted;) {
+      try {
+        if (await this.#hold()) failures = 0;
+      } catch (error) {
+        failures += 1;
+        logger.warn("partition_lost", { partition: this.#name, error: errorPayload(error) });
+      }
+      // a leased partition is asked for again soon; a store that fails, later and later
+      if (!signal.aborted) await pause(Math.min(leaseMs, (leaseMs / 8) * 2 ** Math.min(failures, 3)), signal);
+    }
+  }
+
+  /** Acquires the partition and serves it until it is lost or handed over. Returns whether it was acquired. */
+  async #hold(): Promise<boolean> {
+    const { backend, leaseMs, member, drainMs } = this.#settings;
+    const { checkpoints } = backend;
+    const run = this.#flow.start({
+      durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs }),
+      resources: this.#resources,
+      outbox: this.#outbox(),
+    }) as FlowRun<unknown, unknown>;
+    try {
+      await run.ready();
+    } catch (error) {
+      await run.stop();
+      if (error instanceof FlowError && error.code === FlowErrorCode.PARTITION_LEASED) return false;
+      throw error;
+    }
+    this.#isOpen = true;
+    this.#accepted.clear();
+    this.#inFlight = run.stats().traces;
+    const attaching = backend.wire.subscribe(ownerSubject(this.#name), (body) => this.#hear(body));
+    const lost = new AbortController();
+    void run.closed.then(() => lost.abort());
+    try {
+      await this.#serve(run, AbortSignal.any([this.#leaving.signal, lost.signal]));
+      const error = await Promise.race([run.closed, Promise.resolve()]);
+      if (error !== undefined) throw error;
+      return true;
+    } finally {
+      this.#isOpen = false;
+      attaching[Symbol.dispose]();
+      await run.stop({ drainMs: lost.signal.aborted ? 0 : drainMs });
+      backend.wire.publish(`released/${this.#name}`, toBytes({}));
+    }
+  }
+
+  /** Reads the intake until the signal aborts. Items are taken beside each other: a blocked one delays only its lane. */
+  async #serve(run: FlowRun<unknown, unknown>, signal: AbortSignal): Promise<void> {
+    const { backend, maxInFlight } = this.#settings;
+    const { promise: failed, reject: fail } = Promise.withResolvers<never>();
+    failed.catch(() => {});
+    const read = new Map(await run.consumed());
+    const trimmer = new Trimmer(backend.intake, this.#name);
+    // items that were here before this owner may have been cancelled through an earlier one
+    let isOld = true;
+    while (!signal.aborted) {
+      const free = maxInFlight - this.#inFlight;
+      const waitMs = isOld ? 0 : POLL_MS;
+      const limit = { count: Math.max(1, Math.min(READ_COUNT, free)), bytes: READ_BYTES, waitMs, signal };
+      const items = await Promise.race([
+        backend.intake.read(this.#name, free > 0 ? read : this.#commandsAfter(read), limit),
+        free > 0 ? failed : Promise.race([failed, this.#room()]),
+      ]);
+      if (items === undefined) continue;
+      if (items.length === 0) isOld = false;
+      for (const { lane, sequence } of items) read.set(lane, sequence);
+      this.#take(run, items, isOld, (item) => trimmer.trim(item)).catch(fail);
+    }
+  }
+
+  /** Positions after which only commands are left to be read. */
+  #commandsAfter(read: ReadonlyMap<number, number>): ReadonlyMap<number, number> {
+    const lanes = Array.from({ length: this.#settings.lanes + 1 }, (_, lane) => lane);
+    return new Map(
+      lanes.map((lane) => [lane, lane === COMMAND_LANE ? (read.get(lane) ?? 0) : Number.MAX_SAFE_INTEGER]),
+    );
+  }
+
+  /** Waits until a trace has ended. */
+  #room(): Promise<undefined> {
+    return new Promise((resolve) => {
+      this.#wake = () => resolve(undefined);
+    });
+  }
+
+  /** Takes items. A command for a trace whose message is among them comes after it. */
+  async #take(
+    run: FlowRun<unknown, unknown>,
+    items: readonly Offered[],
+    isOld: boolean,
+    taken: (item: Offered) => void,
+  ): Promise<void> {
+    const pairs = items.map((item) => ({ item, command: fromBytes<Command>(item.body) }));
+    const calls = pairs.flatMap(({ item, command }) => (command.kind === "call" ? [{ item, command }] : []));
+    this.#inFlight += calls.length;
+    const finals = await this.#finalsOf(
+      calls.map(({ command }) => command),
+      isOld,
+    );
+    const accepting = new Map<string, Promise<void>>();
+    const work = calls.map(async ({ item, command }) => {
+      const accepted = this.#accept(run, item, command, finals.get(command));
+      accepting.set(keyOf(command.tenant, command.id), accepted);
+      await accepted;
+      taken(item);
+    });
+    const orders = pairs.map(async ({ item, command }) => {
+      if (command.kind === "call") return;
+      await accepting.get(keyOf(command.tenant, command.id));
+      await this.#obey(run, item, command);
+      taken(item);
+    });
+    await Promise.all([...work, ...orders]);
+  }
+
+  /** Looks up the final results of ids that may have ended before. */
+  async #finalsOf(calls: readonly CallCommand[], isOld: boolean): Promise<ReadonlyMap<CallCommand, ResultBody>> {
+    const asked = calls.filter(({ isGiven, tenant, id }) => isOld || isGiven || this.#overtaken.has(keyOf(tenant, id)));
+    if (asked.length === 0) return new Map();
+    const keys = asked.map(({ tenant, id }) => ({ partition: this.#name, tenant, id }));
+    const found = await this.#settings.backend.results.get(keys, "latest");
+    const finals = new Map<CallCommand, ResultBody>();
+    for (const [index, command] of asked.entries()) {
+      const result = found[index];
+      if (result?.isFinal === true) finals.set(command, fromBytes<ResultBody>(result.body));
+    }
+    return finals;
+  }
+
+  async #accept(
+    run: FlowRun<unknown, unknown>,
+    { lane, sequence }: Offered,
+    command: CallCommand,
+    final: ResultBody | undefined,
+  ): Promise<void> {
+    const { tenant, id, inbox, digest, keepMs } = command;
+    const position = { lane, sequence };
+    const conflict = this.#conflict(command, final);
+    if (conflict !== undefined || final !== undefined) {
+      await run.consume(position);
+      this.#left();
+      if (conflict !== undefined) this.#tell(inbox, { kind: "refused", tenant, id, error: writeError(conflict) });
+      else if (final?.kind === "outcome") this.#tell(inbox, { kind: "outcome", tenant, id, outcome: final.outcome });
+      return;
+    }
+    const key = keyOf(tenant, id);
+    const known = this.#accepted.get(key) ?? { inboxes: new Set<string>(), digest, keepMs };
+    known.inboxes.add(inbox);
+    this.#accepted.set(key, known);
+    try {
+      const { budget, deadlineAt, exclusive, priority, to, topic } = command.options;
+      const accepted = await run.accept(readValue(command.payload), {
+        id,
+        tenant,
+        consumed: position,
+        ...(command.meta === undefined ? {} : { meta: readValue(command.meta) as Readonly<Record<string, unknown>> }),
+        budget,
+        deadlineAt,
+        exclusive,
+        priority,
+        to,
+        topic,
+      });
+      if (accepted === "known") this.#left();
+    } catch (error) {
+      if (this.#isLost(error)) throw error;
+      this.#accepted.delete(key);
+      await run.consume(position);
+      this.#left();
+      this.#tell(inbox, { kind: "refused", tenant, id, error: writeError(error) });
+    }
+  }
+
+  /** Returns the error of a call whose id was used for another input. */
+  #conflict({ tenant, id, digest }: CallCommand, final: ResultBody | undefined): FlowError | undefined {
+    const used = final?.kind === "outcome" ? final.digest : this.#accepted.get(keyOf(tenant, id))?.digest;
+    if (used === undefined || used === "" || used === digest) return undefined;
+    return new FlowError({
+      code: FlowErrorCode.ID_CONFLICT,
+      message: `Cannot accept id "${id}": it was used with another input; use an id of its own for each input`,
+      traceId: id,
+      tenant,
+    });
+  }
+
+  /** Carries a command out, tells its sender, and consumes it when its effect is stored. */
+  async #obey(run: FlowRun<unknown, unknown>, { lane, sequence }: Offered, command: TraceCommand): Promise<void> {
+    const { tenant, id, inbox, nonce } = command;
+    const undone = (error: unknown): void =>
+      this.#tell(inbox, { kind: "undone", tenant, id, nonce, error: writeError(error) });
+    try {
+      await this.#perform(run, command, undone);
+      await run.consume({ lane, sequence });
+      this.#tell(inbox, { kind: "done", tenant, id, nonce });
+    } catch (error) {
+      if (this.#isLost(error)) throw error;
+      await run.consume({ lane, sequence });
+      undone(error);
+    }
+  }
+
+  async #perform(
+    run: FlowRun<unknown, unknown>,
+    command: TraceCommand,
+    undone: (error: unknown) => void,
+  ): Promise<void> {
+    const { tenant, id } = command;
+    switch (command.kind) {
+      case "cancel": {
+        const { found } = await run.cancel(id, { tenant, reason: command.reason });
+        // a cancel that has overtaken its message: the result keeps the message from being run
+        if (!found) {
+          this.#overtaken.add(keyOf(tenant, id));
+          await this.#putCancelled(tenant, id, command.reason);
+        }
+        return;
+      }
+      case "resume": {
+        const { outcome } = await run.pauses.answer(command.token, readValue(command.value), { tenant });
+        this.#dropPause(tenant, command.token);
+        outcome.catch(undone);
+        return;
+      }
+      case "signal":
+        await run.signal(id, command.name, readValue(command.value), { tenant });
+        return;
+      case "retryFailed":
+        await this.#settings.backend.results.forget([{ partition: this.#name, tenant, id }]);
+        await run.recovery.retryFailed(id, { tenant });
+        this.#inFlight += 1;
+        return;
+      case "discard":
+        await run.recovery.discard(id, { tenant });
+        await this.#settings.backend.results.forget([{ partition: this.#name, tenant, id }]);
+    }
+  }
+
+  async #putCancelled(tenant: string, id: string, reason: string | undefined): Promise<void> {
+    const error = new FlowError({
+      code: FlowErrorCode.TRACE_CANCELLED,
+      message: `Trace "${id}" was cancelled before it began`,
+      traceId: id,
+      tenant,
+    });
+    const base = { traceId: id, tenant, messages: [], results: [], droppedResults: 0, durationMs: 0, spent: {} };
+    await this.#putOutcome({ ...base, status: "cancelled", error, reason });
+  }
+
+  /** Counts a trace that is no longer in flight. */
+  #left(): void {
+    this.#inFlight = Math.max(0, this.#inFlight - 1);
+    this.#wake?.();
+  }
+
+  #outbox(): Outbox {
+    return {
+      deliver: async (outcome) => {
+        await this.#putOutcome(outcome);
+        this.#ended += 1;
+        this.#left();
+      },
+      chunk: (chunk, { tenant, traceId }) => this.#tellChunk(chunk, tenant, traceId),
+      pause: (ticket, { tenant, traceId }) => void this.#tellPause(ticket, tenant, traceId),
+    };
+  }
+
+  /** Stores an outcome and tells those who wait for it. The first final result of an id wins. */
+  async #putOutcome(outcome: FinalOutcome): Promise<void> {
+    const { tenant, traceId: id } = outcome;
+    const accepted = this.#accepted.get(keyOf(tenant, id));
+    const text = writeOutcome(outcome);
+    const body: ResultBody = { kind: "outcome", digest: accepted?.digest ?? "", outcome: text };
+    const key = { partition: this.#name, tenant, id };
+    const keepMs = accepted?.keepMs ?? this.#settings.keepMs;
+    await this.#results.add({ key, isFinal: true, body: toBytes(body), keepMs });
+    for (const inbox of this.#inboxesOf(tenant, id)) this.#tell(inbox, { kind: "outcome", tenant, id, outcome: text });
+    this.#pauses.delete(keyOf(tenant, id));
+    this.#accepted.delete(keyOf(tenant, id));
+  }
+
+  #tellChunk(chunk: StreamChunk, tenant: string, id: string): void {
+    const inboxes = this.#inboxesOf(tenant, id);
+    if (inboxes.size === 0) return;
+    const text = writeValue({ ...chunk }, "chunk", CHUNK_BYTES);
+    for (const inbox of inboxes) this.#tell(inbox, { kind: "chunk", tenant, id, chunk: text });
+  }
+
+  async #tellPause(ticket: PauseTicket, tenant: string, id: string): Promise<void> {
+    const { logger, backend, keepMs } = this.#settings;
+    try {
+      const key = keyOf(tenant, id);
+      const text = writeValue({ ...ticket, token: `${this.#index}~${ticket.token}` }, "pause", CHUNK_BYTES);
+      const pauses = [...(this.#pauses.get(key) ?? []).filter((other) => other !== text), text];
+      this.#pauses.set(key, pauses);
+      const body: ResultBody = { kind: "pause", pauses };
+      await backend.results.put([
+        { key: { partition: this.#name, tenant, id }, isFinal: false, body: toBytes(body), keepMs },
+      ]);
+      for (const inbox of this.#inboxesOf(tenant, id)) this.#tell(inbox, { kind: "pause", tenant, id, pause: text });
+    } catch (error) {
+      logger.error("pause_not_told", { partition: this.#name, traceId: id, tenant, error: errorPayload(error) });
+    }
+  }
+
+  #dropPause(tenant: string, token: string): void {
+    for (const [key, pauses] of this.#pauses)
+      if (key.startsWith(`${tenant}\u0000`))
+        this.#pauses.set(
+          key,
+          pauses.filter((text) => !text.includes(`~${token}"`)),
+        );
+  }
+
+  /** Receives a client that wants to hear of a trace. It says so again every second. */
+  #hear(body: Uint8Array): void {
+    const { tenant, id, inbox } = fromBytes<Attach>(body);
+    const now = performance.now();
+    for (const [listener, { until }] of this.#listeners) if (until < now) this.#listeners.delete(listener);
+    this.#listeners.set(`${keyOf(tenant, id)}\u0000${inbox}`, {
+      key: keyOf(tenant, id),
+      inbox,
+      until: now + ATTACH_MS,
+    });
+  }
+
+  #inboxesOf(tenant: string, id: string): ReadonlySet<string> {
+    const key = keyOf(tenant, id);
+    const inboxes = new Set(this.#accepted.get(key)?.inboxes);
+    const own = inboxOf(id);
+    if (own !== undefined) inboxes.add(own);
+    for (const listener of this.#listeners.values()) if (listener.key === key) inboxes.add(listener.inbox);
+    return inboxes;
+  }
+
+  #tell(inbox: string, note: Note): void {
+    this.#settings.backend.wire.publish(inbox, toBytes(note));
+  }
+
+  /** Whether an error means that the partition is lost, and not that an item is refused. */
+  #isLost(error: unknown): boolean {
+    const codes: readonly string[] = [
+      FlowErrorCode.FLOW_STOPPED,
+      FlowErrorCode.FLOW_NOT_RUNNING,
+      FlowErrorCode.PARTITION_FENCED,
+      FlowErrorCode.CHECKPOINT_FAILED,
+    ];
+    return error instanceof FlowError && codes.includes(error.code);
+  }
+}
+
+const keyOf = (tenant: string, id: string): string => `${tenant}\u0000${id}`;
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });
+}

@@ -1,0 +1,20 @@
+import type { Logger } from "penguiflow";
+import type { ClusterBackend } from "penguiflow/adapter";
+
+/** Settings that all parts of a cluster share, with defaults applied. */
+export interface ClusterSettings {
+  readonly name: string;
+  readonly backend: ClusterBackend;
+  readonly partitions: number;
+  readonly lanes: number;
+  readonly leaseMs: number;
+  readonly keepMs: number;
+  readonly logger: Logger;
+}
+
+/** Settings of a worker, with defaults applied. */
+export interface WorkerSettings extends ClusterSettings {
+  readonly member: string;
+  readonly maxInFlight: number;
+  readonly drainMs: number;
+}

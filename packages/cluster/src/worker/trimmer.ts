@@ -1,0 +1,33 @@
+import type { Intake, Offered } from "penguiflow/adapter";
+
+/** Removes from an intake what is stored in the checkpoints: the items of one turn at once. */
+export class Trimmer {
+  readonly #intake: Intake;
+  readonly #partition: string;
+  readonly #upTo = new Map<number, number>();
+  #isTrimming = false;
+  #isDue = false;
+
+  constructor(intake: Intake, partition: string) {
+    this.#intake = intake;
+    this.#partition = partition;
+  }
+
+  /** Removes an item and those before it in its lane, which are stored as well. */
+  trim({ lane, sequence }: Offered): void {
+    this.#upTo.set(lane, Math.max(sequence, this.#upTo.get(lane) ?? 0));
+    this.#isDue = true;
+    if (this.#isTrimming) return;
+    this.#isTrimming = true;
+    setImmediate(() => void this.#run());
+  }
+
+  async #run(): Promise<void> {
+    while (this.#isDue) {
+      this.#isDue = false;
+      // what is not removed now is removed with the next item; the positions keep it from being read again
+      await this.#intake.trim(this.#partition, new Map(this.#upTo)).catch(() => {});
+    }
+    this.#isTrimming = false;
+  }
+}
