@@ -8,6 +8,10 @@ export {
   type FlowRef,
 } from "./client/client.ts";
 export type { ClusterPause } from "./client/pending.ts";
+export { hostBackend } from "./channel/host-backend.ts";
+export { ipcChannel } from "./channel/ipc-channel.ts";
+export type { Channel } from "./channel/message.ts";
+export { remoteBackend } from "./channel/remote-backend.ts";
 export { memoryBackend } from "./memory/memory-backend.ts";
 export type { MemoryIntakeOptions } from "./memory/memory-intake.ts";
 export type { AnyFlow } from "./worker/partition-owner.ts";
