@@ -129,14 +129,17 @@ function checkpointsOver(calls: Calls): CheckpointStore {
   return {
     async open(lease: LeaseRequest) {
       const opened = await calls.call<Opened>("checkpoints", "open", [lease]);
-      return partitionOver(calls, opened);
+      return partitionOver(calls, lease.partition, opened);
     },
   };
 }
 
-function partitionOver(calls: Calls, { handle, id, fencingToken, sequence }: Opened): CheckpointPartition {
-  const call = <Value>(method: string, ...args: readonly unknown[]): Promise<Value> =>
-    calls.call<Value>("partition", method, args, handle);
+function partitionOver(calls: Calls, name: string, { handle, id, fencingToken, sequence }: Opened): CheckpointPartition {
+  let isClosed = false;
+  const call = async <Value>(method: string, ...args: readonly unknown[]): Promise<Value> => {
+    if (isClosed) throw partitionFenced(name, "it was closed");
+    return await calls.call<Value>("partition", method, args, handle);
+  };
   let last = sequence;
   return {
     id,
@@ -159,7 +162,11 @@ function partitionOver(calls: Calls, { handle, id, fencingToken, sequence }: Ope
       return last;
     },
     renew: () => call("renew"),
-    close: () => call("close"),
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      await calls.call("partition", "close", [], handle);
+    },
   };
 }
 

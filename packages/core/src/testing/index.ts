@@ -8,6 +8,8 @@ export type { FaultPlan, PlannedFault } from "./kit/fault-plan.ts";
 export { faultPlan } from "./kit/fault-plan.ts";
 export type { CheckpointStoreContract } from "./contracts/checkpoint-store-contract.ts";
 export { checkpointStoreContract } from "./contracts/checkpoint-store-contract.ts";
+export type { ClusterBackendContract } from "./contracts/cluster-backend-contract.ts";
+export { clusterBackendContract } from "./contracts/cluster-backend-contract.ts";
 export type { LogContract } from "./contracts/log-contract.ts";
 export { logContract } from "./contracts/log-contract.ts";
 export type { MessageBusContract, TestedBus } from "./contracts/message-bus-contract.ts";
