@@ -4,9 +4,9 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { seededRandom } from "penguiflow";
 import { type Client, cluster, hostBackend, ipcChannel, memoryBackend } from "@penguiflow/cluster";
+import { readCommandLine, wholeNumber } from "./command-line.ts";
 import { LEASE_MS, PARTITIONS, WORKERS } from "./cluster/settings.ts";
 import { line, NODES } from "./cluster/ten-nodes.ts";
 
@@ -147,14 +147,16 @@ async function countsOf(backend: ReturnType<typeof memoryBackend>): Promise<Read
 }
 
 function wanted(): Wanted {
-  const { values } = parseArgs({
-    options: {
-      kills: { type: "string", default: "20" },
-      stops: { type: "string", default: "2" },
-      seed: { type: "string", default: "1" },
-    },
+  const { values } = readCommandLine(USAGE, {
+    kills: { type: "string", default: "20" },
+    stops: { type: "string", default: "2" },
+    seed: { type: "string", default: "1" },
   });
-  return { kills: Number(values.kills), stops: Number(values.stops), seed: Number(values.seed) };
+  return {
+    kills: wholeNumber("kills", values.kills, 0),
+    stops: wholeNumber("stops", values.stops, 0),
+    seed: wholeNumber("seed", values.seed),
+  };
 }
 
 const wrong = await run(wanted());

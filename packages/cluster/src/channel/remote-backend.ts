@@ -6,16 +6,17 @@ import type {
   LeaseRequest,
   TraceKey,
 } from "penguiflow";
-import type {
-  ClusterBackend,
-  Intake,
-  IntakeLimit,
-  Offer,
-  Registry,
-  ResultKey,
-  ResultStore,
-  StoredResult,
-  Wire,
+import {
+  type ClusterBackend,
+  type Intake,
+  type IntakeLimit,
+  type Offer,
+  type Registry,
+  type ResultKey,
+  type ResultStore,
+  type StoredResult,
+  type Wire,
+  partitionFenced,
 } from "penguiflow/adapter";
 import { readError } from "penguiflow/durable";
 import type { Channel, PortName, Reply, Request } from "./message.ts";
@@ -134,7 +135,11 @@ function checkpointsOver(calls: Calls): CheckpointStore {
   };
 }
 
-function partitionOver(calls: Calls, name: string, { handle, id, fencingToken, sequence }: Opened): CheckpointPartition {
+function partitionOver(
+  calls: Calls,
+  name: string,
+  { handle, id, fencingToken, sequence }: Opened,
+): CheckpointPartition {
   let isClosed = false;
   const call = async <Value>(method: string, ...args: readonly unknown[]): Promise<Value> => {
     if (isClosed) throw partitionFenced(name, "it was closed");

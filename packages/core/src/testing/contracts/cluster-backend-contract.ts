@@ -58,17 +58,15 @@ const rules: Readonly<Record<string, Rule>> = {
     requireSame("The number of items", all.length, 4);
     const ofOne = all.filter(({ lane }) => lane === 1);
     const rest = await intake.read("p/1", new Map([[1, ofOne[0]!.sequence]]), limit());
-    requireSame(
-      "The lanes of what is left",
-      rest.map(({ lane }) => lane).toSorted(),
-      [1, 2, 2],
-    );
+    requireSame("The lanes of what is left", rest.map(({ lane }) => lane).toSorted(), [1, 2, 2]);
     const ends = new Map(all.map(({ lane, sequence }) => [lane, sequence]));
     requireSame("What is left after the ends", await intake.read("p/1", ends, limit()), []);
   },
   async "intake: keeps partitions apart, whatever their names"({ intake }) {
     const names = ["p/1", "p/10", "P/1", "p%2F1", "p_1", "p*", "p>", "p.1", "ü/1"];
-    await intake.offer(names.map((partition) => offer("same key", { partition, body: new TextEncoder().encode(partition) })));
+    await intake.offer(
+      names.map((partition) => offer("same key", { partition, body: new TextEncoder().encode(partition) })),
+    );
     for (const partition of names) {
       const items = await intake.read(partition, NOWHERE, limit());
       requireSame(
@@ -79,7 +77,11 @@ const rules: Readonly<Record<string, Rule>> = {
     }
   },
   async "intake: refuses the key of an item that is there, also within one request"({ intake }) {
-    requireSame("The answers", await intake.offer([offer("a"), offer("a"), offer("b")]), ["stored", "duplicate", "stored"]);
+    requireSame("The answers", await intake.offer([offer("a"), offer("a"), offer("b")]), [
+      "stored",
+      "duplicate",
+      "stored",
+    ]);
     requireSame("The answer", await intake.offer([offer("a")]), ["duplicate"]);
     requireSame("The number of items", (await intake.read("p/1", NOWHERE, limit())).length, 2);
   },
@@ -110,7 +112,11 @@ const rules: Readonly<Record<string, Rule>> = {
     const reading = intake.read("p/1", NOWHERE, limit({ waitMs: 60_000, signal: abort.signal }));
     setTimeout(() => abort.abort(), 20);
     requireSame("What has come", await reading, []);
-    requireSame("What has come", await intake.read("p/1", NOWHERE, limit({ waitMs: 60_000, signal: abort.signal })), []);
+    requireSame(
+      "What has come",
+      await intake.read("p/1", NOWHERE, limit({ waitMs: 60_000, signal: abort.signal })),
+      [],
+    );
   },
   async "intake: trims what is behind a position, of that lane alone, as often as it is asked to"({ intake }) {
     await intake.offer([offer("a1"), offer("a2"), offer("a3"), offer("b1", { lane: 2 })]);
@@ -138,7 +144,10 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   async "results: replaces what is not final, and never what is"({ results }) {
     requireSame("The answers", await results.put([result("a", 1, false), result("a", 2, false)]), ["stored", "stored"]);
-    requireSame("The answers", await results.put([result("a", 3, true), result("a", 4, true)]), ["stored", "superseded"]);
+    requireSame("The answers", await results.put([result("a", 3, true), result("a", 4, true)]), [
+      "stored",
+      "superseded",
+    ]);
     requireSame("The answer", await results.put([result("a", 5, false)]), ["superseded"]);
     requireSame("The body", bodyOf((await results.get([key("a")], "latest"))[0]), [3]);
   },
@@ -156,7 +165,9 @@ const rules: Readonly<Record<string, Rule>> = {
       { partition: "p", tenant: "", id: "a b*>\u0001'\"\n" },
       { partition: "p", tenant: "ü", id: "x".repeat(2_000) },
     ];
-    await results.put(keys.map((one, index) => ({ key: one, isFinal: true, body: Uint8Array.of(index), keepMs: 60_000 })));
+    await results.put(
+      keys.map((one, index) => ({ key: one, isFinal: true, body: Uint8Array.of(index), keepMs: 60_000 })),
+    );
     requireSame(
       "The bodies",
       (await results.get(keys, "latest")).map(bodyOf),
@@ -164,7 +175,9 @@ const rules: Readonly<Record<string, Rule>> = {
     );
   },
   async "results: of writers side by side, one alone stores the final result"({ results }) {
-    const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => results.put([result("a", index, true)])));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => results.put([result("a", index, true)])),
+    );
     requireSame("How many were stored", answers.flat().filter((answer) => answer === "stored").length, 1);
   },
   async "results: forgets what it is told to, and what has been kept long enough"({ results }) {
@@ -176,7 +189,11 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   async "registry: puts on a revision alone, and refuses another"({ registry }) {
     const first = await registry.put("app/x", "1", { revision: 0 });
-    requireSame("A second value without a revision before", await registry.put("app/x", "2", { revision: 0 }), "conflict");
+    requireSame(
+      "A second value without a revision before",
+      await registry.put("app/x", "2", { revision: 0 }),
+      "conflict",
+    );
     const second = await registry.put("app/x", "2", { revision: first as number });
     requireSame("An old revision", await registry.put("app/x", "3", { revision: first as number }), "conflict");
     const entry = await registry.get("app/x");
@@ -187,7 +204,9 @@ const rules: Readonly<Record<string, Rule>> = {
     await registry.delete("app/x");
   },
   async "registry: of members side by side, one alone wins a revision"({ registry }) {
-    const answers = await Promise.all(Array.from({ length: 10 }, (_, index) => registry.put("app/x", `${index}`, { revision: 0 })));
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, (_, index) => registry.put("app/x", `${index}`, { revision: 0 })),
+    );
     requireSame("How many won", answers.filter((answer) => answer !== "conflict").length, 1);
   },
   async "registry: removes a value that is not put again within its time"({ registry }) {
@@ -242,7 +261,12 @@ const rules: Readonly<Record<string, Rule>> = {
 };
 
 /** Publishes until a subscription is in effect: a wire may lose what comes before. */
-async function published(wire: ClusterBackend["wire"], subject: string, isThere: () => boolean, value: number): Promise<void> {
+async function published(
+  wire: ClusterBackend["wire"],
+  subject: string,
+  isThere: () => boolean,
+  value: number,
+): Promise<void> {
   await until("a subscription is in effect", () => {
     if (!isThere()) wire.publish(subject, Uint8Array.of(value));
     return isThere();
