@@ -5,16 +5,19 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import { seededRandom } from "penguiflow";
-import { type Client, cluster, hostBackend, ipcChannel, memoryBackend } from "@penguiflow/cluster";
-import { readCommandLine, wholeNumber } from "./command-line.ts";
+import type { ClusterBackend } from "penguiflow/adapter";
+import { type Client, cluster } from "@penguiflow/cluster";
+import { type BackendName, BACKENDS, testedBackend, type TestedBackend } from "./cluster/backends.ts";
+import { readCommandLine, refuse, wholeNumber } from "./command-line.ts";
 import { LEASE_MS, PARTITIONS, WORKERS } from "./cluster/settings.ts";
 import { line, NODES } from "./cluster/ten-nodes.ts";
 
-const USAGE = `Usage: npm run cluster:kill -- [--kills n] [--stops n] [--seed n]
+const USAGE = `Usage: npm run cluster:kill -- [--backend name] [--kills n] [--stops n] [--seed n]
 
-  --kills  times that a worker is killed, 20 when left out
-  --stops  times that a worker is stopped for longer than its lease, 2 when left out
-  --seed   seed of the choices, 1 when left out`;
+  --backend  memory or postgres, memory when left out
+  --kills    times that a worker is killed, 20 when left out
+  --stops    times that a worker is stopped for longer than its lease, 2 when left out
+  --seed     seed of the choices, 1 when left out`;
 
 /** Calls at once. */
 const AT_ONCE = 200;
@@ -25,15 +28,16 @@ interface Wanted {
   readonly kills: number;
   readonly stops: number;
   readonly seed: number;
+  readonly on: BackendName;
 }
 
 /** Worker processes, each replaced when it is killed. */
 class Fleet implements AsyncDisposable {
-  readonly #backend: ReturnType<typeof memoryBackend>;
+  readonly #tested: TestedBackend;
   readonly #workers: ChildProcess[] = [];
 
-  constructor(backend: ReturnType<typeof memoryBackend>) {
-    this.#backend = backend;
+  constructor(tested: TestedBackend) {
+    this.#tested = tested;
     for (let index = 0; index < WORKERS; index += 1) this.#workers[index] = this.#begin(index);
   }
 
@@ -54,12 +58,11 @@ class Fleet implements AsyncDisposable {
 
   #begin(index: number): ChildProcess {
     const worker = fork(path.join(import.meta.dirname, "cluster/worker-process.ts"), {
-      env: { ...process.env, WORKER: `worker-${index}` },
+      env: { ...process.env, ...this.#tested.env, WORKER: `worker-${index}` },
       execArgv: [...process.execArgv],
       serialization: "advanced",
     });
-    const hosting = hostBackend(this.#backend, ipcChannel(worker));
-    worker.once("exit", () => hosting[Symbol.dispose]());
+    this.#tested.serve(worker);
     return worker;
   }
 }
@@ -88,9 +91,10 @@ async function callOn(client: Client, isOver: () => boolean, wrong: string[]): P
   return ids;
 }
 
-async function run({ kills, stops, seed }: Wanted): Promise<readonly string[]> {
+async function run({ kills, stops, seed, on }: Wanted): Promise<readonly string[]> {
   const random = seededRandom(seed);
-  await using backend = memoryBackend();
+  await using tested = await testedBackend(on);
+  const { backend } = tested;
   await using client = cluster({ name: "kill", backend, partitions: PARTITIONS, leaseMs: LEASE_MS }).client();
   const wrong: string[] = [];
   let blows = [...Array<"kill">(kills).fill("kill"), ...Array<"stop">(stops).fill("stop")];
@@ -101,7 +105,7 @@ async function run({ kills, stops, seed }: Wanted): Promise<readonly string[]> {
   let isOver = false;
   let ids: string[];
   {
-    await using fleet = new Fleet(backend);
+    await using fleet = new Fleet(tested);
     const calling = callOn(client, () => isOver, wrong);
     for (const [index, blow] of blows.entries()) {
       await new Promise((resolve) => setTimeout(resolve, BLOW_MS * (0.5 + random())));
@@ -129,7 +133,7 @@ async function run({ kills, stops, seed }: Wanted): Promise<readonly string[]> {
 }
 
 /** Sums the counts of all partitions, once their leases have expired. */
-async function countsOf(backend: ReturnType<typeof memoryBackend>): Promise<ReadonlyMap<string, number>> {
+async function countsOf(backend: ClusterBackend): Promise<ReadonlyMap<string, number>> {
   await new Promise((resolve) => setTimeout(resolve, LEASE_MS * 1.2));
   const sum = new Map<string, number>();
   for (let index = 0; index < PARTITIONS; index += 1) {
@@ -148,11 +152,15 @@ async function countsOf(backend: ReturnType<typeof memoryBackend>): Promise<Read
 
 function wanted(): Wanted {
   const { values } = readCommandLine(USAGE, {
+    backend: { type: "string", default: "memory" },
     kills: { type: "string", default: "20" },
     stops: { type: "string", default: "2" },
     seed: { type: "string", default: "1" },
   });
+  const on = BACKENDS.find((name) => name === values.backend);
+  if (on === undefined) refuse(`Option "--backend" must be one of ${BACKENDS.join(", ")}: got "${values.backend}"`);
   return {
+    on,
     kills: wholeNumber("kills", values.kills, 0),
     stops: wholeNumber("stops", values.stops, 0),
     seed: wholeNumber("seed", values.seed),

@@ -136,6 +136,41 @@ export const MIGRATIONS: Migrations = [
       sequence bigint not null,
       primary key (partition, lane)
     ) with (fillfactor = 50)`,
+    // the state of a cluster. Keys are hashes of names, which may be of any length
+    `create table intake_heads (
+      key bytea primary key,
+      last bigint not null,
+      size bigint not null
+    ) with (fillfactor = 50)`,
+    `create table intake_items (
+      head bytea not null,
+      lane bigint not null,
+      sequence bigint not null,
+      key bytea not null,
+      body bytea not null,
+      primary key (head, lane, sequence),
+      unique (head, key)
+    )`,
+    `create table results (
+      key bytea primary key,
+      is_final boolean not null,
+      body bytea not null,
+      expires_at timestamptz not null
+    )`,
+    `create index results_by_expiry on results (expires_at)`,
+    `create sequence registry_revisions`,
+    `create table registry (
+      key text primary key,
+      value text not null,
+      revision bigint not null,
+      mark uuid not null,
+      expires_at timestamptz
+    ) with (fillfactor = 50)`,
+    `create unlogged table wire_bodies (
+      id bigint generated always as identity primary key,
+      at timestamptz not null default now(),
+      body bytea not null
+    )`,
   ],
 ];
 

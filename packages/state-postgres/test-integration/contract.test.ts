@@ -1,5 +1,6 @@
 import type { CheckpointStore, Log, StateStore } from "penguiflow";
-import { checkpointStoreContract, logContract, stateStoreContract } from "penguiflow/testing";
+import { postgresBackend } from "@penguiflow/state-postgres";
+import { checkpointStoreContract, clusterBackendContract, logContract, stateStoreContract } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
 import { TestSchema } from "./server.ts";
 
@@ -39,10 +40,25 @@ const ofLog = logContract({
   close,
 });
 
+const ofBackend = clusterBackendContract({
+  async make() {
+    const schema = await TestSchema.create();
+    const backend = await postgresBackend({ connection: schema.url(), schema: schema.name });
+    return {
+      ...backend,
+      async [Symbol.asyncDispose]() {
+        await backend[Symbol.asyncDispose]();
+        await schema[Symbol.asyncDispose]();
+      },
+    };
+  },
+});
+
 describe.for([
   ["store", ofStore],
   ["checkpoints", ofCheckpoints],
   ["log", ofLog],
+  ["backend of a cluster", ofBackend],
 ] as const)("the %s", ([, contract]) => {
   test.for(contract)("$name", async ({ run }) => {
     await expect(run()).resolves.toBeUndefined();

@@ -1,0 +1,117 @@
+import { randomUUID } from "node:crypto";
+import type { Registry, RegistryEntry, Wire } from "penguiflow/adapter";
+import type { Database } from "../database.ts";
+
+const CHANGED = Uint8Array.of(1);
+const SUBJECT = "registry";
+/** Milliseconds after which values are read again without a notification: they may have expired. */
+const POLL_MS = 500;
+
+/** Stores the values of a registry as rows. */
+export class PostgresRegistry implements Registry {
+  readonly #database: Database;
+  readonly #tables: string;
+  readonly #wire: Wire;
+
+  constructor(database: Database, tables: string, wire: Wire) {
+    this.#database = database;
+    this.#tables = tables;
+    this.#wire = wire;
+  }
+
+  async get(key: string): Promise<RegistryEntry | undefined> {
+    const [row] = await this.#database.query(
+      `select value, revision from ${this.#tables}.registry where key = $1 and ${LIVE}`,
+      [key],
+    );
+    return row === undefined ? undefined : { value: row["value"] as string, revision: Number(row["revision"]) };
+  }
+
+  async put(
+    key: string,
+    value: string,
+    { revision, ttlMs }: { readonly revision?: number | undefined; readonly ttlMs?: number | undefined } = {},
+  ): Promise<number | "conflict"> {
+    // the mark identifies this call, so that one whose answer was lost is not taken for another's
+    const values = [key, value, randomUUID(), ttlMs ?? null, revision ?? null];
+    const expiresAt = `case when $4::float8 is null then null else clock_timestamp() + $4::float8 * interval '1 millisecond' end`;
+    const [row] = await this.#database.query(
+      `with old as (select value from ${this.#tables}.registry where key = $1 and ${LIVE}), put as (
+         insert into ${this.#tables}.registry as r (key, value, revision, mark, expires_at)
+         select $1, $2, nextval('${this.#tables.replaceAll("'", "''")}.registry_revisions'), $3::uuid, ${expiresAt}
+         where coalesce($5::bigint, 0) = 0 or exists (select from old)
+         on conflict (key) do update set
+           value = excluded.value, revision = excluded.revision, mark = excluded.mark, expires_at = excluded.expires_at
+         where $5::bigint is null or r.mark = excluded.mark
+           or $5::bigint = case when r.expires_at <= clock_timestamp() then 0 else r.revision end
+         returning revision
+       )
+       select put.revision, (select value from old) is distinct from $2 as is_new from put`,
+      values,
+    );
+    if (row === undefined) return "conflict";
+    if (row["is_new"] === true) this.#wire.publish(SUBJECT, CHANGED);
+    return Number(row["revision"]);
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#database.query(`delete from ${this.#tables}.registry where key = $1`, [key]);
+    this.#wire.publish(SUBJECT, CHANGED);
+  }
+
+  async watch(
+    prefix: string,
+    onChange: (key: string, value: string | undefined) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (signal.aborted) return;
+    const told = new Map<string, string>();
+    const look = async (): Promise<void> => {
+      const rows = await this.#database.query(
+        `select key, value from ${this.#tables}.registry where starts_with(key, $1) and ${LIVE}`,
+        [prefix],
+      );
+      if (signal.aborted) return;
+      const found = new Map(rows.map(({ key, value }) => [key as string, value as string]));
+      for (const [key, value] of found) {
+        if (told.get(key) === value) continue;
+        told.set(key, value);
+        onChange(key, value);
+      }
+      for (const key of told.keys()) {
+        if (found.has(key)) continue;
+        told.delete(key);
+        onChange(key, undefined);
+      }
+    };
+    // changes that come during a look are seen by the next one
+    let looking: Promise<void> | undefined;
+    let isDue = false;
+    const lookSoon = (): void => {
+      isDue = true;
+      looking ??= (async () => {
+        while (isDue && !signal.aborted) {
+          isDue = false;
+          // while the database cannot be reached, what was told stays
+          await look().catch(() => {});
+        }
+      })().finally(() => {
+        looking = undefined;
+      });
+    };
+    const listening = this.#wire.subscribe(SUBJECT, lookSoon);
+    const polling = setInterval(lookSoon, POLL_MS);
+    polling.unref();
+    signal.addEventListener(
+      "abort",
+      () => {
+        clearInterval(polling);
+        listening[Symbol.dispose]();
+      },
+      { once: true },
+    );
+    await look();
+  }
+}
+
+const LIVE = "(expires_at is null or expires_at > clock_timestamp())";

@@ -1,0 +1,91 @@
+import type { ResultKey, ResultStore, StoredResult } from "penguiflow/adapter";
+import type { Database } from "../database.ts";
+import { hashed } from "./names.ts";
+
+const SWEEP_MS = 10_000;
+
+/** Stores results as rows. Expired ones are removed by the way. */
+export class PostgresResultStore implements ResultStore {
+  readonly #database: Database;
+  readonly #tables: string;
+  #sweptAt = performance.now();
+
+  constructor(database: Database, tables: string) {
+    this.#database = database;
+    this.#tables = tables;
+  }
+
+  async put(results: readonly StoredResult[]): Promise<readonly ("stored" | "superseded")[]> {
+    const answers: ("stored" | "superseded")[] = [];
+    // one statement changes a row once: results of one key go one after the other
+    const keys = results.map(({ key }) => keyOf(key).toString("hex"));
+    let left = results.map((_, index) => index);
+    while (left.length > 0) {
+      const seen = new Set<string>();
+      const batch = left.filter((index) => !seen.has(keys[index]!) && seen.add(keys[index]!));
+      const taken = new Set(batch);
+      left = left.filter((index) => !taken.has(index));
+      const stored = await this.#store(batch.map((index) => results[index]!));
+      for (const index of batch) answers[index] = stored.has(keys[index]!) ? "stored" : "superseded";
+    }
+    if (performance.now() - this.#sweptAt > SWEEP_MS) await this.#sweep();
+    return answers;
+  }
+
+  async get(keys: readonly ResultKey[]): Promise<readonly (StoredResult | undefined)[]> {
+    const rows = await this.#database.query(
+      `select k.place, r.is_final, r.body,
+         extract(epoch from r.expires_at - clock_timestamp())::float8 * 1000 as keep_ms
+       from unnest($1::bytea[]) with ordinality as k (key, place)
+       join ${this.#tables}.results r on r.key = k.key where r.expires_at > clock_timestamp()`,
+      [keys.map(keyOf)],
+    );
+    const found: (StoredResult | undefined)[] = keys.map(() => undefined);
+    for (const { place, is_final: isFinal, body, keep_ms: keepMs } of rows) {
+      const index = Number(place) - 1;
+      found[index] = {
+        key: keys[index]!,
+        isFinal: isFinal as boolean,
+        body: new Uint8Array(body as Buffer),
+        keepMs: Number(keepMs),
+      };
+    }
+    return found;
+  }
+
+  async forget(keys: readonly ResultKey[]): Promise<void> {
+    await this.#database.query(`delete from ${this.#tables}.results where key = any($1::bytea[])`, [keys.map(keyOf)]);
+  }
+
+  /** Stores results of different keys. Returns the keys of those that were stored, as hexadecimal digits. */
+  async #store(results: readonly StoredResult[]): Promise<ReadonlySet<string>> {
+    const sorted = results.toSorted((one, other) => Buffer.compare(keyOf(one.key), keyOf(other.key)));
+    const rows = await this.#database.query(
+      `insert into ${this.#tables}.results as r (key, is_final, body, expires_at)
+       select key, is_final, body, clock_timestamp() + keep_ms * interval '1 millisecond'
+       from unnest($1::bytea[], $2::boolean[], $3::bytea[], $4::float8[]) as n (key, is_final, body, keep_ms)
+       on conflict (key) do update set
+         is_final = excluded.is_final, body = excluded.body, expires_at = excluded.expires_at
+       where not r.is_final or r.expires_at <= clock_timestamp()
+         or (excluded.is_final and r.body = excluded.body)
+       returning encode(key, 'hex') as key`,
+      [
+        sorted.map(({ key }) => keyOf(key)),
+        sorted.map(({ isFinal }) => isFinal),
+        sorted.map(({ body }) => Buffer.from(body)),
+        sorted.map(({ keepMs }) => keepMs),
+      ],
+    );
+    return new Set(rows.map(({ key }) => key as string));
+  }
+
+  async #sweep(): Promise<void> {
+    this.#sweptAt = performance.now();
+    await this.#database.query(
+      `delete from ${this.#tables}.results where key in (
+         select key from ${this.#tables}.results where expires_at <= clock_timestamp() limit 1000)`,
+    );
+  }
+}
+
+const keyOf = ({ partition, tenant, id }: ResultKey): Buffer => hashed(partition, tenant, id);
