@@ -8,7 +8,7 @@ export interface ClusterPause extends PauseTicket {
   readonly traceId: string;
 }
 
-/** What a listener hears of a trace. */
+/** News of a trace for a listener. */
 export type Heard =
   | { readonly type: "outcome"; readonly outcome: FinalOutcome }
   | { readonly type: "refused"; readonly error: Error }

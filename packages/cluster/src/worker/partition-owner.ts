@@ -41,7 +41,7 @@ const CHUNK_BYTES = 1_048_576;
 /** Milliseconds after which a listener that has not said so again is forgotten. */
 const ATTACH_MS = 5_000;
 
-/** What the owner knows of a trace it has accepted. Lost at a takeover: callers then ask for their results. */
+/** Knowledge of a trace that the owner has accepted. Lost at a takeover: callers then ask for their results. */
 interface Accepted {
   readonly inboxes: Set<string>;
   readonly digest: string;
@@ -373,7 +373,7 @@ export class PartitionOwner {
     };
   }
 
-  /** Stores an outcome and tells those who wait for it. The first final result of an id wins. */
+  /** Stores an outcome and tells its callers. The first final result of an id wins. */
   async #putOutcome(outcome: FinalOutcome): Promise<void> {
     const { tenant, traceId: id } = outcome;
     const accepted = this.#accepted.get(keyOf(tenant, id));

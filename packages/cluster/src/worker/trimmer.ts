@@ -25,7 +25,7 @@ export class Trimmer {
   async #run(): Promise<void> {
     while (this.#isDue) {
       this.#isDue = false;
-      // what is not removed now is removed with the next item; the positions keep it from being read again
+      // an item that is not removed now is removed with the next one; the positions keep it from being read again
       await this.#intake.trim(this.#partition, new Map(this.#upTo)).catch(() => {});
     }
     this.#isTrimming = false;

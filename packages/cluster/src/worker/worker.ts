@@ -4,7 +4,7 @@ import { type Deployment, partitionNames } from "../form/place.ts";
 import { type AnyFlow, PartitionOwner } from "./partition-owner.ts";
 import type { WorkerSettings } from "./settings.ts";
 
-/** What a member tells the others of itself. */
+/** Description of a member for the others. */
 export interface MemberCard {
   /** Flows that it runs, with their versions: `orders@1`. */
   readonly runs: readonly string[];
@@ -23,7 +23,7 @@ export interface MemberFigures {
   readonly held: number;
 }
 
-/** How a worker ended. */
+/** Report on the end of a worker. */
 export interface DrainReport {
   readonly partitions: number;
 }

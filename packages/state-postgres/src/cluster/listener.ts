@@ -5,7 +5,7 @@ import type { ResolvedOptions } from "../options.ts";
 const RECONNECT_MS = 250;
 
 /**
- * Receives notifications over a connection of its own, for as long as somebody listens. It connects again when it is
+ * Receives notifications over a connection of its own, while it has listeners. It connects again when it is
  * lost; what was sent meanwhile is lost.
  */
 export class Listener implements AsyncDisposable {
