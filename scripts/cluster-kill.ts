@@ -97,19 +97,17 @@ async function run({ kills, stops, seed, on }: Wanted): Promise<readonly string[
   const { backend } = tested;
   await using client = cluster({ name: "kill", backend, partitions: PARTITIONS, leaseMs: LEASE_MS }).client();
   const wrong: string[] = [];
-  let blows = [...Array<"kill">(kills).fill("kill"), ...Array<"stop">(stops).fill("stop")];
-  blows = blows
-    .map((blow) => ({ blow, at: random() }))
-    .toSorted((a, b) => a.at - b.at)
-    .map(({ blow }) => blow) as typeof blows;
+  const blows = Array.from({ length: kills + stops }, (_, index) => ({ isKill: index < kills, at: random() }));
+  blows.sort((one, other) => one.at - other.at);
   let isOver = false;
   let ids: string[];
   {
     await using fleet = new Fleet(tested);
     const calling = callOn(client, () => isOver, wrong);
-    for (const [index, blow] of blows.entries()) {
+    for (const [index, { isKill }] of blows.entries()) {
       await new Promise((resolve) => setTimeout(resolve, BLOW_MS * (0.5 + random())));
-      await fleet[blow as "kill" | "stop"](Math.floor(random() * WORKERS));
+      const worker = Math.floor(random() * WORKERS);
+      await (isKill ? fleet.kill(worker) : fleet.stop(worker));
       if ((index + 1) % 10 === 0) process.stdout.write(`${index + 1} of ${blows.length} blows\n`);
     }
     isOver = true;
@@ -168,6 +166,6 @@ function wanted(): Wanted {
 }
 
 const wrong = await run(wanted());
-for (const line of wrong.slice(0, 20)) process.stdout.write(`${line}\n`);
+for (const fault of wrong.slice(0, 20)) process.stdout.write(`${fault}\n`);
 process.stdout.write(wrong.length === 0 ? "Nothing lost, nothing doubled\n" : `${wrong.length} faults\n`);
 process.exitCode = wrong.length === 0 ? 0 : 1;

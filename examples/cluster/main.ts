@@ -43,13 +43,13 @@ export async function main(): Promise<ReadonlyMap<string, number>> {
     console.log(`all ${answers} orders are shipped, each once`);
   } finally {
     for (const worker of workers.values()) worker.kill("SIGTERM");
-    await Promise.all(
-      [...workers.values()].map((worker) => worker.exitCode ?? worker.signalCode ?? once(worker, "exit")),
-    );
+    for (const worker of workers.values())
+      if (worker.exitCode === null && worker.signalCode === null) await once(worker, "exit");
   }
   return shipped;
 }
 
 if (import.meta.main) {
-  for (const [worker, count] of [...(await main())].toSorted()) console.log(`${worker.padEnd(5)} shipped ${count}`);
+  for (const [worker, count] of [...(await main())].sort(([one], [other]) => one.localeCompare(other)))
+    console.log(`${worker.padEnd(5)} shipped ${count}`);
 }

@@ -1,4 +1,4 @@
-import { create, FlowError, type Logger, node, payloadNode } from "penguiflow";
+import { create, type FlowError, type Logger, payloadNode } from "penguiflow";
 import { afterEach, expect, test } from "vitest";
 import { type Client, cluster, type ClusterOptions, memoryBackend, type Worker } from "../src/index.ts";
 
@@ -19,12 +19,12 @@ function app(options: Partial<ClusterOptions> = {}) {
   open.push(backend);
   const made = cluster({ name: "app", backend, partitions: 4, leaseMs: 300, logger: SILENT, ...options });
   return {
-    worker(name: string, settings = {}): Worker {
-      const worker = made.worker({ name, ...settings });
+    worker: (name: string): Worker => {
+      const worker = made.worker({ name });
       open.push(worker);
       return worker;
     },
-    client(): Client {
+    client: (): Client => {
       const client = made.client();
       open.push(client);
       return client;
@@ -88,7 +88,7 @@ test("a failure is told with its error", async () => {
 
 test("chunks and the result reach a stream", async () => {
   const telling = create(
-    node("tells", async ({ payload }: { payload: string } & import("penguiflow").Message<string>, ctx) => {
+    payloadNode("tells", async (payload: string, ctx) => {
       for (const text of ["a", "b", "c"]) await ctx.emitChunk({ text });
       return payload;
     }).to(),
@@ -159,4 +159,19 @@ test("what a failed store refused is offered again, and a full intake is NOT_ACC
   const worker = made.worker({ name: "one" }).run(numbers);
   open.push(worker);
   expect(await first).toBe(3);
+});
+
+test("an item that is no message is passed over, and holds up no other", async () => {
+  const backend = memoryBackend();
+  open.push(backend);
+  const made = cluster({ name: "app", backend, partitions: 1, leaseMs: 300, logger: SILENT });
+  await backend.intake.offer([
+    { partition: "app/numbers@1/0", lane: 1, key: "odd", body: new TextEncoder().encode("{") },
+    { partition: "app/numbers@1/0", lane: 0, key: "odd command", body: Uint8Array.of(255) },
+  ]);
+  const caller = made.client();
+  const worker = made.worker({ name: "one" }).run(numbers);
+  open.push(caller, worker);
+  expect(await caller.call(numbers, 1)).toBe(3);
+  expect((await backend.intake.backlog(["app/numbers@1/0"])).get("app/numbers@1/0")).toBe(0);
 });

@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { checkpointStoreContract, clusterBackendContract } from "penguiflow/testing";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type Channel, hostBackend, memoryBackend, remoteBackend } from "../src/index.ts";
 
 function channelOf(port: MessagePort): Channel {
@@ -30,22 +30,23 @@ function overChannel() {
   };
 }
 
-describe("the backend in memory", () => {
-  for (const { name, run } of clusterBackendContract({ make: () => memoryBackend() })) test(name, run);
-});
-
-describe("a backend over a channel", () => {
-  for (const { name, run } of clusterBackendContract({ make: overChannel })) test(name, run);
-});
-
-describe("checkpoints over a channel", () => {
+const checkpointsOverChannel = (): ReturnType<typeof checkpointStoreContract> => {
   let made: ReturnType<typeof overChannel> | undefined;
-  const contract = checkpointStoreContract({
+  return checkpointStoreContract({
     make: () => {
       made = overChannel();
       return made.checkpoints;
     },
     close: async () => await made?.[Symbol.asyncDispose](),
   });
-  for (const { name, run } of contract) test(name, run);
+};
+
+describe.for([
+  ["the backend in memory", clusterBackendContract({ make: () => memoryBackend() })],
+  ["a backend over a channel", clusterBackendContract({ make: overChannel })],
+  ["checkpoints over a channel", checkpointsOverChannel()],
+] as const)("%s", ([, contract]) => {
+  test.for(contract)("$name", async ({ run }) => {
+    await expect(run()).resolves.toBeUndefined();
+  });
 });

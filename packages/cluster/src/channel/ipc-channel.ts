@@ -12,16 +12,9 @@ export function ipcChannel(peer: ChildProcess | NodeJS.Process): Channel {
       if (peer.connected) peer.send?.(message as Serializable, undefined, undefined, () => {});
     },
     receive(take) {
-      const { on, off } = listeners(peer);
-      on(take);
-      return { [Symbol.dispose]: () => off(take) };
+      const emitter = peer as NodeJS.EventEmitter;
+      emitter.on("message", take);
+      return { [Symbol.dispose]: () => void emitter.off("message", take) };
     },
   };
-}
-
-type Take = (message: unknown) => void;
-
-function listeners(peer: ChildProcess | NodeJS.Process): { on(take: Take): void; off(take: Take): void } {
-  const emitter = peer as NodeJS.EventEmitter;
-  return { on: (take) => void emitter.on("message", take), off: (take) => void emitter.off("message", take) };
 }

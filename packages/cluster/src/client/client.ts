@@ -14,7 +14,7 @@ import { readError, writeValue } from "penguiflow/durable";
 import { type Attach, type Command, type Note, ownerSubject, type ResultBody } from "../form/command.ts";
 import { Gatherer } from "../form/gather.ts";
 import { COMMAND_LANE, type Deployment, laneOf, partitionName, partitionNames, partitionOf } from "../form/place.ts";
-import { fromBytes, toBytes } from "../form/text.ts";
+import { fromBytes, readMessage, toBytes } from "../form/text.ts";
 import type { ClusterSettings } from "../worker/settings.ts";
 import { type MemberCard, membersPrefix } from "../worker/worker.ts";
 import { type ClusterPause, type Heard, heardFrom, heardFromResult } from "./pending.ts";
@@ -449,7 +449,8 @@ export class Client implements AsyncDisposable {
   }
 
   #receive(body: Uint8Array): void {
-    const note = fromBytes<Note>(body);
+    const note = readMessage<Note>(body);
+    if (note === undefined) return;
     if (note.kind === "done") this.#answers.get(note.nonce)?.resolve();
     else if (note.kind === "undone") this.#answers.get(note.nonce)?.reject(readError(note.error));
     const heard = heardFrom(note);

@@ -26,7 +26,8 @@ export function heardFrom(note: Note): Heard | undefined {
       return { type: "chunk", chunk: readValue(note.chunk) as StreamChunk };
     case "pause":
       return { type: "pauses", pauses: [pauseFrom(note.pause, note.id)] };
-    default:
+    case "done":
+    case "undone":
       return undefined;
   }
 }

@@ -23,7 +23,7 @@ import {
   type TraceCommand,
 } from "../form/command.ts";
 import { Gatherer } from "../form/gather.ts";
-import { fromBytes, toBytes } from "../form/text.ts";
+import { fromBytes, readMessage, toBytes } from "../form/text.ts";
 import type { WorkerSettings } from "./settings.ts";
 import { Trimmer } from "./trimmer.ts";
 
@@ -199,7 +199,13 @@ export class PartitionOwner {
     isOld: boolean,
     taken: (item: Offered) => void,
   ): Promise<void> {
-    const pairs = items.map((item) => ({ item, command: fromBytes<Command>(item.body) }));
+    const pairs = items.flatMap((item) => {
+      const command = readMessage<Command>(item.body);
+      return command === undefined ? [] : [{ item, command }];
+    });
+    const unread = items.filter(
+      ({ lane, sequence }) => !pairs.some(({ item }) => item.lane === lane && item.sequence === sequence),
+    );
     const calls = pairs.flatMap(({ item, command }) => (command.kind === "call" ? [{ item, command }] : []));
     this.#inFlight += calls.length;
     const finals = await this.#finalsOf(
@@ -219,7 +225,12 @@ export class PartitionOwner {
       await this.#obey(run, item, command);
       taken(item);
     });
-    await Promise.all([...work, ...orders]);
+    const refused = unread.map(async (item) => {
+      this.#settings.logger.error("item_refused", { partition: this.#name, lane: item.lane, sequence: item.sequence });
+      await run.consume({ lane: item.lane, sequence: item.sequence });
+      taken(item);
+    });
+    await Promise.all([...work, ...orders, ...refused]);
   }
 
   /** Looks up the final results of ids that may have ended before. */
@@ -422,7 +433,9 @@ export class PartitionOwner {
 
   /** Receives a client that wants to hear of a trace. It says so again every second. */
   #hear(body: Uint8Array): void {
-    const { tenant, id, inbox } = fromBytes<Attach>(body);
+    const attach = readMessage<Attach>(body);
+    if (attach === undefined) return;
+    const { tenant, id, inbox } = attach;
     const now = performance.now();
     for (const [listener, { until }] of this.#listeners) if (until < now) this.#listeners.delete(listener);
     this.#listeners.set(`${keyOf(tenant, id)}\u0000${inbox}`, {

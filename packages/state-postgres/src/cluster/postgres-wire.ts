@@ -29,13 +29,7 @@ export class PostgresWire implements Wire {
 
   publish(subject: string, body: Uint8Array): void {
     this.#waiting.push({ channel: channelOf(this.#schema, subject), body });
-    this.#sending ??= new Promise<void>((resolve) => setImmediate(resolve))
-      .then(() => this.#send())
-      // a message may be lost
-      .catch(() => {})
-      .finally(() => {
-        this.#sending = undefined;
-      });
+    this.#sending ??= this.#sendSoon();
   }
 
   subscribe(subject: string, receive: (body: Uint8Array) => void): Disposable {
@@ -43,10 +37,12 @@ export class PostgresWire implements Wire {
     let isOver = false;
     const listening = this.#listener.listen(channelOf(this.#schema, subject), (payload) => {
       // in order: a body that has to be read holds up those behind it
-      last = last.then(async () => {
+      const before = last;
+      last = (async () => {
+        await before;
         const body = await this.#bodyOf(payload);
         if (body !== undefined && !isOver) receive(body);
-      });
+      })();
     });
     return {
       [Symbol.dispose]() {
@@ -59,6 +55,17 @@ export class PostgresWire implements Wire {
   /** Waits until everything published is sent. */
   async flush(): Promise<void> {
     while (this.#sending !== undefined) await this.#sending;
+  }
+
+  async #sendSoon(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    try {
+      await this.#send();
+    } catch {
+      // a message may be lost
+    } finally {
+      this.#sending = undefined;
+    }
   }
 
   async #send(): Promise<void> {

@@ -56,9 +56,13 @@ const rules: Readonly<Record<string, Rule>> = {
     await intake.offer([offer("a1"), offer("a2"), offer("b1", { lane: 2 }), offer("b2", { lane: 2 })]);
     const all = await intake.read("p/1", NOWHERE, limit());
     requireSame("The number of items", all.length, 4);
-    const ofOne = all.filter(({ lane }) => lane === 1);
-    const rest = await intake.read("p/1", new Map([[1, ofOne[0]!.sequence]]), limit());
-    requireSame("The lanes of what is left", rest.map(({ lane }) => lane).toSorted(), [1, 2, 2]);
+    const first = all.find(({ lane }) => lane === 1)!;
+    const rest = await intake.read("p/1", new Map([[1, first.sequence]]), limit());
+    requireSame(
+      "The lanes of what is left",
+      rest.map(({ lane }) => lane).toSorted((one, other) => one - other),
+      [1, 2, 2],
+    );
     const ends = new Map(all.map(({ lane, sequence }) => [lane, sequence]));
     requireSame("What is left after the ends", await intake.read("p/1", ends, limit()), []);
   },
