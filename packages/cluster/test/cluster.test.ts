@@ -1,5 +1,5 @@
 import { create, type FlowError, type Logger, payloadNode } from "penguiflow";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { type Client, cluster, type ClusterOptions, memoryBackend, type Worker } from "../src/index.ts";
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -173,5 +173,7 @@ test("an item that is no message is passed over, and holds up no other", async (
   const worker = made.worker({ name: "one" }).run(numbers);
   open.push(caller, worker);
   expect(await caller.call(numbers, 1)).toBe(3);
-  expect((await backend.intake.backlog(["app/numbers@1/0"])).get("app/numbers@1/0")).toBe(0);
+  await vi.waitFor(async () =>
+    expect((await backend.intake.backlog(["app/numbers@1/0"])).get("app/numbers@1/0")).toBe(0),
+  );
 });
