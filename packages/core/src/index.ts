@@ -133,7 +133,7 @@ export type {
 } from "./graph/node-policy.ts";
 
 export type { TraceStream } from "./engine/results/trace-reader.ts";
-export type { StreamItem } from "./engine/results/stream-sink.ts";
+export type { LoggedItem, StreamItem } from "./engine/results/stream-sink.ts";
 
 export { create, createFrom, type FlowOf, type NoNode } from "./flow/create.ts";
 export type {
@@ -146,7 +146,14 @@ export type {
 } from "./engine/durability.ts";
 export type { CancelReport } from "./engine/termination/ending.ts";
 export type { StopReport } from "./engine/engine.ts";
-export type { AcceptOptions, EmitOptions, FetchOptions, StreamOptions, TraceOptions } from "./flow/call-options.ts";
+export type {
+  AcceptOptions,
+  EmitOptions,
+  FetchOptions,
+  StreamOptions,
+  TraceOptions,
+  WithLog,
+} from "./flow/call-options.ts";
 export type { Runnable, RunNeeds, RunOptions, RunSettings } from "./flow/flow.ts";
 export { type ExternalTask, FlowRun } from "./flow/flow-run.ts";
 export { Flow } from "./flow/flow.ts";

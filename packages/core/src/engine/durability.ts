@@ -4,7 +4,7 @@ import type { Message } from "../message/message.ts";
 import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import type { TraceKey } from "../ports/state-store.ts";
 import type { KeptOutcome } from "./results/kept-outcomes.ts";
-import type { StreamItem, StreamSink } from "./results/stream-sink.ts";
+import type { StreamSink } from "./results/stream-sink.ts";
 import type { Origin, Pause, Trace, TraceSink } from "./state/trace.ts";
 import type { Attempt } from "./state/attempt.ts";
 import type { LogItems } from "./state/trace-log.ts";
@@ -76,11 +76,11 @@ export interface Gate {
   /** Delays outcomes. An outcome whose state could not be stored becomes `stopped`. */
   outcome(tell: (outcome: Outcome) => void): (outcome: Outcome) => void;
   /** Makes the source of a stream whose trace `begin` starts once the run is ready. */
-  stream<Result>(
+  stream<Item>(
     sink: StreamSink,
     begin: () => Trace | undefined | Promise<Trace | undefined>,
     leave: (trace: Trace | undefined) => Promise<void>,
-  ): Source<StreamItem<Result>>;
+  ): Source<Item>;
 }
 
 /**

@@ -57,6 +57,11 @@ export interface StreamOptions<Names extends string = string> extends EmitOption
   readonly onLeave?: "cancel" | "detach";
 }
 
+/** Asks a stream for an item for whatever is logged as well. */
+export interface WithLog {
+  readonly log: true;
+}
+
 /** Selection of the result to fetch, and limits of the wait for it. */
 export interface FetchOptions {
   /** Only results of that trace. @defaultValue the next of any trace */

@@ -9,7 +9,7 @@ import type { StreamChunk } from "../message/stream-chunk.ts";
 import type { HistoryPage, RemoteBinding } from "../ports/state-store.ts";
 import { CallSink, OutcomeSink } from "../engine/results/sink.ts";
 import type { RookerySink } from "../engine/results/rookery.ts";
-import type { StreamItem } from "../engine/results/stream-sink.ts";
+import type { LoggedItem, StreamItem } from "../engine/results/stream-sink.ts";
 import type { StreamWriter } from "../engine/state/stream-table.ts";
 import type { Trace, TraceSink } from "../engine/state/trace.ts";
 import type { DurableRun, Position, Recovery } from "../engine/durability.ts";
@@ -20,7 +20,7 @@ import type { Engine, StopReport } from "../engine/engine.ts";
 import type { ResolvedOptions } from "../engine/flow-options.ts";
 import { type FlowStats, statsOf } from "../engine/flow-stats.ts";
 import type { TraceStream } from "../engine/results/trace-reader.ts";
-import type { AcceptOptions, EmitOptions, FetchOptions, StreamOptions, TraceOptions } from "./call-options.ts";
+import type { AcceptOptions, EmitOptions, FetchOptions, StreamOptions, TraceOptions, WithLog } from "./call-options.ts";
 import { emitOfId, outcomeOfId, streamOfId } from "./given-id.ts";
 import { wishOf } from "./fetch-wish.ts";
 import { FlowPauses } from "./pauses.ts";
@@ -230,10 +230,19 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
    *
    * @throws FlowError at the end of the iteration when the trace did not complete
    */
-  stream(input: Input | Message<Input>, options: StreamOptions<Entries> = {}): TraceStream<StreamItem<Result>> {
+  stream(
+    input: Input | Message<Input>,
+    options: StreamOptions<Entries> & WithLog,
+  ): TraceStream<StreamItem<Result> | LoggedItem>;
+  /** Sends a message and yields the chunks and results of its trace as they come. */
+  stream(input: Input | Message<Input>, options?: StreamOptions<Entries>): TraceStream<StreamItem<Result>>;
+  stream(
+    input: Input | Message<Input>,
+    options: StreamOptions<Entries> & Partial<WithLog> = {},
+  ): TraceStream<StreamItem<Result> | LoggedItem> {
     requireOptions("a call", options);
-    const { onLeave = "cancel", ...emitOptions } = options;
-    return readTrace(
+    const { onLeave = "cancel", log, ...emitOptions } = options;
+    return readTrace<StreamItem<Result> | LoggedItem>(
       this.#running,
       onLeave,
       (engine, sink, admitted) =>
@@ -247,6 +256,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
           const { signal } = emitOptions;
           await engine.acceptance.check(message, edges, signal === undefined ? [left] : [left, signal]);
         },
+        log,
       },
     );
   }

@@ -1,8 +1,8 @@
 import { requireKnownKeys } from "../foundation/options.ts";
 import { DEFAULT_HEADERS } from "../message/message.ts";
 import type { Outcome, PauseTicket } from "../message/outcome.ts";
-import type { StreamItem } from "../engine/results/stream-sink.ts";
-import type { StreamOptions, TraceOptions } from "./call-options.ts";
+import type { LoggedItem, StreamItem } from "../engine/results/stream-sink.ts";
+import type { StreamOptions, TraceOptions, WithLog } from "./call-options.ts";
 import { readTrace } from "./read-trace.ts";
 import { loadingPause, type Running, toldWhenStored } from "./running.ts";
 
@@ -83,16 +83,28 @@ export class FlowPauses<out Result> {
   resumeStream(
     token: string,
     value: unknown,
-    options: TraceOptions & Pick<StreamOptions, "onLeave"> = {},
-  ): AsyncGenerator<StreamItem<Result>, void, undefined> {
-    requireKnownKeys("pauses.resumeStream", options, ["tenant", "onLeave"]);
-    const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant } = options;
-    return readTrace(
+    options: TraceOptions & Pick<StreamOptions, "onLeave"> & WithLog,
+  ): AsyncGenerator<StreamItem<Result> | LoggedItem, void, undefined>;
+  /** Answers a pause as `resume` does, and yields the chunks and results of the trace from the answer on. */
+  resumeStream(
+    token: string,
+    value: unknown,
+    options?: TraceOptions & Pick<StreamOptions, "onLeave">,
+  ): AsyncGenerator<StreamItem<Result>, void, undefined>;
+  resumeStream(
+    token: string,
+    value: unknown,
+    options: TraceOptions & Pick<StreamOptions, "onLeave"> & Partial<WithLog> = {},
+  ): AsyncGenerator<StreamItem<Result> | LoggedItem, void, undefined> {
+    requireKnownKeys("pauses.resumeStream", options, ["tenant", "onLeave", "log"]);
+    const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant, log } = options;
+    return readTrace<StreamItem<Result> | LoggedItem>(
       this.#running,
       onLeave,
       (engine, sink) => engine.pausing.following.resumeInto(token, value, tenant, sink),
       {
         load: (engine) => loadingPause(engine, token),
+        log,
       },
     );
   }

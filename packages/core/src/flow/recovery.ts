@@ -74,8 +74,13 @@ export class FlowRecovery<out Result> {
     const engine = await this.#running.ready();
     await loading(engine, traceId, tenant);
     if (!engine.pausing.following.canFollow(traceId, tenant)) throw this.#running.unknownTrace(traceId, tenant);
-    return readTrace(this.#running, onLeave, ({ pausing }, sink) => pausing.following.follow(traceId, tenant, sink), {
-      load: (running) => loading(running, traceId, tenant),
-    });
+    return readTrace<StreamItem<Result>>(
+      this.#running,
+      onLeave,
+      ({ pausing }, sink) => pausing.following.follow(traceId, tenant, sink),
+      {
+        load: (running) => loading(running, traceId, tenant),
+      },
+    );
   }
 }

@@ -2,7 +2,7 @@ import type { FlowError } from "../../foundation/flow-error.ts";
 import type { Outcome } from "../../message/outcome.ts";
 import type { DurableRun, Gate } from "../../engine/durability.ts";
 import type { Source } from "../../engine/results/trace-reader.ts";
-import type { StreamItem, StreamSink } from "../../engine/results/stream-sink.ts";
+import type { StreamSink } from "../../engine/results/stream-sink.ts";
 import type { Trace } from "../../engine/state/trace.ts";
 
 /** Holds back a flow's output until everything before it is stored. */
@@ -35,11 +35,11 @@ export class StoredGate implements Gate {
       });
   }
 
-  stream<Result>(
+  stream<Item>(
     sink: StreamSink,
     begin: () => Trace | undefined | Promise<Trace | undefined>,
     leave: (trace: Trace | undefined) => Promise<void>,
-  ): Source<StreamItem<Result>> {
+  ): Source<Item> {
     const run = this.#run;
     const begun = run.ready.then(begin);
     begun.catch(() => {});
@@ -52,7 +52,7 @@ export class StoredGate implements Gate {
         });
         // chunks are transient output for watchers; a result must last, and a pause may be answered after a crash
         if (item?.type !== "chunk") await run.stored();
-        return item as StreamItem<Result> | undefined;
+        return item as Item | undefined;
       },
       leave: async () => await leave(await begun.catch(() => undefined)),
     };

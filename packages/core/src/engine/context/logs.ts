@@ -18,6 +18,9 @@ export interface LogsHost {
   readonly waits: HandlerWaits;
 }
 
+/** Path of a trace's own log. */
+const OWN: readonly string[] = Object.freeze([]);
+
 /** Log of a trace that has ended. */
 interface KeptLog {
   readonly traceId: string;
@@ -69,9 +72,15 @@ export class Logs {
     return log.view(upTo, attempt);
   }
 
-  /** Commits the items of an attempt; returns their number. */
+  /** Commits the items of an attempt and passes them to the reader of its trace; returns their number. */
   committed(attempt: Attempt): number {
-    return attempt.trace.lasting?.log?.commit(attempt) ?? 0;
+    const { lasting, sink } = attempt.trace;
+    let count = 0;
+    for (const row of lasting?.log?.commit(attempt) ?? []) {
+      count += row.items.length;
+      sink.logged?.(row, OWN);
+    }
+    return count;
   }
 
   /** Returns access to the log as it is now, which outlasts the trace. */

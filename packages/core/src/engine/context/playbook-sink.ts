@@ -2,6 +2,7 @@ import type { Message } from "../../message/message.ts";
 import type { Outcome, PauseTicket } from "../../message/outcome.ts";
 import type { StreamChunk, StreamChunkBase } from "../../message/stream-chunk.ts";
 import type { Sending } from "../delivery/sending.ts";
+import type { LogItems } from "../state/trace-log.ts";
 import { StreamTable, type StreamWriter } from "../state/stream-table.ts";
 import type { Opening, Origin, Trace, TraceSink } from "../state/trace.ts";
 import type { Edge } from "../state/worker.ts";
@@ -91,6 +92,11 @@ export class PlaybookSink implements TraceSink {
 
   pause(pause: PauseTicket): void {
     this.#origin.parent.trace.sink.pause?.(pause);
+  }
+
+  logged(items: LogItems, path: readonly string[]): void {
+    const { parent, name } = this.#origin;
+    if (parent.trace.isOpen) parent.trace.sink.logged?.(items, [name, ...path]);
   }
 
   rests(): void {

@@ -1,6 +1,7 @@
 import type { Message } from "../../message/message.ts";
 import type { Outcome, PauseTicket } from "../../message/outcome.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
+import type { LogItems } from "../state/trace-log.ts";
 import type { TraceSink } from "../state/trace.ts";
 
 /**
@@ -12,8 +13,23 @@ export type StreamItem<Result> =
   | { readonly type: "result"; readonly result: Result; readonly message: Message<Result> }
   | { readonly type: "pause"; readonly pause: PauseTicket };
 
+/**
+ * Item of a stream with the option `log`: what an attempt has appended to the log of the trace, yielded once the attempt
+ * has committed and, in a durable flow, once it is stored.
+ */
+export interface LoggedItem {
+  readonly type: "log";
+  /** Position of the first of `items`. */
+  readonly at: number;
+  readonly items: readonly unknown[];
+  /** Names of the playbooks whose log it is, outermost first; empty for the trace itself. */
+  readonly path: readonly string[];
+}
+
+type AnyItem = StreamItem<unknown> | LoggedItem;
+
 interface Reader {
-  readonly resolve: (item: StreamItem<unknown> | undefined) => void;
+  readonly resolve: (item: AnyItem | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -28,16 +44,23 @@ export class StreamSink implements TraceSink {
   /** More than 0 where the outcome is kept: it must be whole. */
   keepResults = 0;
   onRoom: (() => void) | null = null;
-  #items: (StreamItem<unknown> | undefined)[] = [];
+  #items: (AnyItem | undefined)[] = [];
   #first = 0;
   /** End of the trace: `error` is `undefined` if it completed. */
   #end: { readonly error: unknown } | undefined;
   #reader: Reader | undefined;
   #isDetached = false;
   readonly #window: number;
+  readonly #hasLog: boolean;
 
-  constructor(window: number) {
+  /**
+   * Creates a sink.
+   *
+   * @param hasLog - whether its reader receives what is logged
+   */
+  constructor(window: number, hasLog = false) {
     this.#window = window;
+    this.#hasLog = hasLog;
   }
 
   get unread(): number {
@@ -72,6 +95,11 @@ export class StreamSink implements TraceSink {
     this.#take({ type: "pause", pause });
   }
 
+  /** Adds committed items of a log. They do not count against the window: their attempt is over. */
+  logged({ at, items }: LogItems, path: readonly string[]): void {
+    if (this.#hasLog) this.#take({ type: "log", at, items, path });
+  }
+
   /** Ends the stream with an error, for a reader whose request cannot be met. */
   fail(error: unknown): void {
     this.close(error);
@@ -97,9 +125,9 @@ export class StreamSink implements TraceSink {
   }
 
   /** Returns the next item if it is buffered. */
-  take(): StreamItem<unknown> | undefined {
+  take(): AnyItem | undefined {
     if (this.unread === 0) return undefined;
-    const item = this.#items[this.#first] as StreamItem<unknown>;
+    const item = this.#items[this.#first] as AnyItem;
     this.#items[this.#first] = undefined;
     this.#first += 1;
     if (this.#first === this.#items.length) {
@@ -118,7 +146,7 @@ export class StreamSink implements TraceSink {
    * Resolves with the next item, or `undefined` after the last. Rejects with the error of a trace that did not
    * complete.
    */
-  next(): Promise<StreamItem<unknown> | undefined> {
+  next(): Promise<AnyItem | undefined> {
     return new Promise((resolve, reject) => {
       const item = this.take();
       if (item !== undefined) resolve(item);
@@ -137,7 +165,7 @@ export class StreamSink implements TraceSink {
     this.onRoom?.();
   }
 
-  #take(item: StreamItem<unknown>): void {
+  #take(item: AnyItem): void {
     const reader = this.#reader;
     if (this.#isDetached) return;
     if (reader === undefined) {

@@ -74,18 +74,17 @@ export class TraceLog {
     return at + items.length;
   }
 
-  /** Commits the items of an attempt; returns their number. */
-  commit(by: Writer): number {
-    let count = 0;
-    for (const row of this.#pending.get(by) ?? []) {
+  /** Commits the items of an attempt, and returns them. */
+  commit(by: Writer): readonly LogItems[] {
+    const rows = this.#pending.get(by) ?? [];
+    for (const row of rows) {
       const { at, items, text } = row;
       this.#insert({ at, items });
       if (text !== undefined) this.#unstored.push({ at, text });
       this.length = Math.max(this.length, endOf(row));
-      count += items.length;
     }
     this.#pending.delete(by);
-    return count;
+    return rows;
   }
 
   /** Returns the stored form of the items committed since the previous call. */

@@ -9,7 +9,7 @@ import type { Attempt, Send } from "./attempt.ts";
 import type { BudgetAccount } from "./budget-account.ts";
 import type { GivenId } from "./given-id.ts";
 import type { StreamTable } from "./stream-table.ts";
-import type { TraceLog } from "./trace-log.ts";
+import type { LogItems, TraceLog } from "./trace-log.ts";
 import type { TraceTurn } from "./trace-turn.ts";
 import type { Worker } from "./worker.ts";
 
@@ -38,6 +38,8 @@ export interface TraceSink {
   completed?(first: Message): void;
   /** Accepts a pause that waits for an answer, even without room. */
   pause?(pause: PauseTicket): void;
+  /** Receives items that an attempt has committed to the log of the trace, or of a playbook at `path`. */
+  logged?(items: LogItems, path: readonly string[]): void;
   /** Learns that the trace, a playbook's in a durable flow, waits only for answers and sleeps. */
   rests?(): void;
   /**
