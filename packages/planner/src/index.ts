@@ -11,3 +11,6 @@ export type { Approval, Checked, Effects, IfUnknown, Tool, ToolContext, ToolInit
 export type { ListRequest, ToolSource } from "./tools/source.ts";
 export type { ModelSettings, ModelTurn, Price, Prices } from "./model/model-turn.ts";
 export type { PromptParts, RememberedTurn, StepInfo } from "./model/prompt-parts.ts";
+export { ModelError, type ModelErrorInit } from "./model/model-error.ts";
+export { defaultPrompt } from "./model/prompt.ts";
+export type { Memory } from "./memory/thread-memory.ts";

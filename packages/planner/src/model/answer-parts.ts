@@ -1,0 +1,99 @@
+import type { JSONValue, LanguageModelV4Content, SharedV4ProviderMetadata } from "@ai-sdk/provider";
+import type { Json } from "../plan/json.ts";
+import type { ProviderMetadata, TurnPart } from "../plan/log-item.ts";
+
+/**
+ * Converts what a model said to the parts of a turn, in order. Parts that no prompt can carry, such as sources, are
+ * passed over.
+ */
+export function answerParts(content: readonly LanguageModelV4Content[], step: number): TurnPart[] {
+  const parts: TurnPart[] = [];
+  const ids = new Set<string>();
+  for (const said of content) {
+    const part = partOf(said, `${step}.${ids.size}`, ids);
+    if (part !== undefined) parts.push(part);
+  }
+  return parts;
+}
+
+function partOf(said: LanguageModelV4Content, callId: string, ids: Set<string>): TurnPart | undefined {
+  switch (said.type) {
+    case "text":
+    case "reasoning": {
+      const metadata = metadataOf(said.providerMetadata);
+      // an empty block may carry a signature, and is of no use otherwise
+      return said.text === "" && metadata === undefined
+        ? undefined
+        : { type: said.type, text: said.text, ...(metadata && { metadata }) };
+    }
+    case "tool-call": {
+      if (said.providerExecuted === true) return other(withOptions({ ...said, input: inputOf(said.input) }));
+      // a provider that gives one id twice, or none, would get results that it cannot tell apart
+      const providerId = said.toolCallId === "" || ids.has(said.toolCallId) ? callId : said.toolCallId;
+      ids.add(providerId);
+      const metadata = metadataOf(said.providerMetadata);
+      return {
+        type: "call",
+        callId,
+        providerId,
+        tool: said.toolName,
+        input: said.input,
+        ...(metadata && { metadata }),
+      };
+    }
+    case "tool-result": {
+      if (said.preliminary === true) return undefined;
+      const { toolCallId, toolName, result, isError, providerMetadata } = said;
+      const output = { type: isError === true ? "error-json" : "json", value: result };
+      return other(withOptions({ type: "tool-result", toolCallId, toolName, output, providerMetadata }));
+    }
+    case "file":
+    case "reasoning-file": {
+      const { data } = said;
+      const stored =
+        data.type === "url"
+          ? { type: "url", url: data.originalUrl ?? data.url.href }
+          : { type: "data", data: typeof data.data === "string" ? data.data : base64(data.data) };
+      return other(withOptions({ ...said, data: stored }));
+    }
+    case "custom":
+      return other(withOptions(said));
+    default:
+      return undefined;
+  }
+}
+
+/** Reads the arguments of a call as a prompt carries them: an object, whatever the model wrote. */
+export function inputOf(text: string): Readonly<Record<string, JSONValue>> {
+  if (text.trim() === "") return {};
+  try {
+    const value = JSON.parse(text) as JSONValue;
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      return value as Readonly<Record<string, JSONValue>>;
+    }
+  } catch {
+    // told as it was written
+  }
+  return { unreadable: text };
+}
+
+function metadataOf(metadata: SharedV4ProviderMetadata | undefined): ProviderMetadata | undefined {
+  return metadata;
+}
+
+function other(part: object): TurnPart {
+  return { type: "other", part: part as Json };
+}
+
+/** Turns what came as metadata into what goes back as options. Properties that are `undefined` are left out. */
+function withOptions(part: object): object {
+  const { providerMetadata, ...rest } = part as { readonly providerMetadata?: SharedV4ProviderMetadata };
+  const kept = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+  return providerMetadata === undefined ? kept : { ...kept, providerOptions: providerMetadata };
+}
+
+function base64(bytes: Uint8Array): string {
+  let binary = "";
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}

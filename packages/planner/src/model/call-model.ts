@@ -1,0 +1,131 @@
+import type {
+  LanguageModelV4,
+  LanguageModelV4CallOptions,
+  LanguageModelV4FunctionTool,
+  LanguageModelV4Prompt,
+} from "@ai-sdk/provider";
+import type { JsonSchema } from "../plan/json.ts";
+import type { Tool } from "../tools/tool.ts";
+import { answerParts } from "./answer-parts.ts";
+import { ModelError } from "./model-error.ts";
+import type { ModelSettings, ModelTurn, Prices } from "./model-turn.ts";
+import { providerFailure } from "./provider-failure.ts";
+import { type ModelAnswer, type OnDelta, readStream } from "./read-stream.ts";
+import { costOf, usageOf } from "./usage.ts";
+
+/** A call of a model. */
+export interface ModelRequest {
+  readonly prompt: LanguageModelV4Prompt;
+  readonly tools: readonly Tool[];
+  readonly mode: "native" | "json";
+  readonly settings?: ModelSettings | undefined;
+  readonly prices?: Prices | undefined;
+  /** Schema of the answer, for providers that can hold a model to it. */
+  readonly output?: JsonSchema | undefined;
+  readonly signal: AbortSignal;
+  /** Number of the call in its run. It makes ids of tool calls unique. */
+  readonly step: number;
+  /** Receives what the model says while it speaks. @defaultValue the model does not stream */
+  readonly onDelta?: OnDelta | undefined;
+}
+
+/**
+ * Calls a model once, and returns its turn. It does not retry.
+ *
+ * @throws ModelError when the provider fails, or the model's stream ends before it is finished
+ * @throws the reason of the signal when it is aborted, also when the model ignores it
+ */
+export async function callModel(model: LanguageModelV4, request: ModelRequest): Promise<ModelTurn> {
+  const { signal, onDelta, prices, prompt, step } = request;
+  signal.throwIfAborted();
+  const answer = await answerOf(model, request, optionsOf(request), onDelta);
+  const parts = answerParts(answer.content, step);
+  const text = parts.map((part) => (part.type === "text" ? part.text : "")).join("");
+  const usage = usageOf(answer.usage, () => ({ asked: JSON.stringify(prompt), answered: JSON.stringify(parts) }));
+  const modelId = answer.modelId ?? model.modelId;
+  return {
+    parts,
+    text,
+    finish: finishOf(model.modelId, answer, text),
+    tokensIn: usage.tokensIn,
+    tokensOut: usage.tokensOut,
+    costUsd: costOf(usage, prices, [modelId, model.modelId]),
+    modelId,
+  };
+}
+
+async function answerOf(
+  model: LanguageModelV4,
+  { signal }: ModelRequest,
+  options: LanguageModelV4CallOptions,
+  onDelta: OnDelta | undefined,
+): Promise<ModelAnswer> {
+  if (onDelta !== undefined) {
+    const { stream } = await asked(model, () => model.doStream(options), signal);
+    return await readStream(model.modelId, stream, signal, onDelta);
+  }
+  const { content, finishReason, usage, response } = await asked(model, () => model.doGenerate(options), signal);
+  return { content, finish: finishReason, usage, modelId: response?.modelId };
+}
+
+/** Asks a model, and stops waiting when the signal is aborted: some models do not listen to it. */
+async function asked<Result>(
+  model: LanguageModelV4,
+  ask: () => PromiseLike<Result>,
+  signal: AbortSignal,
+): Promise<Result> {
+  const { promise, resolve, reject } = Promise.withResolvers<Result>();
+  const abort = (): void => reject(signal.reason as Error);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    Promise.resolve(ask()).then(resolve, reject);
+    return await promise;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw providerFailure(model.modelId, error, undefined);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+function optionsOf({ prompt, tools, settings, output, signal }: ModelRequest): LanguageModelV4CallOptions {
+  return {
+    ...settings,
+    prompt,
+    // an empty list is refused by some providers
+    ...(tools.length > 0 && { tools: tools.map(functionTool) }),
+    ...(output !== undefined && { responseFormat: { type: "json" as const, schema: output } }),
+    abortSignal: signal,
+  };
+}
+
+function functionTool({ name, description, inputSchema }: Tool): LanguageModelV4FunctionTool {
+  return { type: "function", name, description, inputSchema };
+}
+
+function finishOf(modelId: string, { finish, content }: ModelAnswer, text: string): ModelTurn["finish"] {
+  switch (finish.unified) {
+    case "length":
+      return "cut";
+    case "content-filter":
+      return "filtered";
+    case "interrupted":
+      throw new ModelError({
+        code: "MODEL_OUTPUT_CUT",
+        message: `Cannot use the answer of model "${modelId}": the provider's stream was interrupted`,
+        retryable: true,
+        text,
+      });
+    case "error":
+      // calls decide: a provider that gave calls has answered
+      if (content.some((part) => part.type === "tool-call")) return "stop";
+      throw new ModelError({
+        code: "MODEL_FAILED",
+        message: `Cannot use the answer of model "${modelId}": it stopped with an error${finish.raw === undefined ? "" : ` (${finish.raw})`}`,
+        retryable: true,
+        text,
+      });
+    default:
+      return "stop";
+  }
+}

@@ -1,0 +1,52 @@
+import type { LanguageModelV4Usage } from "@ai-sdk/provider";
+import type { Prices } from "./model-turn.ts";
+
+/** Tokens of a model call. */
+export interface Usage {
+  readonly tokensIn: number;
+  readonly tokensOut: number;
+  /** Tokens of `tokensIn` that were read from the provider's cache. */
+  readonly cached: number;
+}
+
+/** Characters of a token, roughly: of English, and of JSON. */
+const CHARACTERS_PER_TOKEN = 4;
+
+/** Estimates the tokens of a text. */
+export function estimateTokens(text: string): number {
+  return Math.ceil(text.length / CHARACTERS_PER_TOKEN);
+}
+
+/**
+ * Reads the tokens of a call. A provider that tells none gets an estimate, so that a budget of tokens holds there, too.
+ *
+ * @param said - what was asked and answered, made only for an estimate
+ */
+export function usageOf(
+  usage: LanguageModelV4Usage | undefined,
+  said: () => { readonly asked: string; readonly answered: string },
+): Usage {
+  const input = usage?.inputTokens;
+  const output = usage?.outputTokens;
+  const tokensIn = input?.total ?? sum(input?.noCache, input?.cacheRead, input?.cacheWrite);
+  const tokensOut = output?.total ?? sum(output?.text, output?.reasoning);
+  const cached = input?.cacheRead ?? 0;
+  if (tokensIn !== undefined && tokensOut !== undefined) return { tokensIn, tokensOut, cached };
+  const { asked, answered } = said();
+  return { tokensIn: tokensIn ?? estimateTokens(asked), tokensOut: tokensOut ?? estimateTokens(answered), cached };
+}
+
+function sum(...counts: ReadonlyArray<number | undefined>): number | undefined {
+  const known = counts.filter((count) => count !== undefined);
+  return known.length === 0 ? undefined : known.reduce((total, count) => total + count, 0);
+}
+
+/** Returns the price of a call in US dollars; 0 without a price for the model. */
+export function costOf(usage: Usage, prices: Prices | undefined, modelIds: readonly string[]): number {
+  const id = modelIds.find((candidate) => prices !== undefined && Object.hasOwn(prices, candidate));
+  const price = id === undefined ? undefined : prices?.[id];
+  if (price === undefined) return 0;
+  const { tokensIn, tokensOut, cached } = usage;
+  const fresh = tokensIn - cached;
+  return (fresh * price.input + cached * (price.cachedInput ?? price.input) + tokensOut * price.output) / 1_000_000;
+}
