@@ -2,7 +2,8 @@ export { DEFAULT_BUDGET, type PlanBudget } from "./plan/budget.ts";
 export type { Caller } from "./plan/caller.ts";
 export type { Json, JsonSchema } from "./plan/json.ts";
 export type { Prompt, PromptPart, ProviderMetadata, Turn, TurnPart } from "./plan/log-item.ts";
-export type { PlanEnd, PlanErrorCode, PlanResult, Step, StepCall } from "./plan/plan-end.ts";
+export type { PlanInput } from "./plan/loop-state.ts";
+export type { BareEnd, PlanEnd, PlanErrorCode, PlanResult, Step, StepCall } from "./plan/plan-end.ts";
 export type { PlanEvent } from "./plan/plan-event.ts";
 export type { Policy, PolicyCall, ToolInfo, Verdict } from "./plan/policy.ts";
 export type { Answerer, Decision, Question } from "./plan/question.ts";
@@ -14,3 +15,20 @@ export type { PromptParts, RememberedTurn, StepInfo } from "./model/prompt-parts
 export { ModelError, type ModelErrorInit } from "./model/model-error.ts";
 export { defaultPrompt } from "./model/prompt.ts";
 export type { Memory } from "./memory/thread-memory.ts";
+export { NothingDone, tool } from "./tools/define-tool.ts";
+export { flowTool, type FlowToolInit } from "./tools/flow-tool.ts";
+export type { PlannerToolInit } from "./tools/planner-tool.ts";
+export { remoteTools, type RemoteSkillInit, type RemoteToolsOptions } from "./tools/remote-tools.ts";
+export { type SourceLimits, toolsFrom } from "./tools/tools-from.ts";
+export type { Credentials } from "./tools/catalogue.ts";
+export type { PlannerBelow } from "./tools/tool.ts";
+export type { PlannerOptions } from "./planner-options.ts";
+export {
+  createPlanner,
+  Planner,
+  type PlanRunOptions,
+  type PlanStreamOptions,
+  type QuestionFilter,
+  type StartArguments,
+  type ToolNames,
+} from "./planner.ts";

@@ -20,3 +20,43 @@ export const DEFAULT_BUDGET: PlanBudget = Object.freeze({
   tokens: Number.POSITIVE_INFINITY,
   costUsd: Number.POSITIVE_INFINITY,
 });
+
+const NAMES = Object.keys(DEFAULT_BUDGET) as (keyof PlanBudget)[];
+
+/**
+ * Throws unless each limit of a budget is a number of 0 or more.
+ *
+ * @throws TypeError, RangeError that name the limit
+ */
+export function requireBudget(option: string, budget: Partial<PlanBudget>): void {
+  for (const [name, limit] of Object.entries(budget) as [string, unknown][]) {
+    if (!NAMES.includes(name as keyof PlanBudget))
+      throw new TypeError(`Option "${option}" has no limit "${name}": expected one of ${NAMES.join(", ")}`);
+    if (limit !== undefined && !(typeof limit === "number" && limit >= 0))
+      throw new RangeError(`Option "${option}.${name}" must be a number of 0 or more: got ${String(limit)}`);
+  }
+}
+
+/** Returns the lower of each limit. */
+export function lowest(...budgets: readonly Partial<PlanBudget>[]): PlanBudget {
+  return fromNames((name) => Math.min(...budgets.map((budget) => budget[name] ?? Number.POSITIVE_INFINITY)));
+}
+
+/** Returns what is left of a budget. */
+export function leftOf(budget: PlanBudget, spent: Partial<PlanBudget>): PlanBudget {
+  return fromNames((name) => Math.max(0, budget[name] - (spent[name] ?? 0)));
+}
+
+/** Returns the amounts of a run, 0 for those that are missing. */
+export function amounts(spent: Readonly<Record<string, number>>): PlanBudget {
+  return fromNames((name) => spent[name] ?? 0);
+}
+
+/** Returns the limits that are finite, as the runtime takes them. */
+export function finite(budget: Partial<PlanBudget>): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(budget).filter(([, limit]) => Number.isFinite(limit)));
+}
+
+function fromNames(value: (name: keyof PlanBudget) => number): PlanBudget {
+  return { steps: value("steps"), toolCalls: value("toolCalls"), tokens: value("tokens"), costUsd: value("costUsd") };
+}

@@ -1,5 +1,6 @@
-import type { FlowError } from "penguiflow";
+import type { ErrorPayload } from "penguiflow";
 import type { PlanBudget } from "./budget.ts";
+import type { Ending } from "./entry.ts";
 import type { Json } from "./json.ts";
 import type { Question } from "./question.ts";
 import type { ToolOutput } from "./tool-output.ts";
@@ -33,7 +34,8 @@ export interface StepCall {
   readonly output?: ToolOutput | undefined;
 }
 
-interface PlanBase {
+/** Fields of every end. */
+export interface PlanBase {
   readonly runId: string;
   readonly steps: readonly Step[];
   readonly spent: PlanBudget;
@@ -56,7 +58,7 @@ export type PlanEnd<Output = string> =
   | (PlanBase & {
       readonly status: "failed";
       readonly code: PlanErrorCode;
-      readonly error: FlowError;
+      readonly error: ErrorPayload;
       readonly text?: string | undefined;
     })
   | (PlanBase & { readonly status: "cancelled"; readonly reason: unknown });
@@ -65,3 +67,16 @@ export type PlanEnd<Output = string> =
 export type PlanResult<Output = string> =
   | PlanEnd<Output>
   | (PlanBase & { readonly status: "paused"; readonly questions: readonly Question[] });
+
+/**
+ * The end of a run as its flow gives it on: without the steps, which stand in the log of the run, so that they are not
+ * stored twice. `steps` is empty.
+ */
+export type BareEnd<Output = string> = Exclude<PlanEnd<Output>, { readonly status: "cancelled" }>;
+
+/** Makes an end from its data. */
+export function planEnd<Output>(end: Ending, base: PlanBase): BareEnd<Output> {
+  if (end.status !== "failed") return { ...base, ...end } as BareEnd<Output>;
+  const { status, code, message, text } = end;
+  return { ...base, status, code, error: { name: "PlanError", message, code }, ...(text !== undefined && { text }) };
+}

@@ -23,7 +23,12 @@ export interface ToolSource {
    * @defaultValue `"never"`
    */
   readonly signsIn?: "never" | "service" | "user" | undefined;
-  /** The tools of a caller. Called before each run; a failure makes its tools unavailable for that run. */
+  /** The tools, if they are the same for every caller and never change: `list` is not called then. */
+  readonly tools?: readonly Tool[] | undefined;
+  /**
+   * The tools of a caller. Called when a run begins, where a failure makes its tools unavailable for that run, and again
+   * in each step and for each call: keep what is dear to make.
+   */
   list(request: ListRequest): Promise<readonly Tool[]>;
   /** Gives the question of a sign-in: a URL that the user opens. @defaultValue no way to sign in */
   signIn?(caller: Caller, signal: AbortSignal): Promise<{ readonly url: string }>;

@@ -2,6 +2,9 @@ import type { Playbook, Schema, SchemaOutput } from "penguiflow";
 import type { PlanBudget } from "../plan/budget.ts";
 import type { Caller } from "../plan/caller.ts";
 import type { Json, JsonSchema } from "../plan/json.ts";
+import type { Prompt } from "../plan/log-item.ts";
+import type { PlanInput } from "../plan/loop-state.ts";
+import type { BareEnd } from "../plan/plan-end.ts";
 import type { ToolOutput } from "../plan/tool-output.ts";
 
 /**
@@ -61,6 +64,23 @@ export interface ToolContext<Resources = unknown> {
   once<Value>(key: string, run: (effectKey: string) => Value | Promise<Value>): Promise<Value>;
   /** Runs another flow, with this run's deadline, budget, cancellation and observers. */
   call<Input, Result>(flow: Playbook<Input, Result>, input: Input): Promise<Result>;
+  /**
+   * Runs another planner below this one, for the same caller: with its deadline, its budget and its cancellation. Its
+   * questions and events come up with its name in their `path`; its messages are in the memory of no thread.
+   *
+   * @param budget - limits of that run, besides those of the planner and what is left of the whole
+   */
+  run<Output>(
+    planner: PlannerBelow<Output>,
+    prompt: Prompt,
+    budget?: Partial<PlanBudget>,
+  ): Promise<BareEnd<Output>>;
+}
+
+/** A planner as one above it runs it. */
+export interface PlannerBelow<Output> {
+  readonly name: string;
+  readonly flow: Playbook<PlanInput, BareEnd<Output>>;
 }
 
 /** A tool that a planner can call. Made by `tool`, or by a source. */
@@ -78,6 +98,11 @@ export interface Tool<out Name extends string = string> {
   readonly ifUnknown: IfUnknown;
   /** Characters of a result that the model gets. */
   readonly maxResultChars: number;
+  /**
+   * Whether a call that was cut off goes on where it was by itself, as a flow does. The gate repeats it then, and keeps
+   * nothing of it.
+   */
+  readonly goesOn: boolean;
   /** Checks arguments. Resolves with the value for `run`, or with what does not fit, in words for the model. */
   check(args: Json): Promise<Checked>;
   /** Runs a call with checked arguments, and gives its result as the model reads it. */
@@ -92,7 +117,7 @@ export type Checked = { readonly ok: true; readonly value: unknown } | { readonl
  * the other system by the call's idempotency key. The function returns the result, or `undefined` if it never arrived
  * there, and then the call is run.
  */
-export type IfUnknown = "tell" | "run" | ((key: string) => unknown);
+export type IfUnknown = "tell" | "run" | ((key: string) => Promise<ToolOutput | undefined>);
 
 /** Options of {@link tool}. */
 export interface ToolInit<Name extends string, In extends Schema<unknown, unknown>, Out, Resources> {

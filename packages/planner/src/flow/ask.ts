@@ -1,0 +1,147 @@
+import { type Context, type Message, node, type Schema, type SchemaResult } from "penguiflow";
+import type { EntryInit } from "../plan/entry.ts";
+import type { Call, Done } from "../plan/loop-state.ts";
+import type { Decision } from "../plan/question.ts";
+import type { ToolOutput } from "../plan/tool-output.ts";
+import type { ListedTool } from "../tools/catalogue.ts";
+import { denied, errorOutput, type GateCaller } from "../tools/gate.ts";
+import type { Approval } from "../tools/tool.ts";
+import { log, type LoopNode, NODES, type PlannerParts, toolsNode, whoOf } from "./parts.ts";
+import type { Answered, Asked } from "./people.ts";
+
+/**
+ * Creates the node that asks people before a call: whether it may run, and to sign in. While it waits, no process has
+ * to. It is called again with the answer, and sends the call to its tool or, denied, to the log.
+ */
+export function askNode(parts: PlannerParts): LoopNode {
+  const handler = async ({ payload: call }: Message<Call>, ctx: Context): Promise<void> => {
+    const who = whoOf(call.loop, ctx);
+    const listing = await parts.gate.visible(who, call.loop.unavailable, ctx.signal);
+    const listed = listing.tools.get(call.tool);
+    const entries: EntryInit[] = [];
+    let next = call;
+    let output: ToolOutput | undefined;
+    if (call.asks !== undefined) {
+      const { decision, by } = await approval(parts, ctx, who, call, listed);
+      entries.push({ type: "decision", callId: call.callId, by, decision });
+      if ("approved" in decision && decision.approved) {
+        if (decision.args !== undefined) next = { ...call, edited: decision.args };
+      } else output = denied(reasonOf(decision));
+    }
+    if (output === undefined && listed === undefined)
+      output = errorOutput("TOOL_UNAVAILABLE", `"${call.tool}" cannot be used any more`);
+    if (output === undefined && listed?.source.signsIn === "user") await signIn(parts, ctx, who, call, listed);
+    if (entries.length > 0) await log(ctx, parts, call.loop.spent.steps, entries);
+    if (output === undefined) return await ctx.emit(next, { to: toolsNode((listed as ListedTool).source.name) });
+    const { loop, of, callId, providerId, tool } = call;
+    const done: Done = { loop, of, callId, providerId, tool, output, ms: 0, attempt: 0 };
+    await ctx.emit(done, { to: NODES.record });
+  };
+  return node(
+    { name: NODES.ask, policy: { concurrency: Number.POSITIVE_INFINITY, ordering: "none" } },
+    handler,
+  ) as LoopNode;
+}
+
+/** Asks whether a call may run. An answer that does not fit is refused, and the question stays open. */
+async function approval(
+  { gate, clock }: PlannerParts,
+  ctx: Context,
+  who: GateCaller,
+  call: Call,
+  listed: ListedTool | undefined,
+): Promise<Answered> {
+  const rule = rulesOf(listed);
+  const check = async ({ decision, by }: Answered): Promise<string | undefined> => {
+    if (rule.approvers !== undefined && !rule.approvers(by, who.caller)) return `"${by}" may not answer this question`;
+    if (!("approved" in decision)) return "expected an approval or a denial";
+    if (!decision.approved || decision.args === undefined || listed === undefined) return undefined;
+    const refused = await gate.admitArgs(who, listed, decision.args);
+    if (refused === undefined || refused.asks !== undefined) return undefined;
+    const { output } = refused;
+    return output.kind === "error" ? output.text : output.kind === "denied" ? output.reason : "the policy refuses it";
+  };
+  return await ctx.pause<Answered>({
+    name: "approval",
+    reason: call.asks ?? "",
+    payload: askedOf(call, who, { kind: "approval", schema: listed?.tool.inputSchema ?? {} }),
+    resumeSchema: answerSchema(check),
+    ...(rule.expiresInMs !== undefined && {
+      expiresAt: clock.epochNow() + rule.expiresInMs,
+      ifExpired: { by: "", decision: { approved: false, reason: "nobody has answered in time" } },
+    }),
+  });
+}
+
+/** Asks the user to sign in at a source, unless there is a credential. */
+async function signIn(
+  { catalogue }: PlannerParts,
+  ctx: Context,
+  who: GateCaller,
+  call: Call,
+  { source }: ListedTool,
+): Promise<void> {
+  const { caller } = who;
+  // kept, so that the handler asks again when it is called with the answer
+  const url = await ctx.once(
+    `${ctx.idempotencyKey}/sign-in`,
+    async () => {
+      const credential = await catalogue.credentialOf(caller, source, ctx.signal);
+      return credential === undefined ? ((await source.signIn?.(caller, ctx.signal))?.url ?? "") : null;
+    },
+    { keep: "message", ifFailed: "run", ifUnknown: "run" },
+  );
+  if (url === null) return;
+  const check = ({ user }: Answered): string | undefined =>
+    user === caller.user ? undefined : "only the user of the run may sign in";
+  await ctx.pause({
+    name: "sign-in",
+    reason: `Sign in to "${source.name}"`,
+    payload: askedOf(call, who, { kind: "sign-in", schema: {}, payload: { url } }),
+    resumeSchema: answerSchema(check),
+  });
+}
+
+/** Makes what a question carries. */
+export function askedOf(
+  call: Call,
+  { caller }: GateCaller,
+  question: Pick<Asked, "kind" | "schema" | "payload">,
+): Asked {
+  const { callId, tool } = call;
+  const { user, thread } = caller;
+  return {
+    ...question,
+    callId,
+    tool,
+    args: call.edited ?? call.args,
+    ...(user !== undefined && { user }),
+    ...(thread !== undefined && { thread }),
+  };
+}
+
+/** Makes the schema of an answer; `check` says why one is refused. */
+export function answerSchema(
+  check: (answered: Answered) => string | undefined | Promise<string | undefined>,
+): Schema<unknown, Answered> {
+  const validate = async (value: unknown): Promise<SchemaResult<Answered>> => {
+    const problem = isAnswered(value) ? await check(value) : "expected a decision and who gave it";
+    return problem === undefined ? { value: value as Answered } : { issues: [{ message: problem }] };
+  };
+  return { "~standard": { version: 1, vendor: "penguiflow", validate } };
+}
+
+function isAnswered(value: unknown): value is Answered {
+  return typeof value === "object" && value !== null && "decision" in value && "by" in value;
+}
+
+function rulesOf(listed: ListedTool | undefined): Exclude<Approval<unknown>, boolean | ((...args: never) => unknown)> {
+  const rule = listed?.tool.approval as Approval<unknown> | undefined;
+  return typeof rule === "object" ? rule : {};
+}
+
+function reasonOf(decision: Decision): string {
+  return "approved" in decision && !decision.approved && decision.reason !== undefined
+    ? decision.reason
+    : "a person has refused it";
+}

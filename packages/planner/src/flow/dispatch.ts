@@ -1,0 +1,140 @@
+import { BudgetExhausted, type Context, type Message, node } from "penguiflow";
+import { leftOf } from "../plan/budget.ts";
+import type { Ending, Entry } from "../plan/entry.ts";
+import type { TurnPart } from "../plan/log-item.ts";
+import type { Call, Done, Loop, Turned } from "../plan/loop-state.ts";
+import { verdictOf } from "../plan/verdict.ts";
+import { type Admitted, errorOutput, type Refused } from "../tools/gate.ts";
+import { checkAgainst } from "../tools/json-schema.ts";
+import { log, type LoopNode, NODES, type PlannerParts, toolsNode, whoOf } from "./parts.ts";
+
+type TurnEntry = Extract<Entry, { type: "turn" }>;
+type CallPart = Extract<TurnPart, { type: "call" }>;
+
+/** Feedback to the model, with the end of the run if it has been told too often. */
+interface Fault {
+  readonly why: string;
+  readonly code: "MODEL_OUTPUT_UNUSABLE" | "OUTPUT_INVALID";
+}
+
+/**
+ * Creates the node that sends a turn on: each call to its tool, to a person or, refused, to the log; an answer to the
+ * end. All calls are checked before the first is sent. Its messages are held back until all are made, so that a crash
+ * sends none twice.
+ */
+export function dispatchNode(parts: PlannerParts): LoopNode {
+  const handler = async ({ payload: { loop, end } }: Message<Turned>, ctx: Context): Promise<void> => {
+    if (end !== undefined) return await ctx.emit({ loop, end }, { to: NODES.answer });
+    const entries = await ctx.log.read<Entry>(loop.at);
+    const turn = entries.at(-1) as TurnEntry;
+    const calls = turn.parts.filter((part): part is CallPart => part.type === "call");
+    if (calls.length > 0) return await sendCalls(parts, ctx, loop, calls, entries);
+    const ended = await endOf(parts, ctx, loop, turn);
+    if (!("why" in ended)) return await ctx.emit({ loop, end: ended }, { to: NODES.answer });
+    const isOutput = ended.code === "OUTPUT_INVALID";
+    if (isOutput ? loop.isAskedAgain : loop.repairs >= parts.repairs) {
+      const failed: Ending = { status: "failed", code: ended.code, message: ended.why, text: turn.text };
+      return await ctx.emit({ loop, end: failed }, { to: NODES.answer });
+    }
+    const at = await log(ctx, parts, turn.step, [{ type: "repair", why: ended.why }]);
+    const next: Loop = isOutput ? { ...loop, at, isAskedAgain: true } : { ...loop, at, repairs: loop.repairs + 1 };
+    await ctx.emit(next, { to: NODES.model });
+  };
+  return node(
+    { name: NODES.dispatch, policy: { maxRetries: 1, concurrency: Number.POSITIVE_INFINITY } },
+    handler,
+  ) as LoopNode;
+}
+
+/** Checks all calls of a turn, and sends them on. */
+async function sendCalls(
+  parts: PlannerParts,
+  ctx: Context,
+  before: Loop,
+  asked: readonly CallPart[],
+  entries: readonly Entry[],
+): Promise<void> {
+  const who = whoOf(before, ctx);
+  const listing = await parts.gate.visible(who, before.unavailable, ctx.signal);
+  const known = entries.find((entry) => entry.type === "catalogue")?.digests ?? {};
+  const verdicts: (Admitted | Refused)[] = [];
+  for (const part of asked) verdicts.push(await parts.gate.admit(who, part, listing, known));
+  let { spent } = before;
+  const allowed = verdicts.map((verdict): Admitted | Refused => {
+    if (!("listed" in verdict)) return verdict;
+    if (!takeCall(ctx, leftOf(before.budget, spent).toolCalls))
+      return { output: errorOutput("BUDGET_EXHAUSTED", "No call of a tool is left in the budget of this run") };
+    spent = { ...spent, toolCalls: spent.toolCalls + 1 };
+    return verdict;
+  });
+  const loop: Loop = { ...before, spent };
+  for (const [index, verdict] of allowed.entries()) {
+    const { callId, providerId, tool } = asked[index] as CallPart;
+    const call = { loop, of: asked.length, callId, providerId, tool };
+    if ("listed" in verdict) {
+      const sent = callOf(call, verdict);
+      await ctx.emit(sent, { to: nextOf(sent, verdict) });
+    } else {
+      const done: Done = { ...call, output: verdict.output, ms: 0, attempt: 0, ...stopOf(verdict) };
+      await ctx.emit(done, { to: NODES.record });
+    }
+  }
+}
+
+function callOf(call: Pick<Call, "loop" | "of" | "callId" | "providerId" | "tool">, admitted: Admitted): Call {
+  const { args, digest, asks, listed } = admitted;
+  const { effects, timeoutMs, maxRetries } = listed.tool;
+  return { ...call, args, digest, effects, timeoutMs, maxRetries, ...(asks !== undefined && { asks }) };
+}
+
+function nextOf({ asks }: Call, { listed: { source } }: Admitted): string {
+  return asks === undefined && source.signsIn !== "user" ? toolsNode(source.name) : NODES.ask;
+}
+
+function stopOf({ stop }: Refused): { readonly stop?: string } {
+  return stop === undefined ? {} : { stop };
+}
+
+/** Takes a call out of the budgets: of the planner itself, and of the whole tree. */
+function takeCall(ctx: Context, own: number): boolean {
+  if (own < 1 || (ctx.budget.left["toolCalls"] ?? 1) < 1) return false;
+  try {
+    ctx.budget.spend({ toolCalls: 1 });
+    return true;
+  } catch (error) {
+    if (error instanceof BudgetExhausted) return false;
+    throw error;
+  }
+}
+
+/** Decides how a turn without calls ends the run, or what the model is told instead. */
+async function endOf(parts: PlannerParts, ctx: Context, loop: Loop, turn: TurnEntry): Promise<Ending | Fault> {
+  const { finish, text } = turn;
+  if (finish === "cut")
+    return { status: "failed", code: "MODEL_OUTPUT_CUT", message: "The answer was cut by a limit of its length", text };
+  if (finish === "filtered")
+    return { status: "failed", code: "MODEL_OUTPUT_FILTERED", message: "The answer was filtered by the provider", text };
+  if (text.trim() === "")
+    return { code: "MODEL_OUTPUT_UNUSABLE", why: "You gave neither an answer nor a call of a tool. Give one of them." };
+  const { caller } = whoOf(loop, ctx);
+  const verdict = await verdictOf(parts.policies, { at: "answer", text, caller });
+  if (typeof verdict === "object" && !("replace" in verdict)) {
+    const message = "deny" in verdict ? verdict.deny : verdict.stop;
+    return { status: "failed", code: "POLICY_STOPPED", message };
+  }
+  const said = typeof verdict === "object" ? verdict.replace : text;
+  if (parts.output === undefined) return { status: "completed", text: said, output: said };
+  const value = jsonOf(said);
+  if (value === undefined) return { code: "OUTPUT_INVALID", why: "The answer is no JSON. Answer with JSON alone." };
+  const checked = await checkAgainst(parts.output.schema, value.json);
+  if (checked.ok) return { status: "completed", text: said, output: checked.value };
+  return { code: "OUTPUT_INVALID", why: `The answer does not fit its schema: ${checked.problem}. Answer again.` };
+}
+
+function jsonOf(text: string): { readonly json: unknown } | undefined {
+  try {
+    return { json: JSON.parse(text) };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,39 @@
+import { createFrom, type Flow, type FlowOptions } from "penguiflow";
+import type { PlanInput } from "../plan/loop-state.ts";
+import type { BareEnd } from "../plan/plan-end.ts";
+import { answerNode } from "./answer.ts";
+import { askNode } from "./ask.ts";
+import { beginNode } from "./begin.ts";
+import { dispatchNode } from "./dispatch.ts";
+import { modelNode } from "./model.ts";
+import type { PlannerParts } from "./parts.ts";
+import { gatherNode, recordNode } from "./record.ts";
+import { toolsNodeOf } from "./tools.ts";
+
+/** Builds the flow of a planner: begin → model → dispatch → a node for each source → gather → model → answer. */
+export function planFlow<Output, Resources>(
+  parts: PlannerParts,
+  options: FlowOptions,
+): Flow<PlanInput, BareEnd<Output>, Resources> {
+  const begin = beginNode(parts);
+  const model = modelNode(parts);
+  const dispatch = dispatchNode(parts);
+  const ask = askNode(parts);
+  const record = recordNode(parts);
+  const gather = gatherNode();
+  const answer = answerNode(parts);
+  const tools = parts.catalogue.sources.map((source) => toolsNodeOf(parts, source));
+  return createFrom<PlanInput, BareEnd<Output>, Resources>(
+    [
+      begin.to(model, answer),
+      model.to(dispatch),
+      dispatch.to(ask, ...tools, record, model, answer),
+      ask.to(...tools, record),
+      ...tools.map((node) => node.to(record)),
+      record.to(gather),
+      gather.to(model),
+      answer.to(),
+    ],
+    { ...options, name: parts.name, allowCycles: true },
+  );
+}

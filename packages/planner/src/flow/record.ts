@@ -1,0 +1,19 @@
+import { type Context, joinK, type Message, node, shape } from "penguiflow";
+import type { Done, Recorded } from "../plan/loop-state.ts";
+import { log, type LoopNode, NODES, type PlannerParts } from "./parts.ts";
+
+/** Creates the node that writes results into the log, one after the other, and passes on that they are there. */
+export function recordNode(parts: PlannerParts): LoopNode {
+  const handler = async ({ payload }: Message<Done>, ctx: Context): Promise<Recorded> => {
+    const { loop, of, callId, providerId, tool, output, ms, attempt, edited, stop } = payload;
+    const entry = { type: "result" as const, callId, providerId, tool, output, ms, attempt };
+    await log(ctx, parts, loop.spent.steps, [edited === undefined ? entry : { ...entry, edited }]);
+    return { loop, of, ...(stop !== undefined && { stop }) };
+  };
+  return node({ name: NODES.record, policy: { concurrency: Number.POSITIVE_INFINITY } }, handler) as LoopNode;
+}
+
+/** Creates the node that waits for the results of all calls of a turn. */
+export function gatherNode(): LoopNode {
+  return joinK(NODES.gather, ({ payload }: Message<Recorded>) => payload.of, { input: shape<Recorded>() }) as LoopNode;
+}

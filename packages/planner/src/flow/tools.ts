@@ -1,0 +1,263 @@
+import {
+  type Context,
+  type Effects,
+  FlowError,
+  FlowErrorCode,
+  Limiter,
+  limiter,
+  type Message,
+  node,
+  type Playbook,
+} from "penguiflow";
+import { leftOf, lowest, type PlanBudget } from "../plan/budget.ts";
+import type { Json } from "../plan/json.ts";
+import type { Prompt } from "../plan/log-item.ts";
+import type { Call, Done, Loop, PlanInput } from "../plan/loop-state.ts";
+import type { ToolOutput } from "../plan/tool-output.ts";
+import type { ListedTool } from "../tools/catalogue.ts";
+import { NothingDone, OutputInvalid } from "../tools/define-tool.ts";
+import { errorOutput, type GateCaller } from "../tools/gate.ts";
+import { checkAgainst, jsonSchemaOf } from "../tools/json-schema.ts";
+import { secretsOf, withoutSecrets } from "../tools/secrets.ts";
+import type { ToolSource } from "../tools/source.ts";
+import type { PlannerBelow, ToolContext, ToolQuestion } from "../tools/tool.ts";
+import { answerSchema, askedOf } from "./ask.ts";
+import type {} from "./chunk-kinds.ts";
+import { type LoopNode, type PlannerParts, toolsNode, whoOf } from "./parts.ts";
+import type { Answered } from "./people.ts";
+
+const DEFAULT_CONCURRENCY = 8;
+
+/** Limits of sources that planners share. */
+const limiters = new WeakMap<ToolSource, Limiter>();
+
+/** A tool's error without the secrets of its call. */
+class ToolFailed extends Error {
+  override readonly name: string = "ToolFailed";
+  readonly retryable: boolean;
+  readonly isNothingDone: boolean;
+
+  constructor(message: string, thrown: unknown) {
+    super(message);
+    this.retryable = !(typeof thrown === "object" && thrown !== null && "retryable" in thrown && thrown.retryable === false);
+    this.isNothingDone = thrown instanceof NothingDone;
+  }
+}
+
+/** Creates the node that runs the tools of a source, under the limits of the source. */
+export function toolsNodeOf(parts: PlannerParts, source: ToolSource): LoopNode {
+  const handler = async ({ payload: call }: Message<Call>, ctx: Context): Promise<Done> => {
+    const startedAt = parts.clock.now();
+    const { output, stop } = await run(parts, source, call, ctx);
+    const ms = parts.clock.now() - startedAt;
+    return { ...doneOf(call), output, ms, attempt: ctx.attempt, ...(stop !== undefined && { stop }) };
+  };
+  return node(
+    {
+      name: toolsNode(source.name),
+      policy: {
+        ...limitsOf(source),
+        ordering: "none",
+        perMessage: ({ payload }: Message<Call>) => ({
+          ...(Number.isFinite(payload.timeoutMs) && { timeoutMs: payload.timeoutMs }),
+          maxRetries: payload.maxRetries,
+          retryIf: (error: unknown, { retryable }) => mayRetry(payload.effects, error, retryable),
+          onFailed: (error: FlowError, { payload: call }: Message<Call>): Done => ({
+            ...doneOf(call),
+            output: failureOf(error),
+            ms: error.latencyMs ?? 0,
+            attempt: error.attempt ?? 1,
+          }),
+        }),
+      },
+    },
+    handler,
+  ) as LoopNode;
+}
+
+async function run(
+  parts: PlannerParts,
+  source: ToolSource,
+  call: Call,
+  ctx: Context,
+): Promise<{ readonly output: ToolOutput; readonly stop?: string | undefined }> {
+  const { gate, catalogue } = parts;
+  const who = whoOf(call.loop, ctx);
+  const listing = await gate.visible(who, call.loop.unavailable, ctx.signal);
+  const listed = listing.tools.get(call.tool);
+  if (listed === undefined)
+    return { output: errorOutput("TOOL_UNAVAILABLE", `"${call.tool}" cannot be used any more`) };
+  if ((await gate.digestOf(listed)) !== call.digest)
+    return { output: errorOutput("TOOL_CHANGED", `"${call.tool}" has changed since it was called: call it again`) };
+  const credential = await catalogue.credentialOf(who.caller, source, ctx.signal);
+  if (credential === undefined && source.signsIn === "user")
+    return { output: errorOutput("SIGN_IN_FAILED", `The user is not signed in to "${source.name}"`) };
+  const secrets = secretsOf(credential);
+  try {
+    const output = await attempted(parts, call, listed, who, ctx, credential);
+    return await gate.finish(who, listed, withoutSecrets(output, secrets));
+  } catch (error) {
+    // a pause, a timeout and the end of the run are no failures of the tool
+    ctx.signal.throwIfAborted();
+    if (error instanceof OutputInvalid) return { output: errorOutput("OUTPUT_INVALID", error.message) };
+    throw new ToolFailed(withoutSecrets(messageOf(error), secrets), error);
+  }
+}
+
+/** Runs a call; one that writes, at most once. */
+async function attempted(
+  { gate, clock }: PlannerParts,
+  call: Call,
+  listed: ListedTool,
+  who: GateCaller,
+  ctx: Context,
+  credential: unknown,
+): Promise<ToolOutput> {
+  const { effects, goesOn, ifUnknown } = listed.tool;
+  const args = call.edited ?? call.args;
+  const runAs = (key: string): Promise<ToolOutput> =>
+    gate.run(listed, args, toolContext({ call, who, ctx, credential, key, epochNow: () => clock.epochNow() }));
+  const key = ctx.idempotencyKey;
+  if (effects !== "writes" || goesOn) return await runAs(key);
+  /** Keeps a failure as a result: a call that has begun does not begin again. */
+  const once = async (effectKey: string): Promise<ToolOutput> => {
+    try {
+      return await runAs(effectKey);
+    } catch (error) {
+      if (error instanceof NothingDone) throw error;
+      ctx.signal.throwIfAborted();
+      const text = withoutSecrets(messageOf(error), secretsOf(credential));
+      return errorOutput(error instanceof OutputInvalid ? "OUTPUT_INVALID" : "TOOL_FAILED", text);
+    }
+  };
+  try {
+    return await ctx.once(key, once, {
+      keep: "message",
+      // only what has done nothing, or waits for a person, is kept as a failure
+      ifFailed: "run",
+      ifUnknown:
+        ifUnknown === "run"
+          ? "run"
+          : ifUnknown === "tell"
+            ? "fail"
+            : async (effectKey) => (await ifUnknown(effectKey)) ?? (await once(effectKey)),
+    });
+  } catch (error) {
+    if (!(error instanceof FlowError) || error.code !== FlowErrorCode.EFFECT_UNKNOWN) throw error;
+    return {
+      kind: "unknown",
+      text: `It is not known whether "${call.tool}" took effect: it was cut off. Find out before you call it again.`,
+    };
+  }
+}
+
+/** What a {@link ToolContext} is made of. */
+interface Given {
+  readonly call: Call;
+  readonly who: GateCaller;
+  readonly ctx: Context;
+  readonly credential: unknown;
+  readonly key: string;
+  readonly epochNow: () => number;
+}
+
+function toolContext({ call, who, ctx, credential, key, epochNow }: Given): ToolContext<never> {
+  const { callId, loop } = call;
+  let asked = 0;
+  let calls = 0;
+  return {
+    callId,
+    idempotencyKey: key,
+    attempt: ctx.attempt,
+    caller: who.caller,
+    credential,
+    resources: ctx.resources as never,
+    get signal() {
+      return ctx.signal;
+    },
+    get left() {
+      return lowest(leftOf(loop.budget, loop.spent), ctx.budget.left as Readonly<Record<string, number>>);
+    },
+    progress: async (data: Json) => {
+      await ctx.emitChunk({ kind: "planner.progress", data: { callId, data } });
+    },
+    ask: async <Value>(question: ToolQuestion<Value>): Promise<Value> => {
+      asked += 1;
+      return await ask(question, asked, { call, who, ctx, epochNow });
+    },
+    once: (name, effect) => ctx.once(`${key}/${name}`, effect, { keep: "message" }),
+    call: async <Input, Result>(flow: Playbook<Input, Result>, input: Input): Promise<Result> => {
+      calls += 1;
+      return await ctx.callPlaybook(flow, input, { key: `${callId}/${calls}` });
+    },
+    run: async <Output>({ name, flow }: PlannerBelow<Output>, prompt: Prompt, budget?: Partial<PlanBudget>) => {
+      calls += 1;
+      const { user, thread, streams } = loop;
+      const path = [...who.path, name];
+      const input: PlanInput = { prompt, user, thread, budget, path, streams };
+      return await ctx.callPlaybook(flow, input, { key: `${callId}/${calls}` });
+    },
+  };
+}
+
+async function ask<Value>(
+  question: ToolQuestion<Value>,
+  index: number,
+  { call, who, ctx, epochNow }: Pick<Given, "call" | "who" | "ctx" | "epochNow">,
+): Promise<Value> {
+  const { reason, payload, schema, expiresInMs } = question;
+  const jsonSchema = jsonSchemaOf(`the question of tool "${call.tool}"`, schema, question.jsonSchema);
+  const check = async ({ decision }: Answered): Promise<string | undefined> => {
+    if (!("value" in decision)) return "expected a value";
+    const checked = await checkAgainst(schema, decision.value);
+    return checked.ok ? undefined : checked.problem;
+  };
+  const answered = await ctx.pause<Answered | "expired">({
+    name: `input ${index}`,
+    reason,
+    payload: askedOf(call, who, { kind: "input", schema: jsonSchema, ...(payload !== undefined && { payload }) }),
+    resumeSchema: answerSchema(check),
+    ...(expiresInMs !== undefined && { expiresAt: epochNow() + expiresInMs, ifExpired: "expired" as const }),
+  });
+  if (answered === "expired") throw new Error(`No answer to "${reason}" in time`);
+  const { decision } = answered;
+  const checked = await checkAgainst(schema, "value" in decision ? decision.value : undefined);
+  if (!checked.ok) throw new TypeError(`The answer to "${reason}" does not fit: ${checked.problem}`);
+  return checked.value as Value;
+}
+
+function limitsOf(source: ToolSource): { readonly limiter?: Limiter; readonly concurrency: number } {
+  const { concurrency = DEFAULT_CONCURRENCY, perCaller, name } = source;
+  // tools that are the planner's own share nothing
+  if (name === "") return { concurrency: Number.POSITIVE_INFINITY };
+  let shared = limiters.get(source);
+  if (shared === undefined) {
+    shared =
+      perCaller === undefined ? limiter({ concurrency }) : limiter({ concurrency: perCaller, by: callerKey });
+    limiters.set(source, shared);
+  }
+  return { limiter: shared, concurrency: perCaller === undefined ? Number.POSITIVE_INFINITY : concurrency };
+}
+
+function callerKey({ headers, payload }: Message): string {
+  return JSON.stringify([headers.tenant, (payload as { readonly loop: Loop }).loop.user ?? null]);
+}
+
+function mayRetry(effects: Effects, error: unknown, retryable: boolean): boolean {
+  if (effects === "writes") return error instanceof ToolFailed && error.isNothingDone;
+  return retryable && !(error instanceof ToolFailed && !error.retryable);
+}
+
+function doneOf({ loop, of, callId, providerId, tool, edited }: Call): Pick<Done, "loop" | "of" | "callId" | "providerId" | "tool" | "edited"> {
+  return { loop, of, callId, providerId, tool, ...(edited !== undefined && { edited }) };
+}
+
+function failureOf(error: FlowError): ToolOutput {
+  if (error.code === FlowErrorCode.NODE_TIMEOUT)
+    return errorOutput("TOOL_TIMEOUT", `The call took too long. ${error.message}`);
+  return errorOutput("TOOL_FAILED", messageOf(error.unwrap()));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

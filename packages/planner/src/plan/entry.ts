@@ -1,0 +1,70 @@
+import type { PlanErrorCode } from "./plan-end.ts";
+import type { PlanBudget } from "./budget.ts";
+import type { Json } from "./json.ts";
+import type { PromptPart, TurnPart } from "./log-item.ts";
+import type { Decision } from "./question.ts";
+import type { ToolOutput } from "./tool-output.ts";
+
+/** A run of a thread that was over before this run, as its log keeps it. */
+interface Remembered {
+  readonly runId: string;
+  readonly user: string;
+  readonly answer: string;
+  readonly tools: readonly string[];
+}
+
+/**
+ * An item of a run's log. It is written once; the prompt, the steps and the events of a run are projections of its
+ * entries. `at` is epoch milliseconds, `step` the number of the model call before it.
+ */
+export type Entry = { readonly at: number; readonly step: number } & (
+  | { readonly type: "memory"; readonly summary?: string | undefined; readonly turns: readonly Remembered[] }
+  /** Digests of the tools of sources, by name, when the run began. */
+  | { readonly type: "catalogue"; readonly digests: Readonly<Record<string, string>> }
+  /** A person's message; `by` names who steered the run with it. */
+  | { readonly type: "said"; readonly parts: readonly PromptPart[]; readonly by?: string | undefined }
+  | {
+      readonly type: "turn";
+      readonly parts: readonly TurnPart[];
+      readonly text: string;
+      readonly finish: "stop" | "cut" | "filtered";
+      readonly tokens: number;
+      readonly costUsd: number;
+      readonly ms: number;
+      readonly attempt: number;
+    }
+  | {
+      readonly type: "result";
+      readonly callId: string;
+      readonly providerId: string;
+      readonly tool: string;
+      readonly output: ToolOutput;
+      readonly ms: number;
+      readonly attempt: number;
+      /** Arguments of a person, when they replaced those of the model. */
+      readonly edited?: Json | undefined;
+    }
+  | { readonly type: "decision"; readonly callId: string; readonly by: string; readonly decision: Decision }
+  /** Feedback to the model; `text` is what it had said, if that is no turn of its own. */
+  | { readonly type: "repair"; readonly why: string; readonly text?: string | undefined }
+  | { readonly type: "compacted"; readonly from: number; readonly to: number }
+  | { readonly type: "end"; readonly end: Ending; readonly spent: PlanBudget }
+);
+
+/** How a run ends, as data. */
+export type Ending =
+  | { readonly status: "completed"; readonly text: string; readonly output: unknown }
+  | {
+      readonly status: "exhausted";
+      readonly which: keyof PlanBudget | "deadline";
+      readonly text?: string | undefined;
+    }
+  | {
+      readonly status: "failed";
+      readonly code: PlanErrorCode;
+      readonly message: string;
+      readonly text?: string | undefined;
+    };
+
+/** An entry without the fields that all entries have. */
+export type EntryInit = Entry extends infer Each ? (Each extends Entry ? Omit<Each, "at" | "step"> : never) : never;

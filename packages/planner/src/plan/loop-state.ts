@@ -1,0 +1,88 @@
+import type { PlanBudget } from "./budget.ts";
+import type { Caller } from "./caller.ts";
+import type { Ending } from "./entry.ts";
+import type { Json } from "./json.ts";
+import type { Prompt } from "./log-item.ts";
+import type { Effects } from "../tools/tool.ts";
+import type { ToolOutput } from "./tool-output.ts";
+
+/** What a planner's flow is given. */
+export interface PlanInput {
+  readonly prompt: Prompt;
+  readonly user?: string | undefined;
+  readonly thread?: string | undefined;
+  /** Limits besides those of the planner; the lower one counts. */
+  readonly budget?: Partial<PlanBudget> | undefined;
+  /** Names of the planners above it, outermost first. Its messages are in the memory of no thread then. */
+  readonly path?: readonly string[] | undefined;
+  /** Whether the model streams, for a reader of its text. @defaultValue false */
+  readonly streams?: boolean | undefined;
+}
+
+/** State that each message of the loop carries: how far the run has come, and not what was said. */
+export interface Loop extends Pick<PlanInput, "user" | "thread"> {
+  /** Names of the planners on the way down to this one; empty for the one that was run. */
+  readonly path: readonly string[];
+  readonly streams: boolean;
+  /** Length of the log. */
+  readonly at: number;
+  readonly budget: PlanBudget;
+  /** Spent by this planner itself. */
+  readonly spent: PlanBudget;
+  /** Number of unusable turns that the model was told of. */
+  readonly repairs: number;
+  /** Whether the model was told that its answer does not fit. */
+  readonly isAskedAgain: boolean;
+  readonly isCompacted: boolean;
+  /** Names of the sources that could not be reached when the run began. */
+  readonly unavailable: readonly string[];
+  /** Position in the memory of its thread. */
+  readonly memoryAt: number;
+}
+
+/** A turn of the model that is in the log, or an end without one. */
+export interface Turned {
+  readonly loop: Loop;
+  readonly end?: Ending | undefined;
+}
+
+/** A call on its way to its tool. */
+export interface Call {
+  readonly loop: Loop;
+  /** Number of calls in its turn. */
+  readonly of: number;
+  readonly callId: string;
+  readonly providerId: string;
+  readonly tool: string;
+  readonly args: Json;
+  /** Arguments of a person in their place. */
+  readonly edited?: Json | undefined;
+  /** Why a person is asked first; absent when no one is. */
+  readonly asks?: string | undefined;
+  readonly digest: string;
+  readonly effects: Effects;
+  readonly timeoutMs: number;
+  readonly maxRetries: number;
+}
+
+/** A call with its result. */
+export interface Done extends Pick<Call, "loop" | "of" | "callId" | "providerId" | "tool" | "edited"> {
+  readonly output: ToolOutput;
+  readonly ms: number;
+  readonly attempt: number;
+  /** Why the run is to stop. */
+  readonly stop?: string | undefined;
+}
+
+/** A result that is in the log. */
+export interface Recorded {
+  readonly loop: Loop;
+  readonly of: number;
+  readonly stop?: string | undefined;
+}
+
+/** Returns who the run acts for. */
+export function callerOf(loop: Pick<Loop, "user" | "thread">, tenant: string, runId: string): Caller {
+  const { user, thread } = loop;
+  return { tenant, runId, ...(user !== undefined && { user }), ...(thread !== undefined && { thread }) };
+}

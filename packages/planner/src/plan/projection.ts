@@ -1,0 +1,126 @@
+import type { Entry } from "./entry.ts";
+import type { Json } from "./json.ts";
+import type { Turn } from "./log-item.ts";
+import { type PlanEnd, planEnd, type Step, type StepCall } from "./plan-end.ts";
+import type { PlanEvent } from "./plan-event.ts";
+
+/** Returns the conversation of a run, from which its next prompt is made. */
+export function turnsOf(entries: readonly Entry[]): Turn[] {
+  return entries.flatMap((entry): Turn[] => {
+    switch (entry.type) {
+      case "said":
+        return [{ role: "user", parts: entry.parts, ...(entry.by !== undefined && { by: entry.by }) }];
+      case "turn":
+        return [{ role: "model", parts: entry.parts }];
+      case "result": {
+        const { callId, providerId, tool, output } = entry;
+        return [{ role: "tool", callId, providerId, tool, output }];
+      }
+      case "repair": {
+        const note: Turn = { role: "note", text: entry.why };
+        return entry.text === undefined ? [note] : [{ role: "model", parts: [{ type: "text", text: entry.text }] }, note];
+      }
+      default:
+        return [];
+    }
+  });
+}
+
+/** Reads arguments as the model wrote them: JSON, or the text itself if it is none. */
+export function argsOf(input: string): Json {
+  if (input.trim() === "") return {};
+  try {
+    return JSON.parse(input) as Json;
+  } catch {
+    return input;
+  }
+}
+
+/** Place of an event: the run and the planners on the way down to it. */
+export interface EventPlace {
+  readonly runId: string;
+  readonly path: readonly string[];
+}
+
+/**
+ * The steps and events of a run, projected from its log as the log grows. What is read later from the stored log is what
+ * a stream was given while the run went on.
+ */
+export class Projection<Output = unknown, Names extends string = string> {
+  /** Number of the last event; 0 before the first. */
+  seq = 0;
+  /** Number of the last model call. */
+  step = 0;
+  tokens = 0;
+  costUsd = 0;
+  toolCalls = 0;
+  end: PlanEnd<Output> | undefined;
+  readonly #steps: { -readonly [Field in keyof Step]: Step[Field] }[] = [];
+  readonly #calls = new Map<string, { -readonly [Field in keyof StepCall]: StepCall[Field] }>();
+
+  get steps(): readonly Step[] {
+    return this.#steps;
+  }
+
+  /** Adds entries, and returns their events. */
+  add(entries: readonly Entry[], { runId, path }: EventPlace): PlanEvent<Output, Names>[] {
+    const events: PlanEvent<Output, Names>[] = [];
+    for (const entry of entries) {
+      this.step = entry.step;
+      for (const event of this.#eventsOf(entry, runId)) {
+        this.seq += 1;
+        events.push({ seq: this.seq, at: entry.at, runId, step: entry.step, path, ...event } as PlanEvent<Output, Names>);
+      }
+    }
+    return events;
+  }
+
+  #eventsOf(entry: Entry, runId: string): object[] {
+    switch (entry.type) {
+      case "said":
+        return entry.by === undefined ? [] : [{ type: "steered", by: entry.by }];
+      case "turn": {
+        const { text, tokens, costUsd, ms, attempt } = entry;
+        const calls = this.#turn(entry);
+        return [{ type: "step", text, tokens, costUsd, ms, attempt }, ...calls];
+      }
+      case "result": {
+        const { callId, output, ms, attempt, edited } = entry;
+        const call = this.#calls.get(callId);
+        if (call !== undefined) {
+          call.output = output;
+          if (edited !== undefined) call.args = edited;
+        }
+        return [{ type: "result", callId, output, ms, attempt, ...(edited !== undefined && { edited: true }) }];
+      }
+      case "decision": {
+        const { callId, by, decision } = entry;
+        return [{ type: "decision", callId, by, decision }];
+      }
+      case "repair":
+        return [{ type: "repair", why: entry.why }];
+      case "compacted":
+        return [{ type: "compacted", from: entry.from, to: entry.to }];
+      case "end":
+        this.end = planEnd<Output>(entry.end, { runId, steps: this.#steps, spent: entry.spent });
+        return [{ type: "end", end: this.end }];
+      default:
+        return [];
+    }
+  }
+
+  /** Begins a step; returns the events of its calls. */
+  #turn({ parts, text, tokens, costUsd }: Extract<Entry, { type: "turn" }>): object[] {
+    this.tokens += tokens;
+    this.costUsd += costUsd;
+    const calls = parts.flatMap((part) => {
+      if (part.type !== "call") return [];
+      const call = { callId: part.callId, tool: part.tool, args: argsOf(part.input) };
+      this.#calls.set(part.callId, call);
+      return [call];
+    });
+    this.toolCalls += calls.length;
+    this.#steps.push({ index: this.#steps.length, text, calls, tokens, costUsd });
+    return calls.map(({ callId, tool, args }) => ({ type: "call", callId, tool, args }));
+  }
+}

@@ -1,0 +1,290 @@
+import {
+  type Clock,
+  type Flow,
+  flowNode,
+  type FlowNode,
+  DEFAULT_TENANT,
+  type Meta,
+  type RunOptions,
+} from "penguiflow";
+import { partsOf as piecesOf } from "./flow/begin.ts";
+import { planFlow } from "./flow/graph.ts";
+import { STEER, type Steering } from "./flow/model.ts";
+import type { PlannerParts } from "./flow/parts.ts";
+import { type Answered, type Asked, questionOf } from "./flow/people.ts";
+import { finite, lowest, type PlanBudget, requireBudget } from "./plan/budget.ts";
+import type { Entry } from "./plan/entry.ts";
+import type { Prompt } from "./plan/log-item.ts";
+import type { PlanInput } from "./plan/loop-state.ts";
+import type { BareEnd, PlanResult } from "./plan/plan-end.ts";
+import type { PlanEvent } from "./plan/plan-event.ts";
+import { Projection } from "./plan/projection.ts";
+import type { Answerer, Decision, Question } from "./plan/question.ts";
+import { flowOptionsOf, partsOf, type PlannerOptions } from "./planner-options.ts";
+import { resultOf } from "./run/end-of.ts";
+import { eventsOf } from "./run/event-stream.ts";
+import { plannerTool, type PlannerToolInit } from "./tools/planner-tool.ts";
+import type { ToolSource } from "./tools/source.ts";
+import type { Tool } from "./tools/tool.ts";
+
+/** Options of a run. */
+export interface PlanRunOptions {
+  /** @defaultValue `"default"` */
+  readonly tenant?: string | undefined;
+  /** @defaultValue none */
+  readonly user?: string | undefined;
+  /** Conversation whose memory the run has. Runs of one thread follow one another. @defaultValue none */
+  readonly thread?: string | undefined;
+  /** @defaultValue a new unique id */
+  readonly runId?: string | undefined;
+  /** Limits besides those of the planner; the lower one counts. */
+  readonly budget?: Partial<PlanBudget> | undefined;
+  /** Milliseconds after which the run ends as `exhausted`. @defaultValue none */
+  readonly timeoutMs?: number | undefined;
+  /** Cancels the run when it aborts. */
+  readonly signal?: AbortSignal | undefined;
+  readonly meta?: Meta | undefined;
+}
+
+/** Options of a streamed run. */
+export interface PlanStreamOptions extends PlanRunOptions {
+  /** Fate of the run when its reader leaves early. @defaultValue `"cancel"` */
+  readonly onLeave?: "cancel" | "detach" | undefined;
+}
+
+/** The questions to be listed. */
+export interface QuestionFilter {
+  readonly tenant: string;
+  readonly user?: string | undefined;
+  readonly runId?: string | undefined;
+}
+
+/** Names of tools; any text if a source lists some at run time. */
+export type ToolNames<Tools extends readonly unknown[]> = Tools[number] extends infer One
+  ? One extends Tool<infer Name>
+    ? Name
+    : One extends ToolSource
+      ? string
+      : never
+  : never;
+
+/** Arguments of `start`: resources are required when tools need any. */
+export type StartArguments<Resources> = unknown extends Resources
+  ? [options?: RunOptions<Resources>]
+  : [options: RunOptions<Resources>];
+
+/**
+ * Creates a planner: a flow in which a language model chooses the tools.
+ *
+ * @throws TypeError, RangeError when an option is missing or out of range, and for two tools of one name
+ */
+export function createPlanner<
+  const Tools extends readonly (Tool | ToolSource)[] = [],
+  Output = string,
+  Resources = unknown,
+>(options: PlannerOptions<Tools, Output>): Planner<Output, ToolNames<Tools>, Resources> {
+  const parts = partsOf(options);
+  return new Planner(parts, planFlow<Output, Resources>(parts, flowOptionsOf(options)));
+}
+
+/** A planner. It holds nothing of a run, a thread or a caller: that is in its flow's traces. */
+export class Planner<Output = string, Names extends string = string, Resources = unknown> implements AsyncDisposable {
+  readonly name: string;
+  /** The flow it is. Its result lacks the steps, which are in the log of the trace. */
+  readonly flow: Flow<PlanInput, BareEnd<Output>, Resources>;
+  readonly #budget: PlanBudget;
+  readonly #clock: Clock;
+
+  /** Internal: call `createPlanner`. */
+  constructor({ name, budget, clock }: PlannerParts, flow: Flow<PlanInput, BareEnd<Output>, Resources>) {
+    this.name = name;
+    this.flow = flow;
+    this.#budget = budget;
+    this.#clock = clock;
+  }
+
+  /** Starts the planner. A durable one goes on with what an earlier process has left. */
+  start(...options: StartArguments<Resources>): this {
+    this.flow.run((options[0] ?? {}) as RunOptions<Resources>);
+    return this;
+  }
+
+  /** Stops the planner without waiting for its runs; a durable one takes them up again when it starts. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.flow.stop();
+  }
+
+  /**
+   * Runs a prompt, and resolves with how it ended, or with the questions it waits for.
+   *
+   * @throws FlowError when the planner cannot take it: `FLOW_NOT_RUNNING`; never for what a run ends with
+   */
+  async run(prompt: Prompt, options: PlanRunOptions = {}): Promise<PlanResult<Output>> {
+    const waiting = await this.#waiting(options);
+    if (waiting !== undefined) return waiting;
+    return await resultOf(await this.flow.outcome(inputOf(prompt, options, false), this.#callOptions(options)));
+  }
+
+  /** Runs a prompt, and yields its events as they happen. The last one is `end` or `paused`. */
+  async *stream(
+    prompt: Prompt,
+    options: PlanStreamOptions = {},
+  ): AsyncGenerator<PlanEvent<Output, Names>, void, undefined> {
+    const { onLeave, tenant = DEFAULT_TENANT } = options;
+    const runId = options.runId ?? newRunId();
+    const call = { ...this.#callOptions({ ...options, runId }), log: true as const, ...(onLeave && { onLeave }) };
+    const waiting = await this.#waiting(options);
+    if (waiting !== undefined) {
+      const at = this.#clock.epochNow();
+      yield { seq: 1, at, runId: waiting.runId, step: 0, path: [], type: "end", end: waiting };
+      return;
+    }
+    yield* eventsOf({
+      runId,
+      items: this.flow.stream(inputOf(prompt, options, true), call),
+      clock: this.#clock,
+      projection: new Projection<Output, Names>(),
+      questions: () => this.questions({ tenant, runId }),
+    });
+  }
+
+  /**
+   * Answers a question, and resolves with how the run goes on: with its end, or with what it waits for then. Works in
+   * any process that runs the planner.
+   *
+   * @throws FlowError `PAUSE_UNKNOWN`, `PAUSE_USED`, `PAUSE_EXPIRED`, `PAUSE_FOREIGN`; `RESUME_INVALID` when the answer
+   * does not fit or this person may not give it: the question stays open then
+   */
+  async resume(token: string, decision: Decision, who: Answerer): Promise<PlanResult<Output>> {
+    return await resultOf(await this.flow.pauses.resume(token, answeredBy(decision, who), { tenant: who.tenant }));
+  }
+
+  /**
+   * Answers a question, and yields the events of the run from then on.
+   *
+   * @throws FlowError as `resume` does
+   */
+  async *resumeStream(
+    token: string,
+    decision: Decision,
+    who: Answerer,
+    options: Pick<PlanStreamOptions, "onLeave"> = {},
+  ): AsyncGenerator<PlanEvent<Output, Names>, void, undefined> {
+    const { tenant } = who;
+    const tickets = await this.flow.pauses.list({ tenant });
+    const runId = tickets.find((ticket) => ticket.token === token)?.traceId ?? "";
+    const projection = new Projection<Output, Names>();
+    if (runId !== "") projection.add(await this.#entries(runId, tenant), { runId, path: [] });
+    const { onLeave } = options;
+    yield* eventsOf({
+      runId,
+      items: this.flow.pauses.resumeStream(token, answeredBy(decision, who), {
+        tenant,
+        log: true,
+        ...(onLeave && { onLeave }),
+      }),
+      clock: this.#clock,
+      projection,
+      questions: () => this.questions({ tenant, runId }),
+    });
+  }
+
+  /**
+   * Sends a message into a running plan. The model sees it once, with its next call.
+   *
+   * @throws FlowError `TRACE_UNKNOWN`, `TRACE_ENDED`
+   */
+  async steer(runId: string, message: Prompt, who: Answerer): Promise<void> {
+    const steering: Steering = { parts: piecesOf(message), by: who.by };
+    await this.flow.signal(runId, STEER, steering, { tenant: who.tenant });
+  }
+
+  /** The open questions of a tenant's runs: of all, of those for a user, or of one. */
+  async questions({ tenant, user, runId }: QuestionFilter): Promise<Question[]> {
+    const tickets = await this.flow.pauses.list({ tenant, ...(runId !== undefined && { traceId: runId }) });
+    return tickets.flatMap((ticket) => {
+      const question = questionOf(ticket);
+      return question === undefined || (user !== undefined && userOf(ticket.payload) !== user) ? [] : [question];
+    });
+  }
+
+  /**
+   * Yields the stored events of a run so far, then its open questions: of one that runs, waits or has ended lately.
+   *
+   * @throws FlowError `TRACE_UNKNOWN`
+   */
+  async *trajectory(runId: string, tenant: string): AsyncGenerator<PlanEvent<Output, Names>, void, undefined> {
+    const projection = new Projection<Output, Names>();
+    yield* projection.add(await this.#entries(runId, tenant), { runId, path: [] });
+    if (projection.end !== undefined) return;
+    const questions = await this.questions({ tenant, runId });
+    const { seq, step } = projection;
+    if (questions.length > 0)
+      yield { seq, at: this.#clock.epochNow(), runId, step, path: [], type: "paused", questions };
+  }
+
+  /** Makes a tool of the planner, for another one. */
+  tool<const Name extends string>(init: PlannerToolInit<Name>): Tool<Name> {
+    return plannerTool(this, init);
+  }
+
+  /** Makes a node of the planner, for another flow. */
+  node<const Name extends string>(name: Name): FlowNode<Name, PlanInput, BareEnd<Output>> {
+    return flowNode(name, this.flow);
+  }
+
+  #callOptions({ tenant, user, thread, runId, budget = {}, timeoutMs, signal, meta }: PlanRunOptions) {
+    requireBudget("budget", budget);
+    return {
+      tenant,
+      traceId: runId,
+      timeoutMs,
+      signal,
+      meta,
+      budget: finite(lowest(this.#budget, budget)),
+      exclusive: thread === undefined ? undefined : threadKey(user, thread),
+    };
+  }
+
+  /** Returns the end of a run whose thread waits for an answer: behind it, the run would wait as long. */
+  async #waiting({ tenant = DEFAULT_TENANT, user, thread, runId = newRunId() }: PlanRunOptions) {
+    if (thread === undefined) return undefined;
+    const key = threadKey(user, thread);
+    const tickets = await this.flow.pauses.list({ tenant });
+    const questions = tickets.flatMap((ticket) => {
+      const asked = ticket.payload as Asked | undefined;
+      return asked?.thread !== undefined && threadKey(asked.user, asked.thread) === key ? (questionOf(ticket) ?? []) : [];
+    });
+    if (questions.length === 0) return undefined;
+    const message = `Cannot run in thread "${thread}": its run waits for ${questions.length} answers; give them first`;
+    const error = { name: "PlanError", code: "THREAD_PAUSED", message, details: { questions } };
+    const spent = { steps: 0, toolCalls: 0, tokens: 0, costUsd: 0 };
+    return { runId, steps: [], spent, status: "failed" as const, code: "THREAD_PAUSED" as const, error };
+  }
+
+  async #entries(runId: string, tenant: string): Promise<readonly Entry[]> {
+    return (await this.flow.log(runId, { tenant })) as readonly Entry[];
+  }
+}
+
+
+function newRunId(): string {
+  return crypto.randomUUID();
+}
+
+function inputOf(prompt: Prompt, { user, thread, budget }: PlanRunOptions, streams: boolean): PlanInput {
+  return { prompt, user, thread, budget, streams };
+}
+
+function answeredBy(decision: Decision, { by, user }: Answerer): Answered {
+  return { decision, by, ...(user !== undefined && { user }) };
+}
+
+function userOf(payload: unknown): string | undefined {
+  return (payload as Asked | undefined)?.user;
+}
+
+/** Returns the key under which runs follow one another. A list as JSON: no name can pass for two. */
+function threadKey(user: string | undefined, thread: string): string {
+  return JSON.stringify([user ?? null, thread]);
+}

@@ -1,0 +1,61 @@
+import { BudgetExhausted, type ErrorPayload, FlowError, FlowErrorCode, type Outcome } from "penguiflow";
+import { amounts, type PlanBudget } from "../plan/budget.ts";
+import type { Entry } from "../plan/entry.ts";
+import type { BareEnd, PlanBase, PlanEnd, PlanResult } from "../plan/plan-end.ts";
+import { Projection } from "../plan/projection.ts";
+import { questionOf } from "../flow/people.ts";
+
+/** Codes of errors with which a flow refuses a call, so that there is no run that could end. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  FlowErrorCode.FLOW_NOT_RUNNING,
+  FlowErrorCode.TRACE_UNWINDING,
+  FlowErrorCode.TRACE_UNKNOWN,
+  FlowErrorCode.PAUSE_UNKNOWN,
+  FlowErrorCode.PAUSE_MALFORMED,
+  FlowErrorCode.PAUSE_USED,
+  FlowErrorCode.PAUSE_EXPIRED,
+  FlowErrorCode.PAUSE_FOREIGN,
+  FlowErrorCode.RESUME_INVALID,
+]);
+
+/** Whether an error refuses a call, rather than ending a run. */
+export function isRefusal(error: unknown): boolean {
+  return !(error instanceof FlowError) || REFUSALS.has(error.code);
+}
+
+/** Makes the result of a run from the outcome of its trace and from its log. */
+export async function resultOf<Output>(outcome: Outcome<BareEnd<Output>>): Promise<PlanResult<Output>> {
+  const projection = new Projection<Output>();
+  const entries = ((await outcome.log?.read()) ?? []) as readonly Entry[];
+  projection.add(entries, { runId: outcome.traceId, path: [] });
+  const base: PlanBase = { runId: outcome.traceId, steps: projection.steps, spent: amounts(outcome.spent) };
+  switch (outcome.status) {
+    case "completed":
+      return { ...outcome.result, ...base };
+    case "paused": {
+      const questions = outcome.pauses.flatMap((ticket) => questionOf(ticket) ?? []);
+      return { ...base, status: "paused", questions };
+    }
+    case "cancelled":
+      return { ...base, status: "cancelled", reason: outcome.reason };
+    case "exhausted":
+      return { ...base, status: "exhausted", which: outcome.which as keyof PlanBudget | "deadline" };
+    default:
+      return { ...base, status: "failed", code: "RUN_FAILED", error: plain(outcome.error) };
+  }
+}
+
+/** Makes the end of a run whose stream ended with an error. */
+export function endOfError<Output>(error: FlowError, base: PlanBase): PlanEnd<Output> {
+  if (error.code === FlowErrorCode.TRACE_CANCELLED) return { ...base, status: "cancelled", reason: error.unwrap() };
+  if (error.code === FlowErrorCode.DEADLINE_EXCEEDED) return { ...base, status: "exhausted", which: "deadline" };
+  if (error instanceof BudgetExhausted)
+    return { ...base, status: "exhausted", which: error.budget as keyof PlanBudget };
+  return { ...base, status: "failed", code: "RUN_FAILED", error: plain(error) };
+}
+
+/** Returns an error as data, without the stacks that tell of the program. */
+function plain(error: FlowError): ErrorPayload {
+  const { stack: _, cause: __, ...rest } = error.toPayload();
+  return rest;
+}

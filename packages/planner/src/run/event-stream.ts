@@ -1,0 +1,77 @@
+import { type Clock, type FlowError, FlowErrorCode, type LoggedItem, type StreamChunk, type StreamItem } from "penguiflow";
+import { questionOf } from "../flow/people.ts";
+import type { Entry } from "../plan/entry.ts";
+import type { PlanBase } from "../plan/plan-end.ts";
+import type { PlanEvent } from "../plan/plan-event.ts";
+import { Projection } from "../plan/projection.ts";
+import type { Question } from "../plan/question.ts";
+import type {} from "../flow/chunk-kinds.ts";
+import { endOfError, isRefusal } from "./end-of.ts";
+
+type Items = AsyncIterable<StreamItem<unknown> | LoggedItem>;
+
+/** What the events of a run are made of. */
+export interface EventSource<Output, Names extends string> {
+  readonly runId: string;
+  readonly items: Items;
+  readonly clock: Clock;
+  /** The run so far: events of earlier entries are not told again. */
+  readonly projection: Projection<Output, Names>;
+  /** The questions that are open. */
+  readonly questions: () => Promise<readonly Question[]>;
+}
+
+/** Yields the events of a run as they happen; the last one is `end` or `paused`. */
+export async function* eventsOf<Output, Names extends string>({
+  runId,
+  items,
+  clock,
+  projection,
+  questions,
+}: EventSource<Output, Names>): AsyncGenerator<PlanEvent<Output, Names>, void, undefined> {
+  const below = new Map<string, Projection<Output, Names>>();
+  /** Makes an event that is told and not stored: it has the number of the stored one before it. */
+  const told = (path: readonly string[], step: number, event: object): PlanEvent<Output, Names> =>
+    ({ seq: projection.seq, at: clock.epochNow(), runId, step, path, ...event }) as PlanEvent<Output, Names>;
+  try {
+    for await (const item of items) {
+      if (item.type === "pause") {
+        const question = questionOf(item.pause);
+        if (question !== undefined) yield told(question.path, projection.step, { type: "question", question });
+      } else if (item.type === "chunk") {
+        const event = eventOf(item.chunk);
+        const { path = [] } = item.chunk;
+        const { step } = path.length === 0 ? projection : (below.get(path.join("/")) ?? projection);
+        if (event !== undefined) yield told(path, event.type === "progress" ? step : step + 1, event);
+      } else if (item.type === "log") {
+        const entries = item.items as readonly Entry[];
+        if (item.path.length === 0) yield* projection.add(entries, { runId, path: [] });
+        else {
+          const key = item.path.join("/");
+          const inner = below.get(key) ?? new Projection<Output, Names>();
+          below.set(key, inner);
+          const { seq } = projection;
+          // the end of a planner below is told as the result of its call
+          for (const event of inner.add(entries, { runId, path: item.path }))
+            if (event.type !== "end") yield { ...event, seq };
+        }
+      }
+    }
+  } catch (error) {
+    if ((error as FlowError).code === FlowErrorCode.TRACE_PAUSED) {
+      yield told([], projection.step, { type: "paused", questions: await questions() });
+      return;
+    }
+    if (isRefusal(error)) throw error;
+    const { steps, step, tokens, costUsd, toolCalls } = projection;
+    const base: PlanBase = { runId, steps, spent: { steps: step, toolCalls, tokens, costUsd } };
+    projection.seq += 1;
+    yield told([], step, { type: "end", end: endOfError(error as FlowError, base) });
+  }
+}
+
+function eventOf(chunk: StreamChunk): { readonly type: string } | undefined {
+  if (chunk.kind === "planner.reasoning") return { type: "reasoning", ...chunk.data };
+  if (chunk.kind === "planner.progress") return { type: "progress", ...chunk.data };
+  return chunk.kind === undefined && chunk.text !== "" ? ({ type: "text", delta: chunk.text } as { type: string }) : undefined;
+}

@@ -1,0 +1,107 @@
+import type { Caller } from "../plan/caller.ts";
+import type { ToolInfo } from "../plan/policy.ts";
+import { requireName } from "./define-tool.ts";
+import type { ToolSource } from "./source.ts";
+import type { Tool } from "./tool.ts";
+
+/** Gives the credential of a caller at a source. */
+export type Credentials = (caller: Caller, source: string, signal: AbortSignal) => unknown;
+
+/** A tool under the name that the model uses, with its source. */
+export interface ListedTool {
+  readonly tool: Tool;
+  readonly source: ToolSource;
+  readonly info: ToolInfo;
+}
+
+/** The tools of a caller, by name, and the names of the sources that could not be reached. */
+export interface Listing {
+  readonly tools: ReadonlyMap<string, ListedTool>;
+  readonly unavailable: readonly string[];
+}
+
+/** The tools of a planner: those given by themselves, as a source without a name, and those of its sources. */
+export class Catalogue {
+  readonly sources: readonly ToolSource[];
+  readonly #credentials: Credentials | undefined;
+  /** The listing of a planner whose tools never change. */
+  readonly #fixed: Listing | undefined;
+
+  /**
+   * Creates a catalogue.
+   *
+   * @throws TypeError for a name that models refuse, and for two tools or sources of one name
+   */
+  constructor(given: readonly (Tool | ToolSource)[], credentials: Credentials | undefined) {
+    const tools = given.filter((one): one is Tool => !isSource(one));
+    const own: ToolSource = { name: "", tools, list: () => Promise.resolve(tools) };
+    this.sources = [...(tools.length > 0 ? [own] : []), ...given.filter(isSource)];
+    this.#credentials = credentials;
+    const names = new Set<string>();
+    for (const { name } of this.sources) {
+      if (names.has(name)) throw new TypeError(`Cannot use two sources of tools named "${name}": rename one`);
+      if (name !== "") requireName(name);
+      names.add(name);
+    }
+    const known = new Map<string, ListedTool>();
+    for (const source of this.sources) add(known, source, source.tools ?? []);
+    if (this.sources.every((source) => source.tools !== undefined)) this.#fixed = { tools: known, unavailable: [] };
+  }
+
+  /** Whether the tools are the same for every caller and never change. */
+  get isFixed(): boolean {
+    return this.#fixed !== undefined;
+  }
+
+  /** Lists the tools of a caller. Sources that are `unavailable` are not asked; one that fails is added to them. */
+  async list(caller: Caller, unavailable: readonly string[], signal: AbortSignal): Promise<Listing> {
+    if (this.#fixed !== undefined) return this.#fixed;
+    const missing = [...unavailable];
+    const lists = await Promise.all(
+      this.sources.map(async (source) => {
+        if (source.tools !== undefined) return source.tools;
+        if (unavailable.includes(source.name)) return [];
+        try {
+          const credential = await this.credentialOf(caller, source, signal);
+          return await source.list({ caller, credential, signal });
+        } catch {
+          signal.throwIfAborted();
+          missing.push(source.name);
+          return [];
+        }
+      }),
+    );
+    const tools = new Map<string, ListedTool>();
+    for (const [index, source] of this.sources.entries()) add(tools, source, lists[index] as readonly Tool[]);
+    return { tools, unavailable: missing };
+  }
+
+  /** Fetches the credential of a caller at a source; `undefined` if it needs none. */
+  async credentialOf(caller: Caller, source: ToolSource, signal: AbortSignal): Promise<unknown> {
+    return await this.#credentials?.(caller, source.name, signal);
+  }
+}
+
+/** Returns whether something is a source rather than a tool. */
+function isSource(one: Tool | ToolSource): one is ToolSource {
+  return "list" in one;
+}
+
+function add(known: Map<string, ListedTool>, source: ToolSource, tools: readonly Tool[]): void {
+  for (const tool of tools) {
+    const name = source.name === "" ? tool.name : `${source.name}_${tool.name}`;
+    requireName(name);
+    const other = known.get(name);
+    if (other !== undefined)
+      throw new TypeError(
+        `Cannot use two tools named "${name}": ${placeOf(other.source)} and ${placeOf(source)} have one; rename one`,
+      );
+    const { description, effects } = tool;
+    const listed = name === tool.name ? tool : { ...tool, name };
+    known.set(name, { tool: listed, source, info: { name, source: source.name, description, effects } });
+  }
+}
+
+function placeOf({ name }: ToolSource): string {
+  return name === "" ? "the planner itself" : `source "${name}"`;
+}

@@ -1,0 +1,53 @@
+import type { ArtifactRef, ContentPart, ToolOutput } from "../plan/tool-output.ts";
+
+/** Keeps a whole result; resolves with where. */
+export type Keep = (content: { readonly mediaType: string; readonly data: string | Uint8Array }) => Promise<ArtifactRef>;
+
+/** Shortens a result to what the model gets. The whole is kept, if there is a place for it. */
+export async function clamped(output: ToolOutput, maxChars: number, keep: Keep | undefined): Promise<ToolOutput> {
+  switch (output.kind) {
+    case "text":
+      return await shortened(output.text, "text/plain", output, maxChars, keep);
+    case "json":
+      return await shortened(JSON.stringify(output.value), "application/json", output, maxChars, keep);
+    case "content":
+      return { ...output, parts: await Promise.all(output.parts.map((part) => clampedPart(part, maxChars, keep))) };
+    case "error":
+      return output.text.length > maxChars ? { ...output, text: preview(output.text, maxChars) } : output;
+    default:
+      return output;
+  }
+}
+
+async function shortened(
+  text: string,
+  mediaType: string,
+  output: ToolOutput,
+  maxChars: number,
+  keep: Keep | undefined,
+): Promise<ToolOutput> {
+  if (text.length <= maxChars) return output;
+  const artifact = await keep?.({ mediaType, data: text });
+  return { kind: "text", text: preview(text, maxChars), ...(artifact !== undefined && { artifact }) };
+}
+
+async function clampedPart(part: ContentPart, maxChars: number, keep: Keep | undefined): Promise<ContentPart> {
+  if (part.type === "text") {
+    if (part.text.length <= maxChars) return part;
+    const artifact = await keep?.({ mediaType: "text/plain", data: part.text });
+    return { type: "text", text: preview(part.text, maxChars) + noteOf(artifact) };
+  }
+  if (part.data.length <= maxChars) return part;
+  const { mediaType, data, filename = "a file" } = part;
+  const artifact = await keep?.({ mediaType, data: Uint8Array.from(atob(data), (char) => char.charCodeAt(0)) });
+  const why = `[${filename} (${mediaType}) is too long to be shown: ${data.length} characters as base64]`;
+  return { type: "text", text: why + noteOf(artifact) };
+}
+
+function preview(text: string, maxChars: number): string {
+  return `${text.slice(0, maxChars)}\n[… ${text.length - maxChars} of ${text.length} characters are left out]`;
+}
+
+function noteOf(artifact: ArtifactRef | undefined): string {
+  return artifact === undefined ? "" : `\n[It is kept whole as artifact "${artifact.id}"]`;
+}

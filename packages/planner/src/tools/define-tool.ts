@@ -1,0 +1,118 @@
+import type { Schema } from "penguiflow";
+import type { Json } from "../plan/json.ts";
+import type { ToolOutput } from "../plan/tool-output.ts";
+import { checkAgainst, jsonSchemaOf } from "./json-schema.ts";
+import type { Effects, Tool, ToolContext, ToolInit } from "./tool.ts";
+
+const NAME = /^[\w-]{1,64}$/;
+const EFFECTS: readonly Effects[] = ["reads", "idempotent", "writes"];
+
+/** Output that does not fit the schema of its tool. */
+export class OutputInvalid extends Error {
+  override readonly name: string = "OutputInvalid";
+  /** Whether the same call may succeed later. */
+  readonly retryable: boolean = false;
+}
+
+/**
+ * The error of a tool that writes and knows that nothing has happened: such as a refused connection. The call may be
+ * tried again then.
+ */
+export class NothingDone extends Error {
+  override readonly name: string = "NothingDone";
+}
+
+/**
+ * Makes a tool that a planner can call.
+ *
+ * @example
+ * ```ts
+ * const search = tool({
+ *   name: "search",
+ *   description: "Finds pages",
+ *   input: z.object({ query: z.string() }),
+ *   effects: "reads",
+ *   run: ({ query }, { signal }) => find(query, signal),
+ * });
+ * ```
+ * @throws TypeError, RangeError when a field is missing or out of range
+ */
+export function tool<const Name extends string, In extends Schema<unknown, unknown>, Out, Resources = unknown>(
+  init: ToolInit<Name, In, Out, Resources>,
+): Tool<Name> {
+  return makeTool(init, false);
+}
+
+/** Makes a tool; `goesOn` says whether its calls go on by themselves after they were cut off. */
+export function makeTool<const Name extends string, In extends Schema<unknown, unknown>, Out, Resources>(
+  init: ToolInit<Name, In, Out, Resources>,
+  goesOn: boolean,
+): Tool<Name> {
+  const { name, description, effects, approval = false, ifUnknown = "tell" } = init;
+  requireName(name);
+  if (typeof description !== "string" || description === "")
+    throw new TypeError(`Option "description" of tool "${name}" must be a text that is not empty`);
+  if (!EFFECTS.includes(effects))
+    throw new TypeError(
+      `Option "effects" of tool "${name}" must be "reads", "idempotent" or "writes": got ${JSON.stringify(effects)}`,
+    );
+  const timeoutMs = init.timeoutMs ?? (goesOn ? Number.POSITIVE_INFINITY : 30_000);
+  const maxRetries = init.maxRetries ?? (effects === "writes" || goesOn ? 0 : 2);
+  const maxResultChars = init.maxResultChars ?? 20_000;
+  requireLeast(name, { timeoutMs, maxResultChars }, 1);
+  requireLeast(name, { maxRetries }, 0);
+  const input = init.input as Schema<unknown, unknown>;
+  const inputSchema = jsonSchemaOf(`the input of tool "${name}"`, input, init.jsonSchema);
+  const { toModel = (value: Out): ToolOutput => outputOf(value) } = init;
+  return Object.freeze({
+    name,
+    description,
+    inputSchema,
+    effects,
+    approval: approval as Tool["approval"],
+    timeoutMs,
+    maxRetries,
+    ifUnknown:
+      typeof ifUnknown === "function"
+        ? async (key: string) => {
+            const found = await ifUnknown(key);
+            return found === undefined ? undefined : toModel(found);
+          }
+        : ifUnknown,
+    maxResultChars,
+    goesOn,
+    check: (args: Json) => checkAgainst(input, args),
+    run: async (args: unknown, ctx: ToolContext<never>): Promise<ToolOutput> => {
+      const value = await init.run(args as never, ctx as unknown as ToolContext<Resources>);
+      if (init.output === undefined) return toModel(value);
+      const checked = await checkAgainst(init.output, value);
+      if (!checked.ok) throw new OutputInvalid(`The output of tool "${name}" does not fit its schema: ${checked.problem}`);
+      return toModel(checked.value as Out);
+    },
+  });
+}
+
+/**
+ * Throws unless a name is one that all models accept.
+ *
+ * @throws TypeError
+ */
+export function requireName(name: unknown): asserts name is string {
+  if (typeof name !== "string" || !NAME.test(name))
+    throw new TypeError(
+      `The name of a tool must be 1 to 64 of A-Z, a-z, 0-9, "_" and "-": got ${JSON.stringify(name)}; models refuse others`,
+    );
+}
+
+/** Converts a value to a result: text for a string, JSON for the rest. */
+export function outputOf(value: unknown): ToolOutput {
+  if (typeof value === "string") return { kind: "text", text: value };
+  const json = JSON.stringify(value) as string | undefined;
+  return { kind: "json", value: json === undefined ? null : (JSON.parse(json) as Json) };
+}
+
+function requireLeast(tool: string, options: Readonly<Record<string, number>>, least: number): void {
+  for (const [option, value] of Object.entries(options))
+    if (!(typeof value === "number" && value >= least))
+      throw new RangeError(`Option "${option}" of tool "${tool}" must be ${least} or more: got ${String(value)}`);
+}
