@@ -1,6 +1,6 @@
 import type { JSONValue, LanguageModelV4Content, SharedV4ProviderMetadata } from "@ai-sdk/provider";
 import type { Json } from "../plan/json.ts";
-import type { ProviderMetadata, TurnPart } from "../plan/log-item.ts";
+import type { TurnPart } from "../plan/log-item.ts";
 
 /**
  * Converts what a model said to the parts of a turn, in order. Parts that no prompt can carry, such as sources, are
@@ -20,7 +20,7 @@ function partOf(said: LanguageModelV4Content, callId: string, ids: Set<string>):
   switch (said.type) {
     case "text":
     case "reasoning": {
-      const metadata = metadataOf(said.providerMetadata);
+      const { providerMetadata: metadata } = said;
       // an empty block may carry a signature, and is of no use otherwise
       return said.text === "" && metadata === undefined
         ? undefined
@@ -31,7 +31,7 @@ function partOf(said: LanguageModelV4Content, callId: string, ids: Set<string>):
       // a provider that gives one id twice, or none, would get results that it cannot tell apart
       const providerId = said.toolCallId === "" || ids.has(said.toolCallId) ? callId : said.toolCallId;
       ids.add(providerId);
-      const metadata = metadataOf(said.providerMetadata);
+      const { providerMetadata: metadata } = said;
       return {
         type: "call",
         callId,
@@ -58,9 +58,10 @@ function partOf(said: LanguageModelV4Content, callId: string, ids: Set<string>):
     }
     case "custom":
       return other(withOptions(said));
-    default:
-      return undefined;
+    case "source":
+    case "tool-approval-request":
   }
+  return undefined;
 }
 
 /** Reads the arguments of a call as a prompt carries them: an object, whatever the model wrote. */
@@ -75,10 +76,6 @@ export function inputOf(text: string): Readonly<Record<string, JSONValue>> {
     // told as it was written
   }
   return { unreadable: text };
-}
-
-function metadataOf(metadata: SharedV4ProviderMetadata | undefined): ProviderMetadata | undefined {
-  return metadata;
 }
 
 function other(part: object): TurnPart {

@@ -6,9 +6,13 @@ import type {
 } from "@ai-sdk/provider";
 import type { JsonSchema } from "../plan/json.ts";
 import type { Tool } from "../tools/tool.ts";
+import type { TurnPart } from "../plan/log-item.ts";
 import { answerParts } from "./answer-parts.ts";
+import { readJsonTurn } from "./json-mode.ts";
+import { jsonPrompt } from "./json-prompt.ts";
 import { ModelError } from "./model-error.ts";
 import type { ModelSettings, ModelTurn, Prices } from "./model-turn.ts";
+import { withOutputRule } from "./output.ts";
 import { providerFailure } from "./provider-failure.ts";
 import { type ModelAnswer, type OnDelta, readStream } from "./read-stream.ts";
 import { costOf, usageOf } from "./usage.ts";
@@ -36,17 +40,26 @@ export interface ModelRequest {
  * @throws the reason of the signal when it is aborted, also when the model ignores it
  */
 export async function callModel(model: LanguageModelV4, request: ModelRequest): Promise<ModelTurn> {
-  const { signal, onDelta, prices, prompt, step } = request;
+  const { signal, onDelta, prices, mode, step } = request;
   signal.throwIfAborted();
-  const answer = await answerOf(model, request, optionsOf(request), onDelta);
-  const parts = answerParts(answer.content, step);
+  const options = optionsOf(request);
+  const answer = await answerOf(model, options, signal, mode === "json" ? withoutText(onDelta) : onDelta);
+  const said = answerParts(answer.content, step);
+  const { parts, problem } = mode === "json" ? readJsonTurn(said, step) : { parts: said, problem: emptyProblem(said) };
   const text = parts.map((part) => (part.type === "text" ? part.text : "")).join("");
-  const usage = usageOf(answer.usage, () => ({ asked: JSON.stringify(prompt), answered: JSON.stringify(parts) }));
+  const finish = finishOf(model.modelId, answer, text);
+  const usage = usageOf(answer.usage, () => ({
+    asked: JSON.stringify(options.prompt),
+    answered: JSON.stringify(said),
+  }));
   const modelId = answer.modelId ?? model.modelId;
+  // as one piece: an action is known once it is whole
+  if (mode === "json" && problem === undefined && text !== "") await onDelta?.("text", text);
   return {
     parts,
     text,
-    finish: finishOf(model.modelId, answer, text),
+    finish,
+    ...(problem !== undefined && { problem }),
     tokensIn: usage.tokensIn,
     tokensOut: usage.tokensOut,
     costUsd: costOf(usage, prices, [modelId, model.modelId]),
@@ -54,10 +67,23 @@ export async function callModel(model: LanguageModelV4, request: ModelRequest): 
   };
 }
 
+function withoutText(onDelta: OnDelta | undefined): OnDelta | undefined {
+  return onDelta && (async (kind, delta) => (kind === "reasoning" ? await onDelta(kind, delta) : undefined));
+}
+
+function emptyProblem(parts: readonly TurnPart[]): string | undefined {
+  const hasMore = parts.some((part) => part.type === "call" || part.type === "other" || hasText(part));
+  return hasMore ? undefined : "Your last answer was empty: answer with text, or call a tool";
+}
+
+function hasText(part: TurnPart): boolean {
+  return part.type === "text" && part.text.trim() !== "";
+}
+
 async function answerOf(
   model: LanguageModelV4,
-  { signal }: ModelRequest,
   options: LanguageModelV4CallOptions,
+  signal: AbortSignal,
   onDelta: OnDelta | undefined,
 ): Promise<ModelAnswer> {
   if (onDelta !== undefined) {
@@ -88,10 +114,11 @@ async function asked<Result>(
   }
 }
 
-function optionsOf({ prompt, tools, settings, output, signal }: ModelRequest): LanguageModelV4CallOptions {
+function optionsOf({ prompt, tools, mode, settings, output, signal }: ModelRequest): LanguageModelV4CallOptions {
+  if (mode === "json") return { ...settings, prompt: jsonPrompt(prompt, tools, output), abortSignal: signal };
   return {
     ...settings,
-    prompt,
+    prompt: output === undefined ? prompt : withOutputRule(prompt, output),
     // an empty list is refused by some providers
     ...(tools.length > 0 && { tools: tools.map(functionTool) }),
     ...(output !== undefined && { responseFormat: { type: "json" as const, schema: output } }),
@@ -125,7 +152,9 @@ function finishOf(modelId: string, { finish, content }: ModelAnswer, text: strin
         retryable: true,
         text,
       });
-    default:
-      return "stop";
+    case "stop":
+    case "tool-calls":
+    case "other":
   }
+  return "stop";
 }

@@ -7,8 +7,10 @@ export interface ModelTurn {
   readonly parts: readonly TurnPart[];
   /** All its text. */
   readonly text: string;
-  /** `cut` by a limit of length or a stream without an end, `filtered`, or `stop` for every other reason. */
+  /** `cut` by a limit of length, `filtered`, or `stop` for every other reason. */
   readonly finish: "stop" | "cut" | "filtered";
+  /** Why the turn has neither calls nor an answer: a sentence that tells the model what to do better. */
+  readonly problem?: string | undefined;
   readonly tokensIn: number;
   readonly tokensOut: number;
   readonly costUsd: number;

@@ -6,6 +6,7 @@ import type {
 } from "@ai-sdk/provider";
 import type { PromptPart, Turn, TurnPart } from "../plan/log-item.ts";
 import { inputOf } from "./answer-parts.ts";
+import { say } from "./messages.ts";
 import type { PromptParts } from "./prompt-parts.ts";
 import { NO_RESULT, toolOutput } from "./tool-outputs.ts";
 
@@ -63,7 +64,7 @@ function addTurns(prompt: LanguageModelV4Prompt, turns: readonly Turn[]): void {
         say(prompt, [{ type: "text", text: turn.text }]);
         break;
       case "model":
-        answer(prompt, turn.parts, results);
+        addAnswer(prompt, turn.parts, results);
         break;
       case "tool":
         // stands behind its call
@@ -72,14 +73,7 @@ function addTurns(prompt: LanguageModelV4Prompt, turns: readonly Turn[]): void {
   }
 }
 
-/** Adds to the user's message, or begins one: some providers refuse two in a row. */
-function say(prompt: LanguageModelV4Prompt, content: UserMessage["content"]): void {
-  const last = prompt.at(-1);
-  if (last?.role === "user") last.content.push(...content);
-  else prompt.push({ role: "user", content: [...content] });
-}
-
-function answer(
+function addAnswer(
   prompt: LanguageModelV4Prompt,
   parts: readonly TurnPart[],
   results: ReadonlyMap<string, ToolTurn>,

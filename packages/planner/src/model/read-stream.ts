@@ -48,6 +48,7 @@ export async function readStream(
         throw providerFailure(modelId, error, heard.text);
       });
       if (part === undefined) return heard.answer(modelId);
+      if (part.type === "error") throw providerFailure(modelId, part.error, heard.text);
       const delta = heard.take(part);
       if (delta !== undefined) await onDelta(delta.kind, delta.text);
     }
@@ -57,7 +58,7 @@ export async function readStream(
   }
 }
 
-/** Reads the next part; an error part is thrown. An aborted reader tells the end of the stream, which is none. */
+/** Reads the next part. A reader that is cancelled tells an end of the stream, which is none. */
 async function next(
   reader: ReadableStreamDefaultReader<LanguageModelV4StreamPart>,
   signal: AbortSignal,
@@ -65,9 +66,7 @@ async function next(
   signal.throwIfAborted();
   const { done, value } = await reader.read();
   signal.throwIfAborted();
-  if (done) return undefined;
-  if (value.type === "error") throw value.error ?? new Error("an error without details");
-  return value;
+  return done ? undefined : value;
 }
 
 /** What has been heard of a stream so far. */
@@ -100,16 +99,25 @@ class Heard {
       case "reasoning-file":
       case "custom":
         this.#content.push(part);
-        return undefined;
+        break;
       case "response-metadata":
         this.#modelId = part.modelId ?? this.#modelId;
-        return undefined;
+        break;
       case "finish":
         this.#end = { finish: part.finishReason, usage: part.usage };
-        return undefined;
-      default:
-        return undefined;
+        break;
+      // parts of kinds that are new end here, too
+      case "error":
+      case "ping":
+      case "raw":
+      case "source":
+      case "stream-start":
+      case "tool-approval-request":
+      case "tool-input-start":
+      case "tool-input-delta":
+      case "tool-input-end":
     }
+    return undefined;
   }
 
   answer(modelId: string): ModelAnswer {

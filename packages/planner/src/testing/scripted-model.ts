@@ -148,15 +148,18 @@ function streamOf({ content, finish, usage, cut }: Scripted): ReadableStream<Lan
   const parts = streamParts(content);
   return new ReadableStream({
     pull(controller) {
-      const { done, value } = parts.next();
-      if (!done) return void controller.enqueue(value);
+      const part = parts.next();
+      if (part.done !== true) {
+        controller.enqueue(part.value);
+        return;
+      }
       if (!cut) controller.enqueue({ type: "finish", finishReason: finish, usage });
       controller.close();
     },
   });
 }
 
-function* streamParts(content: readonly LanguageModelV4Content[]): Generator<LanguageModelV4StreamPart> {
+function* streamParts(content: readonly LanguageModelV4Content[]): Generator<LanguageModelV4StreamPart, undefined> {
   yield { type: "stream-start", warnings: [] };
   for (const [index, part] of content.entries()) {
     if (part.type !== "text" && part.type !== "reasoning") {
@@ -169,4 +172,5 @@ function* streamParts(content: readonly LanguageModelV4Content[]): Generator<Lan
     for (const delta of text.match(/\S*\s*/g) ?? []) if (delta !== "") yield { type: `${type}-delta`, id, delta };
     yield { type: `${type}-end`, id, ...(providerMetadata && { providerMetadata }) };
   }
+  return undefined;
 }
