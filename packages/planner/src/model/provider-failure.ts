@@ -32,7 +32,8 @@ export function providerFailure(modelId: string, thrown: unknown, text: string |
   return new ModelError({
     code: isTooLong ? "CONTEXT_TOO_LONG" : "MODEL_FAILED",
     message: `Cannot call model "${modelId}": ${status}${failure.message}`,
-    retryable: !isTooLong && (failure.isRetryable ?? !LASTING.has(nameOf(thrown))),
+    retryable:
+      !isTooLong && !/insufficient_quota/.test(failure.words) && (failure.isRetryable ?? !LASTING.has(nameOf(thrown))),
     retryAfterMs: retryAfterMs(failure.headers),
     text: text === "" ? undefined : text,
     cause: thrown,
@@ -58,7 +59,7 @@ function read(thrown: unknown): Failure {
     statusCode: typeof statusCode === "number" ? statusCode : undefined,
     isRetryable: typeof isRetryable === "boolean" ? isRetryable : undefined,
     headers: fieldsOf(responseHeaders),
-    words: typeof thrown === "string" ? thrown : words.join("\n"),
+    words: words.length > 0 ? words.join("\n") : asJson(thrown),
   };
 }
 
