@@ -33,7 +33,9 @@ export function providerFailure(modelId: string, thrown: unknown, text: string |
     code: isTooLong ? "CONTEXT_TOO_LONG" : "MODEL_FAILED",
     message: `Cannot call model "${modelId}": ${status}${failure.message}`,
     retryable:
-      !isTooLong && !/insufficient_quota/.test(failure.words) && (failure.isRetryable ?? !LASTING.has(nameOf(thrown))),
+      !isTooLong &&
+      !failure.words.includes("insufficient_quota") &&
+      (failure.isRetryable ?? !LASTING.has(nameOf(thrown))),
     retryAfterMs: retryAfterMs(failure.headers),
     text: text === "" ? undefined : text,
     cause: thrown,
