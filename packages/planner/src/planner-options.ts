@@ -107,12 +107,14 @@ export function partsOf(options: PlannerOptions<readonly (Tool | ToolSource)[], 
 }
 
 /** Returns the options of a planner's flow. */
-export function flowOptionsOf({ flow = {}, tools = [] }: PlannerOptions<readonly (Tool | ToolSource)[], unknown>): FlowOptions {
+export function flowOptionsOf({
+  flow = {},
+  tools = [],
+}: PlannerOptions<readonly (Tool | ToolSource)[], unknown>): FlowOptions {
   const limits = { maxKeptLogs: KEPT_LOGS, maxLogItems: LOG_ITEMS, ...flow.limits };
-  const runsFlows = tools.some((one) => "goesOn" in one && one.goesOn);
+  const runsFlows = tools.some((one) => "goesOn" in one && one.goesOn === true);
   // a flow that is not durable begins again after each question, with all that runs below it
-  const durability =
-    flow.durability ?? (runsFlows ? durable({ checkpoints: new MemoryCheckpointStore() }) : undefined);
+  const durability = flow.durability ?? (runsFlows ? durable({ checkpoints: new MemoryCheckpointStore() }) : undefined);
   return { ...flow, limits, ...(durability !== undefined && { durability }) };
 }
 

@@ -1,12 +1,4 @@
-import {
-  type Clock,
-  type Flow,
-  flowNode,
-  type FlowNode,
-  DEFAULT_TENANT,
-  type Meta,
-  type RunOptions,
-} from "penguiflow";
+import { type Clock, type Flow, flowNode, type FlowNode, DEFAULT_TENANT, type Meta, type RunOptions } from "penguiflow";
 import { partsOf as piecesOf } from "./flow/begin.ts";
 import { planFlow } from "./flow/graph.ts";
 import { STEER, type Steering } from "./flow/model.ts";
@@ -253,7 +245,9 @@ export class Planner<Output = string, Names extends string = string, Resources =
     const tickets = await this.flow.pauses.list({ tenant });
     const questions = tickets.flatMap((ticket) => {
       const asked = ticket.payload as Asked | undefined;
-      return asked?.thread !== undefined && threadKey(asked.user, asked.thread) === key ? (questionOf(ticket) ?? []) : [];
+      return asked?.thread !== undefined && threadKey(asked.user, asked.thread) === key
+        ? (questionOf(ticket) ?? [])
+        : [];
     });
     if (questions.length === 0) return undefined;
     const message = `Cannot run in thread "${thread}": its run waits for ${questions.length} answers; give them first`;
@@ -266,7 +260,6 @@ export class Planner<Output = string, Names extends string = string, Resources =
     return (await this.flow.log(runId, { tenant })) as readonly Entry[];
   }
 }
-
 
 function newRunId(): string {
   return crypto.randomUUID();

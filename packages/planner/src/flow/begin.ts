@@ -37,16 +37,19 @@ export function beginNode(parts: PlannerParts): LoopNode {
       spent: NOTHING_SPENT,
       repairs: 0,
       isAskedAgain: false,
-      isCompacted: false,
       unavailable: listing.unavailable,
       memoryAt: remembered?.at ?? 0,
     };
-    const stop = typeof verdict === "object" ? ("deny" in verdict ? verdict.deny : "stop" in verdict && verdict.stop) : false;
+    const stop =
+      typeof verdict === "object" ? ("deny" in verdict ? verdict.deny : "stop" in verdict && verdict.stop) : false;
     if (stop === false) return await ctx.emit(loop, { to: NODES.model });
     const turned: Turned = { loop, end: { status: "failed", code: "POLICY_STOPPED", message: stop } };
     await ctx.emit(turned, { to: NODES.answer });
   };
-  return node({ name: NODES.begin, policy: { maxRetries: 2, concurrency: Number.POSITIVE_INFINITY } }, handler) as LoopNode;
+  return node(
+    { name: NODES.begin, policy: { maxRetries: 2, concurrency: Number.POSITIVE_INFINITY } },
+    handler,
+  ) as LoopNode;
 }
 
 /** Returns the pieces of a person's message. */

@@ -1,4 +1,5 @@
 import { BudgetExhausted, type Context, type Message, node } from "penguiflow";
+import { outputNote, readOutput } from "../model/output.ts";
 import { leftOf } from "../plan/budget.ts";
 import type { Ending, Entry } from "../plan/entry.ts";
 import type { TurnPart } from "../plan/log-item.ts";
@@ -109,13 +110,17 @@ function takeCall(ctx: Context, own: number): boolean {
 
 /** Decides how a turn without calls ends the run, or what the model is told instead. */
 async function endOf(parts: PlannerParts, ctx: Context, loop: Loop, turn: TurnEntry): Promise<Ending | Fault> {
-  const { finish, text } = turn;
+  const { finish, problem, text } = turn;
   if (finish === "cut")
     return { status: "failed", code: "MODEL_OUTPUT_CUT", message: "The answer was cut by a limit of its length", text };
   if (finish === "filtered")
-    return { status: "failed", code: "MODEL_OUTPUT_FILTERED", message: "The answer was filtered by the provider", text };
-  if (text.trim() === "")
-    return { code: "MODEL_OUTPUT_UNUSABLE", why: "You gave neither an answer nor a call of a tool. Give one of them." };
+    return {
+      status: "failed",
+      code: "MODEL_OUTPUT_FILTERED",
+      message: "The answer was filtered by the provider",
+      text,
+    };
+  if (problem !== undefined) return { code: "MODEL_OUTPUT_UNUSABLE", why: problem };
   const { caller } = whoOf(loop, ctx);
   const verdict = await verdictOf(parts.policies, { at: "answer", text, caller });
   if (typeof verdict === "object" && !("replace" in verdict)) {
@@ -124,17 +129,9 @@ async function endOf(parts: PlannerParts, ctx: Context, loop: Loop, turn: TurnEn
   }
   const said = typeof verdict === "object" ? verdict.replace : text;
   if (parts.output === undefined) return { status: "completed", text: said, output: said };
-  const value = jsonOf(said);
-  if (value === undefined) return { code: "OUTPUT_INVALID", why: "The answer is no JSON. Answer with JSON alone." };
-  const checked = await checkAgainst(parts.output.schema, value.json);
+  const read = readOutput(said);
+  if (!read.found) return { code: "OUTPUT_INVALID", why: outputNote(read.problem) };
+  const checked = await checkAgainst(parts.output.schema, read.value);
   if (checked.ok) return { status: "completed", text: said, output: checked.value };
-  return { code: "OUTPUT_INVALID", why: `The answer does not fit its schema: ${checked.problem}. Answer again.` };
-}
-
-function jsonOf(text: string): { readonly json: unknown } | undefined {
-  try {
-    return { json: JSON.parse(text) };
-  } catch {
-    return undefined;
-  }
+  return { code: "OUTPUT_INVALID", why: outputNote(checked.problem) };
 }

@@ -1,5 +1,6 @@
 import { BudgetExhausted, type Context, type FlowError, type Message, node } from "penguiflow";
 import { callModel } from "../model/call-model.ts";
+import { compact, compactRange } from "../model/compact.ts";
 import { ModelError } from "../model/model-error.ts";
 import type { ModelTurn } from "../model/model-turn.ts";
 import type { StepInfo } from "../model/prompt-parts.ts";
@@ -42,14 +43,14 @@ export function modelNode(parts: PlannerParts): LoopNode {
     const entries = await ctx.log.read<Entry>();
     const reservation = which === undefined ? ctx.budget.reserve({ steps: 1 }) : undefined;
     const startedAt = parts.clock.now();
-    const turn = await call(parts, ctx, loop, [...entries, ...said.map((each) => ({ ...each, at: 0, step }))], which);
+    const known = [...entries, ...said.map((each) => ({ ...each, at: 0, step }))];
+    const { turn, compacted } = await fitted(parts, ctx, loop, known, which);
     reservation?.settle();
     spend(ctx, turn);
-    const { text, finish, costUsd } = turn;
-    const tokens = turn.tokensIn + turn.tokensOut;
     const ms = parts.clock.now() - startedAt;
-    const entry: EntryInit = { type: "turn", parts: turn.parts, text, finish, tokens, costUsd, ms, attempt: ctx.attempt };
-    const at = await log(ctx, parts, step, [...said, entry]);
+    const { text, costUsd } = turn;
+    const tokens = turn.tokensIn + turn.tokensOut;
+    const at = await log(ctx, parts, step, [...said, ...compacted, turnEntry(turn, ms, ctx.attempt)]);
     const { spent } = loop;
     const next: Loop = {
       ...loop,
@@ -79,12 +80,35 @@ export function modelNode(parts: PlannerParts): LoopNode {
   ) as LoopNode;
 }
 
+/** Calls the model; with fewer turns, once in a run, when they are too long for it. */
+async function fitted(
+  parts: PlannerParts,
+  ctx: Context,
+  loop: Loop,
+  entries: readonly Entry[],
+  exhausted: string | undefined,
+): Promise<{ readonly turn: ModelTurn; readonly compacted: readonly Extract<EntryInit, { type: "compacted" }>[] }> {
+  const turns = turnsOf(entries);
+  const before = entries.find((entry) => entry.type === "compacted");
+  try {
+    const shown = before === undefined ? turns : compact(turns, before);
+    return { turn: await call(parts, ctx, loop, entries, shown, exhausted), compacted: [] };
+  } catch (error) {
+    const isTooLong = error instanceof ModelError && error.code === "CONTEXT_TOO_LONG";
+    const range = isTooLong && before === undefined ? compactRange(turns) : undefined;
+    if (range === undefined) throw error;
+    const turn = await call(parts, ctx, loop, entries, compact(turns, range), exhausted);
+    return { turn, compacted: [{ type: "compacted", ...range }] };
+  }
+}
+
 /** Makes the prompt of a step and calls the model with it. */
 async function call(
   parts: PlannerParts,
   ctx: Context,
   loop: Loop,
   entries: readonly Entry[],
+  turns: readonly Turn[],
   exhausted: string | undefined,
 ): Promise<ModelTurn> {
   const who = whoOf(loop, ctx);
@@ -97,7 +121,7 @@ async function call(
       instructions: parts.instructions(who.caller, step),
       tools,
       memory: entries.find((entry) => entry.type === "memory") ?? { turns: [] },
-      turns: [...turnsOf(entries), ...note],
+      turns: [...turns, ...note],
     },
     step,
   );
@@ -112,6 +136,12 @@ async function call(
     step: step.step,
     ...(loop.streams && { onDelta: tellDelta(ctx) }),
   });
+}
+
+function turnEntry(turn: ModelTurn, ms: number, attempt: number): EntryInit {
+  const { parts, text, finish, problem, tokensIn, tokensOut, costUsd } = turn;
+  const entry = { type: "turn" as const, parts, text, finish, tokens: tokensIn + tokensOut, costUsd, ms, attempt };
+  return problem === undefined ? entry : { ...entry, problem };
 }
 
 function tellDelta(ctx: Context): (kind: "text" | "reasoning", delta: string) => Promise<void> {

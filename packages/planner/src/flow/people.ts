@@ -15,9 +15,14 @@ export interface Answered extends Pick<Answerer, "by" | "user"> {
 }
 
 /** Makes the question of a pause; `undefined` if the pause is of another node. */
-export function questionOf({ token, reason, payload, expiresAt, path }: PauseTicket): (Question & Pick<Asked, "user" | "thread">) | undefined {
+export function questionOf({
+  token,
+  reason,
+  payload,
+  expiresAt,
+  path,
+}: PauseTicket): (Question & Pick<Asked, "user" | "thread">) | undefined {
   if (typeof payload !== "object" || payload === null || !("callId" in payload)) return undefined;
   const asked = payload as Asked;
   return { ...asked, token, reason, path, ...(expiresAt !== undefined && { expiresAt }) };
 }
-

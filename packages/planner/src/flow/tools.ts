@@ -39,7 +39,12 @@ class ToolFailed extends Error {
 
   constructor(message: string, thrown: unknown) {
     super(message);
-    this.retryable = !(typeof thrown === "object" && thrown !== null && "retryable" in thrown && thrown.retryable === false);
+    this.retryable = !(
+      typeof thrown === "object" &&
+      thrown !== null &&
+      "retryable" in thrown &&
+      thrown.retryable === false
+    );
     this.isNothingDone = thrown instanceof NothingDone;
   }
 }
@@ -118,7 +123,7 @@ async function attempted(
   const runAs = (key: string): Promise<ToolOutput> =>
     gate.run(listed, args, toolContext({ call, who, ctx, credential, key, epochNow: () => clock.epochNow() }));
   const key = ctx.idempotencyKey;
-  if (effects !== "writes" || goesOn) return await runAs(key);
+  if (effects !== "writes" || goesOn === true) return await runAs(key);
   /** Keeps a failure as a result: a call that has begun does not begin again. */
   const once = async (effectKey: string): Promise<ToolOutput> => {
     try {
@@ -232,8 +237,7 @@ function limitsOf(source: ToolSource): { readonly limiter?: Limiter; readonly co
   if (name === "") return { concurrency: Number.POSITIVE_INFINITY };
   let shared = limiters.get(source);
   if (shared === undefined) {
-    shared =
-      perCaller === undefined ? limiter({ concurrency }) : limiter({ concurrency: perCaller, by: callerKey });
+    shared = perCaller === undefined ? limiter({ concurrency }) : limiter({ concurrency: perCaller, by: callerKey });
     limiters.set(source, shared);
   }
   return { limiter: shared, concurrency: perCaller === undefined ? Number.POSITIVE_INFINITY : concurrency };
@@ -248,7 +252,14 @@ function mayRetry(effects: Effects, error: unknown, retryable: boolean): boolean
   return retryable && !(error instanceof ToolFailed && !error.retryable);
 }
 
-function doneOf({ loop, of, callId, providerId, tool, edited }: Call): Pick<Done, "loop" | "of" | "callId" | "providerId" | "tool" | "edited"> {
+function doneOf({
+  loop,
+  of,
+  callId,
+  providerId,
+  tool,
+  edited,
+}: Call): Pick<Done, "loop" | "of" | "callId" | "providerId" | "tool" | "edited"> {
   return { loop, of, callId, providerId, tool, ...(edited !== undefined && { edited }) };
 }
 

@@ -28,6 +28,8 @@ export type Entry = { readonly at: number; readonly step: number } & (
       readonly parts: readonly TurnPart[];
       readonly text: string;
       readonly finish: "stop" | "cut" | "filtered";
+      /** Why it has neither calls nor an answer, in words for the model. */
+      readonly problem?: string | undefined;
       readonly tokens: number;
       readonly costUsd: number;
       readonly ms: number;
@@ -45,8 +47,8 @@ export type Entry = { readonly at: number; readonly step: number } & (
       readonly edited?: Json | undefined;
     }
   | { readonly type: "decision"; readonly callId: string; readonly by: string; readonly decision: Decision }
-  /** Feedback to the model; `text` is what it had said, if that is no turn of its own. */
-  | { readonly type: "repair"; readonly why: string; readonly text?: string | undefined }
+  /** Feedback to the model. */
+  | { readonly type: "repair"; readonly why: string }
   | { readonly type: "compacted"; readonly from: number; readonly to: number }
   | { readonly type: "end"; readonly end: Ending; readonly spent: PlanBudget }
 );

@@ -33,7 +33,6 @@ export interface Loop extends Pick<PlanInput, "user" | "thread"> {
   readonly repairs: number;
   /** Whether the model was told that its answer does not fit. */
   readonly isAskedAgain: boolean;
-  readonly isCompacted: boolean;
   /** Names of the sources that could not be reached when the run began. */
   readonly unavailable: readonly string[];
   /** Position in the memory of its thread. */

@@ -16,10 +16,8 @@ export function turnsOf(entries: readonly Entry[]): Turn[] {
         const { callId, providerId, tool, output } = entry;
         return [{ role: "tool", callId, providerId, tool, output }];
       }
-      case "repair": {
-        const note: Turn = { role: "note", text: entry.why };
-        return entry.text === undefined ? [note] : [{ role: "model", parts: [{ type: "text", text: entry.text }] }, note];
-      }
+      case "repair":
+        return [{ role: "note", text: entry.why }];
       default:
         return [];
     }
@@ -69,7 +67,10 @@ export class Projection<Output = unknown, Names extends string = string> {
       this.step = entry.step;
       for (const event of this.#eventsOf(entry, runId)) {
         this.seq += 1;
-        events.push({ seq: this.seq, at: entry.at, runId, step: entry.step, path, ...event } as PlanEvent<Output, Names>);
+        events.push({ seq: this.seq, at: entry.at, runId, step: entry.step, path, ...event } as PlanEvent<
+          Output,
+          Names
+        >);
       }
     }
     return events;

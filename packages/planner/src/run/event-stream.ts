@@ -1,4 +1,11 @@
-import { type Clock, type FlowError, FlowErrorCode, type LoggedItem, type StreamChunk, type StreamItem } from "penguiflow";
+import {
+  type Clock,
+  type FlowError,
+  FlowErrorCode,
+  type LoggedItem,
+  type StreamChunk,
+  type StreamItem,
+} from "penguiflow";
 import { questionOf } from "../flow/people.ts";
 import type { Entry } from "../plan/entry.ts";
 import type { PlanBase } from "../plan/plan-end.ts";
@@ -73,5 +80,7 @@ export async function* eventsOf<Output, Names extends string>({
 function eventOf(chunk: StreamChunk): { readonly type: string } | undefined {
   if (chunk.kind === "planner.reasoning") return { type: "reasoning", ...chunk.data };
   if (chunk.kind === "planner.progress") return { type: "progress", ...chunk.data };
-  return chunk.kind === undefined && chunk.text !== "" ? ({ type: "text", delta: chunk.text } as { type: string }) : undefined;
+  return chunk.kind === undefined && chunk.text !== ""
+    ? ({ type: "text", delta: chunk.text } as { type: string })
+    : undefined;
 }

@@ -1,7 +1,10 @@
 import type { ArtifactRef, ContentPart, ToolOutput } from "../plan/tool-output.ts";
 
 /** Keeps a whole result; resolves with where. */
-export type Keep = (content: { readonly mediaType: string; readonly data: string | Uint8Array }) => Promise<ArtifactRef>;
+export type Keep = (content: {
+  readonly mediaType: string;
+  readonly data: string | Uint8Array;
+}) => Promise<ArtifactRef>;
 
 /** Shortens a result to what the model gets. The whole is kept, if there is a place for it. */
 export async function clamped(output: ToolOutput, maxChars: number, keep: Keep | undefined): Promise<ToolOutput> {

@@ -86,7 +86,8 @@ export function makeTool<const Name extends string, In extends Schema<unknown, u
       const value = await init.run(args as never, ctx as unknown as ToolContext<Resources>);
       if (init.output === undefined) return toModel(value);
       const checked = await checkAgainst(init.output, value);
-      if (!checked.ok) throw new OutputInvalid(`The output of tool "${name}" does not fit its schema: ${checked.problem}`);
+      if (!checked.ok)
+        throw new OutputInvalid(`The output of tool "${name}" does not fit its schema: ${checked.problem}`);
       return toModel(checked.value as Out);
     },
   });

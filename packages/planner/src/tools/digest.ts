@@ -1,7 +1,10 @@
 import type { Tool } from "./tool.ts";
 
 /** Digests by schema, of a tool with that name and description. */
-const digests = new WeakMap<object, { readonly name: string; readonly description: string; readonly digest: Promise<string> }>();
+const digests = new WeakMap<
+  object,
+  { readonly name: string; readonly description: string; readonly digest: Promise<string> }
+>();
 
 /** Returns the SHA-256 of what the model is told of a tool, in hexadecimal: name, description and schema. */
 export function digestOf({ name, description, inputSchema }: Tool): Promise<string> {

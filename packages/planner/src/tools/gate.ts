@@ -127,9 +127,7 @@ export class Gate {
     const verdict = await verdictOf(this.#policies, { at: "result", text, caller });
     if (verdict === "allow" || verdict === "ask") return { output: short };
     if ("replace" in verdict) return { output: { kind: "text", text: verdict.replace } };
-    return "deny" in verdict
-      ? { output: denied(verdict.deny) }
-      : { output: denied(verdict.stop), stop: verdict.stop };
+    return "deny" in verdict ? { output: denied(verdict.deny) } : { output: denied(verdict.stop), stop: verdict.stop };
   }
 }
 

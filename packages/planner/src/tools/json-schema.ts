@@ -14,7 +14,11 @@ interface GivesJsonSchema {
  *
  * @throws TypeError when it gives none
  */
-export function jsonSchemaOf(owner: string, schema: Schema<unknown, unknown>, beside: JsonSchema | undefined): JsonSchema {
+export function jsonSchemaOf(
+  owner: string,
+  schema: Schema<unknown, unknown>,
+  beside: JsonSchema | undefined,
+): JsonSchema {
   if (beside !== undefined) return beside;
   const given = (schema as GivesJsonSchema)["~standard"].jsonSchema;
   if (given === undefined)

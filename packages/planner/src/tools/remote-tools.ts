@@ -3,8 +3,10 @@ import { flowTool, type FlowToolInit } from "./flow-tool.ts";
 import type { Tool } from "./tool.ts";
 
 /** A skill of another agent, as a tool. */
-export interface RemoteSkillInit<Name extends string = string>
-  extends Omit<FlowToolInit<Name, Schema<unknown, unknown>, unknown, unknown>, "toInput"> {
+export interface RemoteSkillInit<Name extends string = string> extends Omit<
+  FlowToolInit<Name, Schema<unknown, unknown>, unknown, unknown>,
+  "toInput"
+> {
   /** The skill's name at the agent. @defaultValue the tool's name */
   readonly skill?: string | undefined;
 }

@@ -70,11 +70,7 @@ export interface ToolContext<Resources = unknown> {
    *
    * @param budget - limits of that run, besides those of the planner and what is left of the whole
    */
-  run<Output>(
-    planner: PlannerBelow<Output>,
-    prompt: Prompt,
-    budget?: Partial<PlanBudget>,
-  ): Promise<BareEnd<Output>>;
+  run<Output>(planner: PlannerBelow<Output>, prompt: Prompt, budget?: Partial<PlanBudget>): Promise<BareEnd<Output>>;
 }
 
 /** A planner as one above it runs it. */
@@ -101,8 +97,10 @@ export interface Tool<out Name extends string = string> {
   /**
    * Whether a call that was cut off goes on where it was by itself, as a flow does. The gate repeats it then, and keeps
    * nothing of it.
+   *
+   * @defaultValue false
    */
-  readonly goesOn: boolean;
+  readonly goesOn?: boolean | undefined;
   /** Checks arguments. Resolves with the value for `run`, or with what does not fit, in words for the model. */
   check(args: Json): Promise<Checked>;
   /** Runs a call with checked arguments, and gives its result as the model reads it. */
