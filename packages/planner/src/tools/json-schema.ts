@@ -24,7 +24,8 @@ export function jsonSchemaOf(
   if (given === undefined)
     throw new TypeError(`Cannot describe ${owner}: its schema gives no JSON Schema; pass "jsonSchema" beside it`);
   try {
-    return given.input({ target: "draft-2020-12" });
+    // as data alone: it is stored with questions, and some libraries hang functions on it
+    return JSON.parse(JSON.stringify(given.input({ target: "draft-2020-12" }))) as JsonSchema;
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
     throw new TypeError(`Cannot describe ${owner} as JSON Schema: ${cause}; pass "jsonSchema" beside its schema`, {
