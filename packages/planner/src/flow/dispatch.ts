@@ -4,7 +4,6 @@ import { leftOf } from "../plan/budget.ts";
 import type { Ending, Entry } from "../plan/entry.ts";
 import type { TurnPart } from "../plan/log-item.ts";
 import type { Call, Done, Loop, Turned } from "../plan/loop-state.ts";
-import { verdictOf } from "../plan/verdict.ts";
 import { type Admitted, errorOutput, type Refused } from "../tools/gate.ts";
 import { checkAgainst } from "../tools/json-schema.ts";
 import { log, type LoopNode, NODES, type PlannerParts, toolsNode, whoOf } from "./parts.ts";
@@ -24,13 +23,13 @@ interface Fault {
  * sends none twice.
  */
 export function dispatchNode(parts: PlannerParts): LoopNode {
-  const handler = async ({ payload: { loop, end } }: Message<Turned>, ctx: Context): Promise<void> => {
+  const handler = async ({ payload: { loop, end, screened } }: Message<Turned>, ctx: Context): Promise<void> => {
     if (end !== undefined) return await ctx.emit({ loop, end }, { to: NODES.answer });
     const entries = await ctx.log.read<Entry>(loop.at);
     const turn = entries.at(-1) as TurnEntry;
     const calls = turn.parts.filter((part): part is CallPart => part.type === "call");
     if (calls.length > 0) return await sendCalls(parts, ctx, loop, calls, entries);
-    const ended = await endOf(parts, ctx, loop, turn);
+    const ended = await endOf(parts, turn, screened);
     if (!("why" in ended)) return await ctx.emit({ loop, end: ended }, { to: NODES.answer });
     const isOutput = ended.code === "OUTPUT_INVALID";
     if (isOutput ? loop.isAskedAgain : loop.repairs >= parts.repairs) {
@@ -109,7 +108,7 @@ function takeCall(ctx: Context, own: number): boolean {
 }
 
 /** Decides how a turn without calls ends the run, or what the model is told instead. */
-async function endOf(parts: PlannerParts, ctx: Context, loop: Loop, turn: TurnEntry): Promise<Ending | Fault> {
+async function endOf(parts: PlannerParts, turn: TurnEntry, screened: Turned["screened"]): Promise<Ending | Fault> {
   const { finish, problem, text } = turn;
   if (finish === "cut")
     return { status: "failed", code: "MODEL_OUTPUT_CUT", message: "The answer was cut by a limit of its length", text };
@@ -121,13 +120,8 @@ async function endOf(parts: PlannerParts, ctx: Context, loop: Loop, turn: TurnEn
       text,
     };
   if (problem !== undefined) return { code: "MODEL_OUTPUT_UNUSABLE", why: problem };
-  const { caller } = whoOf(loop, ctx);
-  const verdict = await verdictOf(parts.policies, { at: "answer", text, caller });
-  if (typeof verdict === "object" && !("replace" in verdict)) {
-    const message = "deny" in verdict ? verdict.deny : verdict.stop;
-    return { status: "failed", code: "POLICY_STOPPED", message };
-  }
-  const said = typeof verdict === "object" ? verdict.replace : text;
+  const { text: said, stop } = screened ?? { text };
+  if (stop !== undefined) return { status: "failed", code: "POLICY_STOPPED", message: stop };
   if (parts.output === undefined) return { status: "completed", text: said, output: said };
   const read = readOutput(said);
   if (!read.found) return { code: "OUTPUT_INVALID", why: outputNote(read.problem) };

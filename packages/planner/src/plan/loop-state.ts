@@ -43,6 +43,8 @@ export interface Loop extends Pick<PlanInput, "user" | "thread"> {
 export interface Turned {
   readonly loop: Loop;
   readonly end?: Ending | undefined;
+  /** The text of the turn as the policies let it pass; absent without policies. */
+  readonly screened?: { readonly text: string; readonly stop?: string | undefined } | undefined;
 }
 
 /** A call on its way to its tool. */
