@@ -17,6 +17,11 @@ export function estimateTokens(text: string): number {
   return Math.ceil(text.length / CHARACTERS_PER_TOKEN);
 }
 
+/** Cuts a text to so many tokens, as estimated. */
+export function clipToTokens(text: string, tokens: number): string {
+  return text.slice(0, tokens * CHARACTERS_PER_TOKEN);
+}
+
 /**
  * Reads the tokens of a call. A provider that tells none gets an estimate, so that a budget of tokens holds there, too.
  *
