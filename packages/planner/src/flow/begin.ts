@@ -8,6 +8,7 @@ import { verdictOf } from "../plan/verdict.ts";
 import { digestOf } from "../tools/digest.ts";
 import type { Listing } from "../tools/catalogue.ts";
 import { log, type LoopNode, NODES, type PlannerParts } from "./parts.ts";
+import { spend } from "./spend.ts";
 
 const NOTHING_SPENT = Object.freeze({ steps: 0, toolCalls: 0, tokens: 0, costUsd: 0 });
 
@@ -19,7 +20,15 @@ export function beginNode(parts: PlannerParts): LoopNode {
     const caller = callerOf(payload, ctx.tenant, ctx.traceId);
     const listing = await catalogue.list(caller, [], ctx.signal);
     const remembered: ThreadMemory | undefined =
-      memory === undefined || path.length > 0 ? undefined : await readThread(memory, caller);
+      memory === undefined || path.length > 0
+        ? undefined
+        : await readThread(memory, caller, {
+            model: () => parts.model({ step: 0, caller, path }),
+            prices: parts.prices,
+            signal: ctx.signal,
+          });
+    const { tokens, costUsd } = remembered?.spent ?? NOTHING_SPENT;
+    spend(ctx, { tokens, costUsd });
     const verdict = await verdictOf(policies, { at: "prompt", text: textOf(prompt), caller });
     const replaced = typeof verdict === "object" && "replace" in verdict ? verdict.replace : prompt;
     const entries: EntryInit[] = [
@@ -34,7 +43,7 @@ export function beginNode(parts: PlannerParts): LoopNode {
       streams,
       at: await log(ctx, parts, 0, entries),
       budget: lowest(parts.budget, payload.budget ?? {}),
-      spent: NOTHING_SPENT,
+      spent: { ...NOTHING_SPENT, tokens, costUsd },
       repairs: 0,
       isAskedAgain: false,
       unavailable: listing.unavailable,

@@ -1,4 +1,4 @@
-import { BudgetExhausted, type Context, type FlowError, type Message, node, type Reservation } from "penguiflow";
+import { type Context, type FlowError, type Message, node, type Reservation } from "penguiflow";
 import { ModelError } from "../model/model-error.ts";
 import type { ModelTurn } from "../model/model-turn.ts";
 import { leftOf, type PlanBudget } from "../plan/budget.ts";
@@ -7,6 +7,7 @@ import type { Loop, Recorded, Turned } from "../plan/loop-state.ts";
 import type { PromptPart } from "../plan/log-item.ts";
 import { askModel } from "./model-call.ts";
 import { log, type LoopNode, NODES, type PlannerParts } from "./parts.ts";
+import { spend } from "./spend.ts";
 
 /** Name of the signal that steers a run. */
 export const STEER = "planner.steer";
@@ -40,7 +41,7 @@ export function modelNode(parts: PlannerParts): LoopNode {
     const startedAt = clock.now();
     const { turn, compacted, screened } = await askModel({ parts, ctx, loop, entries, isLast: which !== undefined });
     if (typeof taken !== "string") taken.settle();
-    spend(ctx, turn);
+    spend(ctx, { tokens: turn.tokensIn + turn.tokensOut, costUsd: turn.costUsd });
     await ctx.log.append(told);
     const entry = turnEntry(turn, clock.now() - startedAt, ctx.attempt);
     const next = after(loop, turn, await log(ctx, parts, step, [...compacted, entry]));
@@ -73,15 +74,6 @@ function takeStep({ budget, spent }: Loop, ctx: Context): Reservation | keyof Pl
   const own = leftOf(budget, spent);
   const { left } = ctx.budget;
   return DRAWN.find((name) => own[name] <= 0 || (left[name] ?? 1) <= 0) ?? ctx.budget.reserve({ steps: 1 });
-}
-
-/** Spends what a call has used. A call that used more than was left has been made: the next one finds nothing left. */
-function spend(ctx: Context, { tokensIn, tokensOut, costUsd }: ModelTurn): void {
-  try {
-    ctx.budget.spend({ tokens: tokensIn + tokensOut, costUsd });
-  } catch (error) {
-    if (!(error instanceof BudgetExhausted)) throw error;
-  }
 }
 
 /** Takes the messages by which people steer the run. */

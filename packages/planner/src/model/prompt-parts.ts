@@ -24,7 +24,7 @@ export interface RememberedTurn {
 
 /** The step for which a prompt, instructions or a model are asked. */
 export interface StepInfo {
-  /** From 1. */
+  /** From 1; 0 for a summary of the thread, which is made when a run begins. */
   readonly step: number;
   readonly caller: Caller;
   readonly path: readonly string[];
