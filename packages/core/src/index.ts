@@ -63,6 +63,7 @@ export type {
   LogRow,
   StoredOutcome,
 } from "./ports/checkpoint-store.ts";
+export type { Artifact, ArtifactRef, ArtifactStore } from "./ports/artifact-store.ts";
 export type { Log, LogKey, LogPage, LogRange } from "./ports/log.ts";
 export type { Outbox, TracePlace } from "./ports/outbox.ts";
 export type { BusEnvelope, MessageBus } from "./ports/message-bus.ts";
@@ -200,6 +201,8 @@ export { replayTrace } from "./history/replay-trace.ts";
 
 export type { LoopbackAgent } from "./memory/loopback-transport.ts";
 export { LoopbackTransport } from "./memory/loopback-transport.ts";
+export type { MemoryArtifactStoreOptions } from "./memory/memory-artifact-store.ts";
+export { MemoryArtifactStore } from "./memory/memory-artifact-store.ts";
 export { MemoryCheckpointStore } from "./memory/memory-checkpoint-store.ts";
 export { MemoryLog } from "./memory/memory-log.ts";
 export type { BusFilter } from "./memory/memory-message-bus.ts";

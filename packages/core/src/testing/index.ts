@@ -6,6 +6,8 @@ export type { AdapterFault, FaultyOptions } from "./kit/faulty-adapters.ts";
 export { faultyLog, faultyMessageBus, faultyRemoteTransport, faultyStateStore } from "./kit/faulty-adapters.ts";
 export type { FaultPlan, PlannedFault } from "./kit/fault-plan.ts";
 export { faultPlan } from "./kit/fault-plan.ts";
+export type { ArtifactStoreContract } from "./contracts/artifact-store-contract.ts";
+export { artifactStoreContract } from "./contracts/artifact-store-contract.ts";
 export type { CheckpointStoreContract } from "./contracts/checkpoint-store-contract.ts";
 export { checkpointStoreContract } from "./contracts/checkpoint-store-contract.ts";
 export type { ClusterBackendContract } from "./contracts/cluster-backend-contract.ts";
