@@ -1,5 +1,5 @@
 import type { LanguageModelV4, LanguageModelV4Prompt } from "@ai-sdk/provider";
-import { type FlowOptions, MemoryCheckpointStore, type Schema, systemClock } from "penguiflow";
+import { type ArtifactStore, type FlowOptions, MemoryCheckpointStore, type Schema, systemClock } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import type { PlannerParts } from "./flow/parts.ts";
 import type { Memory } from "./memory/thread-memory.ts";
@@ -55,6 +55,8 @@ export interface PlannerOptions<Tools extends readonly (Tool | ToolSource)[], Ou
   readonly settings?: ModelSettings | undefined;
   /** Prices by model id, for `costUsd`. @defaultValue calls cost nothing */
   readonly prices?: Prices | undefined;
+  /** Keeps results whole that are too long for the model. @defaultValue the model gets their beginning alone */
+  readonly artifacts?: ArtifactStore | undefined;
   /** Options of the flow: durability, stores, instrument, clock. Its name is the planner's. */
   readonly flow?: Omit<FlowOptions, "name" | "allowCycles"> | undefined;
 }
@@ -102,6 +104,7 @@ export function partsOf(options: PlannerOptions<readonly (Tool | ToolSource)[], 
     repairs,
     settings: options.settings,
     prices: options.prices,
+    artifacts: options.artifacts,
     clock: options.flow?.clock ?? systemClock,
   };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { type ArtifactRef, MemoryArtifactStore } from "penguiflow";
 import { z } from "zod";
 import { createPlanner, type ListRequest, NothingDone, tool, toolsFrom, type ToolSource } from "@penguiflow/planner";
 import { scriptedModel } from "@penguiflow/planner/testing";
@@ -140,6 +141,35 @@ describe("sources", () => {
     ]);
     isDown = false;
     expect(outputs(await made.run("?"))).toEqual([{ kind: "text", text: "look: a" }]);
+  });
+
+  test("case 39: a result that is too long is shown by its beginning, and kept whole for its tenant alone", async () => {
+    const artifacts = new MemoryArtifactStore();
+    const long = reads("long", () => "x".repeat(60_000));
+    const pdf = reads("pdf", () => "", {
+      toModel: () => ({
+        kind: "content" as const,
+        parts: [{ type: "file" as const, mediaType: "application/pdf", data: btoa("%PDF".repeat(9_000)) }],
+      }),
+    });
+    const calls = [{ tool: "long" }, { tool: "pdf" }];
+    const { planner: made } = planner([{ calls }, "Done"], { tools: [long, pdf], artifacts });
+    const [text, file] = outputs(await made.run("?", { tenant: "ada" })) as [
+      { text: string; artifact: ArtifactRef },
+      never,
+    ];
+    expect(text.text).toMatch(/^x{20000}\n\[… 40000 of 60000 characters are left out\]$/);
+    expect(text.artifact).toMatchObject({ mediaType: "text/plain", size: 60_000 });
+    expect((await artifacts.get("ada", text.artifact.id))?.data).toHaveLength(60_000);
+    expect(await artifacts.get("bea", text.artifact.id)).toBeUndefined();
+    const { id } = /artifact "(?<id>\w+)"/.exec(JSON.stringify(file).replaceAll("\\", ""))?.groups ?? {};
+    expect(new TextDecoder().decode((await artifacts.get("ada", id ?? ""))?.data)).toHaveLength(36_000);
+  });
+
+  test("a source that lists unusable names is told as unavailable", async () => {
+    const odd: ToolSource = { name: "odd", list: async () => [reads("fine"), { ...reads("x"), name: "a.b" }] };
+    const { planner: made } = planner([call("odd_fine", "a"), "Done"], { tools: [odd, reads("own")] });
+    expect(outputs(await made.run("?"))).toMatchObject([{ code: "TOOL_UNAVAILABLE" }]);
   });
 
   test("case 40: a tool whose description has changed since the run began asks before its call", async () => {

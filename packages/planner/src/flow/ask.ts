@@ -16,7 +16,7 @@ import type { Answered, Asked } from "./people.ts";
 export function askNode(parts: PlannerParts): LoopNode {
   const handler = async ({ payload: call }: Message<Call>, ctx: Context): Promise<void> => {
     const who = whoOf(call.loop, ctx);
-    const listing = await parts.gate.visible(who, call.loop.unavailable, ctx.signal);
+    const listing = await parts.gate.visible(who, call.loop.unavailable, ctx);
     const listed = listing.tools.get(call.tool);
     const entries: EntryInit[] = [];
     let next = call;
@@ -86,7 +86,7 @@ async function signIn(
   const url = await ctx.once(
     `${ctx.idempotencyKey}/sign-in`,
     async () => {
-      const credential = await catalogue.credentialOf(caller, source, ctx.signal);
+      const credential = await catalogue.credentialOf(caller, source, ctx);
       return credential === undefined ? ((await source.signIn?.(caller, ctx.signal))?.url ?? "") : null;
     },
     { keep: "message", ifFailed: "run", ifUnknown: "run" },

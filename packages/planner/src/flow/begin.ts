@@ -18,7 +18,7 @@ export function beginNode(parts: PlannerParts): LoopNode {
   const handler = async ({ payload }: Message<PlanInput>, ctx: Context): Promise<void> => {
     const { prompt, user, thread, path = [], streams = false } = payload;
     const caller = callerOf(payload, ctx.tenant, ctx.traceId);
-    const listing = await catalogue.list(caller, [], ctx.signal);
+    const listing = await catalogue.list(caller, [], ctx);
     const remembered: ThreadMemory | undefined =
       memory === undefined || path.length > 0
         ? undefined

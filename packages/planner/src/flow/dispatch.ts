@@ -55,7 +55,7 @@ async function sendCalls(
   entries: readonly Entry[],
 ): Promise<void> {
   const who = whoOf(before, ctx);
-  const listing = await parts.gate.visible(who, before.unavailable, ctx.signal);
+  const listing = await parts.gate.visible(who, before.unavailable, ctx);
   const known = entries.find((entry) => entry.type === "catalogue")?.digests ?? {};
   const verdicts: (Admitted | Refused)[] = [];
   for (const part of asked) verdicts.push(await parts.gate.admit(who, part, listing, known));

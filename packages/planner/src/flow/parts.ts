@@ -1,5 +1,5 @@
 import type { LanguageModelV4, LanguageModelV4Prompt } from "@ai-sdk/provider";
-import type { Clock, Context, FlowNode, Schema } from "penguiflow";
+import type { ArtifactStore, Clock, Context, FlowNode, Schema } from "penguiflow";
 import type { Memory } from "../memory/thread-memory.ts";
 import type { ModelSettings, Prices } from "../model/model-turn.ts";
 import type { PromptParts, StepInfo } from "../model/prompt-parts.ts";
@@ -29,6 +29,7 @@ export interface PlannerParts {
   readonly repairs: number;
   readonly settings: ModelSettings | undefined;
   readonly prices: Prices | undefined;
+  readonly artifacts: ArtifactStore | undefined;
   readonly clock: Clock;
 }
 

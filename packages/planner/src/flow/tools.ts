@@ -88,19 +88,21 @@ async function run(
 ): Promise<{ readonly output: ToolOutput; readonly stop?: string | undefined }> {
   const { gate, catalogue } = parts;
   const who = whoOf(call.loop, ctx);
-  const listing = await gate.visible(who, call.loop.unavailable, ctx.signal);
+  const listing = await gate.visible(who, call.loop.unavailable, ctx);
   const listed = listing.tools.get(call.tool);
   if (listed === undefined)
     return { output: errorOutput("TOOL_UNAVAILABLE", `"${call.tool}" cannot be used any more`) };
   if ((await gate.digestOf(listed)) !== call.digest)
     return { output: errorOutput("TOOL_CHANGED", `"${call.tool}" has changed since it was called: call it again`) };
-  const credential = await catalogue.credentialOf(who.caller, source, ctx.signal);
+  const credential = await catalogue.credentialOf(who.caller, source, ctx);
   if (credential === undefined && source.signsIn === "user")
     return { output: errorOutput("SIGN_IN_FAILED", `The user is not signed in to "${source.name}"`) };
   const secrets = secretsOf(credential);
   try {
     const output = await attempted(parts, call, listed, who, ctx, credential);
-    return await gate.finish(who, listed, withoutSecrets(output, secrets));
+    const { artifacts } = parts;
+    const keep = artifacts && ((mediaType: string, data: Uint8Array) => artifacts.put(ctx.tenant, { mediaType, data }));
+    return await gate.finish(who, listed, withoutSecrets(output, secrets), keep);
   } catch (error) {
     // a pause, a timeout and the end of the run are no failures of the tool
     ctx.signal.throwIfAborted();

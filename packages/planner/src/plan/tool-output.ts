@@ -1,4 +1,7 @@
+import type { ArtifactRef } from "penguiflow";
 import type { Json } from "./json.ts";
+
+export type { ArtifactRef } from "penguiflow";
 
 /**
  * The result of a call as the model reads it. Every call has exactly one. `error` says what went wrong, in words for
@@ -22,14 +25,6 @@ export type ContentPart =
       readonly data: string;
       readonly filename?: string | undefined;
     };
-
-/** The place where a result that was too long for the model is kept whole. */
-export interface ArtifactRef {
-  readonly id: string;
-  readonly mediaType: string;
-  /** Length in bytes. */
-  readonly size: number;
-}
 
 /** Why a call has no output of its tool. */
 export type ToolErrorCode =

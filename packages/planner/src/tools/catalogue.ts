@@ -14,6 +14,11 @@ export interface ListedTool {
   readonly info: ToolInfo;
 }
 
+/** The owner of a signal, which is made when it is looked at. */
+export interface Abortable {
+  readonly signal: AbortSignal;
+}
+
 /** The tools of a caller, by name, and the names of the sources that could not be reached. */
 export interface Listing {
   readonly tools: ReadonlyMap<string, ListedTool>;
@@ -54,15 +59,17 @@ export class Catalogue {
   }
 
   /** Lists the tools of a caller. Sources that are `unavailable` are not asked; one that fails is added to them. */
-  async list(caller: Caller, unavailable: readonly string[], signal: AbortSignal): Promise<Listing> {
+  async list(caller: Caller, unavailable: readonly string[], owner: Abortable): Promise<Listing> {
     if (this.#fixed !== undefined) return this.#fixed;
     const missing = [...unavailable];
+    const tools = new Map<string, ListedTool>();
     const lists = await Promise.all(
       this.sources.map(async (source) => {
         if (source.tools !== undefined) return source.tools;
         if (unavailable.includes(source.name)) return [];
+        const { signal } = owner;
         try {
-          const credential = await this.credentialOf(caller, source, signal);
+          const credential = await this.credentialOf(caller, source, owner);
           return await source.list({ caller, credential, signal });
         } catch {
           signal.throwIfAborted();
@@ -71,14 +78,22 @@ export class Catalogue {
         }
       }),
     );
-    const tools = new Map<string, ListedTool>();
-    for (const [index, source] of this.sources.entries()) add(tools, source, lists[index] as readonly Tool[]);
+    for (const [index, source] of this.sources.entries()) {
+      const before = new Map(tools);
+      try {
+        add(tools, source, lists[index] as readonly Tool[]);
+      } catch {
+        // names that cannot be used are the fault of a source that lists them at run time, and end no run
+        missing.push(source.name);
+        for (const name of tools.keys()) if (!before.has(name)) tools.delete(name);
+      }
+    }
     return { tools, unavailable: missing };
   }
 
   /** Fetches the credential of a caller at a source; `undefined` if it needs none. */
-  async credentialOf(caller: Caller, source: ToolSource, signal: AbortSignal): Promise<unknown> {
-    return await this.#credentials?.(caller, source.name, signal);
+  async credentialOf(caller: Caller, source: ToolSource, owner: Abortable): Promise<unknown> {
+    return await this.#credentials?.(caller, source.name, owner.signal);
   }
 }
 

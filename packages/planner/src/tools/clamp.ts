@@ -1,10 +1,8 @@
-import type { ArtifactRef, ContentPart, ToolOutput } from "../plan/tool-output.ts";
+import type { ArtifactRef } from "penguiflow";
+import type { ContentPart, ToolOutput } from "../plan/tool-output.ts";
 
 /** Keeps a whole result; resolves with where. */
-export type Keep = (content: {
-  readonly mediaType: string;
-  readonly data: string | Uint8Array;
-}) => Promise<ArtifactRef>;
+export type Keep = (mediaType: string, data: Uint8Array) => Promise<ArtifactRef>;
 
 /** Shortens a result to what the model gets. The whole is kept, if there is a place for it. */
 export async function clamped(output: ToolOutput, maxChars: number, keep: Keep | undefined): Promise<ToolOutput> {
@@ -30,19 +28,22 @@ async function shortened(
   keep: Keep | undefined,
 ): Promise<ToolOutput> {
   if (text.length <= maxChars) return output;
-  const artifact = await keep?.({ mediaType, data: text });
+  const artifact = await keep?.(mediaType, bytesOf(text));
   return { kind: "text", text: preview(text, maxChars), ...(artifact !== undefined && { artifact }) };
 }
 
 async function clampedPart(part: ContentPart, maxChars: number, keep: Keep | undefined): Promise<ContentPart> {
   if (part.type === "text") {
     if (part.text.length <= maxChars) return part;
-    const artifact = await keep?.({ mediaType: "text/plain", data: part.text });
+    const artifact = await keep?.("text/plain", bytesOf(part.text));
     return { type: "text", text: preview(part.text, maxChars) + noteOf(artifact) };
   }
   if (part.data.length <= maxChars) return part;
   const { mediaType, data, filename = "a file" } = part;
-  const artifact = await keep?.({ mediaType, data: Uint8Array.from(atob(data), (char) => char.charCodeAt(0)) });
+  const artifact = await keep?.(
+    mediaType,
+    Uint8Array.from(atob(data), (char) => char.charCodeAt(0)),
+  );
   const why = `[${filename} (${mediaType}) is too long to be shown: ${data.length} characters as base64]`;
   return { type: "text", text: why + noteOf(artifact) };
 }
@@ -53,4 +54,8 @@ function preview(text: string, maxChars: number): string {
 
 function noteOf(artifact: ArtifactRef | undefined): string {
   return artifact === undefined ? "" : `\n[It is kept whole as artifact "${artifact.id}"]`;
+}
+
+function bytesOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
 }

@@ -4,7 +4,7 @@ import { argsOf } from "../plan/projection.ts";
 import type { Policy } from "../plan/policy.ts";
 import type { ToolErrorCode, ToolOutput } from "../plan/tool-output.ts";
 import { verdictOf } from "../plan/verdict.ts";
-import type { Catalogue, ListedTool, Listing } from "./catalogue.ts";
+import type { Abortable, Catalogue, ListedTool, Listing } from "./catalogue.ts";
 import { clamped, type Keep } from "./clamp.ts";
 import { digestOf } from "./digest.ts";
 import type { Approval, ToolContext } from "./tool.ts";
@@ -57,8 +57,8 @@ export class Gate {
   }
 
   /** Lists the tools that a caller may see. */
-  async visible({ caller, path }: GateCaller, unavailable: readonly string[], signal: AbortSignal): Promise<Listing> {
-    const listing = await this.#catalogue.list(caller, unavailable, signal);
+  async visible({ caller, path }: GateCaller, unavailable: readonly string[], owner: Abortable): Promise<Listing> {
+    const listing = await this.#catalogue.list(caller, unavailable, owner);
     if (this.#policies.length === 0) return listing;
     const tools = new Map<string, ListedTool>();
     for (const [name, listed] of listing.tools) {
