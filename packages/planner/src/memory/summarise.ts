@@ -3,7 +3,7 @@ import { callModel } from "../model/call-model.ts";
 import type { ModelTurn, Prices } from "../model/model-turn.ts";
 import type { RememberedTurn } from "../model/prompt-parts.ts";
 
-/** What a summary is made of. */
+/** The material of a summary, and its model. */
 export interface SummaryRequest {
   readonly model: LanguageModelV4;
   /** The summary of what came before. */

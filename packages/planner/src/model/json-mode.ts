@@ -13,7 +13,7 @@ export function readJsonTurn(said: readonly TurnPart[], step: number): ReadParts
   if (said.some((part) => part.type === "call")) return { parts: said };
   const spoken = said.filter((part) => part.type === "text");
   const text = spoken.map((part) => part.text).join("");
-  // what the provider has signed goes back with what was read of it
+  // a signature goes back with the part that was read of its text
   const metadata = spoken.find((part) => part.metadata !== undefined)?.metadata;
   const others = said.filter((part) => part.type !== "text");
   const action = readAction(text);

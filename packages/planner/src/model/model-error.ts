@@ -18,7 +18,7 @@ export class ModelError extends Error {
   readonly retryable: boolean;
   /** Milliseconds that the provider asks to wait before the next call. */
   readonly retryAfterMs: number | undefined;
-  /** What the model had said when its stream broke. */
+  /** Text that the model had said when its stream broke. */
   readonly text: string | undefined;
 
   constructor(init: ModelErrorInit) {

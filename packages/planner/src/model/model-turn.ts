@@ -1,7 +1,7 @@
 import type { LanguageModelV4CallOptions } from "@ai-sdk/provider";
 import type { TurnPart } from "../plan/log-item.ts";
 
-/** What one model call gave, alike for native tool calling and JSON mode. */
+/** The turn of a model, alike for native tool calling and JSON mode. */
 export interface ModelTurn {
   /** Text, reasoning, calls, in the order of the model. */
   readonly parts: readonly TurnPart[];
@@ -9,7 +9,7 @@ export interface ModelTurn {
   readonly text: string;
   /** `cut` by a limit of length, `filtered`, or `stop` for every other reason. */
   readonly finish: "stop" | "cut" | "filtered";
-  /** Why the turn has neither calls nor an answer: a sentence that tells the model what to do better. */
+  /** Sentence for the model when the turn has neither calls nor an answer: the reason, and what to do. Set for any `finish`. */
   readonly problem?: string | undefined;
   readonly tokensIn: number;
   readonly tokensOut: number;

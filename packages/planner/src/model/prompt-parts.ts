@@ -2,7 +2,7 @@ import type { Caller } from "../plan/caller.ts";
 import type { Turn } from "../plan/log-item.ts";
 import type { Tool } from "../tools/tool.ts";
 
-/** What a prompt is made of. Making one is a pure function of it. */
+/** The parts of a prompt. Making one is a pure function of them. */
 export interface PromptParts {
   readonly instructions: string;
   /** Tools that the model may call in this step, under the names it uses. */

@@ -69,7 +69,7 @@ async function next(
   return done ? undefined : value;
 }
 
-/** What has been heard of a stream so far. */
+/** The content of a stream so far. */
 class Heard {
   readonly #content: LanguageModelV4Content[] = [];
   readonly #blocks = new Map<string, Block>();
