@@ -98,9 +98,9 @@ describe("over the wire", () => {
     });
   });
 
-  test("a response that ends in a call without a reason is no turn, though the call could be read", async () => {
+  test.each(["", '{"city":"Ro', "{}"])("a response that breaks off in a call behind %o is no turn", async (written) => {
     const chunk = (delta: object) => `data: ${JSON.stringify({ choices: [{ index: 0, delta }] })}\n\n`;
-    const call = { index: 0, id: "call_a", function: { name: "weather", arguments: "{}" } };
+    const call = { index: 0, id: "call_a", function: { name: "weather", arguments: written } };
     const server = createServer((_, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.end(chunk({ content: "Let me look." }) + chunk({ tool_calls: [call] }));
