@@ -22,7 +22,7 @@ export interface PlannerOptions<Tools extends readonly (Tool | ToolSource)[], Ou
   readonly name: string;
   /** The model, or a function that chooses one for each step. */
   readonly model: LanguageModelV4 | ((step: StepInfo) => LanguageModelV4);
-  /** What the model is told of its task. @defaultValue nothing */
+  /** Task of the model, in words. @defaultValue none */
   readonly instructions?: string | ((caller: Caller, step: StepInfo) => string) | undefined;
   /** @defaultValue none */
   readonly tools?: Tools | undefined;
@@ -33,7 +33,7 @@ export interface PlannerOptions<Tools extends readonly (Tool | ToolSource)[], Ou
   /** Limits of each run and of everything below it; those left out are as in `DEFAULT_BUDGET`. */
   readonly budget?: Partial<PlanBudget> | undefined;
   /**
-   * What follows when a budget of model calls is used up: the end of the run, or one more call without tools, whose text
+   * Behaviour when a budget of model calls is used up: end the run, or make one more call without tools, whose text
    * stands in the end.
    *
    * @defaultValue `"stop"`

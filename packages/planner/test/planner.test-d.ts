@@ -1,4 +1,4 @@
-/** What the compiler knows of a planner. `tsc -b` checks this file; it is never run. */
+/** Types of a planner as the compiler infers them. `tsc -b` checks this file; it is never run. */
 import { type FlowNode, MemoryLog } from "penguiflow";
 import { z } from "zod";
 import {

@@ -14,8 +14,8 @@ export interface ArtifactRef {
 }
 
 /**
- * Stores content that is too long for a message or a prompt. It never returns another tenant's content, also to those
- * who know its id.
+ * Stores content that is too long for a message or a prompt. It never returns another tenant's content, whatever id it is
+ * asked for.
  */
 export interface ArtifactStore {
   /** Stores content, and resolves with its reference. The same content of a tenant has the same id. */

@@ -4,7 +4,7 @@ declare module "penguiflow" {
   interface ChunkKinds {
     /** A piece of the model's reasoning. */
     readonly "planner.reasoning": { readonly delta: string };
-    /** How far a call of a tool has come. */
+    /** Progress of a call of a tool. */
     readonly "planner.progress": { readonly callId: string; readonly data: Json };
   }
 }

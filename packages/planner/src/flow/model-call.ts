@@ -13,7 +13,7 @@ import type {} from "./chunk-kinds.ts";
 import { type PlannerParts, whoOf } from "./parts.ts";
 import { Screen, type Screened } from "./screen.ts";
 
-/** What the model is told with its last call, which has no tools. */
+/** Note for the model with its last call, which has no tools. */
 const LAST_CALL = "No more tools can be called. Answer now, with what there is, and say what is missing.";
 
 const NO_TOOLS: Listing = { tools: new Map(), unavailable: [] };
@@ -28,7 +28,7 @@ export interface ModelCall {
   readonly isLast: boolean;
 }
 
-/** What a model call gave. */
+/** Turn of a model call, and what it took. */
 export interface Said {
   readonly turn: ModelTurn;
   /** The text as the policies let it pass; absent without policies. */

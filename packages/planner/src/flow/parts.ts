@@ -12,7 +12,7 @@ import type { Policy } from "../plan/policy.ts";
 import type { Catalogue } from "../tools/catalogue.ts";
 import type { Gate, GateCaller } from "../tools/gate.ts";
 
-/** What the nodes of a planner are made of: its options, with defaults applied. */
+/** Options of a planner with defaults applied, from which its nodes are made. */
 export interface PlannerParts {
   readonly name: string;
   readonly model: (step: StepInfo) => LanguageModelV4;

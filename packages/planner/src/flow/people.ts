@@ -2,7 +2,7 @@ import type { PauseTicket } from "penguiflow";
 import type { Json } from "../plan/json.ts";
 import type { Answerer, Decision, Question } from "../plan/question.ts";
 
-/** What a pause of a planner carries beside its question. */
+/** Payload of a pause of a planner. */
 export interface Asked extends Pick<Question, "kind" | "callId" | "tool" | "args" | "schema"> {
   readonly payload?: Json | undefined;
   readonly user?: string | undefined;

@@ -2,10 +2,10 @@ import type { Caller } from "../plan/caller.ts";
 import type { Policy } from "../plan/policy.ts";
 import { verdictOf } from "../plan/verdict.ts";
 
-/** What the policies make of an answer. */
+/** An answer after the policies. */
 export interface Screened {
   readonly text: string;
-  /** Why it must not be told; `text` is what was told before. */
+  /** Reason why the rest must not be told; `text` was told before. */
   readonly stop?: string | undefined;
 }
 

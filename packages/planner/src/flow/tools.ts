@@ -158,7 +158,7 @@ async function attempted(
   }
 }
 
-/** What a {@link ToolContext} is made of. */
+/** Parts of a {@link ToolContext}. */
 interface Given {
   readonly call: Call;
   readonly who: GateCaller;

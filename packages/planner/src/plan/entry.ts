@@ -28,7 +28,7 @@ export type Entry = { readonly at: number; readonly step: number } & (
       readonly parts: readonly TurnPart[];
       readonly text: string;
       readonly finish: "stop" | "cut" | "filtered";
-      /** Why it has neither calls nor an answer, in words for the model. */
+      /** Reason why it has neither calls nor an answer, in words for the model. */
       readonly problem?: string | undefined;
       readonly tokens: number;
       readonly costUsd: number;
@@ -53,7 +53,7 @@ export type Entry = { readonly at: number; readonly step: number } & (
   | { readonly type: "end"; readonly end: Ending; readonly spent: PlanBudget }
 );
 
-/** How a run ends, as data. */
+/** The end of a run, as data. */
 export type Ending =
   | { readonly status: "completed"; readonly text: string; readonly output: unknown }
   | {

@@ -21,7 +21,7 @@ export type TurnPart =
       readonly metadata?: ProviderMetadata | undefined;
     }
   | {
-      /** What only the provider understands (files, its own tools' calls and results), passed back unchanged. */
+      /** A part that only the provider understands (files, calls and results of its own tools), passed back unchanged. */
       readonly type: "other";
       readonly part: Json;
     };

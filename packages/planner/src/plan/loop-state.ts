@@ -6,7 +6,9 @@ import type { Prompt } from "./log-item.ts";
 import type { Effects } from "../tools/tool.ts";
 import type { ToolOutput } from "./tool-output.ts";
 
-/** What a planner's flow is given. */
+/**
+ * Input of a planner's flow. User and thread are named by the program: it never passes a client's body on as it is.
+ */
 export interface PlanInput {
   readonly prompt: Prompt;
   readonly user?: string | undefined;
@@ -58,7 +60,7 @@ export interface Call {
   readonly args: Json;
   /** Arguments of a person in their place. */
   readonly edited?: Json | undefined;
-  /** Why a person is asked first; absent when no one is. */
+  /** Reason for which a person is asked first; absent without a question. */
   readonly asks?: string | undefined;
   readonly digest: string;
   readonly effects: Effects;
@@ -71,7 +73,7 @@ export interface Done extends Pick<Call, "loop" | "of" | "callId" | "providerId"
   readonly output: ToolOutput;
   readonly ms: number;
   readonly attempt: number;
-  /** Why the run is to stop. */
+  /** Reason why the run is to stop. */
   readonly stop?: string | undefined;
 }
 

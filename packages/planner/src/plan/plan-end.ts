@@ -5,7 +5,7 @@ import type { Json } from "./json.ts";
 import type { Question } from "./question.ts";
 import type { ToolOutput } from "./tool-output.ts";
 
-/** Why a run failed. */
+/** Reasons why a run fails. */
 export type PlanErrorCode =
   | "MODEL_FAILED"
   | "MODEL_OUTPUT_UNUSABLE"

@@ -24,7 +24,7 @@ export type PolicyCall =
   | { readonly at: "prompt" | "result" | "answer"; readonly text: string; readonly caller: Caller };
 
 /**
- * What a policy decides. Of several policies the strictest verdict wins: `stop`, `deny`, `ask`, `replace`, `allow`. A
+ * Decision of a policy. Of several policies the strictest verdict wins: `stop`, `deny`, `ask`, `replace`, `allow`. A
  * policy that throws denies.
  */
 export type Verdict =

@@ -26,7 +26,7 @@ export type ContentPart =
       readonly filename?: string | undefined;
     };
 
-/** Why a call has no output of its tool. */
+/** Reasons why a call has no output of its tool. */
 export type ToolErrorCode =
   | "TOOL_UNKNOWN"
   | "ARGUMENTS_INVALID"

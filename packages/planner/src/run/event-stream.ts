@@ -17,7 +17,7 @@ import { endOfError, isRefusal } from "./end-of.ts";
 
 type Items = AsyncIterable<StreamItem<unknown> | LoggedItem>;
 
-/** What the events of a run are made of. */
+/** Sources of the events of a run. */
 export interface EventSource<Output, Names extends string> {
   readonly runId: string;
   readonly items: Items;

@@ -9,7 +9,7 @@ import { clamped, type Keep } from "./clamp.ts";
 import { digestOf } from "./digest.ts";
 import type { Approval, ToolContext } from "./tool.ts";
 
-/** Who calls, and through which planners. */
+/** The caller of a tool, and the planners on the way down to it. */
 export interface GateCaller {
   readonly caller: Caller;
   readonly path: readonly string[];

@@ -18,7 +18,7 @@ export interface ToolSource {
   /** Calls at the same time of one caller (tenant and user). @defaultValue none */
   readonly perCaller?: number | undefined;
   /**
-   * Whose credential a call needs. With `"user"` and none the run asks the user to sign in.
+   * Owner of the credential that a call needs. With `"user"` and none the run asks the user to sign in.
    *
    * @defaultValue `"never"`
    */

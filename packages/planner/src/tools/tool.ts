@@ -8,7 +8,7 @@ import type { BareEnd } from "../plan/plan-end.ts";
 import type { ToolOutput } from "../plan/tool-output.ts";
 
 /**
- * What a call does to the world. A call that writes begins at most once and is never repeated by itself; the others are
+ * Effects of a call outside of the run. A call that writes begins at most once and is never repeated by itself; the others are
  * tried again after a failure.
  */
 export type Effects = "reads" | "idempotent" | "writes";
@@ -51,7 +51,7 @@ export interface ToolContext<Resources = unknown> {
   /** The value of the planner's `credentials` for this caller and source. In no payload, log, event or error. */
   readonly credential: unknown;
   readonly resources: Resources;
-  /** What is left of the run's budget. */
+  /** Amounts left of the run's budget. */
   readonly left: PlanBudget;
   /** Tells readers of the run's stream how far the call has come. Not stored. */
   progress(data: Json): Promise<void>;
