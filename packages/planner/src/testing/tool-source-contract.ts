@@ -211,6 +211,7 @@ function run(
     ask: unused,
     once: async (key, effect) => await effect(key),
     call: unused,
+    run: unused,
   };
   return tool.run(args, ctx as ToolContext<never>);
 }
