@@ -89,7 +89,10 @@ describe("budgets", () => {
       reads("look", async (_, { signal }) => {
         begin();
         await new Promise((_resolve, reject) =>
-          signal.addEventListener("abort", () => reject((heard = signal.reason))),
+          signal.addEventListener("abort", () => {
+            heard = signal.reason;
+            reject(new Error("stopped"));
+          }),
         );
       }),
     ];

@@ -25,9 +25,9 @@ export function reads<const Name extends string>(
     effects: "reads",
     maxRetries: 0,
     run: run as never,
-    ...(change as object),
+    ...change,
     name,
-  });
+  } as never) as Tool<Name>;
 }
 
 /** A tool that writes, and notes what it has written. */
@@ -40,13 +40,13 @@ export function writes<const Name extends string>(
     description: `The tool ${name}`,
     input: z.object({ text: z.string() }),
     effects: "writes",
-    run: ({ text }) => {
+    run: ({ text }: { text: string }) => {
       written.push(text);
       return `wrote ${text}`;
     },
-    ...(change as object),
+    ...change,
     name,
-  });
+  } as never) as Tool<Name>;
 }
 
 /** The results of all calls of a run, in the order of the calls. */

@@ -67,7 +67,7 @@ same<typeof asNode, FlowNode<"plan", PlanInput, BareEnd<{ price: number }>>>();
 
 // a source lists its tools at run time, and text is the answer when there is no schema
 const open = createPlanner({ name: "q", model, tools: [search, toolsFrom("gh", [book])] });
-same<Awaited<ReturnType<typeof open.run>>, PlanResult<string>>();
+same<Awaited<ReturnType<typeof open.run>>, PlanResult>();
 for await (const event of open.stream("?")) if (event.type === "call") same<typeof event.tool, string>();
 
 // resources that are named have to be given

@@ -21,14 +21,14 @@ interface Bearer {
 
 /** A source whose tools wait until they are let go, and that counts how many run at once. */
 function counting(limits: object) {
-  let running = 0;
+  let busy = 0;
   let most = 0;
   const waiting: (() => void)[] = [];
   const look = reads("look", async () => {
-    running += 1;
-    most = Math.max(most, running);
+    busy += 1;
+    most = Math.max(most, busy);
     await new Promise<void>((resolve) => waiting.push(resolve));
-    running -= 1;
+    busy -= 1;
     return "seen";
   });
   const letGo = async (): Promise<void> => {

@@ -23,7 +23,7 @@ export class WatchedCheckpoints implements CheckpointStore {
       get: (target, key) => {
         if (key === "append") return append;
         const value: unknown = Reflect.get(target, key, target);
-        return typeof value === "function" ? value.bind(target) : value;
+        return typeof value === "function" ? (value.bind(target) as unknown) : value;
       },
     });
   }

@@ -9,7 +9,6 @@ import type { Loop } from "../plan/loop-state.ts";
 import type { Turn } from "../plan/log-item.ts";
 import { turnsOf } from "../plan/projection.ts";
 import type { Listing } from "../tools/catalogue.ts";
-import type {} from "./chunk-kinds.ts";
 import { type PlannerParts, whoOf } from "./parts.ts";
 import { Screen, type Screened } from "./screen.ts";
 

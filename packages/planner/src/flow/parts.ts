@@ -66,5 +66,5 @@ export async function log(
   entries: readonly EntryInit[],
 ): Promise<number> {
   const at = clock.epochNow();
-  return await ctx.log.append(entries.map((entry) => ({ at, step, ...entry }) as Entry));
+  return await ctx.log.append(entries.map((entry): Entry => ({ at, step, ...entry })));
 }

@@ -3,7 +3,7 @@ import {
   type Effects,
   FlowError,
   FlowErrorCode,
-  Limiter,
+  type Limiter,
   limiter,
   type Message,
   node,
@@ -22,7 +22,6 @@ import { secretsOf, withoutSecrets } from "../tools/secrets.ts";
 import type { ToolSource } from "../tools/source.ts";
 import type { PlannerBelow, ToolContext, ToolQuestion } from "../tools/tool.ts";
 import { answerSchema, askedOf } from "./ask.ts";
-import type {} from "./chunk-kinds.ts";
 import { type LoopNode, type PlannerParts, toolsNode, whoOf } from "./parts.ts";
 import type { Answered } from "./people.ts";
 
@@ -183,7 +182,7 @@ function toolContext({ call, who, ctx, credential, key, epochNow }: Given): Tool
       return ctx.signal;
     },
     get left() {
-      return lowest(leftOf(loop.budget, loop.spent), ctx.budget.left as Readonly<Record<string, number>>);
+      return lowest(leftOf(loop.budget, loop.spent), ctx.budget.left);
     },
     progress: async (data: Json) => {
       await ctx.emitChunk({ kind: "planner.progress", data: { callId, data } });

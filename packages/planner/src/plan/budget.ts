@@ -29,7 +29,7 @@ const NAMES = Object.keys(DEFAULT_BUDGET) as (keyof PlanBudget)[];
  * @throws TypeError, RangeError that name the limit
  */
 export function requireBudget(option: string, budget: Partial<PlanBudget>): void {
-  for (const [name, limit] of Object.entries(budget) as [string, unknown][]) {
+  for (const [name, limit] of Object.entries(budget) as [string, number | undefined][]) {
     if (!NAMES.includes(name as keyof PlanBudget))
       throw new TypeError(`Option "${option}" has no limit "${name}": expected one of ${NAMES.join(", ")}`);
     if (limit !== undefined && !(typeof limit === "number" && limit >= 0))

@@ -18,7 +18,11 @@ export function turnsOf(entries: readonly Entry[]): Turn[] {
       }
       case "repair":
         return [{ role: "note", text: entry.why }];
-      default:
+      case "memory":
+      case "catalogue":
+      case "decision":
+      case "compacted":
+      case "end":
         return [];
     }
   });
@@ -105,7 +109,8 @@ export class Projection<Output = unknown, Names extends string = string> {
       case "end":
         this.end = planEnd<Output>(entry.end, { runId, steps: this.#steps, spent: entry.spent });
         return [{ type: "end", end: this.end }];
-      default:
+      case "memory":
+      case "catalogue":
         return [];
     }
   }

@@ -40,7 +40,9 @@ export async function resultOf<Output>(outcome: Outcome<BareEnd<Output>>): Promi
       return { ...base, status: "cancelled", reason: outcome.reason };
     case "exhausted":
       return { ...base, status: "exhausted", which: outcome.which as keyof PlanBudget | "deadline" };
-    default:
+    case "failed":
+    case "empty":
+    case "stopped":
       return { ...base, status: "failed", code: "RUN_FAILED", error: plain(outcome.error) };
   }
 }

@@ -12,7 +12,6 @@ import type { PlanBase } from "../plan/plan-end.ts";
 import type { PlanEvent } from "../plan/plan-event.ts";
 import { Projection } from "../plan/projection.ts";
 import type { Question } from "../plan/question.ts";
-import type {} from "../flow/chunk-kinds.ts";
 import { endOfError, isRefusal } from "./end-of.ts";
 
 type Items = AsyncIterable<StreamItem<unknown> | LoggedItem>;

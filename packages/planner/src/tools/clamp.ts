@@ -15,7 +15,8 @@ export async function clamped(output: ToolOutput, maxChars: number, keep: Keep |
       return { ...output, parts: await Promise.all(output.parts.map((part) => clampedPart(part, maxChars, keep))) };
     case "error":
       return output.text.length > maxChars ? { ...output, text: preview(output.text, maxChars) } : output;
-    default:
+    case "denied":
+    case "unknown":
       return output;
   }
 }

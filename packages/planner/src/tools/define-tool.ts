@@ -5,7 +5,7 @@ import { checkAgainst, jsonSchemaOf } from "./json-schema.ts";
 import type { Effects, Tool, ToolContext, ToolInit } from "./tool.ts";
 
 const NAME = /^[\w-]{1,64}$/;
-const EFFECTS: readonly Effects[] = ["reads", "idempotent", "writes"];
+const EFFECTS: ReadonlySet<Effects> = new Set(["reads", "idempotent", "writes"]);
 
 /** Output that does not fit the schema of its tool. */
 export class OutputInvalid extends Error {
@@ -52,7 +52,7 @@ export function makeTool<const Name extends string, In extends Schema<unknown, u
   requireName(name);
   if (typeof description !== "string" || description === "")
     throw new TypeError(`Option "description" of tool "${name}" must be a text that is not empty`);
-  if (!EFFECTS.includes(effects))
+  if (!EFFECTS.has(effects))
     throw new TypeError(
       `Option "effects" of tool "${name}" must be "reads", "idempotent" or "writes": got ${JSON.stringify(effects)}`,
     );
@@ -61,7 +61,7 @@ export function makeTool<const Name extends string, In extends Schema<unknown, u
   const maxResultChars = init.maxResultChars ?? 20_000;
   requireLeast(name, { timeoutMs, maxResultChars }, 1);
   requireLeast(name, { maxRetries }, 0);
-  const input = init.input as Schema<unknown, unknown>;
+  const input: Schema<unknown, unknown> = init.input;
   const inputSchema = jsonSchemaOf(`the input of tool "${name}"`, input, init.jsonSchema);
   const { toModel = (value: Out): ToolOutput => outputOf(value) } = init;
   return Object.freeze({
@@ -69,7 +69,7 @@ export function makeTool<const Name extends string, In extends Schema<unknown, u
     description,
     inputSchema,
     effects,
-    approval: approval as Tool["approval"],
+    approval,
     timeoutMs,
     maxRetries,
     ifUnknown:
@@ -83,7 +83,7 @@ export function makeTool<const Name extends string, In extends Schema<unknown, u
     goesOn,
     check: (args: Json) => checkAgainst(input, args),
     run: async (args: unknown, ctx: ToolContext<never>): Promise<ToolOutput> => {
-      const value = await init.run(args as never, ctx as unknown as ToolContext<Resources>);
+      const value = await init.run(args as never, ctx);
       if (init.output === undefined) return toModel(value);
       const checked = await checkAgainst(init.output, value);
       if (!checked.ok)
@@ -112,8 +112,8 @@ export function outputOf(value: unknown): ToolOutput {
   return { kind: "json", value: json === undefined ? null : (JSON.parse(json) as Json) };
 }
 
-function requireLeast(tool: string, options: Readonly<Record<string, number>>, least: number): void {
+function requireLeast(owner: string, options: Readonly<Record<string, number>>, least: number): void {
   for (const [option, value] of Object.entries(options))
     if (!(typeof value === "number" && value >= least))
-      throw new RangeError(`Option "${option}" of tool "${tool}" must be ${least} or more: got ${String(value)}`);
+      throw new RangeError(`Option "${option}" of tool "${owner}" must be ${least} or more: got ${String(value)}`);
 }

@@ -177,7 +177,9 @@ function textOf(output: ToolOutput): string | undefined {
       return JSON.stringify(output.value);
     case "content":
       return output.parts.map((part) => (part.type === "text" ? part.text : "")).join("\n");
-    default:
+    case "error":
+    case "denied":
+    case "unknown":
       return undefined;
   }
 }

@@ -22,6 +22,6 @@ export interface RemoteToolsOptions {
 export function remoteTools({ transport, agentUrl, skills }: RemoteToolsOptions): Tool[] {
   return skills.map(({ skill, ...init }) => {
     const remote = remoteNode(init.name, { transport, agentUrl, skill: skill ?? init.name });
-    return flowTool(createFrom<unknown, unknown>([remote.to()], { name: init.name }), init);
+    return flowTool(createFrom<unknown>([remote.to()], { name: init.name }), init);
   });
 }
