@@ -9,7 +9,7 @@ export interface Workload<Setup = unknown, Rig extends Closable = Closable> {
   /** Figures that are measured; the first one ranks the subjects. */
   readonly figures: readonly [Figure, ...Figure[]];
   readonly setup: Setup;
-  /** Subjects that take part; all but the checkpoint stores when left out. */
+  /** Subjects that take part; all but the checkpoint stores and the libraries of agents alone when left out. */
   readonly subjects?: readonly string[];
   /** Whether each run gives the same figures, so that one is enough. @defaultValue false */
   readonly isExact?: boolean;
@@ -103,9 +103,15 @@ export const checkpointStores: readonly string[] = [
   "postgres",
 ];
 
+/** Libraries of agents: a workload includes them by name. */
+export const agentLibraries: readonly string[] = ["ai-sdk", "openai-agents", "langgraph", "mastra"];
+
+/** Subjects that take part only where a workload names them. */
+const named: ReadonlySet<string> = new Set([...checkpointStores, "ai-sdk", "openai-agents"]);
+
 /** Whether a subject takes part in a workload. */
 export function takesPart(subject: string, { subjects }: Workload): boolean {
-  return subjects === undefined ? !checkpointStores.includes(subject) : subjects.includes(subject);
+  return subjects === undefined ? !named.has(subject) : subjects.includes(subject);
 }
 
 /** Returns the subject that a bar is about. */

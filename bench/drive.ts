@@ -137,6 +137,18 @@ export async function measureRate<Answer>(
   return { figures, requests, processorShare, processorUs: processorUs / requests };
 }
 
+/** Measures the processor time of the whole process for a request, and the requests per second. */
+export async function measureProcessor<Answer>(
+  rig: RequestRig<Answer>,
+  load: Load<Answer>,
+  timing: Timing,
+): Promise<Measurement> {
+  const requests = await prepare(rig, load, timing);
+  const { elapsedMs, processorShare, processorUs } = await stretch(rig, load, requests);
+  const figures = { "CPU µs/run": processorUs / requests, "runs/s": (requests * 1_000) / elapsedMs };
+  return { figures, requests, processorShare, processorUs: processorUs / requests };
+}
+
 /**
  * Sends as many requests at once as the window holds, and again when all are answered. Measures handler runs per second
  * and the latency within a burst. Reports the median burst: another program's turn or a garbage collection is longer

@@ -1,5 +1,12 @@
+import { BaseChatModel } from "@langchain/core/language_models/chat_models";
+import { AIMessage, AIMessageChunk, type BaseMessage } from "@langchain/core/messages";
+import { ChatGenerationChunk, type ChatResult } from "@langchain/core/outputs";
+import { tool } from "@langchain/core/tools";
 import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
+import { createReactAgent } from "@langchain/langgraph/prebuilt";
+import { answer, pieces, toolCalls, toolName, toolText } from "../agent-model.ts";
 import { Envelope } from "../envelope.ts";
+import type { AgentRig, AgentSetup } from "../workloads/agent.ts";
 import type { FanOutRig, FanOutSetup } from "../workloads/fan-out.ts";
 import type { LinearRig, LinearSetup } from "../workloads/linear.ts";
 import type { LoopRig, LoopSetup, LoopState } from "../workloads/loop.ts";
@@ -137,6 +144,70 @@ export function streams({ chunks, text }: StreamsSetup): StreamsRig {
   return {
     async read(id, take) {
       for await (const chunk of await graph.stream({ id }, { streamMode: "custom" })) take(chunk as string);
+    },
+    close,
+  };
+}
+
+/** Gives what the model of the AI SDK gives, in the words of this library. */
+class ScriptedModel extends BaseChatModel {
+  _llmType() {
+    return "scripted";
+  }
+
+  override bindTools() {
+    return this;
+  }
+
+  #next(messages: readonly BaseMessage[]) {
+    const results = messages.filter((message) => message.getType() === "tool").length;
+    if (results >= toolCalls) return undefined;
+    return { id: `call-${results}`, name: toolName, args: { n: results }, type: "tool_call" } as const;
+  }
+
+  async _generate(messages: BaseMessage[]): Promise<ChatResult> {
+    const call = this.#next(messages);
+    const message =
+      call === undefined ? new AIMessage(answer) : new AIMessage({ content: "", tool_calls: [{ ...call }] });
+    return { generations: [{ text: call === undefined ? answer : "", message }] };
+  }
+
+  override async *_streamResponseChunks(messages: BaseMessage[]) {
+    const call = this.#next(messages);
+    if (call === undefined) {
+      for (const text of pieces) yield new ChatGenerationChunk({ text, message: new AIMessageChunk(text) });
+      return;
+    }
+    const piece = { id: call.id, name: call.name, args: JSON.stringify(call.args), index: 0, type: "tool_call_chunk" };
+    const message = new AIMessageChunk({ content: "", tool_call_chunks: [{ ...piece, type: "tool_call_chunk" }] });
+    yield new ChatGenerationChunk({ text: "", message });
+  }
+}
+
+/** Builds the prebuilt agent: no checkpointer, no tracing, a tool with a plain JSON Schema. */
+export function agent({ tally, streamed }: AgentSetup): AgentRig {
+  const addOne = tool(
+    async (input) => {
+      tally.hops += 1;
+      return String((input as { n: number }).n + 1);
+    },
+    {
+      name: toolName,
+      description: toolText,
+      schema: { type: "object", properties: { n: { type: "number" } }, required: ["n"], additionalProperties: false },
+    },
+  );
+  const graph = createReactAgent({ llm: new ScriptedModel({}), tools: [addOne] });
+  const config = { recursionLimit: 4 * toolCalls };
+  return {
+    async request({ text }) {
+      const messages = [{ role: "user", content: text }];
+      if (!streamed) return (await graph.invoke({ messages }, config)).messages.at(-1)!.content as string;
+      let said = "";
+      for await (const [piece] of await graph.stream({ messages }, { ...config, streamMode: "messages" })) {
+        if (piece.getType() === "ai") said += piece.content as string;
+      }
+      return said;
     },
     close,
   };

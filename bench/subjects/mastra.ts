@@ -1,6 +1,10 @@
+import { Agent } from "@mastra/core/agent";
+import { createTool } from "@mastra/core/tools";
 import { createStep, createWorkflow } from "@mastra/core/workflows";
 import { z } from "zod";
+import { languageModel, toolCalls, toolName, toolText } from "../agent-model.ts";
 import { Envelope, type Payload } from "../envelope.ts";
+import type { AgentRig, AgentSetup } from "../workloads/agent.ts";
 import type { FanOutRig, FanOutSetup } from "../workloads/fan-out.ts";
 import type { LinearRig, LinearSetup } from "../workloads/linear.ts";
 import type { LoopRig, LoopSetup, LoopState } from "../workloads/loop.ts";
@@ -152,6 +156,37 @@ export function streams({ chunks, text }: StreamsSetup): StreamsRig {
         if (event.type === "workflow-step-output")
           take((event.payload.output as unknown as { readonly text: string }).text);
       }
+    },
+    close,
+  };
+}
+
+/** Builds an agent without memory, storage or telemetry. */
+export function agent({ tally, delayMs, streamed }: AgentSetup): AgentRig {
+  const addOne = createTool({
+    id: toolName,
+    description: toolText,
+    inputSchema: z.object({ n: z.number() }),
+    execute: async ({ n }) => {
+      tally.hops += 1;
+      return n + 1;
+    },
+  });
+  const counting = new Agent({
+    id: "counting",
+    name: "counting",
+    instructions: "",
+    // its type for models of this version asks a stream of doGenerate, which it never reads
+    model: languageModel(delayMs) as never,
+    tools: { [toolName]: addOne },
+  });
+  const maxSteps = toolCalls + 2;
+  return {
+    async request({ text: prompt }) {
+      if (!streamed) return (await counting.generate(prompt, { maxSteps })).text;
+      let text = "";
+      for await (const piece of (await counting.stream(prompt, { maxSteps })).textStream) text += piece;
+      return text;
     },
     close,
   };
