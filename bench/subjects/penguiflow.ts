@@ -4,6 +4,7 @@ import type { Flow, Message, WM } from "../../packages/core/src/index.ts";
 import { core, coreUrl } from "../core.ts";
 import type { RequestRig, Tally } from "../drive.ts";
 import type { Payload } from "../envelope.ts";
+import type { AgentRig, AgentSetup } from "../workloads/agent.ts";
 import type { DurableRig, DurableSetup } from "../workloads/durable.ts";
 import type { FanOutRig, FanOutSetup } from "../workloads/fan-out.ts";
 import type { LinearRig, LinearSetup } from "../workloads/linear.ts";
@@ -36,6 +37,10 @@ export { features } from "../penguiflow-features.ts";
 /** Loads the durable line on demand, so that other runs do not import it. */
 export const durable = async (setup: DurableSetup): Promise<DurableRig> =>
   (await import("../penguiflow-durable.ts")).inMemory(setup);
+
+/** Loads the planner on demand. */
+export const agent = async (setup: AgentSetup): Promise<AgentRig> =>
+  (await import("../penguiflow-agent.ts")).agentOn(setup);
 
 /** Loads the runs on demand, so that other runs do not import durability. */
 export const runs = async (setup: RunsSetup): Promise<RunsRig> =>
