@@ -8,7 +8,7 @@ import type { JsonSchema } from "../plan/json.ts";
 import type { Tool } from "../tools/tool.ts";
 import type { TurnPart } from "../plan/log-item.ts";
 import { answerParts } from "./answer-parts.ts";
-import { readJsonTurn } from "./json-mode.ts";
+import { type ReadParts, readJsonTurn } from "./json-mode.ts";
 import { jsonPrompt } from "./json-prompt.ts";
 import { ModelError } from "./model-error.ts";
 import type { ModelSettings, ModelTurn, Prices } from "./model-turn.ts";
@@ -40,13 +40,16 @@ export interface ModelRequest {
  * @throws the reason of the signal when it is aborted, also when the model ignores it
  */
 export async function callModel(model: LanguageModelV4, request: ModelRequest): Promise<ModelTurn> {
-  const { signal, onDelta, prices, mode, step } = request;
+  const { signal, onDelta, prices, mode, output, step } = request;
   signal.throwIfAborted();
   const options = optionsOf(request);
   const answer = await answerOf(model, options, signal, mode === "json" ? withoutText(onDelta) : onDelta);
   const said = answerParts(answer.content, step);
-  const { parts, problem } = mode === "json" ? readJsonTurn(said, step) : { parts: said, problem: emptyProblem(said) };
-  const text = parts.map((part) => (part.type === "text" ? part.text : "")).join("");
+  const read: ReadParts = mode === "json" ? readJsonTurn(said, step) : { parts: said };
+  const { parts } = read;
+  const all = parts.map((part) => (part.type === "text" ? part.text : "")).join("");
+  const text = mode === "native" && output !== undefined ? (answer.outputText ?? all) : all;
+  const problem = read.problem ?? emptyProblem(parts, text);
   const finish = finishOf(model.modelId, answer, text);
   const usage = usageOf(answer.usage, () => ({
     asked: JSON.stringify(options.prompt),
@@ -71,13 +74,9 @@ function withoutText(onDelta: OnDelta | undefined): OnDelta | undefined {
   return onDelta && (async (kind, delta) => (kind === "reasoning" ? await onDelta(kind, delta) : undefined));
 }
 
-function emptyProblem(parts: readonly TurnPart[]): string | undefined {
-  const hasMore = parts.some((part) => part.type === "call" || part.type === "other" || hasText(part));
-  return hasMore ? undefined : "Your last answer was empty: answer with text, or call a tool";
-}
-
-function hasText(part: TurnPart): boolean {
-  return part.type === "text" && part.text.trim() !== "";
+function emptyProblem(parts: readonly TurnPart[], text: string): string | undefined {
+  if (text.trim() !== "" || parts.some((part) => part.type === "call" || part.type === "other")) return undefined;
+  return "Your last answer was empty: answer with text, or call a tool";
 }
 
 async function answerOf(
@@ -90,8 +89,9 @@ async function answerOf(
     const { stream } = await asked(model, () => model.doStream(options), signal);
     return await readStream(model.modelId, stream, signal, onDelta);
   }
-  const { content, finishReason, usage, response } = await asked(model, () => model.doGenerate(options), signal);
-  return { content, finish: finishReason, usage, modelId: response?.modelId };
+  const result = await asked(model, () => model.doGenerate(options), signal);
+  const { content, finishReason, usage, response, structuredOutputText } = result;
+  return { content, finish: finishReason, usage, modelId: response?.modelId, outputText: structuredOutputText };
 }
 
 /** Asks a model, and stops waiting when the signal is aborted: some models do not listen to it. */

@@ -5,7 +5,7 @@ import type { TurnPart } from "../plan/log-item.ts";
 export interface ModelTurn {
   /** Text, reasoning, calls, in the order of the model. */
   readonly parts: readonly TurnPart[];
-  /** All its text. */
+  /** All its text; with a schema of the answer, the text that is the answer. */
   readonly text: string;
   /** `cut` by a limit of length, `filtered`, or `stop` for every other reason. */
   readonly finish: "stop" | "cut" | "filtered";

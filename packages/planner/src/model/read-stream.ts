@@ -14,6 +14,8 @@ export interface ModelAnswer {
   readonly finish: LanguageModelV4FinishReason;
   readonly usage: LanguageModelV4Usage | undefined;
   readonly modelId: string | undefined;
+  /** Text of a typed answer, when it is not all the text: a model may write drafts before it. */
+  readonly outputText?: string | undefined;
 }
 
 /** Receives text and reasoning while a model speaks. The stream waits for it. */

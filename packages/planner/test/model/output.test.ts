@@ -1,4 +1,7 @@
+import type { LanguageModelV4 } from "@ai-sdk/provider";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import { firstJson } from "../../src/model/first-json.ts";
 import { outputNote, readOutput } from "../../src/model/output.ts";
 import { scriptedModel } from "../../src/testing/index.ts";
 import { ask } from "./request.ts";
@@ -43,4 +46,41 @@ test("what is no JSON is told", () => {
   expect(outputNote("no JSON object was found in it")).toBe(
     "Your last answer cannot be used: no JSON object was found in it. Answer again, with JSON that fits the schema",
   );
+});
+
+test("a typed answer is the text that the provider says it is, also when it is empty", async () => {
+  const drafting = (structuredOutputText: string): LanguageModelV4 => ({
+    ...scriptedModel([]),
+    doGenerate: async () => ({
+      content: [
+        { type: "text", text: 'A draft: {"n":0}. ' },
+        { type: "text", text: '{"n":1}' },
+      ],
+      structuredOutputText,
+      finishReason: { unified: "stop", raw: undefined },
+      usage: undefined as never,
+      warnings: [],
+    }),
+  });
+  expect((await ask(drafting('{"n":1}'), { output })).text).toBe('{"n":1}');
+  expect(await ask(drafting(""), { output })).toMatchObject({
+    text: "",
+    problem: expect.stringContaining("empty") as string,
+  });
+  expect((await ask(drafting('{"n":1}'))).text).toBe('A draft: {"n":0}. {"n":1}');
+});
+
+test("a value that stands in prose is found, and no text makes the search fail", () => {
+  const prose = fc.string().filter((text) => !/[{}[\]]/.test(text));
+  fc.assert(
+    fc.property(prose, fc.dictionary(fc.string(), fc.jsonValue()), prose, (before, value, after) => {
+      const json = JSON.stringify(value);
+      expect(firstJson(`${before}${json}${after}`, "object")).toEqual({
+        found: true,
+        value: JSON.parse(json) as unknown,
+      });
+    }),
+  );
+  const pieces = fc.array(fc.constantFrom("{", "}", "[", "]", '"', "\\", ":", ",", "1", "a", " "));
+  fc.assert(fc.property(pieces, (some) => typeof firstJson(some.join(""), "any").found === "boolean"));
 });
