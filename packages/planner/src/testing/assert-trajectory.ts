@@ -4,11 +4,11 @@ import { differencesOf } from "./differences.ts";
 /** An event that is expected: its type, or its type with some of its properties, each whole or in part. */
 export type ExpectedEvent =
   | PlanEvent["type"]
-  | { readonly [Type in PlanEvent["type"]]: Partly<Type> }[PlanEvent["type"]];
-
-type Partly<Type extends PlanEvent["type"]> = { readonly type: Type } & {
-  readonly [Key in keyof Extract<PlanEvent, { type: Type }>]?: unknown;
-};
+  | {
+      readonly [Type in PlanEvent["type"]]: { readonly type: Type } & {
+        readonly [Key in keyof Extract<PlanEvent, { type: Type }>]?: unknown;
+      };
+    }[PlanEvent["type"]];
 
 /**
  * Asserts what a run did, step by step. Events of types that are not named are passed over; those of a type that is
