@@ -10,6 +10,9 @@ interface Failure {
   readonly words: string;
 }
 
+/** Characters of a provider's words that a message has: some answer with a whole page. */
+const MAX_MESSAGE = 500;
+
 /** Maximum number of causes that are searched. */
 const MAX_CAUSES = 4;
 
@@ -31,7 +34,7 @@ export function providerFailure(modelId: string, thrown: unknown, text: string |
   const status = failure.statusCode === undefined ? "" : `${failure.statusCode} `;
   return new ModelError({
     code: isTooLong ? "CONTEXT_TOO_LONG" : "MODEL_FAILED",
-    message: `Cannot call model "${modelId}": ${status}${failure.message}`,
+    message: `Cannot call model "${modelId}": ${status}${failure.message.slice(0, MAX_MESSAGE)}`,
     retryable:
       !isTooLong &&
       !failure.words.includes("insufficient_quota") &&

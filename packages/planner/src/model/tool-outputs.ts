@@ -17,6 +17,10 @@ export function toolOutput(output: ToolOutput): LanguageModelV4ToolResultOutput 
         ? { type: "json", value: output.value as JSONValue }
         : { type: "text", value: JSON.stringify(output.value) + artifactLine(output.artifact) };
     case "content": {
+      // some providers send a list as JSON in a string
+      if (output.parts.every((part) => part.type === "text")) {
+        return { type: "text", value: output.parts.map(({ text }) => text).join("\n") + artifactLine(output.artifact) };
+      }
       const value = output.parts.map(contentPart);
       if (output.artifact !== undefined) value.push({ type: "text", text: artifactLine(output.artifact).trim() });
       return { type: "content", value };

@@ -96,6 +96,8 @@ test("results, files and artifacts are told in the forms that providers know", (
   expect(told({ kind: "json", value: { n: [1] } })).toEqual({ type: "json", value: { n: [1] } });
   expect(told({ kind: "json", value: [1], artifact })).toEqual({ type: "text", value: `[1]\n${line}` });
   expect(told({ kind: "text", text: "ab", artifact })).toEqual({ type: "text", value: `ab\n${line}` });
+  const texts = ["a", "b"].map((text) => ({ type: "text" as const, text }));
+  expect(told({ kind: "content", parts: texts })).toEqual({ type: "text", value: "a\nb" });
   expect(told({ kind: "unknown", text: "cut off" })).toEqual({ type: "error-text", value: "cut off" });
   expect(told({ kind: "content", parts: [file], artifact })).toEqual({
     type: "content",

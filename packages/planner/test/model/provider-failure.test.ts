@@ -80,6 +80,7 @@ describe("a provider's error", () => {
     const cause = refusal(500, "oops");
     const failure = failureOf(cause);
     expect(failure).toMatchObject({ name: "ModelError", message: 'Cannot call model "m": 500 oops', cause });
+    expect(failureOf("x".repeat(10_000)).message.length).toBeLessThan(600);
     expect(failureOf({ weird: true }).message).toBe('Cannot call model "m": {"weird":true}');
   });
 });
