@@ -15,7 +15,7 @@ import type { ModelSettings, ModelTurn, Prices } from "./model-turn.ts";
 import { withOutputRule } from "./output.ts";
 import { providerFailure } from "./provider-failure.ts";
 import { type ModelAnswer, type OnDelta, readStream } from "./read-stream.ts";
-import { costOf, usageOf } from "./usage.ts";
+import { costOf, requirePrice, usageOf } from "./usage.ts";
 
 /** A call of a model. */
 export interface ModelRequest {
@@ -37,11 +37,13 @@ export interface ModelRequest {
  * Calls a model once, and returns its turn. It does not retry.
  *
  * @throws ModelError when the provider fails, or the model's stream ends before it is finished
+ * @throws TypeError when there are prices and none for the model
  * @throws the reason of the signal when it is aborted, also when the model ignores it
  */
 export async function callModel(model: LanguageModelV4, request: ModelRequest): Promise<ModelTurn> {
   const { signal, onDelta, prices, mode, output, step } = request;
   signal.throwIfAborted();
+  requirePrice(prices, model.modelId);
   const options = optionsOf(request);
   const answer = await answerOf(model, options, signal, mode === "json" ? withoutText(onDelta) : onDelta);
   const said = answerParts(answer.content, step);

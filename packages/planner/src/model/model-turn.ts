@@ -42,5 +42,5 @@ export interface Price {
   readonly cachedInput?: number | undefined;
 }
 
-/** Prices by model id. */
+/** Prices by the id under which a model is asked for. A model without a price is not called. */
 export type Prices = Readonly<Record<string, Price>>;

@@ -46,12 +46,23 @@ function sum(...counts: ReadonlyArray<number | undefined>): number | undefined {
   return known.length === 0 ? undefined : known.reduce((total, count) => total + count, 0);
 }
 
-/** Returns the price of a call in US dollars; 0 without a price for the model. */
+/**
+ * Throws when there are prices and none for the model: a budget of dollars would not hold.
+ *
+ * @throws TypeError
+ */
+export function requirePrice(prices: Prices | undefined, modelId: string): void {
+  if (prices === undefined || Object.hasOwn(prices, modelId)) return;
+  const known = Object.keys(prices).map((id) => `"${id}"`);
+  throw new TypeError(`Cannot price model "${modelId}": "prices" has ${known.join(", ") || "no model"}; add it`);
+}
+
+/** Returns the price of a call in US dollars, of the first model that has one. Without prices a call costs nothing. */
 export function costOf(usage: Usage, prices: Prices | undefined, modelIds: readonly string[]): number {
   const id = modelIds.find((candidate) => prices !== undefined && Object.hasOwn(prices, candidate));
   const price = id === undefined ? undefined : prices?.[id];
   if (price === undefined) return 0;
   const { tokensIn, tokensOut, cached } = usage;
-  const fresh = tokensIn - cached;
+  const fresh = Math.max(0, tokensIn - cached);
   return (fresh * price.input + cached * (price.cachedInput ?? price.input) + tokensOut * price.output) / 1_000_000;
 }

@@ -56,6 +56,10 @@ test("a call costs what its model costs, and its cache less", async () => {
   const prices = { m: { input: 2, output: 10 } };
   expect((await ask(model, { prices })).costUsd).toBeCloseTo(3);
   expect((await ask(model)).costUsd).toBe(0);
+  await expect(ask(model, { prices: { other: prices.m } })).rejects.toThrow(
+    new TypeError('Cannot price model "m": "prices" has "other"; add it'),
+  );
+  expect(model.count).toBe(2);
   const cached: LanguageModelV4 = {
     ...model,
     doGenerate: async () => ({
