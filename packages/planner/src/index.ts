@@ -3,7 +3,7 @@ export type { Caller } from "./plan/caller.ts";
 export type { Json, JsonSchema } from "./plan/json.ts";
 export type { Prompt, PromptPart, ProviderMetadata, Turn, TurnPart } from "./plan/log-item.ts";
 export type { PlanInput } from "./plan/loop-state.ts";
-export type { BareEnd, PlanEnd, PlanErrorCode, PlanResult, Step, StepCall } from "./plan/plan-end.ts";
+export type { BareEnd, PlanBase, PlanEnd, PlanErrorCode, PlanResult, Step, StepCall } from "./plan/plan-end.ts";
 export type { PlanEvent } from "./plan/plan-event.ts";
 export type { Policy, PolicyCall, ToolInfo, Verdict } from "./plan/policy.ts";
 export type { Answerer, Decision, Question } from "./plan/question.ts";

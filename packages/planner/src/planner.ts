@@ -88,7 +88,8 @@ export class Planner<Output = string, Names extends string = string, Resources =
   readonly #clock: Clock;
 
   /** Internal: call `createPlanner`. */
-  constructor({ name, budget, clock }: PlannerParts, flow: Flow<PlanInput, BareEnd<Output>, Resources>) {
+  constructor(parts: object, flow: Flow<PlanInput, BareEnd<Output>, Resources>) {
+    const { name, budget, clock } = parts as PlannerParts;
     this.name = name;
     this.flow = flow;
     this.#budget = budget;

@@ -32,5 +32,6 @@ export interface ToolSource {
   list(request: ListRequest): Promise<readonly Tool[]>;
   /** Gives the question of a sign-in: a URL that the user opens. @defaultValue no way to sign in */
   signIn?(caller: Caller, signal: AbortSignal): Promise<{ readonly url: string }>;
+  /** Ends its connections. Called by its owner: a planner closes no source, as others may use it. */
   close?(): Promise<void>;
 }
