@@ -3,7 +3,7 @@ import { partsOf as piecesOf } from "./flow/begin.ts";
 import { planFlow } from "./flow/graph.ts";
 import { STEER, type Steering } from "./flow/model.ts";
 import type { PlannerParts } from "./flow/parts.ts";
-import { type Answered, type Asked, questionOf } from "./flow/people.ts";
+import { type Answered, type Asked, askedBy, questionOf } from "./flow/people.ts";
 import { finite, lowest, type PlanBudget, requireBudget } from "./plan/budget.ts";
 import type { Entry } from "./plan/entry.ts";
 import type { Prompt } from "./plan/log-item.ts";
@@ -149,7 +149,9 @@ export class Planner<Output = string, Names extends string = string, Resources =
    * does not fit or this person may not give it: the question stays open then
    */
   async resume(token: string, decision: Decision, who: Answerer): Promise<PlanResult<Output>> {
-    return await resultOf(await this.flow.pauses.resume(token, answeredBy(decision, who), { tenant: who.tenant }));
+    const { tenant } = who;
+    const answer = await this.#answer(token, decision, who);
+    return await resultOf(await this.flow.pauses.resume(token, answer, { tenant }));
   }
 
   /**
@@ -169,9 +171,10 @@ export class Planner<Output = string, Names extends string = string, Resources =
     const projection = new Projection<Output, Names>();
     if (runId !== "") projection.add(await this.#entries(runId, tenant), { runId, path: [] });
     const { onLeave } = options;
+    const answer = await this.#answer(token, decision, who);
     yield* eventsOf({
       runId,
-      items: this.flow.pauses.resumeStream(token, answeredBy(decision, who), {
+      items: this.flow.pauses.resumeStream(token, answer, {
         tenant,
         log: true,
         ...(onLeave && { onLeave }),
@@ -195,10 +198,7 @@ export class Planner<Output = string, Names extends string = string, Resources =
   /** The open questions of a tenant's runs: of all, of those for a user, or of one. */
   async questions({ tenant, user, runId }: QuestionFilter): Promise<Question[]> {
     const tickets = await this.flow.pauses.list({ tenant, ...(runId !== undefined && { traceId: runId }) });
-    return tickets.flatMap((ticket) => {
-      const question = questionOf(ticket);
-      return question === undefined || (user !== undefined && userOf(ticket.payload) !== user) ? [] : [question];
-    });
+    return tickets.filter((ticket) => user === undefined || askedBy(ticket)?.user === user).map(questionOf);
   }
 
   /**
@@ -244,17 +244,25 @@ export class Planner<Output = string, Names extends string = string, Resources =
     if (thread === undefined) return undefined;
     const key = threadKey(user, thread);
     const tickets = await this.flow.pauses.list({ tenant });
-    const questions = tickets.flatMap((ticket) => {
-      const asked = ticket.payload as Asked | undefined;
-      return asked?.thread !== undefined && threadKey(asked.user, asked.thread) === key
-        ? (questionOf(ticket) ?? [])
-        : [];
-    });
+    const isOfThread = (asked: Asked | undefined): boolean =>
+      asked?.thread !== undefined && threadKey(asked.user, asked.thread) === key;
+    const questions = tickets.filter((ticket) => isOfThread(askedBy(ticket))).map(questionOf);
     if (questions.length === 0) return undefined;
     const message = `Cannot run in thread "${thread}": its run waits for ${questions.length} answers; give them first`;
     const error = { name: "PlanError", code: "THREAD_PAUSED", message, details: { questions } };
     const spent = { steps: 0, toolCalls: 0, tokens: 0, costUsd: 0 };
     return { runId, steps: [], spent, status: "failed" as const, code: "THREAD_PAUSED" as const, error };
+  }
+
+  /** Returns an answer as its pause takes it: that of another flow below a planner takes the value alone. */
+  async #answer(token: string, decision: Decision, { tenant, by, user }: Answerer): Promise<unknown> {
+    if ("value" in decision) {
+      const tickets = await this.flow.pauses.list({ tenant });
+      const ticket = tickets.find((each) => each.token === token);
+      if (ticket !== undefined && askedBy(ticket) === undefined) return decision.value;
+    }
+    const answered: Answered = { decision, by, ...(user !== undefined && { user }) };
+    return answered;
   }
 
   async #entries(runId: string, tenant: string): Promise<readonly Entry[]> {
@@ -268,14 +276,6 @@ function newRunId(): string {
 
 function inputOf(prompt: Prompt, { user, thread, budget }: PlanRunOptions, streams: boolean): PlanInput {
   return { prompt, user, thread, budget, streams };
-}
-
-function answeredBy(decision: Decision, { by, user }: Answerer): Answered {
-  return { decision, by, ...(user !== undefined && { user }) };
-}
-
-function userOf(payload: unknown): string | undefined {
-  return (payload as Asked | undefined)?.user;
 }
 
 /** Returns the key under which runs follow one another. A list as JSON: no name can pass for two. */

@@ -14,15 +14,34 @@ export interface Answered extends Pick<Answerer, "by" | "user"> {
   readonly decision: Decision;
 }
 
-/** Makes the question of a pause; `undefined` if the pause is of another node. */
-export function questionOf({
-  token,
-  reason,
-  payload,
-  expiresAt,
-  path,
-}: PauseTicket): (Question & Pick<Asked, "user" | "thread">) | undefined {
-  if (typeof payload !== "object" || payload === null || !("callId" in payload)) return undefined;
-  const asked = payload as Asked;
-  return { ...asked, token, reason, path, ...(expiresAt !== undefined && { expiresAt }) };
+/** Makes the question of a pause: of a planner, or of another flow below one. */
+export function questionOf(ticket: PauseTicket): Question {
+  const { token, reason, node, path, expiresAt } = ticket;
+  const asked = askedBy(ticket) ?? {
+    kind: "input",
+    callId: "",
+    tool: node,
+    args: null,
+    schema: {},
+    ...(ticket.payload !== undefined && { payload: ticket.payload as Json }),
+  };
+  const { kind, callId, tool, args, payload, schema } = asked;
+  return {
+    token,
+    kind,
+    reason,
+    callId,
+    tool,
+    args,
+    schema,
+    path,
+    ...(payload !== undefined && { payload }),
+    ...(expiresAt !== undefined && { expiresAt }),
+  };
+}
+
+/** Returns what a planner's pause carries; `undefined` for a pause of another flow. */
+export function askedBy({ payload }: Pick<PauseTicket, "payload">): Asked | undefined {
+  const isAsked = typeof payload === "object" && payload !== null && "callId" in payload && "kind" in payload;
+  return isAsked ? (payload as Asked) : undefined;
 }

@@ -32,10 +32,8 @@ export async function resultOf<Output>(outcome: Outcome<BareEnd<Output>>): Promi
   switch (outcome.status) {
     case "completed":
       return { ...outcome.result, ...base };
-    case "paused": {
-      const questions = outcome.pauses.flatMap((ticket) => questionOf(ticket) ?? []);
-      return { ...base, status: "paused", questions };
-    }
+    case "paused":
+      return { ...base, status: "paused", questions: outcome.pauses.map(questionOf) };
     case "cancelled":
       return { ...base, status: "cancelled", reason: outcome.reason };
     case "exhausted":

@@ -43,7 +43,7 @@ export async function* eventsOf<Output, Names extends string>({
     for await (const item of items) {
       if (item.type === "pause") {
         const question = questionOf(item.pause);
-        if (question !== undefined) yield told(question.path, projection.step, { type: "question", question });
+        yield told(question.path, projection.step, { type: "question", question });
       } else if (item.type === "chunk") {
         const event = eventOf(item.chunk);
         const { path = [] } = item.chunk;
