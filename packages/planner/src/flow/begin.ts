@@ -28,7 +28,7 @@ export function beginNode(parts: PlannerParts): LoopNode {
             signal: ctx.signal,
           });
     const { tokens, costUsd } = remembered?.spent ?? NOTHING_SPENT;
-    spend(ctx, { tokens, costUsd });
+    spend(() => ctx.budget.spend({ tokens, costUsd }));
     const verdict = await verdictOf(policies, { at: "prompt", text: textOf(prompt), caller });
     const replaced = typeof verdict === "object" && "replace" in verdict ? verdict.replace : prompt;
     const entries: EntryInit[] = [

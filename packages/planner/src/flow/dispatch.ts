@@ -97,7 +97,7 @@ function stopOf({ stop }: Refused): { readonly stop?: string } {
 
 /** Takes a call out of the budgets: of the planner itself, and of the whole tree. */
 function takeCall(ctx: Context, own: number): boolean {
-  if (own < 1 || (ctx.budget.left["toolCalls"] ?? 1) < 1) return false;
+  if (own < 1) return false;
   try {
     ctx.budget.spend({ toolCalls: 1 });
     return true;

@@ -1,4 +1,4 @@
-import { type Context, type FlowError, type Message, node, type Reservation } from "penguiflow";
+import { BudgetExhausted, type Context, type FlowError, type Message, node, type Reservation } from "penguiflow";
 import { ModelError } from "../model/model-error.ts";
 import type { ModelTurn } from "../model/model-turn.ts";
 import { leftOf, type PlanBudget } from "../plan/budget.ts";
@@ -21,6 +21,9 @@ export interface Steering {
 /** Names of the budgets that model calls draw on. */
 const DRAWN = ["steps", "tokens", "costUsd"] as const;
 
+/** Amounts that a model call needs to begin: its step, and a little of the others. */
+const LEAST = { steps: 1, tokens: 1, costUsd: 1e-6 };
+
 /** Message of the node: the loop at its begin or after a repair, or the results of a turn's calls. */
 type Given = Loop | readonly Recorded[];
 
@@ -40,8 +43,8 @@ export function modelNode(parts: PlannerParts): LoopNode {
     const entries = [...(await ctx.log.read<Entry>()), ...told];
     const startedAt = clock.now();
     const { turn, compacted, screened } = await askModel({ parts, ctx, loop, entries, isLast: which !== undefined });
-    if (typeof taken !== "string") taken.settle();
-    spend(ctx, { tokens: turn.tokensIn + turn.tokensOut, costUsd: turn.costUsd });
+    const used = { tokens: turn.tokensIn + turn.tokensOut, costUsd: turn.costUsd };
+    spend(() => (typeof taken === "string" ? ctx.budget.spend(used) : taken.settle(used)));
     await ctx.log.append(told);
     const entry = turnEntry(turn, clock.now() - startedAt, ctx.attempt);
     const next = after(loop, turn, await log(ctx, parts, step, [...compacted, entry]));
@@ -72,8 +75,14 @@ export function modelNode(parts: PlannerParts): LoopNode {
 /** Takes a model call out of the budgets of the planner and of the whole tree, or says which has none left. */
 function takeStep({ budget, spent }: Loop, ctx: Context): Reservation | keyof PlanBudget {
   const own = leftOf(budget, spent);
-  const { left } = ctx.budget;
-  return DRAWN.find((name) => own[name] <= 0 || (left[name] ?? 1) <= 0) ?? ctx.budget.reserve({ steps: 1 });
+  const used = DRAWN.find((name) => own[name] <= 0);
+  if (used !== undefined) return used;
+  try {
+    return ctx.budget.reserve(LEAST);
+  } catch (error) {
+    if (error instanceof BudgetExhausted) return error.budget as keyof PlanBudget;
+    throw error;
+  }
 }
 
 /** Takes the messages by which people steer the run. */

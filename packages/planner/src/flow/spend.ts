@@ -1,9 +1,9 @@
-import { BudgetExhausted, type Context } from "penguiflow";
+import { BudgetExhausted } from "penguiflow";
 
 /** Spends what a model call has used. A call that used more than was left has been made: the next finds nothing left. */
-export function spend(ctx: Context, amounts: { readonly tokens: number; readonly costUsd: number }): void {
+export function spend(spendOrSettle: () => void): void {
   try {
-    ctx.budget.spend({ tokens: amounts.tokens, costUsd: amounts.costUsd });
+    spendOrSettle();
   } catch (error) {
     if (!(error instanceof BudgetExhausted)) throw error;
   }
