@@ -182,7 +182,7 @@ describe("people", () => {
     expect(events.at(-1)).toMatchObject({
       end: {
         status: "completed",
-        steps: [{ calls: [{ output: { kind: "denied", reason: "nobody has answered in time" } }] }, {}],
+        steps: [{ calls: [{ output: { kind: "denied", reason: "there was no answer in time" } }] }, {}],
       },
     });
     expect(written).toEqual([]);

@@ -68,7 +68,7 @@ async function approval(
     resumeSchema: answerSchema(check),
     ...(rule.expiresInMs !== undefined && {
       expiresAt: clock.epochNow() + rule.expiresInMs,
-      ifExpired: { by: "", decision: { approved: false, reason: "nobody has answered in time" } },
+      ifExpired: { by: "", decision: { approved: false, reason: "there was no answer in time" } },
     }),
   });
 }
