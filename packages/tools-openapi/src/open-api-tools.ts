@@ -28,7 +28,7 @@ export interface OpenApiToolsOptions {
   readonly concurrency?: number | undefined;
   /** Calls at the same time of one caller. @defaultValue none */
   readonly perCaller?: number | undefined;
-  /** Whose credential a call needs: an {@link OpenApiCredential} from the planner's `credentials`. @defaultValue `"never"` */
+  /** The owner of the credential that a call needs, an {@link OpenApiCredential} from the planner's `credentials`. @defaultValue `"never"` */
   readonly signsIn?: ToolSource["signsIn"];
   /** Gives the URL that a user opens to sign in. @defaultValue no way to sign in */
   readonly signIn?: (caller: Caller, signal: AbortSignal) => Promise<{ readonly url: string }>;

@@ -29,7 +29,7 @@ export interface OperationSettings {
   readonly maxResultChars?: number | undefined;
 }
 
-/** What the calls of all operations share. */
+/** Options that the calls of all operations share. */
 export interface CallOptions {
   readonly fetch: typeof fetch;
   readonly validateResponses: boolean;

@@ -16,7 +16,7 @@ export type OpenApiCredential =
   | BasicCredential
   | { readonly schemes: Readonly<Record<string, string | BasicCredential>> };
 
-/** Where a call carries its credentials, and their secrets, so that no text repeats them. */
+/** Places in a call that carry its credentials, and their secrets, so that no text repeats them. */
 export interface SignedIn {
   readonly headers: readonly (readonly [string, string])[];
   /** Encoded pairs. */
