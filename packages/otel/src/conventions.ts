@@ -37,8 +37,9 @@ export const Messaging = {
 
 /**
  * Conventions of GenAI: a trace runs a workflow (`gen_ai.invoke_agent.internal`, whose operation is `invoke_workflow`
- * and whose agent is the flow). An attempt at a remote node invokes an agent (`gen_ai.invoke_agent.client`). Model and
- * tool calls in handlers have spans of their own.
+ * and whose agent is the flow). In a planner's trace the operation is `invoke_agent`. An attempt at a remote node invokes
+ * an agent (`gen_ai.invoke_agent.client`). Model calls of planners are `gen_ai.client.inference`, their tool calls
+ * `gen_ai.execute_tool`; those in other handlers have spans of their own.
  */
 export const GenAi = {
   OPERATION_NAME: "gen_ai.operation.name",
@@ -49,7 +50,30 @@ export const GenAi = {
   /** Required by the convention for invoked agents. The provider of the agent's model is unknown. */
   PROVIDER_VALUE: "penguiflow",
   CONVERSATION_ID: "gen_ai.conversation.id",
+  CHAT: "chat",
+  REQUEST_MODEL: "gen_ai.request.model",
+  INPUT_TOKENS: "gen_ai.usage.input_tokens",
+  OUTPUT_TOKENS: "gen_ai.usage.output_tokens",
+  OUTPUT_MESSAGES: "gen_ai.output.messages",
+  EXECUTE_TOOL: "execute_tool",
+  TOOL_NAME: "gen_ai.tool.name",
+  TOOL_TYPE: "gen_ai.tool.type",
+  TOOL_TYPE_VALUE: "function",
+  TOOL_CALL_ID: "gen_ai.tool.call.id",
+  TOOL_ARGUMENTS: "gen_ai.tool.call.arguments",
+  TOOL_RESULT: "gen_ai.tool.call.result",
 } as const;
+
+/** Providers that the conventions name otherwise than the AI SDK does. Others keep the AI SDK's name. */
+export const PROVIDERS: Readonly<Record<string, string>> = {
+  "amazon-bedrock": "aws.bedrock",
+  azure: "azure.ai.openai",
+  google: "gcp.gemini",
+  "google.vertex": "gcp.vertex_ai",
+  mistral: "mistral_ai",
+  moonshotai: "moonshot_ai",
+  xai: "x_ai",
+};
 
 /** Names outside the conventions. */
 export const Own = {
@@ -78,6 +102,17 @@ export const Own = {
   REMOTE_STATE: "penguiflow.remote.state",
   REMOTE_SENT: "penguiflow.remote.bytes_sent",
   REMOTE_RECEIVED: "penguiflow.remote.bytes_received",
+  /** Status of a planner's end, or `paused`, or `abandoned`. */
+  PLAN_OUTCOME: "penguiflow.planner.outcome",
+  /** Number of a planner's model call, from 1. */
+  STEP: "penguiflow.planner.step",
+  /** Number of model calls of a planner's run. */
+  STEPS: "penguiflow.planner.steps",
+  TOOL_CALLS: "penguiflow.planner.tool_calls",
+  /** Tokens in and out. */
+  TOKENS: "penguiflow.planner.tokens",
+  /** US dollars. */
+  COST: "penguiflow.planner.cost_usd",
   /** Reason of a drop: the type of the event. */
   REASON: "penguiflow.reason",
 } as const;

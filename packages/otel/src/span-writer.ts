@@ -25,6 +25,16 @@ import {
 } from "penguiflow";
 import { isAppEvent } from "penguiflow/adapter";
 import { type AttemptOutcome, ERROR_TYPE, GenAi, Messaging, Own, SERVER_ADDRESS, SERVER_PORT } from "./conventions.ts";
+import {
+  beginRun,
+  describeOutcome,
+  type ModelCall,
+  type PlanBeginning,
+  type PlanOutcome,
+  type ToolCall,
+  writeModelCall,
+  writeToolCall,
+} from "./gen-ai-spans.ts";
 import { isRemoteEnd, type RemoteEnd, remoteStateOf } from "./remote-events.ts";
 import { carriedBy, carrying, producersOf } from "./trace-context.ts";
 
@@ -36,6 +46,9 @@ export type Contents = (
 
 /** Maximum length of a written payload: backends show no more, and a batch of spans must stay small. */
 const LONGEST_TEXT = 8192;
+
+/** Prefix of the types that planners tell: `begin`, `step`, `result` and `end`, without contents. */
+const PLANNER = "app.planner.";
 
 /** Event of the program's own, whatever types it declares. */
 interface ToldEvent {
@@ -150,7 +163,11 @@ export class SpanWriter {
       else if (event.type === "node_timeout") this.#end(trace, attempt, "timeout", event.error);
       else if (event.type === "node_cancelled") this.#end(trace, attempt, "cancelled");
       else if (isRemoteEnd(event)) this.#describe(attempt, remoteEndOf(event));
-      else if (isAppEvent(event)) this.#tell(attempt, event);
+      else if (isAppEvent(event)) {
+        const told: ToldEvent = event;
+        if (told.type.startsWith(PLANNER)) this.#planned(trace, attempt, told);
+        else this.#tell(attempt, told);
+      }
     }
   }
 
@@ -166,6 +183,23 @@ export class SpanWriter {
   #tell(attempt: ProbedAttempt, { type, data, at }: ToldEvent): void {
     const attributes = data === undefined ? {} : { [Own.DATA]: JSON.stringify(data).slice(0, LONGEST_TEXT) };
     this.#attempts.get(attempt)?.span.addEvent(type, attributes, at);
+  }
+
+  /**
+   * Writes what a planner tells: model and tool calls as spans below those of their attempts, the run as the span of its
+   * trace.
+   */
+  #planned(trace: ProbedTrace, attempt: ProbedAttempt, { type, data, at }: ToldEvent): void {
+    const open = this.#attempts.get(attempt);
+    const run = this.#traces.get(trace)?.span;
+    if (open === undefined || run === undefined) return;
+    const { attempt: number } = attempt;
+    if (type === "app.planner.begin") beginRun(run, data as PlanBeginning);
+    else if (type === "app.planner.step")
+      writeModelCall(this.#tracer, open.context, at, { ...(data as Omit<ModelCall, "attempt">), attempt: number });
+    else if (type === "app.planner.result")
+      writeToolCall(this.#tracer, open.context, at, { ...(data as Omit<ToolCall, "attempt">), attempt: number });
+    else if (type === "app.planner.end") describeOutcome(run, data as PlanOutcome);
   }
 
   #start(trace: ProbedTrace, attempt: ProbedAttempt, queueMs: number): void {

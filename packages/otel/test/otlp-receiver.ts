@@ -17,6 +17,9 @@ export interface ReceivedSpan {
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId: string | undefined;
+  /** Epoch nanoseconds. */
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
   readonly links: readonly string[];
   readonly attributes: Readonly<Record<string, Value>>;
   readonly status: { readonly code?: number; readonly message?: string };
@@ -54,6 +57,8 @@ interface SpanJson {
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId?: string;
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
   readonly links?: readonly { readonly spanId: string }[];
   readonly attributes?: readonly Attribute[];
   readonly status?: { readonly code?: number; readonly message?: string };

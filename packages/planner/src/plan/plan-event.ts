@@ -23,6 +23,12 @@ export type PlanEvent<Output = string, Names extends string = string> = {
       readonly type: "step";
       readonly text: string;
       readonly tokens: number;
+      /** Part of `tokens`, if the provider tells it. */
+      readonly tokensIn?: number | undefined;
+      readonly tokensOut?: number | undefined;
+      /** Id of the model that was asked, and its provider as the AI SDK names it. */
+      readonly model?: string | undefined;
+      readonly provider?: string | undefined;
       readonly costUsd: number;
       readonly ms: number;
       readonly attempt: number;
@@ -33,6 +39,8 @@ export type PlanEvent<Output = string, Names extends string = string> = {
   | {
       readonly type: "result";
       readonly callId: string;
+      /** Name of the tool, for readers that begin after the call. */
+      readonly tool?: Names | undefined;
       readonly output: ToolOutput;
       readonly ms: number;
       readonly attempt: number;
