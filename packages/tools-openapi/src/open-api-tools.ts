@@ -3,7 +3,7 @@ import { requireFunction, requireInteger, requireKnownKeys, requireOneOf, shown 
 import type { SecurityScheme } from "./document.ts";
 import { type DocumentSource, loadDocument } from "./load-document.ts";
 import { isSelected, listOperations, nameOperations, type OperationSelector } from "./operations.ts";
-import { type OperationSettings, OperationTool } from "./operation-tool.ts";
+import { type OperationSettings, operationTool } from "./operation-tool.ts";
 import { serverOf } from "./server-url.ts";
 
 /** Options of {@link openApiTools}. */
@@ -97,7 +97,7 @@ async function readTools(name: string, options: OpenApiToolsOptions): Promise<re
     const merged: OperationSettings = {};
     for (const [selector, setting] of Object.entries(settings))
       if (isSelected(found, selector)) Object.assign(merged, setting);
-    return new OperationTool(document, found, {
+    return operationTool(document, found, {
       server: serverOf(document, found, { server, base }),
       name: merged.name ?? names.get(found) ?? "",
       settings: merged,

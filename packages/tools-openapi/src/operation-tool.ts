@@ -52,17 +52,36 @@ const MOST_REDIRECTS = 5;
 /** Statuses after which the same call may succeed. */
 const RETRYABLE = new Set([408, 425, 429, 500, 502, 503, 504]);
 
-/** A tool that calls one operation. */
-export class OperationTool implements Tool {
+/** The parts of a tool that differ between operations. */
+export interface OperationToolInit {
+  readonly server: string;
   readonly name: string;
-  readonly description: string;
-  readonly inputSchema: Tool["inputSchema"];
-  readonly effects: Effects;
-  readonly approval: Tool["approval"];
-  readonly timeoutMs: number;
-  readonly maxRetries: number;
-  readonly ifUnknown = "tell";
-  readonly maxResultChars: number;
+  readonly settings: OperationSettings;
+  readonly options: CallOptions;
+}
+
+/** Makes the tool that calls one operation: a plain object, because planners copy tools to rename them. */
+export function operationTool(document: ApiDocument, found: FoundOperation, init: OperationToolInit): Tool {
+  const { name, settings } = init;
+  const caller = new OperationCaller(document, found, init);
+  const effects = settings.effects ?? EFFECTS[found.method];
+  return {
+    name,
+    description: settings.description ?? describe(found),
+    inputSchema: caller.schema,
+    effects,
+    approval: settings.approval ?? false,
+    timeoutMs: settings.timeoutMs ?? 30_000,
+    maxRetries: settings.maxRetries ?? (effects === "writes" ? 0 : 2),
+    ifUnknown: "tell",
+    maxResultChars: settings.maxResultChars ?? 20_000,
+    check: async (args) => await caller.check(args),
+    run: async (args, ctx) => await caller.run(args, ctx),
+  };
+}
+
+/** Checks the arguments of one operation and calls it. */
+class OperationCaller {
   readonly #document: ApiDocument;
   readonly #found: FoundOperation;
   readonly #server: string;
@@ -72,45 +91,24 @@ export class OperationTool implements Tool {
   readonly #responseChecks = new Map<unknown, ValidateFunction>();
   #check: ValidateFunction | undefined;
 
-  constructor(
-    document: ApiDocument,
-    found: FoundOperation,
-    {
-      server,
-      name,
-      settings,
-      options,
-    }: {
-      readonly server: string;
-      readonly name: string;
-      readonly settings: OperationSettings;
-      readonly options: CallOptions;
-    },
-  ) {
+  constructor(document: ApiDocument, found: FoundOperation, { server, options }: OperationToolInit) {
     this.#document = document;
     this.#found = found;
     this.#server = server;
     this.#options = options;
     const { security } = options;
     this.#schemes = security === undefined ? schemesOf(document, found.operation) : [[["security", security]]];
-    this.#plan = planArguments(
-      document,
-      found,
-      this.#schemes.flat().map(([, scheme]) => scheme),
-    );
-    this.name = name;
-    this.description = settings.description ?? describe(found);
-    this.inputSchema = this.#plan.schema;
-    this.effects = settings.effects ?? EFFECTS[found.method];
-    this.approval = settings.approval ?? false;
-    this.timeoutMs = settings.timeoutMs ?? 30_000;
-    this.maxRetries = settings.maxRetries ?? (this.effects === "writes" ? 0 : 2);
-    this.maxResultChars = settings.maxResultChars ?? 20_000;
+    const schemes = this.#schemes.flat().map(([, scheme]) => scheme);
+    this.#plan = planArguments(document, found, schemes);
+  }
+
+  get schema(): Tool["inputSchema"] {
+    return this.#plan.schema;
   }
 
   /** Checks arguments against the schema, and that they stay in their places of the request. */
   async check(args: Json): Promise<Checked> {
-    this.#check ??= compiled(this.inputSchema);
+    this.#check ??= compiled(this.schema);
     if (!this.#check(args)) return { ok: false, problem: faultsOf(this.#check, "arguments") };
     try {
       buildRequest(this.#document, this.#found, this.#plan, args as CheckedArguments);

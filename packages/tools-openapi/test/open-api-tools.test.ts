@@ -1,6 +1,7 @@
 import { writeFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { Tool } from "@penguiflow/planner";
 import { openApiTools } from "@penguiflow/tools-openapi";
 import { expect, onTestFinished, test } from "vitest";
 import { toolsOf } from "./api-server.ts";
@@ -41,6 +42,14 @@ test("effects follow from the method, and settings change them", async () => {
   expect(deletePet).toMatchObject({ effects: "idempotent", approval: true });
   expect(addPhoto).toMatchObject({ effects: "writes", maxRetries: 0 });
   expect(add).toMatchObject({ effects: "idempotent", description: "Adds a pet", maxResultChars: 10, maxRetries: 2 });
+});
+
+test("a copy of a tool under another name works, as planners make one", async () => {
+  const { getPet } = await toolsOf(openApiTools("", { document: petstore, server, operations: "all" }));
+
+  const renamed = { ...(getPet as Tool), name: "pets_getPet" };
+
+  expect(await renamed.check({ petId: "1" })).toEqual({ ok: true, value: { petId: "1" } });
 });
 
 test("a selector of settings that names no operation is refused, so that no approval is lost by a misprint", async () => {
