@@ -10,7 +10,7 @@ import type {
   ToolOutput,
   ToolSource,
 } from "@penguiflow/planner";
-import { asSchema, type Tool as AiTool, type ToolSet } from "ai";
+import { asSchema, type Schema, type Tool as AiTool, type ToolSet } from "ai";
 import { requireKnownKeys, requireOneOf } from "penguiflow/adapter";
 import { jsonOf, plainOutput, toolOutputOf } from "./tool-output.ts";
 
@@ -57,28 +57,32 @@ const EFFECTS = ["reads", "idempotent", "writes"];
 export function fromAiTools(name: string, set: ToolSet, options: FromAiToolsOptions): ToolSource {
   requireOptions(name, set, options);
   const { concurrency, perCaller, signsIn, context = () => undefined } = options;
+  // planners list tools in each step: a schema keeps its JSON Schema once it is made
+  const known = Object.entries(set).map(([own, tool]): KnownTool => {
+    return { name: own, tool: tool as AiTool, schema: asSchema<unknown>(tool.inputSchema) };
+  });
   return {
     name,
     concurrency,
     perCaller,
     signsIn,
     list: async ({ caller, credential }) =>
-      await Promise.all(
-        Object.entries(set).map(
-          async ([own, tool]) => await adapted(own, tool as AiTool, options, context({ caller, credential })),
-        ),
-      ),
+      await Promise.all(known.map(async (each) => await adapted(each, options, context({ caller, credential })))),
   };
 }
 
+interface KnownTool {
+  readonly name: string;
+  readonly tool: AiTool;
+  readonly schema: Schema;
+}
+
 async function adapted(
-  name: string,
-  tool: AiTool,
+  { name, tool, schema }: KnownTool,
   { effects, settings = {}, context = () => undefined }: FromAiToolsOptions,
   listContext: unknown,
 ): Promise<Tool> {
   const own = settings[name] ?? {};
-  const schema = asSchema<unknown>(tool.inputSchema);
   const kind = own.effects ?? effects;
   return {
     name,

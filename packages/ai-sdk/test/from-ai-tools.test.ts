@@ -52,6 +52,20 @@ test("a schema without a check accepts everything, as in the AI SDK", async () =
   expect(await callTool(tools["open"], { a: [1] })).toEqual({ kind: "json", value: { a: [1] } });
 });
 
+test("a schema is made once, however often tools are listed", async () => {
+  let made = 0;
+  const lazy = (): ReturnType<typeof jsonSchema<object>> => {
+    made += 1;
+    return jsonSchema<object>({ type: "object" });
+  };
+  const source = fromAiTools("", { lazy: tool({ inputSchema: lazy, execute: () => "x" }) }, { effects: "reads" });
+
+  await toolsOf(source);
+  await toolsOf(source);
+
+  expect(made).toBe(1);
+});
+
 test("all but the last result of a generator are progress", async () => {
   const search = tool({
     inputSchema: z.object({}),

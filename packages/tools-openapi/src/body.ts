@@ -61,7 +61,9 @@ export function serialiseBody(
   if (form === "json") return { body: JSON.stringify(value), contentType };
   if (form === "text") return { body: textOf(value), contentType };
   if (form === "base64") return { body: bytesOf(value), contentType };
-  const fields = Object.entries(value as Readonly<Record<string, Json>>).filter(([, item]) => item !== null);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new TypeError('Cannot send "body" as a form: expected an object with its fields');
+  const fields = Object.entries(value).filter(([, item]) => item !== null);
   if (form === "urlencoded") return { body: urlencoded(fields, media), contentType };
   return { body: multipart(document, fields, media) };
 }

@@ -38,10 +38,20 @@ export function outputOf(place: string, response: Response, bytes: Buffer, secre
       throw new OpenApiError({ message, status, retryable: false, cause });
     }
   }
-  if (isText(type) || type === "") return { kind: "text", text: withoutSecrets(bytes.toString("utf8"), secrets) };
+  if (isText(type) || type === "") return { kind: "text", text: withoutSecrets(decoded(bytes, headers), secrets) };
   const filename = filenameIn(headers.get("content-disposition"));
   const file = { type: "file", mediaType: type, data: bytes.toString("base64") } as const;
   return { kind: "content", parts: [filename === undefined ? file : { ...file, filename }] };
+}
+
+/** Decodes a text in the character set that its headers name, or else UTF-8. */
+function decoded(bytes: Buffer, headers: Headers): string {
+  const [, charset = "utf-8"] = /charset="?([\w-]+)/i.exec(headers.get("content-type") ?? "") ?? [];
+  try {
+    return new TextDecoder(charset).decode(bytes);
+  } catch {
+    return bytes.toString("utf8");
+  }
 }
 
 function filenameIn(disposition: string | null): string | undefined {

@@ -74,10 +74,11 @@ function valueFor(
   return Object.hasOwn(credential.schemes, name) ? credential.schemes[name] : undefined;
 }
 
-function apply(scheme: SecurityScheme, value: string | BasicCredential | undefined): SignedIn | undefined {
+function apply(scheme: SecurityScheme, value: string | BasicCredential | null | undefined): SignedIn | undefined {
   // the connection itself signs in
   if (scheme.type === "mutualTLS") return NOTHING;
-  if (value === undefined) return undefined;
+  // programs return null, too, for a caller that has none
+  if (value === undefined || value === null) return undefined;
   if (scheme.type === "http" && scheme.scheme?.toLowerCase() === "basic") {
     if (typeof value === "string") return undefined;
     const { username, password } = value;

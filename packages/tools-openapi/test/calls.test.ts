@@ -98,6 +98,19 @@ test("bodies are sent as JSON, form, multipart, file or text", async () => {
   expect(text?.headers.authorization).toBeUndefined();
 });
 
+test("a form whose body is no object is told to the model", async () => {
+  const forms = structuredClone(orders) as unknown as { paths: { "/orders": { post: { requestBody: unknown } } } };
+  forms.paths["/orders"].post.requestBody = { content: { "application/x-www-form-urlencoded": {} } };
+  const { order } = await toolsOf(openApiTools("", { document: forms, operations: ["order"] }));
+
+  for (const body of ["a=1", ["a"], null]) {
+    expect(await order?.check({ body })).toEqual({
+      ok: false,
+      problem: 'Cannot send "body" as a form: expected an object with its fields',
+    });
+  }
+});
+
 test("the first way to sign in for which there is a credential is taken, and no other gets one", async () => {
   const { url, received } = await serveApi((_, response) => json(response, {}));
   const shop = await toolsOf(openApiTools("", { document: orders, server: url, operations: "all" }));
@@ -109,17 +122,18 @@ test("the first way to sign in for which there is a credential is taken, and no 
   await callTool(shop["order"], args, { credential: { schemes: { name: { username: "ann", password: "secret" } } } });
   await callTool(shop["list_orders"], {}, { credential });
   await callTool(shop["note"], { body: "" }, { credential });
+  await callTool(shop["note"], { body: "" }, { credential: null });
   await callTool(owned["list_orders"], {}, { credential });
 
   const basic = `Basic ${btoa("ann:secret")}`;
   expect(received.map(({ headers }) => headers.authorization)).toEqual([
-    ...[basic, basic, undefined, `Bearer ${credential}`, undefined],
+    ...[basic, basic, undefined, `Bearer ${credential}`, undefined, undefined],
   ]);
   expect(received.at(-1)?.headers["x-own"]).toBe(credential);
   await expect(callTool(shop["store"], {}, { credential })).rejects.toThrow(
     'Cannot call PUT /files: expected a credential for "query" with "cookie"; return it from "credentials"',
   );
-  expect(received).toHaveLength(5);
+  expect(received).toHaveLength(6);
 });
 
 test("a parameter that carries the credential is no argument of the model", async () => {
@@ -149,12 +163,16 @@ test("text comes back as text, and other types as a file with its name", async (
   const { url } = await serveApi(({ url: at }, response) => {
     if (at.endsWith("photo"))
       response.writeHead(200, { "content-type": "image/png", "content-disposition": 'inline; filename="../p.png"' });
-    else response.writeHead(200, { "content-type": "text/plain; charset=utf-8" });
+    else if (at.endsWith("latin")) {
+      response.writeHead(200, { "content-type": "text/plain; charset=ISO-8859-1" }).end(Buffer.from("hé", "latin1"));
+      return;
+    } else response.writeHead(200, { "content-type": "text/plain; charset=utf-8" });
     response.end("héllo");
   });
   const { getPhoto, getPet } = await toolsOf(openApiTools("", { document: petstore, server: url, operations: "all" }));
 
   expect(await callTool(getPet, { petId: "1" }, { credential })).toEqual({ kind: "text", text: "héllo" });
+  expect(await callTool(getPet, { petId: "latin" }, { credential })).toEqual({ kind: "text", text: "hé" });
   expect(await callTool(getPhoto, { petId: "1" }, { credential })).toEqual({
     kind: "content",
     parts: [{ type: "file", mediaType: "image/png", data: Buffer.from("héllo").toString("base64"), filename: "p.png" }],
