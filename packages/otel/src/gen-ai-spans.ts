@@ -22,7 +22,7 @@ export interface ToolCall {
   readonly tool: string;
   /** Kind of the result. */
   readonly outcome: string;
-  /** Why the call has no result of its tool. */
+  /** Reason why the call has no result of its tool. */
   readonly code?: string | undefined;
   readonly ms: number;
   /** 1 for the first try. */
