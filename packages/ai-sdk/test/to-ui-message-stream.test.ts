@@ -59,10 +59,23 @@ async function read(
   return { chunks, message, errors };
 }
 
-const step = (text: string): Init => ({ type: "step", text, tokens: 5, costUsd: 0, ms: 1, attempt: 1 });
+const step = (text: string): Init => ({
+  ...{
+    type: "step",
+    text,
+    model: "m",
+    provider: "p",
+    tokens: 5,
+    tokensIn: 4,
+    tokensOut: 1,
+    costUsd: 0,
+    ms: 1,
+    attempt: 1,
+  },
+});
 const call = (callId: string, tool: string, args = {}): Init => ({ type: "call", callId, tool, args });
 const result = (callId: string, output: Extract<Init, { type: "result" }>["output"]): Init => ({
-  ...{ type: "result", callId, output, ms: 1, attempt: 1 },
+  ...{ type: "result", callId, tool: "t", output, ms: 1, attempt: 1 },
 });
 const text = (delta: string): Init => ({ type: "text", delta });
 const end: Init = { type: "end", end: completed };

@@ -4,45 +4,6 @@ import { create, node } from "penguiflow";
 import { expect, test } from "vitest";
 import { type ReceivedSpan, receiver, within } from "./otlp-receiver.ts";
 
-declare module "penguiflow" {
-  interface AppEvents {
-    "app.planner.begin": { readonly planner: string; readonly thread?: string };
-    "app.planner.step": ToldStep;
-    "app.planner.result": ToldResult;
-    "app.planner.end": ToldEnd;
-  }
-}
-
-interface ToldStep {
-  readonly step: number;
-  readonly model: string;
-  readonly provider: string;
-  readonly tokensIn: number;
-  readonly tokensOut: number;
-  readonly costUsd: number;
-  readonly ms: number;
-}
-
-interface ToldResult {
-  readonly callId: string;
-  readonly tool: string;
-  readonly outcome: string;
-  readonly code?: string;
-  readonly ms: number;
-}
-
-interface ToldEnd {
-  readonly status: string;
-  readonly code?: string;
-  readonly which?: string;
-  readonly spent: {
-    readonly steps: number;
-    readonly toolCalls: number;
-    readonly tokens: number;
-    readonly costUsd: number;
-  };
-}
-
 const CLIENT = 3;
 const INTERNAL = 1;
 /** Epoch milliseconds before the events. */
@@ -274,7 +235,7 @@ test("what a planner tells makes its trace an invoke_agent span, with its calls 
   await using otlp = await receiver();
   const usage = { model: "claude", provider: "anthropic.messages", tokensIn: 3, tokensOut: 4, costUsd: 0, ms: 5 };
   const loop = node("model", (message, ctx) => {
-    ctx.tell({ type: "app.planner.begin", data: { planner: "helper", thread: "t-1" } });
+    ctx.tell({ type: "app.planner.begin", data: { planner: "helper", path: [], thread: "t-1" } });
     ctx.tell({ type: "app.planner.step", data: { step: 1, ...usage } });
     ctx.tell({ type: "app.planner.result", data: { callId: "1.0", tool: "search", outcome: "json", ms: 2 } });
     ctx.tell({ type: "app.planner.end", data: { status: "exhausted", which: "steps", spent } });

@@ -20,6 +20,7 @@ export { flowTool, type FlowToolInit } from "./tools/flow-tool.ts";
 export type { PlannerToolInit } from "./tools/planner-tool.ts";
 export { remoteTools, type RemoteSkillInit, type RemoteToolsOptions } from "./tools/remote-tools.ts";
 export { type SourceLimits, toolsFrom } from "./tools/tools-from.ts";
+export type * from "./flow/app-events.ts";
 export type * from "./flow/chunk-kinds.ts";
 export type { Credentials } from "./tools/catalogue.ts";
 export type { PlannerBelow } from "./tools/tool.ts";

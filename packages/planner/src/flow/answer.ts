@@ -15,6 +15,10 @@ export function answerNode(parts: PlannerParts): LoopNode {
     if (end.status === "completed") await remember(parts, ctx, loop, end.text);
     const spent = loop.path.length === 0 ? amounts({ ...loop.spent, ...ctx.budget.spent }) : loop.spent;
     await log(ctx, parts, loop.spent.steps, [{ type: "end", end, spent }]);
+    const { status } = end;
+    const code = end.status === "failed" ? { code: end.code } : {};
+    const which = end.status === "exhausted" ? { which: end.which } : {};
+    ctx.tell({ type: "app.planner.end", data: { status, ...code, ...which, spent } });
     return planEnd(end, { runId: ctx.traceId, steps: [], spent });
   };
   return node(

@@ -18,6 +18,8 @@ export function beginNode(parts: PlannerParts): LoopNode {
   const handler = async ({ payload }: Message<PlanInput>, ctx: Context): Promise<void> => {
     const { prompt, user, thread, path = [], streams = false } = payload;
     const caller = callerOf(payload, ctx.tenant, ctx.traceId);
+    const begun = { planner: parts.name, path, ...(thread !== undefined && { thread }) };
+    ctx.tell({ type: "app.planner.begin", data: begun });
     const listing = await catalogue.list(caller, [], ctx);
     const remembered: ThreadMemory | undefined =
       memory === undefined || path.length > 0

@@ -27,9 +27,16 @@ export interface ModelCall {
   readonly isLast: boolean;
 }
 
+/** The model that was asked. */
+export interface AskedModel {
+  readonly model: string;
+  readonly provider: string;
+}
+
 /** Turn of a model call, and what it took. */
 export interface Said {
   readonly turn: ModelTurn;
+  readonly asked: AskedModel;
   /** The text as the policies let it pass; absent without policies. */
   readonly screened?: Screened | undefined;
   readonly compacted: readonly Extract<EntryInit, { type: "compacted" }>[];
@@ -71,7 +78,9 @@ async function ask(call: ModelCall, turns: readonly Turn[], compacted: Said["com
     if (kind === "reasoning") await ctx.emitChunk({ kind: "planner.reasoning", data: { delta } });
     else await (screen === undefined ? tell(delta) : screen.add(delta));
   };
-  const turn = await callModel(parts.model(step), {
+  const model = parts.model(step);
+  const asked = { model: model.modelId, provider: model.provider };
+  const turn = await callModel(model, {
     prompt,
     tools,
     mode: parts.mode,
@@ -82,7 +91,7 @@ async function ask(call: ModelCall, turns: readonly Turn[], compacted: Said["com
     step: step.step,
     ...(loop.streams && { onDelta }),
   });
-  if (screen === undefined) return { turn, compacted };
+  if (screen === undefined) return { turn, asked, compacted };
   if (!loop.streams) await screen.add(turn.text);
-  return { turn, compacted, screened: await screen.end() };
+  return { turn, asked, compacted, screened: await screen.end() };
 }

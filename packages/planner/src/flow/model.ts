@@ -5,7 +5,7 @@ import { leftOf, type PlanBudget } from "../plan/budget.ts";
 import type { Ending, Entry, EntryInit } from "../plan/entry.ts";
 import type { Loop, Recorded, Turned } from "../plan/loop-state.ts";
 import type { PromptPart } from "../plan/log-item.ts";
-import { askModel } from "./model-call.ts";
+import { askModel, type AskedModel } from "./model-call.ts";
 import { log, type LoopNode, NODES, type PlannerParts } from "./parts.ts";
 import { spend } from "./spend.ts";
 
@@ -42,11 +42,15 @@ export function modelNode(parts: PlannerParts): LoopNode {
     const told = heard.map((said): Entry => ({ ...said, at: clock.epochNow(), step: step - 1 }));
     const entries = [...(await ctx.log.read<Entry>()), ...told];
     const startedAt = clock.now();
-    const { turn, compacted, screened } = await askModel({ parts, ctx, loop, entries, isLast: which !== undefined });
-    const used = { tokens: turn.tokensIn + turn.tokensOut, costUsd: turn.costUsd };
+    const isLast = which !== undefined;
+    const { turn, asked, compacted, screened } = await askModel({ parts, ctx, loop, entries, isLast });
+    const { tokensIn, tokensOut, costUsd } = turn;
+    const used = { tokens: tokensIn + tokensOut, costUsd };
     spend(() => (typeof taken === "string" ? ctx.budget.spend(used) : taken.settle(used)));
     await ctx.log.append(told);
-    const entry = turnEntry(turn, clock.now() - startedAt, ctx.attempt);
+    const ms = clock.now() - startedAt;
+    const entry = turnEntry(turn, asked, ms, ctx.attempt);
+    ctx.tell({ type: "app.planner.step", data: { step, ...asked, tokensIn, tokensOut, costUsd, ms } });
     const next = after(loop, turn, await log(ctx, parts, step, [...compacted, entry]));
     if (which === undefined) return { loop: next, ...(screened !== undefined && { screened }) };
     const { text } = screened ?? turn;
@@ -93,9 +97,11 @@ function steered(ctx: Context): Extract<EntryInit, { type: "said" }>[] {
     .map(({ parts, by }) => ({ type: "said", parts, by }));
 }
 
-function turnEntry(turn: ModelTurn, ms: number, attempt: number): EntryInit {
+function turnEntry(turn: ModelTurn, asked: AskedModel, ms: number, attempt: number): EntryInit {
   const { parts, text, finish, problem, tokensIn, tokensOut, costUsd } = turn;
-  const entry = { type: "turn" as const, parts, text, finish, tokens: tokensIn + tokensOut, costUsd, ms, attempt };
+  const tokens = tokensIn + tokensOut;
+  const spent = { tokens, tokensIn, tokensOut, costUsd, ms, attempt };
+  const entry = { type: "turn" as const, parts, text, finish, ...asked, ...spent };
   return problem === undefined ? entry : { ...entry, problem };
 }
 

@@ -34,6 +34,8 @@ const limiters = new WeakMap<ToolSource, Limiter>();
 class ToolFailed extends Error {
   override readonly name: string = "ToolFailed";
   readonly retryable: boolean;
+  /** Milliseconds that the other system asks for before another try. */
+  readonly retryAfterMs: number | undefined;
   readonly isNothingDone: boolean;
 
   constructor(message: string, thrown: unknown) {
@@ -44,6 +46,9 @@ class ToolFailed extends Error {
       "retryable" in thrown &&
       thrown.retryable === false
     );
+    const { retryAfterMs } = (thrown ?? {}) as { readonly retryAfterMs?: unknown };
+    const isDelay = typeof retryAfterMs === "number" && Number.isFinite(retryAfterMs) && retryAfterMs >= 0;
+    this.retryAfterMs = isDelay ? retryAfterMs : undefined;
     this.isNothingDone = thrown instanceof NothingDone;
   }
 }
@@ -52,8 +57,18 @@ class ToolFailed extends Error {
 export function toolsNodeOf(parts: PlannerParts, source: ToolSource): LoopNode {
   const handler = async ({ payload: call }: Message<Call>, ctx: Context): Promise<Done> => {
     const startedAt = parts.clock.now();
-    const { output, stop } = await run(parts, source, call, ctx);
-    const ms = parts.clock.now() - startedAt;
+    const { callId, tool } = call;
+    const tell = (outcome: string, code?: string): number => {
+      const ms = parts.clock.now() - startedAt;
+      const data = { callId, tool, outcome, ...(code !== undefined && { code }), ms };
+      ctx.tell({ type: "app.planner.result", data });
+      return ms;
+    };
+    const { output, stop } = await run(parts, source, call, ctx).catch((error: unknown) => {
+      if (error instanceof ToolFailed) tell("error", "TOOL_FAILED");
+      throw error;
+    });
+    const ms = tell(output.kind, output.kind === "error" ? output.code : undefined);
     return { ...doneOf(call), output, ms, attempt: ctx.attempt, ...(stop !== undefined && { stop }) };
   };
   return node(
@@ -62,6 +77,7 @@ export function toolsNodeOf(parts: PlannerParts, source: ToolSource): LoopNode {
       policy: {
         ...limitsOf(source),
         ordering: "none",
+        retryAfterMs: (error: unknown) => (error instanceof ToolFailed ? error.retryAfterMs : undefined),
         perMessage: ({ payload }: Message<Call>) => ({
           ...(Number.isFinite(payload.timeoutMs) && { timeoutMs: payload.timeoutMs }),
           maxRetries: payload.maxRetries,

@@ -31,6 +31,10 @@ export type Entry = { readonly at: number; readonly step: number } & (
       /** Reason why it has neither calls nor an answer, in words for the model. */
       readonly problem?: string | undefined;
       readonly tokens: number;
+      readonly tokensIn: number;
+      readonly tokensOut: number;
+      readonly model: string;
+      readonly provider: string;
       readonly costUsd: number;
       readonly ms: number;
       readonly attempt: number;

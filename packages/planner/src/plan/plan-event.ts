@@ -23,12 +23,11 @@ export type PlanEvent<Output = string, Names extends string = string> = {
       readonly type: "step";
       readonly text: string;
       readonly tokens: number;
-      /** Part of `tokens`, if the provider tells it. */
-      readonly tokensIn?: number | undefined;
-      readonly tokensOut?: number | undefined;
+      readonly tokensIn: number;
+      readonly tokensOut: number;
       /** Id of the model that was asked, and its provider as the AI SDK names it. */
-      readonly model?: string | undefined;
-      readonly provider?: string | undefined;
+      readonly model: string;
+      readonly provider: string;
       readonly costUsd: number;
       readonly ms: number;
       readonly attempt: number;
@@ -40,7 +39,7 @@ export type PlanEvent<Output = string, Names extends string = string> = {
       readonly type: "result";
       readonly callId: string;
       /** Name of the tool, for readers that begin after the call. */
-      readonly tool?: Names | undefined;
+      readonly tool: Names;
       readonly output: ToolOutput;
       readonly ms: number;
       readonly attempt: number;

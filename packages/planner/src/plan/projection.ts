@@ -85,18 +85,19 @@ export class Projection<Output = unknown, Names extends string = string> {
       case "said":
         return entry.by === undefined ? [] : [{ type: "steered", by: entry.by }];
       case "turn": {
-        const { text, tokens, costUsd, ms, attempt } = entry;
+        const { text, tokens, tokensIn, tokensOut, model, provider, costUsd, ms, attempt } = entry;
         const calls = this.#turn(entry);
-        return [{ type: "step", text, tokens, costUsd, ms, attempt }, ...calls];
+        const step = { text, tokens, tokensIn, tokensOut, model, provider, costUsd, ms, attempt };
+        return [{ type: "step", ...step }, ...calls];
       }
       case "result": {
-        const { callId, output, ms, attempt, edited } = entry;
+        const { callId, tool, output, ms, attempt, edited } = entry;
         const call = this.#calls.get(callId);
         if (call !== undefined) {
           call.output = output;
           if (edited !== undefined) call.args = edited;
         }
-        return [{ type: "result", callId, output, ms, attempt, ...(edited !== undefined && { edited: true }) }];
+        return [{ type: "result", callId, tool, output, ms, attempt, ...(edited !== undefined && { edited: true }) }];
       }
       case "decision": {
         const { callId, by, decision } = entry;

@@ -10,11 +10,14 @@ type Said = PlanEvent extends infer Each
 
 const run: readonly Said[] = [
   { type: "text", delta: "Let me look." },
-  { type: "step", text: "Let me look.", tokens: 15, costUsd: 0, ms: 1, attempt: 1 },
+  {
+    ...{ type: "step", text: "Let me look.", model: "m", provider: "p" },
+    ...{ tokens: 15, tokensIn: 10, tokensOut: 5, costUsd: 0, ms: 1, attempt: 1 },
+  },
   { type: "call", callId: "1.0", tool: "search", args: { query: "rome", limit: 3 } },
   { type: "call", callId: "1.1", tool: "mail", args: { to: "bob" } },
-  { type: "result", callId: "1.1", output: { kind: "denied", reason: "no" }, ms: 1, attempt: 1 },
-  { type: "result", callId: "1.0", output: { kind: "text", text: "found" }, ms: 1, attempt: 1 },
+  { type: "result", callId: "1.1", tool: "mail", output: { kind: "denied", reason: "no" }, ms: 1, attempt: 1 },
+  { type: "result", callId: "1.0", tool: "search", output: { kind: "text", text: "found" }, ms: 1, attempt: 1 },
   {
     type: "end",
     end: {
