@@ -1,5 +1,6 @@
 // Checks the code in the documentation: compiles and runs every `ts` block and compares its output with the comments
-// beside its `console.log` calls. A block fenced as `ts no-run` is compiled only.
+// beside its `console.log` calls. A block fenced as `ts no-run` is compiled only. With a word, as in `node
+// scripts/snippets.ts agent-`, only pages whose path contains it.
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { bin, conclude, files, read, run, scratchFolder } from "./workspace.ts";
@@ -84,6 +85,7 @@ function inTermsOfPages(output: string): string {
 
 const snippets = ["{README,CONTRIBUTING,ARCHITECTURE,site/home}.md", "docs/**/*.md", "packages/*/README.md"]
   .flatMap(files)
+  .filter((page) => page.includes(process.argv[2] ?? ""))
   .flatMap(snippetsOf);
 
 if (snippets.length > 0) {
