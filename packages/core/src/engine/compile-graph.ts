@@ -20,6 +20,10 @@ export interface NodeLayers {
   readonly wake: (worker: Worker) => void;
   readonly probe: SafeProbe | undefined;
   readonly durable: DurableRun | undefined;
+  /** Whether the run is observed. */
+  readonly isWatched: boolean;
+  /** Whether messages may take the fast path between nodes. */
+  readonly mayShorten: boolean;
   /** Services behind the context of each handler. */
   readonly services: ContextServices;
 }
@@ -66,22 +70,31 @@ export function compileGraph(
       else worker.onward.push(edge);
     }
   }
-  for (const worker of workers) worker.straight = straightEdge(worker);
+  if (layers.mayShorten)
+    for (const worker of workers) {
+      worker.straight = straightEdge(worker);
+      worker.round = roundEdge(worker);
+    }
   const entries = workers
     .filter((worker) => worker.vertex.isIngress)
     .map((worker) => (worker.entry = connect(OPEN_SEA, worker, false)));
   return { workers, byName: new Map(workers.map((worker) => [worker.name, worker])), entries, edges };
 }
 
-/** Returns the only edge of a node, unless a join or a cycle is involved. */
-function straightEdge({ onward, ring }: Worker): Edge | null {
-  const only = onward.length === 1 ? (onward[0] as Edge) : null;
+/** Returns the only edge of a node, unless its output is checked or a join or a cycle is involved. */
+function straightEdge({ onward, ring, checkEmitted }: Worker): Edge | null {
+  const only = onward.length === 1 && checkEmitted === undefined ? (onward[0] as Edge) : null;
   return only === null || only.gathers || ring !== undefined || only.target.ring !== undefined ? null : only;
+}
+
+/** Returns the edge of a node to itself, unless its output is checked or a limiter decides on each message. */
+function roundEdge({ loop, limit, checkEmitted }: Worker): Edge | null {
+  return loop === undefined || limit !== undefined || checkEmitted !== undefined ? null : loop;
 }
 
 function planOf(node: SomeNode, registered: RegisteredModels | undefined, layers: NodeLayers): NodePlan {
   const { name, policy } = node;
-  const { durable, probe, services } = layers;
+  const { durable, probe, isWatched, services } = layers;
   const input = node.input ?? registered?.input;
   const output = node.output ?? registered?.output;
   const { validate } = policy;
@@ -97,6 +110,7 @@ function planOf(node: SomeNode, registered: RegisteredModels | undefined, layers
     checkEmitted: durable === undefined ? checkOutput : durable.checked(name, checkOutput),
     storesFirst: policy.durable === "before" && durable !== undefined,
     takesContext: isTaken,
+    isWatched,
     call: probe === undefined ? call : probed(probe, call),
   };
 }

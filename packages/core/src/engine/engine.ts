@@ -106,8 +106,11 @@ export class Engine {
   readonly ending: Ending;
   /** Whether the run is observed: times are read and the ledger records every hop. */
   readonly isWatched: boolean;
-  /** Whether an observer receives every message, so that none may take the fast path between nodes. */
-  readonly isFollowed: boolean;
+  /**
+   * Whether messages may take the fast path between nodes: no observer receives each one, and no test scheduler
+   * reorders ready work.
+   */
+  readonly mayShorten: boolean;
   accepted = 0;
   droppedResults = 0;
   /** Callback for a checkpoint store that can no longer be written: further work would not be durable. */
@@ -153,8 +156,9 @@ export class Engine {
     const stored = durable === undefined ? undefined : () => durable.stored();
     this.reporter = new Reporter(options, middlewares, this.probe, stored, parent?.reporter);
     this.ledger = new Ledger(safeRecorder(options), this.durable);
-    this.isFollowed = this.reporter.hasBus || this.ledger.isWatched || this.probe !== undefined;
-    this.isWatched = this.isFollowed || this.reporter.hasListeners;
+    const isFollowed = this.reporter.hasBus || this.ledger.isWatched || this.probe !== undefined;
+    this.isWatched = isFollowed || this.reporter.hasListeners;
+    this.mayShorten = !isFollowed && options.scheduler.ready === undefined;
     const steps: AgendaSteps = {
       runsAtOnce: options.scheduler.ready === undefined,
       keepScope: (trace) => this.keepScope(trace),
@@ -179,6 +183,8 @@ export class Engine {
       wake: (worker) => this.agenda.wake(worker),
       probe,
       durable,
+      isWatched: this.isWatched,
+      mayShorten: this.mayShorten,
       services: this,
     });
   }

@@ -34,8 +34,8 @@ interface DispatchHost {
   readonly moment: Moment;
   /** Whether the run is observed, so that times are read. */
   readonly isWatched: boolean;
-  /** Whether each message is recorded, so that none may take the fast path. */
-  readonly isFollowed: boolean;
+  /** Whether messages may take the fast path between nodes. */
+  readonly mayShorten: boolean;
   readonly agenda: Agenda;
   readonly slots: Slots;
   readonly ledger: Ledger;
@@ -69,9 +69,7 @@ export class Dispatch {
   readonly #engine: DispatchHost;
   readonly #agenda: Agenda;
   readonly #slots: Slots;
-  /**
-   * Whether messages may take the fast path: no recorder follows each one, and no test scheduler reorders ready work.
-   */
+  readonly #isWatched: boolean;
   readonly #mayShorten: boolean;
   readonly #lease: Lease | undefined;
   /** Handler calls between looks at the turn, and the number left until {@link Dispatch.#mustWait} is asked. */
@@ -94,7 +92,8 @@ export class Dispatch {
     this.#engine = engine;
     this.#agenda = engine.agenda;
     this.#slots = engine.slots;
-    this.#mayShorten = !engine.isFollowed && engine.scheduler.ready === undefined;
+    this.#isWatched = engine.isWatched;
+    this.#mayShorten = engine.mayShorten;
     this.#lease = engine.lease;
     this.#count();
   }
@@ -180,58 +179,69 @@ export class Dispatch {
     try {
       while (next !== null && next !== undefined) {
         if (--this.#callsLeft <= 0 && this.#mustWait()) {
-          const waiting = next;
-          this.#handedOnAt = undefined;
-          void this.#nextTurn?.then(() => this.#drive(trace, waiting));
-          return;
-        }
-        next = this.#begin(next);
+          this.#driveLater(next);
+          next = undefined;
+        } else next = this.#begin(next);
       }
       if (next === null) this.#agenda.flush();
     } catch (error) {
       // neither the process nor the caller on the stack is at fault: rethrowing would hit the wrong one
       this.#engine.broke(error, next ?? undefined);
-    } finally {
-      this.#driven = outer;
     }
+    this.#driven = outer;
+  }
+
+  #driveLater(attempt: Attempt): void {
+    this.#handedOnAt = undefined;
+    void this.#nextTurn?.then(() => this.#drive(attempt.trace, attempt));
   }
 
   /** Calls the handler of an attempt. Returns the next attempt as {@link Dispatch.#drive} takes it. */
   #begin(attempt: Attempt): Attempt | null | undefined {
-    const engine = this.#engine;
-    const { worker } = attempt;
     // its trace may have ended between launch and call
-    if (attempt.state !== State.LAUNCHED) {
-      const failure = attempt.extras?.failure;
-      return failure === undefined ? null : this.#fallBack(attempt, failure);
-    }
+    if (attempt.state !== State.LAUNCHED) return this.#beginOther(attempt);
     attempt.run();
     let value: unknown;
     try {
-      if (worker.isPlain && !engine.isWatched) {
-        const { turn } = engine;
-        if (attempt.started !== turn) attempt.started = turn;
-        // the handler may use its context from another async context: capture the caller's while it is current
-        if (worker.takesContext) engine.keepScope(attempt.trace);
-        const { call } = worker;
-        value = call(attempt.message, attempt);
-      } else {
-        value = this.#prepareAndCall(attempt);
-      }
+      value = attempt.worker.isPlain ? this.#call(attempt) : this.#prepareAndCall(attempt);
       // a native promise needs neither check nor copy; reading `then` of any other value may throw
-      const isOwn = value instanceof Promise && value.constructor === Promise;
-      if (isOwn || isThenable(value)) {
-        const promise = isOwn ? (value as Promise<unknown>) : Promise.resolve(value);
-        // an attempt may pass through many nodes: without the cache every hop would allocate two closures
-        attempt.onReturned ??= (result) => this.#driveOn(attempt, true, result);
-        attempt.onThrew ??= (error) => this.#driveOn(attempt, false, error);
-        void promise.then(attempt.onReturned, attempt.onThrew);
-        return undefined;
-      }
+      if (value instanceof Promise && value.constructor === Promise) return this.#await(attempt, value);
+      if (isThenable(value)) return this.#await(attempt, Promise.resolve(value));
     } catch (error) {
       return this.#threw(attempt, error);
     }
     return this.#returned(attempt, value);
+  }
+
+  /** Calls a handler of which nothing is observed or checked, and to which no time limit applies. */
+  #call(attempt: Attempt): unknown {
+    const { worker } = attempt;
+    const { turn } = this.#engine;
+    if (attempt.started !== turn) attempt.started = turn;
+    // the handler may use its context from another async context: capture the caller's while it is current
+    if (worker.takesContext) this.#engine.keepScope(attempt.trace);
+    const { call } = worker;
+    return call(attempt.message, attempt);
+  }
+
+  /** Begins an attempt that has no handler to call: it sends its policy's `onFailed`, or its trace has ended. */
+  #beginOther(attempt: Attempt): Attempt | null | undefined {
+    const failure = attempt.extras?.failure;
+    return failure === undefined ? null : this.#fallBack(attempt, failure);
+  }
+
+  #await(attempt: Attempt, promise: Promise<unknown>): undefined {
+    if (attempt.onReturned === undefined) this.#listen(attempt);
+    void promise.then(attempt.onReturned, attempt.onThrew);
+  }
+
+  /**
+   * Makes the functions that continue an attempt after an asynchronous handler. It may pass through many nodes: without
+   * them every hop would allocate two closures, and their context if they were made where they are used.
+   */
+  #listen(attempt: Attempt): void {
+    attempt.onReturned = (result) => this.#driveOn(attempt, true, result);
+    attempt.onThrew = (error) => this.#driveOn(attempt, false, error);
   }
 
   /** Continues a failed attempt with the value of its policy's `onFailed`. */
@@ -326,6 +336,22 @@ export class Dispatch {
 
   /** Continues after a handler has returned. Returns as {@link Dispatch.#begin} does. */
   #returned(attempt: Attempt, value: unknown): Attempt | null | undefined {
+    const { worker, trace } = attempt;
+    const { straight, round } = worker;
+    if (attempt.extras === null && value !== undefined && isRunning(attempt)) {
+      // a trace with a single message cannot occupy the other node: no check of its order is needed
+      if (straight !== null && trace.live === 1 && straight.target.hasSlot(false))
+        return this.#startNext(attempt, straight, messageOf(attempt, value));
+      if (round !== null && value instanceof WM) {
+        const next = this.#goRound(attempt, round, value);
+        if (next !== undefined) return next;
+      }
+    }
+    return worker.checkEmitted === undefined ? this.#step(attempt, value) : this.#check(attempt, value);
+  }
+
+  /** Validates what a handler has returned, and continues. Returns as {@link Dispatch.#begin} does. */
+  #check(attempt: Attempt, value: unknown): Attempt | null | undefined {
     const { checkEmitted } = attempt.worker;
     if (checkEmitted === undefined || value === undefined || !isRunning(attempt)) return this.#step(attempt, value);
     let checked: unknown;
@@ -375,16 +401,6 @@ export class Dispatch {
     const engine = this.#engine;
     const { worker, trace } = attempt;
     const isShort = this.#mayShorten && attempt.extras === null;
-    if (isShort && value !== undefined) {
-      const { straight } = worker;
-      // a trace with a single message cannot occupy the other node: no check of its order is needed
-      if (straight !== null && trace.live === 1 && straight.target.hasSlot(false))
-        return this.#startNext(attempt, straight, messageOf(attempt, value));
-      if (worker.loop !== undefined && value instanceof WM) {
-        const next = this.#goRound(attempt, worker.loop, value);
-        if (next !== undefined) return next;
-      }
-    }
     const message = value === undefined ? null : messageOf(attempt, value);
     if (isShort && message !== null && !(worker.loop !== undefined && message.payload instanceof WM)) {
       const isLast = worker.onward.length === 0 && trace.live === 1 && !engine.isWatched;
@@ -396,18 +412,15 @@ export class Dispatch {
     return null;
   }
 
-  /** Starts the next round of a controller's loop. Returns as {@link Dispatch.#handOn} does. */
-  #goRound(attempt: Attempt, loop: Edge, memory: WM): Attempt | null | undefined {
+  /** Starts the next round of a controller's loop. Returns `undefined` if the message needs the slow path. */
+  #goRound(attempt: Attempt, round: Edge, memory: WM): Attempt | undefined {
     const { worker, trace } = attempt;
     // other messages wait for the slot: without this a long loop would starve them
-    if (trace.live > 1 || worker.limit !== undefined || (othersWait(worker) && attempt.heldSince !== this.#engine.turn))
-      return undefined;
+    if (trace.live > 1 || (othersWait(worker) && attempt.heldSince !== this.#engine.turn)) return undefined;
     // the way through `Committing` draws on the budget
-    if (trace.extras?.account !== undefined) return undefined;
+    if (trace.extras !== null && trace.extras.account !== undefined) return undefined;
     const step = nextLoopStep(attempt.message.payload, memory);
-    if (typeof step !== "string") return this.#startNext(attempt, loop, carry(attempt.message, step));
-    this.#engine.ending.exhaust(trace, step, attempt);
-    return null;
+    return typeof step === "string" ? undefined : this.#startNext(attempt, round, carry(attempt.message, step));
   }
 
   /**
@@ -444,7 +457,7 @@ export class Dispatch {
   #startNext(attempt: Attempt, edge: Edge, message: Message): Attempt {
     const { worker, trace } = attempt;
     const { target } = edge;
-    if (this.#engine.isWatched) this.#handedOnAt = this.#succeeded(attempt);
+    if (this.#isWatched) this.#handedOnAt = this.#succeeded(attempt);
     this.#engine.ledger.handedOn(attempt);
     const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
     const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);

@@ -22,6 +22,8 @@ export interface NodePlan {
   readonly storesFirst: boolean;
   /** Whether the handler may use its context. */
   readonly takesContext: boolean;
+  /** Whether each call of the handler is observed. */
+  readonly isWatched: boolean;
   readonly call: (message: Message, attempt: Attempt) => unknown;
 }
 
@@ -118,7 +120,10 @@ export class Worker {
   readonly checkInput: CheckMessage | undefined;
   /** Whether its message is validated or stored before the handler is called. */
   readonly prepares: boolean;
-  /** Whether its handler is called as soon as it has a slot, with no policy function, validation, store or timeout. */
+  /**
+   * Whether its handler is called as soon as it has a slot, with no observer, policy function, validation, store or
+   * timeout.
+   */
   readonly isPlain: boolean;
   /** Whether its handler is called only after its message is stored. */
   readonly storesFirst: boolean;
@@ -137,6 +142,8 @@ export class Worker {
   loop: Edge | undefined;
   /** Its only edge, if a free slot is the sole condition for calling the next handler in the same turn. */
   straight: Edge | null = null;
+  /** Its edge to itself, if its next round may take the fast path. */
+  round: Edge | null = null;
   readonly into: Edge[] = [];
   /** Edge from OpenSea. */
   entry: Edge | undefined;
@@ -196,7 +203,7 @@ export class Worker {
     this.inputSchema = plan.inputSchema;
     this.checkInput = plan.checkInput;
     this.prepares = plan.checkInput !== undefined || plan.storesFirst;
-    this.isPlain = !this.prepares && this.timeoutMs === undefined && !this.looks;
+    this.isPlain = !this.prepares && this.timeoutMs === undefined && !this.looks && !plan.isWatched;
     this.checkEmitted = plan.checkEmitted;
     this.takesContext = plan.takesContext;
     this.call = plan.call;
