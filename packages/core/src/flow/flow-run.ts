@@ -130,22 +130,9 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     return new Promise((resolve, reject) => {
       requireOptions("a call", options);
       const engine = this.#running.require();
-      const { durable } = engine;
-      if (options.id !== undefined) {
-        const told = (outcome: Outcome): void => {
-          if (outcome.status === "completed") resolve(outcome.result as Result);
-          else reject(outcome.error);
-        };
-        this.#askOutcome(input, options, told, reject);
-        return;
-      }
-      if (durable === undefined) {
-        this.#begin(engine, input, options, new CallSink(resolve, reject));
-        return;
-      }
-      const { gate } = durable;
-      const sink = new CallSink(gate.value(resolve, reject), gate.value(reject, reject));
-      this.#running.whenReady(reject, () => this.#begin(engine, input, options, sink));
+      if (options.id !== undefined) this.#askOutcome(input, options, toldResult(resolve, reject), reject);
+      else if (engine.durable !== undefined) this.#callDurable(engine.durable.gate, input, options, resolve, reject);
+      else this.#begin(engine, input, options, new CallSink(resolve, reject));
     });
   }
 
@@ -514,6 +501,18 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     return trace;
   }
 
+  /** Calls once the checkpoint store is read. The result leaves the flow when what led to it is stored. */
+  #callDurable(
+    gate: DurableRun["gate"],
+    input: unknown,
+    options: EmitOptions,
+    resolve: (result: Result) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const sink = new CallSink(gate.value(resolve, reject), gate.value(reject, reject));
+    this.#running.whenReady(reject, (engine) => this.#begin(engine, input, options, sink));
+  }
+
   async #intake(what: string): Promise<DurableRun> {
     const { durable, options } = await this.#running.ready();
     if (durable === undefined || options.outbox === undefined)
@@ -583,6 +582,17 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     if (stateStore === undefined) throw new TypeError(`Cannot ${what}: flow "${this.name}" has no stateStore`);
     return stateStore;
   }
+}
+
+/** Settles a call with an outcome. */
+function toldResult<Result>(
+  resolve: (result: Result) => void,
+  reject: (error: unknown) => void,
+): (outcome: Outcome) => void {
+  return (outcome) => {
+    if (outcome.status === "completed") resolve(outcome.result as Result);
+    else reject(outcome.error);
+  };
 }
 
 const FLUSH_TIMEOUT_MS = 30_000;

@@ -1,7 +1,7 @@
 import type { Random } from "./random.ts";
 
-/** All pairs of base-36 digits: ids are created often enough for the conversion of the counter to matter. */
-const ENDINGS: readonly string[] = Array.from({ length: 36 * 36 }, (_, index) => index.toString(36).padStart(2, "0"));
+/** The base-36 digits: ids are created often enough for the conversion of the counter to matter. */
+const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz";
 
 /**
  * Creates ids: a prefix of 64 random bits, then a counter, both in base 36. An id created here maps back to its number,
@@ -22,10 +22,10 @@ export class IdSource {
   }
 
   next(): string {
-    const low = this.#count % ENDINGS.length;
-    if (low === 0) this.#block = this.#prefix + (this.#count / ENDINGS.length).toString(36);
+    const low = this.#count % 36;
+    if (low === 0) this.#block = this.#prefix + (this.#count / 36).toString(36).padStart(2, "0");
     this.#count += 1;
-    return this.#block + ENDINGS[low];
+    return this.#block + DIGITS[low];
   }
 
   /** The number of the most recent id, from 0. */

@@ -290,7 +290,7 @@ export class Ending {
     this.#engine.ledger.changed(trace);
     trace.sink.completed?.(result);
     if (trace.extras !== null) this.#release(trace.extras, undefined);
-    this.#close(trace);
+    this.#remove(trace);
   }
 
   /** Completes a trace with results of which no message remains. */
@@ -302,7 +302,7 @@ export class Ending {
     this.#engine.ledger.ended(trace, outcome);
     this.#settle(trace, outcome, "completed", undefined);
     if (trace.extras !== null) this.#release(trace.extras, outcome);
-    this.#close(trace);
+    this.#remove(trace);
   }
 
   /** Releases what outlives the attempts of a trace. */
@@ -462,12 +462,17 @@ export class Ending {
     else engine.reporter.node(item, { type: "message_drop", reason });
   }
 
+  /** Removes a trace that was ended while messages of it remained: none of its handlers runs any more. */
   #close(trace: Trace): void {
-    const engine = this.#engine;
-    engine.traces.remove(trace);
     const state = this.#cancelling.get(trace);
     this.#cancelling.delete(trace);
     state?.resolve();
+    this.#remove(trace);
+  }
+
+  #remove(trace: Trace): void {
+    const engine = this.#engine;
+    engine.traces.remove(trace);
     engine.traceLeft(trace);
   }
 
