@@ -1,5 +1,6 @@
 import { FlowError } from "../foundation/flow-error.ts";
 import { Message } from "../message/message.ts";
+import { EMPTY_META } from "../message/meta.ts";
 import type { CheckValue } from "../engine/policies/validation.ts";
 import { unfitness } from "./form/codec.ts";
 
@@ -48,6 +49,6 @@ export class ValueChecks {
   /** Checks that a message can be stored. */
   requireFitMessage({ payload, meta }: Message, node?: string): void {
     this.requireFit(payload, "payload", node);
-    this.requireFit(meta, "meta", node);
+    if (meta !== EMPTY_META) this.requireFit(meta, "meta", node);
   }
 }

@@ -81,15 +81,15 @@ export function compileGraph(
   return { workers, byName: new Map(workers.map((worker) => [worker.name, worker])), entries, edges };
 }
 
-/** Returns the only edge of a node, unless its output is checked or a join or a cycle is involved. */
-function straightEdge({ onward, ring, checkEmitted }: Worker): Edge | null {
-  const only = onward.length === 1 && checkEmitted === undefined ? (onward[0] as Edge) : null;
+/** Returns the only edge of a node, unless a join or a cycle is involved. */
+function straightEdge({ onward, ring }: Worker): Edge | null {
+  const only = onward.length === 1 ? (onward[0] as Edge) : null;
   return only === null || only.gathers || ring !== undefined || only.target.ring !== undefined ? null : only;
 }
 
-/** Returns the edge of a node to itself, unless its output is checked or a limiter decides on each message. */
-function roundEdge({ loop, limit, checkEmitted }: Worker): Edge | null {
-  return loop === undefined || limit !== undefined || checkEmitted !== undefined ? null : loop;
+/** Returns the edge of a node to itself, unless a limiter decides on each message. */
+function roundEdge({ loop, limit }: Worker): Edge | null {
+  return loop === undefined || limit !== undefined ? null : loop;
 }
 
 function planOf(node: SomeNode, registered: RegisteredModels | undefined, layers: NodeLayers): NodePlan {

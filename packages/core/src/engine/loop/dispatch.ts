@@ -12,6 +12,7 @@ import type { DurableRun, Lease } from "../durability.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { Reporter } from "../observe/reporter.ts";
 import { nextLoopStep } from "../policies/budget.ts";
+import type { CheckValue } from "../policies/validation.ts";
 import { policyOfMessage } from "../policies/message-policy.ts";
 import { Attempt, State } from "../state/attempt.ts";
 import { Trace } from "../state/trace.ts";
@@ -191,6 +192,7 @@ export class Dispatch {
     this.#driven = outer;
   }
 
+  /** Goes on with an attempt in the next turn of the event loop. */
   #driveLater(attempt: Attempt): void {
     this.#handedOnAt = undefined;
     void this.#nextTurn?.then(() => this.#drive(attempt.trace, attempt));
@@ -336,24 +338,13 @@ export class Dispatch {
 
   /** Continues after a handler has returned. Returns as {@link Dispatch.#begin} does. */
   #returned(attempt: Attempt, value: unknown): Attempt | null | undefined {
-    const { worker, trace } = attempt;
-    const { straight, round } = worker;
-    if (attempt.extras === null && value !== undefined && isRunning(attempt)) {
-      // a trace with a single message cannot occupy the other node: no check of its order is needed
-      if (straight !== null && trace.live === 1 && straight.target.hasSlot(false))
-        return this.#startNext(attempt, straight, messageOf(attempt, value));
-      if (round !== null && value instanceof WM) {
-        const next = this.#goRound(attempt, round, value);
-        if (next !== undefined) return next;
-      }
-    }
-    return worker.checkEmitted === undefined ? this.#step(attempt, value) : this.#check(attempt, value);
+    const { checkEmitted } = attempt.worker;
+    if (checkEmitted === undefined || value === undefined || !isRunning(attempt)) return this.#step(attempt, value);
+    return this.#check(attempt, value, checkEmitted);
   }
 
   /** Validates what a handler has returned, and continues. Returns as {@link Dispatch.#begin} does. */
-  #check(attempt: Attempt, value: unknown): Attempt | null | undefined {
-    const { checkEmitted } = attempt.worker;
-    if (checkEmitted === undefined || value === undefined || !isRunning(attempt)) return this.#step(attempt, value);
+  #check(attempt: Attempt, value: unknown, checkEmitted: CheckValue): Attempt | null | undefined {
     let checked: unknown;
     try {
       checked = checkEmitted(value);
@@ -382,6 +373,21 @@ export class Dispatch {
 
   /** Routes a validated value, unless the attempt is over. */
   #step(attempt: Attempt, value: unknown): Attempt | null {
+    if (attempt.extras === null && value !== undefined && isRunning(attempt)) {
+      const { straight, round } = attempt.worker;
+      // a trace with a single message cannot occupy the other node: no check of its order is needed
+      if (straight !== null && attempt.trace.live === 1 && straight.target.hasSlot(false))
+        return this.#startNext(attempt, straight, messageOf(attempt, value));
+      if (round !== null && value instanceof WM) {
+        const next = this.#goRound(attempt, round, value);
+        if (next !== undefined) return next;
+      }
+    }
+    return this.#stepSlowly(attempt, value);
+  }
+
+  /** Routes a value that may not take the shortest way. */
+  #stepSlowly(attempt: Attempt, value: unknown): Attempt | null {
     if (!isRunning(attempt)) {
       this.#engine.ending.returned(attempt, value, true);
       return null;
