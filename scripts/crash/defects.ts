@@ -1,4 +1,5 @@
 import type { Checkpoint, CheckpointBatch, CheckpointPartition, CheckpointStore } from "penguiflow";
+import { wrapPartition } from "../../packages/core/src/testing/kit/wrap-partition.ts";
 
 const LATE_MS = 5;
 const LOST_EVERY = 10;
@@ -50,22 +51,7 @@ export function defective(checkpoints: CheckpointStore, defect: Defect): Checkpo
     async open(lease) {
       const partition = await checkpoints.open(lease);
       const append = defects[defect]((batch, sequence) => partition.append(batch, sequence));
-      return {
-        id: partition.id,
-        fencingToken: partition.fencingToken,
-        sequence: partition.sequence,
-        read: (filter) => partition.read(filter),
-        countAtRest: () => partition.countAtRest(),
-        nextDueAt: (after) => partition.nextDueAt(after),
-        readLog: (run) => partition.readLog(run),
-        outcomes: (keys) => partition.outcomes(keys),
-        expiring: (limit) => partition.expiring(limit),
-        counts: () => partition.counts(),
-        consumed: () => partition.consumed(),
-        append,
-        renew: () => partition.renew(),
-        close: () => partition.close(),
-      };
+      return wrapPartition(partition, { append });
     },
   };
 }

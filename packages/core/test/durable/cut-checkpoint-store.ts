@@ -15,6 +15,7 @@ import {
 } from "penguiflow";
 import { durable, type DurableOptions } from "penguiflow/durable";
 import { TestClock } from "penguiflow/testing";
+import { wrapPartition } from "../../src/testing/kit/wrap-partition.ts";
 import { passing } from "../fixtures/quiet-flow.ts";
 import { logbook, within } from "../fixtures/watched-flow.ts";
 
@@ -46,13 +47,15 @@ export class CutCheckpoints implements CheckpointStore {
 
   async open(lease: LeaseRequest): Promise<CheckpointPartition> {
     const partition = await this.#checkpoints.open(lease);
-    return wrapped(partition, async (batch, sequence) => {
-      const isHere = this.#cut?.at === this.batches;
-      if (isHere && !this.isCut && this.#cut.side === "after") await partition.append(batch, sequence);
-      if (isHere) this.isCut = true;
-      if (this.isCut) throw new Error("the power is gone");
-      this.batches += 1;
-      return await partition.append(batch, sequence);
+    return wrapPartition(partition, {
+      append: async (batch, sequence) => {
+        const isHere = this.#cut?.at === this.batches;
+        if (isHere && !this.isCut && this.#cut.side === "after") await partition.append(batch, sequence);
+        if (isHere) this.isCut = true;
+        if (this.isCut) throw new Error("the power is gone");
+        this.batches += 1;
+        return await partition.append(batch, sequence);
+      },
     });
   }
 }
@@ -82,42 +85,19 @@ export class HeldCheckpoints implements CheckpointStore {
 
   async open(lease: LeaseRequest): Promise<CheckpointPartition> {
     const partition = await this.#checkpoints.open(lease);
-    return wrapped(partition, async (batch, sequence) => {
-      if (this.isHeld) {
-        this.waiting += 1;
-        const failure = await new Promise<Error | undefined>((resolve) => this.#held.push(resolve));
-        this.waiting -= 1;
-        if (failure !== undefined) throw failure;
-      }
-      this.appended.push(batch);
-      return await partition.append(batch, sequence);
+    return wrapPartition(partition, {
+      append: async (batch, sequence) => {
+        if (this.isHeld) {
+          this.waiting += 1;
+          const failure = await new Promise<Error | undefined>((resolve) => this.#held.push(resolve));
+          this.waiting -= 1;
+          if (failure !== undefined) throw failure;
+        }
+        this.appended.push(batch);
+        return await partition.append(batch, sequence);
+      },
     });
   }
-}
-
-/** Wraps a partition, with some methods replaced. */
-export function wrapped(
-  partition: CheckpointPartition,
-  append: CheckpointPartition["append"],
-  others: Partial<CheckpointPartition> = {},
-): CheckpointPartition {
-  return {
-    id: partition.id,
-    fencingToken: partition.fencingToken,
-    sequence: partition.sequence,
-    read: (filter) => partition.read(filter),
-    countAtRest: () => partition.countAtRest(),
-    nextDueAt: (after) => partition.nextDueAt(after),
-    readLog: (run) => partition.readLog(run),
-    outcomes: (keys) => partition.outcomes(keys),
-    expiring: (limit) => partition.expiring(limit),
-    counts: () => partition.counts(),
-    consumed: () => partition.consumed(),
-    renew: () => partition.renew(),
-    close: () => partition.close(),
-    ...others,
-    append,
-  };
 }
 
 /** Returns the entries of a checkpoint store and the number of completed messages per node. */

@@ -10,9 +10,10 @@ import {
 } from "penguiflow";
 import { durable, type DurableOptions } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
+import { wrapPartition } from "../../src/testing/kit/wrap-partition.ts";
 import { gate, isPending, passing, readAll } from "../fixtures/quiet-flow.ts";
 import { logbook, rejection, within } from "../fixtures/watched-flow.ts";
-import { contentsOf, CutCheckpoints, HeldCheckpoints, wrapped } from "./cut-checkpoint-store.ts";
+import { contentsOf, CutCheckpoints, HeldCheckpoints } from "./cut-checkpoint-store.ts";
 
 const codeOf = (error: unknown): unknown => (error instanceof FlowError ? error.code : error);
 const code = async (promise: PromiseLike<unknown>): Promise<unknown> => codeOf(await rejection(promise));
@@ -280,7 +281,7 @@ describe("the checkpoint store's lease:", () => {
     const checkpoints: CheckpointStore = {
       open: async (lease) => {
         const partition = await memory.open(lease);
-        return wrapped(partition, (batch, sequence) => partition.append(batch, sequence), {
+        return wrapPartition(partition, {
           renew: async () => {
             renewals += 1;
             throw failure;
@@ -309,7 +310,7 @@ describe("the checkpoint store's lease:", () => {
     const unreadable: CheckpointStore = {
       open: async (lease) => {
         const partition = await memory.open(lease);
-        return wrapped(partition, (batch, sequence) => partition.append(batch, sequence), {
+        return wrapPartition(partition, {
           // eslint-disable-next-line require-yield
           read: async function* () {
             throw new Error("bad sector");
@@ -470,7 +471,7 @@ describe("stop of a durable flow", () => {
       {
         open: async (lease) => {
           const partition = await memory.open(lease);
-          return wrapped(partition, (batch, sequence) => partition.append(batch, sequence), {
+          return wrapPartition(partition, {
             close: () => Promise.reject(new Error("busy")),
           });
         },

@@ -1,5 +1,4 @@
 import {
-  type CheckpointPartition,
   create,
   FinalAnswer,
   FlowError,
@@ -12,7 +11,7 @@ import {
 import { durable } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
 import { expect, test } from "vitest";
-import { wrapped } from "./cut-checkpoint-store.ts";
+import { wrapPartition } from "../../src/testing/kit/wrap-partition.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -67,7 +66,7 @@ test("a reader of a stream is told of a failure when that is stored, and not bef
         if (isHeld) await new Promise<void>((resolve) => (store = resolve));
         return await partition.append(batch, sequence);
       };
-      return { ...own(partition), append };
+      return wrapPartition(partition, { append });
     },
   };
   const fail = payloadNode("fail", (_: number): number => {
@@ -113,8 +112,3 @@ test("a trace whose deadline passed while no process ran drops its messages wher
   expect(((await after.fetch({ traceId: "t" })) as Message).payload).toBeInstanceOf(FinalAnswer);
   expect(records.map(({ type }) => type)).toEqual(["restored", "dropped", "ended"]);
 });
-
-/** Copies a partition's members, so that they can be replaced one by one. */
-function own(partition: CheckpointPartition): CheckpointPartition {
-  return wrapped(partition, (batch, sequence) => partition.append(batch, sequence));
-}

@@ -10,7 +10,7 @@ import {
 } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
-import { wrapped } from "../durable/cut-checkpoint-store.ts";
+import { wrapPartition } from "../../src/testing/kit/wrap-partition.ts";
 import { expectEmpty, gate } from "../fixtures/quiet-flow.ts";
 import { logbook, rejection } from "../fixtures/watched-flow.ts";
 
@@ -153,7 +153,7 @@ describe("a process that was suspended beyond its lease", () => {
           await reachable.passed;
           return await partition.append(batch, sequence);
         };
-        return wrapped(partition, append, { renew: () => onRenew(() => partition.renew()) });
+        return wrapPartition(partition, { append, renew: () => onRenew(() => partition.renew()) });
       },
     };
     const reachable = gate();

@@ -10,7 +10,7 @@ import {
 import { durable } from "penguiflow/durable";
 import { TestClock } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
-import { wrapped } from "../durable/cut-checkpoint-store.ts";
+import { wrapPartition } from "../../src/testing/kit/wrap-partition.ts";
 import { oneSeed } from "./one-seed.ts";
 import { canonical, RunDigest } from "./run-digest.ts";
 
@@ -54,7 +54,7 @@ async function digestOf({
         const put = batch.put.map((entry) => ({ ...entry, state: changeBatch?.(entry.state) ?? entry.state }));
         return partition.append({ ...batch, put }, sequence);
       };
-      return wrapped(partition, append, { id: "partition" });
+      return wrapPartition(partition, { append, id: "partition" });
     },
   };
   const durability = isDurable === true ? { durability: durable({ checkpoints: sent, partition: "test" }) } : {};

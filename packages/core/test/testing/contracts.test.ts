@@ -18,6 +18,7 @@ import {
   stateStoreContract,
 } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
+import { wrapPartition } from "../../src/testing/kit/wrap-partition.ts";
 
 const makeBus = () => {
   const bus = new MemoryMessageBus();
@@ -248,25 +249,7 @@ describe("a contract notices", () => {
         return {
           async open(lease) {
             const sound = await checkpoints.open({ ...lease, leaseMs: leaseMs ?? lease.leaseMs });
-            return {
-              id: sound.id,
-              fencingToken: sound.fencingToken,
-              get sequence() {
-                return sound.sequence;
-              },
-              read: (filter) => sound.read(filter),
-              countAtRest: () => sound.countAtRest(),
-              nextDueAt: (after) => sound.nextDueAt(after),
-              readLog: (run) => sound.readLog(run),
-              outcomes: (keys) => sound.outcomes(keys),
-              expiring: (limit) => sound.expiring(limit),
-              counts: () => sound.counts(),
-              consumed: () => sound.consumed(),
-              append: (batch, expected) => sound.append(batch, expected),
-              renew: () => sound.renew(),
-              close: () => sound.close(),
-              ...change(sound),
-            };
+            return wrapPartition(sound, change(sound));
           },
         };
       },

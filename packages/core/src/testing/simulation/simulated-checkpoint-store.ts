@@ -8,6 +8,7 @@ import type {
   CheckpointPartition,
   LogRow,
 } from "../../ports/checkpoint-store.ts";
+import { wrapPartition } from "../kit/wrap-partition.ts";
 import type { StoredContents } from "../laws/checkpoint-laws.ts";
 import type { SeededSchedule } from "./seeded-schedule.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
@@ -90,18 +91,11 @@ export class SimulatedCheckpointStore implements CheckpointStore {
     process: SimulatedProcess,
   ): CheckpointPartition {
     const { id, refuses, ends, kill } = this.#setting;
-    return {
+    return wrapPartition(partition, {
       id: `${id} ${name}`,
-      fencingToken: partition.fencingToken,
-      sequence: partition.sequence,
       read: (filter) => this.#read(partition, filter, process),
-      countAtRest: () => partition.countAtRest(),
       nextDueAt: (after) => this.#do(process, () => partition.nextDueAt(after)),
       readLog: (run) => this.#do(process, () => partition.readLog(run)),
-      outcomes: (keys) => partition.outcomes(keys),
-      expiring: (limit) => partition.expiring(limit),
-      counts: () => partition.counts(),
-      consumed: () => partition.consumed(),
       append: (batch: CheckpointBatch, expectedSequence: number) => {
         const has = process.records.length;
         return new Promise<number>((resolve, reject) => {
@@ -128,7 +122,7 @@ export class SimulatedCheckpointStore implements CheckpointStore {
           this.#extend(leaseMs);
         }),
       close: () => this.#do(process, () => partition.close()),
-    };
+    });
   }
 
   /** Reads after a while where a flow looks something up, so that much can happen in between. */
