@@ -222,10 +222,18 @@ export class CheckpointedRun implements DurableRun {
     return (
       take &&
       (() => {
-        take();
+        if (take()) this.engine.outcomes.recorded(position.lane);
         this.writer.writeSoon();
       })
     );
+  }
+
+  hasRecorded(position: Position): boolean {
+    return this.positions.has(position);
+  }
+
+  waitingBefore(position: Position): number {
+    return this.positions.before(position);
   }
 
   get unloaded(): number {

@@ -189,6 +189,10 @@ export interface DurableRun extends Lease {
    * position is stored with that step. Returns `undefined` if the position was recorded before.
    */
   expect(position: Position): (() => void) | undefined;
+  /** Whether a position is stored, or is with the next batch. */
+  hasRecorded(position: Position): boolean;
+  /** Returns the number of items before this one in its lane whose positions are not recorded. */
+  waitingBefore(position: Position): number;
   /** Whether a failed or parked trace of that id is kept. */
   holds(traceId: string, tenant: string): boolean;
   /** Stores the current state. Later changes are not stored, and waits for them reject. */

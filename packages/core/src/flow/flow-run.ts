@@ -158,7 +158,8 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
   /**
    * Takes an item of an intake: begins a trace for it and records its position, in the batch that stores both. Resolves
    * when they are stored, with `known` if the id is in flight, failed, parked or undelivered: its position is recorded
-   * then, and no trace begins. The trace's outcome, chunks and pauses go to the run's outbox. An item that is refused
+   * then, and no trace begins. While an item of its lane waits, at most `limits.rookeryMaxSize` items behind that one are
+   * accepted. The trace's outcome, chunks and pauses go to the run's outbox. An item that is refused
    * holds up the positions behind it until it is accepted or {@link FlowRun.consume | consumed}.
    *
    * @throws FlowError when the message cannot be stored, or the run ends first: `FLOW_STOPPED`, `PARTITION_FENCED`
@@ -168,7 +169,8 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     requireOptions("accept", options);
     const { id, consumed, ...emitOptions } = options;
     requireText("id", id);
-    const take = (await this.#intake("accept items")).expect(requirePosition(consumed));
+    const position = requirePosition(consumed);
+    const take = (await this.#intake("accept items")).expect(position);
     if (take === undefined) return "known";
     const engine = this.#running.require();
     for (const key of ["traceId", "signal", "keepMs"])
@@ -178,14 +180,14 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     const { message } = prepared;
     const durable = engine.durable as DurableRun;
     durable.requireFitMessage(message);
-    await engine.outcomes.room();
+    await engine.outcomes.room(position);
     const { tenant } = message.headers;
     const loaded = loading(engine, id, tenant);
     if (loaded !== undefined) await loaded;
     const isKnown =
       engine.traces.find(id, tenant).length > 0 || durable.holds(id, tenant) || engine.outcomes.holds(id, tenant);
     if (isKnown) take();
-    else await this.#enterAccepted(engine, prepared, emitOptions, take);
+    else await this.#enterAccepted(engine, prepared, emitOptions, position, take);
     await durable.stored();
     return isKnown ? "known" : "accepted";
   }
@@ -521,9 +523,15 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
   }
 
   /** Begins an accepted trace. Resolves in the step in which the entry nodes have room, or the trace has ended. */
-  #enterAccepted(engine: Engine, prepared: Prepared, options: EmitOptions, take: () => void): Promise<void> {
+  #enterAccepted(
+    engine: Engine,
+    prepared: Prepared,
+    options: EmitOptions,
+    position: Position,
+    take: () => void,
+  ): Promise<void> {
     const { message, edges } = prepared;
-    const trace = openTrace(engine, prepared, options, engine.outcomes.sinkFor());
+    const trace = openTrace(engine, prepared, options, engine.outcomes.sinkFor(position));
     return new Promise((resolve) => {
       // the outcome of a trace that ends while it waits is stored with the position, so nothing is lost either
       const settle = (): void => {

@@ -189,6 +189,76 @@ describe("an item of an intake", () => {
     await again.stop();
   });
 
+  test("behind one that waits begins once, even if its outcome was delivered before a restart", async () => {
+    const checkpoints = new MemoryCheckpointStore();
+    const into = outbox();
+    const items = (run: ReturnType<typeof started>) => ({
+      waits: () => rejection(run.accept("double", { id: "waits", consumed: at(2), exclusive: "key" })),
+      behind: () => run.accept("double", { id: "behind", consumed: at(3) }),
+    });
+    const first = started(checkpoints, into);
+    await first.accept("ask", { id: "holds the key", consumed: at(1), exclusive: "key" });
+    const stopped = items(first).waits();
+    expect(await items(first).behind()).toBe("accepted");
+    await settle();
+    expect(into.told()).toEqual(["behind completed"]);
+    await first.stop();
+    expect(await stopped).toMatchObject({ code: "FLOW_STOPPED" });
+
+    for (let restart = 1; restart <= 2; restart += 1) {
+      const again = started(checkpoints, into);
+      expect(await again.consumed()).toEqual(new Map([[0, 1]]));
+      await settle();
+      void items(again).waits();
+      expect(await items(again).behind()).toBe("known");
+      await again.stop();
+    }
+    const last = started(checkpoints, into);
+    await last.cancel("holds the key");
+    expect(await last.accept("double", { id: "waits", consumed: at(2), exclusive: "key" })).toBe("accepted");
+    expect(await items(last).behind()).toBe("known");
+    await settle();
+    expect(await last.consumed()).toEqual(new Map([[0, 3]]));
+    expect(last.stats()).toMatchObject({ traces: 0, undeliveredOutcomes: 0 });
+    await last.stop();
+    expect(new Set(into.told())).toEqual(new Set(["behind completed", "holds the key cancelled", "waits completed"]));
+    expect((await contentsOf(checkpoints, "p-0")).entries).toEqual([]);
+  });
+
+  test("waits while too many of its lane are behind one that waits, and the one they wait for does not", async () => {
+    const checkpoints = new MemoryCheckpointStore();
+    const into = outbox();
+    const options = { limits: { rookeryMaxSize: 2 } };
+    const first = started(checkpoints, into, { options });
+    const accepted: string[] = [];
+    const accept = (run: typeof first, id: string, position: ReturnType<typeof at>, exclusive?: string): void =>
+      void run.accept("double", { id, consumed: position, exclusive }).then(
+        (how) => accepted.push(`${id} ${how}`),
+        () => {},
+      );
+    await first.accept("ask", { id: "holds the key", consumed: at(1), exclusive: "key" });
+    const items = (run: typeof first): void => {
+      accept(run, "t2", at(2), "key");
+      for (const n of [3, 4]) accept(run, `t${n}`, at(n));
+      accept(run, "beside", at(1, 1));
+    };
+    items(first);
+    await settle();
+    expect(accepted).toEqual(["t3 accepted", "beside accepted"]);
+    await first.stop();
+
+    accepted.length = 0;
+    const again = started(checkpoints, into, { options });
+    items(again);
+    await settle();
+    expect(accepted.toSorted()).toEqual(["beside known", "t3 known"]);
+    await again.cancel("holds the key");
+    await settle();
+    expect(accepted.slice(2).toSorted()).toEqual(["t2 accepted", "t4 accepted"]);
+    expect(Object.fromEntries(await again.consumed())).toEqual({ 0: 4, 1: 1 });
+    await again.stop();
+  });
+
   test("that is refused holds up its lane until it is consumed", async () => {
     const into = outbox();
     const run = started(new MemoryCheckpointStore(), into);

@@ -1,4 +1,5 @@
 import type { ErrorPayload } from "../../foundation/flow-error.ts";
+import type { Position } from "../../engine/durability.ts";
 import type { Budget } from "../../message/budget.ts";
 import type { MessageHeaders } from "../../message/message.ts";
 import type { LogItems } from "../../engine/state/trace-log.ts";
@@ -96,9 +97,9 @@ export interface SavedTrace {
   readonly isOpenEnded?: true;
   /** Present when only results are left of the trace. */
   readonly hasEnded?: true;
-  /** Present on a trace begun by `accept`. */
-  readonly isAccepted?: true;
-  /** Outcome that is not delivered yet; its messages are the `results`. */
+  /** Position of the item that the trace was accepted from; absent unless it was begun by `accept`. */
+  readonly position?: Position;
+  /** Outcome that is not delivered yet, or whose position is not stored; its messages are the `results`. */
   readonly outcome?: SavedOutcome;
   /** Key of an exclusive trace. */
   readonly exclusive?: string;

@@ -33,11 +33,21 @@ export class Positions {
     return this.#moved.size > 0;
   }
 
+  /** Whether the position of an item is recorded, or is with the next batch. */
+  has({ lane, sequence }: Position): boolean {
+    return sequence <= (this.#lanes.get(lane)?.recorded ?? -1);
+  }
+
+  /** Returns how many items before this one are outstanding, or were taken after one that is. */
+  before({ lane, sequence }: Position): number {
+    return (this.#lanes.get(lane)?.items.findLastIndex((item) => item.sequence < sequence) ?? -1) + 1;
+  }
+
   /**
    * Notes an item that is about to be taken. Returns the function to call in the step that takes it, or `undefined` if
-   * its position is recorded already.
+   * its position is recorded already. That function returns whether a position is recorded.
    */
-  expect({ lane: number, sequence }: Position): (() => void) | undefined {
+  expect({ lane: number, sequence }: Position): (() => boolean) | undefined {
     let lane = this.#lanes.get(number);
     if (lane === undefined) this.#lanes.set(number, (lane = { recorded: -1, items: [] }));
     if (sequence <= lane.recorded) return undefined;
@@ -56,17 +66,18 @@ export class Positions {
     return new Map(moved);
   }
 
-  #take(number: number, sequence: number): void {
+  #take(number: number, sequence: number): boolean {
     const lane = this.#lanes.get(number) as Lane;
     const { items } = lane;
     const item = items.find((each) => each.sequence === sequence);
-    if (item === undefined) return;
+    if (item === undefined) return false;
     item.isTaken = true;
     let taken = 0;
     while (items[taken]?.isTaken === true) taken += 1;
-    if (taken === 0) return;
+    if (taken === 0) return false;
     lane.recorded = (items[taken - 1] as Lane["items"][number]).sequence;
     items.splice(0, taken);
     this.#moved.add(number);
+    return true;
   }
 }

@@ -33,7 +33,8 @@ export interface Placed {
 /** Restores the unread results and error of a failed trace, to be fetched by its id. */
 export function restoreFailed(engine: DurableHost, { run, traceId }: Checkpoint, state: SavedTrace): Trace {
   const headers = checkedHeaders(state.headers);
-  if (state.isAccepted) return restoreUndelivered(engine, run, traceId, state);
+  const { position } = state;
+  if (position !== undefined) return restoreUndelivered(engine, run, traceId, { ...state, position });
   const sink = engine.rookery.sinkFor();
   const trace = new Trace(run, traceId, headers, sink, state.isOpenEnded === true, engine.clock.now());
   sink.opened(trace);
@@ -53,9 +54,14 @@ export interface RestoredCall {
 }
 
 /** Restores an accepted trace that has ended, and its outcome if that is not delivered yet. */
-function restoreUndelivered(engine: DurableHost, run: number, traceId: string, state: SavedTrace): Trace {
+function restoreUndelivered(
+  engine: DurableHost,
+  run: number,
+  traceId: string,
+  state: SavedTrace & Required<Pick<SavedTrace, "position">>,
+): Trace {
   const headers = checkedHeaders(state.headers);
-  const sink = engine.outcomes.sinkFor();
+  const sink = engine.outcomes.sinkFor(state.position);
   const trace = new Trace(run, traceId, headers, sink, false, engine.clock.now());
   sink.opened(trace);
   trace.close();
@@ -81,11 +87,12 @@ export function restoreTrace(
   call?: RestoredCall,
 ): Trace {
   const { run, traceId } = entry;
-  const { resultCount, hasEnded = false, isOpenEnded = false, isAccepted = false } = state;
-  if (hasEnded && isAccepted) return restoreUndelivered(engine, run, traceId, state);
+  const { resultCount, hasEnded = false, isOpenEnded = false, position } = state;
+  const isAccepted = position !== undefined;
+  if (hasEnded && isAccepted) return restoreUndelivered(engine, run, traceId, { ...state, position });
   const headers = checkedHeaders(state.headers);
   const startedAt = engine.clock.now() - Math.max(0, engine.clock.epochNow() - state.startedAt);
-  const sink = call?.sink ?? (isAccepted ? engine.outcomes.sinkFor() : engine.rookery.sinkFor());
+  const sink = call?.sink ?? (isAccepted ? engine.outcomes.sinkFor(position) : engine.rookery.sinkFor());
   const trace = new Trace(run, traceId, headers, sink, isOpenEnded, startedAt);
   engine.keepScope(trace);
   if (sink instanceof RookerySink) sink.emitsErrors = engine.options.emitErrorsToRookery;

@@ -5,7 +5,7 @@ import type { Logger } from "../../events/logger.ts";
 import type { FinalOutcome, Outcome, PauseTicket } from "../../message/outcome.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
 import type { Outbox } from "../../ports/outbox.ts";
-import type { DurableRun } from "../durability.ts";
+import type { DurableRun, Position } from "../durability.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { Trace, TraceSink } from "../state/trace.ts";
 
@@ -31,14 +31,17 @@ const LONGEST_RETRY_MS = 10_000;
 
 /**
  * Delivers the outcomes of accepted traces to the outbox of their run. An outcome stays in the checkpoint of its trace
- * until `deliver` has resolved. It is delivered at least once, and again after a restart.
+ * until `deliver` has resolved and the position of its item is recorded: otherwise an intake that is read again after a
+ * crash would begin the trace anew. It is delivered at least once, and again after a restart.
  *
- * States of an outcome: kept → stored → delivered. A failed delivery is repeated.
+ * States of an outcome: kept → stored → delivered → removed. A failed delivery is repeated.
  */
 export class OutcomeDelivery {
   readonly #engine: OutcomeDeliveryHost;
-  /** Undelivered outcomes, by trace id. */
+  /** Outcomes that are not removed, by trace id. */
   readonly #kept = new Map<string, Set<OutboxSink>>();
+  /** Delivered outcomes whose positions are not recorded, because an item before theirs waits, by lane. */
+  readonly #early = new Map<number, Set<OutboxSink>>();
   /** Number of undelivered outcomes. */
   size = 0;
   /** Accepts that wait for room, in order. */
@@ -49,20 +52,23 @@ export class OutcomeDelivery {
     this.#engine = engine;
   }
 
-  sinkFor(): OutboxSink {
-    return new OutboxSink(this, this.#engine);
+  /** Makes the sink of a trace that was accepted from that position. */
+  sinkFor(position: Position): OutboxSink {
+    return new OutboxSink(this, this.#engine, position);
   }
 
-  /** Whether an outcome of that trace id is undelivered. */
+  /** Whether an outcome of that trace id is not removed. */
   holds(traceId: string, tenant: string): boolean {
     for (const { trace } of this.#kept.get(traceId) ?? []) if (trace?.tenant === tenant) return true;
     return false;
   }
 
-  /** Resolves once another outcome may be kept. */
-  async room(): Promise<void> {
-    while (this.size >= this.#engine.options.limits.rookeryMaxSize && !this.#isClosed)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  /** Resolves once another outcome may be kept, and not too many items of its lane wait for one before it. */
+  async room(position: Position): Promise<void> {
+    const { durable, options } = this.#engine;
+    const isFull = (): boolean =>
+      Math.max(this.size, durable?.waitingBefore(position) ?? 0) >= options.limits.rookeryMaxSize;
+    while (isFull() && !this.#isClosed) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   /** Keeps an outcome, and delivers it once it is stored. */
@@ -79,13 +85,15 @@ export class OutcomeDelivery {
 
   /** Forgets the outcome of a failed trace that is retried. */
   withdraw({ sink }: Trace): void {
-    if (sink instanceof OutboxSink && sink.outcome !== undefined) this.#forget(sink);
+    if (!(sink instanceof OutboxSink) || sink.outcome === undefined) return;
+    if (!this.#early.get(sink.position.lane)?.delete(sink)) this.#leave();
+    this.#forget(sink);
   }
 
   /** Lets accepts that wait for room fail, because the run ends. */
   close(): void {
     this.#isClosed = true;
-    for (const goOn of this.#waiting.splice(0)) goOn();
+    this.#goOn();
   }
 
   /** Delivers an outcome, again and again until the outbox has taken it. */
@@ -107,11 +115,33 @@ export class OutcomeDelivery {
     if (sink.outcome === outcome) this.acknowledge(sink);
   }
 
-  /** Removes a delivered outcome from the checkpoint of its trace. */
+  /** Notes that an outcome is delivered, and removes it unless its position is not recorded yet. */
   acknowledge(sink: OutboxSink): void {
+    const { durable } = this.#engine;
+    const { lane } = sink.position;
+    if (durable?.hasRecorded(sink.position) !== false) this.#remove(sink);
+    else this.#early.set(lane, (this.#early.get(lane) ?? new Set()).add(sink));
+    this.#leave();
+    this.#engine.outcomeDelivered();
+  }
+
+  /** Removes the delivered outcomes of a lane whose positions are recorded now. */
+  recorded(lane: number): void {
+    const { durable } = this.#engine;
+    const early = this.#early.get(lane);
+    for (const sink of early ?? []) {
+      if (durable?.hasRecorded(sink.position) === false) continue;
+      early?.delete(sink);
+      this.#remove(sink);
+    }
+    if (early?.size === 0) this.#early.delete(lane);
+    this.#goOn();
+  }
+
+  /** Removes a delivered outcome from the checkpoint of its trace. */
+  #remove(sink: OutboxSink): void {
     this.#forget(sink);
     this.#engine.ledger.changed(sink.trace as Trace);
-    this.#engine.outcomeDelivered();
   }
 
   #forget(sink: OutboxSink): void {
@@ -120,7 +150,15 @@ export class OutcomeDelivery {
     const kept = this.#kept.get(id);
     kept?.delete(sink);
     if (kept?.size === 0) this.#kept.delete(id);
+  }
+
+  /** Notes that an outcome is delivered, or withdrawn before that. */
+  #leave(): void {
     this.size -= 1;
+    this.#goOn();
+  }
+
+  #goOn(): void {
     for (const goOn of this.#waiting.splice(0)) goOn();
   }
 }
@@ -129,16 +167,19 @@ export class OutcomeDelivery {
 export class OutboxSink implements TraceSink {
   readonly keepResults: number;
   trace: Trace | undefined;
-  /** Outcome that is not delivered yet. */
+  /** Outcome that is not removed yet. */
   outcome: FinalOutcome | undefined;
   /** Whether the checkpoint keeps the trace for a later run, although it has ended in this one. */
   isParked = false;
+  /** Position of the item that the trace was accepted from. */
+  readonly position: Position;
   readonly #delivery: OutcomeDelivery;
   readonly #engine: OutcomeDeliveryHost;
 
-  constructor(delivery: OutcomeDelivery, engine: OutcomeDeliveryHost) {
+  constructor(delivery: OutcomeDelivery, engine: OutcomeDeliveryHost, position: Position) {
     this.#delivery = delivery;
     this.#engine = engine;
+    this.position = position;
     this.keepResults = engine.options.limits.maxResults;
   }
 
