@@ -31,16 +31,30 @@ test("what is stored without its entries is found to be done twice", { timeout: 
   expect(status).toBe(1);
 });
 
-test("signals that are not stored are found to be lost", { timeout: 120_000 }, async () => {
-  const { status, output } = await crash("--defect", "lost-signals", "--kills", "40");
-  expect(output).toMatch(/^Job \d+ was sent signal \d+, which is lost/m);
+test.for([
+  ["signals that are not stored", "lost-signals", 40, /^Job \d+ was sent signal \d+, which is lost/m],
+  ["outcomes of given ids that are not stored", "lost-outcomes", 40, /Id \d+ was accepted and has taken another input/],
+  ["positions that are not stored", "lost-positions", 20, /^Item \d+ was (accepted \d+ times|delivered again)/m],
+  ["outcomes removed before their delivery", "lost-deliveries", 20, /^Item \d+ was taken and lost: its outcome was/m],
+  [
+    "outcomes kept after their delivery",
+    "repeated-deliveries",
+    15,
+    /^Item \d+ was delivered again in life \d+, after/m,
+  ],
+  ["exclusive keys that are not stored", "lost-keys", 30, /^Jobs \d+ and \d+ have run at once in life \d+/m],
+  ["retries sooner than a failure has said", "early-retries", 30, /^Job \d+ was tried again in life \d+, .* sooner/m],
+  ["traces that do not come back into memory", "lost-rests", 20, /the pause was answered already|traces do not end/],
+  ["a limiter that lets more handlers run", "loose-limits", 20, /The limiter lets jobs \d+ and \d+ of tenant/],
+  ["a policy that looks at no message", "blind-policies", 30, /^Job \d+ with \d+ failures and \d+ retries has/m],
+] as const)("%s: the planted defect is found", { timeout: 120_000 }, async ([, defect, kills, says]) => {
+  const { status, output } = await crash("--defect", defect, "--kills", String(kills));
+  expect(output).toMatch(says);
   expect(status).toBe(1);
 });
 
 test("an option that it does not know is refused", { timeout: 120_000 }, async () => {
   const { status, output } = await crash("--defect", "none");
-  expect(output).toContain(
-    'Option "--defect" must be one of "released-early", "lost-entries", "lost-signals": got "none"',
-  );
+  expect(output).toMatch(/Option "--defect" must be one of "released-early", .*"blind-policies": got "none"/);
   expect(status).toBe(2);
 });

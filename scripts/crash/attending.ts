@@ -1,12 +1,10 @@
-import type { AnyEdges, Flow, Message, UnfinishedTrace } from "penguiflow";
+import type { AnyEdges, Message, Outbox, UnfinishedTrace } from "penguiflow";
 import type { FeaturePart, FeatureSetting, Observation } from "./feature.ts";
 import { features } from "./features.ts";
-import { type FeatureName, type Job, jobOf, type Result } from "./jobs.ts";
+import { type FeatureName, type Job, jobOf } from "./jobs.ts";
 
 /** Dependencies of {@link Attending} on its process. */
-interface Surroundings extends Pick<FeatureSetting, "life" | "isLast"> {
-  readonly seed: number;
-  readonly flow: () => Flow<Job, Result>;
+interface Surroundings extends Pick<FeatureSetting, "seed" | "life" | "isLast" | "flow" | "defect" | "tellResult"> {
   readonly tell: (feature: FeatureName, observation: Observation) => void;
   readonly problem: (error: unknown, where: string) => void;
 }
@@ -25,12 +23,16 @@ export class Attending {
 
   /** Makes the edges of all features. */
   edges(own: Pick<FeatureSetting, "affect" | "conclude">): readonly AnyEdges[] {
-    const { life, isLast, tell, problem } = this.#surroundings;
+    const { seed, life, isLast, flow, defect, tell, tellResult, problem } = this.#surroundings;
     return (Object.keys(features) as FeatureName[]).flatMap((name) => {
       const part = features[name].part({
         ...own,
+        seed,
         life,
         isLast,
+        flow,
+        defect,
+        tellResult,
         tell: (observation) => tell(name, observation),
         problem: (what) => problem(what, `Feature "${name}"`),
       });
@@ -41,10 +43,24 @@ export class Attending {
 
   /** Sends a job that begins at the node of its feature. */
   async begin(job: Job, feature: FeatureName): Promise<void> {
-    const [traceId, { tenant }] = [String(job.id), job];
-    const timeoutMs = this.#part(feature).timeoutMs?.(job);
-    await this.#surroundings.flow().emit(job, { traceId, tenant, to: feature, timeoutMs });
+    const [flow, traceId, { tenant }] = [this.#surroundings.flow(), String(job.id), job];
+    const part = this.#part(feature);
+    await (part.send?.({ job, flow, traceId, tenant }) ?? flow.emit(job, { traceId, tenant, to: feature }));
     this.#attend(job, feature, tenant, false);
+  }
+
+  /** Does the features' work beside the traces. Resolves when it is done. */
+  async work(): Promise<void> {
+    await Promise.all(
+      Object.entries(this.#parts).map(async ([name, part]) => {
+        await part.work?.().catch((error: unknown) => this.#surroundings.problem(error, `Feature "${name}"`));
+      }),
+    );
+  }
+
+  /** Receiver of the outcomes of accepted traces. */
+  get outbox(): Outbox {
+    return this.#part("intake").outbox as Outbox;
   }
 
   /** Continues the work on the traces of earlier lives. */

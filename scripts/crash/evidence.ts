@@ -114,8 +114,7 @@ export class Evidence {
   async verify(store: Store, effectsFile: string): Promise<Readonly<Record<string, number>>> {
     const { done, charges } = this.#verifyEffects(effectsFile);
     for (const id of this.#accepted) {
-      const { feature } = jobOf(this.#seed, id);
-      if (feature !== undefined && features[feature].counts === undefined) continue;
+      if (this.#countsOf(id) === undefined) continue;
       if (!done.has(id)) this.problem(`Job ${id} was accepted and lost: it has no result`);
       else if (!this.#results.has(id)) this.problem(`The result of job ${id}, which was accepted, was never fetched`);
     }
@@ -134,13 +133,13 @@ export class Evidence {
     const wanted = new Map<string, number>();
     for (const id of done.keys()) {
       if (!charges.has(id)) this.problem(`Job ${id} was never charged`);
-      const job = jobOf(this.#seed, id);
-      const wantedOfJob = job.feature === undefined ? countsOf(job) : features[job.feature].counts?.(job);
-      for (const [node, count] of Object.entries(wantedOfJob ?? {})) wanted.set(node, (wanted.get(node) ?? 0) + count);
+      for (const [node, count] of Object.entries(this.#countsOf(id) ?? {}))
+        wanted.set(node, (wanted.get(node) ?? 0) + count);
     }
     for (const id of charges) if (!done.has(id)) this.problem(`Job ${id} was charged and has no result`);
-    for (const [name, { verify }] of Object.entries(features))
-      for (const problem of verify(this.#observed.get(name as FeatureName) ?? [], this.#resultsOf(name)))
+    for (const [name, feature] of Object.entries(features))
+      for (const problem of feature.verify?.(this.#observed.get(name as FeatureName) ?? [], this.#resultsOf(name)) ??
+        [])
         this.problem(problem);
     const counts = await this.#verifyCheckpoints(store);
     for (const node of new Set([...wanted.keys(), ...counts.keys()])) {
@@ -150,6 +149,12 @@ export class Evidence {
       if (is < should) this.problem(`Node "${node}" has committed ${is} messages, ${should - is} too few`);
     }
     return Object.fromEntries(counts);
+  }
+
+  /** Returns how many messages each node handles for a job; `undefined` for a job without a result. */
+  #countsOf(id: number): Readonly<Record<string, number>> | undefined {
+    const job = jobOf(this.#seed, id);
+    return job.feature === undefined ? countsOf(job) : features[job.feature].counts?.(job);
   }
 
   /** Returns the results of a feature's jobs. */

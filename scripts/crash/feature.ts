@@ -1,4 +1,5 @@
-import type { AnyEdges, Context, Flow, FlowNode, Message } from "penguiflow";
+import type { AnyEdges, Context, Flow, FlowNode, Message, Outbox } from "penguiflow";
+import type { Defect } from "./defects.ts";
 import type { Effect } from "./effects.ts";
 import type { Job, Result } from "./jobs.ts";
 
@@ -16,6 +17,8 @@ export interface Observation {
   /** Job. */
   readonly id: number;
   readonly value?: number;
+  /** Number of the handler's attempt. */
+  readonly attempt?: number;
 }
 
 /** An {@link Observation} and the life that reported it. */
@@ -23,22 +26,33 @@ export type Observed = Observation & { readonly life: number };
 
 /** Dependencies of a feature on its process. */
 export interface FeatureSetting {
+  readonly seed: number;
   readonly life: number;
   readonly isLast: boolean;
+  /** Returns the flow, once it runs. */
+  readonly flow: () => Flow<Job, Result>;
+  /** Defect that is planted. */
+  readonly defect: Defect | undefined;
   /** Performs an effect unless an earlier life has performed it. */
   readonly affect: (ctx: Context, effect: Omit<Effect, "key">) => Promise<void>;
   readonly tell: (observation: Observation) => void;
+  /** Reports a result that its caller has received. */
+  readonly tellResult: (result: Result) => void;
   readonly problem: (what: string) => void;
   /** Node that ends a trace with the result of its job. */
   readonly conclude: FlowNode<"conclude", Report, Result>;
 }
 
-/** An unfinished trace of a feature's job. */
-export interface AttendedTrace {
+/** The trace of a feature's job. */
+export interface JobTrace {
   readonly job: Job;
   readonly flow: Flow<Job, Result>;
   readonly traceId: string;
   readonly tenant: string;
+}
+
+/** An unfinished trace of a feature's job. */
+export interface AttendedTrace extends JobTrace {
   /** Whether it failed in an earlier life. */
   readonly hasFailed: boolean;
   /** Whether the result was fetched, or the process ends. */
@@ -49,10 +63,14 @@ export interface AttendedTrace {
 export interface FeaturePart {
   /** Edges from the node named after the feature, at which the traces of its jobs begin. */
   readonly edges: readonly AnyEdges[];
-  /** Milliseconds after which a job's trace is given up. @defaultValue never */
-  timeoutMs?(job: Job): number;
+  /** Sends a job to the node named after the feature. @defaultValue it is emitted */
+  send?(trace: JobTrace): Promise<void>;
   /** Works on a trace from its acceptance on, or from the start of the process. @defaultValue nothing is to do */
   attend?(trace: AttendedTrace): Promise<void>;
+  /** Works beside the traces from the start of the process. The last process waits for it. */
+  work?(): Promise<void>;
+  /** Receiver of the outcomes of the feature's accepted traces. */
+  readonly outbox?: Outbox;
   /** Takes what was fetched of a trace in place of a result. @defaultValue it has a result */
   fetched?(job: Job, message: Message): void;
 }
@@ -61,19 +79,28 @@ export interface FeaturePart {
 export interface Feature {
   /** Kinds of its observations. Each must have happened in a long run; otherwise that proves nothing. */
   readonly observes: readonly string[];
-  /** Computes how many messages each node has handled once a job is complete. @defaultValue its jobs have no results */
-  counts?(job: Job): Readonly<Record<string, number>>;
+  /**
+   * Computes how many messages each node has handled once a job is complete; `undefined` for a job without a result.
+   *
+   * @defaultValue its jobs have no results
+   */
+  counts?(job: Job): Readonly<Record<string, number>> | undefined;
   /** Makes its part of a process. */
   part(setting: FeatureSetting): FeaturePart;
-  /** Finds violations in the observations and results of all lives. */
-  readonly verify: (observed: readonly Observed[], results: ReadonlyMap<number, Result>) => Iterable<string>;
+  /**
+   * Finds violations in the observations and results of all lives.
+   *
+   * @defaultValue its processes find them, and the checks of all jobs
+   */
+  verify?(observed: readonly Observed[], results: ReadonlyMap<number, Result>): Iterable<string>;
 }
 
-/** Groups observations of one kind by job. */
-export function byJob(observed: readonly Observed[], what: string): Map<number, Observed[]> {
-  const found = new Map<number, Observed[]>();
-  for (const each of observed) if (each.what === what) found.set(each.id, [...(found.get(each.id) ?? []), each]);
-  return found;
+/** Groups observations of some kinds by job. */
+export function byJob(observed: readonly Observed[], ...kinds: readonly string[]): Map<number, Observed[]> {
+  return Map.groupBy(
+    observed.filter(({ what }) => kinds.includes(what)),
+    ({ id }) => id,
+  );
 }
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

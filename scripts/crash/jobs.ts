@@ -4,11 +4,21 @@ const TENANTS = 3;
 /** Ids per life: the id of a job divided by this is its life. */
 const JOBS_PER_LIFE = 1_000_000;
 
-/** Names of the features that have jobs of their own. */
-const featureNames = ["cancels", "deadlines", "retries", "signals"] as const;
+/** Names of the features whose jobs are sent. */
+const featureNames = [
+  "cancels",
+  "deadlines",
+  "ids",
+  "limits",
+  "policies",
+  "rests",
+  "retries",
+  "signals",
+  "turns",
+] as const;
 
-/** Name of a feature that has jobs of its own. */
-export type FeatureName = (typeof featureNames)[number];
+/** Name of a feature that has jobs of its own. Those of the intake are its items. */
+export type FeatureName = (typeof featureNames)[number] | "intake";
 
 /** Plan of a trace, derived from the seed and its id alone, so that the killed process and the checking one agree. */
 export interface Job {
@@ -52,7 +62,12 @@ export function jobId(life: number, n: number): number {
   return life * JOBS_PER_LIFE + n;
 }
 
-/** Derives the job of an id. */
+/** Returns the tenant of a job. */
+export function tenantOf(id: number): string {
+  return `tenant-${id % TENANTS}`;
+}
+
+/** Derives the job of an id. The jobs of life 0 are the items of the intake. */
 export function jobOf(seed: number, id: number): Job {
   const random = seededRandom(Math.imul(seed, 0x9e3779b1) + id);
   const chance = (part: number): boolean => random() < part;
@@ -61,7 +76,7 @@ export function jobOf(seed: number, id: number): Job {
   const job = {
     id,
     life: Math.floor(id / JOBS_PER_LIFE),
-    tenant: `tenant-${id % TENANTS}`,
+    tenant: tenantOf(id),
     way: pick("emit", "emit", "stream", "call", "stream"),
     hasDeadline: chance(0.3),
     parts: from(1, 6),
@@ -75,7 +90,8 @@ export function jobOf(seed: number, id: number): Job {
     sleepMs: from(1, 400),
     expiresMs: from(0, 300),
   };
-  return { ...job, feature: chance(0.2) ? pick(...featureNames) : undefined };
+  if (job.life === 0) return { ...job, feature: "intake" };
+  return { ...job, feature: chance(0.4) ? pick(...featureNames) : undefined };
 }
 
 /** Whether what a job waits for may happen in a life: in the first, or up to two later. */
@@ -84,7 +100,7 @@ export function isDue({ life: first, waits }: Job, life: number, isLast: boolean
 }
 
 /** The tenants of all jobs. */
-export const tenants: readonly string[] = Array.from({ length: TENANTS }, (_, index) => `tenant-${index}`);
+export const tenants: readonly string[] = Array.from({ length: TENANTS }, (_, index) => tenantOf(index));
 
 /** Computes the expected result of a job. */
 export function valueOf({ id, parts, route, hops }: Job): number {

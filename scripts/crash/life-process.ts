@@ -48,9 +48,13 @@ export type Told =
  */
 const LEASE_MS = 20;
 const LAST_LEASE_MS = 10_000;
+/** Short, so that traces leave memory within the life of a process. */
+const UNLOAD_AFTER_MS = 10;
 const MOST_UNFINISHED = 120;
 const FETCHERS = 16;
+/** Timeout of the last life; short if a planted defect may make it hang. */
 const STALL_MS = 60_000;
+const STALL_OF_DEFECT_MS = 5_000;
 const EMITTERS = 16;
 
 /** Codes that end a wait without a violation: the trace waits for an answer, or the process ends. */
@@ -77,13 +81,15 @@ const { life, isLast } = JSON.parse(line.toString()) as Go;
 
 using effects = new Effects(effectsFile);
 await using opened = await openCheckpoints(store);
-const checkpoints = defect === undefined ? opened : defective(opened, defect);
+const checkpoints = defective(opened, defect);
 const silent = (): void => {};
 const attending = new Attending({
+  seed,
   life,
   isLast,
-  seed,
+  defect,
   flow: () => flow,
+  tellResult: (result) => tell({ type: "result", result }),
   tell: (feature, observation) => tell({ type: "observed", feature, observation }),
   problem,
 });
@@ -93,6 +99,7 @@ const flow = crashingFlow({
     partition: "crash",
     owner: `life ${life}`,
     leaseMs: isLast ? LAST_LEASE_MS : LEASE_MS,
+    unloadAfterMs: UNLOAD_AFTER_MS,
   }),
   effects,
   life,
@@ -208,23 +215,26 @@ function staysFailed({ status, traceId }: UnfinishedTrace): boolean {
   return status === "failed" && jobOf(seed, Number(traceId)).feature !== "retries";
 }
 
-flow.run();
+flow.run({ outbox: attending.outbox });
 const { resumed, changed } = await flow.ready();
 if (changed.length > 0) problem(JSON.stringify(changed), "Recovery");
 tell({ type: "ready", resumed });
 attending.goOn(await flow.recovery.unfinished());
+let isWorkDone = false;
 const working = [
+  attending.work().then(() => (isWorkDone = true)),
   answerQuestions().catch((error: unknown) => problem(error, "Answering")),
   ...Array.from({ length: FETCHERS }, fetchResults),
   ...(isLast ? [] : Array.from({ length: EMITTERS }, sendJobs)),
 ];
 if (isLast) {
-  const end = performance.now() + STALL_MS;
+  const end = performance.now() + (defect === undefined ? STALL_MS : STALL_OF_DEFECT_MS);
   for (;;) {
     const unfinished = await flow.recovery.unfinished();
-    const { traces, unreadResults, fetchers } = flow.stats();
+    const { traces, unreadResults, undeliveredOutcomes, fetchers } = flow.stats();
+    const left = traces + unreadResults + undeliveredOutcomes;
     // a busy fetcher is receiving a result, which the checkpoint store keeps until delivery
-    const isOver = unfinished.every(staysFailed) && traces + unreadResults === 0 && fetchers === FETCHERS;
+    const isOver = isWorkDone && unfinished.every(staysFailed) && left === 0 && fetchers === FETCHERS;
     if (isOver || performance.now() > end) {
       if (!isOver || unfinished.length > 0)
         problem(`${unfinished.length} traces do not end: ${JSON.stringify(unfinished.slice(0, 5))}`, "The last life");

@@ -17,7 +17,9 @@ export const deadlines: Feature = {
     });
     return {
       edges: [node.to()],
-      timeoutMs: ({ expiresMs }) => 50 + expiresMs,
+      async send({ job, flow, traceId, tenant }) {
+        await flow.emit(job, { traceId, tenant, to: "deadlines", timeoutMs: 50 + job.expiresMs });
+      },
       fetched({ id }, { payload, deadlineAt = 0 }) {
         if (!(payload instanceof FinalAnswer)) problem(`Job ${id} has the result ${JSON.stringify(payload)}`);
         tell({ what: "exhausted", id, value: Date.now() - deadlineAt });

@@ -1,0 +1,73 @@
+import { type Flow, FlowError, payloadNode } from "penguiflow";
+import type { Feature, Report } from "../feature.ts";
+import { type Job, jobId, jobOf, type Result, valueOf } from "../jobs.ts";
+
+const HOUR_MS = 3_600_000;
+/** Number of earlier lives whose ids are offered again, and of jobs per life that are looked through. */
+const LIVES = 3;
+const LIVES_OF_LAST = 20;
+const JOBS = 30;
+
+/**
+ * Traces that are admitted by id. Their callers offer each id again in later lives, while its trace is in flight or
+ * when its outcome is kept, and with another input besides. A second run would have another key in its result.
+ */
+export const ids: Feature = {
+  observes: ["told", "told again", "refused"],
+  counts: () => ({ ids: 1, conclude: 1 }),
+  part: ({ seed, life, isLast, flow, affect, tell, tellResult, problem, conclude }) => {
+    const node = payloadNode({ name: "ids", policy: { concurrency: 16 } }, async (job: Job, ctx): Promise<Report> => {
+      await affect(ctx, { what: "charge", id: job.id, value: valueOf(job) });
+      await ctx.sleep(job.sleepMs, { name: "a while" });
+      return { job, value: valueOf(job), by: [] };
+    });
+
+    const offer = async (job: Job): Promise<void> => {
+      const { id, tenant } = job;
+      const options = { id: String(id), keepMs: HOUR_MS, tenant, to: "ids" };
+      tellResult(await ways[job.way](flow(), job, options));
+      tell({ what: job.life === life ? "told" : "told again", id });
+      const end: unknown = await flow()
+        .call({ ...job, parts: job.parts + 1 }, options)
+        .catch((error: unknown) => error);
+      if (end instanceof FlowError && end.code === "ID_CONFLICT") tell({ what: "refused", id });
+      else if (flow().isRunning) problem(`Id ${id} was accepted and has taken another input`);
+    };
+
+    return {
+      edges: [node.to(conclude)],
+      send: ({ job }) => offer(job),
+      async work() {
+        const lives = Array.from({ length: isLast ? LIVES_OF_LAST : LIVES }, (_, index) => life - 1 - index);
+        // an id that no earlier life has offered begins now
+        const jobs = lives
+          .filter((earlier) => earlier > 0)
+          .flatMap((earlier) => Array.from({ length: JOBS }, (_, n) => jobOf(seed, jobId(earlier, n))));
+        await Promise.all(jobs.filter(({ feature }) => feature === "ids").map((job) => offer(job)));
+      },
+    };
+  },
+};
+
+interface Options {
+  readonly id: string;
+  readonly keepMs: number;
+  readonly tenant: string;
+  readonly to: string;
+}
+
+const ways: Record<Job["way"], (flow: Flow<Job, Result>, job: Job, options: Options) => Promise<Result>> = {
+  call: (flow, job, options) => flow.call(job, options),
+  async emit(flow, job, options) {
+    const outcome = await flow.outcome(job, options);
+    if (outcome.status !== "completed") throw outcome.error;
+    return outcome.result;
+  },
+  async stream(flow, job, options) {
+    let result: Result | undefined;
+    for await (const item of flow.stream(job, { ...options, onLeave: "detach" }))
+      if (item.type === "result") result = item.result;
+    if (result === undefined) throw new Error(`The stream of id ${job.id} has ended without a result`);
+    return result;
+  },
+};
