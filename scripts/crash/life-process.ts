@@ -49,7 +49,7 @@ export type Told =
 const LEASE_MS = 20;
 const LAST_LEASE_MS = 10_000;
 /** Short, so that traces leave memory within the life of a process. */
-const UNLOAD_AFTER_MS = 10;
+const UNLOAD_AFTER_MS = 1;
 const MOST_UNFINISHED = 120;
 const FETCHERS = 16;
 /** Timeout of the last life; short if a planted defect may make it hang. */

@@ -1,6 +1,6 @@
-import { FlowError, payloadNode } from "penguiflow";
+import { FlowError, payloadNode, type StreamItem } from "penguiflow";
 import { byJob, type Feature, type Report, sleep } from "../feature.ts";
-import { type Job, valueOf } from "../jobs.ts";
+import { type Job, type Result, valueOf } from "../jobs.ts";
 
 /** Numbers of signals per life: the number of a signal divided by this is its life. */
 const SIGNALS_PER_LIFE = 10_000;
@@ -8,11 +8,14 @@ const SIGNALS_PER_LIFE = 10_000;
 /** Returns how many signals a trace receives: few, since it waits for them in several lives. */
 const wanted = ({ hops }: Job): number => 2 + (hops % 2);
 
-/** Traces that receive a few signals, which several lives send. The result lists the numbers of those received. */
+/**
+ * Traces that receive a few signals, which several lives send. The result lists the numbers of those received. A trace
+ * that is called leaves memory while it waits, once its caller is gone with its life.
+ */
 export const signals: Feature = {
   observes: ["sending", "sent"],
   counts: () => ({ signals: 1, conclude: 1 }),
-  part: ({ life, isLast, affect, tell, conclude }) => {
+  part: ({ life, isLast, affect, tell, tellResult, problem, conclude }) => {
     const node = payloadNode(
       { name: "signals", policy: { concurrency: 16 } },
       async (job: Job, ctx): Promise<Report> => {
@@ -22,8 +25,21 @@ export const signals: Feature = {
         return { job, value: valueOf(job), by };
       },
     );
+    const read = async (stream: AsyncIterable<StreamItem<Result>>): Promise<void> => {
+      for await (const item of stream) if (item.type === "result") tellResult(item.result);
+    };
     return {
       edges: [node.to(conclude)],
+      async send({ job, flow, traceId, tenant }) {
+        const options = { traceId, tenant, to: "signals" };
+        if (job.id % 2 === 0) {
+          await flow.emit(job, options);
+          return;
+        }
+        const stream = flow.stream(job, options);
+        await stream.accepted();
+        void read(stream).catch((error: unknown) => problem(String(error)));
+      },
       async attend({ job, flow, traceId, tenant, isOver }) {
         const most = isLast ? SIGNALS_PER_LIFE : 1 + (job.chunks % 2);
         for (let count = 0; count < most && !isOver(); count += 1) {
