@@ -184,10 +184,12 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     const { tenant } = message.headers;
     const loaded = loading(engine, id, tenant);
     if (loaded !== undefined) await loaded;
-    const isKnown =
-      engine.traces.find(id, tenant).length > 0 || durable.holds(id, tenant) || engine.outcomes.holds(id, tenant);
-    if (isKnown) take();
-    else await this.#enterAccepted(engine, prepared, emitOptions, position, take);
+    const known = engine.traces.find(id, tenant);
+    const isKnown = known.length > 0 || durable.holds(id, tenant) || engine.outcomes.holds(id, tenant);
+    if (isKnown) {
+      take();
+      engine.outcomes.takenAgain(known, { traceId: id, tenant }, position);
+    } else await this.#enterAccepted(engine, prepared, emitOptions, position, take);
     await durable.stored();
     return isKnown ? "known" : "accepted";
   }
@@ -531,7 +533,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     take: () => void,
   ): Promise<void> {
     const { message, edges } = prepared;
-    const trace = openTrace(engine, prepared, options, engine.outcomes.sinkFor(position));
+    const trace = openTrace(engine, prepared, options, engine.outcomes.sinkFor([position]));
     return new Promise((resolve) => {
       // the outcome of a trace that ends while it waits is stored with the position, so nothing is lost either
       const settle = (): void => {

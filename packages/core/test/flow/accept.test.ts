@@ -225,6 +225,33 @@ describe("an item of an intake", () => {
     expect((await contentsOf(checkpoints, "p-0")).entries).toEqual([]);
   });
 
+  test("that was known behind one that waits is known after a restart, although the trace of its id is over", async () => {
+    const checkpoints = new MemoryCheckpointStore();
+    const into = outbox();
+    const opened = gate();
+    const first = started(checkpoints, into, { opened: opened.passed });
+    await first.accept("ask", { id: "holds the key", consumed: at(1, 1), exclusive: "key" });
+    const waits = { id: "waits", consumed: at(2, 1), exclusive: "key" };
+    void rejection(first.accept("double", waits));
+    expect(await first.accept("wait", { id: "a", consumed: at(1) })).toBe("accepted");
+    expect(await first.accept("wait", { id: "a", consumed: at(3, 1) })).toBe("known");
+    opened.open();
+    await settle();
+    expect(into.told()).toEqual(["a completed"]);
+    await first.stop();
+
+    const again = started(checkpoints, into);
+    const accepted = again.accept("double", waits);
+    expect(await again.accept("wait", { id: "a", consumed: at(3, 1) })).toBe("known");
+    await again.cancel("holds the key");
+    expect(await accepted).toBe("accepted");
+    await settle();
+    expect(Object.fromEntries(await again.consumed())).toEqual({ 0: 1, 1: 3 });
+    await again.stop();
+    expect(new Set(into.told())).toEqual(new Set(["a completed", "holds the key cancelled", "waits completed"]));
+    expect((await contentsOf(checkpoints, "p-0")).entries).toEqual([]);
+  });
+
   test("waits while too many of its lane are behind one that waits, and the one they wait for does not", async () => {
     const checkpoints = new MemoryCheckpointStore();
     const into = outbox();

@@ -82,7 +82,7 @@ function unloadAfterMsOf(seed: number): number {
   return times[Math.floor(seededRandom(seed ^ 0x5bd1e995)() * times.length)] as number;
 }
 
-const BEGINNING: ReadonlySet<string | symbol> = new Set(["call", "outcome", "stream", "emit", "emitNowait"]);
+const BEGINNING: ReadonlySet<string | symbol> = new Set(["accept", "call", "outcome", "stream", "emit", "emitNowait"]);
 
 /** Draws the signals for a request. */
 function signalsOf(random: () => number, index: number): SimulatedSignal[] {

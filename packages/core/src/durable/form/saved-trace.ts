@@ -97,9 +97,9 @@ export interface SavedTrace {
   readonly isOpenEnded?: true;
   /** Present when only results are left of the trace. */
   readonly hasEnded?: true;
-  /** Position of the item that the trace was accepted from; absent unless it was begun by `accept`. */
-  readonly position?: Position;
-  /** Outcome that is not delivered yet, or whose position is not stored; its messages are the `results`. */
+  /** Positions of the items that the trace was accepted from; absent unless it was begun by `accept`. */
+  readonly positions?: readonly Position[];
+  /** Outcome that is not delivered yet, or of which a position is not stored; its messages are the `results`. */
   readonly outcome?: SavedOutcome;
   /** Key of an exclusive trace. */
   readonly exclusive?: string;

@@ -28,7 +28,7 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
     ...(trace.deadlineAt === undefined ? {} : { deadlineAt: trace.deadlineAt }),
     ...(trace.isOpenEnded ? { isOpenEnded: true as const } : {}),
     ...(trace.isOpen ? {} : { hasEnded: true as const }),
-    ...(trace.sink instanceof OutboxSink ? { position: trace.sink.position } : {}),
+    ...(trace.sink instanceof OutboxSink ? { positions: trace.sink.positions } : {}),
     ...(outcome === undefined ? {} : { outcome }),
     ...(trace.extras?.turn?.exclusive === undefined ? {} : { exclusive: trace.extras.turn.exclusive }),
     ...givenOf(trace),

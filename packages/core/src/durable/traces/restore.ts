@@ -33,8 +33,8 @@ export interface Placed {
 /** Restores the unread results and error of a failed trace, to be fetched by its id. */
 export function restoreFailed(engine: DurableHost, { run, traceId }: Checkpoint, state: SavedTrace): Trace {
   const headers = checkedHeaders(state.headers);
-  const { position } = state;
-  if (position !== undefined) return restoreUndelivered(engine, run, traceId, { ...state, position });
+  const { positions } = state;
+  if (positions !== undefined) return restoreUndelivered(engine, run, traceId, { ...state, positions });
   const sink = engine.rookery.sinkFor();
   const trace = new Trace(run, traceId, headers, sink, state.isOpenEnded === true, engine.clock.now());
   sink.opened(trace);
@@ -58,10 +58,10 @@ function restoreUndelivered(
   engine: DurableHost,
   run: number,
   traceId: string,
-  state: SavedTrace & Required<Pick<SavedTrace, "position">>,
+  state: SavedTrace & Required<Pick<SavedTrace, "positions">>,
 ): Trace {
   const headers = checkedHeaders(state.headers);
-  const sink = engine.outcomes.sinkFor(state.position);
+  const sink = engine.outcomes.sinkFor(state.positions);
   const trace = new Trace(run, traceId, headers, sink, false, engine.clock.now());
   sink.opened(trace);
   trace.close();
@@ -87,12 +87,12 @@ export function restoreTrace(
   call?: RestoredCall,
 ): Trace {
   const { run, traceId } = entry;
-  const { resultCount, hasEnded = false, isOpenEnded = false, position } = state;
-  const isAccepted = position !== undefined;
-  if (hasEnded && isAccepted) return restoreUndelivered(engine, run, traceId, { ...state, position });
+  const { resultCount, hasEnded = false, isOpenEnded = false, positions } = state;
+  const isAccepted = positions !== undefined;
+  if (hasEnded && isAccepted) return restoreUndelivered(engine, run, traceId, { ...state, positions });
   const headers = checkedHeaders(state.headers);
   const startedAt = engine.clock.now() - Math.max(0, engine.clock.epochNow() - state.startedAt);
-  const sink = call?.sink ?? (isAccepted ? engine.outcomes.sinkFor(position) : engine.rookery.sinkFor());
+  const sink = call?.sink ?? (isAccepted ? engine.outcomes.sinkFor(positions) : engine.rookery.sinkFor());
   const trace = new Trace(run, traceId, headers, sink, isOpenEnded, startedAt);
   engine.keepScope(trace);
   if (sink instanceof RookerySink) sink.emitsErrors = engine.options.emitErrorsToRookery;

@@ -5,6 +5,7 @@ import type { Logger } from "../../events/logger.ts";
 import type { FinalOutcome, Outcome, PauseTicket } from "../../message/outcome.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
 import type { Outbox } from "../../ports/outbox.ts";
+import type { TraceKey } from "../../ports/state-store.ts";
 import type { DurableRun, Position } from "../durability.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { Trace, TraceSink } from "../state/trace.ts";
@@ -31,8 +32,8 @@ const LONGEST_RETRY_MS = 10_000;
 
 /**
  * Delivers the outcomes of accepted traces to the outbox of their run. An outcome stays in the checkpoint of its trace
- * until `deliver` has resolved and the position of its item is recorded: otherwise an intake that is read again after a
- * crash would begin the trace anew. It is delivered at least once, and again after a restart.
+ * until `deliver` has resolved and the positions of its items are recorded: otherwise an intake that is read again after
+ * a crash would begin the trace anew. It is delivered at least once, and again after a restart.
  *
  * States of an outcome: kept → stored → delivered → removed. A failed delivery is repeated.
  */
@@ -40,7 +41,7 @@ export class OutcomeDelivery {
   readonly #engine: OutcomeDeliveryHost;
   /** Outcomes that are not removed, by trace id. */
   readonly #kept = new Map<string, Set<OutboxSink>>();
-  /** Delivered outcomes whose positions are not recorded, because an item before theirs waits, by lane. */
+  /** Delivered outcomes of which a position is not recorded, because an item before it waits, by that one's lane. */
   readonly #early = new Map<number, Set<OutboxSink>>();
   /** Number of undelivered outcomes. */
   size = 0;
@@ -52,9 +53,20 @@ export class OutcomeDelivery {
     this.#engine = engine;
   }
 
-  /** Makes the sink of a trace that was accepted from that position. */
-  sinkFor(position: Position): OutboxSink {
-    return new OutboxSink(this, this.#engine, position);
+  /** Makes the sink of a trace that was accepted from these positions. */
+  sinkFor(positions: readonly Position[]): OutboxSink {
+    return new OutboxSink(this, this.#engine, [...positions]);
+  }
+
+  /** Notes a further item of a known id, so that it remains known until its position is recorded. */
+  takenAgain(traces: readonly Trace[], { traceId, tenant }: TraceKey, position: Position): void {
+    if (this.#engine.durable?.hasRecorded(position) !== false) return;
+    const sinks = new Set<TraceSink>([...traces.map(({ sink }) => sink), ...(this.#kept.get(traceId) ?? [])]);
+    for (const sink of sinks) {
+      if (!(sink instanceof OutboxSink) || sink.trace?.tenant !== tenant || sink.isFrom(position)) continue;
+      sink.positions.push(position);
+      this.#engine.ledger.changed(sink.trace);
+    }
   }
 
   /** Whether an outcome of that trace id is not removed. */
@@ -86,7 +98,8 @@ export class OutcomeDelivery {
   /** Forgets the outcome of a failed trace that is retried. */
   withdraw({ sink }: Trace): void {
     if (!(sink instanceof OutboxSink) || sink.outcome === undefined) return;
-    if (!this.#early.get(sink.position.lane)?.delete(sink)) this.#leave();
+    const wasDelivered = sink.positions.some(({ lane }) => this.#early.get(lane)?.delete(sink));
+    if (!wasDelivered) this.#leave();
     this.#forget(sink);
   }
 
@@ -115,33 +128,31 @@ export class OutcomeDelivery {
     if (sink.outcome === outcome) this.acknowledge(sink);
   }
 
-  /** Notes that an outcome is delivered, and removes it unless its position is not recorded yet. */
+  /** Notes that an outcome is delivered, and removes it once its positions are recorded. */
   acknowledge(sink: OutboxSink): void {
-    const { durable } = this.#engine;
-    const { lane } = sink.position;
-    if (durable?.hasRecorded(sink.position) !== false) this.#remove(sink);
-    else this.#early.set(lane, (this.#early.get(lane) ?? new Set()).add(sink));
+    this.#removeOnceRecorded(sink);
     this.#leave();
     this.#engine.outcomeDelivered();
   }
 
-  /** Removes the delivered outcomes of a lane whose positions are recorded now. */
+  /** Removes the delivered outcomes whose positions are recorded now that a lane has moved. */
   recorded(lane: number): void {
-    const { durable } = this.#engine;
     const early = this.#early.get(lane);
-    for (const sink of early ?? []) {
-      if (durable?.hasRecorded(sink.position) === false) continue;
-      early?.delete(sink);
-      this.#remove(sink);
-    }
-    if (early?.size === 0) this.#early.delete(lane);
+    this.#early.delete(lane);
+    for (const sink of early ?? []) this.#removeOnceRecorded(sink);
     this.#goOn();
   }
 
-  /** Removes a delivered outcome from the checkpoint of its trace. */
-  #remove(sink: OutboxSink): void {
-    this.#forget(sink);
-    this.#engine.ledger.changed(sink.trace as Trace);
+  /** Removes a delivered outcome from the checkpoint of its trace, at once or when a lane has moved. */
+  #removeOnceRecorded(sink: OutboxSink): void {
+    const missing = sink.positions.find((position) => this.#engine.durable?.hasRecorded(position) === false);
+    if (missing === undefined) {
+      this.#forget(sink);
+      this.#engine.ledger.changed(sink.trace as Trace);
+      return;
+    }
+    const { lane } = missing;
+    this.#early.set(lane, (this.#early.get(lane) ?? new Set()).add(sink));
   }
 
   #forget(sink: OutboxSink): void {
@@ -171,20 +182,24 @@ export class OutboxSink implements TraceSink {
   outcome: FinalOutcome | undefined;
   /** Whether the checkpoint keeps the trace for a later run, although it has ended in this one. */
   isParked = false;
-  /** Position of the item that the trace was accepted from. */
-  readonly position: Position;
+  /** Positions of the items that the trace was accepted from: one, and those that found its id known. */
+  readonly positions: Position[];
   readonly #delivery: OutcomeDelivery;
   readonly #engine: OutcomeDeliveryHost;
 
-  constructor(delivery: OutcomeDelivery, engine: OutcomeDeliveryHost, position: Position) {
+  constructor(delivery: OutcomeDelivery, engine: OutcomeDeliveryHost, positions: Position[]) {
     this.#delivery = delivery;
     this.#engine = engine;
-    this.position = position;
+    this.positions = positions;
     this.keepResults = engine.options.limits.maxResults;
   }
 
   opened(trace: Trace): void {
     this.trace = trace;
+  }
+
+  isFrom({ lane, sequence }: Position): boolean {
+    return this.positions.some((known) => known.lane === lane && known.sequence === sequence);
   }
 
   hasRoomForResult(): boolean {
