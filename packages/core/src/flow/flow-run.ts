@@ -6,7 +6,7 @@ import type { ChunkInit } from "../graph/handler.ts";
 import { DEFAULT_HEADERS, type Message } from "../message/message.ts";
 import type { Outcome } from "../message/outcome.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
-import type { HistoryPage, RemoteBinding } from "../ports/state-store.ts";
+import type { HistoryPage, RemoteBinding, TraceKey } from "../ports/state-store.ts";
 import { CallSink, OutcomeSink } from "../engine/results/sink.ts";
 import type { RookerySink } from "../engine/results/rookery.ts";
 import type { LoggedItem, StreamItem } from "../engine/results/stream-sink.ts";
@@ -180,16 +180,17 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     const { message } = prepared;
     const durable = engine.durable as DurableRun;
     durable.requireFitMessage(message);
-    await engine.outcomes.room(position);
-    const { tenant } = message.headers;
-    const loaded = loading(engine, id, tenant);
-    if (loaded !== undefined) await loaded;
-    const known = engine.traces.find(id, tenant);
-    const isKnown = known.length > 0 || durable.holds(id, tenant) || engine.outcomes.holds(id, tenant);
-    if (isKnown) {
-      take();
-      engine.outcomes.takenAgain(known, { traceId: id, tenant }, position);
-    } else await this.#enterAccepted(engine, prepared, emitOptions, position, take);
+    const key = { traceId: id, tenant: message.headers.tenant };
+    await loading(engine, id, key.tenant);
+    // a known item needs no room, and its id may be free again once there is some
+    let isKnown = takeKnown(engine, key, position, take);
+    if (!isKnown) {
+      await engine.outcomes.room(key, position);
+      await loading(engine, id, key.tenant);
+      // finding out and beginning are one step: a wait between them would let a second item begin another trace
+      isKnown = takeKnown(engine, key, position, take);
+      if (!isKnown) await this.#enterAccepted(engine, prepared, emitOptions, position, take);
+    }
     await durable.stored();
     return isKnown ? "known" : "accepted";
   }
@@ -533,7 +534,12 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     take: () => void,
   ): Promise<void> {
     const { message, edges } = prepared;
-    const trace = openTrace(engine, prepared, options, engine.outcomes.sinkFor([position]));
+    const trace = openTrace(
+      engine,
+      prepared,
+      options,
+      engine.outcomes.sinkOf({ traceId: message.traceId, tenant: message.headers.tenant }, position),
+    );
     return new Promise((resolve) => {
       // the outcome of a trace that ends while it waits is stored with the position, so nothing is lost either
       const settle = (): void => {
@@ -608,3 +614,14 @@ function toldResult<Result>(
 const FLUSH_TIMEOUT_MS = 30_000;
 
 const OUTSIDE: StreamWriter = { node: undefined, attempt: 0 };
+
+/** Takes an item whose id is in flight, failed, parked or undelivered. Returns whether it is. */
+function takeKnown(engine: Engine, key: TraceKey, position: Position, take: () => void): boolean {
+  const { traceId, tenant } = key;
+  const { durable, outcomes, traces } = engine;
+  const known = traces.find(traceId, tenant);
+  if (known.length === 0 && durable?.holds(traceId, tenant) !== true && !outcomes.holds(traceId, tenant)) return false;
+  take();
+  outcomes.takenAgain(known, key, position);
+  return true;
+}

@@ -252,6 +252,31 @@ describe("an item of an intake", () => {
     expect((await contentsOf(checkpoints, "p-0")).entries).toEqual([]);
   });
 
+  test("that waits for room is known if a trace of its id begins meanwhile, also when that is over", async () => {
+    const into = outbox();
+    const held = gate();
+    into.hold(held.passed);
+    const run = started(new MemoryCheckpointStore(), into, { options: { limits: { rookeryMaxSize: 1 } } });
+    await run.accept("ask", { id: "holds the key", consumed: at(1, 1), exclusive: "key" });
+    const waits = run.accept("double", { id: "waits", consumed: at(2, 1), exclusive: "key" });
+    await run.accept("double", { id: "fills the outbox", consumed: at(1) });
+    await settle();
+    const accepted = run.accept("double", { id: "a", consumed: at(2) });
+    const known = run.accept("double", { id: "a", consumed: at(3, 1) });
+    await settle();
+    held.open();
+    expect(await accepted).toBe("accepted");
+    await settle();
+    expect(into.told()).toEqual(["fills the outbox completed", "a completed"]);
+    await run.cancel("holds the key");
+    expect([await waits, await known]).toEqual(["accepted", "known"]);
+    await settle();
+    expect(Object.fromEntries(await run.consumed())).toEqual({ 0: 2, 1: 3 });
+    expect(into.told().filter((told) => told === "a completed")).toHaveLength(1);
+    expect(run.stats()).toMatchObject({ traces: 0, undeliveredOutcomes: 0 });
+    await run.stop();
+  });
+
   test("waits while too many of its lane are behind one that waits, and the one they wait for does not", async () => {
     const checkpoints = new MemoryCheckpointStore();
     const into = outbox();

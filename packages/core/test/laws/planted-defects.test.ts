@@ -524,7 +524,6 @@ describe("a planted defect of partitions is found", () => {
     readonly plant: () => void;
     readonly says: RegExp;
     readonly seed: number;
-    /** The seed under which a user's flow shows it. */
     /** Seed under which a user's flow shows it, if one does. */
     readonly ofFlow?: number;
   }[] = [

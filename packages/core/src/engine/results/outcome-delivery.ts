@@ -47,6 +47,8 @@ export class OutcomeDelivery {
   size = 0;
   /** Accepts that wait for room, in order. */
   #waiting: (() => void)[] = [];
+  /** Items that wait for room. */
+  readonly #items = new Set<TraceKey & { readonly position: Position }>();
   #isClosed = false;
 
   constructor(engine: OutcomeDeliveryHost) {
@@ -56,6 +58,12 @@ export class OutcomeDelivery {
   /** Makes the sink of a trace that was accepted from these positions. */
   sinkFor(positions: readonly Position[]): OutboxSink {
     return new OutboxSink(this, this.#engine, [...positions]);
+  }
+
+  /** Makes the sink of a new trace. Items of its id that wait for room will find it known. */
+  sinkOf({ traceId, tenant }: TraceKey, position: Position): OutboxSink {
+    const others = [...this.#items].filter((item) => item.traceId === traceId && item.tenant === tenant);
+    return this.sinkFor([position, ...others.map((item) => item.position)]);
   }
 
   /** Notes a further item of a known id, so that it remains known until its position is recorded. */
@@ -76,11 +84,15 @@ export class OutcomeDelivery {
   }
 
   /** Resolves once another outcome may be kept, and not too many items of its lane wait for one before it. */
-  async room(position: Position): Promise<void> {
+  async room(key: TraceKey, position: Position): Promise<void> {
     const { durable, options } = this.#engine;
     const isFull = (): boolean =>
       Math.max(this.size, durable?.waitingBefore(position) ?? 0) >= options.limits.rookeryMaxSize;
+    if (!isFull()) return;
+    const item = { ...key, position };
+    this.#items.add(item);
     while (isFull() && !this.#isClosed) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#items.delete(item);
   }
 
   /** Keeps an outcome, and delivers it once it is stored. */
