@@ -46,6 +46,8 @@ export const ids: Feature = {
         tellResult(end);
       }
       tell({ what: typeof end === "string" ? end : job.life === life ? "told" : "told again", id });
+      // a trace that outlives its deadline before it is accepted leaves the id free
+      if (isLate(job)) return;
       const refusal: unknown = await flow()
         .call({ ...job, parts: job.parts + 1 }, options)
         .catch((error: unknown) => error);
