@@ -17,7 +17,8 @@ export interface DurableOptions {
   readonly owner?: string | undefined;
   /**
    * Milliseconds without renewal after which another process may take over. `ready` waits this long after a crash of
-   * the previous process, and rejects with `PARTITION_LEASED` as soon as that process proves to be alive.
+   * the previous process, and rejects with `PARTITION_LEASED` as soon as that process proves to be alive. A call of the
+   * checkpoint store that is unanswered for so long counts as failed; of a batch, the flow stops.
    *
    * @defaultValue 10000
    */

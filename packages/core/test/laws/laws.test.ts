@@ -37,6 +37,7 @@ describe("the laws on random graphs under random schedules", () => {
         "the process ends at any time",
         "the flow is stopped and runs again",
         "a disk refuses a batch",
+        "a disk does not answer a batch",
         "a disk is slow",
         "a pause is answered",
         "a pause expires",

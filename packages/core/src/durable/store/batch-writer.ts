@@ -13,6 +13,7 @@ import type { Trace } from "../../engine/state/trace.ts";
 import type { ResolvedDurableOptions } from "../durable-options.ts";
 import { markOf } from "./mark.ts";
 import { hasCode, type PartitionLease } from "./partition-lease.ts";
+import { Unanswered } from "./patient-partition.ts";
 import { PendingChanges } from "./pending-changes.ts";
 import type { Positions } from "./positions.ts";
 import { StoredWaiters, type Told, toldBy } from "./stored-waiters.ts";
@@ -68,6 +69,8 @@ export class BatchWriter {
   /** The clock's `now()` by which pending changes are written. */
   #writeBy = 0;
   #writing: Promise<void> | undefined;
+  /** Whether a batch was not answered in time. */
+  #isGivenUp = false;
   #isSealed = false;
   #lost: Error | undefined;
   /** Listeners for the loss of the checkpoint store. */
@@ -87,8 +90,9 @@ export class BatchWriter {
     return this.#lost;
   }
 
-  get isWriting(): boolean {
-    return this.#writing !== undefined;
+  /** Whether the checkpoint store has not answered a batch, yet or in time. */
+  get isUnanswered(): boolean {
+    return this.#writing !== undefined || this.#isGivenUp;
   }
 
   /** Marks a trace as changed since it was last stored. A playbook's is part of the outermost one. */
@@ -236,6 +240,7 @@ export class BatchWriter {
       for (const outcome of batch.keep ?? []) outcomes.stored(outcome);
       this.#waiters.release();
     } catch (error) {
+      this.#isGivenUp = error instanceof Unanswered;
       this.lose(error);
     } finally {
       this.#writing = undefined;

@@ -4,6 +4,7 @@ import type { CheckpointPartition } from "../../ports/checkpoint-store.ts";
 import type { Lease } from "../../engine/durability.ts";
 import type { DurableHost } from "../../engine/durable-host.ts";
 import type { ResolvedDurableOptions } from "../durable-options.ts";
+import { Patience, PatientPartition, Unanswered } from "./patient-partition.ts";
 import { thisProcess } from "../this-process.ts";
 
 /** Parts of a durable run that {@link PartitionLease} calls. */
@@ -55,20 +56,25 @@ export class PartitionLease implements Lease {
 
   /**
    * Acquires the partition. Waits for the lease of a dead process to expire; rejects when the other one keeps renewing
-   * it.
+   * it. Each of the partition's calls is given up when it is not answered for as long as the lease lasts.
    */
   async acquire(): Promise<CheckpointPartition> {
     const { engine } = this.#run;
     const { clock, options, timers } = engine;
     const { checkpoints, partition = options.name, owner, leaseMs } = this.#run.options;
+    const patience = new Patience(timers, leaseMs);
     let knownEnd: number | undefined;
     for (;;) {
+      let opening: Promise<CheckpointPartition> | undefined;
+      const open = (): Promise<CheckpointPartition> => (opening = checkpoints.open({ partition, owner, leaseMs }));
       try {
         const askedAt = clock.now();
-        const opened = await checkpoints.open({ partition, owner, leaseMs });
+        const opened = await patience.wait("a request for the partition", open);
         this.confirm(askedAt);
-        return opened;
+        return new PatientPartition(opened, patience);
       } catch (error) {
+        // the lease of a partition that opens later would keep others out
+        if (error instanceof Unanswered) opening?.then(async (opened) => await this.release(opened)).catch(() => {});
         if (!hasCode(error, FlowErrorCode.PARTITION_LEASED) || !options.waitsForLease) throw error;
         const endsInMs = Number(error.details?.["endsInMs"]);
         const end = clock.now() + endsInMs;
@@ -118,20 +124,6 @@ export class PartitionLease implements Lease {
   close(): Promise<void> {
     this.#renewal?.cancel();
     return this.release(this.#partition);
-  }
-
-  /** Waits for the partition to close, at most as long as its lease lasts: the checkpoint store may never answer. */
-  async patiently(closing: Promise<void>): Promise<void> {
-    const { engine, options } = this.#run;
-    let patience: Timer | undefined;
-    const givenUp = new Promise<void>((resolve) => {
-      patience = engine.timers.after(options.leaseMs, () => {
-        this.#warn("checkpoints_close_failed", new Error(`it has not answered for ${options.leaseMs} ms`));
-        resolve();
-      });
-    });
-    await Promise.race([closing, givenUp]);
-    patience?.cancel();
   }
 
   /** Releases an acquired partition. */

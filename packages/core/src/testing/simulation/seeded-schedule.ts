@@ -3,7 +3,7 @@ import { type Scheduler, systemScheduler } from "../../foundation/scheduler.ts";
 import { TestClock } from "../kit/test-clock.ts";
 
 /** Limit on steps, above that of any run that terminates. */
-const STEP_LIMIT = 20_000;
+const STEP_LIMIT = 100_000;
 
 /**
  * Draws the next event from a seeded random source: a ready task, a move from outside of the flow, the next turn, or

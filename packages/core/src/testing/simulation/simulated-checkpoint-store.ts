@@ -24,6 +24,8 @@ export interface CheckpointSetting {
   readonly delayMs: () => number;
   /** Whether the disk refuses a batch or a renewal. */
   readonly refuses: (what: "batch" | "renewal") => boolean;
+  /** Whether the disk does not answer a batch. */
+  readonly hangs: () => boolean;
   /** Whether the lease of a dead process must expire first. */
   readonly keepsLease: () => boolean;
   /** Whether the process ends before or after a batch is stored. */
@@ -90,7 +92,7 @@ export class SimulatedCheckpointStore implements CheckpointStore {
     { partition: name, leaseMs }: LeaseRequest,
     process: SimulatedProcess,
   ): CheckpointPartition {
-    const { id, refuses, ends, kill } = this.#setting;
+    const { id, refuses, hangs, ends, kill } = this.#setting;
     return wrapPartition(partition, {
       id: `${id} ${name}`,
       read: (filter) => this.#read(partition, filter, process),
@@ -102,17 +104,20 @@ export class SimulatedCheckpointStore implements CheckpointStore {
           const store = (): void => {
             if (ends("before")) kill(process);
             else if (refuses("batch")) reject(new Error("Simulated fault: the disk does not take the batch"));
+            else if (hangs()) partition.append(batch, expectedSequence).then(() => (process.stored = has), reject);
             else partition.append(batch, expectedSequence).then(answer, reject);
           };
           const answer = (sequence: number): void => {
             process.stored = has;
             this.#extend(leaseMs);
-            process.later(() => {
+            process.soon(() => {
               if (ends("after")) kill(process);
               else resolve(sequence);
             });
           };
-          process.later(store, this.#setting.delayMs());
+          const delayMs = this.#setting.delayMs();
+          if (delayMs > 0) process.clock.setTimer(store, delayMs);
+          else process.soon(store);
         });
       },
       renew: () =>
@@ -140,6 +145,6 @@ export class SimulatedCheckpointStore implements CheckpointStore {
   }
 
   #do<Value>(process: SimulatedProcess, act: () => Promise<Value>): Promise<Value> {
-    return new Promise((resolve, reject) => process.later(() => void act().then(resolve, reject)));
+    return new Promise((resolve, reject) => process.soon(() => void act().then(resolve, reject)));
   }
 }

@@ -59,6 +59,19 @@ export class SimulatedProcess {
     else this.#schedule.move(this.#whileAlive(act));
   }
 
+  /** Calls `act` at some time, a second from now at the latest, if the process still exists. */
+  soon(act: () => void): void {
+    const once = (): void => {
+      if (isOver) return;
+      isOver = true;
+      cancel();
+      act();
+    };
+    let isOver = false;
+    const cancel = this.clock.setTimer(once, 1_000);
+    this.later(once);
+  }
+
   kill(): void {
     this.hasEnded = true;
     this.waits.clear();

@@ -255,11 +255,12 @@ export class SimulatedRun {
   #begin(): void {
     const { resources } = this.#options;
     const [flow, process] = [this.#flow, this.#process];
-    if (!this.#hasIntake) {
-      flow.run({ resources });
-      return;
-    }
-    flow.run({ resources, outbox: this.#outbox(process) });
+    flow.run(this.#hasIntake ? { resources, outbox: this.#outbox(process) } : { resources });
+    void flow.closed.then((failure) => {
+      // a flow stops by itself when its disk does not answer
+      if (failure !== undefined && !process.hasEnded && !this.#isStopped) this.#leave();
+    });
+    if (!this.#hasIntake) return;
     const read = async (): Promise<void> => {
       const consumed = await flow.consumed();
       if (process.hasEnded) return;
@@ -338,6 +339,7 @@ export class SimulatedRun {
         this.#leave();
         return true;
       },
+      hangs: () => this.#mayCrash && this.#strikes("a disk does not answer a batch"),
       keepsLease: () => this.#strikes("a lease of a dead process is waited for"),
       ends: (when) => this.#mayCrash && this.#strikes(`the process ends ${when} a batch is stored`),
       kill: (process) => this.#kill(process),
