@@ -316,12 +316,14 @@ class PostgresPartition implements CheckpointPartition {
    * of it.
    */
   async #store(batch: CheckpointBatch, expectedSequence: number, mark: string): Promise<boolean> {
-    const { put, logs = [], remove, counts } = batch;
+    const { put, logs = [], remove, keep = [], forget = [], counts } = batch;
     // a statement may change a row only once
     const entries = new Map(put.map((entry) => [entry.run, entry]));
     for (const run of remove) entries.delete(run);
     const kept = [...entries.values()];
-    const gone = new Set(logs.length === 0 ? [] : remove);
+    const forgotten = new Set(forget);
+    const left = new Set(keep.map(({ run }) => run).filter((run) => !forgotten.has(run)));
+    const gone = new Set(logs.length === 0 ? [] : remove.filter((run) => !left.has(run)));
     const rowsOfLogs = [...new Map(logs.map((row) => [`${row.run} ${row.at}`, row])).values()];
     const logged = rowsOfLogs.filter(({ run }) => !gone.has(run));
     if (logged.length > 0) this.#hasLogs = true;
@@ -349,6 +351,9 @@ class PostgresPartition implements CheckpointPartition {
         logged.map(({ run }) => run),
         logged.map(({ at }) => at),
         textArray(logged.map(({ items }) => toJsonText(items))),
+        [...remove, ...forget],
+        [...entries.keys(), ...left],
+        forget,
       );
     const outcomes = this.#outcomeChanges(batch, values.length + 1);
     values.push(...outcomes.values);
@@ -386,8 +391,13 @@ class PostgresPartition implements CheckpointPartition {
   #logChanges(): string {
     return `, forgotten as (
          delete from ${this.#schema}.journal_logs l
-         using unnest(array_fill($1::uuid, array[cardinality($6::bigint[])]), $6::bigint[]) as gone (partition, run)
+         using unnest(array_fill($1::uuid, array[cardinality($20::bigint[])]), $20::bigint[]) as gone (partition, run)
          where l.partition = gone.partition and l.run = gone.run and exists (select from claim)
+           and l.run <> all ($21::bigint[])
+           and not exists (select from ${this.#schema}.journal_entries e
+             where e.partition = l.partition and e.run = l.run and e.run <> all ($6::bigint[]))
+           and not exists (select from ${this.#schema}.kept_outcomes o
+             where o.partition = l.partition and o.run = l.run and o.run <> all ($22::bigint[]))
        ), logged as (
          insert into ${this.#schema}.journal_logs (partition, run, at, items)
          select claim.id, u.* from claim, unnest($17::bigint[], $18::bigint[], $19::text[]) as u

@@ -260,19 +260,15 @@ class SqlitePartition implements CheckpointPartition {
           checksumOfRow(row),
         );
       if (logs.length > 0) this.#hasLogs = true;
-      if (remove.length > 0)
-        for (const table of this.#hasLogs ? ["journal_entries", "journal_logs"] : ["journal_entries"])
-          this.#database.run(
-            `DELETE FROM ${table} WHERE partition = ? AND run IN (SELECT value FROM json_each(?))`,
-            this.#row,
-            JSON.stringify(remove),
-          );
+      this.#delete("journal_entries", remove);
       for (const outcome of keep) this.#keep(outcome);
-      if (forget.length > 0)
-        this.#database.run(
-          "DELETE FROM kept_outcomes WHERE partition = ? AND run IN (SELECT value FROM json_each(?))",
-          this.#row,
-          JSON.stringify(forget),
+      this.#delete("kept_outcomes", forget);
+      if (this.#hasLogs)
+        this.#delete(
+          "journal_logs",
+          [...remove, ...forget],
+          `AND NOT EXISTS (SELECT 1 FROM journal_entries e WHERE e.partition = journal_logs.partition AND e.run = journal_logs.run)
+           AND NOT EXISTS (SELECT 1 FROM kept_outcomes o WHERE o.partition = journal_logs.partition AND o.run = journal_logs.run)`,
         );
       for (const [node, count] of counts)
         this.#database.run(
@@ -305,6 +301,16 @@ class SqlitePartition implements CheckpointPartition {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await this.#database.transaction("close a checkpoint store in", async () => this.#setEnd(0));
+  }
+
+  /** Deletes the rows of these runs that fit the condition. */
+  #delete(table: string, runs: readonly number[], condition = ""): void {
+    if (runs.length === 0) return;
+    this.#database.run(
+      `DELETE FROM ${table} WHERE partition = ? AND run IN (SELECT value FROM json_each(?)) ${condition}`,
+      this.#row,
+      JSON.stringify(runs),
+    );
   }
 
   #put(entries: readonly Checkpoint[]): void {

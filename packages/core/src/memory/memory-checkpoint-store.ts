@@ -155,12 +155,11 @@ class MemoryPartition implements CheckpointPartition {
       const rows = kept.logs.get(row.run) ?? new Map<number, LogRow>();
       kept.logs.set(row.run, rows.set(row.at, row));
     }
-    for (const run of remove) {
-      kept.entries.delete(run);
-      kept.logs.delete(run);
-    }
+    for (const run of remove) kept.entries.delete(run);
     for (const outcome of keep) kept.outcomes.set(outcome.run, outcome);
     for (const run of forget) kept.outcomes.delete(run);
+    for (const run of [...remove, ...forget])
+      if (!kept.entries.has(run) && !kept.outcomes.has(run)) kept.logs.delete(run);
     for (const [node, count] of counts) kept.counts.set(node, (kept.counts.get(node) ?? 0) + count);
     for (const [lane, sequence] of consumed ?? []) kept.consumed.set(lane, sequence);
     kept.sequence += 1;

@@ -43,7 +43,10 @@ export interface CheckpointFilter {
   readonly dueBy?: number | undefined;
 }
 
-/** Items that one call has appended to the log of a trace. They belong to the checkpoint of its run. */
+/**
+ * Items that one call has appended to the log of a trace. They belong to its run, and go when neither a checkpoint nor a
+ * kept outcome of the run is left.
+ */
 export interface LogRow {
   readonly run: number;
   /** Position of the first item, unique in its run. */
@@ -70,11 +73,17 @@ export interface CheckpointBatch {
   readonly put: readonly Checkpoint[];
   /** New rows of logs; each replaces a row of the same run and position. @defaultValue none */
   readonly logs?: readonly LogRow[] | undefined;
-  /** Runs to delete with their rows, even if `put` and `logs` contain them. An unknown run is no error. */
+  /**
+   * Runs to delete even if `put` and `logs` contain them, with their rows unless an outcome of the run is kept. An
+   * unknown run is no error.
+   */
   readonly remove: readonly number[];
   /** Outcomes to keep; each replaces the previous one of its run. @defaultValue none */
   readonly keep?: readonly StoredOutcome[];
-  /** Runs of outcomes to remove, even if `keep` contains them. An unknown run is no error. @defaultValue none */
+  /**
+   * Runs of outcomes to remove even if `keep` contains them, with their rows unless a checkpoint of the run is left. An
+   * unknown run is no error. @defaultValue none
+   */
   readonly forget?: readonly number[];
   /** Number of messages completed since the previous batch, by node. */
   readonly counts: ReadonlyMap<string, number>;

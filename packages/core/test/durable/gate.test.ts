@@ -374,7 +374,7 @@ describe("a checkpoint store that does not answer", () => {
     await within(4_000, flow.closed);
     expect(await flow.closed).toMatchObject({ code: "CHECKPOINT_FAILED", retryable: true });
     expect(flow.isRunning).toBe(false);
-    expect((await called).message).toBe(
+    expect(((await called) as FlowError).message).toBe(
       'Cannot continue flow "flow": its checkpoint store failed: it has not answered a batch for 2000 ms; run it again to resume from the stored state',
     );
     expect(await outcome).toMatchObject({ status: "stopped", error: { code: "CHECKPOINT_FAILED" } });
@@ -406,7 +406,7 @@ describe("a checkpoint store that does not answer", () => {
     const clock = new TestClock();
     let renewals = 0;
     const checkpoints = silent(clock, (partition) => ({
-      renew: () => ((renewals += 1) === 1 ? new Promise(() => {}) : partition.renew()),
+      renew: () => ((renewals += 1) === 1 ? new Promise<never>(() => {}) : partition.renew()),
     }));
     const logger = logbook();
     const flow = flowOf(checkpoints, { leaseMs: 900 }, { clock, logger });
@@ -432,10 +432,10 @@ describe("a checkpoint store that does not answer", () => {
       if (method === "read")
         return {
           read: async function* () {
-            await new Promise(() => {});
+            await new Promise<never>(() => {});
           },
         };
-      return { [method]: () => new Promise(() => {}) };
+      return { [method]: () => new Promise<never>(() => {}) };
     });
     const checkpoints: CheckpointStore = {
       open: async (lease) => {

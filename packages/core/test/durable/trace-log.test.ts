@@ -2,13 +2,14 @@ import { describe, expect, test } from "vitest";
 import {
   type CheckpointStore,
   create,
+  type FinalOutcome,
   type FlowOptions,
   MemoryCheckpointStore,
   type Message,
   payloadNode,
 } from "penguiflow";
 import { durable } from "penguiflow/durable";
-import { settle } from "penguiflow/testing";
+import { settle, TestClock } from "penguiflow/testing";
 import { gate, range } from "../fixtures/quiet-flow.ts";
 import { logbook, rejection } from "../fixtures/watched-flow.ts";
 import { contentsOf, CutCheckpoints, HeldCheckpoints } from "./cut-checkpoint-store.ts";
@@ -213,4 +214,75 @@ describe("the log of a durable flow's trace", () => {
     expect(await rejection(flow.call("x".repeat(99)))).toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
     await flow.stop();
   });
+});
+
+describe("the log of an outcome that is stored for an id", () => {
+  const KEPT = { id: "a", keepMs: 1_000, tenant: "ada" };
+
+  test.each(["completed", "failed"])("is read as that of a fresh one, also after a restart: %s", async (status) => {
+    const checkpoints = new MemoryCheckpointStore();
+    const text = status === "failed" ? "fails" : "one";
+    const make = () => noting(checkpoints, Promise.resolve()).run();
+    const flow = make();
+    const fresh = await flow.outcome(text, KEPT);
+    const items = await fresh.log?.read();
+    expect([fresh.status, fresh.log?.length, items?.[0]]).toEqual([status, status === "failed" ? 2 : 3, text]);
+    const again = await flow.outcome(text, KEPT);
+    expect([again.status, again.log?.length, await again.log?.read()]).toEqual([status, fresh.log?.length, items]);
+    await flow.stop();
+    const next = make();
+    const told = await next.outcome(text, KEPT);
+    expect([told.status, told.log?.length, await told.log?.read()]).toEqual([status, fresh.log?.length, items]);
+    await next.stop();
+  });
+
+  test("goes with its outcome", async () => {
+    const clock = new TestClock();
+    const checkpoints = new MemoryCheckpointStore({ clock });
+    const flow = noting(checkpoints, Promise.resolve(), { clock }).run();
+    await flow.outcome("one", KEPT);
+    const { log } = await flow.outcome("one", KEPT);
+    expect(log?.length).toBe(3);
+    expect(await log?.read()).toHaveLength(3);
+    await flow.recovery.discard("a", { tenant: "ada" });
+    expect(await rejection(log?.read() as Promise<unknown>)).toMatchObject({ code: "TRACE_UNKNOWN", traceId: "a" });
+    await flow.stop();
+    expect(await rowsOf(checkpoints)).toEqual([]);
+  });
+
+  test("is absent when the trace has logged nothing", async () => {
+    const same = payloadNode("same", (text: string) => text);
+    const durability = durable({ checkpoints: new MemoryCheckpointStore() });
+    const flow = create(same.to(), { durability, logger: logbook() }).run();
+    await flow.outcome("one", KEPT);
+    expect(await flow.outcome("one", KEPT)).not.toHaveProperty("log");
+    await flow.stop();
+  });
+});
+
+test("an outbox reads the log of an outcome that an earlier run has left", async () => {
+  const checkpoints = new MemoryCheckpointStore();
+  const note = payloadNode("note", async (text: string, ctx) => {
+    await ctx.log.append([text]);
+    return text;
+  });
+  const told: unknown[] = [];
+  let isAway = true;
+  const outbox = {
+    async deliver({ log }: FinalOutcome) {
+      if (isAway) throw new Error("it is away");
+      told.push(await log?.read());
+    },
+  };
+  const flow = create(note.to(), { durability: durable({ checkpoints }), logger: logbook(), graceMs: 5 });
+  flow.run({ outbox });
+  await flow.accept("one", { id: "a", consumed: { lane: 0, sequence: 1 } });
+  await settle();
+  await flow.stop();
+  isAway = false;
+  flow.run({ outbox });
+  await flow.ready();
+  while (told.length === 0) await settle();
+  expect(told).toEqual([["one"]]);
+  await flow.stop();
 });

@@ -4,7 +4,6 @@ import { FinalAnswer } from "../../message/controller.ts";
 import { checkedHeaders, type Message, type MessageHeaders } from "../../message/message.ts";
 import type { FinalOutcome, OutcomeStatus } from "../../message/outcome.ts";
 import type { StoredOutcome } from "../../ports/checkpoint-store.ts";
-import type { TraceKey } from "../../ports/state-store.ts";
 import { exhaustionOf } from "../../engine/policies/budget.ts";
 import type { KeptOutcome } from "../../engine/results/kept-outcomes.ts";
 import type { KeptEnd } from "../../engine/state/given-id.ts";
@@ -12,6 +11,7 @@ import type { Trace } from "../../engine/state/trace.ts";
 import { fromPlain, toPlain } from "./codec.ts";
 import { errorFrom, keptError } from "./kept-error.ts";
 import { messageOf, type SavedMessage, savedMessage } from "./saved-message.ts";
+import { type RunKey, storedLog, type StoredLogs } from "./stored-log.ts";
 import { readStored, STATE_VERSION } from "./stored-version.ts";
 
 /** Outcome of a trace in stored form, without its messages. */
@@ -20,6 +20,8 @@ export interface SavedOutcome {
   readonly droppedResults?: number;
   readonly durationMs: number;
   readonly spent?: Budget;
+  /** Length of the trace's log, if it is not empty. */
+  readonly log?: number;
   /** Absent if the trace completed. */
   readonly error?: ErrorPayload;
   /** Reason of a cancelled trace, or its description if it cannot be stored. */
@@ -47,10 +49,11 @@ interface SavedKept {
 
 /** Converts an outcome to its stored form. `kept` converts errors. */
 export function savedOutcome(outcome: FinalOutcome, kept: (error: unknown) => ErrorPayload): SavedOutcome {
-  const { status, droppedResults, durationMs, spent } = outcome;
+  const { status, droppedResults, durationMs, spent, log } = outcome;
   return {
     status,
     durationMs,
+    ...(log === undefined ? {} : { log: log.length }),
     ...(Object.keys(spent).length === 0 ? {} : { spent }),
     ...(droppedResults === 0 ? {} : { droppedResults }),
     ...(status === "completed" ? {} : { error: kept(outcome.error) }),
@@ -60,15 +63,19 @@ export function savedOutcome(outcome: FinalOutcome, kept: (error: unknown) => Er
   };
 }
 
-/** Restores an outcome. */
+/** Restores an outcome. `logs` reads its log, while the store has that. */
 export function outcomeFrom(
   saved: SavedOutcome,
-  { tenant, traceId }: TraceKey,
+  key: RunKey,
   messages: readonly Message[],
+  logs: StoredLogs,
 ): FinalOutcome {
   const { status, droppedResults = 0, durationMs, spent = {}, error, reason, emptyReason = "", lastNode } = saved;
+  const { traceId, tenant } = key;
   const results = Object.freeze(messages.map(({ payload }) => payload));
-  const base = { traceId, tenant, messages: Object.freeze([...messages]), results, droppedResults, durationMs, spent };
+  const log = saved.log === undefined ? {} : { log: storedLog(logs, key, saved.log) };
+  const kept = { messages: Object.freeze([...messages]), results, droppedResults };
+  const base = { traceId, tenant, ...kept, durationMs, spent, ...log };
   if (status === "completed") return Object.freeze({ status, ...base, result: results[0] });
   const failure = { ...base, error: errorFrom(error as ErrorPayload) };
   if (status === "empty") return Object.freeze({ status, ...failure, lastNode, reason: emptyReason });
@@ -112,23 +119,24 @@ export function storedOutcome(trace: Trace, digest: string, end: SavedEnd): Stor
  *
  * @throws FlowError `GRAPH_CHANGED` if it was written by a newer version
  */
-export function keptFrom(stored: StoredOutcome): KeptOutcome {
+export function keptFrom(stored: StoredOutcome, logs: StoredLogs): KeptOutcome {
   const { run, tenant, traceId, expiresAt } = stored;
   const { headers, deadlineAt, isOpenEnded = false, digest, end } = readStored(stored) as SavedKept;
-  const outcome = endFrom(stored, headers, deadlineAt, end);
+  const outcome = endFrom(stored, headers, deadlineAt, end, logs);
   return { run, tenant, traceId, digest, isOpenEnded, expiresAt, outcome };
 }
 
 /** Restores the outcome that is kept for an id. */
 export function endFrom(
-  key: TraceKey,
+  key: RunKey,
   headers: MessageHeaders,
   deadlineAt: number | undefined,
   end: SavedEnd,
+  logs: StoredLogs,
 ): KeptEnd["outcome"] {
   const common = checkedHeaders(headers);
   const messages = (end.results ?? []).map((saved) => messageOf({ id: key.traceId }, common, saved, deadlineAt));
-  return outcomeFrom(end, key, messages) as KeptEnd["outcome"];
+  return outcomeFrom(end, key, messages, logs) as KeptEnd["outcome"];
 }
 
 function plainReason(reason: unknown): unknown {

@@ -210,10 +210,11 @@ export class BatchWriter {
       if (entry !== undefined || !trace.isOpen) this.#waiters.join(trace);
       const mark = markOf(trace);
       const { run } = trace;
-      if (entry !== undefined) {
-        put.push(entry);
+      // what is left of an ended trace may be its outcome alone
+      if (entry !== undefined || outcome !== undefined)
         for (const { at, text } of trace.lasting?.log?.takeUnstored() ?? []) logs.push({ run, at, items: text });
-      } else if (mark.isStored) remove.push(run);
+      if (entry !== undefined) put.push(entry);
+      else if (mark.isStored) remove.push(run);
       mark.isStored = entry !== undefined;
     }
     for (const { trace, error } of spoiled) checkpoints.fail(trace, error);

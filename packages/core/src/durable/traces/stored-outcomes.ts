@@ -11,10 +11,11 @@ import { markOf } from "../store/mark.ts";
 import type { PartitionLease } from "../store/partition-lease.ts";
 import { readState } from "../form/read-state.ts";
 import { endFrom, keptFrom, type SavedEnd, savedEnd, storedOutcome } from "../form/saved-outcome.ts";
+import type { StoredLogs } from "../form/stored-log.ts";
 import type { SavedTrace } from "../form/saved-trace.ts";
 
 /** Parts of a durable run that {@link StoredOutcomes} calls. */
-export interface StoredOutcomesHost {
+export interface StoredOutcomesHost extends StoredLogs {
   readonly engine: DurableHost;
   readonly options: ResolvedDurableOptions;
   readonly lease: PartitionLease;
@@ -78,7 +79,7 @@ export class StoredOutcomes {
     // a trace whose deadline had passed has ended just now, and its outcome is known
     if (given === undefined || given.end !== undefined) return;
     const { engine, options } = this.#run;
-    const { given: saved, error, headers, deadlineAt, isOpenEnded = false } = readState(entry);
+    const { given: saved, error, headers, deadlineAt, isOpenEnded = false, log } = readState(entry);
     const { keepMs, digest } = given;
     const end = saved?.end ?? {
       // it failed when it was restored
@@ -88,11 +89,12 @@ export class StoredOutcomes {
       durationMs: 0,
       droppedResults: 0,
       spent: {},
+      ...(log === undefined ? {} : { log }),
     };
     const { run, tenant, traceId } = entry;
     const { expiresAt } = end;
     markOf(trace).end = end;
-    const kept = { expiresAt, outcome: endFrom(entry, headers, deadlineAt, end) };
+    const kept = { expiresAt, outcome: endFrom(entry, headers, deadlineAt, end, this.#run) };
     given.end = kept;
     engine.keptOutcomes.keep({ run, tenant, traceId, digest, isOpenEnded, trace, ...kept });
   }
@@ -128,7 +130,7 @@ export class StoredOutcomes {
       // to take the outcome for missing would run the message twice
       throw writer.lose(error);
     }
-    return stored.map(keptFrom);
+    return stored.map((outcome) => keptFrom(outcome, this.#run));
   }
 
   /** Removes the stored outcomes of an id. Resolves with the number of those that were not expired. */

@@ -250,6 +250,25 @@ const rules: Readonly<Record<string, Rule>> = {
     await requireRows(again, 3, []);
     await requireRows(again, 2, [row(2), row(2, 1)]);
   },
+  async "keeps the rows of a log until neither a checkpoint nor an outcome of their run is left"(checkpoints) {
+    const partition = await checkpoints.open(lease());
+    const row = (run: number, at = 0): LogRow => ({ run, at, items: "[1]" });
+    // the outcomes of 1 and 2 outlast their checkpoints, the checkpoint of 3 its outcome; of 4 the outcome is all there is
+    const kept = [1, 2, 3].map((run) => outcome(run));
+    await partition.append(batch({ put: [entry(1), entry(2), entry(3)], logs: [row(1), row(2), row(3)] }), 0);
+    const logs = [row(1, 1), row(4)];
+    await partition.append(batch({ remove: [1, 2, 4], logs, keep: [...kept, outcome(4)] }), 1);
+    await partition.append(batch({ remove: [1], forget: [2, 3] }), 2);
+    for (const [run, rows] of [
+      [1, [row(1), row(1, 1)]],
+      [2, []],
+      [3, [row(3)]],
+      [4, [row(4)]],
+    ] as const)
+      await requireRows(partition, run, rows);
+    await partition.append(batch({ remove: [3], forget: [1, 4] }), 3);
+    for (const run of [1, 3, 4]) await requireRows(partition, run, []);
+  },
   async "stores no row of a batch that is refused, and isolates partitions with the same runs"(checkpoints) {
     const [one, two] = [await checkpoints.open(lease()), await checkpoints.open(lease({ partition: "others" }))];
     const row: LogRow = { run: 1, at: 0, items: '["one"]' };
