@@ -6,7 +6,7 @@ import type { TraceKey } from "../ports/state-store.ts";
 import type { CheckValue } from "../engine/policies/validation.ts";
 import type { DurableRun, Gate, Position, Recovery, UnfinishedTrace, UnloadedFilter } from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
-import type { KeptOutcome } from "../engine/results/kept-outcomes.ts";
+import type { KeptOutcome, UnreadableOutcome } from "../engine/results/kept-outcomes.ts";
 import type { Attempt } from "../engine/state/attempt.ts";
 import type { LogItems } from "../engine/state/trace-log.ts";
 import type { Origin, Pause, Trace, TraceSink } from "../engine/state/trace.ts";
@@ -201,7 +201,7 @@ export class CheckpointedRun implements DurableRun {
     return await this.writer.whileOpen(listed);
   }
 
-  keptOutcomes(keys: readonly TraceKey[]): Promise<readonly KeptOutcome[]> {
+  keptOutcomes(keys: readonly TraceKey[]): Promise<readonly (KeptOutcome | UnreadableOutcome)[]> {
     return this.outcomes.read(keys);
   }
 

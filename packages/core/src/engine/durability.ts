@@ -3,7 +3,7 @@ import type { ErrorPayload, FlowError } from "../foundation/flow-error.ts";
 import type { Message } from "../message/message.ts";
 import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import type { TraceKey } from "../ports/state-store.ts";
-import type { KeptOutcome } from "./results/kept-outcomes.ts";
+import type { KeptOutcome, UnreadableOutcome } from "./results/kept-outcomes.ts";
 import type { StreamSink } from "./results/stream-sink.ts";
 import type { Origin, Pause, Trace, TraceSink } from "./state/trace.ts";
 import type { Attempt } from "./state/attempt.ts";
@@ -181,7 +181,7 @@ export interface DurableRun extends Lease {
   /** Discards the failed and parked traces of that id. Resolves with their number once that is stored. */
   discard(traceId: string, tenant: string): Promise<number>;
   /** Reads the stored outcomes of these ids, including expired ones. */
-  keptOutcomes(keys: readonly TraceKey[]): Promise<readonly KeptOutcome[]>;
+  keptOutcomes(keys: readonly TraceKey[]): Promise<readonly (KeptOutcome | UnreadableOutcome)[]>;
   /** Positions of the intake that are stored, or are with the next batch, by lane. */
   readonly consumed: ReadonlyMap<number, number>;
   /**

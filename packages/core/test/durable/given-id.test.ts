@@ -219,6 +219,37 @@ describe("the outcome of an id", () => {
     expect(await stored()).toBe(0);
   });
 
+  test.each([
+    ["of a newer format", { version: 99 }, "GRAPH_CHANGED", /format is 99/],
+    ["that is damaged", { state: "{" }, "GRAPH_CHANGED", /damaged/],
+  ])("%s refuses its own id, and no other of the same turn", async (_, change, code, message) => {
+    const store = new MemoryCheckpointStore();
+    const before = processOf(store);
+    for (const [n, id] of ["a", "b"].entries()) await before.flow.call({ n }, { id });
+    await before.flow.stop();
+    const partition = await store.open({ partition: "flow", owner: "a later release", leaseMs: 1 });
+    const keep = await partition.outcomes([{ tenant: "default", traceId: "b" }]);
+    const changed = keep.map((outcome) => ({ ...outcome, ...change }));
+    await partition.append({ put: [], remove: [], counts: new Map(), keep: changed }, partition.sequence);
+    await partition.close();
+
+    const { flow, calls } = processOf(store);
+    open.push(flow);
+    await flow.ready();
+    const [known, refused, begun] = await Promise.all([
+      flow.outcome({ n: 0 }, { id: "a" }),
+      refusalOf(flow.call({ n: 1 }, { id: "b" })),
+      flow.call({ n: 2 }, { id: "c" }),
+    ]);
+    expect([known.status, (begun as { doubled: number }).doubled]).toEqual(["completed", 4]);
+    expect(refused).toMatchObject({ code, traceId: "b", message: expect.stringMatching(message) });
+    expect(calls).toEqual([2]);
+    // its id can be freed
+    expect(await flow.recovery.discard("b")).toBe(1);
+    await flow.call({ n: 1 }, { id: "b" });
+    expect(calls).toEqual([2, 1]);
+  });
+
   test("ends with discard", async () => {
     const { flow, calls } = processOf(new MemoryCheckpointStore());
     open.push(flow);

@@ -2,7 +2,7 @@ import type { FlowError } from "../../foundation/flow-error.ts";
 import type { Checkpoint, StoredOutcome } from "../../ports/checkpoint-store.ts";
 import type { TraceKey } from "../../ports/state-store.ts";
 import type { DurableHost } from "../../engine/durable-host.ts";
-import type { KeptOutcome } from "../../engine/results/kept-outcomes.ts";
+import type { KeptOutcome, UnreadableOutcome } from "../../engine/results/kept-outcomes.ts";
 import type { Trace } from "../../engine/state/trace.ts";
 import type { BatchWriter } from "../store/batch-writer.ts";
 import type { ResolvedDurableOptions } from "../durable-options.ts";
@@ -118,25 +118,35 @@ export class StoredOutcomes {
   }
 
   /** Reads the stored outcomes of these ids, including expired ones. */
-  async read(keys: readonly TraceKey[]): Promise<readonly KeptOutcome[]> {
+  async read(keys: readonly TraceKey[]): Promise<readonly (KeptOutcome | UnreadableOutcome)[]> {
+    const stored = await this.#find(keys);
+    return stored.map((outcome) => {
+      try {
+        return keptFrom(outcome, this.#run);
+      } catch (error) {
+        const { tenant, traceId, run, expiresAt } = outcome;
+        return { tenant, traceId, run, expiresAt, error };
+      }
+    });
+  }
+
+  async #find(keys: readonly TraceKey[]): Promise<readonly StoredOutcome[]> {
     const { engine, lease, writer } = this.#run;
     if (writer.failure !== undefined) throw writer.failure;
-    let stored: readonly StoredOutcome[];
     try {
       const read = engine.options.homeScope.runInAsyncScope(() => lease.partition.outcomes(keys), undefined);
-      stored = await writer.whileOpen(read);
+      return await writer.whileOpen(read);
     } catch (error) {
       if (writer.isSealed) throw error;
       // to take the outcome for missing would run the message twice
       throw writer.lose(error);
     }
-    return stored.map((outcome) => keptFrom(outcome, this.#run));
   }
 
   /** Removes the stored outcomes of an id. Resolves with the number of those that were not expired. */
   async discard(key: TraceKey): Promise<number> {
     const { engine, writer } = this.#run;
-    const stored = await this.read([key]);
+    const stored = await this.#find([key]);
     writer.pending.forget(stored.map(({ run }) => run));
     if (stored.length > 0) await writer.stored();
     const now = engine.clock.epochNow();

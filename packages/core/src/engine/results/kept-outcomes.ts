@@ -32,6 +32,14 @@ export interface KeptOutcome extends KeptEnd {
   readonly trace?: Trace;
 }
 
+/** A stored outcome that this version cannot read. */
+export interface UnreadableOutcome extends TraceKey {
+  readonly run: number;
+  /** Epoch milliseconds until which it is kept. */
+  readonly expiresAt: number;
+  readonly error: unknown;
+}
+
 /**
  * Outcomes of the traces with given ids. At most one trace is accepted per tenant and id while it is in flight or its
  * outcome is kept.
@@ -102,7 +110,7 @@ export class KeptOutcomes {
   async #read(): Promise<void> {
     const { durable } = this.#engine;
     let asked = this.#asked.splice(0);
-    const found = new Map<string, KeptOutcome>();
+    const found = new Map<string, KeptOutcome | UnreadableOutcome>();
     let failure: unknown;
     try {
       if (durable !== undefined && durable.unloaded > 0) {
@@ -120,8 +128,10 @@ export class KeptOutcomes {
       if (!this.#isPending(lookup)) continue;
       const { key, stored, resolve, reject } = lookup;
       this.#lookups.delete(keyOf(key));
-      if (failure === undefined) resolve(stored ?? found.get(keyOf(key)));
-      else reject(failure);
+      const kept = stored ?? found.get(keyOf(key));
+      if (failure !== undefined) reject(failure);
+      else if (kept !== undefined && "error" in kept) reject(kept.error);
+      else resolve(kept);
     }
   }
 
@@ -194,7 +204,7 @@ export class KeptOutcomes {
     this.#kept.clear();
   }
 
-  #isExpired({ expiresAt }: KeptEnd): boolean {
+  #isExpired({ expiresAt }: Pick<KeptEnd, "expiresAt">): boolean {
     return expiresAt <= this.#engine.clock.epochNow();
   }
 
