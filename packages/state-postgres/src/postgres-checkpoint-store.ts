@@ -494,24 +494,32 @@ function entryOf(row: Row): Checkpoint {
 }
 
 /** Returns a filter as a condition with parameters from a number on, and their values. */
-function conditionOf({ isAtRest, run, tenant, traceId, dueBy }: CheckpointFilter) {
+function conditionOf({ isAtRest, runs, tenant, traceIds, dueBy }: CheckpointFilter) {
   const conditions: ((parameter: number) => string)[] = [];
-  const values: (string | number)[] = [];
-  const add = (value: string | number | undefined, condition: (parameter: string) => string): void => {
+  const values: unknown[] = [];
+  const add = (value: unknown, condition: (parameter: string) => string): void => {
     if (value === undefined) return;
     const place = values.push(value) - 1;
     conditions.push((first) => condition(`$${first + place}`));
   };
   if (isAtRest !== undefined) conditions.push(() => `e.due_at is ${isAtRest ? "not null" : "null"}`);
-  add(run, (value) => `e.run = ${value}::bigint`);
+  add(runs, (value) => `e.run = any (${value}::bigint[])`);
   add(dueBy, (value) => `e.due_at <= ${value}::float8`);
-  // the beginning of a name is indexed
-  const named = (column: string) => (value: string) =>
-    `left(e.${column}, 250) = left(${value}::text, 250) and e.${column} = ${value}::text`;
-  add(tenant === undefined ? undefined : toStorable(tenant), named("tenant"));
-  add(traceId === undefined ? undefined : toStorable(traceId), named("trace_id"));
+  const addNames = (column: string, names: readonly string[] | undefined): void => {
+    const stored = names?.map(toStorable);
+    // the beginning of a name is indexed
+    add(stored?.map(beginningOf), (value) => `left(e.${column}, 250) = any (${value}::text[])`);
+    add(stored, (value) => `e.${column} = any (${value}::text[])`);
+  };
+  addNames("tenant", tenant === undefined ? undefined : [tenant]);
+  addNames("trace_id", traceIds);
   const condition = (first: number): string => ["true", ...conditions.map((each) => each(first))].join(" and ");
   return [condition, values] as const;
+}
+
+/** Returns the first 250 characters of a text as the server counts them. */
+function beginningOf(text: string): string {
+  return text.length <= 250 ? text : Array.from(text).slice(0, 250).join("");
 }
 
 function outcomeOf(row: Row): StoredOutcome {

@@ -459,23 +459,23 @@ interface Selection {
   readonly values: readonly SqlValue[];
 }
 
-function selectionOf({ isAtRest, run, tenant, traceId, dueBy }: CheckpointFilter): Selection {
+function selectionOf({ isAtRest, runs, tenant, traceIds, dueBy }: CheckpointFilter): Selection {
   const conditions: string[] = [];
   const values: SqlValue[] = [];
   if (isAtRest !== undefined) conditions.push(`AND due_at IS ${isAtRest ? "NOT NULL" : "NULL"}`);
   for (const [condition, value] of [
-    ["run = ?", run],
+    ["run IN (SELECT value FROM json_each(?))", runs && JSON.stringify(runs)],
     ["tenant = ?", tenant === undefined ? undefined : toStorable(tenant)],
-    ["trace_id = ?", traceId === undefined ? undefined : toStorable(traceId)],
+    ["trace_id IN (SELECT value FROM json_each(?))", traceIds && JSON.stringify(traceIds.map(toStorable))],
     ["due_at <= ?", dueBy],
   ] as const) {
     if (value === undefined) continue;
     conditions.push(`AND ${condition}`);
     values.push(value);
   }
-  const isIndexed = run === undefined && (isAtRest === true || dueBy !== undefined);
+  const isIndexed = runs === undefined && (isAtRest === true || dueBy !== undefined);
   let index = "";
-  if (isIndexed && traceId !== undefined) index = "INDEXED BY journal_entries_by_trace";
+  if (isIndexed && traceIds !== undefined) index = "INDEXED BY journal_entries_by_trace";
   else if (isIndexed && dueBy !== undefined) index = "INDEXED BY journal_entries_by_due";
   else if (isIndexed && tenant !== undefined) index = "INDEXED BY journal_entries_by_tenant";
   return { index, condition: conditions.join(" "), values };

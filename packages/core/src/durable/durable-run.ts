@@ -2,9 +2,18 @@ import { fnv1a } from "../foundation/fnv.ts";
 import type { ErrorPayload, FlowError } from "../foundation/flow-error.ts";
 import type { Message } from "../message/message.ts";
 import type { PauseTicket } from "../message/outcome.ts";
+import type { Checkpoint } from "../ports/checkpoint-store.ts";
 import type { TraceKey } from "../ports/state-store.ts";
 import type { CheckValue } from "../engine/policies/validation.ts";
-import type { DurableRun, Gate, Position, Recovery, UnfinishedTrace, UnloadedFilter } from "../engine/durability.ts";
+import type {
+  DurableRun,
+  Gate,
+  Position,
+  Recovery,
+  RunKey,
+  UnfinishedTrace,
+  UnloadedFilter,
+} from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import type { KeptOutcome, UnreadableOutcome } from "../engine/results/kept-outcomes.ts";
 import type { Attempt } from "../engine/state/attempt.ts";
@@ -198,7 +207,7 @@ export class CheckpointedRun implements DurableRun {
       (entry) => [listingOf(entry)],
       () => unfinishedInMemory(this),
     );
-    return await this.writer.whileOpen(listed);
+    return await this.writer.readWhileOpen(listed, "list unfinished traces");
   }
 
   keptOutcomes(keys: readonly TraceKey[]): Promise<readonly (KeptOutcome | UnreadableOutcome)[]> {
@@ -241,7 +250,9 @@ export class CheckpointedRun implements DurableRun {
   }
 
   async load(which: UnloadedFilter): Promise<void> {
-    await this.writer.whileOpen(this.resting.load(which));
+    const loaded = this.resting.load(which);
+    if ("run" in which) await this.writer.readWhileOpen(loaded, "load the trace of a pause");
+    else await this.writer.readWhileOpen(loaded, `load trace "${which.traceId}"`, which);
   }
 
   async openPauses(
@@ -249,11 +260,11 @@ export class CheckpointedRun implements DurableRun {
     traceId: string | undefined,
   ): Promise<(PauseTicket & { readonly traceId: string })[]> {
     const listed = this.resting.list(
-      { tenant, traceId },
-      (entry) => openPausesOf(readState(entry)).map((ticket) => ({ ...ticket, traceId: entry.traceId })),
+      { tenant, traceIds: traceId === undefined ? undefined : [traceId] },
+      (entry) => pausesOfEntry(entry),
       () => this.engine.pausing.pauses.tickets(tenant, traceId),
     );
-    return await this.writer.whileOpen(listed);
+    return await this.writer.readWhileOpen(listed, "list pauses", { tenant, traceId });
   }
 
   rests(trace: Trace): void {
@@ -284,8 +295,8 @@ export class CheckpointedRun implements DurableRun {
     return this.logs.textOf(items);
   }
 
-  storedLog(run: number): Promise<readonly LogItems[]> {
-    return this.logs.read(run);
+  storedLog(of: RunKey): Promise<readonly LogItems[]> {
+    return this.logs.read(of);
   }
 
   async logOf(traceId: string, tenant: string): Promise<readonly unknown[] | undefined> {
@@ -293,6 +304,16 @@ export class CheckpointedRun implements DurableRun {
     const runs = entries.filter((entry) => isOf(entry, traceId, tenant)).map(({ run }) => run);
     if (runs.length === 0) return undefined;
     await this.stored();
-    return (await this.storedLog(Math.max(...runs))).flatMap(({ items }) => items);
+    return (await this.storedLog({ run: Math.max(...runs), traceId, tenant })).flatMap(({ items }) => items);
+  }
+}
+
+/** Returns the open pauses of a trace that is not in memory; none if this version cannot read it. */
+function pausesOfEntry(entry: Checkpoint): (PauseTicket & { readonly traceId: string })[] {
+  try {
+    return openPausesOf(readState(entry)).map((ticket) => ({ ...ticket, traceId: entry.traceId }));
+  } catch {
+    // `unfinished` lists the trace with its error, and a load parks it
+    return [];
   }
 }

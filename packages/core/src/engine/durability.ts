@@ -64,6 +64,11 @@ export interface UnfinishedTrace {
   readonly error: ErrorPayload | undefined;
 }
 
+/** Run of a trace, with its id. */
+export interface RunKey extends TraceKey {
+  readonly run: number;
+}
+
 /** Selection of unloaded traces: by their run, or by their id. */
 export type UnloadedFilter =
   | { readonly run: number }
@@ -154,7 +159,7 @@ export interface DurableRun extends Lease {
   /** Converts fit items of a trace's log to their stored form. */
   textOf(items: readonly unknown[]): string;
   /** Reads the stored items of a trace's log. */
-  storedLog(run: number): Promise<readonly LogItems[]>;
+  storedLog(of: RunKey): Promise<readonly LogItems[]>;
   /** Reads the log of a kept trace that is not in flight; `undefined` when there is none of that id. */
   logOf(traceId: string, tenant: string): Promise<readonly unknown[] | undefined>;
   /** Converts an error to its stored form. */

@@ -98,9 +98,11 @@ class MemoryPartition implements CheckpointPartition {
 
   async *read(filter: CheckpointFilter = {}): AsyncGenerator<readonly Checkpoint[]> {
     const { entries } = this.#requireLease();
-    const one = filter.run === undefined ? undefined : entries.get(filter.run);
-    const candidates = filter.run === undefined ? [...entries.values()] : one === undefined ? [] : [one];
-    const found = candidates.filter((entry) => fits(entry, filter)).sort((a, b) => a.run - b.run);
+    const runs = filter.runs === undefined ? entries.keys() : new Set(filter.runs);
+    const candidates = [...runs].flatMap((run) => entries.get(run) ?? []);
+    const ids = filter.traceIds && new Set(filter.traceIds);
+    const found = candidates.filter((entry) => fits(entry, filter) && ids?.has(entry.traceId) !== false);
+    found.sort((a, b) => a.run - b.run);
     for (let start = 0; start < found.length; start += ENTRIES_PER_PAGE)
       yield found.slice(start, start + ENTRIES_PER_PAGE);
   }
@@ -187,11 +189,10 @@ class MemoryPartition implements CheckpointPartition {
   }
 }
 
-function fits(entry: Checkpoint, { isAtRest, tenant, traceId, dueBy }: CheckpointFilter): boolean {
+function fits(entry: Checkpoint, { isAtRest, tenant, dueBy }: CheckpointFilter): boolean {
   const { dueAt } = entry;
   if (isAtRest !== undefined && isAtRest !== (dueAt !== undefined)) return false;
   if (tenant !== undefined && tenant !== entry.tenant) return false;
-  if (traceId !== undefined && traceId !== entry.traceId) return false;
   return dueBy === undefined || (dueAt !== undefined && dueAt <= dueBy);
 }
 

@@ -33,12 +33,12 @@ export interface Checkpoint {
 export interface CheckpointFilter {
   /** Whether the trace is at rest, with a {@link Checkpoint.dueAt}. */
   readonly isAtRest?: boolean | undefined;
-  /** The {@link Checkpoint.run}. */
-  readonly run?: number | undefined;
+  /** Any of these {@link Checkpoint.run}s. */
+  readonly runs?: readonly number[] | undefined;
   /** The {@link Checkpoint.tenant}. */
   readonly tenant?: string | undefined;
-  /** The {@link Checkpoint.traceId}. */
-  readonly traceId?: string | undefined;
+  /** Any of these {@link Checkpoint.traceId}s. */
+  readonly traceIds?: readonly string[] | undefined;
   /** Latest {@link Checkpoint.dueAt}; selects traces at rest only. */
   readonly dueBy?: number | undefined;
 }
@@ -107,7 +107,8 @@ export interface CheckpointPartition {
   readonly sequence: number;
   /**
    * Yields the entries that fit the filter, in pages, ordered by run: all of them without a filter. Entries at rest may
-   * be many more than fit into memory. A flow looks them up by run, by trace id, by tenant or by `dueBy`.
+   * be many more than fit into memory. A flow looks them up by run and by trace id, up to 1000 at once, by tenant or by
+   * `dueBy`.
    */
   read(filter?: CheckpointFilter): AsyncIterable<readonly Checkpoint[]>;
   /** Returns the number of entries at rest. */

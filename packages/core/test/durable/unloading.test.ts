@@ -17,7 +17,7 @@ import {
   shape,
 } from "penguiflow";
 import { durable, type DurableOptions } from "penguiflow/durable";
-import { TestClock } from "penguiflow/testing";
+import { settle, TestClock } from "penguiflow/testing";
 import { gate, isPending, passing, range, readAll } from "../fixtures/quiet-flow.ts";
 import { logbook, recorder, rejection, within } from "../fixtures/watched-flow.ts";
 
@@ -622,10 +622,28 @@ test("a store that fails while a trace is loaded leaves the trace where it is", 
   };
   const flow = boot();
   await flow.ready();
-  const { token } = ticketOf(await within(2_000, flow.outcome(1)));
+  const paused = await within(2_000, flow.outcome(1));
+  const { token } = ticketOf(paused);
+  const { traceId } = paused;
   await clock.advance(HOUR);
   isDown = true;
-  expect(await rejection(flow.pauses.resume(token, 1))).toMatchObject({ message: "down" });
+  const failed = { code: "CHECKPOINT_FAILED", retryable: true, cause: { message: "down" } };
+  expect(await rejection(flow.pauses.resume(token, 1))).toMatchObject(failed);
+  for (const call of [
+    () => flow.cancel(traceId, { tenant: "default" }),
+    () => flow.signal(traceId, "go", 1, { tenant: "default" }),
+    () => flow.log(traceId, { tenant: "default" }),
+    () => flow.fetch({ traceId, tenant: "default" }),
+    () => flow.emitChunk({ text: "x", traceId, tenant: "default" }),
+    () => flow.call(1, { id: traceId }),
+    () => flow.pauses.list({ traceId, tenant: "default" }),
+  ]) {
+    const error = await rejection(call());
+    expect(error, String(call)).toBeInstanceOf(FlowError);
+    expect(error, String(call)).toMatchObject({ ...failed, traceId, tenant: "default" });
+  }
+  expect(await rejection(flow.recovery.unfinished())).toMatchObject(failed);
+  expect(flow.isRunning).toBe(true);
   isDown = false;
   expect(await passing(clock, flow.pauses.resume(token, 1))).toMatchObject({ results: [2] });
 });
@@ -655,7 +673,7 @@ function slowly(
   });
 }
 
-test("a call of an id is told of its trace as soon as that is loaded, however long others of the turn take", async () => {
+test("a call of an id is told of its trace as soon as that is loaded, however long the look-ups of others take", async () => {
   const begun: number[] = [];
   const { clock, checkpoints, boot } = machine(async (n, ctx) => {
     begun.push(n);
@@ -663,20 +681,60 @@ test("a call of an id is told of its trace as soon as that is loaded, however lo
   });
   const answers = gate();
   let isSlow = false;
-  slowly(checkpoints, ({ traceId }) => (isSlow && traceId === "id 1" ? answers.passed : undefined));
+  slowly(checkpoints, ({ traceIds }) => (isSlow && traceIds?.includes("id 1") === true ? answers.passed : undefined));
   const flow = boot();
   await flow.ready();
-  const ask = () => [0, 1].map((n) => flow.outcome(n, { id: `id ${n}` }));
-  await within(2_000, Promise.all(ask()));
+  const ask = (n: number) => flow.outcome(n, { id: `id ${n}` });
+  await within(2_000, Promise.all([ask(0), ask(1)]));
   await clock.advance(HOUR);
   isSlow = true;
-  const asked = ask();
-  expect(await within(2_000, asked[0] as Promise<Outcome>)).toMatchObject({ status: "paused" });
+  const slow = ask(1);
+  await settle();
+  expect(await within(2_000, ask(0))).toMatchObject({ status: "paused" });
   await clock.advance(HOUR);
   answers.open();
-  expect(await within(2_000, asked[1] as Promise<Outcome>)).toMatchObject({ status: "paused" });
+  expect(await within(2_000, slow)).toMatchObject({ status: "paused" });
   expect(begun).toEqual([0, 1]);
   for (const n of [0, 1]) await flow.cancel(`id ${n}`);
+});
+
+test("look-ups of one turn read the store as often for many traces as for one: by id, by token, and when due", async () => {
+  const { clock, checkpoints, boot } = machine(async (n, ctx) => {
+    const expiry = n >= 100 ? { expiresAt: clock.epochNow() + 3 * HOUR, ifExpired: 1 } : {};
+    return n + (await ctx.pause<number>({ reason: "how many?", ...expiry }));
+  });
+  let reads = 0;
+  patched(checkpoints, (partition) => {
+    const read = partition.read.bind(partition);
+    partition.read = (filter) => {
+      reads += 1;
+      return read(filter);
+    };
+  });
+  const flow = boot();
+  await flow.ready();
+  const tenantOf = (n: number) => ({ tenant: n % 2 === 0 ? "ada" : "bob" });
+  const ask = (n: number) => flow.outcome(n, { id: `id ${n}`, ...tenantOf(n) });
+  const readsOf = async (count: number, from: number): Promise<number> => {
+    const numbers = range(count).map((index) => from + index);
+    const tokens = (await within(2_000, Promise.all(numbers.map(ask)))).map((outcome) => ticketOf(outcome).token);
+    await clock.advance(HOUR);
+    expect(flow.stats().traces).toBe(count);
+    reads = 0;
+    expect(await within(2_000, Promise.all(numbers.map(ask)))).toMatchObject(numbers.map(() => ({ status: "paused" })));
+    const byId = reads;
+    await clock.advance(HOUR);
+    reads = 0;
+    if (from < 100)
+      await Promise.all(tokens.map((token, index) => flow.pauses.resume(token, 1, tenantOf(from + index))));
+    else await clock.advance(HOUR);
+    expect(flow.stats().traces).toBe(0);
+    return byId + reads;
+  };
+  for (const from of [0, 100]) {
+    const ofOne = await readsOf(1, from);
+    expect(await readsOf(40, from + 10), `from ${from}`).toBe(ofOne);
+  }
 });
 
 test("a trace does not leave memory while it is looked up by its id", async () => {
@@ -686,7 +744,7 @@ test("a trace does not leave memory while it is looked up by its id", async () =
     return n + (await ctx.pause<number>({ reason: "how many?" }));
   });
   const answers = gate();
-  slowly(checkpoints, ({ traceId }) => (traceId === "b" ? answers.passed : undefined));
+  slowly(checkpoints, ({ traceIds }) => (traceIds?.includes("b") === true ? answers.passed : undefined));
   const flow = boot();
   await flow.ready();
   await within(2_000, flow.outcome(1, { traceId: "a" }));

@@ -4,6 +4,7 @@ import { FinalAnswer } from "../../message/controller.ts";
 import { checkedHeaders, type Message, type MessageHeaders } from "../../message/message.ts";
 import type { FinalOutcome, OutcomeStatus } from "../../message/outcome.ts";
 import type { StoredOutcome } from "../../ports/checkpoint-store.ts";
+import type { RunKey } from "../../engine/durability.ts";
 import { exhaustionOf } from "../../engine/policies/budget.ts";
 import type { KeptOutcome } from "../../engine/results/kept-outcomes.ts";
 import type { KeptEnd } from "../../engine/state/given-id.ts";
@@ -11,7 +12,7 @@ import type { Trace } from "../../engine/state/trace.ts";
 import { fromPlain, toPlain } from "./codec.ts";
 import { errorFrom, keptError } from "./kept-error.ts";
 import { messageOf, type SavedMessage, savedMessage } from "./saved-message.ts";
-import { type RunKey, storedLog, type StoredLogs } from "./stored-log.ts";
+import { storedLog, type StoredLogs } from "./stored-log.ts";
 import { readStored, STATE_VERSION } from "./stored-version.ts";
 
 /** Outcome of a trace in stored form, without its messages. */

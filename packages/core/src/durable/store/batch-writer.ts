@@ -7,6 +7,7 @@ import type {
   LogRow,
   StoredOutcome,
 } from "../../ports/checkpoint-store.ts";
+import type { TraceKey } from "../../ports/state-store.ts";
 import type { DurableHost } from "../../engine/durable-host.ts";
 import { type Attempt, outermostTrace } from "../../engine/state/attempt.ts";
 import type { Trace } from "../../engine/state/trace.ts";
@@ -139,6 +140,33 @@ export class BatchWriter {
       else this.#reads.add(giveUp);
       void reading.then(resolve, reject).finally(() => this.#reads.delete(giveUp));
     });
+  }
+
+  /**
+   * Settles as {@link BatchWriter.whileOpen} does.
+   *
+   * @param what - the purpose of the read, for its error
+   * @param of - the trace that it is about, if it is one
+   * @throws FlowError `CHECKPOINT_FAILED` when the checkpoint store fails: the flow goes on, and the read may be repeated
+   */
+  async readWhileOpen<Value>(
+    reading: Promise<Value>,
+    what: string,
+    of: { readonly [Name in keyof TraceKey]?: string | undefined } = {},
+  ): Promise<Value> {
+    try {
+      return await this.whileOpen(reading);
+    } catch (cause) {
+      if (cause instanceof FlowError) throw cause;
+      throw new FlowError({
+        code: FlowErrorCode.CHECKPOINT_FAILED,
+        message: `Cannot ${what}: the checkpoint store failed: ${describeThrown(cause)}; try again`,
+        traceId: of.traceId,
+        tenant: of.tenant,
+        retryable: true,
+        cause,
+      });
+    }
   }
 
   /** Begins behind the last batch of a partition. */

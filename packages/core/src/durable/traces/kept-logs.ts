@@ -1,4 +1,5 @@
 import type { Checkpoint } from "../../ports/checkpoint-store.ts";
+import type { RunKey } from "../../engine/durability.ts";
 import type { DurableHost } from "../../engine/durable-host.ts";
 import type { LogItems } from "../../engine/state/trace-log.ts";
 import type { Trace } from "../../engine/state/trace.ts";
@@ -38,9 +39,10 @@ export class KeptLogs {
   }
 
   /** Reads the stored items of a trace's log. */
-  async read(run: number): Promise<readonly LogItems[]> {
+  async read(of: RunKey): Promise<readonly LogItems[]> {
     const { lease, writer } = this.#run;
-    const rows = await writer.whileOpen(lease.partition.readLog(run));
+    const what = `read the log of trace "${of.traceId}"`;
+    const rows = await writer.readWhileOpen(lease.partition.readLog(of.run), what, of);
     return rows.map(({ at, items }) => ({ at, items: fromPlain(JSON.parse(items)) as unknown[] }));
   }
 

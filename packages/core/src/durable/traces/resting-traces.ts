@@ -4,6 +4,7 @@ import type { Timer } from "../../foundation/timer-wheel.ts";
 import type { Checkpoint, CheckpointFilter, CheckpointPartition } from "../../ports/checkpoint-store.ts";
 import { needsProcess, type Trace } from "../../engine/state/trace.ts";
 import type { TraceTurn } from "../../engine/state/trace-turn.ts";
+import type { UnloadedFilter } from "../../engine/durability.ts";
 import type { DurableHost } from "../../engine/durable-host.ts";
 import { OutboxSink } from "../../engine/results/outcome-delivery.ts";
 import { LeftSink } from "../../engine/results/rookery.ts";
@@ -33,8 +34,15 @@ interface Held {
 /** A trace that a look-up has found. */
 type Found = Pick<Checkpoint, "run" | "traceId" | "tenant">;
 
-/** Selection of traces at rest. */
-type RestingFilter = Omit<CheckpointFilter, "isAtRest">;
+/** A look-up that waits for the next read. */
+interface LookUp {
+  readonly which: UnloadedFilter;
+  readonly resolve: (found: readonly Found[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Maximum number of traces that one read looks up. */
+const TRACES_PER_READ = 1_000;
 
 /** Maximum number of traces that are checked in one go, so that a burst does not block the event loop. */
 const TRACES_PER_SWEEP = 1_000;
@@ -60,6 +68,10 @@ export class RestingTraces {
   #sweep: Timer | undefined;
   /** Unloaded exclusive traces by run. The store has no instant of theirs, so that a start reads them with their keys. */
   readonly #held = new Map<number, Held>();
+  /** Look-ups of the next read. */
+  readonly #asked: LookUp[] = [];
+  /** Traces of the next read, by run. */
+  readonly #wanted = new Map<number, PromiseWithResolvers<void>>();
   /** Traces that are being read, by run. */
   readonly #loading = new Map<number, Promise<void>>();
   /**
@@ -196,23 +208,63 @@ export class RestingTraces {
    * Loads the unloaded traces that match. Resolves once they are in memory: the calling code must use them before it
    * waits again.
    */
-  async load(filter: RestingFilter): Promise<void> {
+  async load(which: UnloadedFilter): Promise<void> {
     if (this.unloaded === 0) return;
     this.#lookUps += 1;
     try {
-      const found: Found[] = this.#heldThatFit(filter);
-      for await (const page of this.#host.partition().read({ ...filter, isAtRest: true })) found.push(...page);
-      await this.#loadAll(found);
+      await this.#loadAll(await this.#find(which));
     } finally {
       this.#lookUps -= 1;
     }
   }
 
-  #heldThatFit({ run, traceId, tenant, dueBy }: RestingFilter): Found[] {
+  /** Finds the unloaded traces that match. All look-ups of a turn share one read. */
+  #find(which: UnloadedFilter): Promise<readonly Found[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#asked.push({ which, resolve, reject }) === 1) this.#nextStep(() => this.#findAll());
+    });
+  }
+
+  async #findAll(): Promise<void> {
+    const asked = this.#asked.splice(0);
+    const byRun = new Map<number, Found[]>();
+    const byId = new Map<string, Found[]>();
+    for (const { which } of asked) {
+      if ("run" in which) byRun.set(which.run, []);
+      else byId.set(which.traceId, []);
+    }
+    const add = (entry: Found): void => {
+      const { run, traceId, tenant } = entry;
+      byRun.get(run)?.push({ run, traceId, tenant });
+      byId.get(traceId)?.push({ run, traceId, tenant });
+    };
+    try {
+      for (const held of this.#held.values()) add(held);
+      for (const runs of pagesOf([...byRun.keys()])) await this.#eachEntry({ runs, isAtRest: true }, add);
+      for (const traceIds of pagesOf([...byId.keys()])) await this.#eachEntry({ traceIds, isAtRest: true }, add);
+    } catch (error) {
+      for (const { reject } of asked) reject(error);
+      return;
+    }
+    for (const { which, resolve } of asked) {
+      if ("run" in which) resolve(byRun.get(which.run) ?? []);
+      else resolve((byId.get(which.traceId) ?? []).filter(({ tenant }) => (which.tenant ?? tenant) === tenant));
+    }
+  }
+
+  async #eachEntry(filter: CheckpointFilter, act: (entry: Checkpoint) => void): Promise<void> {
+    for await (const page of this.#host.partition().read(filter)) for (const entry of page) act(entry);
+  }
+
+  /** Runs a step after the current one. The traces it loads have no caller whose async context could apply. */
+  #nextStep(step: () => Promise<void>): void {
+    queueMicrotask(() => void this.#engine.options.homeScope.runInAsyncScope(step, undefined));
+  }
+
+  #heldThatFit({ tenant, traceIds, dueBy }: CheckpointFilter): Found[] {
     return [...this.#held.values()].filter(
       (held) =>
-        (run ?? held.run) === held.run &&
-        (traceId ?? held.traceId) === held.traceId &&
+        traceIds?.includes(held.traceId) !== false &&
         (tenant ?? held.tenant) === held.tenant &&
         held.dueAt <= (dueBy ?? Number.POSITIVE_INFINITY),
     );
@@ -229,7 +281,7 @@ export class RestingTraces {
 
   /** Lists what `stored` returns for the checkpoint of each unloaded trace that matches, then what `inMemory` returns. */
   async list<Item>(
-    filter: RestingFilter,
+    filter: Pick<CheckpointFilter, "tenant" | "traceIds">,
     stored: (entry: Checkpoint) => readonly Item[],
     inMemory: () => readonly Item[],
   ): Promise<Item[]> {
@@ -238,15 +290,13 @@ export class RestingTraces {
     try {
       await this.#host.stored();
       const found: { readonly entry: Found; readonly items: readonly Item[] }[] = [];
-      const lookAt = async (filtered: CheckpointFilter): Promise<void> => {
-        for await (const page of this.#host.partition().read(filtered))
-          for (const entry of page) {
-            const { run, traceId, tenant } = entry;
-            if (!this.#isInMemory(entry)) found.push({ entry: { run, traceId, tenant }, items: stored(entry) });
-          }
+      const lookAt = (entry: Checkpoint): void => {
+        const { run, traceId, tenant } = entry;
+        if (!this.#isInMemory(entry)) found.push({ entry: { run, traceId, tenant }, items: stored(entry) });
       };
-      await lookAt({ ...filter, isAtRest: true });
-      for (const { run } of this.#heldThatFit(filter)) await lookAt({ run });
+      await this.#eachEntry({ ...filter, isAtRest: true }, lookAt);
+      const held = this.#heldThatFit(filter).map(({ run }) => run);
+      for (const runs of pagesOf(held)) await this.#eachEntry({ runs }, lookAt);
       // a trace may have been loaded since it was found
       const unloaded = found.filter(({ entry }) => !this.#isInMemory(entry)).flatMap(({ items }) => items);
       return [...unloaded, ...inMemory()];
@@ -263,32 +313,44 @@ export class RestingTraces {
     if (this.#isInMemory(entry)) return;
     let loading = this.#loading.get(entry.run);
     if (loading === undefined) {
-      const { homeScope } = this.#engine.options;
-      // the trace has no caller whose async context could apply
-      loading = homeScope.runInAsyncScope((run) => this.#read(run), undefined, entry.run);
-      loading = loading.finally(() => this.#loading.delete(entry.run));
+      const wanted = Promise.withResolvers<void>();
+      this.#wanted.set(entry.run, wanted);
+      if (this.#wanted.size === 1) this.#nextStep(() => this.#readWanted());
+      loading = wanted.promise.finally(() => this.#loading.delete(entry.run));
       this.#loading.set(entry.run, loading);
     }
     await loading;
   }
 
   /**
-   * Reads a trace and restores it. The entry found before may be out of date: the trace may have been loaded and have
-   * ended in between. From here on only this call can load it.
+   * Reads the wanted traces and restores them. The entries found before may be out of date: a trace may have been loaded
+   * and have ended in between. From here on only this call can load them.
    */
-  async #read(run: number): Promise<void> {
-    await this.#host.stored();
-    const held = this.#held.get(run);
-    for await (const page of this.#host.partition().read(held === undefined ? { run, isAtRest: true } : { run })) {
-      for (const entry of page) {
-        await this.#host.restore(entry);
-        this.unloaded -= 1;
-        this.#held.delete(run);
-        // the restored trace has taken the key, too
-        if (held !== undefined) this.#engine.admission.release(held.turn);
-        this.#returnSignal(entry);
-      }
+  async #readWanted(): Promise<void> {
+    const wanted = new Map(this.#wanted);
+    this.#wanted.clear();
+    try {
+      await this.#host.stored();
+      for (const runs of pagesOf([...wanted.keys()]))
+        await this.#eachEntry({ runs }, (entry) => {
+          // the checkpoint of an exclusive trace has no instant
+          if (entry.dueAt !== undefined || this.#held.has(entry.run))
+            wanted.get(entry.run)?.resolve(this.#restore(entry));
+        });
+      for (const { resolve } of wanted.values()) resolve();
+    } catch (error) {
+      for (const { reject } of wanted.values()) reject(error);
     }
+  }
+
+  async #restore(entry: Checkpoint): Promise<void> {
+    const held = this.#held.get(entry.run);
+    await this.#host.restore(entry);
+    this.unloaded -= 1;
+    this.#held.delete(entry.run);
+    // the restored trace has taken the key, too
+    if (held !== undefined) this.#engine.admission.release(held.turn);
+    this.#returnSignal(entry);
     if (this.unloaded === 0) this.#disarmAlarm();
     this.#engine.agenda.flush();
   }
@@ -366,4 +428,10 @@ function restsUntil(trace: Trace): number | undefined {
   for (const { answer, expiresAt = Number.POSITIVE_INFINITY } of lasting.pauses.values())
     if (answer === undefined) dueAt = Math.min(dueAt, expiresAt);
   return dueAt;
+}
+
+/** Splits the keys of a look-up into those of one read each. */
+function pagesOf<Key>(keys: readonly Key[]): Key[][] {
+  const count = Math.ceil(keys.length / TRACES_PER_READ);
+  return Array.from({ length: count }, (_, page) => keys.slice(page * TRACES_PER_READ, (page + 1) * TRACES_PER_READ));
 }

@@ -133,7 +133,8 @@ export class Logs {
   #filled(trace: Trace, log: TraceLog): Promise<void> {
     log.reading ??= (async () => {
       try {
-        log.fill(await (this.#engine.durable as DurableRun).storedLog(trace.run));
+        const { run, id: traceId, tenant } = trace;
+        log.fill(await (this.#engine.durable as DurableRun).storedLog({ run, traceId, tenant }));
       } catch (error) {
         log.reading = undefined;
         throw error;

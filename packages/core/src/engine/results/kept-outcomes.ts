@@ -101,22 +101,38 @@ export class KeptOutcomes {
     if (lookup === undefined) {
       lookup = { key, ...Promise.withResolvers<KeptOutcome | undefined>() };
       this.#lookups.set(keyOf(key), lookup);
-      // one read for all ids of this turn
-      if (this.#asked.push(lookup) === 1) queueMicrotask(() => void this.#read());
+      void this.#lookUp(lookup, this.#engine.durable);
     }
     return lookup.promise;
   }
 
+  /** Loads the trace of an id, and answers at once if it is in flight: it may leave memory again soon. */
+  async #lookUp(lookup: Lookup, durable: DurableRun): Promise<void> {
+    const { key, resolve, reject } = lookup;
+    if (durable.unloaded > 0) {
+      try {
+        await durable.load(key);
+      } catch (error) {
+        if (this.#isPending(lookup)) this.#lookups.delete(keyOf(key));
+        reject(error);
+      }
+      if (!this.#isPending(lookup)) return;
+      if (this.isKnown(key.tenant, key.traceId)) {
+        this.#lookups.delete(keyOf(key));
+        resolve(undefined);
+        return;
+      }
+    }
+    // one read for all ids of this turn
+    if (this.#asked.push(lookup) === 1) queueMicrotask(() => void this.#read());
+  }
+
   async #read(): Promise<void> {
     const { durable } = this.#engine;
-    let asked = this.#asked.splice(0);
+    const asked = this.#asked.splice(0);
     const found = new Map<string, KeptOutcome | UnreadableOutcome>();
     let failure: unknown;
     try {
-      if (durable !== undefined && durable.unloaded > 0) {
-        await Promise.all(asked.map((lookup) => this.#load(lookup, durable)));
-        asked = asked.filter((lookup) => this.#isPending(lookup));
-      }
       for (const kept of (await durable?.keptOutcomes(asked.map(({ key }) => key))) ?? []) {
         const before = found.get(keyOf(kept));
         if (!this.#isExpired(kept) && (before === undefined || before.run < kept.run)) found.set(keyOf(kept), kept);
@@ -133,15 +149,6 @@ export class KeptOutcomes {
       else if (kept !== undefined && "error" in kept) reject(kept.error);
       else resolve(kept);
     }
-  }
-
-  /** Loads the trace of a lookup, and answers at once if it is in flight: it may leave memory again soon. */
-  async #load(lookup: Lookup, durable: DurableRun): Promise<void> {
-    const { key, resolve } = lookup;
-    await durable.load(key);
-    if (!this.isKnown(key.tenant, key.traceId) || !this.#isPending(lookup)) return;
-    this.#lookups.delete(keyOf(key));
-    resolve(undefined);
   }
 
   #isPending(lookup: Lookup): boolean {

@@ -151,17 +151,21 @@ const rules: Readonly<Record<string, Rule>> = {
       );
     const few: CheckpointFilter[] = [
       {},
-      { run: 4 },
-      { run: 5_000 },
+      { runs: [4] },
+      { runs: [5_000] },
+      { runs: [] },
+      { runs: [9, 4, 5_000, 4, 2] },
       { tenant: "none" },
-      { traceId: "none" },
+      { traceIds: ["none"] },
+      { traceIds: [] },
+      { traceIds: [...names, "t", "none"], tenant: "ada" },
       { dueBy: NOON - 1 },
       { dueBy: NOON },
       { dueBy: NOON + 3 },
       { dueBy: Number.POSITIVE_INFINITY },
-      { run: 4, dueBy: NOON },
-      { run: 8, tenant: "a ", traceId: "t", dueBy: NOON + 2 },
-      ...names.flatMap((name) => [{ tenant: name }, { traceId: name }, { tenant: name, traceId: name }]),
+      { runs: [4], dueBy: NOON },
+      { runs: [8, 9], tenant: "a ", traceIds: ["t"], dueBy: NOON + 2 },
+      ...names.flatMap((name) => [{ tenant: name }, { traceIds: [name] }, { tenant: name, traceIds: [name, "t"] }]),
     ];
     for (const filter of few)
       for (const isAtRest of [undefined, true, false])
@@ -575,9 +579,9 @@ const NOON = Date.UTC(2026, 0, 1, 12);
 function fitsIn({ run, tenant, traceId, dueAt }: Checkpoint, filter: CheckpointFilter): boolean {
   return (
     (filter.isAtRest ?? dueAt !== undefined) === (dueAt !== undefined) &&
-    (filter.run ?? run) === run &&
+    filter.runs?.includes(run) !== false &&
     (filter.tenant ?? tenant) === tenant &&
-    (filter.traceId ?? traceId) === traceId &&
+    filter.traceIds?.includes(traceId) !== false &&
     (filter.dueBy === undefined || (dueAt !== undefined && dueAt <= filter.dueBy))
   );
 }
@@ -668,7 +672,7 @@ async function requireFenced(partition: CheckpointPartition, sequence: number): 
   await requireRefused("Its renewal", partition.renew(), FENCED);
   await requireRefused("Its reading", entriesOf(partition), FENCED);
   await requireRefused("Its counts", partition.counts(), FENCED);
-  await requireRefused("Its look-up", entriesOf(partition, { isAtRest: true, run: 1 }), FENCED);
+  await requireRefused("Its look-up", entriesOf(partition, { isAtRest: true, runs: [1] }), FENCED);
   await requireRefused("Its count at rest", partition.countAtRest(), FENCED);
   await requireRefused("Its next instant", partition.nextDueAt(0), FENCED);
   await requireRefused("Its outcomes", partition.outcomes([entry(1)]), FENCED);
