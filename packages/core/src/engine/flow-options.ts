@@ -1,10 +1,13 @@
 import { type AsyncScope, captureScope, EMPTY_SCOPE } from "../foundation/async-scope.ts";
 import { type Clock, systemClock } from "../foundation/clock.ts";
 import {
+  requireBoolean,
   requireFunction,
   requireInteger,
   requireKnownKeys,
+  requireMethods,
   requireNumber,
+  requireObject,
   requireText,
   shown,
 } from "../foundation/options.ts";
@@ -152,6 +155,15 @@ export interface ResolvedOptions {
   readonly scheduler: Scheduler;
 }
 
+/** Ports with the methods that a flow calls. */
+const PORTS = [
+  ["logger", ["debug", "info", "warn", "error"]],
+  ["clock", ["now", "epochNow", "setTimer"]],
+  ["scheduler", ["nextTurn"]],
+  ["stateStore", ["saveEvents", "loadHistory", "saveRemoteBinding", "findRemoteBindings"]],
+  ["messageBus", ["publish"]],
+] as const;
+
 /** Resolved options that are no options of a flow. */
 const OF_A_RUN: ReadonlySet<string> = new Set(["homeScope", "waitsForLease", "outbox"]);
 
@@ -161,7 +173,9 @@ const OF_A_RUN: ReadonlySet<string> = new Set(["homeScope", "waitsForLease", "ou
  * @throws TypeError, RangeError if an option is unknown or out of range
  */
 export function resolveOptions(options: FlowOptions): ResolvedOptions {
-  if (options.asyncScope !== undefined) requireFunction("asyncScope", options.asyncScope);
+  for (const name of ["asyncScope", "recorder", "random"] as const)
+    if (options[name] !== undefined) requireFunction(name, options[name]);
+  for (const [name, methods] of PORTS) if (options[name] !== undefined) requireMethods(name, options[name], methods);
   const resolved: ResolvedOptions = {
     name: options.name ?? "flow",
     queueMaxSize: options.queueMaxSize ?? 64,
@@ -197,6 +211,8 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
   requireInteger("maxTraces", resolved.maxTraces, 0);
   requireNumber("graceMs", resolved.graceMs, 0);
   requireInteger("streamWindow", resolved.streamWindow, 1);
+  requireBoolean("allowCycles", resolved.allowCycles);
+  requireBoolean("emitErrorsToRookery", resolved.emitErrorsToRookery);
   if (!Array.isArray(resolved.middlewares))
     throw new TypeError(`Option "middlewares" must be an array of functions: got ${shown(resolved.middlewares)}`);
   for (const middleware of resolved.middlewares) requireMiddleware(middleware);
@@ -206,7 +222,8 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
     throw new TypeError(
       `Option "durability" must be what durable({ checkpoints }) of penguiflow/durable returns: got ${shown(resolved.durability)}`,
     );
-  if (typeof resolved.tenantWeights === "object") {
+  if (typeof resolved.tenantWeights !== "function") {
+    requireObject("tenantWeights", resolved.tenantWeights);
     for (const [tenant, weight] of Object.entries(resolved.tenantWeights)) requireWeight(tenant, weight);
   }
   return resolved;
@@ -215,8 +232,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
 /** Fills in the limits that are left out, and checks the others. */
 function resolveLimits(options: FlowOptions): Required<FlowLimits> {
   const { limits = {} } = options;
-  if (typeof limits !== "object" || limits === null)
-    throw new TypeError(`Option "limits" must be an object: got ${shown(limits)}`);
+  requireObject("limits", limits);
   const known: { -readonly [Name in keyof FlowLimits]-?: number } = { ...DEFAULT_LIMITS };
   requireKnownKeys("limits", limits, Object.keys(known));
   for (const name of Object.keys(known) as (keyof FlowLimits)[]) {

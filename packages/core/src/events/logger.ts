@@ -1,4 +1,4 @@
-import { requireKnownKeys, shown } from "../foundation/options.ts";
+import { requireBoolean, requireFunction, requireKnownKeys, shown } from "../foundation/options.ts";
 
 /** Destination of log lines. `console` is one. */
 export interface Logger {
@@ -37,6 +37,8 @@ export function configureLogging(options: LoggingOptions = {}): void {
   const level = options.level ?? "info";
   if (!LEVELS.includes(level))
     throw new TypeError(`Option "level" of configureLogging must be one of ${LEVELS.join(", ")}: got ${shown(level)}`);
+  if (options.structured !== undefined) requireBoolean("structured", options.structured);
+  if (options.write !== undefined) requireFunction("write", options.write);
   lineOf = options.structured === true ? jsonLine : textLine;
   lowest = LEVELS.indexOf(level);
   write = options.write ?? writeToConsole;

@@ -1,4 +1,11 @@
-import { requireKnownKeys, requireNumber, requireSignal, requireText } from "../foundation/options.ts";
+import {
+  nameOfNode,
+  requireKnownKeys,
+  requireNumber,
+  requireSignal,
+  requireTenant,
+  requireText,
+} from "../foundation/options.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { NodeOrName } from "../graph/handler.ts";
 import type { FetchWish } from "../engine/results/rookery.ts";
@@ -9,11 +16,12 @@ export function wishOf(graph: Graph, flow: string, options: FetchOptions): Fetch
   requireKnownKeys("fetch", options, ["traceId", "tenant", "from", "timeoutMs", "signal"]);
   if (options.timeoutMs !== undefined) requireNumber("timeoutMs", options.timeoutMs, 0);
   if (options.traceId !== undefined) requireText("traceId", options.traceId);
+  requireTenant(options.tenant);
   if (options.signal !== undefined) requireSignal("signal", options.signal);
   const { from, ...rest } = options;
   if (from === undefined) return rest;
   const names = ((Array.isArray(from) ? from : [from]) as readonly NodeOrName[]).map((node) =>
-    typeof node === "string" ? node : node.name,
+    nameOfNode("from", node),
   );
   for (const name of names) {
     const index = graph.byName.get(name);

@@ -1,5 +1,13 @@
 import { describeThrown, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { requireKnownKeys, requireNumber, requireOptions, requireText } from "../foundation/options.ts";
+import {
+  requireInteger,
+  requireKnownKeys,
+  requireMethods,
+  requireNumber,
+  requireOptions,
+  requireTenant,
+  requireText,
+} from "../foundation/options.ts";
 import { onAbort } from "../foundation/abort.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { ChunkInit } from "../graph/handler.ts";
@@ -364,6 +372,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
   async cancel(traceId: string, options: TraceOptions & { readonly reason?: unknown } = {}): Promise<CancelReport> {
     requireText("traceId", traceId);
     requireKnownKeys("cancel", options, ["tenant", "reason"]);
+    requireTenant(options.tenant);
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
     const loaded = loading(engine, traceId, options.tenant);
     if (loaded !== undefined) await loaded;
@@ -393,6 +402,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     requireSignalName(name);
     requireText("traceId", traceId);
     requireKnownKeys("signal", options, ["tenant"]);
+    requireTenant(options.tenant);
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
     const loaded = loading(engine, traceId, options.tenant);
     if (loaded !== undefined) await loaded;
@@ -404,6 +414,8 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
   /** A signal that aborts when the trace ends before it completed. Of an unknown trace it has aborted already, or does so when a durable flow has looked for it in its store. */
   ensureTraceSignal(traceId: string, options: TraceOptions = {}): AbortSignal {
     requireText("traceId", traceId);
+    requireKnownKeys("ensureTraceSignal", options, ["tenant"]);
+    requireTenant(options.tenant);
     const engine = this.#running.require();
     const controller = new AbortController();
     // listeners belong to the one who asks for the signal, and not to the one who ends the trace
@@ -431,6 +443,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
    * @returns a function that takes the task back, to be called when it is done
    */
   registerExternalTask(traceId: string, task: ExternalTask, options: TraceOptions = {}): () => void {
+    requireMethods("task", task, ["cancel"]);
     return onAbort(this.ensureTraceSignal(traceId, options), (reason) => {
       Promise.resolve(reason)
         .then((why) => task.cancel(why))
@@ -449,6 +462,11 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     traceId: string,
     options: TraceOptions & { readonly cursor?: string; readonly limit?: number } = {},
   ): Promise<HistoryPage> {
+    requireText("traceId", traceId);
+    requireKnownKeys("loadHistory", options, ["tenant", "cursor", "limit"]);
+    requireTenant(options.tenant);
+    if (options.cursor !== undefined) requireText("cursor", options.cursor);
+    if (options.limit !== undefined) requireInteger("limit", options.limit, 1);
     await this.#running.engine?.reporter.flushStore();
     const { tenant = DEFAULT_HEADERS.tenant, ...rest } = options;
     return this.#store("load a history").loadHistory({ ...rest, tenant, traceId });
@@ -469,6 +487,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
   async log(traceId: string, options: TraceOptions = {}): Promise<readonly unknown[]> {
     requireText("traceId", traceId);
     requireKnownKeys("log", options, ["tenant"]);
+    requireTenant(options.tenant);
     const { tenant = DEFAULT_HEADERS.tenant } = options;
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
     const loaded = loading(engine, traceId, tenant);

@@ -1,4 +1,4 @@
-import { requireKnownKeys } from "../foundation/options.ts";
+import { requireKnownKeys, requireTenant } from "../foundation/options.ts";
 import { DEFAULT_HEADERS } from "../message/message.ts";
 import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import type { LoggedItem, StreamItem } from "../engine/results/stream-sink.ts";
@@ -20,6 +20,7 @@ export class FlowPauses<out Result> {
     options: TraceOptions & { readonly traceId?: string | undefined } = {},
   ): Promise<(PauseTicket & { readonly traceId: string })[]> {
     requireKnownKeys("pauses.list", options, ["tenant", "traceId"]);
+    requireTenant(options.tenant);
     const engine = await this.#running.ready();
     const { tenant = DEFAULT_HEADERS.tenant, traceId } = options;
     const { durable, pausing } = engine;
@@ -41,6 +42,7 @@ export class FlowPauses<out Result> {
   resume(token: string, value: unknown, options: TraceOptions = {}): Promise<Outcome<Result>> {
     return new Promise((resolve, reject) => {
       requireKnownKeys("pauses.resume", options, ["tenant"]);
+      requireTenant(options.tenant);
       this.#running.whenReady(reject, (engine) => {
         const told = toldWhenStored(engine, resolve as (outcome: Outcome) => void);
         const answer = (): void =>
@@ -97,6 +99,7 @@ export class FlowPauses<out Result> {
     options: TraceOptions & Pick<StreamOptions, "onLeave"> & Partial<WithLog> = {},
   ): AsyncGenerator<StreamItem<Result> | LoggedItem, void, undefined> {
     requireKnownKeys("pauses.resumeStream", options, ["tenant", "onLeave", "log"]);
+    requireTenant(options.tenant);
     const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant, log } = options;
     return readTrace<StreamItem<Result> | LoggedItem>(
       this.#running,

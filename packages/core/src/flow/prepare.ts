@@ -1,5 +1,13 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { requireKnownKeys, requireNumber, requireOptions, requireSignal, requireText } from "../foundation/options.ts";
+import {
+  nameOfNode,
+  requireKnownKeys,
+  requireNumber,
+  requireObject,
+  requireOptions,
+  requireSignal,
+  requireText,
+} from "../foundation/options.ts";
 import { DEFAULT_HEADERS, Message, type MessageHeaders } from "../message/message.ts";
 import { requireBudget } from "../message/budget.ts";
 import { EMPTY_META } from "../message/meta.ts";
@@ -42,6 +50,7 @@ export function prepare(engine: Engine, input: unknown, options: EmitOptions): P
   if (exclusive !== undefined) requireText("exclusive", exclusive);
   if (options.signal !== undefined) requireSignal("signal", options.signal);
   if (options.budget !== undefined) requireBudget("budget", options.budget);
+  if (options.meta !== undefined) requireObject("meta", options.meta);
   const edges = entriesOf(engine, options.to);
   const base = input instanceof Message ? (input as Message) : undefined;
   let deadlineAt = options.deadlineAt ?? base?.deadlineAt;
@@ -102,7 +111,7 @@ function givenId({ id, keepMs, traceId }: EmitOptions): string {
 function entriesOf(engine: Engine, to: EmitOptions["to"]): readonly Edge[] {
   const { entries } = engine.workshop;
   if (to === undefined) return entries;
-  const name = typeof to === "string" ? to : to.name;
+  const name = nameOfNode("to", to);
   const edge = entries.find((candidate) => candidate.target.name === name);
   if (edge !== undefined) return [edge];
   throw new FlowError({

@@ -1,5 +1,5 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { requireKnownKeys, requireText } from "../foundation/options.ts";
+import { requireKnownKeys, requireText, requireTenant } from "../foundation/options.ts";
 import { DEFAULT_HEADERS } from "../message/message.ts";
 import type { UnfinishedTrace } from "../engine/durability.ts";
 import type { StreamItem } from "../engine/results/stream-sink.ts";
@@ -30,6 +30,7 @@ export class FlowRecovery<out Result> {
   async retryFailed(traceId: string, options: TraceOptions = {}): Promise<void> {
     requireText("traceId", traceId);
     requireKnownKeys("recovery.retryFailed", options, ["tenant"]);
+    requireTenant(options.tenant);
     const { durable } = await this.#running.ready();
     const tenant = options.tenant ?? DEFAULT_HEADERS.tenant;
     if ((await durable?.retryFailed(traceId, tenant)) === true) return;
@@ -49,6 +50,7 @@ export class FlowRecovery<out Result> {
   async discard(traceId: string, options: TraceOptions = {}): Promise<number> {
     requireText("traceId", traceId);
     requireKnownKeys("recovery.discard", options, ["tenant"]);
+    requireTenant(options.tenant);
     const { durable, keptOutcomes } = await this.#running.ready();
     const { tenant = DEFAULT_HEADERS.tenant } = options;
     if (durable !== undefined) return await durable.discard(traceId, tenant);
@@ -70,6 +72,7 @@ export class FlowRecovery<out Result> {
   ): Promise<AsyncGenerator<StreamItem<Result>, void, undefined>> {
     requireText("traceId", traceId);
     requireKnownKeys("recovery.follow", options, ["tenant", "onLeave"]);
+    requireTenant(options.tenant);
     const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant } = options;
     const engine = await this.#running.ready();
     await loading(engine, traceId, tenant);

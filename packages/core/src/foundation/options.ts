@@ -56,6 +56,41 @@ export function requireFunction(name: string, value: unknown): void {
   if (typeof value !== "function") throw new TypeError(`Option "${name}" must be a function: got ${shown(value)}`);
 }
 
+/** Throws unless `value` is `true` or `false`. */
+export function requireBoolean(name: string, value: unknown): void {
+  if (typeof value !== "boolean") throw new TypeError(`Option "${name}" must be true or false: got ${shown(value)}`);
+}
+
+/** Throws unless `value` is an object, and no array. */
+export function requireObject(name: string, value: unknown): void {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new TypeError(`Option "${name}" must be an object: got ${shown(value)}`);
+}
+
+/** Throws unless `value` has these methods: it implements a port. */
+export function requireMethods(name: string, value: unknown, methods: readonly string[]): void {
+  const found = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const missing = methods.filter((method) => typeof found[method] !== "function");
+  if (missing.length === 0) return;
+  const given = typeof value === "object" && value !== null ? ` without ${missing.join(", ")}` : "";
+  throw new TypeError(
+    `Option "${name}" must be an object with the methods ${methods.join(", ")}: got ${shown(value)}${given}`,
+  );
+}
+
+/** Throws unless `value` is absent or names a tenant. */
+export function requireTenant(value: unknown): void {
+  if (value !== undefined) requireText("tenant", value);
+}
+
+/** Returns the name of a node that is given itself or by its name. Throws for any other value. */
+export function nameOfNode(option: string, value: unknown): string {
+  if (typeof value === "string") return value;
+  const name = (value as { readonly name?: unknown } | null | undefined)?.name;
+  if (typeof value === "object" && typeof name === "string") return name;
+  throw new TypeError(`Option "${option}" must be a node or its name: got ${shown(value)}`);
+}
+
 /** Formats a value for an error message. */
 export function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);

@@ -3,6 +3,7 @@ import {
   requireInteger,
   requireKnownKeys,
   requireNumber,
+  requireObject,
   requireOneOf,
   shown,
 } from "../foundation/options.ts";
@@ -193,7 +194,9 @@ const MESSAGE_OPTIONS: readonly (keyof MessagePolicy)[] = [
 export function policyObject<Input, Fallback>(
   policy: Policy<Input, Fallback> | undefined,
 ): NodePolicy<Input, Fallback> | undefined {
-  return typeof policy === "function" ? { perMessage: policy } : policy;
+  if (typeof policy === "function") return { perMessage: policy };
+  if (policy !== undefined) requireObject("policy", policy);
+  return policy;
 }
 
 /**

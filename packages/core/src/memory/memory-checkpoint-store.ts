@@ -1,3 +1,4 @@
+import { requireKnownKeys, requireMethods } from "../foundation/options.ts";
 import { type Clock, systemClock } from "../foundation/clock.ts";
 import type { FlowError } from "../foundation/flow-error.ts";
 import { newId } from "../foundation/ids.ts";
@@ -43,6 +44,8 @@ export class MemoryCheckpointStore implements CheckpointStore {
    * @param options - `clock` determines when a lease expires; @defaultValue the machine's clock
    */
   constructor(options: { readonly clock?: Clock | undefined } = {}) {
+    requireKnownKeys("MemoryCheckpointStore", options, ["clock"]);
+    if (options.clock !== undefined) requireMethods("clock", options.clock, ["now"]);
     this.#clock = options.clock ?? systemClock;
   }
 

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "../foundation/clock.ts";
-import { requireInteger, requireKnownKeys, requireNumber } from "../foundation/options.ts";
+import { requireInteger, requireKnownKeys, requireMethods, requireNumber } from "../foundation/options.ts";
 import { summarize } from "../history/summarize.ts";
 import type {
   HistoryPage,
@@ -49,6 +49,7 @@ export class MemoryStateStore implements StateStore {
 
   constructor(options: MemoryStateStoreOptions = {}) {
     requireKnownKeys("MemoryStateStore", options, ["maxAgeMs", "maxTraces", "maxEventsPerTrace", "maxBytes", "clock"]);
+    if (options.clock !== undefined) requireMethods("clock", options.clock, ["epochNow"]);
     this.#maxAgeMs = options.maxAgeMs;
     this.#maxTraces = options.maxTraces ?? 1000;
     this.#maxEventsPerTrace = options.maxEventsPerTrace ?? 10_000;

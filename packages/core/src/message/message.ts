@@ -1,5 +1,5 @@
 import { FREEZES } from "../foundation/freeze.ts";
-import { shown } from "../foundation/options.ts";
+import { requireObject, shown } from "../foundation/options.ts";
 import { newId } from "../foundation/ids.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "./meta.ts";
 import { VOUCHED } from "./vouched.ts";
@@ -87,7 +87,7 @@ export class Message<out Payload = unknown> {
         traceId: this.traceId,
         createdAt: this.createdAt,
         deadlineAt: this.deadlineAt,
-        meta: change.meta === undefined ? this.meta : freezeMeta(change.meta),
+        meta: change.meta === undefined ? this.meta : freezeMeta(checkedMeta(change.meta)),
       },
       VOUCHED,
     );
@@ -118,6 +118,7 @@ function checkedParts<Payload>(init: MessageInit<Payload>): MessageParts<Payload
       "Cannot make a Message without a payload: pass { payload, headers?, traceId?, deadlineAt?, meta? }",
     );
   }
+  if (init.headers !== undefined) requireObject("headers", init.headers);
   const headers = init.headers === undefined ? DEFAULT_HEADERS : checkedHeaders(init.headers);
   const { payload, deadlineAt, meta } = init;
   const traceId = init.traceId ?? newId();
@@ -128,14 +129,22 @@ function checkedParts<Payload>(init: MessageInit<Payload>): MessageParts<Payload
   if (!Number.isFinite(createdAt)) {
     throw new TypeError(`Option "createdAt" of Message must be epoch milliseconds: got ${String(createdAt)}`);
   }
-  if (typeof meta !== "object" && meta !== undefined) {
-    throw new TypeError(`Option "meta" of Message must be an object: got ${shown(meta)}`);
-  }
-  if (Array.isArray(meta)) throw new TypeError('Option "meta" of Message must be an object: got an array');
   if (deadlineAt !== undefined && !Number.isFinite(deadlineAt)) {
     throw new TypeError(`Option "deadlineAt" of Message must be epoch milliseconds: got ${String(deadlineAt)}`);
   }
-  return { payload, headers, traceId, createdAt, deadlineAt, meta: meta === undefined ? EMPTY_META : freezeMeta(meta) };
+  return {
+    payload,
+    headers,
+    traceId,
+    createdAt,
+    deadlineAt,
+    meta: meta === undefined ? EMPTY_META : freezeMeta(checkedMeta(meta)),
+  };
+}
+
+function checkedMeta(meta: Meta): Meta {
+  requireObject("meta", meta);
+  return meta;
 }
 
 /** Headers that have been checked, so that a message reusing them skips the check. */
@@ -167,6 +176,9 @@ export function checkedHeaders(headers: MessageHeaders): MessageHeaders {
   }
   if (headers.priority !== undefined && !Number.isInteger(headers.priority)) {
     throw new TypeError(`Header "priority" must be a whole number: got ${shown(headers.priority)}`);
+  }
+  if (headers.topic !== undefined && typeof headers.topic !== "string") {
+    throw new TypeError(`Header "topic" must be a string: got ${shown(headers.topic)}`);
   }
   return new CheckedHeaders(headers);
 }

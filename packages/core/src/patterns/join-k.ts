@@ -1,8 +1,9 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { requireInteger, requireKnownKeys, requireNumber, requireOneOf } from "../foundation/options.ts";
+import { requireInteger, requireKnownKeys, requireNumber, requireOneOf, shown } from "../foundation/options.ts";
 import {
   checks,
   formatIssues,
+  isSchema,
   type Schema,
   type SchemaInput,
   type SchemaIssue,
@@ -95,6 +96,8 @@ export function joinK(
       `Cannot use option "late" of join "${name}": only a group emitted at a timeout leaves late messages; set timeoutMs and whenShort: "emit", or remove it`,
     );
   const { input } = options;
+  if (input !== undefined && !isSchema(input))
+    throw new TypeError(`Option "input" of join "${name}" must be a Standard Schema or shape(): got ${shown(input)}`);
   return new FlowNode({
     name,
     kind: "join",

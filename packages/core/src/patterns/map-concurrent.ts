@@ -1,4 +1,4 @@
-import { requireInteger, shown } from "../foundation/options.ts";
+import { requireInteger, requireKnownKeys, requireSignal, shown } from "../foundation/options.ts";
 
 /** Options of {@link mapConcurrent}. */
 export interface MapConcurrentOptions {
@@ -20,7 +20,9 @@ export async function mapConcurrent<Item, Result>(
   worker: (item: Item, index: number, signal: AbortSignal) => Result | Promise<Result>,
   options: MapConcurrentOptions = {},
 ): Promise<Result[]> {
+  requireKnownKeys("mapConcurrent", options, ["maxConcurrency", "signal"]);
   const { maxConcurrency = 8, signal } = options;
+  if (signal !== undefined) requireSignal("signal", signal);
   if (maxConcurrency !== Number.POSITIVE_INFINITY) requireInteger("maxConcurrency", maxConcurrency, 1);
   if (typeof worker !== "function")
     throw new TypeError(`mapConcurrent needs a worker function (item, index, signal): got ${typeof worker}`);

@@ -1,7 +1,7 @@
 import type { Edges } from "../graph/edges.ts";
 import type { AnyNode, ConnectionOf, NodeAccepting, NodeRef } from "../graph/edge-typing.ts";
 import type { Context, NodeOrName } from "../graph/handler.ts";
-import { requireFunction, requireKnownKeys } from "../foundation/options.ts";
+import { nameOfNode, requireFunction, requireKnownKeys, requireMethods } from "../foundation/options.ts";
 import { FlowNode } from "../graph/node.ts";
 import type { Message } from "../message/message.ts";
 import type { RoutingPolicy } from "./routing-policy.ts";
@@ -88,8 +88,7 @@ export function predicateRouter<const Name extends string, Payload, const Choice
 /** Throws unless a router's options are known and its policy has a `select` method. */
 export function requireRouterOptions(name: string, options: RouterOptions, known: readonly string[]): void {
   requireKnownKeys(`router "${name}"`, options, known);
-  if (options.policy !== undefined)
-    requireFunction(`policy.select" of router "${name}`, (options.policy as Partial<RoutingPolicy>).select);
+  if (options.policy !== undefined) requireMethods(`policy" of router "${name}`, options.policy, ["select"]);
 }
 
 /** Disables validation: a router's targets check the payload. */
@@ -126,5 +125,5 @@ export function noteOf(options: RouterOptions): string | undefined {
 function namesOf(choice: RouteChoice): readonly string[] {
   if (choice === null || choice === undefined) return [];
   const list = (Array.isArray(choice) ? choice : [choice]) as readonly (AnyNode | string)[];
-  return list.map((one) => (typeof one === "string" ? one : one.name));
+  return list.map((one) => nameOfNode("to", one));
 }

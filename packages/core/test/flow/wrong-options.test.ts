@@ -1,5 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { type Context, create, limiter, payloadNode } from "penguiflow";
+import {
+  configureLogging,
+  type Context,
+  create,
+  joinK,
+  limiter,
+  mapConcurrent,
+  MemoryCheckpointStore,
+  MemoryStateStore,
+  Message,
+  payloadNode,
+  predicateRouter,
+} from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { running } from "../fixtures/quiet-flow.ts";
 import { rejection } from "../fixtures/watched-flow.ts";
@@ -81,4 +93,87 @@ test("a signal, the name of a flow and the options of a playbook are what they s
   );
   const outcome = await running(create(node.to())).outcome(1);
   expect(String((outcome as { error?: Error }).error?.cause)).toMatch(/Unknown option "timeout" of callPlaybook/);
+});
+
+describe("an option of the wrong kind is refused by its name, with what was given", () => {
+  const made = (name: string) => (given: unknown) => create(work.to(), { [name]: given } as object);
+  const called = (name: string) => async (given: unknown) => await loose(flow())["call"]?.(1, { [name]: given });
+  const REFUSED: readonly [string, (given: unknown) => unknown][] = [
+    ...["allowCycles", "emitErrorsToRookery", "stateStore", "messageBus", "tenantWeights", "limits", "logger"].map(
+      (name): [string, (given: unknown) => unknown] => [name, made(name)],
+    ),
+    ...["clock", "random", "scheduler", "recorder"].map((name): [string, (given: unknown) => unknown] => [
+      name,
+      made(name),
+    ]),
+    ...["meta", "to", "signal"].map((name): [string, (given: unknown) => unknown] => [name, called(name)]),
+    ["from", (given) => loose(flow())["fetch"]?.({ from: given })],
+    ...["cancel", "log", "ensureTraceSignal", "loadHistory"].map((method): [string, (given: unknown) => unknown] => [
+      "tenant",
+      (given) => loose(flow())[method]?.("t", { tenant: given }),
+    ]),
+    ["tenant", (given) => loose(flow())["fetch"]?.({ tenant: given })],
+    ["tenant", (given) => loose(flow().pauses)["list"]?.({ tenant: given })],
+    ["tenant", (given) => loose(flow().recovery)["discard"]?.("t", { tenant: given })],
+    ["task", (given) => loose(flow())["registerExternalTask"]?.("t", given)],
+    ["policy", (given) => payloadNode({ name: "a", policy: given as object }, (n: number) => n)],
+    ["policy", (given) => joinK("a", 2, { policy: given } as object)],
+    ["input", (given) => joinK("a", 2, { input: given } as object)],
+    ["policy", (given) => predicateRouter("a", () => [], { policy: given } as object)],
+    ["signal", (given) => mapConcurrent([1], (n) => n, { signal: given } as object)],
+    ["structured", (given) => configureLogging({ structured: given } as object)],
+    ["write", (given) => configureLogging({ write: given } as object)],
+    ["clock", (given) => new MemoryCheckpointStore({ clock: given } as object)],
+    ["clock", (given) => new MemoryStateStore({ clock: given } as object)],
+    ["headers", (given) => new Message({ payload: 1, headers: given as never })],
+    ["meta", (given) => new Message({ payload: 1, meta: given as never })],
+    ["meta", (given) => new Message({ payload: 1 }).with({ meta: given as never })],
+  ];
+  test.each(REFUSED)("%s (%#)", async (name, act) => {
+    const error = await rejection((async () => await act(3))());
+    expect(error).toBeInstanceOf(TypeError);
+    expect((error as Error).message).toMatch(new RegExp(`^Option "${name}.*: got 3$`));
+  });
+
+  test("the topic of a call and of a message", async () => {
+    const message = 'Header "topic" must be a string: got 3';
+    expect(await rejection((async () => await called("topic")(3))())).toMatchObject({ name: "TypeError", message });
+    expect(() => new Message({ payload: 1 }).with({ topic: 3 as never })).toThrow(message);
+  });
+
+  test("a port that lacks a method names it", () => {
+    expect(() => create(work.to(), { logger: { info() {} } as never })).toThrow(
+      'Option "logger" must be an object with the methods debug, info, warn, error: got an object without debug, warn, error',
+    );
+  });
+
+  test.each<[string, (ctx: Loose) => unknown, string]>([
+    ["emit", (ctx) => ctx["emit"]?.(1, { to: 3 }), 'Option "to" must be a node or its name: got 3'],
+    ["emit", (ctx) => ctx["emit"]?.(1, { to: ["next", null] }), 'Option "to" must be a node or its name: got null'],
+    [
+      "emitNowait",
+      (ctx) => ctx["emitNowait"]?.(1, { to: {} }),
+      'Option "to" must be a node or its name: got an object',
+    ],
+    ["emit", (ctx) => ctx["emit"]?.(1, { too: "next" }), 'Unknown option "too" of emit: expected one of "to"'],
+    ["emit", (ctx) => ctx["emit"]?.(1, 3), "The options of emit must be an object: got 3"],
+    ["fetch", (ctx) => ctx["fetch"]?.({ from: 3 }), 'Option "from" must be a node or its name: got 3'],
+    ["emitChunk", (ctx) => ctx["emitChunk"]?.({ text: "", done: 3 }), 'Option "done" must be true or false: got 3'],
+    ["emitChunk", (ctx) => ctx["emitChunk"]?.({ text: "", meta: 3 }), 'Option "meta" must be an object: got 3'],
+    [
+      "emitChunk",
+      (ctx) => ctx["emitChunk"]?.({ text: "", streamId: 3 }),
+      'Option "streamId" must be a non-empty string: got 3',
+    ],
+    [
+      "emitChunk",
+      (ctx) => ctx["emitChunk"]?.({ text: "", parent: 3 }),
+      'Option "parent" of emitChunk must be a Message: got 3',
+    ],
+  ])("%s of a handler: %#", async (_, act, message) => {
+    const node = payloadNode("node", async (_n: number, ctx: Context) => await act(loose(ctx)));
+    const next = payloadNode("next", (n: unknown) => n);
+    const outcome = await running(create(node.to(next))).outcome(1);
+    expect((outcome as { error?: Error }).error?.cause).toMatchObject({ name: "TypeError", message });
+  });
 });

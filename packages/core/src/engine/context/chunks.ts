@@ -1,9 +1,9 @@
 import { detached } from "../../foundation/detached.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { onAbort } from "../../foundation/abort.ts";
-import { requireOptions, shown } from "../../foundation/options.ts";
+import { requireBoolean, requireObject, requireOptions, requireText, shown } from "../../foundation/options.ts";
 import type { ChunkInit } from "../../graph/handler.ts";
-import { carry, type Message } from "../../message/message.ts";
+import { carry, Message } from "../../message/message.ts";
 import { EMPTY_META, freezeData } from "../../message/meta.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
 import type { Slots } from "../admission/slots.ts";
@@ -108,6 +108,11 @@ export class Chunks {
     const { text, kind, data } = contentOf(init);
     if (typeof text !== "string")
       throw new TypeError(`Option "text" of emitChunk must be a string: got ${shown(text)}`);
+    requireBoolean("done", done);
+    if (init.streamId !== undefined) requireText("streamId", init.streamId);
+    if (meta !== undefined) requireObject("meta", meta);
+    if (parent !== undefined && !(parent instanceof Message))
+      throw new TypeError(`Option "parent" of emitChunk must be a Message: got ${shown(parent)}`);
     const { id: streamId } = streamsOf(trace).open(writer, init.streamId);
     return { text, kind, data, streamId, seq, done, parentMeta: parent?.meta ?? EMPTY_META, meta };
   }

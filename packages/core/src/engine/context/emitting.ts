@@ -1,3 +1,4 @@
+import { nameOfNode } from "../../foundation/options.ts";
 import { fnv1a } from "../../foundation/fnv.ts";
 import { detached } from "../../foundation/detached.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
@@ -81,7 +82,7 @@ export class Emitting {
       return worker.onward;
     }
     const named = (Array.isArray(to) ? to : [to]) as readonly NodeOrName[];
-    const names = named.map((target) => (typeof target === "string" ? target : target.name));
+    const names = named.map((target) => nameOfNode("to", target));
     if (names.length === 1 && names[0] === ROOKERY) return [];
     const edges = names.map((name) => worker.edgeTo.get(name));
     const unknown = names.find((_, index) => edges[index] === undefined);

@@ -1,3 +1,4 @@
+import { nameOfNode } from "../../foundation/options.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import type { NodeOrName, WaitOptions } from "../../graph/handler.ts";
 import type { Message } from "../../message/message.ts";
@@ -161,7 +162,7 @@ export class Fetching {
   #sources(attempt: Attempt, from: NodeOrName | readonly NodeOrName[] | undefined): ReadonlySet<string> | undefined {
     if (from === undefined) return undefined;
     const names = ((Array.isArray(from) ? from : [from]) as readonly NodeOrName[]).map((one) =>
-      typeof one === "string" ? one : one.name,
+      nameOfNode("from", one),
     );
     const unknown = names.find((name) => attempt.worker.into.every((edge) => edge.source !== name));
     if (unknown !== undefined)

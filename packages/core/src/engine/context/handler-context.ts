@@ -137,12 +137,12 @@ export class HandlerContext implements Context {
   }
 
   emit(value: unknown, target?: EmitTarget): Promise<void> {
-    return this.#guarded("emit", () => this.#services.emitting.emit(this.#attempt, value, target?.to));
+    return this.#guarded("emit", () => this.#services.emitting.emit(this.#attempt, value, targetOf(target)));
   }
 
   emitNowait(value: unknown, target?: EmitTarget): void {
     this.#attempt.requireRunning("emit");
-    this.#services.emitting.emitNowait(this.#attempt, value, target?.to);
+    this.#services.emitting.emitNowait(this.#attempt, value, targetOf(target));
   }
 
   emitChunk(chunk: ChunkInit): Promise<StreamChunk> {
@@ -248,4 +248,12 @@ function requireSleepOptions(method: string, options: SleepOptions): void {
   const { name } = options;
   if (name !== undefined && (typeof name !== "string" || name === ""))
     throw new TypeError(`Option "name" of ${method} must be a string that is not empty: got ${shown(name)}`);
+}
+
+/** @throws TypeError when the options of an emit are no object or have others than `to` */
+function targetOf(target: EmitTarget | undefined): EmitTarget["to"] {
+  if (target === undefined) return undefined;
+  requireOptions("emit", target);
+  for (const key in target) if (key !== "to") requireKnownKeys("emit", target, ["to"]);
+  return target.to;
 }
