@@ -35,6 +35,8 @@ export interface TaskFacts {
   readonly retryable?: boolean | undefined;
   /** Trace of the caller. */
   readonly callerTraceId?: string | undefined;
+  /** Amounts that the task has spent, once it is complete, of the names in the caller's {@link CallFacts.traceBudget}. */
+  readonly spent?: Budget | undefined;
 }
 
 /** Facts that mark a part of the chunks' artifact as a chunk with data. */

@@ -238,3 +238,23 @@ test.each(BINDINGS)("the agent's trace begins with what is left of its caller's 
   expect(await flow.call("x", { budget: { toolCalls: 5, costUsd: 0.5 } })).toEqual({ toolCalls: 3, costUsd: 0.5 });
   expect(await flow.call("x")).toEqual({});
 });
+
+test.each(BINDINGS)(
+  "what the agent spends of its caller's budget is charged to it, and no other amount is told (%s)",
+  async (binding) => {
+    const work = payloadNode("work", async (text: string, ctx) => {
+      ctx.budget.spend({ toolCalls: 2, secretCost: 1 });
+      await ctx.emitChunk({ text });
+      return text;
+    });
+    const { url } = await serve(create(work.to()));
+    const transport = new A2AClientTransport({ bindings: [binding] });
+    for (const streaming of [false, true]) {
+      const ask = remoteNode("ask", { transport, agentUrl: url, skill: "main", streaming });
+      await using flow = create(ask.to()).run();
+      const outcome = await flow.outcome("x", { budget: { toolCalls: 5 } });
+      expect([outcome.status, outcome.spent]).toEqual(["completed", { toolCalls: 2 }]);
+      expect((await flow.outcome("x")).spent).toEqual({});
+    }
+  },
+);

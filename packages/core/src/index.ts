@@ -133,7 +133,7 @@ export type {
   RetryQuestion,
 } from "./graph/node-policy.ts";
 
-export type { TraceStream } from "./engine/results/trace-reader.ts";
+export type { TraceItems, TraceStream } from "./engine/results/trace-reader.ts";
 export type { LoggedItem, StreamItem } from "./engine/results/stream-sink.ts";
 
 export { create, createFrom, type FlowOf, type NoNode } from "./flow/create.ts";

@@ -1,5 +1,12 @@
 import { type Message, type Part, type StreamResponse, type Task, TaskState, type TaskStatus } from "@a2a-js/sdk";
-import { FlowError, FlowErrorCode, type RemoteCallHooks, type RemoteChunk, type RemoteStreamEvent } from "penguiflow";
+import {
+  type Budget,
+  FlowError,
+  FlowErrorCode,
+  type RemoteCallHooks,
+  type RemoteChunk,
+  type RemoteStreamEvent,
+} from "penguiflow";
 import { chunksOf, factsIn, RESULT_ARTIFACT, textOf, valueOf } from "../wire.ts";
 
 const FAILURES: ReadonlyMap<TaskState, string> = new Map([
@@ -50,8 +57,8 @@ export class AnswerReader {
     if (payload === undefined || this.#isDone) return;
     if (payload.$case === "message") {
       this.#isDone = true;
-      const { parts, contextId } = payload.value;
-      yield { done: true, result: valueOf(parts), ...(contextId === "" ? {} : { contextId }) };
+      const { parts, contextId, metadata } = payload.value;
+      yield { done: true, result: valueOf(parts), ...spentIn(metadata), ...(contextId === "" ? {} : { contextId }) };
     } else if (payload.$case === "task") {
       yield* this.#task(payload.value);
     } else if (payload.$case === "artifactUpdate") {
@@ -117,7 +124,7 @@ export class AnswerReader {
     const parts = message?.parts ?? [];
     if (state === TaskState.TASK_STATE_COMPLETED) {
       this.#isDone = true;
-      yield { ...this.#ids, done: true, result: this.#result(parts), state: "completed" };
+      yield { ...this.#ids, done: true, result: this.#result(parts), state: "completed", ...spentIn(metadata) };
     } else if (state === TaskState.TASK_STATE_INPUT_REQUIRED || state === TaskState.TASK_STATE_AUTH_REQUIRED) {
       this.#isDone = true;
       const waits = state === TaskState.TASK_STATE_INPUT_REQUIRED ? "input-required" : "auth-required";
@@ -159,4 +166,10 @@ export class AnswerReader {
     this.#ids = { taskId, ...(contextId === "" ? {} : { contextId }) };
     this.#hooks.onTask?.({ taskId, ...(contextId === "" ? {} : { contextId }) });
   }
+}
+
+/** Returns the amounts that an agent says its task has spent; the caller checks them. */
+function spentIn(metadata: Task["metadata"]): Pick<RemoteStreamEvent, "spent"> {
+  const { spent } = factsIn(metadata);
+  return spent === undefined ? {} : { spent: spent as Budget };
 }

@@ -13,6 +13,7 @@ import {
   type StreamChunk,
   type StreamChunkBase,
   type StreamItem,
+  type TraceItems,
   WM,
 } from "penguiflow";
 import {
@@ -70,7 +71,7 @@ interface Work extends Assignment {
 /** Trace of a task that an earlier process began. */
 export interface FoundTrace {
   readonly flow: ServedFlow;
-  readonly items: AsyncIterable<StreamItem<unknown>>;
+  readonly items: TraceItems<StreamItem<unknown>>;
 }
 
 /** Executes tasks on flows. A trace has the id of its task, and its outcome determines the task's final state. */
@@ -103,6 +104,7 @@ export class FlowExecutor implements AgentExecutor {
     const flow = this.#flowOf(skill);
     turn.publishOn(bus, { id: taskId, contextId }, task === undefined ? 0 : seqOf(task));
     turn.facts = factsOf(skill, facts["traceId"]);
+    turn.budgeted = namesOf(facts["traceBudget"]);
     const work = { ...assignment, flow };
     await this.#work(work, async () => {
       if (task === undefined && this.#skills.answersWithMessage(userMessage)) return await this.#reply(work, request);
@@ -124,6 +126,7 @@ export class FlowExecutor implements AgentExecutor {
     const { skill, callerTraceId } = factsIn(task.metadata);
     turn.publishOn(bus, task, seqOf(task));
     turn.facts = factsOf(skill, callerTraceId);
+    turn.budgeted = namesOf(factsIn(task.history.at(-1)?.metadata)["traceBudget"]);
     const work = { ...assignment, flow };
     await this.#work(work, async () => {
       await turn.task({ ...task, status: working() });
@@ -178,7 +181,7 @@ export class FlowExecutor implements AgentExecutor {
   /** Publishes the items of a trace, and its end. */
   async #follow(
     { flow, tenant, turn }: Work,
-    items: AsyncIterable<StreamItem<unknown>>,
+    items: TraceItems<StreamItem<unknown>>,
     bytesBefore: number | undefined,
     isTakenUp = false,
   ): Promise<void> {
@@ -230,7 +233,7 @@ export class FlowExecutor implements AgentExecutor {
       return;
     }
     if (isBegun) await text(textPart(""), true);
-    await complete(turn, result?.value);
+    await complete(turn, result?.value, spentOf(turn, items.spent));
   }
 
   #requireRoom(taskId: string, bytes: number): void {
@@ -250,7 +253,8 @@ export class FlowExecutor implements AgentExecutor {
       traceId: taskId,
       signal: turn.stop.signal,
     });
-    if (outcome.status === "completed") return await turn.reply(said("", contextId, partsOf(outcome.result)));
+    if (outcome.status === "completed")
+      return await turn.reply(said("", contextId, partsOf(outcome.result), spentOf(turn, outcome.spent)));
     if (outcome.status === "paused") await flow.cancel(taskId, { tenant });
     await turn.task(taskAtWork(request));
     await fail(turn, outcome.error, flow.name);
@@ -283,6 +287,17 @@ export class FlowExecutor implements AgentExecutor {
     const state = isAuthorization ? TaskState.TASK_STATE_AUTH_REQUIRED : TaskState.TASK_STATE_INPUT_REQUIRED;
     await tell(turn, state, question, asked);
   }
+}
+
+/** Returns the names of a budget. */
+function namesOf(budget: unknown): readonly string[] {
+  return typeof budget === "object" && budget !== null ? Object.keys(budget) : [];
+}
+
+/** Returns what a task tells its caller of the amounts it has spent: those that the caller has a budget for. */
+function spentOf(turn: Turn, spent: Budget): Pick<TaskFacts, "spent"> | undefined {
+  const told = Object.entries(spent).filter(([name]) => turn.budgeted.includes(name));
+  return told.length === 0 ? undefined : { spent: Object.fromEntries(told) as Budget };
 }
 
 /** Extracts the payload of a message. */

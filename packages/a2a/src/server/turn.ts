@@ -25,6 +25,8 @@ export class Turn {
   answer: Message | undefined;
   /** Facts attached to every event. */
   facts: TaskFacts = {};
+  /** Names that the budget of the caller's trace has: the caller is told what the task spends of them. */
+  budgeted: readonly string[] = [];
   /** Aborts when the work is no longer wanted. */
   readonly stop = new AbortController();
   #bus: ExecutionEventBus | undefined;

@@ -2,6 +2,7 @@ import { requireKnownKeys, requireTenant } from "../foundation/options.ts";
 import { DEFAULT_HEADERS } from "../message/message.ts";
 import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import type { LoggedItem, StreamItem } from "../engine/results/stream-sink.ts";
+import type { TraceItems } from "../engine/results/trace-reader.ts";
 import type { StreamOptions, TraceOptions, WithLog } from "./call-options.ts";
 import { readTrace } from "./read-trace.ts";
 import { loadingPause, type Running, toldWhenStored } from "./running.ts";
@@ -86,18 +87,18 @@ export class FlowPauses<out Result> {
     token: string,
     value: unknown,
     options: TraceOptions & Pick<StreamOptions, "onLeave"> & WithLog,
-  ): AsyncGenerator<StreamItem<Result> | LoggedItem, void, undefined>;
+  ): TraceItems<StreamItem<Result> | LoggedItem>;
   /** Answers a pause as `resume` does, and yields the chunks and results of the trace from the answer on. */
   resumeStream(
     token: string,
     value: unknown,
     options?: TraceOptions & Pick<StreamOptions, "onLeave">,
-  ): AsyncGenerator<StreamItem<Result>, void, undefined>;
+  ): TraceItems<StreamItem<Result>>;
   resumeStream(
     token: string,
     value: unknown,
     options: TraceOptions & Pick<StreamOptions, "onLeave"> & Partial<WithLog> = {},
-  ): AsyncGenerator<StreamItem<Result> | LoggedItem, void, undefined> {
+  ): TraceItems<StreamItem<Result> | LoggedItem> {
     requireKnownKeys("pauses.resumeStream", options, ["tenant", "onLeave", "log"]);
     requireTenant(options.tenant);
     const { onLeave = "cancel", tenant = DEFAULT_HEADERS.tenant, log } = options;

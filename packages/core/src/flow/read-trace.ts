@@ -61,6 +61,7 @@ export function readTrace<Item>(
     return {
       take: () => sink.take() as Item | undefined,
       next: () => sink.next() as Promise<Item | undefined>,
+      spent: () => sink.spent,
       leave: async () => await leave(await trace),
       accepted: admitted?.promise,
     };

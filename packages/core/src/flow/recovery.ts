@@ -3,6 +3,7 @@ import { requireKnownKeys, requireText, requireTenant } from "../foundation/opti
 import { DEFAULT_HEADERS } from "../message/message.ts";
 import type { UnfinishedTrace } from "../engine/durability.ts";
 import type { StreamItem } from "../engine/results/stream-sink.ts";
+import type { TraceItems } from "../engine/results/trace-reader.ts";
 import type { StreamOptions, TraceOptions } from "./call-options.ts";
 import { readTrace } from "./read-trace.ts";
 import { loading, type Running } from "./running.ts";
@@ -69,7 +70,7 @@ export class FlowRecovery<out Result> {
   async follow(
     traceId: string,
     options: TraceOptions & Pick<StreamOptions, "onLeave"> = {},
-  ): Promise<AsyncGenerator<StreamItem<Result>, void, undefined>> {
+  ): Promise<TraceItems<StreamItem<Result>>> {
     requireText("traceId", traceId);
     requireKnownKeys("recovery.follow", options, ["tenant", "onLeave"]);
     requireTenant(options.tenant);

@@ -2,6 +2,7 @@ import { onAbort } from "../foundation/abort.ts";
 import { describeThrown, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { newId } from "../foundation/ids.ts";
 import { WM } from "../message/controller.ts";
+import type { Budget } from "../message/budget.ts";
 import type { Outcome, PauseTicket } from "../message/outcome.ts";
 import type {
   RemoteCallRequest,
@@ -19,7 +20,10 @@ import type { StreamItem } from "../engine/results/stream-sink.ts";
 /** The part of a flow that the transport calls: any running `Flow`. */
 export interface LoopbackAgent {
   /** Runs the skill on a payload and yields chunks and results as they arrive, like `Flow.stream`. */
-  stream(input: never, options: EmitOptions<never>): AsyncIterable<StreamItem<unknown>>;
+  stream(
+    input: never,
+    options: EmitOptions<never>,
+  ): AsyncIterable<StreamItem<unknown>> & { readonly spent?: Budget | undefined };
   /** Answers pauses of the skill, as `flow.pauses` does. @defaultValue tasks that wait cannot be resumed */
   readonly pauses?: {
     resume(token: string, value: unknown, options: { readonly tenant: string }): Promise<Outcome>;
@@ -64,7 +68,8 @@ export class LoopbackTransport implements RemoteTransport {
   async send(request: RemoteCallRequest): Promise<RemoteCallResult> {
     let last: RemoteStreamEvent | undefined;
     for await (const event of this.stream(request)) last = event;
-    return { result: last?.result, state: last?.state, taskId: last?.taskId, contextId: last?.contextId };
+    const { result, state, spent, taskId, contextId } = last ?? {};
+    return { result, state, taskId, contextId, ...(spent === undefined ? {} : { spent }) };
   }
 
   /**
@@ -165,6 +170,7 @@ class LoopbackTask {
   /** Whether the answer is finished: the task is complete, has failed, or waits for its caller. */
   isOver = false;
   #result: unknown;
+  #spent: Budget | undefined;
   #error: FlowError | undefined;
   /** Pauses that wait for an answer. */
   #pauses: readonly PauseTicket[] = [];
@@ -227,6 +233,7 @@ class LoopbackTask {
           while (this.#isAhead()) await this.#change();
         }
       }
+      this.#spent = items.spent;
     } catch (error) {
       const isPaused = error instanceof FlowError && error.code === FlowErrorCode.TRACE_PAUSED;
       if (isPaused) this.#pauses = error.details?.["pauses"] as readonly PauseTicket[];
@@ -245,8 +252,10 @@ class LoopbackTask {
     try {
       const { tenant } = this;
       const outcome = await agent.pauses?.resume((pauses[0] as PauseTicket).token, message.payload, { tenant });
-      if (outcome?.status === "completed") this.#result = outcome.result;
-      else if (outcome?.status === "paused") this.#pauses = outcome.pauses;
+      if (outcome?.status === "completed") {
+        this.#result = outcome.result;
+        this.#spent = outcome.spent;
+      } else if (outcome?.status === "paused") this.#pauses = outcome.pauses;
       else this.#fail(outcome?.error, skill, agentUrl);
     } catch (error) {
       const isUnfit = error instanceof FlowError && error.code === FlowErrorCode.RESUME_INVALID;
@@ -294,7 +303,8 @@ class LoopbackTask {
           throw this.#error;
         } else if (this.isOver) {
           const [pause] = this.#pauses;
-          if (pause === undefined) yield { ...this.ids, result: this.#result, done: true };
+          const spent = this.#spent === undefined ? {} : { spent: this.#spent };
+          if (pause === undefined) yield { ...this.ids, result: this.#result, ...spent, done: true };
           else {
             const { reason, payload } = pause;
             yield { ...this.ids, result: { reason, payload }, state: "input-required", done: true };

@@ -297,7 +297,7 @@ class RemoteCall {
   }
 
   /** Returns the node's output. */
-  #settle({ result, state = "completed" }: RemoteCallResult): unknown {
+  #settle({ result, state = "completed", spent }: RemoteCallResult): unknown {
     const { skill, agentUrl, interrupts = "fail" } = this.#options;
     const { taskId, contextId } = this.#task ?? { taskId: undefined, contextId: undefined };
     if (state !== "completed" && interrupts === "fail") {
@@ -308,7 +308,10 @@ class RemoteCall {
       });
     }
     if (this.#desk.hasListeners) this.#desk.report({ type: "remote_call_success", ...this.#end(), state });
-    if (state === "completed") return result;
+    if (state === "completed") {
+      if (spent !== undefined) this.#desk.charge(spent);
+      return result;
+    }
     const interrupt: RemoteInterrupt = Object.freeze({
       kind: state,
       prompt: result,

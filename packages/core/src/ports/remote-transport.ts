@@ -70,6 +70,11 @@ export interface RemoteCallResult {
   readonly result: unknown;
   /** State of the task. @defaultValue `"completed"` */
   readonly state?: RemoteState | undefined;
+  /**
+   * Amounts that the task has spent, all its calls together, if it is complete and the agent tells: the caller's trace is
+   * charged with them. Unchecked.
+   */
+  readonly spent?: Budget | undefined;
   readonly taskId?: string | undefined;
   readonly contextId?: string | undefined;
 }
@@ -100,6 +105,8 @@ export interface RemoteStreamEvent {
   readonly result?: unknown;
   /** On the last event: state of the task. @defaultValue `"completed"` */
   readonly state?: RemoteState | undefined;
+  /** On the last event of a complete task: the amounts that it has spent, as in a {@link RemoteCallResult}. */
+  readonly spent?: Budget | undefined;
   readonly taskId?: string | undefined;
   readonly contextId?: string | undefined;
 }

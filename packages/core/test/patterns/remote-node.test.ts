@@ -52,7 +52,7 @@ class FakeAgent implements RemoteTransport {
     let last: RemoteStreamEvent | undefined;
     for await (const event of this.stream(request)) last = event;
     if (last?.done !== true) throw new Error("The connection was lost");
-    return { result: last.result, state: last.state };
+    return { result: last.result, state: last.state, spent: last.spent };
   }
 
   resubscribe(task: RemoteTask): AsyncIterable<RemoteStreamEvent> {
@@ -844,4 +844,84 @@ test("a hundred calls at once get their own answers", async () => {
   const calls = numbers.map((number) => flow.call(number, { tenant: `tenant ${number % 7}` }));
   expect(await Promise.all(calls)).toEqual(numbers.map((number) => number * 2 + 1));
   expect(transport.openTasks).toBe(0);
+});
+
+describe("what an agent has spent", () => {
+  const asking = (transport: RemoteTransport) => remoteNode("ask", { transport, agentUrl: "loop", skill: "work" });
+  const answering = (spent: unknown) =>
+    new FakeAgent(async function* () {
+      yield { done: true, result: "done", spent: spent as Record<string, number> };
+    });
+
+  test("is charged to the trace of its caller when the node's message is committed", async () => {
+    const work = payloadNode("work", (text: string, { budget }) => {
+      budget.spend({ toolCalls: 2, costUsd: 0.25 });
+      return text;
+    });
+    const agent = tidy(create(work.to()).run());
+    const after = payloadNode("after", (_: unknown, { budget }) => budget.left);
+    const flow = tidy(create(asking(new LoopbackTransport({ work: agent })).to(after)).run());
+    const outcome = await flow.outcome("x", { budget: { toolCalls: 5 } });
+    expect(outcome).toMatchObject({ results: [{ toolCalls: 3 }], spent: { toolCalls: 2, costUsd: 0.25 } });
+    // without limits it is counted
+    expect(await flow.outcome("x")).toMatchObject({ spent: { toolCalls: 2, costUsd: 0.25 } });
+  });
+
+  test("is charged once, though the message is handled again", async () => {
+    const agent = answering({ toolCalls: 2 });
+    let fails = 1;
+    const output: Schema<unknown, unknown> = {
+      "~standard": {
+        version: 1,
+        vendor: "test",
+        validate: (value) => (fails-- > 0 ? { issues: [{ message: "not yet" }] } : { value }),
+      },
+    };
+    const policy = { maxRetries: 1, backoffBaseMs: 0, retryIf: () => true };
+    const ask = remoteNode("ask", { transport: agent, agentUrl: "loop", skill: "work", output, policy });
+    const flow = tidy(create(ask.to()).run());
+    expect(await flow.outcome("x", { budget: { toolCalls: 9 } })).toMatchObject({ spent: { toolCalls: 2 } });
+    expect(agent.requests).toHaveLength(2);
+  });
+
+  test("beyond what is left takes all that is left, and its result is not lost", async () => {
+    const flow = tidy(create(asking(answering({ toolCalls: 7 })).to()).run());
+    const outcome = await flow.outcome("x", { budget: { toolCalls: 5 } });
+    expect(outcome).toMatchObject({ status: "completed", result: "done", spent: { toolCalls: 5 } });
+  });
+
+  test.each([[{ toolCalls: -1 }], [{ toolCalls: "many" }], ["nothing"], [null]])(
+    "is ignored when it is no budget: %j",
+    async (spent) => {
+      const logger = logbook();
+      const flow = tidy(create(asking(answering(spent)).to(), { logger }).run());
+      expect(await flow.outcome("x", { budget: { toolCalls: 5 } })).toMatchObject({ status: "completed", spent: {} });
+      expect(logger.lines.map(({ message }) => message)).toEqual(["remote_spent_ignored"]);
+    },
+  );
+
+  test("in a task that waited for its caller is charged when that is complete, once for all its calls", async () => {
+    const work = payloadNode("work", async (text: string, ctx) => {
+      ctx.budget.spend({ toolCalls: 1 });
+      return `${text} ${await ctx.pause<string>({ reason: "well?" })}`;
+    });
+    const transport = new LoopbackTransport({ work: tidy(create(work.to()).run()) });
+    const ask = remoteNode("ask", { transport, agentUrl: "loop", skill: "work", interrupts: "send" });
+    const before: unknown[] = [];
+    const look = payloadNode("look", (asked: RemoteInterrupt | unknown, ctx) => {
+      before.push(ctx.budget.spent);
+      return { ...(asked as RemoteInterrupt) };
+    });
+    const answer = remoteNode("answer", {
+      transport,
+      agentUrl: "loop",
+      skill: "work",
+      continues: ({ payload }) => ({ taskId: (payload as RemoteInterrupt).taskId }),
+    });
+    const flow = tidy(create(ask.to(look), look.to(answer)).run());
+    const outcome = await flow.outcome("x", { budget: { toolCalls: 5 } });
+    expect(before).toEqual([{}]);
+    // the handler that paused is called again
+    expect(outcome).toMatchObject({ status: "completed", spent: { toolCalls: 2 } });
+  });
 });

@@ -4,6 +4,7 @@ import { FinalAnswer } from "../../message/controller.ts";
 import { checkedHeaders, type Message, type MessageHeaders } from "../../message/message.ts";
 import type { FinalOutcome, OutcomeStatus } from "../../message/outcome.ts";
 import type { StoredOutcome } from "../../ports/checkpoint-store.ts";
+import type { TraceKey } from "../../ports/state-store.ts";
 import type { RunKey } from "../../engine/durability.ts";
 import { exhaustionOf } from "../../engine/policies/budget.ts";
 import type { KeptOutcome } from "../../engine/results/kept-outcomes.ts";
@@ -64,17 +65,18 @@ export function savedOutcome(outcome: FinalOutcome, kept: (error: unknown) => Er
   };
 }
 
-/** Restores an outcome. `logs` reads its log, while the store has that. */
+/** Restores an outcome. `logs` reads its log, while the store has that; without them the outcome has none. */
 export function outcomeFrom(
   saved: SavedOutcome,
-  key: RunKey,
+  key: TraceKey & Partial<RunKey>,
   messages: readonly Message[],
-  logs: StoredLogs,
+  logs?: StoredLogs,
 ): FinalOutcome {
   const { status, droppedResults = 0, durationMs, spent = {}, error, reason, emptyReason = "", lastNode } = saved;
-  const { traceId, tenant } = key;
+  const { traceId, tenant, run } = key;
   const results = Object.freeze(messages.map(({ payload }) => payload));
-  const log = saved.log === undefined ? {} : { log: storedLog(logs, key, saved.log) };
+  const isRead = saved.log !== undefined && logs !== undefined && run !== undefined;
+  const log = isRead ? { log: storedLog(logs, { traceId, tenant, run }, saved.log) } : {};
   const kept = { messages: Object.freeze([...messages]), results, droppedResults };
   const base = { traceId, tenant, ...kept, durationMs, spent, ...log };
   if (status === "completed") return Object.freeze({ status, ...base, result: results[0] });

@@ -54,6 +54,7 @@ export class StoredGate implements Gate {
         if (item?.type !== "chunk") await run.stored();
         return item as Item | undefined;
       },
+      spent: () => sink.spent,
       leave: async () => await leave(await begun.catch(() => undefined)),
     };
   }

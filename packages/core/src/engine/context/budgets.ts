@@ -101,6 +101,25 @@ export class Budgets {
     return last === undefined ? undefined : refusal(attempt, account, { ...last, left: 0 });
   }
 
+  /**
+   * Charges amounts that were spent elsewhere when the attempt commits: once, however often its message is handled. Of a
+   * name with too little left, it spends all that is left.
+   */
+  charge(attempt: Attempt, amounts: Budget): void {
+    requireBudget("spent", amounts);
+    const account = this.accountOf(attempt);
+    const { left } = account;
+    const due = Object.entries(amounts).map(([name, amount]) => [
+      name,
+      Math.min(amount, Object.hasOwn(left, name) ? (left[name] ?? 0) : Number.POSITIVE_INFINITY),
+    ]);
+    const charged = Object.fromEntries(due) as Budget;
+    const giveBack = holdUntil(attempt, account.reserve(charged), () => {
+      giveBack();
+      this.#spend(attempt, account, charged);
+    });
+  }
+
   #spend(attempt: Attempt, account: BudgetAccount, amounts: Budget): void {
     this.#engine.ledger.spent(outermost(attempt).trace, attempt, account.spend(amounts), account);
   }

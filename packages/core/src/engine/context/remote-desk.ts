@@ -1,4 +1,4 @@
-import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { errorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import type { FlowEvent } from "../../events/flow-event.ts";
 import type { Context } from "../../graph/handler.ts";
 import type { Budget } from "../../message/budget.ts";
@@ -57,6 +57,15 @@ export class RemoteDesk {
     if (account === undefined) return undefined;
     const left = account.left as Budget;
     return Object.keys(left).length === 0 ? undefined : left;
+  }
+
+  /** Charges the trace with what its remote task has spent. Amounts that are none are ignored: the agent made them up. */
+  charge(spent: Budget): void {
+    try {
+      this.#engine.budgets.charge(this.#attempt, spent);
+    } catch (error) {
+      this.warn("remote_spent_ignored", { node: this.#attempt.node, error: errorPayload(error) });
+    }
   }
 
   /** Key of the remote task, the same for every attempt until one has {@link RemoteDesk.useUp used up} its task. */

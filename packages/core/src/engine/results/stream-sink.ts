@@ -1,3 +1,4 @@
+import type { Budget } from "../../message/budget.ts";
 import type { Message } from "../../message/message.ts";
 import type { Outcome, PauseTicket } from "../../message/outcome.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
@@ -44,6 +45,8 @@ export class StreamSink implements TraceSink {
   /** More than 0 where the outcome is kept: it must be whole. */
   keepResults = 0;
   onRoom: (() => void) | null = null;
+  /** Amounts that the trace has spent, once it has ended. */
+  spent: Budget = {};
   #items: (AnyItem | undefined)[] = [];
   #first = 0;
   /** End of the trace: `error` is `undefined` if it completed. */
@@ -113,6 +116,7 @@ export class StreamSink implements TraceSink {
   }
 
   ended(outcome: Outcome): void {
+    this.spent = outcome.spent;
     this.close(outcome.status === "completed" ? undefined : outcome.error);
   }
 

@@ -1,4 +1,5 @@
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import type { Budget } from "../../message/budget.ts";
 
 /** Source of a {@link TraceReader}'s items. */
 export interface Source<Item> {
@@ -6,14 +7,22 @@ export interface Source<Item> {
   take?(): Item | undefined;
   /** Resolves with the next item, or `undefined` after the last. */
   next(): Promise<Item | undefined>;
+  /** Returns the amounts that the trace has spent, once it has ended. */
+  spent?(): Budget;
   /** Called if the reader leaves before the last item. */
   leave(): Promise<unknown>;
   /** Settles once the flow has accepted or refused the message. Present only if the reader asked for acceptance. */
   readonly accepted?: Promise<void> | undefined;
 }
 
-/** Items of a trace, to be read once and in order. The trace starts with the first read or with `accepted()`. */
-export interface TraceStream<Item> extends AsyncGenerator<Item, void, undefined> {
+/** Items of a trace, to be read once and in order. */
+export interface TraceItems<Item> extends AsyncGenerator<Item, void, undefined> {
+  /** Amounts that the trace has spent, by name, see `ctx.budget`; empty until its end was read. */
+  readonly spent: Budget;
+}
+
+/** Items of a new trace. It starts with the first read or with `accepted()`. */
+export interface TraceStream<Item> extends TraceItems<Item> {
   /**
    * Starts the trace before its first item is read. Resolves once the entry nodes accept its message: their input
    * schemas pass and their edges have room. In a durable flow, it is stored by then. The node validates the message
@@ -83,6 +92,10 @@ export class TraceReader<Item> implements TraceStream<Item> {
     await this.#source.accepted;
   }
 
+  get spent(): Budget {
+    return this.#source?.spent?.() ?? NOTHING;
+  }
+
   next(): Promise<IteratorResult<Item, void>> {
     try {
       if (!this.#isDone) this.#source ??= this.#begin(false);
@@ -138,5 +151,7 @@ export class TraceReader<Item> implements TraceStream<Item> {
     }
   }
 }
+
+const NOTHING: Budget = Object.freeze({});
 
 const DONE: IteratorReturnResult<void> = { done: true, value: undefined };
