@@ -238,7 +238,7 @@ export class BatchWriter {
       if (entry !== undefined || !trace.isOpen) this.#waiters.join(trace);
       const mark = markOf(trace);
       const { run } = trace;
-      // what is left of an ended trace may be its outcome alone
+      // an ended trace may leave its outcome alone, whose log it is
       if (entry !== undefined || outcome !== undefined)
         for (const { at, text } of trace.lasting?.log?.takeUnstored() ?? []) logs.push({ run, at, items: text });
       if (entry !== undefined) put.push(entry);
