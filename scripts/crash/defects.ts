@@ -87,7 +87,7 @@ const defects = {
   /** Finds no trace that has left memory. */
   "lost-rests": (partition) => ({
     async *read(filter) {
-      if (filter?.run === undefined) yield* partition.read(filter);
+      if (filter?.runs === undefined) yield* partition.read(filter);
     },
   }),
 } satisfies Readonly<Record<string, Plant>>;

@@ -18,6 +18,7 @@ export { DEFAULT_TENANT, Message } from "./message/message.ts";
 export type { Meta } from "./message/meta.ts";
 export type {
   CancelledOutcome,
+  ClosedTrace,
   CompletedOutcome,
   EmptyOutcome,
   ExhaustedOutcome,

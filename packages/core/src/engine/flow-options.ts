@@ -12,6 +12,7 @@ import {
   shown,
 } from "../foundation/options.ts";
 import type { Random } from "../foundation/random.ts";
+import type { ClosedTrace } from "../message/outcome.ts";
 import { type Scheduler, systemScheduler } from "../foundation/scheduler.ts";
 import type { Middleware } from "../events/flow-event.ts";
 import { defaultLogger, type Logger, safeLogger } from "../events/logger.ts";
@@ -108,6 +109,14 @@ export interface FlowOptions {
   readonly recorder?: TraceRecorder;
   /** Makes the flow survive a crash: `durable({ checkpoints })` of `penguiflow/durable`. @defaultValue none */
   readonly durability?: Durability;
+  /**
+   * Returns the last items for the log of a trace that ends without a result: it was cancelled, exhausted, or failed. A
+   * durable flow does not close the log of a trace that it may take up again: one that failed or was stopped. Must be
+   * synchronous. When the function throws, the fault is logged.
+   *
+   * @defaultValue the log ends with what its nodes have appended
+   */
+  readonly closeLog?: ((end: ClosedTrace) => readonly unknown[]) | undefined;
   /** Traces every run from inside; shared with playbooks. @defaultValue none */
   readonly instrument?: Instrument;
   /**
@@ -143,6 +152,7 @@ export interface ResolvedOptions {
   readonly recorder: TraceRecorder | undefined;
   readonly durability: Durability | undefined;
   readonly instrument: Instrument | undefined;
+  readonly closeLog: ((end: ClosedTrace) => readonly unknown[]) | undefined;
   readonly asyncScope: () => AsyncScope;
   /** Async context of observers, stores and other work outside every trace. */
   readonly homeScope: AsyncScope;
@@ -173,7 +183,7 @@ const OF_A_RUN: ReadonlySet<string> = new Set(["homeScope", "waitsForLease", "ou
  * @throws TypeError, RangeError if an option is unknown or out of range
  */
 export function resolveOptions(options: FlowOptions): ResolvedOptions {
-  for (const name of ["asyncScope", "recorder", "random"] as const)
+  for (const name of ["asyncScope", "closeLog", "recorder", "random"] as const)
     if (options[name] !== undefined) requireFunction(name, options[name]);
   for (const [name, methods] of PORTS) if (options[name] !== undefined) requireMethods(name, options[name], methods);
   const resolved: ResolvedOptions = {
@@ -193,6 +203,7 @@ export function resolveOptions(options: FlowOptions): ResolvedOptions {
     recorder: options.recorder,
     durability: options.durability,
     instrument: options.instrument,
+    closeLog: options.closeLog,
     asyncScope: options.asyncScope ?? captureScope,
     homeScope: options.asyncScope?.() ?? EMPTY_SCOPE,
     waitsForLease: true,

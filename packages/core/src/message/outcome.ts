@@ -113,3 +113,13 @@ export type Outcome<Result = unknown> = FinalOutcome<Result> | PausedOutcome<Res
 
 /** The status of a final outcome. */
 export type OutcomeStatus = FinalOutcome["status"];
+
+/** The end of a trace without a result, from which a flow makes the last items of its log. */
+export interface ClosedTrace {
+  readonly traceId: string;
+  readonly tenant: string;
+  readonly status: Exclude<OutcomeStatus, "completed">;
+  readonly error: FlowError;
+  /** Amounts that the trace has spent, by name. */
+  readonly spent: Budget;
+}

@@ -1,8 +1,19 @@
 import { describe, expect, test } from "vitest";
-import { create, joinK, type Message, node, payloadNode, shape, WM } from "penguiflow";
+import {
+  type ClosedTrace,
+  create,
+  joinK,
+  MemoryCheckpointStore,
+  type Message,
+  node,
+  payloadNode,
+  shape,
+  WM,
+} from "penguiflow";
+import { durable } from "penguiflow/durable";
 import { TestClock } from "penguiflow/testing";
 import { gate, passing, running } from "../fixtures/quiet-flow.ts";
-import { rejection } from "../fixtures/watched-flow.ts";
+import { logbook, rejection } from "../fixtures/watched-flow.ts";
 
 const end = payloadNode("end", (value: unknown) => value);
 
@@ -263,5 +274,61 @@ describe("wrong use of a log is refused:", () => {
     });
     expect(() => create(many.to(end), { limits: { maxLogItems: 0 } })).toThrow(RangeError);
     expect(() => create(many.to(end), { limits: { maxKeptLogs: -1 } })).toThrow(RangeError);
+  });
+});
+
+describe("the log of a trace that ends without a result", () => {
+  const closing = {
+    closeLog: ({ status, error, spent }: ClosedTrace) => [{ status, code: error.code, spent }],
+    limits: { maxKeptLogs: 5 },
+    graceMs: 5,
+  };
+  const note = payloadNode("note", async (text: string, ctx) => {
+    await ctx.log.append([text]);
+    ctx.budget.spend({ steps: 1 });
+    return text;
+  });
+  const last = payloadNode("last", async (text: string, ctx) => {
+    if (text === "fails") throw new Error("no");
+    if (text === "hangs") await ctx.pause({ reason: "?" });
+    return text === "empty" ? undefined : text;
+  });
+
+  test("is closed with items that say how, for its reader, its outcome and later", async () => {
+    const flow = running(create(note.to(last), closing));
+    const failed = await flow.outcome("fails", { traceId: "1" });
+    expect(await failed.log?.read()).toEqual(["fails", { status: "failed", code: "NODE_EXCEPTION", spent: { steps: 1 } }]);
+    expect(await flow.log("1")).toEqual(await failed.log?.read());
+    await flow.outcome("hangs", { traceId: "2" });
+    await flow.cancel("2");
+    expect((await flow.log("2")).at(-1)).toMatchObject({ status: "cancelled", code: "TRACE_CANCELLED" });
+    const items: unknown[] = [];
+    await rejection(
+      (async () => {
+        for await (const item of flow.stream("empty", { log: true })) items.push(item);
+      })(),
+    );
+    expect(items.at(-1)).toMatchObject({ type: "log", at: 1, items: [{ status: "empty", code: "NO_RESULT" }] });
+  });
+
+  test("is not closed when there is a result, or when a durable flow may take the trace up again", async () => {
+    const flow = running(create(note.to(last), closing));
+    expect(await (await flow.outcome("fine")).log?.read()).toEqual(["fine"]);
+    const durability = durable({ checkpoints: new MemoryCheckpointStore() });
+    await using kept = create(note.to(last), { ...closing, durability, logger: logbook() }).run();
+    expect(await (await kept.outcome("fails")).log?.read()).toEqual(["fails"]);
+    await kept.outcome("hangs", { traceId: "2" });
+    await kept.cancel("2");
+    expect((await kept.log("2")).at(-1)).toMatchObject({ status: "cancelled" });
+  });
+
+  test("stays as it is when the function throws, and the fault is logged", async () => {
+    const logger = logbook();
+    const closeLog = () => {
+      throw new Error("broken");
+    };
+    const flow = running(create(note.to(last), { ...closing, closeLog, logger }));
+    expect(await (await flow.outcome("fails")).log?.read()).toEqual(["fails"]);
+    expect(JSON.stringify(logger)).toContain("close_log_failed");
   });
 });

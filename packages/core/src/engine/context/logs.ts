@@ -1,6 +1,7 @@
-import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { describeThrown, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { requireInteger, shown } from "../../foundation/options.ts";
-import type { OutcomeLog } from "../../message/outcome.ts";
+import type { Logger } from "../../events/logger.ts";
+import type { ClosedTrace, OutcomeLog } from "../../message/outcome.ts";
 import type { DurableRun } from "../durability.ts";
 import type { Ledger } from "../observe/ledger.ts";
 import type { Attempt } from "../state/attempt.ts";
@@ -11,7 +12,12 @@ import type { HandlerWaits } from "./handler-waits.ts";
 
 /** Engine parts that {@link Logs} calls. */
 export interface LogsHost {
-  readonly options: { readonly limits: { readonly maxLogItems: number; readonly maxKeptLogs: number } };
+  readonly options: {
+    readonly name: string;
+    readonly logger: Logger;
+    readonly limits: { readonly maxLogItems: number; readonly maxKeptLogs: number };
+    readonly closeLog: ((end: ClosedTrace) => readonly unknown[]) | undefined;
+  };
   readonly durable: DurableRun | undefined;
   readonly ledger: Ledger;
   readonly traces: TraceTable;
@@ -81,6 +87,27 @@ export class Logs {
       sink.logged?.(row, OWN);
     }
     return count;
+  }
+
+  /** Closes the log of a trace that ends without a result. */
+  close(trace: Trace, status: ClosedTrace["status"], error: FlowError): void {
+    const { durable, options } = this.#engine;
+    // such a trace may be taken up again
+    const isKept = durable !== undefined && (status === "failed" || status === "stopped");
+    if (options.closeLog === undefined || isKept) return;
+    const { id: traceId, tenant, origin } = trace;
+    const spent = (origin === null ? trace.extras?.account?.spent : undefined) ?? {};
+    try {
+      const items = options.closeLog({ traceId, tenant, status, error, spent });
+      if (items.length === 0) return;
+      durable?.requireFit(items, "items", options.name);
+      const log = ((trace.lasting ??= new Lasting()).log ??= new TraceLog(0));
+      const writer = { isOver: false };
+      log.add(writer, [...items], origin === null ? durable?.textOf(items) : undefined);
+      for (const row of log.commit(writer)) trace.sink.logged?.(row, OWN);
+    } catch (fault) {
+      options.logger.error("close_log_failed", { flow: options.name, traceId, tenant, error: describeThrown(fault) });
+    }
   }
 
   /** Returns access to the log as it is now, which outlasts the trace. */

@@ -49,7 +49,11 @@ interface EndingHost {
     ended(trace: Trace): void;
     unloaded(trace: Trace): void;
   };
-  readonly logs: { ended(trace: Trace): void; viewOf(trace: Trace, log: TraceLog): OutcomeLog };
+  readonly logs: {
+    close(trace: Trace, status: Exclude<OutcomeStatus, "completed">, error: FlowError): void;
+    ended(trace: Trace): void;
+    viewOf(trace: Trace, log: TraceLog): OutcomeLog;
+  };
   /** Called when a trace has ended and its last handler has returned or was abandoned. */
   traceLeft(trace: Trace): void;
 }
@@ -360,6 +364,7 @@ export class Ending {
     last?: Attempt,
   ): CancelState {
     const engine = this.#engine;
+    if (error !== undefined && status !== "completed") engine.logs.close(trace, status, error);
     const text = error?.message ?? `its trace ${status} without it`;
     const outcome = this.#outcome(trace, status, error, reason);
     // sends blocked by a pending join must reject, although the trace itself has completed without an error
