@@ -1,6 +1,7 @@
 import type { LanguageModelV4, LanguageModelV4Prompt } from "@ai-sdk/provider";
 import { type ArtifactStore, type FlowOptions, MemoryCheckpointStore, type Schema, systemClock } from "penguiflow";
 import { durable } from "penguiflow/durable";
+import { closeLog } from "./flow/close-log.ts";
 import type { PlannerParts } from "./flow/parts.ts";
 import type { Memory } from "./memory/thread-memory.ts";
 import type { ModelSettings, Prices } from "./model/model-turn.ts";
@@ -58,7 +59,7 @@ export interface PlannerOptions<Tools extends readonly (Tool | ToolSource)[], Ou
   /** Keeps results whole that are too long for the model. @defaultValue the model gets their beginning alone */
   readonly artifacts?: ArtifactStore | undefined;
   /** Options of the flow: durability, stores, instrument, clock. Its name is the planner's. */
-  readonly flow?: Omit<FlowOptions, "name" | "allowCycles"> | undefined;
+  readonly flow?: Omit<FlowOptions, "name" | "allowCycles" | "closeLog"> | undefined;
 }
 
 /** Number of ended runs whose trajectory can still be read. */
@@ -118,7 +119,12 @@ export function flowOptionsOf({
   const runsFlows = tools.some((one) => "goesOn" in one && one.goesOn === true);
   // a flow that is not durable begins again after each question, with all that runs below it
   const durability = flow.durability ?? (runsFlows ? durable({ checkpoints: new MemoryCheckpointStore() }) : undefined);
-  return { ...flow, limits, ...(durability !== undefined && { durability }) };
+  return {
+    ...flow,
+    limits,
+    closeLog: closeLog(flow.clock ?? systemClock),
+    ...(durability !== undefined && { durability }),
+  };
 }
 
 function requireModel(planner: string, model: unknown): void {

@@ -110,7 +110,27 @@ describe("the log", () => {
       return (await all(planner.trajectory("r", "default"))).map(({ type }) => type);
     };
     expect((await leave(make(), "detach")).at(-1)).toBe("end");
-    expect(await leave(make(), "cancel")).not.toContain("end");
+    expect((await leave(make(), "cancel")).at(-1)).toBe("end");
+  });
+
+  test("an end from outside is the last event of the stream and of the trajectory", async () => {
+    const model = scriptedModel([{ calls: [{ tool: "look" }] }, "Done"]);
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    const look = reads("look", async (_, { signal }) => {
+      begin();
+      await new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(new Error("stopped"))));
+    });
+    const planner = running(createPlanner({ name: "p", model, tools: [look] }));
+    const controller = new AbortController();
+    const told = all(planner.stream("?", { runId: "r", signal: controller.signal }));
+    await begun;
+    controller.abort("enough");
+    expect((await told).at(-1)).toMatchObject({
+      seq: 3,
+      step: 1,
+      end: { status: "cancelled", reason: "enough", steps: [{}] },
+    });
+    expect(await all(planner.trajectory("r", "default"))).toEqual(await told);
   });
 
   test("case 49: a reader that is slow slows the model's stream", async () => {

@@ -19,7 +19,7 @@ export function answerNode(parts: PlannerParts): LoopNode {
     const code = end.status === "failed" ? { code: end.code } : {};
     const which = end.status === "exhausted" ? { which: end.which } : {};
     ctx.tell({ type: "app.planner.end", data: { status, ...code, ...which, spent } });
-    return planEnd(end, { runId: ctx.traceId, steps: [], spent });
+    return planEnd(end, { runId: ctx.traceId, steps: [], spent }) as BareEnd<unknown>;
   };
   return node(
     { name: NODES.answer, policy: { maxRetries: 2, concurrency: Number.POSITIVE_INFINITY } },

@@ -15,7 +15,7 @@ interface Remembered {
 
 /**
  * An item of a run's log. It is written once; the prompt, the steps and the events of a run are projections of its
- * entries. `at` is epoch milliseconds, `step` the number of the model call before it.
+ * entries. `at` is epoch milliseconds, `step` the number of the model call before it; `OUTSIDE` for an end from outside.
  */
 export type Entry = { readonly at: number; readonly step: number } & (
   | { readonly type: "memory"; readonly summary?: string | undefined; readonly turns: readonly Remembered[] }
@@ -59,6 +59,7 @@ export type Entry = { readonly at: number; readonly step: number } & (
 
 /** The end of a run, as data. */
 export type Ending =
+  | { readonly status: "cancelled"; readonly reason: string }
   | { readonly status: "completed"; readonly text: string; readonly output: unknown }
   | {
       readonly status: "exhausted";
@@ -74,3 +75,6 @@ export type Ending =
 
 /** An entry without the fields that all entries have. */
 export type EntryInit = Entry extends infer Each ? (Each extends Entry ? Omit<Each, "at" | "step"> : never) : never;
+
+/** Step of an end that no node of the loop has reached: the run was cancelled, or its deadline has passed. */
+export const OUTSIDE = -1;

@@ -75,8 +75,8 @@ export type PlanResult<Output = string> =
 export type BareEnd<Output = string> = Exclude<PlanEnd<Output>, { readonly status: "cancelled" }>;
 
 /** Makes an end from its data. */
-export function planEnd<Output>(end: Ending, base: PlanBase): BareEnd<Output> {
-  if (end.status !== "failed") return { ...base, ...end } as BareEnd<Output>;
+export function planEnd<Output>(end: Ending, base: PlanBase): PlanEnd<Output> {
+  if (end.status !== "failed") return { ...base, ...end } as PlanEnd<Output>;
   const { status, code, message, text } = end;
   return { ...base, status, code, error: { name: "PlanError", message, code }, ...(text !== undefined && { text }) };
 }

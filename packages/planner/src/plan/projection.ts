@@ -1,4 +1,4 @@
-import type { Entry } from "./entry.ts";
+import { type Entry, OUTSIDE } from "./entry.ts";
 import type { Json } from "./json.ts";
 import type { Turn } from "./log-item.ts";
 import { type PlanEnd, planEnd, type Step, type StepCall } from "./plan-end.ts";
@@ -68,10 +68,10 @@ export class Projection<Output = unknown, Names extends string = string> {
   add(entries: readonly Entry[], { runId, path }: EventPlace): PlanEvent<Output, Names>[] {
     const events: PlanEvent<Output, Names>[] = [];
     for (const entry of entries) {
-      this.step = entry.step;
+      if (entry.step !== OUTSIDE) this.step = entry.step;
       for (const event of this.#eventsOf(entry, runId)) {
         this.seq += 1;
-        events.push({ seq: this.seq, at: entry.at, runId, step: entry.step, path, ...event } as PlanEvent<
+        events.push({ seq: this.seq, at: entry.at, runId, step: this.step, path, ...event } as PlanEvent<
           Output,
           Names
         >);

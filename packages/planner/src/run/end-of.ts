@@ -1,7 +1,7 @@
-import { BudgetExhausted, type ErrorPayload, FlowError, FlowErrorCode, type Outcome } from "penguiflow";
+import { type ErrorPayload, FlowError, FlowErrorCode, type Outcome } from "penguiflow";
 import { amounts, type PlanBudget } from "../plan/budget.ts";
 import type { Entry } from "../plan/entry.ts";
-import type { BareEnd, PlanBase, PlanEnd, PlanResult } from "../plan/plan-end.ts";
+import type { BareEnd, PlanBase, PlanResult } from "../plan/plan-end.ts";
 import { Projection } from "../plan/projection.ts";
 import { questionOf } from "../flow/people.ts";
 
@@ -43,15 +43,6 @@ export async function resultOf<Output>(outcome: Outcome<BareEnd<Output>>): Promi
     case "stopped":
       return { ...base, status: "failed", code: "RUN_FAILED", error: plain(outcome.error) };
   }
-}
-
-/** Makes the end of a run whose stream ended with an error. */
-export function endOfError<Output>(error: FlowError, base: PlanBase): PlanEnd<Output> {
-  if (error.code === FlowErrorCode.TRACE_CANCELLED) return { ...base, status: "cancelled", reason: error.unwrap() };
-  if (error.code === FlowErrorCode.DEADLINE_EXCEEDED) return { ...base, status: "exhausted", which: "deadline" };
-  if (error instanceof BudgetExhausted)
-    return { ...base, status: "exhausted", which: error.budget as keyof PlanBudget };
-  return { ...base, status: "failed", code: "RUN_FAILED", error: plain(error) };
 }
 
 /** Returns an error as data, without the stacks that tell of the program. */

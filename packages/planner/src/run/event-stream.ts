@@ -8,11 +8,12 @@ import {
 } from "penguiflow";
 import { questionOf } from "../flow/people.ts";
 import type { Entry } from "../plan/entry.ts";
-import type { PlanBase } from "../plan/plan-end.ts";
 import type { PlanEvent } from "../plan/plan-event.ts";
 import { Projection } from "../plan/projection.ts";
 import type { Question } from "../plan/question.ts";
-import { endOfError, isRefusal } from "./end-of.ts";
+import { endingOf } from "../flow/close-log.ts";
+import { type PlanBase, planEnd } from "../plan/plan-end.ts";
+import { isRefusal } from "./end-of.ts";
 
 type Items = AsyncIterable<StreamItem<unknown> | LoggedItem>;
 
@@ -69,10 +70,11 @@ export async function* eventsOf<Output, Names extends string>({
       return;
     }
     if (isRefusal(error)) throw error;
-    const { steps, step, tokens, costUsd, toolCalls } = projection;
+    // a durable run that failed or was stopped may be taken up again: its log has no end yet
+    if (projection.end !== undefined) return;
+    const { steps, step, toolCalls, tokens, costUsd } = projection;
     const base: PlanBase = { runId, steps, spent: { steps: step, toolCalls, tokens, costUsd } };
-    projection.seq += 1;
-    yield told([], step, { type: "end", end: endOfError(error as FlowError, base) });
+    yield told([], step, { type: "end", end: planEnd<Output>(endingOf(error as FlowError), base) });
   }
 }
 
