@@ -2,8 +2,12 @@ import { describe, expect, test } from "vitest";
 import { MemoryArtifactStore } from "penguiflow";
 import { artifactStoreContract } from "penguiflow/testing";
 
+const rules = artifactStoreContract({ make: () => new MemoryArtifactStore() });
+
 describe("the artifact store in memory", () => {
-  for (const { name, run } of artifactStoreContract({ make: () => new MemoryArtifactStore() })) test(name, run);
+  test.for(rules)("$name", async ({ run }) => {
+    await expect(run()).resolves.toBeUndefined();
+  });
 
   test("removes the oldest content when it is full, and never the newest", async () => {
     const store = new MemoryArtifactStore({ maxBytes: 10 });
