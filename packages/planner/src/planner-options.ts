@@ -1,5 +1,6 @@
 import type { LanguageModelV4, LanguageModelV4Prompt } from "@ai-sdk/provider";
 import { type ArtifactStore, type FlowOptions, MemoryCheckpointStore, type Schema, systemClock } from "penguiflow";
+import { requireKnownKeys } from "penguiflow/adapter";
 import { durable } from "penguiflow/durable";
 import { closeLog } from "./flow/close-log.ts";
 import type { PlannerParts } from "./flow/parts.ts";
@@ -62,6 +63,27 @@ export interface PlannerOptions<Tools extends readonly (Tool | ToolSource)[], Ou
   readonly flow?: Omit<FlowOptions, "name" | "allowCycles" | "closeLog"> | undefined;
 }
 
+const OPTIONS: readonly (keyof PlannerOptions<[], unknown>)[] = [
+  "name",
+  "model",
+  "instructions",
+  "tools",
+  "output",
+  "outputSchema",
+  "budget",
+  "onExhausted",
+  "memory",
+  "policy",
+  "credentials",
+  "prompt",
+  "mode",
+  "repairs",
+  "settings",
+  "prices",
+  "artifacts",
+  "flow",
+];
+
 /** Number of ended runs whose trajectory can still be read. */
 const KEPT_LOGS = 1000;
 
@@ -74,6 +96,7 @@ const LOG_ITEMS = 100_000;
  * @throws TypeError, RangeError when an option is missing or out of range
  */
 export function partsOf(options: PlannerOptions<readonly (Tool | ToolSource)[], unknown>): PlannerParts {
+  requireKnownKeys("createPlanner", options, OPTIONS);
   const { name, model, instructions = "", policy = [], budget = {}, output, repairs = 2, mode = "native" } = options;
   const { onExhausted = "stop" } = options;
   if (typeof name !== "string" || name.trim() === "")

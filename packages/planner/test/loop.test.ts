@@ -61,6 +61,10 @@ describe("the loop", () => {
     expect(() => reads("a.b")).toThrow('must be 1 to 64 of A-Z, a-z, 0-9, "_" and "-": got "a.b"');
     expect(make({ budget: { steps: -1 } })).toThrow('Option "budget.steps" must be a number of 0 or more: got -1');
     expect(make({ budget: { stpes: 1 } })).toThrow('has no limit "stpes"');
+    expect(make({ tool: [] })).toThrow('"tool"');
+    expect(() => reads("look", undefined, { retries: 1 } as never)).toThrow('"retries"');
+    expect(() => toolsFrom("s", [], { concurrency: 0 })).toThrow("must be a whole number of 1 or more: got 0");
+    expect(make({ mode: "text" })).toThrow('Option "mode" of planner "p" must be one of native, json: got "text"');
   });
 
   test("case 3: a call of an unknown tool is told with the names there are, and the run goes on", async () => {

@@ -4,8 +4,9 @@ import type { Decision, Question } from "./question.ts";
 import type { ToolOutput } from "./tool-output.ts";
 
 /**
- * An event of a run, in order of `seq`, gapless. The last one is `end` or `paused`. `text`, `reasoning` and `progress`
- * are told while they happen and are not stored: they carry the number of the stored event before them.
+ * An event of a run. `seq` counts the stored ones, without a gap. `text`, `reasoning`, `progress`, `question`, `paused`
+ * and whatever happens in a planner below are told and not stored: they carry the number of the stored event before
+ * them. The last event is `end` or `paused`.
  */
 export type PlanEvent<Output = string, Names extends string = string> = {
   readonly seq: number;

@@ -1,4 +1,5 @@
 import type { Schema } from "penguiflow";
+import { requireKnownKeys } from "penguiflow/adapter";
 import type { Json } from "../plan/json.ts";
 import type { ToolOutput } from "../plan/tool-output.ts";
 import { checkAgainst, jsonSchemaOf } from "./json-schema.ts";
@@ -6,6 +7,22 @@ import type { Effects, Tool, ToolContext, ToolInit } from "./tool.ts";
 
 const NAME = /^[\w-]{1,64}$/;
 const EFFECTS: ReadonlySet<Effects> = new Set(["reads", "idempotent", "writes"]);
+
+const OPTIONS = [
+  "name",
+  "description",
+  "input",
+  "jsonSchema",
+  "output",
+  "effects",
+  "approval",
+  "timeoutMs",
+  "maxRetries",
+  "ifUnknown",
+  "maxResultChars",
+  "toModel",
+  "run",
+];
 
 /** Output that does not fit the schema of its tool. */
 export class OutputInvalid extends Error {
@@ -48,6 +65,7 @@ export function makeTool<const Name extends string, In extends Schema<unknown, u
   init: ToolInit<Name, In, Out, Resources>,
   goesOn: boolean,
 ): Tool<Name> {
+  requireKnownKeys(`tool "${String(init.name)}"`, init, OPTIONS);
   const { name, description, effects, approval = false, ifUnknown = "tell" } = init;
   requireName(name);
   if (typeof description !== "string" || description === "")

@@ -13,7 +13,7 @@ export interface ListRequest {
 export interface ToolSource {
   /** Prefix of its tools' names: `gh` makes `gh_search`. Empty for none. */
   readonly name: string;
-  /** Calls at the same time, of all runs together. @defaultValue 8 */
+  /** Calls at the same time, of all runs and planners together; with `perCaller`, of each planner. @defaultValue 8 */
   readonly concurrency?: number | undefined;
   /** Calls at the same time of one caller (tenant and user). @defaultValue none */
   readonly perCaller?: number | undefined;

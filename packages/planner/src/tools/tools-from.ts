@@ -1,3 +1,4 @@
+import { requireKnownKeys } from "penguiflow/adapter";
 import type { Tool } from "./tool.ts";
 import type { ToolSource } from "./source.ts";
 
@@ -10,6 +11,7 @@ export type SourceLimits = Pick<ToolSource, "concurrency" | "perCaller" | "signs
  * @throws RangeError when a limit is no whole number of 1 or more
  */
 export function toolsFrom(name: string, tools: readonly Tool[], limits: SourceLimits = {}): ToolSource {
+  requireKnownKeys(`source "${name}"`, limits, ["concurrency", "perCaller", "signsIn", "signIn"]);
   for (const limit of ["concurrency", "perCaller"] as const) {
     const value = limits[limit];
     if (value !== undefined && !(Number.isInteger(value) && value >= 1))
