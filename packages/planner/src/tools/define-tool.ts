@@ -65,7 +65,7 @@ export function makeTool<const Name extends string, In extends Schema<unknown, u
   init: ToolInit<Name, In, Out, Resources>,
   goesOn: boolean,
 ): Tool<Name> {
-  requireKnownKeys(`tool "${String(init.name)}"`, init, OPTIONS);
+  requireKnownKeys(`tool "${init.name}"`, init, OPTIONS);
   const { name, description, effects, approval = false, ifUnknown = "tell" } = init;
   requireName(name);
   if (typeof description !== "string" || description === "")
