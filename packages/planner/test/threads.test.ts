@@ -67,6 +67,28 @@ describe("threads", () => {
     expect((await all(made.stream("Second", options))).at(-1)).toMatchObject({ end: { code: "THREAD_PAUSED" } });
   });
 
+  test("a message into a plan is seen by it, and not by the planner below that runs meanwhile", async () => {
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    const { promise: go, resolve: goOn } = Promise.withResolvers<void>();
+    const look = reads("look", async () => {
+      begin();
+      await go;
+    });
+    const below = scriptedModel([{ calls: [{ tool: "look" }] }, "Seen"]);
+    const sub = createPlanner({ name: "sub", model: below, tools: [look] });
+    const calls = [{ tool: "ask", args: { task: "t" } }];
+    const { planner: made, model } = planner([{ calls }, "Done"], {
+      tools: [sub.tool({ name: "ask", description: "Asks" })],
+    });
+    const end = made.run("Look", { runId: "r" });
+    await begun;
+    await made.steer("r", "Be brief", { tenant: "default", by: "ada" });
+    goOn();
+    await end;
+    expect(JSON.stringify(below.calls)).not.toContain("Be brief");
+    expect(JSON.stringify(model.calls[1]?.prompt)).toContain("Be brief");
+  });
+
   test("a message into a running plan is seen once, with the next model call", async () => {
     const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
     const { promise: go, resolve: goOn } = Promise.withResolvers<void>();

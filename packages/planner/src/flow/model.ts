@@ -38,7 +38,7 @@ export function modelNode(parts: PlannerParts): LoopNode {
     const taken = takeStep(loop, ctx);
     const which = typeof taken === "string" ? taken : undefined;
     if (which !== undefined && onExhausted === "stop") return { loop, end: { status: "exhausted", which } };
-    const heard = steered(ctx);
+    const heard = steered(loop, ctx);
     const told = heard.map((said): Entry => ({ ...said, at: clock.epochNow(), step: step - 1 }));
     const entries = [...(await ctx.log.read<Entry>()), ...told];
     const startedAt = clock.now();
@@ -90,7 +90,9 @@ function takeStep({ budget, spent }: Loop, ctx: Context): Reservation | keyof Pl
 }
 
 /** Takes the messages by which people steer the run. */
-function steered(ctx: Context): Extract<EntryInit, { type: "said" }>[] {
+function steered({ path }: Loop, ctx: Context): Extract<EntryInit, { type: "said" }>[] {
+  // signals are those of the whole run: a planner below would take what was said to the one above
+  if (path.length > 0) return [];
   return ctx
     .signals<Steering>(STEER)
     .take()
