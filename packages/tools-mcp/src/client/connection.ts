@@ -1,0 +1,153 @@
+import {
+  Client,
+  type ElicitRequestParams,
+  type ElicitResult,
+  type Tool as ServerTool,
+  type Transport,
+} from "@modelcontextprotocol/client";
+import type { Clock } from "penguiflow";
+import type { Identity } from "./transports.ts";
+import { unlessAborted } from "./unless-aborted.ts";
+
+/** A call in progress that can pass its server's questions on to a person. */
+export interface Asker {
+  ask(params: ElicitRequestParams): Promise<ElicitResult>;
+}
+
+interface List {
+  readonly tools: Promise<readonly ServerTool[]>;
+  readonly at: number;
+}
+
+/** What a connection needs beside its transport. */
+export interface ConnectionInit {
+  readonly identity: Identity;
+  readonly clock: Clock;
+  /** Milliseconds for connecting, and for listing the tools. */
+  readonly timeoutMs: number;
+  readonly onClosed: () => void;
+}
+
+/** Age at which a list of tools is read again, though the server has announced no change: announcements can be lost. */
+const LIST_MAX_AGE_MS = 60_000;
+
+/**
+ * A connection to a server.
+ *
+ * States: open → closed (by either side). A list of its tools is unread, fresh, or stale after an announced change.
+ */
+export class Connection {
+  readonly client: Client;
+  readonly identity: Identity;
+  /** Calls in progress. */
+  readonly #askers = new Set<Asker>();
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  /** Whether the server announces changes of its tools. */
+  #announces = false;
+  #list: List | undefined;
+  #isClosed = false;
+
+  private constructor(identity: Identity, clock: Clock, timeoutMs: number) {
+    this.identity = identity;
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+    this.client = new Client(
+      { name: "penguiflow", version: "1" },
+      {
+        // neither sampling nor roots: a server that asks for them is refused by the SDK
+        capabilities: { elicitation: { form: {}, url: {} } },
+        versionNegotiation: { mode: "auto" },
+        inputRequired: { autoFulfill: false },
+        listChanged: { tools: { autoRefresh: false, debounceMs: 0, onChanged: () => this.#forgetList() } },
+      },
+    );
+    this.client.setRequestHandler("elicitation/create", async ({ params }) => await this.#elicit(params));
+  }
+
+  /** Connects over a transport. */
+  static async open(
+    transport: Transport,
+    { identity, clock, timeoutMs, onClosed }: ConnectionInit,
+  ): Promise<Connection> {
+    const connection = new Connection(identity, clock, timeoutMs);
+    const { client } = connection;
+    // what matters of it comes as the failure of a request
+    client.onerror = () => {};
+    try {
+      await client.connect(transport, { timeout: timeoutMs });
+    } catch (error) {
+      await transport.close().catch(() => {});
+      throw error;
+    }
+    client.onclose = () => {
+      connection.#isClosed = true;
+      onClosed();
+    };
+    connection.#announces = client.getServerCapabilities()?.tools?.listChanged === true;
+    const subscription = client.autoOpenedSubscription;
+    if (client.getProtocolEra() === "modern") {
+      connection.#announces &&= subscription !== undefined;
+      void subscription?.closed.then(() => {
+        connection.#announces = false;
+        connection.#forgetList();
+      });
+    }
+    return connection;
+  }
+
+  /** Whether a question of the server comes as the result of the call that it belongs to. */
+  get asksInResults(): boolean {
+    return this.client.getProtocolEra() === "modern";
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Reads the tools of the server, all pages; from memory while the server would have announced a change. */
+  async tools(signal: AbortSignal): Promise<readonly ServerTool[]> {
+    const now = this.#clock.now();
+    let list = this.#list;
+    if (list === undefined || !this.#announces || now - list.at >= LIST_MAX_AGE_MS) {
+      const read: List = { tools: this.#readTools(), at: now };
+      list = read;
+      this.#list = read;
+      read.tools.catch(() => {
+        if (this.#list === read) this.#list = undefined;
+      });
+    }
+    return await unlessAborted(list.tools, signal);
+  }
+
+  /** Runs a call that can pass questions of the server on. */
+  async withAsker<Value>(asker: Asker, call: () => Promise<Value>): Promise<Value> {
+    this.#askers.add(asker);
+    try {
+      return await call();
+    } finally {
+      this.#askers.delete(asker);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.client.close();
+  }
+
+  async #readTools(): Promise<readonly ServerTool[]> {
+    const { tools } = await this.client.listTools(undefined, { timeout: this.#timeoutMs });
+    return tools;
+  }
+
+  #forgetList(): void {
+    this.#list = undefined;
+  }
+
+  async #elicit(params: ElicitRequestParams): Promise<ElicitResult> {
+    const [asker, ...others] = this.#askers;
+    // the question does not say which call it belongs to: with several, it could reach another person
+    if (asker === undefined || others.length > 0) return { action: "cancel" };
+    return await asker.ask(params);
+  }
+}
