@@ -205,16 +205,33 @@ describe.each(["legacy", "modern"] as const)("a %s client", (era) => {
 
   test("is asked again, with the reason, after an answer that does not fit", async () => {
     const answers = [{ ok: "perhaps" }, { ok: true }];
-    const { client, asked } = await connected(era, [{ flow: asking(), name: "ask", description: "Asks", question: ({ reason }) => ({ message: reason, schema: { type: "object", properties: { ok: { type: "string" } } } }), answer: (content) => ({ ok: content["ok"] === "yes" ? true : content["ok"] }) }], {
-      answer: () => ({ action: "accept", content: answers.shift()?.ok === true ? { ok: "yes" } : { ok: "perhaps" } }),
-    });
+    const { client, asked } = await connected(
+      era,
+      [
+        {
+          flow: asking(),
+          name: "ask",
+          description: "Asks",
+          question: ({ reason }) => ({
+            message: reason,
+            schema: { type: "object", properties: { ok: { type: "string" } } },
+          }),
+          answer: (content) => ({ ok: content["ok"] === "yes" ? true : content["ok"] }),
+        },
+      ],
+      {
+        answer: () => ({ action: "accept", content: answers.shift()?.ok === true ? { ok: "yes" } : { ok: "perhaps" } }),
+      },
+    );
     const result = await client.callTool({ name: "ask" });
     expect(asked.map(({ params }) => params.message)).toEqual(["Really?", expect.stringMatching(/\nReally\?$/)]);
     expect(result.isError).not.toBe(true);
   });
 
   test("answers a question without a schema with a text", async () => {
-    const flow = running(create(node("ask", async (_message, ctx) => await ctx.pause<string>({ reason: "Name?" })).to()));
+    const flow = running(
+      create(node("ask", async (_message, ctx) => await ctx.pause<string>({ reason: "Name?" })).to()),
+    );
     const { client } = await connected(era, [{ flow, name: "ask", description: "Asks" }], {
       answer: () => ({ action: "accept", content: { answer: "Pingu" } }),
     });
@@ -239,7 +256,10 @@ describe.each(["legacy", "modern"] as const)("a %s client", (era) => {
     const flow = asking();
     const { client } = await connected(era, [{ flow, name: "ask", description: "Asks", question }], { isMute: true });
     const result = await client.callTool({ name: "ask" });
-    expect(result).toMatchObject({ isError: true, content: [{ text: expect.stringMatching(/elicitation/) as string }] });
+    expect(result).toMatchObject({
+      isError: true,
+      content: [{ text: expect.stringMatching(/elicitation/) as string }],
+    });
     await expect.poll(() => flow.stats().traces).toBe(0);
   });
 
@@ -286,7 +306,10 @@ describe("refused when the server is made", () => {
   const dated = () => create(payloadNode({ name: "dated", input: z.object({ on: z.date() }) }, () => 1).to());
 
   test("a schema that cannot be told: one would make the whole list fail", () => {
-    const tools = [{ flow: pricing(), description: "Prices" }, { flow: dated(), name: "dated", description: "Dates" }];
+    const tools = [
+      { flow: pricing(), description: "Prices" },
+      { flow: dated(), name: "dated", description: "Dates" },
+    ];
     expect(() => mcpServer({ name: "t", version: "1", tools })).toThrow(/Cannot serve "dated".*pass "inputSchema"/);
     const inputSchema = { type: "object", properties: { on: { type: "string" } } };
     const told = [{ flow: dated(), name: "dated", description: "Dates", inputSchema }];

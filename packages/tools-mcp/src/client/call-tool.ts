@@ -10,6 +10,7 @@ import {
 import type { Effects, Json, ToolContext } from "@penguiflow/planner";
 import { FlowError, FlowErrorCode } from "penguiflow";
 import type { Connection } from "./connection.ts";
+import { failedRequest, isRefusal, isSessionGone, isTimeout, isUnauthorized } from "./failures.ts";
 import { askPerson } from "./server-questions.ts";
 
 /** A call of a server's tool. */
@@ -20,6 +21,12 @@ export interface ServerCall {
   readonly args: Readonly<Record<string, unknown>>;
   readonly timeoutMs: number;
   readonly ctx: ToolContext<never>;
+}
+
+/** Answers to the questions of a round, with what the server wants back. */
+interface Answers {
+  readonly inputResponses?: InputResponses;
+  readonly requestState?: string;
 }
 
 /** Rounds of questions in one call. */
@@ -76,7 +83,7 @@ interface KeptRound {
  * after a pause the call goes on with the answer, and does not begin again.
  */
 async function callInRounds(connection: Connection, call: ServerCall): Promise<CallToolResult> {
-  let answers: { readonly inputResponses?: InputResponses; readonly requestState?: string } = {};
+  let answers: Answers = {};
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const given = answers;
     const answer = await keptRound(`mcp-round-${round}`, call, () => send(connection, call, call.ctx.signal, given));
@@ -134,9 +141,24 @@ async function answersTo({ inputRequests = {} }: InputRequiredResult, call: Serv
 
 async function send(
   connection: Connection,
+  call: ServerCall,
+  signal: AbortSignal,
+  answers: Answers,
+): Promise<CallToolResult | InputRequiredResult> {
+  try {
+    return await request(connection, call, signal, answers);
+  } catch (error) {
+    const isKnown = isTimeout(error) || isUnauthorized(error) || isRefusal(error) || isSessionGone(error);
+    if (isKnown || signal.aborted || UrlElicitationRequiredError.isInstance(error)) throw error;
+    throw failedRequest(call.source, `call "${call.tool.name}"`, error);
+  }
+}
+
+async function request(
+  connection: Connection,
   { tool, args, timeoutMs, ctx }: ServerCall,
   signal: AbortSignal,
-  answers: { readonly inputResponses?: InputResponses; readonly requestState?: string },
+  answers: Answers,
 ): Promise<CallToolResult | InputRequiredResult> {
   // the SDK would look for the structured content of a question
   const { outputSchema: _, ...toolDefinition } = tool;
@@ -148,7 +170,11 @@ async function send(
       timeout: timeoutMs,
       allowInputRequired: true,
       onprogress: ({ progress, total, message }) => {
-        const told = { progress, ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) };
+        const told = {
+          progress,
+          ...(total === undefined ? {} : { total }),
+          ...(message === undefined ? {} : { message }),
+        };
         // a reader that has left does not fail the call
         ctx.progress(told).catch(() => {});
       },

@@ -1,12 +1,21 @@
 import { createHash } from "node:crypto";
 import type { Tool as ServerTool } from "@modelcontextprotocol/client";
 import type { Caller, ListRequest, Tool, ToolContext, ToolOutput, ToolSource } from "@penguiflow/planner";
-import { type Clock, systemClock } from "penguiflow";
+import { type Clock, FlowError, systemClock } from "penguiflow";
 import { requireInteger, requireKnownKeys, requireOneOf, shown } from "penguiflow/adapter";
 import { callTool } from "./call-tool.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionPool } from "./connection-pool.ts";
-import { isSessionGone, isTimeout, isUnauthorized, notSignedIn, reasonOf, unreachable } from "./failures.ts";
+import {
+  failedRequest,
+  isRefusal,
+  isSessionGone,
+  isTimeout,
+  isUnauthorized,
+  notSignedIn,
+  reasonOf,
+  unreachable,
+} from "./failures.ts";
 import { problemOf, schemaOf } from "./json-schemas.ts";
 import type { Connecting, McpHttpOptions, McpToolSettings, McpToolsOptions } from "./mcp-tools-options.ts";
 import { descriptionOf, serverTool } from "./server-tool.ts";
@@ -93,7 +102,8 @@ class McpSource implements McpToolSource {
       return await this.#toolsOf(tools, caller);
     } catch (error) {
       signal.throwIfAborted();
-      if (!isUnauthorized(error)) throw unreachable(this.name, "list the tools", error);
+      if (error instanceof FlowError) throw error;
+      if (!isUnauthorized(error)) throw failedRequest(this.name, "list the tools", error);
       await this.#refused(caller, credential);
       // a source without tools is never called, and the user never asked to sign in
       if (this.#signIns !== undefined) return [this.#connectTool()];
@@ -172,6 +182,7 @@ class McpSource implements McpToolSource {
         const text = `The tool did not answer within ${timeoutMs} ms`;
         return { kind: "error", code: "TOOL_TIMEOUT", text };
       }
+      if (isRefusal(error)) return { kind: "error", code: "TOOL_FAILED", text: error.message };
       if (!isUnauthorized(error)) throw error;
       await this.#refused(caller, credential);
       return { kind: "error", code: "SIGN_IN_FAILED", text: notSignedIn(this.name, `call "${tool.name}"`).message };
@@ -190,10 +201,15 @@ class McpSource implements McpToolSource {
   ): Promise<Value> {
     const key = this.#keyOf(connecting);
     const use = async (): Promise<Value> =>
-      await this.#pool.use(key, signal, (onClosed) => this.#open(connecting, onClosed), async (connection) => {
-        connection.identity.connecting = connecting;
-        return await work(connection);
-      });
+      await this.#pool.use(
+        key,
+        signal,
+        (onClosed) => this.#open(connecting, onClosed),
+        async (connection) => {
+          connection.identity.connecting = connecting;
+          return await work(connection);
+        },
+      );
     try {
       return await use();
     } catch (error) {
@@ -205,8 +221,12 @@ class McpSource implements McpToolSource {
 
   async #open(connecting: Connecting, onClosed: () => void): Promise<Connection> {
     const identity: Identity = { connecting, onChallenge: (challenge) => this.#signIns?.challenged(challenge) };
-    const transport = await openTransport(this.#options, identity);
-    return await Connection.open(transport, { identity, clock: this.#clock, timeoutMs: this.#timeoutMs, onClosed });
+    try {
+      const transport = await openTransport(this.#options, identity);
+      return await Connection.open(transport, { identity, clock: this.#clock, timeoutMs: this.#timeoutMs, onClosed });
+    } catch (error) {
+      throw isUnauthorized(error) ? error : unreachable(this.name, error);
+    }
   }
 
   /** Computes the key of a connection: calls that may not see each other's data have different ones. */
@@ -301,7 +321,9 @@ function requireOptions(name: string, options: McpToolsOptions): void {
   const ways = ["command", "url", "connect"] as const;
   const [way, ...others] = ways.filter((each) => options[each] !== undefined);
   if (way === undefined || others.length > 0)
-    throw new TypeError(`mcpTools("${name}") needs one of "command", "url" and "connect": got ${[way, ...others].join(", ") || "none"}`);
+    throw new TypeError(
+      `mcpTools("${name}") needs one of "command", "url" and "connect": got ${[way, ...others].join(", ") || "none"}`,
+    );
   const own = { command: ["args", "env", "cwd", "stderr"], url: ["headers", "fetch", "oauth"], connect: [] };
   requireKnownKeys(`mcpTools("${name}")`, options, [...OPTIONS, way, ...own[way]]);
   for (const option of ["concurrency", "perCaller", "idleMs", "maxConnections", "connectTimeoutMs"] as const) {

@@ -21,7 +21,12 @@ function questionOf(source: string, params: ElicitRequestParams): ToolQuestion<A
   const { message } = params;
   if (params.mode === "url") {
     const { url } = params;
-    return { reason: message, payload: { server: source, url }, schema: orNull(schemaOf(VISITED)), jsonSchema: VISITED };
+    return {
+      reason: message,
+      payload: { server: source, url },
+      schema: orNull(schemaOf(VISITED)),
+      jsonSchema: VISITED,
+    };
   }
   const jsonSchema = params.requestedSchema as JsonSchema;
   const payload: Json = { server: source };

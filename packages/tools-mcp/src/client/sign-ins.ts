@@ -23,8 +23,11 @@ export interface SignInOptions {
   readonly store?: TokenStore | undefined;
   /** Scopes to ask for, separated by spaces. @defaultValue those that the server names */
   readonly scope?: string | undefined;
-  /** This program as the authorization server knows it. @defaultValue it registers itself as `clientName` */
-  readonly client?: { readonly id: string; readonly secret?: string | undefined } | undefined;
+  /**
+   * This program as the authorization server `issuer` knows it. A server that names another issuer is refused: it would
+   * get the secret. @defaultValue the program registers itself as `clientName`
+   */
+  readonly client?: { readonly id: string; readonly secret?: string | undefined; readonly issuer: string } | undefined;
   /** URL of a client metadata document, for servers that take one instead of a registration. @defaultValue none */
   readonly clientMetadataUrl?: string | undefined;
   /** Name that users see when they are asked for consent. @defaultValue `"PenguiFlow"` */
@@ -281,8 +284,16 @@ class Provider implements OAuthClientProvider {
 
   async clientInformation(context?: { readonly issuer: string }): Promise<StoredOAuthClientInformation | undefined> {
     const { client } = this.#options;
-    if (client !== undefined)
-      return { client_id: client.id, ...(client.secret === undefined ? {} : { client_secret: client.secret }) };
+    if (client !== undefined) {
+      const { id, secret, issuer } = client;
+      if (context !== undefined && new URL(context.issuer).href !== new URL(issuer).href)
+        throw new Error(`it names the authorization server "${context.issuer}", and "${issuer}" is expected`);
+      return {
+        client_id: id,
+        issuer: context?.issuer ?? issuer,
+        ...(secret === undefined ? {} : { client_secret: secret }),
+      };
+    }
     this.#issuer = context?.issuer ?? this.#issuer;
     return this.#issuer === undefined ? undefined : await this.#registrations.read(this.#issuer);
   }

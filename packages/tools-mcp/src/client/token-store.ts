@@ -18,7 +18,9 @@ export class MemoryTokenStore implements TokenStore {
   readonly #values = new Map<string, { readonly value: string; readonly expiresAt: number }>();
   readonly #epochNow: () => number;
 
-  constructor({ clock = { epochNow: () => Date.now() } }: { readonly clock?: { epochNow(): number } | undefined } = {}) {
+  constructor({
+    clock = { epochNow: () => Date.now() },
+  }: { readonly clock?: { epochNow(): number } | undefined } = {}) {
     this.#epochNow = () => clock.epochNow();
   }
 

@@ -42,7 +42,8 @@ export class MemoryToolPins implements ToolPins {
 
 const MAX_PINS = 100_000;
 
-const placeOf = ({ source, tool, tenant, user }: PinKey): string => JSON.stringify([source, tool, tenant, user ?? null]);
+const placeOf = ({ source, tool, tenant, user }: PinKey): string =>
+  JSON.stringify([source, tool, tenant, user ?? null]);
 
 /** Returns the place of a tool's pin for a caller. */
 export function pinOf(source: string, tool: string, { tenant, user }: Caller, isPerUser: boolean): PinKey {

@@ -4,6 +4,7 @@ import {
   StreamableHTTPClientTransport,
   type Transport,
 } from "@modelcontextprotocol/client";
+import { CUT } from "./failures.ts";
 import type { Connecting, McpHttpOptions, McpStdioOptions, McpToolsOptions } from "./mcp-tools-options.ts";
 
 /** A server's demand for a sign-in, from its refusal. */
@@ -75,12 +76,11 @@ function reportCuts(transport: StreamableHTTPClientTransport): void {
       onRequestStreamEnd: () => {
         options?.onRequestStreamEnd?.();
         // a request with an answer is no longer waited for: the SDK ignores this one
-        if (!Array.isArray(message) && isRequest(message)) transport.onmessage?.({ jsonrpc: "2.0", id: message.id, error: CUT });
+        if (!Array.isArray(message) && isRequest(message))
+          transport.onmessage?.({ jsonrpc: "2.0", id: message.id, error: CUT });
       },
     });
 }
-
-const CUT = { code: -32_000, message: "the connection was cut before the answer" };
 
 const isRequest = (message: JSONRPCMessage): message is JSONRPCMessage & { readonly id: string | number } =>
   "method" in message && "id" in message && message.id !== undefined;

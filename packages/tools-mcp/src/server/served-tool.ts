@@ -30,7 +30,9 @@ const WRAPPED = "input";
 export function servedTool(init: McpToolInit): ServedTool {
   const { flow, description, name = flow.name, payload } = init;
   if (!/^[A-Za-z0-9_.-]{1,64}$/.test(name))
-    throw new TypeError(`Cannot serve flow "${flow.name}": its name must be 1 to 64 of A-Z, a-z, 0-9, _, - and ., got "${name}"`);
+    throw new TypeError(
+      `Cannot serve flow "${flow.name}": its name must be 1 to 64 of A-Z, a-z, 0-9, _, - and ., got "${name}"`,
+    );
   if (typeof description !== "string" || description === "")
     throw new TypeError(`Cannot serve "${name}": option "description" must be a non-empty string`);
   const told = inputOf(name, init);
@@ -79,7 +81,9 @@ function outputOf(name: string, { flow, output }: McpToolInit): JsonSchema | und
 
 /** Returns the schema of the flow's only entry or exit node. */
 function onlySchema({ graph }: ServedFlow, end: "entry" | "exit"): Schema<unknown, unknown> | undefined {
-  const [only, ...others] = graph.vertices.filter(({ isIngress, isEgress }) => (end === "entry" ? isIngress : isEgress));
+  const [only, ...others] = graph.vertices.filter(({ isIngress, isEgress }) =>
+    end === "entry" ? isIngress : isEgress,
+  );
   if (only === undefined || others.length > 0) return undefined;
   return end === "entry" ? only.node.input : only.node.output;
 }

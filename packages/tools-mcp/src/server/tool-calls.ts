@@ -116,17 +116,18 @@ export class ToolCalls {
     const { flow, timeoutMs } = tool.init;
     const payload = await tool.payloadOf(args, caller);
     const { traceparent, tracestate } = ctx.mcpReq._meta ?? {};
+    const stop = new AbortController();
     const items = flow.stream(payload as never, {
       tenant: caller.tenant,
       traceId,
-      signal: signalOf(ctx),
+      signal: stop.signal,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       meta: {
         ...(typeof traceparent === "string" ? { traceparent } : {}),
         ...(typeof tracestate === "string" ? { tracestate } : {}),
       },
     });
-    return await this.#follow(call, items);
+    return await this.#follow(call, items, (reason) => stop.abort(reason));
   }
 
   async #goOn(call: Call, { tokens }: CallState): Promise<CallToolResult | InputRequiredResult> {
@@ -147,7 +148,9 @@ export class ToolCalls {
       if (last !== undefined) found = (await settled(last)) ?? found;
       last = flow.pauses.resumeStream(token, value, { tenant });
     }
-    if (last !== undefined) return await this.#follow(call, last, found);
+    // resuming takes no signal
+    const cancel = (reason: unknown): void => void flow.cancel(traceId, { tenant, reason }).catch(() => {});
+    if (last !== undefined) return await this.#follow(call, last, cancel, found);
     if (pauses.length > 0) return await this.#ask(call, pauses, found);
     return failed("The question was answered before, or its call is over", FlowErrorCode.PAUSE_USED);
   }
@@ -162,11 +165,16 @@ export class ToolCalls {
   async #follow(
     call: Call,
     items: AsyncIterable<StreamItem<unknown>>,
+    cancel: (reason: unknown) => void,
     before?: Found,
   ): Promise<CallToolResult | InputRequiredResult> {
     const { tool, caller, traceId, ctx } = call;
     const { flow } = tool.init;
-    const stop = this.#cancelOnAbort(call);
+    // only while the trace runs: the request of a call that asks is over, and aborts, while its trace waits
+    const signal = signalOf(ctx);
+    const onAbort = (): void => cancel(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
     let result = before;
     let told = 0;
     try {
@@ -185,7 +193,7 @@ export class ToolCalls {
       const problem = code === FlowErrorCode.RESUME_INVALID ? errorPayload(error).message : undefined;
       return await this.#ask(call, await flow.pauses.list({ tenant: caller.tenant, traceId }), result, problem);
     } finally {
-      stop();
+      signal.removeEventListener("abort", onAbort);
     }
     return await this.#resultOf(tool, result?.value);
   }
@@ -243,16 +251,6 @@ export class ToolCalls {
     asking?.cancelTimer();
     this.#asking.delete(traceId);
     return asking?.found;
-  }
-
-  /** Cancels the trace of a resumed call when its request is aborted: resuming takes no signal. */
-  #cancelOnAbort({ tool, caller, traceId, ctx }: Call): () => void {
-    const signal = signalOf(ctx);
-    const cancel = (): void => {
-      tool.init.flow.cancel(traceId, { tenant: caller.tenant, reason: signal.reason }).catch(() => {});
-    };
-    signal.addEventListener("abort", cancel, { once: true });
-    return () => signal.removeEventListener("abort", cancel);
   }
 }
 

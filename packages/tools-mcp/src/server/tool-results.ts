@@ -38,7 +38,10 @@ export function planEndOf(value: unknown): PlanEnd<unknown> | undefined {
 export function failedPlan(end: Exclude<PlanEnd<unknown>, { readonly status: "completed" }>): CallToolResult {
   switch (end.status) {
     case "exhausted":
-      return failed(`The planner has used up its budget of ${end.which}. ${end.text ?? ""}`.trimEnd(), "BUDGET_EXHAUSTED");
+      return failed(
+        `The planner has used up its budget of ${end.which}. ${end.text ?? ""}`.trimEnd(),
+        "BUDGET_EXHAUSTED",
+      );
     case "failed":
       return failed(errorPayload(end.error).message, end.code);
     case "cancelled":
