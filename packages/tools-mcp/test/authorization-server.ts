@@ -80,9 +80,9 @@ export async function authorizationServer(
     let body = "";
     request.on("data", (chunk: Buffer) => (body += chunk.toString()));
     request.on("end", () => {
-      void answer(new URL(request.url ?? "/", "http://here").pathname, body).then(([status, value]) => {
-        response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
-      });
+      void answer(new URL(request.url ?? "/", "http://here").pathname, body).then(([status, value]) =>
+        response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value)),
+      );
     });
   });
   return {

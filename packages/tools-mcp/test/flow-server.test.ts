@@ -143,7 +143,7 @@ describe.each(["legacy", "modern"] as const)("a %s client", (era) => {
     const call = client.callTool({ name: "wait" }, { signal: stop.signal });
     await begun.promise;
     stop.abort();
-    await expect(call).rejects.toThrow();
+    await expect(call).rejects.toThrow(/abort/i);
     expect(await heard.promise).toBeDefined();
     await expect.poll(() => flow.stats().traces).toBe(0);
   });
@@ -318,8 +318,7 @@ describe("refused when the server is made", () => {
 
   test("two tools of one name, an unknown option, authentication without a caller", () => {
     const tool = { flow: pricing(), description: "Prices" };
-    const server = (options: object) => () =>
-      mcpServer({ name: "t", version: "1", tools: [tool], ...options } as McpServerOptions);
+    const server = (options: object) => () => mcpServer({ name: "t", version: "1", tools: [tool], ...options });
     expect(server({ tools: [tool, tool] })).toThrow(/two tools named "pricing"/);
     expect(server({ tennant: 1 })).toThrow(/Unknown option "tennant"/);
     expect(server({ authenticate: () => new Response() })).toThrow(/"caller" must be a function/);

@@ -201,7 +201,7 @@ describe.each(["legacy", "modern"] as const)("a %s client over HTTP", (era) => {
     const call = client.callTool({ name: "wait" }, { signal: stop.signal });
     await begun.promise;
     stop.abort();
-    await expect(call).rejects.toThrow();
+    await expect(call).rejects.toThrow(/abort/i);
     await expect.poll(() => flow.stats().traces).toBe(0);
   });
 
@@ -279,7 +279,10 @@ describe("a source", () => {
       else server.listener()(request, response);
     });
     const source = mcpTools("hi", { url: at.url });
-    closing.push(at.close, async () => await source.close());
+    closing.push(
+      async () => await at.close(),
+      async () => await source.close(),
+    );
     const [tool] = await list(source);
     await server.close();
     server = make();

@@ -54,8 +54,8 @@ async function signingIn(
   const source = mcpTools("crm", { url: at.url, oauth: options, clock });
   const another = () => mcpTools("crm", { url: at.url, oauth: options, clock });
   closing.push(
-    at.close,
-    issuer.close,
+    async () => await at.close(),
+    async () => await issuer.close(),
     async () => await flow.stop(),
     async () => await server.close(),
     async () => await source.close(),
@@ -140,7 +140,7 @@ test("a user who refuses is told to the program as that", async () => {
 
 test("a run without a user cannot sign in", async () => {
   const { begin } = await signingIn();
-  await expect(begin({ tenant: "acme", runId: "r" } as typeof alice)).rejects.toThrow(/the run has no user/);
+  await expect(begin({ tenant: "acme", runId: "r" })).rejects.toThrow(/the run has no user/);
 });
 
 test("a token that ends soon is renewed once, whoever asks at the same time", async () => {

@@ -419,9 +419,9 @@ describe("settings", () => {
     const approval = { when: (args: { readonly n: number }) => args.n > 1, expiresInMs: 5 };
     const tool = (await list(source("legacy", two, { approval: approval as never })))[0] as Tool;
     expect(tool.approval).toMatchObject({ expiresInMs: 5 });
-    const { when } = tool.approval as { when(args: unknown, caller: Caller): Promise<boolean> };
-    expect(await when({ n: 2 }, alice)).toBe(true);
-    expect(await when({ n: 1 }, alice)).toBe(false);
+    const asked = tool.approval as { when(args: unknown, caller: Caller): Promise<boolean> };
+    expect(await asked.when({ n: 2 }, alice)).toBe(true);
+    expect(await asked.when({ n: 1 }, alice)).toBe(false);
   });
 
   test("those that are unknown, missing or out of range are refused", () => {

@@ -41,8 +41,8 @@ export function toolContext(init: ContextInit = {}): TestContext {
     questions,
     progress: async (data) => void told.push(data),
     async ask<Value>(question: ToolQuestion<Value>): Promise<Value> {
-      questions.push(question as ToolQuestion<unknown>);
-      const answer = init.answer?.(question as ToolQuestion<unknown>);
+      questions.push(question);
+      const answer = init.answer?.(question);
       if (answer === undefined) throw new Parked("parked");
       const result = await question.schema["~standard"].validate(answer);
       if (result.issues !== undefined) throw new TypeError(result.issues[0]?.message);

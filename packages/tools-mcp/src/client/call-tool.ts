@@ -146,7 +146,7 @@ async function send(
   answers: Answers,
 ): Promise<CallToolResult | InputRequiredResult> {
   try {
-    return await request(connection, call, signal, answers);
+    return await sendOnce(connection, call, signal, answers);
   } catch (error) {
     const isKnown = isTimeout(error) || isUnauthorized(error) || isRefusal(error) || isSessionGone(error);
     if (isKnown || signal.aborted || UrlElicitationRequiredError.isInstance(error)) throw error;
@@ -154,7 +154,7 @@ async function send(
   }
 }
 
-async function request(
+async function sendOnce(
   connection: Connection,
   { tool, args, timeoutMs, ctx }: ServerCall,
   signal: AbortSignal,

@@ -73,6 +73,7 @@ export class Connection {
     const connection = new Connection(identity, clock, timeoutMs);
     const { client } = connection;
     // what matters of it comes as the failure of a request
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener
     client.onerror = () => {};
     try {
       await client.connect(transport, { timeout: timeoutMs });
@@ -80,6 +81,7 @@ export class Connection {
       await transport.close().catch(() => {});
       throw error;
     }
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener
     client.onclose = () => {
       connection.#isClosed = true;
       onClosed();
@@ -88,10 +90,7 @@ export class Connection {
     const subscription = client.autoOpenedSubscription;
     if (client.getProtocolEra() === "modern") {
       connection.#announces &&= subscription !== undefined;
-      void subscription?.closed.then(() => {
-        connection.#announces = false;
-        connection.#forgetList();
-      });
+      void subscription?.closed.then(() => connection.#hearsNoMore());
     }
     return connection;
   }
@@ -138,6 +137,11 @@ export class Connection {
   async #readTools(): Promise<readonly ServerTool[]> {
     const { tools } = await this.client.listTools(undefined, { timeout: this.#timeoutMs });
     return tools;
+  }
+
+  #hearsNoMore(): void {
+    this.#announces = false;
+    this.#forgetList();
   }
 
   #forgetList(): void {

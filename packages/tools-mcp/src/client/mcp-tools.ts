@@ -244,7 +244,8 @@ class McpSource implements McpToolSource {
   /** Returns a text that stands for a credential, without telling it. */
   #markOf(credential: unknown): string | number | null {
     if (credential === undefined || credential === null) return null;
-    if (typeof credential !== "object" && typeof credential !== "function") return digestOfText(String(credential));
+    if (typeof credential !== "object" && typeof credential !== "function")
+      return digestOfText(JSON.stringify(credential));
     const known = this.#objects.get(credential);
     if (known !== undefined) return known;
     this.#objectCount += 1;

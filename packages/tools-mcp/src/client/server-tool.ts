@@ -1,6 +1,6 @@
 import type { Tool as ServerTool } from "@modelcontextprotocol/client";
 import type { Approval, Caller, Checked, Effects, Json, Tool, ToolContext, ToolOutput } from "@penguiflow/planner";
-import { type Schema } from "penguiflow";
+import type { Schema } from "penguiflow";
 import { problemOf, schemaOf } from "./json-schemas.ts";
 import type { McpToolSettings } from "./mcp-tools-options.ts";
 

@@ -9,6 +9,7 @@ import {
   type McpHttpHandler,
   McpServer,
   originValidationResponse,
+  type RequestStateCodec,
   type Transport,
 } from "@modelcontextprotocol/server";
 import { DEFAULT_TENANT, systemClock } from "penguiflow";
@@ -56,7 +57,7 @@ class HostedServer implements FlowServer {
   readonly #options: McpServerOptions;
   readonly #tools: readonly ServedTool[];
   readonly #calls: ToolCalls;
-  readonly #verify: (state: string, ctx: never) => Promise<CallState>;
+  readonly #codec: RequestStateCodec<CallState>;
   readonly #http: McpHttpHandler;
   readonly #sessions: Sessions;
   readonly #connections = new Set<{ close(): Promise<void> }>();
@@ -74,7 +75,7 @@ class HostedServer implements FlowServer {
       key: stateKey,
       ttlSeconds: Math.ceil(answerWithinMs / 1000),
     });
-    this.#verify = codec.verify;
+    this.#codec = codec;
     const callerOf = caller ?? (() => ({ tenant: DEFAULT_TENANT }));
     this.#calls = new ToolCalls({ codec, callerOf, answerWithinMs, clock });
     const onerror = (error: Error): void => options.onError?.(error);
@@ -117,6 +118,8 @@ class HostedServer implements FlowServer {
     });
     this.#connections.add(handle);
     const { onclose } = used;
+    // transports have one listener and no events
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener
     used.onclose = () => {
       this.#connections.delete(handle);
       onclose?.();
@@ -146,7 +149,7 @@ class HostedServer implements FlowServer {
         capabilities: { tools: { listChanged: false } },
         ...(instructions === undefined ? {} : { instructions }),
         inputRequired: { roundTimeoutMs: answerWithinMs },
-        requestState: { verify: async (state, ctx) => await this.#verify(state, ctx as never) },
+        requestState: { verify: async (state, ctx) => await this.#codec.verify(state, ctx) },
       },
     );
     for (const tool of this.#tools) {
@@ -183,9 +186,10 @@ function requireOptions(options: McpServerOptions): void {
     const value = options[option];
     if (value !== undefined) requireInteger(option, value, 1);
   }
-  if (!Array.isArray(options.tools) || options.tools.length === 0)
+  const { tools } = options;
+  if (!Array.isArray(tools) || tools.length === 0)
     throw new TypeError('Option "tools" of mcpServer must be an array with a tool');
-  for (const tool of options.tools) {
+  for (const tool of tools as readonly McpToolInit[]) {
     requireKnownKeys("a tool of mcpServer", tool, TOOL_OPTIONS);
     if (tool.timeoutMs !== undefined) requireInteger("timeoutMs", tool.timeoutMs, 1);
   }

@@ -29,7 +29,10 @@ async function answer(
     if (!outgoing.writableFinished) gone.abort(new Error("The client has closed the connection"));
   });
   const response = await serve(requestOf(incoming, gone.signal));
-  if (gone.signal.aborted) return void (await response.body?.cancel());
+  if (gone.signal.aborted) {
+    await response.body?.cancel();
+    return;
+  }
   outgoing.writeHead(response.status, Object.fromEntries(response.headers));
   if (response.body === null) return void outgoing.end();
   outgoing.flushHeaders();
@@ -52,6 +55,6 @@ function requestOf(incoming: IncomingMessage, signal: AbortSignal): Request {
     method,
     headers,
     signal,
-    ...(hasBody ? { body: Readable.toWeb(incoming) as ReadableStream, duplex: "half" } : {}),
-  } as RequestInit);
+    ...(hasBody ? { body: Readable.toWeb(incoming), duplex: "half" } : {}),
+  });
 }

@@ -1,6 +1,6 @@
 import type { StandardSchemaWithJSON } from "@modelcontextprotocol/server";
 import type { JsonSchema } from "@penguiflow/planner";
-import { type Schema } from "penguiflow";
+import type { Schema } from "penguiflow";
 import type { McpCaller, McpToolInit, ServedFlow } from "./mcp-server-options.ts";
 import { jsonSchemaOf, toldSchema } from "./told-schemas.ts";
 

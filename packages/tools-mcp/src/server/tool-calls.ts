@@ -115,7 +115,7 @@ export class ToolCalls {
     const { tool, caller, traceId, ctx } = call;
     const { flow, timeoutMs } = tool.init;
     const payload = await tool.payloadOf(args, caller);
-    const { traceparent, tracestate } = ctx.mcpReq._meta ?? {};
+    const { _meta: { traceparent, tracestate } = {} } = ctx.mcpReq;
     const stop = new AbortController();
     const items = flow.stream(payload as never, {
       tenant: caller.tenant,
@@ -270,7 +270,7 @@ function canAsk({ server, ctx }: Call): boolean {
 }
 
 async function tell({ mcpReq }: ServerContext, progress: number, chunk: StreamChunk): Promise<void> {
-  const progressToken = mcpReq._meta?.progressToken;
+  const { _meta: { progressToken } = {} } = mcpReq;
   const message = messageOf(chunk);
   if (progressToken === undefined || message === "") return;
   const params = { progressToken, progress, message };
