@@ -302,6 +302,23 @@ test("the ends of a planner's run are told as what they are", async () => {
   });
 });
 
+test("content with files is told as images, sounds and resources", async () => {
+  const parts = [
+    { type: "text", text: "Here:" },
+    { type: "file", mediaType: "image/png", data: "AAAA" },
+    { type: "file", mediaType: "audio/wav", data: "AAAA" },
+    { type: "file", mediaType: "application/pdf", data: "AAAA", filename: "a b.pdf" },
+  ];
+  const flow = running(create(payloadNode("files", () => ({ kind: "content", parts })).to()));
+  const { client } = await connected("modern", [{ flow, name: "files", description: "Gives files" }]);
+  expect((await client.callTool({ name: "files" })).content).toEqual([
+    { type: "text", text: "Here:" },
+    { type: "image", mimeType: "image/png", data: "AAAA" },
+    { type: "audio", mimeType: "audio/wav", data: "AAAA" },
+    { type: "resource", resource: { uri: "file:///a%20b.pdf", mimeType: "application/pdf", blob: "AAAA" } },
+  ]);
+});
+
 describe("refused when the server is made", () => {
   const dated = () => create(payloadNode({ name: "dated", input: z.object({ on: z.date() }) }, () => 1).to());
 

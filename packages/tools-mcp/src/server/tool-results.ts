@@ -1,15 +1,33 @@
-import type { CallToolResult } from "@modelcontextprotocol/server";
-import type { PlanEnd } from "@penguiflow/planner";
+import type { CallToolResult, ContentBlock } from "@modelcontextprotocol/server";
+import type { ContentPart, PlanEnd, ToolOutput } from "@penguiflow/planner";
 import { errorPayload, FinalAnswer, FlowError } from "penguiflow";
 
-/** Converts a value to the result that clients get. Text stays text, objects are structured content, too. */
+/**
+ * Converts a value to the result that clients get. Text stays text, objects are structured content, too. The content of
+ * a planner's tool (`{ kind: "content", parts }`) becomes texts, images, sounds and files.
+ */
 export function resultOf(value: unknown, hasSchema: boolean): CallToolResult {
+  if (isContent(value)) return { content: value.parts.map(blockOf) };
   const end = value instanceof FinalAnswer ? value.text : value;
   // as it is on the wire: dates are text there, and `undefined` is left out
   const json: unknown = end === undefined ? undefined : JSON.parse(JSON.stringify(end));
   const content = [{ type: "text" as const, text: typeof json === "string" ? json : (JSON.stringify(json) ?? "") }];
   const isObject = typeof json === "object" && json !== null && !Array.isArray(json);
   return json !== undefined && (hasSchema || isObject) ? { content, structuredContent: json } : { content };
+}
+
+function isContent(value: unknown): value is Extract<ToolOutput, { readonly kind: "content" }> {
+  if (typeof value !== "object" || value === null) return false;
+  const { kind, parts } = value as Partial<Extract<ToolOutput, { readonly kind: "content" }>>;
+  return kind === "content" && Array.isArray(parts);
+}
+
+function blockOf(part: ContentPart): ContentBlock {
+  if (part.type === "text") return { type: "text", text: part.text };
+  const { mediaType: mimeType, data, filename = "file" } = part;
+  if (mimeType.startsWith("image/")) return { type: "image", mimeType, data };
+  if (mimeType.startsWith("audio/")) return { type: "audio", mimeType, data };
+  return { type: "resource", resource: { uri: `file:///${encodeURIComponent(filename)}`, mimeType, blob: data } };
 }
 
 /** Key of a failure's code in the metadata of a result. */
