@@ -24,6 +24,8 @@ async function signingIn(
   const issuer = await authorizationServer(settings);
   const flow = create(node("whoami", (_message, ctx) => ctx.tenant).to());
   flow.run();
+  /** Scopes that the server wants. */
+  const wanted: string[] = [];
   const metadata = (): string => `${at.url}/.well-known/oauth-protected-resource`;
   const server = mcpServer({
     name: "crm",
@@ -31,6 +33,7 @@ async function signingIn(
     tools: [{ flow, name: "whoami", description: "Says who you are" }],
     authenticate: async (request) =>
       await requireBearerAuth({
+        requiredScopes: wanted,
         resourceMetadataUrl: metadata(),
         verifier: {
           verifyAccessToken: async (token) => {
@@ -63,7 +66,7 @@ async function signingIn(
   const begin = async (caller = alice) => (await source.signIn?.(caller, signal)) as { readonly url: string };
   const list = async (caller = alice) =>
     (await source.list({ caller, credential: await source.credential(caller), signal })) as readonly McpTool[];
-  return { issuer, source, another, clock, begin, list };
+  return { wanted, issuer, source, another, clock, begin, list };
 }
 
 test("a user signs in with PKCE, and their calls have their token", async () => {
@@ -178,6 +181,19 @@ test("a token that the server refuses is forgotten, so that the next run asks to
   issuer.tokens.clear();
   expect(await tool?.run({}, toolContext({ credential }))).toMatchObject({ kind: "error", code: "SIGN_IN_FAILED" });
   expect(await source.credential(alice)).toBeUndefined();
+});
+
+test("a call that needs further scopes ends the sign-in, and the next one asks for them, too", async () => {
+  const { issuer, source, begin, list, wanted } = await signingIn({ scope: "profile" });
+  const first = (await begin()).url;
+  expect(new URL(first).searchParams.get("scope")).toBe("profile");
+  await source.finishSignIn(issuer.consent(first, "alice"), alice);
+  const credential = await source.credential(alice);
+  const [tool] = await list();
+  wanted.push("mail:send");
+  expect(await tool?.run({}, toolContext({ credential }))).toMatchObject({ kind: "error", code: "SIGN_IN_FAILED" });
+  expect(await source.credential(alice)).toBeUndefined();
+  expect(new URL((await begin()).url).searchParams.get("scope")).toBe("profile mail:send");
 });
 
 test("another process with the same store takes the callback, and the program registers once", async () => {

@@ -150,6 +150,22 @@ describe.each(["legacy", "modern"] as const)("a %s server", (era) => {
     expect(ctx.questions).toMatchObject([{ reason: "Name?", payload: { server: "test" } }]);
   });
 
+  test("is given the defaults of fields that a person leaves out", async () => {
+    const from = source(era, (server) => {
+      server.registerTool("ask", { inputSchema: anything }, (_args, ctx) => {
+        const response = inputResponse(ctx.mcpReq.inputResponses, "order");
+        if (response.kind === "elicit") return text(JSON.stringify(response.content));
+        const properties = { item: { type: "string" as const }, count: { type: "integer" as const, default: 3 } };
+        const requestedSchema = { type: "object" as const, properties, required: ["item", "count"] };
+        return inputRequired({
+          inputRequests: { order: inputRequired.elicit({ message: "Order?", requestedSchema }) },
+        });
+      });
+    });
+    const output = await (await only(from)).run({}, toolContext({ answer: () => ({ item: "fish" }) }));
+    expect(output).toEqual({ kind: "text", text: expect.stringMatching(/^\{"count":3,"item":"fish"\}$/) as string });
+  });
+
   test("is told of a person who declines", async () => {
     const from = source(era, (server) => {
       server.registerTool("ask", { inputSchema: anything }, (_args, ctx) => askName(ctx));

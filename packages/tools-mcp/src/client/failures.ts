@@ -1,4 +1,5 @@
 import {
+  InsufficientScopeError,
   ProtocolError,
   ProtocolErrorCode,
   SdkError,
@@ -44,7 +45,7 @@ export function notSignedIn(source: string, what: string, cause?: unknown): Flow
 
 /** Whether a server refused a request because of its credential, or the lack of one. */
 export function isUnauthorized(error: unknown): boolean {
-  if (UnauthorizedError.isInstance(error)) return true;
+  if (UnauthorizedError.isInstance(error) || InsufficientScopeError.isInstance(error)) return true;
   if (SdkHttpError.isInstance(error)) return error.status === 401;
   return SdkError.isInstance(error) && error.code === SdkErrorCode.ClientHttpAuthentication;
 }

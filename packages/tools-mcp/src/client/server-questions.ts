@@ -30,19 +30,26 @@ function questionOf(source: string, params: ElicitRequestParams): ToolQuestion<A
   }
   const jsonSchema = params.requestedSchema as JsonSchema;
   const payload: Json = { server: source };
-  return { reason: message, payload, schema: orNull(schemaOf(jsonSchema)), jsonSchema };
+  return { reason: message, payload, schema: orNull(schemaOf(jsonSchema), defaultsOf(jsonSchema)), jsonSchema };
 }
 
 /** Schema of the answer to a question that is a page to visit. */
 const VISITED: JsonSchema = { type: "object", properties: {} };
 
-function orNull(schema: Schema): Schema<unknown, Answer> {
+function orNull(schema: Schema, defaults: object = {}): Schema<unknown, Answer> {
   const { validate } = schema["~standard"];
+  const filled = (value: unknown): unknown => (typeof value === "object" ? { ...defaults, ...value } : value);
   return {
     "~standard": {
       version: 1,
       vendor: "penguiflow",
-      validate: (value) => (value === null ? { value } : (validate(value) as { readonly value: Answer })),
+      validate: (value) => (value === null ? { value } : (validate(filled(value)) as { readonly value: Answer })),
     },
   };
+}
+
+/** Returns the values that the server wants for fields without an answer. */
+function defaultsOf({ properties = {} }: JsonSchema): object {
+  const fields = Object.entries(properties as Readonly<Record<string, { readonly default?: unknown }>>);
+  return Object.fromEntries(fields.flatMap(([name, field]) => ("default" in field ? [[name, field.default]] : [])));
 }

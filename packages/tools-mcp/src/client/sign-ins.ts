@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import {
   auth,
+  computeScopeUnion,
   type OAuthClientMetadata,
   type OAuthClientProvider,
   OAuthError,
@@ -21,7 +22,7 @@ export interface SignInOptions {
   readonly redirectUrl: string | URL;
   /** @defaultValue in memory, for the life of the source */
   readonly store?: TokenStore | undefined;
-  /** Scopes to ask for, separated by spaces. @defaultValue those that the server names */
+  /** Scopes to ask for, separated by spaces, beside those that the server names. @defaultValue none */
   readonly scope?: string | undefined;
   /**
    * This program as the authorization server `issuer` knows it. A server that names another issuer is refused: it would
@@ -87,7 +88,8 @@ export class SignIns {
   challenged({ resourceMetadataUrl, scope }: Challenge): void {
     this.#challenge = {
       resourceMetadataUrl: resourceMetadataUrl ?? this.#challenge.resourceMetadataUrl,
-      scope: scope ?? this.#challenge.scope,
+      // a scope that was wanted earlier is not given up for a further one
+      scope: computeScopeUnion(this.#challenge.scope, scope),
     };
   }
 
@@ -190,7 +192,7 @@ export class SignIns {
 
   #authOptions() {
     const { scope, resourceMetadataUrl } = this.#challenge;
-    const wanted = this.#options.scope ?? scope;
+    const wanted = computeScopeUnion(this.#options.scope, scope);
     return {
       serverUrl: this.#server.url,
       ...(wanted === undefined ? {} : { scope: wanted }),
