@@ -14,7 +14,7 @@ export interface SessionsInit {
 interface Session {
   readonly transport: WebStandardStreamableHTTPServerTransport;
   readonly server: McpServer;
-  /** The caller who began it: nobody else may use it. */
+  /** The caller who began it, and alone may use it. */
   readonly owner: string;
   readonly cancelIdle: () => void;
 }
