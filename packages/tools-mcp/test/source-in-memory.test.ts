@@ -150,6 +150,20 @@ describe.each(["legacy", "modern"] as const)("a %s server", (era) => {
     expect(ctx.questions).toMatchObject([{ reason: "Name?", payload: { server: "test" } }]);
   });
 
+  test("has all its progress told, also what comes together with the result", async () => {
+    const from = source(era, (server) => {
+      server.registerTool("work", { inputSchema: anything }, async (_args, { mcpReq }) => {
+        const { _meta: { progressToken = "" } = {} } = mcpReq;
+        for (const progress of [1, 2, 3])
+          await mcpReq.notify({ method: "notifications/progress", params: { progressToken, progress } });
+        return text("done");
+      });
+    });
+    const ctx = toolContext();
+    await (await only(from)).run({}, ctx);
+    expect(ctx.told).toEqual([{ progress: 1 }, { progress: 2 }, { progress: 3 }]);
+  });
+
   test("is given the defaults of fields that a person leaves out", async () => {
     const from = source(era, (server) => {
       server.registerTool("ask", { inputSchema: anything }, (_args, ctx) => {

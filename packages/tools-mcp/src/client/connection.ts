@@ -28,6 +28,24 @@ export interface ConnectionInit {
   readonly onClosed: () => void;
 }
 
+/**
+ * Delivers an answer after the progress that came before it. The SDK handles answers at once and notifications a turn
+ * later: it would drop the progress that comes together with the result.
+ */
+function keepOrder(transport: Transport): void {
+  const deliver = transport.onmessage;
+  const later = async (...message: Parameters<NonNullable<typeof deliver>>): Promise<void> => {
+    await undefined;
+    await undefined;
+    deliver?.(...message);
+  };
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener
+  transport.onmessage = (message, extra) => {
+    if ("method" in message) deliver?.(message, extra);
+    else void later(message, extra);
+  };
+}
+
 /** Age at which a list of tools is read again, though the server has announced no change: announcements can be lost. */
 const LIST_MAX_AGE_MS = 60_000;
 
@@ -86,6 +104,7 @@ export class Connection {
       connection.#isClosed = true;
       onClosed();
     };
+    keepOrder(transport);
     connection.#announces = client.getServerCapabilities()?.tools?.listChanged === true;
     const subscription = client.autoOpenedSubscription;
     if (client.getProtocolEra() === "modern") {
