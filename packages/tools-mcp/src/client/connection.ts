@@ -35,8 +35,8 @@ export interface ConnectionInit {
 function keepOrder(transport: Transport): void {
   const deliver = transport.onmessage;
   const later = async (...message: Parameters<NonNullable<typeof deliver>>): Promise<void> => {
-    await undefined;
-    await undefined;
+    await Promise.resolve();
+    await Promise.resolve();
     deliver?.(...message);
   };
   // oxlint-disable-next-line unicorn/prefer-add-event-listener
