@@ -21,9 +21,15 @@ async function connected(
   init: Partial<McpServerOptions> & {
     readonly answer?: (params: ElicitRequestParams) => unknown;
     readonly isMute?: boolean;
+    readonly canVisit?: boolean;
   } = {},
 ) {
-  const { answer = () => ({ action: "accept", content: {} }), isMute = false, ...options } = init;
+  const {
+    answer = (params: ElicitRequestParams) => ({ action: "accept", ...(params.mode === "url" ? {} : { content: {} }) }),
+    isMute = false,
+    canVisit = false,
+    ...options
+  } = init;
   const server = mcpServer({ name: "test", version: "1.0.0", tools, ...options });
   const [near, far] = InMemoryTransport.createLinkedPair();
   const served = server.serve(far);
@@ -32,7 +38,7 @@ async function connected(
     { name: "client", version: "1.0.0" },
     {
       versionNegotiation: { mode: era === "modern" ? "auto" : "legacy" },
-      ...(isMute ? {} : { capabilities: { elicitation: { form: {} } } }),
+      ...(isMute ? {} : { capabilities: { elicitation: { form: {}, ...(canVisit ? { url: {} } : {}) } } }),
     },
   );
   if (!isMute)
@@ -187,6 +193,25 @@ describe.each(["legacy", "modern"] as const)("a %s client", (era) => {
     const result = await client.callTool({ name: "ask", arguments: { fish: 1 } });
     expect(asked).toMatchObject([{ params: { message: "Really?" } }]);
     expect(result.content).toEqual([{ type: "text", text: 'done: {"fish":1}' }]);
+  });
+
+  test("is sent to a page, or shown it where it can open none", async () => {
+    const url = "https://app.example/sign-in";
+    const tool = () => ({
+      flow: running(
+        create(node("visit", async (_message, ctx) => (await ctx.pause({ reason: "Sign in" })) && "in").to()),
+      ),
+      name: "visit",
+      description: "Signs in",
+      question: () => ({ message: "Sign in", url }),
+      answer: () => true,
+    });
+    const first = await connected(era, [tool()]);
+    expect((await first.client.callTool({ name: "visit" })).content).toEqual([{ type: "text", text: "in" }]);
+    expect(first.asked).toMatchObject([{ params: { message: `Sign in\n${url}`, mode: "form" } }]);
+    const second = await connected(era, [tool()], { canVisit: true });
+    expect((await second.client.callTool({ name: "visit" })).content).toEqual([{ type: "text", text: "in" }]);
+    expect(second.asked).toMatchObject([{ params: { message: "Sign in", mode: "url", url } }]);
   });
 
   test("denies by refusing: the trace is cancelled, or resumed with the value for a refusal", async () => {

@@ -1,4 +1,6 @@
 import { OAuthError, OAuthErrorCode, requireBearerAuth } from "@modelcontextprotocol/server";
+import { type Caller, createPlanner } from "@penguiflow/planner";
+import { scriptedModel } from "@penguiflow/planner/testing";
 import { create, node } from "penguiflow";
 import { TestClock } from "penguiflow/testing";
 import { afterEach, expect, test } from "vitest";
@@ -89,14 +91,41 @@ test("a source without a credential offers the tool by which the user signs in",
   const { issuer, source, begin, list } = await signingIn();
   expect(source.signsIn).toBe("user");
   const tools = await list();
-  expect(tools.map(({ name }) => name)).toEqual(["connect"]);
+  expect(tools.map(({ name }) => name)).toEqual(["sign_in"]);
   await source.finishSignIn(issuer.consent((await begin()).url, "alice"), alice);
   const credential = await source.credential(alice);
   expect(await tools[0]?.run({}, toolContext({ credential }))).toEqual({
     kind: "text",
-    text: "The user has signed in. From the next message on: crm_whoami",
+    text: "The user is signed in. Tools: crm_whoami",
   });
-  expect((await list()).map(({ name }) => name)).toEqual(["whoami"]);
+  expect((await list()).map(({ name }) => name)).toEqual(["whoami", "sign_in"]);
+});
+
+test("a run asks its user to sign in, and goes on with their tools after the callback", async () => {
+  const { issuer, source } = await signingIn();
+  const model = scriptedModel([
+    { calls: [{ tool: "crm_sign_in" }] },
+    { calls: [{ tool: "crm_whoami" }] },
+    "You are alice",
+  ]);
+  const credentials = async (caller: Caller) => await source.credential(caller);
+  await using planner = createPlanner({ name: "helper", model, tools: [source], credentials }).start();
+  const paused = await planner.run("Who am I?", { tenant: "acme", user: "alice" });
+  if (paused.status !== "paused") throw new TypeError(`Expected a question: got ${JSON.stringify(paused)}`);
+  const [question] = paused.questions;
+  expect(question).toMatchObject({ kind: "sign-in", reason: 'Sign in to "crm"' });
+  const { url } = (question?.payload ?? {}) as { readonly url: string };
+  await source.finishSignIn(issuer.consent(url, "alice"), alice);
+  const who = { tenant: "acme", by: "alice", user: "alice" };
+  const end = await planner.resume(question?.token ?? "", { value: null }, who);
+  expect(end).toMatchObject({ status: "completed", output: "You are alice" });
+  expect(end.steps.map(({ calls }) => calls[0]?.output)).toMatchObject([
+    { text: "The user is signed in. Tools: crm_whoami" },
+    { text: "alice" },
+    undefined,
+  ]);
+  const token = await source.credential(alice);
+  expect(JSON.stringify([end, model.calls])).not.toContain(token);
 });
 
 test("a callback works once", async () => {

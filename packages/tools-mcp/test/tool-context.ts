@@ -52,6 +52,7 @@ export function toolContext(init: ContextInit = {}): TestContext {
       if (!kept.has(key)) kept.set(key, structuredClone(await run(key)));
       return kept.get(key) as Value;
     },
+    run: () => Promise.reject(new Error("no planners here")),
     call: () => Promise.reject(new Error("no flows here")),
   };
 }

@@ -6,12 +6,19 @@ import {
   type Transport,
 } from "@modelcontextprotocol/client";
 import type { Clock } from "penguiflow";
+import type { McpTool } from "./server-tool.ts";
 import type { Identity } from "./transports.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
 /** A call in progress that can pass its server's questions on to a person. */
 export interface Asker {
   ask(params: ElicitRequestParams): Promise<ElicitResult>;
+}
+
+/** A tool made of a server's, and the text of what it was made of. */
+export interface MadeTool {
+  readonly text: string;
+  readonly tool: McpTool;
 }
 
 interface List {
@@ -47,7 +54,9 @@ function keepOrder(transport: Transport): void {
 }
 
 /** Age at which a list of tools is read again, though the server has announced no change: announcements can be lost. */
-const LIST_MAX_AGE_MS = 60_000;
+const ANNOUNCED_MAX_AGE_MS = 60_000;
+/** The same for a server that announces nothing. Planners list tools in each step, and for each call. */
+const MAX_AGE_MS = 5_000;
 
 /**
  * A connection to a server.
@@ -57,6 +66,8 @@ const LIST_MAX_AGE_MS = 60_000;
 export class Connection {
   readonly client: Client;
   readonly identity: Identity;
+  /** Tools made of the server's, by its names. */
+  readonly made = new Map<string, MadeTool>();
   /** Calls in progress. */
   readonly #askers = new Set<Asker>();
   readonly #clock: Clock;
@@ -127,7 +138,8 @@ export class Connection {
   async tools(signal: AbortSignal): Promise<readonly ServerTool[]> {
     const now = this.#clock.now();
     let list = this.#list;
-    if (list === undefined || !this.#announces || now - list.at >= LIST_MAX_AGE_MS) {
+    const maxAgeMs = this.#announces ? ANNOUNCED_MAX_AGE_MS : MAX_AGE_MS;
+    if (list === undefined || now - list.at >= maxAgeMs) {
       const read: List = { tools: this.#readTools(), at: now };
       list = read;
       this.#list = read;

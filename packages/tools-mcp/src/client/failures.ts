@@ -55,6 +55,12 @@ export function isSessionGone(error: unknown): boolean {
   return SdkHttpError.isInstance(error) && error.status === 404;
 }
 
+/** Whether a request has not reached its server. */
+export function isUnsent(error: unknown): boolean {
+  if (error instanceof FlowError) return error.code === FlowErrorCode.REMOTE_UNAVAILABLE;
+  return isSessionGone(error);
+}
+
 /** Whether a connection can no longer be used after an error. */
 export function isConnectionLost(error: unknown): boolean {
   if (error instanceof FlowError) return error.code === FlowErrorCode.REMOTE_CUT;

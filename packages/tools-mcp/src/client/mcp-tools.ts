@@ -1,6 +1,14 @@
 import { createHash } from "node:crypto";
 import type { Tool as ServerTool } from "@modelcontextprotocol/client";
-import type { Caller, ListRequest, Tool, ToolContext, ToolOutput, ToolSource } from "@penguiflow/planner";
+import {
+  type Caller,
+  type ListRequest,
+  NothingDone,
+  type Tool,
+  type ToolContext,
+  type ToolOutput,
+  type ToolSource,
+} from "@penguiflow/planner";
 import { type Clock, FlowError, systemClock } from "penguiflow";
 import { requireInteger, requireKnownKeys, requireOneOf, shown } from "penguiflow/adapter";
 import { callTool } from "./call-tool.ts";
@@ -11,6 +19,7 @@ import {
   isRefusal,
   isSessionGone,
   isTimeout,
+  isUnsent,
   isUnauthorized,
   notSignedIn,
   reasonOf,
@@ -18,10 +27,10 @@ import {
 } from "./failures.ts";
 import { problemOf, schemaOf } from "./json-schemas.ts";
 import type { Connecting, McpHttpOptions, McpToolSettings, McpToolsOptions } from "./mcp-tools-options.ts";
-import { descriptionOf, serverTool } from "./server-tool.ts";
+import { descriptionOf, type McpTool, serverTool } from "./server-tool.ts";
 import { SignIns, type SignedIn } from "./sign-ins.ts";
 import { toolDigest } from "./tool-digest.ts";
-import { toolNames } from "./tool-names.ts";
+import { toolName } from "./tool-name.ts";
 import { outputOf } from "./tool-output.ts";
 import { MemoryToolPins, pinOf, type ToolPins } from "./tool-pins.ts";
 import { environmentOf, type Identity, openTransport } from "./transports.ts";
@@ -72,6 +81,7 @@ class McpSource implements McpToolSource {
   readonly #clock: Clock;
   readonly #signIns: SignIns | undefined;
   readonly #timeoutMs: number;
+  readonly #signInTool: Tool;
   /** Numbers of credentials that are objects, which cannot be written as text. */
   readonly #objects = new WeakMap<object, number>();
   #objectCount = 0;
@@ -88,6 +98,7 @@ class McpSource implements McpToolSource {
     this.#timeoutMs = options.connectTimeoutMs ?? 30_000;
     this.#clock = clock;
     this.#pins = options.pins ?? new MemoryToolPins();
+    this.#signInTool = signInTool(name, this.#timeoutMs, (request) => this.list(request));
     this.#pool = new ConnectionPool({ source: name, idleMs, maxConnections, clock });
     if (oauth !== undefined) {
       const signIns = new SignIns(name, options as McpHttpOptions, oauth, clock);
@@ -97,16 +108,20 @@ class McpSource implements McpToolSource {
   }
 
   async list({ caller, credential, signal }: ListRequest): Promise<readonly Tool[]> {
+    // offered to all: a call of it goes on after the sign-in, when the others can be listed
+    const own = this.#signIns === undefined ? [] : [this.#signInTool];
     try {
-      const tools = await this.#use({ caller, credential }, signal, (connection) => connection.tools(signal));
-      return await this.#toolsOf(tools, caller);
+      const tools = await this.#use({ caller, credential }, signal, async (connection) =>
+        this.#toolsOf(connection, await connection.tools(signal)),
+      );
+      return [...tools, ...own];
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof FlowError) throw error;
       if (!isUnauthorized(error)) throw failedRequest(this.name, "list the tools", error);
       await this.#refused(caller, credential);
       // a source without tools is never called, and the user never asked to sign in
-      if (this.#signIns !== undefined) return [this.#connectTool()];
+      if (own.length > 0) return own;
       throw notSignedIn(this.name, "list the tools", error);
     }
   }
@@ -123,7 +138,7 @@ class McpSource implements McpToolSource {
     await this.#pool.close();
   }
 
-  async #toolsOf(serverTools: readonly ServerTool[], caller: Caller): Promise<readonly Tool[]> {
+  #toolsOf(connection: Connection, serverTools: readonly ServerTool[]): readonly McpTool[] {
     const { allow, deny = [] } = this.#options;
     const used = serverTools.filter(
       ({ name, execution }) =>
@@ -132,32 +147,41 @@ class McpSource implements McpToolSource {
         // calls that can only be made as tasks of the 2025 protocol
         execution?.taskSupport !== "required",
     );
-    const names = toolNames(
-      this.name,
-      used.map(({ name }) => name),
-    );
-    return await Promise.all(
-      used.map(async (tool) => {
-        const digest = digestOf(tool);
+    const tools = used.map((tool) => this.#toolOf(connection, tool));
+    if (connection.made.size > used.length) {
+      const names = new Set(used.map(({ name }) => name));
+      for (const name of connection.made.keys()) if (!names.has(name)) connection.made.delete(name);
+    }
+    return tools;
+  }
+
+  /** Makes a tool, once for each description of it: planners list them often, and its schema is compiled once. */
+  #toolOf(connection: Connection, tool: ServerTool): McpTool {
+    const text = JSON.stringify(tool);
+    const before = connection.made.get(tool.name);
+    if (before?.text === text) return before.tool;
+    const digest = digestOf(tool);
+    const made: McpTool = serverTool({
+      name: toolName(this.name, tool.name),
+      tool,
+      digest,
+      settings: this.#settingsOf(tool.name),
+      isChanged: async (caller) => {
         const pin = this.#pinOf(tool.name, caller);
-        // the first one seen is the one that later ones are compared with
-        if ((await this.#pins.read(pin)) === undefined) await this.#pins.write(pin, digest);
-        const settings = this.#settingsOf(tool.name);
-        const made = serverTool({
-          name: names.get(tool.name) as string,
-          tool,
-          digest,
-          settings,
-          isChanged: async (asking) => (await this.#pins.read(this.#pinOf(tool.name, asking))) !== digest,
-          run: async (args, ctx) => {
-            // it has been approved if it had changed
-            await this.#pins.write(this.#pinOf(tool.name, ctx.caller), digest);
-            return await this.#run(tool, digest, { effects: made.effects, timeoutMs: made.timeoutMs }, args, ctx);
-          },
-        });
-        return made;
-      }),
-    );
+        const known = await this.#pins.read(pin);
+        // the first one that is to be called is the one that later ones are compared with
+        if (known === undefined) await this.#pins.write(pin, digest);
+        return known !== undefined && known !== digest;
+      },
+      run: async (args, ctx) => {
+        const pin = this.#pinOf(tool.name, ctx.caller);
+        // it has been approved if it had changed
+        if ((await this.#pins.read(pin)) !== digest) await this.#pins.write(pin, digest);
+        return await this.#run(tool, digest, made, args, ctx);
+      },
+    });
+    connection.made.set(tool.name, { text, tool: made });
+    return made;
   }
 
   async #run(
@@ -183,6 +207,8 @@ class McpSource implements McpToolSource {
         return { kind: "error", code: "TOOL_TIMEOUT", text };
       }
       if (isRefusal(error)) return { kind: "error", code: "TOOL_FAILED", text: error.message };
+      // a call that writes may be tried again then
+      if (isUnsent(error)) throw new NothingDone(reasonOf(error), { cause: error });
       if (!isUnauthorized(error)) throw error;
       await this.#refused(caller, credential);
       return { kind: "error", code: "SIGN_IN_FAILED", text: notSignedIn(this.name, `call "${tool.name}"`).message };
@@ -266,29 +292,30 @@ class McpSource implements McpToolSource {
     if (this.#signIns !== undefined) return this.#signIns;
     throw new TypeError(`Cannot sign in to MCP server "${this.name}": it has no option "oauth"`);
   }
-
-  /** Creates the tool by which a user without a credential signs in: its call waits until there is one. */
-  #connectTool(): Tool {
-    const { name } = this;
-    return {
-      name: "connect",
-      description: `Asks the user to sign in to "${name}". Its tools can be used after that, from the next message on.`,
-      inputSchema: { type: "object", properties: {} },
-      effects: "reads",
-      approval: false,
-      timeoutMs: this.#timeoutMs,
-      maxRetries: 0,
-      ifUnknown: "tell",
-      maxResultChars: 20_000,
-      check: async () => ({ ok: true, value: {} }),
-      run: async (_args, { caller, credential, signal }) => {
-        const tools = await this.list({ caller, credential, signal });
-        const names = tools.map((tool) => (name === "" ? tool.name : `${name}_${tool.name}`));
-        return { kind: "text", text: `The user has signed in. From the next message on: ${names.join(", ")}` };
-      },
-    };
-  }
 }
+
+/** Creates the tool by which a user without a credential signs in: its call waits until there is one. */
+function signInTool(source: string, timeoutMs: number, list: ToolSource["list"]): Tool {
+  return {
+    name: SIGN_IN,
+    description: `Asks the user to sign in to "${source}", if they have not yet. The other tools can be called after that.`,
+    inputSchema: { type: "object", properties: {} },
+    effects: "reads",
+    approval: false,
+    timeoutMs,
+    maxRetries: 0,
+    ifUnknown: "tell",
+    maxResultChars: 20_000,
+    check: async () => ({ ok: true, value: {} }),
+    run: async (_args, { caller, credential, signal }) => {
+      const tools = await list({ caller, credential, signal });
+      const names = tools.filter(({ name }) => name !== SIGN_IN).map(({ name }) => `${source}_${name}`);
+      return { kind: "text", text: `The user is signed in. Tools: ${names.join(", ")}` };
+    },
+  };
+}
+
+const SIGN_IN = "sign_in";
 
 const digestOf = (tool: ServerTool): string => toolDigest(tool.name, descriptionOf(tool), tool.inputSchema);
 

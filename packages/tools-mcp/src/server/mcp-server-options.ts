@@ -30,6 +30,8 @@ export interface McpQuestion {
    * @defaultValue one text, `answer`
    */
   readonly schema?: JsonSchema | undefined;
+  /** A page to visit instead. Clients that cannot open one show it in the message. @defaultValue none */
+  readonly url?: string | undefined;
 }
 
 /** A flow that is served as a tool. A planner's flow is one. */

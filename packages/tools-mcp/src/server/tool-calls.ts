@@ -23,6 +23,7 @@ import {
   type StreamItem,
 } from "penguiflow";
 import type { McpCaller, McpQuestion, McpRequest } from "./mcp-server-options.ts";
+import { AGREED, planAnswer, planPauseOf, planQuestion, planRefusal } from "./plan-questions.ts";
 import { Misfit, type ServedTool } from "./served-tool.ts";
 import { toldSchema } from "./told-schemas.ts";
 import { failed, failedPlan, failureOf, planEndOf, resultOf } from "./tool-results.ts";
@@ -132,7 +133,7 @@ export class ToolCalls {
 
   async #goOn(call: Call, { tokens }: CallState): Promise<CallToolResult | InputRequiredResult> {
     const { tool, caller, traceId, ctx } = call;
-    const { flow, refusal } = tool.init;
+    const { flow } = tool.init;
     const { tenant } = caller;
     let found = this.#answered(traceId);
     const pauses = await flow.pauses.list({ tenant, traceId });
@@ -142,8 +143,9 @@ export class ToolCalls {
       if (pause === undefined) continue; // answered before
       const response = inputResponse(ctx.mcpReq.inputResponses, key);
       if (response.kind !== "elicit") continue;
-      if (response.action !== "accept" && refusal === undefined) return await this.#deny(call, pause);
-      const value = response.action === "accept" ? valueOf(tool, pause, response.content ?? {}) : refusal?.(pause);
+      const isAgreed = response.action === "accept";
+      const value = isAgreed ? valueOf(call, pause, response.content ?? {}) : refusalOf(call, pause);
+      if (value === undefined && !isAgreed) return await this.#deny(call, pause);
       if (value instanceof Misfit) return await this.#ask(call, pauses, found, value.message);
       if (last !== undefined) found = (await settled(last)) ?? found;
       last = flow.pauses.resumeStream(token, value, { tenant });
@@ -213,7 +215,8 @@ export class ToolCalls {
     problem?: string,
   ): Promise<CallToolResult | InputRequiredResult> {
     const { tool, caller, traceId, ctx } = call;
-    if (!canAsk(call)) {
+    const elicitation = elicitationOf(call);
+    if (elicitation === undefined) {
       await tool.init.flow.cancel(traceId, { tenant: caller.tenant });
       const reasons = pauses.map(({ reason }) => `"${reason}"`).join(", ");
       const text = `The call needs an answer to ${reasons}, and this client cannot ask its user (MCP elicitation)`;
@@ -223,10 +226,15 @@ export class ToolCalls {
     const tokens: Record<string, string> = {};
     for (const [index, pause] of pauses.entries()) {
       const key = `question-${index + 1}`;
-      const { message, schema = TEXT_ANSWER } = questionOf(tool, pause);
+      const { message, schema = TEXT_ANSWER, url } = questionOf(tool, pause);
       const text = problem === undefined ? message : `${problem}\n${message}`;
       tokens[key] = pause.token;
-      inputRequests[key] = inputRequired.elicit({ message: text, requestedSchema: schema as never });
+      if (url !== undefined && elicitation.url !== undefined)
+        inputRequests[key] = inputRequired.elicitUrl({ message: text, url });
+      else {
+        const shown = url === undefined ? text : `${text}\n${url}`;
+        inputRequests[key] = inputRequired.elicit({ message: shown, requestedSchema: schema as never });
+      }
     }
     const state = { ...caller, tool: tool.name, traceId, tokens };
     const requestState = await this.#init.codec.mint(state, ctx);
@@ -259,14 +267,13 @@ function signalOf({ mcpReq, http }: ServerContext): AbortSignal {
   return http?.req === undefined ? mcpReq.signal : AbortSignal.any([mcpReq.signal, http.req.signal]);
 }
 
-/** Whether the client can ask its user. The SDK finds out only after the call has ended. */
-function canAsk({ server, ctx }: Call): boolean {
+/** Returns how the client can ask its user, if it can. The SDK finds out only after the call has ended. */
+function elicitationOf({ server, ctx }: Call): ClientCapabilities["elicitation"] {
   const envelope = ctx.mcpReq.envelope as Readonly<Record<string, unknown>> | undefined;
   const sent = envelope?.[CLIENT_CAPABILITIES_META_KEY] as ClientCapabilities | undefined;
   // clients of the 2025 protocol tell it once, when they connect
   // oxlint-disable-next-line typescript/no-deprecated
-  const capabilities = sent ?? server.server.getClientCapabilities();
-  return capabilities?.elicitation !== undefined;
+  return (sent ?? server.server.getClientCapabilities())?.elicitation;
 }
 
 async function tell({ mcpReq }: ServerContext, progress: number, chunk: StreamChunk): Promise<void> {
@@ -301,14 +308,19 @@ const TEXT_ANSWER: JsonSchema = { type: "object", properties: { answer: { type: 
 
 function questionOf(tool: ServedTool, pause: PauseTicket): McpQuestion {
   const { question } = tool.init;
-  if (question !== undefined) return question(pause);
+  if (question !== undefined) {
+    const asked = question(pause);
+    return asked.url === undefined ? asked : { ...asked, schema: AGREED };
+  }
   const { reason, payload } = pause;
+  const plan = planPauseOf(pause);
+  if (plan !== undefined) return planQuestion(plan, reason);
   if (payload === undefined || payload === null) return { message: reason };
   return { message: `${reason}\n${typeof payload === "string" ? payload : JSON.stringify(payload)}` };
 }
 
 /** Makes the value that resumes a pause; a {@link Misfit} for content that breaks the question's schema. */
-function valueOf(tool: ServedTool, pause: PauseTicket, content: Readonly<Record<string, unknown>>): unknown {
+function valueOf({ tool, caller }: Call, pause: PauseTicket, content: Readonly<Record<string, unknown>>): unknown {
   const { schema } = questionOf(tool, pause);
   // clients are not trusted to have checked it
   const checked = toldSchema(schema ?? TEXT_ANSWER)["~standard"].validate(content);
@@ -316,5 +328,14 @@ function valueOf(tool: ServedTool, pause: PauseTicket, content: Readonly<Record<
     return new Misfit(`The answer does not fit: ${checked.issues.map(({ message }) => message).join("; ")}`);
   const { answer } = tool.init;
   if (answer !== undefined) return answer(content as Readonly<Record<string, Json>>, pause);
+  const plan = planPauseOf(pause);
+  if (plan !== undefined) return planAnswer(plan, content as Readonly<Record<string, Json>>, caller);
   return schema === undefined ? content["answer"] : content;
+}
+
+/** Makes the value that resumes a pause whose question is refused; `undefined` where that ends the call. */
+function refusalOf({ tool, caller }: Call, pause: PauseTicket): unknown {
+  if (tool.init.refusal !== undefined) return tool.init.refusal(pause);
+  const plan = planPauseOf(pause);
+  return plan === undefined ? undefined : planRefusal(plan, caller);
 }

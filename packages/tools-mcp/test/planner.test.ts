@@ -1,0 +1,102 @@
+import { createRequire } from "node:module";
+import { Client, InMemoryTransport } from "@modelcontextprotocol/client";
+import { createPlanner, tool } from "@penguiflow/planner";
+import { scriptedModel } from "@penguiflow/planner/testing";
+import { afterEach, expect, test } from "vitest";
+import { z } from "zod";
+import { mcpTools } from "../src/client/index.ts";
+import { mcpServer } from "../src/server/index.ts";
+
+const require = createRequire(import.meta.url);
+const closing: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+test("a planner calls tools of a server, asks before one, and passes the server's question to a person", async () => {
+  const everything = mcpTools("all", {
+    command: process.execPath,
+    args: [require.resolve("@modelcontextprotocol/server-everything/dist/index.js")],
+    allow: ["echo", "get-sum", "trigger-elicitation-request"],
+    tools: { "get-sum": { effects: "reads" }, echo: { approval: true } },
+  });
+  closing.push(async () => await everything.close());
+  const model = scriptedModel([
+    { calls: [{ tool: "all_get-sum", args: { a: 2, b: 3 } }] },
+    { calls: [{ tool: "all_echo", args: { message: "hi" } }] },
+    { calls: [{ tool: "all_trigger-elicitation-request" }] },
+    "done",
+  ]);
+  await using planner = createPlanner({ name: "helper", model, tools: [everything] }).start();
+  const who = { tenant: "default", by: "ann" };
+  let result = await planner.run("go");
+  for (const decision of [{ approved: true as const }, { value: { name: "Ada", check: true } }]) {
+    if (result.status !== "paused") throw new TypeError(`Expected a pause: got ${JSON.stringify(result)}`);
+    result = await planner.resume(result.questions[0]?.token ?? "", decision, who);
+  }
+  expect(result).toMatchObject({ status: "completed", output: "done" });
+  expect(result.steps.map(({ calls }) => calls[0]?.output)).toMatchObject([
+    { kind: "text", text: expect.stringContaining("5") as string },
+    { kind: "text", text: "Echo: hi" },
+    { kind: "text", text: expect.stringContaining("Ada") as string },
+    undefined,
+  ]);
+});
+
+test("a planner whose server cannot be reached goes on without its tools", async () => {
+  const gone = mcpTools("gone", { command: "/no/such/program" });
+  const model = scriptedModel(["nothing to call"]);
+  await using planner = createPlanner({ name: "helper", model, tools: [gone] }).start();
+  expect(await planner.run("go")).toMatchObject({ status: "completed", output: "nothing to call" });
+});
+
+test("a planner is a tool of a server: its approvals are asked the client's user, who may refuse", async () => {
+  const paid: number[] = [];
+  const pay = tool({
+    name: "pay",
+    description: "Pays",
+    input: z.object({ amount: z.number() }),
+    effects: "writes",
+    approval: true,
+    run: ({ amount }) => {
+      paid.push(amount);
+      return "paid";
+    },
+  });
+  const script = () => scriptedModel([{ calls: [{ tool: "pay", args: { amount: 5 } }] }, "all done"]);
+  for (const action of ["accept", "decline"] as const) {
+    await using planner = createPlanner({ name: "helper", model: script(), tools: [pay] }).start();
+    await using server = mcpServer({
+      name: "s",
+      version: "1",
+      tools: [
+        {
+          flow: planner.flow,
+          name: "helper",
+          description: "Helps",
+          input: z.object({ prompt: z.string() }),
+          payload: ({ prompt }: { readonly prompt: string }) => ({ prompt }),
+        },
+      ],
+    });
+    const [near, far] = InMemoryTransport.createLinkedPair();
+    const served = server.serve(far);
+    const client = new Client(
+      { name: "c", version: "1" },
+      { capabilities: { elicitation: { form: {} } }, versionNegotiation: { mode: "auto" } },
+    );
+    const asked: string[] = [];
+    client.setRequestHandler("elicitation/create", ({ params }) => {
+      asked.push(params.message);
+      return { action, ...(action === "accept" ? { content: {} } : {}) };
+    });
+    await client.connect(near);
+    const result = await client.callTool({ name: "helper", arguments: { prompt: "Pay 5" } });
+    expect(asked).toEqual([expect.stringMatching(/pay.*"amount":5/s)]);
+    // a denial is a result for the model, and the run goes on
+    expect(result.content).toEqual([{ type: "text", text: "all done" }]);
+    await client.close();
+    await served;
+  }
+  expect(paid).toEqual([5]);
+});
