@@ -39,7 +39,7 @@ const signedIn: Pick<McpServerOptions, "authenticate" | "caller"> = {
 };
 
 interface Served extends Loopback {
-  /** What was sent, request by request. */
+  /** Requests as they came. */
   readonly seen: {
     readonly method: string;
     readonly authorization: string | undefined;
@@ -101,7 +101,7 @@ describe("two users of one source", () => {
       await Promise.all([
         run(alice, "token-of-alice"),
         run(bob, "token-of-bob"),
-        // what the model writes is not who calls
+        // a name that the model writes is not the caller
         run(bob, "token-of-bob", { user: "alice" }),
       ]),
     ).toEqual(["alice", "bob", "bob"].map((user) => ({ kind: "text", text: `acme/${user}` })));

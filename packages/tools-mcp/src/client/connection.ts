@@ -26,7 +26,7 @@ interface List {
   readonly at: number;
 }
 
-/** What a connection needs beside its transport. */
+/** Options of a connection. */
 export interface ConnectionInit {
   readonly identity: Identity;
   readonly clock: Clock;
@@ -101,7 +101,7 @@ export class Connection {
   ): Promise<Connection> {
     const connection = new Connection(identity, clock, timeoutMs);
     const { client } = connection;
-    // what matters of it comes as the failure of a request
+    // a failure that matters is the failure of a request, too
     // oxlint-disable-next-line unicorn/prefer-add-event-listener
     client.onerror = () => {};
     try {

@@ -10,7 +10,7 @@ export interface Connecting {
   readonly credential: unknown;
 }
 
-/** How the tools of a server are run. */
+/** Settings of the tools of a server. */
 export interface McpToolSettings {
   /**
    * Effects of a tool's calls. Annotations of the server make them stricter and never laxer.
@@ -43,7 +43,7 @@ export interface McpOptionsBase extends McpToolSettings {
   /** Calls at the same time of one caller. @defaultValue none */
   readonly perCaller?: number | undefined;
   /**
-   * Whose credential the server takes. With `"user"` each user of a tenant has a connection of their own; otherwise calls
+   * Owner of the credential that the server takes. With `"user"` each user of a tenant has a connection of their own; otherwise calls
    * with the same credential share one.
    *
    * @defaultValue `"user"` with `oauth`, `"never"` otherwise

@@ -50,6 +50,7 @@ export interface McpToolSource extends ToolSource {
    * @throws FlowError `REMOTE_REFUSED` when the sign-in is unknown, used, expired, another user's, or was refused
    */
   finishSignIn(params: URLSearchParams, who: Pick<Caller, "tenant" | "user">): Promise<SignedIn>;
+  /** Closes all connections, and ends the processes of servers. Calls in progress fail. */
   close(): Promise<void>;
 }
 

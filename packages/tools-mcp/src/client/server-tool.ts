@@ -12,7 +12,7 @@ export interface McpTool extends Tool {
   readonly serverName: string;
 }
 
-/** What a tool of a source is made of. */
+/** Parts of a tool of a source. */
 export interface ServerToolInit {
   /** The name that the model uses. */
   readonly name: string;

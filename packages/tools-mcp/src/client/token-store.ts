@@ -10,6 +10,7 @@ export interface TokenStore {
   write(key: string, value: string, expiresAt?: number): Promise<void>;
   /** Returns the value of a key and deletes it, in one step: of several callers one receives it. */
   take(key: string): Promise<string | undefined>;
+  /** Deletes the value of a key, if there is one. */
   delete(key: string): Promise<void>;
 }
 
@@ -24,23 +25,27 @@ export class MemoryTokenStore implements TokenStore {
     this.#epochNow = () => clock.epochNow();
   }
 
+  /** Returns the value of a key, unless it has expired. */
   async read(key: string): Promise<string | undefined> {
     const kept = this.#values.get(key);
     return kept === undefined || kept.expiresAt <= this.#epochNow() ? undefined : kept.value;
   }
 
+  /** Keeps a value, until `expiresAt` if that is given. */
   async write(key: string, value: string, expiresAt = Number.POSITIVE_INFINITY): Promise<void> {
     const now = this.#epochNow();
     for (const [other, kept] of this.#values) if (kept.expiresAt <= now) this.#values.delete(other);
     this.#values.set(key, { value, expiresAt });
   }
 
+  /** Returns the value of a key and deletes it. */
   async take(key: string): Promise<string | undefined> {
     const value = await this.read(key);
     this.#values.delete(key);
     return value;
   }
 
+  /** Deletes the value of a key, if there is one. */
   async delete(key: string): Promise<void> {
     this.#values.delete(key);
   }

@@ -26,10 +26,12 @@ export interface ToolPins {
 export class MemoryToolPins implements ToolPins {
   readonly #digests = new Map<string, string>();
 
+  /** Returns the kept digest. */
   async read(key: PinKey): Promise<string | undefined> {
     return this.#digests.get(placeOf(key));
   }
 
+  /** Keeps a digest in place of an earlier one. */
   async write(key: PinKey, digest: string): Promise<void> {
     const place = placeOf(key);
     this.#digests.delete(place);

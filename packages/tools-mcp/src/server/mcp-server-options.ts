@@ -53,7 +53,7 @@ export interface McpToolInit {
   readonly output?: Schema<unknown, unknown> | undefined;
   /** Makes the flow's payload. @defaultValue the arguments */
   readonly payload?: ((args: never, caller: McpCaller) => unknown) | undefined;
-  /** What clients may assume about calls. @defaultValue nothing is claimed */
+  /** Claims about calls, for clients. @defaultValue none */
   readonly annotations?:
     | {
         readonly readOnlyHint?: boolean;
@@ -76,7 +76,7 @@ export interface McpToolInit {
 export interface McpServerOptions {
   readonly name: string;
   readonly version: string;
-  /** How to use the tools, for the model of the client. @defaultValue none */
+  /** Guidance on the use of the tools, for the model of the client. @defaultValue none */
   readonly instructions?: string | undefined;
   readonly tools: readonly McpToolInit[];
   /**

@@ -50,7 +50,7 @@ export function servedTool(init: McpToolInit): ServedTool {
       return payload === undefined ? value : payload(value as never, caller);
     },
     async resultOf(value) {
-      // what the schema makes of a value: clients refuse keys and types that it does not tell
+      // the parsed value: clients refuse keys and types that the schema does not tell
       return init.output === undefined ? value : await parsed(init.output, value, "the result does not fit");
     },
   };

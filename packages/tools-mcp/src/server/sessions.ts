@@ -47,7 +47,7 @@ export class Sessions {
     const id = request.headers.get("mcp-session-id");
     if (id === null) return await this.#begin(request, owner, options);
     const session = this.#sessions.get(id);
-    // whose session it is stays unknown to others
+    // others do not learn that the session exists
     if (session === undefined || session.owner !== owner) return notFound();
     this.#keep(id, session);
     return await session.transport.handleRequest(request, options);

@@ -28,7 +28,7 @@ import { Misfit, type ServedTool } from "./served-tool.ts";
 import { toldSchema } from "./told-schemas.ts";
 import { failed, failedPlan, failureOf, planEndOf, resultOf } from "./tool-results.ts";
 
-/** What a client carries from a question to its answer, sealed by the server. */
+/** State that a client carries from a question to its answer, sealed by the server. */
 export interface CallState extends McpCaller {
   readonly tool: string;
   readonly traceId: string;
