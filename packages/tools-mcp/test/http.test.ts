@@ -235,6 +235,40 @@ describe.each(["legacy", "modern"] as const)("a %s client over HTTP", (era) => {
   });
 });
 
+test("an answer of another user, or with a state that was changed, does not resume a call", async () => {
+  const flow = running(create(node("ask", async (_message, ctx) => await ctx.pause<string>({ reason: "Name?" })).to()));
+  const { url } = await served([{ flow, name: "ask", description: "Asks" }], signedIn);
+  const connect = async (token: string) => {
+    const client = new Client(
+      { name: "new", version: "1" },
+      { capabilities: { elicitation: { form: {} } }, versionNegotiation: { mode: "auto" } },
+    );
+    await client.connect(
+      new StreamableHTTPClientTransport(new URL(url), { authProvider: { token: async () => token } }),
+    );
+    closing.push(async () => await client.close());
+    return client;
+  };
+  const [ofAlice, ofBob] = await Promise.all([connect("token-of-alice"), connect("token-of-bob")]);
+  const asked = await ofAlice.callTool({ name: "ask" }, { allowInputRequired: true });
+  const { requestState, inputRequests } = asked as unknown as { requestState: string; inputRequests: object };
+  const [key = ""] = Object.keys(inputRequests);
+  const answer = (state: string) => ({
+    name: "ask",
+    inputResponses: { [key]: { action: "accept" as const, content: { answer: "Eve" } } },
+    requestState: state,
+  });
+  expect(await ofBob.callTool(answer(requestState))).toMatchObject({
+    isError: true,
+    _meta: { "penguiflow/error": { code: "PAUSE_FOREIGN" } },
+  });
+  const changed = requestState.replace(/.$/, (last) => (last === "A" ? "B" : "A"));
+  await expect(ofAlice.callTool(answer(changed))).rejects.toThrow(/requestState/);
+  expect((await ofAlice.callTool(answer(requestState))).content).toEqual([{ type: "text", text: "Eve" }]);
+  // it works once
+  expect(await ofAlice.callTool(answer(requestState))).toMatchObject({ isError: true });
+});
+
 describe("a server without authentication", () => {
   test("serves only names of this machine: a page of another site cannot reach it", async () => {
     const flow = running(create(payloadNode("one", () => 1).to()));

@@ -9,10 +9,16 @@ import { alice, Parked, toolContext } from "./tool-context.ts";
 
 const require = createRequire(import.meta.url);
 
+const programs = {
+  everything: require.resolve("@modelcontextprotocol/server-everything/dist/index.js"),
+  filesystem: require.resolve("@modelcontextprotocol/server-filesystem/dist/index.js"),
+  memory: require.resolve("@modelcontextprotocol/server-memory/dist/index.js"),
+};
+
 /** Starts one of the servers on npm as a child process of this Node. */
-const server = (name: string, ...args: readonly string[]) => ({
+const server = (name: keyof typeof programs, ...args: readonly string[]) => ({
   command: process.execPath,
-  args: [require.resolve(`@modelcontextprotocol/server-${name}/dist/index.js`), ...args],
+  args: [programs[name], ...args],
 });
 
 const list = async (source: McpToolSource): Promise<readonly Tool[]> =>
