@@ -43,7 +43,7 @@ test.for([
     /^Item \d+ was delivered again in life \d+, after/m,
   ],
   ["exclusive keys that are not stored", "lost-keys", 30, /^Jobs \d+ and \d+ have run at once in life \d+/m],
-  ["retries sooner than a failure has said", "early-retries", 30, /^Job \d+ was tried again in life \d+, .* sooner/m],
+  ["retries sooner than a failure has said", "early-retries", 40, /^Job \d+ was tried again in life \d+, .* sooner/m],
   ["traces that do not come back into memory", "lost-rests", 20, /the pause was answered already|traces do not end/],
   ["a limiter that lets more handlers run", "loose-limits", 20, /The limiter lets jobs \d+ and \d+ of tenant/],
   ["a policy that looks at no message", "blind-policies", 30, /^Job \d+ with \d+ failures and \d+ retries has/m],

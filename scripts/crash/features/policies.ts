@@ -49,7 +49,8 @@ export const policies: Feature = {
         tell({ what: "tried", id: job.id, attempt, value: Date.now() });
         await affect(ctx, { what: "charge", id: job.id, value: valueOf(job) });
         if (attempt > job.failures) return reportOf(job, attempt);
-        const afterMs = job.sleepMs;
+        // long, so that many a kill falls within it
+        const afterMs = 3 * job.sleepMs;
         tell({ what: "failed", id: job.id, attempt, value: Date.now() + afterMs });
         throw new Busy(afterMs);
       },
