@@ -588,10 +588,11 @@ describe("a planted defect of partitions is found", () => {
   ];
   test.for(ofPartitions)("$what", { timeout: 60_000 }, async ({ plant: plantIt, says, seed, ofFlow }) => {
     expect((await oneSeed(seed)).broken, "without the defect").toEqual([]);
-    if (ofFlow !== undefined) await orderFlow([ofFlow]);
+    const seedsOfFlow = ofFlow === undefined ? [] : [ofFlow];
+    for (const one of seedsOfFlow) await orderFlow([one]);
     plantIt();
-    if (ofFlow !== undefined) {
-      const failure = await orderFlow([ofFlow]).catch((error: unknown) => error);
+    for (const one of seedsOfFlow) {
+      const failure = await orderFlow([one]).catch((error: unknown) => error);
       expect(failure).toBeInstanceOf(SimulationError);
       expect((failure as SimulationError).message).toMatch(says);
     }
