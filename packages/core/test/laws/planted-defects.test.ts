@@ -571,7 +571,7 @@ describe("a planted defect of partitions is found", () => {
         plant(Positions.prototype, "has", () => () => true);
       },
       says: /L10: request .* was accepted 2 times/,
-      seed: 7813,
+      seed: 21_958,
     },
     {
       what: "a handler that starts past the lease of its process",
