@@ -620,12 +620,9 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
 }
 
 /** Settles a call with an outcome. */
-function toldResult<Result>(
-  resolve: (result: Result) => void,
-  reject: (error: unknown) => void,
-): (outcome: Outcome) => void {
+function toldResult(resolve: (result: never) => void, reject: (error: unknown) => void): (outcome: Outcome) => void {
   return (outcome) => {
-    if (outcome.status === "completed") resolve(outcome.result as Result);
+    if (outcome.status === "completed") resolve(outcome.result as never);
     else reject(outcome.error);
   };
 }
