@@ -8,9 +8,6 @@ import { type ModelScript, scriptedModel } from "@penguiflow/planner/testing";
 
 const { AGENT_MODEL, AGENT_KEY, AGENT_URL = "https://api.openai.com/v1" } = process.env;
 
-/** Whether a real model answers. */
-export const isReal = AGENT_MODEL !== undefined;
-
 /** The model that the environment names, of any server that speaks OpenAI's protocol; else the script. */
 export function modelOr(script: ModelScript): LanguageModelV4 {
   if (AGENT_MODEL === undefined) return scriptedModel(script);

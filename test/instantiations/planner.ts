@@ -21,7 +21,13 @@ const planner = createPlanner({
       run: ({ seat, on }) => `${seat} ${on}`,
     }),
     toolsFrom("mail", [
-      tool({ name: "send", description: "Sends", input: mail, effects: "writes", run: ({ to, text }) => `${to} ${text}` }),
+      tool({
+        name: "send",
+        description: "Sends",
+        input: mail,
+        effects: "writes",
+        run: ({ to, text }) => `${to} ${text}`,
+      }),
     ]),
   ],
   output: answer,

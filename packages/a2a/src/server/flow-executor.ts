@@ -297,7 +297,7 @@ function namesOf(budget: unknown): readonly string[] {
 /** Returns what a task tells its caller of the amounts it has spent: those that the caller has a budget for. */
 function spentOf(turn: Turn, spent: Budget): Pick<TaskFacts, "spent"> | undefined {
   const told = Object.entries(spent).filter(([name]) => turn.budgeted.includes(name));
-  return told.length === 0 ? undefined : { spent: Object.fromEntries(told) as Budget };
+  return told.length === 0 ? undefined : { spent: Object.fromEntries(told) };
 }
 
 /** Extracts the payload of a message. */

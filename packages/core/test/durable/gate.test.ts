@@ -428,11 +428,10 @@ describe("a checkpoint store that does not answer", () => {
     const asked = gate();
     const { memory, open } = silent(clock, () => {
       if (method === "open") return {};
-      // eslint-disable-next-line require-yield
       if (method === "read")
         return {
           read: async function* () {
-            await new Promise<never>(() => {});
+            yield await new Promise<never>(() => {});
           },
         };
       return { [method]: () => new Promise<never>(() => {}) };

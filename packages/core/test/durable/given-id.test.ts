@@ -242,7 +242,7 @@ describe("the outcome of an id", () => {
       flow.call({ n: 2 }, { id: "c" }),
     ]);
     expect([known.status, (begun as { doubled: number }).doubled]).toEqual(["completed", 4]);
-    expect(refused).toMatchObject({ code, traceId: "b", message: expect.stringMatching(message) });
+    expect(refused).toMatchObject({ code, traceId: "b", message: expect.stringMatching(message) as string });
     expect(calls).toEqual([2]);
     // its id can be freed
     expect(await flow.recovery.discard("b")).toBe(1);

@@ -297,7 +297,10 @@ describe("the log of a trace that ends without a result", () => {
   test("is closed with items that say how, for its reader, its outcome and later", async () => {
     const flow = running(create(note.to(last), closing));
     const failed = await flow.outcome("fails", { traceId: "1" });
-    expect(await failed.log?.read()).toEqual(["fails", { status: "failed", code: "NODE_EXCEPTION", spent: { steps: 1 } }]);
+    expect(await failed.log?.read()).toEqual([
+      "fails",
+      { status: "failed", code: "NODE_EXCEPTION", spent: { steps: 1 } },
+    ]);
     expect(await flow.log("1")).toEqual(await failed.log?.read());
     await flow.outcome("hangs", { traceId: "2" });
     await flow.cancel("2");

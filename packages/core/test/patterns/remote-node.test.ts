@@ -908,7 +908,7 @@ describe("what an agent has spent", () => {
     const transport = new LoopbackTransport({ work: tidy(create(work.to()).run()) });
     const ask = remoteNode("ask", { transport, agentUrl: "loop", skill: "work", interrupts: "send" });
     const before: unknown[] = [];
-    const look = payloadNode("look", (asked: RemoteInterrupt | unknown, ctx) => {
+    const look = payloadNode("look", (asked: unknown, ctx) => {
       before.push(ctx.budget.spent);
       return { ...(asked as RemoteInterrupt) };
     });

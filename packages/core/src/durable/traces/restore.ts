@@ -15,7 +15,6 @@ import {
 import { Attempt, AttemptExtras, outermost } from "../../engine/state/attempt.ts";
 import { TraceLog } from "../../engine/state/trace-log.ts";
 import { isOpenPause, ticketOf, ticketsOf } from "../../engine/context/open-pause.ts";
-import type { DurableRun } from "../../engine/durability.ts";
 import type { DurableHost } from "../../engine/durable-host.ts";
 import { LeftSink, RookerySink } from "../../engine/results/rookery.ts";
 import type { Edge, Worker } from "../../engine/state/worker.ts";
@@ -72,7 +71,7 @@ function restoreUndelivered(
   if (state.outcome === undefined) return trace;
   const messages = resultsOf(trace, headers, state).map(({ message }) => message);
   const key = { run, traceId, tenant: headers.tenant };
-  const outcome = outcomeFrom(state.outcome, key, messages, engine.durable as DurableRun);
+  const outcome = outcomeFrom(state.outcome, key, messages, engine.durable);
   engine.outcomes.keep(sink, outcome);
   return trace;
 }

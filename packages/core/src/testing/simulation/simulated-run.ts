@@ -256,10 +256,11 @@ export class SimulatedRun {
     const { resources } = this.#options;
     const [flow, process] = [this.#flow, this.#process];
     flow.run(this.#hasIntake ? { resources, outbox: this.#outbox(process) } : { resources });
-    void flow.closed.then((failure) => {
+    const leave = async (): Promise<void> => {
       // a flow stops by itself when its disk does not answer
-      if (failure !== undefined && !process.hasEnded && !this.#isStopped) this.#leave();
-    });
+      if ((await flow.closed) !== undefined && !process.hasEnded && !this.#isStopped) this.#leave();
+    };
+    void leave();
     if (!this.#hasIntake) return;
     const read = async (): Promise<void> => {
       const consumed = await flow.consumed();
