@@ -24,8 +24,8 @@ function exportsOf(report: string): ReadonlySet<string> {
 }
 
 for (const { folder, name, manifest } of publishedPackages()) {
-  // Types that another entry point mentions may be imported from the main one, which comes first.
-  let inMain: ReadonlySet<string> = new Set();
+  // Types that an entry point mentions may be imported from one before it.
+  const exported = new Set<string>();
   const project = path.join(root, folder);
   mkdirSync(path.join(project, "api"), { recursive: true });
   for (const [subpath, target] of Object.entries(manifest.exports ?? {})) {
@@ -75,14 +75,14 @@ for (const { folder, name, manifest } of publishedPackages()) {
         if (message.logLevel !== ExtractorLogLevel.Error) return;
         if (message.messageId === "ae-undocumented" && isProperty(message)) return;
         const forgotten = message.messageId === "ae-forgotten-export" && /"(\w+)"/.exec(message.text)?.[1];
-        if (forgotten && inMain.has(forgotten)) return;
+        if (forgotten && exported.has(forgotten)) return;
         const place = message.sourceFilePath
           ? `${path.relative(root, message.sourceFilePath)}:${message.sourceFileLine ?? 1} `
           : "";
         problems.push(`${place}${message.text} (${message.messageId})`);
       },
     });
-    if (subpath === ".") inMain = exportsOf(report);
+    for (const known of exportsOf(report)) exported.add(known);
     if (result.apiReportChanged && !update) {
       problems.push(
         `Report "${folder}/api/${report}" is out of date: run "npm run api", review the difference, commit it`,

@@ -1,5 +1,6 @@
 /** One end of a connection between processes: an IPC channel with advanced serialization, or a message port. */
 export interface Channel {
+  /** Sends a message to the other end. One to a peer that is gone is dropped. */
   send(message: unknown): void;
   /** Receives the other end's messages until it is disposed. */
   receive(take: (message: unknown) => void): Disposable;

@@ -92,9 +92,9 @@ export class Client implements AsyncDisposable {
   #isClosed = false;
 
   /** Internal: call `cluster(…).client()`. */
-  constructor(settings: ClusterSettings) {
-    this.#settings = settings;
-    const { backend } = settings;
+  constructor(settings: object) {
+    this.#settings = settings as ClusterSettings;
+    const { backend } = this.#settings;
     this.#offers = new Gatherer(OFFERS_AT_ONCE, (offers) => backend.intake.offer(offers));
     this.#inboxSubscription = backend.wire.subscribe(this.#inbox, (body) => this.#receive(body));
     this.#polling = setInterval(() => this.#poll(), POLL_MS);

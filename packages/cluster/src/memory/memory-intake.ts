@@ -11,7 +11,7 @@ interface Partition {
   readonly waiting: Set<() => void>;
 }
 
-/** Options of {@link MemoryIntake}. */
+/** Options of `memoryBackend`. */
 export interface MemoryIntakeOptions {
   /** Items of a partition that have not been trimmed. @defaultValue 100_000 */
   readonly maxItems?: number | undefined;

@@ -58,8 +58,8 @@ export class Worker implements AsyncDisposable {
   #beatAt = performance.now();
 
   /** Internal: call `cluster(…).worker(…)`. */
-  constructor(settings: WorkerSettings) {
-    this.#settings = settings;
+  constructor(settings: object) {
+    this.#settings = settings as WorkerSettings;
   }
 
   /** Name of the member. */
