@@ -1,0 +1,51 @@
+import { randomUUID } from "node:crypto";
+import type { CheckpointPartition, CheckpointStore, LeaseRequest } from "penguiflow";
+import { partitionLeased, requireInteger } from "penguiflow/adapter";
+import type { Broker } from "../broker.ts";
+import { token } from "../names.ts";
+import { type Head, NatsPartition } from "./nats-partition.ts";
+import { PartitionLog } from "./partition-log.ts";
+
+/**
+ * Stores checkpoints as a log for each partition: one message for each batch, under one subject. Each names the sequence
+ * of the one before it, so that a writer that was superseded fails at whatever it tries. The owner of a partition holds
+ * its contents in memory. A lease ends by the server's clock.
+ */
+export class NatsCheckpointStore implements CheckpointStore {
+  readonly #broker: Broker;
+  readonly #stream: string;
+  readonly #name: string;
+
+  constructor(broker: Broker, stream: string, name: string) {
+    this.#broker = broker;
+    this.#stream = stream;
+    this.#name = name;
+  }
+
+  async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
+    requireInteger("leaseMs", leaseMs, 1);
+    const log = new PartitionLog(this.#broker, this.#stream, this.#name, token(partition));
+    for (;;) {
+      const last = await log.last();
+      if (last !== undefined && !last.head.isReleased) {
+        const now = await this.#broker.now(this.#stream, true);
+        const endsInMs = last.at + last.head.leaseMs - now;
+        if (endsInMs > 0) throw partitionLeased({ partition, owner: last.head.owner, endsInMs });
+      }
+      const head: Head = {
+        id: last?.head.id ?? randomUUID(),
+        fencingToken: (last?.head.fencingToken ?? 0) + 1,
+        sequence: last?.head.sequence ?? 0,
+        owner,
+        leaseMs,
+        isReleased: false,
+      };
+      const sentAt = performance.now();
+      const taken = await log.append(head, [], last?.sequence ?? 0);
+      // another has taken it in between
+      if (taken === undefined) continue;
+      const state = await log.read(taken.sequence);
+      return new NatsPartition(log, partition, { head, sequence: taken.sequence, state, sentAt });
+    }
+  }
+}

@@ -1,0 +1,222 @@
+import type {
+  Checkpoint,
+  CheckpointBatch,
+  CheckpointFilter,
+  CheckpointPartition,
+  FlowError,
+  LogRow,
+  StoredOutcome,
+  TraceKey,
+} from "penguiflow";
+import { partitionFenced } from "penguiflow/adapter";
+import { changesOf, type Line, writeLine } from "./changes.ts";
+import type { PartitionLog } from "./partition-log.ts";
+import { lengthOf, type PartitionState } from "./partition-state.ts";
+
+const ENTRIES_PER_PAGE = 1_000;
+
+/** What each record says of its partition. */
+export interface Head {
+  /** Id of the partition. */
+  readonly id: string;
+  readonly fencingToken: number;
+  /** Number of the last batch. */
+  readonly sequence: number;
+  readonly owner: string;
+  /** Milliseconds after which its lease ends unless another record follows. */
+  readonly leaseMs: number;
+  /** Whether its owner has given the lease back. */
+  readonly isReleased: boolean;
+}
+
+/** A partition as it was opened. */
+export interface Opened {
+  readonly head: Head;
+  /** Sequence of the record that has opened it. */
+  readonly sequence: number;
+  readonly state: PartitionState;
+  /** The monotonic clock when that record was sent. */
+  readonly sentAt: number;
+}
+
+/** A partition whose contents are in memory; its log is written, and read when it is opened. */
+export class NatsPartition implements CheckpointPartition {
+  readonly #log: PartitionLog;
+  readonly #name: string;
+  readonly #state: PartitionState;
+  #head: Head;
+  /** Sequence of the last record. */
+  #last: number;
+  /** The monotonic clock when the last record was sent: until `leaseMs` later, no other can have the partition. */
+  #heldAt: number;
+  #lostBecause: string | undefined;
+  /** Settles with the latest call; records follow each other. */
+  #calls: Promise<unknown> = Promise.resolve();
+
+  constructor(log: PartitionLog, name: string, { head, sequence, state, sentAt }: Opened) {
+    this.#log = log;
+    this.#name = name;
+    this.#head = head;
+    this.#last = sequence;
+    this.#state = state;
+    this.#heldAt = sentAt;
+  }
+
+  get id(): string {
+    return this.#head.id;
+  }
+
+  get fencingToken(): number {
+    return this.#head.fencingToken;
+  }
+
+  get sequence(): number {
+    return this.#head.sequence;
+  }
+
+  async *read(filter: CheckpointFilter = {}): AsyncGenerator<readonly Checkpoint[]> {
+    await this.#requireLease();
+    const { entries } = this.#state;
+    const one = filter.run === undefined ? undefined : entries.get(filter.run);
+    const candidates = filter.run === undefined ? [...entries.values()] : one === undefined ? [] : [one];
+    const found = candidates.filter((entry) => fits(entry, filter)).sort((a, b) => a.run - b.run);
+    for (let start = 0; start < found.length; start += ENTRIES_PER_PAGE) {
+      await this.#requireLease();
+      yield found.slice(start, start + ENTRIES_PER_PAGE);
+    }
+  }
+
+  async countAtRest(): Promise<number> {
+    await this.#requireLease();
+    let count = 0;
+    for (const { dueAt } of this.#state.entries.values()) if (dueAt !== undefined) count += 1;
+    return count;
+  }
+
+  async nextDueAt(after: number): Promise<number | undefined> {
+    await this.#requireLease();
+    let next = Number.POSITIVE_INFINITY;
+    for (const { dueAt } of this.#state.entries.values())
+      if (dueAt !== undefined && dueAt > after && dueAt < next) next = dueAt;
+    return Number.isFinite(next) ? next : undefined;
+  }
+
+  async readLog(run: number): Promise<readonly LogRow[]> {
+    await this.#requireLease();
+    return [...(this.#state.rows.get(run)?.values() ?? [])].sort((a, b) => a.at - b.at);
+  }
+
+  async counts(): Promise<ReadonlyMap<string, number>> {
+    await this.#requireLease();
+    return new Map(this.#state.counts);
+  }
+
+  async outcomes(keys: readonly TraceKey[]): Promise<readonly StoredOutcome[]> {
+    await this.#requireLease();
+    return [...new Set(keys.flatMap((key) => [...this.#state.outcomesOf(key)]))];
+  }
+
+  async expiring(limit: number): Promise<readonly Pick<StoredOutcome, "run" | "expiresAt">[]> {
+    await this.#requireLease();
+    return [...this.#state.outcomes.values()].sort((a, b) => a.expiresAt - b.expiresAt).slice(0, limit);
+  }
+
+  async consumed(): Promise<ReadonlyMap<number, number>> {
+    await this.#requireLease();
+    return new Map(this.#state.consumed);
+  }
+
+  async append(batch: CheckpointBatch, expectedSequence: number): Promise<number> {
+    return await this.#inTurn(async () => {
+      this.#requireHeld();
+      if (expectedSequence !== this.sequence) {
+        // another may have the partition, and be at another batch
+        await this.#askLeader();
+        throw this.#fenced(`batch ${this.sequence} is the last`);
+      }
+      await this.#store({ sequence: expectedSequence + 1 }, changesOf(batch, this.#state).map(writeLine));
+      return this.sequence;
+    });
+  }
+
+  async renew(): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#requireHeld();
+      await this.#store({}, []);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.#lostBecause !== undefined) return;
+      this.#lostBecause = "it was closed";
+      await this.#log.append({ ...this.#head, isReleased: true }, [], this.#last);
+      await this.#log.flush();
+    });
+  }
+
+  /** Stores a record, with items of the oldest ones where these take too much room. */
+  async #store(change: Partial<Head>, lines: readonly Line[]): Promise<void> {
+    // before the changes, which may replace them
+    const all = [...this.#state.toRewrite(lengthOf(lines)), ...lines];
+    const head = { ...this.#head, ...change };
+    const sentAt = performance.now();
+    let stored: Awaited<ReturnType<PartitionLog["append"]>>;
+    try {
+      stored = await this.#log.append(head, all, this.#last);
+    } catch (error) {
+      this.#lostBecause = "the answer to its last batch was lost; open it again";
+      throw error;
+    }
+    if (stored === undefined) throw await this.#superseded();
+    this.#heldAt = sentAt;
+    this.#head = head;
+    this.#last = stored.sequence;
+    this.#state.apply(stored.sequence, all, stored.parts);
+    const dropped = this.#state.drop();
+    if (dropped !== undefined) this.#log.drop(dropped);
+  }
+
+  /** Throws when another has taken the partition. The leader is asked once the lease may have ended. */
+  async #requireLease(): Promise<void> {
+    this.#requireHeld();
+    if (performance.now() < this.#heldAt + this.#head.leaseMs) return;
+    await this.#inTurn(async () => {
+      this.#requireHeld();
+      await this.#askLeader();
+    });
+  }
+
+  async #askLeader(): Promise<void> {
+    if (await this.#log.hasAfter(this.#last)) throw await this.#superseded();
+  }
+
+  #requireHeld(): void {
+    if (this.#lostBecause !== undefined) throw this.#fenced(this.#lostBecause);
+  }
+
+  /** Returns the error of a writer that finds a record of another. */
+  async #superseded(): Promise<FlowError> {
+    const last = await this.#log.last();
+    this.#lostBecause = last === undefined ? "it is not there any more" : `"${last.head.owner}" has it now`;
+    return this.#fenced(this.#lostBecause);
+  }
+
+  #fenced(why: string): FlowError {
+    return partitionFenced(this.#name, why);
+  }
+
+  async #inTurn<Value>(call: () => Promise<Value>): Promise<Value> {
+    const called = this.#calls.then(call);
+    this.#calls = called.catch(() => {});
+    return await called;
+  }
+}
+
+function fits(entry: Checkpoint, { isAtRest, tenant, traceId, dueBy }: CheckpointFilter): boolean {
+  const { dueAt } = entry;
+  if (isAtRest !== undefined && isAtRest !== (dueAt !== undefined)) return false;
+  if (tenant !== undefined && tenant !== entry.tenant) return false;
+  if (traceId !== undefined && traceId !== entry.traceId) return false;
+  return dueBy === undefined || (dueAt !== undefined && dueAt <= dueBy);
+}

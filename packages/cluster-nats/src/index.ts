@@ -1,0 +1,2 @@
+export { natsBackend } from "./nats-backend.ts";
+export type { NatsBackendOptions, NatsTls } from "./options.ts";
