@@ -12,11 +12,13 @@ import { readCommandLine, refuse, wholeNumber } from "./command-line.ts";
 import { LEASE_MS, PARTITIONS, WORKERS } from "./cluster/settings.ts";
 import { line, NODES } from "./cluster/ten-nodes.ts";
 
-const USAGE = `Usage: npm run cluster:kill -- [--backend name] [--kills n] [--stops n] [--seed n]
+const USAGE = `Usage: npm run cluster:kill -- [--backend name] [--kills n] [--stops n] [--leaders n]
+                                [--seed n]
 
-  --backend  memory or postgres, memory when left out
+  --backend  memory, postgres, nats or nats-3 (three servers), memory when left out
   --kills    times that a worker is killed, 20 when left out
   --stops    times that a worker is stopped for longer than its lease, 2 when left out
+  --leaders  times that the server which leads is killed, with nats-3, 0 when left out
   --seed     seed of the choices, 1 when left out`;
 
 /** Calls at once. */
@@ -27,9 +29,12 @@ const AGAIN = 100;
 interface Wanted {
   readonly kills: number;
   readonly stops: number;
+  readonly leaders: number;
   readonly seed: number;
   readonly on: BackendName;
 }
+
+type Blow = "kill" | "stop" | "leader";
 
 /** Worker processes, each replaced when it is killed. */
 class Fleet implements AsyncDisposable {
@@ -91,24 +96,34 @@ async function callOn(client: Client, isOver: () => boolean, wrong: string[]): P
   return ids;
 }
 
-async function run({ kills, stops, seed, on }: Wanted): Promise<readonly string[]> {
+async function run({ kills, stops, leaders, seed, on }: Wanted): Promise<readonly string[]> {
   const random = seededRandom(seed);
   await using tested = await testedBackend(on);
   const { backend } = tested;
   await using client = cluster({ name: "kill", backend, partitions: PARTITIONS, leaseMs: LEASE_MS }).client();
   const wrong: string[] = [];
-  const blows = Array.from({ length: kills + stops }, (_, index) => ({ isKill: index < kills, at: random() }));
-  blows.sort((one, other) => one.at - other.at);
+  if (leaders > 0 && tested.killLeader === undefined)
+    throw new Error(`Cannot kill the leader of backend "${on}": it has one server; use "nats-3"`);
+  const kinds = [
+    ...Array<Blow>(kills).fill("kill"),
+    ...Array<Blow>(stops).fill("stop"),
+    ...Array<Blow>(leaders).fill("leader"),
+  ];
+  const blows = kinds
+    .map((blow) => ({ blow, at: random() }))
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ blow }) => blow);
   let isOver = false;
   let ids: string[];
   {
     await using fleet = new Fleet(tested);
     const calling = callOn(client, () => isOver, wrong);
-    for (const [index, { isKill }] of blows.entries()) {
+    for (const [number, blow] of blows.entries()) {
       await new Promise((resolve) => setTimeout(resolve, BLOW_MS * (0.5 + random())));
-      const worker = Math.floor(random() * WORKERS);
-      await (isKill ? fleet.kill(worker) : fleet.stop(worker));
-      if ((index + 1) % 10 === 0) process.stdout.write(`${index + 1} of ${blows.length} blows\n`);
+      const index = Math.floor(random() * WORKERS);
+      if (blow === "leader") await tested.killLeader?.();
+      else await fleet[blow](index);
+      if ((number + 1) % 10 === 0) process.stdout.write(`${number + 1} of ${blows.length} blows\n`);
     }
     isOver = true;
     ids = await calling;
@@ -126,7 +141,7 @@ async function run({ kills, stops, seed, on }: Wanted): Promise<readonly string[
   for (const [node, count] of counts)
     if (count !== ids.length) wrong.push(`Node "${node}" has handled ${count} of ${ids.length} traces`);
   if (counts.size !== NODES) wrong.push(`${counts.size} of ${NODES} nodes have counts`);
-  process.stdout.write(`${ids.length} traces, ${kills} kills, ${stops} stops\n`);
+  process.stdout.write(`${ids.length} traces, ${kills} kills, ${stops} stops, ${leaders} leaders\n`);
   return wrong;
 }
 
@@ -153,6 +168,7 @@ function wanted(): Wanted {
     backend: { type: "string", default: "memory" },
     kills: { type: "string", default: "20" },
     stops: { type: "string", default: "2" },
+    leaders: { type: "string", default: "0" },
     seed: { type: "string", default: "1" },
   });
   const on = BACKENDS.find((name) => name === values.backend);
@@ -161,6 +177,7 @@ function wanted(): Wanted {
     on,
     kills: wholeNumber("kills", values.kills, 0),
     stops: wholeNumber("stops", values.stops, 0),
+    leaders: wholeNumber("leaders", values.leaders, 0),
     seed: wholeNumber("seed", values.seed),
   };
 }
