@@ -72,6 +72,31 @@ test("an id is accepted once: a second call is told the first outcome, another i
   expect(runs).toBe(1);
 });
 
+test("a message whose id is looked up slowly is not lost to a later one of its lane", async () => {
+  const backend = memoryBackend();
+  const { results } = backend;
+  const { promise: second, resolve: secondIsTaken } = Promise.withResolvers<void>();
+  let lookUps = 0;
+  const slow: typeof results = {
+    put: (all) => results.put(all),
+    forget: (keys) => results.forget(keys),
+    async get(keys, read) {
+      if (keys.some(({ id }) => id === "order-1") && ++lookUps === 1) await second;
+      if (keys.some(({ id }) => id === "order-2")) setTimeout(secondIsTaken, 50);
+      return await results.get(keys, read);
+    },
+  };
+  open.push(backend);
+  const { worker, client } = app({ backend: { ...backend, results: slow }, partitions: 1 });
+  const one = worker("one").run(numbers);
+  await until(() => one.held.length === 1);
+  const caller = client();
+  const first = caller.call(numbers, 1, { id: "order-1" });
+  await until(() => lookUps > 0);
+  expect(await caller.call(numbers, 2, { id: "order-2" })).toBe(5);
+  expect(await first).toBe(3);
+});
+
 test("a failure is told with its error", async () => {
   const failing = create(
     payloadNode("fails", async (_: string): Promise<string> => {

@@ -48,6 +48,14 @@ interface Accepted {
   readonly keepMs: number;
 }
 
+/** What the items of a read wait for, so that positions are recorded in order. */
+interface Before {
+  /** Settles when the messages of the reads before were given to the run. */
+  accepted: Promise<unknown>;
+  /** Settles when the last command before was consumed. */
+  obeyed: Promise<unknown>;
+}
+
 /** Figures of the partitions of a worker. */
 export interface OwnerFigures {
   readonly inFlight: number;
@@ -162,6 +170,7 @@ export class PartitionOwner {
     const trimmer = new Trimmer(backend.intake, this.#name);
     // items that were here before this owner may have been cancelled through an earlier one
     let isOld = true;
+    const before: Before = { accepted: Promise.resolve(), obeyed: Promise.resolve() };
     while (!signal.aborted) {
       const free = maxInFlight - this.#inFlight;
       const waitMs = isOld ? 0 : POLL_MS;
@@ -173,7 +182,7 @@ export class PartitionOwner {
       if (items === undefined) continue;
       if (items.length === 0) isOld = false;
       for (const { lane, sequence } of items) read.set(lane, sequence);
-      this.#take(run, items, isOld, (item) => trimmer.trim(item)).catch(fail);
+      this.#take(run, items, isOld, before, (item) => trimmer.trim(item)).catch(fail);
     }
   }
 
@@ -192,11 +201,15 @@ export class PartitionOwner {
     });
   }
 
-  /** Takes items. A command for a trace whose message is among them comes after it. */
+  /**
+   * Takes items. A command for a trace whose message is among them comes after it. The items of an earlier read go first,
+   * however long their look-up takes: a position says that all before it are taken.
+   */
   async #take(
     run: FlowRun<unknown, unknown>,
     items: readonly Offered[],
     isOld: boolean,
+    before: Before,
     taken: (item: Offered) => void,
   ): Promise<void> {
     const pairs = items.flatMap((item) => {
@@ -208,10 +221,15 @@ export class PartitionOwner {
     );
     const calls = pairs.flatMap(({ item, command }) => (command.kind === "call" ? [{ item, command }] : []));
     this.#inFlight += calls.length;
-    const finals = await this.#finalsOf(
-      calls.map(({ command }) => command),
-      isOld,
-    );
+    const looked = Promise.all([
+      this.#finalsOf(
+        calls.map(({ command }) => command),
+        isOld,
+      ),
+      before.accepted,
+    ]);
+    before.accepted = looked;
+    const [finals] = await looked;
     const accepting = new Map<string, Promise<void>>();
     const work = calls.map(async ({ item, command }) => {
       const accepted = this.#accept(run, item, command, finals.get(command));
@@ -221,9 +239,13 @@ export class PartitionOwner {
     });
     const orders = pairs.map(async ({ item, command }) => {
       if (command.kind === "call") return;
+      const earlier = before.obeyed;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      before.obeyed = promise;
       await accepting.get(keyOf(command.tenant, command.id));
-      await this.#obey(run, item, command);
+      await this.#obey(run, item, command, earlier);
       taken(item);
+      resolve();
     });
     const refused = unread.map(async (item) => {
       this.#settings.logger.error("item_refused", { partition: this.#name, lane: item.lane, sequence: item.sequence });
@@ -304,16 +326,23 @@ export class PartitionOwner {
   }
 
   /** Carries a command out, tells its sender, and consumes it when its effect is stored. */
-  async #obey(run: FlowRun<unknown, unknown>, { lane, sequence }: Offered, command: TraceCommand): Promise<void> {
+  async #obey(
+    run: FlowRun<unknown, unknown>,
+    { lane, sequence }: Offered,
+    command: TraceCommand,
+    earlier: Promise<unknown>,
+  ): Promise<void> {
     const { tenant, id, inbox, nonce } = command;
     const undone = (error: unknown): void =>
       this.#tell(inbox, { kind: "undone", tenant, id, nonce, error: writeError(error) });
     try {
       await this.#perform(run, command, undone);
+      await earlier;
       await run.consume({ lane, sequence });
       this.#tell(inbox, { kind: "done", tenant, id, nonce });
     } catch (error) {
       if (this.#isLost(error)) throw error;
+      await earlier;
       await run.consume({ lane, sequence });
       undone(error);
     }
