@@ -48,7 +48,13 @@ export async function startNats(count: 1 | 3): Promise<NatsCluster | { readonly 
     await ended;
   };
   const servers = clients.map((port) => `127.0.0.1:${port}`).join(",");
+  const killAll = (): void => {
+    for (const server of running.values()) server.kill("SIGKILL");
+  };
+  // a program that ends early leaves none behind
+  process.once("exit", killAll);
   const dispose = async (): Promise<void> => {
+    process.off("exit", killAll);
     await Promise.all([...running.keys()].map(stop));
     rmSync(folder, { recursive: true, force: true });
   };

@@ -278,7 +278,7 @@ function storedOf({ subject, seq, time, header, data }: StoredMsg): Stored {
 }
 
 /** Whether a request had no listener, which the client reports as JetStream that is not enabled. */
-export function isUnheard(error: unknown): boolean {
+function isUnheard(error: unknown): boolean {
   const { cause } = error as { readonly cause?: unknown };
   return cause instanceof errors.RequestError && cause.isNoResponders();
 }

@@ -11,7 +11,7 @@ import {
 } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import type { ClusterBackend } from "penguiflow/adapter";
-import { Broker, isUnheard } from "./broker.ts";
+import { Broker } from "./broker.ts";
 import { NatsCheckpointStore } from "./checkpoints/nats-checkpoint-store.ts";
 import { streamsOf } from "./names.ts";
 import { NatsIntake } from "./nats-intake.ts";
@@ -48,6 +48,10 @@ export async function natsBackend(options: NatsBackendOptions): Promise<ClusterB
   try {
     const warning = requireVersion(connection.info?.version ?? "0", connection.getServer());
     if (warning !== undefined) resolved.logger.warn("nats_server_old", { warning });
+    if (connection.info?.jetstream !== true)
+      throw new Error(
+        `Cannot use the NATS server at ${connection.getServer()}: JetStream is not enabled on it; start it with "-js"`,
+      );
     const manager = await jetstreamManager(connection, { checkAPI: false });
     const broker = new Broker(connection, jetstream(connection), manager, patienceMs);
     await createStreams(broker, manager, resolved);
@@ -108,15 +112,6 @@ async function createStreams(broker: Broker, manager: JetStreamManager, options:
     { ...last, name: streams.results, subjects: [`${name}.result.*`, `${name}.resultpart.*.*.*`] },
     { ...last, name: streams.registry, subjects: [`${name}.registry.*`] },
   ];
-  try {
-    await manager.getAccountInfo();
-  } catch (error) {
-    if (!isUnheard(error)) throw error;
-    throw new Error(
-      `Cannot use the NATS server at ${broker.connection.getServer()}: JetStream is not enabled for the account; start it with "-js"`,
-      { cause: error },
-    );
-  }
   await Promise.all(
     wanted.map(async (config) => {
       try {

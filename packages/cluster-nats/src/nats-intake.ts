@@ -1,5 +1,5 @@
 import type { Intake, IntakeLimit, Offer, Offered, Wire } from "penguiflow/adapter";
-import { type Broker, isFull, type Stored } from "./broker.ts";
+import { type Broker, type Found, isFull, type Stored } from "./broker.ts";
 import { token } from "./names.ts";
 
 const WAKE = Uint8Array.of(1);
@@ -31,6 +31,8 @@ export class NatsIntake implements Intake, Disposable {
   /** Positions up to which a lane was trimmed by this process. */
   readonly #trimmed = new Map<string, number>();
   readonly #heard = new Map<string, Hearing>();
+  /** Partitions that had more items than a read wanted. */
+  readonly #crowded = new Set<string>();
 
   constructor(broker: Broker, stream: string, name: string, wire: Wire) {
     this.#broker = broker;
@@ -130,35 +132,47 @@ export class NatsIntake implements Intake, Disposable {
     this.#marked.add(subject);
   }
 
-  /** Finds items. One request suffices unless more are there than are wanted: then each lane is asked for its share. */
+  /**
+   * Finds items. One request suffices unless more are there than are wanted: then each lane is asked for its share, until
+   * none has more.
+   */
   async #find(partition: string, after: ReadonlyMap<number, number>, limit: IntakeLimit): Promise<readonly Offered[]> {
-    const { found, left } = await this.#broker.range(this.#stream, {
-      subject: `${this.#partitionSubject(partition)}.*.*`,
-      from: 1,
-      count: limit.count,
-      bytes: ANSWER_BYTES,
-    });
-    const items = found.map(offeredOf).filter(({ lane, sequence }) => sequence > (after.get(lane) ?? 0));
-    return limited(left === 0 ? [items] : await this.#ofLanes(partition, after, limit), limit);
+    if (!this.#crowded.has(partition)) {
+      const subject = `${this.#partitionSubject(partition)}.*.*`;
+      const { found, left } = await this.#broker.range(this.#stream, {
+        subject,
+        from: 1,
+        count: limit.count,
+        bytes: ANSWER_BYTES,
+      });
+      const items = found.map(offeredOf).filter(({ lane, sequence }) => sequence > (after.get(lane) ?? 0));
+      if (left === 0) return limited([items], limit);
+      this.#crowded.add(partition);
+    }
+    const lanes = await this.#ofLanes(partition, after, limit);
+    if (lanes.every(({ left }) => left === 0)) this.#crowded.delete(partition);
+    return limited(
+      lanes.map(({ found }) => found.map(offeredOf)),
+      limit,
+    );
   }
 
   /** Finds items of each lane. */
-  async #ofLanes(partition: string, after: ReadonlyMap<number, number>, { count }: IntakeLimit): Promise<Offered[][]> {
+  async #ofLanes(partition: string, after: ReadonlyMap<number, number>, { count }: IntakeLimit): Promise<Found[]> {
     const marker = `${this.#name}.lane.${token(partition)}`;
     const markers = await this.#broker.lastOf(this.#stream, [`${marker}.*`]);
     const lanes = markers
       .map(({ subject }) => Number(subject.slice(marker.length + 1)))
       .filter((lane) => (after.get(lane) ?? 0) < Number.MAX_SAFE_INTEGER);
     return await Promise.all(
-      lanes.map(async (lane) => {
-        const { found } = await this.#broker.range(this.#stream, {
+      lanes.map((lane) =>
+        this.#broker.range(this.#stream, {
           subject: `${this.#laneSubject(partition, lane)}.*`,
           from: (after.get(lane) ?? 0) + 1,
           count,
           bytes: Math.ceil(ANSWER_BYTES / lanes.length),
-        });
-        return found.map(offeredOf);
-      }),
+        }),
+      ),
     );
   }
 

@@ -1,0 +1,65 @@
+import { randomUUID } from "node:crypto";
+import { natsBackend } from "@penguiflow/cluster-nats";
+import type { CheckpointStore } from "penguiflow";
+import type { ClusterBackend } from "penguiflow/adapter";
+import { checkpointStoreContract, clusterBackendContract } from "penguiflow/testing";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type NatsCluster, startNats } from "../../../scripts/nats-cluster.ts";
+import { testBackend } from "./server.ts";
+
+let cluster: NatsCluster;
+
+beforeAll(async () => {
+  const started = await startNats(3);
+  if ("missing" in started) throw new Error(`Cannot start three servers: ${started.missing}`);
+  cluster = started;
+}, 90_000);
+
+afterAll(async () => await cluster?.[Symbol.asyncDispose]());
+
+const backends = new WeakMap<CheckpointStore, ClusterBackend>();
+const make = async (): Promise<ClusterBackend> =>
+  await testBackend({ servers: cluster.servers.split(","), replicas: 3 });
+
+const ofCheckpoints = checkpointStoreContract({
+  async make() {
+    const backend = await make();
+    backends.set(backend.checkpoints, backend);
+    return backend.checkpoints;
+  },
+  async close(checkpoints) {
+    await backends.get(checkpoints)?.[Symbol.asyncDispose]();
+  },
+});
+
+describe.for([
+  ["checkpoints", ofCheckpoints],
+  ["backend of a cluster", clusterBackendContract({ make })],
+] as const)("with three replicas, the %s", ([, contract]) => {
+  test.for(contract)("$name", async ({ run }) => {
+    await expect(run()).resolves.toBeUndefined();
+  });
+});
+
+test("while the server that leads is away, batches and items are stored, each once", async () => {
+  const name = `test_${randomUUID()}`;
+  await using backend = await natsBackend({ servers: cluster.servers.split(","), replicas: 3, name });
+  const partition = await backend.checkpoints.open({ partition: "p", owner: "one", leaseMs: 60_000 });
+  let isAway = true;
+  const killing = cluster.killLeader(`${name}_checkpoints`, 2_000).finally(() => {
+    isAway = false;
+  });
+  let number = 0;
+  while (isAway || number < 20) {
+    await partition.append({ put: [], remove: [], counts: new Map([["a", 1]]) }, number);
+    number += 1;
+    const body = Uint8Array.of(number % 256);
+    await backend.intake.offer([{ partition: "p", lane: 1, key: `k${number}`, body }]);
+  }
+  await killing;
+  expect([...(await partition.counts())]).toEqual([["a", number]]);
+  await partition.close();
+  const again = await backend.checkpoints.open({ partition: "p", owner: "two", leaseMs: 60_000 });
+  expect([again.sequence, ...(await again.counts()).values()]).toEqual([number, number]);
+  expect((await backend.intake.backlog(["p"])).get("p")).toBe(number);
+}, 60_000);
