@@ -16,7 +16,11 @@ export default defineConfig({
       provider: "v8",
       include: ["packages/*/src/**/*.ts"],
       // what a server is needed for
-      exclude: ["packages/state-postgres/src/{database,migrations,postgres-state-store,prune}.ts"],
+      exclude: [
+        "packages/state-postgres/src/{database,migrations,postgres-state-store,prune}.ts",
+        "packages/cluster-nats/src/{broker,nats-*,parts}.ts",
+        "packages/cluster-nats/src/checkpoints/{nats-*,partition-log}.ts",
+      ],
       reporter: ["text-summary", "json-summary"],
       reportOnFailure: true,
       thresholds: { lines: 90, branches: 85 },

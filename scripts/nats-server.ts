@@ -28,7 +28,7 @@ export async function natsServer(): Promise<{ readonly program: string } | { rea
     if (!response.ok) return { missing: `${URL_OF_PACKAGE} answers with ${response.status}` };
     file = Buffer.from(await response.arrayBuffer());
   } catch (error) {
-    return { missing: `${URL_OF_PACKAGE} cannot be reached: ${error instanceof Error ? error.message : error}` };
+    return { missing: `${URL_OF_PACKAGE} cannot be reached: ${String(error)}` };
   }
   const hash = createHash("sha256").update(file).digest("hex");
   if (hash !== SHA256) throw new Error(`Cannot use ${URL_OF_PACKAGE}: expected SHA-256 ${SHA256}, got ${hash}`);

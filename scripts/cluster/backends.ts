@@ -5,7 +5,7 @@ import { hostBackend, ipcChannel, memoryBackend, remoteBackend } from "@penguifl
 import { natsBackend } from "@penguiflow/cluster-nats";
 import { postgresBackend } from "@penguiflow/state-postgres";
 import { Client } from "pg";
-import { type NatsCluster, startNats } from "../nats-cluster.ts";
+import { type NatsCluster, startNats } from "../../packages/cluster-nats/test-integration/own-servers.ts";
 
 export const BACKENDS = ["memory", "postgres", "nats", "nats-3"] as const;
 export type BackendName = (typeof BACKENDS)[number];

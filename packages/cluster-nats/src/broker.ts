@@ -14,7 +14,7 @@ const WRONG_LAST_SEQUENCE = 10_071;
 const IN_PROCESS = 10_164;
 /** Code for several reasons why a message cannot be stored, and the text of the one that does not pass. */
 const NOT_STORED = 10_077;
-const FULL = /maximum messages/;
+const FULL = "maximum messages";
 
 /** A stored message. */
 export interface Stored {
@@ -295,7 +295,7 @@ function isPassing(error: unknown): boolean {
 
 /** Whether a message was refused because its stream has no room for it. */
 export function isFull(error: unknown): boolean {
-  return error instanceof JetStreamApiError && error.code === NOT_STORED && FULL.test(error.message);
+  return error instanceof JetStreamApiError && error.code === NOT_STORED && error.message.includes(FULL);
 }
 
 /** Returns the reason of a failure in words that fit it. */

@@ -10,7 +10,7 @@ const POLL_MS = 500;
 const PAGE = 500;
 const PAGE_BYTES = 4_194_304;
 
-/** What a watcher was told of a key. */
+/** A change of a key that a watcher was told. */
 interface Told {
   readonly value: string | undefined;
   readonly revision: number;

@@ -16,12 +16,12 @@ function named() {
   onTestFinished(async () => await removeStreams(servers, name));
   return {
     name,
-    async open(at: string = servers) {
+    open: async (at: string = servers) => {
       const backend = await natsBackend({ servers: at, name, patienceMs: 20_000 });
       onTestFinished(async () => await backend[Symbol.asyncDispose]());
       return backend;
     },
-    async stream(kind: string) {
+    stream: async (kind: string) => {
       const connection = await connect({ servers });
       try {
         const manager = await jetstreamManager(connection);

@@ -4,7 +4,7 @@ import type { CheckpointStore } from "penguiflow";
 import type { ClusterBackend } from "penguiflow/adapter";
 import { checkpointStoreContract, clusterBackendContract } from "penguiflow/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type NatsCluster, startNats } from "../../../scripts/nats-cluster.ts";
+import { type NatsCluster, startNats } from "./own-servers.ts";
 import { testBackend } from "./server.ts";
 
 let cluster: NatsCluster;
@@ -45,12 +45,10 @@ test("while the server that leads is away, batches and items are stored, each on
   const name = `test_${randomUUID()}`;
   await using backend = await natsBackend({ servers: cluster.servers.split(","), replicas: 3, name });
   const partition = await backend.checkpoints.open({ partition: "p", owner: "one", leaseMs: 60_000 });
-  let isAway = true;
-  const killing = cluster.killLeader(`${name}_checkpoints`, 2_000).finally(() => {
-    isAway = false;
-  });
+  const back = new AbortController();
+  const killing = cluster.killLeader(`${name}_checkpoints`, 2_000).finally(() => back.abort());
   let number = 0;
-  while (isAway || number < 20) {
+  while (!back.signal.aborted || number < 20) {
     await partition.append({ put: [], remove: [], counts: new Map([["a", 1]]) }, number);
     number += 1;
     const body = Uint8Array.of(number % 256);

@@ -3,7 +3,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import type { ClusterBackend } from "penguiflow/adapter";
 import { natsBackend, type NatsBackendOptions } from "@penguiflow/cluster-nats";
-import { startNats } from "../../../scripts/nats-cluster.ts";
+import { startNats } from "./own-servers.ts";
 import type { NeededServer } from "../../../scripts/test-servers.ts";
 
 /** Server declaration for scripts/test-servers.ts. */

@@ -19,7 +19,7 @@ export interface Line {
   readonly text: string;
 }
 
-/** What changes depend on. */
+/** The contents that changes depend on. */
 export interface Known {
   readonly counts: ReadonlyMap<string, number>;
   /** Returns the positions of a run's rows. */

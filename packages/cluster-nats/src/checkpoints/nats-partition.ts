@@ -15,7 +15,7 @@ import { lengthOf, type PartitionState } from "./partition-state.ts";
 
 const ENTRIES_PER_PAGE = 1_000;
 
-/** What each record says of its partition. */
+/** The facts of a partition that each record repeats. */
 export interface Head {
   /** Id of the partition. */
   readonly id: string;

@@ -6,7 +6,7 @@ import { type Line, readLine } from "./changes.ts";
 import type { Head } from "./nats-partition.ts";
 import { type Dropped, PartitionState } from "./partition-state.ts";
 
-/** What a record says beside its changes. */
+/** The first line of a record; its changes follow. */
 interface Written extends Head {
   /** Sequence of the record before it; 0 for none. */
   readonly previous: number;

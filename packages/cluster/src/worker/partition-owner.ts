@@ -48,7 +48,7 @@ interface Accepted {
   readonly keepMs: number;
 }
 
-/** What the items of a read wait for, so that positions are recorded in order. */
+/** Earlier items that those of a read wait for, so that positions are recorded in order. */
 interface Before {
   /** Settles when the messages of the reads before were given to the run. */
   accepted: Promise<unknown>;

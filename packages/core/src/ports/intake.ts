@@ -35,7 +35,7 @@ export interface IntakeLimit {
 export interface Intake {
   /**
    * Stores items, in order. Resolves once they are stored, with what became of each: `duplicate` for one whose key is
-   * there, `full` for one that its partition has no room for. When it rejects, the fate of all is unknown: offer them
+   * there, `full` for one that there is no room for. When it rejects, the fate of all is unknown: offer them
    * again under the same keys.
    */
   offer(offers: readonly Offer[]): Promise<readonly ("stored" | "duplicate" | "full")[]>;

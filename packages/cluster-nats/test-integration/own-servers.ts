@@ -7,7 +7,7 @@ import os from "node:os";
 import path from "node:path";
 import { connect } from "@nats-io/transport-node";
 import { jetstreamManager } from "@nats-io/jetstream";
-import { natsServer } from "./nats-server.ts";
+import { natsServer } from "../../../scripts/nats-server.ts";
 
 const STARTING_MS = 60_000;
 
