@@ -9,7 +9,7 @@ import {
   StorageType,
   type StreamConfig,
 } from "@nats-io/jetstream";
-import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { connect, errors, type NatsConnection } from "@nats-io/transport-node";
 import type { ClusterBackend } from "penguiflow/adapter";
 import { Broker } from "./broker.ts";
 import { NatsCheckpointStore } from "./checkpoints/nats-checkpoint-store.ts";
@@ -36,15 +36,8 @@ const STREAM_EXISTS = 10_058;
  */
 export async function natsBackend(options: NatsBackendOptions): Promise<ClusterBackend> {
   const resolved = resolveOptions(options);
-  const { servers, name, patienceMs, authentication } = resolved;
-  const connection = await connect({
-    name: "penguiflow",
-    pingInterval: PING_MS,
-    maxReconnectAttempts: -1,
-    reconnectTimeWait: RECONNECT_MS,
-    ...authentication,
-    servers,
-  });
+  const { name, patienceMs } = resolved;
+  const connection = await reach(resolved);
   try {
     const warning = requireVersion(connection.info?.version ?? "0", connection.getServer());
     if (warning !== undefined) resolved.logger.warn("nats_server_old", { warning });
@@ -59,6 +52,27 @@ export async function natsBackend(options: NatsBackendOptions): Promise<ClusterB
   } catch (error) {
     await connection.close();
     throw error;
+  }
+}
+
+/** Connects to one of the servers, as soon as one is there. */
+async function reach({ servers, authentication, patienceMs }: ResolvedOptions): Promise<NatsConnection> {
+  for (const end = performance.now() + patienceMs; ; await sleep(RECONNECT_MS)) {
+    try {
+      return await connect({
+        name: "penguiflow",
+        pingInterval: PING_MS,
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: RECONNECT_MS,
+        ...authentication,
+        servers,
+      });
+    } catch (error) {
+      const mayPass = error instanceof errors.ConnectionError || error instanceof errors.TimeoutError;
+      if (mayPass && performance.now() + RECONNECT_MS < end) continue;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(`Cannot connect to NATS at ${servers.join(", ")}: ${why}`, { cause: error });
+    }
   }
 }
 

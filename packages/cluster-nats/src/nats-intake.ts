@@ -137,6 +137,7 @@ export class NatsIntake implements Intake, Disposable {
    * none has more.
    */
   async #find(partition: string, after: ReadonlyMap<number, number>, limit: IntakeLimit): Promise<readonly Offered[]> {
+    const lanesSeen = new Set(after.keys());
     if (!this.#crowded.has(partition)) {
       const subject = `${this.#partitionSubject(partition)}.*.*`;
       const { found, left } = await this.#broker.range(this.#stream, {
@@ -145,11 +146,12 @@ export class NatsIntake implements Intake, Disposable {
         count: limit.count,
         bytes: ANSWER_BYTES,
       });
-      const items = found.map(offeredOf).filter(({ lane, sequence }) => sequence > (after.get(lane) ?? 0));
-      if (left === 0) return limited([items], limit);
+      const items = found.map(offeredOf);
+      if (left === 0) return limited([items.filter(({ lane, sequence }) => sequence > (after.get(lane) ?? 0))], limit);
+      for (const { lane } of items) lanesSeen.add(lane);
       this.#crowded.add(partition);
     }
-    const lanes = await this.#ofLanes(partition, after, limit);
+    const lanes = await this.#ofLanes(partition, lanesSeen, after, limit);
     if (lanes.every(({ left }) => left === 0)) this.#crowded.delete(partition);
     return limited(
       lanes.map(({ found }) => found.map(offeredOf)),
@@ -157,13 +159,19 @@ export class NatsIntake implements Intake, Disposable {
     );
   }
 
-  /** Finds items of each lane. */
-  async #ofLanes(partition: string, after: ReadonlyMap<number, number>, { count }: IntakeLimit): Promise<Found[]> {
+  /** Finds items of each lane: those that have a marker, and those that were seen. */
+  async #ofLanes(
+    partition: string,
+    lanesSeen: ReadonlySet<number>,
+    after: ReadonlyMap<number, number>,
+    { count }: IntakeLimit,
+  ): Promise<Found[]> {
     const marker = `${this.#name}.lane.${token(partition)}`;
     const markers = await this.#broker.lastOf(this.#stream, [`${marker}.*`]);
-    const lanes = markers
-      .map(({ subject }) => Number(subject.slice(marker.length + 1)))
-      .filter((lane) => (after.get(lane) ?? 0) < Number.MAX_SAFE_INTEGER);
+    const marked = markers.map(({ subject }) => Number(subject.slice(marker.length + 1)));
+    const lanes = [...new Set([...marked, ...lanesSeen])].filter(
+      (lane) => (after.get(lane) ?? 0) < Number.MAX_SAFE_INTEGER,
+    );
     return await Promise.all(
       lanes.map((lane) =>
         this.#broker.range(this.#stream, {

@@ -24,10 +24,13 @@ export interface NatsBackendOptions {
   readonly maxItems?: number | undefined;
   /** Milliseconds for which a call retries while no server answers. @defaultValue 30000 */
   readonly patienceMs?: number | undefined;
+  /** Name of the user. @defaultValue none */
   readonly user?: string | undefined;
+  /** Password of the user. @defaultValue none */
   readonly password?: string | undefined;
+  /** Token, instead of a user. @defaultValue none */
   readonly token?: string | undefined;
-  /** Text of a credentials file, with a JWT and its seed. */
+  /** Text of a credentials file, with a JWT and its seed, instead of a user. @defaultValue none */
   readonly credentials?: string | undefined;
   /** Encryption, with files in the PEM format. @defaultValue as the server demands, with the authorities of the system */
   readonly tls?: NatsTls | undefined;

@@ -34,6 +34,12 @@ test("a server without JetStream is refused", async () => {
   await expect(natsBackend({ servers: plain.servers })).rejects.toThrow("JetStream is not enabled on it");
 });
 
+test("a server that is not there is named, once patience is exhausted", async () => {
+  await expect(natsBackend({ servers: ["127.0.0.1:1"], patienceMs: 400 })).rejects.toThrow(
+    "Cannot connect to NATS at 127.0.0.1:1: connection refused",
+  );
+});
+
 test("a version below 2.12 is warned about, a newer one is not", () => {
   expect(requireVersion("2.11.9", "there")).toContain("2.12 or newer is advised");
   for (const version of ["2.12.0", "2.15.1", "3.0.0", "2.12.0-RC.1"])
