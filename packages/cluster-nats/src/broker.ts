@@ -15,6 +15,8 @@ const IN_PROCESS = 10_164;
 /** Code for several reasons why a message cannot be stored, and the text of the one that does not pass. */
 const NOT_STORED = 10_077;
 const FULL = "maximum messages";
+/** Code for a stream that cannot be created, such as while the files of another are being removed. */
+const NOT_CREATED = 10_049;
 
 /** A stored message. */
 export interface Stored {
@@ -290,7 +292,8 @@ function isPassing(error: unknown): boolean {
   if (isUnheard(error) || error instanceof errors.NoRespondersError) return true;
   if (error instanceof errors.ConnectionError || error instanceof errors.RequestError) return true;
   if (error instanceof DirectGetError) return error.code === UNAVAILABLE;
-  return error instanceof JetStreamApiError && error.status === UNAVAILABLE && !isFull(error);
+  if (!(error instanceof JetStreamApiError)) return false;
+  return error.code === NOT_CREATED || (error.status === UNAVAILABLE && !isFull(error));
 }
 
 /** Whether a message was refused because its stream has no room for it. */
