@@ -81,30 +81,40 @@ export async function startNats(count: 1 | 3): Promise<NatsCluster | { readonly 
 const NAME = "server-";
 const nameOf = (index: number): string => `${NAME}${index}`;
 
+/** Returns the name of the server that leads a stream, as soon as there is one. */
 async function leaderOf(servers: string, stream: string): Promise<string> {
-  const connection = await connect({ servers: servers.split(",") });
-  try {
-    const manager = await jetstreamManager(connection, { checkAPI: false });
-    const { cluster } = await manager.streams.info(stream);
-    return cluster?.leader ?? nameOf(0);
-  } finally {
-    await connection.close();
-  }
+  return await eventually(async () => {
+    const connection = await connect({ servers: servers.split(","), timeout: 2_000 });
+    try {
+      const manager = await jetstreamManager(connection, { checkAPI: false });
+      const { cluster } = await manager.streams.info(stream);
+      if (cluster?.leader === undefined) throw new Error(`Stream "${stream}" has no leader`);
+      return cluster.leader;
+    } finally {
+      await connection.close();
+    }
+  });
 }
 
 /** Waits until JetStream works with all replicas. */
 async function ready(servers: string, replicas: number): Promise<void> {
+  await eventually(async () => {
+    const connection = await connect({ servers: servers.split(","), timeout: 2_000 });
+    try {
+      const manager = await jetstreamManager(connection);
+      await manager.streams.add({ name: "probe", subjects: ["probe"], num_replicas: replicas });
+      await manager.streams.delete("probe");
+    } finally {
+      await connection.close();
+    }
+  });
+}
+
+/** Calls until it succeeds, for a while. */
+async function eventually<Value>(call: () => Promise<Value>): Promise<Value> {
   for (const end = Date.now() + STARTING_MS; ;) {
     try {
-      const connection = await connect({ servers: servers.split(","), timeout: 2_000 });
-      try {
-        const manager = await jetstreamManager(connection);
-        await manager.streams.add({ name: "probe", subjects: ["probe"], num_replicas: replicas });
-        await manager.streams.delete("probe");
-        return;
-      } finally {
-        await connection.close();
-      }
+      return await call();
     } catch (error) {
       if (Date.now() > end) throw error;
       await new Promise((resolve) => setTimeout(resolve, 100));
