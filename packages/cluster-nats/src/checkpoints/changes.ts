@@ -22,6 +22,8 @@ export interface Line {
 /** The contents that changes depend on. */
 export interface Known {
   readonly counts: ReadonlyMap<string, number>;
+  readonly entries: ReadonlyMap<number, unknown>;
+  readonly outcomes: ReadonlyMap<number, unknown>;
   /** Returns the positions of a run's rows. */
   rowsOf(run: number): Iterable<number>;
 }
@@ -31,16 +33,20 @@ export function changesOf(batch: CheckpointBatch, known: Known): Change[] {
   const { logs = [], keep = [], forget = [], consumed = new Map<number, number>() } = batch;
   const gone = new Set(batch.remove);
   const forgotten = new Set(forget);
+  const kept = new Set(keep.map(({ run }) => run));
+  // rows go when neither a checkpoint nor an outcome of their run is left
+  const isLeft = (run: number): boolean =>
+    (!gone.has(run) && known.entries.has(run)) ||
+    (!forgotten.has(run) && (kept.has(run) || known.outcomes.has(run)));
+  const rowless = new Set([...gone, ...forgotten].filter((run) => !isLeft(run)));
   const changes: Change[] = [];
   for (const entry of batch.put) if (!gone.has(entry.run)) changes.push([`entry ${entry.run}`, entry]);
-  for (const row of logs) if (!gone.has(row.run)) changes.push([`row ${row.run} ${row.at}`, row]);
+  for (const row of logs) if (!rowless.has(row.run)) changes.push([`row ${row.run} ${row.at}`, row]);
   for (const outcome of keep) if (!forgotten.has(outcome.run)) changes.push([`outcome ${outcome.run}`, outcome]);
   for (const [node, count] of batch.counts) changes.push([`count ${node}`, (known.counts.get(node) ?? 0) + count]);
   for (const [lane, sequence] of consumed) changes.push([`lane ${lane}`, sequence]);
-  for (const run of gone) {
-    changes.push([`entry ${run}`]);
-    for (const at of known.rowsOf(run)) changes.push([`row ${run} ${at}`]);
-  }
+  for (const run of gone) changes.push([`entry ${run}`]);
+  for (const run of rowless) for (const at of known.rowsOf(run)) changes.push([`row ${run} ${at}`]);
   for (const run of forgotten) changes.push([`outcome ${run}`]);
   return changes;
 }

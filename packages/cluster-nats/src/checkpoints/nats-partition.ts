@@ -77,9 +77,11 @@ export class NatsPartition implements CheckpointPartition {
   async *read(filter: CheckpointFilter = {}): AsyncGenerator<readonly Checkpoint[]> {
     await this.#requireLease();
     const { entries } = this.#state;
-    const one = filter.run === undefined ? undefined : entries.get(filter.run);
-    const candidates = filter.run === undefined ? [...entries.values()] : one === undefined ? [] : [one];
-    const found = candidates.filter((entry) => fits(entry, filter)).sort((a, b) => a.run - b.run);
+    const runs = filter.runs === undefined ? entries.keys() : new Set(filter.runs);
+    const ids = filter.traceIds && new Set(filter.traceIds);
+    const candidates = [...runs].flatMap((run) => entries.get(run) ?? []);
+    const found = candidates.filter((entry) => fits(entry, filter) && ids?.has(entry.traceId) !== false);
+    found.sort((a, b) => a.run - b.run);
     for (let start = 0; start < found.length; start += ENTRIES_PER_PAGE) {
       await this.#requireLease();
       yield found.slice(start, start + ENTRIES_PER_PAGE);
@@ -213,10 +215,9 @@ export class NatsPartition implements CheckpointPartition {
   }
 }
 
-function fits(entry: Checkpoint, { isAtRest, tenant, traceId, dueBy }: CheckpointFilter): boolean {
+function fits(entry: Checkpoint, { isAtRest, tenant, dueBy }: CheckpointFilter): boolean {
   const { dueAt } = entry;
   if (isAtRest !== undefined && isAtRest !== (dueAt !== undefined)) return false;
   if (tenant !== undefined && tenant !== entry.tenant) return false;
-  if (traceId !== undefined && traceId !== entry.traceId) return false;
   return dueBy === undefined || (dueAt !== undefined && dueAt <= dueBy);
 }
