@@ -5,6 +5,7 @@ import type { Decision } from "../plan/question.ts";
 import type { ToolOutput } from "../plan/tool-output.ts";
 import type { ListedTool } from "../tools/catalogue.ts";
 import { denied, errorOutput, type GateCaller } from "../tools/gate.ts";
+import type { ToolSource } from "../tools/source.ts";
 import type { Approval } from "../tools/tool.ts";
 import { log, type LoopNode, NODES, type PlannerParts, toolsNode, whoOf } from "./parts.ts";
 import type { Answered, Asked } from "./people.ts";
@@ -28,9 +29,11 @@ export function askNode(parts: PlannerParts): LoopNode {
         if (decision.args !== undefined) next = { ...call, edited: decision.args };
       } else output = denied(reasonOf(decision));
     }
+    // a question that was asked is asked again, also when its tool is gone: its answer would be lost
+    if (output === undefined && (listed === undefined || listed.source.signsIn === "user"))
+      await signIn(parts, ctx, who, call, listed?.source);
     if (output === undefined && listed === undefined)
       output = errorOutput("TOOL_UNAVAILABLE", `"${call.tool}" cannot be used any more`);
-    if (output === undefined && listed?.source.signsIn === "user") await signIn(parts, ctx, who, call, listed);
     if (entries.length > 0) await log(ctx, parts, call.loop.spent.steps, entries);
     if (output === undefined) return await ctx.emit(next, { to: toolsNode((listed as ListedTool).source.name) });
     const { loop, of, callId, providerId, tool } = call;
@@ -73,19 +76,20 @@ async function approval(
   });
 }
 
-/** Asks the user to sign in at a source, unless there is a credential. */
+/** Asks the user to sign in at a source, unless there is a credential, or the source is gone and has not asked. */
 async function signIn(
   { catalogue }: PlannerParts,
   ctx: Context,
   who: GateCaller,
   call: Call,
-  { source }: ListedTool,
+  source: ToolSource | undefined,
 ): Promise<void> {
   const { caller } = who;
   // kept, so that the handler asks again when it is called with the answer
   const url = await ctx.once(
     `${ctx.idempotencyKey}/sign-in`,
     async () => {
+      if (source === undefined) return null;
       const credential = await catalogue.credentialOf(caller, source, ctx);
       return credential === undefined ? ((await source.signIn?.(caller, ctx.signal))?.url ?? "") : null;
     },
@@ -96,7 +100,7 @@ async function signIn(
     user === caller.user ? undefined : "only the user of the run may sign in";
   await ctx.pause({
     name: "sign-in",
-    reason: `Sign in to "${source.name}"`,
+    reason: `Sign in to "${source?.name ?? call.tool}"`,
     payload: askedOf(call, who, { kind: "sign-in", schema: {}, payload: { url } }),
     resumeSchema: answerSchema(check),
   });

@@ -53,6 +53,20 @@ class ToolFailed extends Error {
   }
 }
 
+/**
+ * The end of a call whose tool has not come to its own end. It is thrown: a node that returns without a question that it
+ * asked in an earlier process is taken for another program, and its run would be set aside.
+ */
+class CallEnded extends Error {
+  override readonly name: string = "CallEnded";
+  readonly output: ToolOutput;
+
+  constructor(output: ToolOutput) {
+    super(output.kind);
+    this.output = output;
+  }
+}
+
 /** Creates the node that runs the tools of a source, under the limits of the source. */
 export function toolsNodeOf(parts: PlannerParts, source: ToolSource): LoopNode {
   const handler = async ({ payload: call }: Message<Call>, ctx: Context): Promise<Done> => {
@@ -66,9 +80,10 @@ export function toolsNodeOf(parts: PlannerParts, source: ToolSource): LoopNode {
     };
     const { output, stop } = await run(parts, source, call, ctx).catch((error: unknown) => {
       if (error instanceof ToolFailed) tell("error", "TOOL_FAILED");
+      if (error instanceof CallEnded) tell(error.output.kind, codeOf(error.output));
       throw error;
     });
-    const ms = tell(output.kind, output.kind === "error" ? output.code : undefined);
+    const ms = tell(output.kind, codeOf(output));
     return { ...doneOf(call), output, ms, attempt: ctx.attempt, ...(stop !== undefined && { stop }) };
   };
   return node(
@@ -106,21 +121,24 @@ async function run(
   const listing = await gate.visible(who, call.loop.unavailable, ctx);
   const listed = listing.tools.get(call.tool);
   if (listed === undefined)
-    return { output: errorOutput("TOOL_UNAVAILABLE", `"${call.tool}" cannot be used any more`) };
+    throw new CallEnded(errorOutput("TOOL_UNAVAILABLE", `"${call.tool}" cannot be used any more`));
   if ((await gate.digestOf(listed)) !== call.digest)
-    return { output: errorOutput("TOOL_CHANGED", `"${call.tool}" has changed since it was called: call it again`) };
+    throw new CallEnded(errorOutput("TOOL_CHANGED", `"${call.tool}" has changed since it was called: call it again`));
   const credential = await catalogue.credentialOf(who.caller, source, ctx);
   if (credential === undefined && source.signsIn === "user")
-    return { output: errorOutput("SIGN_IN_FAILED", `The user is not signed in to "${source.name}"`) };
+    throw new CallEnded(errorOutput("SIGN_IN_FAILED", `The user is not signed in to "${source.name}"`));
   const secrets = secretsOf(credential);
   try {
     const output = await attempted(parts, call, listed, who, ctx, credential);
     const { artifacts } = parts;
     const keep = artifacts && ((mediaType: string, data: Uint8Array) => artifacts.put(ctx.tenant, { mediaType, data }));
-    return await gate.finish(who, listed, withoutSecrets(output, secrets), keep);
+    const finished = await gate.finish(who, listed, withoutSecrets(output, secrets), keep);
+    if (call.effects === "writes" && finished.output.kind === "error") throw new CallEnded(finished.output);
+    return finished;
   } catch (error) {
     // a pause, a timeout and the end of the run are no failures of the tool
     ctx.signal.throwIfAborted();
+    if (error instanceof CallEnded) throw error;
     if (error instanceof OutputInvalid) return { output: errorOutput("OUTPUT_INVALID", error.message) };
     throw new ToolFailed(withoutSecrets(messageOf(error), secrets), error);
   }
@@ -166,10 +184,10 @@ async function attempted(
     });
   } catch (error) {
     if (!(error instanceof FlowError) || error.code !== FlowErrorCode.EFFECT_UNKNOWN) throw error;
-    return {
+    throw new CallEnded({
       kind: "unknown",
       text: `It is not known whether "${call.tool}" took effect: it was cut off. Find out before you call it again.`,
-    };
+    });
   }
 }
 
@@ -266,6 +284,7 @@ function callerKey({ headers, payload }: Message): string {
 
 function mayRetry(effects: Effects, error: unknown, retryable: boolean): boolean {
   if (effects === "writes") return error instanceof ToolFailed && error.isNothingDone;
+  if (error instanceof CallEnded) return false;
   return retryable && !(error instanceof ToolFailed && !error.retryable);
 }
 
@@ -283,7 +302,12 @@ function doneOf({
 function failureOf(error: FlowError): ToolOutput {
   if (error.code === FlowErrorCode.NODE_TIMEOUT)
     return errorOutput("TOOL_TIMEOUT", `The call took too long. ${error.message}`);
-  return errorOutput("TOOL_FAILED", messageOf(error.unwrap()));
+  const thrown = error.unwrap();
+  return thrown instanceof CallEnded ? thrown.output : errorOutput("TOOL_FAILED", messageOf(thrown));
+}
+
+function codeOf(output: ToolOutput): string | undefined {
+  return output.kind === "error" ? output.code : undefined;
 }
 
 function messageOf(error: unknown): string {
