@@ -14,8 +14,6 @@ export interface IntakeStory {
   }[];
   /** Items that no stored position covers. */
   readonly left: readonly string[];
-  /** Entry nodes of the flow. */
-  readonly entries: ReadonlySet<string>;
 }
 
 /**
@@ -29,7 +27,7 @@ export function brokenIntake(records: readonly (TraceRecord | Restart)[], story:
       (record): record is TraceRecord =>
         record.type !== "restart" && record.tenant === tenant && record.traceId === traceId,
     );
-    const runs = new Set(own.flatMap((record) => (isEntry(record, story) ? [record.run] : [])));
+    const runs = new Set(own.flatMap((record) => (isOfIntake(record) ? [record.run] : [])));
     if (runs.size > 1) broken.push(`L10: ${name} was accepted ${runs.size} times`);
     const statuses = new Set(own.flatMap((record) => (record.type === "ended" ? [record.outcome.status] : [])));
     if (delivered.length === 0) broken.push(`L10: the outcome of ${name} was never delivered`);
@@ -39,7 +37,7 @@ export function brokenIntake(records: readonly (TraceRecord | Restart)[], story:
   return broken;
 }
 
-function isEntry(record: TraceRecord, { entries }: IntakeStory): boolean {
-  // the trace of a playbook has the same id, and begins at nodes of another flow
-  return record.type === "accepted" && entries.has(record.node);
+/** Whether a message was accepted for its id: the trace of a playbook has the same one, and was not given it. */
+function isOfIntake(record: TraceRecord): boolean {
+  return record.type === "accepted" && record.hasGivenId === true;
 }

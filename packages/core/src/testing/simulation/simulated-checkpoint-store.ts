@@ -70,6 +70,7 @@ export class SimulatedCheckpointStore implements CheckpointStore {
   async read(runs: ReadonlySet<number>): Promise<StoredContents & { readonly consumed: ReadonlyMap<number, number> }> {
     const entries: Checkpoint[] = [];
     const logs: LogRow[] = [];
+    const outcomes = new Set<number>();
     const counts = new Map<string, number>();
     const consumed = new Map<number, number>();
     for (const [partition, last] of this.#partitions) {
@@ -77,10 +78,11 @@ export class SimulatedCheckpointStore implements CheckpointStore {
       const now = await this.#memory.open({ partition, owner: "the end of the run", leaseMs: 1 });
       for await (const page of now.read()) entries.push(...page);
       for (const run of runs) logs.push(...(await now.readLog(run)));
+      for (const { run } of await now.expiring(Number.POSITIVE_INFINITY)) outcomes.add(run);
       for (const [node, count] of await now.counts()) counts.set(node, (counts.get(node) ?? 0) + count);
       for (const [lane, sequence] of await now.consumed()) consumed.set(lane, sequence);
     }
-    return { entries, logs, counts, consumed };
+    return { entries, logs, outcomes, counts, consumed };
   }
 
   #extend(leaseMs: number): void {

@@ -980,7 +980,6 @@ export class SimulatedRun {
 
   #checkIntake(consumed: ReadonlyMap<number, number>): void {
     const offered = this.#requests.filter(({ isOffered, hasBegun }) => isOffered && hasBegun);
-    const entries = this.#flow.graph.vertices.filter(({ isIngress }) => isIngress).map(({ node }) => node.name);
     this.broken.push(
       ...brokenIntake(this.#history, {
         requests: offered.map((request) => ({
@@ -992,7 +991,6 @@ export class SimulatedRun {
         left: this.#intake
           .after(consumed)
           .map(({ request, lane, sequence }) => `item ${sequence} of lane ${lane}, ${nameOf(request)},`),
-        entries: new Set(entries),
       }),
     );
   }
