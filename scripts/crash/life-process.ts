@@ -12,7 +12,7 @@ import { type Defect, defective } from "./defects.ts";
 import { Effects } from "./effects.ts";
 import { type Observation, sleep } from "./feature.ts";
 import { type FeatureName, hopsOf, type Job, jobId, jobOf, type Result, tenants } from "./jobs.ts";
-import { openCheckpoints, type Store } from "./stores.ts";
+import { LEASES_MS, openCheckpoints, type Store } from "./stores.ts";
 
 /** Options of the process, given at its start. */
 export interface LifeOptions {
@@ -43,10 +43,6 @@ export type Told =
   | { readonly type: "problem"; readonly what: string }
   | { readonly type: "done" };
 
-/**
- * Short, so that the next life need not wait long for the lease of a killed process; the last life has no successor.
- */
-const LEASE_MS = 20;
 const LAST_LEASE_MS = 10_000;
 /** Short, so that traces leave memory within the life of a process. */
 const UNLOAD_AFTER_MS = 1;
@@ -99,7 +95,7 @@ const flow = crashingFlow({
     checkpoints,
     partition: "crash",
     owner: `life ${life}`,
-    leaseMs: isLast ? LAST_LEASE_MS : LEASE_MS,
+    leaseMs: isLast ? LAST_LEASE_MS : LEASES_MS[store.kind],
     unloadAfterMs: UNLOAD_AFTER_MS,
   }),
   effects,

@@ -7,6 +7,12 @@ export type Store =
   | { readonly kind: "sqlite"; readonly file: string; readonly durability: "normal" | "full" }
   | { readonly kind: "postgres"; readonly url: string };
 
+/**
+ * Leases of processes that have a successor. Short, so that the next life need not wait long for that of a killed one. A
+ * flow gives up a store that does not answer for as long, so a server that crashes must be back by then.
+ */
+export const LEASES_MS: Readonly<Record<Store["kind"], number>> = { sqlite: 20, postgres: 3_000 };
+
 /** A checkpoint store of either kind. */
 export interface OpenCheckpoints extends CheckpointStore, AsyncDisposable {
   /** Reports corruption of the file; SQLite only. */
