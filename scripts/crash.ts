@@ -2,16 +2,21 @@
 // -- --kills 20`. Checks that no accepted message is lost or delivered twice, and that no effect happens twice. With
 // `--store postgres` the checkpoint store's server crashes, too. `--defect` plants a defect, which the run has to find.
 // A seed plans the same jobs and instants again; the work in flight at an instant depends on the machine. What the flow
-// has beside its main part is in crash/features, one file each.
+// has beside its main part is in crash/features, one file each. `--planner` runs a planner in place of the flow: what it
+// does and how it is checked is in crash/planner.
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { seededRandom } from "penguiflow";
 import { startServer } from "../packages/state-postgres/test-integration/own-server.ts";
 import { readCommandLine, refuse, wholeNumber } from "./command-line.ts";
-import { type Defect, defectNames } from "./crash/defects.ts";
+import { defectNames } from "./crash/defects.ts";
 import { Evidence } from "./crash/evidence.ts";
 import { Life } from "./crash/life.ts";
+import type { Told } from "./crash/life-process.ts";
+import { plannerDefectNames } from "./crash/planner/defects.ts";
+import { PlannerEvidence } from "./crash/planner/evidence.ts";
+import type { PlannerTold } from "./crash/planner/life-process.ts";
 import type { Store } from "./crash/stores.ts";
 import { conclude } from "./workspace.ts";
 
@@ -21,17 +26,20 @@ const PROGRESS_MS = 5_000;
 /** Timeout after which a process that is not ready, or the last one, counts as hanging. */
 const HANGING_MS = 120_000;
 
-const usage = `Usage: npm run crash -- [--kills n] [--seed n] [--store name] [--durability name] [--defect name]
+const usage = `Usage: npm run crash -- [--planner] [--kills n] [--seed n] [--store name] [--durability name] [--defect name]
 
+  --planner     runs a planner with tools, people and a planner below, in place of a flow
   --kills       number of processes to kill, 1000 when left out
   --seed        plans the same jobs and instants again; another one each time when left out
   --store       sqlite or postgres, whose server crashes, too; sqlite when left out
   --durability  normal or full, of sqlite; normal when left out
-  --defect      plants a defect, which the run has to find: ${defectNames.join(", ")}
+  --defect      plants a defect, which the run has to find: ${defectNames.join(", ")};
+                with --planner ${plannerDefectNames.join(", ")}
 
 The exit status is 1 when something was lost or happened twice, or nothing is proven.`;
 
 const { values: given } = readCommandLine(usage, {
+  planner: { type: "boolean", default: false },
   kills: { type: "string", default: "1000" },
   seed: { type: "string", default: String(Date.now() % 1_000_000) },
   store: { type: "string", default: "sqlite" },
@@ -49,7 +57,7 @@ const kills = wholeNumber("kills", given.kills);
 const seed = wholeNumber("seed", given.seed);
 requireOne("store", ["sqlite", "postgres"]);
 requireOne("durability", ["normal", "full"]);
-requireOne("defect", defectNames);
+requireOne("defect", given.planner ? plannerDefectNames : defectNames);
 if (given.store === "postgres" && given.durability !== undefined)
   refuse('Option "--durability" is for "--store sqlite" alone');
 
@@ -70,7 +78,8 @@ const store: Store =
       }
     : { kind: "postgres", url: server.url };
 const effects = path.join(folder, "effects.db");
-const evidence = new Evidence(seed);
+const subject = given.planner ? ofPlanner() : ofFlow();
+const { evidence } = subject;
 const figures = { kills: 0, "kills before it was ready": 0, "crashes of the server": 0 };
 const startedAt = performance.now();
 
@@ -87,13 +96,49 @@ function instant(random: () => number): { readonly lines: number | undefined; re
   return { lines: Math.floor(random() * (kind < 0.9 ? 60 : 600)), ms: random() * 10 };
 }
 
-function begun(life: number): Life {
-  const options = { store, effects, seed, defect: given.defect as Defect | undefined };
-  return new Life(options, folder, (told) => evidence.take(told, life));
+/** Processes, and what they show. */
+interface Subject {
+  readonly evidence: Pick<Evidence | PlannerEvidence, "figures" | "problems" | "problem">;
+  begin(life: number): SomeLife;
+  verify(): Promise<Readonly<Record<string, number>>>;
+  /** Title of what `verify` counts. */
+  readonly counted: string;
+  /** What is proven when there are no problems. */
+  readonly proven: string;
+}
+
+type SomeLife = Pick<Life<Told>, "go" | "ready" | "told" | "kill" | "over">;
+
+function ofFlow(): Subject {
+  const seen = new Evidence(seed);
+  return {
+    evidence: seen,
+    begin: (life) => new Life<Told>("life-process.ts", options(), folder, (told) => seen.take(told, life)),
+    verify: () => seen.verify(store, effects),
+    counted: "Messages committed, by node",
+    proven: "accepted traces has its one end, nothing was delivered or done twice, the checkpoint store is empty",
+  };
+}
+
+function ofPlanner(): Subject {
+  const seen = new PlannerEvidence(seed);
+  const program = "planner/life-process.ts";
+  return {
+    evidence: seen,
+    begin: (life) => new Life<PlannerTold>(program, options(), folder, (told) => seen.take(told, life)),
+    verify: async () => seen.verify(effects),
+    counted: "Ends",
+    proven:
+      "accepted runs has its one end, every call its one result, no write began twice, what is unknown is told, and budgets are exact",
+  };
+}
+
+function options(): object {
+  return { store, effects, seed, defect: given.defect };
 }
 
 /** Kills a process that hangs. */
-async function within<Value>(life: Life, until: Promise<Value>, what: string): Promise<Value> {
+async function within<Value>(life: SomeLife, until: Promise<Value>, what: string): Promise<Value> {
   const timer = setTimeout(() => {
     evidence.problem(`${what} takes more than ${HANGING_MS} ms`);
     life.kill();
@@ -108,7 +153,7 @@ async function within<Value>(life: Life, until: Promise<Value>, what: string): P
 /** Runs and kills processes until the planned number is reached, then lets a last one run to its end. */
 async function live(): Promise<void> {
   const random = seededRandom(seed);
-  let next = begun(1);
+  let next = subject.begin(1);
   let crashing: Promise<void> | undefined;
   for (let life = 1; life <= kills && evidence.problems.length === 0; life += 1) {
     const current = next;
@@ -117,7 +162,7 @@ async function live(): Promise<void> {
     const outlivesCrash = random() < 0.5;
     await current.go({ life, isLast: false });
     // the next process starts while this one works
-    next = begun(life + 1);
+    next = subject.begin(life + 1);
     let isReady = false;
     const ready = current.ready().then(() => (isReady = true));
     if (lines !== undefined) {
@@ -150,7 +195,7 @@ function print(title: string, rows: Readonly<Record<string, string | number>>): 
 }
 
 const again = Object.entries({ ...given, seed })
-  .map(([option, value]) => `--${option} ${value}`)
+  .flatMap(([option, value]) => (value === false ? [] : value === true ? [`--${option}`] : [`--${option} ${value}`]))
   .join(" ");
 process.stdout.write(`${again}\n`);
 const progress = setInterval(() => {
@@ -164,13 +209,13 @@ try {
 } finally {
   clearInterval(progress);
 }
-const counts = await evidence.verify(store, effects);
+const counts = await subject.verify();
 
 print("Lives", { ...figures, "kills per second": perSecond(figures.kills), seconds: Math.round(seconds()) });
 print("Seen", evidence.figures);
-print("Messages committed, by node", counts);
+print(subject.counted, counts);
 process.stdout.write("\n");
-const { accepted, results, ...happened } = evidence.figures;
+const { accepted = 0, results = 0, ...happened } = evidence.figures;
 if (accepted === 0 || results === 0) evidence.problem("Nothing proven: no trace was accepted, or none has ended");
 if (kills >= ENOUGH_KILLS)
   for (const [what, count] of Object.entries({ ...happened, ...figures })) {
@@ -181,5 +226,5 @@ const { problems } = evidence;
 if (problems.length === 0) rmSync(folder, { recursive: true });
 conclude(
   problems.length === 0 ? [] : [...problems, `Evidence: ${folder}; run it again: npm run crash -- ${again}`],
-  `All is well: each of ${accepted} accepted traces has its one end, nothing was delivered or done twice, the checkpoint store is empty`,
+  `All is well: each of ${accepted} ${subject.proven}`,
 );

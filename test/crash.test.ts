@@ -1,16 +1,7 @@
 // Runs the program of `npm run crash` for a few kills: it must find nothing without a defect, and the planted one with
 // it.
-import { rmSync } from "node:fs";
 import { expect, test } from "vitest";
-import { type Run, run } from "../scripts/workspace.ts";
-
-async function crash(...args: string[]): Promise<Run> {
-  const program = ["--conditions=@penguiflow/source", "scripts/crash.ts", "--kills", "10", "--seed", "1", ...args];
-  const result = await run(process.execPath, program, { timeoutMs: 120_000 });
-  const [, evidence] = /^Evidence: (.+);/m.exec(result.output) ?? [];
-  if (evidence !== undefined && result.status === 1) rmSync(evidence, { recursive: true });
-  return result;
-}
+import { crash } from "./crash-program.ts";
 
 test("a flow that is killed again and again finishes what it accepted, once", { timeout: 120_000 }, async () => {
   const { status, output } = await crash();

@@ -6,6 +6,7 @@ const LOST_EVERY = 10;
 
 /** State of a trace, as far as a defect changes it. */
 interface State {
+  readonly budget?: { readonly spent: object };
   readonly exclusive?: string;
   readonly items?: readonly { readonly where: string; readonly dueAt?: number }[];
   readonly outcome?: unknown;
@@ -23,7 +24,7 @@ const storing =
 const stateOf = ({ state }: Checkpoint): State => JSON.parse(state) as State;
 
 /** Changes the state of every trace before it is stored. */
-const storingStates = (change: (state: State) => State): Plant =>
+export const storingStates = (change: (state: State) => State): Plant =>
   storing((batch) => ({
     ...batch,
     put: batch.put.map((entry) => ({ ...entry, state: JSON.stringify(change(stateOf(entry))) })),
@@ -104,7 +105,11 @@ export const defectNames: readonly string[] = [...Object.keys(defects), ...ofThe
 /** Wraps a checkpoint store in a planted defect, if it is one of the store. */
 export function defective(checkpoints: CheckpointStore, defect: Defect | undefined): CheckpointStore {
   const plant = (defects as Partial<Record<Defect, Plant>>)[defect as Defect];
-  if (plant === undefined) return checkpoints;
+  return plant === undefined ? checkpoints : planted(checkpoints, plant);
+}
+
+/** Wraps a checkpoint store whose partitions have a defect. */
+export function planted(checkpoints: CheckpointStore, plant: Plant): CheckpointStore {
   return {
     async open(lease) {
       const partition = await checkpoints.open(lease);

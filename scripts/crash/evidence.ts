@@ -4,6 +4,7 @@ import type { Observed } from "./feature.ts";
 import { features } from "./features.ts";
 import { countsOf, type FeatureName, jobOf, type Result, valueOf } from "./jobs.ts";
 import type { Told } from "./life-process.ts";
+import { Problems } from "./problems.ts";
 import { openCheckpoints, type Store } from "./stores.ts";
 
 /** Reports of the processes, and the violations they reveal. */
@@ -23,8 +24,7 @@ export class Evidence {
       Object.entries(features).flatMap(([name, { observes }]) => observes.map((what) => [`${name}: ${what}`, 0])),
     ),
   };
-  /** Violations: the first of each kind, and the count per kind. */
-  readonly #problems = new Map<string, { readonly first: string; count: number }>();
+  readonly #problems = new Problems();
   /** Observations by feature. */
   readonly #observed = new Map<FeatureName, Observed[]>();
   readonly #seed: number;
@@ -88,17 +88,12 @@ export class Evidence {
   }
 
   problem(what: string): void {
-    const kind = what.slice(0, 200).replaceAll(/\d+/g, "0");
-    const known = this.#problems.get(kind);
-    if (known === undefined) this.#problems.set(kind, { first: what, count: 1 });
-    else known.count += 1;
+    this.#problems.add(what);
   }
 
   /** Violations, the first of each kind. */
   get problems(): string[] {
-    return [...this.#problems.values()].map(({ first, count }) =>
-      count === 1 ? first : `${first} (and ${count - 1} like it)`,
-    );
+    return this.#problems.list;
   }
 
   #see(result: Result): void {

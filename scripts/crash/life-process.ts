@@ -12,20 +12,15 @@ import { type Defect, defective } from "./defects.ts";
 import { Effects } from "./effects.ts";
 import { type Observation, sleep } from "./feature.ts";
 import { type FeatureName, hopsOf, type Job, jobId, jobOf, type Result, tenants } from "./jobs.ts";
+import type { Go } from "./life.ts";
 import { LEASES_MS, openCheckpoints, type Store } from "./stores.ts";
 
 /** Options of the process, given at its start. */
-export interface LifeOptions {
+interface LifeOptions {
   readonly store: Store;
   readonly effects: string;
   readonly seed: number;
   readonly defect: Defect | undefined;
-}
-
-/** Line that starts the flow. */
-export interface Go {
-  readonly life: number;
-  readonly isLast: boolean;
 }
 
 /** Reports, each written once the checkpoint store has stored it. */

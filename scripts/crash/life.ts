@@ -3,15 +3,18 @@ import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Go, LifeOptions, Told } from "./life-process.ts";
 
-const program = path.join(import.meta.dirname, "life-process.ts");
+/** Line that starts the work of a process. */
+export interface Go {
+  readonly life: number;
+  readonly isLast: boolean;
+}
 
 /** Maximum wait for a process that may have nothing to report. */
 const PATIENCE_MS = 500;
 
-/** A process that runs the flow and reports on its output. States: starting → warm → going → over. */
-export class Life {
+/** A process that runs a flow and reports on its output. States: starting → warm → going → over. */
+export class Life<Told extends { readonly type: string }> {
   /** Exit of the process: its code or signal; `SIGKILL` when killed as planned. */
   readonly over: Promise<NodeJS.Signals | number>;
   readonly #child: ChildProcess;
@@ -22,10 +25,21 @@ export class Life {
   #wanted = Infinity;
   #enough = (): void => {};
 
-  /** Starts a process, which waits for {@link Life.go}. @param folder - for its log and its compile cache */
-  constructor(options: LifeOptions, folder: string, onTold: (told: Told) => void) {
+  /**
+   * Starts a process, which waits for {@link Life.go}.
+   *
+   * @param program - its file in this folder
+   * @param options - given to it as JSON
+   * @param folder - for its log and its compile cache
+   */
+  constructor(program: string, options: object, folder: string, onTold: (told: Told) => void) {
     const log = openSync(path.join(folder, "lives.log"), "a");
-    const args = ["--conditions=@penguiflow/source", "--no-warnings", program, JSON.stringify(options)];
+    const args = [
+      "--conditions=@penguiflow/source",
+      "--no-warnings",
+      path.join(import.meta.dirname, program),
+      JSON.stringify(options),
+    ];
     const env = { ...process.env, NODE_COMPILE_CACHE: path.join(folder, "compiled") };
     this.#child = spawn(process.execPath, args, { env, stdio: ["pipe", "pipe", log] });
     closeSync(log);
