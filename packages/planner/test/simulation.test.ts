@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { simulatePlanner } from "./simulated-planner.ts";
+
+/** What must have happened, so that the rules were put to the test. */
+const HAPPENS = ["run look", "run put", "run write", "run sign", "run ask", "checked plan", "approval", "input"];
+
+const range = (from: number, count: number): number[] => Array.from({ length: count }, (_, index) => from + index);
+
+test("a planner keeps its rules under any order of events, faults and crashes", { timeout: 60_000 }, async () => {
+  const seen = new Map<string, number>();
+  const report = await simulatePlanner(range(1, 300), ({ counts, noted }) => {
+    for (const [what, count] of counts) seen.set(what, (seen.get(what) ?? 0) + count);
+    for (const { what, tool } of noted) seen.set(`${what} ${tool}`, (seen.get(`${what} ${tool}`) ?? 0) + 1);
+  });
+  for (const what of HAPPENS) expect(seen.get(what), what).toBeGreaterThan(20);
+  expect(report.crashes).toBeGreaterThan(100);
+});
+
+test("case 52: the same seed gives the same prompts, calls and answers", { timeout: 60_000 }, async () => {
+  for (const seed of range(1, 5)) {
+    const runs: string[] = [];
+    // one seed is played twice
+    await simulatePlanner([seed], ({ prompts, noted, decisions }) =>
+      runs.push(JSON.stringify([prompts, noted, [...decisions]])),
+    );
+    expect([runs.length, runs[1]]).toEqual([2, runs[0]]);
+  }
+});
