@@ -31,7 +31,7 @@ export function askNode(parts: PlannerParts): LoopNode {
     }
     // a question that was asked is asked again, also when its tool is gone: its answer would be lost
     if (output === undefined && (listed === undefined || listed.source.signsIn === "user"))
-      await signIn(parts, ctx, who, call, listed?.source);
+      output = await signIn(parts, ctx, who, call, listed?.source);
     if (output === undefined && listed === undefined)
       output = errorOutput("TOOL_UNAVAILABLE", `"${call.tool}" cannot be used any more`);
     if (entries.length > 0) await log(ctx, parts, call.loop.spent.steps, entries);
@@ -76,26 +76,36 @@ async function approval(
   });
 }
 
-/** Asks the user to sign in at a source, unless there is a credential, or the source is gone and has not asked. */
+/**
+ * Asks the user to sign in at a source, unless there is a credential, or the source is gone and has not asked.
+ * Returns the result of a call for which it cannot.
+ */
 async function signIn(
   { catalogue }: PlannerParts,
   ctx: Context,
   who: GateCaller,
   call: Call,
   source: ToolSource | undefined,
-): Promise<void> {
+): Promise<ToolOutput | undefined> {
   const { caller } = who;
   // kept, so that the handler asks again when it is called with the answer
   const url = await ctx.once(
     `${ctx.idempotencyKey}/sign-in`,
     async () => {
       if (source === undefined) return null;
-      const credential = await catalogue.credentialOf(caller, source, ctx);
-      return credential === undefined ? ((await source.signIn?.(caller, ctx.signal))?.url ?? "") : null;
+      try {
+        const credential = await catalogue.credentialOf(caller, source, ctx);
+        return credential === undefined ? ((await source.signIn?.(caller, ctx.signal))?.url ?? "") : null;
+      } catch {
+        // what the error says may be a secret
+        ctx.signal.throwIfAborted();
+        return false;
+      }
     },
     { keep: "message", ifFailed: "run", ifUnknown: "run" },
   );
-  if (url === null) return;
+  if (url === null) return undefined;
+  if (url === false) return errorOutput("SIGN_IN_FAILED", `The user cannot sign in to "${source?.name ?? ""}" now`);
   const check = ({ user }: Answered): string | undefined =>
     user === caller.user ? undefined : "only the user of the run may sign in";
   await ctx.pause({
@@ -104,6 +114,7 @@ async function signIn(
     payload: askedOf(call, who, { kind: "sign-in", schema: {}, payload: { url } }),
     resumeSchema: answerSchema(check),
   });
+  return undefined;
 }
 
 /** Makes what a question carries. */

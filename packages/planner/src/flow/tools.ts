@@ -14,7 +14,8 @@ import type { Json } from "../plan/json.ts";
 import type { Prompt } from "../plan/log-item.ts";
 import type { Call, Done, Loop, PlanInput } from "../plan/loop-state.ts";
 import type { ToolOutput } from "../plan/tool-output.ts";
-import type { ListedTool } from "../tools/catalogue.ts";
+import type { Caller } from "../plan/caller.ts";
+import type { Catalogue, ListedTool } from "../tools/catalogue.ts";
 import { NothingDone, OutputInvalid } from "../tools/define-tool.ts";
 import { errorOutput, type GateCaller } from "../tools/gate.ts";
 import { checkAgainst, jsonSchemaOf } from "../tools/json-schema.ts";
@@ -124,39 +125,57 @@ async function run(
     throw new CallEnded(errorOutput("TOOL_UNAVAILABLE", `"${call.tool}" cannot be used any more`));
   if ((await gate.digestOf(listed)) !== call.digest)
     throw new CallEnded(errorOutput("TOOL_CHANGED", `"${call.tool}" has changed since it was called: call it again`));
-  const credential = await catalogue.credentialOf(who.caller, source, ctx);
+  const credential = await credentialFor(catalogue, who.caller, source, ctx);
   if (credential === undefined && source.signsIn === "user")
     throw new CallEnded(errorOutput("SIGN_IN_FAILED", `The user is not signed in to "${source.name}"`));
   const secrets = secretsOf(credential);
   try {
-    const output = await attempted(parts, call, listed, who, ctx, credential);
+    const output = await attempted(parts, { call, listed, who, ctx, credential, secrets });
     const { artifacts } = parts;
     const keep = artifacts && ((mediaType: string, data: Uint8Array) => artifacts.put(ctx.tenant, { mediaType, data }));
-    const finished = await gate.finish(who, listed, withoutSecrets(output, secrets), keep);
+    const finished = await gate.finish(who, listed, output, keep);
     if (call.effects === "writes" && finished.output.kind === "error") throw new CallEnded(finished.output);
     return finished;
   } catch (error) {
     // a pause, a timeout and the end of the run are no failures of the tool
     ctx.signal.throwIfAborted();
     if (error instanceof CallEnded) throw error;
-    if (error instanceof OutputInvalid) return { output: errorOutput("OUTPUT_INVALID", error.message) };
-    throw new ToolFailed(withoutSecrets(messageOf(error), secrets), error);
+    const text = withoutSecrets(messageOf(error), secrets);
+    if (error instanceof OutputInvalid) return { output: errorOutput("OUTPUT_INVALID", text) };
+    throw new ToolFailed(text, error);
   }
 }
 
+/** Fetches the credential of a call. What its error says may be a secret, and nothing is known of it. */
+async function credentialFor(catalogue: Catalogue, caller: Caller, source: ToolSource, ctx: Context): Promise<unknown> {
+  try {
+    return await catalogue.credentialOf(caller, source, ctx);
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    throw new ToolFailed(`The credential for "${source.name}" cannot be fetched`, error);
+  }
+}
+
+/** A call that is about to run. */
+interface Attempted {
+  readonly call: Call;
+  readonly listed: ListedTool;
+  readonly who: GateCaller;
+  readonly ctx: Context;
+  readonly credential: unknown;
+  /** Texts of the credential. What the call stores and tells is without them. */
+  readonly secrets: readonly string[];
+}
+
 /** Runs a call; one that writes, at most once. */
-async function attempted(
-  { gate, clock }: PlannerParts,
-  call: Call,
-  listed: ListedTool,
-  who: GateCaller,
-  ctx: Context,
-  credential: unknown,
-): Promise<ToolOutput> {
+async function attempted({ gate, clock }: PlannerParts, attempt: Attempted): Promise<ToolOutput> {
+  const { call, listed, ctx, secrets } = attempt;
   const { effects, goesOn, ifUnknown } = listed.tool;
   const args = call.edited ?? call.args;
-  const runAs = (key: string): Promise<ToolOutput> =>
-    gate.run(listed, args, toolContext({ call, who, ctx, credential, key, epochNow: () => clock.epochNow() }));
+  const runAs = async (key: string): Promise<ToolOutput> => {
+    const context = toolContext({ ...attempt, key, epochNow: () => clock.epochNow() });
+    return withoutSecrets(await gate.run(listed, args, context), secrets);
+  };
   const key = ctx.idempotencyKey;
   if (effects !== "writes" || goesOn === true) return await runAs(key);
   /** Keeps a failure as a result: a call that has begun does not begin again. */
@@ -164,9 +183,10 @@ async function attempted(
     try {
       return await runAs(effectKey);
     } catch (error) {
-      if (error instanceof NothingDone) throw error;
+      const text = withoutSecrets(messageOf(error), secrets);
+      // an error is stored, too
+      if (error instanceof NothingDone) throw new NothingDone(text);
       ctx.signal.throwIfAborted();
-      const text = withoutSecrets(messageOf(error), secretsOf(credential));
       return errorOutput(error instanceof OutputInvalid ? "OUTPUT_INVALID" : "TOOL_FAILED", text);
     }
   };
@@ -192,16 +212,12 @@ async function attempted(
 }
 
 /** Parts of a {@link ToolContext}. */
-interface Given {
-  readonly call: Call;
-  readonly who: GateCaller;
-  readonly ctx: Context;
-  readonly credential: unknown;
+interface Given extends Attempted {
   readonly key: string;
   readonly epochNow: () => number;
 }
 
-function toolContext({ call, who, ctx, credential, key, epochNow }: Given): ToolContext<never> {
+function toolContext({ call, who, ctx, credential, secrets, key, epochNow }: Given): ToolContext<never> {
   const { callId, loop } = call;
   let asked = 0;
   let calls = 0;
@@ -219,11 +235,11 @@ function toolContext({ call, who, ctx, credential, key, epochNow }: Given): Tool
       return lowest(leftOf(loop.budget, loop.spent), ctx.budget.left);
     },
     progress: async (data: Json) => {
-      await ctx.emitChunk({ kind: "planner.progress", data: { callId, data } });
+      await ctx.emitChunk({ kind: "planner.progress", data: { callId, data: withoutSecrets(data, secrets) } });
     },
     ask: async <Value>(question: ToolQuestion<Value>): Promise<Value> => {
       asked += 1;
-      return await ask(question, asked, { call, who, ctx, epochNow });
+      return await ask(question, asked, { call, who, ctx, secrets, epochNow });
     },
     once: (name, effect) => ctx.once(`${key}/${name}`, effect, { keep: "message" }),
     call: async <Input, Result>(flow: Playbook<Input, Result>, input: Input): Promise<Result> => {
@@ -243,9 +259,10 @@ function toolContext({ call, who, ctx, credential, key, epochNow }: Given): Tool
 async function ask<Value>(
   question: ToolQuestion<Value>,
   index: number,
-  { call, who, ctx, epochNow }: Pick<Given, "call" | "who" | "ctx" | "epochNow">,
+  { call, who, ctx, secrets, epochNow }: Pick<Given, "call" | "who" | "ctx" | "secrets" | "epochNow">,
 ): Promise<Value> {
-  const { reason, payload, schema, expiresInMs } = question;
+  const { schema, expiresInMs } = question;
+  const { reason, payload } = withoutSecrets({ reason: question.reason, payload: question.payload }, secrets);
   const jsonSchema = jsonSchemaOf(`the question of tool "${call.tool}"`, schema, question.jsonSchema);
   const check = async ({ decision }: Answered): Promise<string | undefined> => {
     if (!("value" in decision)) return "expected a value";
