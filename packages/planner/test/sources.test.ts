@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { settle } from "penguiflow/testing";
 import { type ArtifactRef, MemoryArtifactStore } from "penguiflow";
 import { z } from "zod";
 import { createPlanner, type ListRequest, NothingDone, tool, toolsFrom, type ToolSource } from "@penguiflow/planner";
@@ -59,6 +60,37 @@ describe("sources", () => {
     const ends = Promise.all([made.run("?", { user: "ada" }), made.run("?", { user: "bea" })]);
     await letGo();
     expect([(await ends).map(({ status }) => status), most()]).toEqual([["completed", "completed"], 2]);
+  });
+
+  test("case 16: the flood of one tenant delays the call of another by no more than its share", async () => {
+    const begun: string[] = [];
+    const waiting: (() => void)[] = [];
+    const look = reads("look", async (_, { caller }) => {
+      begun.push(caller.tenant);
+      await new Promise<void>((resolve) => waiting.push(resolve));
+      return "seen";
+    });
+    const { planner: made } = planner(
+      ({ prompt }) => (prompt.at(-1)?.role === "tool" ? "Done" : call("s_look", "a", "b", "c", "d")),
+      { tools: [toolsFrom("s", [look], { concurrency: 2 })] },
+    );
+    const flood = Array.from({ length: 20 }, () => made.run("?", { tenant: "flood" }));
+    await settle();
+    const other = made.run("?", { tenant: "other" });
+    await settle();
+    const before = begun.length;
+    for (let count = 0; count < 10; count += 1) {
+      waiting.shift()?.();
+      await settle();
+    }
+    expect((await other).status).toBe("completed");
+    // four calls of the one take turns with four of the other
+    expect(begun.slice(before, before + 8).filter((tenant) => tenant === "other")).toHaveLength(4);
+    for (let count = 0; count < 100; count += 1) {
+      waiting.shift()?.();
+      await settle();
+    }
+    expect((await Promise.all(flood)).every(({ status }) => status === "completed")).toBe(true);
   });
 
   test("case 34: each user has a credential and a list of their own", async () => {

@@ -142,7 +142,7 @@ describe("server-everything", () => {
     expect(ctx.questions[0]?.payload).toMatchObject({ url });
   });
 
-  test("a hint that a tool only reads does not make it laxer; one that it writes makes it stricter", async () => {
+  test("case 41: a hint that a tool only reads does not make it laxer; one that it writes makes it stricter", async () => {
     expect(named(tools, "echo").effects).toBe("writes");
     expect(named(tools, "get-sum")).toMatchObject({ effects: "reads", maxRetries: 2 });
     const trusting = mcpTools("everything", { ...server("everything"), effects: "reads" });

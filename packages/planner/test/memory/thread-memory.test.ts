@@ -21,7 +21,7 @@ const recordIn = (model: ScriptedModel, call: number): unknown => {
 const runsIn = ({ turns }: ThreadMemory): string[] => turns.map(({ runId }) => runId);
 
 describe("a thread", () => {
-  test("shows its last turns, oldest first", async () => {
+  test("case 42: shows its last turns, oldest first", async () => {
     const memory = { store: new MemoryLog(), turns: 2 };
     for (const runId of ["r1", "r2", "r3"]) await rememberTurn(memory, caller, turn(runId));
     expect(await readThread(memory, caller)).toEqual({ turns: [turn("r2"), turn("r3")], at: 3 });
@@ -80,7 +80,7 @@ describe("a summary", () => {
   }
   const summing = (script: ModelScript): ScriptedModel => scriptedModel(script, { loop: true });
 
-  test("is made of all but the last turns once there are enough, and not again before there are", async () => {
+  test("case 42: is made of all but the last turns once there are enough, and not again before there are", async () => {
     const memory = await threadOf(4);
     const model = summing([" They met. "]);
     expect(runsIn(await readThread(memory, caller, model))).toEqual(["r1", "r2", "r3", "r4"]);

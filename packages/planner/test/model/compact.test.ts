@@ -77,7 +77,7 @@ const people = (turns: readonly Turn[]) =>
   turns.flatMap((turn) => (turn.role === "user" ? turn.parts.map((part) => "text" in part && part.text) : []));
 
 describe("compaction", () => {
-  test("at every possible cut leaves no call without its result, no result without its call, and every user's word", () => {
+  test("case 46: at every possible cut leaves no call without its result, no result without its call, and every user's word", () => {
     fc.assert(
       fc.property(logs, (turns) => {
         const before = structuredClone(turns);

@@ -31,7 +31,7 @@ test("each call has its result behind it, in call order, whatever came between i
   ]);
 });
 
-test("signatures of a provider go back byte for byte, also those of a call that was refused", () => {
+test("case 10: signatures of a provider go back byte for byte, also those of a call that was refused", () => {
   const metadata = { p: { signature: "a+/=\u0000é", nested: [{ z: 1, a: null }] } };
   const turns: Turn[] = [
     {
