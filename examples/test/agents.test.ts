@@ -6,7 +6,9 @@ import process from "node:process";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { main as sumUp } from "../agent-mcp/main.ts";
 import { main as remember } from "../agent-memory/main.ts";
+import { main as buy } from "../agent-openapi/main.ts";
 import { main as plan } from "../agent-team/main.ts";
 import { quietly } from "./quietly.ts";
 import { runExample } from "./run-example.ts";
@@ -52,3 +54,19 @@ test("a bill is asked for in one process, approved with another amount in a seco
     await rm(folder, { recursive: true });
   }
 }, 60_000);
+
+test("an agent works on files through an MCP server, and writes what a person has approved", async () => {
+  const notes = { "monday.txt": "Ping has ordered ice.\n", "tuesday.txt": "The ice has melted. Order again!\n" };
+  expect(await quietly(sumUp)).toEqual({
+    answer: "I have put both notes into summary.txt.",
+    files: { ...notes, "summary.txt": Object.values(notes).join("") },
+  });
+}, 60_000);
+
+test("an agent calls the operations of an OpenAPI document that are named, one of them as a person has changed it", async () => {
+  expect(await quietly(buy)).toEqual({
+    answer: "Pingu likes ice. He is ordered.",
+    called: ["findPetsByStatus", "getPetById", "placeOrder"],
+    order: { kind: "json", value: { id: 10, petId: 7, quantity: 1, status: "placed" } },
+  });
+});
