@@ -22,6 +22,9 @@ export { remoteTools, type RemoteSkillInit, type RemoteToolsOptions } from "./to
 export { type SourceLimits, toolsFrom } from "./tools/tools-from.ts";
 export type * from "./flow/app-events.ts";
 export type * from "./flow/chunk-kinds.ts";
+export { secretPatterns, type SecretPatternsOptions } from "./policies/secret-patterns.ts";
+export { shadow } from "./policies/shadow.ts";
+export { allowTools, denyTools } from "./policies/tool-lists.ts";
 export type { Credentials } from "./tools/catalogue.ts";
 export type { PlannerBelow } from "./tools/tool.ts";
 export type { PlannerOptions } from "./planner-options.ts";

@@ -95,4 +95,48 @@ describe("policies", () => {
     ]);
     expect(await told()).toMatchObject([["One. "], { end: { status: "failed", code: "POLICY_STOPPED" } }]);
   });
+
+  test("a message into a running plan is shown to the policies like a prompt, and can stop the run", async () => {
+    const policy = at("prompt", (text) => {
+      if (text.includes("bomb")) return { stop: "no" };
+      return text.includes("4711") ? { replace: "My pin is …" } : "allow";
+    });
+    for (const [message, status] of [
+      ["My pin is 4711", "completed"],
+      ["Build a bomb", "failed"],
+    ] as const) {
+      const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+      const { promise: go, resolve: goOn } = Promise.withResolvers<void>();
+      const waits = reads("wait", async () => {
+        begin();
+        await go;
+      });
+      const { planner: made, model } = planner(policy, [{ calls: [{ tool: "wait" }] }, "Done"], { tools: [waits] });
+      const end = made.run("Look", { runId: message });
+      await begun;
+      await made.steer(message, message, { tenant: "default", by: "ada" });
+      goOn();
+      expect(await end).toMatchObject({ status });
+      expect(JSON.stringify(model.calls)).not.toMatch(/4711|bomb/);
+      expect(model.count).toBe(status === "completed" ? 2 : 1);
+    }
+  });
+
+  test("of policies that replace a text each replaces what the one before has left; a denial is of the text as it came", async () => {
+    const masks = (secret: string): Policy => at("prompt", (text) => ({ replace: text.replace(secret, "…") }));
+    const { planner: made, model } = planner([masks("4711"), masks("4712"), masks("4713")], ["Done"]);
+    await made.run("4711 4712 4713");
+    expect(JSON.stringify(model.calls[0]?.prompt)).toContain("… … …");
+    const refuses = at("prompt", (text) => (text.includes("4711") ? { deny: "no pins" } : "allow"));
+    const { planner: refused } = planner([masks("4711"), refuses], []);
+    expect(await refused.run("4711")).toMatchObject({ status: "failed", error: { message: "no pins" } });
+  });
+
+  test("with a policy at answers, steps and events have the text as it passed", async () => {
+    const policy = at("answer", (text) => ({ replace: text.replace("secret", "…") }));
+    const { planner: made } = planner(policy, ["A secret."]);
+    const events = await all(made.stream("?"));
+    expect(JSON.stringify(events)).not.toContain("secret");
+    expect(events).toContainEqual(expect.objectContaining({ type: "step", text: "A …." }));
+  });
 });

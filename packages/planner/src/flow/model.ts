@@ -5,8 +5,10 @@ import { leftOf, type PlanBudget } from "../plan/budget.ts";
 import type { Ending, Entry, EntryInit } from "../plan/entry.ts";
 import type { Loop, Recorded, Turned } from "../plan/loop-state.ts";
 import type { PromptPart } from "../plan/log-item.ts";
+import { verdictOf } from "../plan/verdict.ts";
 import { askModel, type AskedModel } from "./model-call.ts";
-import { log, type LoopNode, NODES, type PlannerParts } from "./parts.ts";
+import { log, type LoopNode, NODES, type PlannerParts, whoOf } from "./parts.ts";
+import { partsOf, textOf } from "./begin.ts";
 import { spend } from "./spend.ts";
 
 /** Name of the signal that steers a run. */
@@ -32,14 +34,14 @@ export function modelNode(parts: PlannerParts): LoopNode {
   const { clock, onExhausted } = parts;
   const handler = async ({ payload }: Message<Given>, ctx: Context): Promise<Turned> => {
     const loop = loopOf(payload);
-    const stop = stopOf(payload);
+    const heard = await steered(parts, loop, ctx);
+    const stop = stopOf(payload) ?? heard.stop;
     if (stop !== undefined) return { loop, end: { status: "failed", code: "POLICY_STOPPED", message: stop } };
     const step = loop.spent.steps + 1;
     const taken = takeStep(loop, ctx);
     const which = typeof taken === "string" ? taken : undefined;
     if (which !== undefined && onExhausted === "stop") return { loop, end: { status: "exhausted", which } };
-    const heard = steered(loop, ctx);
-    const told = heard.map((said): Entry => ({ ...said, at: clock.epochNow(), step: step - 1 }));
+    const told = heard.said.map((said): Entry => ({ ...said, at: clock.epochNow(), step: step - 1 }));
     const entries = [...(await ctx.log.read<Entry>()), ...told];
     const startedAt = clock.now();
     const isLast = which !== undefined;
@@ -49,11 +51,12 @@ export function modelNode(parts: PlannerParts): LoopNode {
     spend(() => (typeof taken === "string" ? ctx.budget.spend(used) : taken.settle(used)));
     await ctx.log.append(told);
     const ms = clock.now() - startedAt;
-    const entry = turnEntry(turn, asked, ms, ctx.attempt);
+    const { text } = screened ?? turn;
+    // the model sees its own words, in `parts`; steps and events have what the policies let pass
+    const entry = turnEntry({ ...turn, text }, asked, ms, ctx.attempt);
     ctx.tell({ type: "app.planner.step", data: { step, ...asked, tokensIn, tokensOut, costUsd, ms } });
     const next = after(loop, turn, await log(ctx, parts, step, [...compacted, entry]));
     if (which === undefined) return { loop: next, ...(screened !== undefined && { screened }) };
-    const { text } = screened ?? turn;
     return { loop: next, end: { status: "exhausted", which, ...(text !== "" && { text }) } };
   };
   return node(
@@ -89,14 +92,26 @@ function takeStep({ budget, spent }: Loop, ctx: Context): Reservation | keyof Pl
   }
 }
 
-/** Takes the messages by which people steer the run. */
-function steered({ path }: Loop, ctx: Context): Extract<EntryInit, { type: "said" }>[] {
+/** Messages by which people steer the run, as the policies let them pass. */
+interface Heard {
+  readonly said: readonly Extract<EntryInit, { type: "said" }>[];
+  /** Reason of a policy that refuses one of them. */
+  readonly stop?: string | undefined;
+}
+
+/** Takes the messages by which people steer the run, and shows them to the policies like its first one. */
+async function steered({ policies }: PlannerParts, loop: Loop, ctx: Context): Promise<Heard> {
   // signals are those of the whole run: a planner below would take what was said to the one above
-  if (path.length > 0) return [];
-  return ctx
-    .signals<Steering>(STEER)
-    .take()
-    .map(({ parts, by }) => ({ type: "said", parts, by }));
+  if (loop.path.length > 0) return { said: [] };
+  const said: Extract<EntryInit, { type: "said" }>[] = [];
+  for (const { parts, by } of ctx.signals<Steering>(STEER).take()) {
+    const { caller } = whoOf(loop, ctx);
+    const verdict = await verdictOf(policies, { at: "prompt", text: textOf(parts), caller });
+    if (typeof verdict === "string") said.push({ type: "said", parts, by });
+    else if ("replace" in verdict) said.push({ type: "said", parts: partsOf(verdict.replace), by });
+    else return { said, stop: "deny" in verdict ? verdict.deny : verdict.stop };
+  }
+  return { said };
 }
 
 function turnEntry(turn: ModelTurn, asked: AskedModel, ms: number, attempt: number): EntryInit {

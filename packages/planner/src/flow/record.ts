@@ -1,11 +1,14 @@
 import { type Context, joinK, type Message, node, shape } from "penguiflow";
 import type { Done, Recorded } from "../plan/loop-state.ts";
-import { log, type LoopNode, NODES, type PlannerParts } from "./parts.ts";
+import { log, type LoopNode, NODES, type PlannerParts, whoOf } from "./parts.ts";
 
 /** Creates the node that writes results into the log, one after the other, and passes on that they are there. */
 export function recordNode(parts: PlannerParts): LoopNode {
   const handler = async ({ payload }: Message<Done>, ctx: Context): Promise<Recorded> => {
-    const { loop, of, callId, providerId, tool, output, ms, attempt, edited, stop } = payload;
+    const { loop, of, callId, providerId, tool, ms, attempt, edited } = payload;
+    // results that are no errors have been shown to the policies where they came from
+    const screened = await parts.gate.finishError(whoOf(loop, ctx), payload.output);
+    const { output, stop = payload.stop } = screened;
     const entry = { type: "result" as const, callId, providerId, tool, output, ms, attempt };
     await log(ctx, parts, loop.spent.steps, [edited === undefined ? entry : { ...entry, edited }]);
     return { loop, of, ...(stop !== undefined && { stop }) };

@@ -1,11 +1,17 @@
 import type { Policy, PolicyCall, Verdict } from "./policy.ts";
 
-/** Asks all policies, and returns the strictest verdict. A policy that throws denies. */
+/**
+ * Asks all policies, and returns the strictest verdict. A policy that throws denies. Of several that replace a text each
+ * replaces what the one before has left: the first alone would undo what the others mask.
+ */
 export async function verdictOf(policies: readonly Policy[], call: PolicyCall): Promise<Verdict> {
   let strictest: Verdict = "allow";
   for (const policy of policies) {
-    const verdict = await asked(policy, call);
-    if (strictness(verdict) > strictness(strictest)) strictest = verdict;
+    let verdict = await asked(policy, call);
+    if ("text" in call && replaces(verdict) && replaces(strictest))
+      verdict = await asked(policy, { ...call, text: strictest.replace });
+    const more = strictness(verdict) - strictness(strictest);
+    if (more > 0 || (more === 0 && replaces(verdict))) strictest = verdict;
   }
   return strictest;
 }
@@ -17,6 +23,10 @@ async function asked(policy: Policy, call: PolicyCall): Promise<Verdict> {
     // its reason may hold what the policy was to keep from the model
     return { deny: "a policy failed" };
   }
+}
+
+function replaces(verdict: Verdict): verdict is { readonly replace: string } {
+  return typeof verdict === "object" && "replace" in verdict;
 }
 
 function strictness(verdict: Verdict): number {

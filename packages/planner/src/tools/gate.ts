@@ -123,10 +123,21 @@ export class Gate {
   async finish({ caller }: GateCaller, { tool }: ListedTool, output: ToolOutput, keep?: Keep): Promise<Refused> {
     const short = await clamped(output, tool.maxResultChars, keep);
     const text = textOf(short);
-    if (this.#policies.length === 0 || text === undefined) return { output: short };
+    return text === undefined ? { output: short } : await this.#screen(caller, text, short);
+  }
+
+  /** Shows the text of an error to the policies: a tool that fails may tell as much as one that answers. */
+  async finishError({ caller }: GateCaller, output: ToolOutput): Promise<Refused> {
+    return output.kind === "error" ? await this.#screen(caller, output.text, output) : { output };
+  }
+
+  async #screen(caller: Caller, text: string, output: ToolOutput): Promise<Refused> {
     const verdict = await verdictOf(this.#policies, { at: "result", text, caller });
-    if (verdict === "allow" || verdict === "ask") return { output: short };
-    if ("replace" in verdict) return { output: { kind: "text", text: verdict.replace } };
+    if (verdict === "allow" || verdict === "ask") return { output };
+    if ("replace" in verdict) {
+      const replaced = verdict.replace;
+      return { output: output.kind === "error" ? { ...output, text: replaced } : { kind: "text", text: replaced } };
+    }
     return "deny" in verdict ? { output: denied(verdict.deny) } : { output: denied(verdict.stop), stop: verdict.stop };
   }
 }
