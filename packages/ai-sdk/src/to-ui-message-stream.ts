@@ -111,6 +111,7 @@ class ChunkWriter {
       case "end":
         if (isOwn) yield* this.#end(event.end);
         return;
+      case "critique":
       case "repair":
       case "compacted":
       case "steered":

@@ -27,7 +27,7 @@ export { shadow } from "./policies/shadow.ts";
 export { allowTools, denyTools } from "./policies/tool-lists.ts";
 export type { Credentials } from "./tools/catalogue.ts";
 export type { PlannerBelow } from "./tools/tool.ts";
-export type { PlannerOptions } from "./planner-options.ts";
+export type { Critic, PlannerOptions } from "./planner-options.ts";
 export {
   createPlanner,
   Planner,

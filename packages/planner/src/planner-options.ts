@@ -18,6 +18,18 @@ import { jsonSchemaOf } from "./tools/json-schema.ts";
 import type { ToolSource } from "./tools/source.ts";
 import type { Tool } from "./tools/tool.ts";
 
+/** A critic of a planner's answers: a model call that scores each by your criteria. */
+export interface Critic {
+  /** Criteria of a good answer, in words for the model that judges. */
+  readonly criteria: string | readonly string[];
+  /** Least score with which an answer is taken, from 0 to 1. */
+  readonly threshold: number;
+  /** Answers that are sent back before the last one is taken as it is. @defaultValue 1 */
+  readonly revisions?: number | undefined;
+  /** The model that judges. @defaultValue the planner's */
+  readonly model?: LanguageModelV4 | undefined;
+}
+
 /** Options of `createPlanner`. */
 export interface PlannerOptions<Tools extends readonly (Tool | ToolSource)[], Output> {
   /** Name of the planner and of its flow; in a durable planner also of its partition. */
@@ -59,6 +71,8 @@ export interface PlannerOptions<Tools extends readonly (Tool | ToolSource)[], Ou
   readonly prices?: Prices | undefined;
   /** Keeps results whole that are too long for the model. @defaultValue the model gets their beginning alone */
   readonly artifacts?: ArtifactStore | undefined;
+  /** Judges answers, and asks for better ones. @defaultValue answers are taken as they are */
+  readonly critic?: Critic | undefined;
   /** Options of the flow: durability, stores, instrument, clock. Its name is the planner's. */
   readonly flow?: Omit<FlowOptions, "name" | "allowCycles" | "closeLog"> | undefined;
 }
@@ -81,6 +95,7 @@ const OPTIONS: readonly (keyof PlannerOptions<[], unknown>)[] = [
   "settings",
   "prices",
   "artifacts",
+  "critic",
   "flow",
 ];
 
@@ -129,6 +144,7 @@ export function partsOf(options: PlannerOptions<readonly (Tool | ToolSource)[], 
     settings: options.settings,
     prices: options.prices,
     artifacts: options.artifacts,
+    critic: options.critic && criticOf(name, options.critic),
     clock: options.flow?.clock ?? systemClock,
   };
 }
@@ -148,6 +164,25 @@ export function flowOptionsOf({
     closeLog: closeLog(flow.clock ?? systemClock),
     ...(durability !== undefined && { durability }),
   };
+}
+
+function criticOf(planner: string, critic: Critic): NonNullable<PlannerParts["critic"]> {
+  requireKnownKeys(`critic of planner "${planner}"`, critic, ["criteria", "threshold", "revisions", "model"]);
+  const { threshold, revisions = 1, model } = critic;
+  const criteria =
+    typeof critic.criteria === "string" ? critic.criteria : critic.criteria.map((each) => `- ${each}`).join("\n");
+  if (criteria.trim() === "")
+    throw new TypeError(`Option "critic.criteria" of planner "${planner}" must have at least one criterion`);
+  if (!(typeof threshold === "number" && threshold >= 0 && threshold <= 1))
+    throw new RangeError(
+      `Option "critic.threshold" of planner "${planner}" must be a number from 0 to 1: got ${String(threshold)}`,
+    );
+  if (!Number.isInteger(revisions) || revisions < 0)
+    throw new RangeError(
+      `Option "critic.revisions" of planner "${planner}" must be a whole number of 0 or more: got ${revisions}`,
+    );
+  if (model !== undefined) requireModel(planner, model);
+  return { criteria, threshold, revisions, model };
 }
 
 function requireModel(planner: string, model: unknown): void {

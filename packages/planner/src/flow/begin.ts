@@ -48,6 +48,7 @@ export function beginNode(parts: PlannerParts): LoopNode {
       spent: { ...NOTHING_SPENT, tokens, costUsd },
       repairs: 0,
       isAskedAgain: false,
+      revisions: 0,
       unavailable: listing.unavailable,
       memoryAt: remembered?.at ?? 0,
     };

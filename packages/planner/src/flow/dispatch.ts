@@ -23,14 +23,19 @@ interface Fault {
  * sends none twice.
  */
 export function dispatchNode(parts: PlannerParts): LoopNode {
-  const handler = async ({ payload: { loop, end, screened } }: Message<Turned>, ctx: Context): Promise<void> => {
+  const handler = async ({ payload }: Message<Turned>, ctx: Context): Promise<void> => {
+    const { loop, end, screened, isRevised } = payload;
+    if (isRevised === true) return await ctx.emit(loop, { to: NODES.model });
     if (end !== undefined) return await ctx.emit({ loop, end }, { to: NODES.answer });
     const entries = await ctx.log.read<Entry>(loop.at);
     const turn = entries.at(-1) as TurnEntry;
     const calls = turn.parts.filter((part): part is CallPart => part.type === "call");
     if (calls.length > 0) return await sendCalls(parts, ctx, loop, calls, entries);
     const ended = await endOf(parts, turn, screened);
-    if (!("why" in ended)) return await ctx.emit({ loop, end: ended }, { to: NODES.answer });
+    if (!("why" in ended)) {
+      const isJudged = ended.status === "completed" && parts.critic !== undefined;
+      return await ctx.emit({ loop, end: ended }, { to: isJudged ? NODES.critic : NODES.answer });
+    }
     const isOutput = ended.code === "OUTPUT_INVALID";
     if (isOutput ? loop.isAskedAgain : loop.repairs >= parts.repairs) {
       const failed: Ending = { status: "failed", code: ended.code, message: ended.why, text: turn.text };

@@ -4,6 +4,7 @@ import type { BareEnd } from "../plan/plan-end.ts";
 import { answerNode } from "./answer.ts";
 import { askNode } from "./ask.ts";
 import { beginNode } from "./begin.ts";
+import { criticNode } from "./critic.ts";
 import { dispatchNode } from "./dispatch.ts";
 import { modelNode } from "./model.ts";
 import type { PlannerParts } from "./parts.ts";
@@ -22,12 +23,14 @@ export function planFlow<Output, Resources>(
   const record = recordNode(parts);
   const gather = gatherNode();
   const answer = answerNode(parts);
+  const critics = parts.critic === undefined ? [] : [criticNode(parts, parts.critic)];
   const tools = parts.catalogue.sources.map((source) => toolsNodeOf(parts, source));
   return createFrom<PlanInput, BareEnd<Output>, Resources>(
     [
       begin.to(model, answer),
       model.to(dispatch),
-      dispatch.to(ask, ...tools, record, model, answer),
+      dispatch.to(ask, ...tools, record, model, answer, ...critics),
+      ...critics.map((critic) => critic.to(dispatch)),
       ask.to(...tools, record),
       ...tools.map((node) => node.to(record)),
       record.to(gather),

@@ -1,15 +1,14 @@
-import { BudgetExhausted, type Context, type FlowError, type Message, node, type Reservation } from "penguiflow";
+import { type Context, type FlowError, type Message, node } from "penguiflow";
 import { ModelError } from "../model/model-error.ts";
 import type { ModelTurn } from "../model/model-turn.ts";
-import { leftOf, type PlanBudget } from "../plan/budget.ts";
 import type { Ending, Entry, EntryInit } from "../plan/entry.ts";
 import type { Loop, Recorded, Turned } from "../plan/loop-state.ts";
 import type { PromptPart } from "../plan/log-item.ts";
 import { verdictOf } from "../plan/verdict.ts";
 import { askModel, type AskedModel } from "./model-call.ts";
-import { log, type LoopNode, NODES, type PlannerParts, whoOf } from "./parts.ts";
+import { log, type LoopNode, MODEL_POLICY, NODES, type PlannerParts, whoOf } from "./parts.ts";
 import { partsOf, textOf } from "./begin.ts";
-import { spend } from "./spend.ts";
+import { afterCall, spend, takeStep } from "./spend.ts";
 
 /** Name of the signal that steers a run. */
 export const STEER = "planner.steer";
@@ -19,12 +18,6 @@ export interface Steering {
   readonly parts: readonly PromptPart[];
   readonly by: string;
 }
-
-/** Names of the budgets that model calls draw on. */
-const DRAWN = ["steps", "tokens", "costUsd"] as const;
-
-/** Amounts that a model call needs to begin: its step, and a little of the others. */
-const LEAST = { steps: 1, tokens: 1, costUsd: 1e-6 };
 
 /** Message of the node: the loop at its begin or after a repair, or the results of a turn's calls. */
 type Given = Loop | readonly Recorded[];
@@ -55,7 +48,7 @@ export function modelNode(parts: PlannerParts): LoopNode {
     // the model sees its own words, in `parts`; steps and events have what the policies let pass
     const entry = turnEntry({ ...turn, text }, asked, ms, ctx.attempt);
     ctx.tell({ type: "app.planner.step", data: { step, ...asked, tokensIn, tokensOut, costUsd, ms } });
-    const next = after(loop, turn, await log(ctx, parts, step, [...compacted, entry]));
+    const next = { ...afterCall(loop, turn), at: await log(ctx, parts, step, [...compacted, entry]) };
     if (which === undefined) return { loop: next, ...(screened !== undefined && { screened }) };
     return { loop: next, end: { status: "exhausted", which, ...(text !== "" && { text }) } };
   };
@@ -65,10 +58,7 @@ export function modelNode(parts: PlannerParts): LoopNode {
       boundsLoop: true,
       effects: "reads",
       policy: {
-        concurrency: Number.POSITIVE_INFINITY,
-        maxRetries: 2,
-        retryIf: (error: unknown) => error instanceof ModelError && error.retryable,
-        retryAfterMs: (error: unknown) => (error instanceof ModelError ? error.retryAfterMs : undefined),
+        ...MODEL_POLICY,
         onFailed: (error: FlowError, { payload }: Message<Given>): Turned => ({
           loop: loopOf(payload),
           end: failure(error),
@@ -77,19 +67,6 @@ export function modelNode(parts: PlannerParts): LoopNode {
     },
     handler,
   ) as LoopNode;
-}
-
-/** Takes a model call out of the budgets of the planner and of the whole tree, or says which has none left. */
-function takeStep({ budget, spent }: Loop, ctx: Context): Reservation | keyof PlanBudget {
-  const own = leftOf(budget, spent);
-  const used = DRAWN.find((name) => own[name] <= 0);
-  if (used !== undefined) return used;
-  try {
-    return ctx.budget.reserve(LEAST);
-  } catch (error) {
-    if (error instanceof BudgetExhausted) return error.budget as keyof PlanBudget;
-    throw error;
-  }
 }
 
 /** Messages by which people steer the run, as the policies let them pass. */
@@ -120,13 +97,6 @@ function turnEntry(turn: ModelTurn, asked: AskedModel, ms: number, attempt: numb
   const spent = { tokens, tokensIn, tokensOut, costUsd, ms, attempt };
   const entry = { type: "turn" as const, parts, text, finish, ...asked, ...spent };
   return problem === undefined ? entry : { ...entry, problem };
-}
-
-/** Returns the loop after a turn. */
-function after(loop: Loop, { tokensIn, tokensOut, costUsd }: ModelTurn, at: number): Loop {
-  const { steps, tokens, costUsd: before, toolCalls } = loop.spent;
-  const spent = { steps: steps + 1, toolCalls, tokens: tokens + tokensIn + tokensOut, costUsd: before + costUsd };
-  return { ...loop, at, spent };
 }
 
 function loopOf(payload: Given): Loop {

@@ -1,6 +1,7 @@
 import type { LanguageModelV4, LanguageModelV4Prompt } from "@ai-sdk/provider";
 import type { ArtifactStore, Clock, Context, FlowNode, Schema } from "penguiflow";
 import type { Memory } from "../memory/thread-memory.ts";
+import { ModelError } from "../model/model-error.ts";
 import type { ModelSettings, Prices } from "../model/model-turn.ts";
 import type { PromptParts, StepInfo } from "../model/prompt-parts.ts";
 import type { PlanBudget } from "../plan/budget.ts";
@@ -30,6 +31,14 @@ export interface PlannerParts {
   readonly settings: ModelSettings | undefined;
   readonly prices: Prices | undefined;
   readonly artifacts: ArtifactStore | undefined;
+  readonly critic:
+    | {
+        readonly criteria: string;
+        readonly threshold: number;
+        readonly revisions: number;
+        readonly model: LanguageModelV4 | undefined;
+      }
+    | undefined;
   readonly clock: Clock;
 }
 
@@ -45,8 +54,17 @@ export const NODES = {
   ask: "ask",
   record: "record",
   gather: "gather",
+  critic: "critic",
   answer: "answer",
 } as const;
+
+/** Policy of the nodes that call a model. */
+export const MODEL_POLICY = {
+  concurrency: Number.POSITIVE_INFINITY,
+  maxRetries: 2,
+  retryIf: (error: unknown): boolean => error instanceof ModelError && error.retryable,
+  retryAfterMs: (error: unknown): number | undefined => (error instanceof ModelError ? error.retryAfterMs : undefined),
+};
 
 /** Returns the name of the node that runs the tools of a source. */
 export function toolsNode(source: string): string {

@@ -53,6 +53,17 @@ export type Entry = { readonly at: number; readonly step: number } & (
   | { readonly type: "decision"; readonly callId: string; readonly by: string; readonly decision: Decision }
   /** Feedback to the model. */
   | { readonly type: "repair"; readonly why: string }
+  /** Verdict of a critic about the answer before it. */
+  | {
+      readonly type: "critique";
+      readonly score: number;
+      readonly feedback: string;
+      readonly isSatisfied: boolean;
+      readonly tokens: number;
+      readonly costUsd: number;
+      readonly ms: number;
+      readonly attempt: number;
+    }
   | { readonly type: "compacted"; readonly from: number; readonly to: number }
   | { readonly type: "end"; readonly end: Ending; readonly spent: PlanBudget }
 );
@@ -60,7 +71,7 @@ export type Entry = { readonly at: number; readonly step: number } & (
 /** The end of a run, as data. */
 export type Ending =
   | { readonly status: "cancelled"; readonly reason: string }
-  | { readonly status: "completed"; readonly text: string; readonly output: unknown }
+  | { readonly status: "completed"; readonly text: string; readonly output: unknown; readonly unsatisfied?: string }
   | {
       readonly status: "exhausted";
       readonly which: keyof PlanBudget | "deadline";

@@ -35,6 +35,8 @@ export interface Loop extends Pick<PlanInput, "user" | "thread"> {
   readonly repairs: number;
   /** Whether the model was told that its answer does not fit. */
   readonly isAskedAgain: boolean;
+  /** Number of answers that a critic has sent back. */
+  readonly revisions: number;
   /** Names of the sources that could not be reached when the run began. */
   readonly unavailable: readonly string[];
   /** Position in the memory of its thread. */
@@ -45,8 +47,16 @@ export interface Loop extends Pick<PlanInput, "user" | "thread"> {
 export interface Turned {
   readonly loop: Loop;
   readonly end?: Ending | undefined;
+  /** Whether a critic has sent the answer back: the model is called again. */
+  readonly isRevised?: true | undefined;
   /** The text of the turn as the policies let it pass; absent without policies. */
   readonly screened?: { readonly text: string; readonly stop?: string | undefined } | undefined;
+}
+
+/** An answer on its way to a critic. */
+export interface Drafted {
+  readonly loop: Loop;
+  readonly end: Extract<Ending, { readonly status: "completed" }>;
 }
 
 /** A call on its way to its tool. */

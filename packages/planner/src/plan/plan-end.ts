@@ -47,7 +47,7 @@ export type PlanEnd<Output = string> =
       readonly status: "completed";
       readonly output: Output;
       readonly text: string;
-      /** Whether a critic was still unsatisfied when its revisions were used up. */
+      /** Reason of a critic that is not satisfied, or could not judge; absent without. */
       readonly unsatisfied?: string | undefined;
     })
   | (PlanBase & {

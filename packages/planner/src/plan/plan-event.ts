@@ -46,6 +46,17 @@ export type PlanEvent<Output = string, Names extends string = string> = {
       readonly attempt: number;
       readonly edited?: true | undefined;
     }
+  | {
+      readonly type: "critique";
+      /** From 0 to 1. */
+      readonly score: number;
+      readonly feedback: string;
+      readonly isSatisfied: boolean;
+      readonly tokens: number;
+      readonly costUsd: number;
+      readonly ms: number;
+      readonly attempt: number;
+    }
   | { readonly type: "repair"; readonly why: string }
   | { readonly type: "compacted"; readonly from: number; readonly to: number }
   | { readonly type: "steered"; readonly by: string }

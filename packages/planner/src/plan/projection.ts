@@ -21,6 +21,7 @@ export function turnsOf(entries: readonly Entry[]): Turn[] {
       case "memory":
       case "catalogue":
       case "decision":
+      case "critique":
       case "compacted":
       case "end":
         return [];
@@ -102,6 +103,12 @@ export class Projection<Output = unknown, Names extends string = string> {
       case "decision": {
         const { callId, by, decision } = entry;
         return [{ type: "decision", callId, by, decision }];
+      }
+      case "critique": {
+        const { score, feedback, isSatisfied, tokens, costUsd, ms, attempt } = entry;
+        this.tokens += tokens;
+        this.costUsd += costUsd;
+        return [{ type: "critique", score, feedback, isSatisfied, tokens, costUsd, ms, attempt }];
       }
       case "repair":
         return [{ type: "repair", why: entry.why }];
