@@ -215,7 +215,7 @@ print("Lives", { ...figures, "kills per second": perSecond(figures.kills), secon
 print("Seen", evidence.figures);
 print(subject.counted, counts);
 process.stdout.write("\n");
-const { accepted = 0, results = 0, ...happened } = evidence.figures;
+const { accepted, results, ...happened } = evidence.figures;
 if (accepted === 0 || results === 0) evidence.problem("Nothing proven: no trace was accepted, or none has ended");
 if (kills >= ENOUGH_KILLS)
   for (const [what, count] of Object.entries({ ...happened, ...figures })) {

@@ -35,6 +35,13 @@ const LAST_WORDS: Readonly<Record<string, RegExp>> = {
   "durable-agent": /^process 3 is told: docs\/guides takes \d+ kB$/m,
   "remote-agent": /^the agent: 1 completed, 1 cancelled, 0 open$/m,
   webhook: /^packed an ice axe\nshipped a box with an ice axe$/m,
+  "agent-quickstart": /^completed: 3 model calls, 2 tool calls$/m,
+  "agent-team": /^6 model calls and 6 tool calls of all three$/m,
+  "agent-memory": /^anna: What is my name\?\n {2}Your name is Anna\.$/m,
+  "agent-mcp": /^4 model calls, 4 tool calls$/m,
+  "agent-openapi": /^4 model calls, 3 tool calls$/m,
+  cluster: /^all 900 orders are shipped, each once$/m,
+  "open-questions": /^report 9 approved by Jo$/m,
   "tenant-fairness": /^noisy .* number 363 of 363$/m,
 };
 

@@ -24,12 +24,13 @@ function book(run: (seat: string) => unknown): Tool {
     description: "Books",
     input: z.object({}),
     effects: "writes",
-    run: async (_, { ask }) => await run(await ask({ reason: "Which seat?", schema: z.string() })),
+    run: async (_, ctx) => await run(await ctx.ask({ reason: "Which seat?", schema: z.string() })),
   });
 }
 
 function token(result: PlanResult): string {
-  return ((result as { questions?: readonly Question[] }).questions?.[0] as Question).token;
+  const { questions = [] } = result as { questions?: readonly Question[] };
+  return questions[0]!.token;
 }
 
 test("case 31: a tool that is gone when its own question is answered is told, and the run goes on", async () => {

@@ -27,7 +27,7 @@ interface Resources {
 function textOf(value: unknown): string {
   return JSON.stringify(value, (_, each: unknown) =>
     each instanceof Error
-      ? { ...each, name: each.name, message: each.message, stack: each.stack, cause: each.cause }
+      ? Object.assign({}, each, { name: each.name, message: each.message, stack: each.stack, cause: each.cause })
       : each,
   );
 }

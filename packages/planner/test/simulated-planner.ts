@@ -122,7 +122,7 @@ export async function simulatePlanner(
 ): Promise<SimulationReport> {
   let notes = new Notes();
   const { subtle } = crypto;
-  const { digest } = subtle;
+  const digest = subtle.digest.bind(subtle);
   // digests are made by another thread, whose time is not virtual
   subtle.digest = async (_, data) =>
     new Uint8Array(

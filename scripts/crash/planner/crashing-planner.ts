@@ -107,9 +107,9 @@ export function crashingPlanner({ durability, world, seed, defect, logger, probl
       ...writing,
       name: "ask",
       description: "Asks in its midst, then writes",
-      run: async ({ id, key }, { idempotencyKey, ask }) => {
-        const by = await ask({ reason: "Who?", schema: z.string() });
-        return await write({ id, key, value: idempotencyKey }, `wrote ${by}`);
+      run: async ({ id, key }, ctx) => {
+        const by = await ctx.ask({ reason: "Who?", schema: z.string() });
+        return await write({ id, key, value: ctx.idempotencyKey }, `wrote ${by}`);
       },
     }),
   ];

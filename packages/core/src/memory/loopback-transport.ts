@@ -303,7 +303,8 @@ class LoopbackTask {
           throw this.#error;
         } else if (this.isOver) {
           const [pause] = this.#pauses;
-          const spent = this.#spent === undefined ? {} : { spent: this.#spent };
+          const spent =
+            this.#spent === undefined || Object.keys(this.#spent).length === 0 ? {} : { spent: this.#spent };
           if (pause === undefined) yield { ...this.ids, result: this.#result, ...spent, done: true };
           else {
             const { reason, payload } = pause;

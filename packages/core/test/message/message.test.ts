@@ -29,7 +29,7 @@ describe("a message", () => {
     ["deadlineAt", { deadlineAt: "tomorrow" }],
     ["tenant", { headers: { tenant: "" } }],
     ["tenant", { headers: {} }],
-    ["tenant", { headers: null }],
+    ["headers", { headers: null }],
     ["priority", { headers: { tenant: "acme", priority: 1.5 } }],
     ["priority", { headers: { tenant: "acme", priority: "high" } }],
     ["meta", { meta: 5 }],
