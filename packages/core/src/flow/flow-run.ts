@@ -492,7 +492,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
     const loaded = loading(engine, traceId, tenant);
     if (loaded !== undefined) await loaded;
-    const items = await engine.logs.of(traceId, tenant);
+    const items = await engine.logs.find(traceId, tenant);
     if (items === undefined) throw this.#running.unknownTrace(traceId, tenant);
     return items;
   }

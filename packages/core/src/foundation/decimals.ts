@@ -9,6 +9,8 @@ export function addDecimals(a: number, b: number): number {
 
 /** Rounds a number to the last of 15 digits, counted from the first digit of `scale`. */
 export function roundTo(value: number, scale: number): number {
+  // no decimals to round, and the logarithm is dear
+  if (Number.isInteger(value)) return value;
   let exponent = Math.floor(Math.log10(scale));
   // the logarithm of a number just below a power of ten is rounded up
   if (10 ** exponent > scale) exponent -= 1;

@@ -148,7 +148,8 @@ export interface NodePolicy<in Input = unknown, out Fallback = never> extends Me
    */
   readonly durable?: "before" | undefined;
   /**
-   * Returns the options of one message. Those it leaves out, or `undefined` altogether, are the node's.
+   * Returns the options of one message. Those it leaves out, or `undefined` altogether, are the node's. A frozen object
+   * is checked once, however often it is returned.
    *
    * @defaultValue the same options for all messages
    */
@@ -237,6 +238,9 @@ export function resolvePolicy(node: string, given: Policy<never, unknown> = {}):
   return Object.freeze(resolved);
 }
 
+/** Policies of messages by the frozen object that their node's function has returned, with the policy of that node. */
+const resolved = new WeakMap<object, { readonly own: ResolvedPolicy; readonly policy: ResolvedPolicy }>();
+
 /**
  * Returns the policy of one message: what `perMessage` returns for it, over the node's own options.
  *
@@ -246,18 +250,18 @@ export function resolvePolicy(node: string, given: Policy<never, unknown> = {}):
 export function resolveForMessage(node: string, own: ResolvedPolicy, message: Message): ResolvedPolicy {
   const given: unknown = own.perMessage?.(message as Message<never>);
   if (given === undefined) return own;
+  const known = resolved.get(given as object);
+  if (known?.own === own) return known.policy;
   if (typeof given !== "object" || given === null || "then" in given)
     throw new TypeError(
       `The policy function of node "${node}" must return an object or undefined: got ${given instanceof Promise ? "a promise" : shown(given)}`,
     );
   requireKnownKeys(`a message's policy at node "${node}"`, given, MESSAGE_OPTIONS);
   const set = Object.entries(given).filter(([, value]) => value !== undefined);
-  const resolved: ResolvedPolicy = {
-    ...own,
-    ...(Object.fromEntries(set) as MessagePolicy<never, unknown>),
-  } as ResolvedPolicy;
-  requireUsable(node, resolved);
-  return resolved;
+  const policy = { ...own, ...(Object.fromEntries(set) as MessagePolicy<never, unknown>) } as ResolvedPolicy;
+  requireUsable(node, policy);
+  if (Object.isFrozen(given)) resolved.set(given, { own, policy });
+  return policy;
 }
 
 /** Throws unless the options that may depend on the message are within their ranges. */

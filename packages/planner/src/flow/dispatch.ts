@@ -1,6 +1,5 @@
 import { BudgetExhausted, type Context, type Message, node } from "penguiflow";
 import { outputNote, readOutput } from "../model/output.ts";
-import { leftOf } from "../plan/budget.ts";
 import type { Ending, Entry } from "../plan/entry.ts";
 import type { TurnPart } from "../plan/log-item.ts";
 import type { Call, Done, Loop, Turned } from "../plan/loop-state.ts";
@@ -60,28 +59,34 @@ async function sendCalls(
   entries: readonly Entry[],
 ): Promise<void> {
   const who = whoOf(before, ctx);
-  const listing = await parts.gate.visible(who, before.unavailable, ctx);
+  const listed = parts.gate.visible(who, before.unavailable, ctx);
+  const listing = listed instanceof Promise ? await listed : listed;
   const known = entries.find((entry) => entry.type === "catalogue")?.digests ?? {};
   const verdicts: (Admitted | Refused)[] = [];
-  for (const part of asked) verdicts.push(await parts.gate.admit(who, part, listing, known));
-  let { spent } = before;
-  const allowed = verdicts.map((verdict): Admitted | Refused => {
-    if (!("listed" in verdict)) return verdict;
-    if (!takeCall(ctx, leftOf(before.budget, spent).toolCalls))
-      return { output: errorOutput("BUDGET_EXHAUSTED", "No call of a tool is left in the budget of this run") };
-    spent = { ...spent, toolCalls: spent.toolCalls + 1 };
-    return verdict;
-  });
-  const loop: Loop = { ...before, spent };
-  for (const [index, verdict] of allowed.entries()) {
+  for (const part of asked) {
+    const verdict = parts.gate.admit(who, part, listing, known);
+    verdicts.push(verdict instanceof Promise ? await verdict : verdict);
+  }
+  const { budget, spent } = before;
+  let { toolCalls } = spent;
+  for (const [index, verdict] of verdicts.entries()) {
+    if (!("listed" in verdict)) continue;
+    if (takeCall(ctx, budget.toolCalls - toolCalls)) toolCalls += 1;
+    else
+      verdicts[index] = {
+        output: errorOutput("BUDGET_EXHAUSTED", "No call of a tool is left in the budget of this run"),
+      };
+  }
+  const loop: Loop = { ...before, spent: { ...spent, toolCalls } };
+  for (const [index, verdict] of verdicts.entries()) {
     const { callId, providerId, tool } = asked[index] as CallPart;
     const call = { loop, of: asked.length, callId, providerId, tool };
     if ("listed" in verdict) {
       const sent = callOf(call, verdict);
-      await ctx.emit(sent, { to: nextOf(sent, verdict) });
+      ctx.emitNowait(sent, { to: nextOf(sent, verdict) });
     } else {
       const done: Done = { ...call, output: verdict.output, ms: 0, attempt: 0, ...stopOf(verdict) };
-      await ctx.emit(done, { to: NODES.record });
+      ctx.emitNowait(done, { to: NODES.record });
     }
   }
 }

@@ -11,7 +11,7 @@ import type { PlannerParts } from "./parts.ts";
 import { gatherNode, recordNode } from "./record.ts";
 import { toolsNodeOf } from "./tools.ts";
 
-/** Builds the flow of a planner: begin → model → dispatch → a node for each source → gather → model → answer. */
+/** Builds the flow of a planner: begin → model → dispatch → a node for each source → record → gather → model → answer. */
 export function planFlow<Output, Resources>(
   parts: PlannerParts,
   options: FlowOptions,
@@ -33,7 +33,7 @@ export function planFlow<Output, Resources>(
       ...critics.map((critic) => critic.to(dispatch)),
       ask.to(...tools, record),
       ...tools.map((node) => node.to(record)),
-      record.to(gather),
+      record.to(gather, model),
       gather.to(model),
       answer.to(),
     ],

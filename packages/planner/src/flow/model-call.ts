@@ -60,7 +60,8 @@ async function ask(call: ModelCall, turns: readonly Turn[], compacted: Said["com
   const { parts, ctx, loop, entries, isLast } = call;
   const who = whoOf(loop, ctx);
   const step: StepInfo = { step: loop.spent.steps + 1, caller: who.caller, path: who.path };
-  const listing = isLast ? NO_TOOLS : await parts.gate.visible(who, loop.unavailable, ctx);
+  const listed = isLast ? NO_TOOLS : parts.gate.visible(who, loop.unavailable, ctx);
+  const listing = listed instanceof Promise ? await listed : listed;
   const tools = [...listing.tools.values()].map(({ tool }) => tool);
   const prompt = parts.prompt(
     {

@@ -77,12 +77,12 @@ export function whoOf(loop: Pick<Loop, "user" | "thread" | "path">, ctx: Context
 }
 
 /** Appends entries to the log of the run, and resolves with its length. */
-export async function log(
+export function log(
   ctx: Context,
   { clock }: PlannerParts,
   step: number,
   entries: readonly EntryInit[],
 ): Promise<number> {
   const at = clock.epochNow();
-  return await ctx.log.append(entries.map((entry): Entry => ({ at, step, ...entry })));
+  return ctx.log.append(entries.map((entry): Entry => ({ at, step, ...entry })));
 }

@@ -6,8 +6,10 @@ import {
   type Limiter,
   limiter,
   type Message,
+  type MessagePolicy,
   node,
   type Playbook,
+  type RetryQuestion,
 } from "penguiflow";
 import { leftOf, lowest, type PlanBudget } from "../plan/budget.ts";
 import type { Json } from "../plan/json.ts";
@@ -94,21 +96,36 @@ export function toolsNodeOf(parts: PlannerParts, source: ToolSource): LoopNode {
         ...limitsOf(source),
         ordering: "none",
         retryAfterMs: (error: unknown) => (error instanceof ToolFailed ? error.retryAfterMs : undefined),
-        perMessage: ({ payload }: Message<Call>) => ({
-          ...(Number.isFinite(payload.timeoutMs) && { timeoutMs: payload.timeoutMs }),
-          maxRetries: payload.maxRetries,
-          retryIf: (error: unknown, { retryable }) => mayRetry(payload.effects, error, retryable),
-          onFailed: (error: FlowError, { payload: call }: Message<Call>): Done => ({
-            ...doneOf(call),
-            output: failureOf(error),
-            ms: error.latencyMs ?? 0,
-            attempt: error.attempt ?? 1,
-          }),
-        }),
+        perMessage: policies(),
       },
     },
     handler,
   ) as LoopNode;
+}
+
+/** Returns the function that gives the policy of a call: of calls that are alike, the same. */
+function policies(): (message: Message<Call>) => MessagePolicy<Call, Done> {
+  const known = new Map<string, MessagePolicy<Call, Done>>();
+  return ({ payload: { effects, timeoutMs, maxRetries } }) => {
+    const key = `${effects}/${timeoutMs}/${maxRetries}`;
+    let policy = known.get(key);
+    if (policy === undefined) known.set(key, (policy = policyOf(effects, timeoutMs, maxRetries)));
+    return policy;
+  };
+}
+
+function policyOf(effects: Effects, timeoutMs: number, maxRetries: number): MessagePolicy<Call, Done> {
+  return Object.freeze({
+    ...(Number.isFinite(timeoutMs) && { timeoutMs }),
+    maxRetries,
+    retryIf: (error: unknown, { retryable }: RetryQuestion) => mayRetry(effects, error, retryable),
+    onFailed: (error: FlowError, { payload: call }: Message<Call>): Done => ({
+      ...doneOf(call),
+      output: failureOf(error),
+      ms: error.latencyMs ?? 0,
+      attempt: error.attempt ?? 1,
+    }),
+  });
 }
 
 async function run(

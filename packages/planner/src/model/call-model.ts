@@ -2,6 +2,7 @@ import type {
   LanguageModelV4,
   LanguageModelV4CallOptions,
   LanguageModelV4FunctionTool,
+  LanguageModelV4GenerateResult,
   LanguageModelV4Prompt,
 } from "@ai-sdk/provider";
 import type { JsonSchema } from "../plan/json.ts";
@@ -45,11 +46,15 @@ export async function callModel(model: LanguageModelV4, request: ModelRequest): 
   signal.throwIfAborted();
   requirePrice(prices, model.modelId);
   const options = optionsOf(request);
-  const answer = await answerOf(model, options, signal, mode === "json" ? withoutText(onDelta) : onDelta);
+  const answer =
+    onDelta === undefined
+      ? answerOf(await asked(model, () => model.doGenerate(options), signal))
+      : await streamed(model, options, signal, mode === "json" ? withoutText(onDelta) : onDelta);
   const said = answerParts(answer.content, step);
   const read: ReadParts = mode === "json" ? readJsonTurn(said, step) : { parts: said };
   const { parts } = read;
-  const all = parts.map((part) => (part.type === "text" ? part.text : "")).join("");
+  let all = "";
+  for (const part of parts) if (part.type === "text") all += part.text;
   const text = mode === "native" && output !== undefined ? (answer.outputText ?? all) : all;
   const problem = read.problem ?? emptyProblem(parts, text);
   const finish = finishOf(model.modelId, answer, text);
@@ -72,8 +77,8 @@ export async function callModel(model: LanguageModelV4, request: ModelRequest): 
   };
 }
 
-function withoutText(onDelta: OnDelta | undefined): OnDelta | undefined {
-  return onDelta && (async (kind, delta) => (kind === "reasoning" ? await onDelta(kind, delta) : undefined));
+function withoutText(onDelta: OnDelta): OnDelta {
+  return async (kind, delta) => (kind === "reasoning" ? await onDelta(kind, delta) : undefined);
 }
 
 function emptyProblem(parts: readonly TurnPart[], text: string): string | undefined {
@@ -81,17 +86,17 @@ function emptyProblem(parts: readonly TurnPart[], text: string): string | undefi
   return "Your last answer was empty: answer with text, or call a tool";
 }
 
-async function answerOf(
+async function streamed(
   model: LanguageModelV4,
   options: LanguageModelV4CallOptions,
   signal: AbortSignal,
-  onDelta: OnDelta | undefined,
+  onDelta: OnDelta,
 ): Promise<ModelAnswer> {
-  if (onDelta !== undefined) {
-    const { stream } = await asked(model, () => model.doStream(options), signal);
-    return await readStream(model.modelId, stream, signal, onDelta);
-  }
-  const result = await asked(model, () => model.doGenerate(options), signal);
+  const { stream } = await asked(model, () => model.doStream(options), signal);
+  return await readStream(model.modelId, stream, signal, onDelta);
+}
+
+function answerOf(result: LanguageModelV4GenerateResult): ModelAnswer {
   const { content, finishReason, usage, response, structuredOutputText } = result;
   return { content, finish: finishReason, usage, modelId: response?.modelId, outputText: structuredOutputText };
 }
@@ -106,7 +111,7 @@ async function asked<Result>(
   const abort = (): void => reject(signal.reason as Error);
   signal.addEventListener("abort", abort, { once: true });
   try {
-    Promise.resolve(ask()).then(resolve, reject);
+    ask().then(resolve, reject);
     return await promise;
   } catch (error) {
     signal.throwIfAborted();

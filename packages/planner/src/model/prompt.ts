@@ -80,10 +80,10 @@ function addAnswer(
 ): void {
   // an empty message is refused by some providers
   if (parts.length === 0) return;
+  const content: LanguageModelV4ToolResultPart[] = [];
+  for (const part of parts) if (part.type === "call") content.push(resultPart(part, results.get(part.callId)));
   prompt.push({ role: "assistant", content: parts.map(assistantPart) });
-  const calls = parts.filter((part) => part.type === "call");
-  if (calls.length > 0)
-    prompt.push({ role: "tool", content: calls.map((call) => resultPart(call, results.get(call.callId))) });
+  if (content.length > 0) prompt.push({ role: "tool", content });
 }
 
 function userPart(part: PromptPart): UserMessage["content"][number] {
@@ -98,16 +98,16 @@ function assistantPart(part: TurnPart): AssistantPart {
     case "reasoning":
       return { type: part.type, text: part.text, ...options(part) };
     case "call":
-      return {
-        type: "tool-call",
-        toolCallId: part.providerId,
-        toolName: part.tool,
-        input: inputOf(part.input),
-        ...options(part),
-      };
+      return callPart(part);
     case "other":
       return otherPart(part.part);
   }
+}
+
+function callPart(call: Call): AssistantPart {
+  const { providerId: toolCallId, tool: toolName, input, metadata } = call;
+  const part = { type: "tool-call" as const, toolCallId, toolName, input: inputOf(input) };
+  return metadata === undefined ? part : { ...part, ...options(call) };
 }
 
 function options({ metadata }: { readonly metadata?: unknown }): { providerOptions?: SharedV4ProviderOptions } {

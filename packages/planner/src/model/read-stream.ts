@@ -44,12 +44,19 @@ export async function readStream(
   signal.addEventListener("abort", release, { once: true });
   const heard = new Heard();
   try {
+    signal.throwIfAborted();
     for (;;) {
-      const part = await next(reader, signal).catch((error: unknown) => {
+      let read: Awaited<ReturnType<typeof reader.read>>;
+      try {
+        read = await reader.read();
+      } catch (error) {
         signal.throwIfAborted();
         throw providerFailure(modelId, error, heard.text);
-      });
-      if (part === undefined) return heard.answer(modelId);
+      }
+      // a reader that is cancelled tells an end of the stream, which is none
+      signal.throwIfAborted();
+      if (read.done) return heard.answer(modelId);
+      const part = read.value;
       if (part.type === "error") throw providerFailure(modelId, part.error, heard.text);
       const delta = heard.take(part);
       if (delta !== undefined) await onDelta(delta.kind, delta.text);
@@ -58,17 +65,6 @@ export async function readStream(
     signal.removeEventListener("abort", release);
     release();
   }
-}
-
-/** Reads the next part. A reader that is cancelled tells an end of the stream, which is none. */
-async function next(
-  reader: ReadableStreamDefaultReader<LanguageModelV4StreamPart>,
-  signal: AbortSignal,
-): Promise<LanguageModelV4StreamPart | undefined> {
-  signal.throwIfAborted();
-  const { done, value } = await reader.read();
-  signal.throwIfAborted();
-  return done ? undefined : value;
 }
 
 /** The content of a stream so far. */

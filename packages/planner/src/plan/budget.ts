@@ -38,18 +38,28 @@ export function requireBudget(option: string, budget: Partial<PlanBudget>): void
 }
 
 /** Returns the lower of each limit. */
-export function lowest(...budgets: readonly Partial<PlanBudget>[]): PlanBudget {
-  return fromNames((name) => Math.min(...budgets.map((budget) => budget[name] ?? Number.POSITIVE_INFINITY)));
+export function lowest(one: Partial<PlanBudget>, other: Partial<PlanBudget>): PlanBudget {
+  return {
+    steps: lower(one.steps, other.steps),
+    toolCalls: lower(one.toolCalls, other.toolCalls),
+    tokens: lower(one.tokens, other.tokens),
+    costUsd: lower(one.costUsd, other.costUsd),
+  };
 }
 
 /** Returns what is left of a budget. */
-export function leftOf(budget: PlanBudget, spent: Partial<PlanBudget>): PlanBudget {
-  return fromNames((name) => Math.max(0, budget[name] - (spent[name] ?? 0)));
+export function leftOf(budget: PlanBudget, spent: PlanBudget): PlanBudget {
+  return {
+    steps: Math.max(0, budget.steps - spent.steps),
+    toolCalls: Math.max(0, budget.toolCalls - spent.toolCalls),
+    tokens: Math.max(0, budget.tokens - spent.tokens),
+    costUsd: Math.max(0, budget.costUsd - spent.costUsd),
+  };
 }
 
 /** Returns the amounts of a run, 0 for those that are missing. */
-export function amounts(spent: Readonly<Record<string, number>>): PlanBudget {
-  return fromNames((name) => spent[name] ?? 0);
+export function amounts({ steps = 0, toolCalls = 0, tokens = 0, costUsd = 0 }: Partial<PlanBudget>): PlanBudget {
+  return { steps, toolCalls, tokens, costUsd };
 }
 
 /** Returns the limits that are finite, as the runtime takes them. */
@@ -57,6 +67,6 @@ export function finite(budget: Partial<PlanBudget>): Readonly<Record<string, num
   return Object.fromEntries(Object.entries(budget).filter(([, limit]) => Number.isFinite(limit)));
 }
 
-function fromNames(value: (name: keyof PlanBudget) => number): PlanBudget {
-  return { steps: value("steps"), toolCalls: value("toolCalls"), tokens: value("tokens"), costUsd: value("costUsd") };
+function lower(one = Number.POSITIVE_INFINITY, other = Number.POSITIVE_INFINITY): number {
+  return Math.min(one, other);
 }

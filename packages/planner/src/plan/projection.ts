@@ -6,27 +6,36 @@ import type { PlanEvent } from "./plan-event.ts";
 
 /** Returns the conversation of a run, from which its next prompt is made. */
 export function turnsOf(entries: readonly Entry[]): Turn[] {
-  return entries.flatMap((entry): Turn[] => {
-    switch (entry.type) {
-      case "said":
-        return [{ role: "user", parts: entry.parts, ...(entry.by !== undefined && { by: entry.by }) }];
-      case "turn":
-        return [{ role: "model", parts: entry.parts }];
-      case "result": {
-        const { callId, providerId, tool, output } = entry;
-        return [{ role: "tool", callId, providerId, tool, output }];
-      }
-      case "repair":
-        return [{ role: "note", text: entry.why }];
-      case "memory":
-      case "catalogue":
-      case "decision":
-      case "critique":
-      case "compacted":
-      case "end":
-        return [];
+  const turns: Turn[] = [];
+  for (const entry of entries) {
+    const turn = turnOf(entry);
+    if (turn !== undefined) turns.push(turn);
+  }
+  return turns;
+}
+
+function turnOf(entry: Entry): Turn | undefined {
+  switch (entry.type) {
+    case "said":
+      return entry.by === undefined
+        ? { role: "user", parts: entry.parts }
+        : { role: "user", parts: entry.parts, by: entry.by };
+    case "turn":
+      return { role: "model", parts: entry.parts };
+    case "result": {
+      const { callId, providerId, tool, output } = entry;
+      return { role: "tool", callId, providerId, tool, output };
     }
-  });
+    case "repair":
+      return { role: "note", text: entry.why };
+    case "memory":
+    case "catalogue":
+    case "decision":
+    case "critique":
+    case "compacted":
+    case "end":
+  }
+  return undefined;
 }
 
 /** Reads arguments as the model wrote them: JSON, or the text itself if it is none. */

@@ -58,9 +58,15 @@ export class Catalogue {
     return this.#fixed !== undefined;
   }
 
-  /** Lists the tools of a caller. Sources that are `unavailable` are not asked; one that fails is added to them. */
-  async list(caller: Caller, unavailable: readonly string[], owner: Abortable): Promise<Listing> {
-    if (this.#fixed !== undefined) return this.#fixed;
+  /**
+   * Lists the tools of a caller: at once if they never change. Sources that are `unavailable` are not asked; one that
+   * fails is added to them.
+   */
+  list(caller: Caller, unavailable: readonly string[], owner: Abortable): Listing | Promise<Listing> {
+    return this.#fixed ?? this.#listed(caller, unavailable, owner);
+  }
+
+  async #listed(caller: Caller, unavailable: readonly string[], owner: Abortable): Promise<Listing> {
     const missing = [...unavailable];
     const tools = new Map<string, ListedTool>();
     const lists = await Promise.all(
@@ -91,9 +97,9 @@ export class Catalogue {
     return { tools, unavailable: missing };
   }
 
-  /** Fetches the credential of a caller at a source; `undefined` if it needs none. */
-  async credentialOf(caller: Caller, source: ToolSource, owner: Abortable): Promise<unknown> {
-    return await this.#credentials?.(caller, source.name, owner.signal);
+  /** Fetches the credential of a caller at a source, or the promise of it; `undefined` if it needs none. */
+  credentialOf(caller: Caller, source: ToolSource, owner: Abortable): unknown {
+    return this.#credentials?.(caller, source.name, owner.signal);
   }
 }
 

@@ -4,15 +4,24 @@ import type { ContentPart, ToolOutput } from "../plan/tool-output.ts";
 /** Keeps a whole result; resolves with where. */
 export type Keep = (mediaType: string, data: Uint8Array) => Promise<ArtifactRef>;
 
-/** Shortens a result to what the model gets. The whole is kept, if there is a place for it. */
-export async function clamped(output: ToolOutput, maxChars: number, keep: Keep | undefined): Promise<ToolOutput> {
+/** Shortens a result to what the model gets; at once if it is short. The whole is kept, if there is a place for it. */
+export function clamped(
+  output: ToolOutput,
+  maxChars: number,
+  keep: Keep | undefined,
+): ToolOutput | Promise<ToolOutput> {
   switch (output.kind) {
     case "text":
-      return await shortened(output.text, "text/plain", output, maxChars, keep);
-    case "json":
-      return await shortened(JSON.stringify(output.value), "application/json", output, maxChars, keep);
+      return output.text.length <= maxChars ? output : shortened(output.text, "text/plain", maxChars, keep);
+    case "json": {
+      const text = JSON.stringify(output.value);
+      return text.length <= maxChars ? output : shortened(text, "application/json", maxChars, keep);
+    }
     case "content":
-      return { ...output, parts: await Promise.all(output.parts.map((part) => clampedPart(part, maxChars, keep))) };
+      return Promise.all(output.parts.map((part) => clampedPart(part, maxChars, keep))).then((parts) => ({
+        ...output,
+        parts,
+      }));
     case "error":
       return output.text.length > maxChars ? { ...output, text: preview(output.text, maxChars) } : output;
     case "denied":
@@ -24,11 +33,9 @@ export async function clamped(output: ToolOutput, maxChars: number, keep: Keep |
 async function shortened(
   text: string,
   mediaType: string,
-  output: ToolOutput,
   maxChars: number,
   keep: Keep | undefined,
 ): Promise<ToolOutput> {
-  if (text.length <= maxChars) return output;
   const artifact = await keep?.(mediaType, bytesOf(text));
   return { kind: "text", text: preview(text, maxChars), ...(artifact !== undefined && { artifact }) };
 }

@@ -7,7 +7,7 @@ import { verdictOf } from "../plan/verdict.ts";
 import type { Abortable, Catalogue, ListedTool, Listing } from "./catalogue.ts";
 import { clamped, type Keep } from "./clamp.ts";
 import { digestOf } from "./digest.ts";
-import type { Approval, ToolContext } from "./tool.ts";
+import type { Approval, Checked, ToolContext } from "./tool.ts";
 
 /** The caller of a tool, and the planners on the way down to it. */
 export interface GateCaller {
@@ -36,6 +36,9 @@ export interface Refused {
   readonly stop?: string | undefined;
 }
 
+/** A {@link Refused}, or the reason for which a person is asked. */
+type AskedOrRefused = Refused & { readonly asks?: string };
+
 /** Makes a result that says what went wrong. */
 export function errorOutput(code: ToolErrorCode, text: string): ToolOutput {
   return { kind: "error", code, text };
@@ -56,10 +59,14 @@ export class Gate {
     this.#policies = policies;
   }
 
-  /** Lists the tools that a caller may see. */
-  async visible({ caller, path }: GateCaller, unavailable: readonly string[], owner: Abortable): Promise<Listing> {
-    const listing = await this.#catalogue.list(caller, unavailable, owner);
-    if (this.#policies.length === 0) return listing;
+  /** Lists the tools that a caller may see: at once if they never change and no policy decides about them. */
+  visible(who: GateCaller, unavailable: readonly string[], owner: Abortable): Listing | Promise<Listing> {
+    const listing = this.#catalogue.list(who.caller, unavailable, owner);
+    return this.#policies.length === 0 ? listing : this.#screened(who, listing);
+  }
+
+  async #screened({ caller, path }: GateCaller, listings: Listing | Promise<Listing>): Promise<Listing> {
+    const listing = await listings;
     const tools = new Map<string, ListedTool>();
     for (const [name, listed] of listing.tools) {
       const verdict = await verdictOf(this.#policies, { at: "list", tool: listed.info, caller, path });
@@ -68,38 +75,57 @@ export class Gate {
     return { ...listing, tools };
   }
 
-  /** Decides about a call of the model. `known` are the digests of the tools when the run began. */
-  async admit(
+  /**
+   * Decides about a call of the model: at once, unless there is more to it than a check of its arguments. `known` are the
+   * digests of the tools when the run began.
+   */
+  admit(
     who: GateCaller,
     asked: AskedCall,
     listing: Listing,
     known: Readonly<Record<string, string>>,
-  ): Promise<Admitted | Refused> {
+  ): Admitted | Refused | Promise<Admitted | Refused> {
     const listed = listing.tools.get(asked.tool);
     if (listed === undefined) return { output: missing(asked.tool, listing) };
     const args = argsOf(asked.input);
     if (typeof args === "string")
       return { output: errorOutput("ARGUMENTS_INVALID", `The arguments are no JSON: ${args.slice(0, 200)}`) };
-    const refused = await this.admitArgs(who, listed, args);
+    const checked = listed.tool.check(args);
+    const isPlain = this.#policies.length === 0 && listed.tool.approval === false && isFixed(listed);
+    if (!isPlain || checked instanceof Promise) return this.#considered(who, listed, args, checked, known[asked.tool]);
+    return checked.ok ? { listed, args, digest: "" } : unfit(checked.problem);
+  }
+
+  /** Decides about a call with policies, a person's rule and the digest that its tool had `before`. */
+  async #considered(
+    who: GateCaller,
+    listed: ListedTool,
+    args: Json,
+    checking: Checked | Promise<Checked>,
+    before: string | undefined,
+  ): Promise<Admitted | Refused> {
+    const refused = await this.#refusal(who, listed, args, await checking);
     if (refused !== undefined && refused.asks === undefined) return refused;
     const digest = await this.digestOf(listed);
-    const before = known[asked.tool];
     const hasChanged = before !== undefined && before !== digest;
     const asks =
       refused?.asks ??
-      (hasChanged ? `The description of "${asked.tool}" has changed` : await approvalOf(who, listed, args));
+      (hasChanged ? `The description of "${listed.tool.name}" has changed` : await approvalOf(who, listed, args));
     return { listed, args, digest, ...(asks !== undefined && { asks }) };
   }
 
   /** Decides about checked or changed arguments. Returns nothing where they may go on. */
-  async admitArgs(
+  async admitArgs(who: GateCaller, listed: ListedTool, args: Json): Promise<AskedOrRefused | undefined> {
+    return await this.#refusal(who, listed, args, await listed.tool.check(args));
+  }
+
+  async #refusal(
     { caller, path }: GateCaller,
     { tool, info }: ListedTool,
     args: Json,
-  ): Promise<(Refused & { readonly asks?: string }) | undefined> {
-    const checked = await tool.check(args);
-    if (!checked.ok)
-      return { output: errorOutput("ARGUMENTS_INVALID", `The arguments do not fit: ${checked.problem}`) };
+    checked: Checked,
+  ): Promise<AskedOrRefused | undefined> {
+    if (!checked.ok) return unfit(checked.problem);
     const verdict = await verdictOf(this.#policies, { at: "call", tool: info, args, caller, path });
     if (verdict === "allow") return undefined;
     if (verdict === "ask") return { output: denied("a policy asks"), asks: `A policy asks about "${tool.name}"` };
@@ -108,20 +134,25 @@ export class Gate {
   }
 
   /** Returns the digest of what the model is told of a tool. Tools that never change need none. */
-  async digestOf({ tool, source }: ListedTool): Promise<string> {
-    return source.tools === undefined ? await digestOf(tool) : "";
+  digestOf(listed: ListedTool): string | Promise<string> {
+    return isFixed(listed) ? "" : digestOf(listed.tool);
   }
 
   /** Runs a call whose arguments have been admitted. */
   async run({ tool }: ListedTool, args: Json, ctx: ToolContext<never>): Promise<ToolOutput> {
-    const checked = await tool.check(args);
-    if (!checked.ok) return errorOutput("ARGUMENTS_INVALID", `The arguments do not fit: ${checked.problem}`);
-    return await tool.run(checked.value, ctx);
+    const checking = tool.check(args);
+    const checked = checking instanceof Promise ? await checking : checking;
+    return checked.ok ? await tool.run(checked.value, ctx) : unfit(checked.problem).output;
   }
 
-  /** Shortens a result and shows it to the policies. */
-  async finish({ caller }: GateCaller, { tool }: ListedTool, output: ToolOutput, keep?: Keep): Promise<Refused> {
-    const short = await clamped(output, tool.maxResultChars, keep);
+  /** Shortens a result and shows it to the policies; at once if it is short and there are none. */
+  finish(who: GateCaller, { tool }: ListedTool, output: ToolOutput, keep?: Keep): Refused | Promise<Refused> {
+    const short = clamped(output, tool.maxResultChars, keep);
+    return this.#policies.length === 0 && !(short instanceof Promise) ? { output: short } : this.#shown(who, short);
+  }
+
+  async #shown({ caller }: GateCaller, shortening: ToolOutput | Promise<ToolOutput>): Promise<Refused> {
+    const short = await shortening;
     const text = textOf(short);
     return text === undefined ? { output: short } : await this.#screen(caller, text, short);
   }
@@ -140,6 +171,15 @@ export class Gate {
     }
     return "deny" in verdict ? { output: denied(verdict.deny) } : { output: denied(verdict.stop), stop: verdict.stop };
   }
+}
+
+/** Whether a tool never changes, so that no digest has to tell. */
+function isFixed({ source }: ListedTool): boolean {
+  return source.tools !== undefined;
+}
+
+function unfit(problem: string): Refused {
+  return { output: errorOutput("ARGUMENTS_INVALID", `The arguments do not fit: ${problem}`) };
 }
 
 /** Makes the result of a call that a person or a policy has refused. */

@@ -1,4 +1,4 @@
-import type { Schema, SchemaIssue } from "penguiflow";
+import type { Schema, SchemaIssue, SchemaResult } from "penguiflow";
 import type { JsonSchema } from "../plan/json.ts";
 import type { Checked } from "./tool.ts";
 
@@ -35,8 +35,12 @@ export function jsonSchemaOf(
 }
 
 /** Checks a value against a schema; says what does not fit in words for the model. */
-export async function checkAgainst(schema: Schema<unknown, unknown>, value: unknown): Promise<Checked> {
-  const result = await schema["~standard"].validate(value);
+export function checkAgainst(schema: Schema<unknown, unknown>, value: unknown): Checked | Promise<Checked> {
+  const result = schema["~standard"].validate(value);
+  return "then" in result ? result.then(checkedOf) : checkedOf(result);
+}
+
+function checkedOf(result: SchemaResult<unknown>): Checked {
   if (result.issues === undefined) return { ok: true, value: result.value };
   return { ok: false, problem: result.issues.map(issueText).join("; ") };
 }

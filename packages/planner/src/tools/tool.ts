@@ -101,8 +101,8 @@ export interface Tool<out Name extends string = string> {
    * @defaultValue false
    */
   readonly goesOn?: boolean | undefined;
-  /** Checks arguments. Resolves with the value for `run`, or with what does not fit, in words for the model. */
-  check(args: Json): Promise<Checked>;
+  /** Checks arguments. Returns the value for `run`, or what does not fit, in words for the model. */
+  check(args: Json): Checked | Promise<Checked>;
   /** Runs a call with checked arguments, and gives its result as the model reads it. */
   run(args: unknown, ctx: ToolContext<never>): Promise<ToolOutput>;
 }

@@ -52,10 +52,7 @@ export class Budgets {
         requireBudget("actual", actual);
         if (!claim.isOpen) throw new TypeError("Cannot settle a reservation: it is settled or released already");
         giveBack();
-        const used = { ...claim.amounts, ...actual };
-        const reserved = new Map(Object.entries(claim.amounts));
-        const beyond = Object.entries(used).filter(([name, amount]) => amount > (reserved.get(name) ?? 0));
-        this.#spendOrThrow(attempt, account, used, Object.fromEntries(beyond));
+        this.#spendOrThrow(attempt, account, { ...claim.amounts, ...actual }, claim.amounts);
       },
       release: giveBack,
     };
@@ -64,12 +61,12 @@ export class Budgets {
   spend(attempt: Attempt, amounts: Budget): void {
     requireUsable(attempt, "spend a budget");
     requireBudget("amounts", amounts);
-    this.#spendOrThrow(attempt, this.accountOf(attempt), amounts, amounts);
+    this.#spendOrThrow(attempt, this.accountOf(attempt), { ...amounts });
   }
 
-  /** Spends amounts. Throws if less was left than is `asked`. */
-  #spendOrThrow(attempt: Attempt, account: BudgetAccount, amounts: Budget, asked: Budget): void {
-    const shortage = account.shortage(asked);
+  /** Spends amounts. Throws if less was left, unless it was reserved. */
+  #spendOrThrow(attempt: Attempt, account: BudgetAccount, amounts: Budget, reserved?: Budget): void {
+    const shortage = account.shortage(amounts, reserved);
     this.#spend(attempt, account, amounts);
     if (shortage !== undefined) throw refusal(attempt, account, shortage);
   }

@@ -81,6 +81,9 @@ export class Emitting {
       if (worker.loop !== undefined && message.payload instanceof WM) return [worker.loop];
       return worker.onward;
     }
+    // most messages go to one node, by its name
+    const only = typeof to === "string" ? worker.edgeTo.get(to) : undefined;
+    if (only !== undefined) return [only];
     const named = (Array.isArray(to) ? to : [to]) as readonly NodeOrName[];
     const names = named.map((target) => nameOfNode("to", target));
     if (names.length === 1 && names[0] === ROOKERY) return [];

@@ -27,7 +27,7 @@ import type { DurableRun } from "../durability.ts";
 import type { Agenda } from "../admission/agenda.ts";
 import type { Ending } from "../termination/ending.ts";
 import type { Reporter } from "../observe/reporter.ts";
-import { type Attempt, State } from "../state/attempt.ts";
+import type { Attempt } from "../state/attempt.ts";
 import type { Budgets } from "./budgets.ts";
 import type { Chunks } from "./chunks.ts";
 import type { Effects } from "./effects.ts";
@@ -38,6 +38,7 @@ import type { Logs } from "./logs.ts";
 import type { Pausing } from "./pausing.ts";
 import type { Playbooks } from "./playbooks.ts";
 import { requireSignalName, type Signalling } from "./signalling.ts";
+import { whileRunning } from "./while-running.ts";
 
 /** Engine parts that handlers call, through their context or as remote nodes. */
 export interface ContextServices {
@@ -128,12 +129,7 @@ export class HandlerContext implements Context {
   }
 
   get log(): TraceLog {
-    return {
-      append: (items) =>
-        this.#guarded("append to the log", () => Promise.resolve(this.#services.logs.append(this.#attempt, items))),
-      read: <Item>(upTo?: number) =>
-        this.#guarded("read the log", () => this.#services.logs.read(this.#attempt, upTo)) as Promise<readonly Item[]>,
-    };
+    return this.#services.logs.of(this.#attempt);
   }
 
   emit(value: unknown, target?: EmitTarget): Promise<void> {
@@ -229,12 +225,7 @@ export class HandlerContext implements Context {
   }
 
   #guarded<Value>(what: string, act: () => Promise<Value>): Promise<Value> {
-    if (this.#attempt.state !== State.RUNNING) return detached(Promise.reject(this.#attempt.refusal(what)));
-    try {
-      return act();
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return whileRunning(this.#attempt, what, act);
   }
 }
 

@@ -1,6 +1,7 @@
 import { describeThrown, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { requireInteger, shown } from "../../foundation/options.ts";
 import type { Logger } from "../../events/logger.ts";
+import type { TraceLog as ContextLog } from "../../graph/handler.ts";
 import type { ClosedTrace, OutcomeLog } from "../../message/outcome.ts";
 import type { DurableRun } from "../durability.ts";
 import type { Ledger } from "../observe/ledger.ts";
@@ -9,6 +10,7 @@ import { Lasting, type Trace } from "../state/trace.ts";
 import { TraceLog } from "../state/trace-log.ts";
 import type { TraceTable } from "../state/trace-table.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
+import { whileRunning } from "./while-running.ts";
 
 /** Engine parts that {@link Logs} calls. */
 export interface LogsHost {
@@ -42,6 +44,11 @@ export class Logs {
 
   constructor(engine: LogsHost) {
     this.#engine = engine;
+  }
+
+  /** Returns the log of a trace as one of its attempts uses it. */
+  of(attempt: Attempt): ContextLog {
+    return new AttemptLog(this, attempt);
   }
 
   /** Appends items to the trace's log; returns the position after them. They are undone unless the attempt commits. */
@@ -142,7 +149,7 @@ export class Logs {
   }
 
   /** Returns the stored items of a trace's log; `undefined` when no such trace is in flight or kept. */
-  async of(traceId: string, tenant: string): Promise<readonly unknown[] | undefined> {
+  async find(traceId: string, tenant: string): Promise<readonly unknown[] | undefined> {
     const { durable, traces } = this.#engine;
     const trace = traces.find(traceId, tenant).find(({ isOpen }) => isOpen);
     if (trace === undefined) {
@@ -171,5 +178,28 @@ export class Logs {
       }
     })();
     return log.reading;
+  }
+}
+
+/** The log of a trace as one of its attempts uses it. */
+class AttemptLog implements ContextLog {
+  readonly #logs: Logs;
+  readonly #attempt: Attempt;
+
+  constructor(logs: Logs, attempt: Attempt) {
+    this.#logs = logs;
+    this.#attempt = attempt;
+  }
+
+  append(items: readonly unknown[]): Promise<number> {
+    return whileRunning(this.#attempt, "append to the log", () =>
+      Promise.resolve(this.#logs.append(this.#attempt, items)),
+    );
+  }
+
+  read<Item>(upTo?: number): Promise<readonly Item[]> {
+    return whileRunning(this.#attempt, "read the log", () => this.#logs.read(this.#attempt, upTo)) as Promise<
+      readonly Item[]
+    >;
   }
 }

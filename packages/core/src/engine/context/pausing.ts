@@ -173,7 +173,9 @@ export class Pausing {
   mayFinish(attempt: Attempt): boolean {
     const engine = this.#engine;
     const { trace, worker } = attempt;
-    const unasked = [...(outermost(attempt).trace.lasting?.pauses.values() ?? [])].filter((pause) => {
+    const pauses = outermost(attempt).trace.lasting?.pauses;
+    if (pauses === undefined || pauses.size === 0) return true;
+    const unasked = [...pauses.values()].filter((pause) => {
       // a sleep that is not asked for any more has no answer to lose
       if (pause.token === undefined) return false;
       if (this.parking.isOwn(pause, attempt)) return pause.askedBy !== attempt;
@@ -206,12 +208,12 @@ export class Pausing {
 
   /** Ends the pauses of an attempt that has succeeded. */
   committed(attempt: Attempt): void {
-    const { lasting } = outermost(attempt).trace;
-    if (lasting !== null)
-      this.drop(
-        attempt,
-        [...lasting.pauses.values()].filter((pause) => isOf(pause, attempt)),
-      );
+    const pauses = outermost(attempt).trace.lasting?.pauses;
+    if (pauses === undefined || pauses.size === 0) return;
+    this.drop(
+      attempt,
+      [...pauses.values()].filter((pause) => isOf(pause, attempt)),
+    );
   }
 
   /** Ends the pauses of a trace that has ended. */

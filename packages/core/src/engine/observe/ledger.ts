@@ -174,9 +174,11 @@ export class Ledger {
   }
 
   /** Records that an attempt of the trace, or of a playbook below it, has spent part of the budget. */
-  spent(trace: Trace, { node }: Attempt, amounts: Budget, { spent, limits }: BudgetAccount): void {
+  spent(trace: Trace, { node }: Attempt, amounts: Budget, account: BudgetAccount): void {
     this.changed(trace);
-    this.#record?.({ type: "spent", ...runOf(trace), node, amounts, spent, limits });
+    if (this.#record === undefined) return;
+    const { spent, limits } = account;
+    this.#record({ type: "spent", ...runOf(trace), node, amounts, spent, limits });
   }
 
   /** Records that a trace accepted a signal. */

@@ -23,8 +23,8 @@ export interface Shortage {
  */
 export class BudgetAccount {
   readonly #lines = new Map<string, Line>();
-  /** Errors that say that one of its budgets ran out. */
-  readonly #refusals = new WeakSet<object>();
+  /** Errors that say that one of its budgets ran out, if one has. */
+  #refusals: WeakSet<object> | undefined;
 
   constructor(limits: Budget, spent: Budget = {}) {
     for (const [name, limit] of Object.entries(limits))
@@ -45,45 +45,51 @@ export class BudgetAccount {
     return this.#read((line) => (line.limit === undefined ? undefined : leftOf(line)));
   }
 
-  /** Returns the first name of which less is left than wanted. */
-  shortage(wanted: Budget): Shortage | undefined {
-    for (const [name, amount] of Object.entries(wanted)) {
+  /** Returns the first name of which less is left than wanted. What was `reserved` is there. */
+  shortage(wanted: Budget, reserved?: Budget): Shortage | undefined {
+    for (const name of Object.keys(wanted)) {
       const line = this.#lines.get(name);
-      if (line !== undefined && !fits(line, amount)) return { name, wanted: amount, left: leftOf(line) };
+      const amount = wanted[name] as number;
+      if (line === undefined || fits(line, amount) || isCovered(reserved, name, amount)) continue;
+      return { name, wanted: amount, left: leftOf(line) };
     }
     return undefined;
   }
 
   /** Reserves amounts of which enough is left. */
   reserve(amounts: Budget): Claim {
-    for (const { line, amount } of this.#linesOf(amounts)) line.reserved = addDecimals(line.reserved, amount);
+    this.#open(amounts);
+    this.#addReserved(amounts, 1);
     return new Claim(this, amounts);
   }
 
   /** Returns amounts that were reserved. Called by their {@link Claim} alone. */
   takeBack(amounts: Budget): void {
-    for (const { line, amount } of this.#linesOf(amounts))
-      line.reserved = Math.max(0, addDecimals(line.reserved, -amount));
+    this.#addReserved(amounts, -1);
   }
 
   /** Spends amounts; of a name with too little left, all that is left. Returns what it spent. */
   spend(amounts: Budget): Budget {
-    const taken = this.#linesOf(amounts).map(({ name, line, amount }) => {
+    this.#open(amounts);
+    let cut: Map<string, number> | undefined;
+    for (const name of Object.keys(amounts)) {
+      const line = this.#lines.get(name) as Line;
+      const amount = amounts[name] as number;
       const part = fits(line, amount) ? amount : leftOf(line);
       line.spent = Math.min(addDecimals(line.spent, part), line.limit ?? Number.POSITIVE_INFINITY);
-      return [name, part];
-    });
-    return Object.fromEntries(taken) as Budget;
+      if (part !== amount) (cut ??= new Map()).set(name, part);
+    }
+    return cut === undefined ? amounts : { ...amounts, ...Object.fromEntries(cut) };
   }
 
   /** Whether a thrown value says that one of its budgets ran out. */
   hasRefused(thrown: unknown): boolean {
-    return typeof thrown === "object" && thrown !== null && this.#refusals.has(thrown);
+    return typeof thrown === "object" && thrown !== null && this.#refusals?.has(thrown) === true;
   }
 
   /** Remembers an error that says that one of its budgets ran out. */
   refuses<Refusal extends Error>(refusal: Refusal): Refusal {
-    this.#refusals.add(refusal);
+    (this.#refusals ??= new WeakSet()).add(refusal);
     return refusal;
   }
 
@@ -95,9 +101,18 @@ export class BudgetAccount {
     return Object.freeze(Object.fromEntries(amounts));
   }
 
-  /** Finds the lines of all names before any is changed. @throws RangeError when there are too many names */
-  #linesOf(amounts: Budget): { readonly name: string; readonly line: Line; readonly amount: number }[] {
-    return Object.entries(amounts).map(([name, amount]) => ({ name, line: this.#lineOf(name), amount }));
+  /** Gives each name a line before any amount changes. @throws RangeError when there are too many names */
+  #open(amounts: Budget): void {
+    for (const name of Object.keys(amounts)) this.#lineOf(name);
+  }
+
+  #addReserved(amounts: Budget, sign: 1 | -1): void {
+    for (const name of Object.keys(amounts)) {
+      const line = this.#lines.get(name) as Line;
+      // what has no limit has always enough left
+      if (line.limit !== undefined)
+        line.reserved = Math.max(0, addDecimals(line.reserved, sign * (amounts[name] as number)));
+    }
   }
 
   #lineOf(name: string): Line {
@@ -148,4 +163,8 @@ function fits(line: Line, amount: number): boolean {
   const { limit } = line;
   // rounded as what is left is: thirds of a budget fit three times
   return limit === undefined || roundTo(amount, limit) <= leftOf(line);
+}
+
+function isCovered(reserved: Budget | undefined, name: string, amount: number): boolean {
+  return reserved !== undefined && Object.hasOwn(reserved, name) && amount <= (reserved[name] as number);
 }

@@ -22,6 +22,8 @@ interface StoredItems {
   readonly text: string;
 }
 
+const NONE: readonly LogItems[] = Object.freeze([]);
+
 /**
  * The log of one trace: items at fixed positions.
  *
@@ -76,7 +78,8 @@ export class TraceLog {
 
   /** Commits the items of an attempt, and returns them. */
   commit(by: Writer): readonly LogItems[] {
-    const rows = this.#pending.get(by) ?? [];
+    const rows = this.#pending.get(by);
+    if (rows === undefined) return NONE;
     for (const row of rows) {
       const { at, items, text } = row;
       this.#insert({ at, items });
@@ -103,7 +106,7 @@ export class TraceLog {
   /** Returns the committed items before a position, and those of `by` itself, in order. */
   view(upTo: number, by?: Writer): unknown[] {
     this.#undo();
-    const own = (by && this.#pending.get(by)) ?? [];
+    const own = (by && this.#pending.get(by)) ?? NONE;
     const rows = own.length === 0 ? this.#rows : [...this.#rows, ...own].sort((one, other) => one.at - other.at);
     const found: unknown[] = [];
     for (const { at, items } of rows)
@@ -119,7 +122,8 @@ export class TraceLog {
   #insert(row: LogItems): void {
     let place = this.#rows.length;
     while (place > 0 && (this.#rows[place - 1] as LogItems).at > row.at) place -= 1;
-    this.#rows.splice(place, 0, row);
+    if (place === this.#rows.length) this.#rows.push(row);
+    else this.#rows.splice(place, 0, row);
   }
 }
 
