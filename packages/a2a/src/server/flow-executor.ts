@@ -31,6 +31,7 @@ import {
 } from "../wire.ts";
 import { readableError } from "./background.ts";
 import { headerOf } from "./connection.ts";
+import type { A2ACaller } from "./server-options.ts";
 import { seqOf, type Turn } from "./turn.ts";
 
 /** Part of a flow that the adapter uses: any `Flow`. */
@@ -48,8 +49,8 @@ export interface Skills {
   readonly flows: readonly ServedFlow[];
   /** Finds the flow of a skill, the first flow for no skill; `undefined` for an unknown one. */
   flowOf(skill: unknown): ServedFlow | undefined;
-  /** Converts a message to the payload of a flow. */
-  payloadOf(message: Message): unknown;
+  /** Converts a message of a caller to the payload of a flow, or to the answer of a pause. */
+  payloadOf(message: Message, caller: A2ACaller, pause?: PauseTicket): unknown;
   /** Whether a message is answered without a task. */
   answersWithMessage(message: Message): boolean;
   /** Whether a pause waits for an authorization rather than for the caller's input. */
@@ -168,7 +169,7 @@ export class FlowExecutor implements AgentExecutor {
   async #begin({ flow, tenant, turn }: Work, request: RequestContext): Promise<void> {
     await this.#follow(
       { flow, tenant, turn },
-      flow.stream(this.#skills.payloadOf(request.userMessage) as never, {
+      flow.stream(this.#skills.payloadOf(request.userMessage, callerOf(request, tenant)) as never, {
         ...emitOptionsOf(request),
         tenant,
         traceId: request.taskId,
@@ -247,7 +248,7 @@ export class FlowExecutor implements AgentExecutor {
   /** Answers with a message. A failure creates a task after all, because no message can express it. */
   async #reply({ flow, tenant, turn }: Work, request: RequestContext): Promise<void> {
     const { taskId, contextId, userMessage } = request;
-    const outcome = await flow.outcome(this.#skills.payloadOf(userMessage) as never, {
+    const outcome = await flow.outcome(this.#skills.payloadOf(userMessage, callerOf(request, tenant)) as never, {
       ...emitOptionsOf(request),
       tenant,
       traceId: taskId,
@@ -260,7 +261,8 @@ export class FlowExecutor implements AgentExecutor {
     await fail(turn, outcome.error, flow.name);
   }
 
-  async #resume(work: Work, { userMessage, task }: RequestContext): Promise<void> {
+  async #resume(work: Work, request: RequestContext): Promise<void> {
+    const { userMessage, task } = request;
     const { flow, tenant, turn } = work;
     const { taskId } = turn;
     const pauses = await flow.pauses.list({ tenant, traceId: taskId });
@@ -271,7 +273,8 @@ export class FlowExecutor implements AgentExecutor {
       const message = `Cannot resume task "${taskId}": flow "${flow.name}" has no pause of it`;
       throw new FlowError({ code: FlowErrorCode.PAUSE_UNKNOWN, message });
     }
-    const items = flow.pauses.resumeStream(pause.token, this.#skills.payloadOf(userMessage), { tenant });
+    const answer = this.#skills.payloadOf(userMessage, callerOf(request, tenant), pause);
+    const items = flow.pauses.resumeStream(pause.token, answer, { tenant });
     await this.#follow(work, items, task === undefined ? undefined : textBytesOf(task));
   }
 
@@ -287,6 +290,11 @@ export class FlowExecutor implements AgentExecutor {
     const state = isAuthorization ? TaskState.TASK_STATE_AUTH_REQUIRED : TaskState.TASK_STATE_INPUT_REQUIRED;
     await tell(turn, state, question, asked);
   }
+}
+
+function callerOf({ context: { user }, contextId }: RequestContext, tenant: string): A2ACaller {
+  const isKnown = user?.isAuthenticated === true && user.userName !== "";
+  return { tenant, contextId, ...(isKnown && { user: user.userName }) };
 }
 
 /** Returns the names of a budget. */

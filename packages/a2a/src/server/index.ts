@@ -9,4 +9,5 @@ export type { PushOptions } from "./push-sender.ts";
 export { MemoryTaskStore } from "./memory-task-store.ts";
 export type { FilePart } from "../wire.ts";
 export { Files } from "../wire.ts";
-export type { A2AServerOptions } from "./server-options.ts";
+export { plannerPayload } from "./planner-payload.ts";
+export type { A2ACaller, A2AServerOptions } from "./server-options.ts";

@@ -7,6 +7,15 @@ import type { Card } from "./agent-card.ts";
 import type { CallRequest } from "./connection.ts";
 import type { PushOptions } from "./push-sender.ts";
 
+/** The caller of a message, as the server has authenticated it. */
+export interface A2ACaller {
+  readonly tenant: string;
+  /** Absent for an anonymous caller. */
+  readonly user?: string | undefined;
+  /** Conversation that the message is part of. Its client names it, so it is unique within a tenant and user alone. */
+  readonly contextId: string;
+}
+
 /** Options of `A2AServerAdapter`. */
 export interface A2AServerOptions {
   /** Description of the agent. Messages with media types other than the card's input modes are refused. */
@@ -27,8 +36,12 @@ export interface A2AServerOptions {
    * flow has its tenant's permissions. @defaultValue `true` for all; users see their own tasks only
    */
   readonly mayUseTenant?: (user: string | undefined, tenant: string) => boolean;
-  /** Converts a message to the payload of a flow. @defaultValue its first data part, else its text, else its files */
-  readonly payloadOf?: (message: Message) => unknown;
+  /**
+   * Converts a message to the payload of a flow or, with `pause`, to the answer of that pause. Who sent it is in
+   * `caller`: nothing of the message says so. `plannerPayload` is the one for planners. @defaultValue the message's
+   * first data part, else its text, else its files
+   */
+  readonly payloadOf?: (message: Message, caller: A2ACaller, pause?: PauseTicket) => unknown;
   /**
    * Whether a message is answered by a message, without a task: such work cannot be read, listed or cancelled.
    * @defaultValue none
