@@ -11,6 +11,7 @@ import { indexDocuments } from "./index-documents.ts";
 import { createIndexingFlow } from "./indexing-flow.ts";
 import { Library } from "./library.ts";
 import { printQuestion, printSentence, printSources } from "./print-answer.ts";
+import { plannedAnswer } from "./planned-answer.ts";
 import { printable } from "./printable.ts";
 import { Progress } from "./progress.ts";
 
@@ -41,7 +42,7 @@ export async function askDocs(commandLine: CommandLine, signal: AbortSignal): Pr
   const suggestion =
     commandLine.dir === undefined ? OWN_QUESTION : `What is "${library.title ?? path.basename(folder)}" about?`;
   const question = commandLine.question ?? (await chooseQuestion(suggestion, signal));
-  const isAnswered = await answer(question, library, signal);
+  const isAnswered = await (commandLine.planner ? answerByPlanner : answer)(question, library, signal);
   listSkipped(skipped);
   if (isAnswered) return ExitStatus.answered;
   throw new CommandError(
@@ -102,6 +103,19 @@ async function answer(question: string, library: Library, signal: AbortSignal): 
     }
   }
   return isAnswered;
+}
+
+async function answerByPlanner(question: string, library: Library, signal: AbortSignal): Promise<boolean> {
+  const { text, searches, isAnswered } = await plannedAnswer(question, library, signal);
+  for (const words of searches)
+    process.stderr.write(
+      `${styleText("dim", `The planner searches for: ${printable(words)}`, { stream: process.stderr })}\n`,
+    );
+  if (!isAnswered) return false;
+  printQuestion(process.stdout, question);
+  // by line: printable text has none
+  for (const line of text.split("\n")) process.stdout.write(`  ${printable(line)}\n`);
+  return true;
 }
 
 function printChunk(chunk: StreamChunk, question: string): void {

@@ -7,15 +7,18 @@ export interface CommandLine {
   readonly dir: string | undefined;
   readonly question: string | undefined;
   readonly draw: boolean;
+  /** Whether a planner answers: a language model, or a script in its place. */
+  readonly planner: boolean;
   readonly help: boolean;
 }
 
 export const HELP = `Answers a question from the Markdown and text files of a folder, with citations.
 
-  npm start -- [--dir PATH] [--question "TEXT"] [--draw] [--help]
+  npm start -- [--dir PATH] [--question "TEXT"] [--planner] [--draw] [--help]
 
   --dir PATH         Folder to read. Default: this repository
   --question "TEXT"  What you want to know. Default: asks on a terminal, else a question that suits the folder
+  --planner          Answer through an agent that searches; a script plays its model unless AGENT_MODEL names one
   --draw             Print the flows as Mermaid diagrams before the answer
   --help             Print this text
 
@@ -36,7 +39,7 @@ Exit status
  * @throws CommandError with the status `wrongUse`
  */
 export function parseCommandLine(args: readonly string[]): CommandLine {
-  let values: { dir?: string; question?: string; draw?: boolean; help?: boolean };
+  let values: { dir?: string; question?: string; draw?: boolean; planner?: boolean; help?: boolean };
   try {
     ({ values } = parseArgs({
       args: [...args],
@@ -44,6 +47,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
         dir: { type: "string" },
         question: { type: "string" },
         draw: { type: "boolean" },
+        planner: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
     }));
@@ -52,7 +56,8 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   }
   if (values.dir?.trim() === "") throw wrongUse(`Option "--dir" must name a folder: got ""`);
   if (values.question !== undefined) requireQuestion(values.question, `Option "--question"`);
-  return { dir: values.dir, question: values.question, draw: values.draw ?? false, help: values.help ?? false };
+  const { dir, question, draw = false, planner = false, help = false } = values;
+  return { dir, question, draw, planner, help };
 }
 
 /**

@@ -8,12 +8,19 @@ describe("parseCommandLine", () => {
       dir: "docs",
       question: "Why?",
       draw: true,
+      planner: false,
       help: false,
     });
   });
 
   test("leaves folder and question open when they are not given", () => {
-    expect(parseCommandLine([])).toEqual({ dir: undefined, question: undefined, draw: false, help: false });
+    expect(parseCommandLine([])).toEqual({
+      dir: undefined,
+      question: undefined,
+      draw: false,
+      planner: false,
+      help: false,
+    });
   });
 
   test.each([

@@ -40,6 +40,18 @@ describe("ask-docs", { timeout: 60_000 }, () => {
     expect(partly.stderr).toContain("Search 3: ");
   });
 
+  test("answers through a planner whose tool is the retrieving flow, offline", async () => {
+    await using folder = await makeFolder(BIRDS);
+    const ask = async (question: string) =>
+      await runCommand(["--planner", "--dir", folder.path, "--question", question]);
+    const { status, stdout, stderr } = await ask("Where is krill caught?");
+    expect(status).toBe(0);
+    expect(stdout).toBe("Where is krill caught?\n\n  The krill is caught near the ice. (penguins.md:7)\n");
+    expect(stderr).toContain("The planner searches for: Where is krill caught?\n");
+    const nothing = await ask("quarks");
+    expect([nothing.status, nothing.stdout]).toEqual([1, ""]);
+  });
+
   test("takes a folder relative to where it is called", async () => {
     await using folder = await makeFolder(BIRDS);
     const { status, stdout } = await runCommand(["--dir", "notes", "--question", "swifts"], folder.path);
