@@ -11,7 +11,8 @@ import { createPlanner } from "@penguiflow/planner";
 import { mcpTools } from "@penguiflow/tools-mcp/client";
 import { modelOr } from "../agent-quickstart/model.ts";
 
-const program = createRequire(import.meta.url).resolve("@modelcontextprotocol/server-filesystem/dist/index.js");
+const require = createRequire(import.meta.url);
+const program = require.resolve("@modelcontextprotocol/server-filesystem/dist/index.js");
 
 const NOTES = { "monday.txt": "Ping has ordered ice.\n", "tuesday.txt": "The ice has melted. Order again!\n" };
 
