@@ -103,7 +103,7 @@ interface Subject {
   verify(): Promise<Readonly<Record<string, number>>>;
   /** Title of what `verify` counts. */
   readonly counted: string;
-  /** What is proven when there are no problems. */
+  /** Conclusion when there are no problems. */
   readonly proven: string;
 }
 

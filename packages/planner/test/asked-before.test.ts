@@ -29,8 +29,8 @@ function book(run: (seat: string) => unknown): Tool {
 }
 
 function token(result: PlanResult): string {
-  const { questions = [] } = result as { questions?: readonly Question[] };
-  return questions[0]!.token;
+  if (result.status !== "paused") throw new Error(`expected a pause, got ${JSON.stringify(result)}`);
+  return (result.questions[0] as Question).token;
 }
 
 test("case 31: a tool that is gone when its own question is answered is told, and the run goes on", async () => {

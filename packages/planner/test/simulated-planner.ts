@@ -122,7 +122,6 @@ export async function simulatePlanner(
 ): Promise<SimulationReport> {
   let notes = new Notes();
   const { subtle } = crypto;
-  const digest = subtle.digest.bind(subtle);
   // digests are made by another thread, whose time is not virtual
   subtle.digest = async (_, data) =>
     new Uint8Array(
@@ -146,7 +145,7 @@ export async function simulatePlanner(
       },
     });
   } finally {
-    subtle.digest = digest;
+    Reflect.deleteProperty(subtle, "digest");
   }
 }
 
@@ -164,7 +163,7 @@ function simulatedFlow(notes: Notes, ports: SimulationPorts, { seed, checkpoints
       const steered = said.flatMap((part) =>
         part.type === "text" && part.text.startsWith("steer") ? [part.text] : [],
       );
-      // where requests have ids, they are delivered again with their signals
+      // requests with ids are delivered again with their signals
       if (seed % 5 < 4 && new Set(steered).size < steered.length)
         notes.broken.push(`the model hears twice: ${steered.join(", ")}`);
       const turn = answerTo(seed, prompt, below);

@@ -6,7 +6,7 @@ import { type Act, World } from "./world.ts";
 
 type Result = Extract<PlanEvent, { type: "result" }>;
 
-/** What has happened outside of a run. */
+/** Acts outside of a run. */
 interface Outside {
   /** Times that each call has begun, done its effect, or put. */
   readonly begun: Map<string, number>;
@@ -41,7 +41,7 @@ export class PlannerEvidence {
   readonly #seed: number;
   readonly #accepted = new Set<number>();
   readonly #trajectories = new Map<number, readonly PlanEvent[]>();
-  /** Who has answered a question, by job and call. */
+  /** Names of the people that have answered, by job and call. */
   readonly #answered = new Map<string, string>();
   readonly #steered = new Map<number, string[]>();
 
@@ -135,7 +135,7 @@ export class PlannerEvidence {
     yield* this.#verifySteering(job, outside);
   }
 
-  /** Every call of a turn has one result before the next turn. */
+  /** Checks that every call of a turn has one result before the next turn. */
   *#verifyResults({ id }: PlanJob, events: readonly PlanEvent[]): Generator<string> {
     const open = new Set<string>();
     for (const event of events) {
@@ -147,7 +147,7 @@ export class PlannerEvidence {
     }
   }
 
-  /** What is told of each call is what has happened. */
+  /** Compares the results that are told with the acts outside. */
   *#verifyEffects(job: PlanJob, events: readonly PlanEvent[], outside: Outside): Generator<string> {
     const { id } = job;
     for (const [key, keys] of outside.keys) {
@@ -207,7 +207,7 @@ export class PlannerEvidence {
     }
   }
 
-  /** Each message of a person who was told that it is taken is seen once by the model. */
+  /** Checks that the model has seen each message that was taken, once. */
   *#verifySteering({ id }: PlanJob, { prompts }: Outside): Generator<string> {
     const last = prompts.get("") ?? "";
     for (const by of this.#steered.get(id) ?? []) {

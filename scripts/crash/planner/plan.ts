@@ -31,7 +31,7 @@ export interface PlanJob {
   readonly budget: { readonly steps: number; readonly toolCalls: number };
 }
 
-/** What a run is expected to end with. */
+/** Expected end of a run. */
 export interface Expected {
   readonly status: "completed" | "exhausted";
   readonly steps: number;
@@ -84,7 +84,7 @@ export function jobOf(seed: number, id: number): PlanJob {
 }
 
 /** Returns the turns of a planner: of the top one, or of one that a call of it has started. */
-export function turnsOf(seed: number, id: number, at: string, delegates: boolean): readonly (readonly PlannedCall[])[] {
+function turnsOf(seed: number, id: number, at: string, delegates: boolean): readonly (readonly PlannedCall[])[] {
   const { from, pick } = randomOf(seed, id, `turns ${at}`);
   const own = ["lib_read", "lib_put", "write", "write", "book", "sign", "ask"] as const;
   return Array.from({ length: from(1, at === "" ? 3 : 2) }, (_, index) =>

@@ -97,7 +97,7 @@ async function signIn(
         const credential = await catalogue.credentialOf(caller, source, ctx);
         return credential === undefined ? ((await source.signIn?.(caller, ctx.signal))?.url ?? "") : null;
       } catch {
-        // what the error says may be a secret
+        // the text of the error may be a secret
         ctx.signal.throwIfAborted();
         return false;
       }
