@@ -109,7 +109,7 @@ export class BudgetAccount {
   #addReserved(amounts: Budget, sign: 1 | -1): void {
     for (const name of Object.keys(amounts)) {
       const line = this.#lines.get(name) as Line;
-      // what has no limit has always enough left
+      // an amount without a limit has always enough left
       if (line.limit !== undefined)
         line.reserved = Math.max(0, addDecimals(line.reserved, sign * (amounts[name] as number)));
     }
