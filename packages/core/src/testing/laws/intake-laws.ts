@@ -1,5 +1,6 @@
 import type { FinalOutcome } from "../../message/outcome.ts";
 import type { TraceRecord } from "../../ports/trace-recorder.ts";
+import { isSame } from "../kit/same-value.ts";
 import type { Restart } from "./record-laws.ts";
 
 /** Requests that callers have offered to an intake, and their fate. */
@@ -9,11 +10,14 @@ export interface IntakeStory {
     readonly name: string;
     readonly tenant: string;
     readonly traceId: string;
+    readonly input: unknown;
     /** Acknowledged outcomes. */
     readonly delivered: readonly FinalOutcome[];
   }[];
   /** Items that no stored position covers. */
   readonly left: readonly string[];
+  /** Entry nodes of the flow. */
+  readonly entries: ReadonlySet<string>;
 }
 
 /**
@@ -22,12 +26,12 @@ export interface IntakeStory {
  */
 export function brokenIntake(records: readonly (TraceRecord | Restart)[], story: IntakeStory): string[] {
   const broken = story.left.map((item) => `L10: ${item} was never consumed`);
-  for (const { name, tenant, traceId, delivered } of story.requests) {
+  for (const { name, tenant, traceId, input, delivered } of story.requests) {
     const own = records.filter(
       (record): record is TraceRecord =>
         record.type !== "restart" && record.tenant === tenant && record.traceId === traceId,
     );
-    const runs = new Set(own.flatMap((record) => (isOfIntake(record) ? [record.run] : [])));
+    const runs = new Set(own.flatMap((record) => (isEntry(record, story, input) ? [record.run] : [])));
     if (runs.size > 1) broken.push(`L10: ${name} was accepted ${runs.size} times`);
     const statuses = new Set(own.flatMap((record) => (record.type === "ended" ? [record.outcome.status] : [])));
     if (delivered.length === 0) broken.push(`L10: the outcome of ${name} was never delivered`);
@@ -37,7 +41,7 @@ export function brokenIntake(records: readonly (TraceRecord | Restart)[], story:
   return broken;
 }
 
-/** Whether a message was accepted for its id: the trace of a playbook has the same one, and was not given it. */
-function isOfIntake(record: TraceRecord): boolean {
-  return record.type === "accepted" && record.hasGivenId === true;
+function isEntry(record: TraceRecord, { entries }: IntakeStory, input: unknown): boolean {
+  // the trace of a playbook has the same id, and begins at nodes of another flow, or with another payload
+  return record.type === "accepted" && entries.has(record.node) && isSame(record.message.payload, input);
 }

@@ -980,17 +980,20 @@ export class SimulatedRun {
 
   #checkIntake(consumed: ReadonlyMap<number, number>): void {
     const offered = this.#requests.filter(({ isOffered, hasBegun }) => isOffered && hasBegun);
+    const entries = this.#flow.graph.vertices.filter(({ isIngress }) => isIngress).map(({ node }) => node.name);
     this.broken.push(
       ...brokenIntake(this.#history, {
         requests: offered.map((request) => ({
           name: nameOf(request),
           tenant: request.tenant,
           traceId: request.traceId,
+          input: request.message.payload,
           delivered: this.#intake.delivered.get(request) ?? [],
         })),
         left: this.#intake
           .after(consumed)
           .map(({ request, lane, sequence }) => `item ${sequence} of lane ${lane}, ${nameOf(request)},`),
+        entries: new Set(entries),
       }),
     );
   }
