@@ -19,7 +19,7 @@ test.each([
   ["lost-budgets", /^Job \d+ has spent \d+ steps, .+ is right/m],
   ["lost-signals", /^The message of .+ was seen 0 times/m],
 ])("a planner with the defect %s is found out", { timeout: 120_000 }, async (defect, problem) => {
-  const { status, output } = await crash("--planner", "--defect", defect, "--kills", "15");
+  const { status, output } = await crash("--planner", "--defect", defect, "--kills", "30");
   expect(output).toMatch(problem);
   expect(status).toBe(1);
 });
