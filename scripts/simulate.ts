@@ -1,18 +1,22 @@
 // Runs random graphs under random schedules and checks the laws on each: `npm run simulate`, or for longer with `npm
 // run simulate -- --seeds 1000000`. A seed determines a graph, its callers, its faults and its schedule, and the
 // crashes of a second, durable run of it; `--from` sets the first seed. A seed that breaks a law does so every time.
+// `--planner` runs a planner, whose rules are checked, too: packages/planner/test/simulated-planner.ts.
 // `--digest` prints one hash of everything the seeds record: it changes only when a record, event or outcome changes.
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
+import { SimulationError } from "penguiflow/testing";
 import { oneSeed, type SeedReport } from "../packages/core/test/laws/one-seed.ts";
-import { readCommandLine, wholeNumber } from "./command-line.ts";
+import { simulatePlanner } from "../packages/planner/test/simulated-planner.ts";
+import { readCommandLine, refuse, wholeNumber } from "./command-line.ts";
 
-const USAGE = `Usage: npm run simulate -- [--seeds n] [--from seed] [--digest]
+const USAGE = `Usage: npm run simulate -- [--seeds n] [--from seed] [--digest] [--planner]
 
-  --seeds   number of random graphs, 10000 when left out
-  --from    first seed, 1 when left out
-  --digest  prints one hash of everything the seeds record
+  --seeds    number of random graphs, 10000 when left out
+  --from     first seed, 1 when left out
+  --digest   prints one hash of everything the seeds record
+  --planner  runs a planner with random models, tools and people, in place of random graphs
 
 The exit status is 1 when a seed breaks a law.`;
 
@@ -102,9 +106,15 @@ async function simulate(): Promise<void> {
     seeds: { type: "string", default: "10000" },
     from: { type: "string", default: "1" },
     digest: { type: "boolean", default: false },
+    planner: { type: "boolean", default: false },
   });
   const seeds = wholeNumber("seeds", given.seeds);
   const from = wholeNumber("from", given.from);
+  if (given.planner) {
+    if (given.digest) refuse('Option "--digest" is for random graphs alone');
+    await simulatePlanners(from, seeds);
+    return;
+  }
   const end = from + seeds;
   let next = from;
   const sum = {
@@ -176,6 +186,28 @@ async function simulate(): Promise<void> {
       `${totalOf(sum.faults)} faults:\n${listOf(sum.faults)}` +
       (given.digest ? `Digest of seeds ${from} to ${end - 1}: ${digest.hex}\n` : ""),
   );
+}
+
+/** Runs a planner under each seed. */
+async function simulatePlanners(from: number, seeds: number): Promise<void> {
+  const startedAt = performance.now();
+  try {
+    const range = Array.from({ length: seeds }, (_, index) => from + index);
+    const { requests, crashes, outcomes, faults } = await simulatePlanner(range);
+    const seconds = Math.round((performance.now() - startedAt) / 1000);
+    process.stdout.write(
+      `${seeds} seeds of a planner in ${seconds} s: its rules and L1 to L11 hold\n` +
+        `${crashes} times its process ended in the middle of its work, and another went on\n` +
+        `${requests} runs:\n${listOf(new Map(Object.entries(outcomes)))}` +
+        `Faults:\n${listOf(new Map(Object.entries(faults)))}`,
+    );
+  } catch (error) {
+    if (!(error instanceof SimulationError)) throw error;
+    process.stdout.write(
+      `${error.message}\n\nRun it again: npm run simulate -- --planner --seeds 1 --from ${error.seed}\n`,
+    );
+    process.exitCode = 1;
+  }
 }
 
 if (isMainThread) {
