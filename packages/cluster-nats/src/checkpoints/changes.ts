@@ -34,9 +34,11 @@ export function changesOf(batch: CheckpointBatch, known: Known): Change[] {
   const gone = new Set(batch.remove);
   const forgotten = new Set(forget);
   const kept = new Set(keep.map(({ run }) => run));
+  const put = new Set(batch.put.map(({ run }) => run));
   // rows go when neither a checkpoint nor an outcome of their run is left
   const isLeft = (run: number): boolean =>
-    (!gone.has(run) && known.entries.has(run)) || (!forgotten.has(run) && (kept.has(run) || known.outcomes.has(run)));
+    (!gone.has(run) && (put.has(run) || known.entries.has(run))) ||
+    (!forgotten.has(run) && (kept.has(run) || known.outcomes.has(run)));
   const rowless = new Set([...gone, ...forgotten].filter((run) => !isLeft(run)));
   const changes: Change[] = [];
   for (const entry of batch.put) if (!gone.has(entry.run)) changes.push([`entry ${entry.run}`, entry]);
