@@ -6,7 +6,8 @@ export interface Shipped {
   readonly by: string;
 }
 
-const pack = payloadNode("pack", async (item: string, ctx): Promise<string> => {
+// one at a time in each partition, so that there is work for all
+const pack = payloadNode({ name: "pack", policy: { concurrency: 1 } }, async (item: string, ctx): Promise<string> => {
   await ctx.sleep(20);
   return `a box with ${item}`;
 });

@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { cluster, hostBackend, ipcChannel, memoryBackend } from "@penguiflow/cluster";
 import { orders } from "./flow.ts";
 
@@ -28,6 +29,8 @@ export async function main(): Promise<ReadonlyMap<string, number>> {
   const shipped = new Map<string, number>();
   try {
     await using client = cluster({ name: "shop", backend, partitions: 12, leaseMs: 1_000 }).client();
+    // each takes its share of the partitions as it joins
+    while ((await client.load(orders)).members < workers.size) await sleep(50);
     let answers = 0;
     const answered = Array.from({ length: ORDERS }, async (_, index) => {
       const { item, by } = await client.call(orders, `tent ${index}`, { id: `order-${index}` });
