@@ -87,7 +87,7 @@ function assemble(broker: Broker, name: string): ClusterBackend {
     results: new NatsResultStore(broker, streams.results, name),
     registry: new NatsRegistry(broker, streams.registry, name, wire),
     wire,
-    limits: { offerBytes: bodyBytes, wireBytes: bodyBytes },
+    limits: { offerBytes: bodyBytes },
     async [Symbol.asyncDispose]() {
       intake[Symbol.dispose]();
       await close(connection);

@@ -37,7 +37,7 @@ export function remoteBackend(channel: Channel): ClusterBackend {
     results: resultsOver(calls),
     registry: registryOver(calls),
     wire: wireOver(calls),
-    limits: { offerBytes: 16_777_216, wireBytes: 16_777_216 },
+    limits: { offerBytes: 16_777_216 },
     [Symbol.asyncDispose]: async () => calls[Symbol.dispose](),
   };
 }

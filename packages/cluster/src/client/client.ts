@@ -306,7 +306,6 @@ export class Client implements AsyncDisposable {
       },
       inbox: this.#inbox,
       keepMs,
-      at: now,
     };
   }
 

@@ -16,8 +16,6 @@ export interface CallCommand {
   readonly inbox: string;
   /** Milliseconds for which the outcome is kept. */
   readonly keepMs: number;
-  /** Epoch milliseconds at which the caller sent it. */
-  readonly at: number;
 }
 
 /** Options of a call that reach its trace. */

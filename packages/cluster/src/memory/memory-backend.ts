@@ -17,7 +17,7 @@ export function memoryBackend(options: MemoryIntakeOptions = {}): ClusterBackend
     results: new MemoryResultStore(),
     registry,
     wire: new MemoryWire(),
-    limits: { offerBytes: 16_777_216, wireBytes: 16_777_216 },
+    limits: { offerBytes: 16_777_216 },
     [Symbol.asyncDispose]: async () => registry[Symbol.dispose](),
   };
 }

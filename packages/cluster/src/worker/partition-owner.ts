@@ -157,7 +157,6 @@ export class PartitionOwner {
       this.#isOpen = false;
       attaching[Symbol.dispose]();
       await run.stop({ drainMs: lost.signal.aborted ? 0 : drainMs });
-      backend.wire.publish(`released/${this.#name}`, toBytes({}));
     }
   }
 

@@ -96,8 +96,8 @@ export class Worker implements AsyncDisposable {
   }
 
   /**
-   * Leaves the cluster: hands every partition over, each once its handlers have finished or `timeoutMs` has passed.
-   * What is unfinished then goes on elsewhere. Idempotent.
+   * Leaves the cluster: hands every partition over, each once its handlers have finished or `drainMs` has passed.
+   * The rest goes on elsewhere. Idempotent.
    */
   drain(): Promise<DrainReport> {
     return (this.#draining ??= this.#drain());

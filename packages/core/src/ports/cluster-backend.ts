@@ -11,6 +11,6 @@ export interface ClusterBackend extends AsyncDisposable {
   readonly results: ResultStore;
   readonly registry: Registry;
   readonly wire: Wire;
-  /** Largest bodies, in bytes. */
-  readonly limits: { readonly offerBytes: number; readonly wireBytes: number };
+  /** Largest body of an offer, in bytes. */
+  readonly limits: { readonly offerBytes: number };
 }

@@ -43,7 +43,7 @@ export async function postgresBackend(given: PostgresBackendOptions): Promise<Cl
     results: new PostgresResultStore(database, tables),
     registry: new PostgresRegistry(database, tables, wire),
     wire,
-    limits: { offerBytes: MOST_BYTES, wireBytes: MOST_BYTES },
+    limits: { offerBytes: MOST_BYTES },
     async [Symbol.asyncDispose]() {
       await wire.flush();
       await listener[Symbol.asyncDispose]();
