@@ -277,6 +277,34 @@ test("a question that another release asks beside those that wait has its own an
   await flow.stop();
 });
 
+test("a question that was asked while an answer was checked, and parked no message, need not be asked again", async () => {
+  const checkpoints = new MemoryCheckpointStore();
+  const colors = gate();
+  const validate = (): Promise<never> => new Promise(() => {});
+  const { flow } = release(checkpoints, async (ctx) => {
+    const [size, color] = await Promise.all([
+      ctx.pause({ reason: "size", resumeSchema: { "~standard": { version: 1, vendor: "test", validate } } }),
+      colors.passed.then(() => ctx.pause({ reason: "color" })),
+    ]);
+    return { size, color };
+  });
+  const [size] = pausesOf(await flow.outcome("p", { traceId: "t" }));
+  const resumed = flow.pauses.resume(size?.token as string, "XL");
+  await settle();
+  colors.open();
+  await settle();
+  // stores the trace as it is
+  await flow.signal("t", "go on", 1);
+  await flow.stop();
+  expect((await resumed).status).toBe("stopped");
+
+  const { flow: later } = release(checkpoints, inTurn("size"));
+  const { payload } = (await within(4_000, later.fetch({ traceId: "t" }))) as { payload: unknown };
+  expect(payload).toEqual({ size: "XL" });
+  expect((await later.ready()).changed).toEqual([]);
+  await later.stop();
+});
+
 test("two pauses of one handler need two names: their answers could not be told apart", async () => {
   const { flow } = release(new MemoryCheckpointStore(), async (ctx) => ({
     both: await Promise.all([ctx.pause({ reason: "approve?" }), ctx.pause({ reason: "approve?" })]),

@@ -21,7 +21,6 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
     items.push(savedItem(failed, "handler"));
   const outcome = outcomeOf(engine, trace);
   if (items.length === 0 && results.length === 0 && outcome === undefined) return undefined;
-  const { lasting } = trace;
   return {
     headers: trace.headers,
     startedAt: Math.round(engine.clock.epochNow() - Math.max(0, engine.clock.now() - trace.startedAt)),
@@ -42,25 +41,7 @@ export function stateOf(engine: DurableHost, trace: Trace, failed?: Attempt): Sa
     ...(trace.isOpen ? signalsOf(trace) : {}),
     ...closedOf(trace),
     ...callsOf(engine, trace),
-    ...(lasting === null || lasting.pauses.size === 0
-      ? {}
-      : {
-          pauses: [...lasting.pauses.values()].map(
-            ({ key, name, token, signal, node, path, reason, payload, expiresAt, goesOn, answer }) => ({
-              key,
-              ...(name === undefined ? {} : { name }),
-              ...(token === undefined ? {} : { token }),
-              ...(signal === undefined ? {} : { signal }),
-              node,
-              ...(path.length === 0 ? {} : { path }),
-              reason,
-              ...(payload === undefined ? {} : { payload: toPlain(payload) }),
-              ...(expiresAt === undefined ? {} : { expiresAt }),
-              ...(goesOn ? { goesOn } : {}),
-              ...(answer === undefined ? {} : { answer: { ...answer, value: toPlain(answer.value) } }),
-            }),
-          ),
-        }),
+    ...pausesOf(trace),
   };
 }
 
@@ -96,6 +77,27 @@ function outcomeOf({ durable }: DurableHost, { sink }: Trace): SavedOutcome | un
 function hasUnreadError({ sink }: Trace): boolean {
   if (sink instanceof RookerySink) for (const { item } of sink.kept ?? []) if (item instanceof Error) return true;
   return false;
+}
+
+/** Returns the pauses for which a message was parked. Nobody was told of the others: their handlers ask for them anew. */
+function pausesOf({ lasting }: Trace): Pick<SavedTrace, "pauses"> {
+  if (lasting === null || lasting.pauses.size === 0) return {};
+  const begun = [...lasting.pauses.values()].filter(({ hasBegun }) => hasBegun);
+  if (begun.length === 0) return {};
+  const pauses = begun.map(({ key, name, token, signal, node, path, reason, payload, expiresAt, goesOn, answer }) => ({
+    key,
+    ...(name === undefined ? {} : { name }),
+    ...(token === undefined ? {} : { token }),
+    ...(signal === undefined ? {} : { signal }),
+    node,
+    ...(path.length === 0 ? {} : { path }),
+    reason,
+    ...(payload === undefined ? {} : { payload: toPlain(payload) }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(goesOn ? { goesOn } : {}),
+    ...(answer === undefined ? {} : { answer: { ...answer, value: toPlain(answer.value) } }),
+  }));
+  return { pauses };
 }
 
 function signalsOf({ lasting }: Trace): Pick<SavedTrace, "signals"> {

@@ -2,9 +2,9 @@ import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import type { PauseTicket } from "../../message/outcome.ts";
 import type { Pause, Trace } from "../state/trace.ts";
 
-/** Whether it is a pause that can be answered. */
-export function isOpenPause({ token, answer }: Pause): boolean {
-  return token !== undefined && answer === undefined;
+/** Whether it is a pause that can be answered: its message was parked for it, so that it is stored. */
+export function isOpenPause({ token, hasBegun, answer }: Pause): boolean {
+  return token !== undefined && hasBegun && answer === undefined;
 }
 
 /** Returns what a caller needs to answer a pause. */

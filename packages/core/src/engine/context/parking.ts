@@ -160,7 +160,8 @@ function whyParked(asked: readonly Pause[]): string {
 
 /** Describes the wait of an attempt that is about to be parked. */
 function parkedUntil(asked: readonly Pause[]): string {
-  if (asked.some(isOpenPause)) return "has paused: its handler is called again when there is an answer";
+  if (asked.some(({ token, answer }) => token !== undefined && answer === undefined))
+    return "has paused: its handler is called again when there is an answer";
   return asked.some(({ signal }) => signal !== undefined)
     ? "waits for a signal: its handler is called again when there is one"
     : "sleeps: its handler is called again when the sleep is over";

@@ -1,5 +1,6 @@
 import {
   create,
+  type FlowOptions,
   formatSseEvent,
   MemoryCheckpointStore,
   payloadNode,
@@ -8,11 +9,11 @@ import {
   streamFlow,
 } from "penguiflow";
 import { durable } from "penguiflow/durable";
-import { TestClock } from "penguiflow/testing";
+import { settle, TestClock } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
-import { HeldCheckpoints } from "../../durable/cut-checkpoint-store.ts";
-import { isPending } from "../../fixtures/quiet-flow.ts";
-import { rejection, within } from "../../fixtures/watched-flow.ts";
+import { CutCheckpoints, HeldCheckpoints } from "../../durable/cut-checkpoint-store.ts";
+import { gate, isPending } from "../../fixtures/quiet-flow.ts";
+import { logbook, rejection, within } from "../../fixtures/watched-flow.ts";
 
 const start = () => payloadNode("start", (order: string) => order);
 const approve = () =>
@@ -40,6 +41,32 @@ function pair(asking: ReturnType<typeof approve> | ReturnType<typeof measure>) {
   const clock = new TestClock();
   const [first, packing] = [start(), slow()];
   return { clock, flow: create(first.to(asking, packing), { clock }).run() };
+}
+
+/** Creates a flow whose handler asks for the color while the answer about the size is checked. */
+function checking(options: FlowOptions = {}) {
+  const [colors, check] = [gate(), gate()];
+  const validate = (value: unknown) => check.passed.then(() => ({ value: String(value) }));
+  const choose = payloadNode("choose", async (order: string, ctx) => {
+    const [size, color] = await Promise.all([
+      ctx.pause({ reason: "Size?", resumeSchema: { "~standard": { version: 1, vendor: "test", validate } } }),
+      colors.passed.then(() => ctx.pause<string>({ reason: "Color?" })),
+    ]);
+    return `${size} ${color} ${order}`;
+  });
+  const begin = start();
+  const flow = create(begin.to(approve(), choose), { graceMs: 5, ...options }).run();
+  /** Begins a trace and resolves once the color is asked for. Resolves with the token of the other open question. */
+  const asked = async (): Promise<string> => {
+    await readAll(flow.stream("tent", { id: "t" }));
+    const [open, size] = (await flow.pauses.list()).map(({ token }) => token) as [string, string];
+    flow.pauses.resume(size, "big").catch(() => {});
+    await settle();
+    colors.open();
+    await settle();
+    return open;
+  };
+  return { flow, check, asked };
 }
 
 const toldOf = (item: StreamItem<unknown> | undefined): unknown =>
@@ -135,6 +162,28 @@ describe("a reader of a stream", () => {
     await items.return();
   });
 
+  test.each(["stream", "follow", "resumeStream"] as const)(
+    "that comes while an answer is checked hears once of a question that its handler has asked meanwhile: by %s",
+    async (how) => {
+      const { flow, check, asked } = checking();
+      const open = await asked();
+      const items = {
+        stream: () => flow.stream("tent", { id: "t" }),
+        follow: () => flow.recovery.follow("t"),
+        resumeStream: () => flow.pauses.resumeStream(open, "Maria"),
+      };
+      const all = readAll(await items[how]());
+      await settle();
+      check.open();
+      expect(await all).toEqual([
+        how === "resumeStream" ? "tent by Maria" : "Approve? (pause)",
+        "Color? (pause)",
+        "TRACE_PAUSED",
+      ]);
+      await flow.stop();
+    },
+  );
+
   test("hears of a pause in a playbook, which the handler that called it has", async () => {
     const inner = create(approve().to(), { name: "inner" });
     const [first, packing] = [start(), slow()];
@@ -200,6 +249,21 @@ describe("a reader of a stream", () => {
       ["two", "", "two (pause)", "TRACE_PAUSED"],
     ]);
   });
+});
+
+test("a durable flow lists no question that is not stored: each token works after a crash", async () => {
+  const checkpoints = new MemoryCheckpointStore();
+  const process = new CutCheckpoints(checkpoints);
+  const before = checking({ durability: durable({ checkpoints: process }), logger: logbook() });
+  await before.asked();
+  const listed = await before.flow.pauses.list();
+  process.cut();
+  await before.flow.stop();
+  expect(listed.map(({ reason }) => reason)).toContain("Approve?");
+
+  const after = checking({ durability: durable({ checkpoints }) });
+  for (const { token } of listed) await after.flow.pauses.answer(token, "any");
+  await after.flow.stop();
 });
 
 describe("formatSseEvent", () => {
