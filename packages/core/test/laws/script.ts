@@ -173,7 +173,8 @@ export function expectationOf(
     const isTooLong = node.timeoutMs !== undefined && durationOf(deed) > node.timeoutMs;
     if (isFallback && (deed.failures > node.maxRetries || isTooLong)) {
       // a handler that cannot see its abort returns late, after each attempt: its returns cannot be predicted
-      if (isTooLong) late.add(keyOf(place, parcel.id, hops));
+      const stallsOn = node.kind === "bare" && deed.failsBy === "stall";
+      if (isTooLong || stallsOn) late.add(keyOf(place, parcel.id, hops));
       const early = node.maxRetries === 0 ? deed.acts.slice(0, deed.failsAt) : [];
       follow(early.flatMap((act) => (act.act === "emit" ? [act.output] : [])));
       follow(deed.fallback === undefined ? [] : [deed.fallback]);
