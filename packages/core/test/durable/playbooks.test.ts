@@ -557,6 +557,87 @@ test("a playbook that its handler does not await is cancelled when its message c
   await machine.clock.advance(10);
 });
 
+describe("a playbook that fails while its handler works", () => {
+  /** Creates a playbook whose handler fails when its nap is over, before it waits again. */
+  function failing(machine: Machine, wait: (ctx: Context) => Promise<unknown>) {
+    const napping = machine.noting("napping", async (n, ctx) => {
+      if (machine.begun.filter((name) => name === "napping").length > 1) throw new Error("as planned");
+      await Promise.all([ctx.sleep(10, { name: "nap" }), wait(ctx)]);
+      return n;
+    });
+    return create(napping.to(), { name: "failing", graceMs: 5 });
+  }
+
+  test("waits for no signal any more: one goes to the handler that waits after it", async () => {
+    const machine = new Machine();
+    const playbook = failing(machine, (ctx) => ctx.signals("go").next());
+    const { flow } = await machine.start(async (n, ctx) => {
+      await ctx.callPlaybook(playbook, n).catch(() => {});
+      return (await ctx.signals("go").next()).value;
+    });
+    const called = flow.call(1, { traceId: "t" });
+    await machine.clock.advance(10);
+    expect(machine.begun).toEqual(["caller", "napping", "napping", "caller"]);
+    await flow.signal("t", "go", "now");
+    expect(await within(2_000, called)).toBe("now");
+  });
+
+  test("waits for no signal any more, even when it fails in the step in which it begins to wait", async () => {
+    const machine = new Machine();
+    const hasty = machine.noting("hasty", (_, ctx) => {
+      void ctx.signals("go").next();
+      throw new Error("as planned");
+    });
+    const playbook = create(hasty.to(), { name: "hasty" });
+    const { flow } = await machine.start(async (n, ctx) => {
+      await ctx.callPlaybook(playbook, n).catch(() => {});
+      return (await ctx.signals("go").next()).value;
+    });
+    const called = flow.call(1, { traceId: "t" });
+    await settle();
+    await flow.signal("t", "go", "now");
+    expect(await within(2_000, called)).toBe("now");
+  });
+
+  test("asks no question any more: its trace waits for no answer", async () => {
+    const machine = new Machine();
+    const playbook = failing(machine, (ctx) => ctx.pause({ reason: "how many?" }));
+    const { flow } = await machine.start(async (n, ctx) => {
+      await ctx.callPlaybook(playbook, n).catch(() => {});
+      await ctx.sleep(1_000, { name: "later" });
+      return n;
+    });
+    const [pause] = pausesOf(await within(2_000, flow.outcome(1, { traceId: "t" })));
+    await machine.clock.advance(10);
+    expect(machine.begun).toEqual(["caller", "napping", "napping", "caller"]);
+    expect(await flow.pauses.list()).toEqual([]);
+    expect(await codeOf(flow.pauses.resume(pause?.token as string, 7))).toBe("PAUSE_USED");
+  });
+
+  test("leaves no answer that a handler of the next process would have to ask for", async () => {
+    const machine = new Machine();
+    const asking = machine.noting("asking", async (_, ctx) => {
+      await ctx.pause({ reason: "how many?" });
+      throw new Error("as planned");
+    });
+    const playbook = create(asking.to(), { name: "asking" });
+    const work: Work = async (n, ctx) => {
+      await ctx.callPlaybook(playbook, n).catch(() => {});
+      await ctx.sleep(1_000, { name: "later" });
+      return n;
+    };
+    const before = await machine.start(work);
+    const [pause] = pausesOf(await within(2_000, before.flow.outcome(1, { traceId: "t" })));
+    await before.flow.pauses.answer(pause?.token as string, 7);
+    await settle();
+    await before.kill();
+    const after = await machine.start(work);
+    await machine.clock.advance(1_000);
+    expect(await after.fetch()).toBe(1);
+    expect((await after.flow.ready()).changed).toEqual([]);
+  });
+});
+
 describe("a playbook that has changed since the crash", () => {
   /** Leaves a trace at node "second" of a playbook. */
   async function left(machine: Machine) {

@@ -296,6 +296,7 @@ function pausesOf({ pauses = [] }: SavedTrace): Pause[] {
       goesOn,
       hasBegun: true,
       askedBy: undefined,
+      trace: undefined,
       goOnWaiting: undefined,
       answer: answer === undefined ? undefined : { ...answer, value: fromPlain(answer.value) },
       refuse: undefined,

@@ -107,6 +107,7 @@ export class Parking {
     for (const pause of outermost(attempt).trace.lasting?.pauses.values() ?? []) {
       if (!this.isOwn(pause, attempt)) continue;
       pause.askedBy = caller;
+      pause.trace = attempt.trace;
       pause.goOnWaiting = () => this.#requeue(attempt);
     }
   }

@@ -221,12 +221,12 @@ export class Pausing {
     const { lasting } = trace;
     if (lasting === null) return;
     if (trace.origin !== null) {
-      const { pauses } = outermostTrace(trace).lasting ?? {};
-      for (const paused of lasting.paused)
-        this.drop(
-          paused,
-          [...(pauses?.values() ?? [])].filter((pause) => this.parking.isOwn(pause, paused)),
-        );
+      const outer = outermostTrace(trace);
+      const pauses = [...(outer.lasting?.pauses.values() ?? [])];
+      this.pauses.drop(
+        outer,
+        pauses.filter((pause) => pause.trace === trace),
+      );
     } else this.pauses.ended(trace);
     lasting.paused.clear();
     this.resting.stir(trace);
@@ -254,6 +254,8 @@ export class Pausing {
     const { more } = root;
     const { trace } = outermost(attempt);
     this.pauses.add(trace, pause);
+    // the end of a playbook's trace ends its pauses, even if that comes before its message is parked
+    root.trace.lasting ??= new Lasting();
     // every pause of this step is parked together: parking at the first would hide the others from the caller
     if (more.asked.push(pause) === 1) this.#engine.agenda.beforeRunning(() => this.parking.park(root));
     return this.#engine.waits.wait(attempt, () => undefined);
@@ -298,6 +300,7 @@ function askedAt(attempt: Attempt, key: string, askedBy: Attempt) {
     node: attempt.node,
     path: pathOf(attempt.trace),
     askedBy,
+    trace: askedBy.trace,
     token: undefined,
     signal: undefined,
     payload: undefined,

@@ -100,6 +100,8 @@ export interface Pause {
    * run has requested it.
    */
   askedBy: Attempt | undefined;
+  /** Trace of the message that is parked for it; `undefined` while its playbook is not restored. */
+  trace: Trace | undefined;
   /** Requeues the paused attempt that waits for its answer. */
   goOnWaiting: (() => void) | undefined;
   answer: PauseAnswer | undefined;
