@@ -4,6 +4,7 @@ import {
   type FlowError,
   joinK,
   MemoryCheckpointStore,
+  MemoryStateStore,
   type Message,
   node,
   payloadNode,
@@ -99,6 +100,25 @@ describe("a stream that is accepted before it is read", () => {
     expect(
       (await within(1_000, all)).map((one) => (one.status === "rejected" ? (one.reason as FlowError).code : "")),
     ).toEqual(["DEADLINE_EXCEEDED", "WAIT_ABORTED", "FLOW_STOPPED"]);
+  });
+
+  test("is refused by a flow that stops, without the check of a schema that may hang", async () => {
+    const clock = new TestClock();
+    const hang = payloadNode(
+      { name: "hang", input: z.string().refine(() => new Promise<boolean>(() => {})) },
+      (text) => text,
+    );
+    const quick = payloadNode("quick", (text: string) => text);
+    const stateStore = new MemoryStateStore();
+    stateStore.saveEvents = () => new Promise(() => {});
+    const flow = create(hang.to(), quick.to(), { clock, stateStore, graceMs: 10 }).run();
+    await flow.call("x", { to: "quick" });
+    const stopped = flow.stop();
+    await settle();
+    // the stop waits for the store
+    const refused = rejection(flow.stream("x", { to: "hang" }).accepted());
+    await passing(clock, stopped);
+    expect(await within(1_000, refused)).toMatchObject({ code: "FLOW_STOPPED" });
   });
 
   test("waits for room where the entry node's edge is full", async () => {

@@ -12,9 +12,10 @@ import {
 } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
+import { wrapPartition } from "../../src/testing/kit/wrap-partition.ts";
 import { contentsOf, CutCheckpoints } from "../durable/cut-checkpoint-store.ts";
 import { gate, passing } from "../fixtures/quiet-flow.ts";
-import { logbook, rejection } from "../fixtures/watched-flow.ts";
+import { logbook, rejection, within } from "../fixtures/watched-flow.ts";
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const at = (sequence: number, lane = 0) => ({ lane, sequence });
@@ -339,6 +340,34 @@ describe("an item of an intake", () => {
     expect(into.told()).toEqual(["late exhausted"]);
     opened.open();
     await passing(clock, run.stop(), 5);
+  });
+
+  test("is refused by a run that stops, even where it would have to wait for one before it", async () => {
+    const [closing, closed] = [gate(), gate()];
+    const memory = new MemoryCheckpointStore();
+    const checkpoints: CheckpointStore = {
+      open: async (lease) => {
+        const partition = await memory.open(lease);
+        return wrapPartition(partition, {
+          close: () => {
+            closing.open();
+            return closed.passed.then(() => partition.close());
+          },
+        });
+      },
+    };
+    const run = started(checkpoints, outbox(), { options: { limits: { rookeryMaxSize: 1 } } });
+    await run.ready();
+    const stopped = run.stop();
+    await closing.passed;
+    const refused = [1, 2].map((n) => rejection(run.accept("double", { id: `t${n}`, consumed: at(n) })));
+    await settle();
+    closed.open();
+    await stopped;
+    expect(await within(2_000, Promise.all(refused))).toMatchObject([
+      { code: "FLOW_STOPPED" },
+      { code: "FLOW_STOPPED" },
+    ]);
   });
 
   test("takes the options of its call: its budget limits the trace", async () => {

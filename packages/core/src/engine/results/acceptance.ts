@@ -11,6 +11,8 @@ import type { Edge } from "../state/worker.ts";
 export interface AcceptanceHost {
   readonly clock: Clock;
   readonly timers: TimerWheel;
+  /** Whether every trace is being ended. A check that starts now is refused. */
+  readonly isEnding: boolean;
   enter(trace: Trace, message: Message, edges: readonly Edge[], settle: (failure: Error | undefined) => void): boolean;
 }
 
@@ -31,12 +33,14 @@ export class Acceptance {
    * @throws FlowError `INPUT_INVALID`
    */
   async check(message: Message, edges: readonly Edge[], signals: readonly AbortSignal[]): Promise<void> {
-    const checks = edges.map(({ target }) => target.checkInput?.(message)).filter((check) => check instanceof Promise);
-    if (checks.length === 0) return;
+    const { clock, timers, isEnding } = this.#engine;
     const { traceId, headers, deadlineAt } = message;
     const refusal = (code: FlowErrorCode, why: string, cause?: unknown): FlowError =>
       new FlowError({ code, message: `Cannot accept a message: ${why}`, traceId, tenant: headers.tenant, cause });
-    const { clock, timers } = this.#engine;
+    const stopped = (): FlowError => refusal(FlowErrorCode.FLOW_STOPPED, "the flow was stopped");
+    if (isEnding) throw stopped();
+    const checks = edges.map(({ target }) => target.checkInput?.(message)).filter((check) => check instanceof Promise);
+    if (checks.length === 0) return;
     const given = Promise.withResolvers<never>();
     const releases = signals.map((signal) =>
       onAbort(signal, (cause) => given.reject(refusal(FlowErrorCode.WAIT_ABORTED, "the caller has left", cause))),
@@ -47,7 +51,7 @@ export class Acceptance {
       const timer = timers.after(Math.max(0, deadlineAt - clock.epochNow()), late);
       releases.push(() => timer.cancel());
     }
-    const stop = (): void => given.reject(refusal(FlowErrorCode.FLOW_STOPPED, "the flow was stopped"));
+    const stop = (): void => given.reject(stopped());
     this.#waiting.add(stop);
     try {
       await Promise.race([Promise.all(checks), given.promise]);

@@ -22,6 +22,8 @@ export interface OutcomeDeliveryHost {
   };
   readonly durable: DurableRun | undefined;
   readonly ledger: Ledger;
+  /** Whether every trace is being ended. An accept that waits for room then fails. */
+  readonly isEnding: boolean;
   /** Called when an outcome is delivered. */
   outcomeDelivered(): void;
 }
@@ -49,7 +51,6 @@ export class OutcomeDelivery {
   #waiting: (() => void)[] = [];
   /** Items that wait for room. */
   readonly #items = new Set<TraceKey & { readonly position: Position }>();
-  #isClosed = false;
 
   constructor(engine: OutcomeDeliveryHost) {
     this.#engine = engine;
@@ -91,7 +92,7 @@ export class OutcomeDelivery {
     if (!isFull()) return;
     const item = { ...key, position };
     this.#items.add(item);
-    while (isFull() && !this.#isClosed) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (isFull() && !this.#engine.isEnding) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#items.delete(item);
   }
 
@@ -117,7 +118,6 @@ export class OutcomeDelivery {
 
   /** Lets accepts that wait for room fail, because the run ends. */
   close(): void {
-    this.#isClosed = true;
     this.#goOn();
   }
 
@@ -132,7 +132,7 @@ export class OutcomeDelivery {
       const { traceId, tenant } = outcome;
       logger.warn("deliver_failed", { flow: name, traceId, tenant, error: errorPayload(error) });
       // a later run delivers it
-      if (this.#isClosed) return;
+      if (this.#engine.isEnding) return;
       timers.after(retryMs, () => void this.deliver(sink, outcome, Math.min(2 * retryMs, LONGEST_RETRY_MS)));
       return;
     }
