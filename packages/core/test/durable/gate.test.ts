@@ -275,6 +275,27 @@ describe("the checkpoint store's lease:", () => {
     await (await checkpoints.open({ partition: "flow", owner: "other", leaseMs: 1 })).close();
   });
 
+  test("a checkpoint store that answers late does not make a dead owner look alive", async () => {
+    const clock = new TestClock();
+    const memory = new MemoryCheckpointStore({ clock });
+    await memory.open({ partition: "flow", owner: "dead", leaseMs: 3_000 });
+    let answers = 0;
+    const late: CheckpointStore = {
+      async open(lease) {
+        try {
+          return await memory.open(lease);
+        } catch (error) {
+          if (++answers % 2 === 0) await new Promise<void>((resolve) => clock.setTimer(resolve, 400));
+          throw error;
+        }
+      },
+    };
+    const flow = flowOf(late, { leaseMs: 2_000 }, { clock });
+    await passing(clock, flow.ready(), 100);
+    expect(answers).toBeGreaterThan(4);
+    await passing(clock, flow.stop());
+  });
+
   test("a renewal that fails is logged and retried; one that is refused stops the flow", async () => {
     const clock = new TestClock();
     const memory = new MemoryCheckpointStore({ clock });

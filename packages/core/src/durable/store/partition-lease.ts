@@ -20,7 +20,8 @@ export interface PartitionLeaseHost {
 }
 
 /**
- * Interval for checking whether another process renews its lease, in milliseconds; then the tolerance for its expiry.
+ * Interval for checking whether another process renews its lease, in milliseconds; then the difference by which the
+ * clocks may drift apart meanwhile.
  */
 const LEASE_LOOK_MS = 250;
 const LEASE_TOLERANCE_MS = 50;
@@ -63,12 +64,12 @@ export class PartitionLease implements Lease {
     const { clock, options, timers } = engine;
     const { checkpoints, partition = options.name, owner, leaseMs } = this.#run.options;
     const patience = new Patience(timers, leaseMs);
-    let knownEnd: number | undefined;
+    let knownEnd = Number.POSITIVE_INFINITY;
     for (;;) {
+      const askedAt = clock.now();
       let opening: Promise<CheckpointPartition> | undefined;
       const open = (): Promise<CheckpointPartition> => (opening = checkpoints.open({ partition, owner, leaseMs }));
       try {
-        const askedAt = clock.now();
         const opened = await patience.wait("a request for the partition", open);
         this.confirm(askedAt);
         return new PatientPartition(opened, patience);
@@ -77,11 +78,12 @@ export class PartitionLease implements Lease {
         if (error instanceof Unanswered) opening?.then(async (opened) => await this.release(opened)).catch(() => {});
         if (!hasCode(error, FlowErrorCode.PARTITION_LEASED) || !options.waitsForLease) throw error;
         const endsInMs = Number(error.details?.["endsInMs"]);
-        const end = clock.now() + endsInMs;
-        const isAlive = knownEnd !== undefined && end > knownEnd + LEASE_TOLERANCE_MS;
+        // measured at some instant between question and answer, which may be far apart
+        const isAlive = askedAt + endsInMs > knownEnd + LEASE_TOLERANCE_MS;
         if (isAlive || engine.isStopping || !Number.isFinite(endsInMs)) throw orOwnedHere(error);
-        if (knownEnd === undefined) options.logger.warn("lease_awaited", { flow: options.name, ...error.details });
-        knownEnd = end;
+        if (knownEnd === Number.POSITIVE_INFINITY)
+          options.logger.warn("lease_awaited", { flow: options.name, ...error.details });
+        knownEnd = Math.min(knownEnd, clock.now() + endsInMs);
         await new Promise<void>((resolve) => timers.after(Math.min(endsInMs + 1, LEASE_LOOK_MS), resolve));
       }
     }
