@@ -182,6 +182,33 @@ describe("the log", () => {
     }
   });
 
+  test("has an idempotent call before it begins: after a crash its turn is not asked for again", async () => {
+    let stored = "";
+    const checkpoints = new WatchedCheckpoints(new MemoryCheckpointStore(), async ({ put, logs }) => {
+      await turns(3);
+      stored += JSON.stringify([put, logs]);
+    });
+    const [begun, attempts]: [boolean[], number[]] = [[], []];
+    const put = reads(
+      "put",
+      (_, { attempt }) => {
+        begun.push(stored.includes("tent"));
+        attempts.push(attempt);
+        if (attempt === 1) throw new Error("try again");
+        return "put";
+      },
+      { effects: "idempotent", maxRetries: 1 },
+    );
+    const model = scriptedModel([{ calls: [{ tool: "put", args: { text: "tent" } }] }, "Done"]);
+    const flow = { durability: durable({ checkpoints }) };
+    const planner = running(createPlanner({ name: "p", model, tools: [put], flow }));
+    expect(await planner.run("?")).toMatchObject({ status: "completed", output: "Done" });
+    expect([begun, attempts]).toEqual([
+      [true, true],
+      [1, 2],
+    ]);
+  });
+
   test("case 29: events of a planner below come up with its path, and carry the number of the stored one before", async () => {
     const below = scriptedModel([{ calls: [{ tool: "look", args: { text: "x" } }] }, "Seen below"]);
     const sub = createPlanner({ name: "sub", model: below, tools: [reads("look")] });

@@ -104,6 +104,7 @@ function answerTo(seed: number, prompt: LanguageModelV4Prompt, below: boolean): 
       "sign",
       "ask",
       "gone_look",
+      "render",
       "none",
       below ? "put" : "plan",
     );
@@ -202,6 +203,7 @@ function simulatedFlow(notes: Notes, ports: SimulationPorts, { seed, checkpoints
       { name: "lib", tools: [look], concurrency: 2, list: async () => [look] } satisfies ToolSource,
       gone,
       tool({ ...common, name: "put", effects: "idempotent", run: run("put") }),
+      tool({ ...common, name: "render", effects: "reads", background: true, run: run("render") }),
       tool({ ...common, name: "write", effects: "writes", maxRetries: 3, run: run("write") }),
       tool({ ...common, name: "sign", effects: "writes", approval: { expiresInMs: 5_000 }, run: run("sign") }),
       tool({

@@ -2,7 +2,17 @@ import { expect, test } from "vitest";
 import { simulatePlanner } from "./simulated-planner.ts";
 
 /** Kinds of calls and questions without which the rules were not put to the test. */
-const HAPPENS = ["run look", "run put", "run write", "run sign", "run ask", "checked plan", "approval", "input"];
+const HAPPENS = [
+  "run look",
+  "run put",
+  "run render",
+  "run write",
+  "run sign",
+  "run ask",
+  "checked plan",
+  "approval",
+  "input",
+];
 
 const range = (from: number, count: number): number[] => Array.from({ length: count }, (_, index) => from + index);
 

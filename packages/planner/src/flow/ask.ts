@@ -1,6 +1,6 @@
 import { type Context, type Message, node, type Schema, type SchemaResult } from "penguiflow";
 import type { EntryInit } from "../plan/entry.ts";
-import type { Call, Done } from "../plan/loop-state.ts";
+import { type Call, type Done, doneOf } from "../plan/loop-state.ts";
 import type { Decision } from "../plan/question.ts";
 import type { ToolOutput } from "../plan/tool-output.ts";
 import type { ListedTool } from "../tools/catalogue.ts";
@@ -36,8 +36,7 @@ export function askNode(parts: PlannerParts): LoopNode {
       output = errorOutput("TOOL_UNAVAILABLE", `"${call.tool}" cannot be used any more`);
     if (entries.length > 0) await log(ctx, parts, call.loop.spent.steps, entries);
     if (output === undefined) return await ctx.emit(next, { to: toolsNode((listed as ListedTool).source.name) });
-    const { loop, of, callId, providerId, tool } = call;
-    const done: Done = { loop, of, callId, providerId, tool, output, ms: 0, attempt: 0 };
+    const done: Done = { ...doneOf(call), output, ms: 0, attempt: 0 };
     await ctx.emit(done, { to: NODES.record });
   };
   return node(

@@ -1,5 +1,6 @@
 import { BudgetExhausted, type Context, type Message, node } from "penguiflow";
 import { outputNote, readOutput } from "../model/output.ts";
+import { startedOutput } from "../plan/background.ts";
 import type { Ending, Entry } from "../plan/entry.ts";
 import type { TurnPart } from "../plan/log-item.ts";
 import type { Call, Done, Loop, Turned } from "../plan/loop-state.ts";
@@ -25,7 +26,9 @@ export function dispatchNode(parts: PlannerParts): LoopNode {
   const handler = async ({ payload }: Message<Turned>, ctx: Context): Promise<void> => {
     const { loop, end, screened, isRevised } = payload;
     if (isRevised === true) return await ctx.emit(loop, { to: NODES.model });
-    if (end !== undefined) return await ctx.emit({ loop, end }, { to: NODES.answer });
+    // an answer that comes with its end was judged
+    if (end?.status === "completed") return await ctx.emit({ loop, end }, { to: NODES.answer });
+    if (end !== undefined) return await sendEnd(ctx, loop, end, NODES.answer);
     const entries = await ctx.log.read<Entry>(loop.at);
     const turn = entries.at(-1) as TurnEntry;
     const calls = turn.parts.filter((part): part is CallPart => part.type === "call");
@@ -33,12 +36,12 @@ export function dispatchNode(parts: PlannerParts): LoopNode {
     const ended = await endOf(parts, turn, screened);
     if (!("why" in ended)) {
       const isJudged = ended.status === "completed" && parts.critic !== undefined;
-      return await ctx.emit({ loop, end: ended }, { to: isJudged ? NODES.critic : NODES.answer });
+      return await sendEnd(ctx, loop, ended, isJudged ? NODES.critic : NODES.answer);
     }
     const isOutput = ended.code === "OUTPUT_INVALID";
     if (isOutput ? loop.isAskedAgain : loop.repairs >= parts.repairs) {
       const failed: Ending = { status: "failed", code: ended.code, message: ended.why, text: turn.text };
-      return await ctx.emit({ loop, end: failed }, { to: NODES.answer });
+      return await sendEnd(ctx, loop, failed, NODES.answer);
     }
     const at = await log(ctx, parts, turn.step, [{ type: "repair", why: ended.why }]);
     const next: Loop = isOutput ? { ...loop, at, isAskedAgain: true } : { ...loop, at, repairs: loop.repairs + 1 };
@@ -48,6 +51,11 @@ export function dispatchNode(parts: PlannerParts): LoopNode {
     { name: NODES.dispatch, policy: { maxRetries: 1, concurrency: Number.POSITIVE_INFINITY } },
     handler,
   ) as LoopNode;
+}
+
+/** Sends an end on; behind calls in the background, if there were any. */
+async function sendEnd(ctx: Context, loop: Loop, end: Ending, to: string): Promise<void> {
+  await ctx.emit({ loop, end }, { to: loop.hasBackground === true ? NODES.record : to });
 }
 
 /** Checks all calls of a turn, and sends them on. */
@@ -77,13 +85,18 @@ async function sendCalls(
         output: errorOutput("BUDGET_EXHAUSTED", "No call of a tool is left in the budget of this run"),
       };
   }
-  const loop: Loop = { ...before, spent: { ...spent, toolCalls } };
+  const begins = verdicts.some((verdict) => "listed" in verdict && verdict.listed.tool.background === true);
+  const loop: Loop = { ...before, spent: { ...spent, toolCalls }, ...(begins && { hasBackground: true }) };
   for (const [index, verdict] of verdicts.entries()) {
     const { callId, providerId, tool } = asked[index] as CallPart;
     const call = { loop, of: asked.length, callId, providerId, tool };
     if ("listed" in verdict) {
       const sent = callOf(call, verdict);
       ctx.emitNowait(sent, { to: nextOf(sent, verdict) });
+      if (sent.background === true) {
+        const begun: Done = { ...call, output: startedOutput(callId), ms: 0, attempt: 0, background: "begun" };
+        ctx.emitNowait(begun, { to: NODES.record });
+      }
     } else {
       const done: Done = { ...call, output: verdict.output, ms: 0, attempt: 0, ...stopOf(verdict) };
       ctx.emitNowait(done, { to: NODES.record });
@@ -93,8 +106,9 @@ async function sendCalls(
 
 function callOf(call: Pick<Call, "loop" | "of" | "callId" | "providerId" | "tool">, admitted: Admitted): Call {
   const { args, digest, asks, listed } = admitted;
-  const { effects, timeoutMs, maxRetries } = listed.tool;
-  return { ...call, args, digest, effects, timeoutMs, maxRetries, ...(asks !== undefined && { asks }) };
+  const { effects, timeoutMs, maxRetries, background } = listed.tool;
+  const rules = { effects, timeoutMs, maxRetries, ...(background === true && { background }) };
+  return { ...call, args, digest, ...rules, ...(asks !== undefined && { asks }) };
 }
 
 function nextOf({ asks }: Call, { listed: { source } }: Admitted): string {

@@ -33,7 +33,7 @@ export function planFlow<Output, Resources>(
       ...critics.map((critic) => critic.to(dispatch)),
       ask.to(...tools, record),
       ...tools.map((node) => node.to(record)),
-      record.to(gather, model),
+      record.to(gather, model, answer, ...critics),
       gather.to(model),
       answer.to(),
     ],

@@ -5,6 +5,7 @@ import type { Ending, Entry, EntryInit } from "../plan/entry.ts";
 import type { Loop, Recorded, Turned } from "../plan/loop-state.ts";
 import type { PromptPart } from "../plan/log-item.ts";
 import { verdictOf } from "../plan/verdict.ts";
+import { heardSince } from "./background.ts";
 import { askModel, type AskedModel } from "./model-call.ts";
 import { log, type LoopNode, MODEL_POLICY, NODES, type PlannerParts, whoOf } from "./parts.ts";
 import { partsOf, textOf } from "./begin.ts";
@@ -27,14 +28,19 @@ export function modelNode(parts: PlannerParts): LoopNode {
   const { clock, onExhausted } = parts;
   const handler = async ({ payload }: Message<Given>, ctx: Context): Promise<Turned> => {
     const loop = loopOf(payload);
-    const heard = await steered(parts, loop, ctx);
-    const stop = stopOf(payload) ?? heard.stop;
+    const steering = await steered(parts, loop, ctx);
+    const late = await heardSince(loop, ctx);
+    const stop = stopOf(payload) ?? steering.stop ?? late.stop;
     if (stop !== undefined) return { loop, end: { status: "failed", code: "POLICY_STOPPED", message: stop } };
     const step = loop.spent.steps + 1;
     const taken = takeStep(loop, ctx);
     const which = typeof taken === "string" ? taken : undefined;
     if (which !== undefined && onExhausted === "stop") return { loop, end: { status: "exhausted", which } };
-    const told = heard.said.map((said): Entry => ({ ...said, at: clock.epochNow(), step: step - 1 }));
+    const told = [...late.told, ...steering.said].map((one): Entry => ({
+      ...one,
+      at: clock.epochNow(),
+      step: step - 1,
+    }));
     const entries = [...(await ctx.log.read<Entry>()), ...told];
     const startedAt = clock.now();
     const isLast = which !== undefined;
@@ -70,14 +76,14 @@ export function modelNode(parts: PlannerParts): LoopNode {
 }
 
 /** Messages by which people steer the run, as the policies let them pass. */
-interface Heard {
+interface Steered {
   readonly said: readonly Extract<EntryInit, { type: "said" }>[];
   /** Reason of a policy that refuses one of them. */
   readonly stop?: string | undefined;
 }
 
 /** Takes the messages by which people steer the run, and shows them to the policies like its first one. */
-async function steered({ policies }: PlannerParts, loop: Loop, ctx: Context): Promise<Heard> {
+async function steered({ policies }: PlannerParts, loop: Loop, ctx: Context): Promise<Steered> {
   // signals are those of the whole run: a planner below would take what was said to the one above
   if (loop.path.length > 0) return { said: [] };
   const said: Extract<EntryInit, { type: "said" }>[] = [];

@@ -14,7 +14,7 @@ import {
 import { leftOf, lowest, type PlanBudget } from "../plan/budget.ts";
 import type { Json } from "../plan/json.ts";
 import type { Prompt } from "../plan/log-item.ts";
-import type { Call, Done, Loop, PlanInput } from "../plan/loop-state.ts";
+import { type Call, type Done, doneOf, type Loop, type PlanInput } from "../plan/loop-state.ts";
 import type { ToolOutput } from "../plan/tool-output.ts";
 import type { Caller } from "../plan/caller.ts";
 import type { Catalogue, ListedTool } from "../tools/catalogue.ts";
@@ -194,7 +194,12 @@ async function attempted({ gate, clock }: PlannerParts, attempt: Attempted): Pro
     return withoutSecrets(await gate.run(listed, args, context), secrets);
   };
   const key = ctx.idempotencyKey;
-  if (effects !== "writes" || goesOn === true) return await runAs(key);
+  if (effects === "reads" || goesOn === true) return await runAs(key);
+  if (effects === "idempotent") {
+    // stores the call before it begins: after a crash the model would be asked for its turn again, and call otherwise
+    await ctx.once(`stored/${key}`, () => null, { keep: "message", ifFailed: "run", ifUnknown: "run" });
+    return await runAs(key);
+  }
   /** Keeps a failure as a result: a call that has begun does not begin again. */
   const once = async (effectKey: string): Promise<ToolOutput> => {
     try {
@@ -320,17 +325,6 @@ function mayRetry(effects: Effects, error: unknown, retryable: boolean): boolean
   if (effects === "writes") return error instanceof ToolFailed && error.isNothingDone;
   if (error instanceof CallEnded) return false;
   return retryable && !(error instanceof ToolFailed && !error.retryable);
-}
-
-function doneOf({
-  loop,
-  of,
-  callId,
-  providerId,
-  tool,
-  edited,
-}: Call): Pick<Done, "loop" | "of" | "callId" | "providerId" | "tool" | "edited"> {
-  return { loop, of, callId, providerId, tool, ...(edited !== undefined && { edited }) };
 }
 
 function failureOf(error: FlowError): ToolOutput {

@@ -2,6 +2,7 @@ import type { PlanErrorCode } from "./plan-end.ts";
 import type { PlanBudget } from "./budget.ts";
 import type { Json } from "./json.ts";
 import type { PromptPart, TurnPart } from "./log-item.ts";
+import type { Loop } from "./loop-state.ts";
 import type { Decision } from "./question.ts";
 import type { ToolOutput } from "./tool-output.ts";
 
@@ -49,7 +50,17 @@ export type Entry = { readonly at: number; readonly step: number } & (
       readonly attempt: number;
       /** Arguments of a person, when they replaced those of the model. */
       readonly edited?: Json | undefined;
+      /** Whether the call ran in the background: the model hears of it later. */
+      readonly isLate?: true | undefined;
+      /** Reason of a policy that stops the run for a late result. */
+      readonly stop?: string | undefined;
     }
+  /** A call goes on in the background. */
+  | { readonly type: "started"; readonly callId: string; readonly providerId: string; readonly tool: string }
+  /** Calls in the background whose results the model is told with its next call. */
+  | { readonly type: "heard"; readonly callIds: readonly string[] }
+  /** An end that waits for calls in the background. */
+  | { readonly type: "waiting"; readonly loop: Loop; readonly end: Ending }
   | { readonly type: "decision"; readonly callId: string; readonly by: string; readonly decision: Decision }
   /** Feedback to the model. */
   | { readonly type: "repair"; readonly why: string }

@@ -41,6 +41,8 @@ export interface Loop extends Pick<PlanInput, "user" | "thread"> {
   readonly unavailable: readonly string[];
   /** Position in the memory of its thread. */
   readonly memoryAt: number;
+  /** Whether a call in the background has begun: the run does not end before it. */
+  readonly hasBackground?: true | undefined;
 }
 
 /** A turn of the model that is in the log, or an end without one. */
@@ -51,6 +53,12 @@ export interface Turned {
   readonly isRevised?: true | undefined;
   /** The text of the turn as the policies let it pass; absent without policies. */
   readonly screened?: { readonly text: string; readonly stop?: string | undefined } | undefined;
+}
+
+/** An end that waits until no call in the background is open. */
+export interface Ended {
+  readonly loop: Loop;
+  readonly end: Ending;
 }
 
 /** An answer on its way to a critic. */
@@ -76,6 +84,8 @@ export interface Call {
   readonly effects: Effects;
   readonly timeoutMs: number;
   readonly maxRetries: number;
+  /** Whether the loop goes on without its result. */
+  readonly background?: true | undefined;
 }
 
 /** A call with its result. */
@@ -83,8 +93,17 @@ export interface Done extends Pick<Call, "loop" | "of" | "callId" | "providerId"
   readonly output: ToolOutput;
   readonly ms: number;
   readonly attempt: number;
+  /** `"begun"`: of a call in the background, before its result; `"over"`: with its result. */
+  readonly background?: "begun" | "over" | undefined;
   /** Reason why the run is to stop. */
   readonly stop?: string | undefined;
+}
+
+/** Makes what a call's result has of the call. */
+export function doneOf(call: Call): Omit<Done, "output" | "ms" | "attempt"> {
+  const { loop, of, callId, providerId, tool, edited, background } = call;
+  const done = { loop, of, callId, providerId, tool, ...(edited !== undefined && { edited }) };
+  return background === true ? { ...done, background: "over" } : done;
 }
 
 /** A result that is in the log. */

@@ -1,3 +1,4 @@
+import { heardTurn, type LateResult, startedOutput } from "./background.ts";
 import { type Entry, OUTSIDE } from "./entry.ts";
 import type { Json } from "./json.ts";
 import type { Turn } from "./log-item.ts";
@@ -7,14 +8,16 @@ import type { PlanEvent } from "./plan-event.ts";
 /** Returns the conversation of a run, from which its next prompt is made. */
 export function turnsOf(entries: readonly Entry[]): Turn[] {
   const turns: Turn[] = [];
+  const late = new Map<string, LateResult>();
   for (const entry of entries) {
-    const turn = turnOf(entry);
+    if (entry.type === "result" && entry.isLate === true) late.set(entry.callId, entry);
+    const turn = turnOf(entry, late);
     if (turn !== undefined) turns.push(turn);
   }
   return turns;
 }
 
-function turnOf(entry: Entry): Turn | undefined {
+function turnOf(entry: Entry, late: ReadonlyMap<string, LateResult>): Turn | undefined {
   switch (entry.type) {
     case "said":
       return entry.by === undefined
@@ -23,9 +26,15 @@ function turnOf(entry: Entry): Turn | undefined {
     case "turn":
       return { role: "model", parts: entry.parts };
     case "result": {
-      const { callId, providerId, tool, output } = entry;
-      return { role: "tool", callId, providerId, tool, output };
+      const { callId, providerId, tool, output, isLate } = entry;
+      return isLate === true ? undefined : { role: "tool", callId, providerId, tool, output };
     }
+    case "started": {
+      const { callId, providerId, tool } = entry;
+      return { role: "tool", callId, providerId, tool, output: startedOutput(callId) };
+    }
+    case "heard":
+      return heardTurn(entry.callIds.map((callId) => late.get(callId) as LateResult));
     case "repair":
       return { role: "note", text: entry.why };
     case "memory":
@@ -33,6 +42,7 @@ function turnOf(entry: Entry): Turn | undefined {
     case "decision":
     case "critique":
     case "compacted":
+    case "waiting":
     case "end":
   }
   return undefined;
@@ -128,6 +138,9 @@ export class Projection<Output = unknown, Names extends string = string> {
         return [{ type: "end", end: this.end }];
       case "memory":
       case "catalogue":
+      case "started":
+      case "heard":
+      case "waiting":
         return [];
     }
   }

@@ -20,6 +20,7 @@ const OPTIONS = [
   "maxRetries",
   "ifUnknown",
   "maxResultChars",
+  "background",
   "toModel",
   "run",
 ];
@@ -66,7 +67,7 @@ export function makeTool<const Name extends string, In extends Schema<unknown, u
   goesOn: boolean,
 ): Tool<Name> {
   requireKnownKeys(`tool "${init.name}"`, init, OPTIONS);
-  const { name, description, effects, approval = false, ifUnknown = "tell" } = init;
+  const { name, description, effects, approval = false, ifUnknown = "tell", background = false } = init;
   requireName(name);
   if (typeof description !== "string" || description === "")
     throw new TypeError(`Option "description" of tool "${name}" must be a text that is not empty`);
@@ -74,6 +75,8 @@ export function makeTool<const Name extends string, In extends Schema<unknown, u
     throw new TypeError(
       `Option "effects" of tool "${name}" must be "reads", "idempotent" or "writes": got ${JSON.stringify(effects)}`,
     );
+  if (typeof background !== "boolean")
+    throw new TypeError(`Option "background" of tool "${name}" must be a boolean: got ${JSON.stringify(background)}`);
   const timeoutMs = init.timeoutMs ?? (goesOn ? Number.POSITIVE_INFINITY : 30_000);
   const maxRetries = init.maxRetries ?? (effects === "writes" || goesOn ? 0 : 2);
   const maxResultChars = init.maxResultChars ?? 20_000;
@@ -98,6 +101,7 @@ export function makeTool<const Name extends string, In extends Schema<unknown, u
           }
         : ifUnknown,
     maxResultChars,
+    background,
     goesOn,
     check: (args: Json) => checkAgainst(input, args),
     run: async (args: unknown, ctx: ToolContext<never>): Promise<ToolOutput> => {

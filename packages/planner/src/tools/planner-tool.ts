@@ -18,6 +18,8 @@ export interface PlannerToolInit<Name extends string> {
   readonly approval?: Approval<Json> | undefined;
   /** @defaultValue no limit */
   readonly timeoutMs?: number | undefined;
+  /** Whether the planner above goes on meanwhile, as in `ToolInit`. @defaultValue false */
+  readonly background?: boolean | undefined;
 }
 
 const TASK_SCHEMA: JsonSchema = {

@@ -94,6 +94,8 @@ export interface Tool<out Name extends string = string> {
   readonly ifUnknown: IfUnknown;
   /** Characters of a result that the model gets. */
   readonly maxResultChars: number;
+  /** Whether the model goes on without the result, and is told it in a later step. @defaultValue false */
+  readonly background?: boolean | undefined;
   /**
    * Whether a call that was cut off goes on where it was by itself, as a flow does. The gate repeats it then, and keeps
    * nothing of it.
@@ -138,6 +140,13 @@ export interface ToolInit<Name extends string, In extends Schema<unknown, unknow
   readonly ifUnknown?: "tell" | "run" | ((key: string) => Out | undefined | Promise<Out | undefined>) | undefined;
   /** @defaultValue 20_000 */
   readonly maxResultChars?: number | undefined;
+  /**
+   * Whether the model goes on while the call runs. It is told the result with its next step; a run ends after the last of
+   * them.
+   *
+   * @defaultValue false
+   */
+  readonly background?: boolean | undefined;
   /** The result as the model reads it. @defaultValue text for a string, JSON for the rest */
   readonly toModel?: ((value: Out) => ToolOutput) | undefined;
   readonly run: (args: SchemaOutput<In>, ctx: ToolContext<Resources>) => Out | Promise<Out>;
