@@ -38,7 +38,7 @@ const steps: Readonly<Record<string, readonly Command[]>> = {
   package: [build, script("package")],
   api: [build, script("api")],
   instantiations: [script("instantiations")],
-  simulation: [script("simulate")],
+  simulation: [script("simulate"), script("simulate", "--planner", "--seeds", "1000")],
   docs: [script("pages"), script("snippets")],
   tests: [
     tool("vitest", "run", "--coverage", "--reporter=dot", "--reporter=json", "--outputFile.json=coverage/tests.json"),

@@ -5,15 +5,17 @@ import {
   type BareEnd,
   createPlanner,
   type Decision,
+  NothingDone,
   type PlanInput,
   type Policy,
-  type Question,
+  type PromptParts,
+  type StepInfo,
   tool,
   type ToolContext,
   type ToolSource,
 } from "@penguiflow/planner";
-import { type ScriptedTurn, scriptedModel } from "@penguiflow/planner/testing";
-import { type Clock, type PauseTicket, type Random, seededRandom } from "penguiflow";
+import { type ScriptedAnswer, type ScriptedTurn, scriptedModel } from "@penguiflow/planner/testing";
+import { type CheckpointStore, type Clock, type PauseTicket, type Random, seededRandom } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import {
   simulate,
@@ -24,7 +26,10 @@ import {
   type SimulationTools,
 } from "penguiflow/testing";
 import { z } from "zod";
+import { questionOf } from "../src/flow/people.ts";
 import { brokenPrompt } from "./broken-prompt.ts";
+import { modelOf, type PlannedDefect, promptOf, readingStore, wrapStore, writingStore } from "./simulated-defects.ts";
+import { type ModelSaid, PromptRules, StoredRules } from "./simulated-rules.ts";
 
 /** Limits of every run; a planner below has its own. */
 const BUDGET = { steps: 6, toolCalls: 9 } as const;
@@ -36,7 +41,7 @@ const ARGS = z.object({
   key: z.string(),
   turn: z.string(),
   of: z.number(),
-  mood: z.enum(["well", "fails", "once", "slow", "hangs"]),
+  mood: z.enum(["well", "fails", "once", "nothing", "slow", "hangs"]),
   edited: z.boolean().optional(),
 });
 type Args = z.infer<typeof ARGS>;
@@ -56,6 +61,12 @@ const WRITES: ReadonlySet<string> = new Set(["write", "sign", "ask"]);
 /** Milliseconds after which the runtime takes a tool for lost. */
 const TIMEOUT_MS = 100;
 
+/** Milliseconds for which a tool that has failed is not to be called again. */
+const RETRY_AFTER_MS = 70;
+
+/** Attempts of a call that may be repeated, in one process. */
+const MOST_ATTEMPTS = 3;
+
 /** Everything that a simulated planner does, and what is wrong with it. */
 export class Notes {
   readonly broken: string[] = [];
@@ -64,6 +75,12 @@ export class Notes {
   readonly noted: Noted[] = [];
   /** Answers that people gave, by the key of the call. */
   readonly decisions = new Map<string, Decision[]>();
+  /** Keys of calls that failed and had done nothing. */
+  readonly nothingDone = new Set<string>();
+  /** Attempts in this process, and when the last of them has failed, by the key of the call. */
+  attempts = new Map<string, { count: number; failedAt?: number }>();
+  readonly stored = new StoredRules((what) => this.broken.push(what));
+  readonly rules = new PromptRules(this.stored, (what) => this.broken.push(what));
   isDurable = false;
   /** Kinds of what has happened, with their numbers. */
   readonly counts = new Map<string, number>();
@@ -108,18 +125,27 @@ function answerTo(seed: number, prompt: LanguageModelV4Prompt, below: boolean): 
       "none",
       below ? "put" : "plan",
     );
-    const mood = pick("well", "well", "well", "fails", "once", "slow", "hangs");
+    const mood = pick("well", "well", "well", "fails", "once", "nothing", "slow", "hangs");
     const args: Args = { key: `${turn}.${index}`, turn, of, mood };
     // ids repeat between turns, as those of some providers do
     return { tool: name, id: `call-${index}`, args: chance(0.05) ? pick("{", "[1]", "") : args };
   });
-  return { calls, finish: pick("tool-calls", "stop", "other"), ...(chance(0.3) && { text: "I look" }) };
+  const signature = { type: "reasoning", text: "I think", providerMetadata: { sim: { sign: turn } } } as const;
+  // of a kind that is not known yet
+  const novelty = { type: "novelty", id: turn } as never;
+  return {
+    content: [...(chance(0.5) ? [signature] : []), ...(chance(0.2) ? [novelty] : [])],
+    calls,
+    finish: pick("tool-calls", "stop", "other"),
+    ...(chance(0.3) && { text: "I look" }),
+  };
 }
 
-/** Simulates a planner. `onRun` is given what each run of a seed has done. */
+/** Simulates a planner, with a defect if one is planted. `onRun` is given what each run of a seed has done. */
 export async function simulatePlanner(
   seeds: readonly number[],
   onRun: (notes: Notes) => void = () => {},
+  defect?: PlannedDefect,
 ): Promise<SimulationReport> {
   let notes = new Notes();
   const { subtle } = crypto;
@@ -134,7 +160,7 @@ export async function simulatePlanner(
     return await simulate<PlanInput, BareEnd>({
       seeds,
       requests: 4,
-      flow: (ports, tools) => simulatedFlow(notes, ports, tools),
+      flow: (ports, tools) => simulatedFlow(notes, ports, tools, defect),
       input: simulatedInput,
       answer: (pause, random) => simulatedAnswer(notes, pause, random),
       signals: simulatedSignals,
@@ -151,11 +177,25 @@ export async function simulatePlanner(
 }
 
 /** Makes the flow of a planner with tools of every kind, a planner below, and a policy. */
-function simulatedFlow(notes: Notes, ports: SimulationPorts, { seed, checkpoints }: SimulationTools) {
+function simulatedFlow(
+  notes: Notes,
+  ports: SimulationPorts,
+  { seed, checkpoints }: SimulationTools,
+  defect: PlannedDefect | undefined,
+) {
   const { clock } = ports;
+  notes.rules.restarted();
+  notes.attempts = new Map();
+  const makePrompt = promptOf(defect);
+  const planPrompt = (given: PromptParts, step: StepInfo): LanguageModelV4Prompt => {
+    const made = makePrompt(given);
+    notes.rules.made(given, step, [made, makePrompt(given)]);
+    return made;
+  };
   const model = (below: boolean) =>
     scriptedModel(({ prompt }) => {
       notes.prompts.push(JSON.stringify(prompt));
+      notes.rules.read(prompt);
       for (const broken of brokenPrompt(prompt)) notes.broken.push(`P2: ${broken}`);
       const turns = prompt.filter(({ role }) => role === "assistant").length;
       if (turns > (below ? BELOW_STEPS : BUDGET.steps))
@@ -169,6 +209,7 @@ function simulatedFlow(notes: Notes, ports: SimulationPorts, { seed, checkpoints
         notes.broken.push(`the model hears twice: ${steered.join(", ")}`);
       const turn = answerTo(seed, prompt, below);
       notes.count(turn instanceof Error ? "model failures" : "model turns");
+      if (typeof turn === "object" && !(turn instanceof Error)) notes.rules.said(prompt, saidIn(turn));
       return turn;
     });
   const policy: Policy = (call) => {
@@ -186,8 +227,23 @@ function simulatedFlow(notes: Notes, ports: SimulationPorts, { seed, checkpoints
       async (args: Args, ctx: ToolContext): Promise<string> => {
         const { tenant, runId, user } = ctx.caller;
         notes.noted.push({ what: "run", tool: name, args, run: `${tenant}/${runId}${place}`, user });
+        const attempt = notes.attempts.get(args.key) ?? { count: 0 };
+        notes.attempts.set(args.key, attempt);
+        attempt.count += 1;
+        if (attempt.count > MOST_ATTEMPTS)
+          notes.broken.push(`P15: call ${args.key} of "${name}" is repeated too often`);
+        if (attempt.failedAt !== undefined && clock.now() < attempt.failedAt + RETRY_AFTER_MS)
+          notes.broken.push(`P15: call ${args.key} of "${name}" is repeated too early`);
         await passing(clock, args.mood === "slow" ? TIMEOUT_MS / 2 : args.mood === "hangs" ? TIMEOUT_MS * 10 : 1);
-        if (args.mood === "fails" || (args.mood === "once" && ctx.attempt === 1)) throw new Error("The tool fails");
+        if (args.mood === "fails") throw new Error("The tool fails");
+        if (args.mood === "nothing" && ctx.attempt === 1) {
+          notes.nothingDone.add(args.key);
+          throw new NothingDone("It was not there");
+        }
+        if (args.mood === "once" && ctx.attempt === 1) {
+          attempt.failedAt = clock.now();
+          throw Object.assign(new Error("It is busy"), defect !== "hasty-retries" && { retryAfterMs: RETRY_AFTER_MS });
+        }
         return `done ${args.key}`;
       };
     const common = { description: "A tool", input: ARGS, timeoutMs: TIMEOUT_MS };
@@ -204,7 +260,13 @@ function simulatedFlow(notes: Notes, ports: SimulationPorts, { seed, checkpoints
       gone,
       tool({ ...common, name: "put", effects: "idempotent", run: run("put") }),
       tool({ ...common, name: "render", effects: "reads", background: true, run: run("render") }),
-      tool({ ...common, name: "write", effects: "writes", maxRetries: 3, run: run("write") }),
+      tool({
+        ...common,
+        name: "write",
+        effects: defect === "repeated-writes" ? "idempotent" : "writes",
+        maxRetries: 2,
+        run: run("write"),
+      }),
       tool({ ...common, name: "sign", effects: "writes", approval: { expiresInMs: 5_000 }, run: run("sign") }),
       tool({
         ...common,
@@ -221,17 +283,31 @@ function simulatedFlow(notes: Notes, ports: SimulationPorts, { seed, checkpoints
   const below = createPlanner({
     name: "below",
     model: model(true),
+    prompt: planPrompt,
     tools: toolsOf("/below"),
     policy,
     budget: { steps: BELOW_STEPS },
     flow: { clock, random, scheduler },
   });
-  const plan = below.tool({ name: "plan", description: "Plans", input: ARGS });
+  const plan =
+    defect === "foreign-users"
+      ? tool({
+          name: "plan",
+          description: "Plans",
+          input: ARGS,
+          effects: "idempotent",
+          run: async (args, ctx) => {
+            const end = await ctx.call(below.flow, { prompt: JSON.stringify(args), user: "mallory", path: ["below"] });
+            return end.status;
+          },
+        })
+      : below.tool({ name: "plan", description: "Plans", input: ARGS });
   const isDurable = seed % 2 === 0;
   notes.isDurable = isDurable;
   return createPlanner({
     name: "top",
-    model: model(false),
+    model: modelOf(model(false), defect),
+    prompt: planPrompt,
     // one that runs planners below is durable by itself
     tools: isDurable ? [...toolsOf(""), plan] : toolsOf(""),
     policy,
@@ -239,10 +315,39 @@ function simulatedFlow(notes: Notes, ports: SimulationPorts, { seed, checkpoints
     onExhausted: seed % 5 === 0 ? "answer" : "stop",
     flow: {
       ...ports,
-      limits: { maxKeptLogs: 0 },
-      ...(isDurable && { durability: durable({ checkpoints }) }),
+      limits: { maxKeptLogs: isDurable ? 100 : 0 },
+      ...(isDurable && { durability: durable({ checkpoints: watched(notes, checkpoints, defect) }) }),
     },
   }).flow;
+}
+
+/** Returns what a turn of the model says. */
+function saidIn({ calls = [], text = "", content = [] }: ScriptedAnswer): ModelSaid {
+  const args = calls.flatMap((call) => (typeof call.args === "object" ? [call.args as Partial<Args>] : []));
+  return {
+    turn: args.find(({ turn }) => turn !== undefined)?.turn ?? "",
+    keys: args.flatMap(({ key }) => (key === undefined ? [] : [key])),
+    calls: calls.length,
+    text,
+    isSigned: content.some(({ type }) => type === "reasoning"),
+  };
+}
+
+/** Wraps the checkpoint store, so that the rules see what it stores. */
+function watched({ stored }: Notes, store: CheckpointStore, defect: PlannedDefect | undefined): CheckpointStore {
+  const watching = wrapStore(readingStore(store, defect), (partition) => ({
+    append: (batch, sequence) => {
+      const { put, logs = [] } = batch;
+      stored.asked(put, logs);
+      const storing = partition.append(batch, sequence);
+      storing.then(
+        () => stored.stored(logs),
+        () => {},
+      );
+      return storing;
+    },
+  }));
+  return writingStore(watching, defect);
 }
 
 /** Resolves after some virtual milliseconds. */
@@ -257,9 +362,10 @@ function simulatedInput(random: Random, index: number): PlanInput {
 }
 
 /** Answers a question of a run. */
-function simulatedAnswer(notes: Notes, { payload }: PauseTicket, random: Random): object {
-  const { kind, args } = payload as Pick<Question, "kind" | "args">;
+function simulatedAnswer(notes: Notes, ticket: PauseTicket, random: Random): object {
+  const { kind, args, path } = questionOf(ticket);
   const given = args as Args;
+  notes.rules.asked(given.key, path);
   const decision: Decision =
     kind === "input"
       ? { value: "people say" }
@@ -280,6 +386,11 @@ function simulatedSignals(random: Random, index: number): SimulatedSignal[] {
 
 /** Finds what a simulated planner has done against its rules. */
 function brokenRules(notes: Notes, requests: readonly SimulatedRequest<PlanInput, BareEnd>[]): string[] {
+  for (const { tenant, traceId, input, results } of requests)
+    for (const end of results) {
+      notes.stored.told(`${tenant}/${traceId}`, end.status);
+      if (end.status === "completed") notes.rules.completed(input.prompt as string, end.output);
+    }
   return [
     ...notes.broken,
     ...brokenCalls(notes),
@@ -288,7 +399,7 @@ function brokenRules(notes: Notes, requests: readonly SimulatedRequest<PlanInput
   ];
 }
 
-function* brokenCalls({ noted, decisions }: Notes): Generator<string> {
+function* brokenCalls({ noted, decisions, nothingDone }: Notes): Generator<string> {
   const runs = new Map<string, number>();
   const begun = new Set<string>();
   const checked = new Set<string>();
@@ -302,7 +413,9 @@ function* brokenCalls({ noted, decisions }: Notes): Generator<string> {
     begun.add(turn);
     if (!checked.has(key)) yield `P4: call ${key} of "${name}" runs, and no policy has seen it`;
     runs.set(key, (runs.get(key) ?? 0) + 1);
-    if (WRITES.has(name) && runs.get(key) !== 1) yield `P1: call ${key} of "${name}" has begun ${runs.get(key)} times`;
+    const most = nothingDone.has(key) ? 2 : 1;
+    if (WRITES.has(name) && (runs.get(key) as number) > most)
+      yield `P1: call ${key} of "${name}" has begun ${runs.get(key)} times`;
     if (name !== "sign") continue;
     const answers = decisions.get(key) ?? [];
     if (!answers.some((each) => "approved" in each && each.approved && edited === (each.args !== undefined)))
@@ -317,6 +430,8 @@ function* brokenCallers(
   for (const { tenant, traceId, input } of requests) {
     const own = noted.filter(({ run }) => run === `${tenant}/${traceId}`);
     const other = own.find(({ user }) => user !== input.user);
+    const below = noted.find(({ run, user }) => run === `${tenant}/${traceId}/below` && user !== input.user);
+    if (below !== undefined) yield `P17: a call below ${traceId} is made for ${below.user} in place of ${input.user}`;
     if (other !== undefined) yield `P9: a call of ${traceId} is made for ${other.user} in place of ${input.user}`;
     const keys = new Set(own.flatMap(({ what, args }) => (what === "run" ? [args.key] : [])));
     // after a crash a call that was not stored may be made again, of another turn

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { type PlannedDefect, plannedDefects } from "./simulated-defects.ts";
 import { simulatePlanner } from "./simulated-planner.ts";
 
 /** Kinds of calls and questions without which the rules were not put to the test. */
@@ -24,6 +25,11 @@ test("a planner keeps its rules under any order of events, faults and crashes", 
   });
   for (const what of HAPPENS) expect(seen.get(what), what).toBeGreaterThan(20);
   expect(report.crashes).toBeGreaterThan(100);
+});
+
+test.for(Object.entries(plannedDefects))("finds the planted defect %s by rule %s", async ([defect, rule]) => {
+  const found = simulatePlanner(range(1, 100), undefined, defect as PlannedDefect);
+  await expect(found).rejects.toThrow(`${rule}: `);
 });
 
 test("case 52: the same seed gives the same prompts, calls and answers", { timeout: 60_000 }, async () => {
