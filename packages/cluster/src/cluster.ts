@@ -1,8 +1,8 @@
-import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { defaultLogger, type Logger } from "penguiflow";
 import { type ClusterBackend, requireInteger, requireKnownKeys, requireNumber } from "penguiflow/adapter";
 import { Client } from "./client/client.ts";
+import { type Machine, thisMachine } from "./form/machine.ts";
 import type { ClusterSettings } from "./worker/settings.ts";
 import { Worker } from "./worker/worker.ts";
 
@@ -59,6 +59,11 @@ const MAX_PARTITIONS = 4_096;
  * @throws TypeError, RangeError that name the option
  */
 export function cluster(options: ClusterOptions): Cluster {
+  return clusterOn(thisMachine, options);
+}
+
+/** Describes a cluster whose programs run on the given machine. */
+export function clusterOn(machine: Machine, options: ClusterOptions): Cluster {
   requireKnownKeys("cluster", options, OPTIONS);
   const { name, backend, partitions = 16, lanes = 16, leaseMs = 10_000, keepMs = 86_400_000 } = options;
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(name))
@@ -77,12 +82,13 @@ export function cluster(options: ClusterOptions): Cluster {
     leaseMs,
     keepMs,
     logger: options.logger ?? defaultLogger,
+    machine,
   };
   return {
     worker(given = {}) {
       requireKnownKeys("worker", given, ["name", "maxInFlight", "drainMs"]);
       const { maxInFlight = 256, drainMs = 10_000 } = given;
-      const member = given.name ?? `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`;
+      const member = given.name ?? `${hostname()}-${process.pid}-${machine.newId(3)}`;
       requireInteger("maxInFlight", maxInFlight, 1);
       requireNumber("drainMs", drainMs, 0);
       return new Worker({ ...settings, member, maxInFlight, drainMs });

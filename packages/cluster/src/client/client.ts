@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import {
   type EmitOptions,
   errorPayload,
@@ -13,6 +12,7 @@ import { digestOf, type Offer } from "penguiflow/adapter";
 import { readError, writeValue } from "penguiflow/durable";
 import { type Attach, type Command, type Note, ownerSubject, type ResultBody } from "../form/command.ts";
 import { Gatherer } from "../form/gather.ts";
+import { sleep } from "../form/machine.ts";
 import { COMMAND_LANE, type Deployment, laneOf, partitionName, partitionNames, partitionOf } from "../form/place.ts";
 import { fromBytes, readMessage, toBytes } from "../form/text.ts";
 import type { ClusterSettings } from "../worker/settings.ts";
@@ -80,12 +80,13 @@ const OFFER_TRIES = 20;
 /** A caller of the flows of a cluster. Made by `cluster(…).client()`. */
 export class Client implements AsyncDisposable {
   readonly #settings: ClusterSettings;
-  readonly #inbox = `inbox-${randomBytes(12).toString("hex")}`;
+  readonly #inbox: string;
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #answers = new Map<string, Answer>();
   readonly #offers: Gatherer<Offer, "stored" | "duplicate" | "full">;
   readonly #inboxSubscription: Disposable;
-  readonly #polling: ReturnType<typeof setInterval>;
+  /** Ends the wait for the next look for results; present while a caller waits for one. */
+  #cancelPoll: (() => void) | undefined;
   #toForget: { readonly partition: string; readonly tenant: string; readonly id: string }[] = [];
   #looking: Promise<void> | undefined;
   #count = 0;
@@ -94,11 +95,10 @@ export class Client implements AsyncDisposable {
   /** Internal: call `cluster(…).client()`. */
   constructor(settings: object) {
     this.#settings = settings as ClusterSettings;
-    const { backend } = this.#settings;
-    this.#offers = new Gatherer(OFFERS_AT_ONCE, (offers) => backend.intake.offer(offers));
+    const { backend, machine } = this.#settings;
+    this.#inbox = `inbox-${machine.newId(12)}`;
+    this.#offers = new Gatherer(machine.scheduler, OFFERS_AT_ONCE, (offers) => backend.intake.offer(offers));
     this.#inboxSubscription = backend.wire.subscribe(this.#inbox, (body) => this.#receive(body));
-    this.#polling = setInterval(() => this.#poll(), POLL_MS);
-    this.#polling.unref();
   }
 
   /**
@@ -265,7 +265,7 @@ export class Client implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    clearInterval(this.#polling);
+    this.#cancelPoll?.();
     this.#inboxSubscription[Symbol.dispose]();
     for (const listeners of this.#listeners.values())
       for (const { hear, id, tenant } of listeners)
@@ -284,7 +284,7 @@ export class Client implements AsyncDisposable {
     if (this.#isClosed) throw new TypeError("Cannot call: the client was closed");
     const { tenant = "default", id, keepMs = this.#settings.keepMs, meta, timeoutMs, deadlineAt } = options;
     const { offerBytes } = this.#settings.backend.limits;
-    const now = Date.now();
+    const now = this.#settings.machine.clock.epochNow();
     const limits = [deadlineAt, timeoutMs === undefined ? undefined : now + timeoutMs].filter((at) => at !== undefined);
     const { topic, priority, exclusive, budget, to } = options;
     this.#count += 1;
@@ -329,7 +329,7 @@ export class Client implements AsyncDisposable {
         else settle(() => reject(heard.error));
       };
       const stop = this.#listen(
-        { partition: partitionOf(deployment, tenant, id), tenant, id, hear, since: performance.now() },
+        { partition: partitionOf(deployment, tenant, id), tenant, id, hear, since: this.#settings.machine.clock.now() },
         options,
       );
       const settle = (act: () => void): void => {
@@ -389,17 +389,19 @@ export class Client implements AsyncDisposable {
     const listeners = this.#listeners.get(key) ?? new Set();
     this.#listeners.set(key, listeners);
     listeners.add(listener);
+    this.#pollSoon();
+    const { clock } = this.#settings.machine;
     const { timeoutMs = Infinity, deadlineAt = Infinity, signal } = options;
-    const leftMs = Math.min(timeoutMs, deadlineAt - Date.now());
+    const leftMs = Math.min(timeoutMs, deadlineAt - clock.epochNow());
     const giveUp = (why: string) => (): void => hear({ type: "refused", error: unknown(id, tenant, why) });
     const late = giveUp("its deadline passed");
     // the owner's own outcome at the deadline comes first, where it comes at all
-    const timer = leftMs === Infinity ? undefined : setTimeout(late, leftMs + 2 * POLL_MS);
+    const cancelTimer = leftMs === Infinity ? undefined : clock.setTimer(late, leftMs + 2 * POLL_MS);
     const aborted = (): void => hear({ type: "refused", error: signal?.reason as Error });
     signal?.addEventListener("abort", aborted, { once: true });
     if (signal?.aborted === true) queueMicrotask(aborted);
     return () => {
-      clearTimeout(timer);
+      cancelTimer?.();
       signal?.removeEventListener("abort", aborted);
       listeners.delete(listener);
       if (listeners.size === 0) this.#listeners.delete(key);
@@ -421,7 +423,7 @@ export class Client implements AsyncDisposable {
       } catch (error) {
         if (error instanceof FlowError && error.code === FlowErrorCode.NOT_ACCEPTED) throw error;
         if (tries >= OFFER_TRIES) throw notAccepted(command, errorPayload(error).message, error);
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        await sleep(this.#settings.machine.clock, RETRY_MS);
       }
     }
   }
@@ -470,18 +472,24 @@ export class Client implements AsyncDisposable {
     this.#settings.backend.wire.publish(ownerSubject(partition), toBytes(attach));
   }
 
-  #poll(): void {
-    this.#looking ??= this.#look()
-      .catch((error: unknown) => this.#settings.logger.warn("results_not_read", { error: errorPayload(error) }))
-      .finally(() => {
-        this.#looking = undefined;
-      });
+  /** Looks for results every second while a caller waits. */
+  #pollSoon(): void {
+    if (this.#isClosed || this.#looking !== undefined) return;
+    this.#cancelPoll ??= this.#settings.machine.clock.setTimer(() => {
+      this.#cancelPoll = undefined;
+      this.#looking = this.#look()
+        .catch((error: unknown) => this.#settings.logger.warn("results_not_read", { error: errorPayload(error) }))
+        .finally(() => {
+          this.#looking = undefined;
+          if (this.#listeners.size > 0 || this.#toForget.length > 0) this.#pollSoon();
+        });
+    }, POLL_MS);
   }
 
   /** Looks for results that this client was not told. */
   async #look(): Promise<void> {
     await this.#forget();
-    const old = performance.now() - POLL_MS;
+    const old = this.#settings.machine.clock.now() - POLL_MS;
     const due = [...this.#listeners.values()].flatMap((listeners) =>
       [...listeners].filter(({ since }) => since < old).slice(0, 1),
     );

@@ -1,3 +1,5 @@
+import type { Scheduler } from "penguiflow";
+
 /**
  * Gathers the items of one turn of the event loop into one request, and gives each its answer. Requests follow each
  * other: what arrives during one goes into the next.
@@ -5,6 +7,7 @@
 export class Gatherer<Item, Answer> {
   readonly #send: (items: readonly Item[]) => Promise<readonly Answer[]>;
   readonly #most: number;
+  readonly #scheduler: Scheduler;
   #waiting: {
     readonly item: Item;
     readonly resolve: (answer: Answer) => void;
@@ -13,7 +16,8 @@ export class Gatherer<Item, Answer> {
   #isSending = false;
 
   /** @param most - maximum number of items of a request */
-  constructor(most: number, send: (items: readonly Item[]) => Promise<readonly Answer[]>) {
+  constructor(scheduler: Scheduler, most: number, send: (items: readonly Item[]) => Promise<readonly Answer[]>) {
+    this.#scheduler = scheduler;
     this.#most = most;
     this.#send = send;
   }
@@ -23,7 +27,7 @@ export class Gatherer<Item, Answer> {
       this.#waiting.push({ item, resolve, reject });
       if (this.#isSending) return;
       this.#isSending = true;
-      setImmediate(() => void this.#sendAll());
+      this.#scheduler.nextTurn(() => void this.#sendAll());
     });
   }
 

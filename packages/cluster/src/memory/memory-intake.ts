@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from "penguiflow";
 import type { Intake, IntakeLimit, Offer, Offered } from "penguiflow/adapter";
 
 interface Lane {
@@ -21,8 +22,10 @@ export interface MemoryIntakeOptions {
 export class MemoryIntake implements Intake {
   readonly #partitions = new Map<string, Partition>();
   readonly #maxItems: number;
+  readonly #clock: Clock;
 
-  constructor({ maxItems = 100_000 }: MemoryIntakeOptions = {}) {
+  constructor({ maxItems = 100_000 }: MemoryIntakeOptions = {}, clock: Clock = systemClock) {
+    this.#clock = clock;
     this.#maxItems = maxItems;
   }
 
@@ -88,12 +91,12 @@ export class MemoryIntake implements Intake {
     return new Promise((resolve) => {
       const { waiting } = this.#partition(name);
       const done = (): void => {
-        clearTimeout(timer);
+        cancel();
         waiting.delete(done);
         signal.removeEventListener("abort", done);
         resolve();
       };
-      const timer = setTimeout(done, waitMs);
+      const cancel = this.#clock.setTimer(done, waitMs);
       waiting.add(done);
       signal.addEventListener("abort", done, { once: true });
     });

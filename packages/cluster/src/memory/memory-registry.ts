@@ -1,16 +1,23 @@
+import { type Clock, systemClock } from "penguiflow";
 import type { Registry, RegistryEntry } from "penguiflow/adapter";
 
 type Listener = (key: string, value: string | undefined) => void;
 
 interface Kept extends RegistryEntry {
-  readonly timer: ReturnType<typeof setTimeout> | undefined;
+  /** Keeps the value from being removed at the end of its time. */
+  readonly stay: (() => void) | undefined;
 }
 
 /** Keeps the values of a registry in this process. */
 export class MemoryRegistry implements Registry, Disposable {
   readonly #values = new Map<string, Kept>();
   readonly #watches = new Set<{ readonly prefix: string; readonly tell: Listener }>();
+  readonly #clock: Clock;
   #revision = 0;
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
 
   async get(key: string): Promise<RegistryEntry | undefined> {
     const kept = this.#values.get(key);
@@ -24,11 +31,10 @@ export class MemoryRegistry implements Registry, Disposable {
   ): Promise<number | "conflict"> {
     const before = this.#values.get(key);
     if (revision !== undefined && revision !== (before?.revision ?? 0)) return "conflict";
-    clearTimeout(before?.timer);
+    before?.stay?.();
     this.#revision += 1;
-    const timer = ttlMs === undefined ? undefined : setTimeout(() => this.#remove(key), ttlMs);
-    timer?.unref();
-    this.#values.set(key, { value, revision: this.#revision, timer });
+    const stay = ttlMs === undefined ? undefined : this.#clock.setTimer(() => this.#remove(key), ttlMs);
+    this.#values.set(key, { value, revision: this.#revision, stay });
     if (before?.value !== value) this.#tell(key, value);
     return this.#revision;
   }
@@ -46,7 +52,7 @@ export class MemoryRegistry implements Registry, Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const { timer } of this.#values.values()) clearTimeout(timer);
+    for (const { stay } of this.#values.values()) stay?.();
     this.#values.clear();
     this.#watches.clear();
   }
@@ -54,7 +60,7 @@ export class MemoryRegistry implements Registry, Disposable {
   #remove(key: string): void {
     const kept = this.#values.get(key);
     if (kept === undefined) return;
-    clearTimeout(kept.timer);
+    kept.stay?.();
     this.#values.delete(key);
     this.#tell(key, undefined);
   }

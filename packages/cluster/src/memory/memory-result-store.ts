@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from "penguiflow";
 import type { ResultKey, ResultStore, StoredResult } from "penguiflow/adapter";
 
 interface Kept extends StoredResult {
@@ -10,10 +11,15 @@ const SWEEP = 1_000;
 /** Keeps results in this process. */
 export class MemoryResultStore implements ResultStore {
   readonly #results = new Map<string, Kept>();
+  readonly #clock: Clock;
   #untilSweep = SWEEP;
 
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
+
   async put(results: readonly StoredResult[]): Promise<readonly ("stored" | "superseded")[]> {
-    const now = Date.now();
+    const now = this.#clock.now();
     this.#untilSweep -= results.length;
     if (this.#untilSweep < 0) this.#sweep(now);
     return results.map((result) => {
@@ -25,7 +31,7 @@ export class MemoryResultStore implements ResultStore {
   }
 
   async get(keys: readonly ResultKey[]): Promise<readonly (StoredResult | undefined)[]> {
-    const now = Date.now();
+    const now = this.#clock.now();
     return keys.map((key) => this.#live(nameOf(key), now));
   }
 

@@ -23,6 +23,7 @@ import {
   type TraceCommand,
 } from "../form/command.ts";
 import { Gatherer } from "../form/gather.ts";
+import { sleep } from "../form/machine.ts";
 import { fromBytes, readMessage, toBytes } from "../form/text.ts";
 import type { WorkerSettings } from "./settings.ts";
 import { Trimmer } from "./trimmer.ts";
@@ -91,7 +92,9 @@ export class PartitionOwner {
     this.#resources = resources;
     this.#name = name;
     this.#index = index;
-    this.#results = new Gatherer(RESULTS_AT_ONCE, (results) => settings.backend.results.put(results));
+    this.#results = new Gatherer(settings.machine.scheduler, RESULTS_AT_ONCE, (results) =>
+      settings.backend.results.put(results),
+    );
     this.#whenOver = this.#own();
   }
 
@@ -113,7 +116,7 @@ export class PartitionOwner {
 
   async #own(): Promise<void> {
     const { signal } = this.#leaving;
-    const { leaseMs, logger } = this.#settings;
+    const { leaseMs, logger, machine } = this.#settings;
     for (let failures = 0; !signal.aborted;) {
       try {
         if (await this.#hold()) failures = 0;
@@ -122,7 +125,10 @@ export class PartitionOwner {
         logger.warn("partition_lost", { partition: this.#name, error: errorPayload(error) });
       }
       // a leased partition is asked for again soon; a store that fails, later and later
-      if (!signal.aborted) await pause(Math.min(leaseMs, (leaseMs / 8) * 2 ** Math.min(failures, 3)), signal);
+      if (!signal.aborted) {
+        const waitMs = Math.min(leaseMs, (leaseMs / 8) * 2 ** Math.min(failures, 3));
+        await sleep(machine.clock, waitMs, signal);
+      }
     }
   }
 
@@ -162,11 +168,11 @@ export class PartitionOwner {
 
   /** Reads the intake until the signal aborts. Items are taken beside each other: a blocked one delays only its lane. */
   async #serve(run: FlowRun<unknown, unknown>, signal: AbortSignal): Promise<void> {
-    const { backend, maxInFlight } = this.#settings;
+    const { backend, maxInFlight, machine } = this.#settings;
     const { promise: failed, reject: fail } = Promise.withResolvers<never>();
     failed.catch(() => {});
     const read = new Map(await run.consumed());
-    const trimmer = new Trimmer(backend.intake, this.#name);
+    const trimmer = new Trimmer(machine.scheduler, backend.intake, this.#name);
     // items that were here before this owner may have been cancelled through an earlier one
     let isOld = true;
     const before: Before = { accepted: Promise.resolve(), obeyed: Promise.resolve() };
@@ -464,7 +470,7 @@ export class PartitionOwner {
     const attach = readMessage<Attach>(body);
     if (attach === undefined) return;
     const { tenant, id, inbox } = attach;
-    const now = performance.now();
+    const now = this.#settings.machine.clock.now();
     for (const [listener, { until }] of this.#listeners) if (until < now) this.#listeners.delete(listener);
     this.#listeners.set(`${keyOf(tenant, id)}\u0000${inbox}`, {
       key: keyOf(tenant, id),
@@ -499,15 +505,3 @@ export class PartitionOwner {
 }
 
 const keyOf = (tenant: string, id: string): string => `${tenant}\u0000${id}`;
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
-}

@@ -1,5 +1,6 @@
 import type { Logger } from "penguiflow";
 import type { ClusterBackend } from "penguiflow/adapter";
+import type { Machine } from "../form/machine.ts";
 
 /** Settings that all parts of a cluster share, with defaults applied. */
 export interface ClusterSettings {
@@ -10,6 +11,7 @@ export interface ClusterSettings {
   readonly leaseMs: number;
   readonly keepMs: number;
   readonly logger: Logger;
+  readonly machine: Machine;
 }
 
 /** Settings of a worker, with defaults applied. */

@@ -1,14 +1,17 @@
+import type { Scheduler } from "penguiflow";
 import type { Intake, Offered } from "penguiflow/adapter";
 
 /** Removes from an intake what is stored in the checkpoints: the items of one turn at once. */
 export class Trimmer {
   readonly #intake: Intake;
   readonly #partition: string;
+  readonly #scheduler: Scheduler;
   readonly #upTo = new Map<number, number>();
   #isTrimming = false;
   #isDue = false;
 
-  constructor(intake: Intake, partition: string) {
+  constructor(scheduler: Scheduler, intake: Intake, partition: string) {
+    this.#scheduler = scheduler;
     this.#intake = intake;
     this.#partition = partition;
   }
@@ -19,7 +22,7 @@ export class Trimmer {
     this.#isDue = true;
     if (this.#isTrimming) return;
     this.#isTrimming = true;
-    setImmediate(() => void this.#run());
+    this.#scheduler.nextTurn(() => void this.#run());
   }
 
   async #run(): Promise<void> {

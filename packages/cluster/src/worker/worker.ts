@@ -1,5 +1,6 @@
 import { errorPayload } from "penguiflow";
 import { assign } from "../form/assignment.ts";
+import { every } from "../form/machine.ts";
 import { type Deployment, partitionNames } from "../form/place.ts";
 import { type AnyFlow, PartitionOwner } from "./partition-owner.ts";
 import type { WorkerSettings } from "./settings.ts";
@@ -50,16 +51,19 @@ export class Worker implements AsyncDisposable {
   readonly #groups = new Map<string, Group>();
   readonly #members = new Map<string, MemberCard>();
   readonly #watching = new AbortController();
-  #heartbeat: ReturnType<typeof setInterval> | undefined;
+  readonly #utilization: () => number;
+  #stopBeating: (() => void) | undefined;
   #draining: Promise<DrainReport> | undefined;
   #beats: Promise<unknown> = Promise.resolve();
-  #utilization = performance.eventLoopUtilization();
   #endedBefore = new Map<string, number>();
-  #beatAt = performance.now();
+  #beatAt: number;
 
   /** Internal: call `cluster(…).worker(…)`. */
   constructor(settings: object) {
     this.#settings = settings as WorkerSettings;
+    const { machine } = this.#settings;
+    this.#utilization = machine.newUtilization();
+    this.#beatAt = machine.clock.now();
   }
 
   /** Name of the member. */
@@ -90,7 +94,7 @@ export class Worker implements AsyncDisposable {
     if (this.#groups.has(name)) throw new TypeError(`Cannot run "${name}" twice: give the other one a version`);
     const deployment = { app, flow: flow.name, version, partitions, lanes };
     this.#groups.set(name, { deployment, flow, resources, owners: new Map(), leaving: new Set() });
-    if (this.#heartbeat === undefined) this.#join();
+    if (this.#stopBeating === undefined) this.#join();
     else this.#beat();
     return this;
   }
@@ -109,7 +113,7 @@ export class Worker implements AsyncDisposable {
   }
 
   async #drain(): Promise<DrainReport> {
-    clearInterval(this.#heartbeat);
+    this.#stopBeating?.();
     this.#watching.abort();
     await this.#beats;
     const { registry } = this.#settings.backend;
@@ -121,9 +125,9 @@ export class Worker implements AsyncDisposable {
   }
 
   #join(): void {
-    const { backend, name, leaseMs } = this.#settings;
+    const { backend, name, leaseMs, machine } = this.#settings;
     const prefix = membersPrefix(name);
-    this.#heartbeat = setInterval(() => this.#beat(), leaseMs / 3);
+    this.#stopBeating = every(machine.clock, leaseMs / 3, () => this.#beat());
     this.#beat();
     const watching = backend.registry.watch(
       prefix,
@@ -148,10 +152,9 @@ export class Worker implements AsyncDisposable {
   }
 
   #card(): MemberCard {
-    const now = performance.now();
+    const now = this.#settings.machine.clock.now();
     const seconds = Math.max(0.001, (now - this.#beatAt) / 1_000);
-    const { utilization } = performance.eventLoopUtilization(this.#utilization);
-    this.#utilization = performance.eventLoopUtilization();
+    const utilization = this.#utilization();
     this.#beatAt = now;
     const ended = new Map<string, number>();
     for (const [name, { owners }] of this.#groups)
