@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { JetStreamApiError, type JetStreamClient, type JetStreamManager, type StoredMsg } from "@nats-io/jetstream";
+import {
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  type StoredMsg,
+  type StreamInfo,
+} from "@nats-io/jetstream";
 import { createInbox, errors, headers, type MsgHdrs, type NatsConnection, nuid } from "@nats-io/transport-node";
 
 /** Time after which a request is sent again. */
@@ -123,6 +129,11 @@ export class Broker {
   async count(stream: string, subject: string): Promise<number> {
     const { found, left } = await this.range(stream, { subject, from: 1, count: 1, bytes: 1 });
     return found.length + left;
+  }
+
+  /** Returns the description of a stream. */
+  async info(stream: string): Promise<StreamInfo> {
+    return await this.patiently(() => this.#manager.streams.info(stream));
   }
 
   /** Removes the messages of a subject, which may have wildcards: all, or those before a sequence. */

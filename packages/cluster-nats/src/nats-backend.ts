@@ -14,6 +14,7 @@ import type { ClusterBackend } from "penguiflow/adapter";
 import { Broker } from "./broker.ts";
 import { NatsCheckpointStore } from "./checkpoints/nats-checkpoint-store.ts";
 import { streamsOf } from "./names.ts";
+import { readFigures } from "./nats-figures.ts";
 import { NatsIntake } from "./nats-intake.ts";
 import { NatsRegistry } from "./nats-registry.ts";
 import { NatsResultStore } from "./nats-result-store.ts";
@@ -88,6 +89,7 @@ function assemble(broker: Broker, name: string): ClusterBackend {
     registry: new NatsRegistry(broker, streams.registry, name, wire),
     wire,
     limits: { offerBytes: bodyBytes },
+    figures: () => readFigures(broker, streams),
     async [Symbol.asyncDispose]() {
       intake[Symbol.dispose]();
       await close(connection);

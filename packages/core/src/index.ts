@@ -61,6 +61,7 @@ export type {
   LeaseRequest,
   Checkpoint,
   CheckpointPartition,
+  PartitionSize,
   LogRow,
   StoredOutcome,
 } from "./ports/checkpoint-store.ts";

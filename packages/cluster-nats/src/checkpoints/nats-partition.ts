@@ -5,6 +5,7 @@ import type {
   CheckpointPartition,
   FlowError,
   LogRow,
+  PartitionSize,
   StoredOutcome,
   TraceKey,
 } from "penguiflow";
@@ -72,6 +73,10 @@ export class NatsPartition implements CheckpointPartition {
 
   get sequence(): number {
     return this.#head.sequence;
+  }
+
+  get size(): PartitionSize {
+    return this.#state.size;
   }
 
   async *read(filter: CheckpointFilter = {}): AsyncGenerator<readonly Checkpoint[]> {

@@ -1,4 +1,4 @@
-import type { Checkpoint, LogRow, StoredOutcome, TraceKey } from "penguiflow";
+import type { Checkpoint, LogRow, PartitionSize, StoredOutcome, TraceKey } from "penguiflow";
 import { type Item, type ItemKey, type Line, writeLine } from "./changes.ts";
 
 /** A record of the log of a partition. */
@@ -49,6 +49,11 @@ export class PartitionState {
   #records: LogRecord[] = [];
   #bytes = 0;
   #liveBytes = 0;
+
+  /** Bytes of the records, and of the items whose last state they hold. */
+  get size(): PartitionSize {
+    return { storedBytes: this.#bytes, liveBytes: this.#liveBytes };
+  }
 
   /** Applies the lines of the record that follows. */
   apply(sequence: number, lines: readonly Line[], parts: string | undefined): void {

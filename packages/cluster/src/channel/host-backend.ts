@@ -83,6 +83,7 @@ class Host implements Disposable {
   async #run({ call, port, method, args, handle }: Call): Promise<unknown> {
     if (port === "checkpoints") return await this.#open(args[0] as LeaseRequest);
     if (port === "partition") return await this.#onPartition(handle!, method, args);
+    if (port === "figures") return (await this.#backend.figures?.()) ?? {};
     if (port === "intake" && method === "read") return await this.#read(call, args);
     const target = this.#backend[port] as unknown as Record<string, (...given: readonly unknown[]) => unknown>;
     return await target[method]!(...args);

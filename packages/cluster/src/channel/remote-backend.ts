@@ -7,6 +7,7 @@ import type {
   TraceKey,
 } from "penguiflow";
 import {
+  type BackendFigures,
   type ClusterBackend,
   type Intake,
   type IntakeLimit,
@@ -38,6 +39,7 @@ export function remoteBackend(channel: Channel): ClusterBackend {
     registry: registryOver(calls),
     wire: wireOver(calls),
     limits: { offerBytes: 16_777_216 },
+    figures: () => calls.call<BackendFigures>("figures", "read", []),
     [Symbol.asyncDispose]: async () => calls[Symbol.dispose](),
   };
 }

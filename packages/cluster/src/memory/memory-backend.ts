@@ -11,13 +11,16 @@ import { MemoryWire } from "./memory-wire.ts";
  */
 export function memoryBackend(options: MemoryIntakeOptions = {}): ClusterBackend {
   const registry = new MemoryRegistry();
+  const intake = new MemoryIntake(options);
+  const results = new MemoryResultStore();
   return {
     checkpoints: new MemoryCheckpointStore(),
-    intake: new MemoryIntake(options),
-    results: new MemoryResultStore(),
+    intake,
+    results,
     registry,
     wire: new MemoryWire(),
     limits: { offerBytes: 16_777_216 },
+    figures: async () => ({ intakeFill: intake.fill, keptResults: results.count, replicasBehind: 0 }),
     [Symbol.asyncDispose]: async () => registry[Symbol.dispose](),
   };
 }

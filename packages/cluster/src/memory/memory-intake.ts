@@ -53,6 +53,11 @@ export class MemoryIntake implements Intake {
     return new Map(partitions.map((name) => [name, this.#partitions.get(name)?.keys.size ?? 0]));
   }
 
+  /** Share of its bound that the fullest partition has in use. */
+  get fill(): number {
+    return Math.max(0, ...[...this.#partitions.values()].map(({ keys }) => keys.size)) / this.#maxItems;
+  }
+
   #store({ partition: name, lane, key, body }: Offer): "stored" | "duplicate" | "full" {
     const partition = this.#partition(name);
     if (partition.keys.has(key)) return "duplicate";

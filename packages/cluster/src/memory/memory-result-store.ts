@@ -39,6 +39,12 @@ export class MemoryResultStore implements ResultStore {
     for (const key of keys) this.#results.delete(nameOf(key));
   }
 
+  /** Number of results that are kept. */
+  get count(): number {
+    this.#sweep(this.#clock.now());
+    return this.#results.size;
+  }
+
   #live(name: string, now: number): Kept | undefined {
     const kept = this.#results.get(name);
     return kept !== undefined && kept.expiresAt > now ? kept : undefined;

@@ -10,7 +10,7 @@ export {
   shown,
 } from "../foundation/options.ts";
 export { summarize } from "../history/summarize.ts";
-export type { ClusterBackend } from "../ports/cluster-backend.ts";
+export type { BackendFigures, ClusterBackend } from "../ports/cluster-backend.ts";
 export type { Intake, IntakeLimit, Offer, Offered } from "../ports/intake.ts";
 export type { Registry, RegistryEntry } from "../ports/registry.ts";
 export type { ResultKey, ResultStore, StoredResult } from "../ports/result-store.ts";

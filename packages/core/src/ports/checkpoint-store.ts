@@ -94,6 +94,14 @@ export interface CheckpointBatch {
   readonly consumed?: ReadonlyMap<number, number>;
 }
 
+/** Room that a partition takes in its store. */
+export interface PartitionSize {
+  /** Bytes, with what was replaced or removed and still takes room. */
+  readonly storedBytes: number;
+  /** Bytes of what is live. */
+  readonly liveBytes: number;
+}
+
 /**
  * A partition held by its one writer. A writer that has been superseded is rejected with `PARTITION_FENCED`, and so is
  * every call after {@link CheckpointPartition.close}.
@@ -105,6 +113,8 @@ export interface CheckpointPartition {
   readonly fencingToken: number;
   /** Number of the last stored batch; 0 if there is none. */
   readonly sequence: number;
+  /** Room that the partition takes in the store. Absent where its writer does not know it. */
+  readonly size?: PartitionSize | undefined;
   /**
    * Yields the entries that fit the filter, in pages, ordered by run: all of them without a filter. Entries at rest may
    * be many more than fit into memory. A flow looks them up by run and by trace id, up to 1000 at once, by tenant or by

@@ -3,6 +3,7 @@ import { openSchema, quoted } from "../migrations.ts";
 import { type PostgresOptions, resolveOptions } from "../options.ts";
 import { PostgresCheckpointStore } from "../postgres-checkpoint-store.ts";
 import { Listener } from "./listener.ts";
+import { readFigures } from "./postgres-figures.ts";
 import { PostgresIntake } from "./postgres-intake.ts";
 import { PostgresRegistry } from "./postgres-registry.ts";
 import { PostgresResultStore } from "./postgres-result-store.ts";
@@ -44,6 +45,7 @@ export async function postgresBackend(given: PostgresBackendOptions): Promise<Cl
     registry: new PostgresRegistry(database, tables, wire),
     wire,
     limits: { offerBytes: MOST_BYTES },
+    figures: () => readFigures(database, tables, resolved.schema, maxItems),
     async [Symbol.asyncDispose]() {
       await wire.flush();
       await listener[Symbol.asyncDispose]();

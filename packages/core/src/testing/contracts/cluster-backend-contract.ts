@@ -1,5 +1,5 @@
 import { requireFunction, requireKnownKeys } from "../../foundation/options.ts";
-import type { ClusterBackend } from "../../ports/cluster-backend.ts";
+import type { BackendFigures, ClusterBackend } from "../../ports/cluster-backend.ts";
 import type { IntakeLimit, Offer } from "../../ports/intake.ts";
 import type { ResultKey, StoredResult } from "../../ports/result-store.ts";
 import { type ContractCase, inTime, requireSame, until } from "./contract.ts";
@@ -239,6 +239,20 @@ const rules: Readonly<Record<string, Rule>> = {
     await registry.put("app/m/b", "4");
     await new Promise((resolve) => setTimeout(resolve, 50));
     requireSame("What is told after the end", told.get("app/m/b"), "2");
+  },
+  async "figures: are numbers, and the share of the intake in use follows what is in it"(backend) {
+    const figures = async (): Promise<BackendFigures> => (await backend.figures?.()) ?? {};
+    const first = await figures();
+    for (const [name, value] of Object.entries(first))
+      requireSame(`Whether "${name}" is a number from 0, or absent`, value === undefined || value >= 0, true);
+    await backend.intake.offer(Array.from({ length: 10 }, (_, index) => offer(`k${index}`)));
+    const { intakeFill } = await figures();
+    if (first.intakeFill === undefined || intakeFill === undefined) return;
+    requireSame("Whether offers raise the share", intakeFill > first.intakeFill, true);
+    const [last] = (await backend.intake.read("p/1", NOWHERE, limit())).slice(-1);
+    await backend.intake.trim("p/1", new Map([[1, last!.sequence]]));
+    const trimmed = await figures();
+    requireSame("Whether a trim lowers the share", trimmed.intakeFill! < intakeFill, true);
   },
   async "wire: publishes to all subscribers of a subject, in order, and to no other"({ wire }) {
     const got: number[][] = [[], []];
