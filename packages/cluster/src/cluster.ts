@@ -3,6 +3,8 @@ import { defaultLogger, type Logger } from "penguiflow";
 import { type ClusterBackend, requireInteger, requireKnownKeys, requireNumber } from "penguiflow/adapter";
 import { Client } from "./client/client.ts";
 import { type Machine, thisMachine } from "./form/machine.ts";
+import { type ClusterStatus, readStatus } from "./operations/cluster-status.ts";
+import { type RemoteDrainReport, requestDrain } from "./operations/request-drain.ts";
 import type { ClusterSettings } from "./worker/settings.ts";
 import { Worker } from "./worker/worker.ts";
 
@@ -48,6 +50,15 @@ export interface Cluster {
   worker(options?: WorkerOptions): Worker;
   /** Creates a client. */
   client(): Client;
+  /** Reads the state of the cluster: its flows, members and backend, and what is wrong. */
+  status(): Promise<ClusterStatus>;
+  /**
+   * Asks a member to drain, wherever it runs, and waits until it has left.
+   *
+   * @param options - `timeoutMs`: how long to wait; the member goes on draining after that. @defaultValue 60000
+   * @throws TypeError when there is no member of that name
+   */
+  drain(member: string, options?: { readonly timeoutMs?: number | undefined }): Promise<RemoteDrainReport>;
 }
 
 const OPTIONS = ["name", "backend", "partitions", "lanes", "leaseMs", "keepMs", "logger"];
@@ -94,5 +105,12 @@ export function clusterOn(machine: Machine, options: ClusterOptions): Cluster {
       return new Worker({ ...settings, member, maxInFlight, drainMs });
     },
     client: () => new Client(settings),
+    status: () => readStatus(settings),
+    async drain(member, given = {}) {
+      requireKnownKeys("drain", given, ["timeoutMs"]);
+      const { timeoutMs = 60_000 } = given;
+      requireNumber("timeoutMs", timeoutMs, 0);
+      return await requestDrain(settings, member, timeoutMs);
+    },
   };
 }

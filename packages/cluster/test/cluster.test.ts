@@ -202,3 +202,31 @@ test("an item that is no message is passed over, and holds up no other", async (
     expect((await backend.intake.backlog(["app/numbers@1/0"])).get("app/numbers@1/0")).toBe(0),
   );
 });
+
+test("what an earlier owner has accepted and could not remove from the intake, the next one removes", async () => {
+  const backend = memoryBackend();
+  open.push(backend);
+  const { intake } = backend;
+  const deaf: typeof intake = {
+    offer: (offers) => intake.offer(offers),
+    read: (...args) => intake.read(...args),
+    backlog: (partitions) => intake.backlog(partitions),
+    trim: async () => {
+      throw new Error("the intake is away");
+    },
+  };
+  const options = { name: "app", partitions: 1, leaseMs: 300, logger: SILENT };
+  const one = cluster({ ...options, backend: { ...backend, intake: deaf } })
+    .worker({ name: "one" })
+    .run(numbers);
+  const made = cluster({ ...options, backend });
+  const caller = made.client();
+  open.push(one, caller);
+  await caller.call(numbers, 1);
+  await one.drain();
+  const waiting = async (): Promise<number | undefined> =>
+    (await intake.backlog(["app/numbers@1/0"])).get("app/numbers@1/0");
+  expect(await waiting()).toBe(1);
+  open.push(made.worker({ name: "two" }).run(numbers));
+  await vi.waitFor(async () => expect(await waiting()).toBe(0));
+});

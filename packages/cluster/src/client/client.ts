@@ -15,8 +15,9 @@ import { Gatherer } from "../form/gather.ts";
 import { sleep } from "../form/machine.ts";
 import { COMMAND_LANE, type Deployment, laneOf, partitionName, partitionNames, partitionOf } from "../form/place.ts";
 import { fromBytes, readMessage, toBytes } from "../form/text.ts";
+import { type FailedTraces, readFailed } from "../operations/read-failed.ts";
+import { readMembers } from "../operations/read-registry.ts";
 import type { ClusterSettings } from "../worker/settings.ts";
-import { type MemberCard, membersPrefix } from "../worker/worker.ts";
 import { type ClusterPause, type Heard, heardFrom, heardFromResult } from "./pending.ts";
 
 /** A flow as clients know it: its name and version, and its types. A flow of the program is one, of version `"1"`. */
@@ -216,6 +217,21 @@ export class Client implements AsyncDisposable {
     await this.#order(this.#deployment(flow), options.tenant ?? "default", id, { kind: "signal", name, value: text });
   }
 
+  /**
+   * Lists the traces of a flow that go on only when someone acts: those that have failed, and those that no longer fit
+   * it. Each partition tells at most 200.
+   *
+   * @param options - `tenant`: whose traces are meant, @defaultValue all; `timeoutMs`: how long partitions have to
+   *   answer, @defaultValue 5000
+   */
+  failed(
+    flow: FlowRef<never, unknown>,
+    options: { readonly tenant?: string | undefined; readonly timeoutMs?: number | undefined } = {},
+  ): Promise<FailedTraces> {
+    const { tenant, timeoutMs = 5_000 } = options;
+    return readFailed(this.#settings, this.#deployment(flow), { tenant, timeoutMs });
+  }
+
   /** Tries a failed trace again, from the node at which it failed. Resolves when that is stored. */
   async retryFailed(flow: FlowRef<never, unknown>, id: string, options: { readonly tenant?: string | undefined } = {}) {
     await this.#order(this.#deployment(flow), options.tenant ?? "default", id, { kind: "retryFailed" });
@@ -241,7 +257,7 @@ export class Client implements AsyncDisposable {
     const { backend, name } = this.#settings;
     const waiting = await backend.intake.backlog(partitionNames(deployment));
     const backlog = [...waiting.values()].reduce((sum, count) => sum + count, 0);
-    const cards = await readMembers(backend.registry, name);
+    const cards = [...(await readMembers(backend.registry, name)).values()];
     const group = `${deployment.flow}@${deployment.version}`;
     const figures = cards.flatMap(({ figures: all }) => (all[group] === undefined ? [] : [all[group]]));
     const sum = (pick: (one: (typeof figures)[number]) => number): number =>
@@ -305,6 +321,7 @@ export class Client implements AsyncDisposable {
         deadlineAt: limits.length === 0 ? undefined : Math.min(...limits),
       },
       inbox: this.#inbox,
+      at: now,
       keepMs,
     };
   }
@@ -433,7 +450,7 @@ export class Client implements AsyncDisposable {
     deployment: Deployment,
     tenant: string,
     id: string,
-    order: DistributiveOmit<Exclude<Command, { kind: "call" }>, "tenant" | "id" | "inbox" | "nonce">,
+    order: DistributiveOmit<Exclude<Command, { kind: "call" }>, "tenant" | "id" | "inbox" | "nonce" | "at">,
     partition?: string,
   ): Promise<void> {
     this.#count += 1;
@@ -441,7 +458,8 @@ export class Client implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#answers.set(nonce, { resolve, reject });
     try {
-      const command = { ...order, tenant, id, inbox: this.#inbox, nonce } as Command;
+      const at = this.#settings.machine.clock.epochNow();
+      const command = { ...order, tenant, id, inbox: this.#inbox, nonce, at } as Command;
       await this.#send(deployment, COMMAND_LANE, nonce, command, partition);
       await promise;
     } finally {
@@ -518,22 +536,6 @@ export class Client implements AsyncDisposable {
 }
 
 type DistributiveOmit<Union, Keys extends PropertyKey> = Union extends unknown ? Omit<Union, Keys> : never;
-
-/** Reads the cards of all members. */
-async function readMembers(registry: ClusterSettings["backend"]["registry"], app: string): Promise<MemberCard[]> {
-  const cards = new Map<string, MemberCard>();
-  const watching = new AbortController();
-  await registry.watch(
-    membersPrefix(app),
-    (key, value) => {
-      if (value === undefined) cards.delete(key);
-      else cards.set(key, JSON.parse(value) as MemberCard);
-    },
-    watching.signal,
-  );
-  watching.abort();
-  return [...cards.values()];
-}
 
 const keyOf = ({ tenant, id }: Command): string => `${tenant}\u0000${id}`;
 

@@ -14,6 +14,8 @@ export interface CallCommand {
   readonly meta?: string | undefined;
   readonly options: SentOptions;
   readonly inbox: string;
+  /** Epoch milliseconds at which it was sent, by the clock of its sender. */
+  readonly at: number;
   /** Milliseconds for which the outcome is kept. */
   readonly keepMs: number;
 }
@@ -27,6 +29,8 @@ export type TraceCommand = {
   readonly id: string;
   readonly inbox: string;
   readonly nonce: string;
+  /** Epoch milliseconds at which it was sent, by the clock of its sender. */
+  readonly at: number;
 } & (
   | { readonly kind: "cancel"; readonly reason?: string | undefined }
   | { readonly kind: "resume"; readonly token: string; readonly value: string }
@@ -56,6 +60,37 @@ export interface Attach {
   readonly tenant: string;
   readonly id: string;
   readonly inbox: string;
+}
+
+/** A question to the owner of a partition for the traces that need an action. */
+export interface FailedQuestion {
+  readonly asks: "failed";
+  /** Tenant whose traces are meant; all when absent. */
+  readonly tenant?: string | undefined;
+  readonly inbox: string;
+}
+
+/** The answer to a question. */
+export interface FailedAnswer {
+  /** Index of the partition. */
+  readonly partition: number;
+  readonly traces: readonly FailedTrace[];
+  /** Whether it has more than it tells. */
+  readonly hasMore: boolean;
+}
+
+/** A trace that goes on only when someone acts: it has failed, or no longer fits the flow. */
+export interface FailedTrace {
+  readonly id: string;
+  readonly tenant: string;
+  readonly status: "failed" | "parked";
+  /** Start in epoch milliseconds. */
+  readonly startedAt: number;
+  /** Nodes of its messages. */
+  readonly nodes: readonly string[];
+  readonly code?: string | undefined;
+  /** The beginning of its error's message. */
+  readonly message?: string | undefined;
 }
 
 /** Subject on which the owner of a partition hears of new items and new listeners. */

@@ -17,6 +17,16 @@ export function partitionName({ app, flow, version }: Deployment, index: number)
   return `${app}/${flow}@${version}/${index}`;
 }
 
+/** Returns the flow and version of a partition, `orders@1`: names of clusters have no slash, names of flows may. */
+export function groupOf(partition: string): string {
+  return partition.slice(partition.indexOf("/") + 1, partition.lastIndexOf("/"));
+}
+
+/** Returns the index of a partition. */
+export function indexOf(partition: string): number {
+  return Number(partition.slice(partition.lastIndexOf("/") + 1));
+}
+
 /** Names all partitions of a deployment, in order. */
 export function partitionNames(deployment: Deployment): readonly string[] {
   return Array.from({ length: deployment.partitions }, (_, index) => partitionName(deployment, index));

@@ -16,6 +16,7 @@ import {
   type Attach,
   type CallCommand,
   type Command,
+  type FailedQuestion,
   inboxOf,
   type Note,
   ownerSubject,
@@ -25,6 +26,7 @@ import {
 import { Gatherer } from "../form/gather.ts";
 import { sleep } from "../form/machine.ts";
 import { fromBytes, readMessage, toBytes } from "../form/text.ts";
+import { answerFailed } from "./failed-answer.ts";
 import type { WorkerSettings } from "./settings.ts";
 import { Trimmer } from "./trimmer.ts";
 
@@ -57,12 +59,6 @@ interface Before {
   obeyed: Promise<unknown>;
 }
 
-/** Figures of the partitions of a worker. */
-export interface OwnerFigures {
-  readonly inFlight: number;
-  readonly ended: number;
-}
-
 /**
  * Owns a partition for as long as it is wanted: acquires its lease, accepts what its intake has, carries out commands,
  * and stores and tells results. Loses it when it cannot write its checkpoints, and tries to acquire it again.
@@ -80,8 +76,8 @@ export class PartitionOwner {
   readonly #pauses = new Map<string, string[]>();
   readonly #listeners = new Map<string, { readonly key: string; readonly inbox: string; readonly until: number }>();
   readonly #results: Gatherer<StoredResult, "stored" | "superseded">;
-  #ended = 0;
   #inFlight = 0;
+  #run: FlowRun<unknown, unknown> | undefined;
   #wake: (() => void) | undefined;
   #isOpen = false;
   readonly #whenOver: Promise<void>;
@@ -98,11 +94,22 @@ export class PartitionOwner {
     this.#whenOver = this.#own();
   }
 
-  get figures(): OwnerFigures {
-    return { inFlight: this.#inFlight, ended: this.#ended };
+  /** Whether the partition is held, also while it is being handed over. */
+  get isHeld(): boolean {
+    return this.#run !== undefined;
   }
 
-  /** Whether the partition is held. */
+  /** Number of traces in the partition, also those that wait for an answer. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Number of outcomes that are not among the results yet. */
+  get undelivered(): number {
+    return this.#run?.isRunning === true ? this.#run.stats().undeliveredOutcomes : 0;
+  }
+
+  /** Whether the partition is held and served. */
   get isOpen(): boolean {
     return this.#isOpen;
   }
@@ -134,7 +141,7 @@ export class PartitionOwner {
 
   /** Acquires the partition and serves it until it is lost or handed over. Returns whether it was acquired. */
   async #hold(): Promise<boolean> {
-    const { backend, leaseMs, member, drainMs } = this.#settings;
+    const { backend, leaseMs, machine, member, drainMs } = this.#settings;
     const { checkpoints } = backend;
     const run = this.#flow.start({
       durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs }),
@@ -149,13 +156,15 @@ export class PartitionOwner {
       throw error;
     }
     this.#isOpen = true;
+    this.#run = run;
     this.#accepted.clear();
     this.#inFlight = run.stats().traces;
-    const attaching = backend.wire.subscribe(ownerSubject(this.#name), (body) => this.#hear(body));
+    const attaching = backend.wire.subscribe(ownerSubject(this.#name), (body) => this.#hear(run, body));
+    const trimmer = new Trimmer(machine.scheduler, backend.intake, this.#name);
     const lost = new AbortController();
     void run.closed.then(() => lost.abort());
     try {
-      await this.#serve(run, AbortSignal.any([this.#leaving.signal, lost.signal]));
+      await this.#serve(run, trimmer, AbortSignal.any([this.#leaving.signal, lost.signal]));
       const error = await Promise.race([run.closed, Promise.resolve()]);
       if (error !== undefined) throw error;
       return true;
@@ -163,16 +172,19 @@ export class PartitionOwner {
       this.#isOpen = false;
       attaching[Symbol.dispose]();
       await run.stop({ drainMs: lost.signal.aborted ? 0 : drainMs });
+      this.#run = undefined;
+      await trimmer.flush();
     }
   }
 
   /** Reads the intake until the signal aborts. Items are taken beside each other: a blocked one delays only its lane. */
-  async #serve(run: FlowRun<unknown, unknown>, signal: AbortSignal): Promise<void> {
-    const { backend, maxInFlight, machine } = this.#settings;
+  async #serve(run: FlowRun<unknown, unknown>, trimmer: Trimmer, signal: AbortSignal): Promise<void> {
+    const { backend, maxInFlight } = this.#settings;
     const { promise: failed, reject: fail } = Promise.withResolvers<never>();
     failed.catch(() => {});
     const read = new Map(await run.consumed());
-    const trimmer = new Trimmer(machine.scheduler, backend.intake, this.#name);
+    // what an earlier owner has stored and could not remove any more
+    for (const [lane, sequence] of read) trimmer.trim({ lane, sequence });
     // items that were here before this owner may have been cancelled through an earlier one
     let isOld = true;
     const before: Before = { accepted: Promise.resolve(), obeyed: Promise.resolve() };
@@ -410,7 +422,6 @@ export class PartitionOwner {
     return {
       deliver: async (outcome) => {
         await this.#putOutcome(outcome);
-        this.#ended += 1;
         this.#left();
       },
       chunk: (chunk, { tenant, traceId }) => this.#tellChunk(chunk, tenant, traceId),
@@ -465,10 +476,15 @@ export class PartitionOwner {
         );
   }
 
-  /** Receives a client that wants to hear of a trace. It says so again every second. */
-  #hear(body: Uint8Array): void {
-    const attach = readMessage<Attach>(body);
+  /** Receives a client that wants to hear of a trace, which says so again every second, or a question. */
+  #hear(run: FlowRun<unknown, unknown>, body: Uint8Array): void {
+    const attach = readMessage<Attach | FailedQuestion>(body);
     if (attach === undefined) return;
+    if ("asks" in attach) {
+      const { wire, limits } = this.#settings.backend;
+      void answerFailed(run, this.#index, attach, limits.offerBytes, (answer) => wire.publish(attach.inbox, answer));
+      return;
+    }
     const { tenant, id, inbox } = attach;
     const now = this.#settings.machine.clock.now();
     for (const [listener, { until }] of this.#listeners) if (until < now) this.#listeners.delete(listener);

@@ -7,7 +7,7 @@ export class Trimmer {
   readonly #partition: string;
   readonly #scheduler: Scheduler;
   readonly #upTo = new Map<number, number>();
-  #isTrimming = false;
+  #trimming: Promise<void> | undefined;
   #isDue = false;
 
   constructor(scheduler: Scheduler, intake: Intake, partition: string) {
@@ -17,12 +17,17 @@ export class Trimmer {
   }
 
   /** Removes an item and those before it in its lane, which are stored as well. */
-  trim({ lane, sequence }: Offered): void {
+  trim({ lane, sequence }: Pick<Offered, "lane" | "sequence">): void {
     this.#upTo.set(lane, Math.max(sequence, this.#upTo.get(lane) ?? 0));
     this.#isDue = true;
-    if (this.#isTrimming) return;
-    this.#isTrimming = true;
-    this.#scheduler.nextTurn(() => void this.#run());
+    this.#trimming ??= new Promise((resolve) => {
+      this.#scheduler.nextTurn(() => void this.#run().then(resolve));
+    });
+  }
+
+  /** Resolves once what was asked for was tried. */
+  async flush(): Promise<void> {
+    await this.#trimming;
   }
 
   async #run(): Promise<void> {
@@ -31,6 +36,6 @@ export class Trimmer {
       // an item that is not removed now is removed with the next one; the positions keep it from being read again
       await this.#intake.trim(this.#partition, new Map(this.#upTo)).catch(() => {});
     }
-    this.#isTrimming = false;
+    this.#trimming = undefined;
   }
 }

@@ -1,28 +1,21 @@
 import { errorPayload } from "penguiflow";
 import { assign } from "../form/assignment.ts";
 import { every } from "../form/machine.ts";
-import { type Deployment, partitionNames } from "../form/place.ts";
+import { type Deployment, indexOf, partitionNames } from "../form/place.ts";
+import {
+  type DrainRequest,
+  drainKey,
+  type MemberCard,
+  type MemberFigures,
+  membersPrefix,
+} from "../form/registry-keys.ts";
+import { DeploymentRecords } from "./deployment-records.ts";
+import { healthOf, type WorkerHealth } from "./health.ts";
+import { Meter } from "./meter.ts";
 import { type AnyFlow, PartitionOwner } from "./partition-owner.ts";
+import { loopDelays } from "./recent.ts";
 import type { WorkerSettings } from "./settings.ts";
-
-/** Description of a member for the others. */
-export interface MemberCard {
-  /** Flows that it runs, with their versions: `orders@1`. */
-  readonly runs: readonly string[];
-  /** Figures of each, for autoscalers. */
-  readonly figures: Readonly<Record<string, MemberFigures>>;
-}
-
-/** Figures of a flow on a member since the card before. */
-export interface MemberFigures {
-  readonly inFlight: number;
-  /** Traces ended for each second. */
-  readonly endedPerSecond: number;
-  /** Share of the time in which the event loop was busy, shared out by ended traces. */
-  readonly busy: number;
-  /** Partitions that it holds. */
-  readonly held: number;
-}
+import type { WorkerFlowStatus, WorkerStatus } from "./status.ts";
 
 /** Report on the end of a worker. */
 export interface DrainReport {
@@ -40,9 +33,6 @@ interface Group {
 /** Time to live of a member, in leases. */
 const TTL_LEASES = 1;
 
-/** Prefix of the members' cards in the registry. */
-export const membersPrefix = (app: string): string => `${app}/members/`;
-
 /**
  * One process's share of a cluster: owns partitions of the flows that it runs. Made by `cluster(…).worker(…)`.
  */
@@ -52,6 +42,15 @@ export class Worker implements AsyncDisposable {
   readonly #members = new Map<string, MemberCard>();
   readonly #watching = new AbortController();
   readonly #utilization: () => number;
+  readonly #meter: Meter;
+  readonly #records: DeploymentRecords;
+  /** Random name that distinguishes this worker from one of the same name before it. */
+  readonly #instance: string;
+  readonly #drained = Promise.withResolvers<DrainReport>();
+  #isDraining = false;
+  #isDrained = false;
+  /** The clock's `now()` when the registry last took the card. */
+  #seenAt: number | undefined;
   #stopBeating: (() => void) | undefined;
   #draining: Promise<DrainReport> | undefined;
   #beats: Promise<unknown> = Promise.resolve();
@@ -60,8 +59,12 @@ export class Worker implements AsyncDisposable {
 
   /** Internal: call `cluster(…).worker(…)`. */
   constructor(settings: object) {
-    this.#settings = settings as WorkerSettings;
-    const { machine } = this.#settings;
+    const given = settings as WorkerSettings;
+    const { machine, backend, name } = given;
+    this.#meter = new Meter(machine.clock);
+    this.#settings = { ...given, backend: this.#meter.measured(backend) };
+    this.#records = new DeploymentRecords(backend.registry, name);
+    this.#instance = machine.newId(8);
     this.#utilization = machine.newUtilization();
     this.#beatAt = machine.clock.now();
   }
@@ -79,6 +82,43 @@ export class Worker implements AsyncDisposable {
   }
 
   /**
+   * Resolves once the worker has drained, whoever asked for it: `drain` or, from elsewhere, `drain` of the cluster. The
+   * process may end then.
+   */
+  get drained(): Promise<DrainReport> {
+    return this.#drained.promise;
+  }
+
+  /** Returns whether the worker lives and does its share, for the probes of a platform. */
+  health(): WorkerHealth {
+    const { leaseMs, machine } = this.#settings;
+    const groups = [...this.#groups.values()];
+    return healthOf({
+      leaseMs,
+      flows: groups.length,
+      silentMs: this.#seenAt === undefined ? undefined : machine.clock.now() - this.#seenAt,
+      isDraining: this.#isDraining,
+      isDrained: this.#isDrained,
+      assigned: groups.flatMap(({ owners, leaving }) => [...owners.keys()].filter((name) => !leaving.has(name))),
+      open: this.held,
+    });
+  }
+
+  /** Returns the figures of the worker. */
+  status(): WorkerStatus {
+    const { name: cluster, leaseMs } = this.#settings;
+    const flows = [...this.#groups].map(([group, one]) => this.#statusOf(group, one));
+    return {
+      cluster,
+      name: this.name,
+      isDraining: this.#isDraining,
+      leaseMs,
+      loopDelayMs: loopDelays.spread,
+      flows,
+    };
+  }
+
+  /**
    * Runs a flow: its traces in the partitions that are this worker's share. A worker runs several flows, and several
    * versions of one.
    *
@@ -90,7 +130,7 @@ export class Worker implements AsyncDisposable {
     const { version = "1", resources } = options;
     const { name: app, partitions, lanes } = this.#settings;
     const name = `${flow.name}@${version}`;
-    if (this.#draining !== undefined) throw new TypeError(`Cannot run "${name}": worker "${this.name}" drains`);
+    if (this.#isDraining) throw new TypeError(`Cannot run "${name}": worker "${this.name}" drains`);
     if (this.#groups.has(name)) throw new TypeError(`Cannot run "${name}" twice: give the other one a version`);
     const deployment = { app, flow: flow.name, version, partitions, lanes };
     this.#groups.set(name, { deployment, flow, resources, owners: new Map(), leaving: new Set() });
@@ -113,23 +153,42 @@ export class Worker implements AsyncDisposable {
   }
 
   async #drain(): Promise<DrainReport> {
-    this.#stopBeating?.();
+    this.#isDraining = true;
     this.#watching.abort();
-    await this.#beats;
-    const { registry } = this.#settings.backend;
-    // the others take the partitions over while this one still empties the rest
-    await registry.delete(membersPrefix(this.#settings.name) + this.name).catch((error: unknown) => this.#warn(error));
-    const owners = [...this.#groups.values()].flatMap((group) => [...group.owners.values()]);
+    const { backend, name } = this.#settings;
+    // its card runs no flow from now on: the others take the partitions over while this one still empties the rest
+    if (this.#stopBeating !== undefined) this.#beat();
+    const groups = [...this.#groups];
+    const held = new Map(groups.map(([group, one]) => [group, heldOf(one)]));
+    const owners = groups.flatMap(([, group]) => [...group.owners.values()]);
     await Promise.all(owners.map((owner) => owner.leave()));
-    return { partitions: owners.length };
+    this.#endBeats();
+    await this.#beats;
+    for (const [group, one] of groups)
+      await this.#note(group, one, held.get(group)!).catch((error: unknown) => this.#warn(error));
+    for (const key of [membersPrefix(name) + this.name, drainKey(name, this.name)])
+      await backend.registry.delete(key).catch((error: unknown) => this.#warn(error));
+    this.#isDrained = true;
+    const report = { partitions: owners.length };
+    this.#drained.resolve(report);
+    return report;
+  }
+
+  #endBeats(): void {
+    if (this.#stopBeating === undefined) return;
+    this.#stopBeating();
+    loopDelays.unwatch();
   }
 
   #join(): void {
     const { backend, name, leaseMs, machine } = this.#settings;
     const prefix = membersPrefix(name);
     this.#stopBeating = every(machine.clock, leaseMs / 3, () => this.#beat());
+    loopDelays.watch();
     this.#beat();
-    const watching = backend.registry.watch(
+    const { registry } = backend;
+    const { signal } = this.#watching;
+    const watching = registry.watch(
       prefix,
       (key, value) => {
         const member = key.slice(prefix.length);
@@ -137,18 +196,43 @@ export class Worker implements AsyncDisposable {
         else this.#members.set(member, JSON.parse(value) as MemberCard);
         this.#reconcile();
       },
-      this.#watching.signal,
+      signal,
     );
-    watching.catch((error: unknown) => this.#warn(error));
+    const asked = registry.watch(drainKey(name, this.name), (key, value) => this.#hear(key, value), signal);
+    for (const one of [watching, asked, this.#records.watch(signal)]) one.catch((error: unknown) => this.#warn(error));
+  }
+
+  /** Drains when this very worker is asked to, and not one of its name before it, nor one whose name only begins so. */
+  #hear(key: string, value: string | undefined): void {
+    if (value === undefined || key !== drainKey(this.#settings.name, this.name)) return;
+    const { instance } = JSON.parse(value) as DrainRequest;
+    if (instance !== this.#instance) return;
+    this.#settings.logger.info("drain_requested", { member: this.name });
+    this.drain().catch((error: unknown) => this.#warn(error));
   }
 
   /** Says that this member lives. */
   #beat(): void {
-    const { backend, name, leaseMs } = this.#settings;
+    const { backend, name, leaseMs, machine } = this.#settings;
     const card = JSON.stringify(this.#card());
-    const put = (): Promise<unknown> =>
-      backend.registry.put(membersPrefix(name) + this.name, card, { ttlMs: leaseMs * TTL_LEASES });
+    this.#meter.turn();
+    loopDelays.turn(machine.clock.now());
+    const put = async (): Promise<void> => {
+      const sentAt = machine.clock.now();
+      await backend.registry.put(membersPrefix(name) + this.name, card, { ttlMs: leaseMs * TTL_LEASES });
+      this.#seenAt = sentAt;
+      for (const [group, one] of this.#groups) await this.#note(group, one, heldOf(one));
+    };
     this.#beats = this.#beats.then(put).catch((error: unknown) => this.#warn(error));
+  }
+
+  /** Brings the record of a flow up to date, by what this worker knows of itself and the others. */
+  async #note(group: string, { deployment, owners }: Group, held: readonly number[]): Promise<void> {
+    const others = [...this.#members].flatMap(([member, { figures }]) =>
+      member === this.name || figures[group] === undefined ? [] : [figures[group]],
+    );
+    const own = { held, inFlight: inFlightOf(owners.values()) };
+    await this.#records.note(group, deployment, [own, ...others]);
   }
 
   #card(): MemberCard {
@@ -156,36 +240,55 @@ export class Worker implements AsyncDisposable {
     const seconds = Math.max(0.001, (now - this.#beatAt) / 1_000);
     const utilization = this.#utilization();
     this.#beatAt = now;
-    const ended = new Map<string, number>();
-    for (const [name, { owners }] of this.#groups)
-      ended.set(
-        name,
-        [...owners.values()].reduce((sum, { figures }) => sum + figures.ended, 0),
-      );
+    const ended = new Map([...this.#groups.keys()].map((group) => [group, this.#meter.of(group).ended]));
     const deltas = new Map([...ended].map(([name, count]) => [name, count - (this.#endedBefore.get(name) ?? 0)]));
     const all = [...deltas.values()].reduce((sum, count) => sum + count, 0);
     this.#endedBefore = ended;
     const figures = Object.fromEntries(
-      [...this.#groups].map(([name, { owners }]) => {
-        const list = [...owners.values()];
+      [...this.#groups].map(([name, group]): [string, MemberFigures] => {
         const delta = deltas.get(name)!;
         return [
           name,
           {
-            inFlight: list.reduce((sum, owner) => sum + owner.figures.inFlight, 0),
+            inFlight: inFlightOf(group.owners.values()),
             endedPerSecond: round(delta / seconds),
             busy: round(all === 0 ? utilization / this.#groups.size : (utilization * delta) / all),
-            held: list.filter(({ isOpen }) => isOpen).length,
+            held: heldOf(group),
           },
         ];
       }),
     );
-    return { runs: [...this.#groups.keys()], figures };
+    const runs = this.#isDraining ? [] : [...this.#groups.keys()];
+    return { instance: this.#instance, runs, isDraining: this.#isDraining, figures };
+  }
+
+  #statusOf(name: string, group: Group): WorkerFlowStatus {
+    const { deployment, owners, leaving } = group;
+    const { acquired, ended, fenced, superseded, appends, open } = this.#meter.of(name);
+    const sizes = [...open.values()].flatMap(({ size }) => size ?? []);
+    return {
+      flow: deployment.flow,
+      version: deployment.version,
+      partitions: deployment.partitions,
+      assigned: [...owners.keys()].filter((partition) => !leaving.has(partition)).length,
+      held: heldOf(group),
+      inFlight: inFlightOf(owners.values()),
+      undelivered: [...owners.values()].reduce((sum, { undelivered }) => sum + undelivered, 0),
+      appendMs: appends.spread,
+      acquired,
+      ended,
+      fenced,
+      superseded,
+      ...(sizes.length > 0 && {
+        storedBytes: sizes.reduce((sum, { storedBytes }) => sum + storedBytes, 0),
+        liveBytes: sizes.reduce((sum, { liveBytes }) => sum + liveBytes, 0),
+      }),
+    };
   }
 
   /** Makes the owners those of the present members' assignment. */
   #reconcile(): void {
-    if (this.#draining !== undefined) return;
+    if (this.#isDraining) return;
     for (const [name, group] of this.#groups) {
       const members = [...this.#members].filter(([, { runs }]) => runs.includes(name)).map(([member]) => member);
       // without its own card it is about to write one: what it has, it keeps
@@ -223,6 +326,16 @@ export class Worker implements AsyncDisposable {
   #warn(error: unknown): void {
     this.#settings.logger.warn("cluster_member_failed", { member: this.name, error: errorPayload(error) });
   }
+}
+
+/** Returns the indices of the partitions whose lease a worker has. */
+const heldOf = ({ owners }: Group): number[] =>
+  [...owners].flatMap(([partition, { isHeld }]) => (isHeld ? [indexOf(partition)] : []));
+
+function inFlightOf(owners: Iterable<PartitionOwner>): number {
+  let sum = 0;
+  for (const { inFlight } of owners) sum += inFlight;
+  return sum;
 }
 
 const round = (value: number): number => Math.round(value * 1_000) / 1_000;
