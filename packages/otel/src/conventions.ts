@@ -115,6 +115,14 @@ export const Own = {
   COST: "penguiflow.planner.cost_usd",
   /** Reason of a drop: the type of the event. */
   REASON: "penguiflow.reason",
+  /** Name of a cluster. */
+  CLUSTER: "penguiflow.cluster",
+  /** Name of a member of a cluster. */
+  MEMBER: "penguiflow.member",
+  /** Version of a flow on a cluster. */
+  VERSION: "penguiflow.version",
+  /** Lane of an intake; 0 has the commands. */
+  LANE: "penguiflow.lane",
 } as const;
 
 /** Outcome of an attempt. */
@@ -133,6 +141,34 @@ export const Metric = {
   RETRIES: "penguiflow.node.retries",
   DROPS: "penguiflow.drops",
   REMOTE_DURATION: "penguiflow.remote.duration",
+} as const;
+
+/** Metrics of clusters. The first are those of a worker, which each worker tells; the others those of a whole cluster. */
+export const ClusterMetric = {
+  PARTITIONS: "penguiflow.cluster.partitions",
+  HELD: "penguiflow.cluster.partitions.held",
+  ACQUIRED: "penguiflow.cluster.partitions.acquired",
+  IN_FLIGHT: "penguiflow.cluster.traces.in_flight",
+  ENDED: "penguiflow.cluster.traces.ended",
+  OUTBOX: "penguiflow.cluster.outbox.size",
+  APPEND_P99: "penguiflow.cluster.append.p99",
+  FENCED: "penguiflow.cluster.append.fenced",
+  SUPERSEDED: "penguiflow.cluster.results.superseded",
+  LOOP_DELAY: "penguiflow.cluster.loop.delay",
+  LEASE: "penguiflow.cluster.lease",
+  /** Of a worker where its backend tells it the size of its partitions, else of the cluster. */
+  STORED: "penguiflow.cluster.checkpoints.stored",
+  LIVE: "penguiflow.cluster.checkpoints.live",
+  MEMBERS: "penguiflow.cluster.members",
+  WORKERS: "penguiflow.cluster.flow.workers",
+  ORPHANED: "penguiflow.cluster.flow.orphaned",
+  UNOWNED: "penguiflow.cluster.partitions.unowned",
+  BACKLOG: "penguiflow.cluster.backlog",
+  OFFER_AGE: "penguiflow.cluster.offer.age",
+  INTAKE_FILL: "penguiflow.cluster.intake.fill",
+  KEPT_RESULTS: "penguiflow.cluster.results.kept",
+  REPLICAS_BEHIND: "penguiflow.cluster.replicas.behind",
+  REPLICA_LAG: "penguiflow.cluster.replicas.lag",
 } as const;
 
 /** Keys of a message's meta. `traceparent` and `tracestate` are those of W3C Trace Context. */

@@ -80,9 +80,16 @@ function tracerOf(given: TracerProvider | undefined): Tracer | undefined {
     : provider.getDelegateTracer(SCOPE, undefined, options);
 }
 
-function meterOf(given: MeterProvider | undefined): Meter | undefined {
+/** Returns the meter of this package, or `undefined` when no SDK is registered. */
+export function meterOf(given: MeterProvider | undefined): Meter | undefined {
   const meter = (given ?? globalMetrics.getMeterProvider()).getMeter(SCOPE, undefined, { schemaUrl: SCHEMA_URL });
   return meter === createNoopMeter() ? undefined : meter;
+}
+
+/** @throws TypeError when the option is no meter provider */
+export function requireMeterProvider(of: string, given: MeterProvider | undefined): void {
+  if (given !== undefined && typeof given.getMeter !== "function")
+    throw new TypeError(`Option "meterProvider" of ${of} must be a MeterProvider: it has no getMeter`);
 }
 
 function requireOptions(options: OpenTelemetryOptions): void {
@@ -90,8 +97,7 @@ function requireOptions(options: OpenTelemetryOptions): void {
   const { tracerProvider, meterProvider, contents } = options;
   if (tracerProvider !== undefined && typeof tracerProvider.getTracer !== "function")
     throw new TypeError('Option "tracerProvider" of openTelemetry must be a TracerProvider: it has no getTracer');
-  if (meterProvider !== undefined && typeof meterProvider.getMeter !== "function")
-    throw new TypeError('Option "meterProvider" of openTelemetry must be a MeterProvider: it has no getMeter');
+  requireMeterProvider("openTelemetry", meterProvider);
   if (contents !== undefined && typeof contents !== "function")
     throw new TypeError(
       `Option "contents" of openTelemetry must be a function (payload, place): got ${String(contents)}`,
