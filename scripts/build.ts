@@ -40,9 +40,13 @@ async function bundle(folder: string, entries: readonly string[], shared?: strin
 
 /** Bundles a package and returns the absolute paths of the written files. */
 async function bundlePackage({ folder, name, manifest }: Package): Promise<Set<string>> {
-  const imported = Object.values(manifest.exports ?? {}).flatMap((target) =>
-    typeof target === "string" ? [] : [path.posix.relative("dist", target.default).replace(/\.js$/, "")],
-  );
+  const targets = [
+    ...Object.values(manifest.exports ?? {}).flatMap((target) => (typeof target === "string" ? [] : [target.default])),
+    ...Object.values(manifest.bin ?? {}),
+  ];
+  const imported = targets
+    .map((target) => path.posix.relative("dist", target).replace(/\.js$/, ""))
+    .filter((entry) => !entry.startsWith(".."));
   const written = await bundle(folder, imported, imported.length > 1 ? path.posix.basename(name) : undefined);
   // The entry of a thread is bundled alone, because every thread loads it.
   for (const main of files(`${folder}/src/**/*-main.ts`)) {

@@ -1,0 +1,25 @@
+import type { Flag } from "./command.ts";
+
+/** Flags that several commands have. */
+export const JSON_FLAG = { type: "boolean", help: "prints JSON" } as const satisfies Flag;
+
+export const PROJECT_FLAG = {
+  type: "string",
+  short: "p",
+  value: "folder",
+  default: ".",
+  help: "folder of the project",
+} as const satisfies Flag;
+
+export const STORE_FLAG = {
+  type: "string",
+  value: "store",
+  help: "state store: a SQLite file, or postgres://…; PENGUIFLOW_STORE when left out",
+} as const satisfies Flag;
+
+export const TENANT_FLAG = {
+  type: "string",
+  value: "tenant",
+  default: "default",
+  help: "tenant of the trace",
+} as const satisfies Flag;

@@ -1,0 +1,27 @@
+import type { Command } from "./command-line/command.ts";
+import { aboutCommands } from "./commands/about.ts";
+import { check } from "./commands/check.ts";
+import { doctor } from "./commands/doctor.ts";
+import { draw } from "./commands/draw.ts";
+import { history } from "./commands/history.ts";
+import { newProject } from "./commands/new.ts";
+import { pauses, resume } from "./commands/pauses.ts";
+import { run } from "./commands/run.ts";
+import { runsExport, runsList } from "./commands/runs.ts";
+import { simulate } from "./commands/simulate.ts";
+
+/** All commands, in the order of help. */
+export const COMMANDS: readonly Command[] = [
+  newProject,
+  run,
+  check,
+  draw,
+  simulate,
+  runsList,
+  runsExport,
+  history,
+  pauses,
+  resume,
+  doctor,
+  ...aboutCommands(() => COMMANDS),
+];

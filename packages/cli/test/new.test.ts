@@ -1,0 +1,104 @@
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { promisify } from "node:util";
+import { describe, expect, test } from "vitest";
+import { main } from "../src/main.ts";
+import { projectFiles } from "../src/new/project-files.ts";
+import { type Template, TEMPLATES } from "../src/new/templates.ts";
+import { fakeIo } from "./fake-io.ts";
+import { Scratch } from "./scratch.ts";
+
+const execute = promisify(execFile);
+const ROOT = path.resolve(import.meta.dirname, "../../..");
+const SOURCE = "--conditions=@penguiflow/source";
+
+async function make(folder: string, ...args: string[]) {
+  const io = fakeIo(folder);
+  const status = await main(["new", ...args], io);
+  return { status, printed: io.printed(), said: io.said() };
+}
+
+describe.for(Object.keys(TEMPLATES) as Template[])("a project of template %s", (template) => {
+  test("passes its tests, its types and its lint, and runs", async () => {
+    using scratch = new Scratch();
+    expect(await make(scratch.folder, "mine", "-t", template, "--no-install", "-q")).toMatchObject({
+      status: 0,
+      said: "",
+    });
+    const folder = path.join(scratch.folder, "mine");
+    await execute(process.execPath, [SOURCE, "--test"], {
+      cwd: folder,
+      env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+    });
+    const tsc = path.join(ROOT, "node_modules/typescript/bin/tsc");
+    await execute(process.execPath, [tsc, "--customConditions", "@penguiflow/source"], { cwd: folder });
+    const io = fakeIo(folder);
+    expect([await main(["check", "--strict"], io), io.said()]).toEqual([0, ""]);
+  });
+
+  test("has at most twelve files, and the versions of this workspace", () => {
+    const files = projectFiles(template, "mine");
+    expect(files.size).toBeLessThanOrEqual(12);
+    const { name, dependencies, devDependencies } = JSON.parse(files.get("package.json")!) as {
+      name: string;
+      dependencies: Record<string, string>;
+      devDependencies: Record<string, string>;
+    };
+    expect(name).toBe("mine");
+    for (const [needed, version] of Object.entries({ ...dependencies, ...devDependencies })) {
+      const manifest = readFileSync(path.join(ROOT, "node_modules", needed, "package.json"), "utf8");
+      expect([needed, version]).toEqual([needed, (JSON.parse(manifest) as { version: string }).version]);
+    }
+  });
+});
+
+test("the agent of a new project answers a second message, too", async () => {
+  using scratch = new Scratch();
+  await make(scratch.folder, "mine", "--no-install", "-q");
+  const folder = path.join(scratch.folder, "mine");
+  for (const [asked, answered] of [
+    ["Where is order 4471?", "Order 4471 is on its way, with you on Tuesday.\n"],
+    ["And order 4472?", "Order 4472 is delivered.\n"],
+  ] as const) {
+    const io = fakeIo(folder);
+    expect([await main(["run", asked], io), io.printed()]).toEqual([0, answered]);
+  }
+  const approved = fakeIo(folder, { answers: ["y"] });
+  expect([await main(["run", "Refund order 4471"], approved), approved.printed()]).toEqual([
+    0,
+    "Order 4471 is paid back.\n",
+  ]);
+  const rejected = fakeIo(folder, { answers: ["no, it was worn"] });
+  expect([await main(["run", "Refund order 4471"], rejected), rejected.printed()]).toEqual([
+    0,
+    "Nothing is paid back.\n",
+  ]);
+  expect(rejected.said()).toContain("was denied: it was worn");
+});
+
+test("files that exist stay: without --force nothing is written, with it what is missing", async () => {
+  using scratch = new Scratch({ "mine/README.md": "mine" });
+  const refused = await make(scratch.folder, "mine", "--no-install");
+  expect(refused).toMatchObject({ status: 3 });
+  expect(refused.said).toContain("README.md");
+  expect(existsSync(path.join(scratch.folder, "mine/package.json"))).toBe(false);
+  expect(await make(scratch.folder, "mine", "--no-install", "--force", "--json")).toMatchObject({ status: 0 });
+  expect(readFileSync(path.join(scratch.folder, "mine/README.md"), "utf8")).toBe("mine");
+  expect(existsSync(path.join(scratch.folder, "mine/package.json"))).toBe(true);
+});
+
+test("--dry-run lists the files and writes none", async () => {
+  using scratch = new Scratch();
+  const { printed } = await make(scratch.folder, "mine", "--dry-run");
+  expect(printed).toContain("  package.json\n");
+  expect(existsSync(path.join(scratch.folder, "mine"))).toBe(false);
+});
+
+test("a name that npm does not take is refused, and nothing is written", async () => {
+  using scratch = new Scratch();
+  const { status, said } = await make(scratch.folder, "My Agent", "--no-install");
+  expect(status).toBe(2);
+  expect(said).toContain('"My Agent" is no name for a package');
+  expect(existsSync(path.join(scratch.folder, "My Agent"))).toBe(false);
+});
