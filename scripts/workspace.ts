@@ -36,7 +36,7 @@ export interface Manifest {
   readonly exports?: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
 }
 
-/** Lists the published packages of the workspace, each after its peer dependencies. */
+/** Lists the published packages of the workspace, each after those that it needs. */
 export function publishedPackages(): Package[] {
   return files("packages/*/package.json")
     .map((file) => {
@@ -48,7 +48,7 @@ export function publishedPackages(): Package[] {
 }
 
 function standsBeside({ manifest }: Package): boolean {
-  return manifest.peerDependencies?.["penguiflow"] !== undefined;
+  return { ...manifest.dependencies, ...manifest.peerDependencies }["penguiflow"] !== undefined;
 }
 
 /** Creates an empty folder for generated files inside the repository, where packages resolve as for its code. */

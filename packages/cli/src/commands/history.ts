@@ -3,7 +3,7 @@ import { type FlowEvent, formatFlowEvent, readHistory, type StoredEvent } from "
 import { command } from "../command-line/command.ts";
 import { JSON_FLAG, STORE_FLAG, TENANT_FLAG } from "../command-line/flags.ts";
 import { CliError, Exit } from "../exit.ts";
-import { openStore } from "../store/open-store.ts";
+import { withStore } from "../store/open-store.ts";
 import { printJson } from "../text.ts";
 
 export const history = command({
@@ -20,7 +20,6 @@ export const history = command({
   examples: ["penguiflow history order-17 --store runs.db --tail 20"],
   exits: [Exit.FAILED, Exit.UNKNOWN],
   async run({ words: [traceId = ""], flags: { tail, delay, tenant, store: named, json }, io }) {
-    await using store = await openStore(io, named);
     const last: StoredEvent[] = [];
     const print = async ({ payload }: StoredEvent): Promise<void> => {
       if (json) printJson(io, payload, true);
@@ -28,11 +27,13 @@ export const history = command({
       if (delay > 0) await sleep(delay, undefined, { signal: io.signal });
     };
     let count = 0;
-    for await (const event of readHistory(store, { tenant, traceId })) {
-      count += 1;
-      if (tail === undefined) await print(event);
-      else if (last.push(event) > tail) last.shift();
-    }
+    await withStore(io, named, async (store) => {
+      for await (const event of readHistory(store, { tenant, traceId })) {
+        count += 1;
+        if (tail === undefined) await print(event);
+        else if (last.push(event) > tail) last.shift();
+      }
+    });
     for (const event of last) await print(event);
     if (count > 0) return Exit.OK;
     throw new CliError({

@@ -3,7 +3,7 @@ import { command } from "../command-line/command.ts";
 import { JSON_FLAG, STORE_FLAG, TENANT_FLAG } from "../command-line/flags.ts";
 import { usage } from "../command-line/parse.ts";
 import { Exit } from "../exit.ts";
-import { openStore } from "../store/open-store.ts";
+import { withStore } from "../store/open-store.ts";
 import { counted, printJson, styled, table } from "../text.ts";
 
 const STATES = ["running", "paused", "completed", "failed", "cancelled", "exhausted", "empty", "stopped"] as const;
@@ -28,14 +28,13 @@ export const runsList = command({
   examples: ["penguiflow runs list --store runs.db --state failed --since 2h"],
   exits: [Exit.FAILED, Exit.UNKNOWN],
   async run({ flags: { store: named, limit, json, ...filter }, io }) {
-    await using store = await openStore(io, named);
-    const found: TraceSummary[] = [];
-    let isMore = false;
-    for await (const trace of readTraces(store, filterOf(filter))) {
-      isMore = found.length === limit;
-      if (isMore) break;
-      found.push(trace);
-    }
+    const found = await withStore(
+      io,
+      named,
+      async (store) => await firstOf(readTraces(store, filterOf(filter)), limit + 1),
+    );
+    const isMore = found.length > limit;
+    if (isMore) found.pop();
     if (json) {
       printJson(io, found);
       return Exit.OK;
@@ -55,8 +54,9 @@ export const runsExport = command({
   examples: ["penguiflow runs export --store runs.db --since 7d > week.jsonl"],
   exits: [Exit.FAILED, Exit.UNKNOWN],
   async run({ flags: { store: named, ...filter }, io }) {
-    await using store = await openStore(io, named);
-    for await (const line of exportTraces(store, filterOf(filter))) io.out(line);
+    await withStore(io, named, async (store) => {
+      for await (const line of exportTraces(store, filterOf(filter))) io.out(line);
+    });
     return Exit.OK;
   },
 });
@@ -79,6 +79,12 @@ function instantOf(text: string): number {
   const at = number === "" ? Date.parse(text) : Date.now() - Number(number) * UNITS[unit]!;
   if (Number.isNaN(at)) throw usage(`Option "--since" takes a time such as 15m, 2h or 7d, or a date: got "${text}"`);
   return at;
+}
+
+async function firstOf(traces: AsyncIterable<TraceSummary>, count: number): Promise<TraceSummary[]> {
+  const found: TraceSummary[] = [];
+  for await (const trace of traces) if (found.push(trace) === count) break;
+  return found;
 }
 
 function rowOf({ traceId, flow = "", state, startedAt, lastAt, node = "", errorCode = "" }: TraceSummary): string[] {

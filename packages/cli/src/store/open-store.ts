@@ -9,16 +9,28 @@ import { usage } from "../command-line/parse.ts";
 import { CliError, Exit } from "../exit.ts";
 import type { Io } from "../io.ts";
 
-/** A state store that is closed after use. */
-export type OpenStore = StateStore & AsyncDisposable;
+type OpenStore = StateStore & AsyncDisposable;
 
 /**
- * Opens the state store that an option or the environment names: a SQLite file, or a server by its `postgres://` URL.
- * The store's package is that of the project.
+ * Opens the state store that an option or the environment names, and closes it after use: a SQLite file, or a server by
+ * its `postgres://` URL. The store's package is that of the project.
  *
  * @throws CliError when none is named, the file or the package is missing, or the store does not open
  */
-export async function openStore(io: Io, named: string | undefined): Promise<OpenStore> {
+export async function withStore<Result>(
+  io: Io,
+  named: string | undefined,
+  use: (store: StateStore) => Promise<Result>,
+): Promise<Result> {
+  const store = await openStore(io, named);
+  try {
+    return await use(store);
+  } finally {
+    await store[Symbol.asyncDispose]();
+  }
+}
+
+async function openStore(io: Io, named: string | undefined): Promise<OpenStore> {
   const place = named ?? io.env["PENGUIFLOW_STORE"];
   if (place === undefined) throw usage("No store is named: use --store, or set PENGUIFLOW_STORE");
   if (/^postgres(?:ql)?:/.test(place)) {
