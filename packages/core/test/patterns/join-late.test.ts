@@ -5,11 +5,13 @@ import {
   type FlowNode,
   type FlowOptions,
   joinK,
+  limiter,
   type Message,
   MemoryCheckpointStore,
   node,
   payloadNode,
   predicateRouter,
+  ROOKERY,
   shape,
 } from "penguiflow";
 import { durable } from "penguiflow/durable";
@@ -151,6 +153,25 @@ describe("messages that reach a join after its short group was emitted at the ti
     expect(await outcome).toMatchObject({ status: "completed", results: [["fast 1"]], durationMs: 80 });
   });
 
+  test("is not waited for in the line of a limiter", async () => {
+    const clock = new TestClock();
+    const shared = limiter({ concurrency: 1 });
+    const holder = payloadNode({ name: "holder", policy: { limiter: shared } }, async (ms: number, ctx) => {
+      await ctx.sleep(ms);
+    });
+    const slow = payloadNode({ name: "slow", policy: { limiter: shared } }, (value: number) => `slow ${value}`);
+    const join = short();
+    const flow = tidy(
+      create(holder.to(), source.to(fast, slow), fast.to(join), slow.to(join), { clock, graceMs: 5 }).run(),
+    );
+    const holding = flow.outcome(500, { to: "holder" });
+    await settle();
+    const outcome = flow.outcome(1, { to: "source" });
+    await clock.advance(500);
+    expect(await outcome).toMatchObject({ status: "completed", results: [["fast 1"]], durationMs: 80 });
+    expect((await holding).status).toBe("empty");
+  });
+
   test("is not waited for in a pause: the trace completes", async () => {
     const clock = new TestClock();
     const slow = payloadNode("slow", async (value: number, ctx) => {
@@ -202,6 +223,34 @@ describe("messages that reach a join after its short group was emitted at the ti
     const outcome = flow.outcome(1);
     await clock.advance(1_000);
     expect(await outcome).toMatchObject({ results: [["fast 1"], "other slow 1"], durationMs: 300 });
+  });
+
+  test("is waited for while a result of its handler waits for the reader, and what it sends after that is recorded", async () => {
+    const clock = new TestClock();
+    const { middleware, of } = recorder();
+    // a node with retries sends what its handler has emitted when that has returned
+    const slow = payloadNode({ name: "slow", policy: { maxRetries: 1 } }, async (value: number, ctx) => {
+      for (const own of ["one", "two"]) await ctx.emit(own, { to: ROOKERY });
+      return `slow ${value}`;
+    });
+    const pair = joinK("pair", 2, { input: shape<string>(), whenShort: "emit" });
+    const join = joinK("join", 2, { input: shape<string | readonly string[]>(), timeoutMs: 80, whenShort: "emit" });
+    const drop = payloadNode("drop", () => undefined);
+    const flow = tidy(
+      create(source.to(fast, slow), fast.to(join), slow.to(pair), pair.to(join), join.to(drop), {
+        clock,
+        middlewares: [middleware],
+        streamWindow: 1,
+      }).run(),
+    );
+    const stream = flow.stream(1);
+    await stream.accepted();
+    await clock.advance(80);
+    const results: unknown[] = [];
+    for await (const item of stream) if (item.type === "result") results.push(item.result);
+    expect(results).toEqual(["one", "two"]);
+    await flow.flush();
+    expect(of("node_success").map(({ node: name }) => name)).toEqual(["source", "fast", "join", "drop", "slow"]);
   });
 
   test("is waited for while it may still go round a cycle that does not lead to the join", async () => {

@@ -3,6 +3,7 @@ import { mixHigh, mixLow } from "../../foundation/lineage.ts";
 import { carry, type Message } from "../../message/message.ts";
 import type { Gathered, Trace } from "../state/trace.ts";
 import { Attempt, State } from "../state/attempt.ts";
+import { PermitLine } from "../state/permits.ts";
 import type { Worker } from "../state/worker.ts";
 import type { Clock } from "../../foundation/clock.ts";
 import type { TimerWheel } from "../../foundation/timer-wheel.ts";
@@ -80,7 +81,7 @@ export class Joining {
       });
     }
     if (group.members.length >= group.want) this.#send(trace, group);
-    else engine.ending.checkStarved(trace);
+    else this.#checkStarved(trace);
   }
 
   /**
@@ -99,6 +100,8 @@ export class Joining {
     let found = 0;
     const isLost = (item: Attempt): boolean => {
       found += 1;
+      // a result that waits for its reader goes to no join
+      if (item.extras?.outbox.some(({ edges }) => edges.length === 0)) return false;
       const key = `${item.worker.index}/${item.round}`;
       let answer = known.get(key);
       if (answer === undefined) known.set(key, (answer = leadsOnlyToLate(trace, item.worker, item.round)));
@@ -107,9 +110,12 @@ export class Joining {
     if (trace.entry !== null) return false;
     for (let at = trace.firstMember; at !== null; at = at.nextOfTrace)
       if (at.state !== State.OVER && !isLost(at)) return false;
-    for (let lane = trace.lanes; lane !== null; lane = lane.nextOfOwner)
+    for (let lane = trace.lanes; lane !== null; lane = lane.nextOfOwner) {
+      // what waits for a permit is among the members
+      if (lane.queue instanceof PermitLine) continue;
       for (let item = lane.head as Attempt | null; item !== null; item = item.nextInLane)
         if (!isLost(item)) return false;
+    }
     for (const { members } of trace.gathered ?? []) for (const member of members) if (!isLost(member)) return false;
     for (const item of trace.lasting?.paused ?? []) if (!isLost(item)) return false;
     // the remaining live messages are not accepted yet: their route is unknown, so the trace is not only late
@@ -175,8 +181,15 @@ export class Joining {
     engine.ledger.cameLate(item);
     if (engine.reporter.hasListeners)
       engine.reporter.node(item, { type: "message_drop", reason: `join "${worker.name}" went on without it` });
-    // only when its sender has committed: a trace that ended in the midst would leave the sent messages without a record
-    engine.agenda.beforeRunning(() => engine.ending.checkStarved(trace));
+    this.#checkStarved(trace);
+  }
+
+  /** Ends or continues a trace whose remaining messages all wait or come too late. */
+  #checkStarved(trace: Trace): void {
+    const { agenda, ending } = this.#engine;
+    // a trace that ended in the midst of a send would leave what is sent without a record, and the rest unsent
+    if (trace.extras?.closed === undefined) ending.checkStarved(trace);
+    else agenda.beforeRunning(() => ending.checkStarved(trace));
   }
 
   /** Returns the number of messages in a group. If the node's count function throws, the trace is about to fail. */
