@@ -31,9 +31,9 @@ export type {
   SimulatedSignal,
   SimulateOptions,
   SimulationPorts,
-  SimulationReport,
   SimulationTools,
-} from "./simulation/simulate.ts";
+} from "./simulation/simulate-options.ts";
+export type { SimulationReport } from "./simulation/simulate.ts";
 export { simulate, SimulationError } from "./simulation/simulate.ts";
 export type { SimulatedFault, SimulatedHandler } from "./kit/simulate-error.ts";
 export { simulateError } from "./kit/simulate-error.ts";
