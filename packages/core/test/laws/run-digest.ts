@@ -198,10 +198,14 @@ function readable(batch: CheckpointBatch): unknown {
 const MESSAGE_PARTS = ["payload", "headers", "traceId", "createdAt", "deadlineAt", "meta"] as const;
 const ERROR_PARTS = ["code", "traceId", "tenant", "node", "attempt", "latencyMs", "retryable", "details", "cause"];
 
+/** The name of this process as the owner of a partition: each process has another. */
+const OWNER = /process \d+ \([0-9a-f]{8}\)/g;
+
 /** Formats a value as text that depends only on its public content, not on classes or the order of keys. */
 export function canonical(value: unknown, within: readonly object[] = []): string {
   if (typeof value === "function") return "a function";
   if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "string") return JSON.stringify(value.replace(OWNER, "process 1"));
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? String(value);
   if (within.includes(value)) return "a cycle";
   const inner = [...within, value];
