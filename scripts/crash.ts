@@ -17,6 +17,7 @@ import type { Told } from "./crash/life-process.ts";
 import { plannerDefectNames } from "./crash/planner/defects.ts";
 import { PlannerEvidence } from "./crash/planner/evidence.ts";
 import type { PlannerTold } from "./crash/planner/life-process.ts";
+import type { Reports } from "./crash/reports.ts";
 import type { Store } from "./crash/stores.ts";
 import { conclude } from "./workspace.ts";
 
@@ -98,7 +99,7 @@ function instant(random: () => number): { readonly lines: number | undefined; re
 
 /** Processes, and what they show. */
 interface Subject {
-  readonly evidence: Pick<Evidence | PlannerEvidence, "figures" | "problems" | "problem">;
+  readonly evidence: Reports;
   begin(life: number): SomeLife;
   verify(): Promise<Readonly<Record<string, number>>>;
   /** Title of what `verify` counts. */

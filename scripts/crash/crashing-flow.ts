@@ -13,9 +13,9 @@ import {
   shape,
   WM,
 } from "penguiflow";
-import type { Effect, Effects } from "./effects.ts";
+import type { Effects } from "./effects.ts";
 import type { FeatureSetting, Report } from "./feature.ts";
-import { hopsOf, type Job, type Result, valueOf } from "./jobs.ts";
+import { type FlowEffect, hopsOf, type Job, type Result, valueOf } from "./jobs.ts";
 
 const RETRIES = 3;
 
@@ -33,7 +33,7 @@ export interface Question {
 /** Dependencies of the flow on its process. */
 export interface Surroundings {
   readonly durability: Durability;
-  readonly effects: Effects;
+  readonly effects: Effects<FlowEffect["what"]>;
   readonly life: number;
   readonly logger: Logger;
   /** Called for each effect whose state an earlier process left unknown. */
@@ -69,7 +69,7 @@ export function crashingFlow({
   const retrying = { concurrency, maxRetries: RETRIES, backoffBaseMs: 2, maxBackoffMs: 4 };
 
   /** Performs an effect unless an earlier life has performed it. */
-  const affect = async (ctx: Context, effect: Omit<Effect, "key">, failures = 0): Promise<void> => {
+  const affect = async (ctx: Context, effect: Omit<FlowEffect, "key">, failures = 0): Promise<void> => {
     const act = (key: string): boolean => {
       if (ctx.attempt <= failures) throw new Error(`try ${ctx.attempt} of "${effect.what}" fails`);
       effects.add({ ...effect, key });
@@ -78,7 +78,7 @@ export function crashingFlow({
     };
     const findOut = (key: string): boolean => {
       onUnknown();
-      return effects.has(key) || act(key);
+      return effects.has(effect.what, key) || act(key);
     };
     await ctx.once(effect.what, act, { ifFailed: "run", ifUnknown: findOut });
   };

@@ -1,10 +1,11 @@
 import { DatabaseSync } from "node:sqlite";
 
-/** A side effect that was performed. */
-export interface Effect {
-  readonly what: "charge" | "result";
+/** Something that has happened outside of the flow or planner under test. */
+export interface Effect<What extends string> {
+  readonly what: What;
+  /** Job. */
   readonly id: number;
-  /** Key under which the effect must be performed at most once. */
+  /** Key of the effect, under which it must happen at most once. */
   readonly key: string;
   readonly value: unknown;
 }
@@ -13,7 +14,7 @@ export interface Effect {
  * The external world: a table in a file of its own, which accepts every effect, duplicates included. Added effects
  * survive the end of the process.
  */
-export class Effects implements Disposable {
+export class Effects<What extends string> implements Disposable {
   readonly #database: DatabaseSync;
 
   constructor(file: string) {
@@ -26,17 +27,18 @@ export class Effects implements Disposable {
     `);
   }
 
-  add({ what, id, key, value }: Effect): void {
+  add({ what, id, key, value }: Effect<What>): void {
     this.#database.prepare("INSERT INTO effects VALUES (?, ?, ?, ?)").run(what, id, key, JSON.stringify(value));
   }
 
-  has(key: string): boolean {
-    return this.#database.prepare("SELECT 1 FROM effects WHERE key = ?").get(key) !== undefined;
+  /** Whether an effect has happened under a key. */
+  has(what: What, key: string): boolean {
+    return this.#database.prepare("SELECT 1 FROM effects WHERE what = ? AND key = ?").get(what, key) !== undefined;
   }
 
-  *all(): Generator<Effect> {
+  *all(): Generator<Effect<What>> {
     const rows = this.#database.prepare("SELECT what, id, key, value FROM effects ORDER BY rowid").iterate();
-    for (const row of rows) yield { ...row, value: JSON.parse(row["value"] as string) as unknown } as Effect;
+    for (const row of rows) yield { ...row, value: JSON.parse(row["value"] as string) as unknown } as Effect<What>;
   }
 
   [Symbol.dispose](): void {

@@ -2,29 +2,13 @@ import type { Checkpoint } from "penguiflow";
 import { Effects } from "./effects.ts";
 import type { Observed } from "./feature.ts";
 import { features } from "./features.ts";
-import { countsOf, type FeatureName, jobOf, type Result, valueOf } from "./jobs.ts";
+import { countsOf, type FeatureName, type FlowEffect, jobOf, type Result, valueOf } from "./jobs.ts";
 import type { Told } from "./life-process.ts";
-import { Problems } from "./problems.ts";
+import { Reports } from "./reports.ts";
 import { openCheckpoints, type Store } from "./stores.ts";
 
-/** Reports of the processes, and the violations they reveal. */
-export class Evidence {
-  readonly figures: Record<string, number> & { accepted: number; results: number } = {
-    accepted: 0,
-    results: 0,
-    answers: 0,
-    chunks: 0,
-    recoveries: 0,
-    resumed: 0,
-    "unknown effects": 0,
-    sleeps: 0,
-    "sleeps continued": 0,
-    "expired questions": 0,
-    ...Object.fromEntries(
-      Object.entries(features).flatMap(([name, { observes }]) => observes.map((what) => [`${name}: ${what}`, 0])),
-    ),
-  };
-  readonly #problems = new Problems();
+/** Reports of the processes that run the flow, and the violations they reveal. */
+export class Evidence extends Reports {
   /** Observations by feature. */
   readonly #observed = new Map<FeatureName, Observed[]>();
   readonly #seed: number;
@@ -34,6 +18,17 @@ export class Evidence {
   readonly #answered = new Map<string, number>();
 
   constructor(seed: number) {
+    super([
+      "answers",
+      "chunks",
+      "recoveries",
+      "resumed",
+      "unknown effects",
+      "sleeps",
+      "sleeps continued",
+      "expired questions",
+      ...Object.entries(features).flatMap(([name, { observes }]) => observes.map((what) => `${name}: ${what}`)),
+    ]);
     this.#seed = seed;
   }
 
@@ -49,51 +44,34 @@ export class Evidence {
         this.#see(told.result);
         break;
       case "answered":
-        this.#count("answers");
+        this.count("answers");
         this.#answered.set(`${told.id}/${told.which}`, life);
         break;
-      case "ready":
-        this.#count("recoveries");
-        this.#count("resumed", told.resumed);
-        break;
       case "unknown":
-        this.#count("unknown effects");
+        this.count("unknown effects");
         break;
       case "slept":
-        this.#count("sleeps");
-        if (told.isContinued) this.#count("sleeps continued");
+        this.count("sleeps");
+        if (told.isContinued) this.count("sleeps continued");
         break;
       case "expired":
-        this.#count("expired questions");
+        this.count("expired questions");
         break;
       case "chunk":
-        this.#count("chunks");
+        this.count("chunks");
         break;
       case "observed": {
         const { feature, observation } = told;
-        this.#count(`${feature}: ${observation.what}`);
+        this.count(`${feature}: ${observation.what}`);
         this.#observed.set(feature, [...(this.#observed.get(feature) ?? []), { ...observation, life }]);
         break;
       }
+      case "ready":
       case "problem":
-        this.problem(`In life ${life}: ${told.what}`);
-        break;
       case "warm":
       case "done":
+        this.takeCommon(told, life);
     }
-  }
-
-  #count(figure: string, times = 1): void {
-    this.figures[figure] = (this.figures[figure] ?? 0) + times;
-  }
-
-  problem(what: string): void {
-    this.#problems.add(what);
-  }
-
-  /** Violations, the first of each kind. */
-  get problems(): string[] {
-    return this.#problems.list;
   }
 
   #see(result: Result): void {
@@ -161,7 +139,7 @@ export class Evidence {
     const done = new Map<number, Result>();
     const charges = new Set<number>();
     const keys = new Set<string>();
-    using effects = new Effects(file);
+    using effects = new Effects<FlowEffect["what"]>(file);
     for (const { what, id, key, value } of effects.all()) {
       const has = what === "charge" ? charges.has(id) : done.has(id);
       if (has) this.problem(`The effect "${what}" of job ${id} was performed twice`);

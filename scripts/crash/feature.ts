@@ -1,7 +1,6 @@
 import type { AnyEdges, Context, Flow, FlowNode, Message, Outbox } from "penguiflow";
 import type { Defect } from "./defects.ts";
-import type { Effect } from "./effects.ts";
-import type { Job, Result } from "./jobs.ts";
+import type { FlowEffect, Job, Result } from "./jobs.ts";
 
 /** Value of a job, on its way to its conclusion. */
 export interface Report {
@@ -34,7 +33,7 @@ export interface FeatureSetting {
   /** Defect that is planted. */
   readonly defect: Defect | undefined;
   /** Performs an effect unless an earlier life has performed it. */
-  readonly affect: (ctx: Context, effect: Omit<Effect, "key">) => Promise<void>;
+  readonly affect: (ctx: Context, effect: Omit<FlowEffect, "key">) => Promise<void>;
   readonly tell: (observation: Observation) => void;
   /** Reports a result that its caller has received. */
   readonly tellResult: (result: Result) => void;

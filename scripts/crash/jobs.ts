@@ -1,4 +1,5 @@
 import { seededRandom } from "penguiflow";
+import type { Effect } from "./effects.ts";
 
 const TENANTS = 3;
 /** Ids per life: the id of a job divided by this is its life. */
@@ -19,6 +20,9 @@ const featureNames = [
 
 /** Name of a feature that has jobs of its own. Those of the intake are its items. */
 export type FeatureName = (typeof featureNames)[number] | "intake";
+
+/** A side effect of the flow. */
+export type FlowEffect = Effect<"charge" | "result">;
 
 /** Plan of a trace, derived from the seed and its id alone, so that the killed process and the checking one agree. */
 export interface Job {

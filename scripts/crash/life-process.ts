@@ -1,32 +1,21 @@
 // Runs the flow of scripts/crash.ts until it is killed: `node life-process.ts <options as JSON>`. Prints "warm", waits
 // for a line with the number of its life, then reports each observation on a line of its own. In its last life it
 // accepts nothing new and ends when no work is left.
-import { writeSync } from "node:fs";
-import { flushCompileCache } from "node:module";
-import { once } from "node:events";
 import { durable } from "penguiflow/durable";
-import { type Budget, FlowError, type FlowErrorCode, type Outcome, type UnfinishedTrace } from "penguiflow";
+import { type Budget, FlowError, type Outcome, type UnfinishedTrace } from "penguiflow";
 import { Attending } from "./attending.ts";
+import { beginning } from "./beginning.ts";
 import { crashingFlow, ENTRY, type Question } from "./crashing-flow.ts";
 import { type Defect, defective } from "./defects.ts";
 import { Effects } from "./effects.ts";
 import { type Observation, sleep } from "./feature.ts";
-import { type FeatureName, hopsOf, type Job, jobId, jobOf, type Result, tenants } from "./jobs.ts";
-import type { Go } from "./life.ts";
-import { LEASES_MS, openCheckpoints, type Store } from "./stores.ts";
-
-/** Options of the process, given at its start. */
-interface LifeOptions {
-  readonly store: Store;
-  readonly effects: string;
-  readonly seed: number;
-  readonly defect: Defect | undefined;
-}
+import { type FeatureName, type FlowEffect, hopsOf, type Job, jobId, jobOf, type Result, tenants } from "./jobs.ts";
+import type { CommonTold } from "./reports.ts";
+import { LEASES_MS, openCheckpoints } from "./stores.ts";
 
 /** Reports, each written once the checkpoint store has stored it. */
 export type Told =
-  | { readonly type: "warm" }
-  | { readonly type: "ready"; readonly resumed: number }
+  | CommonTold
   | { readonly type: "accepted"; readonly id: number }
   | { readonly type: "result"; readonly result: Result }
   | { readonly type: "answered"; readonly id: number; readonly which: number }
@@ -34,9 +23,7 @@ export type Told =
   | { readonly type: "slept"; readonly isContinued: boolean }
   | { readonly type: "expired" }
   | { readonly type: "chunk" }
-  | { readonly type: "observed"; readonly feature: FeatureName; readonly observation: Observation }
-  | { readonly type: "problem"; readonly what: string }
-  | { readonly type: "done" };
+  | { readonly type: "observed"; readonly feature: FeatureName; readonly observation: Observation };
 
 const LAST_LEASE_MS = 10_000;
 /** Short, so that traces leave memory within the life of a process. */
@@ -49,32 +36,12 @@ const STALL_MS = 60_000;
 const STALL_OF_DEFECT_MS = 5_000;
 const EMITTERS = 16;
 
-/** Codes that end a wait without a violation: the trace waits for an answer, or the process ends. */
-const EXPECTED: ReadonlySet<FlowErrorCode> = new Set(["TRACE_PAUSED", "FLOW_STOPPED", "FLOW_NOT_RUNNING"]);
+const begun = await beginning<Told, Defect>();
+const { store, seed, defect, life, isLast, tell, problem, logger } = begun;
 
-/** Writes a report synchronously, before anything else can happen in this process. */
-function tell(told: Told): void {
-  writeSync(1, `${JSON.stringify(told)}\n`);
-}
-
-function problem(error: unknown, where: string): void {
-  if (error instanceof FlowError && EXPECTED.has(error.code)) return;
-  tell({
-    type: "problem",
-    what: `${where}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-  });
-}
-
-const { store, effects: effectsFile, seed, defect } = JSON.parse(process.argv[2] ?? "") as LifeOptions;
-flushCompileCache();
-tell({ type: "warm" });
-const [line] = (await once(process.stdin, "data")) as [Buffer];
-const { life, isLast } = JSON.parse(line.toString()) as Go;
-
-using effects = new Effects(effectsFile);
+using effects = new Effects<FlowEffect["what"]>(begun.effects);
 await using opened = await openCheckpoints(store);
 const checkpoints = defective(opened, defect);
-const silent = (): void => {};
 const attending = new Attending({
   seed,
   life,
@@ -95,12 +62,7 @@ const flow = crashingFlow({
   }),
   effects,
   life,
-  logger: {
-    debug: silent,
-    info: silent,
-    warn: silent,
-    error: (message, fields) => tell({ type: "problem", what: `${message} ${JSON.stringify(fields)}` }),
-  },
+  logger,
   onUnknown: () => tell({ type: "unknown" }),
   onSlept: (isContinued) => tell({ type: "slept", isContinued }),
   onExpired: () => tell({ type: "expired" }),

@@ -2,11 +2,11 @@ import { createPlanner, defaultPrompt, tool, toolsFrom } from "@penguiflow/plann
 import { type ScriptedRequest, scriptedModel } from "@penguiflow/planner/testing";
 import type { Durability, Logger } from "penguiflow";
 import { z } from "zod";
+import type { Effects } from "../effects.ts";
 import { sleep } from "../feature.ts";
 import type { PlannerDefect } from "./defects.ts";
-import { jobOf, type PlannedCall, turnsBelow } from "./plan.ts";
+import { type Act, jobOf, type PlannedCall, turnsBelow } from "./plan.ts";
 import { brokenPrompt } from "../../../packages/planner/test/broken-prompt.ts";
-import type { World } from "./world.ts";
 
 /** Number of ended runs whose trajectories the last life reads: all. */
 const KEPT_LOGS = 1_000_000;
@@ -17,7 +17,7 @@ const TOOL_MS = 4;
 /** Dependencies of the planner on its process. */
 export interface Surroundings {
   readonly durability: Durability;
-  readonly world: World;
+  readonly effects: Effects<Act["what"]>;
   readonly seed: number;
   readonly defect: PlannerDefect | undefined;
   readonly logger: Logger;
@@ -33,12 +33,12 @@ export interface Task {
 const ARGS = z.object({ id: z.number(), key: z.string(), by: z.string().optional() });
 
 /** Builds a planner with every kind of tool, and with a planner below. */
-export function crashingPlanner({ durability, world, seed, defect, logger, problem }: Surroundings) {
+export function crashingPlanner({ durability, effects, seed, defect, logger, problem }: Surroundings) {
   const model = scriptedModel(({ prompt }) => {
     const { id, at } = taskOf(prompt);
     for (const broken of brokenPrompt(prompt)) problem(`Job ${id}${at}: ${broken}`);
     const step = prompt.filter(({ role }) => role === "assistant").length + 1;
-    world.add({ what: "asked", id, key: `${at}#${step}`, value: JSON.stringify(prompt) });
+    effects.add({ what: "asked", id, key: `${at}#${step}`, value: prompt });
     const job = jobOf(seed, id);
     const turn = (at === "" ? job.turns : turnsBelow(seed, job, at))[step - 1];
     return turn === undefined ? `answer ${id}${at}` : { calls: turn.map((call) => callOf(id, call)) };
@@ -66,7 +66,7 @@ export function crashingPlanner({ durability, world, seed, defect, logger, probl
         input: ARGS,
         effects: "idempotent",
         run: async ({ id, key }, { idempotencyKey }) => {
-          world.add({ what: "put", id, key, value: idempotencyKey });
+          effects.add({ what: "put", id, key: idempotencyKey, value: key });
           await rest();
           return `put ${key}`;
         },
@@ -82,16 +82,16 @@ export function crashingPlanner({ durability, world, seed, defect, logger, probl
       description: "Writes",
       ...(defect === "repeated-writes" && { effects: "idempotent" }),
       ...(defect === "unknown-as-done" && { ifUnknown: () => "wrote" }),
-      run: ({ id, key }, { idempotencyKey }) => write({ id, key, value: idempotencyKey }, "wrote"),
+      run: ({ id, key }, { idempotencyKey }) => write({ id, key: idempotencyKey, value: key }, "wrote"),
     }),
     tool({
       ...writing,
       name: "book",
       description: "Books, and can be asked whether it has",
-      ifUnknown: (key) => (world.isDone(key) ? "wrote, as was found out" : undefined),
+      ifUnknown: (key) => (effects.has("done", key) ? "wrote, as was found out" : undefined),
       run: async ({ id, key }, { idempotencyKey }) => {
         await rest();
-        world.add({ what: "done", id, key, value: idempotencyKey });
+        effects.add({ what: "done", id, key: idempotencyKey, value: key });
         await rest();
         return "wrote";
       },
@@ -101,7 +101,7 @@ export function crashingPlanner({ durability, world, seed, defect, logger, probl
       name: "sign",
       description: "Writes what a person has approved",
       approval: true,
-      run: ({ id, key, by }, { idempotencyKey }) => write({ id, key, value: idempotencyKey }, `wrote ${by ?? ""}`),
+      run: ({ id, key, by }, { idempotencyKey }) => write({ id, key: idempotencyKey, value: key }, `wrote ${by ?? ""}`),
     }),
     tool({
       ...writing,
@@ -109,16 +109,16 @@ export function crashingPlanner({ durability, world, seed, defect, logger, probl
       description: "Asks in its midst, then writes",
       run: async ({ id, key }, ctx) => {
         const by = await ctx.ask({ reason: "Who?", schema: z.string() });
-        return await write({ id, key, value: ctx.idempotencyKey }, `wrote ${by}`);
+        return await write({ id, key: ctx.idempotencyKey, value: key }, `wrote ${by}`);
       },
     }),
   ];
 
   /** Writes, and may be killed before, in the midst and after. */
-  async function write(act: { id: number; key: string; value: string }, text: string): Promise<string> {
-    world.add({ ...act, what: "begun" });
+  async function write(act: Omit<Act, "what">, text: string): Promise<string> {
+    effects.add({ ...act, what: "begun" });
     await rest();
-    world.add({ ...act, what: "done" });
+    effects.add({ ...act, what: "done" });
     await rest();
     return text;
   }

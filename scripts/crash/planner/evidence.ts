@@ -1,8 +1,8 @@
 import type { PlanEvent } from "@penguiflow/planner";
 import type { PlannerTold } from "./life-process.ts";
-import { callsOf, decisionOf, expectedOf, jobOf, type PlanJob, type PlannedCall, TOKENS } from "./plan.ts";
-import { Problems } from "../problems.ts";
-import { type Act, World } from "./world.ts";
+import { type Act, callsOf, decisionOf, expectedOf, jobOf, type PlanJob, type PlannedCall, TOKENS } from "./plan.ts";
+import { Effects } from "../effects.ts";
+import { Reports } from "../reports.ts";
 
 type Result = Extract<PlanEvent, { type: "result" }>;
 
@@ -20,24 +20,7 @@ interface Outside {
 }
 
 /** Reports of the processes that run a planner, and the violations they reveal. */
-export class PlannerEvidence {
-  readonly figures: Record<string, number> & { accepted: number; results: number } = {
-    accepted: 0,
-    results: 0,
-    answers: 0,
-    "second answers refused": 0,
-    steerings: 0,
-    recoveries: 0,
-    resumed: 0,
-    "unknown calls": 0,
-    "found out": 0,
-    "repeated idempotent calls": 0,
-    "model calls repeated": 0,
-    denied: 0,
-    edited: 0,
-    exhausted: 0,
-  };
-  readonly #problems = new Problems();
+export class PlannerEvidence extends Reports {
   readonly #seed: number;
   readonly #accepted = new Set<number>();
   readonly #trajectories = new Map<number, readonly PlanEvent[]>();
@@ -46,15 +29,21 @@ export class PlannerEvidence {
   readonly #steered = new Map<number, string[]>();
 
   constructor(seed: number) {
+    super([
+      "answers",
+      "second answers refused",
+      "steerings",
+      "recoveries",
+      "resumed",
+      "unknown calls",
+      "found out",
+      "repeated idempotent calls",
+      "model calls repeated",
+      "denied",
+      "edited",
+      "exhausted",
+    ]);
     this.#seed = seed;
-  }
-
-  get problems(): string[] {
-    return this.#problems.list;
-  }
-
-  problem(what: string): void {
-    this.#problems.add(what);
   }
 
   /** Records a report from the process of that life. */
@@ -64,29 +53,25 @@ export class PlannerEvidence {
       case "ended":
         this.#accepted.add(told.id);
         break;
-      case "ready":
-        this.#count("recoveries");
-        this.#count("resumed", told.resumed);
-        break;
       case "answered":
-        this.#count("answers");
+        this.count("answers");
         this.#answered.set(`${told.id} ${told.key}`, told.by);
         break;
       case "refused":
-        this.#count("second answers refused");
+        this.count("second answers refused");
         break;
       case "steered":
-        this.#count("steerings");
+        this.count("steerings");
         this.#steered.set(told.id, [...(this.#steered.get(told.id) ?? []), told.by]);
         break;
       case "trajectory":
         if (told.events !== undefined) this.#trajectories.set(told.id, told.events);
         break;
+      case "ready":
       case "problem":
-        this.problem(`In life ${life}: ${told.what}`);
-        break;
       case "warm":
       case "done":
+        this.takeCommon(told, life);
     }
     this.figures.accepted = this.#accepted.size;
   }
@@ -122,7 +107,7 @@ export class PlannerEvidence {
     }
     if (end.end.status !== expected.status)
       yield `Job ${id} ended as ${JSON.stringify(end.end)}: ${expected.status} is right`;
-    if (expected.status === "exhausted") this.#count("exhausted");
+    if (expected.status === "exhausted") this.count("exhausted");
     if (events.some(({ seq }, index) => seq !== index + 1)) yield `Job ${id} has a gap in its trajectory`;
     const { steps, toolCalls, tokens } = end.end.spent;
     if (steps !== expected.steps || toolCalls !== expected.toolCalls || tokens !== TOKENS * expected.steps)
@@ -176,10 +161,10 @@ export class PlannerEvidence {
     const told = `call ${key} (${tool}) of job ${id} is told as ${JSON.stringify(output)}`;
     if (text.startsWith("wrote") && done === 0) yield `What has not happened is told as done: ${told}`;
     if (output.kind === "unknown") {
-      this.#count("unknown calls");
+      this.count("unknown calls");
       if (tool === "book") yield `What can be found out is told as unknown: ${told}`;
     } else if (begun > done) yield `What was cut off is not told as unknown: ${told}`;
-    if (text === "wrote, as was found out") this.#count("found out");
+    if (text === "wrote, as was found out") this.count("found out");
     if (output.kind === "error" && (begun > 0 || done > 0)) yield `What has begun is told as refused: ${told}`;
     if (output.kind === "error" && !["TOOL_UNKNOWN", "BUDGET_EXHAUSTED"].includes(output.code))
       yield `No call fails by itself: ${told}`;
@@ -199,10 +184,10 @@ export class PlannerEvidence {
     const decided = decisionOf(this.#seed, id, key);
     if (decisions.length === 0) yield `What was asked has no decision: ${told}`;
     if (decided === "deny") {
-      this.#count("denied");
+      this.count("denied");
       if (output.kind !== "denied" || begun > 0) yield `What was denied has run: ${told}`;
     } else if (decided === "edit") {
-      this.#count("edited");
+      this.count("edited");
       if (by !== undefined && text !== `wrote ${by}`) yield `What was edited has run as it was: ${told}`;
     }
   }
@@ -218,8 +203,8 @@ export class PlannerEvidence {
 
   #outside(file: string): Map<number, Outside> {
     const found = new Map<number, Outside>();
-    using world = new World(file);
-    for (const act of world.all()) {
+    using effects = new Effects<Act["what"]>(file);
+    for (const act of effects.all()) {
       let own = found.get(act.id);
       if (own === undefined) found.set(act.id, (own = nothing()));
       this.#add(own, act);
@@ -228,22 +213,23 @@ export class PlannerEvidence {
   }
 
   #add(own: Outside, { what, key, value }: Act): void {
+    const path = value as string;
     switch (what) {
       case "begun":
       case "done":
-        own[what].set(key, (own[what].get(key) ?? 0) + 1);
+        own[what].set(path, (own[what].get(path) ?? 0) + 1);
         break;
       case "put": {
-        const keys = own.keys.get(key);
-        if (keys === undefined) own.keys.set(key, new Set([value]));
+        const keys = own.keys.get(path);
+        if (keys === undefined) own.keys.set(path, new Set([key]));
         else {
-          keys.add(value);
-          this.#count("repeated idempotent calls");
+          keys.add(key);
+          this.count("repeated idempotent calls");
         }
         break;
       }
       case "asked":
-        this.#addAsked(own, key, value);
+        this.#addAsked(own, key, JSON.stringify(value));
         break;
       case "sent":
     }
@@ -251,13 +237,9 @@ export class PlannerEvidence {
 
   /** Notes a call of the model. One whose turn was not stored before a kill is made again, with what is stored by then. */
   #addAsked({ steps, prompts }: Outside, key: string, prompt: string): void {
-    if (steps.has(key)) this.#count("model calls repeated");
+    if (steps.has(key)) this.count("model calls repeated");
     steps.add(key);
     prompts.set(key.split("#")[0] as string, prompt);
-  }
-
-  #count(figure: string, times = 1): void {
-    this.figures[figure] = (this.figures[figure] ?? 0) + times;
   }
 }
 

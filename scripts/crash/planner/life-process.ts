@@ -1,40 +1,27 @@
 // Runs the planner of `npm run crash -- --planner` until it is killed: `node life-process.ts <options as JSON>`. Talks as
 // the process of the flow does. In its last life it starts nothing new, and tells the trajectories of all runs.
-import { writeSync } from "node:fs";
-import { once } from "node:events";
-import { flushCompileCache } from "node:module";
 import type { Decision, PlanEvent, PlanResult, Question } from "@penguiflow/planner";
 import { durable } from "penguiflow/durable";
 import { FlowError, type FlowErrorCode } from "penguiflow";
+import { beginning } from "../beginning.ts";
+import { Effects } from "../effects.ts";
 import { sleep } from "../feature.ts";
-import type { Go } from "../life.ts";
-import { LEASES_MS, openCheckpoints, type Store } from "../stores.ts";
+import type { CommonTold } from "../reports.ts";
+import { LEASES_MS, openCheckpoints } from "../stores.ts";
 import { crashingPlanner } from "./crashing-planner.ts";
 import { defectiveStore, type PlannerDefect } from "./defects.ts";
-import { decisionOf, isDue, jobId, jobOf, type PlanJob, tenants } from "./plan.ts";
-import { World } from "./world.ts";
-
-/** Options of the process, given at its start. */
-interface PlannerLifeOptions {
-  readonly store: Store;
-  readonly effects: string;
-  readonly seed: number;
-  readonly defect: PlannerDefect | undefined;
-}
+import { type Act, decisionOf, isDue, jobId, jobOf, type PlanJob, tenants } from "./plan.ts";
 
 /** Reports, each written once the checkpoint store has stored it. */
 export type PlannerTold =
-  | { readonly type: "warm" }
-  | { readonly type: "ready"; readonly resumed: number }
+  | CommonTold
   | { readonly type: "accepted" | "ended"; readonly id: number }
   /** A person's answer was taken. */
   | { readonly type: "answered"; readonly id: number; readonly key: string; readonly by: string }
   /** A second answer was refused. */
   | { readonly type: "refused" }
   | { readonly type: "steered"; readonly id: number; readonly by: string }
-  | { readonly type: "trajectory"; readonly id: number; readonly events: readonly PlanEvent[] | undefined }
-  | { readonly type: "problem"; readonly what: string }
-  | { readonly type: "done" };
+  | { readonly type: "trajectory"; readonly id: number; readonly events: readonly PlanEvent[] | undefined };
 
 const LAST_LEASE_MS = 10_000;
 const MOST_UNFINISHED = 60;
@@ -42,31 +29,14 @@ const FETCHERS = 8;
 const STALL_MS = 60_000;
 const SENDERS = 8;
 
-/** Codes that end a wait without a violation: an answer was given before, or the process ends. */
-const EXPECTED: ReadonlySet<FlowErrorCode> = new Set(["TRACE_PAUSED", "FLOW_STOPPED", "FLOW_NOT_RUNNING"]);
+/** Codes of an answer that comes second. */
 const REFUSED: ReadonlySet<FlowErrorCode> = new Set(["PAUSE_USED", "PAUSE_UNKNOWN"]);
 
-/** Writes a report synchronously, before anything else can happen in this process. */
-function tell(told: PlannerTold): void {
-  writeSync(1, `${JSON.stringify(told)}\n`);
-}
+const begun = await beginning<PlannerTold, PlannerDefect>();
+const { store, seed, defect, life, isLast, tell, problem, logger } = begun;
 
-function problem(error: unknown, where: string): void {
-  if (error instanceof FlowError && EXPECTED.has(error.code)) return;
-  const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  tell({ type: "problem", what: `${where}: ${what}` });
-}
-
-const options = JSON.parse(process.argv[2] ?? "") as PlannerLifeOptions;
-const { store, seed, defect } = options;
-flushCompileCache();
-tell({ type: "warm" });
-const [line] = (await once(process.stdin, "data")) as [Buffer];
-const { life, isLast } = JSON.parse(line.toString()) as Go;
-
-using world = new World(options.effects);
+using effects = new Effects<Act["what"]>(begun.effects);
 await using opened = await openCheckpoints(store);
-const silent = (): void => {};
 const planner = crashingPlanner({
   durability: durable({
     checkpoints: defect === undefined ? opened : defectiveStore(opened, defect),
@@ -74,15 +44,10 @@ const planner = crashingPlanner({
     owner: `life ${life}`,
     leaseMs: isLast ? LAST_LEASE_MS : LEASES_MS[store.kind],
   }),
-  world,
+  effects,
   seed,
   defect,
-  logger: {
-    debug: silent,
-    info: silent,
-    warn: silent,
-    error: (message, fields) => tell({ type: "problem", what: `${message} ${JSON.stringify(fields)}` }),
-  },
+  logger,
   problem: (what) => tell({ type: "problem", what }),
 });
 const { flow } = planner;
@@ -126,7 +91,7 @@ async function startRuns(): Promise<void> {
       continue;
     }
     const job = jobOf(seed, jobId(life, jobs++));
-    world.add({ what: "sent", id: job.id, key: "", value: "" });
+    effects.add({ what: "sent", id: job.id, key: "", value: "" });
     const prompt = JSON.stringify({ id: job.id, at: "" });
     await ways[job.way](job, prompt, job.tenant).catch((error: unknown) => problem(error, `Job ${job.id}`));
   }
@@ -199,7 +164,7 @@ async function answerQuestions(): Promise<void> {
 /** Tells the trajectory of every run that was to be started. */
 async function tellTrajectories(): Promise<void> {
   const ids = new Set<number>();
-  for (const { what, id } of world.all()) if (what === "sent") ids.add(id);
+  for (const { what, id } of effects.all()) if (what === "sent") ids.add(id);
   for (const id of ids) {
     const events: PlanEvent[] = [];
     try {

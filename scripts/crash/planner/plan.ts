@@ -1,4 +1,5 @@
 import { seededRandom } from "penguiflow";
+import type { Effect } from "../effects.ts";
 
 const TENANTS = 3;
 /** Ids per life: the id of a job divided by this is its life. */
@@ -6,6 +7,13 @@ const JOBS_PER_LIFE = 1_000_000;
 
 /** Names of the tools, and of one that does not exist. */
 export type ToolName = "lib_read" | "lib_put" | "write" | "book" | "sign" | "ask" | "delegate" | "missing";
+
+/**
+ * Something that has happened outside of the planner. `sent`: a run was about to be started. `begun`, `done`: a call of a
+ * tool that writes; `put`: a call of one that is idempotent; the value is the path of the call. `asked`: the model was
+ * called, with this prompt; the key is the path of its planner and its step.
+ */
+export type Act = Effect<"sent" | "begun" | "done" | "put" | "asked">;
 
 /** A call that the model is planned to make. */
 export interface PlannedCall {
