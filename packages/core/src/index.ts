@@ -122,7 +122,7 @@ export type {
 } from "./graph/handler.ts";
 export type { RegisteredModels } from "./graph/model-registry.ts";
 export { ModelRegistry } from "./graph/model-registry.ts";
-export type { Effects, Gathering, NodeClaims, NodeInit, NodeKind, NodeOptions } from "./graph/node.ts";
+export type { Effects, Gathering, NodeClaims, NodeInit, NodeKind, NodeOptions, Route } from "./graph/node.ts";
 export { FlowNode, node, payloadNode } from "./graph/node.ts";
 export { Limiter, limiter, type LimiterOptions } from "./graph/limiter.ts";
 export type {

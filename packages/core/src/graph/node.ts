@@ -1,5 +1,5 @@
 import { isSchema, type Schema, type SchemaInput, type SchemaOutput } from "../foundation/schema.ts";
-import { requireKnownKeys, requireOneOf, shown } from "../foundation/options.ts";
+import { requireFunction, requireKnownKeys, requireOneOf, shown } from "../foundation/options.ts";
 import type { Message } from "../message/message.ts";
 import type { RemoteSkill } from "../ports/instrument.ts";
 import type {
@@ -73,7 +73,11 @@ export interface NodeInit extends NodeClaims {
   readonly remote?: RemoteSkill | undefined;
   /** Whether each message goes to exactly one successor, as for a router without a policy. */
   readonly choosesOne?: boolean | undefined;
+  readonly route?: Route | undefined;
 }
+
+/** Chooses the successor, by name, for a payload that a node returns. */
+export type Route = (payload: never) => string;
 
 /**
  * A named async function with its schemas and policy: the vertex of a graph. Created by `node` and `payloadNode`; it is
@@ -106,6 +110,7 @@ export class FlowNode<
   readonly note: string | undefined;
   readonly remote: RemoteSkill | undefined;
   readonly choosesOne: boolean;
+  readonly route: Route | undefined;
   readonly effects: Effects | undefined;
   readonly calls: readonly Playbook[];
   readonly boundsLoop: boolean;
@@ -143,6 +148,7 @@ export class FlowNode<
     this.note = init.note;
     this.remote = init.remote;
     this.choosesOne = init.choosesOne ?? false;
+    this.route = init.route;
     this.effects = init.effects;
     this.calls = Object.freeze([...(init.calls ?? [])]);
     this.boundsLoop = init.boundsLoop ?? false;
@@ -170,7 +176,8 @@ export class FlowNode<
   }
 }
 
-function requireClaims({ name, effects, calls, boundsLoop }: NodeInit): void {
+function requireClaims({ name, effects, calls, boundsLoop, route }: NodeInit): void {
+  if (route !== undefined) requireFunction(`route" of node "${name}`, route);
   if (effects !== undefined) requireOneOf(`effects" of node "${name}`, effects, EFFECTS);
   if (calls !== undefined && !(Array.isArray(calls) && calls.every(mayBePlaybook))) {
     const given = Array.isArray(calls) ? `[${calls.map(shown).join(", ")}]` : shown(calls);
@@ -253,6 +260,13 @@ export interface NodeOptions<
   readonly policy?: Policy<Input, Fallback>;
   /** Allows an edge to itself: a controller loop. @defaultValue false */
   readonly allowCycle?: Loops;
+  /**
+   * Chooses the successor, by name, that a returned payload or the value of `onFailed` is sent to. Pure. A name that is
+   * no successor fails the attempt with `ROUTE_UNKNOWN`. What the handler emits goes where the emit says.
+   *
+   * @defaultValue all successors
+   */
+  readonly route?: Route | undefined;
 }
 
 /** The part of {@link Handles} that the compiler does not check: earlier overloads have checked it. */
@@ -514,13 +528,13 @@ interface AnyNodeOptions extends NodeOptions<string, boolean, never, unknown> {
   readonly output?: Schema<unknown, unknown> | undefined;
 }
 
-const OPTIONS = ["name", "input", "output", "policy", "allowCycle", "effects", "calls", "boundsLoop"];
+const OPTIONS = ["name", "input", "output", "policy", "allowCycle", "effects", "calls", "boundsLoop", "route"];
 
 function optionsOf(options: string | AnyNodeOptions): AnyNodeOptions {
   if (typeof options === "string") return { name: options };
   if (typeof options !== "object" || options === null) {
     throw new TypeError(
-      `A node needs a name or options { name, input?, output?, policy?, allowCycle?, effects?, calls?, boundsLoop? }: got ${String(options)}`,
+      `A node needs a name or options { name, input?, output?, policy?, allowCycle?, effects?, calls?, boundsLoop?, route? }: got ${String(options)}`,
     );
   }
   const { name }: { readonly name: unknown } = options;

@@ -49,8 +49,11 @@ export class Committing {
     this.#engine = engine;
   }
 
-  /** Sends the handler's return value. The attempt commits once everything it sent is accepted. */
-  finish(attempt: Attempt, message: Message | null): void {
+  /**
+   * Sends the handler's return value, to all successors unless it is routed. The attempt commits once everything it sent
+   * is accepted.
+   */
+  finish(attempt: Attempt, message: Message | null, routed?: readonly Edge[]): void {
     const { worker, trace } = attempt;
     const { slots } = this.#engine;
     this.#engine.keepScope(trace);
@@ -59,7 +62,7 @@ export class Committing {
     if (trace.lasting !== null && attempt.extras?.failure === undefined && !this.#engine.pausing.mayFinish(attempt))
       return;
     if (this.#engine.isWatched) attempt.more.returnedAt = this.#engine.clock.now();
-    let edges: readonly Edge[] = worker.onward;
+    let edges: readonly Edge[] = routed ?? worker.onward;
     let sent = message;
     if (message !== null && worker.loop !== undefined && message.payload instanceof WM) {
       const step = nextHop(attempt, message.payload, this.#engine);

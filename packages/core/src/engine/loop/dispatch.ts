@@ -2,8 +2,10 @@ import type { Clock, Moment } from "../../foundation/clock.ts";
 import type { FlowError } from "../../foundation/flow-error.ts";
 import { mixHigh, mixLow } from "../../foundation/lineage.ts";
 import type { Scheduler } from "../../foundation/scheduler.ts";
+import type { Route } from "../../graph/node.ts";
 import { WM } from "../../message/controller.ts";
 import { carry, Message } from "../../message/message.ts";
+import type { Emitting } from "../context/emitting.ts";
 import type { HandlerWaits } from "../context/handler-waits.ts";
 import type { Joining } from "../delivery/joining.ts";
 import { sealed } from "../delivery/sealed.ts";
@@ -47,6 +49,7 @@ interface DispatchHost {
   readonly sending: Sending;
   readonly joining: Joining;
   readonly committing: Committing;
+  readonly emitting: Emitting;
   readonly failing: Failing;
   readonly ending: Ending;
   /** Reports an error of the engine itself; fails the trace of the attempt. */
@@ -373,6 +376,8 @@ export class Dispatch {
 
   /** Routes a validated value, unless the attempt is over. */
   #step(attempt: Attempt, value: unknown): Attempt | null {
+    if (attempt.worker.node.route !== undefined && value !== undefined && isRunning(attempt))
+      return this.#stepTo(attempt, attempt.worker.node.route, value);
     if (attempt.extras === null && value !== undefined && isRunning(attempt)) {
       const { straight, round } = attempt.worker;
       // a trace with a single message cannot occupy the other node: no check of its order is needed
@@ -386,8 +391,23 @@ export class Dispatch {
     return this.#stepSlowly(attempt, value);
   }
 
+  /** Routes a value to the successor that its node's `route` chooses. */
+  #stepTo(attempt: Attempt, route: Route, value: unknown): Attempt | null {
+    const message = messageOf(attempt, value);
+    let edges: readonly Edge[];
+    try {
+      const to: unknown = route(message.payload as never);
+      const target = typeof to === "string" ? to : [to as string];
+      edges = this.#engine.emitting.route(attempt.worker, message, target, attempt.trace);
+    } catch (error) {
+      return this.#threw(attempt, error);
+    }
+    // a route is user code: it may have ended the trace
+    return this.#stepSlowly(attempt, message, edges);
+  }
+
   /** Routes a value that may not take the shortest way. */
-  #stepSlowly(attempt: Attempt, value: unknown): Attempt | null {
+  #stepSlowly(attempt: Attempt, value: unknown, edges?: readonly Edge[]): Attempt | null {
     if (!isRunning(attempt)) {
       this.#engine.ending.returned(attempt, value, true);
       return null;
@@ -395,7 +415,7 @@ export class Dispatch {
     this.#agenda.beginStep();
     let next: Attempt | null | undefined;
     try {
-      next = this.#commit(attempt, value);
+      next = this.#commit(attempt, value, edges);
     } finally {
       this.#agenda.endStep(next !== null);
     }
@@ -403,10 +423,10 @@ export class Dispatch {
   }
 
   /** Routes a handler's value. Returns the next attempt if it may run at once. */
-  #commit(attempt: Attempt, value: unknown): Attempt | null {
+  #commit(attempt: Attempt, value: unknown, edges: readonly Edge[] | undefined): Attempt | null {
     const engine = this.#engine;
     const { worker, trace } = attempt;
-    const isShort = this.#mayShorten && attempt.extras === null;
+    const isShort = this.#mayShorten && attempt.extras === null && edges === undefined;
     const message = value === undefined ? null : messageOf(attempt, value);
     if (isShort && message !== null && !(worker.loop !== undefined && message.payload instanceof WM)) {
       const isLast = worker.onward.length === 0 && trace.live === 1 && !engine.isWatched;
@@ -414,7 +434,7 @@ export class Dispatch {
       const next = this.#handOn(attempt, worker, trace, message);
       if (next !== undefined) return next;
     }
-    engine.committing.finish(attempt, message);
+    engine.committing.finish(attempt, message, edges);
     return null;
   }
 

@@ -26,6 +26,7 @@ export function lawShapeOf(
       if (vertex === undefined || choosers.has(`${run} ${lineage}`)) return undefined;
       const onward = vertex.successors.filter((index) => index !== vertex.index);
       if (output.payload instanceof WM && onward.length < vertex.successors.length) return [node];
+      if (vertex.node.route !== undefined) return [vertex.node.route(output.payload as never)];
       return onward.length === 0 ? [ROOKERY] : onward.map((index) => (vertices[index] as Vertex).node.name);
     },
     shareOf(name, tenant) {
