@@ -17,10 +17,15 @@ export const MAX_BUDGETS = 100;
 export function requireBudget(option: string, value: unknown): asserts value is Budget {
   if (typeof value !== "object" || value === null || Array.isArray(value) || value instanceof Map)
     throw new TypeError(`Option "${option}" must be an object of amounts by name: got ${shown(value)}`);
-  const names = Object.keys(value);
-  if (names.length > MAX_BUDGETS)
-    throw new RangeError(`Option "${option}" must have at most ${MAX_BUDGETS} names: got ${names.length}`);
-  for (const name of names) {
+  let count = 0;
+  // without a list of the names: it is called for each amount that is spent
+  for (const name in value) {
+    if (!Object.hasOwn(value, name)) continue;
+    count += 1;
+    if (count > MAX_BUDGETS)
+      throw new RangeError(
+        `Option "${option}" must have at most ${MAX_BUDGETS} names: got ${Object.keys(value).length}`,
+      );
     const amount: unknown = (value as Readonly<Record<string, unknown>>)[name];
     // the name of the option is made for an error alone
     if (!(Number.isFinite(amount) && (amount as number) >= 0)) requireNumber(`${option}.${name}`, amount as number, 0);

@@ -42,20 +42,20 @@ export class Budgets {
     requireUsable(attempt, "reserve a budget");
     requireBudget("amounts", amounts);
     const account = this.accountOf(attempt);
-    const shortage = account.shortage(amounts);
+    const wanted = { ...amounts };
+    const shortage = account.shortage(wanted);
     if (shortage !== undefined) throw refusal(attempt, account, shortage);
-    const claim = account.reserve({ ...amounts });
-    const giveBack = holdUntil(attempt, claim);
-    return {
-      settle: (actual = {}) => {
-        requireUsable(attempt, "settle a reservation");
-        requireBudget("actual", actual);
-        if (!claim.isOpen) throw new TypeError("Cannot settle a reservation: it is settled or released already");
-        giveBack();
-        this.#spendOrThrow(attempt, account, { ...claim.amounts, ...actual }, claim.amounts);
-      },
-      release: giveBack,
-    };
+    return new AttemptReservation(this, attempt, new Hold(attempt, account.reserve(wanted)));
+  }
+
+  /** Spends what a reservation has used in place of what it has reserved. */
+  settle(attempt: Attempt, hold: Hold, actual: Budget): void {
+    requireUsable(attempt, "settle a reservation");
+    requireBudget("actual", actual);
+    const { claim } = hold;
+    if (!claim.isOpen) throw new TypeError("Cannot settle a reservation: it is settled or released already");
+    hold.reject();
+    this.#spendOrThrow(attempt, this.accountOf(attempt), { ...claim.amounts, ...actual }, claim.amounts);
   }
 
   spend(attempt: Attempt, amounts: Budget): void {
@@ -90,8 +90,8 @@ export class Budgets {
     });
     if (draws.length === 0) return undefined;
     const drawn = Object.fromEntries(draws.map(({ name, drawn: amount }) => [name, amount]));
-    const giveBack = holdUntil(attempt, account.reserve(drawn), () => {
-      giveBack();
+    const hold = new Hold(attempt, account.reserve(drawn), () => {
+      hold.reject();
       this.#spend(attempt, account, drawn);
     });
     const last = draws.find(({ isLast }) => isLast);
@@ -111,8 +111,8 @@ export class Budgets {
       Math.min(amount, Object.hasOwn(left, name) ? (left[name] ?? 0) : Number.POSITIVE_INFINITY),
     ]);
     const charged = Object.fromEntries(due) as Budget;
-    const giveBack = holdUntil(attempt, account.reserve(charged), () => {
-      giveBack();
+    const hold = new Hold(attempt, account.reserve(charged), () => {
+      hold.reject();
       this.#spend(attempt, account, charged);
     });
   }
@@ -160,19 +160,50 @@ class AttemptBudget implements TraceBudget {
   }
 }
 
+/** Amounts that an attempt has reserved, as its handler settles them. */
+class AttemptReservation implements Reservation {
+  readonly #budgets: Budgets;
+  readonly #attempt: Attempt;
+  readonly #hold: Hold;
+
+  constructor(budgets: Budgets, attempt: Attempt, hold: Hold) {
+    this.#budgets = budgets;
+    this.#attempt = attempt;
+    this.#hold = hold;
+  }
+
+  settle(actual: Budget = {}): void {
+    this.#budgets.settle(this.#attempt, this.#hold, actual);
+  }
+
+  release(): void {
+    this.#hold.reject();
+  }
+}
+
 /**
- * Registers a claim with its attempt: without `committed` it is returned when the handler returns, otherwise kept until
- * the attempt commits. Returns the function that returns it.
+ * A claim of an attempt: without `committed` it is returned when the handler returns, otherwise kept until the attempt
+ * commits.
  */
-function holdUntil(attempt: Attempt, claim: Claim, committed?: () => void): () => void {
-  const waits = (attempt.more.waits ??= new Set());
-  const giveBack = (): void => {
-    waits.delete(wait);
-    claim.end();
-  };
-  const wait: HandlerWait = { reject: giveBack, outlivesHandler: committed !== undefined, committed };
-  waits.add(wait);
-  return giveBack;
+class Hold implements HandlerWait {
+  readonly claim: Claim;
+  readonly outlivesHandler: boolean;
+  readonly committed: (() => void) | undefined;
+  readonly #waits: Set<HandlerWait>;
+
+  constructor(attempt: Attempt, claim: Claim, committed?: () => void) {
+    this.claim = claim;
+    this.outlivesHandler = committed !== undefined;
+    this.committed = committed;
+    this.#waits = attempt.more.waits ??= new Set();
+    this.#waits.add(this);
+  }
+
+  /** Returns the amounts. */
+  reject(): void {
+    this.#waits.delete(this);
+    this.claim.end();
+  }
 }
 
 function requireUsable(attempt: Attempt, what: string): void {

@@ -77,19 +77,21 @@ export class Logs {
   }
 
   /** Returns the committed items before `upTo`, and the attempt's own. */
-  async read(attempt: Attempt, upTo: number = Number.POSITIVE_INFINITY): Promise<readonly unknown[]> {
+  read(attempt: Attempt, upTo: number = Number.POSITIVE_INFINITY): Promise<readonly unknown[]> {
     if (upTo !== Number.POSITIVE_INFINITY) requireInteger("upTo", upTo, 0);
     const log = attempt.trace.lasting?.log;
-    if (log === undefined) return [];
-    if (log.left > 0) await this.#engine.waits.waitFor(attempt, this.#filled(attempt.trace, log));
-    return log.view(upTo, attempt);
+    if (log === undefined) return Promise.resolve([]);
+    if (log.left === 0) return Promise.resolve(log.view(upTo, attempt));
+    const filled = this.#engine.waits.waitFor(attempt, this.#filled(attempt.trace, log));
+    return filled.then(() => log.view(upTo, attempt));
   }
 
   /** Commits the items of an attempt and passes them to the reader of its trace; returns their number. */
   committed(attempt: Attempt): number {
     const { lasting, sink } = attempt.trace;
     let count = 0;
-    for (const row of lasting?.log?.commit(attempt) ?? []) {
+    if (lasting === null || lasting.log === undefined) return count;
+    for (const row of lasting.log.commit(attempt)) {
       count += row.items.length;
       sink.logged?.(row, OWN);
     }

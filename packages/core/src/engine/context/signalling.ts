@@ -62,21 +62,19 @@ export class Signalling {
 
   /** Returns the signals of a name, for the running handler of an attempt. */
   of(attempt: Attempt, name: string, expiresAt: number | undefined): Signals<unknown> {
-    const signals: Signals<unknown> = {
-      next: () => detached(this.#next(attempt, name, expiresAt)),
-      take: () => {
-        attempt.requireRunning("receive a signal");
-        const values: unknown[] = [];
-        for (let signal = this.#receive(attempt, name); signal !== undefined; signal = this.#receive(attempt, name))
-          values.push(signal.value);
-        return values;
-      },
-      [Symbol.asyncIterator]: () => signals,
-    };
-    return signals;
+    return new AttemptSignals(this, attempt, name, expiresAt);
   }
 
-  async #next(
+  /** Returns the accepted signals of a name that the handler call has not received. */
+  take(attempt: Attempt, name: string): unknown[] {
+    attempt.requireRunning("receive a signal");
+    const values: unknown[] = [];
+    for (let signal = this.#receive(attempt, name); signal !== undefined; signal = this.#receive(attempt, name))
+      values.push(signal.value);
+    return values;
+  }
+
+  async next(
     attempt: Attempt,
     name: string,
     expiresAt: number | undefined,
@@ -92,12 +90,13 @@ export class Signalling {
   #receive(attempt: Attempt, name: string): Signal | undefined {
     const root = outermost(attempt);
     const { trace } = root;
+    if (trace.lasting === null || trace.lasting.signals.length === 0) return undefined;
     const place = pausePlace(attempt);
     const position = positionOf(attempt, name);
     let count = 0;
     let oldest: Signal | undefined;
     let signal: Signal | undefined;
-    for (const each of trace.lasting?.signals ?? []) {
+    for (const each of trace.lasting.signals) {
       if (each.name !== name) continue;
       if (each.receiver === undefined) oldest ??= each;
       else if (each.receiver === place && count++ === position) signal = each;
@@ -139,6 +138,33 @@ export class Signalling {
     const { signals } = trace.lasting as Lasting;
     const count = signals.filter((signal) => signal.name === name && signal.receiver === undefined).length;
     this.#engine.pausing.pauses.wakeListeners(trace, name, count);
+  }
+}
+
+/** The signals of a name as one of the attempts of a trace receives them. */
+class AttemptSignals implements Signals<unknown> {
+  readonly #signalling: Signalling;
+  readonly #attempt: Attempt;
+  readonly #name: string;
+  readonly #expiresAt: number | undefined;
+
+  constructor(signalling: Signalling, attempt: Attempt, name: string, expiresAt: number | undefined) {
+    this.#signalling = signalling;
+    this.#attempt = attempt;
+    this.#name = name;
+    this.#expiresAt = expiresAt;
+  }
+
+  next(): Promise<IteratorResult<unknown, undefined>> {
+    return detached(this.#signalling.next(this.#attempt, this.#name, this.#expiresAt));
+  }
+
+  take(): unknown[] {
+    return this.#signalling.take(this.#attempt, this.#name);
+  }
+
+  [Symbol.asyncIterator](): Signals<unknown> {
+    return this;
   }
 }
 

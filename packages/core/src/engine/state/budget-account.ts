@@ -47,7 +47,7 @@ export class BudgetAccount {
 
   /** Returns the first name of which less is left than wanted. What was `reserved` is there. */
   shortage(wanted: Budget, reserved?: Budget): Shortage | undefined {
-    for (const name of Object.keys(wanted)) {
+    for (const name in wanted) {
       const line = this.#lines.get(name);
       const amount = wanted[name] as number;
       if (line === undefined || fits(line, amount) || isCovered(reserved, name, amount)) continue;
@@ -72,7 +72,7 @@ export class BudgetAccount {
   spend(amounts: Budget): Budget {
     this.#open(amounts);
     let cut: Map<string, number> | undefined;
-    for (const name of Object.keys(amounts)) {
+    for (const name in amounts) {
       const line = this.#lines.get(name) as Line;
       const amount = amounts[name] as number;
       const part = fits(line, amount) ? amount : leftOf(line);
@@ -103,11 +103,11 @@ export class BudgetAccount {
 
   /** Gives each name a line before any amount changes. @throws RangeError when there are too many names */
   #open(amounts: Budget): void {
-    for (const name of Object.keys(amounts)) this.#lineOf(name);
+    for (const name in amounts) this.#lineOf(name);
   }
 
   #addReserved(amounts: Budget, sign: 1 | -1): void {
-    for (const name of Object.keys(amounts)) {
+    for (const name in amounts) {
       const line = this.#lines.get(name) as Line;
       // an amount without a limit has always enough left
       if (line.limit !== undefined)
