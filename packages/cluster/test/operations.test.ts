@@ -199,6 +199,12 @@ describe("the status of a cluster", () => {
     });
   });
 
+  test("knows of a partition within a second after it was acquired, however long a lease is", async () => {
+    const { made, worker } = app({ leaseMs: 600_000 });
+    worker("one").run(numbers);
+    await until(async () => (await made.status()).flows[0]?.unowned.length === 0);
+  });
+
   test("tells how long the oldest message of each lane waits, and how full the intake is", async () => {
     const { made, backend, worker, client } = app({ partitions: 1, lanes: 1 });
     const one = worker("one").run(numbers);

@@ -37,6 +37,7 @@ export async function requestDrain(
   const { clock } = machine;
   const startedAt = clock.now();
   let last: MemberCard | undefined = card;
+  let partitions = heldBy(card);
   const { promise: isOver, resolve: end } = Promise.withResolvers<void>();
   const watching = new AbortController();
   const key = membersPrefix(name) + member;
@@ -48,6 +49,7 @@ export async function requestDrain(
       // another of the same name may have taken its place
       last = next?.instance === card.instance ? next : undefined;
       if (last === undefined) end();
+      else partitions = Math.max(partitions, heldBy(last));
     };
     await registry.watch(key, hear, watching.signal);
     const request: DrainRequest = { instance: card.instance };
@@ -60,7 +62,7 @@ export async function requestDrain(
   return {
     member,
     isDrained: last === undefined,
-    partitions: heldBy(card),
+    partitions,
     left: last === undefined ? 0 : heldBy(last),
     tookMs: clock.now() - startedAt,
   };

@@ -32,6 +32,8 @@ interface Group {
 
 /** Time to live of a member, in leases. */
 const TTL_LEASES = 1;
+/** Longest time after which others hear of a partition that was acquired or lost, in milliseconds. */
+const TELL_MS = 1_000;
 
 /**
  * One process's share of a cluster: owns partitions of the flows that it runs. Made by `cluster(…).worker(…)`.
@@ -56,6 +58,8 @@ export class Worker implements AsyncDisposable {
   #beats: Promise<unknown> = Promise.resolve();
   #endedBefore = new Map<string, number>();
   #beatAt: number;
+  /** The partitions that the last card told. */
+  #toldShares = "";
 
   /** Internal: call `cluster(…).worker(…)`. */
   constructor(settings: object) {
@@ -183,7 +187,7 @@ export class Worker implements AsyncDisposable {
   #join(): void {
     const { backend, name, leaseMs, machine } = this.#settings;
     const prefix = membersPrefix(name);
-    this.#stopBeating = every(machine.clock, leaseMs / 3, () => this.#beat());
+    this.#stopBeating = every(machine.clock, Math.min(leaseMs / 3, TELL_MS), () => this.#beatIfDue());
     loopDelays.watch();
     this.#beat();
     const { registry } = backend;
@@ -211,10 +215,23 @@ export class Worker implements AsyncDisposable {
     this.drain().catch((error: unknown) => this.#warn(error));
   }
 
+  /** Names the partitions whose leases it has. */
+  #shares(): string {
+    return [...this.#groups.values()].map((group) => heldOf(group).join()).join(";");
+  }
+
+  /** Tells a third of a lease after the last time, and when partitions were acquired or lost. */
+  #beatIfDue(): void {
+    const { leaseMs, machine } = this.#settings;
+    const isDue = machine.clock.now() >= this.#beatAt + leaseMs / 3;
+    if (isDue || this.#shares() !== this.#toldShares) this.#beat();
+  }
+
   /** Says that this member lives. */
   #beat(): void {
     const { backend, name, leaseMs, machine } = this.#settings;
     const card = JSON.stringify(this.#card());
+    this.#toldShares = this.#shares();
     this.#meter.turn();
     loopDelays.turn(machine.clock.now());
     const put = async (): Promise<void> => {
