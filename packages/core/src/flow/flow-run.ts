@@ -37,7 +37,7 @@ import { prepare, type Prepared } from "./prepare.ts";
 import { type Admitted, readTrace } from "./read-trace.ts";
 import { FlowRecovery } from "./recovery.ts";
 import { requirePosition } from "./run-checks.ts";
-import { loading, type Running, toldWhenStored } from "./running.ts";
+import { holdsTrace, loading, type Running, toldWhenStored } from "./running.ts";
 
 /** External work of a trace, cancelled when the trace ends first. */
 export interface ExternalTask {
@@ -633,11 +633,8 @@ const OUTSIDE: StreamWriter = { node: undefined, attempt: 0 };
 
 /** Takes an item whose id is in flight, failed, parked or undelivered. Returns whether it is. */
 function takeKnown(engine: Engine, key: TraceKey, position: Position, take: () => void): boolean {
-  const { traceId, tenant } = key;
-  const { durable, outcomes, traces } = engine;
-  const known = traces.find(traceId, tenant);
-  if (known.length === 0 && durable?.holds(traceId, tenant) !== true && !outcomes.holds(traceId, tenant)) return false;
+  if (!holdsTrace(engine, key)) return false;
   take();
-  outcomes.takenAgain(known, key, position);
+  engine.outcomes.takenAgain(engine.traces.find(key.traceId, key.tenant), key, position);
   return true;
 }

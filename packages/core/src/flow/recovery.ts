@@ -6,7 +6,7 @@ import type { StreamItem } from "../engine/results/stream-sink.ts";
 import type { TraceItems } from "../engine/results/trace-reader.ts";
 import type { StreamOptions, TraceOptions } from "./call-options.ts";
 import { readTrace } from "./read-trace.ts";
-import { loading, type Running } from "./running.ts";
+import { holdsTrace, loading, type Running } from "./running.ts";
 
 /** The traces that a durable flow has kept: lists, retries, discards and follows them. */
 export class FlowRecovery<out Result> {
@@ -20,6 +20,17 @@ export class FlowRecovery<out Result> {
   /** The traces that a durable flow has not finished, and those that failed and can be tried again. */
   async unfinished(): Promise<UnfinishedTrace[]> {
     return (await (await this.#running.ready()).durable?.unfinished()) ?? [];
+  }
+
+  /** Whether a trace is in flight, failed and kept, parked, or has an outcome that its outbox has not taken. */
+  async has(traceId: string, options: TraceOptions = {}): Promise<boolean> {
+    requireText("traceId", traceId);
+    requireKnownKeys("recovery.has", options, ["tenant"]);
+    requireTenant(options.tenant);
+    const { tenant = DEFAULT_HEADERS.tenant } = options;
+    const engine = await this.#running.ready();
+    await loading(engine, traceId, tenant);
+    return holdsTrace(engine, { traceId, tenant });
   }
 
   /**

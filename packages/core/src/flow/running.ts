@@ -2,6 +2,7 @@ import { errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error
 import type { Engine, StopReport } from "../engine/engine.ts";
 import type { ResolvedOptions } from "../engine/flow-options.ts";
 import type { Outcome } from "../message/outcome.ts";
+import type { TraceKey } from "../ports/state-store.ts";
 
 /** The options of a flow and its engine while it runs: shared by the flow and its groups of methods. */
 export class Running {
@@ -91,6 +92,15 @@ export class Running {
 export function loading(engine: Engine, traceId: string, tenant: string | undefined): Promise<void> | undefined {
   const { durable } = engine;
   return durable === undefined || durable.unloaded === 0 ? undefined : durable.load({ traceId, tenant });
+}
+
+/** Whether a trace is in flight, failed, parked, or has an outcome that is not delivered, of those that are loaded. */
+export function holdsTrace({ durable, outcomes, traces }: Engine, { traceId, tenant }: TraceKey): boolean {
+  return (
+    traces.find(traceId, tenant).length > 0 ||
+    durable?.holds(traceId, tenant) === true ||
+    outcomes.holds(traceId, tenant)
+  );
 }
 
 /** Loads the trace of a pause if a durable flow has unloaded it. Returns `undefined` when it has not. */

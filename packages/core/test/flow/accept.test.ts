@@ -76,6 +76,22 @@ function started(
 }
 
 describe("an item of an intake", () => {
+  test("is known to the run until its outcome is delivered, and not to another tenant", async () => {
+    const into = outbox();
+    const delivered = gate();
+    into.hold(delivered.passed);
+    await using run = started(new MemoryCheckpointStore(), into);
+    expect(await run.recovery.has("order")).toBe(false);
+    await run.accept("double", { id: "order", tenant: "acme", consumed: at(1) });
+    await settle();
+    expect(await run.recovery.has("order", { tenant: "acme" })).toBe(true);
+    expect(await run.recovery.has("order")).toBe(false);
+    delivered.open();
+    await settle();
+    expect(into.told()).toEqual(["order completed"]);
+    expect(await run.recovery.has("order", { tenant: "acme" })).toBe(false);
+  });
+
   test("is accepted when its trace and its position are stored, and its outcome is delivered", async () => {
     const checkpoints = new MemoryCheckpointStore();
     const into = outbox();
