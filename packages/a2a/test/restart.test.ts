@@ -163,6 +163,31 @@ test("a task whose trace came to its end before anybody asked has that end", asy
   expect(await states()).toEqual({ good: TaskState.TASK_STATE_COMPLETED, bad: TaskState.TASK_STATE_FAILED });
 });
 
+test("the first to ask for a task of an earlier process, by subscribing to it, sees its end", async () => {
+  const checkpoints = new MemoryCheckpointStore();
+  const taskStore = new MemoryTaskStore();
+  const makeWork = (goOn: Promise<void>) => {
+    const work = payloadNode("work", async (text: string, ctx) => {
+      await Promise.race([goOn, new Promise((resolve) => ctx.signal.addEventListener("abort", resolve))]);
+      return text.toUpperCase();
+    });
+    return create(work.to(), { name: "work", durability: durable({ checkpoints }) });
+  };
+  const before = await serve(makeWork(new Promise(() => {})), { taskStore });
+  const first = await speak(before.url, "JSONRPC");
+  void first.sendMessage(saying("it", {}, { tenant: "acme" })).catch(() => {});
+  await until(async () => (await first.listTasks(all)).tasks.length === 1);
+  const [task] = (await first.listTasks(all)).tasks;
+  await before.app.close();
+
+  const goOn = Promise.withResolvers<void>();
+  const after = await serve(makeWork(goOn.promise), { taskStore });
+  const events = collect((await speak(after.url, "JSONRPC")).resubscribeTask({ id: task!.id, tenant: "acme" }));
+  await until(async () => !after.adapter.isQuiet);
+  goOn.resolve();
+  expect((await events).at(-1)).toMatchObject({ value: { status: { state: TaskState.TASK_STATE_COMPLETED } } });
+});
+
 test("a task that was taken up after a restart is cancelled as any other", async () => {
   const checkpoints = new MemoryCheckpointStore();
   const taskStore = new MemoryTaskStore();

@@ -148,6 +148,8 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     context: ServerCallContext,
   ): AsyncGenerator<StreamResponse, void, undefined> {
     const key = keyOf(scopeOf(context), params.id);
+    // takes up a task of an earlier process that no caller has asked for yet
+    if (!this.#turns.has(key)) await this.#options.taskStore.load(params.id, context);
     const turn = this.#turns.get(key);
     if (turn !== undefined) return yield* paced(this.#follow(turn, context), context);
     for await (const event of super.resubscribe(params, context)) {
@@ -200,7 +202,8 @@ export class FlowRequestHandler extends DefaultRequestHandler {
     const task = await super.cancelTask(params, context);
     const tenant = this.#options.tenantOf(context);
     // a trace that waited for an answer has no work that could be cancelled
-    for (const flow of this.#options.skills.flows) if (flow.isRunning) await flow.cancel(task.id, { tenant });
+    const flow = this.#options.skills.flowOf(factsIn(task.metadata)["skill"]);
+    if (flow?.isRunning === true) await flow.cancel(task.id, { tenant });
     this.#answer(keyOf(scopeOf(context), task.id), undefined);
     this.#known.forget(task.id);
     return task;
