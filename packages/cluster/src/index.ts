@@ -1,12 +1,13 @@
 export { type Cluster, cluster, type ClusterOptions, type WorkerOptions } from "./cluster.ts";
-export {
-  Client,
-  type ClusterCallOptions,
-  type ClusterLoad,
-  type ClusterOutcome,
-  type ClusterStreamItem,
-  type FlowRef,
-} from "./client/client.ts";
+export { Client, type ClusterLoad } from "./client/client.ts";
+export type {
+  ClusterCallOptions,
+  ClusterOutcome,
+  ClusterStreamItem,
+  FlowRef,
+  TraceReadOptions,
+} from "./client/call.ts";
+export { ClusterFlow } from "./client/cluster-flow.ts";
 export type { ClusterPause } from "./client/pending.ts";
 export { formatDrain, formatFailed, formatStatus } from "./operations/format.ts";
 export type { ClusterFlowStatus, ClusterMember, ClusterStatus } from "./operations/cluster-status.ts";

@@ -143,9 +143,9 @@ test("a question asked on one worker is answered on another, after the first was
   const two = worker("two").run(asking);
   await one.drain();
   await until(() => two.held.length === 4);
-  const end = await client().resume(asking, paused.pauses[0]!, "yes");
+  const end = await client().resume(asking, paused.pauses[0]!.token, "yes");
   expect(end.status === "completed" && end.result).toBe("240: yes");
-  const used = await caller.resume(asking, paused.pauses[0]!, "no").catch((error: unknown) => error);
+  const used = await caller.resume(asking, paused.pauses[0]!.token, "no").catch((error: unknown) => error);
   expect((used as FlowError).code).toBe("PAUSE_USED");
 });
 

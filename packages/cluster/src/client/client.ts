@@ -1,48 +1,19 @@
-import {
-  type EmitOptions,
-  errorPayload,
-  type FinalOutcome,
-  FlowError,
-  FlowErrorCode,
-  type Message,
-  type PausedOutcome,
-  type StreamChunk,
-} from "penguiflow";
+import { type Budget, errorPayload, type FinalOutcome, FlowError, FlowErrorCode, type TraceItems } from "penguiflow";
 import { digestOf, type Offer } from "penguiflow/adapter";
 import { readError, writeValue } from "penguiflow/durable";
 import { type Attach, type Command, type Note, ownerSubject, type ResultBody } from "../form/command.ts";
 import { Gatherer } from "../form/gather.ts";
 import { sleep } from "../form/machine.ts";
+import { readPauseToken } from "../form/pause-token.ts";
 import { COMMAND_LANE, type Deployment, laneOf, partitionName, partitionNames, partitionOf } from "../form/place.ts";
 import { fromBytes, readMessage, toBytes } from "../form/text.ts";
 import { type FailedTraces, readFailed } from "../operations/read-failed.ts";
 import { readMembers } from "../operations/read-registry.ts";
 import type { ClusterSettings } from "../worker/settings.ts";
+import type { ClusterCallOptions, ClusterOutcome, ClusterStreamItem, FlowRef, TraceReadOptions } from "./call.ts";
+import { ClusterFlow } from "./cluster-flow.ts";
+import { notAccepted, pausedOutcome, unknown } from "./ends.ts";
 import { type ClusterPause, type Heard, heardFrom, heardFromResult } from "./pending.ts";
-
-/** A flow as clients know it: its name and version, and its types. A flow of the program is one, of version `"1"`. */
-export interface FlowRef<in Input, out Result> {
-  readonly name: string;
-  readonly version?: string | undefined;
-  readonly "~flow"?: { readonly input: (input: Input) => void; readonly result: Result } | undefined;
-}
-
-/** Options of a call on a cluster. */
-export interface ClusterCallOptions extends Omit<EmitOptions, "traceId" | "signal"> {
-  /** Gives up waiting, not the trace: {@link Client.cancel} ends that. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** An item of a stream on a cluster. */
-export type ClusterStreamItem<Result> =
-  | { readonly type: "chunk"; readonly chunk: StreamChunk }
-  | { readonly type: "pause"; readonly pause: ClusterPause }
-  | { readonly type: "result"; readonly result: Result; readonly message: Message<Result> };
-
-/** An outcome as a cluster tells it. It is `paused` as soon as a pause is stored. */
-export type ClusterOutcome<Result> =
-  | FinalOutcome<Result>
-  | (Omit<PausedOutcome<Result>, "pauses"> & { readonly pauses: readonly ClusterPause[] });
 
 /** Figures for an autoscaler. */
 export interface ClusterLoad {
@@ -63,6 +34,22 @@ interface Listener {
   readonly id: string;
   readonly hear: (heard: Heard) => void;
   readonly since: number;
+}
+
+/** The pause that was answered, and the command that did it. */
+interface Answered {
+  readonly token: string;
+  readonly nonce: string;
+}
+
+interface OrderOptions {
+  /** @defaultValue that of the trace */
+  readonly partition?: string;
+  /** @defaultValue that of commands */
+  readonly lane?: number;
+  readonly nonce?: string;
+  /** Called when a command that was carried out turns out to be refused. The caller removes its answer. */
+  readonly refuse?: (error: unknown) => void;
 }
 
 interface Answer {
@@ -102,6 +89,11 @@ export class Client implements AsyncDisposable {
     this.#inboxSubscription = backend.wire.subscribe(this.#inbox, (body) => this.#receive(body));
   }
 
+  /** Makes a flow of the cluster for a server of flows, such as `A2AServerAdapter`. */
+  flow<Input, Result>(flow: FlowRef<Input, Result>): ClusterFlow<Input, Result> {
+    return new ClusterFlow(this, flow, this.#settings);
+  }
+
   /**
    * Sends a message and resolves with its first result.
    *
@@ -137,26 +129,32 @@ export class Client implements AsyncDisposable {
    *
    * @throws FlowError as {@link Client.call}, at the end of the iteration
    */
-  async *stream<Input, Result>(
+  stream<Input, Result>(
     flow: FlowRef<Input, Result>,
     input: NoInfer<Input>,
     options: ClusterCallOptions = {},
-  ): AsyncGenerator<ClusterStreamItem<Result>, void, undefined> {
+  ): TraceItems<ClusterStreamItem<Result>> {
     const command = this.#command(input, options);
     const deployment = this.#deployment(flow);
-    yield* this.#read<Result>(deployment, command.tenant, command.id, options, () =>
+    return this.#read<Result>(deployment, command.tenant, command.id, options, () =>
       this.#send(deployment, laneOf(deployment, command.tenant), keyOf(command), command),
     );
   }
 
-  /** Reads a trace that any client has begun: what is told from now on, then its results. */
-  async *follow<Result>(
+  /**
+   * Reads a trace that any client has begun: what is told from now on, then its results.
+   *
+   * @throws FlowError `TRACE_UNKNOWN` when the cluster has neither the trace nor its outcome; as {@link Client.call}, at
+   *   the end of the iteration
+   */
+  follow<Result>(
     flow: FlowRef<never, Result>,
     id: string,
-    options: Pick<ClusterCallOptions, "tenant" | "timeoutMs" | "signal"> = {},
-  ): AsyncGenerator<ClusterStreamItem<Result>, void, undefined> {
+    options: TraceReadOptions = {},
+  ): TraceItems<ClusterStreamItem<Result>> {
     const deployment = this.#deployment(flow);
-    yield* this.#read<Result>(deployment, options.tenant ?? "default", id, options, async () => {});
+    const { tenant = "default" } = options;
+    return this.#read<Result>(deployment, tenant, id, options, () => this.#find(deployment, tenant, id));
   }
 
   /**
@@ -172,37 +170,47 @@ export class Client implements AsyncDisposable {
     await this.#order(this.#deployment(flow), tenant, id, { kind: "cancel", reason });
   }
 
+  /** The pauses of a trace that wait for an answer. */
+  async pauses(
+    flow: FlowRef<never, unknown>,
+    id: string,
+    options: { readonly tenant?: string | undefined } = {},
+  ): Promise<readonly ClusterPause[]> {
+    const { tenant = "default" } = options;
+    const heard = await this.#result(partitionOf(this.#deployment(flow), tenant, id), tenant, id);
+    return heard?.type === "pauses" ? heard.pauses : [];
+  }
+
   /**
    * Answers a pause, and resolves with how its trace goes on.
    *
-   * @throws FlowError `PAUSE_UNKNOWN`, `PAUSE_USED`, `PAUSE_EXPIRED`, `PAUSE_FOREIGN`, `RESUME_INVALID`
+   * @param token - `token` of the pause
+   * @throws FlowError `PAUSE_UNKNOWN`, `PAUSE_USED`, `PAUSE_EXPIRED`, `PAUSE_FOREIGN`; `RESUME_INVALID` when the value
+   *   does not fit the pause's schema: the pause stays open then
    */
   async resume<Result>(
     flow: FlowRef<never, Result>,
-    pause: Pick<ClusterPause, "token" | "traceId">,
+    token: string,
     value: unknown,
-    options: Pick<ClusterCallOptions, "tenant" | "timeoutMs" | "signal"> = {},
+    options: TraceReadOptions = {},
   ): Promise<ClusterOutcome<Result>> {
-    const deployment = this.#deployment(flow);
-    const { tenant = "default" } = options;
-    const text = writeValue(value, "the answer", this.#settings.backend.limits.offerBytes);
-    const [index, token] = splitToken(pause.token, deployment);
-    const answered = pause.token;
-    return await this.#await<Result>(
-      deployment,
-      tenant,
-      pause.traceId,
-      options,
-      () =>
-        this.#order(
-          deployment,
-          tenant,
-          pause.traceId,
-          { kind: "resume", token, value: text },
-          partitionName(deployment, index),
-        ),
-      answered,
-    );
+    const { deployment, tenant, id, nonce, send } = this.#answering(flow, token, value, options);
+    return await this.#await<Result>(deployment, tenant, id, options, send, { token, nonce });
+  }
+
+  /**
+   * Answers a pause, and yields what its trace does from then on, as {@link Client.stream} does.
+   *
+   * @throws FlowError what {@link Client.resume} throws; as {@link Client.call}, at the end of the iteration
+   */
+  resumeStream<Result>(
+    flow: FlowRef<never, Result>,
+    token: string,
+    value: unknown,
+    options: TraceReadOptions = {},
+  ): TraceItems<ClusterStreamItem<Result>> {
+    const { deployment, tenant, id, nonce, send } = this.#answering(flow, token, value, options);
+    return this.#read<Result>(deployment, tenant, id, options, send, { token, nonce });
   }
 
   /** Sends a signal into a running trace. Resolves when it is stored. */
@@ -326,20 +334,33 @@ export class Client implements AsyncDisposable {
     };
   }
 
-  /** Waits for the end of a trace, or for a pause other than the `answered` one. */
+  /** Prepares the answer to a pause. */
+  #answering(flow: FlowRef<never, unknown>, text: string, value: unknown, { tenant = "default" }: TraceReadOptions) {
+    const written = writeValue(value, "the answer", this.#settings.backend.limits.offerBytes);
+    const { version, index, id, token } = readPauseToken(text, this.#settings.partitions);
+    const deployment = this.#deployment({ name: flow.name, version });
+    const nonce = this.#nonce();
+    const order = { kind: "resume", token, value: written } as const;
+    const partition = partitionName(deployment, index);
+    const send = (refuse: (error: unknown) => void): Promise<void> =>
+      this.#order(deployment, tenant, id, order, { partition, nonce, refuse });
+    return { deployment, tenant, id, nonce, send };
+  }
+
+  /** Waits for the end of a trace, or for a pause other than the answered one. */
   #await<Result>(
     deployment: Deployment,
     tenant: string,
     id: string,
     options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">,
-    send: () => Promise<void>,
-    answered?: string,
+    send: (refuse: (error: unknown) => void) => Promise<void>,
+    answered?: Answered,
   ): Promise<ClusterOutcome<Result>> {
     return new Promise((resolve, reject) => {
       const hear = (heard: Heard): void => {
         if (heard.type === "chunk") return;
         if (heard.type === "pauses") {
-          const pauses = heard.pauses.filter(({ token }) => token !== answered);
+          const pauses = heard.pauses.filter(({ token }) => token !== answered?.token);
           if (pauses.length === 0) return;
           settle(() => resolve(pausedOutcome<Result>(id, tenant, pauses)));
         } else if (heard.type === "outcome") settle(() => resolve(heard.outcome as FinalOutcome<Result>));
@@ -348,21 +369,41 @@ export class Client implements AsyncDisposable {
       const stop = this.#listen(
         { partition: partitionOf(deployment, tenant, id), tenant, id, hear, since: this.#settings.machine.clock.now() },
         options,
+        answered?.nonce,
       );
       const settle = (act: () => void): void => {
         stop();
         act();
       };
-      send().catch((error: unknown) => settle(() => reject(error)));
+      const refuse = (error: unknown): void => settle(() => reject(error));
+      send(refuse).catch(refuse);
     });
   }
 
-  async *#read<Result>(
+  /** Reads a trace until its end. */
+  #read<Result>(
     deployment: Deployment,
     tenant: string,
     id: string,
     options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">,
-    send: () => Promise<void>,
+    send: (refuse: (error: unknown) => void) => Promise<void>,
+    answered?: Answered,
+  ): TraceItems<ClusterStreamItem<Result>> {
+    let spent: Budget = {};
+    const items = this.#items<Result>(deployment, tenant, id, options, send, answered, (outcome) => {
+      ({ spent } = outcome);
+    });
+    return Object.defineProperty(items, "spent", { get: () => spent }) as TraceItems<ClusterStreamItem<Result>>;
+  }
+
+  async *#items<Result>(
+    deployment: Deployment,
+    tenant: string,
+    id: string,
+    options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">,
+    send: (refuse: (error: unknown) => void) => Promise<void>,
+    answered: Answered | undefined,
+    ended: (outcome: FinalOutcome) => void,
   ): AsyncGenerator<ClusterStreamItem<Result>, void, undefined> {
     const queue: Heard[] = [];
     let wake: (() => void) | undefined;
@@ -370,12 +411,13 @@ export class Client implements AsyncDisposable {
       queue.push(heard);
       wake?.();
     };
-    const told = new Set<string>();
+    const told = new Set<string>(answered === undefined ? [] : [answered.token]);
     const partition = partitionOf(deployment, tenant, id);
-    const stop = this.#listen({ partition, tenant, id, hear, since: 0 }, options);
+    const stop = this.#listen({ partition, tenant, id, hear, since: 0 }, options, answered?.nonce);
     try {
       this.#attach(partition, tenant, id);
-      send().catch((error: unknown) => hear({ type: "refused", error: error as Error }));
+      const refuse = (error: unknown): void => hear({ type: "refused", error: error as Error });
+      send(refuse).catch(refuse);
       for (;;) {
         const heard = queue.shift();
         if (heard === undefined) {
@@ -389,6 +431,7 @@ export class Client implements AsyncDisposable {
         } else if (heard.type === "refused") throw heard.error;
         else {
           const outcome = heard.outcome as FinalOutcome<Result>;
+          ended(outcome);
           for (const message of outcome.messages) yield { type: "result", result: message.payload, message };
           if (outcome.status !== "completed") throw outcome.error;
           return;
@@ -400,7 +443,11 @@ export class Client implements AsyncDisposable {
   }
 
   /** Registers a listener. Returns the function that ends it. */
-  #listen(listener: Listener, options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">): () => void {
+  #listen(
+    listener: Listener,
+    options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">,
+    nonce?: string,
+  ): () => void {
     const { tenant, id, hear, partition } = listener;
     const key = `${partition}\u0000${tenant}\u0000${id}`;
     const listeners = this.#listeners.get(key) ?? new Set();
@@ -420,6 +467,7 @@ export class Client implements AsyncDisposable {
     return () => {
       cancelTimer?.();
       signal?.removeEventListener("abort", aborted);
+      if (nonce !== undefined) this.#answers.delete(nonce);
       listeners.delete(listener);
       if (listeners.size === 0) this.#listeners.delete(key);
     };
@@ -451,20 +499,41 @@ export class Client implements AsyncDisposable {
     tenant: string,
     id: string,
     order: DistributiveOmit<Exclude<Command, { kind: "call" }>, "tenant" | "id" | "inbox" | "nonce" | "at">,
-    partition?: string,
+    options: OrderOptions = {},
   ): Promise<void> {
-    this.#count += 1;
-    const nonce = `${this.#inbox}.${this.#count}`;
+    const { partition, lane = COMMAND_LANE, nonce = this.#nonce(), refuse } = options;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#answers.set(nonce, { resolve, reject });
     try {
       const at = this.#settings.machine.clock.epochNow();
       const command = { ...order, tenant, id, inbox: this.#inbox, nonce, at } as Command;
-      await this.#send(deployment, COMMAND_LANE, nonce, command, partition);
+      await this.#send(deployment, lane, nonce, command, partition);
       await promise;
     } finally {
-      this.#answers.delete(nonce);
+      // whether an answer fits is known only once its handler has it
+      if (refuse === undefined) this.#answers.delete(nonce);
+      else this.#answers.set(nonce, { resolve() {}, reject: refuse });
     }
+  }
+
+  #nonce(): string {
+    this.#count += 1;
+    return `${this.#inbox}.${this.#count}`;
+  }
+
+  /** Looks for a trace. @throws FlowError `TRACE_UNKNOWN` */
+  async #find(deployment: Deployment, tenant: string, id: string): Promise<void> {
+    const partition = partitionOf(deployment, tenant, id);
+    const heard = await this.#result(partition, tenant, id);
+    if (heard !== undefined)
+      this.#hear(this.#listeners.get(`${partition}\u0000${tenant}\u0000${id}`) ?? new Set(), heard);
+    // behind the message in its lane, so that one that is still to be read is not missed
+    else await this.#order(deployment, tenant, id, { kind: "find" }, { lane: laneOf(deployment, tenant) });
+  }
+
+  async #result(partition: string, tenant: string, id: string): Promise<Heard | undefined> {
+    const [result] = await this.#settings.backend.results.get([{ partition, tenant, id }], "latest");
+    return result === undefined ? undefined : heardFromResult(fromBytes<ResultBody>(result.body), id);
   }
 
   #receive(body: Uint8Array): void {
@@ -538,48 +607,3 @@ export class Client implements AsyncDisposable {
 type DistributiveOmit<Union, Keys extends PropertyKey> = Union extends unknown ? Omit<Union, Keys> : never;
 
 const keyOf = ({ tenant, id }: Command): string => `${tenant}\u0000${id}`;
-
-function splitToken(token: string, { partitions }: Deployment): readonly [number, string] {
-  const [, index, rest] = /^(\d+)~(.+)$/s.exec(token) ?? [];
-  if (index === undefined || Number(index) >= partitions)
-    throw new FlowError({
-      code: FlowErrorCode.PAUSE_MALFORMED,
-      message: `Cannot answer the pause: expected a token that a cluster of ${partitions} partitions has given`,
-    });
-  return [Number(index), rest!];
-}
-
-function notAccepted({ id, tenant }: Command, why: string, cause?: unknown): FlowError {
-  return new FlowError({
-    code: FlowErrorCode.NOT_ACCEPTED,
-    message: `Cannot accept "${id}": ${why}; it is safe to send it again`,
-    traceId: id,
-    tenant,
-    cause,
-    retryable: true,
-  });
-}
-
-function unknown(id: string, tenant: string, why: string): FlowError {
-  return new FlowError({
-    code: FlowErrorCode.OUTCOME_UNKNOWN,
-    message: `The outcome of trace "${id}" is unknown: ${why}; ask for it with the same id`,
-    traceId: id,
-    tenant,
-  });
-}
-
-function pausedOutcome<Result>(
-  traceId: string,
-  tenant: string,
-  pauses: readonly ClusterPause[],
-): ClusterOutcome<Result> {
-  const error = new FlowError({
-    code: FlowErrorCode.TRACE_PAUSED,
-    message: `Trace "${traceId}" waits for an answer: ${pauses.map(({ reason }) => reason).join(", ")}`,
-    traceId,
-    tenant,
-  });
-  const base = { traceId, tenant, messages: [], results: [], droppedResults: 0, durationMs: 0, spent: {} };
-  return { ...base, status: "paused", error, pauses };
-}

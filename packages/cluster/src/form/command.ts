@@ -35,7 +35,7 @@ export type TraceCommand = {
   | { readonly kind: "cancel"; readonly reason?: string | undefined }
   | { readonly kind: "resume"; readonly token: string; readonly value: string }
   | { readonly kind: "signal"; readonly name: string; readonly value: string }
-  | { readonly kind: "retryFailed" | "discard" }
+  | { readonly kind: "retryFailed" | "discard" | "find" }
 );
 
 export type Command = CallCommand | TraceCommand;

@@ -11,7 +11,7 @@ import {
 } from "penguiflow";
 import type { Offered, StoredResult } from "penguiflow/adapter";
 import { durable, readValue, writeError, writeOutcome, writeValue } from "penguiflow/durable";
-import { COMMAND_LANE } from "../form/place.ts";
+import { COMMAND_LANE, type Deployment, partitionName } from "../form/place.ts";
 import {
   type Attach,
   type CallCommand,
@@ -25,6 +25,7 @@ import {
 } from "../form/command.ts";
 import { Gatherer } from "../form/gather.ts";
 import { sleep } from "../form/machine.ts";
+import { writePauseToken } from "../form/pause-token.ts";
 import { fromBytes, readMessage, toBytes } from "../form/text.ts";
 import { answerFailed } from "./failed-answer.ts";
 import type { WorkerSettings } from "./settings.ts";
@@ -34,6 +35,13 @@ import { Trimmer } from "./trimmer.ts";
 // oxlint-disable-next-line typescript/no-explicit-any -- a worker runs flows of every type
 export type AnyFlow = Flow<any, unknown, any>;
 
+/** A version of a flow on a worker. */
+export interface Deployed {
+  readonly deployment: Deployment;
+  readonly flow: AnyFlow;
+  readonly resources: unknown;
+}
+
 /** Items of a read. */
 const READ_COUNT = 256;
 const READ_BYTES = 4_194_304;
@@ -41,6 +49,8 @@ const READ_BYTES = 4_194_304;
 const POLL_MS = 1_000;
 const RESULTS_AT_ONCE = 500;
 const CHUNK_BYTES = 1_048_576;
+/** Milliseconds for which open pauses are kept: a year. The outcome of their trace replaces them. */
+const PAUSE_KEEP_MS = 31_536_000_000;
 /** Milliseconds after which a listener that has not said so again is forgotten. */
 const ATTACH_MS = 5_000;
 
@@ -68,12 +78,14 @@ export class PartitionOwner {
   readonly #flow: AnyFlow;
   readonly #resources: unknown;
   readonly #name: string;
+  readonly #deployment: Deployment;
   readonly #index: number;
   readonly #leaving = new AbortController();
   readonly #accepted = new Map<string, Accepted>();
   /** Traces that were cancelled before their message was read: by this owner, an earlier one is asked by `isOld`. */
   readonly #overtaken = new Set<string>();
-  readonly #pauses = new Map<string, string[]>();
+  /** Texts of the open pauses of each trace, by the token that the flow has made. */
+  readonly #pauses = new Map<string, Map<string, string>>();
   readonly #listeners = new Map<string, { readonly key: string; readonly inbox: string; readonly until: number }>();
   readonly #results: Gatherer<StoredResult, "stored" | "superseded">;
   #inFlight = 0;
@@ -82,11 +94,12 @@ export class PartitionOwner {
   #isOpen = false;
   readonly #whenOver: Promise<void>;
 
-  constructor(settings: WorkerSettings, flow: AnyFlow, resources: unknown, name: string, index: number) {
+  constructor(settings: WorkerSettings, { flow, resources, deployment }: Deployed, index: number) {
     this.#settings = settings;
     this.#flow = flow;
     this.#resources = resources;
-    this.#name = name;
+    this.#deployment = deployment;
+    this.#name = partitionName(deployment, index);
     this.#index = index;
     this.#results = new Gatherer(settings.machine.scheduler, RESULTS_AT_ONCE, (results) =>
       settings.backend.results.put(results),
@@ -143,6 +156,8 @@ export class PartitionOwner {
   async #hold(): Promise<boolean> {
     const { backend, leaseMs, machine, member, drainMs } = this.#settings;
     const { checkpoints } = backend;
+    this.#accepted.clear();
+    this.#pauses.clear();
     const run = this.#flow.start({
       durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs }),
       resources: this.#resources,
@@ -157,7 +172,6 @@ export class PartitionOwner {
     }
     this.#isOpen = true;
     this.#run = run;
-    this.#accepted.clear();
     this.#inFlight = run.stats().traces;
     const attaching = backend.wire.subscribe(ownerSubject(this.#name), (body) => this.#hear(run, body));
     const trimmer = new Trimmer(machine.scheduler, backend.intake, this.#name);
@@ -256,9 +270,10 @@ export class PartitionOwner {
     });
     const orders = pairs.map(async ({ item, command }) => {
       if (command.kind === "call") return;
-      const earlier = before.obeyed;
+      const isOrdered = item.lane === COMMAND_LANE;
+      const earlier = isOrdered ? before.obeyed : Promise.resolve();
       const { promise, resolve } = Promise.withResolvers<void>();
-      before.obeyed = promise;
+      if (isOrdered) before.obeyed = promise;
       await accepting.get(keyOf(command.tenant, command.id));
       await this.#obey(run, item, command, earlier);
       taken(item);
@@ -382,9 +397,14 @@ export class PartitionOwner {
         return;
       }
       case "resume": {
-        const { outcome } = await run.pauses.answer(command.token, readValue(command.value), { tenant });
-        this.#dropPause(tenant, command.token);
-        outcome.catch(undone);
+        const { token } = command;
+        const { outcome } = await run.pauses.answer(token, readValue(command.value), { tenant });
+        const text = await this.#dropPause(tenant, id, token);
+        outcome.catch(async (error: unknown) => {
+          const isOpenAgain = error instanceof FlowError && error.code === FlowErrorCode.RESUME_INVALID;
+          if (isOpenAgain && text !== undefined) await this.#keepPause(tenant, id, token, text).catch(() => {});
+          undone(error);
+        });
         return;
       }
       case "signal":
@@ -394,6 +414,9 @@ export class PartitionOwner {
         await this.#settings.backend.results.forget([{ partition: this.#name, tenant, id }]);
         await run.recovery.retryFailed(id, { tenant });
         this.#inFlight += 1;
+        return;
+      case "find":
+        if (!(await this.#has(run, tenant, id))) throw unknownTrace(tenant, id);
         return;
       case "discard":
         await run.recovery.discard(id, { tenant });
@@ -451,29 +474,47 @@ export class PartitionOwner {
   }
 
   async #tellPause(ticket: PauseTicket, tenant: string, id: string): Promise<void> {
-    const { logger, backend, keepMs } = this.#settings;
     try {
-      const key = keyOf(tenant, id);
-      const text = writeValue({ ...ticket, token: `${this.#index}~${ticket.token}` }, "pause", CHUNK_BYTES);
-      const pauses = [...(this.#pauses.get(key) ?? []).filter((other) => other !== text), text];
-      this.#pauses.set(key, pauses);
-      const body: ResultBody = { kind: "pause", pauses };
-      await backend.results.put([
-        { key: { partition: this.#name, tenant, id }, isFinal: false, body: toBytes(body), keepMs },
-      ]);
+      const { version } = this.#deployment;
+      const token = writePauseToken({ version, index: this.#index, id, token: ticket.token });
+      const text = writeValue({ ...ticket, token }, "pause", CHUNK_BYTES);
+      await this.#keepPause(tenant, id, ticket.token, text);
       for (const inbox of this.#inboxesOf(tenant, id)) this.#tell(inbox, { kind: "pause", tenant, id, pause: text });
     } catch (error) {
+      const { logger } = this.#settings;
       logger.error("pause_not_told", { partition: this.#name, traceId: id, tenant, error: errorPayload(error) });
     }
   }
 
-  #dropPause(tenant: string, token: string): void {
-    for (const [key, pauses] of this.#pauses)
-      if (key.startsWith(`${tenant}\u0000`))
-        this.#pauses.set(
-          key,
-          pauses.filter((text) => !text.includes(`~${token}"`)),
-        );
+  /** Stores a pause among the open ones of its trace. */
+  async #keepPause(tenant: string, id: string, token: string, text: string): Promise<void> {
+    const key = keyOf(tenant, id);
+    const pauses = this.#pauses.get(key) ?? new Map<string, string>();
+    this.#pauses.set(key, pauses.set(token, text));
+    await this.#putPauses(tenant, id, pauses);
+  }
+
+  /** Removes a pause that is answered. Returns its text. */
+  async #dropPause(tenant: string, id: string, token: string): Promise<string | undefined> {
+    const pauses = this.#pauses.get(keyOf(tenant, id));
+    const text = pauses?.get(token);
+    if (pauses === undefined || text === undefined) return undefined;
+    pauses.delete(token);
+    await this.#putPauses(tenant, id, pauses);
+    return text;
+  }
+
+  async #putPauses(tenant: string, id: string, pauses: ReadonlyMap<string, string>): Promise<void> {
+    const body: ResultBody = { kind: "pause", pauses: [...pauses.values()] };
+    const key = { partition: this.#name, tenant, id };
+    await this.#results.add({ key, isFinal: false, body: toBytes(body), keepMs: PAUSE_KEEP_MS });
+  }
+
+  /** Whether a trace is under way or has left a result. */
+  async #has(run: FlowRun<unknown, unknown>, tenant: string, id: string): Promise<boolean> {
+    if (this.#accepted.has(keyOf(tenant, id)) || (await run.recovery.has(id, { tenant }))) return true;
+    const [result] = await this.#settings.backend.results.get([{ partition: this.#name, tenant, id }], "latest");
+    return result !== undefined;
   }
 
   /** Receives a client that wants to hear of a trace, which says so again every second, or a question. */
@@ -518,6 +559,15 @@ export class PartitionOwner {
     ];
     return error instanceof FlowError && codes.includes(error.code);
   }
+}
+
+function unknownTrace(tenant: string, traceId: string): FlowError {
+  return new FlowError({
+    code: FlowErrorCode.TRACE_UNKNOWN,
+    message: `No trace "${traceId}" of tenant "${tenant}" is under way, and no outcome of it is kept`,
+    traceId,
+    tenant,
+  });
 }
 
 const keyOf = (tenant: string, id: string): string => `${tenant}\u0000${id}`;

@@ -1,7 +1,7 @@
 import { errorPayload } from "penguiflow";
 import { assign } from "../form/assignment.ts";
 import { every } from "../form/machine.ts";
-import { type Deployment, indexOf, partitionNames } from "../form/place.ts";
+import { indexOf, partitionNames } from "../form/place.ts";
 import {
   type DrainRequest,
   drainKey,
@@ -12,7 +12,7 @@ import {
 import { DeploymentRecords } from "./deployment-records.ts";
 import { healthOf, type WorkerHealth } from "./health.ts";
 import { Meter } from "./meter.ts";
-import { type AnyFlow, PartitionOwner } from "./partition-owner.ts";
+import { type AnyFlow, type Deployed, PartitionOwner } from "./partition-owner.ts";
 import { loopDelays } from "./recent.ts";
 import type { WorkerSettings } from "./settings.ts";
 import type { WorkerFlowStatus, WorkerStatus } from "./status.ts";
@@ -22,10 +22,7 @@ export interface DrainReport {
   readonly partitions: number;
 }
 
-interface Group {
-  readonly deployment: Deployment;
-  readonly flow: AnyFlow;
-  readonly resources: unknown;
+interface Group extends Deployed {
   readonly owners: Map<string, PartitionOwner>;
   readonly leaving: Set<string>;
 }
@@ -319,9 +316,10 @@ export class Worker implements AsyncDisposable {
     }
   }
 
-  #acquire({ owners, leaving, flow, resources }: Group, partition: string, index: number): void {
+  #acquire(group: Group, partition: string, index: number): void {
+    const { owners, leaving } = group;
     if (owners.has(partition) || leaving.has(partition)) return;
-    owners.set(partition, new PartitionOwner(this.#settings, flow, resources, partition, index));
+    owners.set(partition, new PartitionOwner(this.#settings, group, index));
   }
 
   #release({ owners, leaving }: Group, partition: string): void {
