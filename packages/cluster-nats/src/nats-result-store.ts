@@ -90,7 +90,10 @@ export class NatsResultStore implements ResultStore {
       const sequence = await this.#broker.publish(this.#stream, { ...publication, expected });
       if (sequence !== undefined) return "stored";
       const last = await this.#broker.last(this.#stream, subject);
-      if (last?.header.get(KIND) === "final" && isLive(last, await this.#broker.now(this.#stream))) return "superseded";
+      if (last?.header.get(KIND) === "final" && isLive(last, await this.#broker.now(this.#stream))) {
+        const kept = isFinal ? await this.#bodyOf(last) : undefined;
+        if (kept === undefined || Buffer.compare(kept, body) !== 0) return "superseded";
+      }
       expected = last?.sequence ?? 0;
     }
   }

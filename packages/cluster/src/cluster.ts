@@ -1,9 +1,11 @@
 import { hostname } from "node:os";
 import { defaultLogger, type Logger } from "penguiflow";
 import { type ClusterBackend, requireInteger, requireKnownKeys, requireNumber } from "penguiflow/adapter";
+import type { FlowRef } from "./client/call.ts";
 import { Client } from "./client/client.ts";
 import { type Machine, thisMachine } from "./form/machine.ts";
 import { type ClusterStatus, readStatus } from "./operations/cluster-status.ts";
+import { type ReleaseOptions, writeRelease } from "./operations/release.ts";
 import { type RemoteDrainReport, requestDrain } from "./operations/request-drain.ts";
 import type { ClusterSettings } from "./worker/settings.ts";
 import { Worker } from "./worker/worker.ts";
@@ -50,6 +52,15 @@ export interface Cluster {
   worker(options?: WorkerOptions): Worker;
   /** Creates a client. */
   client(): Client;
+  /**
+   * Lets a version of a flow take the new traces, or a share of them: a canary. Other versions finish what they have, so
+   * their workers have to stay until the status of the cluster shows no work of theirs. An id stays with the version
+   * that was the first to accept it.
+   *
+   * @throws FlowError `RELEASE_REFUSED` when no worker runs the version, or workers of another one do not bind the ids of
+   *   its traces within `timeoutMs`
+   */
+  release(flow: Pick<FlowRef<never, unknown>, "name">, version: string, options?: ReleaseOptions): Promise<void>;
   /** Reads the state of the cluster: its flows, members and backend, and what is wrong. */
   status(): Promise<ClusterStatus>;
   /**
@@ -105,6 +116,10 @@ export function clusterOn(machine: Machine, options: ClusterOptions): Cluster {
       return new Worker({ ...settings, member, maxInFlight, drainMs });
     },
     client: () => new Client(settings),
+    async release(flow, version, given = {}) {
+      requireKnownKeys("release", given, ["share", "timeoutMs"]);
+      await writeRelease(settings, flow.name, version, given);
+    },
     status: () => readStatus(settings),
     async drain(member, given = {}) {
       requireKnownKeys("drain", given, ["timeoutMs"]);

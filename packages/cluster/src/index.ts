@@ -26,3 +26,4 @@ export type { WorkerHealth } from "./worker/health.ts";
 export type { Spread } from "./worker/recent.ts";
 export type { WorkerFlowStatus, WorkerStatus } from "./worker/status.ts";
 export { type DrainReport, Worker } from "./worker/worker.ts";
+export type { ReleaseOptions } from "./operations/release.ts";

@@ -97,6 +97,51 @@ test("a message whose id is looked up slowly is not lost to a later one of its l
   expect(await first).toBe(3);
 });
 
+test("a message whose trace ends while its id is looked up is told that outcome, and runs no second time", async () => {
+  const backend = memoryBackend();
+  const { results } = backend;
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  const { promise: stored, resolve: store } = Promise.withResolvers<void>();
+  let lookUps = 0;
+  const slow: typeof results = {
+    async put(all) {
+      const answers = await results.put(all);
+      store();
+      return answers;
+    },
+    forget: (keys) => results.forget(keys),
+    async get(keys, read) {
+      const found = await results.get(keys, read);
+      // the second look-up has missed the outcome by then
+      if (keys.length === 1 && keys[0]!.id === "order-1" && ++lookUps === 2) {
+        end();
+        await stored;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      return found;
+    },
+  };
+  open.push(backend);
+  let runs = 0;
+  const waiting = create(
+    payloadNode("waits", async (input: string) => {
+      runs += 1;
+      await ended;
+      return input;
+    }).to(),
+    { name: "waiting", logger: SILENT },
+  );
+  const { worker, client } = app({ backend: { ...backend, results: slow }, partitions: 1 });
+  const one = worker("one").run(waiting);
+  await until(() => one.held.length === 1);
+  const first = client().call(waiting, "x", { id: "order-1" });
+  await until(() => runs === 1);
+  await until(() => lookUps === 1);
+  expect(await client().call(waiting, "x", { id: "order-1" })).toBe("x");
+  expect(await first).toBe("x");
+  expect(runs).toBe(1);
+});
+
 test("a failure is told with its error", async () => {
   const failing = create(
     payloadNode("fails", async (_: string): Promise<string> => {

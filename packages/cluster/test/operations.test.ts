@@ -389,6 +389,7 @@ test("the status of a cluster is written with its problems first", () => {
       {
         flow: "orders",
         version: "1",
+        share: undefined,
         partitions: 16,
         members: ["ada", "bert"],
         unowned: [3, 9],

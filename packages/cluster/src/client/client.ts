@@ -1,11 +1,30 @@
 import { type Budget, errorPayload, type FinalOutcome, FlowError, FlowErrorCode, type TraceItems } from "penguiflow";
 import { digestOf, type Offer } from "penguiflow/adapter";
 import { readError, writeValue } from "penguiflow/durable";
-import { type Attach, type Command, type Note, ownerSubject, type ResultBody } from "../form/command.ts";
+import {
+  type Attach,
+  type BindingBody,
+  type CallCommand,
+  type Command,
+  type Note,
+  ownerSubject,
+  type ResultBody,
+} from "../form/command.ts";
 import { Gatherer } from "../form/gather.ts";
 import { sleep } from "../form/machine.ts";
 import { readPauseToken } from "../form/pause-token.ts";
 import { COMMAND_LANE, type Deployment, laneOf, partitionName, partitionNames, partitionOf } from "../form/place.ts";
+import {
+  FIRST_VERSION,
+  generatedId,
+  type Release,
+  requireVersion,
+  versionFor,
+  versionOfId,
+  versionsOf,
+} from "../form/release.ts";
+import { Releases } from "../form/releases.ts";
+import { bindingKey } from "../worker/id-bindings.ts";
 import { fromBytes, readMessage, toBytes } from "../form/text.ts";
 import { type FailedTraces, readFailed } from "../operations/read-failed.ts";
 import { readMembers } from "../operations/read-registry.ts";
@@ -29,7 +48,8 @@ export interface ClusterLoad {
 }
 
 interface Listener {
-  readonly partition: string;
+  /** That of the version which the id belongs to, as far as it is known. */
+  deployment: Deployment;
   readonly tenant: string;
   readonly id: string;
   readonly hear: (heard: Heard) => void;
@@ -40,6 +60,15 @@ interface Listener {
 interface Answered {
   readonly token: string;
   readonly nonce: string;
+}
+
+/** What is sent, and the trace that its answer is about. */
+interface Sending {
+  readonly deployment: Deployment;
+  readonly tenant: string;
+  readonly id: string;
+  readonly send: (refuse: (error: unknown) => void) => Promise<void>;
+  readonly answered?: Answered | undefined;
 }
 
 interface OrderOptions {
@@ -79,12 +108,17 @@ export class Client implements AsyncDisposable {
   #looking: Promise<void> | undefined;
   #count = 0;
   #isClosed = false;
+  readonly #releases: Releases;
+  /** Resolves once the releases are known. */
+  #following: Promise<void> | undefined;
+  readonly #closing = new AbortController();
 
   /** Internal: call `cluster(…).client()`. */
   constructor(settings: object) {
     this.#settings = settings as ClusterSettings;
     const { backend, machine } = this.#settings;
     this.#inbox = `inbox-${machine.newId(12)}`;
+    this.#releases = new Releases(backend.registry, this.#settings.name);
     this.#offers = new Gatherer(machine.scheduler, OFFERS_AT_ONCE, (offers) => backend.intake.offer(offers));
     this.#inboxSubscription = backend.wire.subscribe(this.#inbox, (body) => this.#receive(body));
   }
@@ -111,16 +145,12 @@ export class Client implements AsyncDisposable {
   }
 
   /** Does the same as {@link Client.call}, and resolves with how the trace ended, or with its pauses. */
-  outcome<Input, Result>(
+  async outcome<Input, Result>(
     flow: FlowRef<Input, Result>,
     input: NoInfer<Input>,
     options: ClusterCallOptions = {},
   ): Promise<ClusterOutcome<Result>> {
-    const command = this.#command(input, options);
-    const deployment = this.#deployment(flow);
-    return this.#await<Result>(deployment, command.tenant, command.id, options, () =>
-      this.#send(deployment, laneOf(deployment, command.tenant), keyOf(command), command),
-    );
+    return await this.#await<Result>(await this.#calling(flow, input, options), options);
   }
 
   /**
@@ -134,11 +164,7 @@ export class Client implements AsyncDisposable {
     input: NoInfer<Input>,
     options: ClusterCallOptions = {},
   ): TraceItems<ClusterStreamItem<Result>> {
-    const command = this.#command(input, options);
-    const deployment = this.#deployment(flow);
-    return this.#read<Result>(deployment, command.tenant, command.id, options, () =>
-      this.#send(deployment, laneOf(deployment, command.tenant), keyOf(command), command),
-    );
+    return this.#read<Result>(() => this.#calling(flow, input, options), options);
   }
 
   /**
@@ -152,9 +178,12 @@ export class Client implements AsyncDisposable {
     id: string,
     options: TraceReadOptions = {},
   ): TraceItems<ClusterStreamItem<Result>> {
-    const deployment = this.#deployment(flow);
     const { tenant = "default" } = options;
-    return this.#read<Result>(deployment, tenant, id, options, () => this.#find(deployment, tenant, id));
+    const found = async (): Promise<Sending> => {
+      const deployment = await this.#boundDeployment(flow, tenant, id);
+      return { deployment, tenant, id, send: () => this.#find(deployment, tenant, id) };
+    };
+    return this.#read<Result>(found, options);
   }
 
   /**
@@ -167,7 +196,7 @@ export class Client implements AsyncDisposable {
     options: { readonly tenant?: string | undefined; readonly reason?: string | undefined } = {},
   ): Promise<void> {
     const { tenant = "default", reason } = options;
-    await this.#order(this.#deployment(flow), tenant, id, { kind: "cancel", reason });
+    await this.#order(await this.#deploymentOf(flow, tenant, id), tenant, id, { kind: "cancel", reason });
   }
 
   /** The pauses of a trace that wait for an answer. */
@@ -177,7 +206,7 @@ export class Client implements AsyncDisposable {
     options: { readonly tenant?: string | undefined } = {},
   ): Promise<readonly ClusterPause[]> {
     const { tenant = "default" } = options;
-    const heard = await this.#result(partitionOf(this.#deployment(flow), tenant, id), tenant, id);
+    const heard = await this.#result(await this.#boundDeployment(flow, tenant, id), tenant, id);
     return heard?.type === "pauses" ? heard.pauses : [];
   }
 
@@ -194,8 +223,7 @@ export class Client implements AsyncDisposable {
     value: unknown,
     options: TraceReadOptions = {},
   ): Promise<ClusterOutcome<Result>> {
-    const { deployment, tenant, id, nonce, send } = this.#answering(flow, token, value, options);
-    return await this.#await<Result>(deployment, tenant, id, options, send, { token, nonce });
+    return await this.#await<Result>(this.#answering(flow, token, value, options), options);
   }
 
   /**
@@ -209,8 +237,7 @@ export class Client implements AsyncDisposable {
     value: unknown,
     options: TraceReadOptions = {},
   ): TraceItems<ClusterStreamItem<Result>> {
-    const { deployment, tenant, id, nonce, send } = this.#answering(flow, token, value, options);
-    return this.#read<Result>(deployment, tenant, id, options, send, { token, nonce });
+    return this.#read<Result>(async () => this.#answering(flow, token, value, options), options);
   }
 
   /** Sends a signal into a running trace. Resolves when it is stored. */
@@ -222,32 +249,36 @@ export class Client implements AsyncDisposable {
     options: { readonly tenant?: string | undefined } = {},
   ): Promise<void> {
     const text = writeValue(value, "the signal", this.#settings.backend.limits.offerBytes);
-    await this.#order(this.#deployment(flow), options.tenant ?? "default", id, { kind: "signal", name, value: text });
+    const { tenant = "default" } = options;
+    await this.#order(await this.#deploymentOf(flow, tenant, id), tenant, id, { kind: "signal", name, value: text });
   }
 
   /**
    * Lists the traces of a flow that go on only when someone acts: those that have failed, and those that no longer fit
-   * it. Each partition tells at most 200.
+   * it. Each partition tells at most 200. Without a version of the flow, those of its active one.
    *
    * @param options - `tenant`: whose traces are meant, @defaultValue all; `timeoutMs`: how long partitions have to
    *   answer, @defaultValue 5000
    */
-  failed(
+  async failed(
     flow: FlowRef<never, unknown>,
     options: { readonly tenant?: string | undefined; readonly timeoutMs?: number | undefined } = {},
   ): Promise<FailedTraces> {
     const { tenant, timeoutMs = 5_000 } = options;
-    return readFailed(this.#settings, this.#deployment(flow), { tenant, timeoutMs });
+    const [version = FIRST_VERSION] = await this.#liveVersions(flow);
+    return await readFailed(this.#settings, this.#deployment(flow.name, version), { tenant, timeoutMs });
   }
 
   /** Tries a failed trace again, from the node at which it failed. Resolves when that is stored. */
   async retryFailed(flow: FlowRef<never, unknown>, id: string, options: { readonly tenant?: string | undefined } = {}) {
-    await this.#order(this.#deployment(flow), options.tenant ?? "default", id, { kind: "retryFailed" });
+    const { tenant = "default" } = options;
+    await this.#order(await this.#deploymentOf(flow, tenant, id), tenant, id, { kind: "retryFailed" });
   }
 
   /** Gives up a failed trace, and the outcome that is kept for its id. */
   async discard(flow: FlowRef<never, unknown>, id: string, options: { readonly tenant?: string | undefined } = {}) {
-    await this.#order(this.#deployment(flow), options.tenant ?? "default", id, { kind: "discard" });
+    const { tenant = "default" } = options;
+    await this.#order(await this.#deploymentOf(flow, tenant, id), tenant, id, { kind: "discard" });
   }
 
   /**
@@ -261,13 +292,14 @@ export class Client implements AsyncDisposable {
     options: { readonly target?: number | undefined; readonly clearWithinMs?: number | undefined } = {},
   ): Promise<ClusterLoad> {
     const { target = 0.7, clearWithinMs = 60_000 } = options;
-    const deployment = this.#deployment(flow);
     const { backend, name } = this.#settings;
-    const waiting = await backend.intake.backlog(partitionNames(deployment));
+    const versions = await this.#liveVersions(flow);
+    const deployments = versions.map((version) => this.#deployment(flow.name, version));
+    const waiting = await backend.intake.backlog(deployments.flatMap(partitionNames));
     const backlog = [...waiting.values()].reduce((sum, count) => sum + count, 0);
     const cards = [...(await readMembers(backend.registry, name)).values()];
-    const group = `${deployment.flow}@${deployment.version}`;
-    const figures = cards.flatMap(({ figures: all }) => (all[group] === undefined ? [] : [all[group]]));
+    const groups = versions.map((version) => `${flow.name}@${version}`);
+    const figures = cards.flatMap(({ figures: all }) => groups.flatMap((group) => all[group] ?? []));
     const sum = (pick: (one: (typeof figures)[number]) => number): number =>
       figures.reduce((total, one) => total + pick(one), 0);
     const busy = sum((one) => one.busy);
@@ -280,7 +312,7 @@ export class Client implements AsyncDisposable {
       backlog,
       inFlight,
       endedPerSecond,
-      members: figures.length,
+      members: cards.filter(({ figures: all }) => groups.some((group) => group in all)).length,
       wanted: Math.max(wanted, inFlight > 0 ? 1 : 0),
     };
   }
@@ -289,6 +321,7 @@ export class Client implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#closing.abort();
     this.#cancelPoll?.();
     this.#inboxSubscription[Symbol.dispose]();
     for (const listeners of this.#listeners.values())
@@ -299,24 +332,92 @@ export class Client implements AsyncDisposable {
     await this.#forget();
   }
 
-  #deployment({ name: flow, version = "1" }: FlowRef<never, unknown>): Deployment {
+  #deployment(flow: string, version: string): Deployment {
     const { name: app, partitions, lanes } = this.#settings;
     return { app, flow, version, partitions, lanes };
   }
 
-  #command(input: unknown, options: ClusterCallOptions): Extract<Command, { kind: "call" }> {
+  /** Chooses the version for a trace: the one that the flow or the id names, else a released one. */
+  async #deploymentOf(flow: FlowRef<never, unknown>, tenant: string, id: string): Promise<Deployment> {
+    const named = flow.version ?? versionOfId(id);
+    if (named !== undefined) {
+      requireVersion(named);
+      // an id may be bound to another version than its caller names, which a look for its result finds out
+      if (versionOfId(id) === undefined) this.#releaseOf(flow.name).catch(() => {});
+      return this.#deployment(flow.name, named);
+    }
+    const release = await this.#releaseOf(flow.name);
+    return this.#deployment(flow.name, release === undefined ? FIRST_VERSION : versionFor(release, tenant, id));
+  }
+
+  /** Returns the version that a trace belongs to: its id may be bound to another one than is chosen now. */
+  async #boundDeployment(flow: FlowRef<never, unknown>, tenant: string, id: string): Promise<Deployment> {
+    const deployment = await this.#deploymentOf(flow, tenant, id);
+    if (!this.#mayBelongElsewhere(flow.name, id)) return deployment;
+    const [version = deployment.version] = await this.#versionsOf([{ deployment, tenant, id }]);
+    return { ...deployment, version };
+  }
+
+  async #liveVersions({ name, version }: FlowRef<never, unknown>): Promise<readonly string[]> {
+    if (version !== undefined) return [version];
+    const release = await this.#releaseOf(name);
+    return release === undefined ? [FIRST_VERSION] : versionsOf(release);
+  }
+
+  /** Returns the release of a flow. The first call begins to follow the releases. */
+  async #releaseOf(flow: string): Promise<Release | undefined> {
+    this.#following ??= this.#follow();
+    try {
+      await this.#following;
+    } catch (error) {
+      // the next call tries again
+      this.#following = undefined;
+      throw new FlowError({
+        code: FlowErrorCode.NOT_ACCEPTED,
+        message: `Cannot choose a version of flow "${flow}": ${errorPayload(error).message}`,
+        cause: error,
+        retryable: true,
+      });
+    }
+    return this.#releases.of(flow);
+  }
+
+  async #follow(): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await this.#releases.watch(this.#closing.signal);
+        return;
+      } catch (error) {
+        if (tries >= OFFER_TRIES || this.#isClosed) throw error;
+        await sleep(this.#settings.machine.clock, RETRY_MS, this.#closing.signal);
+      }
+    }
+  }
+
+  /** Prepares a call. */
+  async #calling(flow: FlowRef<never, unknown>, input: unknown, options: ClusterCallOptions): Promise<Sending> {
     if (this.#isClosed) throw new TypeError("Cannot call: the client was closed");
-    const { tenant = "default", id, keepMs = this.#settings.keepMs, meta, timeoutMs, deadlineAt } = options;
+    const { tenant = "default", id: given } = options;
+    this.#count += 1;
+    const count = this.#count;
+    const deployment = await this.#deploymentOf(flow, tenant, given ?? `${this.#inbox}.${count}`);
+    const id = given ?? generatedId(this.#inbox, count, deployment.version);
+    const command = this.#command(input, id, options);
+    const send = (): Promise<void> => this.#send(deployment, laneOf(deployment, tenant), keyOf(command), command);
+    return { deployment, tenant, id, send };
+  }
+
+  #command(input: unknown, id: string, options: ClusterCallOptions): CallCommand {
+    const { tenant = "default", keepMs = this.#settings.keepMs, meta, timeoutMs, deadlineAt } = options;
     const { offerBytes } = this.#settings.backend.limits;
     const now = this.#settings.machine.clock.epochNow();
     const limits = [deadlineAt, timeoutMs === undefined ? undefined : now + timeoutMs].filter((at) => at !== undefined);
     const { topic, priority, exclusive, budget, to } = options;
-    this.#count += 1;
     return {
       kind: "call",
       tenant,
-      id: id ?? `${this.#inbox}.${this.#count}`,
-      isGiven: id !== undefined,
+      id,
+      isGiven: options.id !== undefined,
       digest: digestOf([input, topic, to]),
       payload: writeValue(input, "payload", offerBytes),
       meta: meta === undefined ? undefined : writeValue(meta, "meta", offerBytes),
@@ -335,26 +436,27 @@ export class Client implements AsyncDisposable {
   }
 
   /** Prepares the answer to a pause. */
-  #answering(flow: FlowRef<never, unknown>, text: string, value: unknown, { tenant = "default" }: TraceReadOptions) {
+  #answering(
+    flow: FlowRef<never, unknown>,
+    text: string,
+    value: unknown,
+    { tenant = "default" }: TraceReadOptions,
+  ): Sending {
     const written = writeValue(value, "the answer", this.#settings.backend.limits.offerBytes);
     const { version, index, id, token } = readPauseToken(text, this.#settings.partitions);
-    const deployment = this.#deployment({ name: flow.name, version });
+    const deployment = this.#deployment(flow.name, version);
     const nonce = this.#nonce();
     const order = { kind: "resume", token, value: written } as const;
     const partition = partitionName(deployment, index);
     const send = (refuse: (error: unknown) => void): Promise<void> =>
       this.#order(deployment, tenant, id, order, { partition, nonce, refuse });
-    return { deployment, tenant, id, nonce, send };
+    return { deployment, tenant, id, send, answered: { token: text, nonce } };
   }
 
   /** Waits for the end of a trace, or for a pause other than the answered one. */
   #await<Result>(
-    deployment: Deployment,
-    tenant: string,
-    id: string,
+    { deployment, tenant, id, send, answered }: Sending,
     options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">,
-    send: (refuse: (error: unknown) => void) => Promise<void>,
-    answered?: Answered,
   ): Promise<ClusterOutcome<Result>> {
     return new Promise((resolve, reject) => {
       const hear = (heard: Heard): void => {
@@ -367,7 +469,7 @@ export class Client implements AsyncDisposable {
         else settle(() => reject(heard.error));
       };
       const stop = this.#listen(
-        { partition: partitionOf(deployment, tenant, id), tenant, id, hear, since: this.#settings.machine.clock.now() },
+        { deployment, tenant, id, hear, since: this.#settings.machine.clock.now() },
         options,
         answered?.nonce,
       );
@@ -382,29 +484,22 @@ export class Client implements AsyncDisposable {
 
   /** Reads a trace until its end. */
   #read<Result>(
-    deployment: Deployment,
-    tenant: string,
-    id: string,
+    sending: () => Promise<Sending>,
     options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">,
-    send: (refuse: (error: unknown) => void) => Promise<void>,
-    answered?: Answered,
   ): TraceItems<ClusterStreamItem<Result>> {
     let spent: Budget = {};
-    const items = this.#items<Result>(deployment, tenant, id, options, send, answered, (outcome) => {
+    const items = this.#items<Result>(sending, options, (outcome) => {
       ({ spent } = outcome);
     });
     return Object.defineProperty(items, "spent", { get: () => spent }) as TraceItems<ClusterStreamItem<Result>>;
   }
 
   async *#items<Result>(
-    deployment: Deployment,
-    tenant: string,
-    id: string,
+    sending: () => Promise<Sending>,
     options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">,
-    send: (refuse: (error: unknown) => void) => Promise<void>,
-    answered: Answered | undefined,
     ended: (outcome: FinalOutcome) => void,
   ): AsyncGenerator<ClusterStreamItem<Result>, void, undefined> {
+    const { deployment, tenant, id, send, answered } = await sending();
     const queue: Heard[] = [];
     let wake: (() => void) | undefined;
     const hear = (heard: Heard): void => {
@@ -412,10 +507,9 @@ export class Client implements AsyncDisposable {
       wake?.();
     };
     const told = new Set<string>(answered === undefined ? [] : [answered.token]);
-    const partition = partitionOf(deployment, tenant, id);
-    const stop = this.#listen({ partition, tenant, id, hear, since: 0 }, options, answered?.nonce);
+    const stop = this.#listen({ deployment, tenant, id, hear, since: 0 }, options, answered?.nonce);
     try {
-      this.#attach(partition, tenant, id);
+      this.#attach(deployment, tenant, id);
       const refuse = (error: unknown): void => hear({ type: "refused", error: error as Error });
       send(refuse).catch(refuse);
       for (;;) {
@@ -448,8 +542,8 @@ export class Client implements AsyncDisposable {
     options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">,
     nonce?: string,
   ): () => void {
-    const { tenant, id, hear, partition } = listener;
-    const key = `${partition}\u0000${tenant}\u0000${id}`;
+    const { deployment, tenant, id, hear } = listener;
+    const key = listenersKey(deployment.flow, tenant, id);
     const listeners = this.#listeners.get(key) ?? new Set();
     this.#listeners.set(key, listeners);
     listeners.add(listener);
@@ -523,15 +617,15 @@ export class Client implements AsyncDisposable {
 
   /** Looks for a trace. @throws FlowError `TRACE_UNKNOWN` */
   async #find(deployment: Deployment, tenant: string, id: string): Promise<void> {
-    const partition = partitionOf(deployment, tenant, id);
-    const heard = await this.#result(partition, tenant, id);
+    const heard = await this.#result(deployment, tenant, id);
     if (heard !== undefined)
-      this.#hear(this.#listeners.get(`${partition}\u0000${tenant}\u0000${id}`) ?? new Set(), heard);
+      this.#hear(this.#listeners.get(listenersKey(deployment.flow, tenant, id)) ?? new Set(), heard);
     // behind the message in its lane, so that one that is still to be read is not missed
     else await this.#order(deployment, tenant, id, { kind: "find" }, { lane: laneOf(deployment, tenant) });
   }
 
-  async #result(partition: string, tenant: string, id: string): Promise<Heard | undefined> {
+  async #result(deployment: Deployment, tenant: string, id: string): Promise<Heard | undefined> {
+    const partition = partitionOf(deployment, tenant, id);
     const [result] = await this.#settings.backend.results.get([{ partition, tenant, id }], "latest");
     return result === undefined ? undefined : heardFromResult(fromBytes<ResultBody>(result.body), id);
   }
@@ -543,19 +637,21 @@ export class Client implements AsyncDisposable {
     else if (note.kind === "undone") this.#answers.get(note.nonce)?.reject(readError(note.error));
     const heard = heardFrom(note);
     if (heard === undefined) return;
-    for (const [key, listeners] of this.#listeners)
-      if (key.endsWith(`\u0000${note.tenant}\u0000${note.id}`)) this.#hear(listeners, heard);
+    const listeners = this.#listeners.get(listenersKey(note.flow, note.tenant, note.id));
+    if (listeners !== undefined) this.#hear(listeners, heard);
   }
 
   #hear(listeners: ReadonlySet<Listener>, heard: Heard): void {
-    for (const { hear, partition, tenant, id } of [...listeners]) {
+    for (const { hear, deployment, tenant, id } of [...listeners]) {
       hear(heard);
-      if (heard.type === "outcome" && id.startsWith(this.#inbox)) this.#toForget.push({ partition, tenant, id });
+      if (heard.type === "outcome" && id.startsWith(this.#inbox))
+        this.#toForget.push({ partition: partitionOf(deployment, tenant, id), tenant, id });
     }
   }
 
-  #attach(partition: string, tenant: string, id: string): void {
+  #attach(deployment: Deployment, tenant: string, id: string): void {
     const attach: Attach = { tenant, id, inbox: this.#inbox };
+    const partition = partitionOf(deployment, tenant, id);
     this.#settings.backend.wire.publish(ownerSubject(partition), toBytes(attach));
   }
 
@@ -580,20 +676,50 @@ export class Client implements AsyncDisposable {
     const due = [...this.#listeners.values()].flatMap((listeners) =>
       [...listeners].filter(({ since }) => since < old).slice(0, 1),
     );
-    for (let from = 0; from < due.length; from += LOOKUPS_AT_ONCE) {
-      const page = due.slice(from, from + LOOKUPS_AT_ONCE);
-      const results = await this.#settings.backend.results.get(
-        page.map(({ partition, tenant, id }) => ({ partition, tenant, id })),
-        "latest",
-      );
-      for (const [index, { partition, tenant, id }] of page.entries()) {
-        const result = results[index];
-        const listeners = this.#listeners.get(`${partition}\u0000${tenant}\u0000${id}`);
-        if (result !== undefined && listeners !== undefined)
-          this.#hear(listeners, heardFromResult(fromBytes<ResultBody>(result.body), id));
-        else this.#attach(partition, tenant, id);
-      }
+    for (let from = 0; from < due.length; from += LOOKUPS_AT_ONCE)
+      await this.#lookFor(due.slice(from, from + LOOKUPS_AT_ONCE));
+  }
+
+  /** Looks for the results of listeners, one of each trace. */
+  async #lookFor(due: readonly Listener[]): Promise<void> {
+    const { results } = this.#settings.backend;
+    const found = await results.get(
+      due.map(({ deployment, tenant, id }) => ({ partition: partitionOf(deployment, tenant, id), tenant, id })),
+      "latest",
+    );
+    const missing: Listener[] = [];
+    for (const [index, listener] of due.entries()) {
+      const { deployment, tenant, id } = listener;
+      const result = found[index];
+      const listeners = this.#listeners.get(listenersKey(deployment.flow, tenant, id));
+      if (result !== undefined && listeners !== undefined)
+        this.#hear(listeners, heardFromResult(fromBytes<ResultBody>(result.body), id));
+      else missing.push(listener);
     }
+    const movable = missing.filter(({ deployment, id }) => this.#mayBelongElsewhere(deployment.flow, id));
+    const versions = await this.#versionsOf(movable);
+    for (const [index, { deployment, tenant, id }] of movable.entries()) {
+      const version = versions[index];
+      const listeners = this.#listeners.get(listenersKey(deployment.flow, tenant, id));
+      if (version === undefined || version === deployment.version || listeners === undefined) continue;
+      for (const listener of listeners) listener.deployment = { ...deployment, version };
+    }
+    for (const { deployment, tenant, id } of missing) this.#attach(deployment, tenant, id);
+  }
+
+  /** Whether an id may be bound to another version than the one that was chosen for it. */
+  #mayBelongElsewhere(flow: string, id: string): boolean {
+    return this.#releases.of(flow) !== undefined && versionOfId(id) === undefined;
+  }
+
+  /** Returns the versions that ids are bound to. */
+  async #versionsOf(
+    traces: readonly Pick<Listener, "deployment" | "tenant" | "id">[],
+  ): Promise<readonly (string | undefined)[]> {
+    if (traces.length === 0) return [];
+    const keys = traces.map(({ deployment, tenant, id }) => bindingKey(deployment, tenant, id));
+    const records = await this.#settings.backend.results.get(keys, "latest");
+    return records.map((record) => (record === undefined ? undefined : fromBytes<BindingBody>(record.body).version));
   }
 
   /** Removes results of ids that only this client knows and has been told. */
@@ -605,5 +731,7 @@ export class Client implements AsyncDisposable {
 }
 
 type DistributiveOmit<Union, Keys extends PropertyKey> = Union extends unknown ? Omit<Union, Keys> : never;
+
+const listenersKey = (flow: string, tenant: string, id: string): string => `${flow}\u0000${tenant}\u0000${id}`;
 
 const keyOf = ({ tenant, id }: Command): string => `${tenant}\u0000${id}`;

@@ -70,14 +70,14 @@ export class ClusterFlow<in Input, out Result> {
       for (const reading of this.#reads) reading.abort(this.#stopped());
     };
     if (this.#reads.size === 0) return;
-    const timer = setTimeout(end, drainMs);
+    const cancelTimer = this.#settings.machine.clock.setTimer(end, drainMs);
     await read;
-    clearTimeout(timer);
+    cancelTimer();
   }
 
   /** Sends a message and yields the chunks and the results of its trace. @throws FlowError as `client.call`, at the end */
   stream(input: NoInfer<Input>, options: Omit<StreamOptions, "id"> = {}): TraceItems<StreamItem<Result>> {
-    const { traceId = crypto.randomUUID(), onLeave, signal, ...rest } = options;
+    const { traceId = this.#settings.machine.newId(16), onLeave, signal, ...rest } = options;
     const place = { traceId, tenant: rest.tenant, signal, ...(onLeave && { onLeave }) };
     return this.#read(place, (reading) =>
       this.#client.stream(this.#flow, input, { ...rest, id: traceId, signal: reading }),
@@ -87,7 +87,7 @@ export class ClusterFlow<in Input, out Result> {
   /** Sends a message and resolves with how its trace ended, or with its pauses. */
   async outcome(input: NoInfer<Input>, options: Omit<EmitOptions, "id"> = {}): Promise<ClusterOutcome<Result>> {
     this.#requireRunning();
-    const { traceId = crypto.randomUUID(), signal, ...rest } = options;
+    const { traceId = this.#settings.machine.newId(16), signal, ...rest } = options;
     const reading = this.#begin(signal, traceId, rest.tenant);
     try {
       return await this.#client.outcome(this.#flow, input, { ...rest, id: traceId, signal: reading.signal });

@@ -41,7 +41,10 @@ export type TraceCommand = {
 export type Command = CallCommand | TraceCommand;
 
 /** A message to the inbox of a client. */
-export type Note = { readonly tenant: string; readonly id: string } & (
+export type Note = { readonly flow: string } & Told;
+
+/** News of a trace. */
+export type Told = { readonly tenant: string; readonly id: string } & (
   | { readonly kind: "outcome"; readonly outcome: string }
   | { readonly kind: "refused"; readonly error: string }
   | { readonly kind: "chunk"; readonly chunk: string }
@@ -54,6 +57,11 @@ export type Note = { readonly tenant: string; readonly id: string } & (
 export type ResultBody =
   | { readonly kind: "outcome"; readonly digest: string; readonly outcome: string }
   | { readonly kind: "pause"; readonly pauses: readonly string[] };
+
+/** Body of the record of an id, among the results: the version of the flow that it belongs to. */
+export interface BindingBody {
+  readonly version: string;
+}
 
 /** A client that wants to hear of a trace, published on the wire to its partition. */
 export interface Attach {

@@ -4,6 +4,12 @@ export const membersPrefix = (app: string): string => `${app}/members/`;
 /** Prefix of the records of flows and versions that ever ran. */
 export const deploymentsPrefix = (app: string): string => `${app}/deployments/`;
 
+/** Prefix of the releases of flows. */
+export const releasesPrefix = (app: string): string => `${app}/flows/`;
+
+/** Key of the release of a flow. */
+export const releaseKey = (app: string, flow: string): string => releasesPrefix(app) + flow;
+
 /** Key under which a member is asked to drain. */
 export const drainKey = (app: string, member: string): string => `${app}/drain/${member}`;
 
@@ -14,6 +20,8 @@ export interface MemberCard {
   /** Flows that it runs, with their versions: `orders@1`. None while it drains. */
   readonly runs: readonly string[];
   readonly isDraining: boolean;
+  /** Those of `runs` whose held partitions bind given ids to their version. */
+  readonly binds: readonly string[];
   /** Figures of each flow and version. */
   readonly figures: Readonly<Record<string, MemberFigures>>;
 }

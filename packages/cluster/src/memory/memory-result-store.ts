@@ -24,7 +24,8 @@ export class MemoryResultStore implements ResultStore {
     if (this.#untilSweep < 0) this.#sweep(now);
     return results.map((result) => {
       const name = nameOf(result.key);
-      if (this.#live(name, now)?.isFinal === true) return "superseded";
+      const kept = this.#live(name, now);
+      if (kept?.isFinal === true && !isEqual(kept, result)) return "superseded";
       this.#results.set(name, { ...result, expiresAt: now + result.keepMs });
       return "stored";
     });
@@ -54,6 +55,10 @@ export class MemoryResultStore implements ResultStore {
     for (const [name, { expiresAt }] of this.#results) if (expiresAt <= now) this.#results.delete(name);
     this.#untilSweep = Math.max(SWEEP, this.#results.size);
   }
+}
+
+function isEqual(one: StoredResult, other: StoredResult): boolean {
+  return one.isFinal === other.isFinal && Buffer.compare(one.body, other.body) === 0;
 }
 
 const nameOf = ({ partition, tenant, id }: ResultKey): string => JSON.stringify([partition, tenant, id]);

@@ -1,7 +1,8 @@
 import type { BackendFigures, ClusterBackend } from "penguiflow/adapter";
 import type { Command } from "../form/command.ts";
 import { type Deployment, indexOf, partitionNames } from "../form/place.ts";
-import { type DeploymentRecord, deploymentsPrefix, type MemberCard } from "../form/registry-keys.ts";
+import { type DeploymentRecord, deploymentsPrefix, type MemberCard, releasesPrefix } from "../form/registry-keys.ts";
+import { type Release, shareOf } from "../form/release.ts";
 import { readMessage } from "../form/text.ts";
 import type { ClusterSettings } from "../worker/settings.ts";
 import { type ClusterProblem, problemsOf } from "./problems.ts";
@@ -38,6 +39,8 @@ export interface ClusterMember {
 export interface ClusterFlowStatus {
   readonly flow: string;
   readonly version: string;
+  /** Share of the new traces that the version takes, if the flow was ever released. */
+  readonly share: number | undefined;
   readonly partitions: number;
   /** Names of the members that run it. */
   readonly members: readonly string[];
@@ -59,16 +62,21 @@ const READ_BYTES = 1_048_576;
 
 /** Reads the state of a cluster. Costs a read of the registry, and one of the intake of each partition with a backlog. */
 export async function readStatus({ name, backend, leaseMs, machine }: ClusterSettings): Promise<ClusterStatus> {
-  const [cards, records, figures] = await Promise.all([
+  const [cards, records, releases, figures] = await Promise.all([
     readMembers(backend.registry, name),
     readAll<DeploymentRecord>(backend.registry, deploymentsPrefix(name)),
+    readAll<Release>(backend.registry, releasesPrefix(name)),
     backend.figures?.() ?? {},
   ]);
   const now = machine.clock.epochNow();
   const flows = await Promise.all(
     [...records]
       .toSorted(([one], [other]) => one.localeCompare(other))
-      .map(([group, record]) => flowStatus(backend, deploymentOf(name, group, record), record, cards, now)),
+      .map(async ([group, record]) => {
+        const deployment = deploymentOf(name, group, record);
+        const share = shareOf(releases.get(deployment.flow), deployment.version);
+        return { share, ...(await flowStatus(backend, deployment, record, cards, now)) };
+      }),
   );
   const members = [...cards].map(memberOf).toSorted((one, other) => one.name.localeCompare(other.name));
   const status = { name, leaseMs, members, flows, backend: figures };
@@ -100,7 +108,7 @@ async function flowStatus(
   { isIdle }: DeploymentRecord,
   cards: ReadonlyMap<string, MemberCard>,
   now: number,
-): Promise<ClusterFlowStatus> {
+): Promise<Omit<ClusterFlowStatus, "share">> {
   const { flow, version, partitions, lanes } = deployment;
   const group = `${flow}@${version}`;
   const names = partitionNames(deployment);

@@ -11,7 +11,7 @@ import {
 } from "penguiflow";
 import type { Offered, StoredResult } from "penguiflow/adapter";
 import { durable, readValue, writeError, writeOutcome, writeValue } from "penguiflow/durable";
-import { COMMAND_LANE, type Deployment, partitionName } from "../form/place.ts";
+import { COMMAND_LANE, type Deployment, partitionName, partitionOf } from "../form/place.ts";
 import {
   type Attach,
   type CallCommand,
@@ -21,13 +21,16 @@ import {
   type Note,
   ownerSubject,
   type ResultBody,
+  type Told,
   type TraceCommand,
 } from "../form/command.ts";
 import { Gatherer } from "../form/gather.ts";
 import { sleep } from "../form/machine.ts";
 import { writePauseToken } from "../form/pause-token.ts";
 import { fromBytes, readMessage, toBytes } from "../form/text.ts";
+import type { Releases } from "../form/releases.ts";
 import { answerFailed } from "./failed-answer.ts";
+import { IdBindings, RENEW_SHARE } from "./id-bindings.ts";
 import type { WorkerSettings } from "./settings.ts";
 import { Trimmer } from "./trimmer.ts";
 
@@ -40,6 +43,7 @@ export interface Deployed {
   readonly deployment: Deployment;
   readonly flow: AnyFlow;
   readonly resources: unknown;
+  readonly releases: Releases;
 }
 
 /** Items of a read. */
@@ -48,6 +52,8 @@ const READ_BYTES = 4_194_304;
 /** Milliseconds after which an intake is read again without a notification. */
 const POLL_MS = 1_000;
 const RESULTS_AT_ONCE = 500;
+/** Milliseconds after which an item is offered to another version again. */
+const MOVE_RETRY_MS = 250;
 const CHUNK_BYTES = 1_048_576;
 /** Milliseconds for which open pauses are kept: a year. The outcome of their trace replaces them. */
 const PAUSE_KEEP_MS = 31_536_000_000;
@@ -88,13 +94,19 @@ export class PartitionOwner {
   readonly #pauses = new Map<string, Map<string, string>>();
   readonly #listeners = new Map<string, { readonly key: string; readonly inbox: string; readonly until: number }>();
   readonly #results: Gatherer<StoredResult, "stored" | "superseded">;
+  readonly #bindings: IdBindings;
+  /** Messages that are looked up and not accepted yet, each with the outcome that its trace has come to meanwhile. */
+  readonly #taking = new Map<CallCommand, ResultBody | undefined>();
+  /** The clock's `now()` when the given ids of this partition were bound to their version. */
+  #boundAt: number | undefined;
+  #binding: Promise<void> | undefined;
   #inFlight = 0;
   #run: FlowRun<unknown, unknown> | undefined;
   #wake: (() => void) | undefined;
   #isOpen = false;
   readonly #whenOver: Promise<void>;
 
-  constructor(settings: WorkerSettings, { flow, resources, deployment }: Deployed, index: number) {
+  constructor(settings: WorkerSettings, { flow, resources, deployment, releases }: Deployed, index: number) {
     this.#settings = settings;
     this.#flow = flow;
     this.#resources = resources;
@@ -104,6 +116,7 @@ export class PartitionOwner {
     this.#results = new Gatherer(settings.machine.scheduler, RESULTS_AT_ONCE, (results) =>
       settings.backend.results.put(results),
     );
+    this.#bindings = new IdBindings(settings, deployment, releases);
     this.#whenOver = this.#own();
   }
 
@@ -132,6 +145,38 @@ export class PartitionOwner {
     this.#leaving.abort();
     this.#wake?.();
     await this.#whenOver;
+  }
+
+  /** Whether the given ids of the partition are bound to their version, those of traces in flight included. */
+  get binds(): boolean {
+    return this.#boundAt !== undefined;
+  }
+
+  /** Whether they are to be bound, or their records to be renewed, once the flow is released. */
+  get isBindingDue(): boolean {
+    const { keepMs, machine } = this.#settings;
+    if (this.#run === undefined) return false;
+    return this.#boundAt === undefined || machine.clock.now() - this.#boundAt > keepMs * RENEW_SHARE;
+  }
+
+  /** Binds the given ids of traces in flight, and from now on those of new messages. */
+  bind(): Promise<void> {
+    return (this.#binding ??= this.#bind().finally(() => {
+      this.#binding = undefined;
+    }));
+  }
+
+  async #bind(): Promise<void> {
+    // first: a message that is looked up from now on is bound by its look-up
+    this.#bindings.isOn = true;
+    const run = this.#run;
+    if (run === undefined) return;
+    const { keepMs, machine } = this.#settings;
+    const at = machine.clock.now();
+    const traces = await run.recovery.unfinished();
+    const ids = [...traces.map(({ tenant, traceId }) => ({ tenant, id: traceId, keepMs })), ...this.#taking.keys()];
+    await this.#bindings.bind(ids.filter(({ id }) => inboxOf(id) === undefined));
+    if (this.#run === run) this.#boundAt = at;
   }
 
   async #own(): Promise<void> {
@@ -172,12 +217,15 @@ export class PartitionOwner {
     }
     this.#isOpen = true;
     this.#run = run;
+    this.#boundAt = undefined;
     this.#inFlight = run.stats().traces;
     const attaching = backend.wire.subscribe(ownerSubject(this.#name), (body) => this.#hear(run, body));
     const trimmer = new Trimmer(machine.scheduler, backend.intake, this.#name);
     const lost = new AbortController();
     void run.closed.then(() => lost.abort());
     try {
+      await this.#bindings.turnOnIfReleased();
+      if (this.#bindings.isOn) await this.bind();
       await this.#serve(run, trimmer, AbortSignal.any([this.#leaving.signal, lost.signal]));
       const error = await Promise.race([run.closed, Promise.resolve()]);
       if (error !== undefined) throw error;
@@ -252,20 +300,20 @@ export class PartitionOwner {
     );
     const calls = pairs.flatMap(({ item, command }) => (command.kind === "call" ? [{ item, command }] : []));
     this.#inFlight += calls.length;
-    const looked = Promise.all([
-      this.#finalsOf(
-        calls.map(({ command }) => command),
-        isOld,
-      ),
-      before.accepted,
-    ]);
+    const commands = calls.map(({ command }) => command);
+    for (const command of commands) this.#taking.set(command, undefined);
+    const looked = Promise.all([this.#finalsOf(commands, isOld), this.#bindings.lookUp(commands), before.accepted]);
     before.accepted = looked;
-    const [finals] = await looked;
+    const [finals, others] = await looked;
     const accepting = new Map<string, Promise<void>>();
     const work = calls.map(async ({ item, command }) => {
-      const accepted = this.#accept(run, item, command, finals.get(command));
+      const final = finals.get(command) ?? others.finals.get(command) ?? this.#taking.get(command);
+      const version = final === undefined ? others.elsewhere.get(command) : undefined;
+      const accepted =
+        version === undefined ? this.#accept(run, item, command, final) : this.#moveCall(run, item, command, version);
       accepting.set(keyOf(command.tenant, command.id), accepted);
       await accepted;
+      this.#taking.delete(command);
       taken(item);
     });
     const orders = pairs.map(async ({ item, command }) => {
@@ -360,7 +408,7 @@ export class PartitionOwner {
   /** Carries a command out, tells its sender, and consumes it when its effect is stored. */
   async #obey(
     run: FlowRun<unknown, unknown>,
-    { lane, sequence }: Offered,
+    { lane, sequence, body }: Offered,
     command: TraceCommand,
     earlier: Promise<unknown>,
   ): Promise<void> {
@@ -368,6 +416,13 @@ export class PartitionOwner {
     const undone = (error: unknown): void =>
       this.#tell(inbox, { kind: "undone", tenant, id, nonce, error: writeError(error) });
     try {
+      const version = await this.#elsewhere(command);
+      if (version !== undefined) {
+        await this.#move({ lane, sequence, body }, command, version);
+        await earlier;
+        await run.consume({ lane, sequence });
+        return;
+      }
       await this.#perform(run, command, undone);
       await earlier;
       await run.consume({ lane, sequence });
@@ -421,7 +476,39 @@ export class PartitionOwner {
       case "discard":
         await run.recovery.discard(id, { tenant });
         await this.#settings.backend.results.forget([{ partition: this.#name, tenant, id }]);
+        if (this.#bindings.isOn) await this.#bindings.forget(tenant, id);
     }
+  }
+
+  /** Returns the other version that the trace of a command belongs to. The token of a pause says so itself. */
+  async #elsewhere({ kind, tenant, id }: TraceCommand): Promise<string | undefined> {
+    if (!this.#bindings.isOn || kind === "resume" || inboxOf(id) !== undefined) return undefined;
+    // a cancel that finds no trace decides the fate of the id, as its message would
+    if (kind !== "cancel") return await this.#bindings.elsewhere(tenant, id);
+    const given = { tenant, id, keepMs: this.#settings.keepMs };
+    return (await this.#bindings.bind([given])).get(given);
+  }
+
+  async #moveCall(run: FlowRun<unknown, unknown>, item: Offered, call: CallCommand, version: string): Promise<void> {
+    await this.#move(item, call, version);
+    await run.consume({ lane: item.lane, sequence: item.sequence });
+    this.#left();
+  }
+
+  /** Gives an item to the version that its id belongs to. */
+  async #move({ lane, body }: Offered, command: Command, version: string): Promise<void> {
+    const { tenant, id, inbox } = command;
+    const { backend, machine } = this.#settings;
+    const partition = partitionOf({ ...this.#deployment, version }, tenant, id);
+    // a key of its own: another caller's item of that id may be there, and this caller is to be told as well
+    const key = command.kind === "call" ? `${keyOf(tenant, id)}\u0000${inbox}` : command.nonce;
+    while (!this.#leaving.signal.aborted) {
+      const [answer] = await backend.intake.offer([{ partition, lane, key, body }]).catch(() => [undefined]);
+      if (answer === "stored" || answer === "duplicate") return;
+      await sleep(machine.clock, MOVE_RETRY_MS, this.#leaving.signal);
+    }
+    // not consumed: the next owner moves it
+    throw new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: `Partition "${this.#name}" is handed over` });
   }
 
   async #putCancelled(tenant: string, id: string, reason: string | undefined): Promise<void> {
@@ -460,6 +547,8 @@ export class PartitionOwner {
     const body: ResultBody = { kind: "outcome", digest: accepted?.digest ?? "", outcome: text };
     const key = { partition: this.#name, tenant, id };
     const keepMs = accepted?.keepMs ?? this.#settings.keepMs;
+    // their look-up may have missed it, and the run will not know the trace any more
+    for (const call of this.#taking.keys()) if (call.tenant === tenant && call.id === id) this.#taking.set(call, body);
     await this.#results.add({ key, isFinal: true, body: toBytes(body), keepMs });
     for (const inbox of this.#inboxesOf(tenant, id)) this.#tell(inbox, { kind: "outcome", tenant, id, outcome: text });
     this.#pauses.delete(keyOf(tenant, id));
@@ -545,7 +634,8 @@ export class PartitionOwner {
     return inboxes;
   }
 
-  #tell(inbox: string, note: Note): void {
+  #tell(inbox: string, told: Told): void {
+    const note: Note = { flow: this.#deployment.flow, ...told };
     this.#settings.backend.wire.publish(inbox, toBytes(note));
   }
 

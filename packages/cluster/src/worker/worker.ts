@@ -9,6 +9,8 @@ import {
   type MemberFigures,
   membersPrefix,
 } from "../form/registry-keys.ts";
+import { FIRST_VERSION, requireVersion } from "../form/release.ts";
+import { Releases } from "../form/releases.ts";
 import { DeploymentRecords } from "./deployment-records.ts";
 import { healthOf, type WorkerHealth } from "./health.ts";
 import { Meter } from "./meter.ts";
@@ -43,6 +45,7 @@ export class Worker implements AsyncDisposable {
   readonly #utilization: () => number;
   readonly #meter: Meter;
   readonly #records: DeploymentRecords;
+  readonly #releases: Releases;
   /** Random name that distinguishes this worker from one of the same name before it. */
   readonly #instance: string;
   readonly #drained = Promise.withResolvers<DrainReport>();
@@ -65,6 +68,7 @@ export class Worker implements AsyncDisposable {
     this.#meter = new Meter(machine.clock);
     this.#settings = { ...given, backend: this.#meter.measured(backend) };
     this.#records = new DeploymentRecords(backend.registry, name);
+    this.#releases = new Releases(backend.registry, name);
     this.#instance = machine.newId(8);
     this.#utilization = machine.newUtilization();
     this.#beatAt = machine.clock.now();
@@ -128,13 +132,15 @@ export class Worker implements AsyncDisposable {
    * @throws TypeError when the worker runs it already, or drains
    */
   run(flow: AnyFlow, options: { readonly version?: string | undefined; readonly resources?: unknown } = {}): this {
-    const { version = "1", resources } = options;
+    const { version = FIRST_VERSION, resources } = options;
+    requireVersion(version);
     const { name: app, partitions, lanes } = this.#settings;
     const name = `${flow.name}@${version}`;
     if (this.#isDraining) throw new TypeError(`Cannot run "${name}": worker "${this.name}" drains`);
     if (this.#groups.has(name)) throw new TypeError(`Cannot run "${name}" twice: give the other one a version`);
     const deployment = { app, flow: flow.name, version, partitions, lanes };
-    this.#groups.set(name, { deployment, flow, resources, owners: new Map(), leaving: new Set() });
+    const releases = this.#releases;
+    this.#groups.set(name, { deployment, flow, resources, releases, owners: new Map(), leaving: new Set() });
     if (this.#stopBeating === undefined) this.#join();
     else this.#beat();
     return this;
@@ -200,7 +206,9 @@ export class Worker implements AsyncDisposable {
       signal,
     );
     const asked = registry.watch(drainKey(name, this.name), (key, value) => this.#hear(key, value), signal);
-    for (const one of [watching, asked, this.#records.watch(signal)]) one.catch((error: unknown) => this.#warn(error));
+    const released = this.#releases.watch(signal, () => this.#bindDue());
+    for (const one of [watching, asked, released, this.#records.watch(signal)])
+      one.catch((error: unknown) => this.#warn(error));
   }
 
   /** Drains when this very worker is asked to, and not one of its name before it, nor one whose name only begins so. */
@@ -224,8 +232,25 @@ export class Worker implements AsyncDisposable {
     if (isDue || this.#shares() !== this.#toldShares) this.#beat();
   }
 
+  /** Has the ids of released flows bound to their versions, and tells it. */
+  #bindDue(): void {
+    if (this.#isDraining) return;
+    for (const { deployment, owners } of this.#groups.values()) {
+      if (this.#releases.of(deployment.flow) === undefined) continue;
+      const due = [...owners.values()].filter(({ isBindingDue }) => isBindingDue);
+      if (due.length === 0) continue;
+      this.#bind(due).catch((error: unknown) => this.#warn(error));
+    }
+  }
+
+  async #bind(owners: readonly PartitionOwner[]): Promise<void> {
+    await Promise.all(owners.map((owner) => owner.bind()));
+    if (!this.#isDraining) this.#beat();
+  }
+
   /** Says that this member lives. */
   #beat(): void {
+    this.#bindDue();
     const { backend, name, leaseMs, machine } = this.#settings;
     const card = JSON.stringify(this.#card());
     this.#toldShares = this.#shares();
@@ -273,7 +298,12 @@ export class Worker implements AsyncDisposable {
       }),
     );
     const runs = this.#isDraining ? [] : [...this.#groups.keys()];
-    return { instance: this.#instance, runs, isDraining: this.#isDraining, figures };
+    const binds = runs.filter((name) => {
+      const { deployment, owners } = this.#groups.get(name)!;
+      const held = [...owners.values()].filter(({ isHeld }) => isHeld);
+      return this.#releases.of(deployment.flow) !== undefined && held.every((owner) => owner.binds);
+    });
+    return { instance: this.#instance, runs, isDraining: this.#isDraining, binds, figures };
   }
 
   #statusOf(name: string, group: Group): WorkerFlowStatus {

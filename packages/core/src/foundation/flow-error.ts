@@ -113,6 +113,8 @@ export const FlowErrorCode = {
   NOT_ACCEPTED: "NOT_ACCEPTED",
   /** A cluster may have accepted the message, and its outcome is not known yet. Ask for it with the same id. */
   OUTCOME_UNKNOWN: "OUTCOME_UNKNOWN",
+  /** A version of a flow cannot be released on a cluster now. */
+  RELEASE_REFUSED: "RELEASE_REFUSED",
 } as const;
 
 /** One of the stable codes of a {@link FlowError}. */

@@ -19,7 +19,7 @@ export interface StoredResult {
 export interface ResultStore {
   /**
    * Stores results, each in place of the one of its key. Resolves with what became of each: `superseded` where a final
-   * result is there, which is never replaced.
+   * result is there, which is never replaced. One that is equal to it is `stored`, and kept for its `keepMs` from now on.
    */
   put(results: readonly StoredResult[]): Promise<readonly ("stored" | "superseded")[]>;
   /**

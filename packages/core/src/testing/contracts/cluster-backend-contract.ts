@@ -155,6 +155,14 @@ const rules: Readonly<Record<string, Rule>> = {
     requireSame("The answer", await results.put([result("a", 5, false)]), ["superseded"]);
     requireSame("The body", bodyOf((await results.get([key("a")], "latest"))[0]), [3]);
   },
+  async "results: keeps a final result longer when an equal one is stored again"({ results }) {
+    const short = { ...result("a", 1, true), keepMs: 2_000 };
+    requireSame("The answer", await results.put([short]), ["stored"]);
+    requireSame("The answer to an equal one", await results.put([{ ...short, keepMs: 60_000 }]), ["stored"]);
+    const [kept] = await results.get([key("a")], "latest");
+    requireSame("Whether it is kept for longer", (kept?.keepMs ?? 0) > 30_000, true);
+    requireSame("The answer to another one", await results.put([result("a", 2, true)]), ["superseded"]);
+  },
   async "results: gives the results of keys in their order, and nothing for an unknown one"({ results }) {
     await results.put([result("a", 1, true), result("b", 2, true)]);
     const found = await results.get([key("b"), key("c"), key("a"), { ...key("a"), tenant: "other" }], "latest");

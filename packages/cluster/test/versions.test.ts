@@ -1,0 +1,209 @@
+import { create, type FlowError, type Logger, payloadNode } from "penguiflow";
+import { afterEach, expect, test, vi } from "vitest";
+import { type Client, cluster, type FlowRef, memoryBackend, type Worker } from "../src/index.ts";
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+const open: AsyncDisposable[] = [];
+
+afterEach(async () => {
+  for (const one of open.splice(0).toReversed()) await one[Symbol.asyncDispose]();
+});
+
+/** A cluster, and how often the traces of each id were run by each version. */
+function begin({ partitions = 4, keepMs = 60_000 } = {}) {
+  const backend = memoryBackend();
+  open.push(backend);
+  const app = cluster({ name: "app", backend, partitions, leaseMs: 300, keepMs, logger: SILENT });
+  const runs = new Map<string, string[]>();
+  const flowOf = (version: string) => {
+    const work = payloadNode("work", async (wish: string, ctx): Promise<string> => {
+      runs.set(ctx.traceId, [...(runs.get(ctx.traceId) ?? []), version]);
+      if (wish === "wait") await ctx.sleep(60_000);
+      return wish === "ask" ? await ctx.pause<string>({ reason: "Really?" }) : wish;
+    });
+    const sign = payloadNode("sign", async (text: string) => `${text} by ${version}`);
+    return create(work.to(sign), { name: "orders", logger: SILENT });
+  };
+  const worker = (version: string, name = `worker-${version}`): Worker => {
+    const made = app.worker({ name }).run(flowOf(version), { version });
+    open.push(made);
+    return made;
+  };
+  const client = (): Client => {
+    const made = app.client();
+    open.push(made);
+    return made;
+  };
+  return { app, runs, worker, client };
+}
+
+const orders = create(payloadNode("any", async (wish: string) => wish).to(), { name: "orders", logger: SILENT });
+/** The flow in one version, whatever is released. */
+const pinned = (version: string): FlowRef<string, string> => ({ name: "orders", version });
+
+const codeOf = async (call: Promise<unknown>): Promise<string> =>
+  await call.then(
+    () => "none",
+    (error: unknown) => (error as FlowError).code,
+  );
+
+test("a released version takes new traces; those of an earlier one go on in it, whoever answers them", async () => {
+  const { app, worker, client } = begin();
+  worker("1");
+  const caller = client();
+  const asked = await caller.outcome(orders, "ask", { id: "bill" });
+  if (asked.status !== "paused") throw new Error(`Expected "paused", got "${asked.status}"`);
+  worker("2");
+  expect(await caller.call(orders, "hat")).toBe("hat by 1");
+  await app.release(orders, "2");
+  await vi.waitFor(async () => expect(await caller.call(orders, "hat")).toBe("hat by 2"));
+  const [pause] = await client().pauses(orders, "bill");
+  expect(pause!.token).toBe(asked.pauses[0]!.token);
+  const end = await client().resume(orders, pause!.token, "yes");
+  expect(end.status === "completed" && end.result).toBe("yes by 1");
+});
+
+test("a canary takes its share of the new traces, and the same ids for all callers", async () => {
+  const { app, worker, client } = begin();
+  worker("1");
+  worker("2");
+  await vi.waitFor(async () => await app.release(orders, "1"));
+  await app.release(orders, "2", { share: 0.3 });
+  const ids = Array.from({ length: 200 }, (_, index) => `order-${index}`);
+  const answers = await Promise.all(ids.map((id) => client().call(orders, "hat", { id })));
+  const share = answers.filter((answer) => answer === "hat by 2").length / ids.length;
+  expect(share).toBeGreaterThan(0.15);
+  expect(share).toBeLessThan(0.45);
+  const status = await app.status();
+  expect(status.flows.map(({ version, share: taken }) => [version, taken])).toEqual([
+    ["1", 0.7],
+    ["2", 0.3],
+  ]);
+  await app.release(orders, "2");
+  expect(await Promise.all(ids.map((id) => client().call(orders, "hat", { id })))).toEqual(answers);
+});
+
+test("an id stays with the version that accepted it first: before a release, in flight and ended", async () => {
+  const { app, runs, worker, client } = begin();
+  worker("1");
+  const caller = client();
+  expect(await caller.call(orders, "hat", { id: "ended" })).toBe("hat by 1");
+  const waiting = caller.outcome(orders, "wait", { id: "in flight" });
+  await vi.waitFor(() => expect(runs.get("in flight")).toEqual(["1"]));
+  worker("2");
+  await vi.waitFor(async () => await app.release(orders, "2"));
+  const later = client();
+  await vi.waitFor(async () => expect(await later.call(orders, "hat")).toBe("hat by 2"));
+  expect(await later.call(orders, "hat", { id: "ended" })).toBe("hat by 1");
+  expect(await codeOf(later.call(orders, "shoe", { id: "ended" }))).toBe("ID_CONFLICT");
+  const joined = later.outcome(orders, "wait", { id: "in flight" });
+  await later.cancel(orders, "in flight");
+  expect([(await waiting).status, (await joined).status]).toEqual(["cancelled", "cancelled"]);
+  expect([runs.get("ended"), runs.get("in flight")]).toEqual([["1"], ["1"]]);
+});
+
+test("callers that choose different versions for an id get the outcome of one", async () => {
+  const { app, runs, worker, client } = begin();
+  worker("1");
+  worker("2");
+  await vi.waitFor(async () => await app.release(orders, "2"));
+  const ids = Array.from({ length: 50 }, (_, index) => `order-${index}`);
+  const call = async (version: string, id: string): Promise<string> =>
+    await client().call(pinned(version), "hat", { id });
+  const answers = await Promise.all(
+    ids.map(async (id, index) => {
+      const order = index % 2 === 0 ? ["1", "2"] : ["2", "1"];
+      return await Promise.all(order.map(async (version) => await call(version, id)));
+    }),
+  );
+  for (const [one, other] of answers) expect(one).toBe(other);
+  expect(new Set(answers.flat())).toEqual(new Set(["hat by 1", "hat by 2"]));
+  expect(ids.map((id) => runs.get(id)?.length)).toEqual(ids.map(() => 1));
+});
+
+test("a cancel finds the trace of an id in an earlier version, and keeps an id that no version has", async () => {
+  const { app, runs, worker, client } = begin();
+  worker("1");
+  const caller = client();
+  const waiting = caller.outcome(orders, "wait", { id: "old" });
+  await vi.waitFor(() => expect(runs.get("old")).toEqual(["1"]));
+  worker("2");
+  await vi.waitFor(async () => await app.release(orders, "2"));
+  const later = client();
+  await later.cancel(orders, "old");
+  expect((await waiting).status).toBe("cancelled");
+  await later.cancel(orders, "never sent");
+  expect((await later.outcome(pinned("1"), "hat", { id: "never sent" })).status).toBe("cancelled");
+  expect(runs.has("never sent")).toBe(false);
+});
+
+test("a version without a worker is not released, nor a second one while ids of the first are without an owner", async () => {
+  const { app, worker, client } = begin();
+  const one = worker("1");
+  const caller = client();
+  expect(await codeOf(app.release(orders, "2"))).toBe("RELEASE_REFUSED");
+  const asked = await caller.outcome(orders, "ask", { id: "bill" });
+  expect(asked.status).toBe("paused");
+  await one.drain();
+  worker("2");
+  const error = await vi.waitFor(async () => {
+    const refused = await app.release(orders, "2", { timeoutMs: 0 }).catch((thrown: unknown) => thrown as FlowError);
+    expect(refused?.message).toContain("have no owner");
+    return refused;
+  });
+  expect(error?.code).toBe("RELEASE_REFUSED");
+  const { problems } = await app.status();
+  expect(problems.map(({ what }) => what)).toContain("orders@1 has work, and no member runs it");
+  worker("1", "again");
+  await vi.waitFor(async () => await app.release(orders, "2"));
+  await expect(app.release(orders, "2", { share: 2 })).rejects.toThrow('"share"');
+  await expect(app.release(orders, "a/b")).rejects.toThrow("version");
+});
+
+test("a rolling upgrade under load loses nothing, doubles nothing, and ids keep their version", async () => {
+  const { app, runs, worker, client } = begin({ partitions: 8 });
+  const old = [worker("1", "a"), worker("1", "b")];
+  const callers = [client(), client()];
+  const answers = new Map<string, string>();
+  let count = 0;
+  const over = new AbortController();
+  const wrong: string[] = [];
+  /** Calls again and again, with a new id or with one that has been used. */
+  const load = async (caller: Client, nth: number): Promise<void> => {
+    for (let turn = 0; !over.signal.aborted; turn += 1) {
+      count += 1;
+      const used = [...answers.keys()];
+      const id = turn % 2 === 0 || used.length === 0 ? `order-${nth}-${turn}` : used[(turn * 7) % used.length]!;
+      const [ofId, ofNone] = await Promise.all([caller.call(orders, "hat", { id }), caller.call(orders, "hat")]);
+      if (ofId !== (answers.get(id) ?? ofId)) wrong.push(`${id}: ${ofId}`);
+      if (!/^hat by [12]$/.test(ofNone)) wrong.push(ofNone);
+      answers.set(id, ofId);
+    }
+  };
+  const loads = Array.from({ length: 12 }, (_, nth) => load(callers[nth % 2]!, nth));
+  const seen = (version: string): number => [...answers.values()].filter((answer) => answer.endsWith(version)).length;
+  await vi.waitFor(() => expect(seen("1")).toBeGreaterThan(30));
+  worker("2", "c");
+  worker("2", "d");
+  await vi.waitFor(async () => await app.release(orders, "2", { share: 0.3 }), { timeout: 10_000 });
+  await vi.waitFor(() => expect(seen("2")).toBeGreaterThan(20), { timeout: 10_000 });
+  await app.release(orders, "2");
+  const before = seen("2");
+  await vi.waitFor(() => expect(seen("2")).toBeGreaterThan(before + 20), { timeout: 10_000 });
+  await vi.waitFor(
+    async () => expect((await app.status()).flows.find(({ version }) => version === "1")?.hasWork).toBe(false),
+    { timeout: 10_000 },
+  );
+  await Promise.all(old.map((one) => one.drain()));
+  const last = count;
+  await vi.waitFor(() => expect(count).toBeGreaterThan(last + 50), { timeout: 10_000 });
+  over.abort();
+  await Promise.all(loads);
+  expect(wrong).toEqual([]);
+  // outcomes of the first version are told although no worker of it is left
+  const later = client();
+  for (const [id, answer] of answers) expect(await later.call(orders, "hat", { id })).toBe(answer);
+  expect([...runs].filter(([, versions]) => versions.length !== 1)).toEqual([]);
+  expect(seen("1")).toBeGreaterThan(30);
+}, 60_000);
