@@ -1,20 +1,12 @@
-import type { Registry, RegistryEntry, Wire } from "penguiflow/adapter";
+import { type Registry, type RegistryEntry, type Wire, watchByLooking } from "penguiflow/adapter";
 import type { Broker, Stored } from "./broker.ts";
 import { token } from "./names.ts";
 
 const KEY = "Penguiflow-Key";
 const TTL_MS = "Penguiflow-Ttl-Ms";
 const SUBJECT = "registry";
-/** Milliseconds after which values are read again without a notification: they may have expired. */
-const POLL_MS = 500;
 const PAGE = 500;
 const PAGE_BYTES = 4_194_304;
-
-/** A change of a key that a watcher was told. */
-interface Told {
-  readonly value: string | undefined;
-  readonly revision: number;
-}
 
 /**
  * Keeps each value as the one message of its subject, and its sequence as revision. The server removes it after its
@@ -75,62 +67,24 @@ export class NatsRegistry implements Registry {
     onChange: (key: string, value: string | undefined) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    if (signal.aborted) return;
-    const told = new Map<string, Told>();
-    const tell = (key: string, change: Told): void => {
-      const before = told.get(key);
-      if (signal.aborted || change.revision < (before?.revision ?? 0)) return;
-      told.set(key, change);
-      if (before?.value !== change.value) onChange(key, change.value);
-    };
-    const look = async (): Promise<void> => {
+    const look = async (): Promise<ReadonlyMap<string, RegistryEntry>> => {
       const now = await this.#broker.now(this.#stream);
-      const found = new Set<string>();
+      const found = new Map<string, RegistryEntry>();
       for (const stored of await this.#all()) {
         const key = decodeURIComponent(stored.header.get(KEY));
-        if (!key.startsWith(prefix) || !isLive(stored, now)) continue;
-        found.add(key);
-        tell(key, { value: valueOf(stored), revision: stored.sequence });
+        if (key.startsWith(prefix) && isLive(stored, now))
+          found.set(key, { value: valueOf(stored), revision: stored.sequence });
       }
-      for (const [key, { value, revision }] of told) {
-        if (found.has(key)) continue;
-        // the replica that was asked may be behind: the leader decides
-        const entry = value === undefined ? undefined : await this.get(key);
-        if (entry !== undefined) tell(key, entry);
-        else if (value === undefined) told.delete(key);
-        else tell(key, { value: undefined, revision });
-      }
+      return found;
     };
-    // changes that come during a look are seen by the next one
-    let looking: Promise<void> | undefined;
-    let isDue = false;
-    const lookSoon = (): void => {
-      isDue = true;
-      looking ??= (async () => {
-        while (isDue && !signal.aborted) {
-          isDue = false;
-          // while no server can be reached, what was told stays
-          await look().catch(() => {});
-        }
-      })().finally(() => {
-        looking = undefined;
+    const subscribe = (changed: (key: string, value?: string) => void): Disposable =>
+      this.#wire.subscribe(SUBJECT, (body) => {
+        const [key, value] = JSON.parse(new TextDecoder().decode(body)) as [string, string?];
+        if (key.startsWith(prefix)) changed(key, value);
       });
-    };
-    const listening = this.#wire.subscribe(SUBJECT, (body) => {
-      const [key, value] = JSON.parse(new TextDecoder().decode(body)) as [string, string?];
-      if (key.startsWith(prefix) && told.get(key)?.value !== value) lookSoon();
-    });
-    const polling = setInterval(lookSoon, POLL_MS);
-    polling.unref();
-    signal.addEventListener(
-      "abort",
-      () => {
-        clearInterval(polling);
-        listening[Symbol.dispose]();
-      },
-      { once: true },
-    );
-    await look();
+    // the replica that was asked may be behind: the leader decides
+    const confirm = async (key: string): Promise<RegistryEntry | undefined> => await this.get(key);
+    await watchByLooking({ look, subscribe, confirm }, onChange, signal);
   }
 
   /** Reads all values: few and small. */

@@ -1,5 +1,5 @@
 import { create, type FlowError, type Logger, payloadNode } from "penguiflow";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { type Client, cluster, type FlowRef, memoryBackend, type Worker } from "../src/index.ts";
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -25,9 +25,11 @@ function begin({ partitions = 4, keepMs = 60_000 } = {}) {
     const sign = payloadNode("sign", async (text: string) => `${text} by ${version}`);
     return create(work.to(sign), { name: "orders", logger: SILENT });
   };
-  const worker = (version: string, name = `worker-${version}`): Worker => {
-    const made = app.worker({ name }).run(flowOf(version), { version });
+  /** Starts a worker, and waits until the others can see it. */
+  const worker = async (version: string, name = `worker-${version}`): Promise<Worker> => {
+    const made = app.worker({ name, drainMs: 0 }).run(flowOf(version), { version });
     open.push(made);
+    await until(async () => (await app.status()).members.some(({ name: member }) => member === name));
     return made;
   };
   const client = (): Client => {
@@ -42,6 +44,10 @@ const orders = create(payloadNode("any", async (wish: string) => wish).to(), { n
 /** The flow in one version, whatever is released. */
 const pinned = (version: string): FlowRef<string, string> => ({ name: "orders", version });
 
+const until = async (isSo: () => boolean | Promise<boolean>): Promise<void> => {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 5));
+};
+
 const codeOf = async (call: Promise<unknown>): Promise<string> =>
   await call.then(
     () => "none",
@@ -50,14 +56,14 @@ const codeOf = async (call: Promise<unknown>): Promise<string> =>
 
 test("a released version takes new traces; those of an earlier one go on in it, whoever answers them", async () => {
   const { app, worker, client } = begin();
-  worker("1");
+  await worker("1");
   const caller = client();
   const asked = await caller.outcome(orders, "ask", { id: "bill" });
   if (asked.status !== "paused") throw new Error(`Expected "paused", got "${asked.status}"`);
-  worker("2");
+  await worker("2");
   expect(await caller.call(orders, "hat")).toBe("hat by 1");
   await app.release(orders, "2");
-  await vi.waitFor(async () => expect(await caller.call(orders, "hat")).toBe("hat by 2"));
+  await until(async () => (await caller.call(orders, "hat")) === "hat by 2");
   const [pause] = await client().pauses(orders, "bill");
   expect(pause!.token).toBe(asked.pauses[0]!.token);
   const end = await client().resume(orders, pause!.token, "yes");
@@ -66,9 +72,9 @@ test("a released version takes new traces; those of an earlier one go on in it, 
 
 test("a canary takes its share of the new traces, and the same ids for all callers", async () => {
   const { app, worker, client } = begin();
-  worker("1");
-  worker("2");
-  await vi.waitFor(async () => await app.release(orders, "1"));
+  await worker("1");
+  await worker("2");
+  await app.release(orders, "1");
   await app.release(orders, "2", { share: 0.3 });
   const ids = Array.from({ length: 200 }, (_, index) => `order-${index}`);
   const answers = await Promise.all(ids.map((id) => client().call(orders, "hat", { id })));
@@ -86,15 +92,15 @@ test("a canary takes its share of the new traces, and the same ids for all calle
 
 test("an id stays with the version that accepted it first: before a release, in flight and ended", async () => {
   const { app, runs, worker, client } = begin();
-  worker("1");
+  await worker("1");
   const caller = client();
   expect(await caller.call(orders, "hat", { id: "ended" })).toBe("hat by 1");
   const waiting = caller.outcome(orders, "wait", { id: "in flight" });
-  await vi.waitFor(() => expect(runs.get("in flight")).toEqual(["1"]));
-  worker("2");
-  await vi.waitFor(async () => await app.release(orders, "2"));
+  await until(() => runs.has("in flight"));
+  await worker("2");
+  await app.release(orders, "2");
   const later = client();
-  await vi.waitFor(async () => expect(await later.call(orders, "hat")).toBe("hat by 2"));
+  await until(async () => (await later.call(orders, "hat")) === "hat by 2");
   expect(await later.call(orders, "hat", { id: "ended" })).toBe("hat by 1");
   expect(await codeOf(later.call(orders, "shoe", { id: "ended" }))).toBe("ID_CONFLICT");
   const joined = later.outcome(orders, "wait", { id: "in flight" });
@@ -105,9 +111,9 @@ test("an id stays with the version that accepted it first: before a release, in 
 
 test("callers that choose different versions for an id get the outcome of one", async () => {
   const { app, runs, worker, client } = begin();
-  worker("1");
-  worker("2");
-  await vi.waitFor(async () => await app.release(orders, "2"));
+  await worker("1");
+  await worker("2");
+  await app.release(orders, "2");
   const ids = Array.from({ length: 50 }, (_, index) => `order-${index}`);
   const call = async (version: string, id: string): Promise<string> =>
     await client().call(pinned(version), "hat", { id });
@@ -124,12 +130,12 @@ test("callers that choose different versions for an id get the outcome of one", 
 
 test("a cancel finds the trace of an id in an earlier version, and keeps an id that no version has", async () => {
   const { app, runs, worker, client } = begin();
-  worker("1");
+  await worker("1");
   const caller = client();
   const waiting = caller.outcome(orders, "wait", { id: "old" });
-  await vi.waitFor(() => expect(runs.get("old")).toEqual(["1"]));
-  worker("2");
-  await vi.waitFor(async () => await app.release(orders, "2"));
+  await until(() => runs.has("old"));
+  await worker("2");
+  await app.release(orders, "2");
   const later = client();
   await later.cancel(orders, "old");
   expect((await waiting).status).toBe("cancelled");
@@ -140,30 +146,26 @@ test("a cancel finds the trace of an id in an earlier version, and keeps an id t
 
 test("a version without a worker is not released, nor a second one while ids of the first are without an owner", async () => {
   const { app, worker, client } = begin();
-  const one = worker("1");
+  const one = await worker("1");
   const caller = client();
   expect(await codeOf(app.release(orders, "2"))).toBe("RELEASE_REFUSED");
   const asked = await caller.outcome(orders, "ask", { id: "bill" });
   expect(asked.status).toBe("paused");
   await one.drain();
-  worker("2");
-  const error = await vi.waitFor(async () => {
-    const refused = await app.release(orders, "2", { timeoutMs: 0 }).catch((thrown: unknown) => thrown as FlowError);
-    expect(refused?.message).toContain("have no owner");
-    return refused;
-  });
-  expect(error?.code).toBe("RELEASE_REFUSED");
+  await worker("2");
+  const refused = await app.release(orders, "2", { timeoutMs: 0 }).catch((thrown: unknown) => thrown as FlowError);
+  expect(refused).toMatchObject({ code: "RELEASE_REFUSED", message: expect.stringContaining("have no owner") });
   const { problems } = await app.status();
   expect(problems.map(({ what }) => what)).toContain("orders@1 has work, and no member runs it");
-  worker("1", "again");
-  await vi.waitFor(async () => await app.release(orders, "2"));
+  await worker("1", "again");
+  await app.release(orders, "2");
   await expect(app.release(orders, "2", { share: 2 })).rejects.toThrow('"share"');
   await expect(app.release(orders, "a/b")).rejects.toThrow("version");
 });
 
 test("a rolling upgrade under load loses nothing, doubles nothing, and ids keep their version", async () => {
   const { app, runs, worker, client } = begin({ partitions: 8 });
-  const old = [worker("1", "a"), worker("1", "b")];
+  const old = [await worker("1", "a"), await worker("1", "b")];
   const callers = [client(), client()];
   const answers = new Map<string, string>();
   let count = 0;
@@ -183,21 +185,20 @@ test("a rolling upgrade under load loses nothing, doubles nothing, and ids keep 
   };
   const loads = Array.from({ length: 12 }, (_, nth) => load(callers[nth % 2]!, nth));
   const seen = (version: string): number => [...answers.values()].filter((answer) => answer.endsWith(version)).length;
-  await vi.waitFor(() => expect(seen("1")).toBeGreaterThan(30));
-  worker("2", "c");
-  worker("2", "d");
-  await vi.waitFor(async () => await app.release(orders, "2", { share: 0.3 }), { timeout: 10_000 });
-  await vi.waitFor(() => expect(seen("2")).toBeGreaterThan(20), { timeout: 10_000 });
+  await until(() => seen("1") > 30);
+  await worker("2", "c");
+  await worker("2", "d");
+  await app.release(orders, "2", { share: 0.3 });
+  await until(() => seen("2") > 20);
   await app.release(orders, "2");
   const before = seen("2");
-  await vi.waitFor(() => expect(seen("2")).toBeGreaterThan(before + 20), { timeout: 10_000 });
-  await vi.waitFor(
-    async () => expect((await app.status()).flows.find(({ version }) => version === "1")?.hasWork).toBe(false),
-    { timeout: 10_000 },
-  );
+  await until(() => seen("2") > before + 20);
+  const isIdle = async (): Promise<boolean> =>
+    (await app.status()).flows.find(({ version }) => version === "1")?.hasWork === false;
+  await until(isIdle);
   await Promise.all(old.map((one) => one.drain()));
   const last = count;
-  await vi.waitFor(() => expect(count).toBeGreaterThan(last + 50), { timeout: 10_000 });
+  await until(() => count > last + 50);
   over.abort();
   await Promise.all(loads);
   expect(wrong).toEqual([]);

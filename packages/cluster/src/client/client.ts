@@ -111,6 +111,7 @@ export class Client implements AsyncDisposable {
   readonly #releases: Releases;
   /** Resolves once the releases are known. */
   #following: Promise<void> | undefined;
+  #knowsReleases = false;
   readonly #closing = new AbortController();
 
   /** Internal: call `cluster(…).client()`. */
@@ -118,7 +119,7 @@ export class Client implements AsyncDisposable {
     this.#settings = settings as ClusterSettings;
     const { backend, machine } = this.#settings;
     this.#inbox = `inbox-${machine.newId(12)}`;
-    this.#releases = new Releases(backend.registry, this.#settings.name);
+    this.#releases = new Releases(this.#settings);
     this.#offers = new Gatherer(machine.scheduler, OFFERS_AT_ONCE, (offers) => backend.intake.offer(offers));
     this.#inboxSubscription = backend.wire.subscribe(this.#inbox, (body) => this.#receive(body));
   }
@@ -366,32 +367,20 @@ export class Client implements AsyncDisposable {
 
   /** Returns the release of a flow. The first call begins to follow the releases. */
   async #releaseOf(flow: string): Promise<Release | undefined> {
-    this.#following ??= this.#follow();
-    try {
-      await this.#following;
-    } catch (error) {
-      // the next call tries again
-      this.#following = undefined;
+    this.#following ??= this.#releases.watch(this.#closing.signal).then(() => {
+      this.#knowsReleases = true;
+    });
+    if (!this.#knowsReleases) {
+      const patience = sleep(this.#settings.machine.clock, OFFER_TRIES * RETRY_MS, this.#closing.signal);
+      await Promise.race([this.#following, patience]);
+    }
+    if (!this.#knowsReleases)
       throw new FlowError({
         code: FlowErrorCode.NOT_ACCEPTED,
-        message: `Cannot choose a version of flow "${flow}": ${errorPayload(error).message}`,
-        cause: error,
+        message: `Cannot choose a version of flow "${flow}": the registry cannot be read; it is safe to try again`,
         retryable: true,
       });
-    }
     return this.#releases.of(flow);
-  }
-
-  async #follow(): Promise<void> {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        await this.#releases.watch(this.#closing.signal);
-        return;
-      } catch (error) {
-        if (tries >= OFFER_TRIES || this.#isClosed) throw error;
-        await sleep(this.#settings.machine.clock, RETRY_MS, this.#closing.signal);
-      }
-    }
   }
 
   /** Prepares a call. */

@@ -1,22 +1,22 @@
-import type { Registry } from "penguiflow/adapter";
+import type { ClusterSettings } from "../worker/settings.ts";
 import { releaseKey, releasesPrefix } from "./registry-keys.ts";
 import type { Release } from "./release.ts";
+import { watch } from "./watch.ts";
 
 /** The releases of a cluster's flows, followed in its registry. */
 export class Releases {
-  readonly #registry: Registry;
-  readonly #app: string;
+  readonly #settings: ClusterSettings;
   readonly #releases = new Map<string, Release>();
 
-  constructor(registry: Registry, app: string) {
-    this.#registry = registry;
-    this.#app = app;
+  constructor(settings: ClusterSettings) {
+    this.#settings = settings;
   }
 
   /** Follows the releases until the signal aborts. Resolves once the present ones are known. */
   async watch(signal: AbortSignal, onChange: () => void = () => {}): Promise<void> {
-    const prefix = releasesPrefix(this.#app);
-    await this.#registry.watch(
+    const prefix = releasesPrefix(this.#settings.name);
+    await watch(
+      this.#settings,
       prefix,
       (key, value) => {
         const flow = key.slice(prefix.length);
@@ -35,7 +35,8 @@ export class Releases {
 
   /** Reads the release of a flow. */
   async read(flow: string): Promise<Release | undefined> {
-    const entry = await this.#registry.get(releaseKey(this.#app, flow));
+    const { backend, name } = this.#settings;
+    const entry = await backend.registry.get(releaseKey(name, flow));
     if (entry !== undefined) this.#releases.set(flow, JSON.parse(entry.value) as Release);
     return this.#releases.get(flow);
   }

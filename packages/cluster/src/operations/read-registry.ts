@@ -5,15 +5,18 @@ import { type MemberCard, membersPrefix } from "../form/registry-keys.ts";
 export async function readAll<Value>(registry: Registry, prefix: string): Promise<ReadonlyMap<string, Value>> {
   const values = new Map<string, Value>();
   const watching = new AbortController();
-  await registry.watch(
-    prefix,
-    (key, value) => {
-      if (value === undefined) values.delete(key.slice(prefix.length));
-      else values.set(key.slice(prefix.length), JSON.parse(value) as Value);
-    },
-    watching.signal,
-  );
-  watching.abort();
+  try {
+    await registry.watch(
+      prefix,
+      (key, value) => {
+        if (value === undefined) values.delete(key.slice(prefix.length));
+        else values.set(key.slice(prefix.length), JSON.parse(value) as Value);
+      },
+      watching.signal,
+    );
+  } finally {
+    watching.abort();
+  }
   return values;
 }
 

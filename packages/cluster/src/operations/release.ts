@@ -57,9 +57,13 @@ async function firstRelease(
   flow: string,
   version: string,
 ): Promise<Release> {
-  const groups = await readAll<DeploymentRecord>(backend.registry, deploymentsPrefix(name));
-  const known = [...groups.keys()].filter((group) => group.startsWith(`${flow}@`));
-  const versions = [...new Set([...known.map((group) => group.slice(flow.length + 1)), version])];
+  const [records, cards] = await Promise.all([
+    readAll<DeploymentRecord>(backend.registry, deploymentsPrefix(name)),
+    readMembers(backend.registry, name),
+  ]);
+  const groups = [...records.keys(), ...[...cards.values()].flatMap(({ figures }) => Object.keys(figures))];
+  const known = groups.filter((group) => group.startsWith(`${flow}@`)).map((group) => group.slice(flow.length + 1));
+  const versions = [...new Set([...known, version])];
   const active = versions.includes(FIRST_VERSION) ? FIRST_VERSION : version;
   const now = machine.clock.epochNow();
   const others = versions.filter((other) => other !== active && other !== version);

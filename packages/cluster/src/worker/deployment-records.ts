@@ -1,22 +1,24 @@
-import type { Registry } from "penguiflow/adapter";
 import type { Deployment } from "../form/place.ts";
 import { type DeploymentRecord, deploymentsPrefix, type MemberFigures } from "../form/registry-keys.ts";
+import { watch } from "../form/watch.ts";
+import type { ClusterSettings } from "./settings.ts";
 
 /** Writes which flows and versions there are, and whether they have traces, for a time when no member runs them. */
 export class DeploymentRecords {
-  readonly #registry: Registry;
+  readonly #settings: ClusterSettings;
   readonly #prefix: string;
   readonly #records = new Map<string, DeploymentRecord>();
   #isWatching = false;
 
-  constructor(registry: Registry, app: string) {
-    this.#registry = registry;
-    this.#prefix = deploymentsPrefix(app);
+  constructor(settings: ClusterSettings) {
+    this.#settings = settings;
+    this.#prefix = deploymentsPrefix(settings.name);
   }
 
   /** Follows the records until the signal aborts. */
   async watch(signal: AbortSignal): Promise<void> {
-    await this.#registry.watch(
+    await watch(
+      this.#settings,
       this.#prefix,
       (key, value) => {
         const group = key.slice(this.#prefix.length);
@@ -47,6 +49,6 @@ export class DeploymentRecords {
     if (known?.isIdle === isIdle && known.partitions === partitions && known.lanes === lanes) return;
     const record: DeploymentRecord = { partitions, lanes, isIdle };
     this.#records.set(group, record);
-    await this.#registry.put(this.#prefix + group, JSON.stringify(record));
+    await this.#settings.backend.registry.put(this.#prefix + group, JSON.stringify(record));
   }
 }

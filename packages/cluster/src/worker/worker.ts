@@ -11,6 +11,7 @@ import {
 } from "../form/registry-keys.ts";
 import { FIRST_VERSION, requireVersion } from "../form/release.ts";
 import { Releases } from "../form/releases.ts";
+import { watch } from "../form/watch.ts";
 import { DeploymentRecords } from "./deployment-records.ts";
 import { healthOf, type WorkerHealth } from "./health.ts";
 import { Meter } from "./meter.ts";
@@ -64,11 +65,11 @@ export class Worker implements AsyncDisposable {
   /** Internal: call `cluster(…).worker(…)`. */
   constructor(settings: object) {
     const given = settings as WorkerSettings;
-    const { machine, backend, name } = given;
+    const { machine, backend } = given;
     this.#meter = new Meter(machine.clock);
     this.#settings = { ...given, backend: this.#meter.measured(backend) };
-    this.#records = new DeploymentRecords(backend.registry, name);
-    this.#releases = new Releases(backend.registry, name);
+    this.#records = new DeploymentRecords(this.#settings);
+    this.#releases = new Releases(this.#settings);
     this.#instance = machine.newId(8);
     this.#utilization = machine.newUtilization();
     this.#beatAt = machine.clock.now();
@@ -188,14 +189,14 @@ export class Worker implements AsyncDisposable {
   }
 
   #join(): void {
-    const { backend, name, leaseMs, machine } = this.#settings;
+    const { name, leaseMs, machine } = this.#settings;
     const prefix = membersPrefix(name);
     this.#stopBeating = every(machine.clock, Math.min(leaseMs / 3, TELL_MS), () => this.#beatIfDue());
     loopDelays.watch();
     this.#beat();
-    const { registry } = backend;
     const { signal } = this.#watching;
-    const watching = registry.watch(
+    const watching = watch(
+      this.#settings,
       prefix,
       (key, value) => {
         const member = key.slice(prefix.length);
@@ -205,7 +206,7 @@ export class Worker implements AsyncDisposable {
       },
       signal,
     );
-    const asked = registry.watch(drainKey(name, this.name), (key, value) => this.#hear(key, value), signal);
+    const asked = watch(this.#settings, drainKey(name, this.name), (key, value) => this.#hear(key, value), signal);
     const released = this.#releases.watch(signal, () => this.#bindDue());
     for (const one of [watching, asked, released, this.#records.watch(signal)])
       one.catch((error: unknown) => this.#warn(error));

@@ -21,3 +21,4 @@ export { logConflict } from "../ports/log-errors.ts";
 export { requireRetention, RETENTION_OPTIONS } from "./retention-options.ts";
 export { fromStorable, toStorable } from "./storable-text.ts";
 export { summaryOf } from "./trace-row.ts";
+export { watchByLooking, type WatchSource } from "./watch-by-looking.ts";

@@ -1,11 +1,9 @@
 import { randomUUID } from "node:crypto";
-import type { Registry, RegistryEntry, Wire } from "penguiflow/adapter";
+import { type Registry, type RegistryEntry, type Wire, watchByLooking } from "penguiflow/adapter";
 import type { Database } from "../database.ts";
 
 const CHANGED = Uint8Array.of(1);
 const SUBJECT = "registry";
-/** Milliseconds after which values are read again without a notification: they may have expired. */
-const POLL_MS = 500;
 
 /** Stores the values of a registry as rows. */
 export class PostgresRegistry implements Registry {
@@ -64,53 +62,17 @@ export class PostgresRegistry implements Registry {
     onChange: (key: string, value: string | undefined) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    if (signal.aborted) return;
-    const told = new Map<string, string>();
-    const look = async (): Promise<void> => {
+    const look = async (): Promise<ReadonlyMap<string, RegistryEntry>> => {
       const rows = await this.#database.query(
-        `select key, value from ${this.#tables}.registry where starts_with(key, $1) and ${LIVE}`,
+        `select key, value, revision from ${this.#tables}.registry where starts_with(key, $1) and ${LIVE}`,
         [prefix],
       );
-      if (signal.aborted) return;
-      const found = new Map(rows.map(({ key, value }) => [key as string, value as string]));
-      for (const [key, value] of found) {
-        if (told.get(key) === value) continue;
-        told.set(key, value);
-        onChange(key, value);
-      }
-      for (const key of told.keys()) {
-        if (found.has(key)) continue;
-        told.delete(key);
-        onChange(key, undefined);
-      }
+      return new Map(
+        rows.map(({ key, value, revision }) => [key as string, { value: value as string, revision: Number(revision) }]),
+      );
     };
-    // changes that come during a look are seen by the next one
-    let looking: Promise<void> | undefined;
-    let isDue = false;
-    const lookSoon = (): void => {
-      isDue = true;
-      looking ??= (async () => {
-        while (isDue && !signal.aborted) {
-          isDue = false;
-          // while the database cannot be reached, what was told stays
-          await look().catch(() => {});
-        }
-      })().finally(() => {
-        looking = undefined;
-      });
-    };
-    const listening = this.#wire.subscribe(SUBJECT, lookSoon);
-    const polling = setInterval(lookSoon, POLL_MS);
-    polling.unref();
-    signal.addEventListener(
-      "abort",
-      () => {
-        clearInterval(polling);
-        listening[Symbol.dispose]();
-      },
-      { once: true },
-    );
-    await look();
+    const subscribe = (changed: () => void): Disposable => this.#wire.subscribe(SUBJECT, () => changed());
+    await watchByLooking({ look, subscribe }, onChange, signal);
   }
 }
 
