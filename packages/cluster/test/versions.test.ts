@@ -154,7 +154,8 @@ test("a version without a worker is not released, nor a second one while ids of 
   await one.drain();
   await worker("2");
   const refused = await app.release(orders, "2", { timeoutMs: 0 }).catch((thrown: unknown) => thrown as FlowError);
-  expect(refused).toMatchObject({ code: "RELEASE_REFUSED", message: expect.stringContaining("have no owner") });
+  expect(refused).toMatchObject({ code: "RELEASE_REFUSED" });
+  expect(refused?.message).toContain("have no owner");
   const { problems } = await app.status();
   expect(problems.map(({ what }) => what)).toContain("orders@1 has work, and no member runs it");
   await worker("1", "again");

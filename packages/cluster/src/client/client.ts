@@ -62,7 +62,7 @@ interface Answered {
   readonly nonce: string;
 }
 
-/** What is sent, and the trace that its answer is about. */
+/** A command that is ready to be sent, and the trace that its answer is about. */
 interface Sending {
   readonly deployment: Deployment;
   readonly tenant: string;
@@ -367,9 +367,7 @@ export class Client implements AsyncDisposable {
 
   /** Returns the release of a flow. The first call begins to follow the releases. */
   async #releaseOf(flow: string): Promise<Release | undefined> {
-    this.#following ??= this.#releases.watch(this.#closing.signal).then(() => {
-      this.#knowsReleases = true;
-    });
+    this.#following ??= this.#follow();
     if (!this.#knowsReleases) {
       const patience = sleep(this.#settings.machine.clock, OFFER_TRIES * RETRY_MS, this.#closing.signal);
       await Promise.race([this.#following, patience]);
@@ -381,6 +379,11 @@ export class Client implements AsyncDisposable {
         retryable: true,
       });
     return this.#releases.of(flow);
+  }
+
+  async #follow(): Promise<void> {
+    await this.#releases.watch(this.#closing.signal);
+    this.#knowsReleases = true;
   }
 
   /** Prepares a call. */

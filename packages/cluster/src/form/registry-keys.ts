@@ -20,7 +20,7 @@ export interface MemberCard {
   /** Flows that it runs, with their versions: `orders@1`. None while it drains. */
   readonly runs: readonly string[];
   readonly isDraining: boolean;
-  /** Those of `runs` whose held partitions bind given ids to their version. */
+  /** Elements of `runs` whose held partitions bind given ids to their version. */
   readonly binds: readonly string[];
   /** Figures of each flow and version. */
   readonly figures: Readonly<Record<string, MemberFigures>>;

@@ -245,7 +245,7 @@ export class PartitionOwner {
     const { promise: failed, reject: fail } = Promise.withResolvers<never>();
     failed.catch(() => {});
     const read = new Map(await run.consumed());
-    // what an earlier owner has stored and could not remove any more
+    // an earlier owner may have stored items and not removed them
     for (const [lane, sequence] of read) trimmer.trim({ lane, sequence });
     // items that were here before this owner may have been cancelled through an earlier one
     let isOld = true;

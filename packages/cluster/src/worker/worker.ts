@@ -88,7 +88,7 @@ export class Worker implements AsyncDisposable {
   }
 
   /**
-   * Resolves once the worker has drained, whoever asked for it: `drain` or, from elsewhere, `drain` of the cluster. The
+   * Resolves once the worker has drained, asked by `drain` or, from elsewhere, by `drain` of the cluster. The
    * process may end then.
    */
   get drained(): Promise<DrainReport> {

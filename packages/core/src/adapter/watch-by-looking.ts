@@ -82,6 +82,6 @@ export async function watchByLooking(
     },
     { once: true },
   );
-  // what has changed between the look and the subscription
+  // a change between the look and the subscription
   lookSoon();
 }

@@ -39,11 +39,11 @@ function source(first: Record<string, RegistryEntry> = {}) {
       await settle();
     },
     /** Lets looks see this, notifies, and awaits what is told. */
-    async see(
+    see: async (
       next: Record<string, RegistryEntry> | Error,
       confirmed?: Record<string, RegistryEntry>,
       ...change: Changed
-    ) {
+    ): Promise<void> => {
       seen = next;
       latest = confirmed;
       listener?.(...change);
