@@ -163,6 +163,11 @@ export class CheckpointedRun implements DurableRun {
     return this.writer.seal();
   }
 
+  async confirm(): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
+    await this.lease.confirmNow();
+  }
+
   async close(): Promise<void> {
     this.resting.close();
     const closing = this.lease.close();

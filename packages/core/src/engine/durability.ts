@@ -202,6 +202,8 @@ export interface DurableRun extends Lease {
   holds(traceId: string, tenant: string): boolean;
   /** Stores the current state. Later changes are not stored, and waits for them reject. */
   seal(): Promise<void>;
+  /** Resolves once the store has confirmed that this run has the partition. Rejects when another one has it. */
+  confirm(): Promise<void>;
   /** Releases the checkpoint store. */
   close(): Promise<void>;
 }

@@ -204,6 +204,18 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
   }
 
   /**
+   * Notes items that were read from an intake, in their order. A position is recorded once all noted items up to it are
+   * accepted or consumed, so those that follow each other in a lane may be taken in any order.
+   *
+   * @throws TypeError as `accept` does
+   */
+  expect(positions: readonly Position[]): void {
+    const { durable, options } = this.#running.require();
+    if (durable === undefined || options.outbox === undefined) throw this.#noIntake("expect items");
+    for (const position of positions) durable.expect(requirePosition(position));
+  }
+
+  /**
    * Records the position of an item that needs no trace: a command that has taken effect, or an item that was refused.
    * Resolves when that is stored.
    *
@@ -220,6 +232,20 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     const durable = await this.#intake("know positions");
     await durable.stored();
     return durable.consumed;
+  }
+
+  /**
+   * Resolves once the checkpoint store has confirmed that the run still has its partition, so that what it knew when it
+   * was asked is what is stored. A command for an accepted trace is refused only after that: the trace may belong to a
+   * later run, which knows better.
+   *
+   * @throws FlowError when the run ends first: `FLOW_STOPPED`, `PARTITION_FENCED`
+   */
+  async confirm(): Promise<void> {
+    const durable = await this.#intake("confirm its partition");
+    await durable.confirm();
+    if (!this.isRunning)
+      throw new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: `Run of flow "${this.name}" was stopped` });
   }
 
   /**
@@ -539,9 +565,12 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
 
   async #intake(what: string): Promise<DurableRun> {
     const { durable, options } = await this.#running.ready();
-    if (durable === undefined || options.outbox === undefined)
-      throw new TypeError(`Cannot ${what} in a run of flow "${this.name}": it needs { durability, outbox }`);
+    if (durable === undefined || options.outbox === undefined) throw this.#noIntake(what);
     return durable;
+  }
+
+  #noIntake(what: string): TypeError {
+    return new TypeError(`Cannot ${what} in a run of flow "${this.name}": it needs { durability, outbox }`);
   }
 
   /** Begins an accepted trace. Resolves in the step in which the entry nodes have room, or the trace has ended. */

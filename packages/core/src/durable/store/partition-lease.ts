@@ -150,15 +150,24 @@ export class PartitionLease implements Lease {
     return this.#renewing;
   }
 
-  async #requestRenewal(): Promise<void> {
+  /** Renews the lease. Rejects when that fails, and loses the partition when another process has it. */
+  async confirmNow(): Promise<void> {
     const askedAt = this.#run.engine.clock.now();
     try {
       await this.#partition?.renew();
-      this.confirm(askedAt);
     } catch (error) {
       if (hasCode(error, FlowErrorCode.PARTITION_FENCED)) this.#run.lose(error);
+      throw error;
+    }
+    this.confirm(askedAt);
+  }
+
+  async #requestRenewal(): Promise<void> {
+    try {
+      await this.confirmNow();
+    } catch (error) {
       // the lease is still valid for a while, or no handler starts
-      else this.#warn("lease_renewal_failed", error);
+      if (!hasCode(error, FlowErrorCode.PARTITION_FENCED)) this.#warn("lease_renewal_failed", error);
       return;
     }
     // not awaited: a checkpoint store that does not answer it must not delay the next renewal
