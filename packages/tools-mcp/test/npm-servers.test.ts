@@ -13,6 +13,7 @@ const programs = {
   everything: require.resolve("@modelcontextprotocol/server-everything/dist/index.js"),
   filesystem: require.resolve("@modelcontextprotocol/server-filesystem/dist/index.js"),
   memory: require.resolve("@modelcontextprotocol/server-memory/dist/index.js"),
+  thinking: require.resolve("@modelcontextprotocol/server-sequential-thinking/dist/index.js"),
 };
 
 /** Starts one of the servers on npm as a child process of this Node. */
@@ -200,5 +201,22 @@ describe("server-memory", () => {
     expect(found).toMatchObject({ kind: "json", value: { entities } });
     await memory.close();
     await rm(path.join(tmpdir(), `m-${process.pid}.json`), { force: true });
+  });
+});
+
+describe("server-sequential-thinking", () => {
+  test("calls of one source come to one process, whose state goes on, and what does not fit is not sent", async () => {
+    const thinking = mcpTools("thinking", server("thinking"));
+    const [think] = (await list(thinking)) as [Tool];
+    expect(think.name).toBe("sequentialthinking");
+    const thought = { thought: "Penguins swim", thoughtNumber: 1, totalThoughts: 2, nextThoughtNeeded: true };
+    const results = [];
+    for (const thoughtNumber of [1, 2]) results.push(await think.run({ ...thought, thoughtNumber }, toolContext()));
+    expect(results).toMatchObject([
+      { kind: "json", value: { thoughtNumber: 1, thoughtHistoryLength: 1 } },
+      { kind: "json", value: { thoughtNumber: 2, thoughtHistoryLength: 2 } },
+    ]);
+    expect(await think.check({ ...thought, thoughtNumber: "two" })).toMatchObject({ ok: false });
+    await thinking.close();
   });
 });
