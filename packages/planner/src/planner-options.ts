@@ -67,6 +67,8 @@ export interface PlannerOptions<Tools extends readonly (Tool | ToolSource)[], Ou
   readonly repairs?: number | undefined;
   /** Settings of model calls. @defaultValue the provider's */
   readonly settings?: ModelSettings | undefined;
+  /** Milliseconds of a model call, which its reader may slow. A call that takes longer fails. @defaultValue 600_000 */
+  readonly modelTimeoutMs?: number | undefined;
   /** Prices by model id, for `costUsd`. @defaultValue calls cost nothing */
   readonly prices?: Prices | undefined;
   /** Keeps results whole that are too long for the model. @defaultValue the model gets their beginning alone */
@@ -93,6 +95,7 @@ const OPTIONS: readonly (keyof PlannerOptions<[], unknown>)[] = [
   "mode",
   "repairs",
   "settings",
+  "modelTimeoutMs",
   "prices",
   "artifacts",
   "critic",
@@ -113,13 +116,17 @@ const LOG_ITEMS = 100_000;
 export function partsOf(options: PlannerOptions<readonly (Tool | ToolSource)[], unknown>): PlannerParts {
   requireKnownKeys("createPlanner", options, OPTIONS);
   const { name, model, instructions = "", policy = [], budget = {}, output, repairs = 2, mode = "native" } = options;
-  const { onExhausted = "stop" } = options;
+  const { onExhausted = "stop", modelTimeoutMs = 600_000 } = options;
   if (typeof name !== "string" || name.trim() === "")
     throw new TypeError(`Option "name" of a planner must be a text that is not empty: got ${JSON.stringify(name)}`);
   requireModel(name, model);
   requireBudget("budget", budget);
   if (!Number.isInteger(repairs) || repairs < 0)
     throw new RangeError(`Option "repairs" of planner "${name}" must be a whole number of 0 or more: got ${repairs}`);
+  if (!(typeof modelTimeoutMs === "number" && modelTimeoutMs > 0))
+    throw new RangeError(
+      `Option "modelTimeoutMs" of planner "${name}" must be a number above 0: got ${String(modelTimeoutMs)}`,
+    );
   requireOneOf(name, { onExhausted }, ["stop", "answer"]);
   requireOneOf(name, { mode }, ["native", "json"]);
   const catalogue = new Catalogue(options.tools ?? [], options.credentials);
@@ -142,6 +149,7 @@ export function partsOf(options: PlannerOptions<readonly (Tool | ToolSource)[], 
     mode,
     repairs,
     settings: options.settings,
+    modelTimeoutMs,
     prices: options.prices,
     artifacts: options.artifacts,
     critic: options.critic && criticOf(name, options.critic),

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { createPlanner, tool, toolsFrom } from "@penguiflow/planner";
 import { scriptedModel } from "@penguiflow/planner/testing";
+import { TestClock } from "penguiflow/testing";
 import { all, outputs, reads, running, writes } from "./fixtures.ts";
 
 /** A planner that has the tools, and whose model says what it is given. */
@@ -32,6 +33,25 @@ describe("the loop", () => {
       ],
       spent: { steps: 2, toolCalls: 1, tokens: 30, costUsd: 0 },
     });
+  });
+
+  test("a model that does not answer in time fails the run; the next run is not held up", async () => {
+    const clock = new TestClock();
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+    const { planner: made, model } = planner(
+      ({ index }) => {
+        if (index > 0) return "Here I am";
+        ask();
+        return new Promise<string>(() => {});
+      },
+      { flow: { clock }, modelTimeoutMs: 5_000 },
+    );
+    const run = made.run("Hello?");
+    await asked;
+    await clock.advance(5_001);
+    expect(await run).toMatchObject({ status: "failed", code: "MODEL_FAILED" });
+    expect([await made.run("Hello?"), model.count]).toMatchObject([{ status: "completed", output: "Here I am" }, 2]);
+    expect(() => planner([], { modelTimeoutMs: 0 })).toThrow('Option "modelTimeoutMs" of planner "p"');
   });
 
   test("a stream tells it as it happens, and its last event is the end", async () => {

@@ -11,11 +11,19 @@ export interface HandlerFacts {
   readonly sendsAtLeast: number;
   /** Whether it always emits to all successors and then also returns a value. */
   readonly returnsAndEmits: boolean;
+  /** Whether it may choose among its successors: it names them, or passes its context on. */
+  readonly mayChoose: boolean;
   /** Whether it may send to the Rookery: it names it, or passes its context on. */
   readonly mayLeave: boolean;
 }
 
-const UNKNOWN: HandlerFacts = { mayEmit: true, sendsAtLeast: 1, returnsAndEmits: false, mayLeave: true };
+const UNKNOWN: HandlerFacts = {
+  mayEmit: true,
+  sendsAtLeast: 1,
+  returnsAndEmits: false,
+  mayChoose: true,
+  mayLeave: true,
+};
 
 /**
  * Derives facts from the text of a handler. It sees no further than the function itself: code that receives `ctx` may
@@ -29,20 +37,22 @@ export function factsOf(handler: (...args: never[]) => unknown): HandlerFacts {
   const signature = signatureOf(tokens, partners);
   if (signature === undefined) return UNKNOWN;
   const { context, bodyAt } = signature;
-  if (context.length === 0) return { mayEmit: false, sendsAtLeast: 1, returnsAndEmits: false, mayLeave: false };
+  if (context.length === 0)
+    return { mayEmit: false, sendsAtLeast: 1, returnsAndEmits: false, mayChoose: false, mayLeave: false };
   const [name = "", ...rest] = context;
   if (name === "{") {
     const mayEmit = context.some((token) => token === "..." || token === "[" || token.startsWith("emit"));
-    return { mayEmit, sendsAtLeast: 1, returnsAndEmits: false, mayLeave: mayEmit };
+    return { mayEmit, sendsAtLeast: 1, returnsAndEmits: false, mayChoose: mayEmit, mayLeave: mayEmit };
   }
   if (rest.length > 0) return UNKNOWN;
   const body = new Body(tokens, partners, bodyAt, name);
   const { emits, returnsValue } = body.certain();
-  const { asks, isHandedOn } = body.uses();
+  const { asks, isHandedOn, isChosen } = body.uses();
   return {
     mayEmit: isHandedOn || asks.some((member) => member.startsWith("emit")),
     sendsAtLeast: Math.max(1, emits + (returnsValue ? 1 : 0)),
     returnsAndEmits: emits > 0 && returnsValue,
+    mayChoose: isHandedOn || isChosen,
     mayLeave: isHandedOn || /rookery/i.test(source),
   };
 }
@@ -61,13 +71,12 @@ class Body {
     this.#context = context;
   }
 
-  /** Returns the members read from the context, and whether the context is passed on. */
-  uses(): { asks: string[]; isHandedOn: boolean } {
-    const members = this.#tokens.flatMap((_, at) =>
-      at >= this.#from && this.#isContext(at) ? [this.#memberAt(at)] : [],
-    );
-    const asks = members.filter((member) => member !== undefined);
-    return { asks, isHandedOn: asks.length < members.length };
+  /** Returns the members read from the context, whether it is passed on, and whether an emit names its successors. */
+  uses(): { asks: string[]; isHandedOn: boolean; isChosen: boolean } {
+    const places = this.#tokens.flatMap((_, at) => (at >= this.#from && this.#isContext(at) ? [at] : []));
+    const asks = places.map((at) => this.#memberAt(at)).filter((member) => member !== undefined);
+    const isChosen = places.some((at) => this.#isEmit(at) && this.#hasOptions(at + 3));
+    return { asks, isHandedOn: asks.length < places.length, isChosen };
   }
 
   /** Returns the effects of every run that does not throw: emits to all successors, and a value returned after them. */
@@ -100,17 +109,25 @@ class Body {
 
   /** Whether `ctx.emit(one)` is a whole statement, possibly the body of a loop without braces. */
   #isEmitToAll(at: number): boolean {
-    const member = this.#memberAt(at);
-    if ((member !== "emit" && member !== "emitNowait") || this.#tokens[at + 3] !== "(") return false;
+    if (!this.#isEmit(at)) return false;
     const hasKeyword = this.#tokens[at - 1] === "await" || this.#tokens[at - 1] === "void";
-    if (!this.#beginsStatement(hasKeyword ? at - 1 : at, true)) return false;
-    const close = this.#partners.get(at + 3);
-    for (let inside = at + 4; inside < (close ?? 0); inside += 1) {
+    return this.#beginsStatement(hasKeyword ? at - 1 : at, true) && !this.#hasOptions(at + 3);
+  }
+
+  #isEmit(at: number): boolean {
+    const member = this.#memberAt(at);
+    return (member === "emit" || member === "emitNowait") && this.#tokens[at + 3] === "(";
+  }
+
+  /** Whether a call has more than one argument, or may have. */
+  #hasOptions(open: number): boolean {
+    const close = this.#partners.get(open);
+    for (let inside = open + 1; inside < (close ?? 0); inside += 1) {
       const token = this.#tokens[inside];
-      if (token === "..." || (token === "," && inside + 1 !== close)) return false;
+      if (token === "..." || (token === "," && inside + 1 !== close)) return true;
       inside = Math.max(inside, this.#partners.get(inside) ?? inside);
     }
-    return close !== undefined;
+    return close === undefined;
   }
 
   #beginsStatement(at: number, mayRepeat: boolean): boolean {

@@ -1,6 +1,7 @@
 import {
   type Context,
   create,
+  createFrom,
   type Flow,
   flowNode,
   FlowNode,
@@ -254,6 +255,17 @@ describe("a cycle that is prone to deadlock", () => {
       options,
     );
     expect(found(flow)).toEqual([]);
+  });
+
+  test("is none where a handler names the successor, or passes on the context that can", () => {
+    const send = async (value: number, ctx: Context): Promise<void> => await ctx.emit(value, { to: "b" });
+    const named = async (value: number, ctx: Context): Promise<void> => await ctx.emit(value, { to: "b" });
+    const passedOn = async (value: number, ctx: Context): Promise<void> => await send(value, ctx);
+    for (const handler of [named, passedOn]) {
+      const choose = payloadNode({ name: "choose", boundsLoop: true }, handler);
+      const flow = createFrom([a.to(choose), choose.to(b, c, d), b.to(choose), c.to(choose)], options);
+      expect(found(flow)).toEqual([]);
+    }
   });
 
   test("is none where a router chooses the way", () => {

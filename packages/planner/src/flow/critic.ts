@@ -5,7 +5,7 @@ import type { Entry, EntryInit } from "../plan/entry.ts";
 import type { Drafted, Loop, Turned } from "../plan/loop-state.ts";
 import { leftOf } from "../plan/budget.ts";
 import { turnsOf } from "../plan/projection.ts";
-import { log, type LoopNode, MODEL_POLICY, NODES, type PlannerParts, whoOf } from "./parts.ts";
+import { log, type LoopNode, modelPolicy, NODES, type PlannerParts, whoOf } from "./parts.ts";
 import { afterCall, spend, takeStep } from "./spend.ts";
 
 /** A critic with defaults applied. */
@@ -59,7 +59,7 @@ export function criticNode(parts: PlannerParts, critic: CriticParts): LoopNode {
       boundsLoop: true,
       effects: "reads",
       policy: {
-        ...MODEL_POLICY,
+        ...modelPolicy(parts),
         onFailed: (error: FlowError, { payload: { loop, end } }: Message<Drafted>): Turned => ({
           loop,
           end: { ...end, unsatisfied: unjudged(reasonOfFailure(error)) },

@@ -1,4 +1,4 @@
-import { type Context, type FlowError, type Message, node } from "penguiflow";
+import { type Context, type FlowError, FlowErrorCode, type Message, node } from "penguiflow";
 import { ModelError } from "../model/model-error.ts";
 import type { ModelTurn } from "../model/model-turn.ts";
 import type { Ending, Entry, EntryInit } from "../plan/entry.ts";
@@ -7,7 +7,7 @@ import type { PromptPart } from "../plan/log-item.ts";
 import { verdictOf } from "../plan/verdict.ts";
 import { heardSince } from "./background.ts";
 import { askModel, type AskedModel } from "./model-call.ts";
-import { log, type LoopNode, MODEL_POLICY, NODES, type PlannerParts, whoOf } from "./parts.ts";
+import { log, type LoopNode, modelPolicy, NODES, type PlannerParts, whoOf } from "./parts.ts";
 import { partsOf, textOf } from "./begin.ts";
 import { afterCall, spend, takeStep } from "./spend.ts";
 
@@ -64,7 +64,7 @@ export function modelNode(parts: PlannerParts): LoopNode {
       boundsLoop: true,
       effects: "reads",
       policy: {
-        ...MODEL_POLICY,
+        ...modelPolicy(parts),
         onFailed: (error: FlowError, { payload }: Message<Given>): Turned => ({
           loop: loopOf(payload),
           end: failure(error),
@@ -119,6 +119,8 @@ function isGroup(payload: Given): payload is readonly Recorded[] {
 
 /** Returns the end of a run whose model gives no turn. */
 function failure(error: FlowError): Ending {
+  if (error.code === FlowErrorCode.NODE_TIMEOUT)
+    return { status: "failed", code: "MODEL_FAILED", message: `The model did not answer in time. ${error.message}` };
   const thrown = error.unwrap();
   if (!(thrown instanceof ModelError)) return { status: "failed", code: "RUN_FAILED", message: error.message };
   const { code, message, text } = thrown;

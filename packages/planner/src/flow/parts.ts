@@ -29,6 +29,7 @@ export interface PlannerParts {
   readonly mode: "native" | "json";
   readonly repairs: number;
   readonly settings: ModelSettings | undefined;
+  readonly modelTimeoutMs: number;
   readonly prices: Prices | undefined;
   readonly artifacts: ArtifactStore | undefined;
   readonly critic:
@@ -58,13 +59,17 @@ export const NODES = {
   answer: "answer",
 } as const;
 
-/** Policy of the nodes that call a model. */
-export const MODEL_POLICY = {
-  concurrency: Number.POSITIVE_INFINITY,
-  maxRetries: 2,
-  retryIf: (error: unknown): boolean => error instanceof ModelError && error.retryable,
-  retryAfterMs: (error: unknown): number | undefined => (error instanceof ModelError ? error.retryAfterMs : undefined),
-};
+/** Returns the policy of the nodes that call a model. */
+export function modelPolicy({ modelTimeoutMs }: PlannerParts) {
+  return {
+    concurrency: Number.POSITIVE_INFINITY,
+    ...(Number.isFinite(modelTimeoutMs) && { timeoutMs: modelTimeoutMs }),
+    maxRetries: 2,
+    retryIf: (error: unknown): boolean => error instanceof ModelError && error.retryable,
+    retryAfterMs: (error: unknown): number | undefined =>
+      error instanceof ModelError ? error.retryAfterMs : undefined,
+  };
+}
 
 /** Returns the name of the node that runs the tools of a source. */
 export function toolsNode(source: string): string {

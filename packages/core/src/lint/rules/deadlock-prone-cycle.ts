@@ -13,7 +13,8 @@ export const deadlockProneCycle: Rule = (place) => {
     const growing = ring.filter((index) => {
       const { node } = vertexAt(graph, index);
       const copies = (successors[index] ?? []).filter((to) => to !== index && ring.includes(to)).length;
-      return node.kind !== "router" && copies * factsAbout(node).sendsAtLeast > 1;
+      const { mayChoose, sendsAtLeast } = factsAbout(node);
+      return node.kind !== "router" && !mayChoose && copies * sendsAtLeast > 1;
     });
     if (growing.length === 0) return [];
     const nodes = namesOf(place, ring);
