@@ -12,7 +12,7 @@ const url = process.argv.at(-1) as string;
 const signsIn = process.env["MCP_CONFORMANCE_SCENARIO"]?.startsWith("auth/") === true;
 const who = { tenant: "acme", user: "alice" };
 
-/** What the suite tells a client that its authorization server knows. */
+/** Data that the suite gives to a client which its authorization server knows. */
 const { client_id: id, client_secret: secret } = JSON.parse(process.env["MCP_CONFORMANCE_CONTEXT"] ?? "{}") as {
   readonly client_id?: string;
   readonly client_secret?: string;

@@ -1,4 +1,4 @@
-/** What a scenario of the suite must give: the number of its checks that pass, or the reason why it is left out. */
+/** Expected result of a scenario: the number of its checks that pass, or the reason why it is left out. */
 export type Scenario =
   | number
   | { readonly passed: number; readonly fails: readonly string[]; readonly why: string }

@@ -42,7 +42,7 @@ describe("the route of a node", () => {
     await flow.stop();
   });
 
-  test.each([
+  test.each<[what: string, route: () => string, code: string, message: RegExp]>([
     ["a name that is no successor", () => "odd?", FlowErrorCode.ROUTE_UNKNOWN, /"odd\?": node "first" has no edge/],
     ["no name", () => undefined as unknown as string, FlowErrorCode.NODE_EXCEPTION, /"to"/],
     [

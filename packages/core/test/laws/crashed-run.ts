@@ -63,7 +63,7 @@ export async function crashedRun(spec: RunSpec, digest?: RunDigest): Promise<Cra
     },
   };
   const run = await SimulatedRun.play(options, { seed, requests: traces.length, faults: hasFaults, crashes: true });
-  const faults = new Map(run.faults);
+  const faults = new Map(run.odds.faults);
   for (const log of logs) for (const [kind, times] of log.faults) count(faults, kind, times);
   return {
     broken: [...run.broken, ...logs.flatMap(({ problems }) => problems)],

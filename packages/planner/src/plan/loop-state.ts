@@ -3,7 +3,7 @@ import type { Caller } from "./caller.ts";
 import type { Ending } from "./entry.ts";
 import type { Json } from "./json.ts";
 import type { Prompt } from "./log-item.ts";
-import type { Effects } from "../tools/tool.ts";
+import type { Effects } from "./effects.ts";
 import type { ToolOutput } from "./tool-output.ts";
 
 /**

@@ -1,17 +1,14 @@
 import type { Playbook, Schema, SchemaOutput } from "penguiflow";
 import type { PlanBudget } from "../plan/budget.ts";
 import type { Caller } from "../plan/caller.ts";
+import type { Effects } from "../plan/effects.ts";
 import type { Json, JsonSchema } from "../plan/json.ts";
 import type { Prompt } from "../plan/log-item.ts";
 import type { PlanInput } from "../plan/loop-state.ts";
 import type { BareEnd } from "../plan/plan-end.ts";
 import type { ToolOutput } from "../plan/tool-output.ts";
 
-/**
- * Effects of a call outside of the run. A call that writes begins at most once and is never repeated by itself; the others are
- * tried again after a failure.
- */
-export type Effects = "reads" | "idempotent" | "writes";
+export type { Effects } from "../plan/effects.ts";
 
 /** When a call waits for a person, and for how long. */
 export type Approval<Args> =

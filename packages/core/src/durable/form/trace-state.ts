@@ -79,7 +79,7 @@ function hasUnreadError({ sink }: Trace): boolean {
   return false;
 }
 
-/** Returns the pauses for which a message was parked. Nobody was told of the others: their handlers ask for them anew. */
+/** Returns the pauses for which a message was parked. The others are told to no caller: their handlers ask for them anew. */
 function pausesOf({ lasting }: Trace): Pick<SavedTrace, "pauses"> {
   if (lasting === null || lasting.pauses.size === 0) return {};
   const begun = [...lasting.pauses.values()].filter(({ hasBegun }) => hasBegun);

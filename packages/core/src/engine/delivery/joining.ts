@@ -111,7 +111,7 @@ export class Joining {
     for (let at = trace.firstMember; at !== null; at = at.nextOfTrace)
       if (at.state !== State.OVER && !isLost(at)) return false;
     for (let lane = trace.lanes; lane !== null; lane = lane.nextOfOwner) {
-      // what waits for a permit is among the members
+      // a lane of permits has members alone
       if (lane.queue instanceof PermitLine) continue;
       for (let item = lane.head as Attempt | null; item !== null; item = item.nextInLane)
         if (!isLost(item)) return false;
