@@ -119,6 +119,33 @@ describe("simulate", () => {
       expect(report.faults[`a call of a transport is ${fault}`] ?? 0, fault).toBeGreaterThan(0);
   });
 
+  test.each([true, false])(
+    "knows the signals of playbooks, which continue without their callers if durable: %s",
+    async (isDurable) => {
+      const hearing = () => {
+        const hear = payloadNode({ name: "hear", policy }, async (n: number, ctx) => {
+          const { value } = await ctx.signals<number>("go", { expiresAt: ctx.message.createdAt + 50 }).next();
+          await ctx.sleep(5, { name: "after" });
+          return n + (value ?? 0);
+        });
+        return create(hear.to(payloadNode("on", (n: number) => n)), { name: "inner" });
+      };
+      const report = await simulate({
+        flow(ports, { checkpoints }) {
+          const playbook = hearing();
+          const call = payloadNode({ name: "call", policy }, (n: number, ctx) => ctx.callPlaybook(playbook, n));
+          const more = isDurable ? { durability: durable({ checkpoints, unloadAfterMs: 1 }) } : {};
+          return create(call.to(payloadNode("end", (n: number) => n)), { ...ports, ...more });
+        },
+        input: orders,
+        signals: (random) => Array.from({ length: Math.floor(random() * 4) }, () => ({ name: "go", value: 1 })),
+        seeds: 40,
+      });
+      expect(report.faults["a signal is sent"]).toBeGreaterThan(0);
+      expect(report.outcomes.completed).toBeGreaterThan(0);
+    },
+  );
+
   test("finds what a flow does wrong only when a handler is repeated, under the same seed each time", async () => {
     const simulation = (seeds: number | readonly number[]) => {
       let charged = new Map<string, number>();

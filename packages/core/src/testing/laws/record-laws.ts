@@ -32,7 +32,7 @@ export interface Sender {
   readonly message: Message | undefined;
 }
 
-type RunRecord = Exclude<TraceRecord, { readonly type: "ended" | "signalled" | "spent" | "unloaded" }>;
+type RunRecord = Exclude<TraceRecord, { readonly type: "ended" | "received" | "signalled" | "spent" | "unloaded" }>;
 type SpentRecord = Extract<TraceRecord, { readonly type: "spent" }>;
 
 /** The place of a message. "over" is final; a "taken" message may return when its handler is retried. */
@@ -96,7 +96,7 @@ export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf:
     const shape = shapeOf(record.run);
     run.isAway = false;
     if (shape.isWithin === true) {
-      const request = JSON.stringify([record.tenant, record.traceId]);
+      const request = requestOf(record);
       const { all, begun } = within.get(request) ?? { all: new Set(), begun: new Map<string, Run>() };
       within.set(request, { all: all.add(run), begun });
       if (record.type === "ended") for (const other of all) other.mayHaveEnded ||= other.isAway;
@@ -119,7 +119,11 @@ export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf:
         end(run, record.run, shape, complain);
         checkSpent(run, record.outcome.spent, complain);
       } else if (record.type === "spent") spend(run, record, complain);
-      else if (record.type === "unloaded") unload(run, complain);
+      else if (record.type === "received") {
+        const all = [run, ...(within.get(requestOf(record))?.all ?? [])];
+        if (!all.some(({ items }) => items.get(receiverOf(record))?.where === "in an attempt"))
+          complain("L7", "no attempt of the message is under way");
+      } else if (record.type === "unloaded") unload(run, complain);
       else if (record.type !== "signalled") follow(run, record, shape, complain);
     }
   }
@@ -246,10 +250,17 @@ function follow(run: Run, record: RunRecord, shape: LawShape, complain: Complain
       // too late for a join, in the act of sending
       if (item === undefined) foretell("over");
       else move(["on its edge", "in backoff", "in a join", "paused"], "over");
-      return;
-    case "received":
-      if (item?.where !== "in an attempt") complain("L7", "no attempt of the message is under way");
   }
+}
+
+/** Identifies the request of a record, which its playbooks share. */
+export function requestOf({ tenant, traceId }: Pick<TraceRecord, "tenant" | "traceId">): string {
+  return JSON.stringify([tenant, traceId]);
+}
+
+/** Returns the lineage of the message that received a signal, in a playbook that of the playbook's message. */
+export function receiverOf({ by }: Extract<TraceRecord, { readonly type: "received" }>): string {
+  return by.slice(by.indexOf("/") + 1).split("@", 1)[0] as string;
 }
 
 /** Restarts the same attempt after a pause. */

@@ -1,5 +1,5 @@
 import type { TraceRecord } from "../../ports/trace-recorder.ts";
-import { lineOf, type Restart } from "./record-laws.ts";
+import { lineOf, receiverOf, requestOf, type Restart } from "./record-laws.ts";
 
 /** A signal that is not consumed. */
 interface Sent {
@@ -9,58 +9,58 @@ interface Sent {
   by: string | undefined;
   /** Message of the trace that has received it. */
   lineage: string | undefined;
-  /** Number of the handler call of that message that received it last. */
+  /** Message that consumes it: in a durable flow also that of a playbook. */
+  consumer: string | undefined;
+  /** Number of the handler call of the consumer that received it last. */
   call: number;
 }
 
-/** The signals of one trace, and the number of handler calls of each message. */
-interface Run {
-  sent: Sent[];
+/** The traces of one request, its playbooks' included. */
+interface Request {
+  /** Signals by the run of their trace. */
+  readonly sent: Map<string, Sent[]>;
+  /** Number of handler calls by message. */
   readonly calls: Map<string, number>;
 }
 
 /**
  * Checks the records of a flow in order: each signal is received by one message, in the order of acceptance, again in
  * each call of its handler until the message is done, and never after that. Returns one line per violation.
+ *
+ * @param isDurable - whether a playbook continues without its caller, so that its messages consume signals
  */
-export function brokenSignals(records: readonly (TraceRecord | Restart)[]): string[] {
+export function brokenSignals(records: readonly (TraceRecord | Restart)[], isDurable: boolean): string[] {
   const broken: string[] = [];
-  const runs = new Map<string, Run>();
+  const requests = new Map<string, Request>();
   for (const [index, record] of records.entries()) {
     if (record.type === "restart") continue;
-    const run = runs.get(record.run) ?? { sent: [], calls: new Map<string, number>() };
-    runs.set(record.run, run);
+    const request = requests.get(requestOf(record)) ?? { sent: new Map(), calls: new Map<string, number>() };
+    requests.set(requestOf(record), request);
+    const { run } = record;
     const complain = (law: string, what: string): void =>
       void broken.push(`${law} at record ${index}: ${what}: ${lineOf(record)}`);
     switch (record.type) {
-      case "signalled":
-        run.sent.push({
-          name: record.signal,
-          text: textOf(record.value),
-          by: undefined,
-          lineage: undefined,
-          call: 0,
-        });
+      case "signalled": {
+        const signal = { name: record.signal, text: textOf(record.value), call: 0 };
+        const sent = request.sent.get(run) ?? [];
+        sent.push({ ...signal, by: undefined, lineage: undefined, consumer: undefined });
+        request.sent.set(run, sent);
         break;
+      }
       case "started":
-        run.calls.set(record.lineage, callOf(run, record.lineage) + 1);
+        request.calls.set(record.lineage, callOf(request, record.lineage) + 1);
         break;
       case "received":
-        receive(run, record, complain);
+        receive(request, record, isDurable, complain);
         break;
       case "committed":
-        run.sent = run.sent.filter((signal) => {
-          if (signal.lineage !== record.lineage) return true;
-          const isConsumed = signal.call === callOf(run, record.lineage);
-          signal.by = signal.lineage = undefined;
-          return !isConsumed;
-        });
+        for (const [of, sent] of request.sent) request.sent.set(of, unconsumed(request, sent, record.lineage));
         break;
       case "ended": {
         const { unreadSignals = 0 } = record;
-        if (unreadSignals !== run.sent.length)
-          complain("L1", `${unreadSignals} signals are left of the trace, ${run.sent.length} should be`);
-        run.sent = [];
+        const left = request.sent.get(run)?.length ?? 0;
+        if (unreadSignals !== left) complain("L1", `${unreadSignals} signals are left of the trace, ${left} should be`);
+        request.sent.delete(run);
         break;
       }
       case "accepted":
@@ -79,26 +79,40 @@ export function brokenSignals(records: readonly (TraceRecord | Restart)[]): stri
 }
 
 function receive(
-  run: Run,
-  { by, lineage, position, signal: name, value }: Extract<TraceRecord, { readonly type: "received" }>,
+  request: Request,
+  record: Extract<TraceRecord, { readonly type: "received" }>,
+  isDurable: boolean,
   complain: (law: string, what: string) => void,
 ): void {
+  const { run, by, lineage, position, signal: name, value } = record;
   const text = textOf(value);
-  const own = run.sent.filter((signal) => signal.name === name && signal.by === by);
+  const sent = request.sent.get(run) ?? [];
+  const own = sent.filter((signal) => signal.name === name && signal.by === by);
   const known = own[position];
   if (known !== undefined && known.text !== text)
     complain("L10", `an earlier call of the handler has received ${known.text} here`);
-  const oldest = run.sent.find((signal) => signal.name === name && signal.by === undefined);
+  const oldest = sent.find((signal) => signal.name === name && signal.by === undefined);
   if (known === undefined && oldest?.text !== text)
     complain("L4", oldest === undefined ? "no such signal is left" : `the signal ${oldest.text} came before it`);
   const received = known ?? oldest;
   if (received === undefined) return;
   received.by = by;
   received.lineage = lineage;
-  received.call = callOf(run, lineage);
+  received.consumer = isDurable ? receiverOf(record) : lineage;
+  received.call = callOf(request, received.consumer);
 }
 
-function callOf({ calls }: Run, lineage: string): number {
+/** Returns what is left of the signals when a message commits. Those of its earlier calls can be received again. */
+function unconsumed(request: Request, sent: readonly Sent[], committed: string): Sent[] {
+  return sent.filter((signal) => {
+    if (signal.consumer === committed && signal.call === callOf(request, committed)) return false;
+    if (signal.consumer === committed || signal.lineage === committed)
+      signal.by = signal.lineage = signal.consumer = undefined;
+    return true;
+  });
+}
+
+function callOf({ calls }: Request, lineage: string): number {
   return calls.get(lineage) ?? 0;
 }
 

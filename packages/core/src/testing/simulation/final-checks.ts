@@ -65,7 +65,7 @@ export class FinalChecks {
     const [first, { records, events }] = [this.#world.processes[0] as SimulatedProcess, this.#world.process];
     // in a process that continues stored work, waiting times are unknown
     this.#world.broken.push(...brokenLaws(this.#world.history, shapeOf), ...brokenTurns(first.records, shapeOf));
-    this.#world.broken.push(...brokenSignals(this.#world.history));
+    this.#world.broken.push(...brokenSignals(this.#world.history, this.#world.checkpoints.isUsed));
     const dropped = new Map<string, number>();
     for (const record of records)
       if (record.type === "dropped") add(dropped, `${record.node} of "${record.traceId}" of ${record.tenant}`, 1);
