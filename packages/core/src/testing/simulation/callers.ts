@@ -399,7 +399,7 @@ export class Callers {
     const { tenant, traceId } = request;
     const [flow, process] = [this.#world.flow, this.#world.process];
     for (;;) {
-      const item = await flow.fetch({ traceId, tenant });
+      const item = await this.#patiently(process, () => flow.fetch({ traceId, tenant }));
       if (!(item instanceof Message)) continue;
       if (item.headers.tenant !== tenant)
         this.#world.broken.push(`L11: ${tenant} fetched a result of ${item.headers.tenant}`);
@@ -440,7 +440,7 @@ export class Callers {
     const { answer = () => true } = this.#world.options;
     const answered = new Set(this.#answered);
     const ask = async (): Promise<void> => {
-      for (const ticket of await flow.pauses.list({ tenant, traceId })) {
+      for (const ticket of await this.#patiently(process, () => flow.pauses.list({ tenant, traceId }))) {
         const { token, expiresAt } = ticket;
         if (
           expiresAt !== undefined &&
@@ -449,7 +449,8 @@ export class Callers {
           continue;
         if (answered.has(token)) this.#world.broken.push(`L10: the answer to "${ticket.reason}" is asked for again`);
         const resume = async (): Promise<void> => {
-          const outcome = await flow.pauses.resume(token, answer(ticket, this.#world.odds.stream(token)), { tenant });
+          const value = answer(ticket, this.#world.odds.stream(token));
+          const outcome = await this.#patiently(process, () => flow.pauses.resume(token, value, { tenant }));
           if (outcome.status === "stopped") return;
           this.#answered.add(token);
           this.#world.odds.count("a pause is answered");
@@ -461,6 +462,19 @@ export class Callers {
       }
     };
     this.#world.watch(`a look at the pauses of "${traceId}" of ${tenant}`, ask());
+  }
+
+  /** Calls again as long as the disk does not answer what a call reads. */
+  async #patiently<Value>(process: SimulatedProcess, call: () => Promise<Value>): Promise<Value> {
+    for (;;) {
+      try {
+        return await call();
+      } catch (error) {
+        const isUnanswered = error instanceof FlowError && error.code === FlowErrorCode.CHECKPOINT_FAILED;
+        if (!isUnanswered || process !== this.#world.process || !this.#world.flow.isRunning) throw error;
+        await new Promise<void>((resolve) => process.later(resolve));
+      }
+    }
   }
 }
 

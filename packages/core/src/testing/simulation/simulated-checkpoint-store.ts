@@ -24,8 +24,8 @@ export interface CheckpointSetting {
   readonly delayMs: () => number;
   /** Whether the disk refuses a batch or a renewal. */
   readonly refuses: (what: "batch" | "renewal") => boolean;
-  /** Whether the disk does not answer a batch. */
-  readonly hangs: () => boolean;
+  /** Whether the disk does not answer a call. */
+  readonly hangs: (what: "batch" | "read" | "renewal" | "release") => boolean;
   /** Whether the lease of a dead process must expire first. */
   readonly keepsLease: () => boolean;
   /** Whether the process ends before or after a batch is stored. */
@@ -98,15 +98,17 @@ export class SimulatedCheckpointStore implements CheckpointStore {
     return wrapPartition(partition, {
       id: `${id} ${name}`,
       read: (filter) => this.#read(partition, filter, process),
-      nextDueAt: (after) => this.#do(process, () => partition.nextDueAt(after)),
-      readLog: (run) => this.#do(process, () => partition.readLog(run)),
+      nextDueAt: (after) => this.#answer("read", process, () => partition.nextDueAt(after)),
+      readLog: (run) => this.#answer("read", process, () => partition.readLog(run)),
+      outcomes: (keys) => (hangs("read") ? new Promise(() => {}) : partition.outcomes(keys)),
       append: (batch: CheckpointBatch, expectedSequence: number) => {
         const has = process.records.length;
         return new Promise<number>((resolve, reject) => {
           const store = (): void => {
             if (ends("before")) kill(process);
             else if (refuses("batch")) reject(new Error("Simulated fault: the disk does not take the batch"));
-            else if (hangs()) partition.append(batch, expectedSequence).then(() => (process.stored = has), reject);
+            else if (hangs("batch"))
+              partition.append(batch, expectedSequence).then(() => (process.stored = has), reject);
             else partition.append(batch, expectedSequence).then(answer, reject);
           };
           const answer = (sequence: number): void => {
@@ -123,12 +125,12 @@ export class SimulatedCheckpointStore implements CheckpointStore {
         });
       },
       renew: () =>
-        this.#do(process, async () => {
+        this.#answer("renewal", process, async () => {
           if (refuses("renewal")) throw new Error("Simulated fault: the disk does not take the renewal");
           await partition.renew();
           this.#extend(leaseMs);
         }),
-      close: () => this.#do(process, () => partition.close()),
+      close: () => this.#answer("release", process, () => partition.close()),
     });
   }
 
@@ -139,11 +141,19 @@ export class SimulatedCheckpointStore implements CheckpointStore {
     process: SimulatedProcess,
   ): AsyncGenerator<readonly Checkpoint[]> {
     const isLookUp = filter?.isAtRest === true;
-    if (isLookUp) await this.#do(process, async () => {});
+    if (isLookUp) await this.#answer("read", process, async () => {});
     for await (const page of partition.read(filter)) {
       yield page;
       if (isLookUp) await this.#do(process, async () => {});
     }
+  }
+
+  #answer<Value>(
+    what: "read" | "renewal" | "release",
+    process: SimulatedProcess,
+    act: () => Promise<Value>,
+  ): Promise<Value> {
+    return this.#setting.hangs(what) ? new Promise(() => {}) : this.#do(process, act);
   }
 
   #do<Value>(process: SimulatedProcess, act: () => Promise<Value>): Promise<Value> {

@@ -64,6 +64,8 @@ export class SimulatedRun implements SimulatedWorld {
   readonly #callers: Callers;
   /** Random source for the disk and the crashes. */
   readonly #fate: Random;
+  /** Random source for the calls of the disk that are not answered. */
+  readonly #silence: Random;
   #unwrap: (() => void)[] = [];
   #waits = 0;
   /** Actions postponed until a process is running again. */
@@ -85,6 +87,7 @@ export class SimulatedRun implements SimulatedWorld {
     this.odds = new Odds(setting);
     this.schedule = new SeededSchedule(this.odds.stream("schedule"));
     this.#fate = this.odds.stream("checkpoints");
+    this.#silence = this.odds.stream("silence");
     this.#callers = new Callers(this);
     this.checkpoints = this.#makeCheckpoints();
     this.#boot();
@@ -177,7 +180,10 @@ export class SimulatedRun implements SimulatedWorld {
         this.#leave();
         return true;
       },
-      hangs: () => this.#mayCrash && this.#strikes("a disk does not answer a batch"),
+      hangs: (what) => {
+        if (what === "batch") return this.#mayCrash && this.#strikes("a disk does not answer a batch");
+        return this.#strikes(`a disk does not answer a ${what}`, this.#silence);
+      },
       keepsLease: () => this.#strikes("a lease of a dead process is waited for"),
       ends: (when) => this.#mayCrash && this.#strikes(`the process ends ${when} a batch is stored`),
       kill: (process) => this.#kill(process),
@@ -188,8 +194,8 @@ export class SimulatedRun implements SimulatedWorld {
     return this.crashes < MOST_CRASHES && !this.isStopped;
   }
 
-  #strikes(kind: string): boolean {
-    return !this.isStopped && this.odds.happens(kind, this.#fate, this.setting.crashes);
+  #strikes(kind: string, random = this.#fate): boolean {
+    return !this.isStopped && this.odds.happens(kind, random, this.setting.crashes);
   }
 
   #kill(process: SimulatedProcess): void {
