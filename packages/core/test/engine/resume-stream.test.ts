@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { create, FlowError, payloadNode } from "../../src/index.ts";
+import { settle } from "penguiflow/testing";
+import { rejection, within } from "../fixtures/watched-flow.ts";
 import type { Outcome, PauseTicket, StreamItem } from "../../src/index.ts";
 
 const ask = payloadNode("ask", async (question: string, ctx) => {
@@ -78,4 +80,43 @@ test("a trace whose results are fetched has no such stream", async () => {
   );
   expect(await flow.pauses.resume(token, "ada")).toMatchObject({ status: "completed" });
   expect(await flow.fetch({ traceId: "t" })).toMatchObject({ payload: 6 });
+});
+
+test.each(["resumeStream", "stream", "follow"] as const)(
+  "a fetch that waits for a trace receives its result, though another reads it by %s",
+  async (how) => {
+    const go = Promise.withResolvers<void>();
+    const work = payloadNode("work", async (value: number, ctx) => {
+      const more = await ctx.pause<number>({ reason: "how many?" });
+      await go.promise;
+      return value + more;
+    });
+    await using flow = create(work.to()).run();
+    const { token } = ticketOf(await flow.outcome(1, { id: "t" }));
+    const fetched = flow.fetch({ traceId: "t" });
+    await settle();
+    if (how !== "resumeStream") void flow.pauses.resume(token, 4);
+    const items = {
+      resumeStream: () => flow.pauses.resumeStream(token, 4),
+      stream: () => flow.stream(1, { id: "t" }),
+      follow: () => flow.recovery.follow("t"),
+    };
+    const all = read(await items[how]());
+    await settle();
+    go.resolve();
+    expect(await all).toEqual([5]);
+    expect(await within(1_000, fetched)).toMatchObject({ payload: 5 });
+    expect(flow.stats()).toMatchObject({ unreadResults: 0, fetchers: 0 });
+  },
+);
+
+test("a fetch that waits for a trace whose reader leaves is told how it ended", async () => {
+  await using flow = flowOf();
+  const { token } = ticketOf(await flow.outcome("name?", { traceId: "t" }));
+  const fetched = rejection(flow.fetch({ traceId: "t" }));
+  await settle();
+  const items = flow.pauses.resumeStream(token, "ada");
+  await items.next();
+  await items.return();
+  expect(await within(1_000, fetched)).toMatchObject({ code: "TRACE_CANCELLED" });
 });

@@ -34,7 +34,7 @@ export class Following {
     const { trace } = found;
     const before = requireLeft(trace);
     for (const ticket of ticketsOf(trace)) if (ticket.token !== token) sink.pause(ticket);
-    redirect(trace, sink);
+    this.#redirect(trace, sink);
     const refuse = (error: unknown): void => {
       if (trace.sink === sink) trace.sink = before;
       sink.fail(error);
@@ -84,15 +84,21 @@ export class Following {
     sink.begin(trace.results ?? []);
     for (const ticket of ticketsOf(trace)) sink.pause(ticket);
     if (trace.lasting?.rest === "quiet") sink.paused(this.#resting.pausedOutcome(trace));
-    else redirect(trace, sink);
+    else this.#redirect(trace, sink);
     return trace;
   }
-}
 
-/** Gives a trace another reader. An outcome that is kept for an id stays whole. */
-function redirect(trace: Trace, sink: StreamSink): void {
-  if (trace.extras?.given !== undefined) sink.keepResults = trace.sink.keepResults;
-  trace.sink = sink;
+  /** Gives a trace another reader. An outcome that is kept for an id, or that a fetch waits for, stays whole. */
+  #redirect(trace: Trace, sink: StreamSink): void {
+    const { rookery } = this.#engine;
+    const isAwaited = rookery.isAwaited(trace);
+    if (isAwaited || trace.extras?.given !== undefined) sink.keepResults = trace.sink.keepResults;
+    if (isAwaited)
+      sink.onEnd = (outcome) => {
+        if (rookery.isAwaited(trace)) rookery.keep(trace, outcome);
+      };
+    trace.sink = sink;
+  }
 }
 
 /**

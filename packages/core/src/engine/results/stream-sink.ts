@@ -45,6 +45,8 @@ export class StreamSink implements TraceSink {
   /** More than 0 where the outcome is kept: it must be whole. */
   keepResults = 0;
   onRoom: (() => void) | null = null;
+  /** Called when its trace has ended. */
+  onEnd: ((outcome: Outcome) => void) | undefined;
   /** Amounts that the trace has spent, once it has ended. */
   spent: Budget = {};
   #items: (AnyItem | undefined)[] = [];
@@ -111,13 +113,13 @@ export class StreamSink implements TraceSink {
 
   /** Ends the stream with the pauses to answer. */
   paused(outcome: Outcome): void {
-    this.ended(outcome);
+    this.#told(outcome);
     this.#isDetached = true;
   }
 
   ended(outcome: Outcome): void {
-    this.spent = outcome.spent;
-    this.close(outcome.status === "completed" ? undefined : outcome.error);
+    this.#told(outcome);
+    this.onEnd?.(outcome);
   }
 
   /** Ends the stream, with `error` if the trace did not complete. */
@@ -167,6 +169,11 @@ export class StreamSink implements TraceSink {
     this.#items = [];
     this.#first = 0;
     this.onRoom?.();
+  }
+
+  #told(outcome: Outcome): void {
+    this.spent = outcome.spent;
+    this.close(outcome.status === "completed" ? undefined : outcome.error);
   }
 
   #take(item: AnyItem): void {
