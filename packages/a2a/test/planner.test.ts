@@ -2,7 +2,8 @@ import { type Part, TaskState } from "@a2a-js/sdk";
 import { plannerPayload } from "@penguiflow/a2a/server";
 import { createPlanner, type Caller, tool } from "@penguiflow/planner";
 import { scriptedModel } from "@penguiflow/planner/testing";
-import { expect, test } from "vitest";
+import { MemoryLog } from "penguiflow";
+import { expect, test, vi } from "vitest";
 import { z } from "zod";
 import { valueOf } from "../src/wire.ts";
 import { serve } from "./serve.ts";
@@ -82,4 +83,59 @@ test("tenant, user, thread and approver are those of the authenticated request, 
   expect(approvers).toEqual(["eve"]);
   const denied = await taskOf(eve.sendMessage(saying("no", { taskId: asked.id })));
   expect([denied.status?.state, callers]).toEqual([TaskState.TASK_STATE_INPUT_REQUIRED, []]);
+});
+
+test("two messages of one context are two runs, one after the other; those of two contexts run side by side", async () => {
+  const open: (() => void)[] = [];
+  const running = { now: 0, most: 0 };
+  const log = new MemoryLog();
+  const model = scriptedModel(async ({ prompt }) => {
+    running.most = Math.max(running.most, (running.now += 1));
+    await new Promise<void>((resolve) => open.push(resolve));
+    running.now -= 1;
+    return `saw ${JSON.stringify(prompt)
+      .match(/answer of \w+|Say \w+/g)
+      ?.join(", ")}`;
+  });
+  const planner = createPlanner({ name: "clerk", model, memory: { store: log } });
+  const { url } = await serve(planner.flow, { authenticate, payloadOf: plannerPayload });
+  const client = await speak(url, "JSONRPC", "a");
+  const send = async (text: string, contextId: string) => await taskOf(client.sendMessage(saying(text, { contextId })));
+  const answers = [send("Say one", "c1"), send("Say two", "c1"), send("Say three", "c2")];
+  await vi.waitFor(() => expect(open).toHaveLength(2));
+  expect(running.most).toBe(2);
+  for (const release of open.splice(0)) release();
+  await vi.waitFor(() => expect(open).toHaveLength(1));
+  for (const release of open.splice(0)) release();
+  const [one, two, three] = await Promise.all(answers);
+  const output = (task: typeof one) =>
+    (valueOf(task?.artifacts.at(-1)?.parts ?? []) as { readonly output: string }).output;
+  const [first, second] = [output(one), output(two)].sort((a, b) => a.length - b.length);
+  // the second sees what was said in the first, whichever began
+  expect([first, second?.match(/Say/g)?.length, output(three)]).toEqual([
+    expect.stringMatching(/^saw Say (?:one|two)$/) as string,
+    3,
+    "saw Say three",
+  ]);
+  expect(model.count).toBe(3);
+});
+
+test("a message of a context whose task waits for its caller fails, and says which; the answer frees the context", async () => {
+  const { planner } = clerk();
+  const { url } = await serve(planner.flow, { authenticate, payloadOf: plannerPayload });
+  const client = await speak(url, "JSONRPC", "a");
+  const asked = await taskOf(client.sendMessage(saying("Pay!")));
+  const { contextId } = asked;
+  const refused = await taskOf(client.sendMessage(saying("Pay again!", { contextId })));
+  expect([refused.status?.state, textIn(refused.status?.message)]).toEqual([
+    TaskState.TASK_STATE_FAILED,
+    expect.stringContaining(`task "${asked.id}" of its context waits for its caller ("Approve "pay"")`) as string,
+  ]);
+  // another user's context of the same name is another
+  const other = await speak(url, "JSONRPC", "e");
+  const theirs = await taskOf(other.sendMessage(saying("Pay!", { contextId })));
+  expect(theirs.status?.state).toBe(TaskState.TASK_STATE_INPUT_REQUIRED);
+  await taskOf(client.sendMessage(saying("no", { taskId: asked.id })));
+  const again = await taskOf(client.sendMessage(saying("Pay!", { contextId })));
+  expect(again.status?.state).toBe(TaskState.TASK_STATE_INPUT_REQUIRED);
 });

@@ -20,6 +20,7 @@ import { FlowRequestHandler } from "./flow-request-handler.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { MemoryTaskStore } from "./memory-task-store.ts";
 import { PushSender } from "./push-sender.ts";
+import { plannerPayload } from "./planner-payload.ts";
 import { pythonRouter } from "./python-router.ts";
 import {
   nothingHere,
@@ -85,6 +86,7 @@ export class A2AServerAdapter {
       if (!skills.includes(id)) throw new TypeError(`Cannot serve flow "${id}": the card has no such skill; add it`);
     const { taskStore = new MemoryTaskStore(), onClientGone = "detach", abandonedTasks = "fail" } = options;
     const { repeatedMessages = "join" } = options;
+    const { contexts = options.payloadOf === plannerPayload ? "serial" : "parallel" } = options;
     this.#handler = new FlowRequestHandler({
       card: this.card,
       taskStore: new TendedTaskStore(
@@ -97,6 +99,7 @@ export class A2AServerAdapter {
         flows: this.flows,
         flowOf: (skill) => (skill === undefined ? this.flows[0] : this.#bySkill.get(skill as string)),
         payloadOf: options.payloadOf ?? payloadOf,
+        hasSerialContexts: contexts === "serial",
         answersWithMessage: (message) => options.answersWithMessage?.(message) === true,
         waitsForAuthorization: (pause) => options.waitsForAuthorization?.(pause) === true,
         maxTextBytes: bytesOf(options.textLimit ?? DEFAULT_TEXT_LIMIT, "textLimit"),

@@ -31,6 +31,7 @@ import {
 } from "../wire.ts";
 import { readableError } from "./background.ts";
 import { headerOf } from "./connection.ts";
+import { contextKey, requireNoneWaits } from "./contexts.ts";
 import type { A2ACaller } from "./server-options.ts";
 import { seqOf, type Turn } from "./turn.ts";
 
@@ -82,6 +83,8 @@ export interface Skills {
   flowOf(skill: unknown): ServedFlow | undefined;
   /** Converts a message of a caller to the payload of a flow, or to the answer of a pause. */
   payloadOf(message: Message, caller: A2ACaller, pause?: PauseTicket): unknown;
+  /** Whether the tasks of a context run one after the other. */
+  readonly hasSerialContexts: boolean;
   /** Whether a message is answered without a task. */
   answersWithMessage(message: Message): boolean;
   /** Whether a pause waits for an authorization rather than for the caller's input. */
@@ -110,12 +113,19 @@ export interface FoundTrace {
 export class FlowExecutor implements AgentExecutor {
   readonly #skills: Skills;
   readonly #assignmentOf: (context: ServerCallContext, taskId: string) => Assignment;
+  readonly #waitingTasks: (contextId: string, context: ServerCallContext) => Promise<readonly Task[]>;
   /** Work in progress, by task. */
   readonly #atWork = new Map<string, Work>();
 
-  constructor(skills: Skills, assignmentOf: (context: ServerCallContext, taskId: string) => Assignment) {
+  /** @param waitingTasks - finds the tasks of a context that wait for their caller */
+  constructor(
+    skills: Skills,
+    assignmentOf: (context: ServerCallContext, taskId: string) => Assignment,
+    waitingTasks: (contextId: string, context: ServerCallContext) => Promise<readonly Task[]>,
+  ) {
     this.#skills = skills;
     this.#assignmentOf = assignmentOf;
+    this.#waitingTasks = waitingTasks;
   }
 
   /** Works on a task until it is over or waits for its caller. Never rejects because of the flow. */
@@ -197,17 +207,26 @@ export class FlowExecutor implements AgentExecutor {
     await turn.until(() => !this.#atWork.has(taskId), undefined);
   }
 
-  async #begin({ flow, tenant, turn }: Work, request: RequestContext): Promise<void> {
+  async #begin(work: Work, request: RequestContext): Promise<void> {
+    const { flow, tenant, turn } = work;
+    const options = await this.#emitOptionsOf(work, request);
     await this.#follow(
-      { flow, tenant, turn },
+      work,
       flow.stream(this.#skills.payloadOf(request.userMessage, callerOf(request, tenant)) as never, {
-        ...emitOptionsOf(request),
+        ...options,
         tenant,
         traceId: request.taskId,
         signal: turn.stop.signal,
       }),
       undefined,
     );
+  }
+
+  /** Returns how the trace of a task begins. */
+  async #emitOptionsOf({ flow, tenant }: Work, request: RequestContext): Promise<EmitOptions<never>> {
+    if (!this.#skills.hasSerialContexts) return emitOptionsOf(request);
+    await requireNoneWaits(await this.#waitingTasks(request.contextId, request.context), flow, tenant);
+    return { ...emitOptionsOf(request), exclusive: contextKey(callerOf(request, tenant)) };
   }
 
   /** Publishes the items of a trace, and its end. */
@@ -277,10 +296,11 @@ export class FlowExecutor implements AgentExecutor {
   }
 
   /** Answers with a message. A failure creates a task after all, because no message can express it. */
-  async #reply({ flow, tenant, turn }: Work, request: RequestContext): Promise<void> {
+  async #reply(work: Work, request: RequestContext): Promise<void> {
+    const { flow, tenant, turn } = work;
     const { taskId, contextId, userMessage } = request;
     const outcome = await flow.outcome(this.#skills.payloadOf(userMessage, callerOf(request, tenant)) as never, {
-      ...emitOptionsOf(request),
+      ...(await this.#emitOptionsOf(work, request)),
       tenant,
       traceId: taskId,
       signal: turn.stop.signal,

@@ -28,6 +28,7 @@ import { FlowError, FlowErrorCode } from "penguiflow";
 import { factsIn } from "../wire.ts";
 import { inBackground } from "./background.ts";
 import { connectionOf, scopeOf } from "./connection.ts";
+import { waitingTasks } from "./contexts.ts";
 import { type Assignment, FlowExecutor, type FoundTrace, type Skills } from "./flow-executor.ts";
 import { KnownMessages, keyOfMessage } from "./known-messages.ts";
 import { requireSendable } from "./push-sender.ts";
@@ -68,7 +69,7 @@ export class FlowRequestHandler extends DefaultRequestHandler {
 
   constructor(options: FlowRequestHandlerOptions) {
     const assignments = new WeakMap<ServerCallContext, Assignment>();
-    const executor = new FlowExecutor(options.skills, (context, taskId) => {
+    const assignmentOf = (context: ServerCallContext, taskId: string): Assignment => {
       const assignment = assignments.get(context);
       if (assignment === undefined)
         throw new TypeError(`Cannot execute task "${taskId}": it was not begun through the adapter`);
@@ -76,7 +77,10 @@ export class FlowRequestHandler extends DefaultRequestHandler {
       this.#turns.set(key, assignment.turn);
       this.#answer(key, assignment.turn);
       return assignment;
-    });
+    };
+    const executor = new FlowExecutor(options.skills, assignmentOf, (contextId, context) =>
+      waitingTasks(options.taskStore, contextId, context),
+    );
     const buses = new DefaultExecutionEventBusManager();
     super(
       options.card,

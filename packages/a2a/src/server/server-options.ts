@@ -53,6 +53,12 @@ export interface A2AServerOptions {
    */
   readonly waitsForAuthorization?: (pause: PauseTicket) => boolean;
   /**
+   * Whether the tasks of one context run side by side, or one after the other: a planner has one run at a time in each
+   * thread. With `"serial"`, a message that would begin a task fails while another task of its user's context waits for
+   * its caller. @defaultValue `"serial"` with `plannerPayload`, else `"parallel"`
+   */
+  readonly contexts?: "parallel" | "serial";
+  /**
    * Handling of a repeated message, equal in every field: it joins the task of the first one, or begins another. A
    * repeat of a message that came to nothing begins anew. @defaultValue `"join"`
    */
@@ -99,6 +105,7 @@ const OPTIONS: readonly string[] = [
   "payloadOf",
   "answersWithMessage",
   "waitsForAuthorization",
+  "contexts",
   "repeatedMessages",
   "abandonedTasks",
   "keepAliveMs",
@@ -133,7 +140,8 @@ export function requireOptions(options: A2AServerOptions): void {
     throw new RangeError(
       `Option "textLimit" must be at most ${constants.MAX_STRING_LENGTH}b, the longest string: got ${textLimit}`,
     );
-  const { onClientGone, abandonedTasks, repeatedMessages } = options;
+  const { contexts, onClientGone, abandonedTasks, repeatedMessages } = options;
+  if (contexts !== undefined) requireOneOf("contexts", contexts, ["parallel", "serial"]);
   if (onClientGone !== undefined) requireOneOf("onClientGone", onClientGone, ["cancel", "detach"]);
   if (abandonedTasks !== undefined) requireOneOf("abandonedTasks", abandonedTasks, ["fail", "keep"]);
   if (repeatedMessages !== undefined) requireOneOf("repeatedMessages", repeatedMessages, ["join", "begin"]);
