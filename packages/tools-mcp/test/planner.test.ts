@@ -1,11 +1,16 @@
 import { createRequire } from "node:module";
 import { Client, InMemoryTransport } from "@modelcontextprotocol/client";
+import { requireBearerAuth } from "@modelcontextprotocol/server";
 import { createPlanner, tool } from "@penguiflow/planner";
 import { scriptedModel } from "@penguiflow/planner/testing";
+import { type CheckpointStore, create, MemoryCheckpointStore, payloadNode } from "penguiflow";
+import { durable } from "penguiflow/durable";
 import { afterEach, expect, test } from "vitest";
 import { z } from "zod";
+import { wrapPartition } from "../../core/src/testing/kit/wrap-partition.ts";
 import { mcpTools } from "../src/client/index.ts";
 import { mcpServer } from "../src/server/index.ts";
+import { loopback } from "./loopback.ts";
 
 const require = createRequire(import.meta.url);
 const closing: (() => Promise<unknown>)[] = [];
@@ -99,4 +104,84 @@ test("a planner is a tool of a server: its approvals are asked the client's user
     await served;
   }
   expect(paid).toEqual([5]);
+});
+
+test("two users of one planner have tokens of their own, which no checkpoint, event or prompt has, even if the server tells them", async () => {
+  const tokens = { alice: "canary-token-of-alice", bob: "canary-token-of-bob" } as const;
+  const flow = create(payloadNode("whoami", ({ token }: { token: string }) => `You came with ${token}`).to());
+  flow.run();
+  const seen: (string | undefined)[] = [];
+  const server = mcpServer({
+    name: "crm",
+    version: "1.0.0",
+    tools: [
+      {
+        flow,
+        name: "whoami",
+        description: "Says who you are",
+        input: z.object({}),
+        payload: (_args: unknown, { user }: { readonly user?: string | undefined }) => ({ token: user }),
+      },
+    ],
+    authenticate: requireBearerAuth({
+      verifier: {
+        verifyAccessToken: async (token) => ({
+          token,
+          clientId: "test",
+          scopes: [],
+          expiresAt: Date.now() / 1000 + 60,
+        }),
+      },
+    }),
+    caller: ({ authInfo }) => {
+      seen.push(authInfo?.token);
+      return { tenant: "acme", user: authInfo?.token };
+    },
+  });
+  const at = await loopback(server.listener());
+  const source = mcpTools("crm", { url: at.url, signsIn: "user", effects: "reads" });
+  const stored: string[] = [];
+  const checkpoints: CheckpointStore = {
+    async open(lease) {
+      const partition = await memory.open(lease);
+      return wrapPartition(partition, {
+        append: (batch, sequence) => {
+          stored.push(JSON.stringify(batch));
+          return partition.append(batch, sequence);
+        },
+      });
+    },
+  };
+  const memory = new MemoryCheckpointStore();
+  const prompts: string[] = [];
+  const model = scriptedModel(({ prompt }) => {
+    prompts.push(JSON.stringify(prompt));
+    return prompt.some(({ role }) => role === "tool") ? "done" : { calls: [{ tool: "crm_whoami" }] };
+  });
+  const planner = createPlanner({
+    name: "helper",
+    model,
+    tools: [source],
+    credentials: ({ user }) => tokens[user as keyof typeof tokens],
+    flow: { durability: durable({ checkpoints }) },
+  }).start();
+  closing.push(
+    async () => await at.close(),
+    async () => await flow.stop(),
+    async () => await server.close(),
+    async () => await source.close(),
+    async () => await planner.flow.stop(),
+  );
+  const eventsOf = async (user: keyof typeof tokens) => {
+    const events = [];
+    for await (const event of planner.stream("Who am I?", { tenant: "acme", user })) events.push(event);
+    return events;
+  };
+  const [ofAlice, ofBob] = await Promise.all([eventsOf("alice"), eventsOf("bob")]);
+  for (const events of [ofAlice, ofBob])
+    expect(events.find(({ type }) => type === "result")).toMatchObject({ output: { text: "You came with [secret]" } });
+  expect(new Set(seen)).toEqual(new Set(Object.values(tokens)));
+  expect(stored.length).toBeGreaterThan(0);
+  expect(prompts).toHaveLength(4);
+  expect(JSON.stringify([ofAlice, ofBob, stored, prompts])).not.toContain("canary");
 });
