@@ -13,7 +13,16 @@ const start = (file: string, ...args: string[]) =>
   run(process.execPath, ["--expose-gc", "--conditions=@penguiflow/source", file, ...args], { timeoutMs: 60_000 });
 
 test("the scripts that take options are those of the package's commands", () => {
-  expect(takesOptions.map(nameOf)).toEqual(["bench", "cluster:kill", "crash", "docs", "simulate", "soak:a2a", "soak"]);
+  expect(takesOptions.map(nameOf)).toEqual([
+    "bench",
+    "cluster:kill",
+    "cluster:sizing",
+    "crash",
+    "docs",
+    "simulate",
+    "soak:a2a",
+    "soak",
+  ]);
 });
 
 describe.each(takesOptions)("%s", (file) => {
