@@ -15,7 +15,7 @@ export interface RunningWorker {
   readonly url: string;
   /** Asks it to drain. */
   drain(): void;
-  /** Resolves once it has drained and the port is closed. */
+  /** Resolves once it has drained, also when another program asked for it, and the port is closed. */
   readonly ended: Promise<void>;
 }
 

@@ -203,6 +203,7 @@ describe("the status of a cluster", () => {
     const { made, worker } = app({ leaseMs: 600_000 });
     worker("one").run(numbers);
     await until(async () => (await made.status()).flows[0]?.unowned.length === 0);
+    expect(problems(await made.status())).toEqual([]);
   });
 
   test("tells how long the oldest message of each lane waits, and how full the intake is", async () => {

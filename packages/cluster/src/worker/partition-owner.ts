@@ -245,7 +245,7 @@ export class PartitionOwner {
     const { promise: failed, reject: fail } = Promise.withResolvers<never>();
     failed.catch(() => {});
     const read = new Map(await run.consumed());
-    // an earlier owner may have stored items and not removed them
+    // an earlier owner may have stored items that it could not remove any more
     for (const [lane, sequence] of read) trimmer.trim({ lane, sequence });
     // items that were here before this owner may have been cancelled through an earlier one
     let isOld = true;

@@ -88,8 +88,8 @@ export class Worker implements AsyncDisposable {
   }
 
   /**
-   * Resolves once the worker has drained, asked by `drain` or, from elsewhere, by `drain` of the cluster. The
-   * process may end then.
+   * Resolves once the worker has drained: by its `drain`, or by that of the cluster, in another program. The process may
+   * end then.
    */
   get drained(): Promise<DrainReport> {
     return this.#drained.promise;
