@@ -3,7 +3,7 @@ import { natsBackend } from "@penguiflow/cluster-nats";
 import type { CheckpointStore } from "penguiflow";
 import type { ClusterBackend } from "penguiflow/adapter";
 import { checkpointStoreContract, clusterBackendContract } from "penguiflow/testing";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { natsServer } from "../../../scripts/nats-server.ts";
 import { type NatsCluster, startNats } from "./own-servers.ts";
 import { testBackend } from "./server.ts";
@@ -12,6 +12,8 @@ import { testBackend } from "./server.ts";
 const isMissing = "missing" in (await natsServer());
 
 let cluster: NatsCluster;
+
+const WAIT = { timeout: 30_000, interval: 200 };
 
 beforeAll(async () => {
   if (!isMissing) cluster = (await startNats(3)) as NatsCluster;
@@ -66,4 +68,20 @@ test.skipIf(isMissing)(
     expect((await backend.intake.backlog(["p"])).get("p")).toBe(number);
   },
   60_000,
+);
+
+test.skipIf(isMissing)(
+  "the figures tell of a replica that is down, and of none once it is back",
+  async () => {
+    const name = `test_${randomUUID()}`;
+    await using backend = await natsBackend({ servers: cluster.servers.split(","), replicas: 3, name });
+    const behind = async (): Promise<number> => (await backend.figures!()).replicasBehind!;
+    await vi.waitFor(async () => expect(await behind()).toBe(0), WAIT);
+    // a server calls a silent replica current for ten seconds
+    const killing = cluster.killLeader(`${name}_registry`, 15_000);
+    await vi.waitFor(async () => expect(await behind()).toBe(1), WAIT);
+    await killing;
+    await vi.waitFor(async () => expect(await behind()).toBe(0), WAIT);
+  },
+  90_000,
 );

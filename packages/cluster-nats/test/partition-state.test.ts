@@ -76,3 +76,15 @@ test("many small records, such as renewals, are gathered although what they hold
   expect(made.reread().entries.size).toBe(3_000);
   expect(made.kept.records).toBeLessThan(1_200);
 });
+
+test("tells the bytes of its records, and those of what is live in them", () => {
+  const { state, store } = log();
+  expect(state.size).toEqual({ storedBytes: 0, liveBytes: 0 });
+  store([entry(1, "x".repeat(1_000)), entry(2, "x".repeat(1_000))]);
+  const { storedBytes, liveBytes } = state.size;
+  expect(liveBytes).toBeGreaterThan(2_000);
+  expect(storedBytes).toBeGreaterThan(liveBytes);
+  store([["entry 1"]]);
+  expect(state.size.liveBytes).toBe(liveBytes / 2);
+  expect(state.size.storedBytes).toBeGreaterThan(storedBytes);
+});

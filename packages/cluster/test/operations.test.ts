@@ -14,6 +14,8 @@ import {
   memoryBackend,
   type Worker,
 } from "../src/index.ts";
+import { anchorsOf } from "../../../scripts/markdown.ts";
+import { problemsOf } from "../src/operations/problems.ts";
 import { healthOf } from "../src/worker/health.ts";
 import { Meter } from "../src/worker/meter.ts";
 import { RecentDurations } from "../src/worker/recent.ts";
@@ -217,7 +219,7 @@ describe("the status of a cluster", () => {
     await until(async () => (await backend.intake.backlog(["app/numbers@1/0"])).get("app/numbers@1/0") === 10);
     await until(async () => (await made.status()).flows[0]!.oldest.every(({ ms }) => ms > 20));
     const status = await made.status();
-    expect(status.flows[0]).toMatchObject({ backlog: 10, fullest: 10, oldest: [{ lane: 0 }, { lane: 1 }] });
+    expect(status.flows[0]).toMatchObject({ backlog: 10, oldest: [{ lane: 0 }, { lane: 1 }] });
     expect(problems(status)).toEqual([
       "numbers@1 has work, and no member runs it",
       "100 % of the intake's bound are in use",
@@ -381,6 +383,31 @@ describe("the failed traces of a flow", () => {
   });
 });
 
+test("each problem leads to a section of the runbook", () => {
+  const flow = { flow: "orders", version: "1", partitions: 4, inFlight: 1, hasWork: true, backlog: 1 };
+  const found = problemsOf({
+    name: "shop",
+    leaseMs: 1_000,
+    members: [],
+    flows: [
+      { ...flow, members: [], unowned: [0, 1, 2, 3], oldest: [] },
+      { ...flow, members: ["ada"], unowned: [1], oldest: [{ lane: 1, ms: 2_001 }] },
+      { ...flow, members: ["ada"], unowned: [], oldest: [{ lane: 1, ms: 2_000 }] },
+    ],
+    backend: { intakeFill: 0.81, checkpointBytes: 500_000_000, liveBytes: 1_000, replicasBehind: 1 },
+  });
+  expect(found.map(({ section }) => section)).toEqual([
+    "a-version-has-work-and-no-worker",
+    "a-worker-dies",
+    "messages-wait-too-long",
+    "messages-wait-too-long",
+    "checkpoints-take-too-much-room",
+    "a-replica-is-behind",
+  ]);
+  const headings = anchorsOf("docs/guides/cluster-runbook.md");
+  for (const { section } of found) expect(headings).toContain(section);
+});
+
 test("the status of a cluster is written with its problems first", () => {
   const status: ClusterStatus = {
     name: "shop",
@@ -397,7 +424,6 @@ test("the status of a cluster is written with its problems first", () => {
         inFlight: 120,
         hasWork: true,
         backlog: 7,
-        fullest: 5,
         oldest: [{ lane: 4, ms: 1_234 }],
       },
     ],

@@ -18,6 +18,7 @@ export interface ObserveOptions {
 
 /** A worker of `@penguiflow/cluster`. */
 export interface ObservedWorker {
+  /** Returns the figures of the worker. */
   status(): WorkerFigures;
 }
 
@@ -49,6 +50,7 @@ export interface WorkerFlowFigures {
 
 /** A cluster of `@penguiflow/cluster`. */
 export interface ObservedCluster {
+  /** Reads the figures of the cluster. */
   status(): Promise<ClusterFigures>;
 }
 

@@ -52,8 +52,6 @@ export interface ClusterFlowStatus {
   readonly hasWork: boolean;
   /** Number of messages that wait in intakes. */
   readonly backlog: number;
-  /** Number of messages that wait in the partition that has most. */
-  readonly fullest: number;
   /** Milliseconds for which the oldest message of a lane waits, by the clock of its sender; lane 0 has the commands. */
   readonly oldest: readonly { readonly lane: number; readonly ms: number }[];
 }
@@ -115,8 +113,7 @@ async function flowStatus(
   const waiting = await backend.intake.backlog(names);
   const figures = [...cards.values()].flatMap(({ figures: all }) => all[group] ?? []);
   const held = new Set(figures.flatMap((one) => one.held));
-  const counts = [...waiting.values()];
-  const backlog = counts.reduce((sum, count) => sum + count, 0);
+  const backlog = [...waiting.values()].reduce((sum, count) => sum + count, 0);
   const crowded = names.filter((name) => (waiting.get(name) ?? 0) > 0);
   return {
     flow,
@@ -127,7 +124,6 @@ async function flowStatus(
     inFlight: figures.reduce((sum, one) => sum + one.inFlight, 0),
     hasWork: !isIdle || backlog > 0,
     backlog,
-    fullest: Math.max(0, ...counts),
     oldest: await oldestOf(backend, crowded, lanes, now),
   };
 }
