@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { defaultLogger, type Logger } from "penguiflow";
-import { type ClusterBackend, requireInteger, requireKnownKeys, requireNumber } from "penguiflow/adapter";
+import { type ClusterBackend, requireInteger, requireKnownKeys, requireNumber, shown } from "penguiflow/adapter";
 import type { FlowRef } from "./client/call.ts";
 import { Client } from "./client/client.ts";
 import { type Machine, thisMachine } from "./form/machine.ts";
@@ -44,6 +44,10 @@ export interface WorkerOptions {
   readonly maxInFlight?: number | undefined;
   /** Milliseconds that handlers have to finish when a partition is handed over. @defaultValue 10000 */
   readonly drainMs?: number | undefined;
+  /** Placements of nodes that it runs, such as `"gpu"`. @defaultValue none */
+  readonly offers?: readonly string[] | undefined;
+  /** Whether it runs nodes of these placements alone, and no partitions of whole flows. @defaultValue false */
+  readonly placedOnly?: boolean | undefined;
 }
 
 /** The programs' access to a cluster. Made by {@link cluster}. */
@@ -108,12 +112,16 @@ export function clusterOn(machine: Machine, options: ClusterOptions): Cluster {
   };
   return {
     worker(given = {}) {
-      requireKnownKeys("worker", given, ["name", "maxInFlight", "drainMs"]);
-      const { maxInFlight = 256, drainMs = 10_000 } = given;
+      requireKnownKeys("worker", given, ["name", "maxInFlight", "drainMs", "offers", "placedOnly"]);
+      const { maxInFlight = 256, drainMs = 10_000, offers = [], placedOnly = false } = given;
+      if (!Array.isArray(offers) || offers.some((offer) => typeof offer !== "string" || offer.trim() === ""))
+        throw new TypeError(`Option "offers" of worker must be a list of placements: got ${shown(offers)}`);
+      if (placedOnly && offers.length === 0)
+        throw new TypeError('Option "placedOnly" of worker needs "offers": the worker would run nothing');
       const member = given.name ?? `${hostname()}-${process.pid}-${machine.newId(3)}`;
       requireInteger("maxInFlight", maxInFlight, 1);
       requireNumber("drainMs", drainMs, 0);
-      return new Worker({ ...settings, member, maxInFlight, drainMs });
+      return new Worker({ ...settings, member, maxInFlight, drainMs, offers, isPlacedOnly: placedOnly });
     },
     client: () => new Client(settings),
     async release(flow, version, given = {}) {

@@ -157,7 +157,7 @@ export type {
   TraceOptions,
   WithLog,
 } from "./flow/call-options.ts";
-export type { Runnable, RunNeeds, RunOptions, RunSettings } from "./flow/flow.ts";
+export type { Runnable, RunNeeds, RunOptions, RunSettings, StandIn } from "./flow/flow.ts";
 export { type ExternalTask, FlowRun } from "./flow/flow-run.ts";
 export { Flow } from "./flow/flow.ts";
 export type { FlowPauses } from "./flow/pauses.ts";

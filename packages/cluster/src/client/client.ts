@@ -15,6 +15,7 @@ import { sleep } from "../form/machine.ts";
 import { readPauseToken } from "../form/pause-token.ts";
 import { COMMAND_LANE, type Deployment, laneOf, partitionName, partitionNames, partitionOf } from "../form/place.ts";
 import {
+  bindingKey,
   FIRST_VERSION,
   generatedId,
   type Release,
@@ -24,7 +25,6 @@ import {
   versionsOf,
 } from "../form/release.ts";
 import { Releases } from "../form/releases.ts";
-import { bindingKey } from "../worker/id-bindings.ts";
 import { fromBytes, readMessage, toBytes } from "../form/text.ts";
 import { type FailedTraces, readFailed } from "../operations/read-failed.ts";
 import { readMembers } from "../operations/read-registry.ts";

@@ -1,5 +1,6 @@
+import type { ResultKey } from "penguiflow/adapter";
 import { inboxOf } from "./command.ts";
-import { spread } from "./place.ts";
+import { type Deployment, spread } from "./place.ts";
 
 /** The released versions of a flow, as the registry has them. */
 export interface Release {
@@ -51,6 +52,11 @@ export function generatedId(inbox: string, count: number, version: string): stri
 /** Returns the version for which a client has made an id; `undefined` for an id that a caller has given. */
 export function versionOfId(id: string): string | undefined {
   return inboxOf(id) === undefined ? undefined : /^[^.]+\.\d+\.(.+)$/.exec(id)?.[1];
+}
+
+/** Returns the key of the record that binds an id: one for all versions. */
+export function bindingKey({ app, flow }: Deployment, tenant: string, id: string): ResultKey {
+  return { partition: `${app}/${flow}/ids`, tenant, id };
 }
 
 /** @throws TypeError */

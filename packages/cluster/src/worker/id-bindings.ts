@@ -1,6 +1,7 @@
 import type { ResultKey, StoredResult } from "penguiflow/adapter";
 import type { BindingBody, CallCommand, ResultBody } from "../form/command.ts";
 import { type Deployment, partitionOf } from "../form/place.ts";
+import { bindingKey } from "../form/release.ts";
 import type { Releases } from "../form/releases.ts";
 import { fromBytes, toBytes } from "../form/text.ts";
 import type { ClusterSettings } from "./settings.ts";
@@ -118,9 +119,4 @@ export class IdBindings {
     const found = await this.#settings.backend.results.get(keys, "latest");
     return found.map((record) => (record === undefined ? undefined : fromBytes<BindingBody>(record.body).version));
   }
-}
-
-/** Returns the key of the record that binds an id: one for all versions. */
-export function bindingKey({ app, flow }: Deployment, tenant: string, id: string): ResultKey {
-  return { partition: `${app}/${flow}/ids`, tenant, id };
 }

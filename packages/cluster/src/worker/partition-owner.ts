@@ -7,6 +7,7 @@ import {
   type FlowRun,
   type Outbox,
   type PauseTicket,
+  type StandIn,
   type StreamChunk,
 } from "penguiflow";
 import type { Offered, StoredResult } from "penguiflow/adapter";
@@ -44,6 +45,8 @@ export interface Deployed {
   readonly flow: AnyFlow;
   readonly resources: unknown;
   readonly releases: Releases;
+  /** Nodes that stand in for placed ones. */
+  readonly nodes: readonly StandIn[];
 }
 
 /** Items of a read. */
@@ -84,6 +87,7 @@ export class PartitionOwner {
   readonly #flow: AnyFlow;
   readonly #resources: unknown;
   readonly #name: string;
+  readonly #nodes: readonly StandIn[];
   readonly #deployment: Deployment;
   readonly #index: number;
   readonly #leaving = new AbortController();
@@ -106,10 +110,11 @@ export class PartitionOwner {
   #isOpen = false;
   readonly #whenOver: Promise<void>;
 
-  constructor(settings: WorkerSettings, { flow, resources, deployment, releases }: Deployed, index: number) {
+  constructor(settings: WorkerSettings, { flow, resources, nodes, deployment, releases }: Deployed, index: number) {
     this.#settings = settings;
     this.#flow = flow;
     this.#resources = resources;
+    this.#nodes = nodes;
     this.#deployment = deployment;
     this.#name = partitionName(deployment, index);
     this.#index = index;
@@ -206,6 +211,7 @@ export class PartitionOwner {
     const run = this.#flow.start({
       durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs }),
       resources: this.#resources,
+      nodes: this.#nodes,
       outbox: this.#outbox(),
     }) as FlowRun<unknown, unknown>;
     try {

@@ -19,4 +19,8 @@ export interface WorkerSettings extends ClusterSettings {
   readonly member: string;
   readonly maxInFlight: number;
   readonly drainMs: number;
+  /** Placements of nodes that it runs. */
+  readonly offers: readonly string[];
+  /** Whether it runs placed nodes alone. */
+  readonly isPlacedOnly: boolean;
 }

@@ -1,7 +1,8 @@
-import { errorPayload } from "penguiflow";
+import { errorPayload, type StandIn } from "penguiflow";
+import { Client } from "../client/client.ts";
 import { assign } from "../form/assignment.ts";
 import { every } from "../form/machine.ts";
-import { indexOf, partitionNames } from "../form/place.ts";
+import { type Deployment, indexOf, partitionNames } from "../form/place.ts";
 import {
   type DrainRequest,
   drainKey,
@@ -17,6 +18,7 @@ import { healthOf, type WorkerHealth } from "./health.ts";
 import { Meter } from "./meter.ts";
 import { type AnyFlow, type Deployed, PartitionOwner } from "./partition-owner.ts";
 import { loopDelays } from "./recent.ts";
+import { homeNode, type Segment, segmentFlow, segmentsOf } from "./segments.ts";
 import type { WorkerSettings } from "./settings.ts";
 import type { WorkerFlowStatus, WorkerStatus } from "./status.ts";
 
@@ -34,6 +36,8 @@ interface Group extends Deployed {
 const TTL_LEASES = 1;
 /** Longest time after which others hear of a partition that was acquired or lost, in milliseconds. */
 const TELL_MS = 1_000;
+/** Leases after which a placement that no member offers is logged as an error. */
+const MISSING_LEASES = 2;
 
 /**
  * One process's share of a cluster: owns partitions of the flows that it runs. Made by `cluster(…).worker(…)`.
@@ -47,6 +51,11 @@ export class Worker implements AsyncDisposable {
   readonly #meter: Meter;
   readonly #records: DeploymentRecords;
   readonly #releases: Releases;
+  /** Placed nodes of the flows that it runs, by the flow and version that they are. */
+  readonly #needs = new Map<string, Segment & { readonly version: string }>();
+  /** The clock's `now()` since when no member runs one of them. */
+  readonly #missingSince = new Map<string, number>();
+  #client: Client | undefined;
   /** Random name that distinguishes this worker from one of the same name before it. */
   readonly #instance: string;
   readonly #drained = Promise.withResolvers<DrainReport>();
@@ -125,8 +134,8 @@ export class Worker implements AsyncDisposable {
   }
 
   /**
-   * Runs a flow: its traces in the partitions that are this worker's share. A worker runs several flows, and several
-   * versions of one.
+   * Runs a flow: its traces in the partitions that are this worker's share, and its nodes with a placement that this
+   * worker offers. A worker runs several flows, and several versions of one.
    *
    * @param options - `version` is chosen by people and stays the same for as long as running traces can be continued;
    *   @defaultValue `"1"`
@@ -135,16 +144,45 @@ export class Worker implements AsyncDisposable {
   run(flow: AnyFlow, options: { readonly version?: string | undefined; readonly resources?: unknown } = {}): this {
     const { version = FIRST_VERSION, resources } = options;
     requireVersion(version);
-    const { name: app, partitions, lanes } = this.#settings;
     const name = `${flow.name}@${version}`;
     if (this.#isDraining) throw new TypeError(`Cannot run "${name}": worker "${this.name}" drains`);
-    if (this.#groups.has(name)) throw new TypeError(`Cannot run "${name}" twice: give the other one a version`);
-    const deployment = { app, flow: flow.name, version, partitions, lanes };
-    const releases = this.#releases;
-    this.#groups.set(name, { deployment, flow, resources, releases, owners: new Map(), leaving: new Set() });
+    const { offers, isPlacedOnly } = this.#settings;
+    const segments = segmentsOf(flow);
+    const offered = segments.filter(({ placement }) => offers.includes(placement));
+    if (isPlacedOnly && offered.length === 0)
+      throw new TypeError(
+        `Cannot run "${name}": worker "${this.name}" runs placed nodes alone, and it offers none of its`,
+      );
+    const added = offered.map((segment) => this.#group(segmentFlow(segment, this.#settings), version, resources, []));
+    if (!isPlacedOnly) {
+      const nodes = segments.map((segment) => homeNode(segment, version, this.#settings, this.#callingClient()));
+      added.unshift(this.#group(flow, version, resources, nodes));
+    }
+    for (const { deployment } of added)
+      if (this.#groups.has(nameOf(deployment)))
+        throw new TypeError(`Cannot run "${nameOf(deployment)}" twice: give the other one a version`);
+    for (const group of added) this.#groups.set(nameOf(group.deployment), group);
+    if (!isPlacedOnly)
+      for (const segment of segments)
+        this.#needs.set(nameOf(this.#deployment(segment.name, version)), { ...segment, version });
     if (this.#stopBeating === undefined) this.#join();
     else this.#beat();
     return this;
+  }
+
+  #deployment(flow: string, version: string): Deployment {
+    const { name: app, partitions, lanes } = this.#settings;
+    return { app, flow, version, partitions, lanes };
+  }
+
+  #group(flow: AnyFlow, version: string, resources: unknown, nodes: readonly StandIn[]): Group {
+    const deployment = this.#deployment(flow.name, version);
+    return { deployment, flow, resources, nodes, releases: this.#releases, owners: new Map(), leaving: new Set() };
+  }
+
+  /** Returns the client that calls placed nodes. */
+  #callingClient(): Client {
+    return (this.#client ??= new Client(this.#settings));
   }
 
   /**
@@ -170,6 +208,7 @@ export class Worker implements AsyncDisposable {
     const held = new Map(groups.map(([group, one]) => [group, heldOf(one)]));
     const owners = groups.flatMap(([, group]) => [...group.owners.values()]);
     await Promise.all(owners.map((owner) => owner.leave()));
+    await this.#client?.[Symbol.asyncDispose]();
     this.#endBeats();
     await this.#beats;
     for (const [group, one] of groups)
@@ -262,8 +301,29 @@ export class Worker implements AsyncDisposable {
       await backend.registry.put(membersPrefix(name) + this.name, card, { ttlMs: leaseMs * TTL_LEASES });
       this.#seenAt = sentAt;
       for (const [group, one] of this.#groups) await this.#note(group, one, heldOf(one));
+      await this.#lookForPlacements();
     };
     this.#beats = this.#beats.then(put).catch((error: unknown) => this.#warn(error));
+  }
+
+  /** Makes known that placed nodes are needed, and says which no member runs for long. */
+  async #lookForPlacements(): Promise<void> {
+    const { leaseMs, logger, machine } = this.#settings;
+    const now = machine.clock.now();
+    for (const [group, { name, placement, version }] of this.#needs) {
+      if (!this.#groups.has(group)) await this.#records.note(group, this.#deployment(name, version), []);
+      if ([...this.#members.values()].some(({ runs }) => runs.includes(group))) {
+        this.#missingSince.delete(group);
+        continue;
+      }
+      const since = this.#missingSince.get(group);
+      if (since === undefined) this.#missingSince.set(group, now);
+      else if (now - since > MISSING_LEASES * leaseMs) {
+        logger.error("placement_missing", { member: this.name, node: name, version, placement });
+        // said again after as long a time
+        this.#missingSince.set(group, now);
+      }
+    }
   }
 
   /** Brings the record of a flow up to date, by what this worker knows of itself and the others. */
@@ -383,5 +443,7 @@ function inFlightOf(owners: Iterable<PartitionOwner>): number {
   for (const { inFlight } of owners) sum += inFlight;
   return sum;
 }
+
+const nameOf = ({ flow, version }: Deployment): string => `${flow}@${version}`;
 
 const round = (value: number): number => Math.round(value * 1_000) / 1_000;

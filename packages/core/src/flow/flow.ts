@@ -1,7 +1,8 @@
 import { withChannels } from "../events/diagnostics-channels.ts";
 import type { Middleware } from "../events/flow-event.ts";
-import type { Graph } from "../graph/graph.ts";
+import { type Graph, withNodes } from "../graph/graph.ts";
 import type { PlaybookFlow } from "../graph/handler.ts";
+import type { FlowNode } from "../graph/node.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
 import type { Durability } from "../engine/durability.ts";
 import type { Outbox } from "../ports/outbox.ts";
@@ -22,9 +23,14 @@ export interface RunSettings {
   readonly registry?: ModelRegistry;
   /** Makes the run survive a crash: `durable({ checkpoints, partition })`. @defaultValue that of the flow */
   readonly durability?: Durability;
+  /** Nodes that take the places of those with their names in this run. @defaultValue none */
+  readonly nodes?: readonly StandIn[];
   /** Receives the outcomes, chunks and pauses of accepted traces. @defaultValue none: `accept` is refused */
   readonly outbox?: Outbox;
 }
+
+/** A node of any types, in place of another one. */
+export type StandIn = FlowNode<string, never, unknown, never, boolean>;
 
 /** A flow whose handlers need no resources: its `run` takes no options. */
 export type Runnable<Resources> = unknown extends Resources ? unknown : RunNeeds<Resources>;
@@ -125,8 +131,9 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
 
   #engine(method: "run" | "start", options: RunOptions<Resources>): Engine {
     requireRunOptions(method, this.graph, this.name, options);
-    const { registry, resources, ...own } = options as RunSettings & { readonly resources?: unknown };
+    const { registry, resources, nodes = [], ...own } = options as RunSettings & { readonly resources?: unknown };
     const resolved = { ...this.#options, ...own, waitsForLease: method === "run" };
-    return new Engine(this.graph, resolved, withChannels([...this.#middlewares]), registry, resources, allParts);
+    const graph = withNodes(this.graph, nodes);
+    return new Engine(graph, resolved, withChannels([...this.#middlewares]), registry, resources, allParts);
   }
 }

@@ -1,6 +1,7 @@
 import type { Graph } from "../graph/graph.ts";
 import { requireInteger, requireKnownKeys, shown } from "../foundation/options.ts";
 import { ModelRegistry } from "../graph/model-registry.ts";
+import { FlowNode } from "../graph/node.ts";
 import { neededResources } from "../graph/needed-resources.ts";
 import type { Position } from "../engine/durability.ts";
 import { starterOf } from "../engine/durable-host.ts";
@@ -11,8 +12,8 @@ import { starterOf } from "../engine/durable-host.ts";
  * @throws TypeError that names the option
  */
 export function requireRunOptions(method: "run" | "start", graph: Graph, flow: string, options: object): void {
-  requireKnownKeys(method, options, ["registry", "resources", "durability", "outbox"]);
-  const { registry, durability, outbox } = options as Readonly<Record<string, unknown>>;
+  requireKnownKeys(method, options, ["registry", "resources", "durability", "outbox", "nodes"]);
+  const { registry, durability, outbox, nodes } = options as Readonly<Record<string, unknown>>;
   if (registry !== undefined && !(registry instanceof ModelRegistry))
     throw new TypeError(`Option "registry" of ${method} must be a ModelRegistry: got ${shown(registry)}`);
   if ("durability" in options && starterOf(durability) === undefined)
@@ -20,8 +21,17 @@ export function requireRunOptions(method: "run" | "start", graph: Graph, flow: s
       `Option "durability" of ${method} must be what durable({ checkpoints }) of penguiflow/durable returns: got ${shown(durability)}`,
     );
   if (outbox !== undefined) requireOutbox(method, outbox);
+  if (nodes !== undefined) requireStandIns(method, graph, flow, nodes);
   if (registry !== undefined) requireModels(graph, flow, registry);
   if (!("resources" in options)) requireNoResources(graph, flow);
+}
+
+function requireStandIns(method: string, graph: Graph, flow: string, nodes: unknown): void {
+  if (!Array.isArray(nodes) || !nodes.every((node) => node instanceof FlowNode))
+    throw new TypeError(`Option "nodes" of ${method} must be a list of nodes: got ${shown(nodes)}`);
+  for (const { name } of nodes as readonly { readonly name: string }[])
+    if (!graph.byName.has(name))
+      throw new TypeError(`Option "nodes" of ${method} has "${name}": flow "${flow}" has no node of that name`);
 }
 
 function requireOutbox(method: string, outbox: unknown): void {

@@ -41,6 +41,16 @@ export interface Graph {
   readonly rings: readonly (readonly number[])[];
 }
 
+/** Returns a graph in which nodes take the places of those with their names. */
+export function withNodes(graph: Graph, nodes: readonly SomeNode[]): Graph {
+  if (nodes.length === 0) return graph;
+  const byName = new Map(nodes.map((node) => [node.name, node]));
+  return {
+    ...graph,
+    vertices: graph.vertices.map((vertex) => ({ ...vertex, node: byName.get(vertex.node.name) ?? vertex.node })),
+  };
+}
+
 /**
  * Builds and checks a graph.
  *

@@ -39,7 +39,7 @@ export interface Gathering {
   readonly late: "drop" | "group";
 }
 
-/** Declarations about a handler. The runtime ignores them: linters and drawings use them. */
+/** Declarations about a handler. The engine ignores them: linters, drawings and clusters use them. */
 export interface NodeClaims {
   /** External side effects of the handler. @defaultValue unspecified */
   readonly effects?: Effects | undefined;
@@ -52,6 +52,12 @@ export interface NodeClaims {
    * @defaultValue false
    */
   readonly boundsLoop?: boolean | undefined;
+  /**
+   * Kind of worker on which a cluster runs the handler, such as `"gpu"`: one that offers it.
+   *
+   * @defaultValue the worker that has the trace
+   */
+  readonly placement?: string | undefined;
 }
 
 /** Fields from which a {@link FlowNode} is made; users call `node`, `payloadNode` or a pattern. */
@@ -114,6 +120,7 @@ export class FlowNode<
   readonly effects: Effects | undefined;
   readonly calls: readonly Playbook[];
   readonly boundsLoop: boolean;
+  readonly placement: string | undefined;
 
   constructor(init: NodeInit & { readonly name: Name }) {
     if (typeof init.name !== "string" || init.name.trim() === "") {
@@ -152,6 +159,7 @@ export class FlowNode<
     this.effects = init.effects;
     this.calls = Object.freeze([...(init.calls ?? [])]);
     this.boundsLoop = init.boundsLoop ?? false;
+    this.placement = init.placement;
     Object.freeze(this);
   }
 
@@ -176,7 +184,7 @@ export class FlowNode<
   }
 }
 
-function requireClaims({ name, effects, calls, boundsLoop, route }: NodeInit): void {
+function requireClaims({ name, effects, calls, boundsLoop, route, placement }: NodeInit): void {
   if (route !== undefined) requireFunction(`route" of node "${name}`, route);
   if (effects !== undefined) requireOneOf(`effects" of node "${name}`, effects, EFFECTS);
   if (calls !== undefined && !(Array.isArray(calls) && calls.every(mayBePlaybook))) {
@@ -187,6 +195,8 @@ function requireClaims({ name, effects, calls, boundsLoop, route }: NodeInit): v
   }
   if (boundsLoop !== undefined && typeof boundsLoop !== "boolean")
     throw new TypeError(`Option "boundsLoop" of node "${name}" must be true or false: got ${shown(boundsLoop)}`);
+  if (placement !== undefined && (typeof placement !== "string" || placement.trim() === ""))
+    throw new TypeError(`Option "placement" of node "${name}" must be a non-empty string: got ${shown(placement)}`);
 }
 
 function mayBePlaybook(value: unknown): boolean {
@@ -528,13 +538,24 @@ interface AnyNodeOptions extends NodeOptions<string, boolean, never, unknown> {
   readonly output?: Schema<unknown, unknown> | undefined;
 }
 
-const OPTIONS = ["name", "input", "output", "policy", "allowCycle", "effects", "calls", "boundsLoop", "route"];
+const OPTIONS = [
+  "name",
+  "input",
+  "output",
+  "policy",
+  "allowCycle",
+  "effects",
+  "calls",
+  "boundsLoop",
+  "route",
+  "placement",
+];
 
 function optionsOf(options: string | AnyNodeOptions): AnyNodeOptions {
   if (typeof options === "string") return { name: options };
   if (typeof options !== "object" || options === null) {
     throw new TypeError(
-      `A node needs a name or options { name, input?, output?, policy?, allowCycle?, effects?, calls?, boundsLoop?, route? }: got ${String(options)}`,
+      `A node needs a name or options { name, input?, output?, policy?, allowCycle?, effects?, calls?, boundsLoop?, route?, placement? }: got ${String(options)}`,
     );
   }
   const { name }: { readonly name: unknown } = options;

@@ -31,7 +31,7 @@ export interface RemoteNodeOptions<
   Input extends Schema<unknown, unknown>,
   Output extends Schema<unknown, unknown>,
   Interrupts extends "fail" | "send" = "fail" | "send",
-> extends NodeClaims {
+> extends Omit<NodeClaims, "placement"> {
   readonly transport: RemoteTransport;
   readonly agentUrl: string;
   readonly skill: string;

@@ -249,3 +249,23 @@ describe("a process that was suspended beyond its lease", () => {
     await run.stop();
   });
 });
+
+describe("the option nodes", () => {
+  const double = payloadNode("double", (input: number) => 2 * input);
+  const next = payloadNode("next", (input: number) => input + 1);
+
+  test("lets a node take the place of another in one run, and no other", async () => {
+    const flow = create(double.to(next), { name: "numbers" });
+    await using other = flow.start({ nodes: [payloadNode("double", (input: number) => 10 * input)] });
+    await using own = flow.start();
+    expect([await other.call(1), await own.call(1)]).toEqual([11, 3]);
+  });
+
+  test("is refused for a name that the flow has not, and for what is no node", () => {
+    const flow = create(double.to(next), { name: "numbers" });
+    expect(() => flow.start({ nodes: [payloadNode("treble", (input: number) => 3 * input)] })).toThrow(
+      'Option "nodes" of start has "treble": flow "numbers" has no node of that name',
+    );
+    expect(() => flow.start({ nodes: ["double"] as never })).toThrow('Option "nodes" of start must be a list of nodes');
+  });
+});
