@@ -1,6 +1,7 @@
 import { type Task, TaskState } from "@a2a-js/sdk";
 import type { ServerCallContext, TaskStore } from "@a2a-js/sdk/server";
-import { type Flow, FlowError, FlowErrorCode } from "penguiflow";
+import { FlowError, FlowErrorCode } from "penguiflow";
+import type { ServedFlow } from "./served-flow.ts";
 import type { A2ACaller } from "./server-options.ts";
 
 /** Returns the key under which the tasks of a context follow one another: that of a planner's thread. */
@@ -27,7 +28,7 @@ export async function waitingTasks(
  */
 export async function requireNoneWaits(
   tasks: readonly Task[],
-  { pauses }: Pick<Flow<never, unknown, never, never>, "pauses">,
+  { pauses }: { readonly pauses: Pick<ServedFlow["pauses"], "list"> },
   tenant: string,
 ): Promise<void> {
   for (const { id } of tasks) {

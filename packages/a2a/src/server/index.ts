@@ -4,7 +4,7 @@ export type { A2AAppOptions } from "./create-a2a-app.ts";
 export { A2AApp, createA2AApp } from "./create-a2a-app.ts";
 export type { CallRequest } from "./connection.ts";
 export type { GrpcOptions, GrpcServer } from "./grpc-server.ts";
-export type { ServedCallOptions, ServedFlow } from "./flow-executor.ts";
+export type { ServedCallOptions, ServedFlow } from "./served-flow.ts";
 export type { PushOptions } from "./push-sender.ts";
 export { MemoryTaskStore } from "./memory-task-store.ts";
 export type { FilePart } from "../wire.ts";
