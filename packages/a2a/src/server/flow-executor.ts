@@ -8,7 +8,6 @@ import {
   FinalAnswer,
   FlowError,
   FlowErrorCode,
-  type Outcome,
   type PauseTicket,
   type StreamChunk,
   type StreamChunkBase,
