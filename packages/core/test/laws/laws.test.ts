@@ -43,6 +43,7 @@ describe("the laws on random graphs under random schedules", () => {
         "a disk does not answer a release",
         "a disk is slow",
         "a pause is answered",
+        "an answer is followed",
         "a pause expires",
         "a sleep is over",
         "the outcome of an effect is unknown",

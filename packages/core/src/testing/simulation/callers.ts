@@ -7,6 +7,7 @@ import type { FinalOutcome, Outcome, OutcomeStatus, PauseTicket } from "../../me
 import type { Outbox } from "../../ports/outbox.ts";
 import type { TraceRecord } from "../../ports/trace-recorder.ts";
 import { lineOf, type Restart } from "../laws/record-laws.ts";
+import { hear, patiently } from "./hear.ts";
 import { add, DELAYS_MS, oneOf } from "./odds.ts";
 import { errorOf, isOfBegun, keyOf, nameOf, type Request, TENANTS } from "./request.ts";
 import type { SimulatedSignal } from "./simulate-options.ts";
@@ -45,6 +46,8 @@ export class Callers {
   readonly #random: Random;
   /** Random source for the times of answers and of callers who come back. */
   readonly #answers: Random;
+  /** Random source for the answers whose traces are read from there on. */
+  readonly #followers: Random;
   readonly #offers: Random;
   readonly #latecomers = new Set<Request>();
   /** Whether nothing else happens any more. */
@@ -56,6 +59,7 @@ export class Callers {
     this.#world = world;
     this.#random = world.odds.stream("callers");
     this.#answers = world.odds.stream("answers");
+    this.#followers = world.odds.stream("followers");
     this.#offers = world.odds.stream("offers");
   }
 
@@ -162,7 +166,8 @@ export class Callers {
   #accept({ request, lane, sequence }: IntakeItem<Request>): void {
     const [flow, process] = [this.#world.flow, this.#world.process];
     const accept = async (): Promise<void> => {
-      const how = await flow.accept(request.message, { id: request.traceId, consumed: { lane, sequence } });
+      const options = { id: request.traceId, consumed: { lane, sequence } };
+      const how = await patiently(this.#world, process, () => flow.accept(request.message, options));
       if (how === "accepted") this.#checkAccepted(process, request);
     };
     this.#world.watch(`the acceptance of ${nameOf(request)}`, accept());
@@ -351,31 +356,13 @@ export class Callers {
   /** Reads a stream at the reader's pace, occasionally not to its end. */
   async #read(request: Request, options: { readonly signal: AbortSignal }): Promise<void> {
     const { message, traceId } = request;
-    const process = this.#world.process;
-    const leaves = this.#world.odds.happens("a reader leaves", this.#random);
+    const { process, odds, flow } = this.#world;
+    const leaves = odds.happens("a reader leaves", this.#random);
     const onLeave = this.#random() < 0.5 ? "cancel" : "detach";
-    const heard = new Set<string>();
-    try {
-      for await (const item of this.#world.flow.stream(message, { ...options, onLeave })) {
-        if (item.type === "pause") {
-          const { token, reason } = item.pause;
-          if (heard.has(token))
-            this.#world.broken.push(`L2: the stream of "${traceId}" has the pause "${reason}" twice`);
-          heard.add(token);
-        } else {
-          const { traceId: from } = item.type === "chunk" ? item.chunk : item.message;
-          if (from !== traceId) this.#world.broken.push(`L11: the stream of "${traceId}" has an item of "${from}"`);
-        }
-        if (item.type === "result") this.#tellResult(process, request, item.message.payload);
-        if (leaves) throw LEFT;
-        await new Promise<void>((resolve) => this.#world.schedule.move(resolve));
-      }
-    } catch (error) {
-      for (const { token, reason } of pausesOf(error))
-        if (!heard.has(token))
-          this.#world.broken.push(`L2: the stream of "${traceId}" ended without the pause "${reason}"`);
-      throw error;
-    }
+    await hear(this.#world, traceId, flow.stream(message, { ...options, onLeave }), (item) => {
+      if (item.type === "result") this.#tellResult(process, request, item.message.payload);
+      if (leaves) throw LEFT;
+    });
   }
 
   /** Emits a message and fetches until nothing is left. */
@@ -399,7 +386,7 @@ export class Callers {
     const { tenant, traceId } = request;
     const [flow, process] = [this.#world.flow, this.#world.process];
     for (;;) {
-      const item = await this.#patiently(process, () => flow.fetch({ traceId, tenant }));
+      const item = await patiently(this.#world, process, () => flow.fetch({ traceId, tenant }));
       if (!(item instanceof Message)) continue;
       if (item.headers.tenant !== tenant)
         this.#world.broken.push(`L11: ${tenant} fetched a result of ${item.headers.tenant}`);
@@ -440,7 +427,7 @@ export class Callers {
     const { answer = () => true } = this.#world.options;
     const answered = new Set(this.#answered);
     const ask = async (): Promise<void> => {
-      for (const ticket of await this.#patiently(process, () => flow.pauses.list({ tenant, traceId }))) {
+      for (const ticket of await patiently(this.#world, process, () => flow.pauses.list({ tenant, traceId }))) {
         const { token, expiresAt } = ticket;
         if (
           expiresAt !== undefined &&
@@ -450,7 +437,12 @@ export class Callers {
         if (answered.has(token)) this.#world.broken.push(`L10: the answer to "${ticket.reason}" is asked for again`);
         const resume = async (): Promise<void> => {
           const value = answer(ticket, this.#world.odds.stream(token));
-          const outcome = await this.#patiently(process, () => flow.pauses.resume(token, value, { tenant }));
+          if (
+            this.#world.odds.isUnhurried("an answer is followed", this.#followers) &&
+            (await this.#readOn(ticket, value, tenant))
+          )
+            return;
+          const outcome = await patiently(this.#world, process, () => flow.pauses.resume(token, value, { tenant }));
           if (outcome.status === "stopped") return;
           this.#answered.add(token);
           this.#world.odds.count("a pause is answered");
@@ -464,17 +456,24 @@ export class Callers {
     this.#world.watch(`a look at the pauses of "${traceId}" of ${tenant}`, ask());
   }
 
-  /** Calls again as long as the disk does not answer what a call reads. */
-  async #patiently<Value>(process: SimulatedProcess, call: () => Promise<Value>): Promise<Value> {
-    for (;;) {
-      try {
-        return await call();
-      } catch (error) {
-        const isUnanswered = error instanceof FlowError && error.code === FlowErrorCode.CHECKPOINT_FAILED;
-        if (!isUnanswered || process !== this.#world.process || !this.#world.flow.isRunning) throw error;
-        await new Promise<void>((resolve) => process.later(resolve));
-      }
+  /** Answers a pause and reads the trace from there on. Returns `false` if its results go elsewhere. */
+  async #readOn(
+    { token, traceId }: PauseTicket & { readonly traceId: string },
+    value: unknown,
+    tenant: string,
+  ): Promise<boolean> {
+    const { process, flow } = this.#world;
+    try {
+      await hear(this.#world, traceId, flow.pauses.resumeStream(token, value, { tenant, onLeave: "detach" }));
+    } catch (error) {
+      if (error instanceof TypeError) return false;
+      const code = error instanceof FlowError ? error.code : undefined;
+      const request = this.requests.find(({ key }) => key === keyOf(tenant, traceId));
+      if (code === FlowErrorCode.TRACE_PAUSED && request !== undefined) this.#collect(request);
+      else if (code === FlowErrorCode.CHECKPOINT_FAILED) process.later(() => this.#answer(tenant, traceId));
+      else throw error;
     }
+    return true;
   }
 }
 
@@ -487,10 +486,4 @@ function isOwnLeave({ ofId }: Request, { code }: FlowError): boolean {
 function isOf({ name, value }: SimulatedSignal, record: TraceRecord | Restart): boolean {
   if (record.type !== "signalled" || record.signal !== name) return false;
   return JSON.stringify(record.value) === JSON.stringify(value);
-}
-
-/** Returns the pauses with which the stream of a paused trace ends. */
-function pausesOf(error: unknown): readonly PauseTicket[] {
-  const isPaused = error instanceof FlowError && error.code === FlowErrorCode.TRACE_PAUSED;
-  return isPaused ? (error.details?.["pauses"] as readonly PauseTicket[]) : [];
 }
