@@ -77,6 +77,19 @@ export function crashingPlanner({ durability, effects, seed, defect, logger, pro
   const tools = [
     shared,
     tool({
+      name: "render",
+      description: "Puts in the background",
+      input: ARGS,
+      effects: "idempotent",
+      background: true,
+      run: async ({ id, key }, { idempotencyKey }) => {
+        await rest();
+        effects.add({ what: "put", id, key: idempotencyKey, value: key });
+        await rest();
+        return `rendered ${key}`;
+      },
+    }),
+    tool({
       ...writing,
       name: "write",
       description: "Writes",

@@ -6,7 +6,7 @@ const TENANTS = 3;
 const JOBS_PER_LIFE = 1_000_000;
 
 /** Names of the tools, and of one that does not exist. */
-export type ToolName = "lib_read" | "lib_put" | "write" | "book" | "sign" | "ask" | "delegate" | "missing";
+export type ToolName = "lib_read" | "lib_put" | "write" | "book" | "sign" | "ask" | "render" | "delegate" | "missing";
 
 /**
  * Something that has happened outside of the planner. `sent`: a run was about to be started. `begun`, `done`: a call of a
@@ -42,7 +42,10 @@ export interface PlanJob {
 /** Expected end of a run. */
 export interface Expected {
   readonly status: "completed" | "exhausted";
+  /** Least number of model calls. */
   readonly steps: number;
+  /** Model calls beside them: an answer that comes before a result in the background is asked for again. */
+  readonly moreSteps: number;
   readonly toolCalls: number;
 }
 
@@ -99,7 +102,9 @@ function turnsOf(seed: number, id: number, at: string, delegates: boolean): read
     call(
       at,
       index + 1,
-      Array.from({ length: from(1, 4) }, () => (delegates ? pick(...own, "missing", "delegate") : pick(...own))),
+      Array.from({ length: from(1, 4) }, () =>
+        delegates ? pick(...own, "render", "missing", "delegate") : pick(...own),
+      ),
     ),
   );
 }
@@ -126,15 +131,22 @@ export function expectedOf(seed: number, job: PlanJob): Expected {
   const { kind, turns, budget } = job;
   const total = turns.flat().length;
   if (kind === "steps")
-    return { status: "exhausted", steps: budget.steps, toolCalls: turns.slice(0, budget.steps).flat().length };
+    return {
+      status: "exhausted",
+      steps: budget.steps,
+      moreSteps: 0,
+      toolCalls: turns.slice(0, budget.steps).flat().length,
+    };
   if (kind === "calls")
-    return { status: "completed", steps: turns.length + 1, toolCalls: Math.min(total, budget.toolCalls) };
+    return { status: "completed", steps: turns.length + 1, moreSteps: 0, toolCalls: Math.min(total, budget.toolCalls) };
   // the steps of the planners below make one call each
-  if (kind === "shared") return { status: "exhausted", steps: SHARED_STEPS, toolCalls: total + SHARED_STEPS - 1 };
+  if (kind === "shared")
+    return { status: "exhausted", steps: SHARED_STEPS, moreSteps: 0, toolCalls: total + SHARED_STEPS - 1 };
   const below = turns.flat().filter(({ tool }) => tool === "delegate");
   const steps = below.reduce((sum, { key }) => sum + turnsBelow(seed, job, key).length + 1, turns.length + 1);
   const toolCalls = callsOf(seed, job).filter(({ tool }) => tool !== "missing").length;
-  return { status: "completed", steps, toolCalls };
+  const moreSteps = turns.flat().filter(({ tool }) => tool === "render").length;
+  return { status: "completed", steps, moreSteps, toolCalls };
 }
 
 /** Returns how a person decides about a call: always alike, so that each life gives the same answer. */
