@@ -4,6 +4,15 @@ export const membersPrefix = (app: string): string => `${app}/members/`;
 /** Prefix of the records of flows and versions that ever ran. */
 export const deploymentsPrefix = (app: string): string => `${app}/deployments/`;
 
+/** Prefix of all that is about the assignment of partitions to many members. */
+export const assignersPrefix = (app: string): string => `${app}/assign`;
+
+/** Key of the member that assigns. */
+export const assignerKey = (app: string): string => `${app}/assigner`;
+
+/** Prefix of the assignments that it has written, by flow and version. */
+export const assignmentsPrefix = (app: string): string => `${app}/assignments/`;
+
 /** Prefix of the releases of flows. */
 export const releasesPrefix = (app: string): string => `${app}/flows/`;
 

@@ -100,12 +100,13 @@ async function requireWorker(registry: Registry, app: string, flow: string, vers
 
 /** Waits until all ids in flight are bound to their versions, and those of new messages will be. */
 async function whenBound(
-  { backend, name, machine, partitions }: ClusterSettings,
+  { backend, leaseMs, name, machine, partitions }: ClusterSettings,
   flow: string,
   release: Release,
   timeoutMs: number,
 ): Promise<void> {
   const until = machine.clock.now() + timeoutMs;
+  const absentSince = new Map<string, number>();
   for (;;) {
     const [cards, records] = await Promise.all([
       readMembers(backend.registry, name),
@@ -118,8 +119,11 @@ async function whenBound(
       for (const [member, { binds }] of members)
         if (!binds.includes(group)) waits.push(`worker "${member}" does not bind the ids of ${group} yet`);
       const held = new Set(members.flatMap(([, { figures }]) => figures[group]!.held));
-      const isIdle = members.length === 0 && records.get(group)?.isIdle !== false;
-      if (held.size < partitions && !isIdle)
+      if (members.length > 0) absentSince.delete(group);
+      else if (!absentSince.has(group)) absentSince.set(group, machine.clock.now());
+      // a member whose card is late may still have its partitions: not for longer than its leases
+      const isGone = machine.clock.now() - (absentSince.get(group) ?? Infinity) > 2 * leaseMs;
+      if (held.size < partitions && !(isGone && records.get(group)?.isIdle !== false))
         waits.push(`${partitions - held.size} partitions of ${group} have no owner, and may have ids in flight`);
     }
     if (waits.length === 0) return;

@@ -45,7 +45,8 @@ export class IdBindings {
 
   /** Turns the binding on if the flow is released. */
   async turnOnIfReleased(): Promise<void> {
-    this.isOn ||= (await this.#releases.read(this.#deployment.flow)) !== undefined;
+    // only ever turned on: a release may be told while an older state is read
+    if ((await this.#releases.read(this.#deployment.flow)) !== undefined) this.isOn = true;
   }
 
   /** Binds the given ids of calls. */

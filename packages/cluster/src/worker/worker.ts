@@ -1,6 +1,5 @@
 import { errorPayload, type StandIn } from "penguiflow";
 import { Client } from "../client/client.ts";
-import { assign } from "../form/assignment.ts";
 import { every } from "../form/machine.ts";
 import { type Deployment, indexOf, partitionNames } from "../form/place.ts";
 import {
@@ -13,6 +12,7 @@ import {
 import { FIRST_VERSION, requireVersion } from "../form/release.ts";
 import { Releases } from "../form/releases.ts";
 import { watch } from "../form/watch.ts";
+import { Assigner } from "./assigner.ts";
 import { DeploymentRecords } from "./deployment-records.ts";
 import { healthOf, type WorkerHealth } from "./health.ts";
 import { Meter } from "./meter.ts";
@@ -45,7 +45,7 @@ const MISSING_LEASES = 2;
 export class Worker implements AsyncDisposable {
   readonly #settings: WorkerSettings;
   readonly #groups = new Map<string, Group>();
-  readonly #members = new Map<string, MemberCard>();
+  readonly #assigner: Assigner;
   readonly #watching = new AbortController();
   readonly #utilization: () => number;
   readonly #meter: Meter;
@@ -79,6 +79,7 @@ export class Worker implements AsyncDisposable {
     this.#settings = { ...given, backend: this.#meter.measured(backend) };
     this.#records = new DeploymentRecords(this.#settings);
     this.#releases = new Releases(this.#settings);
+    this.#assigner = new Assigner(this.#settings, () => this.#reconcile());
     this.#instance = machine.newId(8);
     this.#utilization = machine.newUtilization();
     this.#beatAt = machine.clock.now();
@@ -201,6 +202,7 @@ export class Worker implements AsyncDisposable {
   async #drain(): Promise<DrainReport> {
     this.#isDraining = true;
     this.#watching.abort();
+    await this.#assigner.leave().catch((error: unknown) => this.#warn(error));
     const { backend, name } = this.#settings;
     // its card runs no flow from now on: the others take the partitions over while this one still empties the rest
     if (this.#stopBeating !== undefined) this.#beat();
@@ -229,25 +231,13 @@ export class Worker implements AsyncDisposable {
 
   #join(): void {
     const { name, leaseMs, machine } = this.#settings;
-    const prefix = membersPrefix(name);
     this.#stopBeating = every(machine.clock, Math.min(leaseMs / 3, TELL_MS), () => this.#beatIfDue());
     loopDelays.watch();
     this.#beat();
     const { signal } = this.#watching;
-    const watching = watch(
-      this.#settings,
-      prefix,
-      (key, value) => {
-        const member = key.slice(prefix.length);
-        if (value === undefined) this.#members.delete(member);
-        else this.#members.set(member, JSON.parse(value) as MemberCard);
-        this.#reconcile();
-      },
-      signal,
-    );
     const asked = watch(this.#settings, drainKey(name, this.name), (key, value) => this.#hear(key, value), signal);
     const released = this.#releases.watch(signal, () => this.#bindDue());
-    for (const one of [watching, asked, released, this.#records.watch(signal)])
+    for (const one of [this.#assigner.watch(signal), asked, released, this.#records.watch(signal)])
       one.catch((error: unknown) => this.#warn(error));
   }
 
@@ -302,6 +292,7 @@ export class Worker implements AsyncDisposable {
       this.#seenAt = sentAt;
       for (const [group, one] of this.#groups) await this.#note(group, one, heldOf(one));
       await this.#lookForPlacements();
+      await this.#assigner.beat(this.#watching.signal);
     };
     this.#beats = this.#beats.then(put).catch((error: unknown) => this.#warn(error));
   }
@@ -312,7 +303,9 @@ export class Worker implements AsyncDisposable {
     const now = machine.clock.now();
     for (const [group, { name, placement, version }] of this.#needs) {
       if (!this.#groups.has(group)) await this.#records.note(group, this.#deployment(name, version), []);
-      if ([...this.#members.values()].some(({ runs }) => runs.includes(group))) {
+      // the assigner of many sees whether one is missing
+      if (!this.#assigner.followsMembers) continue;
+      if ([...this.#assigner.members.values()].some(({ runs }) => runs.includes(group))) {
         this.#missingSince.delete(group);
         continue;
       }
@@ -328,7 +321,7 @@ export class Worker implements AsyncDisposable {
 
   /** Brings the record of a flow up to date, by what this worker knows of itself and the others. */
   async #note(group: string, { deployment, owners }: Group, held: readonly number[]): Promise<void> {
-    const others = [...this.#members].flatMap(([member, { figures }]) =>
+    const others = [...this.#assigner.members].flatMap(([member, { figures }]) =>
       member === this.name || figures[group] === undefined ? [] : [figures[group]],
     );
     const own = { held, inFlight: inFlightOf(owners.values()) };
@@ -395,13 +388,11 @@ export class Worker implements AsyncDisposable {
   #reconcile(): void {
     if (this.#isDraining) return;
     for (const [name, group] of this.#groups) {
-      const members = [...this.#members].filter(([, { runs }]) => runs.includes(name)).map(([member]) => member);
-      // without its own card it is about to write one: what it has, it keeps
-      if (!members.includes(this.name)) continue;
-      const names = partitionNames(group.deployment);
-      const assigned = assign(names, members);
-      for (const [index, partition] of names.entries()) {
-        if (assigned.get(partition) === this.name) this.#acquire(group, partition, index);
+      const assigned = this.#assigner.assigned(name, group.deployment);
+      // not known yet: what it has, it keeps
+      if (assigned === undefined) continue;
+      for (const [index, partition] of partitionNames(group.deployment).entries()) {
+        if (assigned.has(index)) this.#acquire(group, partition, index);
         else this.#release(group, partition);
       }
     }

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { type Registry, type RegistryEntry, type Wire, watchByLooking } from "penguiflow/adapter";
 import type { Database } from "../database.ts";
 
-const CHANGED = Uint8Array.of(1);
 const SUBJECT = "registry";
 
 /** Stores the values of a registry as rows. */
@@ -48,13 +47,13 @@ export class PostgresRegistry implements Registry {
       values,
     );
     if (row === undefined) return "conflict";
-    if (row["is_new"] === true) this.#wire.publish(SUBJECT, CHANGED);
+    if (row["is_new"] === true) this.#tell(key);
     return Number(row["revision"]);
   }
 
   async delete(key: string): Promise<void> {
     await this.#database.query(`delete from ${this.#tables}.registry where key = $1`, [key]);
-    this.#wire.publish(SUBJECT, CHANGED);
+    this.#tell(key);
   }
 
   async watch(
@@ -71,8 +70,15 @@ export class PostgresRegistry implements Registry {
         rows.map(({ key, value, revision }) => [key as string, { value: value as string, revision: Number(revision) }]),
       );
     };
-    const subscribe = (changed: () => void): Disposable => this.#wire.subscribe(SUBJECT, () => changed());
+    const subscribe = (changed: () => void): Disposable =>
+      this.#wire.subscribe(SUBJECT, (key) => {
+        if (new TextDecoder().decode(key).startsWith(prefix)) changed();
+      });
     await watchByLooking({ look, subscribe }, onChange, signal);
+  }
+
+  #tell(key: string): void {
+    this.#wire.publish(SUBJECT, new TextEncoder().encode(key));
   }
 }
 
