@@ -37,6 +37,7 @@ const LAST_WORDS: Readonly<Record<string, RegExp>> = {
   webhook: /^packed an ice axe\nshipped a box with an ice axe$/m,
   "agent-quickstart": /^completed: 3 model calls, 2 tool calls$/m,
   "agent-team": /^6 model calls and 6 tool calls of all three$/m,
+  "ag-ui": /^agent: Your room is booked\.$/m,
   "agent-memory": /^anna: What is my name\?\n {2}Your name is Anna\.$/m,
   "agent-mcp": /^4 model calls, 4 tool calls$/m,
   "agent-openapi": /^4 model calls, 3 tool calls$/m,

@@ -7,7 +7,7 @@ import { lastPrompt, lastText } from "./default-input.ts";
 import { eventStream } from "./event-stream.ts";
 import { flowAgent } from "./flow-agent.ts";
 import { type AnyPlanner, plannerAgent } from "./planner-agent.ts";
-import { allowed, crossOrigin, readInput, refusal } from "./read-input.ts";
+import { allowed, crossOrigin, readInput } from "./read-input.ts";
 import { Resumes } from "./resumes.ts";
 import { runEvents, type RunProblem } from "./run-events.ts";
 
@@ -96,7 +96,7 @@ export function aguiHandler(
     const read = await readInput(request, maxBodyBytes);
     if (read instanceof Response) return read;
     const { tenant = DEFAULT_TENANT, user } = who;
-    if (tenant === "") return refusal(500, "CALLER_INVALID", "The caller has no tenant");
+    if (tenant === "") throw new TypeError('The tenant that "caller" returns must not be empty');
     const left = new AbortController();
     const leave = (): void => {
       if (onDisconnect === "cancel") left.abort(new Error("The client has left"));

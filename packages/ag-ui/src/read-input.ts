@@ -77,6 +77,6 @@ export async function crossOrigin(
 }
 
 /** Makes a response that refuses a request. */
-export function refusal(status: number, code: string, message: string): Response {
+function refusal(status: number, code: string, message: string): Response {
   return Response.json({ error: { code, message } }, { status });
 }

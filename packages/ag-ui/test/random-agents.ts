@@ -1,7 +1,7 @@
 import { createPlanner, tool } from "@penguiflow/planner";
 import { scriptedModel, type ScriptedTurn } from "@penguiflow/planner/testing";
 import { type Context, create, joinK, payloadNode } from "penguiflow";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { z } from "zod";
 
 /** One act of a handler. */
@@ -128,14 +128,14 @@ export const planScript: fc.Arbitrary<PlanScript> = fc.record({
 export function scriptedPlanner() {
   const cut = new Set<string>();
   const model = scriptedModel(({ prompt }) => {
-    const said = prompt.findLast(({ role }) => role === "user");
-    const [part] = said?.content as readonly { readonly text: string }[];
-    const { steps } = JSON.parse(part?.text as string) as PlanScript;
+    const [part] = prompt.findLast(({ role }) => role === "user")?.content ?? [];
+    const { text } = part as { readonly text: string };
+    const { steps } = JSON.parse(text) as PlanScript;
     const done = prompt.filter(({ role }) => role === "assistant").length;
     const step = steps[done];
     if (step === undefined) return "The end";
     if (step.isFailed) return Object.assign(new Error("no"), { isRetryable: false });
-    const key = `${part?.text}/${done}/${prompt.length}`;
+    const key = `${text}/${done}/${prompt.length}`;
     const calls = step.calls.map((wish) => ({ tool: wish, args: wish === "below" ? { task: "look" } : { wish } }));
     const turn: ScriptedTurn = { text: step.text, reasoning: step.reasoning, calls };
     if (!step.isCut || cut.has(key)) return turn;
@@ -150,7 +150,7 @@ export function scriptedPlanner() {
       effects: approval ? "writes" : "reads",
       approval,
       maxRetries: 0,
-      run: run as never,
+      run,
     });
   const below = createPlanner({
     name: "reader",
