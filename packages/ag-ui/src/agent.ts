@@ -30,7 +30,7 @@ export interface RunContext {
 /** A pause of a thread that waits for an answer, as its flow knows it. */
 export type Ticket = PauseTicket & { readonly traceId: string };
 
-/** What a client is told of a pause. */
+/** Description of a pause for the client. */
 export type Asked = Omit<Interrupt, "id" | "subagentRunId"> & {
   /** Names of the planners below the one that was run, outermost first. */
   readonly path: readonly string[];

@@ -2,7 +2,7 @@ import type { Interrupt, Message, ResumeEntry } from "@ag-ui/core";
 import type { OpenPause } from "./agent.ts";
 import { Refusal, type RunEnd } from "./run-end.ts";
 
-/** How a request's run ended, as it is told again to a client that repeats its resume. */
+/** End of a request's run, as it is told again to a client that repeats its resume. */
 export interface Ended {
   readonly end: RunEnd;
   /** The questions that are open, if it waits. */

@@ -12,7 +12,7 @@ import type { Answer, Ended, Resumes } from "./resumes.ts";
 import { endOf, Refusal, type RunEnd } from "./run-end.ts";
 import { threadPrefix } from "./thread-ids.ts";
 
-/** Why a run ended with an error. */
+/** Reason why a run ended with an error. */
 export interface RunProblem {
   /** A code of a flow, of a planner, or of this package. */
   readonly code: string;

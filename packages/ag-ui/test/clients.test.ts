@@ -78,7 +78,7 @@ class Talk {
     return { wire: eventsIn(this.#wire), events, error };
   }
 
-  /** What the agent has said, as the client keeps it. */
+  /** Text of the agent, as the client keeps it. */
   get text(): string {
     const said = this.#agent.messages.filter(({ role }) => role === "assistant");
     return said.map(({ content }) => (typeof content === "string" ? content : "")).join("");

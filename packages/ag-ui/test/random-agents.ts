@@ -10,7 +10,7 @@ export type Act =
   | { readonly act: "end"; readonly stream: number }
   | { readonly act: "pause" | "cancel" | "fail" | "fail once" | "yield" };
 
-/** What a request does: acts of two branches that run at once, and when its client leaves. */
+/** Acts of two branches that run at once, and when the client leaves. */
 export interface FlowScript {
   readonly left: readonly Act[];
   readonly right: readonly Act[];
@@ -103,7 +103,7 @@ export interface PlanStepScript {
   readonly isFailed: boolean;
 }
 
-/** What a request to a planner does. */
+/** Steps of a planner, and when the client leaves. */
 export interface PlanScript {
   readonly steps: readonly PlanStepScript[];
   readonly leaves: number | undefined;
