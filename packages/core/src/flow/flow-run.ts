@@ -230,8 +230,10 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
   /** Positions that are stored, by lane: where the intake is to be read on. */
   async consumed(): Promise<ReadonlyMap<number, number>> {
     const durable = await this.#intake("know positions");
+    // positions of the next batch are among them, so they are read before the wait for it
+    const { consumed } = durable;
     await durable.stored();
-    return durable.consumed;
+    return consumed;
   }
 
   /**

@@ -406,6 +406,68 @@ describe("an item of an intake", () => {
     await run.stop();
   });
 
+  test("that was expected holds up the positions behind it, so that items may be taken in any order", async () => {
+    const run = started(new MemoryCheckpointStore(), outbox());
+    await run.ready();
+    run.expect([at(1), at(2), at(1, 1)]);
+    await run.accept("double", { id: "second", consumed: at(2) });
+    await run.consume(at(1, 1));
+    expect(await run.consumed()).toEqual(new Map([[1, 1]]));
+    await run.consume(at(1));
+    expect(await run.consumed()).toEqual(
+      new Map([
+        [0, 2],
+        [1, 1],
+      ]),
+    );
+    await run.stop();
+  });
+
+  test("that is taken while positions are asked for is not among them: it is not stored yet", async () => {
+    const checkpoints = new MemoryCheckpointStore();
+    let onStored = (): void => {};
+    const noticing: CheckpointStore = {
+      async open(lease) {
+        const partition = await checkpoints.open(lease);
+        return wrapPartition(partition, {
+          async append(batch, sequence) {
+            const number = await partition.append(batch, sequence);
+            onStored();
+            return number;
+          },
+        });
+      },
+    };
+    const run = started(noticing, outbox());
+    await run.ready();
+    let later: Promise<void> | undefined;
+    onStored = () => void (later ??= run.consume(at(2)));
+    const first = run.consume(at(1));
+    const asked = run.consumed();
+    await first;
+    expect(await asked).toEqual(new Map([[0, 1]]));
+    await later;
+    expect(await run.consumed()).toEqual(new Map([[0, 2]]));
+    await run.stop();
+  });
+
+  test("is refused only by a run that still has its partition, which it can confirm", async () => {
+    const clock = new TestClock();
+    const checkpoints = new MemoryCheckpointStore({ clock });
+    const run = started(checkpoints, outbox(), { clock });
+    await run.confirm();
+    clock.skip(60_000);
+    const other = await checkpoints.open({ partition: "p-0", owner: "another", leaseMs: 60_000 });
+    expect(await rejection(run.confirm())).toMatchObject({ code: "PARTITION_FENCED" });
+    expect(await run.closed).toMatchObject({ code: "PARTITION_FENCED" });
+    await other.close();
+    const stopping = started(checkpoints, outbox(), { clock });
+    await stopping.ready();
+    const confirmed = rejection(stopping.confirm());
+    await stopping.stop();
+    expect(await confirmed).toMatchObject({ code: expect.stringMatching(/FLOW_STOPPED|PARTITION_FENCED/) as string });
+  });
+
   test("needs a durable run with an outbox, and a position", async () => {
     await using flow = create(worker().to(), { logger: SILENT });
     await using bare = flow.start();
