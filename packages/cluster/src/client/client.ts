@@ -1,7 +1,8 @@
 import { type Budget, errorPayload, type FinalOutcome, FlowError, FlowErrorCode, type TraceItems } from "penguiflow";
-import { digestOf, type Offer } from "penguiflow/adapter";
+import { digestOf, type Offer, type ResultKey } from "penguiflow/adapter";
 import { readError, writeValue } from "penguiflow/durable";
 import {
+  type Answer,
   type Attach,
   type BindingBody,
   type CallCommand,
@@ -52,6 +53,8 @@ interface Listener {
   deployment: Deployment;
   readonly tenant: string;
   readonly id: string;
+  /** Digest of the input of a call. */
+  readonly digest?: string | undefined;
   readonly hear: (heard: Heard) => void;
   readonly since: number;
 }
@@ -67,6 +70,8 @@ interface Sending {
   readonly deployment: Deployment;
   readonly tenant: string;
   readonly id: string;
+  /** Digest of the input of a call. */
+  readonly digest?: string | undefined;
   readonly send: (refuse: (error: unknown) => void) => Promise<void>;
   readonly answered?: Answered | undefined;
 }
@@ -81,8 +86,12 @@ interface OrderOptions {
   readonly refuse?: (error: unknown) => void;
 }
 
-interface Answer {
-  readonly resolve: () => void;
+/** A command whose answer is awaited. */
+interface Sent {
+  /** Key of its answer in the result store. */
+  readonly key: ResultKey;
+  readonly since: number;
+  readonly settle: (answer: Answer) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -99,12 +108,15 @@ export class Client implements AsyncDisposable {
   readonly #settings: ClusterSettings;
   readonly #inbox: string;
   readonly #listeners = new Map<string, Set<Listener>>();
-  readonly #answers = new Map<string, Answer>();
+  /** Commands by their nonces. */
+  readonly #sent = new Map<string, Sent>();
+  /** Own ids and nonces that were offered more than once. */
+  readonly #repeated = new Set<string>();
   readonly #offers: Gatherer<Offer, "stored" | "duplicate" | "full">;
   readonly #inboxSubscription: Disposable;
   /** Ends the wait for the next look for results; present while a caller waits for one. */
   #cancelPoll: (() => void) | undefined;
-  #toForget: { readonly partition: string; readonly tenant: string; readonly id: string }[] = [];
+  #toForget: ResultKey[] = [];
   #looking: Promise<void> | undefined;
   #count = 0;
   #isClosed = false;
@@ -328,7 +340,7 @@ export class Client implements AsyncDisposable {
     for (const listeners of this.#listeners.values())
       for (const { hear, id, tenant } of listeners)
         hear({ type: "refused", error: unknown(id, tenant, "its client was closed") });
-    for (const { reject } of this.#answers.values()) reject(unknown("", "", "its client was closed"));
+    for (const { reject } of this.#sent.values()) reject(unknown("", "", "its client was closed"));
     await this.#looking;
     await this.#forget();
   }
@@ -395,8 +407,10 @@ export class Client implements AsyncDisposable {
     const deployment = await this.#deploymentOf(flow, tenant, given ?? `${this.#inbox}.${count}`);
     const id = given ?? generatedId(this.#inbox, count, deployment.version);
     const command = this.#command(input, id, options);
-    const send = (): Promise<void> => this.#send(deployment, laneOf(deployment, tenant), keyOf(command), command);
-    return { deployment, tenant, id, send };
+    // another call of the id is an offer of its own
+    const key = `${this.#inbox}.${count}`;
+    const send = (): Promise<void> => this.#send(deployment, laneOf(deployment, tenant), key, command);
+    return { deployment, tenant, id, digest: command.digest, send };
   }
 
   #command(input: unknown, id: string, options: ClusterCallOptions): CallCommand {
@@ -447,12 +461,18 @@ export class Client implements AsyncDisposable {
 
   /** Waits for the end of a trace, or for a pause other than the answered one. */
   #await<Result>(
-    { deployment, tenant, id, send, answered }: Sending,
+    { deployment, tenant, id, digest, send, answered }: Sending,
     options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">,
   ): Promise<ClusterOutcome<Result>> {
     return new Promise((resolve, reject) => {
+      // another's answer may have ended the trace: this one is accepted or refused by then, which its sender is told first
+      let early: Heard[] | undefined = answered === undefined ? undefined : [];
       const hear = (heard: Heard): void => {
         if (heard.type === "chunk") return;
+        if (early !== undefined && heard.type !== "refused") {
+          early.push(heard);
+          return;
+        }
         if (heard.type === "pauses") {
           const pauses = heard.pauses.filter(({ token }) => token !== answered?.token);
           if (pauses.length === 0) return;
@@ -461,7 +481,7 @@ export class Client implements AsyncDisposable {
         else settle(() => reject(heard.error));
       };
       const stop = this.#listen(
-        { deployment, tenant, id, hear, since: this.#settings.machine.clock.now() },
+        { deployment, tenant, id, digest, hear, since: this.#settings.machine.clock.now() },
         options,
         answered?.nonce,
       );
@@ -470,7 +490,12 @@ export class Client implements AsyncDisposable {
         act();
       };
       const refuse = (error: unknown): void => settle(() => reject(error));
-      send(refuse).catch(refuse);
+      const sent = (): void => {
+        const waiting = early ?? [];
+        early = undefined;
+        for (const heard of waiting) hear(heard);
+      };
+      send(refuse).then(sent, refuse);
     });
   }
 
@@ -491,7 +516,7 @@ export class Client implements AsyncDisposable {
     options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">,
     ended: (outcome: FinalOutcome) => void,
   ): AsyncGenerator<ClusterStreamItem<Result>, void, undefined> {
-    const { deployment, tenant, id, send, answered } = await sending();
+    const { deployment, tenant, id, digest, send, answered } = await sending();
     const queue: Heard[] = [];
     let wake: (() => void) | undefined;
     const hear = (heard: Heard): void => {
@@ -499,7 +524,7 @@ export class Client implements AsyncDisposable {
       wake?.();
     };
     const told = new Set<string>(answered === undefined ? [] : [answered.token]);
-    const stop = this.#listen({ deployment, tenant, id, hear, since: 0 }, options, answered?.nonce);
+    const stop = this.#listen({ deployment, tenant, id, digest, hear, since: 0 }, options, answered?.nonce);
     try {
       this.#attach(deployment, tenant, id);
       const refuse = (error: unknown): void => hear({ type: "refused", error: error as Error });
@@ -553,30 +578,45 @@ export class Client implements AsyncDisposable {
     return () => {
       cancelTimer?.();
       signal?.removeEventListener("abort", aborted);
-      if (nonce !== undefined) this.#answers.delete(nonce);
+      if (nonce !== undefined) this.#sent.delete(nonce);
       listeners.delete(listener);
       if (listeners.size === 0) this.#listeners.delete(key);
     };
   }
 
-  /** Stores a command in the intake of a partition, again and again where its fate is unknown. */
+  /**
+   * Stores a command in the intake of a partition, again and again where its fate is unknown. The result of one that was
+   * offered again is not forgotten: the owner needs it, should the first offer come late.
+   */
   async #send(deployment: Deployment, lane: number, key: string, command: Command, name?: string): Promise<void> {
     const partition = name ?? partitionOf(deployment, command.tenant, command.id);
-    const body = toBytes(command);
+    let body = toBytes(command);
     const { offerBytes } = this.#settings.backend.limits;
     if (body.length > offerBytes)
       throw notAccepted(command, `it has ${body.length} bytes, and at most ${offerBytes} are allowed`);
     for (let tries = 1; ; tries += 1) {
       try {
         const answer = await this.#offers.add({ partition, lane, key, body });
-        if (answer === "full") throw notAccepted(command, `the intake of partition "${partition}" is full`);
-        return;
+        if (answer !== "full") return;
       } catch (error) {
-        if (error instanceof FlowError && error.code === FlowErrorCode.NOT_ACCEPTED) throw error;
-        if (tries >= OFFER_TRIES) throw notAccepted(command, errorPayload(error).message, error);
+        if (tries >= OFFER_TRIES) throw unknown(command.id, command.tenant, errorPayload(error).message, error);
         await sleep(this.#settings.machine.clock, RETRY_MS);
+        // its outcome was told without the answer to its offer
+        if (!this.#isAwaited(command, deployment)) return;
+        if (command.kind === "call") body = toBytes({ ...command, isRepeated: true });
+        const own = command.kind === "call" ? command.id : command.nonce;
+        if (own.startsWith(this.#inbox)) this.#repeated.add(own);
+        continue;
       }
+      const why = `the intake of partition "${partition}" is full`;
+      // an earlier try may have been stored, and taken since
+      throw tries === 1 ? notAccepted(command, why) : unknown(command.id, command.tenant, why);
     }
+  }
+
+  #isAwaited(command: Command, { flow }: Deployment): boolean {
+    if (command.kind !== "call") return this.#sent.has(command.nonce);
+    return this.#listeners.has(listenersKey(flow, command.tenant, command.id));
   }
 
   /** Sends an order for a trace and waits until it was carried out. */
@@ -587,18 +627,32 @@ export class Client implements AsyncDisposable {
     order: DistributiveOmit<Exclude<Command, { kind: "call" }>, "tenant" | "id" | "inbox" | "nonce" | "at">,
     options: OrderOptions = {},
   ): Promise<void> {
-    const { partition, lane = COMMAND_LANE, nonce = this.#nonce(), refuse } = options;
+    const { lane = COMMAND_LANE, nonce = this.#nonce(), refuse } = options;
+    const { partition = partitionOf(deployment, tenant, id) } = options;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#answers.set(nonce, { resolve, reject });
+    // the answer may come before the offer's, while nothing awaits it yet
+    promise.catch(() => {});
+    const key = { partition, tenant, id: nonce };
+    const settle = (answer: Answer): void => {
+      this.#sent.delete(nonce);
+      this.#forgetSoon(key);
+      if (answer.kind === "done") resolve();
+      else reject(readError(answer.error));
+    };
+    const since = this.#settings.machine.clock.now();
+    this.#sent.set(nonce, { key, since, settle, reject });
+    this.#pollSoon();
     try {
       const at = this.#settings.machine.clock.epochNow();
       const command = { ...order, tenant, id, inbox: this.#inbox, nonce, at } as Command;
       await this.#send(deployment, lane, nonce, command, partition);
       await promise;
-    } finally {
       // whether an answer fits is known only once its handler has it
-      if (refuse === undefined) this.#answers.delete(nonce);
-      else this.#answers.set(nonce, { resolve() {}, reject: refuse });
+      if (refuse !== undefined)
+        this.#sent.set(nonce, { key, since: Infinity, settle: refusing(refuse), reject: refuse });
+    } catch (error) {
+      this.#sent.delete(nonce);
+      throw error;
     }
   }
 
@@ -625,8 +679,7 @@ export class Client implements AsyncDisposable {
   #receive(body: Uint8Array): void {
     const note = readMessage<Note>(body);
     if (note === undefined) return;
-    if (note.kind === "done") this.#answers.get(note.nonce)?.resolve();
-    else if (note.kind === "undone") this.#answers.get(note.nonce)?.reject(readError(note.error));
+    if (note.kind === "done" || note.kind === "undone") this.#sent.get(note.nonce)?.settle(note);
     const heard = heardFrom(note);
     if (heard === undefined) return;
     const listeners = this.#listeners.get(listenersKey(note.flow, note.tenant, note.id));
@@ -634,10 +687,11 @@ export class Client implements AsyncDisposable {
   }
 
   #hear(listeners: ReadonlySet<Listener>, heard: Heard): void {
-    for (const { hear, deployment, tenant, id } of [...listeners]) {
+    for (const { hear, deployment, tenant, id, digest } of [...listeners]) {
+      if (heard.type === "refused" && heard.digest !== digest) continue;
       hear(heard);
       if (heard.type === "outcome" && id.startsWith(this.#inbox))
-        this.#toForget.push({ partition: partitionOf(deployment, tenant, id), tenant, id });
+        this.#forgetSoon({ partition: partitionOf(deployment, tenant, id), tenant, id });
     }
   }
 
@@ -656,7 +710,7 @@ export class Client implements AsyncDisposable {
         .catch((error: unknown) => this.#settings.logger.warn("results_not_read", { error: errorPayload(error) }))
         .finally(() => {
           this.#looking = undefined;
-          if (this.#listeners.size > 0 || this.#toForget.length > 0) this.#pollSoon();
+          if (this.#listeners.size + this.#toForget.length > 0 || this.#hasUnanswered) this.#pollSoon();
         });
     }, POLL_MS);
   }
@@ -665,6 +719,7 @@ export class Client implements AsyncDisposable {
   async #look(): Promise<void> {
     await this.#forget();
     const old = this.#settings.machine.clock.now() - POLL_MS;
+    await this.#lookForAnswers(old);
     const due = [...this.#listeners.values()].flatMap((listeners) =>
       [...listeners].filter(({ since }) => since < old).slice(0, 1),
     );
@@ -714,6 +769,29 @@ export class Client implements AsyncDisposable {
     return records.map((record) => (record === undefined ? undefined : fromBytes<BindingBody>(record.body).version));
   }
 
+  /** Whether the answer to a command is still to come. */
+  get #hasUnanswered(): boolean {
+    return this.#sent.values().some(({ since }) => since < Infinity);
+  }
+
+  /** Looks for answers to commands that this client was not told. */
+  async #lookForAnswers(old: number): Promise<void> {
+    const due = [...this.#sent.values()].filter(({ since }) => since < old).slice(0, LOOKUPS_AT_ONCE);
+    if (due.length === 0) return;
+    const answers = await this.#settings.backend.results.get(
+      due.map(({ key }) => key),
+      "latest",
+    );
+    for (const [index, { settle }] of due.entries()) {
+      const answer = answers[index];
+      if (answer !== undefined) settle(fromBytes<Answer>(answer.body));
+    }
+  }
+
+  #forgetSoon(key: ResultKey): void {
+    if (!this.#repeated.delete(key.id)) this.#toForget.push(key);
+  }
+
   /** Removes results of ids that only this client knows and has been told. */
   async #forget(): Promise<void> {
     const keys = this.#toForget;
@@ -724,6 +802,11 @@ export class Client implements AsyncDisposable {
 
 type DistributiveOmit<Union, Keys extends PropertyKey> = Union extends unknown ? Omit<Union, Keys> : never;
 
-const listenersKey = (flow: string, tenant: string, id: string): string => `${flow}\u0000${tenant}\u0000${id}`;
+/** Receives what comes after the answer to a command: a refusal. */
+const refusing =
+  (refuse: (error: unknown) => void) =>
+  (answer: Answer): void => {
+    if (answer.kind === "undone") refuse(readError(answer.error));
+  };
 
-const keyOf = ({ tenant, id }: Command): string => `${tenant}\u0000${id}`;
+const listenersKey = (flow: string, tenant: string, id: string): string => `${flow}\u0000${tenant}\u0000${id}`;

@@ -4,24 +4,24 @@ import type { ClusterOutcome } from "./call.ts";
 import type { ClusterPause } from "./pending.ts";
 
 /** Returns the error of a command that was not stored. */
-export function notAccepted({ id, tenant }: Command, why: string, cause?: unknown): FlowError {
+export function notAccepted({ id, tenant }: Command, why: string): FlowError {
   return new FlowError({
     code: FlowErrorCode.NOT_ACCEPTED,
     message: `Cannot accept "${id}": ${why}; it is safe to send it again`,
     traceId: id,
     tenant,
-    cause,
     retryable: true,
   });
 }
 
 /** Returns the error of a trace whose outcome its caller does not learn. */
-export function unknown(id: string, tenant: string, why: string): FlowError {
+export function unknown(id: string, tenant: string, why: string, cause?: unknown): FlowError {
   return new FlowError({
     code: FlowErrorCode.OUTCOME_UNKNOWN,
     message: `The outcome of trace "${id}" is unknown: ${why}; ask for it with the same id`,
     traceId: id,
     tenant,
+    cause,
   });
 }
 

@@ -11,7 +11,8 @@ export interface ClusterPause extends PauseTicket {
 /** News of a trace for a listener. */
 export type Heard =
   | { readonly type: "outcome"; readonly outcome: FinalOutcome }
-  | { readonly type: "refused"; readonly error: Error }
+  /** Of the call with this digest, or of every call of the id. */
+  | { readonly type: "refused"; readonly error: Error; readonly digest?: string | undefined }
   | { readonly type: "chunk"; readonly chunk: StreamChunk }
   | { readonly type: "pauses"; readonly pauses: readonly ClusterPause[] };
 
@@ -21,7 +22,7 @@ export function heardFrom(note: Note): Heard | undefined {
     case "outcome":
       return { type: "outcome", outcome: readOutcome(note.outcome) };
     case "refused":
-      return { type: "refused", error: readError(note.error) };
+      return { type: "refused", error: readError(note.error), digest: note.digest };
     case "chunk":
       return { type: "chunk", chunk: readValue(note.chunk) as StreamChunk };
     case "pause":

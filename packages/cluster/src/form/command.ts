@@ -7,6 +7,8 @@ export interface CallCommand {
   readonly id: string;
   /** Whether the caller has given the id, so that its outcome is looked up before it is accepted. */
   readonly isGiven: boolean;
+  /** Whether it was offered before, without an answer: it may have been carried out since. */
+  readonly isRepeated?: true;
   /** Digest of the input, which tells a repeated call from another with the same id. */
   readonly digest: string;
   /** Text of the payload, see `writeValue`. */
@@ -46,12 +48,15 @@ export type Note = { readonly flow: string } & Told;
 /** News of a trace. */
 export type Told = { readonly tenant: string; readonly id: string } & (
   | { readonly kind: "outcome"; readonly outcome: string }
-  | { readonly kind: "refused"; readonly error: string }
+  /** `digest` is that of the refused call: another one of its id may be in flight. */
+  | { readonly kind: "refused"; readonly error: string; readonly digest: string }
   | { readonly kind: "chunk"; readonly chunk: string }
   | { readonly kind: "pause"; readonly pause: string }
-  | { readonly kind: "done"; readonly nonce: string; readonly value?: string | undefined }
-  | { readonly kind: "undone"; readonly nonce: string; readonly error: string }
+  | (Answer & { readonly nonce: string })
 );
+
+/** Answer to a command. It is stored as a result, with the nonce of the command as its id. */
+export type Answer = { readonly kind: "done" } | { readonly kind: "undone"; readonly error: string };
 
 /** Body of a stored result. */
 export type ResultBody =
@@ -100,6 +105,8 @@ export interface FailedTrace {
   /** The beginning of its error's message. */
   readonly message?: string | undefined;
 }
+/** Name of a command's trace within its partition. */
+export const keyOf = ({ tenant, id }: Pick<Command, "tenant" | "id">): string => `${tenant}\u0000${id}`;
 
 /** Subject on which the owner of a partition hears of new items and new listeners. */
 export const ownerSubject = (partition: string): string => `owner/${partition}`;

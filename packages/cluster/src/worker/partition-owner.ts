@@ -10,7 +10,7 @@ import {
   type StandIn,
   type StreamChunk,
 } from "penguiflow";
-import type { Offered, StoredResult } from "penguiflow/adapter";
+import type { Offered, ResultKey, StoredResult } from "penguiflow/adapter";
 import { durable, readValue, writeError, writeOutcome, writeValue } from "penguiflow/durable";
 import { COMMAND_LANE, type Deployment, partitionName, partitionOf } from "../form/place.ts";
 import {
@@ -33,6 +33,7 @@ import type { Releases } from "../form/releases.ts";
 import { answerFailed } from "./failed-answer.ts";
 import { IdBindings, RENEW_SHARE } from "./id-bindings.ts";
 import type { WorkerSettings } from "./settings.ts";
+import { TraceCommands } from "./trace-commands.ts";
 import { Trimmer } from "./trimmer.ts";
 
 /** Any flow that a worker runs. */
@@ -62,6 +63,11 @@ const CHUNK_BYTES = 1_048_576;
 const PAUSE_KEEP_MS = 31_536_000_000;
 /** Milliseconds after which a listener that has not said so again is forgotten. */
 const ATTACH_MS = 5_000;
+/** Ended traces of which a repeated offer is recognised. */
+const REMEMBERED = 4_096;
+/** Milliseconds after which the store of a pause is tried again. They double with each failure, up to the longest. */
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 10_000;
 
 /** Knowledge of a trace that the owner has accepted. Lost at a takeover: callers then ask for their results. */
 interface Accepted {
@@ -70,12 +76,17 @@ interface Accepted {
   readonly keepMs: number;
 }
 
-/** Earlier items that those of a read wait for, so that positions are recorded in order. */
-interface Before {
-  /** Settles when the messages of the reads before were given to the run. */
-  accepted: Promise<unknown>;
-  /** Settles when the last command before was consumed. */
-  obeyed: Promise<unknown>;
+/** A run of the partition, and the work on items that have been read. */
+interface Serving {
+  readonly run: FlowRun<unknown, unknown>;
+  readonly commands: TraceCommands;
+  readonly trimmer: Trimmer;
+  /** Settles when the results of the calls read so far are looked up. */
+  looked: Promise<unknown>;
+  /** The last call of each trace that is being accepted. */
+  readonly accepting: Map<string, Promise<void>>;
+  /** The last call of each lane that is given to the run later, for others to follow. Absent when none is. */
+  readonly delayed: Map<number, Promise<void>>;
 }
 
 /**
@@ -104,10 +115,19 @@ export class PartitionOwner {
   /** The clock's `now()` when the given ids of this partition were bound to their version. */
   #boundAt: number | undefined;
   #binding: Promise<void> | undefined;
+  /** Callbacks of commands that wait for the result of a trace. */
+  readonly #awaited = new Map<string, Set<() => void>>();
+  /**
+   * Latest traces with ids that clients have made, which have ended: an offer that was repeated on its way may come after
+   * their results are forgotten.
+   */
+  readonly #ended = new Set<string>();
   #inFlight = 0;
   #run: FlowRun<unknown, unknown> | undefined;
   #wake: (() => void) | undefined;
   #isOpen = false;
+  /** Aborts when the partition is no longer held. */
+  #held = new AbortController();
   readonly #whenOver: Promise<void>;
 
   constructor(settings: WorkerSettings, { flow, resources, nodes, deployment, releases }: Deployed, index: number) {
@@ -208,6 +228,8 @@ export class PartitionOwner {
     const { checkpoints } = backend;
     this.#accepted.clear();
     this.#pauses.clear();
+    this.#taking.clear();
+    this.#held = new AbortController();
     const run = this.#flow.start({
       durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs }),
       resources: this.#resources,
@@ -218,6 +240,7 @@ export class PartitionOwner {
       await run.ready();
     } catch (error) {
       await run.stop();
+      this.#held.abort();
       if (error instanceof FlowError && error.code === FlowErrorCode.PARTITION_LEASED) return false;
       throw error;
     }
@@ -226,7 +249,7 @@ export class PartitionOwner {
     this.#boundAt = undefined;
     this.#inFlight = run.stats().traces;
     const attaching = backend.wire.subscribe(ownerSubject(this.#name), (body) => this.#hear(run, body));
-    const trimmer = new Trimmer(machine.scheduler, backend.intake, this.#name);
+    const trimmer = new Trimmer(machine.scheduler, backend.intake, this.#name, () => run.consumed());
     const lost = new AbortController();
     void run.closed.then(() => lost.abort());
     try {
@@ -241,6 +264,7 @@ export class PartitionOwner {
       attaching[Symbol.dispose]();
       await run.stop({ drainMs: lost.signal.aborted ? 0 : drainMs });
       this.#run = undefined;
+      this.#held.abort();
       await trimmer.flush();
     }
   }
@@ -252,10 +276,17 @@ export class PartitionOwner {
     failed.catch(() => {});
     const read = new Map(await run.consumed());
     // an earlier owner may have stored items that it could not remove any more
-    for (const [lane, sequence] of read) trimmer.trim({ lane, sequence });
+    trimmer.trimSoon();
     // items that were here before this owner may have been cancelled through an earlier one
     let isOld = true;
-    const before: Before = { accepted: Promise.resolve(), obeyed: Promise.resolve() };
+    const serving: Serving = {
+      run,
+      commands: this.#commands(),
+      trimmer,
+      looked: Promise.resolve(),
+      accepting: new Map(),
+      delayed: new Map(),
+    };
     while (!signal.aborted) {
       const free = maxInFlight - this.#inFlight;
       const waitMs = isOld ? 0 : POLL_MS;
@@ -267,7 +298,8 @@ export class PartitionOwner {
       if (items === undefined) continue;
       if (items.length === 0) isOld = false;
       for (const { lane, sequence } of items) read.set(lane, sequence);
-      this.#take(run, items, isOld, before, (item) => trimmer.trim(item)).catch(fail);
+      run.expect(items);
+      this.#take(serving, items, isOld).catch(fail);
     }
   }
 
@@ -286,64 +318,85 @@ export class PartitionOwner {
     });
   }
 
-  /**
-   * Takes items. A command for a trace whose message is among them comes after it. The items of an earlier read go first,
-   * however long their look-up takes: a position says that all before it are taken.
-   */
-  async #take(
-    run: FlowRun<unknown, unknown>,
-    items: readonly Offered[],
-    isOld: boolean,
-    before: Before,
-    taken: (item: Offered) => void,
-  ): Promise<void> {
-    const pairs = items.flatMap((item) => {
+  /** Takes items. A command for a trace whose message is among them, or was read before, comes after it. */
+  async #take(serving: Serving, items: readonly Offered[], isOld: boolean): Promise<void> {
+    const { run, commands, trimmer, accepting } = serving;
+    const calls: { readonly item: Offered; readonly command: CallCommand }[] = [];
+    const orders: { readonly item: Offered; readonly command: TraceCommand }[] = [];
+    const unread: Offered[] = [];
+    for (const item of items) {
       const command = readMessage<Command>(item.body);
-      return command === undefined ? [] : [{ item, command }];
-    });
-    const unread = items.filter(
-      ({ lane, sequence }) => !pairs.some(({ item }) => item.lane === lane && item.sequence === sequence),
-    );
-    const calls = pairs.flatMap(({ item, command }) => (command.kind === "call" ? [{ item, command }] : []));
+      if (command === undefined) unread.push(item);
+      else if (command.kind === "call") calls.push({ item, command });
+      else orders.push({ item, command });
+    }
     this.#inFlight += calls.length;
-    const commands = calls.map(({ command }) => command);
-    for (const command of commands) this.#taking.set(command, undefined);
-    const looked = Promise.all([this.#finalsOf(commands, isOld), this.#bindings.lookUp(commands), before.accepted]);
-    before.accepted = looked;
+    const asked = calls.map(({ command }) => command);
+    for (const command of asked) this.#taking.set(command, undefined);
+    // calls of an earlier read go first, however long their look-up takes
+    const looked = Promise.all([this.#finalsOf(asked, isOld), this.#bindings.lookUp(asked), serving.looked]);
+    serving.looked = looked;
     const [finals, others] = await looked;
-    const accepting = new Map<string, Promise<void>>();
     const work = calls.map(async ({ item, command }) => {
-      const final = finals.get(command) ?? others.finals.get(command) ?? this.#taking.get(command);
-      const version = final === undefined ? others.elsewhere.get(command) : undefined;
-      const accepted =
-        version === undefined ? this.#accept(run, item, command, final) : this.#moveCall(run, item, command, version);
-      accepting.set(keyOf(command.tenant, command.id), accepted);
+      const trace = keyOf(command.tenant, command.id);
+      const final = finals.get(command) ?? others.finals.get(command);
+      const accepted = this.#acceptInTurn(serving, item, command, final, others.elsewhere.get(command));
+      accepting.set(trace, accepted);
       await accepted;
+      if (accepting.get(trace) === accepted) accepting.delete(trace);
       this.#taking.delete(command);
-      taken(item);
+      trimmer.trimSoon();
     });
-    const orders = pairs.map(async ({ item, command }) => {
-      if (command.kind === "call") return;
-      const isOrdered = item.lane === COMMAND_LANE;
-      const earlier = isOrdered ? before.obeyed : Promise.resolve();
-      const { promise, resolve } = Promise.withResolvers<void>();
-      if (isOrdered) before.obeyed = promise;
-      await accepting.get(keyOf(command.tenant, command.id));
-      await this.#obey(run, item, command, earlier);
-      taken(item);
-      resolve();
+    const obeyed = orders.map(async ({ item, command }) => {
+      await commands.obey(run, item, command, accepting.get(keyOf(command.tenant, command.id)));
+      trimmer.trimSoon();
     });
     const refused = unread.map(async (item) => {
       this.#settings.logger.error("item_refused", { partition: this.#name, lane: item.lane, sequence: item.sequence });
       await run.consume({ lane: item.lane, sequence: item.sequence });
-      taken(item);
+      trimmer.trimSoon();
     });
-    await Promise.all([...work, ...orders, ...refused]);
+    await Promise.all([...work, ...obeyed, ...refused]);
+  }
+
+  /**
+   * Accepts a call once the commands for its trace that were read before it are carried out, in the order of its lane.
+   *
+   * @param elsewhere - the other version that its id belongs to, if it has no result
+   */
+  async #acceptInTurn(
+    { run, commands, delayed }: Serving,
+    item: Offered,
+    command: CallCommand,
+    final: ResultBody | undefined,
+    elsewhere: string | undefined,
+  ): Promise<void> {
+    const { lane } = item;
+    const [before, pending] = [delayed.get(lane), commands.pending(keyOf(command.tenant, command.id))];
+    const accept = (last: ResultBody | undefined): Promise<void> =>
+      last === undefined && elsewhere !== undefined
+        ? this.#moveCall(run, item, command, elsewhere)
+        : this.#accept(run, item, command, last);
+    if (before === undefined && pending === undefined) {
+      await accept(final ?? this.#taking.get(command));
+      return;
+    }
+    const { promise: given, resolve: give } = Promise.withResolvers<void>();
+    delayed.set(lane, given);
+    await Promise.all([before, pending]);
+    const later = final ?? (await this.#finalsOf([command], true)).get(command);
+    const accepted = accept(later ?? this.#taking.get(command));
+    if (delayed.get(lane) === given) delayed.delete(lane);
+    give();
+    await accepted;
   }
 
   /** Looks up the final results of ids that may have ended before. */
   async #finalsOf(calls: readonly CallCommand[], isOld: boolean): Promise<ReadonlyMap<CallCommand, ResultBody>> {
-    const asked = calls.filter(({ isGiven, tenant, id }) => isOld || isGiven || this.#overtaken.has(keyOf(tenant, id)));
+    const asked = calls.filter(
+      ({ isGiven, isRepeated, tenant, id }) =>
+        isOld || isGiven || isRepeated === true || this.#overtaken.has(keyOf(tenant, id)),
+    );
     if (asked.length === 0) return new Map();
     const keys = asked.map(({ tenant, id }) => ({ partition: this.#name, tenant, id }));
     const found = await this.#settings.backend.results.get(keys, "latest");
@@ -367,11 +420,17 @@ export class PartitionOwner {
     if (conflict !== undefined || final !== undefined) {
       await run.consume(position);
       this.#left();
-      if (conflict !== undefined) this.#tell(inbox, { kind: "refused", tenant, id, error: writeError(conflict) });
+      if (conflict !== undefined)
+        this.#tell(inbox, { kind: "refused", tenant, id, digest, error: writeError(conflict) });
       else if (final?.kind === "outcome") this.#tell(inbox, { kind: "outcome", tenant, id, outcome: final.outcome });
       return;
     }
     const key = keyOf(tenant, id);
+    if (this.#ended.has(key)) {
+      await run.consume(position);
+      this.#left();
+      return;
+    }
     const known = this.#accepted.get(key) ?? { inboxes: new Set<string>(), digest, keepMs };
     known.inboxes.add(inbox);
     this.#accepted.set(key, known);
@@ -395,7 +454,7 @@ export class PartitionOwner {
       this.#accepted.delete(key);
       await run.consume(position);
       this.#left();
-      this.#tell(inbox, { kind: "refused", tenant, id, error: writeError(error) });
+      this.#tell(inbox, { kind: "refused", tenant, id, digest, error: writeError(error) });
     }
   }
 
@@ -411,79 +470,25 @@ export class PartitionOwner {
     });
   }
 
-  /** Carries a command out, tells its sender, and consumes it when its effect is stored. */
-  async #obey(
-    run: FlowRun<unknown, unknown>,
-    { lane, sequence, body }: Offered,
-    command: TraceCommand,
-    earlier: Promise<unknown>,
-  ): Promise<void> {
-    const { tenant, id, inbox, nonce } = command;
-    const undone = (error: unknown): void =>
-      this.#tell(inbox, { kind: "undone", tenant, id, nonce, error: writeError(error) });
-    try {
-      const version = await this.#elsewhere(command);
-      if (version !== undefined) {
-        await this.#move({ lane, sequence, body }, command, version);
-        await earlier;
-        await run.consume({ lane, sequence });
-        return;
-      }
-      await this.#perform(run, command, undone);
-      await earlier;
-      await run.consume({ lane, sequence });
-      this.#tell(inbox, { kind: "done", tenant, id, nonce });
-    } catch (error) {
-      if (this.#isLost(error)) throw error;
-      await earlier;
-      await run.consume({ lane, sequence });
-      undone(error);
-    }
-  }
-
-  async #perform(
-    run: FlowRun<unknown, unknown>,
-    command: TraceCommand,
-    undone: (error: unknown) => void,
-  ): Promise<void> {
-    const { tenant, id } = command;
-    switch (command.kind) {
-      case "cancel": {
-        const { found } = await run.cancel(id, { tenant, reason: command.reason });
-        // a cancel that has overtaken its message: the result keeps the message from being run
-        if (!found) {
-          this.#overtaken.add(keyOf(tenant, id));
-          await this.#putCancelled(tenant, id, command.reason);
-        }
-        return;
-      }
-      case "resume": {
-        const { token } = command;
-        const { outcome } = await run.pauses.answer(token, readValue(command.value), { tenant });
-        const text = await this.#dropPause(tenant, id, token);
-        outcome.catch(async (error: unknown) => {
-          const isOpenAgain = error instanceof FlowError && error.code === FlowErrorCode.RESUME_INVALID;
-          if (isOpenAgain && text !== undefined) await this.#keepPause(tenant, id, token, text).catch(() => {});
-          undone(error);
-        });
-        return;
-      }
-      case "signal":
-        await run.signal(id, command.name, readValue(command.value), { tenant });
-        return;
-      case "retryFailed":
-        await this.#settings.backend.results.forget([{ partition: this.#name, tenant, id }]);
-        await run.recovery.retryFailed(id, { tenant });
-        this.#inFlight += 1;
-        return;
-      case "find":
-        if (!(await this.#has(run, tenant, id))) throw unknownTrace(tenant, id);
-        return;
-      case "discard":
-        await run.recovery.discard(id, { tenant });
-        await this.#settings.backend.results.forget([{ partition: this.#name, tenant, id }]);
+  #commands(): TraceCommands {
+    return new TraceCommands({
+      settings: this.#settings,
+      partition: this.#name,
+      putResult: (result) => this.#results.add(result),
+      putCancelled: (tenant, id, reason) => this.#putCancelled(tenant, id, reason),
+      whenResult: (run, tenant, id) => this.#whenResult(run, tenant, id),
+      has: (run, tenant, id) => this.#has(run, tenant, id),
+      answered: (tenant, id, token) => this.#dropPause(tenant, id, token),
+      reopened: (tenant, id, token, text) => this.#keepPause(tenant, id, token, text),
+      retried: () => (this.#inFlight += 1),
+      discarded: async (tenant, id) => {
         if (this.#bindings.isOn) await this.#bindings.forget(tenant, id);
-    }
+      },
+      elsewhere: (command) => this.#elsewhere(command),
+      move: (item, command, version) => this.#move(item, command, version),
+      tell: (inbox, told) => this.#tell(inbox, told),
+      isLost: (error) => this.#isLost(error),
+    });
   }
 
   /** Returns the other version that the trace of a command belongs to. The token of a pause says so itself. */
@@ -525,7 +530,26 @@ export class PartitionOwner {
       tenant,
     });
     const base = { traceId: id, tenant, messages: [], results: [], droppedResults: 0, durationMs: 0, spent: {} };
+    this.#overtaken.add(keyOf(tenant, id));
     await this.#putOutcome({ ...base, status: "cancelled", error, reason });
+  }
+
+  /** Resolves once an ended trace has its final result. */
+  async #whenResult(run: FlowRun<unknown, unknown>, tenant: string, id: string): Promise<void> {
+    const key = keyOf(tenant, id);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const awaited = this.#awaited.get(key) ?? new Set();
+    this.#awaited.set(key, awaited.add(resolve));
+    try {
+      const { results } = this.#settings.backend;
+      const [result] = await results.get([{ partition: this.#name, tenant, id }], "latest");
+      if (result?.isFinal === true) return;
+      const ended = run.closed.then(() => run.consumed());
+      await Promise.race([promise, ended]);
+    } finally {
+      awaited.delete(resolve);
+      if (awaited.size === 0) this.#awaited.delete(key);
+    }
   }
 
   /** Counts a trace that is no longer in flight. */
@@ -553,12 +577,33 @@ export class PartitionOwner {
     const body: ResultBody = { kind: "outcome", digest: accepted?.digest ?? "", outcome: text };
     const key = { partition: this.#name, tenant, id };
     const keepMs = accepted?.keepMs ?? this.#settings.keepMs;
+    const put = await this.#results.add({ key, isFinal: true, body: toBytes(body), keepMs });
+    const final = put === "stored" ? body : await this.#finalOf(key);
     // their look-up may have missed it, and the run will not know the trace any more
-    for (const call of this.#taking.keys()) if (call.tenant === tenant && call.id === id) this.#taking.set(call, body);
-    await this.#results.add({ key, isFinal: true, body: toBytes(body), keepMs });
-    for (const inbox of this.#inboxesOf(tenant, id)) this.#tell(inbox, { kind: "outcome", tenant, id, outcome: text });
+    for (const call of this.#taking.keys()) if (call.tenant === tenant && call.id === id) this.#taking.set(call, final);
+    if (final?.kind === "outcome")
+      for (const inbox of this.#inboxesOf(tenant, id))
+        this.#tell(inbox, { kind: "outcome", tenant, id, outcome: final.outcome });
+    if (inboxOf(id) !== undefined) this.#remember(keyOf(tenant, id));
     this.#pauses.delete(keyOf(tenant, id));
     this.#accepted.delete(keyOf(tenant, id));
+    for (const resolve of this.#awaited.get(keyOf(tenant, id)) ?? []) resolve();
+  }
+
+  /** Returns the final result that is stored for a trace. */
+  async #finalOf(key: ResultKey): Promise<ResultBody | undefined> {
+    const [result] = await this.#settings.backend.results.get([key], "latest");
+    return result?.isFinal === true ? fromBytes<ResultBody>(result.body) : undefined;
+  }
+
+  /** Notes that a trace with an id that its client has made has ended. */
+  #remember(key: string): void {
+    this.#ended.add(key);
+    if (this.#ended.size <= REMEMBERED) return;
+    for (const oldest of this.#ended) {
+      this.#ended.delete(oldest);
+      return;
+    }
   }
 
   #tellChunk(chunk: StreamChunk, tenant: string, id: string): void {
@@ -568,16 +613,24 @@ export class PartitionOwner {
     for (const inbox of inboxes) this.#tell(inbox, { kind: "chunk", tenant, id, chunk: text });
   }
 
+  /** Stores an open pause and tells its callers, again and again until that succeeds. */
   async #tellPause(ticket: PauseTicket, tenant: string, id: string): Promise<void> {
-    try {
-      const { version } = this.#deployment;
-      const token = writePauseToken({ version, index: this.#index, id, token: ticket.token });
-      const text = writeValue({ ...ticket, token }, "pause", CHUNK_BYTES);
-      await this.#keepPause(tenant, id, ticket.token, text);
-      for (const inbox of this.#inboxesOf(tenant, id)) this.#tell(inbox, { kind: "pause", tenant, id, pause: text });
-    } catch (error) {
-      const { logger } = this.#settings;
-      logger.error("pause_not_told", { partition: this.#name, traceId: id, tenant, error: errorPayload(error) });
+    const { logger, machine } = this.#settings;
+    const { version } = this.#deployment;
+    const held = this.#held.signal;
+    for (let waitMs = FIRST_RETRY_MS; !held.aborted; waitMs = Math.min(2 * waitMs, LONGEST_RETRY_MS)) {
+      // it was answered meanwhile
+      if (waitMs > FIRST_RETRY_MS && this.#pauses.get(keyOf(tenant, id))?.has(ticket.token) !== true) return;
+      try {
+        const token = writePauseToken({ version, index: this.#index, id, token: ticket.token });
+        const text = writeValue({ ...ticket, token }, "pause", CHUNK_BYTES);
+        await this.#keepPause(tenant, id, ticket.token, text);
+        for (const inbox of this.#inboxesOf(tenant, id)) this.#tell(inbox, { kind: "pause", tenant, id, pause: text });
+        return;
+      } catch (error) {
+        logger.warn("pause_not_told", { partition: this.#name, traceId: id, tenant, error: errorPayload(error) });
+        await sleep(machine.clock, waitMs, held);
+      }
     }
   }
 
@@ -655,15 +708,6 @@ export class PartitionOwner {
     ];
     return error instanceof FlowError && codes.includes(error.code);
   }
-}
-
-function unknownTrace(tenant: string, traceId: string): FlowError {
-  return new FlowError({
-    code: FlowErrorCode.TRACE_UNKNOWN,
-    message: `No trace "${traceId}" of tenant "${tenant}" is under way, and no outcome of it is kept`,
-    traceId,
-    tenant,
-  });
 }
 
 const keyOf = (tenant: string, id: string): string => `${tenant}\u0000${id}`;

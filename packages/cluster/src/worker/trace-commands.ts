@@ -1,0 +1,208 @@
+import { FlowError, FlowErrorCode, type FlowRun } from "penguiflow";
+import type { Offered, StoredResult } from "penguiflow/adapter";
+import { readOutcome, readValue, writeError } from "penguiflow/durable";
+import { type Answer, keyOf, type ResultBody, type Told, type TraceCommand } from "../form/command.ts";
+import { fromBytes, toBytes } from "../form/text.ts";
+import type { WorkerSettings } from "./settings.ts";
+
+/** Parts of an owner that {@link TraceCommands} calls. */
+export interface TraceCommandsHost {
+  readonly settings: WorkerSettings;
+  readonly partition: string;
+  putResult(result: StoredResult): Promise<"stored" | "superseded">;
+  /** Stores that a trace was cancelled before its message was read, unless it has a final result. */
+  putCancelled(tenant: string, id: string, reason: string | undefined): Promise<void>;
+  /** Resolves once a trace that was cancelled has its final result. */
+  whenResult(run: FlowRun<unknown, unknown>, tenant: string, id: string): Promise<void>;
+  /** Whether a trace is under way or has left a result. */
+  has(run: FlowRun<unknown, unknown>, tenant: string, id: string): Promise<boolean>;
+  /** Removes a pause that is answered. Returns its text. */
+  answered(tenant: string, id: string, token: string): Promise<string | undefined>;
+  /** Stores a pause whose answer did not fit: it is open again. */
+  reopened(tenant: string, id: string, token: string, text: string): Promise<void>;
+  /** Called when a trace is given up. */
+  discarded(tenant: string, id: string): Promise<void>;
+  /** Returns the other version that the trace of a command belongs to. */
+  elsewhere(command: TraceCommand): Promise<string | undefined>;
+  /** Gives a command to another version. */
+  move(item: Offered, command: TraceCommand, version: string): Promise<void>;
+  /** Called when a failed trace is in flight again. */
+  retried(): void;
+  tell(inbox: string, told: Told): void;
+  /** Whether an error means that the partition is lost, and not that a command is refused. */
+  isLost(error: unknown): boolean;
+}
+
+/** Milliseconds for which the answers to commands are kept for their senders. */
+const ANSWER_MS = 3_600_000;
+
+/**
+ * Carries out the commands for the traces of a partition that a run holds: those of one trace in their order. Once one
+ * finds that the partition is lost, those behind it are left for the next owner. The answer to a command is
+ * stored before the command is consumed: a later owner that finds it does not carry the command out again, and its sender
+ * finds it where the wire has lost it.
+ */
+export class TraceCommands {
+  readonly #host: TraceCommandsHost;
+  /** The last command of each trace. */
+  readonly #last = new Map<string, Promise<unknown>>();
+
+  constructor(host: TraceCommandsHost) {
+    this.#host = host;
+  }
+
+  /** Settles when the commands of a trace that were read so far are carried out; absent when they are. */
+  pending(trace: string): Promise<unknown> | undefined {
+    return this.#last.get(trace);
+  }
+
+  /**
+   * Carries a command out, and consumes it once its answer is stored.
+   *
+   * @param accepted - settles when the calls of its trace that were read before it are accepted
+   */
+  async obey(
+    run: FlowRun<unknown, unknown>,
+    item: Offered,
+    command: TraceCommand,
+    accepted: Promise<unknown> | undefined,
+  ): Promise<void> {
+    const { tenant, id, inbox, nonce } = command;
+    const trace = keyOf(command);
+    const answering = Promise.all([this.#last.get(trace), accepted]).then(() =>
+      this.#movedOrAnswered(run, item, command),
+    );
+    this.#last.set(trace, answering);
+    const answer = await answering;
+    if (this.#last.get(trace) === answering) this.#last.delete(trace);
+    await run.consume({ lane: item.lane, sequence: item.sequence });
+    if (answer !== "moved") this.#host.tell(inbox, { ...answer, tenant, id, nonce });
+  }
+
+  async #movedOrAnswered(
+    run: FlowRun<unknown, unknown>,
+    item: Offered,
+    command: TraceCommand,
+  ): Promise<Answer | "moved"> {
+    const version = await this.#host.elsewhere(command);
+    if (version === undefined) return await this.#answered(run, command);
+    await this.#host.move(item, command, version);
+    return "moved";
+  }
+
+  /** Returns the stored answer to a command, which is carried out unless that was done before. */
+  async #answered(run: FlowRun<unknown, unknown>, command: TraceCommand): Promise<Answer> {
+    const { partition } = this.#host;
+    const { tenant, nonce } = command;
+    const key = { partition, tenant, id: nonce };
+    const earlier = await this.#kept<Answer>(tenant, nonce);
+    if (earlier !== undefined) return earlier;
+    let answer: Answer = { kind: "done" };
+    try {
+      await this.#perform(run, command);
+    } catch (error) {
+      if (!(error instanceof FlowError) || this.#host.isLost(error)) throw error;
+      // this owner's knowledge of the trace may be old
+      await run.confirm();
+      answer = { kind: "undone", error: writeError(error) };
+    }
+    const put = await this.#host.putResult({ key, isFinal: true, body: toBytes(answer), keepMs: ANSWER_MS });
+    return put === "stored" ? answer : ((await this.#kept<Answer>(tenant, nonce)) ?? answer);
+  }
+
+  async #perform(run: FlowRun<unknown, unknown>, command: TraceCommand): Promise<void> {
+    const host = this.#host;
+    const { results } = host.settings.backend;
+    const { tenant, id } = command;
+    const key = { partition: host.partition, tenant, id };
+    switch (command.kind) {
+      case "cancel": {
+        const { found } = await run.cancel(id, { tenant, reason: command.reason });
+        // a cancel that has overtaken its message: the result keeps the message from being run
+        if (found) {
+          await host.whenResult(run, tenant, id);
+          return;
+        }
+        await run.confirm();
+        await host.putCancelled(tenant, id, command.reason);
+        return;
+      }
+      case "resume":
+        await this.#answer(run, command);
+        return;
+      case "signal":
+        await run.signal(id, command.name, readValue(command.value), { tenant });
+        return;
+      case "retryFailed": {
+        const result = await this.#kept<ResultBody>(tenant, id);
+        const hasFailed = result?.kind === "outcome" && readOutcome(result.outcome).status === "failed";
+        // the result of a trace that was retried before and has completed stays
+        if (hasFailed) {
+          await run.confirm();
+          await results.forget([key]);
+        }
+        await run.recovery.retryFailed(id, { tenant });
+        host.retried();
+        return;
+      }
+      case "find":
+        if (!(await host.has(run, tenant, id))) throw unknownTrace(tenant, id);
+        return;
+      case "discard":
+        await run.recovery.discard(id, { tenant });
+        await results.forget([key]);
+        await host.discarded(tenant, id);
+    }
+  }
+
+  /**
+   * Answers a pause. The first command that answers it claims it: when it is carried out again after a crash, the answer
+   * that is stored is its own.
+   */
+  async #answer(run: FlowRun<unknown, unknown>, command: TraceCommand & { readonly kind: "resume" }): Promise<void> {
+    const { partition, settings } = this.#host;
+    const { tenant, id, token, nonce, inbox } = command;
+    const key = { partition, tenant, id: token };
+    const body = toBytes({ nonce } satisfies Claim);
+    const claim = await this.#kept<Claim>(tenant, token);
+    if (claim === undefined) await this.#host.putResult({ key, isFinal: true, body, keepMs: ANSWER_MS });
+    try {
+      const { outcome } = await run.pauses.answer(token, readValue(command.value), { tenant });
+      const text = await this.#host.answered(tenant, id, token);
+      outcome.catch(async (error: unknown) => {
+        const isOpenAgain = error instanceof FlowError && error.code === FlowErrorCode.RESUME_INVALID;
+        if (isOpenAgain && text !== undefined) {
+          const reopening = [settings.backend.results.forget([key]), this.#host.reopened(tenant, id, token, text)];
+          await Promise.allSettled(reopening);
+        }
+        this.#host.tell(inbox, { kind: "undone", tenant, id, nonce, error: writeError(error) });
+      });
+    } catch (error) {
+      if (!(error instanceof FlowError) || this.#host.isLost(error)) throw error;
+      await run.confirm();
+      if (claim?.nonce === nonce && error.code === FlowErrorCode.PAUSE_USED) return;
+      if (claim === undefined) await settings.backend.results.forget([key]);
+      throw error;
+    }
+  }
+
+  async #kept<Body>(tenant: string, id: string): Promise<Body | undefined> {
+    const { partition, settings } = this.#host;
+    const [kept] = await settings.backend.results.get([{ partition, tenant, id }], "latest");
+    return kept?.isFinal === true ? fromBytes<Body>(kept.body) : undefined;
+  }
+}
+
+/** Names the command that was the first to answer a pause. */
+interface Claim {
+  readonly nonce: string;
+}
+
+function unknownTrace(tenant: string, traceId: string): FlowError {
+  return new FlowError({
+    code: FlowErrorCode.TRACE_UNKNOWN,
+    message: `No trace "${traceId}" of tenant "${tenant}" is under way, and no outcome of it is kept`,
+    traceId,
+    tenant,
+  });
+}

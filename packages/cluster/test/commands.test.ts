@@ -1,0 +1,250 @@
+import { create, type FlowError, type Logger, payloadNode, systemClock } from "penguiflow";
+import type { ClusterBackend, Intake } from "penguiflow/adapter";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { clusterOn } from "../src/cluster.ts";
+import type { Note } from "../src/form/command.ts";
+import { type Machine, thisMachine } from "../src/form/machine.ts";
+import { readMessage } from "../src/form/text.ts";
+import { memoryBackend } from "../src/index.ts";
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A machine on which no wait takes longer than a few milliseconds. */
+const HASTY: Machine = {
+  ...thisMachine,
+  clock: { ...systemClock, setTimer: (callback, ms) => systemClock.setTimer(callback, Math.min(ms, 20)) },
+};
+
+const open: AsyncDisposable[] = [];
+
+afterEach(async () => {
+  for (const one of open.splice(0).toReversed()) await one[Symbol.asyncDispose]();
+});
+
+/** A worker and a client of one partition, and the backend as they reach it. */
+function app(change: (backend: ClusterBackend) => Partial<ClusterBackend> = () => ({}), machine = thisMachine) {
+  const real = memoryBackend();
+  const backend = { ...real, ...change(real) };
+  const made = clusterOn(machine, { name: "app", backend, partitions: 1, leaseMs: 10_000, logger: SILENT });
+  const worker = made.worker({ name: "one" });
+  const client = made.client();
+  open.push(real, worker, client);
+  return { backend: real, worker, client };
+}
+
+const codeOf = async (call: Promise<unknown>): Promise<string> =>
+  await call.then(
+    () => "none",
+    (error: unknown) => (error as FlowError).code,
+  );
+
+/** A wire that loses the notes of some kinds. */
+const losing =
+  (...kinds: readonly Note["kind"][]) =>
+  ({ wire }: ClusterBackend): Partial<ClusterBackend> => ({
+    wire: {
+      publish(subject, body) {
+        if (!kinds.includes(readMessage<Note>(body)?.kind as Note["kind"])) wire.publish(subject, body);
+      },
+      subscribe: (subject, receive) => wire.subscribe(subject, receive),
+    },
+  });
+
+function asking() {
+  const asks = payloadNode(
+    "asks",
+    async (cents: number, ctx) => `${cents}: ${await ctx.pause<string>({ reason: "Pay?" })}`,
+  );
+  return create(asks.to(), { name: "asking", logger: SILENT });
+}
+
+/** A flow of one node that counts its calls. */
+function counting() {
+  const runs: string[] = [];
+  const count = payloadNode("count", async (input: string) => {
+    runs.push(input);
+    return `${input} ${runs.length}`;
+  });
+  return { runs, flow: create(count.to(), { name: "counting", logger: SILENT }) };
+}
+
+describe("a command", () => {
+  test("whose answer the wire has lost is answered from the result store, done or refused", async () => {
+    const { worker, client } = app(losing("done", "undone"), HASTY);
+    const flow = asking();
+    worker.run(flow);
+    const paused = await client.outcome(flow, 240, { id: "bill" });
+    if (paused.status !== "paused") throw new Error(`Expected "paused", got "${paused.status}"`);
+    const end = await client.resume(flow, paused.pauses[0]!.token, "yes");
+    expect(end.status === "completed" && end.result).toBe("240: yes");
+    expect(await codeOf(client.resume(flow, paused.pauses[0]!.token, "no"))).toBe("PAUSE_USED");
+    await client.cancel(flow, "bill");
+  });
+
+  test("that is refused before the answer to its offer comes is refused, and ends no process", async () => {
+    const late = ({ intake }: ClusterBackend): { intake: Intake } => ({
+      intake: {
+        offer: async (offers) => {
+          const answers = await intake.offer(offers);
+          await vi.waitFor(() => expect(refused).toBe(true));
+          return answers;
+        },
+        read: (...given) => intake.read(...given),
+        trim: (...given) => intake.trim(...given),
+        backlog: (partitions) => intake.backlog(partitions),
+      },
+    });
+    let refused = false;
+    const { worker, client, backend } = app(late);
+    const flow = asking();
+    worker.run(flow);
+    const subscribing = vi.spyOn(backend.wire, "publish");
+    subscribing.mockImplementation(function (this: ClusterBackend["wire"], subject, body) {
+      if (readMessage<Note>(body)?.kind === "undone") setImmediate(() => (refused = true));
+      subscribing.mockRestore();
+      this.publish(subject, body);
+    });
+    expect(await codeOf(client.retryFailed(flow, "unknown"))).toBe("TRACE_UNKNOWN");
+  });
+
+  test("that answers a pause is refused as the second, although the first has ended the trace by then", async () => {
+    const { worker, client } = app();
+    const flow = asking();
+    worker.run(flow);
+    const paused = await client.outcome(flow, 1, { id: "bill" });
+    if (paused.status !== "paused") throw new Error(`Expected "paused", got "${paused.status}"`);
+    const [pause] = paused.pauses;
+    const answers = ["a", "b", "c"].map((value) => client.resume(flow, pause!.token, value));
+    const codes = await Promise.all(answers.map(codeOf));
+    expect(codes.toSorted()).toEqual(["PAUSE_USED", "PAUSE_USED", "none"]);
+    const end = await answers[codes.indexOf("none")]!;
+    expect(end.status === "completed" && end.result).toBe(`1: ${"abc"[codes.indexOf("none")]}`);
+  });
+
+  test("to cancel what has ended leaves its outcome, and its callers are told that one", async () => {
+    const { worker, client } = app();
+    const { flow } = counting();
+    worker.run(flow);
+    const first = await client.call(flow, "run", { id: "order-1" });
+    await client.cancel(flow, "order-1");
+    expect(await client.call(flow, "run", { id: "order-1" })).toBe(first);
+  });
+});
+
+describe("a call", () => {
+  /** An intake that answers only every second offer, although it stores each and the owner takes it at once. */
+  const mumbling = ({ intake }: ClusterBackend): { intake: Intake } => {
+    let offers = 0;
+    return {
+      intake: {
+        async offer(all) {
+          const answers = await intake.offer(all);
+          offers += 1;
+          if (offers % 2 === 0) return answers;
+          await vi.waitFor(async () =>
+            expect((await intake.backlog(["app/counting@1/0"])).get("app/counting@1/0")).toBe(0),
+          );
+          throw new Error("The intake has not answered");
+        },
+        read: (...given) => intake.read(...given),
+        trim: (...given) => intake.trim(...given),
+        backlog: (partitions) => intake.backlog(partitions),
+      },
+    };
+  };
+
+  test("whose offer was stored without an answer runs once, with an id of its caller or of its client", async () => {
+    const { worker, client } = app(mumbling);
+    const { flow, runs } = counting();
+    worker.run(flow);
+    expect(await client.call(flow, "generated")).toBe("generated 1");
+    expect(await client.call(flow, "given", { id: "order-1" })).toBe("given 2");
+    expect(await client.call(flow, "again", { id: "order-2" })).toBe("again 3");
+    await client[Symbol.asyncDispose]();
+    await worker.drain();
+    expect(runs).toEqual(["generated", "given", "again"]);
+  });
+
+  test("whose offers are never answered has an unknown outcome: it may have been stored", async () => {
+    const mute = ({ intake }: ClusterBackend): { intake: Intake } => ({
+      intake: {
+        offer: async () => {
+          throw new Error("The intake has not answered");
+        },
+        read: (...given) => intake.read(...given),
+        trim: (...given) => intake.trim(...given),
+        backlog: (partitions) => intake.backlog(partitions),
+      },
+    });
+    const { client } = app(mute, HASTY);
+    expect(await codeOf(client.call(counting().flow, "run", { id: "order-1" }))).toBe("OUTCOME_UNKNOWN");
+  });
+
+  test("of an id with another input is refused, and the first of its client is answered", async () => {
+    const { client, worker } = app();
+    const { flow } = counting();
+    const first = client.call(flow, "run", { id: "order-1" });
+    const second = codeOf(client.call(flow, "walk", { id: "order-1" }));
+    worker.run(flow);
+    expect(await first).toBe("run 1");
+    expect(await second).toBe("ID_CONFLICT");
+  });
+
+  test("whose trace pauses is told so, although the store of its pause fails at first", async () => {
+    let failures = 0;
+    const failing = ({ results }: ClusterBackend): Partial<ClusterBackend> => ({
+      results: {
+        async put(all) {
+          if (all.some(({ isFinal }) => !isFinal) && failures++ === 0) throw new Error("The results are away");
+          return await results.put(all);
+        },
+        get: (...given) => results.get(...given),
+        forget: (keys) => results.forget(keys),
+      },
+    });
+    const { worker, client } = app(failing);
+    const flow = asking();
+    worker.run(flow);
+    expect((await client.outcome(flow, 1, { id: "bill" })).status).toBe("paused");
+    expect(failures).toBe(2);
+  });
+
+  test("of an id whose trace ends while its result is looked up is told that result, and begins no other", async () => {
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    let isHeld = false;
+    let lookUps = 0;
+    const slow = ({ results }: ClusterBackend): Partial<ClusterBackend> => ({
+      results: {
+        put: (all) => results.put(all),
+        async get(keys, read) {
+          const found = await results.get(keys, read);
+          lookUps += 1;
+          if (isHeld) await held;
+          return found;
+        },
+        forget: (keys) => results.forget(keys),
+      },
+    });
+    const { worker, client } = app(slow);
+    let runs = 0;
+    let end = (): void => {};
+    const waits = payloadNode("waits", async (_: string) => {
+      runs += 1;
+      await new Promise<void>((resolve) => (end = resolve));
+      return `run ${runs}`;
+    });
+    const flow = create(waits.to(), { name: "waiting", logger: SILENT });
+    worker.run(flow);
+    const first = client.call(flow, "x", { id: "order-1" });
+    await vi.waitFor(() => expect(runs).toBe(1));
+    [isHeld, lookUps] = [true, 0];
+    const second = client.call(flow, "x", { id: "order-1" });
+    await vi.waitFor(() => expect(lookUps).toBe(1));
+    end();
+    expect(await first).toBe("run 1");
+    release();
+    expect(await second).toBe("run 1");
+    await worker.drain();
+    expect(runs).toBe(1);
+  });
+});
