@@ -38,7 +38,11 @@ const steps: Readonly<Record<string, readonly Command[]>> = {
   package: [build, script("package")],
   api: [build, script("api")],
   instantiations: [script("instantiations")],
-  simulation: [script("simulate"), script("simulate", "--planner", "--seeds", "1000")],
+  simulation: [
+    script("simulate"),
+    script("simulate", "--planner", "--seeds", "1000"),
+    script("simulate", "--cluster", "--seeds", "5000"),
+  ],
   docs: [script("pages"), script("snippets")],
   tests: [
     tool("vitest", "run", "--coverage", "--reporter=dot", "--reporter=json", "--outputFile.json=coverage/tests.json"),

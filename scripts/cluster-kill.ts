@@ -1,13 +1,18 @@
-// Kills and stops the workers of a cluster while its clients call, and checks what they are told: `npm run cluster:kill
-// -- --kills 50 --stops 5`. Nothing may be lost or done twice: every call is answered right, every node has handled each
-// trace exactly once by the checkpoints' counts, and an id that is called again has its first outcome.
+// Kills and stops the workers of a cluster while its clients call, and checks its guarantees on what they are told, on
+// what each worker has read and stored, and on what is left: `npm run cluster:kill -- --kills 50 --stops 5`. The checks
+// are those of the simulation: packages/cluster/test/history/broken-guarantees.ts.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
-import { seededRandom } from "penguiflow";
+import { FlowError, seededRandom } from "penguiflow";
 import type { ClusterBackend } from "penguiflow/adapter";
 import { type Client, cluster } from "@penguiflow/cluster";
+import { partitionNames, partitionOf } from "../packages/cluster/src/form/place.ts";
+import { brokenGuarantees } from "../packages/cluster/test/history/broken-guarantees.ts";
+import type { FinalState, HistoryEvent } from "../packages/cluster/test/history/history.ts";
+import { textOf } from "../packages/cluster/test/history/observed-backend.ts";
 import { type BackendName, BACKENDS, testedBackend, type TestedBackend } from "./cluster/backends.ts";
+import { HistoryFolder } from "./cluster/history-file.ts";
 import { readCommandLine, refuse, wholeNumber } from "./command-line.ts";
 import { LEASE_MS, PARTITIONS, WORKERS } from "./cluster/settings.ts";
 import { line, NODES } from "./cluster/ten-nodes.ts";
@@ -25,6 +30,8 @@ const USAGE = `Usage: npm run cluster:kill -- [--backend name] [--kills n] [--st
 const AT_ONCE = 200;
 const BLOW_MS = 1_500;
 const AGAIN = 100;
+/** Milliseconds after the last blow in which every call must be answered. */
+const SETTLE_MS = 120_000;
 
 interface Wanted {
   readonly kills: number;
@@ -39,10 +46,12 @@ type Blow = "kill" | "stop" | "leader";
 /** Worker processes, each replaced when it is killed. */
 class Fleet implements AsyncDisposable {
   readonly #tested: TestedBackend;
+  readonly #history: string;
   readonly #workers: ChildProcess[] = [];
 
-  constructor(tested: TestedBackend) {
+  constructor(tested: TestedBackend, history: string) {
     this.#tested = tested;
+    this.#history = history;
     for (let index = 0; index < WORKERS; index += 1) this.#workers[index] = this.#begin(index);
   }
 
@@ -63,7 +72,7 @@ class Fleet implements AsyncDisposable {
 
   #begin(index: number): ChildProcess {
     const worker = fork(path.join(import.meta.dirname, "cluster/worker-process.ts"), {
-      env: { ...process.env, ...this.#tested.env, WORKER: `worker-${index}` },
+      env: { ...process.env, ...this.#tested.env, WORKER: `worker-${index}`, HISTORY: this.#history },
       execArgv: [...process.execArgv],
       serialization: "advanced",
     });
@@ -79,29 +88,56 @@ async function end(worker: ChildProcess): Promise<void> {
   await exited;
 }
 
-/** Calls until `isOver`, so many at once. Returns the ids that were answered. */
-async function callOn(client: Client, isOver: () => boolean, wrong: string[]): Promise<string[]> {
-  const ids: string[] = [];
+const DEPLOYMENT = { app: "kill", flow: line.name, version: "1", partitions: PARTITIONS, lanes: 16 };
+
+interface Called {
+  readonly id: string;
+  readonly tenant: string;
+}
+
+/** Calls with an id, and notes what is told. */
+async function call(client: Client, { id, tenant }: Called, number: number, note: (event: HistoryEvent) => void) {
+  const name = { partition: partitionOf(DEPLOYMENT, tenant, id), tenant, id };
+  note({ type: "called", ...name, call: number });
+  try {
+    const outcome = await client.outcome(line, { id, nodes: 0 }, { id, tenant });
+    if (outcome.status === "paused") throw new Error(`Expected an outcome of "${id}", got "paused"`);
+    note({ type: "told", ...name, call: number, outcome: textOf(outcome) });
+    if (outcome.status !== "completed") return `${id} ended as ${outcome.status}: ${outcome.error.message}`;
+    if (outcome.result.id === id && outcome.result.nodes === NODES) return undefined;
+    return `${id} was answered with ${JSON.stringify(outcome.result)}`;
+  } catch (error) {
+    if (!(error instanceof FlowError)) throw error;
+    note({ type: "rejected", ...name, call: number, code: error.code });
+    return `${id} was refused: ${error.message}`;
+  }
+}
+
+/** Calls until `isOver`, so many at once. Returns the calls and what is wrong with their answers. */
+async function callOn(client: Client, isOver: () => boolean, note: (event: HistoryEvent) => void) {
+  const called: Called[] = [];
+  const wrong: string[] = [];
   const caller = async (): Promise<void> => {
     while (!isOver()) {
-      const id = `trace-${ids.length}`;
-      ids.push(id);
-      const outcome = await client.outcome(line, { id, nodes: 0 }, { id, tenant: `tenant-${ids.length % 7}` });
-      if (outcome.status !== "completed") wrong.push(`${id} ended as ${outcome.status}: ${outcome.error.message}`);
-      else if (outcome.result.id !== id || outcome.result.nodes !== NODES)
-        wrong.push(`${id} was answered with ${JSON.stringify(outcome.result)}`);
+      const next = { id: `trace-${called.length}`, tenant: `tenant-${(called.length + 1) % 7}` };
+      called.push(next);
+      const fault = await call(client, next, called.length, note);
+      if (fault !== undefined) wrong.push(fault);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, caller));
-  return ids;
+  return { called, wrong };
 }
 
 async function run({ kills, stops, leaders, seed, on }: Wanted): Promise<readonly string[]> {
   const random = seededRandom(seed);
   await using tested = await testedBackend(on);
   const { backend } = tested;
-  await using client = cluster({ name: "kill", backend, partitions: PARTITIONS, leaseMs: LEASE_MS }).client();
-  const wrong: string[] = [];
+  const app = cluster({ name: "kill", backend, partitions: PARTITIONS, leaseMs: LEASE_MS });
+  await using client = app.client();
+  using history = new HistoryFolder();
+  const told: HistoryEvent[] = [];
+  const note = (event: HistoryEvent): void => void told.push(event);
   if (leaders > 0 && tested.killLeader === undefined)
     throw new Error(`Cannot kill the leader of backend "${on}": it has one server; use "nats-3"`);
   const kinds = [
@@ -114,10 +150,10 @@ async function run({ kills, stops, leaders, seed, on }: Wanted): Promise<readonl
     .toSorted((a, b) => a.at - b.at)
     .map(({ blow }) => blow);
   let isOver = false;
-  let ids: string[];
+  let answered: Awaited<ReturnType<typeof callOn>>;
   {
-    await using fleet = new Fleet(tested);
-    const calling = callOn(client, () => isOver, wrong);
+    await using fleet = new Fleet(tested, history.path);
+    const calling = callOn(client, () => isOver, note);
     for (const [number, blow] of blows.entries()) {
       await new Promise((resolve) => setTimeout(resolve, BLOW_MS * (0.5 + random())));
       const index = Math.floor(random() * WORKERS);
@@ -126,41 +162,42 @@ async function run({ kills, stops, leaders, seed, on }: Wanted): Promise<readonl
       if ((number + 1) % 10 === 0) process.stdout.write(`${number + 1} of ${blows.length} blows\n`);
     }
     isOver = true;
-    ids = await calling;
-    for (const id of ids.slice(0, AGAIN)) {
-      const again = await client.outcome(
-        line,
-        { id, nodes: 0 },
-        { id, tenant: `tenant-${(Number(id.slice(6)) + 1) % 7}` },
-      );
-      if (again.status !== "completed" || again.result.id !== id)
-        wrong.push(`${id} was not told its first outcome again`);
+    // a closed client gives up what it waits for, which is lost then
+    const givingUp = setTimeout(() => void client[Symbol.asyncDispose](), SETTLE_MS);
+    answered = await calling;
+    clearTimeout(givingUp);
+    await using other = app.client();
+    for (const [index, again] of answered.called.slice(0, AGAIN).entries()) {
+      const fault = await call(other, again, -index - 1, note);
+      if (fault !== undefined) answered.wrong.push(`Called again, ${fault}`);
     }
   }
-  const counts = await countsOf(backend);
-  for (const [node, count] of counts)
-    if (count !== ids.length) wrong.push(`Node "${node}" has handled ${count} of ${ids.length} traces`);
-  if (counts.size !== NODES) wrong.push(`${counts.size} of ${NODES} nodes have counts`);
-  process.stdout.write(`${ids.length} traces, ${kills} kills, ${stops} stops, ${leaders} leaders\n`);
-  return wrong;
+  const events = [...history.read(), ...told];
+  const nodes = new Map(line.graph.vertices.map(({ node }) => [node.name, 1]));
+  const broken = brokenGuarantees(events, await finalStateOf(backend), nodes);
+  const { called, wrong } = answered;
+  process.stdout.write(
+    `${called.length} traces, ${events.length} events, ${kills} kills, ${stops} stops, ${leaders} leaders\n`,
+  );
+  return [...wrong, ...broken];
 }
 
-/** Sums the counts of all partitions, once their leases have expired. */
-async function countsOf(backend: ClusterBackend): Promise<ReadonlyMap<string, number>> {
+/** Reads what the partitions hold, once their leases have expired. */
+async function finalStateOf(backend: ClusterBackend): Promise<FinalState> {
   await new Promise((resolve) => setTimeout(resolve, LEASE_MS * 1.2));
-  const sum = new Map<string, number>();
-  for (let index = 0; index < PARTITIONS; index += 1) {
-    const partition = await backend.checkpoints.open({
-      partition: `kill/line@1/${index}`,
-      owner: "checker",
-      leaseMs: LEASE_MS,
-    });
-    for (const [node, count] of await partition.counts()) sum.set(node, (sum.get(node) ?? 0) + count);
-    for await (const page of partition.read())
-      for (const { traceId } of page) throw new Error(`Trace "${traceId}" was left`);
-    await partition.close();
+  const counts = new Map<string, number>();
+  const left: string[] = [];
+  let backlog = 0;
+  for (const partition of partitionNames(DEPLOYMENT)) {
+    const opened = await backend.checkpoints.open({ partition, owner: "checker", leaseMs: LEASE_MS });
+    for (const [node, count] of await opened.counts()) counts.set(node, (counts.get(node) ?? 0) + count);
+    for await (const page of opened.read())
+      for (const { traceId, tenant } of page) left.push(`"${traceId}" of ${tenant} in ${partition}`);
+    const limit = { count: 1_000, bytes: 1e9, waitMs: 0, signal: new AbortController().signal };
+    backlog += (await backend.intake.read(partition, await opened.consumed(), limit)).length;
+    await opened.close();
   }
-  return sum;
+  return { counts, left, backlog };
 }
 
 function wanted(): Wanted {
@@ -182,7 +219,9 @@ function wanted(): Wanted {
   };
 }
 
-const wrong = await run(wanted());
-for (const fault of wrong.slice(0, 20)) process.stdout.write(`${fault}\n`);
-process.stdout.write(wrong.length === 0 ? "Nothing lost, nothing doubled\n" : `${wrong.length} faults\n`);
-process.exitCode = wrong.length === 0 ? 0 : 1;
+const faults = await run(wanted());
+for (const fault of faults.slice(0, 20)) process.stdout.write(`${fault}\n`);
+process.stdout.write(
+  faults.length === 0 ? "Nothing lost, nothing doubled: the guarantees hold\n" : `${faults.length} faults\n`,
+);
+process.exitCode = faults.length === 0 ? 0 : 1;

@@ -2,21 +2,25 @@
 // run simulate -- --seeds 1000000`. A seed determines a graph, its callers, its faults and its schedule, and the
 // crashes of a second, durable run of it; `--from` sets the first seed. A seed that breaks a law does so every time.
 // `--planner` runs a planner, whose rules are checked, too: packages/planner/test/simulated-planner.ts.
+// `--cluster` runs a cluster, whose guarantees are checked: packages/cluster/test/simulation/simulated-cluster.ts.
 // `--digest` prints one hash of everything the seeds record: it changes only when a record, event or outcome changes.
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { SimulationError } from "penguiflow/testing";
+import { oneClusterSeed } from "../packages/cluster/test/simulation/one-cluster-seed.ts";
 import { oneSeed, type SeedReport } from "../packages/core/test/laws/one-seed.ts";
 import { simulatePlanner } from "../packages/planner/test/simulated-planner.ts";
 import { readCommandLine, refuse, wholeNumber } from "./command-line.ts";
 
 const USAGE = `Usage: npm run simulate -- [--seeds n] [--from seed] [--digest] [--planner]
+                           [--cluster]
 
   --seeds    number of random graphs, 10000 when left out
   --from     first seed, 1 when left out
   --digest   prints one hash of everything the seeds record
   --planner  runs a planner with random models, tools and people, in place of random graphs
+  --cluster  runs workers and clients of a cluster, in place of random graphs
 
 The exit status is 1 when a seed breaks a law.`;
 
@@ -31,6 +35,7 @@ interface Batch {
   readonly first: number;
   readonly seeds: number;
   readonly digest: boolean;
+  readonly isCluster: boolean;
 }
 
 /** Combined report on the seeds of a batch. */
@@ -42,7 +47,7 @@ interface BatchReport extends Omit<SeedReport, "broken" | "explain" | "digest"> 
   readonly failures: readonly { readonly seed: number; readonly failure: string }[];
 }
 
-async function runBatch({ first, seeds, digest: wantsDigest }: Batch): Promise<BatchReport> {
+async function runBatch({ first, seeds, digest: wantsDigest, isCluster }: Batch): Promise<BatchReport> {
   const sum = {
     first,
     seeds,
@@ -54,7 +59,8 @@ async function runBatch({ first, seeds, digest: wantsDigest }: Batch): Promise<B
   const failures: { seed: number; failure: string }[] = [];
   const digests: Uint8Array[] = [];
   for (let seed = first; seed < first + seeds && failures.length === 0; seed += 1) {
-    const { broken, explain, messages, crashes, faults, statuses, digest } = await oneSeed(seed, wantsDigest);
+    const report = isCluster ? await oneClusterSeed(seed) : await oneSeed(seed, wantsDigest);
+    const { broken, explain, messages, crashes, faults, statuses, digest } = report;
     if (digest !== undefined) digests.push(digest);
     sum.messages += messages;
     sum.crashes += crashes;
@@ -107,9 +113,11 @@ async function simulate(): Promise<void> {
     from: { type: "string", default: "1" },
     digest: { type: "boolean", default: false },
     planner: { type: "boolean", default: false },
+    cluster: { type: "boolean", default: false },
   });
   const seeds = wholeNumber("seeds", given.seeds);
   const from = wholeNumber("from", given.from);
+  if (given.planner && given.cluster) refuse('Options "--planner" and "--cluster" exclude each other');
   if (given.planner) {
     if (given.digest) refuse('Option "--digest" is for random graphs alone');
     await simulatePlanners(from, seeds);
@@ -132,7 +140,8 @@ async function simulate(): Promise<void> {
   const progress = (): void => {
     const { isTTY } = process.stdout;
     const seconds = (performance.now() - startedAt) / 1000;
-    const line = `${Math.floor((sum.seeds / seeds) * 100)} %: ${sum.seeds} graphs, ${sum.messages} messages, ${Math.round(sum.seeds / seconds)} graphs/s`;
+    const [what, inside] = given.cluster ? ["clusters", "calls"] : ["graphs", "messages"];
+    const line = `${Math.floor((sum.seeds / seeds) * 100)} %: ${sum.seeds} ${what}, ${sum.messages} ${inside}, ${Math.round(sum.seeds / seconds)} ${what}/s`;
     if (isTTY) process.stdout.write(`\r\u001B[2K${line}`);
     else if (sum.seeds >= seeds || performance.now() - shownAt > PROGRESS_MS) {
       process.stdout.write(`${line}\n`);
@@ -148,7 +157,8 @@ async function simulate(): Promise<void> {
           void worker.terminate();
           return;
         }
-        const batch: Batch = { first: next, seeds: Math.min(BATCH, end - next), digest: given.digest };
+        const count = Math.min(BATCH, end - next);
+        const batch: Batch = { first: next, seeds: count, digest: given.digest, isCluster: given.cluster };
         next += batch.seeds;
         worker.postMessage(batch, []);
       };
@@ -171,18 +181,23 @@ async function simulate(): Promise<void> {
   await Promise.all(Array.from({ length: workers }, runWorker));
   if (process.stdout.isTTY) process.stdout.write("\n");
 
+  const option = given.cluster ? "--cluster " : "";
   for (const { seed, failure } of failures)
-    process.stdout.write(`\n${failure}\n\nRun it again: npm run simulate -- --seeds 1 --from ${seed}\n`);
+    process.stdout.write(`\n${failure}\n\nRun it again: npm run simulate -- ${option}--seeds 1 --from ${seed}\n`);
   const seconds = Math.round((performance.now() - startedAt) / 1000);
   if (failures.length > 0) {
-    process.stdout.write(`\n${failures.length} of ${sum.seeds} seeds break a law\n`);
+    process.stdout.write(`\n${failures.length} of ${sum.seeds} seeds break a ${given.cluster ? "guarantee" : "law"}\n`);
     process.exitCode = 1;
     return;
   }
   process.stdout.write(
-    `${sum.seeds} random graphs, each under a schedule of its own, in ${seconds} s: L1 to L11 hold\n` +
-      `${sum.crashes} times the process of a durable flow ended in the middle of its work, and another went on\n` +
-      `${sum.messages} messages, ${totalOf(sum.statuses)} traces:\n${listOf(sum.statuses)}` +
+    (given.cluster
+      ? `${sum.seeds} clusters, each under a schedule of its own, in ${seconds} s: their guarantees hold\n` +
+        `${sum.crashes} times a worker was killed\n${sum.messages} calls, ${totalOf(sum.statuses)} outcomes:\n`
+      : `${sum.seeds} random graphs, each under a schedule of its own, in ${seconds} s: L1 to L11 hold\n` +
+        `${sum.crashes} times the process of a durable flow ended in the middle of its work, and another went on\n` +
+        `${sum.messages} messages, ${totalOf(sum.statuses)} traces:\n`) +
+      listOf(sum.statuses) +
       `${totalOf(sum.faults)} faults:\n${listOf(sum.faults)}` +
       (given.digest ? `Digest of seeds ${from} to ${end - 1}: ${digest.hex}\n` : ""),
   );

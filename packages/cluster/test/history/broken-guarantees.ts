@@ -1,0 +1,216 @@
+import { type FinalState, type HistoryEvent, nameOf, type TraceName } from "./history.ts";
+
+type EventOf<Type extends HistoryEvent["type"]> = Extract<HistoryEvent, { readonly type: Type }>;
+
+/** A rule: returns its violations, one line each. */
+type Rule = (history: History) => string[];
+
+/**
+ * Checks the guarantees of a cluster on the history of a run whose calls have settled. Returns one line per violation.
+ *
+ * @param nodes - nodes of the flow, with the number of messages that a completed trace completes at each
+ */
+export function brokenGuarantees(
+  events: readonly HistoryEvent[],
+  state: FinalState,
+  nodes: ReadonlyMap<string, number>,
+): string[] {
+  const history = new History(events);
+  return [...rules.flatMap((rule) => rule(history)), ...leftovers(state), ...miscounted(history, state, nodes)];
+}
+
+/** A history, sorted by what its events are about. */
+class History {
+  readonly events: readonly HistoryEvent[];
+
+  constructor(events: readonly HistoryEvent[]) {
+    this.events = events;
+  }
+
+  of<Type extends HistoryEvent["type"]>(type: Type): EventOf<Type>[] {
+    return this.events.filter((event): event is EventOf<Type> => event.type === type);
+  }
+
+  /** Groups the events of a type by their traces. */
+  byTrace<Type extends EventOf<HistoryEvent["type"]>["type"]>(type: Type): Map<string, EventOf<Type>[]> {
+    return Map.groupBy(this.of(type), (event) => nameOf(event as unknown as TraceName));
+  }
+
+  /** Runs of each accepted trace, ascending. */
+  get runs(): ReadonlyMap<string, readonly number[]> {
+    const runs = new Map<string, Set<number>>();
+    for (const { partition, put } of this.of("appended"))
+      for (const { run, tenant, id } of put) {
+        const name = nameOf({ partition, tenant, id });
+        runs.set(name, (runs.get(name) ?? new Set()).add(run));
+      }
+    return new Map([...runs].map(([name, all]) => [name, [...all].sort((a, b) => a - b)]));
+  }
+
+  /** Traces that people have tried again after their failure: they have several outcomes. */
+  get retried(): ReadonlySet<string> {
+    return new Set(this.of("retrying").map(nameOf));
+  }
+}
+
+const rules: readonly Rule[] = [
+  function everyCallIsTold(history) {
+    return history
+      .of("rejected")
+      .filter(({ code }) => code === "OUTCOME_UNKNOWN")
+      .map((event) => `Lost: call ${event.call} of ${nameOf(event)} was never told its outcome`);
+  },
+  function aRefusedCallDidNotRun(history) {
+    const { runs } = history;
+    const called = history.byTrace("called");
+    return history
+      .of("rejected")
+      .filter(({ code }) => code === "NOT_ACCEPTED")
+      .filter((event) => (called.get(nameOf(event))?.length ?? 1) === 1 && runs.has(nameOf(event)))
+      .map((event) => `Refused: call ${event.call} of ${nameOf(event)} was not accepted, and has run`);
+  },
+  function anIdIsAcceptedOnce(history) {
+    return [...history.runs]
+      .filter(([, runs]) => runs.length > 1)
+      .map(([name, runs]) => `Doubled: ${name} was accepted ${runs.length} times, as runs ${runs.join(", ")}`);
+  },
+  function aFinalResultIsNeverReplaced(history) {
+    const stored = new Map<string, string>();
+    const broken: string[] = [];
+    for (const event of history.events) {
+      if (event.type === "forgotten") stored.delete(nameOf(event));
+      if (event.type !== "result" || event.answer !== "stored") continue;
+      const before = stored.get(nameOf(event)) ?? event.outcome;
+      if (before !== event.outcome) broken.push(`Result: a second one of ${nameOf(event)} was stored`);
+      stored.set(nameOf(event), event.outcome);
+    }
+    return broken;
+  },
+  function allCallersAreToldTheSame(history) {
+    const { retried } = history;
+    return [...history.byTrace("told")].flatMap(([name, told]) => {
+      const outcomes = new Set(told.map(({ outcome }) => outcome));
+      return outcomes.size > 1 && !retried.has(name)
+        ? [`Result: callers of ${name} were told ${[...outcomes].join(" and ")}`]
+        : [];
+    });
+  },
+  function whatIsToldWasStored(history) {
+    const stored = history.byTrace("result");
+    return history.of("told").flatMap((event) => {
+      const outcomes = stored.get(nameOf(event));
+      // the worker that stored it may have been killed before it could say so
+      if (outcomes === undefined || outcomes.some(({ outcome }) => outcome === event.outcome)) return [];
+      return [`Result: a caller of ${nameOf(event)} was told ${event.outcome}, which was never stored`];
+    });
+  },
+  function nothingOfAFencedEpochIsStored(history) {
+    const opened = Map.groupBy(history.of("opened"), ({ partition }) => partition);
+    const batches = new Set<string>();
+    return history.of("appended").flatMap(({ partition, epoch, sequence }) => {
+      const batch = `batch ${sequence} of ${partition}`;
+      if (batches.has(batch)) return [`Fence: ${batch} was stored twice`];
+      batches.add(batch);
+      const later = opened.get(partition)?.find((next) => next.epoch > epoch && next.sequence < sequence);
+      return later === undefined ? [] : [`Fence: ${batch} is of epoch ${epoch}, and epoch ${later.epoch} had begun`];
+    });
+  },
+  function noHandlerStartsInAFencedEpoch(history) {
+    const latest = new Map<string, number>();
+    const broken: string[] = [];
+    for (const event of history.events) {
+      if (event.type === "opened") latest.set(event.partition, event.epoch);
+      if (event.type !== "handled" || event.epoch === undefined) continue;
+      const epoch = latest.get(event.partition) ?? 0;
+      if (event.epoch < epoch)
+        broken.push(`Fence: "${event.node}" of ${nameOf(event)} began in epoch ${event.epoch}, after ${epoch} had`);
+    }
+    return broken;
+  },
+  function aLaneIsAcceptedInOrder(history) {
+    const { runs } = history;
+    const lanes = Map.groupBy(history.of("read"), ({ partition, lane }) => `lane ${lane} of ${partition}`);
+    return [...lanes].flatMap(([lane, items]) => {
+      const first = new Map<string, number>();
+      for (const item of items.toSorted((a, b) => a.sequence - b.sequence))
+        if (!first.has(nameOf(item))) first.set(nameOf(item), item.sequence);
+      const accepted = [...first].flatMap(
+        ([name]) =>
+          runs
+            .get(name)
+            ?.slice(0, 1)
+            .map((run) => ({ name, run })) ?? [],
+      );
+      return accepted.flatMap(({ name, run }, index) => {
+        const before = accepted[index - 1];
+        return before === undefined || before.run < run
+          ? []
+          : [`Order: ${name} came after ${before.name} in ${lane}, and was accepted before it`];
+      });
+    });
+  },
+  function aPauseIsAnsweredOnce(history) {
+    const answers = Map.groupBy(history.of("answered"), ({ token }) => token);
+    const told = history.byTrace("told");
+    return [...answers].flatMap(([, all]) => {
+      const accepted = all.filter(({ code }) => code === undefined);
+      const name = nameOf(all[0]!);
+      const used = (told.get(name) ?? []).flatMap(({ outcome }) => answerIn(outcome));
+      const broken: string[] = [];
+      if (accepted.length > 1) broken.push(`Pause: ${accepted.length} answers to ${name} were accepted`);
+      for (const { value, code } of all) {
+        if (code === "PAUSE_USED" && used.includes(value))
+          broken.push(
+            `Pause: "${String(value)}" to ${name} was refused as a second answer, and is the one that counts`,
+          );
+        if (code === undefined && used.length > 0 && !used.includes(value))
+          broken.push(`Pause: "${String(value)}" to ${name} was accepted, and "${String(used[0])}" counts`);
+      }
+      return broken;
+    });
+  },
+  function aCancelledTraceHasAResult(history) {
+    const { retried } = history;
+    const told = history.byTrace("told");
+    return history.of("cancelled").flatMap((event) => {
+      const name = nameOf(event);
+      if (retried.has(name)) return [];
+      if (event.outcome === undefined) return [`Cancel: ${name} had no result when its cancel had resolved`];
+      return (told.get(name) ?? [])
+        .filter(({ outcome }) => outcome !== event.outcome)
+        .map(({ outcome }) => `Cancel: ${name} was ${event.outcome} when its cancel had resolved, and then ${outcome}`);
+    });
+  },
+];
+
+function answerIn(outcome: string): unknown[] {
+  const { results } = JSON.parse(outcome) as { readonly results: readonly { readonly answer?: unknown }[] };
+  return results.flatMap(({ answer }) => (answer === undefined ? [] : [answer]));
+}
+
+function leftovers({ left, backlog }: FinalState): string[] {
+  const broken = left.map((name) => `Lost: ${name} is left in the checkpoints`);
+  if (backlog > 0) broken.push(`Lost: ${backlog} items of the intake were never taken`);
+  return broken;
+}
+
+/** Checks that each node has completed its messages of each trace once. */
+function miscounted(history: History, { counts }: FinalState, nodes: ReadonlyMap<string, number>): string[] {
+  const outcomes = new Map<string, string>();
+  for (const event of history.events)
+    if (event.type === "told" || (event.type === "result" && event.answer === "stored"))
+      outcomes.set(nameOf(event), event.outcome);
+  let completed = 0;
+  let others = 0;
+  // of a trace that was accepted by a process that could not say so, its outcome is known
+  for (const name of new Set([...history.runs.keys(), ...history.of("told").map(nameOf)]))
+    if (outcomes.get(name)?.startsWith('{"status":"completed"') === true) completed += 1;
+    else others += 1;
+  return [...nodes].flatMap(([node, each]) => {
+    const [count, least, most] = [counts.get(node) ?? 0, completed * each, (completed + others) * each];
+    if (count >= least && count <= most) return [];
+    return [
+      `Counts: node "${node}" has completed ${count} messages, and not ${least}${most > least ? ` to ${most}` : ""}`,
+    ];
+  });
+}

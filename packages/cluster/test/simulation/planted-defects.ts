@@ -1,0 +1,63 @@
+import { Flow, type Outbox } from "penguiflow";
+import { Positions } from "../../../core/src/durable/store/positions.ts";
+import { TraceCommands } from "../../src/worker/trace-commands.ts";
+import type { ServerDefect } from "./simulated-server.ts";
+
+/** Defects of a cluster that its simulation must find. */
+export const DEFECTS = [
+  "position recorded early",
+  "remove before put",
+  "fence dropped",
+  "stale lookup trusted",
+  "intake position not filtered",
+  "command consumed before its effect is stored",
+  "result overwritten",
+] as const;
+export type Defect = (typeof DEFECTS)[number];
+
+interface Starting {
+  start(options: { readonly outbox: Outbox }): unknown;
+}
+
+/** Replaces a method by a defective one. Returns the function that repairs it. */
+function replace<Owner extends object, Name extends keyof Owner>(
+  owner: Owner,
+  name: Name,
+  defective: (sound: Owner[Name], self: Owner) => Owner[Name],
+): () => void {
+  const sound = owner[name] as (...args: unknown[]) => unknown;
+  owner[name] = function (this: Owner, ...args: unknown[]): unknown {
+    return (defective(sound.bind(this) as Owner[Name], this) as typeof sound)(...args);
+  } as Owner[Name];
+  return () => {
+    owner[name] = sound as Owner[Name];
+  };
+}
+
+const plants: Partial<Record<Defect, () => () => void>> = {
+  "position recorded early": () =>
+    replace(Positions.prototype, "expect", (sound) => (position) => {
+      sound(position)?.();
+      return () => false;
+    }),
+  "remove before put": () =>
+    replace(Flow.prototype as Starting, "start", (sound) => (options) => {
+      const { outbox } = options;
+      // resolves before the outcome is stored
+      const deliver: Outbox["deliver"] = async (outcome) => void outbox.deliver(outcome).catch(() => {});
+      return sound({ ...options, outbox: { ...outbox, deliver } });
+    }),
+  "intake position not filtered": () => replace(Positions.prototype, "restore", () => () => {}),
+  "command consumed before its effect is stored": () =>
+    replace(TraceCommands.prototype, "obey", (sound) => async (run, item, command, accepted) => {
+      await run.consume({ lane: item.lane, sequence: item.sequence });
+      await sound(run, item, command, accepted);
+    }),
+};
+
+/** Plants a defect. Returns that of the backend, if it is one, and the function that repairs the code. */
+export function plant(defect: Defect): { readonly ofServer: ServerDefect | undefined; readonly repair: () => void } {
+  const planting = plants[defect];
+  if (planting === undefined) return { ofServer: defect as ServerDefect, repair: () => {} };
+  return { ofServer: undefined, repair: planting() };
+}

@@ -1,0 +1,456 @@
+import { createHash } from "node:crypto";
+import { type Checkpoint, type Flow, FlowError, type Logger, type Random, seededRandom } from "penguiflow";
+import { SeededSchedule } from "../../../core/src/testing/simulation/seeded-schedule.ts";
+import type { ClusterOutcome } from "../../src/client/call.ts";
+import type { Client } from "../../src/client/client.ts";
+import { type Cluster, clusterOn } from "../../src/cluster.ts";
+import { partitionNames, partitionOf } from "../../src/form/place.ts";
+import type { Worker } from "../../src/worker/worker.ts";
+import { brokenGuarantees } from "../history/broken-guarantees.ts";
+import { type FinalState, type HistoryEvent, nameOf, type TraceName } from "../history/history.ts";
+import { outcomeOf, textOf } from "../history/observed-backend.ts";
+import { NODES, type Order, type Receipt, simulatedFlow, type World } from "./simulated-flow.ts";
+import { SimulatedMachine } from "./simulated-machine.ts";
+import { type ServerDefect, SimulatedServer } from "./simulated-server.ts";
+
+const LEASE_MS = 1_000;
+const KEEP_MS = 3_600_000;
+const DEPLOYMENT = { app: "sim", flow: "orders", version: "1", partitions: 2, lanes: 2 };
+const TENANTS = ["ada", "bob", "cy"];
+const WORKERS = 2;
+const CLIENTS = 2;
+/** Milliseconds in which calls begin and blows fall. */
+const BUSY_MS = 6_000;
+/** Milliseconds after which everything must have ended. */
+const LIMIT_MS = 180_000;
+const FLOW = { name: "orders" } as Flow<Order, Receipt>;
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Chances of faults. */
+const CHANCES: Readonly<Record<string, number>> = {
+  "a request is lost": 0.01,
+  "an answer is lost": 0.01,
+  "a request is doubled": 0.03,
+  "a read is stale": 0.1,
+  "a result is stale": 0.2,
+  "a notification is lost": 0.1,
+  "a handler throws": 0.05,
+  "a handler is slow": 0.3,
+};
+
+/** Findings of one run of a simulated cluster. */
+export interface SimulatedClusterRun {
+  readonly seed: number;
+  /** Rules that it breaks, one line each. */
+  readonly broken: readonly string[];
+  readonly history: readonly HistoryEvent[];
+  readonly digest: string;
+  readonly calls: number;
+  /** Numbers of outcomes by status, and of faults by kind. */
+  readonly outcomes: ReadonlyMap<string, number>;
+  readonly faults: ReadonlyMap<string, number>;
+}
+
+interface Program {
+  readonly machine: SimulatedMachine;
+  readonly app: Cluster;
+}
+
+interface Caller extends Program {
+  readonly client: Client;
+}
+
+/** Runs a cluster under the schedule of a seed. */
+export async function simulatedCluster(seed: number, defect?: ServerDefect): Promise<SimulatedClusterRun> {
+  return await new SimulatedCluster(seed, defect).run();
+}
+
+class SimulatedCluster {
+  readonly #seed: number;
+  readonly #random: Random;
+  readonly #script: Random;
+  readonly #schedule: SeededSchedule;
+  readonly #server: SimulatedServer;
+  readonly #history: HistoryEvent[] = [];
+  readonly #broken: string[] = [];
+  readonly #faults = new Map<string, number>();
+  readonly #outcomes = new Map<string, number>();
+  readonly #workers: (Program & { readonly worker: Worker })[] = [];
+  readonly #clients: Caller[] = [];
+  /** Descriptions of pending waits of clients, by number. */
+  readonly #waits = new Map<number, string>();
+  readonly #orders = new Map<string, Order>();
+  readonly #mended = new Set<string>();
+  readonly #world: World;
+  #calls = 0;
+  #numbers = 0;
+  /** Blows that have not fallen yet. */
+  #ahead = 0;
+  /** Whether faults no longer happen. */
+  #isCalm = false;
+
+  constructor(seed: number, defect: ServerDefect | undefined) {
+    this.#seed = seed;
+    this.#random = seededRandom(Math.imul(seed, 0x9e3779b1));
+    this.#script = seededRandom(Math.imul(seed, 0x85ebca6b) + 1);
+    this.#schedule = new SeededSchedule(this.#random);
+    const happens = (fault: string): boolean => this.#happens(fault);
+    this.#server = new SimulatedServer(this.#schedule, this.#random, happens, (event) => this.#note(event), defect);
+    this.#world = {
+      random: this.#random,
+      happens,
+      isMended: ({ id, tenant }) => this.#mended.has(`${tenant} ${id}`),
+      handled: (machine, node, tenant, id) => {
+        if (machine.hasEnded) return;
+        const name = this.#nameOf(tenant, id);
+        this.#note({ type: "handled", ...name, node, epoch: this.#server.epochOf(machine, name.partition) });
+      },
+    };
+  }
+
+  async run(): Promise<SimulatedClusterRun> {
+    for (let index = 0; index < WORKERS; index += 1) this.#beginWorker(index);
+    for (let index = 0; index < CLIENTS; index += 1) {
+      const program = this.#program(`client-${index}`);
+      this.#clients.push({ ...program, client: program.app.client() });
+    }
+    this.#planCalls();
+    this.#planBlows();
+    await this.#play(
+      () => this.#ahead === 0 && this.#waits.size === 0 && this.#server.isEmpty && this.#unfinished.length === 0,
+    );
+    await this.#shutDown();
+    const state = await this.#finalState();
+    this.#broken.push(...brokenGuarantees(this.#history, state, NODES));
+    const digest = createHash("sha256")
+      .update(JSON.stringify([this.#history, [...this.#faults]]))
+      .digest("hex");
+    return {
+      seed: this.#seed,
+      broken: this.#broken,
+      history: this.#history,
+      digest,
+      calls: this.#calls,
+      outcomes: this.#outcomes,
+      faults: this.#faults,
+    };
+  }
+
+  #nameOf(tenant: string, id: string): TraceName {
+    return { partition: partitionOf(DEPLOYMENT, tenant, id), tenant, id };
+  }
+
+  #note(event: HistoryEvent): void {
+    this.#history.push(event);
+  }
+
+  #happens(fault: string): boolean {
+    if (this.#random() >= CHANCES[fault]! || this.#isCalm) return false;
+    this.#count(this.#faults, fault);
+    return true;
+  }
+
+  #count(counts: Map<string, number>, what: string): void {
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+  }
+
+  #program(name: string): Program {
+    const machine = new SimulatedMachine(name, this.#schedule, this.#random);
+    const backend = this.#server.reachedFrom(machine);
+    const { app, partitions, lanes } = DEPLOYMENT;
+    const options = { name: app, backend, partitions, lanes, leaseMs: LEASE_MS, keepMs: KEEP_MS, logger: SILENT };
+    return { machine, app: clusterOn(machine, options) };
+  }
+
+  #beginWorker(index: number): void {
+    const program = this.#program(`worker-${index}`);
+    const worker = program.app.worker({ name: program.machine.name, maxInFlight: 4, drainMs: 200 });
+    this.#workers[index] = { ...program, worker };
+    worker.run(simulatedFlow(program.machine, this.#world));
+  }
+
+  #draw<Item>(items: readonly Item[]): Item {
+    return items[Math.floor(this.#script() * items.length)]!;
+  }
+
+  /** Calls `act` at some time of the busy part of the run. */
+  #plan(act: () => void, fromMs = 0): void {
+    this.#ahead += 1;
+    this.#schedule.clock.setTimer(
+      () => {
+        this.#ahead -= 1;
+        act();
+      },
+      fromMs + Math.floor(this.#script() * BUSY_MS),
+    );
+  }
+
+  #planCalls(): void {
+    const count = 2 + Math.floor(this.#script() * 7);
+    for (let index = 0; index < count; index += 1) {
+      const isGiven = this.#script() < 0.6;
+      const id = isGiven ? `order-${Math.floor(this.#script() * 4)}` : `call-${index}`;
+      const tenant = this.#draw(TENANTS);
+      const order = this.#orderOf(tenant, id);
+      const client = this.#draw(this.#clients);
+      this.#plan(() => this.#call(client, order, isGiven ? id : undefined));
+      if (isGiven && this.#script() < 0.2) {
+        const other = this.#draw(this.#clients);
+        this.#plan(() => this.#cancel(other, order));
+      }
+    }
+  }
+
+  /** Returns the order of an id: all its callers send the same. */
+  #orderOf(tenant: string, id: string): Order {
+    const key = `${tenant} ${id}`;
+    const random = this.#script;
+    const order = this.#orders.get(key) ?? {
+      id,
+      tenant,
+      asks: random() < 0.25,
+      fails: random() < 0.1,
+    };
+    this.#orders.set(key, order);
+    return order;
+  }
+
+  #planBlows(): void {
+    const some = (most: number): number => Math.floor(this.#script() * (most + 1));
+    const duration = (): number => Math.floor(this.#script() ** 2 * 4_000);
+    for (let left = some(3); left > 0; left -= 1) {
+      const index = Math.floor(this.#script() * WORKERS);
+      this.#plan(() => this.#kill(index));
+    }
+    for (let left = some(2); left > 0; left -= 1) {
+      const [index, ms] = [Math.floor(this.#script() * WORKERS), duration()];
+      this.#plan(() => {
+        this.#count(this.#faults, "a worker is suspended");
+        this.#workers[index]!.machine.suspend(ms);
+      });
+    }
+    for (let left = some(2); left > 0; left -= 1) {
+      const [programs, index, ms] = [this.#draw([this.#workers, this.#workers, this.#clients]), some(1), duration()];
+      this.#plan(() => {
+        this.#count(this.#faults, "a machine is cut off");
+        this.#server.cutOff(programs[index]!.machine, ms);
+      });
+    }
+    for (let left = some(1); left > 0; left -= 1) {
+      const index = Math.floor(this.#script() * WORKERS);
+      this.#plan(() => this.#restart(index));
+    }
+    if (this.#script() < 0.15) this.#plan(() => this.#killClient());
+  }
+
+  #kill(index: number): void {
+    this.#count(this.#faults, "a worker is killed");
+    this.#workers[index]!.machine.kill();
+    this.#ahead += 1;
+    this.#schedule.clock.setTimer(
+      () => {
+        this.#ahead -= 1;
+        if (this.#workers[index]!.machine.hasEnded) this.#beginWorker(index);
+      },
+      Math.floor(this.#random() * 2_000),
+    );
+  }
+
+  /** Drains a worker and begins it again. */
+  #restart(index: number): void {
+    const { worker, machine } = this.#workers[index]!;
+    if (machine.hasEnded) return;
+    this.#count(this.#faults, "a worker is drained");
+    this.#ahead += 1;
+    const again = (): void => {
+      this.#ahead -= 1;
+      if (this.#workers[index]!.machine !== machine) return;
+      machine.kill();
+      this.#beginWorker(index);
+    };
+    let isDrained = false;
+    const drain = async (): Promise<void> => {
+      await worker.drain();
+      isDrained = true;
+      again();
+    };
+    drain().catch((error: unknown) => this.#broken.push(`A drain failed: ${String(error)}`));
+    // one that is killed while it drains does not say so
+    this.#schedule.clock.setTimer(() => {
+      if (!isDrained && machine.hasEnded) this.#ahead -= 1;
+    }, LIMIT_MS / 4);
+  }
+
+  #killClient(): void {
+    this.#count(this.#faults, "a client is killed");
+    const { machine } = this.#clients[0]!;
+    machine.kill();
+    for (const [number, wait] of this.#waits) if (wait.startsWith(machine.name)) this.#waits.delete(number);
+  }
+
+  /** Follows something that a client waits for. */
+  #watch({ machine }: Program, what: string, work: Promise<void>): void {
+    this.#numbers += 1;
+    const number = this.#numbers;
+    this.#waits.set(number, `${machine.name}: ${what}`);
+    work
+      .catch((error: unknown) => this.#broken.push(`${what} failed with ${String(error)}`))
+      .finally(() => this.#waits.delete(number));
+  }
+
+  #call(caller: Caller, order: Order, id: string | undefined): void {
+    if (caller.machine.hasEnded) return;
+    this.#calls += 1;
+    const call = this.#calls;
+    const { tenant } = order;
+    const name = this.#nameOf(tenant, id ?? order.id);
+    if (id !== undefined) this.#note({ type: "called", ...name, call });
+    const calling = async (): Promise<void> => {
+      try {
+        const outcome = await caller.client.outcome(FLOW, order, { id, tenant });
+        this.#told(caller, order, outcome, call);
+      } catch (error) {
+        if (!(error instanceof FlowError)) throw error;
+        this.#count(this.#outcomes, error.code);
+        this.#note({ type: "rejected", ...this.#nameOf(tenant, error.traceId ?? order.id), call, code: error.code });
+      }
+    };
+    this.#watch(caller, `Call ${call} of ${nameOf(name)}`, calling());
+  }
+
+  #told(caller: Caller, order: Order, outcome: ClusterOutcome<Receipt>, call?: number): void {
+    const { tenant, traceId } = outcome;
+    const name = this.#nameOf(tenant, traceId);
+    if (outcome.status !== "paused") {
+      this.#count(this.#outcomes, outcome.status);
+      this.#note({ type: "told", ...name, ...(call !== undefined && { call }), outcome: textOf(outcome) });
+      if (outcome.status === "failed" && this.#random() < 0.5) this.#retry(caller, order, traceId);
+      return;
+    }
+    for (const { token } of outcome.pauses) this.#answer(caller, order, { ...name, token });
+  }
+
+  #answer(caller: Caller, order: Order, pause: TraceName & { readonly token: string }) {
+    if (caller.machine.hasEnded) return;
+    const { token, tenant } = pause;
+    this.#numbers += 1;
+    const value = `answer ${this.#numbers}`;
+    this.#note({ type: "answering", ...pause, value });
+    const answering = async (): Promise<void> => {
+      try {
+        const outcome = await caller.client.resume(FLOW, token, value, { tenant });
+        this.#note({ type: "answered", ...pause, value, code: undefined });
+        this.#told(caller, order, outcome);
+      } catch (error) {
+        if (!(error instanceof FlowError)) throw error;
+        this.#note({ type: "answered", ...pause, value, code: error.code });
+      }
+    };
+    this.#watch(caller, `The answer "${value}" to ${nameOf(pause)}`, answering());
+  }
+
+  #cancel(caller: Caller, { id, tenant }: Order): void {
+    if (caller.machine.hasEnded) return;
+    const name = this.#nameOf(tenant, id);
+    this.#note({ type: "cancelling", ...name });
+    const cancelling = async (): Promise<void> => {
+      await caller.client.cancel(FLOW, id, { tenant });
+      const [stored] = await this.#server.store.results.get([name], "latest");
+      this.#note({
+        type: "cancelled",
+        ...name,
+        outcome: stored?.isFinal === true ? outcomeOf(stored.body) : undefined,
+      });
+    };
+    this.#watch(caller, `The cancel of ${nameOf(name)}`, cancelling());
+  }
+
+  #retry(caller: Caller, order: Order, id: string): void {
+    if (caller.machine.hasEnded) return;
+    const { tenant } = order;
+    this.#mended.add(`${tenant} ${order.id}`);
+    const name = this.#nameOf(tenant, id);
+    this.#note({ type: "retrying", ...name });
+    const retrying = async (): Promise<void> => {
+      try {
+        await caller.client.retryFailed(FLOW, id, { tenant });
+      } catch (error) {
+        // another client has asked for it, or it has ended again
+        if (!(error instanceof FlowError) || error.code !== "TRACE_UNKNOWN") throw error;
+      }
+    };
+    this.#watch(caller, `The retry of ${nameOf(name)}`, retrying());
+  }
+
+  /** Traces in flight, and outcomes that are not delivered. */
+  get #unfinished(): readonly string[] {
+    return this.#server.entries
+      .filter((entry) => isUnfinished(entry) && !(this.#isOfDeadCaller && isPaused(entry)))
+      .map(({ tenant, traceId }) => nameOf(this.#nameOf(tenant, traceId)));
+  }
+
+  /** Whether a client was killed: a question of its traces is left unanswered. */
+  get #isOfDeadCaller(): boolean {
+    return this.#clients.some(({ machine }) => machine.hasEnded);
+  }
+
+  async #play(isOver: () => boolean): Promise<void> {
+    const limit = this.#schedule.clock.now() + LIMIT_MS;
+    let isLate = false;
+    const didEnd = await this.#schedule.playOn(
+      () => {
+        this.#isCalm = this.#schedule.clock.now() > limit - LIMIT_MS / 2;
+      },
+      () => isOver() || (isLate = this.#schedule.clock.now() > limit),
+    );
+    if (didEnd && !isLate) return;
+    for (const wait of this.#waits.values()) this.#broken.push(`${wait} has not settled`);
+    this.#waits.clear();
+    for (const left of this.#unfinished) this.#broken.push(`${left} has not ended`);
+  }
+
+  async #shutDown(): Promise<void> {
+    let left = 0;
+    for (const { worker, machine } of this.#workers) {
+      if (machine.hasEnded) continue;
+      left += 1;
+      const drained = (): void => void (left -= 1);
+      worker.drain().then(drained, drained);
+    }
+    for (const { client, machine } of this.#clients) {
+      if (machine.hasEnded) continue;
+      left += 1;
+      const closed = (): void => void (left -= 1);
+      client[Symbol.asyncDispose]().then(closed, closed);
+    }
+    await this.#play(() => left === 0);
+    if (left > 0) this.#broken.push(`${left} programs have not ended`);
+    for (const { machine } of [...this.#workers, ...this.#clients]) machine.kill();
+  }
+
+  async #finalState(): Promise<FinalState> {
+    this.#schedule.clock.skip(LEASE_MS + 1);
+    const counts = new Map<string, number>();
+    const { checkpoints, intake } = this.#server.store;
+    let backlog = 0;
+    for (const partition of partitionNames(DEPLOYMENT)) {
+      const opened = await checkpoints.open({ partition, owner: "checker", leaseMs: LEASE_MS });
+      for (const [node, count] of await opened.counts()) counts.set(node, (counts.get(node) ?? 0) + count);
+      const limit = { count: 1_000, bytes: 1e9, waitMs: 0, signal: AbortSignal.abort() };
+      backlog += (await intake.read(partition, await opened.consumed(), limit)).length;
+    }
+    return { counts, left: this.#unfinished, backlog };
+  }
+}
+
+interface SavedState {
+  readonly items: readonly { readonly where: string }[];
+  readonly outcome?: unknown;
+}
+
+const stateOf = ({ state }: Checkpoint): SavedState => JSON.parse(state) as SavedState;
+
+/** Whether a trace is in flight, or its outcome is not delivered. */
+const isUnfinished = (entry: Checkpoint): boolean => entry.status === "open" || stateOf(entry).outcome !== undefined;
+
+const isPaused = (entry: Checkpoint): boolean => stateOf(entry).items.some(({ where }) => where === "pause");

@@ -1,0 +1,82 @@
+import { type Context, create, type Flow, joinK, type Logger, payloadNode, type Random, shape } from "penguiflow";
+import type { Happens } from "./simulated-server.ts";
+import type { SimulatedMachine } from "./simulated-machine.ts";
+
+/** Request of a simulated cluster. */
+export interface Order {
+  readonly id: string;
+  readonly tenant: string;
+  /** Whether a person is asked. */
+  readonly asks: boolean;
+  /** Whether it fails until it is tried again. */
+  readonly fails: boolean;
+}
+
+export interface Receipt {
+  readonly id: string;
+  readonly answer: unknown;
+}
+
+/** Nodes of the simulated flow, with the number of messages that each completes of a trace. */
+export const NODES: ReadonlyMap<string, number> = new Map([
+  ["take", 1],
+  ["pick", 1],
+  ["pay", 1],
+  ["both", 1],
+  ["ask", 1],
+  ["ship", 1],
+]);
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+const DELAYS_MS = [1, 5, 50, 300];
+
+/** The world outside of the cluster, which the handlers of all machines share. */
+export interface World {
+  readonly random: Random;
+  readonly happens: Happens;
+  /** Called at the beginning of each handler. */
+  readonly handled: (machine: SimulatedMachine, node: string, tenant: string, traceId: string) => void;
+  /** Whether a failing order may go through now. */
+  readonly isMended: (order: Order) => boolean;
+}
+
+/** Creates the flow of a simulated worker: a fan-out, a join, a question and a last step that may fail. */
+export function simulatedFlow(machine: SimulatedMachine, world: World): Flow<Order, Receipt> {
+  const { random, happens } = world;
+  const work = async (node: string, order: Order, ctx: Context): Promise<void> => {
+    world.handled(machine, node, order.tenant, ctx.traceId);
+    if (happens("a handler throws")) throw new Error("Simulated fault of a handler");
+    if (happens("a handler is slow")) await ctx.sleep(DELAYS_MS[Math.floor(random() * DELAYS_MS.length)]!);
+  };
+  const policy = { maxRetries: 3, backoffBaseMs: 10 };
+  const take = payloadNode({ name: "take", policy }, async (order: Order, ctx) => {
+    await work("take", order, ctx);
+    return order;
+  });
+  const pick = payloadNode({ name: "pick", policy }, async (order: Order, ctx) => {
+    await work("pick", order, ctx);
+    return order;
+  });
+  const pay = payloadNode({ name: "pay", policy }, async (order: Order, ctx) => {
+    await work("pay", order, ctx);
+    return order;
+  });
+  const both = joinK("both", 2, { input: shape<Order>() });
+  const ask = payloadNode({ name: "ask", policy }, async ([order]: [Order, Order], ctx): Promise<[Order, Receipt]> => {
+    await work("ask", order, ctx);
+    const answer = order.asks ? await ctx.pause({ reason: `Ship ${order.id}?` }) : undefined;
+    return [order, { id: order.id, answer }];
+  });
+  const ship = payloadNode({ name: "ship" }, async ([order, receipt]: [Order, Receipt], ctx): Promise<Receipt> => {
+    world.handled(machine, "ship", order.tenant, ctx.traceId);
+    if (order.fails && !world.isMended(order)) throw new Error(`No stock for ${ctx.traceId}`);
+    return receipt;
+  });
+  return create(take.to(pick, pay), pick.to(both), pay.to(both), both.to(ask), ask.to(ship), {
+    name: "orders",
+    logger: SILENT,
+    clock: machine.clock,
+    scheduler: machine.scheduler,
+    random,
+  });
+}
