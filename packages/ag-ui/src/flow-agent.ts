@@ -79,8 +79,10 @@ class ChunkEvents {
   /** Whether an answer was streamed that counts. */
   hasAnswered = false;
   readonly #run: RunContext;
-  /** Channels with an open message, by stream: the chunk that ends a stream carries none of its meta. */
+  /** Channels with an open message, by stream. */
   readonly #channels = new Map<string, Set<Channel>>();
+  /** Channel that a stream has named last: the chunk that ends it carries none of its meta. */
+  readonly #named = new Map<string, unknown>();
 
   constructor(run: RunContext) {
     this.#run = run;
@@ -114,8 +116,8 @@ class ChunkEvents {
   }
 
   *#told(id: string, chunk: StreamChunk): Generator<AGUIEvent, void, undefined> {
-    const [open] = this.#channels.get(id) ?? [];
-    const channel = chunk.meta["channel"] ?? open ?? "answer";
+    const channel = chunk.meta["channel"] ?? this.#named.get(id) ?? "answer";
+    this.#named.set(id, channel);
     if (channel === "answer" || channel === "thinking") yield* this.#text(id, channel, chunk.text, chunk);
     else yield this.#run.writer.custom("penguiflow.chunk", { channel: jsonOf(channel, "a channel"), text: chunk.text });
   }
@@ -141,6 +143,7 @@ class ChunkEvents {
       if (isRetried) yield* writer.retract(messageId(id, channel));
     }
     this.#channels.delete(id);
+    this.#named.delete(id);
     if (isRetried) this.hasAnswered = writer.messages.some(({ role }) => role === "assistant");
   }
 }

@@ -21,7 +21,8 @@ async function answer(incoming: IncomingMessage, outgoing: ServerResponse, handl
   const gone = new AbortController();
   outgoing.once("close", () => gone.abort());
   const { status, headers, body } = await handler(requestOf(incoming, gone.signal));
-  outgoing.writeHead(status, Object.fromEntries(headers));
+  outgoing.statusCode = status;
+  outgoing.setHeaders(headers);
   outgoing.flushHeaders();
   for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
     if (gone.signal.aborted) break;

@@ -1,6 +1,6 @@
 import type { ResumeEntry, RunAgentInput } from "@ag-ui/core";
 import type { Decision, PlanEvent, Planner, Prompt, Question } from "@penguiflow/planner";
-import type { Agent, Asked, RunEvents, Ticket } from "./agent.ts";
+import { type Agent, type Asked, type RunEvents, type Ticket, jsonOf } from "./agent.ts";
 import { callIdOf, PlannerEvents } from "./planner-events.ts";
 import { endOf, Refusal, type RunEnd } from "./run-end.ts";
 
@@ -60,7 +60,15 @@ function askedOf(question: Question, { traceId }: Ticket): Asked {
     reason: kind === "approval" ? "tool_call" : kind === "input" ? "input_required" : "penguiflow:sign_in",
     message: reason,
     responseSchema: kind === "approval" ? approvalSchema(schema) : (schema as Record<string, unknown>),
-    metadata: { penguiflow: { kind, tool, args, path, ...(payload !== undefined && { payload }) } },
+    metadata: {
+      penguiflow: {
+        kind,
+        tool,
+        args,
+        path,
+        ...(payload !== undefined && { payload: jsonOf(payload, "the payload of a question") }),
+      },
+    },
     ...(callId !== "" && { toolCallId: callIdOf(beganAs, path, callId) }),
     ...(expiresAt !== undefined && { expiresAt: new Date(expiresAt).toISOString() }),
   };

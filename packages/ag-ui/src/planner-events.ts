@@ -28,8 +28,10 @@ const OF_STEP: ReadonlySet<string> = new Set(["text", "reasoning", "step", "call
 export class PlannerEvents {
   readonly #run: RunContext;
   readonly #voices = new Map<string, Voice>();
-  /** Ids of calls by place: a planner below that runs again counts its calls from the beginning. */
-  readonly #calls = new Map<string, string>();
+  /** Number of calls by place: a planner below that runs again counts its calls from the beginning. */
+  readonly #counts = new Map<string, number>();
+  /** Ids of the calls without a result, by place, oldest first. */
+  readonly #calls = new Map<string, string[]>();
   #subagents = 0;
 
   constructor(run: RunContext) {
@@ -51,7 +53,8 @@ export class PlannerEvents {
         return yield* this.#call(voice, event);
       case "progress": {
         const toolCallId = this.#callAt(path, event.callId);
-        yield this.#run.writer.custom("penguiflow.progress", { toolCallId, data: event.data });
+        const data = jsonOf(event.data, "progress") ?? null;
+        yield this.#run.writer.custom("penguiflow.progress", { toolCallId, data });
         return;
       }
       case "result":
@@ -158,9 +161,11 @@ export class PlannerEvents {
     if (voice.texts.length === 0) voice.texts.push(this.#run.writer.newMessageId());
     voice.open.add(callId);
     const place = [...voice.path, callId].join("/");
-    const used = this.#calls.get(place);
-    const id = used === undefined ? callIdOf(this.#run.beganAs, voice.path, callId) : `${used}'`;
-    this.#calls.set(place, id);
+    const count = (this.#counts.get(place) ?? 0) + 1;
+    this.#counts.set(place, count);
+    const first = callIdOf(this.#run.beganAs, voice.path, callId);
+    const id = count === 1 ? first : `${first}#${count}`;
+    this.#calls.set(place, [...(this.#calls.get(place) ?? []), id]);
     yield* this.#run.writer.toolCall(id, tool, JSON.stringify(args), voice.texts.at(-1) as string, voice.owner);
   }
 
@@ -170,6 +175,7 @@ export class PlannerEvents {
     if (voice.open.size === 0) yield* this.#endBelow(voice.path);
     const metadata = refusalOf(output);
     const id = this.#callAt(voice.path, callId);
+    this.#calls.get([...voice.path, callId].join("/"))?.shift();
     yield* this.#run.writer.toolResult(id, textOf(output), { owner: voice.owner, metadata });
   }
 
@@ -183,7 +189,7 @@ export class PlannerEvents {
   }
 
   #callAt(path: readonly string[], callId: string): string {
-    return this.#calls.get([...path, callId].join("/")) ?? callIdOf(this.#run.beganAs, path, callId);
+    return this.#calls.get([...path, callId].join("/"))?.[0] ?? callIdOf(this.#run.beganAs, path, callId);
   }
 }
 

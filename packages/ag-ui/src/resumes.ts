@@ -30,7 +30,7 @@ export interface Answer {
 }
 
 /** Number of answers that are remembered. */
-const MAX_GIVEN = 1_000;
+const MAX_GIVEN = 256;
 
 /** The answers that were given lately, so that a repeated resume has the outcome of the first. */
 export class Resumes {

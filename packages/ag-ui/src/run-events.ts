@@ -177,11 +177,17 @@ function closingOf(end: RunEnd, interrupts: readonly Interrupt[], message = "The
   return { as: "failed", message };
 }
 
+/** Returns what the client is told of a failure. A `describe` that throws is none: the run must have its last event. */
 function problemOf(
   { code, error }: Extract<RunEnd, { status: "failed" }>,
   describe: (problem: RunProblem) => string,
 ): { readonly message: string } {
-  return { message: error instanceof Refusal ? error.message : describe({ code, error }) };
+  if (error instanceof Refusal) return { message: error.message };
+  try {
+    return { message: describe({ code, error }) };
+  } catch {
+    return { message: code };
+  }
 }
 
 /** Adds the messages of a run to those that the client has sent. */

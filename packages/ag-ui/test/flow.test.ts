@@ -1,4 +1,5 @@
 import { EventType } from "@ag-ui/core";
+import type { PlanEvent } from "@penguiflow/planner";
 import { aguiHandler, traceIdOf } from "@penguiflow/ag-ui";
 import { create, type Context, payloadNode } from "penguiflow";
 import { expect, test } from "vitest";
@@ -10,6 +11,8 @@ declare module "penguiflow" {
     "ag-ui-test.card": { readonly price: unknown };
   }
 }
+
+type Reasoning = Extract<PlanEvent, { readonly type: "text" | "reasoning" }>;
 
 const caller = () => ({ tenant: "acme", user: "ann" });
 
@@ -77,6 +80,24 @@ test("a chunk of the channel thinking is reasoning, also where its last chunk ha
   expect(textOf(all)).toBe("So.");
 });
 
+test("reasoning of a planner within a flow is reasoning, and a text of another channel a custom event", async () => {
+  const all = await ran(async (_, ctx) => {
+    await ctx.emitChunk({
+      streamId: "p",
+      kind: "planner.reasoning",
+      data: { delta: "hm" } satisfies Pick<Reasoning, "delta">,
+    });
+    await ctx.emitChunk({ streamId: "p", text: "So." });
+    await ctx.emitChunk({ streamId: "s", text: "50 %", meta: { channel: "status" } });
+    return { ok: true };
+  });
+
+  const said = all.filter((event) => event.type === EventType.REASONING_MESSAGE_CONTENT);
+  expect(said.map(({ delta }) => delta)).toEqual(["hm"]);
+  expect(textOf(all)).toBe("So.");
+  expect(all).toContainEqual({ type: "CUSTOM", name: "penguiflow.chunk", value: { channel: "status", text: "50 %" } });
+});
+
 test("a stream that ends without a piece gives no event", async () => {
   const all = await ran(async (_, ctx) => {
     await ctx.emitChunk({ streamId: "empty", text: "", done: true });
@@ -141,6 +162,22 @@ test("a failed run ends with its code, and what a handler threw stays on the ser
   expect(typesOf(all).slice(-2)).toEqual(["TEXT_MESSAGE_END", "RUN_ERROR"]);
   expect(all.at(-1)).toMatchObject({ code: "NODE_EXCEPTION" });
   expect(JSON.stringify(all)).not.toContain("fish");
+});
+
+test("the program may describe an error, and a description that throws is the code", async () => {
+  const only = payloadNode({ name: "only", policy: { maxRetries: 0 } }, (question: string): string => {
+    throw new Error(question);
+  });
+  const flow = closed(create(only.to()).run());
+  const describe = ({ error }: { readonly error: unknown }): string => {
+    const { message } = (error as { readonly cause: Error }).cause;
+    if (message === "worse") throw new Error("cannot");
+    return `Sorry: ${message}`;
+  };
+  const url = await serve(aguiHandler(flow, { caller, describe }));
+
+  expect((await events(url, runInput("bad"))).at(-1)).toMatchObject({ message: "Sorry: bad" });
+  expect((await events(url, runInput("worse"))).at(-1)).toMatchObject({ message: "NODE_EXCEPTION" });
 });
 
 test("a cancelled run is cancelled for clients of 1.0, and an error for clients before it", async () => {

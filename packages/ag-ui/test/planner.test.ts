@@ -157,3 +157,39 @@ test("an approval is an interrupt on its call, with a schema that offers to edit
   expect(typesOf(next)).not.toContain("TOOL_CALL_START");
   expect(next.at(-1)).toMatchObject({ outcome: { type: "success" } });
 });
+
+test("an approval in a planner below suspends its subagent, and the resume gives its call a result", async () => {
+  const pay = tool({
+    name: "pay",
+    description: "Pays",
+    input: z.object({ eur: z.number() }),
+    effects: "writes",
+    approval: true,
+    run: ({ eur }) => `paid ${eur}`,
+  });
+  const below = createPlanner({
+    name: "clerk",
+    model: scriptedModel([{ calls: [{ tool: "pay", args: { eur: 5 } }] }, "Paid it"]),
+    tools: [pay],
+  });
+  const ask = below.tool({ name: "ask", description: "Asks the clerk" });
+  const { url, all } = await ran([{ calls: [{ tool: "ask", args: { task: "t" } }] }, "All done"], [ask]);
+
+  const [interrupt] = interruptsOf(all);
+  const subagentRunId = interrupt?.subagentRunId;
+  expect(all.find((event) => event.type === EventType.SUBAGENT_STARTED)).toMatchObject({ subagentRunId });
+  expect(all.find((event) => event.type === EventType.SUBAGENT_FINISHED)).toMatchObject({
+    subagentRunId,
+    outcome: { type: "suspended", interruptIds: [interrupt?.id] },
+  });
+
+  const answer = { interruptId: interrupt?.id ?? "", status: "resolved" as const, payload: { approved: true } };
+  const next = await events(url, runInput("", { messages: [], resume: [answer] }));
+
+  requireOrder(next);
+  expect(next.find((event) => event.type === EventType.TOOL_CALL_RESULT)).toMatchObject({
+    toolCallId: interrupt?.toolCallId,
+    content: "paid 5",
+  });
+  expect(textOf(next)).toBe("Paid itAll done");
+});
