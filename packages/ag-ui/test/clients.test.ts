@@ -134,6 +134,11 @@ async function endsOf(client: Client, url: string, script: { readonly leaves: nu
     if (last.type === EventType.RUN_ERROR || last.outcome?.type !== "interrupt") break;
     resume = answers(last.outcome.interrupts, turn);
   }
+  const asked = wire.flatMap((event) => (event.type === EventType.TOOL_CALL_START ? [event.toolCallId] : []));
+  const given = wire.flatMap((event) => (event.type === EventType.TOOL_CALL_RESULT ? [event.toolCallId] : []));
+  // a run that succeeds has one result for each call, over all the runs that it took
+  const isMatched = given.toSorted().join() === asked.toSorted().join();
+  expect(isMatched || ends.at(-1) !== "success").toBe(true);
   const takenBack = wire.some((event) => event.type === EventType.CUSTOM && event.name === "penguiflow.retracted");
   expect(takenBack || talk.text === saidIn(wire)).toBe(true);
   return ends;
