@@ -408,6 +408,26 @@ test("the log of a playbook continues with it, and its budget is that of its tra
   expect(machine.begun).toEqual(["caller", "note", "read", "killed", "caller", "read"]);
 });
 
+test("a budget that ran out in a playbook ends the trace as exhausted, also where a later process is told of it", async () => {
+  const machine = new Machine();
+  const spending = machine.noting("spending", (n, ctx) => ctx.budget.spend({ units: 2 * n }));
+  const playbook = create(spending.to(), { name: "spending" });
+  const work: Work = async (n, ctx) => {
+    const spent = ctx.callPlaybook(playbook, n);
+    await ctx.sleep(1_000, { name: "later" });
+    return await spent;
+  };
+  const before = await machine.start(work);
+  before.flow.call(1, { traceId: "t", budget: { units: 1 } }).catch(() => {});
+  await machine.clock.advance(500);
+  await before.kill();
+  const after = await machine.start(work);
+  const fetched = codeOf(within(2_000, after.flow.fetch({ traceId: "t" })));
+  await machine.clock.advance(1_000);
+  expect(await fetched).toBe("BUDGET_EXHAUSTED");
+  expect(machine.begun.filter((name) => name === "spending")).toHaveLength(1);
+});
+
 test("a signal that a playbook has received is not received again after a crash", async () => {
   const machine = new Machine();
   const hear = machine.noting("hear", async (n, ctx) => {

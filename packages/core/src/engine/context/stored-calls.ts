@@ -1,5 +1,5 @@
 import { detached } from "../../foundation/detached.ts";
-import { FlowErrorCode } from "../../foundation/flow-error.ts";
+import { BudgetExhausted, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { lineageText } from "../../foundation/lineage.ts";
 import type { Logger } from "../../events/logger.ts";
 import type { Message } from "../../message/message.ts";
@@ -8,7 +8,7 @@ import type { Agenda } from "../admission/agenda.ts";
 import type { Slots } from "../admission/slots.ts";
 import type { DurableRun } from "../durability.ts";
 import type { Ledger } from "../observe/ledger.ts";
-import type { Attempt } from "../state/attempt.ts";
+import { type Attempt, outermost } from "../state/attempt.ts";
 import { type CallEnd, Lasting, type Origin, type StoredCall, type Trace, unknownCall } from "../state/trace.ts";
 import type { Ending } from "../termination/ending.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
@@ -48,7 +48,12 @@ export class StoredCalls {
     const calls = ((parent.trace.lasting ??= new Lasting()).calls ??= new Map<string, StoredCall>());
     const key = `${parent.lineage}/${lineageText(origin.high, origin.low)}@${origin.flow}`;
     const known = calls.get(key);
-    if (known?.end !== undefined) return detached(settled(known.end));
+    if (known?.end !== undefined) {
+      // the account of this process does not know a refusal that an earlier one has stored
+      if ("error" in known.end && known.end.error instanceof BudgetExhausted)
+        outermost(parent).trace.extras?.account?.refuses(known.end.error);
+      return detached(settled(known.end));
+    }
     const call = known ?? unknownCall(key);
     return this.#engine.waits.wait<unknown>(
       parent,
