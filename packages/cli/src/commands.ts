@@ -1,5 +1,6 @@
 import type { Command } from "./command-line/command.ts";
 import { aboutCommands } from "./commands/about.ts";
+import { clusterDrain, clusterFailed, clusterStatus } from "./commands/cluster.ts";
 import { check } from "./commands/check.ts";
 import { doctor } from "./commands/doctor.ts";
 import { draw } from "./commands/draw.ts";
@@ -22,6 +23,9 @@ export const COMMANDS: readonly Command[] = [
   history,
   pauses,
   resume,
+  clusterStatus,
+  clusterDrain,
+  clusterFailed,
   doctor,
   ...aboutCommands(() => COMMANDS),
 ];

@@ -11,7 +11,7 @@ export const Exit = {
   NO_FLOW: 4,
   /** The run waits for an answer, and there is no terminal to ask on. */
   PAUSED: 6,
-  /** A run, trace or pause is unknown. */
+  /** A run, trace, pause or member of a cluster is unknown. */
   UNKNOWN: 7,
   /** The flow refuses the answer. */
   REFUSED: 8,
@@ -30,7 +30,7 @@ export const EXIT_TEXTS: Readonly<Record<ExitStatus, string>> = {
   3: "a file is in the way",
   4: "no flow was found, or the code does not load",
   6: "the run waits for an answer, and there is no terminal to ask on",
-  7: "the run, trace or pause is unknown",
+  7: "the run, trace, pause or member is unknown",
   8: "the answer is refused",
   130: "ended by Ctrl-C",
 };

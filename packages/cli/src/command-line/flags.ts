@@ -17,6 +17,18 @@ export const STORE_FLAG = {
   help: "state store: a SQLite file, or postgres://…; PENGUIFLOW_STORE when left out",
 } as const satisfies Flag;
 
+export const BACKEND_FLAG = {
+  type: "string",
+  value: "backend",
+  help: "postgres://…, nats://…, or a file whose default export opens the backend; PENGUIFLOW_BACKEND when left out",
+} as const satisfies Flag;
+
+export const CLUSTER_FLAG = {
+  type: "string",
+  value: "name",
+  help: "name of the cluster; PENGUIFLOW_CLUSTER when left out",
+} as const satisfies Flag;
+
 export const TENANT_FLAG = {
   type: "string",
   value: "tenant",

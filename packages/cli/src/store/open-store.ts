@@ -1,13 +1,12 @@
 import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
 import path from "node:path";
-import { pathToFileURL } from "node:url";
 import type * as Postgres from "@penguiflow/state-postgres";
 import type * as Sqlite from "@penguiflow/state-sqlite";
 import type { StateStore } from "penguiflow";
 import { usage } from "../command-line/parse.ts";
 import { CliError, Exit } from "../exit.ts";
 import type { Io } from "../io.ts";
+import { hidden, packageOf } from "../package-of.ts";
 
 type OpenStore = StateStore & AsyncDisposable;
 
@@ -34,14 +33,14 @@ async function openStore(io: Io, named: string | undefined): Promise<OpenStore> 
   const place = named ?? io.env["PENGUIFLOW_STORE"];
   if (place === undefined) throw usage("No store is named: use --store, or set PENGUIFLOW_STORE");
   if (/^postgres(?:ql)?:/.test(place)) {
-    const { PostgresStateStore } = await packageOf<typeof Postgres>(io, "@penguiflow/state-postgres");
+    const { PostgresStateStore } = await packageOf<typeof Postgres>(io, "store", "@penguiflow/state-postgres");
     return await opened(hidden(place), PostgresStateStore.open({ connection: place, patienceMs: 3_000 }));
   }
   const file = path.resolve(io.cwd, place.replace(/^sqlite:(?:\/\/)?/, ""));
   // opening would create it
   if (!existsSync(file))
     throw new CliError({ code: "STORE_MISSING", exit: Exit.UNKNOWN, message: `There is no file ${file}` });
-  const { SqliteStateStore } = await packageOf<typeof Sqlite>(io, "@penguiflow/state-sqlite");
+  const { SqliteStateStore } = await packageOf<typeof Sqlite>(io, "store", "@penguiflow/state-sqlite");
   return await opened(file, SqliteStateStore.open({ file }));
 }
 
@@ -56,28 +55,4 @@ async function opened(place: string, opening: Promise<OpenStore>): Promise<OpenS
       cause: error,
     });
   }
-}
-
-/** Imports a package of the project, else one beside this package. */
-async function packageOf<Exports>(io: Io, name: string): Promise<Exports> {
-  for (const from of [path.join(io.cwd, "package.json"), import.meta.filename]) {
-    let file;
-    try {
-      file = createRequire(from).resolve(name);
-    } catch {
-      continue;
-    }
-    return (await import(pathToFileURL(file).href)) as Exports;
-  }
-  throw new CliError({
-    code: "PACKAGE_MISSING",
-    exit: Exit.NO_FLOW,
-    message: `The store needs the package ${name}`,
-    hint: `npm install ${name}`,
-  });
-}
-
-/** Returns a URL without its password. */
-function hidden(place: string): string {
-  return place.replace(/(\/\/[^:/@]*):[^@/]*@/, "$1:…@");
 }
