@@ -1,8 +1,8 @@
 // A loop whose steps append to the log of their trace, on a checkpoint store that counts what it is given.
 import { setTimeout as sleep } from "node:timers/promises";
 import { durable } from "penguiflow/durable";
-import type { CheckpointBatch, CheckpointStore } from "../packages/core/src/index.ts";
 import { core } from "./core.ts";
+import { countedCheckpoints } from "./counted-checkpoints.ts";
 import type { LogRig, LogSetup } from "./workloads/log.ts";
 
 interface Step {
@@ -16,32 +16,13 @@ interface Call {
   readonly call: number;
 }
 
-const bytesOf = ({ put, logs = [] }: CheckpointBatch): number =>
-  [...put.map(({ state, tenant, traceId }) => state + tenant + traceId), ...logs.map(({ items }) => items)].reduce(
-    (sum, text) => sum + Buffer.byteLength(text),
-    0,
-  );
-
 /** Builds a rig that runs the loop in a flow of its own each time. */
 export async function log({ steps, calls, bytes }: LogSetup): Promise<LogRig> {
   return {
     note: "bytes of the batches as they are given to the store",
     close: async () => {},
     async loop(hasEffects) {
-      let written = 0;
-      const memory = new core.MemoryCheckpointStore();
-      const checkpoints: CheckpointStore = {
-        async open(lease) {
-          const partition = await memory.open(lease);
-          const append = partition.append.bind(partition);
-          return Object.assign(partition, {
-            append: async (batch: CheckpointBatch, sequence: number) => {
-              written += bytesOf(batch);
-              return await append(batch, sequence);
-            },
-          });
-        },
-      };
+      const checkpoints = countedCheckpoints(new core.MemoryCheckpointStore());
       const text = "x".repeat(bytes - 2);
       const start = core.payloadNode("start", (first: Step) => first);
       const think = core.payloadNode("think", async ({ step, upTo }: Step, ctx): Promise<Call | undefined> => {
@@ -72,7 +53,7 @@ export async function log({ steps, calls, bytes }: LogSetup): Promise<LogRig> {
       flow.run();
       const items: unknown = await flow.call({ step: 0, upTo: 0 });
       await flow.stop();
-      return { written, items: items as number };
+      return { written: checkpoints.written, items: items as number };
     },
   };
 }

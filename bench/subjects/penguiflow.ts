@@ -9,8 +9,9 @@ import type { DurableRig, DurableSetup } from "../workloads/durable.ts";
 import type { FanOutRig, FanOutSetup } from "../workloads/fan-out.ts";
 import type { LinearRig, LinearSetup } from "../workloads/linear.ts";
 import type { LoopRig, LoopSetup } from "../workloads/loop.ts";
-import type { PackageRig } from "../workloads/package.ts";
+import type { PackageRig, PackageSetup } from "../workloads/package.ts";
 import type { PendingRig, PendingSetup } from "../workloads/pending.ts";
+import type { PlannerRig } from "../workloads/planner.ts";
 import type { RunsRig, RunsSetup } from "../workloads/runs.ts";
 import type { StreamsRig, StreamsSetup } from "../workloads/streams.ts";
 import type { TypesRig } from "../workloads/types.ts";
@@ -41,6 +42,9 @@ export const durable = async (setup: DurableSetup): Promise<DurableRig> =>
 /** Loads the planner on demand. */
 export const agent = async (setup: AgentSetup): Promise<AgentRig> =>
   (await import("../penguiflow-agent.ts")).agentOn(setup);
+
+/** Loads the planners that wait and count on demand. */
+export const planner = async (): Promise<PlannerRig> => (await import("../penguiflow-planner.ts")).plannerRig();
 
 /** Loads the runs on demand, so that other runs do not import durability. */
 export const runs = async (setup: RunsSetup): Promise<RunsRig> =>
@@ -155,12 +159,16 @@ export function streams({ chunks, text }: StreamsSetup): StreamsRig {
   };
 }
 
-const package_ = (): PackageRig => ({
-  module: fileURLToPath(coreUrl),
-  names: ["create", "node"],
-  all: true,
-  close: nothingToClose,
-});
+const package_ = ({ isPlanner }: PackageSetup): PackageRig =>
+  isPlanner
+    ? {
+        module: "@penguiflow/planner",
+        names: ["createPlanner", "tool"],
+        all: true,
+        over: ["penguiflow", "penguiflow/adapter", "penguiflow/durable"],
+        close: nothingToClose,
+      }
+    : { module: fileURLToPath(coreUrl), names: ["create", "node"], all: true, close: nothingToClose };
 export { package_ as package };
 
 export const types = (): TypesRig => ({ script: "scripts/instantiations.ts", close: nothingToClose });

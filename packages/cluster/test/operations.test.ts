@@ -384,7 +384,15 @@ describe("the failed traces of a flow", () => {
 });
 
 test("each problem leads to a section of the runbook", () => {
-  const flow = { flow: "orders", version: "1", partitions: 4, inFlight: 1, hasWork: true, backlog: 1, share: undefined };
+  const flow = {
+    flow: "orders",
+    version: "1",
+    partitions: 4,
+    inFlight: 1,
+    hasWork: true,
+    backlog: 1,
+    share: undefined,
+  };
   const found = problemsOf({
     name: "shop",
     leaseMs: 1_000,

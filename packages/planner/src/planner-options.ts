@@ -103,7 +103,7 @@ const OPTIONS: readonly (keyof PlannerOptions<[], unknown>)[] = [
 ];
 
 /** Number of ended runs whose trajectory can still be read. */
-const KEPT_LOGS = 1000;
+const KEPT_LOGS = 100;
 
 /** Number of entries in the log of a run: more than any budget allows. */
 const LOG_ITEMS = 100_000;

@@ -1,4 +1,13 @@
-import { type Clock, type Flow, flowNode, type FlowNode, DEFAULT_TENANT, type Meta, type RunOptions } from "penguiflow";
+import {
+  type Budget,
+  type Clock,
+  type Flow,
+  flowNode,
+  type FlowNode,
+  DEFAULT_TENANT,
+  type Meta,
+  type RunOptions,
+} from "penguiflow";
 import { partsOf as piecesOf } from "./flow/begin.ts";
 import { planFlow } from "./flow/graph.ts";
 import { STEER, type Steering } from "./flow/model.ts";
@@ -85,6 +94,8 @@ export class Planner<Output = string, Names extends string = string, Resources =
   /** The flow it is. Its result lacks the steps, which are in the log of the trace. */
   readonly flow: Flow<PlanInput, BareEnd<Output>, Resources>;
   readonly #budget: PlanBudget;
+  /** The limits of a run without any of its own. */
+  readonly #limits: Budget;
   readonly #clock: Clock;
 
   /** Internal: call `createPlanner`. */
@@ -93,6 +104,7 @@ export class Planner<Output = string, Names extends string = string, Resources =
     this.name = name;
     this.flow = flow;
     this.#budget = budget;
+    this.#limits = finite(budget);
     this.#clock = clock;
   }
 
@@ -113,28 +125,23 @@ export class Planner<Output = string, Names extends string = string, Resources =
    * @throws FlowError when the planner cannot take it: `FLOW_NOT_RUNNING`; never for what a run ends with
    */
   async run(prompt: Prompt, options: PlanRunOptions = {}): Promise<PlanResult<Output>> {
-    const waiting = await this.#waiting(options);
+    const waiting = options.thread === undefined ? undefined : await this.#waiting(options);
     if (waiting !== undefined) return waiting;
     return await resultOf(await this.flow.outcome(inputOf(prompt, options, false), this.#callOptions(options)));
   }
 
   /** Runs a prompt, and yields its events as they happen. The last one is `end` or `paused`. */
-  async *stream(
-    prompt: Prompt,
-    options: PlanStreamOptions = {},
-  ): AsyncGenerator<PlanEvent<Output, Names>, void, undefined> {
+  stream(prompt: Prompt, options: PlanStreamOptions = {}): AsyncGenerator<PlanEvent<Output, Names>, void, undefined> {
     const { onLeave, tenant = DEFAULT_TENANT } = options;
     const runId = options.runId ?? newRunId();
-    const call = { ...this.#callOptions({ ...options, runId }), log: true as const, ...(onLeave && { onLeave }) };
-    const waiting = await this.#waiting(options);
-    if (waiting !== undefined) {
-      const at = this.#clock.epochNow();
-      yield { seq: 1, at, runId: waiting.runId, step: 0, path: [], type: "end", end: waiting };
-      return;
-    }
-    yield* eventsOf({
+    const open = async () => {
+      const call = { ...this.#callOptions({ ...options, runId }), log: true as const, ...(onLeave && { onLeave }) };
+      const waiting = options.thread === undefined ? undefined : await this.#waiting(options);
+      return waiting ?? this.flow.stream(inputOf(prompt, options, true), call);
+    };
+    return eventsOf({
       runId,
-      items: this.flow.stream(inputOf(prompt, options, true), call),
+      open,
       clock: this.#clock,
       projection: new Projection<Output, Names>(),
       questions: () => this.questions({ tenant, runId }),
@@ -174,11 +181,8 @@ export class Planner<Output = string, Names extends string = string, Resources =
     const answer = await this.#answer(token, decision, who);
     yield* eventsOf({
       runId,
-      items: this.flow.pauses.resumeStream(token, answer, {
-        tenant,
-        log: true,
-        ...(onLeave && { onLeave }),
-      }),
+      open: async () =>
+        this.flow.pauses.resumeStream(token, answer, { tenant, log: true, ...(onLeave && { onLeave }) }),
       clock: this.#clock,
       projection,
       questions: () => this.questions({ tenant, runId }),
@@ -226,15 +230,15 @@ export class Planner<Output = string, Names extends string = string, Resources =
     return flowNode(name, this.flow);
   }
 
-  #callOptions({ tenant, user, thread, runId, budget = {}, timeoutMs, signal, meta }: PlanRunOptions) {
-    requireBudget("budget", budget);
+  #callOptions({ tenant, user, thread, runId, budget, timeoutMs, signal, meta }: PlanRunOptions) {
+    if (budget !== undefined) requireBudget("budget", budget);
     return {
       tenant,
       traceId: runId,
       timeoutMs,
       signal,
       meta,
-      budget: finite(lowest(this.#budget, budget)),
+      budget: budget === undefined ? this.#limits : finite(lowest(this.#budget, budget)),
       exclusive: thread === undefined ? undefined : threadKey(user, thread),
     };
   }

@@ -23,7 +23,7 @@ test("a planner keeps its rules under any order of events, faults and crashes", 
     for (const [what, count] of counts) seen.set(what, (seen.get(what) ?? 0) + count);
     for (const { what, tool } of noted) seen.set(`${what} ${tool}`, (seen.get(`${what} ${tool}`) ?? 0) + 1);
   });
-  for (const what of HAPPENS) expect(seen.get(what), what).toBeGreaterThan(20);
+  for (const what of HAPPENS) expect(seen.get(what), what).toBeGreaterThan(10);
   expect(report.crashes).toBeGreaterThan(100);
 });
 

@@ -37,7 +37,7 @@ export class Releases {
   async read(flow: string): Promise<Release | undefined> {
     const { backend, name } = this.#settings;
     const entry = await backend.registry.get(releaseKey(name, flow));
-    // what was told meanwhile is newer
+    // a change that was told meanwhile is newer
     if (entry !== undefined && !this.#releases.has(flow)) this.#releases.set(flow, JSON.parse(entry.value) as Release);
     return this.#releases.get(flow);
   }

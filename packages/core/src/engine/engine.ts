@@ -1,4 +1,4 @@
-import { type Clock, Moment, momentOf } from "../foundation/clock.ts";
+import { type Clock, Moment, momentOf, systemClock } from "../foundation/clock.ts";
 import { onAbort } from "../foundation/abort.ts";
 import { errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { IdSource } from "../foundation/ids.ts";
@@ -142,7 +142,13 @@ export class Engine {
     this.options = options;
     this.clock = options.clock;
     this.scheduler = options.scheduler;
-    this.timers = new TimerWheel(options.clock, options.homeScope, (error) => this.broke(error));
+    this.timers = new TimerWheel(
+      options.clock,
+      options.homeScope,
+      (error) => this.broke(error),
+      // on another clock, the instant at which a timer is set is part of the test
+      options.clock === systemClock ? (task) => options.scheduler.nextTurn(task) : undefined,
+    );
     this.resources = resources;
     this.#hasWeights = typeof options.tenantWeights === "function" || Object.keys(options.tenantWeights).length > 0;
     this.ids = new IdSource(options.random);

@@ -18,6 +18,9 @@ export class TimerWheel {
   readonly #scope: AsyncScope;
   readonly #slots = new Map<number, Slot>();
   readonly #order = new MinHeap<Slot>();
+  /** Calls of this turn of the event loop, which have no slot yet. */
+  #fresh: Call[] = [];
+  readonly #nextTurn: ((task: () => void) => void) | undefined;
   /** The slot whose calls are being made. */
   #firing: Slot | undefined;
   #armedFor = Number.POSITIVE_INFINITY;
@@ -30,11 +33,19 @@ export class TimerWheel {
    * @param scope - the async context of all calls: without it, they would inherit and retain that of the code that
    *   armed the timer
    * @param onFault - receives the error of a call that throws; later calls are made regardless
+   * @param nextTurn - if given, a call gets its slot in the next turn of the event loop: most are cancelled before that,
+   *   and cost next to nothing then
    */
-  constructor(clock: Clock, scope: AsyncScope, onFault: (error: unknown) => void) {
+  constructor(
+    clock: Clock,
+    scope: AsyncScope,
+    onFault: (error: unknown) => void,
+    nextTurn?: (task: () => void) => void,
+  ) {
     this.#clock = clock;
     this.#scope = scope;
     this.#onFault = onFault;
+    this.#nextTurn = nextTurn;
   }
 
   /** Number of pending calls. */
@@ -46,17 +57,10 @@ export class TimerWheel {
   at(dueAt: number, callback: () => void): Timer {
     if (Number.isNaN(dueAt)) throw new RangeError("Cannot set a timer for an instant that is not a number");
     if (this.#isClosed) return NEVER;
-    const due = Math.ceil(dueAt);
-    let slot = this.#slots.get(due);
-    if (slot === undefined) {
-      slot = { key: due, order: 0, calls: new Set() };
-      this.#slots.set(due, slot);
-      this.#order.push(slot);
-    }
-    const call = new Call(this, slot, callback);
-    slot.calls.add(call);
+    const call = new Call(this, Math.ceil(dueAt), callback);
     this.#size += 1;
-    if (due < this.#armedFor) this.#arm();
+    if (this.#nextTurn === undefined) this.#place(call);
+    else if (this.#fresh.push(call) === 1) this.#nextTurn(() => this.#placeFresh());
     return call;
   }
 
@@ -77,16 +81,37 @@ export class TimerWheel {
     this.#firing?.calls.clear();
     this.#slots.clear();
     while (this.#order.pop() !== undefined);
+    for (const call of this.#fresh.splice(0)) call.drop();
     this.#size = 0;
     this.#arm();
   }
 
   /** Removes a call; used by {@link Call.cancel}. */
-  forget(call: Call, slot: Slot): void {
-    if (!slot.calls.delete(call)) return;
+  forget(call: Call): void {
+    const { slot } = call;
+    if (slot === undefined ? !call.drop() : !slot.calls.delete(call)) return;
     this.#size -= 1;
     // an armed timer would keep the process alive after its last wait has ended
-    if (this.#size === 0) this.#clear();
+    if (this.#size === 0 && this.#disarm !== undefined) this.#clear();
+  }
+
+  #placeFresh(): void {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    for (const call of fresh) if (!call.isDropped) this.#place(call);
+  }
+
+  #place(call: Call): void {
+    const { due } = call;
+    let slot = this.#slots.get(due);
+    if (slot === undefined) {
+      slot = { key: due, order: 0, calls: new Set() };
+      this.#slots.set(due, slot);
+      this.#order.push(slot);
+    }
+    slot.calls.add(call);
+    call.slot = slot;
+    if (due < this.#armedFor) this.#arm();
   }
 
   #arm(): void {
@@ -136,18 +161,35 @@ interface Slot extends HeapEntry {
 /** The timer of a closed wheel. */
 const NEVER: Timer = { cancel() {} };
 
+/**
+ * A call of a wheel.
+ *
+ * States: fresh → placed (in a slot) → made or cancelled; fresh → dropped.
+ */
 class Call implements Timer {
   readonly #wheel: TimerWheel;
-  readonly #slot: Slot;
-  readonly run: () => void;
+  readonly due: number;
+  slot: Slot | undefined;
+  run: () => void;
+  isDropped = false;
 
-  constructor(wheel: TimerWheel, slot: Slot, run: () => void) {
+  constructor(wheel: TimerWheel, due: number, run: () => void) {
     this.#wheel = wheel;
-    this.#slot = slot;
+    this.due = due;
     this.run = run;
   }
 
   cancel(): void {
-    this.#wheel.forget(this, this.#slot);
+    this.#wheel.forget(this);
+  }
+
+  /** Gives up a fresh call, and lets go of what it would have called. Returns whether it was there. */
+  drop(): boolean {
+    if (this.isDropped) return false;
+    this.isDropped = true;
+    this.run = nothing;
+    return true;
   }
 }
+
+const nothing = (): void => {};

@@ -38,6 +38,8 @@ export class FairQueue<Item extends QueueItem> {
   readonly #exclusive: boolean;
   readonly #weightOf: (tenant: string) => number;
   readonly #tenants = new Map<string, TenantLine>();
+  /** The tenant that was the last to have no lane left. */
+  #idle: TenantLine | undefined;
   readonly #line = new MinHeap<TenantLine>();
   #arrivals = 0;
   #virtualTime = 0;
@@ -168,9 +170,10 @@ export class FairQueue<Item extends QueueItem> {
     if (known !== null) return known;
     let tenant = this.#tenants.get(owner.tenant);
     if (tenant === undefined) {
-      tenant = new TenantLine(owner.tenant, 1 / this.#weightOf(owner.tenant));
+      tenant = new TenantLine(owner.tenant);
       this.#tenants.set(owner.tenant, tenant);
     }
+    if (tenant.lanes === 0) tenant.stride = 1 / this.#weightOf(owner.tenant);
     tenant.lanes += 1;
     const lane: Lane = {
       queue: this,
@@ -223,7 +226,17 @@ export class FairQueue<Item extends QueueItem> {
       if (before !== null) before.nextOfOwner = lane.nextOfOwner;
     }
     lane.tenant.lanes -= 1;
-    if (lane.tenant.lanes === 0) this.#tenants.delete(lane.tenant.name);
+    if (lane.tenant.lanes === 0) this.#leave(lane.tenant);
+  }
+
+  /**
+   * Forgets the tenant that was idle before. One stays: with a single tenant, each of its traces would be an insertion,
+   * and the old tables of a `Map` keep ended traces alive until the next full garbage collection.
+   */
+  #leave(tenant: TenantLine): void {
+    const idle = this.#idle;
+    if (idle !== undefined && idle !== tenant && idle.lanes === 0) this.#tenants.delete(idle.name);
+    this.#idle = tenant;
   }
 }
 
@@ -252,16 +265,16 @@ interface PriorityClass {
 /** The ready lanes of one tenant, one list per priority in use. */
 class TenantLine implements HeapEntry {
   readonly name: string;
-  readonly stride: number;
+  /** Distance of its turns: the inverse of its weight. */
+  stride = 1;
   key = 0;
   order = 0;
   /** Number of the tenant's lanes in the queue, ready or not. */
   lanes = 0;
   readonly #classes: PriorityClass[] = [];
 
-  constructor(name: string, stride: number) {
+  constructor(name: string) {
     this.name = name;
-    this.stride = stride;
   }
 
   get isIdle(): boolean {

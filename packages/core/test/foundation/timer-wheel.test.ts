@@ -39,3 +39,31 @@ test("a timer that is set on a closed wheel is none of the clock, and never call
   timer.cancel();
   expect([wheel.size, clock.timers]).toEqual([0, 0]);
 });
+
+test("a timer waits for the next turn: one that is cancelled in its own sets none of the clock's", async () => {
+  const clock = new TestClock();
+  const turns: (() => void)[] = [];
+  const wheel = new TimerWheel(
+    clock,
+    EMPTY_SCOPE,
+    (error) => expect.unreachable(String(error)),
+    (task) => void turns.push(task),
+  );
+  const called: number[] = [];
+  wheel.after(5, () => expect.unreachable()).cancel();
+  expect([wheel.size, turns.length]).toEqual([0, 1]);
+  for (const delay of [3, 5]) wheel.after(delay, () => called.push(delay));
+  const cancelled = wheel.after(4, () => expect.unreachable());
+  expect([wheel.size, clock.timers]).toEqual([3, 0]);
+  for (const turn of turns.splice(0)) turn();
+  cancelled.cancel();
+  expect([wheel.size, clock.timers]).toEqual([2, 1]);
+  await clock.advance(5);
+  expect([called, wheel.size, clock.timers]).toEqual([[3, 5], 0, 0]);
+  const last = wheel.after(5, () => expect.unreachable());
+  wheel.close();
+  last.cancel();
+  for (const turn of turns.splice(0)) turn();
+  await clock.advance(5);
+  expect([wheel.size, clock.timers]).toEqual([0, 0]);
+});

@@ -268,6 +268,11 @@ describe("a cycle that is prone to deadlock", () => {
     }
   });
 
+  test("is none where a route chooses the successor", () => {
+    const routed = payloadNode({ name: "routed", boundsLoop: true, route: () => "b" }, (value: number) => value);
+    expect(found(create(a.to(routed), routed.to(b, c), b.to(routed), c.to(routed, d), options))).toEqual([]);
+  });
+
   test("is none where a router chooses the way", () => {
     const route = predicateRouter("route", (message: Message<number>) => (message.payload > 9 ? "d" : "bounded"));
     expect(found(create(a.to(bounded), bounded.to(route), route.to(bounded, d), options))).toEqual([]);

@@ -1,6 +1,7 @@
 import { type Context, type Message, node, type Schema, type SchemaResult } from "penguiflow";
+import type { Caller } from "../plan/caller.ts";
 import type { EntryInit } from "../plan/entry.ts";
-import { type Call, type Done, doneOf } from "../plan/loop-state.ts";
+import { type Call, doneOf } from "../plan/loop-state.ts";
 import type { Decision } from "../plan/question.ts";
 import type { ToolOutput } from "../plan/tool-output.ts";
 import type { ListedTool } from "../tools/catalogue.ts";
@@ -36,8 +37,7 @@ export function askNode(parts: PlannerParts): LoopNode {
       output = errorOutput("TOOL_UNAVAILABLE", `"${call.tool}" cannot be used any more`);
     if (entries.length > 0) await log(ctx, parts, call.loop.spent.steps, entries);
     if (output === undefined) return await ctx.emit(next, { to: toolsNode((listed as ListedTool).source.name) });
-    const done: Done = { ...doneOf(call), output, ms: 0, attempt: 0 };
-    await ctx.emit(done, { to: NODES.record });
+    await ctx.emit(doneOf(call, output, 0, 0), { to: NODES.record });
   };
   return node(
     { name: NODES.ask, policy: { concurrency: Number.POSITIVE_INFINITY, ordering: "none" } },
@@ -66,7 +66,7 @@ async function approval(
   return await ctx.pause<Answered>({
     name: "approval",
     reason: call.asks ?? "",
-    payload: askedOf(call, who, { kind: "approval", schema: listed?.tool.inputSchema ?? {} }),
+    payload: askedOf(call, who.caller, { kind: "approval", schema: listed?.tool.inputSchema ?? {} }),
     resumeSchema: answerSchema(check),
     ...(rule.expiresInMs !== undefined && {
       expiresAt: clock.epochNow() + rule.expiresInMs,
@@ -110,18 +110,14 @@ async function signIn(
   await ctx.pause({
     name: "sign-in",
     reason: `Sign in to "${source?.name ?? call.tool}"`,
-    payload: askedOf(call, who, { kind: "sign-in", schema: {}, payload: { url } }),
+    payload: askedOf(call, who.caller, { kind: "sign-in", schema: {}, payload: { url } }),
     resumeSchema: answerSchema(check),
   });
   return undefined;
 }
 
 /** Makes what a question carries. */
-export function askedOf(
-  call: Call,
-  { caller }: GateCaller,
-  question: Pick<Asked, "kind" | "schema" | "payload">,
-): Asked {
+export function askedOf(call: Call, caller: Caller, question: Pick<Asked, "kind" | "schema" | "payload">): Asked {
   const { callId, tool } = call;
   const { user, thread } = caller;
   return {

@@ -30,7 +30,7 @@ export function beginNode(parts: PlannerParts): LoopNode {
             signal: ctx.signal,
           });
     const { tokens, costUsd } = remembered?.spent ?? NOTHING_SPENT;
-    spend(() => ctx.budget.spend({ tokens, costUsd }));
+    spend(ctx, { tokens, costUsd });
     const verdict = await verdictOf(policies, { at: "prompt", text: textOf(prompt), caller });
     const replaced = typeof verdict === "object" && "replace" in verdict ? verdict.replace : prompt;
     const entries: EntryInit[] = [

@@ -37,7 +37,7 @@ export function criticNode(parts: PlannerParts, critic: CriticParts): LoopNode {
     });
     const { tokensIn, tokensOut, costUsd } = turn;
     const tokens = tokensIn + tokensOut;
-    spend(() => taken.settle({ tokens, costUsd }));
+    spend(ctx, { tokens, costUsd }, taken);
     const ms = clock.now() - startedAt;
     const asked = { model: model.modelId, provider: model.provider };
     ctx.tell({ type: "app.planner.step", data: { step, ...asked, tokensIn, tokensOut, costUsd, ms } });
@@ -45,7 +45,7 @@ export function criticNode(parts: PlannerParts, critic: CriticParts): LoopNode {
     const judged = critique ?? { score: 0, feedback: unjudged("its verdict cannot be read") };
     const isSatisfied = critique !== undefined && critique.score >= critic.threshold;
     const entry: EntryInit = { type: "critique", ...judged, isSatisfied, tokens, costUsd, ms, attempt: ctx.attempt };
-    const next: Loop = afterCall(loop, turn);
+    const next = afterCall(loop, turn, loop.at);
     const revises =
       critique !== undefined && !isSatisfied && loop.revisions < critic.revisions && hasStepLeft(next, ctx);
     const note: EntryInit[] = revises ? [{ type: "repair", why: critiqueNote(critique) }] : [];

@@ -58,6 +58,30 @@ async function sendEnd(ctx: Context, loop: Loop, end: Ending, to: string): Promi
   await ctx.emit({ loop, end }, { to: loop.hasBackground === true ? NODES.record : to });
 }
 
+/**
+ * Returns the only call of a turn, if it goes straight to a tool of the planner's own: nothing but its arguments has to
+ * be looked at, and nothing keeps it waiting. Any other turn is for the node above.
+ */
+export function straightCall(
+  { gate }: PlannerParts,
+  ctx: Context,
+  before: Loop,
+  turn: readonly TurnPart[],
+): Call | undefined {
+  const part = turn.find((each) => each.type === "call");
+  if (part === undefined || turn.some((each) => each.type === "call" && each !== part)) return undefined;
+  const listing = gate.visible(whoOf(before, ctx), before.unavailable, ctx);
+  if (listing instanceof Promise) return undefined;
+  const admitted = gate.admitAtOnce(part, listing);
+  if (admitted === undefined || admitted.listed.source.name !== "") return undefined;
+  if (admitted.listed.tool.background === true) return undefined;
+  const { budget, spent } = before;
+  if (!takeCall(ctx, budget.toolCalls - spent.toolCalls)) return undefined;
+  const loop: Loop = { ...before, spent: { ...spent, toolCalls: spent.toolCalls + 1 } };
+  const { callId, providerId, tool } = part;
+  return callOf({ loop, of: 1, callId, providerId, tool }, admitted);
+}
+
 /** Checks all calls of a turn, and sends them on. */
 async function sendCalls(
   parts: PlannerParts,
@@ -107,8 +131,9 @@ async function sendCalls(
 function callOf(call: Pick<Call, "loop" | "of" | "callId" | "providerId" | "tool">, admitted: Admitted): Call {
   const { args, digest, asks, listed } = admitted;
   const { effects, timeoutMs, maxRetries, background } = listed.tool;
-  const rules = { effects, timeoutMs, maxRetries, ...(background === true && { background }) };
-  return { ...call, args, digest, ...rules, ...(asks !== undefined && { asks }) };
+  const sent = { ...call, args, digest, effects, timeoutMs, maxRetries };
+  if (asks === undefined && background !== true) return sent;
+  return { ...sent, ...(asks !== undefined && { asks }), ...(background === true && { background }) };
 }
 
 function nextOf({ asks }: Call, { listed: { source } }: Admitted): string {

@@ -7,11 +7,14 @@ import { beginNode } from "./begin.ts";
 import { criticNode } from "./critic.ts";
 import { dispatchNode } from "./dispatch.ts";
 import { modelNode } from "./model.ts";
-import type { PlannerParts } from "./parts.ts";
+import { OWN_TOOLS, type PlannerParts } from "./parts.ts";
 import { gatherNode, recordNode } from "./record.ts";
 import { toolsNodeOf } from "./tools.ts";
 
-/** Builds the flow of a planner: begin → model → dispatch → a node for each source → record → gather → model → answer. */
+/**
+ * Builds the flow of a planner: begin → model → dispatch → a node for each source → record → gather → model → answer. A
+ * turn with one call about which there is nothing to decide goes model → tools → model.
+ */
 export function planFlow<Output, Resources>(
   parts: PlannerParts,
   options: FlowOptions,
@@ -28,11 +31,11 @@ export function planFlow<Output, Resources>(
   return createFrom<PlanInput, BareEnd<Output>, Resources>(
     [
       begin.to(model, answer),
-      model.to(dispatch),
+      model.to(dispatch, ...tools.filter(({ name }) => name === OWN_TOOLS)),
       dispatch.to(ask, ...tools, record, model, answer, ...critics),
       ...critics.map((critic) => critic.to(dispatch)),
       ask.to(...tools, record),
-      ...tools.map((node) => node.to(record)),
+      ...tools.map((node) => node.to(record, model)),
       record.to(gather, model, answer, ...critics),
       gather.to(model),
       answer.to(),

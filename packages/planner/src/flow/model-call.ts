@@ -1,14 +1,19 @@
+import type { LanguageModelV4Prompt } from "@ai-sdk/provider";
 import type { Context } from "penguiflow";
 import { callModel } from "../model/call-model.ts";
 import { compact, compactRange } from "../model/compact.ts";
+import { type Conversation, conversationOf } from "../model/conversation.ts";
+import { say } from "../model/messages.ts";
 import { ModelError } from "../model/model-error.ts";
 import type { ModelTurn } from "../model/model-turn.ts";
-import type { StepInfo } from "../model/prompt-parts.ts";
+import { defaultPrompt, promptOf } from "../model/prompt.ts";
+import type { PromptParts, StepInfo } from "../model/prompt-parts.ts";
+import type { OnDelta } from "../model/read-stream.ts";
 import type { Entry, EntryInit } from "../plan/entry.ts";
 import type { Loop } from "../plan/loop-state.ts";
 import type { Turn } from "../plan/log-item.ts";
-import { turnsOf } from "../plan/projection.ts";
 import type { Listing } from "../tools/catalogue.ts";
+import type { Tool } from "../tools/tool.ts";
 import { type PlannerParts, whoOf } from "./parts.ts";
 import { Screen, type Screened } from "./screen.ts";
 
@@ -16,6 +21,10 @@ import { Screen, type Screened } from "./screen.ts";
 const LAST_CALL = "No more tools can be called. Answer now, with what there is, and say what is missing.";
 
 const NO_TOOLS: Listing = { tools: new Map(), unavailable: [] };
+
+const NO_MEMORY: PromptParts["memory"] = { turns: [] };
+
+const NOTHING_LEFT_OUT: Said["compacted"] = [];
 
 /** A model call of a run. */
 export interface ModelCall {
@@ -38,61 +47,85 @@ export interface Said {
   readonly turn: ModelTurn;
   readonly asked: AskedModel;
   /** The text as the policies let it pass; absent without policies. */
-  readonly screened?: Screened | undefined;
+  readonly screened: Screened | undefined;
   readonly compacted: readonly Extract<EntryInit, { type: "compacted" }>[];
 }
 
 /** Calls the model; with fewer turns, once in a run, when they are too long for it. */
 export async function askModel(call: ModelCall): Promise<Said> {
-  const turns = turnsOf(call.entries);
-  const before = call.entries.find((entry) => entry.type === "compacted");
+  const { parts, ctx, loop, entries, isLast } = call;
+  // the messages of a run share the object of its limits, and no other run has it
+  const conversation = conversationOf(loop.budget, entries);
+  const { turns, compacted: before } = conversation;
+  const { caller, path } = whoOf(loop, ctx);
+  const step: StepInfo = { step: loop.spent.steps + 1, caller, path };
+  const listed = isLast ? NO_TOOLS : parts.gate.visible({ caller, path }, loop.unavailable, ctx);
+  const tools = toolsOf(listed instanceof Promise ? await listed : listed);
+  const screen = parts.policies.length === 0 ? undefined : new Screen(parts.policies, caller, tellerOf(call));
+  const model = parts.model(step);
+  const ask = (left: readonly Turn[] | undefined): Promise<ModelTurn> =>
+    callModel(model, {
+      prompt: promptFor(call, conversation, left, tools, step),
+      tools,
+      mode: parts.mode,
+      settings: parts.settings,
+      prices: parts.prices,
+      output: parts.output?.jsonSchema,
+      signal: ctx.signal,
+      step: step.step,
+      onDelta: loop.streams ? onDeltaOf(ctx, screen) : undefined,
+    });
+  let compacted = NOTHING_LEFT_OUT;
+  let turn: ModelTurn;
   try {
-    return await ask(call, before === undefined ? turns : compact(turns, before), []);
+    turn = await ask(before === undefined ? undefined : compact(turns, before));
   } catch (error) {
     const isTooLong = error instanceof ModelError && error.code === "CONTEXT_TOO_LONG";
     const range = isTooLong && before === undefined ? compactRange(turns) : undefined;
     if (range === undefined) throw error;
-    return await ask(call, compact(turns, range), [{ type: "compacted", ...range }]);
+    compacted = [{ type: "compacted", ...range }];
+    turn = await ask(compact(turns, range));
   }
-}
-
-async function ask(call: ModelCall, turns: readonly Turn[], compacted: Said["compacted"]): Promise<Said> {
-  const { parts, ctx, loop, entries, isLast } = call;
-  const who = whoOf(loop, ctx);
-  const step: StepInfo = { step: loop.spent.steps + 1, caller: who.caller, path: who.path };
-  const listed = isLast ? NO_TOOLS : parts.gate.visible(who, loop.unavailable, ctx);
-  const listing = listed instanceof Promise ? await listed : listed;
-  const tools = [...listing.tools.values()].map(({ tool }) => tool);
-  const prompt = parts.prompt(
-    {
-      instructions: parts.instructions(who.caller, step),
-      tools,
-      memory: entries.find((entry) => entry.type === "memory") ?? { turns: [] },
-      turns: isLast ? [...turns, { role: "note", text: LAST_CALL }] : turns,
-    },
-    step,
-  );
-  const tell = async (text: string): Promise<void> => void (await ctx.emitChunk({ text }));
-  const screen =
-    parts.policies.length === 0 ? undefined : new Screen(parts.policies, who.caller, loop.streams ? tell : undefined);
-  const onDelta = async (kind: "text" | "reasoning", delta: string): Promise<void> => {
-    if (kind === "reasoning") await ctx.emitChunk({ kind: "planner.reasoning", data: { delta } });
-    else await (screen === undefined ? tell(delta) : screen.add(delta));
-  };
-  const model = parts.model(step);
   const asked = { model: model.modelId, provider: model.provider };
-  const turn = await callModel(model, {
-    prompt,
-    tools,
-    mode: parts.mode,
-    settings: parts.settings,
-    prices: parts.prices,
-    output: parts.output?.jsonSchema,
-    signal: ctx.signal,
-    step: step.step,
-    ...(loop.streams && { onDelta }),
-  });
-  if (screen === undefined) return { turn, asked, compacted };
+  if (screen === undefined) return { turn, asked, compacted, screened: undefined };
   if (!loop.streams) await screen.add(turn.text);
   return { turn, asked, compacted, screened: await screen.end() };
+}
+
+function promptFor(
+  { parts, isLast }: ModelCall,
+  { turns, messages, memory }: Conversation,
+  left: readonly Turn[] | undefined,
+  tools: readonly Tool[],
+  step: StepInfo,
+): LanguageModelV4Prompt {
+  const given = { instructions: parts.instructions(step.caller, step), tools, memory: memory ?? NO_MEMORY };
+  if (left === undefined && parts.prompt === defaultPrompt) {
+    const prompt = promptOf(given, messages);
+    if (isLast) say(prompt, [{ type: "text", text: LAST_CALL }]);
+    return prompt;
+  }
+  const seen = left ?? turns;
+  return parts.prompt({ ...given, turns: isLast ? [...seen, { role: "note", text: LAST_CALL }] : [...seen] }, step);
+}
+
+/** Returns the function that tells the reader of a stream a text; nothing if there is none. */
+function tellerOf({ ctx, loop }: ModelCall): ((text: string) => Promise<void>) | undefined {
+  return loop.streams ? async (text) => void (await ctx.emitChunk({ text })) : undefined;
+}
+
+function onDeltaOf(ctx: Context, screen: Screen | undefined): OnDelta {
+  return (kind, delta) => {
+    if (kind === "reasoning") return ctx.emitChunk({ kind: "planner.reasoning", data: { delta } });
+    return screen === undefined ? ctx.emitChunk({ text: delta }) : screen.add(delta);
+  };
+}
+
+/** Tools by their listing: one that never changes is the same in each step. */
+const tools = new WeakMap<Listing, readonly Tool[]>();
+
+function toolsOf(listing: Listing): readonly Tool[] {
+  let known = tools.get(listing);
+  if (known === undefined) tools.set(listing, (known = [...listing.tools.values()].map(({ tool }) => tool)));
+  return known;
 }

@@ -1,14 +1,14 @@
 import { type Context, type FlowError, FlowErrorCode, type Message, node } from "penguiflow";
 import { ModelError } from "../model/model-error.ts";
-import type { ModelTurn } from "../model/model-turn.ts";
 import type { Ending, Entry, EntryInit } from "../plan/entry.ts";
-import type { Loop, Recorded, Turned } from "../plan/loop-state.ts";
+import type { Call, Loop, Recorded, Turned } from "../plan/loop-state.ts";
 import type { PromptPart } from "../plan/log-item.ts";
 import { verdictOf } from "../plan/verdict.ts";
 import { heardSince } from "./background.ts";
-import { askModel, type AskedModel } from "./model-call.ts";
-import { log, type LoopNode, modelPolicy, NODES, type PlannerParts, whoOf } from "./parts.ts";
 import { partsOf, textOf } from "./begin.ts";
+import { straightCall } from "./dispatch.ts";
+import { askModel, type Said } from "./model-call.ts";
+import { type LoopNode, modelPolicy, NODES, OWN_TOOLS, type PlannerParts, whoOf } from "./parts.ts";
 import { afterCall, spend, takeStep } from "./spend.ts";
 
 /** Name of the signal that steers a run. */
@@ -23,40 +23,48 @@ export interface Steering {
 /** Message of the node: the loop at its begin or after a repair, or the results of a turn's calls. */
 type Given = Loop | readonly Recorded[];
 
-/** Creates the node that makes one model call, and writes its turn into the log. */
+/**
+ * Creates the node that makes one model call, and writes its turn into the log. A call about which there is nothing to
+ * decide goes straight to its tool.
+ */
 export function modelNode(parts: PlannerParts): LoopNode {
   const { clock, onExhausted } = parts;
-  const handler = async ({ payload }: Message<Given>, ctx: Context): Promise<Turned> => {
+  const handler = async ({ payload }: Message<Given>, ctx: Context): Promise<Turned | Call> => {
     const loop = loopOf(payload);
-    const steering = await steered(parts, loop, ctx);
-    const late = await heardSince(loop, ctx);
-    const stop = stopOf(payload) ?? steering.stop ?? late.stop;
+    const hearing = steered(parts, loop, ctx);
+    const heard = hearing instanceof Promise ? await hearing : hearing;
+    const late = loop.hasBackground === true ? await heardSince(ctx) : undefined;
+    const stop = stopOf(payload) ?? heard.stop ?? late?.stop;
     if (stop !== undefined) return { loop, end: { status: "failed", code: "POLICY_STOPPED", message: stop } };
     const step = loop.spent.steps + 1;
     const taken = takeStep(loop, ctx);
     const which = typeof taken === "string" ? taken : undefined;
     if (which !== undefined && onExhausted === "stop") return { loop, end: { status: "exhausted", which } };
-    const told = [...late.told, ...steering.said].map((one): Entry => ({
+    const told = [...(late?.told ?? []), ...heard.said].map((one): Entry => ({
       ...one,
       at: clock.epochNow(),
       step: step - 1,
     }));
-    const entries = [...(await ctx.log.read<Entry>()), ...told];
+    const read = await ctx.log.read<Entry>();
+    const entries = told.length === 0 ? read : [...read, ...told];
     const startedAt = clock.now();
     const isLast = which !== undefined;
-    const { turn, asked, compacted, screened } = await askModel({ parts, ctx, loop, entries, isLast });
+    const said = await askModel({ parts, ctx, loop, entries, isLast });
+    const { turn, screened } = said;
     const { tokensIn, tokensOut, costUsd } = turn;
-    const used = { tokens: tokensIn + tokensOut, costUsd };
-    spend(() => (typeof taken === "string" ? ctx.budget.spend(used) : taken.settle(used)));
-    await ctx.log.append(told);
+    spend(ctx, { tokens: tokensIn + tokensOut, costUsd }, typeof taken === "string" ? undefined : taken);
     const ms = clock.now() - startedAt;
-    const { text } = screened ?? turn;
+    const { model, provider } = said.asked;
+    ctx.tell({ type: "app.planner.step", data: { step, model, provider, tokensIn, tokensOut, costUsd, ms } });
     // the model sees its own words, in `parts`; steps and events have what the policies let pass
-    const entry = turnEntry({ ...turn, text }, asked, ms, ctx.attempt);
-    ctx.tell({ type: "app.planner.step", data: { step, ...asked, tokensIn, tokensOut, costUsd, ms } });
-    const next = { ...afterCall(loop, turn), at: await log(ctx, parts, step, [...compacted, entry]) };
-    if (which === undefined) return { loop: next, ...(screened !== undefined && { screened }) };
-    return { loop: next, end: { status: "exhausted", which, ...(text !== "" && { text }) } };
+    const text = screened === undefined ? turn.text : screened.text;
+    const at = clock.epochNow();
+    const entry = turnEntry(said, { at, step, text, ms, attempt: ctx.attempt });
+    const compacted = said.compacted.map((each): Entry => ({ ...each, at, step }));
+    const next = afterCall(loop, turn, await ctx.log.append([...told, ...compacted, entry]));
+    if (which !== undefined) return { loop: next, end: { status: "exhausted", which, ...(text !== "" && { text }) } };
+    if (screened !== undefined) return { loop: next, screened };
+    return straightCall(parts, ctx, next, turn.parts) ?? { loop: next };
   };
   return node(
     {
@@ -70,6 +78,7 @@ export function modelNode(parts: PlannerParts): LoopNode {
           end: failure(error),
         }),
       },
+      route: (next: Turned | Call) => ("callId" in next ? OWN_TOOLS : NODES.dispatch),
     },
     handler,
   ) as LoopNode;
@@ -82,12 +91,25 @@ interface Steered {
   readonly stop?: string | undefined;
 }
 
-/** Takes the messages by which people steer the run, and shows them to the policies like its first one. */
-async function steered({ policies }: PlannerParts, loop: Loop, ctx: Context): Promise<Steered> {
+const NOTHING_HEARD: Steered = { said: [] };
+
+/** Takes the messages by which people steer the run; at once if there are none. */
+function steered(parts: PlannerParts, loop: Loop, ctx: Context): Steered | Promise<Steered> {
   // signals are those of the whole run: a planner below would take what was said to the one above
-  if (loop.path.length > 0) return { said: [] };
+  if (loop.path.length > 0) return NOTHING_HEARD;
+  const messages = ctx.signals<Steering>(STEER).take();
+  return messages.length === 0 ? NOTHING_HEARD : shown(parts, loop, ctx, messages);
+}
+
+/** Shows messages to the policies like the first one of the run. */
+async function shown(
+  { policies }: PlannerParts,
+  loop: Loop,
+  ctx: Context,
+  messages: readonly Steering[],
+): Promise<Steered> {
   const said: Extract<EntryInit, { type: "said" }>[] = [];
-  for (const { parts, by } of ctx.signals<Steering>(STEER).take()) {
+  for (const { parts, by } of messages) {
     const { caller } = whoOf(loop, ctx);
     const verdict = await verdictOf(policies, { at: "prompt", text: textOf(parts), caller });
     if (typeof verdict === "string") said.push({ type: "said", parts, by });
@@ -97,11 +119,28 @@ async function steered({ policies }: PlannerParts, loop: Loop, ctx: Context): Pr
   return { said };
 }
 
-function turnEntry(turn: ModelTurn, asked: AskedModel, ms: number, attempt: number): EntryInit {
-  const { parts, text, finish, problem, tokensIn, tokensOut, costUsd } = turn;
+function turnEntry(
+  { turn, asked: { model, provider } }: Said,
+  { at, step, text, ms, attempt }: Pick<Extract<Entry, { type: "turn" }>, "at" | "step" | "text" | "ms" | "attempt">,
+): Entry {
+  const { parts, finish, problem, tokensIn, tokensOut, costUsd } = turn;
   const tokens = tokensIn + tokensOut;
-  const spent = { tokens, tokensIn, tokensOut, costUsd, ms, attempt };
-  const entry = { type: "turn" as const, parts, text, finish, ...asked, ...spent };
+  const entry: Entry = {
+    at,
+    step,
+    type: "turn",
+    parts,
+    text,
+    finish,
+    model,
+    provider,
+    tokens,
+    tokensIn,
+    tokensOut,
+    costUsd,
+    ms,
+    attempt,
+  };
   return problem === undefined ? entry : { ...entry, problem };
 }
 

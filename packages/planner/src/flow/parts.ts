@@ -71,9 +71,12 @@ export function modelPolicy({ modelTimeoutMs }: PlannerParts) {
   };
 }
 
+/** Name of the node that runs the tools which were given by themselves. */
+export const OWN_TOOLS = "tools";
+
 /** Returns the name of the node that runs the tools of a source. */
 export function toolsNode(source: string): string {
-  return source === "" ? "tools" : `tools:${source}`;
+  return source === "" ? OWN_TOOLS : `tools:${source}`;
 }
 
 /** Returns who a message of the loop acts for, and through which planners. */

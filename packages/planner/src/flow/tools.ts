@@ -8,30 +8,29 @@ import {
   type Message,
   type MessagePolicy,
   node,
-  type Playbook,
   type RetryQuestion,
 } from "penguiflow";
-import { leftOf, lowest, type PlanBudget } from "../plan/budget.ts";
-import type { Json } from "../plan/json.ts";
-import type { Prompt } from "../plan/log-item.ts";
-import { type Call, type Done, doneOf, type Loop, type PlanInput } from "../plan/loop-state.ts";
-import type { ToolOutput } from "../plan/tool-output.ts";
 import type { Caller } from "../plan/caller.ts";
+import type { Json } from "../plan/json.ts";
+import { type Call, type Done, doneOf, type Loop, type Recorded } from "../plan/loop-state.ts";
+import type { ToolOutput } from "../plan/tool-output.ts";
 import type { Catalogue, ListedTool } from "../tools/catalogue.ts";
 import { NothingDone, OutputInvalid } from "../tools/define-tool.ts";
-import { errorOutput, type GateCaller } from "../tools/gate.ts";
-import { checkAgainst, jsonSchemaOf } from "../tools/json-schema.ts";
+import type { Keep } from "../tools/clamp.ts";
+import { errorOutput, type Gate, type GateCaller, type Refused } from "../tools/gate.ts";
 import { secretsOf, withoutSecrets } from "../tools/secrets.ts";
 import type { ToolSource } from "../tools/source.ts";
-import type { PlannerBelow, ToolContext, ToolQuestion } from "../tools/tool.ts";
-import { answerSchema, askedOf } from "./ask.ts";
-import { type LoopNode, type PlannerParts, toolsNode, whoOf } from "./parts.ts";
-import type { Answered } from "./people.ts";
+import { CallContext, type RunningCall } from "./call-context.ts";
+import { type LoopNode, NODES, type PlannerParts, toolsNode, whoOf } from "./parts.ts";
+import { recordedOf, recordResult } from "./record.ts";
 
 const DEFAULT_CONCURRENCY = 8;
 
 /** Limits of sources that planners share. */
 const limiters = new WeakMap<ToolSource, Limiter>();
+
+/** Options of an effect that does nothing, and is stored. */
+const STORED = { keep: "message", ifFailed: "run", ifUnknown: "run" } as const;
 
 /** A tool's error without the secrets of its call. */
 class ToolFailed extends Error {
@@ -70,24 +69,45 @@ class CallEnded extends Error {
   }
 }
 
-/** Creates the node that runs the tools of a source, under the limits of the source. */
+/**
+ * Creates the node that runs the tools of a source, under the limits of the source. The result of a call that is alone in
+ * its turn goes into the log here and the model is next; others are recorded one after the other.
+ */
 export function toolsNodeOf(parts: PlannerParts, source: ToolSource): LoopNode {
-  const handler = async ({ payload: call }: Message<Call>, ctx: Context): Promise<Done> => {
-    const startedAt = parts.clock.now();
-    const { callId, tool } = call;
-    const tell = (outcome: string, code?: string): number => {
-      const ms = parts.clock.now() - startedAt;
-      const data = { callId, tool, outcome, ...(code !== undefined && { code }), ms };
-      ctx.tell({ type: "app.planner.result", data });
-      return ms;
-    };
-    const { output, stop } = await run(parts, source, call, ctx).catch((error: unknown) => {
-      if (error instanceof ToolFailed) tell("error", "TOOL_FAILED");
-      if (error instanceof CallEnded) tell(error.output.kind, codeOf(error.output));
-      throw error;
-    });
-    const ms = tell(output.kind, codeOf(output));
-    return { ...doneOf(call), output, ms, attempt: ctx.attempt, ...(stop !== undefined && { stop }) };
+  const { clock, gate, policies } = parts;
+  const handler = async ({ payload: call }: Message<Call>, ctx: Context): Promise<Done | readonly [Recorded]> => {
+    const startedAt = clock.now();
+    let context: CallContext | undefined;
+    let finished: Refused;
+    try {
+      const ready = prepared(parts, source, call, ctx);
+      const { who, listed, running } = ready instanceof Promise ? await ready : ready;
+      context = new CallContext(running);
+      const isOnce = call.effects === "writes" && listed.tool.goesOn !== true;
+      const args = call.edited ?? call.args;
+      // stores the call before it begins: after a crash the model would be asked for its turn again, and call otherwise
+      if (call.effects === "idempotent" && listed.tool.goesOn !== true)
+        await ctx.once(`stored/${ctx.idempotencyKey}`, () => null, STORED);
+      const ran = await (isOnce ? runOnce(gate, listed, args, context) : gate.run(listed, args, context));
+      const finishing = gate.finish(who, listed, withoutSecrets(ran, context.secrets), keeperOf(parts, ctx));
+      finished = finishing instanceof Promise ? await finishing : finishing;
+      if (call.effects === "writes" && finished.output.kind === "error") throw new CallEnded(finished.output);
+    } catch (thrown) {
+      const failure = context === undefined ? thrown : failureIn(context, thrown);
+      const ms = clock.now() - startedAt;
+      if (failure instanceof ToolFailed) tell(ctx, call, "error", "TOOL_FAILED", ms);
+      if (failure instanceof CallEnded) tell(ctx, call, failure.output.kind, codeOf(failure.output), ms);
+      if (!(failure instanceof OutputInvalid)) throw failure;
+      finished = { output: errorOutput("OUTPUT_INVALID", failure.message) };
+    }
+    const { output, stop } = finished;
+    const ms = clock.now() - startedAt;
+    tell(ctx, call, output.kind, codeOf(output), ms);
+    const done = doneOf(call, output, ms, ctx.attempt, stop);
+    // policies see an error before the model does
+    if (call.of > 1 || call.background === true || (output.kind === "error" && policies.length > 0)) return done;
+    await recordResult(parts, ctx, done);
+    return [recordedOf(done)];
   };
   return node(
     {
@@ -96,71 +116,110 @@ export function toolsNodeOf(parts: PlannerParts, source: ToolSource): LoopNode {
         ...limitsOf(source),
         ordering: "none",
         retryAfterMs: (error: unknown) => (error instanceof ToolFailed ? error.retryAfterMs : undefined),
-        perMessage: policies(),
+        perMessage: policyOfCall(),
       },
+      route: (ran: Done | readonly [Recorded]) => ("output" in ran ? NODES.record : NODES.model),
     },
     handler,
   ) as LoopNode;
 }
 
+function tell(ctx: Context, { callId, tool }: Call, outcome: string, code: string | undefined, ms: number): void {
+  const data = { callId, tool, outcome, ms };
+  ctx.tell({ type: "app.planner.result", data: code === undefined ? data : { ...data, code } });
+}
+
+type CallPolicy = MessagePolicy<Call, Done>;
+
 /** Returns the function that gives the policy of a call: of calls that are alike, the same. */
-function policies(): (message: Message<Call>) => MessagePolicy<Call, Done> {
-  const known = new Map<string, MessagePolicy<Call, Done>>();
+function policyOfCall(): (message: Message<Call>) => CallPolicy {
+  const known: { readonly of: Pick<Call, "effects" | "timeoutMs" | "maxRetries">; readonly policy: CallPolicy }[] = [];
   return ({ payload: { effects, timeoutMs, maxRetries } }) => {
-    const key = `${effects}/${timeoutMs}/${maxRetries}`;
-    let policy = known.get(key);
-    if (policy === undefined) known.set(key, (policy = policyOf(effects, timeoutMs, maxRetries)));
+    for (const { of, policy } of known)
+      if (of.effects === effects && of.timeoutMs === timeoutMs && of.maxRetries === maxRetries) return policy;
+    const policy = policyOf(effects, timeoutMs, maxRetries);
+    known.push({ of: { effects, timeoutMs, maxRetries }, policy });
     return policy;
   };
 }
 
-function policyOf(effects: Effects, timeoutMs: number, maxRetries: number): MessagePolicy<Call, Done> {
+function policyOf(effects: Effects, timeoutMs: number, maxRetries: number): CallPolicy {
   return Object.freeze({
     ...(Number.isFinite(timeoutMs) && { timeoutMs }),
     maxRetries,
     retryIf: (error: unknown, { retryable }: RetryQuestion) => mayRetry(effects, error, retryable),
-    onFailed: (error: FlowError, { payload: call }: Message<Call>): Done => ({
-      ...doneOf(call),
-      output: failureOf(error),
-      ms: error.latencyMs ?? 0,
-      attempt: error.attempt ?? 1,
-    }),
+    onFailed: (error: FlowError, { payload: call }: Message<Call>): Done =>
+      doneOf(call, failureOf(error), error.latencyMs ?? 0, error.attempt ?? 1),
   });
 }
 
-async function run(
-  parts: PlannerParts,
-  source: ToolSource,
-  call: Call,
-  ctx: Context,
-): Promise<{ readonly output: ToolOutput; readonly stop?: string | undefined }> {
+/** A call that can run. */
+interface Ready {
+  readonly who: GateCaller;
+  readonly listed: ListedTool;
+  readonly running: RunningCall;
+}
+
+/** Prepares a call: at once, unless something has to be fetched. */
+function prepared(parts: PlannerParts, source: ToolSource, call: Call, ctx: Context): Ready | Promise<Ready> {
   const { gate, catalogue } = parts;
   const who = whoOf(call.loop, ctx);
-  const listing = await gate.visible(who, call.loop.unavailable, ctx);
+  const listing = gate.visible(who, call.loop.unavailable, ctx);
+  if (listing instanceof Promise || catalogue.givesCredentials) return fetched(parts, source, call, ctx);
   const listed = listing.tools.get(call.tool);
+  const digest = listed === undefined ? "" : gate.digestOf(listed);
+  if (digest instanceof Promise) return fetched(parts, source, call, ctx);
+  return readyOf(parts, { source, call, ctx, who, listed: sameTool(call, listed, digest), credential: undefined });
+}
+
+async function fetched(parts: PlannerParts, source: ToolSource, call: Call, ctx: Context): Promise<Ready> {
+  const { gate, catalogue } = parts;
+  const who = whoOf(call.loop, ctx);
+  const { tools } = await gate.visible(who, call.loop.unavailable, ctx);
+  const found = tools.get(call.tool);
+  const listed = sameTool(call, found, found === undefined ? "" : await gate.digestOf(found));
+  const credential = await credentialFor(catalogue, who.caller, source, ctx);
+  return readyOf(parts, { source, call, ctx, who, listed, credential });
+}
+
+/** Returns the tool of a call, if it still is what the model was told of. */
+function sameTool(call: Call, listed: ListedTool | undefined, digest: string): ListedTool {
   if (listed === undefined)
     throw new CallEnded(errorOutput("TOOL_UNAVAILABLE", `"${call.tool}" cannot be used any more`));
-  if ((await gate.digestOf(listed)) !== call.digest)
+  if (digest !== call.digest)
     throw new CallEnded(errorOutput("TOOL_CHANGED", `"${call.tool}" has changed since it was called: call it again`));
-  const credential = await credentialFor(catalogue, who.caller, source, ctx);
+  return listed;
+}
+
+function readyOf(
+  { clock }: PlannerParts,
+  {
+    source,
+    call,
+    ctx,
+    who,
+    listed,
+    credential,
+  }: Omit<Ready, "running"> & Pick<RunningCall, "call" | "ctx" | "credential"> & { readonly source: ToolSource },
+): Ready {
   if (credential === undefined && source.signsIn === "user")
     throw new CallEnded(errorOutput("SIGN_IN_FAILED", `The user is not signed in to "${source.name}"`));
-  const secrets = secretsOf(credential);
-  try {
-    const output = await attempted(parts, { call, listed, who, ctx, credential, secrets });
-    const { artifacts } = parts;
-    const keep = artifacts && ((mediaType: string, data: Uint8Array) => artifacts.put(ctx.tenant, { mediaType, data }));
-    const finished = await gate.finish(who, listed, output, keep);
-    if (call.effects === "writes" && finished.output.kind === "error") throw new CallEnded(finished.output);
-    return finished;
-  } catch (error) {
-    // a pause, a timeout and the end of the run are no failures of the tool
-    ctx.signal.throwIfAborted();
-    if (error instanceof CallEnded) throw error;
-    const text = withoutSecrets(messageOf(error), secrets);
-    if (error instanceof OutputInvalid) return { output: errorOutput("OUTPUT_INVALID", text) };
-    throw new ToolFailed(text, error);
-  }
+  const running = { call, caller: who.caller, ctx, credential, secrets: secretsOf(credential), clock };
+  return { who, listed, running };
+}
+
+/** Returns the failure of a call that has run. */
+function failureIn({ ctx, secrets }: CallContext, thrown: unknown): Error {
+  // a pause, a timeout and the end of the run are no failures of the tool
+  ctx.signal.throwIfAborted();
+  if (thrown instanceof CallEnded) return thrown;
+  const text = withoutSecrets(messageOf(thrown), secrets);
+  return thrown instanceof OutputInvalid ? new OutputInvalid(text) : new ToolFailed(text, thrown);
+}
+
+/** Returns the function that keeps a result whole, if there is a place for it. */
+function keeperOf({ artifacts }: PlannerParts, ctx: Context): Keep | undefined {
+  return artifacts && ((mediaType, data) => artifacts.put(ctx.tenant, { mediaType, data }));
 }
 
 /** Fetches the credential of a call. What its error says may be a secret, and nothing is known of it. */
@@ -173,37 +232,14 @@ async function credentialFor(catalogue: Catalogue, caller: Caller, source: ToolS
   }
 }
 
-/** A call that is about to run. */
-interface Attempted {
-  readonly call: Call;
-  readonly listed: ListedTool;
-  readonly who: GateCaller;
-  readonly ctx: Context;
-  readonly credential: unknown;
-  /** Texts of the credential. What the call stores and tells is without them. */
-  readonly secrets: readonly string[];
-}
-
-/** Runs a call; one that writes, at most once. */
-async function attempted({ gate, clock }: PlannerParts, attempt: Attempted): Promise<ToolOutput> {
-  const { call, listed, ctx, secrets } = attempt;
-  const { effects, goesOn, ifUnknown } = listed.tool;
-  const args = call.edited ?? call.args;
-  const runAs = async (key: string): Promise<ToolOutput> => {
-    const context = toolContext({ ...attempt, key, epochNow: () => clock.epochNow() });
-    return withoutSecrets(await gate.run(listed, args, context), secrets);
-  };
-  const key = ctx.idempotencyKey;
-  if (effects === "reads" || goesOn === true) return await runAs(key);
-  if (effects === "idempotent") {
-    // stores the call before it begins: after a crash the model would be asked for its turn again, and call otherwise
-    await ctx.once(`stored/${key}`, () => null, { keep: "message", ifFailed: "run", ifUnknown: "run" });
-    return await runAs(key);
-  }
+/** Runs a call that writes, at most once. */
+async function runOnce(gate: Gate, listed: ListedTool, args: Json, context: CallContext): Promise<ToolOutput> {
+  const { ctx, secrets } = context;
+  const { ifUnknown } = listed.tool;
   /** Keeps a failure as a result: a call that has begun does not begin again. */
   const once = async (effectKey: string): Promise<ToolOutput> => {
     try {
-      return await runAs(effectKey);
+      return withoutSecrets(await gate.run(listed, args, context.withKey(effectKey)), secrets);
     } catch (error) {
       const text = withoutSecrets(messageOf(error), secrets);
       // an error is stored, too
@@ -213,7 +249,7 @@ async function attempted({ gate, clock }: PlannerParts, attempt: Attempted): Pro
     }
   };
   try {
-    return await ctx.once(key, once, {
+    return await ctx.once(ctx.idempotencyKey, once, {
       keep: "message",
       // only what has done nothing, or waits for a person, is kept as a failure
       ifFailed: "run",
@@ -228,81 +264,9 @@ async function attempted({ gate, clock }: PlannerParts, attempt: Attempted): Pro
     if (!(error instanceof FlowError) || error.code !== FlowErrorCode.EFFECT_UNKNOWN) throw error;
     throw new CallEnded({
       kind: "unknown",
-      text: `It is not known whether "${call.tool}" took effect: it was cut off. Find out before you call it again.`,
+      text: `It is not known whether "${listed.tool.name}" took effect: it was cut off. Find out before you call it again.`,
     });
   }
-}
-
-/** Parts of a {@link ToolContext}. */
-interface Given extends Attempted {
-  readonly key: string;
-  readonly epochNow: () => number;
-}
-
-function toolContext({ call, who, ctx, credential, secrets, key, epochNow }: Given): ToolContext<never> {
-  const { callId, loop } = call;
-  let asked = 0;
-  let calls = 0;
-  return {
-    callId,
-    idempotencyKey: key,
-    attempt: ctx.attempt,
-    caller: who.caller,
-    credential,
-    resources: ctx.resources as never,
-    get signal() {
-      return ctx.signal;
-    },
-    get left() {
-      return lowest(leftOf(loop.budget, loop.spent), ctx.budget.left);
-    },
-    progress: async (data: Json) => {
-      await ctx.emitChunk({ kind: "planner.progress", data: { callId, data: withoutSecrets(data, secrets) } });
-    },
-    ask: async <Value>(question: ToolQuestion<Value>): Promise<Value> => {
-      asked += 1;
-      return await ask(question, asked, { call, who, ctx, secrets, epochNow });
-    },
-    once: (name, effect) => ctx.once(`${key}/${name}`, effect, { keep: "message" }),
-    call: async <Input, Result>(flow: Playbook<Input, Result>, input: Input): Promise<Result> => {
-      calls += 1;
-      return await ctx.callPlaybook(flow, input, { key: `${callId}/${calls}` });
-    },
-    run: async <Output>({ name, flow }: PlannerBelow<Output>, prompt: Prompt, budget?: Partial<PlanBudget>) => {
-      calls += 1;
-      const { user, thread, streams } = loop;
-      const path = [...who.path, name];
-      const input: PlanInput = { prompt, user, thread, budget, path, streams };
-      return await ctx.callPlaybook(flow, input, { key: `${callId}/${calls}` });
-    },
-  };
-}
-
-async function ask<Value>(
-  question: ToolQuestion<Value>,
-  index: number,
-  { call, who, ctx, secrets, epochNow }: Pick<Given, "call" | "who" | "ctx" | "secrets" | "epochNow">,
-): Promise<Value> {
-  const { schema, expiresInMs } = question;
-  const { reason, payload } = withoutSecrets({ reason: question.reason, payload: question.payload }, secrets);
-  const jsonSchema = jsonSchemaOf(`the question of tool "${call.tool}"`, schema, question.jsonSchema);
-  const check = async ({ decision }: Answered): Promise<string | undefined> => {
-    if (!("value" in decision)) return "expected a value";
-    const checked = await checkAgainst(schema, decision.value);
-    return checked.ok ? undefined : checked.problem;
-  };
-  const answered = await ctx.pause<Answered | "expired">({
-    name: `input ${index}`,
-    reason,
-    payload: askedOf(call, who, { kind: "input", schema: jsonSchema, ...(payload !== undefined && { payload }) }),
-    resumeSchema: answerSchema(check),
-    ...(expiresInMs !== undefined && { expiresAt: epochNow() + expiresInMs, ifExpired: "expired" as const }),
-  });
-  if (answered === "expired") throw new Error(`No answer to "${reason}" in time`);
-  const { decision } = answered;
-  const checked = await checkAgainst(schema, "value" in decision ? decision.value : undefined);
-  if (!checked.ok) throw new TypeError(`The answer to "${reason}" does not fit: ${checked.problem}`);
-  return checked.value as Value;
 }
 
 function limitsOf(source: ToolSource): { readonly limiter?: Limiter; readonly concurrency: number } {

@@ -8,15 +8,16 @@ import type { TurnPart } from "../plan/log-item.ts";
  */
 export function answerParts(content: readonly LanguageModelV4Content[], step: number): TurnPart[] {
   const parts: TurnPart[] = [];
-  const ids = new Set<string>();
+  const ids: string[] = [];
   for (const said of content) {
-    const part = partOf(said, `${step}.${ids.size}`, ids);
+    const part = partOf(said, step, ids);
     if (part !== undefined) parts.push(part);
   }
   return parts;
 }
 
-function partOf(said: LanguageModelV4Content, callId: string, ids: Set<string>): TurnPart | undefined {
+/** Converts a piece of what a model said. `ids` are the provider's ids of the calls before it, and gets its own. */
+function partOf(said: LanguageModelV4Content, step: number, ids: string[]): TurnPart | undefined {
   switch (said.type) {
     case "text":
     case "reasoning": {
@@ -24,22 +25,19 @@ function partOf(said: LanguageModelV4Content, callId: string, ids: Set<string>):
       // an empty block may carry a signature, and is of no use otherwise
       return said.text === "" && metadata === undefined
         ? undefined
-        : { type: said.type, text: said.text, ...(metadata && { metadata }) };
+        : metadata === undefined
+          ? { type: said.type, text: said.text }
+          : { type: said.type, text: said.text, metadata };
     }
     case "tool-call": {
       if (said.providerExecuted === true) return other(withOptions({ ...said, input: inputOf(said.input) }));
       // a provider that gives one id twice, or none, would get results that it cannot tell apart
-      const providerId = said.toolCallId === "" || ids.has(said.toolCallId) ? callId : said.toolCallId;
-      ids.add(providerId);
-      const { providerMetadata: metadata } = said;
-      return {
-        type: "call",
-        callId,
-        providerId,
-        tool: said.toolName,
-        input: said.input,
-        ...(metadata && { metadata }),
-      };
+      const callId = `${step}.${ids.length}`;
+      const providerId = said.toolCallId === "" || ids.includes(said.toolCallId) ? callId : said.toolCallId;
+      ids.push(providerId);
+      const { providerMetadata: metadata, toolName: tool, input } = said;
+      const call = { type: "call" as const, callId, providerId, tool, input };
+      return metadata === undefined ? call : { ...call, metadata };
     }
     case "tool-result": {
       if (said.preliminary === true) return undefined;

@@ -4,6 +4,7 @@ import type {
   LanguageModelV4FunctionTool,
   LanguageModelV4GenerateResult,
   LanguageModelV4Prompt,
+  LanguageModelV4StreamResult,
 } from "@ai-sdk/provider";
 import type { JsonSchema } from "../plan/json.ts";
 import type { Tool } from "../tools/tool.ts";
@@ -16,7 +17,7 @@ import type { ModelSettings, ModelTurn, Prices } from "./model-turn.ts";
 import { withOutputRule } from "./output.ts";
 import { providerFailure } from "./provider-failure.ts";
 import { type ModelAnswer, type OnDelta, readStream } from "./read-stream.ts";
-import { costOf, requirePrice, usageOf } from "./usage.ts";
+import { costOf, estimatedUsage, knownUsage, requirePrice } from "./usage.ts";
 
 /** A call of a model. */
 export interface ModelRequest {
@@ -35,21 +36,47 @@ export interface ModelRequest {
 }
 
 /**
- * Calls a model once, and returns its turn. It does not retry.
+ * Calls a model once, and resolves with its turn. It does not retry.
  *
  * @throws ModelError when the provider fails, or the model's stream ends before it is finished
  * @throws TypeError when there are prices and none for the model
  * @throws the reason of the signal when it is aborted, also when the model ignores it
  */
-export async function callModel(model: LanguageModelV4, request: ModelRequest): Promise<ModelTurn> {
-  const { signal, onDelta, prices, mode, output, step } = request;
-  signal.throwIfAborted();
-  requirePrice(prices, model.modelId);
-  const options = optionsOf(request);
-  const answer =
-    onDelta === undefined
-      ? answerOf(await asked(model, () => model.doGenerate(options), signal))
-      : await streamed(model, options, signal, mode === "json" ? withoutText(onDelta) : onDelta);
+export function callModel(model: LanguageModelV4, request: ModelRequest): Promise<ModelTurn> {
+  return request.onDelta === undefined ? generated(model, request) : streamed(model, request, request.onDelta);
+}
+
+/** Asks a model for its turn as a whole. */
+async function generated(model: LanguageModelV4, request: ModelRequest): Promise<ModelTurn> {
+  const options = optionsOf(model, request);
+  const { content, finishReason, usage, response, structuredOutputText } = await asked(
+    model,
+    options,
+    request.signal,
+    generate,
+  );
+  const answer = { content, finish: finishReason, usage, modelId: response?.modelId, outputText: structuredOutputText };
+  return turnOf(model, request, options, answer);
+}
+
+/** Asks a model for its turn, and tells it while the model speaks. */
+async function streamed(model: LanguageModelV4, request: ModelRequest, onDelta: OnDelta): Promise<ModelTurn> {
+  const { signal, mode } = request;
+  const options = optionsOf(model, request);
+  const { stream } = await asked(model, options, signal, openStream);
+  const heard = await readStream(model.modelId, stream, signal, mode === "json" ? withoutText(onDelta) : onDelta);
+  const turn = turnOf(model, request, options, heard);
+  // as one piece: an action is known once it is whole
+  if (mode === "json" && turn.problem === undefined && turn.text !== "") await onDelta("text", turn.text);
+  return turn;
+}
+
+function turnOf(
+  { modelId: askedId }: LanguageModelV4,
+  { mode, output, prices, step }: ModelRequest,
+  options: LanguageModelV4CallOptions,
+  answer: ModelAnswer,
+): ModelTurn {
   const said = answerParts(answer.content, step);
   const read: ReadParts = mode === "json" ? readJsonTurn(said, step) : { parts: said };
   const { parts } = read;
@@ -57,24 +84,20 @@ export async function callModel(model: LanguageModelV4, request: ModelRequest): 
   for (const part of parts) if (part.type === "text") all += part.text;
   const text = mode === "native" && output !== undefined ? (answer.outputText ?? all) : all;
   const problem = read.problem ?? emptyProblem(parts, text);
-  const finish = finishOf(model.modelId, answer, text);
-  const usage = usageOf(answer.usage, () => ({
-    asked: JSON.stringify(options.prompt),
-    answered: JSON.stringify(said),
-  }));
-  const modelId = answer.modelId ?? model.modelId;
-  // as one piece: an action is known once it is whole
-  if (mode === "json" && problem === undefined && text !== "") await onDelta?.("text", text);
-  return {
+  const finish = finishOf(askedId, answer, text);
+  const usage =
+    knownUsage(answer.usage) ?? estimatedUsage(answer.usage, JSON.stringify(options.prompt), JSON.stringify(said));
+  const modelId = answer.modelId ?? askedId;
+  const turn: ModelTurn = {
     parts,
     text,
     finish,
-    ...(problem !== undefined && { problem }),
     tokensIn: usage.tokensIn,
     tokensOut: usage.tokensOut,
-    costUsd: costOf(usage, prices, [modelId, model.modelId]),
+    costUsd: prices === undefined ? 0 : costOf(usage, prices, [modelId, askedId]),
     modelId,
   };
+  return problem === undefined ? turn : { ...turn, problem };
 }
 
 function withoutText(onDelta: OnDelta): OnDelta {
@@ -86,51 +109,55 @@ function emptyProblem(parts: readonly TurnPart[], text: string): string | undefi
   return "Your last answer was empty: answer with text, or call a tool";
 }
 
-async function streamed(
+/** A way to ask a model. */
+type Ask<Result> = (model: LanguageModelV4, options: LanguageModelV4CallOptions) => PromiseLike<Result>;
+
+const generate: Ask<LanguageModelV4GenerateResult> = (model, options) => model.doGenerate(options);
+
+const openStream: Ask<LanguageModelV4StreamResult> = (model, options) => model.doStream(options);
+
+/** Asks a model, and stops waiting when the signal is aborted: some models do not listen to it. */
+function asked<Result>(
   model: LanguageModelV4,
   options: LanguageModelV4CallOptions,
   signal: AbortSignal,
-  onDelta: OnDelta,
-): Promise<ModelAnswer> {
-  const { stream } = await asked(model, () => model.doStream(options), signal);
-  return await readStream(model.modelId, stream, signal, onDelta);
-}
-
-function answerOf(result: LanguageModelV4GenerateResult): ModelAnswer {
-  const { content, finishReason, usage, response, structuredOutputText } = result;
-  return { content, finish: finishReason, usage, modelId: response?.modelId, outputText: structuredOutputText };
-}
-
-/** Asks a model, and stops waiting when the signal is aborted: some models do not listen to it. */
-async function asked<Result>(
-  model: LanguageModelV4,
-  ask: () => PromiseLike<Result>,
-  signal: AbortSignal,
+  ask: Ask<Result>,
 ): Promise<Result> {
-  const { promise, resolve, reject } = Promise.withResolvers<Result>();
-  const abort = (): void => reject(signal.reason as Error);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    ask().then(resolve, reject);
-    return await promise;
-  } catch (error) {
-    signal.throwIfAborted();
-    throw providerFailure(model.modelId, error, undefined);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    const fail = (error: unknown): void => {
+      signal.removeEventListener("abort", abort);
+      reject(signal.aborted ? (signal.reason as Error) : providerFailure(model.modelId, error, undefined));
+    };
+    const answer = (result: Result): void => {
+      signal.removeEventListener("abort", abort);
+      resolve(result);
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      ask(model, options).then(answer, fail);
+    } catch (error) {
+      fail(error);
+    }
+  });
 }
 
-function optionsOf({ prompt, tools, mode, settings, output, signal }: ModelRequest): LanguageModelV4CallOptions {
+function optionsOf(
+  { modelId }: LanguageModelV4,
+  { prompt, tools, mode, settings, prices, output, signal }: ModelRequest,
+): LanguageModelV4CallOptions {
+  signal.throwIfAborted();
+  requirePrice(prices, modelId);
   if (mode === "json") return { ...settings, prompt: jsonPrompt(prompt, tools, output), abortSignal: signal };
-  return {
+  const options: LanguageModelV4CallOptions = {
     ...settings,
     prompt: output === undefined ? prompt : withOutputRule(prompt, output),
-    // an empty list is refused by some providers
-    ...(tools.length > 0 && { tools: tools.map(functionTool) }),
-    ...(output !== undefined && { responseFormat: { type: "json" as const, schema: output } }),
     abortSignal: signal,
   };
+  // an empty list is refused by some providers
+  if (tools.length > 0) options.tools = tools.map(functionTool);
+  if (output !== undefined) options.responseFormat = { type: "json", schema: output };
+  return options;
 }
 
 function functionTool({ name, description, inputSchema }: Tool): LanguageModelV4FunctionTool {

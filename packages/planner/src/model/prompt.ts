@@ -31,13 +31,26 @@ const MEMORY_RULE =
  * unchanged.
  */
 export function defaultPrompt(parts: PromptParts): LanguageModelV4Prompt {
+  const messages: LanguageModelV4Message[] = [];
+  addTurns(messages, parts.turns);
+  return promptOf(parts, messages);
+}
+
+/** Makes the default prompt of a step whose turns are messages already. */
+export function promptOf(
+  { instructions, tools, memory }: Omit<PromptParts, "turns">,
+  messages: readonly LanguageModelV4Message[],
+): LanguageModelV4Prompt {
   const prompt: LanguageModelV4Prompt = [];
-  const memory = memoryText(parts.memory);
-  const system = [parts.instructions, parts.tools.length > 0 || memory !== undefined ? DATA_RULE : ""];
-  const content = system.filter((text) => text !== "").join("\n\n");
+  const remembered = memoryText(memory);
+  const rule = tools.length > 0 || remembered !== undefined ? DATA_RULE : "";
+  const content = instructions === "" || rule === "" ? instructions + rule : `${instructions}\n\n${rule}`;
   if (content !== "") prompt.push({ role: "system", content });
-  if (memory !== undefined) say(prompt, [{ type: "text", text: memory }]);
-  addTurns(prompt, parts.turns);
+  if (remembered !== undefined) say(prompt, [{ type: "text", text: remembered }]);
+  for (const message of messages) {
+    if (message.role === "user") say(prompt, message.content);
+    else prompt.push(message);
+  }
   return prompt;
 }
 
@@ -51,39 +64,51 @@ function memoryText({ summary, turns }: PromptParts["memory"]): string | undefin
   return `${MEMORY_RULE}\n${JSON.stringify(record)}`;
 }
 
-/** Adds turns. Results stand behind their calls, in the order of the calls, wherever they are in the log. */
-function addTurns(prompt: LanguageModelV4Prompt, turns: readonly Turn[]): void {
+/**
+ * Adds turns to the messages of those before. Results stand behind their calls, in the order of the calls, wherever they
+ * are in the log. Returns whether all calls have one.
+ */
+export function addTurns(messages: LanguageModelV4Message[], turns: readonly Turn[]): boolean {
   const results = new Map<string, ToolTurn>();
+  let isWhole = true;
   for (const turn of turns) if (turn.role === "tool") results.set(turn.callId, turn);
   for (const turn of turns) {
     switch (turn.role) {
       case "user":
-        say(prompt, turn.parts.map(userPart));
+        say(messages, turn.parts.map(userPart));
         break;
       case "note":
-        say(prompt, [{ type: "text", text: turn.text }]);
+        say(messages, [{ type: "text", text: turn.text }]);
         break;
       case "model":
-        addAnswer(prompt, turn.parts, results);
+        isWhole = addAnswer(messages, turn.parts, results) && isWhole;
         break;
       case "tool":
         // stands behind its call
         break;
     }
   }
+  return isWhole;
 }
 
 function addAnswer(
-  prompt: LanguageModelV4Prompt,
+  messages: LanguageModelV4Message[],
   parts: readonly TurnPart[],
   results: ReadonlyMap<string, ToolTurn>,
-): void {
+): boolean {
   // an empty message is refused by some providers
-  if (parts.length === 0) return;
+  if (parts.length === 0) return true;
   const content: LanguageModelV4ToolResultPart[] = [];
-  for (const part of parts) if (part.type === "call") content.push(resultPart(part, results.get(part.callId)));
-  prompt.push({ role: "assistant", content: parts.map(assistantPart) });
-  if (content.length > 0) prompt.push({ role: "tool", content });
+  let isWhole = true;
+  for (const part of parts) {
+    if (part.type !== "call") continue;
+    const result = results.get(part.callId);
+    isWhole &&= result !== undefined;
+    content.push(resultPart(part, result));
+  }
+  messages.push({ role: "assistant", content: parts.map(assistantPart) });
+  if (content.length > 0) messages.push({ role: "tool", content });
+  return isWhole;
 }
 
 function userPart(part: PromptPart): UserMessage["content"][number] {

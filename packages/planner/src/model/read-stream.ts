@@ -19,7 +19,7 @@ export interface ModelAnswer {
 }
 
 /** Receives text and reasoning while a model speaks. The stream waits for it. */
-export type OnDelta = (kind: "text" | "reasoning", delta: string) => Promise<void>;
+export type OnDelta = (kind: "text" | "reasoning", delta: string) => Promise<unknown>;
 
 /** A block of text or reasoning. Providers use the id of a block again once it has ended. */
 interface Block {
@@ -43,6 +43,7 @@ export async function readStream(
   const release = (): void => void reader.cancel(signal.reason).catch(() => {});
   signal.addEventListener("abort", release, { once: true });
   const heard = new Heard();
+  let isOver = false;
   try {
     signal.throwIfAborted();
     for (;;) {
@@ -55,7 +56,10 @@ export async function readStream(
       }
       // a reader that is cancelled tells an end of the stream, which is none
       signal.throwIfAborted();
-      if (read.done) return heard.answer(modelId);
+      if (read.done) {
+        isOver = true;
+        return heard.answer(modelId);
+      }
       const part = read.value;
       if (part.type === "error") throw providerFailure(modelId, part.error, heard.text);
       const delta = heard.take(part);
@@ -63,7 +67,7 @@ export async function readStream(
     }
   } finally {
     signal.removeEventListener("abort", release);
-    release();
+    if (!isOver) release();
   }
 }
 

@@ -22,23 +22,30 @@ export function clipToTokens(text: string, tokens: number): string {
   return text.slice(0, tokens * CHARACTERS_PER_TOKEN);
 }
 
-/**
- * Reads the tokens of a call. A provider that tells none gets an estimate, so that a budget of tokens holds there, too.
- *
- * @param said - what was asked and answered, made only for an estimate
- */
-export function usageOf(
-  usage: LanguageModelV4Usage | undefined,
-  said: () => { readonly asked: string; readonly answered: string },
-): Usage {
+/** Reads the tokens of a call; `undefined` if its provider does not tell them all. */
+export function knownUsage(usage: LanguageModelV4Usage | undefined): Usage | undefined {
+  const { tokensIn, tokensOut, cached } = toldUsage(usage);
+  return tokensIn === undefined || tokensOut === undefined ? undefined : { tokensIn, tokensOut, cached };
+}
+
+/** Estimates the tokens that a provider does not tell, so that a budget of tokens holds there, too. */
+export function estimatedUsage(usage: LanguageModelV4Usage | undefined, asked: string, answered: string): Usage {
+  const { tokensIn = estimateTokens(asked), tokensOut = estimateTokens(answered), cached } = toldUsage(usage);
+  return { tokensIn, tokensOut, cached };
+}
+
+function toldUsage(usage: LanguageModelV4Usage | undefined): {
+  readonly tokensIn: number | undefined;
+  readonly tokensOut: number | undefined;
+  readonly cached: number;
+} {
   const input = usage?.inputTokens;
   const output = usage?.outputTokens;
-  const tokensIn = input?.total ?? sum(input?.noCache, input?.cacheRead, input?.cacheWrite);
-  const tokensOut = output?.total ?? sum(output?.text, output?.reasoning);
-  const cached = input?.cacheRead ?? 0;
-  if (tokensIn !== undefined && tokensOut !== undefined) return { tokensIn, tokensOut, cached };
-  const { asked, answered } = said();
-  return { tokensIn: tokensIn ?? estimateTokens(asked), tokensOut: tokensOut ?? estimateTokens(answered), cached };
+  return {
+    tokensIn: input?.total ?? sum(input?.noCache, input?.cacheRead, input?.cacheWrite),
+    tokensOut: output?.total ?? sum(output?.text, output?.reasoning),
+    cached: input?.cacheRead ?? 0,
+  };
 }
 
 function sum(...counts: ReadonlyArray<number | undefined>): number | undefined {

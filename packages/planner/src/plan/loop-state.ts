@@ -99,11 +99,17 @@ export interface Done extends Pick<Call, "loop" | "of" | "callId" | "providerId"
   readonly stop?: string | undefined;
 }
 
-/** Makes what a call's result has of the call. */
-export function doneOf(call: Call): Omit<Done, "output" | "ms" | "attempt"> {
+/** Makes the result of a call. */
+export function doneOf(call: Call, output: ToolOutput, ms: number, attempt: number, stop?: string): Done {
   const { loop, of, callId, providerId, tool, edited, background } = call;
-  const done = { loop, of, callId, providerId, tool, ...(edited !== undefined && { edited }) };
-  return background === true ? { ...done, background: "over" } : done;
+  const done: Done = { loop, of, callId, providerId, tool, output, ms, attempt };
+  if (edited === undefined && stop === undefined && background !== true) return done;
+  return {
+    ...done,
+    ...(edited !== undefined && { edited }),
+    ...(stop !== undefined && { stop }),
+    ...(background === true && { background: "over" }),
+  };
 }
 
 /** A result that is in the log. */
@@ -116,5 +122,6 @@ export interface Recorded {
 /** Returns who the run acts for. */
 export function callerOf(loop: Pick<Loop, "user" | "thread">, tenant: string, runId: string): Caller {
   const { user, thread } = loop;
+  if (user === undefined && thread === undefined) return { tenant, runId };
   return { tenant, runId, ...(user !== undefined && { user }), ...(thread !== undefined && { thread }) };
 }

@@ -10,14 +10,14 @@ export function turnsOf(entries: readonly Entry[]): Turn[] {
   const turns: Turn[] = [];
   const late = new Map<string, LateResult>();
   for (const entry of entries) {
-    if (entry.type === "result" && entry.isLate === true) late.set(entry.callId, entry);
     const turn = turnOf(entry, late);
     if (turn !== undefined) turns.push(turn);
   }
   return turns;
 }
 
-function turnOf(entry: Entry, late: ReadonlyMap<string, LateResult>): Turn | undefined {
+/** Returns the turn of the conversation that an entry is, if it is one. Results that come late are kept in `late`. */
+export function turnOf(entry: Entry, late: Map<string, LateResult>): Turn | undefined {
   switch (entry.type) {
     case "said":
       return entry.by === undefined
@@ -27,7 +27,9 @@ function turnOf(entry: Entry, late: ReadonlyMap<string, LateResult>): Turn | und
       return { role: "model", parts: entry.parts };
     case "result": {
       const { callId, providerId, tool, output, isLate } = entry;
-      return isLate === true ? undefined : { role: "tool", callId, providerId, tool, output };
+      if (isLate !== true) return { role: "tool", callId, providerId, tool, output };
+      late.set(callId, entry);
+      return undefined;
     }
     case "started": {
       const { callId, providerId, tool } = entry;
@@ -88,8 +90,8 @@ export class Projection<Output = unknown, Names extends string = string> {
   add(entries: readonly Entry[], { runId, path }: EventPlace): PlanEvent<Output, Names>[] {
     const events: PlanEvent<Output, Names>[] = [];
     for (const entry of entries) {
-      if (entry.step !== OUTSIDE) this.step = entry.step;
-      for (const event of this.#eventsOf(entry, runId)) {
+      this.#take(entry, runId);
+      for (const event of this.#eventsOf(entry)) {
         this.seq += 1;
         events.push({ seq: this.seq, at: entry.at, runId, step: this.step, path, ...event } as PlanEvent<
           Output,
@@ -100,23 +102,59 @@ export class Projection<Output = unknown, Names extends string = string> {
     return events;
   }
 
-  #eventsOf(entry: Entry, runId: string): object[] {
+  /** Adds entries for their steps and their end alone. */
+  fold(entries: readonly Entry[], runId: string): void {
+    for (const entry of entries) this.#take(entry, runId);
+  }
+
+  #take(entry: Entry, runId: string): void {
+    if (entry.step !== OUTSIDE) this.step = entry.step;
+    switch (entry.type) {
+      case "turn":
+        this.#turn(entry);
+        break;
+      case "result": {
+        const call = this.#calls.get(entry.callId);
+        if (call === undefined) break;
+        call.output = entry.output;
+        if (entry.edited !== undefined) call.args = entry.edited;
+        break;
+      }
+      case "critique":
+        this.tokens += entry.tokens;
+        this.costUsd += entry.costUsd;
+        break;
+      case "end":
+        this.end = planEnd<Output>(entry.end, { runId, steps: this.#steps, spent: entry.spent });
+        break;
+      case "said":
+      case "decision":
+      case "repair":
+      case "compacted":
+      case "memory":
+      case "catalogue":
+      case "started":
+      case "heard":
+      case "waiting":
+    }
+  }
+
+  /** Returns the events of the entry that was added last. */
+  #eventsOf(entry: Entry): object[] {
     switch (entry.type) {
       case "said":
         return entry.by === undefined ? [] : [{ type: "steered", by: entry.by }];
       case "turn": {
         const { text, tokens, tokensIn, tokensOut, model, provider, costUsd, ms, attempt } = entry;
-        const calls = this.#turn(entry);
         const step = { text, tokens, tokensIn, tokensOut, model, provider, costUsd, ms, attempt };
-        return [{ type: "step", ...step }, ...calls];
+        const { calls } = this.#steps.at(-1) as Step;
+        return [
+          { type: "step", ...step },
+          ...calls.map(({ callId, tool, args }) => ({ type: "call", callId, tool, args })),
+        ];
       }
       case "result": {
         const { callId, tool, output, ms, attempt, edited } = entry;
-        const call = this.#calls.get(callId);
-        if (call !== undefined) {
-          call.output = output;
-          if (edited !== undefined) call.args = edited;
-        }
         return [{ type: "result", callId, tool, output, ms, attempt, ...(edited !== undefined && { edited: true }) }];
       }
       case "decision": {
@@ -125,8 +163,6 @@ export class Projection<Output = unknown, Names extends string = string> {
       }
       case "critique": {
         const { score, feedback, isSatisfied, tokens, costUsd, ms, attempt } = entry;
-        this.tokens += tokens;
-        this.costUsd += costUsd;
         return [{ type: "critique", score, feedback, isSatisfied, tokens, costUsd, ms, attempt }];
       }
       case "repair":
@@ -134,7 +170,6 @@ export class Projection<Output = unknown, Names extends string = string> {
       case "compacted":
         return [{ type: "compacted", from: entry.from, to: entry.to }];
       case "end":
-        this.end = planEnd<Output>(entry.end, { runId, steps: this.#steps, spent: entry.spent });
         return [{ type: "end", end: this.end }];
       case "memory":
       case "catalogue":
@@ -145,18 +180,18 @@ export class Projection<Output = unknown, Names extends string = string> {
     }
   }
 
-  /** Begins a step; returns the events of its calls. */
-  #turn({ parts, text, tokens, costUsd }: Extract<Entry, { type: "turn" }>): object[] {
+  /** Begins a step. */
+  #turn({ parts, text, tokens, costUsd }: Extract<Entry, { type: "turn" }>): void {
     this.tokens += tokens;
     this.costUsd += costUsd;
-    const calls = parts.flatMap((part) => {
-      if (part.type !== "call") return [];
-      const call = { callId: part.callId, tool: part.tool, args: argsOf(part.input) };
+    const calls: StepCall[] = [];
+    for (const part of parts) {
+      if (part.type !== "call") continue;
+      const call: StepCall = { callId: part.callId, tool: part.tool, args: argsOf(part.input) };
       this.#calls.set(part.callId, call);
-      return [call];
-    });
+      calls.push(call);
+    }
     this.toolCalls += calls.length;
     this.#steps.push({ index: this.#steps.length, text, calls, tokens, costUsd });
-    return calls.map(({ callId, tool, args }) => ({ type: "call", callId, tool, args }));
   }
 }

@@ -27,7 +27,7 @@ export function isRefusal(error: unknown): boolean {
 export async function resultOf<Output>(outcome: Outcome<BareEnd<Output>>): Promise<PlanResult<Output>> {
   const projection = new Projection<Output>();
   const entries = ((await outcome.log?.read()) ?? []) as readonly Entry[];
-  projection.add(entries, { runId: outcome.traceId, path: [] });
+  projection.fold(entries, outcome.traceId);
   const base: PlanBase = { runId: outcome.traceId, steps: projection.steps, spent: amounts(outcome.spent) };
   switch (outcome.status) {
     case "completed":

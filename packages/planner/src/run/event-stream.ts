@@ -12,7 +12,7 @@ import type { PlanEvent } from "../plan/plan-event.ts";
 import { Projection } from "../plan/projection.ts";
 import type { Question } from "../plan/question.ts";
 import { endingOf } from "../flow/close-log.ts";
-import { type PlanBase, planEnd } from "../plan/plan-end.ts";
+import { type PlanBase, type PlanEnd, planEnd } from "../plan/plan-end.ts";
 import { isRefusal } from "./end-of.ts";
 
 type Items = AsyncIterable<StreamItem<unknown> | LoggedItem>;
@@ -20,7 +20,8 @@ type Items = AsyncIterable<StreamItem<unknown> | LoggedItem>;
 /** Sources of the events of a run. */
 export interface EventSource<Output, Names extends string> {
   readonly runId: string;
-  readonly items: Items;
+  /** Opens the items of the run; or gives the end of one that was not begun. */
+  readonly open: () => Promise<Items | PlanEnd<Output>>;
   readonly clock: Clock;
   /** The run so far: events of earlier entries are not told again. */
   readonly projection: Projection<Output, Names>;
@@ -31,7 +32,7 @@ export interface EventSource<Output, Names extends string> {
 /** Yields the events of a run as they happen; the last one is `end` or `paused`. */
 export async function* eventsOf<Output, Names extends string>({
   runId,
-  items,
+  open,
   clock,
   projection,
   questions,
@@ -40,6 +41,11 @@ export async function* eventsOf<Output, Names extends string>({
   /** Makes an event that is told and not stored: it has the number of the stored one before it. */
   const told = (path: readonly string[], step: number, event: object): PlanEvent<Output, Names> =>
     ({ seq: projection.seq, at: clock.epochNow(), runId, step, path, ...event }) as PlanEvent<Output, Names>;
+  const items = await open();
+  if ("status" in items) {
+    yield { seq: 1, at: clock.epochNow(), runId: items.runId, step: 0, path: [], type: "end", end: items };
+    return;
+  }
   try {
     for await (const item of items) {
       if (item.type === "pause") {
@@ -52,8 +58,10 @@ export async function* eventsOf<Output, Names extends string>({
         if (event !== undefined) yield told(path, event.type === "progress" ? step : step + 1, event);
       } else if (item.type === "log") {
         const entries = item.items as readonly Entry[];
-        if (item.path.length === 0) yield* projection.add(entries, { runId, path: [] });
-        else {
+        if (item.path.length === 0) {
+          // without delegation, which costs several promises for each event
+          for (const event of projection.add(entries, { runId, path: [] })) yield event;
+        } else {
           const key = item.path.join("/");
           const inner = below.get(key) ?? new Projection<Output, Names>();
           below.set(key, inner);

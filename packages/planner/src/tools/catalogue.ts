@@ -97,6 +97,11 @@ export class Catalogue {
     return { tools, unavailable: missing };
   }
 
+  /** Whether calls have credentials. */
+  get givesCredentials(): boolean {
+    return this.#credentials !== undefined;
+  }
+
   /** Fetches the credential of a caller at a source, or the promise of it; `undefined` if it needs none. */
   credentialOf(caller: Caller, source: ToolSource, owner: Abortable): unknown {
     return this.#credentials?.(caller, source.name, owner.signal);

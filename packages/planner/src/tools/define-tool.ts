@@ -84,7 +84,9 @@ export function makeTool<const Name extends string, In extends Schema<unknown, u
   requireLeast(name, { maxRetries }, 0);
   const input: Schema<unknown, unknown> = init.input;
   const inputSchema = jsonSchemaOf(`the input of tool "${name}"`, input, init.jsonSchema);
-  const { toModel = (value: Out): ToolOutput => outputOf(value) } = init;
+  const { toModel = (value: Out): ToolOutput => outputOf(value), output } = init;
+  const finish =
+    output === undefined ? toModel : async (value: Out) => toModel((await checkedOutput(name, output, value)) as Out);
   return Object.freeze({
     name,
     description,
@@ -104,15 +106,22 @@ export function makeTool<const Name extends string, In extends Schema<unknown, u
     background,
     goesOn,
     check: (args: Json) => checkAgainst(input, args),
-    run: async (args: unknown, ctx: ToolContext<never>): Promise<ToolOutput> => {
-      const value = await init.run(args as never, ctx);
-      if (init.output === undefined) return toModel(value);
-      const checked = await checkAgainst(init.output, value);
-      if (!checked.ok)
-        throw new OutputInvalid(`The output of tool "${name}" does not fit its schema: ${checked.problem}`);
-      return toModel(checked.value as Out);
+    run: (args: unknown, ctx: ToolContext<never>): Promise<ToolOutput> => {
+      try {
+        const value = init.run(args as never, ctx);
+        return value instanceof Promise ? value.then(finish) : Promise.resolve(finish(value));
+      } catch (error) {
+        return Promise.reject(error);
+      }
     },
   });
+}
+
+/** Returns an output as its schema gives it. @throws OutputInvalid when it does not fit */
+async function checkedOutput(name: string, schema: Schema<unknown, unknown>, value: unknown): Promise<unknown> {
+  const checked = await checkAgainst(schema, value);
+  if (checked.ok) return checked.value;
+  throw new OutputInvalid(`The output of tool "${name}" does not fit its schema: ${checked.problem}`);
 }
 
 /**
@@ -130,6 +139,7 @@ export function requireName(name: unknown): asserts name is string {
 /** Converts a value to a result: text for a string, JSON for the rest. */
 export function outputOf(value: unknown): ToolOutput {
   if (typeof value === "string") return { kind: "text", text: value };
+  if (typeof value === "boolean" || Number.isFinite(value)) return { kind: "json", value: value as number | boolean };
   const json = JSON.stringify(value) as string | undefined;
   return { kind: "json", value: json === undefined ? null : (JSON.parse(json) as Json) };
 }

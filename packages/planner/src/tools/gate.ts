@@ -91,9 +91,33 @@ export class Gate {
     if (typeof args === "string")
       return { output: errorOutput("ARGUMENTS_INVALID", `The arguments are no JSON: ${args.slice(0, 200)}`) };
     const checked = listed.tool.check(args);
-    const isPlain = this.#policies.length === 0 && listed.tool.approval === false && isFixed(listed);
-    if (!isPlain || checked instanceof Promise) return this.#considered(who, listed, args, checked, known[asked.tool]);
+    if (!this.#isPlain(listed) || checked instanceof Promise)
+      return this.#considered(who, listed, args, checked, known[asked.tool]);
     return checked.ok ? { listed, args, digest: "" } : unfit(checked.problem);
+  }
+
+  /**
+   * Admits a call at once, if nothing but its arguments has to be looked at. Returns nothing of one that is refused or
+   * about which there is more to decide: `admit` says what.
+   */
+  admitAtOnce({ tool, input }: AskedCall, listing: Listing): Admitted | undefined {
+    const listed = listing.tools.get(tool);
+    if (listed === undefined || !this.#isPlain(listed)) return undefined;
+    const args = argsOf(input);
+    if (typeof args === "string") return undefined;
+    try {
+      const checked = listed.tool.check(args);
+      if (!(checked instanceof Promise)) return checked.ok ? { listed, args, digest: "" } : undefined;
+      checked.catch(() => {});
+    } catch {
+      // it is called again where its error ends the run
+    }
+    return undefined;
+  }
+
+  /** Whether no policy, person or change of the tool has a say about its calls. */
+  #isPlain(listed: ListedTool): boolean {
+    return this.#policies.length === 0 && listed.tool.approval === false && isFixed(listed);
   }
 
   /** Decides about a call with policies, a person's rule and the digest that its tool had `before`. */
@@ -139,10 +163,11 @@ export class Gate {
   }
 
   /** Runs a call whose arguments have been admitted. */
-  async run({ tool }: ListedTool, args: Json, ctx: ToolContext<never>): Promise<ToolOutput> {
+  run({ tool }: ListedTool, args: Json, ctx: ToolContext<never>): Promise<ToolOutput> {
+    const run = (checked: Checked): Promise<ToolOutput> =>
+      checked.ok ? tool.run(checked.value, ctx) : Promise.resolve(unfit(checked.problem).output);
     const checking = tool.check(args);
-    const checked = checking instanceof Promise ? await checking : checking;
-    return checked.ok ? await tool.run(checked.value, ctx) : unfit(checked.problem).output;
+    return checking instanceof Promise ? checking.then(run) : run(checking);
   }
 
   /** Shortens a result and shows it to the policies; at once if it is short and there are none. */

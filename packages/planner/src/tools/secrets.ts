@@ -1,8 +1,11 @@
 /** Shortest text that is taken for a secret: shorter ones occur by chance. */
 const MIN_LENGTH = 6;
 
+const NO_SECRETS: readonly string[] = Object.freeze([]);
+
 /** Returns the texts of a credential that must not leave the call it was fetched for. */
-export function secretsOf(credential: unknown): string[] {
+export function secretsOf(credential: unknown): readonly string[] {
+  if (credential === undefined) return NO_SECRETS;
   const found: string[] = [];
   // a client of an SDK may refer to itself
   const seen = new Set<unknown>();

@@ -109,7 +109,7 @@ export class TraceReader<Item> implements TraceStream<Item> {
     }
     // concurrent reads queue up: settling them as they come would reorder the items
     this.#reads += 1;
-    const read = this.#last.then(() => this.#read());
+    const read = this.#reads === 1 ? this.#read() : this.#last.then(() => this.#read());
     const settled = (): void => void (this.#reads -= 1);
     this.#last = read.then(settled, settled);
     return read;

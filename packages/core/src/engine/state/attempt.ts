@@ -402,7 +402,9 @@ export class Attempt implements QueueItem, StreamWriter {
 
   /** Spends what its hops draw on a budget. */
   commitDraws(): void {
-    for (const wait of [...(this.extras?.waits ?? [])]) wait.committed?.();
+    const waits = this.extras?.waits;
+    if (waits === undefined || waits.size === 0) return;
+    for (const wait of [...waits]) wait.committed?.();
   }
 
   /** Returns what its last hop draws on a budget: its message is not sent. */

@@ -14,7 +14,7 @@ export const deadlockProneCycle: Rule = (place) => {
       const { node } = vertexAt(graph, index);
       const copies = (successors[index] ?? []).filter((to) => to !== index && ring.includes(to)).length;
       const { mayChoose, sendsAtLeast } = factsAbout(node);
-      return node.kind !== "router" && !mayChoose && copies * sendsAtLeast > 1;
+      return node.kind !== "router" && node.route === undefined && !mayChoose && copies * sendsAtLeast > 1;
     });
     if (growing.length === 0) return [];
     const nodes = namesOf(place, ring);
