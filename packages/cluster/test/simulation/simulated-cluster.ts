@@ -429,7 +429,8 @@ class SimulatedCluster {
   }
 
   async #finalState(): Promise<FinalState> {
-    this.#schedule.clock.skip(LEASE_MS + 1);
+    // a partition is leased for ten leases of its worker
+    this.#schedule.clock.skip(10 * LEASE_MS + 1);
     const counts = new Map<string, number>();
     const { checkpoints, intake } = this.#server.store;
     let backlog = 0;
