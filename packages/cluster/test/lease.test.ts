@@ -55,7 +55,7 @@ function watched(backend: ClusterBackend) {
   return {
     backend: { ...backend, checkpoints, registry },
     cut: (): void => void (isCut = true),
-    /** Owners that each opening of a partition has named as dead. */
+    /** Owners that were named as dead by those who have opened a partition. */
     overDead,
     figures: () => ({ renewals, beats }),
   };
