@@ -60,12 +60,11 @@ export class PostgresCheckpointStore implements CheckpointStore, AsyncDisposable
    * @throws FlowError `PARTITION_LEASED` while the lease of another writer lasts
    * @throws TypeError, RangeError when `leaseMs` is not a whole number of 1 or more
    */
-  async open({ partition, owner, leaseMs, deadOwner }: LeaseRequest): Promise<CheckpointPartition> {
+  async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
     if (this.#closed !== undefined)
       throw new Error(`Cannot use the checkpoint store of schema ${this.#name}: it is closed`);
     requireInteger("leaseMs", leaseMs, 1);
-    const dead = deadOwner === undefined ? null : toStorable(deadOwner);
-    const values = [randomUUID(), toKey(partition), randomUUID(), toStorable(owner), leaseMs, dead];
+    const values = [randomUUID(), toKey(partition), randomUUID(), toStorable(owner), leaseMs];
     for (;;) {
       const [taken] = await this.#database.query(
         `insert into ${this.#name}.journal_partitions as p (id, key, epoch, sequence, mark, owner, claim_ends_at)
@@ -73,7 +72,7 @@ export class PostgresCheckpointStore implements CheckpointStore, AsyncDisposable
          on conflict (key) do update set
            epoch = p.epoch + case p.mark when excluded.mark then 0 else 1 end,
            mark = excluded.mark, owner = excluded.owner, claim_ends_at = excluded.claim_ends_at
-         where p.claim_ends_at <= clock_timestamp() or p.mark = excluded.mark or p.owner = $6::text
+         where p.claim_ends_at <= clock_timestamp() or p.mark = excluded.mark
          returning id, epoch, sequence,
            exists (select from ${this.#name}.journal_logs l where l.partition = p.id) as has_logs`,
         values,

@@ -79,7 +79,7 @@ export class SqliteCheckpointStore implements CheckpointStore, AsyncDisposable {
    *
    * @throws FlowError `PARTITION_LEASED` while the lease of another writer lasts; `details` names its owner
    */
-  async open({ partition, owner, leaseMs, deadOwner }: LeaseRequest): Promise<CheckpointPartition> {
+  async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
     const database = this.#database;
     const name = toStorable(partition);
     const find = `SELECT *, EXISTS (SELECT 1 FROM journal_logs WHERE partition = journal_partitions.id) AS has_logs
@@ -87,7 +87,7 @@ export class SqliteCheckpointStore implements CheckpointStore, AsyncDisposable {
     const answer = await database.transaction("open a checkpoint store in", async () => {
       const now = this.#clock.epochNow();
       const before = database.get(find, name) as PartitionRow | undefined;
-      if (before !== undefined && before.ends_at > now && fromStorable(before.owner) !== deadOwner) {
+      if (before !== undefined && before.ends_at > now) {
         const { id, lease_ms } = before;
         const endsInMs = Math.min(before.ends_at - now, lease_ms);
         // the clock was set back since the lease was stored, which must not prolong it

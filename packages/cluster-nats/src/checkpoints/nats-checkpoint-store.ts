@@ -22,12 +22,12 @@ export class NatsCheckpointStore implements CheckpointStore {
     this.#name = name;
   }
 
-  async open({ partition, owner, leaseMs, deadOwner }: LeaseRequest): Promise<CheckpointPartition> {
+  async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
     requireInteger("leaseMs", leaseMs, 1);
     const log = new PartitionLog(this.#broker, this.#stream, this.#name, token(partition));
     for (;;) {
       const last = await log.last();
-      if (last !== undefined && !last.head.isReleased && last.head.owner !== deadOwner) {
+      if (last !== undefined && !last.head.isReleased) {
         const now = await this.#broker.now(this.#stream, true);
         const endsInMs = last.at + last.head.leaseMs - now;
         if (endsInMs > 0) throw partitionLeased({ partition, owner: last.head.owner, endsInMs });

@@ -27,13 +27,12 @@ import {
 } from "../form/command.ts";
 import { Gatherer } from "../form/gather.ts";
 import { sleep } from "../form/machine.ts";
-import { type MemberCard, membersPrefix } from "../form/registry-keys.ts";
 import { writePauseToken } from "../form/pause-token.ts";
 import { fromBytes, readMessage, toBytes } from "../form/text.ts";
 import type { Releases } from "../form/releases.ts";
 import { answerFailed } from "./failed-answer.ts";
 import { IdBindings, RENEW_SHARE } from "./id-bindings.ts";
-import type { RunningSettings } from "./settings.ts";
+import type { WorkerSettings } from "./settings.ts";
 import { TraceCommands } from "./trace-commands.ts";
 import { Trimmer } from "./trimmer.ts";
 
@@ -57,8 +56,6 @@ const READ_BYTES = 4_194_304;
 /** Milliseconds after which an intake is read again without a notification. */
 const POLL_MS = 1_000;
 const RESULTS_AT_ONCE = 500;
-/** Leases of the worker for which a partition is leased in its store, so that one lease is renewed and not each. */
-const PARTITION_LEASES = 10;
 /** Milliseconds after which an item is offered to another version again. */
 const MOVE_RETRY_MS = 250;
 const CHUNK_BYTES = 1_048_576;
@@ -97,7 +94,7 @@ interface Serving {
  * and stores and tells results. Loses it when it cannot write its checkpoints, and tries to acquire it again.
  */
 export class PartitionOwner {
-  readonly #settings: RunningSettings;
+  readonly #settings: WorkerSettings;
   readonly #flow: AnyFlow;
   readonly #resources: unknown;
   readonly #name: string;
@@ -133,7 +130,7 @@ export class PartitionOwner {
   #held = new AbortController();
   readonly #whenOver: Promise<void>;
 
-  constructor(settings: RunningSettings, { flow, resources, nodes, deployment, releases }: Deployed, index: number) {
+  constructor(settings: WorkerSettings, { flow, resources, nodes, deployment, releases }: Deployed, index: number) {
     this.#settings = settings;
     this.#flow = flow;
     this.#resources = resources;
@@ -226,27 +223,15 @@ export class PartitionOwner {
   }
 
   /** Acquires the partition and serves it until it is lost or handed over. Returns whether it was acquired. */
-  async #hold(deadOwner?: string): Promise<boolean> {
-    const { backend, drainMs, lease, leaseMs, machine } = this.#settings;
+  async #hold(): Promise<boolean> {
+    const { backend, leaseMs, machine, member, drainMs } = this.#settings;
     const { checkpoints } = backend;
     this.#accepted.clear();
     this.#pauses.clear();
     this.#taking.clear();
     this.#held = new AbortController();
     const run = this.#flow.start({
-      durability: durable({
-        checkpoints,
-        partition: this.#name,
-        owner: this.#owner,
-        leaseMs,
-        processLease: {
-          get leftMs() {
-            return lease.leftMs;
-          },
-          partitionLeaseMs: leaseMs * PARTITION_LEASES,
-          deadOwner,
-        },
-      }),
+      durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs }),
       resources: this.#resources,
       nodes: this.#nodes,
       outbox: this.#outbox(),
@@ -256,10 +241,8 @@ export class PartitionOwner {
     } catch (error) {
       await run.stop();
       this.#held.abort();
-      if (!(error instanceof FlowError) || error.code !== FlowErrorCode.PARTITION_LEASED) throw error;
-      const owner = error.details?.["owner"];
-      if (deadOwner !== undefined || !(await this.#isDead(owner))) return false;
-      return await this.#hold(owner as string);
+      if (error instanceof FlowError && error.code === FlowErrorCode.PARTITION_LEASED) return false;
+      throw error;
     }
     this.#isOpen = true;
     this.#run = run;
@@ -284,21 +267,6 @@ export class PartitionOwner {
       this.#held.abort();
       await trimmer.flush();
     }
-  }
-
-  /** Name of this worker among the owners of partitions. */
-  get #owner(): string {
-    return `${this.#settings.member}#${this.#settings.instance}`;
-  }
-
-  /** Whether the owner of a partition is a worker whose lease has ended, or this one in an earlier hold. */
-  async #isDead(owner: unknown): Promise<boolean> {
-    if (owner === this.#owner) return true;
-    const [, member, instance] = /^(.+)#([0-9a-f]+)$/.exec(String(owner)) ?? [];
-    if (member === undefined) return false;
-    const { backend, name } = this.#settings;
-    const card = await backend.registry.get(membersPrefix(name) + member);
-    return card === undefined || (JSON.parse(card.value) as MemberCard).instance !== instance;
   }
 
   /** Reads the intake until the signal aborts. Items are taken beside each other: a blocked one delays only its lane. */

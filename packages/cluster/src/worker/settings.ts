@@ -24,11 +24,3 @@ export interface WorkerSettings extends ClusterSettings {
   /** Whether it runs placed nodes alone. */
   readonly isPlacedOnly: boolean;
 }
-
-/** Settings of a running worker. */
-export interface RunningSettings extends WorkerSettings {
-  /** Random name that distinguishes this worker from one of the same name before it. */
-  readonly instance: string;
-  /** Lease of the worker, which its card is. */
-  readonly lease: { readonly leftMs: number };
-}

@@ -19,7 +19,7 @@ import { Meter } from "./meter.ts";
 import { type AnyFlow, type Deployed, PartitionOwner } from "./partition-owner.ts";
 import { loopDelays } from "./recent.ts";
 import { homeNode, type Segment, segmentFlow, segmentsOf } from "./segments.ts";
-import type { RunningSettings, WorkerSettings } from "./settings.ts";
+import type { WorkerSettings } from "./settings.ts";
 import type { WorkerFlowStatus, WorkerStatus } from "./status.ts";
 
 /** Report on the end of a worker. */
@@ -33,7 +33,7 @@ interface Group extends Deployed {
 }
 
 /** Time to live of a member, in leases. */
-const TTL_LEASES = 2;
+const TTL_LEASES = 1;
 /** Longest time after which others hear of a partition that was acquired or lost, in milliseconds. */
 const TELL_MS = 1_000;
 /** Leases after which a placement that no member offers is logged as an error. */
@@ -43,7 +43,7 @@ const MISSING_LEASES = 2;
  * One process's share of a cluster: owns partitions of the flows that it runs. Made by `cluster(…).worker(…)`.
  */
 export class Worker implements AsyncDisposable {
-  readonly #settings: RunningSettings;
+  readonly #settings: WorkerSettings;
   readonly #groups = new Map<string, Group>();
   readonly #assigner: Assigner;
   readonly #watching = new AbortController();
@@ -76,17 +76,11 @@ export class Worker implements AsyncDisposable {
     const given = settings as WorkerSettings;
     const { machine, backend } = given;
     this.#meter = new Meter(machine.clock);
-    this.#instance = machine.newId(8);
-    const leftMs = (): number => (this.#seenAt === undefined ? 0 : this.#seenAt + given.leaseMs - machine.clock.now());
-    const lease = {
-      get leftMs() {
-        return leftMs();
-      },
-    };
-    this.#settings = { ...given, backend: this.#meter.measured(backend), instance: this.#instance, lease };
+    this.#settings = { ...given, backend: this.#meter.measured(backend) };
     this.#records = new DeploymentRecords(this.#settings);
     this.#releases = new Releases(this.#settings);
     this.#assigner = new Assigner(this.#settings, () => this.#reconcile());
+    this.#instance = machine.newId(8);
     this.#utilization = machine.newUtilization();
     this.#beatAt = machine.clock.now();
   }

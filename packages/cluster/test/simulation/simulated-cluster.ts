@@ -429,8 +429,7 @@ class SimulatedCluster {
   }
 
   async #finalState(): Promise<FinalState> {
-    // a partition is leased for ten leases of its worker
-    this.#schedule.clock.skip(10 * LEASE_MS + 1);
+    this.#schedule.clock.skip(LEASE_MS + 1);
     const counts = new Map<string, number>();
     const { checkpoints, intake } = this.#server.store;
     let backlog = 0;

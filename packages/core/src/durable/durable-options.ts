@@ -48,21 +48,6 @@ export interface DurableOptions {
    * @defaultValue 60000
    */
   readonly unloadAfterMs?: number | undefined;
-  /** Lease of a process that holds many partitions, so that not each of them has to be renewed. @defaultValue none */
-  readonly processLease?: ProcessLease | undefined;
-}
-
-/**
- * Lease of a process on all of its partitions. Other processes find out whether it is valid, and take a partition over by
- * `deadOwner` when it is not.
- */
-export interface ProcessLease {
-  /** Milliseconds for which it is still valid; 0 or less when it has expired. */
-  readonly leftMs: number;
-  /** Milliseconds for which the store keeps others out of a partition on its own: many times `leaseMs`. */
-  readonly partitionLeaseMs: number;
-  /** Owner of the partition whose process is known to be dead. */
-  readonly deadOwner?: string | undefined;
 }
 
 /** A stored message that no longer fits the flow. */
@@ -95,5 +80,4 @@ export interface ResolvedDurableOptions {
   readonly maxFailed: number;
   readonly onChanged: OnChanged;
   readonly unloadAfterMs: number;
-  readonly processLease: ProcessLease | undefined;
 }

@@ -15,7 +15,6 @@ const KNOWN = [
   "maxFailed",
   "onChanged",
   "unloadAfterMs",
-  "processLease",
 ] as const;
 
 /**
@@ -43,7 +42,6 @@ export function durable(options: DurableOptions): Durability {
     maxFailed: options.maxFailed ?? 1000,
     onChanged: options.onChanged ?? "park",
     unloadAfterMs: options.unloadAfterMs ?? 60_000,
-    processLease: options.processLease,
   };
   if (typeof (resolved.checkpoints as Partial<CheckpointStore> | undefined)?.open !== "function")
     throw new TypeError(
@@ -55,8 +53,6 @@ export function durable(options: DurableOptions): Durability {
       throw new TypeError(`Option "${name}" of durable must be a non-empty string: got ${shown(value)}`);
   }
   requireNumber("leaseMs", resolved.leaseMs, 1);
-  if (resolved.processLease !== undefined)
-    requireNumber("processLease.partitionLeaseMs", resolved.processLease.partitionLeaseMs, resolved.leaseMs);
   requireInteger("maxPayloadBytes", resolved.maxPayloadBytes, 1);
   requireInteger("maxFailed", resolved.maxFailed, 0);
   if (resolved.unloadAfterMs !== Number.POSITIVE_INFINITY) requireNumber("unloadAfterMs", resolved.unloadAfterMs, 1);

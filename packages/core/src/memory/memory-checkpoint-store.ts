@@ -54,7 +54,7 @@ export class MemoryCheckpointStore implements CheckpointStore {
    *
    * @throws FlowError `PARTITION_LEASED` while another writer's lease is valid
    */
-  async open({ partition, owner, leaseMs, deadOwner }: LeaseRequest): Promise<CheckpointPartition> {
+  async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
     let kept = this.#partitions.get(partition);
     if (kept === undefined) {
       const tables = {
@@ -68,7 +68,7 @@ export class MemoryCheckpointStore implements CheckpointStore {
       this.#partitions.set(partition, kept);
     }
     const now = this.#clock.now();
-    if (kept.leaseEndsAt > now && kept.fencingToken > 0 && kept.owner !== deadOwner)
+    if (kept.leaseEndsAt > now && kept.fencingToken > 0)
       throw partitionLeased({ partition, owner: kept.owner, endsInMs: kept.leaseEndsAt - now });
     kept.fencingToken += 1;
     kept.owner = owner;

@@ -8,8 +8,6 @@ export interface LeaseRequest {
   readonly owner: string;
   /** Milliseconds after the last {@link CheckpointPartition.renew} or append at which the lease expires. */
   readonly leaseMs: number;
-  /** Owner whose lease is not awaited, because its process is known to be dead. @defaultValue none */
-  readonly deadOwner?: string | undefined;
 }
 
 /** The stored state of one trace: everything needed to resume it. */

@@ -46,21 +46,13 @@ export class PartitionLease implements Lease {
     return this.#partition !== undefined;
   }
 
-  /** Milliseconds for which the store keeps others out. */
-  get #storedMs(): number {
-    const { leaseMs, processLease } = this.#run.options;
-    return processLease?.partitionLeaseMs ?? leaseMs;
-  }
-
   /** The partition, once it is held. */
   get partition(): CheckpointPartition {
     return this.#partition as CheckpointPartition;
   }
 
   get leaseEndsAt(): number {
-    const { processLease } = this.#run.options;
-    if (processLease === undefined) return this.#endsAt;
-    return Math.max(this.#endsAt, this.#run.engine.clock.now() + processLease.leftMs);
+    return this.#endsAt;
   }
 
   /**
@@ -71,14 +63,12 @@ export class PartitionLease implements Lease {
     const { engine } = this.#run;
     const { clock, options, timers } = engine;
     const { checkpoints, partition = options.name, owner, leaseMs } = this.#run.options;
-    const { deadOwner } = this.#run.options.processLease ?? {};
-    const request = { partition, owner, leaseMs: this.#storedMs, ...(deadOwner !== undefined && { deadOwner }) };
     const patience = new Patience(timers, leaseMs);
     let knownEnd = Number.POSITIVE_INFINITY;
     for (;;) {
       const askedAt = clock.now();
       let opening: Promise<CheckpointPartition> | undefined;
-      const open = (): Promise<CheckpointPartition> => (opening = checkpoints.open(request));
+      const open = (): Promise<CheckpointPartition> => (opening = checkpoints.open({ partition, owner, leaseMs }));
       try {
         const opened = await patience.wait("a request for the partition", open);
         this.confirm(askedAt);
@@ -102,7 +92,7 @@ export class PartitionLease implements Lease {
   /** Holds an acquired partition from now on, and renews its lease. */
   hold(partition: CheckpointPartition): void {
     this.#partition = partition;
-    this.#renewEvery(this.#storedMs / 3);
+    this.#renewEvery(this.#run.options.leaseMs / 3);
   }
 
   /** Notes that a lease was stored that was requested at `askedAt`, and lets handlers that waited for it start. */

@@ -477,18 +477,6 @@ const rules: Readonly<Record<string, Rule>> = {
     const given = answers.filter(({ status }) => status === "fulfilled");
     requireSame("The number of writers", given.length, 1);
   },
-  async "gives a partition to one writer that names its owner as dead, and fences off the former one"(checkpoints) {
-    const one = await checkpoints.open(lease({ owner: "one" }));
-    await one.append(batch({ put: [entry(1)] }), 0);
-    const open = (owner: string, deadOwner: string): Promise<CheckpointPartition> =>
-      checkpoints.open(lease({ owner, deadOwner }));
-    await requireRefused("A lease over another's", open("two", "another"), FlowErrorCode.PARTITION_LEASED);
-    const two = await open("two", "one");
-    requireSame("Its id, fencing token and sequence", [two.id, two.fencingToken, two.sequence], [one.id, 2, 1]);
-    await requireFenced(one, 1);
-    await requireRefused("A second one", open("three", "one"), FlowErrorCode.PARTITION_LEASED);
-    await requireEntries(two, [entry(1)]);
-  },
   async "gives a partition to another writer when its lease has expired, and fences off the former one"(checkpoints) {
     const one = await checkpoints.open(lease({ leaseMs: SHORT_MS }));
     await one.append(batch({ put: [entry(1)], counts: new Map([["a", 1]]) }), 0);
