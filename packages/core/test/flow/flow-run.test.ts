@@ -251,7 +251,6 @@ describe("a process that was suspended beyond its lease", () => {
 });
 
 describe("the option nodes", () => {
-  const double = payloadNode("double", (input: number) => 2 * input);
   const next = payloadNode("next", (input: number) => input + 1);
 
   test("lets a node take the place of another in one run, and no other", async () => {

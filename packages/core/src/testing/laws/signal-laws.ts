@@ -34,7 +34,10 @@ export function brokenSignals(records: readonly (TraceRecord | Restart)[], isDur
   const requests = new Map<string, Request>();
   for (const [index, record] of records.entries()) {
     if (record.type === "restart") continue;
-    const request = requests.get(requestOf(record)) ?? { sent: new Map(), calls: new Map<string, number>() };
+    const request = requests.get(requestOf(record)) ?? {
+      sent: new Map<string, Sent[]>(),
+      calls: new Map<string, number>(),
+    };
     requests.set(requestOf(record), request);
     const { run } = record;
     const complain = (law: string, what: string): void =>
