@@ -36,6 +36,7 @@ import { openPausesOf } from "./traces/restore.ts";
 import type { SavedCall } from "./form/saved-trace.ts";
 import { StoredGate } from "./store/stored-gate.ts";
 import { StoredOutcomes } from "./traces/stored-outcomes.ts";
+import { keepMarkShape } from "./store/mark.ts";
 import type { Told } from "./store/stored-waiters.ts";
 import { TraceCheckpoints } from "./traces/trace-checkpoints.ts";
 import { isOf } from "./form/trace-entry.ts";
@@ -69,6 +70,7 @@ export class CheckpointedRun implements DurableRun {
   readonly #checks: ValueChecks;
 
   constructor(engine: DurableHost, options: ResolvedDurableOptions) {
+    keepMarkShape();
     this.engine = engine;
     this.options = options;
     this.resting = new RestingTraces(engine, this.#restingHost(), options.unloadAfterMs);

@@ -24,6 +24,7 @@ import type { Joining } from "./delivery/joining.ts";
 import { queueFull, Sending } from "./delivery/sending.ts";
 import type { DurableRun, Lease } from "./durability.ts";
 import { starterOf } from "./durable-host.ts";
+import { keepShapes } from "./kept-shapes.ts";
 import { type ResolvedOptions, weightOf } from "./flow-options.ts";
 import type { TraceRecorder } from "../ports/trace-recorder.ts";
 import { statsOf } from "./flow-stats.ts";
@@ -137,6 +138,7 @@ export class Engine {
     makers: PartMakers,
     parent?: Engine,
   ) {
+    keepShapes();
     this.#makers = makers;
     this.#parent = parent;
     this.options = options;

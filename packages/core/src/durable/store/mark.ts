@@ -22,6 +22,13 @@ class Mark {
   hasEnded = false;
 }
 
+let kept: Mark | undefined;
+
+/** Keeps one mark, so that its hidden class outlives the traces, as the engine's `keepShapes` explains. */
+export function keepMarkShape(): void {
+  kept ??= new Mark();
+}
+
 /** Returns the storage state of a trace. */
 export function markOf(trace: Trace): Mark {
   return (trace.more.checkpointed ??= new Mark()) as Mark;
