@@ -5,7 +5,7 @@
 # Versions: Node 24.21.0
 # Date: 2026-11-30
 # Why it matters: a call took up to 2.2 times the processor time after a full collection between requests, until its code
-#   was compiled again; so did every benchmark that collects garbage before it measures. See keepShapes and decision 18.
+#   was compiled again; so did every benchmark that collects garbage before it measures. See keepShapes and decision 20.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
