@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type EmitOptions, type Flow, seededRandom } from "penguiflow";
+import { type EmitOptions, type Flow, FlowError, FlowErrorCode, seededRandom } from "penguiflow";
 import { durable } from "penguiflow/durable";
 import type { SimulatedRequest, SimulatedSignal, SimulateOptions } from "penguiflow/testing";
 import { SimulatedRun } from "../../src/testing/simulation/simulated-run.ts";
@@ -114,10 +114,8 @@ function checkRequest(shape: Shape, request: SimulatedRequest<unknown, unknown>,
   const { status, results, traceId, error } = request;
   const first = shape.entries.map((place) => ({ place, parcel: request.input as Parcel }));
   const expected = expectationOf(shape, first);
-  // an injected fault, or a timeout that a crash or a slow store brings about, may be replaced by a fallback
-  const mayFallBack = shape.nodes.some(
-    ({ timeoutMs }, place) => (hasFaults || timeoutMs !== undefined) && fallsBack(shape, place),
-  );
+  // a fault, a timeout that a crash or a slow store brings about, or an unanswered read may be replaced by a fallback
+  const mayFallBack = shape.nodes.some((_, place) => fallsBack(shape, place));
   if (mayFallBack && (status === "completed" || status === "empty")) return;
   if (status === "completed" || status === "empty") {
     const wanted = [...expected.results].flatMap(([id, times]) => Array.from({ length: times }, () => id));
@@ -132,7 +130,14 @@ function checkRequest(shape: Shape, request: SimulatedRequest<unknown, unknown>,
       hasTimeouts ||
       (shape.budget !== undefined && status === "exhausted") ||
       isDeadlock ||
+      isUnread(error) ||
       expected.endings.has(status as "failed" | "exhausted"),
     `L2: ${traceId} is ${status} without a reason: ${error?.code} ${error?.message}`,
   );
+}
+
+/** Whether a handler has failed because the disk did not answer what it has read. */
+function isUnread(error: unknown): boolean {
+  if (!(error instanceof FlowError)) return false;
+  return error.code === FlowErrorCode.CHECKPOINT_FAILED || isUnread(error.cause);
 }
