@@ -1,10 +1,12 @@
 import {
+  type CheckpointStore,
   create,
   FinalAnswer,
   FlowError,
   MemoryCheckpointStore,
   type Message,
   node,
+  type Outcome,
   payloadNode,
   type TraceRecord,
 } from "penguiflow";
@@ -12,6 +14,8 @@ import { durable } from "penguiflow/durable";
 import { settle, TestClock } from "penguiflow/testing";
 import { expect, test } from "vitest";
 import { wrapPartition } from "../../src/testing/kit/wrap-partition.ts";
+import { passing } from "../fixtures/quiet-flow.ts";
+import { contentsOf } from "./cut-checkpoint-store.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -111,4 +115,54 @@ test("a trace whose deadline passed while no process ran drops its messages wher
   await using after = make().run();
   expect(((await after.fetch({ traceId: "t" })) as Message).payload).toBeInstanceOf(FinalAnswer);
   expect(records.map(({ type }) => type)).toEqual(["restored", "dropped", "ended"]);
+});
+
+test("the result of an answered trace waits for a fetch when its process ends before the answering caller is told", async () => {
+  const clock = new TestClock();
+  const checkpoints = new MemoryCheckpointStore({ clock });
+  const ask = payloadNode("ask", async (_: number, ctx) => await ctx.pause<string>({ reason: "which?" }));
+  const made = (store: CheckpointStore) =>
+    create(ask.to(), { clock, durability: durable({ checkpoints: store }), logger: SILENT });
+  let isSilent = false;
+  // the batches are stored, and their answers do not come: as for a process that ends in between
+  const silent: CheckpointStore = {
+    async open(lease) {
+      const partition = await checkpoints.open(lease);
+      return wrapPartition(partition, {
+        append: async (batch, sequence) => {
+          const stored = await partition.append(batch, sequence);
+          return isSilent ? await new Promise<never>(() => {}) : stored;
+        },
+        renew: async () => (isSilent ? await new Promise<never>(() => {}) : await partition.renew()),
+      });
+    },
+  };
+  const before = made(silent);
+  before.run();
+  const paused = await passing(clock, before.outcome(1, { traceId: "t" }), 5);
+  if (paused.status !== "paused") throw new Error(paused.status);
+  isSilent = true;
+  let told: Outcome | undefined;
+  void before.pauses.resume(paused.pauses[0]!.token, "this").then((outcome) => (told = outcome));
+  await clock.advance(100);
+  expect(told).toBeUndefined();
+  await clock.advance(60_000);
+
+  await using after = made(checkpoints);
+  after.run();
+  const fetched = await passing(clock, after.fetch({ traceId: "t" }), 5);
+  expect((fetched as Message).payload).toBe("this");
+  await passing(clock, before.stop(), 5);
+});
+
+test("the result of an answered trace is not stored any more once the answering caller was told", async () => {
+  const checkpoints = new MemoryCheckpointStore();
+  const ask = payloadNode("ask", async (_: number, ctx) => await ctx.pause<string>({ reason: "which?" }));
+  const flow = create(ask.to(), { durability: durable({ checkpoints }), logger: SILENT });
+  flow.run();
+  const paused = await flow.outcome(1, { traceId: "t" });
+  if (paused.status !== "paused") throw new Error(paused.status);
+  expect(await flow.pauses.resume(paused.pauses[0]!.token, "this")).toMatchObject({ result: "this" });
+  await flow.stop();
+  expect((await contentsOf(checkpoints)).entries).toEqual([]);
 });

@@ -207,6 +207,21 @@ export class Rookery {
     this.ended(sink, outcome);
   }
 
+  /**
+   * Keeps the results of a trace in the checkpoint store until its caller can have been told: a process that ends in
+   * between leaves them to a fetch by its id.
+   */
+  keepUntilTold(trace: Trace, outcome: Outcome): void {
+    const { durable } = this.#engine;
+    if (durable === undefined || outcome.messages.length === 0) return;
+    const sink = this.#sinkOfEnded(trace);
+    const results = outcome.messages.map((item): Unread => ({ item, node: undefined, sink }));
+    for (const result of results) sink.kept?.add(result);
+    durable.afterStored((failure) => {
+      if (failure === undefined) for (const result of results) this.#forget(result);
+    });
+  }
+
   /** Whether a fetch by the trace's id is pending. */
   isAwaited({ id, tenant }: Trace): boolean {
     for (const { wish } of this.#oneTrace.get(id) ?? [])
@@ -541,8 +556,10 @@ export class LeftSink extends OutcomeSink {
     super(maxResults, (outcome) => {
       // the caller that resumed the trace receives the outcome: keeping it too would hold room until an eviction
       // so would one that is kept for its id
-      const isTold = (trace.lasting?.watchers.length ?? 0) > 0 || trace.extras?.given?.end !== undefined;
-      if (!isTold || rookery.isAwaited(trace)) rookery.keep(trace, outcome);
+      const isTold = (trace.lasting?.watchers.length ?? 0) > 0;
+      const isKept = trace.extras?.given?.end !== undefined;
+      if ((!isTold && !isKept) || rookery.isAwaited(trace)) rookery.keep(trace, outcome);
+      else if (!isKept) rookery.keepUntilTold(trace, outcome);
     });
   }
 
