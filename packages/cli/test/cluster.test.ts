@@ -32,8 +32,9 @@ function shop() {
 async function working(made: ReturnType<typeof shop>, name: string, version = "1"): Promise<Worker> {
   const worker = made.worker({ name }).run(orders, { version });
   open.push(worker);
-  while ((await made.status()).flows.some(({ unowned }) => unowned.length > 0) || worker.held.length === 0)
-    await new Promise((resolve) => setTimeout(resolve, 5));
+  const isOwned = async (): Promise<boolean> =>
+    (await made.status()).flows.some((flow) => flow.version === version && flow.unowned.length === 0);
+  while (!(await isOwned()) || worker.held.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   return worker;
 }
 

@@ -11,9 +11,7 @@ interface Writer {
 }
 
 /** Items of an attempt that has not committed. */
-interface PendingItems {
-  readonly by: Writer;
-  readonly row: LogItems;
+interface PendingItems extends LogItems {
   /** Stored form of the items when they were appended; `undefined` in a flow that is not durable. */
   readonly text: string | undefined;
 }
@@ -23,6 +21,8 @@ interface StoredItems {
   readonly at: number;
   readonly text: string;
 }
+
+const NONE: readonly LogItems[] = Object.freeze([]);
 
 /**
  * The log of one trace: items at fixed positions.
@@ -39,8 +39,8 @@ export class TraceLog {
   reading: Promise<void> | undefined;
   /** Committed items in memory, by position. */
   readonly #rows: LogItems[] = [];
-  /** Items of attempts that have not committed, by position. */
-  #pending: PendingItems[] = [];
+  /** Items by writer, each writer's by position. */
+  readonly #pending = new Map<Writer, PendingItems[]>();
   /** Committed items that no batch contains yet. */
   readonly #unstored: StoredItems[] = [];
 
@@ -57,8 +57,9 @@ export class TraceLog {
   /** Position after the last item. */
   get end(): number {
     this.#undo();
-    const last = this.#pending.at(-1);
-    return last === undefined ? this.length : Math.max(this.length, endOf(last.row));
+    let end = this.length;
+    for (const rows of this.#pending.values()) end = Math.max(end, endOf(rows.at(-1) as PendingItems));
+    return end;
   }
 
   /** Committed items in memory, by position. */
@@ -69,26 +70,23 @@ export class TraceLog {
   /** Adds items of a running attempt; returns the position after them. */
   add(by: Writer, items: readonly unknown[], text: string | undefined): number {
     const at = this.end;
-    this.#pending.push({ by, row: { at, items }, text });
+    const rows = this.#pending.get(by);
+    if (rows === undefined) this.#pending.set(by, [{ at, items, text }]);
+    else rows.push({ at, items, text });
     return at + items.length;
   }
 
   /** Commits the items of an attempt, and returns them. */
   commit(by: Writer): readonly LogItems[] {
-    const rows: LogItems[] = [];
-    const others: PendingItems[] = [];
-    for (const each of this.#pending) {
-      if (each.by !== by) {
-        others.push(each);
-        continue;
-      }
-      const { row, text } = each;
-      rows.push(row);
-      this.#insert(row);
-      if (text !== undefined) this.#unstored.push({ at: row.at, text });
+    const rows = this.#pending.get(by);
+    if (rows === undefined) return NONE;
+    for (const row of rows) {
+      const { at, items, text } = row;
+      this.#insert({ at, items });
+      if (text !== undefined) this.#unstored.push({ at, text });
       this.length = Math.max(this.length, endOf(row));
     }
-    if (rows.length > 0) this.#pending = others;
+    this.#pending.delete(by);
     return rows;
   }
 
@@ -108,7 +106,7 @@ export class TraceLog {
   /** Returns the committed items before a position, and those of `by` itself, in order. */
   view(upTo: number, by?: Writer): unknown[] {
     this.#undo();
-    const own = this.#pending.filter((each) => each.by === by).map(({ row }) => row);
+    const own = (by && this.#pending.get(by)) ?? NONE;
     const rows = own.length === 0 ? this.#rows : [...this.#rows, ...own].sort((one, other) => one.at - other.at);
     const found: unknown[] = [];
     for (const { at, items } of rows)
@@ -118,7 +116,7 @@ export class TraceLog {
 
   /** Drops the items of attempts that are over. */
   #undo(): void {
-    if (this.#pending.some(({ by }) => by.isOver)) this.#pending = this.#pending.filter(({ by }) => !by.isOver);
+    for (const by of this.#pending.keys()) if (by.isOver) this.#pending.delete(by);
   }
 
   #insert(row: LogItems): void {
