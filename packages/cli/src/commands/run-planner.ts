@@ -2,6 +2,7 @@ import type { Answerer, Decision, PlanEvent, Question, ToolOutput } from "@pengu
 import { CliError, Exit, type ExitStatus } from "../exit.ts";
 import type { Io } from "../io.ts";
 import type { AnyPlanner } from "../project/find-flows.ts";
+import { LineWriter } from "../line-writer.ts";
 import { counted, printJson, readable, styled } from "../text.ts";
 import type { RunCall } from "./run.ts";
 
@@ -61,11 +62,12 @@ async function decisionOf(io: Io, { kind, reason, tool, args, payload }: Questio
 class PlanPrinter {
   readonly #io: Io;
   readonly #json: boolean;
-  #isInLine = false;
+  readonly #line: LineWriter;
 
   constructor(io: Io, json: boolean) {
     this.#io = io;
     this.#json = json;
+    this.#line = new LineWriter(io);
   }
 
   event(event: PlanEvent<unknown>): void {
@@ -74,21 +76,15 @@ class PlanPrinter {
       return;
     }
     if (event.type === "text") {
-      this.#io.out(event.delta);
-      this.#isInLine = !event.delta.endsWith("\n");
+      this.#line.write(event.delta);
       return;
     }
-    if (event.type === "step" || event.type === "end") this.#endLine();
+    if (event.type === "step" || event.type === "end") this.#line.endLine();
     const line = lineOf(event);
     if (line !== undefined) this.#io.err(`${styled(this.#io, "dim", line)}\n`);
     // a typed answer does not stream as text
     if (event.type === "end" && event.end.status === "completed" && typeof event.end.output !== "string")
       printJson(this.#io, event.end.output);
-  }
-
-  #endLine(): void {
-    if (this.#isInLine) this.#io.out("\n");
-    this.#isInLine = false;
   }
 }
 

@@ -17,6 +17,7 @@ import type { Io } from "../io.ts";
 import type { FoundFlow } from "../project/find-flows.ts";
 import { flowOf, loadProject, type Project } from "../project/load-project.ts";
 import { counted, parsed, printJson, readable, styled } from "../text.ts";
+import { LineWriter } from "../line-writer.ts";
 import { runPlanner } from "./run-planner.ts";
 
 export const run = command({
@@ -42,7 +43,7 @@ export const run = command({
     json: { ...JSON_FLAG, help: "prints one JSON object a line for each chunk, result and end" },
   },
   examples: ['penguiflow run "Where is order 4471?"', "penguiflow run orders --input @order.json --json"],
-  exits: [Exit.FAILED, Exit.NO_FLOW, Exit.PAUSED, Exit.REFUSED, Exit.INTERRUPTED],
+  exits: [Exit.FAILED, Exit.NO_FLOW, Exit.PAUSED, Exit.INTERRUPTED],
   async run({ words, flags: { input: from, text, tenant, timeout, project: folder, json }, io }) {
     const project = await loadProject(io, folder);
     const isInput = words.length === 1 && from === undefined && !isNameOf(project, words[0]!);
@@ -142,41 +143,31 @@ function paused(flow: string, isDurable: boolean, pauses: readonly PauseTicket[]
 class Printer {
   readonly #io: Io;
   readonly #json: boolean;
-  /** Whether the last output was text without a line break. */
-  #isInLine = false;
+  readonly #line: LineWriter;
 
   constructor(io: Io, json: boolean) {
     this.#io = io;
     this.#json = json;
+    this.#line = new LineWriter(io);
   }
 
   item(item: StreamItem<unknown>): void {
+    if (item.type === "pause") return;
     if (this.#json) {
-      // a result is sent without its message, a pause without the token that answers it
+      // a result is sent without its message
       if (item.type === "result") printJson(this.#io, { type: "result", result: item.result }, true);
-      else if (item.type === "chunk") printJson(this.#io, { type: "chunk", chunk: item.chunk }, true);
-    } else if (item.type === "chunk") this.#text(item.chunk.text);
-    else if (item.type === "result") {
-      this.#endLine();
+      else printJson(this.#io, { type: "chunk", chunk: item.chunk }, true);
+    } else if (item.type === "chunk") this.#line.write(item.chunk.text ?? "");
+    else {
+      this.#line.endLine();
       this.#io.out(`${readable(item.result)}\n`);
     }
   }
 
   end(end: { readonly status: string; readonly error?: ErrorPayload; readonly pauses?: readonly PauseTicket[] }): void {
-    this.#endLine();
+    this.#line.endLine();
     if (this.#json) printJson(this.#io, { type: "end", ...end }, true);
     else if (end.error !== undefined)
       this.#io.err(`${styled(this.#io, "red", "failed")} ${end.error.code}: ${end.error.message}\n`);
-  }
-
-  #text(text: string | undefined): void {
-    if (text === undefined || text === "") return;
-    this.#io.out(text);
-    this.#isInLine = !text.endsWith("\n");
-  }
-
-  #endLine(): void {
-    if (this.#isInLine) this.#io.out("\n");
-    this.#isInLine = false;
   }
 }
