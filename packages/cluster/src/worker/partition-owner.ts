@@ -32,6 +32,7 @@ import { fromBytes, readMessage, toBytes } from "../form/text.ts";
 import type { Releases } from "../form/releases.ts";
 import { answerFailed } from "./failed-answer.ts";
 import { IdBindings, RENEW_SHARE } from "./id-bindings.ts";
+import { OpenPauses } from "./open-pauses.ts";
 import type { WorkerSettings } from "./settings.ts";
 import { TraceCommands } from "./trace-commands.ts";
 import { Trimmer } from "./trimmer.ts";
@@ -59,15 +60,10 @@ const RESULTS_AT_ONCE = 500;
 /** Milliseconds after which an item is offered to another version again. */
 const MOVE_RETRY_MS = 250;
 const CHUNK_BYTES = 1_048_576;
-/** Milliseconds for which open pauses are kept: a year. The outcome of their trace replaces them. */
-const PAUSE_KEEP_MS = 31_536_000_000;
 /** Milliseconds after which a listener that has not said so again is forgotten. */
 const ATTACH_MS = 5_000;
 /** Ended traces of which a repeated offer is recognised. */
 const REMEMBERED = 4_096;
-/** Milliseconds after which the store of a pause is tried again. They double with each failure, up to the longest. */
-const FIRST_RETRY_MS = 100;
-const LONGEST_RETRY_MS = 10_000;
 
 /** Knowledge of a trace that the owner has accepted. Lost at a takeover: callers then ask for their results. */
 interface Accepted {
@@ -105,8 +101,7 @@ export class PartitionOwner {
   readonly #accepted = new Map<string, Accepted>();
   /** Traces that were cancelled before their message was read: by this owner, an earlier one is asked by `isOld`. */
   readonly #overtaken = new Set<string>();
-  /** Texts of the open pauses of each trace, by the token that the flow has made. */
-  readonly #pauses = new Map<string, Map<string, string>>();
+  readonly #pauses: OpenPauses;
   readonly #listeners = new Map<string, { readonly key: string; readonly inbox: string; readonly until: number }>();
   readonly #results: Gatherer<StoredResult, "stored" | "superseded">;
   readonly #bindings: IdBindings;
@@ -126,8 +121,6 @@ export class PartitionOwner {
   #run: FlowRun<unknown, unknown> | undefined;
   #wake: (() => void) | undefined;
   #isOpen = false;
-  /** Aborts when the partition is no longer held. */
-  #held = new AbortController();
   readonly #whenOver: Promise<void>;
 
   constructor(settings: WorkerSettings, { flow, resources, nodes, deployment, releases }: Deployed, index: number) {
@@ -142,6 +135,14 @@ export class PartitionOwner {
       settings.backend.results.put(results),
     );
     this.#bindings = new IdBindings(settings, deployment, releases);
+    this.#pauses = new OpenPauses({
+      settings,
+      partition: this.#name,
+      putResult: (result) => this.#results.add(result),
+      tellPause: (tenant, id, text) => {
+        for (const inbox of this.#inboxesOf(tenant, id)) this.#tell(inbox, { kind: "pause", tenant, id, pause: text });
+      },
+    });
     this.#whenOver = this.#own();
   }
 
@@ -227,9 +228,8 @@ export class PartitionOwner {
     const { backend, leaseMs, machine, member, drainMs } = this.#settings;
     const { checkpoints } = backend;
     this.#accepted.clear();
-    this.#pauses.clear();
+    this.#pauses.begin();
     this.#taking.clear();
-    this.#held = new AbortController();
     const run = this.#flow.start({
       durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs }),
       resources: this.#resources,
@@ -240,7 +240,7 @@ export class PartitionOwner {
       await run.ready();
     } catch (error) {
       await run.stop();
-      this.#held.abort();
+      this.#pauses.end();
       if (error instanceof FlowError && error.code === FlowErrorCode.PARTITION_LEASED) return false;
       throw error;
     }
@@ -264,7 +264,7 @@ export class PartitionOwner {
       attaching[Symbol.dispose]();
       await run.stop({ drainMs: lost.signal.aborted ? 0 : drainMs });
       this.#run = undefined;
-      this.#held.abort();
+      this.#pauses.end();
       await trimmer.flush();
     }
   }
@@ -478,8 +478,8 @@ export class PartitionOwner {
       putCancelled: (tenant, id, reason) => this.#putCancelled(tenant, id, reason),
       whenResult: (run, tenant, id) => this.#whenResult(run, tenant, id),
       has: (run, tenant, id) => this.#has(run, tenant, id),
-      answered: (tenant, id, token) => this.#dropPause(tenant, id, token),
-      reopened: (tenant, id, token, text) => this.#keepPause(tenant, id, token, text),
+      answered: (tenant, id, token) => this.#pauses.drop(tenant, id, token),
+      reopened: (tenant, id, token, text) => this.#pauses.keep(tenant, id, token, text),
       retried: () => (this.#inFlight += 1),
       discarded: async (tenant, id) => {
         if (this.#bindings.isOn) await this.#bindings.forget(tenant, id);
@@ -565,7 +565,7 @@ export class PartitionOwner {
         this.#left();
       },
       chunk: (chunk, { tenant, traceId }) => this.#tellChunk(chunk, tenant, traceId),
-      pause: (ticket, { tenant, traceId }) => void this.#tellPause(ticket, tenant, traceId),
+      pause: (ticket, { tenant, traceId }) => this.#tellPause(ticket, tenant, traceId),
     };
   }
 
@@ -585,7 +585,7 @@ export class PartitionOwner {
       for (const inbox of this.#inboxesOf(tenant, id))
         this.#tell(inbox, { kind: "outcome", tenant, id, outcome: final.outcome });
     if (inboxOf(id) !== undefined) this.#remember(keyOf(tenant, id));
-    this.#pauses.delete(keyOf(tenant, id));
+    this.#pauses.forget(tenant, id);
     this.#accepted.delete(keyOf(tenant, id));
     for (const resolve of this.#awaited.get(keyOf(tenant, id)) ?? []) resolve();
   }
@@ -613,49 +613,12 @@ export class PartitionOwner {
     for (const inbox of inboxes) this.#tell(inbox, { kind: "chunk", tenant, id, chunk: text });
   }
 
-  /** Stores an open pause and tells its callers, again and again until that succeeds. */
-  async #tellPause(ticket: PauseTicket, tenant: string, id: string): Promise<void> {
-    const { logger, machine } = this.#settings;
+  #tellPause(ticket: PauseTicket, tenant: string, id: string): void {
     const { version } = this.#deployment;
-    const held = this.#held.signal;
-    for (let waitMs = FIRST_RETRY_MS; !held.aborted; waitMs = Math.min(2 * waitMs, LONGEST_RETRY_MS)) {
-      // it was answered meanwhile
-      if (waitMs > FIRST_RETRY_MS && this.#pauses.get(keyOf(tenant, id))?.has(ticket.token) !== true) return;
-      try {
-        const token = writePauseToken({ version, index: this.#index, id, token: ticket.token });
-        const text = writeValue({ ...ticket, token }, "pause", CHUNK_BYTES);
-        await this.#keepPause(tenant, id, ticket.token, text);
-        for (const inbox of this.#inboxesOf(tenant, id)) this.#tell(inbox, { kind: "pause", tenant, id, pause: text });
-        return;
-      } catch (error) {
-        logger.warn("pause_not_told", { partition: this.#name, traceId: id, tenant, error: errorPayload(error) });
-        await sleep(machine.clock, waitMs, held);
-      }
-    }
-  }
-
-  /** Stores a pause among the open ones of its trace. */
-  async #keepPause(tenant: string, id: string, token: string, text: string): Promise<void> {
-    const key = keyOf(tenant, id);
-    const pauses = this.#pauses.get(key) ?? new Map<string, string>();
-    this.#pauses.set(key, pauses.set(token, text));
-    await this.#putPauses(tenant, id, pauses);
-  }
-
-  /** Removes a pause that is answered. Returns its text. */
-  async #dropPause(tenant: string, id: string, token: string): Promise<string | undefined> {
-    const pauses = this.#pauses.get(keyOf(tenant, id));
-    const text = pauses?.get(token);
-    if (pauses === undefined || text === undefined) return undefined;
-    pauses.delete(token);
-    await this.#putPauses(tenant, id, pauses);
-    return text;
-  }
-
-  async #putPauses(tenant: string, id: string, pauses: ReadonlyMap<string, string>): Promise<void> {
-    const body: ResultBody = { kind: "pause", pauses: [...pauses.values()] };
-    const key = { partition: this.#name, tenant, id };
-    await this.#results.add({ key, isFinal: false, body: toBytes(body), keepMs: PAUSE_KEEP_MS });
+    void this.#pauses.tell(tenant, id, ticket.token, () => {
+      const token = writePauseToken({ version, index: this.#index, id, token: ticket.token });
+      return writeValue({ ...ticket, token }, "pause", CHUNK_BYTES);
+    });
   }
 
   /** Whether a trace is under way or has left a result. */
