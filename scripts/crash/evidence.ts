@@ -88,8 +88,10 @@ export class Evidence extends Reports {
     const { done, charges } = this.#verifyEffects(effectsFile);
     for (const id of this.#accepted) {
       if (this.#countsOf(id) === undefined) continue;
-      if (!done.has(id)) this.problem(`Job ${id} was accepted and lost: it has no result`);
-      else if (!this.#results.has(id)) this.problem(`The result of job ${id}, which was accepted, was never fetched`);
+      const result = done.get(id);
+      if (result === undefined) this.problem(`Job ${id} was accepted and lost: it has no result`);
+      else if (!this.#results.has(id) && !this.#mayGoWithCaller(result))
+        this.problem(`The result of job ${id}, which was accepted, was never fetched`);
     }
     for (const [id, result] of this.#results) {
       const outside = done.get(id);
@@ -122,6 +124,11 @@ export class Evidence extends Reports {
       if (is < should) this.problem(`Node "${node}" has committed ${is} messages, ${should - is} too few`);
     }
     return Object.fromEntries(counts);
+  }
+
+  #mayGoWithCaller(result: Result): boolean {
+    const job = jobOf(this.#seed, result.id);
+    return job.feature !== undefined && (features[job.feature].mayGoWithCaller?.(job, result) ?? false);
   }
 
   /** Returns how many messages each node handles for a job; `undefined` for a job without a result. */

@@ -84,6 +84,13 @@ export interface Feature {
    * @defaultValue its jobs have no results
    */
   counts?(job: Job): Readonly<Record<string, number>> | undefined;
+  /**
+   * Whether the result of a job may go with its caller: the trace was called and has ended in the life of its call,
+   * which was killed before it told the result.
+   *
+   * @defaultValue each result is told, in whatever life
+   */
+  mayGoWithCaller?(job: Job, result: Result): boolean;
   /** Makes its part of a process. */
   part(setting: FeatureSetting): FeaturePart;
   /**

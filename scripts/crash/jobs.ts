@@ -47,7 +47,7 @@ export interface Job {
   readonly hops: number;
   /** Lives until each question may be answered, for every question asked at once. */
   readonly waits: readonly number[];
-  /** Milliseconds that it sleeps before its conclusion. */
+  /** Milliseconds that it sleeps before its conclusion. Some sleeps outlast the wait for a dead owner's lease. */
   readonly sleepMs: number;
   /** Milliseconds after which a question that is never answered expires. */
   readonly expiresMs: number;
@@ -91,7 +91,7 @@ export function jobOf(seed: number, id: number): Job {
     route: pick("think", "think", "ask", "wait", "conclude"),
     hops: from(1, 5),
     waits: Array.from({ length: from(1, 2) }, () => from(0, 2)),
-    sleepMs: from(1, 400),
+    sleepMs: chance(0.2) ? from(1000, 6000) : from(1, 400),
     expiresMs: from(0, 300),
   };
   if (job.life === 0) return { ...job, feature: "intake" };

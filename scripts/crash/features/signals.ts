@@ -5,6 +5,9 @@ import { type Job, type Result, valueOf } from "../jobs.ts";
 /** Numbers of signals per life: the number of a signal divided by this is its life. */
 const SIGNALS_PER_LIFE = 10_000;
 
+/** Whether the trace of a job is called, so that only its caller is told a result of the same life. */
+const isCalled = ({ id }: Job): boolean => id % 2 === 1;
+
 /** Returns how many signals a trace receives: few, since it waits for them in several lives. */
 const wanted = ({ hops }: Job): number => 2 + (hops % 2);
 
@@ -15,6 +18,7 @@ const wanted = ({ hops }: Job): number => 2 + (hops % 2);
 export const signals: Feature = {
   observes: ["sending", "sent"],
   counts: () => ({ signals: 1, conclude: 1 }),
+  mayGoWithCaller: (job, { by }) => isCalled(job) && Math.floor((by.at(-1) ?? 0) / SIGNALS_PER_LIFE) === job.life,
   part: ({ life, isLast, affect, tell, tellResult, problem, conclude }) => {
     const node = payloadNode(
       { name: "signals", policy: { concurrency: 16 } },
@@ -32,7 +36,7 @@ export const signals: Feature = {
       edges: [node.to(conclude)],
       async send({ job, flow, traceId, tenant }) {
         const options = { traceId, tenant, to: "signals" };
-        if (job.id % 2 === 0) {
+        if (!isCalled(job)) {
           await flow.emit(job, options);
           return;
         }
