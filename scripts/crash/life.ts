@@ -11,7 +11,7 @@ export interface Go {
 }
 
 /** Maximum wait for a process that may have nothing to report. */
-const PATIENCE_MS = 500;
+const PATIENCE_MS = 3_000;
 
 /** A process that runs a flow and reports on its output. States: starting → warm → going → over. */
 export class Life<Told extends { readonly type: string }> {
