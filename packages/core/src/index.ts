@@ -103,6 +103,7 @@ export type {
   ChunkOptions,
   Context,
   EmitTarget,
+  FallbackContext,
   HandlerResult,
   MessageHandler,
   NodeOrName,

@@ -92,6 +92,8 @@ export interface NodeFailedEvent extends NodeEventBase {
 export interface NodeFallbackEvent extends NodeEventBase {
   readonly type: "node_fallback";
   readonly error: ErrorPayload;
+  /** The reason that `onFailed` gave with `ctx.because`, or the error's code. */
+  readonly reason: string;
 }
 
 /** An attempt was aborted because its trace ended. */

@@ -333,6 +333,44 @@ export interface Context<Resources = unknown, Output = unknown> {
   signals<Value = unknown>(name: string, options?: SignalOptions): Signals<Value>;
 }
 
+/**
+ * The runtime's interface to a policy's `onFailed`: the part of a handler's that a second way needs. A fallback sends
+ * one value, its own; it neither emits nor pauses.
+ */
+export interface FallbackContext<Resources = unknown> extends Pick<
+  Context<Resources>,
+  | "traceId"
+  | "tenant"
+  | "headers"
+  | "signal"
+  | "deadlineAt"
+  | "resources"
+  | "idempotencyKey"
+  | "budget"
+  | "log"
+  | "tell"
+> {
+  /** The name of the node. */
+  readonly node: string;
+  /** The number of the attempt that failed. */
+  readonly attempt: number;
+  /**
+   * Sets the reason that `node_fallback` reports: a word of a closed list of the program's own.
+   *
+   * @defaultValue the failure's code
+   * @throws TypeError unless it is a non-empty string
+   */
+  because(reason: string): void;
+  /** Waits for `delayMs` milliseconds on the flow's clock. */
+  sleep(delayMs: number): Promise<void>;
+  /** Does the same as {@link Context.once}; a key is shared with the handler that failed. */
+  once<Value>(
+    key: string,
+    run: (effectKey: string) => Value | Promise<Value>,
+    options?: OnceOptions<Value>,
+  ): Promise<Value>;
+}
+
 /** A handler's return value: a payload, a message, or nothing. */
 export type HandlerResult<Output> = Output | Message<Output> | undefined | void;
 

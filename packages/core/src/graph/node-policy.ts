@@ -9,6 +9,7 @@ import {
 } from "../foundation/options.ts";
 import type { FlowError } from "../foundation/flow-error.ts";
 import type { Message } from "../message/message.ts";
+import type { FallbackContext } from "./handler.ts";
 import { Limiter } from "./limiter.ts";
 
 /** A failed attempt, as passed to {@link MessagePolicy.retryIf}. */
@@ -23,9 +24,9 @@ export interface RetryQuestion {
 
 /**
  * Timeout, retries and fallback of one attempt: the part of a policy that may depend on the message. `Input` is the
- * payload that the node is sent, `Fallback` the value that replaces a failure.
+ * payload that the node is sent, `Fallback` the value that replaces a failure, `Resources` those of the fallback.
  */
-export interface MessagePolicy<in Input = unknown, out Fallback = never> {
+export interface MessagePolicy<in Input = unknown, out Fallback = never, in Resources = unknown> {
   /**
    * Timeout of one attempt in milliseconds. It covers validation, but neither delivery of the result nor the wait
    * before a retry.
@@ -81,14 +82,19 @@ export interface MessagePolicy<in Input = unknown, out Fallback = never> {
    */
   readonly retryAfterMs?: ((error: unknown) => number | undefined) | undefined;
   /**
-   * Returns the value that the node sends in place of a failure that is not retried: a payload, a message, or nothing.
-   * The trace goes on. `error` says what failed, `error.unwrap()` is the thrown value; `message` is the message as it
-   * was sent, before validation. Must be synchronous. The value is checked against the output schema. When the function
-   * throws or its value does not fit, the fault is logged and the trace fails with `error`.
+   * Returns the value that the node sends in place of a failure that is not retried: a payload, a message, or nothing;
+   * or a promise of it. The trace goes on. `error` says what failed, `error.unwrap()` is the thrown value; `message` is
+   * the message as it was sent, before validation. The value is checked against the output schema.
+   *
+   * A promise has `timeoutMs`, counted anew. The trace's cancel, deadline and stop abort `ctx.signal`, as in a handler.
+   * A fallback is not retried: when it throws, takes too long or its value does not fit, the fault is logged and the
+   * trace fails with `error`. After a crash the handler is called again, and the fallback only if that fails.
    *
    * @defaultValue the trace fails
    */
-  readonly onFailed?: ((error: FlowError, message: Message<Input>) => Fallback) | undefined;
+  readonly onFailed?:
+    | ((error: FlowError, message: Message<Input>, ctx: FallbackContext<Resources>) => Fallback | Promise<Fallback>)
+    | undefined;
 }
 
 /** Options that belong to the node and are fixed for all of its messages. */
@@ -105,15 +111,21 @@ export interface FixedOptions {
  * A policy that depends on the message. Called at the start of each attempt, before validation, in the async context of
  * the trace's caller. When it throws or returns an unusable policy, the attempt fails with `POLICY_FAILED`.
  */
-export type PolicyFunction<Input = unknown, Fallback = never> = (
+export type PolicyFunction<Input = unknown, Fallback = never, Resources = unknown> = (
   message: Message<Input>,
-) => (MessagePolicy<Input, Fallback> & FixedOptions) | undefined;
+) => (MessagePolicy<Input, Fallback, Resources> & FixedOptions) | undefined;
 
 /** A node's policy: fixed, or a function that looks at each message, short for `{ perMessage }`. */
-export type Policy<Input = unknown, Fallback = never> = NodePolicy<Input, Fallback> | PolicyFunction<Input, Fallback>;
+export type Policy<Input = unknown, Fallback = never, Resources = unknown> =
+  | NodePolicy<Input, Fallback, Resources>
+  | PolicyFunction<Input, Fallback, Resources>;
 
 /** Validation, timeout, retries, concurrency and order of a node. */
-export interface NodePolicy<in Input = unknown, out Fallback = never> extends MessagePolicy<Input, Fallback> {
+export interface NodePolicy<in Input = unknown, out Fallback = never, in Resources = unknown> extends MessagePolicy<
+  Input,
+  Fallback,
+  Resources
+> {
   /**
    * The payloads that are checked against the node's schemas.
    *
@@ -153,7 +165,7 @@ export interface NodePolicy<in Input = unknown, out Fallback = never> extends Me
    *
    * @defaultValue the same options for all messages
    */
-  readonly perMessage?: PolicyFunction<Input, Fallback> | undefined;
+  readonly perMessage?: PolicyFunction<Input, Fallback, Resources> | undefined;
 }
 
 /** A {@link NodePolicy} with all defaults applied. */
@@ -167,8 +179,8 @@ export interface ResolvedPolicy {
   readonly jitter: number;
   readonly retryIf: ((error: unknown, question: RetryQuestion) => boolean) | undefined;
   readonly retryAfterMs: ((error: unknown) => number | undefined) | undefined;
-  readonly onFailed: ((error: FlowError, message: Message<never>) => unknown) | undefined;
-  readonly perMessage: PolicyFunction<never, unknown> | undefined;
+  readonly onFailed: ((error: FlowError, message: Message<never>, ctx: FallbackContext<never>) => unknown) | undefined;
+  readonly perMessage: PolicyFunction<never, unknown, never> | undefined;
   readonly concurrency: number;
   readonly limiter: Limiter | undefined;
   readonly ordering: "trace" | "none";
@@ -192,9 +204,9 @@ const MESSAGE_OPTIONS: readonly (keyof MessagePolicy)[] = [
 ];
 
 /** Returns a policy as an object. */
-export function policyObject<Input, Fallback>(
-  policy: Policy<Input, Fallback> | undefined,
-): NodePolicy<Input, Fallback> | undefined {
+export function policyObject<Input, Fallback, Resources>(
+  policy: Policy<Input, Fallback, Resources> | undefined,
+): NodePolicy<Input, Fallback, Resources> | undefined {
   if (typeof policy === "function") return { perMessage: policy };
   if (policy !== undefined) requireObject("policy", policy);
   return policy;
@@ -206,8 +218,8 @@ export function policyObject<Input, Fallback>(
  * @throws TypeError, RangeError when an option is unknown or out of range; names the node, the option, the wanted and
  *   the given value
  */
-export function resolvePolicy(node: string, given: Policy<never, unknown> = {}): ResolvedPolicy {
-  const policy = policyObject(given) as NodePolicy<never, unknown>;
+export function resolvePolicy(node: string, given: Policy<never, unknown, never> = {}): ResolvedPolicy {
+  const policy = policyObject(given) as NodePolicy<never, unknown, never>;
   const resolved: ResolvedPolicy = {
     validate: policy.validate ?? "both",
     timeoutMs: policy.timeoutMs,
@@ -258,7 +270,7 @@ export function resolveForMessage(node: string, own: ResolvedPolicy, message: Me
     );
   requireKnownKeys(`a message's policy at node "${node}"`, given, MESSAGE_OPTIONS);
   const set = Object.entries(given).filter(([, value]) => value !== undefined);
-  const policy = { ...own, ...(Object.fromEntries(set) as MessagePolicy<never, unknown>) } as ResolvedPolicy;
+  const policy = { ...own, ...(Object.fromEntries(set) as MessagePolicy<never, unknown, never>) } as ResolvedPolicy;
   requireUsable(node, policy);
   if (Object.isFrozen(given)) resolved.set(given, { own, policy });
   return policy;

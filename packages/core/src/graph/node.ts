@@ -67,7 +67,7 @@ export interface NodeInit extends NodeClaims {
   readonly handler: MessageHandler | PayloadHandler;
   readonly input?: Schema<unknown, unknown> | undefined;
   readonly output?: Schema<unknown, unknown> | undefined;
-  readonly policy?: Policy<never, unknown> | undefined;
+  readonly policy?: Policy<never, unknown, never> | undefined;
   readonly allowCycle?: boolean | undefined;
   readonly kind?: NodeKind | undefined;
   readonly gathering?: Gathering | undefined;
@@ -257,17 +257,18 @@ export function styleHint({ kind, style, handler }: Pick<NodeInit, "kind" | "sty
 
 /**
  * Options of a node besides its handler. `Input` is the payload that the policy's functions receive, `Fallback` the
- * value of its `onFailed`.
+ * value of its `onFailed`, `Resources` what that reads from the run.
  */
 export interface NodeOptions<
   Name extends string,
   Loops extends boolean = boolean,
   Input = unknown,
   Fallback = never,
+  Resources = unknown,
 > extends NodeClaims {
   /** Name, unique in a flow. */
   readonly name: Name;
-  readonly policy?: Policy<Input, Fallback>;
+  readonly policy?: Policy<Input, Fallback, Resources>;
   /** Allows an edge to itself: a controller loop. @defaultValue false */
   readonly allowCycle?: Loops;
   /**
@@ -330,7 +331,7 @@ export function node<
   Resources = unknown,
   const Loops extends boolean = false,
 >(
-  options: NodeOptions<Name, Loops, SchemaInput<Input>, HandlerResult<SchemaInput<Output>>> &
+  options: NodeOptions<Name, Loops, SchemaInput<Input>, HandlerResult<SchemaInput<Output>>, Resources> &
     WithInput<Input> &
     WithOutput<Output>,
   handler: (
@@ -351,7 +352,8 @@ export function node<
   const Loops extends boolean = false,
   Fallback = never,
 >(
-  options: NodeOptions<Name, Loops, SchemaInput<Input>, Fallback> & WithInput<Input> & { readonly output?: undefined },
+  options: NodeOptions<Name, Loops, SchemaInput<Input>, Fallback, Resources> &
+    WithInput<Input> & { readonly output?: undefined },
   handler: (message: Message<SchemaOutput<Input>>, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, SchemaInput<Input>, PayloadOf<Awaited<Returned> | Fallback>, Resources, Loops>;
 /**
@@ -367,7 +369,7 @@ export function node<
   const Loops extends boolean = false,
   Read = unknown,
 >(
-  options: NodeOptions<Name, Loops, Read, HandlerResult<SchemaInput<Output>>> &
+  options: NodeOptions<Name, Loops, Read, HandlerResult<SchemaInput<Output>>, Resources> &
     WithOutput<Output> & { readonly input?: undefined },
   handler: (
     message: Message<Input>,
@@ -388,7 +390,10 @@ export function node<
   Read = unknown,
   Fallback = never,
 >(
-  options: NodeOptions<Name, Loops, Read, Fallback> & { readonly input?: undefined; readonly output?: undefined },
+  options: NodeOptions<Name, Loops, Read, Fallback, Resources> & {
+    readonly input?: undefined;
+    readonly output?: undefined;
+  },
   handler: (message: Message<Input>, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, Input & Read, PayloadOf<Awaited<Returned> | Fallback>, Resources, Loops>;
 /** Produces the compile error for a handler that no other overload accepts. */
@@ -399,7 +404,8 @@ export function node<Input extends Schema<unknown, unknown> = never, Output exte
         string,
         boolean,
         [Input] extends [never] ? Anything : SchemaInput<Input>,
-        [Output] extends [never] ? Anything : HandlerResult<SchemaInput<Output>>
+        [Output] extends [never] ? Anything : HandlerResult<SchemaInput<Output>>,
+        Anything
       > & { readonly input?: Input; readonly output?: Output }),
   handler: Handles<
     "the message; for a handler of the payload alone use payloadNode",
@@ -441,7 +447,7 @@ export function payloadNode<
   Resources = unknown,
   const Loops extends boolean = false,
 >(
-  options: NodeOptions<Name, Loops, SchemaInput<Input>, HandlerResult<SchemaInput<Output>>> &
+  options: NodeOptions<Name, Loops, SchemaInput<Input>, HandlerResult<SchemaInput<Output>>, Resources> &
     WithInput<Input> &
     WithOutput<Output>,
   handler: (
@@ -462,7 +468,8 @@ export function payloadNode<
   const Loops extends boolean = false,
   Fallback = never,
 >(
-  options: NodeOptions<Name, Loops, SchemaInput<Input>, Fallback> & WithInput<Input> & { readonly output?: undefined },
+  options: NodeOptions<Name, Loops, SchemaInput<Input>, Fallback, Resources> &
+    WithInput<Input> & { readonly output?: undefined },
   handler: (payload: SchemaOutput<Input>, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, SchemaInput<Input>, PayloadOf<Awaited<Returned> | Fallback>, Resources, Loops>;
 /**
@@ -478,7 +485,7 @@ export function payloadNode<
   const Loops extends boolean = false,
   Read = unknown,
 >(
-  options: NodeOptions<Name, Loops, Read, HandlerResult<SchemaInput<Output>>> &
+  options: NodeOptions<Name, Loops, Read, HandlerResult<SchemaInput<Output>>, Resources> &
     WithOutput<Output> & { readonly input?: undefined },
   handler: (
     payload: Input,
@@ -499,7 +506,10 @@ export function payloadNode<
   Read = unknown,
   Fallback = never,
 >(
-  options: NodeOptions<Name, Loops, Read, Fallback> & { readonly input?: undefined; readonly output?: undefined },
+  options: NodeOptions<Name, Loops, Read, Fallback, Resources> & {
+    readonly input?: undefined;
+    readonly output?: undefined;
+  },
   handler: (payload: Input, ctx: Context<Resources>) => Returned,
 ): FlowNode<Name, Input & Read, PayloadOf<Awaited<Returned> | Fallback>, Resources, Loops>;
 /** Produces the compile error for a handler that no other overload accepts. */
@@ -513,7 +523,8 @@ export function payloadNode<
         string,
         boolean,
         [Input] extends [never] ? Anything : SchemaInput<Input>,
-        [Output] extends [never] ? Anything : HandlerResult<SchemaInput<Output>>
+        [Output] extends [never] ? Anything : HandlerResult<SchemaInput<Output>>,
+        Anything
       > & { readonly input?: Input; readonly output?: Output }),
   handler: Handles<
     "the payload",
@@ -533,7 +544,7 @@ function refuseMore(what: string, more: readonly unknown[]): void {
   if (more.length > 0) throw new TypeError(`${what} takes a name or options, then a handler: got a third argument`);
 }
 
-interface AnyNodeOptions extends NodeOptions<string, boolean, never, unknown> {
+interface AnyNodeOptions extends NodeOptions<string, boolean, never, unknown, never> {
   readonly input?: Schema<unknown, unknown> | undefined;
   readonly output?: Schema<unknown, unknown> | undefined;
 }

@@ -4,6 +4,7 @@ import {
   type Clock,
   type Context,
   create,
+  type FallbackContext,
   type Flow,
   type FlowNode,
   type FlowOptions,
@@ -417,12 +418,15 @@ function scriptedNode(
     return limits;
   }
 
-  /** Returns the value that replaces a failure. */
-  function fallBack(_error: unknown, message: Message): unknown {
+  /** Returns the value that replaces a failure, at once or later. */
+  function fallBack(_error: unknown, message: Message, ctx: FallbackContext): unknown {
     const { parcel, hops } = parcelOf(message.payload);
-    count(log.faults, "a failure becomes a value");
-    count(log.returned, keyOf(place, parcel.id, hops));
-    return valueOf(deedOf(shape, place, parcel, hops).fallback, message);
+    const replace = (): unknown => {
+      count(log.faults, "a failure becomes a value");
+      count(log.returned, keyOf(place, parcel.id, hops));
+      return valueOf(deedOf(shape, place, parcel, hops).fallback, message);
+    };
+    return hashOf(`${parcel.id}|${hops}|later`) % 3 === 0 ? ctx.sleep(1).then(replace) : replace();
   }
 
   /** Appends to the trace's log, which must have nothing of earlier attempts and all that was committed. */

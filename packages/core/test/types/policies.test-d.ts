@@ -1,8 +1,10 @@
 /** Accepted and refused policies that look at the message. `tsc -b` checks this file; it is never run. */
 import {
   type AnyEdges,
+  type Context,
   create,
   createFrom,
+  type FallbackContext,
   type Flow,
   type FlowError,
   type FlowNode,
@@ -71,6 +73,33 @@ create(
   ).to(wantsNumber),
 );
 create(payloadNode({ name: "silent", policy: { onFailed: () => {} } }, (text: string) => text.length).to(wantsNumber));
+
+// it may be asynchronous, and its context knows the resources that the handler names
+interface Shops {
+  readonly second: string;
+}
+const second = payloadNode(
+  {
+    name: "second",
+    policy: {
+      onFailed: async (_, message: Message<Call>, ctx) => {
+        same<typeof ctx, FallbackContext<Shops>>();
+        return { tool: message.payload.tool, by: ctx.resources.second };
+      },
+    },
+  },
+  async (call: Call, ctx: Context<Shops>) => ctx.resources.second.length + call.tool.length,
+);
+const secondFlow = create(second.to());
+same<typeof secondFlow, Flow<Call, number | { tool: string; by: string }, Shops, "second">>();
+const own = payloadNode(
+  { name: "own", policy: { onFailed: async (_, __, ctx: FallbackContext<Shops>) => ctx.resources.second } },
+  (text: string) => text,
+);
+// @ts-expect-error its fallback needs resources
+create(own.to()).run();
+// a fallback sends its own value alone
+same<Extract<keyof FallbackContext, "emit" | "pause" | "fetch">, never>();
 
 // with schemas, the functions receive what the node is sent, and the fallback is what the output schema takes
 const Amount = z.object({ amount: z.string().transform(Number) });

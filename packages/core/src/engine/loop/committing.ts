@@ -116,9 +116,14 @@ export class Committing {
     attempt.end();
     if (!trace.isOpen) return;
     if (reporter.hasListeners) {
-      const failure = attempt.extras?.failure;
+      const { failure, because } = attempt.extras ?? NO_FAILURE;
       if (failure === undefined) reporter.succeeded(attempt, this.#engine.moment);
-      else reporter.node(attempt, { type: "node_fallback", error: errorPayload(failure) });
+      else
+        reporter.node(attempt, {
+          type: "node_fallback",
+          error: errorPayload(failure),
+          reason: because ?? failure.code,
+        });
     }
     if (attempt.extras?.refetch !== undefined) this.#engine.fetching.giveBack(attempt);
     if (trace.extras?.account !== undefined) attempt.commitDraws();
@@ -144,6 +149,8 @@ export class Committing {
       ending.checkStarved(trace);
   }
 }
+
+const NO_FAILURE = { failure: undefined, because: undefined };
 
 function isSending(attempt: Attempt): boolean {
   return attempt.state === State.SENDING;

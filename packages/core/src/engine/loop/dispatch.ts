@@ -6,6 +6,8 @@ import type { Route } from "../../graph/node.ts";
 import { WM } from "../../message/controller.ts";
 import { carry, Message } from "../../message/message.ts";
 import type { Emitting } from "../context/emitting.ts";
+import { FallbackHandlerContext } from "../context/fallback-context.ts";
+import type { ContextServices } from "../context/handler-context.ts";
 import type { HandlerWaits } from "../context/handler-waits.ts";
 import type { Joining } from "../delivery/joining.ts";
 import { sealed } from "../delivery/sealed.ts";
@@ -26,7 +28,8 @@ import type { Ending } from "../termination/ending.ts";
 import type { Failing } from "../termination/failing.ts";
 import type { Slots } from "../admission/slots.ts";
 
-interface DispatchHost {
+/** Engine parts that {@link Dispatch} calls. */
+interface DispatchHost extends ContextServices {
   /** Captures the async context of the trace's caller. Call it only while that context is current. */
   keepScope(trace: Trace): void;
   readonly clock: Clock;
@@ -251,14 +254,16 @@ export class Dispatch {
 
   /** Continues a failed attempt with the value of its policy's `onFailed`. */
   #fallBack(attempt: Attempt, failure: FlowError): Attempt | null | undefined {
-    const { worker, policy, message, extras } = attempt;
+    const { policy, message, extras } = attempt;
     if (!isRunning(attempt)) return this.#threw(attempt, failure);
     let value: unknown;
     try {
-      value = policy.onFailed?.(failure, (extras?.original ?? message) as Message<never>);
+      const ctx = new FallbackHandlerContext(attempt, this.#engine);
+      value = policy.onFailed?.(failure, (extras?.original ?? message) as Message<never>, ctx as never);
       if (isThenable(value)) {
-        Promise.resolve(value).catch(() => {});
-        throw new TypeError(`Option "onFailed" of node "${worker.name}" must return a value: got a promise`);
+        const { timeoutMs } = policy;
+        if (timeoutMs !== undefined && isRunning(attempt)) this.#engine.failing.armTimeout(attempt, timeoutMs);
+        return this.#await(attempt, Promise.resolve(value));
       }
     } catch (fault) {
       return this.#threw(attempt, fault);

@@ -71,6 +71,8 @@ export class AttemptExtras {
   policy: ResolvedPolicy | undefined;
   /** Failure in place of which it sends the value of `onFailed`. Its handler is not called. */
   failure: FlowError | undefined;
+  /** Reason that `onFailed` gave for its value. */
+  because: string | undefined;
   /** Attempt that sends in place of this one, which has timed out and keeps the slot until its handler returns. */
   heir: Attempt | undefined;
   readonly outbox: Send[] = [];
@@ -135,7 +137,7 @@ export class AttemptExtras {
  * - over: final
  *
  * A failed attempt is over; its retry starts parked (backoff) → queued. The attempt that sends `onFailed`'s value in
- * its place starts running. A paused attempt is over; its successor starts paused → queued. The end of the trace moves every attempt to over.
+ * its place starts running, and runs until that value is there. A paused attempt is over; its successor starts paused → queued. The end of the trace moves every attempt to over.
  */
 export class Attempt implements QueueItem, StreamWriter {
   worker: Worker;

@@ -74,12 +74,12 @@ export class Failing {
 
   /** Handles an error thrown by a handler, or an invalid payload. */
   threw(attempt: Attempt, thrown: unknown): void {
+    attempt.extras?.timer?.cancel();
+    attempt.endWaits();
     if (attempt.extras?.failure !== undefined) {
       this.#cannotFallBack(attempt, attempt.extras.failure, thrown);
       return;
     }
-    attempt.extras?.timer?.cancel();
-    attempt.endWaits();
     const error = this.explain(attempt, thrown);
     if (attempt.extras !== null) attempt.returnDraws(error);
     if (this.#engine.reporter.hasListeners) {
@@ -132,6 +132,11 @@ export class Failing {
       FlowErrorCode.NODE_TIMEOUT,
       `Node "${worker.name}" took longer than ${timeoutMs} ms`,
     );
+    const failure = attempt.extras?.failure;
+    if (failure !== undefined) {
+      this.#fallBackTimedOut(attempt, failure, error);
+      return;
+    }
     if (engine.reporter.hasListeners) {
       engine.reporter.node(attempt, {
         type: "node_timeout",
@@ -207,6 +212,20 @@ export class Failing {
     slots.leave(attempt);
     attempt.end();
     ending.fail(attempt.trace, failure, attempt);
+  }
+
+  /** Gives up an `onFailed` that took too long. It keeps its slot, if it has one, until it settles. */
+  #fallBackTimedOut(attempt: Attempt, failure: FlowError, fault: FlowError): void {
+    const { options, slots, ending, agenda } = this.#engine;
+    const { trace } = attempt;
+    options.logger.error("on_failed_failed", { node: attempt.worker.name, error: errorPayload(fault) });
+    trace.unlink(attempt);
+    slots.leaveRing(attempt);
+    ending.linger(attempt);
+    this.#abandonUnsent(attempt, failure);
+    attempt.abort(fault);
+    ending.fail(trace, failure, attempt);
+    agenda.flush();
   }
 
   #endStreams(attempt: Attempt, end: "error" | "retry"): void {

@@ -1,7 +1,9 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
 import {
+  type Context,
   create,
+  type FallbackContext,
   FlowError,
   type FlowEvent,
   joinK,
@@ -278,7 +280,9 @@ describe("a failure that becomes a value", () => {
   const unusable: [string, Policy<unknown, unknown>][] = [
     ["throws", { onFailed: () => broken() }],
     ["does not fit the output schema", { onFailed: () => "text" }],
-    ["is a promise", { onFailed: () => Promise.reject(new Error("later")) }],
+    ["rejects", { onFailed: () => Promise.reject(new Error("later")) }],
+    ["resolves with a value that does not fit the output schema", { onFailed: async () => "text" }],
+    ["gives a reason that is no text", { onFailed: (_, __, ctx) => ctx.because(7 as never) }],
   ];
   test.each(unusable)("that %s is logged, and the trace fails with the first failure", async (_what, policy) => {
     const logger = logbook();
@@ -443,5 +447,246 @@ describe("in a durable flow", () => {
       results: ["gave up"],
     });
     expect(await after.pauses.list()).toEqual([]);
+  });
+});
+
+describe("a second way that takes its time", () => {
+  interface Shops {
+    readonly second: (item: string, signal: AbortSignal) => Promise<string>;
+  }
+
+  test("replaces the node's own timeout after its retries, reads the run's resources and says its reason", async () => {
+    const clock = new TestClock();
+    const seen = recorder();
+    const asked: unknown[] = [];
+    const find = payloadNode(
+      {
+        name: "find",
+        policy: {
+          timeoutMs: 10,
+          maxRetries: 2,
+          backoffBaseMs: 5,
+          jitter: 0,
+          onFailed: async (error, message: Message<string>, ctx) => {
+            asked.push([error.code, ctx.node, ctx.attempt, ctx.tenant, ctx.deadlineAt, ctx.signal.aborted]);
+            await ctx.sleep(8);
+            ctx.because("first_shop_slow");
+            return { item: await ctx.resources.second(message.payload, ctx.signal), by: "second" };
+          },
+        },
+      },
+      async (item: string, ctx: Context<Shops>) => {
+        await ctx.sleep(1_000);
+        return { item, by: "first" };
+      },
+    );
+    const flow = create(find.to(), { clock, middlewares: [seen.middleware] });
+    tidy(flow).run({ resources: { second: async (item) => `${item}!` } });
+    const deadlineAt = clock.epochNow() + 500;
+    const outcome = flow.outcome("tea", { tenant: "acme", deadlineAt });
+    await clock.advance(100);
+    expect(await within(1_000, outcome)).toMatchObject({
+      status: "completed",
+      results: [{ item: "tea!", by: "second" }],
+    });
+    expect(asked).toEqual([["NODE_TIMEOUT", "find", 3, "acme", deadlineAt, false]]);
+    await flow.flush();
+    expect(seen.of("node_fallback")).toMatchObject([
+      { attempt: 3, reason: "first_shop_slow", error: { code: "NODE_TIMEOUT" } },
+    ]);
+    expect(flow.stats()).toMatchObject({ traces: 0, timers: 0, zombies: 0 });
+  });
+
+  test("says the failure's code where it gives no reason", async () => {
+    const seen = recorder();
+    const fails = payloadNode({ name: "fails", policy: { onFailed: async () => 0 } }, (_: number) => broken());
+    const flow = tidy(create(fails.to(), { middlewares: [seen.middleware] }).run());
+    expect(await flow.call(1)).toBe(0);
+    await flow.flush();
+    expect(seen.of("node_fallback")).toMatchObject([{ reason: "NODE_EXCEPTION" }]);
+  });
+
+  test("has the node's timeoutMs, counted anew; then the trace fails with the first failure", async () => {
+    const clock = new TestClock();
+    const logger = logbook();
+    const seen = recorder();
+    let reason: unknown;
+    const slow = payloadNode(
+      {
+        name: "slow",
+        policy: {
+          timeoutMs: 10,
+          concurrency: 1,
+          onFailed: async (_, __, ctx) => {
+            ctx.signal.addEventListener("abort", () => (reason = codeOf(ctx.signal.reason)));
+            await ctx.sleep(1_000);
+            return 0;
+          },
+        },
+      },
+      async (_: number, ctx) => {
+        await ctx.sleep(9);
+        return broken();
+      },
+    );
+    const flow = tidy(create(slow.to(), { clock, logger, middlewares: [seen.middleware] }).run());
+    const outcome = flow.outcome(1);
+    await clock.advance(18);
+    expect(flow.stats().traces).toBe(1);
+    await clock.advance(2);
+    expect(await within(1_000, outcome)).toMatchObject({ status: "failed", error: { code: "NODE_EXCEPTION" } });
+    expect(reason).toBe("NODE_TIMEOUT");
+    expect(logger.lines.filter(({ message }) => message === "on_failed_failed")).toMatchObject([
+      { fields: { node: "slow", error: { code: "NODE_TIMEOUT" } } },
+    ]);
+    await flow.flush();
+    expect(typesOf(seen.events)).toEqual(["node_start", "node_error", "node_failed"]);
+    expect(flow.stats()).toMatchObject({ traces: 0, timers: 0, zombies: 0 });
+    expect(flow.stats().nodes[0]).toMatchObject({ running: 0 });
+  });
+
+  test.each(["throws", "times out"])(
+    "ends with its trace when the handler %s: cancel, deadline and stop",
+    async (how) => {
+      const clock = new TestClock();
+      const reasons: unknown[] = [];
+      let begun = 0;
+      const slow = payloadNode(
+        {
+          name: "slow",
+          policy: {
+            perMessage: ({ headers }) => (how === "throws" ? {} : { timeoutMs: headers.topic === "no" ? 1 : 5 }),
+            onFailed: async (_, __, ctx) => {
+              begun += 1;
+              await new Promise<void>((resolve) => {
+                ctx.signal.addEventListener("abort", () => {
+                  reasons.push(codeOf(ctx.signal.reason));
+                  resolve();
+                });
+              });
+              return 0;
+            },
+          },
+        },
+        async (_: number, ctx) => {
+          if (how === "throws") return broken();
+          await ctx.sleep(100);
+          return 1;
+        },
+      );
+      const flow = create(slow.to(), { clock }).run();
+      const ids = ["cancelled", "exhausted", "stopped"];
+      const outcomes = ids.map((traceId) =>
+        flow.outcome(1, { traceId, ...(traceId === "exhausted" ? { timeoutMs: 8 } : {}) }),
+      );
+      await clock.advance(5);
+      expect(begun).toBe(3);
+      const report = await within(1_000, flow.cancel("cancelled"));
+      expect(report).toMatchObject({ found: true, aborted: 1, zombies: 0 });
+      await clock.advance(3);
+      await settle();
+      expect(flow.stats()).toMatchObject({ traces: 1, zombies: 0 });
+      expect(await within(1_000, flow.stop())).toMatchObject({ cancelled: 1, abandoned: 0 });
+      expect((await within(1_000, Promise.all(outcomes))).map(({ status }) => status)).toEqual(ids);
+      expect(reasons).toEqual(["TRACE_CANCELLED", "DEADLINE_EXCEEDED", "FLOW_STOPPED"]);
+    },
+  );
+
+  test("holds the slot of a handler that threw; keeps the trace's order; what it does too late is refused", async () => {
+    const clock = new TestClock();
+    let atWork = 0;
+    let most = 0;
+    const late: unknown[] = [];
+    const contexts: FallbackContext[] = [];
+    const fails = payloadNode(
+      {
+        name: "fails",
+        policy: {
+          concurrency: 2,
+          onFailed: async (_, message, ctx) => {
+            contexts.push(ctx);
+            most = Math.max(most, (atWork += 1));
+            await ctx.sleep(10 - Number(message.payload));
+            atWork -= 1;
+            return Number(message.payload);
+          },
+        },
+      },
+      (_: number): number => broken(),
+    );
+    const source = payloadNode("source", async (_: null, ctx) => {
+      for (let value = 1; value < 6; value += 1) await ctx.emit(value);
+    });
+    const flow = tidy(create(source.to(fails as never), { clock, queueMaxSize: 2 }).run());
+    const outcomes = [flow.outcome(null), flow.outcome(null), flow.outcome(null)];
+    await clock.advance(500);
+    for (const outcome of await within(1_000, Promise.all(outcomes))) expect(outcome.results).toEqual([1, 2, 3, 4, 5]);
+    expect(most).toBe(2);
+    for (const act of [(ctx: FallbackContext) => ctx.sleep(1), async (ctx: FallbackContext) => ctx.because("late")])
+      late.push(codeOf(await rejection(act(contexts[0] as FallbackContext))));
+    expect(late).toEqual(["ATTEMPT_OVER", "ATTEMPT_OVER"]);
+    expect(flow.stats()).toMatchObject({ traces: 0, timers: 0 });
+  });
+
+  test("shares the effects, the log and the budget of its trace, and its timer is gone when it is in time", async () => {
+    const fails = payloadNode(
+      {
+        name: "fails",
+        policy: {
+          timeoutMs: 1_000,
+          onFailed: async (_, __, ctx) => {
+            const paid = await ctx.once("pay", () => "again");
+            const key = ctx.idempotencyKey;
+            ctx.budget.spend({ calls: 1 });
+            await ctx.log.append(["second way"]);
+            return { paid, key, log: await ctx.log.read() };
+          },
+        },
+      },
+      async (_: number, ctx): Promise<unknown> => {
+        const paid = await ctx.once("pay", () => `paid ${ctx.idempotencyKey}`);
+        await ctx.log.append(["undone"]);
+        throw new Error(paid);
+      },
+    );
+    const clock = new TestClock();
+    const flow = tidy(create(fails.to(), { clock }).run());
+    const outcome = await within(1_000, flow.outcome(1, { budget: { calls: 2 } }));
+    const [result] = outcome.results as { paid: string; key: string; log: unknown }[];
+    expect(result).toMatchObject({ paid: `paid ${String(result?.key)}`, log: ["second way"] });
+    expect(outcome.spent).toEqual({ calls: 1 });
+    expect(flow.stats().timers).toBe(0);
+  });
+
+  test("runs again after a crash only if the handler, which is called again, fails again", async () => {
+    const memory = new MemoryCheckpointStore();
+    const cut = new CutCheckpoints(memory);
+    const calls: string[] = [];
+    const run = (checkpoints: CutCheckpoints | MemoryCheckpointStore, works: boolean) => {
+      const policy = {
+        maxRetries: 1,
+        backoffBaseMs: 1,
+        onFailed: async (): Promise<string> => {
+          calls.push("fallback");
+          return works ? "replaced" : await new Promise<never>(() => {});
+        },
+      };
+      const fails = payloadNode({ name: "fails", policy }, (value: string, ctx): string => {
+        calls.push(`handler ${ctx.attempt}`);
+        if (!works || value === "bad") throw new Error("broken");
+        return `handled ${value}`;
+      });
+      return create(fails.to(), { durability: durable({ checkpoints }), logger: logbook(), graceMs: 1 }).run();
+    };
+    const before = run(cut, false);
+    await before.emit("bad", { traceId: "bad" });
+    await expect.poll(() => calls.at(-1)).toBe("fallback");
+    await settle();
+    cut.cut();
+    await before.stop();
+    expect(calls.splice(0)).toEqual(["handler 1", "handler 2", "fallback"]);
+    await using after = run(memory, true);
+    expect(((await within(1_000, after.fetch({ traceId: "bad" }))) as Message).payload).toBe("replaced");
+    expect(calls).toEqual(["handler 2", "fallback"]);
   });
 });
