@@ -180,3 +180,23 @@ test("what cannot be placed is refused with a reason", async () => {
     plain.start({ nodes: [payloadNode("other", (text: string) => text)] } as never) as never;
   expect(unknown).toThrow("has no node of that name");
 });
+
+test("the principal of a call reaches its handlers, those on another worker too, and is part of its id", async () => {
+  const { logger, worker, client } = begin();
+  const home = payloadNode("home", (text: string, ctx) => `${text}, ${String(ctx.principal?.user)} at home`);
+  const away = payloadNode(
+    { name: "away", placement: "gpu" },
+    (text: string, ctx) => `${text}, ${String(ctx.principal?.user)} away`,
+  );
+  const flow = create(home.to(away), { name: "personal", logger });
+  worker("home").run(flow);
+  worker("gpu", GPU).run(flow);
+  const caller = client();
+  expect(await caller.call(flow, "hat", { id: "hat", principal: { user: "ann", scopes: [] } })).toBe(
+    "hat, ann at home, ann away",
+  );
+  const other = await caller
+    .call(flow, "hat", { id: "hat", principal: { user: "ben", scopes: [] } })
+    .catch((error: unknown) => error);
+  expect(other).toHaveProperty("code", "ID_CONFLICT");
+});

@@ -34,6 +34,7 @@ export type {
 } from "./message/outcome.ts";
 export type { RemoteInterrupt, RemoteState } from "./message/remote-interrupt.ts";
 export type * from "./message/chunk-kinds.ts";
+export type * from "./message/principal.ts";
 export type { SseOptions, StreamChunk, StreamChunkBase, StreamEnd } from "./message/stream-chunk.ts";
 export { chunkId, chunkToWsJson, formatSseEvent } from "./message/stream-chunk.ts";
 

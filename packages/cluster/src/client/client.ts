@@ -418,16 +418,17 @@ export class Client implements AsyncDisposable {
     const { offerBytes } = this.#settings.backend.limits;
     const now = this.#settings.machine.clock.epochNow();
     const limits = [deadlineAt, timeoutMs === undefined ? undefined : now + timeoutMs].filter((at) => at !== undefined);
-    const { topic, priority, exclusive, budget, to } = options;
+    const { principal, topic, priority, exclusive, budget, to } = options;
     return {
       kind: "call",
       tenant,
       id,
       isGiven: options.id !== undefined,
-      digest: digestOf([input, topic, to]),
+      digest: digestOf(principal === undefined ? [input, topic, to] : [input, topic, to, principal]),
       payload: writeValue(input, "payload", offerBytes),
       meta: meta === undefined ? undefined : writeValue(meta, "meta", offerBytes),
       options: {
+        principal,
         topic,
         priority,
         exclusive,

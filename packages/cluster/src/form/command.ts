@@ -23,7 +23,10 @@ export interface CallCommand {
 }
 
 /** Options of a call that reach its trace. */
-export type SentOptions = Pick<EmitOptions, "topic" | "priority" | "deadlineAt" | "exclusive" | "budget" | "to">;
+export type SentOptions = Pick<
+  EmitOptions,
+  "principal" | "topic" | "priority" | "deadlineAt" | "exclusive" | "budget" | "to"
+>;
 
 /** An order for a trace. Its sender is told what became of it, under `nonce`. */
 export type TraceCommand = {

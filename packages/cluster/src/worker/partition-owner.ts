@@ -435,7 +435,7 @@ export class PartitionOwner {
     known.inboxes.add(inbox);
     this.#accepted.set(key, known);
     try {
-      const { budget, deadlineAt, exclusive, priority, to, topic } = command.options;
+      const { budget, deadlineAt, exclusive, principal, priority, to, topic } = command.options;
       const accepted = await run.accept(readValue(command.payload), {
         id,
         tenant,
@@ -444,6 +444,7 @@ export class PartitionOwner {
         budget,
         deadlineAt,
         exclusive,
+        principal,
         priority,
         to,
         topic,

@@ -64,7 +64,7 @@ export function homeNode(
   const policy = { validate: "none", concurrency: CONCURRENCY, ordering: placed.policy.ordering } as const;
   const keepMs = Math.min(KEEP_MS, settings.keepMs);
   const handler = async (message: Message, ctx: Context): Promise<unknown> => {
-    const { tenant, topic, priority } = message.headers;
+    const { tenant, principal, topic, priority } = message.headers;
     const id = ctx.idempotencyKey;
     const cancel = (): void => {
       if (goesOnElsewhere(ctx.signal.reason)) return;
@@ -74,6 +74,7 @@ export function homeNode(
     const items = client.stream(flow, message.payload, {
       id,
       tenant,
+      principal,
       topic,
       priority,
       keepMs,

@@ -1,6 +1,7 @@
 import { type Clock, Moment, momentOf, systemClock } from "../foundation/clock.ts";
 import { onAbort } from "../foundation/abort.ts";
 import { errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
+import { digestOf } from "../foundation/digest.ts";
 import { IdSource } from "../foundation/ids.ts";
 import type { Scheduler } from "../foundation/scheduler.ts";
 import { type Timer, TimerWheel } from "../foundation/timer-wheel.ts";
@@ -8,6 +9,7 @@ import type { Middleware } from "../events/flow-event.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
 import { checkedHeaders, DEFAULT_HEADERS, type Message, type MessageHeaders } from "../message/message.ts";
+import type { Principal } from "../message/principal.ts";
 import { compileGraph, type Workshop } from "./compile-graph.ts";
 import type { Budgets } from "./context/budgets.ts";
 import type { Chunks } from "./context/chunks.ts";
@@ -425,11 +427,18 @@ export class Engine {
     throw queueFull("OpenSea", message.traceId, message.headers.tenant, edges);
   }
 
-  /** Returns the open trace of that id into which `emit` sends further messages. */
+  /**
+   * Returns the open trace of that id into which `emit` sends further messages.
+   *
+   * @throws FlowError `ID_CONFLICT` when it acts for another principal
+   */
   openEndedTrace(message: Message): Trace | undefined {
     this.#requireAcceptance(message, false);
     if (!this.traces.has(message.traceId)) return undefined;
-    return this.traces.find(message.traceId, message.headers.tenant).find((trace) => trace.isOpen && trace.isOpenEnded);
+    const { traceId, headers } = message;
+    const known = this.traces.find(traceId, headers.tenant).find((trace) => trace.isOpen && trace.isOpenEnded);
+    if (known !== undefined) requireSamePrincipal(known, headers);
+    return known;
   }
 
   weightOf(tenant: string): number {
@@ -437,8 +446,14 @@ export class Engine {
   }
 
   /** Returns frozen headers, shared between the messages of a tenant if they contain nothing else. */
-  headersOf(tenant: string, topic: string | undefined, priority: number | undefined): MessageHeaders {
-    if (topic !== undefined || priority !== undefined) return checkedHeaders({ tenant, topic, priority });
+  headersOf(
+    tenant: string,
+    topic: string | undefined,
+    priority: number | undefined,
+    principal: Principal | undefined,
+  ): MessageHeaders {
+    if (topic !== undefined || priority !== undefined || principal !== undefined)
+      return checkedHeaders({ tenant, topic, priority, principal });
     // consecutive calls often have the same tenant: comparing is cheaper than a map lookup
     if (this.#lastHeaders.tenant === tenant) return this.#lastHeaders;
     let headers = this.#tenantHeaders.get(tenant);
@@ -658,6 +673,18 @@ export class Engine {
       this.agenda.flush();
     });
   }
+}
+
+/** Throws when a message for an open trace names another principal than the one that the trace acts for. */
+function requireSamePrincipal({ id, tenant, headers }: Trace, { principal }: MessageHeaders): void {
+  if (principal === undefined || principal === headers.principal) return;
+  if (headers.principal !== undefined && digestOf(principal) === digestOf(headers.principal)) return;
+  throw new FlowError({
+    code: FlowErrorCode.ID_CONFLICT,
+    message: `Cannot emit into trace "${id}": it acts for another principal; give each principal a trace of its own`,
+    traceId: id,
+    tenant,
+  });
 }
 
 /** Wraps the recorder: calls it outside every trace's async context and logs its errors. */

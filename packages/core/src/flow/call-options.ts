@@ -2,11 +2,14 @@ import type { Position } from "../engine/durability.ts";
 import type { NodeOrName } from "../graph/handler.ts";
 import type { Budget } from "../message/budget.ts";
 import type { Meta } from "../message/meta.ts";
+import type { Principal } from "../message/principal.ts";
 
 /** Options of a call. An option left out is taken from the message, if the input is one. */
 export interface EmitOptions<Names extends string = string> {
   /** @defaultValue `"default"` */
   readonly tenant?: string | undefined;
+  /** The one that the trace acts for, see {@link Principal}. Frozen; handlers read `ctx.principal`. @defaultValue none */
+  readonly principal?: Principal | undefined;
   readonly topic?: string | undefined;
   /** A whole number; higher is served sooner. @defaultValue 0 */
   readonly priority?: number | undefined;
@@ -14,8 +17,8 @@ export interface EmitOptions<Names extends string = string> {
   readonly traceId?: string | undefined;
   /**
    * Trace id for which at most one trace of the tenant is accepted. A further call of the id joins the trace in flight,
-   * or is given the kept outcome; one with another payload, `topic` or `to` is refused with `ID_CONFLICT`. Excludes
-   * `traceId`. @defaultValue none
+   * or is given the kept outcome; one with another payload, `principal`, `topic` or `to` is refused with
+   * `ID_CONFLICT`. Excludes `traceId`. @defaultValue none
    */
   readonly id?: string | undefined;
   /** Milliseconds from the end of the trace for which the outcome of an `id` is kept. @defaultValue 86400000, a day */

@@ -294,7 +294,8 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
    * edges have accepted it, in a durable flow when that is stored. A message with the id of a trace that is
    * under way joins that trace: deadline, priority, budget and signal are those the trace was begun with.
    *
-   * @throws FlowError `FLOW_NOT_RUNNING`, `FLOW_STOPPED`, `TRACE_UNWINDING`; the trace's error when it ends first
+   * @throws FlowError `FLOW_NOT_RUNNING`, `FLOW_STOPPED`, `TRACE_UNWINDING`; `ID_CONFLICT` when the trace acts for
+   *   another principal; the trace's error when it ends first
    */
   async emit(input: Input | Message<Input>, options: EmitOptions<Entries> = {}): Promise<string> {
     requireOptions("a call", options);

@@ -230,7 +230,9 @@ function requireCallers(isOpenEnded: boolean, traceId: string): void {
 function digestOfInput({ message }: Prepared, { to }: EmitOptions): string {
   const { payload, headers, traceId } = message;
   try {
-    return digestOf([payload, headers.topic, typeof to === "object" ? to.name : to]);
+    const input = [payload, headers.topic, typeof to === "object" ? to.name : to];
+    // digests that earlier releases have stored have no principal
+    return digestOf(headers.principal === undefined ? input : [...input, headers.principal]);
   } catch (error) {
     throw new FlowError({
       code: FlowErrorCode.NOT_SERIALISABLE,

@@ -18,6 +18,7 @@ import type { EmitOptions } from "./call-options.ts";
 
 const EMIT_OPTIONS: ReadonlySet<string> = new Set([
   "tenant",
+  "principal",
   "topic",
   "priority",
   "traceId",
@@ -58,12 +59,12 @@ export function prepare(engine: Engine, input: unknown, options: EmitOptions): P
     requireNumber("timeoutMs", options.timeoutMs, 0);
     deadlineAt = Math.min(deadlineAt ?? Number.POSITIVE_INFINITY, engine.clock.epochNow() + options.timeoutMs);
   }
-  const { tenant, topic, priority, meta } = options;
+  const { tenant, principal, topic, priority, meta } = options;
   const traceId = options.id === undefined && options.keepMs === undefined ? options.traceId : givenId(options);
-  const isRelabelled = tenant !== undefined || topic !== undefined || priority !== undefined;
+  const isRelabelled = tenant !== undefined || principal !== undefined || topic !== undefined || priority !== undefined;
   const old = base?.headers ?? DEFAULT_HEADERS;
   const headers = isRelabelled
-    ? engine.headersOf(tenant ?? old.tenant, topic ?? old.topic, priority ?? old.priority)
+    ? engine.headersOf(tenant ?? old.tenant, topic ?? old.topic, priority ?? old.priority, principal ?? old.principal)
     : old;
   if (
     base !== undefined &&

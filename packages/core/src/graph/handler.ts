@@ -4,6 +4,7 @@ import type { Budget, BudgetLeft } from "../message/budget.ts";
 import type { ChunkData } from "../message/chunk-kinds.ts";
 import type { Message, MessageHeaders } from "../message/message.ts";
 import type { Meta } from "../message/meta.ts";
+import type { Principal } from "../message/principal.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
 import type { AnyNode } from "./edge-typing.ts";
 
@@ -206,6 +207,8 @@ export interface Context<Resources = unknown, Output = unknown> {
   readonly successors: readonly string[];
   readonly traceId: string;
   readonly tenant: string;
+  /** The one that the trace acts for, if its caller named one. */
+  readonly principal: Principal | undefined;
   readonly headers: MessageHeaders;
   /** The message being handled. */
   readonly message: Message;
@@ -341,6 +344,7 @@ export interface FallbackContext<Resources = unknown> extends Pick<
   Context<Resources>,
   | "traceId"
   | "tenant"
+  | "principal"
   | "headers"
   | "signal"
   | "deadlineAt"

@@ -2,12 +2,16 @@ import { FREEZES } from "../foundation/freeze.ts";
 import { requireObject, shown } from "../foundation/options.ts";
 import { newId } from "../foundation/ids.ts";
 import { EMPTY_META, freezeMeta, type Meta } from "./meta.ts";
+import { checkedPrincipal } from "./checked-principal.ts";
+import type { Principal } from "./principal.ts";
 import { VOUCHED } from "./vouched.ts";
 
-/** A message's tenant, topic and priority. Set once, at the start of the trace. */
+/** A message's tenant, principal, topic and priority. Set once, at the start of the trace. */
 export interface MessageHeaders {
   /** The tenant boundary: fairness, stores, buses and remote calls are scoped to it. */
   readonly tenant: string;
+  /** The one that the trace acts for, if its caller named one. Kept out of events, the bus and remote calls. */
+  readonly principal?: Principal | undefined;
   /** The subject of the message, for logs and policies. */
   readonly topic?: string | undefined;
   /**
@@ -35,7 +39,7 @@ export interface MessageInit<Payload> {
   readonly meta?: Meta | undefined;
 }
 
-/** The fields that {@link Message.with} may change. Trace, tenant, priority and deadline belong to the trace. */
+/** The fields that {@link Message.with} may change. Trace, tenant, principal, priority and deadline belong to the trace. */
 export interface MessageChange<Payload> {
   readonly payload?: Payload;
   readonly topic?: string | undefined;
@@ -150,11 +154,13 @@ function checkedMeta(meta: Meta): Meta {
 /** Headers that have been checked, so that a message reusing them skips the check. */
 class CheckedHeaders implements MessageHeaders {
   readonly tenant: string;
+  declare readonly principal?: Principal | undefined;
   declare readonly topic?: string | undefined;
   declare readonly priority?: number | undefined;
 
   constructor(headers: MessageHeaders) {
     this.tenant = headers.tenant;
+    if (headers.principal !== undefined) this.principal = checkedPrincipal(headers.principal);
     if (headers.topic !== undefined) this.topic = headers.topic;
     if (headers.priority !== undefined) this.priority = headers.priority;
     Object.freeze(this);
@@ -167,7 +173,7 @@ export const DEFAULT_HEADERS: MessageHeaders = new CheckedHeaders({ tenant: DEFA
 /**
  * Returns a frozen copy of headers; headers of a message are returned as they are.
  *
- * @throws TypeError when the tenant is empty or the priority is not a whole number
+ * @throws TypeError when the tenant is empty, the principal is no JSON data or the priority is not a whole number
  */
 export function checkedHeaders(headers: MessageHeaders): MessageHeaders {
   if (headers instanceof CheckedHeaders) return headers;
@@ -181,6 +187,11 @@ export function checkedHeaders(headers: MessageHeaders): MessageHeaders {
     throw new TypeError(`Header "topic" must be a string: got ${shown(headers.topic)}`);
   }
   return new CheckedHeaders(headers);
+}
+
+/** Returns headers for observers and other systems: those given, without the principal. */
+export function withoutPrincipal(headers: MessageHeaders): MessageHeaders {
+  return headers.principal === undefined ? headers : new CheckedHeaders({ ...headers, principal: undefined });
 }
 
 /** Describes a message used as text; throws when it is used as a number, because the caller took it for its payload. */

@@ -30,6 +30,11 @@ export function freezeData(data: unknown): unknown {
   return frozenCopy(data, new Map(), ["data"]);
 }
 
+/** Returns a frozen copy of a principal, as {@link freezeMeta} does. */
+export function freezePrincipal<Value extends object>(principal: Value): Value {
+  return frozenCopy(principal, new Map(), ["principal"]) as Value;
+}
+
 function frozenCopy(value: unknown, seen: Map<object, unknown>, way: string[]): unknown {
   if (typeof value !== "object" || value === null) return value;
   const isArray = Array.isArray(value);

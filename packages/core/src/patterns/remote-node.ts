@@ -13,7 +13,7 @@ import type { ChunkInit, Context, HandlerResult } from "../graph/handler.ts";
 import { FlowNode, type NodeClaims } from "../graph/node.ts";
 import { type Policy, policyObject } from "../graph/node-policy.ts";
 import { WM } from "../message/controller.ts";
-import { Message } from "../message/message.ts";
+import { Message, withoutPrincipal } from "../message/message.ts";
 import type { RemoteInterrupt } from "../message/remote-interrupt.ts";
 import type {
   RemoteBudget,
@@ -48,6 +48,11 @@ export interface RemoteNodeOptions<
   readonly streaming?: boolean | undefined;
   /** The keys of meta that are sent; no others are. @defaultValue none */
   readonly meta?: readonly string[] | undefined;
+  /**
+   * Whether the principal of the trace is passed to the transport. An agent is another system: it should know its callers
+   * by their credentials. @defaultValue false
+   */
+  readonly sendsPrincipal?: boolean | undefined;
   /** The task that a message answers, or the conversation it continues. @defaultValue a new task */
   readonly continues?: ((message: Message<SchemaOutput<Input>>) => RemoteCallRequest["continues"]) | undefined;
   /**
@@ -76,6 +81,7 @@ const OPTIONS: readonly string[] = [
   "policy",
   "streaming",
   "meta",
+  "sendsPrincipal",
   "continues",
   "interrupts",
   "cancelTimeoutMs",
@@ -132,7 +138,8 @@ type AnyOptions = RemoteNodeOptions<Schema<unknown, unknown>, Schema<unknown, un
 function requireOptions(name: string, options: AnyOptions): void {
   const what = `remote node "${name}"`;
   requireKnownKeys(what, options, OPTIONS);
-  const { transport, agentUrl, skill, continues, interrupts, cancelTimeoutMs, maxResubscribes, meta } = options;
+  const { transport, agentUrl, skill, continues, interrupts, cancelTimeoutMs, maxResubscribes, meta, sendsPrincipal } =
+    options;
   for (const method of ["send", "stream", "resubscribe", "cancel"] as const)
     requireFunction(`transport.${method}" of "${what}`, (transport as Partial<RemoteTransport> | undefined)?.[method]);
   for (const [option, value] of Object.entries({ agentUrl, skill })) {
@@ -145,6 +152,8 @@ function requireOptions(name: string, options: AnyOptions): void {
   if (interrupts !== undefined) requireOneOf("interrupts", interrupts, ["fail", "send"]);
   if (cancelTimeoutMs !== undefined) requireNumber("cancelTimeoutMs", cancelTimeoutMs, 0);
   if (maxResubscribes !== undefined) requireInteger("maxResubscribes", maxResubscribes, 0);
+  if (sendsPrincipal !== undefined && typeof sendsPrincipal !== "boolean")
+    throw new TypeError(`Option "sendsPrincipal" of ${what} must be true or false: got ${shown(sendsPrincipal)}`);
 }
 
 /** The interrupts created by remote nodes, so that an agent's answer cannot pass for one. */
@@ -194,7 +203,7 @@ class RemoteCall {
     this.#request = {
       message: new Message({
         payload: message.payload,
-        headers: message.headers,
+        headers: options.sendsPrincipal === true ? message.headers : withoutPrincipal(message.headers),
         traceId: message.traceId,
         createdAt: message.createdAt,
         deadlineAt: this.#desk.deadlineAt,

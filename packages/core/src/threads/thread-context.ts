@@ -3,7 +3,7 @@ import type { Context } from "../graph/handler.ts";
 /** The second argument of a function in a thread: the part of the handler's context that is available there. */
 export interface ThreadContext extends Pick<
   Context,
-  "node" | "traceId" | "tenant" | "attempt" | "idempotencyKey" | "deadlineAt"
+  "node" | "traceId" | "tenant" | "principal" | "attempt" | "idempotencyKey" | "deadlineAt"
 > {
   /**
    * Aborts when the attempt is over: cancel, deadline, node timeout, shutdown. A synchronous loop can poll

@@ -76,8 +76,8 @@ export function threadNode<
     name,
     style: "payload",
     handler: (payload: unknown, ctx: Context) => {
-      const { node, traceId, tenant, attempt, idempotencyKey, deadlineAt } = ctx;
-      const facts = { node, traceId, tenant, attempt, idempotencyKey, deadlineAt };
+      const { node, traceId, tenant, principal, attempt, idempotencyKey, deadlineAt } = ctx;
+      const facts = { node, traceId, tenant, principal, attempt, idempotencyKey, deadlineAt };
       return runInPool(
         pool ?? ThreadPool.shared,
         { kind: "call", module: module.url, run, payload, facts },

@@ -1,4 +1,4 @@
-/** Kinds of chunks and events that programs declare. `tsc -b` checks this file; it is never run. */
+/** Kinds of chunks, events and the principal that programs declare. `tsc -b` checks this file; it is never run. */
 import {
   type AppEvent,
   type ChunkInit,
@@ -6,6 +6,7 @@ import {
   create,
   type FlowEvent,
   payloadNode,
+  type Principal,
   type StreamChunk,
 } from "penguiflow";
 import { same } from "./same.ts";
@@ -24,6 +25,9 @@ declare module "penguiflow" {
     "app.typed_note": string | undefined;
     /** Without the prefix it is no event. */
     typed_wrongly: Progress;
+  }
+  interface Principals {
+    typed: { readonly user: string; readonly scopes: readonly string[] };
   }
 }
 
@@ -83,3 +87,16 @@ export function observe(event: FlowEvent): void {
 }
 
 export const own = (event: AppEvent): FlowEvent => event;
+
+export async function principals(ctx: Context): Promise<void> {
+  same<typeof ctx.principal, Principal | undefined>();
+  const user: string | undefined = ctx.headers.principal?.user;
+  const flow = create(payloadNode("echo", (text: string, { principal }) => `${principal?.user} ${text}`).to());
+  await flow.call("x", { principal: { user: user ?? "ann", scopes: [] } });
+  // @ts-expect-error its scopes are missing
+  await flow.emit("x", { principal: { user: "ann" } });
+  // @ts-expect-error a principal has no such field
+  flow.stream("x", { principal: { user: "ann", scopes: [], admin: true } });
+  // @ts-expect-error a principal is read-only
+  if (ctx.principal !== undefined) ctx.principal.user = "ben";
+}

@@ -2,6 +2,7 @@ import { shown } from "../../foundation/options.ts";
 import type { AppEventInit } from "../../events/flow-event.ts";
 import type { FallbackContext, OnceOptions, TraceBudget, TraceLog } from "../../graph/handler.ts";
 import type { MessageHeaders } from "../../message/message.ts";
+import type { Principal } from "../../message/principal.ts";
 import type { Attempt } from "../state/attempt.ts";
 import { type ContextServices, HandlerContext } from "./handler-context.ts";
 
@@ -25,6 +26,10 @@ export class FallbackHandlerContext implements FallbackContext {
 
   get tenant(): string {
     return this.#whole.tenant;
+  }
+
+  get principal(): Principal | undefined {
+    return this.#whole.principal;
   }
 
   get headers(): MessageHeaders {

@@ -22,6 +22,7 @@ import type {
   WaitOptions,
 } from "../../graph/handler.ts";
 import type { Message, MessageHeaders } from "../../message/message.ts";
+import type { Principal } from "../../message/principal.ts";
 import type { StreamChunk } from "../../message/stream-chunk.ts";
 import type { DurableRun } from "../durability.ts";
 import type { Agenda } from "../admission/agenda.ts";
@@ -94,6 +95,10 @@ export class HandlerContext implements Context {
 
   get tenant(): string {
     return this.#attempt.trace.tenant;
+  }
+
+  get principal(): Principal | undefined {
+    return this.#attempt.trace.headers.principal;
   }
 
   get headers(): MessageHeaders {

@@ -2,13 +2,14 @@ import { checkedHeaders, Message } from "../../message/message.ts";
 import { VOUCHED } from "../../message/vouched.ts";
 import type { Trace } from "../state/trace.ts";
 
-/** Restores the trace's own id, tenant and deadline on a message made by a handler. */
+/** Restores the trace's own id, tenant, principal and deadline on a message made by a handler. */
 export function sealed(trace: Trace, message: Message): Message {
   const { headers, traceId, deadlineAt } = message;
   if (
     traceId === trace.id &&
     headers.tenant === trace.tenant &&
     headers.priority === trace.headers.priority &&
+    headers.principal === trace.headers.principal &&
     deadlineAt === trace.deadlineAt
   )
     return message;

@@ -6,7 +6,7 @@ import { refusedData } from "../../events/app-event.ts";
 import { Outlet } from "../../events/outlet.ts";
 import type { FlowEvent, Middleware, NodeStartEvent, NodeSuccessEvent } from "../../events/flow-event.ts";
 import { ROOKERY } from "../../graph/endpoints.ts";
-import type { Message } from "../../message/message.ts";
+import { type Message, withoutPrincipal } from "../../message/message.ts";
 import { EMPTY_META, freezeData } from "../../message/meta.ts";
 import type { BusEnvelope, MessageBus } from "../../ports/message-bus.ts";
 import type { RemoteBinding, StateStore, StoredEvent } from "../../ports/state-store.ts";
@@ -246,7 +246,7 @@ export class Reporter {
       flow,
       traceId,
       tenant,
-      headers: trace.headers,
+      headers: withoutPrincipal(trace.headers),
       payload: frozen,
       meta: EMPTY_META,
       at: clock.epochNow(),
@@ -268,7 +268,7 @@ export class Reporter {
       flow: this.#options.name,
       traceId: trace.id,
       tenant: trace.tenant,
-      headers: message.headers,
+      headers: withoutPrincipal(message.headers),
       payload: message.payload,
       meta: message.meta,
       at: this.#options.clock.epochNow(),
