@@ -75,7 +75,7 @@ describe("with a tracking server", () => {
 });
 
 describe("a metrics writer", () => {
-  const event: FlowEvent = { type: "trace_start", at: 1, flow: "flow", traceId: "t", tenant: "acme" };
+  const event: FlowEvent = { type: "trace_start", at: 1, flow: "flow", traceId: "t", tenant: "acme", seq: 1 };
 
   test("tries the next batch after one was refused", async () => {
     await using server = await trackingServer("fails once");

@@ -11,11 +11,24 @@ export interface EventBase {
   readonly flow: string;
   readonly traceId: string;
   readonly tenant: string;
+  /** Position among what the run reports, in order of occurrence. A playbook shares the numbers of its parent's run. */
+  readonly seq: number;
+}
+
+/** Fields of an event about one message at a node. */
+export interface MessageEventBase extends EventBase {
+  readonly node: string;
+  /** Identifies the message within its trace; the same after a retry or a restart. */
+  readonly lineage: string;
+  /**
+   * Name of the node that sent it. Absent for a message from outside, for a group with several possible senders, and for
+   * a message that a restart found in such a node's handler.
+   */
+  readonly from?: string | undefined;
 }
 
 /** Fields of every node event. */
-export interface NodeEventBase extends EventBase {
-  readonly node: string;
+export interface NodeEventBase extends MessageEventBase {
   /** 1 for the first try. */
   readonly attempt: number;
   /** Number of messages queued for the node. */
@@ -137,9 +150,8 @@ export interface ResultDropEvent extends EventBase {
 }
 
 /** A message waits in a join for the rest of its group. */
-export interface JoinWaitEvent extends EventBase {
+export interface JoinWaitEvent extends MessageEventBase {
   readonly type: "join_wait";
-  readonly node: string;
   readonly have: number;
   readonly want: number;
 }

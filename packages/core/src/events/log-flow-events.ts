@@ -31,7 +31,7 @@ export function logFlowEvents(logger: Logger = defaultLogger, options: LogFlowEv
 export function formatFlowEvent(event: FlowEvent): string {
   const { type, at, traceId, ...rest } = event;
   const details = Object.entries(rest)
-    .filter(([key, value]) => value !== undefined && key !== "flow" && key !== "tenant" && key !== "node")
+    .filter(([key, value]) => value !== undefined && !ELSEWHERE.has(key))
     .map(([key, value]) => `${key}=${detail(value)}`);
   const place = "node" in event ? ` ${event.node}` : "";
   const line = `${new Date(at).toISOString()} ${event.flow}${place} ${type} trace=${traceId} ${details.join(" ")}`;
@@ -39,6 +39,9 @@ export function formatFlowEvent(event: FlowEvent): string {
     .replace(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)
     .trimEnd();
 }
+
+/** Fields of no detail: the line begins with two of them, and ids of messages would make it unreadable. */
+const ELSEWHERE: ReadonlySet<string> = new Set(["flow", "tenant", "node", "lineage", "seq"]);
 
 // control characters and any kind of line break would break the line or the terminal
 // oxlint-disable-next-line no-control-regex

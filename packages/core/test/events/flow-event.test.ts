@@ -81,8 +81,15 @@ describe("a trace that completes", () => {
     await flow.call(1, { traceId: "t", topic: "birds" });
     await flow.flush();
     const base = { at: START, flow: "docs", traceId: "t", tenant: "default" };
-    expect(events[0]).toEqual({ ...base, type: "trace_start", topic: "birds" });
-    expect(events.at(-1)).toEqual({ ...base, type: "trace_end", status: "completed", durationMs: 0, results: 1 });
+    expect(events[0]).toEqual({ ...base, seq: 1, type: "trace_start", topic: "birds" });
+    expect(events.at(-1)).toEqual({
+      ...base,
+      seq: 4,
+      type: "trace_end",
+      status: "completed",
+      durationMs: 0,
+      results: 1,
+    });
     expect(events.map((event) => event.type)).toEqual(["trace_start", "node_start", "node_success", "trace_end"]);
   });
 

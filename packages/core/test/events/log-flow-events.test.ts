@@ -119,7 +119,10 @@ describe("formatFlowEvent", () => {
     flow: "docs",
     traceId: "t1",
     tenant: "acme",
+    seq: 2,
     node: "search",
+    lineage: "0123456789abcdef",
+    from: "plan",
     attempt: 1,
     queueDepth: 0,
     inflight: 1,
@@ -131,7 +134,7 @@ describe("formatFlowEvent", () => {
 
   test("is one readable line with time, flow, node, type, trace and figures", () => {
     expect(formatFlowEvent(event)).toBe(
-      "2026-01-02T03:04:05.006Z docs search node_success trace=t1 attempt=1 queueDepth=0 inflight=1 queueMs=0 runMs=1.23 emitMs=0 latencyMs=1.23",
+      '2026-01-02T03:04:05.006Z docs search node_success trace=t1 from="plan" attempt=1 queueDepth=0 inflight=1 queueMs=0 runMs=1.23 emitMs=0 latencyMs=1.23',
     );
   });
 

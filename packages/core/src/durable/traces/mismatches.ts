@@ -91,6 +91,7 @@ export class Mismatches {
       engine.pausing.drop(attempt, pauses);
       const message = messageOf(trace, trace.headers, item, trace.deadlineAt);
       const moved = new Attempt(worker, trace, message, null, attempt.high, attempt.low, 1);
+      if (worker === attempt.worker) moved.via = attempt.via;
       moved.round = attempt.round;
       moved.extras = new AttemptExtras();
       moved.skip(item.sent ?? 0, item.sentTo);

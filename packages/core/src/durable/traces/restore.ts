@@ -184,7 +184,7 @@ function goOn(
   const { worker, trace } = attempt;
   switch (item.where) {
     case "line":
-      attempt.edge = edgeOf(worker, item.source);
+      attempt.edge = attempt.via = edgeOf(worker, item.source);
       if (attempt.edge !== null) attempt.edge.size += 1;
       else if (item.source !== undefined) attempt.more.source = item.source;
       engine.slots.enqueue(attempt);

@@ -101,6 +101,7 @@ export class Fetching {
     attempt.more.refetch = undefined;
     for (const item of left.reverse()) {
       const again = new Attempt(item.worker, item.trace, item.message, null, item.high, item.low, item.attempt);
+      again.via = item.via;
       again.more.source = item.source;
       again.round = item.round;
       this.#engine.ledger.givenBack(again);

@@ -46,6 +46,7 @@ export class Parking {
     const lasting = (trace.lasting ??= new Lasting());
     const original = extras.original ?? root.message;
     const paused = new Attempt(worker, trace, original, null, root.high, root.low, root.attempt);
+    paused.via = root.via;
     paused.round = root.round;
     // an attempt without extras could take the fast path past `mayFinish`, and an answer would be lost
     paused.extras = new AttemptExtras();

@@ -1,5 +1,5 @@
 import { errorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
-import type { FlowEvent } from "../../events/flow-event.ts";
+import type { FlowEvent, NodeEventBase } from "../../events/flow-event.ts";
 import type { Context } from "../../graph/handler.ts";
 import type { Budget } from "../../message/budget.ts";
 import type { RemoteTask } from "../../ports/remote-transport.ts";
@@ -8,9 +8,7 @@ import { type Attempt, outermost } from "../state/attempt.ts";
 import { type ContextServices, HandlerContext } from "./handler-context.ts";
 
 type RemoteEvent = Extract<FlowEvent, { readonly skill: string }>;
-type DetailsOf<Event> = Event extends RemoteEvent
-  ? Omit<Event, "at" | "flow" | "traceId" | "tenant" | "node" | "attempt" | "queueDepth" | "inflight">
-  : never;
+type DetailsOf<Event> = Event extends RemoteEvent ? Omit<Event, keyof NodeEventBase> : never;
 
 /** Number of used-up remote tasks of each message at each node, by idempotency key. */
 const usedUp = new WeakMap<Trace, Map<string, number>>();

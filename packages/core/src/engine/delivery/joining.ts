@@ -75,6 +75,8 @@ export class Joining {
       engine.reporter.trace(trace, {
         type: "join_wait",
         node: worker.name,
+        lineage: item.lineage,
+        from: item.from,
         // an "empty" group holds one message that only says so: counting it would report 1 of 0
         have: Math.min(group.members.length, group.want),
         want: group.want,

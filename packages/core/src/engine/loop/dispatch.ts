@@ -467,7 +467,7 @@ export class Dispatch {
       this.#engine.keepScope(trace);
       const high = mixHigh(attempt.high, attempt.low, edge.index, attempt.outputs);
       const low = mixLow(attempt.high, attempt.low, edge.index, attempt.outputs);
-      if (this.#engine.isWatched) this.#succeeded(attempt);
+      if (this.#isWatched) this.#succeeded(attempt);
       this.#engine.ledger.handedOn(attempt);
       attempt.end();
       this.#slots.leave(attempt);
@@ -476,6 +476,7 @@ export class Dispatch {
         item = new Attempt(target, trace, message, null, high, low, 1);
         item.round = attempt.round;
       } else attempt.goOn(target, message, high, low);
+      if (this.#isWatched) item.via = edge;
       item.queue();
       this.#engine.joining.arrive(item);
       return null;
@@ -501,9 +502,11 @@ export class Dispatch {
     if (!worker.takesContext) {
       // no handler holds a reference to this attempt: reusing it saves an allocation for each hop
       attempt.goOn(target, message, high, low);
+      if (this.#isWatched) attempt.via = edge;
       return attempt;
     }
     const next = new Attempt(target, trace, message, null, high, low, 1);
+    if (this.#isWatched) next.via = edge;
     next.takeOver(attempt);
     return next;
   }

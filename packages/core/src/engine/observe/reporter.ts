@@ -4,7 +4,14 @@ import { freezeOutsideProduction } from "../../foundation/freeze.ts";
 import { lineageText } from "../../foundation/lineage.ts";
 import { refusedData } from "../../events/app-event.ts";
 import { Outlet } from "../../events/outlet.ts";
-import type { FlowEvent, Middleware, NodeStartEvent, NodeSuccessEvent } from "../../events/flow-event.ts";
+import type {
+  EventBase,
+  FlowEvent,
+  Middleware,
+  NodeEventBase,
+  NodeStartEvent,
+  NodeSuccessEvent,
+} from "../../events/flow-event.ts";
 import { ROOKERY } from "../../graph/endpoints.ts";
 import { type Message, withoutPrincipal } from "../../message/message.ts";
 import { EMPTY_META, freezeData } from "../../message/meta.ts";
@@ -17,9 +24,9 @@ import type { Clock, Moment } from "../../foundation/clock.ts";
 import type { Logger } from "../../events/logger.ts";
 import type { SafeProbe } from "./safe-probe.ts";
 
-type EventDetails<Event> = Event extends FlowEvent ? Omit<Event, "at" | "flow" | "traceId" | "tenant"> : never;
+type EventDetails<Event> = Event extends FlowEvent ? Omit<Event, keyof EventBase> : never;
 type NodeDetails<Event> = Event extends { readonly node: string; readonly attempt: number }
-  ? Omit<Event, "at" | "flow" | "traceId" | "tenant" | "node" | "attempt" | "queueDepth" | "inflight">
+  ? Omit<Event, keyof NodeEventBase>
   : never;
 
 /** Flow options that name the observers of events. */
@@ -46,6 +53,8 @@ export class Reporter {
   readonly #bindings: Outlet<RemoteBinding> | undefined;
   readonly #bus: Outlet<BusEnvelope> | undefined;
   readonly #probe: SafeProbe | undefined;
+  /** Number of the latest event, shared between playbooks and their parent. */
+  readonly #seq: { last: number };
 
   /**
    * Creates the outlets of one run.
@@ -62,6 +71,7 @@ export class Reporter {
   ) {
     this.#options = options;
     this.#probe = probe;
+    this.#seq = parent === undefined ? { last: 0 } : parent.#seq;
     const { logger, homeScope, stateStore, messageBus } = options;
     const { observerBuffer } = options.limits;
     this.#outlets = new Map(parent === undefined ? [] : parent.#outlets);
@@ -141,6 +151,7 @@ export class Reporter {
         flow: this.#options.name,
         traceId: trace.id,
         tenant: trace.tenant,
+        seq: this.#next(),
       },
       trace,
     );
@@ -156,7 +167,10 @@ export class Reporter {
         flow: this.#options.name,
         traceId: trace.id,
         tenant: trace.tenant,
+        seq: this.#next(),
         node: worker.name,
+        lineage: lineageText(attempt.high, attempt.low),
+        from: attempt.from,
         attempt: attempt.attempt,
         queueDepth: worker.queued,
         inflight: worker.running,
@@ -179,7 +193,10 @@ export class Reporter {
       flow: this.#options.name,
       traceId: trace.id,
       tenant: trace.tenant,
+      seq: this.#next(),
       node: worker.name,
+      lineage: lineageText(attempt.high, attempt.low),
+      from: attempt.from,
       attempt: attempt.attempt,
       queueDepth: worker.queued,
       inflight: worker.running,
@@ -211,7 +228,10 @@ export class Reporter {
       flow: this.#options.name,
       traceId: trace.id,
       tenant: trace.tenant,
+      seq: this.#next(),
       node: worker.name,
+      lineage: lineageText(attempt.high, attempt.low),
+      from: attempt.from,
       attempt: attempt.attempt,
       queueDepth: worker.queued,
       inflight: worker.running,
@@ -297,6 +317,10 @@ export class Reporter {
       stateStore: count(this.#store),
       messageBus: count(this.#bus),
     };
+  }
+
+  #next(): number {
+    return (this.#seq.last += 1);
   }
 
   #send(event: FlowEvent, trace: Trace, attempt?: Attempt): void {

@@ -2,6 +2,7 @@ import type { Moment } from "../../foundation/clock.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { lineageText } from "../../foundation/lineage.ts";
 import type { Timer } from "../../foundation/timer-wheel.ts";
+import { OPEN_SEA } from "../../graph/endpoints.ts";
 import type { ResolvedPolicy } from "../../graph/node-policy.ts";
 import type { Message } from "../../message/message.ts";
 import type { RemoteSkill } from "../../ports/instrument.ts";
@@ -145,6 +146,8 @@ export class Attempt implements QueueItem, StreamWriter {
   message: Message;
   /** Edge it occupies while queued. */
   edge: Edge | null;
+  /** Edge by which its message arrived. On the fast path between nodes it is set only if the run is observed. */
+  via: Edge | null;
   /** Whether it counts in its ring's population. */
   inRing = false;
   /** Send that waits for room for it. */
@@ -185,6 +188,7 @@ export class Attempt implements QueueItem, StreamWriter {
     this.trace = trace;
     this.message = message;
     this.edge = edge;
+    this.via = edge;
     this.high = high;
     this.low = low;
     this.attempt = attempt;
@@ -330,6 +334,13 @@ export class Attempt implements QueueItem, StreamWriter {
   /** Predecessor's name; `undefined` for the group of a join. */
   get source(): string | undefined {
     return this.edge?.source ?? this.extras?.source;
+  }
+
+  /** Name of the node that sent its message; `undefined` if it came from outside or the node is unknown. */
+  get from(): string | undefined {
+    const { into } = this.worker;
+    const edge = this.via ?? (into.length === 1 ? into[0] : undefined);
+    return edge === undefined || edge.source === OPEN_SEA ? undefined : edge.source;
   }
 
   /** Suppresses the first `count` outputs: edges accepted them in an earlier call of the handler. */

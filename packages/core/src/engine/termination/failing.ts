@@ -299,6 +299,7 @@ export class Failing {
     const { trace, worker, extras } = attempt;
     const original = extras?.original ?? attempt.message;
     const next = new Attempt(worker, trace, original, null, attempt.high, attempt.low, number);
+    next.via = attempt.via;
     next.round = attempt.round;
     const taken = [...(extras?.fetched ?? []), ...(extras?.refetch ?? [])];
     if (taken.length > 0) next.more.refetch = taken;
