@@ -1,0 +1,36 @@
+/** `GET /api/tools` gives `ToolsView`. */
+export interface ToolsView {
+  readonly tools: readonly ToolView[];
+  readonly sources: readonly SourceView[];
+}
+
+export interface ToolView {
+  readonly name: string;
+  readonly flow: string;
+  /** `code`, or the name of its source. */
+  readonly source: string;
+  readonly description?: string;
+  readonly inputSchema?: unknown;
+  readonly outputSchema?: unknown;
+  readonly effects?: string;
+  readonly approval?: string;
+  readonly calls: number;
+  readonly errors: number;
+  readonly p95Ms?: number;
+}
+
+/** A source that lists tools, such as an MCP server. */
+export interface SourceView {
+  readonly name: string;
+  readonly flow: string;
+  readonly state: "listed" | "failed";
+  readonly error?: string;
+}
+
+/** `POST /api/tools/:name/call` gives `RunStarted`: the call goes through the planner's own policies. */
+export interface ToolCall {
+  readonly flow: string;
+  readonly args: unknown;
+  /** Confirms that a tool that writes may run. */
+  readonly allowWrites?: boolean;
+}
