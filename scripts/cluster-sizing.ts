@@ -12,7 +12,7 @@ import { natsBackend } from "@penguiflow/cluster-nats";
 import { postgresBackend } from "@penguiflow/state-postgres";
 import { startNats } from "../packages/cluster-nats/test-integration/own-servers.ts";
 import { startServer } from "../packages/state-postgres/test-integration/own-server.ts";
-import { timeOfDescendants } from "./cluster/processor-time.ts";
+import { timeOfDescendants } from "./cluster/descendants.ts";
 import { sizingOptions } from "./cluster/sizing-options.ts";
 import { quickLine } from "./cluster/ten-quick-nodes.ts";
 import { readCommandLine, wholeNumber } from "./command-line.ts";

@@ -17,6 +17,7 @@ test("the scripts that take options are those of the package's commands", () => 
     "bench",
     "cluster:kill",
     "cluster:sizing",
+    "cluster:soak",
     "crash",
     "docs",
     "simulate",

@@ -10,7 +10,7 @@ export const NODES = 10;
 
 const nodes = Array.from({ length: NODES }, (_, index) =>
   payloadNode(`n${index}`, async ({ id, nodes: passed }: Passed): Promise<Passed> => {
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * 10));
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
     return { id, nodes: passed + 1 };
   }),
 );

@@ -19,8 +19,8 @@ export interface NatsCluster extends AsyncDisposable {
   killLeader(stream: string, downMs: number): Promise<string>;
 }
 
-/** Starts so many servers; returns the reason why it cannot. */
-export async function startNats(count: 1 | 3): Promise<NatsCluster | { readonly missing: string }> {
+/** Starts so many servers at an address of this machine; returns the reason why it cannot. */
+export async function startNats(count: 1 | 3, host = "127.0.0.1"): Promise<NatsCluster | { readonly missing: string }> {
   const found = await natsServer();
   if ("missing" in found) return found;
   const folder = mkdtempSync(path.join(os.tmpdir(), "penguiflow-nats-"));
@@ -36,7 +36,7 @@ export async function startNats(count: 1 | 3): Promise<NatsCluster | { readonly 
     const file = path.join(folder, `${name}.conf`);
     writeFileSync(
       file,
-      `server_name: ${name}\nlisten: "127.0.0.1:${clients[index]}"\njetstream { store_dir: ${JSON.stringify(path.join(folder, name))} }\n${cluster}`,
+      `server_name: ${name}\nlisten: "${host}:${clients[index]}"\njetstream { store_dir: ${JSON.stringify(path.join(folder, name))} }\n${cluster}`,
     );
     running.set(name, spawn(found.program, ["-c", file], { stdio: "ignore" }));
   };
@@ -47,7 +47,7 @@ export async function startNats(count: 1 | 3): Promise<NatsCluster | { readonly 
     server.kill("SIGKILL");
     await ended;
   };
-  const servers = clients.map((port) => `127.0.0.1:${port}`).join(",");
+  const servers = clients.map((port) => `${host}:${port}`).join(",");
   const killAll = (): void => {
     for (const server of running.values()) server.kill("SIGKILL");
   };

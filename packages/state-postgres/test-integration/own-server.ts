@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, existsSync, globSync, mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync, chownSync, existsSync, globSync, mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -15,8 +15,13 @@ interface OwnServer extends StartedServer {
   readonly crash: () => Promise<void>;
 }
 
-/** Starts a server with its files in a folder of its own; `undefined` when PostgreSQL is not installed. */
-export async function startServer(): Promise<OwnServer | undefined> {
+const LOOPBACK = "127.0.0.1";
+
+/**
+ * Starts a server at an address of this machine, with its files in a folder of its own; `undefined` when PostgreSQL is
+ * not installed.
+ */
+export async function startServer(host = LOOPBACK): Promise<OwnServer | undefined> {
   const programs = findPrograms();
   if (programs === undefined) return undefined;
   const folder = mkdtempSync(path.join(os.tmpdir(), "penguiflow-postgres-"));
@@ -26,8 +31,9 @@ export async function startServer(): Promise<OwnServer | undefined> {
   const data = path.join(folder, "data");
   const initialise = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
   execFileSync(path.join(programs, "initdb"), initialise, { ...options, stdio: "pipe" });
+  if (host !== LOOPBACK) appendFileSync(path.join(data, "pg_hba.conf"), `host all all ${host}/24 trust\n`);
   const port = await freePort();
-  const settings = ["listen_addresses=127.0.0.1", `port=${port}`, `unix_socket_directories=${folder}`, "fsync=off"];
+  const settings = [`listen_addresses=${host}`, `port=${port}`, `unix_socket_directories=${folder}`, "fsync=off"];
   const args = ["-D", data, ...settings.flatMap((setting) => ["-c", setting])];
   const start = (): ChildProcess => spawn(path.join(programs, "postgres"), args, { ...options, stdio: "ignore" });
   let server = start();
@@ -36,7 +42,7 @@ export async function startServer(): Promise<OwnServer | undefined> {
     server.kill(signal);
     await ended;
   };
-  const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  const url = `postgres://postgres@${host}:${port}/postgres`;
   const stop = async (): Promise<void> => {
     await end("SIGINT");
     rmSync(folder, { recursive: true, force: true });

@@ -6,12 +6,25 @@ interface Stat {
   readonly name: string;
   /** Ticks of the process, and of its children that have ended. */
   readonly ticks: number;
+  /** Pages in memory. */
+  readonly pages: number;
 }
 
 const TICKS_PER_SECOND = 100;
+const PAGE_BYTES = 4_096;
 
 /** Returns the processor time of the descendants of this process with a name, in microseconds. Linux alone. */
 export function timeOfDescendants(name: string): number {
+  const ticks = descendants(name).reduce((sum, stat) => sum + stat.ticks, 0);
+  return (ticks * 1_000_000) / TICKS_PER_SECOND;
+}
+
+/** Returns the bytes in memory of the descendants of this process with a name. Linux alone. */
+export function residentOfDescendants(name: string): number {
+  return descendants(name).reduce((sum, { pages }) => sum + pages, 0) * PAGE_BYTES;
+}
+
+function descendants(name: string): readonly Stat[] {
   const all = new Map<number, Stat>();
   for (const entry of readdirSync("/proc")) {
     const stat = /^\d+$/.test(entry) ? statOf(entry) : undefined;
@@ -21,9 +34,7 @@ export function timeOfDescendants(name: string): number {
     const parent = all.get(pid)?.parent;
     return parent !== undefined && (parent === process.pid || isOurs(parent));
   };
-  let ticks = 0;
-  for (const [pid, stat] of all) if (stat.name.startsWith(name) && isOurs(pid)) ticks += stat.ticks;
-  return (ticks * 1_000_000) / TICKS_PER_SECOND;
+  return [...all].filter(([pid, stat]) => stat.name.startsWith(name) && isOurs(pid)).map(([, stat]) => stat);
 }
 
 function statOf(pid: string): Stat | undefined {
@@ -37,6 +48,7 @@ function statOf(pid: string): Stat | undefined {
       parent: Number(fields[1]),
       name: text.slice(text.indexOf("(") + 1, end),
       ticks: utime + stime + cutime + cstime,
+      pages: Number(fields[21]),
     };
   } catch {
     // it has ended meanwhile
