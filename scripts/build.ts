@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { rolldown } from "rolldown";
+import { buildPage } from "./build-page.ts";
 import { bin, files, type Package, publishedPackages, root, run } from "./workspace.ts";
 
 /** Writes one file for each entry, a path in `src` without its ending, and `shared` for their common code. */
@@ -55,6 +56,15 @@ async function bundlePackage({ folder, name, manifest }: Package): Promise<Set<s
   return new Set(written);
 }
 
+/** Builds the pages, and prints what the first one loads. */
+async function bundlePages({ folder }: Package): Promise<readonly string[]> {
+  const { written, firstPageBytes, transferredBytes } = await buildPage(path.join(root, folder, "dist/page"));
+  process.stdout.write(
+    `playground: the first page loads ${firstPageBytes} bytes of code, ${transferredBytes} with styles and fonts (gzip)\n`,
+  );
+  return written;
+}
+
 /** Removes leftovers of an earlier build: code that is not among `written`, and declarations without a source. */
 async function removeOrphans({ folder }: Package, written: ReadonlySet<string>): Promise<void> {
   const dist = path.join(root, folder, "dist");
@@ -62,7 +72,9 @@ async function removeOrphans({ folder }: Package, written: ReadonlySet<string>):
     const file = path.join(entry.parentPath, entry.name);
     const declared = /^(.*)\.d\.ts(\.map)?$/.exec(path.relative(dist, file))?.[1];
     const isCurrent =
-      declared === undefined ? written.has(file) : existsSync(path.join(root, folder, "src", `${declared}.ts`));
+      declared === undefined
+        ? written.has(file)
+        : [".ts", ".tsx"].some((end) => existsSync(path.join(root, folder, "src", `${declared}${end}`)));
     if (entry.isFile() && entry.name !== ".tsbuildinfo" && !isCurrent) await rm(file);
   }
 }
@@ -71,5 +83,9 @@ const { status, output } = await run(bin("tsc"), ["-b", ...files("packages/*/tsc
 process.stdout.write(output);
 process.exitCode = status;
 if (status === 0) {
-  for (const item of publishedPackages()) await removeOrphans(item, await bundlePackage(item));
+  for (const item of publishedPackages()) {
+    const written = await bundlePackage(item);
+    if (item.name === "@penguiflow/playground") for (const file of await bundlePages(item)) written.add(file);
+    await removeOrphans(item, written);
+  }
 }

@@ -1,0 +1,75 @@
+import type {
+  CancelReport,
+  CompareView,
+  FlowView,
+  LintView,
+  MemoryView,
+  ModelCallView,
+  NewRun,
+  NewTest,
+  NewThread,
+  NewThreadMessage,
+  Page,
+  PauseView,
+  ProjectView,
+  RunAgain,
+  RunEvent,
+  RunStarted,
+  RunSummary,
+  RunView,
+  SimulationFiles,
+  Steered,
+  StepMessages,
+  TestMade,
+  ToolCall,
+  ThreadSummary,
+  ThreadView,
+  ToolsView,
+} from "../protocol.ts";
+import { get, part, send } from "./request.ts";
+
+/** Filters of a list of runs; empty ones are left out. */
+export type RunFilter = Readonly<
+  Partial<Record<"flow" | "state" | "node" | "code" | "tenant" | "thread" | "q" | "from" | "to" | "cursor", string>>
+>;
+
+const ofRun = (flow: string, id: string): string => `runs/${part(flow)}/${part(id)}`;
+
+/** Each route of the server as a function. They reject with an `ApiFailure`. */
+export const api = {
+  project: () => get<ProjectView>("project"),
+  flow: (flow: string) => get<FlowView>(`flows/${part(flow)}`),
+  startRun: (flow: string, run: NewRun) => send<RunStarted>("POST", `flows/${part(flow)}/runs`, run),
+
+  runs: (filter: RunFilter, signal?: AbortSignal) => get<Page<RunSummary>>("runs", filter, signal),
+  run: (flow: string, id: string) => get<RunView>(ofRun(flow, id)),
+  runEvents: (flow: string, id: string, cursor?: string) =>
+    get<Page<RunEvent>>(`${ofRun(flow, id)}/events`, { cursor }),
+  stepMessages: (flow: string, id: string, step: string) => get<StepMessages>(`${ofRun(flow, id)}/messages`, { step }),
+  modelCalls: (flow: string, id: string, step?: string) =>
+    get<readonly ModelCallView[]>(`${ofRun(flow, id)}/model`, { step }),
+  cancelRun: (flow: string, id: string) => send<CancelReport>("POST", `${ofRun(flow, id)}/cancel`, {}),
+  steerRun: (flow: string, id: string, text: string) => send<Steered>("POST", `${ofRun(flow, id)}/steer`, { text }),
+  runAgain: (flow: string, id: string, again: RunAgain) => send<RunStarted>("POST", `${ofRun(flow, id)}/again`, again),
+  makeTest: (flow: string, id: string, test: NewTest) => send<TestMade>("POST", `${ofRun(flow, id)}/test`, test),
+  deleteRun: (flow: string, id: string) => send<undefined>("DELETE", ofRun(flow, id)),
+
+  pauses: (filter: Readonly<Partial<Record<"flow" | "thread" | "run", string>>> = {}) =>
+    get<Page<PauseView>>("pauses", filter),
+  answerPause: (id: string, value: unknown) => send<unknown>("POST", `pauses/${part(id)}`, { value }),
+
+  threads: (flow?: string, cursor?: string) => get<Page<ThreadSummary>>("threads", { flow, cursor }),
+  sendMessage: (id: string, message: NewThreadMessage) =>
+    send<RunStarted>("POST", `threads/${part(id)}/messages`, message),
+  thread: (id: string) => get<ThreadView>(`threads/${part(id)}`),
+  newThread: (thread: NewThread) => send<ThreadSummary>("POST", "threads", thread),
+  deleteThread: (id: string) => send<undefined>("DELETE", `threads/${part(id)}`),
+  memory: (id: string) => get<MemoryView>(`threads/${part(id)}/memory`),
+
+  tools: () => get<ToolsView>("tools"),
+  callTool: (name: string, call: ToolCall) => send<RunStarted>("POST", `tools/${part(name)}/call`, call),
+  lint: () => get<readonly LintView[]>("lint"),
+  simulations: () => get<SimulationFiles>("simulate"),
+  compare: (a: string, b: string) => get<CompareView>("compare", { a, b }),
+  openFile: (file: string, line?: number) => send<undefined>("POST", "open", { file, line }),
+} as const;

@@ -1,0 +1,116 @@
+import { computed, signal, type ReadonlySignal } from "@preact/signals";
+import { api } from "../api/routes.ts";
+import { ApiFailure } from "../api/api-failure.ts";
+import { openFeed, type FeedState } from "../api/event-feed.ts";
+import type { FeedItem, FlowSummary, Frame, LogLine, Overlay, ProjectView, Reload, RunSummary } from "../protocol.ts";
+
+/** The project as the server last described it; `undefined` until it has. */
+export const project = signal<ProjectView | undefined>(undefined);
+/** State of the connection to the server. */
+export const connection = signal<FeedState>("connecting");
+export const overlay = signal<Overlay | undefined>(undefined);
+export const reload = signal<Reload | undefined>(undefined);
+/** Number of open pauses of all flows. */
+export const openPauses = signal(0);
+/** Newest lines of the project's output, oldest first; at most {@link KEPT_LINES}. */
+export const logLines = signal<readonly LogLine[]>([]);
+/** The run that changed last. */
+export const changedRun = signal<RunSummary | undefined>(undefined);
+
+export const flows: ReadonlySignal<readonly FlowSummary[]> = computed(() => project.value?.flows ?? []);
+export const findings: ReadonlySignal<number> = computed(() =>
+  flows.value.reduce((sum, flow) => sum + flow.findingCount, 0),
+);
+/** Whether the pages may change anything. */
+export const isReadOnly: ReadonlySignal<boolean> = computed(() => project.value?.isReadOnly ?? false);
+
+const KEPT_LINES = 500;
+const frameListeners = new Set<(frame: Frame) => void>();
+const runListeners = new Set<(run: RunSummary) => void>();
+const threadListeners = new Set<(thread: string) => void>();
+const gapListeners = new Set<() => void>();
+
+/** Calls a listener with each frame, ten times a second at most. @returns a function that ends it */
+export const onFrame = (listener: (frame: Frame) => void): (() => void) => listening(frameListeners, listener);
+
+/** Calls a listener with each run that begins, changes or ends. @returns a function that ends it */
+export const onRun = (listener: (run: RunSummary) => void): (() => void) => listening(runListeners, listener);
+
+/** Calls a listener with the id of each thread that changes. @returns a function that ends it */
+export const onThread = (listener: (thread: string) => void): (() => void) => listening(threadListeners, listener);
+
+/** Calls a listener after changes were missed, so that it reads anew. @returns a function that ends it */
+export const onGap = (listener: () => void): (() => void) => listening(gapListeners, listener);
+
+function listening<Listener>(listeners: Set<Listener>, listener: Listener): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
+
+/** Reads the project, and follows its changes. */
+export async function connect(): Promise<void> {
+  await readProject();
+  openFeed<FeedItem>({
+    url: "/api/events",
+    types: ["hello", "frame", "reload", "overlay", "pause", "log", "run", "thread"],
+    onItem: take,
+    onState: (state) => {
+      connection.value = state;
+    },
+    onGap: readAgain,
+    probe: probeServer,
+  });
+}
+
+/** Asks whether the server is there and knows this session. */
+export async function probeServer(): Promise<"ok" | "refused" | "unreachable"> {
+  try {
+    project.value = await api.project();
+    return "ok";
+  } catch (error) {
+    return error instanceof ApiFailure && error.status === 401 ? "refused" : "unreachable";
+  }
+}
+
+function readAgain(): void {
+  void readProject();
+  for (const listener of gapListeners) listener();
+}
+
+async function readProject(): Promise<void> {
+  const view = await api.project();
+  project.value = view;
+  overlay.value = view.overlay;
+  reload.value = view.reload;
+  openPauses.value = view.flows.reduce((sum, flow) => sum + flow.openPauses, 0);
+}
+
+function take(item: FeedItem): void {
+  switch (item.type) {
+    case "hello":
+      if (item.isGap) readAgain();
+      return;
+    case "thread":
+      for (const listener of threadListeners) listener(item.thread);
+      return;
+    case "frame":
+      for (const listener of frameListeners) listener(item);
+      return;
+    case "run":
+      changedRun.value = item.run;
+      for (const listener of runListeners) listener(item.run);
+      return;
+    case "reload":
+      reload.value = item.reload;
+      void readProject();
+      return;
+    case "overlay":
+      overlay.value = item.overlay;
+      return;
+    case "pause":
+      openPauses.value = item.open;
+      return;
+    case "log":
+      logLines.value = [...logLines.value, ...item.lines].slice(-KEPT_LINES);
+  }
+}
