@@ -1,0 +1,124 @@
+// A server with the API of `penguiflow dev` whose flows follow scripts: the pages' fixture.
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import path from "node:path";
+import { API_ERRORS, type ApiErrorCode } from "../../src/protocol.ts";
+import { routes, Refusal } from "./routes.ts";
+import { World } from "./world.ts";
+
+/** A scripted server that listens on the loopback interface. */
+export interface ScriptedServer {
+  readonly world: World;
+  /** Address without a path. */
+  readonly origin: string;
+  /** Token of the session, for `/#token=…`. */
+  readonly token: string;
+  /** Addresses of other hosts that pages asked for. */
+  stop(): Promise<void>;
+}
+
+const MEDIA_TYPES: Readonly<Record<string, string>> = {
+  ".css": "text/css; charset=utf-8",
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".txt": "text/plain; charset=utf-8",
+  ".woff2": "font/woff2",
+};
+
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'";
+
+/** Starts the server over a folder of built pages. */
+export async function startScriptedServer(options: {
+  readonly folder: string;
+  /** Real milliseconds for each one of a script. */
+  readonly pace?: number;
+  readonly port?: number;
+  readonly world?: World;
+}): Promise<ScriptedServer> {
+  const world = options.world ?? new World(options.pace ?? 1);
+  const token = "scripted-0123456789abcdef";
+  const server = createServer((request, response) => {
+    void answer(request, response, { world, token, folder: options.folder }).catch((error: unknown) => {
+      response.destroy(error instanceof Error ? error : undefined);
+    });
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.listen(options.port ?? 0, "127.0.0.1", resolve);
+  await promise;
+  return {
+    world,
+    token,
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async stop() {
+      world.close();
+      const { promise: closed, resolve: done } = Promise.withResolvers<void>();
+      server.close(() => done());
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+interface Serving {
+  readonly world: World;
+  readonly token: string;
+  readonly folder: string;
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, serving: Serving): Promise<void> {
+  const url = new URL(request.url ?? "/", "http://127.0.0.1");
+  if (!url.pathname.startsWith("/api/")) {
+    serveFile(url.pathname, response, serving.folder);
+    return;
+  }
+  const body = await bodyOf(request);
+  try {
+    if (url.pathname === "/api/session") {
+      if ((body as { token?: string } | undefined)?.token !== serving.token)
+        throw new Refusal("TOKEN_INVALID", "The token is wrong");
+      response.writeHead(204, { "set-cookie": `penguiflow=${serving.token}; HttpOnly; SameSite=Strict; Path=/` }).end();
+      return;
+    }
+    if (!(request.headers.cookie ?? "").includes(`penguiflow=${serving.token}`)) {
+      throw new Refusal("TOKEN_INVALID", "The session is unknown");
+    }
+    const result = routes(serving.world, request.method ?? "GET", url, body, response);
+    if (result === response) return;
+    if (result === undefined) response.writeHead(204).end();
+    else response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(result));
+  } catch (error) {
+    const code: ApiErrorCode = error instanceof Refusal ? error.code : "INTERNAL";
+    const problem = {
+      error: {
+        code,
+        message: error instanceof Error ? error.message : String(error),
+        ...(error instanceof Refusal ? { details: error.details } : {}),
+      },
+    };
+    response.writeHead(API_ERRORS[code], { "content-type": "application/json" }).end(JSON.stringify(problem));
+  }
+}
+
+function serveFile(pathname: string, response: ServerResponse, folder: string): void {
+  const wanted = path.join(folder, path.normalize(pathname));
+  const file = existsSync(wanted) && statSync(wanted).isFile() ? wanted : path.join(folder, "index.html");
+  response
+    .writeHead(200, {
+      "content-type": MEDIA_TYPES[path.extname(file)] ?? "application/octet-stream",
+      "content-security-policy": POLICY,
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "no-referrer",
+      "cache-control": "no-store",
+    })
+    .end(readFileSync(file));
+}
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const pieces: Buffer[] = [];
+  for await (const piece of request) pieces.push(piece as Buffer);
+  const text = Buffer.concat(pieces).toString();
+  return text === "" ? undefined : JSON.parse(text);
+}

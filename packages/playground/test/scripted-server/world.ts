@@ -1,0 +1,249 @@
+import type { ServerResponse } from "node:http";
+import type {
+  FeedItem,
+  MemoryView,
+  Overlay,
+  PauseView,
+  ProjectView,
+  RunStreamItem,
+  RunSummary,
+  ThreadItem,
+  ThreadSummary,
+  ThreadView,
+  TurnView,
+} from "../../src/protocol.ts";
+import { Readers } from "./feed.ts";
+import { flowSummaries } from "./flows.ts";
+import { ScriptedRun } from "./scripted-run.ts";
+import { play, type Wait } from "./support-script.ts";
+
+interface ScriptedThread {
+  readonly id: string;
+  readonly flow: string;
+  readonly turns: { readonly text: string; readonly at: number; readonly run: ScriptedRun }[];
+  readonly readers: Readers;
+  readonly madeAt: number;
+}
+
+/** All that the scripted server knows: threads, runs, pauses, and its readers. */
+export class World {
+  readonly feed = new Readers();
+  readonly runs = new Map<string, ScriptedRun>();
+  readonly threads = new Map<string, ScriptedThread>();
+  readonly opened: { readonly file: string; readonly line?: number }[] = [];
+  overlay: Overlay | undefined;
+  isReadOnly = false;
+  readonly #runReaders = new Map<string, Readers>();
+  readonly #pace: number;
+  #seq = 1;
+  #ids = 0;
+
+  /** @param pace real milliseconds for each one of a script; 0 plays scripts at once */
+  constructor(pace: number) {
+    this.#pace = pace;
+  }
+
+  project(): ProjectView {
+    return {
+      name: "my-agent",
+      root: "/home/me/my-agent",
+      versions: { penguiflow: "0.1.0", cli: "0.1.0", node: "v24.21.0" },
+      flows: flowSummaries((flow) => this.pauses().filter((pause) => pause.flow === flow).length),
+      state: this.overlay === undefined ? "ready" : "broken",
+      reload: { at: Date.now() - 60_000, ms: 224, files: ["src/tools.ts"], generation: 2, draining: 0 },
+      ...(this.overlay === undefined ? {} : { overlay: this.overlay }),
+      isReadOnly: this.isReadOnly,
+    };
+  }
+
+  pauses(): PauseView[] {
+    return [...this.runs.values()].flatMap((run) => run.pauses).sort((one, other) => one.since - other.since);
+  }
+
+  summaries(): RunSummary[] {
+    return [...this.runs.values()].map((run) => run.summary).toReversed();
+  }
+
+  newThread(flow: string, forkOf?: { readonly id: string; readonly turn: number }): ScriptedThread {
+    const id = this.#newId("thread");
+    const source = forkOf === undefined ? undefined : this.threads.get(forkOf.id);
+    const thread: ScriptedThread = {
+      id,
+      flow,
+      turns: source === undefined ? [] : source.turns.slice(0, forkOf?.turn ?? 0),
+      readers: new Readers(),
+      madeAt: Date.now(),
+    };
+    this.threads.set(id, thread);
+    return thread;
+  }
+
+  /** Sends a message to a thread: a run begins. */
+  say(thread: ScriptedThread, text: string): ScriptedRun {
+    const run = this.startRun(thread.flow, text, { text }, thread.id);
+    thread.turns.push({ text, at: Date.now(), run });
+    this.#tellTurn(thread, thread.turns.length - 1);
+    this.#send({ type: "thread", seq: this.#next(), thread: thread.id, flow: thread.flow });
+    return run;
+  }
+
+  /** Begins a run that follows the script of its text. */
+  startRun(flow: string, text: string, input: unknown, thread?: string): ScriptedRun {
+    const summary: RunSummary = {
+      id: this.#newId("run"),
+      flow,
+      tenant: "default",
+      state: "running",
+      startedAt: Date.now(),
+      input: text,
+      retries: 0,
+      openPauses: 0,
+      ...(thread === undefined ? {} : { thread }),
+    };
+    const run = new ScriptedRun(summary, input, { changed: (changed, item) => this.#changed(changed, item) });
+    this.runs.set(summary.id, run);
+    this.#send({ type: "run", seq: this.#next(), run: run.summary });
+    void play(run, text, this.#wait).catch((error: unknown) => {
+      if (!run.stop.signal.aborted) run.end("failed", { error: { code: "NODE_FAILED", message: String(error) } });
+    });
+    return run;
+  }
+
+  steer(run: ScriptedRun, text: string): number {
+    run.steering.push(text);
+    run.part({ type: "steer", text, state: "queued" });
+    return run.steering.length;
+  }
+
+  readRun(run: ScriptedRun, response: ServerResponse): void {
+    const readers = this.#runReaders.get(run.summary.id) ?? new Readers();
+    this.#runReaders.set(run.summary.id, readers);
+    readers.add(response);
+    readers.send(run.snapshot(), response);
+    if (!run.isOver) return;
+    readers.send({ type: "end", ...{ run: run.summary } }, response);
+    response.end();
+  }
+
+  readThread(thread: ScriptedThread, response: ServerResponse): void {
+    thread.readers.add(response);
+    thread.readers.send({ type: "thread", ...{ thread: this.threadView(thread) } }, response);
+  }
+
+  readFeed(response: ServerResponse): void {
+    this.feed.add(response);
+    const hello: FeedItem = { type: "hello", seq: this.#seq, generation: 2, isGap: false };
+    this.feed.send(hello, response);
+  }
+
+  threadSummary(thread: ScriptedThread): ThreadSummary {
+    const last = thread.turns.at(-1);
+    return {
+      id: thread.id,
+      flow: thread.flow,
+      title: thread.turns[0]?.text.slice(0, 80) ?? "",
+      turnCount: thread.turns.length,
+      state: last?.run.summary.state ?? "new",
+      at: last?.at ?? thread.madeAt,
+      tokens: thread.turns.reduce(
+        (sum, { run }) => sum + (run.summary.tokens?.in ?? 0) + (run.summary.tokens?.out ?? 0),
+        0,
+      ),
+    };
+  }
+
+  threadView(thread: ScriptedThread): ThreadView {
+    return { ...this.threadSummary(thread), turns: thread.turns.map((_turn, index) => this.#turn(thread, index)) };
+  }
+
+  memory(thread: ScriptedThread): MemoryView {
+    const turns = thread.turns.map(({ text, run }) => ({
+      kind: "turn" as const,
+      text: `${text}\n${run.summary.output ?? ""}`,
+      tokens: Math.ceil((text.length + (run.summary.output?.length ?? 0)) / 4),
+    }));
+    return {
+      budgetTokens: 800,
+      items: [
+        { kind: "dropped", text: "Hello, is anybody there?", tokens: 12, why: "older than the summary" },
+        { kind: "summary", text: "The customer ordered a lamp in May and has asked twice where it is.", tokens: 41 },
+        ...turns,
+        { kind: "pending", text: "A note that the next summary will take in.", tokens: 11 },
+      ],
+      context: ["customer", "locale"],
+      resources: ["shop", "mailer"],
+    };
+  }
+
+  /** Makes the project's newest code fail to load. */
+  breakCode(overlay: Overlay): void {
+    this.overlay = overlay;
+    this.#send({ type: "overlay", seq: this.#next(), overlay });
+  }
+
+  /** Makes it load again. */
+  repairCode(): void {
+    this.overlay = undefined;
+    this.#send({ type: "overlay", seq: this.#next() });
+    const reload = { at: Date.now(), ms: 231, files: ["src/tools.ts"], generation: 3, draining: 0 };
+    this.#send({ type: "reload", seq: this.#next(), reload });
+  }
+
+  /** Cuts all streams, as a network does. */
+  cutStreams(): void {
+    this.feed.cut();
+    for (const readers of this.#runReaders.values()) readers.cut();
+    for (const thread of this.threads.values()) thread.readers.cut();
+  }
+
+  /** Ends all runs and streams. */
+  close(): void {
+    for (const run of this.runs.values()) run.cancel();
+    this.cutStreams();
+  }
+
+  readonly #wait: Wait = async (ms, run) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    setTimeout(resolve, ms * this.#pace);
+    await promise;
+    run.stop.signal.throwIfAborted();
+  };
+
+  #changed(run: ScriptedRun, item: RunStreamItem): void {
+    this.#runReaders.get(run.summary.id)?.send(item);
+    if (item.type === "run" || item.type === "end") this.#send({ type: "run", seq: this.#next(), run: item.run });
+    if (item.type === "pauses") this.#send({ type: "pause", seq: this.#next(), open: this.pauses().length });
+    for (const thread of this.threads.values()) {
+      const turn = thread.turns.findIndex((one) => one.run === run);
+      if (turn === -1) continue;
+      if (item.type === "part") thread.readers.send({ ...item, ...{ turn } });
+      else if (item.type === "delta") thread.readers.send({ ...item, ...{ turn } });
+      else if (item.type === "run" || item.type === "end") this.#tellTurn(thread, turn);
+    }
+    if (item.type === "end") this.#send({ type: "pause", seq: this.#next(), open: this.pauses().length });
+  }
+
+  #tellTurn(thread: ScriptedThread, index: number): void {
+    const item: ThreadItem = { type: "turn", turn: this.#turn(thread, index) };
+    thread.readers.send(item);
+  }
+
+  #turn(thread: ScriptedThread, index: number): TurnView {
+    const turn = thread.turns[index];
+    if (turn === undefined) throw new RangeError(`The thread has no turn ${index}`);
+    return { turn: index, at: turn.at, text: turn.text, run: { ...turn.run.summary }, parts: [...turn.run.parts] };
+  }
+
+  #send(item: FeedItem): void {
+    this.feed.send(item);
+  }
+
+  #next(): number {
+    return (this.#seq += 1);
+  }
+
+  #newId(kind: string): string {
+    this.#ids += 1;
+    return `${kind}-${(0x5f9a9621 + this.#ids * 0x1f3d).toString(16)}`;
+  }
+}
