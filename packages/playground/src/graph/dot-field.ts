@@ -14,7 +14,6 @@ export class DotField {
   readonly #indexOf: ReadonlyMap<string, number>;
   readonly #edge = new Uint16Array(MOST_DOTS);
   readonly #start = new Float64Array(MOST_DOTS);
-  readonly #isRetry = new Uint8Array(MOST_DOTS);
   #count = 0;
 
   constructor(edges: readonly DrawnEdge[]) {
@@ -28,12 +27,11 @@ export class DotField {
   }
 
   /** Sends a dot along an edge at an instant of the frame clock. An edge that is not drawn is left out. */
-  send(edge: string, at: number, isRetry = false): void {
+  send(edge: string, at: number): void {
     const index = this.#indexOf.get(edge);
     if (index === undefined || this.#count === MOST_DOTS) return;
     this.#edge[this.#count] = index;
     this.#start[this.#count] = at;
-    this.#isRetry[this.#count] = isRetry ? 1 : 0;
     this.#count++;
   }
 
@@ -43,17 +41,15 @@ export class DotField {
   }
 
   /** Calls `draw` with the place of each dot that is under way, and drops those that have arrived. */
-  at(now: number, draw: (x: number, y: number, isRetry: boolean) => void): void {
+  at(now: number, draw: (x: number, y: number) => void): void {
     let kept = 0;
     for (let dot = 0; dot < this.#count; dot++) {
       const start = this.#start[dot] as number;
       const edge = this.#edge[dot] as number;
-      const isRetry = this.#isRetry[dot] as number;
       const part = (now - start) / DOT_MS;
       if (part >= 1) continue;
       this.#edge[kept] = edge;
       this.#start[kept] = start;
-      this.#isRetry[kept] = isRetry;
       kept++;
       if (part < 0) continue;
       const way = this.#ways[edge] as Float32Array;
@@ -62,7 +58,7 @@ export class DotField {
       const rest = along - Math.floor(along);
       const x = way[from] as number;
       const y = way[from + 1] as number;
-      draw(x + ((way[from + 2] ?? x) - x) * rest, y + ((way[from + 3] ?? y) - y) * rest, isRetry === 1);
+      draw(x + ((way[from + 2] ?? x) - x) * rest, y + ((way[from + 3] ?? y) - y) * rest);
     }
     this.#count = kept;
   }

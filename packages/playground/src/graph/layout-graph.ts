@@ -17,17 +17,20 @@ import {
 export interface LayoutOptions {
   /** @defaultValue `"LR"` */
   readonly direction?: Direction;
-  /** Size of a node. @defaultValue 136 × 54 */
-  readonly nodeWidth?: number;
+  /** @defaultValue 54 */
   readonly nodeHeight?: number;
   /** Room between ranks, in which depth labels stand. @defaultValue 84 */
   readonly rankGap?: number;
-  /** Room between nodes of a rank. @defaultValue 20 */
+  /** Room between nodes of a rank. @defaultValue 28 */
   readonly nodeGap?: number;
 }
 
 const ENDPOINT = 18;
 const MARGIN = 28;
+const SMALLEST_WIDTH = 108;
+const LARGEST_WIDTH = 208;
+/** Mean width of a character of a node's name. */
+const CHARACTER = 7.1;
 /** Largest distance between edges at one side of a node. */
 const PORT_GAP = 10;
 
@@ -37,9 +40,10 @@ const PORT_GAP = 10;
  */
 export async function layoutGraph(graph: GraphJson, options: LayoutOptions = {}): Promise<DrawnGraph> {
   const { Graph, layout } = await import("@dagrejs/dagre");
-  const { direction = "LR", nodeWidth = 136, nodeHeight = 54, rankGap = 84, nodeGap = 20 } = options;
-  const plan = new Graph<object, Placed, { points?: Point[] }>({});
+  const { direction = "LR", nodeHeight = 54, rankGap = 84, nodeGap = 28 } = options;
+  const plan: Plan = new Graph({});
   plan.setGraph({ rankdir: direction, ranksep: rankGap, nodesep: nodeGap, marginx: MARGIN, marginy: MARGIN });
+  const nodeWidth = widthOf(graph);
   const jsonOf = new Map(graph.nodes.map((node) => [node.name, node]));
   const edges = [...new Map(graph.edges.map((edge) => [edgeId(edge.from, edge.to), edge])).values()];
   const used = new Set(edges.flatMap(({ from, to }) => [from, to]));
@@ -51,7 +55,7 @@ export async function layoutGraph(graph: GraphJson, options: LayoutOptions = {})
   // a loop is drawn by hand: it takes no room between ranks
   for (const { from, to, kind } of edges)
     if (from !== to) plan.setEdge(from, to, { weight: kind === "forward" ? 2 : 1 });
-  layout(plan);
+  layout(plan as never);
   const nodes = plan.nodes().map((name): DrawnNode => {
     const { x, y, width, height } = plan.node(name);
     const node = jsonOf.get(name);
@@ -77,6 +81,22 @@ export async function layoutGraph(graph: GraphJson, options: LayoutOptions = {})
     return { ...head, path, way, label: labelOf(way) };
   });
   return { ...extentOf(nodes, drawn), direction, nodes, edges: drawn };
+}
+
+/** Returns one width for all nodes, in which their names fit: ranks of equal boxes are easier to read. */
+function widthOf({ nodes }: GraphJson): number {
+  const longest = Math.max(0, ...nodes.map(({ name }) => name.length));
+  return Math.min(LARGEST_WIDTH, Math.max(SMALLEST_WIDTH, Math.round(longest * CHARACTER + 34)));
+}
+
+/** The part of the library's graph that is used; its own declarations are `any`. */
+interface Plan {
+  setGraph(label: object): unknown;
+  setNode(name: string, size: Placed): unknown;
+  setEdge(from: string, to: string, label: object): unknown;
+  nodes(): string[];
+  node(name: string): Placed;
+  edge(from: string, to: string): { readonly points?: readonly Point[] };
 }
 
 interface Placed extends Point {

@@ -28,26 +28,40 @@ export function slotsOf({
   };
 }
 
-/** The state of a node that is drawn as its outline. */
-export type NodeLook = "idle" | "running" | "held" | "backoff";
-
-/** Returns the state that matters most: held back before backoff before running. */
-export function lookOf({ running, blocked, parked }: Pick<NodeStats, "running" | "blocked" | "parked">): NodeLook {
+/** Returns the state that matters most: held back before running before backoff. */
+export function lookOf({
+  running,
+  blocked,
+  parked,
+}: Pick<NodeStats, "running" | "blocked" | "parked">): "idle" | "running" | "held" | "backoff" {
   if (blocked > 0) return "held";
   if (running > 0) return "running";
   return parked > 0 ? "backoff" : "idle";
 }
 
-/** Says in a few words what a node holds: `12 queued · 2 in backoff · group 2 of 3`. */
-export function nodeWords(stats: Pick<NodeStats, "queued" | "parked" | "groups" | "limited" | "zombies">): string {
-  const { queued, parked, groups, limited, zombies } = stats;
+/** Says in a few words what a node holds, the most telling first: `2 held`, `12 queued`, `1 in backoff`, `group 2/3`. */
+export function nodeParts(
+  stats: Pick<NodeStats, "queued" | "blocked" | "parked" | "groups" | "limited" | "zombies">,
+): string[] {
+  const { queued, blocked, parked, groups, limited, zombies } = stats;
   const [group] = groups;
-  const parts = [
+  return [
+    blocked > 0 ? `${blocked} held` : "",
     queued > 0 ? `${queued} queued` : "",
-    limited > 0 ? `${limited} limited` : "",
     parked > 0 ? `${parked} in backoff` : "",
-    group === undefined ? "" : groups.length === 1 ? `group ${group.have} of ${group.want}` : `${groups.length} groups`,
+    group === undefined ? "" : groups.length === 1 ? `group ${group.have}/${group.want}` : `${groups.length} groups`,
+    limited > 0 ? `${limited} limited` : "",
     zombies > 0 ? `${zombies} zombies` : "",
-  ];
-  return parts.filter((part) => part !== "").join(" · ");
+  ].filter((part) => part !== "");
+}
+
+/** Joins as many parts as fit into a line, at least the first. */
+export function fitting(parts: readonly string[], characters: number): string {
+  let line = parts[0] ?? "";
+  for (const part of parts.slice(1)) {
+    const longer = `${line} · ${part}`;
+    if (longer.length > characters) break;
+    line = longer;
+  }
+  return line;
 }

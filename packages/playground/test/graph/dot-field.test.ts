@@ -6,9 +6,9 @@ import { wideGraph } from "../load/lifelike-flow.ts";
 const { edges } = await layoutGraph(wideGraph());
 const [edge] = edges;
 
-function dotsAt(field: DotField, now: number): { x: number; y: number; isRetry: boolean }[] {
-  const found: { x: number; y: number; isRetry: boolean }[] = [];
-  field.at(now, (x, y, isRetry) => found.push({ x, y, isRetry }));
+function dotsAt(field: DotField, now: number): { x: number; y: number }[] {
+  const found: { x: number; y: number }[] = [];
+  field.at(now, (x, y) => found.push({ x, y }));
   return found;
 }
 
@@ -45,10 +45,11 @@ describe("dots", () => {
     expect(field.size).toBe(0);
   });
 
-  it("keep what they are when others arrive before them", () => {
+  it("stay on their way when others arrive before them", () => {
     const field = new DotField(edges);
     field.send(edge!.id, 0);
-    field.send(edge!.id, 400, true);
-    expect(dotsAt(field, 500).map(({ isRetry }) => isRetry)).toEqual([true]);
+    field.send(edge!.id, 400);
+    expect(dotsAt(field, 500)).toHaveLength(1);
+    expect(dotsAt(field, 400 + DOT_MS - 0.001)[0]!.x).toBeCloseTo(edge!.way.at(-1)!.x, 1);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { lookOf, nodeWords, slotsOf } from "../../src/graph/slots.ts";
+import { fitting, lookOf, nodeParts, slotsOf } from "../../src/graph/slots.ts";
 
-const QUIET = { queued: 0, parked: 0, groups: [], limited: 0, zombies: 0 };
+const QUIET = { queued: 0, blocked: 0, parked: 0, groups: [], limited: 0, zombies: 0 };
 
 describe("the slots of a node", () => {
   it("have a mark each while there are few", () => {
@@ -30,26 +30,31 @@ describe("the slots of a node", () => {
 });
 
 describe("what a node holds, in words", () => {
-  it("is empty while it holds nothing", () => {
-    expect(nodeWords(QUIET)).toBe("");
+  it("is nothing while it holds nothing", () => {
+    expect(nodeParts(QUIET)).toEqual([]);
   });
 
-  it("names queue, limiter, backoff and zombies", () => {
-    expect(nodeWords({ ...QUIET, queued: 12, limited: 3, parked: 2, zombies: 1 })).toBe(
-      "12 queued · 3 limited · 2 in backoff · 1 zombies",
-    );
+  it("names senders held back, queue, backoff, limiter and zombies", () => {
+    expect(nodeParts({ ...QUIET, blocked: 2, queued: 12, limited: 3, parked: 4, zombies: 1 })).toEqual([
+      "2 held",
+      "12 queued",
+      "4 in backoff",
+      "3 limited",
+      "1 zombies",
+    ]);
   });
 
   it("shows the one group of a join, or the number of its groups", () => {
-    expect(nodeWords({ ...QUIET, groups: [{ have: 1, want: 3 }] })).toBe("group 1 of 3");
-    expect(
-      nodeWords({
-        ...QUIET,
-        groups: [
-          { have: 1, want: 3 },
-          { have: 2, want: 3 },
-        ],
-      }),
-    ).toBe("2 groups");
+    const group = { have: 1, want: 3 };
+    expect(nodeParts({ ...QUIET, groups: [group] })).toEqual(["group 1/3"]);
+    expect(nodeParts({ ...QUIET, groups: [group, group] })).toEqual(["2 groups"]);
+  });
+
+  it("shows as many parts as fit, and never none of them", () => {
+    const parts = ["2 held", "12 queued", "4 in backoff"];
+    expect(fitting(parts, 18)).toBe("2 held · 12 queued");
+    expect(fitting(parts, 17)).toBe("2 held");
+    expect(fitting(parts, 1)).toBe("2 held");
+    expect(fitting([], 10)).toBe("");
   });
 });
