@@ -44,6 +44,8 @@ export const rail: readonly RailEntry[] = [
 export const screens: readonly ScreenEntry[] = [
   { pattern: "/", title: "Chat", section: "chat", load: () => import("./chat/chat-screen.tsx") },
   { pattern: "/threads/:id", title: "Chat", section: "chat", load: () => import("./chat/chat-screen.tsx") },
+  { pattern: "/flows", title: "Flows", section: "flows", load: () => import("./flow/flows-screen.tsx") },
+  { pattern: "/flows/:name", title: "Flow", section: "flows", load: () => import("./flow/flow-screen.tsx") },
 ];
 
 /** Finds the screen of a path. */

@@ -9,17 +9,24 @@ const WINDOW_MS = 2_000;
 /** Number of tenants that are counted apart; the rest share one row. */
 const TENANTS = 50;
 const OTHERS = "others";
+/** Milliseconds between two sorts of all durations. */
+const QUANTILES_MS = 1_000;
 /** Number of messages in backoff that are remembered, so that their next start is no new message on the edge. */
 const RETRYING = 4_096;
 
 /** Receives each message that goes along an edge, with the milliseconds until it leaves. */
-export type SendDot = (edge: string, delayMs: number, isRetry: boolean) => void;
+export type SendDot = (edge: string, delayMs: number) => void;
 
 /** Figures a second, over the last two seconds. */
 export interface Rates {
   readonly events: number;
   readonly accepted: number;
   readonly failed: number;
+}
+
+interface Quantiles {
+  readonly p50: number;
+  readonly p95: number;
 }
 
 /** Counts of one tenant since the page was opened. */
@@ -40,6 +47,8 @@ export class LiveFlow {
   deadlock: { readonly cycle: readonly string[]; readonly at: number; readonly traceId: string } | undefined;
   readonly #send: SendDot;
   readonly #latencies: Map<string, Latencies>;
+  readonly #quantiles = new Map<string, Quantiles>();
+  #quantilesAt = 0;
   readonly #exits: Set<string>;
   readonly #retrying = new Set<string>();
   readonly #events: FeedEvent[] = [];
@@ -76,6 +85,7 @@ export class LiveFlow {
       accepted: Math.max(0, accepted),
       failed: Math.max(0, failed),
     });
+    if (frame.at - this.#quantilesAt >= QUANTILES_MS) this.#measure(frame.at);
     while ((this.#window[0]?.at ?? Infinity) < frame.at - WINDOW_MS) this.#window.shift();
   }
 
@@ -88,9 +98,15 @@ export class LiveFlow {
     return { events: sum("events"), accepted: sum("accepted"), failed: sum("failed") };
   }
 
-  /** Returns p50 and p95 of a node's latest handlers. */
-  latencyOf(node: string): { readonly p50: number; readonly p95: number } | undefined {
-    return this.#latencies.get(node)?.quantiles();
+  /** p50 and p95 of a node's latest handlers, of a second ago at most. */
+  readonly latencyOf = (node: string): Quantiles | undefined => this.#quantiles.get(node);
+
+  #measure(now: number): void {
+    this.#quantilesAt = now;
+    for (const [node, latencies] of this.#latencies) {
+      const quantiles = latencies.quantiles();
+      if (quantiles !== undefined) this.#quantiles.set(node, quantiles);
+    }
   }
 
   #take(event: FeedEvent, delayMs: number): void {
@@ -104,8 +120,8 @@ export class LiveFlow {
     const message = `${event.traceId} ${event.lineage ?? ""} ${node}`;
     if (type === "node_retry" && this.#retrying.size < RETRYING) this.#retrying.add(message);
     else if (type === "node_start") {
-      if (!this.#retrying.delete(message)) this.#send(edgeId(event.from ?? OPEN_SEA, node), delayMs, false);
-    } else if (type === "node_success" && this.#exits.has(node)) this.#send(edgeId(node, ROOKERY), delayMs, false);
+      if (!this.#retrying.delete(message)) this.#send(edgeId(event.from ?? OPEN_SEA, node), delayMs);
+    } else if (type === "node_success" && this.#exits.has(node)) this.#send(edgeId(node, ROOKERY), delayMs);
     else if (type === "node_cancelled" || type === "node_failed") this.#retrying.delete(message);
   }
 

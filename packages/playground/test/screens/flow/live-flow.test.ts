@@ -65,8 +65,13 @@ describe("a flow watched live", () => {
   it("has p50 and p95 of each node from the handlers that it has seen", () => {
     const { live } = watched();
     expect(live.latencyOf("parse-1")).toBeUndefined();
-    live.take(frame([3, 1, 2].map((ms) => event({ type: "node_success", node: "parse-1", ms }))));
+    const handled = (ms: number) => event({ type: "node_success", node: "parse-1", ms });
+    live.take(frame([3, 1, 2].map(handled), { at: 10_000 }));
     expect(live.latencyOf("parse-1")).toEqual({ p50: 2, p95: 3 });
+    live.take(frame([handled(9)], { at: 10_999 }));
+    expect(live.latencyOf("parse-1")).toEqual({ p50: 2, p95: 3 });
+    live.take(frame([], { at: 11_000 }));
+    expect(live.latencyOf("parse-1")).toEqual({ p50: 2, p95: 9 });
   });
 
   it("counts by tenant, and puts tenants beyond the fiftieth together", () => {
