@@ -73,6 +73,8 @@ function paintNode(parts: NodeParts, before: NodePaint | undefined, after: NodeP
     );
   }
   const { slots } = after;
+  if ((before?.slots === undefined) !== (slots === undefined))
+    parts.node.toggleAttribute("data-slots", slots !== undefined);
   if (slots === undefined || isSame(before?.slots, slots)) return;
   const room = parts.width - 2 * INSET;
   const left = -parts.width / 2 + INSET;

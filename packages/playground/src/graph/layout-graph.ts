@@ -39,9 +39,10 @@ const PORT_GAP = 10;
  * gives the same drawing.
  */
 export async function layoutGraph(graph: GraphJson, options: LayoutOptions = {}): Promise<DrawnGraph> {
-  const { Graph, layout } = await import("@dagrejs/dagre");
+  const library: unknown = await import("@dagrejs/dagre");
+  const { Graph, layout } = library as Dagre;
   const { direction = "LR", nodeHeight = 54, rankGap = 84, nodeGap = 28 } = options;
-  const plan: Plan = new Graph({});
+  const plan = new Graph();
   plan.setGraph({ rankdir: direction, ranksep: rankGap, nodesep: nodeGap, marginx: MARGIN, marginy: MARGIN });
   const nodeWidth = widthOf(graph);
   const jsonOf = new Map(graph.nodes.map((node) => [node.name, node]));
@@ -55,7 +56,7 @@ export async function layoutGraph(graph: GraphJson, options: LayoutOptions = {})
   // a loop is drawn by hand: it takes no room between ranks
   for (const { from, to, kind } of edges)
     if (from !== to) plan.setEdge(from, to, { weight: kind === "forward" ? 2 : 1 });
-  layout(plan as never);
+  layout(plan);
   const nodes = plan.nodes().map((name): DrawnNode => {
     const { x, y, width, height } = plan.node(name);
     const node = jsonOf.get(name);
@@ -89,7 +90,12 @@ function widthOf({ nodes }: GraphJson): number {
   return Math.min(LARGEST_WIDTH, Math.max(SMALLEST_WIDTH, Math.round(longest * CHARACTER + 34)));
 }
 
-/** The part of the library's graph that is used; its own declarations are `any`. */
+/** The part of the library that is used; its own declarations are `any`. */
+interface Dagre {
+  readonly Graph: new () => Plan;
+  readonly layout: (plan: Plan) => unknown;
+}
+
 interface Plan {
   setGraph(label: object): unknown;
   setNode(name: string, size: Placed): unknown;
@@ -125,7 +131,7 @@ function portsOf(
     const via = bends.get(edge) as readonly Point[];
     for (const isStart of [true, false]) {
       const here = isStart ? from : to;
-      const next = (isStart ? (via[0] ?? to) : (via.at(-1) ?? from)) as Point;
+      const next = isStart ? (via[0] ?? to) : (via.at(-1) ?? from);
       const isAfter = along(next) > along(here);
       const key = `${isAfter}${here.name}`;
       sides.set(key, [...(sides.get(key) ?? []), { edge, isStart, isAfter, next: across(next) }]);

@@ -44,6 +44,7 @@ export const rail: readonly RailEntry[] = [
 export const screens: readonly ScreenEntry[] = [
   { pattern: "/", title: "Chat", section: "chat", load: () => import("./chat/chat-screen.tsx") },
   { pattern: "/threads/:id", title: "Chat", section: "chat", load: () => import("./chat/chat-screen.tsx") },
+  { pattern: "/runs/:flow/:id", title: "Run", section: "runs", load: () => import("./run/run-screen.tsx") },
   { pattern: "/flows", title: "Flows", section: "flows", load: () => import("./flow/flows-screen.tsx") },
   { pattern: "/flows/:name", title: "Flow", section: "flows", load: () => import("./flow/flow-screen.tsx") },
 ];

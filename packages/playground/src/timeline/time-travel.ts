@@ -129,7 +129,7 @@ export class TimeTravel {
     }
     if (!("node" in event) || !("attempt" in event)) return;
     const node = this.#nodeOf(event);
-    const lineage = record.lineage ?? `${node}`;
+    const lineage = record.lineage ?? node;
     const key = `${node} ${lineage}`;
     const then = state.nodes.get(node) ?? IDLE;
     const put = (state_: MessageThen["state"]): void => {
@@ -141,7 +141,9 @@ export class TimeTravel {
       const running = more.running ?? stopped;
       state.nodes.set(node, { ...then, ...more, running, state: running > 0 ? "running" : state_ });
     };
-    switch (event.type) {
+    // other events, also those that programs declare, change no node
+    const type: string = event.type;
+    switch (type) {
       case "node_start":
         put("running");
         next("running", { running: then.running + 1 });
@@ -162,7 +164,7 @@ export class TimeTravel {
       case "node_pause":
       case "signal_wait":
       case "node_sleep":
-        put(event.type === "node_sleep" ? "sleeping" : "paused");
+        put(type === "node_sleep" ? "sleeping" : "paused");
         next("paused");
         return;
       case "node_fallback":

@@ -289,8 +289,8 @@ export class LifelikeFlow {
     return this.#edges.get(edgeId(from, to))?.capacity ?? 0;
   }
 
-  #pick<Item>(items: readonly Item[]): Item {
-    return items[Math.floor(this.#number() * items.length)] as Item;
+  #pick<Choice>(choices: readonly Choice[]): Choice {
+    return choices[Math.floor(this.#number() * choices.length)] as Choice;
   }
 
   /** Returns a number from 0 to 1, by mulberry32. */

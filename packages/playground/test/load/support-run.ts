@@ -132,7 +132,7 @@ export function messagesOf(run: RunView, stepId: string): StepMessages {
     outputs: step.to.map((node) => message(node, step.endedAt ?? step.queuedAt, { ...input, from: step.node, fact })),
     chunks: [],
     logs: step.node === "orders" ? [{ at: step.queuedAt + 20, stream: "stdout", text: "GET /orders/4471" }] : [],
-    events: eventsOf(run).flatMap(({ event, lineage }) => (lineage === stepId ? [event] : [])),
+    events: eventsOf(run).flatMap(({ event, lineage }) => (lineage === step.node ? [event] : [])),
     ...(step.error && {
       error: {
         ...step.error,
@@ -189,7 +189,7 @@ export function eventsOf(run: RunView): RunEvent[] {
       records.push({
         at,
         event: { ...base, at, ...event } as FlowEvent,
-        lineage: step.id,
+        lineage: step.node,
         ...(from && { from }),
         ...(changed && { edges }),
       });

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { FlowEvent } from "penguiflow";
 import { describe, expect, it } from "vitest";
 import type { RunEvent } from "../../src/protocol.ts";

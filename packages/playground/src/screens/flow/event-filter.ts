@@ -1,5 +1,4 @@
 import type { FeedEvent } from "../../protocol.ts";
-import type { Tone } from "../../parts/state-badge.tsx";
 
 /** Returns the latest events that have every word of a filter in one of their fields, newest first. */
 export function latestMatching(events: readonly FeedEvent[], filter: string, most: number): FeedEvent[] {
@@ -15,8 +14,11 @@ export function latestMatching(events: readonly FeedEvent[], filter: string, mos
   return found;
 }
 
+/** Tones of events: names of the tokens of states. */
+export type EventTone = "running" | "completed" | "retry" | "failed" | "paused" | "idle";
+
 /** Returns the tone of an event's type. */
-export function toneOfEvent({ type, code }: FeedEvent): Tone {
+export function toneOfEvent({ type, code }: FeedEvent): EventTone {
   if (type.endsWith("_error") || type === "node_failed" || type === "node_timeout" || type === "deadlock")
     return "failed";
   if (type === "trace_end") return code === undefined ? "completed" : "failed";

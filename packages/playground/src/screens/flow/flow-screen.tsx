@@ -1,9 +1,9 @@
 import { useComputed } from "@preact/signals";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { api } from "../../api/routes.ts";
 import { type DrawnGraph, edgeId } from "../../graph/drawn-graph.ts";
 import { GraphCanvas } from "../../graph/graph-canvas.tsx";
-import { layoutGraph } from "../../graph/layout-graph.ts";
+import { useDrawing } from "../../graph/use-drawing.tsx";
 import { Header } from "../../parts/header.tsx";
 import { Icon } from "../../parts/icon.tsx";
 import { KeyHint } from "../../parts/key-hint.tsx";
@@ -30,32 +30,19 @@ export function Screen({ params }: ScreenProps) {
     error,
     again,
   } = useLoaded(`flow ${name} ${reload.value?.generation ?? 0}`, () => api.flow(name));
-  const [layout, setLayout] = useState<{ readonly of: FlowView; readonly drawn: DrawnGraph }>();
-  const [failure, setFailure] = useState<unknown>(undefined);
-  useEffect(() => {
-    if (view === undefined) return undefined;
-    let isWanted = true;
-    layoutGraph(view.graph).then(
-      (drawn) => isWanted && setLayout({ of: view, drawn }),
-      (cause: unknown) => isWanted && setFailure(cause),
-    );
-    return () => {
-      isWanted = false;
-    };
-  }, [view]);
-  const problem = error ?? failure;
-  if (layout === undefined || layout.of.name !== name)
+  const drawn = useDrawing(view?.graph);
+  if (view === undefined || drawn === undefined)
     return (
       <>
         <Header title={name} />
-        {problem === undefined ? null : (
+        {error === undefined ? null : (
           <div class="page">
-            <Problem error={problem} again={again} />
+            <Problem error={error} again={again} />
           </div>
         )}
       </>
     );
-  return <Live key={`${name} ${layout.drawn.width}`} view={layout.of} drawn={layout.drawn} />;
+  return <Live key={name} view={view} drawn={drawn} />;
 }
 
 function Live({ view, drawn }: { readonly view: FlowView; readonly drawn: DrawnGraph }) {
