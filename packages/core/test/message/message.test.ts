@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { create, DEFAULT_TENANT, Message, type MessageInit, node, payloadNode } from "penguiflow";
+import { create, DEFAULT_TENANT, flowNode, Message, type MessageInit, node, payloadNode } from "penguiflow";
 import { TestClock } from "penguiflow/testing";
 import { rejection, tidy, within } from "../fixtures/watched-flow.ts";
 
@@ -411,5 +411,48 @@ describe("payload nodes and message nodes in a row", () => {
       }
     }
     expect(flow.stats().accepted).toBe(0);
+  });
+});
+
+describe("the final meta of a call", () => {
+  type Told = readonly string[];
+  const told = ({ meta }: Message): Told => (meta["told"] as Told | undefined) ?? [];
+  /** Makes a node that notes its name, and fails on its first attempt if asked to. */
+  const notes = (name: string, failures: number) =>
+    node({ name, policy: { maxRetries: 1, backoffBaseMs: 1 } }, (message: Message<number>, ctx) => {
+      const next = message.with({
+        payload: message.payload + 1,
+        meta: { ...message.meta, told: [...told(message), name] },
+      });
+      if (ctx.attempt <= failures) throw new Error("broken");
+      return next;
+    });
+
+  test("is that of the outcome's first message: once for each node, whatever was retried", async () => {
+    const flow = tidy(create(notes("write", 1).to(notes("share", 0))).run());
+    const outcome = await flow.outcome(0, { meta: { request: 7 } });
+    expect(outcome).toMatchObject({ status: "completed", result: 2 });
+    const [message] = outcome.messages;
+    expect(message?.payload).toBe(2);
+    expect(message?.meta).toEqual({ request: 7, told: ["write", "share"] });
+  });
+
+  test("of a trace that fails later has what reached the Rookery before", async () => {
+    const fails = payloadNode("fails", async (_: number, ctx): Promise<number> => {
+      await ctx.sleep(1);
+      throw new Error("broken");
+    });
+    const source = payloadNode("source", (value: number) => value);
+    const flow = tidy(create(source.to(notes("write", 0), fails)).run());
+    const outcome = await flow.outcome(0);
+    expect(outcome.status).toBe("failed");
+    expect(outcome.messages.map(told)).toEqual([["write"]]);
+  });
+
+  test("has nothing of a playbook, which hands up a payload: what it tells is part of that", async () => {
+    const inner = create(notes("inner", 0).to());
+    const flow = tidy(create(notes("outer", 0).to(flowNode("sub", inner))).run());
+    const outcome = await flow.outcome(0);
+    expect(outcome).toMatchObject({ results: [2], messages: [{ meta: { told: ["outer"] } }] });
   });
 });

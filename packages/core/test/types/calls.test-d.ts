@@ -7,6 +7,7 @@ import {
   FinalAnswer,
   FlowError,
   Message,
+  type Meta,
   node,
   type PauseTicket,
   payloadNode,
@@ -260,4 +261,19 @@ export async function budgets(): Promise<void> {
   if (outcome.status === "exhausted") same<typeof outcome.which, string>();
   if (outcome.status === "failed" && outcome.error instanceof BudgetExhausted)
     same<typeof outcome.error.budget, string>();
+}
+
+// the final meta of a call: that of the outcome's messages, which have the result's type
+export async function finalMeta(): Promise<void> {
+  const flow = create(
+    node("count", (message: Message<string>) => message.with({ payload: message.payload.length })).to(),
+  );
+  const outcome = await flow.run().outcome("x");
+  same<(typeof outcome.messages)[number], Message<number>>();
+  same<Message<number>["meta"], Meta>();
+  const told: unknown = outcome.messages[0]?.meta["told"];
+  // @ts-expect-error meta is checked before it is used
+  const events: readonly string[] = outcome.messages[0]?.meta["told"];
+  // @ts-expect-error meta is read-only
+  if (outcome.messages[0] !== undefined) outcome.messages[0].meta["told"] = [told, events];
 }
