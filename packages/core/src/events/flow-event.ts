@@ -15,8 +15,8 @@ export interface EventBase {
   readonly seq: number;
 }
 
-/** Fields of an event about one message at a node. */
-export interface MessageEventBase extends EventBase {
+/** Fields of every node event. */
+export interface NodeEventBase extends EventBase {
   readonly node: string;
   /** Identifies the message within its trace; the same after a retry or a restart. */
   readonly lineage: string;
@@ -25,10 +25,6 @@ export interface MessageEventBase extends EventBase {
    * a message that a restart found in such a node's handler.
    */
   readonly from?: string | undefined;
-}
-
-/** Fields of every node event. */
-export interface NodeEventBase extends MessageEventBase {
   /** 1 for the first try. */
   readonly attempt: number;
   /** Number of messages queued for the node. */
@@ -150,8 +146,13 @@ export interface ResultDropEvent extends EventBase {
 }
 
 /** A message waits in a join for the rest of its group. */
-export interface JoinWaitEvent extends MessageEventBase {
+export interface JoinWaitEvent extends EventBase {
   readonly type: "join_wait";
+  readonly node: string;
+  /** Identifies the message within its trace. */
+  readonly lineage: string;
+  /** Name of the node that sent it; absent for a message from outside. */
+  readonly from?: string | undefined;
   readonly have: number;
   readonly want: number;
 }

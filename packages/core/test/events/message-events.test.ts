@@ -3,7 +3,6 @@ import {
   type FlowEvent,
   joinK,
   MemoryCheckpointStore,
-  type MessageEventBase,
   type Message,
   node,
   payloadNode,
@@ -15,7 +14,7 @@ import { describe, expect, test } from "vitest";
 import { recorder, tidy } from "../fixtures/watched-flow.ts";
 
 const echo = payloadNode("echo", (value: number) => value);
-const isOfMessage = (event: FlowEvent): event is FlowEvent & MessageEventBase => "lineage" in event;
+const isOfMessage = (event: FlowEvent): event is Extract<FlowEvent, { lineage: string }> => "lineage" in event;
 /** Returns the edges over which the events' messages came. */
 const edges = (events: readonly FlowEvent[], type: FlowEvent["type"]) =>
   events.filter(isOfMessage).flatMap((event) => (event.type === type ? [`${event.from ?? "-"}>${event.node}`] : []));
@@ -40,7 +39,7 @@ describe("events of a message", () => {
       ]);
   });
 
-  test("have the same lineage for all attempts, with another scheduler of work, and the sender of the first", async () => {
+  test("have the same lineage and sender for all attempts", async () => {
     const clock = new TestClock();
     const watch = recorder();
     let calls = 0;
@@ -93,7 +92,7 @@ describe("events of a message", () => {
     const watch = recorder();
     const left = payloadNode("left", (value: number) => value);
     const right = payloadNode("right", (value: number) => value);
-    const pair = joinK<number, 2>("pair", 2);
+    const pair = joinK("pair", 2);
     const flow = tidy(
       create(echo.to(left, right), left.to(pair), right.to(pair), { middlewares: [watch.middleware] }).run(),
     );
@@ -108,7 +107,9 @@ describe("events of a message", () => {
     const even = payloadNode("even", (value: number) => value);
     const odd = payloadNode("odd", (value: number) => value);
     const ask = payloadNode("ask", (_value: number, ctx) => ctx.pause<string>({ reason: "approve" }));
-    const choose = predicateRouter<number>("choose", (message) => (message.payload % 2 === 0 ? "even" : "odd"));
+    const choose = predicateRouter("choose", (message: Message<number>) =>
+      message.payload % 2 === 0 ? "even" : "odd",
+    );
     const flow = tidy(
       create(choose.to(even, odd), even.to(ask), odd.to(ask), { middlewares: [watch.middleware] }).run(),
     );
