@@ -66,6 +66,7 @@ export type {
   LogRow,
   StoredOutcome,
 } from "./ports/checkpoint-store.ts";
+export type { ObservedBase, ObservedChunk, ObservedRecord } from "./ports/observed.ts";
 export type { Artifact, ArtifactRef, ArtifactStore } from "./ports/artifact-store.ts";
 export type { Log, LogKey, LogPage, LogRange } from "./ports/log.ts";
 export type { Outbox, TracePlace } from "./ports/outbox.ts";
@@ -162,6 +163,7 @@ export type {
 export type { Runnable, RunNeeds, RunOptions, RunSettings, StandIn } from "./flow/flow.ts";
 export { type ExternalTask, FlowRun } from "./flow/flow-run.ts";
 export { Flow } from "./flow/flow.ts";
+export type { ObservedRun } from "./flow/observed-run.ts";
 export type { FlowPauses } from "./flow/pauses.ts";
 export type { FlowRecovery } from "./flow/recovery.ts";
 export type { FlowLimits, FlowOptions, ResolvedOptions } from "./engine/flow-options.ts";

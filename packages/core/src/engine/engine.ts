@@ -40,6 +40,7 @@ import { Slots } from "./admission/slots.ts";
 import { Ledger } from "./observe/ledger.ts";
 import { Reporter } from "./observe/reporter.ts";
 import { probeFor, type SafeProbe } from "./observe/safe-probe.ts";
+import { Tap } from "./observe/tap.ts";
 import type { Acceptance } from "./results/acceptance.ts";
 import type { KeptOutcomes } from "./results/kept-outcomes.ts";
 import type { OutcomeDelivery } from "./results/outcome-delivery.ts";
@@ -98,6 +99,8 @@ export class Engine {
   readonly durable: DurableRun | undefined;
   /** Lease of the outermost flow's partition, if that is durable. */
   readonly lease: Lease | undefined;
+  /** Publishes records and chunks on diagnostics channels, if these are subscribed. */
+  readonly tap: Tap | undefined;
   readonly ledger: Ledger;
   readonly agenda: Agenda;
   readonly slots: Slots;
@@ -165,7 +168,11 @@ export class Engine {
     this.lease = parent?.lease ?? durable;
     const stored = durable === undefined ? undefined : () => durable.stored();
     this.reporter = new Reporter(options, middlewares, this.probe, stored, parent?.reporter);
-    this.ledger = new Ledger(safeRecorder(options), this.durable);
+    const { seq } = this.reporter;
+    const outer = parent?.tap;
+    if (parent === undefined) this.tap = Tap.open(options, seq);
+    else this.tap = outer === undefined ? undefined : new Tap(options, seq, outer);
+    this.ledger = new Ledger(recorderOf(options, this.tap), this.durable);
     const isFollowed = this.reporter.hasBus || this.ledger.isWatched || this.probe !== undefined;
     this.isWatched = isFollowed || this.reporter.hasListeners;
     this.mayShorten = !isFollowed && options.scheduler.ready === undefined;
@@ -685,6 +692,16 @@ function requireSamePrincipal({ id, tenant, headers }: Trace, { principal }: Mes
     traceId: id,
     tenant,
   });
+}
+
+/** Returns the recorder of a run: the flow's, the diagnostics channel's, or both. */
+function recorderOf(options: ResolvedOptions, tap: Tap | undefined): TraceRecorder | undefined {
+  const own = safeRecorder(options);
+  if (tap?.takesRecords !== true) return own;
+  return (record) => {
+    own?.(record);
+    tap.record(record);
+  };
 }
 
 /** Wraps the recorder: calls it outside every trace's async context and logs its errors. */

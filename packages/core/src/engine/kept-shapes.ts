@@ -46,7 +46,7 @@ function shapes(): readonly object[] {
     new HandlerContext(attempt, {} as ContextServices),
     new OutcomeSink(1, ignore),
     new StreamSink(1),
-    new StreamTable("-", "-"),
+    new StreamTable("-", "-", undefined),
     new TraceReader(() => ({ next: () => Promise.resolve(undefined), leave: () => Promise.resolve() })),
   ];
 }

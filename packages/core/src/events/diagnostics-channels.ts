@@ -2,9 +2,9 @@ import { isAppEvent } from "./app-event.ts";
 import type { FlowEvent, FlowEventType, Middleware } from "./flow-event.ts";
 
 /** The part of a `node:diagnostics_channel` channel that is used. */
-interface Channel {
+export interface Channel {
   readonly hasSubscribers: boolean;
-  publish(event: FlowEvent): void;
+  publish(message: unknown): void;
 }
 
 /** The part of a host that may provide Node's own modules. */
@@ -13,6 +13,11 @@ interface Host {
     getBuiltinModule?(name: "node:diagnostics_channel"): { channel(name: string): Channel } | undefined;
   };
 }
+
+/** Channels of more than events: the runs of all flows, the records of their traces, and the chunks of their streams. */
+const TAPS = ["run", "record", "chunk"] as const;
+/** Name of a channel of more than events. */
+export type TapName = (typeof TAPS)[number];
 
 /** Channel of all events that handlers report with `ctx.tell`. */
 const APP = "app";
@@ -55,24 +60,32 @@ const TYPES: Readonly<Record<Exclude<FlowEventType, `app.${string}`> | typeof AP
 };
 
 let channels: ReadonlyMap<string, Channel> | undefined;
+let taps: ReadonlyMap<string, Channel> | undefined;
 
 /**
  * Returns the middlewares of a run, plus one if a diagnostics channel of an event (`penguiflow:node_failed` and so on)
  * has a subscriber. Evaluated once per run, so that channels without subscribers cost nothing.
  */
 export function withChannels(middlewares: readonly Middleware[]): readonly Middleware[] {
-  channels ??= openChannels();
+  channels ??= openChannels(Object.keys(TYPES));
   for (const { hasSubscribers } of channels.values()) if (hasSubscribers) return [...middlewares, publish];
   return middlewares;
+}
+
+/** Returns the channel `penguiflow:NAME` if it has a subscriber. Evaluated once per run, as {@link withChannels}. */
+export function subscribedTap(name: TapName): Channel | undefined {
+  taps ??= openChannels(TAPS);
+  const channel = taps.get(name);
+  return channel?.hasSubscribers === true ? channel : undefined;
 }
 
 function publish(event: FlowEvent): void {
   channels?.get(isAppEvent(event) ? APP : event.type)?.publish(event);
 }
 
-/** Opens one channel per event type; none on hosts without diagnostics channels, such as browsers. */
-function openChannels(): ReadonlyMap<string, Channel> {
+/** Opens one channel per name; none on hosts without diagnostics channels, such as browsers. */
+function openChannels(names: readonly string[]): ReadonlyMap<string, Channel> {
   const diagnostics = (globalThis as Host).process?.getBuiltinModule?.("node:diagnostics_channel");
   if (diagnostics === undefined) return new Map();
-  return new Map(Object.keys(TYPES).map((type) => [type, diagnostics.channel(`penguiflow:${type}`)]));
+  return new Map(names.map((name) => [name, diagnostics.channel(`penguiflow:${name}`)]));
 }

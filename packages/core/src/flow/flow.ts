@@ -11,6 +11,7 @@ import { Engine, registerPlaybook } from "../engine/engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "../engine/flow-options.ts";
 import { requireModels, requireRunOptions } from "./run-checks.ts";
 import { FlowRun } from "./flow-run.ts";
+import { publishRun } from "./observed-run.ts";
 import { Running } from "./running.ts";
 
 /** Options of `run` and `start`; `resources` are required when a handler needs any. */
@@ -90,7 +91,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   run(this: Runnable<Resources>): this;
   run(options: RunOptions<Resources> = {} as RunOptions<Resources>): this {
     if (this.#running.engine !== undefined) throw new TypeError(`Cannot run flow "${this.name}" twice: stop it first`);
-    this.#running.begin(this.#engine("run", options));
+    this.#begin(this, this.#running, "run", options);
     return this;
   }
 
@@ -106,8 +107,19 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   start(this: Runnable<Resources>): FlowRun<Input, Result, Entries>;
   start(options: RunOptions<Resources> = {} as RunOptions<Resources>): FlowRun<Input, Result, Entries> {
     const running = new Running(this.#options);
-    running.begin(this.#engine("start", options));
-    return new FlowRun(this.graph, running);
+    return this.#begin(new FlowRun<Input, Result, Entries>(this.graph, running), running, "start", options);
+  }
+
+  #begin<Run extends FlowRun<Input, Result, Entries>>(
+    run: Run,
+    running: Running,
+    method: "run" | "start",
+    options: RunOptions<Resources>,
+  ): Run {
+    const engine = this.#engine(method, options);
+    running.begin(engine);
+    publishRun(run, engine, running.closed);
+    return run;
   }
 
   #startWithin(parent: Engine, registry: ModelRegistry | undefined): Engine {

@@ -9,7 +9,7 @@ import type { StreamChunk } from "../../message/stream-chunk.ts";
 import type { Slots } from "../admission/slots.ts";
 import type { Sending } from "../delivery/sending.ts";
 import type { Attempt } from "../state/attempt.ts";
-import { type ChunkDraft, StreamTable, type StreamWriter } from "../state/stream-table.ts";
+import { type ChunkDraft, StreamTable, type StreamTap, type StreamWriter } from "../state/stream-table.ts";
 import type { Trace } from "../state/trace.ts";
 import { type Emitting, wishOf } from "./emitting.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
@@ -20,6 +20,7 @@ export interface ChunksHost {
   readonly waits: HandlerWaits;
   readonly sending: Sending;
   readonly emitting: Emitting;
+  readonly tap: StreamTap | undefined;
 }
 
 /** Delivers stream chunks to the reader of their trace; blocks writers while the reader has no room. */
@@ -39,7 +40,7 @@ export class Chunks {
     more.writesStreams = true;
     if (init.to !== undefined) {
       const edges = this.#engine.emitting.route(attempt.worker, parent, init.to, trace);
-      const chunk = streamsOf(trace).next(attempt, draft);
+      const chunk = this.#streamsOf(trace).routed(attempt, draft);
       const emit = { message: carry(parent, chunk), edges, wish: wishOf(init.to) };
       return detached(this.#engine.emitting.sendOrHold(attempt, emit).then(() => chunk));
     }
@@ -113,14 +114,18 @@ export class Chunks {
     if (meta !== undefined) requireObject("meta", meta);
     if (parent !== undefined && !(parent instanceof Message))
       throw new TypeError(`Option "parent" of emitChunk must be a Message: got ${shown(parent)}`);
-    const { id: streamId } = streamsOf(trace).open(writer, init.streamId);
+    const { id: streamId } = this.#streamsOf(trace).open(writer, init.streamId);
     return { text, kind, data, streamId, seq, done, parentMeta: parent?.meta ?? EMPTY_META, meta };
   }
 
   #take(trace: Trace, writer: StreamWriter, draft: ChunkDraft): StreamChunk {
-    const chunk = streamsOf(trace).next(writer, draft);
+    const chunk = this.#streamsOf(trace).next(writer, draft);
     trace.sink.chunk(chunk);
     return chunk;
+  }
+
+  #streamsOf(trace: Trace): StreamTable {
+    return (trace.more.streams ??= StreamTable.of(trace, this.#engine.tap));
   }
 
   /** Takes a chunk when the reader has room, in FIFO order. Returns a function that withdraws it. */
@@ -160,10 +165,6 @@ function contentOf(init: { readonly text?: unknown; readonly kind?: unknown; rea
   if (text !== undefined)
     throw new TypeError(`Cannot emit a chunk of kind ${shown(kind)}: it has "text", too; send two chunks`);
   return { text: "", kind, data: freezeData(data) };
-}
-
-function streamsOf(trace: Trace): StreamTable {
-  return (trace.more.streams ??= new StreamTable(trace.id, trace.tenant));
 }
 
 /** Whether a chunk must wait for room. */

@@ -3,7 +3,7 @@ import type { Outcome, PauseTicket } from "../../message/outcome.ts";
 import type { StreamChunk, StreamChunkBase } from "../../message/stream-chunk.ts";
 import type { Sending } from "../delivery/sending.ts";
 import type { LogItems } from "../state/trace-log.ts";
-import { StreamTable, type StreamWriter } from "../state/stream-table.ts";
+import { StreamTable, type StreamTap, type StreamWriter } from "../state/stream-table.ts";
 import type { Opening, Origin, Trace, TraceSink } from "../state/trace.ts";
 import type { Edge } from "../state/worker.ts";
 import type { CancelReport } from "../termination/ending.ts";
@@ -21,6 +21,7 @@ export interface ChildRun {
 /** Engine parts of the calling flow that a {@link PlaybookSink} uses. */
 export interface PlaybookSinkHost {
   readonly sending: Sending;
+  readonly tap: StreamTap | undefined;
 }
 
 /** Callbacks for what becomes of a playbook's trace. */
@@ -110,7 +111,7 @@ export class PlaybookSink implements TraceSink {
   #asParents(chunk: StreamChunk): StreamChunk | undefined {
     const { parent, name } = this.#origin;
     const { trace } = parent;
-    const streams = (trace.more.streams ??= new StreamTable(trace.id, trace.tenant));
+    const streams = (trace.more.streams ??= StreamTable.of(trace, this.#engine.tap));
     let writer = this.#writers.get(chunk.streamId);
     if (writer === undefined) {
       writer = {

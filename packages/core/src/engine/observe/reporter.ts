@@ -44,6 +44,8 @@ interface ReporterOptions {
 export class Reporter {
   /** Whether any observer receives events. */
   readonly hasListeners: boolean;
+  /** Number of what was reported last, shared between playbooks and their parent. */
+  readonly seq: { last: number };
   readonly #options: ReporterOptions;
   /** Outlets by middleware, in the order in which they were added. */
   readonly #outlets: Map<Middleware, Outlet<FlowEvent>>;
@@ -53,8 +55,6 @@ export class Reporter {
   readonly #bindings: Outlet<RemoteBinding> | undefined;
   readonly #bus: Outlet<BusEnvelope> | undefined;
   readonly #probe: SafeProbe | undefined;
-  /** Number of the latest event, shared between playbooks and their parent. */
-  readonly #seq: { last: number };
 
   /**
    * Creates the outlets of one run.
@@ -71,7 +71,7 @@ export class Reporter {
   ) {
     this.#options = options;
     this.#probe = probe;
-    this.#seq = parent === undefined ? { last: 0 } : parent.#seq;
+    this.seq = parent === undefined ? { last: 0 } : parent.seq;
     const { logger, homeScope, stateStore, messageBus } = options;
     const { observerBuffer } = options.limits;
     this.#outlets = new Map(parent === undefined ? [] : parent.#outlets);
@@ -320,7 +320,7 @@ export class Reporter {
   }
 
   #next(): number {
-    return (this.#seq.last += 1);
+    return (this.seq.last += 1);
   }
 
   #send(event: FlowEvent, trace: Trace, attempt?: Attempt): void {

@@ -23,11 +23,27 @@ export interface ChunkDraft {
   readonly meta: Meta | undefined;
 }
 
+/** Receives each chunk for the reader of an outermost trace, beside that reader. */
+export interface StreamTap {
+  readonly takesChunks: boolean;
+  chunk(chunk: StreamChunk, stream: { readonly meta: Meta; readonly kind: string | undefined }): void;
+}
+
 interface OpenStream {
   readonly id: string;
   nextSeq: number;
   run: number;
   writer: StreamWriter | undefined;
+  /** Meta and kind of its first chunk, if chunks are tapped. */
+  first: { readonly meta: Meta; readonly kind: string | undefined } | undefined;
+}
+
+/** Trace that owns streams. */
+interface StreamOwner {
+  readonly id: string;
+  readonly tenant: string;
+  /** Its caller, if it is a playbook's. */
+  readonly origin: object | null;
 }
 
 /** Content of the chunk with which the runtime ends a stream. */
@@ -43,6 +59,7 @@ const LAST = { text: "", kind: undefined, data: undefined, parentMeta: EMPTY_MET
 export class StreamTable {
   readonly #traceId: string;
   readonly #tenant: string;
+  readonly #tap: StreamTap | undefined;
   readonly #streams = new Map<string, OpenStream>();
   readonly #ownIds = new Map<StreamWriter, string>();
   #unnamed = 0;
@@ -51,9 +68,15 @@ export class StreamTable {
   /** Whether the last writer named no stream, so that no lookup by id is needed. */
   #isLastUnnamed = false;
 
-  constructor(traceId: string, tenant: string) {
+  constructor(traceId: string, tenant: string, tap: StreamTap | undefined) {
     this.#traceId = traceId;
     this.#tenant = tenant;
+    this.#tap = tap;
+  }
+
+  /** Creates the streams of a trace. Those of a playbook are not tapped: its chunks become its parent's. */
+  static of({ id, tenant, origin }: StreamOwner, tap: StreamTap | undefined): StreamTable {
+    return new StreamTable(id, tenant, origin === null && tap?.takesChunks === true ? tap : undefined);
   }
 
   /**
@@ -67,12 +90,13 @@ export class StreamTable {
     const streamId = wanted ?? this.#ownIdOf(writer);
     let stream = this.#streams.get(streamId);
     if (stream === undefined) {
-      stream = { id: streamId, nextSeq: 0, run: 0, writer };
+      stream = { id: streamId, nextSeq: 0, run: 0, writer, first: undefined };
       this.#streams.set(streamId, stream);
     } else if (stream.writer === undefined) {
       stream.writer = writer;
       stream.nextSeq = 0;
       stream.run += 1;
+      stream.first = undefined;
     } else if (stream.writer !== writer) {
       throw new FlowError({
         code: FlowErrorCode.STREAM_BUSY,
@@ -94,6 +118,15 @@ export class StreamTable {
    * @throws FlowError `STREAM_BUSY`; RangeError if `seq` is lower than the next number
    */
   next(writer: StreamWriter, draft: ChunkDraft): StreamChunk {
+    return this.#next(writer, draft, this.#tap);
+  }
+
+  /** Makes the next chunk of a stream for a node, as {@link StreamTable.next} does for the reader. */
+  routed(writer: StreamWriter, draft: ChunkDraft): StreamChunk {
+    return this.#next(writer, draft, undefined);
+  }
+
+  #next(writer: StreamWriter, draft: ChunkDraft, tap: StreamTap | undefined): StreamChunk {
     const stream = this.open(writer, draft.streamId);
     const seq = draft.seq ?? stream.nextSeq;
     if (!Number.isInteger(seq) || seq < stream.nextSeq) {
@@ -102,7 +135,7 @@ export class StreamTable {
       );
     }
     stream.nextSeq = seq + 1;
-    return this.#chunk(stream, writer, seq, draft, draft.done ? "done" : undefined);
+    return this.#chunk(stream, writer, seq, draft, draft.done ? "done" : undefined, tap);
   }
 
   /** Ends every stream `writer` has open and returns their last chunks. */
@@ -131,7 +164,7 @@ export class StreamTable {
   }
 
   #lastChunk(stream: OpenStream, writer: StreamWriter, end: StreamEnd): StreamChunk {
-    return this.#chunk(stream, writer, stream.nextSeq, LAST, end);
+    return this.#chunk(stream, writer, stream.nextSeq, LAST, end, this.#tap);
   }
 
   #chunk(
@@ -140,6 +173,7 @@ export class StreamTable {
     seq: number,
     { text, kind, data, parentMeta, meta }: Omit<ChunkDraft, "streamId" | "seq" | "done">,
     end: StreamEnd | undefined,
+    tap: StreamTap | undefined,
   ): StreamChunk {
     if (end !== undefined) stream.writer = undefined;
     const chunk: { -readonly [Key in keyof StreamChunkBase]: StreamChunkBase[Key] } = {
@@ -160,7 +194,9 @@ export class StreamTable {
       chunk.kind = kind;
       if (data !== undefined) chunk.data = data;
     }
-    return freezeOutsideProduction(chunk) as StreamChunk;
+    const made = freezeOutsideProduction(chunk) as StreamChunk;
+    if (tap !== undefined) tap.chunk(made, (stream.first ??= { meta: chunk.meta, kind }));
+    return made;
   }
 
   #ownIdOf(writer: StreamWriter): string {
