@@ -2,6 +2,7 @@ import type { Command } from "./command-line/command.ts";
 import { aboutCommands } from "./commands/about.ts";
 import { clusterDrain, clusterFailed, clusterStatus } from "./commands/cluster.ts";
 import { check } from "./commands/check.ts";
+import { dev } from "./commands/dev.ts";
 import { doctor } from "./commands/doctor.ts";
 import { draw } from "./commands/draw.ts";
 import { history } from "./commands/history.ts";
@@ -14,6 +15,7 @@ import { simulate } from "./commands/simulate.ts";
 /** All commands, in the order of help. */
 export const COMMANDS: readonly Command[] = [
   newProject,
+  dev,
   run,
   check,
   draw,

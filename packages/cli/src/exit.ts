@@ -9,12 +9,16 @@ export const Exit = {
   EXISTS: 3,
   /** No flow was found, or the code does not load. */
   NO_FLOW: 4,
+  /** The port is taken, or the address is none of this machine. */
+  PORT_TAKEN: 5,
   /** The run waits for an answer, and there is no terminal to ask on. */
   PAUSED: 6,
   /** A run, trace, pause or member of a cluster is unknown. */
   UNKNOWN: 7,
   /** The flow refuses the answer. */
   REFUSED: 8,
+  /** A source of tools cannot be reached. */
+  UNREACHABLE: 9,
   /** Ended by Ctrl-C. */
   INTERRUPTED: 130,
 } as const;
@@ -29,9 +33,11 @@ export const EXIT_TEXTS: Readonly<Record<ExitStatus, string>> = {
   2: "the command line cannot be followed",
   3: "a file is in the way",
   4: "no flow was found, or the code does not load",
+  5: "the port is taken, or the address is none of this machine",
   6: "the run waits for an answer, and there is no terminal to ask on",
   7: "the run, trace, pause or member is unknown",
   8: "the answer is refused",
+  9: "a source of tools cannot be reached",
   130: "ended by Ctrl-C",
 };
 

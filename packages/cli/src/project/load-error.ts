@@ -19,6 +19,61 @@ export function loadError(file: string, root: string, error: unknown): CliError 
   });
 }
 
+/** A reason why code does not load or has ended, as parts. */
+export interface Reason {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+  /** The first place of the stack in the project's own code, relative to it. */
+  readonly place?: Place;
+  readonly stack?: string;
+  /** Messages of its causes, outermost first. */
+  readonly causes: readonly string[];
+}
+
+/** Takes an error apart for a page. */
+export function reasonOf(error: unknown, root: string): Reason {
+  // that the code does not load is known: why not is the news
+  const thrown = error instanceof CliError ? (error.cause ?? error) : error;
+  const { code, message = String(thrown), stack, name = "Error" } = (thrown ?? {}) as Partial<NodeJS.ErrnoException>;
+  const hint = error instanceof CliError ? error.hint : hintOf(code, message);
+  const place = stack === undefined ? undefined : placeOf(stack, root);
+  return {
+    code: error instanceof CliError && thrown === error ? error.code : (code ?? name),
+    message,
+    causes: causesOf(thrown),
+    ...(hint !== undefined && { hint }),
+    ...(place !== undefined && { place }),
+    ...(stack !== undefined && { stack }),
+  };
+}
+
+function causesOf(error: unknown): string[] {
+  const causes: string[] = [];
+  for (let { cause } = (error ?? {}) as Partial<Error>; cause !== undefined && causes.length < 5;) {
+    causes.push(cause instanceof Error ? cause.message : String(cause));
+    ({ cause } = (cause ?? {}) as Partial<Error>);
+  }
+  return causes;
+}
+
+/** Lines around a place, the first of them number `first`. */
+export interface Frame {
+  readonly first: number;
+  readonly lines: readonly string[];
+}
+
+/** Reads the lines around a place; none if the file is gone. */
+export function frameOf(root: string, { file, line }: Place): Frame | undefined {
+  try {
+    const lines = readFileSync(path.resolve(root, file), "utf8").split("\n");
+    const first = Math.max(1, line - AROUND);
+    return { first, lines: lines.slice(first - 1, line + AROUND) };
+  } catch {
+    return undefined;
+  }
+}
+
 function hintOf(code: string | undefined, message: string): string | undefined {
   if (code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX")
     return 'Node only strips types: write it without this construct; "erasableSyntaxOnly": true in tsconfig.json finds all';
@@ -30,29 +85,37 @@ function hintOf(code: string | undefined, message: string): string | undefined {
   return `install it: npm install ${wanted}`;
 }
 
-interface Place {
+/** A place in the project's code. */
+export interface Place {
   readonly file: string;
   readonly line: number;
+  readonly column?: number;
 }
 
 /** Finds the first place of a stack that is in the project's own code. */
 function placeOf(stack: string, root: string): Place | undefined {
-  for (const [, url = "", line = ""] of stack.matchAll(/(file:\/\/\/[^\s()]+?|\/[^\s()]+?):(\d+)/g)) {
+  for (const [, url = "", line = "", column] of stack.matchAll(
+    /(file:\/\/\/[^\s()]+?|\/[^\s()]+?):(\d+)(?::(\d+))?/g,
+  )) {
     const file = url.startsWith("file:") ? fileURLToPath(url) : url;
     const isOwn = file.startsWith(root + path.sep) && !file.includes(`${path.sep}node_modules${path.sep}`);
-    if (isOwn && existsSync(file)) return { file: path.relative(root, file), line: Number(line) };
+    if (isOwn && existsSync(file))
+      return {
+        file: path.relative(root, file),
+        line: Number(line),
+        ...(column !== undefined && { column: Number(column) }),
+      };
   }
   return undefined;
 }
 
-function frame(root: string, { file, line }: Place): string {
-  const lines = readFileSync(path.resolve(root, file), "utf8").split("\n");
-  const first = Math.max(1, line - AROUND);
-  const shown = lines.slice(first - 1, line + AROUND);
-  const width = String(first + shown.length).length;
-  const rows = shown.map((text, at) => {
+/** Returns the lines around a place as text. */
+function frame(root: string, place: Place): string {
+  const { first, lines } = frameOf(root, place) ?? { first: 1, lines: [] };
+  const width = String(first + lines.length).length;
+  const rows = lines.map((text, at) => {
     const number = first + at;
-    return `${number === line ? ">" : " "} ${String(number).padStart(width)} | ${text}`;
+    return `${number === place.line ? ">" : " "} ${String(number).padStart(width)} | ${text}`;
   });
-  return [`${file}:${line}`, ...rows].join("\n");
+  return [`${place.file}:${place.line}`, ...rows].join("\n");
 }

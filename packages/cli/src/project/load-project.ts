@@ -72,19 +72,27 @@ export function flowOf(project: Project, name: string | undefined): FoundFlow {
 }
 
 /** Loads the settings of a project, if it has any. */
-async function loadConfig(root: string): Promise<Config> {
+export async function loadConfig(root: string): Promise<Config> {
   const file = findConfig(root);
   if (file === undefined) return {};
   const { default: config } = await load(file, root);
   const wrong = (what: string): CliError =>
     new CliError({ code: "CONFIG_INVALID", exit: Exit.NO_FLOW, message: `${path.basename(file)} ${what}` });
   if (typeof config !== "object" || config === null) throw wrong("must export its settings as default");
-  const known = ["entry", "run"];
-  const unknown = Object.keys(config).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw wrong(`has an unknown setting "${unknown}"${meant(unknown, known)}`);
-  const { entry, run } = config as Record<string, unknown>;
+  const requireKnown = (settings: object, known: readonly string[], before = ""): void => {
+    const unknown = Object.keys(settings).find((key) => !known.includes(key));
+    if (unknown !== undefined) throw wrong(`has an unknown setting "${before}${unknown}"${meant(unknown, known)}`);
+  };
+  requireKnown(config, ["entry", "run", "dev"]);
+  const { entry, run, dev } = config as Record<string, unknown>;
   if (entry !== undefined && typeof entry !== "string") throw wrong('must give "entry" as text');
   if (run !== undefined && typeof run !== "function") throw wrong('must give "run" as a function');
+  if (dev === undefined) return config;
+  if (typeof dev !== "object" || dev === null) throw wrong('must give "dev" as an object');
+  requireKnown(dev, ["execArgv", "origins"], "dev.");
+  for (const [name, value] of Object.entries(dev))
+    if (!Array.isArray(value) || !value.every((each) => typeof each === "string"))
+      throw wrong(`must give "dev.${name}" as a list of texts`);
   return config;
 }
 
@@ -97,7 +105,8 @@ export async function load(file: string, root: string): Promise<Readonly<Record<
   }
 }
 
-function loadEnvFile(file: string): void {
+/** Adds the variables of a file to the environment, and overrides none. */
+export function loadEnvFile(file: string): void {
   if (!existsSync(file)) return;
   for (const [name, value] of Object.entries(parseEnv(readFileSync(file, "utf8")))) process.env[name] ??= value;
 }

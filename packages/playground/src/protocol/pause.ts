@@ -1,3 +1,4 @@
+import type { Effects } from "penguiflow";
 /** `GET /api/pauses?flow=&thread=&run=` gives `Page<PauseView>`, oldest first, without their tokens. */
 export interface PauseView {
   /** Public id: names the pause, and cannot answer it. */
@@ -16,7 +17,7 @@ export interface PauseView {
   readonly tool?: string;
   readonly args?: unknown;
   readonly callId?: string;
-  readonly effects?: "none" | "reads" | "writes";
+  readonly effects?: Effects;
   /** JSON Schema of the answer, or of the arguments for an approval, if known. */
   readonly schema?: unknown;
   readonly since: number;

@@ -1,4 +1,4 @@
-import type { FlowEvent } from "penguiflow";
+import type { Effects, FlowEvent } from "penguiflow";
 import type { LogLine } from "./feed.ts";
 
 /** One attempt of one message at one node: a bar of the timeline. */
@@ -28,7 +28,7 @@ export interface StepView {
   /** The nodes that its messages went to; `Rookery` for results. */
   readonly to: readonly string[];
   readonly error?: { readonly code: string; readonly message: string; readonly place?: string };
-  readonly effects?: "none" | "reads" | "writes";
+  readonly effects?: Effects;
   /** Whether its message was kept, so that the run can be begun again from here. */
   readonly canRunAgain: boolean;
 }

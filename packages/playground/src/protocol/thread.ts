@@ -1,3 +1,4 @@
+import type { Effects } from "penguiflow";
 import type { RunState, RunSummary } from "./run.ts";
 
 /**
@@ -82,7 +83,7 @@ export type TurnPart =
       readonly args: unknown;
       readonly path?: readonly string[];
       readonly state: "running" | "asked" | "done" | "failed" | "rejected";
-      readonly effects?: "none" | "reads" | "writes";
+      readonly effects?: Effects;
       readonly output?: unknown;
       /** Message of the failure, or the reason of the rejection. */
       readonly error?: string;

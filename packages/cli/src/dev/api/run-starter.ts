@@ -1,0 +1,45 @@
+import { randomUUID } from "node:crypto";
+import { DEFAULT_TENANT } from "penguiflow";
+import type { Attachment } from "@penguiflow/playground/protocol";
+import type { Begun } from "../ipc/fact.ts";
+import type { Supervisor } from "../supervisor/supervisor.ts";
+
+/** A run that a page asks for. */
+export interface RunWish {
+  readonly flow: string;
+  readonly input: unknown;
+  readonly tenant?: string | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly thread?: string | undefined;
+  readonly attachments?: readonly Attachment[] | undefined;
+  readonly again?: Begun["again"];
+}
+
+/**
+ * Begins a run, and returns its id once the flow has accepted it.
+ *
+ * @throws ApiError `FLOW_UNKNOWN`, `FLOW_NOT_RUNNING`, `INPUT_INVALID`
+ */
+export async function beginRun(supervisor: Supervisor, wish: RunWish, runId: string = randomUUID()): Promise<string> {
+  const { flow, input, tenant = DEFAULT_TENANT, timeoutMs, thread, attachments, again } = wish;
+  const { kind } = supervisor.flow(flow);
+  const { child, runs } = supervisor;
+  const place = { flow, runId, tenant };
+  const begun: Begun = {
+    input: { value: input },
+    generation: supervisor.generation,
+    isPlanner: kind === "planner",
+    timeoutMs,
+    thread,
+    attachments: attachments?.map(({ name, mediaType }) => ({ name, mediaType })),
+    again,
+  };
+  runs.begin(place, begun, child);
+  try {
+    await child.ask({ type: "start", flow, runId, tenant, input, timeoutMs, thread, attachments });
+  } catch (error) {
+    runs.discard(place);
+    throw error;
+  }
+  return runId;
+}

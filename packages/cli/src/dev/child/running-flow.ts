@@ -1,0 +1,190 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type CancelReport,
+  errorPayload,
+  FlowError,
+  FlowErrorCode,
+  type StreamChunk,
+  type StreamItem,
+} from "penguiflow";
+import type { Decision, PlanEvent, Prompt } from "@penguiflow/planner";
+import type { FoundFlow } from "../../project/find-flows.ts";
+import type { ChunkFact } from "../ipc/fact.ts";
+import type { StartRun } from "../ipc/messages.ts";
+import { Refusal, refusalOf } from "./refusal.ts";
+import { jsonOf, keptOf } from "./plain-json.ts";
+
+/** Milliseconds to wait for a flow to accept a message or an answer. */
+const PATIENCE_MS = 1_000;
+
+/** Name with which the person at the page answers and steers. */
+const BY = "playground";
+
+/** Receives the JSON of a fact of a run, without the run. */
+export type Tell = (runId: string, tenant: string, fact: string) => void;
+
+/** A flow of the project that runs, as the pages use it. */
+export class RunningFlow {
+  readonly found: FoundFlow;
+  readonly #tell: Tell;
+  /** Told when the run whose answer was given goes on. */
+  readonly #resumed = new Map<string, (value: undefined) => void>();
+
+  constructor(found: FoundFlow, tell: Tell) {
+    this.found = found;
+    this.#tell = tell;
+  }
+
+  /**
+   * Begins a run, and resolves once it is accepted.
+   *
+   * @throws Refusal `INPUT_INVALID`, `FLOW_NOT_RUNNING`
+   */
+  async begin({ runId, tenant, input, timeoutMs, thread, attachments = [] }: StartRun): Promise<void> {
+    const { flow, planner } = this.found;
+    if (planner !== undefined) {
+      if (!flow.isRunning) throw new Refusal("FLOW_NOT_RUNNING", `Planner "${this.found.name}" does not run`);
+      const prompt = promptOf(input, attachments);
+      const events = planner.stream(prompt, { tenant, runId, timeoutMs, thread, onLeave: "detach" });
+      this.#read(runId, tenant, planEvents(events));
+      return;
+    }
+    const items = flow.stream(input, { tenant, traceId: runId, timeoutMs, onLeave: "detach" });
+    try {
+      // a full flow takes the message later: the page is not held up
+      await Promise.race([items.accepted(), sleep(PATIENCE_MS, undefined, { ref: false })]);
+    } catch (error) {
+      throw refusalOf(error);
+    }
+    this.#read(runId, tenant, itemsOf(items));
+  }
+
+  /**
+   * Answers a pause, and resolves once the answer is accepted.
+   *
+   * @throws Refusal `PAUSE_UNKNOWN`, `PAUSE_USED`, `PAUSE_EXPIRED`, `RESUME_INVALID`
+   */
+  async resume(runId: string, tenant: string, token: string, value: unknown): Promise<void> {
+    const { flow, planner } = this.found;
+    const facts =
+      planner === undefined
+        ? itemsOf(flow.pauses.resumeStream(token, value, { tenant, onLeave: "detach" }))
+        : planEvents(planner.resumeStream(token, decisionOf(value), { tenant, by: BY }, { onLeave: "detach" }));
+    const resumed = Promise.withResolvers<undefined>();
+    this.#resumed.set(runId, resumed.resolve);
+    const reading = facts[Symbol.asyncIterator]();
+    const first = reading.next();
+    try {
+      // a refused answer fails at once; what an accepted one leads to may come late
+      await Promise.race([first, resumed.promise, sleep(PATIENCE_MS, undefined, { ref: false })]);
+    } catch (error) {
+      throw refusalOf(error);
+    } finally {
+      this.#resumed.delete(runId);
+    }
+    this.#read(runId, tenant, after(first, reading));
+  }
+
+  /** Learns that an answer was accepted. */
+  resumedRun(runId: string): void {
+    this.#resumed.get(runId)?.(undefined);
+  }
+
+  /** @throws Refusal `RUN_ENDED` */
+  async cancel(runId: string, tenant: string): Promise<CancelReport> {
+    const report = await this.found.flow.cancel(runId, { tenant, reason: "Cancelled at the playground" });
+    if (!report.found) throw new Refusal("RUN_ENDED", `Run "${runId}" has ended`);
+    return report;
+  }
+
+  /** @throws Refusal `RUN_ENDED`, `INPUT_INVALID` */
+  async steer(runId: string, tenant: string, text: string): Promise<void> {
+    const { planner, name } = this.found;
+    if (planner === undefined)
+      throw new Refusal("INPUT_INVALID", `"${name}" is a flow: a planner's run is steered alone`);
+    try {
+      await planner.steer(runId, text, { tenant, by: BY });
+    } catch (error) {
+      throw refusalOf(error);
+    }
+  }
+
+  #read(runId: string, tenant: string, facts: AsyncIterable<string>): void {
+    const tell = (fact: string): void => this.#tell(runId, tenant, fact);
+    const read = async (): Promise<void> => {
+      tell(`{"at":${now()},"kind":"reading"}`);
+      try {
+        for await (const fact of facts) tell(fact);
+      } catch (error) {
+        const isPaused = error instanceof FlowError && error.code === FlowErrorCode.TRACE_PAUSED;
+        if (!isPaused) tell(`{"at":${now()},"kind":"failed","error":${jsonOf(errorPayload(error))}}`);
+      }
+      tell(`{"at":${now()},"kind":"read"}`);
+    };
+    void read();
+  }
+}
+
+/** Returns epoch milliseconds with fractions. */
+export function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+async function* after(first: Promise<IteratorResult<string>>, rest: AsyncIterator<string>): AsyncGenerator<string> {
+  for (let item = await first; item.done !== true; item = await rest.next()) yield item.value;
+}
+
+async function* planEvents(events: AsyncIterable<PlanEvent<unknown>>): AsyncGenerator<string> {
+  for await (const event of events) yield `{"at":${now()},"kind":"plan","event":${jsonOf(event)}}`;
+}
+
+async function* itemsOf(items: AsyncIterable<StreamItem<unknown>>): AsyncGenerator<string> {
+  for await (const item of items) {
+    if (item.type === "chunk") yield `{"at":${now()},"kind":"chunk","chunk":${jsonOf(chunkOf(item.chunk))}}`;
+    else if (item.type === "result") yield `{"at":${now()},"kind":"result","result":${keptOf(item.result)}}`;
+  }
+}
+
+function chunkOf({ streamId, run, text, kind, data, done, end, node, meta }: StreamChunk): ChunkFact {
+  const { channel } = meta;
+  return {
+    streamId,
+    run,
+    text,
+    kind,
+    data,
+    done,
+    end,
+    node,
+    channel: typeof channel === "string" ? channel : undefined,
+  };
+}
+
+/** @throws Refusal `INPUT_INVALID` */
+function promptOf(input: unknown, attachments: NonNullable<StartRun["attachments"]>): Prompt {
+  if (typeof input !== "string") throw new Refusal("INPUT_INVALID", "The input of a planner is a text");
+  if (attachments.length === 0) return input;
+  const files = attachments.map(({ name, mediaType, base64 }) => ({
+    type: "file" as const,
+    mediaType,
+    data: base64,
+    filename: name,
+  }));
+  return [{ type: "text", text: input }, ...files];
+}
+
+/** @throws Refusal `RESUME_INVALID` */
+function decisionOf(value: unknown): Decision {
+  const decision = value as Partial<Record<"approved" | "value" | "reason", unknown>> | null;
+  const isDecision =
+    typeof decision === "object" &&
+    decision !== null &&
+    (typeof decision.approved === "boolean" || "value" in decision) &&
+    (decision.reason === undefined || typeof decision.reason === "string");
+  if (!isDecision)
+    throw new Refusal(
+      "RESUME_INVALID",
+      "The answer must be { approved: true, args? }, { approved: false, reason? } or { value }",
+    );
+  return decision as Decision;
+}

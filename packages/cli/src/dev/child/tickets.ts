@@ -1,0 +1,37 @@
+import type { Question } from "@penguiflow/planner";
+import type { PauseTicket } from "penguiflow";
+import type { FoundFlow } from "../../project/find-flows.ts";
+import type { OpenTicket } from "../ipc/messages.ts";
+
+/** Lists the open pauses of a flow's runs, of the tenants that are known. */
+export async function openTickets({ flow, planner }: FoundFlow, tenants: Iterable<string>): Promise<OpenTicket[]> {
+  const all: OpenTicket[] = [];
+  for (const tenant of tenants) {
+    const tickets = await flow.pauses.list({ tenant });
+    if (tickets.length === 0) continue;
+    const questions = new Map((await planner?.questions({ tenant }))?.map((question) => [question.token, question]));
+    for (const ticket of tickets) all.push(ticketOf(ticket, tenant, questions.get(ticket.token)));
+  }
+  return all;
+}
+
+function ticketOf(
+  { token, traceId, node, path, reason, payload, expiresAt }: PauseTicket & { readonly traceId: string },
+  tenant: string,
+  question: Question | undefined,
+): OpenTicket {
+  const base = { token, runId: traceId, tenant, node, path, reason, payload, expiresAt };
+  if (question === undefined) return { ...base, kind: "pause" };
+  const { kind, tool, args, callId, schema } = question;
+  return {
+    ...base,
+    kind,
+    reason: question.reason,
+    payload: question.payload,
+    path: question.path,
+    tool,
+    args,
+    callId,
+    schema,
+  };
+}

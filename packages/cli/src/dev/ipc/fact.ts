@@ -1,0 +1,51 @@
+import type { ErrorPayload, FlowEvent } from "penguiflow";
+import type { PlanEvent } from "@penguiflow/planner";
+import type { Attachment } from "@penguiflow/playground/protocol";
+
+/** A value as it is kept: whole, or the beginning of its JSON. */
+export type Kept = { readonly value: unknown } | { readonly cut: string; readonly length: number };
+
+/** A piece of a stream. */
+export interface ChunkFact {
+  readonly streamId: string;
+  /** Number of earlier streams with this id. */
+  readonly run: number;
+  readonly text: string;
+  readonly kind?: string | undefined;
+  readonly data?: unknown;
+  readonly done: boolean;
+  readonly end?: string | undefined;
+  readonly node?: string | undefined;
+  readonly channel?: string | undefined;
+}
+
+/** Something that happened in a run. */
+export type Fact = {
+  /** Epoch milliseconds with fractions. */
+  readonly at: number;
+} & (
+  | { readonly kind: "event"; readonly event: FlowEvent }
+  | { readonly kind: "chunk"; readonly chunk: ChunkFact }
+  | { readonly kind: "result"; readonly result: Kept }
+  | { readonly kind: "plan"; readonly event: PlanEvent<unknown> }
+  /** The run was refused, or its reader failed. */
+  | { readonly kind: "failed"; readonly error: ErrorPayload }
+  | { readonly kind: "begun"; readonly begun: Begun }
+  | { readonly kind: "steer"; readonly text: string }
+  /** Its stream is read from now on, and not any more. */
+  | { readonly kind: "reading" | "read" }
+);
+
+/** The start of a run by a page. */
+export interface Begun {
+  readonly input: Kept;
+  readonly generation: number;
+  readonly isPlanner: boolean;
+  readonly timeoutMs?: number | undefined;
+  readonly thread?: string | undefined;
+  readonly attachments?: readonly Pick<Attachment, "name" | "mediaType">[] | undefined;
+  readonly again?: { readonly of: string; readonly from?: string } | undefined;
+}
+
+/** A fact and its run. */
+export type RunFact = Fact & { readonly flow: string; readonly runId: string; readonly tenant: string };

@@ -1,0 +1,52 @@
+import { createReadStream, existsSync, statSync } from "node:fs";
+import type { ServerResponse } from "node:http";
+import path from "node:path";
+import { pipeline } from "node:stream/promises";
+import { SAFE_HEADERS } from "./reply.ts";
+
+const TYPES: Readonly<Record<string, string>> = {
+  ".css": "text/css; charset=utf-8",
+  ".html": "text/html; charset=utf-8",
+  ".ico": "image/x-icon",
+  ".js": "text/javascript; charset=utf-8",
+  ".json": "application/json",
+  ".png": "image/png",
+  ".svg": "image/svg+xml",
+  ".txt": "text/plain; charset=utf-8",
+  ".webmanifest": "application/manifest+json",
+  ".woff2": "font/woff2",
+};
+
+/** Sends a file of the pages; for every other path, the page itself, which reads the path. */
+export async function sendPage(response: ServerResponse, folder: string, url: string, hasBody: boolean): Promise<void> {
+  const file = fileOf(folder, url);
+  if (!existsSync(file) || (file.endsWith("index.html") && url.startsWith("/assets/"))) {
+    response.writeHead(404, { ...SAFE_HEADERS, "content-type": "text/plain" });
+    response.end(existsSync(file) ? "" : "The pages are not built: npm run build\n");
+    return;
+  }
+  const { size } = statSync(file);
+  const isHashed = path.relative(folder, file).startsWith(`assets${path.sep}`);
+  response.writeHead(200, {
+    ...SAFE_HEADERS,
+    "content-type": TYPES[path.extname(file)] ?? "application/octet-stream",
+    "content-length": size,
+    "cache-control": isHashed ? "public, max-age=31536000, immutable" : "no-cache",
+  });
+  if (hasBody) await pipeline(createReadStream(file), response).catch(() => response.destroy());
+  else response.end();
+}
+
+/** Returns the file that a path names; never one outside of the folder. */
+function fileOf(folder: string, url: string): string {
+  const page = path.join(folder, "index.html");
+  let name;
+  try {
+    name = decodeURIComponent(url);
+  } catch {
+    return page;
+  }
+  if (name.includes("\0") || name.includes("\\")) return page;
+  const file = path.join(folder, path.posix.normalize(`/${name}`));
+  return file.startsWith(folder + path.sep) && existsSync(file) && statSync(file).isFile() ? file : page;
+}
