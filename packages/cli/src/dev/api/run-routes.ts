@@ -69,6 +69,9 @@ export function runRoutes(supervisor: Supervisor): Route[] {
       const fields = new Fields(await readObject(request), ["value"]);
       const { flow, runId, tenant } = view;
       await child.ask({ type: "resume", flow, runId, tenant, token, value: fields.any("value") });
+      pauses.close(view.id);
+      runs.pausesChanged({ flow, runId, tenant });
+      supervisor.feed.tell({ type: "pause", open: pauses.size });
     }),
   ];
 }
@@ -129,7 +132,9 @@ function streamRun(supervisor: Supervisor, open: OpenRun, { response }: Call): v
   const { run } = open;
   const { flow, runId } = run.place;
   const listPauses = () => pauses.list({ flow, runId }).map((pause) => withThread(supervisor, pause));
-  let shown = "";
+  let shown = listPauses()
+    .map(({ id }) => id)
+    .join();
   const live = new LiveStream<RunStreamItem>(
     response,
     () => ({
@@ -142,6 +147,7 @@ function streamRun(supervisor: Supervisor, open: OpenRun, { response }: Call): v
     () => stop(),
   );
   const end = (): void => {
+    stop();
     live.send({ type: "end", run: runs.summaryOf({ run }) });
     live.close();
   };

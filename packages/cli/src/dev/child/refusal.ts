@@ -16,6 +16,7 @@ export class Refusal extends Error {
 
 /** Codes of a flow that a page is told under another name. */
 const CODES: Readonly<Record<string, ApiErrorCode>> = {
+  INPUT_INVALID: "INPUT_INVALID",
   FLOW_NOT_RUNNING: "FLOW_NOT_RUNNING",
   FLOW_STOPPED: "FLOW_NOT_RUNNING",
   TRACE_UNKNOWN: "RUN_ENDED",
@@ -35,6 +36,6 @@ const CODES: Readonly<Record<string, ApiErrorCode>> = {
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof FlowError)
-    return new Refusal(CODES[error.code] ?? "INTERNAL", error.message, { code: error.code });
+    return new Refusal(CODES[error.code] ?? "INTERNAL", error.message, { code: error.code, ...error.details });
   return new Refusal("INTERNAL", error instanceof Error ? error.message : String(error));
 }

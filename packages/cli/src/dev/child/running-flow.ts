@@ -42,6 +42,8 @@ export class RunningFlow {
    */
   async begin({ runId, tenant, input, timeoutMs, thread, attachments = [] }: StartRun): Promise<void> {
     const { flow, planner } = this.found;
+    // the end of a fast run could be told before
+    this.#tell(runId, tenant, `{"at":${now()},"kind":"reading"}`);
     if (planner !== undefined) {
       if (!flow.isRunning) throw new Refusal("FLOW_NOT_RUNNING", `Planner "${this.found.name}" does not run`);
       const prompt = promptOf(input, attachments);
@@ -70,6 +72,7 @@ export class RunningFlow {
       planner === undefined
         ? itemsOf(flow.pauses.resumeStream(token, value, { tenant, onLeave: "detach" }))
         : planEvents(planner.resumeStream(token, decisionOf(value), { tenant, by: BY }, { onLeave: "detach" }));
+    this.#tell(runId, tenant, `{"at":${now()},"kind":"reading"}`);
     const resumed = Promise.withResolvers<undefined>();
     this.#resumed.set(runId, resumed.resolve);
     const reading = facts[Symbol.asyncIterator]();
@@ -78,6 +81,7 @@ export class RunningFlow {
       // a refused answer fails at once; what an accepted one leads to may come late
       await Promise.race([first, resumed.promise, sleep(PATIENCE_MS, undefined, { ref: false })]);
     } catch (error) {
+      this.#tell(runId, tenant, `{"at":${now()},"kind":"read"}`);
       throw refusalOf(error);
     } finally {
       this.#resumed.delete(runId);
@@ -112,7 +116,6 @@ export class RunningFlow {
   #read(runId: string, tenant: string, facts: AsyncIterable<string>): void {
     const tell = (fact: string): void => this.#tell(runId, tenant, fact);
     const read = async (): Promise<void> => {
-      tell(`{"at":${now()},"kind":"reading"}`);
       try {
         for await (const fact of facts) tell(fact);
       } catch (error) {

@@ -30,7 +30,7 @@ export class Pauses {
     const before = new Map([...this.#known].filter(([, one]) => one.view.flow === flow && one.child === child));
     const now = new Map(tickets.map((ticket) => [idOf(ticket.token), this.#knownOf(flow, ticket, child, isDurable)]));
     const changed = [...before, ...now].filter(([id]) => before.has(id) !== now.has(id)).map(([, one]) => one);
-    for (const id of before.keys()) if (!now.has(id)) this.#close(id);
+    for (const id of before.keys()) if (!now.has(id)) this.close(id);
     for (const [id, one] of now) this.#known.set(id, one);
     return changed.map(({ view }) => ({ flow, runId: view.runId, tenant: view.tenant }));
   }
@@ -63,7 +63,8 @@ export class Pauses {
     return known;
   }
 
-  #close(id: string): void {
+  /** Closes a pause whose answer was accepted. */
+  close(id: string): void {
     this.#known.delete(id);
     this.#used.add(id);
     for (const oldest of this.#used) {

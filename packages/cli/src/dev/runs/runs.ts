@@ -146,7 +146,7 @@ export class Runs {
   }
 
   summaryOf({ run }: Pick<OpenRun, "run">): RunSummary {
-    return run.summary(this.#events.countPauses(run.place));
+    return run.summary(run.isOver ? 0 : this.#events.countPauses(run.place));
   }
 
   #liveOf(place: RunPlace, fact: Fact, child: Child): LiveRun | undefined {

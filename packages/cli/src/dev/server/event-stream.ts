@@ -42,6 +42,7 @@ export class EventStream {
   }
 
   send(item: { readonly type: string }, id?: string): void {
+    if (this.#response.writableEnded) return;
     const head = id === undefined ? "" : `id: ${id}\n`;
     this.#response.write(`${head}event: ${item.type}\ndata: ${JSON.stringify(item)}\n\n`);
   }
