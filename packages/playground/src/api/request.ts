@@ -8,7 +8,7 @@ export async function get<Answer>(route: string, query: Query = {}, signal?: Abo
 }
 
 /** Changes something on the server. */
-export async function send<Answer>(method: "POST" | "DELETE", route: string, body?: unknown): Promise<Answer> {
+export async function send<Answer>(method: "POST" | "PUT" | "DELETE", route: string, body?: unknown): Promise<Answer> {
   return await request<Answer>(method, route, body, undefined);
 }
 

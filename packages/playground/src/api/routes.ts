@@ -1,6 +1,7 @@
 import type {
   CancelReport,
   CompareView,
+  Draft,
   FlowView,
   LintView,
   MemoryView,
@@ -58,13 +59,17 @@ export const api = {
     get<Page<PauseView>>("pauses", filter),
   answerPause: (id: string, value: unknown) => send<unknown>("POST", `pauses/${part(id)}`, { value }),
 
-  threads: (flow?: string, cursor?: string) => get<Page<ThreadSummary>>("threads", { flow, cursor }),
+  threads: (filter: { readonly flow?: string; readonly q?: string; readonly cursor?: string | undefined } = {}) =>
+    get<Page<ThreadSummary>>("threads", filter),
   sendMessage: (id: string, message: NewThreadMessage) =>
     send<RunStarted>("POST", `threads/${part(id)}/messages`, message),
   thread: (id: string) => get<ThreadView>(`threads/${part(id)}`),
   newThread: (thread: NewThread) => send<ThreadSummary>("POST", "threads", thread),
   deleteThread: (id: string) => send<undefined>("DELETE", `threads/${part(id)}`),
   memory: (id: string) => get<MemoryView>(`threads/${part(id)}/memory`),
+
+  draft: (key: string) => get<Draft>(`drafts/${part(key)}`),
+  keepDraft: (key: string, value: unknown) => send<undefined>("PUT", `drafts/${part(key)}`, { value }),
 
   tools: () => get<ToolsView>("tools"),
   callTool: (name: string, call: ToolCall) => send<RunStarted>("POST", `tools/${part(name)}/call`, call),

@@ -16,6 +16,7 @@ export function KeyHint({ keys }: { readonly keys: string }) {
 
 /** Writes keys as they stand on the keyboard: `"mod+k"` is ⌘K, `"g c"` is G C. */
 export function keysText(keys: string): string {
+  if (keys === " ") return sign(keys);
   return keys
     .split(" ")
     .map((key) => key.split("+").map(sign).join(""))

@@ -47,6 +47,23 @@ export const screens: readonly ScreenEntry[] = [
   { pattern: "/runs/:flow/:id", title: "Run", section: "runs", load: () => import("./run/run-screen.tsx") },
   { pattern: "/flows", title: "Flows", section: "flows", load: () => import("./flow/flows-screen.tsx") },
   { pattern: "/flows/:name", title: "Flow", section: "flows", load: () => import("./flow/flow-screen.tsx") },
+  { pattern: "/threads", title: "Threads", section: "chat", load: () => import("./threads/threads-screen.tsx") },
+  {
+    pattern: "/approvals",
+    title: "Approvals",
+    section: "approvals",
+    load: () => import("./approvals/approvals-screen.tsx"),
+  },
+  { pattern: "/tools", title: "Tools", section: "tools", load: () => import("./tools/tools-screen.tsx") },
+  { pattern: "/tools/:flow/:name", title: "Tools", section: "tools", load: () => import("./tools/tools-screen.tsx") },
+  { pattern: "/memory", title: "Memory", section: "memory", load: () => import("./memory/memory-screen.tsx") },
+  {
+    pattern: "/threads/:id/memory",
+    title: "Memory",
+    section: "memory",
+    load: () => import("./memory/memory-screen.tsx"),
+  },
+  { pattern: "/lint", title: "Lint", section: "lint", load: () => import("./lint/lint-screen.tsx") },
 ];
 
 /** Finds the screen of a path. */

@@ -40,7 +40,7 @@ export function localEntries(): PaletteEntry[] {
 
 /** Asks the server for threads and runs that fit a text. */
 export async function foundEntries(text: string): Promise<PaletteEntry[]> {
-  const [threads, runs] = await Promise.all([api.threads(), api.runs({ q: text })]);
+  const [threads, runs] = await Promise.all([api.threads({ q: text }), api.runs({ q: text })]);
   const found = matching(
     threads.items.map((thread): PaletteEntry => ({
       icon: "threads",

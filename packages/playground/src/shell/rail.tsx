@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { count, plural, span } from "../parts/figures.ts";
 import { Icon } from "../parts/icon.tsx";
+import { keysText } from "../parts/key-hint.tsx";
 import { rail, type RailEntry, type Section } from "../screens/registry.ts";
 import { connection, findings, flows, openPauses, overlay, project, reload } from "../store/project.ts";
 import { Mark } from "./mark.tsx";
@@ -49,11 +50,11 @@ export function Rail({ section }: { readonly section: Section | undefined }) {
           <button type="button" class="rail-tool" onClick={nextTheme}>
             Theme: {theme.value}
           </button>
-          <button type="button" class="rail-tool" onClick={() => (isPaletteShown.value = true)}>
-            Go to …
+          <button type="button" class="key" aria-label="Go to anything" onClick={() => (isPaletteShown.value = true)}>
+            {keysText("mod+k")}
           </button>
-          <button type="button" class="rail-tool" onClick={() => (isHelpShown.value = true)}>
-            Keys
+          <button type="button" class="key" aria-label="List of keys" onClick={() => (isHelpShown.value = true)}>
+            ?
           </button>
         </div>
       </div>

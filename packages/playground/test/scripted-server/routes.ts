@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import type {
   ApiErrorCode,
   Attachment,
+  Draft,
   NewRun,
   NewThread,
   NewThreadMessage,
@@ -54,6 +55,11 @@ export function routes(world: World, method: string, url: URL, body: unknown, re
     }
     case "POST pauses":
       return answerPause(world, one ?? "", (body as PauseAnswer).value);
+    case "GET drafts":
+      return { value: world.drafts.get(one ?? "") ?? null };
+    case "PUT drafts":
+      world.drafts.set(one ?? "", (body as Draft).value);
+      return undefined;
     case "GET tools":
       return tools;
     case "POST tools": {

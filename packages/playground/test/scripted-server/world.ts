@@ -31,6 +31,7 @@ export class World {
   readonly runs = new Map<string, ScriptedRun>();
   readonly threads = new Map<string, ScriptedThread>();
   readonly opened: { readonly file: string; readonly line?: number }[] = [];
+  readonly drafts = new Map<string, unknown>();
   overlay: Overlay | undefined;
   isReadOnly = false;
   readonly #runReaders = new Map<string, Readers>();

@@ -1,0 +1,149 @@
+import { useEffect } from "preact/hooks";
+import { api } from "../../api/routes.ts";
+import { Empty } from "../../parts/empty.tsx";
+import { ago, count, plural, shortId } from "../../parts/figures.ts";
+import { Header } from "../../parts/header.tsx";
+import { Problem } from "../../parts/problem.tsx";
+import { useLoaded } from "../../parts/use-loaded.tsx";
+import { pathTo } from "../../routing/route-pattern.ts";
+import type { MemoryView } from "../../protocol.ts";
+import { onRun } from "../../store/project.ts";
+import type { ScreenProps } from "../registry.ts";
+import { fullness, KIND_NOTES, KIND_WORDS } from "./memory-budget.ts";
+
+/** What the next model call of a thread will see. Without a thread it lists the threads to look at. */
+export function Screen({ params }: ScreenProps) {
+  const id = params["id"];
+  return id === undefined ? <Choose /> : <Memory key={id} id={id} />;
+}
+
+function Choose() {
+  const { value, error, isLoading, again } = useLoaded("memory threads", () => api.threads());
+  const threads = value?.items ?? [];
+  return (
+    <>
+      <Header title="Memory" note="what the next model call of a thread will see" />
+      {threads.length === 0 && !isLoading && error === undefined ? (
+        <Empty
+          icon="memory"
+          title="No threads yet"
+          text="Talk to a planner first; its memory of the thread is then shown here, with its tokens."
+        >
+          <a class="button" href="/">
+            Chat
+          </a>
+          <a class="button" href="/threads">
+            Threads
+          </a>
+          <a class="button" href="/flows">
+            Flows
+          </a>
+        </Empty>
+      ) : (
+        <div class="page">
+          {error === undefined ? null : <Problem error={error} again={again} />}
+          <ul class="card rows">
+            {threads.map((thread) => (
+              <li key={thread.id} class="row">
+                <a class="row-link" href={pathTo("threads", thread.id, "memory")}>
+                  <span class="row-title">{thread.title === "" ? "Empty thread" : thread.title}</span>
+                  <span class="row-note num">
+                    {thread.flow} · {plural(thread.turnCount, "turn")} · {ago(thread.at)}
+                  </span>
+                </a>
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Memory({ id }: { readonly id: string }) {
+  const { value, error, isLoading, again } = useLoaded(`memory ${id}`, () => api.memory(id));
+  useEffect(() => onRun((run) => run.thread === id && again()), [id, again]);
+  return (
+    <>
+      <Header title="Memory" note={`thread ${shortId(id.replace(/^thread-/, ""))}`}>
+        <a class="button" href={pathTo("threads", id)}>
+          Back to the thread
+        </a>
+      </Header>
+      <div class="page memory">
+        {error === undefined ? null : <Problem error={error} again={again} />}
+        {value === undefined ? null : <Budget view={value} />}
+        {value === undefined || isLoading ? null : <Items view={value} />}
+      </div>
+    </>
+  );
+}
+
+function Budget({ view }: { readonly view: MemoryView }) {
+  const { used, parts } = fullness(view);
+  const limit = view.budgetTokens;
+  return (
+    <section class="card memory-budget" aria-labelledby="memory-budget">
+      <h2 id="memory-budget">
+        {count(used)} tokens{limit === undefined ? ", no limit" : ` of ${count(limit)}`}
+      </h2>
+      <div class="memory-bar" aria-hidden="true">
+        {parts.map((part) => (
+          <i key={part.kind} class={`memory-${part.kind}`} style={{ width: `${part.share * 100}%` }} />
+        ))}
+      </div>
+      <ul class="memory-legend num">
+        {parts.map((part) => (
+          <li key={part.kind}>
+            <i class={`memory-${part.kind}`} aria-hidden="true" /> {KIND_WORDS[part.kind]} {count(part.tokens)}
+          </li>
+        ))}
+      </ul>
+      <Names title="Context" names={view.context} />
+      <Names title="Resources" names={view.resources} />
+    </section>
+  );
+}
+
+function Names({ title, names }: { readonly title: string; readonly names: readonly string[] }) {
+  return names.length === 0 ? null : (
+    <p class="memory-names">
+      <span class="label">{title}, by name</span>
+      {names.map((name) => (
+        <code key={name} class="tag">
+          {name}
+        </code>
+      ))}
+    </p>
+  );
+}
+
+function Items({ view }: { readonly view: MemoryView }) {
+  if (view.items.length === 0) {
+    return (
+      <Empty
+        icon="memory"
+        title="Nothing is remembered yet"
+        text="The next model call sees only its prompt and the new message."
+      />
+    );
+  }
+  return (
+    <ol class="card rows">
+      {view.items.map((item, index) => (
+        <li key={index} class="memory-item" data-kind={item.kind}>
+          <div>
+            <span class="memory-kind">
+              <i class={`memory-${item.kind}`} aria-hidden="true" />
+              {KIND_WORDS[item.kind]}
+            </span>
+            <span class="num quiet small">{count(item.tokens)} tok</span>
+          </div>
+          <p>{item.text}</p>
+          {item.why === undefined ? null : <p class="memory-why">{item.why}</p>}
+          {item.kind === "turn" ? null : <p class="quiet small">{KIND_NOTES[item.kind]}</p>}
+        </li>
+      ))}
+    </ol>
+  );
+}
