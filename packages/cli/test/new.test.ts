@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { main } from "../src/main.ts";
 import { projectFiles } from "../src/new/project-files.ts";
-import { type Template, TEMPLATES } from "../src/new/templates.ts";
+import { type Addition, ADDITIONS, type Template, TEMPLATES } from "../src/new/templates.ts";
 import { fakeIo } from "./fake-io.ts";
 import { Scratch } from "./scratch.ts";
 
@@ -19,27 +19,47 @@ async function make(folder: string, ...args: string[]) {
   return { status, printed: io.printed(), said: io.said() };
 }
 
+const ALL = Object.keys(ADDITIONS) as Addition[];
+
 describe.for(Object.keys(TEMPLATES) as Template[])("a project of template %s", (template) => {
-  test("passes its tests, its types and its lint, and runs", async () => {
-    using scratch = new Scratch();
-    expect(await make(scratch.folder, "mine", "-t", template, "--no-install", "-q")).toMatchObject({
-      status: 0,
-      said: "",
-    });
-    const folder = path.join(scratch.folder, "mine");
-    await execute(process.execPath, [SOURCE, "--test"], {
-      cwd: folder,
-      env: { ...process.env, NODE_TEST_CONTEXT: undefined },
-    });
-    const tsc = path.join(ROOT, "node_modules/typescript/bin/tsc");
-    await execute(process.execPath, [tsc, "--customConditions", "@penguiflow/source"], { cwd: folder });
-    const io = fakeIo(folder);
-    expect([await main(["check", "--strict"], io), io.said()]).toEqual([0, ""]);
+  test.for([
+    ["by itself", ""],
+    ["with all additions", ALL.join()],
+  ])(
+    "%s passes its tests, its types and its lint",
+    async ([, additions = ""]) => {
+      using scratch = new Scratch();
+      const wanted = additions === "" ? [] : ["--with", additions];
+      expect(await make(scratch.folder, "mine", "-t", template, ...wanted, "--no-install", "-q")).toMatchObject({
+        status: 0,
+        said: "",
+      });
+      const folder = path.join(scratch.folder, "mine");
+      await execute(process.execPath, [SOURCE, "--test"], {
+        cwd: folder,
+        env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+      });
+      const tsc = path.join(ROOT, "node_modules/typescript/bin/tsc");
+      await execute(process.execPath, [tsc, "--customConditions", "@penguiflow/source"], { cwd: folder });
+      const io = fakeIo(folder);
+      expect([await main(["check", "--strict"], io), io.said()]).toEqual([0, ""]);
+    },
+    240_000,
+  );
+
+  test("has at most twelve files beside documents", () => {
+    const files = [...projectFiles(template, "mine").keys()].filter((file) => !file.startsWith("docs/"));
+    expect(files.length).toBeLessThanOrEqual(12);
   });
 
-  test("has at most twelve files, and the versions of this workspace", () => {
-    const files = projectFiles(template, "mine");
-    expect(files.size).toBeLessThanOrEqual(12);
+  test.for(ALL)("keeps all its files with %s, which adds at most four", (addition) => {
+    const [without, all] = [projectFiles(template, "mine"), projectFiles(template, "mine", [addition])];
+    expect(all.size).toBeLessThanOrEqual(without.size + 4);
+    for (const [file, text] of without) if (file !== "package.json") expect(all.get(file)).toBe(text);
+  });
+
+  test("has the versions of this workspace", () => {
+    const files = projectFiles(template, "mine", ALL);
     const { name, dependencies, devDependencies } = JSON.parse(files.get("package.json")!) as {
       name: string;
       dependencies: Record<string, string>;
@@ -51,6 +71,14 @@ describe.for(Object.keys(TEMPLATES) as Template[])("a project of template %s", (
       expect([needed, version]).toEqual([needed, (JSON.parse(manifest) as { version: string }).version]);
     }
   });
+});
+
+test("an addition that is unknown is refused with the nearest name, and nothing is written", async () => {
+  using scratch = new Scratch();
+  const { status, said } = await make(scratch.folder, "mine", "--with", "durable,agiu", "--no-install");
+  expect(status).toBe(2);
+  expect(said).toContain('got "agiu"; did you mean "agui"?');
+  expect(existsSync(path.join(scratch.folder, "mine"))).toBe(false);
 });
 
 test("the agent of a new project answers a second message, too", async () => {

@@ -2,15 +2,17 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { command } from "../command-line/command.ts";
 import { JSON_FLAG } from "../command-line/flags.ts";
+import { meant } from "../command-line/nearest.ts";
 import { usage } from "../command-line/parse.ts";
 import { CliError, Exit } from "../exit.ts";
 import type { Io } from "../io.ts";
 import { PACKAGE_MANAGERS, packageManagerOf, runIn } from "../new/package-manager.ts";
 import { projectFiles } from "../new/project-files.ts";
-import { type Template, TEMPLATES } from "../new/templates.ts";
+import { type Addition, ADDITIONS, type Template, TEMPLATES } from "../new/templates.ts";
 import { printJson } from "../text.ts";
 
 const NAMES = Object.keys(TEMPLATES) as Template[];
+const WITH = Object.keys(ADDITIONS) as Addition[];
 
 /** Name of a package as npm takes it, without a scope. */
 const NAME = /^[a-z0-9][a-z0-9._-]{0,213}$/;
@@ -18,10 +20,14 @@ const NAME = /^[a-z0-9][a-z0-9._-]{0,213}$/;
 export const newProject = command({
   name: "new",
   summary: "Makes a project that runs and passes its tests without key or network",
-  about: `Templates:\n${NAMES.map((name) => `${name}: ${TEMPLATES[name]}`).join("\n")}`,
+  about: [
+    `Templates:\n${NAMES.map((name) => `${name}: ${TEMPLATES[name]}`).join("\n")}`,
+    `Additions, for --with:\n${WITH.map((name) => `${name}: ${ADDITIONS[name]}`).join("\n")}`,
+  ].join("\n\n"),
   words: [{ name: "name", isOptional: true, help: "name of the project and its folder; . is this folder" }],
   flags: {
     template: { type: "string", short: "t", choices: NAMES, default: "react", help: "what it begins with" },
+    with: { type: "string", value: "additions", help: "what it has besides, separated by commas, such as durable,a2a" },
     "output-dir": { type: "string", value: "folder", help: "folder of the project, when it is not its name" },
     force: { type: "boolean", help: "also in a folder that is not empty: files that exist stay" },
     "dry-run": { type: "boolean", help: "writes nothing and lists the files" },
@@ -31,13 +37,18 @@ export const newProject = command({
     quiet: { type: "boolean", short: "q", help: "prints nothing but errors" },
     json: JSON_FLAG,
   },
-  examples: ["penguiflow new my-agent", "penguiflow new pipeline --template flow --no-install"],
+  examples: [
+    "penguiflow new my-agent",
+    "penguiflow new my-agent --with agui,durable",
+    "penguiflow new pipeline --template flow --no-install",
+  ],
   exits: [Exit.FAILED, Exit.EXISTS],
   async run({ words: [given], flags, io }) {
     const { template, force, install, git, quiet, json } = flags;
     const wanted = given ?? (io.canAsk ? (await io.ask("Name of the project: ")).trim() : undefined);
     if (wanted === undefined || wanted === "")
       throw usage('Command "new" needs NAME: name of the project and its folder');
+    const additions = additionsOf(flags.with);
     const root = path.resolve(io.cwd, flags["output-dir"] ?? wanted);
     const name = nameOf(wanted === "." ? path.basename(root) : path.basename(wanted));
     const existing = existsSync(root) ? readdirSync(root).filter((file) => file !== ".git") : [];
@@ -48,7 +59,7 @@ export const newProject = command({
         message: `Folder ${root} is not empty: it has ${existing.slice(0, 3).join(", ")}${existing.length > 3 ? ", …" : ""}`,
         hint: "--force adds what is missing, and keeps the files that exist",
       });
-    const files = projectFiles(template, name);
+    const files = projectFiles(template, name, additions);
     const written = [...files.keys()].filter((file) => !existsSync(path.join(root, file)));
     const kept = [...files.keys()].filter((file) => !written.includes(file));
     const pm = flags.pm ?? packageManagerOf(io);
@@ -60,7 +71,7 @@ export const newProject = command({
       if (git) await mustRun(root, "git", "init", "--quiet");
       if (install) await mustRun(root, pm, "install");
     }
-    if (json) printJson(io, { name, folder: root, template, written, kept });
+    if (json) printJson(io, { name, folder: root, template, with: additions, written, kept });
     else if (!quiet)
       tell(io, {
         root,
@@ -76,6 +87,14 @@ export const newProject = command({
 function nameOf(name: string): string {
   if (NAME.test(name)) return name;
   throw usage(`"${name}" is no name for a package: it needs lower-case letters, digits, ".", "_" or "-"`);
+}
+
+function additionsOf(given: string | undefined): readonly Addition[] {
+  const names = new Set(given?.split(",").map((name) => name.trim()));
+  for (const name of names)
+    if (!Object.hasOwn(ADDITIONS, name))
+      throw usage(`Option "--with" takes ${WITH.join(", ")}, separated by commas: got "${name}"${meant(name, WITH)}`);
+  return WITH.filter((name) => names.has(name));
 }
 
 async function mustRun(root: string, program: string, ...args: string[]): Promise<void> {
@@ -94,6 +113,7 @@ const TRIES: Readonly<Record<Template, string>> = {
   flow: `npm start '{"city":"Bergen"}'`,
   parallel: 'npm start "The quick brown fox"',
   controller: "npm start 40",
+  rag: 'npm start "What does shipping cost?"',
 };
 
 function nextSteps(io: Io, root: string, template: Template, install: readonly string[]): readonly string[] {

@@ -1,9 +1,7 @@
-import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import type { LanguageModelV4 } from "@ai-sdk/provider";
-import { type ModelScript, scriptedModel } from "@penguiflow/planner/testing";
+import type { ModelScript } from "@penguiflow/planner/testing";
 
 /** Plays the model: looks the order up, pays it back if that is asked for, and answers. */
-const script: ModelScript = ({ prompt }) => {
+export const script: ModelScript = ({ prompt }) => {
   const asked = prompt.findLastIndex(({ role }) => role === "user");
   const question = JSON.stringify(prompt[asked]);
   const results = prompt.slice(asked).filter(({ role }) => role === "tool");
@@ -21,17 +19,3 @@ const script: ModelScript = ({ prompt }) => {
   const [, state] = /"state":"([^"]+)"/.exec(found.replaceAll("\\", "")) ?? [];
   return `Order ${order} is ${state}.`;
 };
-
-/** The model that the environment names, of any server that speaks OpenAI's protocol; else the script. */
-export const model: LanguageModelV4 = modelOf(process.env);
-
-function modelOf({ PENGUIFLOW_MODEL, PENGUIFLOW_API_KEY, PENGUIFLOW_URL }: NodeJS.ProcessEnv): LanguageModelV4 {
-  if (PENGUIFLOW_MODEL === undefined || PENGUIFLOW_MODEL === "") return scriptedModel(script);
-  const provider = createOpenAICompatible({
-    name: "model",
-    baseURL: PENGUIFLOW_URL ?? "https://api.openai.com/v1",
-    includeUsage: true,
-    ...(PENGUIFLOW_API_KEY !== undefined && { apiKey: PENGUIFLOW_API_KEY }),
-  });
-  return provider(PENGUIFLOW_MODEL);
-}
