@@ -25,27 +25,23 @@ describe.for(Object.keys(TEMPLATES) as Template[])("a project of template %s", (
   test.for([
     ["by itself", ""],
     ["with all additions", ALL.join()],
-  ])(
-    "%s passes its tests, its types and its lint",
-    async ([, additions = ""]) => {
-      using scratch = new Scratch();
-      const wanted = additions === "" ? [] : ["--with", additions];
-      expect(await make(scratch.folder, "mine", "-t", template, ...wanted, "--no-install", "-q")).toMatchObject({
-        status: 0,
-        said: "",
-      });
-      const folder = path.join(scratch.folder, "mine");
-      await execute(process.execPath, [SOURCE, "--test"], {
-        cwd: folder,
-        env: { ...process.env, NODE_TEST_CONTEXT: undefined },
-      });
-      const tsc = path.join(ROOT, "node_modules/typescript/bin/tsc");
-      await execute(process.execPath, [tsc, "--customConditions", "@penguiflow/source"], { cwd: folder });
-      const io = fakeIo(folder);
-      expect([await main(["check", "--strict"], io), io.said()]).toEqual([0, ""]);
-    },
-    240_000,
-  );
+  ] as const)("%s passes its tests, its types and its lint", { timeout: 240_000 }, async ([, additions]) => {
+    using scratch = new Scratch();
+    const wanted = additions === "" ? [] : ["--with", additions];
+    expect(await make(scratch.folder, "mine", "-t", template, ...wanted, "--no-install", "-q")).toMatchObject({
+      status: 0,
+      said: "",
+    });
+    const folder = path.join(scratch.folder, "mine");
+    await execute(process.execPath, [SOURCE, "--test"], {
+      cwd: folder,
+      env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+    });
+    const tsc = path.join(ROOT, "node_modules/typescript/bin/tsc");
+    await execute(process.execPath, [tsc, "--customConditions", "@penguiflow/source"], { cwd: folder });
+    const io = fakeIo(folder);
+    expect([await main(["check", "--strict"], io), io.said()]).toEqual([0, ""]);
+  });
 
   test("has at most twelve files beside documents", () => {
     const files = [...projectFiles(template, "mine").keys()].filter((file) => !file.startsWith("docs/"));

@@ -99,10 +99,13 @@ export class DevProject implements AsyncDisposable {
   }
 
   /** Reads the live feed until a condition holds, and returns that item. */
-  async feed<Found extends FeedItem>(begin: () => unknown, isFound: (item: FeedItem) => item is Found): Promise<Found> {
+  async feed<Found extends FeedItem = FeedItem>(
+    begin: () => unknown,
+    isFound: ((item: FeedItem) => item is Found) | ((item: FeedItem) => boolean),
+  ): Promise<Found> {
     for await (const item of this.events<FeedItem>("/events")) {
       if (item.type === "hello") await begin();
-      if (isFound(item)) return item;
+      if (isFound(item)) return item as Found;
     }
     throw new Error("The feed has ended");
   }

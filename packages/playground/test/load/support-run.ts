@@ -214,6 +214,7 @@ export function eventsOf(run: RunView): RunEvent[] {
       traceId: run.id,
       tenant: run.tenant,
       at: 0,
+      seq: records.length,
       status: "completed",
       durationMs: 4_806,
       results: 1,

@@ -25,7 +25,7 @@ const RUN: RunEvent[] = [
   record(7, eventsOf("node_success", "orders", { attempt: 2 }), { lineage: "b", edges: { "plan>orders": 0 } }),
   record(8, eventsOf("node_start", "refund"), { lineage: "c", from: "orders", memory: { step: 2 } }),
   record(9, eventsOf("node_pause", "refund"), { lineage: "c", from: "orders" }),
-  record(10, { ...base, at: 10, type: "trace_end", status: "cancelled", durationMs: 9, results: 0 }),
+  record(10, { ...base, at: 10, seq: 10, type: "trace_end", status: "cancelled", durationMs: 9, results: 0 }),
 ];
 
 describe("time travel", () => {
