@@ -172,7 +172,7 @@ export type { ObserverCount, ObserverStats } from "./engine/observe/reporter.ts"
 
 export type { Group, JoinOptions } from "./patterns/join-k.ts";
 export { joinK } from "./patterns/join-k.ts";
-export type { MapConcurrentOptions } from "./patterns/map-concurrent.ts";
+export type { ItemResult, MapConcurrentOptions } from "./patterns/map-concurrent.ts";
 export { mapConcurrent } from "./patterns/map-concurrent.ts";
 export type { RemoteNodeOptions } from "./patterns/remote-node.ts";
 export { remoteNode } from "./patterns/remote-node.ts";

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import * as fc from "fast-check";
-import { expect, test } from "vitest";
-import { create, mapConcurrent, payloadNode } from "penguiflow";
+import { describe, expect, test } from "vitest";
+import { type Context, create, mapConcurrent, type Outcome, payloadNode } from "penguiflow";
 import { TestClock } from "penguiflow/testing";
 import { rejection, tidy, within } from "../fixtures/watched-flow.ts";
 
@@ -236,3 +236,158 @@ test("inside a node it is ended by cancel through ctx.signal", async () => {
   expect((await outcome).status).toBe("cancelled");
   expect(begun).toBe(4);
 });
+
+describe("a time limit for each item", () => {
+  /** Maps in a handler, on a clock of the test. Resolves with the outcome once the clock has advanced. */
+  function mapping<Result>(
+    map: (ctx: Context, clock: TestClock) => Promise<Result>,
+    advanceMs: number,
+  ): Promise<{ outcome: Outcome<Result>; timers: number }> {
+    const clock = new TestClock();
+    const work = payloadNode("work", (_: null, ctx) => map(ctx, clock));
+    const flow = tidy(create(work.to(), { clock }).run());
+    const outcome = flow.outcome(null);
+    return within(
+      2_000,
+      clock
+        .advance(advanceMs)
+        .then(async () => ({ outcome: (await outcome) as Outcome<Result>, timers: flow.stats().timers })),
+    );
+  }
+  const work = (ctx: Context, takesMs: number): Promise<number> => ctx.sleep(takesMs).then(() => takesMs);
+
+  test("counts on the flow's clock, aborts that item alone and says in its result that it timed out", async () => {
+    const reasons: unknown[] = [];
+    const { outcome, timers } = await mapping(
+      (ctx) =>
+        mapConcurrent(
+          [5, 50, 9, 10, 3],
+          (takesMs, index, signal) => {
+            signal.addEventListener("abort", () => reasons.push([index, signal.reason]));
+            return work(ctx, takesMs);
+          },
+          { ctx, itemTimeoutMs: 10, onTimeout: "report", maxConcurrency: 2 },
+        ),
+      40,
+    );
+    expect(outcome.results[0]).toEqual([
+      { isTimedOut: false, value: 5 },
+      { isTimedOut: true },
+      { isTimedOut: false, value: 9 },
+      { isTimedOut: true },
+      { isTimedOut: false, value: 3 },
+    ]);
+    expect(reasons).toMatchObject([
+      [1, { code: "WAIT_TIMEOUT", details: { index: 1 } }],
+      [3, { code: "WAIT_TIMEOUT", details: { index: 3 } }],
+    ]);
+    // the sleeps of the workers that ignored their signals ended with the handler
+    expect(timers).toBe(0);
+  });
+
+  test("fails the run unless it is reported: the others are aborted with it", async () => {
+    const aborted: unknown[] = [];
+    const { outcome } = await mapping(
+      (ctx) =>
+        mapConcurrent(
+          [5, 50, 50],
+          (takesMs, index, signal) => {
+            signal.addEventListener("abort", () => aborted.push(index));
+            return work(ctx, takesMs);
+          },
+          { ctx, itemTimeoutMs: 10 },
+        ),
+      20,
+    );
+    expect(outcome).toMatchObject({
+      status: "failed",
+      error: { code: "NODE_EXCEPTION", cause: { message: "Item 1 of mapConcurrent took longer than 10 ms" } },
+    });
+    expect(aborted).toEqual([1, 2]);
+  });
+
+  test("starts the next item in the place of one that took too long; what comes late is dropped", async () => {
+    const begun: number[] = [];
+    const late = Promise.withResolvers<number>();
+    const { outcome } = await mapping(
+      (ctx) =>
+        mapConcurrent(
+          [0, 1, 2],
+          (item) => {
+            begun.push(item);
+            return item === 0 ? late.promise : item;
+          },
+          { ctx, itemTimeoutMs: 10, onTimeout: "report", maxConcurrency: 1 },
+        ),
+      11,
+    );
+    late.reject(new Error("too late"));
+    await turn();
+    expect(outcome.results[0]).toEqual([
+      { isTimedOut: true },
+      { isTimedOut: false, value: 1 },
+      { isTimedOut: false, value: 2 },
+    ]);
+    expect(begun).toEqual([0, 1, 2]);
+  });
+
+  test("reports no other failure: that ends the run, and leaves no timer", async () => {
+    const { outcome, timers } = await mapping(
+      (ctx) =>
+        mapConcurrent(
+          [1, 2],
+          (item) => {
+            if (item === 2) throw new Error("broken");
+            return item;
+          },
+          { ctx, itemTimeoutMs: 1_000, onTimeout: "report" },
+        ),
+      1,
+    );
+    expect(outcome).toMatchObject({ status: "failed", error: { cause: new Error("broken") } });
+    expect(timers).toBe(0);
+  });
+
+  test("ends with ctx.signal, and with a signal of its own besides", async () => {
+    const own = new AbortController();
+    const { outcome } = await mapping((ctx, clock) => {
+      clock.setTimer(() => own.abort(new Error("enough")), 5);
+      return mapConcurrent([1], (_item, _index, signal) => stopped(signal), {
+        ctx,
+        signal: own.signal,
+        itemTimeoutMs: 100,
+        onTimeout: "report",
+      });
+    }, 6);
+    expect(outcome).toMatchObject({ status: "failed", error: { cause: new Error("enough") } });
+  });
+
+  test("is that of the machine's clock outside of a flow", async () => {
+    const result = await mapConcurrent([1, 2], (item, _index, signal) => (item === 1 ? item : stopped(signal)), {
+      itemTimeoutMs: 1,
+      onTimeout: "report",
+    });
+    expect(result).toEqual([{ isTimedOut: false, value: 1 }, { isTimedOut: true }]);
+  });
+
+  test("and its other options are checked", async () => {
+    for (const [options, problem] of [
+      [{ itemTimeoutMs: 0 }, "itemTimeoutMs"],
+      [{ itemTimeoutMs: "5" }, "itemTimeoutMs"],
+      [{ onTimeout: "omit" }, "onTimeout"],
+      [{ ctx: { node: "x", signal: new AbortController().signal } }, 'Option "ctx" of mapConcurrent'],
+      [{ perItemMs: 5 }, "perItemMs"],
+    ] as const)
+      expect(await rejection(mapConcurrent([1], () => 1, options as never))).toHaveProperty(
+        "message",
+        expect.stringContaining(problem),
+      );
+  });
+});
+
+/** Rejects when the signal aborts. */
+function stopped(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason as Error));
+  });
+}

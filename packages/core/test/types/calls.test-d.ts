@@ -265,10 +265,10 @@ export async function budgets(): Promise<void> {
 
 // the final meta of a call: that of the outcome's messages, which have the result's type
 export async function finalMeta(): Promise<void> {
-  const flow = create(
+  const counting = create(
     node("count", (message: Message<string>) => message.with({ payload: message.payload.length })).to(),
   );
-  const outcome = await flow.run().outcome("x");
+  const outcome = await counting.run().outcome("x");
   same<(typeof outcome.messages)[number], Message<number>>();
   same<Message<number>["meta"], Meta>();
   const told: unknown = outcome.messages[0]?.meta["told"];

@@ -1,8 +1,10 @@
 /** Accepted and refused routers and playbooks. `tsc -b` checks this file; it is never run. */
 import {
   callPlaybook,
+  type Context,
   create,
   flowNode,
+  type ItemResult,
   mapConcurrent,
   type Message,
   payloadNode,
@@ -129,4 +131,17 @@ export async function mapped(): Promise<void> {
   same<typeof letters, number[]>();
   // @ts-expect-error no items
   await mapConcurrent(5, (item) => item);
+}
+
+// a reported timeout is a state of the item's result
+export async function timedItems(ctx: Context): Promise<void> {
+  const plain = await mapConcurrent(["a"], (text) => text.length, { ctx, itemTimeoutMs: 5 });
+  same<typeof plain, number[]>();
+  const reported = await mapConcurrent(["a"], (text) => text.length, { ctx, itemTimeoutMs: 5, onTimeout: "report" });
+  same<typeof reported, ItemResult<number>[]>();
+  for (const item of reported) {
+    // @ts-expect-error an item that timed out has no value
+    item.value.toFixed();
+    if (!item.isTimedOut) item.value.toFixed();
+  }
 }
