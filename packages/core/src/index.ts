@@ -5,6 +5,7 @@ export type { BudgetExhaustedInit, ErrorPayload, FlowErrorInit } from "./foundat
 export { BudgetExhausted, errorPayload, FlowError, FlowErrorCode, TraceCancelled } from "./foundation/flow-error.ts";
 export type { Random } from "./foundation/random.ts";
 export { seededRandom } from "./foundation/random.ts";
+export type { JsonSchema } from "./foundation/json-schema.ts";
 export type { Schema, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult } from "./foundation/schema.ts";
 export { shape } from "./foundation/schema.ts";
 export type { Scheduler } from "./foundation/scheduler.ts";
@@ -28,6 +29,7 @@ export type {
   OutcomeBase,
   OutcomeLog,
   OutcomeStatus,
+  OpenPause,
   PausedOutcome,
   PauseTicket,
   StoppedOutcome,
@@ -164,7 +166,7 @@ export type { Runnable, RunNeeds, RunOptions, RunSettings, StandIn } from "./flo
 export { type ExternalTask, FlowRun } from "./flow/flow-run.ts";
 export { Flow } from "./flow/flow.ts";
 export type { ObservedRun } from "./flow/observed-run.ts";
-export type { FlowPauses } from "./flow/pauses.ts";
+export type { FlowPauses, PauseFilter } from "./flow/pauses.ts";
 export type { FlowRecovery } from "./flow/recovery.ts";
 export type { FlowLimits, FlowOptions, ResolvedOptions } from "./engine/flow-options.ts";
 export type { EdgeStats, FlowStats, LimiterStats, NodeStats } from "./engine/flow-stats.ts";

@@ -1,7 +1,7 @@
 import { fnv1a } from "../foundation/fnv.ts";
 import type { ErrorPayload, FlowError } from "../foundation/flow-error.ts";
 import type { Message } from "../message/message.ts";
-import type { PauseTicket } from "../message/outcome.ts";
+import type { OpenPause } from "../message/outcome.ts";
 import type { Checkpoint } from "../ports/checkpoint-store.ts";
 import type { TraceKey } from "../ports/state-store.ts";
 import type { CheckValue } from "../engine/policies/validation.ts";
@@ -262,14 +262,11 @@ export class CheckpointedRun implements DurableRun {
     else await this.writer.readWhileOpen(loaded, `load trace "${which.traceId}"`, which);
   }
 
-  async openPauses(
-    tenant: string,
-    traceId: string | undefined,
-  ): Promise<(PauseTicket & { readonly traceId: string })[]> {
+  async openPauses(tenant: string | undefined, traceId: string | undefined): Promise<OpenPause[]> {
     const listed = this.resting.list(
       { tenant, traceIds: traceId === undefined ? undefined : [traceId] },
       (entry) => pausesOfEntry(entry),
-      () => this.engine.pausing.pauses.tickets(tenant, traceId),
+      () => this.engine.pausing.pauses.open(tenant, traceId),
     );
     return await this.writer.readWhileOpen(listed, "list pauses", { tenant, traceId });
   }
@@ -316,9 +313,10 @@ export class CheckpointedRun implements DurableRun {
 }
 
 /** Returns the open pauses of a trace that is not in memory; none if this version cannot read it. */
-function pausesOfEntry(entry: Checkpoint): (PauseTicket & { readonly traceId: string })[] {
+function pausesOfEntry(entry: Checkpoint): OpenPause[] {
+  const { traceId, tenant } = entry;
   try {
-    return openPausesOf(readState(entry)).map((ticket) => ({ ...ticket, traceId: entry.traceId }));
+    return openPausesOf(readState(entry)).map((ticket) => ({ ...ticket, traceId, tenant }));
   } catch {
     // `unfinished` lists the trace with its error, and a load parks it
     return [];

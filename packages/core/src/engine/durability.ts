@@ -1,7 +1,7 @@
 import type { CheckValue } from "./policies/validation.ts";
 import type { ErrorPayload, FlowError } from "../foundation/flow-error.ts";
 import type { Message } from "../message/message.ts";
-import type { Outcome, PauseTicket } from "../message/outcome.ts";
+import type { OpenPause, Outcome } from "../message/outcome.ts";
 import type { TraceKey } from "../ports/state-store.ts";
 import type { KeptOutcome, UnreadableOutcome } from "./results/kept-outcomes.ts";
 import type { StreamSink } from "./results/stream-sink.ts";
@@ -172,7 +172,7 @@ export interface DurableRun extends Lease {
    */
   load(which: UnloadedFilter): Promise<void>;
   /** Returns the open pauses of a tenant's traces, of all or of those with one id, in memory or not. */
-  openPauses(tenant: string, traceId: string | undefined): Promise<(PauseTicket & { readonly traceId: string })[]>;
+  openPauses(tenant: string | undefined, traceId: string | undefined): Promise<OpenPause[]>;
   /** Called when a trace waits only for answers or instants. */
   rests(trace: Trace): void;
   /** Called when such a trace continues or has ended. */

@@ -1,11 +1,19 @@
-import { requireKnownKeys, requireTenant } from "../foundation/options.ts";
+import { requireBoolean, requireKnownKeys, requireTenant, shown } from "../foundation/options.ts";
 import { DEFAULT_HEADERS } from "../message/message.ts";
-import type { Outcome, PauseTicket } from "../message/outcome.ts";
+import type { OpenPause, Outcome } from "../message/outcome.ts";
 import type { LoggedItem, StreamItem } from "../engine/results/stream-sink.ts";
 import type { TraceItems } from "../engine/results/trace-reader.ts";
 import type { StreamOptions, TraceOptions, WithLog } from "./call-options.ts";
 import { readTrace } from "./read-trace.ts";
 import { loadingPause, type Running, toldWhenStored } from "./running.ts";
+
+/** Selects pauses of a flow. */
+export interface PauseFilter extends TraceOptions {
+  /** Whether to list the pauses of every tenant. @defaultValue false */
+  readonly allTenants?: boolean | undefined;
+  /** Trace whose pauses are listed. @defaultValue all */
+  readonly traceId?: string | undefined;
+}
 
 /** The pauses of a flow's traces: lists and answers them. */
 export class FlowPauses<out Result> {
@@ -16,16 +24,24 @@ export class FlowPauses<out Result> {
     this.#running = running as Running;
   }
 
-  /** The pauses that wait for an answer: of a tenant's traces, or of one of them. */
-  async list(
-    options: TraceOptions & { readonly traceId?: string | undefined } = {},
-  ): Promise<(PauseTicket & { readonly traceId: string })[]> {
-    requireKnownKeys("pauses.list", options, ["tenant", "traceId"]);
+  /**
+   * The pauses that wait for an answer: of a tenant's traces, or of one of them.
+   *
+   * @param options - `allTenants` lists those of every tenant: for tools of the operator, never for a tenant's request
+   */
+  async list(options: PauseFilter = {}): Promise<OpenPause[]> {
+    requireKnownKeys("pauses.list", options, ["tenant", "allTenants", "traceId"]);
     requireTenant(options.tenant);
+    const { allTenants = false, traceId } = options;
+    requireBoolean("allTenants", allTenants);
+    if (allTenants && options.tenant !== undefined)
+      throw new TypeError(
+        `Options "tenant" and "allTenants" of pauses.list exclude each other: got tenant ${shown(options.tenant)}`,
+      );
+    const tenant = allTenants ? undefined : (options.tenant ?? DEFAULT_HEADERS.tenant);
     const engine = await this.#running.ready();
-    const { tenant = DEFAULT_HEADERS.tenant, traceId } = options;
     const { durable, pausing } = engine;
-    if (durable === undefined) return pausing.pauses.tickets(tenant, traceId);
+    if (durable === undefined) return pausing.pauses.open(tenant, traceId);
     const tickets = await durable.openPauses(tenant, traceId);
     // an answer may come days later: a token that is handed out must last as long
     await durable.stored();

@@ -1,3 +1,4 @@
+import type { JsonSchema } from "../foundation/json-schema.ts";
 import type { FlowError } from "../foundation/flow-error.ts";
 import type { Budget } from "./budget.ts";
 import type { FinalAnswer } from "./controller.ts";
@@ -77,6 +78,11 @@ export interface StoppedOutcome<Result> extends OutcomeBase<Result> {
 
 /** A pause of a trace, as presented to the person or system that may answer it. */
 export interface PauseTicket {
+  /**
+   * Identifies the pause in lists and addresses, in every process. It is part of the token's secret, and the rest of more
+   * than 88 bits cannot be derived from it: it lets no caller answer.
+   */
+  readonly id: string;
   /** Token for `flow.pauses.resume`. Anyone who holds it can answer, so keep it secret. */
   readonly token: string;
   readonly node: string;
@@ -89,6 +95,14 @@ export interface PauseTicket {
   readonly payload: unknown;
   /** Epoch milliseconds after which the pause can no longer be answered, if it expires. */
   readonly expiresAt: number | undefined;
+  /** JSON Schema of the answer: present if the pause has a `resumeSchema` whose library gives one. */
+  readonly resumeSchema?: JsonSchema | undefined;
+}
+
+/** A pause that waits for an answer, and its trace. */
+export interface OpenPause extends PauseTicket {
+  readonly traceId: string;
+  readonly tenant: string;
 }
 
 /** Nothing is left to do until a pause is answered. The trace continues when `flow.pauses.resume` is called. */

@@ -45,6 +45,16 @@ export type TraceRecord =
     })
   /** A waiting message continues: with its next attempt, as part of a group, or queued again after a fetch. */
   | (RecordPlace & { readonly type: "resumed"; readonly why: "backoff" | "join" | "fetch" | "pause" })
+  /** A handler received the answer to a pause, checked by its schema, or the value of an expired one. */
+  | (RecordPlace & {
+      readonly type: "answered";
+      /** Key of the pause. */
+      readonly pause: string;
+      readonly reason: string;
+      readonly value: unknown;
+      /** Present if there was no answer in time. */
+      readonly isExpired?: true;
+    })
   /** A running attempt fetched a message that was queued for its node. */
   | (RecordPlace & { readonly type: "fetched" })
   /** A message was dropped because its trace ended. */

@@ -169,11 +169,14 @@ describe("a trace at rest", () => {
     for (const n of range(3))
       await within(2_000, flow.outcome(n, { traceId: `t${n}`, tenant: n === 2 ? "bob" : "ada" }));
     const listed = await flow.pauses.list({ tenant: "ada" });
+    const ofAll = await flow.pauses.list({ allTenants: true });
+    expect(ofAll.map(({ tenant }) => tenant).sort()).toEqual(["ada", "ada", "bob"]);
     const unfinished = await flow.recovery.unfinished();
     await clock.advance(HOUR);
     await within(2_000, flow.outcome(3, { traceId: "t3", tenant: "bob" }));
     const timers = flow.stats().timers;
     expect(await flow.pauses.list({ tenant: "ada" })).toEqual(listed);
+    expect(await flow.pauses.list({ allTenants: true })).toEqual(expect.arrayContaining(ofAll));
     expect(await flow.pauses.list({ tenant: "ada", traceId: "t1" })).toEqual([listed[1]]);
     expect((await flow.pauses.list({ tenant: "bob" })).map(({ traceId }) => traceId).sort()).toEqual(["t2", "t3"]);
     const now = await flow.recovery.unfinished();

@@ -1,4 +1,5 @@
 import type { ErrorPayload } from "../../foundation/flow-error.ts";
+import type { JsonSchema } from "../../foundation/json-schema.ts";
 import type { Position } from "../../engine/durability.ts";
 import type { Budget } from "../../message/budget.ts";
 import type { MessageHeaders } from "../../message/message.ts";
@@ -54,6 +55,8 @@ export interface SavedPause {
   readonly reason: string;
   readonly payload?: unknown;
   readonly expiresAt?: number;
+  /** JSON Schema of the answer, if known. */
+  readonly resumeSchema?: JsonSchema;
   /** Present when its handler is called again at `expiresAt`; otherwise the trace fails. */
   readonly goesOn?: true;
   readonly answer?: PauseAnswer;

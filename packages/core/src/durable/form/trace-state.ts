@@ -84,19 +84,22 @@ function pausesOf({ lasting }: Trace): Pick<SavedTrace, "pauses"> {
   if (lasting === null || lasting.pauses.size === 0) return {};
   const begun = [...lasting.pauses.values()].filter(({ hasBegun }) => hasBegun);
   if (begun.length === 0) return {};
-  const pauses = begun.map(({ key, name, token, signal, node, path, reason, payload, expiresAt, goesOn, answer }) => ({
-    key,
-    ...(name === undefined ? {} : { name }),
-    ...(token === undefined ? {} : { token }),
-    ...(signal === undefined ? {} : { signal }),
-    node,
-    ...(path.length === 0 ? {} : { path }),
-    reason,
-    ...(payload === undefined ? {} : { payload: toPlain(payload) }),
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-    ...(goesOn ? { goesOn } : {}),
-    ...(answer === undefined ? {} : { answer: { ...answer, value: toPlain(answer.value) } }),
-  }));
+  const pauses = begun.map(
+    ({ key, name, token, signal, node, path, reason, payload, expiresAt, resumeSchema, goesOn, answer }) => ({
+      key,
+      ...(name === undefined ? {} : { name }),
+      ...(token === undefined ? {} : { token }),
+      ...(signal === undefined ? {} : { signal }),
+      node,
+      ...(path.length === 0 ? {} : { path }),
+      reason,
+      ...(payload === undefined ? {} : { payload: toPlain(payload) }),
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+      ...(resumeSchema === undefined ? {} : { resumeSchema }),
+      ...(goesOn ? { goesOn } : {}),
+      ...(answer === undefined ? {} : { answer: { ...answer, value: toPlain(answer.value) } }),
+    }),
+  );
   return { pauses };
 }
 

@@ -283,7 +283,20 @@ export function openPausesOf(state: SavedTrace): PauseTicket[] {
 
 function pausesOf({ pauses = [] }: SavedTrace): Pause[] {
   return pauses.map(
-    ({ key, name, token, signal, node, path = [], reason, payload, expiresAt, goesOn = false, answer }) => ({
+    ({
+      key,
+      name,
+      token,
+      signal,
+      node,
+      path = [],
+      reason,
+      payload,
+      expiresAt,
+      resumeSchema,
+      goesOn = false,
+      answer,
+    }) => ({
       key,
       name,
       token,
@@ -293,6 +306,7 @@ function pausesOf({ pauses = [] }: SavedTrace): Pause[] {
       reason,
       payload: payload === undefined ? undefined : fromPlain(payload),
       expiresAt,
+      resumeSchema,
       goesOn,
       hasBegun: true,
       askedBy: undefined,

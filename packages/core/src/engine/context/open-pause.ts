@@ -1,6 +1,7 @@
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import type { PauseTicket } from "../../message/outcome.ts";
 import type { Pause, Trace } from "../state/trace.ts";
+import { idOf } from "./pause-token.ts";
 
 /** Whether it is a pause that can be answered: its message was parked for it, so that it is stored. */
 export function isOpenPause({ token, hasBegun, answer }: Pause): boolean {
@@ -8,8 +9,9 @@ export function isOpenPause({ token, hasBegun, answer }: Pause): boolean {
 }
 
 /** Returns what a caller needs to answer a pause. */
-export function ticketOf({ token, node, path, name, reason, payload, expiresAt }: Pause): PauseTicket {
-  return { token: token as string, node, path, name: name ?? reason, reason, payload, expiresAt };
+export function ticketOf({ token, node, path, name, reason, payload, expiresAt, resumeSchema }: Pause): PauseTicket {
+  const place = { node, path, name: name ?? reason, reason, payload, expiresAt };
+  return { id: idOf(token as string), token: token as string, ...place, resumeSchema };
 }
 
 /** Returns the open pauses of a trace. */

@@ -1,6 +1,7 @@
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import { formatIssues, issuePath, type Schema, type SchemaResult } from "../../foundation/schema.ts";
 import type { PauseInit } from "../../graph/handler.ts";
+import type { Ledger } from "../observe/ledger.ts";
 import type { Reporter } from "../observe/reporter.ts";
 import { type Attempt, outermost } from "../state/attempt.ts";
 import type { Pause, PauseAnswer } from "../state/trace.ts";
@@ -11,6 +12,7 @@ import type { PauseTable } from "./pause-table.ts";
 
 /** Engine parts that {@link PauseAnswers} calls. */
 export interface PauseAnswersHost {
+  readonly ledger: Ledger;
   readonly reporter: Reporter;
   readonly waits: HandlerWaits;
 }
@@ -89,6 +91,7 @@ export class PauseAnswers {
     disarm(pause);
     pause.refuse = undefined;
     const { reason, answer } = pause;
+    this.#engine.ledger.answered(root, pause, value);
     if (this.#engine.reporter.hasListeners)
       this.#engine.reporter.node(root, {
         type: "node_resume",

@@ -1,7 +1,7 @@
 import type { Clock } from "../../foundation/clock.ts";
 import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import type { TimerWheel } from "../../foundation/timer-wheel.ts";
-import type { Outcome, PauseTicket } from "../../message/outcome.ts";
+import type { OpenPause, Outcome } from "../../message/outcome.ts";
 import type { Agenda } from "../admission/agenda.ts";
 import type { DurableRun } from "../durability.ts";
 import type { Ledger } from "../observe/ledger.ts";
@@ -119,11 +119,11 @@ export class PauseTable {
     }
   }
 
-  /** Returns a tenant's open pauses, of all its traces or of one. */
-  tickets(tenant: string, traceId: string | undefined): (PauseTicket & { readonly traceId: string })[] {
+  /** Returns the open pauses of a tenant, or of all tenants: of all traces or of one. */
+  open(tenant: string | undefined, traceId: string | undefined): OpenPause[] {
     return [...this.#traces.values()]
-      .filter((trace) => trace.tenant === tenant && (traceId === undefined || trace.id === traceId))
-      .flatMap((trace) => ticketsOf(trace).map((ticket) => ({ ...ticket, traceId: trace.id })));
+      .filter((trace) => (tenant ?? trace.tenant) === trace.tenant && (traceId ?? trace.id) === trace.id)
+      .flatMap((trace) => ticketsOf(trace).map((ticket) => ({ ...ticket, traceId: trace.id, tenant: trace.tenant })));
   }
 
   /**

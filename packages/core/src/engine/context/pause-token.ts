@@ -14,6 +14,12 @@ export function tokenFor({ runText }: Trace, expiresAt: number | undefined, rand
   return `pause_${runText}_${until}_${secret(random)}`;
 }
 
+/** Returns the public id of a pause: it tells one secret apart from others, and leaves enough of it to guess. */
+export function idOf(token: string): string {
+  const [, run = "", , rest = ""] = token.split("_");
+  return `${run}-${rest.slice(0, 8)}`;
+}
+
 /** Whether a token is complete. */
 export function isComplete(token: string): boolean {
   return TOKEN.test(token);

@@ -1,3 +1,4 @@
+import { jsonSchemaOf } from "../../foundation/json-schema.ts";
 import { isSchema } from "../../foundation/schema.ts";
 import { requireKnownKeys, requireNumber, shown } from "../../foundation/options.ts";
 import type { PauseInit } from "../../graph/handler.ts";
@@ -67,6 +68,7 @@ export class Pausing {
     if (known !== undefined) {
       known.askedBy = root;
       known.goesOn = init.ifExpired !== undefined;
+      known.resumeSchema = jsonSchemaOf(init.resumeSchema, "input");
     }
     if (known?.answer !== undefined) return this.#answers.accept(root, known, init);
     return this.#wait(root, attempt, known ?? this.#made(root, attempt, key, init));
@@ -289,7 +291,8 @@ export class Pausing {
     if (payload !== undefined) engine.durable?.requireFit(payload, "the payload of a pause", attempt.node);
     const token = tokenFor(outermost(attempt).trace, expiresAt, engine.options.random);
     const goesOn = ifExpired !== undefined;
-    return { ...askedAt(attempt, key, root), name, token, reason, payload, expiresAt, goesOn };
+    const answer = { goesOn, resumeSchema: jsonSchemaOf(init.resumeSchema, "input") };
+    return { ...askedAt(attempt, key, root), name, token, reason, payload, expiresAt, ...answer };
   }
 }
 
@@ -304,6 +307,7 @@ function askedAt(attempt: Attempt, key: string, askedBy: Attempt) {
     token: undefined,
     signal: undefined,
     payload: undefined,
+    resumeSchema: undefined,
     hasBegun: false,
     goOnWaiting: undefined,
     answer: undefined,

@@ -193,6 +193,12 @@ export class Ledger {
     this.#record?.({ type: "received", ...placeOf(root), by, position, signal, value });
   }
 
+  /** Records that a handler received the answer to a pause. The message changes when it commits. */
+  answered(root: Attempt, { key, reason, answer }: Pause, value: unknown): void {
+    const expired = answer?.isExpired === true ? { isExpired: true as const } : {};
+    this.#record?.({ type: "answered", ...placeOf(root), pause: key, reason, value, ...expired });
+  }
+
   ended(trace: Trace, outcome: FinalOutcome): void {
     trace.close();
     trace.empty();

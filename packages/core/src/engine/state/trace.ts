@@ -1,5 +1,6 @@
 import type { AsyncScope } from "../../foundation/async-scope.ts";
 import type { ErrorPayload, FlowError } from "../../foundation/flow-error.ts";
+import type { JsonSchema } from "../../foundation/json-schema.ts";
 import type { Timer } from "../../foundation/timer-wheel.ts";
 import type { Message, MessageHeaders } from "../../message/message.ts";
 import type { Outcome, PauseTicket } from "../../message/outcome.ts";
@@ -87,6 +88,8 @@ export interface Pause {
   /** Question; name of a sleep or a signal. */
   readonly reason: string;
   readonly payload: unknown;
+  /** JSON Schema of the answer, if known. */
+  resumeSchema: JsonSchema | undefined;
   /** Expiry, in epoch milliseconds. A sleep is over then. */
   readonly expiresAt: number | undefined;
   /** Names of the playbooks in which it was requested, outermost first. */

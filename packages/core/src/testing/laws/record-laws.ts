@@ -32,7 +32,10 @@ export interface Sender {
   readonly message: Message | undefined;
 }
 
-type RunRecord = Exclude<TraceRecord, { readonly type: "ended" | "received" | "signalled" | "spent" | "unloaded" }>;
+type RunRecord = Exclude<
+  TraceRecord,
+  { readonly type: "answered" | "ended" | "received" | "signalled" | "spent" | "unloaded" }
+>;
 type SpentRecord = Extract<TraceRecord, { readonly type: "spent" }>;
 
 /** The place of a message. "over" is final; a "taken" message may return when its handler is retried. */
@@ -123,6 +126,10 @@ export function brokenLaws(records: readonly (TraceRecord | Restart)[], shapeOf:
         const all = [run, ...(within.get(requestOf(record))?.all ?? [])];
         if (!all.some(({ items }) => items.get(receiverOf(record))?.where === "in an attempt"))
           complain("L7", "no attempt of the message is under way");
+      } else if (record.type === "answered") {
+        if (run.items.get(record.lineage)?.where !== "in an attempt")
+          complain("L7", "no attempt of the message is under way");
+        if (!run.waits.has(record.pause)) complain("L10", "the pause has not begun");
       } else if (record.type === "unloaded") unload(run, complain);
       else if (record.type !== "signalled") follow(run, record, shape, complain);
     }
@@ -378,6 +385,8 @@ export function lineOf(record: TraceRecord | Restart): string {
       return `${place} (${record.why})`;
     case "received":
       return `${place} ${record.signal} ${JSON.stringify(record.value)} (${record.position} of ${record.by})`;
+    case "answered":
+      return `${place} ${record.pause} ${JSON.stringify(record.value)}`;
     case "fetched":
     case "dropped":
       return place;

@@ -67,6 +67,7 @@ export function brokenSignals(records: readonly (TraceRecord | Restart)[], isDur
         break;
       }
       case "accepted":
+      case "answered":
       case "dropped":
       case "emitted":
       case "fetched":

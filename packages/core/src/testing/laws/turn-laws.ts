@@ -120,6 +120,7 @@ export function brokenTurns(records: readonly TraceRecord[], shapeOf: (run: stri
         // unlike in a backoff, other messages of its trace may continue
         if (record.why === "pause") line.atWork -= 1;
         break;
+      case "answered":
       case "emitted":
       case "received":
       case "restored":

@@ -96,7 +96,7 @@ describe("a reader of a stream", () => {
     const pause = await pauseOf(stream);
     expect(clock.now()).toBe(0);
     expect(pause).toMatchObject({ node: "approve", reason: "Approve?", payload: { order: "tent" } });
-    expect(await flow.pauses.list()).toEqual([{ ...pause, traceId: expect.any(String) as string }]);
+    expect(await flow.pauses.list()).toEqual([{ ...pause, tenant: "default", traceId: expect.any(String) as string }]);
     void flow.pauses.resume(pause.token, "Maria");
     expect(toldOf((await within(1_000, stream.next())).value as StreamItem<unknown>)).toBe("tent by Maria");
     const rest = readAll(stream);
@@ -268,6 +268,7 @@ test("a durable flow lists no question that is not stored: each token works afte
 
 describe("formatSseEvent", () => {
   const pause: PauseTicket = {
+    id: "i",
     token: "t",
     node: "n",
     path: ["inner"],
