@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
 import { CliError, Exit } from "../exit.ts";
 
 const AROUND = 2;
@@ -51,8 +52,9 @@ export function reasonOf(error: unknown, root: string): Reason {
 function causesOf(error: unknown): string[] {
   const causes: string[] = [];
   for (let { cause } = (error ?? {}) as Partial<Error>; cause !== undefined && causes.length < 5;) {
-    causes.push(cause instanceof Error ? cause.message : String(cause));
-    ({ cause } = (cause ?? {}) as Partial<Error>);
+    const { message = inspect(cause), cause: next } = (cause ?? {}) as Partial<Error>;
+    causes.push(message);
+    cause = next;
   }
   return causes;
 }

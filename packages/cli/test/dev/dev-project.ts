@@ -40,7 +40,7 @@ export class DevProject implements AsyncDisposable {
       onOverlay: () => known.resolve(),
       onMissing: ({ message }) => known.reject(new Error(message)),
       onOutput: () => {},
-      onFault: (error) => known.reject(error as Error),
+      onFault: (error) => known.reject(error),
       ...options,
     });
     await known.promise;

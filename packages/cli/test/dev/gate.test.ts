@@ -54,8 +54,8 @@ describe("the gate", () => {
   );
 
   test("every response says that nothing else may be loaded, framed or guessed", async () => {
-    for (const path of ["/", "/runs/a/b", "/api/project", "/api/nothing"]) {
-      const { headers } = await fetch(project.server.origin + path);
+    for (const url of ["/", "/runs/a/b", "/api/project", "/api/nothing"]) {
+      const { headers } = await fetch(project.server.origin + url);
       expect(headers.get("content-security-policy")).toMatch(
         /^default-src 'none'; script-src 'self';.*frame-ancestors 'none'$/,
       );
