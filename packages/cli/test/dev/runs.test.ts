@@ -3,10 +3,12 @@ import type {
   Page,
   PauseView,
   ProjectView,
+  RunEvent,
   RunStarted,
   RunStreamItem,
   RunSummary,
   RunView,
+  StepMessages,
 } from "@penguiflow/playground/protocol";
 import { describe, expect, test } from "vitest";
 import { DevProject } from "./dev-project.ts";
@@ -56,10 +58,46 @@ describe("runs", () => {
       ["count", "done"],
       ["report", "done"],
     ]);
+    expect(steps.map(({ from, to }) => [from, to])).toEqual([
+      [undefined, ["count"]],
+      ["split", ["report"]],
+      ["count", ["Rookery"]],
+    ]);
     expect(parts.map((part) => part.type === "text" && part.text)).toEqual([
       "2 words: One two.\n1 words: Three.\n",
       "2 sentences, 3 words",
     ]);
+  });
+
+  test("show the message that each step was given and gave, and the depth of each edge over time", async () => {
+    await using project = await DevProject.start({}, "minimal");
+    const { id, steps } = await run(project, "words", "One two. Three.");
+    const ofStep = async (index: number) =>
+      (
+        await project.api<StepMessages>(
+          "GET",
+          `/runs/words/${id}/messages?step=${encodeURIComponent(steps[index]!.id)}`,
+        )
+      ).body;
+    const [split, report] = [await ofStep(0), await ofStep(2)];
+    expect([split.input?.payload, split.outputs.map(({ node, payload }) => [node, payload])]).toEqual([
+      "One two. Three.",
+      [["count", ["One two.", "Three."]]],
+    ]);
+    expect([report.input?.payload, report.outputs.map(({ node }) => node)]).toEqual([
+      { sentences: 2, words: 3 },
+      ["Rookery"],
+    ]);
+    const { items } = (await project.api<Page<RunEvent>>("GET", `/runs/words/${id}/events`)).body;
+    expect(items.map(({ event }) => event.type)).toEqual([
+      "trace_start",
+      ...["node_start", "node_success", "node_start", "node_success", "node_start", "node_success"],
+      "trace_end",
+    ]);
+    const seqs = items.map(({ seq }) => seq);
+    expect(seqs).toEqual(seqs.toSorted((one, other) => one - other));
+    const last = Object.assign({}, ...items.map(({ edges }) => edges)) as Record<string, number>;
+    expect(last).toMatchObject({ "OpenSea>split": 0, "split>count": 0, "count>report": 0 });
   });
 
   test("that fail have their error, and retries are counted", async () => {

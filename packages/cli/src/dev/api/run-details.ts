@@ -1,6 +1,6 @@
-import type { Page, RunEvent, StepMessages, StepView } from "@penguiflow/playground/protocol";
-import type { FlowEvent } from "penguiflow";
-import type { Fact } from "../ipc/fact.ts";
+import { type FlowEvent, OPEN_SEA } from "penguiflow";
+import type { KeptMessage, Page, RunEvent, StepMessages, StepView } from "@penguiflow/playground/protocol";
+import type { Fact, MessageFact, RecordFact } from "../ipc/fact.ts";
 import type { OpenRun } from "../runs/runs.ts";
 import { ApiError } from "../server/api-error.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
@@ -12,16 +12,89 @@ const PAGE = 1_000;
 export function eventsOf({ runs }: Supervisor, { key }: OpenRun, cursor: string | undefined): Page<RunEvent> {
   const from = Number(cursor ?? 0);
   if (!Number.isSafeInteger(from) || from < 0) throw new ApiError("INPUT_MALFORMED", "The cursor is none of this list");
-  const all = runs.rows
-    .facts(key)
-    .flatMap((fact, seq): RunEvent[] => (fact.kind === "event" ? [runEvent(fact, seq)] : []));
+  const all = inOrder(runs.rows.facts(key));
   const items = all.slice(from, from + PAGE);
   return { items, ...(all.length > from + PAGE && { next: String(from + PAGE) }) };
 }
 
-function runEvent({ at, event }: Extract<Fact, { readonly kind: "event" }>, seq: number): RunEvent {
-  const { lineage, from } = event as FlowEvent & { readonly lineage?: string; readonly from?: string };
-  return { seq, at, event, ...(lineage !== undefined && { lineage }), ...(from !== undefined && { from }) };
+/** Returns the events in the order in which they happened, with the edges and memories that changed before each. */
+function inOrder(facts: readonly Fact[]): RunEvent[] {
+  const told: (readonly [seq: number, fact: Extract<Fact, { readonly kind: "event" | "record" }>])[] = [];
+  for (const fact of facts) {
+    if (fact.kind === "event") told.push([fact.event.seq, fact]);
+    else if (fact.kind === "record") told.push([fact.record.seq, fact]);
+  }
+  told.sort(([one], [other]) => one - other);
+  const edges = new EdgeDepths();
+  const memories = new Map<string, unknown>();
+  const events: RunEvent[] = [];
+  for (const [, fact] of told) {
+    if (fact.kind === "record") {
+      edges.add(fact.record);
+      for (const message of messagesIn(fact.record))
+        if (message.isMemory === true && "value" in message.payload)
+          memories.set(message.lineage, message.payload.value);
+      continue;
+    }
+    const { at, event } = fact;
+    const { lineage, from } = event as FlowEvent & { readonly lineage?: string; readonly from?: string };
+    const memory = lineage === undefined ? undefined : memories.get(lineage);
+    if (lineage !== undefined) memories.delete(lineage);
+    const changed = edges.take();
+    events.push({
+      seq: event.seq,
+      at,
+      event,
+      ...(lineage !== undefined && { lineage }),
+      ...(from !== undefined && { from }),
+      ...(changed !== undefined && { edges: changed }),
+      ...(memory !== undefined && { memory }),
+    });
+  }
+  return events;
+}
+
+function messagesIn({ message, outputs = [] }: RecordFact): readonly MessageFact[] {
+  return message === undefined ? outputs : [message, ...outputs];
+}
+
+/** Number of a run's messages on each edge. */
+class EdgeDepths {
+  readonly #depths = new Map<string, number>();
+  /** Edge of each message that waits. */
+  readonly #edges = new Map<string, string>();
+  readonly #changed = new Set<string>();
+
+  add({ type, path, node = "", lineage = "", outputs = [] }: RecordFact): void {
+    if (path.length > 0) return;
+    if (type === "accepted" || type === "restored") this.#enter(`${OPEN_SEA}>${node}`, lineage);
+    if (type === "started" || type === "dropped" || type === "parked" || type === "fetched") this.#leave(lineage);
+    for (const output of outputs) this.#enter(`${node}>${output.node}`, output.lineage);
+  }
+
+  /** Returns the depths that have changed since the last call. */
+  take(): Readonly<Record<string, number>> | undefined {
+    if (this.#changed.size === 0) return undefined;
+    const changed = Object.fromEntries([...this.#changed].map((edge) => [edge, this.#depths.get(edge) ?? 0]));
+    this.#changed.clear();
+    return changed;
+  }
+
+  #enter(edge: string, lineage: string): void {
+    this.#edges.set(lineage, edge);
+    this.#count(edge, 1);
+  }
+
+  #leave(lineage: string): void {
+    const edge = this.#edges.get(lineage);
+    this.#edges.delete(lineage);
+    if (edge !== undefined) this.#count(edge, -1);
+  }
+
+  #count(edge: string, change: number): void {
+    this.#depths.set(edge, (this.#depths.get(edge) ?? 0) + change);
+    this.#changed.add(edge);
+  }
 }
 
 /**
@@ -33,31 +106,75 @@ export function messagesOf({ runs, logs }: Supervisor, { key, run }: OpenRun, id
   const step = run.steps.find((each) => each.id === id);
   if (step === undefined) throw new ApiError("RUN_UNKNOWN", `The run has no step "${id}"`);
   const facts = runs.rows.facts(key);
-  const events = facts.flatMap((fact) =>
-    fact.kind === "event" && isOfStep(fact.event, step, run.place.flow) ? [fact.event] : [],
-  );
-  const until = step.endedAt ?? Date.now();
-  const began = step.startedAt ?? step.queuedAt;
+  const events = facts.flatMap((fact) => (fact.kind === "event" && isOfStep(fact.event, step) ? [fact.event] : []));
   const failed = events.findLast((event) => "error" in event);
+  const input = inputOf(facts, step);
   return {
     step: id,
-    outputs: [],
-    chunks: facts.flatMap((fact) =>
-      fact.kind === "chunk" && fact.chunk.node === step.node && fact.at >= began && fact.at <= until + 1
-        ? [
-            {
-              at: fact.at,
-              streamId: fact.chunk.streamId,
-              text: fact.chunk.text,
-              ...(fact.chunk.kind !== undefined && { kind: fact.chunk.kind, data: fact.chunk.data }),
-            },
-          ]
+    ...(input !== undefined && { input: shown(input.message, input.at) }),
+    outputs: facts.flatMap((fact) =>
+      fact.kind === "record" && isRecordOf(fact.record, step) && fact.record.attempt === step.attempt
+        ? (fact.record.outputs ?? []).map((message) => shown(message, fact.at))
         : [],
     ),
-    logs: logs.between(began, until),
+    chunks: facts.flatMap((fact) => (fact.kind === "chunk" && isChunkOf(fact, step) ? [chunkOf(fact)] : [])),
+    logs: logs.between(step.startedAt ?? step.queuedAt, step.endedAt ?? Date.now()),
     events,
     ...(failed !== undefined && "error" in failed && failed.error !== undefined && { error: errorOf(failed.error) }),
   };
+}
+
+/** Finds the message that a step was given. */
+export function inputOf(
+  facts: readonly Fact[],
+  step: StepView,
+): { readonly message: MessageFact; readonly at: number } | undefined {
+  for (const fact of facts) {
+    if (fact.kind !== "record" || fact.record.path.join("/") !== step.path.join("/")) continue;
+    const message = messagesIn(fact.record).find((one) => one.lineage === lineageOf(step) && one.node === step.node);
+    if (message !== undefined) return { message, at: fact.at };
+  }
+  return undefined;
+}
+
+/** Returns the lineage of a step's message. */
+export function lineageOf({ id, path, attempt }: StepView): string {
+  return id.slice(
+    path.reduce((length, name) => length + name.length + 1, 0),
+    -`.${attempt}`.length,
+  );
+}
+
+function shown({ node, lineage, payload, meta }: MessageFact, at: number): KeptMessage {
+  const value = "value" in payload ? payload.value : payload.cut;
+  const cut = "cut" in payload ? payload.cut.length : undefined;
+  return {
+    node,
+    lineage,
+    at,
+    payload: value,
+    ...(meta !== undefined && { meta }),
+    ...(cut !== undefined && { cutAt: cut }),
+  };
+}
+
+function isRecordOf({ path, lineage }: RecordFact, step: StepView): boolean {
+  return lineage === lineageOf(step) && path.join("/") === step.path.join("/");
+}
+
+function isChunkOf({ at, chunk }: Extract<Fact, { readonly kind: "chunk" }>, step: StepView): boolean {
+  return (
+    chunk.node === step.node &&
+    chunk.attempt === step.attempt &&
+    chunk.path.join("/") === step.path.join("/") &&
+    at >= (step.startedAt ?? step.queuedAt) - 1 &&
+    at <= (step.endedAt ?? Number.POSITIVE_INFINITY) + 1
+  );
+}
+
+function chunkOf({ at, chunk }: Extract<Fact, { readonly kind: "chunk" }>): StepMessages["chunks"][number] {
+  const { streamId, text, kind, data } = chunk;
+  return { at, streamId, text, ...(kind !== undefined && { kind, data }) };
 }
 
 function errorOf({
@@ -72,8 +189,11 @@ function errorOf({
   return { code, message, ...(stack !== undefined && { stack }) };
 }
 
-function isOfStep(event: FlowEvent, { id, path }: StepView, root: string): boolean {
-  if (!("attempt" in event)) return false;
-  const { lineage = event.node } = event as typeof event & { readonly lineage?: string };
-  return [...path, `${lineage}.${event.attempt}`].join("/") === id && event.flow === [root, ...path].join("/");
+function isOfStep(event: FlowEvent, step: StepView): boolean {
+  return (
+    "attempt" in event &&
+    event.attempt === step.attempt &&
+    event.lineage === lineageOf(step) &&
+    event.node === step.node
+  );
 }

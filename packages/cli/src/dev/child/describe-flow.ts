@@ -1,7 +1,7 @@
 import { flowToMermaid, graphToJson } from "penguiflow";
 import { lintFlow } from "penguiflow/lint";
-import type { FoundFlow } from "../../project/find-flows.ts";
 import type { LoadedFlow } from "../ipc/messages.ts";
+import type { ShownFlow } from "./running-flow.ts";
 
 /** A schema that may describe itself. */
 interface Described {
@@ -11,7 +11,7 @@ interface Described {
 }
 
 /** Describes a flow for the pages. */
-export function describeFlow({ name, exported, flow, planner }: FoundFlow): LoadedFlow {
+export function describeFlow({ name, exported, flow, planner }: ShownFlow): LoadedFlow {
   const entries = flow.graph.vertices.filter(({ isIngress }) => isIngress).map(({ node }) => node);
   const inputSchema =
     planner !== undefined ? { type: "string" } : entries.length === 1 ? schemaOf(entries[0]?.input) : undefined;

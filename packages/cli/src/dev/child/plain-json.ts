@@ -1,3 +1,5 @@
+import { writeValue } from "penguiflow/durable";
+
 /** Characters of the JSON of one value that are kept at most. */
 export const MAX_VALUE = 1_000_000;
 
@@ -39,6 +41,18 @@ function describe(item: unknown): unknown {
 /** Returns the JSON of a `Kept`: the value, or its beginning where it is too long. */
 export function keptOf(value: unknown): string {
   const text = jsonOf(value);
-  if (text.length <= MAX_VALUE) return `{"value":${text}}`;
-  return `{"cut":${JSON.stringify(text.slice(0, MAX_VALUE / 10))},"length":${text.length}}`;
+  if (text.length > MAX_VALUE)
+    return `{"cut":${JSON.stringify(text.slice(0, MAX_VALUE / 10))},"length":${text.length}}`;
+  const written = writtenOf(value);
+  if (written === undefined) return `{"value":${text}}`;
+  return `{"value":${text},"written":${written === text ? "true" : JSON.stringify(written)}}`;
+}
+
+/** Returns the text from which a value is restored exactly; `undefined` if it cannot be. */
+function writtenOf(value: unknown): string | undefined {
+  try {
+    return writeValue(value, "payload", MAX_VALUE);
+  } catch {
+    return undefined;
+  }
 }

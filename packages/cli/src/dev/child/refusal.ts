@@ -39,3 +39,8 @@ export function refusalOf(error: unknown): Refusal {
     return new Refusal(CODES[error.code] ?? "INTERNAL", error.message, { code: error.code, ...error.details });
   return new Refusal("INTERNAL", error instanceof Error ? error.message : String(error));
 }
+
+/** Whether an error refuses what was asked, rather than being the end of a run. */
+export function isRefusal({ code }: FlowError): boolean {
+  return code in CODES;
+}

@@ -1,18 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  type CancelReport,
-  errorPayload,
-  FlowError,
-  FlowErrorCode,
-  type StreamChunk,
-  type StreamItem,
-} from "penguiflow";
+import { type CancelReport, errorPayload, FlowError, type FlowRun } from "penguiflow";
 import type { Decision, PlanEvent, Prompt } from "@penguiflow/planner";
-import type { FoundFlow } from "../../project/find-flows.ts";
-import type { ChunkFact } from "../ipc/fact.ts";
+import type { AnyPlanner } from "../../project/find-flows.ts";
 import type { StartRun } from "../ipc/messages.ts";
-import { Refusal, refusalOf } from "./refusal.ts";
-import { jsonOf, keptOf } from "./plain-json.ts";
+import { isRefusal, Refusal, refusalOf } from "./refusal.ts";
+import { jsonOf } from "./plain-json.ts";
 
 /** Milliseconds to wait for a flow to accept a message or an answer. */
 const PATIENCE_MS = 1_000;
@@ -23,14 +15,22 @@ const BY = "playground";
 /** Receives the JSON of a fact of a run, without the run. */
 export type Tell = (runId: string, tenant: string, fact: string) => void;
 
+/** A flow that a page may show: one that the project exports, or one that it runs. */
+export interface ShownFlow {
+  readonly name: string;
+  readonly exported: string | undefined;
+  readonly flow: FlowRun<never, unknown>;
+  readonly planner: AnyPlanner | undefined;
+}
+
 /** A flow of the project that runs, as the pages use it. */
 export class RunningFlow {
-  readonly found: FoundFlow;
+  readonly found: ShownFlow;
   readonly #tell: Tell;
   /** Told when the run whose answer was given goes on. */
   readonly #resumed = new Map<string, (value: undefined) => void>();
 
-  constructor(found: FoundFlow, tell: Tell) {
+  constructor(found: ShownFlow, tell: Tell) {
     this.found = found;
     this.#tell = tell;
   }
@@ -42,23 +42,23 @@ export class RunningFlow {
    */
   async begin({ runId, tenant, input, timeoutMs, thread, attachments = [] }: StartRun): Promise<void> {
     const { flow, planner } = this.found;
-    // the end of a fast run could be told before
-    this.#tell(runId, tenant, `{"at":${now()},"kind":"reading"}`);
     if (planner !== undefined) {
       if (!flow.isRunning) throw new Refusal("FLOW_NOT_RUNNING", `Planner "${this.found.name}" does not run`);
+      // its end is told by its events, which may come after that of its trace
+      this.#tell(runId, tenant, `{"at":${now()},"kind":"reading"}`);
       const prompt = promptOf(input, attachments);
       const events = planner.stream(prompt, { tenant, runId, timeoutMs, thread, onLeave: "detach" });
-      this.#read(runId, tenant, planEvents(events));
+      this.#read(runId, tenant, events);
       return;
     }
-    const items = flow.stream(input, { tenant, traceId: runId, timeoutMs, onLeave: "detach" });
+    const items = flow.stream(input as never, { tenant, traceId: runId, timeoutMs, onLeave: "detach" });
     try {
       // a full flow takes the message later: the page is not held up
       await Promise.race([items.accepted(), sleep(PATIENCE_MS, undefined, { ref: false })]);
     } catch (error) {
       throw refusalOf(error);
     }
-    this.#read(runId, tenant, itemsOf(items));
+    void readOn(items);
   }
 
   /**
@@ -68,25 +68,41 @@ export class RunningFlow {
    */
   async resume(runId: string, tenant: string, token: string, value: unknown): Promise<void> {
     const { flow, planner } = this.found;
-    const facts =
-      planner === undefined
-        ? itemsOf(flow.pauses.resumeStream(token, value, { tenant, onLeave: "detach" }))
-        : planEvents(planner.resumeStream(token, decisionOf(value), { tenant, by: BY }, { onLeave: "detach" }));
+    if (planner === undefined) {
+      const items = flow.pauses.resumeStream(token, value, { tenant, onLeave: "detach" });
+      await this.#accepted(runId, items.next());
+      void readOn(items);
+      return;
+    }
+    const events = planner.resumeStream(token, decisionOf(value), { tenant, by: BY }, { onLeave: "detach" });
     this.#tell(runId, tenant, `{"at":${now()},"kind":"reading"}`);
-    const resumed = Promise.withResolvers<undefined>();
-    this.#resumed.set(runId, resumed.resolve);
-    const reading = facts[Symbol.asyncIterator]();
-    const first = reading.next();
+    const first = events.next();
     try {
-      // a refused answer fails at once; what an accepted one leads to may come late
-      await Promise.race([first, resumed.promise, sleep(PATIENCE_MS, undefined, { ref: false })]);
+      await this.#accepted(runId, first);
     } catch (error) {
       this.#tell(runId, tenant, `{"at":${now()},"kind":"read"}`);
-      throw refusalOf(error);
+      throw error;
+    }
+    this.#read(runId, tenant, after(first, events));
+  }
+
+  /**
+   * Resolves once an answer is accepted. A refused one fails at once; what an accepted one leads to may come late.
+   *
+   * @throws Refusal
+   */
+  async #accepted(runId: string, first: Promise<unknown>): Promise<void> {
+    const resumed = Promise.withResolvers<undefined>();
+    this.#resumed.set(runId, resumed.resolve);
+    try {
+      await Promise.race([first, resumed.promise, sleep(PATIENCE_MS, undefined, { ref: false })]);
+    } catch (error) {
+      // the end of the trace is no refusal
+      if (!(error instanceof FlowError) || isRefusal(error)) throw refusalOf(error);
     } finally {
       this.#resumed.delete(runId);
     }
-    this.#read(runId, tenant, after(first, reading));
+    first.catch(() => {});
   }
 
   /** Learns that an answer was accepted. */
@@ -113,14 +129,13 @@ export class RunningFlow {
     }
   }
 
-  #read(runId: string, tenant: string, facts: AsyncIterable<string>): void {
+  #read(runId: string, tenant: string, events: AsyncIterable<PlanEvent<unknown>>): void {
     const tell = (fact: string): void => this.#tell(runId, tenant, fact);
     const read = async (): Promise<void> => {
       try {
-        for await (const fact of facts) tell(fact);
+        for await (const event of events) tell(`{"at":${now()},"kind":"plan","event":${jsonOf(event)}}`);
       } catch (error) {
-        const isPaused = error instanceof FlowError && error.code === FlowErrorCode.TRACE_PAUSED;
-        if (!isPaused) tell(`{"at":${now()},"kind":"failed","error":${jsonOf(errorPayload(error))}}`);
+        tell(`{"at":${now()},"kind":"failed","error":${jsonOf(errorPayload(error))}}`);
       }
       tell(`{"at":${now()},"kind":"read"}`);
     };
@@ -129,38 +144,24 @@ export class RunningFlow {
 }
 
 /** Returns epoch milliseconds with fractions. */
-export function now(): number {
+function now(): number {
   return performance.timeOrigin + performance.now();
 }
 
-async function* after(first: Promise<IteratorResult<string>>, rest: AsyncIterator<string>): AsyncGenerator<string> {
-  for (let item = await first; item.done !== true; item = await rest.next()) yield item.value;
-}
-
-async function* planEvents(events: AsyncIterable<PlanEvent<unknown>>): AsyncGenerator<string> {
-  for await (const event of events) yield `{"at":${now()},"kind":"plan","event":${jsonOf(event)}}`;
-}
-
-async function* itemsOf(items: AsyncIterable<StreamItem<unknown>>): AsyncGenerator<string> {
-  for await (const item of items) {
-    if (item.type === "chunk") yield `{"at":${now()},"kind":"chunk","chunk":${jsonOf(chunkOf(item.chunk))}}`;
-    else if (item.type === "result") yield `{"at":${now()},"kind":"result","result":${keptOf(item.result)}}`;
+/** Reads a stream to its end: an unread one holds its flow up. What it yields is observed elsewhere. */
+async function readOn(items: AsyncIterator<unknown>): Promise<void> {
+  try {
+    while ((await items.next()).done !== true);
+  } catch {
+    // the end of the trace says why
   }
 }
 
-function chunkOf({ streamId, run, text, kind, data, done, end, node, meta }: StreamChunk): ChunkFact {
-  const { channel } = meta;
-  return {
-    streamId,
-    run,
-    text,
-    kind,
-    data,
-    done,
-    end,
-    node,
-    channel: typeof channel === "string" ? channel : undefined,
-  };
+async function* after<Item>(
+  first: Promise<IteratorResult<Item, void>>,
+  rest: AsyncIterator<Item, void>,
+): AsyncGenerator<Item> {
+  for (let item = await first; item.done !== true; item = await rest.next()) yield item.value;
 }
 
 /** @throws Refusal `INPUT_INVALID` */

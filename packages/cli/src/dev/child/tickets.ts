@@ -1,10 +1,10 @@
 import type { Question } from "@penguiflow/planner";
 import type { PauseTicket } from "penguiflow";
-import type { FoundFlow } from "../../project/find-flows.ts";
 import type { OpenTicket } from "../ipc/messages.ts";
+import type { ShownFlow } from "./running-flow.ts";
 
 /** Lists the open pauses of a flow's runs, of the tenants that are known. */
-export async function openTickets({ flow, planner }: FoundFlow, tenants: Iterable<string>): Promise<OpenTicket[]> {
+export async function openTickets({ flow, planner }: ShownFlow, tenants: Iterable<string>): Promise<OpenTicket[]> {
   const all: OpenTicket[] = [];
   for (const tenant of tenants) {
     const tickets = await flow.pauses.list({ tenant });

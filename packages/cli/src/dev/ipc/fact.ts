@@ -1,9 +1,41 @@
-import type { ErrorPayload, FlowEvent } from "penguiflow";
+import type { ErrorPayload, FlowEvent, TraceRecord } from "penguiflow";
 import type { PlanEvent } from "@penguiflow/planner";
 import type { Attachment } from "@penguiflow/playground/protocol";
 
-/** A value as it is kept: whole, or the beginning of its JSON. */
-export type Kept = { readonly value: unknown } | { readonly cut: string; readonly length: number };
+/**
+ * A value as it is kept: as JSON, or the beginning of its JSON. `written` restores it exactly: `true` if the JSON does
+ * so itself, else a text for `readValue`; absent for a value that cannot be restored.
+ */
+export type Kept =
+  | { readonly value: unknown; readonly written?: string | true }
+  | { readonly cut: string; readonly length: number };
+
+/** A message as it is kept. */
+export interface MessageFact {
+  readonly node: string;
+  readonly lineage: string;
+  readonly payload: Kept;
+  readonly meta?: Readonly<Record<string, unknown>>;
+  /** Whether the payload is a working memory. */
+  readonly isMemory?: true;
+}
+
+/** A change of a message's state. */
+export interface RecordFact {
+  readonly type: TraceRecord["type"];
+  readonly seq: number;
+  /** Names of the playbooks around it, outermost first. */
+  readonly path: readonly string[];
+  readonly node?: string;
+  readonly lineage?: string;
+  readonly attempt?: number;
+  readonly why?: string;
+  /** The message that was accepted or restored. */
+  readonly message?: MessageFact;
+  readonly outputs?: readonly MessageFact[];
+  readonly spent?: Readonly<Record<string, number>>;
+  readonly limits?: Readonly<Record<string, number>>;
+}
 
 /** A piece of a stream. */
 export interface ChunkFact {
@@ -17,6 +49,8 @@ export interface ChunkFact {
   readonly end?: string | undefined;
   readonly node?: string | undefined;
   readonly channel?: string | undefined;
+  readonly attempt: number;
+  readonly path: readonly string[];
 }
 
 /** Something that happened in a run. */
@@ -26,7 +60,7 @@ export type Fact = {
 } & (
   | { readonly kind: "event"; readonly event: FlowEvent }
   | { readonly kind: "chunk"; readonly chunk: ChunkFact }
-  | { readonly kind: "result"; readonly result: Kept }
+  | { readonly kind: "record"; readonly record: RecordFact }
   | { readonly kind: "plan"; readonly event: PlanEvent<unknown> }
   /** The run was refused, or its reader failed. */
   | { readonly kind: "failed"; readonly error: ErrorPayload }

@@ -47,7 +47,8 @@ export type FromChild =
   | { readonly type: "settings"; readonly settings: DevSettings; readonly secrets: readonly Secret[] }
   /** Absolute paths of files that it has imported, or tried to. */
   | { readonly type: "imports"; readonly files: readonly string[] }
-  | { readonly type: "ready"; readonly flows: readonly LoadedFlow[] }
+  /** `flows` tells of another flow that the project runs. */
+  | { readonly type: "ready" | "flows"; readonly flows: readonly LoadedFlow[] }
   | { readonly type: "broken"; readonly fault: Fault; readonly isMissing: boolean }
   /** An error that nothing has caught ends the process. */
   | { readonly type: "crashed"; readonly fault: Fault }

@@ -1,6 +1,7 @@
+import { ROOKERY } from "penguiflow";
 import type { PlanEvent, ToolOutput } from "@penguiflow/planner";
 import type { TurnPart } from "@penguiflow/playground/protocol";
-import type { ChunkFact, Fact, Kept } from "../ipc/fact.ts";
+import type { ChunkFact, Fact, Kept, RecordFact } from "../ipc/fact.ts";
 
 /** A change of the parts of an answer. */
 export type PartChange =
@@ -18,6 +19,7 @@ export class AnswerParts {
   /** Indexes of calls without a result, by id. */
   readonly #calls = new Map<string, number>();
   #hasText = false;
+  #hasPlan = false;
 
   get parts(): readonly TurnPart[] {
     return this.#parts;
@@ -32,14 +34,17 @@ export class AnswerParts {
   add(fact: Fact): PartChange[] {
     switch (fact.kind) {
       case "chunk":
-        return this.#chunk(fact.chunk);
-      case "result":
-        return this.#result(fact.result);
+        // a planner's own events tell more
+        return this.#hasPlan ? [] : this.#chunk(fact.chunk);
+      case "record":
+        return this.#hasPlan ? [] : resultsOf(fact.record).flatMap((result) => this.#result(result));
       case "plan":
         return this.#plan(fact.event);
       case "steer":
         return [this.#push({ type: "steer", text: fact.text, state: "queued" })];
       case "begun":
+        this.#hasPlan = fact.begun.isPlanner;
+        return [];
       case "event":
       case "failed":
       case "read":
@@ -187,6 +192,11 @@ export class AnswerParts {
     this.#parts[index] = part;
     return { index, part };
   }
+}
+
+/** Returns the results of the run that a record tells. */
+export function resultsOf({ path, outputs = [] }: RecordFact): Kept[] {
+  return path.length > 0 ? [] : outputs.filter(({ node }) => node === ROOKERY).map(({ payload }) => payload);
 }
 
 /** Returns the text of a controller's final answer, as JSON has it. */

@@ -22,6 +22,7 @@ function join(one: RunFact, next: RunFact): RunFact | undefined {
       before.streamId === after.streamId &&
       before.run === after.run &&
       before.channel === after.channel &&
+      before.attempt === after.attempt &&
       before.kind === undefined &&
       after.kind === undefined &&
       !before.done;

@@ -1,8 +1,8 @@
 import type { ErrorPayload, FlowEvent } from "penguiflow";
 import type { PlanEvent } from "@penguiflow/planner";
 import type { RunState, RunSummary, RunView, StepView, TurnPart } from "@penguiflow/playground/protocol";
-import type { Begun, Fact, Kept } from "../ipc/fact.ts";
-import { AnswerParts, type PartChange } from "./answer-parts.ts";
+import type { Begun, Fact, Kept, RecordFact } from "../ipc/fact.ts";
+import { AnswerParts, type PartChange, resultsOf } from "./answer-parts.ts";
 import { Timeline } from "./timeline.ts";
 
 /** Characters of input and output that a list shows. */
@@ -33,6 +33,7 @@ export class RunBuilder {
   readonly #answer = new AnswerParts();
   readonly #plan: PlanEvent<unknown>[] = [];
   readonly #results: Kept[] = [];
+  #input: Kept | undefined;
   #begun: Begun | undefined;
   #state: RunState = "running";
   #startedAt: number | undefined;
@@ -64,6 +65,10 @@ export class RunBuilder {
 
   get begun(): Begun | undefined {
     return this.#begun;
+  }
+
+  get input(): Kept | undefined {
+    return this.#begun?.input ?? this.#input;
   }
 
   get parts(): readonly TurnPart[] {
@@ -102,10 +107,15 @@ export class RunBuilder {
     this.#count += 1;
     this.#startedAt ??= fact.at;
     const before = this.#signature();
-    const steps = fact.kind === "event" ? this.#event(fact.event) : [];
+    const steps = this.#stepsOf(fact);
     this.#rest(fact);
     const parts = this.#answer.add(fact);
     return { parts, steps, isOther: before !== this.#signature() };
+  }
+
+  #stepsOf(fact: Fact): readonly StepView[] {
+    if (fact.kind === "event") return this.#event(fact.event);
+    return fact.kind === "record" ? this.#timeline.addRecord(fact.record, fact.at) : [];
   }
 
   summary(openPauses = 0): RunSummary {
@@ -119,7 +129,7 @@ export class RunBuilder {
       tenant,
       state: this.#state,
       startedAt,
-      input: this.#begun === undefined ? "" : textOf(this.#begun.input),
+      input: this.input === undefined ? "" : textOf(this.input),
       retries: this.#retries,
       openPauses,
       ...(this.#endedAt !== undefined && {
@@ -136,16 +146,17 @@ export class RunBuilder {
   }
 
   view(): Omit<RunView, "pauses"> {
-    const { input, generation = 0, timeoutMs } = this.#begun ?? {};
+    const { input } = this;
+    const { generation = 0, timeoutMs } = this.#begun ?? {};
     return {
       ...this.summary(),
       inputValue: input === undefined ? undefined : valueOf(input),
-      results: this.#results.map(valueOf),
+      results: this.#begun?.isPlanner === true ? [] : this.#results.map(valueOf),
       budgets: this.#budgets,
       steps: this.steps,
       parts: this.parts,
       generation,
-      isWhole: this.#isWhole && this.#timeline.isWhole && this.#begun !== undefined && this.isOver,
+      isWhole: this.#isWhole && this.#timeline.isWhole && input !== undefined && this.isOver,
       ...(timeoutMs !== undefined && { deadlineAt: (this.#startedAt ?? 0) + timeoutMs }),
       ...(this.#plan.length > 0 && { plan: this.#plan }),
     };
@@ -167,7 +178,7 @@ export class RunBuilder {
       this.#endedAt = undefined;
       this.#state = "running";
     }
-    return this.#timeline.add(event, this.#count);
+    return this.#timeline.addEvent(event);
   }
 
   #endTrace({ status, at, error }: Extract<FlowEvent, { readonly type: "trace_end" }>): void {
@@ -189,8 +200,8 @@ export class RunBuilder {
       case "read":
         this.#readers -= 1;
         return;
-      case "result":
-        if (this.#results.length < MAX_RESULTS) this.#results.push(fact.result);
+      case "record":
+        this.#record(fact.record);
         return;
       case "failed":
         this.#error ??= errorOf(fact.error);
@@ -202,6 +213,17 @@ export class RunBuilder {
       case "chunk":
       case "steer":
     }
+  }
+
+  #record(record: RecordFact): void {
+    for (const result of resultsOf(record)) if (this.#results.length < MAX_RESULTS) this.#results.push(result);
+    const { spent, limits = {} } = record;
+    if (record.type === "accepted" && record.path.length === 0) this.#input ??= record.message?.payload;
+    if (spent === undefined) return;
+    this.#budgets = Object.entries(spent).map(([name, amount]) => {
+      const limit = limits[name];
+      return { name, spent: amount, ...(limit !== undefined && { limit }) };
+    });
   }
 
   #planEvent(event: PlanEvent<unknown>): void {
@@ -236,7 +258,7 @@ export class RunBuilder {
 
   #outputText(): string | undefined {
     const [result] = this.#results;
-    if (result !== undefined) return textOf(result);
+    if (result !== undefined && this.#begun?.isPlanner !== true) return textOf(result);
     const text = this.parts.findLast(
       (part) => part.type === "text" && part.isStruck === undefined && part.path === undefined,
     );

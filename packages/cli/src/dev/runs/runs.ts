@@ -156,7 +156,9 @@ export class Runs {
       return live;
     }
     const stored = this.rows.find(place.flow, place.runId);
-    const isNew = fact.kind === "event" && fact.event.type === "trace_start";
+    const isNew =
+      (fact.kind === "event" && fact.event.type === "trace_start") ||
+      (fact.kind === "record" && fact.record.type === "accepted" && fact.record.path.length === 0);
     if (stored !== undefined && stored.place.tenant === place.tenant) {
       if (!isNew) return this.#open(stored, child);
       // the id is used again

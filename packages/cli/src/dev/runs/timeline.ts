@@ -1,5 +1,6 @@
-import type { FlowEvent, NodeErrorEvent } from "penguiflow";
+import { type FlowEvent, type NodeErrorEvent, ROOKERY } from "penguiflow";
 import type { StepState, StepView } from "@penguiflow/playground/protocol";
+import type { RecordFact } from "../ipc/fact.ts";
 
 /** Steps of a run that are kept at most. */
 const MAX_STEPS = 5_000;
@@ -38,25 +39,88 @@ export class Timeline {
   }
 
   /** Takes an event, and returns the steps that it changes. */
-  add(event: FlowEvent, seq: number): readonly StepView[] {
-    if (event.type === "trace_end") return this.#endAll(event.at);
+  addEvent(event: FlowEvent): readonly StepView[] {
+    if (event.type === "trace_end") return event.flow === this.#root ? this.#endAll(event.at) : [];
     if (!("attempt" in event)) return [];
-    const step = this.#stepOf(event, seq);
+    const step = this.#stepOf(event);
     if (step === undefined) return [];
     return change(step, event) ? [step] : [];
   }
 
-  #stepOf(event: NodeEvent, seq: number): Step | undefined {
-    const { lineage = event.node, from } = event as NodeEvent & { readonly lineage?: string; readonly from?: string };
-    const path = this.#pathOf(event.flow);
-    const id = [...path, `${lineage}.${event.attempt}`].join("/");
-    const known = this.#steps.get(id);
-    if (known !== undefined || event.type !== "node_start") return known;
-    if (this.#steps.size >= MAX_STEPS) {
-      this.#isFull = true;
-      return undefined;
+  /** Takes a record, and returns the steps that it changes. */
+  addRecord(record: RecordFact, at: number): readonly StepView[] {
+    const { type, path, node = "", lineage = "", attempt = 1, why } = record;
+    const step = this.#steps.get(idOf(path, lineage, attempt));
+    switch (type) {
+      case "accepted":
+      case "restored":
+        return this.#queue(record, { node, lineage, attempt }, undefined, at);
+      case "emitted":
+      case "committed":
+        for (const output of record.outputs ?? []) this.#queue(record, { ...output, attempt: 1 }, node, at);
+        if (step === undefined) return [];
+        for (const output of record.outputs ?? []) if (!step.to.includes(output.node)) step.to.push(output.node);
+        return [step];
+      case "started":
+        // its event tells the rest; the record knows fractions of a millisecond
+        if (step !== undefined) step.startedAt ??= at;
+        return [];
+      case "parked":
+      case "dropped":
+        // a message that waits in a join has arrived: the group is handled as one
+        if (step === undefined || (type === "parked" && why !== "join")) return [];
+        step.state = type === "parked" ? "done" : "cancelled";
+        step.endedAt = at;
+        return [step];
+      case "ended":
+      case "fetched":
+      case "received":
+      case "resumed":
+      case "signalled":
+      case "spent":
+      case "unloaded":
+        return [];
     }
-    const { node, attempt, at, queueMs } = event;
+  }
+
+  /** Adds the step of a message that waits for its node. */
+  #queue(
+    { path, seq }: RecordFact,
+    { node, lineage, attempt }: Pick<Step, "node" | "attempt"> & { readonly lineage: string },
+    from: string | undefined,
+    at: number,
+  ): readonly StepView[] {
+    const id = idOf(path, lineage, attempt);
+    if (node === ROOKERY || this.#steps.has(id) || this.#isOver()) return [];
+    const step: Step = {
+      id,
+      seq,
+      node,
+      path,
+      attempt,
+      state: "waiting",
+      queuedAt: at,
+      waits: [],
+      to: [],
+      canRunAgain: true,
+      ...(from !== undefined && { from }),
+    };
+    this.#steps.set(id, step);
+    return [step];
+  }
+
+  #isOver(): boolean {
+    this.#isFull ||= this.#steps.size >= MAX_STEPS;
+    return this.#isFull;
+  }
+
+  #stepOf(event: NodeEvent): Step | undefined {
+    const { lineage, from, seq, node, attempt, at } = event;
+    const path = this.#pathOf(event.flow);
+    const id = idOf(path, lineage, attempt);
+    const known = this.#steps.get(id);
+    if (known !== undefined || event.type !== "node_start" || this.#isOver()) return known;
+    const first = this.#steps.get(idOf(path, lineage, 1));
     const step: Step = {
       id,
       seq,
@@ -64,26 +128,15 @@ export class Timeline {
       path,
       attempt,
       state: "running",
-      queuedAt: at - queueMs,
+      queuedAt: at - event.queueMs,
       startedAt: at,
       waits: [],
       to: [],
-      canRunAgain: false,
+      canRunAgain: first?.canRunAgain ?? false,
       ...(from !== undefined && { from }),
     };
     this.#steps.set(id, step);
-    if (from !== undefined) this.#sentTo(from, path, node, at);
     return step;
-  }
-
-  /** Names a node as the target of the step that sent to it. */
-  #sentTo(from: string, path: readonly string[], node: string, at: number): void {
-    for (const step of [...this.#steps.values()].reverse()) {
-      const isSender = step.node === from && step.path.length === path.length && (step.startedAt ?? at) <= at;
-      if (!isSender) continue;
-      if (!step.to.includes(node)) step.to.push(node);
-      return;
-    }
   }
 
   #pathOf(flow: string): readonly string[] {
@@ -99,6 +152,10 @@ export class Timeline {
     }
     return open;
   }
+}
+
+function idOf(path: readonly string[], lineage: string, attempt: number): string {
+  return [...path, `${lineage}.${attempt}`].join("/");
 }
 
 type Change<Type extends NodeEvent["type"]> = (step: Step, event: Extract<NodeEvent, { readonly type: Type }>) => void;
@@ -118,9 +175,11 @@ const cancel = (step: Step, { at }: Pick<NodeEvent, "at">): void => {
 
 /** Changes of a step, by the event that tells it. */
 const CHANGES: { readonly [Type in NodeEvent["type"]]?: Change<Type> } = {
-  node_start(step, { at }) {
+  node_start(step, { at, seq }) {
     endWait(step, at);
     step.state = "running";
+    step.seq = seq;
+    step.startedAt ??= at;
   },
   node_success(step, { at, emitMs }) {
     step.state = "done";

@@ -24,6 +24,7 @@ export interface GenerationEvents {
   /** The first code has no flow: there is nothing to serve. */
   onMissing(fault: Fault): void;
   onSettings(settings: DevSettings, secrets: readonly Secret[]): void;
+  onFlows(flows: readonly LoadedFlow[]): void;
   onImports(files: readonly string[]): void;
   onFacts(facts: Extract<FromChild, { readonly type: "facts" | "pauses" }>, child: Child): void;
   onOutput(stream: "stdout" | "stderr", text: string): void;
@@ -116,6 +117,9 @@ export class Generations {
       case "ready":
         this.#onReady(message, child, files, since);
         return;
+      case "flows":
+        if (child === this.#current?.child) this.#events.onFlows(message.flows);
+        return;
       case "broken":
         this.#onBroken(message, child);
         return;
@@ -139,7 +143,7 @@ export class Generations {
   }
 
   #onReady(
-    { flows }: Extract<FromChild, { readonly type: "ready" }>,
+    { flows }: Extract<FromChild, { readonly type: "ready" | "flows" }>,
     child: Child,
     files: readonly string[],
     since: number,

@@ -77,6 +77,10 @@ export class Supervisor implements AsyncDisposable {
           this.#mask = new Mask(secrets);
           options.onSettings(settings);
         },
+        onFlows: (flows) => {
+          this.#flows = new Map(flows.map((flow) => [flow.name, flow]));
+          if (this.#reload !== undefined) this.feed.tell({ type: "reload", reload: this.#reload });
+        },
         onImports: (files) => {
           for (const file of files) this.#watcher?.add(file);
         },
