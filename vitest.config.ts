@@ -7,16 +7,17 @@ export default defineConfig({
   resolve: { conditions: [source] },
   ssr: { resolve: { conditions: [source, "node", "module", "default"] } },
   test: {
-    include: ["{test,packages/*/test,examples/test,examples/*/test}/**/*.test.ts"],
+    include: ["{test,apps/*/test,packages/*/test,examples/test,examples/*/test}/**/*.test.ts"],
     execArgv: [`--conditions=${source}`],
     // what a test waits for is told by its own clock: real time only ends one that hangs, also where a machine is slow
     testTimeout: 30_000,
     maxWorkers: "100%",
     coverage: {
       provider: "v8",
-      include: ["packages/*/src/**/*.ts"],
+      include: ["{apps,packages}/*/src/**/*.ts"],
       // what a server is needed for
       exclude: [
+        "apps/memory-service/src/store/postgres/*.ts",
         "packages/state-postgres/src/{database,migrations,postgres-state-store,prune}.ts",
         "packages/cluster-nats/src/{broker,nats-*,parts}.ts",
         "packages/cluster-nats/src/checkpoints/{nats-*,partition-log}.ts",

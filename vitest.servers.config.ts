@@ -3,5 +3,5 @@ import config from "./vitest.config.ts";
 
 export default {
   ...config,
-  test: { ...config.test, include: ["packages/*/test-integration/**/*.test.ts"], fileParallelism: false },
+  test: { ...config.test, include: ["{apps,packages}/*/test-integration/**/*.test.ts"], fileParallelism: false },
 };

@@ -1,4 +1,4 @@
-// Writes the public API of every entry point to packages/*/api, so that each change to it is reviewed. Every public
+// Writes the public API of every entry point to {apps,packages}/*/api, so that each change to it is reviewed. Every public
 // symbol that can be named, called or constructed needs a sentence of documentation; a property may rely on its name
 // and type. `npm run api` updates the reports.
 import { existsSync, mkdirSync, readFileSync } from "node:fs";

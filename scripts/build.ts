@@ -79,7 +79,7 @@ async function removeOrphans({ folder }: Package, written: ReadonlySet<string>):
   }
 }
 
-const { status, output } = await run(bin("tsc"), ["-b", ...files("packages/*/tsconfig.json")]);
+const { status, output } = await run(bin("tsc"), ["-b", ...files("{apps,packages}/*/tsconfig.json")]);
 process.stdout.write(output);
 process.exitCode = status;
 if (status === 0) {

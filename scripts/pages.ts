@@ -64,7 +64,7 @@ for (const index of ["docs/README.md", "llms.txt"]) {
   }
 }
 
-const reports = files("packages/*/api/*.api.md").map(read).join("\n");
+const reports = files("{apps,packages}/*/api/*.api.md").map(read).join("\n");
 const events = read("packages/core/src/events/flow-event.ts");
 let facts = 0;
 

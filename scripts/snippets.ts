@@ -83,7 +83,7 @@ function inTermsOfPages(output: string): string {
     .trim();
 }
 
-const snippets = ["{README,CONTRIBUTING,ARCHITECTURE,site/home}.md", "docs/**/*.md", "packages/*/README.md"]
+const snippets = ["{README,CONTRIBUTING,ARCHITECTURE,site/home}.md", "docs/**/*.md", "{apps,packages}/*/README.md"]
   .flatMap(files)
   .filter((page) => page.includes(process.argv[2] ?? ""))
   .flatMap(snippetsOf);

@@ -54,7 +54,7 @@ async function prepare(folder: string, { name, variable, url, reach, start }: Ne
   ready.push(folder);
 }
 
-for (const file of files("packages/*/test-integration/server.ts")) {
+for (const file of files("{apps,packages}/*/test-integration/server.ts")) {
   const { server } = (await import(pathToFileURL(path.join(root, file)).href)) as { readonly server: NeededServer };
   await prepare(path.dirname(file), server);
 }

@@ -38,7 +38,7 @@ export interface Manifest {
 
 /** Lists the published packages of the workspace, each after those that it needs. */
 export function publishedPackages(): Package[] {
-  return files("packages/*/package.json")
+  return files("{apps,packages}/*/package.json")
     .map((file) => {
       const manifest = JSON.parse(read(file)) as Manifest;
       return { folder: path.dirname(file), name: manifest.name, manifest };

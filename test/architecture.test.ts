@@ -217,9 +217,9 @@ const wellWorded = [
   "bench",
   "examples",
   "test",
-  "packages/*/src",
-  "packages/*/test",
-  "packages/*/test-integration",
+  "{apps,packages}/*/src",
+  "{apps,packages}/*/test",
+  "{apps,packages}/*/test-integration",
 ];
 
 /** Extracts the comments of a file without their marks. Consecutive `//` lines are one comment. */
@@ -249,7 +249,7 @@ const namesItsActors = each((source) =>
 
 const itself = "test/architecture.test.ts";
 const core = load("packages/core/src/**/*.ts");
-const tests = load("{test,packages/*/test,examples/*/test}/**/*.ts").filter(({ file }) => file !== itself);
+const tests = load("{test,{apps,packages}/*/test,examples/*/test}/**/*.ts").filter(({ file }) => file !== itself);
 const commented = load(`{${wellWorded.join(",")}}/**/*.{ts,mjs}`);
 const own = "packages/core/src/queue/channel.ts";
 
@@ -330,7 +330,7 @@ const rules: ReadonlyArray<
   [
     "at most three files import each other, types counted",
     hasNoWideCircles,
-    load("packages/*/src/**/*.ts"),
+    load("{apps,packages}/*/src/**/*.ts"),
     ["a", "b", "c", "d"].map((name, index, names) => ({
       file: `packages/core/src/queue/${name}.ts`,
       text: `import type { X } from "./${names[(index + 1) % names.length]}.ts";`,
@@ -339,7 +339,7 @@ const rules: ReadonlyArray<
   [
     "no files import each other in a circle at run time",
     hasNoCycles,
-    load("packages/*/src/**/*.ts"),
+    load("{apps,packages}/*/src/**/*.ts"),
     [
       { file: "packages/core/src/queue/a.ts", text: 'import {\n  b,\n} from "./b.ts";' },
       { file: "packages/core/src/queue/b.ts", text: 'export { a } from "./a.ts";' },
@@ -348,7 +348,7 @@ const rules: ReadonlyArray<
   [
     "a file is named after what it holds",
     isWellNamed,
-    load("{scripts,test,packages/*/src,packages/*/test,examples/*/src,examples/*/test}/**/*.{ts,mjs}"),
+    load("{scripts,test,{apps,packages}/*/src,{apps,packages}/*/test,examples/*/src,examples/*/test}/**/*.{ts,mjs}"),
     [{ file: "packages/core/src/queue/utils.ts", text: "" }],
   ],
   ["a file name is kebab-case", isWellNamed, [], [{ file: "packages/core/src/queue/fairQueue.ts", text: "" }]],

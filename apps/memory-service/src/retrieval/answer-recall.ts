@@ -1,0 +1,51 @@
+import type { RetrieveRequest, RetrieveResponse } from "../flows/retrieve-stages.ts";
+import type { MemoryServices } from "../memory-services.ts";
+import type { RankedCandidate } from "./candidate.ts";
+import { confirmRecall } from "./confirm.ts";
+import type { Fallback } from "./fallback.ts";
+import { cutToBudget, type ExplainedCandidate } from "./recall.ts";
+
+/** Candidates in their final order. */
+export interface RankedAnswer {
+  readonly ranked: readonly RankedCandidate[];
+  readonly ranker: string;
+  readonly fallbacks: readonly Fallback[];
+}
+
+/** Cuts to the budget, checks sight once more, logs the recall and words the answer. */
+export async function answerRecall(
+  services: Pick<MemoryServices, "store" | "clock" | "revocations">,
+  { principal, limit, maxTokens, within, explain, type }: RetrieveRequest,
+  { ranked, ranker, fallbacks }: RankedAnswer,
+  traceId: string,
+): Promise<RetrieveResponse> {
+  const { taken, cut } = cutToBudget(ranked, limit, maxTokens);
+  const checkedAt = services.revocations.count;
+  const seen = await confirmRecall(services, {
+    tenant: principal.tenant,
+    viewer: principal,
+    ids: taken.map(({ fragment }) => fragment.id),
+    mentioned: explain ? [...cut.keys()] : [],
+    type,
+    within,
+    traceId,
+  });
+  const items = taken.flatMap(({ fragment, score, why }) => {
+    const view = seen.get(fragment.id);
+    return view === undefined ? [] : [{ ...view, score, why }];
+  });
+  const explained = ranked.flatMap(({ fragment, why }): ExplainedCandidate[] => {
+    const view = seen.get(fragment.id);
+    return view === undefined ? [] : [{ id: view.id, text: view.text, why, cut: cut.get(view.id) }];
+  });
+  return {
+    recall: {
+      items,
+      ranker,
+      fallbacks,
+      truncated: cut.size > 0,
+      ...(explain ? { candidates: explained } : {}),
+    },
+    checkedAt,
+  };
+}

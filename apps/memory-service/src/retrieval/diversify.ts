@@ -1,0 +1,47 @@
+import { sightGroup } from "../keeping/sight-group.ts";
+import { sharedWords, wordsOf } from "../text/words.ts";
+import { similarity } from "../vector/quantize.ts";
+import type { Candidate } from "./candidate.ts";
+
+const LAMBDA = 0.65;
+const CONSIDERED = 30;
+
+interface Choice<Item> {
+  readonly item: Item;
+  readonly relevance: number;
+  readonly group: string;
+  readonly words: ReadonlySet<string>;
+  closest: number;
+}
+
+/**
+ * Orders the best 30 so that each is relevant and unlike those before it (maximal marginal relevance, λ = 0.65); the
+ * others follow. Only fragments of one sight group are compared (law M6).
+ */
+export function diversify<Item extends Candidate & { readonly score: number }>(items: readonly Item[]): Item[] {
+  const highest = Math.max(...items.map(({ score }) => score));
+  let open: Choice<Item>[] = items.slice(0, CONSIDERED).map((item) => ({
+    item,
+    relevance: highest > 0 ? item.score / highest : 0,
+    group: sightGroup(item.fragment),
+    words: new Set(wordsOf(item.fragment.text)),
+    closest: 0,
+  }));
+  const chosen: Item[] = [];
+  while (open.length > 0) {
+    const marginal = ({ relevance, closest }: Choice<Item>): number => LAMBDA * relevance - (1 - LAMBDA) * closest;
+    const next = open.reduce((best, choice) => (marginal(choice) > marginal(best) ? choice : best));
+    chosen.push(next.item);
+    open = open.filter((choice) => choice !== next);
+    for (const choice of open) {
+      if (choice.group === next.group) choice.closest = Math.max(choice.closest, likeness(choice, next));
+    }
+  }
+  return [...chosen, ...items.slice(CONSIDERED)];
+}
+
+function likeness<Item extends Candidate>(one: Choice<Item>, other: Choice<Item>): number {
+  const [a, b] = [one.item.vector, other.item.vector];
+  if (a !== undefined && b !== undefined) return Math.max(0, similarity(a, b));
+  return sharedWords(one.words, other.words);
+}

@@ -1,0 +1,21 @@
+import type { Catalog } from "./catalog.ts";
+import type { Rows } from "./rows.ts";
+
+/**
+ * Keeps the fragments of all tenants, each apart. Port of the service: `sqliteStore`, `postgresStore`.
+ * `memoryStoreContract` has its rules as tests.
+ */
+export interface MemoryStore extends AsyncDisposable {
+  /** What is known across tenants: their names, keys, models and who shares with whom. */
+  readonly catalog: Catalog;
+  /** Runs a read, on one state of the tenant's rows. */
+  read<Value>(tenant: string, work: (rows: Rows) => Promise<Value>): Promise<Value>;
+  /** Runs changes in one transaction: all are kept, or none when `work` rejects. Awaits only rows. */
+  write<Value>(tenant: string, work: (rows: Rows) => Promise<Value>): Promise<Value>;
+  /** Resolves when no file of the tenant holds bytes of rows that were deleted. */
+  purge(tenant: string): Promise<void>;
+  /** Deletes everything of a tenant, its name excepted: the name is not given again. */
+  eraseTenant(tenant: string): Promise<void>;
+  /** Waits for running calls, then closes files and connections. */
+  close(): Promise<void>;
+}
