@@ -32,7 +32,7 @@ export { FALLBACK_REASONS, FALLBACK_STAGES } from "./retrieval/fallback.ts";
 export type { FederatedRecall } from "./retrieval/answer-sources.ts";
 export type { SourceStatus } from "./retrieval/gather-sources.ts";
 export type { Reranker, Rollout } from "./retrieval/reranker.ts";
-export type { FeedbackResponse } from "./flows/feedback.ts";
+export type { FeedbackResponse } from "./flows/feedback-stages.ts";
 export type { IngestResponse } from "./flows/ingest-stages.ts";
 export type { Classifier, FeedbackKind } from "./feedback/classifier.ts";
 
@@ -40,3 +40,8 @@ export type { Embedder, Vector } from "./embed/embedder.ts";
 export type { BusinessEvent } from "./telemetry/business-event.ts";
 export type { Sample } from "./telemetry/figures.ts";
 export type { TelemetryOptions } from "./telemetry/telemetry.ts";
+export type { OpenAiCompatibleOptions } from "./embed/open-ai-compatible.ts";
+export { hashEmbedder } from "./embed/hash-embedder.ts";
+export { openAiCompatible } from "./embed/open-ai-compatible.ts";
+export type { TransformersOptions } from "./embed/transformers.ts";
+export { transformers } from "./embed/transformers.ts";

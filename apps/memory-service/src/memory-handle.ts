@@ -1,6 +1,6 @@
 import { digest } from "./text/digest.ts";
 import { readCursor, signCursor } from "./cursor.ts";
-import type { FeedbackResponse } from "./flows/feedback.ts";
+import type { FeedbackResponse } from "./flows/feedback-stages.ts";
 import type { IngestResponse } from "./flows/ingest-stages.ts";
 import type { ExecuteOptions } from "./flows/orchestrator.ts";
 import type { RetrieveRequest } from "./flows/retrieve-stages.ts";

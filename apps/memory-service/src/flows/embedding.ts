@@ -1,42 +1,21 @@
-import { create, type Message, ModelRegistry, node, shape } from "penguiflow";
-import { z } from "zod";
+import { create, type Message, ModelRegistry, node } from "penguiflow";
 import { embedChecked } from "../embed/embedder.ts";
 import { followChange, type MemoryServices } from "../memory-services.ts";
-import { principal } from "../schemas.ts";
-import type { StoredFragment } from "../store/fragment-rows.ts";
-import type { ClaimedJob } from "../store/job-rows.ts";
 import { withBusinessEvents } from "../telemetry/business-event.ts";
 import { packVector, quantize } from "../vector/quantize.ts";
 import { storeVectors } from "../worker/store-vectors.ts";
-
-const job = z.object({ id: z.int(), seq: z.int(), version: z.int(), attempts: z.int() });
-const request = z.object({ principal, model: z.string().min(1), jobs: z.array(job).min(1).readonly() });
-const response = z.object({ embedded: z.int().min(0), dropped: z.int().min(0) });
-
-type Request = z.infer<typeof request>;
-/** Counts of a batch: fragments with a vector now, jobs whose fragment is gone. */
-type Response = z.infer<typeof response>;
-
-/** The claimed fragments that are still there. */
-export interface Loaded extends Request {
-  readonly fragments: readonly { readonly job: ClaimedJob; readonly fragment: StoredFragment }[];
-}
-
-/** Their vectors. */
-export interface Embedded extends Loaded {
-  /** Stored forms, in the order of the fragments. */
-  readonly vectors: readonly Uint8Array[];
-}
-
-/** What was stored. */
-export interface Indexed extends Embedded {
-  /** Fragments that were still there. */
-  readonly written: readonly StoredFragment[];
-}
-
-const loadedStage = shape<Loaded>();
-const embeddedStage = shape<Embedded>();
-const indexedStage = shape<Indexed>();
+import {
+  type Embedded,
+  embeddedStage,
+  type EmbeddingRequest,
+  embeddingRequest,
+  type EmbeddingResponse,
+  embeddingResponse,
+  type Indexed,
+  indexedStage,
+  type Loaded,
+  loadedStage,
+} from "./embedding-stages.ts";
 
 /** Builds `memory.embedding`: gives claimed fragments their vectors. The worker calls it. */
 export function embeddingFlow(services: MemoryServices) {
@@ -49,17 +28,17 @@ export function embeddingFlow(services: MemoryServices) {
   const { load, embed, index, record } = nodes;
   const flow = create(load.to(embed), embed.to(index), index.to(record), { name: "memory.embedding" });
   const registry = new ModelRegistry()
-    .register("load", request, loadedStage)
+    .register("load", embeddingRequest, loadedStage)
     .register("embed", loadedStage, embeddedStage)
     .register("index", embeddedStage, indexedStage)
-    .register("record", indexedStage, response);
+    .register("record", indexedStage, embeddingResponse);
   return { flow, registry, nodes };
 }
 
 function loadNode({ store }: MemoryServices) {
   return node(
     { name: "load", effects: "reads", policy: { timeoutMs: 2_000, validate: "in" } },
-    async ({ payload }: Message<Request>): Promise<Loaded> => {
+    async ({ payload }: Message<EmbeddingRequest>): Promise<Loaded> => {
       const seqs = payload.jobs.map(({ seq }) => seq);
       const found = await store.read(payload.principal.tenant, async (rows) => await rows.fragments.bySeq(seqs));
       const bySeq = new Map(found.map((fragment) => [fragment.seq, fragment]));
@@ -103,7 +82,7 @@ function indexNode(services: MemoryServices) {
 function recordNode({ telemetry }: MemoryServices) {
   return node(
     { name: "record", effects: "none", policy: { validate: "out" } },
-    (message: Message<Indexed>): Message<Response> => {
+    (message: Message<Indexed>): Message<EmbeddingResponse> => {
       const { written, jobs, principal: worker } = message.payload;
       const tenant = telemetry.hash(worker.tenant);
       const embedded = written.map(({ id }) => ({

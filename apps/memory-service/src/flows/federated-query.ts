@@ -1,40 +1,21 @@
-import { create, type Message, ModelRegistry, node, shape } from "penguiflow";
-import { z } from "zod";
+import { create, type Message, ModelRegistry, node } from "penguiflow";
 import type { MemoryServices } from "../memory-services.ts";
-import { answerSources, type FederatedRecall } from "../retrieval/answer-sources.ts";
+import { answerSources } from "../retrieval/answer-sources.ts";
 import { fuseRanks } from "../retrieval/fuse.ts";
-import { type GatheredSource, gatherSources } from "../retrieval/gather-sources.ts";
+import { gatherSources } from "../retrieval/gather-sources.ts";
 import { prepareVector } from "../retrieval/prepare-query.ts";
 import { queryWords } from "../text/words.ts";
-import { type PreparedQuery, type RetrieveRequest, retrieveRequest } from "./retrieve-stages.ts";
-
-/** The query and the tenants that are asked. */
-export interface PlannedQuery extends PreparedQuery {
-  readonly tenants: readonly string[];
-}
-
-/** The candidates of each source. */
-export interface GatheredQuery extends PreparedQuery {
-  readonly sources: readonly GatheredSource[];
-}
-
-/** The order over all sources: rank scores by tenant and id. */
-export interface FusedQuery extends GatheredQuery {
-  readonly scores: ReadonlyMap<string, number>;
-}
-
-/** What the caller is told, and the count of revocations at its check. */
-export interface FederatedResponse {
-  readonly recall: FederatedRecall;
-  readonly checkedAt: number;
-}
-
-const planned = shape<PlannedQuery>();
-const gathered = shape<GatheredQuery>();
-const fused = shape<FusedQuery>();
-const response = z.custom<FederatedResponse>(
-  (value) => typeof value === "object" && value !== null && "recall" in value && "checkedAt" in value,
-);
+import {
+  type FederatedResponse,
+  federatedResponse,
+  type FusedQuery,
+  fusedQuery,
+  type GatheredQuery,
+  gatheredQuery,
+  type PlannedQuery,
+  plannedQuery,
+} from "./federated-stages.ts";
+import { type RetrieveRequest, retrieveRequest } from "./retrieve-stages.ts";
 
 /** Builds `memory.federated_query`: asks the own store and those from which fragments were shared. */
 export function federatedQueryFlow(services: MemoryServices) {
@@ -47,10 +28,10 @@ export function federatedQueryFlow(services: MemoryServices) {
   const { plan, gather, fuse, finalize } = nodes;
   const flow = create(plan.to(gather), gather.to(fuse), fuse.to(finalize), { name: "memory.federated_query" });
   const registry = new ModelRegistry()
-    .register("plan", retrieveRequest, planned)
-    .register("gather", planned, gathered)
-    .register("fuse", gathered, fused)
-    .register("finalize", fused, response);
+    .register("plan", retrieveRequest, plannedQuery)
+    .register("gather", plannedQuery, gatheredQuery)
+    .register("fuse", gatheredQuery, fusedQuery)
+    .register("finalize", fusedQuery, federatedResponse);
   return { flow, registry, nodes };
 }
 

@@ -1,36 +1,24 @@
 import { create, type Message, ModelRegistry, node } from "penguiflow";
 import { z } from "zod";
-import { FEEDBACK_KINDS } from "../feedback/classifier.ts";
 import { judgeTurn } from "../feedback/judge-turn.ts";
 import { applyFeedback } from "../keeping/apply-feedback.ts";
 import { keepOnce } from "../keeping/keep-once.ts";
 import { notFound } from "../memory-error.ts";
 import type { MemoryServices } from "../memory-services.ts";
-import { FALLBACK_REASONS } from "../retrieval/fallback.ts";
-import { instant, name, principal } from "../schemas.ts";
 import { withBusinessEvents } from "../telemetry/business-event.ts";
 import { normalizeText } from "../text/clean-text.ts";
-
-const about = z.union([
-  z.object({ id: name, helpful: z.boolean() }),
-  z.object({ conversation: name, text: z.string() }),
-]);
-const request = z.object({ principal, about });
-const normalized = request.extend({ now: instant });
-const classified = normalized.extend({
-  kind: z.enum(FEEDBACK_KINDS),
-  fragments: z.array(name).readonly(),
-  fallback: z.enum(FALLBACK_REASONS).optional(),
-});
-const applied = classified.extend({ applied: z.int().min(0) });
-const response = z.object({ kind: z.enum(FEEDBACK_KINDS), applied: z.int().min(0) });
-
-type Request = z.infer<typeof request>;
-type Normalized = z.infer<typeof normalized>;
-type Classified = z.infer<typeof classified>;
-type Applied = z.infer<typeof applied>;
-/** What feedback has changed: its kind, and the number of fragments that it was about. */
-export type FeedbackResponse = z.infer<typeof response>;
+import {
+  type AppliedFeedback,
+  appliedFeedback,
+  type ClassifiedFeedback,
+  classifiedFeedback,
+  type FeedbackRequest,
+  feedbackRequest,
+  type FeedbackResponse,
+  feedbackResponse,
+  type NormalizedFeedback,
+  normalizedFeedback,
+} from "./feedback-stages.ts";
 
 /** Builds `memory.feedback`: strengthens what helped and weakens what was wrong. */
 export function feedbackFlow(services: MemoryServices) {
@@ -43,15 +31,15 @@ export function feedbackFlow(services: MemoryServices) {
   const { normalize, classify, apply, finalize } = nodes;
   const flow = create(normalize.to(classify), classify.to(apply), apply.to(finalize), { name: "memory.feedback" });
   const registry = new ModelRegistry()
-    .register("normalize", request, normalized)
-    .register("classify", normalized, classified)
-    .register("apply", classified, applied)
-    .register("finalize", applied, response);
+    .register("normalize", feedbackRequest, normalizedFeedback)
+    .register("classify", normalizedFeedback, classifiedFeedback)
+    .register("apply", classifiedFeedback, appliedFeedback)
+    .register("finalize", appliedFeedback, feedbackResponse);
   return { flow, registry, nodes };
 }
 
 function normalizeNode({ clock }: MemoryServices) {
-  return node({ name: "normalize", effects: "none" }, ({ payload }: Message<Request>): Normalized => {
+  return node({ name: "normalize", effects: "none" }, ({ payload }: Message<FeedbackRequest>): NormalizedFeedback => {
     const given = payload.about;
     const said = "text" in given ? { ...given, text: normalizeText(given.text) } : given;
     return { ...payload, about: said, now: clock.epochNow() };
@@ -61,7 +49,7 @@ function normalizeNode({ clock }: MemoryServices) {
 function classifyNode(services: MemoryServices) {
   return node(
     { name: "classify", effects: "reads", policy: { timeoutMs: 1_500 } },
-    async ({ payload }: Message<Normalized>, { signal }): Promise<Classified> => {
+    async ({ payload }: Message<NormalizedFeedback>, { signal }): Promise<ClassifiedFeedback> => {
       const { about: given } = payload;
       if ("id" in given) return { ...payload, kind: given.helpful ? "confirmed" : "corrected", fragments: [given.id] };
       const turn = { ...payload, fragments: [{ ...given, role: "user" }] };
@@ -74,7 +62,7 @@ function classifyNode(services: MemoryServices) {
 function applyNode(services: MemoryServices) {
   return node(
     { name: "apply", effects: "idempotent", policy: { timeoutMs: 2_000, maxRetries: 2, backoffBaseMs: 50 } },
-    async ({ payload, traceId }: Message<Classified>, { idempotencyKey }): Promise<Applied> => {
+    async ({ payload, traceId }: Message<ClassifiedFeedback>, { idempotencyKey }): Promise<AppliedFeedback> => {
       const { principal: owner, about: given, kind, fragments, fallback, now } = payload;
       const once = { owner: owner.user, operation: "feedback-attempt", idempotencyKey, body: kind, now };
       const { answer } = await services.store.write(owner.tenant, async (rows) => {
@@ -89,7 +77,7 @@ function applyNode(services: MemoryServices) {
 }
 
 function finalizeNode({ telemetry }: MemoryServices) {
-  return node({ name: "finalize", effects: "none" }, (message: Message<Applied>): Message<FeedbackResponse> => {
+  return node({ name: "finalize", effects: "none" }, (message: Message<AppliedFeedback>): Message<FeedbackResponse> => {
     const { kind, applied: count, principal: owner } = message.payload;
     const event = {
       event: "memory_event.feedback_classified" as const,

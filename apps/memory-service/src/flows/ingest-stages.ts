@@ -25,8 +25,6 @@ const normalizedFragment = fragmentInput.extend({
   id: name,
   hash: z.string().length(64),
   saidAt: instant,
-  /** Whether it continues the fragment before it, whose text was too long for one. */
-  continues: z.boolean(),
 });
 
 /** Fragments with ids, digests and instants, texts composed and split. */

@@ -1,12 +1,9 @@
 import { create, type Message, ModelRegistry, node } from "penguiflow";
 import { judgeTurn } from "../feedback/judge-turn.ts";
+import { normalizeIngest } from "../keeping/normalize-ingest.ts";
 import { keepIngest } from "../keeping/keep-ingest.ts";
 import type { MemoryServices } from "../memory-services.ts";
-import { digest } from "../text/digest.ts";
 import { withBusinessEvents } from "../telemetry/business-event.ts";
-import { normalizeText } from "../text/clean-text.ts";
-import { splitSentences } from "../text/split-sentences.ts";
-import { uuidV7 } from "../uuid-v7.ts";
 import {
   type ClassifiedIngest,
   classifiedIngest,
@@ -20,66 +17,41 @@ import {
   persistedIngest,
 } from "./ingest-stages.ts";
 
-const PART_LENGTH = 2_000;
-
 /** Builds `memory.ingest`: keeps what was said, in one transaction with everything that follows from it. */
 export function ingestFlow(services: MemoryServices) {
-  const nodes = {
-    normalize: normalizeNode(services),
-    classify: classifyNode(services),
-    persist: persistNode(services),
-    finalize: finalizeNode(services),
-  };
-  const { normalize, classify, persist, finalize } = nodes;
+  const [normalize, classify] = [normalizeNode(services), classifyNode(services)];
+  const [persist, finalize] = [persistNode(services), finalizeNode(services)];
   const flow = create(normalize.to(classify), classify.to(persist), persist.to(finalize), { name: "memory.ingest" });
   const registry = new ModelRegistry()
     .register("normalize", ingestRequest, normalizedIngest)
     .register("classify", normalizedIngest, classifiedIngest)
     .register("persist", classifiedIngest, persistedIngest)
     .register("finalize", persistedIngest, ingestResponse);
-  return { flow, registry, nodes };
+  return { flow, registry, nodes: { normalize, classify, persist, finalize } };
 }
 
 function normalizeNode({ clock }: MemoryServices) {
-  const normalize = ({ payload }: Message<IngestRequest>): NormalizedIngest => {
-    const now = clock.epochNow();
-    const fragments = payload.fragments.flatMap(({ text, ...rest }) => {
-      const parts = splitSentences(normalizeText(text), PART_LENGTH);
-      const ids = parts.map(() => uuidV7(now));
-      // parts of one text are neighbours, also where the caller names no conversation
-      const conversation = rest.conversation ?? (parts.length > 1 ? ids[0] : undefined);
-      return parts.map((part, at) => ({
-        ...rest,
-        conversation,
-        id: ids[at] ?? uuidV7(now),
-        text: part,
-        hash: digest(part),
-        saidAt: rest.saidAt ?? now,
-        supersedes: at === 0 ? rest.supersedes : undefined,
-        continues: at > 0,
-      }));
-    });
-    return { ...payload, fragments, body: JSON.stringify(payload.fragments), now };
-  };
-  return node({ name: "normalize", effects: "none", policy: { validate: "both" } }, normalize);
+  return node(
+    { name: "normalize", effects: "none", policy: { validate: "both" } },
+    ({ payload }: Message<IngestRequest>): NormalizedIngest => normalizeIngest(payload, clock.epochNow()),
+  );
 }
 
 function classifyNode(services: MemoryServices) {
-  const byNothing = (payload: NormalizedIngest): ClassifiedIngest => ({
-    ...payload,
-    feedback: { kind: "none", about: [], fallback: "timeout" },
-  });
   const policy = {
     timeoutMs: 500,
     // what a turn says about earlier ones never keeps it from being kept
-    onFailed: (_: unknown, { payload }: Message<NormalizedIngest>) => byNothing(payload),
+    onFailed: (_: unknown, { payload }: Message<NormalizedIngest>): ClassifiedIngest => ({
+      ...payload,
+      feedback: { kind: "none", about: [], fallback: "timeout" },
+    }),
   };
   return node(
     { name: "classify", effects: "reads", policy },
-    async ({ payload }: Message<NormalizedIngest>, { signal }): Promise<ClassifiedIngest> => {
-      const feedback = await judgeTurn(services, payload, signal);
-      return { ...payload, feedback };
-    },
+    async ({ payload }: Message<NormalizedIngest>, { signal }): Promise<ClassifiedIngest> => ({
+      ...payload,
+      feedback: await judgeTurn(services, payload, signal),
+    }),
   );
 }
 

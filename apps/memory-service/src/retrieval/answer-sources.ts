@@ -1,4 +1,4 @@
-import type { FederatedResponse } from "../flows/federated-query.ts";
+import type { FederatedResponse } from "../flows/federated-stages.ts";
 import type { RetrieveRequest } from "../flows/retrieve-stages.ts";
 import type { Fragment } from "../fragment.ts";
 import type { MemoryServices } from "../memory-services.ts";

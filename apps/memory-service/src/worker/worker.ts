@@ -1,3 +1,4 @@
+import type { EmbeddingRequest, EmbeddingResponse } from "../flows/embedding-stages.ts";
 import type { Orchestrator } from "../flows/orchestrator.ts";
 import type { MemoryServices } from "../memory-services.ts";
 import type { CheckedPrincipal } from "../principal.ts";
@@ -17,14 +18,7 @@ const CONCURRENT = 8;
 /** Milliseconds after which a tenant is looked at again though nothing woke it: another process may have left jobs. */
 const LOOK_AGAIN_MS = 60_000;
 
-/** A batch as the embedding flow takes it. */
-export interface EmbeddingRequest {
-  readonly principal: CheckedPrincipal;
-  readonly model: string;
-  readonly jobs: readonly ClaimedJob[];
-}
-
-type EmbeddingFlow = Orchestrator<EmbeddingRequest, { readonly embedded: number; readonly dropped: number }>;
+type EmbeddingFlow = Orchestrator<EmbeddingRequest, EmbeddingResponse>;
 
 /**
  * Works off embedding jobs. Tenants take turns; each has at most one batch in work, so that one whose embedder hangs

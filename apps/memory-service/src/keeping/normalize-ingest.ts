@@ -1,0 +1,26 @@
+import type { IngestRequest, NormalizedIngest } from "../flows/ingest-stages.ts";
+import { normalizeText } from "../text/clean-text.ts";
+import { digest } from "../text/digest.ts";
+import { splitSentences } from "../text/split-sentences.ts";
+import { uuidV7 } from "../uuid-v7.ts";
+
+const PART_LENGTH = 2_000;
+
+/** Composes and splits texts, and gives each part its id, digest and instant: before the write, so that it can repeat. */
+export function normalizeIngest(request: IngestRequest, now: number): NormalizedIngest {
+  const fragments = request.fragments.flatMap(({ text, ...rest }) => {
+    const parts = splitSentences(normalizeText(text), PART_LENGTH).map((part) => ({ part, id: uuidV7(now) }));
+    // parts of one text are neighbours, also where the caller names no conversation
+    const conversation = rest.conversation ?? (parts.length > 1 ? parts[0]?.id : undefined);
+    return parts.map(({ part, id }, at) => ({
+      ...rest,
+      conversation,
+      id,
+      text: part,
+      hash: digest(part),
+      saidAt: rest.saidAt ?? now,
+      supersedes: at === 0 ? rest.supersedes : undefined,
+    }));
+  });
+  return { ...request, fragments, body: JSON.stringify(request.fragments), now };
+}
