@@ -53,7 +53,7 @@ export interface MemoryEvent {
   readonly type: MemoryEventType;
   /** The fragment; absent once it is erased. */
   readonly fragment?: string | undefined;
-  /** Who caused it: a user, `tenant/user` for one of another tenant, or `worker`. */
+  /** The cause: a user, `tenant/user` for one of another tenant, or `worker`. */
   readonly actor: string;
   readonly traceId: string;
   readonly detail: Readonly<Record<string, string | number | boolean>>;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { LEVELS, ROLES } from "./fragment.ts";
 import { MemoryError } from "./memory-error.ts";
-import { type MemoryLimits, resolveLimits } from "./limits.ts";
+import type { MemoryLimits } from "./limits.ts";
 import { NAME_PATTERN, SCOPES, TENANT_PATTERN } from "./principal.ts";
 import { textFault } from "./text/clean-text.ts";
 
@@ -80,11 +80,6 @@ export function inputSchemas(limits: MemoryLimits) {
 /** Schemas of inputs. */
 export type InputSchemas = ReturnType<typeof inputSchemas>;
 
-/** The schemas under the default limits. */
-export const DEFAULT_SCHEMAS: InputSchemas = inputSchemas(resolveLimits());
-
-/** A text to keep, with defaults filled in. */
-export type FragmentInput = z.output<InputSchemas["fragments"]>[number];
 /** A query, with defaults filled in. */
 export type RetrieveInput = z.output<InputSchemas["retrieve"]>;
 

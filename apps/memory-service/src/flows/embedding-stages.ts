@@ -24,7 +24,7 @@ export interface Embedded extends Loaded {
   readonly vectors: readonly Uint8Array[];
 }
 
-/** What was stored. */
+/** The stored vectors. */
 export interface Indexed extends Embedded {
   /** Fragments that were still there. */
   readonly written: readonly StoredFragment[];

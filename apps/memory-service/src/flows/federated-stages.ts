@@ -19,7 +19,7 @@ export interface FusedQuery extends GatheredQuery {
   readonly scores: ReadonlyMap<string, number>;
 }
 
-/** What the caller is told, and the count of revocations at its check. */
+/** The answer, and the count of revocations at its check. */
 export interface FederatedResponse {
   readonly recall: FederatedRecall;
   readonly checkedAt: number;

@@ -19,12 +19,12 @@ export const classifiedFeedback = normalizedFeedback.extend({
 });
 /** The same with the number of fragments changed. */
 export const appliedFeedback = classifiedFeedback.extend({ applied: z.int().min(0) });
-/** What the caller is told. */
+/** The answer to the caller. */
 export const feedbackResponse = z.object({ kind: z.enum(FEEDBACK_KINDS), applied: z.int().min(0) });
 
 export type FeedbackRequest = z.infer<typeof feedbackRequest>;
 export type NormalizedFeedback = z.infer<typeof normalizedFeedback>;
 export type ClassifiedFeedback = z.infer<typeof classifiedFeedback>;
 export type AppliedFeedback = z.infer<typeof appliedFeedback>;
-/** What feedback has changed: its kind, and the number of fragments that it was about. */
+/** The effect of feedback: its kind, and the number of fragments that it was about. */
 export type FeedbackResponse = z.infer<typeof feedbackResponse>;

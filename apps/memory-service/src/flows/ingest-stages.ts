@@ -14,7 +14,7 @@ const fragmentInput = z.object({
   supersedes: name.optional(),
 });
 
-/** What a caller asks to keep. */
+/** The texts that a caller asks to keep. */
 export const ingestRequest = z.object({
   principal,
   fragments: z.array(fragmentInput).min(1).readonly(),
@@ -53,10 +53,10 @@ const kept = z.object({
   feedback: z.enum(FEEDBACK_KINDS),
 });
 
-/** What was written. */
+/** The rows that were written. */
 export const persistedIngest = z.object({ principal, kept, isRepeated: z.boolean(), hasJobs: z.boolean() });
 
-/** What the caller is told. */
+/** The answer to the caller. */
 export const ingestResponse = kept.extend({
   /** The first of `ids`. */
   id: name,
@@ -71,5 +71,5 @@ export type IngestRequest = z.infer<typeof ingestRequest>;
 export type NormalizedIngest = z.infer<typeof normalizedIngest>;
 export type ClassifiedIngest = z.infer<typeof classifiedIngest>;
 export type PersistedIngest = z.infer<typeof persistedIngest>;
-/** What {@link MemoryHandle.ingest} has kept. */
+/** The result of {@link MemoryHandle.ingest}. */
 export type IngestResponse = z.infer<typeof ingestResponse>;

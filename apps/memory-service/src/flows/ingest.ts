@@ -40,7 +40,7 @@ function normalizeNode({ clock }: MemoryServices) {
 function classifyNode(services: MemoryServices) {
   const policy = {
     timeoutMs: 500,
-    // what a turn says about earlier ones never keeps it from being kept
+    // a failing judgement must not keep a turn from being stored
     onFailed: (_: unknown, { payload }: Message<NormalizedIngest>): ClassifiedIngest => ({
       ...payload,
       feedback: { kind: "none", about: [], fallback: "timeout" },

@@ -59,7 +59,7 @@ export class Orchestrator<Request extends { readonly principal: CheckedPrincipal
 }
 
 /** Returns the error of the service's own vocabulary for a flow's failure. */
-export function failureOf(error: unknown): MemoryError {
+function failureOf(error: unknown): MemoryError {
   if (!(error instanceof FlowError)) return new MemoryError("INTERNAL", "The service failed", { cause: error });
   const own = error.unwrap();
   if (own instanceof MemoryError) return own;

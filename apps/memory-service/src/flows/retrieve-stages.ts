@@ -61,7 +61,7 @@ export const preparedQuery = shape<PreparedQuery>();
 export const foundCandidates = shape<FoundCandidates>();
 export const rankedCandidates = shape<RankedCandidates>();
 
-/** What the caller is told: the parts that are counted on, without a copy of each text. */
+/** The answer to the caller: the parts that are counted on, without a copy of each text. */
 export const retrieveResponse = z.custom<RetrieveResponse>(
   (value) => typeof value === "object" && value !== null && "recall" in value && "checkedAt" in value,
 );

@@ -8,8 +8,9 @@ const PART_LENGTH = 2_000;
 
 /** Composes and splits texts, and gives each part its id, digest and instant: before the write, so that it can repeat. */
 export function normalizeIngest(request: IngestRequest, now: number): NormalizedIngest {
+  let place = 0;
   const fragments = request.fragments.flatMap(({ text, ...rest }) => {
-    const parts = splitSentences(normalizeText(text), PART_LENGTH).map((part) => ({ part, id: uuidV7(now) }));
+    const parts = splitSentences(normalizeText(text), PART_LENGTH).map((part) => ({ part, id: uuidV7(now, place++) }));
     // parts of one text are neighbours, also where the caller names no conversation
     const conversation = rest.conversation ?? (parts.length > 1 ? parts[0]?.id : undefined);
     return parts.map(({ part, id }, at) => ({

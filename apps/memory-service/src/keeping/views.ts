@@ -6,7 +6,7 @@ import { strengthAt } from "../strength.ts";
 
 /**
  * Returns fragments as a viewer sees them. A fragment's conversation is told to its owner alone; the newer one that
- * hides it, to those who may see that one.
+ * hides it, to viewers who may see that one.
  */
 export async function viewsOf(
   rows: Rows,

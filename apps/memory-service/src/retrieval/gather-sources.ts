@@ -7,7 +7,7 @@ import { type SearchQuery, searchTenant } from "./search.ts";
 const SOURCE_MS = 1_000;
 const CONCURRENT = 4;
 
-/** How a source of a federated query has answered. */
+/** State in which a source of a federated query has answered. */
 export type SourceStatus = "ok" | "timeout" | "failed";
 
 /** A source's candidates. */

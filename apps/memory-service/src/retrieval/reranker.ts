@@ -19,7 +19,7 @@ export interface Rollout<Judge> {
 }
 
 /** Whether a rollout reaches a user: the same user always gets the same answer, and more percent only add users. */
-export function isRolledOut(percent: number, tenant: string, user: string): boolean {
+function isRolledOut(percent: number, tenant: string, user: string): boolean {
   return Number.parseInt(digest(`${tenant}\0${user}`).slice(0, 8), 16) % 100 < percent;
 }
 

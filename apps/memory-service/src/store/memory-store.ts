@@ -6,7 +6,7 @@ import type { Rows } from "./rows.ts";
  * `memoryStoreContract` has its rules as tests.
  */
 export interface MemoryStore extends AsyncDisposable {
-  /** What is known across tenants: their names, keys, models and who shares with whom. */
+  /** Data across tenants: names, keys, models, and hints of shares between them. */
   readonly catalog: Catalog;
   /** Runs a read, on one state of the tenant's rows. */
   read<Value>(tenant: string, work: (rows: Rows) => Promise<Value>): Promise<Value>;

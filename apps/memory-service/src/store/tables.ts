@@ -3,7 +3,7 @@ import { LEVELS, ROLES } from "../fragment.ts";
 import { JOB_STATES } from "./job-rows.ts";
 
 /** Returns the words of a CHECK constraint. */
-export function quotedList(words: readonly string[]): string {
+function quotedList(words: readonly string[]): string {
   return words.map((word) => `'${word}'`).join(", ");
 }
 

@@ -9,7 +9,7 @@ export interface StoredVector {
   readonly vector: Uint8Array;
 }
 
-/** The vectors of one owner and level; those of level `tenant` belong together whoever owns them. */
+/** The vectors of one owner and level; those of level `tenant` belong together, of all owners. */
 export interface BlockKey {
   readonly level: Level;
   /** Absent for level `tenant`. */

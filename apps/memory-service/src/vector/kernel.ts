@@ -75,7 +75,7 @@ const ROW = [
 const BODY = [...leb(2), ...[2, I32], ...[3, V128], ...[0x03, 0x40, ...ROW, 0x0b], 0x0b];
 
 /** The module's bytes. It must be called with at least one vector. */
-export const KERNEL_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array([
+const KERNEL_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array([
   ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
   ...section(1, [1, 0x60, 5, I32, I32, I32, I32, I32, 0]),
   ...section(2, [1, 1, 0x6d, 1, 0x6d, 2, 0, 1]),
