@@ -1,9 +1,19 @@
 // Serves the built pages with a lifelike flow and generated runs behind them: no project, no child process, no store.
 import { existsSync, readFileSync } from "node:fs";
-import { createServer, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
-import type { FlowSummary, Frame, NewRun, ProjectView, RunAgain, RunSummary, TestMade } from "../src/protocol.ts";
+import type {
+  FlowSummary,
+  Frame,
+  NewRun,
+  NewSimulation,
+  ProjectView,
+  RunAgain,
+  RunSummary,
+  SimulationItem,
+  TestMade,
+} from "../src/protocol.ts";
 import { LifelikeFlow, type Load, wideGraph } from "../test/load/lifelike-flow.ts";
 import { eventsOf, manyRuns, messagesOf, modelCallsOf, supportGraph, supportRun } from "../test/load/support-run.ts";
 
@@ -69,18 +79,26 @@ export async function startFakeServer(folder: string, load: Partial<Load> = {}, 
       response.on("close", () => streams.delete(response));
       return;
     }
-    void readBody(request).then((body) => {
-      if (request.method !== "GET") asked.push({ route: `${request.method} ${route}`, body });
-      const answer = answerTo(request.method ?? "GET", route, url.searchParams, body);
-      if (answer === undefined) {
-        response.writeHead(404, { "content-type": "application/json" });
-        response.end(JSON.stringify({ error: { code: "ROUTE_UNKNOWN", message: `There is no route ${route}` } }));
-      } else {
-        response.writeHead(answer.status ?? 200, { "content-type": "application/json" });
-        response.end(answer.body === undefined ? "" : JSON.stringify(answer.body));
-      }
-    });
+    void handle(request, response, route, url.searchParams);
   });
+
+  async function handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    route: string,
+    query: URLSearchParams,
+  ): Promise<void> {
+    const body = await readBody(request);
+    const { method = "GET" } = request;
+    if (method !== "GET") asked.push({ route: `${method} ${route}`, body });
+    if (route === "simulate" && method === "POST") return simulate(response, body as NewSimulation);
+    const answer = answerTo(method, route, query, body) ?? {
+      status: 404,
+      body: { error: { code: "ROUTE_UNKNOWN", message: `There is no route ${route}` } },
+    };
+    response.writeHead(answer.status ?? 200, { "content-type": "application/json" });
+    response.end(answer.body === undefined ? "" : JSON.stringify(answer.body));
+  }
 
   function answerTo(method: string, route: string, query: URLSearchParams, body: unknown): Answer | undefined {
     const [head = "", flow = "", id = "", tail = ""] = route.split("/");
@@ -173,6 +191,24 @@ export async function startFakeServer(folder: string, load: Partial<Load> = {}, 
   };
 }
 
+/** Streams the seeds of a simulation: one of 97 fails, one of five has a fault. */
+function simulate(response: ServerResponse, { seeds = 100, from = 1 }: NewSimulation): void {
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  const tell = (item: SimulationItem): unknown =>
+    response.write(`event: ${item.type}\ndata: ${JSON.stringify(item)}\n\n`);
+  tell({ type: "start", id: "s1", file: "src/shop.sim.ts", seeds });
+  let failed = 0;
+  for (let seed = from; seed < from + seeds; seed++) {
+    const isGood = seed % 97 !== 0;
+    if (!isGood) failed++;
+    const run = { flow: "support", id: `seed-${seed}` };
+    const faults = seed % 5 === 0 ? ["the shop is away"] : [];
+    tell({ type: "seed", seed, isGood, faults, ...(!isGood && { message: "The order was refunded twice", run }) });
+  }
+  tell({ type: "end", failed, never: ["the clock jumps"] });
+  response.end();
+}
+
 interface Answer {
   readonly status?: number;
   readonly body?: unknown;
@@ -229,7 +265,7 @@ function testMade({ write, runForReal = [] }: { write?: boolean; runForReal?: re
   return {
     path: "test/support-run-3001f0ec.test.ts",
     runner: "vitest",
-    text: `import { expect, test } from "vitest";\nimport { faultPlan, runOne } from "penguiflow/testing";\nimport { support } from "../src/flows.ts";\n\ntest("support answers as in run-3001f0ec", async () => {\n  const outcome = await runOne(support, { text: "${"Where is order 4471?"}" });\n  expect(outcome.status).toBe("completed");\n});\n`,
+    text: `import { expect, test } from "vitest";\nimport { faultPlan, runOne } from "penguiflow/testing";\nimport { support } from "../src/flows.ts";\n\ntest("support answers as in run-3001f0ec", async () => {\n  const outcome = await runOne(support, { text: "Where is order 4471?" });\n  expect(outcome.status).toBe("completed");\n});\n`,
     replayed,
     proof: { passes: true, failsWhenBroken: true, output: "1 passed" },
     isWritten: write === true,

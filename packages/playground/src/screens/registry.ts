@@ -44,7 +44,15 @@ export const rail: readonly RailEntry[] = [
 export const screens: readonly ScreenEntry[] = [
   { pattern: "/", title: "Chat", section: "chat", load: () => import("./chat/chat-screen.tsx") },
   { pattern: "/threads/:id", title: "Chat", section: "chat", load: () => import("./chat/chat-screen.tsx") },
+  { pattern: "/runs", title: "Runs", section: "runs", load: () => import("./runs/runs-screen.tsx") },
   { pattern: "/runs/:flow/:id", title: "Run", section: "runs", load: () => import("./run/run-screen.tsx") },
+  { pattern: "/compare", title: "Compare", section: "runs", load: () => import("./compare/compare-screen.tsx") },
+  {
+    pattern: "/simulate",
+    title: "Simulate",
+    section: "simulate",
+    load: () => import("./simulate/simulate-screen.tsx"),
+  },
   { pattern: "/flows", title: "Flows", section: "flows", load: () => import("./flow/flows-screen.tsx") },
   { pattern: "/flows/:name", title: "Flow", section: "flows", load: () => import("./flow/flow-screen.tsx") },
   { pattern: "/threads", title: "Threads", section: "chat", load: () => import("./threads/threads-screen.tsx") },
