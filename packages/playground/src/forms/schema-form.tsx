@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useId, useMemo } from "preact/hooks";
-import { pretty } from "../json/json-shape.ts";
+import { pretty } from "../parts/json-text.ts";
 import { fieldsOf, valueAt, withValueAt, type Field, type FieldProblem } from "./schema-fields.ts";
 
 interface FormProps {

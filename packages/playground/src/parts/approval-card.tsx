@@ -5,8 +5,9 @@ import { ApiFailure, messageOf } from "../api/api-failure.ts";
 import { api } from "../api/routes.ts";
 import { fieldsOf, initialValue, problemsIn, problemsOf, type FieldProblem } from "../forms/schema-fields.ts";
 import { SchemaForm } from "../forms/schema-form.tsx";
-import { changesBetween, oneLine } from "../json/json-shape.ts";
-import { JsonView } from "../json/json-view.tsx";
+import { diffValues } from "../timeline/value-diff.ts";
+import { oneLine } from "./json-text.ts";
+import { JsonView } from "./json-view.tsx";
 import { isSafeAddress } from "./safe-address.ts";
 import type { PauseView } from "../protocol.ts";
 import { isReadOnly } from "../store/project.ts";
@@ -30,7 +31,7 @@ export function ApprovalCard({
   const error = useSignal<unknown>(undefined);
   const problems = useSignal<readonly FieldProblem[]>([]);
   const card = useRef<HTMLElement>(null);
-  const changes = isApproval ? changesBetween(pause.args, value.value) : [];
+  const changes = isApproval ? diffValues(pause.args, value.value).differences : [];
   const isDead = error.value instanceof ApiFailure && ["PAUSE_USED", "PAUSE_EXPIRED"].includes(error.value.code);
 
   async function answer(given: unknown): Promise<void> {

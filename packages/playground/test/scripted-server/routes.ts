@@ -151,6 +151,7 @@ function runRoute(
     world.readRun(run, response);
     return response;
   }
+  if (part === "messages") return run.messages(url.searchParams.get("step") ?? "");
   if (method === "GET") return run.view();
   if (run.isOver) throw new Refusal("RUN_ENDED", "The run has ended");
   if (part === "cancel") return run.cancel();

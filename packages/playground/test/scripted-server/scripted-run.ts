@@ -5,6 +5,7 @@ import type {
   RunStreamItem,
   RunSummary,
   RunView,
+  StepMessages,
   StepView,
   TurnPart,
 } from "../../src/protocol.ts";
@@ -56,6 +57,20 @@ export class ScriptedRun {
       parts: this.parts,
       generation: 1,
       isWhole: this.isOver,
+    };
+  }
+
+  /** Tells what the node of a step was given, and what it sent. */
+  messages(id: string): StepMessages {
+    const step = this.steps.find((one) => one.id === id);
+    const kept = { lineage: id, at: step?.startedAt ?? 0, payload: this.inputValue };
+    return {
+      step: id,
+      input: { ...kept, node: step?.node ?? "" },
+      outputs: (step?.to ?? []).map((node) => ({ ...kept, node })),
+      chunks: [],
+      logs: [],
+      events: [],
     };
   }
 

@@ -1,8 +1,8 @@
 import { span } from "../../parts/figures.ts";
 import { Icon } from "../../parts/icon.tsx";
 import { StateBadge } from "../../parts/state-badge.tsx";
-import { oneLine } from "../../json/json-shape.ts";
-import { JsonView } from "../../json/json-view.tsx";
+import { oneLine } from "../../parts/json-text.ts";
+import { JsonView } from "../../parts/json-view.tsx";
 import type { TurnPart } from "../../protocol.ts";
 
 /** A tool call: its name, arguments and time; opened, its input beside its output. */

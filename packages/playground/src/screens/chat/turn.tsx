@@ -5,7 +5,7 @@ import { ApprovalCard } from "../../parts/approval-card.tsx";
 import { cost, plural, shortId, span, tokens } from "../../parts/figures.ts";
 import { Icon } from "../../parts/icon.tsx";
 import { StateBadge } from "../../parts/state-badge.tsx";
-import { JsonView } from "../../json/json-view.tsx";
+import { JsonView } from "../../parts/json-view.tsx";
 import { pathTo } from "../../routing/route-pattern.ts";
 import type { CancelReport, PauseView, StepView, TurnPart, TurnView } from "../../protocol.ts";
 import { isOpen } from "../../store/run-state.ts";

@@ -3,7 +3,7 @@ import { ApiFailure, messageOf } from "../../api/api-failure.ts";
 import { api } from "../../api/routes.ts";
 import { fieldsOf, initialValue, problemsIn, problemsOf, type FieldProblem } from "../../forms/schema-fields.ts";
 import { SchemaForm } from "../../forms/schema-form.tsx";
-import { JsonView } from "../../json/json-view.tsx";
+import { JsonView } from "../../parts/json-view.tsx";
 import { pathTo } from "../../routing/route-pattern.ts";
 import { go } from "../../routing/router.ts";
 import type { ToolView } from "../../protocol.ts";
