@@ -193,7 +193,7 @@ function titleOf(pause: PauseView): ComponentChildren {
 }
 
 /** Writes the question of a pause. */
-export function questionOf(pause: PauseView): string {
+function questionOf(pause: PauseView): string {
   switch (pause.kind) {
     case "approval":
       return `May ${pause.tool ?? pause.node} run?`;

@@ -2,13 +2,10 @@ import { computed, signal, type ReadonlySignal } from "@preact/signals";
 
 const current = signal(new URL(location.href));
 
-/** Address of the screen that is shown. */
-export const place: ReadonlySignal<URL> = current;
-
-/** Path of that address. A screen that reads only this is not rendered again when its query changes. */
+/** Path of the screen that is shown. A screen that reads only this is not rendered again when its query changes. */
 export const pathname: ReadonlySignal<string> = computed(() => current.value.pathname);
 
-/** Query of that address. */
+/** Query of its address. */
 export const query: ReadonlySignal<URLSearchParams> = computed(() => current.value.searchParams);
 
 /** Shows another screen; `replace` leaves no entry in the history. */

@@ -41,9 +41,13 @@ export const rail: readonly RailEntry[] = [
   { section: "simulate", label: "Simulate", icon: "simulate", href: "/simulate" },
 ];
 
-export const screens: readonly ScreenEntry[] = [
-  { pattern: "/", title: "Chat", section: "chat", load: () => import("./chat/chat-screen.tsx") },
-  { pattern: "/threads/:id", title: "Chat", section: "chat", load: () => import("./chat/chat-screen.tsx") },
+const chat = () => import("./chat/chat-screen.tsx");
+const memory = () => import("./memory/memory-screen.tsx");
+const tools = () => import("./tools/tools-screen.tsx");
+
+const screens: readonly ScreenEntry[] = [
+  { pattern: "/", title: "Chat", section: "chat", load: chat },
+  { pattern: "/threads/:id", title: "Chat", section: "chat", load: chat },
   { pattern: "/runs", title: "Runs", section: "runs", load: () => import("./runs/runs-screen.tsx") },
   { pattern: "/runs/:flow/:id", title: "Run", section: "runs", load: () => import("./run/run-screen.tsx") },
   { pattern: "/compare", title: "Compare", section: "runs", load: () => import("./compare/compare-screen.tsx") },
@@ -62,14 +66,14 @@ export const screens: readonly ScreenEntry[] = [
     section: "approvals",
     load: () => import("./approvals/approvals-screen.tsx"),
   },
-  { pattern: "/tools", title: "Tools", section: "tools", load: () => import("./tools/tools-screen.tsx") },
-  { pattern: "/tools/:flow/:name", title: "Tools", section: "tools", load: () => import("./tools/tools-screen.tsx") },
-  { pattern: "/memory", title: "Memory", section: "memory", load: () => import("./memory/memory-screen.tsx") },
+  { pattern: "/tools", title: "Tools", section: "tools", load: tools },
+  { pattern: "/tools/:flow/:name", title: "Tools", section: "tools", load: tools },
+  { pattern: "/memory", title: "Memory", section: "memory", load: memory },
   {
     pattern: "/threads/:id/memory",
     title: "Memory",
     section: "memory",
-    load: () => import("./memory/memory-screen.tsx"),
+    load: memory,
   },
   { pattern: "/lint", title: "Lint", section: "lint", load: () => import("./lint/lint-screen.tsx") },
 ];

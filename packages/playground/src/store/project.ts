@@ -2,7 +2,7 @@ import { computed, signal, type ReadonlySignal } from "@preact/signals";
 import { api } from "../api/routes.ts";
 import { ApiFailure } from "../api/api-failure.ts";
 import { openFeed, type FeedState } from "../api/event-feed.ts";
-import type { FeedItem, FlowSummary, Frame, LogLine, Overlay, ProjectView, Reload, RunSummary } from "../protocol.ts";
+import type { FeedItem, FlowSummary, Frame, Overlay, ProjectView, Reload, RunSummary } from "../protocol.ts";
 
 /** The project as the server last described it; `undefined` until it has. */
 export const project = signal<ProjectView | undefined>(undefined);
@@ -12,10 +12,6 @@ export const overlay = signal<Overlay | undefined>(undefined);
 export const reload = signal<Reload | undefined>(undefined);
 /** Number of open pauses of all flows. */
 export const openPauses = signal(0);
-/** Newest lines of the project's output, oldest first; at most {@link KEPT_LINES}. */
-export const logLines = signal<readonly LogLine[]>([]);
-/** The run that changed last. */
-export const changedRun = signal<RunSummary | undefined>(undefined);
 
 export const flows: ReadonlySignal<readonly FlowSummary[]> = computed(() => project.value?.flows ?? []);
 export const findings: ReadonlySignal<number> = computed(() =>
@@ -24,7 +20,6 @@ export const findings: ReadonlySignal<number> = computed(() =>
 /** Whether the pages may change anything. */
 export const isReadOnly: ReadonlySignal<boolean> = computed(() => project.value?.isReadOnly ?? false);
 
-const KEPT_LINES = 500;
 const frameListeners = new Set<(frame: Frame) => void>();
 const runListeners = new Set<(run: RunSummary) => void>();
 const threadListeners = new Set<(thread: string) => void>();
@@ -97,7 +92,6 @@ function take(item: FeedItem): void {
       for (const listener of frameListeners) listener(item);
       return;
     case "run":
-      changedRun.value = item.run;
       for (const listener of runListeners) listener(item.run);
       return;
     case "reload":
@@ -111,6 +105,7 @@ function take(item: FeedItem): void {
       openPauses.value = item.open;
       return;
     case "log":
-      logLines.value = [...logLines.value, ...item.lines].slice(-KEPT_LINES);
+      // lines of a step are read with the step
+      return;
   }
 }

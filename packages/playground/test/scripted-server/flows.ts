@@ -25,7 +25,7 @@ function graph(names: readonly string[], edges: ReadonlyArray<readonly [from: st
   };
 }
 
-export const supportGraph: GraphJson = graph(
+const supportGraph: GraphJson = graph(
   ["guard", "plan", "policies", "orders", "gather", "refund", "answer"],
   [
     ["OpenSea", "guard"],
@@ -40,7 +40,7 @@ export const supportGraph: GraphJson = graph(
   ],
 );
 
-export const ingestGraph: GraphJson = graph(
+const ingestGraph: GraphJson = graph(
   ["parse", "split", "embed", "store"],
   [
     ["OpenSea", "parse"],
@@ -131,7 +131,7 @@ export function flowView(summary: FlowSummary): FlowView {
 }
 
 /** Figures of a flow in which nothing happens. */
-export function idleStats(of: GraphJson): FlowStats {
+function idleStats(of: GraphJson): FlowStats {
   return {
     traces: 0,
     waitingTraces: 0,

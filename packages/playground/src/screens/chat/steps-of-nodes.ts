@@ -28,7 +28,7 @@ export function nodesOf(steps: readonly StepView[]): NodeOfRun[] {
 }
 
 /** Returns how long the handler of a step ran; until now while it runs. */
-export function ranMs(step: StepView, now: number = Date.now()): number {
+function ranMs(step: StepView, now: number = Date.now()): number {
   if (step.startedAt === undefined) return 0;
   return Math.max(0, (step.returnedAt ?? step.endedAt ?? now) - step.startedAt);
 }
