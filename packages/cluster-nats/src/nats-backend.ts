@@ -83,7 +83,7 @@ function assemble(broker: Broker, name: string): ClusterBackend {
   const wire = new NatsWire(connection, name);
   const intake = new NatsIntake(broker, streams.intake, name, wire);
   return {
-    checkpoints: new NatsCheckpointStore(broker, streams.checkpoints, name),
+    checkpoints: new NatsCheckpointStore(broker, streams, name),
     intake,
     results: new NatsResultStore(broker, streams.results, name),
     registry: new NatsRegistry(broker, streams.registry, name, wire),
@@ -126,12 +126,16 @@ async function createStreams(broker: Broker, manager: JetStreamManager, options:
       first_seq: Date.now() * 1_000,
     },
     { ...last, name: streams.results, subjects: [`${name}.result.*`, `${name}.resultpart.*.*.*`] },
-    { ...last, name: streams.registry, subjects: [`${name}.registry.*`] },
+    { ...last, name: streams.registry, subjects: [`${name}.registry.*`, `${name}.lease.*`] },
   ];
   await Promise.all(
     wanted.map(async (config) => {
       try {
-        await broker.patiently(() => manager.streams.info(config.name));
+        const { subjects: present } = (await broker.patiently(() => manager.streams.info(config.name))).config;
+        const { subjects = [] } = config;
+        // a stream of an earlier version
+        if (subjects.some((subject) => !present.includes(subject)))
+          await broker.patiently(() => manager.streams.update(config.name, { subjects }));
       } catch (error) {
         if (!(error instanceof JetStreamApiError) || error.code !== STREAM_NOT_FOUND) throw error;
         await create(broker, manager, config);

@@ -37,6 +37,7 @@ describe("the simulation finds a planted defect", () => {
     "intake position not filtered": /^Doubled|has not ended/,
     "command consumed before its effect is stored": /^client-\d: .* has not settled/,
     "result overwritten": /^Result: a second one/,
+    "ended lease renewed": /^Fence: ".*" of .* began in epoch/,
   };
   test.for(DEFECTS)("%s", { timeout: 120_000 }, async (defect) => {
     const { ofServer, repair } = plant(defect);

@@ -69,6 +69,7 @@ export type {
   StoredOutcome,
 } from "./ports/checkpoint-store.ts";
 export type { ObservedBase, ObservedChunk, ObservedRecord } from "./ports/observed.ts";
+export type { SharedLease, SharedLeaseRequest, SharingCheckpointStore } from "./ports/shared-lease.ts";
 export type { Artifact, ArtifactRef, ArtifactStore } from "./ports/artifact-store.ts";
 export type { Log, LogKey, LogPage, LogRange } from "./ports/log.ts";
 export type { Outbox, TracePlace } from "./ports/outbox.ts";

@@ -172,6 +172,16 @@ export const MIGRATIONS: Migrations = [
       body bytea not null
     )`,
   ],
+  [
+    // a lease that processes share among their partitions. One whose row is gone has ended for good
+    `create table shared_leases (
+      id uuid primary key,
+      owner text not null,
+      ends_at timestamptz not null
+    ) with (fillfactor = 50)`,
+    // the shared lease takes the place of the partition's own
+    `alter table journal_partitions add column lease uuid`,
+  ],
 ];
 
 /**

@@ -1,20 +1,30 @@
 import { randomUUID } from "node:crypto";
 import type {
   FlowError,
-  CheckpointStore,
   CheckpointBatch,
   CheckpointFilter,
   LeaseRequest,
   Checkpoint,
   CheckpointPartition,
   LogRow,
+  SharedLease,
+  SharedLeaseRequest,
+  SharingCheckpointStore,
   StoredOutcome,
   TraceKey,
 } from "penguiflow";
-import { fromStorable, partitionFenced, partitionLeased, requireInteger, toStorable } from "penguiflow/adapter";
+import {
+  fromStorable,
+  partitionFenced,
+  partitionLeased,
+  requireInteger,
+  sharedLeaseEnded,
+  toStorable,
+} from "penguiflow/adapter";
 import type { Database, Row } from "./database.ts";
 import { openSchema, quoted } from "./migrations.ts";
 import { type PostgresOptions, resolveOptions } from "./options.ts";
+import { createSharedLease } from "./postgres-shared-lease.ts";
 import { textArray } from "./text-array.ts";
 import { fromJsonText, toJsonText, toKey } from "./text-key.ts";
 
@@ -33,7 +43,7 @@ const BYTES_PER_PAGE = 4_000_000;
  * const partition = await checkpoints.open({ partition: "orders", owner: "worker 1", leaseMs: 10_000 });
  * ```
  */
-export class PostgresCheckpointStore implements CheckpointStore, AsyncDisposable {
+export class PostgresCheckpointStore implements SharingCheckpointStore, AsyncDisposable {
   readonly #database: Database;
   readonly #name: string;
   #closed: Promise<void> | undefined;
@@ -60,33 +70,65 @@ export class PostgresCheckpointStore implements CheckpointStore, AsyncDisposable
    * @throws FlowError `PARTITION_LEASED` while the lease of another writer lasts
    * @throws TypeError, RangeError when `leaseMs` is not a whole number of 1 or more
    */
-  async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
-    if (this.#closed !== undefined)
-      throw new Error(`Cannot use the checkpoint store of schema ${this.#name}: it is closed`);
+  async open(request: LeaseRequest): Promise<CheckpointPartition> {
+    this.#requireOpen();
+    const { partition, owner, leaseMs } = request;
     requireInteger("leaseMs", leaseMs, 1);
     const values = [randomUUID(), toKey(partition), randomUUID(), toStorable(owner), leaseMs];
     for (;;) {
+      // a shared lease that has expired ends with the step that takes the partition. What the statement has seen of the
+      // partition must still be so, because the look for the shared lease is as old
       const [taken] = await this.#database.query(
-        `insert into ${this.#name}.journal_partitions as p (id, key, epoch, sequence, mark, owner, claim_ends_at)
+        `with seen as (
+           select epoch, lease from ${this.#name}.journal_partitions where key = $2
+         ), ended as (
+           delete from ${this.#name}.shared_leases s using seen
+           where s.id = seen.lease and s.ends_at <= clock_timestamp() returning s.id
+         ), free as (
+           select seen.epoch, seen.lease from seen
+           where seen.lease in (select id from ended)
+             or not exists (select from ${this.#name}.shared_leases s where s.id = seen.lease)
+         )
+         insert into ${this.#name}.journal_partitions as p (id, key, epoch, sequence, mark, owner, claim_ends_at)
          values ($1, $2, 1, 0, $3, $4, clock_timestamp() + $5::float8 * interval '1 millisecond')
          on conflict (key) do update set
            epoch = p.epoch + case p.mark when excluded.mark then 0 else 1 end,
-           mark = excluded.mark, owner = excluded.owner, claim_ends_at = excluded.claim_ends_at
-         where p.claim_ends_at <= clock_timestamp() or p.mark = excluded.mark
+           mark = excluded.mark, owner = excluded.owner, claim_ends_at = excluded.claim_ends_at, lease = null
+         where p.mark = excluded.mark
+           or case when p.lease is null then p.claim_ends_at <= clock_timestamp()
+              else exists (select from free where free.epoch = p.epoch and free.lease = p.lease) end
          returning id, epoch, sequence,
            exists (select from ${this.#name}.journal_logs l where l.partition = p.id) as has_logs`,
         values,
       );
-      if (taken !== undefined) return new PostgresPartition(this.#database, this.#name, partition, leaseMs, taken);
+      if (taken !== undefined) return new PostgresPartition(this.#database, this.#name, request, taken);
       const [held] = await this.#database.query(
-        `select owner, extract(epoch from claim_ends_at - clock_timestamp())::float8 * 1000 as ends_in_ms
-         from ${this.#name}.journal_partitions where key = $1`,
+        `select p.owner, extract(epoch from
+           case when p.lease is null then p.claim_ends_at else s.ends_at end - clock_timestamp()
+         )::float8 * 1000 as ends_in_ms
+         from ${this.#name}.journal_partitions p left join ${this.#name}.shared_leases s on s.id = p.lease
+         where p.key = $1`,
         [toKey(partition)],
       );
       const endsInMs = Number(held?.["ends_in_ms"] ?? 0);
       // it may have ended between the two statements
       if (endsInMs > 0) throw partitionLeased({ partition, owner: fromStorable(held?.["owner"] as string), endsInMs });
     }
+  }
+
+  /**
+   * Creates a lease, under which partitions can be opened.
+   *
+   * @throws TypeError, RangeError when `leaseMs` is not a whole number of 1 or more
+   */
+  async share(request: SharedLeaseRequest): Promise<SharedLease> {
+    this.#requireOpen();
+    return await createSharedLease(this.#database, this.#name, request);
+  }
+
+  #requireOpen(): void {
+    if (this.#closed !== undefined)
+      throw new Error(`Cannot use the checkpoint store of schema ${this.#name}: it is closed`);
   }
 
   /**
@@ -102,13 +144,20 @@ export class PostgresCheckpointStore implements CheckpointStore, AsyncDisposable
   }
 }
 
+/** Returns the assignment that prolongs the lease of a partition. */
+const PROLONG = (parameter: string): string =>
+  `claim_ends_at = clock_timestamp() + ${parameter}::float8 * interval '1 millisecond'`;
+
+/** Returns the assignment that puts a partition under a shared lease, unless it was released. */
+const SHARE = (parameter: string): string =>
+  `lease = case when claim_ends_at > to_timestamp(0) then ${parameter}::uuid end`;
+
 class PostgresPartition implements CheckpointPartition {
   readonly id: string;
   readonly fencingToken: number;
   readonly #database: Database;
   readonly #schema: string;
-  readonly #name: string;
-  readonly #leaseMs: number;
+  readonly #request: LeaseRequest;
   #sequence: number;
   /** Whether there may be rows of logs. */
   #hasLogs: boolean;
@@ -118,15 +167,14 @@ class PostgresPartition implements CheckpointPartition {
   #calls: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
-  constructor(database: Database, schema: string, name: string, leaseMs: number, taken: Row) {
+  constructor(database: Database, schema: string, request: LeaseRequest, taken: Row) {
     this.id = taken["id"] as string;
     this.fencingToken = Number(taken["epoch"]);
     this.#sequence = Number(taken["sequence"]);
     this.#hasLogs = taken["has_logs"] === true;
     this.#database = database;
     this.#schema = schema;
-    this.#name = name;
-    this.#leaseMs = leaseMs;
+    this.#request = request;
   }
 
   get sequence(): number {
@@ -290,13 +338,19 @@ class PostgresPartition implements CheckpointPartition {
   async renew(): Promise<void> {
     await this.#inTurn(async () => {
       this.#requireOpen();
+      const { under, leaseMs, owner } = this.#request;
+      const [renewal, condition] =
+        under === undefined
+          ? [PROLONG, "true"]
+          : [SHARE, `exists (select from ${this.#schema}.shared_leases where id = $3::uuid)`];
       const renewed = await this.#database.query(
-        `update ${this.#schema}.journal_partitions
-         set claim_ends_at = clock_timestamp() + $3::float8 * interval '1 millisecond'
-         where id = $1 and epoch = $2 returning id`,
-        [this.id, this.fencingToken, this.#leaseMs],
+        `update ${this.#schema}.journal_partitions set ${renewal("$3")}
+         where id = $1 and epoch = $2 and ${condition} returning id`,
+        [this.id, this.fencingToken, under ?? leaseMs],
       );
-      if (renewed.length === 0) this.#requireLease(await this.#row());
+      if (renewed.length > 0) return;
+      this.#requireLease(await this.#row());
+      if (under !== undefined) throw sharedLeaseEnded(owner, "it is not there any more");
     });
   }
 
@@ -304,7 +358,8 @@ class PostgresPartition implements CheckpointPartition {
     await this.#inTurn(async () => {
       this.#isClosed = true;
       await this.#database.query(
-        `update ${this.#schema}.journal_partitions set claim_ends_at = to_timestamp(0) where id = $1 and epoch = $2`,
+        `update ${this.#schema}.journal_partitions set claim_ends_at = to_timestamp(0), lease = null
+         where id = $1 and epoch = $2`,
         [this.id, this.fencingToken],
       );
     });
@@ -317,6 +372,7 @@ class PostgresPartition implements CheckpointPartition {
    */
   async #store(batch: CheckpointBatch, expectedSequence: number, mark: string): Promise<boolean> {
     const { put, logs = [], remove, keep = [], forget = [], counts } = batch;
+    const { under, leaseMs } = this.#request;
     // a statement may change a row only once
     const entries = new Map(put.map((entry) => [entry.run, entry]));
     for (const run of remove) entries.delete(run);
@@ -333,7 +389,7 @@ class PostgresPartition implements CheckpointPartition {
       this.fencingToken,
       expectedSequence,
       mark,
-      this.#leaseMs,
+      under ?? leaseMs,
       remove,
       kept.map(({ run }) => run),
       kept.map(({ tenant }) => toStorable(tenant)),
@@ -362,7 +418,7 @@ class PostgresPartition implements CheckpointPartition {
     const rows = await this.#database.query(
       `with claim as (
          update ${this.#schema}.journal_partitions
-         set sequence = sequence + 1, mark = $4, claim_ends_at = clock_timestamp() + $5::float8 * interval '1 millisecond'
+         set sequence = sequence + 1, mark = $4, ${(under === undefined ? PROLONG : SHARE)("$5")}
          where id = $1 and epoch = $2 and sequence = $3
          returning id
        ), removed as (
@@ -471,7 +527,7 @@ class PostgresPartition implements CheckpointPartition {
   }
 
   #fenced(why: string): FlowError {
-    return partitionFenced(this.#name, why);
+    return partitionFenced(this.#request.partition, why);
   }
 
   async #inTurn<Value>(call: () => Promise<Value>): Promise<Value> {

@@ -1,9 +1,16 @@
 import { randomUUID } from "node:crypto";
-import type { CheckpointPartition, CheckpointStore, LeaseRequest } from "penguiflow";
+import type {
+  CheckpointPartition,
+  LeaseRequest,
+  SharedLease,
+  SharedLeaseRequest,
+  SharingCheckpointStore,
+} from "penguiflow";
 import { partitionLeased, requireInteger } from "penguiflow/adapter";
 import type { Broker } from "../broker.ts";
-import { token } from "../names.ts";
+import { type Streams, token } from "../names.ts";
 import { type Head, NatsPartition } from "./nats-partition.ts";
+import { NatsSharedLeases } from "./nats-shared-lease.ts";
 import { PartitionLog } from "./partition-log.ts";
 
 /**
@@ -11,25 +18,35 @@ import { PartitionLog } from "./partition-log.ts";
  * of the one before it, so that a writer that was superseded fails at whatever it tries. The owner of a partition holds
  * its contents in memory. A lease ends by the server's clock.
  */
-export class NatsCheckpointStore implements CheckpointStore {
+export class NatsCheckpointStore implements SharingCheckpointStore {
   readonly #broker: Broker;
   readonly #stream: string;
   readonly #name: string;
+  readonly #leases: NatsSharedLeases;
 
-  constructor(broker: Broker, stream: string, name: string) {
+  constructor(broker: Broker, { checkpoints, registry }: Streams, name: string) {
     this.#broker = broker;
-    this.#stream = stream;
+    this.#stream = checkpoints;
     this.#name = name;
+    this.#leases = new NatsSharedLeases(broker, registry, name);
   }
 
-  async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
+  async share(request: SharedLeaseRequest): Promise<SharedLease> {
+    requireInteger("leaseMs", request.leaseMs, 1);
+    return await this.#leases.create(request);
+  }
+
+  async open({ partition, owner, leaseMs, under }: LeaseRequest): Promise<CheckpointPartition> {
     requireInteger("leaseMs", leaseMs, 1);
     const log = new PartitionLog(this.#broker, this.#stream, this.#name, token(partition));
     for (;;) {
       const last = await log.last();
       if (last !== undefined && !last.head.isReleased) {
-        const now = await this.#broker.now(this.#stream, true);
-        const endsInMs = last.at + last.head.leaseMs - now;
+        // a shared lease that has expired ends first: it is never renewed once its partition can be taken
+        const endsInMs =
+          last.head.under === undefined
+            ? last.at + last.head.leaseMs - (await this.#broker.now(this.#stream, true))
+            : await this.#leases.endIfExpired(last.head.under);
         if (endsInMs > 0) throw partitionLeased({ partition, owner: last.head.owner, endsInMs });
       }
       const head: Head = {
@@ -45,7 +62,8 @@ export class NatsCheckpointStore implements CheckpointStore {
       // another has taken it in between
       if (taken === undefined) continue;
       const state = await log.read(taken.sequence);
-      return new NatsPartition(log, partition, { head, sequence: taken.sequence, state, sentAt });
+      const lease = under === undefined ? undefined : { id: under, of: this.#leases };
+      return new NatsPartition(log, partition, { head, sequence: taken.sequence, state, sentAt, lease });
     }
   }
 }

@@ -9,8 +9,9 @@ import type {
   StoredOutcome,
   TraceKey,
 } from "penguiflow";
-import { partitionFenced } from "penguiflow/adapter";
+import { partitionFenced, sharedLeaseEnded } from "penguiflow/adapter";
 import { changesOf, type Line, writeLine } from "./changes.ts";
+import type { NatsSharedLeases } from "./nats-shared-lease.ts";
 import type { PartitionLog } from "./partition-log.ts";
 import { lengthOf, type PartitionState } from "./partition-state.ts";
 
@@ -28,6 +29,8 @@ export interface Head {
   readonly leaseMs: number;
   /** Whether its owner has given the lease back. */
   readonly isReleased: boolean;
+  /** Id of the shared lease, which takes the place of `leaseMs`. */
+  readonly under?: string | undefined;
 }
 
 /** A partition as it was opened. */
@@ -38,6 +41,8 @@ export interface Opened {
   readonly state: PartitionState;
   /** The monotonic clock when that record was sent. */
   readonly sentAt: number;
+  /** The shared lease under which the next record puts it. */
+  readonly lease: { readonly id: string; readonly of: NatsSharedLeases } | undefined;
 }
 
 /** A partition whose contents are in memory; its log is written, and read when it is opened. */
@@ -51,16 +56,22 @@ export class NatsPartition implements CheckpointPartition {
   /** The monotonic clock when the last record was sent: until `leaseMs` later, no other can have the partition. */
   #heldAt: number;
   #lostBecause: string | undefined;
+  readonly #lease: Opened["lease"];
+  /** Whether the answer to the last record was lost. */
+  #isUnsure = false;
+  /** Whether there is nothing left to release. */
+  #isReleased = false;
   /** Settles with the latest call; records follow each other. */
   #calls: Promise<unknown> = Promise.resolve();
 
-  constructor(log: PartitionLog, name: string, { head, sequence, state, sentAt }: Opened) {
+  constructor(log: PartitionLog, name: string, { head, sequence, state, sentAt, lease }: Opened) {
     this.#log = log;
     this.#name = name;
     this.#head = head;
     this.#last = sequence;
     this.#state = state;
     this.#heldAt = sentAt;
+    this.#lease = lease;
   }
 
   get id(): string {
@@ -150,29 +161,42 @@ export class NatsPartition implements CheckpointPartition {
     await this.#inTurn(async () => {
       this.#requireHeld();
       await this.#store({}, []);
+      // after it: a lease that ends from now on is not renewed any more
+      if (this.#lease === undefined || (await this.#lease.of.last(this.#lease.id)) !== undefined) return;
+      throw sharedLeaseEnded(this.#head.owner, "it is not there any more");
     });
   }
 
   async close(): Promise<void> {
     await this.#inTurn(async () => {
-      if (this.#lostBecause !== undefined) return;
-      this.#lostBecause = "it was closed";
-      await this.#log.append({ ...this.#head, isReleased: true }, [], this.#last);
+      this.#lostBecause ??= "it was closed";
+      if (this.#isReleased) return;
+      const last = this.#isUnsure ? await this.#lastOwn() : { head: this.#head, sequence: this.#last };
+      this.#isUnsure = true;
+      if (last !== undefined) await this.#log.append({ ...last.head, isReleased: true }, [], last.sequence);
+      this.#isReleased = true;
       await this.#log.flush();
     });
+  }
+
+  /** Returns the last record if it is of this writer and holds the partition. */
+  async #lastOwn(): Promise<{ readonly head: Head; readonly sequence: number } | undefined> {
+    const last = await this.#log.last();
+    return last?.head.fencingToken === this.fencingToken && !last.head.isReleased ? last : undefined;
   }
 
   /** Stores a record, with items of the oldest ones where these take too much room. */
   async #store(change: Partial<Head>, lines: readonly Line[]): Promise<void> {
     // before the changes, which may replace them
     const all = [...this.#state.toRewrite(lengthOf(lines)), ...lines];
-    const head = { ...this.#head, ...change };
+    const head = { ...this.#head, ...change, ...(this.#lease !== undefined && { under: this.#lease.id }) };
     const sentAt = performance.now();
     let stored: Awaited<ReturnType<PartitionLog["append"]>>;
     try {
       stored = await this.#log.append(head, all, this.#last);
     } catch (error) {
       this.#lostBecause = "the answer to its last batch was lost; open it again";
+      this.#isUnsure = true;
       throw error;
     }
     if (stored === undefined) throw await this.#superseded();
@@ -187,11 +211,17 @@ export class NatsPartition implements CheckpointPartition {
   /** Throws when another has taken the partition. The leader is asked once the lease may have ended. */
   async #requireLease(): Promise<void> {
     this.#requireHeld();
-    if (performance.now() < this.#heldAt + this.#head.leaseMs) return;
+    if (performance.now() < this.#heldUntil) return;
     await this.#inTurn(async () => {
       this.#requireHeld();
       await this.#askLeader();
     });
+  }
+
+  /** The monotonic clock until when no other process can have the partition. */
+  get #heldUntil(): number {
+    if (this.#head.under === undefined) return this.#heldAt + this.#head.leaseMs;
+    return this.#lease?.of.own(this.#head.under)?.heldUntil ?? 0;
   }
 
   async #askLeader(): Promise<void> {
@@ -205,6 +235,7 @@ export class NatsPartition implements CheckpointPartition {
   /** Returns the error of a writer that finds a record of another. */
   async #superseded(): Promise<FlowError> {
     const last = await this.#log.last();
+    this.#isReleased = true;
     this.#lostBecause = last === undefined ? "it is not there any more" : `"${last.head.owner}" has it now`;
     return this.#fenced(this.#lostBecause);
   }

@@ -1,4 +1,4 @@
-import type { CheckpointFilter, CheckpointPartition, LeaseRequest } from "penguiflow";
+import type { CheckpointFilter, CheckpointPartition, LeaseRequest, SharedLease, SharedLeaseRequest } from "penguiflow";
 import type { ClusterBackend, IntakeLimit } from "penguiflow/adapter";
 import { writeError } from "penguiflow/durable";
 import type { Channel, Reply, Request } from "./message.ts";
@@ -24,6 +24,7 @@ class Host implements Disposable {
   readonly #backend: ClusterBackend;
   readonly #channel: Channel;
   readonly #partitions = new Map<number, CheckpointPartition>();
+  readonly #leases = new Map<string, SharedLease>();
   readonly #aborts = new Map<number, AbortController>();
   readonly #subscriptions = new Map<number, Disposable>();
   #handles = 0;
@@ -71,6 +72,7 @@ class Host implements Disposable {
     for (const abort of this.#aborts.values()) abort.abort();
     this.#subscriptions.clear();
     this.#partitions.clear();
+    this.#leases.clear();
   }
 
   #answer(call: number, work: Promise<unknown>): void {
@@ -81,7 +83,9 @@ class Host implements Disposable {
   }
 
   async #run({ call, port, method, args, handle }: Call): Promise<unknown> {
+    if (port === "checkpoints" && method === "share") return await this.#share(args[0] as SharedLeaseRequest);
     if (port === "checkpoints") return await this.#open(args[0] as LeaseRequest);
+    if (port === "lease") return await this.#onLease(args[0] as string, method as "renew" | "close");
     if (port === "partition") return await this.#onPartition(handle!, method, args);
     if (port === "figures") return (await this.#backend.figures?.()) ?? {};
     if (port === "intake" && method === "read") return await this.#read(call, args);
@@ -97,13 +101,26 @@ class Host implements Disposable {
     return { handle: this.#handles, id, fencingToken, sequence };
   }
 
+  async #share(request: SharedLeaseRequest): Promise<string> {
+    const lease = await this.#backend.checkpoints.share(request);
+    this.#leases.set(lease.id, lease);
+    return lease.id;
+  }
+
+  async #onLease(id: string, method: "renew" | "close"): Promise<void> {
+    const lease = this.#leases.get(id);
+    if (lease === undefined) throw new TypeError(`There is no shared lease "${id}"`);
+    await lease[method]();
+  }
+
   async #onPartition(handle: number, method: string, args: readonly unknown[]): Promise<unknown> {
     const partition = this.#partitions.get(handle);
     if (partition === undefined) throw new TypeError(`No partition is open under handle ${handle}`);
     if (method === "read") return await allOf(partition.read(args[0] as CheckpointFilter | undefined));
-    if (method === "close") this.#partitions.delete(handle);
     const target = partition as unknown as Record<string, (...given: readonly unknown[]) => unknown>;
-    return await target[method]!(...args);
+    const answer = await target[method]!(...args);
+    if (method === "close") this.#partitions.delete(handle);
+    return answer;
   }
 
   /** Reads an intake, with a signal of this process. */

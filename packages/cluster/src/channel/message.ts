@@ -7,7 +7,7 @@ export interface Channel {
 }
 
 /** Names of ports that a client of a channel may call. */
-export type PortName = "checkpoints" | "partition" | "intake" | "results" | "registry" | "wire" | "figures";
+export type PortName = "checkpoints" | "partition" | "lease" | "intake" | "results" | "registry" | "wire" | "figures";
 
 /** A request to the process that has the backend. */
 export type Request =

@@ -2,8 +2,9 @@ import type {
   CheckpointBatch,
   CheckpointFilter,
   CheckpointPartition,
-  CheckpointStore,
   LeaseRequest,
+  SharedLeaseRequest,
+  SharingCheckpointStore,
   TraceKey,
 } from "penguiflow";
 import {
@@ -128,8 +129,16 @@ class Calls implements Disposable {
   }
 }
 
-function checkpointsOver(calls: Calls): CheckpointStore {
+function checkpointsOver(calls: Calls): SharingCheckpointStore {
   return {
+    async share(request: SharedLeaseRequest) {
+      const id = await calls.call<string>("checkpoints", "share", [request]);
+      return {
+        id,
+        renew: () => calls.call("lease", "renew", [id]),
+        close: () => calls.call("lease", "close", [id]),
+      };
+    },
     async open(lease: LeaseRequest) {
       const opened = await calls.call<Opened>("checkpoints", "open", [lease]);
       return partitionOver(calls, lease.partition, opened);
@@ -143,6 +152,7 @@ function partitionOver(
   { handle, id, fencingToken, sequence }: Opened,
 ): CheckpointPartition {
   let isClosed = false;
+  let closing: Promise<void> | undefined;
   const call = async <Value>(method: string, ...args: readonly unknown[]): Promise<Value> => {
     if (isClosed) throw partitionFenced(name, "it was closed");
     return await calls.call<Value>("partition", method, args, handle);
@@ -170,9 +180,12 @@ function partitionOver(
     },
     renew: () => call("renew"),
     async close() {
-      if (isClosed) return;
       isClosed = true;
-      await calls.call("partition", "close", [], handle);
+      await (closing ??= calls.call<void>("partition", "close", [], handle).catch((error: unknown) => {
+        // it may be tried again
+        closing = undefined;
+        throw error;
+      }));
     },
   };
 }

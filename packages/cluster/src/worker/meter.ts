@@ -1,4 +1,11 @@
-import { type CheckpointPartition, type CheckpointStore, type Clock, FlowError, FlowErrorCode } from "penguiflow";
+import {
+  type CheckpointPartition,
+  type Clock,
+  FlowError,
+  FlowErrorCode,
+  type SharedLease,
+  type SharingCheckpointStore,
+} from "penguiflow";
 import type { ClusterBackend, ResultStore, StoredResult } from "penguiflow/adapter";
 import { groupOf } from "../form/place.ts";
 import { RecentDurations } from "./recent.ts";
@@ -53,8 +60,9 @@ export class Meter {
     };
   }
 
-  #checkpoints({ checkpoints }: ClusterBackend): CheckpointStore {
+  #checkpoints({ checkpoints }: ClusterBackend): SharingCheckpointStore {
     return {
+      share: async (request) => this.#measuredLease(await checkpoints.share(request)),
       open: async (lease) => {
         const group = this.of(groupOf(lease.partition));
         const partition = await checkpoints.open(lease);
@@ -63,6 +71,22 @@ export class Meter {
         group.open.set(lease.partition, measured);
         return measured;
       },
+    };
+  }
+
+  /** Returns a lease whose refusal counts for each partition that is open under it. */
+  #measuredLease(lease: SharedLease): SharedLease {
+    return {
+      id: lease.id,
+      renew: async () => {
+        try {
+          await lease.renew();
+        } catch (error) {
+          if (isFenced(error)) for (const group of this.#groups.values()) group.fenced += group.open.size;
+          throw error;
+        }
+      },
+      close: () => lease.close(),
     };
   }
 
@@ -154,7 +178,7 @@ class MeasuredPartition implements CheckpointPartition {
     try {
       return await call;
     } catch (error) {
-      if (error instanceof FlowError && error.code === FlowErrorCode.PARTITION_FENCED) {
+      if (isFenced(error)) {
         this.#group.fenced += 1;
         this.#forget();
       }
@@ -162,3 +186,6 @@ class MeasuredPartition implements CheckpointPartition {
     }
   }
 }
+
+const isFenced = (error: unknown): boolean =>
+  error instanceof FlowError && error.code === FlowErrorCode.PARTITION_FENCED;

@@ -33,7 +33,7 @@ import type { Releases } from "../form/releases.ts";
 import { answerFailed } from "./failed-answer.ts";
 import { IdBindings, RENEW_SHARE } from "./id-bindings.ts";
 import { OpenPauses } from "./open-pauses.ts";
-import type { WorkerSettings } from "./settings.ts";
+import type { RunningSettings } from "./settings.ts";
 import { TraceCommands } from "./trace-commands.ts";
 import { Trimmer } from "./trimmer.ts";
 
@@ -90,7 +90,7 @@ interface Serving {
  * and stores and tells results. Loses it when it cannot write its checkpoints, and tries to acquire it again.
  */
 export class PartitionOwner {
-  readonly #settings: WorkerSettings;
+  readonly #settings: RunningSettings;
   readonly #flow: AnyFlow;
   readonly #resources: unknown;
   readonly #name: string;
@@ -123,7 +123,7 @@ export class PartitionOwner {
   #isOpen = false;
   readonly #whenOver: Promise<void>;
 
-  constructor(settings: WorkerSettings, { flow, resources, nodes, deployment, releases }: Deployed, index: number) {
+  constructor(settings: RunningSettings, { flow, resources, nodes, deployment, releases }: Deployed, index: number) {
     this.#settings = settings;
     this.#flow = flow;
     this.#resources = resources;
@@ -230,8 +230,9 @@ export class PartitionOwner {
     this.#accepted.clear();
     this.#pauses.begin();
     this.#taking.clear();
+    const lease = await this.#settings.lease();
     const run = this.#flow.start({
-      durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs }),
+      durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs, lease }),
       resources: this.#resources,
       nodes: this.#nodes,
       outbox: this.#outbox(),

@@ -1,5 +1,6 @@
 import type { Logger } from "penguiflow";
 import type { ClusterBackend } from "penguiflow/adapter";
+import type { KeptLease } from "penguiflow/durable";
 import type { Machine } from "../form/machine.ts";
 
 /** Settings that all parts of a cluster share, with defaults applied. */
@@ -23,4 +24,10 @@ export interface WorkerSettings extends ClusterSettings {
   readonly offers: readonly string[];
   /** Whether it runs placed nodes alone. */
   readonly isPlacedOnly: boolean;
+}
+
+/** Settings of the partitions of a running worker. */
+export interface RunningSettings extends WorkerSettings {
+  /** Returns the lease of the worker: a new one when the former has ended. */
+  readonly lease: () => Promise<KeptLease>;
 }

@@ -19,8 +19,9 @@ import { Meter } from "./meter.ts";
 import { type AnyFlow, type Deployed, PartitionOwner } from "./partition-owner.ts";
 import { loopDelays } from "./recent.ts";
 import { homeNode, type Segment, segmentFlow, segmentsOf } from "./segments.ts";
-import type { WorkerSettings } from "./settings.ts";
+import type { RunningSettings, WorkerSettings } from "./settings.ts";
 import type { WorkerFlowStatus, WorkerStatus } from "./status.ts";
+import { WorkerLease } from "./worker-lease.ts";
 
 /** Report on the end of a worker. */
 export interface DrainReport {
@@ -43,9 +44,10 @@ const MISSING_LEASES = 2;
  * One process's share of a cluster: owns partitions of the flows that it runs. Made by `cluster(…).worker(…)`.
  */
 export class Worker implements AsyncDisposable {
-  readonly #settings: WorkerSettings;
+  readonly #settings: RunningSettings;
   readonly #groups = new Map<string, Group>();
   readonly #assigner: Assigner;
+  readonly #lease: WorkerLease;
   readonly #watching = new AbortController();
   readonly #utilization: () => number;
   readonly #meter: Meter;
@@ -76,7 +78,9 @@ export class Worker implements AsyncDisposable {
     const given = settings as WorkerSettings;
     const { machine, backend } = given;
     this.#meter = new Meter(machine.clock);
-    this.#settings = { ...given, backend: this.#meter.measured(backend) };
+    const measured = { ...given, backend: this.#meter.measured(backend) };
+    this.#lease = new WorkerLease(measured);
+    this.#settings = { ...measured, lease: () => this.#lease.get() };
     this.#records = new DeploymentRecords(this.#settings);
     this.#releases = new Releases(this.#settings);
     this.#assigner = new Assigner(this.#settings, () => this.#reconcile());
@@ -210,6 +214,7 @@ export class Worker implements AsyncDisposable {
     const held = new Map(groups.map(([group, one]) => [group, heldOf(one)]));
     const owners = groups.flatMap(([, group]) => [...group.owners.values()]);
     await Promise.all(owners.map((owner) => owner.leave()));
+    await this.#lease[Symbol.asyncDispose]();
     await this.#client?.[Symbol.asyncDispose]();
     this.#endBeats();
     await this.#beats;

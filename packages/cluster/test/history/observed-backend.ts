@@ -16,6 +16,7 @@ export function observedBackend(backend: ClusterBackend, note: Note): ClusterBac
     wire: backend.wire,
     limits: backend.limits,
     checkpoints: {
+      share: (request) => checkpoints.share(request),
       async open(lease) {
         const opened = await checkpoints.open(lease);
         const { partition } = lease;

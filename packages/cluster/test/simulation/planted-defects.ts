@@ -12,6 +12,7 @@ export const DEFECTS = [
   "intake position not filtered",
   "command consumed before its effect is stored",
   "result overwritten",
+  "ended lease renewed",
 ] as const;
 export type Defect = (typeof DEFECTS)[number];
 

@@ -4,6 +4,7 @@ import {
   type LeaseRequest,
   MemoryCheckpointStore,
   type Random,
+  type SharedLease,
 } from "penguiflow";
 import type { ClusterBackend, Intake, ResultKey, StoredResult } from "penguiflow/adapter";
 import type { SeededSchedule } from "../../../core/src/testing/simulation/seeded-schedule.ts";
@@ -28,7 +29,7 @@ export type Happens = (fault: string) => boolean;
 type Fate = "well" | "request lost" | "answer lost" | "doubled";
 
 /** Defects of a backend that the checks must find. */
-export type ServerDefect = "fence dropped" | "stale lookup trusted" | "result overwritten";
+export type ServerDefect = "fence dropped" | "stale lookup trusted" | "result overwritten" | "ended lease renewed";
 
 interface Subscriber {
   readonly machine: SimulatedMachine;
@@ -79,7 +80,10 @@ export class SimulatedServer {
     const results = new MemoryResultStore(clock);
     this.#store = observedBackend(
       {
-        checkpoints: { open: async (lease) => this.#tracked(await checkpoints.open(lease), lease.partition) },
+        checkpoints: {
+          share: async (request) => this.#defective(await checkpoints.share(request)),
+          open: async (lease) => this.#tracked(await checkpoints.open(lease), lease.partition),
+        },
         intake: this.#counted(new MemoryIntake({}, clock)),
         results: {
           put: async (all) => {
@@ -138,7 +142,13 @@ export class SimulatedServer {
       this.#call(machine, act, mayDouble);
     return {
       limits,
-      checkpoints: { open: (lease) => this.#open(machine, checkpoints, lease) },
+      checkpoints: {
+        share: async (request) => {
+          const lease = await call(() => checkpoints.share(request));
+          return { id: lease.id, renew: () => call(() => lease.renew(), true), close: () => call(() => lease.close()) };
+        },
+        open: (lease) => this.#open(machine, checkpoints, lease),
+      },
       intake: {
         offer: (offers) => call(() => intake.offer(offers), true),
         read: (partition, after, limit) =>
@@ -282,6 +292,12 @@ export class SimulatedServer {
         return sequence;
       },
     });
+  }
+
+  /** Returns a lease that is renewed although it has ended, if that is the defect. */
+  #defective(lease: SharedLease): SharedLease {
+    if (this.#defect !== "ended lease renewed") return lease;
+    return { id: lease.id, close: () => lease.close(), renew: () => lease.renew().catch(() => {}) };
   }
 
   /** Counts what an intake stores. Its sequences have no gaps. */

@@ -15,7 +15,7 @@ export type { Intake, IntakeLimit, Offer, Offered } from "../ports/intake.ts";
 export type { Registry, RegistryEntry } from "../ports/registry.ts";
 export type { ResultKey, ResultStore, StoredResult } from "../ports/result-store.ts";
 export type { Wire } from "../ports/wire.ts";
-export { partitionFenced, partitionLeased } from "../ports/checkpoint-errors.ts";
+export { partitionFenced, partitionLeased, sharedLeaseEnded } from "../ports/checkpoint-errors.ts";
 export { requireLogAppend, requireLogRange, requireLogTrim } from "../ports/log-arguments.ts";
 export { logConflict } from "../ports/log-errors.ts";
 export { requireRetention, RETENTION_OPTIONS } from "./retention-options.ts";

@@ -1,5 +1,6 @@
 import type { CheckpointStore } from "../ports/checkpoint-store.ts";
 import type { UnaskedPause } from "../engine/durability.ts";
+import type { KeptLease } from "./store/kept-lease.ts";
 
 /** Options of `durable`. */
 export interface DurableOptions {
@@ -48,6 +49,11 @@ export interface DurableOptions {
    * @defaultValue 60000
    */
   readonly unloadAfterMs?: number | undefined;
+  /**
+   * Lease of this process that its partitions share, of the same checkpoint store: see `keepLease`. When it ends, the flow
+   * stops. @defaultValue none, the partition has a lease of its own
+   */
+  readonly lease?: KeptLease | undefined;
 }
 
 /** A stored message that no longer fits the flow. */
@@ -80,4 +86,5 @@ export interface ResolvedDurableOptions {
   readonly maxFailed: number;
   readonly onChanged: OnChanged;
   readonly unloadAfterMs: number;
+  readonly lease: KeptLease | undefined;
 }

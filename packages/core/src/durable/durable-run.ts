@@ -56,7 +56,7 @@ export class CheckpointedRun implements DurableRun {
   readonly ready: Promise<Recovery>;
   readonly gate: Gate = new StoredGate(this);
   readonly positions: Positions = new Positions();
-  readonly lease: PartitionLease = new PartitionLease(this);
+  readonly lease: PartitionLease;
   readonly writer: BatchWriter = new BatchWriter(this);
   readonly outcomes: StoredOutcomes = new StoredOutcomes(this);
   readonly logs: KeptLogs = new KeptLogs(this);
@@ -73,6 +73,7 @@ export class CheckpointedRun implements DurableRun {
     keepMarkShape();
     this.engine = engine;
     this.options = options;
+    this.lease = new PartitionLease(this);
     this.resting = new RestingTraces(engine, this.#restingHost(), options.unloadAfterMs);
     this.recovering = new Recovering(this);
     this.#checks = new ValueChecks(options.maxPayloadBytes);

@@ -1,4 +1,11 @@
-import { requireInteger, requireKnownKeys, requireNumber, requireOneOf, shown } from "../foundation/options.ts";
+import {
+  requireInteger,
+  requireKnownKeys,
+  requireMethods,
+  requireNumber,
+  requireOneOf,
+  shown,
+} from "../foundation/options.ts";
 import type { CheckpointStore } from "../ports/checkpoint-store.ts";
 import type { Durability } from "../engine/durability.ts";
 import { registerDurability } from "../engine/durable-host.ts";
@@ -15,6 +22,7 @@ const KNOWN = [
   "maxFailed",
   "onChanged",
   "unloadAfterMs",
+  "lease",
 ] as const;
 
 /**
@@ -42,6 +50,7 @@ export function durable(options: DurableOptions): Durability {
     maxFailed: options.maxFailed ?? 1000,
     onChanged: options.onChanged ?? "park",
     unloadAfterMs: options.unloadAfterMs ?? 60_000,
+    lease: options.lease,
   };
   if (typeof (resolved.checkpoints as Partial<CheckpointStore> | undefined)?.open !== "function")
     throw new TypeError(
@@ -52,6 +61,7 @@ export function durable(options: DurableOptions): Durability {
     if (value !== undefined && (typeof value !== "string" || value === ""))
       throw new TypeError(`Option "${name}" of durable must be a non-empty string: got ${shown(value)}`);
   }
+  if (resolved.lease !== undefined) requireMethods("lease", resolved.lease, ["renewed", "confirm"]);
   requireNumber("leaseMs", resolved.leaseMs, 1);
   requireInteger("maxPayloadBytes", resolved.maxPayloadBytes, 1);
   requireInteger("maxFailed", resolved.maxFailed, 0);

@@ -2,9 +2,8 @@ import { requireKnownKeys, requireMethods } from "../foundation/options.ts";
 import { type Clock, systemClock } from "../foundation/clock.ts";
 import type { FlowError } from "../foundation/flow-error.ts";
 import { newId } from "../foundation/ids.ts";
-import { partitionFenced, partitionLeased } from "../ports/checkpoint-errors.ts";
+import { partitionFenced, partitionLeased, sharedLeaseEnded } from "../ports/checkpoint-errors.ts";
 import type {
-  CheckpointStore,
   CheckpointBatch,
   CheckpointFilter,
   LeaseRequest,
@@ -13,17 +12,22 @@ import type {
   LogRow,
   StoredOutcome,
 } from "../ports/checkpoint-store.ts";
+import type { SharedLease, SharedLeaseRequest, SharingCheckpointStore } from "../ports/shared-lease.ts";
 import type { TraceKey } from "../ports/state-store.ts";
 
 const ENTRIES_PER_PAGE = 1000;
+/** Milliseconds after its expiry at which a shared lease is removed, which ends it. */
+const LEFT_MS = 3_600_000;
 
 interface Kept {
   readonly id: string;
   fencingToken: number;
   sequence: number;
   owner: string;
-  /** The clock's `now()` at which the lease expires. */
+  /** The clock's `now()` at which its own lease expires. */
   leaseEndsAt: number;
+  /** Id of the shared lease, which takes the place of its own. */
+  under: string | undefined;
   readonly entries: Map<number, Checkpoint>;
   /** Rows of logs by run and position. */
   readonly logs: Map<number, Map<number, LogRow>>;
@@ -34,9 +38,11 @@ interface Kept {
 }
 
 /** Stores the state of durable flows for the lifetime of the process: for tests and experiments. */
-export class MemoryCheckpointStore implements CheckpointStore {
+export class MemoryCheckpointStore implements SharingCheckpointStore {
   readonly #clock: Clock;
   readonly #partitions = new Map<string, Kept>();
+  /** Instants at which shared leases expire, by their ids: those that have not ended. */
+  readonly #shared = new Map<string, number>();
 
   /**
    * Creates an empty checkpoint store.
@@ -54,7 +60,7 @@ export class MemoryCheckpointStore implements CheckpointStore {
    *
    * @throws FlowError `PARTITION_LEASED` while another writer's lease is valid
    */
-  async open({ partition, owner, leaseMs }: LeaseRequest): Promise<CheckpointPartition> {
+  async open({ partition, owner, leaseMs, under }: LeaseRequest): Promise<CheckpointPartition> {
     let kept = this.#partitions.get(partition);
     if (kept === undefined) {
       const tables = {
@@ -64,16 +70,41 @@ export class MemoryCheckpointStore implements CheckpointStore {
         outcomes: new Map(),
         consumed: new Map(),
       };
-      kept = { id: newId(), fencingToken: 0, sequence: 0, owner, leaseEndsAt: 0, ...tables };
+      kept = { id: newId(), fencingToken: 0, sequence: 0, owner, leaseEndsAt: 0, under: undefined, ...tables };
       this.#partitions.set(partition, kept);
     }
     const now = this.#clock.now();
-    if (kept.leaseEndsAt > now && kept.fencingToken > 0)
-      throw partitionLeased({ partition, owner: kept.owner, endsInMs: kept.leaseEndsAt - now });
+    const endsInMs = this.#endOf(kept) - now;
+    if (endsInMs > 0 && kept.fencingToken > 0) throw partitionLeased({ partition, owner: kept.owner, endsInMs });
+    // with the fencing token: a renewal from now on would not know of this writer
+    if (kept.under !== undefined) this.#shared.delete(kept.under);
     kept.fencingToken += 1;
     kept.owner = owner;
+    kept.under = undefined;
     kept.leaseEndsAt = now + leaseMs;
-    return new MemoryPartition(kept, partition, leaseMs, this.#clock);
+    return new MemoryPartition(kept, { partition, owner, leaseMs, under }, this.#clock, this.#shared);
+  }
+
+  /** Creates a lease, under which partitions can be opened. */
+  async share({ owner, leaseMs }: SharedLeaseRequest): Promise<SharedLease> {
+    const shared = this.#shared;
+    const now = this.#clock.now();
+    for (const [id, endsAt] of shared) if (endsAt + LEFT_MS < now) shared.delete(id);
+    const id = newId();
+    shared.set(id, now + leaseMs);
+    return {
+      id,
+      renew: async () => {
+        if (!shared.has(id)) throw sharedLeaseEnded(owner, "another writer has taken one of them");
+        shared.set(id, this.#clock.now() + leaseMs);
+      },
+      close: async () => void shared.delete(id),
+    };
+  }
+
+  /** Returns the instant at which the lease of a partition expires. */
+  #endOf({ under, leaseEndsAt }: Kept): number {
+    return under === undefined ? leaseEndsAt : (this.#shared.get(under) ?? 0);
   }
 }
 
@@ -81,18 +112,19 @@ class MemoryPartition implements CheckpointPartition {
   readonly id: string;
   readonly fencingToken: number;
   readonly #kept: Kept;
-  readonly #name: string;
-  readonly #leaseMs: number;
+  readonly #request: LeaseRequest;
   readonly #clock: Clock;
+  /** Instants at which shared leases expire, by their ids. */
+  readonly #shared: ReadonlyMap<string, number>;
   #isClosed = false;
 
-  constructor(kept: Kept, name: string, leaseMs: number, clock: Clock) {
+  constructor(kept: Kept, request: LeaseRequest, clock: Clock, shared: ReadonlyMap<string, number>) {
     this.id = kept.id;
     this.fencingToken = kept.fencingToken;
     this.#kept = kept;
-    this.#name = name;
-    this.#leaseMs = leaseMs;
+    this.#request = request;
     this.#clock = clock;
+    this.#shared = shared;
   }
 
   get sequence(): number {
@@ -168,17 +200,29 @@ class MemoryPartition implements CheckpointPartition {
     for (const [node, count] of counts) kept.counts.set(node, (kept.counts.get(node) ?? 0) + count);
     for (const [lane, sequence] of consumed ?? []) kept.consumed.set(lane, sequence);
     kept.sequence += 1;
-    kept.leaseEndsAt = this.#clock.now() + this.#leaseMs;
+    this.#prolong(kept);
     return kept.sequence;
   }
 
   async renew(): Promise<void> {
-    this.#requireLease().leaseEndsAt = this.#clock.now() + this.#leaseMs;
+    const kept = this.#requireLease();
+    const { under, owner } = this.#request;
+    if (under !== undefined && !this.#shared.has(under)) throw sharedLeaseEnded(owner, "it is not there any more");
+    this.#prolong(kept);
   }
 
   async close(): Promise<void> {
-    if (!this.#isClosed && this.#kept.fencingToken === this.fencingToken) this.#kept.leaseEndsAt = 0;
+    if (!this.#isClosed && this.#kept.fencingToken === this.fencingToken) {
+      this.#kept.leaseEndsAt = 0;
+      this.#kept.under = undefined;
+    }
     this.#isClosed = true;
+  }
+
+  #prolong(kept: Kept): void {
+    const { under, leaseMs } = this.#request;
+    if (under === undefined) kept.leaseEndsAt = this.#clock.now() + leaseMs;
+    else kept.under = under;
   }
 
   #requireLease(): Kept {
@@ -188,7 +232,7 @@ class MemoryPartition implements CheckpointPartition {
   }
 
   #fenced(why: string): FlowError {
-    return partitionFenced(this.#name, why);
+    return partitionFenced(this.#request.partition, why);
   }
 }
 

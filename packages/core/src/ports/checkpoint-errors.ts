@@ -16,6 +16,15 @@ export function partitionLeased(lease: {
   });
 }
 
+/** Creates the error for a process whose shared lease has ended. */
+export function sharedLeaseEnded(owner: string, why: string): FlowError {
+  return new FlowError({
+    code: FlowErrorCode.PARTITION_FENCED,
+    message: `Cannot write the partitions of "${owner}" in the checkpoint store any more: their shared lease has ended, since ${why}`,
+    details: { owner },
+  });
+}
+
 /** Creates the error for a writer that has been superseded. */
 export function partitionFenced(partition: string, why: string): FlowError {
   return new FlowError({

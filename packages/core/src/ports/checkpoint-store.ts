@@ -8,6 +8,12 @@ export interface LeaseRequest {
   readonly owner: string;
   /** Milliseconds after the last {@link CheckpointPartition.renew} or append at which the lease expires. */
   readonly leaseMs: number;
+  /**
+   * Id of the writer's {@link SharedLease}: once the partition is renewed or appended to, its lease lasts as long as that
+   * one, and neither prolongs it. Before, it lasts for `leaseMs`: an opening whose answer is lost must not keep others
+   * out. @defaultValue none, the partition has a lease of its own
+   */
+  readonly under?: string | undefined;
 }
 
 /** The stored state of one trace: everything needed to resume it. */
@@ -146,12 +152,12 @@ export interface CheckpointPartition {
    */
   append(batch: CheckpointBatch, expectedSequence: number): Promise<number>;
   /**
-   * Renews the lease for another `leaseMs`.
+   * Renews the lease for another `leaseMs`, or puts the partition under its shared lease.
    *
-   * @throws FlowError `PARTITION_FENCED`
+   * @throws FlowError `PARTITION_FENCED`, also when the shared lease has ended
    */
   renew(): Promise<void>;
-  /** Releases the partition, so that others need not wait until the lease expires. Idempotent. */
+  /** Releases the partition, so that others need not wait until the lease expires. Idempotent; may be tried again. */
   close(): Promise<void>;
 }
 

@@ -1,7 +1,7 @@
-import type { CheckpointStore } from "./checkpoint-store.ts";
 import type { Intake } from "./intake.ts";
 import type { Registry } from "./registry.ts";
 import type { ResultStore } from "./result-store.ts";
+import type { SharingCheckpointStore } from "./shared-lease.ts";
 import type { Wire } from "./wire.ts";
 
 /** Figures of a backend, for its operators. A figure that it does not tell is absent. */
@@ -22,7 +22,7 @@ export interface BackendFigures {
 
 /** The shared state of a cluster. */
 export interface ClusterBackend extends AsyncDisposable {
-  readonly checkpoints: CheckpointStore;
+  readonly checkpoints: SharingCheckpointStore;
   readonly intake: Intake;
   readonly results: ResultStore;
   readonly registry: Registry;

@@ -1,11 +1,13 @@
-import { errorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
+import { errorPayload, FlowErrorCode } from "../../foundation/flow-error.ts";
+import type { FlowError } from "../../foundation/flow-error.ts";
 import type { Timer } from "../../foundation/timer-wheel.ts";
 import type { CheckpointPartition } from "../../ports/checkpoint-store.ts";
 import type { Lease } from "../../engine/durability.ts";
 import type { DurableHost } from "../../engine/durable-host.ts";
 import type { ResolvedDurableOptions } from "../durable-options.ts";
+import { hasCode, orOwnedHere } from "./lease-errors.ts";
 import { Patience, PatientPartition, Unanswered } from "./patient-partition.ts";
-import { thisProcess } from "../this-process.ts";
+import { LEASE_LOOK_MS, Renewals } from "./renewals.ts";
 
 /** Parts of a durable run that {@link PartitionLease} calls. */
 export interface PartitionLeaseHost {
@@ -19,26 +21,37 @@ export interface PartitionLeaseHost {
   leaseRenewed(): Promise<void>;
 }
 
-/**
- * Interval for checking whether another process renews its lease, in milliseconds; then the difference by which the
- * clocks may drift apart meanwhile.
- */
-const LEASE_LOOK_MS = 250;
+/** Difference by which clocks may drift apart while another process is watched, in milliseconds. */
 const LEASE_TOLERANCE_MS = 50;
 
-/** The partition of a durable run and its lease: acquires it, renews it, and holds back handlers while it is overdue. */
+/**
+ * The partition of a durable run and its lease: acquires it, and renews its own lease unless it is under a shared one.
+ */
 export class PartitionLease implements Lease {
   readonly #run: PartitionLeaseHost;
+  readonly #renewals: Renewals;
   #partition: CheckpointPartition | undefined;
-  /** The clock's `now()` at which the lease ends. */
-  #endsAt = Number.NEGATIVE_INFINITY;
-  #renewal: Timer | undefined;
-  #renewing: Promise<void> | undefined;
-  /** Renewal of a lease that is overdue, for which handlers wait. */
-  #overdue: { readonly renewed: Promise<void>; readonly release: () => void; retry: Timer | undefined } | undefined;
+  /** Timer of what is due with each renewal, under a shared lease. */
+  #tick: Timer | undefined;
 
   constructor(run: PartitionLeaseHost) {
     this.#run = run;
+    const { clock, options, timers } = run.engine;
+    const { name, logger } = options;
+    const { leaseMs, partition = name } = run.options;
+    this.#renewals = new Renewals({
+      clock,
+      timers,
+      logger,
+      leaseMs,
+      fields: { flow: name, partition },
+      get isOver() {
+        return run.isOver;
+      },
+      renew: async () => await this.#partition?.renew(),
+      fenced: (error) => run.lose(error),
+      renewed: () => this.#renewed(),
+    });
   }
 
   /** Whether the run has its partition. */
@@ -52,7 +65,13 @@ export class PartitionLease implements Lease {
   }
 
   get leaseEndsAt(): number {
-    return this.#endsAt;
+    const { engine, options } = this.#run;
+    if (options.lease === undefined) return this.#renewals.leaseEndsAt;
+    return engine.clock.now() + options.lease.leftMs;
+  }
+
+  renewedLease(): Promise<void> {
+    return this.#run.options.lease?.renewed() ?? this.#renewals.renewedLease();
   }
 
   /**
@@ -62,17 +81,17 @@ export class PartitionLease implements Lease {
   async acquire(): Promise<CheckpointPartition> {
     const { engine } = this.#run;
     const { clock, options, timers } = engine;
-    const { checkpoints, partition = options.name, owner, leaseMs } = this.#run.options;
+    const { checkpoints, partition = options.name, owner, leaseMs, lease } = this.#run.options;
     const patience = new Patience(timers, leaseMs);
+    const request = { partition, owner, leaseMs, ...(lease !== undefined && { under: lease.id }) };
     let knownEnd = Number.POSITIVE_INFINITY;
     for (;;) {
       const askedAt = clock.now();
       let opening: Promise<CheckpointPartition> | undefined;
-      const open = (): Promise<CheckpointPartition> => (opening = checkpoints.open({ partition, owner, leaseMs }));
       try {
-        const opened = await patience.wait("a request for the partition", open);
+        const opened = await patience.wait("a request for the partition", () => (opening = checkpoints.open(request)));
         this.confirm(askedAt);
-        return new PatientPartition(opened, patience);
+        return await this.#underShared(new PatientPartition(opened, patience));
       } catch (error) {
         // the lease of a partition that opens later would keep others out
         if (error instanceof Unanswered) opening?.then(async (opened) => await this.release(opened)).catch(() => {});
@@ -89,123 +108,79 @@ export class PartitionLease implements Lease {
     }
   }
 
+  /** Puts an acquired partition under the shared lease, if there is one. */
+  async #underShared(partition: CheckpointPartition): Promise<CheckpointPartition> {
+    if (this.#run.options.lease === undefined) return partition;
+    try {
+      await partition.renew();
+      return partition;
+    } catch (error) {
+      await this.release(partition);
+      throw error;
+    }
+  }
+
   /** Holds an acquired partition from now on, and renews its lease. */
   hold(partition: CheckpointPartition): void {
     this.#partition = partition;
-    this.#renewEvery(this.#run.options.leaseMs / 3);
-  }
-
-  /** Notes that a lease was stored that was requested at `askedAt`, and lets handlers that waited for it start. */
-  confirm(askedAt: number): void {
-    const { engine, options: own } = this.#run;
-    this.#endsAt = Math.max(this.#endsAt, askedAt + own.leaseMs);
-    const { clock, options } = engine;
-    if (this.#overdue === undefined || clock.now() >= this.#endsAt) return;
-    const { release, retry } = this.#overdue;
-    retry?.cancel();
-    this.#overdue = undefined;
-    options.logger.info("lease_renewed", { flow: options.name, partition: own.partition ?? options.name });
-    release();
-  }
-
-  renewedLease(): Promise<void> {
-    if (this.#overdue === undefined) {
-      const { engine, options: own } = this.#run;
-      const { clock, options } = engine;
-      const overdueMs = clock.now() - this.#endsAt;
-      const partition = own.partition ?? options.name;
-      options.logger.warn("lease_overdue", { flow: options.name, partition, overdueMs });
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#overdue = { renewed: promise, release: resolve, retry: undefined };
-      void this.#renewOverdue();
+    const { lease } = this.#run.options;
+    if (lease === undefined) {
+      this.#renewals.begin();
+      return;
     }
-    return this.#overdue.renewed;
+    this.#tickOn();
+    if (lease.ended.aborted) this.#lose();
+    else lease.ended.addEventListener("abort", this.#lose, { once: true });
+  }
+
+  /** Notes that a lease of its own was stored that was requested at `askedAt`. */
+  confirm(askedAt: number): void {
+    if (this.#run.options.lease === undefined) this.#renewals.confirm(askedAt);
+  }
+
+  /** Renews the lease. Rejects when that fails, and loses the partition when another process has it. */
+  async confirmNow(): Promise<void> {
+    await (this.#run.options.lease?.confirm() ?? this.#renewals.confirmNow());
   }
 
   /** Ends the renewals, and releases the partition if it is held. */
   close(): Promise<void> {
-    this.#renewal?.cancel();
+    this.#renewals.end();
+    this.#tick?.cancel();
+    this.#run.options.lease?.ended.removeEventListener("abort", this.#lose);
     return this.release(this.#partition);
   }
 
   /** Releases an acquired partition. */
   async release(partition: CheckpointPartition | undefined): Promise<void> {
+    if (partition === undefined) return;
     try {
-      await partition?.close();
+      await (this.#run.options.lease?.release(partition) ?? partition.close());
     } catch (error) {
       this.#warn("checkpoints_close_failed", error);
     }
   }
 
-  #renewEvery(ms: number): void {
-    this.#renewal = this.#run.engine.timers.after(ms, () => {
-      void this.#renew();
-      this.#renewEvery(ms);
+  readonly #lose = (): void => {
+    const { lease } = this.#run.options;
+    this.#run.lose(lease?.ended.reason as FlowError);
+  };
+
+  #tickOn(): void {
+    const { engine, options } = this.#run;
+    this.#tick = engine.timers.after(options.leaseMs / 3, () => {
+      this.#renewed();
+      this.#tickOn();
     });
   }
 
-  /** Renews the lease, one request at a time. */
-  #renew(): Promise<void> {
-    this.#renewing ??= this.#requestRenewal().finally(() => (this.#renewing = undefined));
-    return this.#renewing;
-  }
-
-  /** Renews the lease. Rejects when that fails, and loses the partition when another process has it. */
-  async confirmNow(): Promise<void> {
-    const askedAt = this.#run.engine.clock.now();
-    try {
-      await this.#partition?.renew();
-    } catch (error) {
-      if (hasCode(error, FlowErrorCode.PARTITION_FENCED)) this.#run.lose(error);
-      throw error;
-    }
-    this.confirm(askedAt);
-  }
-
-  async #requestRenewal(): Promise<void> {
-    try {
-      await this.confirmNow();
-    } catch (error) {
-      // the lease is still valid for a while, or no handler starts
-      if (!hasCode(error, FlowErrorCode.PARTITION_FENCED)) this.#warn("lease_renewal_failed", error);
-      return;
-    }
+  #renewed(): void {
     // not awaited: a checkpoint store that does not answer it must not delay the next renewal
     this.#run.leaseRenewed().catch((error: unknown) => this.#warn("expired_outcomes_kept", error));
-  }
-
-  /** Renews an overdue lease, again and again until that succeeds or the run ends. */
-  async #renewOverdue(): Promise<void> {
-    await this.#renew();
-    if (this.#overdue === undefined || this.#run.isOver) return;
-    this.#overdue.retry = this.#run.engine.timers.after(LEASE_LOOK_MS, () => void this.#renewOverdue());
   }
 
   #warn(event: string, error: unknown): void {
     const { name, logger } = this.#run.engine.options;
     logger.warn(event, { flow: name, error: errorPayload(error) });
-  }
-}
-
-/** Rewrites the refusal of a partition; when this very process owns it, the error names the flow at fault. */
-function orOwnedHere(error: FlowError): FlowError {
-  const { details } = error;
-  if (details?.["owner"] !== thisProcess()) return error;
-  return new FlowError({
-    code: FlowErrorCode.PARTITION_LEASED,
-    message: `Cannot open partition "${String(details["partition"])}" of the checkpoint store: another flow of this process holds it, such as one from before a module reload; stop that flow first, or use another partition`,
-    retryable: true,
-    details,
-    cause: error,
-  });
-}
-
-/** Whether a thrown value is a FlowError with a given code. */
-export function hasCode(thrown: unknown, code: FlowErrorCode): thrown is FlowError {
-  try {
-    return thrown instanceof FlowError && thrown.code === code;
-  } catch {
-    // a revoked proxy
-    return false;
   }
 }

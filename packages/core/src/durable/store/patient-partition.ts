@@ -21,10 +21,10 @@ export class Unanswered extends Error {
 
 /** Limits the time of the calls of a checkpoint store, which may never answer. */
 export class Patience {
-  readonly #timers: TimerWheel;
+  readonly #timers: Pick<TimerWheel, "after">;
   readonly #limitMs: number;
 
-  constructor(timers: TimerWheel, limitMs: number) {
+  constructor(timers: Pick<TimerWheel, "after">, limitMs: number) {
     this.#timers = timers;
     this.#limitMs = limitMs;
   }

@@ -3,6 +3,7 @@ import type { BackendFigures, ClusterBackend } from "../../ports/cluster-backend
 import type { IntakeLimit, Offer } from "../../ports/intake.ts";
 import type { ResultKey, StoredResult } from "../../ports/result-store.ts";
 import { type ContractCase, inTime, requireSame, until } from "./contract.ts";
+import { sharedLeaseRules } from "./shared-lease-rules.ts";
 
 /** Options of {@link clusterBackendContract}. */
 export interface ClusterBackendContract {
@@ -11,8 +12,9 @@ export interface ClusterBackendContract {
 }
 
 /**
- * Returns the rules of the ports `Intake`, `ResultStore`, `Registry` and `Wire`, for authors of backends. Each case
- * creates its own backend. The rules of its checkpoints are those of `checkpointStoreContract`.
+ * Returns the rules of the ports `Intake`, `ResultStore`, `Registry` and `Wire`, and those of shared leases, for authors
+ * of backends. Each case creates its own backend. The other rules of its checkpoints are those of
+ * `checkpointStoreContract`.
  *
  * @example
  * ```ts
@@ -22,7 +24,7 @@ export interface ClusterBackendContract {
 export function clusterBackendContract(options: ClusterBackendContract): ContractCase[] {
   requireKnownKeys("clusterBackendContract", options, ["make"]);
   requireFunction("make", options.make);
-  return Object.entries(rules).map(([name, rule]) => ({
+  return Object.entries({ ...rules, ...sharedLeaseRules }).map(([name, rule]) => ({
     name,
     run: async () => {
       const backend = await options.make();
