@@ -72,6 +72,7 @@ export class Timeline {
         step.state = type === "parked" ? "done" : "cancelled";
         step.endedAt = at;
         return [step];
+      case "answered":
       case "ended":
       case "fetched":
       case "received":
