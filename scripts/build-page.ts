@@ -105,6 +105,10 @@ async function bundleCode(folder: string): Promise<OutputChunk[]> {
     entryFileNames: "[name]-[hash].js",
     chunkFileNames: "[name]-[hash].js",
     minify: true,
+    // parts that every screen needs come in one file: many small ones cost a round trip each
+    codeSplitting: {
+      groups: [{ name: "shared", test: /playground\/src\/(api|store|routing|parts|forms)\/|node_modules\/@?preact/ }],
+    },
   });
   await bundler.close();
   return output.filter((file) => file.type === "chunk");

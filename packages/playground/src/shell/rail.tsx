@@ -94,7 +94,9 @@ function ConnectionLine() {
       <p class="rail-note">
         {plural(flows.value.length, "flow")}
         {project.value === undefined ? "" : ` · Node ${project.value.versions.node.replace(/^v/, "").split(".")[0]}`}
-        {last === undefined ? "" : ` · ${last.files.length === 0 ? "loaded" : "reloaded"} in ${span(last.ms)}`}
+        {last === undefined
+          ? ""
+          : ` · ${last.files.length === 0 ? "loaded" : "reloaded"} in ${span(last.ms).replace(" ", "\u00A0")}`}
       </p>
     </div>
   );

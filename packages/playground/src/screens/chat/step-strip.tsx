@@ -7,6 +7,7 @@ import { nodesOf } from "./steps-of-nodes.ts";
 /** The nodes of a run in one line; a click opens the latest step of one at the right. */
 export function StepStrip({ steps }: { readonly steps: readonly StepView[] }) {
   const chosen = query.value.get("step");
+  if (steps.length === 0) return null;
   return (
     <ul class="strip" aria-label="Nodes of the run">
       {nodesOf(steps).map((node) => (

@@ -13,6 +13,7 @@ import { flows, isReadOnly } from "../../store/project.ts";
 import { isOpen } from "../../store/run-state.ts";
 import { Composer, type ComposerMode } from "./composer.tsx";
 import { RunPanel } from "./run-panel.tsx";
+import { useSteps } from "./use-steps.tsx";
 import { liveTurn, type OpenThread } from "./thread-view.ts";
 import { Turn } from "./turn.tsx";
 
@@ -23,6 +24,7 @@ export function ThreadPage({ open, thread }: { readonly open: OpenThread; readon
   const live = open.live.value;
   const turns = thread.turns.map((turn) => liveTurn(turn, live));
   const run = turns.at(-1)?.run;
+  const steps = useSteps(run, live);
   const isGoingOn = run !== undefined && isOpen(run);
   const pauses: readonly PauseView[] = isGoingOn && live?.run.id === run.id ? live.pauses : [];
   const isPlanner = flows.value.find(({ name }) => name === thread.flow)?.kind === "planner";
@@ -83,7 +85,7 @@ export function ThreadPage({ open, thread }: { readonly open: OpenThread; readon
                 turn={turn}
                 flow={thread.flow}
                 pauses={turn.run.id === run?.id ? pauses : []}
-                steps={live?.run.id === turn.run.id ? live.steps : undefined}
+                steps={turn.run.id === run?.id ? steps : undefined}
                 edit={isReadOnly.value || isGoingOn ? undefined : edit}
                 report={report.value?.run === turn.run.id ? report.value.report : undefined}
               />
@@ -99,7 +101,7 @@ export function ThreadPage({ open, thread }: { readonly open: OpenThread; readon
             {...(pauses.length > 0 ? { showQuestion } : {})}
           />
         </div>
-        <RunPanel turns={turns} live={live} />
+        {run === undefined ? null : <RunPanel run={run} steps={steps} />}
       </div>
     </>
   );

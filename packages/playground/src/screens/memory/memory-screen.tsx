@@ -1,4 +1,5 @@
 import { useEffect } from "preact/hooks";
+import { ApiFailure } from "../../api/api-failure.ts";
 import { api } from "../../api/routes.ts";
 import { Empty } from "../../parts/empty.tsx";
 import { ago, count, plural, shortId } from "../../parts/figures.ts";
@@ -61,7 +62,7 @@ function Choose() {
 }
 
 function Memory({ id }: { readonly id: string }) {
-  const { value, error, isLoading, again } = useLoaded(`memory ${id}`, () => api.memory(id));
+  const { value, error, again } = useLoaded(`memory ${id}`, () => api.memory(id));
   useEffect(() => onRun((run) => run.thread === id && again()), [id, again]);
   return (
     <>
@@ -70,12 +71,49 @@ function Memory({ id }: { readonly id: string }) {
           Back to the thread
         </a>
       </Header>
-      <div class="page memory">
-        {error === undefined ? null : <Problem error={error} again={again} />}
-        {value === undefined ? null : <Budget view={value} />}
-        {value === undefined || isLoading ? null : <Items view={value} />}
-      </div>
+      {error instanceof ApiFailure && error.status === 404 ? (
+        <Empty
+          icon="memory"
+          title="Nothing is remembered here"
+          text={
+            <>
+              {error.message}. Give the planner a <code>memory</code>, and each turn is kept here with its tokens.
+            </>
+          }
+        >
+          <a class="button" href={pathTo("threads", id)}>
+            Back to the thread
+          </a>
+          <a class="button" href="/memory">
+            Other threads
+          </a>
+          <a class="button" href="/threads">
+            All threads
+          </a>
+        </Empty>
+      ) : (
+        <Content view={value} error={error} again={again} />
+      )}
     </>
+  );
+}
+
+function Content(props: {
+  readonly view: MemoryView | undefined;
+  readonly error: unknown;
+  readonly again: () => void;
+}) {
+  const { view, error } = props;
+  return (
+    <div class="page memory">
+      {error === undefined ? null : <Problem error={error} again={props.again} />}
+      {view === undefined ? null : (
+        <>
+          <Budget view={view} />
+          <Items view={view} />
+        </>
+      )}
+    </div>
   );
 }
 
