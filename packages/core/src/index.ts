@@ -176,6 +176,9 @@ export type { ObserverCount, ObserverStats } from "./engine/observe/reporter.ts"
 export type { Group, JoinOptions } from "./patterns/join-k.ts";
 export { joinK } from "./patterns/join-k.ts";
 export type { ItemResult, MapConcurrentOptions } from "./patterns/map-concurrent.ts";
+export type { Pump, PumpHooks, PumpLimits, PumpOptions, PumpStats } from "./patterns/pump.ts";
+export { startPump } from "./patterns/pump.ts";
+export type { Claim } from "./patterns/pump-source.ts";
 export { mapConcurrent } from "./patterns/map-concurrent.ts";
 export type { RemoteNodeOptions } from "./patterns/remote-node.ts";
 export { remoteNode } from "./patterns/remote-node.ts";

@@ -45,6 +45,19 @@ export interface ExternalTask {
   cancel(reason: unknown): unknown;
 }
 
+let runningOf: (run: FlowRun<never, unknown>) => Running;
+
+/**
+ * Returns the options of a run, for what works beside it.
+ *
+ * @throws FlowError `FLOW_NOT_RUNNING`
+ */
+export function portsOf(run: FlowRun<never, unknown>): ResolvedOptions {
+  const running = runningOf(run);
+  running.require();
+  return running.options;
+}
+
 /**
  * One run of a flow: an engine with its own traces, queues and resources. Made by `flow.start`. A run that has ended
  * stays ended. Disposable: `await using run = flow.start()` stops it at the end of the block.
@@ -55,6 +68,9 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
   /** Nodes and edges of the flow. */
   readonly graph: Graph;
   readonly name: string;
+  static {
+    runningOf = (run) => run.#running;
+  }
   readonly #running: Running;
   #pauses: FlowPauses<Result> | undefined;
   #recovery: FlowRecovery<Result> | undefined;

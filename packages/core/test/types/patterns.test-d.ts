@@ -7,10 +7,13 @@ import {
   type ItemResult,
   mapConcurrent,
   type Message,
+  type PauseTicket,
   payloadNode,
   predicateRouter,
+  type Pump,
   type RouteChoice,
   shape,
+  startPump,
   unionRouter,
 } from "penguiflow";
 import { z } from "zod";
@@ -144,4 +147,34 @@ export async function timedItems(ctx: Context): Promise<void> {
     item.value.toFixed();
     if (!item.isTimedOut) item.value.toFixed();
   }
+}
+
+// a pump makes the flow's input of its items, unless they are that
+interface Job {
+  readonly id: string;
+  readonly text: string;
+}
+export async function pumps(numbers: AsyncIterable<number>, jobs: () => Promise<Job[]>): Promise<void> {
+  const counting = create(payloadNode("count", (value: number) => `${value}`).to()).run();
+  await using plain = startPump(numbers, counting, { done: (item, outcome) => item + outcome.results.length });
+  same<typeof plain, Pump>();
+  startPump(jobs, counting, {
+    input: ({ text }) => text.length,
+    options: ({ id }) => ({ id, to: "count" }),
+    done: (job, outcome) => {
+      same<typeof job, Job>();
+      if (outcome.status === "completed") same<typeof outcome.result, string>();
+    },
+    failed: (_job, _error, outcome) => {
+      if (outcome?.status === "paused") same<(typeof outcome.pauses)[number], PauseTicket>();
+    },
+  });
+  // @ts-expect-error a job is no number: its input is missing
+  startPump(jobs, counting, {});
+  // @ts-expect-error the flow takes a number
+  startPump(jobs, counting, { input: ({ text }) => text });
+  // @ts-expect-error the flow has no such entry
+  startPump(numbers, counting, { options: () => ({ to: "elsewhere" }) });
+  // @ts-expect-error the signal is the pump's
+  startPump(numbers, counting, { options: () => ({ signal: new AbortController().signal }) });
 }
