@@ -1,4 +1,13 @@
-import { type Context, create, type FlowError, type Logger, node, payloadNode } from "penguiflow";
+import {
+  type Context,
+  create,
+  type FlowError,
+  type Logger,
+  node,
+  payloadNode,
+  type Transient,
+  transient,
+} from "penguiflow";
 import { afterEach, expect, test } from "vitest";
 import { type Client, cluster, memoryBackend, type Worker, type WorkerOptions } from "../src/index.ts";
 
@@ -199,4 +208,20 @@ test("the principal of a call reaches its handlers, those on another worker too,
     .call(flow, "hat", { id: "hat", principal: { user: "ben", scopes: [] } })
     .catch((error: unknown) => error);
   expect(other).toHaveProperty("code", "ID_CONFLICT");
+});
+
+test("a call with a transient value is refused: it would never arrive", async () => {
+  const { logger, worker, client } = begin();
+  const flow = create(payloadNode("read", (note: { text: Transient<string> }) => note.text.value).to(), {
+    name: "notes",
+    logger,
+  });
+  worker("home").run(flow);
+  const refused = await client()
+    .call(flow, { text: transient("secret") })
+    .catch((error: unknown) => error);
+  expect(refused).toMatchObject({
+    code: "NOT_SERIALISABLE",
+    message: "Cannot send payload.text: it is transient and stays in its process; send a reference",
+  });
 });

@@ -37,6 +37,7 @@ export type {
 export type { RemoteInterrupt, RemoteState } from "./message/remote-interrupt.ts";
 export type * from "./message/chunk-kinds.ts";
 export type * from "./message/principal.ts";
+export { Transient, transient } from "./message/transient.ts";
 export type { SseOptions, StreamChunk, StreamChunkBase, StreamEnd } from "./message/stream-chunk.ts";
 export { chunkId, chunkToWsJson, formatSseEvent } from "./message/stream-chunk.ts";
 

@@ -1,6 +1,6 @@
 import { type Budget, errorPayload, type FinalOutcome, FlowError, FlowErrorCode, type TraceItems } from "penguiflow";
 import { digestOf, type Offer, type ResultKey } from "penguiflow/adapter";
-import { readError, writeValue } from "penguiflow/durable";
+import { readError, writeInput } from "penguiflow/durable";
 import {
   type Answer,
   type Attach,
@@ -261,7 +261,7 @@ export class Client implements AsyncDisposable {
     value: unknown,
     options: { readonly tenant?: string | undefined } = {},
   ): Promise<void> {
-    const text = writeValue(value, "the signal", this.#settings.backend.limits.offerBytes);
+    const text = writeInput(value, "the signal", this.#settings.backend.limits.offerBytes);
     const { tenant = "default" } = options;
     await this.#order(await this.#deploymentOf(flow, tenant, id), tenant, id, { kind: "signal", name, value: text });
   }
@@ -425,8 +425,8 @@ export class Client implements AsyncDisposable {
       id,
       isGiven: options.id !== undefined,
       digest: digestOf(principal === undefined ? [input, topic, to] : [input, topic, to, principal]),
-      payload: writeValue(input, "payload", offerBytes),
-      meta: meta === undefined ? undefined : writeValue(meta, "meta", offerBytes),
+      payload: writeInput(input, "payload", offerBytes),
+      meta: meta === undefined ? undefined : writeInput(meta, "meta", offerBytes),
       options: {
         principal,
         topic,
@@ -449,7 +449,7 @@ export class Client implements AsyncDisposable {
     value: unknown,
     { tenant = "default" }: TraceReadOptions,
   ): Sending {
-    const written = writeValue(value, "the answer", this.#settings.backend.limits.offerBytes);
+    const written = writeInput(value, "the answer", this.#settings.backend.limits.offerBytes);
     const { version, index, id, token } = readPauseToken(text, this.#settings.partitions);
     const deployment = this.#deployment(flow.name, version);
     const nonce = this.#nonce();

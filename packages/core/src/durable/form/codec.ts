@@ -1,6 +1,7 @@
 import { describeThrown } from "../../foundation/flow-error.ts";
 import { FinalAnswer, type FinalAnswerInit, WM, type WMInit } from "../../message/controller.ts";
 import { Message, type MessageInit } from "../../message/message.ts";
+import { Transient } from "../../message/transient.ts";
 
 /*
  * Encoding of values in the checkpoint store. Values that JSON can represent are stored as they are; all others under a
@@ -18,6 +19,7 @@ import { Message, type MessageInit } from "../../message/message.ts";
  *   WM                                 {"$wm":{"query":…,"facts":[…],…}}
  *   FinalAnswer                        {"$final":{"text":…,"citations":[…]}}
  *   Message                            {"$message":{"payload":…,"headers":{…},"traceId":…,"createdAt":…,"meta":{…}}}
+ *   Transient                          {"$transient":true}, without its value
  *   the plain object {"$date":0}       {"$$date":0}
  *
  * A checkpoint store outlives the program that wrote it: tags may be added, but never change their meaning.
@@ -36,7 +38,7 @@ export interface Unfit {
 const MAX_DEPTH = 500;
 
 const WANTED =
-  "expected data: null, booleans, numbers, strings, bigints, undefined, and arrays, plain objects, Maps, Sets, Dates, Uint8Arrays, Buffers, WMs, FinalAnswers and Messages of them";
+  "expected data: null, booleans, numbers, strings, bigints, undefined, and arrays, plain objects, Maps, Sets, Dates, Uint8Arrays, Buffers, WMs, FinalAnswers and Messages of them, and Transients";
 
 /**
  * Finds the first part of a value that is not data, or reports its size. Parts are visited in order, and no further
@@ -109,6 +111,18 @@ export function fromPlain(plain: unknown): unknown {
   return read(content);
 }
 
+/** Returns the path of the first {@link Transient} in a value that {@link toPlain} has written, as in `payload.text`. */
+export function transientIn(plain: unknown, path: string): string | undefined {
+  if (typeof plain !== "object" || plain === null) return undefined;
+  if (tagOf(plain) === "$transient") return path;
+  for (const [key, part] of Object.entries(plain)) {
+    const isTag = key.startsWith("$") && tagOf(plain) === key;
+    const found = transientIn(part, isTag ? path : `${path}${Array.isArray(plain) ? `[${key}]` : stepTo(key)}`);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /** Measures and writes one class of data. */
 interface Kind<Value extends object> {
   /** Returns the room left after the value, as {@link roomAfter} does. */
@@ -179,6 +193,7 @@ const KINDS: ReadonlyMap<object, Kind<object>> = new Map<object, Kind<object>>([
       write: (message: Message) => ({ $message: withParts(fieldsOf(message), toPlain) }),
     },
   ],
+  [Transient.prototype, { measure: (_, room) => room - 19, write: () => ({ $transient: true }) }],
 ]);
 
 /** Readers that restore the content of each tag. */
@@ -233,6 +248,7 @@ const READERS: ReadonlyMap<string, (content: unknown) => unknown> = new Map<stri
   ],
   ["$wm", (content) => new WM(fieldsFrom("$wm", "query", content) as WMInit<unknown>)],
   ["$final", (content) => new FinalAnswer(fieldsFrom("$final", "text", content) as FinalAnswerInit<unknown>)],
+  ["$transient", (content) => (content === true ? new Transient() : malformed("$transient", "true", content))],
   ["$message", (content) => new Message(fieldsFrom("$message", "payload", content) as MessageInit<unknown>)],
 ]);
 
