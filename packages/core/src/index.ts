@@ -71,6 +71,7 @@ export type {
 } from "./ports/checkpoint-store.ts";
 export type { ObservedBase, ObservedChunk, ObservedRecord } from "./ports/observed.ts";
 export type { SharedLease, SharedLeaseRequest, SharingCheckpointStore } from "./ports/shared-lease.ts";
+export type { SourcePlace } from "./graph/source-place.ts";
 export type { Artifact, ArtifactRef, ArtifactStore } from "./ports/artifact-store.ts";
 export type { Log, LogKey, LogPage, LogRange } from "./ports/log.ts";
 export type { Outbox, TracePlace } from "./ports/outbox.ts";

@@ -1,7 +1,9 @@
+import { type JsonSchema, jsonSchemaOf } from "../foundation/json-schema.ts";
 import { OPEN_SEA, ROOKERY } from "./endpoints.ts";
 import type { Graph, Vertex } from "./graph.ts";
 import type { Effects, Gathering, NodeKind } from "./node.ts";
 import { Limiter } from "./limiter.ts";
+import { type SourcePlace, sourceOf } from "./source-place.ts";
 import { type NodePolicy, type ResolvedPolicy, resolvePolicy } from "./node-policy.ts";
 
 /** An object with a graph, such as a flow, running or not. */
@@ -30,6 +32,12 @@ export interface NodeJson {
   /** Whether it has an edge to itself. */
   readonly isController: boolean;
   readonly policy: PolicyJson;
+  /** JSON Schema of the payload it receives: present if it has an `input` schema whose library gives one. */
+  readonly inputSchema?: JsonSchema;
+  /** JSON Schema of the payload it returns: present if it has an `output` schema whose library gives one. */
+  readonly outputSchema?: JsonSchema;
+  /** Place at which it was made: present if `penguiflow:run` had a subscriber then. */
+  readonly source?: SourcePlace;
   /** Declared side effects of the handler, if any. */
   readonly effects?: Effects;
   /** Gathering options of a join. */
@@ -104,11 +112,19 @@ function nodeJson({ node, index, successors, isIngress, isEgress }: Vertex): Nod
     isEgress,
     isController: successors.includes(index),
     policy: policyJson(node.policy),
+    ...given("inputSchema", jsonSchemaOf(node.input, "input")),
+    ...given("outputSchema", jsonSchemaOf(node.output, "output")),
+    ...given("source", sourceOf(node)),
     ...(node.effects !== undefined && { effects: node.effects }),
     ...(node.gathering && { gathering: gatheringJson(node.gathering) }),
     ...(node.note !== undefined && { note: node.note }),
     ...(node.kind === "subflow" && isGraph(node.inner) && { inner: graphToJson({ graph: node.inner }) }),
   };
+}
+
+/** Returns a field, unless its value is unknown. */
+function given<Name extends string, Value>(name: Name, value: Value | undefined): { readonly [Key in Name]?: Value } {
+  return value === undefined ? {} : ({ [name]: value } as { readonly [Key in Name]: Value });
 }
 
 function edgeJson(from: Vertex, to: Vertex): EdgeJson {

@@ -15,6 +15,7 @@ import type {
 import { connect, Edges } from "./edges.ts";
 import type { Context, HandlerResult, MessageHandler, PayloadHandler, Playbook } from "./handler.ts";
 import { type Policy, type ResolvedPolicy, resolvePolicy } from "./node-policy.ts";
+import { noteSource } from "./source-place.ts";
 
 /** The kind of a node, for tools that draw or check a graph. */
 export type NodeKind = "node" | "router" | "join" | "subflow" | "remote";
@@ -160,6 +161,7 @@ export class FlowNode<
     this.calls = Object.freeze([...(init.calls ?? [])]);
     this.boundsLoop = init.boundsLoop ?? false;
     this.placement = init.placement;
+    noteSource(this);
     Object.freeze(this);
   }
 
