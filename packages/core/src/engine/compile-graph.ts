@@ -34,7 +34,7 @@ export interface Workshop {
   readonly byName: ReadonlyMap<string, Worker>;
   /** Edges from OpenSea to the entry nodes. */
   readonly entries: readonly Edge[];
-  readonly edges: readonly Edge[];
+  readonly edges: Edge[];
 }
 
 /** Compiles a graph, once per run. */
@@ -79,6 +79,17 @@ export function compileGraph(
     .filter((worker) => worker.vertex.isIngress)
     .map((worker) => (worker.entry = connect(OPEN_SEA, worker, false)));
   return { workers, byName: new Map(workers.map((worker) => [worker.name, worker])), entries, edges };
+}
+
+/**
+ * Returns an edge from OpenSea to a node: its entry edge, or one made on first use for a message that starts there. To a
+ * join it carries whole groups, as after a restart.
+ */
+export function edgeInto({ edges }: Workshop, worker: Worker, queueMaxSize: number): Edge {
+  const isUsable = (edge: Edge): boolean => edge.source === OPEN_SEA && edge.target === worker && !edge.gathers;
+  let edge = edges.find(isUsable);
+  if (edge === undefined) edges.push((edge = new Edge(edges.length, OPEN_SEA, worker, queueMaxSize, false, true)));
+  return edge;
 }
 
 /** Returns the only edge of a node, unless a join or a cycle is involved. */

@@ -37,7 +37,7 @@ import { prepare, type Prepared } from "./prepare.ts";
 import { type Admitted, readTrace } from "./read-trace.ts";
 import { FlowRecovery } from "./recovery.ts";
 import { requirePosition } from "./run-checks.ts";
-import { holdsTrace, loading, type Running, toldWhenStored } from "./running.ts";
+import { holdsTrace, loading, putBehind, type Running, toldWhenStored } from "./running.ts";
 
 /** External work of a trace, cancelled when the trace ends first. */
 export interface ExternalTask {
@@ -80,6 +80,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     this.graph = graph;
     this.#running = running as Running;
     this.name = this.#options.name;
+    putBehind(this, this.#running);
   }
 
   get #options(): ResolvedOptions {

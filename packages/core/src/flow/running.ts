@@ -1,8 +1,23 @@
+import { shown } from "../foundation/options.ts";
 import { errorPayload, FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import type { Engine, StopReport } from "../engine/engine.ts";
 import type { ResolvedOptions } from "../engine/flow-options.ts";
 import type { Outcome } from "../message/outcome.ts";
 import type { TraceKey } from "../ports/state-store.ts";
+
+const behind = new WeakMap<object, Running>();
+
+/** Registers what is behind a run, for functions of this package that take one. */
+export function putBehind(run: object, running: Running): void {
+  behind.set(run, running);
+}
+
+/** Returns what is behind a run. @throws TypeError when it is neither a flow nor a run of one */
+export function runningBehind(run: object): Running {
+  const found = behind.get(run);
+  if (found === undefined) throw new TypeError(`Expected a flow or a run of one: got ${shown(run)}`);
+  return found;
+}
 
 /** The options of a flow and its engine while it runs: shared by the flow and its groups of methods. */
 export class Running {

@@ -22,6 +22,8 @@ export type { StateStoreContract } from "./contracts/state-store-contract.ts";
 export { stateStoreContract } from "./contracts/state-store-contract.ts";
 export type { SequenceOptions } from "./kit/recorded-events.ts";
 export { assertNodeSequence, getRecordedEvents, recordFlowEvents } from "./kit/recorded-events.ts";
+export type { RunFromOptions } from "../flow/run-from.ts";
+export { runFrom } from "../flow/run-from.ts";
 export type { RunOneOptions } from "./kit/run-one.ts";
 export { describeStats, runOne } from "./kit/run-one.ts";
 export type { Script, ScriptedAttempt, Step, Steps } from "./kit/scripted-node.ts";

@@ -40,19 +40,20 @@ export class Edge {
   readonly capacity: number;
   /** Whether it lies within a ring of the graph. */
   readonly isInner: boolean;
-  /** Whether its target is a join. */
+  /** Whether its target is a join that gathers its messages. */
   readonly gathers: boolean;
   size = 0;
   reserved = 0;
   readonly waiting = new FairWaitingList<Send>();
 
-  constructor(index: number, source: string, target: Worker, capacity: number, isInner: boolean) {
+  /** @param takesGroups - whether a join receives whole groups over it, which it need not gather */
+  constructor(index: number, source: string, target: Worker, capacity: number, isInner: boolean, takesGroups = false) {
     this.index = index;
     this.source = source;
     this.target = target;
     this.capacity = capacity;
     this.isInner = isInner;
-    this.gathers = target.node.gathering !== undefined;
+    this.gathers = target.node.gathering !== undefined && !takesGroups;
   }
 
   /** Used capacity, without reserved room. */
