@@ -209,30 +209,37 @@ function mayBePlaybook(value: unknown): boolean {
 export type HandlerWrap = (input: unknown, ctx: Context, call: () => unknown) => unknown;
 
 const wraps = new WeakMap<object, Set<HandlerWrap>>();
+const wrapsByName = new Map<string, Set<HandlerWrap>>();
 
 /**
  * Calls a node's handler through `wrap`, inside earlier wraps, in every flow that is run from now on. For the test kit.
+ * A name stands for every node that has it.
  *
  * @returns a function that removes the wrap
  */
-export function wrapHandler(node: object, wrap: HandlerWrap): () => void {
-  const known = wraps.get(node) ?? new Set();
-  wraps.set(node, known.add(wrap));
+export function wrapHandler(node: object | string, wrap: HandlerWrap): () => void {
+  const known = (typeof node === "string" ? wrapsByName.get(node) : wraps.get(node)) ?? new Set();
+  known.add(wrap);
+  if (typeof node === "string") wrapsByName.set(node, known);
+  else wraps.set(node, known);
   return () => known.delete(wrap);
 }
 
 /** Returns the handler of a node, with its wraps. */
 export function handlerOf(node: {
+  readonly name: string;
   readonly handler: MessageHandler | PayloadHandler;
 }): (input: unknown, ctx: unknown) => unknown {
   const handler = node.handler as (input: unknown, ctx: unknown) => unknown;
-  const known = wraps.get(node);
-  if (known === undefined || known.size === 0) return handler;
+  const known = [wraps.get(node), wrapsByName.get(node.name)].filter((some) => some !== undefined && some.size > 0);
+  if (known.length === 0) return handler;
   return (input, ctx) => {
-    const outermost = [...known].reduceRight<() => unknown>(
-      (call, wrap) => () => wrap(input, ctx as Context, call),
-      () => handler(input, ctx),
-    );
+    const outermost = known
+      .flatMap((some) => [...(some ?? [])])
+      .reduceRight<() => unknown>(
+        (call, wrap) => () => wrap(input, ctx as Context, call),
+        () => handler(input, ctx),
+      );
     return outermost();
   };
 }

@@ -29,6 +29,7 @@ export { describeStats, runOne } from "./kit/run-one.ts";
 export type { Script, ScriptedAttempt, Step, Steps } from "./kit/scripted-node.ts";
 export { scriptedNode } from "./kit/scripted-node.ts";
 export type {
+  SeedProgress,
   SimulatedRequest,
   SimulatedSignal,
   SimulateOptions,

@@ -194,3 +194,24 @@ describe("a sequence of nodes in partial order", () => {
     expect(() => assertNodeSequence("partial", ["read", ["left", "missing"]], { mode })).toThrow(/\{left, missing\}/);
   });
 });
+
+describe("a fault of a node's name", () => {
+  test("occurs at every node of that name, in flows made before and after, until the plan ends", async () => {
+    const before = create(echo().to());
+    const plan = faultPlan([
+      { node: "echo", type: "return", value: "first", traceId: "a" },
+      { node: "echo", type: "return", value: "second", traceId: "b" },
+      { node: "other", type: "throw", error: new Error("no such node") },
+    ]);
+    const after = create(echo().to());
+    expect((await runOne(before, "pingu", { traceId: "a" })).payload).toBe("first");
+    expect((await runOne(after, "pingu", { traceId: "b" })).payload).toBe("second");
+    expect(plan.unmet.map(({ node: name }) => name)).toEqual(["other"]);
+    plan.restore();
+    expect((await runOne(before, "pingu", { traceId: "a" })).payload).toBe("pingu");
+  });
+
+  test("must not be empty", () => {
+    expect(() => faultPlan([{ node: "", type: "hang" }])).toThrow('Option "node" must be a non-empty string: got ""');
+  });
+});

@@ -12,7 +12,7 @@ import {
   WM,
 } from "penguiflow";
 import { durable } from "penguiflow/durable";
-import { simulate, SimulationError } from "penguiflow/testing";
+import { type SeedProgress, simulate, SimulationError } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
 
 interface Part {
@@ -280,5 +280,68 @@ describe("simulate", () => {
       /Option "answer" must be a function/,
     );
     await expect(simulate({ flow: "x" as never, input })).rejects.toThrow(/Option "flow" must be a function/);
+  });
+});
+
+describe("the progress of a simulation", () => {
+  const twice = (ports: FlowOptions) => create(payloadNode("twice", (value: number) => value * 2).to(), { ...ports });
+  const input = () => 1;
+
+  test("is told after each seed, with the faults of that seed and those that no seed has had", async () => {
+    const told: SeedProgress[] = [];
+    const report = await simulate({
+      flow: twice,
+      input,
+      seeds: [3, 9, 4],
+      onSeed: (progress) => void told.push(progress),
+    });
+    expect(told.map(({ seed, done, seeds }) => [seed, done, seeds])).toEqual([
+      [3, 1, 3],
+      [9, 2, 3],
+      [4, 3, 3],
+    ]);
+    const sum = (key: "requests" | "attempts" | "crashes") => told.reduce((total, one) => total + one[key], 0);
+    expect([sum("requests"), sum("attempts"), sum("crashes")]).toEqual([
+      report.requests,
+      report.attempts,
+      report.crashes,
+    ]);
+    expect(new Set(told.flatMap(({ faults }) => Object.keys(faults)))).toEqual(new Set(Object.keys(report.faults)));
+    expect(told[2]?.neverOccurred).toEqual(report.neverOccurred);
+    expect(report.neverOccurred.length).toBeGreaterThan(0);
+    for (const kind of report.neverOccurred) expect(report.faults).not.toHaveProperty(kind);
+    const later = new Set(told[2]?.neverOccurred);
+    const { faults } = report;
+    // a kind leaves the list only by its occurring, and enters it only when its adapter comes into play
+    for (const kind of told[0]!.neverOccurred) expect(later.has(kind) || kind in faults).toBe(true);
+  });
+
+  test("holds up the next seed until its promise is settled, and ends the simulation when it throws", async () => {
+    const steps: string[] = [];
+    const flow = (ports: FlowOptions) => (steps.push("build"), twice(ports));
+    const onSeed = async ({ seed }: SeedProgress) => {
+      await Promise.resolve();
+      steps.push(`seed ${seed}`);
+      if (seed === 2) throw new Error("enough");
+    };
+    await expect(simulate({ flow, input, seeds: 3, onSeed })).rejects.toThrow("enough");
+    expect(steps).toEqual(["build", "build", "seed 1", "build", "seed 2"]);
+  });
+
+  test("has no faults where none are injected, and the violations of a seed that breaks the flow", async () => {
+    const told: SeedProgress[] = [];
+    const failing = simulate({
+      flow: twice,
+      input,
+      seeds: 5,
+      faults: false,
+      onSeed: (progress) => void told.push(progress),
+      check: () => {
+        throw new Error("wrong");
+      },
+    });
+    await expect(failing).rejects.toThrow(SimulationError);
+    expect(told).toMatchObject([{ seed: 1, faults: {}, neverOccurred: [] }]);
+    expect(told[0]?.broken.join()).toContain("wrong");
   });
 });

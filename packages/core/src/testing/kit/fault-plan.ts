@@ -1,11 +1,18 @@
-import { requireInteger, requireKnownKeys, requireNumber, requireOneOf } from "../../foundation/options.ts";
+import {
+  requireInteger,
+  requireKnownKeys,
+  requireNumber,
+  requireOneOf,
+  requireText,
+} from "../../foundation/options.ts";
 import type { AnyNode } from "../../graph/edge-typing.ts";
 import { wrapHandler } from "../../graph/node.ts";
 import { type Fault, suffer } from "./fault.ts";
 
 /** A fault, and the node and attempt at which it occurs. */
 export type PlannedFault = Fault & {
-  readonly node: AnyNode;
+  /** The node, or the name of every node that has it. */
+  readonly node: AnyNode | string;
   /** Number of the failing attempt, from 1, or a list of numbers. @defaultValue 1 */
   readonly onAttempt?: number | readonly number[];
   /** Restricts the fault to this trace. @defaultValue every trace */
@@ -63,6 +70,7 @@ export function faultPlan(faults: readonly PlannedFault[]): FaultPlan {
 function checked(fault: PlannedFault) {
   const { node, onAttempt = 1, traceId } = fault;
   requireOneOf("type", fault.type, TYPES);
+  if (typeof node === "string") requireText("node", node);
   const known = {
     throw: ["error"],
     throwAfter: ["error"],

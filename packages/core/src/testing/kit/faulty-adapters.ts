@@ -25,6 +25,12 @@ export interface FaultyOptions {
  */
 export type AdapterFault = "refused" | "unanswered" | "slow" | "cut" | "repeated" | "reordered";
 
+/** Faults of the calls of any adapter. */
+export const FAULTS_OF_CALLS: readonly AdapterFault[] = ["refused", "unanswered", "slow"];
+
+/** Faults of a transport: of its calls, and of the parts of its answers. */
+export const FAULTS_OF_TRANSPORTS: readonly AdapterFault[] = [...FAULTS_OF_CALLS, "cut", "repeated", "reordered"];
+
 const SLOWEST_MS = 1_000;
 
 /** Decides for each call of an adapter whether it is faulty, and with which fault. */

@@ -25,6 +25,7 @@ export class Odds {
   readonly faults = new Map<string, number>();
   readonly #setting: Setting;
   readonly #rates = new Map<string, number>();
+  readonly #possible = new Set<string>();
 
   constructor(setting: Setting) {
     this.#setting = setting;
@@ -38,6 +39,7 @@ export class Odds {
   /** Whether a fault of a kind occurs now. The seed determines the kinds of a run and their rates. */
   happens(kind: string, random: Random, mayHappen = this.#setting.faults, rates: readonly number[] = RATES): boolean {
     if (!mayHappen) return false;
+    this.#possible.add(kind);
     let rate = this.#rates.get(kind);
     if (rate === undefined) this.#rates.set(kind, (rate = oneOf(rates, this.stream(`rate of ${kind}`))));
     if (random() >= rate) return false;
@@ -50,9 +52,16 @@ export class Odds {
     return this.happens(kind, random, this.#setting.crashes, HABITS);
   }
 
-  /** Returns the rate at which an adapter's calls fail. */
-  rateOf(adapter: string): number {
-    return this.#setting.faults ? oneOf(RATES, this.stream(`rate of ${adapter}`)) : 0;
+  /** Returns the rate at which an adapter's calls fail, in one of several ways. */
+  rateOf(adapter: string, kinds: readonly string[]): number {
+    if (!this.#setting.faults) return 0;
+    for (const kind of kinds) this.#possible.add(kind);
+    return oneOf(RATES, this.stream(`rate of ${adapter}`));
+  }
+
+  /** Kinds of faults that could occur and did not. */
+  get neverOccurred(): readonly string[] {
+    return [...this.#possible].filter((kind) => !this.faults.has(kind));
   }
 
   count(kind: string): void {

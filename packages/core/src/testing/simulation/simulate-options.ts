@@ -53,6 +53,27 @@ export interface SimulatedSignal {
   readonly value: unknown;
 }
 
+/** Progress of a simulation after a seed. */
+export interface SeedProgress {
+  readonly seed: number;
+  /** Number of seeds so far, this one included, and in all. */
+  readonly done: number;
+  readonly seeds: number;
+  readonly requests: number;
+  /** Number of handler calls. */
+  readonly attempts: number;
+  /** Number of requests by status. */
+  readonly outcomes: Readonly<Partial<Record<OutcomeStatus, number>>>;
+  /** Number of crashes of a durable flow's process. */
+  readonly crashes: number;
+  /** Number of faults by kind. */
+  readonly faults: Readonly<Record<string, number>>;
+  /** Kinds of faults that could occur and have not, under any seed so far. */
+  readonly neverOccurred: readonly string[];
+  /** Violations, one line each; empty for a seed without. The simulation ends with them. */
+  readonly broken: readonly string[];
+}
+
 /** Options of `simulate`. */
 export interface SimulateOptions<Input, Result, Resources = unknown> {
   /**
@@ -83,6 +104,11 @@ export interface SimulateOptions<Input, Result, Resources = unknown> {
    * random numbers. @defaultValue none
    */
   readonly signals?: (random: Random, index: number) => readonly SimulatedSignal[];
+  /**
+   * Receives the progress after each seed, also of one that breaks the flow. The next seed waits for the promise that it
+   * returns. When it throws, the simulation rejects with its error. @defaultValue none
+   */
+  readonly onSeed?: (progress: SeedProgress) => void | Promise<void>;
   /** Throws when the results of a run are wrong. Called once all its requests have ended. @defaultValue none */
   readonly check?: (requests: readonly SimulatedRequest<NoInfer<Input>, NoInfer<Result>>[]) => void | Promise<void>;
 }

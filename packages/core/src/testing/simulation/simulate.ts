@@ -13,6 +13,8 @@ export interface SimulationReport {
   readonly outcomes: Readonly<Partial<Record<OutcomeStatus, number>>>;
   /** Number of faults by kind. */
   readonly faults: Readonly<Record<string, number>>;
+  /** Kinds of faults that could occur and did not: more seeds, or a flow that gives rise to them, would show them. */
+  readonly neverOccurred: readonly string[];
   /** Number of crashes of a durable flow's process. */
   readonly crashes: number;
 }
@@ -75,12 +77,14 @@ export async function simulate<Input, Result, Resources = unknown>(
     "faults",
     "answer",
     "signals",
+    "onSeed",
     "check",
   ]);
-  const { seeds = 100, requests = 10, faults = true, check } = options;
+  const { seeds = 100, requests = 10, faults = true, check, onSeed } = options;
   requireFunction("flow", options.flow);
   requireFunction("input", options.input);
   if (check !== undefined) requireFunction("check", check);
+  if (onSeed !== undefined) requireFunction("onSeed", onSeed);
   if (options.answer !== undefined) requireFunction("answer", options.answer);
   requireInteger("requests", requests, 1);
   if (typeof seeds === "number") requireInteger("seeds", seeds, 1);
@@ -101,21 +105,49 @@ export async function simulate<Input, Result, Resources = unknown>(
     crashes: 0,
     outcomes: new Map<string, number>(),
     faults: new Map<string, number>(),
+    never: new Set<string>(),
   };
   for (const [index, seed] of list.entries()) {
     const run = await play(seed);
     const broken = [...run.broken];
     // a run that cannot be repeated cannot be investigated
     if (index === 0 || broken.length > 0) broken.push(...differences(run, await play(seed)));
-    if (broken.length > 0) throw new SimulationError({ seed, broken, records: run.records, held: run.held });
     sum.seeds += 1;
     sum.requests += run.requests;
     sum.attempts += run.attempts;
     sum.crashes += run.crashes;
     add(sum.outcomes, run.outcomes);
     add(sum.faults, run.odds.faults);
+    for (const kind of run.odds.neverOccurred) sum.never.add(kind);
+    await onSeed?.({
+      seed,
+      done: index + 1,
+      seeds: list.length,
+      requests: run.requests,
+      attempts: run.attempts,
+      outcomes: Object.fromEntries(run.outcomes),
+      crashes: run.crashes,
+      faults: Object.fromEntries(run.odds.faults),
+      neverOccurred: missing(sum),
+      broken,
+    });
+    if (broken.length > 0) throw new SimulationError({ seed, broken, records: run.records, held: run.held });
   }
-  return { ...sum, outcomes: Object.fromEntries(sum.outcomes), faults: Object.fromEntries(sum.faults) };
+  const { seeds: played, requests: sent, attempts, crashes } = sum;
+  return {
+    seeds: played,
+    requests: sent,
+    attempts,
+    crashes,
+    outcomes: Object.fromEntries(sum.outcomes),
+    faults: Object.fromEntries(sum.faults),
+    neverOccurred: missing(sum),
+  };
+}
+
+/** Returns the kinds of faults that did not occur under one seed, nor under another. */
+function missing({ faults, never }: { faults: ReadonlyMap<string, number>; never: ReadonlySet<string> }): string[] {
+  return [...never].filter((kind) => !faults.has(kind)).sort();
 }
 
 function differences(run: SimulatedRun, again: SimulatedRun): string[] {

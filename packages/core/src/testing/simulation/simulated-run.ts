@@ -14,7 +14,14 @@ import { Engine } from "../../engine/engine.ts";
 import { statsOf } from "../../engine/flow-stats.ts";
 import { placeOf } from "../../engine/observe/reporter.ts";
 import { type Fault, suffer } from "../kit/fault.ts";
-import { faultyMessageBus, faultyRemoteTransport, faultyStateStore } from "../kit/faulty-adapters.ts";
+import {
+  type AdapterFault,
+  FAULTS_OF_CALLS,
+  FAULTS_OF_TRANSPORTS,
+  faultyMessageBus,
+  faultyRemoteTransport,
+  faultyStateStore,
+} from "../kit/faulty-adapters.ts";
 import { describeStats } from "../kit/run-one.ts";
 import { lineOf, type Restart } from "../laws/record-laws.ts";
 import { brokenBounds, brokenEnd, leftBehind } from "../laws/stats-laws.ts";
@@ -296,17 +303,18 @@ export class SimulatedRun implements SimulatedWorld {
     return {
       seed: this.setting.seed,
       random: this.odds.stream("tools"),
-      faulty: (transport) => faultyRemoteTransport(transport, this.#faulty("transport")),
+      faulty: (transport) => faultyRemoteTransport(transport, this.#faulty("transport", FAULTS_OF_TRANSPORTS)),
       checkpoints: this.checkpoints,
     };
   }
 
-  #faulty(adapter: string) {
+  #faulty(adapter: string, faults = FAULTS_OF_CALLS) {
+    const kindOf = (fault: AdapterFault): string => `a call of a ${adapter} is ${fault}`;
     return {
       random: this.odds.stream(adapter),
-      rate: this.odds.rateOf(adapter),
+      rate: this.odds.rateOf(adapter, faults.map(kindOf)),
       clock: this.process.clock,
-      onFault: (fault: string) => this.odds.count(`a call of a ${adapter} is ${fault}`),
+      onFault: (fault: AdapterFault) => this.odds.count(kindOf(fault)),
     };
   }
 
