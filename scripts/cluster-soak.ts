@@ -3,7 +3,7 @@
 // is kept for a while is trimmed, and the guarantees must hold. Prints a line each minute.
 import { setTimeout as sleep } from "node:timers/promises";
 import { cluster } from "@penguiflow/cluster";
-import { type BackendName, BACKENDS, testedBackend } from "./cluster/backends.ts";
+import { type BackendName, BACKENDS, type TestedBackend, testedBackend } from "./cluster/backends.ts";
 import { Caller } from "./cluster/calling.ts";
 import { check } from "./cluster/final-state.ts";
 import { Fleet } from "./cluster/fleet.ts";
@@ -54,26 +54,33 @@ async function run({ on, minutes, rate }: Wanted): Promise<readonly string[]> {
       await sleep(MINUTE_MS / 2);
       await fleet.kill(1 + (minute % (WORKERS - 1)));
       await sleep(MINUTE_MS / 2);
-      globalThis.gc?.();
-      const sample: Sample = {
-        worker: (await fleet.memory(VETERAN)).heap,
-        client: process.memoryUsage().heapUsed,
-        ...(await tested.size?.()),
-      };
-      samples.push(sample);
-      process.stdout.write(`minute ${minute}: ${caller.answered} of ${caller.called} answered; ${shown(sample)}\n`);
+      const sizes = await measure(fleet, tested).catch((error: unknown) => `not measured: ${String(error)}`);
+      if (typeof sizes !== "string") samples.push(sizes);
+      const text = typeof sizes === "string" ? sizes : shown(sizes);
+      process.stdout.write(`minute ${minute}: ${caller.answered} of ${caller.called} answered; ${text}\n`);
     }
     clearInterval(calling);
     // a closed client gives up what it waits for, which is lost then
     const givingUp = setTimeout(() => void client[Symbol.asyncDispose](), SETTLE_MS);
     await Promise.all(calls);
     clearTimeout(givingUp);
+    // a result is told before the batch that removes its trace is stored
+    await sleep(2 * LEASE_MS);
     const { calm } = fleet.takeovers;
-    process.stdout.write(`${calm.length} takeovers, the longest after ${Math.round(Math.max(0, ...calm))} ms\n`);
+    process.stdout.write(
+      `${calm.length} takeovers, the longest after ${Math.round(Math.max(0, ...calm))} ms; ` +
+        `${fleet.ended} workers ended by themselves\n`,
+    );
   }
   const events = history.read();
   process.stdout.write(`${caller.called} traces, ${events.length} events, ${minutes} kills\n`);
   return [...caller.wrong, ...(await check(APP, backend, events)), ...grown(samples)];
+}
+
+async function measure(fleet: Fleet, tested: TestedBackend): Promise<Sample> {
+  globalThis.gc?.();
+  const client = process.memoryUsage().heapUsed;
+  return { client, worker: (await fleet.memory(VETERAN)).heap, ...(await tested.size?.()) };
 }
 
 function wanted(): Wanted {

@@ -66,7 +66,7 @@ async function inPostgres(host: string | undefined): Promise<TestedBackend> {
   await using opened = new AsyncDisposableStack();
   let connection = POSTGRES;
   if (host !== undefined) {
-    const server = await startServer(host);
+    const server = await startServer({ host });
     if (server === undefined) throw new Error("Cannot start PostgreSQL: it is not installed");
     connection = opened.use(server).url;
   }

@@ -26,9 +26,12 @@ interface FleetOptions {
 /** Worker processes, each replaced when it is killed. */
 export class Fleet implements AsyncDisposable {
   readonly takeovers = new Takeovers();
+  /** Number of workers that ended by themselves, as those do that cannot reach their backend at first. */
+  ended = 0;
   readonly #tested: TestedBackend;
   readonly #options: FleetOptions;
   readonly #workers: ChildProcess[] = [];
+  #isOver = false;
 
   constructor(tested: TestedBackend, options: FleetOptions) {
     this.#tested = tested;
@@ -72,20 +75,22 @@ export class Fleet implements AsyncDisposable {
   /** Returns the memory of a worker after a garbage collection. */
   async memory(index: number): Promise<WorkerMemory> {
     const worker = this.#workers[index]!;
-    const { promise, resolve } = Promise.withResolvers<WorkerMemory>();
+    const { promise, resolve, reject } = Promise.withResolvers<WorkerMemory>();
+    const leave = (): void => reject(new Error(`Worker ${index} has ended`));
     const hear = (message: WorkerMessage): void => {
       if (message.kind === "memory") resolve(message);
     };
-    worker.on("message", hear);
+    worker.on("message", hear).once("exit", leave);
     worker.send(ASK_MEMORY);
     try {
       return await promise;
     } finally {
-      worker.off("message", hear);
+      worker.off("message", hear).off("exit", leave);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
     await Promise.all(this.#workers.map(end));
   }
 
@@ -104,6 +109,13 @@ export class Fleet implements AsyncDisposable {
           });
     worker.on("message", (message: WorkerMessage) => {
       if (message.kind === "progress") this.takeovers.progress(worker.pid!, message.partition);
+    });
+    worker.once("exit", (status) => {
+      if (status === null || this.#isOver) return;
+      // others replace it, as those of a platform would
+      this.ended += 1;
+      this.takeovers.disturb();
+      this.#workers[index] = this.#begin(index);
     });
     this.#tested.serve(worker);
     return worker;

@@ -17,11 +17,17 @@ interface OwnServer extends StartedServer {
 
 const LOOPBACK = "127.0.0.1";
 
-/**
- * Starts a server at an address of this machine, with its files in a folder of its own; `undefined` when PostgreSQL is
- * not installed.
- */
-export async function startServer(host = LOOPBACK): Promise<OwnServer | undefined> {
+interface ServerOptions {
+  /** Address of this machine. @defaultValue "127.0.0.1" */
+  readonly host?: string | undefined;
+  /** Whether what it has stored survives a loss of power. @defaultValue false */
+  readonly fsync?: boolean | undefined;
+}
+
+/** Starts a server with its files in a folder of its own; `undefined` when PostgreSQL is not installed. */
+export async function startServer({ host = LOOPBACK, fsync = false }: ServerOptions = {}): Promise<
+  OwnServer | undefined
+> {
   const programs = findPrograms();
   if (programs === undefined) return undefined;
   const folder = mkdtempSync(path.join(os.tmpdir(), "penguiflow-postgres-"));
@@ -33,7 +39,12 @@ export async function startServer(host = LOOPBACK): Promise<OwnServer | undefine
   execFileSync(path.join(programs, "initdb"), initialise, { ...options, stdio: "pipe" });
   if (host !== LOOPBACK) appendFileSync(path.join(data, "pg_hba.conf"), `host all all ${host}/24 trust\n`);
   const port = await freePort();
-  const settings = [`listen_addresses=${host}`, `port=${port}`, `unix_socket_directories=${folder}`, "fsync=off"];
+  const settings = [
+    `listen_addresses=${host}`,
+    `port=${port}`,
+    `unix_socket_directories=${folder}`,
+    `fsync=${fsync ? "on" : "off"}`,
+  ];
   const args = ["-D", data, ...settings.flatMap((setting) => ["-c", setting])];
   const start = (): ChildProcess => spawn(path.join(programs, "postgres"), args, { ...options, stdio: "ignore" });
   let server = start();
