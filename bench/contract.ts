@@ -103,11 +103,24 @@ export const checkpointStores: readonly string[] = [
   "postgres",
 ];
 
+/** Clusters and queues with workers in other processes: a workload includes them by name. */
+export const clusterSubjects: readonly string[] = [
+  "cluster-postgres",
+  "cluster-nats",
+  "cluster-nats-3",
+  "checkpoints-postgres",
+  "checkpoints-nats",
+  "checkpoints-sqlite",
+  "dbos",
+  "pg-boss",
+  "bullmq",
+];
+
 /** Libraries of agents: a workload includes them by name. */
 export const agentLibraries: readonly string[] = ["ai-sdk", "openai-agents", "langgraph", "mastra"];
 
 /** Subjects that take part only where a workload names them. */
-const named: ReadonlySet<string> = new Set([...checkpointStores, "ai-sdk", "openai-agents"]);
+const named: ReadonlySet<string> = new Set([...checkpointStores, ...clusterSubjects, "ai-sdk", "openai-agents"]);
 
 /** Whether a subject takes part in a workload. */
 export function takesPart(subject: string, { subjects }: Workload): boolean {

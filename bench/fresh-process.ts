@@ -4,7 +4,7 @@ import path from "node:path";
 import { development, type Reply, type Timing } from "./contract.ts";
 
 /** Returns the time limit of a run. Many waiting traces take their time. */
-const limitMs = (): number => Math.max(120_000, Number(process.env["BENCH_TRACES"] ?? 0) / 2);
+const limitMs = (): number => Math.max(240_000, Number(process.env["BENCH_TRACES"] ?? 0) / 2);
 
 /** Order for one run. */
 export interface Order {

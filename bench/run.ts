@@ -26,7 +26,7 @@ const families = [...new Set(known.map(({ family }) => family))];
 const usage = `Usage: npm run bench -- [workload …] [--subject name …] [--quick] [--json] [--page]
        npm run bench -- --against revision [--pairs n] [workload …] [--subject name …] [--quick] [--json]
 
-  workload    a workload or a family of them; all when left out
+  workload    a workload, a family of them, or the beginning of their names; all when left out
   --subject   only this subject, repeatable; bars that need others are not judged
   --quick     one short run of each: a first look, not a verdict
   --json      writes the result as JSON to standard output, and everything else to standard error
@@ -132,7 +132,9 @@ const { values, positionals } = readCommandLine(
   },
   true,
 );
-const unknown = positionals.find((word) => !known.some(({ name, family }) => word === name || word === family));
+const isMeant = (word: string, { name, family }: Workload): boolean =>
+  word === name || word === family || name.startsWith(`${word}-`);
+const unknown = positionals.find((word) => !known.some((workload) => isMeant(word, workload)));
 if (unknown !== undefined) refuse(`Cannot run workload "${unknown}": it does not exist`);
 const stranger = values.subject?.find((name) => !subjectNames().includes(name));
 if (stranger !== undefined) refuse(`Cannot run subject "${stranger}": it does not exist`);
@@ -151,10 +153,10 @@ const ours = ["penguiflow", ...checkpointStores];
 const notOurs = values.against === undefined ? undefined : values.subject?.find((name) => !ours.includes(name));
 if (notOurs !== undefined) refuse(`"${notOurs}" is the same in each revision: --against compares ${ours.join(", ")}`);
 
-const workloads = known.filter(({ name, family }) =>
+const workloads = known.filter((workload) =>
   positionals.length === 0
-    ? values.against === undefined || family !== "features"
-    : positionals.includes(name) || positionals.includes(family),
+    ? values.against === undefined || workload.family !== "features"
+    : positionals.some((word) => isMeant(word, workload)),
 );
 const subjects = subjectNames().filter((name) => values.subject?.includes(name) ?? true);
 // Below a second of warm-up the JIT still compiles the slower libraries while they are measured.
