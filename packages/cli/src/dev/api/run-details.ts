@@ -108,15 +108,12 @@ export function messagesOf({ runs, logs }: Supervisor, { key, run }: OpenRun, id
   const facts = runs.rows.facts(key);
   const events = facts.flatMap((fact) => (fact.kind === "event" && isOfStep(fact.event, step) ? [fact.event] : []));
   const failed = events.findLast((event) => "error" in event);
-  const input = inputOf(facts, step);
+  const messages = new KeptMessages(facts);
+  const input = messages.input(step);
   return {
     step: id,
-    ...(input !== undefined && { input: shown(input.message, input.at) }),
-    outputs: facts.flatMap((fact) =>
-      fact.kind === "record" && isRecordOf(fact.record, step) && fact.record.attempt === step.attempt
-        ? (fact.record.outputs ?? []).map((message) => shown(message, fact.at))
-        : [],
-    ),
+    ...(input !== undefined && { input }),
+    outputs: messages.outputs(step),
     chunks: facts.flatMap((fact) => (fact.kind === "chunk" && isChunkOf(fact, step) ? [chunkOf(fact)] : [])),
     logs: logs.between(step.startedAt ?? step.queuedAt, step.endedAt ?? Date.now()),
     events,
@@ -124,17 +121,39 @@ export function messagesOf({ runs, logs }: Supervisor, { key, run }: OpenRun, id
   };
 }
 
-/** Finds the message that a step was given. */
-export function inputOf(
-  facts: readonly Fact[],
-  step: StepView,
-): { readonly message: MessageFact; readonly at: number } | undefined {
-  for (const fact of facts) {
-    if (fact.kind !== "record" || fact.record.path.join("/") !== step.path.join("/")) continue;
-    const message = messagesIn(fact.record).find((one) => one.lineage === lineageOf(step) && one.node === step.node);
-    if (message !== undefined) return { message, at: fact.at };
+/** The messages of a run, by the steps that were given and gave them. */
+export class KeptMessages {
+  readonly #inputs = new Map<string, { readonly message: MessageFact; readonly at: number }>();
+  readonly #outputs = new Map<string, KeptMessage[]>();
+
+  constructor(facts: readonly Fact[]) {
+    for (const fact of facts) {
+      if (fact.kind !== "record") continue;
+      const { at, record } = fact;
+      const path = record.path.join("/");
+      for (const message of messagesIn(record)) {
+        const key = `${path}/${message.lineage} ${message.node}`;
+        if (!this.#inputs.has(key)) this.#inputs.set(key, { message, at });
+      }
+      const by = `${path}/${record.lineage}.${record.attempt}`;
+      const outputs = (record.outputs ?? []).map((message) => shown(message, at));
+      if (outputs.length > 0) this.#outputs.set(by, [...(this.#outputs.get(by) ?? []), ...outputs]);
+    }
   }
-  return undefined;
+
+  /** Returns the message that a step was given, as it is kept. */
+  given(step: StepView): MessageFact | undefined {
+    return this.#inputs.get(`${step.path.join("/")}/${lineageOf(step)} ${step.node}`)?.message;
+  }
+
+  input(step: StepView): KeptMessage | undefined {
+    const found = this.#inputs.get(`${step.path.join("/")}/${lineageOf(step)} ${step.node}`);
+    return found && shown(found.message, found.at);
+  }
+
+  outputs(step: StepView): readonly KeptMessage[] {
+    return this.#outputs.get(`${step.path.join("/")}/${lineageOf(step)}.${step.attempt}`) ?? [];
+  }
 }
 
 /** Returns the lineage of a step's message. */
@@ -156,10 +175,6 @@ function shown({ node, lineage, payload, meta }: MessageFact, at: number): KeptM
     ...(meta !== undefined && { meta }),
     ...(cut !== undefined && { cutAt: cut }),
   };
-}
-
-function isRecordOf({ path, lineage }: RecordFact, step: StepView): boolean {
-  return lineage === lineageOf(step) && path.join("/") === step.path.join("/");
 }
 
 function isChunkOf({ at, chunk }: Extract<Fact, { readonly kind: "chunk" }>, step: StepView): boolean {

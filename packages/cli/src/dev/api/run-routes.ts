@@ -1,5 +1,13 @@
 import { once } from "node:events";
-import type { Page, RunStarted, RunStreamItem, RunSummary, RunView, Steered } from "@penguiflow/playground/protocol";
+import type {
+  Page,
+  RunStarted,
+  RunStreamItem,
+  RunSummary,
+  RunView,
+  Steered,
+  StepView,
+} from "@penguiflow/playground/protocol";
 import { ApiError } from "../server/api-error.ts";
 import { Fields, readObject } from "../server/body.ts";
 import { SAFE_HEADERS } from "../server/reply.ts";
@@ -9,6 +17,8 @@ import type { RunFilter } from "../store/run-rows.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { LiveStream } from "./live-stream.ts";
+import { compareRuns } from "./compare-runs.ts";
+import { runAgain } from "./run-again.ts";
 import { eventsOf, messagesOf } from "./run-details.ts";
 import { beginRun } from "./run-starter.ts";
 
@@ -18,6 +28,7 @@ const MAX_COUNT = 10_000;
 /** Routes that begin, show and end runs. */
 export function runRoutes(supervisor: Supervisor): Route[] {
   const { runs, pauses } = supervisor;
+  const named = (query: URLSearchParams, name: string): OpenRun => runs.get(...partsOf(query.get(name) ?? ""));
   const get = ({ params }: Call): OpenRun => runs.get(params["flow"]!, params["id"]!);
   return [
     route(
@@ -59,6 +70,11 @@ export function runRoutes(supervisor: Supervisor): Route[] {
       runs.note(run.place, { at: Date.now(), kind: "steer", text });
       return { queued: run.queued };
     }),
+    route(
+      "POST /runs/:flow/:id/again",
+      async (call) => await runAgain(supervisor, get(call), await readObject(call.request)),
+    ),
+    route("GET /compare", ({ query }) => compareRuns(supervisor, named(query, "a"), named(query, "b"))),
     route("GET /pauses", ({ query }) => {
       const [flow, runId, thread] = ["flow", "run", "thread"].map((name) => query.get(name) ?? undefined);
       const items = pauses.list({ flow, runId }).map((pause) => withThread(supervisor, pause));
@@ -116,7 +132,13 @@ export function viewOf(supervisor: Supervisor, open: OpenRun): RunView {
   const { run } = open;
   const { flow, runId } = run.place;
   const pauses = supervisor.pauses.list({ flow, runId }).map((pause) => withThread(supervisor, pause));
-  return { ...run.view(), ...supervisor.runs.summaryOf(open), pauses };
+  const view = run.view();
+  const effects = new Map(supervisor.graphOf(flow)?.nodes.map((node) => [node.name, node.effects]));
+  const steps = view.steps.map((step): StepView => {
+    const known = step.path.length === 0 ? effects.get(step.node) : undefined;
+    return known === undefined ? step : { ...step, effects: known };
+  });
+  return { ...view, ...supervisor.runs.summaryOf(open), steps, pauses };
 }
 
 function withThread<Pause extends { readonly flow: string; readonly runId: string }>(
@@ -183,12 +205,15 @@ async function exportRuns(supervisor: Supervisor, { query, response, gone }: Cal
   return WRITTEN;
 }
 
+/** Returns the parts of `FLOW/ID`. */
+function partsOf(name: string): [flow: string, run: string] {
+  const at = name.lastIndexOf("/");
+  return [name.slice(0, at), name.slice(at + 1)];
+}
+
 function* chosenRuns({ runs }: Supervisor, query: URLSearchParams): Generator<OpenRun> {
   const ids = query.getAll("id");
-  for (const id of ids) {
-    const [flow = "", run = ""] = id.split(/\/([^/]*)$/);
-    yield runs.get(flow, run);
-  }
+  for (const id of ids) yield runs.get(...partsOf(id));
   if (ids.length > 0) return;
   const filter = filterOf(query);
   for (let cursor = filter.cursor; ;) {

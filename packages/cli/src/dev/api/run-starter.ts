@@ -13,6 +13,8 @@ export interface RunWish {
   readonly thread?: string | undefined;
   readonly attachments?: readonly Attachment[] | undefined;
   readonly again?: Begun["again"];
+  /** The input in its exact form, where JSON has none for it. */
+  readonly written?: string | undefined;
 }
 
 /**
@@ -21,12 +23,12 @@ export interface RunWish {
  * @throws ApiError `FLOW_UNKNOWN`, `FLOW_NOT_RUNNING`, `INPUT_INVALID`
  */
 export async function beginRun(supervisor: Supervisor, wish: RunWish, runId: string = randomUUID()): Promise<string> {
-  const { flow, input, tenant = DEFAULT_TENANT, timeoutMs, thread, attachments, again } = wish;
+  const { flow, input, tenant = DEFAULT_TENANT, timeoutMs, thread, attachments, again, written } = wish;
   const { kind } = supervisor.flow(flow);
   const { child, runs } = supervisor;
   const place = { flow, runId, tenant };
   const begun: Begun = {
-    input: { value: input },
+    input: { value: input, written: written ?? true },
     generation: supervisor.generation,
     isPlanner: kind === "planner",
     timeoutMs,
@@ -36,7 +38,7 @@ export async function beginRun(supervisor: Supervisor, wish: RunWish, runId: str
   };
   runs.begin(place, begun, child);
   try {
-    await child.ask({ type: "start", flow, runId, tenant, input, timeoutMs, thread, attachments });
+    await child.ask({ type: "start", flow, runId, tenant, input, timeoutMs, thread, attachments, written });
   } catch (error) {
     runs.discard(place);
     throw error;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type CancelReport, errorPayload, FlowError, type FlowRun } from "penguiflow";
+import { readValue } from "penguiflow/durable";
 import type { Decision, PlanEvent, Prompt } from "@penguiflow/planner";
 import type { AnyPlanner } from "../../project/find-flows.ts";
 import type { StartRun } from "../ipc/messages.ts";
@@ -40,8 +41,9 @@ export class RunningFlow {
    *
    * @throws Refusal `INPUT_INVALID`, `FLOW_NOT_RUNNING`
    */
-  async begin({ runId, tenant, input, timeoutMs, thread, attachments = [] }: StartRun): Promise<void> {
+  async begin({ runId, tenant, written, timeoutMs, thread, attachments = [], ...given }: StartRun): Promise<void> {
     const { flow, planner } = this.found;
+    const input = written === undefined ? given.input : readValue(written);
     if (planner !== undefined) {
       if (!flow.isRunning) throw new Refusal("FLOW_NOT_RUNNING", `Planner "${this.found.name}" does not run`);
       // its end is told by its events, which may come after that of its trace

@@ -92,6 +92,8 @@ export interface StartRun {
   readonly timeoutMs?: number | undefined;
   readonly thread?: string | undefined;
   readonly attachments?: readonly Attachment[] | undefined;
+  /** The input as `writeValue` of penguiflow/durable writes it, in place of `input`. */
+  readonly written?: string | undefined;
 }
 
 interface OfRun {

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import path from "node:path";
-import type { FlowEvent } from "penguiflow";
+import type { FlowEvent, GraphJson } from "penguiflow";
 import type { FlowSummary, Overlay, Reload } from "@penguiflow/playground/protocol";
 import { Feed } from "../feed/feed.ts";
 import type { RunFact } from "../ipc/fact.ts";
@@ -133,6 +133,11 @@ export class Supervisor implements AsyncDisposable {
     const found = this.#flows.get(name);
     if (found === undefined) throw new ApiError("FLOW_UNKNOWN", `There is no flow "${name}"`);
     return found;
+  }
+
+  /** Returns the graph of a flow, if the latest code has that flow. */
+  graphOf(name: string): GraphJson | undefined {
+    return this.#flows.get(name)?.graph;
   }
 
   summaryOf({ name, kind, exported, takesText, isDurable, graph, findings }: LoadedFlow): FlowSummary {
