@@ -11,10 +11,12 @@ export type { ArtifactRef, ContentPart, ToolErrorCode, ToolOutput } from "./plan
 export type { Approval, Checked, Effects, IfUnknown, Tool, ToolContext, ToolInit, ToolQuestion } from "./tools/tool.ts";
 export type { ListRequest, ToolSource } from "./tools/source.ts";
 export type { ModelSettings, ModelTurn, Price, Prices } from "./model/model-turn.ts";
+export type { ObservedModelCall } from "./model/watch-model.ts";
 export type { PromptParts, RememberedTurn, StepInfo } from "./model/prompt-parts.ts";
 export { ModelError, type ModelErrorInit } from "./model/model-error.ts";
 export { defaultPrompt } from "./model/prompt.ts";
 export type { Memory } from "./memory/thread-memory.ts";
+export { threadKey } from "./memory/thread-items.ts";
 export { NothingDone, tool } from "./tools/define-tool.ts";
 export { flowTool, type FlowToolInit } from "./tools/flow-tool.ts";
 export type { PlannerToolInit } from "./tools/planner-tool.ts";
@@ -32,6 +34,7 @@ export {
   createPlanner,
   Planner,
   type PlanRunOptions,
+  type ListedTools,
   type PlanStreamOptions,
   type QuestionFilter,
   type StartArguments,

@@ -8,11 +8,14 @@ import {
   type Meta,
   type RunOptions,
 } from "penguiflow";
+import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { partsOf as piecesOf } from "./flow/begin.ts";
 import { planFlow } from "./flow/graph.ts";
 import { STEER, type Steering } from "./flow/model.ts";
 import type { PlannerParts } from "./flow/parts.ts";
 import { type Answered, type Asked, askedBy, questionOf } from "./flow/people.ts";
+import type { Memory } from "./memory/thread-memory.ts";
+import type { Caller } from "./plan/caller.ts";
 import { finite, lowest, type PlanBudget, requireBudget } from "./plan/budget.ts";
 import type { Entry } from "./plan/entry.ts";
 import type { Prompt } from "./plan/log-item.ts";
@@ -24,6 +27,7 @@ import type { Answerer, Decision, Question } from "./plan/question.ts";
 import { flowOptionsOf, partsOf, type PlannerOptions } from "./planner-options.ts";
 import { resultOf } from "./run/end-of.ts";
 import { eventsOf } from "./run/event-stream.ts";
+import type { Gate } from "./tools/gate.ts";
 import { plannerTool, type PlannerToolInit } from "./tools/planner-tool.ts";
 import type { ToolSource } from "./tools/source.ts";
 import type { Tool } from "./tools/tool.ts";
@@ -85,7 +89,18 @@ export function createPlanner<
   Resources = unknown,
 >(options: PlannerOptions<Tools, Output>): Planner<Output, ToolNames<Tools>, Resources> {
   const parts = partsOf(options);
-  return new Planner(parts, planFlow<Output, Resources>(parts, flowOptionsOf(options)));
+  const withModel = (model: LanguageModelV4): Planner<Output, ToolNames<Tools>, Resources> => {
+    const { durability: _, ...flow } = options.flow ?? {};
+    return createPlanner<Tools, Output, Resources>({ ...options, model, flow });
+  };
+  return new Planner(parts, planFlow<Output, Resources>(parts, flowOptionsOf(options)), withModel);
+}
+
+/** The tools of a planner for one caller, under the names that the model uses. */
+export interface ListedTools {
+  readonly tools: readonly { readonly source: string; readonly tool: Tool }[];
+  /** Names of the sources that could not be reached. */
+  readonly unavailable: readonly string[];
 }
 
 /** A planner. It holds nothing of a run, a thread or a caller: that is in its flow's traces. */
@@ -98,10 +113,22 @@ export class Planner<Output = string, Names extends string = string, Resources =
   readonly #limits: Budget;
   readonly #clock: Clock;
 
+  /** Memory of threads, if it has one. */
+  readonly memory: Memory | undefined;
+  readonly #gate: Gate;
+  readonly #withModel: (model: LanguageModelV4) => Planner<Output, Names, Resources>;
+
   /** Internal: call `createPlanner`. */
-  constructor(parts: object, flow: Flow<PlanInput, BareEnd<Output>, Resources>) {
-    const { name, budget, clock } = parts as PlannerParts;
+  constructor(
+    parts: object,
+    flow: Flow<PlanInput, BareEnd<Output>, Resources>,
+    withModel: (model: LanguageModelV4) => Planner<Output, Names, Resources>,
+  ) {
+    const { name, budget, clock, memory, gate } = parts as PlannerParts;
     this.name = name;
+    this.memory = memory;
+    this.#gate = gate;
+    this.#withModel = withModel;
     this.flow = flow;
     this.#budget = budget;
     this.#limits = finite(budget);
@@ -218,6 +245,21 @@ export class Planner<Output = string, Names extends string = string, Resources =
     const { seq, step } = projection;
     if (questions.length > 0)
       yield { seq, at: this.#clock.epochNow(), runId, step, path: [], type: "paused", questions };
+  }
+
+  /** Lists the tools that a caller's runs have now. Asks the sources that list theirs at run time. */
+  async tools(caller: Omit<Caller, "runId">, signal: AbortSignal): Promise<ListedTools> {
+    const who = { caller: { ...caller, runId: "" }, path: [] };
+    const { tools, unavailable } = await this.#gate.visible(who, [], { signal });
+    return { tools: [...tools.values()].map(({ tool, source }) => ({ tool, source: source.name })), unavailable };
+  }
+
+  /**
+   * Makes a planner with another model and the same tools, policies and limits: to test it by a script, or to run it
+   * again with what the model said. It is not durable.
+   */
+  withModel(model: LanguageModelV4): Planner<Output, Names, Resources> {
+    return this.#withModel(model);
   }
 
   /** Makes a tool of the planner, for another one. */

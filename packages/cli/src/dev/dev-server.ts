@@ -6,6 +6,7 @@ import { feedRoutes } from "./api/feed-routes.ts";
 import { projectRoutes } from "./api/project-routes.ts";
 import { runRoutes } from "./api/run-routes.ts";
 import { ThreadNews } from "./api/thread-news.ts";
+import { toolRoutes } from "./api/tool-routes.ts";
 import { threadRoutes } from "./api/thread-routes.ts";
 import { bracketed, type Gate, gateOf } from "./server/gate.ts";
 import { httpServer } from "./server/http-server.ts";
@@ -56,6 +57,7 @@ export async function startDevServer(options: DevOptions): Promise<DevServer> {
     ...feedRoutes(supervisor),
     ...runRoutes(supervisor),
     ...threadRoutes(supervisor, news),
+    ...toolRoutes(supervisor),
   ];
   const server = httpServer({
     gate: () => gate,

@@ -6,6 +6,7 @@ import { type Conversation, conversationOf } from "../model/conversation.ts";
 import { say } from "../model/messages.ts";
 import { ModelError } from "../model/model-error.ts";
 import type { ModelTurn } from "../model/model-turn.ts";
+import { watchModel } from "../model/watch-model.ts";
 import { defaultPrompt, promptOf } from "../model/prompt.ts";
 import type { PromptParts, StepInfo } from "../model/prompt-parts.ts";
 import type { OnDelta } from "../model/read-stream.ts";
@@ -62,7 +63,7 @@ export async function askModel(call: ModelCall): Promise<Said> {
   const listed = isLast ? NO_TOOLS : parts.gate.visible({ caller, path }, loop.unavailable, ctx);
   const tools = toolsOf(listed instanceof Promise ? await listed : listed);
   const screen = parts.policies.length === 0 ? undefined : new Screen(parts.policies, caller, tellerOf(call));
-  const model = parts.model(step);
+  const model = watchModel(parts.model(step), ctx, path, step.step);
   const ask = (left: readonly Turn[] | undefined): Promise<ModelTurn> =>
     callModel(model, {
       prompt: promptFor(call, conversation, left, tools, step),

@@ -99,6 +99,8 @@ export type TurnPart =
 
 /** `GET /api/threads/:id/memory`: what the next model call will see. */
 export interface MemoryView {
+  /** Whether the planner remembers threads at all: it has the option `memory`. */
+  readonly isKept: boolean;
   readonly budgetTokens?: number;
   readonly items: readonly {
     readonly kind: "turn" | "summary" | "pending" | "dropped";

@@ -1,5 +1,12 @@
 import { type FlowEvent, OPEN_SEA } from "penguiflow";
-import type { KeptMessage, Page, RunEvent, StepMessages, StepView } from "@penguiflow/playground/protocol";
+import type {
+  KeptMessage,
+  ModelCallView,
+  Page,
+  RunEvent,
+  StepMessages,
+  StepView,
+} from "@penguiflow/playground/protocol";
 import type { Fact, MessageFact, RecordFact } from "../ipc/fact.ts";
 import type { OpenRun } from "../runs/runs.ts";
 import { ApiError } from "../server/api-error.ts";
@@ -190,6 +197,36 @@ function isChunkOf({ at, chunk }: Extract<Fact, { readonly kind: "chunk" }>, ste
 function chunkOf({ at, chunk }: Extract<Fact, { readonly kind: "chunk" }>): StepMessages["chunks"][number] {
   const { streamId, text, kind, data } = chunk;
   return { at, streamId, text, ...(kind !== undefined && { kind, data }) };
+}
+
+/** Lists the model calls of a run: of all steps, or of one. */
+export function modelCallsOf({ runs }: Supervisor, { key, run }: OpenRun, id: string | undefined): ModelCallView[] {
+  const all = runs.rows.facts(key).flatMap((fact) => (fact.kind === "model" ? [fact.call] : []));
+  return all
+    .map((call, index): ModelCallView => {
+      const { provider, modelId, startedAt, ms, request, reply, tokens, error } = call;
+      return {
+        step: stepAt(run.steps, startedAt, call.path)?.id ?? "",
+        call: index + 1,
+        provider,
+        model: modelId,
+        startedAt,
+        ms,
+        request,
+        reply,
+        ...(tokens !== undefined && { tokens }),
+        ...(error !== undefined && { error: typeof error === "string" ? error : JSON.stringify(error) }),
+      };
+    })
+    .filter(({ step }) => id === undefined || step === id);
+}
+
+/** Finds the step that was calling a model at an instant. */
+function stepAt(steps: readonly StepView[], at: number, path: readonly string[]): StepView | undefined {
+  return steps.findLast(
+    ({ node, startedAt, path: within }) =>
+      node === "model" && within.length === path.length && startedAt !== undefined && startedAt <= at,
+  );
 }
 
 function errorOf({

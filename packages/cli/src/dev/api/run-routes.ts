@@ -19,7 +19,7 @@ import type { Supervisor } from "../supervisor/supervisor.ts";
 import { LiveStream } from "./live-stream.ts";
 import { compareRuns } from "./compare-runs.ts";
 import { runAgain } from "./run-again.ts";
-import { eventsOf, messagesOf } from "./run-details.ts";
+import { eventsOf, messagesOf, modelCallsOf } from "./run-details.ts";
 import { beginRun } from "./run-starter.ts";
 
 /** Runs that one request may begin. */
@@ -51,6 +51,9 @@ export function runRoutes(supervisor: Supervisor): Route[] {
       runs.rows.delete(open.key);
     }),
     route("GET /runs/:flow/:id/messages", (call) => messagesOf(supervisor, get(call), stepOf(call))),
+    route("GET /runs/:flow/:id/model", (call) =>
+      modelCallsOf(supervisor, get(call), call.query.get("step") ?? undefined),
+    ),
     route("GET /runs/:flow/:id/events", (call) =>
       eventsOf(supervisor, get(call), call.query.get("cursor") ?? undefined),
     ),

@@ -36,9 +36,10 @@ export async function beginRun(supervisor: Supervisor, wish: RunWish, runId: str
     attachments: attachments?.map(({ name, mediaType }) => ({ name, mediaType })),
     again,
   };
+  const remembered = thread === undefined || kind === "flow" ? undefined : supervisor.threads.rows.memory(thread);
   runs.begin(place, begun, child);
   try {
-    await child.ask({ type: "start", flow, runId, tenant, input, timeoutMs, thread, attachments, written });
+    await child.ask({ type: "start", flow, runId, tenant, input, timeoutMs, thread, attachments, written, remembered });
   } catch (error) {
     runs.discard(place);
     throw error;

@@ -3,16 +3,19 @@ import path from "node:path";
 import { parseEnv } from "node:util";
 import { DEFAULT_TENANT, type FlowStats } from "penguiflow";
 import { findEntry } from "../../project/find-entry.ts";
-import { flowsOf, type FoundFlow } from "../../project/find-flows.ts";
+import { type AnyPlanner, flowsOf, type FoundFlow } from "../../project/find-flows.ts";
 import { load, loadConfig, loadEnvFile } from "../../project/load-project.ts";
 import type { Answers, Ask, FromChild } from "../ipc/messages.ts";
 import { Mask, secretsOf } from "../ipc/secrets.ts";
 import { observe } from "./observe.ts";
 import { Observing } from "./observing.ts";
 import { Outbox } from "./outbox.ts";
+import { jsonOf } from "./plain-json.ts";
 import { PauseLister } from "./pause-lister.ts";
 import { onImport } from "./resolve-hook.ts";
 import { Refusal } from "./refusal.ts";
+import { memoryOf, rememberedOf } from "./thread-memory.ts";
+import { toolsOf } from "./tool-try.ts";
 import { ShownFlows } from "./shown-flows.ts";
 
 /** Sends a message to the supervisor, and calls back once it is taken. */
@@ -33,7 +36,12 @@ export class Host {
     this.#send = send;
     const mask = (text: string): string => this.#mask.text(text);
     this.#outbox = new Outbox(mask, send, (flow) => this.#stats(flow));
-    this.#flows = new ShownFlows((flow) => (runId, tenant, fact) => this.#observing.tell(flow, runId, tenant, fact));
+    this.#flows = new ShownFlows(
+      (flow) => (runId, tenant, fact) => this.#observing.tell(flow, runId, tenant, fact),
+      (found, thread, tenant) => {
+        if (thread !== undefined && found.planner !== undefined) void this.#tellMemory(found.planner, thread, tenant);
+      },
+    );
     const sendAfterFacts = (message: FromChild): void => {
       this.#outbox.flush();
       send(message);
@@ -58,13 +66,14 @@ export class Host {
     const exported = flowsOf(await load(entry, root));
     if (exported.length === 0) throw new NoFlow(path.relative(root, entry));
     for (const found of exported) {
-      this.#flows.add(found);
+      const options = (await config.run?.(found.flow)) ?? {};
+      this.#flows.add({ ...found, options });
       // the project may have started it itself
-      if (!found.flow.isRunning) await start(found, (await config.run?.(found.flow)) ?? {});
+      if (!found.flow.isRunning) await start(found, options);
     }
     this.#observing.exportsAreKnown();
     this.#sendFlows("ready");
-    for (const { found } of this.#flows.all) if (found.flow.isDurable) this.#pauses.look(found, DEFAULT_TENANT);
+    for (const running of this.#flows.all) if (running.found.flow.isDurable) this.#pauses.look(running, DEFAULT_TENANT);
   }
 
   /** Answers a question of the supervisor. */
@@ -88,8 +97,19 @@ export class Host {
         return null;
       case "stats":
         return this.#stats(ask.flow);
-      case "memory":
-        throw new Refusal("THREAD_UNKNOWN", `"${ask.flow}" has no memory`);
+      case "tools":
+        return running.found.planner === undefined
+          ? { tools: [], sources: [] }
+          : await toolsOf(running.found.planner, DEFAULT_TENANT);
+      case "callTool":
+        await running.callTool(ask.runId, ask.tenant, ask);
+        return null;
+      case "memory": {
+        const { planner, options } = running.found;
+        if (planner === undefined)
+          throw new Refusal("INPUT_INVALID", `"${ask.flow}" is a flow: a planner alone remembers its threads`);
+        return await memoryOf(planner, ask, Object.keys(options.resources ?? {}));
+      }
     }
   }
 
@@ -99,6 +119,11 @@ export class Host {
     await Promise.all(this.#flows.all.map(async ({ found }) => await found.flow.flush()));
     this.#outbox.flush();
     return { cancelled: reports.reduce((sum, { cancelled }) => sum + cancelled, 0) };
+  }
+
+  async #tellMemory(planner: AnyPlanner, thread: string, tenant: string): Promise<void> {
+    const items = await rememberedOf(planner, { tenant, thread });
+    if (items !== undefined) this.#send({ type: "remembered", thread, items: this.#mask.text(jsonOf(items)) });
   }
 
   #stats(name: string): FlowStats | undefined {

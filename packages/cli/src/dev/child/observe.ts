@@ -7,6 +7,7 @@ import {
   type ObservedRun,
   WM,
 } from "penguiflow";
+import type { ObservedModelCall } from "@penguiflow/planner";
 import type { ChunkFact } from "../ipc/fact.ts";
 import { jsonOf, keptOf } from "./plain-json.ts";
 
@@ -27,6 +28,7 @@ export interface Observer {
   onEvent(event: FlowEvent): void;
   onRecord(record: ObservedRecord): void;
   onChunk(chunk: ObservedChunk): void;
+  onModelCall(call: ObservedModelCall): void;
 }
 
 /** Observes all flows of this process. To be called before any of them runs. */
@@ -36,6 +38,7 @@ export function observe(observer: Observer): void {
   for (const type of TYPES) listen(type, (event) => observer.onEvent(event as FlowEvent));
   listen("run", (run) => observer.onRun(run as ObservedRun));
   listen("record", (record) => observer.onRecord(record as ObservedRecord));
+  listen("model", (call) => observer.onModelCall(call as ObservedModelCall));
   listen("chunk", (chunk) => observer.onChunk(chunk as ObservedChunk));
 }
 
@@ -78,6 +81,11 @@ export function chunkFact({ chunk, stream, now }: ObservedChunk, path: readonly 
     channel: typeof channel === "string" ? channel : undefined,
   };
   return `{"at":${epoch(now)},"kind":"chunk","chunk":${jsonOf(fact)}}`;
+}
+
+/** Returns the JSON of the fact of a model call. */
+export function modelFact({ runId: _, tenant: __, ...call }: ObservedModelCall): string {
+  return `{"at":${call.startedAt + call.ms},"kind":"model","call":${jsonOf(call)}}`;
 }
 
 function messageJson(node: string, lineage: string, { payload, meta }: Message): string {

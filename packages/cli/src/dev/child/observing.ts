@@ -1,5 +1,6 @@
+import type { ObservedModelCall } from "@penguiflow/planner";
 import type { FlowEvent, FlowRun, ObservedChunk, ObservedRecord, ObservedRun } from "penguiflow";
-import { chunkFact, eventFact, type Observer, recordFact } from "./observe.ts";
+import { chunkFact, eventFact, modelFact, type Observer, recordFact } from "./observe.ts";
 import type { Outbox } from "./outbox.ts";
 import type { PauseLister } from "./pause-lister.ts";
 import type { ShownFlows } from "./shown-flows.ts";
@@ -13,6 +14,8 @@ export class Observing implements Observer {
   readonly #outbox: Outbox;
   readonly #pauses: PauseLister;
   readonly #onNew: () => void;
+  /** Flow of each run in flight: a model call names its run alone. */
+  readonly #flowOf = new Map<string, string>();
   /** Runs that began before the project's exports were known; `undefined` once they are. */
   #early: FlowRun<never, unknown>[] | undefined = [];
 
@@ -43,12 +46,15 @@ export class Observing implements Observer {
     const running = OF_PAUSES.has(event.type) ? this.#flows.find(root) : undefined;
     if (running === undefined) return;
     if (event.type === "node_resume") running.resumedRun(event.traceId);
-    if (event.type !== "trace_end" || this.#pauses.knows(root)) this.#pauses.look(running.found, event.tenant);
+    if (event.type !== "trace_end" || this.#pauses.knows(root)) this.#pauses.look(running, event.tenant);
   }
 
   onRecord(observed: ObservedRecord): void {
     const { root, path } = this.#flows.placeOf(observed.flow);
     const { traceId, tenant } = observed.record;
+    if (observed.record.type === "accepted" && path.length === 0)
+      this.#flowOf.set(JSON.stringify([traceId, tenant]), root);
+    if (observed.record.type === "ended" && path.length === 0) this.#flowOf.delete(JSON.stringify([traceId, tenant]));
     this.tell(root, traceId, tenant, recordFact(observed, path));
   }
 
@@ -58,6 +64,11 @@ export class Observing implements Observer {
     this.tell(root, traceId, tenant, chunkFact(observed, path));
   }
 
+  onModelCall(call: ObservedModelCall): void {
+    const flow = this.#flowOf.get(JSON.stringify([call.runId, call.tenant]));
+    if (flow !== undefined) this.tell(flow, call.runId, call.tenant, modelFact(call));
+  }
+
   /** Tells a fact of a run, given as JSON. */
   tell(flow: string, runId: string, tenant: string, fact: string): void {
     const place = JSON.stringify({ flow, runId, tenant });
@@ -65,8 +76,8 @@ export class Observing implements Observer {
   }
 
   #show(run: FlowRun<never, unknown>): boolean {
-    if (this.#flows.all.some(({ found }) => found.flow.graph === run.graph)) return false;
-    this.#flows.add({ name: run.name, exported: undefined, flow: run, planner: undefined });
+    if (this.#flows.all.some((running) => running.runsGraph(run.graph))) return false;
+    this.#flows.add({ name: run.name, exported: undefined, flow: run, planner: undefined, options: {} });
     return true;
   }
 }

@@ -1,6 +1,6 @@
 import type { FromChild } from "../ipc/messages.ts";
 import { jsonOf } from "./plain-json.ts";
-import type { ShownFlow } from "./running-flow.ts";
+import type { RunningFlow } from "./running-flow.ts";
 import { openTickets } from "./tickets.ts";
 
 /** Tells the open pauses of a flow whenever they may be others: once for all changes of a moment. */
@@ -22,21 +22,22 @@ export class PauseLister {
     return this.#tenants.has(flow);
   }
 
-  look(found: ShownFlow, tenant: string): void {
-    const { name } = found;
+  look(running: RunningFlow, tenant: string): void {
+    const { name } = running.found;
     const tenants = this.#tenants.get(name) ?? new Set<string>();
     this.#tenants.set(name, tenants.add(tenant));
     if (this.#stale.has(name)) return;
     this.#stale.add(name);
     setImmediate(() => {
       this.#stale.delete(name);
-      // a flow that has stopped meanwhile has no pauses to tell of
-      if (found.flow.isRunning) this.#tell(found, tenants).catch(() => {});
+      // a flow that stops meanwhile has no pauses to tell of
+      this.#tell(running, tenants).catch(() => {});
     });
   }
 
-  async #tell(found: ShownFlow, tenants: Iterable<string>): Promise<void> {
-    const tickets = await openTickets(found, tenants);
-    this.#send({ type: "pauses", flow: found.name, tickets: this.#mask(jsonOf(tickets)) });
+  async #tell({ everyFlow, found }: RunningFlow, tenants: ReadonlySet<string>): Promise<void> {
+    const live = everyFlow.filter(({ flow }) => flow.isRunning);
+    const tickets = (await Promise.all(live.map(async (each) => await openTickets(each, tenants)))).flat();
+    if (found.flow.isRunning) this.#send({ type: "pauses", flow: found.name, tickets: this.#mask(jsonOf(tickets)) });
   }
 }

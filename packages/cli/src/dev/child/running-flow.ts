@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type CancelReport, errorPayload, FlowError, type FlowRun } from "penguiflow";
+import { type CancelReport, errorPayload, FlowError, type FlowRun, type RunOptions } from "penguiflow";
 import { readValue } from "penguiflow/durable";
 import type { Decision, PlanEvent, Prompt } from "@penguiflow/planner";
 import type { AnyPlanner } from "../../project/find-flows.ts";
 import type { StartRun } from "../ipc/messages.ts";
 import { isRefusal, Refusal, refusalOf } from "./refusal.ts";
 import { jsonOf } from "./plain-json.ts";
+import { recall } from "./thread-memory.ts";
+import { modelThatCalls, type ToolWish } from "./tool-try.ts";
 
 /** Milliseconds to wait for a flow to accept a message or an answer. */
 const PATIENCE_MS = 1_000;
@@ -22,6 +24,8 @@ export interface ShownFlow {
   readonly exported: string | undefined;
   readonly flow: FlowRun<never, unknown>;
   readonly planner: AnyPlanner | undefined;
+  /** Options with which it runs. */
+  readonly options: RunOptions<unknown>;
 }
 
 /** A flow of the project that runs, as the pages use it. */
@@ -30,10 +34,47 @@ export class RunningFlow {
   readonly #tell: Tell;
   /** Told when the run whose answer was given goes on. */
   readonly #resumed = new Map<string, (value: undefined) => void>();
+  /** Planners that each run one call of a tool, by the ids of their runs. */
+  readonly #tries = new Map<string, RunningFlow>();
 
-  constructor(found: ShownFlow, tell: Tell) {
+  /** Threads of the runs that have not ended. */
+  readonly #threads = new Map<string, string>();
+  readonly #onEnd: (thread: string | undefined, tenant: string) => void;
+
+  /** @param onEnd - called when a planner's run has ended, with its thread */
+  constructor(found: ShownFlow, tell: Tell, onEnd: (thread: string | undefined, tenant: string) => void = () => {}) {
     this.found = found;
     this.#tell = tell;
+    this.#onEnd = onEnd;
+  }
+
+  /** The flow itself, and those that try its tools. */
+  get everyFlow(): readonly ShownFlow[] {
+    return [this.found, ...[...this.#tries.values()].map(({ found }) => found)];
+  }
+
+  /** Whether it is a run of this graph. */
+  runsGraph(graph: object): boolean {
+    return this.everyFlow.some(({ flow }) => flow.graph === graph);
+  }
+
+  /**
+   * Calls a tool as a run of its own, by the way that the model's calls take.
+   *
+   * @throws Refusal `TOOL_UNKNOWN`, `WRITES_UNCONFIRMED`
+   */
+  async callTool(runId: string, tenant: string, call: ToolWish): Promise<void> {
+    const { planner, options } = this.found;
+    if (planner === undefined) throw new Refusal("TOOL_UNKNOWN", `"${this.found.name}" is a flow: it has no tools`);
+    const tried = planner.withModel(await modelThatCalls(planner, tenant, call));
+    const found = { ...this.found, flow: tried.flow as unknown as ShownFlow["flow"], planner: tried };
+    const running = new RunningFlow(found, this.#tell, () => {
+      this.#tries.delete(runId);
+      void tried.flow.stop();
+    });
+    this.#tries.set(runId, running);
+    tried.start(options);
+    await running.begin({ type: "start", flow: found.name, runId, tenant, input: `Call ${call.tool}` });
   }
 
   /**
@@ -41,7 +82,16 @@ export class RunningFlow {
    *
    * @throws Refusal `INPUT_INVALID`, `FLOW_NOT_RUNNING`
    */
-  async begin({ runId, tenant, written, timeoutMs, thread, attachments = [], ...given }: StartRun): Promise<void> {
+  async begin({
+    runId,
+    tenant,
+    written,
+    timeoutMs,
+    thread,
+    attachments = [],
+    remembered,
+    ...given
+  }: StartRun): Promise<void> {
     const { flow, planner } = this.found;
     const input = written === undefined ? given.input : readValue(written);
     if (planner !== undefined) {
@@ -49,6 +99,10 @@ export class RunningFlow {
       // its end is told by its events, which may come after that of its trace
       this.#tell(runId, tenant, `{"at":${now()},"kind":"reading"}`);
       const prompt = promptOf(input, attachments);
+      if (thread !== undefined) {
+        this.#threads.set(runId, thread);
+        await recall(planner, { tenant, thread }, remembered ?? []);
+      }
       const events = planner.stream(prompt, { tenant, runId, timeoutMs, thread, onLeave: "detach" });
       this.#read(runId, tenant, events);
       return;
@@ -69,6 +123,11 @@ export class RunningFlow {
    * @throws Refusal `PAUSE_UNKNOWN`, `PAUSE_USED`, `PAUSE_EXPIRED`, `RESUME_INVALID`
    */
   async resume(runId: string, tenant: string, token: string, value: unknown): Promise<void> {
+    const runner = this.#runnerOf(runId);
+    if (runner !== this) {
+      await runner.resume(runId, tenant, token, value);
+      return;
+    }
     const { flow, planner } = this.found;
     if (planner === undefined) {
       const items = flow.pauses.resumeStream(token, value, { tenant, onLeave: "detach" });
@@ -109,19 +168,25 @@ export class RunningFlow {
 
   /** Learns that an answer was accepted. */
   resumedRun(runId: string): void {
-    this.#resumed.get(runId)?.(undefined);
+    this.#runnerOf(runId).#resumed.get(runId)?.(undefined);
+  }
+
+  /** Returns what runs it: this flow, or one that tries a tool. */
+  #runnerOf(runId: string): RunningFlow {
+    return this.#tries.get(runId) ?? this;
   }
 
   /** @throws Refusal `RUN_ENDED` */
   async cancel(runId: string, tenant: string): Promise<CancelReport> {
-    const report = await this.found.flow.cancel(runId, { tenant, reason: "Cancelled at the playground" });
+    const flow = this.#runnerOf(runId).found.flow;
+    const report = await flow.cancel(runId, { tenant, reason: "Cancelled at the playground" });
     if (!report.found) throw new Refusal("RUN_ENDED", `Run "${runId}" has ended`);
     return report;
   }
 
   /** @throws Refusal `RUN_ENDED`, `INPUT_INVALID` */
   async steer(runId: string, tenant: string, text: string): Promise<void> {
-    const { planner, name } = this.found;
+    const { planner, name } = this.#runnerOf(runId).found;
     if (planner === undefined)
       throw new Refusal("INPUT_INVALID", `"${name}" is a flow: a planner's run is steered alone`);
     try {
@@ -135,7 +200,14 @@ export class RunningFlow {
     const tell = (fact: string): void => this.#tell(runId, tenant, fact);
     const read = async (): Promise<void> => {
       try {
-        for await (const event of events) tell(`{"at":${now()},"kind":"plan","event":${jsonOf(event)}}`);
+        for await (const event of events) {
+          tell(`{"at":${now()},"kind":"plan","event":${jsonOf(event)}}`);
+          if (event.type === "end" && event.path.length === 0) {
+            const thread = this.#threads.get(runId);
+            this.#threads.delete(runId);
+            this.#onEnd(thread, tenant);
+          }
+        }
       } catch (error) {
         tell(`{"at":${now()},"kind":"failed","error":${jsonOf(errorPayload(error))}}`);
       }

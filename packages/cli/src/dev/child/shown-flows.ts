@@ -13,9 +13,15 @@ export interface FlowPlace {
 export class ShownFlows {
   readonly #flows = new Map<string, RunningFlow>();
   readonly #tell: (flow: string) => Tell;
+  readonly #onEnd: (found: ShownFlow, thread: string | undefined, tenant: string) => void;
 
-  constructor(tell: (flow: string) => Tell) {
+  /** @param onEnd - called when a planner's run has ended */
+  constructor(
+    tell: (flow: string) => Tell,
+    onEnd: (found: ShownFlow, thread: string | undefined, tenant: string) => void,
+  ) {
     this.#tell = tell;
+    this.#onEnd = onEnd;
   }
 
   get all(): readonly RunningFlow[] {
@@ -25,7 +31,8 @@ export class ShownFlows {
   add(found: ShownFlow): RunningFlow {
     const { exported = String(this.#flows.size + 1) } = found;
     const name = this.#flows.has(found.name) ? `${found.name} (${exported})` : found.name;
-    const running = new RunningFlow({ ...found, name }, this.#tell(name));
+    const named = { ...found, name };
+    const running = new RunningFlow(named, this.#tell(name), (thread, tenant) => this.#onEnd(named, thread, tenant));
     this.#flows.set(name, running);
     return running;
   }

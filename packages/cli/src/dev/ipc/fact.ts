@@ -1,5 +1,5 @@
 import type { ErrorPayload, FlowEvent, TraceRecord } from "penguiflow";
-import type { PlanEvent } from "@penguiflow/planner";
+import type { ObservedModelCall, PlanEvent } from "@penguiflow/planner";
 import type { Attachment } from "@penguiflow/playground/protocol";
 
 /**
@@ -65,6 +65,7 @@ export type Fact = {
   /** The run was refused, or its reader failed. */
   | { readonly kind: "failed"; readonly error: ErrorPayload }
   | { readonly kind: "begun"; readonly begun: Begun }
+  | { readonly kind: "model"; readonly call: Omit<ObservedModelCall, "runId" | "tenant"> }
   | { readonly kind: "steer"; readonly text: string }
   /** Its stream is read from now on, and not any more. */
   | { readonly kind: "reading" | "read" }

@@ -1,6 +1,6 @@
 import type { Effects, FlowStats, GraphJson } from "penguiflow";
 import type { Finding } from "penguiflow/lint";
-import type { Attachment, CancelReport, MemoryView, Overlay } from "@penguiflow/playground/protocol";
+import type { Attachment, CancelReport, MemoryView, Overlay, ToolsView } from "@penguiflow/playground/protocol";
 
 /** A flow of the project, as its process describes it. */
 export interface LoadedFlow {
@@ -61,6 +61,8 @@ export type FromChild =
     }
   /** `tickets` is the JSON text of a list of {@link OpenTicket}, its secrets masked. */
   | { readonly type: "pauses"; readonly flow: string; readonly tickets: string }
+  /** What a planner remembers of a thread in its process. `items` is the JSON text of a list. */
+  | { readonly type: "remembered"; readonly thread: string; readonly items: string }
   | { readonly type: "answer"; readonly id: number; readonly value: unknown }
   | {
       readonly type: "refusal";
@@ -94,6 +96,8 @@ export interface StartRun {
   readonly attachments?: readonly Attachment[] | undefined;
   /** The input as `writeValue` of penguiflow/durable writes it, in place of `input`. */
   readonly written?: string | undefined;
+  /** Items of the thread's memory, for a planner that keeps it in its process. */
+  readonly remembered?: readonly unknown[] | undefined;
 }
 
 interface OfRun {
@@ -110,6 +114,13 @@ export type Ask =
   | ({ readonly type: "resume"; readonly token: string; readonly value: unknown } & OfRun)
   | { readonly type: "stats"; readonly flow: string }
   | { readonly type: "memory"; readonly flow: string; readonly tenant: string; readonly thread: string }
+  | { readonly type: "tools"; readonly flow: string }
+  | ({
+      readonly type: "callTool";
+      readonly tool: string;
+      readonly args: unknown;
+      readonly allowWrites: boolean;
+    } & OfRun)
   | { readonly type: "drain"; readonly ms: number };
 
 /** Value of the answer to each question. */
@@ -120,5 +131,7 @@ export interface Answers {
   readonly resume: null;
   readonly stats: FlowStats | undefined;
   readonly memory: MemoryView;
+  readonly tools: ToolsView;
+  readonly callTool: null;
   readonly drain: { readonly cancelled: number };
 }

@@ -47,6 +47,7 @@ export class AnswerParts {
         return [];
       case "event":
       case "failed":
+      case "model":
       case "read":
       case "reading":
         return [];

@@ -211,6 +211,7 @@ export class RunBuilder {
         return;
       case "event":
       case "chunk":
+      case "model":
       case "steer":
     }
   }

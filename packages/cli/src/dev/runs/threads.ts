@@ -21,6 +21,7 @@ export class Threads {
       forkOf === undefined ? [] : this.rows.turns(this.get(forkOf.id).id).filter(({ turn }) => turn < forkOf.turn);
     this.rows.insert(id, flow, "");
     for (const turn of turns) this.rows.addTurn(id, turn);
+    if (forkOf !== undefined) this.rows.setMemory(id, memoryUpTo(this.rows.memory(forkOf.id), turns));
     return this.summary(this.get(id));
   }
 
@@ -99,4 +100,10 @@ export class Threads {
       throw error;
     }
   }
+}
+
+/** Returns what is remembered of the turns that a fork has. A summary may be of later ones, and is left out. */
+function memoryUpTo(items: readonly unknown[], turns: readonly StoredTurn[]): readonly unknown[] {
+  const runs = new Set(turns.map(({ run }) => run));
+  return items.filter((item) => runs.has((item as { readonly runId?: string }).runId ?? ""));
 }

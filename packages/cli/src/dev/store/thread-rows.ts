@@ -89,6 +89,17 @@ export class ThreadRows {
     return turn;
   }
 
+  /** What a planner remembers of a thread, as its process told last. */
+  memory(thread: string): readonly unknown[] {
+    const row = this.#database.prepare("SELECT memory FROM threads WHERE id = ?").get(thread);
+    const { memory } = (row ?? {}) as { readonly memory?: string | null };
+    return typeof memory === "string" ? (JSON.parse(memory) as readonly unknown[]) : [];
+  }
+
+  setMemory(thread: string, items: readonly unknown[]): void {
+    this.#database.prepare("UPDATE threads SET memory = ? WHERE id = ?").run(JSON.stringify(items), thread);
+  }
+
   /** Removes a turn whose run was refused. */
   removeTurn(thread: string, turn: number): void {
     this.#database.prepare("DELETE FROM turns WHERE thread = ? AND turn = ?").run(thread, turn);

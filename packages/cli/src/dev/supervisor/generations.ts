@@ -16,6 +16,9 @@ export interface Generation {
   readonly flows: readonly LoadedFlow[];
 }
 
+/** What a process tells of its runs. */
+export type Told = Extract<FromChild, { readonly type: "facts" | "pauses" | "remembered" }>;
+
 /** Receives what the processes tell. */
 export interface GenerationEvents {
   onReady(generation: Generation, reload: Reload): void;
@@ -26,7 +29,7 @@ export interface GenerationEvents {
   onSettings(settings: DevSettings, secrets: readonly Secret[]): void;
   onFlows(flows: readonly LoadedFlow[]): void;
   onImports(files: readonly string[]): void;
-  onFacts(facts: Extract<FromChild, { readonly type: "facts" | "pauses" }>, child: Child): void;
+  onFacts(facts: Told, child: Child): void;
   onOutput(stream: "stdout" | "stderr", text: string): void;
   /** A process that ran flows has ended. */
   onGone(child: Child): void;
@@ -109,6 +112,7 @@ export class Generations {
         return;
       case "facts":
       case "pauses":
+      case "remembered":
         this.#events.onFacts(message, child);
         return;
       case "settings":

@@ -4,16 +4,17 @@ import type { FlowEvent, GraphJson } from "penguiflow";
 import type { FlowSummary, Overlay, Reload } from "@penguiflow/playground/protocol";
 import { Feed } from "../feed/feed.ts";
 import type { RunFact } from "../ipc/fact.ts";
-import type { DevSettings, Fault, FromChild, LoadedFlow, OpenTicket } from "../ipc/messages.ts";
+import type { DevSettings, Fault, LoadedFlow, OpenTicket } from "../ipc/messages.ts";
 import { Mask } from "../ipc/secrets.ts";
 import { Pauses } from "../runs/pauses.ts";
+import { ToolTallies } from "../runs/tool-tallies.ts";
 import { Runs } from "../runs/runs.ts";
 import { Threads } from "../runs/threads.ts";
 import { ApiError } from "../server/api-error.ts";
 import { openDevStore } from "../store/dev-store.ts";
 import { ThreadRows } from "../store/thread-rows.ts";
 import type { Child } from "./child.ts";
-import { type Generation, Generations } from "./generations.ts";
+import { type Generation, Generations, type Told } from "./generations.ts";
 import { LogLines } from "./log-lines.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -38,6 +39,7 @@ export class Supervisor implements AsyncDisposable {
   readonly pauses = new Pauses();
   readonly feed = new Feed();
   readonly logs: LogLines;
+  readonly tallies = new ToolTallies();
   readonly #database: DatabaseSync;
   readonly #watcher: Watcher | undefined;
   readonly #generations: Generations;
@@ -185,7 +187,11 @@ export class Supervisor implements AsyncDisposable {
     }
   }
 
-  #onFacts(message: Extract<FromChild, { readonly type: "facts" | "pauses" }>, child: Child): void {
+  #onFacts(message: Told, child: Child): void {
+    if (message.type === "remembered") {
+      this.threads.rows.setMemory(message.thread, JSON.parse(message.items) as readonly unknown[]);
+      return;
+    }
     if (message.type === "pauses") {
       const tickets = JSON.parse(message.tickets) as readonly OpenTicket[];
       const isDurable = this.#flows.get(message.flow)?.isDurable ?? false;
@@ -196,6 +202,7 @@ export class Supervisor implements AsyncDisposable {
     }
     const facts = JSON.parse(message.facts) as readonly RunFact[];
     this.runs.add(facts, child, message.skipped > 0);
+    this.tallies.add(facts);
     const events = facts.flatMap((fact): FlowEvent[] => (fact.kind === "event" ? [fact.event] : []));
     this.feed.add(events, message.stats, message.skipped, (flow) => this.rootOf(flow));
   }

@@ -1,0 +1,152 @@
+import type {
+  LanguageModelV4,
+  LanguageModelV4CallOptions,
+  LanguageModelV4StreamPart,
+  LanguageModelV4Usage,
+} from "@ai-sdk/provider";
+import type { Context } from "penguiflow";
+import { knownUsage } from "./usage.ts";
+
+/** A model call, on the diagnostics channel `penguiflow:model` once it is over. */
+export interface ObservedModelCall {
+  readonly runId: string;
+  readonly tenant: string;
+  /** Names of the planners below the one that was run, outermost first. */
+  readonly path: readonly string[];
+  /** Number of the model call in its run, from 1. */
+  readonly step: number;
+  readonly attempt: number;
+  readonly provider: string;
+  readonly modelId: string;
+  /** Epoch milliseconds with fractions. */
+  readonly startedAt: number;
+  readonly ms: number;
+  /** The options of the call, as the model was given them, without its signal. */
+  readonly request: Omit<LanguageModelV4CallOptions, "abortSignal">;
+  /** The parts that it answered, texts whole; as far as they came if it failed. */
+  readonly reply: readonly unknown[];
+  readonly tokens?: { readonly in: number; readonly out: number } | undefined;
+  readonly error?: unknown;
+}
+
+/** The run and step of a call. */
+type Place = Pick<ObservedModelCall, "runId" | "tenant" | "path" | "step" | "attempt">;
+
+interface Channel {
+  readonly hasSubscribers: boolean;
+  publish(message: ObservedModelCall): void;
+}
+
+/** The part of a host that may provide Node's own modules. */
+interface Host {
+  readonly process?: {
+    getBuiltinModule?(name: "node:diagnostics_channel"): { channel(name: string): Channel } | undefined;
+  };
+}
+
+let channel: Channel | null | undefined;
+
+/** Returns the model as it is, or one whose calls are published if the channel has a subscriber. */
+export function watchModel(
+  model: LanguageModelV4,
+  ctx: Context,
+  path: readonly string[],
+  step: number,
+): LanguageModelV4 {
+  channel ??=
+    (globalThis as Host).process?.getBuiltinModule?.("node:diagnostics_channel")?.channel("penguiflow:model") ?? null;
+  if (channel?.hasSubscribers !== true) return model;
+  const place = { runId: ctx.traceId, tenant: ctx.tenant, path, step, attempt: ctx.attempt };
+  const calls: Pick<LanguageModelV4, "doGenerate" | "doStream"> = {
+    async doGenerate(options) {
+      const call = new Call(place, model, options);
+      try {
+        const result = await model.doGenerate(options);
+        call.reply.push(...result.content);
+        call.end(result.usage);
+        return result;
+      } catch (error) {
+        call.end(undefined, error);
+        throw error;
+      }
+    },
+    async doStream(options) {
+      const call = new Call(place, model, options);
+      try {
+        const result = await model.doStream(options);
+        return { ...result, stream: result.stream.pipeThrough(call.listener()) };
+      } catch (error) {
+        call.end(undefined, error);
+        throw error;
+      }
+    },
+  };
+  // a model may be of a class: what it has besides is reached through it
+  return new Proxy(model, {
+    get: (target, key) => {
+      if (key === "doGenerate" || key === "doStream") return calls[key];
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+/** A call under way. It is published once. */
+class Call {
+  readonly reply: unknown[] = [];
+  readonly #place: Place;
+  readonly #model: LanguageModelV4;
+  readonly #request: ObservedModelCall["request"];
+  readonly #startedAt = performance.timeOrigin + performance.now();
+  readonly #began = performance.now();
+  #isOver = false;
+
+  constructor(place: Place, model: LanguageModelV4, { abortSignal: _, ...request }: LanguageModelV4CallOptions) {
+    this.#place = place;
+    this.#model = model;
+    this.#request = request;
+  }
+
+  end(usage: LanguageModelV4Usage | undefined, error?: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const known = usage === undefined ? undefined : knownUsage(usage);
+    channel?.publish({
+      ...this.#place,
+      provider: this.#model.provider,
+      modelId: this.#model.modelId,
+      startedAt: this.#startedAt,
+      ms: performance.now() - this.#began,
+      request: this.#request,
+      reply: this.reply,
+      ...(known !== undefined && { tokens: { in: known.tokensIn, out: known.tokensOut } }),
+      ...(error !== undefined && { error }),
+    });
+  }
+
+  /** Returns a stream that passes parts on and keeps them: deltas of one text as one. */
+  listener(): TransformStream<LanguageModelV4StreamPart, LanguageModelV4StreamPart> {
+    return new TransformStream({
+      transform: (part, controller) => {
+        this.#hear(part);
+        controller.enqueue(part);
+      },
+      flush: () => this.end(undefined),
+      cancel: (reason: unknown) => this.end(undefined, reason),
+    });
+  }
+
+  #hear(part: LanguageModelV4StreamPart): void {
+    if (part.type === "text-delta" || part.type === "reasoning-delta") {
+      const type = part.type === "text-delta" ? "text" : "reasoning";
+      const last = this.reply.at(-1) as { readonly type: string; text: string } | undefined;
+      if (last?.type === type) last.text += part.delta;
+      else this.reply.push({ type, text: part.delta });
+    } else if (part.type === "finish") this.end(part.usage);
+    else if (part.type === "error") this.end(undefined, part.error);
+    else if (WHOLE.has(part.type)) this.reply.push(part);
+  }
+}
+
+/** Types of parts that come in one piece. */
+const WHOLE: ReadonlySet<string> = new Set(["tool-call", "tool-result", "file", "source"]);
