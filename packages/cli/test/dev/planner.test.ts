@@ -33,8 +33,8 @@ export const agent = createPlanner({
 
 beforeAll(async () => {
   // what is remembered stands in the prompt, where the script of the template would take it for the question
-  const model = projectFiles("react", "scratch").get("src/model.ts")!.replace("/refund|back/i", "/Refund order/");
-  project = await DevProject.start({ "src/agent.ts": REMEMBERS, "src/model.ts": model }, "react");
+  const model = projectFiles("react", "scratch").get("src/script.ts")!.replace("/refund|back/i", "/Refund order/");
+  project = await DevProject.start({ "src/agent.ts": REMEMBERS, "src/script.ts": model }, "react");
 });
 afterAll(async () => {
   await project[Symbol.asyncDispose]();
@@ -77,8 +77,11 @@ test("a thread is followed live, and from its whole when somebody comes later", 
   }
   expect(items[0]).toMatchObject({ type: "thread", thread: { id, turns: [] } });
   expect(items.some((item) => item.type === "part" && item.part.type === "call")).toBe(true);
-  const { value: later } = await project.events<ThreadItem>(`/threads/${id}/events`).next();
-  expect(later).toMatchObject({ type: "thread", thread: { turns: [{ parts: [{ type: "call" }, { type: "text" }] }] } });
+  const later = await project.events<ThreadItem>(`/threads/${id}/events`).next();
+  expect(later.value).toMatchObject({
+    type: "thread",
+    thread: { turns: [{ parts: [{ type: "call" }, { type: "text" }] }] },
+  });
 });
 
 test("a question holds the thread until it is answered, with changed arguments if the person likes", async () => {

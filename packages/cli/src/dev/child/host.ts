@@ -73,7 +73,7 @@ export class Host {
     }
     this.#observing.exportsAreKnown();
     this.#sendFlows("ready");
-    for (const running of this.#flows.all) if (running.found.flow.isDurable) this.#pauses.look(running, DEFAULT_TENANT);
+    for (const running of this.#flows.all) if (running.found.flow.isDurable) this.#pauses.look(running);
   }
 
   /** Answers a question of the supervisor. */

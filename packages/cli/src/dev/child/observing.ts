@@ -46,7 +46,7 @@ export class Observing implements Observer {
     const running = OF_PAUSES.has(event.type) ? this.#flows.find(root) : undefined;
     if (running === undefined) return;
     if (event.type === "node_resume") running.resumedRun(event.traceId);
-    if (event.type !== "trace_end" || this.#pauses.knows(root)) this.#pauses.look(running, event.tenant);
+    if (event.type !== "trace_end" || this.#pauses.knows(root)) this.#pauses.look(running);
   }
 
   onRecord(observed: ObservedRecord): void {

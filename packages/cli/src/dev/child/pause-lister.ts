@@ -5,8 +5,8 @@ import { openTickets } from "./tickets.ts";
 
 /** Tells the open pauses of a flow whenever they may be others: once for all changes of a moment. */
 export class PauseLister {
-  /** Tenants of each flow that have had a pause. */
-  readonly #tenants = new Map<string, Set<string>>();
+  /** Flows that have had a pause. */
+  readonly #known = new Set<string>();
   readonly #stale = new Set<string>();
   readonly #send: (message: FromChild) => void;
   readonly #mask: (text: string) => string;
@@ -19,25 +19,24 @@ export class PauseLister {
 
   /** Whether the flow has had a pause. */
   knows(flow: string): boolean {
-    return this.#tenants.has(flow);
+    return this.#known.has(flow);
   }
 
-  look(running: RunningFlow, tenant: string): void {
+  look(running: RunningFlow): void {
     const { name } = running.found;
-    const tenants = this.#tenants.get(name) ?? new Set<string>();
-    this.#tenants.set(name, tenants.add(tenant));
+    this.#known.add(name);
     if (this.#stale.has(name)) return;
     this.#stale.add(name);
     setImmediate(() => {
       this.#stale.delete(name);
       // a flow that stops meanwhile has no pauses to tell of
-      this.#tell(running, tenants).catch(() => {});
+      this.#tell(running).catch(() => {});
     });
   }
 
-  async #tell({ everyFlow, found }: RunningFlow, tenants: ReadonlySet<string>): Promise<void> {
+  async #tell({ everyFlow, found }: RunningFlow): Promise<void> {
     const live = everyFlow.filter(({ flow }) => flow.isRunning);
-    const tickets = (await Promise.all(live.map(async (each) => await openTickets(each, tenants)))).flat();
+    const tickets = (await Promise.all(live.map(async (each) => await openTickets(each)))).flat();
     if (found.flow.isRunning) this.#send({ type: "pauses", flow: found.name, tickets: this.#mask(jsonOf(tickets)) });
   }
 }

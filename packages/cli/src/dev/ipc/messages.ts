@@ -23,6 +23,8 @@ export interface DevSettings {
 
 /** A pause that waits for an answer, with the token that answers it. */
 export interface OpenTicket {
+  /** Names the pause, and cannot answer it. */
+  readonly id: string;
   readonly token: string;
   readonly runId: string;
   readonly tenant: string;

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { PauseView } from "@penguiflow/playground/protocol";
 import type { OpenTicket } from "../ipc/messages.ts";
 import { ApiError } from "../server/api-error.ts";
@@ -28,7 +27,7 @@ export class Pauses {
   /** Replaces the pauses of a flow in a process, and returns the runs whose pauses are others now. */
   replace(flow: string, tickets: readonly OpenTicket[], child: Child, isDurable: boolean): readonly RunPlace[] {
     const before = new Map([...this.#known].filter(([, one]) => one.view.flow === flow && one.child === child));
-    const now = new Map(tickets.map((ticket) => [idOf(ticket.token), this.#knownOf(flow, ticket, child, isDurable)]));
+    const now = new Map(tickets.map((ticket) => [ticket.id, this.#knownOf(flow, ticket, child, isDurable)]));
     const changed = [...before, ...now].filter(([id]) => before.has(id) !== now.has(id)).map(([, one]) => one);
     for (const id of before.keys()) if (!now.has(id)) this.close(id);
     for (const [id, one] of now) this.#known.set(id, one);
@@ -74,8 +73,7 @@ export class Pauses {
   }
 
   #knownOf(flow: string, ticket: OpenTicket, child: Child, isDurable: boolean): Known {
-    const { token, payload = null, ...rest } = ticket;
-    const id = idOf(token);
+    const { id, token, payload = null, ...rest } = ticket;
     const since = this.#since.get(id) ?? Date.now();
     this.#since.set(id, since);
     const { runId, tenant, node, path, kind, reason, tool, args, callId, effects, schema, expiresAt } = rest;
@@ -100,9 +98,4 @@ export class Pauses {
     };
     return { view, token, child };
   }
-}
-
-/** Returns the public id of a pause: its token cannot be found from it, and it is the same after a restart. */
-function idOf(token: string): string {
-  return createHash("sha256").update(token).digest("base64url").slice(0, 22);
 }
