@@ -154,11 +154,11 @@ interface Job {
   readonly id: string;
   readonly text: string;
 }
-export async function pumps(numbers: AsyncIterable<number>, jobs: () => Promise<Job[]>): Promise<void> {
+export async function pumps(numbers: AsyncIterable<number>, claimed: () => Promise<Job[]>): Promise<void> {
   const counting = create(payloadNode("count", (value: number) => `${value}`).to()).run();
   await using plain = startPump(numbers, counting, { done: (item, outcome) => item + outcome.results.length });
   same<typeof plain, Pump>();
-  startPump(jobs, counting, {
+  startPump(claimed, counting, {
     input: ({ text }) => text.length,
     options: ({ id }) => ({ id, to: "count" }),
     done: (job, outcome) => {
@@ -170,9 +170,9 @@ export async function pumps(numbers: AsyncIterable<number>, jobs: () => Promise<
     },
   });
   // @ts-expect-error a job is no number: its input is missing
-  startPump(jobs, counting, {});
+  startPump(claimed, counting, {});
   // @ts-expect-error the flow takes a number
-  startPump(jobs, counting, { input: ({ text }) => text });
+  startPump(claimed, counting, { input: ({ text }) => text });
   // @ts-expect-error the flow has no such entry
   startPump(numbers, counting, { options: () => ({ to: "elsewhere" }) });
   // @ts-expect-error the signal is the pump's

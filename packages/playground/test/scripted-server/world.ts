@@ -164,6 +164,7 @@ export class World {
       tokens: Math.ceil((text.length + (run.summary.output?.length ?? 0)) / 4),
     }));
     return {
+      isKept: true,
       budgetTokens: 800,
       items: [
         { kind: "dropped", text: "Hello, is anybody there?", tokens: 12, why: "older than the summary" },
