@@ -27,7 +27,11 @@ export async function main(): Promise<string> {
   const shipped = await Promise.all(items.map((item, index) => client.call(orders, item, { id: `order-${index}` })));
   console.log(`\n${shipped.length} orders shipped; /load: ${await ask(`${monitor.url}/load`)}`);
   // workers tell of their partitions once a second
-  while ((await shop(backend).status()).problems.length > 0) await sleep(100);
+  const isTold = async (): Promise<boolean> => {
+    const { flows, problems } = await shop(backend).status();
+    return flows.length > 0 && problems.length === 0;
+  };
+  while (!(await isTold())) await sleep(100);
   const status = await ask(`${monitor.url}/status`);
   console.log(`\n${status}`);
   const metrics = await ask(`${worker.url}/metrics`);

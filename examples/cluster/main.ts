@@ -15,8 +15,10 @@ const ORDERS = 900;
 export async function main(): Promise<ReadonlyMap<string, number>> {
   // the state of the cluster: here in this process, in production in a database
   await using backend = memoryBackend();
+  const shipped = new Map<string, number>();
   const workers = new Map(["ada", "bert", "cleo"].map((name) => [name, begin(name)]));
   function begin(name: string): ChildProcess {
+    shipped.set(name, 0);
     const worker = fork(path.join(import.meta.dirname, "worker.ts"), {
       env: { ...process.env, WORKER: name },
       execArgv: [...process.execArgv],
@@ -26,7 +28,6 @@ export async function main(): Promise<ReadonlyMap<string, number>> {
     return worker;
   }
 
-  const shipped = new Map<string, number>();
   try {
     await using client = cluster({ name: "shop", backend, partitions: 12, leaseMs: 1_000 }).client();
     // each takes its share of the partitions as it joins
