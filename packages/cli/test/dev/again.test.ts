@@ -51,3 +51,19 @@ test("nodes that write ask first", async () => {
   const again = await ended(project, `/runs/pays/${first.id}/again`, { allowWrites: true });
   expect(again.results).toEqual(["PAID"]);
 });
+
+test("a run is run again from one of its steps on, with the message of that step exactly as it was, or another", async () => {
+  await using project = await DevProject.start({ "src/flows.ts": FLOWS });
+  const first = await ended(project, "/flows/counts/runs", { input: 7 });
+  expect(first.results).toEqual([12]);
+  const { id } = first.steps[1]!;
+  const again = await ended(project, `/runs/counts/${first.id}/again`, { from: id });
+  expect(again).toMatchObject({ state: "completed", results: [12], again: { of: first.id, from: id } });
+  expect(again.steps.map(({ node }) => node)).toEqual(["count"]);
+  const paid = await ended(project, "/flows/pays/runs", { input: " paid " });
+  const pay = paid.steps.find(({ node }) => node === "pay")!.id;
+  expect(await project.refusal("POST", `/runs/pays/${paid.id}/again`, { from: pay })).toBe("WRITES_UNCONFIRMED");
+  const other = await ended(project, `/runs/pays/${paid.id}/again`, { from: pay, input: "other", allowWrites: true });
+  expect(other).toMatchObject({ results: ["OTHER"], inputValue: "other" });
+  expect(await project.refusal("POST", `/runs/pays/${paid.id}/again`, { from: "none" })).toBe("RUN_UNKNOWN");
+});

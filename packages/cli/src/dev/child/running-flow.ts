@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type CancelReport, errorPayload, FlowError, type FlowRun, type RunOptions } from "penguiflow";
 import { readValue } from "penguiflow/durable";
+import { runFrom } from "penguiflow/testing";
 import type { Decision, PlanEvent, Prompt } from "@penguiflow/planner";
 import type { AnyPlanner } from "../../project/find-flows.ts";
 import type { StartRun } from "../ipc/messages.ts";
@@ -90,10 +91,17 @@ export class RunningFlow {
     thread,
     attachments = [],
     remembered,
+    from,
     ...given
   }: StartRun): Promise<void> {
     const { flow, planner } = this.found;
     const input = written === undefined ? given.input : readValue(written);
+    if (from !== undefined) {
+      const meta = from.meta === undefined ? {} : { meta: from.meta };
+      const again = runFrom(flow, from.node, input, { tenant, traceId: runId, timeoutMs, onLeave: "detach", ...meta });
+      await this.#begun(again);
+      return;
+    }
     if (planner !== undefined) {
       if (!flow.isRunning) throw new Refusal("FLOW_NOT_RUNNING", `Planner "${this.found.name}" does not run`);
       // its end is told by its events, which may come after that of its trace
@@ -108,6 +116,11 @@ export class RunningFlow {
       return;
     }
     const items = flow.stream(input as never, { tenant, traceId: runId, timeoutMs, onLeave: "detach" });
+    await this.#begun(items);
+  }
+
+  /** @throws Refusal */
+  async #begun(items: ReturnType<typeof runFrom>): Promise<void> {
     try {
       // a full flow takes the message later: the page is not held up
       await Promise.race([items.accepted(), sleep(PATIENCE_MS, undefined, { ref: false })]);

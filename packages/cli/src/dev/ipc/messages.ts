@@ -98,6 +98,8 @@ export interface StartRun {
   readonly attachments?: readonly Attachment[] | undefined;
   /** The input as `writeValue` of penguiflow/durable writes it, in place of `input`. */
   readonly written?: string | undefined;
+  /** The node to begin at, with its message as `input` or `written`, and that message's meta. */
+  readonly from?: { readonly node: string; readonly meta?: Readonly<Record<string, unknown>> | undefined } | undefined;
   /** Items of the thread's memory, for a planner that keeps it in its process. */
   readonly remembered?: readonly unknown[] | undefined;
 }
