@@ -7,6 +7,7 @@ import { projectRoutes } from "./api/project-routes.ts";
 import { runRoutes } from "./api/run-routes.ts";
 import { ThreadNews } from "./api/thread-news.ts";
 import { toolRoutes } from "./api/tool-routes.ts";
+import { simulationRoutes } from "./api/simulation-routes.ts";
 import { threadRoutes } from "./api/thread-routes.ts";
 import { bracketed, type Gate, gateOf } from "./server/gate.ts";
 import { httpServer } from "./server/http-server.ts";
@@ -58,6 +59,7 @@ export async function startDevServer(options: DevOptions): Promise<DevServer> {
     ...runRoutes(supervisor),
     ...threadRoutes(supervisor, news),
     ...toolRoutes(supervisor),
+    ...simulationRoutes(supervisor),
   ];
   const server = httpServer({
     gate: () => gate,

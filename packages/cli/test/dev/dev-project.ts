@@ -68,9 +68,10 @@ export class DevProject implements AsyncDisposable {
   }
 
   /** Reads server-sent events. */
-  async *events<Item>(path: string): AsyncGenerator<Item> {
+  async *events<Item>(path: string, body?: object): AsyncGenerator<Item> {
     const response = await fetch(`${this.server.origin}/api${path}`, {
-      headers: { authorization: `Bearer ${this.server.token}` },
+      ...(body !== undefined && { method: "POST", body: JSON.stringify(body) }),
+      headers: { authorization: `Bearer ${this.server.token}`, "content-type": "application/json" },
       signal: this.#clients.signal,
     });
     let text = "";

@@ -1,19 +1,8 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import type { ApiErrorCode } from "@penguiflow/playground/protocol";
 import type { Answers, Ask, FromChild, ToChild } from "../ipc/messages.ts";
 import { ApiError } from "../server/api-error.ts";
-
-const IS_SOURCE = import.meta.filename.endsWith(".ts");
-const MAIN = fileURLToPath(
-  new URL(IS_SOURCE ? "../child/child-main.ts" : "./dev/child/child-main.js", import.meta.url),
-);
-/** Options of Node for every child; the condition finds the packages of this repository without a build. */
-const EXEC_ARGV = [
-  "--enable-source-maps",
-  "--disable-warning=ExperimentalWarning",
-  ...(IS_SOURCE ? ["--conditions=@penguiflow/source"] : []),
-];
+import { EXEC_ARGV, mainFile } from "./main-file.ts";
 
 /** A process that is to be started. */
 export interface ChildInit {
@@ -44,7 +33,7 @@ export class Child {
 
   constructor({ root, execArgv, env, cache, onMessage, onOutput, onExit }: ChildInit) {
     this.execArgv = execArgv;
-    this.#process = fork(MAIN, [root], {
+    this.#process = fork(mainFile("child"), [root], {
       cwd: root,
       execArgv: [...EXEC_ARGV, ...execArgv],
       env: { ...env, NODE_COMPILE_CACHE: cache },

@@ -34,6 +34,7 @@ export interface SupervisorOptions {
 /** A project under development: its processes, its runs and what is told of them. It never imports the project. */
 export class Supervisor implements AsyncDisposable {
   readonly root: string;
+  readonly env: SupervisorOptions["env"];
   readonly runs: Runs;
   readonly threads: Threads;
   readonly pauses = new Pauses();
@@ -44,12 +45,14 @@ export class Supervisor implements AsyncDisposable {
   readonly #watcher: Watcher | undefined;
   readonly #generations: Generations;
   #mask = new Mask([]);
+  #execArgv: readonly string[] = [];
   #reload: Reload | undefined;
   #flows: ReadonlyMap<string, LoadedFlow> = new Map();
 
   constructor(options: SupervisorOptions) {
     const { root, env, reloads } = options;
     this.root = root;
+    this.env = env;
     this.#database = openDevStore(root);
     this.runs = new Runs(this.#database, {
       onRun: (run) => this.feed.tell({ type: "run", run }),
@@ -77,6 +80,7 @@ export class Supervisor implements AsyncDisposable {
         onMissing: options.onMissing,
         onSettings: (settings, secrets) => {
           this.#mask = new Mask(secrets);
+          this.#execArgv = settings.execArgv;
           options.onSettings(settings);
         },
         onFlows: (flows) => {
@@ -110,6 +114,11 @@ export class Supervisor implements AsyncDisposable {
   get state(): "starting" | "ready" | "broken" {
     if (this.overlay !== undefined) return "broken";
     return this.#generations.current === undefined ? "starting" : "ready";
+  }
+
+  /** Options of Node for the project's processes, by its settings. */
+  get execArgv(): readonly string[] {
+    return this.#execArgv;
   }
 
   get reload(): Reload | undefined {
