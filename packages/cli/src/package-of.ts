@@ -9,7 +9,7 @@ import type { Io } from "./io.ts";
  *
  * @param what - the thing that needs it, for the error
  */
-export async function packageOf<Exports>(io: Io, what: string, name: string): Promise<Exports> {
+export async function packageOf<Exports>(io: Pick<Io, "cwd">, what: string, name: string): Promise<Exports> {
   for (const from of [path.join(io.cwd, "package.json"), import.meta.filename]) {
     let file;
     try {

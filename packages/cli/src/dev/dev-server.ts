@@ -2,6 +2,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { pageFolder } from "@penguiflow/playground";
+import { aguiRoutes } from "./api/agui-routes.ts";
 import { feedRoutes } from "./api/feed-routes.ts";
 import { projectRoutes } from "./api/project-routes.ts";
 import { runRoutes } from "./api/run-routes.ts";
@@ -59,6 +60,7 @@ export async function startDevServer(options: DevOptions): Promise<DevServer> {
     ...runRoutes(supervisor),
     ...threadRoutes(supervisor, news),
     ...toolRoutes(supervisor),
+    ...aguiRoutes(supervisor),
     ...simulationRoutes(supervisor),
   ];
   const server = httpServer({

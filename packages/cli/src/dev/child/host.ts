@@ -7,6 +7,7 @@ import { type AnyPlanner, flowsOf, type FoundFlow } from "../../project/find-flo
 import { load, loadConfig, loadEnvFile } from "../../project/load-project.ts";
 import type { Answers, Ask, FromChild } from "../ipc/messages.ts";
 import { Mask, secretsOf } from "../ipc/secrets.ts";
+import { AguiServer } from "./agui.ts";
 import { observe } from "./observe.ts";
 import { Observing } from "./observing.ts";
 import { Outbox } from "./outbox.ts";
@@ -29,11 +30,13 @@ export class Host {
   readonly #outbox: Outbox;
   readonly #pauses: PauseLister;
   readonly #observing: Observing;
+  readonly #agui: AguiServer;
   #mask = new Mask([]);
 
   constructor(root: string, send: Send) {
     this.#root = root;
     this.#send = send;
+    this.#agui = new AguiServer(root);
     const mask = (text: string): string => this.#mask.text(text);
     this.#outbox = new Outbox(mask, send, (flow) => this.#stats(flow));
     this.#flows = new ShownFlows(
@@ -80,6 +83,11 @@ export class Host {
   async answer<Type extends Ask["type"]>(ask: Extract<Ask, { type: Type }>): Promise<Answers[Type]>;
   async answer(ask: Ask): Promise<unknown> {
     if (ask.type === "drain") return await this.#drain(ask.ms);
+    if (ask.type === "aguiNext") return await this.#agui.next(ask.key);
+    if (ask.type === "aguiLeave") {
+      this.#agui.leave(ask.key);
+      return null;
+    }
     const running = this.#flows.get(ask.flow);
     switch (ask.type) {
       case "start":
@@ -97,6 +105,8 @@ export class Host {
         return null;
       case "stats":
         return this.#stats(ask.flow);
+      case "agui":
+        return await this.#agui.open(running, ask.body);
       case "tools":
         return running.found.planner === undefined
           ? { tools: [], sources: [] }

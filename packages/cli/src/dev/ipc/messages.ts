@@ -125,7 +125,18 @@ export type Ask =
       readonly args: unknown;
       readonly allowWrites: boolean;
     } & OfRun)
+  | { readonly type: "agui"; readonly flow: string; readonly body: string }
+  | { readonly type: "aguiNext"; readonly key: string }
+  | { readonly type: "aguiLeave"; readonly key: string }
   | { readonly type: "drain"; readonly ms: number };
+
+/** The beginning of an answer of AG-UI. */
+export interface AguiAnswer {
+  /** Names the answer, whose pieces are asked for. */
+  readonly key: string;
+  readonly status: number;
+  readonly contentType: string;
+}
 
 /** Value of the answer to each question. */
 export interface Answers {
@@ -137,5 +148,8 @@ export interface Answers {
   readonly memory: MemoryView;
   readonly tools: ToolsView;
   readonly callTool: null;
+  readonly agui: AguiAnswer;
+  readonly aguiNext: string | null;
+  readonly aguiLeave: null;
   readonly drain: { readonly cancelled: number };
 }
