@@ -130,10 +130,13 @@ export class FragmentRows {
     const within = "f.user_id = ? and f.conversation = ?";
     const values = [owner, conversation, position];
     const before = await this.#select(
-      { text: `${within} and f.position < ?`, values },
+      { text: `${within} and f.position < cast(? as double precision)`, values },
       "order by f.position desc limit 1",
     );
-    const after = await this.#select({ text: `${within} and f.position > ?`, values }, "order by f.position limit 1");
+    const after = await this.#select(
+      { text: `${within} and f.position > cast(? as double precision)`, values },
+      "order by f.position limit 1",
+    );
     return [...before, ...after];
   }
 

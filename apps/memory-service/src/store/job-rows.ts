@@ -55,7 +55,7 @@ export class JobRows {
   /** Adds jobs for up to `limit` fragments that have neither a vector of the model nor a job for one. */
   async addMissing(model: string, dueAt: number, limit: number): Promise<number> {
     return await this.#sql.run(
-      `insert into embedding_job (seq, model, version, due_at) select f.seq, ?, f.version, ? from fragment f
+      `insert into embedding_job (seq, model, version, due_at) select f.seq, cast(? as text), f.version, cast(? as bigint) from fragment f
        where not exists (select 1 from embedding e where e.seq = f.seq and e.model = ?)
        and not exists (select 1 from embedding_job j where j.seq = f.seq and j.model = ?)
        order by f.seq limit ${limit}`,
