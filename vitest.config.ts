@@ -17,7 +17,7 @@ export default defineConfig({
       include: ["{apps,packages}/*/src/**/*.ts"],
       // what a server is needed for
       exclude: [
-        "apps/memory-service/src/store/postgres/*.ts",
+        "apps/memory-service/src/postgres/*.ts",
         "packages/state-postgres/src/{database,migrations,postgres-state-store,prune}.ts",
         "packages/cluster-nats/src/{broker,nats-*,parts}.ts",
         "packages/cluster-nats/src/checkpoints/{nats-*,partition-log}.ts",
