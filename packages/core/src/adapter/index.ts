@@ -1,3 +1,4 @@
+export { type Channel, subscribedTap, type TapName } from "../events/diagnostics-channels.ts";
 export { isAppEvent } from "../events/app-event.ts";
 export { digestOf } from "../foundation/digest.ts";
 export { fnv1a } from "../foundation/fnv.ts";

@@ -14,8 +14,11 @@ interface Host {
   };
 }
 
-/** Channels of more than events: the runs of all flows, the records of their traces, and the chunks of their streams. */
-const TAPS = ["run", "record", "chunk"] as const;
+/**
+ * Channels of more than events: the runs of all flows, the records of their traces, the chunks of their streams, and the
+ * model calls of planners.
+ */
+const TAPS = ["run", "record", "chunk", "model"] as const;
 /** Name of a channel of more than events. */
 export type TapName = (typeof TAPS)[number];
 
@@ -72,7 +75,7 @@ export function withChannels(middlewares: readonly Middleware[]): readonly Middl
   return middlewares;
 }
 
-/** Returns the channel `penguiflow:NAME` if it has a subscriber. Evaluated once per run, as {@link withChannels}. */
+/** Returns the channel `penguiflow:NAME` if it has a subscriber now. A run asks when it begins. */
 export function subscribedTap(name: TapName): Channel | undefined {
   taps ??= openChannels(TAPS);
   const channel = taps.get(name);

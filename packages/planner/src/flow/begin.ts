@@ -1,4 +1,5 @@
 import { type Context, type Message, node } from "penguiflow";
+import { askingAttempt } from "../model/watch-model.ts";
 import { readThread, type ThreadMemory } from "../memory/thread-memory.ts";
 import { lowest } from "../plan/budget.ts";
 import type { EntryInit } from "../plan/entry.ts";
@@ -28,6 +29,7 @@ export function beginNode(parts: PlannerParts): LoopNode {
             model: () => parts.model({ step: 0, caller, path }),
             prices: parts.prices,
             signal: ctx.signal,
+            askedBy: askingAttempt("summary", ctx, path),
           });
     const { tokens, costUsd } = remembered?.spent ?? NOTHING_SPENT;
     spend(ctx, { tokens, costUsd });

@@ -1,6 +1,7 @@
 import { type Context, type FlowError, type Message, node } from "penguiflow";
 import { callModel } from "../model/call-model.ts";
 import { type Critique, CRITIQUE_SCHEMA, criticPrompt, critiqueNote, readCritique } from "../model/critic-prompt.ts";
+import { askingAttempt } from "../model/watch-model.ts";
 import type { Entry, EntryInit } from "../plan/entry.ts";
 import type { Drafted, Loop, Turned } from "../plan/loop-state.ts";
 import { leftOf } from "../plan/budget.ts";
@@ -34,6 +35,7 @@ export function criticNode(parts: PlannerParts, critic: CriticParts): LoopNode {
       output: CRITIQUE_SCHEMA,
       signal: ctx.signal,
       step,
+      askedBy: askingAttempt("critique", ctx, path),
     });
     const { tokensIn, tokensOut, costUsd } = turn;
     const tokens = tokensIn + tokensOut;

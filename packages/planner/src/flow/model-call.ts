@@ -6,7 +6,7 @@ import { type Conversation, conversationOf } from "../model/conversation.ts";
 import { say } from "../model/messages.ts";
 import { ModelError } from "../model/model-error.ts";
 import type { ModelTurn } from "../model/model-turn.ts";
-import { watchModel } from "../model/watch-model.ts";
+import { askingAttempt } from "../model/watch-model.ts";
 import { defaultPrompt, promptOf } from "../model/prompt.ts";
 import type { PromptParts, StepInfo } from "../model/prompt-parts.ts";
 import type { OnDelta } from "../model/read-stream.ts";
@@ -63,7 +63,7 @@ export async function askModel(call: ModelCall): Promise<Said> {
   const listed = isLast ? NO_TOOLS : parts.gate.visible({ caller, path }, loop.unavailable, ctx);
   const tools = toolsOf(listed instanceof Promise ? await listed : listed);
   const screen = parts.policies.length === 0 ? undefined : new Screen(parts.policies, caller, tellerOf(call));
-  const model = watchModel(parts.model(step), ctx, path, step.step);
+  const model = parts.model(step);
   const ask = (left: readonly Turn[] | undefined): Promise<ModelTurn> =>
     callModel(model, {
       prompt: promptFor(call, conversation, left, tools, step),
@@ -74,6 +74,7 @@ export async function askModel(call: ModelCall): Promise<Said> {
       output: parts.output?.jsonSchema,
       signal: ctx.signal,
       step: step.step,
+      askedBy: askingAttempt("step", ctx, path),
       onDelta: loop.streams ? onDeltaOf(ctx, screen) : undefined,
     });
   let compacted = NOTHING_LEFT_OUT;

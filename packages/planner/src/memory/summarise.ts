@@ -1,6 +1,7 @@
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { callModel } from "../model/call-model.ts";
 import type { ModelTurn, Prices } from "../model/model-turn.ts";
+import type { AskingAttempt } from "../model/watch-model.ts";
 import type { RememberedTurn } from "../model/prompt-parts.ts";
 
 /** The material of a summary, and its model. */
@@ -9,8 +10,9 @@ export interface SummaryRequest {
   /** The summary of what came before. */
   readonly summary: string | undefined;
   readonly turns: readonly RememberedTurn[];
-  readonly prices: Prices | undefined;
+  readonly prices?: Prices | undefined;
   readonly signal: AbortSignal;
+  readonly askedBy?: AskingAttempt | undefined;
 }
 
 const RULES = [
@@ -21,7 +23,14 @@ const RULES = [
 ].join("\n");
 
 /** Asks a model for a rolling summary: of the summary so far and the turns behind it. */
-export async function summarise({ model, summary, turns, prices, signal }: SummaryRequest): Promise<ModelTurn> {
+export async function summarise({
+  model,
+  summary,
+  turns,
+  prices,
+  signal,
+  askedBy,
+}: SummaryRequest): Promise<ModelTurn> {
   const record = { ...(summary !== undefined && { summary }), turns };
   return await callModel(model, {
     prompt: [
@@ -33,5 +42,6 @@ export async function summarise({ model, summary, turns, prices, signal }: Summa
     prices,
     signal,
     step: 0,
+    askedBy,
   });
 }

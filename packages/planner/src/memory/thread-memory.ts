@@ -6,6 +6,7 @@ import type { PromptParts, RememberedTurn } from "../model/prompt-parts.ts";
 import { clipToTokens, estimateTokens } from "../model/usage.ts";
 import type { Caller } from "../plan/caller.ts";
 import { summarise } from "./summarise.ts";
+import type { AskingAttempt } from "../model/watch-model.ts";
 import {
   type PlacedTurn,
   readTail,
@@ -45,6 +46,7 @@ export interface Summariser {
   readonly model: () => LanguageModelV4;
   readonly prices?: Prices | undefined;
   readonly signal: AbortSignal;
+  readonly askedBy?: AskingAttempt | undefined;
 }
 
 /** The turns of a thread that a prompt shows, and how far its log has come. */
@@ -86,11 +88,11 @@ async function newSummary(
   own: LanguageModelV4 | undefined,
   { summary, turns, length }: ThreadTail,
   split: number,
-  { model, prices, signal }: Summariser,
+  { model, ...summariser }: Summariser,
 ): Promise<{ readonly made: Summary | undefined; readonly spent: Spent | undefined }> {
   try {
     const old = turns.slice(0, split).map(({ turn }) => turn);
-    const answer = await summarise({ model: own ?? model(), summary: summary?.summary, turns: old, prices, signal });
+    const answer = await summarise({ ...summariser, model: own ?? model(), summary: summary?.summary, turns: old });
     const { text, finish, problem, tokensIn, tokensOut, costUsd } = answer;
     const isWhole = finish === "stop" && problem === undefined;
     const made = isWhole ? { summary: text.trim(), before: turns[split]?.at ?? length } : undefined;

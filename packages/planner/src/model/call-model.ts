@@ -18,6 +18,7 @@ import { withOutputRule } from "./output.ts";
 import { providerFailure } from "./provider-failure.ts";
 import { type ModelAnswer, type OnDelta, readStream } from "./read-stream.ts";
 import { costOf, estimatedUsage, knownUsage, requirePrice } from "./usage.ts";
+import { type AskingAttempt, watchModel } from "./watch-model.ts";
 
 /** A call of a model. */
 export interface ModelRequest {
@@ -31,6 +32,8 @@ export interface ModelRequest {
   readonly signal: AbortSignal;
   /** Number of the call in its run. It makes ids of tool calls unique. */
   readonly step: number;
+  /** The attempt that makes the call, for tools that watch. @defaultValue the call is not watched */
+  readonly askedBy?: AskingAttempt | undefined;
   /** Receives what the model says while it speaks. @defaultValue the model does not stream */
   readonly onDelta?: OnDelta | undefined;
 }
@@ -43,7 +46,9 @@ export interface ModelRequest {
  * @throws the reason of the signal when it is aborted, also when the model ignores it
  */
 export function callModel(model: LanguageModelV4, request: ModelRequest): Promise<ModelTurn> {
-  return request.onDelta === undefined ? generated(model, request) : streamed(model, request, request.onDelta);
+  const { askedBy, step, onDelta } = request;
+  const watched = watchModel(model, askedBy, step);
+  return onDelta === undefined ? generated(watched, request) : streamed(watched, request, onDelta);
 }
 
 /** Asks a model for its turn as a whole. */

@@ -5,6 +5,7 @@ import type {
   LanguageModelV4Usage,
 } from "@ai-sdk/provider";
 import type { Context } from "penguiflow";
+import { type Channel, subscribedTap } from "penguiflow/adapter";
 import { knownUsage } from "./usage.ts";
 
 /** A model call, on the diagnostics channel `penguiflow:model` once it is over. */
@@ -13,53 +14,51 @@ export interface ObservedModelCall {
   readonly tenant: string;
   /** Names of the planners below the one that was run, outermost first. */
   readonly path: readonly string[];
-  /** Number of the model call in its run, from 1. */
+  readonly purpose: "step" | "critique" | "summary";
+  /** Number of the model call in its run, from 1; 0 for a summary. */
   readonly step: number;
+  readonly node: string;
   readonly attempt: number;
+  /** Ends with the lineage of the message, which the events of the node have, too. */
+  readonly idempotencyKey: string;
   readonly provider: string;
   readonly modelId: string;
   /** Epoch milliseconds with fractions. */
   readonly startedAt: number;
   readonly ms: number;
-  /** The options of the call, as the model was given them, without its signal. */
-  readonly request: Omit<LanguageModelV4CallOptions, "abortSignal">;
+  /** The options of the call, as the model was given them, without its signal and headers: those may hold a key. */
+  readonly request: Omit<LanguageModelV4CallOptions, "abortSignal" | "headers">;
   /** The parts that it answered, texts whole; as far as they came if it failed. */
   readonly reply: readonly unknown[];
   readonly tokens?: { readonly in: number; readonly out: number } | undefined;
   readonly error?: unknown;
 }
 
-/** The run and step of a call. */
-type Place = Pick<ObservedModelCall, "runId" | "tenant" | "path" | "step" | "attempt">;
+/** The attempt that asks a model, and what for. */
+export type AskingAttempt = Pick<
+  ObservedModelCall,
+  "purpose" | "runId" | "tenant" | "path" | "node" | "attempt" | "idempotencyKey"
+>;
 
-interface Channel {
-  readonly hasSubscribers: boolean;
-  publish(message: ObservedModelCall): void;
+type Place = AskingAttempt & Pick<ObservedModelCall, "step">;
+
+/** Returns the attempt behind a handler's context, as the one that asks a model. */
+export function askingAttempt(
+  purpose: AskingAttempt["purpose"],
+  { traceId: runId, tenant, node, attempt, idempotencyKey }: Context,
+  path: readonly string[],
+): AskingAttempt {
+  return { purpose, runId, tenant, path, node, attempt, idempotencyKey };
 }
-
-/** The part of a host that may provide Node's own modules. */
-interface Host {
-  readonly process?: {
-    getBuiltinModule?(name: "node:diagnostics_channel"): { channel(name: string): Channel } | undefined;
-  };
-}
-
-let channel: Channel | null | undefined;
 
 /** Returns the model as it is, or one whose calls are published if the channel has a subscriber. */
-export function watchModel(
-  model: LanguageModelV4,
-  ctx: Context,
-  path: readonly string[],
-  step: number,
-): LanguageModelV4 {
-  channel ??=
-    (globalThis as Host).process?.getBuiltinModule?.("node:diagnostics_channel")?.channel("penguiflow:model") ?? null;
-  if (channel?.hasSubscribers !== true) return model;
-  const place = { runId: ctx.traceId, tenant: ctx.tenant, path, step, attempt: ctx.attempt };
+export function watchModel(model: LanguageModelV4, askedBy: AskingAttempt | undefined, step: number): LanguageModelV4 {
+  const channel = askedBy === undefined ? undefined : subscribedTap("model");
+  if (askedBy === undefined || channel === undefined) return model;
+  const place: Place = { ...askedBy, step };
   const calls: Pick<LanguageModelV4, "doGenerate" | "doStream"> = {
     async doGenerate(options) {
-      const call = new Call(place, model, options);
+      const call = new Call(channel, place, model, options);
       try {
         const result = await model.doGenerate(options);
         call.reply.push(...result.content);
@@ -71,7 +70,7 @@ export function watchModel(
       }
     },
     async doStream(options) {
-      const call = new Call(place, model, options);
+      const call = new Call(channel, place, model, options);
       try {
         const result = await model.doStream(options);
         return { ...result, stream: result.stream.pipeThrough(call.listener()) };
@@ -94,6 +93,7 @@ export function watchModel(
 /** A call under way. It is published once. */
 class Call {
   readonly reply: unknown[] = [];
+  readonly #channel: Channel;
   readonly #place: Place;
   readonly #model: LanguageModelV4;
   readonly #request: ObservedModelCall["request"];
@@ -101,7 +101,13 @@ class Call {
   readonly #began = performance.now();
   #isOver = false;
 
-  constructor(place: Place, model: LanguageModelV4, { abortSignal: _, ...request }: LanguageModelV4CallOptions) {
+  constructor(
+    channel: Channel,
+    place: Place,
+    model: LanguageModelV4,
+    { abortSignal: _, headers: __, ...request }: LanguageModelV4CallOptions,
+  ) {
+    this.#channel = channel;
     this.#place = place;
     this.#model = model;
     this.#request = request;
@@ -111,7 +117,7 @@ class Call {
     if (this.#isOver) return;
     this.#isOver = true;
     const known = usage === undefined ? undefined : knownUsage(usage);
-    channel?.publish({
+    this.#channel.publish({
       ...this.#place,
       provider: this.#model.provider,
       modelId: this.#model.modelId,
@@ -121,7 +127,7 @@ class Call {
       reply: this.reply,
       ...(known !== undefined && { tokens: { in: known.tokensIn, out: known.tokensOut } }),
       ...(error !== undefined && { error }),
-    });
+    } satisfies ObservedModelCall);
   }
 
   /** Returns a stream that passes parts on and keeps them: deltas of one text as one. */
