@@ -9,6 +9,7 @@ export type { Policy, PolicyCall, ToolInfo, Verdict } from "./plan/policy.ts";
 export type { Answerer, Decision, Question } from "./plan/question.ts";
 export type { ArtifactRef, ContentPart, ToolErrorCode, ToolOutput } from "./plan/tool-output.ts";
 export type { Approval, Checked, Effects, IfUnknown, Tool, ToolContext, ToolInit, ToolQuestion } from "./tools/tool.ts";
+export type { ToolResults } from "./tools/replayed-tool.ts";
 export type { ListRequest, ToolSource } from "./tools/source.ts";
 export type { ModelSettings, ModelTurn, Price, Prices } from "./model/model-turn.ts";
 export type { ObservedModelCall } from "./model/watch-model.ts";

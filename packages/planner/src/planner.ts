@@ -28,6 +28,7 @@ import { flowOptionsOf, partsOf, type PlannerOptions } from "./planner-options.t
 import { resultOf } from "./run/end-of.ts";
 import { eventsOf } from "./run/event-stream.ts";
 import type { Gate } from "./tools/gate.ts";
+import { replayedTool, type ToolResults } from "./tools/replayed-tool.ts";
 import { plannerTool, type PlannerToolInit } from "./tools/planner-tool.ts";
 import type { ToolSource } from "./tools/source.ts";
 import type { Tool } from "./tools/tool.ts";
@@ -89,12 +90,18 @@ export function createPlanner<
   Resources = unknown,
 >(options: PlannerOptions<Tools, Output>): Planner<Output, ToolNames<Tools>, Resources> {
   const parts = partsOf(options);
-  const withModel = (model: LanguageModelV4): Planner<Output, ToolNames<Tools>, Resources> => {
+  const withModel: WithModel<Output, ToolNames<Tools>, Resources> = (model, results) => {
     const { durability: _, ...flow } = options.flow ?? {};
-    return createPlanner<Tools, Output, Resources>({ ...options, model, flow });
+    const tools = (options.tools ?? []).map((one) => replayedTool(one, results)) as unknown as Tools;
+    return createPlanner<Tools, Output, Resources>({ ...options, model, flow, tools });
   };
   return new Planner(parts, planFlow<Output, Resources>(parts, flowOptionsOf(options)), withModel);
 }
+
+type WithModel<Output, Names extends string, Resources> = (
+  model: LanguageModelV4,
+  results: ToolResults,
+) => Planner<Output, Names, Resources>;
 
 /** The tools of a planner for one caller, under the names that the model uses. */
 export interface ListedTools {
@@ -116,13 +123,13 @@ export class Planner<Output = string, Names extends string = string, Resources =
   /** Memory of threads, if it has one. */
   readonly memory: Memory | undefined;
   readonly #gate: Gate;
-  readonly #withModel: (model: LanguageModelV4) => Planner<Output, Names, Resources>;
+  readonly #withModel: WithModel<Output, Names, Resources>;
 
   /** Internal: call `createPlanner`. */
   constructor(
     parts: object,
     flow: Flow<PlanInput, BareEnd<Output>, Resources>,
-    withModel: (model: LanguageModelV4) => Planner<Output, Names, Resources>,
+    withModel: (model: LanguageModelV4, results: ToolResults) => Planner<Output, Names, Resources>,
   ) {
     const { name, budget, clock, memory, gate } = parts as PlannerParts;
     this.name = name;
@@ -257,9 +264,11 @@ export class Planner<Output = string, Names extends string = string, Resources =
   /**
    * Makes a planner with another model and the same tools, policies and limits: to test it by a script, or to run it
    * again with what the model said. It is not durable.
+   *
+   * @param results - results of tools in the order of their calls, in place of what those would do
    */
-  withModel(model: LanguageModelV4): Planner<Output, Names, Resources> {
-    return this.#withModel(model);
+  withModel(model: LanguageModelV4, results: ToolResults = {}): Planner<Output, Names, Resources> {
+    return this.#withModel(model, results);
   }
 
   /** Makes a tool of the planner, for another one. */

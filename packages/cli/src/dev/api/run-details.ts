@@ -131,7 +131,7 @@ export function messagesOf({ runs, logs }: Supervisor, { key, run }: OpenRun, id
 /** The messages of a run, by the steps that were given and gave them. */
 export class KeptMessages {
   readonly #inputs = new Map<string, { readonly message: MessageFact; readonly at: number }>();
-  readonly #outputs = new Map<string, KeptMessage[]>();
+  readonly #outputs = new Map<string, { readonly message: MessageFact; readonly at: number }[]>();
 
   constructor(facts: readonly Fact[]) {
     for (const fact of facts) {
@@ -143,7 +143,7 @@ export class KeptMessages {
         if (!this.#inputs.has(key)) this.#inputs.set(key, { message, at });
       }
       const by = `${path}/${record.lineage}.${record.attempt}`;
-      const outputs = (record.outputs ?? []).map((message) => shown(message, at));
+      const outputs = (record.outputs ?? []).map((message) => ({ message, at }));
       if (outputs.length > 0) this.#outputs.set(by, [...(this.#outputs.get(by) ?? []), ...outputs]);
     }
   }
@@ -159,6 +159,15 @@ export class KeptMessages {
   }
 
   outputs(step: StepView): readonly KeptMessage[] {
+    return this.#of(step).map(({ message, at }) => shown(message, at));
+  }
+
+  /** Returns the messages that a step gave, as they are kept. */
+  sent(step: StepView): readonly MessageFact[] {
+    return this.#of(step).map(({ message }) => message);
+  }
+
+  #of(step: StepView) {
     return this.#outputs.get(`${step.path.join("/")}/${lineageOf(step)}.${step.attempt}`) ?? [];
   }
 }

@@ -17,6 +17,7 @@ import type { RunFilter } from "../store/run-rows.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { LiveStream } from "./live-stream.ts";
+import { makeTest } from "../make-test/make-test.ts";
 import { compareRuns } from "./compare-runs.ts";
 import { runAgain } from "./run-again.ts";
 import { eventsOf, messagesOf, modelCallsOf } from "./run-details.ts";
@@ -77,6 +78,12 @@ export function runRoutes(supervisor: Supervisor): Route[] {
       "POST /runs/:flow/:id/again",
       async (call) => await runAgain(supervisor, get(call), await readObject(call.request)),
     ),
+    route("POST /runs/:flow/:id/test", async (call) => {
+      const fields = new Fields(await readObject(call.request), ["runner", "write", "runForReal"]);
+      const runner = fields.choice("runner", ["vitest", "node:test"]);
+      const wish = { write: fields.flag("write"), runForReal: fields.texts("runForReal"), ...(runner && { runner }) };
+      return await makeTest(supervisor, get(call), wish);
+    }),
     route("GET /compare", ({ query }) => compareRuns(supervisor, named(query, "a"), named(query, "b"))),
     route("GET /pauses", ({ query }) => {
       const [flow, runId, thread] = ["flow", "run", "thread"].map((name) => query.get(name) ?? undefined);

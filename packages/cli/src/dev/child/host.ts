@@ -31,6 +31,7 @@ export class Host {
   readonly #pauses: PauseLister;
   readonly #observing: Observing;
   readonly #agui: AguiServer;
+  #entry = "";
   #mask = new Mask([]);
 
   constructor(root: string, send: Send) {
@@ -66,6 +67,7 @@ export class Host {
     const { execArgv = [], origins = [] } = config.dev ?? {};
     this.#send({ type: "settings", settings: { execArgv, origins }, secrets });
     const entry = findEntry(root, config.entry);
+    this.#entry = path.relative(root, entry);
     const exported = flowsOf(await load(entry, root));
     if (exported.length === 0) throw new NoFlow(path.relative(root, entry));
     for (const found of exported) {
@@ -142,7 +144,7 @@ export class Host {
   }
 
   #sendFlows(type: "ready" | "flows"): void {
-    this.#send({ type, flows: this.#flows.describe() });
+    this.#send({ type, flows: this.#flows.describe(), entry: this.#entry });
   }
 }
 

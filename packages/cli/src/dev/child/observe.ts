@@ -59,6 +59,7 @@ export function recordFact({ record, seq, now }: ObservedRecord, path: readonly 
   if ("message" in record) parts.push(`"message":${messageJson(record.node, record.lineage, record.message)}`);
   if ("outputs" in record)
     parts.push(`"outputs":[${record.outputs.map((one) => messageJson(one.node, one.lineage, one.message)).join(",")}]`);
+  if (record.type === "answered") parts.push(`"value":${keptOf(record.value)}`);
   if (record.type === "spent") parts.push(`"spent":${jsonOf(record.spent)}`, `"limits":${jsonOf(record.limits)}`);
   return `{"at":${epoch(now)},"kind":"record","record":{${parts.join(",")}}}`;
 }

@@ -33,6 +33,8 @@ export interface RecordFact {
   /** The message that was accepted or restored. */
   readonly message?: MessageFact;
   readonly outputs?: readonly MessageFact[];
+  /** The answer to a pause. */
+  readonly value?: Kept;
   readonly spent?: Readonly<Record<string, number>>;
   readonly limits?: Readonly<Record<string, number>>;
 }

@@ -49,8 +49,8 @@ export type FromChild =
   | { readonly type: "settings"; readonly settings: DevSettings; readonly secrets: readonly Secret[] }
   /** Absolute paths of files that it has imported, or tried to. */
   | { readonly type: "imports"; readonly files: readonly string[] }
-  /** `flows` tells of another flow that the project runs. */
-  | { readonly type: "ready" | "flows"; readonly flows: readonly LoadedFlow[] }
+  /** `entry` is the file that exports the flows, relative to the project. `flows` tells of another flow that the project runs. */
+  | { readonly type: "ready" | "flows"; readonly flows: readonly LoadedFlow[]; readonly entry: string }
   | { readonly type: "broken"; readonly fault: Fault; readonly isMissing: boolean }
   /** An error that nothing has caught ends the process. */
   | { readonly type: "crashed"; readonly fault: Fault }

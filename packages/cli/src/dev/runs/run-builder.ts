@@ -71,6 +71,10 @@ export class RunBuilder {
     return this.#begun?.input ?? this.#input;
   }
 
+  get results(): readonly Kept[] {
+    return this.#results;
+  }
+
   get parts(): readonly TurnPart[] {
     return this.#answer.parts;
   }

@@ -14,6 +14,8 @@ export interface Generation {
   readonly number: number;
   readonly child: Child;
   readonly flows: readonly LoadedFlow[];
+  /** The file that exports them, relative to the project. */
+  readonly entry: string;
 }
 
 /** What a process tells of its runs. */
@@ -147,7 +149,7 @@ export class Generations {
   }
 
   #onReady(
-    { flows }: Extract<FromChild, { readonly type: "ready" | "flows" }>,
+    { flows, entry }: Extract<FromChild, { readonly type: "ready" | "flows" }>,
     child: Child,
     files: readonly string[],
     since: number,
@@ -156,7 +158,7 @@ export class Generations {
     const old = this.#current?.child;
     this.#loading = undefined;
     this.#number += 1;
-    this.#current = { number: this.#number, child, flows };
+    this.#current = { number: this.#number, child, flows, entry };
     this.#readyAt = Date.now();
     if (this.#overlay !== undefined) this.#events.onOverlay((this.#overlay = undefined));
     const draining = old === undefined ? 0 : this.#countOpen(old);

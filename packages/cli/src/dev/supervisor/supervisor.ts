@@ -116,6 +116,11 @@ export class Supervisor implements AsyncDisposable {
     return this.#generations.current === undefined ? "starting" : "ready";
   }
 
+  /** The file that exports the flows, relative to the project. */
+  get entry(): string | undefined {
+    return this.#generations.current?.entry;
+  }
+
   /** Options of Node for the project's processes, by its settings. */
   get execArgv(): readonly string[] {
     return this.#execArgv;
