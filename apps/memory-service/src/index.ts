@@ -35,6 +35,7 @@ export type { Reranker, Rollout } from "./retrieval/reranker.ts";
 export type { FeedbackResponse } from "./flows/feedback-stages.ts";
 export type { IngestResponse } from "./flows/ingest-stages.ts";
 export type { Classifier, FeedbackKind } from "./feedback/classifier.ts";
+export { FEEDBACK_KINDS } from "./feedback/classifier.ts";
 
 export type { Embedder, Vector } from "./embed/embedder.ts";
 export type { BusinessEvent } from "./telemetry/business-event.ts";

@@ -41,6 +41,7 @@ export interface MemoryErrorInit {
 
 /** A request that was refused or failed. Its message mentions no fragment, text or user. */
 export class MemoryError extends Error {
+  /** Distinguishes the error in logs. */
   override readonly name = "MemoryError";
   readonly code: MemoryErrorCode;
   /** The places of the input that do not fit; empty for other codes. */

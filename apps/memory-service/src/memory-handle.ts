@@ -32,6 +32,13 @@ import type {
 const NEIGHBOURS_EVENTS = 50;
 const EXPORT_PAGE = 100;
 
+let make: (core: MemoryCore, principal: CheckedPrincipal) => MemoryHandle;
+
+/** Makes the handle of a checked principal. */
+export function handleOf(core: MemoryCore, principal: CheckedPrincipal): MemoryHandle {
+  return make(core, principal);
+}
+
 /**
  * The memory of one principal, and the only way to it: no method takes a tenant or user to act for. Every method throws
  * a `MemoryError`; a fragment that the principal may not see is `NOT_FOUND`, as one that never was.
@@ -40,8 +47,12 @@ export class MemoryHandle {
   readonly principal: CheckedPrincipal;
   readonly #core: MemoryCore;
 
-  /** Internal: call `memory.as(principal)`. */
-  constructor(core: MemoryCore, principal: CheckedPrincipal) {
+  // only this module makes handles, so that a principal is always checked
+  static {
+    make = (core, principal) => new MemoryHandle(core, principal);
+  }
+
+  private constructor(core: MemoryCore, principal: CheckedPrincipal) {
     this.#core = core;
     this.principal = principal;
   }

@@ -4,12 +4,11 @@ import type { Embedder } from "./embed/embedder.ts";
 import type { Classifier } from "./feedback/classifier.ts";
 import { type MemoryLimits, resolveLimits } from "./limits.ts";
 import { MemoryCore } from "./memory-core.ts";
-import { MemoryHandle } from "./memory-handle.ts";
+import { handleOf, type MemoryHandle } from "./memory-handle.ts";
 import { MemoryKeys } from "./memory-keys.ts";
 import { type MemoryServices, Revocations } from "./memory-services.ts";
 import { checkPrincipal, type Principal } from "./principal.ts";
 import type { Reranker, Rollout } from "./retrieval/reranker.ts";
-import type { InputSchemas } from "./schemas.ts";
 import type { MemoryStore } from "./store/memory-store.ts";
 import { sqliteStore } from "./store/sqlite/sqlite-store.ts";
 import type { Sample } from "./telemetry/figures.ts";
@@ -119,12 +118,7 @@ export class Memory implements AsyncDisposable {
    * @throws TypeError when tenant, user or scopes do not fit
    */
   as(principal: Principal): MemoryHandle {
-    return new MemoryHandle(this.#core, checkPrincipal(principal));
-  }
-
-  /** Schemas of inputs under this memory's limits, for doors that publish them. */
-  get schemas(): InputSchemas {
-    return this.#core.schemas;
+    return handleOf(this.#core, checkPrincipal(principal));
   }
 
   /** Resolves once no embedding job is due. */

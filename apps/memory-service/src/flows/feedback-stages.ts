@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { FEEDBACK_KINDS } from "../feedback/classifier.ts";
+import { FEEDBACK_KINDS, type FeedbackKind } from "../feedback/classifier.ts";
 import { FALLBACK_REASONS } from "../retrieval/fallback.ts";
 import { instant, name, principal } from "../schemas.ts";
 
@@ -19,12 +19,20 @@ export const classifiedFeedback = normalizedFeedback.extend({
 });
 /** The same with the number of fragments changed. */
 export const appliedFeedback = classifiedFeedback.extend({ applied: z.int().min(0) });
+/** The effect of feedback. */
+export interface FeedbackResponse {
+  readonly kind: FeedbackKind;
+  /** Number of fragments that it was about. */
+  readonly applied: number;
+}
+
 /** The answer to the caller. */
-export const feedbackResponse = z.object({ kind: z.enum(FEEDBACK_KINDS), applied: z.int().min(0) });
+export const feedbackResponse: z.ZodType<FeedbackResponse> = z.object({
+  kind: z.enum(FEEDBACK_KINDS),
+  applied: z.int().min(0),
+});
 
 export type FeedbackRequest = z.infer<typeof feedbackRequest>;
 export type NormalizedFeedback = z.infer<typeof normalizedFeedback>;
 export type ClassifiedFeedback = z.infer<typeof classifiedFeedback>;
 export type AppliedFeedback = z.infer<typeof appliedFeedback>;
-/** The effect of feedback: its kind, and the number of fragments that it was about. */
-export type FeedbackResponse = z.infer<typeof feedbackResponse>;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { FEEDBACK_KINDS } from "../feedback/classifier.ts";
+import { FEEDBACK_KINDS, type FeedbackKind } from "../feedback/classifier.ts";
 import { LEVELS, ROLES } from "../fragment.ts";
 import { FALLBACK_REASONS } from "../retrieval/fallback.ts";
 import { instant, name, principal } from "../schemas.ts";
@@ -56,13 +56,22 @@ const kept = z.object({
 /** The rows that were written. */
 export const persistedIngest = z.object({ principal, kept, isRepeated: z.boolean(), hasJobs: z.boolean() });
 
-/** The answer to the caller. */
-export const ingestResponse = kept.extend({
+/** The result of `ingest`. */
+export interface IngestResponse {
   /** The first of `ids`. */
-  id: name,
+  readonly id: string;
   /** Whether it was kept now, and not by an earlier request with the same key. */
-  created: z.boolean(),
-});
+  readonly created: boolean;
+  /** All fragments of the request, in order. */
+  readonly ids: readonly string[];
+  /** Fragments of the owner that say the same at the same level. */
+  readonly same: readonly string[];
+  /** Feedback that the turn gives about what was recalled in its conversation. */
+  readonly feedback: FeedbackKind;
+}
+
+/** The answer to the caller. */
+export const ingestResponse: z.ZodType<IngestResponse> = kept.extend({ id: name, created: z.boolean() });
 
 /** The answer as remembered under the request's key. */
 export const keptIngest = kept;
@@ -71,5 +80,3 @@ export type IngestRequest = z.infer<typeof ingestRequest>;
 export type NormalizedIngest = z.infer<typeof normalizedIngest>;
 export type ClassifiedIngest = z.infer<typeof classifiedIngest>;
 export type PersistedIngest = z.infer<typeof persistedIngest>;
-/** The result of {@link MemoryHandle.ingest}. */
-export type IngestResponse = z.infer<typeof ingestResponse>;

@@ -1,3 +1,6 @@
+export type { MemoryEventType } from "../event-type.ts";
+export type { Grant, Level, MemoryEvent, Role } from "../fragment.ts";
+export type { Scope } from "../principal.ts";
 export type { ApiKey, Catalog, ModelCard } from "./catalog.ts";
 export type { MemoryStore } from "./memory-store.ts";
 export type { StoreContractOptions, StoreRule } from "./store-contract.ts";

@@ -4,7 +4,7 @@ import { saltedDigest } from "../text/digest.ts";
 import type { BusinessEvent } from "./business-event.ts";
 import { Figures, type Sample } from "./figures.ts";
 
-/** Options of {@link Telemetry}. */
+/** Observers of the service. */
 export interface TelemetryOptions {
   /** Receives a line for every failure, with its causes. @defaultValue none */
   readonly logger?: Logger | undefined;
