@@ -7,10 +7,10 @@ export const LEVELS = ["private", "tenant", "shared"] as const;
 export type Level = (typeof LEVELS)[number];
 
 /** Roles of the speaker of a fragment. */
-export const ROLES = ["user", "assistant", "tool", "note"] as const;
+export const ROLES = ["user", "assistant", "tool", "note"] as const satisfies readonly Role[];
 
 /** Role of the speaker of a fragment. */
-export type Role = (typeof ROLES)[number];
+export type Role = "user" | "assistant" | "tool" | "note";
 
 /** A text that was said or produced, kept verbatim, as a principal may see it. */
 export interface Fragment {

@@ -6,7 +6,6 @@ import type { ExecuteOptions } from "./flows/orchestrator.ts";
 import type { RetrieveRequest } from "./flows/retrieve-stages.ts";
 import type { Fragment, FragmentDetail, Level, MemoryEvent } from "./fragment.ts";
 import { eraseUser } from "./keeping/erase-user.ts";
-import { saltOf } from "./keeping/keep-once.ts";
 import { viewsOf } from "./keeping/views.ts";
 import { notFound } from "./memory-error.ts";
 import type { MemoryCore } from "./memory-core.ts";
@@ -97,7 +96,7 @@ export class MemoryHandle {
       const { cursor, limit, ...filter } = parseInput(this.#core.schemas.list, input);
       return await this.#read(async (rows, now) => {
         const bound = this.#bound("list", filter);
-        const secret = await saltOf(rows);
+        const secret = await secretOf(rows);
         const [createdAt, id] = cursor === undefined ? [] : readCursor(secret, bound, cursor);
         const place = typeof createdAt === "number" && typeof id === "string" ? { createdAt, id } : undefined;
         const found = await rows.fragments.listForViewer(this.principal, filter, place, limit + 1, now);
@@ -217,7 +216,7 @@ export class MemoryHandle {
       const { cursor, limit, fragment } = parseInput(this.#core.schemas.events, input);
       return await this.#read(async (rows) => {
         const bound = this.#bound("events", { fragment });
-        const secret = await saltOf(rows);
+        const secret = await secretOf(rows);
         const [before] = cursor === undefined ? [] : readCursor(secret, bound, cursor);
         const page = await rows.events.ofOwner(this.principal.user, {
           fragment,
@@ -293,8 +292,7 @@ export class MemoryHandle {
     return await whileSeen(
       services.revocations,
       async () =>
-        // a tenant's first cursor makes its salt
-        await services.store.write(this.principal.tenant, async (rows) => await work(rows, services.clock.epochNow())),
+        await services.store.read(this.principal.tenant, async (rows) => await work(rows, services.clock.epochNow())),
     );
   }
 
@@ -302,6 +300,11 @@ export class MemoryHandle {
     requireScope(this.principal, scope);
     return await this.#core.request(this.principal.tenant, work);
   }
+}
+
+/** Returns the secret of cursors. A tenant without one has kept nothing, so that it has no second page. */
+async function secretOf(rows: Rows): Promise<string> {
+  return (await rows.settings.get("salt")) ?? "";
 }
 
 function limitsOf({ signal, traceId, timeoutMs }: RequestOptions): ExecuteOptions {

@@ -1,10 +1,10 @@
 import { MemoryError } from "./memory-error.ts";
 
 /** Rights of a principal. `admin` may erase the tenant. */
-export const SCOPES = ["read", "write", "share", "admin"] as const;
+export const SCOPES = ["read", "write", "share", "admin"] as const satisfies readonly Scope[];
 
 /** One right of a principal. */
-export type Scope = (typeof SCOPES)[number];
+export type Scope = "read" | "write" | "share" | "admin";
 
 /** The proven identity for which a handle works: who asks, and with which rights. */
 export interface Principal {

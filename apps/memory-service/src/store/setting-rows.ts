@@ -29,6 +29,8 @@ export class SettingRows {
 
   /** Returns a setting, which is `value` if it was never set. */
   async getOrSet(name: SettingName, value: string): Promise<string> {
+    const known = await this.get(name);
+    if (known !== undefined) return known;
     await this.#sql.run("insert into setting (name, value) values (?, ?) on conflict do nothing", [name, value]);
     return (await this.get(name)) ?? value;
   }
