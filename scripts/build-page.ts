@@ -2,8 +2,8 @@
 // of the fonts only the Latin part of what is used is copied. Everything lands in one folder that any server can serve.
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { rolldown, type OutputChunk } from "rolldown";
 import { files, read, root } from "./workspace.ts";
@@ -59,7 +59,7 @@ export async function buildPage(folder: string): Promise<PageBuild> {
   const chunks = await bundleCode(assets);
   written.push(...chunks.map((chunk) => path.join(assets, chunk.fileName)));
   const fontPlaces = fonts.map(([family, file]) => {
-    const content = readFileSync(fileURLToPath(import.meta.resolve(file)));
+    const content = readFileSync(createRequire(import.meta.url).resolve(file));
     return { family, place: write(`assets/${hashed(path.basename(file), content)}`, content), content };
   });
   const styles = `${fontPlaces.map(fontFace).join("")}${styleSheets()}`;

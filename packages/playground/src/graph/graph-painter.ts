@@ -67,10 +67,10 @@ function paintNode(parts: NodeParts, before: NodePaint | undefined, after: NodeP
   if (before?.look !== after.look || before.parts.join(" · ") !== line) {
     parts.node.setAttribute("data-look", after.look);
     parts.words.textContent = fitting(after.parts, Math.floor((parts.width - 2 * INSET) / CHARACTER));
-    parts.node.setAttribute(
-      "aria-label",
-      [name, LOOK_WORDS[after.look], line].filter((part) => part !== "").join(", "),
-    );
+    // the text that is seen comes first and unbroken, so that a person who speaks it reaches the node
+    const word = LOOK_WORDS[after.look];
+    const label = [name, line, line.startsWith(word) ? "" : word].filter((part) => part !== "").join(", ");
+    parts.node.setAttribute("aria-label", label);
   }
   const { slots } = after;
   if ((before?.slots === undefined) !== (slots === undefined))

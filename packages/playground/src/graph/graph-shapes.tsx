@@ -57,11 +57,11 @@ export function NodeShape({ node: drawn, isSelected, isCurrent, onSelect }: Node
       aria-pressed={isSelected}
       onClick={onSelect}
     >
-      <title>{name}</title>
       <rect class="node-box" x={left} y={-height / 2} width={width} height={height} rx="7" />
       <text class="node-name" x={left + INSET} y={-height / 2 + 19}>
         {shortened(name, Math.floor((width - 34) / 7.1))}
-      </text>
+        <title>{name}</title>
+      </text>{" "}
       <g class="node-signs" transform={`translate(${width / 2 - INSET - 10} ${-height / 2 + 10})`}>
         {kind === "node" ? null : (
           <path class="node-kind" d={KIND_SIGNS[kind]}>

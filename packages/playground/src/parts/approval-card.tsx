@@ -11,6 +11,7 @@ import { JsonView } from "./json-view.tsx";
 import { isSafeAddress } from "./safe-address.ts";
 import type { PauseView } from "../protocol.ts";
 import { isReadOnly } from "../store/project.ts";
+import { focusOnMount } from "./focus-on-mount.tsx";
 import { Icon } from "./icon.tsx";
 import { KeyHint } from "./key-hint.tsx";
 
@@ -85,7 +86,7 @@ export function ApprovalCard({
         <span class="sign tone-paused">
           <Icon name="pause" size={14} />
         </span>
-        <h3>{titleOf(pause)}</h3>
+        <h2>{titleOf(pause)}</h2>
         {pause.effects === undefined ? null : (
           <span class={`tag ${pause.effects === "writes" ? "tone-retry" : ""}`}>{pause.effects}</span>
         )}
@@ -124,7 +125,7 @@ export function ApprovalCard({
             <span class="label">Reason, told to the model</span>
             <input
               class="field"
-              autofocus
+              ref={focusOnMount}
               value={reason.value}
               onInput={(event) => (reason.value = event.currentTarget.value)}
               onKeyDown={(event) => event.key === "Enter" && reject()}

@@ -50,11 +50,12 @@ export function Rail({ section }: { readonly section: Section | undefined }) {
           <button type="button" class="rail-tool" onClick={nextTheme}>
             Theme: {theme.value}
           </button>
-          <button type="button" class="key" aria-label="Go to anything" onClick={() => (isPaletteShown.value = true)}>
+          <button type="button" class="key" onClick={() => (isPaletteShown.value = true)}>
+            <span class="sr-only">Go to anything, </span>
             {keysText("mod+k")}
           </button>
-          <button type="button" class="key" aria-label="List of keys" onClick={() => (isHelpShown.value = true)}>
-            ?
+          <button type="button" class="key" onClick={() => (isHelpShown.value = true)}>
+            <span class="sr-only">List of keys, </span>?
           </button>
         </div>
       </div>

@@ -74,7 +74,7 @@ export function routes(world: World, method: string, url: URL, body: unknown, re
     case "GET threads":
     case "POST threads":
     case "DELETE threads":
-      return threadRoute(world, method, { id: one, part: two }, body, response);
+      return threadRoute(world, method, { id: one, part: two, q: url.searchParams.get("q") ?? "" }, body, response);
     case "GET runs":
     case "POST runs":
       return runRoute(world, method, { id: two, part: three, url }, body, response);
@@ -100,13 +100,14 @@ function answerPause(world: World, id: string, value: unknown): undefined {
 function threadRoute(
   world: World,
   method: string,
-  { id, part }: { readonly id: string | undefined; readonly part: string | undefined },
+  { id, part, q }: { readonly id: string | undefined; readonly part: string | undefined; readonly q: string },
   body: unknown,
   response: ServerResponse,
 ): unknown {
   if (id === undefined) {
     if (method === "GET") {
-      const items = [...world.threads.values()].map((thread) => world.threadSummary(thread));
+      const all = [...world.threads.values()].map((thread) => world.threadSummary(thread));
+      const items = all.filter(({ title }) => title.includes(q));
       return { items: items.sort((one, other) => other.at - one.at) };
     }
     const { flow, forkOf } = body as NewThread;

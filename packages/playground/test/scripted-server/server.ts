@@ -14,7 +14,8 @@ export interface ScriptedServer {
   readonly origin: string;
   /** Token of the session, for `/#token=…`. */
   readonly token: string;
-  /** Addresses of other hosts that pages asked for. */
+  /** Folder of the pages that it serves. */
+  readonly folder: string;
   stop(): Promise<void>;
 }
 
@@ -51,6 +52,7 @@ export async function startScriptedServer(options: {
   return {
     world,
     token,
+    folder: options.folder,
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     async stop() {
       world.close();

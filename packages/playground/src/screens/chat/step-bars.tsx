@@ -58,17 +58,12 @@ interface RowProps {
 function Row({ step, extent, now, isChosen, choose }: RowProps) {
   const tone = toneOf(step.state);
   return (
-    <button
-      type="button"
-      class={`bar-row tone-${tone}`}
-      aria-pressed={isChosen}
-      aria-label={`${step.node}, attempt ${step.attempt}, ${step.state}, ${span(tookMs(step, now))}`}
-      onClick={choose}
-    >
+    <button type="button" class={`bar-row tone-${tone}`} aria-pressed={isChosen} onClick={choose}>
       <span class="bar-name">
         <StateSign tone={tone} />
         <span class="bar-text">{[...step.path, step.node].join(" / ")}</span>
         {step.attempt > 1 ? <span class="quiet">×{step.attempt}</span> : null}
+        <span class="sr-only">{step.state}</span>
       </span>
       <span class="track">
         {TICKS.map((at) => (

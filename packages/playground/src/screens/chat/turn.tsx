@@ -3,6 +3,7 @@ import { useMemo } from "preact/hooks";
 import { Markdown } from "../../markdown/markdown.tsx";
 import { ApprovalCard } from "../../parts/approval-card.tsx";
 import { cost, plural, shortId, span, tokens } from "../../parts/figures.ts";
+import { focusOnMount } from "../../parts/focus-on-mount.tsx";
 import { Icon } from "../../parts/icon.tsx";
 import { StateBadge } from "../../parts/state-badge.tsx";
 import { JsonView } from "../../parts/json-view.tsx";
@@ -91,7 +92,7 @@ function Question({
         <textarea
           class="field"
           rows={3}
-          autofocus
+          ref={focusOnMount}
           aria-label="Edit the message"
           value={text}
           onInput={(event) => (draft.value = event.currentTarget.value)}

@@ -4,6 +4,7 @@ import { api } from "../../api/routes.ts";
 import { Empty } from "../../parts/empty.tsx";
 import { ago, count, plural } from "../../parts/figures.ts";
 import { Header } from "../../parts/header.tsx";
+import { focusOnMount } from "../../parts/focus-on-mount.tsx";
 import { Icon } from "../../parts/icon.tsx";
 import { Problem } from "../../parts/problem.tsx";
 import { StateBadge } from "../../parts/state-badge.tsx";
@@ -133,7 +134,13 @@ export function Screen() {
 function RemoveButton({ name, remove }: { readonly name: string; readonly remove: () => void }) {
   const isSure = useSignal(false);
   return isSure.value ? (
-    <button type="button" class="button danger small" autofocus onBlur={() => (isSure.value = false)} onClick={remove}>
+    <button
+      type="button"
+      class="button danger small"
+      ref={focusOnMount}
+      onBlur={() => (isSure.value = false)}
+      onClick={remove}
+    >
       Delete with its runs
     </button>
   ) : (

@@ -1,0 +1,140 @@
+import axe from "axe-core";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { see, useStages, type Stage } from "./stage.ts";
+
+const stage = useStages();
+
+interface Violation {
+  readonly id: string;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
+}
+
+/** Lists what axe finds on the page. */
+async function findings(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const violations = await page.evaluate<readonly Violation[]>(
+    `axe.run(document, { resultTypes: ["violations"] }).then((found) => found.violations)`,
+  );
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary}`),
+  );
+}
+
+/** Every screen, and what has to be on it before it is looked at. */
+const SCREENS: ReadonlyArray<readonly [name: string, prepare: (stage: Stage) => Promise<void>]> = [
+  ["start", ({ page }) => see(page, "Talk to support")],
+  [
+    "chat",
+    async ({ page, say }) => {
+      await say("Where is order 4471? I want my money back.");
+      await page.getByRole("button", { name: "Approve" }).waitFor();
+    },
+  ],
+  [
+    "answer",
+    async ({ page, say }) => {
+      await say("Where is order 4471? I want my money back.");
+      await page.getByRole("button", { name: "Approve" }).click();
+      await see(page, "three working days");
+      await page.locator(".tool").first().click();
+    },
+  ],
+  [
+    "approvals",
+    async ({ page, say, open }) => {
+      await say("Where is order 4471? I want my money back.");
+      await page.locator(".approval").waitFor();
+      await open("/approvals");
+      await page.locator(".approval").waitFor();
+      await page.getByRole("button", { name: "Reject …" }).click();
+    },
+  ],
+  [
+    "no approvals",
+    async ({ page, open }) => {
+      await open("/approvals");
+      await see(page, "Nothing waits for a decision");
+    },
+  ],
+  [
+    "threads",
+    async ({ page, open, server }) => {
+      server.world.say(server.world.newThread("support"), "About penguins");
+      await open("/threads");
+      await see(page, "About penguins");
+    },
+  ],
+  [
+    "memory",
+    async ({ page, open, server }) => {
+      const thread = server.world.newThread("support");
+      server.world.say(thread, "About penguins");
+      await open(`/threads/${thread.id}/memory`);
+      await see(page, "of 800");
+    },
+  ],
+  [
+    "tools",
+    async ({ page, open }) => {
+      await open("/tools/support/refund.pay");
+      await see(page, "Call refund.pay");
+    },
+  ],
+  [
+    "lint",
+    async ({ page, open }) => {
+      await open("/lint");
+      await see(page, "Does not apply …");
+    },
+  ],
+  [
+    "not found",
+    async ({ page, open }) => {
+      await open("/nowhere");
+      await see(page, "There is no such page");
+    },
+  ],
+  [
+    "palette",
+    async ({ page }) => {
+      await page.keyboard.press("Control+k");
+      await see(page, "Compare two runs");
+    },
+  ],
+  [
+    "overlay",
+    async ({ page, server }) => {
+      server.world.breakCode({
+        at: 1,
+        code: "ERR",
+        message: "It is broken",
+        causes: [],
+        hasGoodCode: true,
+        place: { file: "a.ts", line: 1 },
+        frame: { first: 1, lines: ["x"] },
+      });
+      await see(page, "It is broken");
+    },
+  ],
+];
+
+describe.for(["light", "dark"] as const)("in the %s theme", (theme) => {
+  test.for(SCREENS)("axe finds nothing on %s", async ([, prepare]) => {
+    const opened = await stage({ theme });
+    await prepare(opened);
+    expect(await findings(opened.page)).toEqual([]);
+    expect(opened.complaints).toEqual([]);
+    expect(opened.strayed).toEqual([]);
+  });
+});
+
+test.for(SCREENS)("%s fits 360 pixels: nothing scrolls sideways, and it has one h1", async ([, prepare]) => {
+  const opened = await stage({ width: 360, height: 780 });
+  await prepare(opened);
+  const { page } = opened;
+  expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
+  const wide = `[...document.querySelectorAll(".main, .head")].filter((box) => box.scrollWidth > box.clientWidth + 1).length`;
+  expect(await page.evaluate(wide)).toBe(0);
+  expect(await page.locator("h1").count()).toBe(1);
+});
