@@ -14,4 +14,5 @@ export interface CompareView {
   }[];
   readonly first?: { readonly row: number; readonly kind: Difference; readonly text: string };
 }
+/** Aspect in which two steps differ: where they sent to, their messages, or how they ended. */
 export type Difference = "path" | "payload" | "state";

@@ -34,6 +34,7 @@ export const API_ERRORS = {
   WRITES_UNCONFIRMED: 428,
   INTERNAL: 500,
 } as const;
+/** Code of an {@link ApiProblem}. */
 export type ApiErrorCode = keyof typeof API_ERRORS;
 
 /** One page of a list; `next` is the `cursor` of the following page. */

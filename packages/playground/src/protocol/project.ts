@@ -16,6 +16,7 @@ export interface ProjectView {
   readonly isReadOnly: boolean;
 }
 
+/** A flow or planner of the project, in short. */
 export interface FlowSummary {
   readonly name: string;
   readonly kind: "flow" | "planner";

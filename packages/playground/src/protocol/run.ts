@@ -3,6 +3,7 @@ import type { PauseView } from "./pause.ts";
 import type { StepMessages, StepView } from "./step.ts";
 import type { TurnPart } from "./thread.ts";
 
+/** State of a run: it goes on, waits for an answer, or has ended. */
 export type RunState =
   | "running"
   | "paused"
@@ -143,6 +144,7 @@ export interface NewTest {
   /** Nodes that are not to be replayed although they say that they read or write. */
   readonly runForReal?: readonly string[];
 }
+/** A test that was made of a run, with its proof. */
 export interface TestMade {
   /** Relative to the project. */
   readonly path: string;

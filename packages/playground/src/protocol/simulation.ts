@@ -6,6 +6,7 @@ export interface NewSimulation {
   readonly from?: number;
 }
 
+/** Item of the stream of a simulation. */
 export type SimulationItem =
   | { readonly type: "start"; readonly id: string; readonly file: string; readonly seeds: number }
   | {

@@ -33,6 +33,7 @@ export interface StepView {
   readonly canRunAgain: boolean;
 }
 
+/** State of a {@link StepView}. */
 export type StepState =
   | "waiting"
   | "running"
@@ -68,6 +69,7 @@ export interface StepMessages {
   };
 }
 
+/** A message of a run as it was kept. */
 export interface KeptMessage {
   readonly node: string;
   readonly lineage: string;

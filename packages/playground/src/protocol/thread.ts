@@ -16,6 +16,7 @@ export interface ThreadSummary {
   readonly at: number;
   readonly tokens?: number;
 }
+/** Body of `POST /api/threads`. */
 export interface NewThread {
   readonly flow: string;
   /** Copies a thread up to, and without, a turn: a message is edited so. */
@@ -36,6 +37,7 @@ export interface NewThreadMessage {
   /** For planners alone: a flow that takes text is given none. */
   readonly attachments?: readonly Attachment[];
 }
+/** A file of a message. */
 export interface Attachment {
   readonly name: string;
   readonly mediaType: string;
@@ -67,6 +69,7 @@ export interface TurnView {
   readonly parts: readonly TurnPart[];
 }
 
+/** Part of an answer. */
 export type TurnPart =
   | {
       readonly type: "text" | "reasoning";

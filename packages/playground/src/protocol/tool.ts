@@ -4,6 +4,7 @@ export interface ToolsView {
   readonly sources: readonly SourceView[];
 }
 
+/** A tool of a planner. */
 export interface ToolView {
   readonly name: string;
   readonly flow: string;

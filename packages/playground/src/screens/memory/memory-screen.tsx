@@ -1,5 +1,4 @@
 import { useEffect } from "preact/hooks";
-import { ApiFailure } from "../../api/api-failure.ts";
 import { api } from "../../api/routes.ts";
 import { Empty } from "../../parts/empty.tsx";
 import { ago, count, plural, shortId } from "../../parts/figures.ts";
@@ -71,13 +70,14 @@ function Memory({ id }: { readonly id: string }) {
           Back to the thread
         </a>
       </Header>
-      {error instanceof ApiFailure && error.status === 404 ? (
+      {value?.isKept === false ? (
         <Empty
           icon="memory"
           title="Nothing is remembered here"
           text={
             <>
-              {error.message}. Give the planner a <code>memory</code>, and each turn is kept here with its tokens.
+              Its planner has no memory, so each message stands alone. Give it the option <code>memory</code>, and each
+              turn is kept here with its tokens.
             </>
           }
         >
