@@ -5,7 +5,7 @@ import type { DotLayer } from "./dot-layer.ts";
 import type { DrawnGraph, DrawnNode, Point } from "./drawn-graph.ts";
 import { GraphPainter } from "./graph-painter.ts";
 import type { GraphPaint } from "./graph-paint.ts";
-import { EdgeShape, NodeShape } from "./graph-shapes.tsx";
+import { EdgeLabel, EdgeShape, NodeShape } from "./graph-shapes.tsx";
 import { neighbourOf } from "./neighbour.ts";
 import { FAR_AWAY, fit, pan, reveal, type Size, type Viewport, zoomAt } from "./viewport.ts";
 
@@ -111,7 +111,7 @@ export function GraphCanvas(props: GraphCanvasProps) {
           </pattern>
         </defs>
         <rect width="100%" height="100%" fill="url(#graph-grid)" />
-        <g ref={world}>
+        <g ref={world} onPointerOver={(event) => pointAt(event.currentTarget, event.target)}>
           {drawn.edges.map((edge) => (
             <EdgeShape key={edge.id} edge={edge} isMarked={props.marked?.has(edge.id) === true} />
           ))}
@@ -126,6 +126,9 @@ export function GraphCanvas(props: GraphCanvasProps) {
                 props.onSelect?.(node.name);
               }}
             />
+          ))}
+          {drawn.edges.map((edge) => (
+            <EdgeLabel key={edge.id} edge={edge} />
           ))}
         </g>
       </svg>
@@ -146,6 +149,14 @@ export function GraphCanvas(props: GraphCanvasProps) {
       </div>
     </div>
   );
+}
+
+/** Shows the depth of the edge under the pointer, also from far away. */
+function pointAt(world: Element, target: EventTarget | null): void {
+  const id = target instanceof Element ? target.closest("[data-edge]")?.getAttribute("data-edge") : undefined;
+  world.querySelector("[data-pointed]")?.removeAttribute("data-pointed");
+  if (id !== undefined && id !== null)
+    world.querySelector(`[data-label="${CSS.escape(id)}"]`)?.setAttribute("data-pointed", "");
 }
 
 /** Moves and zooms with wheel, mouse and fingers. */

@@ -38,6 +38,7 @@ export class GraphPainter {
   constructor(root: Element, drawn: DrawnGraph) {
     const nodes = byName(root, "data-node");
     const edges = byName(root, "data-edge");
+    const labels = byName(root, "data-label");
     for (const { name, width } of drawn.nodes) {
       const node = nodes.get(name);
       const part = (kind: string): Element | null | undefined => node?.querySelector(`.${kind}`);
@@ -47,7 +48,7 @@ export class GraphPainter {
     for (const { id } of drawn.edges) {
       const edge = edges.get(id);
       const pipe = edge?.querySelector(".pipe");
-      const label = edge?.querySelector(".pipe-label");
+      const label = labels.get(id);
       if (edge && pipe && label) this.#edges.set(id, { edge, pipe, label });
     }
   }
@@ -96,7 +97,8 @@ function paintNode(parts: NodeParts, before: NodePaint | undefined, after: NodeP
 }
 
 function paintEdge({ edge, pipe, label }: EdgeParts, before: Pipe | undefined, after: Pipe): void {
-  if (before?.pressure !== after.pressure) edge.setAttribute("data-pressure", after.pressure);
+  if (before?.pressure !== after.pressure)
+    for (const element of [edge, label]) element.setAttribute("data-pressure", after.pressure);
   if (before?.width !== after.width) pipe.setAttribute("stroke-width", String(after.width));
   if (before?.label !== after.label) label.textContent = after.label;
 }

@@ -5,15 +5,19 @@ import { KIND_SIGNS, NODE_SIGNS } from "./node-signs.ts";
 
 const LOOKS = Object.keys(NODE_SIGNS) as NodeLook[];
 
-/** An edge as a pipe with its depth. The painter sets pressure, width and label. */
+/** An edge as a pipe. The painter sets its pressure and width. */
 export function EdgeShape({ edge, isMarked }: { readonly edge: DrawnEdge; readonly isMarked: boolean }) {
   return (
     <g class="edge" data-edge={edge.id} data-kind={edge.kind} data-pressure="quiet" data-marked={isMarked}>
       <path class="pipe-reach" d={edge.path} />
       <path class="pipe" d={edge.path} stroke-width="1.25" />
-      <text class="pipe-label" x={edge.label.x} y={edge.label.y - 7} />
     </g>
   );
+}
+
+/** The depth of an edge. It is drawn after the nodes, so that none of them covers it. */
+export function EdgeLabel({ edge }: { readonly edge: DrawnEdge }) {
+  return <text class="pipe-label" data-label={edge.id} data-pressure="quiet" x={edge.label.x} y={edge.label.y - 7} />;
 }
 
 interface NodeShapeProps {

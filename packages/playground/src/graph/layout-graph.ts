@@ -79,7 +79,7 @@ export async function layoutGraph(graph: GraphJson, options: LayoutOptions = {})
     }
     const { start, end } = ports.get(edge) as Ports;
     const { path, way } = curveThrough([start, ...(bends.get(edge) as Point[]), end], direction);
-    return { ...head, path, way, label: labelOf(way) };
+    return { ...head, path, way, label: labelOf(way, rankGap) };
   });
   return { ...extentOf(nodes, drawn), direction, nodes, edges: drawn };
 }
@@ -157,9 +157,22 @@ function portsOf(
   return ports;
 }
 
-/** Puts the label near the sender: edges part from there, and meet at the other end. */
-function labelOf(way: readonly Point[]): Point {
-  return way[Math.floor(way.length * 0.38)] ?? { x: 0, y: 0 };
+/** Puts the label into the room behind the sender's rank, or into the middle of a short edge: there are no nodes. */
+function labelOf(way: readonly Point[], rankGap: number): Point {
+  let passed = 0;
+  let total = 0;
+  for (let index = 1; index < way.length; index++) total += stretch(way, index);
+  const wanted = Math.min(total, rankGap) / 2;
+  for (let index = 1; index < way.length; index++) {
+    passed += stretch(way, index);
+    if (passed >= wanted) return way[index] as Point;
+  }
+  return way[0] ?? { x: 0, y: 0 };
+}
+
+function stretch(way: readonly Point[], index: number): number {
+  const [a, b] = [way[index - 1] as Point, way[index] as Point];
+  return Math.hypot(b.x - a.x, b.y - a.y);
 }
 
 function extentOf(nodes: readonly DrawnNode[], edges: readonly DrawnEdge[]): { width: number; height: number } {

@@ -46,19 +46,19 @@ export function TravelPane({ run, travel, onSelect }: TravelPaneProps) {
             />
           )}
         </div>
-        <Then travel={travel} />
+        <Then travel={travel} hasEnded={run.endedAt !== undefined} />
       </div>
     </section>
   );
 }
 
 /** What was under way then, what waited on the edges, and the memory. */
-function Then({ travel }: { readonly travel: Travel }) {
+function Then({ travel, hasEnded }: { readonly travel: Travel; readonly hasEnded: boolean }) {
   const { moment } = travel;
   if (moment === undefined) return null;
   return (
     <div class="travel-then">
-      <h3 class="label">{travel.isTravelling ? "Then" : "At the end"}</h3>
+      <h3 class="label">{travel.isTravelling ? "Then" : hasEnded ? "At the end" : "Now"}</h3>
       {moment.status === undefined ? null : <p class="small">The run was {moment.status}.</p>}
       {moment.messages.length === 0 && moment.edges.size === 0 ? (
         <p class="quiet small">Nothing was under way.</p>
