@@ -40,7 +40,6 @@ const seconds = Number(process.argv[2] ?? 20);
 const rate = Number(process.argv[3] ?? 64);
 const folder = mkdtempSync(path.join(tmpdir(), "penguiflow-page-"));
 const browser = await openBrowser();
-if (browser === undefined) throw new Error("Cannot measure: Chromium is not installed; apt-get install -y chromium");
 try {
   await buildPage(folder);
   const server = await startFakeServer(folder, { perSecond: rate });

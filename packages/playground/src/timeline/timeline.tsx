@@ -145,7 +145,6 @@ function Row({ row, window, ticks, now, marker, isSelected, onClick }: RowProps)
       data-type={row.type}
       aria-current={isSelected ? "step" : undefined}
       aria-expanded={row.type === "group" ? !row.isFolded : undefined}
-      aria-label={`${nameOf(row)}, ${state}, ${formatMs(took)}`}
       onClick={onClick}
     >
       <span class="bar-name" style={{ paddingLeft: `${row.depth * 14}px` }}>
@@ -157,6 +156,7 @@ function Row({ row, window, ticks, now, marker, isSelected, onClick }: RowProps)
           <StateSign tone={tone} />
         )}
         <span class="bar-text">{nameOf(row)}</span>
+        <span class="sr-only">, {state}, </span>
         {row.type === "step" && row.step.attempt > 1 ? <span class="quiet">×{row.step.attempt}</span> : null}
       </span>
       <span class="track">
@@ -183,7 +183,10 @@ function Bar({ kind, from, to, window }: { kind: string; from: number; to: numbe
   const end = Math.min(1, placeOf(to, window));
   if (end < 0 || start > 1) return null;
   return (
-    <i class={`bar bar-${kind}`} style={{ left: `${start * 100}%`, width: `${Math.max(0, end - start) * 100}%` }} />
+    <i
+      class={`bar bar-${kind}`}
+      style={{ left: `min(${start * 100}%, 100% - 2px)`, width: `${Math.max(0, end - start) * 100}%` }}
+    />
   );
 }
 

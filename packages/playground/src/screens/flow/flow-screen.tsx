@@ -3,6 +3,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import { api } from "../../api/routes.ts";
 import { type DrawnGraph, edgeId } from "../../graph/drawn-graph.ts";
 import { GraphCanvas } from "../../graph/graph-canvas.tsx";
+import type { LayoutOptions } from "../../graph/layout-graph.ts";
 import { useDrawing } from "../../graph/use-drawing.tsx";
 import { Header } from "../../parts/header.tsx";
 import { Icon } from "../../parts/icon.tsx";
@@ -30,7 +31,7 @@ export function Screen({ params }: ScreenProps) {
     error,
     again,
   } = useLoaded(`flow ${name} ${reload.value?.generation ?? 0}`, () => api.flow(name));
-  const drawn = useDrawing(view?.graph);
+  const drawn = useDrawing(view?.graph, layoutOf());
   if (view === undefined || drawn === undefined)
     return (
       <>
@@ -43,6 +44,14 @@ export function Screen({ params }: ScreenProps) {
       </>
     );
   return <Live key={name} view={view} drawn={drawn} />;
+}
+
+const WIDE: LayoutOptions = {};
+const NARROW: LayoutOptions = { direction: "TB", rankGap: 56 };
+
+/** Draws from top to bottom on a narrow screen. */
+function layoutOf(): LayoutOptions {
+  return innerWidth < 700 ? NARROW : WIDE;
 }
 
 function Live({ view, drawn }: { readonly view: FlowView; readonly drawn: DrawnGraph }) {

@@ -1,6 +1,8 @@
 import { useSignal } from "@preact/signals";
 import { api } from "../../api/routes.ts";
-import { sampleOf } from "../../parts/sample-of.ts";
+import { ApiFailure } from "../../api/api-failure.ts";
+import { type FieldProblem, fieldsOf, initialValue, problemsIn, problemsOf } from "../../forms/schema-fields.ts";
+import { SchemaForm } from "../../forms/schema-form.tsx";
 import { Icon } from "../../parts/icon.tsx";
 import { Problem } from "../../parts/problem.tsx";
 import type { FlowView } from "../../protocol.ts";
@@ -8,7 +10,10 @@ import { pathTo } from "../../routing/route-pattern.ts";
 
 /** Sends messages into the flow: one, several at once, or so many a second. */
 export function SendForm({ view }: { readonly view: FlowView }) {
-  const text = useSignal(JSON.stringify(sampleOf(view.inputSchema, view.takesText), undefined, 2));
+  const input = useSignal<unknown>(
+    view.inputSchema === undefined ? (view.takesText ? "" : {}) : initialValue(view.inputSchema),
+  );
+  const problems = useSignal<readonly FieldProblem[]>([]);
   const tenant = useSignal("");
   const count = useSignal(1);
   const rate = useSignal(0);
@@ -17,17 +22,12 @@ export function SendForm({ view }: { readonly view: FlowView }) {
   const isBusy = useSignal(false);
   const send = async (): Promise<void> => {
     failure.value = undefined;
-    let input: unknown;
-    try {
-      input = JSON.parse(text.value);
-    } catch (error) {
-      failure.value = error;
-      return;
-    }
+    problems.value = problemsOf(fieldsOf(view.inputSchema), input.value);
+    if (problems.value.length > 0) return;
     isBusy.value = true;
     try {
       const started = await api.startRun(view.name, {
-        input,
+        input: input.value,
         ...(tenant.value !== "" && { tenant: tenant.value }),
         ...(count.value > 1 && { count: count.value }),
         ...(rate.value > 0 && { rate: rate.value }),
@@ -35,6 +35,7 @@ export function SendForm({ view }: { readonly view: FlowView }) {
       sent.value = { runId: started.runId, count: count.value };
     } catch (error) {
       failure.value = error;
+      if (error instanceof ApiFailure) problems.value = problemsIn(error.details);
     } finally {
       isBusy.value = false;
     }
@@ -47,16 +48,13 @@ export function SendForm({ view }: { readonly view: FlowView }) {
         void send();
       }}
     >
-      <label>
-        <span class="label">Input, as JSON</span>
-        <textarea
-          class="field mono"
-          rows={9}
-          spellcheck={false}
-          value={text}
-          onInput={(event) => (text.value = event.currentTarget.value)}
-        />
-      </label>
+      <SchemaForm
+        schema={view.inputSchema}
+        value={input.value}
+        onChange={(next) => (input.value = next)}
+        problems={problems.value}
+        isDisabled={isBusy.value}
+      />
       <label>
         <span class="label">Tenant</span>
         <input
