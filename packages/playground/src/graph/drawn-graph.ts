@@ -32,6 +32,8 @@ export interface DrawnEdge {
   readonly kind: EdgeJson["kind"];
   /** SVG path data. */
   readonly path: string;
+  /** SVG path data of the head of its arrow. */
+  readonly head: string;
   /** Points at equal distances along the path: the way of a dot. */
   readonly way: readonly Point[];
   /** Place of the depth label. */

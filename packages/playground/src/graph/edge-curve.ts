@@ -7,6 +7,8 @@ type Cubic = readonly [Point, Point, Point, Point];
 const STOPS = 25;
 /** Steps in which each curve is measured. */
 const STEPS = 16;
+/** Length of the head of an arrow. */
+const HEAD = 6;
 
 /** The drawable form of a line through points. */
 export interface Curve {
@@ -40,6 +42,19 @@ export function loopAt(
   const top = { x: start.x + reach * 0.75, y };
   const curve: Cubic = [start, { x: start.x + reach, y: start.y + 10 }, { x: end.x + reach, y: end.y - 10 }, end];
   return { ...curveOf([curve]), top };
+}
+
+/** Draws the head of an arrow at the end of a way: of two edges between the same nodes it tells which is which. */
+export function headAt(way: readonly Point[]): string {
+  const tip = way.at(-1);
+  // the last stretch of a bend points aside; a longer one points where the edge leads
+  const before = way.at(-3);
+  if (tip === undefined || before === undefined) return "";
+  const length = distance(before, tip) || 1;
+  const [x, y] = [(tip.x - before.x) / length, (tip.y - before.y) / length];
+  const base = { x: tip.x - x * HEAD, y: tip.y - y * HEAD };
+  const half = HEAD * 0.55;
+  return `M${at(tip)}L${at({ x: base.x - y * half, y: base.y + x * half })} ${at({ x: base.x + y * half, y: base.y - x * half })}z`;
 }
 
 function cubicBetween(from: Point, to: Point, direction: Direction): Cubic {

@@ -11,6 +11,7 @@ export function EdgeShape({ edge, isMarked }: { readonly edge: DrawnEdge; readon
     <g class="edge" data-edge={edge.id} data-kind={edge.kind} data-pressure="quiet" data-marked={isMarked}>
       <path class="pipe-reach" d={edge.path} />
       <path class="pipe" d={edge.path} stroke-width="1.25" />
+      <path class="pipe-head" d={edge.head} />
     </g>
   );
 }

@@ -34,11 +34,11 @@ export function graphToSvg(drawn: DrawnGraph, paint: GraphPaint = NOTHING): stri
   ].join("\n");
 }
 
-function edgeText({ id, path, label, kind }: DrawnEdge, paint: GraphPaint): string {
+function edgeText({ id, path, head, label, kind }: DrawnEdge, paint: GraphPaint): string {
   const pipe = paint.edges.get(id) ?? QUIET_PIPE;
   const colour = PRESSURE[pipe.pressure];
   const dash = kind === "forward" ? "" : ' stroke-dasharray="5 4"';
-  const line = `<path d="${path}" fill="none" stroke="${colour}" stroke-width="${pipe.width}" stroke-linecap="round"${dash}/>`;
+  const line = `<path d="${path}" fill="none" stroke="${colour}" stroke-width="${pipe.width}" stroke-linecap="round"${dash}/><path d="${head}" fill="${colour}"/>`;
   if (pipe.label === "") return line;
   const halo = 'stroke="#ffffff" stroke-width="4" paint-order="stroke"';
   return `${line}<text x="${at(label.x)}" y="${at(label.y - 7)}" text-anchor="middle" font-size="10.5" font-family="monospace" fill="${colour}" ${halo}>${escaped(pipe.label)}</text>`;

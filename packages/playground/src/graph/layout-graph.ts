@@ -1,5 +1,5 @@
 import type { GraphJson } from "../protocol.ts";
-import { curveThrough, loopAt } from "./edge-curve.ts";
+import { curveThrough, headAt, loopAt } from "./edge-curve.ts";
 import {
   type Direction,
   type DrawnEdge,
@@ -72,14 +72,14 @@ export async function layoutGraph(graph: GraphJson, options: LayoutOptions = {})
   const ports = portsOf(edges, bends, placeOf, direction);
   const drawn = edges.map((edge): DrawnEdge => {
     const { from, to, kind } = edge;
-    const head = { id: edgeId(from, to), from, to, kind };
+    const ends = { id: edgeId(from, to), from, to, kind };
     if (from === to) {
       const { path, way, top } = loopAt(placeOf.get(from) as DrawnNode, direction);
-      return { ...head, path, way, label: top };
+      return { ...ends, path, way, head: headAt(way), label: top };
     }
     const { start, end } = ports.get(edge) as Ports;
     const { path, way } = curveThrough([start, ...(bends.get(edge) as Point[]), end], direction);
-    return { ...head, path, way, label: labelOf(way, rankGap) };
+    return { ...ends, path, way, head: headAt(way), label: labelOf(way, rankGap) };
   });
   return { ...extentOf(nodes, drawn), direction, nodes, edges: drawn };
 }

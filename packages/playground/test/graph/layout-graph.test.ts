@@ -72,6 +72,19 @@ describe("the layout of a graph", () => {
     expect(back.way[0]!.x).toBeGreaterThan(back.way.at(-1)!.x);
   });
 
+  it("puts the head of an arrow at the end of each edge, which points at its node", async () => {
+    const { edges } = await layoutGraph(graphOf(["a", "b"], ["b", "a"]));
+    for (const { way, head } of edges) {
+      const [tip, left, right] = [...head.matchAll(/(-?[\d.]+),(-?[\d.]+)/g)].map(([, x, y]) => ({
+        x: Number(x),
+        y: Number(y),
+      }));
+      expect(tip!.x).toBeCloseTo(way.at(-1)!.x, 0);
+      const isForward = way[0]!.x < way.at(-1)!.x;
+      expect((left!.x + right!.x) / 2 < tip!.x).toBe(isForward);
+    }
+  });
+
   it("draws an edge that is declared twice once, and no endpoint that no edge leads to", async () => {
     const { nodes, edges } = await layoutGraph(graphOf(["a", "b"], ["a", "b"]));
     expect(edges.map(({ id }) => id)).toEqual(["a>b"]);
