@@ -39,7 +39,7 @@ export function NodeShape({ node: drawn, isSelected, isCurrent, onSelect }: Node
         data-node={name}
         transform={`translate(${x} ${y})`}
         role="img"
-        tabIndex={isCurrent ? 0 : -1}
+        tabindex={isCurrent ? 0 : -1}
         aria-label={name === OPEN_SEA ? "OpenSea, where messages come from" : "Rookery, where results go"}
       >
         <title>{name}</title>
@@ -57,7 +57,7 @@ export function NodeShape({ node: drawn, isSelected, isCurrent, onSelect }: Node
       data-selected={isSelected}
       transform={`translate(${x} ${y})`}
       role="button"
-      tabIndex={isCurrent ? 0 : -1}
+      tabindex={isCurrent ? 0 : -1}
       aria-label={name}
       aria-pressed={isSelected}
       onClick={onSelect}

@@ -14,7 +14,7 @@ export function RunGraph(props: {
   readonly chosen: string | undefined;
   readonly choose: (node: string) => void;
 }) {
-  const drawn = useDrawing(props.flow.graph, LAYOUT);
+  const drawn = useDrawing(props.flow, LAYOUT)?.drawn;
   const steps = useSignal(props.steps);
   useEffect(() => {
     steps.value = props.steps;

@@ -26,13 +26,13 @@ import { watchFlow } from "./watch-flow.ts";
 /** A flow, live: its queues, senders that are held back, slots and messages on their way. */
 export function Screen({ params }: ScreenProps) {
   const name = params["name"] ?? "";
-  const {
-    value: view,
-    error,
-    again,
-  } = useLoaded(`flow ${name} ${reload.value?.generation ?? 0}`, () => api.flow(name));
-  const drawn = useDrawing(view?.graph, layoutOf());
-  if (view === undefined || drawn === undefined)
+  const { value, error, again } = useLoaded(`flow ${name}`, () => api.flow(name));
+  const generation = reload.value?.generation;
+  useEffect(() => {
+    if (generation !== undefined && generation > 1) again();
+  }, [generation]);
+  const drawing = useDrawing(value, layoutOf());
+  if (drawing === undefined || drawing.of.name !== name)
     return (
       <>
         <Header title={name} />
@@ -43,7 +43,7 @@ export function Screen({ params }: ScreenProps) {
         )}
       </>
     );
-  return <Live key={name} view={view} drawn={drawn} />;
+  return <Live key={name} view={drawing.of} drawn={drawing.drawn} />;
 }
 
 const WIDE: LayoutOptions = {};
@@ -55,7 +55,7 @@ function layoutOf(): LayoutOptions {
 }
 
 function Live({ view, drawn }: { readonly view: FlowView; readonly drawn: DrawnGraph }) {
-  const watched = useMemo(() => watchFlow(view, drawn), [view, drawn]);
+  const watched = useMemo(() => watchFlow(view, drawn), [drawn]);
   useEffect(() => watched.stop, [watched]);
   const shown = query.value.get("show") ?? undefined;
   const selected = query.value.get("node") ?? undefined;

@@ -23,7 +23,7 @@ interface TravelPaneProps {
 /** Graph, messages, queues and memory as they were after a record. */
 export function TravelPane({ run, travel, onSelect }: TravelPaneProps) {
   const { value: view } = useLoaded(`flow ${run.flow}`, () => api.flow(run.flow));
-  const drawn = useDrawing(view?.graph, COMPACT);
+  const drawn = useDrawing(view, COMPACT)?.drawn;
   const moment = useSignal(travel.moment);
   moment.value = travel.moment;
   const paint = useComputed(() =>
