@@ -4,6 +4,12 @@ import { hashed } from "./names.ts";
 
 const SWEEP_MS = 10_000;
 
+/** A result, and the hash that its row is found by. */
+interface Hashed {
+  readonly result: StoredResult;
+  readonly hash: Buffer;
+}
+
 /** Stores results as rows. Expired ones are removed by the way. */
 export class PostgresResultStore implements ResultStore {
   readonly #database: Database;
@@ -18,14 +24,15 @@ export class PostgresResultStore implements ResultStore {
   async put(results: readonly StoredResult[]): Promise<readonly ("stored" | "superseded")[]> {
     const answers: ("stored" | "superseded")[] = [];
     // one statement changes a row once: results of one key go one after the other
-    const keys = results.map(({ key }) => keyOf(key).toString("hex"));
+    const hashes = results.map(({ key }) => keyOf(key));
+    const keys = hashes.map((hash) => hash.toString("hex"));
     let left = results.map((_, index) => index);
     while (left.length > 0) {
       const seen = new Set<string>();
       const batch = left.filter((index) => !seen.has(keys[index]!) && seen.add(keys[index]!));
       const taken = new Set(batch);
       left = left.filter((index) => !taken.has(index));
-      const stored = await this.#store(batch.map((index) => results[index]!));
+      const stored = await this.#store(batch.map((index) => ({ result: results[index]!, hash: hashes[index]! })));
       for (const index of batch) answers[index] = stored.has(keys[index]!) ? "stored" : "superseded";
     }
     if (performance.now() - this.#sweptAt > SWEEP_MS) await this.#sweep();
@@ -58,8 +65,8 @@ export class PostgresResultStore implements ResultStore {
   }
 
   /** Stores results of different keys. Returns the keys of those that were stored, as hexadecimal digits. */
-  async #store(results: readonly StoredResult[]): Promise<ReadonlySet<string>> {
-    const sorted = results.toSorted((one, other) => Buffer.compare(keyOf(one.key), keyOf(other.key)));
+  async #store(results: readonly Hashed[]): Promise<ReadonlySet<string>> {
+    const sorted = results.toSorted((one, other) => Buffer.compare(one.hash, other.hash));
     const rows = await this.#database.query(
       `insert into ${this.#tables}.results as r (key, is_final, body, expires_at)
        select key, is_final, body, clock_timestamp() + keep_ms * interval '1 millisecond'
@@ -70,10 +77,10 @@ export class PostgresResultStore implements ResultStore {
          or (excluded.is_final and r.body = excluded.body)
        returning encode(key, 'hex') as key`,
       [
-        sorted.map(({ key }) => keyOf(key)),
-        sorted.map(({ isFinal }) => isFinal),
-        sorted.map(({ body }) => Buffer.from(body)),
-        sorted.map(({ keepMs }) => keepMs),
+        sorted.map(({ hash }) => hash),
+        sorted.map(({ result }) => result.isFinal),
+        sorted.map(({ result }) => Buffer.from(result.body)),
+        sorted.map(({ result }) => result.keepMs),
       ],
     );
     return new Set(rows.map(({ key }) => key as string));
