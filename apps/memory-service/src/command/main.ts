@@ -1,0 +1,94 @@
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { type Memory, openMemory } from "../memory.ts";
+import type { MemoryHandle } from "../memory-handle.ts";
+import { examine } from "./examine.ts";
+
+const USAGE = `Usage: memory-service <command> [options]
+
+Keeps what was said, verbatim, in files of this machine. Nothing leaves it.
+
+Commands
+  mcp      serves the memory to an MCP client, over standard input and output
+  export   prints the own texts, one JSON object a line
+  doctor   examines Node, the folder and its files
+
+Options
+  --directory <folder>  folder of the files; MEMORY_DIRECTORY, else ~/.memory-service
+  --user <name>         whose memory it is; MEMORY_USER, else the name of the system's user
+  --tenant <name>       MEMORY_TENANT, else "local"
+  --sharing             with mcp: the model may share texts with other users
+  --help
+
+An MCP client starts it so:
+  { "mcpServers": { "memory": { "command": "npx", "args": ["-y", "@penguiflow/memory-service", "mcp"] } } }
+
+Exit status: 0 done, 1 failed or something is wrong, 2 the command line cannot be followed
+`;
+
+const OPTIONS = {
+  directory: { type: "string" },
+  user: { type: "string" },
+  tenant: { type: "string" },
+  sharing: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+/** Runs the command; resolves with its exit status. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let parsed;
+  try {
+    parsed = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
+  const { values, positionals } = parsed;
+  const [command, ...more] = positionals;
+  if (values.help === true || command === undefined) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  if (more.length > 0) return refuse(`Unexpected word "${more[0]}" after "${command}"`);
+  const { env } = process;
+  const directory = path.resolve(
+    values.directory ?? env["MEMORY_DIRECTORY"] ?? path.join(os.homedir(), ".memory-service"),
+  );
+  const principal = {
+    tenant: values.tenant ?? env["MEMORY_TENANT"] ?? "local",
+    user: values.user ?? env["MEMORY_USER"] ?? (os.userInfo().username.replaceAll(/[^A-Za-z0-9_.-]/g, "_") || "me"),
+  };
+  const withMemory = async (work: (memory: MemoryHandle) => Promise<void>): Promise<number> => {
+    let memory: Memory | undefined;
+    try {
+      memory = await openMemory({ directory });
+      await work(memory.as(principal));
+      return 0;
+    } catch (error) {
+      process.stderr.write(`memory-service: ${(error as Error).message}\n`);
+      return 1;
+    } finally {
+      await memory?.close();
+    }
+  };
+  switch (command) {
+    case "mcp":
+      return await withMemory(async (memory) => {
+        const { serveMcp } = await import("../mcp/memory-mcp.ts");
+        await serveMcp(memory, { sharing: values.sharing });
+      });
+    case "export":
+      return await withMemory(async (memory) => {
+        for await (const fragment of memory.export()) process.stdout.write(`${JSON.stringify(fragment)}\n`);
+      });
+    case "doctor":
+      return examine(directory);
+    default:
+      return refuse(`Unknown command "${command}": expected mcp, export or doctor`);
+  }
+}
+
+function refuse(message: string): number {
+  process.stderr.write(`memory-service: ${message}\nmemory-service --help shows what there is\n`);
+  return 2;
+}
