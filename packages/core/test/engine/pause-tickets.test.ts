@@ -3,7 +3,7 @@ import { durable } from "penguiflow/durable";
 import { TestClock } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { rejection, tidy } from "../fixtures/watched-flow.ts";
+import { recorder, rejection, tidy } from "../fixtures/watched-flow.ts";
 
 const Answer = z.object({ size: z.number() });
 const ask = payloadNode("ask", async (_: string, ctx) => {
@@ -93,8 +93,8 @@ describe("the record of an answer", () => {
     const late = payloadNode("late", (_: number, ctx) =>
       ctx.pause<string>({ reason: "late?", expiresAt: clock.epochNow() + 5, ifExpired: "no answer" }),
     );
-    const recorder = (record: TraceRecord) => void records.push(record);
-    const flow = tidy(create(coerced.to(late), { clock, recorder }).run());
+    const note = (record: TraceRecord) => void records.push(record);
+    const flow = tidy(create(coerced.to(late), { clock, recorder: note }).run());
     await flow.outcome("x");
     const [ticket] = await flow.pauses.list();
     await flow.pauses.resume(ticket!.token, "12");
@@ -104,5 +104,40 @@ describe("the record of an answer", () => {
       ["coerced", "number?", 12, undefined],
       ["late", "late?", "no answer", true],
     ]);
+  });
+
+  // the gap lies between the end of the check and the handler: a few microtasks
+  test.for([0, 1, 2, 3, 4, 5, 6, 7])("is missing when the trace ends %i microtasks after the check", async (gap) => {
+    const watch = recorder();
+    const records: TraceRecord[] = [];
+    const checked = {
+      "~standard": {
+        version: 1,
+        vendor: "test",
+        validate: async (value: unknown) => {
+          await Promise.resolve();
+          void later();
+          return { value };
+        },
+      },
+    } as const;
+    const later = async () => {
+      for (let step = 0; step < gap; step += 1) await Promise.resolve();
+      await flow.cancel("t");
+    };
+    const asking = payloadNode("asking", (_: string, ctx) => ctx.pause({ reason: "x?", resumeSchema: checked }));
+    const flow = tidy(
+      create(asking.to(payloadNode("rest", (_: unknown, ctx) => ctx.sleep(1_000_000))), {
+        middlewares: [watch.middleware],
+        recorder: (record) => void records.push(record),
+      }).run(),
+    );
+    await flow.outcome("x", { traceId: "t" });
+    const [ticket] = await flow.pauses.list();
+    expect(await flow.pauses.resume(ticket!.token, "yes")).toMatchObject({ status: "cancelled" });
+    await flow.flush();
+    expect(records.at(-1)?.type).toBe("ended");
+    const after = watch.types().slice(watch.types().indexOf("trace_end"));
+    expect(after).not.toContain("node_resume");
   });
 });

@@ -88,6 +88,8 @@ export class PauseAnswers {
   }
 
   #accepted(root: Attempt, pause: Pause, value: unknown): unknown {
+    // the trace may have ended in the same turn as the check of the answer
+    root.requireRunning("accept an answer");
     disarm(pause);
     pause.refuse = undefined;
     const { reason, answer } = pause;
