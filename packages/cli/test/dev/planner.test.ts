@@ -129,6 +129,8 @@ test("the exact calls of the model are kept, each with its step", async () => {
   expect(JSON.stringify(request)).toContain("You help customers of a shop.");
   expect(reply).toMatchObject([{ type: "tool-call", toolName: "find_order" }]);
   expect(run.steps.find(({ id }) => id === step)?.node).toBe("model");
+  expect(run.results).toEqual(["Order 4471 is on its way, with you on Tuesday."]);
+  expect(run.steps.some(({ canRunAgain }) => canRunAgain)).toBe(false);
   const ofStep = await project.api<ModelCallView[]>(
     "GET",
     `/runs/support/${run.id}/model?step=${encodeURIComponent(step)}`,

@@ -100,6 +100,14 @@ describe("runs", () => {
     expect(last).toMatchObject({ "OpenSea>split": 0, "split>count": 0, "count>report": 0 });
   });
 
+  test("of a join have one step for each message, done when it has arrived, and one for the group", async () => {
+    await using project = await DevProject.start({}, "parallel");
+    const { steps } = await run(project, "findings", "a brown fox");
+    const states = steps.map(({ node, state: at }) => `${node} ${at}`).sort();
+    expect(new Set(states.map((each) => each.split(" ")[1]))).toEqual(new Set(["done"]));
+    expect(states.filter((each) => each.startsWith("gather")).length).toBeGreaterThanOrEqual(3);
+  });
+
   test("that fail have their error, and retries are counted", async () => {
     await using project = await DevProject.start({}, "flow");
     const failed = await run(project, "weather", { city: "" });

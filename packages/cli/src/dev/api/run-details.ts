@@ -173,7 +173,7 @@ export class KeptMessages {
 }
 
 /** Returns the lineage of a step's message. */
-export function lineageOf({ id, path, attempt }: StepView): string {
+function lineageOf({ id, path, attempt }: StepView): string {
   return id.slice(
     path.reduce((length, name) => length + name.length + 1, 0),
     -`.${attempt}`.length,

@@ -138,15 +138,21 @@ function stepOf({ query }: Call): string {
 }
 
 /** Returns a run with its pauses, and with what its graph says of its nodes. */
-export function viewOf(supervisor: Supervisor, open: OpenRun): RunView {
+function viewOf(supervisor: Supervisor, open: OpenRun): RunView {
   const { run } = open;
   const { flow, runId } = run.place;
   const pauses = supervisor.pauses.list({ flow, runId }).map((pause) => withThread(supervisor, pause));
   const view = run.view();
   const effects = new Map(supervisor.graphOf(flow)?.nodes.map((node) => [node.name, node.effects]));
+  // a planner's nodes read the log of their run, which another run does not have
+  const isPlanner = run.begun?.isPlanner === true;
   const steps = view.steps.map((step): StepView => {
     const known = step.path.length === 0 ? effects.get(step.node) : undefined;
-    return known === undefined ? step : { ...step, effects: known };
+    return {
+      ...step,
+      canRunAgain: step.canRunAgain && !isPlanner,
+      ...(known !== undefined && { effects: known }),
+    };
   });
   return { ...view, ...supervisor.runs.summaryOf(open), steps, pauses };
 }
@@ -235,7 +241,7 @@ function* chosenRuns({ runs }: Supervisor, query: URLSearchParams): Generator<Op
 }
 
 /** @throws ApiError `INPUT_MALFORMED` */
-export function filterOf(query: URLSearchParams): RunFilter {
+function filterOf(query: URLSearchParams): RunFilter {
   const text = (name: string): string | undefined => query.get(name) ?? undefined;
   const number = (name: string): number | undefined => {
     const given = text(name);

@@ -33,7 +33,7 @@ export function describeFlow({ name, exported, flow, planner }: ShownFlow): Load
 }
 
 /** Returns the JSON Schema of an input, if its schema gives one. */
-export function schemaOf(schema: unknown): unknown {
+function schemaOf(schema: unknown): unknown {
   const describe = (schema as Described | undefined)?.["~standard"]?.jsonSchema?.input;
   try {
     return describe?.({ target: "draft-2020-12" });

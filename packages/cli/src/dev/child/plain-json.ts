@@ -1,7 +1,7 @@
 import { writeValue } from "penguiflow/durable";
 
 /** Characters of the JSON of one value that are kept at most. */
-export const MAX_VALUE = 1_000_000;
+const MAX_VALUE = 1_000_000;
 
 /** Returns the JSON of any value: what JSON has no word for is described, and nothing throws. */
 export function jsonOf(value: unknown): string {

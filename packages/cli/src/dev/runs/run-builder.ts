@@ -33,6 +33,8 @@ export class RunBuilder {
   readonly #answer = new AnswerParts();
   readonly #plan: PlanEvent<unknown>[] = [];
   readonly #results: Kept[] = [];
+  /** Output of a planner's run. */
+  #planned: readonly unknown[] = [];
   #input: Kept | undefined;
   #begun: Begun | undefined;
   #state: RunState = "running";
@@ -155,7 +157,7 @@ export class RunBuilder {
     return {
       ...this.summary(),
       inputValue: input === undefined ? undefined : valueOf(input),
-      results: this.#begun?.isPlanner === true ? [] : this.#results.map(valueOf),
+      results: this.#begun?.isPlanner === true ? this.#planned : this.#results.map(valueOf),
       budgets: this.#budgets,
       steps: this.steps,
       parts: this.parts,
@@ -241,6 +243,7 @@ export class RunBuilder {
     const { end } = event;
     this.#state = end.status;
     this.#endedAt ??= event.at;
+    if (end.status === "completed") this.#planned = [end.output];
     if (end.status === "failed") this.#error = { code: end.code, message: end.error.message };
     if (end.status === "exhausted")
       this.#error = { code: "BUDGET_EXHAUSTED", message: `The budget of ${end.which} is spent` };

@@ -1,6 +1,6 @@
 import { type FlowEvent, type NodeErrorEvent, ROOKERY } from "penguiflow";
 import type { StepState, StepView } from "@penguiflow/playground/protocol";
-import type { RecordFact } from "../ipc/fact.ts";
+import type { Kept, RecordFact } from "../ipc/fact.ts";
 
 /** Steps of a run that are kept at most. */
 const MAX_STEPS = 5_000;
@@ -13,6 +13,12 @@ interface Step extends Writable<Omit<StepView, "to" | "waits">> {
   readonly waits: Writable<StepView["waits"][number]>[];
 }
 
+/** A message that waits for a node, in an attempt. */
+interface Queued extends Pick<Step, "node" | "attempt"> {
+  readonly lineage: string;
+  readonly payload: Kept | undefined;
+}
+
 type NodeEvent = Extract<FlowEvent, { readonly attempt: number }>;
 
 /** States of a step that has not ended. */
@@ -22,6 +28,8 @@ const OPEN: ReadonlySet<StepState> = new Set(["waiting", "running", "sending", "
 export class Timeline {
   readonly #steps = new Map<string, Step>();
   readonly #root: string;
+  /** Messages that a join has, and whose sender has not been told of: when they came. */
+  readonly #gathered = new Map<string, number>();
   #isFull = false;
 
   /** @param root - name of the flow; playbooks are named after it */
@@ -54,7 +62,7 @@ export class Timeline {
     switch (type) {
       case "accepted":
       case "restored":
-        return this.#queue(record, { node, lineage, attempt }, undefined, at);
+        return this.#queue(record, { node, lineage, attempt, payload: record.message?.payload }, undefined, at);
       case "emitted":
       case "committed":
         for (const output of record.outputs ?? []) this.#queue(record, { ...output, attempt: 1 }, node, at);
@@ -67,8 +75,11 @@ export class Timeline {
         return [];
       case "parked":
       case "dropped":
+        if (type === "parked" && why !== "join") return [];
+        // a join may have a message before its sender has committed
+        if (step === undefined && type === "parked") this.#gathered.set(idOf(path, lineage, attempt), at);
+        if (step === undefined) return [];
         // a message that waits in a join has arrived: the group is handled as one
-        if (step === undefined || (type === "parked" && why !== "join")) return [];
         step.state = type === "parked" ? "done" : "cancelled";
         step.endedAt = at;
         return [step];
@@ -87,7 +98,7 @@ export class Timeline {
   /** Adds the step of a message that waits for its node. */
   #queue(
     { path, seq }: RecordFact,
-    { node, lineage, attempt }: Pick<Step, "node" | "attempt"> & { readonly lineage: string },
+    { node, lineage, attempt, payload }: Queued,
     from: string | undefined,
     at: number,
   ): readonly StepView[] {
@@ -103,9 +114,16 @@ export class Timeline {
       queuedAt: at,
       waits: [],
       to: [],
-      canRunAgain: true,
+      // a message of a playbook, or one that cannot be restored, is no beginning
+      canRunAgain: path.length === 0 && payload !== undefined && "value" in payload && payload.written !== undefined,
       ...(from !== undefined && { from }),
     };
+    const gatheredAt = this.#gathered.get(id);
+    if (gatheredAt !== undefined) {
+      this.#gathered.delete(id);
+      step.state = "done";
+      step.endedAt = Math.max(at, gatheredAt);
+    }
     this.#steps.set(id, step);
     return [step];
   }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { ApiError } from "./api-error.ts";
 
 /** Bytes of a body at most. */
-export const MAX_BODY = 1024 * 1024;
+const MAX_BODY = 1024 * 1024;
 
 /**
  * Reads the body of a request as a JSON object.

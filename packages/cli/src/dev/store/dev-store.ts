@@ -3,7 +3,7 @@ import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
 /** Number of the tables' form: a database of another one is made anew. */
-const FORM = 1;
+const FORM = 2;
 
 const TABLES = `
   CREATE TABLE runs (
