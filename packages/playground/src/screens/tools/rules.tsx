@@ -8,7 +8,7 @@ export function Rules({ tool }: { readonly tool: ToolView }) {
       {tool.effects === undefined ? null : (
         <span class={`tag ${tool.effects === "writes" ? "tone-retry" : ""}`}>{tool.effects}</span>
       )}
-      {tool.approval === undefined ? null : (
+      {tool.approval === undefined || tool.approval === "never" ? null : (
         <span class="tag tone-paused">
           <Icon name="pause" size={11} /> approval: {tool.approval}
         </span>

@@ -15,7 +15,7 @@ import { ToolDetail } from "./tool-detail.tsx";
 
 /** The tools of all planners by their source; one of them in full at the right. */
 export function Screen({ params }: ScreenProps) {
-  const { value, error, isLoading, again } = useLoaded("tools", () => api.tools());
+  const { value, error, again } = useLoaded("tools", () => api.tools());
   useEffect(() => again(), [reload.value, again]);
   const { flow, name } = params;
   const tool = value?.tools.find((one) => one.flow === flow && one.name === name);
@@ -35,15 +35,7 @@ export function Screen({ params }: ScreenProps) {
               <Group key={`${group.flow} ${group.source}`} group={group} current={tool} again={again} />
             ))}
           </div>
-          {tool === undefined ? (
-            isLoading ? null : (
-              <aside class="side tools-none" aria-label="Tool">
-                <p class="quiet">Choose a tool: its schemas, its rules, and a form to try it.</p>
-              </aside>
-            )
-          ) : (
-            <ToolDetail key={`${tool.flow} ${tool.name}`} tool={tool} />
-          )}
+          {tool === undefined ? null : <ToolDetail key={`${tool.flow} ${tool.name}`} tool={tool} />}
         </div>
       )}
     </>
