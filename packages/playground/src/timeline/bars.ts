@@ -100,9 +100,9 @@ export function extentOf(
   now: number,
 ): Extent {
   const from = steps.reduce((least, { queuedAt }) => Math.min(least, queuedAt), run.startedAt);
-  const ends = steps.map(({ endedAt, returnedAt, queuedAt }) => endedAt ?? returnedAt ?? queuedAt);
   const to = run.endedAt ?? now;
-  return { from, to: Math.max(from + 1, to, ...(run.endedAt === undefined ? [] : ends)) };
+  if (run.endedAt === undefined) return { from, to: Math.max(from + 1, to) };
+  return { from, to: Math.max(from + 1, to, latest(steps.map((step) => endOf(step, to)))) };
 }
 
 /**
@@ -151,8 +151,8 @@ function nest(
       key,
       name: place,
       depth,
-      from: Math.min(...inside.map(({ queuedAt }) => queuedAt)),
-      to: Math.max(...inside.map((step) => endOf(step, now))),
+      from: earliest(inside.map(({ queuedAt }) => queuedAt)),
+      to: latest(inside.map((step) => endOf(step, now))),
       steps: inside.length,
       state: stateOf(inside),
       isFolded,
@@ -182,8 +182,8 @@ function gatherShort(rows: readonly TimelineRow[], { from, to }: Extent, now: nu
       type: "short",
       key: `short ${row.key}`,
       depth: row.depth,
-      from: Math.min(...short.map((each) => each.from)),
-      to: Math.max(...short.map((each) => each.to)),
+      from: earliest(short.map((each) => each.from)),
+      to: latest(short.map((each) => each.to)),
       steps: short.map(({ step }) => step),
     });
     index = end;
@@ -193,6 +193,15 @@ function gatherShort(rows: readonly TimelineRow[], { from, to }: Extent, now: nu
 
 function endOf({ endedAt, returnedAt, state }: StepView, now: number): number {
   return endedAt ?? (state === "sending" ? now : (returnedAt ?? now));
+}
+
+// a run may have more steps than a call has room for arguments: no Math.max(...)
+function earliest(instants: readonly number[]): number {
+  return instants.reduce((least, at) => Math.min(least, at), Infinity);
+}
+
+function latest(instants: readonly number[]): number {
+  return instants.reduce((most, at) => Math.max(most, at), -Infinity);
 }
 
 /** Returns the state of a group: the one of its steps that matters most. */

@@ -123,6 +123,11 @@ describe("the extent of a run", () => {
     expect(extentOf({ startedAt: 15 }, steps, 99)).toEqual({ from: 10, to: 99 });
   });
 
+  it("reaches to the end of the last step, also of one that outlives its trace, and of very many", () => {
+    const steps = Array.from({ length: 200_000 }, (_, index) => stepOf("a", index, index + 10));
+    expect(extentOf({ startedAt: 0, endedAt: 100 }, steps, 0)).toEqual({ from: 0, to: 200_009 });
+  });
+
   it("is never empty", () => {
     expect(extentOf({ startedAt: 5, endedAt: 5 }, [], 5)).toEqual({ from: 5, to: 6 });
   });

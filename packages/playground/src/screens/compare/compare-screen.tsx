@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { api } from "../../api/routes.ts";
-import { cost, instant, span, tokens } from "../../parts/figures.ts";
+import { cost, instant, shortId, span, tokens } from "../../parts/figures.ts";
 import { Header } from "../../parts/header.tsx";
 import { Icon } from "../../parts/icon.tsx";
 import { Problem } from "../../parts/problem.tsx";
@@ -137,8 +137,8 @@ function Side({
     <section class="compare-head" aria-label={`${title} run`}>
       <h2>
         <span class="quiet">{title}</span>{" "}
-        <a class="mono" href={pathTo("runs", run.flow, run.id)}>
-          {run.id}
+        <a class="mono" href={pathTo("runs", run.flow, run.id)} title={run.id}>
+          {shortId(run.id)}
         </a>
       </h2>
       <p class="small">

@@ -22,7 +22,9 @@ export function NodePanel(props: { readonly view: FlowView; readonly watched: Wa
   return (
     <>
       <dl class="facts">
-        <Fact name="kind">{[node?.kind, node?.effects].filter(Boolean).join(", ")}</Fact>
+        <Fact name="kind">
+          {[node?.kind, node?.effects === "none" ? undefined : node?.effects].filter(Boolean).join(", ")}
+        </Fact>
         {stats === undefined ? null : figures(stats, watched)}
         {node?.gathering === undefined ? null : (
           <Fact name="gathers">

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { api } from "../../api/routes.ts";
-import { ago, cost, plural, span, tokens } from "../../parts/figures.ts";
+import { ago, cost, plural, shortId, span, tokens } from "../../parts/figures.ts";
 import { Header } from "../../parts/header.tsx";
 import { Icon } from "../../parts/icon.tsx";
 import { Problem } from "../../parts/problem.tsx";
@@ -37,7 +37,11 @@ export function RunHeader({ run }: { readonly run: RunView }) {
   return (
     <>
       <Header
-        title={<span class="mono run-title">{run.id}</span>}
+        title={
+          <span class="mono run-title" title={run.id}>
+            {shortId(run.id)}
+          </span>
+        }
         note={
           <span class="run-note">
             <StateBadge state={run.state} />
@@ -46,7 +50,7 @@ export function RunHeader({ run }: { readonly run: RunView }) {
             </span>
             {run.again === undefined ? null : (
               <span>
-                again of <a href={pathTo("runs", run.flow, run.again.of)}>{run.again.of}</a>
+                again of <a href={pathTo("runs", run.flow, run.again.of)}>{shortId(run.again.of)}</a>
               </span>
             )}
             {run.thread === undefined ? null : <a href={pathTo("threads", run.thread)}>thread</a>}

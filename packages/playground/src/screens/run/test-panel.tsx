@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api } from "../../api/routes.ts";
+import { CopyButton } from "../../parts/copy-button.tsx";
 import { Icon } from "../../parts/icon.tsx";
 import { Problem } from "../../parts/problem.tsx";
 import type { NewTest, RunView, TestMade } from "../../protocol.ts";
@@ -102,7 +103,10 @@ export function TestPanel({ run }: { readonly run: RunView }) {
               </select>
             </label>
             <figure class="test-file">
-              <figcaption class="mono">{test.path}</figcaption>
+              <figcaption>
+                <span class="mono">{test.path}</span>
+                <CopyButton text={test.text} />
+              </figcaption>
               <pre tabIndex={0}>{test.text}</pre>
             </figure>
             {test.isWritten ? (
