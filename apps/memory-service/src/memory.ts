@@ -9,6 +9,7 @@ import { MemoryKeys } from "./memory-keys.ts";
 import { type MemoryServices, Revocations } from "./memory-services.ts";
 import { checkPrincipal, type Principal } from "./principal.ts";
 import type { Reranker, Rollout } from "./retrieval/reranker.ts";
+import type { InputSchemas } from "./schemas.ts";
 import type { MemoryStore } from "./store/memory-store.ts";
 import { sqliteStore } from "./store/sqlite/sqlite-store.ts";
 import type { Sample } from "./telemetry/figures.ts";
@@ -119,6 +120,11 @@ export class Memory implements AsyncDisposable {
    */
   as(principal: Principal): MemoryHandle {
     return handleOf(this.#core, checkPrincipal(principal));
+  }
+
+  /** Schemas of inputs under this memory's limits, for doors that publish them. */
+  get schemas(): InputSchemas {
+    return this.#core.schemas;
   }
 
   /** Resolves once no embedding job is due. */

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -10,7 +11,9 @@ const USAGE = `Usage: memory-service <command> [options]
 Keeps what was said, verbatim, in files of this machine. Nothing leaves it.
 
 Commands
+  serve    serves the HTTP API, to this machine with a token, or with --keys to callers with keys
   mcp      serves the memory to an MCP client, over standard input and output
+  key      makes a key for --tenant and --user, and prints its secret
   export   prints the own texts, one JSON object a line
   doctor   examines Node, the folder and its files
 
@@ -18,6 +21,9 @@ Options
   --directory <folder>  folder of the files; MEMORY_DIRECTORY, else ~/.memory-service
   --user <name>         whose memory it is; MEMORY_USER, else the name of the system's user
   --tenant <name>       MEMORY_TENANT, else "local"
+  --port <n>            with serve: 7437 when left out, any free one for 0; figures are on the next port
+  --host <address>      with serve and --keys: 127.0.0.1 when left out
+  --keys                with serve: callers prove themselves by keys, see "memory-service key"
   --sharing             with mcp: the model may share texts with other users
   --help
 
@@ -31,6 +37,9 @@ const OPTIONS = {
   directory: { type: "string" },
   user: { type: "string" },
   tenant: { type: "string" },
+  port: { type: "string" },
+  host: { type: "string" },
+  keys: { type: "boolean" },
   sharing: { type: "boolean" },
   help: { type: "boolean", short: "h" },
 } as const;
@@ -58,11 +67,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     tenant: values.tenant ?? env["MEMORY_TENANT"] ?? "local",
     user: values.user ?? env["MEMORY_USER"] ?? (os.userInfo().username.replaceAll(/[^A-Za-z0-9_.-]/g, "_") || "me"),
   };
-  const withMemory = async (work: (memory: MemoryHandle) => Promise<void>): Promise<number> => {
+  const port = Number(values.port ?? 7437);
+  if (!Number.isSafeInteger(port) || port < 0 || port > 65_534)
+    return refuse(`Option "--port" must be a whole number from 0 to 65534: got "${values.port}"`);
+  const withMemory = async (work: (memory: MemoryHandle, all: Memory) => Promise<void>): Promise<number> => {
     let memory: Memory | undefined;
     try {
       memory = await openMemory({ directory });
-      await work(memory.as(principal));
+      await work(memory.as(principal), memory);
       return 0;
     } catch (error) {
       process.stderr.write(`memory-service: ${(error as Error).message}\n`);
@@ -77,6 +89,24 @@ export async function main(argv: readonly string[]): Promise<number> {
         const { serveMcp } = await import("../mcp/memory-mcp.ts");
         await serveMcp(memory, { sharing: values.sharing });
       });
+    case "serve":
+      return await withMemory(async (_, memory) => {
+        const { serveMemory } = await import("../http/serve-memory.ts");
+        const { host, keys } = values;
+        const monitoringPort = port === 0 ? 0 : port + 1;
+        const server = await serveMemory(memory, { port, monitoringPort, host, keys });
+        process.stdout.write(`Listening on ${server.url}, figures on ${server.monitoringUrl}/metrics\n`);
+        if (server.token !== undefined) process.stdout.write(`Authorization: Bearer ${server.token}\n`);
+        await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
+        process.stdout.write("Stopping: requests have 5 s to end\n");
+        await server.close();
+      });
+    case "key":
+      return await withMemory(async (_, memory) => {
+        const { tenant } = principal;
+        // without a user it is one of the whole tenant
+        process.stdout.write(`${await memory.keys.create({ tenant, user: values.user })}\n`);
+      });
     case "export":
       return await withMemory(async (memory) => {
         for await (const fragment of memory.export()) process.stdout.write(`${JSON.stringify(fragment)}\n`);
@@ -84,7 +114,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     case "doctor":
       return examine(directory);
     default:
-      return refuse(`Unknown command "${command}": expected mcp, export or doctor`);
+      return refuse(`Unknown command "${command}": expected serve, mcp, key, export or doctor`);
   }
 }
 

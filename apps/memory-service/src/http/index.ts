@@ -1,0 +1,2 @@
+export type { MemoryServer, ServeMemoryOptions } from "./serve-memory.ts";
+export { serveMemory } from "./serve-memory.ts";

@@ -1,0 +1,195 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { z } from "zod";
+import type { Memory } from "../memory.ts";
+import { MemoryError } from "../memory-error.ts";
+import { Door } from "./door.ts";
+import { openApiOf } from "./open-api.ts";
+import { problemOf, Refused } from "./problem.ts";
+import { prometheusText } from "./prometheus.ts";
+import { readBody } from "./read-body.ts";
+import { matches, type Reply, type Route } from "./route.ts";
+import { parseInput } from "../schemas.ts";
+import { routesOf } from "./routes.ts";
+
+/** Options of {@link serveMemory}. */
+export interface ServeMemoryOptions {
+  /** @defaultValue a free one */
+  readonly port?: number | undefined;
+  /** Port of /live, /ready and /metrics. @defaultValue a free one */
+  readonly monitoringPort?: number | undefined;
+  /** Address to listen on; without `keys` one of this machine alone. @defaultValue `"127.0.0.1"` */
+  readonly host?: string | undefined;
+  /** Whether callers prove themselves by keys of `memory.keys`. @defaultValue false: by the token of this start */
+  readonly keys?: boolean | undefined;
+  /** Bytes of a body at most. @defaultValue 2 MiB */
+  readonly maxBodyBytes?: number | undefined;
+}
+
+/** A memory that is served. */
+export interface MemoryServer extends AsyncDisposable {
+  readonly url: string;
+  readonly monitoringUrl: string;
+  /** Secret of this start, for the user of this machine; absent where callers have keys. */
+  readonly token: string | undefined;
+  /** Accepts nothing more and resolves when the requests in flight are answered, after `drainMs` at the latest. */
+  close(options?: { readonly drainMs?: number }): Promise<void>;
+}
+
+const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
+
+/**
+ * Serves a memory over HTTP, see `/openapi.json`. The memory stays open when the server closes.
+ *
+ * @throws TypeError for a foreign address without keys; Error when a port is taken
+ */
+export async function serveMemory(memory: Memory, options: ServeMemoryOptions = {}): Promise<MemoryServer> {
+  const { port = 0, monitoringPort = 0, host = "127.0.0.1", keys = false, maxBodyBytes = 2 * 2 ** 20 } = options;
+  if (!keys && !LOOPBACK.has(host))
+    throw new TypeError(`Without keys the memory is served on this machine alone: got host "${host}"`);
+  const token = keys ? undefined : randomBytes(16).toString("base64url");
+  const service = new Service(memory, new Door(memory, token), maxBodyBytes);
+  const server = createServer((request, response) => void service.answer(request, response));
+  const monitor = createServer((request, response) => void service.monitor(request, response));
+  await listening(server, port, host);
+  await listening(monitor, monitoringPort, host);
+  const close = async ({ drainMs = 5_000 }: { readonly drainMs?: number } = {}): Promise<void> => {
+    service.isStopping = true;
+    const cut = setTimeout(() => server.closeAllConnections(), drainMs);
+    await closed(server);
+    clearTimeout(cut);
+    monitor.closeAllConnections();
+    await closed(monitor);
+  };
+  return {
+    url: urlOf(server, host),
+    monitoringUrl: urlOf(monitor, host),
+    token,
+    close,
+    [Symbol.asyncDispose]: async () => await close(),
+  };
+}
+
+/** Answers requests. */
+class Service {
+  isStopping = false;
+  readonly #memory: Memory;
+  readonly #door: Door;
+  readonly #maxBodyBytes: number;
+  readonly #routes: readonly Route[];
+  readonly #openApi: string;
+
+  constructor(memory: Memory, door: Door, maxBodyBytes: number) {
+    this.#memory = memory;
+    this.#door = door;
+    this.#maxBodyBytes = maxBodyBytes;
+    this.#routes = routesOf(memory.schemas);
+    this.#openApi = JSON.stringify(openApiOf(this.#routes));
+  }
+
+  /** Answers a request of the API. It never throws: a server must outlive each of its requests. */
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      await this.#answer(request, response);
+    } catch (error) {
+      const { status, headers, body } = problemOf(error);
+      if (response.headersSent) response.destroy();
+      else send(response, status, { ...headers, "content-type": "application/problem+json" }, JSON.stringify(body));
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.isStopping) throw new MemoryError("STOPPED", "The service is shutting down");
+    const { pathname, searchParams } = new URL(request.url ?? "/", "http://memory");
+    if (request.method === "GET" && pathname === "/openapi.json") {
+      send(response, 200, JSON_TYPE, this.#openApi);
+      return;
+    }
+    const memory = await this.#door.open(request);
+    const { route, params } = this.#find(request.method ?? "", pathname);
+    const key = request.headers["idempotency-key"];
+    const left = new AbortController();
+    // what has a key is asked for again: it goes on
+    if (key === undefined)
+      response.once("close", () => {
+        if (!response.writableFinished) left.abort();
+      });
+    const body = await readBody(request, this.#maxBodyBytes);
+    const reply = await route.run({
+      memory,
+      params,
+      query: parseInput(route.query ?? NO_QUERY, Object.fromEntries(searchParams)),
+      body: route.body === undefined ? undefined : parseInput(route.body, body),
+      signal: left.signal,
+      idempotencyKey: typeof key === "string" ? key : undefined,
+    });
+    await write(response, reply);
+  }
+
+  /** Answers probes and the scraper. */
+  async monitor(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const text = { "content-type": "text/plain; version=0.0.4" };
+      if (request.url === "/live") send(response, 200, text, "live\n");
+      else if (request.url === "/ready")
+        send(response, this.isStopping ? 503 : 200, text, this.isStopping ? "stopping\n" : "ready\n");
+      else if (request.url === "/metrics") send(response, 200, text, prometheusText(await this.#memory.figures()));
+      else send(response, 404, text, "/live, /ready or /metrics\n");
+    } catch {
+      send(response, 500, { "content-type": "text/plain" }, "failed\n");
+    }
+  }
+
+  #find(method: string, path: string): { readonly route: Route; readonly params: Readonly<Record<string, string>> } {
+    const here = this.#routes.flatMap((route) => {
+      const params = matches(route.path, path);
+      return params === undefined ? [] : [{ route, params }];
+    });
+    const found = here.find(({ route }) => route.method === method);
+    if (found !== undefined) return found;
+    if (here.length === 0) throw new Refused("ROUTE_UNKNOWN", "There is no such route: see /openapi.json");
+    const allow = here.map(({ route }) => route.method).join(", ");
+    throw new Refused("METHOD_NOT_ALLOWED", `Use ${allow}`, { allow });
+  }
+}
+
+const NO_QUERY = z.strictObject({});
+const JSON_TYPE = { "content-type": "application/json" };
+
+function send(response: ServerResponse, status: number, headers: Readonly<Record<string, string>>, text = ""): void {
+  response
+    .writeHead(status, { "cache-control": "no-store", "x-content-type-options": "nosniff", ...headers })
+    .end(text);
+}
+
+async function write(response: ServerResponse, reply: Reply): Promise<void> {
+  if (!("lines" in reply)) {
+    if (reply.body === undefined) send(response, reply.status, {});
+    else send(response, reply.status, JSON_TYPE, JSON.stringify(reply.body));
+    return;
+  }
+  response.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" });
+  for await (const line of reply.lines) {
+    if (response.destroyed) return;
+    if (!response.write(`${JSON.stringify(line)}\n`))
+      await Promise.race([once(response, "drain"), once(response, "close")]);
+  }
+  response.end();
+}
+
+async function listening(server: Server, port: number, host: string): Promise<void> {
+  await once(server.listen(port, host), "listening");
+}
+
+async function closed(server: Server): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  server.closeIdleConnections();
+  await promise;
+}
+
+function urlOf(server: Server, host: string): string {
+  return `http://${host.includes(":") ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`;
+}

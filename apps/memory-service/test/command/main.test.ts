@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { text } from "node:stream/consumers";
+import { afterAll, expect, test } from "vitest";
+
+const directory = mkdtempSync(path.join(os.tmpdir(), "memory-command-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const BIN = path.resolve(import.meta.dirname, "../../src/bin.ts");
+
+function start(...args: string[]) {
+  return spawn(
+    process.execPath,
+    ["--conditions=@penguiflow/source", "--no-warnings", BIN, ...args, "--directory", directory],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
+}
+
+async function statusOf(child: ChildProcess): Promise<number | NodeJS.Signals> {
+  const [status, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals];
+  return status ?? signal;
+}
+
+async function run(...args: string[]) {
+  const child = start(...args);
+  const [printed, said, status] = await Promise.all([text(child.stdout), text(child.stderr), statusOf(child)]);
+  return { printed, said, status };
+}
+
+test("serve answers until it is told to stop, and export prints what it has kept", async () => {
+  const server = start("serve", "--port", "0", "--user", "ada");
+  let printed = "";
+  for await (const chunk of server.stdout.setEncoding("utf8")) {
+    printed += chunk as string;
+    if (printed.includes("Bearer")) break;
+  }
+  const [, url = "", token = ""] = /Listening on (\S+),.*\nAuthorization: Bearer (\S+)/.exec(printed) ?? [];
+  const response = await fetch(`${url}/v1/fragments`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json", "memory-user": "ada" },
+    body: JSON.stringify({ text: "The gate code is 4711." }),
+  });
+  expect(response.status).toBe(201);
+  const ended = statusOf(server);
+  server.kill("SIGTERM");
+  expect([await ended, await text(server.stderr)]).toEqual([0, ""]);
+  const exported = await run("export", "--user", "ada");
+  expect(JSON.parse(exported.printed)).toMatchObject({ text: "The gate code is 4711.", owner: "ada" });
+});
+
+test("key prints a secret, and doctor tells that each file is whole", async () => {
+  const key = await run("key", "--tenant", "house", "--user", "ada");
+  expect(key).toMatchObject({ status: 0, printed: expect.stringMatching(/^pgm_\S{43}\n$/) as string });
+  const examined = await run("doctor");
+  expect(examined.status).toBe(0);
+  expect(examined.printed).toContain("ok   catalog.db: whole\n");
+});
+
+test.for([
+  [["fly"], 'Unknown command "fly": expected serve, mcp, key, export or doctor'],
+  [["serve", "--prot", "1"], "--prot"],
+  [["serve", "--port", "x"], 'must be a whole number from 0 to 65534: got "x"'],
+] as const)("%s cannot be followed: it says why", async ([args, why]) => {
+  const { status, said } = await run(...args);
+  expect(status).toBe(2);
+  expect(said).toContain(why);
+});
