@@ -1,5 +1,5 @@
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
-import { nameOfNode, requireKnownKeys, requireObject } from "../foundation/options.ts";
+import { nameOfNode, requireObject } from "../foundation/options.ts";
 import type { NodeOrName } from "../graph/handler.ts";
 import { Message } from "../message/message.ts";
 import { edgeInto } from "../engine/compile-graph.ts";
@@ -14,27 +14,13 @@ import { prepare } from "./prepare.ts";
 import { readTrace } from "./read-trace.ts";
 import { runningBehind } from "./running.ts";
 
-const OPTIONS = [
-  "tenant",
-  "topic",
-  "priority",
-  "traceId",
-  "deadlineAt",
-  "timeoutMs",
-  "meta",
-  "signal",
-  "exclusive",
-  "budget",
-  "onLeave",
-] as const;
-
 /** Options of {@link runFrom}: those of a streamed call, without `id`, `keepMs` and `to`. */
-export type RunFromOptions = Pick<StreamOptions, (typeof OPTIONS)[number]>;
+export type RunFromOptions = Omit<StreamOptions, "id" | "keepMs" | "to">;
 
 /**
  * Runs a flow again from one of its nodes, with a message that the node was given before: of a recorder, or written
  * down by `writeValue`. Begins a new trace at the node; the nodes before it do not run. The message keeps its tenant,
- * topic, priority and meta. Its time limit begins anew, and its trace id is a new one unless `traceId` is given.
+ * principal, topic, priority and meta. Its time limit begins anew, and its trace id is a new one unless `traceId` is given.
  *
  * A join is given a whole group: the list of its payloads. A join further on starves unless the nodes after the start
  * send it all that it gathers; the trace fails then as in any run. Payloads are not checked by the compiler here.
@@ -49,7 +35,8 @@ export function runFrom<Result>(
   options: RunFromOptions = {},
 ): TraceStream<StreamItem<Result>> {
   requireObject("options", options);
-  requireKnownKeys("runFrom", options, OPTIONS);
+  for (const key of ["id", "keepMs", "to"])
+    if (key in options) throw new TypeError(`Option "${key}" of runFrom is not allowed: its trace begins at the node`);
   const name = nameOfNode("at", at);
   const { onLeave = "cancel", ...own } = options;
   return readTrace<StreamItem<Result>>(runningBehind(run), onLeave, (engine, sink) => {

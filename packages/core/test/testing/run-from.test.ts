@@ -50,12 +50,13 @@ describe("a run from a node", () => {
     expect(await resultsOf(runFrom(flow, "third", 21))).toEqual([42]);
   });
 
-  test("keeps tenant, priority, topic and meta of the message, in a trace of its own whose time limit begins anew", async () => {
+  test("keeps tenant, principal, priority, topic and meta of the message, in a trace of its own whose time limit begins anew", async () => {
     const clock = new TestClock();
     const { seen, edges } = line();
     const flow = tidy(create(...edges, { clock }).run());
     await flow.call("a", {
       tenant: "acme",
+      principal: { user: "ada" },
       priority: 3,
       topic: "t",
       meta: { user: 7 },
@@ -67,6 +68,7 @@ describe("a run from a node", () => {
     await resultsOf(runFrom(flow, "second", kept));
     const [before, after] = seen as [Message, Message];
     expect(after.headers).toEqual(before.headers);
+    expect(after.headers.principal).toEqual({ user: "ada" });
     expect(after.meta).toEqual({ user: 7 });
     expect(after.traceId).not.toBe("one");
     expect(after.deadlineAt).toBe(clock.epochNow() + 500);
@@ -150,6 +152,7 @@ describe("a run from a node", () => {
       message: expect.stringContaining('its nodes are "first", "second", "third"') as string,
     });
     expect(() => runFrom({} as never, "first", "x")).toThrow("Expected a flow or a run of one: got an object");
-    expect(() => runFrom(flow, "first", "x", { id: "1" } as never)).toThrow(TypeError);
+    expect(() => runFrom(flow, "first", "x", { id: "1" } as never)).toThrow('Option "id" of runFrom is not allowed');
+    expect(await rejection(resultsOf(runFrom(flow, "first", "x", { tenat: "a" } as never)))).toBeInstanceOf(TypeError);
   });
 });
