@@ -7,9 +7,13 @@ import { usage } from "../command-line/parse.ts";
 import { openBrowser } from "../dev/open-browser.ts";
 import { type DevServer, startDevServer } from "../dev/dev-server.ts";
 import type { Fault } from "../dev/ipc/messages.ts";
+import { openServer } from "../dev/server/open-server.ts";
 import { LEAST_TOKEN } from "../dev/server/session.ts";
+import { storeRoutes } from "../dev/store-view/store-routes.ts";
 import { CliError, Exit, type ExitStatus } from "../exit.ts";
 import type { Io } from "../io.ts";
+import { hidden } from "../package-of.ts";
+import { withStore } from "../store/open-store.ts";
 import { counted, printJson, styled } from "../text.ts";
 
 const PORT = 4747;
@@ -38,22 +42,42 @@ export const dev = command({
       help: `secret of the address, of ${LEAST_TOKEN} characters or more; a new one for each start when left out`,
     },
     open: { type: "boolean", default: true, help: "does not open the browser; without a terminal none is opened" },
+    store: {
+      type: "string",
+      value: "store",
+      help: "shows what a state store has kept, and runs nothing: a SQLite file or postgres://…",
+    },
     reload: { type: "boolean", default: true, help: "does not load code again when it is saved" },
     json: { ...JSON_FLAG, help: "prints one JSON object a line for the start, each load and each error" },
   },
   examples: ["penguiflow dev", "penguiflow dev --port 8080 --no-open"],
-  exits: [Exit.NO_FLOW, Exit.PORT_TAKEN],
-  async run({ flags: { project, port, host, token, open, reload, json }, io }) {
+  exits: [Exit.FAILED, Exit.NO_FLOW, Exit.PORT_TAKEN, Exit.UNKNOWN],
+  async run({ flags: { project, port, host, token, open, reload, store, json }, io }) {
     const root = path.resolve(io.cwd, project);
     if (!existsSync(root))
       throw new CliError({ code: "PROJECT_MISSING", exit: Exit.NO_FLOW, message: `There is no folder ${root}` });
     requireToken(host, token);
     const talk = new Talk(io, root, json);
+    const place = { host, port: port ?? PORT, isChosen: port !== undefined };
+    const onFault = (error: unknown): void =>
+      io.err(
+        `${styled(io, "red", "error")} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+      );
+    if (store !== undefined)
+      return await withStore(io, store, async (opened) => {
+        const routes = storeRoutes(opened, hidden(store));
+        const server = await openServer({ routes, place, token, isReadOnly: true, onFault });
+        talk.listening(server, host);
+        if (open && io.canAsk) openBrowser(server.url);
+        await interrupted(io);
+        await server.close();
+        return Exit.OK;
+      });
     const missing = Promise.withResolvers<Fault>();
     const server = await startDevServer({
       root,
       env: io.env,
-      place: { host, port: port ?? PORT, isChosen: port !== undefined },
+      place,
       token,
       reloads: reload,
       onReady: (generation, loaded) =>
@@ -64,10 +88,7 @@ export const dev = command({
       onOverlay: (overlay) => talk.overlay(overlay),
       onMissing: missing.resolve,
       onOutput: (_, text) => io.err(text),
-      onFault: (error) =>
-        io.err(
-          `${styled(io, "red", "error")} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-        ),
+      onFault,
     });
     talk.listening(server, host);
     if (open && io.canAsk) openBrowser(server.url);
@@ -77,15 +98,17 @@ export const dev = command({
 
 /** Serves until Ctrl-C, or until it is known that there is nothing to serve. */
 async function untilEnd(server: DevServer, io: Io, missing: Promise<Fault>): Promise<ExitStatus> {
-  const interrupted = new Promise<undefined>((resolve) => {
-    if (io.signal.aborted) resolve(undefined);
-    io.signal.addEventListener("abort", () => resolve(undefined), { once: true });
-  });
-  const fault = await Promise.race([interrupted, missing]);
+  const fault = await Promise.race([interrupted(io), missing]);
   await server.close(fault === undefined ? DRAIN_MS : 0);
   if (fault === undefined) return Exit.OK;
   const { code, message, hint } = fault;
   throw new CliError({ code, exit: Exit.NO_FLOW, message, hint });
+}
+
+/** Resolves with Ctrl-C. */
+async function interrupted({ signal }: Io): Promise<undefined> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 function requireToken(host: string, token: string | undefined): void {
@@ -107,7 +130,7 @@ class Talk {
     this.#json = json;
   }
 
-  listening({ url, origin, port }: DevServer, host: string): void {
+  listening({ url, origin, port }: Pick<DevServer, "url" | "origin" | "port">, host: string): void {
     if (this.#json) {
       printJson(this.#io, { type: "listening", url, port, project: this.#root }, true);
       return;
