@@ -120,7 +120,13 @@ export const clusterSubjects: readonly string[] = [
 export const agentLibraries: readonly string[] = ["ai-sdk", "openai-agents", "langgraph", "mastra"];
 
 /** Subjects that take part only where a workload names them. */
-const named: ReadonlySet<string> = new Set([...checkpointStores, ...clusterSubjects, "ai-sdk", "openai-agents"]);
+const named: ReadonlySet<string> = new Set([
+  ...checkpointStores,
+  ...clusterSubjects,
+  "nats",
+  "ai-sdk",
+  "openai-agents",
+]);
 
 /** Whether a subject takes part in a workload. */
 export function takesPart(subject: string, { subjects }: Workload): boolean {

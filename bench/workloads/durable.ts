@@ -101,12 +101,9 @@ const unfinished = 100_000;
 const leftover: DurableSetup = { nodes, ask: "emit", yields: true, tally: { hops: 0 } };
 const recovery: DurableSetup = { nodes, ask: "emit", yields: false, tally: { hops: 0 } };
 
-export const workloads: readonly Workload<DurableSetup, DurableRig>[] = [
-  rate("call", "asked with call: the result waits until it is stored", { ask: "call", yields: false }),
-  rate("emit", "emitted and fetched: acceptance, result and its taking are stored", { ask: "emit", yields: false }),
-  rate("hops", "each node waits for the next turn, while others are stored", { ask: "call", yields: true }),
-  {
-    name: "durable-recovery",
+function recoveryOn(name: string, subjects: readonly string[]): Workload<DurableSetup, DurableRig> {
+  return {
+    name,
     family: "durable",
     title: "until 100,000 unfinished traces of a killed process are under way again, and until all are finished",
     figures: [
@@ -114,8 +111,8 @@ export const workloads: readonly Workload<DurableSetup, DurableRig>[] = [
       { name: "all finished s", better: "less" },
     ],
     setup: recovery,
-    subjects: onDisk,
-    bars: onDisk.map((of) => ({ of, atMost: 5 })),
+    subjects,
+    bars: subjects.map((of) => ({ of, atMost: 5 })),
     async measure(rig) {
       const { resumed, recoveredMs, finishedMs, answers } = await rig.recover!(unfinished);
       if (resumed !== unfinished) throw new Error(`Wrong count: expected ${unfinished} resumed traces, got ${resumed}`);
@@ -130,7 +127,16 @@ export const workloads: readonly Workload<DurableSetup, DurableRig>[] = [
         processorShare: 1,
       };
     },
-  },
+  };
+}
+
+export const workloads: readonly Workload<DurableSetup, DurableRig>[] = [
+  rate("call", "asked with call: the result waits until it is stored", { ask: "call", yields: false }),
+  rate("emit", "emitted and fetched: acceptance, result and its taking are stored", { ask: "emit", yields: false }),
+  rate("hops", "each node waits for the next turn, while others are stored", { ask: "call", yields: true }),
+  recoveryOn("durable-recovery", onDisk),
+  // the checkpoints of a cluster's partition
+  recoveryOn("cluster-recovery", ["postgres", "nats"]),
   {
     name: "durable-leftover",
     family: "durable",
