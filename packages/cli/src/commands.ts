@@ -3,6 +3,7 @@ import { aboutCommands } from "./commands/about.ts";
 import { clusterDrain, clusterFailed, clusterStatus } from "./commands/cluster.ts";
 import { check } from "./commands/check.ts";
 import { dev } from "./commands/dev.ts";
+import { runsPrune, runsShow } from "./commands/dev-runs.ts";
 import { doctor } from "./commands/doctor.ts";
 import { draw } from "./commands/draw.ts";
 import { history } from "./commands/history.ts";
@@ -10,6 +11,8 @@ import { newProject } from "./commands/new.ts";
 import { pauses, resume } from "./commands/pauses.ts";
 import { run } from "./commands/run.ts";
 import { runsExport, runsList } from "./commands/runs.ts";
+import { testFrom } from "./commands/test-from.ts";
+import { toolsList } from "./commands/tools.ts";
 import { simulate } from "./commands/simulate.ts";
 
 /** All commands, in the order of help. */
@@ -22,6 +25,10 @@ export const COMMANDS: readonly Command[] = [
   simulate,
   runsList,
   runsExport,
+  runsShow,
+  runsPrune,
+  testFrom,
+  toolsList,
   history,
   pauses,
   resume,

@@ -30,7 +30,7 @@ test("words after -- are words, whatever they look like", () => {
 
 test.for([
   ["rum", 'Unknown command "rum"; did you mean "run"?'],
-  ["runs", 'Command "runs" needs one more word: runs list, runs export'],
+  ["runs", 'Command "runs" needs one more word: runs list, runs export, runs show, runs prune'],
   ["--jsn", 'Unknown option "--jsn" before a command'],
   ["run --jsn", 'Unknown option "--jsn" of "run"; did you mean "--json"?'],
   ["run a b c", 'Unexpected word "c" after "run"'],
@@ -39,7 +39,7 @@ test.for([
   ["run --timeout", 'Option "--timeout" needs a value: milliseconds after which the run is given up'],
   [
     "new x -t reakt",
-    'Option "-t" must be one of react, minimal, flow, parallel, controller: got "reakt"; did you mean "react"?',
+    'Option "-t" must be one of react, minimal, flow, parallel, controller, rag: got "reakt"; did you mean "react"?',
   ],
   ["history", 'Command "history" needs TRACE: id of the trace'],
 ] as const)("the error of %j names what is wrong and what is wanted", ([line, message]) => {

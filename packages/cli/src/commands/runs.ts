@@ -1,7 +1,7 @@
 import { exportTraces, readTraces, type TraceState, type TraceSummary } from "penguiflow";
 import { command } from "../command-line/command.ts";
 import { JSON_FLAG, STORE_FLAG, TENANT_FLAG } from "../command-line/flags.ts";
-import { usage } from "../command-line/parse.ts";
+import { instantOf } from "../command-line/instant.ts";
 import { Exit } from "../exit.ts";
 import { withStore } from "../store/open-store.ts";
 import { counted, printJson, styled, table } from "../text.ts";
@@ -17,8 +17,6 @@ const FILTER = {
   tenant: TENANT_FLAG,
   store: STORE_FLAG,
 } as const;
-
-const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 export const runsList = command({
   name: "runs list",
@@ -70,15 +68,13 @@ interface Filter {
 }
 
 function filterOf({ state, node, code, since, tenant }: Filter) {
-  return { tenant, state, node, errorCode: code, startedFrom: since === undefined ? undefined : instantOf(since) };
-}
-
-/** Returns epoch milliseconds of a date, or of a time ago. */
-function instantOf(text: string): number {
-  const [, number = "", unit = ""] = /^(\d+)([mhd])$/.exec(text) ?? [];
-  const at = number === "" ? Date.parse(text) : Date.now() - Number(number) * UNITS[unit]!;
-  if (Number.isNaN(at)) throw usage(`Option "--since" takes a time such as 15m, 2h or 7d, or a date: got "${text}"`);
-  return at;
+  return {
+    tenant,
+    state,
+    node,
+    errorCode: code,
+    startedFrom: since === undefined ? undefined : instantOf("--since", since),
+  };
 }
 
 async function firstOf(traces: AsyncIterable<TraceSummary>, count: number): Promise<TraceSummary[]> {

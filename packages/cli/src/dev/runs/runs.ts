@@ -51,10 +51,12 @@ export class Runs {
   #second = 0;
   #ownInSecond = 0;
 
-  constructor(database: DatabaseSync, events: RunsEvents) {
+  /** @param isOwner - whether runs that have not ended can run nowhere else */
+  constructor(database: DatabaseSync, events: RunsEvents, isOwner: boolean) {
     this.#database = database;
     this.rows = new RunRows(database);
     this.#events = events;
+    if (!isOwner) return;
     this.#closeLost(this.rows.open().filter(({ isDurable }) => !isDurable));
     this.rows.prune(RETENTION, Date.now());
   }
@@ -192,12 +194,8 @@ export class Runs {
     return live;
   }
 
-  #read({ key, place, isDurable, isLossy, isOver, summary }: StoredRun): RunBuilder {
-    const run = new RunBuilder(place, isDurable);
-    for (const fact of this.rows.facts(key)) run.add(fact);
-    if (isLossy) run.lose();
-    if (isOver && !run.isOver) run.end(summary.state, summary.endedAt ?? summary.startedAt);
-    return run;
+  #read(stored: StoredRun): RunBuilder {
+    return readStoredRun(stored, this.rows.facts(stored.key));
   }
 
   #take(live: LiveRun, fact: Fact): boolean {
@@ -243,6 +241,18 @@ export class Runs {
       this.rows.update(key, ended, true, isLossy);
     }
   }
+}
+
+/** Builds a run of the store from its facts. */
+export function readStoredRun(
+  { place, isDurable, isLossy, isOver, summary }: StoredRun,
+  facts: readonly Fact[],
+): RunBuilder {
+  const run = new RunBuilder(place, isDurable);
+  for (const fact of facts) run.add(fact);
+  if (isLossy) run.lose();
+  if (isOver && !run.isOver) run.end(summary.state, summary.endedAt ?? summary.startedAt);
+  return run;
 }
 
 function keyOf({ flow, runId, tenant }: RunPlace): string {

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 
 /** Number of the tables' form: a database of another one is made anew. */
 const FORM = 2;
@@ -44,7 +44,9 @@ export function openDevStore(root: string): DatabaseSync {
 /** Opens a database; `undefined` if it is none, or of another form. */
 function opened(file: string): DatabaseSync | undefined {
   const isNew = !existsSync(file);
-  const database = new DatabaseSync(file, { enableForeignKeyConstraints: true, timeout: 3_000 });
+  // loaded now: older versions of Node warn of it, which other commands need not
+  const sqlite = process.getBuiltinModule("node:sqlite");
+  const database = new sqlite.DatabaseSync(file, { enableForeignKeyConstraints: true, timeout: 3_000 });
   try {
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
     if (isNew) database.exec(TABLES);

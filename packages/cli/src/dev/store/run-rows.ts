@@ -113,6 +113,15 @@ export class RunRows {
     return row && storedOf(row);
   }
 
+  /** Finds the run of an id, or else up to five whose ids begin with it, the newest first. */
+  named(id: string): StoredRun[] {
+    const rows = this.#database
+      .prepare("SELECT * FROM runs WHERE id = ? OR substr(id, 1, length(?)) = ? ORDER BY started_at DESC LIMIT 5")
+      .all(id, id, id) as unknown as Row[];
+    const exact = rows.filter((row) => row.id === id);
+    return (exact.length > 0 ? exact.slice(0, 1) : rows).map(storedOf);
+  }
+
   facts(key: number): Fact[] {
     const rows = this.#database.prepare("SELECT items FROM facts WHERE run = ? ORDER BY position").all(key);
     return (rows as unknown as readonly { readonly items: string }[]).flatMap(

@@ -24,6 +24,8 @@ export interface SupervisorOptions {
   readonly root: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly reloads: boolean;
+  /** Whether the project's other processes are none of another server. @defaultValue true */
+  readonly isOwner?: boolean;
   readonly onReady: (generation: Generation, reload: Reload) => void;
   readonly onOverlay: (overlay: Overlay | undefined) => void;
   readonly onMissing: (fault: Fault) => void;
@@ -54,11 +56,15 @@ export class Supervisor implements AsyncDisposable {
     this.root = root;
     this.env = env;
     this.#database = openDevStore(root);
-    this.runs = new Runs(this.#database, {
-      onRun: (run) => this.feed.tell({ type: "run", run }),
-      isDurable: (flow) => this.#flows.get(flow)?.isDurable ?? false,
-      countPauses: ({ flow, runId }) => this.pauses.list({ flow, runId }).length,
-    });
+    this.runs = new Runs(
+      this.#database,
+      {
+        onRun: (run) => this.feed.tell({ type: "run", run }),
+        isDurable: (flow) => this.#flows.get(flow)?.isDurable ?? false,
+        countPauses: ({ flow, runId }) => this.pauses.list({ flow, runId }).length,
+      },
+      options.isOwner ?? true,
+    );
     this.threads = new Threads(new ThreadRows(this.#database), this.runs);
     this.logs = new LogLines(
       (text) => this.#mask.text(text),
