@@ -51,12 +51,12 @@ function planNode(services: MemoryServices) {
 function gatherNode(services: MemoryServices) {
   return node(
     { name: "gather", effects: "reads", policy: { timeoutMs: 5_000, validate: "none" } },
-    async ({ payload }: Message<PlannedQuery>, { signal }): Promise<GatheredQuery> => {
+    async ({ payload }: Message<PlannedQuery>, ctx): Promise<GatheredQuery> => {
       const { tenants, request, ...rest } = payload;
       return {
         ...rest,
         request,
-        sources: await gatherSources(services, tenants, payload.search, request.query, signal),
+        sources: await gatherSources(services, tenants, payload.search, request.query, ctx),
       };
     },
   );

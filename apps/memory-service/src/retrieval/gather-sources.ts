@@ -1,4 +1,4 @@
-import { mapConcurrent } from "penguiflow";
+import { type Context, mapConcurrent } from "penguiflow";
 import type { MemoryServices } from "../memory-services.ts";
 import type { RankedCandidate } from "./candidate.ts";
 import { rankCandidates } from "./rank.ts";
@@ -26,36 +26,27 @@ export async function gatherSources(
   tenants: readonly string[],
   search: SearchQuery,
   query: string,
-  signal: AbortSignal,
+  ctx: Context,
 ): Promise<GatheredSource[]> {
   const { viewer, now } = search;
-  const ask = async (tenant: string, until: AbortSignal): Promise<readonly RankedCandidate[] | undefined> => {
-    const isForeign = tenant !== viewer.tenant;
-    const maySee =
-      !isForeign || (await services.store.read(tenant, async ({ grants }) => await grants.anyFor(viewer, now)));
-    if (!maySee) return undefined;
-    const candidates = await searchTenant(services, tenant, search);
-    return (await rankCandidates(services, candidates, { viewer, query, now }, until)).ranked;
+  const ask = async (tenant: string, _: number, signal: AbortSignal): Promise<GatheredSource | undefined> => {
+    try {
+      const isForeign = tenant !== viewer.tenant;
+      const maySee =
+        !isForeign || (await services.store.read(tenant, async ({ grants }) => await grants.anyFor(viewer, now)));
+      if (!maySee) return undefined;
+      const candidates = await searchTenant(services, tenant, search);
+      const { ranked } = await rankCandidates(services, candidates, { viewer, query, now }, signal);
+      return { tenant, status: "ok", ranked };
+    } catch {
+      signal.throwIfAborted();
+      return { tenant, status: "failed", ranked: [] };
+    }
   };
-  const gathered = await mapConcurrent(
-    tenants,
-    async (tenant, _, outer): Promise<GatheredSource | undefined> => {
-      const late = AbortSignal.timeout(SOURCE_MS);
-      const until = AbortSignal.any([outer, late]);
-      const { promise: ended, reject } = Promise.withResolvers<never>();
-      const end = (): void => reject(until.reason as Error);
-      until.addEventListener("abort", end, { once: true });
-      try {
-        const ranked = await Promise.race([ask(tenant, until), ended]);
-        return ranked === undefined ? undefined : { tenant, status: "ok", ranked };
-      } catch {
-        outer.throwIfAborted();
-        return { tenant, status: late.aborted ? "timeout" : "failed", ranked: [] };
-      } finally {
-        until.removeEventListener("abort", end);
-      }
-    },
-    { maxConcurrency: CONCURRENT, signal },
-  );
-  return gathered.filter((source) => source !== undefined);
+  const limits = { maxConcurrency: CONCURRENT, itemTimeoutMs: SOURCE_MS, onTimeout: "report", ctx } as const;
+  const gathered = await mapConcurrent(tenants, ask, limits);
+  return gathered.flatMap((source, at): GatheredSource[] => {
+    if (source.isTimedOut) return [{ tenant: tenants[at] ?? "", status: "timeout", ranked: [] }];
+    return source.value === undefined ? [] : [source.value];
+  });
 }
