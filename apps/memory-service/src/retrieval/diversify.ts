@@ -10,7 +10,8 @@ interface Choice<Item> {
   readonly item: Item;
   readonly relevance: number;
   readonly group: string;
-  readonly words: ReadonlySet<string>;
+  /** Made when texts without vectors are compared. */
+  words: ReadonlySet<string> | undefined;
   closest: number;
 }
 
@@ -24,7 +25,7 @@ export function diversify<Item extends Candidate & { readonly score: number }>(i
     item,
     relevance: highest > 0 ? item.score / highest : 0,
     group: sightGroup(item.fragment),
-    words: new Set(wordsOf(item.fragment.text)),
+    words: undefined,
     closest: 0,
   }));
   const chosen: Item[] = [];
@@ -43,5 +44,9 @@ export function diversify<Item extends Candidate & { readonly score: number }>(i
 function likeness<Item extends Candidate>(one: Choice<Item>, other: Choice<Item>): number {
   const [a, b] = [one.item.vector, other.item.vector];
   if (a !== undefined && b !== undefined) return Math.max(0, similarity(a, b));
-  return sharedWords(one.words, other.words);
+  return sharedWords(wordSet(one), wordSet(other));
+}
+
+function wordSet<Item extends Candidate>(choice: Choice<Item>): ReadonlySet<string> {
+  return (choice.words ??= new Set(wordsOf(choice.item.fragment.text)));
 }

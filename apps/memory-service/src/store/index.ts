@@ -1,5 +1,7 @@
 export type { MemoryEventType } from "../event-type.ts";
+export { MEMORY_EVENT_TYPES } from "../event-type.ts";
 export type { Grant, Level, MemoryEvent, Role } from "../fragment.ts";
+export { LEVELS } from "../fragment.ts";
 export type { Scope } from "../principal.ts";
 export type { ApiKey, Catalog, ModelCard } from "./catalog.ts";
 export type { MemoryStore } from "./memory-store.ts";

@@ -2,7 +2,7 @@ import type { Rows } from "../store/rows.ts";
 import type { Viewer } from "../store/sight.ts";
 import type { BlockKey } from "../store/vector-rows.ts";
 import { Best } from "./best.ts";
-import { paddedDims, type QuantizedVector, unpackVector } from "./quantize.ts";
+import { paddedDims, type QuantizedVector, similarity, unpackVector } from "./quantize.ts";
 import { VectorBlock } from "./vector-block.ts";
 
 /** A vector and the block to which it belongs. */
@@ -72,10 +72,10 @@ export class VectorIndex {
         block.scan(vector, best, allowed);
       }
     }
-    const granted = new VectorBlock(vector.values.length);
-    for (const { seq, vector: packed } of await rows.vectors.granted(model, viewer, now))
-      granted.put(seq, unpackVector(packed));
-    granted.scan(vector, best, allowed);
+    // few as a rule, and different for each viewer: not worth a block
+    for (const { seq, vector: packed } of await rows.vectors.granted(model, viewer, now)) {
+      if (allowed?.has(seq) !== false) best.offer(seq, similarity(vector, unpackVector(packed)));
+    }
     return best.ranked();
   }
 
