@@ -20,7 +20,7 @@ export interface Why {
 }
 
 /** Reasons for which a candidate is not in the answer. */
-export type Cut = "limit" | "tokens" | "unseen";
+export type Cut = "limit" | "tokens";
 
 /** A fragment that a search has found, on its way to the answer. */
 export interface Candidate {
