@@ -30,7 +30,8 @@ export class Connection implements Sql {
         pragma synchronous = ${synchronous};
         pragma secure_delete = on;
         pragma temp_store = memory;
-        pragma cache_size = -4096`);
+        pragma cache_size = -256;
+        pragma mmap_size = 268435456`);
       this.#migrate(file, schema);
     } catch (error) {
       this.#database.close();
