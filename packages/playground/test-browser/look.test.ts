@@ -1,25 +1,8 @@
-import axe from "axe-core";
-import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
+import { findings } from "./axe-findings.ts";
 import { see, useStages, type Stage } from "./stage.ts";
 
 const stage = useStages();
-
-interface Violation {
-  readonly id: string;
-  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
-}
-
-/** Lists what axe finds on the page. */
-async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  const violations = await page.evaluate<readonly Violation[]>(
-    `axe.run(document, { resultTypes: ["violations"] }).then((found) => found.violations)`,
-  );
-  return violations.flatMap(({ id, nodes }) =>
-    nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary}`),
-  );
-}
 
 /** Every screen, and what has to be on it before it is looked at. */
 const SCREENS: ReadonlyArray<readonly [name: string, prepare: (stage: Stage) => Promise<void>]> = [
