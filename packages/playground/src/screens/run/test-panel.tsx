@@ -74,6 +74,11 @@ export function TestPanel({ run }: { readonly run: RunView }) {
                 no="Passes although its exit node is broken: it proves nothing"
               />
             </ul>
+            {test.proof.passes && !test.proof.failsWhenBroken ? (
+              <p class="small">
+                What is replayed is not asserted: untick the node that gives the result, and it runs for real.
+              </p>
+            ) : null}
             {isGood ? null : <pre class="step-stack">{test.proof.output}</pre>}
             <fieldset class="replayed" disabled={isBusy.value}>
               <legend class="label">Replayed; all else runs for real</legend>

@@ -244,11 +244,13 @@ function Result(props: {
           <h2 class="label">Faults that occurred</h2>
           {faults.size === 0 ? <p class="quiet small">None so far.</p> : null}
           <ul class="travel-list">
-            {[...faults].map(([fault, times]) => (
-              <li key={fault}>
-                <span>{fault}</span> <span class="quiet">{plural(times, "seed")}</span>
-              </li>
-            ))}
+            {[...faults]
+              .sort(([, a], [, b]) => b - a)
+              .map(([fault, times]) => (
+                <li key={fault}>
+                  <span>{fault}</span> <span class="quiet">{plural(times, "seed")}</span>
+                </li>
+              ))}
           </ul>
           {never.length === 0 ? null : (
             <p class="small simulate-never">
