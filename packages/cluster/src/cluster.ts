@@ -44,6 +44,11 @@ export interface WorkerOptions {
   readonly maxInFlight?: number | undefined;
   /** Milliseconds that handlers have to finish when a partition is handed over. @defaultValue 10000 */
   readonly drainMs?: number | undefined;
+  /**
+   * Workers in a row that may be lost while a trace is in flight and completes no message. Then it fails with
+   * `POISON_MESSAGE`, and `retryFailed` tries it again. `Infinity` lets it try for ever. @defaultValue 5
+   */
+  readonly maxLostOwners?: number | undefined;
   /** Placements of nodes that it runs, such as `"gpu"`. @defaultValue none */
   readonly offers?: readonly string[] | undefined;
   /** Whether it runs nodes of these placements alone, and no partitions of whole flows. @defaultValue false */
@@ -112,8 +117,8 @@ export function clusterOn(machine: Machine, options: ClusterOptions): Cluster {
   };
   return {
     worker(given = {}) {
-      requireKnownKeys("worker", given, ["name", "maxInFlight", "drainMs", "offers", "placedOnly"]);
-      const { maxInFlight = 256, drainMs = 10_000, offers = [], placedOnly = false } = given;
+      requireKnownKeys("worker", given, ["name", "maxInFlight", "drainMs", "maxLostOwners", "offers", "placedOnly"]);
+      const { maxInFlight = 256, drainMs = 10_000, maxLostOwners = 5, offers = [], placedOnly = false } = given;
       if (!Array.isArray(offers) || offers.some((offer) => typeof offer !== "string" || offer.trim() === ""))
         throw new TypeError(`Option "offers" of worker must be a list of placements: got ${shown(offers)}`);
       if (placedOnly && offers.length === 0)
@@ -121,7 +126,8 @@ export function clusterOn(machine: Machine, options: ClusterOptions): Cluster {
       const member = given.name ?? `${hostname()}-${process.pid}-${machine.newId(3)}`;
       requireInteger("maxInFlight", maxInFlight, 1);
       requireNumber("drainMs", drainMs, 0);
-      return new Worker({ ...settings, member, maxInFlight, drainMs, offers, isPlacedOnly: placedOnly });
+      if (maxLostOwners !== Number.POSITIVE_INFINITY) requireInteger("maxLostOwners", maxLostOwners, 2);
+      return new Worker({ ...settings, member, maxInFlight, drainMs, maxLostOwners, offers, isPlacedOnly: placedOnly });
     },
     client: () => new Client(settings),
     async release(flow, version, given = {}) {

@@ -20,7 +20,7 @@ test("a cluster keeps its guarantees while workers die, are suspended and cut of
     for (const status of run.outcomes.keys()) outcomes.add(status);
   }
   expect(outcomes).toEqual(new Set(["completed", "failed", "cancelled"]));
-  expect(faults.size).toBe(12);
+  expect(faults.size).toBe(13);
 });
 
 test("the same seed produces the same run", async () => {
@@ -37,6 +37,8 @@ describe("the simulation finds a planted defect", () => {
     "intake position not filtered": /^Doubled|has not ended/,
     "command consumed before its effect is stored": /^client-\d: .* has not settled/,
     "result overwritten": /^Result: a second one/,
+    "signal of a command stored again": /^Signal: /,
+    "lost owners not counted": /has not settled/,
     "ended lease renewed": /^Fence: ".*" of .* began in epoch/,
   };
   test.for(DEFECTS)("%s", { timeout: 120_000 }, async (defect) => {

@@ -118,6 +118,8 @@ export class PartitionOwner {
    */
   readonly #ended = new Set<string>();
   #inFlight = 0;
+  /** Number of items that are still accepted with care: as many as a former owner can have had in memory alone. */
+  #carefulItems = 0;
   #run: FlowRun<unknown, unknown> | undefined;
   #wake: (() => void) | undefined;
   #isOpen = false;
@@ -225,14 +227,15 @@ export class PartitionOwner {
 
   /** Acquires the partition and serves it until it is lost or handed over. Returns whether it was acquired. */
   async #hold(): Promise<boolean> {
-    const { backend, leaseMs, machine, member, drainMs } = this.#settings;
+    const { backend, leaseMs, machine, member, drainMs, maxLostOwners } = this.#settings;
     const { checkpoints } = backend;
     this.#accepted.clear();
     this.#pauses.begin();
+    this.#carefulItems = this.#settings.maxInFlight + READ_COUNT;
     this.#taking.clear();
     const lease = await this.#settings.lease();
     const run = this.#flow.start({
-      durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs, lease }),
+      durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs, lease, maxLostOwners }),
       resources: this.#resources,
       nodes: this.#nodes,
       outbox: this.#outbox(),
@@ -441,6 +444,7 @@ export class PartitionOwner {
         id,
         tenant,
         consumed: position,
+        storedFirst: this.#isCareful(),
         ...(command.meta === undefined ? {} : { meta: readValue(command.meta) as Readonly<Record<string, unknown>> }),
         budget,
         deadlineAt,
@@ -458,6 +462,12 @@ export class PartitionOwner {
       this.#left();
       this.#tell(inbox, { kind: "refused", tenant, id, digest, error: writeError(error) });
     }
+  }
+
+  /** Whether an item that is accepted now may have been accepted by an owner that it ended. Counts down. */
+  #isCareful(): boolean {
+    this.#carefulItems -= 1;
+    return this.#carefulItems >= 0;
   }
 
   /** Returns the error of a call whose id was used for another input. */

@@ -20,6 +20,8 @@ export interface WorkerSettings extends ClusterSettings {
   readonly member: string;
   readonly maxInFlight: number;
   readonly drainMs: number;
+  /** Owners in a row that may be lost while a trace does not move. */
+  readonly maxLostOwners: number;
   /** Placements of nodes that it runs. */
   readonly offers: readonly string[];
   /** Whether it runs placed nodes alone. */

@@ -85,13 +85,13 @@ export class TraceCommands {
     command: TraceCommand,
   ): Promise<Answer | "moved"> {
     const version = await this.#host.elsewhere(command);
-    if (version === undefined) return await this.#answered(run, command);
+    if (version === undefined) return await this.#answered(run, item, command);
     await this.#host.move(item, command, version);
     return "moved";
   }
 
   /** Returns the stored answer to a command, which is carried out unless that was done before. */
-  async #answered(run: FlowRun<unknown, unknown>, command: TraceCommand): Promise<Answer> {
+  async #answered(run: FlowRun<unknown, unknown>, item: Offered, command: TraceCommand): Promise<Answer> {
     const { partition } = this.#host;
     const { tenant, nonce } = command;
     const key = { partition, tenant, id: nonce };
@@ -99,7 +99,7 @@ export class TraceCommands {
     if (earlier !== undefined) return earlier;
     let answer: Answer = { kind: "done" };
     try {
-      await this.#perform(run, command);
+      await this.#perform(run, item, command);
     } catch (error) {
       if (!(error instanceof FlowError) || this.#host.isLost(error)) throw error;
       // this owner's knowledge of the trace may be old
@@ -110,7 +110,7 @@ export class TraceCommands {
     return put === "stored" ? answer : ((await this.#kept<Answer>(tenant, nonce)) ?? answer);
   }
 
-  async #perform(run: FlowRun<unknown, unknown>, command: TraceCommand): Promise<void> {
+  async #perform(run: FlowRun<unknown, unknown>, { sequence }: Offered, command: TraceCommand): Promise<void> {
     const host = this.#host;
     const { results } = host.settings.backend;
     const { tenant, id } = command;
@@ -131,7 +131,8 @@ export class TraceCommands {
         await this.#answer(run, command);
         return;
       case "signal":
-        await run.signal(id, command.name, readValue(command.value), { tenant });
+        // carried out again after a crash, it is known by its place
+        await run.signal(id, command.name, readValue(command.value), { tenant, sequence });
         return;
       case "retryFailed": {
         const result = await this.#kept<ResultBody>(tenant, id);

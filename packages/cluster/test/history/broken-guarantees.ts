@@ -169,6 +169,13 @@ const rules: readonly Rule[] = [
       return broken;
     });
   },
+  function aSignalIsReceivedOnce(history) {
+    const outcomes = new Map([...history.of("result"), ...history.of("told")].map((event) => [nameOf(event), event]));
+    return [...outcomes].flatMap(([name, { outcome }]) => {
+      const heard = heardIn(outcome);
+      return new Set(heard).size === heard.length ? [] : [`Signal: ${name} has received ${heard.join(", ")}`];
+    });
+  },
   function aCancelledTraceHasAResult(history) {
     const { retried } = history;
     const told = history.byTrace("told");
@@ -186,6 +193,13 @@ const rules: readonly Rule[] = [
 function answerIn(outcome: string): unknown[] {
   const { results } = JSON.parse(outcome) as { readonly results: readonly { readonly answer?: unknown }[] };
   return results.flatMap(({ answer }) => (answer === undefined ? [] : [answer]));
+}
+
+function heardIn(outcome: string): string[] {
+  const { results = [] } = JSON.parse(outcome) as {
+    readonly results?: readonly { readonly heard?: readonly string[] }[];
+  };
+  return results.flatMap(({ heard = [] }) => heard);
 }
 
 function leftovers({ left, backlog }: FinalState): string[] {

@@ -1,4 +1,6 @@
 import { Flow, type Outbox } from "penguiflow";
+import { Signalling } from "../../../core/src/engine/context/signalling.ts";
+import { LostOwners } from "../../../core/src/durable/traces/lost-owners.ts";
 import { Positions } from "../../../core/src/durable/store/positions.ts";
 import { TraceCommands } from "../../src/worker/trace-commands.ts";
 import type { ServerDefect } from "./simulated-server.ts";
@@ -13,6 +15,8 @@ export const DEFECTS = [
   "command consumed before its effect is stored",
   "result overwritten",
   "ended lease renewed",
+  "signal of a command stored again",
+  "lost owners not counted",
 ] as const;
 export type Defect = (typeof DEFECTS)[number];
 
@@ -48,6 +52,9 @@ const plants: Partial<Record<Defect, () => () => void>> = {
       const deliver: Outbox["deliver"] = async (outcome) => void outbox.deliver(outcome).catch(() => {});
       return sound({ ...options, outbox: { ...outbox, deliver } });
     }),
+  "signal of a command stored again": () =>
+    replace(Signalling.prototype, "accept", (sound) => (trace, name, value) => sound(trace, name, value)),
+  "lost owners not counted": () => replace(LostOwners.prototype, "countOf", () => () => 0),
   "intake position not filtered": () => replace(Positions.prototype, "restore", () => () => {}),
   "command consumed before its effect is stored": () =>
     replace(TraceCommands.prototype, "obey", (sound) => async (run, item, command, accepted) => {

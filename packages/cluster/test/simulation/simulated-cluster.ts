@@ -21,6 +21,8 @@ const WORKERS = 2;
 const CLIENTS = 2;
 /** Milliseconds in which calls begin and blows fall. */
 const BUSY_MS = 6_000;
+/** Milliseconds between two signals. */
+const SIGNAL_MS = 400;
 /** Milliseconds after which everything must have ended. */
 const LIMIT_MS = 180_000;
 const FLOW = { name: "orders" } as Flow<Order, Receipt>;
@@ -99,6 +101,10 @@ class SimulatedCluster {
     this.#world = {
       random: this.#random,
       happens,
+      kill: (machine) => {
+        const index = this.#workers.findIndex((one) => one.machine === machine);
+        if (index >= 0) this.#kill(index, "a handler ends its worker");
+      },
       isMended: ({ id, tenant }) => this.#mended.has(`${tenant} ${id}`),
       handled: (machine, node, tenant, id) => {
         if (machine.hasEnded) return;
@@ -194,6 +200,7 @@ class SimulatedCluster {
       const order = this.#orderOf(tenant, id);
       const client = this.#draw(this.#clients);
       this.#plan(() => this.#call(client, order, isGiven ? id : undefined));
+      if (isGiven && order.listens) this.#plan(() => this.#send(client, order));
       if (isGiven && this.#script() < 0.2) {
         const other = this.#draw(this.#clients);
         this.#plan(() => this.#cancel(other, order));
@@ -205,12 +212,13 @@ class SimulatedCluster {
   #orderOf(tenant: string, id: string): Order {
     const key = `${tenant} ${id}`;
     const random = this.#script;
-    const order = this.#orders.get(key) ?? {
-      id,
-      tenant,
-      asks: random() < 0.25,
-      fails: random() < 0.1,
-    };
+    const known = this.#orders.get(key);
+    if (known !== undefined) return known;
+    const [asks, fails] = [random() < 0.25, random() < 0.1];
+    const kills = random() < 0.04 ? this.#draw(["take", "pay"] as const) : undefined;
+    // its callers are told that it has failed, and would not answer what it asks when it is tried again
+    const listens = this.#script() < 0.25 && kills === undefined && !asks && id.startsWith("order-");
+    const order: Order = { id, tenant, asks: asks && kills === undefined, fails, listens, kills };
     this.#orders.set(key, order);
     return order;
   }
@@ -243,8 +251,8 @@ class SimulatedCluster {
     if (this.#script() < 0.15) this.#plan(() => this.#killClient());
   }
 
-  #kill(index: number): void {
-    this.#count(this.#faults, "a worker is killed");
+  #kill(index: number, fault = "a worker is killed"): void {
+    this.#count(this.#faults, fault);
     this.#workers[index]!.machine.kill();
     this.#ahead += 1;
     this.#schedule.clock.setTimer(
@@ -324,7 +332,9 @@ class SimulatedCluster {
     if (outcome.status !== "paused") {
       this.#count(this.#outcomes, outcome.status);
       this.#note({ type: "told", ...name, ...(call !== undefined && { call }), outcome: textOf(outcome) });
-      if (outcome.status === "failed" && this.#random() < 0.5) this.#retry(caller, order, traceId);
+      if (outcome.status !== "failed" || this.#random() >= 0.5) return;
+      // one that was set aside before it asked would ask after its callers were told
+      if (!order.asks || outcome.error.code !== "POISON_MESSAGE") this.#retry(caller, order, traceId);
       return;
     }
     for (const { token } of outcome.pauses) this.#answer(caller, order, { ...name, token });
@@ -349,6 +359,28 @@ class SimulatedCluster {
     this.#watch(caller, `The answer "${value}" to ${nameOf(pause)}`, answering());
   }
 
+  /** Sends signals to a trace until it has ended, and its calls are told. */
+  #send(caller: Caller, order: Order): void {
+    const { id, tenant } = order;
+    const name = this.#nameOf(tenant, id);
+    const isWanted = (): boolean =>
+      this.#ahead > 0 ||
+      this.#unfinished.includes(nameOf(name)) ||
+      [...this.#waits.values()].some((wait) => wait.includes(": Call ") && wait.endsWith(nameOf(name)));
+    const sending = async (): Promise<void> => {
+      while (isWanted() && !caller.machine.hasEnded) {
+        this.#numbers += 1;
+        // never sent twice: one that was received twice was stored twice
+        const value = `signal ${this.#numbers}`;
+        await caller.client.signal(FLOW, id, "go", value, { tenant }).catch((error: unknown) => {
+          if (!(error instanceof FlowError)) throw error;
+        });
+        await new Promise<void>((resolve) => caller.machine.later(resolve, SIGNAL_MS));
+      }
+    };
+    this.#watch(caller, `The signals to ${nameOf(name)}`, sending());
+  }
+
   #cancel(caller: Caller, { id, tenant }: Order): void {
     if (caller.machine.hasEnded) return;
     const name = this.#nameOf(tenant, id);
@@ -368,7 +400,8 @@ class SimulatedCluster {
   #retry(caller: Caller, order: Order, id: string): void {
     if (caller.machine.hasEnded) return;
     const { tenant } = order;
-    this.#mended.add(`${tenant} ${order.id}`);
+    // one that ends its workers may do so again
+    if (order.kills === undefined || this.#random() < 0.5) this.#mended.add(`${tenant} ${order.id}`);
     const name = this.#nameOf(tenant, id);
     this.#note({ type: "retrying", ...name });
     const retrying = async (): Promise<void> => {

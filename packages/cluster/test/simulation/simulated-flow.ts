@@ -10,11 +10,17 @@ export interface Order {
   readonly asks: boolean;
   /** Whether it fails until it is tried again. */
   readonly fails: boolean;
+  /** Whether it waits for two signals. */
+  readonly listens: boolean;
+  /** Node whose handler ends its worker, until the trace is tried again. */
+  readonly kills: "take" | "pay" | undefined;
 }
 
 export interface Receipt {
   readonly id: string;
   readonly answer: unknown;
+  /** Values of the signals that it has received. */
+  readonly heard: readonly string[];
 }
 
 /** Nodes of the simulated flow, with the number of messages that each completes of a trace. */
@@ -36,6 +42,8 @@ export interface World {
   readonly happens: Happens;
   /** Called at the beginning of each handler. */
   readonly handled: (machine: SimulatedMachine, node: string, tenant: string, traceId: string) => void;
+  /** Ends the process in which a handler runs. */
+  readonly kill: (machine: SimulatedMachine) => void;
   /** Whether a failing order may go through now. */
   readonly isMended: (order: Order) => boolean;
 }
@@ -45,6 +53,10 @@ export function simulatedFlow(machine: SimulatedMachine, world: World): Flow<Ord
   const { random, happens } = world;
   const work = async (node: string, order: Order, ctx: Context): Promise<void> => {
     world.handled(machine, node, order.tenant, ctx.traceId);
+    if (order.kills === node && !world.isMended(order) && !machine.hasEnded) {
+      world.kill(machine);
+      await new Promise<never>(() => {});
+    }
     if (happens("a handler throws")) throw new Error("Simulated fault of a handler");
     if (happens("a handler is slow")) await ctx.sleep(DELAYS_MS[Math.floor(random() * DELAYS_MS.length)]!);
   };
@@ -65,7 +77,10 @@ export function simulatedFlow(machine: SimulatedMachine, world: World): Flow<Ord
   const ask = payloadNode({ name: "ask", policy }, async ([order]: [Order, Order], ctx): Promise<[Order, Receipt]> => {
     await work("ask", order, ctx);
     const answer = order.asks ? await ctx.pause({ reason: `Ship ${order.id}?` }) : undefined;
-    return [order, { id: order.id, answer }];
+    const heard: string[] = [];
+    const signals = ctx.signals<string>("go");
+    while (order.listens && heard.length < 2) heard.push(String((await signals.next()).value));
+    return [order, { id: order.id, answer, heard }];
   });
   const ship = payloadNode({ name: "ship" }, async ([order, receipt]: [Order, Receipt], ctx): Promise<Receipt> => {
     world.handled(machine, "ship", order.tenant, ctx.traceId);

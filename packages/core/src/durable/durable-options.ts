@@ -50,6 +50,13 @@ export interface DurableOptions {
    */
   readonly unloadAfterMs?: number | undefined;
   /**
+   * Owners in a row that may be lost, by a crash or the end of their lease, while a trace is in flight and completes no
+   * message. Then the trace fails with `POISON_MESSAGE`, and waits for a retry. `Infinity` lets it try for ever.
+   *
+   * @defaultValue Infinity
+   */
+  readonly maxLostOwners?: number | undefined;
+  /**
    * Lease of this process that its partitions share, of the same checkpoint store: see `keepLease`. When it ends, the flow
    * stops. @defaultValue none, the partition has a lease of its own
    */
@@ -86,5 +93,6 @@ export interface ResolvedDurableOptions {
   readonly maxFailed: number;
   readonly onChanged: OnChanged;
   readonly unloadAfterMs: number;
+  readonly maxLostOwners: number;
   readonly lease: KeptLease | undefined;
 }

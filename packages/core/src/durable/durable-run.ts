@@ -16,7 +16,7 @@ import type {
 } from "../engine/durability.ts";
 import type { DurableHost } from "../engine/durable-host.ts";
 import type { KeptOutcome, UnreadableOutcome } from "../engine/results/kept-outcomes.ts";
-import type { Attempt } from "../engine/state/attempt.ts";
+import { type Attempt, outermostTrace } from "../engine/state/attempt.ts";
 import type { LogItems } from "../engine/state/trace-log.ts";
 import type { Origin, Pause, Trace, TraceSink } from "../engine/state/trace.ts";
 import { BatchWriter } from "./store/batch-writer.ts";
@@ -25,6 +25,7 @@ import { FailedTraces } from "./traces/failed-traces.ts";
 import { keptError } from "./form/kept-error.ts";
 import { KeptLogs } from "./traces/kept-logs.ts";
 import { LeftTraces } from "./traces/left-traces.ts";
+import { LostOwners } from "./traces/lost-owners.ts";
 import { Mismatches } from "./traces/mismatches.ts";
 import { ParkedTraces } from "./traces/parked-traces.ts";
 import { PartitionLease } from "./store/partition-lease.ts";
@@ -64,16 +65,20 @@ export class CheckpointedRun implements DurableRun {
   readonly failed: FailedTraces = new FailedTraces(this);
   readonly checkpoints: TraceCheckpoints = new TraceCheckpoints(this);
   readonly mismatches: Mismatches = new Mismatches(this);
+  readonly lostOwners: LostOwners;
   readonly resting: RestingTraces;
   readonly recovering: Recovering;
   readonly #left = new LeftTraces(this);
   readonly #checks: ValueChecks;
+  /** Settles when what no handler may overtake is stored. */
+  #storing: Promise<void> | undefined;
 
   constructor(engine: DurableHost, options: ResolvedDurableOptions) {
     keepMarkShape();
     this.engine = engine;
     this.options = options;
     this.lease = new PartitionLease(this);
+    this.lostOwners = new LostOwners(this);
     this.resting = new RestingTraces(engine, this.#restingHost(), options.unloadAfterMs);
     this.recovering = new Recovering(this);
     this.#checks = new ValueChecks(options.maxPayloadBytes);
@@ -143,6 +148,7 @@ export class CheckpointedRun implements DurableRun {
   }
 
   done(attempt: Attempt): void {
+    this.lostOwners.moved(outermostTrace(attempt.trace));
     this.writer.done(attempt);
   }
 
@@ -163,6 +169,7 @@ export class CheckpointedRun implements DurableRun {
   }
 
   seal(): Promise<void> {
+    this.lostOwners.endWell();
     return this.writer.seal();
   }
 
@@ -179,11 +186,25 @@ export class CheckpointedRun implements DurableRun {
   }
 
   get leaseEndsAt(): number {
-    return this.lease.leaseEndsAt;
+    return this.#storing === undefined ? this.lease.leaseEndsAt : Number.NEGATIVE_INFINITY;
   }
 
   renewedLease(): Promise<void> {
-    return this.lease.renewedLease();
+    return this.#storing ?? this.lease.renewedLease();
+  }
+
+  beCareful(): void {
+    if (this.lostOwners.isOn) this.storeFirst();
+  }
+
+  storeFirst(): void {
+    const storing = this.writer
+      .stored()
+      .catch(() => {})
+      .finally(() => {
+        if (this.#storing === storing) this.#storing = undefined;
+      });
+    this.#storing = storing;
   }
 
   leaseRenewed(): Promise<void> {
@@ -206,7 +227,8 @@ export class CheckpointedRun implements DurableRun {
   }
 
   holds(traceId: string, tenant: string): boolean {
-    return [...this.failed.entries, ...this.parked.entries].some((entry) => isOf(entry, traceId, tenant));
+    const known = [...this.failed.entries, ...this.parked.entries, ...this.lostOwners.held];
+    return known.some((entry) => isOf(entry, traceId, tenant));
   }
 
   async unfinished(): Promise<UnfinishedTrace[]> {
@@ -255,6 +277,10 @@ export class CheckpointedRun implements DurableRun {
 
   get unloaded(): number {
     return this.resting.unloaded;
+  }
+
+  get unlisted(): number {
+    return this.resting.unloaded - this.lostOwners.held.length;
   }
 
   async load(which: UnloadedFilter): Promise<void> {

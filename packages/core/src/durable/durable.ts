@@ -22,6 +22,7 @@ const KNOWN = [
   "maxFailed",
   "onChanged",
   "unloadAfterMs",
+  "maxLostOwners",
   "lease",
 ] as const;
 
@@ -50,6 +51,7 @@ export function durable(options: DurableOptions): Durability {
     maxFailed: options.maxFailed ?? 1000,
     onChanged: options.onChanged ?? "park",
     unloadAfterMs: options.unloadAfterMs ?? 60_000,
+    maxLostOwners: options.maxLostOwners ?? Number.POSITIVE_INFINITY,
     lease: options.lease,
   };
   if (typeof (resolved.checkpoints as Partial<CheckpointStore> | undefined)?.open !== "function")
@@ -66,6 +68,7 @@ export function durable(options: DurableOptions): Durability {
   requireInteger("maxPayloadBytes", resolved.maxPayloadBytes, 1);
   requireInteger("maxFailed", resolved.maxFailed, 0);
   if (resolved.unloadAfterMs !== Number.POSITIVE_INFINITY) requireNumber("unloadAfterMs", resolved.unloadAfterMs, 1);
+  if (resolved.maxLostOwners !== Number.POSITIVE_INFINITY) requireInteger("maxLostOwners", resolved.maxLostOwners, 2);
   if (typeof resolved.onChanged !== "function") requireOneOf("onChanged", resolved.onChanged, ["fail", "park"]);
   return registerDurability({ "~durability": true }, (engine) => new CheckpointedRun(engine, resolved));
 }

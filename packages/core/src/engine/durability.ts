@@ -167,6 +167,8 @@ export interface DurableRun extends Lease {
   unfinished(): Promise<UnfinishedTrace[]>;
   /** Number of traces at rest that are in the store alone. */
   readonly unloaded: number;
+  /** Number of those whose ids are not known to {@link DurableRun.holds}. */
+  readonly unlisted: number;
   /**
    * Loads the unloaded traces that fit. Use them as soon as this resolves: they may be unloaded again later.
    */
@@ -194,11 +196,15 @@ export interface DurableRun extends Lease {
    * position is stored with that step. Returns `undefined` if the position was recorded before.
    */
   expect(position: Position): (() => void) | undefined;
+  /** Lets no handler start before every change of this step is stored: it may end the process at once. */
+  storeFirst(): void;
+  /** Does what `storeFirst` does, where lost owners are counted: before what may start a handler of a known trace. */
+  beCareful(): void;
   /** Whether a position is stored, or is with the next batch. */
   hasRecorded(position: Position): boolean;
   /** Returns the number of items before this one in its lane whose positions are not recorded. */
   waitingBefore(position: Position): number;
-  /** Whether a failed or parked trace of that id is kept. */
+  /** Whether a failed or parked trace of that id is kept, or one that waits for its turn as a suspect. */
   holds(traceId: string, tenant: string): boolean;
   /** Stores the current state. Later changes are not stored, and waits for them reject. */
   seal(): Promise<void>;

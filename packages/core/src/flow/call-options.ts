@@ -52,6 +52,11 @@ export interface AcceptOptions<Names extends string = string> extends Omit<
   /** Id of the trace. At most one trace of an id is in flight or undelivered per tenant. */
   readonly id: string;
   readonly consumed: Position;
+  /**
+   * Whether no handler starts before the acceptance is stored. For items that were there when the partition was opened: one
+   * may have ended its former owner before that could store that it was accepted. @defaultValue false
+   */
+  readonly storedFirst?: boolean | undefined;
 }
 
 /** Options of a streamed call. */

@@ -192,7 +192,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
    */
   async accept(input: Input | Message<Input>, options: AcceptOptions<Entries>): Promise<"accepted" | "known"> {
     requireOptions("accept", options);
-    const { id, consumed, ...emitOptions } = options;
+    const { id, consumed, storedFirst = false, ...emitOptions } = options;
     requireText("id", id);
     const position = requirePosition(consumed);
     const take = (await this.#intake("accept items")).expect(position);
@@ -206,15 +206,18 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     const durable = engine.durable as DurableRun;
     durable.requireFitMessage(message);
     const key = { traceId: id, tenant: message.headers.tenant };
-    await loading(engine, id, key.tenant);
+    await loadingUnlisted(engine, key);
     // a known item needs no room, and its id may be free again once there is some
     let isKnown = takeKnown(engine, key, position, take);
     if (!isKnown) {
       await engine.outcomes.room(key, position);
-      await loading(engine, id, key.tenant);
+      await loadingUnlisted(engine, key);
       // finding out and beginning are one step: a wait between them would let a second item begin another trace
       isKnown = takeKnown(engine, key, position, take);
-      if (!isKnown) await this.#enterAccepted(engine, prepared, emitOptions, position, take);
+      if (!isKnown) {
+        if (storedFirst) durable.storeFirst();
+        await this.#enterAccepted(engine, prepared, emitOptions, position, take);
+      }
     }
     await durable.stored();
     return isKnown ? "known" : "accepted";
@@ -441,19 +444,28 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
    * accepted it, in a durable flow when that is stored. Of several traces with the id, the newest receives it. A trace that
    * ends drops the signals that no handler has consumed.
    *
+   * @param options - `sequence`: position of the signal in an intake, which may be delivered again; a trace ignores one
+   *   that is not larger than the last that it has accepted. @defaultValue none, each call is another signal
    * @throws FlowError `TRACE_UNKNOWN`, `TRACE_ENDED`, `TENANT_REQUIRED`; `QUEUE_FULL` at `limits.maxSignals`; in a durable
    * flow `NOT_SERIALISABLE`, `PAYLOAD_TOO_LARGE`
    */
-  async signal(traceId: string, name: string, value: unknown, options: TraceOptions = {}): Promise<void> {
+  async signal(
+    traceId: string,
+    name: string,
+    value: unknown,
+    options: TraceOptions & { readonly sequence?: number | undefined } = {},
+  ): Promise<void> {
     requireSignalName(name);
     requireText("traceId", traceId);
-    requireKnownKeys("signal", options, ["tenant"]);
+    requireKnownKeys("signal", options, ["tenant", "sequence"]);
+    if (options.sequence !== undefined) requireInteger("sequence", options.sequence, 0);
     requireTenant(options.tenant);
     const engine = this.#running.isReady ? this.#running.require() : await this.#running.ready();
     const loaded = loading(engine, traceId, options.tenant);
     if (loaded !== undefined) await loaded;
     const trace = this.#unendedTrace(engine, traceId, options.tenant);
-    engine.signalling.accept(trace, name, value);
+    engine.durable?.beCareful();
+    engine.signalling.accept(trace, name, value, options.sequence);
     await engine.durable?.storedTrace(trace);
   }
 
@@ -681,6 +693,11 @@ const FLUSH_TIMEOUT_MS = 30_000;
 const OUTSIDE: StreamWriter = { node: undefined, attempt: 0 };
 
 /** Takes an item whose id is in flight, failed, parked or undelivered. Returns whether it is. */
+/** Loads the unloaded traces of an id, unless memory has the ids of all unloaded ones. */
+function loadingUnlisted({ durable }: Engine, key: TraceKey): Promise<void> | undefined {
+  return durable === undefined || durable.unlisted === 0 ? undefined : durable.load(key);
+}
+
 function takeKnown(engine: Engine, key: TraceKey, position: Position, take: () => void): boolean {
   if (!holdsTrace(engine, key)) return false;
   take();

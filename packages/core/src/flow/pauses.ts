@@ -87,6 +87,7 @@ export class FlowPauses<out Result> {
     await loadingPause(engine, token);
     const { promise, resolve, reject } = Promise.withResolvers<Outcome<Result>>();
     const told = toldWhenStored(engine, resolve as (outcome: Outcome) => void);
+    engine.durable?.beCareful();
     engine.pausing.pauses.resume(token, value, options.tenant ?? DEFAULT_HEADERS.tenant, told, reject);
     // the caller may not want it, and a background promise must not end the process
     promise.catch(() => {});

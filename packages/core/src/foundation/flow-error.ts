@@ -77,6 +77,8 @@ export const FlowErrorCode = {
   CHECKPOINT_FAILED: "CHECKPOINT_FAILED",
   /** The stored state of a trace no longer fits the flow, or was written by a newer version. */
   GRAPH_CHANGED: "GRAPH_CHANGED",
+  /** A durable trace was set aside because several owners in a row were lost while it was in flight. */
+  POISON_MESSAGE: "POISON_MESSAGE",
   /** A side effect under `ctx.once` has failed before and is not repeated. */
   EFFECT_FAILED: "EFFECT_FAILED",
   /** The outcome of a side effect under `ctx.once` is unknown. */

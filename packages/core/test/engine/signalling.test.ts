@@ -263,6 +263,32 @@ describe("a wait for a signal", () => {
 });
 
 describe("signal", () => {
+  test("ignores one whose sequence the trace has accepted, also in the run of a later process", async () => {
+    const clock = new TestClock();
+    const checkpoints = new MemoryCheckpointStore({ clock });
+    const listening = () =>
+      running(oneNode((_, ctx) => toEnd(ctx), { clock, durability: durable({ checkpoints, leaseMs: 1_000 }) }));
+    const first = listening();
+    const called = first.call(1, { traceId: "t" });
+    called.catch(() => {});
+    await settle();
+    for (const [value, sequence] of [
+      ["a", 3],
+      ["a again", 3],
+      ["earlier", 2],
+      ["b", 4],
+    ] as const)
+      await first.signal("t", "steer", value, { sequence });
+    await first.signal("t", "steer", "without one");
+    await first.stop();
+    const second = listening();
+    await second.ready();
+    await second.signal("t", "steer", "b again", { sequence: 4 });
+    const done = second.fetch({ traceId: "t" });
+    await second.signal("t", "steer", "end", { sequence: 5 });
+    expect(await done).toMatchObject({ payload: ["a", "b", "without one"] });
+    await second.stop();
+  });
   test("rejects for a trace that is unknown, has ended, or belongs to another tenant", async () => {
     const flow = running(oneNode(async (_, ctx) => await ctx.signals("steer").next()));
     expect(codeOf(await rejection(flow.signal("t", "steer", 1)))).toBe("TRACE_UNKNOWN");

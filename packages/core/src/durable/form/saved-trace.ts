@@ -121,6 +121,8 @@ export interface SavedTrace {
   readonly log?: number;
   /** Signals that are not consumed, in order of acceptance. */
   readonly signals?: readonly SavedSignal[];
+  /** The largest sequence of an accepted signal that had one. */
+  readonly signalled?: number;
   /** Items of the log of a playbook's trace, which has no checkpoint of its own. */
   readonly logItems?: readonly LogItems[];
   /** Calls of playbooks by messages that are not done. */
@@ -131,6 +133,10 @@ export interface SavedTrace {
   readonly closed?: readonly { readonly node: string; readonly before?: number }[];
   /** Number of the latest round. */
   readonly rounds?: number;
+  /** Fencing token under which the trace was accepted or last completed a message, where lost owners are counted. */
+  readonly epoch?: number | undefined;
+  /** Owners in a row that were lost without a completed message; present on a suspect. */
+  readonly owners?: number | undefined;
   /** Error with which the trace failed. */
   readonly error?: ErrorPayload;
   /** Present when the error is an unread item of the Rookery. */

@@ -103,14 +103,16 @@ function pausesOf({ lasting }: Trace): Pick<SavedTrace, "pauses"> {
   return { pauses };
 }
 
-function signalsOf({ lasting }: Trace): Pick<SavedTrace, "signals"> {
-  if (lasting === null || lasting.signals.length === 0) return {};
+function signalsOf({ lasting }: Trace): Pick<SavedTrace, "signals" | "signalled"> {
+  if (lasting === null) return {};
+  const signalled = lasting.signalled < 0 ? {} : { signalled: lasting.signalled };
+  if (lasting.signals.length === 0) return signalled;
   const signals = lasting.signals.map(({ name, value, receiver }) => ({
     name,
     value: toPlain(value),
     ...(receiver === undefined ? {} : { receiver }),
   }));
-  return { signals };
+  return { signals, ...signalled };
 }
 
 function effectsOf({ lasting }: Trace): Pick<SavedTrace, "effects"> {

@@ -48,7 +48,7 @@ export class PartitionLease implements Lease {
       get isOver() {
         return run.isOver;
       },
-      renew: async () => await this.#partition?.renew(),
+      renew: () => this.#partition?.renew() ?? Promise.resolve(),
       fenced: (error) => run.lose(error),
       renewed: () => this.#renewed(),
     });
@@ -91,7 +91,9 @@ export class PartitionLease implements Lease {
       try {
         const opened = await patience.wait("a request for the partition", () => (opening = checkpoints.open(request)));
         this.confirm(askedAt);
-        return await this.#underShared(new PatientPartition(opened, patience));
+        const acquired = new PatientPartition(opened, patience);
+        if (lease !== undefined) await this.#share(acquired);
+        return acquired;
       } catch (error) {
         // the lease of a partition that opens later would keep others out
         if (error instanceof Unanswered) opening?.then(async (opened) => await this.release(opened)).catch(() => {});
@@ -108,12 +110,10 @@ export class PartitionLease implements Lease {
     }
   }
 
-  /** Puts an acquired partition under the shared lease, if there is one. */
-  async #underShared(partition: CheckpointPartition): Promise<CheckpointPartition> {
-    if (this.#run.options.lease === undefined) return partition;
+  /** Puts an acquired partition under the shared lease. */
+  async #share(partition: CheckpointPartition): Promise<void> {
     try {
       await partition.renew();
-      return partition;
     } catch (error) {
       await this.release(partition);
       throw error;
@@ -139,8 +139,8 @@ export class PartitionLease implements Lease {
   }
 
   /** Renews the lease. Rejects when that fails, and loses the partition when another process has it. */
-  async confirmNow(): Promise<void> {
-    await (this.#run.options.lease?.confirm() ?? this.#renewals.confirmNow());
+  confirmNow(): Promise<void> {
+    return this.#run.options.lease?.confirm() ?? this.#renewals.confirmNow();
   }
 
   /** Ends the renewals, and releases the partition if it is held. */

@@ -23,6 +23,7 @@ export interface FailedTracesHost {
   readonly outcomes: StoredOutcomes;
   readonly recovering: Recovering;
   readonly writer: BatchWriter;
+  beCareful(): void;
   kept(error: unknown): ErrorPayload;
 }
 
@@ -112,7 +113,7 @@ export class FailedTraces {
         // it was retried or discarded meanwhile
         if (entry === undefined) continue;
         count += 1;
-        const found = await recovering.restore(entry, "retry");
+        const found = await recovering.restore(entry, "retry", () => this.#run.beCareful());
         if ("run" in found) {
           // the log of this run may have items that are not stored yet
           if (before?.log !== undefined) (found.lasting ??= new Lasting()).log = before.log;

@@ -1,8 +1,10 @@
+import { errorPayload } from "../../foundation/flow-error.ts";
 import type { Checkpoint, CheckpointFilter } from "../../ports/checkpoint-store.ts";
 import type { ChangedTrace, Recovery } from "../../engine/durability.ts";
 import type { DurableHost } from "../../engine/durable-host.ts";
 import type { FailedTraces } from "./failed-traces.ts";
 import type { KeptLogs } from "./kept-logs.ts";
+import type { LostOwners } from "./lost-owners.ts";
 import type { Mismatches } from "./mismatches.ts";
 import type { ParkedTraces } from "./parked-traces.ts";
 import type { PartitionLease } from "../store/partition-lease.ts";
@@ -18,6 +20,7 @@ export interface LeftTracesHost {
   readonly checkpoints: TraceCheckpoints;
   readonly failed: FailedTraces;
   readonly lease: PartitionLease;
+  readonly lostOwners: LostOwners;
   readonly logs: KeptLogs;
   readonly mismatches: Mismatches;
   readonly outcomes: StoredOutcomes;
@@ -43,15 +46,18 @@ export class LeftTraces {
 
   /** Takes over the traces at the start. */
   async takeOver(): Promise<void> {
-    const { engine, failed, lease, resting } = this.#run;
+    const { engine, failed, lease, lostOwners, resting } = this.#run;
     const changed: ChangedTrace[] = [];
     let resumed = 0;
     if (resting.isOn) {
-      resumed += (await this.#restore({ isAtRest: false }, changed)).resumed;
+      const suspects: Checkpoint[] = [];
+      resumed += (await this.#restore({ isAtRest: false }, changed, suspects)).resumed;
       const now = engine.clock.epochNow();
-      const due = await this.#restore({ dueBy: now }, changed);
-      const unloaded = (await lease.partition.countAtRest()) - due.read;
+      const due = await this.#restore({ dueBy: now }, changed, suspects);
+      lostOwners.hold(suspects);
+      const unloaded = (await lease.partition.countAtRest()) - due.read + suspects.length;
       await resting.takeOver(unloaded, now);
+      if (suspects.length > 0) resting.takeOverStoring(now);
       engine.accepted += unloaded;
       resumed += due.resumed + unloaded;
     } else resumed += (await this.#restore({}, changed)).resumed;
@@ -60,8 +66,13 @@ export class LeftTraces {
 
   /** Restores a trace that is loaded, or sets it aside because it no longer fits the flow. */
   async load(entry: Checkpoint): Promise<void> {
-    const { engine, checkpoints, failed, mismatches, parked, recovering, writer } = this.#run;
-    const found = await recovering.restore(entry, "load");
+    const { engine, checkpoints, failed, lostOwners, mismatches, parked, recovering, writer } = this.#run;
+    const counted = await lostOwners.counted(entry);
+    const found = await recovering.restore(counted, "load", (trace) => {
+      lostOwners.restored(trace, counted);
+      lostOwners.release(entry.run);
+    });
+    lostOwners.release(entry.run);
     if ("run" in found) {
       checkpoints.restored(found, entry.dueAt);
       if (!found.isOpen) writer.changed(found);
@@ -80,12 +91,16 @@ export class LeftTraces {
     writer.writeSoon();
   }
 
-  /** Restores the entries that fit the filter. Adds the traces that no longer fit the flow to `changed`. */
+  /**
+   * Restores the entries that fit the filter. Adds the traces that no longer fit the flow to `changed`, and those that may
+   * have ended their owners to `suspects`.
+   */
   async #restore(
     filter: CheckpointFilter,
     changed: ChangedTrace[],
+    suspects: Checkpoint[] = [],
   ): Promise<{ readonly read: number; readonly resumed: number }> {
-    const { engine, checkpoints, failed, lease, logs, outcomes, recovering, writer } = this.#run;
+    const { engine, checkpoints, failed, lease, logs, lostOwners, outcomes, recovering, resting, writer } = this.#run;
     let [read, resumed] = [0, 0];
     for await (const page of lease.partition.read(filter)) {
       for (const entry of page) {
@@ -98,7 +113,15 @@ export class LeftTraces {
           logs.restore(entry);
           continue;
         }
-        const found = await recovering.restore(entry, "start");
+        const verdict = lostOwners.verdict(entry);
+        if (verdict === undefined && resting.isOn && lostOwners.mayWait(entry)) {
+          suspects.push(entry);
+          continue;
+        }
+        const found = await recovering.restore(entry, "start", (trace) => {
+          if (verdict === undefined) lostOwners.restoredAtOnce(trace, entry);
+          else engine.ending.fail(trace, verdict);
+        });
         if (!("run" in found)) {
           changed.push(found);
           if (found.action === "failed") failed.setAside(entry, found);
@@ -107,6 +130,8 @@ export class LeftTraces {
           continue;
         }
         checkpoints.restored(found);
+        if (verdict !== undefined)
+          engine.options.logger.error("trace_set_aside", { flow: engine.options.name, error: errorPayload(verdict) });
         // its results are unread, so that its outcome is not stored by itself yet
         if (!found.isOpen) outcomes.restore(found, entry);
         // its state when read may differ from its present one

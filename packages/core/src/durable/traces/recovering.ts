@@ -35,8 +35,15 @@ export class Recovering {
     this.#placing = new Placing(run.engine, run.options);
   }
 
-  /** Restores a trace, at the start, when it is loaded or for a retry after its failure; or returns the mismatch. */
-  async restore(entry: Checkpoint, why: "start" | "load" | "retry"): Promise<Trace | ChangedTrace> {
+  /**
+   * Restores a trace, at the start, when it is loaded or for a retry after its failure; or returns the mismatch. Calls
+   * `restored` in the step that restores it, before any of its handlers.
+   */
+  async restore(
+    entry: Checkpoint,
+    why: "start" | "load" | "retry",
+    restored?: (trace: Trace) => void,
+  ): Promise<Trace | ChangedTrace> {
     const { engine, parked } = this.#run;
     const isRetry = why === "retry";
     const { tenant, traceId } = entry;
@@ -56,7 +63,9 @@ export class Recovering {
     }
     // the function that decides on a message may outlast the flow
     if (engine.isEnding) return { tenant, traceId, node: "", problem: "the flow was stopped", action: "parked" };
-    return restoreTrace(engine, entry, again, placed, why === "load");
+    const trace = restoreTrace(engine, entry, again, placed, why === "load");
+    restored?.(trace);
+    return trace;
   }
 
   /** Returns the unread results and error of a failed trace; `undefined` when its entry cannot be read. */

@@ -82,6 +82,8 @@ export class RestingTraces {
   /** Signals of callers that cancel unloaded traces, by run. */
   readonly #signals = new Map<number, { readonly signal: AbortSignal; readonly stop: () => void }>();
   #alarm: Timer | undefined;
+  /** Settles when the store has all traces that are counted as unloaded. Absent when it has. */
+  #storing: Promise<void> | undefined;
   /** Epoch milliseconds of the alarm. */
   #alarmAt = Number.POSITIVE_INFINITY;
 
@@ -100,6 +102,22 @@ export class RestingTraces {
   async takeOver(unloaded: number, now: number): Promise<void> {
     this.unloaded = unloaded;
     await this.#armNext(now);
+  }
+
+  /** Takes over traces that the next batch stores as at rest. They are looked up after that, and loaded when due. */
+  takeOverStoring(dueAt: number): void {
+    this.#storing = this.#whenStored(dueAt);
+  }
+
+  async #whenStored(dueAt: number): Promise<void> {
+    try {
+      await this.#host.stored();
+    } catch {
+      // the run is lost
+      return;
+    }
+    this.#storing = undefined;
+    this.armAlarm(dueAt);
   }
 
   /** Notes that a trace rests from now on. */
@@ -212,6 +230,7 @@ export class RestingTraces {
     if (this.unloaded === 0) return;
     this.#lookUps += 1;
     try {
+      if (this.#storing !== undefined) await this.#storing;
       await this.#loadAll(await this.#find(which));
     } finally {
       this.#lookUps -= 1;

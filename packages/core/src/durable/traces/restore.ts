@@ -236,7 +236,11 @@ function resultsOf(trace: Trace, headers: MessageHeaders, { results = [], deadli
   return results.map((saved) => ({ message: messageOf(trace, headers, saved, deadlineAt), node: saved.node }));
 }
 
-function restoreLasting(trace: Trace, { effects = [], signals = [], log, logItems, calls = [] }: SavedTrace): void {
+function restoreLasting(
+  trace: Trace,
+  { effects = [], signals = [], signalled, log, logItems, calls = [] }: SavedTrace,
+): void {
+  if (signalled !== undefined) (trace.lasting ??= new Lasting()).signalled = signalled;
   if (log !== undefined) {
     const own = ((trace.lasting ??= new Lasting()).log = new TraceLog(log));
     if (logItems !== undefined) own.fill(logItems.map(({ at, items }) => ({ at, items: items.map(fromPlain) })));

@@ -5,6 +5,7 @@ import type { Trace } from "../../engine/state/trace.ts";
 import type { BatchWriter, StoredParts } from "../store/batch-writer.ts";
 import type { FailedTraces } from "./failed-traces.ts";
 import type { KeptLogs } from "./kept-logs.ts";
+import type { LostOwners } from "./lost-owners.ts";
 import { markOf } from "../store/mark.ts";
 import type { ParkedTraces } from "./parked-traces.ts";
 import { dueAtOf, type RestingTraces } from "./resting-traces.ts";
@@ -17,6 +18,7 @@ export interface TraceCheckpointsHost {
   readonly engine: DurableHost;
   readonly failed: FailedTraces;
   readonly logs: KeptLogs;
+  readonly lostOwners: LostOwners;
   readonly outcomes: StoredOutcomes;
   readonly parked: ParkedTraces;
   readonly resting: RestingTraces;
@@ -67,7 +69,8 @@ export class TraceCheckpoints {
   }
 
   #entryOf(trace: Trace): Checkpoint | undefined {
-    const { engine, failed, logs, outcomes, parked, resting } = this.#run;
+    const { engine, failed, logs, lostOwners, outcomes, parked, resting } = this.#run;
+    if (!trace.isOpen) lostOwners.moved(trace);
     const mark = markOf(trace);
     if (mark.failed !== undefined && failed.has(trace.run)) return failed.entryOf(trace, mark.failed);
     if (mark.parked !== undefined) return parked.entryOf(trace, mark.parked);
@@ -75,7 +78,8 @@ export class TraceCheckpoints {
     const state = stateOf(engine, trace);
     mark.dueAt = state !== undefined && resting.isOn ? dueAtOf(trace) : undefined;
     if (state === undefined) return logs.entryOf(trace);
-    const entry = entryOf(trace, outcomes.withEnd(trace, state), "open");
+    const ofOwners = trace.isOpen ? lostOwners.of(trace) : {};
+    const entry = entryOf(trace, { ...outcomes.withEnd(trace, state), ...ofOwners }, "open");
     if (!trace.isOpen && state.log !== undefined) logs.unread(entry);
     return mark.dueAt === undefined ? entry : { ...entry, dueAt: mark.dueAt };
   }

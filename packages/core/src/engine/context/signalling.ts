@@ -36,14 +36,16 @@ export class Signalling {
   }
 
   /**
-   * Accepts a signal. A handler that waits for it is called again.
+   * Accepts a signal, unless it has a sequence that the trace has accepted. A handler that waits for it is called again.
    *
    * @throws FlowError `QUEUE_FULL`, `NOT_SERIALISABLE`, `PAYLOAD_TOO_LARGE`
    */
-  accept(trace: Trace, name: string, value: unknown): void {
+  accept(trace: Trace, name: string, value: unknown, sequence?: number): void {
     const { options, durable, agenda, ledger, reporter } = this.#engine;
     durable?.requireFit(value, `the value of signal "${name}"`);
-    const { signals } = (trace.lasting ??= new Lasting());
+    const lasting = (trace.lasting ??= new Lasting());
+    if (sequence !== undefined && sequence <= lasting.signalled) return;
+    const { signals } = lasting;
     const { maxSignals } = options.limits;
     if (signals.length >= maxSignals)
       throw new FlowError({
@@ -54,6 +56,7 @@ export class Signalling {
         retryable: true,
       });
     signals.push({ name, value, receiver: undefined, call: undefined });
+    if (sequence !== undefined) lasting.signalled = sequence;
     ledger.signalled(trace, name, value);
     if (reporter.hasListeners) reporter.trace(trace, { type: "signal_accept", signal: name });
     this.#wake(trace, name);

@@ -175,6 +175,8 @@ export class Lasting {
   readonly pauses = new Map<string, Pause>();
   /** Signals that are not consumed, in order of acceptance. */
   signals: Signal[] = [];
+  /** The largest sequence of an accepted signal that had one. */
+  signalled = -1;
   /** Paused attempts. */
   readonly paused = new Set<Attempt>();
   /** Items that handlers have appended, if any. */
