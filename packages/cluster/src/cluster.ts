@@ -40,7 +40,10 @@ export interface WorkerOptions {
    * @defaultValue host name, process id and random digits
    */
   readonly name?: string | undefined;
-  /** Traces in flight in each partition; further ones wait in their lanes. @defaultValue 256 */
+  /**
+   * Traces in flight in each partition; further ones wait in their lanes. Up to 10 000 that wait for an answer, a signal or
+   * an instant do not count. @defaultValue 256
+   */
   readonly maxInFlight?: number | undefined;
   /** Milliseconds that handlers have to finish when a partition is handed over. @defaultValue 10000 */
   readonly drainMs?: number | undefined;

@@ -57,6 +57,8 @@ const READ_BYTES = 4_194_304;
 /** Milliseconds after which an intake is read again without a notification. */
 const POLL_MS = 1_000;
 const RESULTS_AT_ONCE = 500;
+/** Traces that wait for an answer, a signal or an instant, and do not count as in flight for `maxInFlight`. */
+const MOST_WAITING = 10_000;
 /** Milliseconds after which an item is offered to another version again. */
 const MOVE_RETRY_MS = 250;
 const CHUNK_BYTES = 1_048_576;
@@ -292,7 +294,8 @@ export class PartitionOwner {
       delayed: new Map(),
     };
     while (!signal.aborted) {
-      const free = maxInFlight - this.#inFlight;
+      // a question that is open for days must not keep others out
+      const free = maxInFlight - Math.max(0, this.#inFlight - Math.min(run.waiting, MOST_WAITING));
       const waitMs = isOld ? 0 : POLL_MS;
       const limit = { count: Math.max(1, Math.min(READ_COUNT, free)), bytes: READ_BYTES, waitMs, signal };
       const items = await Promise.race([
@@ -577,7 +580,11 @@ export class PartitionOwner {
         this.#left();
       },
       chunk: (chunk, { tenant, traceId }) => this.#tellChunk(chunk, tenant, traceId),
-      pause: (ticket, { tenant, traceId }) => this.#tellPause(ticket, tenant, traceId),
+      pause: (ticket, { tenant, traceId }) => {
+        this.#tellPause(ticket, tenant, traceId);
+        // it rests from the end of this step on
+        this.#settings.machine.scheduler.nextTurn(() => this.#wake?.());
+      },
     };
   }
 

@@ -279,6 +279,10 @@ export class CheckpointedRun implements DurableRun {
     return this.resting.unloaded;
   }
 
+  get waiting(): number {
+    return this.resting.count;
+  }
+
   get unlisted(): number {
     return this.resting.unloaded - this.lostOwners.held.length;
   }

@@ -167,7 +167,9 @@ export interface DurableRun extends Lease {
   unfinished(): Promise<UnfinishedTrace[]>;
   /** Number of traces at rest that are in the store alone. */
   readonly unloaded: number;
-  /** Number of those whose ids are not known to {@link DurableRun.holds}. */
+  /** Number of traces that wait only for answers, signals or instants, unloaded or not. 0 if all stay in memory. */
+  readonly waiting: number;
+  /** Number of unloaded traces whose ids are not known to {@link DurableRun.holds}. */
   readonly unlisted: number;
   /**
    * Loads the unloaded traces that fit. Use them as soon as this resolves: they may be unloaded again later.

@@ -247,6 +247,14 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     await durable.stored();
   }
 
+  /**
+   * Number of traces of a durable run that wait only for answers, signals or instants: they do no work until then. 0 when
+   * the run is not durable, or has `unloadAfterMs: Infinity`.
+   */
+  get waiting(): number {
+    return this.#running.require().durable?.waiting ?? 0;
+  }
+
   /** Positions that are stored, by lane: where the intake is to be read on. */
   async consumed(): Promise<ReadonlyMap<number, number>> {
     const durable = await this.#intake("know positions");

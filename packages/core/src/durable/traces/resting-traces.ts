@@ -98,6 +98,11 @@ export class RestingTraces {
     return this.#unloadAfterMs !== Number.POSITIVE_INFINITY;
   }
 
+  /** Number of traces at rest, unloaded or not. */
+  get count(): number {
+    return this.unloaded + this.#resting.size;
+  }
+
   /** Takes over the traces at rest that an earlier process has left in the store. */
   async takeOver(unloaded: number, now: number): Promise<void> {
     this.unloaded = unloaded;
