@@ -57,10 +57,10 @@ export async function strike(wanted: Blows, { fleet, killLeader, random, until }
     // some of the blows meet a cluster that has recovered from the one before, the others do not wait for that
     const isCalm = random() < CALM_SHARE;
     if (isCalm) await fleet.takeovers.settled(RECOVERY_MS);
-    // only workers at work are worth a blow
+    // workers at work are worth a blow; others are hit where they take too long
     await recovered(() => fleet.working.length >= (isCalm ? WORKERS : workers));
-    const hit = fleet.working
-      .map((index) => ({ index, at: random() }))
+    const working = new Set(fleet.working);
+    const hit = Array.from({ length: WORKERS }, (_, index) => ({ index, at: working.has(index) ? random() : 1 }))
       .toSorted((a, b) => a.at - b.at)
       .map(({ index }) => index)
       .slice(0, workers);
