@@ -40,6 +40,7 @@ const seconds = Number(process.argv[2] ?? 20);
 const rate = Number(process.argv[3] ?? 64);
 const folder = mkdtempSync(path.join(tmpdir(), "penguiflow-page-"));
 const browser = await openBrowser();
+if (browser === undefined) throw new Error("No Chromium is installed: apt-get install chromium");
 try {
   await buildPage(folder);
   const server = await startFakeServer(folder, { perSecond: rate });

@@ -56,7 +56,7 @@ describe("a run from a node", () => {
     const flow = tidy(create(...edges, { clock }).run());
     await flow.call("a", {
       tenant: "acme",
-      principal: { user: "ada" },
+      principal: { user: "ada", scopes: [] },
       priority: 3,
       topic: "t",
       meta: { user: 7 },
