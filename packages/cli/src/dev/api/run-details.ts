@@ -215,7 +215,7 @@ export function modelCallsOf({ runs }: Supervisor, { key, run }: OpenRun, id: st
     .map((call, index): ModelCallView => {
       const { provider, modelId, startedAt, ms, request, reply, tokens, error } = call;
       return {
-        step: stepAt(run.steps, startedAt, call.path)?.id ?? "",
+        step: stepOf(run.steps, call)?.id ?? "",
         call: index + 1,
         provider,
         model: modelId,
@@ -230,11 +230,13 @@ export function modelCallsOf({ runs }: Supervisor, { key, run }: OpenRun, id: st
     .filter(({ step }) => id === undefined || step === id);
 }
 
-/** Finds the step that was calling a model at an instant. */
-function stepAt(steps: readonly StepView[], at: number, path: readonly string[]): StepView | undefined {
-  return steps.findLast(
-    ({ node, startedAt, path: within }) =>
-      node === "model" && within.length === path.length && startedAt !== undefined && startedAt <= at,
+/** Finds the step that made a model call. */
+function stepOf(
+  steps: readonly StepView[],
+  { node, attempt, idempotencyKey }: Extract<Fact, { readonly kind: "model" }>["call"],
+): StepView | undefined {
+  return steps.find(
+    (step) => step.node === node && step.attempt === attempt && idempotencyKey.endsWith(lineageOf(step)),
   );
 }
 

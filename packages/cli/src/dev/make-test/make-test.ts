@@ -120,9 +120,7 @@ function flowDraft(
 }
 
 function plannerDraft(parts: TestParts, view: RunView, facts: readonly Fact[], real: readonly string[]): Draft {
-  const turns = facts.flatMap((fact) =>
-    fact.kind === "model" && fact.call.error === undefined ? [turnOf(fact.call.reply)] : [],
-  );
+  const turns = facts.flatMap((fact) => (fact.kind === "model" && isTurn(fact.call) ? [turnOf(fact.call.reply)] : []));
   const results: Record<string, unknown[]> = {};
   const calls: [string, string][] = [];
   const decisions: unknown[] = [];
@@ -153,6 +151,11 @@ function plannerDraft(parts: TestParts, view: RunView, facts: readonly Fact[], r
     calls,
   });
   return { text, replayed, breaks: "answer" };
+}
+
+/** Whether a model call is a turn of the planner itself. */
+function isTurn({ purpose, path: within, error }: Extract<Fact, { readonly kind: "model" }>["call"]): boolean {
+  return purpose === "step" && within.length === 0 && error === undefined;
 }
 
 function turnOf(reply: readonly unknown[]): ScriptTurn {
