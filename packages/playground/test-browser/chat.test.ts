@@ -11,7 +11,7 @@ test("a message becomes a thread with an address; the second is answered, too", 
   expect(new URL(page.url()).pathname).toMatch(/^\/threads\/thread-/);
   await say("And now?");
   await expect.poll(() => page.getByText("I can tell you where an order is").count()).toBe(2);
-  expect(await page.getByRole("log").getByText("completed").count()).toBe(2);
+  await expect.poll(() => page.getByRole("log").getByText("completed", { exact: true }).count()).toBe(2);
   expect([complaints, strayed]).toEqual([[], []]);
 });
 
@@ -102,11 +102,13 @@ test("Escape stops the run, and the report says what has stopped", async () => {
 });
 
 test("a message during a run steers it: pending until the run has read it", async () => {
-  const { page, say } = await stage({ pace: 2 });
+  const { page, say, server } = await stage();
+  server.world.holdsSteering = true;
   await say("Be slow");
   await see(page, "Sentence 1 of a long answer");
   await say("That is enough");
   await see(page, "queued, not read yet");
+  server.world.readSteering();
   await see(page, "steered");
   await see(page, "You said: That is enough. So I end here.");
   expect(await page.locator(".steer").count()).toBe(1);

@@ -6,6 +6,13 @@
  */
 export type FeedState = "connecting" | "live" | "away" | "refused" | "closed";
 
+/** Whether the page is in sight. */
+export interface Sight {
+  readonly isHidden: () => boolean;
+  /** Calls a listener when that changes. @returns a function that ends it */
+  readonly onChange: (listener: () => void) => () => void;
+}
+
 /** The part of `EventSource` that a feed needs. */
 export interface Source {
   readonly readyState: number;
@@ -25,19 +32,41 @@ export interface FeedOptions<Item> {
   /** Asks whether the server is there and knows the session. */
   readonly probe: () => Promise<"ok" | "refused" | "unreachable">;
   readonly open?: (url: string) => Source;
+  readonly sight?: Sight;
   readonly wait?: (ms: number) => Promise<void>;
 }
 
 const CLOSED = 2;
 const LONGEST_WAIT_MS = 5000;
 
-/** Opens a feed. @returns a function that closes it */
+const ofDocument: Sight = {
+  isHidden: () => document.hidden,
+  onChange(listener) {
+    document.addEventListener("visibilitychange", listener);
+    return () => document.removeEventListener("visibilitychange", listener);
+  },
+};
+
+/**
+ * Opens a feed. A hidden page holds no connection, since a browser gives all tabs of a server six: it goes on from its
+ * last item when it is shown again.
+ *
+ * @returns a function that closes it
+ */
 export function openFeed<Item extends { readonly seq?: number }>(options: FeedOptions<Item>): () => void {
   const open = options.open ?? ((url) => new EventSource(url));
   const wait = options.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
   let position: number | undefined;
   let failures = 0;
   let isClosed = false;
+  let isAsleep = false;
+  const sight = options.sight ?? ofDocument;
+  const unwatch = sight.onChange(() => {
+    if (isClosed || isAsleep === sight.isHidden()) return;
+    isAsleep = sight.isHidden();
+    if (isAsleep) source?.close();
+    else connect();
+  });
   let source: Source | undefined;
 
   function connect(): void {
@@ -49,7 +78,7 @@ export function openFeed<Item extends { readonly seq?: number }>(options: FeedOp
       if (!isClosed) options.onState("live");
     });
     opened.addEventListener("error", () => {
-      if (isClosed) return;
+      if (isClosed || isAsleep) return;
       options.onState("away");
       // the browser tries again by itself, with Last-Event-ID, unless the server answered with an error
       if (opened.readyState === CLOSED) void reconnect();
@@ -78,6 +107,7 @@ export function openFeed<Item extends { readonly seq?: number }>(options: FeedOp
       await reconnect();
       return;
     }
+    if (isAsleep) return;
     // the server is there and refused this stream: it no longer has the position
     position = undefined;
     options.onGap();
@@ -88,6 +118,7 @@ export function openFeed<Item extends { readonly seq?: number }>(options: FeedOp
   connect();
   return () => {
     isClosed = true;
+    unwatch();
     source?.close();
     options.onState("closed");
   };

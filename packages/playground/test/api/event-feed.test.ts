@@ -36,6 +36,12 @@ function feed(answers: readonly ("ok" | "refused" | "unreachable")[]) {
   const gaps: number[] = [];
   const waits: number[] = [];
   const probes = [...answers];
+  const watchers = new Set<() => void>();
+  let isHidden = false;
+  const show = (shown: boolean): void => {
+    isHidden = !shown;
+    for (const watcher of watchers) watcher();
+  };
   const close = openFeed<Item>({
     url: "/api/events",
     types: ["frame"],
@@ -47,6 +53,13 @@ function feed(answers: readonly ("ok" | "refused" | "unreachable")[]) {
       const source = new PlayedSource(url);
       sources.push(source);
       return source;
+    },
+    sight: {
+      isHidden: () => isHidden,
+      onChange: (watcher) => {
+        watchers.add(watcher);
+        return () => void watchers.delete(watcher);
+      },
     },
     wait: (ms) => {
       waits.push(ms);
@@ -63,7 +76,7 @@ function feed(answers: readonly ("ok" | "refused" | "unreachable")[]) {
     latest().play("error");
     for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
   };
-  return { close, latest, refuse, sources, states, items, gaps, waits };
+  return { close, show, watchers, latest, refuse, sources, states, items, gaps, waits };
 }
 
 test("items carry their event's name, and the feed tells its state", () => {
@@ -109,6 +122,27 @@ test("a session that the server does not know ends the feed", async () => {
   const { refuse, states, sources } = feed(["refused"]);
   await refuse();
   expect(states.at(-1)).toBe("refused");
+  expect(sources).toHaveLength(1);
+});
+
+test("a hidden page holds no connection, and goes on from its last item when it is shown", () => {
+  const { show, latest, sources, items } = feed([]);
+  latest().play("frame", { seq: 7 });
+  show(false);
+  expect(latest().readyState).toBe(2);
+  latest().play("error");
+  show(true);
+  expect(sources.map(({ url }) => url)).toEqual(["/api/events", "/api/events?since=7"]);
+  latest().play("frame", { seq: 8 });
+  expect(items.map(({ seq }) => seq)).toEqual([7, 8]);
+});
+
+test("a closed feed watches nothing, and is not opened again", () => {
+  const { close, show, watchers, sources } = feed([]);
+  close();
+  show(false);
+  show(true);
+  expect(watchers.size).toBe(0);
   expect(sources).toHaveLength(1);
 });
 

@@ -34,6 +34,9 @@ export class World {
   readonly drafts = new Map<string, unknown>();
   overlay: Overlay | undefined;
   isReadOnly = false;
+  /** Whether runs read no messages of people until `readSteering` is called. */
+  holdsSteering = false;
+  readonly #unread: (() => void)[] = [];
   readonly #runReaders = new Map<string, Readers>();
   readonly #pace: number;
   #seq = 1;
@@ -111,9 +114,15 @@ export class World {
   }
 
   steer(run: ScriptedRun, text: string): number {
-    run.steering.push(text);
     run.part({ type: "steer", text, state: "queued" });
-    return run.steering.length;
+    this.#unread.push(() => run.steering.push(text));
+    if (!this.holdsSteering) this.readSteering();
+    return run.parts.filter((part) => part.type === "steer" && part.state === "queued").length;
+  }
+
+  /** Lets runs read the messages that were held. */
+  readSteering(): void {
+    for (const read of this.#unread.splice(0)) read();
   }
 
   readRun(run: ScriptedRun, response: ServerResponse): void {
