@@ -72,15 +72,21 @@ function readAgain(): void {
   for (const listener of gapListeners) listener();
 }
 
+/** Number of changes that the feed has told: an answer that was asked for before one of them may be older. */
+let told = 0;
+
 async function readProject(): Promise<void> {
+  const before = told;
   const view = await api.project();
   project.value = view;
+  if (told !== before) return;
   overlay.value = view.overlay;
   reload.value = view.reload;
   openPauses.value = view.flows.reduce((sum, flow) => sum + flow.openPauses, 0);
 }
 
 function take(item: FeedItem): void {
+  if (item.type === "reload" || item.type === "overlay" || item.type === "pause") told += 1;
   switch (item.type) {
     case "hello":
       if (item.isGap) readAgain();

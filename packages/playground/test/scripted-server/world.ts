@@ -5,6 +5,7 @@ import type {
   Overlay,
   PauseView,
   ProjectView,
+  Reload,
   RunStreamItem,
   RunSummary,
   ThreadItem,
@@ -36,6 +37,7 @@ export class World {
   isReadOnly = false;
   /** Whether runs read no messages of people until `readSteering` is called. */
   holdsSteering = false;
+  #reload: Reload = { at: Date.now() - 60_000, ms: 224, files: ["src/tools.ts"], generation: 2, draining: 0 };
   readonly #unread: (() => void)[] = [];
   readonly #runReaders = new Map<string, Readers>();
   readonly #pace: number;
@@ -54,7 +56,7 @@ export class World {
       versions: { penguiflow: "0.1.0", cli: "0.1.0", node: "v24.21.0" },
       flows: flowSummaries((flow) => this.pauses().filter((pause) => pause.flow === flow).length),
       state: this.overlay === undefined ? "ready" : "broken",
-      reload: { at: Date.now() - 60_000, ms: 224, files: ["src/tools.ts"], generation: 2, draining: 0 },
+      reload: this.#reload,
       ...(this.overlay === undefined ? {} : { overlay: this.overlay }),
       isReadOnly: this.isReadOnly,
     };
@@ -196,8 +198,8 @@ export class World {
   repairCode(): void {
     this.overlay = undefined;
     this.#send({ type: "overlay", seq: this.#next() });
-    const reload = { at: Date.now(), ms: 231, files: ["src/tools.ts"], generation: 3, draining: 0 };
-    this.#send({ type: "reload", seq: this.#next(), reload });
+    this.#reload = { at: Date.now(), ms: 231, files: ["src/tools.ts"], generation: 3, draining: 0 };
+    this.#send({ type: "reload", seq: this.#next(), reload: this.#reload });
   }
 
   /** Cuts all streams, as a network does. */
