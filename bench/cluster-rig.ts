@@ -1,4 +1,4 @@
-// What the subjects of the cluster workloads share: a server of their own and a worker process.
+// Parts that the subjects of the cluster workloads share: a server of their own and a worker process.
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";

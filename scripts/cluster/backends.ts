@@ -17,7 +17,7 @@ export type BackendName = (typeof BACKENDS)[number];
 /** URL of the server that is used when none is started. */
 const POSTGRES = process.env["PENGUIFLOW_POSTGRES"] ?? "postgres://postgres@127.0.0.1:5432/test";
 
-/** What a broker holds. */
+/** Contents of a broker. */
 export interface BrokerSize {
   /** Bytes in its tables or streams. */
   readonly stored: number;

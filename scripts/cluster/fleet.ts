@@ -47,7 +47,7 @@ export class Fleet implements AsyncDisposable {
   /** Kills workers at the same instant, and begins others in their places. */
   async kill(...indexes: readonly number[]): Promise<void> {
     const survivors = WORKERS - indexes.length;
-    // those that have just begun take nothing over yet
+    // workers that have just begun take nothing over yet
     const isCalm = survivors > 0 && this.working.filter((index) => !indexes.includes(index)).length === survivors;
     const pids = indexes.map((index) => this.#workers[index]!.pid!);
     this.takeovers.killed(pids, isCalm);

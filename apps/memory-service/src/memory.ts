@@ -9,7 +9,6 @@ import { MemoryKeys } from "./memory-keys.ts";
 import { type MemoryServices, Revocations } from "./memory-services.ts";
 import { checkPrincipal, type Principal } from "./principal.ts";
 import type { Reranker, Rollout } from "./retrieval/reranker.ts";
-import type { InputSchemas } from "./schemas.ts";
 import type { MemoryStore } from "./store/memory-store.ts";
 import { sqliteStore } from "./store/sqlite/sqlite-store.ts";
 import type { Sample } from "./telemetry/figures.ts";
@@ -17,7 +16,7 @@ import { Telemetry, type TelemetryOptions } from "./telemetry/telemetry.ts";
 import { VectorIndex } from "./vector/vector-index.ts";
 import { Worker } from "./worker/worker.ts";
 
-/** Options of {@link openMemory}. */
+/** Options of `openMemory`. */
 export interface MemoryOptions extends TelemetryOptions {
   /** Folder of the SQLite files. @defaultValue in memory, gone with the process */
   readonly directory?: string | undefined;
@@ -74,7 +73,7 @@ export async function openMemory(options: MemoryOptions = {}): Promise<Memory> {
   }
 }
 
-/** The memory of all tenants. Made by {@link openMemory}; `await using` or `close` ends it. */
+/** The memory of all tenants. Made by `openMemory`; `await using` or `close` ends it. */
 export class Memory implements AsyncDisposable {
   /** Keys by which callers of a server prove a principal. */
   readonly keys: MemoryKeys;
@@ -84,7 +83,7 @@ export class Memory implements AsyncDisposable {
   readonly #hasWorker: boolean;
   #closed: Promise<void> | undefined;
 
-  /** Internal: call {@link openMemory}. */
+  /** Internal: call `openMemory`. */
   constructor(options: MemoryOptions, limits: MemoryLimits, store: MemoryStore) {
     const { embedder, formerEmbedders = [], reranker, classifier, clock = systemClock, worker = true } = options;
     const services: MemoryServices = {
@@ -120,11 +119,6 @@ export class Memory implements AsyncDisposable {
    */
   as(principal: Principal): MemoryHandle {
     return handleOf(this.#core, checkPrincipal(principal));
-  }
-
-  /** Schemas of inputs under this memory's limits, for doors that publish them. */
-  get schemas(): InputSchemas {
-    return this.#core.schemas;
   }
 
   /** Resolves once no embedding job is due. */

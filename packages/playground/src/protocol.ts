@@ -8,6 +8,7 @@ export type { PlanEvent } from "@penguiflow/planner";
 export * from "./protocol/problem.ts";
 export type * from "./protocol/project.ts";
 export type * from "./protocol/feed.ts";
+export type * from "./protocol/log-line.ts";
 export type * from "./protocol/run.ts";
 export type * from "./protocol/step.ts";
 export type * from "./protocol/pause.ts";

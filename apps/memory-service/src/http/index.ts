@@ -1,2 +1,3 @@
+export type { Memory } from "../memory.ts";
 export type { MemoryServer, ServeMemoryOptions } from "./serve-memory.ts";
 export { serveMemory } from "./serve-memory.ts";

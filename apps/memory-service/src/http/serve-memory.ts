@@ -11,7 +11,7 @@ import { problemOf, Refused } from "./problem.ts";
 import { prometheusText } from "./prometheus.ts";
 import { readBody } from "./read-body.ts";
 import { matches, type Reply, type Route } from "./route.ts";
-import { parseInput } from "../schemas.ts";
+import { inputSchemas, parseInput } from "../schemas.ts";
 import { routesOf } from "./routes.ts";
 
 /** Options of {@link serveMemory}. */
@@ -85,7 +85,7 @@ class Service {
     this.#memory = memory;
     this.#door = door;
     this.#maxBodyBytes = maxBodyBytes;
-    this.#routes = routesOf(memory.schemas);
+    this.#routes = routesOf(inputSchemas(memory.limits));
     this.#openApi = JSON.stringify(openApiOf(this.#routes));
   }
 
@@ -111,7 +111,7 @@ class Service {
     const { route, params } = this.#find(request.method ?? "", pathname);
     const key = request.headers["idempotency-key"];
     const left = new AbortController();
-    // what has a key is asked for again: it goes on
+    // a request with a key is sent again: it goes on
     if (key === undefined)
       response.once("close", () => {
         if (!response.writableFinished) left.abort();

@@ -32,7 +32,7 @@ export const agent = createPlanner({
 `;
 
 beforeAll(async () => {
-  // what is remembered stands in the prompt, where the script of the template would take it for the question
+  // the memory stands in the prompt, where the script of the template would take it for the question
   const model = projectFiles("react", "scratch").get("src/script.ts")!.replace("/refund|back/i", "/Refund order/");
   project = await DevProject.start({ "src/agent.ts": REMEMBERS, "src/script.ts": model }, "react");
 });

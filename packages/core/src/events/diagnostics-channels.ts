@@ -4,6 +4,7 @@ import type { FlowEvent, FlowEventType, Middleware } from "./flow-event.ts";
 /** The part of a `node:diagnostics_channel` channel that is used. */
 export interface Channel {
   readonly hasSubscribers: boolean;
+  /** Calls the subscribers, one after the other. */
   publish(message: unknown): void;
 }
 
@@ -18,9 +19,9 @@ interface Host {
  * Channels of more than events: the runs of all flows, the records of their traces, the chunks of their streams, and the
  * model calls of planners.
  */
-const TAPS = ["run", "record", "chunk", "model"] as const;
+const TAPS: readonly TapName[] = ["run", "record", "chunk", "model"];
 /** Name of a channel of more than events. */
-export type TapName = (typeof TAPS)[number];
+export type TapName = "run" | "record" | "chunk" | "model";
 
 /** Channel of all events that handlers report with `ctx.tell`. */
 const APP = "app";

@@ -24,6 +24,7 @@ export class Transient<out Value = unknown> {
     return undefined;
   }
 
+  /** Returns `[transient]`: the value is in no text. */
   toString(): string {
     return "[transient]";
   }

@@ -12,7 +12,7 @@ import {
 import type { Context } from "../graph/handler.ts";
 import { HandlerContext } from "../engine/context/handler-context.ts";
 
-/** Options of {@link mapConcurrent}. */
+/** Options of `mapConcurrent`. */
 export interface MapConcurrentOptions<OnTimeout extends "fail" | "report" = "fail" | "report"> {
   /** Maximum number of items in flight. @defaultValue 8 */
   readonly maxConcurrency?: number | undefined;

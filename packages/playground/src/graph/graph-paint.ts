@@ -8,7 +8,7 @@ import { lookOf, nodeParts, type Slots, slotsOf } from "./slots.ts";
 /** State of a node, as its outline and sign. */
 export type NodeLook = "idle" | "running" | "held" | "backoff" | "done" | "failed" | "paused" | "cancelled";
 
-/** What is drawn onto a graph: its state, live or at an instant of a run. */
+/** State that is drawn onto a graph, live or at an instant of a run. */
 export interface GraphPaint {
   readonly nodes: ReadonlyMap<string, NodePaint>;
   readonly edges: ReadonlyMap<string, Pipe>;

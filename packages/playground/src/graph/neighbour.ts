@@ -20,7 +20,7 @@ export function neighbourOf(drawn: DrawnGraph, from: DrawnNode, key: string): Dr
     const along = (node.x - from.x) * right + (node.y - from.y) * down;
     const across = Math.abs((node.x - from.x) * down) + Math.abs((node.y - from.y) * right);
     if (along <= 1) continue;
-    // what lies straight ahead is nearer than what lies aside
+    // a node straight ahead is nearer than one aside
     const far = along + across * 2;
     if (far < least) [nearest, least] = [node, far];
   }

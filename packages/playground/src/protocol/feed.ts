@@ -1,4 +1,5 @@
 import type { FlowStats } from "penguiflow";
+import type { LogLine } from "./log-line.ts";
 import type { Overlay, Reload } from "./project.ts";
 import type { RunSummary } from "./run.ts";
 
@@ -22,7 +23,7 @@ export type FeedItem =
   | { readonly type: "run"; readonly seq: number; readonly run: RunSummary }
   | { readonly type: "thread"; readonly seq: number; readonly thread: string; readonly flow: string };
 
-/** What has happened since the last frame: at most ten a second, none while nothing changes. */
+/** Changes since the last frame: at most ten a second, none while nothing changes. */
 export interface Frame {
   readonly seq: number;
   /** Epoch milliseconds. */
@@ -54,11 +55,4 @@ export interface FeedEvent {
   readonly ms?: number;
   /** Names of the nodes of a deadlock, first and last the same. */
   readonly cycle?: readonly string[];
-}
-
-/** A line that the project's code has printed. */
-export interface LogLine {
-  readonly at: number;
-  readonly stream: "stdout" | "stderr";
-  readonly text: string;
 }

@@ -1,5 +1,5 @@
 import type { Effects, FlowEvent } from "penguiflow";
-import type { LogLine } from "./feed.ts";
+import type { LogLine } from "./log-line.ts";
 
 /** One attempt of one message at one node: a bar of the timeline. */
 export interface StepView {

@@ -6,7 +6,7 @@ export type Rgb = readonly [red: number, green: number, blue: number];
 
 type Matrix = readonly [Rgb, Rgb, Rgb];
 
-/** What each kind of vision makes of linear light; `normal` changes nothing. */
+/** Linear light as each kind of vision sees it; `normal` changes nothing. */
 export const VISIONS: Readonly<Record<string, Matrix>> = {
   normal: [
     [1, 0, 0],

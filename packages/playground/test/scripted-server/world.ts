@@ -52,7 +52,7 @@ export class World {
   project(): ProjectView {
     return {
       name: "my-agent",
-      root: "/home/me/my-agent",
+      root: "/projects/shop/my-agent",
       versions: { penguiflow: "0.1.0", cli: "0.1.0", node: "v24.21.0" },
       flows: flowSummaries((flow) => this.pauses().filter((pause) => pause.flow === flow).length),
       state: this.overlay === undefined ? "ready" : "broken",

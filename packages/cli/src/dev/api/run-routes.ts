@@ -114,7 +114,7 @@ async function startRuns(
   if (!fields.has("input")) throw new ApiError("INPUT_MALFORMED", 'Field "input" is missing');
   const count = fields.integer("count", 1, MAX_COUNT) ?? 1;
   const rate = fields.integer("rate", 1, MAX_COUNT);
-  // what is wrong with the first is wrong with all
+  // all have the same input: the first tells of its faults
   const runId = await beginRun(supervisor, wish);
   for (let index = 1; index < count; index += 1) {
     const begin = (): void => void beginRun(supervisor, wish).catch(() => {});

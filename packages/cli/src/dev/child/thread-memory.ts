@@ -1,4 +1,4 @@
-import { type Caller, threadKey } from "@penguiflow/planner";
+import type { Caller } from "@penguiflow/planner";
 import { type LogKey, MemoryLog } from "penguiflow";
 import type { MemoryView } from "@penguiflow/playground/protocol";
 import type { AnyPlanner } from "../../project/find-flows.ts";
@@ -17,8 +17,8 @@ type Item =
 
 /** Gives a planner that remembers in its process what an earlier process has remembered of a thread. */
 export async function recall({ memory }: AnyPlanner, thread: Thread, items: readonly unknown[]): Promise<void> {
-  const key = keyOf(thread);
   if (!(memory?.store instanceof MemoryLog) || items.length === 0) return;
+  const key = await keyOf(thread);
   const { length } = await memory.store.read(key, { limit: 1 });
   if (length === 0) await memory.store.append(key, 0, items);
 }
@@ -26,7 +26,7 @@ export async function recall({ memory }: AnyPlanner, thread: Thread, items: read
 /** Returns what a planner remembers of a thread in its process; nothing if it remembers elsewhere. */
 export async function rememberedOf({ memory }: AnyPlanner, thread: Thread): Promise<readonly unknown[] | undefined> {
   return memory?.store instanceof MemoryLog
-    ? (await memory.store.read(keyOf(thread), { limit: MAX_ITEMS })).items
+    ? (await memory.store.read(await keyOf(thread), { limit: MAX_ITEMS })).items
     : undefined;
 }
 
@@ -38,8 +38,9 @@ export async function memoryOf(
 ): Promise<MemoryView> {
   if (memory === undefined) return { items: [], context: [], resources, isKept: false };
   const { store, turns: shown = 5, summary, maxTokens } = memory;
-  const { length } = await store.read(keyOf(thread), { limit: 1 });
-  const page = await store.read(keyOf(thread), { from: Math.max(0, length - MAX_ITEMS), limit: MAX_ITEMS });
+  const key = await keyOf(thread);
+  const { length } = await store.read(key, { limit: 1 });
+  const page = await store.read(key, { from: Math.max(0, length - MAX_ITEMS), limit: MAX_ITEMS });
   const placed = (page.items as readonly Item[]).map((item, index) => ({ at: page.at + index, item }));
   const last = placed.findLast(({ item }) => "summary" in item)?.item as
     | Extract<Item, { readonly summary: string }>
@@ -82,7 +83,9 @@ function textOf({ user, answer, tools = [] }: Extract<Item, { readonly user: str
 
 const tokensOf = (text: string): number => Math.ceil(text.length / CHARACTERS_PER_TOKEN);
 
-function keyOf(thread: Thread): LogKey {
+async function keyOf(thread: Thread): Promise<LogKey> {
+  // loaded for planners alone: a project without one need not have the package
+  const { threadKey } = await import("@penguiflow/planner");
   // a thread that is named has a key
   return threadKey({ ...thread, runId: "" }) as LogKey;
 }

@@ -11,7 +11,7 @@ type Without<Item> = Item extends FeedItem ? Omit<Item, "seq"> : never;
 /** An item that has no number yet. */
 export type Unsent = Without<FeedItem>;
 
-/** What is to be sent, merged and bounded: the newest figures, the latest events, each run once. */
+/** Items to be sent, merged and bounded: the newest figures, the latest events, each run once. */
 export class Backlog {
   #events: FeedEvent[] = [];
   #skipped = 0;

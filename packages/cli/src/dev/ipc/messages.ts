@@ -63,7 +63,7 @@ export type FromChild =
     }
   /** `tickets` is the JSON text of a list of {@link OpenTicket}, its secrets masked. */
   | { readonly type: "pauses"; readonly flow: string; readonly tickets: string }
-  /** What a planner remembers of a thread in its process. `items` is the JSON text of a list. */
+  /** Memory of a thread in a planner's process. `items` is the JSON text of a list. */
   | { readonly type: "remembered"; readonly thread: string; readonly items: string }
   | { readonly type: "answer"; readonly id: number; readonly value: unknown }
   | {

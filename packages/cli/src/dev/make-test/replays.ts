@@ -52,7 +52,7 @@ function attemptOf(step: StepView, messages: KeptMessages, { edges }: GraphJson)
   const { node, attempt, state, error } = step;
   if (state === "retried" || state === "failed") return { node, attempt, error: thrownBy(node, error?.message) };
   const sent = messages.given(step) === undefined ? [] : messages.sent(step);
-  // what a node sends by itself, or to some of its successors, is more than it returns
+  // the messages that a node sends by itself, or to some of its successors, is more than it returns
   const targets = edges.filter(({ from, kind }) => from === node && kind !== "loop").length;
   const values = new Set(sent.map(({ payload }) => keptLiteral(payload)));
   const [value] = values;

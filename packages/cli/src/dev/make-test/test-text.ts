@@ -1,6 +1,6 @@
 import { indented } from "./literal.ts";
 
-/** What all tests that are made have. */
+/** Text that all tests have in common. */
 export interface TestParts {
   readonly runner: "vitest" | "node:test";
   readonly runId: string;

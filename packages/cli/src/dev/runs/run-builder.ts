@@ -17,7 +17,7 @@ export interface RunPlace {
   readonly tenant: string;
 }
 
-/** What facts have changed in a run. */
+/** Parts of a run that facts have changed. */
 export interface RunChange {
   readonly parts: readonly PartChange[];
   readonly steps: readonly StepView[];

@@ -8,7 +8,7 @@ import { listen, type Place } from "./listen.ts";
 import { type Route, Router } from "./router.ts";
 import { Session } from "./session.ts";
 
-/** What is served, and where. */
+/** Contents and address of a server. */
 export interface Served {
   readonly routes: readonly Route[];
   readonly place: Place;

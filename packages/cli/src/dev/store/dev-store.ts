@@ -36,7 +36,7 @@ export function openDevStore(root: string): DatabaseSync {
   const file = path.join(folder, "dev.db");
   const database = opened(file);
   if (database !== undefined) return database;
-  // what it keeps is convenient, and no more: a damaged or older file is no reason not to start
+  // its contents are convenient, and no more: a damaged or older file is no reason not to start
   for (const ending of ["", "-wal", "-shm"]) rmSync(`${file}${ending}`, { force: true });
   return opened(file)!;
 }

@@ -89,7 +89,7 @@ export class ThreadRows {
     return turn;
   }
 
-  /** What a planner remembers of a thread, as its process told last. */
+  /** Memory that a planner has of a thread, as its process told last. */
   memory(thread: string): readonly unknown[] {
     const row = this.#database.prepare("SELECT memory FROM threads WHERE id = ?").get(thread);
     const { memory } = (row ?? {}) as { readonly memory?: string | null };

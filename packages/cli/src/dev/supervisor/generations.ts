@@ -18,7 +18,7 @@ export interface Generation {
   readonly entry: string;
 }
 
-/** What a process tells of its runs. */
+/** Reports of a process about its runs. */
 export type Told = Extract<FromChild, { readonly type: "facts" | "pauses" | "remembered" }>;
 
 /** Receives what the processes tell. */

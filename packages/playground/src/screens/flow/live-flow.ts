@@ -38,7 +38,7 @@ export interface TenantFigures {
   handled: number;
 }
 
-/** What the page knows of a running flow: made of the feed's frames, bounded however long it is open. */
+/** The page's knowledge of a running flow: made of the feed's frames, bounded however long it is open. */
 export class LiveFlow {
   readonly flow: string;
   readonly tenants = new Map<string, TenantFigures>();

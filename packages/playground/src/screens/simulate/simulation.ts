@@ -14,7 +14,7 @@ export interface Simulation {
   /** Faults that occurred in no seed, once all have ended. */
   readonly never: readonly string[];
   readonly state: "running" | "ended" | "stopped";
-  /** Why it ended early. */
+  /** Reason of an early end. */
   readonly error?: string;
   /** State of each seed, by its distance from the first. */
   readonly cells: Uint8Array;
