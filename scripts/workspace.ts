@@ -38,17 +38,24 @@ export interface Manifest {
 
 /** Lists the published packages of the workspace, each after those that it needs. */
 export function publishedPackages(): Package[] {
-  return files("{apps,packages}/*/package.json")
+  const all = files("{apps,packages}/*/package.json")
     .map((file) => {
       const manifest = JSON.parse(read(file)) as Manifest;
       return { folder: path.dirname(file), name: manifest.name, manifest };
     })
-    .filter((item) => item.manifest.private !== true)
-    .sort((one, other) => Number(standsBeside(one)) - Number(standsBeside(other)));
-}
-
-function standsBeside({ manifest }: Package): boolean {
-  return { ...manifest.dependencies, ...manifest.peerDependencies }["penguiflow"] !== undefined;
+    .filter((item) => item.manifest.private !== true);
+  const ordered = new Set<Package>();
+  const add = (item: Package): void => {
+    if (ordered.has(item)) return;
+    const { dependencies, peerDependencies } = item.manifest;
+    for (const needed of Object.keys({ ...dependencies, ...peerDependencies })) {
+      const other = all.find(({ name }) => name === needed);
+      if (other !== undefined) add(other);
+    }
+    ordered.add(item);
+  };
+  for (const item of all) add(item);
+  return [...ordered];
 }
 
 /** Creates an empty folder for generated files inside the repository, where packages resolve as for its code. */
