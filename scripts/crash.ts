@@ -12,7 +12,7 @@ import { startServer } from "../packages/state-postgres/test-integration/own-ser
 import { readCommandLine, refuse, wholeNumber } from "./command-line.ts";
 import { defectNames } from "./crash/defects.ts";
 import { Evidence } from "./crash/evidence.ts";
-import { Life } from "./crash/life.ts";
+import { Life, type LifeOptions } from "./crash/life.ts";
 import type { Told } from "./crash/life-process.ts";
 import { plannerDefectNames } from "./crash/planner/defects.ts";
 import { PlannerEvidence } from "./crash/planner/evidence.ts";
@@ -134,7 +134,7 @@ function ofPlanner(): Subject {
   };
 }
 
-function options(): object {
+function options(): LifeOptions & Readonly<Record<string, unknown>> {
   return { store, effects, seed, defect: given.defect };
 }
 

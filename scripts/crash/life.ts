@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { PATIENCE_MS, type Store } from "./stores.ts";
 
 /** Line that starts the work of a process. */
 export interface Go {
@@ -10,8 +11,10 @@ export interface Go {
   readonly isLast: boolean;
 }
 
-/** Maximum wait for a process that may have nothing to report. */
-const PATIENCE_MS = 3_000;
+/** Options of a process; its program reads the rest. */
+export interface LifeOptions {
+  readonly store: Store;
+}
 
 /** A process that runs a flow and reports on its output. States: starting → warm → going → over. */
 export class Life<Told extends { readonly type: string }> {
@@ -20,6 +23,8 @@ export class Life<Told extends { readonly type: string }> {
   readonly #child: ChildProcess;
   readonly #warm: Promise<unknown>;
   readonly #ready: Promise<unknown>;
+  /** Maximum wait for a process that may have nothing to report. */
+  readonly #patienceMs: number;
   /** Lines reported since the process was ready. */
   #told = 0;
   #wanted = Infinity;
@@ -32,7 +37,8 @@ export class Life<Told extends { readonly type: string }> {
    * @param options - given to it as JSON
    * @param folder - for its log and its compile cache
    */
-  constructor(program: string, options: object, folder: string, onTold: (told: Told) => void) {
+  constructor(program: string, options: LifeOptions, folder: string, onTold: (told: Told) => void) {
+    this.#patienceMs = PATIENCE_MS[options.store.kind];
     const log = openSync(path.join(folder, "lives.log"), "a");
     const args = [
       "--conditions=@penguiflow/source",
@@ -84,7 +90,7 @@ export class Life<Told extends { readonly type: string }> {
       this.#enough = resolve;
     });
     const timeout = new AbortController();
-    const late = sleep(PATIENCE_MS, undefined, { signal: timeout.signal }).catch(() => {});
+    const late = sleep(this.#patienceMs, undefined, { signal: timeout.signal }).catch(() => {});
     await Promise.race([enough, this.over, late]);
     timeout.abort();
   }

@@ -11,7 +11,10 @@ export type Store =
  * Leases of processes that have a successor. Short, so that the next life need not wait long for that of a killed one. A
  * flow gives up a store that does not answer for as long, so a server that crashes must be back by then.
  */
-export const LEASES_MS: Readonly<Record<Store["kind"], number>> = { sqlite: 100, postgres: 3_000 };
+export const LEASES_MS: Readonly<Record<Store["kind"], number>> = { sqlite: 20, postgres: 3_000 };
+
+/** Maximum wait for a process that may have nothing to report. A server takes its time on a busy machine. */
+export const PATIENCE_MS: Readonly<Record<Store["kind"], number>> = { sqlite: 500, postgres: 3_000 };
 
 /** A checkpoint store of either kind. */
 export interface OpenCheckpoints extends CheckpointStore, AsyncDisposable {

@@ -72,9 +72,9 @@ describe.for(Object.keys(TEMPLATES) as Template[])("a project of template %s", (
 
 test("an addition that is unknown is refused with the nearest name, and nothing is written", async () => {
   using scratch = new Scratch();
-  const { status, said } = await make(scratch.folder, "mine", "--with", "durable,agiu", "--no-install");
+  const { status, said } = await make(scratch.folder, "mine", "--with", "agui,durabl", "--no-install");
   expect(status).toBe(2);
-  expect(said).toContain('got "agiu"; did you mean "agui"?');
+  expect(said).toContain('got "durabl"; did you mean "durable"?');
   expect(existsSync(path.join(scratch.folder, "mine"))).toBe(false);
 });
 

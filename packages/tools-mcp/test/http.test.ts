@@ -262,7 +262,7 @@ test("an answer of another user, or with a state that was changed, does not resu
     isError: true,
     _meta: { "penguiflow/error": { code: "PAUSE_FOREIGN" } },
   });
-  const changed = requestState.replace(/.$/, (last) => (last === "A" ? "B" : "A"));
+  const changed = requestState.replace(/^./, (first) => (first === "A" ? "B" : "A"));
   await expect(ofAlice.callTool(answer(changed))).rejects.toThrow(/requestState/);
   expect((await ofAlice.callTool(answer(requestState))).content).toEqual([{ type: "text", text: "Eve" }]);
   // it works once

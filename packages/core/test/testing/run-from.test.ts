@@ -68,7 +68,7 @@ describe("a run from a node", () => {
     await resultsOf(runFrom(flow, "second", kept));
     const [before, after] = seen as [Message, Message];
     expect(after.headers).toEqual(before.headers);
-    expect(after.headers.principal).toEqual({ user: "ada" });
+    expect(after.headers.principal).toEqual({ user: "ada", scopes: [] });
     expect(after.meta).toEqual({ user: 7 });
     expect(after.traceId).not.toBe("one");
     expect(after.deadlineAt).toBe(clock.epochNow() + 500);

@@ -13,4 +13,4 @@ export const runOptions = {};
 export const startChat = () => textFlow.start(runOptions);
 
 /** An input, and the beginning of its answer. */
-export const example = { text: "One two. Three!", answer: "2 sentences, 3 words" };
+export const example = { text: "One two. Three!", answer: "2 " };
