@@ -1,4 +1,11 @@
 #!/usr/bin/env node
-import { run } from "./run-process.ts";
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 
-await run();
+if (major < 22 || (major === 22 && minor < 18)) {
+  process.stderr.write(`penguiflow needs Node 22.18 or newer: this is ${process.versions.node}\n`);
+  process.exitCode = 1;
+} else {
+  // loaded now: an older Node would fail with a stack while it loads the rest
+  const { run } = await import("./run-process.ts");
+  await run();
+}

@@ -67,3 +67,19 @@ test.for([
   expect(said).toMatch(hint);
   expect((await ended)[0]).toBe(4);
 });
+
+test("an older Node is told of in one line, by every command of the packages", async () => {
+  const older = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })";
+  for (const [name, bin] of [
+    ["penguiflow", BIN],
+    ["penguiflow", path.resolve(import.meta.dirname, "../../core/bin/penguiflow.js")],
+    ["create-penguiflow", path.resolve(import.meta.dirname, "../../create-penguiflow/src/bin.ts")],
+    ["memory-service", path.resolve(import.meta.dirname, "../../../apps/memory-service/src/bin.ts")],
+  ] as const) {
+    const preload = ["--conditions=@penguiflow/source", "--import", `data:text/javascript,${older}`];
+    const child = spawn(process.execPath, [...preload, bin, "doctor"], { stdio: ["ignore", "pipe", "pipe"] });
+    const ended = once(child, "close") as Promise<[number | null]>;
+    const said = await text(child.stderr);
+    expect([bin, said, (await ended)[0]]).toEqual([bin, `${name} needs Node 22.18 or newer: this is 20.20.2\n`, 1]);
+  }
+});

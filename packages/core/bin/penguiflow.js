@@ -16,8 +16,12 @@ function findCli() {
   return undefined;
 }
 
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 const file = findCli();
-if (file === undefined) {
+if (major < 22 || (major === 22 && minor < 18)) {
+  process.stderr.write(`penguiflow needs Node 22.18 or newer: this is ${process.versions.node}\n`);
+  process.exitCode = 1;
+} else if (file === undefined) {
   process.stderr.write("The commands of penguiflow are in a package of their own: npm install -D @penguiflow/cli\n");
   process.exitCode = 2;
 } else {
