@@ -74,6 +74,8 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
   readonly #running: Running;
   #pauses: FlowPauses<Result> | undefined;
   #recovery: FlowRecovery<Result> | undefined;
+  /** Settles when the traces of all items are loaded that came before. */
+  #loading: Promise<void> | undefined;
 
   /** Internal: call `flow.start`. */
   constructor(graph: Graph, running: object) {
@@ -206,12 +208,12 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     const durable = engine.durable as DurableRun;
     durable.requireFitMessage(message);
     const key = { traceId: id, tenant: message.headers.tenant };
-    await loadingUnlisted(engine, key);
+    await this.#loadedInTurn(engine, key);
     // a known item needs no room, and its id may be free again once there is some
     let isKnown = takeKnown(engine, key, position, take);
     if (!isKnown) {
       await engine.outcomes.room(key, position);
-      await loadingUnlisted(engine, key);
+      await this.#loadedInTurn(engine, key);
       // finding out and beginning are one step: a wait between them would let a second item begin another trace
       isKnown = takeKnown(engine, key, position, take);
       if (!isKnown) {
@@ -221,6 +223,23 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     }
     await durable.stored();
     return isKnown ? "known" : "accepted";
+  }
+
+  /**
+   * Loads the unloaded traces of an item's id, after those of the items before it: an item that needs no loading must not
+   * overtake one that does.
+   */
+  #loadedInTurn(engine: Engine, key: TraceKey): Promise<void> | undefined {
+    const own = loadingUnlisted(engine, key);
+    if (own === undefined && this.#loading === undefined) return undefined;
+    const turn = Promise.all([this.#loading, own]).then(() => undefined);
+    const settled = turn
+      .catch(() => {})
+      .finally(() => {
+        if (this.#loading === settled) this.#loading = undefined;
+      });
+    this.#loading = settled;
+    return turn;
   }
 
   /**
