@@ -24,7 +24,7 @@ function pageOf(file: string): string | undefined {
   if (file.startsWith("docs/")) return file.slice("docs/".length);
   const [, name] = /^([A-Z]+)\.md$/.exec(file) ?? [];
   if (name !== undefined && name !== "AGENTS") return `project/${name.toLowerCase()}.md`;
-  const [, folder, place = ""] = /^(packages|examples|bench|findings)(\/[\w-]+)?\/README\.md$/.exec(file) ?? [];
+  const [, folder, place = ""] = /^(apps|packages|examples|bench|findings)(\/[\w-]+)?\/README\.md$/.exec(file) ?? [];
   return folder === undefined ? undefined : `${folder}${place}/index.md`;
 }
 
