@@ -24,6 +24,8 @@ function pageOf(file: string): string | undefined {
   if (file.startsWith("docs/")) return file.slice("docs/".length);
   const [, name] = /^([A-Z]+)\.md$/.exec(file) ?? [];
   if (name !== undefined && name !== "AGENTS") return `project/${name.toLowerCase()}.md`;
+  const [, app] = /^(apps\/[\w-]+)\/FLOWS\.md$/.exec(file) ?? [];
+  if (app !== undefined) return `${app}/flows.md`;
   const [, folder, place = ""] = /^(apps|packages|examples|bench|findings)(\/[\w-]+)?\/README\.md$/.exec(file) ?? [];
   return folder === undefined ? undefined : `${folder}${place}/index.md`;
 }
