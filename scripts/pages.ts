@@ -37,7 +37,11 @@ for (const [index, word] of explained.entries()) {
 
 /** Columns of a code block that fit the site at 1280 pixels beside the menu and the outline. */
 const maximumColumns = 76;
-const shownOnSite = ["docs/**/*.md", "{apps,packages,examples}/**/README.md", "{bench/README,CONTRIBUTING,ARCHITECTURE}.md"];
+const shownOnSite = [
+  "docs/**/*.md",
+  "{apps,packages,examples}/**/README.md",
+  "{bench/README,CONTRIBUTING,ARCHITECTURE}.md",
+];
 for (const page of [...shownOnSite, "site/home.md"].flatMap(files)) {
   for (const { line, code } of codeOf(page)) {
     if (code.length <= maximumColumns) continue;
