@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { onGap } from "../store/project.ts";
 
-/** What has been read from the server so far. */
+/** State of a read from the server. */
 export interface Loaded<Value> {
   readonly value: Value | undefined;
   readonly error: unknown;

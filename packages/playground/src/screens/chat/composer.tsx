@@ -9,7 +9,7 @@ import { isReadOnly } from "../../store/project.ts";
 import { readAttachments } from "./attachments.ts";
 
 /**
- * What the box does now: `send` a message, `steer` the run that goes on, `wait` for a run that takes no messages, or
+ * Action of the box: `send` a message, `steer` the run that goes on, `wait` for a run that takes no messages, or
  * lead to the question that is open (`answer`).
  */
 export type ComposerMode = "send" | "steer" | "wait" | "answer";

@@ -2,7 +2,7 @@ import { useComputed } from "@preact/signals";
 import { count } from "../../parts/figures.ts";
 import type { WatchedFlow } from "./watch-flow.ts";
 
-/** What each tenant has started, and what became of it. */
+/** Work that each tenant has started, and its ends. */
 export function TenantTable({ watched }: { readonly watched: WatchedFlow }) {
   const tenants = useComputed(() => {
     void watched.beat.value;

@@ -11,7 +11,7 @@ import { onRun } from "../../store/project.ts";
 import type { ScreenProps } from "../registry.ts";
 import { fullness, KIND_NOTES, KIND_WORDS } from "./memory-budget.ts";
 
-/** What the next model call of a thread will see. Without a thread it lists the threads to look at. */
+/** Memory that the next model call of a thread will see. Without a thread it lists the threads to look at. */
 export function Screen({ params }: ScreenProps) {
   const id = params["id"];
   return id === undefined ? <Choose /> : <Memory key={id} id={id} />;

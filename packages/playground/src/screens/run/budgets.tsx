@@ -1,7 +1,7 @@
 import { cost, count, span } from "../../parts/figures.ts";
 import type { RunView } from "../../protocol.ts";
 
-/** What a run has spent of its deadline and of each of its budgets. */
+/** Amounts that a run has spent of its deadline and budgets. */
 export function Budgets({ run, now }: { readonly run: RunView; readonly now: number }) {
   const spentMs = (run.endedAt ?? now) - run.startedAt;
   return (

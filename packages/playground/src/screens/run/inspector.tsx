@@ -14,7 +14,7 @@ interface InspectorProps {
   readonly travel: Travel;
 }
 
-/** What is known of the chosen step, or of the whole run while none is chosen. */
+/** Details of the chosen step, or of the whole run while none is chosen. */
 export function Inspector({ run, step, travel }: InspectorProps) {
   if (step !== undefined) return <StepTabs key={step.id} run={run} step={step} />;
   const tab = query.value.get("tab") ?? "result";

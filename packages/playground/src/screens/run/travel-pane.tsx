@@ -52,7 +52,7 @@ export function TravelPane({ run, travel, onSelect }: TravelPaneProps) {
   );
 }
 
-/** What was under way then, what waited on the edges, and the memory. */
+/** Messages under way at an instant, those that waited on the edges, and the memory. */
 function Then({ travel, hasEnded }: { readonly travel: Travel; readonly hasEnded: boolean }) {
   const { moment } = travel;
   if (moment === undefined) return null;
